@@ -1,0 +1,2 @@
+//! The `mc` binary.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Block quantization codecs and the recipes that mix them.

@@ -1,0 +1,1 @@
+//! What "the same" means: digests and content hashing.

@@ -1,0 +1,1 @@
+//! Schedule, look up, run, store, materialize.

@@ -1,0 +1,1 @@
+//! Model families: checkpoint names, configuration and tokenizer to ModelTensor and Decoder.

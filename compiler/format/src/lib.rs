@@ -1,0 +1,1 @@
+//! Containers: safetensors and GGUF, read and written.

@@ -1,0 +1,1 @@
+//! The nouns of a build: labels, targets, artifacts, tensor expressions, actions, rules, the action graph.

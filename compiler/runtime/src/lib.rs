@@ -1,0 +1,1 @@
+//! The forward pass: logits, activations, generation, metrics.

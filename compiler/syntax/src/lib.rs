@@ -1,0 +1,1 @@
+//! KDL text to a typed tree with spans and diagnostics.

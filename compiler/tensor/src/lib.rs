@@ -1,0 +1,1 @@
+//! Dtypes, shapes, borrowed views, conversions, and what a tensor is for.
