@@ -1,1 +1,18 @@
-//! The nouns of a build: labels, targets, artifacts, tensor expressions, actions, rules, the action graph.
+//! The nouns of a build: labels, targets, attributes, providers, artifacts, tensor expressions, actions, rules and
+//! the action graph.
+//!
+//! This crate reads no files, runs nothing and knows no salsa: `rules`, `analysis` and `execute` meet here and
+//! never import each other.
+
+pub mod action;
+pub mod attribute;
+pub mod expression;
+pub mod fault;
+pub mod graph;
+pub mod label;
+pub mod output;
+pub mod provider;
+pub mod reapi;
+pub mod rule;
+pub mod schema;
+pub mod target;

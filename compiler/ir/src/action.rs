@@ -1,0 +1,364 @@
+//! Actions: the steps of a build, and what makes two of them the same.
+//!
+//! | what | in the digest | why |
+//! |---|---|---|
+//! | the kind and its algorithm version | yes | another algorithm may give other bytes |
+//! | every parameter | yes | a parameter is there because it can change a byte |
+//! | the bytes of each input, in order | yes | of a tensor: its own bytes, not the file around it |
+//! | the names of the outputs | yes | they are part of the result |
+//! | names and paths of inputs | no | a renamed folder holds the same bytes |
+//! | times, the host, the number of threads, the version of `mc` | no | none of them changes a byte |
+//! | the label and the progress text | no | two targets may share a step |
+//!
+//! One test stands behind each row ([`crate::reapi`] computes the digest, `tests` below hold it to the table).
+//!
+//! This module runs nothing: `execute` does, through [`ActionContext`].
+
+use std::fmt;
+use std::io;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+
+use mc_digest::content_hash::{Bytes as RawBytes, ContentHasher};
+use mc_digest::digest::{BlobDigest, Digest};
+
+use crate::label::Label;
+use crate::output::{Output, Outputs};
+
+/// What an action does, and the version of how it does it. A change that may change a byte raises the version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ActionKind {
+    /// A word such as `tensor`.
+    pub name: &'static str,
+    /// Raised when the same inputs may give other bytes.
+    pub version: u32,
+}
+
+/// One step of a build.
+pub trait Action: Send + Sync {
+    /// What the step does.
+    fn kind(&self) -> ActionKind;
+    /// Everything besides the inputs' bytes that can change the outputs' bytes, in canonical text.
+    fn parameters(&self) -> Vec<(String, String)>;
+    /// The names of the outputs that a run gives, all of them.
+    fn outputs(&self) -> Vec<String>;
+    /// A few words for progress lines.
+    fn describe(&self) -> String;
+    /// Does the step.
+    ///
+    /// # Errors
+    /// [`ActionError`]; nothing of a failed run is kept.
+    fn run(&self, ctx: &dyn ActionContext) -> Result<Outputs, ActionError>;
+}
+
+/// An action with its inputs: a node of the action graph.
+pub struct ActionNode {
+    /// The target that asked for it first; for progress and reports only.
+    pub label: Label,
+    /// What to do.
+    pub action: Box<dyn Action>,
+    /// What it reads, by position.
+    pub inputs: Vec<Input>,
+    structure: Digest,
+}
+
+/// Something that an action reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// A file of the workspace, or a part of one.
+    Source(Source),
+    /// An output of another action.
+    Artifact(Artifact),
+}
+
+/// A file of the workspace, or a part of one.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Source {
+    /// Where it is.
+    pub path: Arc<Path>,
+    /// Which bytes; `None` is the whole file.
+    pub range: Option<Range64>,
+}
+
+/// A half-open range of bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Range64 {
+    /// First byte.
+    pub start: u64,
+    /// One past the last byte.
+    pub end: u64,
+}
+
+/// One output of one action.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Artifact {
+    /// Who makes it.
+    pub node: Arc<ActionNode>,
+    /// Which of its outputs.
+    pub output: String,
+}
+
+impl ActionNode {
+    /// Joins an action with its inputs.
+    pub fn new(label: Label, action: Box<dyn Action>, inputs: Vec<Input>) -> Arc<Self> {
+        let mut hasher = ContentHasher::new();
+        let kind = action.kind();
+        hasher.field(kind.name).field(&kind.version);
+        for (name, value) in action.parameters() {
+            hasher.field(name.as_str()).field(value.as_str());
+        }
+        for output in action.outputs() {
+            hasher.field("output").field(output.as_str());
+        }
+        for input in &inputs {
+            match input {
+                Input::Source(source) => {
+                    hasher.field("source").field(&RawBytes(source.path.as_os_str().as_encoded_bytes()));
+                    hasher.field(&source.range.map(|range| (range.start, range.end)));
+                }
+                Input::Artifact(artifact) => {
+                    hasher.field("artifact").field(&artifact.node.structure).field(artifact.output.as_str());
+                }
+            }
+        }
+        let structure = hasher.finish();
+        Arc::new(Self { label, action, inputs, structure })
+    }
+
+    /// What tells this node from others before any byte was read: kind, parameters, paths and the nodes it reads.
+    /// Nodes of equal structure are one node of the graph. It is no cache key.
+    pub fn structure(&self) -> Digest {
+        self.structure
+    }
+
+    /// One of the node's outputs.
+    ///
+    /// # Panics
+    /// If the action does not declare the output: a bug in the rule.
+    pub fn artifact(self: &Arc<Self>, output: &str) -> Artifact {
+        assert!(
+            self.action.outputs().iter().any(|name| name == output),
+            "`{output}` is not a declared output"
+        );
+        Artifact { node: Arc::clone(self), output: output.to_owned() }
+    }
+}
+
+impl PartialEq for ActionNode {
+    fn eq(&self, other: &Self) -> bool {
+        self.structure == other.structure
+    }
+}
+
+impl Eq for ActionNode {}
+
+impl fmt::Debug for ActionNode {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}@{}", self.action.kind().name, self.structure)
+    }
+}
+
+impl fmt::Debug for Artifact {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{:?}/{}", self.node, self.output)
+    }
+}
+
+/// Shared read-only bytes, usually a mapped file.
+pub type Bytes = Arc<dyn AsRef<[u8]> + Send + Sync>;
+
+/// The bytes of an input: one piece, or several that follow each other.
+#[derive(Clone)]
+pub struct Content {
+    /// The pieces in order.
+    pub parts: Vec<Piece>,
+}
+
+/// A stretch of shared bytes.
+#[derive(Clone)]
+pub struct Piece {
+    /// The bytes around it.
+    pub bytes: Bytes,
+    /// Which of them.
+    pub range: Range<usize>,
+}
+
+impl Piece {
+    /// All of some shared bytes.
+    pub fn whole(bytes: Bytes) -> Self {
+        let range = 0..(*bytes).as_ref().len();
+        Self { bytes, range }
+    }
+
+    /// The bytes themselves.
+    pub fn as_slice(&self) -> &[u8] {
+        &(*self.bytes).as_ref()[self.range.clone()]
+    }
+}
+
+impl Content {
+    /// Length of all pieces.
+    pub fn n_bytes(&self) -> u64 {
+        self.parts.iter().map(|part| part.range.len() as u64).sum()
+    }
+
+    /// All bytes in one slice: borrowed when there is one piece, copied when there are more.
+    pub fn to_contiguous(&self) -> std::borrow::Cow<'_, [u8]> {
+        match self.parts.as_slice() {
+            [part] => part.as_slice().into(),
+            parts => parts.iter().map(Piece::as_slice).collect::<Vec<_>>().concat().into(),
+        }
+    }
+
+    /// A stretch that lies within one piece; `None` when it crosses pieces or leaves the content.
+    pub fn piece(&self, range: Range<u64>) -> Option<Piece> {
+        let mut offset = 0;
+        for part in &self.parts {
+            let end = offset + part.range.len() as u64;
+            if range.start >= offset && range.end <= end {
+                let start = part.range.start + usize::try_from(range.start - offset).ok()?;
+                let len = usize::try_from(range.end.checked_sub(range.start)?).ok()?;
+                return Some(Piece { bytes: Bytes::clone(&part.bytes), range: start..start + len });
+            }
+            offset = end;
+        }
+        None
+    }
+}
+
+/// What a running action can do: read its inputs and write blobs.
+pub trait ActionContext: Sync {
+    /// The bytes of an input.
+    ///
+    /// # Errors
+    /// When the input cannot be read.
+    fn input(&self, index: usize) -> Result<Content, ActionError>;
+
+    /// The digests of an input, without reading it.
+    fn input_digest(&self, index: usize) -> Output;
+
+    /// Stores what `write` writes; the blob appears whole or not at all.
+    ///
+    /// # Errors
+    /// When `write` fails or the store cannot take the blob.
+    fn write_blob(
+        &self,
+        write: &mut dyn FnMut(&mut dyn io::Write) -> Result<(), ActionError>,
+    ) -> Result<BlobDigest, ActionError>;
+
+    /// Whether the build was interrupted; long actions ask now and then and return [`ActionError::Cancelled`].
+    fn is_cancelled(&self) -> bool;
+}
+
+/// Stores some bytes that are already in memory.
+///
+/// # Errors
+/// As [`ActionContext::write_blob`].
+pub fn write_bytes(ctx: &dyn ActionContext, bytes: &[u8]) -> Result<BlobDigest, ActionError> {
+    ctx.write_blob(&mut |writer| Ok(writer.write_all(bytes)?))
+}
+
+/// Why an action gave no outputs.
+#[derive(Debug, thiserror::Error)]
+pub enum ActionError {
+    /// An input is wrong, or the step cannot be done with it.
+    #[error("{message}")]
+    Failed {
+        /// What was expected and what was found, and where.
+        message: String,
+        /// What to do about it.
+        help: Option<String>,
+    },
+    /// A quality gate was missed; nothing that depends on it is published.
+    #[error("{0}")]
+    GateMissed(String),
+    /// The file system failed.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    /// The build was interrupted.
+    #[error("Interrupted")]
+    Cancelled,
+}
+
+impl ActionError {
+    /// A failure without advice.
+    pub fn failed(message: impl fmt::Display) -> Self {
+        Self::Failed { message: message.to_string(), help: None }
+    }
+
+    /// Adds what to do.
+    #[must_use]
+    pub fn with_help(self, advice: impl Into<String>) -> Self {
+        match self {
+            Self::Failed { message, .. } => Self::Failed { message, help: Some(advice.into()) },
+            other => other,
+        }
+    }
+}
+
+/// Fakes for the tests of this crate.
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::label::PackageId;
+
+    pub(crate) struct Fake {
+        pub(crate) kind: ActionKind,
+        pub(crate) parameter: &'static str,
+        pub(crate) output: &'static str,
+        pub(crate) words: &'static str,
+    }
+
+    impl Action for Fake {
+        fn kind(&self) -> ActionKind {
+            self.kind
+        }
+        fn parameters(&self) -> Vec<(String, String)> {
+            vec![("parameter".to_owned(), self.parameter.to_owned())]
+        }
+        fn outputs(&self) -> Vec<String> {
+            vec![self.output.to_owned()]
+        }
+        fn describe(&self) -> String {
+            self.words.to_owned()
+        }
+        fn run(&self, _ctx: &dyn ActionContext) -> Result<Outputs, ActionError> {
+            Err(ActionError::failed("a fake does not run"))
+        }
+    }
+
+    pub(crate) fn fake() -> Fake {
+        Fake {
+            kind: ActionKind { name: "tensor", version: 1 },
+            parameter: "a",
+            output: "out",
+            words: "doing",
+        }
+    }
+
+    pub(crate) fn source(path: &str) -> Input {
+        Input::Source(Source { path: Path::new(path).into(), range: None })
+    }
+
+    pub(crate) fn node(name: &str, action: Fake, inputs: Vec<Input>) -> Arc<ActionNode> {
+        let label = Label::new(PackageId(String::new()), name);
+        ActionNode::new(label, Box::new(action), inputs)
+    }
+
+    #[test]
+    fn nodes_of_equal_structure_are_equal_whoever_asked() {
+        assert_eq!(node("a", fake(), vec![source("x")]), node("b", fake(), vec![source("x")]));
+        assert_ne!(node("a", fake(), vec![source("x")]), node("a", fake(), vec![source("y")]));
+    }
+
+    #[test]
+    fn a_stretch_of_a_composite_lies_in_one_piece() {
+        let piece = |text: &str| Piece::whole(Arc::new(text.as_bytes().to_vec()));
+        let content = Content { parts: vec![piece("abc"), piece("defg")] };
+        assert_eq!(content.piece(3..5).unwrap().as_slice(), b"de");
+        assert!(content.piece(2..4).is_none());
+        assert!(content.piece(6..8).is_none());
+        assert_eq!(&*content.to_contiguous(), b"abcdefg");
+    }
+}

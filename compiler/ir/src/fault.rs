@@ -1,0 +1,41 @@
+//! Faults: what a rule finds wrong with a declaration, before anybody knows where in which file that is.
+//!
+//! The analysis turns each into a diagnostic by looking its place up in the package's span table.
+
+use crate::attribute::Place;
+
+/// One mistake in a target's declaration, or in a source file that the declaration names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The value or node that is wrong, in the target under analysis.
+    pub place: Place,
+    /// A stable code, `rule::what`.
+    pub code: &'static str,
+    /// What was expected and what was found.
+    pub message: String,
+    /// What to do about it.
+    pub help: Option<String>,
+    /// A source file that the fault is in, when it is not in the KDL itself (shown as `path: …`).
+    pub file: Option<String>,
+}
+
+impl Fault {
+    /// A fault at a place.
+    pub fn new(place: Place, code: &'static str, message: impl Into<String>) -> Self {
+        Self { place, code, message: message.into(), help: None, file: None }
+    }
+
+    /// Says what to do.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// Says which source file is at fault.
+    #[must_use]
+    pub fn file(mut self, file: impl Into<String>) -> Self {
+        self.file = Some(file.into());
+        self
+    }
+}

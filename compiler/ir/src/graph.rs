@@ -1,0 +1,146 @@
+//! The action graph: every step that some artifacts need, each once.
+//!
+//! Built from the artifacts that were asked for; nodes of equal structure are merged, so targets share their steps.
+//! It holds no bytes and is thrown away after the build.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use petgraph::Direction;
+use petgraph::graph::{DiGraph, NodeIndex};
+
+use crate::action::{ActionNode, Artifact, Input};
+
+/// The steps of a build; an edge goes from a step to one that reads its outputs.
+#[derive(Default)]
+pub struct ActionGraph {
+    graph: DiGraph<Arc<ActionNode>, ()>,
+    index: BTreeMap<mc_digest::digest::Digest, NodeIndex>,
+}
+
+/// A node's number in its graph, from 0; a node's number is greater than those of the nodes that it reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NodeId(pub usize);
+
+impl ActionGraph {
+    /// The graph of everything that the artifacts need.
+    pub fn new(artifacts: &[Artifact]) -> Self {
+        let mut graph = Self::default();
+        for artifact in artifacts {
+            graph.add(&artifact.node);
+        }
+        graph
+    }
+
+    // Depth-first with a stack of its own: a chain of targets may be as long as people like.
+    fn add(&mut self, root: &Arc<ActionNode>) {
+        let mut stack = vec![(Arc::clone(root), false)];
+        while let Some((node, inputs_added)) = stack.pop() {
+            if self.index.contains_key(&node.structure()) {
+                continue;
+            }
+            let needs = node.inputs.iter().filter_map(|input| match input {
+                Input::Artifact(artifact) => Some(&artifact.node),
+                Input::Source(_) => None,
+            });
+            if inputs_added {
+                let sources: Vec<NodeIndex> = needs.map(|need| self.index[&need.structure()]).collect();
+                let target = self.graph.add_node(Arc::clone(&node));
+                self.index.insert(node.structure(), target);
+                for source in sources {
+                    self.graph.update_edge(source, target, ());
+                }
+            } else {
+                let missing: Vec<_> =
+                    needs.filter(|need| !self.index.contains_key(&need.structure())).cloned().collect();
+                stack.push((Arc::clone(&node), true));
+                stack.extend(missing.into_iter().rev().map(|need| (need, false)));
+            }
+        }
+    }
+
+    /// How many steps there are.
+    pub fn len(&self) -> usize {
+        self.graph.node_count()
+    }
+
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// A step.
+    pub fn node(&self, id: NodeId) -> &Arc<ActionNode> {
+        &self.graph[NodeIndex::new(id.0)]
+    }
+
+    /// The number of a node that is in the graph.
+    pub fn id(&self, node: &ActionNode) -> Option<NodeId> {
+        self.index.get(&node.structure()).map(|index| NodeId(index.index()))
+    }
+
+    /// Every step, inputs before their readers.
+    pub fn ids(&self) -> impl Iterator<Item = NodeId> + use<> {
+        (0..self.len()).map(NodeId)
+    }
+
+    /// The steps that read this one's outputs, in order.
+    pub fn dependents(&self, id: NodeId) -> Vec<NodeId> {
+        self.neighbors(id, Direction::Outgoing)
+    }
+
+    /// The steps whose outputs this one reads, in order.
+    pub fn dependencies(&self, id: NodeId) -> Vec<NodeId> {
+        self.neighbors(id, Direction::Incoming)
+    }
+
+    fn neighbors(&self, id: NodeId, direction: Direction) -> Vec<NodeId> {
+        let mut ids: Vec<_> = self
+            .graph
+            .neighbors_directed(NodeIndex::new(id.0), direction)
+            .map(|index| NodeId(index.index()))
+            .collect();
+        ids.sort();
+        ids
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::action::tests::{Fake, fake, node, source};
+
+    #[test]
+    fn a_shared_step_is_one_node_and_comes_before_its_readers() {
+        let shared = || node("a", fake(), vec![source("x")]);
+        let reader = |parameter| {
+            let input = Input::Artifact(shared().artifact("out"));
+            node("b", Fake { parameter, ..fake() }, vec![input])
+        };
+        let graph = ActionGraph::new(&[reader("1").artifact("out"), reader("2").artifact("out")]);
+        assert_eq!(graph.len(), 3);
+        let id = graph.id(&shared()).unwrap();
+        assert_eq!(graph.dependents(id).len(), 2);
+        assert!(graph.dependents(id).iter().all(|&reader| reader > id));
+        assert_eq!(graph.dependencies(NodeId(2)), [id]);
+    }
+
+    #[test]
+    fn a_chain_of_fifty_thousand_steps_does_not_overflow_the_stack() {
+        let mut last = node("a", fake(), vec![source("x")]);
+        for _ in 0..50_000 {
+            last = node("a", fake(), vec![Input::Artifact(last.artifact("out"))]);
+        }
+        let graph = ActionGraph::new(&[last.artifact("out")]);
+        assert_eq!(graph.len(), 50_001);
+        // Taken apart node by node, because dropping the chain at once would recurse.
+        let mut next = Some(last);
+        drop(graph);
+        while let Some(node) = next {
+            next = Arc::into_inner(node).and_then(|mut node| match node.inputs.pop() {
+                Some(Input::Artifact(artifact)) => Some(artifact.node),
+                _ => None,
+            });
+        }
+    }
+}

@@ -1,0 +1,411 @@
+//! Actions and results in the words of the Remote Execution API (version 2).
+//!
+//! An action's digest is the digest of a REAPI `Action`: a `Command`, an input root in which the inputs are files
+//! named by position, and a salt for our own format. So a standard cache or executor can serve us without a second
+//! identity. A composite is an output directory whose `Tree` lists the parts in order.
+//!
+//! The few messages are written by hand because the API demands one canonical encoding (fields in order, defaults
+//! left out) and because five messages do not justify a code generator here; `cache/remote` talks to servers.
+//! Field numbers: build/bazel/remote/execution/v2/remote_execution.proto.
+
+use mc_digest::digest::{ActionDigest, BlobDigest, Digest};
+
+use crate::action::ActionNode;
+use crate::output::{Output, Outputs};
+
+/// Raised when the layout of our own blobs changes, so that old entries are never misread.
+const SALT: &[u8] = b"mc-1";
+
+/// An action with everything that its digest stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EncodedAction {
+    /// The digest of `action`: the key in the action cache.
+    pub digest: ActionDigest,
+    /// The `Action` message.
+    pub action: Vec<u8>,
+    /// The `Command` message.
+    pub command: Vec<u8>,
+    /// The `Directory` messages of the input root, the root first.
+    pub directories: Vec<Vec<u8>>,
+}
+
+/// Encodes a node whose inputs have these digests.
+pub fn encode_action(node: &ActionNode, inputs: &[Output]) -> EncodedAction {
+    let command = encode_command(node);
+    let mut root = Message::default();
+    let mut folders = Vec::new();
+    for (index, input) in inputs.iter().enumerate() {
+        if let Output::File(blob) = input {
+            root.message(1, &encode_file_node(index, blob));
+        }
+    }
+    for (index, input) in inputs.iter().enumerate() {
+        if let Output::Composite(parts) = input {
+            let folder = encode_parts(parts);
+            let mut folder_node = Message::default();
+            folder_node.text(1, &position_name(index));
+            folder_node.message(2, &encode_digest(&BlobDigest::of(&folder)));
+            root.message(2, &folder_node.bytes);
+            folders.push(folder);
+        }
+    }
+    let mut action = Message::default();
+    action.message(1, &encode_digest(&BlobDigest::of(&command)));
+    action.message(2, &encode_digest(&BlobDigest::of(&root.bytes)));
+    action.raw(9, SALT);
+    let mut directories = vec![root.bytes];
+    directories.append(&mut folders);
+    EncodedAction { digest: ActionDigest::of(&action.bytes), action: action.bytes, command, directories }
+}
+
+fn encode_command(node: &ActionNode) -> Vec<u8> {
+    let kind = node.action.kind();
+    let mut command = Message::default();
+    for argument in ["mc", "action", &format!("{}@{}", kind.name, kind.version)] {
+        command.text(1, argument);
+    }
+    for (name, value) in node.action.parameters() {
+        command.text(1, &format!("--{name}={value}"));
+    }
+    let mut outputs = node.action.outputs();
+    outputs.sort();
+    for output in outputs {
+        command.text(7, &output);
+    }
+    command.bytes
+}
+
+/// Encodes a result as an `ActionResult`, and the `Tree` of each composite, to be stored as a blob.
+pub fn encode_result(outputs: &Outputs) -> (Vec<u8>, Vec<Vec<u8>>) {
+    let mut result = Message::default();
+    let mut trees = Vec::new();
+    for (path, output) in outputs {
+        if let Output::File(blob) = output {
+            let mut file = Message::default();
+            file.text(1, path);
+            file.message(2, &encode_digest(blob));
+            result.message(2, &file.bytes);
+        }
+    }
+    for (path, output) in outputs {
+        if let Output::Composite(parts) = output {
+            let mut tree = Message::default();
+            tree.message(1, &encode_parts(parts));
+            let mut folder = Message::default();
+            folder.text(1, path);
+            folder.message(3, &encode_digest(&BlobDigest::of(&tree.bytes)));
+            result.message(3, &folder.bytes);
+            trees.push(tree.bytes);
+        }
+    }
+    (result.bytes, trees)
+}
+
+/// The bytes are not what [`encode_result`] writes.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("A cached action result is malformed: {0}")]
+pub struct MalformedResult(pub &'static str);
+
+/// Reads an `ActionResult` back; `fetch_tree` gives the bytes of a `Tree` blob, or `None` when it is gone.
+///
+/// # Errors
+/// [`MalformedResult`] when the bytes are not a result, or a tree is not there.
+pub fn decode_result(
+    bytes: &[u8],
+    fetch_tree: &mut dyn FnMut(&BlobDigest) -> Option<Vec<u8>>,
+) -> Result<Outputs, MalformedResult> {
+    let mut outputs = Outputs::new();
+    for field in Fields::new(bytes) {
+        match field? {
+            (2, Wire::Bytes(file)) => {
+                let (path, digest) = decode_named(file, 2)?;
+                outputs.insert(path, Output::File(digest));
+            }
+            (3, Wire::Bytes(folder)) => {
+                let (path, digest) = decode_named(folder, 3)?;
+                let tree = fetch_tree(&digest).ok_or(MalformedResult("the tree of a composite is gone"))?;
+                outputs.insert(path, Output::Composite(decode_tree(&tree)?));
+            }
+            _ => {}
+        }
+    }
+    Ok(outputs)
+}
+
+fn decode_tree(bytes: &[u8]) -> Result<Vec<BlobDigest>, MalformedResult> {
+    let mut parts = Vec::new();
+    for field in Fields::new(bytes) {
+        if let (1, Wire::Bytes(root)) = field? {
+            for field in Fields::new(root) {
+                if let (1, Wire::Bytes(file)) = field? {
+                    let (name, digest) = decode_named(file, 2)?;
+                    if name != position_name(parts.len()) {
+                        return Err(MalformedResult("the parts of a composite are out of order"));
+                    }
+                    parts.push(digest);
+                }
+            }
+        }
+    }
+    Ok(parts)
+}
+
+fn decode_named(bytes: &[u8], digest_field: u32) -> Result<(String, BlobDigest), MalformedResult> {
+    let mut name = None;
+    let mut digest = None;
+    for field in Fields::new(bytes) {
+        match field? {
+            (1, Wire::Bytes(text)) => name = std::str::from_utf8(text).ok().map(str::to_owned),
+            (number, Wire::Bytes(message)) if number == digest_field => {
+                digest = Some(decode_digest(message)?)
+            }
+            _ => {}
+        }
+    }
+    name.zip(digest).ok_or(MalformedResult("an output has no name or no digest"))
+}
+
+fn decode_digest(bytes: &[u8]) -> Result<BlobDigest, MalformedResult> {
+    let mut hash = None;
+    let mut n_bytes = 0;
+    for field in Fields::new(bytes) {
+        match field? {
+            (1, Wire::Bytes(text)) => {
+                hash = std::str::from_utf8(text).ok().and_then(|text| text.parse::<Digest>().ok());
+            }
+            (2, Wire::Number(number)) => n_bytes = number,
+            _ => {}
+        }
+    }
+    hash.map(|hash| BlobDigest::new(hash, n_bytes)).ok_or(MalformedResult("a digest is not 64 hex digits"))
+}
+
+fn encode_parts(parts: &[BlobDigest]) -> Vec<u8> {
+    let mut folder = Message::default();
+    for (index, part) in parts.iter().enumerate() {
+        folder.message(1, &encode_file_node(index, part));
+    }
+    folder.bytes
+}
+
+fn encode_file_node(index: usize, blob: &BlobDigest) -> Vec<u8> {
+    let mut file = Message::default();
+    file.text(1, &position_name(index));
+    file.message(2, &encode_digest(blob));
+    file.bytes
+}
+
+// Zero-padded, because a directory lists its files in the order of their names.
+fn position_name(index: usize) -> String {
+    format!("{index:06}")
+}
+
+fn encode_digest(blob: &BlobDigest) -> Vec<u8> {
+    let mut digest = Message::default();
+    digest.text(1, &blob.hash.to_string());
+    digest.number(2, blob.n_bytes);
+    digest.bytes
+}
+
+/// A protocol buffer message under construction.
+#[derive(Default)]
+struct Message {
+    bytes: Vec<u8>,
+}
+
+impl Message {
+    fn varint(&mut self, mut number: u64) {
+        while number >= 0x80 {
+            self.bytes.push((number & 0x7f) as u8 | 0x80);
+            number >>= 7;
+        }
+        self.bytes.push(number as u8);
+    }
+
+    fn number(&mut self, field: u32, number: u64) {
+        if number != 0 {
+            self.varint(u64::from(field) << 3);
+            self.varint(number);
+        }
+    }
+
+    fn raw(&mut self, field: u32, bytes: &[u8]) {
+        self.varint(u64::from(field) << 3 | 2);
+        self.varint(bytes.len() as u64);
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    fn text(&mut self, field: u32, text: &str) {
+        self.raw(field, text.as_bytes());
+    }
+
+    fn message(&mut self, field: u32, message: &[u8]) {
+        self.raw(field, message);
+    }
+}
+
+enum Wire<'a> {
+    Number(u64),
+    Bytes(&'a [u8]),
+}
+
+/// The fields of a message, one after the other.
+struct Fields<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Fields<'a> {
+    fn new(bytes: &'a [u8]) -> Self {
+        Self { rest: bytes }
+    }
+
+    fn varint(&mut self) -> Result<u64, MalformedResult> {
+        let mut number = 0;
+        for shift in (0..64).step_by(7) {
+            let (&byte, rest) = self.rest.split_first().ok_or(MalformedResult("a number is cut off"))?;
+            self.rest = rest;
+            number |= u64::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                return Ok(number);
+            }
+        }
+        Err(MalformedResult("a number is too long"))
+    }
+
+    fn take(&mut self, n_bytes: u64) -> Result<&'a [u8], MalformedResult> {
+        let cut = usize::try_from(n_bytes).ok().filter(|&cut| cut <= self.rest.len());
+        let (bytes, rest) = self.rest.split_at(cut.ok_or(MalformedResult("a field is cut off"))?);
+        self.rest = rest;
+        Ok(bytes)
+    }
+
+    fn field(&mut self) -> Result<(u32, Wire<'a>), MalformedResult> {
+        let tag = self.varint()?;
+        let number = u32::try_from(tag >> 3).map_err(|_| MalformedResult("a field number is too large"))?;
+        let wire = match tag & 7 {
+            0 => Wire::Number(self.varint()?),
+            1 => Wire::Bytes(self.take(8)?),
+            2 => {
+                let n_bytes = self.varint()?;
+                Wire::Bytes(self.take(n_bytes)?)
+            }
+            5 => Wire::Bytes(self.take(4)?),
+            _ => return Err(MalformedResult("a field has an unknown wire type")),
+        };
+        Ok((number, wire))
+    }
+}
+
+impl<'a> Iterator for Fields<'a> {
+    type Item = Result<(u32, Wire<'a>), MalformedResult>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        let field = self.field();
+        if field.is_err() {
+            self.rest = &[];
+        }
+        Some(field)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::action::tests::{Fake, fake, node, source};
+    use crate::action::{ActionKind, Input};
+
+    fn blob(text: &str) -> Output {
+        Output::File(BlobDigest::of(text.as_bytes()))
+    }
+
+    fn key(action: Fake, paths: &[&str], contents: &[Output]) -> ActionDigest {
+        let inputs: Vec<Input> = paths.iter().map(|path| source(path)).collect();
+        encode_action(&node("a", action, inputs), contents).digest
+    }
+
+    fn plain() -> ActionDigest {
+        key(fake(), &["x", "y"], &[blob("1"), blob("2")])
+    }
+
+    #[test]
+    fn the_kind_is_in_the_digest() {
+        let kind = ActionKind { name: "other", version: 1 };
+        assert_ne!(key(Fake { kind, ..fake() }, &["x", "y"], &[blob("1"), blob("2")]), plain());
+    }
+
+    #[test]
+    fn the_algorithm_version_is_in_the_digest() {
+        let kind = ActionKind { name: "tensor", version: 2 };
+        assert_ne!(key(Fake { kind, ..fake() }, &["x", "y"], &[blob("1"), blob("2")]), plain());
+    }
+
+    #[test]
+    fn every_parameter_is_in_the_digest() {
+        assert_ne!(key(Fake { parameter: "b", ..fake() }, &["x", "y"], &[blob("1"), blob("2")]), plain());
+    }
+
+    #[test]
+    fn the_bytes_and_the_order_of_inputs_are_in_the_digest() {
+        assert_ne!(key(fake(), &["x", "y"], &[blob("1"), blob("3")]), plain());
+        assert_ne!(key(fake(), &["x", "y"], &[blob("2"), blob("1")]), plain());
+        let parts = |texts: &[&str]| {
+            Output::Composite(texts.iter().map(|text| BlobDigest::of(text.as_bytes())).collect())
+        };
+        let composite = |texts| key(fake(), &["x"], &[parts(texts)]);
+        assert_ne!(composite(&["1", "2"]), composite(&["2", "1"]));
+        assert_ne!(composite(&["1"]), key(fake(), &["x"], &[blob("1")]));
+    }
+
+    #[test]
+    fn the_names_of_outputs_are_in_the_digest() {
+        assert_ne!(key(Fake { output: "other", ..fake() }, &["x", "y"], &[blob("1"), blob("2")]), plain());
+    }
+
+    #[test]
+    fn names_and_paths_of_inputs_are_not_in_the_digest() {
+        assert_eq!(key(fake(), &["renamed", "moved/y"], &[blob("1"), blob("2")]), plain());
+    }
+
+    #[test]
+    fn the_label_and_the_progress_text_are_not_in_the_digest() {
+        let inputs = vec![source("x"), source("y")];
+        let other = node("other", Fake { words: "other words", ..fake() }, inputs);
+        assert_eq!(encode_action(&other, &[blob("1"), blob("2")]).digest, plain());
+    }
+
+    #[test]
+    fn times_threads_and_versions_are_not_in_the_digest() {
+        // Nothing of the sort is an argument of `encode_action`; the digest is a constant of its inputs.
+        assert_eq!(plain().to_string(), PLAIN);
+    }
+
+    // Computed once; a change means that every cache in the world is cold, so it must be meant.
+    const PLAIN: &str = "77834bf07077fbaeb9a3d547480cefe4d190fdbc676727ef438d90fa02c8d4b9/147";
+
+    #[test]
+    fn results_read_back() {
+        let outputs = Outputs::from([
+            ("model.gguf".to_owned(), Output::Composite(vec![BlobDigest::of(b"a"), BlobDigest::of(b"")])),
+            ("manifest.json".to_owned(), blob("m")),
+        ]);
+        let (result, trees) = encode_result(&outputs);
+        let read = decode_result(&result, &mut |digest| {
+            trees.iter().find(|tree| BlobDigest::of(tree) == *digest).cloned()
+        });
+        assert_eq!(read, Ok(outputs));
+        assert!(decode_result(&result, &mut |_| None).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn foreign_bytes_are_refused_or_read_but_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let read = decode_result(&bytes, &mut |_| Some(bytes.clone()));
+            prop_assert!(read.is_ok() || read.is_err());
+        }
+    }
+}
