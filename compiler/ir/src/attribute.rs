@@ -65,7 +65,7 @@ pub struct Record {
     /// Named values.
     pub properties: BTreeMap<String, Placed<Value>>,
     /// Child nodes by name, each name's in document order.
-    pub children: BTreeMap<String, Vec<Record>>,
+    pub children: BTreeMap<String, Vec<Self>>,
 }
 
 impl Record {

@@ -157,7 +157,7 @@ fn decode_named(bytes: &[u8], digest_field: u32) -> Result<(String, BlobDigest),
         match field? {
             (1, Wire::Bytes(text)) => name = std::str::from_utf8(text).ok().map(str::to_owned),
             (number, Wire::Bytes(message)) if number == digest_field => {
-                digest = Some(decode_digest(message)?)
+                digest = Some(decode_digest(message)?);
             }
             _ => {}
         }

@@ -1,4 +1,9 @@
-//! Dtypes, shapes, borrowed views, conversions, and what a tensor is for.
+//! Dtypes, conversions, low-rank updates, elementary functions, and what a tensor is for.
+//!
+//! Knows no file, no codec and no format.
 
+pub mod convert;
 pub mod dtype;
+pub mod low_rank;
+pub mod math;
 pub mod model_tensor;

@@ -1,0 +1,178 @@
+//! Conversions between stored elements and f32, in bulk.
+//!
+//! Narrowing rounds to nearest, ties to even, as PyTorch and ggml do; a NaN stays a NaN.
+
+use half::slice::HalfFloatSliceExt;
+use half::{bf16, f16};
+
+use crate::dtype::DType;
+
+/// Widens little-endian elements to f32.
+///
+/// * `bytes`: `out.len()` elements of `dtype`, a float type
+///
+/// # Panics
+/// If the lengths disagree or `dtype` is no float of 16 bits or more: the caller checks both with
+/// [`DType::is_weight`] when it plans.
+pub fn to_f32(dtype: DType, bytes: &[u8], out: &mut [f32]) {
+    assert_eq!(bytes.len(), out.len() * dtype.n_bytes(), "bytes of the elements");
+    match dtype {
+        DType::F32 => {
+            for (value, word) in out.iter_mut().zip(bytes.as_chunks::<4>().0) {
+                *value = f32::from_le_bytes(*word);
+            }
+        }
+        DType::BF16 => {
+            for (value, word) in out.iter_mut().zip(bytes.as_chunks::<2>().0) {
+                *value = f32::from_bits(u32::from(u16::from_le_bytes(*word)) << 16);
+            }
+        }
+        DType::F16 => {
+            let mut halves = [f16::ZERO; 64];
+            for (values, words) in out.chunks_mut(64).zip(bytes.chunks(128)) {
+                for (half, word) in halves.iter_mut().zip(words.as_chunks::<2>().0) {
+                    *half = f16::from_le_bytes(*word);
+                }
+                halves[..values.len()].convert_to_f32_slice(values);
+            }
+        }
+        DType::F64 => {
+            for (value, word) in out.iter_mut().zip(bytes.as_chunks::<8>().0) {
+                *value = f64::from_le_bytes(*word) as f32;
+            }
+        }
+        other => panic!("`{other}` is no type of weights"),
+    }
+}
+
+/// The f32 values as little-endian elements of `dtype`, a float type.
+///
+/// # Panics
+/// As [`to_f32`].
+pub fn from_f32(dtype: DType, values: &[f32], out: &mut [u8]) {
+    assert_eq!(out.len(), values.len() * dtype.n_bytes(), "bytes of the elements");
+    match dtype {
+        DType::F32 => {
+            for (word, value) in out.as_chunks_mut::<4>().0.iter_mut().zip(values) {
+                *word = value.to_le_bytes();
+            }
+        }
+        DType::BF16 => {
+            for (word, value) in out.as_chunks_mut::<2>().0.iter_mut().zip(values) {
+                *word = to_bf16_bits(*value).to_le_bytes();
+            }
+        }
+        DType::F16 => {
+            let mut halves = [f16::ZERO; 64];
+            for (words, values) in out.chunks_mut(128).zip(values.chunks(64)) {
+                halves[..values.len()].convert_from_f32_slice(values);
+                for (word, half) in words.as_chunks_mut::<2>().0.iter_mut().zip(&halves) {
+                    *word = half.to_le_bytes();
+                }
+            }
+        }
+        DType::F64 => {
+            for (word, value) in out.as_chunks_mut::<8>().0.iter_mut().zip(values) {
+                *word = f64::from(*value).to_le_bytes();
+            }
+        }
+        other => panic!("`{other}` is no type of weights"),
+    }
+}
+
+/// Rounds each value to what `dtype` can hold.
+///
+/// # Panics
+/// If `dtype` is no float of 16 bits or more.
+pub fn round_through(dtype: DType, values: &mut [f32]) {
+    match dtype {
+        DType::F32 | DType::F64 => {}
+        DType::BF16 => {
+            for value in values {
+                *value = f32::from_bits(u32::from(to_bf16_bits(*value)) << 16);
+            }
+        }
+        DType::F16 => {
+            let mut halves = [f16::ZERO; 64];
+            for values in values.chunks_mut(64) {
+                let halves = &mut halves[..values.len()];
+                halves.convert_from_f32_slice(values);
+                halves.convert_to_f32_slice(values);
+            }
+        }
+        other => panic!("`{other}` is no type of weights"),
+    }
+}
+
+/// The upper half of an f32, rounded to nearest, ties to even; a NaN is made quiet.
+#[inline]
+pub fn to_bf16_bits(value: f32) -> u16 {
+    let bits = value.to_bits();
+    if bits & 0x7fff_ffff > 0x7f80_0000 {
+        return (bits >> 16) as u16 | 64;
+    }
+    (bits.wrapping_add(0x7fff + ((bits >> 16) & 1)) >> 16) as u16
+}
+
+/// One f16 as f32.
+#[inline]
+pub fn f16_to_f32(bits: u16) -> f32 {
+    f16::from_bits(bits).to_f32()
+}
+
+/// One f32 as f16, rounded to nearest, ties to even.
+#[inline]
+pub fn f32_to_f16(value: f32) -> u16 {
+    f16::from_f32(value).to_bits()
+}
+
+/// One bf16 as f32.
+#[inline]
+pub fn bf16_to_f32(bits: u16) -> f32 {
+    bf16::from_bits(bits).to_f32()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn every_16_bit_pattern_survives_a_round_trip() {
+        for bits in 0..=u16::MAX {
+            for (dtype, is_nan) in
+                [(DType::F16, f16::from_bits(bits).is_nan()), (DType::BF16, bf16::from_bits(bits).is_nan())]
+            {
+                let mut value = [0.0];
+                to_f32(dtype, &bits.to_le_bytes(), &mut value);
+                let mut back = [0; 2];
+                from_f32(dtype, &value, &mut back);
+                assert!(is_nan && value[0].is_nan() || back == bits.to_le_bytes(), "{dtype} {bits:04x}");
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn bulk_equals_one_by_one(values in proptest::collection::vec(any::<f32>(), 0..200)) {
+            for dtype in [DType::F16, DType::BF16, DType::F32, DType::F64] {
+                let mut bytes = vec![0; values.len() * dtype.n_bytes()];
+                from_f32(dtype, &values, &mut bytes);
+                let mut widened = vec![0.0; values.len()];
+                to_f32(dtype, &bytes, &mut widened);
+                let mut rounded = values.clone();
+                round_through(dtype, &mut rounded);
+                for ((value, widened), rounded) in values.iter().zip(&widened).zip(&rounded) {
+                    let expected = match dtype {
+                        DType::F16 => f16::from_f32(*value).to_f32(),
+                        DType::BF16 => bf16::from_f32(*value).to_f32(),
+                        _ => *value,
+                    };
+                    prop_assert!(expected.is_nan() && widened.is_nan() || expected.to_bits() == widened.to_bits());
+                    prop_assert!(rounded.is_nan() && widened.is_nan() || rounded.to_bits() == widened.to_bits());
+                }
+            }
+        }
+    }
+}
