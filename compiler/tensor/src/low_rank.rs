@@ -38,7 +38,7 @@ pub fn add_low_rank(
     rank: usize,
     scale: f32,
 ) -> Result<(), ShapeError> {
-    let n_rows = if n_cols == 0 { 0 } else { weight.len() / n_cols };
+    let n_rows = weight.len().checked_div(n_cols).unwrap_or(0);
     if weight.len() != n_rows * n_cols
         || up.len() != n_rows * rank
         || down.len() != rank * n_cols
