@@ -1,1 +1,23 @@
 //! Block quantization codecs and the recipes that mix them.
+//!
+//! One file per codec, one per recipe, a table for each. The scalar code here defines the bytes: they are equal to
+//! those of ggml's reference encoders (ARCHITECTURE.md, section "Numbers").
+//!
+//! Knows no file, no container and no model family.
+
+pub mod codec;
+pub mod codecs;
+pub mod health;
+pub mod k_scales;
+pub mod plain;
+pub mod q4_0;
+pub mod q4_1;
+pub mod q4_k;
+pub mod q5_0;
+pub mod q5_1;
+pub mod q5_k;
+pub mod q6_k;
+pub mod q8_0;
+pub mod recipe;
+pub mod recipes;
+pub mod search;

@@ -1,0 +1,81 @@
+//! What a codec is: rows of f32 to rows of blocks and back.
+
+use std::fmt;
+
+/// A block quantization, or a plain float type seen as one with blocks of one element.
+pub struct Codec {
+    /// Its name, as ggml writes it: `Q4_K`.
+    pub name: &'static str,
+    /// Raised when the same rows may give other bytes; part of every key of a quantized tensor.
+    pub version: u32,
+    /// Its number in GGUF.
+    pub wire_id: u32,
+    /// Elements of one block.
+    pub block_len: usize,
+    /// Bytes of one block.
+    pub block_bytes: usize,
+    /// Encodes one row; see [`Codec::encode`].
+    pub encode_row: fn(&[f32], Option<&[f32]>, &mut [u8]),
+    /// Decodes one row; see [`Codec::decode`].
+    pub decode_row: fn(&[u8], &mut [f32]),
+}
+
+impl Codec {
+    /// Whether a row of so many elements is a whole number of blocks.
+    pub fn fits(&self, n_cols: usize) -> bool {
+        n_cols.is_multiple_of(self.block_len)
+    }
+
+    /// Bytes of an encoded row; `n_cols` must fit.
+    pub fn row_bytes(&self, n_cols: usize) -> usize {
+        n_cols / self.block_len * self.block_bytes
+    }
+
+    /// Encodes rows, each by itself, so that any rows can be encoded anywhere.
+    ///
+    /// * `rows`: some rows of `n_cols` elements, row-major; all finite
+    /// * `importance`: one weight per column, zero or more, or none
+    /// * `out`: as many rows of [`Self::row_bytes`]
+    ///
+    /// # Panics
+    /// If the lengths disagree or a row is no whole number of blocks: the caller resolves codecs by shape first.
+    pub fn encode(&self, rows: &[f32], n_cols: usize, importance: Option<&[f32]>, out: &mut [u8]) {
+        assert!(n_cols > 0 && self.fits(n_cols), "{n_cols} columns are no whole number of `{self}` blocks");
+        assert!(importance.is_none_or(|weights| weights.len() == n_cols), "one weight per column");
+        let row_bytes = self.row_bytes(n_cols);
+        assert_eq!(rows.len() / n_cols * row_bytes, out.len(), "bytes of the encoded rows");
+        for (row, out) in rows.chunks_exact(n_cols).zip(out.chunks_exact_mut(row_bytes)) {
+            (self.encode_row)(row, importance, out);
+        }
+    }
+
+    /// Decodes any whole number of blocks.
+    ///
+    /// # Panics
+    /// If the lengths disagree.
+    pub fn decode(&self, blocks: &[u8], out: &mut [f32]) {
+        assert!(self.fits(out.len()), "{} elements are no whole number of `{self}` blocks", out.len());
+        assert_eq!(self.row_bytes(out.len()), blocks.len(), "bytes of the encoded rows");
+        (self.decode_row)(blocks, out);
+    }
+}
+
+impl fmt::Display for Codec {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name)
+    }
+}
+
+impl fmt::Debug for Codec {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}@{}", self.name, self.version)
+    }
+}
+
+impl PartialEq for Codec {
+    fn eq(&self, other: &Self) -> bool {
+        self.wire_id == other.wire_id
+    }
+}
+
+impl Eq for Codec {}

@@ -1,0 +1,43 @@
+//! The table of codecs. Adding a codec is a file of its own and a row here.
+
+use crate::codec::Codec;
+use crate::{plain, q4_0, q4_1, q4_k, q5_0, q5_1, q5_k, q6_k, q8_0};
+
+/// Every codec, by its number in GGUF.
+pub static CODECS: &[&Codec] = &[
+    &plain::F32,
+    &plain::F16,
+    &q4_0::CODEC,
+    &q4_1::CODEC,
+    &q5_0::CODEC,
+    &q5_1::CODEC,
+    &q8_0::CODEC,
+    &q4_k::CODEC,
+    &q5_k::CODEC,
+    &q6_k::CODEC,
+    &plain::BF16,
+];
+
+/// The codec of a name such as `Q4_K`.
+pub fn by_name(name: &str) -> Option<&'static Codec> {
+    CODECS.iter().copied().find(|codec| codec.name == name)
+}
+
+/// The codec of a number in GGUF.
+pub fn by_wire_id(wire_id: u32) -> Option<&'static Codec> {
+    CODECS.iter().copied().find(|codec| codec.wire_id == wire_id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_numbers_are_unique_and_sorted() {
+        assert!(CODECS.is_sorted_by(|a, b| a.wire_id < b.wire_id));
+        for codec in CODECS {
+            assert_eq!(by_name(codec.name), Some(*codec));
+            assert_eq!(by_wire_id(codec.wire_id), Some(*codec));
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! What Q4_K and Q5_K share: eight sub-blocks of 32 weights, each with a 6-bit scale and a 6-bit minimum, which two f16
+//! numbers scale: `w ~= d * scale[s] * q - dmin * min[s]`.
+//!
+//! Twelve bytes hold the sixteen 6-bit numbers: bytes 0..4 the scales of sub-blocks 0..4, bytes 4..8 their minima, both
+//! in the lower 6 bits; bytes 8..12 the lower 4 bits of scale and minimum of sub-blocks 4..8, whose upper 2 bits are
+//! the upper 2 bits of bytes 0..8.
+
+use mc_tensor::convert::{f16_to_f32, f32_to_f16};
+
+use crate::search::{Walk, affine, nearest_int, positive, sum_of_squares, weigh};
+
+/// Weights of a super-block.
+pub(crate) const LEN: usize = 256;
+const SUB_LEN: usize = 32;
+const N_SUBS: usize = LEN / SUB_LEN;
+
+/// The head of a super-block: `d`, `dmin` and the packed scales and minima.
+pub(crate) struct Head {
+    d: u16,
+    dmin: u16,
+    packed: [u8; 12],
+}
+
+/// Finds scales, minima and codes of a super-block.
+///
+/// * `walk`: how the sub-blocks are searched without importance
+/// * `importance_walk`: how with it
+pub(crate) fn encode(
+    x: &[f32; LEN],
+    importance: Option<&[f32; LEN]>,
+    walk: Walk,
+    importance_walk: Walk,
+) -> (Head, [u8; LEN]) {
+    let mut codes = [0; LEN];
+    let (d, dmin, scale_codes, min_codes) = match importance {
+        None => plain_scales(x, walk, &mut codes),
+        Some(importance) => weighted_scales(x, importance, importance_walk, &mut codes),
+    };
+    let head = Head { d: f32_to_f16(d), dmin: f32_to_f16(dmin), packed: pack(&scale_codes, &min_codes) };
+    // The codes are chosen again, for the scales as they are stored.
+    for (sub, (x, codes)) in
+        x.as_chunks::<SUB_LEN>().0.iter().zip(codes.as_chunks_mut::<SUB_LEN>().0).enumerate()
+    {
+        let (d, min) = head.scale_and_min(sub);
+        if d == 0.0 {
+            continue;
+        }
+        for (code, value) in codes.iter_mut().zip(x) {
+            *code = nearest_int((value + min) / d).clamp(0, walk.n_max) as u8;
+        }
+    }
+    (head, codes)
+}
+
+type Scales = (f32, f32, [u8; N_SUBS], [u8; N_SUBS]);
+
+fn plain_scales(x: &[f32; LEN], walk: Walk, codes: &mut [u8; LEN]) -> Scales {
+    let (mut scales, mut mins) = ([0.0_f32; N_SUBS], [0.0_f32; N_SUBS]);
+    let (mut max_scale, mut max_min) = (0.0_f32, 0.0_f32);
+    for (sub, (x, codes)) in
+        x.as_chunks::<SUB_LEN>().0.iter().zip(codes.as_chunks_mut::<SUB_LEN>().0).enumerate()
+    {
+        let mean = (sum_of_squares(x) / SUB_LEN as f32).sqrt();
+        let weights = x.map(|value| mean + value.abs());
+        (scales[sub], mins[sub]) = affine(x, &weights, walk, codes);
+        if scales[sub] > max_scale {
+            max_scale = scales[sub];
+        }
+        if mins[sub] > max_min {
+            max_min = mins[sub];
+        }
+    }
+    let inverse = |max: f32| if max > 0.0 { 63.0 / max } else { 0.0 };
+    let quantize = |values: [f32; N_SUBS], inverse: f32| {
+        // The reference narrows to a byte before it takes the minimum.
+        values.map(|value| (nearest_int(inverse * value) as u8).min(63))
+    };
+    let scale_codes = quantize(scales, inverse(max_scale));
+    let min_codes = quantize(mins, inverse(max_min));
+    (max_scale / 63.0, max_min / 63.0, scale_codes, min_codes)
+}
+
+fn weighted_scales(x: &[f32; LEN], importance: &[f32; LEN], walk: Walk, codes: &mut [u8; LEN]) -> Scales {
+    let sigma2 = 2.0 * sum_of_squares(x) / LEN as f32;
+    let (mut scales, mut mins) = ([0.0_f32; N_SUBS], [0.0_f32; N_SUBS]);
+    let mut sub_weights = [0.0_f32; N_SUBS];
+    let subs = x.as_chunks::<SUB_LEN>().0.iter().zip(importance.as_chunks::<SUB_LEN>().0);
+    for (sub, ((x, importance), codes)) in subs.zip(codes.as_chunks_mut::<SUB_LEN>().0).enumerate() {
+        let weights = weigh(x, importance, sigma2);
+        for weight in weights {
+            sub_weights[sub] += weight;
+        }
+        (scales[sub], mins[sub]) = affine(x, &weights, walk, codes);
+    }
+    let (mut scale_codes, mut min_codes) = ([0; N_SUBS], [0; N_SUBS]);
+    let d = positive(&scales, 63, &sub_weights, &mut scale_codes);
+    let dmin = positive(&mins, 63, &sub_weights, &mut min_codes);
+    (d, dmin, scale_codes.map(|code| code.min(63)), min_codes.map(|code| code.min(63)))
+}
+
+fn pack(scales: &[u8; N_SUBS], mins: &[u8; N_SUBS]) -> [u8; 12] {
+    let mut packed = [0; 12];
+    for sub in 0..4 {
+        packed[sub] = scales[sub] | (scales[sub + 4] >> 4) << 6;
+        packed[sub + 4] = mins[sub] | (mins[sub + 4] >> 4) << 6;
+        packed[sub + 8] = scales[sub + 4] & 15 | (mins[sub + 4] & 15) << 4;
+    }
+    packed
+}
+
+impl Head {
+    /// Bytes of a head.
+    pub(crate) const BYTES: usize = 16;
+
+    /// Writes the head.
+    pub(crate) fn write(&self, out: &mut [u8]) {
+        out[..2].copy_from_slice(&self.d.to_le_bytes());
+        out[2..4].copy_from_slice(&self.dmin.to_le_bytes());
+        out[4..16].copy_from_slice(&self.packed);
+    }
+
+    /// Reads a head.
+    pub(crate) fn read(bytes: &[u8]) -> Self {
+        let mut packed = [0; 12];
+        packed.copy_from_slice(&bytes[4..16]);
+        let half = |at: usize| u16::from_le_bytes([bytes[at], bytes[at + 1]]);
+        Self { d: half(0), dmin: half(2), packed }
+    }
+
+    /// Scale and minimum of a sub-block: `w ~= scale * q - min`.
+    pub(crate) fn scale_and_min(&self, sub: usize) -> (f32, f32) {
+        let packed = &self.packed;
+        let (scale, min) = if sub < 4 {
+            (packed[sub] & 63, packed[sub + 4] & 63)
+        } else {
+            (
+                packed[sub + 4] & 15 | (packed[sub - 4] >> 6) << 4,
+                packed[sub + 4] >> 4 | (packed[sub] >> 6) << 4,
+            )
+        };
+        (f16_to_f32(self.d) * f32::from(scale), f16_to_f32(self.dmin) * f32::from(min))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packed_scales_read_back() {
+        let scales = [0, 1, 62, 63, 5, 16, 33, 63];
+        let mins = [63, 7, 0, 31, 48, 15, 63, 2];
+        let one = f32_to_f16(1.0);
+        let head = Head { d: one, dmin: one, packed: pack(&scales, &mins) };
+        for sub in 0..N_SUBS {
+            assert_eq!(head.scale_and_min(sub), (f32::from(scales[sub]), f32::from(mins[sub])));
+        }
+    }
+}

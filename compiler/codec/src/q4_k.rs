@@ -1,0 +1,58 @@
+//! Q4_K: 256 weights in 144 bytes, 4.5 bits per weight.
+//!
+//! Eight sub-blocks of 32 weights with 6-bit scales and minima (see [`crate::k_scales`]) and 4-bit codes. Byte `i` of
+//! each 32 bytes of codes holds code `i` of one sub-block in its lower half and of the next in its upper.
+//!
+//! Source: `block_q4_K` of ggml-common.h. Bytes are compared with ggml's in `tests/golden.rs`.
+
+use crate::codec::Codec;
+use crate::k_scales::{self, Head, LEN};
+use crate::search::Walk;
+
+const BYTES: usize = Head::BYTES + LEN / 2;
+const WALK: Walk = Walk { n_max: 15, start: -1.0, step: 0.1, n_steps: 20 };
+const IMPORTANCE_WALK: Walk = Walk { n_max: 15, start: -0.9, step: 0.05, n_steps: 36 };
+
+/// The codec.
+pub static CODEC: Codec = Codec {
+    name: "Q4_K",
+    version: 1,
+    wire_id: 12,
+    block_len: LEN,
+    block_bytes: BYTES,
+    encode_row,
+    decode_row,
+};
+
+fn encode_row(row: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
+    let importance = importance.map(|weights| weights.as_chunks::<LEN>().0);
+    for (block_idx, (x, block)) in
+        row.as_chunks::<LEN>().0.iter().zip(out.as_chunks_mut::<BYTES>().0).enumerate()
+    {
+        let importance = importance.map(|weights| &weights[block_idx]);
+        let (head, codes) = k_scales::encode(x, importance, WALK, IMPORTANCE_WALK);
+        head.write(block);
+        for (codes, bytes) in codes.as_chunks::<64>().0.iter().zip(block[Head::BYTES..].chunks_exact_mut(32))
+        {
+            for (i, byte) in bytes.iter_mut().enumerate() {
+                *byte = codes[i] | codes[i + 32] << 4;
+            }
+        }
+    }
+}
+
+fn decode_row(blocks: &[u8], out: &mut [f32]) {
+    for (block, out) in blocks.as_chunks::<BYTES>().0.iter().zip(out.as_chunks_mut::<LEN>().0) {
+        let head = Head::read(block);
+        for (pair, (bytes, out)) in
+            block[Head::BYTES..].chunks_exact(32).zip(out.as_chunks_mut::<64>().0).enumerate()
+        {
+            let (scale, min) = head.scale_and_min(2 * pair);
+            let (next_scale, next_min) = head.scale_and_min(2 * pair + 1);
+            for (i, byte) in bytes.iter().enumerate() {
+                out[i] = scale * f32::from(byte & 15) - min;
+                out[i + 32] = next_scale * f32::from(byte >> 4) - next_min;
+            }
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! Q5_K: 256 weights in 176 bytes, 5.5 bits per weight.
+//!
+//! As Q4_K with a fifth bit: bit `s` of high byte `i` belongs to code `i` of sub-block `s`.
+//!
+//! Source: `block_q5_K` of ggml-common.h. Bytes are compared with ggml's in `tests/golden.rs`.
+
+use crate::codec::Codec;
+use crate::k_scales::{self, Head, LEN};
+use crate::search::Walk;
+
+const HIGH: usize = Head::BYTES;
+const LOW: usize = HIGH + 32;
+const BYTES: usize = LOW + LEN / 2;
+const WALK: Walk = Walk { n_max: 31, start: -0.5, step: 0.1, n_steps: 15 };
+const IMPORTANCE_WALK: Walk = Walk { n_max: 31, start: -0.9, step: 0.05, n_steps: 36 };
+
+/// The codec.
+pub static CODEC: Codec = Codec {
+    name: "Q5_K",
+    version: 1,
+    wire_id: 13,
+    block_len: LEN,
+    block_bytes: BYTES,
+    encode_row,
+    decode_row,
+};
+
+fn encode_row(row: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
+    let importance = importance.map(|weights| weights.as_chunks::<LEN>().0);
+    for (block_idx, (x, block)) in
+        row.as_chunks::<LEN>().0.iter().zip(out.as_chunks_mut::<BYTES>().0).enumerate()
+    {
+        let importance = importance.map(|weights| &weights[block_idx]);
+        let (head, codes) = k_scales::encode(x, importance, WALK, IMPORTANCE_WALK);
+        head.write(block);
+        let (high, low) = block[HIGH..].split_at_mut(LOW - HIGH);
+        high.fill(0);
+        for (pair, (codes, low)) in codes.as_chunks::<64>().0.iter().zip(low.chunks_exact_mut(32)).enumerate()
+        {
+            for i in 0..32 {
+                low[i] = codes[i] & 15 | (codes[i + 32] & 15) << 4;
+                high[i] |= (codes[i] >> 4) << (2 * pair) | (codes[i + 32] >> 4) << (2 * pair + 1);
+            }
+        }
+    }
+}
+
+fn decode_row(blocks: &[u8], out: &mut [f32]) {
+    for (block, out) in blocks.as_chunks::<BYTES>().0.iter().zip(out.as_chunks_mut::<LEN>().0) {
+        let head = Head::read(block);
+        let (high, low) = block[HIGH..].split_at(LOW - HIGH);
+        for (pair, (low, out)) in low.chunks_exact(32).zip(out.as_chunks_mut::<64>().0).enumerate() {
+            let (scale, min) = head.scale_and_min(2 * pair);
+            let (next_scale, next_min) = head.scale_and_min(2 * pair + 1);
+            for i in 0..32 {
+                let bits = high[i] >> (2 * pair);
+                out[i] = scale * f32::from(low[i] & 15 | (bits & 1) << 4) - min;
+                out[i + 32] = next_scale * f32::from(low[i] >> 4 | (bits & 2) << 3) - next_min;
+            }
+        }
+    }
+}

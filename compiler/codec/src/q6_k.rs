@@ -1,0 +1,103 @@
+//! Q6_K: 256 weights in 210 bytes, 6.5625 bits per weight.
+//!
+//! Sixteen sub-blocks of 16 weights with signed 8-bit scales under one f16 number: `w ~= d * scale[s] * (q - 32)`. Of
+//! each half of 128 weights, 64 bytes hold the lower 4 bits and 32 bytes the upper 2 bits of the codes.
+//!
+//! Source: `block_q6_K` of ggml-common.h. Bytes are compared with ggml's in `tests/golden.rs`.
+
+use mc_tensor::convert::{f16_to_f32, f32_to_f16};
+
+use crate::codec::Codec;
+use crate::search::{GROUP_MAX_EPS, nearest_int, symmetric};
+
+const LEN: usize = 256;
+const SUB_LEN: usize = 16;
+const HIGH: usize = 128;
+const SCALES: usize = 192;
+const D: usize = 208;
+const BYTES: usize = 210;
+
+/// The codec.
+pub static CODEC: Codec = Codec {
+    name: "Q6_K",
+    version: 1,
+    wire_id: 14,
+    block_len: LEN,
+    block_bytes: BYTES,
+    encode_row,
+    decode_row,
+};
+
+fn encode_row(row: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
+    let importance = importance.map(|weights| weights.as_chunks::<LEN>().0);
+    for (block_idx, (x, block)) in
+        row.as_chunks::<LEN>().0.iter().zip(out.as_chunks_mut::<BYTES>().0).enumerate()
+    {
+        encode_block(x, importance.map(|weights| &weights[block_idx]), block);
+    }
+}
+
+fn encode_block(x: &[f32; LEN], importance: Option<&[f32; LEN]>, block: &mut [u8; BYTES]) {
+    let mut codes = [0; LEN];
+    let mut scales = [0.0_f32; LEN / SUB_LEN];
+    let (mut max_scale, mut max_abs_scale) = (0.0_f32, 0.0_f32);
+    let x_subs = x.as_chunks::<SUB_LEN>().0;
+    for (sub, (x, codes)) in x_subs.iter().zip(codes.as_chunks_mut::<SUB_LEN>().0).enumerate() {
+        let weights = importance.map(|weights| &weights.as_chunks::<SUB_LEN>().0[sub]);
+        scales[sub] = symmetric(x, 32, weights, codes);
+        if scales[sub].abs() > max_abs_scale {
+            max_abs_scale = scales[sub].abs();
+            max_scale = scales[sub];
+        }
+    }
+    if max_abs_scale < GROUP_MAX_EPS {
+        block.fill(0);
+        return;
+    }
+    let inverse = -128.0 / max_scale;
+    let d = f32_to_f16(1.0 / inverse);
+    block[D..].copy_from_slice(&d.to_le_bytes());
+    for (sub, (x, codes)) in x_subs.iter().zip(codes.as_chunks_mut::<SUB_LEN>().0).enumerate() {
+        let scale = nearest_int(inverse * scales[sub]).min(127) as i8;
+        block[SCALES + sub] = scale as u8;
+        let d = f16_to_f32(d) * f32::from(scale);
+        if d == 0.0 {
+            continue;
+        }
+        for (code, value) in codes.iter_mut().zip(x) {
+            *code = (nearest_int(value / d).clamp(-32, 31) + 32) as u8;
+        }
+    }
+    for (half, codes) in codes.as_chunks::<128>().0.iter().enumerate() {
+        for i in 0..32 {
+            let [a, b, c, d] = [codes[i], codes[i + 32], codes[i + 64], codes[i + 96]];
+            block[64 * half + i] = a & 15 | (c & 15) << 4;
+            block[64 * half + i + 32] = b & 15 | (d & 15) << 4;
+            block[HIGH + 32 * half + i] = a >> 4 | (b >> 4) << 2 | (c >> 4) << 4 | (d >> 4) << 6;
+        }
+    }
+}
+
+fn decode_row(blocks: &[u8], out: &mut [f32]) {
+    for (block, out) in blocks.as_chunks::<BYTES>().0.iter().zip(out.as_chunks_mut::<LEN>().0) {
+        let d = f16_to_f32(u16::from_le_bytes([block[D], block[D + 1]]));
+        for (half, out) in out.as_chunks_mut::<128>().0.iter_mut().enumerate() {
+            let scale = |quarter: usize, i: usize| {
+                d * f32::from(block[SCALES + 8 * half + 2 * quarter + i / SUB_LEN] as i8)
+            };
+            for i in 0..32 {
+                let (first, second) = (block[64 * half + i], block[64 * half + i + 32]);
+                let high = block[HIGH + 32 * half + i];
+                let codes = [
+                    first & 15 | (high & 3) << 4,
+                    second & 15 | (high >> 2 & 3) << 4,
+                    first >> 4 | (high >> 4 & 3) << 4,
+                    second >> 4 | (high >> 6) << 4,
+                ];
+                for (quarter, code) in codes.into_iter().enumerate() {
+                    out[i + 32 * quarter] = scale(quarter, i) * (f32::from(code) - 32.0);
+                }
+            }
+        }
+    }
+}

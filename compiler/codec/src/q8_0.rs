@@ -1,0 +1,46 @@
+//! Q8_0: 32 weights in 34 bytes, 8.5 bits per weight.
+//!
+//! One f16 scale `d` and 32 signed bytes: `w ~= d * q`, with `d = max |w| / 127`. Importance changes nothing.
+//!
+//! Source: `block_q8_0` of ggml-common.h. Bytes are compared with ggml's in `tests/golden.rs`.
+
+use mc_tensor::convert::{f16_to_f32, f32_to_f16};
+
+use crate::codec::Codec;
+use crate::search::truncate;
+
+const LEN: usize = 32;
+const BYTES: usize = 2 + LEN;
+
+/// The codec.
+pub static CODEC: Codec = Codec {
+    name: "Q8_0",
+    version: 1,
+    wire_id: 8,
+    block_len: LEN,
+    block_bytes: BYTES,
+    encode_row,
+    decode_row,
+};
+
+fn encode_row(row: &[f32], _importance: Option<&[f32]>, out: &mut [u8]) {
+    for (x, block) in row.as_chunks::<LEN>().0.iter().zip(out.as_chunks_mut::<BYTES>().0) {
+        let abs_max = x.iter().fold(0.0_f32, |max, value| max.max(value.abs()));
+        let d = abs_max / 127.0;
+        let inverse = if d == 0.0 { 0.0 } else { 1.0 / d };
+        block[..2].copy_from_slice(&f32_to_f16(d).to_le_bytes());
+        for (byte, value) in block[2..].iter_mut().zip(x) {
+            // Half away from zero, as C's `roundf`.
+            *byte = truncate((value * inverse).round()) as u8;
+        }
+    }
+}
+
+fn decode_row(blocks: &[u8], out: &mut [f32]) {
+    for (block, out) in blocks.as_chunks::<BYTES>().0.iter().zip(out.as_chunks_mut::<LEN>().0) {
+        let d = f16_to_f32(u16::from_le_bytes([block[0], block[1]]));
+        for (value, byte) in out.iter_mut().zip(&block[2..]) {
+            *value = f32::from(*byte as i8) * d;
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! The searches for scales that the block codecs share.
+//!
+//! Every operation and its order is part of the format: f32, multiply then add, never fused, as ggml's reference does
+//! it on x86-64 without FMA. Rounding is to nearest, ties to even, through the addition of 1.5 * 2^23.
+//!
+//! Source: `make_qx_quants`, `make_qkx2_quants`, `make_qkx3_quants`, `make_qp_quants` of ggml-quants.c.
+
+/// Below this a group of numbers counts as zero.
+pub(crate) const GROUP_MAX_EPS: f32 = 1e-15;
+
+/// The nearest whole number, ties to even; for magnitudes under 2^22.
+#[inline(always)]
+pub(crate) fn nearest_int(value: f32) -> i32 {
+    let bits = (value + 12_582_912.0).to_bits();
+    (bits & 0x007f_ffff) as i32 - 0x0040_0000
+}
+
+/// Cuts towards zero as x86-64 does: what does not fit an i32 becomes its smallest number, whose lower byte is 0.
+///
+/// Scales of subnormal numbers have an infinite inverse, and the reference's bytes for them come from this.
+#[inline(always)]
+pub(crate) fn truncate(value: f32) -> i32 {
+    if value > -2_147_483_904.0 && value < 2_147_483_648.0 { value as i32 } else { i32::MIN }
+}
+
+/// How an affine search walks: from `(n_max + start) / range` in steps of `step`.
+#[derive(Clone, Copy)]
+pub(crate) struct Walk {
+    /// Largest code.
+    pub(crate) n_max: i32,
+    /// First offset of the scale's inverse.
+    pub(crate) start: f32,
+    /// Distance of two tries.
+    pub(crate) step: f32,
+    /// Number of steps; one more try is made.
+    pub(crate) n_steps: i32,
+}
+
+/// A symmetric scale for codes `-n_max..n_max`, kept as `0..2 n_max`; squared error weighted by `weights`, or by
+/// `x^2` without.
+///
+/// Returns the scale; codes go to `codes`.
+pub(crate) fn symmetric<const N: usize>(
+    x: &[f32; N],
+    n_max: i32,
+    weights: Option<&[f32; N]>,
+    codes: &mut [u8; N],
+) -> f32 {
+    let (mut max, mut abs_max) = (0.0_f32, 0.0_f32);
+    for &value in x {
+        if value.abs() > abs_max {
+            abs_max = value.abs();
+            max = value;
+        }
+    }
+    codes.fill(0);
+    if abs_max < GROUP_MAX_EPS {
+        return 0.0;
+    }
+    let mut w = [0.0_f32; N];
+    for (w, (i, value)) in w.iter_mut().zip(x.iter().enumerate()) {
+        *w = weights.map_or(value * value, |weights| weights[i]);
+    }
+    let code = |inverse: f32, value: f32| nearest_int(inverse * value).clamp(-n_max, n_max - 1);
+    let sums = |inverse: f32| {
+        let (mut sum_lx, mut sum_l2) = (0.0_f32, 0.0_f32);
+        for (value, w) in x.iter().zip(&w) {
+            let l = code(inverse, *value) as f32;
+            sum_lx += w * value * l;
+            sum_l2 += w * l * l;
+        }
+        (sum_lx, sum_l2)
+    };
+    let mut best_inverse = -(n_max as f32) / max;
+    let (sum_lx, sum_l2) = sums(best_inverse);
+    let mut scale = if sum_l2 == 0.0 { 0.0 } else { sum_lx / sum_l2 };
+    let mut best = scale * sum_lx;
+    for is in (-9..=9).filter(|is| *is != 0) {
+        let inverse = -(n_max as f32 + 0.1 * is as f32) / max;
+        let (sum_lx, sum_l2) = sums(inverse);
+        if sum_l2 > 0.0 && sum_lx * sum_lx > best * sum_l2 {
+            best_inverse = inverse;
+            scale = sum_lx / sum_l2;
+            best = scale * sum_lx;
+        }
+    }
+    for (slot, value) in codes.iter_mut().zip(x) {
+        *slot = (code(best_inverse, *value) + n_max) as u8;
+    }
+    scale
+}
+
+/// A scale and a minimum for codes `0..=n_max`: `x ~= scale * code - min`, squared error weighted by `weights`.
+///
+/// Returns `(scale, min)`; codes go to `codes`.
+pub(crate) fn affine<const N: usize>(
+    x: &[f32; N],
+    weights: &[f32; N],
+    walk: Walk,
+    codes: &mut [u8; N],
+) -> (f32, f32) {
+    let (mut min, mut max) = (x[0], x[0]);
+    let mut sum_w = weights[0];
+    let mut sum_x = sum_w * x[0];
+    for (value, w) in x.iter().zip(weights).skip(1) {
+        if *value < min {
+            min = *value;
+        }
+        if *value > max {
+            max = *value;
+        }
+        sum_w += w;
+        sum_x += w * value;
+    }
+    if min > 0.0 {
+        min = 0.0;
+    }
+    codes.fill(0);
+    if max <= min {
+        return (0.0, -min);
+    }
+    let n_max = walk.n_max as f32;
+    let code = |inverse: f32, min: f32, value: f32| nearest_int(inverse * (value - min)).clamp(0, walk.n_max);
+    let inverse = n_max / (max - min);
+    let mut scale = 1.0 / inverse;
+    let mut best_error = 0.0_f32;
+    for ((slot, value), w) in codes.iter_mut().zip(x).zip(weights) {
+        let l = code(inverse, min, *value);
+        *slot = l as u8;
+        let difference = scale * l as f32 + min - value;
+        best_error += w * (difference * difference);
+    }
+    let mut tried = [0_u8; N];
+    for is in 0..=walk.n_steps {
+        // The minimum of the best try so far is where the next one starts.
+        let inverse = (walk.start + walk.step * is as f32 + n_max) / (max - min);
+        let (mut sum_l, mut sum_l2, mut sum_xl) = (0.0_f32, 0.0_f32, 0.0_f32);
+        for ((slot, value), w) in tried.iter_mut().zip(x).zip(weights) {
+            let code = code(inverse, min, *value);
+            *slot = code as u8;
+            let l = code as f32;
+            sum_l += w * l;
+            sum_l2 += w * l * l;
+            sum_xl += w * l * value;
+        }
+        let determinant = sum_w * sum_l2 - sum_l * sum_l;
+        if determinant > 0.0 {
+            let mut this_scale = (sum_w * sum_xl - sum_x * sum_l) / determinant;
+            let mut this_min = (sum_l2 * sum_x - sum_l * sum_xl) / determinant;
+            if this_min > 0.0 {
+                this_min = 0.0;
+                this_scale = sum_xl / sum_l2;
+            }
+            let mut error = 0.0_f32;
+            for ((l, value), w) in tried.iter().zip(x).zip(weights) {
+                let difference = this_scale * f32::from(*l) + this_min - value;
+                error += w * (difference * difference);
+            }
+            if error < best_error {
+                *codes = tried;
+                best_error = error;
+                scale = this_scale;
+                min = this_min;
+            }
+        }
+    }
+    (scale, -min)
+}
+
+/// A scale for non-negative numbers with codes `0..=n_max`: the scales or minima of a super-block.
+///
+/// Returns the scale; codes go to `codes`.
+pub(crate) fn positive<const N: usize>(
+    x: &[f32; N],
+    n_max: i32,
+    weights: &[f32; N],
+    codes: &mut [u8; N],
+) -> f32 {
+    let max = x.iter().fold(0.0_f32, |max, value| if *value > max { *value } else { max });
+    codes.fill(0);
+    if max < GROUP_MAX_EPS {
+        return 0.0;
+    }
+    let error = |inverse: f32, limit: i32| {
+        let scale = 1.0 / inverse;
+        let mut error = 0.0_f32;
+        for (value, w) in x.iter().zip(weights) {
+            let difference = value - scale * nearest_int(inverse * value).min(limit) as f32;
+            error += w * difference * difference;
+        }
+        error
+    };
+    let mut inverse = n_max as f32 / max;
+    let mut best_error = error(inverse, i32::MAX);
+    for is in (-4..=4).filter(|is| *is != 0) {
+        let tried = (0.1 * is as f32 + n_max as f32) / max;
+        let error = error(tried, n_max);
+        if error < best_error {
+            best_error = error;
+            inverse = tried;
+        }
+    }
+    let (mut sum_lx, mut sum_l2) = (0.0_f32, 0.0_f32);
+    for ((slot, value), w) in codes.iter_mut().zip(x).zip(weights) {
+        let code = nearest_int(inverse * value).min(n_max);
+        *slot = code as u8;
+        let l = code as f32;
+        sum_lx += w * value * l;
+        sum_l2 += w * l * l;
+    }
+    for _ in 0..5 {
+        let mut is_changed = false;
+        for ((slot, value), w) in codes.iter_mut().zip(x).zip(weights) {
+            let l = f32::from(*slot);
+            let mut lx = sum_lx - w * value * l;
+            let mut l2 = sum_l2 - w * l * l;
+            if lx > 0.0 && l2 > 0.0 {
+                let code = nearest_int(value * l2 / lx).min(n_max);
+                if code != i32::from(*slot) {
+                    let l = code as f32;
+                    lx += w * value * l;
+                    l2 += w * l * l;
+                    if lx * lx * sum_l2 > sum_lx * sum_lx * l2 {
+                        *slot = code as u8;
+                        sum_lx = lx;
+                        sum_l2 = l2;
+                        is_changed = true;
+                    }
+                }
+            }
+        }
+        if !is_changed {
+            break;
+        }
+    }
+    if sum_l2 > 0.0 { sum_lx / sum_l2 } else { 0.0 }
+}
+
+/// The weights of a block under importance: `importance * sqrt(sigma2 + x^2)`.
+pub(crate) fn weigh<const N: usize>(x: &[f32; N], importance: &[f32; N], sigma2: f32) -> [f32; N] {
+    let mut weights = [0.0; N];
+    for ((weight, value), importance) in weights.iter_mut().zip(x).zip(importance) {
+        *weight = importance * (sigma2 + value * value).sqrt();
+    }
+    weights
+}
+
+/// The sum of squares, in order.
+pub(crate) fn sum_of_squares(x: &[f32]) -> f32 {
+    let mut sum = 0.0_f32;
+    for value in x {
+        sum += value * value;
+    }
+    sum
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ties_round_to_even() {
+        let rounded: Vec<i32> = [0.5, 1.5, 2.5, -0.5, -1.5, 3.49, -3.51].map(nearest_int).to_vec();
+        assert_eq!(rounded, [0, 2, 2, 0, -2, 3, -4]);
+    }
+
+    #[test]
+    fn a_group_of_zeros_has_no_scale() {
+        let mut codes = [9; 4];
+        assert_eq!(symmetric(&[0.0; 4], 8, None, &mut codes), 0.0);
+        assert_eq!(codes, [0; 4]);
+        assert_eq!(positive(&[0.0; 4], 63, &[1.0; 4], &mut codes), 0.0);
+    }
+}

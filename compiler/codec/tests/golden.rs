@@ -1,0 +1,80 @@
+//! Every codec gives the bytes of ggml's reference encoder, on every case, with and without importance.
+
+use mc_codec::codec::Codec;
+use mc_codec::codecs::CODECS;
+use safetensors::SafeTensors;
+
+const N_COLS: usize = 1024;
+
+fn golden() -> Vec<u8> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/quant-blocks.safetensors");
+    std::fs::read(path).unwrap()
+}
+
+fn floats(tensors: &SafeTensors<'_>, name: &str) -> Vec<f32> {
+    let data = tensors.tensor(name).unwrap();
+    data.data().as_chunks::<4>().0.iter().map(|word| f32::from_le_bytes(*word)).collect()
+}
+
+fn compare(tensors: &SafeTensors<'_>, name: &str, codec: &Codec) {
+    let [_, imatrix, case] = name.split('/').collect::<Vec<_>>().try_into().unwrap();
+    let input = floats(tensors, &format!("input/{case}"));
+    let importance = (imatrix != "none").then(|| floats(tensors, &format!("imatrix/{imatrix}")));
+    let expected = tensors.tensor(name).unwrap().data().to_vec();
+    let mut encoded = vec![0xaa; expected.len()];
+    codec.encode(&input, N_COLS, importance.as_deref(), &mut encoded);
+    let n_wrong = encoded
+        .chunks(codec.block_bytes)
+        .zip(expected.chunks(codec.block_bytes))
+        .filter(|(encoded, expected)| encoded != expected)
+        .count();
+    assert_eq!(n_wrong, 0, "{name}: blocks that differ, of {}", expected.len() / codec.block_bytes);
+}
+
+#[test]
+fn bytes_equal_those_of_the_reference() {
+    let bytes = golden();
+    let tensors = SafeTensors::deserialize(&bytes).unwrap();
+    let mut n_compared = 0;
+    for codec in CODECS {
+        let prefix = format!("{}/", codec.name);
+        for name in tensors.names() {
+            if name.starts_with(&prefix) {
+                compare(&tensors, name, codec);
+                n_compared += 1;
+            }
+        }
+    }
+    assert_eq!(n_compared, 15 * (2 + 8 * 3), "arrays in the golden file");
+}
+
+#[test]
+fn decoded_blocks_are_near_what_was_encoded() {
+    let bytes = golden();
+    let tensors = SafeTensors::deserialize(&bytes).unwrap();
+    let input = floats(&tensors, "input/normal");
+    let power: f64 = input.iter().map(|x| f64::from(*x).powi(2)).sum();
+    // Signal to noise in the power domain; about 6 dB a bit, less what the shared scales cost.
+    let bounds = [
+        ("F32", f64::INFINITY),
+        ("F16", 1e6),
+        ("BF16", 1e4),
+        ("Q8_0", 1e4),
+        ("Q6_K", 2e3),
+        ("Q5_K", 600.0),
+        ("Q5_1", 500.0),
+        ("Q5_0", 400.0),
+        ("Q4_K", 150.0),
+        ("Q4_1", 120.0),
+        ("Q4_0", 80.0),
+    ];
+    for (name, bound) in bounds {
+        let codec = mc_codec::codecs::by_name(name).unwrap();
+        let mut encoded = vec![0; 3 * codec.row_bytes(N_COLS)];
+        codec.encode(&input, N_COLS, None, &mut encoded);
+        let mut decoded = vec![0.0; input.len()];
+        codec.decode(&encoded, &mut decoded);
+        let noise: f64 = input.iter().zip(&decoded).map(|(a, b)| f64::from(a - b).powi(2)).sum();
+        assert!(power / noise >= bound, "{name}: signal to noise {}", power / noise);
+    }
+}
