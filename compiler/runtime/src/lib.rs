@@ -1,1 +1,26 @@
-//! The forward pass: logits, activations, generation, metrics.
+//! The forward pass of a decoder: logits, activations, generation, metrics.
+//!
+//! It runs the program of [`mc_decoder`] over weights that someone else read from a checkpoint or a container.
+//! It knows no file, no name of a tensor and no tokenizer: tokens go in, numbers come out.
+//!
+//! *Same bits everywhere*: see [`kernel`] and [`cpu_exact`].
+
+pub mod accuracy;
+pub mod backend;
+pub mod chunks;
+pub mod cpu_exact;
+pub mod error;
+pub mod generate;
+pub mod imatrix;
+pub mod kernel;
+pub mod kv_cache;
+pub mod log_probabilities;
+pub mod logits;
+pub mod model;
+pub mod observer;
+pub mod perplexity;
+pub mod random;
+pub mod rotary;
+pub mod sampler;
+pub mod weight;
+pub mod weights;

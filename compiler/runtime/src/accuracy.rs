@@ -1,0 +1,49 @@
+//! Answers of a model to many prompts, for comparison with the expected ones.
+//!
+//! This module only produces tokens: what counts as a right answer is decided by whoever decodes them.
+
+use std::ops::ControlFlow;
+
+use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
+
+use crate::error::RuntimeError;
+use crate::generate::{self, GenerateOptions, Generated};
+use crate::model::Model;
+use crate::sampler::Sampling;
+
+/// Version of the algorithm, for action digests: raised when other answers may come out.
+pub const VERSION: u32 = generate::VERSION;
+
+/// One question.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Question {
+    /// The prompt, to the token before the answer.
+    pub prompt: Vec<u32>,
+    /// Tokens that the answer may have at most.
+    pub max_tokens: usize,
+}
+
+/// The greedy answer to each question, in order.
+///
+/// Questions run in parallel, as many at once as there are threads; an answer depends on its question alone.
+///
+/// # Errors
+/// Of the first question, in order, that fails: see [`generate::generate`].
+pub fn answers(model: &Model, questions: &[Question], stop: &[u32]) -> Result<Vec<Generated>, RuntimeError> {
+    let answer = |question: &Question| {
+        let options = GenerateOptions {
+            sampling: Sampling::Greedy,
+            max_tokens: question.max_tokens,
+            stop: stop.to_vec(),
+        };
+        generate::generate(model, &question.prompt, &options, |_| ControlFlow::Continue(()))
+    };
+    let mut out = Vec::with_capacity(questions.len());
+    for group in questions.chunks(rayon::current_num_threads()) {
+        let answers: Vec<Result<Generated, RuntimeError>> = group.par_iter().map(answer).collect();
+        for answer in answers {
+            out.push(answer?);
+        }
+    }
+    Ok(out)
+}

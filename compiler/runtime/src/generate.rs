@@ -1,0 +1,90 @@
+//! Continuing a prompt, token by token.
+
+use std::ops::ControlFlow;
+
+use crate::error::RuntimeError;
+use crate::logits::LogitPositions;
+use crate::model::Model;
+use crate::sampler::{Sampler, Sampling};
+
+/// Version of the algorithm, for action digests: raised when other tokens may come out.
+pub const VERSION: u32 = 1;
+
+/// Tokens of a prompt that are run at once; the result does not depend on it.
+const N_BATCH: usize = 512;
+
+/// When and how to go on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GenerateOptions {
+    /// How a token is chosen.
+    pub sampling: Sampling,
+    /// Tokens to produce at most.
+    pub max_tokens: usize,
+    /// Tokens that end the text; they are not part of the result.
+    pub stop: Vec<u32>,
+}
+
+/// Why a generation ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StopReason {
+    /// The model gave this stop token.
+    Stop(u32),
+    /// `max_tokens` were produced.
+    MaxTokens,
+    /// The context is full.
+    ContextFull,
+    /// The callback asked for it.
+    Cancelled,
+}
+
+/// A continuation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Generated {
+    /// The tokens, without the prompt and without the stop token.
+    pub tokens: Vec<u32>,
+    /// Why it ended.
+    pub stop_reason: StopReason,
+}
+
+/// Continues `prompt`; `on_token` sees each token as it comes and may break off.
+///
+/// # Errors
+/// If a parameter is out of range, the prompt is empty or longer than the model's context, or the model gives values
+/// that are not finite.
+pub fn generate(
+    model: &Model,
+    prompt: &[u32],
+    options: &GenerateOptions,
+    mut on_token: impl FnMut(u32) -> ControlFlow<()>,
+) -> Result<Generated, RuntimeError> {
+    let mut sampler = Sampler::new(options.sampling)?;
+    let mut cache = model.new_cache(model.decoder().context_length as usize);
+    let mut tokens = Vec::new();
+    let ended = |tokens, stop_reason| Ok(Generated { tokens, stop_reason });
+    if prompt.is_empty() {
+        return Err(RuntimeError::EmptySequence);
+    }
+    let (head, last) = prompt.split_at((prompt.len() - 1) / N_BATCH * N_BATCH);
+    for batch in head.chunks(N_BATCH) {
+        model.forward(batch, &mut cache, &LogitPositions::Range(0..0), None)?;
+    }
+    let mut logits = model.forward(last, &mut cache, &LogitPositions::Last, None)?;
+    while tokens.len() < options.max_tokens {
+        let token = sampler.next(logits.row(0));
+        if options.stop.contains(&token) {
+            return ended(tokens, StopReason::Stop(token));
+        }
+        tokens.push(token);
+        if on_token(token).is_break() {
+            return ended(tokens, StopReason::Cancelled);
+        }
+        if tokens.len() == options.max_tokens {
+            break;
+        }
+        if cache.n_positions() == cache.capacity() {
+            return ended(tokens, StopReason::ContextFull);
+        }
+        logits = model.forward(&[token], &mut cache, &LogitPositions::Last, None)?;
+    }
+    ended(tokens, StopReason::MaxTokens)
+}

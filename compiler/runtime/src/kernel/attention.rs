@@ -1,0 +1,180 @@
+//! Causal attention of new tokens over all positions in the cache.
+//!
+//! For a query at position `p`: `scores[j] = scale * dot(q, k[j])` for `j <= p`, in sixteen lanes;
+//! `e[j] = exp(scores[j] - max(scores))`; `out = (sum over j, ascending, of e[j] * v[j]) / (sum of e in sixteen lanes)`.
+//! What a query gets depends on its position alone, not on how many tokens came in the same batch.
+
+use std::borrow::Cow;
+
+use rayon::iter::{IndexedParallelIterator, ParallelIterator};
+use rayon::slice::ParallelSliceMut;
+
+use crate::kernel::cpu_path::{CpuPath, Kernel};
+use crate::kernel::lanes::{self, N_LANES};
+use crate::kernel::matmul;
+use crate::kernel::products::{Products, Rows};
+use crate::kv_cache::{BlockCache, HeadCache};
+use mc_tensor::math;
+
+/// Queries of one task; a multiple of [`N_QUERIES`].
+const TASK_QUERIES: usize = 32;
+
+/// Queries whose values are summed at once.
+const N_QUERIES: usize = 4;
+
+/// Shape and factor of one attention.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AttentionShape {
+    /// Query heads; a multiple of the cache's heads.
+    pub(crate) n_heads: usize,
+    /// Width of a head.
+    pub(crate) head_dim: usize,
+    /// Factor on the scores.
+    pub(crate) scale: f32,
+}
+
+/// Attention of `queries`, which are the last positions of the cache.
+///
+/// * `queries`: `[n_tokens, n_heads * head_dim]`
+/// * returns the same shape
+pub(crate) fn attend(path: CpuPath, queries: &[f32], cache: &BlockCache, shape: AttentionShape) -> Vec<f32> {
+    let AttentionShape { n_heads, head_dim, .. } = shape;
+    let row_len = n_heads * head_dim;
+    let n_tokens = queries.len() / row_len;
+    let first_position = cache.n_positions() - n_tokens;
+    let n_shared = n_heads / cache.heads().len();
+    let tasks_per_head = n_tokens.div_ceil(TASK_QUERIES);
+    let padded_dim = lanes::padded(head_dim);
+    let mut by_task = vec![0f32; tasks_per_head * TASK_QUERIES * n_heads * padded_dim];
+    let run = |(task, out): (usize, &mut [f32])| {
+        let (head, first) = (task / tasks_per_head, task % tasks_per_head * TASK_QUERIES);
+        let rows = &queries[first * row_len..n_tokens.min(first + TASK_QUERIES) * row_len];
+        let queries: Vec<f32> =
+            rows.chunks_exact(row_len).flat_map(|row| &row[head * head_dim..][..head_dim]).copied().collect();
+        let queries = matmul::pad_rows(&queries, head_dim);
+        let cache = &cache.heads()[head / n_shared];
+        attend_head(path, queries, cache, first_position + first, shape.scale, out);
+    };
+    if n_tokens == 1 {
+        by_task.chunks_mut(TASK_QUERIES * padded_dim).enumerate().for_each(run);
+    } else {
+        by_task.par_chunks_mut(TASK_QUERIES * padded_dim).enumerate().for_each(run);
+    }
+    let mut out = Vec::with_capacity(queries.len());
+    for token in 0..n_tokens {
+        for head in 0..n_heads {
+            let task = head * tasks_per_head + token / TASK_QUERIES;
+            let row = task * TASK_QUERIES + token % TASK_QUERIES;
+            out.extend_from_slice(&by_task[row * padded_dim..][..head_dim]);
+        }
+    }
+    out
+}
+
+/// Consecutive queries of one head, the first at `first_position`.
+fn attend_head(
+    path: CpuPath,
+    queries: Cow<'_, [f32]>,
+    cache: &HeadCache,
+    first_position: usize,
+    scale: f32,
+    out: &mut [f32],
+) {
+    let padded_len = cache.padded_dim();
+    let n_queries = queries.len() / padded_len;
+    let n_keys = first_position + n_queries;
+    // Rows of probabilities are zero behind the query's position, up to whole lanes and whole groups of queries.
+    let mut probabilities = vec![0f32; n_queries * n_keys];
+    let left = Rows { values: &cache.keys()[..n_keys * padded_len], padded_len };
+    path.run(Products { left, right: Rows { values: &queries, padded_len }, out: &mut probabilities });
+    let mut sums = [1f32; TASK_QUERIES];
+    let rows = probabilities.chunks_exact_mut(n_keys).zip(&mut sums).enumerate();
+    for (i, (scores, sum)) in rows {
+        let (seen, unseen) = scores.split_at_mut(first_position + i + 1);
+        unseen.fill(0.0);
+        path.run(Exponentials { scores: seen, scale, sum });
+    }
+    path.run(WeightedValues { probabilities: &probabilities, n_keys, sums: &sums, cache, out });
+}
+
+/// Replaces scores by `exp(scale * (score) - max)` and gives their sum.
+struct Exponentials<'a> {
+    scores: &'a mut [f32],
+    scale: f32,
+    sum: &'a mut f32,
+}
+
+impl Kernel for Exponentials<'_> {
+    #[inline(always)]
+    fn run<const W: usize, const N: usize>(self) {
+        let mut greatest = [f32::NEG_INFINITY; N_LANES];
+        let (groups, rest) = self.scores.as_chunks_mut::<N_LANES>();
+        for group in groups {
+            for lane in 0..N_LANES {
+                group[lane] *= self.scale;
+                greatest[lane] = if group[lane] > greatest[lane] { group[lane] } else { greatest[lane] };
+            }
+        }
+        for (value, greatest) in rest.iter_mut().zip(&mut greatest) {
+            *value *= self.scale;
+            *greatest = if *value > *greatest { *value } else { *greatest };
+        }
+        let greatest = greatest.into_iter().fold(f32::NEG_INFINITY, f32::max);
+        for score in self.scores.iter_mut() {
+            *score = math::exp_f32(*score - greatest);
+        }
+        *self.sum = lanes::sum(self.scores);
+    }
+}
+
+/// Sums the values under their probabilities, position after position, and divides by the sum.
+struct WeightedValues<'a> {
+    probabilities: &'a [f32],
+    n_keys: usize,
+    sums: &'a [f32],
+    cache: &'a HeadCache,
+    out: &'a mut [f32],
+}
+
+impl WeightedValues<'_> {
+    #[inline(always)]
+    fn group<const W: usize, const Q: usize>(&mut self, first: usize) {
+        let padded_len = self.cache.padded_dim();
+        let probabilities: [&[f32]; Q] =
+            std::array::from_fn(|i| &self.probabilities[(first + i) * self.n_keys..][..self.n_keys]);
+        let values = &self.cache.values()[..self.n_keys * padded_len];
+        for start in (0..padded_len).step_by(W) {
+            let mut sums = [[0f32; W]; Q];
+            for (position, row) in values.chunks_exact(padded_len).enumerate() {
+                let mut group = [0f32; W];
+                group.copy_from_slice(&row[start..start + W]);
+                for query in 0..Q {
+                    let probability = probabilities[query][position];
+                    for lane in 0..W {
+                        sums[query][lane] += probability * group[lane];
+                    }
+                }
+            }
+            for (query, lanes) in sums.iter().enumerate() {
+                let out = &mut self.out[(first + query) * padded_len + start..][..W];
+                for (out, lane) in out.iter_mut().zip(lanes) {
+                    *out = lane / self.sums[first + query];
+                }
+            }
+        }
+    }
+}
+
+impl Kernel for WeightedValues<'_> {
+    #[inline(always)]
+    fn run<const W: usize, const N: usize>(mut self) {
+        let n_queries = self.probabilities.len() / self.n_keys;
+        let n_whole = n_queries - n_queries % N_QUERIES;
+        for first in (0..n_whole).step_by(N_QUERIES) {
+            self.group::<W, N_QUERIES>(first);
+        }
+        for first in n_whole..n_queries {
+            self.group::<W, 1>(first);
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! The arithmetic of the exact CPU backend.
+//!
+//! Every kernel is portable Rust whose body is compiled once per vector width; all widths give the same bits.
+
+pub mod attention;
+pub mod cpu_path;
+pub mod elementwise;
+pub mod lanes;
+pub mod matmul;
+pub mod products;

@@ -1,0 +1,159 @@
+//! One tensor of a model: its shape, and its numbers as they lie in memory or in a file.
+//!
+//! Numbers are decoded to f32 a few rows at a time, where they are used; nothing keeps a decoded copy.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use mc_tensor::convert;
+use mc_tensor::dtype::DType;
+
+use crate::error::RuntimeError;
+use crate::kernel::lanes;
+
+/// Bytes borrowed from whatever owns them: a mapped file, a buffer.
+#[derive(Clone)]
+pub struct WeightBytes {
+    owner: Arc<dyn AsRef<[u8]> + Send + Sync>,
+    range: Range<usize>,
+}
+
+impl WeightBytes {
+    /// A stretch of the owner's bytes.
+    ///
+    /// # Errors
+    /// [`RuntimeError::RangeOutside`] if the owner has fewer bytes.
+    pub fn new(owner: Arc<dyn AsRef<[u8]> + Send + Sync>, range: Range<usize>) -> Result<Self, RuntimeError> {
+        let available = (*owner).as_ref().len();
+        if range.start > range.end || range.end > available {
+            return Err(RuntimeError::RangeOutside { start: range.start, end: range.end, available });
+        }
+        Ok(Self { owner, range })
+    }
+
+    /// All bytes of a buffer.
+    pub fn owned(bytes: Vec<u8>) -> Self {
+        let range = 0..bytes.len();
+        Self { owner: Arc::new(bytes), range }
+    }
+
+    fn as_slice(&self) -> &[u8] {
+        &(*self.owner).as_ref()[self.range.clone()]
+    }
+}
+
+impl fmt::Debug for WeightBytes {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "WeightBytes({:?})", self.range)
+    }
+}
+
+/// The numbers of a tensor.
+#[derive(Clone, Debug)]
+pub enum WeightData {
+    /// f32 in memory; the fastest, since nothing is decoded.
+    F32(Arc<[f32]>),
+    /// Little-endian elements of a float type of 16 bits or more.
+    Plain {
+        /// Type of one element.
+        dtype: DType,
+        /// The elements, row-major.
+        bytes: WeightBytes,
+    },
+}
+
+/// One tensor of a model.
+#[derive(Clone, Debug)]
+pub struct Weight {
+    shape: Vec<usize>,
+    data: WeightData,
+}
+
+impl Weight {
+    /// A tensor of `shape`, outermost dimension first (`[out, in]` for a matrix).
+    ///
+    /// # Errors
+    /// If the numbers do not fill the shape, the element type cannot be computed with, or a row holds no whole
+    /// number of blocks.
+    pub fn new(shape: Vec<usize>, data: WeightData) -> Result<Self, RuntimeError> {
+        let n_elements = shape.iter().try_fold(1usize, |product, n| product.checked_mul(*n));
+        let n_elements = n_elements.filter(|n| n.checked_mul(8).is_some()).unwrap_or(usize::MAX / 8);
+        let (encoding, expected, found) = match &data {
+            WeightData::F32(values) => ("F32".to_owned(), n_elements * 4, values.len() * 4),
+            WeightData::Plain { dtype, bytes } => {
+                if !dtype.is_weight() {
+                    return Err(RuntimeError::UnsupportedEncoding { found: dtype.to_string() });
+                }
+                (dtype.to_string(), n_elements * dtype.n_bytes(), bytes.range.len())
+            }
+        };
+        if expected != found || n_elements == 0 {
+            return Err(RuntimeError::WrongByteCount { shape, encoding, expected, found });
+        }
+        Ok(Self { shape, data })
+    }
+
+    /// A tensor of numbers in memory.
+    ///
+    /// # Errors
+    /// As [`Weight::new`].
+    pub fn from_f32(shape: Vec<usize>, values: Vec<f32>) -> Result<Self, RuntimeError> {
+        Self::new(shape, WeightData::F32(values.into()))
+    }
+
+    /// Outermost dimension first.
+    pub fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    /// Length of a row: the innermost dimension.
+    pub fn n_columns(&self) -> usize {
+        self.shape.last().copied().unwrap_or(1)
+    }
+
+    /// Number of rows: all other dimensions together.
+    pub fn n_rows(&self) -> usize {
+        self.shape.iter().rev().skip(1).product()
+    }
+
+    /// Rows as f32, each written to the front of one stretch of `padded_len` numbers of `out`.
+    ///
+    /// Numbers behind a row are left as they are.
+    pub(crate) fn decode_rows(&self, rows: Range<usize>, padded_len: usize, out: &mut [f32]) {
+        let n_columns = self.n_columns();
+        for (row, out) in rows.zip(out.chunks_exact_mut(padded_len)) {
+            self.decode_row(row, &mut out[..n_columns]);
+        }
+    }
+
+    fn decode_row(&self, row: usize, out: &mut [f32]) {
+        let n_columns = out.len();
+        match &self.data {
+            WeightData::F32(values) => out.copy_from_slice(&values[row * n_columns..][..n_columns]),
+            WeightData::Plain { dtype, bytes } => {
+                let n_bytes = n_columns * dtype.n_bytes();
+                convert::to_f32(*dtype, &bytes.as_slice()[row * n_bytes..][..n_bytes], out);
+            }
+        }
+    }
+
+    /// Rows as f32, each filled up with zeros to whole lanes; borrowed where they already lie so.
+    pub(crate) fn padded_rows<'a>(&'a self, rows: Range<usize>, scratch: &'a mut Vec<f32>) -> &'a [f32] {
+        let n_columns = self.n_columns();
+        let padded_len = lanes::padded(n_columns);
+        if let (WeightData::F32(values), true) = (&self.data, padded_len == n_columns) {
+            return &values[rows.start * n_columns..rows.end * n_columns];
+        }
+        scratch.resize(rows.len() * padded_len, 0.0);
+        self.decode_rows(rows, padded_len, scratch);
+        scratch
+    }
+
+    /// All numbers as f32.
+    pub fn to_f32(&self) -> Vec<f32> {
+        let mut out = vec![0f32; self.n_rows() * self.n_columns()];
+        self.decode_rows(0..self.n_rows(), self.n_columns(), &mut out);
+        out
+    }
+}

@@ -1,0 +1,61 @@
+//! The weights of a model by what each tensor is for; whence they came is not known here.
+
+use std::collections::BTreeMap;
+
+use mc_tensor::model_tensor::ModelTensor;
+
+use crate::error::RuntimeError;
+use crate::weight::Weight;
+
+/// The weights of a model.
+#[derive(Clone, Debug, Default)]
+pub struct Weights {
+    tensors: BTreeMap<ModelTensor, Weight>,
+}
+
+impl Weights {
+    /// No tensors.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a tensor, in place of an earlier one.
+    pub fn insert(&mut self, tensor: ModelTensor, weight: Weight) {
+        self.tensors.insert(tensor, weight);
+    }
+
+    /// A tensor, if it is there.
+    pub fn get(&self, tensor: ModelTensor) -> Option<&Weight> {
+        self.tensors.get(&tensor)
+    }
+
+    /// A tensor that must be there with this shape.
+    ///
+    /// # Errors
+    /// [`RuntimeError::MissingTensor`] or [`RuntimeError::WrongShape`].
+    pub(crate) fn take(&mut self, tensor: ModelTensor, expected: &[usize]) -> Result<Weight, RuntimeError> {
+        let weight = self
+            .tensors
+            .remove(&tensor)
+            .ok_or_else(|| RuntimeError::MissingTensor { tensor, expected: expected.to_vec() })?;
+        if weight.shape() != expected {
+            let found = weight.shape().to_vec();
+            return Err(RuntimeError::WrongShape { tensor, expected: expected.to_vec(), found });
+        }
+        Ok(weight)
+    }
+
+    /// A vector that must be there with this length, as f32.
+    ///
+    /// # Errors
+    /// As [`Weights::take`].
+    pub(crate) fn take_vector(&mut self, tensor: ModelTensor, len: usize) -> Result<Vec<f32>, RuntimeError> {
+        self.take(tensor, &[len]).map(|weight| weight.to_f32())
+    }
+}
+
+impl FromIterator<(ModelTensor, Weight)> for Weights {
+    fn from_iter<I: IntoIterator<Item = (ModelTensor, Weight)>>(tensors: I) -> Self {
+        Self { tensors: tensors.into_iter().collect() }
+    }
+}
