@@ -121,7 +121,8 @@ impl Model {
     /// A sequence may be given in batches of any size: the logits are the same bits.
     ///
     /// # Errors
-    /// If there is no token, a token is out of range, the cache is full or foreign, or a value is not finite.
+    /// If there is no token, a token is out of range, the cache is full or foreign, or a value is not finite. The
+    /// cache then holds what it held before.
     pub fn forward(
         &self,
         tokens: &[u32],
@@ -131,6 +132,7 @@ impl Model {
     ) -> Result<Logits, RuntimeError> {
         let hidden = self.hidden(tokens, cache, observer::lend(&mut observer))?;
         self.logits(&hidden, positions.range(tokens.len()), observer)
+            .inspect_err(|_| cache.truncate(hidden.first_position))
     }
 
     /// As [`Model::forward`], up to the last norm. On an error the cache holds what it held before.

@@ -6,6 +6,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
+use mc_codec::codec::Codec;
 use mc_tensor::convert;
 use mc_tensor::dtype::DType;
 
@@ -61,6 +62,13 @@ pub enum WeightData {
         /// The elements, row-major.
         bytes: WeightBytes,
     },
+    /// Rows of quantized blocks.
+    Blocks {
+        /// The block quantization.
+        codec: &'static Codec,
+        /// The blocks, row-major.
+        bytes: WeightBytes,
+    },
 }
 
 /// One tensor of a model.
@@ -87,6 +95,14 @@ impl Weight {
                 }
                 (dtype.to_string(), n_elements * dtype.n_bytes(), bytes.range.len())
             }
+            WeightData::Blocks { codec, bytes } => {
+                let n_columns = shape.last().copied().unwrap_or(1);
+                if !codec.fits(n_columns) {
+                    let (codec, block_len) = (codec.name.to_owned(), codec.block_len);
+                    return Err(RuntimeError::PartialBlock { codec, block_len, n_columns });
+                }
+                (codec.name.to_owned(), codec.row_bytes(n_elements), bytes.range.len())
+            }
         };
         if expected != found || n_elements == 0 {
             return Err(RuntimeError::WrongByteCount { shape, encoding, expected, found });
@@ -100,6 +116,26 @@ impl Weight {
     /// As [`Weight::new`].
     pub fn from_f32(shape: Vec<usize>, values: Vec<f32>) -> Result<Self, RuntimeError> {
         Self::new(shape, WeightData::F32(values.into()))
+    }
+
+    /// A tensor of plain elements, little-endian.
+    ///
+    /// # Errors
+    /// As [`Weight::new`].
+    pub fn plain(shape: Vec<usize>, dtype: DType, bytes: WeightBytes) -> Result<Self, RuntimeError> {
+        Self::new(shape, WeightData::Plain { dtype, bytes })
+    }
+
+    /// A tensor of quantized blocks.
+    ///
+    /// # Errors
+    /// As [`Weight::new`].
+    pub fn blocks(
+        shape: Vec<usize>,
+        codec: &'static Codec,
+        bytes: WeightBytes,
+    ) -> Result<Self, RuntimeError> {
+        Self::new(shape, WeightData::Blocks { codec, bytes })
     }
 
     /// Outermost dimension first.
@@ -135,6 +171,10 @@ impl Weight {
                 let n_bytes = n_columns * dtype.n_bytes();
                 convert::to_f32(*dtype, &bytes.as_slice()[row * n_bytes..][..n_bytes], out);
             }
+            WeightData::Blocks { codec, bytes } => {
+                let n_bytes = codec.row_bytes(n_columns);
+                codec.decode(&bytes.as_slice()[row * n_bytes..][..n_bytes], out);
+            }
         }
     }
 
@@ -155,5 +195,64 @@ impl Weight {
         let mut out = vec![0f32; self.n_rows() * self.n_columns()];
         self.decode_rows(0..self.n_rows(), self.n_columns(), &mut out);
         out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mc_codec::codecs;
+
+    use super::*;
+
+    #[test]
+    fn rows_are_borrowed_where_they_lie_ready_and_padded_where_not() {
+        let mut scratch = Vec::new();
+        let ready = Weight::from_f32(vec![2, 16], vec![1.0; 32]).unwrap();
+        assert_eq!(ready.padded_rows(1..2, &mut scratch), [1.0; 16]);
+        assert!(scratch.is_empty());
+        let odd = Weight::from_f32(vec![3, 2], vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0]).unwrap();
+        let mut expected = [0f32; 32];
+        (expected[0], expected[1], expected[16], expected[17]) = (3.0, 4.0, 5.0, 6.0);
+        assert_eq!(odd.padded_rows(1..3, &mut scratch), expected);
+    }
+
+    #[test]
+    fn quantized_rows_decode_as_their_codec_does() {
+        let values: Vec<f32> = (0..3 * 512).map(|i| (i * 7919 % 1009) as f32 / 401.0 - 1.25).collect();
+        for name in ["Q4_0", "Q8_0", "Q4_K", "Q6_K"] {
+            let codec = codecs::by_name(name).unwrap();
+            let mut blocks = vec![0u8; 3 * codec.row_bytes(512)];
+            codec.encode(&values, 512, None, &mut blocks);
+            let mut expected = vec![0f32; 3 * 512];
+            codec.decode(&blocks, &mut expected);
+            let weight = Weight::blocks(vec![3, 512], codec, WeightBytes::owned(blocks)).unwrap();
+            assert_eq!(weight.to_f32(), expected, "{name}");
+            assert_eq!(weight.padded_rows(1..3, &mut Vec::new()), &expected[512..], "{name}");
+        }
+    }
+
+    #[test]
+    fn plain_elements_are_widened_from_the_borrowed_range() {
+        let owner: Arc<dyn AsRef<[u8]> + Send + Sync> = Arc::new(vec![9u8, 0x80, 0x3f, 0x00, 0xc0, 9]);
+        let bytes = WeightBytes::new(Arc::clone(&owner), 1..5).unwrap();
+        let weight = Weight::plain(vec![2], DType::BF16, bytes).unwrap();
+        assert_eq!(weight.to_f32(), [1.0, -2.0]);
+        let outside = WeightBytes::new(owner, 4..9).unwrap_err();
+        assert_eq!(outside.to_string(), "Bytes 4..9 lie outside the 6 bytes that they are borrowed from");
+    }
+
+    #[test]
+    fn bytes_that_do_not_fill_the_shape_are_refused() {
+        let short = Weight::from_f32(vec![2, 3], vec![0.0; 5]).unwrap_err();
+        assert_eq!(short.to_string(), "Weights of shape [2, 3] in `F32` need 24 bytes; found 20");
+        let vast = Weight::plain(vec![usize::MAX, 2], DType::F32, WeightBytes::owned(vec![0; 8]));
+        assert!(matches!(vast, Err(RuntimeError::WrongByteCount { found: 8, .. })));
+        let empty = Weight::from_f32(vec![0, 3], Vec::new());
+        assert!(matches!(empty, Err(RuntimeError::WrongByteCount { .. })));
+        let codec = codecs::by_name("Q4_K").unwrap();
+        let partial = Weight::blocks(vec![1, 192], codec, WeightBytes::owned(vec![0; 144])).unwrap_err();
+        assert_eq!(partial.to_string(), "Weights have 192 columns; codec `Q4_K` needs a multiple of 256");
+        let integers = Weight::plain(vec![1], DType::I32, WeightBytes::owned(vec![0; 4])).unwrap_err();
+        assert!(integers.to_string().starts_with("Weights are `I32`; expected F64, F32, F16, BF16"));
     }
 }
