@@ -1,0 +1,98 @@
+//! The command line: reads it, runs its verb, and turns every end into an exit code.
+
+use std::sync::Arc;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+use serde_json::json;
+
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::invocation::Invocation;
+use crate::options::GlobalOptions;
+use crate::panic;
+use crate::render::style::Style;
+use crate::report::Report;
+use crate::streams::Streams;
+use crate::verbs::Verb;
+
+/// A build system for models that ship on devices.
+#[derive(Parser)]
+#[command(name = "mc", version, arg_required_else_help = true, disable_help_subcommand = true)]
+#[command(after_help = "Exit codes: 0 done, 1 failed, 2 wrong declaration or command line, 3 a gate was missed, \
+                        8 interrupted, 37 a bug in mc")]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    options: GlobalOptions,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+/// Runs `mc` on the process's arguments.
+pub(crate) fn main() -> Exit {
+    match Cli::try_parse() {
+        Ok(cli) => {
+            let streams = Arc::new(Streams::of_process(&cli.options));
+            panic::guard(&streams, || run(cli, &streams))
+        }
+        Err(error) => explain(&error),
+    }
+}
+
+fn run(cli: Cli, streams: &Arc<Streams>) -> Exit {
+    let invocation = Invocation { options: cli.options, streams: Arc::clone(streams) };
+    let exit = match cli.verb.run(&invocation) {
+        Ok(exit) => exit,
+        Err(Failure::Told(exit)) => exit,
+        Err(Failure::Report(report)) => {
+            invocation.error(&report);
+            if invocation.is_json() {
+                invocation.json(&json!({ "status": report.exit.word(), "errors": [report.json()] }));
+            }
+            report.exit
+        }
+    };
+    match streams.finish() {
+        Ok(()) => exit,
+        Err(error) => {
+            invocation.error(&Report::failed("Cannot write the result to stdout").because(error));
+            exit.max(Exit::Failed)
+        }
+    }
+}
+
+/// Help and version are results; everything else is a wrong command line.
+fn explain(error: &clap::Error) -> Exit {
+    let streams = Streams::of_process(&GlobalOptions::default());
+    let text = error.render();
+    let styled = |style| match style {
+        Style::Ansi => text.ansi().to_string(),
+        Style::Plain => text.to_string(),
+    };
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        streams.result(&styled(streams.out_style));
+        return if streams.finish().is_ok() { Exit::Done } else { Exit::Failed };
+    }
+    streams.error(&styled(streams.err_style));
+    Exit::Declaration
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn global_options_stand_before_or_after_the_verb() {
+        for arguments in [["mc", "--jobs", "2", "clean"], ["mc", "clean", "--jobs", "2"]] {
+            let cli = Cli::try_parse_from(arguments).unwrap();
+            assert_eq!(cli.options.n_jobs(), 2);
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! How `mc` ends: one code for each kind of end, so that a script can tell whose fault it was.
+
+use std::process::ExitCode;
+
+/// The end of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Exit {
+    /// Everything asked for is done.
+    Done,
+    /// A step failed, or a file or the store could not be used.
+    Failed,
+    /// A declaration or the command line is wrong.
+    Declaration,
+    /// Everything was built, but a gate was missed.
+    GateMissed,
+    /// The user stopped it.
+    Interrupted,
+    /// A bug in `mc`.
+    Bug,
+}
+
+impl Exit {
+    /// The process's exit code.
+    pub(crate) const fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Failed => 1,
+            Self::Declaration => 2,
+            Self::GateMissed => 3,
+            Self::Interrupted => 8,
+            Self::Bug => 37,
+        }
+    }
+
+    /// The same in a word, for JSON.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Declaration => "wrong-declaration",
+            Self::GateMissed => "gate-missed",
+            Self::Interrupted => "interrupted",
+            Self::Bug => "bug",
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}

@@ -1,0 +1,75 @@
+//! The options that every verb takes.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+/// Options that every verb takes.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct GlobalOptions {
+    /// How many actions run at a time [default: the number of CPUs]
+    #[arg(long, short = 'j', global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) jobs: Option<u16>,
+
+    /// The folder of the store [default: $MC_CACHE_DIR, else `mc` in the platform's cache folder]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) cache_dir: Option<PathBuf>,
+
+    /// The root of the workspace [default: the nearest folder upward with a workspace.kdl]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) workspace: Option<PathBuf>,
+
+    /// How results are written
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
+    pub(crate) output: OutputFormat,
+
+    /// After a failure, go on with everything that does not need what failed
+    #[arg(long, short = 'k', global = true)]
+    pub(crate) keep_going: bool,
+
+    /// Show results and errors only
+    #[arg(long, short = 'q', global = true)]
+    pub(crate) quiet: bool,
+
+    /// When to use colours; the variable NO_COLOR turns `auto` off
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub(crate) color: Color,
+}
+
+/// How results are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OutputFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs: one JSON document.
+    Json,
+}
+
+/// When to use colours.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    /// On a terminal.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never, and no moving bars either.
+    Never,
+}
+
+impl GlobalOptions {
+    /// How many actions may run at a time.
+    pub(crate) fn n_jobs(&self) -> usize {
+        match self.jobs {
+            Some(n_jobs) => n_jobs.into(),
+            None => std::thread::available_parallelism().map_or(1, Into::into),
+        }
+    }
+
+    /// Whether results are JSON.
+    pub(crate) fn is_json(&self) -> bool {
+        self.output == OutputFormat::Json
+    }
+}

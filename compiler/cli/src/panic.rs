@@ -1,0 +1,61 @@
+//! A bug in `mc` ends in one message that asks for a report, and in exit code 37.
+
+use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::exit::Exit;
+use crate::streams::Streams;
+
+/// Runs `body`; a panic, in it or in a thread that it joins, is told once and becomes [`Exit::Bug`].
+pub(crate) fn guard(streams: &Arc<Streams>, body: impl FnOnce() -> Exit) -> Exit {
+    let told = AtomicBool::new(false);
+    let hook_streams = Arc::clone(streams);
+    std::panic::set_hook(Box::new(move |info| {
+        // Several threads may fall over the same bug.
+        if !told.swap(true, Ordering::Relaxed) {
+            hook_streams.error(&message(info));
+        }
+    }));
+    // The state behind the unwind is dropped or only read to end the process.
+    let exit = catch_unwind(AssertUnwindSafe(body)).unwrap_or(Exit::Bug);
+    drop(std::panic::take_hook());
+    exit
+}
+
+fn message(info: &PanicHookInfo<'_>) -> String {
+    let text = info.payload_as_str().unwrap_or("no message");
+    let place = info.location().map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
+    let version = env!("CARGO_PKG_VERSION");
+    let arguments: Vec<String> =
+        std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned()).collect();
+    format!(
+        "error: This is a bug in mc: {text}\n  --> {place}\n  because: mc {version} came to a state that its \
+         authors held impossible; the store and mc-out/ are as they were\n  hint: Please report it with this \
+         message, the workspace if you can share it, and the command: mc {}\n",
+        arguments.join(" ")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::streams::tests::{Captured, streams};
+
+    #[test]
+    fn a_panic_in_any_thread_is_told_once_and_ends_in_37() {
+        let stderr = Captured::default();
+        let streams = Arc::new(streams(std::io::sink(), stderr.clone(), true));
+        let exit = guard(&streams, || {
+            std::thread::scope(|scope| {
+                scope.spawn(|| panic!("every output is declared"));
+            });
+            Exit::Done
+        });
+        assert_eq!(exit.code(), 37);
+        let text = stderr.text();
+        assert!(text.starts_with("error: This is a bug in mc: every output is declared\n"), "{text}");
+        assert!(text.contains("Please report it"), "{text}");
+        assert_eq!(text.matches("error:").count(), 1, "{text}");
+    }
+}

@@ -1,0 +1,10 @@
+//! What a user sees: progress while something runs, and results when it is done.
+
+pub(crate) mod bars;
+pub(crate) mod lines;
+pub(crate) mod printable;
+pub(crate) mod progress;
+pub(crate) mod size;
+pub(crate) mod style;
+pub(crate) mod summary;
+pub(crate) mod table;

@@ -1,0 +1,172 @@
+//! `mc build`: builds targets and brings their outputs under `mc-out/`.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use mc_rules::verdict::Verdict;
+use serde_json::{Value, json};
+
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::invocation::Invocation;
+use crate::render::size::size;
+use crate::render::table::{Align, table};
+use crate::verbs::Run;
+use crate::wire::declarations::Declarations;
+use crate::wire::engine::Engine;
+use crate::wire::publish::{Published, publish};
+use crate::wire::targets::{Finished, GateResult, Goal, Status, build_targets};
+use crate::workspace::Workspace;
+
+/// Build targets; outputs appear under mc-out/PACKAGE/TARGET/
+#[derive(Args)]
+#[command(after_help = "Examples:\n  mc build //models:app        one target\n  mc build //models/...        \
+                        everything below a package\n  mc build //...               everything")]
+pub(crate) struct Build {
+    /// Labels and patterns of targets
+    #[arg(required = true, value_name = "PATTERN")]
+    patterns: Vec<String>,
+}
+
+impl Run for Build {
+    fn run(&self, invocation: &Invocation) -> Result<Exit, Failure> {
+        let workspace = Workspace::find(&invocation.options)?;
+        let declarations = Declarations::open(&workspace);
+        let targets = declarations.wanted(invocation, &self.patterns)?;
+        let engine = Engine::open(invocation)?;
+        let mut finished = build_targets(invocation, &engine, targets, Goal::Outputs)?;
+        let published = publish_built(invocation, &engine, &workspace, &mut finished);
+        engine.warn_of_damage(invocation);
+        finished.tell_errors(invocation);
+        if invocation.is_json() {
+            invocation.json(&document(&engine, &finished, &published)?);
+        } else {
+            invocation.streams.result(&text(&finished, &published, &workspace.root));
+        }
+        invocation.streams.note(&format!("{}\n", finished.tally.line()));
+        Ok(finished.exit())
+    }
+}
+
+/// Publishes each target that is whole and passed; what cannot be published becomes a failure of its target.
+fn publish_built(
+    invocation: &Invocation,
+    engine: &Engine,
+    workspace: &Workspace,
+    finished: &mut Finished,
+) -> Vec<Option<Published>> {
+    let mut published = Vec::new();
+    for index in 0..finished.targets.len() {
+        let (target, status) = &finished.targets[index];
+        // After an interrupt nothing new appears, even what is whole: the user wanted out.
+        if *status != Status::Built || finished.is_interrupted || target.providers.outputs.is_empty() {
+            published.push(None);
+            continue;
+        }
+        let outputs = target.providers.outputs.iter().filter_map(|(path, artifact)| {
+            finished.output(artifact).map(|output| (path.clone(), output.clone()))
+        });
+        match publish(invocation, engine, workspace, &target.label, outputs.collect()) {
+            Ok(folder) => published.push(Some(folder)),
+            Err(report) => {
+                finished.targets[index].1 = Status::Failed;
+                finished.reports.push(report);
+                published.push(None);
+            }
+        }
+    }
+    published
+}
+
+fn text(finished: &Finished, published: &[Option<Published>], root: &Path) -> String {
+    let mut text = String::new();
+    for ((target, status), published) in finished.targets.iter().zip(published) {
+        text.push_str(&format!("{}{}\n", target.label, remark(*status, published.is_some())));
+        for gate in gates_of(finished, target) {
+            text.push_str(&indented(&gate.verdict.table()));
+        }
+        if let Some(published) = published {
+            text.push_str(&indented(&outputs(published)));
+            text.push_str(&format!("  in {}/\n", shown(&published.directory, root).display()));
+        }
+    }
+    text
+}
+
+fn remark(status: Status, is_published: bool) -> &'static str {
+    match (status, is_published) {
+        (Status::Built, true) => "",
+        (Status::Built, false) => "  has no outputs",
+        (Status::GateMissed, _) => "  missed a gate; nothing of it is published",
+        (Status::Failed, _) => "  was not built",
+    }
+}
+
+/// The verdicts on a target, also those that another target's line shows.
+fn gates_of<'a>(
+    finished: &'a Finished,
+    target: &'a crate::wire::targets::Wanted,
+) -> impl Iterator<Item = &'a GateResult> {
+    finished.gates.iter().filter(|gate| target.providers.gates.contains(&gate.artifact))
+}
+
+fn outputs(published: &Published) -> String {
+    let mut rows: Vec<Vec<String>> =
+        published.outputs.iter().map(|(path, output)| vec![path.clone(), size(output.n_bytes())]).collect();
+    if rows.len() > 1 {
+        let total = published.outputs.iter().map(|(_, output)| output.n_bytes()).sum();
+        rows.push(vec!["total".to_owned(), size(total)]);
+    }
+    table(&[Align::Left, Align::Right], &rows)
+}
+
+fn indented(text: &str) -> String {
+    text.lines().map(|line| format!("  {line}\n")).collect()
+}
+
+/// The path from the current folder's point of view when that is shorter, else as it is.
+fn shown(directory: &Path, root: &Path) -> PathBuf {
+    let current = std::env::current_dir().unwrap_or_else(|_| root.to_owned());
+    directory.strip_prefix(current).unwrap_or(directory).to_owned()
+}
+
+fn document(engine: &Engine, finished: &Finished, published: &[Option<Published>]) -> Result<Value, Failure> {
+    let mut targets = Vec::new();
+    for ((target, status), published) in finished.targets.iter().zip(published) {
+        let mut outputs = Vec::new();
+        for (path, output) in published.iter().flat_map(|published| &published.outputs) {
+            let digest = engine.digest(output)?.to_string();
+            outputs.push(json!({ "path": path, "size": output.n_bytes(), "digest": digest }));
+        }
+        targets.push(json!({
+            "label": target.label.to_string(),
+            "status": word(*status),
+            "directory": published.as_ref().map(|published| &published.directory),
+            "outputs": outputs,
+        }));
+    }
+    Ok(json!({
+        "status": finished.exit().word(),
+        "targets": targets,
+        "gates": gates(&finished.gates),
+        "actions": finished.tally.json(),
+        "errors": finished.reports.iter().map(crate::report::Report::json).collect::<Vec<_>>(),
+    }))
+}
+
+/// The verdicts as JSON.
+pub(crate) fn gates(gates: &[GateResult]) -> Vec<Value> {
+    let gate = |gate: &GateResult| {
+        let Verdict { passed, checks } = &gate.verdict;
+        json!({ "label": gate.label.to_string(), "passed": passed, "cached": gate.is_cached, "checks": checks })
+    };
+    gates.iter().map(gate).collect()
+}
+
+fn word(status: Status) -> &'static str {
+    match status {
+        Status::Built => "built",
+        Status::GateMissed => "gate-missed",
+        Status::Failed => "failed",
+    }
+}

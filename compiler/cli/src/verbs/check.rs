@@ -1,0 +1,45 @@
+//! `mc check`: every mistake in the declarations, without building anything.
+
+use clap::Args;
+use serde_json::json;
+
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::invocation::Invocation;
+use crate::render::summary::plural;
+use crate::verbs::Run;
+use crate::wire::declarations::Declarations;
+use crate::workspace::Workspace;
+
+/// Check declarations and report every mistake; builds nothing
+#[derive(Args)]
+pub(crate) struct Check {
+    /// Labels and patterns of targets
+    #[arg(value_name = "PATTERN", default_value = "//...")]
+    patterns: Vec<String>,
+}
+
+impl Run for Check {
+    fn run(&self, invocation: &Invocation) -> Result<Exit, Failure> {
+        let workspace = Workspace::find(&invocation.options)?;
+        let declarations = Declarations::open(&workspace);
+        let checked = declarations.check(&self.patterns)?;
+        let exit = if checked.has_errors() { Exit::Declaration } else { Exit::Done };
+        if invocation.is_json() {
+            invocation.json(&json!({
+                "status": exit.word(),
+                "packages": checked.n_packages,
+                "targets": checked.n_targets,
+                "diagnostics": checked.json(),
+            }));
+            return Ok(exit);
+        }
+        checked.tell(invocation);
+        if exit == Exit::Done {
+            let (n_packages, n_targets) = (checked.n_packages, checked.n_targets);
+            let (packages, targets) = (plural(n_packages), plural(n_targets));
+            invocation.streams.result(&format!("ok: {n_packages} package{packages}, {n_targets} target{targets}\n"));
+        }
+        Ok(exit)
+    }
+}

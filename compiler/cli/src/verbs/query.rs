@@ -1,0 +1,43 @@
+//! `mc query`: which targets there are, and which need which.
+
+use clap::Args;
+use serde_json::json;
+
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::invocation::Invocation;
+use crate::verbs::Run;
+use crate::wire::declarations::Declarations;
+use crate::workspace::Workspace;
+
+/// List targets: patterns, deps(), rdeps(), kind(), allpaths(), somepath()
+#[derive(Args)]
+#[command(after_help = "Examples:\n  mc query //...                          everything that is declared\n  mc query \
+                        'deps(//models:app)'            what app is made of\n  mc query 'rdeps(//..., \
+                        //models:base)'  what a change of base touches\n  mc query 'kind(gate, //...)'            \
+                        the gates")]
+pub(crate) struct Query {
+    /// The query
+    #[arg(default_value = "//...")]
+    query: String,
+}
+
+impl Run for Query {
+    fn run(&self, invocation: &Invocation) -> Result<Exit, Failure> {
+        let workspace = Workspace::find(&invocation.options)?;
+        let declarations = Declarations::open(&workspace);
+        let found = declarations.query(&self.query)?;
+        if invocation.is_json() {
+            let targets: Vec<_> = found
+                .iter()
+                .map(|found| json!({ "label": found.label.to_string(), "rule": found.rule }))
+                .collect();
+            invocation.json(&json!({ "targets": targets }));
+        } else {
+            for found in &found {
+                invocation.streams.result(&format!("{}\n", found.label));
+            }
+        }
+        Ok(Exit::Done)
+    }
+}

@@ -1,0 +1,6 @@
+//! Where the floors meet: rules and analysis give targets, the executor and the store build them.
+
+pub(crate) mod declarations;
+pub(crate) mod engine;
+pub(crate) mod publish;
+pub(crate) mod targets;

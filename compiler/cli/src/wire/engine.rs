@@ -1,0 +1,121 @@
+//! The executor with the user's store under it.
+
+use std::io::Write as _;
+
+use mc_digest::digest::Digest;
+use mc_digest::hasher::Hasher;
+use mc_execute::build::{Built, OnFailure, Options, build};
+use mc_execute::fetch::output_content;
+use mc_execute::services::Services;
+use mc_ir::action::{ActionError, Artifact, Content, Piece};
+use mc_ir::graph::ActionGraph;
+use mc_ir::output::Output;
+use mc_rules::verdict::Verdict;
+use mc_store::error::StoreError;
+use mc_store::local::store::LocalStore;
+
+use crate::interrupt;
+use crate::invocation::Invocation;
+use crate::render::progress::Progress;
+use crate::report::Report;
+use crate::workspace::cache_dir;
+
+/// The store, and how to build with it.
+pub(crate) struct Engine {
+    /// Where blobs and results are.
+    pub(crate) store: LocalStore,
+    options: Options,
+}
+
+/// What one pass over some artifacts gave.
+pub(crate) struct Pass {
+    /// The steps.
+    pub(crate) graph: ActionGraph,
+    /// What became of them.
+    pub(crate) built: Built,
+}
+
+impl Pass {
+    /// What an artifact became; `None` when its step failed or was not reached.
+    pub(crate) fn output(&self, artifact: &Artifact) -> Option<&Output> {
+        self.built.output(&self.graph, artifact)
+    }
+}
+
+impl Engine {
+    /// Opens the store that the options name.
+    pub(crate) fn open(invocation: &Invocation) -> Result<Self, Report> {
+        let options = &invocation.options;
+        let dir = cache_dir(options)?;
+        let store = LocalStore::open(&dir).map_err(|error| store_report(&error))?;
+        let on_failure = if options.keep_going { OnFailure::KeepGoing } else { OnFailure::Stop };
+        Ok(Self { store, options: Options { n_jobs: options.n_jobs(), on_failure } })
+    }
+
+    /// Builds the artifacts; an interrupt stops it between two steps.
+    pub(crate) fn build(&self, artifacts: &[Artifact], progress: &Progress<'_>) -> Result<Pass, Report> {
+        let graph = ActionGraph::new(artifacts);
+        let services = Services {
+            store: &self.store,
+            actions: &self.store,
+            memo: self.store.input_memo(),
+            cancelled: interrupt::cancelled(),
+        };
+        let building = interrupt::Building::begin();
+        let built = build(&graph, &services, self.options, &|event| progress.event(&event));
+        drop(building);
+        let built = built.map_err(|error| Report::usage("Cannot start the build").because(error))?;
+        Ok(Pass { graph, built })
+    }
+
+    /// The bytes of an output.
+    pub(crate) fn content(&self, output: &Output) -> Result<Content, Report> {
+        output_content(&self.store, output).map_err(|error| action_report("Cannot read an output", &error))
+    }
+
+    /// The verdict that an output holds.
+    pub(crate) fn verdict(&self, output: &Output) -> Result<Verdict, Report> {
+        let content = self.content(output)?;
+        Verdict::from_json(&content.to_contiguous()).map_err(|error| {
+            Report::failed("Cannot read a gate's verdict").because(error).hint("Build again with another `--cache-dir`")
+        })
+    }
+
+    /// The digest of an output's bytes as one file.
+    pub(crate) fn digest(&self, output: &Output) -> Result<Digest, Report> {
+        if let Output::File(blob) = output {
+            return Ok(blob.hash);
+        }
+        let mut hasher = Hasher::new();
+        for part in &self.content(output)?.parts {
+            hasher.write_all(Piece::as_slice(part)).expect("hashing writes nothing that could fail");
+        }
+        Ok(hasher.finish().hash)
+    }
+
+    /// Tells the user once about everything in the store that turned out to be damaged.
+    pub(crate) fn warn_of_damage(&self, invocation: &Invocation) {
+        for corruption in self.store.take_corruptions() {
+            invocation.warn(&corruption.to_string());
+        }
+    }
+}
+
+/// The store's error as a report: a folder that is no store is a mistake on the command line.
+pub(crate) fn store_report(error: &StoreError) -> Report {
+    match error {
+        StoreError::UnknownVersion { .. } | StoreError::NotAStore { .. } => {
+            Report::usage("Cannot use the store").because(error)
+        }
+        _ => Report::failed("Cannot use the store").because(error),
+    }
+}
+
+/// A step's error as a report.
+pub(crate) fn action_report(what: &str, error: &ActionError) -> Report {
+    let report = Report::failed(what).because(error);
+    match error {
+        ActionError::Failed { help: Some(help), .. } => report.hint(help),
+        _ => report,
+    }
+}
