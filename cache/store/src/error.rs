@@ -1,0 +1,192 @@
+//! What can go wrong in the store, told to the person who can do something about it.
+
+use mc_digest::digest::BlobDigest;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// A failure of the store. A missing blob or a damaged entry is not one: both are a miss.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The disk, or the user's quota on it, is full.
+    #[error(
+        "The disk is full: could not {action} `{path}`, which needs {needed} bytes or more; \
+         free some space, or choose a folder on another disk with `--cache-dir`",
+        path = path.display()
+    )]
+    DiskFull {
+        /// What was tried, as a verb.
+        action: &'static str,
+        /// The file that did not fit.
+        path: PathBuf,
+        /// The number of bytes known to be needed when the write failed.
+        needed: u64,
+    },
+    /// The operating system refused.
+    #[error("Could not {action} `{path}`: {source}{hint}", path = path.display(), hint = hint(source))]
+    Io {
+        /// What was tried, as a verb.
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// The folder holds a store of another format.
+    #[error(
+        "The store at `{path}` has format `{found}`, expected `{expected}`; \
+         use the `mc` that wrote it, or choose another folder with `--cache-dir`",
+        path = path.display()
+    )]
+    UnknownVersion {
+        /// The store's folder.
+        path: PathBuf,
+        /// The format of this program.
+        expected: String,
+        /// The first line of the store's `VERSION` file.
+        found: String,
+    },
+    /// The folder holds something that is not a store.
+    #[error(
+        "The folder `{path}` is not a store: expected an empty folder or one with a `VERSION` file, \
+         found `{found}`; choose another folder with `--cache-dir`",
+        path = path.display()
+    )]
+    NotAStore {
+        /// The folder.
+        path: PathBuf,
+        /// One of the entries found in it.
+        found: String,
+    },
+    /// A blob that an output consists of is not in the store.
+    #[error(
+        "The blob `{digest}`, a part of `{path}`, is not in the store; build again to make it anew",
+        path = path.display()
+    )]
+    MissingBlob {
+        /// The blob.
+        digest: BlobDigest,
+        /// The output that needs it.
+        path: PathBuf,
+    },
+    /// A blob's bytes changed between its check and its copy.
+    #[error(
+        "The blob `{expected}` has bytes with digest `{found}` while `{path}` is made of it; \
+         build again to make it anew, and check the disk if this repeats",
+        path = path.display()
+    )]
+    CorruptBlob {
+        /// The digest that the bytes should have.
+        expected: BlobDigest,
+        /// The digest that they have.
+        found: BlobDigest,
+        /// The output that was being made.
+        path: PathBuf,
+    },
+    /// An output's name would leave its folder, or collides with another.
+    #[error(
+        "The output name `{path}` is {problem}; expected a relative path of plain names, each used once",
+        path = path.display()
+    )]
+    InvalidOutputPath {
+        /// The name.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// An input file changed while its bytes were hashed, so the digest would be of no state it ever had.
+    #[error("The file `{path}` changed while it was read; build again when it is complete", path = path.display())]
+    ChangedWhileRead {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A range of an input file does not lie inside it.
+    #[error(
+        "The range of {len} bytes at {offset} is not inside `{path}`, which has {n_bytes} bytes; \
+         the file is truncated or its header is wrong",
+        path = path.display()
+    )]
+    RangeOutside {
+        /// The file.
+        path: PathBuf,
+        /// Where the range begins.
+        offset: u64,
+        /// How long it is.
+        len: u64,
+        /// How long the file is.
+        n_bytes: u64,
+    },
+}
+
+impl StoreError {
+    /// Makes the error of a failed operation on `path`.
+    pub fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
+        Self::io_needing(action, path, 0, source)
+    }
+
+    /// Makes the error of a failed write of a file known to need `needed` bytes.
+    pub fn io_needing(action: &'static str, path: &Path, needed: u64, source: io::Error) -> Self {
+        match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                Self::DiskFull { action, path: path.to_owned(), needed }
+            }
+            _ => Self::Io { action, path: path.to_owned(), source },
+        }
+    }
+
+    /// Takes the store's error out of an error that a [`crate::traits::BlobWriter`] gave as an
+    /// [`io::Write`]; any other error is given back.
+    pub fn from_writer(error: io::Error) -> Result<Self, io::Error> {
+        error.downcast::<Self>()
+    }
+
+    /// Whether the cause is a full disk.
+    pub fn is_disk_full(&self) -> bool {
+        matches!(self, Self::DiskFull { .. })
+    }
+}
+
+impl From<StoreError> for io::Error {
+    fn from(error: StoreError) -> Self {
+        let kind = match &error {
+            StoreError::DiskFull { .. } => io::ErrorKind::StorageFull,
+            StoreError::Io { source, .. } => source.kind(),
+            _ => io::ErrorKind::Other,
+        };
+        Self::new(kind, error)
+    }
+}
+
+fn hint(source: &io::Error) -> &'static str {
+    match source.kind() {
+        io::ErrorKind::PermissionDenied => "; check the permissions of the file and of its folder",
+        io::ErrorKind::ReadOnlyFilesystem => "; choose a folder on a writable disk with `--cache-dir`",
+        io::ErrorKind::CrossesDevices => "; the folder must not be a link to another disk",
+        io::ErrorKind::NotFound => "; check that it exists and was not moved during the build",
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_says_what_to_do() {
+        let full = io::Error::from_raw_os_error(28);
+        let error = StoreError::io_needing("write", Path::new("/c/cas/ab/abcd"), 4096, full);
+        assert_eq!(
+            error.to_string(),
+            "The disk is full: could not write `/c/cas/ab/abcd`, which needs 4096 bytes or more; \
+             free some space, or choose a folder on another disk with `--cache-dir`"
+        );
+    }
+
+    #[test]
+    fn a_store_error_survives_a_trip_through_a_writer() {
+        let error = StoreError::ChangedWhileRead { path: "/a".into() };
+        let through: io::Error = error.into();
+        let back = StoreError::from_writer(through).unwrap();
+        assert!(matches!(back, StoreError::ChangedWhileRead { .. }));
+        assert!(StoreError::from_writer(io::Error::other("not ours")).is_err());
+    }
+}

@@ -1,0 +1,261 @@
+//! Remembers the digests of input files and of ranges in them, so that a checkpoint is hashed once.
+//!
+//! A digest is remembered under the file's device and inode and believed while its whole stamp is the same, so a
+//! folder that is renamed or moved is not hashed again, and a touched file is. Nothing is remembered about a file
+//! that was written within the last moments before it was hashed (see [`crate::stamp`]).
+//!
+//! The notes of one file are one record; losing them costs a hashing.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use mc_digest::digest::{BlobDigest, Digest};
+
+use crate::error::StoreError;
+use crate::local::layout::sharded;
+use crate::publish::publish;
+use crate::reading::hash_range;
+use crate::record::{Kind, Reader, Writer, seal, unseal};
+use crate::session::Session;
+use crate::stamp::FileStamp;
+
+const KIND: Kind = *b"inp1";
+
+/// Encoded size of a range with its digest.
+const RANGE_BYTES: usize = 8 + 8 + 32 + 8;
+
+/// Where a range begins and how many bytes it has.
+type Range = (u64, u64);
+
+/// The digests of input files.
+#[derive(Debug)]
+pub struct InputMemo {
+    folder: PathBuf,
+    session: Arc<Session>,
+    notes: Mutex<BTreeMap<(u64, u64), Notes>>,
+}
+
+/// What is known about the bytes of one file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Notes {
+    stamp: FileStamp,
+    digests: BTreeMap<Range, BlobDigest>,
+    is_saved: bool,
+}
+
+impl InputMemo {
+    /// A memo whose records are in `folder`; they are read when they are needed.
+    pub fn new(folder: PathBuf, session: Arc<Session>) -> Self {
+        Self { folder, session, notes: Mutex::default() }
+    }
+
+    /// The digest of a whole file.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or changes while it is.
+    pub fn digest_file(&self, path: &Path) -> Result<BlobDigest, StoreError> {
+        self.digest(path, None)
+    }
+
+    /// The digest of `len` bytes of a file from `offset`.
+    ///
+    /// # Errors
+    /// If the file cannot be read, changes while it is, or is shorter than the range.
+    pub fn digest_range(&self, path: &Path, offset: u64, len: u64) -> Result<BlobDigest, StoreError> {
+        self.digest(path, Some((offset, len)))
+    }
+
+    /// Writes down what was learned, for the next process. Done when the memo is dropped, too.
+    pub fn save(&self) {
+        let mut notes = self.lock();
+        for ((device, inode), notes) in notes.iter_mut().filter(|(_, notes)| !notes.is_saved) {
+            // A full disk costs the next process a hashing, nothing else.
+            drop(publish(&self.session, &self.path(*device, *inode), &notes.encode()));
+            notes.is_saved = true;
+        }
+    }
+
+    fn digest(&self, path: &Path, range: Option<Range>) -> Result<BlobDigest, StoreError> {
+        // Opened only on a miss: a hit costs one look at the file's metadata.
+        let metadata = fs::metadata(path).map_err(|source| StoreError::io("examine", path, source))?;
+        let stamp = FileStamp::of(&metadata);
+        let (offset, len) = range.unwrap_or((0, stamp.n_bytes));
+        if offset.checked_add(len).is_none_or(|end| end > stamp.n_bytes) {
+            let (path, n_bytes) = (path.to_owned(), stamp.n_bytes);
+            return Err(StoreError::RangeOutside { path, offset, len, n_bytes });
+        }
+        if let Some(digest) = self.recall(&stamp, (offset, len)) {
+            return Ok(digest);
+        }
+        let started = SystemTime::now();
+        let file = File::open(path).map_err(|source| StoreError::io("open", path, source))?;
+        let digest = hash_range(&file, offset, len).map_err(|source| StoreError::io("read", path, source))?;
+        let after = file.metadata().map_err(|source| StoreError::io("examine", path, source))?;
+        if FileStamp::of(&after) != stamp || digest.n_bytes != len {
+            return Err(StoreError::ChangedWhileRead { path: path.to_owned() });
+        }
+        if stamp.is_quiet_at(started) {
+            self.remember(&stamp, (offset, len), digest);
+        }
+        Ok(digest)
+    }
+
+    fn recall(&self, stamp: &FileStamp, range: Range) -> Option<BlobDigest> {
+        let mut all = self.lock();
+        let key = (stamp.device, stamp.inode);
+        if let std::collections::btree_map::Entry::Vacant(entry) = all.entry(key) {
+            let sealed = fs::read(self.path(stamp.device, stamp.inode)).ok()?;
+            entry.insert(Notes::decode(&sealed)?);
+        }
+        all.get(&key).filter(|notes| notes.stamp == *stamp)?.digests.get(&range).copied()
+    }
+
+    fn remember(&self, stamp: &FileStamp, range: Range, digest: BlobDigest) {
+        let mut all = self.lock();
+        let fresh = || Notes { stamp: *stamp, digests: BTreeMap::new(), is_saved: false };
+        let notes = all.entry((stamp.device, stamp.inode)).or_insert_with(fresh);
+        if notes.stamp != *stamp {
+            *notes = fresh();
+        }
+        notes.digests.insert(range, digest);
+        notes.is_saved = false;
+    }
+
+    fn path(&self, device: u64, inode: u64) -> PathBuf {
+        let name = Digest::of(&[device.to_le_bytes(), inode.to_le_bytes()].concat());
+        sharded(self.folder.clone(), &name)
+    }
+
+    // Each change of the map is whole before the lock is given up.
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<(u64, u64), Notes>> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for InputMemo {
+    fn drop(&mut self) {
+        self.save();
+    }
+}
+
+impl Notes {
+    fn encode(&self) -> Vec<u8> {
+        let mut writer = Writer::default();
+        self.stamp.encode(&mut writer);
+        writer.u64(self.digests.len() as u64);
+        for ((offset, len), digest) in &self.digests {
+            writer.u64(*offset).u64(*len).blob_digest(digest);
+        }
+        seal(KIND, &writer.into_bytes())
+    }
+
+    fn decode(sealed: &[u8]) -> Option<Self> {
+        let mut reader = Reader::new(unseal(KIND, sealed)?);
+        let stamp = FileStamp::decode(&mut reader)?;
+        let mut digests = BTreeMap::new();
+        for _ in 0..reader.count(RANGE_BYTES)? {
+            digests.insert((reader.u64()?, reader.u64()?), reader.blob_digest()?);
+        }
+        reader.end()?;
+        Some(Self { stamp, digests, is_saved: true })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::FileTimes;
+    use std::time::Duration;
+
+    use super::*;
+
+    struct Fixture {
+        dir: tempfile::TempDir,
+    }
+
+    impl Fixture {
+        fn new() -> Self {
+            Self { dir: tempfile::tempdir().unwrap() }
+        }
+
+        fn memo(&self) -> InputMemo {
+            let session = Session::start(&self.dir.path().join("tmp")).unwrap();
+            InputMemo::new(self.dir.path().join("inputs"), Arc::new(session))
+        }
+
+        fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {
+            let path = self.dir.path().join(name);
+            fs::write(&path, bytes).unwrap();
+            path
+        }
+    }
+
+    #[test]
+    fn files_and_ranges_have_the_digests_of_their_bytes() {
+        let fixture = Fixture::new();
+        let path = fixture.write("a", b"0123456789");
+        let memo = fixture.memo();
+        assert_eq!(memo.digest_file(&path).unwrap(), BlobDigest::of(b"0123456789"));
+        assert_eq!(memo.digest_range(&path, 2, 3).unwrap(), BlobDigest::of(b"234"));
+        assert_eq!(memo.digest_range(&path, 10, 0).unwrap(), BlobDigest::of(b""));
+        let error = memo.digest_range(&path, 8, 3).unwrap_err().to_string();
+        assert!(error.starts_with("The range of 3 bytes at 8 is not inside"), "{error}");
+        assert!(memo.digest_range(&path, u64::MAX, 2).is_err());
+    }
+
+    #[test]
+    fn a_file_that_was_just_written_is_hashed_again() {
+        let fixture = Fixture::new();
+        let path = fixture.write("a", b"one");
+        let memo = fixture.memo();
+        memo.digest_file(&path).unwrap();
+        assert!(memo.lock().is_empty());
+        fixture.write("a", b"two");
+        assert_eq!(memo.digest_file(&path).unwrap(), BlobDigest::of(b"two"));
+    }
+
+    /// The digest of `path` under notes that say `believed` about the file as it is now.
+    fn recalled(memo: &InputMemo, path: &Path, believed: &[u8]) -> BlobDigest {
+        let stamp = FileStamp::of(&fs::metadata(path).unwrap());
+        memo.remember(&stamp, (0, stamp.n_bytes), BlobDigest::of(believed));
+        memo.digest_file(path).unwrap()
+    }
+
+    #[test]
+    fn a_digest_is_believed_until_the_stamp_changes() {
+        let fixture = Fixture::new();
+        let path = fixture.write("a", b"one");
+        let memo = fixture.memo();
+        assert_eq!(recalled(&memo, &path, b"told"), BlobDigest::of(b"told"));
+        let file = File::options().write(true).open(&path).unwrap();
+        file.set_times(FileTimes::new().set_modified(SystemTime::now() + Duration::from_secs(9))).unwrap();
+        assert_eq!(memo.digest_file(&path).unwrap(), BlobDigest::of(b"one"));
+    }
+
+    #[test]
+    fn the_next_process_knows_what_this_one_learned_even_under_another_name() {
+        let fixture = Fixture::new();
+        let path = fixture.write("a", b"one");
+        let moved = fixture.dir.path().join("b");
+        // A rename changes the time of change, so the notes are made after it; what counts is the inode.
+        fs::rename(&path, &moved).unwrap();
+        recalled(&fixture.memo(), &moved, b"told");
+        assert_eq!(fixture.memo().digest_file(&moved).unwrap(), BlobDigest::of(b"told"));
+    }
+
+    #[test]
+    fn damaged_notes_are_no_notes() {
+        let fixture = Fixture::new();
+        let path = fixture.write("a", b"one");
+        recalled(&fixture.memo(), &path, b"told");
+        let stamp = FileStamp::of(&fs::metadata(&path).unwrap());
+        let notes = fixture.memo().path(stamp.device, stamp.inode);
+        let mut sealed = fs::read(&notes).unwrap();
+        sealed[30] ^= 1;
+        fs::remove_file(&notes).unwrap();
+        fs::write(&notes, sealed).unwrap();
+        assert_eq!(fixture.memo().digest_file(&path).unwrap(), BlobDigest::of(b"one"));
+    }
+}

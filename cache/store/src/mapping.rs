@@ -1,0 +1,108 @@
+//! Read-only bytes of a file, mapped into memory, cheap to clone.
+//!
+//! The only door to `memmap2` in this crate.
+
+use crate::error::StoreError;
+use std::fs::File;
+use std::ops::Deref;
+use std::path::Path;
+use std::sync::Arc;
+
+/// The bytes of a blob or of an input file. Clones share the mapping.
+#[derive(Clone, Debug)]
+pub struct MappedFile(Bytes);
+
+#[derive(Clone, Debug)]
+enum Bytes {
+    // The system refuses to map nothing, so an empty file is an empty vector.
+    Heap(Arc<Vec<u8>>),
+    Map(Arc<memmap2::Mmap>),
+}
+
+impl MappedFile {
+    /// Maps the file at `path`.
+    ///
+    /// # Errors
+    /// If the file cannot be opened or mapped.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let file = File::open(path).map_err(|source| StoreError::io("open", path, source))?;
+        Self::of(&file, path)
+    }
+
+    /// Maps an open file; `path` is for the error. The mapping outlives `file`.
+    ///
+    /// # Errors
+    /// If the file cannot be mapped.
+    pub fn of(file: &File, path: &Path) -> Result<Self, StoreError> {
+        let metadata = file.metadata().map_err(|source| StoreError::io("examine", path, source))?;
+        if metadata.len() == 0 {
+            return Ok(Self::from(Vec::new()));
+        }
+        #[expect(unsafe_code, reason = "a mapping costs no copy of a model that may exceed memory")]
+        // SAFETY: `Mmap::map` asks that the file is not changed while it is mapped. What we map is never
+        // changed by this program: blobs are renamed into place when complete, are read-only (0444) and are
+        // only ever unlinked or renamed, which keeps the mapped inode whole; inputs are never written to.
+        // Another program could still truncate the file, and touching a page past the new end would end
+        // this process by SIGBUS; it could also change bytes, which readers tolerate because they treat
+        // mapped bytes as foreign: plain `u8`, checked where they are parsed, hashed where they are copied.
+        // The same holds for every memory-mapping build tool; the store's checks of a doubtful blob read
+        // the file instead of mapping it, so that damage found there is an error and not a signal.
+        let map =
+            unsafe { memmap2::Mmap::map(file) }.map_err(|source| StoreError::io("map", path, source))?;
+        Ok(Self(Bytes::Map(Arc::new(map))))
+    }
+}
+
+impl From<Vec<u8>> for MappedFile {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(Bytes::Heap(Arc::new(bytes)))
+    }
+}
+
+impl Deref for MappedFile {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match &self.0 {
+            Bytes::Heap(bytes) => bytes,
+            Bytes::Map(map) => map,
+        }
+    }
+}
+
+impl AsRef<[u8]> for MappedFile {
+    fn as_ref(&self) -> &[u8] {
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_file_is_an_empty_slice() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("empty");
+        std::fs::write(&path, b"").unwrap();
+        assert!(MappedFile::open(&path).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_mapping_outlives_the_name_of_its_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("blob");
+        std::fs::write(&path, b"bytes").unwrap();
+        let mapped = MappedFile::open(&path).unwrap();
+        let clone = mapped.clone();
+        drop(mapped);
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(&clone[..], b"bytes");
+    }
+
+    #[test]
+    fn a_missing_file_is_named() {
+        let error = MappedFile::open(Path::new("/no/such/file")).unwrap_err();
+        assert!(error.to_string().starts_with("Could not open `/no/such/file`: "), "{error}");
+    }
+}

@@ -1,0 +1,121 @@
+//! What the file system says about a file without reading it, and when that can be trusted.
+//!
+//! A stamp that equals an earlier one means the same bytes, with one hole: a file written twice within one
+//! tick of the file system's clock may keep its times. So a stamp is only trusted when the file was already
+//! quiet when its bytes were read ([`FileStamp::is_quiet_at`]), or when its modification time was set by us
+//! to a moment that no honest write can produce ([`settled_time`]).
+
+use crate::record::{Reader, Writer};
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// How long a file must have been unchanged before its stamp is trusted. Two seconds is the coarsest clock of
+/// the file systems in use (FAT); others tick every few milliseconds.
+const QUIET: Duration = Duration::from_secs(2);
+
+/// Device, inode, size and times of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FileStamp {
+    /// The device that holds the file.
+    pub device: u64,
+    /// The file's number on the device.
+    pub inode: u64,
+    /// The size in bytes.
+    pub n_bytes: u64,
+    /// When the bytes were last modified, in nanoseconds since 1970.
+    pub modified_ns: i128,
+    /// When the bytes, the name or the permissions were last changed, in nanoseconds since 1970.
+    pub changed_ns: i128,
+}
+
+impl FileStamp {
+    /// The encoded size of a stamp.
+    pub(crate) const N_BYTES: usize = 8 * 3 + 16 * 2;
+
+    /// The stamp in a file's metadata.
+    pub fn of(metadata: &Metadata) -> Self {
+        let nanoseconds = |seconds: i64, rest: i64| i128::from(seconds) * 1_000_000_000 + i128::from(rest);
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            n_bytes: metadata.size(),
+            modified_ns: nanoseconds(metadata.mtime(), metadata.mtime_nsec()),
+            changed_ns: nanoseconds(metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+
+    /// Whether the file had been unchanged for a while at `now`, so that any later write shows in its stamp.
+    /// A file from the future (a skewed clock) never is.
+    pub fn is_quiet_at(&self, now: SystemTime) -> bool {
+        let Ok(since) = now.duration_since(UNIX_EPOCH) else { return false };
+        let limit = since.saturating_sub(QUIET).as_nanos() as i128;
+        self.modified_ns < limit && self.changed_ns < limit
+    }
+
+    /// Whether the modification time is the one that the store gives to its blobs.
+    pub(crate) fn is_settled(&self) -> bool {
+        let settled = settled_time().duration_since(UNIX_EPOCH).expect("the settled time is after 1970");
+        self.modified_ns == settled.as_nanos() as i128
+    }
+
+    pub(crate) fn encode(&self, writer: &mut Writer) {
+        writer.u64(self.device).u64(self.inode).u64(self.n_bytes);
+        writer.bytes(&self.modified_ns.to_le_bytes()).bytes(&self.changed_ns.to_le_bytes());
+    }
+
+    pub(crate) fn decode(reader: &mut Reader<'_>) -> Option<Self> {
+        Some(Self {
+            device: reader.u64()?,
+            inode: reader.u64()?,
+            n_bytes: reader.u64()?,
+            modified_ns: i128::from_le_bytes(reader.array()?),
+            changed_ns: i128::from_le_bytes(reader.array()?),
+        })
+    }
+}
+
+/// The modification time of every blob in the store: 2000-01-01, 00:00 UTC. Any write sets the time to the
+/// present, so a blob that was tampered with even a microsecond after it was stored shows it.
+pub(crate) fn settled_time() -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(946_684_800)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn stamp_modified(time: SystemTime) -> FileStamp {
+        let modified_ns = time.duration_since(UNIX_EPOCH).unwrap().as_nanos() as i128;
+        FileStamp { device: 1, inode: 2, n_bytes: 3, modified_ns, changed_ns: modified_ns }
+    }
+
+    #[test]
+    fn a_file_that_was_just_written_is_not_quiet() {
+        let now = SystemTime::now();
+        assert!(!stamp_modified(now).is_quiet_at(now));
+        assert!(!stamp_modified(now + Duration::from_secs(60)).is_quiet_at(now));
+        assert!(stamp_modified(now - Duration::from_secs(3)).is_quiet_at(now));
+    }
+
+    #[test]
+    fn a_recent_change_of_permissions_is_not_quiet() {
+        let now = SystemTime::now();
+        let mut stamp = stamp_modified(now - Duration::from_secs(100));
+        stamp.changed_ns = stamp_modified(now).changed_ns;
+        assert!(!stamp.is_quiet_at(now));
+    }
+
+    proptest! {
+        #[test]
+        fn encoding_and_decoding_are_inverse(device: u64, inode: u64, n_bytes: u64, modified_ns: i128, changed_ns: i128) {
+            let stamp = FileStamp { device, inode, n_bytes, modified_ns, changed_ns };
+            let mut writer = Writer::default();
+            stamp.encode(&mut writer);
+            let bytes = writer.into_bytes();
+            prop_assert_eq!(bytes.len(), FileStamp::N_BYTES);
+            prop_assert_eq!(FileStamp::decode(&mut Reader::new(&bytes)), Some(stamp));
+        }
+    }
+}
