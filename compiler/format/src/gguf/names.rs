@@ -1,0 +1,91 @@
+//! The names of tensors in GGUF files: `blk.3.attn_q.weight`.
+
+use mc_tensor::model_tensor::ModelTensor;
+
+/// The name of a tensor.
+pub fn wire_name(tensor: ModelTensor) -> String {
+    let stem = match tensor {
+        ModelTensor::RopeFreqs => return "rope_freqs.weight".to_owned(),
+        ModelTensor::TokenEmbedding => return "token_embd.weight".to_owned(),
+        ModelTensor::OutputNorm => return "output_norm.weight".to_owned(),
+        ModelTensor::Output => return "output.weight".to_owned(),
+        ModelTensor::AttnNorm { .. } => "attn_norm.weight",
+        ModelTensor::AttnQ { .. } => "attn_q.weight",
+        ModelTensor::AttnK { .. } => "attn_k.weight",
+        ModelTensor::AttnV { .. } => "attn_v.weight",
+        ModelTensor::AttnOutput { .. } => "attn_output.weight",
+        ModelTensor::AttnQBias { .. } => "attn_q.bias",
+        ModelTensor::AttnKBias { .. } => "attn_k.bias",
+        ModelTensor::AttnVBias { .. } => "attn_v.bias",
+        ModelTensor::AttnOutputBias { .. } => "attn_output.bias",
+        ModelTensor::FfnNorm { .. } => "ffn_norm.weight",
+        ModelTensor::FfnGate { .. } => "ffn_gate.weight",
+        ModelTensor::FfnUp { .. } => "ffn_up.weight",
+        ModelTensor::FfnDown { .. } => "ffn_down.weight",
+    };
+    format!("blk.{}.{stem}", tensor.block().unwrap_or(0))
+}
+
+/// The purpose of a tensor by its name; `None` for names of no known purpose.
+pub fn model_tensor(name: &str) -> Option<ModelTensor> {
+    let Some(rest) = name.strip_prefix("blk.") else {
+        return Some(match name {
+            "rope_freqs.weight" => ModelTensor::RopeFreqs,
+            "token_embd.weight" => ModelTensor::TokenEmbedding,
+            "output_norm.weight" => ModelTensor::OutputNorm,
+            "output.weight" => ModelTensor::Output,
+            _ => return None,
+        });
+    };
+    let (block, stem) = rest.split_once('.')?;
+    let block = block.parse().ok()?;
+    Some(match stem {
+        "attn_norm.weight" => ModelTensor::AttnNorm { block },
+        "attn_q.weight" => ModelTensor::AttnQ { block },
+        "attn_k.weight" => ModelTensor::AttnK { block },
+        "attn_v.weight" => ModelTensor::AttnV { block },
+        "attn_output.weight" => ModelTensor::AttnOutput { block },
+        "attn_q.bias" => ModelTensor::AttnQBias { block },
+        "attn_k.bias" => ModelTensor::AttnKBias { block },
+        "attn_v.bias" => ModelTensor::AttnVBias { block },
+        "attn_output.bias" => ModelTensor::AttnOutputBias { block },
+        "ffn_norm.weight" => ModelTensor::FfnNorm { block },
+        "ffn_gate.weight" => ModelTensor::FfnGate { block },
+        "ffn_up.weight" => ModelTensor::FfnUp { block },
+        "ffn_down.weight" => ModelTensor::FfnDown { block },
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_read_back() {
+        let block = 12;
+        for tensor in [
+            ModelTensor::RopeFreqs,
+            ModelTensor::TokenEmbedding,
+            ModelTensor::OutputNorm,
+            ModelTensor::Output,
+            ModelTensor::AttnNorm { block },
+            ModelTensor::AttnQ { block },
+            ModelTensor::AttnK { block },
+            ModelTensor::AttnV { block },
+            ModelTensor::AttnOutput { block },
+            ModelTensor::AttnQBias { block },
+            ModelTensor::AttnKBias { block },
+            ModelTensor::AttnVBias { block },
+            ModelTensor::AttnOutputBias { block },
+            ModelTensor::FfnNorm { block },
+            ModelTensor::FfnGate { block },
+            ModelTensor::FfnUp { block },
+            ModelTensor::FfnDown { block },
+        ] {
+            assert_eq!(model_tensor(&wire_name(tensor)), Some(tensor));
+        }
+        assert_eq!(model_tensor("blk.x.attn_q.weight"), None);
+        assert_eq!(model_tensor("blk.1.unheard_of.weight"), None);
+    }
+}

@@ -1,0 +1,336 @@
+//! Reads a safetensors header and believes nothing in it.
+//!
+//! Every offset is checked against the file's length and against its neighbours before anyone uses it, and nothing is
+//! allocated that the header's own bytes do not pay for.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use mc_tensor::dtype::DType;
+use serde_json::Value;
+
+/// The longest header that is read; the reference implementation has the same limit.
+pub const MAX_HEADER_BYTES: u64 = 100_000_000;
+
+/// What a header says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// The tensors, in the order of their bytes.
+    pub tensors: Vec<TensorInfo>,
+    /// The free text under `__metadata__`.
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// One tensor of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TensorInfo {
+    /// Its name.
+    pub name: String,
+    /// Type of its elements.
+    pub dtype: DType,
+    /// Row-major shape, slowest dimension first.
+    pub shape: Vec<u64>,
+    /// First byte in the file.
+    pub start: u64,
+    /// One past its last byte in the file.
+    pub end: u64,
+}
+
+/// The bytes are no safetensors file, or a broken one.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SafetensorsError {
+    /// Shorter than its own header.
+    #[error("The file is cut off: its header needs {needed} bytes, found {found}; fetch the file again")]
+    TooShort {
+        /// Bytes that the header needs, the length before it included.
+        needed: u64,
+        /// Bytes of the file.
+        found: u64,
+    },
+    /// The header's length is out of all proportion.
+    #[error(
+        "The header claims {claimed} bytes; at most {MAX_HEADER_BYTES} are read. Is this a safetensors file?"
+    )]
+    HeaderTooLong {
+        /// The length that stands in the file.
+        claimed: u64,
+    },
+    /// The header is not the JSON that it must be.
+    #[error("The header is not valid: {0}. Is this a safetensors file?")]
+    Malformed(String),
+    /// One tensor's entry is wrong.
+    #[error("Tensor `{name}`: {reason}")]
+    Tensor {
+        /// Its name.
+        name: String,
+        /// What was expected and what was found.
+        reason: String,
+    },
+    /// The file ends before its last tensor does.
+    #[error(
+        "The file is cut off: its tensors end at byte {expected}, the file at {found}; fetch the file again"
+    )]
+    Truncated {
+        /// Where the tensors end.
+        expected: u64,
+        /// Bytes of the file.
+        found: u64,
+    },
+    /// The file goes on after its last tensor.
+    #[error("The file has {found} bytes; its tensors end at byte {expected}")]
+    Trailing {
+        /// Where the tensors end.
+        expected: u64,
+        /// Bytes of the file.
+        found: u64,
+    },
+}
+
+/// How many bytes from the start of the file the header takes, by the file's first eight.
+///
+/// # Errors
+/// [`SafetensorsError`] when there are not eight bytes, or the length is absurd.
+pub fn head_bytes(first: &[u8], n_bytes: u64) -> Result<u64, SafetensorsError> {
+    let Some(length) = first.first_chunk::<8>() else {
+        return Err(SafetensorsError::TooShort { needed: 8, found: n_bytes });
+    };
+    let claimed = u64::from_le_bytes(*length);
+    if claimed > MAX_HEADER_BYTES {
+        return Err(SafetensorsError::HeaderTooLong { claimed });
+    }
+    let needed = 8 + claimed;
+    if needed > n_bytes {
+        return Err(SafetensorsError::TooShort { needed, found: n_bytes });
+    }
+    Ok(needed)
+}
+
+impl Header {
+    /// Reads a header.
+    ///
+    /// * `head`: the file's first bytes, at least its header
+    /// * `n_bytes`: length of the whole file
+    ///
+    /// # Errors
+    /// [`SafetensorsError`], naming the tensor, what was expected and what was found.
+    pub fn parse(head: &[u8], n_bytes: u64) -> Result<Self, SafetensorsError> {
+        let data_start = head_bytes(head, n_bytes)?;
+        let json = usize::try_from(data_start).ok().and_then(|end| head.get(8..end));
+        let json = json.ok_or(SafetensorsError::TooShort { needed: data_start, found: head.len() as u64 })?;
+        let text = std::str::from_utf8(json).map_err(|error| {
+            SafetensorsError::Malformed(format!("not UTF-8 at byte {}", 8 + error.valid_up_to()))
+        })?;
+        let entries: Entries =
+            serde_json::from_str(text).map_err(|error| SafetensorsError::Malformed(error.to_string()))?;
+        let mut header = Self { tensors: Vec::with_capacity(entries.0.len()), metadata: BTreeMap::new() };
+        let mut names = BTreeSet::new();
+        for (name, entry) in entries.0 {
+            if !names.insert(name.clone()) {
+                return Err(SafetensorsError::Tensor { name, reason: "it is listed twice".to_owned() });
+            }
+            if name == "__metadata__" {
+                header.metadata = metadata(&entry)?;
+            } else {
+                header.tensors.push(tensor(name, &entry, data_start)?);
+            }
+        }
+        header.check_layout(data_start, n_bytes)?;
+        Ok(header)
+    }
+
+    fn check_layout(&mut self, data_start: u64, n_bytes: u64) -> Result<(), SafetensorsError> {
+        self.tensors.sort_by(|a, b| (a.start, a.end, &a.name).cmp(&(b.start, b.end, &b.name)));
+        let mut end = data_start;
+        for tensor in &self.tensors {
+            if tensor.start != end {
+                let reason = format!(
+                    "its bytes begin at {} of the data; expected {}, where the one before it ends",
+                    tensor.start - data_start,
+                    end - data_start
+                );
+                return Err(SafetensorsError::Tensor { name: tensor.name.clone(), reason });
+            }
+            end = tensor.end;
+        }
+        match end.cmp(&n_bytes) {
+            std::cmp::Ordering::Greater => Err(SafetensorsError::Truncated { expected: end, found: n_bytes }),
+            std::cmp::Ordering::Less => Err(SafetensorsError::Trailing { expected: end, found: n_bytes }),
+            std::cmp::Ordering::Equal => Ok(()),
+        }
+    }
+
+    /// The tensor of a name.
+    pub fn tensor(&self, name: &str) -> Option<&TensorInfo> {
+        self.tensors.iter().find(|tensor| tensor.name == name)
+    }
+}
+
+/// A JSON object as a list, because a map would hide a name that is there twice.
+struct Entries(Vec<(String, Value)>);
+
+impl<'de> serde::Deserialize<'de> for Entries {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = Entries;
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("an object of tensors")
+            }
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Entries, A::Error> {
+                let mut entries = Vec::new();
+                while let Some(entry) = map.next_entry()? {
+                    entries.push(entry);
+                }
+                Ok(Entries(entries))
+            }
+        }
+        deserializer.deserialize_map(Visitor)
+    }
+}
+
+fn metadata(entry: &Value) -> Result<BTreeMap<String, String>, SafetensorsError> {
+    serde_json::from_value(entry.clone())
+        .map_err(|error| SafetensorsError::Malformed(format!("`__metadata__`: {error}")))
+}
+
+fn tensor(name: String, entry: &Value, data_start: u64) -> Result<TensorInfo, SafetensorsError> {
+    match read_entry(entry, data_start) {
+        Ok((dtype, shape, start, end)) => Ok(TensorInfo { name, dtype, shape, start, end }),
+        Err(reason) => Err(SafetensorsError::Tensor { name, reason }),
+    }
+}
+
+fn read_entry(entry: &Value, data_start: u64) -> Result<(DType, Vec<u64>, u64, u64), String> {
+    let dtype = entry.get("dtype").and_then(Value::as_str).ok_or("it has no `dtype`")?;
+    let dtype: DType = dtype.parse().map_err(|error: mc_tensor::dtype::UnknownDType| error.to_string())?;
+    let numbers = |field: &str| -> Result<Vec<u64>, String> {
+        let list =
+            entry.get(field).and_then(Value::as_array).ok_or_else(|| format!("it has no list `{field}`"))?;
+        list.iter()
+            .map(|number| number.as_u64().ok_or_else(|| format!("`{field}` has `{number}`, no whole number")))
+            .collect()
+    };
+    let shape = numbers("shape")?;
+    let offsets = numbers("data_offsets")?;
+    let [start, end] = offsets[..] else {
+        return Err(format!("`data_offsets` has {} numbers; expected 2", offsets.len()));
+    };
+    let n_elements = shape.iter().try_fold(1_u64, |product, n| product.checked_mul(*n));
+    let expected = n_elements.and_then(|n| n.checked_mul(dtype.n_bytes() as u64));
+    let expected = expected.ok_or_else(|| format!("shape {shape:?} has more bytes than a file can have"))?;
+    if end < start || end - start != expected {
+        return Err(format!(
+            "shape {shape:?} of {dtype} has {expected} bytes; `data_offsets` {start}..{end} do not"
+        ));
+    }
+    let shifted = |offset: u64| offset.checked_add(data_start).ok_or("its offsets overflow");
+    Ok((dtype, shape, shifted(start)?, shifted(end)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::{Expect, expect};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn file(json: &str, n_data: usize) -> Vec<u8> {
+        let mut bytes = (json.len() as u64).to_le_bytes().to_vec();
+        bytes.extend_from_slice(json.as_bytes());
+        bytes.resize(bytes.len() + n_data, 0);
+        bytes
+    }
+
+    fn check(json: &str, n_data: usize, expected: &Expect) {
+        let bytes = file(json, n_data);
+        let shown = match Header::parse(&bytes, bytes.len() as u64) {
+            Ok(header) => {
+                format!("{:?}", header.tensors.iter().map(|tensor| &tensor.name).collect::<Vec<_>>())
+            }
+            Err(error) => error.to_string(),
+        };
+        expected.assert_eq(&shown);
+    }
+
+    const GOOD: &str = r#"{"b":{"dtype":"F32","shape":[1],"data_offsets":[4,8]},"a":{"dtype":"BF16","shape":[2],"data_offsets":[0,4]}}"#;
+
+    #[test]
+    fn tensors_come_in_the_order_of_their_bytes() {
+        check(GOOD, 8, &expect![[r#"["a", "b"]"#]]);
+    }
+
+    #[test]
+    fn each_lie_is_told_with_its_tensor() {
+        check(
+            GOOD,
+            7,
+            &expect![
+                "The file is cut off: its tensors end at byte 121, the file at 120; fetch the file again"
+            ],
+        );
+        check(GOOD, 9, &expect!["The file has 122 bytes; its tensors end at byte 121"]);
+        check(
+            r#"{"a":{"dtype":"BF17","shape":[2],"data_offsets":[0,4]}}"#,
+            4,
+            &expect![
+                "Tensor `a`: Unknown dtype `BF17`; expected one of F64, F32, F16, BF16, F8_E4M3, F8_E5M2, I64 … U8, BOOL"
+            ],
+        );
+        check(
+            r#"{"a":{"dtype":"BF16","shape":[3],"data_offsets":[0,4]}}"#,
+            4,
+            &expect!["Tensor `a`: shape [3] of BF16 has 6 bytes; `data_offsets` 0..4 do not"],
+        );
+        check(
+            r#"{"a":{"dtype":"BF16","shape":[2],"data_offsets":[2,6]}}"#,
+            6,
+            &expect![
+                "Tensor `a`: its bytes begin at 2 of the data; expected 0, where the one before it ends"
+            ],
+        );
+        check(
+            r#"{"a":{"dtype":"BF16","shape":[2],"data_offsets":[0,4]},"a":{"dtype":"BF16","shape":[2],"data_offsets":[0,4]}}"#,
+            4,
+            &expect!["Tensor `a`: it is listed twice"],
+        );
+        check(
+            r#"{"a":{"dtype":"BF16","shape":[9223372036854775807,4],"data_offsets":[0,4]}}"#,
+            4,
+            &expect!["Tensor `a`: shape [9223372036854775807, 4] has more bytes than a file can have"],
+        );
+        check(r#"{"a":{"shape":[2],"data_offsets":[0,4]}}"#, 4, &expect!["Tensor `a`: it has no `dtype`"]);
+        check(
+            r#"{"a":{"dtype":"BF16","shape":[-2],"data_offsets":[0,4]}}"#,
+            4,
+            &expect!["Tensor `a`: `shape` has `-2`, no whole number"],
+        );
+        check(
+            "[]",
+            0,
+            &expect![
+                "The header is not valid: invalid type: sequence, expected an object of tensors at line 1 column 0. Is this a safetensors file?"
+            ],
+        );
+    }
+
+    #[test]
+    fn a_header_that_claims_more_than_the_file_is_refused_before_allocating() {
+        let mut bytes = u64::MAX.to_le_bytes().to_vec();
+        assert!(matches!(Header::parse(&bytes, 8), Err(SafetensorsError::HeaderTooLong { .. })));
+        bytes = 50_000_000_u64.to_le_bytes().to_vec();
+        assert!(matches!(Header::parse(&bytes, 8), Err(SafetensorsError::TooShort { .. })));
+        assert!(matches!(Header::parse(&[1, 2], 2), Err(SafetensorsError::TooShort { .. })));
+    }
+
+    proptest! {
+        #[test]
+        fn a_changed_byte_never_panics(index in 0..120_usize, byte: u8) {
+            let mut bytes = file(GOOD, 8);
+            let index = index % bytes.len();
+            bytes[index] = byte;
+            let parsed = Header::parse(&bytes, bytes.len() as u64);
+            if let Ok(header) = parsed {
+                prop_assert!(header.tensors.iter().all(|tensor| tensor.end <= bytes.len() as u64));
+            }
+        }
+    }
+}
