@@ -31,6 +31,13 @@ pub struct ImatrixEntry {
     pub count: u64,
 }
 
+impl ImatrixEntry {
+    /// The mean squared input of each column: what encoders weigh errors by.
+    pub fn importance(&self) -> Vec<f32> {
+        self.in_sum2.iter().map(|sum| sum / self.count as f32).collect()
+    }
+}
+
 /// Importance of the columns of every matrix but the head and the embedding.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Imatrix {

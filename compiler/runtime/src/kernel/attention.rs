@@ -20,7 +20,7 @@ use mc_tensor::math;
 const TASK_QUERIES: usize = 32;
 
 /// Queries whose values are summed at once.
-const N_QUERIES: usize = 4;
+const N_QUERIES: usize = 8;
 
 /// Shape and factor of one attention.
 #[derive(Clone, Copy, Debug)]

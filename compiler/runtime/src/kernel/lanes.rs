@@ -12,18 +12,23 @@ pub(crate) fn padded(n: usize) -> usize {
     n.next_multiple_of(N_LANES)
 }
 
-/// Adds sixteen lanes in the fixed tree.
+/// Adds the sixteen lanes of one sum in the fixed tree.
 #[inline(always)]
 pub(crate) fn fold(lanes: &[f32; N_LANES]) -> f32 {
-    let mut eight = [0f32; 8];
-    for lane in 0..8 {
-        eight[lane] = lanes[lane] + lanes[lane + 8];
+    fold_each([lanes])[0]
+}
+
+/// Adds the sixteen lanes of each of `N` sums in the fixed tree; the last two steps take all sums side by side.
+#[inline(always)]
+fn fold_each<const N: usize>(sums: [&[f32; N_LANES]; N]) -> [f32; N] {
+    let mut four = [[0f32; N]; 4];
+    for (sum, lanes) in sums.into_iter().enumerate() {
+        let eight: [f32; 8] = std::array::from_fn(|lane| lanes[lane] + lanes[lane + 8]);
+        for (lane, row) in four.iter_mut().enumerate() {
+            row[sum] = eight[lane] + eight[lane + 4];
+        }
     }
-    let mut four = [0f32; 4];
-    for lane in 0..4 {
-        four[lane] = eight[lane] + eight[lane + 4];
-    }
-    (four[0] + four[2]) + (four[1] + four[3])
+    std::array::from_fn(|sum| (four[0][sum] + four[2][sum]) + (four[1][sum] + four[3][sum]))
 }
 
 /// Dot products of each of `M` rows with each of `N` rows.
@@ -60,13 +65,7 @@ pub(crate) fn dot_tile<const W: usize, const M: usize, const N: usize>(
             }
         }
     }
-    let mut out = [[0f32; N]; M];
-    for row in 0..M {
-        for column in 0..N {
-            out[row][column] = fold(&lanes[row][column]);
-        }
-    }
-    out
+    lanes.each_ref().map(|row| fold_each(row.each_ref()))
 }
 
 /// The sum of a slice.

@@ -5,6 +5,7 @@
 use mc_runtime::chunks::ChunkOptions;
 use mc_runtime::imatrix::{self, Imatrix};
 use mc_runtime::log_probabilities;
+use mc_runtime::logits::LogitPositions;
 use mc_runtime::model::Model;
 use mc_runtime::perplexity::{self, Perplexity};
 use mc_runtime::weight::Weight;
@@ -122,6 +123,7 @@ fn an_imatrix_sums_the_squares_of_what_enters_each_matrix() {
     for (tensor, expected) in &sums {
         let entry = &imatrix.entries[tensor];
         assert_eq!(entry.count, 48);
+        assert_eq!(entry.importance()[3], entry.in_sum2[3] / 48.0);
         for (found, expected) in entry.in_sum2.iter().zip(expected) {
             assert!((f64::from(*found) - expected).abs() < 1e-4 * expected.max(1.0), "{tensor}");
         }
@@ -155,4 +157,28 @@ fn log_probabilities_are_those_of_the_reference() {
         let expected = logits[i][tokens[i + 1] as usize] - sum.ln();
         assert!((found - expected).abs() < 1e-4, "{found} {expected}");
     }
+}
+
+/// FNV-1a, to compare many bits with one number.
+fn hash(bits: impl IntoIterator<Item = u64>) -> u64 {
+    let mix = |hash: u64, bits: u64| (hash ^ bits).wrapping_mul(0x0000_0100_0000_01b3);
+    bits.into_iter().fold(0xcbf2_9ce4_8422_2325, mix)
+}
+
+/// If these numbers change, results that others have stored are no longer what this code computes: raise
+/// `cpu_exact::CPU_EXACT.version` (or the metric's own `VERSION`) together with them.
+#[test]
+fn results_have_these_bits_on_every_machine() {
+    let model = toy::model(toy::decoder());
+    let tokens = toy::tokens(80);
+    let mut cache = model.new_cache(80);
+    let logits = model.forward(&tokens, &mut cache, &LogitPositions::All, None).unwrap();
+    let logits = hash(logits.values().iter().map(|logit| u64::from(logit.to_bits())));
+    let perplexity = perplexity::perplexity(&model, &tokens, &OPTIONS).unwrap();
+    let perplexity =
+        hash([perplexity.nll, perplexity.perplexity, perplexity.standard_error].map(f64::to_bits));
+    let imatrix = imatrix::imatrix(&model, &tokens, &OPTIONS).unwrap();
+    let sums = imatrix.entries.values().flat_map(|entry| &entry.in_sum2);
+    let imatrix = hash(sums.map(|sum| u64::from(sum.to_bits())));
+    assert_eq!([logits, perplexity, imatrix].map(|hash| format!("{hash:016x}")), ["", "", ""]);
 }
