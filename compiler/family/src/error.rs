@@ -1,0 +1,76 @@
+//! What can be wrong with a checkpoint's description, its adapter or its tokenizer.
+//!
+//! Every message says what was expected, what was found and, where it is not plain, what to do.
+
+use thiserror::Error;
+
+/// A checkpoint, an adapter or a tokenizer that cannot be used as it is.
+#[derive(Debug, Error)]
+pub enum FamilyError {
+    /// A file is not JSON, or not an object.
+    #[error("`{file}` is not a JSON object: {reason}")]
+    NotJson {
+        /// The file's name.
+        file: &'static str,
+        /// What the parser said, or what was found.
+        reason: String,
+    },
+    /// A key that must be there is not.
+    #[error("`{file}` has no `{key}`; expected {expected}")]
+    MissingKey {
+        /// The file's name.
+        file: &'static str,
+        /// The key, with its parents.
+        key: String,
+        /// What should be there.
+        expected: String,
+    },
+    /// A key has a value of another type or range.
+    #[error("`{key}` in `{file}` is {found}; expected {expected}")]
+    BadValue {
+        /// The file's name.
+        file: &'static str,
+        /// The key, with its parents.
+        key: String,
+        /// What should be there.
+        expected: String,
+        /// What is there, as JSON.
+        found: String,
+    },
+    /// A key asks for something that this release does not do.
+    #[error("`{key}` in `{file}` is {found}, which is not supported yet; {advice}")]
+    Unsupported {
+        /// The file's name.
+        file: &'static str,
+        /// The key, with its parents.
+        key: String,
+        /// What is there, as JSON.
+        found: String,
+        /// What to do about it.
+        advice: String,
+    },
+    /// No family knows the architecture.
+    #[error(
+        "Architecture `{found}` is not known; known are {known}. To add one, write `compiler/family/src/<name>.rs` with its `Family` and list it in `compiler/family/src/families.rs`"
+    )]
+    UnknownArchitecture {
+        /// The name in `config.json`.
+        found: String,
+        /// The known names, in backticks.
+        known: String,
+    },
+    /// An adapter does not fit the base that it is applied to.
+    #[error("{0}")]
+    AdapterMismatch(String),
+    /// A tokenizer cannot be read or used.
+    #[error("{0}")]
+    Tokenizer(String),
+    /// A chat template cannot be read or rendered.
+    #[error("The chat template cannot be {action}: {reason}")]
+    ChatTemplate {
+        /// `read` or `rendered`.
+        action: &'static str,
+        /// What the engine or the template said.
+        reason: String,
+    },
+}

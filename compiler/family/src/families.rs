@@ -1,0 +1,34 @@
+//! The families that are known. To add one, write its file and list it here.
+
+use serde_json::Value;
+
+use crate::config::{CONFIG, Config};
+use crate::error::FamilyError;
+use crate::family::Family;
+use crate::llama::Llama;
+
+/// Every family, in the order that messages list them.
+pub static FAMILIES: &[&dyn Family] = &[&Llama];
+
+/// The family of a checkpoint, by the first of `architectures` in its `config.json`.
+///
+/// # Errors
+/// When the key is missing or no family knows the name.
+pub fn for_config(config: &Value) -> Result<&'static dyn Family, FamilyError> {
+    let config = Config::new(CONFIG, config)?;
+    let expected = "a list with the architecture's name, such as `[\"LlamaForCausalLM\"]`";
+    let names = config.get("architectures").ok_or_else(|| config.missing("architectures", expected))?;
+    let name = names
+        .as_array()
+        .and_then(|names| names.first())
+        .and_then(Value::as_str)
+        .ok_or_else(|| config.bad("architectures", expected))?;
+    FAMILIES.iter().copied().find(|family| family.architectures().contains(&name)).ok_or_else(|| {
+        let known: Vec<String> = FAMILIES
+            .iter()
+            .flat_map(|family| family.architectures())
+            .map(|architecture| format!("`{architecture}`"))
+            .collect();
+        FamilyError::UnknownArchitecture { found: name.to_owned(), known: known.join(", ") }
+    })
+}

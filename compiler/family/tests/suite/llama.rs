@@ -1,0 +1,325 @@
+//! The Llama family: names both ways, the program of a configuration, and what is refused.
+
+use expect_test::{Expect, expect};
+use mc_decoder::program::{Decoder, Head, RotaryPairing, RotaryScaling};
+use mc_family::error::FamilyError;
+use mc_family::families;
+use mc_family::family::Family;
+use mc_family::llama::Llama;
+use mc_tensor::model_tensor::ModelTensor;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+/// The shape of a small Llama 3.2.
+fn config() -> Value {
+    json!({
+        "architectures": ["LlamaForCausalLM"],
+        "attention_bias": false,
+        "head_dim": 64,
+        "hidden_act": "silu",
+        "hidden_size": 512,
+        "intermediate_size": 1536,
+        "max_position_embeddings": 131_072,
+        "mlp_bias": false,
+        "num_attention_heads": 8,
+        "num_hidden_layers": 8,
+        "num_key_value_heads": 2,
+        "rms_norm_eps": 1e-5,
+        "rope_scaling": {
+            "factor": 32.0,
+            "high_freq_factor": 4.0,
+            "low_freq_factor": 1.0,
+            "original_max_position_embeddings": 8192,
+            "rope_type": "llama3"
+        },
+        "rope_theta": 500_000.0,
+        "tie_word_embeddings": true,
+        "vocab_size": 128_256
+    })
+}
+
+/// The configuration with some keys replaced; `null` stands for an absent key.
+fn with(changes: &Value) -> Value {
+    let mut config = config();
+    for (key, value) in changes.as_object().unwrap() {
+        config[key] = value.clone();
+    }
+    config
+}
+
+fn decoder(changes: &Value) -> Decoder {
+    Llama.decoder(&with(changes)).unwrap()
+}
+
+fn check_refused(changes: &Value, expected: Expect) {
+    expected.assert_eq(&Llama.decoder(&with(changes)).unwrap_err().to_string());
+}
+
+fn check_unknown(config: &Value, expected: Expect) {
+    let error: Result<&str, FamilyError> = families::for_config(config).map(Family::name);
+    expected.assert_eq(&error.unwrap_err().to_string());
+}
+
+#[test]
+fn a_configuration_becomes_a_program() {
+    let decoder = decoder(&json!({}));
+    assert_eq!(decoder.architecture, "llama");
+    assert_eq!((decoder.n_embd, decoder.n_vocab, decoder.context_length), (512, 128_256, 131_072));
+    assert_eq!((decoder.blocks.len(), decoder.head), (8, Head::Tied));
+    let attention = &decoder.blocks[7].attention;
+    assert_eq!((attention.n_heads, attention.n_kv_heads, attention.head_dim), (8, 2, 64));
+    assert_eq!((attention.scale, attention.qkv_bias, attention.output_bias), (0.125, false, false));
+    let rotary = attention.rotary.as_ref().unwrap();
+    assert_eq!((rotary.n_dims, rotary.base, rotary.pairing), (64, 500_000.0, RotaryPairing::HalfSplit));
+    assert_eq!(
+        rotary.scaling,
+        RotaryScaling::Llama3 {
+            factor: 32.0,
+            low_freq_factor: 1.0,
+            high_freq_factor: 4.0,
+            original_context: 8192
+        }
+    );
+}
+
+#[test]
+fn absent_keys_have_the_defaults_of_transformers() {
+    let decoder = decoder(&json!({
+        "head_dim": null, "num_key_value_heads": null, "rope_scaling": null, "rope_theta": null,
+        "tie_word_embeddings": null, "hidden_act": null
+    }));
+    let attention = &decoder.blocks[0].attention;
+    assert_eq!((attention.n_kv_heads, attention.head_dim), (8, 64));
+    let rotary = attention.rotary.as_ref().unwrap();
+    assert_eq!((rotary.base, rotary.scaling), (10_000.0, RotaryScaling::None));
+    assert_eq!(decoder.head, Head::Untied);
+}
+
+#[test]
+fn rotary_parameters_are_read_in_both_spellings() {
+    let scaling = |changes: &Value| {
+        let rotary = decoder(changes).blocks[0].attention.rotary.clone().unwrap();
+        (rotary.base, rotary.scaling)
+    };
+    let linear = RotaryScaling::Linear { factor: 4.0 };
+    assert_eq!(scaling(&json!({"rope_scaling": {"type": "linear", "factor": 4}})), (500_000.0, linear));
+    assert_eq!(
+        scaling(&json!({
+            "rope_scaling": null, "rope_theta": null,
+            "rope_parameters": {"rope_type": "linear", "factor": 4.0, "rope_theta": 1e6}
+        })),
+        (1e6, linear)
+    );
+    assert_eq!(scaling(&json!({"rope_scaling": {"rope_type": "default"}})), (500_000.0, RotaryScaling::None));
+}
+
+#[test]
+fn rotary_factors_have_the_bits_of_the_reference_converter() {
+    // The 32 factors that llama.cpp's converter wrote for this configuration.
+    let mut expected = vec![0x3f80_0000; 15];
+    expected.extend([0x3fd3_5ec2, 0x4052_b46f, 0x411a_aaee]);
+    expected.resize(32, 0x4200_0000);
+    let factors = Llama.rope_factors(&decoder(&json!({}))).unwrap();
+    assert_eq!(factors.iter().map(|factor| factor.to_bits()).collect::<Vec<_>>(), expected);
+    assert_eq!(Llama.rope_factors(&decoder(&json!({"rope_scaling": null}))), None);
+}
+
+#[test]
+fn every_tensor_has_one_name_and_the_name_means_that_tensor() {
+    let decoder = decoder(&json!({"attention_bias": true, "tie_word_embeddings": false}));
+    let tensors = Llama.tensors(&decoder);
+    assert_eq!(tensors.len(), 3 + 8 * 13);
+    for (tensor, _) in &tensors {
+        let name = Llama.checkpoint_name(*tensor).unwrap();
+        assert_eq!(Llama.tensor(&name), Some(*tensor), "{name}");
+    }
+    assert_eq!(Llama.checkpoint_name(ModelTensor::RopeFreqs), None);
+}
+
+#[test]
+fn names_and_shapes_of_a_layer() {
+    let decoder =
+        decoder(&json!({"attention_bias": true, "tie_word_embeddings": false, "num_hidden_layers": 1}));
+    let lines: Vec<String> = Llama
+        .tensors(&decoder)
+        .into_iter()
+        .map(|(tensor, shape)| {
+            let heads = Llama.rotary_heads(tensor, &decoder);
+            let heads = heads.map(|heads| format!(" in {heads} heads")).unwrap_or_default();
+            format!("{} {shape:?}{heads}", Llama.checkpoint_name(tensor).unwrap())
+        })
+        .collect();
+    expect![[r#"
+        model.embed_tokens.weight [128256, 512]
+        model.layers.0.input_layernorm.weight [512]
+        model.layers.0.self_attn.q_proj.weight [512, 512] in 8 heads
+        model.layers.0.self_attn.k_proj.weight [128, 512] in 2 heads
+        model.layers.0.self_attn.v_proj.weight [128, 512]
+        model.layers.0.self_attn.o_proj.weight [512, 512]
+        model.layers.0.self_attn.q_proj.bias [512] in 8 heads
+        model.layers.0.self_attn.k_proj.bias [128] in 2 heads
+        model.layers.0.self_attn.v_proj.bias [128]
+        model.layers.0.self_attn.o_proj.bias [512]
+        model.layers.0.post_attention_layernorm.weight [512]
+        model.layers.0.mlp.gate_proj.weight [1536, 512]
+        model.layers.0.mlp.up_proj.weight [1536, 512]
+        model.layers.0.mlp.down_proj.weight [512, 1536]
+        model.norm.weight [512]
+        lm_head.weight [128256, 512]"#]]
+    .assert_eq(&lines.join("\n"));
+}
+
+#[test]
+fn a_tied_head_is_no_tensor() {
+    assert!(Llama.tensors(&decoder(&json!({}))).iter().all(|(tensor, _)| *tensor != ModelTensor::Output));
+}
+
+#[test]
+fn names_that_only_look_right_are_unknown() {
+    for name in [
+        "model.layers.03.mlp.up_proj.weight",
+        "model.layers.+3.mlp.up_proj.weight",
+        "model.layers.4294967296.mlp.up_proj.weight",
+        "model.layers.3.mlp.up_proj.weight ",
+        "model.layers.3.mlp.up_proj",
+        "layers.3.mlp.up_proj.weight",
+        "model.layers.",
+        "",
+    ] {
+        assert_eq!(Llama.tensor(name), None, "{name}");
+    }
+    assert!(Llama.ignored("model.layers.0.self_attn.rotary_emb.inv_freq"));
+    assert!(!Llama.ignored("lm_head.weight"));
+}
+
+#[test]
+fn a_wrong_configuration_is_named_with_what_was_expected() {
+    check_refused(
+        &json!({"hidden_size": null}),
+        expect!["`config.json` has no `hidden_size`; expected a whole number above 0"],
+    );
+    check_refused(
+        &json!({"vocab_size": "many"}),
+        expect![[r#"`vocab_size` in `config.json` is `"many"`; expected a whole number above 0"#]],
+    );
+    check_refused(
+        &json!({"num_hidden_layers": 0}),
+        expect!["`num_hidden_layers` in `config.json` is `0`; expected a whole number above 0"],
+    );
+    check_refused(
+        &json!({"num_hidden_layers": 4_000_000_000_u32}),
+        expect!["`num_hidden_layers` in `config.json` is `4000000000`; expected at most 10000"],
+    );
+    check_refused(
+        &json!({"num_key_value_heads": 3}),
+        expect![
+            "`num_key_value_heads` in `config.json` is `3`; expected a divisor of `num_attention_heads`, which is 8"
+        ],
+    );
+    check_refused(
+        &json!({"head_dim": null, "num_attention_heads": 6, "num_key_value_heads": 6}),
+        expect![
+            "`num_attention_heads` in `config.json` is `6`; expected a divisor of `hidden_size`, which is 512, or a `head_dim`"
+        ],
+    );
+    check_refused(
+        &json!({"head_dim": 33}),
+        expect![
+            "`head_dim` in `config.json` is `33`; expected heads of even width for the rotary pairs, not 33"
+        ],
+    );
+    check_refused(
+        &json!({"rms_norm_eps": -1}),
+        expect!["`rms_norm_eps` in `config.json` is `-1`; expected a number above 0"],
+    );
+    check_refused(
+        &json!({"tie_word_embeddings": 1}),
+        expect!["`tie_word_embeddings` in `config.json` is `1`; expected `true` or `false`"],
+    );
+    check_refused(
+        &json!({"rope_scaling": "yarn"}),
+        expect![[r#"`rope_scaling` in `config.json` is `"yarn"`; expected an object"#]],
+    );
+    check_refused(
+        &json!({"rope_scaling": {"rope_type": "linear"}}),
+        expect!["`config.json` has no `rope_scaling.factor`; expected a number above 0"],
+    );
+    check_refused(
+        &json!({"rope_scaling": {"rope_type": "llama3", "low_freq_factor": 4, "high_freq_factor": 4}}),
+        expect![
+            "`rope_scaling.high_freq_factor` in `config.json` is `4`; expected more than `low_freq_factor`, which is 4"
+        ],
+    );
+}
+
+#[test]
+fn what_is_not_supported_says_what_is() {
+    check_refused(
+        &json!({"hidden_act": "gelu"}),
+        expect![[
+            r#"`hidden_act` in `config.json` is `"gelu"`, which is not supported yet; expected `"silu"`"#
+        ]],
+    );
+    check_refused(
+        &json!({"mlp_bias": true}),
+        expect!["`mlp_bias` in `config.json` is `true`, which is not supported yet; expected `false`"],
+    );
+    check_refused(
+        &json!({"rope_scaling": {"rope_type": "yarn", "factor": 4}}),
+        expect![[
+            r#"`rope_scaling.rope_type` in `config.json` is `"yarn"`, which is not supported yet; expected `"default"`, `"linear"` or `"llama3"`"#
+        ]],
+    );
+    check_refused(
+        &json!({"partial_rotary_factor": 0.5}),
+        expect!["`partial_rotary_factor` in `config.json` is `0.5`, which is not supported yet; expected 1"],
+    );
+    check_refused(
+        &json!({"quantization_config": {"quant_method": "bitsandbytes"}}),
+        expect![[
+            r#"`quantization_config` in `config.json` is `{"quant_method":"bitsandbytes"}`, which is not supported yet; start from the checkpoint with 16-bit or 32-bit weights"#
+        ]],
+    );
+}
+
+#[test]
+fn a_family_is_found_by_the_architecture() {
+    assert_eq!(families::for_config(&config()).unwrap().name(), "llama");
+    check_unknown(
+        &json!({"architectures": ["FalconForCausalLM"]}),
+        expect![
+            "Architecture `FalconForCausalLM` is not known; known are `LlamaForCausalLM`. To add one, write `compiler/family/src/<name>.rs` with its `Family` and list it in `compiler/family/src/families.rs`"
+        ],
+    );
+    check_unknown(
+        &json!({}),
+        expect![[
+            r#"`config.json` has no `architectures`; expected a list with the architecture's name, such as `["LlamaForCausalLM"]`"#
+        ]],
+    );
+    check_unknown(
+        &json!({"architectures": "LlamaForCausalLM"}),
+        expect![[
+            r#"`architectures` in `config.json` is `"LlamaForCausalLM"`; expected a list with the architecture's name, such as `["LlamaForCausalLM"]`"#
+        ]],
+    );
+    check_unknown(
+        &json!(["LlamaForCausalLM"]),
+        expect![[r#"`config.json` is not a JSON object: found `["LlamaForCausalLM"]`"#]],
+    );
+}
+
+proptest! {
+    #[test]
+    fn any_name_is_read_without_a_panic(name in "(model\\.)?(layers\\.)?[0-9]{0,12}\\.?[a-z_.]{0,24}") {
+        if let Some(tensor) = Llama.tensor(&name) {
+            prop_assert_eq!(Llama.checkpoint_name(tensor), Some(name));
+        }
+    }
+
+    #[test]
+    fn any_layer_number_goes_both_ways(block in any::<u32>()) {
+        let tensor = ModelTensor::AttnK { block };
+        prop_assert_eq!(Llama.tensor(&Llama.checkpoint_name(tensor).unwrap()), Some(tensor));
+    }
+}

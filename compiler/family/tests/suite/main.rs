@@ -1,0 +1,3 @@
+//! What the family promises: names, configurations, adapters, tokenizers and chat templates.
+
+mod llama;
