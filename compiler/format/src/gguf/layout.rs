@@ -50,7 +50,7 @@ impl Layout {
             head.extend(value.type_id().to_le_bytes());
             value.write(&mut head);
         }
-        let mut offset = 0;
+        let mut offset = 0_u64;
         let mut stretches = Vec::with_capacity(tensors.len());
         for tensor in tensors {
             write_text(&tensor.name, &mut head);

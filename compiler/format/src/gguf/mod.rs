@@ -1,6 +1,9 @@
 //! The GGUF container, version 3: keys, a list of tensors, and their bytes.
 
+pub mod imatrix;
+pub mod keys;
 pub mod layout;
+pub mod model;
 pub mod names;
 pub mod reader;
 pub mod tensor_type;

@@ -64,6 +64,11 @@ pub fn by_wire_id(wire_id: u32) -> Option<TensorType> {
     TENSOR_TYPES.into_iter().find(|kind| kind.wire_id == wire_id)
 }
 
+/// The type of a name.
+pub fn by_name(name: &str) -> Option<TensorType> {
+    TENSOR_TYPES.into_iter().find(|kind| kind.name == name)
+}
+
 impl TensorType {
     /// Bytes of a tensor with these dimensions, fastest first; `None` if its rows are no whole number of blocks or
     /// the product overflows.

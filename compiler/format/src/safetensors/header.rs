@@ -264,10 +264,10 @@ mod tests {
             GOOD,
             7,
             &expect![
-                "The file is cut off: its tensors end at byte 121, the file at 120; fetch the file again"
+                "The file is cut off: its tensors end at byte 124, the file at 123; fetch the file again"
             ],
         );
-        check(GOOD, 9, &expect!["The file has 122 bytes; its tensors end at byte 121"]);
+        check(GOOD, 9, &expect!["The file has 125 bytes; its tensors end at byte 124"]);
         check(
             r#"{"a":{"dtype":"BF17","shape":[2],"data_offsets":[0,4]}}"#,
             4,
