@@ -1,1 +1,22 @@
-//! KDL text to a typed tree with spans and diagnostics.
+//! KDL 2.0: text to a typed tree with spans and diagnostics, and back to text.
+//!
+//! A parse never fails: it gives what could be read, and all mistakes at once. Nothing here opens a file or knows what
+//! a node means.
+
+mod character;
+pub mod diagnostic;
+mod entry;
+mod grammar;
+pub mod lex;
+pub mod line_index;
+pub mod nearest;
+pub mod number;
+pub mod parse;
+pub mod print;
+pub mod render;
+mod screen;
+mod sink;
+pub mod span;
+mod string;
+pub mod tree;
+mod word;

@@ -1,0 +1,255 @@
+//! The grammar: tokens to nodes, by recursive descent with one token of lookahead.
+//!
+//! A mistake never ends the parse. What cannot be read is skipped up to the next place where the grammar is sure again:
+//! the next entry, the end of the line, or the closing brace; so one run reports all mistakes of a file.
+//!
+//! Source: the KDL 2.0 specification, section "Full Grammar".
+
+use crate::diagnostic::Diagnostic;
+use crate::entry::Entries;
+use crate::lex::{Lexer, Token, TokenKind};
+use crate::sink::Sink;
+use crate::span::Span;
+use crate::string::is_string;
+use crate::tree::{Children, Name, Node};
+use crate::word::excerpt;
+
+/// Blocks may be nested so deep; a reader of the tree may recurse as deep without fear for its stack.
+pub(crate) const MAX_DEPTH: usize = 128;
+
+/// Reads tokens and gives nodes.
+pub(crate) struct Parser<'a> {
+    pub(crate) text: &'a str,
+    pub(crate) token: Token,
+    pub(crate) sink: &'a mut Sink,
+    lexer: Lexer<'a>,
+    depth: usize,
+    /// The end of the last token that is not layout.
+    pub(crate) last_end: usize,
+    /// Whether blocks that are still open at the end of the file have been explained already.
+    pub(crate) is_end_explained: bool,
+}
+
+impl<'a> Parser<'a> {
+    pub(crate) fn new(text: &'a str, sink: &'a mut Sink) -> Self {
+        let mut lexer = Lexer::new(text);
+        let token = lexer.next_token();
+        Self { text, token, sink, lexer, depth: 0, last_end: 0, is_end_explained: false }
+    }
+
+    /// All nodes up to the end of the file.
+    pub(crate) fn document(&mut self) -> Vec<Node> {
+        if self.at(TokenKind::ByteOrderMark) {
+            self.bump();
+        }
+        let mut nodes = Vec::new();
+        loop {
+            self.nodes(&mut nodes);
+            if self.at(TokenKind::End) {
+                return nodes;
+            }
+            let help = "Remove it, or add the `{` that it closes";
+            self.error("kdl::block", "Expected a node, found `}` that closes nothing", help);
+            self.bump();
+        }
+    }
+
+    /// Nodes up to a closing brace or the end of the file.
+    fn nodes(&mut self, nodes: &mut Vec<Node>) {
+        loop {
+            self.skip_line_space();
+            match self.token.kind {
+                TokenKind::End | TokenKind::CloseBrace => return,
+                TokenKind::Slashdash => self.dropped_node(),
+                TokenKind::Semicolon => {
+                    let help = "Remove the `;`; one ends a node, and there is none before it";
+                    self.error("kdl::node", "Expected a node, found `;`", help);
+                    self.bump();
+                }
+                _ => nodes.extend(self.node()),
+            }
+        }
+    }
+
+    fn dropped_node(&mut self) {
+        let slashdash = self.bump();
+        self.skip_line_space();
+        if self.is_node_end() {
+            self.dangling_slashdash(slashdash);
+        } else {
+            self.node();
+        }
+    }
+
+    fn node(&mut self) -> Option<Node> {
+        let start = self.token.span.start;
+        let type_annotation = self.optional_type();
+        if type_annotation.is_some() {
+            self.skip_node_space();
+        }
+        let name = self.node_name();
+        let rest = self.entries();
+        let span = Span::new(start, self.last_end.max(start));
+        name.map(|name| Node { span, type_annotation, name, entries: rest.entries, children: rest.children })
+    }
+
+    /// The name of a node; if there is none, what stands in its place is left for the entries to read, so that
+    /// mistakes in it are found too.
+    fn node_name(&mut self) -> Option<Name> {
+        let token = self.token;
+        match token.kind {
+            TokenKind::Word | TokenKind::Keyword => Some(self.name("node name")),
+            kind if is_string(kind) => Some(self.name("node name")),
+            // The characters themselves are reported by `skip_stray`.
+            TokenKind::Stray => None,
+            _ => {
+                let message = format!("Expected a node name, found {}", self.found());
+                let help = "A node begins with its name: a bare word, or text in quotes";
+                self.error("kdl::node", message, help);
+                None
+            }
+        }
+    }
+
+    /// The rest of a node, up to and with what ends it; a closing brace is left to the block.
+    fn entries(&mut self) -> Entries {
+        let mut entries = Entries::default();
+        entries.read(self);
+        if matches!(self.token.kind, TokenKind::Newline | TokenKind::Semicolon) {
+            self.bump_layout();
+        }
+        entries
+    }
+
+    /// A block from brace to brace.
+    pub(crate) fn children(&mut self) -> Children {
+        let open = self.bump();
+        let mut nodes = Vec::new();
+        if self.depth == MAX_DEPTH {
+            let message = format!("Expected at most {MAX_DEPTH} blocks inside each other, found one more");
+            let help = "Move the inner nodes out of the block";
+            self.sink.push(Diagnostic::error("kdl::depth", message, open).with_help(help));
+            self.skip_block();
+        } else {
+            self.depth += 1;
+            self.nodes(&mut nodes);
+            self.depth -= 1;
+        }
+        if self.at(TokenKind::CloseBrace) {
+            self.bump();
+        } else if !self.is_end_explained {
+            let message = "Expected `}` to close the block, found the end of the file";
+            let help = "Add a `}` where the block ends";
+            self.sink.push(Diagnostic::error("kdl::block", message, open).with_help(help));
+        }
+        Children { span: Span::new(open.start, self.last_end), nodes }
+    }
+
+    /// Goes to the brace that closes the block that was just opened, without recursion.
+    fn skip_block(&mut self) {
+        let mut n_open = 1_usize;
+        loop {
+            match self.token.kind {
+                TokenKind::End => {
+                    self.is_end_explained = true;
+                    return;
+                }
+                TokenKind::OpenBrace => n_open += 1,
+                TokenKind::CloseBrace if n_open == 1 => return,
+                TokenKind::CloseBrace => n_open -= 1,
+                _ => {}
+            }
+            self.bump_layout();
+        }
+    }
+
+    /// Whether a node ends here.
+    pub(crate) const fn is_node_end(&self) -> bool {
+        matches!(
+            self.token.kind,
+            TokenKind::End
+                | TokenKind::Newline
+                | TokenKind::LineComment
+                | TokenKind::Semicolon
+                | TokenKind::CloseBrace
+        )
+    }
+
+    pub(crate) fn dangling_slashdash(&mut self, slashdash: Span) {
+        let message = format!("Expected something to drop after `/-`, found {}", self.found());
+        let help = "`/-` drops the node, value or block that follows it; remove it if there is none";
+        self.sink.push(Diagnostic::error("kdl::slashdash", message, slashdash).with_help(help));
+    }
+
+    /// Skips spaces, block comments and continued lines; whether there were any.
+    pub(crate) fn skip_node_space(&mut self) -> bool {
+        let start = self.token.span.start;
+        loop {
+            match self.token.kind {
+                TokenKind::Space | TokenKind::BlockComment | TokenKind::Continuation => {}
+                TokenKind::UnclosedBlockComment => {
+                    let opening = Span::new(self.token.span.start, self.token.span.start + 2);
+                    let message = "Expected `*/` to close the comment, found the end of the file";
+                    let help = "Comments nest: every `/*` inside one needs its own `*/`";
+                    self.sink.push(Diagnostic::error("kdl::comment", message, opening).with_help(help));
+                    self.is_end_explained = true;
+                }
+                _ => return self.token.span.start > start,
+            }
+            self.bump_layout();
+        }
+    }
+
+    /// Skips all that may stand between nodes.
+    pub(crate) fn skip_line_space(&mut self) {
+        loop {
+            self.skip_node_space();
+            if !matches!(self.token.kind, TokenKind::Newline | TokenKind::LineComment) {
+                return;
+            }
+            self.bump_layout();
+        }
+    }
+
+    pub(crate) fn at(&self, kind: TokenKind) -> bool {
+        self.token.kind == kind
+    }
+
+    /// Takes the token; it is part of what is being read.
+    pub(crate) fn bump(&mut self) -> Span {
+        self.last_end = self.token.span.end;
+        self.bump_layout()
+    }
+
+    /// Takes a token that does not count for the span of a node.
+    pub(crate) fn bump_layout(&mut self) -> Span {
+        let span = self.token.span;
+        self.token = self.lexer.next_token();
+        span
+    }
+
+    /// A mistake at the current token.
+    pub(crate) fn error(&mut self, code: &'static str, message: impl Into<String>, help: &str) {
+        let diagnostic = Diagnostic::error(code, message, self.found_span());
+        self.sink.push(diagnostic.with_help(help));
+    }
+
+    /// The current token, in words.
+    pub(crate) fn found(&self) -> String {
+        match self.token.kind {
+            TokenKind::End => "the end of the file".to_owned(),
+            TokenKind::Newline | TokenKind::LineComment => "the end of the line".to_owned(),
+            TokenKind::Space | TokenKind::BlockComment | TokenKind::Continuation => "a space".to_owned(),
+            TokenKind::MultilineString | TokenKind::RawMultilineString => "a multi-line string".to_owned(),
+            _ => format!("`{}`", excerpt(self.token.span.of(self.text))),
+        }
+    }
+
+    /// Where it is shown: the end of a line is a point and not the break itself.
+    fn found_span(&self) -> Span {
+        match self.token.kind {
+            TokenKind::Newline | TokenKind::LineComment => Span::at(self.token.span.start),
+            _ => self.token.span,
+        }
+    }
+}

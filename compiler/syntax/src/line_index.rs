@@ -1,0 +1,96 @@
+//! From a byte of a text to its line and column.
+
+use crate::character::{is_newline, newline_len};
+
+/// A line and a column, both counted from 1; the column in characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LineColumn {
+    /// The line.
+    pub line: usize,
+    /// The column.
+    pub column: usize,
+}
+
+/// Where the lines of a text begin.
+#[derive(Clone, Debug)]
+pub struct LineIndex<'a> {
+    text: &'a str,
+    starts: Vec<usize>,
+}
+
+impl<'a> LineIndex<'a> {
+    /// Finds the lines of `text`, by all the line breaks that KDL knows.
+    #[must_use]
+    pub fn new(text: &'a str) -> Self {
+        let mut starts = vec![0];
+        let mut at = 0;
+        while let Some(offset) = text[at..].find(is_newline) {
+            at += offset;
+            at += newline_len(&text[at..]);
+            starts.push(at);
+        }
+        Self { text, starts }
+    }
+
+    /// How many lines there are; a text that ends with a line break has an empty one after it.
+    #[must_use]
+    pub const fn n_lines(&self) -> usize {
+        self.starts.len()
+    }
+
+    /// The line and the column of a byte; one behind the end of the text is at its end.
+    #[must_use]
+    pub fn line_column(&self, offset: usize) -> LineColumn {
+        let offset = offset.min(self.text.len());
+        let line = self.starts.partition_point(|&start| start <= offset);
+        let start = self.starts[line - 1];
+        let column = self.text[start..].char_indices().take_while(|(at, _)| start + at < offset).count() + 1;
+        LineColumn { line, column }
+    }
+
+    /// Where a line begins; `line` counts from 1 and is at most [`Self::n_lines`].
+    #[must_use]
+    pub fn line_start(&self, line: usize) -> usize {
+        self.starts[line - 1]
+    }
+
+    /// The text of a line without its line break; `line` counts from 1 and is at most [`Self::n_lines`].
+    #[must_use]
+    pub fn line_text(&self, line: usize) -> &'a str {
+        let end = self.starts.get(line).copied().unwrap_or(self.text.len());
+        let written = &self.text[self.line_start(line)..end];
+        // A break is two characters at most, and what is before it is none.
+        written.strip_suffix("\r\n").unwrap_or_else(|| written.strip_suffix(is_newline).unwrap_or(written))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LineColumn, LineIndex};
+
+    #[test]
+    fn lines_and_columns_count_from_one_and_columns_count_characters() {
+        let index = LineIndex::new("ä=1\r\nzwei\n\ndrei");
+        let at = |offset| index.line_column(offset);
+        assert_eq!(at(0), LineColumn { line: 1, column: 1 });
+        assert_eq!(at(2), LineColumn { line: 1, column: 2 });
+        assert_eq!(at(6), LineColumn { line: 2, column: 1 });
+        assert_eq!(at(11), LineColumn { line: 3, column: 1 });
+        assert_eq!(at(16), LineColumn { line: 4, column: 5 });
+        assert_eq!(at(99), LineColumn { line: 4, column: 5 });
+    }
+
+    #[test]
+    fn the_text_of_a_line_is_without_its_break() {
+        let index = LineIndex::new("a\r\nb\rc\u{2028}d\n");
+        let lines: Vec<&str> = (1..=index.n_lines()).map(|line| index.line_text(line)).collect();
+        assert_eq!(lines, ["a", "b", "c", "d", ""]);
+    }
+
+    #[test]
+    fn an_empty_text_has_one_empty_line() {
+        let index = LineIndex::new("");
+        assert_eq!((index.n_lines(), index.line_text(1)), (1, ""));
+        assert_eq!(index.line_column(0), LineColumn { line: 1, column: 1 });
+    }
+}

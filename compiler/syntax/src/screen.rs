@@ -1,0 +1,111 @@
+//! How a line of source looks on a screen: which cells its characters take, and which part of a long line is shown.
+
+use crate::character::is_disallowed;
+use crate::span::Span;
+
+const TAB: &str = "    ";
+
+/// More cells of a line than this are not shown.
+const MAX_CELLS: usize = 120;
+
+/// So many cells are shown before the first mark of a line that is cut.
+const LEAD_CELLS: usize = 40;
+
+const CUT: &str = "...";
+
+/// A line as it is shown, and the cells that a span of it takes.
+#[derive(Debug)]
+pub(crate) struct ShownLine {
+    pub(crate) text: String,
+    /// The byte where each shown character begins, and its first cell; then the end of the shown part.
+    cells: Vec<(usize, usize)>,
+}
+
+impl ShownLine {
+    /// Shows `line`; if it is too long, the part around the byte `focus`.
+    pub(crate) fn new(line: &str, focus: usize) -> Self {
+        let first = if fits(line) { 0 } else { first_shown(line, focus) };
+        let mut text = if first > 0 { CUT.to_owned() } else { String::new() };
+        let mut cell = text.len();
+        let mut cells = Vec::new();
+        let mut end = line.len();
+        for (at, character) in line[first..].char_indices() {
+            let at = first + at;
+            if cell >= MAX_CELLS {
+                text.push_str(CUT);
+                end = at;
+                break;
+            }
+            cells.push((at, cell));
+            cell += show(character, &mut text);
+        }
+        cells.push((end, cell));
+        Self { text, cells }
+    }
+
+    /// The first cell of a span and how many it takes, one at least; bytes count from the start of the line.
+    pub(crate) fn cells(&self, span: Span) -> (usize, usize) {
+        let start = self.cell(span.start);
+        (start, self.cell(span.end).saturating_sub(start).max(1))
+    }
+
+    fn cell(&self, byte: usize) -> usize {
+        let index = self.cells.partition_point(|&(at, _)| at < byte);
+        self.cells.get(index).or(self.cells.last()).map_or(0, |&(_, cell)| cell)
+    }
+}
+
+/// Whether a line is shown as a whole.
+pub(crate) fn fits(line: &str) -> bool {
+    line.chars()
+        .map(width)
+        .scan(0, |sum, cells| {
+            *sum += cells;
+            Some(*sum)
+        })
+        .all(|sum| sum <= MAX_CELLS)
+}
+
+/// The byte from which on a long line is shown.
+fn first_shown(line: &str, focus: usize) -> usize {
+    let before = line[..focus.min(line.len())].char_indices().rev();
+    let mut n_cells = 0;
+    for (at, character) in before {
+        n_cells += width(character);
+        if n_cells > LEAD_CELLS {
+            return at + character.len_utf8();
+        }
+    }
+    0
+}
+
+fn show(character: char, shown: &mut String) -> usize {
+    match character {
+        '\t' => shown.push_str(TAB),
+        // A character that turns the direction of the text must not do so in the report about it.
+        _ if is_disallowed(character) => shown.push(char::REPLACEMENT_CHARACTER),
+        _ => shown.push(character),
+    }
+    width(character)
+}
+
+/// How many cells a character takes on most screens. This knows the common ranges of wide characters only; a caret
+/// that is off by one is no harm.
+const fn width(character: char) -> usize {
+    match character {
+        '\t' => TAB.len(),
+        '\u{300}'..='\u{36F}' | '\u{200B}'..='\u{200D}' | '\u{FE00}'..='\u{FE0F}' => 0,
+        '\u{1100}'..='\u{115F}'
+        | '\u{2E80}'..='\u{303E}'
+        | '\u{3041}'..='\u{A4CF}'
+        | '\u{AC00}'..='\u{D7A3}'
+        | '\u{F900}'..='\u{FAFF}'
+        | '\u{FF00}'..='\u{FF60}'
+        | '\u{3000}'
+        | '\u{1F300}'..='\u{1F64F}'
+        | '\u{1F680}'..='\u{1F6FF}'
+        | '\u{1F900}'..='\u{1F9FF}'
+        | '\u{20000}'..='\u{3FFFD}' => 2,
+        _ => 1,
+    }
+}
