@@ -14,6 +14,8 @@ pub struct Codec {
     pub block_len: usize,
     /// Bytes of one block.
     pub block_bytes: usize,
+    /// Whether importance weights change its bytes; where they do not, they are no input of the step.
+    pub uses_importance: bool,
     /// Encodes one row; see [`Codec::encode`].
     pub encode_row: fn(&[f32], Option<&[f32]>, &mut [u8]),
     /// Decodes one row; see [`Codec::decode`].

@@ -12,6 +12,7 @@ pub static F32: Codec = Codec {
     wire_id: 0,
     block_len: 1,
     block_bytes: 4,
+    uses_importance: false,
     encode_row: |row, _, out| from_f32(DType::F32, row, out),
     decode_row: |bytes, out| to_f32(DType::F32, bytes, out),
 };
@@ -23,6 +24,7 @@ pub static F16: Codec = Codec {
     wire_id: 1,
     block_len: 1,
     block_bytes: 2,
+    uses_importance: false,
     encode_row: |row, _, out| from_f32(DType::F16, row, out),
     decode_row: |bytes, out| to_f32(DType::F16, bytes, out),
 };
@@ -34,6 +36,7 @@ pub static BF16: Codec = Codec {
     wire_id: 30,
     block_len: 1,
     block_bytes: 2,
+    uses_importance: false,
     encode_row: |row, _, out| from_f32(DType::BF16, row, out),
     decode_row: |bytes, out| to_f32(DType::BF16, bytes, out),
 };

@@ -22,6 +22,7 @@ pub static CODEC: Codec = Codec {
     wire_id: 3,
     block_len: LEN,
     block_bytes: BYTES,
+    uses_importance: true,
     encode_row,
     decode_row,
 };

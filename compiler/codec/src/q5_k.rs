@@ -21,6 +21,7 @@ pub static CODEC: Codec = Codec {
     wire_id: 13,
     block_len: LEN,
     block_bytes: BYTES,
+    uses_importance: true,
     encode_row,
     decode_row,
 };

@@ -24,6 +24,7 @@ pub static CODEC: Codec = Codec {
     wire_id: 14,
     block_len: LEN,
     block_bytes: BYTES,
+    uses_importance: true,
     encode_row,
     decode_row,
 };
