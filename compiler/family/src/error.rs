@@ -60,8 +60,13 @@ pub enum FamilyError {
         known: String,
     },
     /// An adapter does not fit the base that it is applied to.
-    #[error("{0}")]
-    AdapterMismatch(String),
+    #[error("{found}. {advice}")]
+    AdapterMismatch {
+        /// What does not fit, with what was expected.
+        found: String,
+        /// What to do about it.
+        advice: String,
+    },
     /// A tokenizer cannot be read or used.
     #[error("{0}")]
     Tokenizer(String),

@@ -2,6 +2,10 @@
 //!
 //! Knows what Hugging Face and PEFT write; knows nothing about containers, codecs or rules.
 
+pub mod adapter;
+pub mod adapter_mismatch;
+pub mod adapter_name;
+pub mod adapter_refusal;
 pub mod config;
 pub mod error;
 pub mod families;

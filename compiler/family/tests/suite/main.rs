@@ -1,3 +1,4 @@
 //! What the family promises: names, configurations, adapters, tokenizers and chat templates.
 
+mod adapter;
 mod llama;

@@ -1,0 +1,94 @@
+//! The message for an adapter whose tensors do not all find a place in the base: how many, which, and what to do.
+
+use crate::adapter_name::{Named, PREFIX, parse, weight_name};
+use crate::error::FamilyError;
+
+// Enough names to recognise the pattern, few enough to read.
+const N_NAMES_SHOWN: usize = 3;
+
+/// The error that `unmatched` of `n_tensors` adapter tensors have no place in the base.
+pub(crate) fn not_all_match(
+    base_model: Option<&str>,
+    unmatched: &[&str],
+    n_tensors: usize,
+    base_tensors: &[Named],
+) -> FamilyError {
+    let Some(first) = unmatched.first() else {
+        return FamilyError::AdapterMismatch {
+            found: "The adapter holds no tensors".to_owned(),
+            advice: "Save or download the adapter again".to_owned(),
+        };
+    };
+    let n_matched = n_tensors - unmatched.len();
+    let found = if n_matched == 0 {
+        let base = nearest(first, base_tensors).map_or("nothing".to_owned(), |name| format!("`{name}`"));
+        format!("0 of {n_tensors} adapter tensors match the base; the base has {base}, the adapter `{first}`")
+    } else {
+        format!(
+            "{n_matched} of {n_tensors} adapter tensors match the base; it has no place for {}",
+            some(unmatched)
+        )
+    };
+    FamilyError::AdapterMismatch { found, advice: advice(base_model, first, base_tensors) }
+}
+
+fn some(names: &[&str]) -> String {
+    let shown: Vec<String> = names.iter().take(N_NAMES_SHOWN).map(|name| format!("`{name}`")).collect();
+    match names.len().saturating_sub(N_NAMES_SHOWN) {
+        0 => shown.join(", "),
+        n_more => format!("{} and {n_more} more", shown.join(", ")),
+    }
+}
+
+// The base tensor whose name shares the longest end, then the longest beginning, with the adapter's module.
+fn nearest<'a>(name: &str, base_tensors: &'a [Named]) -> Option<&'a str> {
+    let module = parse(name).map_or(name, |(module, _)| module);
+    let weight = weight_name(module);
+    let shared = |base: &str| {
+        let ends =
+            base.rsplit('.').zip(weight.rsplit('.')).take_while(|(ours, theirs)| ours == theirs).count();
+        let begins =
+            base.split('.').zip(weight.split('.')).take_while(|(ours, theirs)| ours == theirs).count();
+        (ends, begins)
+    };
+    // The first of equals, so that the message names layer 0.
+    base_tensors.iter().map(|(name, _)| name.as_str()).rev().max_by_key(|base| shared(base))
+}
+
+fn advice(base_model: Option<&str>, name: &str, base_tensors: &[Named]) -> String {
+    if name.contains(".lora_magnitude_vector") {
+        return "DoRA is not supported yet; merge the adapter with PEFT (`merge_and_unload`)".to_owned();
+    }
+    if name.contains(".lora_embedding_") || name.contains(".embed_tokens.") {
+        return "Adapters of the token embedding are not supported yet; merge the adapter with PEFT (`merge_and_unload`)"
+            .to_owned();
+    }
+    let Some((module, _)) = parse(name) else {
+        return format!("Expected names like `{PREFIX}<module>.lora_A.weight`, as PEFT saves them");
+    };
+    let weight = weight_name(module);
+    if weight == "lm_head.weight" {
+        return "The base has no head of its own (`tie_word_embeddings`); merge the adapter with PEFT \
+                (`merge_and_unload`)"
+            .to_owned();
+    }
+    let base = nearest(name, base_tensors).filter(|base| *base != weight);
+    if let Some((ours, theirs)) = base.and_then(|base| beginnings(&weight, base)) {
+        return format!(
+            "The adapter's modules begin with `{ours}`, the base's with `{theirs}`; train or save it on the same \
+             model class as the base"
+        );
+    }
+    let trained_on = base_model.map_or(String::new(), |base| format!(", which was `{base}`"));
+    format!("Give the base that the adapter was trained on{trained_on}")
+}
+
+// How the names of the adapter and of the nearest base tensor begin, before what they share.
+fn beginnings<'a>(weight: &'a str, base: &'a str) -> Option<(&'a str, &'a str)> {
+    let pieces = || weight.rsplit('.').zip(base.rsplit('.'));
+    let n_shared = pieces().take_while(|(ours, theirs)| ours == theirs).count();
+    let n_bytes: usize = pieces().take(n_shared).map(|(piece, _)| piece.len() + 1).sum();
+    let cut = |name: &'a str| name.len().checked_sub(n_bytes).map(|end| &name[..=end]);
+    // A module, its parent, its layer and `weight`: fewer would be chance.
+    if n_shared < 4 { None } else { Some((cut(weight)?, cut(base)?)) }
+}
