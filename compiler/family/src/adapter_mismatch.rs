@@ -74,9 +74,10 @@ fn advice(base_model: Option<&str>, name: &str, base_tensors: &[Named]) -> Strin
     }
     let base = nearest(name, base_tensors).filter(|base| *base != weight);
     if let Some((ours, theirs)) = base.and_then(|base| beginnings(&weight, base)) {
+        let theirs = if theirs.is_empty() { "do not".to_owned() } else { format!("with `{theirs}`") };
         return format!(
-            "The adapter's modules begin with `{ours}`, the base's with `{theirs}`; train or save it on the same \
-             model class as the base"
+            "The adapter's modules begin with `{ours}`, the base's {theirs}; train or save it on the same model \
+             class as the base"
         );
     }
     let trained_on = base_model.map_or(String::new(), |base| format!(", which was `{base}`"));
@@ -88,7 +89,8 @@ fn beginnings<'a>(weight: &'a str, base: &'a str) -> Option<(&'a str, &'a str)> 
     let pieces = || weight.rsplit('.').zip(base.rsplit('.'));
     let n_shared = pieces().take_while(|(ours, theirs)| ours == theirs).count();
     let n_bytes: usize = pieces().take(n_shared).map(|(piece, _)| piece.len() + 1).sum();
-    let cut = |name: &'a str| name.len().checked_sub(n_bytes).map(|end| &name[..=end]);
+    // The last shared piece of a name that is shared whole has no dot before it.
+    let cut = |name: &'a str| &name[..name.len() + 1 - n_bytes];
     // A module, its parent, its layer and `weight`: fewer would be chance.
-    if n_shared < 4 { None } else { Some((cut(weight)?, cut(base)?)) }
+    (n_shared >= 4).then(|| (cut(weight), cut(base)))
 }

@@ -52,12 +52,12 @@ fn decoder(changes: &Value) -> Decoder {
 }
 
 fn check_refused(changes: &Value, expected: Expect) {
-    expected.assert_eq(&Llama.decoder(&with(changes)).unwrap_err().to_string());
+    expected.assert_eq(&format!("{}\n", Llama.decoder(&with(changes)).unwrap_err()));
 }
 
 fn check_unknown(config: &Value, expected: Expect) {
     let error: Result<&str, FamilyError> = families::for_config(config).map(Family::name);
-    expected.assert_eq(&error.unwrap_err().to_string());
+    expected.assert_eq(&format!("{}\n", error.unwrap_err()));
 }
 
 #[test]
@@ -196,59 +196,75 @@ fn names_that_only_look_right_are_unknown() {
 fn a_wrong_configuration_is_named_with_what_was_expected() {
     check_refused(
         &json!({"hidden_size": null}),
-        expect!["`config.json` has no `hidden_size`; expected a whole number above 0"],
+        expect![[r#"
+        `config.json` has no `hidden_size`; expected a whole number above 0
+    "#]],
     );
     check_refused(
         &json!({"vocab_size": "many"}),
-        expect![[r#"`vocab_size` in `config.json` is `"many"`; expected a whole number above 0"#]],
+        expect![[r#"
+        `vocab_size` in `config.json` is `"many"`; expected a whole number above 0
+    "#]],
     );
     check_refused(
         &json!({"num_hidden_layers": 0}),
-        expect!["`num_hidden_layers` in `config.json` is `0`; expected a whole number above 0"],
+        expect![[r#"
+        `num_hidden_layers` in `config.json` is `0`; expected a whole number above 0
+    "#]],
     );
     check_refused(
         &json!({"num_hidden_layers": 4_000_000_000_u32}),
-        expect!["`num_hidden_layers` in `config.json` is `4000000000`; expected at most 10000"],
+        expect![[r#"
+        `num_hidden_layers` in `config.json` is `4000000000`; expected at most 10000
+    "#]],
     );
     check_refused(
         &json!({"num_key_value_heads": 3}),
-        expect![
-            "`num_key_value_heads` in `config.json` is `3`; expected a divisor of `num_attention_heads`, which is 8"
-        ],
+        expect![[r#"
+        `num_key_value_heads` in `config.json` is `3`; expected a divisor of `num_attention_heads`, which is 8
+    "#]],
     );
     check_refused(
         &json!({"head_dim": null, "num_attention_heads": 6, "num_key_value_heads": 6}),
-        expect![
-            "`num_attention_heads` in `config.json` is `6`; expected a divisor of `hidden_size`, which is 512, or a `head_dim`"
-        ],
+        expect![[r#"
+            `num_attention_heads` in `config.json` is `6`; expected a divisor of `hidden_size`, which is 512, or a `head_dim`
+        "#]],
     );
     check_refused(
         &json!({"head_dim": 33}),
-        expect![
-            "`head_dim` in `config.json` is `33`; expected heads of even width for the rotary pairs, not 33"
-        ],
+        expect![[r#"
+        `head_dim` in `config.json` is `33`; expected heads of even width for the rotary pairs, not 33
+    "#]],
     );
     check_refused(
         &json!({"rms_norm_eps": -1}),
-        expect!["`rms_norm_eps` in `config.json` is `-1`; expected a number above 0"],
+        expect![[r#"
+        `rms_norm_eps` in `config.json` is `-1`; expected a number above 0
+    "#]],
     );
     check_refused(
         &json!({"tie_word_embeddings": 1}),
-        expect!["`tie_word_embeddings` in `config.json` is `1`; expected `true` or `false`"],
+        expect![[r#"
+        `tie_word_embeddings` in `config.json` is `1`; expected `true` or `false`
+    "#]],
     );
     check_refused(
         &json!({"rope_scaling": "yarn"}),
-        expect![[r#"`rope_scaling` in `config.json` is `"yarn"`; expected an object"#]],
+        expect![[r#"
+        `rope_scaling` in `config.json` is `"yarn"`; expected an object
+    "#]],
     );
     check_refused(
         &json!({"rope_scaling": {"rope_type": "linear"}}),
-        expect!["`config.json` has no `rope_scaling.factor`; expected a number above 0"],
+        expect![[r#"
+        `config.json` has no `rope_scaling.factor`; expected a number above 0
+    "#]],
     );
     check_refused(
         &json!({"rope_scaling": {"rope_type": "llama3", "low_freq_factor": 4, "high_freq_factor": 4}}),
-        expect![
-            "`rope_scaling.high_freq_factor` in `config.json` is `4`; expected more than `low_freq_factor`, which is 4"
-        ],
+        expect![[r#"
+            `rope_scaling.high_freq_factor` in `config.json` is `4`; expected more than `low_freq_factor`, which is 4
+        "#]],
     );
 }
 
@@ -256,29 +272,33 @@ fn a_wrong_configuration_is_named_with_what_was_expected() {
 fn what_is_not_supported_says_what_is() {
     check_refused(
         &json!({"hidden_act": "gelu"}),
-        expect![[
-            r#"`hidden_act` in `config.json` is `"gelu"`, which is not supported yet; expected `"silu"`"#
-        ]],
+        expect![[r#"
+        `hidden_act` in `config.json` is `"gelu"`, which is not supported yet; expected `"silu"`
+    "#]],
     );
     check_refused(
         &json!({"mlp_bias": true}),
-        expect!["`mlp_bias` in `config.json` is `true`, which is not supported yet; expected `false`"],
+        expect![[r#"
+        `mlp_bias` in `config.json` is `true`, which is not supported yet; expected `false`
+    "#]],
     );
     check_refused(
         &json!({"rope_scaling": {"rope_type": "yarn", "factor": 4}}),
-        expect![[
-            r#"`rope_scaling.rope_type` in `config.json` is `"yarn"`, which is not supported yet; expected `"default"`, `"linear"` or `"llama3"`"#
-        ]],
+        expect![[r#"
+        `rope_scaling.rope_type` in `config.json` is `"yarn"`, which is not supported yet; expected `"default"`, `"linear"` or `"llama3"`
+    "#]],
     );
     check_refused(
         &json!({"partial_rotary_factor": 0.5}),
-        expect!["`partial_rotary_factor` in `config.json` is `0.5`, which is not supported yet; expected 1"],
+        expect![[r#"
+        `partial_rotary_factor` in `config.json` is `0.5`, which is not supported yet; expected 1
+    "#]],
     );
     check_refused(
         &json!({"quantization_config": {"quant_method": "bitsandbytes"}}),
-        expect![[
-            r#"`quantization_config` in `config.json` is `{"quant_method":"bitsandbytes"}`, which is not supported yet; start from the checkpoint with 16-bit or 32-bit weights"#
-        ]],
+        expect![[r#"
+        `quantization_config` in `config.json` is `{"quant_method":"bitsandbytes"}`, which is not supported yet; start from the checkpoint with 16-bit or 32-bit weights
+    "#]],
     );
 }
 
@@ -287,25 +307,27 @@ fn a_family_is_found_by_the_architecture() {
     assert_eq!(families::for_config(&config()).unwrap().name(), "llama");
     check_unknown(
         &json!({"architectures": ["FalconForCausalLM"]}),
-        expect![
-            "Architecture `FalconForCausalLM` is not known; known are `LlamaForCausalLM`. To add one, write `compiler/family/src/<name>.rs` with its `Family` and list it in `compiler/family/src/families.rs`"
-        ],
+        expect![[r#"
+        Architecture `FalconForCausalLM` is not known; known are `LlamaForCausalLM`. To add one, write `compiler/family/src/<name>.rs` with its `Family` and list it in `compiler/family/src/families.rs`
+    "#]],
     );
     check_unknown(
         &json!({}),
-        expect![[
-            r#"`config.json` has no `architectures`; expected a list with the architecture's name, such as `["LlamaForCausalLM"]`"#
-        ]],
+        expect![[r#"
+        `config.json` has no `architectures`; expected a list with the architecture's name, such as `["LlamaForCausalLM"]`
+    "#]],
     );
     check_unknown(
         &json!({"architectures": "LlamaForCausalLM"}),
-        expect![[
-            r#"`architectures` in `config.json` is `"LlamaForCausalLM"`; expected a list with the architecture's name, such as `["LlamaForCausalLM"]`"#
-        ]],
+        expect![[r#"
+        `architectures` in `config.json` is `"LlamaForCausalLM"`; expected a list with the architecture's name, such as `["LlamaForCausalLM"]`
+    "#]],
     );
     check_unknown(
         &json!(["LlamaForCausalLM"]),
-        expect![[r#"`config.json` is not a JSON object: found `["LlamaForCausalLM"]`"#]],
+        expect![[r#"
+        `config.json` is not a JSON object: found `["LlamaForCausalLM"]`
+    "#]],
     );
 }
 
