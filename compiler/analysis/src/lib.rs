@@ -1,1 +1,39 @@
 //! From declarations to the action graph, incrementally.
+//!
+//! ```text
+//! source_file → parse → package → resolve → analyze → build_graph
+//!               (text)  (targets) (labels)  (rules)   (salsa ends here)
+//! ```
+//!
+//! The only crate that knows salsa. It knows no rules (they enter through the database), no tensors, no caches, and
+//! runs nothing.
+
+pub mod analyze;
+pub mod build_graph;
+pub mod check;
+pub mod database;
+pub mod db;
+pub mod diagnostic;
+pub mod disk;
+pub mod file_system;
+pub mod memory;
+pub mod package;
+pub mod path;
+pub mod patterns;
+pub mod query;
+pub mod resolve;
+pub mod source_file;
+pub mod workspace;
+
+pub(crate) mod check_node;
+pub(crate) mod context;
+pub(crate) mod declaration;
+pub(crate) mod discover;
+pub(crate) mod glob;
+pub(crate) mod keys;
+pub(crate) mod lowering;
+pub(crate) mod parse;
+pub(crate) mod quantity;
+pub(crate) mod suggest;
+pub(crate) mod value;
+pub(crate) mod walk;

@@ -1,1 +1,10 @@
-//! Schedule, look up, run, store, materialize.
+//! From an action graph to outputs in the store: look each action up, run what is missing, remember it.
+//!
+//! This crate knows actions only as `dyn Action`; it knows no rule, no format and no declaration.
+
+pub mod build;
+pub mod context;
+pub mod event;
+pub mod fetch;
+pub mod lookup;
+pub mod services;

@@ -1,0 +1,92 @@
+//! Asks the rules what targets mean.
+//!
+//! *Incremental:* a target is analysed again when its own attributes, a file that its rule read, or what one of its
+//! dependencies provides has changed. Where it stands in its file is no part of it: faults remember their place by
+//! number, and [`crate::diagnostic`] looks the span up.
+
+use std::sync::Arc;
+
+use mc_ir::fault::Fault;
+use mc_ir::label::Label;
+use mc_ir::provider::Providers;
+use mc_ir::rule::DependencyFailed;
+
+use crate::context::Context;
+use crate::db::{Db, rule};
+use crate::keys::{TargetKey, target_key};
+use crate::resolve::{Resolution, resolve, resolve_label};
+use crate::walk::walk;
+
+/// What came of a target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Analysis {
+    /// What it provides, unless it or something that it needs has faults.
+    pub providers: Result<Arc<Providers>, DependencyFailed>,
+    /// Its own faults; those of its dependencies are theirs.
+    pub faults: Vec<Fault>,
+}
+
+impl Analysis {
+    fn failed(faults: Vec<Fault>) -> Arc<Self> {
+        Arc::new(Self { providers: Err(DependencyFailed), faults })
+    }
+}
+
+/// Analyses a target and everything that it needs.
+///
+/// A target that does not exist, or hangs on a cycle, fails without faults of its own: [`crate::check`] says why.
+pub fn analyze(db: &dyn Db, label: &Label) -> Arc<Analysis> {
+    let walk = walk(db, [label]);
+    let mut last = Analysis::failed(Vec::new());
+    for next in &walk.order {
+        let analysis = analyze_target(db, target_key(db, next));
+        if next == label {
+            last = analysis;
+        }
+    }
+    last
+}
+
+/// Analyses one target. Ask in the order of a [`walk`] only, which leaves out cycles and makes recursion shallow.
+#[salsa::tracked(returns(clone))]
+pub(crate) fn analyze_target<'db>(db: &'db dyn Db, key: TargetKey<'db>) -> Arc<Analysis> {
+    let Resolution::Found(target) = resolve(db, key) else {
+        return Analysis::failed(Vec::new());
+    };
+    let mut faults = unknown_labels(db, &target.record.labels());
+    let Some(rule) = rule(db, target.rule) else {
+        // Only an expansion can name such a rule: what was written has been checked against the table.
+        let message = format!(
+            "`{}` expands into a target of the rule `{}`, which does not exist",
+            target.label, target.rule
+        );
+        faults.push(Fault::new(target.record.place, "analysis::rule", message));
+        return Analysis::failed(faults);
+    };
+    let context = Context::new(db, &target);
+    let result = rule.analyze(&context);
+    faults.extend(context.into_faults());
+    match result {
+        Ok(providers) if faults.is_empty() => {
+            Arc::new(Analysis { providers: Ok(Arc::new(providers)), faults })
+        }
+        Ok(_) => Analysis::failed(faults),
+        Err(found) => {
+            faults.extend(found);
+            Analysis::failed(faults)
+        }
+    }
+}
+
+fn unknown_labels(db: &dyn Db, labels: &[mc_ir::attribute::Placed<Label>]) -> Vec<Fault> {
+    let unknown = labels.iter().filter_map(|placed| match resolve_label(db, &placed.value) {
+        Resolution::Unknown(unknown) => Some((placed.place, unknown)),
+        Resolution::Found(_) | Resolution::Broken => None,
+    });
+    unknown
+        .map(|(place, unknown)| {
+            let fault = Fault::new(place, "label::unknown", unknown.message);
+            Fault { help: unknown.help, ..fault }
+        })
+        .collect()
+}

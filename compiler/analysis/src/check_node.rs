@@ -1,0 +1,309 @@
+//! Holds a node against its schema: everything that is wrong with it, all at once, and what is left of it as a record.
+//!
+//! The same code reads targets and the settings of a workspace; it knows schemas and no rules.
+
+use std::collections::BTreeMap;
+
+use mc_ir::attribute::{Place, Placed, Record, Value};
+use mc_ir::label::PackageId;
+use mc_ir::schema::{Arguments, NodeSchema, Occurs, Presence, ValueKind};
+use mc_syntax::diagnostic::Diagnostic;
+use mc_syntax::span::Span;
+
+use crate::declaration::{Declaration, Entry, Scalar};
+use crate::suggest::nearest_or_list;
+use crate::value::{read, read_default};
+
+/// Checks the nodes of one target, or of one file of settings.
+pub(crate) struct Checker<'a> {
+    /// The package that labels without `//` belong to.
+    here: &'a PackageId,
+    /// The span of each place, by the place's number.
+    pub(crate) spans: Vec<Span>,
+    /// Everything that is wrong.
+    pub(crate) diagnostics: Vec<Diagnostic>,
+}
+
+/// The first of several that may stand only once.
+type Firsts<'a> = BTreeMap<&'a str, Span>;
+
+impl<'a> Checker<'a> {
+    pub(crate) fn new(here: &'a PackageId) -> Self {
+        Self { here, spans: Vec::new(), diagnostics: Vec::new() }
+    }
+
+    /// Reads a node. The first `n_skipped` arguments are somebody else's: a target's name.
+    pub(crate) fn record(&mut self, node: &Declaration<'_>, schema: &NodeSchema, n_skipped: usize) -> Record {
+        let mut record = Record::new(self.place(node.name_span));
+        let mut firsts = Firsts::new();
+        let mut n_arguments = 0;
+        for entry in &node.entries {
+            match entry {
+                Entry::Argument(scalar) => {
+                    n_arguments += 1;
+                    if n_arguments > n_skipped {
+                        self.argument(&mut record, schema, scalar, n_arguments - n_skipped);
+                    }
+                }
+                Entry::Property { name, name_span, value } => {
+                    self.property(&mut record, schema, &mut firsts, (name, *name_span), value);
+                }
+            }
+        }
+        for child in &node.children {
+            self.child(&mut record, schema, &mut firsts, child);
+        }
+        if n_arguments <= n_skipped {
+            self.missing_argument(schema, node.name_span);
+        }
+        self.complete(&mut record, schema, node.name_span, &firsts);
+        record
+    }
+
+    /// Reads nodes that stand at the top of a file, as if they were children of `schema`.
+    pub(crate) fn top(&mut self, nodes: &[Declaration<'_>], schema: &NodeSchema) -> Record {
+        let start = Span { start: 0, end: 0 };
+        let mut record = Record::new(self.place(start));
+        let mut firsts = Firsts::new();
+        for node in nodes {
+            self.child(&mut record, schema, &mut firsts, node);
+        }
+        self.complete(&mut record, schema, start, &firsts);
+        record
+    }
+
+    fn place(&mut self, span: Span) -> Place {
+        let place = Place(u32::try_from(self.spans.len()).unwrap_or(u32::MAX));
+        self.spans.push(span);
+        place
+    }
+
+    fn argument(&mut self, record: &mut Record, schema: &NodeSchema, scalar: &Scalar<'_>, number: usize) {
+        let kind = match schema.arguments {
+            Arguments::Many(kind) => kind,
+            Arguments::One(kind) if number == 1 => kind,
+            Arguments::One(_) => {
+                self.report(
+                    scalar.span,
+                    "schema::argument",
+                    format!("`{}` takes one value, found another", schema.name),
+                );
+                return;
+            }
+            Arguments::None => {
+                let message = format!("`{}` takes no value here", schema.name);
+                let help = (!schema.properties.is_empty()).then(|| format!("Write `{}`", example(schema)));
+                self.diagnostics
+                    .push(with_help(Diagnostic::error("schema::argument", message, scalar.span), help));
+                return;
+            }
+        };
+        let place = self.place(scalar.span);
+        if let Some(value) = self.value(kind, scalar, schema.name) {
+            record.arguments.push(Placed { value, place });
+        }
+    }
+
+    fn property<'b>(
+        &mut self,
+        record: &mut Record,
+        schema: &NodeSchema,
+        firsts: &mut Firsts<'b>,
+        (name, name_span): (&'b str, Span),
+        scalar: &Scalar<'_>,
+    ) {
+        if let Some(property) = schema.properties.iter().find(|property| property.name == name) {
+            if self.is_repeated(firsts, name, name_span) {
+                return;
+            }
+            let place = self.place(scalar.span);
+            if let Some(value) = self.value(property.value, scalar, name) {
+                record.properties.insert(name.to_owned(), Placed { value, place });
+            }
+            return;
+        }
+        let Some(child) = schema.children.iter().find(|child| child.node.name == name) else {
+            self.unknown(schema, name, name_span);
+            return;
+        };
+        let Arguments::One(kind) = child.node.arguments else {
+            let message = format!("`{name}` of `{}` is written as a node of its own", schema.name);
+            let help = format!("Write `{}`", example(child.node));
+            self.diagnostics.push(Diagnostic::error("schema::form", message, name_span).with_help(help));
+            firsts.insert(name, name_span);
+            return;
+        };
+        if child.occurs != Occurs::Any && self.is_repeated(firsts, name, name_span) {
+            return;
+        }
+        let place = self.place(scalar.span);
+        let mut node = Record::new(place);
+        if let Some(value) = self.value(kind, scalar, name) {
+            node.arguments.push(Placed { value, place });
+        }
+        self.complete(&mut node, child.node, name_span, &Firsts::new());
+        record.children.entry(name.to_owned()).or_default().push(node);
+    }
+
+    fn child<'b>(
+        &mut self,
+        record: &mut Record,
+        schema: &NodeSchema,
+        firsts: &mut Firsts<'b>,
+        node: &Declaration<'b>,
+    ) {
+        let Some(child) = schema.children.iter().find(|child| child.node.name == node.name) else {
+            if schema.properties.iter().any(|property| property.name == node.name) {
+                let message = format!("`{}` of `{}` is written as a property", node.name, schema.name);
+                let help = format!("Write `{}=…` in the line of `{}`", node.name, schema.name);
+                self.diagnostics
+                    .push(Diagnostic::error("schema::form", message, node.name_span).with_help(help));
+                firsts.insert(node.name, node.name_span);
+            } else {
+                self.unknown(schema, node.name, node.name_span);
+            }
+            return;
+        };
+        let is_repeated = child.occurs != Occurs::Any && self.is_repeated(firsts, node.name, node.name_span);
+        // Read even when it is one too many, for the mistakes in it.
+        let read = self.record(node, child.node, 0);
+        if !is_repeated {
+            record.children.entry(node.name.to_owned()).or_default().push(read);
+        }
+    }
+
+    fn is_repeated<'b>(&mut self, firsts: &mut Firsts<'b>, name: &'b str, span: Span) -> bool {
+        let Some(first) = firsts.get(name) else {
+            firsts.insert(name, span);
+            return false;
+        };
+        let diagnostic = Diagnostic::error("schema::repeated", format!("`{name}` is given twice"), span);
+        self.diagnostics.push(diagnostic.with_label(*first, "first given here"));
+        true
+    }
+
+    fn value(&mut self, kind: ValueKind, scalar: &Scalar<'_>, name: &str) -> Option<Value> {
+        match read(kind, scalar.written, self.here) {
+            Ok(value) => Some(value),
+            Err(mismatch) => {
+                let message = format!("Expected {} for `{name}`, {}", kind.describe(), mismatch.found);
+                let diagnostic = Diagnostic::error("schema::kind", message, scalar.span);
+                self.diagnostics.push(with_help(diagnostic, mismatch.help));
+                None
+            }
+        }
+    }
+
+    fn unknown(&mut self, schema: &NodeSchema, name: &str, span: Span) {
+        let known: Vec<&str> = schema
+            .children
+            .iter()
+            .map(|child| child.node.name)
+            .chain(schema.properties.iter().map(|property| property.name))
+            .collect();
+        let message = if schema.name.is_empty() {
+            format!("`{name}` has no meaning here")
+        } else {
+            format!("`{}` has no attribute `{name}`", schema.name)
+        };
+        let help = nearest_or_list(name, "attribute", &known);
+        self.diagnostics.push(Diagnostic::error("schema::unknown-attribute", message, span).with_help(help));
+    }
+
+    fn missing_argument(&mut self, schema: &NodeSchema, span: Span) {
+        let (Arguments::One(kind) | Arguments::Many(kind)) = schema.arguments else {
+            return;
+        };
+        let message = format!("`{}` needs {}", schema.name, kind.describe());
+        let help = format!("Write `{}`: {}", example(schema), schema.doc);
+        self.diagnostics.push(Diagnostic::error("schema::missing", message, span).with_help(help));
+    }
+
+    /// Fills in defaults and reports what must be there and is not; `written` is there, right or wrong.
+    fn complete(&mut self, record: &mut Record, schema: &NodeSchema, span: Span, written: &Firsts<'_>) {
+        for property in schema.properties.iter().filter(|property| !written.contains_key(property.name)) {
+            match property.presence {
+                Presence::Optional => {}
+                Presence::Default(text) => match read_default(property.value, text, self.here) {
+                    Ok(value) => {
+                        let placed = Placed { value, place: record.place };
+                        record.properties.insert(property.name.to_owned(), placed);
+                    }
+                    Err(mismatch) => {
+                        let message = format!(
+                            "The default of `{}` is wrong: {}; this is a bug",
+                            property.name, mismatch.found
+                        );
+                        self.report(span, "schema::default", message);
+                    }
+                },
+                Presence::Required => {
+                    let message = format!("`{}` needs `{}`", schema.name, property.name);
+                    let help = format!("Add `{}=…`: {}", property.name, property.doc);
+                    self.missing(span, message, help);
+                }
+            }
+        }
+        for child in schema.children {
+            if child.occurs == Occurs::Once && !written.contains_key(child.node.name) {
+                let message = if schema.name.is_empty() {
+                    format!("There is no `{}`", child.node.name)
+                } else {
+                    format!("`{}` needs `{}`", schema.name, child.node.name)
+                };
+                let help = format!("Add `{}`: {}", example(child.node), child.node.doc);
+                self.missing(span, message, help);
+            }
+        }
+    }
+
+    fn missing(&mut self, span: Span, message: String, help: String) {
+        self.diagnostics.push(Diagnostic::error("schema::missing", message, span).with_help(help));
+    }
+
+    fn report(&mut self, span: Span, code: &'static str, message: String) {
+        self.diagnostics.push(Diagnostic::error(code, message, span));
+    }
+}
+
+fn with_help(diagnostic: Diagnostic, help: Option<String>) -> Diagnostic {
+    match help {
+        Some(help) => diagnostic.with_help(help),
+        None => diagnostic,
+    }
+}
+
+/// The shortest way to write a node, such as `size max="525MB"`.
+fn example(schema: &NodeSchema) -> String {
+    let mut text = schema.name.to_owned();
+    if let Arguments::One(kind) | Arguments::Many(kind) = schema.arguments {
+        text = format!("{text} {}", example_value(kind));
+    }
+    for property in schema.properties {
+        if matches!(property.presence, Presence::Required) {
+            text = format!("{text} {}={}", property.name, example_value(property.value));
+        }
+    }
+    let children: Vec<String> = schema
+        .children
+        .iter()
+        .filter(|child| child.occurs == Occurs::Once)
+        .map(|child| example(child.node))
+        .collect();
+    if children.is_empty() { text } else { format!("{text} {{ {} }}", children.join("; ")) }
+}
+
+fn example_value(kind: ValueKind) -> String {
+    match kind {
+        ValueKind::Text => "\"…\"".to_owned(),
+        ValueKind::OneOf(words) => format!("\"{}\"", words().first().unwrap_or(&"…")),
+        ValueKind::Integer => "1".to_owned(),
+        ValueKind::Number => "1.0".to_owned(),
+        ValueKind::Bool => "#true".to_owned(),
+        ValueKind::Label => "\":target\"".to_owned(),
+        ValueKind::Path => "\"folder/file\"".to_owned(),
+        ValueKind::Glob => "\"data/*.txt\"".to_owned(),
+        ValueKind::Bytes => "\"525MB\"".to_owned(),
+        ValueKind::Fraction => "\"2%\"".to_owned(),
+    }
+}

@@ -1,0 +1,113 @@
+//! What a rule may ask while it analyses a target; every answer is a salsa query or input.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use mc_ir::action::Source;
+use mc_ir::attribute::Record;
+use mc_ir::fault::Fault;
+use mc_ir::label::Label;
+use mc_ir::provider::Providers;
+use mc_ir::rule::{DependencyFailed, Head, HeadFormat, RuleContext, SourceError};
+use mc_ir::target::Target;
+
+use crate::analyze::analyze_target;
+use crate::db::Db;
+use crate::file_system::unusable;
+use crate::keys::target_key;
+use crate::path::{join, normalize};
+use crate::source_file::{Content, Request};
+
+/// The context of one target.
+pub(crate) struct Context<'a> {
+    db: &'a dyn Db,
+    target: &'a Target,
+    faults: RefCell<Vec<Fault>>,
+}
+
+impl<'a> Context<'a> {
+    pub(crate) fn new(db: &'a dyn Db, target: &'a Target) -> Self {
+        Self { db, target, faults: RefCell::default() }
+    }
+
+    /// What the rule did that it may not.
+    pub(crate) fn into_faults(self) -> Vec<Fault> {
+        self.faults.into_inner()
+    }
+
+    /// A path of the package, relative to the workspace.
+    fn in_workspace(&self, path: &str) -> Result<String, SourceError> {
+        let package = &self.target.label.package.0;
+        let path = normalize(path)
+            .map_err(|reason| unusable(path, &format!("is not a path inside the package: {reason}")))?;
+        Ok(join(package, &path))
+    }
+
+    fn ask(&self, request: Request) -> Result<Content, SourceError> {
+        self.db.source_file(request).content(self.db).clone()
+    }
+
+    fn names(&self, request: Request) -> Result<Arc<[String]>, SourceError> {
+        match self.ask(request)? {
+            Content::Names(names) => Ok(names),
+            Content::Bytes(_) | Content::Head(_) => unreachable!("lists and patterns are answered by names"),
+        }
+    }
+}
+
+impl RuleContext for Context<'_> {
+    fn label(&self) -> &Label {
+        &self.target.label
+    }
+
+    fn record(&self) -> &Record {
+        &self.target.record
+    }
+
+    fn providers(&self, label: &Label) -> Result<Arc<Providers>, DependencyFailed> {
+        if !self.target.record.labels().iter().any(|named| named.value == *label) {
+            // A bug of the rule. To answer would let a cycle in that no walk over declarations has seen.
+            let message =
+                format!("The rule `{}` asks for `{label}`, which the target does not name", self.target.rule);
+            self.faults.borrow_mut().push(Fault::new(
+                self.target.record.place,
+                "analysis::undeclared",
+                message,
+            ));
+            return Err(DependencyFailed);
+        }
+        analyze_target(self.db, target_key(self.db, label)).providers.clone()
+    }
+
+    fn read(&self, path: &str) -> Result<Arc<[u8]>, SourceError> {
+        match self.ask(Request::Whole(self.in_workspace(path)?))? {
+            Content::Bytes(bytes) => Ok(bytes),
+            Content::Head(_) | Content::Names(_) => unreachable!("files are answered by bytes"),
+        }
+    }
+
+    fn read_head(&self, path: &str, format: HeadFormat) -> Result<Head, SourceError> {
+        match self.ask(Request::Head(self.in_workspace(path)?, format))? {
+            Content::Head(head) => Ok(head),
+            Content::Bytes(_) | Content::Names(_) => unreachable!("containers are answered by heads"),
+        }
+    }
+
+    fn list(&self, folder: &str) -> Result<Arc<[String]>, SourceError> {
+        self.names(Request::List(self.in_workspace(folder)?))
+    }
+
+    fn glob(&self, pattern: &str) -> Result<Arc<[String]>, SourceError> {
+        let pattern = normalize(pattern)
+            .map_err(|reason| unusable(pattern, &format!("is not a pattern inside the package: {reason}")))?;
+        self.names(Request::Glob { folder: self.target.label.package.0.clone(), pattern })
+    }
+
+    fn source(&self, path: &str) -> Source {
+        // Rules take paths from attributes, which are normal already, or from `list` and `glob`. Whatever else this
+        // is, it stays below the package.
+        let path = normalize(path).unwrap_or_default();
+        let path = self.db.root().join(join(&self.target.label.package.0, &path));
+        Source { path: path.into(), range: None }
+    }
+}

@@ -1,0 +1,107 @@
+//! The real file system, below a folder.
+
+use std::fs::{self, File, Metadata};
+use std::io::{self, Read};
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use mc_ir::rule::SourceError;
+
+use crate::file_system::{Entry, FileSystem, Stamp, Stat, missing, unusable};
+
+/// A file written less than this before it was looked at may be written again without a new time. Two seconds is the
+/// coarsest clock of the file systems in use (FAT).
+const RACY: Duration = Duration::from_secs(2);
+
+/// The files below a folder.
+#[derive(Clone, Debug)]
+pub struct Disk {
+    root: PathBuf,
+}
+
+impl Disk {
+    /// The files below `root`.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    fn at(&self, path: &str) -> PathBuf {
+        if path.is_empty() { self.root.clone() } else { self.root.join(path) }
+    }
+}
+
+impl FileSystem for Disk {
+    fn stat(&self, path: &str) -> Result<Stat, SourceError> {
+        let metadata = fs::metadata(self.at(path)).map_err(|error| source_error(path, &error))?;
+        let is_folder = metadata.is_dir();
+        if !is_folder && !metadata.is_file() {
+            // A pipe or a device would block, or give other bytes each time.
+            return Err(unusable(path, "is neither a file nor a folder"));
+        }
+        Ok(Stat { is_folder, n_bytes: if is_folder { 0 } else { metadata.len() }, stamp: stamp(&metadata) })
+    }
+
+    fn read_start(&self, path: &str, n_bytes: u64) -> Result<Vec<u8>, SourceError> {
+        if self.stat(path)?.is_folder {
+            return Err(unusable(path, "is a folder, expected a file"));
+        }
+        let mut bytes = Vec::new();
+        let read = File::open(self.at(path)).and_then(|file| file.take(n_bytes).read_to_end(&mut bytes));
+        read.map_err(|error| source_error(path, &error))?;
+        Ok(bytes)
+    }
+
+    fn list(&self, folder: &str) -> Result<Vec<Entry>, SourceError> {
+        let mut entries = Vec::new();
+        for entry in fs::read_dir(self.at(folder)).map_err(|error| source_error(folder, &error))? {
+            let entry = entry.map_err(|error| source_error(folder, &error))?;
+            let Ok(name) = entry.file_name().into_string() else {
+                continue;
+            };
+            let is_link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
+            // A link to nowhere is listed as a file, so that reading it says what is wrong.
+            let is_folder = if is_link {
+                fs::metadata(entry.path()).is_ok_and(|target| target.is_dir())
+            } else {
+                entry.file_type().is_ok_and(|kind| kind.is_dir())
+            };
+            entries.push(Entry { name, is_folder, is_link });
+        }
+        entries.sort();
+        Ok(entries)
+    }
+}
+
+fn source_error(path: &str, error: &io::Error) -> SourceError {
+    match error.kind() {
+        io::ErrorKind::NotFound => missing(path),
+        io::ErrorKind::NotADirectory => unusable(path, "is not below a folder, or is no folder itself"),
+        _ => unusable(path, &format!("cannot be read: {error}")),
+    }
+}
+
+#[cfg(unix)]
+fn stamp(metadata: &Metadata) -> Option<Stamp> {
+    use std::os::unix::fs::MetadataExt;
+    let nanoseconds = |seconds: i64, rest: i64| {
+        u128::try_from(i128::from(seconds) * 1_000_000_000 + i128::from(rest)).unwrap_or(0)
+    };
+    let age = SystemTime::now().duration_since(metadata.modified().ok()?).ok()?;
+    (age > RACY).then(|| {
+        Stamp([
+            u128::from(metadata.dev()),
+            u128::from(metadata.ino()),
+            u128::from(metadata.len()),
+            nanoseconds(metadata.mtime(), metadata.mtime_nsec()),
+            nanoseconds(metadata.ctime(), metadata.ctime_nsec()),
+        ])
+    })
+}
+
+#[cfg(not(unix))]
+fn stamp(metadata: &Metadata) -> Option<Stamp> {
+    let modified = metadata.modified().ok()?;
+    let age = SystemTime::now().duration_since(modified).ok()?;
+    let since_epoch = modified.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_nanos();
+    (age > RACY).then(|| Stamp([0, 0, u128::from(metadata.len()), since_epoch, 0]))
+}

@@ -1,0 +1,72 @@
+//! Where files come from: the only way of this crate to the disk, so that tests can edit files in memory.
+//!
+//! Paths are relative to the workspace's root, with `/` between the parts; the empty path is the root itself. Whoever
+//! calls has made sure that no path leaves the workspace ([`crate::path`]).
+
+use mc_ir::rule::SourceError;
+
+/// What a file system knows about a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stat {
+    /// Whether it is a folder; otherwise it is a file.
+    pub is_folder: bool,
+    /// Length of the file; 0 for a folder.
+    pub n_bytes: u64,
+    /// What changes whenever the bytes do; `None` when equal stamps would prove nothing, as for a file that was
+    /// written within the clock's precision.
+    pub stamp: Option<Stamp>,
+}
+
+/// Device, inode, length, and times of the last change of bytes and of metadata, in nanoseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp(pub [u128; 5]);
+
+/// One name in a folder.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Entry {
+    /// The name, without the folder.
+    pub name: String,
+    /// Whether it is a folder, or a link to one.
+    pub is_folder: bool,
+    /// Whether it is a link; walks do not follow links to folders, which might lead in a circle.
+    pub is_link: bool,
+}
+
+/// A tree of files.
+pub trait FileSystem: Send + Sync {
+    /// What is at a path; links are followed.
+    ///
+    /// # Errors
+    /// [`SourceError`] when nothing is there, or it cannot be looked at.
+    fn stat(&self, path: &str) -> Result<Stat, SourceError>;
+
+    /// The first bytes of a file: `n_bytes` of them, or all when it is shorter.
+    ///
+    /// # Errors
+    /// [`SourceError`] when it is no file or cannot be read.
+    fn read_start(&self, path: &str, n_bytes: u64) -> Result<Vec<u8>, SourceError>;
+
+    /// The names in a folder, sorted. Names that are not UTF-8 are left out: no declaration could name them.
+    ///
+    /// # Errors
+    /// [`SourceError`] when it is no folder or cannot be read.
+    fn list(&self, folder: &str) -> Result<Vec<Entry>, SourceError>;
+}
+
+/// Something that is not where a declaration says.
+pub(crate) fn missing(path: &str) -> SourceError {
+    SourceError {
+        path: path.to_owned(),
+        message: format!("`{}` does not exist", shown(path)),
+        is_missing: true,
+    }
+}
+
+/// Something that is there but is of no use.
+pub(crate) fn unusable(path: &str, what: &str) -> SourceError {
+    SourceError { path: path.to_owned(), message: format!("`{}` {what}", shown(path)), is_missing: false }
+}
+
+fn shown(path: &str) -> &str {
+    if path.is_empty() { "." } else { path }
+}

@@ -1,0 +1,163 @@
+//! File patterns: `*` and `?` within a name, `**` for any number of folders.
+//!
+//! A pattern finds files, never folders. Names that begin with a dot are found only by a part that does too. Links to
+//! folders are not followed, because they might lead in a circle.
+
+use std::collections::BTreeSet;
+
+use mc_ir::rule::SourceError;
+
+use crate::file_system::FileSystem;
+use crate::path::join;
+
+/// Folders nested deeper than this are not searched.
+const MAX_DEPTH: usize = 64;
+
+/// The files below `folder` that the pattern matches, relative to `folder`, sorted.
+///
+/// Each folder is listed once, however many `**` the pattern has: the walk carries the set of pattern parts that may
+/// come next, as an automaton does.
+///
+/// # Errors
+/// [`SourceError`] when the folder before the first wildcard is not there, or a folder cannot be listed.
+pub(crate) fn glob(files: &dyn FileSystem, folder: &str, pattern: &str) -> Result<Vec<String>, SourceError> {
+    let parts: Vec<&str> = pattern.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
+    let n_literal =
+        parts.iter().take(parts.len().saturating_sub(1)).take_while(|part| !is_wild(part)).count();
+    let start = parts[..n_literal].join("/");
+    let parts = &parts[n_literal..];
+    let mut found = Vec::new();
+    let mut folders = vec![(start, closure(parts, BTreeSet::from([0])), 0)];
+    while let Some((below, states, depth)) = folders.pop() {
+        for entry in files.list(&join(folder, &below))? {
+            let next = closure(parts, step(parts, &states, &entry.name));
+            let path = join(&below, &entry.name);
+            if !entry.is_folder {
+                // A `**` at the end stands for files too.
+                if next.contains(&parts.len()) {
+                    found.push(path);
+                }
+            } else if !entry.is_link && depth < MAX_DEPTH && next.iter().any(|&state| state < parts.len()) {
+                folders.push((path, next, depth + 1));
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// Whether a part of a pattern stands for more than itself.
+fn is_wild(part: &str) -> bool {
+    part.contains(['*', '?'])
+}
+
+/// Adds the states that are reached without a name: `**` may stand for no folder at all.
+fn closure(parts: &[&str], mut states: BTreeSet<usize>) -> BTreeSet<usize> {
+    for (index, part) in parts.iter().enumerate() {
+        if states.contains(&index) && *part == "**" {
+            states.insert(index + 1);
+        }
+    }
+    states
+}
+
+fn step(parts: &[&str], states: &BTreeSet<usize>, name: &str) -> BTreeSet<usize> {
+    let mut next = BTreeSet::new();
+    for &state in states {
+        match parts.get(state) {
+            Some(&"**") if !name.starts_with('.') => {
+                next.insert(state);
+            }
+            Some(part) if matches(part, name) => {
+                next.insert(state + 1);
+            }
+            _ => {}
+        }
+    }
+    next
+}
+
+/// Whether a name matches one part of a pattern, in time proportional to the product of their lengths.
+pub(crate) fn matches(part: &str, name: &str) -> bool {
+    if name.starts_with('.') && !part.starts_with('.') {
+        return false;
+    }
+    let part: Vec<char> = part.chars().collect();
+    let name: Vec<char> = name.chars().collect();
+    let (mut part_idx, mut name_idx) = (0, 0);
+    // Where to go on when the characters after the last `*` do not fit: one more character goes to the `*`.
+    let mut retry = None;
+    while name_idx < name.len() {
+        match part.get(part_idx) {
+            Some('*') => {
+                retry = Some((part_idx + 1, name_idx));
+                part_idx += 1;
+            }
+            Some(&wanted) if wanted == '?' || wanted == name[name_idx] => {
+                part_idx += 1;
+                name_idx += 1;
+            }
+            _ => {
+                let Some((after_star, taken)) = retry else {
+                    return false;
+                };
+                retry = Some((after_star, taken + 1));
+                part_idx = after_star;
+                name_idx = taken + 1;
+            }
+        }
+    }
+    part[part_idx..].iter().all(|&rest| rest == '*')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::Memory;
+
+    fn found(pattern: &str) -> Vec<String> {
+        let files = Memory::new(&[
+            ("models/data/a.txt", ""),
+            ("models/data/b.txt", ""),
+            ("models/data/.hidden.txt", ""),
+            ("models/data/deep/c.txt", ""),
+            ("models/data/deep/er/d.txt", ""),
+            ("models/data/e.jsonl", ""),
+            ("models/f.txt", ""),
+        ]);
+        glob(&files, "models", pattern).unwrap()
+    }
+
+    #[test]
+    fn a_star_stays_within_a_name() {
+        assert_eq!(found("data/*.txt"), ["data/a.txt", "data/b.txt"]);
+        assert_eq!(found("data/?.*"), ["data/a.txt", "data/b.txt", "data/e.jsonl"]);
+        assert_eq!(found("*/deep/*.txt"), ["data/deep/c.txt"]);
+    }
+
+    #[test]
+    fn two_stars_cross_folders_and_stand_for_none_too() {
+        let all = ["data/a.txt", "data/b.txt", "data/deep/c.txt", "data/deep/er/d.txt", "f.txt"];
+        assert_eq!(found("**/*.txt"), all);
+        assert_eq!(found("**/**/*.txt"), all);
+        assert_eq!(found("data/**"), [&all[..4], &["data/e.jsonl"]].concat());
+    }
+
+    #[test]
+    fn a_pattern_without_wildcards_is_a_file() {
+        assert_eq!(found("data/a.txt"), ["data/a.txt"]);
+        assert_eq!(found("data/nothing.txt"), [""; 0]);
+        assert_eq!(found("data/.hidden.txt"), ["data/.hidden.txt"]);
+    }
+
+    #[test]
+    fn the_folder_before_the_first_wildcard_must_be_there() {
+        let error = glob(&Memory::new(&[("a", "")]), "", "data/*.txt").unwrap_err();
+        assert_eq!((error.to_string().as_str(), error.is_missing), ("`data` does not exist", true));
+    }
+
+    #[test]
+    fn many_stars_take_no_exponential_time() {
+        assert!(!matches(&format!("{}c", "a*".repeat(40)), &format!("{}b", "a".repeat(200))));
+    }
+}

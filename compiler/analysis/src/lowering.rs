@@ -1,0 +1,214 @@
+//! From the nodes of a `package.kdl` to targets.
+//!
+//! A target with a mistake is given up, but its name stays declared, so that those who name it are not told that it
+//! does not exist.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use mc_ir::attribute::Record;
+use mc_ir::fault::Fault;
+use mc_ir::label::{Label, PackageId, check_name};
+use mc_ir::target::Target;
+use mc_syntax::diagnostic::Diagnostic;
+use mc_syntax::span::Span;
+
+use crate::check_node::Checker;
+use crate::db::{AnyRule, Db, rule};
+use crate::declaration::{Declaration, Entry};
+use crate::package::{Declared, Package, Spans};
+use crate::suggest::nearest_or_list;
+use crate::value::Written;
+
+/// Reads the targets of one package.
+pub(crate) struct Lowering<'a> {
+    db: &'a dyn Db,
+    here: &'a PackageId,
+    names: BTreeMap<String, Span>,
+    result: LoweredNodes,
+    /// What targets expand into, besides themselves: put into the package last, because what was written comes first.
+    parts: Vec<(String, Target)>,
+}
+
+/// What became of the nodes.
+#[derive(Default)]
+pub(crate) struct LoweredNodes {
+    pub(crate) package: Package,
+    pub(crate) spans: Spans,
+    pub(crate) diagnostics: Vec<Diagnostic>,
+}
+
+impl<'a> Lowering<'a> {
+    pub(crate) fn new(db: &'a dyn Db, here: &'a PackageId) -> Self {
+        Self { db, here, names: BTreeMap::new(), result: LoweredNodes::default(), parts: Vec::new() }
+    }
+
+    pub(crate) fn file(&mut self, nodes: &[Declaration<'_>]) {
+        if let Err(error) = Label::parse(&format!("{}:x", self.here), self.here) {
+            let message = format!("The folder `{}` cannot be a package: {}", self.here.0, error.reason);
+            self.report(
+                Span { start: 0, end: 0 },
+                "package::name",
+                message,
+                Some("Rename the folder".to_owned()),
+            );
+        }
+        for node in nodes {
+            self.node(node);
+        }
+    }
+
+    pub(crate) fn finish(mut self) -> LoweredNodes {
+        for (owner, part) in std::mem::take(&mut self.parts) {
+            self.part(&owner, part);
+        }
+        self.result
+    }
+
+    fn node(&mut self, node: &Declaration<'_>) {
+        let rule = rule(self.db, node.name);
+        if rule.is_none() {
+            let rules: Vec<&str> = self.db.rules().iter().map(|rule| rule.schema().name).collect();
+            let help = nearest_or_list(node.name, "rule", &rules);
+            self.report(
+                node.name_span,
+                "package::rule",
+                format!("There is no rule `{}`", node.name),
+                Some(help),
+            );
+        }
+        let name = self.name(node, rule);
+        let is_new = name.as_deref().is_some_and(|name| self.declare(node, name, rule));
+        let Some(rule) = rule else {
+            return;
+        };
+        let mut checker = Checker::new(self.here);
+        let record = checker.record(node, rule.schema(), 1);
+        let is_right = checker.diagnostics.is_empty();
+        self.result.diagnostics.append(&mut checker.diagnostics);
+        // A second target of one name is read for its mistakes only.
+        let (Some(name), true) = (name, is_new) else {
+            return;
+        };
+        self.result.spans.by_target.insert(name.clone(), checker.spans);
+        if is_right {
+            self.expand(name, rule, record);
+        }
+    }
+
+    /// The target's name, when it has one that it may bear.
+    fn name(&mut self, node: &Declaration<'_>, rule: Option<&AnyRule>) -> Option<String> {
+        let first = node.entries.iter().find_map(|entry| match entry {
+            Entry::Argument(scalar) => Some(scalar),
+            Entry::Property { .. } => None,
+        });
+        match first {
+            Some(scalar) => match scalar.written {
+                Written::Text(name) => match check_name(name) {
+                    Ok(()) => Some(name.to_owned()),
+                    Err(reason) => {
+                        let message = format!("`{name}` cannot be the name of a target: {reason}");
+                        self.report(scalar.span, "package::name", message, None);
+                        None
+                    }
+                },
+                _ => {
+                    let message =
+                        format!("The name of a target is a text; found another value after `{}`", node.name);
+                    let help = "Write the name in quotes".to_owned();
+                    self.report(scalar.span, "package::name", message, Some(help));
+                    None
+                }
+            },
+            None => {
+                // Of an unknown rule nobody can say that it needs a name.
+                if rule.is_some() {
+                    let message = format!("The `{}` has no name", node.name);
+                    let help = format!("Write `{} \"name\"`", node.name);
+                    self.report(node.name_span, "package::name", message, Some(help));
+                }
+                None
+            }
+        }
+    }
+
+    /// Takes the name; `false` when it is taken already.
+    fn declare(&mut self, node: &Declaration<'_>, name: &str, rule: Option<&AnyRule>) -> bool {
+        let span = node.head_span();
+        if let Some(first) = self.names.get(name) {
+            let message = format!("`{}` is declared twice", Label::new(self.here.clone(), name));
+            let diagnostic = Diagnostic::error("package::duplicate", message, span);
+            self.result.diagnostics.push(diagnostic.with_label(*first, "first declared here"));
+            return false;
+        }
+        self.names.insert(name.to_owned(), span);
+        let declared = Declared { rule: rule.map(|rule| rule.schema().name) };
+        self.result.package.declared.insert(name.to_owned(), declared);
+        true
+    }
+
+    fn expand(&mut self, name: String, rule: &AnyRule, record: Record) {
+        let label = Label::new(self.here.clone(), name.clone());
+        let target = Target { label: label.clone(), rule: rule.schema().name, record, expanded_from: None };
+        match rule.expand(target) {
+            Ok(targets) => {
+                for target in targets {
+                    if target.label == label {
+                        self.result.package.targets.insert(name.clone(), Arc::new(target));
+                    } else {
+                        self.parts.push((name.clone(), target));
+                    }
+                }
+            }
+            Err(faults) => {
+                for fault in faults {
+                    self.result.diagnostics.push(diagnostic(&self.result.spans, &name, &fault));
+                }
+            }
+        }
+    }
+
+    fn part(&mut self, owner: &str, mut part: Target) {
+        let span = self.names.get(owner).copied().unwrap_or(Span { start: 0, end: 0 });
+        let name = part.label.name.clone();
+        if part.label.package != *self.here || check_name(&name).is_err() {
+            let message =
+                format!("`{owner}` expands into `{}`, which this package cannot declare", part.label);
+            self.report(span, "package::expansion", message, None);
+            return;
+        }
+        let is_taken = self.result.package.targets.contains_key(&name);
+        if let Some(first) = self.names.get(&name).copied().or(is_taken.then_some(span)) {
+            let message =
+                format!("`{owner}` expands into `{name}`, but there is a target of that name already");
+            let diagnostic = Diagnostic::error("package::duplicate", message, span);
+            let diagnostic = diagnostic.with_label(first, "the name is taken here");
+            self.result.diagnostics.push(diagnostic.with_help("Rename one of the two"));
+            return;
+        }
+        part.expanded_from = Some(Label::new(self.here.clone(), owner));
+        self.result.package.targets.insert(name, Arc::new(part));
+    }
+
+    fn report(&mut self, span: Span, code: &'static str, message: String, help: Option<String>) {
+        let diagnostic = Diagnostic::error(code, message, span);
+        self.result.diagnostics.push(match help {
+            Some(help) => diagnostic.with_help(help),
+            None => diagnostic,
+        });
+    }
+}
+
+/// A fault of a rule, at its span.
+pub(crate) fn diagnostic(spans: &Spans, declared: &str, fault: &Fault) -> Diagnostic {
+    let span = spans.span(declared, fault.place).unwrap_or(Span { start: 0, end: 0 });
+    let message = match &fault.file {
+        Some(file) if !fault.message.contains(file.as_str()) => format!("{file}: {}", fault.message),
+        _ => fault.message.clone(),
+    };
+    let diagnostic = Diagnostic::error(fault.code, message, span);
+    match &fault.help {
+        Some(help) => diagnostic.with_help(help.clone()),
+        None => diagnostic,
+    }
+}

@@ -1,0 +1,64 @@
+//! From a file of declarations to its syntax tree.
+//!
+//! *Incremental:* runs again whenever the text changes, for that file alone.
+
+use std::sync::Arc;
+
+use mc_syntax::diagnostic::Diagnostic;
+use mc_syntax::span::Span;
+
+use crate::db::Db;
+use crate::declaration::{Declaration, declarations};
+use crate::path::WORKSPACE_FILE;
+use crate::source_file::{Content, SourceFile};
+
+/// A file of declarations.
+#[derive(Clone, Debug)]
+pub(crate) struct Parsed {
+    /// Its text; empty when it cannot be read.
+    pub(crate) text: Arc<str>,
+    /// What is wrong with it as KDL.
+    pub(crate) diagnostics: Vec<Diagnostic>,
+    /// `None` when there is no such file.
+    tree: Option<mc_syntax::parse::Parse>,
+}
+
+impl Parsed {
+    /// The nodes at the top of the file; `None` when there is no such file.
+    pub(crate) fn declarations(&self) -> Option<Vec<Declaration<'_>>> {
+        self.tree.as_ref().map(declarations)
+    }
+}
+
+/// Reads a file of declarations.
+#[salsa::tracked(returns(ref), no_eq)]
+pub(crate) fn parse(db: &dyn Db, file: SourceFile) -> Parsed {
+    let empty = Parsed { text: "".into(), diagnostics: Vec::new(), tree: None };
+    let start = Span { start: 0, end: 0 };
+    match file.content(db) {
+        Ok(Content::Bytes(bytes)) => text(bytes),
+        Ok(Content::Head(_) | Content::Names(_)) => unreachable!("declarations are answered by bytes"),
+        // A package that is not there is for those who name it to report; a workspace without its file is a mistake
+        // of its own.
+        Err(error) if error.is_missing && error.path != WORKSPACE_FILE => empty,
+        Err(error) => {
+            let diagnostic = Diagnostic::error("file::unreadable", error.message.clone(), start);
+            Parsed { diagnostics: vec![diagnostic], ..empty }
+        }
+    }
+}
+
+fn text(bytes: &[u8]) -> Parsed {
+    let text = String::from_utf8_lossy(bytes);
+    let tree = mc_syntax::parse::parse(&text);
+    let mut diagnostics = tree.diagnostics.clone();
+    if let Err(error) = std::str::from_utf8(bytes) {
+        // What stands before the first wrong byte is the same in both.
+        let start = error.valid_up_to();
+        let message = format!("The file is not UTF-8 from byte {start} on");
+        let span = Span { start, end: start + char::REPLACEMENT_CHARACTER.len_utf8() };
+        let diagnostic = Diagnostic::error("file::encoding", message, span);
+        diagnostics.insert(0, diagnostic.with_help("Save the file as UTF-8"));
+    }
+    Parsed { text: text.into(), diagnostics, tree: Some(tree) }
+}

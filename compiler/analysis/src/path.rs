@@ -1,0 +1,79 @@
+//! Paths as declarations write them: relative to the package, below it, with `/` between the parts.
+
+use mc_ir::label::PackageId;
+
+/// The path without `.` parts and without a `/` at its end; `.` itself becomes the empty path.
+///
+/// # Errors
+/// What is wrong with it: it is empty, absolute, leaves the package, or is written for Windows.
+pub fn normalize(path: &str) -> Result<String, &'static str> {
+    if path.is_empty() {
+        return Err("it is empty");
+    }
+    if path.starts_with("//") || path.starts_with(':') {
+        return Err("it is a label");
+    }
+    if path.starts_with('/') {
+        return Err("it is absolute");
+    }
+    if path.contains('\\') {
+        return Err("its parts are separated by `\\`, not `/`");
+    }
+    if path.contains('\0') {
+        return Err("it holds a zero byte");
+    }
+    if path.get(1..2) == Some(":") {
+        return Err("it begins with a drive");
+    }
+    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
+    if parts.contains(&"..") {
+        return Err("it leaves the package by `..`");
+    }
+    Ok(parts.join("/"))
+}
+
+/// Joins two paths of which either may be empty.
+pub(crate) fn join(folder: &str, path: &str) -> String {
+    match (folder, path) {
+        ("", path) => path.to_owned(),
+        (folder, "") => folder.to_owned(),
+        (folder, path) => format!("{folder}/{path}"),
+    }
+}
+
+/// The `package.kdl` of a package, relative to the workspace.
+pub(crate) fn package_file(package: &PackageId) -> String {
+    join(&package.0, PACKAGE_FILE)
+}
+
+/// The file that makes a folder a package.
+pub const PACKAGE_FILE: &str = "package.kdl";
+
+/// The file that marks the root of a workspace.
+pub const WORKSPACE_FILE: &str = "workspace.kdl";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_inside_the_package_are_cleaned() {
+        for (written, clean) in [
+            ("a", "a"),
+            ("./a/b", "a/b"),
+            ("a//b/", "a/b"),
+            (".", ""),
+            ("a/./b", "a/b"),
+            ("..a/b..", "..a/b.."),
+        ] {
+            assert_eq!(normalize(written), Ok(clean.to_owned()), "{written}");
+        }
+    }
+
+    #[test]
+    fn paths_that_leave_the_package_are_refused() {
+        for path in ["", "/a", "..", "a/../../b", "a/..", "//a:b", ":a", "a\\b", "C:/a", "a\0b"] {
+            assert!(normalize(path).is_err(), "{path}");
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! From patterns on the command line to labels.
+
+use std::collections::BTreeSet;
+
+use mc_ir::label::{Label, PackageId, Pattern};
+
+use crate::db::Db;
+use crate::package::{package_of, packages};
+use crate::resolve::{Resolution, resolve_label};
+use crate::suggest::did_you_mean;
+
+/// A pattern that stands for nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct PatternError {
+    /// What was expected and what was found.
+    pub message: String,
+    /// What the writer may have meant.
+    pub help: Option<String>,
+}
+
+/// The targets that the patterns stand for, sorted, each once.
+///
+/// A label may name any target, also a part that a short way of writing expands into. The wider patterns stand for
+/// what was written only, whether or not it is right.
+///
+/// # Errors
+/// One [`PatternError`] for each pattern that stands for nothing.
+pub fn labels(db: &dyn Db, patterns: &[Pattern]) -> Result<Vec<Label>, Vec<PatternError>> {
+    let mut found = BTreeSet::new();
+    let mut errors = Vec::new();
+    for pattern in patterns {
+        match expand(db, pattern) {
+            Ok(labels) => found.extend(labels),
+            Err(error) => errors.push(error),
+        }
+    }
+    if errors.is_empty() { Ok(found.into_iter().collect()) } else { Err(errors) }
+}
+
+fn expand(db: &dyn Db, pattern: &Pattern) -> Result<Vec<Label>, PatternError> {
+    match pattern {
+        Pattern::Target(label) => match resolve_label(db, label) {
+            Resolution::Found(_) | Resolution::Broken => Ok(vec![label.clone()]),
+            Resolution::Unknown(unknown) => {
+                Err(PatternError { message: unknown.message, help: unknown.help })
+            }
+        },
+        Pattern::Package(id) if package_of(db, id).exists => Ok(declared(db, id)),
+        Pattern::Package(id) => {
+            Err(PatternError { message: format!("There is no package `{id}`"), help: near(db, id) })
+        }
+        Pattern::Below(top) => {
+            let found = packages_of(db, std::slice::from_ref(pattern));
+            if found.is_empty() {
+                let help = near(db, top);
+                return Err(PatternError { message: format!("There are no packages below `{top}`"), help });
+            }
+            Ok(found.iter().flat_map(|id| declared(db, id)).collect())
+        }
+    }
+}
+
+/// The packages that the patterns look at, sorted, each once.
+pub(crate) fn packages_of(db: &dyn Db, patterns: &[Pattern]) -> BTreeSet<PackageId> {
+    let mut found = BTreeSet::new();
+    for pattern in patterns {
+        match pattern {
+            Pattern::Target(label) => {
+                found.insert(label.package.clone());
+            }
+            Pattern::Package(id) => {
+                found.insert(id.clone());
+            }
+            Pattern::Below(_) => {
+                // Whether a pattern takes in a package does not depend on the target's name.
+                let matches = |id: &&PackageId| pattern.matches(&Label::new((*id).clone(), ""));
+                found.extend(packages(db).iter().filter(matches).cloned());
+            }
+        }
+    }
+    found
+}
+
+fn declared(db: &dyn Db, id: &PackageId) -> Vec<Label> {
+    let package = package_of(db, id);
+    package.declared.keys().map(|name| Label::new(id.clone(), name)).collect()
+}
+
+fn near(db: &dyn Db, id: &PackageId) -> Option<String> {
+    let known: Vec<String> = packages(db).iter().map(ToString::to_string).collect();
+    did_you_mean(&id.to_string(), known.iter().map(String::as_str))
+}

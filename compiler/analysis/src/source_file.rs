@@ -1,0 +1,165 @@
+//! What the analysis has read: one salsa input for each thing that was asked of the file system.
+//!
+//! A weight file is never read whole, only its head; a folder is its list of names; a pattern is the list of what it
+//! matches. So a change that the analysis cannot see re-runs nothing.
+#![expect(missing_docs, reason = "salsa's macro makes functions that cannot be given documentation")]
+
+use std::sync::Arc;
+
+use mc_ir::rule::{Head, HeadFormat, SourceError};
+
+use crate::discover;
+use crate::file_system::{FileSystem, Stamp, unusable};
+use crate::glob::glob;
+
+/// A whole file that a rule reads, such as a tokenizer, has at most this many bytes.
+const MAX_WHOLE: u64 = 256 << 20;
+
+/// A `.kdl` file has at most this many bytes.
+const MAX_DECLARATIONS: u64 = 16 << 20;
+
+/// The limit that the safetensors format sets for its header.
+const MAX_SAFETENSORS_HEADER: u64 = 100_000_000;
+
+/// The head of a GGUF file.
+const GGUF_HEAD: u64 = 64 << 20;
+
+/// Something that was asked of the file system. Paths are relative to the workspace.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Request {
+    /// A `.kdl` file.
+    Declarations(String),
+    /// The bytes of a file.
+    Whole(String),
+    /// The head of a container.
+    Head(String, HeadFormat),
+    /// The names of the files in a folder.
+    List(String),
+    /// The files that a pattern matches.
+    Glob {
+        /// The folder that the pattern and the names found are relative to.
+        folder: String,
+        /// The pattern.
+        pattern: String,
+    },
+    /// All folders with a `package.kdl`.
+    Packages,
+}
+
+/// What the file system answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// Bytes of a file.
+    Bytes(Arc<[u8]>),
+    /// The head of a container.
+    Head(Head),
+    /// Names or paths, sorted.
+    Names(Arc<[String]>),
+}
+
+/// An answer of the file system, as it was when last looked at.
+#[salsa::input(debug)]
+pub struct SourceFile {
+    /// What was asked.
+    #[returns(ref)]
+    pub request: Request,
+    /// What was answered.
+    #[returns(ref)]
+    pub content: Result<Content, SourceError>,
+}
+
+impl Request {
+    /// The file that the answer is about, for a look at its stamp; `None` when the answer is about several.
+    pub(crate) fn file(&self) -> Option<&str> {
+        match self {
+            Self::Declarations(path) | Self::Whole(path) | Self::Head(path, _) => Some(path),
+            Self::List(_) | Self::Glob { .. } | Self::Packages => None,
+        }
+    }
+}
+
+/// The stamp of the file behind a request, when it has one that can be trusted.
+pub(crate) fn stamp(files: &dyn FileSystem, request: &Request) -> Option<Stamp> {
+    request.file().and_then(|path| files.stat(path).ok()).and_then(|stat| stat.stamp)
+}
+
+/// Asks the file system.
+pub(crate) fn load(files: &dyn FileSystem, request: &Request) -> Result<Content, SourceError> {
+    match request {
+        Request::Declarations(path) => read_whole(files, path, MAX_DECLARATIONS),
+        Request::Whole(path) => read_whole(files, path, MAX_WHOLE),
+        Request::Head(path, format) => read_head(files, path, *format).map(Content::Head),
+        Request::List(folder) => {
+            let entries = files.list(folder)?;
+            Ok(names(entries.into_iter().filter(|entry| !entry.is_folder).map(|entry| entry.name).collect()))
+        }
+        Request::Glob { folder, pattern } => glob(files, folder, pattern).map(names),
+        Request::Packages => discover::packages(files).map(names),
+    }
+}
+
+fn names(names: Vec<String>) -> Content {
+    Content::Names(names.into())
+}
+
+fn read_whole(files: &dyn FileSystem, path: &str, limit: u64) -> Result<Content, SourceError> {
+    // One byte more than the limit tells whether there are more, even when the file grows while it is read.
+    let bytes = files.read_start(path, limit + 1)?;
+    if bytes.len() as u64 > limit {
+        return Err(unusable(
+            path,
+            &format!("has more than {limit} bytes, which is the limit for such a file"),
+        ));
+    }
+    Ok(Content::Bytes(bytes.into()))
+}
+
+fn read_head(files: &dyn FileSystem, path: &str, format: HeadFormat) -> Result<Head, SourceError> {
+    let n_bytes = files.stat(path)?.n_bytes;
+    let wanted = match format {
+        HeadFormat::Gguf => GGUF_HEAD,
+        HeadFormat::Safetensors => {
+            let start = files.read_start(path, 8)?;
+            // A file of less than eight bytes, or with a header beyond the limit, is for the format's reader to
+            // refuse: it gets what there is.
+            let length = <[u8; 8]>::try_from(start.as_slice()).map_or(0, u64::from_le_bytes);
+            8 + length.min(MAX_SAFETENSORS_HEADER)
+        }
+    };
+    Ok(Head { bytes: files.read_start(path, wanted.min(n_bytes))?.into(), n_bytes })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::Memory;
+
+    fn head(bytes: &[u8], format: HeadFormat) -> Head {
+        let files = Memory::default();
+        files.write("x", bytes);
+        read_head(&files, "x", format).unwrap()
+    }
+
+    #[test]
+    fn the_head_of_safetensors_is_its_header_and_no_weight() {
+        let bytes = [&3_u64.to_le_bytes()[..], b"{ }weights"].concat();
+        let head = head(&bytes, HeadFormat::Safetensors);
+        assert_eq!((&*head.bytes, head.n_bytes), (&bytes[..11], 18));
+    }
+
+    #[test]
+    fn a_lying_header_length_reads_no_more_than_there_is() {
+        let bytes = [&u64::MAX.to_le_bytes()[..], b"{}"].concat();
+        assert_eq!(&*head(&bytes, HeadFormat::Safetensors).bytes, bytes);
+        assert_eq!(&*head(b"abc", HeadFormat::Safetensors).bytes, b"abc");
+        assert_eq!(&*head(b"", HeadFormat::Gguf).bytes, b"");
+    }
+
+    #[test]
+    fn a_folder_is_no_file() {
+        let files = Memory::new(&[("a/b", "")]);
+        let error = load(&files, &Request::Whole("a".to_owned())).unwrap_err();
+        assert_eq!(error.to_string(), "`a` is a folder, expected a file");
+        assert!(!error.is_missing);
+    }
+}

@@ -1,0 +1,142 @@
+//! `workspace.kdl`: the name of the workspace, and where results are remembered.
+
+use std::sync::Arc;
+
+use mc_ir::attribute::Record;
+use mc_ir::label::PackageId;
+use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs, Presence, PropertySchema, ValueKind};
+use mc_syntax::diagnostic::Diagnostic;
+
+use crate::check_node::Checker;
+use crate::db::Db;
+use crate::diagnostic::FileDiagnostic;
+use crate::parse::parse;
+use crate::path::WORKSPACE_FILE;
+use crate::source_file::Request;
+
+/// The settings of a workspace.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Workspace {
+    /// Its name; empty when the file does not say it.
+    pub name: String,
+    /// How many bytes the store on this machine may take; no limit when absent.
+    pub disk_max_bytes: Option<u64>,
+    /// Stores of other machines, in the order in which they are asked.
+    pub remotes: Vec<Remote>,
+}
+
+/// A store of another machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remote {
+    /// Where it is, such as `grpc://127.0.0.1:8980`.
+    pub url: String,
+    /// Which of the server's instances.
+    pub instance: Option<String>,
+    /// Whether results made here are sent there.
+    pub upload: bool,
+}
+
+const fn optional(name: &'static str, value: ValueKind, doc: &'static str) -> PropertySchema {
+    PropertySchema { name, value, presence: Presence::Optional, doc }
+}
+
+static NAME: NodeSchema = NodeSchema {
+    name: "workspace",
+    doc: "The name of the workspace.",
+    arguments: Arguments::One(ValueKind::Text),
+    properties: &[],
+    children: &[],
+};
+
+static DISK: NodeSchema = NodeSchema {
+    name: "disk",
+    doc: "The store on this machine.",
+    arguments: Arguments::None,
+    properties: &[optional("max-size", ValueKind::Bytes, "How much it may take.")],
+    children: &[],
+};
+
+static REMOTE: NodeSchema = NodeSchema {
+    name: "remote",
+    doc: "A store of another machine, by URL.",
+    arguments: Arguments::One(ValueKind::Text),
+    properties: &[
+        optional("instance", ValueKind::Text, "Which of the server's instances."),
+        PropertySchema {
+            name: "upload",
+            value: ValueKind::Bool,
+            presence: Presence::Default("false"),
+            doc: "Whether results made here are sent there.",
+        },
+    ],
+    children: &[],
+};
+
+static CACHE: NodeSchema = NodeSchema {
+    name: "cache",
+    doc: "Where results are remembered.",
+    arguments: Arguments::None,
+    properties: &[],
+    children: &[
+        ChildSchema { node: &DISK, occurs: Occurs::Optional },
+        ChildSchema { node: &REMOTE, occurs: Occurs::Any },
+    ],
+};
+
+/// What may stand in a `workspace.kdl`; the nodes at its top are the children of this one.
+pub static SCHEMA: NodeSchema = NodeSchema {
+    name: "",
+    doc: "The settings of a workspace.",
+    arguments: Arguments::None,
+    properties: &[],
+    children: &[
+        ChildSchema { node: &NAME, occurs: Occurs::Once },
+        ChildSchema { node: &CACHE, occurs: Occurs::Optional },
+    ],
+};
+
+/// The settings, as far as they are right; [`crate::check`] says what is not.
+///
+/// *Incremental:* equal after an edit that changes no setting.
+#[salsa::tracked(returns(clone))]
+pub fn workspace(db: &dyn Db) -> Arc<Workspace> {
+    Arc::clone(&lower_workspace(db).0)
+}
+
+/// Everything that is wrong with `workspace.kdl`.
+pub(crate) fn workspace_diagnostics(db: &dyn Db) -> Vec<FileDiagnostic> {
+    let found = lower_workspace(db).1.iter().cloned();
+    found.map(|diagnostic| FileDiagnostic::new(db, WORKSPACE_FILE, diagnostic)).collect()
+}
+
+#[salsa::tracked(returns(ref), no_eq)]
+fn lower_workspace(db: &dyn Db) -> (Arc<Workspace>, Vec<Diagnostic>) {
+    let parsed = parse(db, db.source_file(Request::Declarations(WORKSPACE_FILE.to_owned())));
+    let mut diagnostics = parsed.diagnostics.clone();
+    let Some(nodes) = parsed.declarations() else {
+        return (Arc::default(), diagnostics);
+    };
+    let here = PackageId(String::new());
+    let mut checker = Checker::new(&here);
+    let record = checker.top(&nodes, &SCHEMA);
+    diagnostics.extend(checker.diagnostics);
+    (Arc::new(settings(&record)), diagnostics)
+}
+
+fn settings(record: &Record) -> Workspace {
+    let cache = record.child("cache");
+    let text = |text: Option<&str>| text.map(str::to_owned);
+    let remote = |remote: &Record| {
+        Some(Remote {
+            url: text(remote.argument()?.value.as_text())?,
+            instance: remote.property("instance").and_then(|instance| text(instance.value.as_text())),
+            upload: remote.property("upload").and_then(|upload| upload.value.as_bool()).unwrap_or(false),
+        })
+    };
+    let max_size = || cache?.child("disk")?.property("max-size")?.value.as_bytes();
+    Workspace {
+        name: record.value("workspace").and_then(|name| text(name.value.as_text())).unwrap_or_default(),
+        disk_max_bytes: max_size(),
+        remotes: cache.map_or(&[][..], |cache| cache.children("remote")).iter().filter_map(remote).collect(),
+    }
+}

@@ -1,0 +1,65 @@
+//! Looks an action up in the action cache before anyone runs it, and records what a run gave.
+//!
+//! A hit needs two things: an entry under the action's digest, and every output blob that it names still intact in
+//! the store. The second is checked because a blob may be evicted or damaged while the entry lives on.
+//!
+//! This module runs nothing.
+
+use mc_ir::action::ActionError;
+use mc_ir::output::Outputs;
+use mc_ir::reapi::{self, EncodedAction};
+use mc_store::error::StoreError;
+
+use crate::services::Services;
+
+/// The outputs of the action, if they are known and there.
+///
+/// # Errors
+/// When the store cannot be read. A damaged entry is no error but a miss.
+pub(crate) fn lookup(services: &Services<'_>, action: &EncodedAction) -> Result<Option<Outputs>, ActionError> {
+    let Some(entry) = services.actions.get(&action.digest).map_err(store_failed)? else {
+        return Ok(None);
+    };
+    let mut failure = None;
+    let decoded = reapi::decode_result(&entry, &mut |tree| match services.store.open(tree) {
+        Ok(blob) => blob.map(|blob| blob.to_vec()),
+        Err(error) => {
+            failure = Some(error);
+            None
+        }
+    });
+    if let Some(error) = failure {
+        return Err(store_failed(error));
+    }
+    let Ok(outputs) = decoded else {
+        return Ok(None);
+    };
+    for part in outputs.values().flat_map(|output| output.parts()) {
+        if !services.store.contains(part).map_err(store_failed)? {
+            return Ok(None);
+        }
+    }
+    Ok(Some(outputs))
+}
+
+/// Remembers the outputs of an action. Its blobs are in the store already, so an entry never promises what is not
+/// there, wherever the process is killed.
+///
+/// # Errors
+/// When the store or the action cache cannot be written.
+pub(crate) fn record(
+    services: &Services<'_>,
+    action: &EncodedAction,
+    outputs: &Outputs,
+) -> Result<(), ActionError> {
+    let (result, trees) = reapi::encode_result(outputs);
+    for tree in &trees {
+        services.store.put_bytes(tree).map_err(store_failed)?;
+    }
+    services.actions.put(&action.digest, &result).map_err(store_failed)
+}
+
+/// A store's error as an action's.
+pub(crate) fn store_failed(error: StoreError) -> ActionError {
+    ActionError::failed(error)
+}

@@ -1,0 +1,62 @@
+//! What a build needs from the outside: a store, an action cache, and digests of source files.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use mc_digest::digest::BlobDigest;
+use mc_ir::action::{ActionError, Bytes, Content, Piece, Source};
+use mc_store::input_memo::InputMemo;
+use mc_store::mapping::MappedFile;
+use mc_store::traits::{ActionCache, BlobStore};
+
+/// The outside world of a build.
+#[derive(Clone, Copy)]
+pub struct Services<'a> {
+    /// Where blobs lie.
+    pub store: &'a dyn BlobStore,
+    /// Where results are remembered.
+    pub actions: &'a dyn ActionCache,
+    /// Digests of source files, remembered while the files do not change.
+    pub memo: &'a InputMemo,
+    /// Set when the user wants the build to stop.
+    pub cancelled: &'a AtomicBool,
+}
+
+impl Services<'_> {
+    /// The digest of a source's bytes.
+    pub(crate) fn source_digest(&self, source: &Source) -> Result<BlobDigest, ActionError> {
+        let digest = match source.range {
+            None => self.memo.digest_file(&source.path),
+            Some(range) => self.memo.digest_range(&source.path, range.start, range.end - range.start),
+        };
+        digest.map_err(|error| ActionError::failed(error).with_help("Check the file, then build again"))
+    }
+
+    /// The bytes of a source, mapped.
+    pub(crate) fn source_content(&self, source: &Source) -> Result<Content, ActionError> {
+        let file = MappedFile::open(&source.path).map_err(ActionError::failed)?;
+        let n_bytes = file.len();
+        let bytes: Bytes = std::sync::Arc::new(file);
+        let range = match source.range {
+            None => 0..n_bytes,
+            Some(range) => {
+                let bounds = usize::try_from(range.start).ok().zip(usize::try_from(range.end).ok());
+                match bounds {
+                    Some((start, end)) if start <= end && end <= n_bytes => start..end,
+                    _ => {
+                        return Err(ActionError::failed(format!(
+                            "`{}` has {n_bytes} bytes; expected at least {}; it changed during the build",
+                            source.path.display(),
+                            range.end
+                        )));
+                    }
+                }
+            }
+        };
+        Ok(Content { parts: vec![Piece { bytes, range }] })
+    }
+
+    /// Whether the user wants the build to stop.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Relaxed)
+    }
+}
