@@ -30,7 +30,7 @@ impl Entries {
                 TokenKind::Slashdash => self.dropped(parser),
                 TokenKind::OpenBrace => self.block(parser),
                 TokenKind::Stray | TokenKind::StrayBackslash => parser.skip_stray(),
-                TokenKind::Equals => parser.property_without_name(),
+                TokenKind::Equals => self.value_without_name(parser),
                 TokenKind::CloseParen => {
                     let help = "Remove it, or add the `(` that it closes";
                     parser.error("kdl::type", "Expected an entry, found `)` that closes nothing", help);
@@ -56,6 +56,9 @@ impl Entries {
             let block = parser.children();
             self.dropped_children = Some(Span::new(slashdash.start, block.span.end));
         } else if parser.is_value_start() {
+            if self.children.is_some() {
+                parser.missing_node_end();
+            }
             self.check_order(parser);
             parser.entry();
         } else {
@@ -77,6 +80,25 @@ impl Entries {
         }
     }
 
+    /// From a `=` on that no property name stands before; the value counts as an argument.
+    fn value_without_name(&mut self, parser: &mut Parser<'_>) {
+        let (message, help) = if self.entries.is_empty() {
+            (
+                "Expected an argument after the node name, found `=`",
+                "The value of a node follows its name without `=`",
+            )
+        } else {
+            ("Expected a property name before `=`, found none", "A property is written `name=value`")
+        };
+        parser.error("kdl::entry", message, help);
+        parser.bump();
+        parser.skip_node_space();
+        if parser.is_value_start() {
+            let value = parser.typed_value();
+            self.entries.extend(value.map(|value| Entry { span: value.span, name: None, value }));
+        }
+    }
+
     /// Entries come before blocks, also before dropped ones.
     fn check_order(&mut self, parser: &mut Parser<'_>) {
         // One report is enough for a node.
@@ -93,7 +115,7 @@ impl Parser<'_> {
     fn entry(&mut self) -> Option<Entry> {
         let start = self.token.span.start;
         if self.at(TokenKind::OpenParen) {
-            let value = self.typed_value("a value after the type annotation")?;
+            let value = self.typed_value()?;
             self.skip_node_space();
             if self.at(TokenKind::Equals) {
                 return self.property_after_type(start, value);
@@ -125,10 +147,14 @@ impl Parser<'_> {
             self.skip_node_space();
         }
         let value = if self.is_value_start() {
-            self.typed_value("a value after the type annotation")?
+            self.typed_value()?
         } else {
             let message = format!("Expected a value after `=`, found {}", self.found());
-            let help = format!("Write the value of `{}` after `=`, or remove the `=`", excerpt(&name.text));
+            let help = if self.at(TokenKind::LineComment) {
+                "`//` begins a comment; text with `//` in it goes in quotes".to_owned()
+            } else {
+                format!("Write the value of `{}` after `=`, or remove the `=`", excerpt(&name.text))
+            };
             self.sink.push(Diagnostic::error("kdl::entry", message, equals).with_help(help));
             return None;
         };
@@ -148,29 +174,23 @@ impl Parser<'_> {
         self.property(Name { text, span: name.span })
     }
 
-    fn property_without_name(&mut self) {
-        let help = "A property is written `name=value`; text with `=` in it goes in quotes";
-        self.error("kdl::entry", "Expected a property name before `=`, found none", help);
-        self.bump();
-        self.skip_node_space();
-        if self.is_value_start() {
-            self.typed_value("a value after the type annotation");
-        }
-    }
-
     /// A value, with a type annotation or without.
-    fn typed_value(&mut self, expected: &str) -> Option<Scalar> {
+    fn typed_value(&mut self) -> Option<Scalar> {
         let start = self.token.span.start;
+        let n_mistakes = self.sink.len();
         let has_paren = self.at(TokenKind::OpenParen);
         let type_annotation = self.optional_type();
         if has_paren {
             self.skip_node_space();
         }
         if !self.is_value_start() || self.at(TokenKind::OpenParen) {
-            let message = format!("Expected {expected}, found {}", self.found());
-            let help = "A type annotation stands before a value: `(type)value`";
-            let span = Span::new(start, self.last_end);
-            self.sink.push(Diagnostic::error("kdl::type", message, span).with_help(help));
+            // After a type annotation with a mistake, that one is enough.
+            if self.sink.len() == n_mistakes {
+                let message = format!("Expected a value after the type annotation, found {}", self.found());
+                let help = "A type annotation stands before a value: `(type)value`";
+                let span = Span::new(start, self.last_end);
+                self.sink.push(Diagnostic::error("kdl::type", message, span).with_help(help));
+            }
             return None;
         }
         let value = self.value()?;
@@ -298,7 +318,11 @@ impl Parser<'_> {
         }
         let found = self.found();
         let message = format!("Expected a space before {found}, found none");
-        let help = "Entries are separated by spaces; text with any of `(){}[]/\\\"#;=` in it goes in quotes";
+        let help = if self.token.span.of(self.text).starts_with(',') {
+            "Entries are separated by spaces, without commas"
+        } else {
+            "Entries are separated by spaces; text with any of `(){}[]/\\\"#;=` in it goes in quotes"
+        };
         self.error("kdl::entry", message, help);
     }
 
@@ -309,17 +333,19 @@ impl Parser<'_> {
 
     fn skip_stray(&mut self) {
         let written = self.token.span.of(self.text);
-        let is_backslash = self.at(TokenKind::StrayBackslash);
-        // Characters that are not allowed anywhere have been reported already.
-        if is_backslash {
-            let help = "`\\` at the end of a line continues the node on the next one; text with `\\` in it goes in quotes";
-            self.error("kdl::character", "Expected the end of the line after `\\`", help);
-        } else if written.contains(['[', ']', '/']) {
-            let message = format!("Expected an entry or the end of the node, found `{}`", excerpt(written));
-            let help =
-                "Text with any of `(){}[]/\\\"#;=` in it goes in quotes; comments begin with `//` or `/*`";
-            self.error("kdl::character", message, help);
-        }
+        let help = if self.at(TokenKind::StrayBackslash) {
+            "`\\` at the end of a line continues the node on the next one; text with `\\` in it goes in quotes"
+        } else if written.contains(['[', ']']) {
+            "Lists have no brackets, and spaces between their values; text with brackets in it goes in quotes"
+        } else if written == "/" {
+            "Text with `/` in it, such as a path, goes in quotes; a comment begins with `//` or `/*`"
+        } else {
+            // Characters that are not allowed anywhere have been reported already.
+            self.bump_layout();
+            return;
+        };
+        let message = format!("Expected an entry or the end of the node, found `{}`", excerpt(written));
+        self.error("kdl::character", message, help);
         // Not counted as an entry, so that no space is missed after it.
         self.bump_layout();
     }

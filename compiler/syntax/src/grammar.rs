@@ -238,7 +238,8 @@ impl<'a> Parser<'a> {
     pub(crate) fn found(&self) -> String {
         match self.token.kind {
             TokenKind::End => "the end of the file".to_owned(),
-            TokenKind::Newline | TokenKind::LineComment => "the end of the line".to_owned(),
+            TokenKind::Newline => "the end of the line".to_owned(),
+            TokenKind::LineComment => "a comment".to_owned(),
             TokenKind::Space | TokenKind::BlockComment | TokenKind::Continuation => "a space".to_owned(),
             TokenKind::MultilineString | TokenKind::RawMultilineString => "a multi-line string".to_owned(),
             _ => format!("`{}`", excerpt(self.token.span.of(self.text))),
@@ -248,7 +249,7 @@ impl<'a> Parser<'a> {
     /// Where it is shown: the end of a line is a point and not the break itself.
     fn found_span(&self) -> Span {
         match self.token.kind {
-            TokenKind::Newline | TokenKind::LineComment => Span::at(self.token.span.start),
+            TokenKind::Newline => Span::at(self.token.span.start),
             _ => self.token.span,
         }
     }

@@ -226,18 +226,22 @@ impl<'a> Lexer<'a> {
     }
 
     fn raw_string(&mut self, n_hashes: usize) -> TokenKind {
-        let line = self.rest();
-        let line = &line[..line.find(is_newline).unwrap_or(line.len())];
+        let rest = self.rest();
         let mut at = 0;
-        while let Some(quote) = line[at..].find('"') {
-            at += quote + 1;
-            let n_found = leading_hashes(&line[at..]).min(n_hashes);
+        // The search ends at the line break, and does not look for the break first: a line may have many strings.
+        while let Some(found) = rest[at..].find(|next| next == '"' || is_newline(next)) {
+            at += found;
+            if !rest[at..].starts_with('"') {
+                return self.take(at, TokenKind::UnclosedString);
+            }
+            at += 1;
+            let n_found = leading_hashes(&rest[at..]).min(n_hashes);
             at += n_found;
             if n_found == n_hashes {
                 return self.take(at, TokenKind::RawString);
             }
         }
-        self.take(line.len(), TokenKind::UnclosedString)
+        self.take(rest.len(), TokenKind::UnclosedString)
     }
 
     fn raw_multiline_string(&mut self, n_hashes: usize) -> TokenKind {

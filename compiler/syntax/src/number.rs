@@ -124,7 +124,7 @@ fn to_decimal(values: &[u32], radix: u32) -> String {
 
 fn decimal(word: &str, sign: &str, start: usize) -> Result<Number, NumberError> {
     if word[start..].starts_with('.') {
-        let help = "Write a `0` before the dot, or put the text in quotes";
+        let help = "Write a `0` before the dot";
         return Err(error(start, "Expected a digit before `.`".to_owned(), help));
     }
     let mut end = digits(word, start, 10)?;
@@ -156,10 +156,10 @@ fn decimal(word: &str, sign: &str, start: usize) -> Result<Number, NumberError> 
 
 fn after_number(offset: usize, found: char) -> NumberError {
     let help = match found {
-        '.' => "A number has one dot at most; put versions and addresses in quotes",
+        '.' => "A number has one dot at most",
         'e' | 'E' => "A number has one exponent at most",
         'X' | 'O' | 'B' => "The prefixes `0x`, `0o` and `0b` are written in lower case",
-        _ => "Text that begins with a digit goes in quotes",
+        _ => "A number has no unit and no letters",
     };
     error(offset, format!("Expected the number to end, found `{found}`"), help)
 }
@@ -191,7 +191,7 @@ const fn radix_help(radix: u32) -> &'static str {
         2 => "Binary digits are `0` and `1`",
         8 => "Octal digits are `0` to `7`",
         16 => "Hexadecimal digits are `0` to `9` and `a` to `f`",
-        _ => "Numbers look like `10`, `1_000`, `-2.5` or `1e10`; put anything else in quotes",
+        _ => "Numbers look like `10`, `1_000`, `-2.5` or `1e10`",
     }
 }
 

@@ -102,7 +102,8 @@ impl Report<'_> {
     fn source(&self, out: &mut String, source: &str, marks: &[Mark<'_>], n_digits: usize) -> fmt::Result {
         let shown = ShownLine::new(source, marks[0].span.start);
         self.gutter(out, n_digits, &marks[0].line.to_string(), "|")?;
-        writeln!(out, " {}", shown.text)?;
+        // A line break alone, so that no line of the report ends with spaces.
+        writeln!(out, "{}", format!(" {}", shown.text).trim_end())?;
         for mark in marks {
             let (first, n_cells) = shown.cells(mark.span);
             let (sign, color) = if mark.is_primary { ("^", self.primary_color()) } else { ("-", BLUE) };

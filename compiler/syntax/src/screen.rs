@@ -101,7 +101,6 @@ const fn width(character: char) -> usize {
         | '\u{AC00}'..='\u{D7A3}'
         | '\u{F900}'..='\u{FAFF}'
         | '\u{FF00}'..='\u{FF60}'
-        | '\u{3000}'
         | '\u{1F300}'..='\u{1F64F}'
         | '\u{1F680}'..='\u{1F6FF}'
         | '\u{1F900}'..='\u{1F9FF}'

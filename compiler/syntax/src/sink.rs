@@ -19,6 +19,11 @@ impl Sink {
         }
     }
 
+    /// How many there are.
+    pub(crate) const fn len(&self) -> usize {
+        self.diagnostics.len()
+    }
+
     /// All of them, in the order of the text.
     pub(crate) fn finish(self) -> Vec<Diagnostic> {
         let mut diagnostics = self.diagnostics;

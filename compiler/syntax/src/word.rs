@@ -18,7 +18,7 @@ pub(crate) fn word(word: &str, span: Span, sink: &mut Sink) -> Value {
         return number_value(word, span, sink);
     }
     let Some(value) = keyword_value(word) else { return Value::String(word.to_owned()) };
-    let message = format!("Expected a value, found the bare word `{word}`, which is reserved");
+    let message = format!("Expected text or a value, found the reserved word `{word}`");
     let help = format!("KDL 2 writes the value as `#{word}` and the text as `\"{word}\"`");
     sink.push(Diagnostic::error("kdl::keyword", message, span).with_help(help));
     value
@@ -81,7 +81,8 @@ fn number_value(word: &str, span: Span, sink: &mut Sink) -> Value {
             let start = span.start + error.offset;
             let found = word[error.offset..].chars().next().map_or(0, char::len_utf8);
             let diagnostic = Diagnostic::error("kdl::number", error.message, Span::new(start, start + found));
-            sink.push(diagnostic.with_help(error.help));
+            let help = format!("{}; text goes in quotes: `\"{}\"`", error.help, excerpt(word));
+            sink.push(diagnostic.with_help(help));
             Value::String(word.to_owned())
         }
     }

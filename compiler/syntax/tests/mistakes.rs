@@ -187,6 +187,25 @@ fn an_entry_after_a_block() {
 }
 
 #[test]
+fn a_dropped_entry_after_a_block() {
+    check("node { a } /- b c\n", expect![[r#"
+        error[kdl::block]: Expected the end of the node after its block, found `b`
+         --> package.kdl:1:15
+          |
+        1 | node { a } /- b c
+          |               ^
+          = help: Begin the next node on a new line, or write `;` after the `}`
+
+        error[kdl::block]: Expected the end of the node after its block, found `c`
+         --> package.kdl:1:17
+          |
+        1 | node { a } /- b c
+          |                 ^
+          = help: Begin the next node on a new line, or write `;` after the `}`
+    "#]]);
+}
+
+#[test]
 fn an_entry_after_a_dropped_block() {
     check(
         "node /-{ a } b { c }\n",
@@ -234,38 +253,47 @@ fn a_property_without_value() {
 
 #[test]
 fn a_comment_where_a_value_should_be() {
-    check("adapter base=//models:base\n", expect![[r#"
+    check(
+        "adapter base=//models:base\n",
+        expect![[r#"
         error[kdl::entry]: Expected a value after `=`, found a comment
          --> package.kdl:1:13
           |
         1 | adapter base=//models:base
           |             ^
           = help: `//` begins a comment; text with `//` in it goes in quotes
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_node_written_like_a_property() {
-    check("model \"a\" {\n    base = \":b\"\n}\n", expect![[r#"
+    check(
+        "model \"a\" {\n    base = \":b\"\n}\n",
+        expect![[r#"
         error[kdl::entry]: Expected an argument after the node name, found `=`
          --> package.kdl:2:10
           |
         2 |     base = ":b"
           |          ^
           = help: The value of a node follows its name without `=`
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_type_without_name_and_value() {
-    check("node (\n", expect![[r#"
+    check(
+        "node (\n",
+        expect![[r#"
         error[kdl::type]: Expected a type name after `(`, found the end of the line
          --> package.kdl:1:6
           |
         1 | node (
           |      ^
           = help: A type annotation is a name in parentheses: `(type)value`; text with `(` in it goes in quotes
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -1017,7 +1045,8 @@ fn colors_mark_the_mistake_and_the_help() {
         ESC[1;34m1 |ESC[0m node 1.0.0
         ESC[1;34m  |ESC[0m         ESC[1;31m^ESC[0m
         ESC[1;34m  =ESC[0mESC[1m help:ESC[0m A number has one dot at most; text goes in quotes: `"1.0.0"`
-    "#]].assert_eq(&rendered.replace('\u{1B}', "ESC"));
+    "#]]
+    .assert_eq(&rendered.replace('\u{1B}', "ESC"));
 }
 
 #[test]
