@@ -119,6 +119,7 @@ const VALID: &[(&str, &str)] = &[
     ("node 1\\\n2", "node 1 2"),
     // Slashdash.
     ("/- a\nb", "b"),
+    ("/- a; b", "b"),
     ("/-a 1 { c }\nb", "b"),
     ("/-\n\n// note\n/* note */ a\nb", "b"),
     ("a { /- b\n c }", "a {\n    c\n}"),
@@ -254,8 +255,9 @@ fn a_canonical_form_prints_as_itself() {
 
 #[test]
 fn the_kdl_crate_finds_the_same_texts_valid_but_for_known_ones() {
-    // It has no integers beyond 128 bits, and no slashdash right after a number, which the specification allows.
-    let known = ["node 0xffffffffffffffffffffffffffffffff", "a 1/-2 /-3/-4", "a 1/-{ b }\nc"];
+    // It has no integers beyond 128 bits, and no slashdash right after a number and no `;`
+    // after a dropped node, which the specification allows.
+    let known = ["node 0xffffffffffffffffffffffffffffffff", "/- a; b", "a 1/-2 /-3/-4", "a 1/-{ b }\nc"];
     let refused: Vec<&str> = VALID
         .iter()
         .map(|(text, _)| *text)

@@ -188,7 +188,9 @@ fn an_entry_after_a_block() {
 
 #[test]
 fn a_dropped_entry_after_a_block() {
-    check("node { a } /- b c\n", expect![[r#"
+    check(
+        "node { a } /- b c\n",
+        expect![[r#"
         error[kdl::block]: Expected the end of the node after its block, found `b`
          --> package.kdl:1:15
           |
@@ -202,7 +204,8 @@ fn a_dropped_entry_after_a_block() {
         1 | node { a } /- b c
           |                 ^
           = help: Begin the next node on a new line, or write `;` after the `}`
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]

@@ -173,6 +173,8 @@ fn node(block: BoxedStrategy<String>) -> BoxedStrategy<String> {
         prop::collection::vec((node_space(), entry()).prop_map(|(space, entry)| space + &entry), 0..5);
     (line_space(), slashdash, annotation(), name(), entries, block, end)
         .prop_map(|(space, slashdash, annotation, name, entries, block, end)| {
+            // The `kdl` crate does not take a `;` after a dropped node.
+            let end = if slashdash.is_empty() { end } else { "\n" };
             format!("{space}{slashdash}{annotation}{name}{}{block}{end}", entries.concat())
         })
         .boxed()
