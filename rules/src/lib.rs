@@ -1,1 +1,35 @@
-//! One file per rule: attributes, analysis, actions.
+//! What the kinds of targets mean: one file per rule, with its attributes, its analysis and its actions.
+//!
+//! A rule is a row of [`rules::RULES`]. Rules know families, formats, codecs and the runtime; they know neither
+//! salsa nor the store: the analysis calls them, and the executor runs the actions that they make.
+
+pub mod adapter;
+pub mod bundle;
+pub mod chat;
+pub mod checkpoint;
+pub mod dataset;
+pub mod device;
+pub mod gate;
+pub mod gguf;
+pub mod imatrix;
+pub mod merge;
+pub mod model;
+pub mod model_info;
+pub mod rules;
+pub mod verdict;
+pub mod weights;
+
+pub(crate) mod accuracy;
+pub(crate) mod attributes;
+pub(crate) mod container;
+pub(crate) mod evaluate;
+pub(crate) mod file_name;
+pub(crate) mod leak;
+pub(crate) mod manifest;
+pub(crate) mod memory;
+pub(crate) mod model_card;
+pub(crate) mod modelfile;
+pub(crate) mod perplexity;
+pub(crate) mod subject;
+pub(crate) mod tensor_action;
+pub(crate) mod token_files;

@@ -15,7 +15,7 @@ pub struct MappedFile(Bytes);
 #[derive(Clone, Debug)]
 enum Bytes {
     // The system refuses to map nothing, so an empty file is an empty vector.
-    Heap(Arc<Vec<u8>>),
+    Heap(Arc<[u8]>),
     Map(Arc<memmap2::Mmap>),
 }
 
@@ -55,7 +55,7 @@ impl MappedFile {
 
 impl From<Vec<u8>> for MappedFile {
     fn from(bytes: Vec<u8>) -> Self {
-        Self(Bytes::Heap(Arc::new(bytes)))
+        Self(Bytes::Heap(bytes.into()))
     }
 }
 

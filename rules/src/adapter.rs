@@ -1,0 +1,88 @@
+//! `adapter`: a PEFT LoRA folder, with the checkpoint that it was trained on.
+//!
+//! It makes nothing; whether its tensors fit is for `merge` to say, which knows the base.
+
+use mc_family::adapter::AdapterConfig;
+use mc_ir::action::Source;
+use mc_ir::attribute::Placed;
+use mc_ir::fault::Fault;
+use mc_ir::label::Label;
+use mc_ir::provider::Providers;
+use mc_ir::rule::{Rule, RuleContext};
+use mc_ir::schema::{Arguments, NodeSchema, Presence, PropertySchema, ValueKind};
+
+use crate::attributes::{label_property, provider, source_fault};
+use crate::checkpoint::{folder, licences};
+use crate::model_info::ModelInfo;
+use crate::weights::{StoredTensor, joined, stored_tensors};
+
+/// The `adapter` rule.
+pub struct Adapter;
+
+/// What an adapter tells a merge.
+#[derive(Clone, Debug)]
+pub struct AdapterInfo {
+    /// Its name.
+    pub name: String,
+    /// The checkpoint that it belongs to.
+    pub base: Label,
+    /// How its pairs are scaled.
+    pub config: AdapterConfig,
+    /// Its tensors.
+    pub tensors: Vec<StoredTensor>,
+    /// Licence texts, each with the name that a bundle gives it.
+    pub licences: Vec<(Source, String)>,
+}
+
+static SCHEMA: NodeSchema = NodeSchema {
+    name: "adapter",
+    doc: "A LoRA as PEFT stores it: `adapter_config.json` and `adapter_model.safetensors`.",
+    arguments: Arguments::None,
+    properties: &[
+        PropertySchema {
+            name: "dir",
+            value: ValueKind::Path,
+            presence: Presence::Required,
+            doc: "Its folder.",
+        },
+        PropertySchema {
+            name: "base",
+            value: ValueKind::Label,
+            presence: Presence::Required,
+            doc: "The checkpoint that it was trained on.",
+        },
+    ],
+    children: &[],
+};
+
+impl Rule for Adapter {
+    fn schema(&self) -> &'static NodeSchema {
+        &SCHEMA
+    }
+
+    fn analyze(&self, ctx: &dyn RuleContext) -> Result<Providers, Vec<Fault>> {
+        let Some((folder, place)) = folder(ctx) else { return Err(Vec::new()) };
+        let base: Placed<Label> = label_property(ctx.record(), "base").ok_or_else(Vec::new)?;
+        provider::<ModelInfo>(ctx, &base, "a `checkpoint`")?;
+        let names = ctx.list(&folder).map_err(|error| {
+            vec![
+                source_fault(place, "adapter::folder", &error)
+                    .help("`dir` is relative to the package's folder"),
+            ]
+        })?;
+        let config_path = joined(&folder, "adapter_config.json");
+        let config =
+            ctx.read(&config_path).map_err(|error| vec![source_fault(place, "adapter::config", &error)])?;
+        let config = AdapterConfig::from_json(&String::from_utf8_lossy(&config)).map_err(|error| {
+            vec![Fault::new(place, "adapter::config", error.to_string()).file(config_path)]
+        })?;
+        let info = AdapterInfo {
+            name: ctx.label().name.clone(),
+            base: base.value,
+            config,
+            tensors: stored_tensors(ctx, place, &folder, &names, "adapter_model")?,
+            licences: licences(ctx, &folder, &names),
+        };
+        Ok(Providers::default().with(info))
+    }
+}

@@ -1,0 +1,270 @@
+//! `bundle`: a folder that an app team can ship: the model, what is known about it, and the licences.
+//!
+//! A bundle needs a passed gate, and a device whose app memory holds the model; then it joins what was made.
+
+use mc_ir::action::{Action, ActionContext, ActionError, ActionKind, ActionNode, Input, write_bytes};
+use mc_ir::attribute::Record;
+use mc_ir::fault::Fault;
+use mc_ir::output::{Output, Outputs};
+use mc_ir::provider::Providers;
+use mc_ir::rule::{Rule, RuleContext};
+use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs, ValueKind};
+
+use crate::attributes::{label, place_of, provider, text};
+use crate::device::DeviceInfo;
+use crate::file_name::gguf_name;
+use crate::gate::{GateInfo, megabytes};
+use crate::gguf::GgufInfo;
+use crate::manifest::Manifest;
+use crate::memory::{MemoryEstimate, estimate};
+use crate::subject::open_head;
+use crate::verdict::Verdict;
+use crate::{model_card, modelfile};
+
+/// The rule's name.
+pub const NAME: &str = "bundle";
+
+/// The `bundle` rule.
+pub struct Bundle;
+
+const fn leaf(name: &'static str, doc: &'static str, value: ValueKind) -> NodeSchema {
+    NodeSchema { name, doc, arguments: Arguments::One(value), properties: &[], children: &[] }
+}
+
+static GGUF: NodeSchema = leaf("gguf", "The model: a `gguf` target.", ValueKind::Label);
+static GATE: NodeSchema = leaf("gate", "What must hold before anything is published.", ValueKind::Label);
+static DEVICE: NodeSchema =
+    leaf("device", "What it ships to; without one, the bundle is for any.", ValueKind::Label);
+
+/// Tokens that the app will keep; for this rule and for `model`.
+pub(crate) static CONTEXT: NodeSchema = leaf(
+    "context",
+    "Tokens that the app will keep in its cache; by default as many as the model was trained on, at most 4096.",
+    ValueKind::Integer,
+);
+
+/// The version in the file's name; for this rule and for `model`.
+pub(crate) static VERSION: NodeSchema =
+    leaf("version", "The model's version, in the name of its file: `1.0`.", ValueKind::Text);
+
+static SCHEMA: NodeSchema = NodeSchema {
+    name: NAME,
+    doc: "A folder to ship: the model, its manifest, its card and its licences.",
+    arguments: Arguments::None,
+    properties: &[],
+    children: &[
+        ChildSchema { node: &GGUF, occurs: Occurs::Once },
+        ChildSchema { node: &GATE, occurs: Occurs::Optional },
+        ChildSchema { node: &DEVICE, occurs: Occurs::Optional },
+        ChildSchema { node: &CONTEXT, occurs: Occurs::Optional },
+        ChildSchema { node: &VERSION, occurs: Occurs::Optional },
+    ],
+};
+
+/// The context of an app that does not say how much it needs.
+const DEFAULT_CONTEXT: u64 = 4096;
+
+impl Rule for Bundle {
+    fn schema(&self) -> &'static NodeSchema {
+        &SCHEMA
+    }
+
+    fn analyze(&self, ctx: &dyn RuleContext) -> Result<Providers, Vec<Fault>> {
+        let record = ctx.record();
+        let gguf_label = label(record, "gguf").ok_or_else(Vec::new)?;
+        let gguf: Result<GgufInfo, _> = provider(ctx, &gguf_label, "a `gguf` target");
+        let gate = label(record, "gate").map(|gate| provider::<GateInfo>(ctx, &gate, "a `gate`")).transpose();
+        let device = label(record, "device")
+            .map(|device| provider::<DeviceInfo>(ctx, &device, "a `device`"))
+            .transpose();
+        let (gguf, gate, device) = match (gguf, gate, device) {
+            (Ok(gguf), Ok(gate), Ok(device)) => (gguf, gate, device),
+            (gguf, gate, device) => {
+                return Err([gguf.err(), gate.err(), device.err()].into_iter().flatten().flatten().collect());
+            }
+        };
+        let n_ctx = context(record, &gguf)?;
+        let version = version(record)?;
+        let memory = estimate(&gguf.model.decoder, gguf.n_tensor_bytes, n_ctx);
+        if let Some(device) = &device {
+            fits(record, device, &memory, n_ctx)?;
+        }
+        let package = Package {
+            target: ctx.label().to_string(),
+            file: gguf_name(&gguf.name, gguf.model.n_parameters(), &version, &gguf.recipe),
+            name: gguf.name.clone(),
+            version,
+            recipe: gguf.recipe.clone(),
+            device,
+            n_ctx,
+            memory,
+            n_parameters: gguf.model.n_parameters(),
+            licence: gguf.model.files.licence_id.clone(),
+            licences: gguf.model.files.licences.iter().map(|(_, name)| name.clone()).collect(),
+            sources: gguf
+                .model
+                .lineage
+                .iter()
+                .map(|lineage| (lineage.role.clone(), lineage.name.clone()))
+                .collect(),
+            calibration: gguf.calibration.as_ref().map(|data| data.name.clone()),
+            has_gate: gate.is_some(),
+        };
+        let mut inputs = vec![Input::Artifact(gguf.gguf.clone())];
+        inputs.extend(gate.iter().map(|gate| Input::Artifact(gate.verdict.clone())));
+        inputs.extend(gguf.model.files.licences.iter().map(|(source, _)| Input::Source(source.clone())));
+        let names = package.output_names();
+        let node = ActionNode::new(ctx.label().clone(), Box::new(package), inputs);
+        // `mc run` and `mc inspect` ask a bundle for the model in it.
+        let mut providers = Providers::default().with(gguf);
+        providers.outputs = names.into_iter().map(|name| (name.clone(), node.artifact(&name))).collect();
+        providers.gates = gate.into_iter().map(|gate| gate.verdict).collect();
+        Ok(providers)
+    }
+}
+
+fn context(record: &Record, gguf: &GgufInfo) -> Result<u64, Vec<Fault>> {
+    let trained = u64::from(gguf.model.decoder.context_length);
+    let asked = record.value("context").and_then(|context| context.value.as_integer());
+    match asked.map(|asked| u64::try_from(asked).unwrap_or(0)) {
+        None => Ok(DEFAULT_CONTEXT.min(trained)),
+        Some(asked) if (1..=trained).contains(&asked) => Ok(asked),
+        Some(asked) => {
+            let message =
+                format!("A context of {asked} tokens is out of range; the model was trained on {trained}");
+            Err(vec![Fault::new(place_of(record, "context"), "bundle::context", message)])
+        }
+    }
+}
+
+fn version(record: &Record) -> Result<String, Vec<Fault>> {
+    let version = text(record, "version").unwrap_or("1.0");
+    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    if version.split('.').all(is_number) {
+        return Ok(version.to_owned());
+    }
+    let message = format!("`{version}` is no version; expected numbers with dots, such as `1.0`");
+    Err(vec![Fault::new(place_of(record, "version"), "bundle::version", message)])
+}
+
+fn fits(record: &Record, device: &DeviceInfo, memory: &MemoryEstimate, n_ctx: u64) -> Result<(), Vec<Fault>> {
+    let place = place_of(record, "device");
+    if !device.formats.is_empty() && !device.formats.iter().any(|format| format == "gguf") {
+        let message = format!("`{}` does not run GGUF, but {}", device.name, device.formats.join(", "));
+        return Err(vec![Fault::new(place, "bundle::format", message)]);
+    }
+    match device.app_memory {
+        Some(available) if memory.total() > available => {
+            let message = format!(
+                "The model needs {} with {n_ctx} tokens of context; an app on `{}` may use {}",
+                megabytes(memory.total()),
+                device.name,
+                megabytes(available)
+            );
+            Err(vec![
+                Fault::new(place, "bundle::memory", message)
+                    .help("Quantize to fewer bits, or declare a smaller `context`"),
+            ])
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What a bundle says about its model, all of it known before anything is built.
+#[derive(Clone, Debug)]
+pub(crate) struct Package {
+    /// The target.
+    pub(crate) target: String,
+    /// The name of the model's file.
+    pub(crate) file: String,
+    /// What the model is called.
+    pub(crate) name: String,
+    /// Its version.
+    pub(crate) version: String,
+    /// How it is quantized.
+    pub(crate) recipe: String,
+    /// What it ships to.
+    pub(crate) device: Option<DeviceInfo>,
+    /// Tokens of context that the memory is estimated for.
+    pub(crate) n_ctx: u64,
+    /// What it needs.
+    pub(crate) memory: MemoryEstimate,
+    /// How many numbers it has.
+    pub(crate) n_parameters: u64,
+    /// The licence's short name.
+    pub(crate) licence: Option<String>,
+    /// The names of the licence texts.
+    pub(crate) licences: Vec<String>,
+    /// The checkpoint and the adapters: role and name.
+    pub(crate) sources: Vec<(String, String)>,
+    /// What it was calibrated on.
+    pub(crate) calibration: Option<String>,
+    /// Whether a verdict is among the inputs.
+    pub(crate) has_gate: bool,
+}
+
+impl Package {
+    fn output_names(&self) -> Vec<String> {
+        let mut names = vec![self.file.clone()];
+        names.extend(["manifest.json", "README.md", "Modelfile"].map(str::to_owned));
+        names.extend(self.licences.iter().cloned());
+        names
+    }
+}
+
+impl Action for Package {
+    fn kind(&self) -> ActionKind {
+        ActionKind { name: "bundle", version: 1 }
+    }
+
+    fn parameters(&self) -> Vec<(String, String)> {
+        vec![
+            ("package".to_owned(), format!("{self:?}")),
+            ("tool".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
+        ]
+    }
+
+    fn outputs(&self) -> Vec<String> {
+        self.output_names()
+    }
+
+    fn describe(&self) -> String {
+        self.file.clone()
+    }
+
+    fn run(&self, ctx: &dyn ActionContext) -> Result<Outputs, ActionError> {
+        let verdict = if self.has_gate {
+            let content = ctx.input(1)?;
+            Some(Verdict::from_json(&content.to_contiguous()).map_err(ActionError::failed)?)
+        } else {
+            None
+        };
+        if let Some(verdict) = verdict.as_ref().filter(|verdict| !verdict.passed) {
+            return Err(ActionError::GateMissed(verdict.table()));
+        }
+        let content = ctx.input(0)?;
+        let (decoder, vocabulary) = open_head(&content)?;
+        let first_licence = 1 + usize::from(self.has_gate);
+        let manifest = Manifest {
+            package: self,
+            decoder: &decoder,
+            vocabulary: &vocabulary,
+            verdict: verdict.as_ref(),
+            model: &content,
+        };
+        let card = model_card::text(self, &decoder, verdict.as_ref());
+        let modelfile = modelfile::text(self, &vocabulary);
+        let mut outputs = Outputs::from([
+            (self.file.clone(), ctx.input_digest(0)),
+            ("README.md".to_owned(), Output::File(write_bytes(ctx, card.as_bytes())?)),
+            ("Modelfile".to_owned(), Output::File(write_bytes(ctx, modelfile.as_bytes())?)),
+        ]);
+        for (index, name) in self.licences.iter().enumerate() {
+            let text = ctx.input(first_licence + index)?;
+            outputs.insert(name.clone(), Output::File(write_bytes(ctx, &text.to_contiguous())?));
+        }
+        let manifest = manifest.json(&outputs)?;
+        outputs.insert("manifest.json".to_owned(), Output::File(write_bytes(ctx, manifest.as_bytes())?));
+        Ok(outputs)
+    }
+}

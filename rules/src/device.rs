@@ -1,0 +1,107 @@
+//! `device`: what an artifact is shipped for, and the limits that it must keep.
+//!
+//! A device makes nothing; bundles ask it for its memory and its formats.
+
+use mc_ir::attribute::Record;
+use mc_ir::fault::Fault;
+use mc_ir::provider::Providers;
+use mc_ir::rule::{Rule, RuleContext};
+use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs, ValueKind};
+
+use crate::attributes::{place_of, text};
+
+/// The container formats that a device can name.
+pub const FORMATS: [&str; 3] = ["gguf", "coreml", "executorch"];
+
+/// The `device` rule.
+pub struct Device;
+
+/// What a device tells a bundle.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceInfo {
+    /// Its name.
+    pub name: String,
+    /// Its operating system.
+    pub os: String,
+    /// Its chip, as its maker calls it.
+    pub chip: Option<String>,
+    /// All of its memory, in bytes.
+    pub ram: Option<u64>,
+    /// What one app may use of it, in bytes.
+    pub app_memory: Option<u64>,
+    /// The formats that it can run.
+    pub formats: Vec<String>,
+}
+
+fn formats() -> Vec<&'static str> {
+    FORMATS.to_vec()
+}
+
+fn systems() -> Vec<&'static str> {
+    vec!["android", "ios", "linux", "macos", "windows"]
+}
+
+const fn leaf(name: &'static str, doc: &'static str, arguments: Arguments) -> NodeSchema {
+    NodeSchema { name, doc, arguments, properties: &[], children: &[] }
+}
+
+static OS: NodeSchema = leaf("os", "Its operating system.", Arguments::One(ValueKind::OneOf(systems)));
+static CHIP: NodeSchema = leaf("chip", "Its chip, as its maker calls it.", Arguments::One(ValueKind::Text));
+static RAM: NodeSchema = leaf("ram", "All of its memory.", Arguments::One(ValueKind::Bytes));
+static APP_MEMORY: NodeSchema = leaf(
+    "app-memory",
+    "What one app may use of it; a bundle that needs more fails.",
+    Arguments::One(ValueKind::Bytes),
+);
+static RUNS: NodeSchema =
+    leaf("formats", "The container formats that it can run.", Arguments::Many(ValueKind::OneOf(formats)));
+
+static SCHEMA: NodeSchema = NodeSchema {
+    name: "device",
+    doc: "Something that models are shipped to.",
+    arguments: Arguments::None,
+    properties: &[],
+    children: &[
+        ChildSchema { node: &OS, occurs: Occurs::Once },
+        ChildSchema { node: &CHIP, occurs: Occurs::Optional },
+        ChildSchema { node: &RAM, occurs: Occurs::Optional },
+        ChildSchema { node: &APP_MEMORY, occurs: Occurs::Optional },
+        ChildSchema { node: &RUNS, occurs: Occurs::Optional },
+    ],
+};
+
+impl Rule for Device {
+    fn schema(&self) -> &'static NodeSchema {
+        &SCHEMA
+    }
+
+    fn analyze(&self, ctx: &dyn RuleContext) -> Result<Providers, Vec<Fault>> {
+        let record = ctx.record();
+        let info = DeviceInfo {
+            name: ctx.label().name.clone(),
+            os: text(record, "os").unwrap_or_default().to_owned(),
+            chip: text(record, "chip").map(str::to_owned),
+            ram: bytes(record, "ram"),
+            app_memory: bytes(record, "app-memory"),
+            formats: record.child("formats").map(words).unwrap_or_default(),
+        };
+        if let (Some(ram), Some(app_memory)) = (info.ram, info.app_memory)
+            && app_memory > ram
+        {
+            let message = format!("An app cannot have {app_memory} bytes of a memory of {ram} bytes");
+            return Err(vec![
+                Fault::new(place_of(record, "app-memory"), "device::memory", message)
+                    .help("Make `app-memory` smaller than `ram`"),
+            ]);
+        }
+        Ok(Providers::default().with(info))
+    }
+}
+
+fn bytes(record: &Record, name: &str) -> Option<u64> {
+    record.value(name).and_then(|placed| placed.value.as_bytes())
+}
+
+fn words(record: &Record) -> Vec<String> {
+    record.arguments.iter().filter_map(|placed| placed.value.as_text()).map(str::to_owned).collect()
+}

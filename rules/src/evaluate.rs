@@ -1,0 +1,187 @@
+//! Evaluates tensor expressions a few rows at a time, in f32, in a fixed order.
+//!
+//! Any range of rows can be asked for by itself, so memory is bounded by the tile and not by the tensor, and tiles can
+//! be computed side by side: no sum crosses rows.
+
+use std::borrow::Cow;
+
+use mc_ir::action::{ActionContext, ActionError, Content};
+use mc_ir::expression::TensorExpr;
+use mc_tensor::convert;
+use mc_tensor::dtype::DType;
+use mc_tensor::low_rank::add_low_rank;
+
+/// An expression with its inputs at hand.
+///
+/// The top of the expression may be a `quantize`: it is left to the caller, who encodes the rows.
+pub(crate) struct Evaluator {
+    node: Node,
+    /// Rows of the result; a vector is one row.
+    pub(crate) n_rows: u64,
+    /// Columns of the result.
+    pub(crate) n_cols: usize,
+}
+
+enum Node {
+    Load { bytes: Content, dtype: DType },
+    Literal(Vec<f32>),
+    AddLowRank { of: Box<Self>, up: Content, up_dtype: DType, down: Vec<f32>, rank: usize, scale: f32 },
+    Cast { dtype: DType, of: Box<Self> },
+    PermuteHeads { head_dim: u64, of: Box<Self> },
+}
+
+impl Evaluator {
+    /// Maps the inputs and reads what every row needs (the `A` matrix of a low-rank update).
+    ///
+    /// # Errors
+    /// When an input cannot be read or has not the length that its shape says.
+    pub(crate) fn new(expression: &TensorExpr, ctx: &dyn ActionContext) -> Result<Self, ActionError> {
+        let expression = match expression {
+            TensorExpr::Quantize { of, .. } => of,
+            other => other,
+        };
+        let (n_rows, n_cols) = rows_and_columns(&expression.shape());
+        let n_cols = usize::try_from(n_cols).map_err(ActionError::failed)?;
+        Ok(Self { node: Node::new(expression, ctx)?, n_rows, n_cols })
+    }
+
+    /// Computes the rows `first..first + out.len() / n_cols` into `out`.
+    pub(crate) fn rows(&self, first: u64, out: &mut [f32]) -> Result<(), ActionError> {
+        self.node.rows(first, self.n_cols, out)
+    }
+}
+
+/// The shape as a matrix: a vector is one row, leading dimensions are folded into rows.
+pub(crate) fn rows_and_columns(shape: &[u64]) -> (u64, u64) {
+    match shape {
+        [] => (1, 1),
+        [leading @ .., n_cols] => (leading.iter().product(), *n_cols),
+    }
+}
+
+impl Node {
+    fn new(expression: &TensorExpr, ctx: &dyn ActionContext) -> Result<Self, ActionError> {
+        Ok(match expression {
+            TensorExpr::Load { input, dtype, shape } => {
+                Self::Load { bytes: load(ctx, *input, *dtype, shape)?, dtype: *dtype }
+            }
+            TensorExpr::Literal { values } => Self::Literal(values.clone()),
+            TensorExpr::AddLowRank { of, up, down, scale } => {
+                let (TensorExpr::Load { input: up_input, dtype: up_dtype, shape: up_shape }, down_shape) =
+                    (&**up, down.shape())
+                else {
+                    return Err(ActionError::failed("The factors of a low-rank update must be loads"));
+                };
+                let TensorExpr::Load { input: down_input, dtype: down_dtype, .. } = &**down else {
+                    return Err(ActionError::failed("The factors of a low-rank update must be loads"));
+                };
+                let (rank, n_cols) = rows_and_columns(&down_shape);
+                let bytes = load(ctx, *down_input, *down_dtype, &down_shape)?;
+                let mut values = vec![0.0; usize::try_from(rank * n_cols).map_err(ActionError::failed)?];
+                convert::to_f32(*down_dtype, &bytes.to_contiguous(), &mut values);
+                Self::AddLowRank {
+                    of: Box::new(Self::new(of, ctx)?),
+                    up: load(ctx, *up_input, *up_dtype, up_shape)?,
+                    up_dtype: *up_dtype,
+                    down: values,
+                    rank: usize::try_from(rank).map_err(ActionError::failed)?,
+                    scale: *scale,
+                }
+            }
+            TensorExpr::Cast { dtype, of } => Self::Cast { dtype: *dtype, of: Box::new(Self::new(of, ctx)?) },
+            TensorExpr::PermuteHeads { n_heads, of } => {
+                let (n_rows, _) = rows_and_columns(&of.shape());
+                Self::PermuteHeads { head_dim: n_rows / n_heads, of: Box::new(Self::new(of, ctx)?) }
+            }
+            TensorExpr::Quantize { .. } => {
+                return Err(ActionError::failed("`quantize` can only be the last step of an expression"));
+            }
+        })
+    }
+
+    fn rows(&self, first: u64, n_cols: usize, out: &mut [f32]) -> Result<(), ActionError> {
+        match self {
+            Self::Load { bytes, dtype } => {
+                let piece = stretch(bytes, *dtype, first, n_cols, out.len())?;
+                convert::to_f32(*dtype, &piece, out);
+            }
+            Self::Literal(values) => out.copy_from_slice(values),
+            Self::AddLowRank { of, up, up_dtype, down, rank, scale } => {
+                of.rows(first, n_cols, out)?;
+                let mut up_rows = vec![0.0; out.len() / n_cols * rank];
+                let piece = stretch(up, *up_dtype, first, *rank, up_rows.len())?;
+                convert::to_f32(*up_dtype, &piece, &mut up_rows);
+                add_low_rank(out, &up_rows, down, n_cols, *rank, *scale).map_err(ActionError::failed)?;
+            }
+            Self::Cast { dtype, of } => {
+                of.rows(first, n_cols, out)?;
+                convert::round_through(*dtype, out);
+            }
+            Self::PermuteHeads { head_dim, of } => {
+                for (offset, row) in (0..).zip(out.chunks_exact_mut(n_cols)) {
+                    of.rows(half_split_row(first + offset, *head_dim), n_cols, row)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Where row `row` of the interleaved order stands in the half-split order.
+///
+/// Interleaved row `2i + p` of a head is half-split row `p * head_dim / 2 + i`.
+fn half_split_row(row: u64, head_dim: u64) -> u64 {
+    let (head, within) = (row / head_dim, row % head_dim);
+    head * head_dim + (within % 2) * (head_dim / 2) + within / 2
+}
+
+fn load(ctx: &dyn ActionContext, input: usize, dtype: DType, shape: &[u64]) -> Result<Content, ActionError> {
+    let content = ctx.input(input)?;
+    let expected = shape.iter().product::<u64>() * dtype.n_bytes() as u64;
+    if content.n_bytes() != expected {
+        return Err(ActionError::failed(format!(
+            "A tensor of shape {shape:?} and type {dtype} has {expected} bytes; found {}",
+            content.n_bytes()
+        )));
+    }
+    Ok(content)
+}
+
+fn stretch(
+    content: &Content,
+    dtype: DType,
+    first_row: u64,
+    n_cols: usize,
+    n_elements: usize,
+) -> Result<Cow<'_, [u8]>, ActionError> {
+    let size = dtype.n_bytes() as u64;
+    let start = first_row * n_cols as u64 * size;
+    let end = start + n_elements as u64 * size;
+    let found = match content.parts.as_slice() {
+        [part] => usize::try_from(start)
+            .ok()
+            .zip(usize::try_from(end).ok())
+            .and_then(|(start, end)| part.as_slice().get(start..end).map(Cow::Borrowed)),
+        _ => content.piece(start..end).map(|piece| Cow::Owned(piece.as_slice().to_vec())),
+    };
+    found.ok_or_else(|| ActionError::failed(format!("Bytes {start}..{end} are outside the tensor")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_permutation_undoes_half_splitting() {
+        // One head of eight: 0 4 1 5 2 6 3 7; a second head keeps its own rows.
+        let rows: Vec<u64> = (0..16).map(|row| half_split_row(row, 8)).collect();
+        assert_eq!(rows[..8], [0, 4, 1, 5, 2, 6, 3, 7]);
+        assert_eq!(rows[8..], [8, 12, 9, 13, 10, 14, 11, 15]);
+    }
+
+    #[test]
+    fn a_vector_is_one_row() {
+        assert_eq!(rows_and_columns(&[7]), (1, 7));
+        assert_eq!(rows_and_columns(&[2, 3, 4]), (6, 4));
+    }
+}

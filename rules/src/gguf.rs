@@ -1,0 +1,257 @@
+//! `gguf`: a checkpoint or merge as a quantized GGUF file.
+//!
+//! All types are resolved here, before any step has a key. Each tensor is a step of its own; the file is a composite
+//! of the head and the tensors' blobs, so no tensor is copied to be packed.
+
+use mc_codec::codec::Codec;
+use mc_codec::recipes::{self, ModelShape, Recipe};
+use mc_family::families::FAMILIES;
+use mc_format::gguf::layout::TensorPlan;
+use mc_format::gguf::names::wire_name;
+use mc_format::gguf::tensor_type;
+use mc_ir::action::{ActionNode, Artifact, Input};
+use mc_ir::attribute::Place;
+use mc_ir::expression::TensorExpr;
+use mc_ir::fault::Fault;
+use mc_ir::label::Label;
+use mc_ir::provider::Providers;
+use mc_ir::rule::{Rule, RuleContext};
+use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs, ValueKind};
+use mc_tensor::model_tensor::ModelTensor;
+
+use crate::attributes::{label, provider, text};
+use crate::container::Container;
+use crate::dataset::DatasetInfo;
+use crate::imatrix::ImatrixInfo;
+use crate::model_info::{ModelInfo, Weight};
+use crate::tensor_action::TensorAction;
+
+/// The rule's name.
+pub const NAME: &str = "gguf";
+
+/// The `gguf` rule.
+pub struct Gguf;
+
+/// What a GGUF tells gates, bundles and the command line.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GgufInfo {
+    /// The file.
+    pub gguf: Artifact,
+    /// What the model is called in it.
+    pub name: String,
+    /// The recipe's name.
+    pub recipe: String,
+    /// Bytes of all tensors.
+    pub n_tensor_bytes: u64,
+    /// The model that it was made of.
+    pub model: ModelInfo,
+    /// What it was calibrated on, if that is known.
+    pub calibration: Option<DatasetInfo>,
+}
+
+const fn leaf(name: &'static str, doc: &'static str, value: ValueKind) -> NodeSchema {
+    NodeSchema { name, doc, arguments: Arguments::One(value), properties: &[], children: &[] }
+}
+
+static MODEL: NodeSchema = leaf("model", "The checkpoint or merge to write.", ValueKind::Label);
+
+/// Which recipe; for this rule and for `model`.
+pub(crate) static QUANTIZE: NodeSchema =
+    leaf("quantize", "How the weights are stored: a recipe of llama.cpp.", ValueKind::OneOf(recipes::names));
+
+static IMATRIX: NodeSchema =
+    leaf("imatrix", "Which columns matter, for the codecs that ask.", ValueKind::Label);
+
+/// What the model is called; for this rule and for `model`.
+pub(crate) static MODEL_NAME: NodeSchema = leaf(
+    "model-name",
+    "What the model is called in its files; by default, as its checkpoint.",
+    ValueKind::Text,
+);
+
+static SCHEMA: NodeSchema = NodeSchema {
+    name: NAME,
+    doc: "A model as a quantized GGUF file.",
+    arguments: Arguments::None,
+    properties: &[],
+    children: &[
+        ChildSchema { node: &MODEL, occurs: Occurs::Once },
+        ChildSchema { node: &QUANTIZE, occurs: Occurs::Once },
+        ChildSchema { node: &IMATRIX, occurs: Occurs::Optional },
+        ChildSchema { node: &MODEL_NAME, occurs: Occurs::Optional },
+    ],
+};
+
+impl Rule for Gguf {
+    fn schema(&self) -> &'static NodeSchema {
+        &SCHEMA
+    }
+
+    fn analyze(&self, ctx: &dyn RuleContext) -> Result<Providers, Vec<Fault>> {
+        let record = ctx.record();
+        let model_label = label(record, "model").ok_or_else(Vec::new)?;
+        let model: Result<ModelInfo, _> = provider(ctx, &model_label, "a `checkpoint` or a `merge`");
+        let imatrix = label(record, "imatrix")
+            .map(|imatrix| provider::<ImatrixInfo>(ctx, &imatrix, "an `imatrix`"))
+            .transpose();
+        let (model, imatrix) = match (model, imatrix) {
+            (Ok(model), Ok(imatrix)) => (model, imatrix),
+            (model, imatrix) => {
+                return Err([model.err(), imatrix.err()].into_iter().flatten().flatten().collect());
+            }
+        };
+        let recipe = text(record, "quantize").and_then(recipes::by_name).ok_or_else(Vec::new)?;
+        let name = text(record, "model-name").map_or_else(|| titled(&model.name), str::to_owned);
+        let planned = Planner {
+            owner: ctx.label(),
+            place: model_label.place,
+            model: &model,
+            recipe,
+            imatrix: imatrix.as_ref(),
+        }
+        .plan()?;
+        let n_tensor_bytes =
+            planned.iter().filter_map(|tensor| tensor.plan.kind.n_bytes(&tensor.plan.dims)).sum();
+        let calibration = imatrix.as_ref().and_then(|imatrix| imatrix.calibration.clone());
+        let container = Container::new(&name, recipe, &model, imatrix.as_ref(), &planned);
+        let inputs = container.inputs(&model, &planned);
+        let node = ActionNode::new(ctx.label().clone(), Box::new(container), inputs);
+        let gguf = node.artifact("model.gguf");
+        let info = GgufInfo {
+            gguf: gguf.clone(),
+            name,
+            recipe: recipe.name.to_owned(),
+            n_tensor_bytes,
+            model,
+            calibration,
+        };
+        let mut providers = Providers::default().with(info);
+        providers.outputs.push((file_name(ctx.label()), gguf));
+        Ok(providers)
+    }
+}
+
+/// `app.gguf`, also for the target `app.gguf`.
+fn file_name(label: &Label) -> String {
+    if label.name.ends_with(".gguf") { label.name.clone() } else { format!("{}.gguf", label.name) }
+}
+
+/// `roadtrip-base` as people write it: `Roadtrip Base`. llama.cpp's converter does the same with a folder's name.
+fn titled(name: &str) -> String {
+    let capital = |word: &str| {
+        let mut letters = word.chars();
+        letters
+            .next()
+            .map(|first| first.to_uppercase().chain(letters).collect::<String>())
+            .unwrap_or_default()
+    };
+    name.split(['-', '_', ' ']).filter(|word| !word.is_empty()).map(capital).collect::<Vec<_>>().join(" ")
+}
+
+/// A tensor of the file and the step that makes it.
+pub(crate) struct Planned {
+    /// Its place in the file.
+    pub(crate) plan: TensorPlan,
+    /// Its bytes.
+    pub(crate) artifact: Artifact,
+}
+
+struct Planner<'a> {
+    owner: &'a Label,
+    place: Place,
+    model: &'a ModelInfo,
+    recipe: &'static Recipe,
+    imatrix: Option<&'a ImatrixInfo>,
+}
+
+impl Planner<'_> {
+    /// Every tensor of the file, in the order of llama.cpp's converter.
+    fn plan(&self) -> Result<Vec<Planned>, Vec<Fault>> {
+        let attention = self.model.decoder.blocks.first().map(|block| &block.attention);
+        let shape = ModelShape {
+            n_blocks: self.model.decoder.blocks.len(),
+            n_heads: attention.map_or(1, |attention| attention.n_heads),
+            n_kv_heads: attention.map_or(1, |attention| attention.n_kv_heads),
+        };
+        let tensors: Vec<(ModelTensor, Vec<u64>)> =
+            self.model.weights.iter().map(|weight| (weight.tensor, weight.shape())).collect();
+        let choices = self.recipe.resolve(shape, &tensors, self.imatrix.is_some());
+        let mut planned = Vec::new();
+        let family = FAMILIES.iter().copied().find(|family| family.name() == self.model.decoder.architecture);
+        if let Some(factors) = family.and_then(|family| family.rope_factors(&self.model.decoder)) {
+            let expression = TensorExpr::Literal { values: factors };
+            let name = wire_name(ModelTensor::RopeFreqs);
+            planned.push(self.step(name, &mc_codec::plain::F32, expression, Vec::new(), None)?);
+        }
+        for (weight, choice) in self.model.weights.iter().zip(choices) {
+            let heads = family.and_then(|family| family.rotary_heads(weight.tensor, &self.model.decoder));
+            planned.push(self.weight_step(weight, choice.codec, heads)?);
+        }
+        Ok(planned)
+    }
+
+    fn weight_step(
+        &self,
+        weight: &Weight,
+        codec: &'static Codec,
+        heads: Option<u32>,
+    ) -> Result<Planned, Vec<Fault>> {
+        let expression = match heads {
+            Some(n_heads) => {
+                TensorExpr::PermuteHeads { n_heads: n_heads.into(), of: Box::new(weight.expression.clone()) }
+            }
+            None => weight.expression.clone(),
+        };
+        let importance = self
+            .imatrix
+            .filter(|_| codec.uses_importance)
+            .and_then(|imatrix| imatrix.rows.get(&weight.tensor));
+        self.step(wire_name(weight.tensor), codec, expression, weight.inputs.clone(), importance)
+    }
+
+    fn step(
+        &self,
+        name: String,
+        codec: &'static Codec,
+        of: TensorExpr,
+        mut inputs: Vec<Input>,
+        importance: Option<&Artifact>,
+    ) -> Result<Planned, Vec<Fault>> {
+        let importance = importance.map(|artifact| {
+            inputs.push(Input::Artifact(artifact.clone()));
+            inputs.len() - 1
+        });
+        let dims: Vec<u64> = of.shape().into_iter().rev().collect();
+        let unknown = || {
+            let message = format!("Tensor `{name}` with dimensions {dims:?} cannot be stored as {codec}");
+            vec![Fault::new(self.place, "gguf::type", message)]
+        };
+        let kind = tensor_type::by_wire_id(codec.wire_id).ok_or_else(unknown)?;
+        kind.n_bytes(&dims).ok_or_else(unknown)?;
+        let expression =
+            TensorExpr::Quantize { codec: codec.name, version: codec.version, importance, of: Box::new(of) };
+        let action = TensorAction { expression, codec, name: name.clone() };
+        let node = ActionNode::new(self.owner.clone(), Box::new(action), inputs);
+        Ok(Planned { plan: TensorPlan { name, kind, dims }, artifact: node.artifact("tensor") })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_titled_as_the_converter_titles_folders() {
+        assert_eq!(titled("llama"), "Llama");
+        assert_eq!(titled("roadtrip-base_2"), "Roadtrip Base 2");
+    }
+
+    #[test]
+    fn the_output_ends_in_gguf_once() {
+        let label = |name: &str| {
+            Label::parse(&format!("//a:{name}"), &mc_ir::label::PackageId(String::new())).unwrap()
+        };
+        assert_eq!(file_name(&label("app")), "app.gguf");
+        assert_eq!(file_name(&label("app.gguf")), "app.gguf");
+    }
+}

@@ -1,0 +1,284 @@
+//! `imatrix`: how strongly each input column of each matrix is used, computed on a calibration set or read from a
+//! file of llama.cpp.
+//!
+//! Besides the file, the step gives the weights of each matrix as an output of its own, so that a quantized tensor
+//! depends on its own weights and not on the whole file.
+
+use std::collections::BTreeMap;
+
+use mc_format::gguf::imatrix::{ImatrixEntry, ImatrixFile};
+use mc_format::gguf::names::wire_name;
+use mc_ir::action::{
+    Action, ActionContext, ActionError, ActionKind, ActionNode, Artifact, Input, write_bytes,
+};
+use mc_ir::attribute::Placed;
+use mc_ir::fault::Fault;
+use mc_ir::label::Label;
+use mc_ir::output::{Output, Outputs};
+use mc_ir::provider::Providers;
+use mc_ir::rule::{Rule, RuleContext};
+use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs, ValueKind};
+use mc_runtime::chunks::ChunkOptions;
+use mc_tensor::model_tensor::ModelTensor;
+
+use crate::attributes::{label, place_of, provider, text};
+use crate::dataset::{DatasetInfo, DatasetKind};
+use crate::model_info::ModelInfo;
+use crate::perplexity::chunk_len;
+use crate::subject::Subject;
+
+/// The rule's name.
+pub const NAME: &str = "imatrix";
+
+/// The output that holds the whole matrix.
+const FILE: &str = "imatrix.gguf";
+
+/// The `imatrix` rule.
+pub struct Imatrix;
+
+/// What an imatrix tells a quantization.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImatrixInfo {
+    /// Its name.
+    pub name: String,
+    /// One f32 per column of each matrix; empty where nothing was measured.
+    pub rows: BTreeMap<ModelTensor, Artifact>,
+    /// The text that it was computed on; unknown for one that was read.
+    pub calibration: Option<DatasetInfo>,
+}
+
+const fn leaf(name: &'static str, doc: &'static str, value: ValueKind) -> NodeSchema {
+    NodeSchema { name, doc, arguments: Arguments::One(value), properties: &[], children: &[] }
+}
+
+static MODEL: NodeSchema =
+    leaf("model", "The checkpoint or merge whose matrices are measured.", ValueKind::Label);
+static DATASET: NodeSchema = leaf("dataset", "The text to compute it on.", ValueKind::Label);
+static CONTEXT: NodeSchema = leaf(
+    "context",
+    "Tokens per chunk; 512, or the model's context when that is shorter.",
+    ValueKind::Integer,
+);
+static FROM_FILE: NodeSchema =
+    leaf("file", "A file of `llama-imatrix` to read instead of computing.", ValueKind::Path);
+
+static SCHEMA: NodeSchema = NodeSchema {
+    name: NAME,
+    doc: "How strongly each input column of each matrix is used.",
+    arguments: Arguments::None,
+    properties: &[],
+    children: &[
+        ChildSchema { node: &MODEL, occurs: Occurs::Once },
+        ChildSchema { node: &DATASET, occurs: Occurs::Optional },
+        ChildSchema { node: &CONTEXT, occurs: Occurs::Optional },
+        ChildSchema { node: &FROM_FILE, occurs: Occurs::Optional },
+    ],
+};
+
+impl Rule for Imatrix {
+    fn schema(&self) -> &'static NodeSchema {
+        &SCHEMA
+    }
+
+    fn analyze(&self, ctx: &dyn RuleContext) -> Result<Providers, Vec<Fault>> {
+        let record = ctx.record();
+        let model = label(record, "model").ok_or_else(Vec::new)?;
+        let model: ModelInfo = provider(ctx, &model, "a `checkpoint` or a `merge`")?;
+        let matrices = matrices(&model);
+        let (node, calibration) = match (label(record, "dataset"), text(record, "file")) {
+            (Some(dataset), None) => {
+                let data = calibration(ctx, &dataset)?;
+                let context = record.value("context").and_then(|context| context.value.as_integer());
+                let context = context.and_then(|context| usize::try_from(context).ok());
+                let n_ctx = chunk_len(context, model.decoder.context_length as usize).map_err(|message| {
+                    vec![Fault::new(place_of(record, "context"), "imatrix::context", message)]
+                })?;
+                let subject = Subject::Unquantized(Box::new(model));
+                let mut inputs = subject.inputs();
+                inputs.push(Input::Artifact(data.items.clone()));
+                let action = Compute { subject, n_ctx, data: data.name.clone(), matrices: matrices.clone() };
+                (ActionNode::new(ctx.label().clone(), Box::new(action), inputs), Some(data))
+            }
+            (None, Some(file)) => {
+                let place = place_of(record, "file");
+                // Looked at now, so that a wrong path is a mistake of the declaration.
+                let folder = file.rsplit_once('/').map_or("", |(folder, _)| folder);
+                let name = file.rsplit('/').next().unwrap_or(file);
+                let is_there = ctx.list(folder).is_ok_and(|names| names.iter().any(|found| found == name));
+                if !is_there {
+                    return Err(vec![Fault::new(
+                        place,
+                        "imatrix::file",
+                        format!("There is no file `{file}`"),
+                    )]);
+                }
+                let action = Import { matrices: matrices.clone(), shown: file.to_owned() };
+                let inputs = vec![Input::Source(ctx.source(file))];
+                (ActionNode::new(ctx.label().clone(), Box::new(action), inputs), None)
+            }
+            (dataset, _) => {
+                let found = if dataset.is_some() { "both" } else { "neither" };
+                return Err(vec![
+                    Fault::new(
+                        record.place,
+                        "imatrix::source",
+                        format!("An imatrix comes from a `dataset` or from a `file`; found {found}"),
+                    )
+                    .help("Write `dataset \":calibration\"` to compute it, or `file \"imatrix.gguf\"` to read it"),
+                ]);
+            }
+        };
+        let rows = matrices.iter().map(|matrix| (matrix.tensor, node.artifact(&matrix.output()))).collect();
+        let info = ImatrixInfo { name: ctx.label().name.clone(), rows, calibration };
+        let mut providers = Providers::default().with(info);
+        providers.outputs.push((FILE.to_owned(), node.artifact(FILE)));
+        Ok(providers)
+    }
+}
+
+fn calibration(ctx: &dyn RuleContext, dataset: &Placed<Label>) -> Result<DatasetInfo, Vec<Fault>> {
+    let data: DatasetInfo = provider(ctx, dataset, "a `dataset`")?;
+    if data.kind != DatasetKind::Text {
+        let message = format!("`{}` does not hold text (`.txt` or `.md`)", dataset.value);
+        return Err(vec![Fault::new(dataset.place, "imatrix::dataset", message)]);
+    }
+    Ok(data)
+}
+
+/// A matrix that may have weights.
+#[derive(Clone, Debug)]
+struct Matrix {
+    tensor: ModelTensor,
+    n_cols: u64,
+}
+
+impl Matrix {
+    fn output(&self) -> String {
+        format!("rows/{}", wire_name(self.tensor))
+    }
+}
+
+/// The matrices of the layers; embedding and head are not measured, as in llama.cpp.
+fn matrices(model: &ModelInfo) -> Vec<Matrix> {
+    let is_measured = |tensor: ModelTensor| tensor.is_quantizable() && tensor.block().is_some();
+    let weights = model.weights.iter().filter(|weight| is_measured(weight.tensor));
+    let mut matrices: Vec<Matrix> = weights
+        .map(|weight| Matrix { tensor: weight.tensor, n_cols: weight.shape().last().copied().unwrap_or(0) })
+        .collect();
+    matrices.sort_by_key(|matrix| matrix.tensor);
+    matrices
+}
+
+fn output_names(matrices: &[Matrix]) -> Vec<String> {
+    std::iter::once(FILE.to_owned()).chain(matrices.iter().map(Matrix::output)).collect()
+}
+
+/// Writes the file, and the weights of each matrix.
+fn write(ctx: &dyn ActionContext, file: &ImatrixFile, matrices: &[Matrix]) -> Result<Outputs, ActionError> {
+    let mut outputs = Outputs::from([(FILE.to_owned(), Output::File(write_bytes(ctx, &file.to_bytes())?))]);
+    for matrix in matrices {
+        let importance = file.entries.get(&matrix.tensor).map(ImatrixEntry::importance).unwrap_or_default();
+        let bytes: Vec<u8> = importance.iter().flat_map(|weight| weight.to_le_bytes()).collect();
+        outputs.insert(matrix.output(), Output::File(write_bytes(ctx, &bytes)?));
+    }
+    Ok(outputs)
+}
+
+/// Runs the model over the calibration text.
+struct Compute {
+    subject: Subject,
+    n_ctx: usize,
+    data: String,
+    matrices: Vec<Matrix>,
+}
+
+impl Action for Compute {
+    fn kind(&self) -> ActionKind {
+        ActionKind { name: "imatrix", version: mc_runtime::imatrix::VERSION }
+    }
+
+    fn parameters(&self) -> Vec<(String, String)> {
+        let mut parameters = self.subject.parameters();
+        parameters.push(("context".to_owned(), self.n_ctx.to_string()));
+        // It stands in the file.
+        parameters.push(("dataset".to_owned(), self.data.clone()));
+        parameters
+    }
+
+    fn outputs(&self) -> Vec<String> {
+        output_names(&self.matrices)
+    }
+
+    fn describe(&self) -> String {
+        format!("on {}", self.data)
+    }
+
+    fn run(&self, ctx: &dyn ActionContext) -> Result<Outputs, ActionError> {
+        let opened = self.subject.open(ctx)?;
+        let items = ctx.input(self.subject.inputs().len())?;
+        let text = String::from_utf8_lossy(&items.to_contiguous()).into_owned();
+        let options = ChunkOptions { n_ctx: self.n_ctx, bos: opened.begin(), max_chunks: None };
+        let found = mc_runtime::imatrix::imatrix(&opened.model, &opened.text_ids(&text)?, &options)
+            .map_err(|error| ActionError::failed(format!("Imatrix on `{}`: {error}", self.data)))?;
+        let entry = |entry: mc_runtime::imatrix::ImatrixEntry| ImatrixEntry {
+            in_sum2: entry.in_sum2,
+            count: entry.count as f32,
+        };
+        let file = ImatrixFile {
+            datasets: vec![self.data.clone()],
+            n_chunks: u32::try_from(found.n_chunks).unwrap_or(u32::MAX),
+            chunk_len: u32::try_from(found.n_ctx).unwrap_or(u32::MAX),
+            entries: found.entries.into_iter().map(|(tensor, sums)| (tensor, entry(sums))).collect(),
+        };
+        write(ctx, &file, &self.matrices)
+    }
+}
+
+/// Reads a file of llama.cpp.
+struct Import {
+    matrices: Vec<Matrix>,
+    shown: String,
+}
+
+impl Action for Import {
+    fn kind(&self) -> ActionKind {
+        ActionKind { name: "imatrix-import", version: 1 }
+    }
+
+    fn parameters(&self) -> Vec<(String, String)> {
+        self.matrices.iter().map(|matrix| (matrix.output(), matrix.n_cols.to_string())).collect()
+    }
+
+    fn outputs(&self) -> Vec<String> {
+        output_names(&self.matrices)
+    }
+
+    fn describe(&self) -> String {
+        self.shown.clone()
+    }
+
+    fn run(&self, ctx: &dyn ActionContext) -> Result<Outputs, ActionError> {
+        let content = ctx.input(0)?;
+        let file = ImatrixFile::parse(&content.to_contiguous())
+            .map_err(|error| ActionError::failed(format!("`{}`: {error}", self.shown)))?;
+        for matrix in &self.matrices {
+            let Some(entry) = file.entries.get(&matrix.tensor) else { continue };
+            if entry.in_sum2.len() as u64 != matrix.n_cols {
+                let message = format!(
+                    "`{}` has {} columns for `{}`; the model has {}",
+                    self.shown,
+                    entry.in_sum2.len(),
+                    wire_name(matrix.tensor),
+                    matrix.n_cols
+                );
+                return Err(ActionError::failed(message)
+                    .with_help("It belongs to another model; compute one for this"));
+            }
+        }
+        if !self.matrices.iter().any(|matrix| file.entries.contains_key(&matrix.tensor)) {
+            let message = format!("`{}` has no matrix of this model", self.shown);
+            return Err(ActionError::failed(message));
+        }
+        write(ctx, &file, &self.matrices)
+    }
+}

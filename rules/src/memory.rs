@@ -1,0 +1,44 @@
+//! How much memory a model needs on a device.
+
+use mc_decoder::program::Decoder;
+
+/// Tokens that llama.cpp computes at once.
+const N_BATCH: u64 = 512;
+
+/// What a model needs, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct MemoryEstimate {
+    /// The weights.
+    pub(crate) weights: u64,
+    /// Keys and values of the context, in 16 bits.
+    pub(crate) kv_cache: u64,
+    /// What a batch needs while it is computed.
+    pub(crate) compute: u64,
+}
+
+impl MemoryEstimate {
+    /// All of it.
+    pub(crate) fn total(&self) -> u64 {
+        self.weights + self.kv_cache + self.compute
+    }
+}
+
+/// Estimates the memory for `n_ctx` tokens of context.
+///
+/// Formula: `compute = 4 bytes * (batch * (widest layer + 3 * n_embd) + batch * n_ctx * n_heads + n_vocab)`, with
+/// `batch = min(512, n_ctx)` and `widest layer = max over layers of (2 * n_ff, (n_heads + 2 * n_kv_heads) * head_dim)`:
+/// the activations of one layer, its attention scores, and one row of logits.
+pub(crate) fn estimate(decoder: &Decoder, n_tensor_bytes: u64, n_ctx: u64) -> MemoryEstimate {
+    let batch = N_BATCH.min(n_ctx);
+    let layer = |block: &mc_decoder::program::Block| {
+        let attention = &block.attention;
+        let heads = u64::from(attention.n_heads) + 2 * u64::from(attention.n_kv_heads);
+        (2 * u64::from(block.feed_forward.n_ff)).max(heads * u64::from(attention.head_dim))
+    };
+    let widest = decoder.blocks.iter().map(layer).max().unwrap_or(0);
+    let n_heads = decoder.blocks.iter().map(|block| u64::from(block.attention.n_heads)).max().unwrap_or(0);
+    let elements = batch * (widest + 3 * u64::from(decoder.n_embd))
+        + batch * n_ctx * n_heads
+        + u64::from(decoder.n_vocab);
+    MemoryEstimate { weights: n_tensor_bytes, kv_cache: decoder.kv_cache_bytes(n_ctx), compute: 4 * elements }
+}

@@ -1,0 +1,59 @@
+//! `Modelfile` of a bundle: what `ollama create` reads.
+//!
+//! Ollama writes prompts with templates of its own; one is derived from the model's chat template by rendering it
+//! with marks in place of the messages and looking what stands around them.
+
+use mc_decoder::vocabulary::Vocabulary;
+use mc_family::chat::{ChatTemplate, Message};
+
+use crate::bundle::Package;
+
+const SYSTEM: &str = "\u{1}system\u{1}";
+const PROMPT: &str = "\u{1}prompt\u{1}";
+
+/// The file.
+pub(crate) fn text(package: &Package, vocabulary: &Vocabulary) -> String {
+    let mut text = format!("FROM ./{}\n", package.file);
+    if let Some(template) =
+        vocabulary.chat_template.as_deref().and_then(|source| template(source, vocabulary))
+    {
+        text.push_str(&format!("TEMPLATE \"\"\"{template}\"\"\"\n"));
+    }
+    text.push_str(&format!("PARAMETER num_ctx {}\n", package.n_ctx));
+    text.push_str("PARAMETER temperature 0\n");
+    for id in &vocabulary.special.stop {
+        if let Some(token) = vocabulary.tokens.get(*id as usize) {
+            text.push_str(&format!("PARAMETER stop \"{token}\"\n"));
+        }
+    }
+    text
+}
+
+/// The chat template for one prompt in the words of Go's templates; `None` when it cannot be derived.
+fn template(source: &str, vocabulary: &Vocabulary) -> Option<String> {
+    let chat = ChatTemplate::new(source).ok()?;
+    let message = |role: &str, content: &str| Message { role: role.to_owned(), content: content.to_owned() };
+    let end = vocabulary.special.eos.and_then(|id| vocabulary.tokens.get(id as usize));
+    let end = end.map_or("", String::as_str);
+    // Ollama adds the begin token by itself.
+    let render = |messages: &[Message]| chat.render(messages, "", end, true).ok();
+    let plain = render(&[message("user", PROMPT)])?;
+    let (before, after) = plain.split_once(PROMPT)?;
+    if is_template_syntax(&plain) {
+        return None;
+    }
+    let with_system = render(&[message("system", SYSTEM), message("user", PROMPT)]).and_then(|text| {
+        let (before_system, rest) = text.split_once(SYSTEM)?;
+        let (between, rest) = rest.split_once(PROMPT)?;
+        (rest == after && !is_template_syntax(&text)).then(|| {
+            format!("{{{{ if .System }}}}{before_system}{{{{ .System }}}}{between}{{{{ else }}}}{before}{{{{ end }}}}")
+        })
+    });
+    let start = with_system.unwrap_or_else(|| before.to_owned());
+    Some(format!("{start}{{{{ .Prompt }}}}{after}"))
+}
+
+/// Whether text of the template would be taken for Go's or for the end of the quotes.
+fn is_template_syntax(text: &str) -> bool {
+    text.contains("{{") || text.contains("\"\"\"")
+}

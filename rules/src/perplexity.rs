@@ -1,0 +1,96 @@
+//! The perplexity gate: how well a model predicts held-out text.
+//!
+//! Source: `perplexity` of llama.cpp: chunks of one context, the second half of each is scored.
+
+use mc_ir::action::{
+    Action, ActionContext, ActionError, ActionKind, ActionNode, Artifact, Input, write_bytes,
+};
+use mc_ir::label::Label;
+use mc_ir::output::{Output, Outputs};
+use mc_runtime::chunks::{ChunkOptions, DEFAULT_N_CTX};
+
+use crate::dataset::DatasetInfo;
+use crate::gate::Measurement;
+use crate::gguf::GgufInfo;
+use crate::subject::Subject;
+
+/// The perplexity of the quantized model and of the unquantized one, in this order.
+///
+/// # Errors
+/// A sentence, when the model cannot attend over `context` tokens.
+pub(crate) fn actions(
+    owner: &Label,
+    gguf: &GgufInfo,
+    data: &DatasetInfo,
+    context: Option<usize>,
+) -> Result<[Artifact; 2], String> {
+    let n_ctx = chunk_len(context, gguf.model.decoder.context_length as usize)?;
+    let subjects = [Subject::Gguf(gguf.gguf.clone()), Subject::Unquantized(Box::new(gguf.model.clone()))];
+    Ok(subjects.map(|subject| {
+        let mut inputs = subject.inputs();
+        inputs.push(Input::Artifact(data.items.clone()));
+        let action = Perplexity { subject, n_ctx, data: data.name.clone() };
+        ActionNode::new(owner.clone(), Box::new(action), inputs).artifact("measurement.json")
+    }))
+}
+
+/// How many tokens a chunk has: as asked for, else 512, and never more than the model attends over.
+pub(crate) fn chunk_len(context: Option<usize>, max: usize) -> Result<usize, String> {
+    match context {
+        Some(context) if !(4..=max).contains(&context) => {
+            Err(format!("A context of {context} tokens is out of range; this model attends over 4 to {max}"))
+        }
+        Some(context) => Ok(context),
+        None => Ok(DEFAULT_N_CTX.min(max)),
+    }
+}
+
+struct Perplexity {
+    subject: Subject,
+    n_ctx: usize,
+    data: String,
+}
+
+impl Action for Perplexity {
+    fn kind(&self) -> ActionKind {
+        ActionKind { name: "perplexity", version: mc_runtime::perplexity::VERSION }
+    }
+
+    fn parameters(&self) -> Vec<(String, String)> {
+        let mut parameters = self.subject.parameters();
+        parameters.push(("context".to_owned(), self.n_ctx.to_string()));
+        parameters
+    }
+
+    fn outputs(&self) -> Vec<String> {
+        vec!["measurement.json".to_owned()]
+    }
+
+    fn describe(&self) -> String {
+        format!("{} model on {}", self.subject.describe(), self.data)
+    }
+
+    fn run(&self, ctx: &dyn ActionContext) -> Result<Outputs, ActionError> {
+        let opened = self.subject.open(ctx)?;
+        let items = ctx.input(self.subject.inputs().len())?;
+        let text = String::from_utf8_lossy(&items.to_contiguous()).into_owned();
+        let options = ChunkOptions { n_ctx: self.n_ctx, bos: opened.begin(), max_chunks: None };
+        let found = mc_runtime::perplexity::perplexity(&opened.model, &opened.text_ids(&text)?, &options)
+            .map_err(|error| ActionError::failed(format!("Perplexity on `{}`: {error}", self.data)))?;
+        let measurement = Measurement {
+            value: found.perplexity,
+            shown: format!("{:.4} ± {:.4}", found.perplexity, found.standard_error),
+        };
+        write_measurement(ctx, &measurement)
+    }
+}
+
+/// Writes what was measured.
+pub(crate) fn write_measurement(
+    ctx: &dyn ActionContext,
+    measurement: &Measurement,
+) -> Result<Outputs, ActionError> {
+    let json = serde_json::to_vec(measurement).map_err(ActionError::failed)?;
+    let blob = write_bytes(ctx, &json)?;
+    Ok(Outputs::from([("measurement.json".to_owned(), Output::File(blob))]))
+}

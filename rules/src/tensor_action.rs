@@ -1,0 +1,127 @@
+//! The tensor step: load, add low-rank, permute, quantize, hash and store, in one pass over tiles of rows.
+//!
+//! Tiles are computed side by side and written in order, so the bytes do not depend on the number of threads and
+//! memory holds two tiles a thread, never a tensor.
+
+use mc_codec::codec::Codec;
+use mc_ir::action::{Action, ActionContext, ActionError, ActionKind};
+use mc_ir::expression::TensorExpr;
+use mc_ir::output::{Output, Outputs};
+use rayon::prelude::*;
+
+use crate::evaluate::Evaluator;
+
+/// Elements in one tile: 1 MiB of f32, small enough for a core's cache, large enough to hide the scheduling.
+const TILE_ELEMENTS: usize = 1 << 18;
+
+/// One tensor of an artifact.
+pub(crate) struct TensorAction {
+    /// The expression; its top is a `quantize`.
+    pub(crate) expression: TensorExpr,
+    /// The codec that the top names.
+    pub(crate) codec: &'static Codec,
+    /// The tensor's name, for messages.
+    pub(crate) name: String,
+}
+
+impl Action for TensorAction {
+    fn kind(&self) -> ActionKind {
+        ActionKind { name: "tensor", version: 1 }
+    }
+
+    fn parameters(&self) -> Vec<(String, String)> {
+        vec![("expression".to_owned(), self.expression.to_string())]
+    }
+
+    fn outputs(&self) -> Vec<String> {
+        vec!["tensor".to_owned()]
+    }
+
+    fn describe(&self) -> String {
+        format!("{} {}", self.name, self.codec.name)
+    }
+
+    fn run(&self, ctx: &dyn ActionContext) -> Result<Outputs, ActionError> {
+        let evaluator = Evaluator::new(&self.expression, ctx)?;
+        let importance = self.importance(ctx, evaluator.n_cols)?;
+        let rows_per_tile = (TILE_ELEMENTS / evaluator.n_cols.max(1)).max(1) as u64;
+        let starts: Vec<u64> = (0..evaluator.n_rows).step_by(rows_per_tile as usize).collect();
+        let tiles_at_once = 2 * rayon::current_num_threads();
+        let blob = ctx.write_blob(&mut |writer| {
+            for batch in starts.chunks(tiles_at_once) {
+                if ctx.is_cancelled() {
+                    return Err(ActionError::Cancelled);
+                }
+                let tiles: Vec<Result<Vec<u8>, ActionError>> = batch
+                    .par_iter()
+                    .map(|&start| {
+                        let n_rows = rows_per_tile.min(evaluator.n_rows - start);
+                        self.tile(&evaluator, importance.as_deref(), start, n_rows)
+                    })
+                    .collect();
+                for tile in tiles {
+                    writer.write_all(&tile?)?;
+                }
+            }
+            Ok(())
+        })?;
+        Ok(Outputs::from([("tensor".to_owned(), Output::File(blob))]))
+    }
+}
+
+impl TensorAction {
+    fn tile(
+        &self,
+        evaluator: &Evaluator,
+        importance: Option<&[f32]>,
+        first_row: u64,
+        n_rows: u64,
+    ) -> Result<Vec<u8>, ActionError> {
+        let n_cols = evaluator.n_cols;
+        let n_rows = usize::try_from(n_rows).map_err(ActionError::failed)?;
+        let mut values = vec![0.0_f32; n_rows * n_cols];
+        evaluator.rows(first_row, &mut values)?;
+        self.check_finite(&values, n_cols, first_row)?;
+        let mut encoded = vec![0; n_rows * self.codec.row_bytes(n_cols)];
+        self.codec.encode(&values, n_cols, importance, &mut encoded);
+        Ok(encoded)
+    }
+
+    fn check_finite(&self, values: &[f32], n_cols: usize, first_row: u64) -> Result<(), ActionError> {
+        mc_codec::health::check_finite(values, n_cols).map_err(|found| {
+            ActionError::failed(format!(
+                "Tensor `{}` has {} at row {}, column {}; every weight must be a finite number",
+                self.name,
+                found.value,
+                first_row + found.row as u64,
+                found.col
+            ))
+            .with_help(
+                "The checkpoint or the adapter is damaged, or its training diverged; fetch or train it again",
+            )
+        })
+    }
+
+    fn importance(&self, ctx: &dyn ActionContext, n_cols: usize) -> Result<Option<Vec<f32>>, ActionError> {
+        let TensorExpr::Quantize { importance: Some(input), .. } = &self.expression else {
+            return Ok(None);
+        };
+        let content = ctx.input(*input)?;
+        let bytes = content.to_contiguous();
+        // Nothing was measured for this tensor.
+        if bytes.is_empty() {
+            return Ok(None);
+        }
+        let weights: Vec<f32> =
+            bytes.as_chunks::<4>().0.iter().map(|word| f32::from_le_bytes(*word)).collect();
+        if weights.len() != n_cols {
+            return Err(ActionError::failed(format!(
+                "The imatrix has {} columns for tensor `{}`, which has {n_cols}",
+                weights.len(),
+                self.name
+            ))
+            .with_help("It was measured on another model; measure it on this one"));
+        }
+        Ok(Some(weights))
+    }
+}

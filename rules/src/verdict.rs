@@ -1,0 +1,144 @@
+//! Verdicts: what the gates of a model measured, against what they allow, and the table that shows it.
+
+use serde::{Deserialize, Serialize};
+
+/// The result of all gates of one model.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// Whether every check passed.
+    pub passed: bool,
+    /// Each check, in the order of the declaration.
+    pub checks: Vec<Check>,
+}
+
+/// One measured number and its limit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Check {
+    /// What was measured: `perplexity`, `accuracy`, `size`.
+    pub name: String,
+    /// The dataset, if any.
+    pub on: Option<String>,
+    /// The same number for the unquantized model.
+    pub baseline: Option<String>,
+    /// The number for the model that ships.
+    pub measured: String,
+    /// The change relative to the baseline.
+    pub delta: Option<String>,
+    /// What is allowed, in words.
+    pub limit: String,
+    /// Whether the number keeps the limit.
+    pub passed: bool,
+}
+
+impl Verdict {
+    /// Joins checks; the verdict passes when each does.
+    pub fn new(checks: Vec<Check>) -> Self {
+        Self { passed: checks.iter().all(|check| check.passed), checks }
+    }
+
+    /// Reads a verdict as a gate wrote it.
+    ///
+    /// # Errors
+    /// When the bytes are no verdict.
+    pub fn from_json(bytes: &[u8]) -> Result<Self, serde_json::Error> {
+        serde_json::from_slice(bytes)
+    }
+
+    /// The verdict as JSON, indented, with a newline at its end.
+    pub fn to_json(&self) -> String {
+        let mut text = serde_json::to_string_pretty(self).expect("a verdict holds only text and booleans");
+        text.push('\n');
+        text
+    }
+
+    /// The checks as an aligned table for a terminal or a log.
+    pub fn table(&self) -> String {
+        let header = ["gate", "baseline", "measured", "change", "limit", ""].map(str::to_owned);
+        let mut rows = vec![header];
+        for check in &self.checks {
+            let name = match &check.on {
+                Some(on) => format!("{} on {on}", check.name),
+                None => check.name.clone(),
+            };
+            let dash = || "-".to_owned();
+            rows.push([
+                name,
+                check.baseline.clone().unwrap_or_else(dash),
+                check.measured.clone(),
+                check.delta.clone().unwrap_or_else(dash),
+                check.limit.clone(),
+                if check.passed { "pass" } else { "MISS" }.to_owned(),
+            ]);
+        }
+        align(&rows)
+    }
+}
+
+fn align<const N: usize>(rows: &[[String; N]]) -> String {
+    let mut widths = [0; N];
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let mut text = String::new();
+    for row in rows {
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(widths) {
+            line.push_str(cell);
+            line.extend(std::iter::repeat_n(' ', width - cell.chars().count() + 2));
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// A share as a percentage with two digits and a sign: `+1.25 %`.
+pub(crate) fn signed_percent(share: f64) -> String {
+    format!("{:+.2} %", share * 100.0)
+}
+
+/// A share as a percentage with as many digits as it has, at most two.
+pub(crate) fn percent(share: f64) -> String {
+    let text = format!("{:.2}", share * 100.0);
+    format!("{} %", text.trim_end_matches('0').trim_end_matches('.'))
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use super::*;
+
+    fn check(passed: bool) -> Check {
+        Check {
+            name: "perplexity".to_owned(),
+            on: Some("evaluation".to_owned()),
+            baseline: Some("7.1200".to_owned()),
+            measured: "7.2010".to_owned(),
+            delta: Some(signed_percent(0.0114)),
+            limit: "at most +2 %".to_owned(),
+            passed,
+        }
+    }
+
+    #[test]
+    fn one_miss_fails_the_verdict() {
+        assert!(Verdict::new(vec![check(true)]).passed);
+        assert!(!Verdict::new(vec![check(true), check(false)]).passed);
+    }
+
+    #[test]
+    fn the_table_is_aligned_and_the_json_reads_back() {
+        let verdict = Verdict::new(vec![check(true)]);
+        expect![[r#"
+            gate                      baseline  measured  change   limit
+            perplexity on evaluation  7.1200    7.2010    +1.14 %  at most +2 %  pass
+        "#]]
+        .assert_eq(&verdict.table());
+        assert_eq!(Verdict::from_json(verdict.to_json().as_bytes()).unwrap(), verdict);
+        assert_eq!(percent(0.025), "2.5 %");
+        assert_eq!(percent(0.02), "2 %");
+    }
+}

@@ -1,0 +1,133 @@
+//! The weights in a folder: which tensors its safetensors files hold, and where their bytes are.
+//!
+//! Pickled weights (`.bin`, `.pt`) are refused: to read them is to run them.
+
+use std::collections::BTreeMap;
+
+use mc_format::safetensors::header::Header;
+use mc_format::safetensors::index::shards;
+use mc_ir::action::{Range64, Source};
+use mc_ir::attribute::Place;
+use mc_ir::fault::Fault;
+use mc_ir::rule::{HeadFormat, RuleContext};
+use mc_tensor::dtype::DType;
+
+use crate::attributes::source_fault;
+
+/// A tensor in a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredTensor {
+    /// Its name in the file.
+    pub name: String,
+    /// Type of its elements.
+    pub dtype: DType,
+    /// Row-major shape, slowest dimension first.
+    pub shape: Vec<u64>,
+    /// Its bytes.
+    pub source: Source,
+    /// The file, for messages.
+    pub file: String,
+}
+
+/// The tensors of `STEM.safetensors`, or of the shards that `STEM.safetensors.index.json` lists, in the order of
+/// their bytes, shard after shard.
+///
+/// * `folder`, `files`: the folder relative to the package, and the names in it
+///
+/// # Errors
+/// A fault at `place` when there is no such file, or one is broken.
+pub(crate) fn stored_tensors(
+    ctx: &dyn RuleContext,
+    place: Place,
+    folder: &str,
+    files: &[String],
+    stem: &str,
+) -> Result<Vec<StoredTensor>, Vec<Fault>> {
+    let single = format!("{stem}.safetensors");
+    let index = format!("{single}.index.json");
+    if files.contains(&index) {
+        return sharded(ctx, place, folder, files, &index);
+    }
+    if files.contains(&single) {
+        return file_tensors(ctx, place, &joined(folder, &single));
+    }
+    let pickled = files
+        .iter()
+        .find(|name| [".bin", ".pt", ".pth", ".ckpt"].iter().any(|extension| name.ends_with(extension)));
+    let fault = match pickled {
+        Some(name) => Fault::new(
+            place,
+            "weights::pickled",
+            format!("`{}` is pickled: reading it would run whatever program is in it", joined(folder, name)),
+        )
+        .help(
+            "Convert it to safetensors where it came from: `model.save_pretrained(folder, safe_serialization=True)`",
+        ),
+        None => Fault::new(
+            place,
+            "weights::missing",
+            format!("There is neither `{single}` nor `{index}` in `{folder}`"),
+        )
+        .help("Put the weights there, as Hugging Face stores them"),
+    };
+    Err(vec![fault])
+}
+
+fn sharded(
+    ctx: &dyn RuleContext,
+    place: Place,
+    folder: &str,
+    files: &[String],
+    index: &str,
+) -> Result<Vec<StoredTensor>, Vec<Fault>> {
+    let path = joined(folder, index);
+    let fault = |message: String| vec![Fault::new(place, "weights::index", message).file(path.clone())];
+    let bytes = ctx.read(&path).map_err(|error| vec![source_fault(place, "weights::index", &error)])?;
+    let shard_of = shards(&bytes).map_err(&fault)?;
+    let mut names: Vec<&String> = shard_of.values().collect();
+    names.sort();
+    names.dedup();
+    let mut tensors = Vec::new();
+    for name in names {
+        if !files.contains(name) {
+            return Err(fault(format!("The index lists the shard `{name}`, which is not there; fetch it")));
+        }
+        tensors.extend(file_tensors(ctx, place, &joined(folder, name))?);
+    }
+    let stored: BTreeMap<&str, &str> =
+        tensors.iter().map(|tensor| (tensor.name.as_str(), tensor.file.as_str())).collect();
+    if stored.len() != tensors.len() {
+        return Err(fault("Two shards hold a tensor of the same name".to_owned()));
+    }
+    for (tensor, shard) in &shard_of {
+        if stored.get(tensor.as_str()) != Some(&joined(folder, shard).as_str()) {
+            return Err(fault(format!("The index says that `{tensor}` is in `{shard}`, where it is not")));
+        }
+    }
+    Ok(tensors)
+}
+
+fn file_tensors(ctx: &dyn RuleContext, place: Place, path: &str) -> Result<Vec<StoredTensor>, Vec<Fault>> {
+    let head = ctx
+        .read_head(path, HeadFormat::Safetensors)
+        .map_err(|error| vec![source_fault(place, "weights::unreadable", &error)])?;
+    let header = Header::parse(&head.bytes, head.n_bytes)
+        .map_err(|error| vec![Fault::new(place, "weights::header", error.to_string()).file(path)])?;
+    let file = ctx.source(path);
+    let tensor = |tensor: mc_format::safetensors::header::TensorInfo| StoredTensor {
+        name: tensor.name,
+        dtype: tensor.dtype,
+        shape: tensor.shape,
+        source: Source {
+            path: file.path.clone(),
+            range: Some(Range64 { start: tensor.start, end: tensor.end }),
+        },
+        file: path.to_owned(),
+    };
+    Ok(header.tensors.into_iter().map(tensor).collect())
+}
+
+/// A name in a folder, relative to the package.
+pub(crate) fn joined(folder: &str, name: &str) -> String {
+    if folder.is_empty() || folder == "." { name.to_owned() } else { format!("{folder}/{name}") }
+}
