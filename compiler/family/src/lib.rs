@@ -13,6 +13,7 @@ pub mod error;
 pub mod families;
 pub mod family;
 pub mod llama;
+pub mod merges;
 pub mod pre_tokenizer;
 pub mod special_tokens;
 pub mod tokenizer;

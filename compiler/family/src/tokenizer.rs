@@ -12,6 +12,7 @@ use tokenizers::models::bpe::{BPE, Vocab};
 
 use crate::byte_level::byte_level_bytes;
 use crate::error::FamilyError;
+use crate::merges;
 use crate::pre_tokenizer::PreTokenizer;
 use crate::tokenizer_json::TokenizerJson;
 
@@ -86,7 +87,8 @@ impl Tokenizer {
     /// When its pre-tokenizer is not known or a merge names a piece that is no token.
     pub fn from_vocabulary(vocabulary: &Vocabulary) -> Result<Self, FamilyError> {
         let pre_tokenizer = PreTokenizer::named(&vocabulary.pre_tokenizer)?;
-        let merges = vocabulary.merges.iter().map(|merge| pieces_of(merge)).collect::<Result<Vec<_>, _>>()?;
+        let merges =
+            vocabulary.merges.iter().map(|merge| merges::pieces(merge)).collect::<Result<Vec<_>, _>>()?;
         let merged = added_in_merges(vocabulary, &merges);
         // Ids within the crate are dense and its added tokens come after all others.
         let (mut ids, mut added, mut model) = (Vec::new(), Vec::new(), BTreeMap::new());
@@ -100,6 +102,8 @@ impl Tokenizer {
         }
         ids.extend(added.iter().map(|(id, _)| *id));
         let n_model = model.len();
+        merges::check(merges.iter().copied(), |piece| model.contains_key(piece))?;
+        let merges = merges.into_iter().map(|(left, right)| (left.to_owned(), right.to_owned())).collect();
         let bpe = BPE::builder()
             .vocab_and_merges(model.into_iter().collect::<Vocab>(), merges)
             .ignore_merges(pre_tokenizer.ignore_merges)
@@ -180,20 +184,13 @@ fn piece(token: &str, kind: TokenType) -> Vec<u8> {
 }
 
 // Added tokens that merges also name: these are pieces of the model too.
-fn added_in_merges<'a>(vocabulary: &'a Vocabulary, merges: &[(String, String)]) -> BTreeSet<&'a str> {
+fn added_in_merges<'a>(vocabulary: &'a Vocabulary, merges: &[(&str, &str)]) -> BTreeSet<&'a str> {
     let added: BTreeSet<&str> =
         listed(vocabulary).filter(|(_, _, kind)| is_added(*kind)).map(|(_, token, _)| token).collect();
     let named = |piece: &str| added.get(piece).copied();
     let both =
         merges.iter().flat_map(|(left, right)| [named(left), named(right), named(&format!("{left}{right}"))]);
     both.flatten().collect()
-}
-
-fn pieces_of(merge: &str) -> Result<(String, String), FamilyError> {
-    match merge.split_once(' ') {
-        Some((left, right)) => Ok((left.to_owned(), right.to_owned())),
-        None => Err(FamilyError::Tokenizer(format!("Merge `{merge}` of the vocabulary is not two pieces"))),
-    }
 }
 
 fn broken(what: &str, error: &(dyn std::error::Error + Send + Sync)) -> FamilyError {

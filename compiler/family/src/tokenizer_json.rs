@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::error::FamilyError;
+use crate::merges;
 
 /// The parts of `tokenizer.json` that a vocabulary is made of.
 #[derive(Debug, Deserialize)]
@@ -53,6 +54,12 @@ pub struct Model {
     /// Whether unknown characters become tokens of single bytes.
     #[serde(default)]
     pub byte_fallback: bool,
+    /// Put before a piece that does not begin a word.
+    #[serde(default)]
+    pub continuing_subword_prefix: Option<String>,
+    /// Put after a piece that ends a word.
+    #[serde(default)]
+    pub end_of_word_suffix: Option<String>,
 }
 
 /// Two pieces; old files part them by a space.
@@ -102,7 +109,15 @@ impl TokenizerJson {
         if read.model.dropout.is_some_and(|dropout| dropout > 0.0) {
             return Err(other_kind("it leaves merges out at random (`dropout`)"));
         }
+        let marks = [&read.model.continuing_subword_prefix, &read.model.end_of_word_suffix];
+        if marks.into_iter().flatten().any(|mark| !mark.is_empty()) {
+            return Err(other_kind(
+                "it marks the parts of a word (`continuing_subword_prefix`, `end_of_word_suffix`)",
+            ));
+        }
         read.check_normalizer()?;
+        let pairs = read.model.merges.iter().map(Merge::pieces).collect::<Result<Vec<_>, _>>()?;
+        merges::check(pairs, |piece| read.model.vocab.contains_key(piece))?;
         Ok(read)
     }
 
@@ -134,6 +149,13 @@ impl AddedToken {
 }
 
 impl Merge {
+    fn pieces(&self) -> Result<(&str, &str), FamilyError> {
+        match self {
+            Self::Text(text) => merges::pieces(text),
+            Self::Pair(left, right) => Ok((left, right)),
+        }
+    }
+
     /// The two pieces parted by a space; spaces inside a piece are written as byte-level text has them.
     pub fn text(&self) -> String {
         match self {

@@ -1,4 +1,7 @@
 //! What the family promises: names, configurations, adapters, tokenizers and chat templates.
 
 mod adapter;
+mod chat;
 mod llama;
+mod tokenizer;
+mod vocabulary;

@@ -1,0 +1,31 @@
+//! The merges of a byte-pair vocabulary, checked before anyone builds on them.
+//!
+//! The `tokenizers` crate panics on a merge whose pieces are tokens and whose result is longer than every token.
+
+use crate::error::FamilyError;
+
+/// The two pieces of a merge that is written with a space between them.
+pub(crate) fn pieces(merge: &str) -> Result<(&str, &str), FamilyError> {
+    merge.split_once(' ').ok_or_else(|| FamilyError::Tokenizer(format!("Merge `{merge}` is not two pieces")))
+}
+
+/// Holds every merge to be of two tokens into a third.
+pub(crate) fn check<'a>(
+    merges: impl IntoIterator<Item = (&'a str, &'a str)>,
+    is_token: impl Fn(&str) -> bool,
+) -> Result<(), FamilyError> {
+    let mut merged = String::new();
+    for (left, right) in merges {
+        merged.clear();
+        merged.push_str(left);
+        merged.push_str(right);
+        for piece in [left, right, &merged] {
+            if !is_token(piece) {
+                return Err(FamilyError::Tokenizer(format!(
+                    "Merge `{left} {right}` needs token `{piece}`, which the vocabulary does not have"
+                )));
+            }
+        }
+    }
+    Ok(())
+}

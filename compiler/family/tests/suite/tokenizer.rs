@@ -1,0 +1,155 @@
+//! Tokenizers: texts survive the way there and back, and a checkpoint and its container give the same ids.
+
+use std::sync::LazyLock;
+
+use expect_test::expect;
+use mc_decoder::vocabulary::{SpecialTokens, TokenType, Vocabulary, VocabularyKind};
+use mc_family::tokenizer::{ParseSpecial, Tokenizer};
+use proptest::prelude::*;
+
+use crate::vocabulary;
+
+static FROM_JSON: LazyLock<Tokenizer> =
+    LazyLock::new(|| Tokenizer::from_json(vocabulary::TOKENIZER.as_bytes()).unwrap());
+static FROM_VOCABULARY: LazyLock<Tokenizer> =
+    LazyLock::new(|| Tokenizer::from_vocabulary(&vocabulary::base()).unwrap());
+
+fn both() -> [&'static Tokenizer; 2] {
+    [&FROM_JSON, &FROM_VOCABULARY]
+}
+
+fn of(tokens: &[(&str, TokenType)], merges: &[&str], pre_tokenizer: &str) -> Vocabulary {
+    Vocabulary {
+        kind: VocabularyKind::BytePair,
+        pre_tokenizer: pre_tokenizer.to_owned(),
+        tokens: tokens.iter().map(|(token, _)| (*token).to_owned()).collect(),
+        types: tokens.iter().map(|(_, kind)| *kind).collect(),
+        merges: merges.iter().map(|merge| (*merge).to_owned()).collect(),
+        special: SpecialTokens::default(),
+        chat_template: None,
+    }
+}
+
+fn refused(vocabulary: &Vocabulary) -> String {
+    format!("{}\n", Tokenizer::from_vocabulary(vocabulary).err().unwrap())
+}
+
+#[test]
+fn control_tokens_are_recognised_only_when_asked_for() {
+    for tokenizer in both() {
+        let text = "<|start_header_id|>user<|end_header_id|>\n\nHi<|eot_id|>";
+        let ids = tokenizer.encode(text, ParseSpecial::Yes).unwrap();
+        assert_eq!((ids[0], *ids.last().unwrap()), (4093, 4095));
+        assert_eq!(tokenizer.decode(&ids).unwrap(), "user\n\nHi");
+        let plain = tokenizer.encode(text, ParseSpecial::No).unwrap();
+        assert!(plain.iter().all(|id| *id < 4091));
+        assert_eq!(tokenizer.decode(&plain).unwrap(), text);
+    }
+}
+
+#[test]
+fn nothing_is_added_around_a_text() {
+    for tokenizer in both() {
+        assert_eq!(tokenizer.encode("", ParseSpecial::Yes).unwrap(), Vec::<u32>::new());
+        assert!(!tokenizer.encode("a", ParseSpecial::Yes).unwrap().contains(&4091));
+    }
+}
+
+#[test]
+fn pieces_are_bytes_that_join_to_the_text() {
+    let text = "Grüße, 日本語 🦀";
+    for tokenizer in both() {
+        let ids = tokenizer.encode(text, ParseSpecial::No).unwrap();
+        let bytes: Vec<u8> = ids.iter().flat_map(|id| tokenizer.piece_bytes(*id)).collect();
+        assert_eq!(bytes, text.as_bytes());
+        assert_eq!(tokenizer.piece_bytes(4095), Vec::<u8>::new());
+        assert_eq!(tokenizer.piece_bytes(9999), Vec::<u8>::new());
+    }
+}
+
+#[test]
+fn an_id_outside_the_vocabulary_is_told() {
+    let error = FROM_JSON.decode(&[4096]).unwrap_err();
+    expect![[r#"
+        Token 4096 is not in the vocabulary, which has 4096 tokens
+    "#]]
+    .assert_eq(&format!("{error}\n"));
+}
+
+#[test]
+fn added_tokens_may_stand_anywhere() {
+    use TokenType::{Control, Normal, Unused, UserDefined};
+    let tokens = [
+        ("<s>", Control),
+        ("a", Normal),
+        ("[PAD2]", Unused),
+        ("<tool>", UserDefined),
+        ("b", Normal),
+        ("ab", Normal),
+        ("aba", UserDefined),
+        ("</s>", Control),
+    ];
+    let tokenizer = Tokenizer::from_vocabulary(&of(&tokens, &["a b", "ab a"], "gpt-2")).unwrap();
+    let ids = tokenizer.encode("<s>ab<tool>aab</s>", ParseSpecial::Yes).unwrap();
+    assert_eq!(ids, [0, 5, 3, 1, 5, 7]);
+    assert_eq!(tokenizer.decode(&ids).unwrap(), "ab<tool>aab");
+    assert_eq!(tokenizer.encode("bab<tool>aba", ParseSpecial::No).unwrap(), [4, 5, 3, 6]);
+}
+
+#[test]
+fn a_vocabulary_that_cannot_be_used_is_told() {
+    use TokenType::{Control, Normal};
+    expect![[r#"
+        Pre-tokenizer `tekken` is not known; expected `llama-bpe`, `qwen2`, `gpt-2`
+    "#]]
+    .assert_eq(&refused(&of(&[("a", Normal)], &[], "tekken")));
+    expect![[r#"
+        Merge `ab` is not two pieces
+    "#]]
+    .assert_eq(&refused(&of(&[("a", Normal)], &["ab"], "gpt-2")));
+    expect![[r#"
+        Merge `a b` needs token `ab`, which the vocabulary does not have
+    "#]]
+    .assert_eq(&refused(&of(&[("a", Normal), ("b", Normal)], &["a b"], "gpt-2")));
+    expect![[r#"
+        The vocabulary has two tokens of the same text
+    "#]]
+    .assert_eq(&refused(&of(&[("a", Normal), ("a", Normal)], &[], "gpt-2")));
+    expect![[r#"
+        The vocabulary has two tokens of the same text
+    "#]]
+    .assert_eq(&refused(&of(&[("a", Normal), ("a", Control)], &[], "gpt-2")));
+}
+
+#[test]
+fn added_ids_out_of_line_are_told() {
+    let json =
+        vocabulary::TOKENIZER.replace("\"id\": 4095", "\"id\": 5000").replace("\"id\":4095", "\"id\":5000");
+    let error = Tokenizer::from_json(json.as_bytes()).err().unwrap();
+    expect![[r#"
+        `tokenizer.json` gives added token `<|eot_id|>` the id 5000; expected the first free one
+    "#]]
+    .assert_eq(&format!("{error}\n"));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn any_text_comes_back(text in "\\PC{0,40}|[ \\t\\r\\n]{0,12}|(\\PC|\\s){0,40}") {
+        for tokenizer in both() {
+            let ids = tokenizer.encode(&text, ParseSpecial::No).unwrap();
+            prop_assert_eq!(tokenizer.decode(&ids).unwrap(), text.clone());
+        }
+    }
+
+    #[test]
+    fn a_checkpoint_and_its_container_give_the_same_ids(
+        text in "([a-zA-Z' ]{0,12}|[0-9]{0,6}|\\PC{0,6}|\\s{0,4}|<\\|eot_id\\|>|<\\|begin_of_text\\|>){0,8}"
+    ) {
+        for special in [ParseSpecial::Yes, ParseSpecial::No] {
+            let [json, vocabulary] = both().map(|tokenizer| tokenizer.encode(&text, special).unwrap());
+            prop_assert_eq!(json, vocabulary);
+        }
+    }
+}
