@@ -29,7 +29,7 @@ pub(crate) fn not_all_match(
             some(unmatched)
         )
     };
-    FamilyError::AdapterMismatch { found, advice: advice(base_model, first, base_tensors) }
+    FamilyError::AdapterMismatch { found, advice: advice(base_model, unmatched, base_tensors) }
 }
 
 fn some(names: &[&str]) -> String {
@@ -55,14 +55,16 @@ fn nearest<'a>(name: &str, base_tensors: &'a [Named]) -> Option<&'a str> {
     base_tensors.iter().map(|(name, _)| name.as_str()).rev().max_by_key(|base| shared(base))
 }
 
-fn advice(base_model: Option<&str>, name: &str, base_tensors: &[Named]) -> String {
-    if name.contains(".lora_magnitude_vector") {
+fn advice(base_model: Option<&str>, unmatched: &[&str], base_tensors: &[Named]) -> String {
+    let any = |part: &str| unmatched.iter().any(|name| name.contains(part));
+    if any(".lora_magnitude_vector") {
         return "DoRA is not supported yet; merge the adapter with PEFT (`merge_and_unload`)".to_owned();
     }
-    if name.contains(".lora_embedding_") || name.contains(".embed_tokens.") {
+    if any(".lora_embedding_") || any(".embed_tokens.") {
         return "Adapters of the token embedding are not supported yet; merge the adapter with PEFT (`merge_and_unload`)"
             .to_owned();
     }
+    let name = unmatched.first().copied().unwrap_or_default();
     let Some((module, _)) = parse(name) else {
         return format!("Expected names like `{PREFIX}<module>.lora_A.weight`, as PEFT saves them");
     };
