@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use salsa::Setter;
 
 use crate::db::{AnyRule, Db};
+use crate::execution_log::ExecutionLog;
 use crate::file_system::{FileSystem, Stamp};
 use crate::source_file::{Request, SourceFile, load, stamp};
 
@@ -47,7 +48,17 @@ impl Database {
         Self::with_storage(root.into(), rules, Box::new(files), salsa::Storage::new(None))
     }
 
-    pub(crate) fn with_storage(
+    /// As [`Self::new`], and every query that runs is written to the log.
+    pub fn with_log(
+        root: impl Into<PathBuf>,
+        rules: &'static [&'static AnyRule],
+        files: impl FileSystem + 'static,
+        log: &ExecutionLog,
+    ) -> Self {
+        Self::with_storage(root.into(), rules, Box::new(files), log.storage())
+    }
+
+    fn with_storage(
         root: PathBuf,
         rules: &'static [&'static AnyRule],
         files: Box<dyn FileSystem>,

@@ -15,6 +15,7 @@ pub mod database;
 pub mod db;
 pub mod diagnostic;
 pub mod disk;
+pub mod execution_log;
 pub mod file_system;
 pub mod memory;
 pub mod package;

@@ -1,0 +1,53 @@
+//! Which queries ran, by name: what tests of incrementality ask a database for.
+//!
+//! A query that found its answer still valid is not in the log; one that ran is, even if its answer came out equal.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use salsa::plumbing::{DatabaseKeyIndex, FromId};
+use salsa::{Database as _, EventKind};
+
+use crate::database::Database;
+use crate::keys::{PackageKey, TargetKey};
+use crate::source_file::SourceFile;
+
+/// The queries that ran since the log was last taken. Clones share it.
+#[derive(Clone, Default)]
+pub struct ExecutionLog {
+    executed: Arc<Mutex<Vec<DatabaseKeyIndex>>>,
+}
+
+impl ExecutionLog {
+    /// The storage of a database that writes this log.
+    pub(crate) fn storage(&self) -> salsa::Storage<Database> {
+        let log = self.clone();
+        salsa::Storage::new(Some(Box::new(move |event| {
+            if let EventKind::WillExecute { database_key } = event.kind {
+                log.executed().push(database_key);
+            }
+        })))
+    }
+
+    /// Each query that ran, such as `parse(models/package.kdl)` or `analyze_target(//models:tone)`, in the order in
+    /// which they began. Empties the log.
+    pub fn take(&self, db: &Database) -> Vec<String> {
+        let executed = std::mem::take(&mut *self.executed());
+        executed.into_iter().map(|key| name(db, key)).collect()
+    }
+
+    // A push is whole or did not happen, so a panic elsewhere while the log was locked has not spoilt it.
+    fn executed(&self) -> MutexGuard<'_, Vec<DatabaseKeyIndex>> {
+        self.executed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn name(db: &Database, key: DatabaseKeyIndex) -> String {
+    let query = db.ingredient_debug_name(key.ingredient_index());
+    let id = key.key_index();
+    match &*query {
+        "parse" => format!("{query}({})", SourceFile::from_id(id).request(db).file().unwrap_or_default()),
+        "lower" | "package" | "spans" => format!("{query}({})", PackageKey::from_id(id).id(db)),
+        "resolve" | "analyze_target" => format!("{query}({})", TargetKey::from_id(id).label(db)),
+        _ => query.into_owned(),
+    }
+}
