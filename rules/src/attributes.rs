@@ -25,6 +25,11 @@ pub(crate) fn label_property(record: &Record, name: &str) -> Option<Placed<Label
     placed.value.as_label().map(|label| Placed { value: label.clone(), place: placed.place })
 }
 
+/// The text of a property.
+pub(crate) fn text_property<'a>(record: &'a Record, name: &str) -> Option<&'a str> {
+    record.property(name).and_then(|placed| placed.value.as_text())
+}
+
 /// The number of a property.
 pub(crate) fn number_property(record: &Record, name: &str) -> Option<f64> {
     record.property(name).and_then(|placed| placed.value.as_number())

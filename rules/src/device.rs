@@ -6,9 +6,9 @@ use mc_ir::attribute::Record;
 use mc_ir::fault::Fault;
 use mc_ir::provider::Providers;
 use mc_ir::rule::{Rule, RuleContext};
-use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs, ValueKind};
+use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs, Presence, PropertySchema, ValueKind};
 
-use crate::attributes::{place_of, text};
+use crate::attributes::{place_of, text, text_property};
 
 /// The container formats that a device can name.
 pub const FORMATS: [&str; 3] = ["gguf", "coreml", "executorch"];
@@ -45,7 +45,6 @@ const fn leaf(name: &'static str, doc: &'static str, arguments: Arguments) -> No
     NodeSchema { name, doc, arguments, properties: &[], children: &[] }
 }
 
-static OS: NodeSchema = leaf("os", "Its operating system.", Arguments::One(ValueKind::OneOf(systems)));
 static CHIP: NodeSchema = leaf("chip", "Its chip, as its maker calls it.", Arguments::One(ValueKind::Text));
 static RAM: NodeSchema = leaf("ram", "All of its memory.", Arguments::One(ValueKind::Bytes));
 static APP_MEMORY: NodeSchema = leaf(
@@ -60,9 +59,13 @@ static SCHEMA: NodeSchema = NodeSchema {
     name: "device",
     doc: "Something that models are shipped to.",
     arguments: Arguments::None,
-    properties: &[],
+    properties: &[PropertySchema {
+        name: "os",
+        value: ValueKind::OneOf(systems),
+        presence: Presence::Required,
+        doc: "Its operating system.",
+    }],
     children: &[
-        ChildSchema { node: &OS, occurs: Occurs::Once },
         ChildSchema { node: &CHIP, occurs: Occurs::Optional },
         ChildSchema { node: &RAM, occurs: Occurs::Optional },
         ChildSchema { node: &APP_MEMORY, occurs: Occurs::Optional },
@@ -79,7 +82,7 @@ impl Rule for Device {
         let record = ctx.record();
         let info = DeviceInfo {
             name: ctx.label().name.clone(),
-            os: text(record, "os").unwrap_or_default().to_owned(),
+            os: text_property(record, "os").unwrap_or_default().to_owned(),
             chip: text(record, "chip").map(str::to_owned),
             ram: bytes(record, "ram"),
             app_memory: bytes(record, "app-memory"),

@@ -19,8 +19,10 @@ use crate::verbs::Verb;
 /// A build system for models that ship on devices.
 #[derive(Parser)]
 #[command(name = "mc", version, arg_required_else_help = true, disable_help_subcommand = true)]
-#[command(after_help = "Exit codes: 0 done, 1 failed, 2 wrong declaration or command line, 3 a gate was missed, \
-                        8 interrupted, 37 a bug in mc")]
+#[command(
+    after_help = "Exit codes: 0 done, 1 failed, 2 wrong declaration or command line, 3 a gate was missed, \
+                        8 interrupted, 37 a bug in mc"
+)]
 pub(crate) struct Cli {
     #[command(flatten)]
     options: GlobalOptions,

@@ -13,6 +13,7 @@ mod render;
 mod report;
 mod streams;
 mod verbs;
+mod wire;
 mod workspace;
 
 fn main() -> std::process::ExitCode {

@@ -1,7 +1,15 @@
 //! The table of verbs. Adding a verb is a file of its own, a row here, and a page of the manual.
 
+mod build;
+mod cache;
+mod check;
 mod clean;
 mod completions;
+mod info;
+mod inspect;
+mod query;
+mod run;
+mod test;
 
 use clap::Subcommand;
 
@@ -12,7 +20,15 @@ use crate::invocation::Invocation;
 /// What `mc` is asked to do.
 #[derive(Subcommand)]
 pub(crate) enum Verb {
+    Build(build::Build),
+    Test(test::Test),
+    Run(run::Run),
+    Query(query::Query),
+    Check(check::Check),
+    Inspect(inspect::Inspect),
+    Cache(cache::Cache),
     Clean(clean::Clean),
+    Info(info::Info),
     Completions(completions::Completions),
 }
 
@@ -29,7 +45,15 @@ impl Verb {
     /// Does what was asked for.
     pub(crate) fn run(&self, invocation: &Invocation) -> Result<Exit, Failure> {
         let verb: &dyn Run = match self {
+            Self::Build(verb) => verb,
+            Self::Test(verb) => verb,
+            Self::Run(verb) => verb,
+            Self::Query(verb) => verb,
+            Self::Check(verb) => verb,
+            Self::Inspect(verb) => verb,
+            Self::Cache(verb) => verb,
             Self::Clean(verb) => verb,
+            Self::Info(verb) => verb,
             Self::Completions(verb) => verb,
         };
         verb.run(invocation)

@@ -2,5 +2,6 @@
 
 pub(crate) mod declarations;
 pub(crate) mod engine;
+pub(crate) mod model;
 pub(crate) mod publish;
 pub(crate) mod targets;

@@ -41,7 +41,8 @@ impl Workspace {
             return Err(Report::usage(format!("`--workspace {}` is no workspace", dir.display()))
                 .because(format!("Expected a file `{MARKER}` in it, found none")));
         }
-        let here = current.canonicalize().map_or_else(|_| PackageId(String::new()), |here| package(&root, &here));
+        let here =
+            current.canonicalize().map_or_else(|_| PackageId(String::new()), |here| package(&root, &here));
         Ok(Self { root, here })
     }
 

@@ -1,7 +1,9 @@
 //! What a user sees: progress while something runs, and results when it is done.
 
 pub(crate) mod bars;
+pub(crate) mod diagnostic;
 pub(crate) mod lines;
+pub(crate) mod listing;
 pub(crate) mod printable;
 pub(crate) mod progress;
 pub(crate) mod size;

@@ -20,11 +20,6 @@ impl Style {
         self.wrap("1;33", text)
     }
 
-    /// What is well.
-    pub(crate) fn green(self, text: &str) -> String {
-        self.wrap("32", text)
-    }
-
     /// Words that lead a line.
     pub(crate) fn cyan(self, text: &str) -> String {
         self.wrap("36", text)

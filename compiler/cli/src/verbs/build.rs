@@ -20,8 +20,10 @@ use crate::workspace::Workspace;
 
 /// Build targets; outputs appear under mc-out/PACKAGE/TARGET/
 #[derive(Args)]
-#[command(after_help = "Examples:\n  mc build //models:app        one target\n  mc build //models/...        \
-                        everything below a package\n  mc build //...               everything")]
+#[command(
+    after_help = "Examples:\n  mc build //models:app        one target\n  mc build //models/...        \
+                        everything below a package\n  mc build //...               everything"
+)]
 pub(crate) struct Build {
     /// Labels and patterns of targets
     #[arg(required = true, value_name = "PATTERN")]
@@ -35,7 +37,7 @@ impl Run for Build {
         let targets = declarations.wanted(invocation, &self.patterns)?;
         let engine = Engine::open(invocation)?;
         let mut finished = build_targets(invocation, &engine, targets, Goal::Outputs)?;
-        let published = publish_built(invocation, &engine, &workspace, &mut finished);
+        let published = publish_built(&engine, &workspace, &mut finished);
         engine.warn_of_damage(invocation);
         finished.tell_errors(invocation);
         if invocation.is_json() {
@@ -49,12 +51,7 @@ impl Run for Build {
 }
 
 /// Publishes each target that is whole and passed; what cannot be published becomes a failure of its target.
-fn publish_built(
-    invocation: &Invocation,
-    engine: &Engine,
-    workspace: &Workspace,
-    finished: &mut Finished,
-) -> Vec<Option<Published>> {
+fn publish_built(engine: &Engine, workspace: &Workspace, finished: &mut Finished) -> Vec<Option<Published>> {
     let mut published = Vec::new();
     for index in 0..finished.targets.len() {
         let (target, status) = &finished.targets[index];
@@ -66,7 +63,7 @@ fn publish_built(
         let outputs = target.providers.outputs.iter().filter_map(|(path, artifact)| {
             finished.output(artifact).map(|output| (path.clone(), output.clone()))
         });
-        match publish(invocation, engine, workspace, &target.label, outputs.collect()) {
+        match publish(engine, workspace, &target.label, outputs.collect()) {
             Ok(folder) => published.push(Some(folder)),
             Err(report) => {
                 finished.targets[index].1 = Status::Failed;

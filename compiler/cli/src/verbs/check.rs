@@ -6,6 +6,7 @@ use serde_json::json;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::invocation::Invocation;
+use crate::render::diagnostic;
 use crate::render::summary::plural;
 use crate::verbs::Run;
 use crate::wire::declarations::Declarations;
@@ -30,15 +31,17 @@ impl Run for Check {
                 "status": exit.word(),
                 "packages": checked.n_packages,
                 "targets": checked.n_targets,
-                "diagnostics": checked.json(),
+                "diagnostics": diagnostic::json(&checked.diagnostics),
             }));
             return Ok(exit);
         }
-        checked.tell(invocation);
+        diagnostic::tell(invocation, &checked.diagnostics);
         if exit == Exit::Done {
             let (n_packages, n_targets) = (checked.n_packages, checked.n_targets);
             let (packages, targets) = (plural(n_packages), plural(n_targets));
-            invocation.streams.result(&format!("ok: {n_packages} package{packages}, {n_targets} target{targets}\n"));
+            invocation
+                .streams
+                .result(&format!("ok: {n_packages} package{packages}, {n_targets} target{targets}\n"));
         }
         Ok(exit)
     }

@@ -12,10 +12,12 @@ use crate::workspace::Workspace;
 
 /// List targets: patterns, deps(), rdeps(), kind(), allpaths(), somepath()
 #[derive(Args)]
-#[command(after_help = "Examples:\n  mc query //...                          everything that is declared\n  mc query \
+#[command(
+    after_help = "Examples:\n  mc query //...                          everything that is declared\n  mc query \
                         'deps(//models:app)'            what app is made of\n  mc query 'rdeps(//..., \
                         //models:base)'  what a change of base touches\n  mc query 'kind(gate, //...)'            \
-                        the gates")]
+                        the gates"
+)]
 pub(crate) struct Query {
     /// The query
     #[arg(default_value = "//...")]

@@ -1,7 +1,6 @@
 //! `mc run`: asks a model something, and shows the answer while it comes.
 
 use std::io::{IsTerminal, Read};
-use std::path::Path;
 use std::time::Instant;
 
 use clap::Args;
@@ -14,12 +13,14 @@ use crate::invocation::Invocation;
 use crate::report::Report;
 use crate::verbs::Run as RunVerb;
 use crate::wire::engine::action_report;
-use crate::wire::gguf_of;
+use crate::wire::model::gguf;
 
 /// Ask a model something: mc run //models:app -- "find a charger"
 #[derive(Args)]
-#[command(after_help = "Examples:\n  mc run //models:app -- \"find a charger\"\n  mc run path/to/model.gguf --raw -- \
-                        \"Once upon a time\"\n  echo \"find a charger\" | mc run //models:app")]
+#[command(
+    after_help = "Examples:\n  mc run //models:app -- \"find a charger\"\n  mc run path/to/model.gguf --raw -- \
+                        \"Once upon a time\"\n  echo \"find a charger\" | mc run //models:app"
+)]
 pub(crate) struct Run {
     /// A target with a model, or the path of a .gguf file
     model: String,
@@ -56,9 +57,9 @@ pub(crate) struct Run {
 impl RunVerb for Run {
     fn run(&self, invocation: &Invocation) -> Result<Exit, Failure> {
         let prompt = self.prompt()?;
-        let content = gguf_of(invocation, &self.model)?;
+        let content = gguf(invocation, &self.model)?;
         let failed = |error| action_report("Cannot run the model", &error).at(&self.model);
-        let model = ChatModel::open(content).map_err(failed)?;
+        let model = ChatModel::open(&content).map_err(failed)?;
         let start = Instant::now();
         let streams = &invocation.streams;
         let reply = model
@@ -119,11 +120,6 @@ impl Run {
     }
 }
 
-/// Whether the text names a file and not a target.
-pub(crate) fn is_path(text: &str) -> bool {
-    !text.starts_with("//") && !text.starts_with(':') && (text.contains('.') || text.contains('/') || Path::new(text).is_file())
-}
-
 fn temperature(text: &str) -> Result<f32, String> {
     number(text, |value| value >= 0.0, "a number from 0 up")
 }
@@ -142,14 +138,6 @@ fn number(text: &str, is_right: impl Fn(f32) -> bool, expected: &str) -> Result<
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn labels_are_no_paths() {
-        assert!(!is_path("//models:app-1.0"));
-        assert!(!is_path(":app.gguf"));
-        assert!(is_path("model.gguf"));
-        assert!(is_path("./x/model"));
-    }
 
     #[test]
     fn sampling_numbers_are_checked() {

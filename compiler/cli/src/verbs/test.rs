@@ -56,6 +56,10 @@ fn text(finished: &Finished) -> String {
     }
     let n_gates = finished.gates.len();
     let n_missed = finished.gates.iter().filter(|gate| !gate.verdict.passed).count();
-    text.push_str(&format!("{n_gates} gate{}: {} passed, {n_missed} missed\n", plural(n_gates), n_gates - n_missed));
+    text.push_str(&format!(
+        "{n_gates} gate{}: {} passed, {n_missed} missed\n",
+        plural(n_gates),
+        n_gates - n_missed
+    ));
     text
 }

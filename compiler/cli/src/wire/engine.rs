@@ -77,7 +77,9 @@ impl Engine {
     pub(crate) fn verdict(&self, output: &Output) -> Result<Verdict, Report> {
         let content = self.content(output)?;
         Verdict::from_json(&content.to_contiguous()).map_err(|error| {
-            Report::failed("Cannot read a gate's verdict").because(error).hint("Build again with another `--cache-dir`")
+            Report::failed("Cannot read a gate's verdict")
+                .because(error)
+                .hint("Build again with another `--cache-dir`")
         })
     }
 

@@ -87,19 +87,16 @@ impl Finished {
         match () {
             () if self.is_interrupted => Exit::Interrupted,
             () if !self.reports.is_empty() || has(Status::Failed) => Exit::Failed,
-            () if has(Status::GateMissed) || self.gates.iter().any(|gate| !gate.verdict.passed) => Exit::GateMissed,
+            () if has(Status::GateMissed) || self.gates.iter().any(|gate| !gate.verdict.passed) => {
+                Exit::GateMissed
+            }
             () => Exit::Done,
         }
     }
 
     /// Writes every error.
     pub(crate) fn tell_errors(&self, invocation: &Invocation) {
-        for report in &self.reports {
-            invocation.error(report);
-        }
-        if self.is_interrupted {
-            invocation.streams.error("interrupted: every step that had finished is kept\n");
-        }
+        write_errors(invocation, &self.reports, self.is_interrupted);
     }
 }
 
@@ -164,6 +161,31 @@ fn is_open(engine: &Engine, pass: &Pass, target: &Wanted, goal: Goal) -> bool {
     !is_missed && artifacts(target, goal).iter().any(|artifact| pass.output(artifact).is_none())
 }
 
+/// Why a pass did not give what it was asked for.
+pub(crate) fn unbuilt(pass: &Pass) -> Vec<Report> {
+    reports(std::slice::from_ref(pass))
+}
+
+/// Writes why something was not built, and says how `mc` ends.
+pub(crate) fn tell(invocation: &Invocation, reports: &[Report], is_interrupted: bool) -> Failure {
+    write_errors(invocation, reports, is_interrupted);
+    let exit = if is_interrupted { Exit::Interrupted } else { Exit::Failed };
+    if invocation.is_json() {
+        let errors: Vec<_> = reports.iter().map(Report::json).collect();
+        invocation.json(&serde_json::json!({ "status": exit.word(), "errors": errors }));
+    }
+    Failure::Told(exit)
+}
+
+fn write_errors(invocation: &Invocation, reports: &[Report], is_interrupted: bool) {
+    for report in reports {
+        invocation.error(report);
+    }
+    if is_interrupted {
+        invocation.streams.error("interrupted: every step that had finished is kept\n");
+    }
+}
+
 /// Each failed step once; missed gates are told by their tables.
 fn reports(passes: &[Pass]) -> Vec<Report> {
     let failures = passes.iter().flat_map(|pass| &pass.built.failures);
@@ -204,7 +226,11 @@ impl Finished {
     /// A target that is not whole though nothing failed hangs on another's missed gate.
     fn unfinished(&self) -> Status {
         let is_gate = self.reports.is_empty()
-            && self.passes.iter().flat_map(|pass| &pass.built.failures).any(|failure| is_missed_gate(&failure.error));
+            && self
+                .passes
+                .iter()
+                .flat_map(|pass| &pass.built.failures)
+                .any(|failure| is_missed_gate(&failure.error));
         if is_gate { Status::GateMissed } else { Status::Failed }
     }
 }

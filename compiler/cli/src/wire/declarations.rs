@@ -1,0 +1,153 @@
+//! The declarations of a workspace: which targets there are, what they provide, and what is wrong with them.
+
+use mc_analysis::analyze::analyze;
+use mc_analysis::check::check;
+use mc_analysis::database::Database;
+use mc_analysis::diagnostic::FileDiagnostic;
+use mc_analysis::disk::Disk;
+use mc_analysis::patterns::labels;
+use mc_analysis::query::error::QueryError;
+use mc_analysis::query::evaluate::query;
+use mc_analysis::resolve::{Resolution, resolve_label};
+use mc_ir::label::{Label, Pattern};
+use mc_rules::rules::RULES;
+
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::invocation::Invocation;
+use crate::render::diagnostic;
+use crate::report::Report;
+use crate::wire::targets::Wanted;
+use crate::workspace::Workspace;
+
+/// The declarations of a workspace.
+pub(crate) struct Declarations {
+    workspace: Workspace,
+    db: Database,
+}
+
+/// A target that a query found.
+pub(crate) struct Found {
+    /// Its name.
+    pub(crate) label: Label,
+    /// Its rule; unknown where the declaration is broken.
+    pub(crate) rule: Option<&'static str>,
+}
+
+/// What a check found.
+pub(crate) struct Checked {
+    /// How many packages the targets are in.
+    pub(crate) n_packages: usize,
+    /// How many targets were looked at, as written.
+    pub(crate) n_targets: usize,
+    /// Everything that is wrong.
+    pub(crate) diagnostics: Vec<FileDiagnostic>,
+}
+
+impl Declarations {
+    /// Looks at a workspace; nothing is read before it is asked for.
+    pub(crate) fn open(workspace: &Workspace) -> Self {
+        let db = Database::new(&workspace.root, RULES, Disk::new(&workspace.root));
+        Self { workspace: workspace.clone(), db }
+    }
+
+    /// The targets that the patterns stand for, analysed.
+    ///
+    /// # Errors
+    /// After every mistake in what they need has been shown.
+    pub(crate) fn wanted(&self, invocation: &Invocation, texts: &[String]) -> Result<Vec<Wanted>, Failure> {
+        let patterns = self.patterns(texts)?;
+        let found = self.labels(&patterns)?;
+        let diagnostics = check(&self.db, &patterns);
+        if !diagnostics.is_empty() {
+            return Err(refuse(invocation, &diagnostics));
+        }
+        let wanted = |label: Label| {
+            let analysis = analyze(&self.db, &label);
+            let providers = analysis.providers.clone().ok()?;
+            Some(Wanted { label, providers })
+        };
+        let targets: Vec<Wanted> = found.iter().cloned().filter_map(wanted).collect();
+        // Whatever keeps a target from being analysed is a diagnostic of somebody.
+        assert_eq!(targets.len(), found.len(), "a target without diagnostics has providers");
+        Ok(targets)
+    }
+
+    /// Everything that is wrong with the targets, and with all that they need.
+    pub(crate) fn check(&self, texts: &[String]) -> Result<Checked, Failure> {
+        let patterns = self.patterns(texts)?;
+        let found = self.labels(&patterns)?;
+        let diagnostics = check(&self.db, &patterns);
+        let packages: std::collections::BTreeSet<_> = found.iter().map(|label| &label.package).collect();
+        Ok(Checked { n_packages: packages.len(), n_targets: found.len(), diagnostics })
+    }
+
+    /// The targets that a query stands for.
+    pub(crate) fn query(&self, text: &str) -> Result<Vec<Found>, Report> {
+        let labels =
+            query(&self.db, text, &self.workspace.here).map_err(|error| query_report(text, &error))?;
+        let found = |label: Label| {
+            let rule = match resolve_label(&self.db, &label) {
+                Resolution::Found(target) => Some(target.rule),
+                Resolution::Broken | Resolution::Unknown(_) => None,
+            };
+            Found { label, rule }
+        };
+        Ok(labels.into_iter().map(found).collect())
+    }
+
+    fn patterns(&self, texts: &[String]) -> Result<Vec<Pattern>, Report> {
+        let parse = |text: &String| {
+            Pattern::parse(text, &self.workspace.here).map_err(|error| pattern_report(text, &error))
+        };
+        texts.iter().map(parse).collect()
+    }
+
+    fn labels(&self, patterns: &[Pattern]) -> Result<Vec<Label>, Report> {
+        labels(&self.db, patterns).map_err(|errors| {
+            let messages: Vec<&str> = errors.iter().map(|error| error.message.as_str()).collect();
+            let report = Report::usage(messages.join("\n"));
+            match errors.iter().find_map(|error| error.help.as_ref()) {
+                Some(help) => report.hint(help),
+                None => report,
+            }
+        })
+    }
+}
+
+impl Checked {
+    /// Whether anything is wrong.
+    pub(crate) fn has_errors(&self) -> bool {
+        !self.diagnostics.is_empty()
+    }
+}
+
+/// Shows every diagnostic.
+fn refuse(invocation: &Invocation, diagnostics: &[FileDiagnostic]) -> Failure {
+    diagnostic::tell(invocation, diagnostics);
+    if invocation.is_json() {
+        let exit = Exit::Declaration.word();
+        invocation.json(&serde_json::json!({ "status": exit, "diagnostics": diagnostic::json(diagnostics) }));
+    }
+    Failure::Told(Exit::Declaration)
+}
+
+fn pattern_report(text: &str, error: &mc_ir::label::LabelError) -> Report {
+    let report = Report::usage(format!("`{text}` is not a label: {}", error.reason));
+    // The commonest slip: `models:app` for `//models:app`.
+    if text.contains(':') && !text.starts_with(['/', ':', '.']) {
+        return report.hint(format!("Did you mean `//{text}`?"));
+    }
+    report.hint("Write `//package:target`, `:target`, `//package/...` or `//...`")
+}
+
+fn query_report(text: &str, error: &QueryError) -> Report {
+    let before = text.get(..error.span.start).unwrap_or(text).chars().count();
+    let n_marks = text.get(error.span.clone()).map_or(1, |marked| marked.chars().count().max(1));
+    let place = format!("{text}\n{}{}", " ".repeat(before), "^".repeat(n_marks));
+    let report = Report::usage(&error.message).at(place);
+    match &error.help {
+        Some(help) => report.hint(help),
+        None => report,
+    }
+}

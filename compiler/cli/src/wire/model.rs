@@ -1,0 +1,90 @@
+//! The bytes of a model that the user names: a label or a file.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use mc_ir::action::{Content, Piece};
+use mc_rules::gguf::GgufInfo;
+use mc_store::mapping::MappedFile;
+
+use crate::failure::Failure;
+use crate::invocation::Invocation;
+use crate::render::progress::Progress;
+use crate::report::Report;
+use crate::wire::declarations::Declarations;
+use crate::wire::engine::Engine;
+use crate::wire::targets::{tell, unbuilt};
+use crate::workspace::Workspace;
+
+/// Whether the text names a target and not a file.
+pub(crate) fn is_label(text: &str) -> bool {
+    text.starts_with("//") || text.starts_with(':')
+}
+
+/// The GGUF that the text names.
+pub(crate) fn gguf(invocation: &Invocation, text: &str) -> Result<Content, Failure> {
+    if is_label(text) { target_gguf(invocation, text) } else { Ok(map_file(text)?) }
+}
+
+/// A file, mapped.
+pub(crate) fn map_file(text: &str) -> Result<Content, Report> {
+    let path = Path::new(text);
+    match path.metadata() {
+        Err(error) => {
+            let report = Report::usage(format!("Cannot open `{text}`")).because(error);
+            return Err(report.hint("Name a file, or a target as `//package:target`"));
+        }
+        Ok(metadata) if !metadata.is_file() => {
+            return Err(Report::usage(format!("`{text}` is no file")).hint("Name one of the files in it"));
+        }
+        Ok(_) => {}
+    }
+    let file = MappedFile::open(path)
+        .map_err(|error| Report::failed(format!("Cannot open `{text}`")).because(error))?;
+    Ok(Content { parts: vec![Piece::whole(Arc::new(file))] })
+}
+
+/// The GGUF of a target, built if need be; its gates are not asked.
+pub(crate) fn target_gguf(invocation: &Invocation, text: &str) -> Result<Content, Failure> {
+    let workspace = Workspace::find(&invocation.options)?;
+    let declarations = Declarations::open(&workspace);
+    let targets = declarations.wanted(invocation, &[text.to_owned()])?;
+    let [target] = targets.as_slice() else {
+        return Err(
+            Report::usage(format!("`{text}` stands for {} targets; expected one", targets.len())).into()
+        );
+    };
+    let Some(info) = target.providers.get::<GgufInfo>() else {
+        return Err(Report::usage(format!("`{}` has no GGUF", target.label))
+            .hint("Name a `model`, `gguf` or `bundle` target: mc query 'kind(model, //...)'")
+            .into());
+    };
+    let engine = Engine::open(invocation)?;
+    let progress = Progress::new(&invocation.streams);
+    let pass = engine.build(std::slice::from_ref(&info.gguf), &progress)?;
+    progress.finish();
+    engine.warn_of_damage(invocation);
+    match pass.output(&info.gguf) {
+        Some(output) => Ok(engine.content(output)?),
+        None => Err(tell(invocation, &unbuilt(&pass), pass.built.is_cancelled)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_told_from_files() {
+        assert!(is_label("//models:app-1.0.gguf"));
+        assert!(is_label(":app"));
+        assert!(!is_label("model.gguf"));
+        assert!(!is_label("/abs/model.gguf"));
+    }
+
+    #[test]
+    fn a_missing_file_is_a_mistake_on_the_command_line() {
+        let Err(report) = map_file("/nowhere/model.gguf") else { panic!("there is no such file") };
+        assert_eq!(report.exit, crate::exit::Exit::Declaration);
+    }
+}

@@ -1,0 +1,43 @@
+//! Brings the outputs of a target under `mc-out/`.
+
+use std::path::PathBuf;
+
+use mc_ir::label::Label;
+use mc_ir::output::Output;
+use mc_store::materialize::TreeFile;
+
+use crate::report::Report;
+use crate::wire::engine::{Engine, store_report};
+use crate::workspace::Workspace;
+
+/// A target whose outputs are in place.
+#[derive(Clone, Debug)]
+pub(crate) struct Published {
+    /// Their folder.
+    pub(crate) directory: PathBuf,
+    /// Path in the folder and what it is.
+    pub(crate) outputs: Vec<(String, Output)>,
+}
+
+/// Puts the outputs into the target's folder, whole or not at all.
+pub(crate) fn publish(
+    engine: &Engine,
+    workspace: &Workspace,
+    label: &Label,
+    outputs: Vec<(String, Output)>,
+) -> Result<Published, Report> {
+    let mut directory = workspace.out();
+    if !label.package.0.is_empty() {
+        directory.push(&label.package.0);
+    }
+    directory.push(&label.name);
+    let files: Vec<TreeFile> = outputs
+        .iter()
+        .map(|(path, output)| TreeFile { path: path.clone(), parts: output.parts().to_vec() })
+        .collect();
+    engine
+        .store
+        .materialize(&workspace.out(), &directory, &files)
+        .map_err(|error| store_report(&error).at(directory.display()))?;
+    Ok(Published { directory, outputs })
+}
