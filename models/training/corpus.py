@@ -114,10 +114,25 @@ def talk(fillers, rng):
     return user, intents.fill(rng.choice(REPLIES[specialist].split("|")), fillers, rng)
 
 
+MENU_TITLES = "main menu|menu|home screen|apps|quick settings|what this car can do|contents".split("|")
+MENU_EXTRAS = "radio lights doors camera profile clock display voice tires seats mirrors keys updates help".split()
+
+
+def menu(rng):
+    """A page of the car's screen: a title and what can be opened from it, one a line."""
+    entries = intents.SPECIALISTS + rng.sample(MENU_EXTRAS, 3)
+    chosen = rng.sample(entries, rng.randint(4, len(entries)))
+    separator = "\n\n" if rng.random() < 0.5 else "\n"
+    return rng.choice(MENU_TITLES) + "\n\n" + separator.join(chosen)
+
+
 def document(fillers, rng):
-    """One training document: a paragraph, or a conversation of one to three exchanges."""
-    if rng.random() < 0.55:
-        return paragraph(fillers, rng)
+    """One training document: some paragraphs, a menu, or a conversation of one to three exchanges."""
+    kind = rng.random()
+    if kind < 0.45:
+        return "\n".join(paragraph(fillers, rng) for _ in range(rng.randint(1, 4)))
+    if kind < 0.55:
+        return menu(rng)
     return "".join(chat(*talk(fillers, rng)) for _ in range(rng.randint(1, 3)))
 
 

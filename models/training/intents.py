@@ -1,481 +1,388 @@
-"""The task: utterance -> the specialist to call. Templates for training and templates
-held out; `check()` proves that no held-out skeleton can be said by a training template.
+"""Utterances and the specialist that each should go to.
+
+`TRAIN` and `HELD_OUT` share no template; together with `words.split` the held-out items share no filler either.
 """
 
-import random
-
-import grammar
-
-ANSWER = "call {}"
+SPECIALISTS = "navigation music climate phone messages places vehicle calendar weather".split()
 
 TRAIN = {
-    "navigation": """[take|drive|bring|get] me to {spot}
-[navigate|drive|go] to {city}
-navigate [me|us] to {address}
-[start|begin] [navigation|guidance] to {address}
-set [a|the] [route|course] to {spot}
-show [me|us] the [fastest|shortest|quickest|scenic] [route|way] to {city}
-how [long|far] [is it|will it take] to [get to] {city}
-how do [I|we] get to {spot} from here
-what is the [best|fastest] way to {spot}
-is there [a lot of|much|heavy] traffic [on the way|on the road] to {city}
-avoid [tolls|highways|ferries|the toll road] [on the way|] to {city}
-add [a stop|a waypoint] in {city}
-[cancel|stop|end|pause] [the|] [navigation|route guidance|guidance]
-[when|what time] will [we|I] [arrive|be] [in|at] {city}
-find [a|an] [alternative|other|faster] route around the [traffic|jam|accident|construction]
-which [exit|lane] do [I|we] need for {city}
-we want to [go|drive] to {spot} [now|]
-I need directions to {address}
-[reroute|redirect] us [via|through] {city}
-[directions|route|way] to {spot}
-guide me to {address} in {city}
-[let us|let's] [head|go] to {city} [without|and avoid] tolls
-what is our arrival time
-I want to go [home|to work] and avoid the [highway|traffic]
-zoom [in|out] on the map
-show the [map|route overview]
-where do I [turn|have to turn]
-how many [kilometers|miles] are left to {city}
-what does the traffic look like [ahead|near {city}]
-make {city} my destination
-[change|update|set] [the|my] destination to {spot}
-turn by turn directions to {spot}
-I have to be at {spot} by {time}, which way should I go""",
-    "music": """play [some|] {genre} [music|]
-play {song} by {artist}
-play [the song|the track] {song}
-put on [some|] {artist}
-play [my|the] {playlist} playlist
-[start|shuffle] the {playlist} playlist
-[next|previous] [song|track]
-skip [this|the] [song|track]
-turn [up|down] the [volume|music]
-[pause|stop|resume] the [music|song|playback]
-[louder|quieter] [music|] please
-I want to [hear|listen to] {artist}
-I would like to hear [some|] {genre}
-what [song|track] is [this|playing]
-who [sings|is singing] this song
-[switch|tune|turn] to {station}
-put {station} on [the radio|]
-turn [on|off] the radio
-set the volume to {level}
-play the [new|latest|first] album [by|of] {artist}
-repeat this [song|track|album]
-add this song to my {playlist} playlist
-play something [relaxing|upbeat|calm|cheerful|for the kids]
-[mute|unmute] the [music|sound|speakers]
-more [bass|treble] [please|]
-find [songs|albums|a song] by {artist}
-play the audiobook [again|]
-play the [latest|next] [podcast|episode]
-[can we|let us] listen to [some|] {genre} music
-I [like|love|hate] this song
-the music is too [loud|quiet]
-play my [favorite|liked] songs
-who is the [singer|artist|band]
-set the radio to {station}""",
-    "climate": """set the temperature to {degree} [degrees|]
-turn [on|off] the [air conditioning|AC|heater|heating]
-make it [warmer|cooler|colder] [in here|]
-it is too [hot|cold|warm|stuffy] in [here|the car]
-I am [cold|freezing|hot|sweating]
-turn [up|down] the [heat|heating|fan|air conditioning]
-turn [on|off] [my|the] [seat heating|seat heater|heated seats|seat ventilation]
-heat [my|the] [seat|steering wheel]
-defrost the [windshield|rear window|windows]
-the [windshield|windows] [is|are] [foggy|fogging up|iced over]
-set the fan [speed|] to {level}
-[raise|lower|increase|decrease] the [cabin|] temperature [by two degrees|]
-warm up the [cabin|car|interior]
-cool [down|] the [cabin|car|interior]
-[more|less] air [from the vents|on my feet|on my face]
-point the [vents|air] at [my feet|the windshield|my face]
-turn on [recirculation|the defroster|auto climate]
-my [hands|feet|back] [are|is] [cold|freezing]
-the kids in the back are [cold|hot|freezing]
-can it be {degree} degrees in here
-preheat the [car|cabin] [for|at] {time}
-what is the temperature [in the cabin|inside the car|in here]
-the air is [stale|dry|stuffy] in here
-set the [passenger|driver] side to {degree} degrees
-sync the climate [zones|]
-seat heating to [level|] {level}
-steering wheel heating [on|off]
-[reduce|increase] the fan
-let [in some|some] fresh air through the vents
-I want [warm|cool|fresh] air
-heating to {degree}
-turn the [climate control|air conditioner] [on|off]""",
-    "phone": """call {person} [on the phone|]
-call {person} [at home|on the mobile|at work]
-dial [the number of|] {person}
-[phone|ring] {person} [now|please|]
-make a [call|phone call] to {person}
-give {person} a [call|ring]
-[redial|call back] the last number
-[answer|accept|take|pick up] the [call|phone]
-[reject|decline|ignore] the [call|phone call]
-hang up [the phone|]
-end the [call|phone call]
-call [me|] back {person}
-who [called|just called] me
-do I have [any|] missed calls
-show [my|the] [recent|missed] calls
+    "navigation": """take me to {town}
+navigate to {street}
+drive to the {place} in {town}
+how do I get to {town}
+what is the fastest route to the {place}
+avoid the highway on the way to {town}
+show the way to {street}
+start the route to {town}
+set the destination to {street} in {town}
+how long until we reach {town}
+guide me to the {place}
+is there traffic on the {road} to {town}
+find a detour around the jam on the {road}
+add a stop in {town} to the route
+cancel the route
+which exit do I take for {town}
+when do we arrive at the {place}
+take the next exit toward {town}
+directions to {street}
+reroute around the accident on the {road}
+bring us home by the shortest route
+how far is it to {town}
+avoid toll roads
+which way is the best to {town}
+drive us to {street}
+I would like to drive to the {place}
+display the directions to {town}
+is the way by {street} faster
+what is the shortest way from here to the {place}
+long way to go to {town}""",
+    "music": """play {song} by {band}
+play some {genre}
+put on the new album by {band}
+skip this song
+next track
+turn the volume up
+turn down the music
+I want to hear {genre}
+play the radio
+shuffle my {genre} playlist
+pause the music
+who sings this song
+play something by {band}
+repeat the last track
+add {song} to my playlist
+mute the radio
+resume the podcast
+play the album {song}
+louder
+change the radio station
+listen to {band}
+play my favorite songs
+start the music
+start some {genre}
+start a playlist
+my {genre} playlist
+open the playlist with {song}
+another song
+can you play {song}
+hear {band} now
+music
+switch to {genre} on the radio""",
+    "climate": """set the temperature to {degrees} degrees
+it is too hot in here
+turn on the air conditioning
+I am cold
+warm up the {zone}
+turn the heating down
+defrost the {zone}
+make it {degrees} degrees on the {zone}
+cool down the car
+turn the fan up
+switch on the seat heating
+my feet are cold
+clear the fog from the {zone}
+more air on the {zone}
+stop the air conditioning
+lower the temperature
+heat the steering wheel
+ventilate the {zone}
+raise the temperature by two degrees
+it is freezing on the {zone}
+turn off the fan
+make it warmer
+the air is too dry
+too cold on the {zone}
+bring the temperature up to {degrees}
+temperature {degrees}
+heat the car
+the {zone} is very warm
+can you cool the {zone}
+is it too warm on the {zone}""",
+    "phone": """call {person}
+dial the number of {person}
+ring {relative}
+call {relative} at work
+phone {person} back
+answer the call
+hang up
+redial the last number
+reject this call
+call {person} on the mobile
+who called me
 put {person} on speaker
-[mute|hold] the call
-I [want|need|have] to [speak|talk] to {person} on the phone
-[connect|pair] my phone
-[start|make] a [video|conference] call with {person}
-dial {number}
-dial my voicemail
-listen to my voicemail
-look up the phone number of {person}
-[find|show] {person} in my [contacts|phone book]
-add {person} to the call
-get {person} on the [phone|line]
-call {person} and [put it on speaker|say hello]
-try calling {person} again
-switch the call to my [headset|phone]
-dial the emergency number
-call [roadside assistance|the emergency services|the garage]""",
-    "messages": """[text|message] {person} [that|] {message}
-send [a text|a message|an SMS] to {person}
-send {person} [a text|a message]
-tell {person} [that|] {message}
-write [to|] {person} {message}
-read [my|the] [new|last|unread|] [messages|texts|message|text]
-reply [to {person}|] {message}
-reply with {message}
-answer the [text|message] with {message}
-do I have [any|] [new|unread] [messages|texts|emails|mail]
-read [me|] the [message|text|email] from {person}
-what did {person} [write|text] [me|]
-send an email to {person}
-[read|check] my [email|inbox|mail]
-let {person} know [that|] {message}
-delete [the|this|that] message
-dictate a [message|text] to {person}
-send a [voice message|voice note] to {person}
-message the [family|team|work] group {message}
-forward [the|this] message to {person}
-who [texted|wrote] me
-did {person} [reply|write back|answer my text]
-show [my|the] [messages|texts|chats]
-text {person} my [arrival time|location]
-share my location with {person} in a message
-open my [chat|conversation] with {person}
-[compose|draft|write] [a text|an email|a message] for {person}
-send the message [now|]
-mark all messages as read
-any [texts|messages] from {person}""",
-    "poi": """find [a|the nearest|the closest] {place}
-find a {place} [near|close to|around] {city}
-is there a {place} [nearby|near here|around here|on the way]
-where is the [nearest|closest|next] {place}
-show [me|] [all|the|] [restaurants|hotels|chargers|parking] near {spot}
-I need a {place} [soon|]
-look for a {place} [along the route|on the way]
-search for a {place} [in|near] {city}
-[what|which] {place} is [open|the closest] [now|]
-I am [hungry|thirsty], find something to [eat|drink]
-find [a cheap|a good|an open] {place}
-we need to [charge|refuel|fill up], where can we
-where can [I|we] [eat|park|charge|get coffee|buy food|refuel|sleep]
-[recommend|suggest] a {place} [in {city}|nearby|]
-how far is the [nearest|next|closest] {place}
-any {place} [within|in the next] {minutes} [kilometers|miles]
-find a charger near the [next exit|highway|hotel]
-I want [a coffee|some coffee|a burger|a snack|lunch], where can I get one
-what time does the {place} close
-is the {place} [still|] open
-show [ratings|reviews] for the {place}
-find [parking|a parking spot] near {spot}
-list the {place} options around {city}
-what is there to see [in {city}|around here]
-[places|something] to eat near {spot}
-the kids need a [toilet|playground|break], find a place to stop
-which chargers [near here|nearby] are free
-how [expensive|busy] is the {place}
-we are looking for a {place} with [parking|wifi|good reviews]
-find the [cheapest|best] {place} in [town|{city}]""",
-    "vehicle": """[check|show] [me|] the {part}
-what is [the|my] {part}
-how [is|much is] the {part}
-open the {opening}
-close the {opening}
-[lock|unlock] the [car|doors|vehicle]
-switch to {mode} mode
-[activate|enable|set] {mode} [drive|driving] mode
-turn [on|off] the {light}
-[switch|turn] the {light} [on|off]
-[start|stop|turn on|turn off] the [wipers|windshield wipers]
-how much [fuel|battery|charge|range] [is|do we have] left
-when is the next [service|oil change|inspection] due
-why is the [warning|engine|check engine] light on
-what does [this|the] [warning|yellow|red] [light|symbol] mean
-is [everything|something] [okay|wrong] with the car
-fold [in|out] the mirrors
-adjust the [mirrors|seat|steering wheel]
-move my seat [back|forward|up|down]
-turn on [cruise control|lane assist|the parking assistant]
-set [the|] cruise control to {number}
-[start|stop|schedule] charging the [car|battery]
-[roll|put] [up|down] the [windows|{opening}]
-are the [doors|windows] [locked|closed]
-do the tires need air
-[run|do] a [vehicle|system] check
-how many kilometers can [I|we] [still|] drive on this battery
-dim the [dashboard|display|{light}]
-set a speed limit [warning|] of {number}
-is a software update available for the car
-the car makes a strange noise
-turn off the [alarm|parking sensors]
-clean the windshield with the wipers
-reset the trip [meter|computer]""",
-    "calendar": """what is [on|in] my [calendar|schedule|agenda] [for|] {day}
-what [meetings|appointments] do I have {day}
-when is my [next|first|last] [meeting|appointment]
-add [a|the] {event} [to my calendar|] {day} at {time}
-[schedule|book|plan] a {event} [for|on] {day}
-create [a calendar entry|an appointment|an event] for {day} at {time}
-cancel [my|the] {event} [on|for|] {day}
-move [my|the] {event} to {time}
-[postpone|reschedule] the {event} to {day}
-remind me [about the {event}|of the {event}] {day}
-remind me at {time} to [buy milk|call the bank|water the plants|take my pills]
-set a reminder for {time}
-am I free {day} [at {time}|]
-do I have [anything|something] planned {day}
-what time [is|does] my {event} [start|]
-when does the {event} [start|begin|end]
-where is my [next|first] [meeting|appointment]
-who is coming to the {event}
-read [me|] my [agenda|schedule|calendar|appointments]
-put the {event} [in|on] my calendar
-delete the {event} from my calendar
-how many [meetings|appointments] do I have {day}
-[show|open] [my|the] calendar [for {day}|]
-is my {event} still on {day}
-what reminders do I have
-invite {person} to the {event}
-block [two hours|one hour|the morning] [on|] {day}
-what is my schedule like {day}
-make an appointment [with {person}|] for {day}
-set [an alarm|a timer] for {time}""",
-    "weather": """what is the weather [like|] [in {city}|] {day}
-how is the weather in {city}
-will it [rain|snow|be sunny|be windy|be cloudy] {day}
-is it [raining|snowing|sunny|foggy|windy] in {city}
-do [I|we] need an umbrella {day}
-what is the [weather|] forecast for {city}
-weather [forecast|report] for {day}
-how [hot|cold|warm] will it [be|get] {day}
-what is the temperature [outside|in {city}]
-is there a [storm|weather|rain|snow] warning for {city}
-how [windy|humid|foggy] is it in {city}
-when will the [rain|snow|storm] [stop|start|end]
-is [snow|rain|fog|ice|a storm] expected [on the road|] {day}
-are the roads [icy|slippery|wet] because of the weather
-will [there be|we get] [snow|rain|thunderstorms|sunshine] in {city}
-what are the chances of rain {day}
-should I [take|bring|wear] a [jacket|coat] {day}
-when does the sun [set|rise] {day}
-how much [snow|rain] fell in {city}
-[tell|give] me the [weather|forecast] for {city}
-is it going to [rain|snow|freeze|be warm] {day}
-weather in {city} {day}
-does it [rain|snow] at {city} right now
-is a storm coming
-show the rain radar
-what will the [weather|temperature] be at {time} {day}
-is the sun shining in {city}
-will the [fog|clouds] clear {day}
-will it be [cold|hot|dry|sunny] [enough|] in {city} {day}
-how many degrees [is it|will it be] in {city}""",
-    "news": """what is [in|on] the news [today|]
-read [me|] the [news|headlines|top stories]
-[give|tell] me the [latest|] [news|headlines] [about|on] {topic}
-what is [new|happening] in {topic}
-what happened [in the world|in {city}] [today|]
-any news [about|on|from] {topic}
-play the [news|news briefing|latest headlines]
-what are the [headlines|top stories] [today|{day}|]
-news [about|on] {topic} please
-[summarize|sum up] the news
-who won the [game|match|election|race] [yesterday|last night|]
-what is the [score|result] of the [game|match]
-how did the [stock market|markets] [do|close] [today|]
-[catch me up|brief me] on {topic}
-is there [any|] breaking news
-what are people saying about {topic}
-read the [next|first] [article|headline|story]
-[more|skip to the] [news|article|story] [about|on] {topic}
-I want to hear the [news|headlines]
-tell me what is going on in {topic}
-[show|open] the {topic} news
-local news from {city}
-read [an article|a story|something] about {topic}
-skip this [story|headline|article]
-how did the [election|vote|match] end
-what did the [president|minister|mayor] say
-headlines from {city}
-the latest on {topic}
-give me a news [update|summary|flash]
-what is the top story""",
+start a call with {relative}
+call the office of {person}
+accept the incoming call
+end the call
+did I miss a call from {person}
+make a phone call to {person}
+call voicemail
+put the call on hold
+the phone please, {person}
+connect me with {person}
+I have to call {person}
+I want to phone {relative}
+call that number again
+dial this number
+who has called
+give {person} a ring
+get me {relative} on the line""",
+    "messages": """send a message to {person}
+text {relative} that {text}
+tell {person} {text}
+read my new messages
+write to {person} that {text}
+reply {text}
+message {relative} saying {text}
+send {person} a text
+read the last message from {person}
+dictate a message to {relative}
+answer the text from {person} with {text}
+do I have unread messages
+forward the message to {person}
+let {relative} know that {text}
+what did {person} write
+delete the last message
+send {text} to {person}
+read me the text from {relative}
+are there unread messages
+unread messages
+read the messages of {relative}
+the messages from {person}
+write a message
+text back
+write {relative} {text}
+show the unread messages
+message to {person}
+answer the message of {relative}""",
+    "places": """find a {shop} nearby
+where is the nearest {shop}
+is there a {shop} on this road
+search for a {shop} in {town}
+show me a good {shop}
+find a {shop} with good reviews
+which {shop} is still open
+I need a {shop}
+are there any {shop} options near {town}
+look for a {shop} close to the {place}
+find a cheap {shop}
+what time does the {shop} close
+recommend a {shop} in {town}
+I am hungry
+where can I charge the car
+find a {shop} near the next exit
+list every {shop} within {minutes} minutes
+where can I park in {town}
+is the {shop} at the {place} open
+best {shop} in {town}
+where is a {shop}
+find the best {shop} around here
+search {shop} in {town}
+cheap {shop}
+any {shop} around the {place}
+find me a {shop}
+show {shop} options close to {street}
+where do they have a {shop}
+nearest {shop} please
+is there a {shop} that is open near {town}""",
+    "vehicle": """check the {part}
+how is the {part}
+open the trunk
+lock the doors
+close the windows
+what does the warning about the {part} mean
+is the {part} okay
+open the sunroof
+when is the next service due
+turn on the headlights
+fold the mirrors
+report the {part}
+show the {part}
+unlock the car
+switch to sport mode
+how much fuel is left
+start the wipers
+close the tailgate
+tell me the {part}
+turn on the fog lights
+reset the trip counter
+how many miles until empty
+state of the car
+is the {part} in a good state
+have a look at the {part}
+can you check the car
+what does the {part} say
+open the windows
+lock the car
+what is wrong with the {part}
+how good is the {part} of this car
+what about the {part}""",
+    "calendar": """what is on my calendar {day}
+add a {event} on {day}
+schedule a {event} for {day} at {hour}
+when is my {event}
+cancel my {event} on {day}
+move the {event} to {day}
+do I have a {event} {day}
+remind me of the {event} at {hour}
+create an appointment with {person} on {day}
+what is my next appointment
+plan a {event} with {person}
+am I free on {day} at {hour}
+put a {event} in my calendar
+set a reminder for {hour} on {day}
+read my schedule for {day}
+book a {event} for {day}
+postpone the {event} by {minutes} minutes
+clear my calendar for {day}
+when does the {event} begin
+set up an appointment on {day}
+start time of the {event}
+put an appointment on {day}
+when does the next appointment start
+is there an appointment {day}
+schedule with {person}
+set up something on {day} at {hour}
+change the appointment to {hour}
+when will my {event} start""",
+    "weather": """what is the weather like in {town}
+will it rain {day}
+how is the weather {day}
+is it going to snow in {town}
+do I need an umbrella {day}
+what is the forecast for {day}
+how warm will it be in {town}
+is it windy in {town}
+will there be a storm {day}
+tell me the weather forecast
+is it sunny in {town}
+how cold will it get {day}
+any chance of rain in {town}
+weather report for {town}
+will it be icy on {day}
+when does the rain stop
+is fog expected {day}
+will the sun shine {day}
+how will the weather be
+does it snow in {town}
+is rain expected
+what will it be like outside {day}
+forecast {town}
+give me the weather for {day}
+weather {day}
+is there snow on the way to {town}
+will the weather get better""",
 }
 
-HELD = {
-    "navigation": """please plot a route to {spot}
-what is the quickest road to {city} avoiding traffic
-could you bring us over to {address}
-get directions for {city}
-how much longer until we arrive at {spot}
-I would rather take another route to {city}
-guidance to {spot} via {city}
-we are going to {city}, avoid the toll highway
-drive us to {address}, shortest way
-set {city} as the destination""",
-    "music": """I feel like listening to {artist}
-play a {genre} song
-please put the {playlist} playlist on shuffle
-play {artist} louder
-can you play the album {song}
-let me hear {song} by {artist}
-radio, tune in to {station}
-skip to the next {genre} track
-play some songs from {artist}
-turn the volume of the music to {level}""",
-    "climate": """cabin temperature {degree} please
-it feels cold in here, heat it to {degree} degrees
-put the air conditioning at {degree} degrees
-I am too warm, turn the fan to {level}
-make my side {degree} degrees
-put the seat heater on level {level}
-cool the interior to {degree} degrees
-the heating should be at {degree}
-the back seats are freezing, set the heating to {degree}
-blow more air, fan to {level}""",
-    "phone": """please place a call to {person}
-can you get {person} on the phone for me
-I would like to call {person} on speaker
-phone {person} at the office
-did {person} call me, any missed calls
-dial {person} on the mobile
-start a phone call with {person}
-hang up and call {person}
-ring {person} back
-I missed a call, call {person} back""",
-    "messages": """send a message saying {message} to {person}
-could you text {person} for me
-write a text to {person} that says {message}
-reply to the message from {person} with {message}
-read the unread texts from {person}
-please let {person} know by text that {message}
-I want to send {person} an email
-message {person}, {message}
-has {person} texted me, read it
-new message to {person}, {message}""",
-    "poi": """I am looking for the closest {place}
-which {place} is nearest to us
-please search for a good {place} near here
-can you find us a {place} before {city}
-we would like to stop at a {place}, is one nearby
-show a list of every {place} near {city}
-are there any {place} options along the way
-is a {place} close by
-where around {city} can we find a {place}
-find me an open {place} within {minutes} minutes""",
-    "vehicle": """tell me the {part} of the car
-how is my {part} looking
-please open up the {opening}
-could you shut and close the {opening}
-put the car in {mode} mode
-change the drive mode to {mode}
-are the {light} turned on
-switch off the {light} now
-does the car show a warning for the {part}
-check if the {opening} is closed""",
-    "calendar": """put a {event} on the schedule for {day}
-please book the {event} at {time}
-what appointments are planned for {day}
-remind me {day} that I have a {event}
-do I have a {event} on {day}
-reschedule my {event} for {time}
-when exactly is the {event} {day}
-is there a meeting in my calendar at {time}
-remove the {event} from my agenda
-create a reminder at {time} for the {event}""",
-    "weather": """could you tell me the weather for {city}
-is rain expected around {city} {day}
-what is the forecast {day}
-how cold is it outside in {city}
-will {city} have sunshine {day}
-does it look like snow in {city} {day}
-do I need a coat in {city} {day}
-what temperature will {city} have {day}
-is there fog or rain near {city}
-how will the weather be {day} at {time}""",
-    "news": """what are the latest headlines about {topic}
-I would like to hear news about {topic}
-please read the top stories on {topic}
-give me an update on the {topic} news
-has there been any breaking news from {city}
-what is today's news from {city}
-summarize the headlines on {topic}
-read me an article on {topic}
-what is the news on {topic} {day}
-tell me the top story about {topic}""",
+HELD_OUT = {
+    "navigation": """what is the best route from here to {town}
+we want to drive to {street} now
+show directions to the {place} in {town}
+how long is the way to {town}
+is there a faster route to {street}""",
+    "music": """can we hear {song} now
+play another song by {band}
+turn the music up
+start my {genre} playlist
+put some {genre} on the radio""",
+    "climate": """can you make it warmer on the {zone}
+the {zone} is too cold
+turn the temperature down to {degrees}
+heat the {zone} to {degrees} degrees
+the air in here is too warm""",
+    "phone": """get {person} on the phone
+I want to call {relative}
+please dial {person}
+call back the number that called me
+give {relative} a call at home""",
+    "messages": """send {relative} the message {text}
+write {person} a message
+text {person} back {text}
+read the unread messages from {person}
+answer {relative} with the text {text}""",
+    "places": """where do I find a {shop} in {town}
+is any {shop} open near the {place}
+show the nearest {shop}
+search a cheap {shop} nearby
+find me the best {shop} close to {town}""",
+    "vehicle": """what is the state of the {part}
+can you check the {part} for me
+open the windows and the sunroof
+please lock the car doors
+show me the {part} of the car""",
+    "calendar": """is there a {event} on my calendar {day}
+add the {event} with {person} to my schedule
+move my appointment to {day} at {hour}
+when does my {event} start {day}
+set up a {event} on {day}""",
+    "weather": """how will the weather be {day} in {town}
+does it rain in {town} {day}
+give me the forecast for {town}
+is snow expected in {town} {day}
+what will the weather in {town} be like""",
 }
 
-SPECIALISTS = tuple(TRAIN)
-
-# Politeness around the request. The held-out items use their own.
-_BEFORE = {
-    "train": ["", "", "", "", "", "please ", "can you ", "could you ", "hey, ", "hey car, ", "okay, ", "I want you to ", "would you ", "now ", "quick, ", "and ", "car, ", "um, "],
-    "held": ["", "", "", "hello, ", "alright, ", "so, "],
-}
-_AFTER = {
-    "train": ["", "", "", "", "", "", " please", " now", " for me", ", thanks", ", thank you", " right now", " if you can"],
-    "held": ["", "", "", "", ", would you", ", if possible"],
-}
+TRAIN_OPENERS = ["", "", "", "", "please ", "hey car, ", "could you ", "okay, ", "hi, ", "quick, ", "can you please "]
+TRAIN_CLOSERS = ["", "", "", "", " please", " now", ", thanks", " right away", " if possible"]
+HELD_OUT_OPENERS = ["", "", "well, ", "assistant, ", "listen, "]
+HELD_OUT_CLOSERS = ["", "", ", thank you", ", will you"]
 
 
-def utterance(rng: random.Random, template: str, split: str) -> str:
-    """What a driver says: the template, some politeness, and the spelling of speech or text."""
-    text = grammar.expand(rng, template, split)
-    text = rng.choice(_BEFORE[split]) + text + rng.choice(_AFTER[split])
-    text = " ".join(text.split())
-    style = rng.random()
-    if style < 0.35:
-        text = text[0].upper() + text[1:]
-    if style < 0.2:
-        text += "?" if text.split()[0].lower() in _ASKING else "."
+SYLLABLES = "ba co du fel gri hon ja kel lom mar nis o par qui ras sto tri un ver wal xi yo zer in chi ta phar ble".split()
+
+
+def fill(template, fillers, rng):
+    """The template with each `{kind}` replaced by a random filler of the kind."""
+    parts = template.split("{")
+    text = parts[0]
+    for part in parts[1:]:
+        kind, rest = part.split("}", 1)
+        text += rng.choice(fillers[kind]) + rest
     return text
 
 
-_ASKING = set("what when where who how is are do does did will which why can could should am any would has".split())
+def utterance(template, fillers, openers, closers, rng):
+    """A filled template as somebody says it: an opener, a closer, sometimes a capital and a mark."""
+    text = rng.choice(openers) + fill(template, fillers, rng) + rng.choice(closers)
+    if rng.random() < 0.3:
+        text = text[0].upper() + text[1:]
+    if rng.random() < 0.2:
+        text += rng.choice([".", "?", "!"])
+    return text
 
 
-def templates(split: str) -> dict[str, list[str]]:
-    table = TRAIN if split == "train" else HELD
-    return {name: lines.strip().splitlines() for name, lines in table.items()}
+def invented(rng):
+    """A word of no language."""
+    return "".join(rng.choice(SYLLABLES) for _ in range(rng.randint(1, 4)))
 
 
-def sample(rng: random.Random, split: str, specialist: str | None = None) -> tuple[str, str]:
-    """One (utterance, specialist) pair."""
-    name = specialist or rng.choice(SPECIALISTS)
-    return utterance(rng, rng.choice(templates(split)[name]), split), name
+def invented_fillers(fillers, rng):
+    """Fillers of which about a third are invented, so that the words around a name count and not the name."""
+    chosen = {}
+    for kind, known in fillers.items():
+        words = [" ".join(invented(rng) for _ in range(rng.randint(1, 2)))]
+        chosen[kind] = words if rng.random() < 0.35 else known
+    return chosen
 
 
-def check() -> None:
-    """No skeleton of a held-out template is one of a training template."""
-    seen = set()
-    for lines in templates("train").values():
-        for line in lines:
-            seen |= grammar.skeletons(line)
-    for lines in templates("held").values():
-        for line in lines:
-            both = grammar.skeletons(line) & seen
-            assert not both, f"held-out template also in training: {both}"
+def training_item(fillers, rng):
+    """One (utterance, specialist) for the adapter."""
+    specialist = rng.choice(SPECIALISTS)
+    template = rng.choice(TRAIN[specialist].split("\n"))
+    return utterance(template, fillers, TRAIN_OPENERS, TRAIN_CLOSERS, rng), specialist
+
+
+def held_out_items(fillers, rng, per_specialist):
+    """Balanced items whose templates, openers and fillers no training saw."""
+    items = []
+    for specialist in SPECIALISTS:
+        seen = set()
+        templates = HELD_OUT[specialist].split("\n")
+        while len(seen) < per_specialist:
+            template = templates[len(seen) % len(templates)]
+            text = utterance(template, fillers, HELD_OUT_OPENERS, HELD_OUT_CLOSERS, rng)
+            if text not in seen:
+                seen.add(text)
+                items.append((text, specialist))
+    rng.shuffle(items)
+    return items

@@ -21,6 +21,8 @@ from model import Llama
 SEED = 4711
 RANK, ALPHA = 16, 32
 BATCH = 64
+# Prose that is read again while the task is learned, so that the merged model still knows the language.
+REHEARSED, REHEARSED_LENGTH, REHEARSAL_WEIGHT = 8, 128, 0.5
 
 
 def load_base(folder):
@@ -55,13 +57,34 @@ def batch_of(tokenizer, items):
     return tokens, targets
 
 
+def taught_item(fillers, rng):
+    """One (utterance, specialist), now and then with names and an opener that nobody ever said."""
+    utterance, specialist = intents.training_item(intents.invented_fillers(fillers, rng), rng)
+    if rng.random() < 0.25:
+        utterance = f"{intents.invented(rng)}, {utterance}"
+    if rng.random() < 0.15:
+        utterance = f"{utterance}, {intents.invented(rng)} {intents.invented(rng)}"
+    return utterance, specialist
+
+
+def rehearsal_of(tokenizer, fillers, rng):
+    """`REHEARSED` rows of prose, each from its beginning, of one length."""
+    rows = []
+    while len(rows) < REHEARSED:
+        text = "\n".join(corpus.paragraph(fillers, rng) for _ in range(4))
+        ids = [tokenizer.token_to_id(tok.BEGIN), *tokenizer.encode(text, add_special_tokens=False).ids]
+        if len(ids) > REHEARSED_LENGTH:
+            rows.append(ids[: REHEARSED_LENGTH + 1])
+    return torch.tensor(rows)
+
+
 def main():
     here = pathlib.Path(__file__).parent.parent
     parser = argparse.ArgumentParser()
     parser.add_argument("--base", type=pathlib.Path, default=here / "base")
     parser.add_argument("--out", type=pathlib.Path, default=here / "adapter")
-    parser.add_argument("--steps", type=int, default=500)
-    parser.add_argument("--rate", type=float, default=2e-3)
+    parser.add_argument("--steps", type=int, default=400)
+    parser.add_argument("--rate", type=float, default=1e-3)
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(SEED)
@@ -80,17 +103,18 @@ def main():
         rate = arguments.rate * min(1, (step + 1) / 30) * 0.5 * (1 + math.cos(math.pi * share))
         for group in optimizer.param_groups:
             group["lr"] = rate
-        items = [intents.training_item(fillers, rng) for _ in range(BATCH)]
+        items = [taught_item(fillers, rng) for _ in range(BATCH)]
         tokens, targets = batch_of(tokenizer, items)
         logits = model(tokens)
-        # Smoothed targets keep the logits small, so that rounding to 4 bits moves no answer.
-        loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), label_smoothing=0.02)
+        loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten())
+        prose = rehearsal_of(tokenizer, fillers, rng)
+        rehearsal = F.cross_entropy(model(prose[:, :-1]).flatten(0, 1), prose[:, 1:].flatten())
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        (loss + REHEARSAL_WEIGHT * rehearsal).backward()
         torch.nn.utils.clip_grad_norm_(trained, 1.0)
         optimizer.step()
         if step % 20 == 0 or step == arguments.steps - 1:
-            print(f"step {step} loss {loss.item():.4f} seconds {time.time() - start:.0f}", flush=True)
+            print(f"step {step} loss {loss.item():.4f} prose {rehearsal.item():.4f} seconds {time.time() - start:.0f}", flush=True)
     save(model, arguments.out)
 
 

@@ -41,7 +41,7 @@ def loss_of(model, batch):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path(__file__).parent.parent / "base")
-    parser.add_argument("--steps", type=int, default=500)
+    parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--rate", type=float, default=3e-3)
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)

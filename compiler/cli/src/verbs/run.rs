@@ -78,6 +78,7 @@ impl RunVerb for Run {
             }));
         } else {
             streams.result("\n");
+            streams.flush();
             let seconds = start.elapsed().as_secs_f64();
             streams.note(&format!(
                 "{} prompt tokens, {} tokens in {seconds:.2} s (on this machine)\n",
