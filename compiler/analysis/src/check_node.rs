@@ -239,7 +239,12 @@ impl<'a> Checker<'a> {
                 },
                 Presence::Required => {
                     let message = format!("`{}` needs `{}`", schema.name, property.name);
-                    let help = format!("Add `{}=…`: {}", property.name, property.doc);
+                    let help = format!(
+                        "Add `{}={}`: {}",
+                        property.name,
+                        example_value(property.value),
+                        property.doc
+                    );
                     self.missing(span, message, help);
                 }
             }

@@ -107,7 +107,11 @@ impl<'a> Lowering<'a> {
                 Written::Text(name) => match check_name(name) {
                     Ok(()) => Some(name.to_owned()),
                     Err(reason) => {
-                        let message = format!("`{name}` cannot be the name of a target: {reason}");
+                        let message = if name.is_empty() {
+                            "The name of a target cannot be empty".to_owned()
+                        } else {
+                            format!("`{name}` cannot be the name of a target: {reason}")
+                        };
                         self.report(scalar.span, "package::name", message, None);
                         None
                     }

@@ -42,7 +42,11 @@ pub(crate) fn parse(db: &dyn Db, file: SourceFile) -> Parsed {
         // of its own.
         Err(error) if error.is_missing && error.path != WORKSPACE_FILE => empty,
         Err(error) => {
-            let diagnostic = Diagnostic::error("file::unreadable", error.message.clone(), start);
+            let mut diagnostic = Diagnostic::error("file::unreadable", error.message.clone(), start);
+            if error.is_missing {
+                let help = format!("Write `workspace \"name\"` into a file `{WORKSPACE_FILE}` at the root");
+                diagnostic = diagnostic.with_help(help);
+            }
             Parsed { diagnostics: vec![diagnostic], ..empty }
         }
     }

@@ -8,6 +8,7 @@ use mc_ir::target::Target;
 use crate::db::Db;
 use crate::keys::{TargetKey, package_key, target_key};
 use crate::package::{Package, package, package_of, packages};
+use crate::path::{PACKAGE_FILE, package_file};
 use crate::suggest::did_you_mean;
 
 /// What a label stands for.
@@ -71,8 +72,8 @@ fn unknown_package(db: &dyn Db, label: &Label) -> Unknown {
     let packages: Vec<String> = packages(db).iter().map(ToString::to_string).collect();
     let near = did_you_mean(&label.package.to_string(), packages.iter().map(String::as_str));
     let help = near.or_else(|| elsewhere(db, label)).unwrap_or_else(|| {
-        let folder = &label.package.0;
-        format!("A package is a folder with a `package.kdl`; `{folder}/package.kdl` does not exist")
+        let file = package_file(&label.package);
+        format!("A package is a folder with a `{PACKAGE_FILE}`; `{file}` does not exist")
     });
     Unknown { message, help: Some(help) }
 }

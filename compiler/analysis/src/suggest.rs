@@ -7,7 +7,7 @@ pub(crate) fn did_you_mean<'a>(name: &str, known: impl IntoIterator<Item = &'a s
     nearest(name, known).map(|near| format!("Did you mean `{near}`?"))
 }
 
-/// The nearest name, or else all of them: ``The attributes are `base`, `dir` ``.
+/// The nearest name, or else all of them: ``Known: `base`, `dir` ``.
 pub(crate) fn nearest_or_list(name: &str, what: &str, known: &[&str]) -> String {
     did_you_mean(name, known.iter().copied()).unwrap_or_else(|| match known {
         [] => format!("It takes no {what}"),

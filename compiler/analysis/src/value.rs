@@ -31,6 +31,7 @@ pub(crate) struct Mismatch {
 impl Written<'_> {
     fn describe(self) -> String {
         match self {
+            Self::Text("") => "found an empty text".to_owned(),
             Self::Text(text) => format!("found the text `{text}`"),
             Self::Integer(Some(integer)) => format!("found the number `{integer}`"),
             Self::Integer(None) => "found a number beyond 64 bits".to_owned(),

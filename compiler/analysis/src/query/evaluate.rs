@@ -61,7 +61,14 @@ impl Evaluation<'_> {
 
     fn pattern(&self, text: &str, span: &Range<usize>) -> Result<Set, QueryError> {
         let pattern = Pattern::parse(text, self.here).map_err(|error| {
-            let help = did_you_mean(text, FUNCTIONS).map(|near| format!("{near} Functions take parentheses"));
+            let function = mc_syntax::nearest::nearest(text, FUNCTIONS);
+            let help = function.map(|name| format!("Did you mean `{name}(…)`?")).or_else(|| {
+                // The colon is what people forget.
+                let with_colon = format!(":{text}");
+                Label::parse(&with_colon, self.here)
+                    .ok()
+                    .map(|label| format!("Write `{with_colon}` for `{label}`"))
+            });
             QueryError { help, ..QueryError::new(span.clone(), error.to_string()) }
         })?;
         labels(self.db, &[pattern]).map(|labels| labels.into_iter().collect()).map_err(|errors| {

@@ -1,0 +1,770 @@
+//! What a person sees when a declaration is wrong.
+
+use expect_test::{Expect, expect};
+use mc_analysis::check::check;
+use mc_analysis::memory::Memory;
+use mc_syntax::render::render;
+
+use crate::fake::{Fixture, pattern};
+
+/// Everything that is wrong with what the patterns stand for, as a person sees it.
+fn shown(fixture: &Fixture, patterns: &[&str]) -> String {
+    let patterns: Vec<_> = patterns.iter().map(|text| pattern(text)).collect();
+    let mut text = String::new();
+    for found in check(&fixture.db, &patterns) {
+        text += &render(&found.path, &found.text, &found.diagnostic, false);
+        for related in &found.related {
+            let at = &related.text[related.span.start..related.span.end];
+            text += &format!("  {}: {} at `{at}`\n", related.path, related.message);
+        }
+    }
+    text
+}
+
+fn check_files(files: &[(&str, &str)], expected: Expect) {
+    expected.assert_eq(&shown(&Fixture::new(files), &["//..."]));
+}
+
+/// One package at the root, with the file `n.txt`.
+fn check_text(text: &str, expected: Expect) {
+    check_files(&[("package.kdl", text), ("n.txt", "")], expected);
+}
+
+#[test]
+fn an_unknown_rule() {
+    check_text(
+        "note \"a\" file=\"n.txt\"\nnot \"b\" file=\"n.txt\"\nsomething \"c\"\n",
+        expect![[r#"
+        error[package::rule]: There is no rule `not`
+         --> package.kdl:2:1
+          |
+        2 | not "b" file="n.txt"
+          | ^^^
+          = help: Did you mean `note`?
+        error[package::rule]: There is no rule `something`
+         --> package.kdl:3:1
+          |
+        3 | something "c"
+          | ^^^^^^^^^
+          = help: Known: `note`, `join`, `count`, `folder`, `pair`, `everything`
+    "#]],
+    );
+}
+
+#[test]
+fn an_unknown_attribute_or_property() {
+    check_text(
+        "note \"a\" file=\"n.txt\" fil=\"n.txt\"\njoin \"j\" seperator=\"+\" { prt \":a\"; wholly; }\n",
+        expect![[r#"
+            error[schema::unknown-attribute]: `note` has no attribute `fil`
+             --> package.kdl:1:23
+              |
+            1 | note "a" file="n.txt" fil="n.txt"
+              |                       ^^^
+              = help: Did you mean `file`?
+            error[schema::unknown-attribute]: `join` has no attribute `seperator`
+             --> package.kdl:2:10
+              |
+            2 | join "j" seperator="+" { prt ":a"; wholly; }
+              |          ^^^^^^^^^
+              = help: Did you mean `separator`?
+            error[schema::unknown-attribute]: `join` has no attribute `prt`
+             --> package.kdl:2:26
+              |
+            2 | join "j" seperator="+" { prt ":a"; wholly; }
+              |                          ^^^
+              = help: Did you mean `part`?
+            error[schema::unknown-attribute]: `join` has no attribute `wholly`
+             --> package.kdl:2:36
+              |
+            2 | join "j" seperator="+" { prt ":a"; wholly; }
+              |                                    ^^^^^^
+              = help: Known: `part`, `separator`
+        "#]],
+    );
+}
+
+#[test]
+fn a_property_or_attribute_in_the_form_of_the_other() {
+    check_text(
+        "join \"j\" { separator \"+\"; }\neverything \"e\" limit=\"1KB\" {\n    words\n}\n",
+        expect![[r#"
+            error[schema::form]: `separator` of `join` is written as a property
+             --> package.kdl:1:12
+              |
+            1 | join "j" { separator "+"; }
+              |            ^^^^^^^^^
+              = help: Write `separator=…` in the line of `join`
+            error[schema::form]: `limit` of `everything` is written as a node of its own
+             --> package.kdl:2:16
+              |
+            2 | everything "e" limit="1KB" {
+              |                ^^^^^
+              = help: Write `limit max="525MB"`
+            error[schema::missing]: `words` needs a text
+             --> package.kdl:3:5
+              |
+            3 |     words
+              |     ^^^^^
+              = help: Write `words "…"`: For tests.
+        "#]],
+    );
+}
+
+#[test]
+fn a_value_of_another_kind() {
+    check_text(
+        r#"everything "e" text=1 color="purple" integer=1.5 number="7" bool="true" label="base" path="../up" glob="/abs/*" bytes=7 fraction=3
+everything "f" text=#null color="Red" integer=-1 number=#inf bool=1 label="//a:b c" path=7 glob=#true bytes="7mb" fraction="2"
+everything "g" color=7 integer=99999999999999999999 label="://x" path="" bytes="x" fraction=1.5
+"#,
+        expect![[r#"
+            error[schema::kind]: Expected a text for `text`, found the number `1`
+             --> package.kdl:1:21
+              |
+            1 | everything "e" text=1 color="purple" integer=1.5 number="7" bool="true" label="base" path="../up" glob="/abs/*" bytes=7 ...
+              |                     ^
+            error[schema::kind]: Expected one of `red`, `green`, `blue` for `color`, found the text `purple`
+             --> package.kdl:1:29
+              |
+            1 | everything "e" text=1 color="purple" integer=1.5 number="7" bool="true" label="base" path="../up" glob="/abs/*" bytes=7 ...
+              |                             ^^^^^^^^
+            error[schema::kind]: Expected a whole number for `integer`, found the number `1.5`
+             --> package.kdl:1:46
+              |
+            1 | ...thing "e" text=1 color="purple" integer=1.5 number="7" bool="true" label="base" path="../up" glob="/abs/*" bytes=7 fr...
+              |                                            ^^^
+            error[schema::kind]: Expected a number for `number`, found the text `7`
+             --> package.kdl:1:57
+              |
+            1 | ...ext=1 color="purple" integer=1.5 number="7" bool="true" label="base" path="../up" glob="/abs/*" bytes=7 fraction=3
+              |                                            ^^^
+              = help: Write it without quotes: `7`
+            error[schema::kind]: Expected `#true` or `#false` for `bool`, found the text `true`
+             --> package.kdl:1:66
+              |
+            1 | ...or="purple" integer=1.5 number="7" bool="true" label="base" path="../up" glob="/abs/*" bytes=7 fraction=3
+              |                                            ^^^^^^
+              = help: Write `#true`
+            error[schema::kind]: Expected a label such as `//package:target` or `:target` for `label`, found the text `base`
+             --> package.kdl:1:79
+              |
+            1 | ...nteger=1.5 number="7" bool="true" label="base" path="../up" glob="/abs/*" bytes=7 fraction=3
+              |                                            ^^^^^^
+              = help: Write `:base` for a target of this package
+            error[schema::kind]: Expected a path inside the package for `path`, found the text `../up`
+             --> package.kdl:1:91
+              |
+            1 | ...umber="7" bool="true" label="base" path="../up" glob="/abs/*" bytes=7 fraction=3
+              |                                            ^^^^^^^
+              = help: It leaves the package by `..`
+            error[schema::kind]: Expected a file pattern such as `data/*.txt` for `glob`, found the text `/abs/*`
+             --> package.kdl:1:104
+              |
+            1 | ...l="true" label="base" path="../up" glob="/abs/*" bytes=7 fraction=3
+              |                                            ^^^^^^^^
+              = help: It is absolute
+            error[schema::kind]: Expected a size such as `525MB` for `bytes`, found the number `7`
+             --> package.kdl:1:119
+              |
+            1 | ..."base" path="../up" glob="/abs/*" bytes=7 fraction=3
+              |                                            ^
+              = help: Write a unit with it, such as `"525MB"`
+            error[schema::kind]: Expected a share such as `2%` for `fraction`, found the number `3`
+             --> package.kdl:1:130
+              |
+            1 | ...="../up" glob="/abs/*" bytes=7 fraction=3
+              |                                            ^
+              = help: Write `"3%"`
+            error[schema::kind]: Expected a text for `text`, found `#null`
+             --> package.kdl:2:21
+              |
+            2 | everything "f" text=#null color="Red" integer=-1 number=#inf bool=1 label="//a:b c" path=7 glob=#true bytes="7mb" fracti...
+              |                     ^^^^^
+            error[schema::kind]: Expected one of `red`, `green`, `blue` for `color`, found the text `Red`
+             --> package.kdl:2:33
+              |
+            2 | everything "f" text=#null color="Red" integer=-1 number=#inf bool=1 label="//a:b c" path=7 glob=#true bytes="7mb" fracti...
+              |                                 ^^^^^
+              = help: Did you mean `red`?
+            error[schema::kind]: Expected a whole number for `integer`, found the number `-1`
+             --> package.kdl:2:47
+              |
+            2 | ...hing "f" text=#null color="Red" integer=-1 number=#inf bool=1 label="//a:b c" path=7 glob=#true bytes="7mb" fraction=...
+              |                                            ^^
+              = help: Write zero or a greater number
+            error[schema::kind]: Expected a number for `number`, found the number `inf`
+             --> package.kdl:2:57
+              |
+            2 | ...ext=#null color="Red" integer=-1 number=#inf bool=1 label="//a:b c" path=7 glob=#true bytes="7mb" fraction="2"
+              |                                            ^^^^
+            error[schema::kind]: Expected `#true` or `#false` for `bool`, found the number `1`
+             --> package.kdl:2:67
+              |
+            2 | ...color="Red" integer=-1 number=#inf bool=1 label="//a:b c" path=7 glob=#true bytes="7mb" fraction="2"
+              |                                            ^
+            error[schema::kind]: Expected a label such as `//package:target` or `:target` for `label`, found the text `//a:b c`
+             --> package.kdl:2:75
+              |
+            2 | ...ed" integer=-1 number=#inf bool=1 label="//a:b c" path=7 glob=#true bytes="7mb" fraction="2"
+              |                                            ^^^^^^^^^
+              = help: A name has letters, digits and `-_.+` only
+            error[schema::kind]: Expected a path inside the package for `path`, found the number `7`
+             --> package.kdl:2:90
+              |
+            2 | ...number=#inf bool=1 label="//a:b c" path=7 glob=#true bytes="7mb" fraction="2"
+              |                                            ^
+            error[schema::kind]: Expected a file pattern such as `data/*.txt` for `glob`, found `#true`
+             --> package.kdl:2:97
+              |
+            2 | ...#inf bool=1 label="//a:b c" path=7 glob=#true bytes="7mb" fraction="2"
+              |                                            ^^^^^
+            error[schema::kind]: Expected a size such as `525MB` for `bytes`, found the text `7mb`
+             --> package.kdl:2:109
+              |
+            2 | ...label="//a:b c" path=7 glob=#true bytes="7mb" fraction="2"
+              |                                            ^^^^^
+              = help: `mb` is no unit of size; write `MB`
+            error[schema::kind]: Expected a share such as `2%` for `fraction`, found the text `2`
+             --> package.kdl:2:124
+              |
+            2 | ... path=7 glob=#true bytes="7mb" fraction="2"
+              |                                            ^^^
+              = help: `2` has no `%`
+            error[schema::kind]: Expected one of `red`, `green`, `blue` for `color`, found the number `7`
+             --> package.kdl:3:22
+              |
+            3 | everything "g" color=7 integer=99999999999999999999 label="://x" path="" bytes="x" fraction=1.5
+              |                      ^
+            error[schema::kind]: Expected a whole number for `integer`, found a number beyond 64 bits
+             --> package.kdl:3:32
+              |
+            3 | everything "g" color=7 integer=99999999999999999999 label="://x" path="" bytes="x" fraction=1.5
+              |                                ^^^^^^^^^^^^^^^^^^^^
+            error[schema::kind]: Expected a label such as `//package:target` or `:target` for `label`, found the text `://x`
+             --> package.kdl:3:59
+              |
+            3 | everything "g" color=7 integer=99999999999999999999 label="://x" path="" bytes="x" fraction=1.5
+              |                                                           ^^^^^^
+              = help: A name has letters, digits and `-_.+` only
+            error[schema::kind]: Expected a path inside the package for `path`, found an empty text
+             --> package.kdl:3:71
+              |
+            3 | everything "g" color=7 integer=99999999999999999999 label="://x" path="" bytes="x" fraction=1.5
+              |                                                                       ^^
+              = help: It is empty
+            error[schema::kind]: Expected a size such as `525MB` for `bytes`, found the text `x`
+             --> package.kdl:3:80
+              |
+            3 | everything "g" color=7 integer=99999999999999999999 label="://x" path="" bytes="x" fraction=1.5
+              |                                                                                ^^^
+              = help: `x` is no unit of size; the units are `KiB`, `MiB`, `GiB`, `TiB`, `KB`, `MB`, `GB`, `TB`, `B`
+            error[schema::kind]: Expected a share such as `2%` for `fraction`, found the number `1.5`
+             --> package.kdl:3:93
+              |
+            3 | everything "g" color=7 integer=99999999999999999999 label="://x" path="" bytes="x" fraction=1.5
+              |                                                                                             ^^^
+              = help: A share lies between `0%` and `100%`
+        "#]],
+    );
+}
+
+#[test]
+fn what_must_be_there() {
+    check_text(
+        "note \"a\"\nnote file=\"n.txt\"\neverything \"e\" { limit; words; }\ncount \"c\" { of; }\n",
+        expect![[r#"
+            error[schema::missing]: `note` needs `file`
+             --> package.kdl:1:1
+              |
+            1 | note "a"
+              | ^^^^
+              = help: Add `file "folder/file"`: For tests.
+            error[package::name]: The `note` has no name
+             --> package.kdl:2:1
+              |
+            2 | note file="n.txt"
+              | ^^^^
+              = help: Write `note "name"`
+            error[schema::missing]: `limit` needs `max`
+             --> package.kdl:3:18
+              |
+            3 | everything "e" { limit; words; }
+              |                  ^^^^^
+              = help: Add `max="525MB"`: For tests.
+            error[schema::missing]: `words` needs a text
+             --> package.kdl:3:25
+              |
+            3 | everything "e" { limit; words; }
+              |                         ^^^^^
+              = help: Write `words "…"`: For tests.
+            error[schema::missing]: `of` needs a label such as `//package:target` or `:target`
+             --> package.kdl:4:13
+              |
+            4 | count "c" { of; }
+              |             ^^
+              = help: Write `of ":target"`: For tests.
+        "#]],
+    );
+}
+
+#[test]
+fn names_that_no_target_may_bear() {
+    check_text(
+        "note \"a b\" file=\"n.txt\"\nnote 7 file=\"n.txt\"\nnote \"\" file=\"n.txt\"\nnote \"a\" \"b\" file=\"n.txt\"\n",
+        expect![[r#"
+            error[package::name]: `a b` cannot be the name of a target: a name has letters, digits and `-_.+` only
+             --> package.kdl:1:6
+              |
+            1 | note "a b" file="n.txt"
+              |      ^^^^^
+            error[package::name]: The name of a target is a text; found another value after `note`
+             --> package.kdl:2:6
+              |
+            2 | note 7 file="n.txt"
+              |      ^
+              = help: Write the name in quotes
+            error[package::name]: The name of a target cannot be empty
+             --> package.kdl:3:6
+              |
+            3 | note "" file="n.txt"
+              |      ^^
+            error[schema::argument]: `note` takes no value here
+             --> package.kdl:4:10
+              |
+            4 | note "a" "b" file="n.txt"
+              |          ^^^
+        "#]],
+    );
+}
+
+#[test]
+fn what_is_given_twice() {
+    check_text(
+        "note \"a\" file=\"n.txt\" {\n    file \"n.txt\"\n}\njoin \"j\" separator=\"+\" separator=\"-\"\nnote \"a\" fiel=\"n.txt\"\n",
+        expect![[r#"
+            error[schema::repeated]: `file` is given twice
+             --> package.kdl:2:5
+              |
+            1 | note "a" file="n.txt" {
+              |          ---- first given here
+            2 |     file "n.txt"
+              |     ^^^^
+            error[schema::repeated]: `separator` is given twice
+             --> package.kdl:4:24
+              |
+            4 | join "j" separator="+" separator="-"
+              |          --------- first given here
+              |                        ^^^^^^^^^
+            error[schema::missing]: `note` needs `file`
+             --> package.kdl:5:1
+              |
+            5 | note "a" fiel="n.txt"
+              | ^^^^
+              = help: Add `file "folder/file"`: For tests.
+            error[package::duplicate]: `//:a` is declared twice
+             --> package.kdl:5:1
+              |
+            1 | note "a" file="n.txt" {
+              | -------- first declared here
+            ...
+            5 | note "a" fiel="n.txt"
+              | ^^^^^^^^
+            error[schema::unknown-attribute]: `note` has no attribute `fiel`
+             --> package.kdl:5:10
+              |
+            5 | note "a" fiel="n.txt"
+              |          ^^^^
+              = help: Did you mean `file`?
+        "#]],
+    );
+}
+
+#[test]
+fn an_unknown_label() {
+    check_files(
+        &[
+            (
+                "models/package.kdl",
+                "note \"base\" file=\"n.txt\"\njoin \"j\" { part \":bass\"; part \":tone\"; part \":zzzzzz\"; }\n",
+            ),
+            ("models/n.txt", ""),
+            ("adapters/package.kdl", "note \"tone\" file=\"n.txt\"\n"),
+            ("adapters/n.txt", ""),
+        ],
+        expect![[r#"
+            error[label::unknown]: There is no target `//models:bass`
+             --> models/package.kdl:2:17
+              |
+            2 | join "j" { part ":bass"; part ":tone"; part ":zzzzzz"; }
+              |                 ^^^^^^^
+              = help: Did you mean `//models:base`?
+            error[label::unknown]: There is no target `//models:tone`
+             --> models/package.kdl:2:31
+              |
+            2 | join "j" { part ":bass"; part ":tone"; part ":zzzzzz"; }
+              |                               ^^^^^^^
+              = help: Did you mean `//adapters:tone`?
+            error[label::unknown]: There is no target `//models:zzzzzz`
+             --> models/package.kdl:2:45
+              |
+            2 | join "j" { part ":bass"; part ":tone"; part ":zzzzzz"; }
+              |                                             ^^^^^^^^^
+              = help: `//models` declares `base`, `j`
+        "#]],
+    );
+}
+
+#[test]
+fn a_label_of_a_package_that_does_not_exist() {
+    check_files(
+        &[
+            ("models/package.kdl", "note \"base\" file=\"n.txt\"\n"),
+            ("models/n.txt", ""),
+            (
+                "app/package.kdl",
+                "join \"j\" { part \"//model:base\"; part \"//far/away:base\"; part \"//nowhere:nothing\"; }\n",
+            ),
+        ],
+        expect![[r#"
+            error[label::unknown]: There is no package `//model`
+             --> app/package.kdl:1:17
+              |
+            1 | join "j" { part "//model:base"; part "//far/away:base"; part "//nowhere:nothing"; }
+              |                 ^^^^^^^^^^^^^^
+              = help: Did you mean `//models`?
+            error[label::unknown]: There is no package `//far/away`
+             --> app/package.kdl:1:38
+              |
+            1 | join "j" { part "//model:base"; part "//far/away:base"; part "//nowhere:nothing"; }
+              |                                      ^^^^^^^^^^^^^^^^^
+              = help: Did you mean `//models:base`?
+            error[label::unknown]: There is no package `//nowhere`
+             --> app/package.kdl:1:62
+              |
+            1 | join "j" { part "//model:base"; part "//far/away:base"; part "//nowhere:nothing"; }
+              |                                                              ^^^^^^^^^^^^^^^^^^^
+              = help: A package is a folder with a `package.kdl`; `nowhere/package.kdl` does not exist
+        "#]],
+    );
+}
+
+#[test]
+fn targets_that_need_each_other() {
+    check_text(
+        "join \"b\" { part \":a\"; }\njoin \"a\" {\n    part \":b\"\n}\njoin \"self\" { part \":self\"; }\njoin \"outside\" { part \":a\"; }\n",
+        expect![[r#"
+            error[label::cycle]: Targets need each other: `//:a` → `//:b` → `//:a`
+             --> package.kdl:3:10
+              |
+            1 | join "b" { part ":a"; }
+              |                 ---- `//:b` names `//:a` here
+            ...
+            3 |     part ":b"
+              |          ^^^^
+            error[label::cycle]: Targets need each other: `//:self` → `//:self`
+             --> package.kdl:5:20
+              |
+            5 | join "self" { part ":self"; }
+              |                    ^^^^^^^
+        "#]],
+    );
+}
+
+#[test]
+fn a_cycle_across_packages() {
+    check_files(
+        &[
+            ("a/package.kdl", "join \"x\" { part \"//b:y\"; }\n"),
+            ("b/package.kdl", "join \"y\" { part \"//c:z\"; }\n"),
+            ("c/package.kdl", "join \"z\" { part \"//a:x\"; }\n"),
+        ],
+        expect![[r#"
+            error[label::cycle]: Targets need each other: `//a:x` → `//b:y` → `//c:z` → `//a:x`
+             --> a/package.kdl:1:17
+              |
+            1 | join "x" { part "//b:y"; }
+              |                 ^^^^^^^
+              b/package.kdl: `//b:y` names `//c:z` here at `"//c:z"`
+              c/package.kdl: `//c:z` names `//a:x` here at `"//a:x"`
+        "#]],
+    );
+}
+
+#[test]
+fn a_chain_that_is_too_long() {
+    let mut text = "note \"t0\" file=\"n.txt\"\n".to_owned();
+    for index in 1..=1_002 {
+        text += &format!("count \"t{index}\" of=\":t{}\"\n", index - 1);
+    }
+    check_text(
+        &text,
+        expect![[r#"
+        error[label::chain]: `//:t1000` needs a chain of more than 1000 targets
+            --> package.kdl:1001:1
+             |
+        1001 | count "t1000" of=":t999"
+             | ^^^^^
+    "#]],
+    );
+}
+
+#[test]
+fn several_mistakes_in_one_file_come_all_at_once() {
+    check_text(
+        "note \"a\" file=\"gone.txt\"\nnote \"b\"\njoni \"c\"\njoin \"d\" { part \":a\"; part \":b\"; part \":c\"; part \":e\"; }\ncount \"f\" of=7\n",
+        expect![[r#"
+            error[note::file]: `gone.txt` does not exist
+             --> package.kdl:1:15
+              |
+            1 | note "a" file="gone.txt"
+              |               ^^^^^^^^^^
+            error[schema::missing]: `note` needs `file`
+             --> package.kdl:2:1
+              |
+            2 | note "b"
+              | ^^^^
+              = help: Add `file "folder/file"`: For tests.
+            error[package::rule]: There is no rule `joni`
+             --> package.kdl:3:1
+              |
+            3 | joni "c"
+              | ^^^^
+              = help: Did you mean `join`?
+            error[label::unknown]: There is no target `//:e`
+             --> package.kdl:4:50
+              |
+            4 | join "d" { part ":a"; part ":b"; part ":c"; part ":e"; }
+              |                                                  ^^^^
+              = help: `//` declares `a`, `b`, `c`, `d`, `f`
+            error[schema::kind]: Expected a label such as `//package:target` or `:target` for `of`, found the number `7`
+             --> package.kdl:5:14
+              |
+            5 | count "f" of=7
+              |              ^
+        "#]],
+    );
+}
+
+#[test]
+fn broken_kdl_in_one_package_hides_nothing_of_another() {
+    check_files(
+        &[
+            ("broken/package.kdl", "note \"a\" file=\"n.txt\nnote \"b\" {\n"),
+            (
+                "whole/package.kdl",
+                "note \"a\" file=\"gone.txt\"\njoin \"j\" { part \"//broken:b\"; part \":nothing\"; }\n",
+            ),
+        ],
+        expect![[r#"
+            error[kdl::string]: Expected `"` to close the string, found the end of the line
+             --> broken/package.kdl:1:15
+              |
+            1 | note "a" file="n.txt
+              |               ^^^^^^
+              = help: Add `"`; a text of several lines stands between `"""` and `"""`, each on a line of its own
+            error[note::file]: `broken/n.txt` does not exist
+             --> broken/package.kdl:1:15
+              |
+            1 | note "a" file="n.txt
+              |               ^^^^^^
+            error[schema::missing]: `note` needs `file`
+             --> broken/package.kdl:2:1
+              |
+            2 | note "b" {
+              | ^^^^
+              = help: Add `file "folder/file"`: For tests.
+            error[kdl::block]: Expected `}` to close the block, found the end of the file
+             --> broken/package.kdl:2:10
+              |
+            2 | note "b" {
+              |          ^
+              = help: Add a `}` where the block ends
+            error[note::file]: `whole/gone.txt` does not exist
+             --> whole/package.kdl:1:15
+              |
+            1 | note "a" file="gone.txt"
+              |               ^^^^^^^^^^
+            error[label::unknown]: There is no target `//whole:nothing`
+             --> whole/package.kdl:2:36
+              |
+            2 | join "j" { part "//broken:b"; part ":nothing"; }
+              |                                    ^^^^^^^^^^
+              = help: `//whole` declares `a`, `j`
+        "#]],
+    );
+}
+
+#[test]
+fn a_workspace_without_its_file() {
+    let fixture = Fixture::over(Memory::new(&[("package.kdl", "note \"a\" file=\"gone.txt\"\n")]));
+    expect![[r#"
+        error[note::file]: `gone.txt` does not exist
+         --> package.kdl:1:15
+          |
+        1 | note "a" file="gone.txt"
+          |               ^^^^^^^^^^
+        error[file::unreadable]: `workspace.kdl` does not exist
+         --> workspace.kdl:1:1
+          |
+        1 |
+          | ^
+          = help: Write `workspace "name"` into a file `workspace.kdl` at the root
+    "#]]
+    .assert_eq(&shown(&fixture, &["//..."]));
+}
+
+#[test]
+fn settings_of_the_workspace() {
+    let text = "workspace\ncache { disk max-size=\"50 gigs\"; remote upload=1; dusk; }\ncash\n";
+    check_files(
+        &[("workspace.kdl", text)],
+        expect![[r#"
+        error[schema::missing]: `workspace` needs a text
+         --> workspace.kdl:1:1
+          |
+        1 | workspace
+          | ^^^^^^^^^
+          = help: Write `workspace "…"`: The name of the workspace.
+        error[schema::kind]: Expected a size such as `525MB` for `max-size`, found the text `50 gigs`
+         --> workspace.kdl:2:23
+          |
+        2 | cache { disk max-size="50 gigs"; remote upload=1; dusk; }
+          |                       ^^^^^^^^^
+          = help: `gigs` is no unit of size; the units are `KiB`, `MiB`, `GiB`, `TiB`, `KB`, `MB`, `GB`, `TB`, `B`
+        error[schema::missing]: `remote` needs a text
+         --> workspace.kdl:2:34
+          |
+        2 | cache { disk max-size="50 gigs"; remote upload=1; dusk; }
+          |                                  ^^^^^^
+          = help: Write `remote "…"`: A store of another machine, by URL.
+        error[schema::kind]: Expected `#true` or `#false` for `upload`, found the number `1`
+         --> workspace.kdl:2:48
+          |
+        2 | cache { disk max-size="50 gigs"; remote upload=1; dusk; }
+          |                                                ^
+        error[schema::unknown-attribute]: `cache` has no attribute `dusk`
+         --> workspace.kdl:2:51
+          |
+        2 | cache { disk max-size="50 gigs"; remote upload=1; dusk; }
+          |                                                   ^^^^
+          = help: Did you mean `disk`?
+        error[schema::unknown-attribute]: `cash` has no meaning here
+         --> workspace.kdl:3:1
+          |
+        3 | cash
+          | ^^^^
+          = help: Known: `workspace`, `cache`
+    "#]],
+    );
+}
+
+#[test]
+fn a_file_that_is_not_utf8() {
+    let fixture = Fixture::new(&[("n.txt", "")]);
+    fixture.files.write("package.kdl", b"note \"a\" file=\"n.txt\"\nnote \"caf\xe9\" file=\"n.txt\"\n");
+    expect![[r#"
+        error[package::name]: `caf�` cannot be the name of a target: a name has letters, digits and `-_.+` only
+         --> package.kdl:2:6
+          |
+        2 | note "caf�" file="n.txt"
+          |      ^^^^^^
+        error[file::encoding]: The file is not UTF-8 from byte 31 on
+         --> package.kdl:2:10
+          |
+        2 | note "caf�" file="n.txt"
+          |          ^
+          = help: Save the file as UTF-8
+    "#]].assert_eq(&shown(&fixture, &["//..."]));
+}
+
+#[test]
+fn a_folder_where_declarations_should_be() {
+    let files = &[("a/package.kdl/x", ""), ("b/package.kdl", "join \"j\" { part \"//a:x\"; }\n")];
+    check_files(
+        files,
+        expect![[r#"
+        error[file::unreadable]: `a/package.kdl` is a folder, expected a file
+         --> a/package.kdl:1:1
+          |
+        1 |
+          | ^
+    "#]],
+    );
+}
+
+#[test]
+fn a_folder_whose_name_no_label_can_bear() {
+    check_files(
+        &[("my models/package.kdl", "join \"j\"\n")],
+        expect![[r#"
+        error[package::name]: The folder `my models` cannot be a package: a package has letters, digits and `-_.+/` only
+         --> my models/package.kdl:1:1
+          |
+        1 | join "j"
+          | ^
+          = help: Rename the folder
+    "#]],
+    );
+}
+
+#[test]
+fn faults_of_parts_point_to_what_was_written() {
+    check_text(
+        "pair \"p\" left=\"gone.txt\" right=\"n.txt\"\npair \"q\" left=\"n.txt\" {\n    right \"never.txt\"\n}\n",
+        expect![[r#"
+            error[note::file]: `gone.txt` does not exist
+             --> package.kdl:1:15
+              |
+            1 | pair "p" left="gone.txt" right="n.txt"
+              |               ^^^^^^^^^^
+            error[pair::never]: `never.txt` is never a side
+             --> package.kdl:3:5
+              |
+            3 |     right "never.txt"
+              |     ^^^^^
+        "#]],
+    );
+}
+
+#[test]
+fn a_part_whose_name_is_taken() {
+    check_text(
+        "note \"p-left\" file=\"n.txt\"\npair \"p\" left=\"n.txt\" right=\"n.txt\"\npair \"p-left\" left=\"n.txt\" right=\"n.txt\"\n",
+        expect![[r#"
+            error[package::duplicate]: `p` expands into `p-left`, but there is a target of that name already
+             --> package.kdl:2:1
+              |
+            1 | note "p-left" file="n.txt"
+              | ------------- the name is taken here
+            2 | pair "p" left="n.txt" right="n.txt"
+              | ^^^^^^^^
+              = help: Rename one of the two
+            error[package::duplicate]: `//:p-left` is declared twice
+             --> package.kdl:3:1
+              |
+            1 | note "p-left" file="n.txt"
+              | ------------- first declared here
+            ...
+            3 | pair "p-left" left="n.txt" right="n.txt"
+              | ^^^^^^^^^^^^^
+        "#]],
+    );
+}
+
+#[test]
+fn only_what_was_asked_for_and_what_it_needs_is_checked() {
+    let files = [
+        ("a/package.kdl", "note \"n\" file=\"gone.txt\"\nnote \"m\" file=\"also-gone.txt\"\n"),
+        ("b/package.kdl", "count \"c\" of=\"//a:n\"\n"),
+        ("c/package.kdl", "note \"n\" file=\"gone.txt\"\n"),
+    ];
+    expect![[r#"
+        error[note::file]: `a/gone.txt` does not exist
+         --> a/package.kdl:1:15
+          |
+        1 | note "n" file="gone.txt"
+          |               ^^^^^^^^^^
+    "#]]
+    .assert_eq(&shown(&Fixture::new(&files), &["//b:c"]));
+}

@@ -1,0 +1,154 @@
+//! The real file system: links, hidden files, and what counts as a change.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use mc_analysis::analyze::analyze;
+use mc_analysis::check::check;
+use mc_analysis::database::Database;
+use mc_analysis::disk::Disk;
+use mc_analysis::package::packages;
+
+use crate::fake::{RULES, Words, label, pattern};
+
+struct Folder {
+    root: PathBuf,
+    db: Database,
+}
+
+impl Folder {
+    /// A folder of its own for the test of this name.
+    fn new(name: &str, files: &[(&str, &str)]) -> Self {
+        let root = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
+        let db = Database::new(&root, RULES, Disk::new(&root));
+        let folder = Self { root, db };
+        folder.write("workspace.kdl", "workspace \"test\"\n");
+        for (path, text) in files {
+            folder.write(path, text);
+        }
+        folder
+    }
+
+    fn write(&self, path: &str, text: &str) {
+        let path = self.root.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    /// Pretends that a file was last written long ago, as most files were.
+    fn age(&self, path: &str) {
+        let file = fs::File::options().write(true).open(self.root.join(path)).unwrap();
+        file.set_modified(SystemTime::now() - Duration::from_secs(3600)).unwrap();
+    }
+
+    #[cfg(unix)]
+    fn link(&self, to: &str, path: &str) {
+        std::os::unix::fs::symlink(to, self.root.join(path)).unwrap();
+    }
+
+    fn words(&self, target: &str) -> String {
+        let analysis = analyze(&self.db, &label(target));
+        match &analysis.providers {
+            Ok(providers) => providers.get::<Words>().unwrap().0.clone(),
+            Err(_) => analysis.faults.iter().map(|fault| fault.message.clone()).collect(),
+        }
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // Left behind, it lies below Cargo's own folder for such files.
+        fs::remove_dir_all(&self.root).unwrap_or_default();
+    }
+}
+
+#[test]
+fn a_pattern_finds_files_in_order_and_no_hidden_ones() {
+    let folder = Folder::new(
+        "hidden",
+        &[
+            ("package.kdl", "folder \"f\" files=\"data/**/*.txt\"\nfolder \"h\" files=\"data/.*/*.txt\"\n"),
+            ("data/b.txt", ""),
+            ("data/a.txt", ""),
+            ("data/.secret.txt", ""),
+            ("data/.git/c.txt", ""),
+            ("data/deep/d.txt", ""),
+        ],
+    );
+    assert_eq!(folder.words("//:f"), "data/a.txt data/b.txt data/deep/d.txt");
+    assert_eq!(folder.words("//:h"), "data/.git/c.txt");
+}
+
+#[cfg(unix)]
+#[test]
+fn links_to_files_are_found_and_links_to_folders_are_not_walked() {
+    let folder = Folder::new(
+        "links",
+        &[
+            (
+                "package.kdl",
+                "folder \"f\" files=\"**/*.txt\"\nnote \"n\" file=\"link.txt\"\nnote \"gone\" file=\"gone.txt\"\n",
+            ),
+            ("data/a.txt", "through a link"),
+        ],
+    );
+    folder.link("data/a.txt", "link.txt");
+    folder.link("..", "data/up");
+    folder.link("nowhere", "gone.txt");
+    folder.link("data", "also-data");
+    assert_eq!(folder.words("//:f"), "data/a.txt gone.txt link.txt");
+    assert_eq!(folder.words("//:n"), "through a link");
+    assert_eq!(folder.words("//:gone"), "`gone.txt` does not exist");
+}
+
+#[cfg(unix)]
+#[test]
+fn packages_behind_links_are_not_found_twice() {
+    let folder = Folder::new("linked-packages", &[("a/package.kdl", ""), ("b/x", "")]);
+    folder.link("../a", "b/a");
+    let found: Vec<String> = packages(&folder.db).iter().map(ToString::to_string).collect();
+    assert_eq!(found, ["//a"]);
+}
+
+#[test]
+fn a_file_that_was_just_written_is_looked_at_again_whatever_its_stamp() {
+    let mut folder = Folder::new("racy", &[("package.kdl", "note \"n\" file=\"n.txt\"\n"), ("n.txt", "abc")]);
+    assert_eq!(folder.words("//:n"), "abc");
+    folder.write("n.txt", "xyz");
+    assert_eq!(folder.db.refresh(), 1);
+    assert_eq!(folder.words("//:n"), "xyz");
+}
+
+#[test]
+fn an_old_file_is_noticed_when_it_is_replaced() {
+    let mut folder =
+        Folder::new("replaced", &[("package.kdl", "note \"n\" file=\"n.txt\"\n"), ("n.txt", "abc")]);
+    folder.age("n.txt");
+    assert_eq!(folder.words("//:n"), "abc");
+    assert_eq!(folder.db.refresh(), 0);
+    // As many bytes, and as old: another file all the same.
+    folder.write("new.txt", "xyz");
+    folder.age("new.txt");
+    fs::rename(folder.root.join("new.txt"), folder.root.join("n.txt")).unwrap();
+    assert_eq!(folder.db.refresh(), 1);
+    assert_eq!(folder.words("//:n"), "xyz");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_pipe_is_refused_and_blocks_nobody() {
+    let folder = Folder::new("pipe", &[("package.kdl", "note \"n\" file=\"pipe\"\n")]);
+    let made = std::process::Command::new("mkfifo").arg(folder.root.join("pipe")).status();
+    assert!(made.unwrap().success());
+    assert_eq!(folder.words("//:n"), "`pipe` is neither a file nor a folder");
+}
+
+#[test]
+fn a_workspace_that_is_not_there_is_reported_and_not_feared() {
+    let root = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("never-made");
+    let db = Database::new(&root, RULES, Disk::new(&root));
+    let found = check(&db, &[pattern("//...")]);
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].diagnostic.message, "`workspace.kdl` does not exist");
+}
