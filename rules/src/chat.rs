@@ -5,6 +5,8 @@ use std::ops::ControlFlow;
 use mc_family::tokenizer::ParseSpecial;
 use mc_ir::action::{ActionError, Content};
 use mc_runtime::generate::{GenerateOptions, generate};
+use mc_runtime::log_probabilities::log_probability;
+use mc_runtime::logits::LogitPositions;
 use mc_runtime::sampler::Sampling;
 
 use crate::accuracy::Prompts;
@@ -25,17 +27,32 @@ pub struct ChatOptions {
     pub seed: u64,
     /// Whether the prompt is continued as it is, without the chat template.
     pub raw: bool,
+    /// How many of the likeliest tokens are told at each step of the answer.
+    pub n_top: usize,
 }
 
 /// An answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Reply {
     /// Its text.
     pub text: String,
-    /// Tokens of the prompt.
-    pub n_prompt_tokens: usize,
+    /// Tokens of the prompt, as the model saw it.
+    pub prompt: Vec<u32>,
     /// Tokens of the answer.
-    pub n_tokens: usize,
+    pub tokens: Vec<u32>,
+    /// The likeliest tokens at each step, the last of which ended the answer; empty unless asked for.
+    pub steps: Vec<Vec<Candidate>>,
+}
+
+/// A token that might have come next.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Candidate {
+    /// Its number.
+    pub id: u32,
+    /// Its text.
+    pub text: String,
+    /// Logarithm of its probability.
+    pub log_probability: f64,
 }
 
 /// A model that answers.
@@ -95,7 +112,36 @@ impl ChatModel {
         if !rest.is_empty() {
             on_text(&rest);
         }
-        Ok(Reply { text: pieces.text, n_prompt_tokens: ids.len(), n_tokens: generated.tokens.len() })
+        let steps = match options.n_top {
+            0 => Vec::new(),
+            n_top => self.steps(&ids, &generated.tokens, n_top)?,
+        };
+        Ok(Reply { text: pieces.text, prompt: ids, tokens: generated.tokens, steps })
+    }
+
+    /// The likeliest tokens after the prompt and after each token of the answer.
+    fn steps(
+        &self,
+        prompt: &[u32],
+        answer: &[u32],
+        n_top: usize,
+    ) -> Result<Vec<Vec<Candidate>>, ActionError> {
+        let opened = &self.0;
+        let ids: Vec<u32> = prompt.iter().chain(answer).copied().collect();
+        let mut cache = opened.model.new_cache(ids.len());
+        let positions = LogitPositions::Range(prompt.len() - 1..ids.len());
+        let logits = opened.model.forward(&ids, &mut cache, &positions, None).map_err(ActionError::failed)?;
+        let step = |logits: &[f32]| {
+            let mut order: Vec<u32> = (0..logits.len() as u32).collect();
+            order.sort_by(|a, b| logits[*b as usize].total_cmp(&logits[*a as usize]).then(a.cmp(b)));
+            let candidate = |id: &u32| Candidate {
+                id: *id,
+                text: String::from_utf8_lossy(&opened.tokenizer.piece_bytes(*id)).into_owned(),
+                log_probability: log_probability(logits, *id),
+            };
+            order.iter().take(n_top).map(candidate).collect()
+        };
+        Ok(logits.rows().map(step).collect())
     }
 }
 

@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Read};
 use std::time::Instant;
 
 use clap::Args;
-use mc_rules::chat::{ChatModel, ChatOptions};
+use mc_rules::chat::{Candidate, ChatModel, ChatOptions};
 use serde_json::json;
 
 use crate::exit::Exit;
@@ -52,6 +52,10 @@ pub(crate) struct Run {
     /// Give the prompt to the model as it is, without the chat template
     #[arg(long)]
     raw: bool,
+
+    /// With --output json, also tell this many of the likeliest tokens at each step
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    logprobs: usize,
 }
 
 impl RunVerb for Run {
@@ -73,8 +77,9 @@ impl RunVerb for Run {
         if invocation.is_json() {
             invocation.json(&json!({
                 "text": reply.text,
-                "prompt_tokens": reply.n_prompt_tokens,
-                "tokens": reply.n_tokens,
+                "prompt_tokens": reply.prompt,
+                "tokens": reply.tokens,
+                "steps": reply.steps.iter().map(|step| step.iter().map(candidate).collect()).collect::<Vec<Vec<_>>>(),
             }));
         } else {
             streams.result("\n");
@@ -82,7 +87,8 @@ impl RunVerb for Run {
             let seconds = start.elapsed().as_secs_f64();
             streams.note(&format!(
                 "{} prompt tokens, {} tokens in {seconds:.2} s (on this machine)\n",
-                reply.n_prompt_tokens, reply.n_tokens
+                reply.prompt.len(),
+                reply.tokens.len()
             ));
         }
         Ok(Exit::Done)
@@ -117,8 +123,13 @@ impl Run {
             top_k: self.top_k as usize,
             seed: self.seed,
             raw: self.raw,
+            n_top: self.logprobs,
         }
     }
+}
+
+fn candidate(candidate: &Candidate) -> serde_json::Value {
+    json!({ "id": candidate.id, "text": candidate.text, "logprob": candidate.log_probability })
 }
 
 fn temperature(text: &str) -> Result<f32, String> {
