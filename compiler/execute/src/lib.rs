@@ -8,3 +8,7 @@ pub mod event;
 pub mod fetch;
 pub mod lookup;
 pub mod services;
+
+pub(crate) mod in_flight;
+pub(crate) mod schedule;
+pub(crate) mod step;

@@ -16,7 +16,10 @@ use crate::services::Services;
 ///
 /// # Errors
 /// When the store cannot be read. A damaged entry is no error but a miss.
-pub(crate) fn lookup(services: &Services<'_>, action: &EncodedAction) -> Result<Option<Outputs>, ActionError> {
+pub(crate) fn lookup(
+    services: &Services<'_>,
+    action: &EncodedAction,
+) -> Result<Option<Outputs>, ActionError> {
     let Some(entry) = services.actions.get(&action.digest).map_err(store_failed)? else {
         return Ok(None);
     };

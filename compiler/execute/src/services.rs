@@ -26,7 +26,13 @@ impl Services<'_> {
     pub(crate) fn source_digest(&self, source: &Source) -> Result<BlobDigest, ActionError> {
         let digest = match source.range {
             None => self.memo.digest_file(&source.path),
-            Some(range) => self.memo.digest_range(&source.path, range.start, range.end - range.start),
+            Some(range) => {
+                let len = range.end.checked_sub(range.start).ok_or_else(|| {
+                    let path = source.path.display();
+                    ActionError::failed(format!("A range of `{path}` ends before it begins; this is a bug"))
+                })?;
+                self.memo.digest_range(&source.path, range.start, len)
+            }
         };
         digest.map_err(|error| ActionError::failed(error).with_help("Check the file, then build again"))
     }

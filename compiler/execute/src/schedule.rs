@@ -1,0 +1,153 @@
+//! Which action is next: ready ones in the order of the graph, the others when the last of their inputs is made.
+//!
+//! This module runs nothing; the threads of a build ask it for work until there is none.
+
+use std::any::Any;
+use std::collections::BTreeSet;
+use std::panic::resume_unwind;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use mc_ir::action::{ActionError, Input};
+use mc_ir::graph::{ActionGraph, NodeId};
+use mc_ir::output::{Output, Outputs};
+
+use crate::build::{Built, Failure, OnFailure};
+use crate::event::Origin;
+use crate::services::Services;
+
+/// Who is next, and who waits for whom.
+pub(crate) struct Schedule<'a> {
+    graph: &'a ActionGraph,
+    on_failure: OnFailure,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+struct State {
+    ready: BTreeSet<NodeId>,
+    n_missing_inputs: Vec<usize>,
+    n_running: usize,
+    is_stopped: bool,
+    failures: Vec<(NodeId, ActionError)>,
+    outputs: Vec<Option<Outputs>>,
+    panic: Option<Panic>,
+    n_hits: usize,
+    n_ran: usize,
+}
+
+/// What a panic carried.
+type Panic = Box<dyn Any + Send>;
+
+impl<'a> Schedule<'a> {
+    pub(crate) fn new(graph: &'a ActionGraph, on_failure: OnFailure) -> Self {
+        let n_missing_inputs: Vec<usize> = graph.ids().map(|id| graph.dependencies(id).len()).collect();
+        let ready = graph.ids().filter(|id| n_missing_inputs[id.0] == 0).collect();
+        let state = State {
+            ready,
+            n_missing_inputs,
+            n_running: 0,
+            is_stopped: false,
+            failures: Vec::new(),
+            outputs: vec![None; graph.len()],
+            panic: None,
+            n_hits: 0,
+            n_ran: 0,
+        };
+        Self { graph, on_failure, state: Mutex::new(state), changed: Condvar::new() }
+    }
+
+    // Nothing in here panics half way through a change.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next ready action with the outputs that it reads; waits while others may make one ready.
+    pub(crate) fn next(&self, services: &Services<'_>) -> Option<(NodeId, Vec<Option<Output>>)> {
+        let mut state = self.lock();
+        loop {
+            if state.is_stopped || services.is_cancelled() {
+                self.changed.notify_all();
+                return None;
+            }
+            if let Some(id) = state.ready.pop_first() {
+                state.n_running += 1;
+                let inputs =
+                    self.graph.node(id).inputs.iter().map(|input| self.made(&state, input)).collect();
+                return Some((id, inputs));
+            }
+            if state.n_running == 0 {
+                self.changed.notify_all();
+                return None;
+            }
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn made(&self, state: &State, input: &Input) -> Option<Output> {
+        let Input::Artifact(artifact) = input else {
+            return None;
+        };
+        let id = self.graph.id(&artifact.node)?;
+        state.outputs[id.0].as_ref()?.get(&artifact.output).cloned()
+    }
+
+    pub(crate) fn finish(&self, id: NodeId, result: Result<(Outputs, Origin), ActionError>) {
+        let mut state = self.lock();
+        state.n_running -= 1;
+        match result {
+            Ok((outputs, origin)) => {
+                state.outputs[id.0] = Some(outputs);
+                match origin {
+                    Origin::Hit => state.n_hits += 1,
+                    Origin::Ran => state.n_ran += 1,
+                }
+                for dependent in self.graph.dependents(id) {
+                    state.n_missing_inputs[dependent.0] -= 1;
+                    if state.n_missing_inputs[dependent.0] == 0 {
+                        state.ready.insert(dependent);
+                    }
+                }
+            }
+            Err(error) => {
+                state.is_stopped |= self.on_failure == OnFailure::Stop;
+                state.failures.push((id, error));
+            }
+        }
+        self.changed.notify_all();
+    }
+
+    /// Begins nothing more.
+    pub(crate) fn stop(&self) {
+        self.lock().is_stopped = true;
+        self.changed.notify_all();
+    }
+
+    /// Takes note of an action that panicked, and begins nothing more.
+    pub(crate) fn abort(&self, panic: Panic) {
+        let mut state = self.lock();
+        state.n_running -= 1;
+        state.is_stopped = true;
+        state.panic.get_or_insert(panic);
+        self.changed.notify_all();
+    }
+
+    /// What the build gave, once all threads have ended.
+    ///
+    /// # Panics
+    /// With what the first action to panic carried.
+    pub(crate) fn into_built(self) -> Built {
+        let mut state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if let Some(panic) = state.panic {
+            resume_unwind(panic);
+        }
+        state.failures.sort_by_key(|(id, _)| *id);
+        let is_cancelled = state.failures.iter().any(|(_, error)| matches!(error, ActionError::Cancelled));
+        let failures = state
+            .failures
+            .into_iter()
+            .filter(|(_, error)| !matches!(error, ActionError::Cancelled))
+            .map(|(id, error)| Failure { node: Arc::clone(self.graph.node(id)), error })
+            .collect();
+        Built { outputs: state.outputs, failures, is_cancelled, n_hits: state.n_hits, n_ran: state.n_ran }
+    }
+}

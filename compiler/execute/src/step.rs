@@ -1,0 +1,136 @@
+//! One action of a build: its key, a look-up, and on a miss a run.
+//!
+//! A result is recorded only when the action gave exactly the outputs that it declares, and when the source files that
+//! it read are still those whose digests are in its key: otherwise a file that is saved during a build would leave its
+//! new bytes' result under its old bytes' key, for ever.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use mc_ir::action::{ActionError, ActionNode, Input};
+use mc_ir::output::{Output, Outputs};
+use mc_ir::reapi::{self, EncodedAction};
+
+use crate::context::RunContext;
+use crate::event::{Event, EventSink, Origin};
+use crate::in_flight::InFlight;
+use crate::lookup::{lookup, record};
+use crate::services::Services;
+
+/// An action whose inputs are made.
+pub(crate) struct Step<'a> {
+    pub(crate) node: &'a Arc<ActionNode>,
+    /// For each input that is an artifact, what it became.
+    pub(crate) artifacts: &'a [Option<Output>],
+    pub(crate) services: &'a Services<'a>,
+    pub(crate) events: &'a EventSink<'a>,
+}
+
+impl Step<'_> {
+    /// Looks the action up, or runs it.
+    pub(crate) fn perform(
+        &self,
+        pool: &rayon::ThreadPool,
+        in_flight: &InFlight,
+    ) -> Result<(Outputs, Origin), ActionError> {
+        let start = Instant::now();
+        let result = self.look_up_or_run(pool, in_flight);
+        let node = Arc::clone(self.node);
+        match result {
+            Ok((outputs, digest, origin)) => {
+                (self.events)(Event::Finished { node, digest, origin, elapsed: start.elapsed() });
+                Ok((outputs, origin))
+            }
+            Err(error) => {
+                if !matches!(error, ActionError::Cancelled) {
+                    (self.events)(Event::Failed { node, message: error.to_string() });
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn look_up_or_run(
+        &self,
+        pool: &rayon::ThreadPool,
+        in_flight: &InFlight,
+    ) -> Result<(Outputs, mc_digest::digest::ActionDigest, Origin), ActionError> {
+        let (digests, action, known) = pool.install(|| {
+            let digests = self.digests()?;
+            let action = reapi::encode_action(self.node, &digests);
+            let known = self.lookup(&action)?;
+            Ok::<_, ActionError>((digests, action, known))
+        })?;
+        if let Some(outputs) = known {
+            return Ok((outputs, action.digest, Origin::Hit));
+        }
+        // Outside the pool: there, the thread that waits might be the one that is to finish what it waits for.
+        let claim = in_flight.claim(action.digest);
+        pool.install(|| {
+            if claim.has_waited
+                && let Some(outputs) = self.lookup(&action)?
+            {
+                return Ok((outputs, action.digest, Origin::Hit));
+            }
+            Ok((self.run(&digests, &action)?, action.digest, Origin::Ran))
+        })
+    }
+
+    fn lookup(&self, action: &EncodedAction) -> Result<Option<Outputs>, ActionError> {
+        // An entry of other outputs is damaged, or somebody else's: a miss.
+        Ok(lookup(self.services, action)?.filter(|outputs| is_declared(self.node, outputs)))
+    }
+
+    fn run(&self, digests: &[Output], action: &EncodedAction) -> Result<Outputs, ActionError> {
+        if self.services.is_cancelled() {
+            return Err(ActionError::Cancelled);
+        }
+        (self.events)(Event::Started { node: Arc::clone(self.node) });
+        let ctx = RunContext { services: self.services, inputs: &self.node.inputs, digests };
+        let outputs = self.node.action.run(&ctx)?;
+        if !is_declared(self.node, &outputs) {
+            let given: Vec<&str> = outputs.keys().map(String::as_str).collect();
+            return Err(ActionError::failed(format!(
+                "Action `{}` gave the outputs `{}`, expected `{}`; this is a bug in its rule",
+                self.node.action.kind().name,
+                given.join("`, `"),
+                self.node.action.outputs().join("`, `")
+            )));
+        }
+        self.check_sources(digests)?;
+        record(self.services, action, &outputs)?;
+        Ok(outputs)
+    }
+
+    /// The digest of every input.
+    fn digests(&self) -> Result<Vec<Output>, ActionError> {
+        let inputs = self.node.inputs.iter().zip(self.artifacts);
+        let digest = |(input, artifact): (&Input, &Option<Output>)| match (input, artifact) {
+            (Input::Source(source), _) => self.services.source_digest(source).map(Output::File),
+            (Input::Artifact(_), Some(output)) => Ok(output.clone()),
+            (Input::Artifact(artifact), None) => {
+                Err(ActionError::failed(format!("`{artifact:?}` was not made by its action")))
+            }
+        };
+        inputs.map(digest).collect()
+    }
+
+    /// Costs one look at each source file's metadata, as their digests are remembered.
+    fn check_sources(&self, digests: &[Output]) -> Result<(), ActionError> {
+        for (input, before) in self.node.inputs.iter().zip(digests) {
+            if let Input::Source(source) = input
+                && Output::File(self.services.source_digest(source)?) != *before
+            {
+                let message = format!("`{}` changed while it was read", source.path.display());
+                return Err(ActionError::failed(message).with_help("Build again"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether the outputs are those that the action declares.
+fn is_declared(node: &ActionNode, outputs: &Outputs) -> bool {
+    let declared: std::collections::BTreeSet<String> = node.action.outputs().into_iter().collect();
+    outputs.keys().eq(declared.iter())
+}

@@ -1,0 +1,139 @@
+//! A place to build in: a folder for sources, a store, and an account of what happened.
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
+
+use mc_execute::build::{Built, OnFailure, Options, build};
+use mc_execute::event::{Event, Origin};
+use mc_execute::fetch::output_content;
+use mc_execute::services::Services;
+use mc_ir::action::{ActionNode, Input};
+use mc_ir::graph::ActionGraph;
+use mc_ir::output::Output;
+use mc_store::input_memo::InputMemo;
+use mc_store::local::store::LocalStore;
+use mc_store::memory::MemoryStore;
+use mc_store::session::Session;
+use mc_store::traits::{ActionCache, BlobStore};
+
+use crate::glue::file;
+
+/// A store with both its faces.
+pub(crate) trait Store {
+    fn faces(&self) -> (&dyn BlobStore, &dyn ActionCache);
+}
+
+impl<T: BlobStore + ActionCache> Store for T {
+    fn faces(&self) -> (&dyn BlobStore, &dyn ActionCache) {
+        (self, self)
+    }
+}
+
+/// A folder, a store, and how to build.
+pub(crate) struct Bench<S: Store + ?Sized> {
+    pub(crate) cancelled: Arc<AtomicBool>,
+    folder: tempfile::TempDir,
+    memo: InputMemo,
+    pub(crate) store: S,
+}
+
+/// What came of one build.
+pub(crate) struct Outcome {
+    pub(crate) built: Built,
+    graph: ActionGraph,
+    /// `run a`, `hit b`, `fail c: why`: by target, sorted, because several jobs end in no order.
+    pub(crate) log: Vec<String>,
+    /// The same, in the order in which they ended.
+    pub(crate) order: Vec<String>,
+}
+
+/// Runs a test over every kind of store.
+pub(crate) fn over_stores(test: impl Fn(&Bench<dyn Store>)) {
+    test(&Bench::memory());
+    test(&Bench::local());
+}
+
+impl Bench<LocalStore> {
+    /// A store on disk.
+    pub(crate) fn local() -> Self {
+        Self::over(|path| LocalStore::open(&path).unwrap())
+    }
+}
+
+impl Bench<MemoryStore> {
+    /// A store in memory.
+    pub(crate) fn memory() -> Self {
+        Self::over(|_| MemoryStore::new())
+    }
+}
+
+impl<S: Store> Bench<S> {
+    fn over(store: impl FnOnce(PathBuf) -> S) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(folder.path().join("store"));
+        let session = Session::start(&folder.path().join("session")).unwrap();
+        let memo = InputMemo::new(folder.path().join("memo"), Arc::new(session));
+        Self { cancelled: Arc::default(), folder, memo, store }
+    }
+}
+
+impl<S: Store + ?Sized> Bench<S> {
+    /// Where a source of this name is.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Writes a source.
+    pub(crate) fn source(&self, name: &str, text: &str) -> Input {
+        fs::write(self.path(name), text).unwrap();
+        file(self.path(name), None)
+    }
+
+    /// Builds the steps and all that they need.
+    pub(crate) fn build(&self, nodes: &[&Arc<ActionNode>]) -> Outcome {
+        self.build_with(nodes, Options { n_jobs: 2, on_failure: OnFailure::Stop })
+    }
+
+    pub(crate) fn build_with(&self, nodes: &[&Arc<ActionNode>], options: Options) -> Outcome {
+        let artifacts: Vec<_> =
+            nodes.iter().map(|node| node.artifact(&node.action.outputs().remove(0))).collect();
+        let graph = ActionGraph::new(&artifacts);
+        let (store, actions) = self.store.faces();
+        let services = Services { store, actions, memo: &self.memo, cancelled: &self.cancelled };
+        let order = Mutex::new(Vec::new());
+        let built = build(&graph, &services, options, &|event| order.lock().unwrap().extend(line(&event)));
+        let order = order.into_inner().unwrap();
+        let mut log = order.clone();
+        log.sort();
+        Outcome { built: built.unwrap(), graph, log, order }
+    }
+
+    /// The text that a step made.
+    pub(crate) fn text(&self, outcome: &Outcome, node: &Arc<ActionNode>) -> String {
+        let content = output_content(self.store.faces().0, outcome.output(node)).unwrap();
+        String::from_utf8(content.to_contiguous().into_owned()).unwrap()
+    }
+}
+
+impl Outcome {
+    /// What a step made.
+    pub(crate) fn output(&self, node: &Arc<ActionNode>) -> &Output {
+        self.get(node).expect("the step was done")
+    }
+
+    /// What a step made, if it did.
+    pub(crate) fn get(&self, node: &Arc<ActionNode>) -> Option<&Output> {
+        self.built.output(&self.graph, &node.artifact(&node.action.outputs().remove(0)))
+    }
+}
+
+fn line(event: &Event) -> Option<String> {
+    match event {
+        Event::Planned { .. } | Event::Started { .. } => None,
+        Event::Finished { node, origin: Origin::Hit, .. } => Some(format!("hit {}", node.label.name)),
+        Event::Finished { node, origin: Origin::Ran, .. } => Some(format!("run {}", node.label.name)),
+        Event::Failed { node, message } => Some(format!("fail {}: {message}", node.label.name)),
+    }
+}

@@ -1,0 +1,114 @@
+//! Blobs and entries that are gone or damaged.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use mc_digest::digest::ActionDigest;
+use mc_ir::action::ActionNode;
+use mc_ir::output::Output;
+use mc_ir::reapi::encode_action;
+use mc_store::traits::ActionCache;
+
+use crate::bench::{Bench, Store};
+use crate::glue::{Effect, glue, node, of, step};
+
+/// Three steps in a row; the second gives a composite.
+fn row<S: Store + ?Sized>(bench: &Bench<S>) -> [Arc<ActionNode>; 3] {
+    let a = step("a", vec![bench.source("x", "X")]);
+    let b = node("b", glue("b", Effect::Composite), vec![of(&a)]);
+    let c = step("c", vec![of(&b)]);
+    [a, b, c]
+}
+
+/// Changes one byte of a file, however well it is guarded.
+fn damage(path: &Path) {
+    let mut bytes = fs::read(path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o644)).unwrap();
+    fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn a_blob_that_is_gone_runs_its_step_again_and_no_other() {
+    let bench = Bench::memory();
+    let [a, _, c] = row(&bench);
+    let first = bench.build(&[&c]);
+    for (made_by, blob) in [("a", first.output(&a).parts()[0]), ("c", first.output(&c).parts()[0])] {
+        bench.store.remove(&blob);
+        let outcome = bench.build(&[&c]);
+        let others =
+            ["a", "b", "c"].map(|name| format!("{} {name}", if name == made_by { "run" } else { "hit" }));
+        let mut others = others.to_vec();
+        others.sort();
+        // The first part of the composite is the very blob that `a` gave, so `a` has made it good before `b` is asked.
+        assert_eq!(outcome.log, others);
+        assert_eq!(outcome.output(&c), first.output(&c));
+    }
+}
+
+#[test]
+fn a_part_of_a_composite_that_is_gone_runs_its_step_again() {
+    let bench = Bench::memory();
+    let [_, b, c] = row(&bench);
+    let first = bench.build(&[&c]);
+    bench.store.remove(&first.output(&b).parts()[1]);
+    let outcome = bench.build(&[&c]);
+    assert_eq!(outcome.log, ["hit a", "hit c", "run b"]);
+    assert_eq!(bench.text(&outcome, &c), "Xabc");
+}
+
+#[test]
+fn a_blob_that_is_damaged_or_removed_on_disk_runs_its_step_again_and_no_other() {
+    let bench = Bench::local();
+    let [a, _, c] = row(&bench);
+    let first = bench.build(&[&c]);
+    for (made_by, node) in [("a", &a), ("c", &c)] {
+        let blob = bench.store.layout().blob(&first.output(node).parts()[0].hash);
+        let spoilings: [&dyn Fn(); 2] = [&|| damage(&blob), &|| fs::remove_file(&blob).unwrap()];
+        for (spoil, n_corruptions) in spoilings.iter().zip([1, 0]) {
+            spoil();
+            let outcome = bench.build(&[&c]);
+            let ran: Vec<_> = outcome.log.iter().filter(|line| line.starts_with("run")).collect();
+            assert_eq!(ran, [&format!("run {made_by}")]);
+            assert_eq!(bench.text(&outcome, &c), "Xabc");
+            assert_eq!(bench.store.take_corruptions().len(), n_corruptions);
+        }
+    }
+}
+
+#[test]
+fn a_damaged_entry_is_a_miss() {
+    let bench = Bench::local();
+    let [_, b, c] = row(&bench);
+    let first = bench.build(&[&c]);
+    let key = encode_action(&c, std::slice::from_ref(first.output(&b))).digest;
+    damage(&bench.store.layout().action(&key.hash));
+    let outcome = bench.build(&[&c]);
+    assert_eq!(outcome.log, ["hit a", "hit b", "run c"]);
+    assert_eq!(outcome.output(&c), first.output(&c));
+    assert_eq!(bench.build(&[&c]).log, ["hit a", "hit b", "hit c"]);
+}
+
+#[test]
+fn an_entry_that_does_not_give_what_the_action_declares_is_a_miss() {
+    let bench = Bench::memory();
+    let [a, b, c] = row(&bench);
+    let first = bench.build(&[&c]);
+    let key_of = |node: &ActionNode, input: &Output| encode_action(node, std::slice::from_ref(input)).digest;
+    let key = key_of(&c, first.output(&b));
+    let entry = |digest: &ActionDigest| bench.store.get(digest).unwrap().unwrap();
+    let good = entry(&key);
+    let foreign = entry(&key_of(&b, first.output(&a)));
+    let half = &good[..good.len() / 2];
+    for bad in [&b""[..], b"\xff\xff\xff", half, b"\x12\x00"] {
+        bench.store.put(&key, bad).unwrap();
+        assert_eq!(bench.build(&[&c]).log, ["hit a", "hit b", "run c"], "{bad:?}");
+        assert_eq!(entry(&key), good);
+    }
+    // An entry of another action with an output of the same name cannot be told apart: the cache answers for it.
+    bench.store.put(&key, &foreign).unwrap();
+    assert_eq!(bench.build(&[&c]).log, ["hit a", "hit b", "hit c"]);
+}

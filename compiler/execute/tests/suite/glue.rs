@@ -1,0 +1,155 @@
+//! Actions that are only good for tests.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use mc_ir::action::{
+    Action, ActionContext, ActionError, ActionKind, ActionNode, Input, Range64, Source, write_bytes,
+};
+use mc_ir::label::{Label, PackageId};
+use mc_ir::output::{Output, Outputs};
+
+/// Glues its inputs and its parameter together.
+#[derive(Clone)]
+pub(crate) struct Glue {
+    pub(crate) version: u32,
+    pub(crate) parameter: &'static str,
+    pub(crate) output: &'static str,
+    pub(crate) effect: Effect,
+    pub(crate) n_inputs: usize,
+}
+
+/// What a run does.
+#[derive(Clone)]
+pub(crate) enum Effect {
+    /// Gives its inputs and its parameter in one blob.
+    Glue,
+    /// Gives its inputs and its parameter in a blob each.
+    Composite,
+    /// Gives the number of its inputs' bytes: other bytes, same number, same result.
+    Count,
+    Fail,
+    MissGate,
+    Panic,
+    /// Gives outputs that it does not declare.
+    Undeclared,
+    /// Asks to stop, as a user would while it runs, and finishes.
+    Interrupt(Arc<AtomicBool>),
+    /// Asks to stop, notices, and gives up.
+    GiveUp(Arc<AtomicBool>),
+    /// Saves a file while the build runs.
+    Save(PathBuf),
+    /// Works on the shared threads for a while, and counts how many do so at the same time.
+    Work(Arc<Working>),
+}
+
+/// How many actions run, and how many ran at most.
+#[derive(Default)]
+pub(crate) struct Working {
+    now: AtomicUsize,
+    pub(crate) most: AtomicUsize,
+    pub(crate) runs: AtomicUsize,
+}
+
+impl Action for Glue {
+    fn kind(&self) -> ActionKind {
+        ActionKind { name: "glue", version: self.version }
+    }
+
+    fn parameters(&self) -> Vec<(String, String)> {
+        vec![("parameter".to_owned(), self.parameter.to_owned())]
+    }
+
+    fn outputs(&self) -> Vec<String> {
+        vec![self.output.to_owned()]
+    }
+
+    fn describe(&self) -> String {
+        format!("gluing {}", self.parameter)
+    }
+
+    fn run(&self, ctx: &dyn ActionContext) -> Result<Outputs, ActionError> {
+        let inputs = || -> Result<Vec<Vec<u8>>, ActionError> {
+            (0..self.n_inputs).map(|index| Ok(ctx.input(index)?.to_contiguous().into_owned())).collect()
+        };
+        let one = |output| Ok(Outputs::from([(self.output.to_owned(), output)]));
+        let glued = || -> Result<Output, ActionError> {
+            let mut bytes = inputs()?.concat();
+            bytes.extend_from_slice(self.parameter.as_bytes());
+            Ok(Output::File(write_bytes(ctx, &bytes)?))
+        };
+        match &self.effect {
+            Effect::Glue => one(glued()?),
+            Effect::Composite => {
+                let mut parts = Vec::new();
+                for input in inputs()?.iter().map(Vec::as_slice).chain([self.parameter.as_bytes()]) {
+                    parts.push(write_bytes(ctx, input)?);
+                }
+                one(Output::Composite(parts))
+            }
+            Effect::Count => {
+                let count = inputs()?.concat().len().to_string();
+                one(Output::File(write_bytes(ctx, count.as_bytes())?))
+            }
+            Effect::Fail => Err(ActionError::failed(format!("`{}` cannot be glued", self.parameter))),
+            Effect::MissGate => Err(ActionError::GateMissed(format!("`{}` is too large", self.parameter))),
+            Effect::Panic => panic!("`{}` was held impossible", self.parameter),
+            Effect::Undeclared => Ok(Outputs::from([("other".to_owned(), glued()?)])),
+            Effect::Interrupt(flag) => {
+                flag.store(true, Ordering::Relaxed);
+                one(glued()?)
+            }
+            Effect::GiveUp(flag) => {
+                flag.store(true, Ordering::Relaxed);
+                if ctx.is_cancelled() { Err(ActionError::Cancelled) } else { one(glued()?) }
+            }
+            Effect::Save(path) => {
+                let output = glued()?;
+                std::fs::write(path, "saved while it was read")?;
+                one(output)
+            }
+            Effect::Work(working) => {
+                working.runs.fetch_add(1, Ordering::Relaxed);
+                let now = working.now.fetch_add(1, Ordering::Relaxed) + 1;
+                working.most.fetch_max(now, Ordering::Relaxed);
+                rayon::join(sleep, || rayon::join(sleep, sleep));
+                working.now.fetch_sub(1, Ordering::Relaxed);
+                one(glued()?)
+            }
+        }
+    }
+}
+
+fn sleep() {
+    std::thread::sleep(Duration::from_millis(5));
+}
+
+/// An action with the usual version and output.
+pub(crate) fn glue(parameter: &'static str, effect: Effect) -> Glue {
+    Glue { version: 1, parameter, output: "out", effect, n_inputs: 0 }
+}
+
+/// The node of an action, for a target of this name.
+pub(crate) fn node(name: &str, action: Glue, inputs: Vec<Input>) -> Arc<ActionNode> {
+    let action = Glue { n_inputs: inputs.len(), ..action };
+    ActionNode::new(Label::new(PackageId(String::new()), name), Box::new(action), inputs)
+}
+
+/// A step that is named like its parameter and glues its inputs together.
+pub(crate) fn step(name: &'static str, inputs: Vec<Input>) -> Arc<ActionNode> {
+    node(name, glue(name, Effect::Glue), inputs)
+}
+
+/// What a step gives, as the input of another.
+pub(crate) fn of(node: &Arc<ActionNode>) -> Input {
+    let output = node.action.outputs().remove(0);
+    Input::Artifact(node.artifact(&output))
+}
+
+/// A file, or the bytes of it in a range.
+pub(crate) fn file(path: PathBuf, range: Option<(u64, u64)>) -> Input {
+    let range = range.map(|(start, end)| Range64 { start, end });
+    Input::Source(Source { path: path.into(), range })
+}

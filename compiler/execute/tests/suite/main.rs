@@ -1,0 +1,8 @@
+//! Builds of small actions, over a store in memory and one on disk.
+
+mod bench;
+mod cache;
+mod concurrency;
+mod damage;
+mod failure;
+mod glue;
