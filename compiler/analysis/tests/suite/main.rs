@@ -3,5 +3,8 @@
 mod diagnostics;
 mod disk;
 mod fake;
+mod files;
 mod incremental;
+mod labels;
 mod queries;
+mod shown;

@@ -1,0 +1,186 @@
+//! What a person sees when a file or folder is not what it should be, and which files are looked at.
+
+use expect_test::expect;
+use mc_analysis::memory::Memory;
+
+use crate::fake::Fixture;
+use crate::shown::{check_files, shown};
+
+#[test]
+fn broken_kdl_in_one_package_hides_nothing_of_another() {
+    check_files(
+        &[
+            ("broken/package.kdl", "note \"a\" file=\"n.txt\nnote \"b\" {\n"),
+            (
+                "whole/package.kdl",
+                "note \"a\" file=\"gone.txt\"\njoin \"j\" { part \"//broken:b\"; part \":nothing\"; }\n",
+            ),
+        ],
+        expect![[r#"
+            error[kdl::string]: Expected `"` to close the string, found the end of the line
+             --> broken/package.kdl:1:15
+              |
+            1 | note "a" file="n.txt
+              |               ^^^^^^
+              = help: Add `"`; a text of several lines stands between `"""` and `"""`, each on a line of its own
+            error[note::file]: `broken/n.txt` does not exist
+             --> broken/package.kdl:1:15
+              |
+            1 | note "a" file="n.txt
+              |               ^^^^^^
+            error[schema::missing]: `note` needs `file`
+             --> broken/package.kdl:2:1
+              |
+            2 | note "b" {
+              | ^^^^
+              = help: Add `file "folder/file"`: For tests.
+            error[kdl::block]: Expected `}` to close the block, found the end of the file
+             --> broken/package.kdl:2:10
+              |
+            2 | note "b" {
+              |          ^
+              = help: Add a `}` where the block ends
+            error[note::file]: `whole/gone.txt` does not exist
+             --> whole/package.kdl:1:15
+              |
+            1 | note "a" file="gone.txt"
+              |               ^^^^^^^^^^
+            error[label::unknown]: There is no target `//whole:nothing`
+             --> whole/package.kdl:2:36
+              |
+            2 | join "j" { part "//broken:b"; part ":nothing"; }
+              |                                    ^^^^^^^^^^
+              = help: `//whole` declares `a`, `j`
+        "#]],
+    );
+}
+
+#[test]
+fn a_workspace_without_its_file() {
+    let fixture = Fixture::over(Memory::new(&[("package.kdl", "note \"a\" file=\"gone.txt\"\n")]));
+    expect![[r#"
+        error[note::file]: `gone.txt` does not exist
+         --> package.kdl:1:15
+          |
+        1 | note "a" file="gone.txt"
+          |               ^^^^^^^^^^
+        error[file::unreadable]: `workspace.kdl` does not exist
+         --> workspace.kdl:1:1
+          |
+        1 |
+          | ^
+          = help: Write `workspace "name"` into a file `workspace.kdl` at the root
+    "#]]
+    .assert_eq(&shown(&fixture, &["//..."]));
+}
+
+#[test]
+fn settings_of_the_workspace() {
+    let text = "workspace\ncache { disk max-size=\"50 gigs\"; remote upload=1; dusk; }\ncash\n";
+    check_files(
+        &[("workspace.kdl", text)],
+        expect![[r#"
+        error[schema::missing]: `workspace` needs a text
+         --> workspace.kdl:1:1
+          |
+        1 | workspace
+          | ^^^^^^^^^
+          = help: Write `workspace "…"`: The name of the workspace.
+        error[schema::kind]: Expected a size such as `525MB` for `max-size`, found the text `50 gigs`
+         --> workspace.kdl:2:23
+          |
+        2 | cache { disk max-size="50 gigs"; remote upload=1; dusk; }
+          |                       ^^^^^^^^^
+          = help: `gigs` is no unit of size; the units are `KiB`, `MiB`, `GiB`, `TiB`, `KB`, `MB`, `GB`, `TB`, `B`
+        error[schema::missing]: `remote` needs a text
+         --> workspace.kdl:2:34
+          |
+        2 | cache { disk max-size="50 gigs"; remote upload=1; dusk; }
+          |                                  ^^^^^^
+          = help: Write `remote "…"`: A store of another machine, by URL.
+        error[schema::kind]: Expected `#true` or `#false` for `upload`, found the number `1`
+         --> workspace.kdl:2:48
+          |
+        2 | cache { disk max-size="50 gigs"; remote upload=1; dusk; }
+          |                                                ^
+        error[schema::unknown-attribute]: `cache` has no attribute `dusk`
+         --> workspace.kdl:2:51
+          |
+        2 | cache { disk max-size="50 gigs"; remote upload=1; dusk; }
+          |                                                   ^^^^
+          = help: Did you mean `disk`?
+        error[schema::unknown-attribute]: `cash` has no meaning here
+         --> workspace.kdl:3:1
+          |
+        3 | cash
+          | ^^^^
+          = help: Known: `workspace`, `cache`
+    "#]],
+    );
+}
+
+#[test]
+fn a_file_that_is_not_utf8() {
+    let fixture = Fixture::new(&[("n.txt", "")]);
+    fixture.files.write("package.kdl", b"note \"a\" file=\"n.txt\"\nnote \"caf\xe9\" file=\"n.txt\"\n");
+    expect![[r#"
+        error[package::name]: `caf�` cannot be the name of a target: a name has letters, digits and `-_.+` only
+         --> package.kdl:2:6
+          |
+        2 | note "caf�" file="n.txt"
+          |      ^^^^^^
+        error[file::encoding]: The file is not UTF-8 from byte 31 on
+         --> package.kdl:2:10
+          |
+        2 | note "caf�" file="n.txt"
+          |          ^
+          = help: Save the file as UTF-8
+    "#]].assert_eq(&shown(&fixture, &["//..."]));
+}
+
+#[test]
+fn a_folder_where_declarations_should_be() {
+    let files = &[("a/package.kdl/x", ""), ("b/package.kdl", "join \"j\" { part \"//a:x\"; }\n")];
+    check_files(
+        files,
+        expect![[r#"
+        error[file::unreadable]: `a/package.kdl` is a folder, expected a file
+         --> a/package.kdl:1:1
+          |
+        1 |
+          | ^
+    "#]],
+    );
+}
+
+#[test]
+fn a_folder_whose_name_no_label_can_bear() {
+    check_files(
+        &[("my models/package.kdl", "join \"j\"\n")],
+        expect![[r#"
+        error[package::name]: The folder `my models` cannot be a package: a package has letters, digits and `-_.+/` only
+         --> my models/package.kdl:1:1
+          |
+        1 | join "j"
+          | ^
+          = help: Rename the folder
+    "#]],
+    );
+}
+
+#[test]
+fn only_what_was_asked_for_and_what_it_needs_is_checked() {
+    let files = [
+        ("a/package.kdl", "note \"n\" file=\"gone.txt\"\nnote \"m\" file=\"also-gone.txt\"\n"),
+        ("b/package.kdl", "count \"c\" of=\"//a:n\"\n"),
+        ("c/package.kdl", "note \"n\" file=\"gone.txt\"\n"),
+    ];
+    expect![[r#"
+        error[note::file]: `a/gone.txt` does not exist
+         --> a/package.kdl:1:15
+          |
+        1 | note "n" file="gone.txt"
+          |               ^^^^^^^^^^
+    "#]]
+    .assert_eq(&shown(&Fixture::new(&files), &["//b:c"]));
+}
