@@ -2,12 +2,13 @@
 //!
 //! The same code reads targets and the settings of a workspace; it knows schemas and no rules.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mc_ir::attribute::{Place, Placed, Record, Value};
 use mc_ir::label::PackageId;
 use mc_ir::schema::{Arguments, NodeSchema, Occurs, Presence, ValueKind};
 use mc_syntax::diagnostic::Diagnostic;
+use mc_syntax::nearest::nearest;
 use mc_syntax::span::Span;
 
 use crate::declaration::{Declaration, Entry, Scalar};
@@ -24,8 +25,20 @@ pub(crate) struct Checker<'a> {
     pub(crate) diagnostics: Vec<Diagnostic>,
 }
 
-/// The first of several that may stand only once.
-type Firsts<'a> = BTreeMap<&'a str, Span>;
+/// What was written in one node.
+#[derive(Default)]
+struct Seen<'a> {
+    /// The first of several that may stand only once.
+    firsts: BTreeMap<&'a str, Span>,
+    /// What an unknown name was probably meant to be: not there, but not to be missed either.
+    meant: BTreeSet<&'static str>,
+}
+
+impl Seen<'_> {
+    fn holds(&self, name: &str) -> bool {
+        self.firsts.contains_key(name) || self.meant.contains(name)
+    }
+}
 
 impl<'a> Checker<'a> {
     pub(crate) fn new(here: &'a PackageId) -> Self {
@@ -35,7 +48,7 @@ impl<'a> Checker<'a> {
     /// Reads a node. The first `n_skipped` arguments are somebody else's: a target's name.
     pub(crate) fn record(&mut self, node: &Declaration<'_>, schema: &NodeSchema, n_skipped: usize) -> Record {
         let mut record = Record::new(self.place(node.name_span));
-        let mut firsts = Firsts::new();
+        let mut seen = Seen::default();
         let mut n_arguments = 0;
         for entry in &node.entries {
             match entry {
@@ -46,17 +59,17 @@ impl<'a> Checker<'a> {
                     }
                 }
                 Entry::Property { name, name_span, value } => {
-                    self.property(&mut record, schema, &mut firsts, (name, *name_span), value);
+                    self.property(&mut record, schema, &mut seen, (name, *name_span), value);
                 }
             }
         }
         for child in &node.children {
-            self.child(&mut record, schema, &mut firsts, child);
+            self.child(&mut record, schema, &mut seen, child);
         }
         if n_arguments <= n_skipped {
             self.missing_argument(schema, node.name_span);
         }
-        self.complete(&mut record, schema, node.name_span, &firsts);
+        self.complete(&mut record, schema, node.name_span, &seen);
         record
     }
 
@@ -64,11 +77,11 @@ impl<'a> Checker<'a> {
     pub(crate) fn top(&mut self, nodes: &[Declaration<'_>], schema: &NodeSchema) -> Record {
         let start = Span { start: 0, end: 0 };
         let mut record = Record::new(self.place(start));
-        let mut firsts = Firsts::new();
+        let mut seen = Seen::default();
         for node in nodes {
-            self.child(&mut record, schema, &mut firsts, node);
+            self.child(&mut record, schema, &mut seen, node);
         }
-        self.complete(&mut record, schema, start, &firsts);
+        self.complete(&mut record, schema, start, &seen);
         record
     }
 
@@ -108,12 +121,12 @@ impl<'a> Checker<'a> {
         &mut self,
         record: &mut Record,
         schema: &NodeSchema,
-        firsts: &mut Firsts<'b>,
+        seen: &mut Seen<'b>,
         (name, name_span): (&'b str, Span),
         scalar: &Scalar<'_>,
     ) {
         if let Some(property) = schema.properties.iter().find(|property| property.name == name) {
-            if self.is_repeated(firsts, name, name_span) {
+            if self.is_repeated(seen, name, name_span) {
                 return;
             }
             let place = self.place(scalar.span);
@@ -123,17 +136,17 @@ impl<'a> Checker<'a> {
             return;
         }
         let Some(child) = schema.children.iter().find(|child| child.node.name == name) else {
-            self.unknown(schema, name, name_span);
+            self.unknown(schema, seen, name, name_span);
             return;
         };
         let Arguments::One(kind) = child.node.arguments else {
             let message = format!("`{name}` of `{}` is written as a node of its own", schema.name);
             let help = format!("Write `{}`", example(child.node));
             self.diagnostics.push(Diagnostic::error("schema::form", message, name_span).with_help(help));
-            firsts.insert(name, name_span);
+            seen.firsts.insert(name, name_span);
             return;
         };
-        if child.occurs != Occurs::Any && self.is_repeated(firsts, name, name_span) {
+        if child.occurs != Occurs::Any && self.is_repeated(seen, name, name_span) {
             return;
         }
         let place = self.place(scalar.span);
@@ -141,7 +154,7 @@ impl<'a> Checker<'a> {
         if let Some(value) = self.value(kind, scalar, name) {
             node.arguments.push(Placed { value, place });
         }
-        self.complete(&mut node, child.node, name_span, &Firsts::new());
+        self.complete(&mut node, child.node, name_span, &Seen::default());
         record.children.entry(name.to_owned()).or_default().push(node);
     }
 
@@ -149,7 +162,7 @@ impl<'a> Checker<'a> {
         &mut self,
         record: &mut Record,
         schema: &NodeSchema,
-        firsts: &mut Firsts<'b>,
+        seen: &mut Seen<'b>,
         node: &Declaration<'b>,
     ) {
         let Some(child) = schema.children.iter().find(|child| child.node.name == node.name) else {
@@ -158,13 +171,13 @@ impl<'a> Checker<'a> {
                 let help = format!("Write `{}=…` in the line of `{}`", node.name, schema.name);
                 self.diagnostics
                     .push(Diagnostic::error("schema::form", message, node.name_span).with_help(help));
-                firsts.insert(node.name, node.name_span);
+                seen.firsts.insert(node.name, node.name_span);
             } else {
-                self.unknown(schema, node.name, node.name_span);
+                self.unknown(schema, seen, node.name, node.name_span);
             }
             return;
         };
-        let is_repeated = child.occurs != Occurs::Any && self.is_repeated(firsts, node.name, node.name_span);
+        let is_repeated = child.occurs != Occurs::Any && self.is_repeated(seen, node.name, node.name_span);
         // Read even when it is one too many, for the mistakes in it.
         let read = self.record(node, child.node, 0);
         if !is_repeated {
@@ -172,9 +185,9 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn is_repeated<'b>(&mut self, firsts: &mut Firsts<'b>, name: &'b str, span: Span) -> bool {
-        let Some(first) = firsts.get(name) else {
-            firsts.insert(name, span);
+    fn is_repeated<'b>(&mut self, seen: &mut Seen<'b>, name: &'b str, span: Span) -> bool {
+        let Some(first) = seen.firsts.get(name) else {
+            seen.firsts.insert(name, span);
             return false;
         };
         let diagnostic = Diagnostic::error("schema::repeated", format!("`{name}` is given twice"), span);
@@ -194,8 +207,8 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn unknown(&mut self, schema: &NodeSchema, name: &str, span: Span) {
-        let known: Vec<&str> = schema
+    fn unknown(&mut self, schema: &NodeSchema, seen: &mut Seen<'_>, name: &str, span: Span) {
+        let known: Vec<&'static str> = schema
             .children
             .iter()
             .map(|child| child.node.name)
@@ -206,6 +219,7 @@ impl<'a> Checker<'a> {
         } else {
             format!("`{}` has no attribute `{name}`", schema.name)
         };
+        seen.meant.extend(nearest(name, known.iter().copied()));
         let help = nearest_or_list(name, "attribute", &known);
         self.diagnostics.push(Diagnostic::error("schema::unknown-attribute", message, span).with_help(help));
     }
@@ -219,9 +233,10 @@ impl<'a> Checker<'a> {
         self.diagnostics.push(Diagnostic::error("schema::missing", message, span).with_help(help));
     }
 
-    /// Fills in defaults and reports what must be there and is not; `written` is there, right or wrong.
-    fn complete(&mut self, record: &mut Record, schema: &NodeSchema, span: Span, written: &Firsts<'_>) {
-        for property in schema.properties.iter().filter(|property| !written.contains_key(property.name)) {
+    /// Fills in defaults and reports what must be there and is not; what was `seen` is there, right or
+    /// wrong.
+    fn complete(&mut self, record: &mut Record, schema: &NodeSchema, span: Span, seen: &Seen<'_>) {
+        for property in schema.properties.iter().filter(|property| !seen.holds(property.name)) {
             match property.presence {
                 Presence::Optional => {}
                 Presence::Default(text) => match read_default(property.value, text, self.here) {
@@ -250,7 +265,7 @@ impl<'a> Checker<'a> {
             }
         }
         for child in schema.children {
-            if child.occurs == Occurs::Once && !written.contains_key(child.node.name) {
+            if child.occurs == Occurs::Once && !seen.holds(child.node.name) {
                 let message = if schema.name.is_empty() {
                     format!("There is no `{}`", child.node.name)
                 } else {

@@ -9,19 +9,19 @@ fn an_unknown_rule() {
     check_text(
         "note \"a\" file=\"n.txt\"\nnot \"b\" file=\"n.txt\"\nsomething \"c\"\n",
         expect![[r#"
-        error[package::rule]: There is no rule `not`
-         --> package.kdl:2:1
-          |
-        2 | not "b" file="n.txt"
-          | ^^^
-          = help: Did you mean `note`?
-        error[package::rule]: There is no rule `something`
-         --> package.kdl:3:1
-          |
-        3 | something "c"
-          | ^^^^^^^^^
-          = help: Known: `note`, `join`, `count`, `folder`, `pair`, `everything`
-    "#]],
+            error[package::rule]: There is no rule `not`
+             --> package.kdl:2:1
+              |
+            2 | not "b" file="n.txt"
+              | ^^^
+              = help: Did you mean `note`?
+            error[package::rule]: There is no rule `something`
+             --> package.kdl:3:1
+              |
+            3 | something "c"
+              | ^^^^^^^^^
+              = help: Known: `note`, `join`, `count`, `folder`, `pair`, `everything`, `rogue`
+        "#]],
     );
 }
 
@@ -330,12 +330,6 @@ fn what_is_given_twice() {
             4 | join "j" separator="+" separator="-"
               |          --------- first given here
               |                        ^^^^^^^^^
-            error[schema::missing]: `note` needs `file`
-             --> package.kdl:5:1
-              |
-            5 | note "a" fiel="n.txt"
-              | ^^^^
-              = help: Add `file "folder/file"`: For tests.
             error[package::duplicate]: `//:a` is declared twice
              --> package.kdl:5:1
               |
@@ -431,6 +425,62 @@ fn a_part_whose_name_is_taken() {
             ...
             3 | pair "p-left" left="n.txt" right="n.txt"
               | ^^^^^^^^^^^^^
+        "#]],
+    );
+}
+
+#[test]
+fn one_slip_of_the_pen_is_one_mistake() {
+    check_text(
+        "note \"a\" fiel=\"n.txt\"\ncount \"c\" { off \":a\"; }\neverything \"e\" { limit maxx=\"1KB\"; }\n",
+        expect![[r#"
+            error[schema::unknown-attribute]: `note` has no attribute `fiel`
+             --> package.kdl:1:10
+              |
+            1 | note "a" fiel="n.txt"
+              |          ^^^^
+              = help: Did you mean `file`?
+            error[schema::unknown-attribute]: `count` has no attribute `off`
+             --> package.kdl:2:13
+              |
+            2 | count "c" { off ":a"; }
+              |             ^^^
+              = help: Did you mean `of`?
+            error[schema::unknown-attribute]: `limit` has no attribute `maxx`
+             --> package.kdl:3:24
+              |
+            3 | everything "e" { limit maxx="1KB"; }
+              |                        ^^^^
+              = help: Did you mean `max`?
+        "#]],
+    );
+}
+
+#[test]
+fn what_a_rule_may_not_do_is_told_where_its_target_is() {
+    check_text(
+        "note \"a\" file=\"n.txt\"\nrogue \"asks\"\nrogue \"declares\"\nrogue \"invents\"\nrogue \"reads\"\n",
+        expect![[r#"
+            error[analysis::undeclared]: The rule `rogue` asks for `//:a`, which the target does not name
+             --> package.kdl:2:1
+              |
+            2 | rogue "asks"
+              | ^^^^^
+            error[package::expansion]: `declares` expands into `//elsewhere:part`, which this package cannot declare
+             --> package.kdl:3:1
+              |
+            3 | rogue "declares"
+              | ^^^^^^^^^^^^^^^^
+            error[analysis::rule]: `//:part` expands into a target of the rule `no-such-rule`, which does not exist
+             --> package.kdl:4:1
+              |
+            4 | rogue "invents"
+              | ^^^^^
+            error[rogue::read]: `../../etc/passwd` is not a path inside the package: it leaves the package by `..`
+             --> package.kdl:5:1
+              |
+            5 | rogue "reads"
+              | ^^^^^
         "#]],
     );
 }

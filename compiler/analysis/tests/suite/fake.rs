@@ -16,7 +16,7 @@ use mc_ir::target::Target;
 #[derive(Debug)]
 pub(crate) struct Words(pub(crate) String);
 
-pub(crate) static RULES: &[&AnyRule] = &[&Note, &Join, &Count, &Folder, &Pair, &Everything];
+pub(crate) static RULES: &[&AnyRule] = &[&Note, &Join, &Count, &Folder, &Pair, &Everything, &Rogue];
 
 const fn node(
     name: &'static str,
@@ -215,6 +215,42 @@ impl Rule for Everything {
 
     fn analyze(&self, _ctx: &dyn RuleContext) -> Result<Providers, Vec<Fault>> {
         Ok(Providers::default())
+    }
+}
+
+/// `rogue "…"`: does what rules may not do, each name something else.
+struct Rogue;
+
+static ROGUE: NodeSchema = node("rogue", Arguments::None, &[], &[]);
+
+impl Rule for Rogue {
+    fn schema(&self) -> &'static NodeSchema {
+        &ROGUE
+    }
+
+    fn expand(&self, target: Target) -> Result<Vec<Target>, Vec<Fault>> {
+        let part = |label, rule| Target { label, rule, record: target.record.clone(), expanded_from: None };
+        let part = match target.label.name.as_str() {
+            "declares" => Some(part(label("//elsewhere:part"), "note")),
+            "invents" => Some(part(Label::new(target.label.package.clone(), "part"), "no-such-rule")),
+            _ => None,
+        };
+        Ok(part.into_iter().chain([target]).collect())
+    }
+
+    fn analyze(&self, ctx: &dyn RuleContext) -> Result<Providers, Vec<Fault>> {
+        let fault = |text: String| vec![Fault::new(ctx.record().place, "rogue::read", text)];
+        match ctx.label().name.as_str() {
+            // Whoever goes on as if nothing had happened fails all the same.
+            "asks" => {
+                Ok(ctx.providers(&label("//:a")).map_or_else(|_| Providers::default(), |_| unreachable!()))
+            }
+            "reads" => match ctx.read("../../etc/passwd") {
+                Ok(_) => Err(fault("It left the package".to_owned())),
+                Err(error) => Err(fault(error.to_string())),
+            },
+            _ => Ok(Providers::default()),
+        }
     }
 }
 

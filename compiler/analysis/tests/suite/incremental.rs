@@ -195,3 +195,31 @@ fn a_setting_of_the_workspace_runs_no_target() {
     fixture.files.write("workspace.kdl", b"workspace \"other\"\n");
     assert_eq!(run(&mut fixture), ["lower_workspace", "parse(workspace.kdl)"]);
 }
+
+#[test]
+fn the_longest_chain_overflows_no_stack_neither_at_first_nor_after_an_edit() {
+    let mut text = "note \"t0\" file=\"n.txt\"\n".to_owned();
+    for index in 1..1_000 {
+        text += &format!("join \"t{index}\" {{ part \":t{}\"; }}\n", index - 1);
+    }
+    let mut fixture = Fixture::new(&[("package.kdl", &text), ("n.txt", "abc")]);
+    assert_eq!(words(&fixture, "//:t999"), "abc");
+    fixture.files.write("n.txt", b"xyz");
+    fixture.db.refresh();
+    fixture.executed();
+    assert_eq!(words(&fixture, "//:t999"), "xyz");
+    assert_eq!(fixture.executed().len(), 1_000);
+    // A comment runs no target, but every answer is looked at.
+    fixture.files.write("package.kdl", format!("// Long.\n{text}").as_bytes());
+    assert_eq!(
+        run(&mut fixture),
+        [
+            "lower(//)",
+            "lower_workspace",
+            "package(//)",
+            "packages",
+            "parse(package.kdl)",
+            "parse(workspace.kdl)"
+        ]
+    );
+}
