@@ -1,6 +1,6 @@
 """Utterances and the specialist that each should go to.
 
-`TRAIN` and `HELD_OUT` share no template; together with `words.split` the held-out items share no filler either.
+`TRAIN` (read by the base in conversations, without the answer), `MORE` (read by the adapter only) and `HELD_OUT` share no template; together with `words.split` the held-out items share no filler either.
 """
 
 SPECIALISTS = "navigation music climate phone messages places vehicle calendar weather".split()
@@ -28,14 +28,7 @@ directions to {street}
 reroute around the accident on the {road}
 bring us home by the shortest route
 how far is it to {town}
-avoid toll roads
-which way is the best to {town}
-drive us to {street}
-I would like to drive to the {place}
-display the directions to {town}
-is the way by {street} faster
-what is the shortest way from here to the {place}
-long way to go to {town}""",
+avoid toll roads""",
     "music": """play {song} by {band}
 play some {genre}
 put on the new album by {band}
@@ -57,17 +50,7 @@ play the album {song}
 louder
 change the radio station
 listen to {band}
-play my favorite songs
-start the music
-start some {genre}
-start a playlist
-my {genre} playlist
-open the playlist with {song}
-another song
-can you play {song}
-hear {band} now
-music
-switch to {genre} on the radio""",
+play my favorite songs""",
     "climate": """set the temperature to {degrees} degrees
 it is too hot in here
 turn on the air conditioning
@@ -88,16 +71,7 @@ heat the steering wheel
 ventilate the {zone}
 raise the temperature by two degrees
 it is freezing on the {zone}
-turn off the fan
-make it warmer
-the air is too dry
-too cold on the {zone}
-bring the temperature up to {degrees}
-temperature {degrees}
-heat the car
-the {zone} is very warm
-can you cool the {zone}
-is it too warm on the {zone}""",
+turn off the fan""",
     "phone": """call {person}
 dial the number of {person}
 ring {relative}
@@ -117,16 +91,7 @@ end the call
 did I miss a call from {person}
 make a phone call to {person}
 call voicemail
-put the call on hold
-the phone please, {person}
-connect me with {person}
-I have to call {person}
-I want to phone {relative}
-call that number again
-dial this number
-who has called
-give {person} a ring
-get me {relative} on the line""",
+put the call on hold""",
     "messages": """send a message to {person}
 text {relative} that {text}
 tell {person} {text}
@@ -144,17 +109,7 @@ let {relative} know that {text}
 what did {person} write
 delete the last message
 send {text} to {person}
-read me the text from {relative}
-are there unread messages
-unread messages
-read the messages of {relative}
-the messages from {person}
-write a message
-text back
-write {relative} {text}
-show the unread messages
-message to {person}
-answer the message of {relative}""",
+read me the text from {relative}""",
     "places": """find a {shop} nearby
 where is the nearest {shop}
 is there a {shop} on this road
@@ -173,18 +128,7 @@ where can I charge the car
 find a {shop} near the next exit
 list every {shop} within {minutes} minutes
 where can I park in {town}
-is the {shop} at the {place} open
-best {shop} in {town}
-where is a {shop}
-find the best {shop} around here
-search {shop} in {town}
-cheap {shop}
-any {shop} around the {place}
-find me a {shop}
-show {shop} options close to {street}
-where do they have a {shop}
-nearest {shop} please
-is there a {shop} that is open near {town}""",
+is the {shop} at the {place} open""",
     "vehicle": """check the {part}
 how is the {part}
 open the trunk
@@ -206,17 +150,7 @@ close the tailgate
 tell me the {part}
 turn on the fog lights
 reset the trip counter
-how many miles until empty
-state of the car
-is the {part} in a good state
-have a look at the {part}
-can you check the car
-what does the {part} say
-open the windows
-lock the car
-what is wrong with the {part}
-how good is the {part} of this car
-what about the {part}""",
+how many miles until empty""",
     "calendar": """what is on my calendar {day}
 add a {event} on {day}
 schedule a {event} for {day} at {hour}
@@ -234,17 +168,7 @@ set a reminder for {hour} on {day}
 read my schedule for {day}
 book a {event} for {day}
 postpone the {event} by {minutes} minutes
-clear my calendar for {day}
-when does the {event} begin
-set up an appointment on {day}
-start time of the {event}
-put an appointment on {day}
-when does the next appointment start
-is there an appointment {day}
-schedule with {person}
-set up something on {day} at {hour}
-change the appointment to {hour}
-when will my {event} start""",
+clear my calendar for {day}""",
     "weather": """what is the weather like in {town}
 will it rain {day}
 how is the weather {day}
@@ -262,8 +186,87 @@ weather report for {town}
 will it be icy on {day}
 when does the rain stop
 is fog expected {day}
-will the sun shine {day}
-how will the weather be
+will the sun shine {day}""",
+}
+
+MORE = {
+    "navigation": """which way is the best to {town}
+drive us to {street}
+I would like to drive to the {place}
+display the directions to {town}
+is the way by {street} faster
+what is the shortest way from here to the {place}
+long way to go to {town}""",
+    "music": """start the music
+start some {genre}
+start a playlist
+my {genre} playlist
+open the playlist with {song}
+another song
+can you play {song}
+hear {band} now
+music
+switch to {genre} on the radio""",
+    "climate": """make it warmer
+the air is too dry
+too cold on the {zone}
+bring the temperature up to {degrees}
+temperature {degrees}
+heat the car
+the {zone} is very warm
+can you cool the {zone}
+is it too warm on the {zone}""",
+    "phone": """the phone please, {person}
+connect me with {person}
+I have to call {person}
+I want to phone {relative}
+call that number again
+dial this number
+who has called
+give {person} a ring
+get me {relative} on the line""",
+    "messages": """are there unread messages
+unread messages
+read the messages of {relative}
+the messages from {person}
+write a message
+text back
+write {relative} {text}
+show the unread messages
+message to {person}
+answer the message of {relative}""",
+    "places": """best {shop} in {town}
+where is a {shop}
+find the best {shop} around here
+search {shop} in {town}
+cheap {shop}
+any {shop} around the {place}
+find me a {shop}
+show {shop} options close to {street}
+where do they have a {shop}
+nearest {shop} please
+is there a {shop} that is open near {town}""",
+    "vehicle": """state of the car
+is the {part} in a good state
+have a look at the {part}
+can you check the car
+what does the {part} say
+open the windows
+lock the car
+what is wrong with the {part}
+how good is the {part} of this car
+what about the {part}""",
+    "calendar": """when does the {event} begin
+set up an appointment on {day}
+start time of the {event}
+put an appointment on {day}
+when does the next appointment start
+is there an appointment {day}
+schedule with {person}
+set up something on {day} at {hour}
+change the appointment to {hour}
+when will my {event} start""",
+    "weather": """how will the weather be
 does it snow in {town}
 is rain expected
 what will it be like outside {day}
@@ -351,6 +354,11 @@ def utterance(template, fillers, openers, closers, rng):
     return text
 
 
+def taught():
+    """The templates that the adapter learns from: those in the base's small talk, and more."""
+    return {specialist: f"{TRAIN[specialist]}\n{MORE[specialist]}" for specialist in SPECIALISTS}
+
+
 def invented(rng):
     """A word of no language."""
     return "".join(rng.choice(SYLLABLES) for _ in range(rng.randint(1, 4)))
@@ -365,10 +373,10 @@ def invented_fillers(fillers, rng):
     return chosen
 
 
-def training_item(fillers, rng):
-    """One (utterance, specialist) for the adapter."""
+def training_item(fillers, rng, templates=TRAIN):
+    """One (utterance, specialist)."""
     specialist = rng.choice(SPECIALISTS)
-    template = rng.choice(TRAIN[specialist].split("\n"))
+    template = rng.choice(templates[specialist].split("\n"))
     return utterance(template, fillers, TRAIN_OPENERS, TRAIN_CLOSERS, rng), specialist
 
 

@@ -59,7 +59,7 @@ def batch_of(tokenizer, items):
 
 def taught_item(fillers, rng):
     """One (utterance, specialist), now and then with names and an opener that nobody ever said."""
-    utterance, specialist = intents.training_item(intents.invented_fillers(fillers, rng), rng)
+    utterance, specialist = intents.training_item(intents.invented_fillers(fillers, rng), rng, intents.taught())
     if rng.random() < 0.25:
         utterance = f"{intents.invented(rng)}, {utterance}"
     if rng.random() < 0.15:
