@@ -1,9 +1,5 @@
-//! The main job on the demo model, as a user runs it.
+//! The main job on the demo model, as a user runs it: the real binary, on copies of this repository's models.
 
-use std::process::Command;
-
-#[test]
-fn the_binary_lists_its_verbs() {
-    let output = Command::new(env!("CARGO_BIN_EXE_mc")).arg("--help").output().unwrap();
-    assert!(String::from_utf8_lossy(&output.stdout).contains("build"));
-}
+mod changes;
+mod determinism;
+mod sandbox;

@@ -1,0 +1,98 @@
+//! An edit builds again what it must and nothing else, and the result is that of an empty store.
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::time::SystemTime;
+
+use serde_json::Value;
+
+use crate::sandbox::{BUNDLE, GGUF, Sandbox, Template, change_bytes, files_below};
+
+const PACKAGE: &str = "models/package.kdl";
+const LORA: &str = "models/adapter/adapter_model.safetensors";
+
+#[test]
+fn a_second_build_is_all_hits() {
+    let sandbox = Sandbox::warm();
+    let first = sandbox.build(&[BUNDLE]);
+    let second = sandbox.build(&[BUNDLE]);
+    for built in [&first, &second] {
+        assert_eq!((built.n_ran(), built.n_hits()), (0, 51));
+        assert!(built.stderr.ends_with("51 actions: 51 hits, 0 ran\n"), "{}", built.stderr);
+        assert_eq!(built.digests(), Template::get().bundle.digests());
+    }
+    assert_eq!(sandbox.files("mc-out"), Template::get().bundle_files);
+}
+
+#[test]
+fn touching_renaming_and_moving_inputs_runs_nothing() {
+    let mut sandbox = Sandbox::warm();
+    for path in files_below(&sandbox.workspace) {
+        File::options().append(true).open(path).unwrap().set_modified(SystemTime::now()).unwrap();
+    }
+    assert_eq!(sandbox.build(&[BUNDLE]).n_ran(), 0);
+
+    fs::rename(sandbox.path("models/base"), sandbox.path("models/foundation")).unwrap();
+    sandbox.edit(PACKAGE, r#"dir="base""#, r#"dir="foundation""#);
+    assert_eq!(sandbox.build(&[BUNDLE]).n_ran(), 0);
+
+    let moved = sandbox.dir().join("elsewhere");
+    fs::rename(&sandbox.workspace, &moved).unwrap();
+    sandbox.workspace = moved;
+    let built = sandbox.build(&[BUNDLE]);
+    assert_eq!(built.n_ran(), 0);
+    assert_eq!(built.digests(), Template::get().bundle.digests());
+}
+
+#[test]
+fn a_comment_runs_nothing() {
+    let sandbox = Sandbox::warm();
+    sandbox.edit(PACKAGE, "checkpoint \"roadtrip-base\"", "// A thought.\ncheckpoint  \"roadtrip-base\"");
+    assert_eq!(sandbox.build(&[BUNDLE]).n_ran(), 0);
+}
+
+#[test]
+fn one_value_of_one_lora_factor_runs_one_tensor_and_what_reads_the_model() {
+    let warm = Sandbox::warm();
+    raise_one_weight(&warm.path(LORA), "model.layers.2.mlp.up_proj.lora_B.weight");
+    let built = warm.build(&[BUNDLE]);
+    // The merged model is measured as the baseline, so both models are measured again.
+    assert_eq!(built.ran_by_kind(), "accuracy 2, bundle 1, gguf 1, perplexity 2, tensor 1, verdict 1");
+    assert_ne!(built.digests(), Template::get().bundle.digests());
+
+    let fresh = Sandbox::new();
+    raise_one_weight(&fresh.path(LORA), "model.layers.2.mlp.up_proj.lora_B.weight");
+    assert_eq!(fresh.build(&[BUNDLE]).digests(), built.digests());
+    assert_eq!(fresh.files("mc-out"), warm.files("mc-out"));
+}
+
+#[test]
+fn a_variant_runs_as_many_tensors_as_have_another_type() {
+    let sandbox = Sandbox::warm();
+    let variant = "//models:roadtrip-q4ks.gguf";
+    let built = sandbox.build(&[variant]);
+    let types = |label: &str| {
+        let listing = sandbox.mc(&["inspect", "--output", "json", label]).exits(0).json();
+        let pair = |tensor: &Value| (tensor["name"].clone(), tensor["type"].clone());
+        listing["tensors"].as_array().unwrap().iter().map(pair).collect::<Vec<_>>()
+    };
+    let (before, after) = (types(GGUF), types(variant));
+    assert_eq!(before.len(), after.len());
+    let n_changed = before.iter().zip(&after).filter(|(before, after)| before != after).count();
+    assert!(n_changed > 0);
+    assert_eq!(built.ran_by_kind(), format!("gguf 1, tensor {n_changed}"));
+}
+
+/// Sets the first number of the tensor whose name ends so, in place.
+#[track_caller]
+fn raise_one_weight(path: &Path, ending: &str) {
+    change_bytes(path, |bytes| {
+        let n_header = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+        let header: Value = serde_json::from_slice(&bytes[8..8 + n_header]).unwrap();
+        let (_, tensor) =
+            header.as_object().unwrap().iter().find(|(name, _)| name.ends_with(ending)).unwrap();
+        assert_eq!(tensor["dtype"], "F32");
+        let start = 8 + n_header + tensor["data_offsets"][0].as_u64().unwrap() as usize;
+        bytes[start..start + 4].copy_from_slice(&0.25_f32.to_le_bytes());
+    });
+}

@@ -1,0 +1,252 @@
+//! A copy of the demo workspace with a store of its own, and the real binary run in it.
+//!
+//! A full build is made once per run of the tests; a warm sandbox starts with a copy of the store that it left.
+//! This module knows no expectation but one: a build that a test calls [`Sandbox::build`] ends well.
+
+use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// The whole way: imatrix, tensors, container, gates and bundle.
+pub(crate) const BUNDLE: &str = "//models:roadtrip-q4km-ios";
+
+/// The part of it that takes little time: no gates.
+pub(crate) const GGUF: &str = "//models:roadtrip-q4km-ios.gguf";
+
+/// The demo workspace in a temporary folder.
+pub(crate) struct Sandbox {
+    dir: TempDir,
+    /// The root of the workspace.
+    pub(crate) workspace: PathBuf,
+    /// The folder of the store.
+    pub(crate) cache: PathBuf,
+}
+
+/// How a run of `mc` ended.
+#[derive(Clone, Debug)]
+pub(crate) struct Ran {
+    /// The exit code; `None` when a signal ended it.
+    pub(crate) code: Option<i32>,
+    /// The result.
+    pub(crate) stdout: String,
+    /// Progress, warnings and errors.
+    pub(crate) stderr: String,
+}
+
+impl Ran {
+    /// The JSON document on stdout.
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    /// The run, if it ended with this code.
+    #[track_caller]
+    pub(crate) fn exits(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "{}\n{}", self.stdout, self.stderr);
+        self
+    }
+}
+
+/// What a build says about itself.
+#[derive(Clone, Debug)]
+pub(crate) struct Built {
+    /// The JSON document of `mc build`.
+    pub(crate) document: Value,
+    /// What was written to stderr.
+    pub(crate) stderr: String,
+}
+
+impl Built {
+    /// How many steps ran.
+    pub(crate) fn n_ran(&self) -> u64 {
+        self.document["actions"]["ran"].as_u64().unwrap()
+    }
+
+    /// How many steps were hits.
+    pub(crate) fn n_hits(&self) -> u64 {
+        self.document["actions"]["hits"].as_u64().unwrap()
+    }
+
+    /// The steps that ran, such as `gguf 1, tensor 38`.
+    pub(crate) fn ran_by_kind(&self) -> String {
+        let kinds = self.document["actions"]["ran_by_kind"].as_object().unwrap();
+        kinds.iter().map(|(kind, count)| format!("{kind} {count}")).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Path, size and digest of every output of every target, one per line.
+    pub(crate) fn digests(&self) -> String {
+        let targets = self.document["targets"].as_array().unwrap().iter();
+        let outputs = targets.flat_map(|target| target["outputs"].as_array().unwrap());
+        outputs.map(|output| format!("{output}\n")).collect()
+    }
+}
+
+impl Sandbox {
+    /// The demo with an empty store.
+    pub(crate) fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let workspace = dir.path().join("workspace");
+        copy_demo(&workspace);
+        Self { workspace, cache: dir.path().join("cache"), dir }
+    }
+
+    /// The demo with the store of a finished build of [`BUNDLE`].
+    pub(crate) fn warm() -> Self {
+        let sandbox = Self::new();
+        copy(&Template::get().cache, &sandbox.cache);
+        sandbox
+    }
+
+    /// The folder that holds all of this.
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// A command line of `mc` in the workspace, with the sandbox's store.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = mc();
+        command.arg("--cache-dir").arg(&self.cache).args(arguments).current_dir(&self.workspace);
+        command
+    }
+
+    /// Runs `mc` in the workspace.
+    pub(crate) fn mc(&self, arguments: &[&str]) -> Ran {
+        run(&mut self.command(arguments))
+    }
+
+    /// Builds targets, which must succeed.
+    #[track_caller]
+    pub(crate) fn build(&self, arguments: &[&str]) -> Built {
+        let ran = self.mc(&[&["build", "--output", "json"], arguments].concat()).exits(0);
+        Built { document: ran.json(), stderr: ran.stderr }
+    }
+
+    /// A file or folder of the workspace.
+    pub(crate) fn path(&self, path: &str) -> PathBuf {
+        self.workspace.join(path)
+    }
+
+    /// Replaces the one place where `from` stands in a text of the workspace.
+    #[track_caller]
+    pub(crate) fn edit(&self, path: &str, from: &str, to: &str) {
+        let text = fs::read_to_string(self.path(path)).unwrap();
+        assert_eq!(text.matches(from).count(), 1, "`{from}` in {path}");
+        fs::write(self.path(path), text.replace(from, to)).unwrap();
+    }
+
+    /// Every file below a folder of the workspace with its bytes, in the order of the names.
+    pub(crate) fn files(&self, folder: &str) -> Vec<(String, Vec<u8>)> {
+        let root = self.path(folder);
+        let read = |path: PathBuf| {
+            let name = path.strip_prefix(&root).unwrap().display().to_string();
+            (name, fs::read(path).unwrap())
+        };
+        files_below(&root).into_iter().map(read).collect()
+    }
+}
+
+/// The store and the digests of one full build, shared by all tests of this run.
+pub(crate) struct Template {
+    cache: PathBuf,
+    /// The build of [`BUNDLE`] on an empty store.
+    pub(crate) bundle: Built,
+    /// What [`BUNDLE`] leaves under `mc-out`.
+    pub(crate) bundle_files: Vec<(String, Vec<u8>)>,
+    /// The build of [`GGUF`] after it.
+    pub(crate) gguf: Built,
+    // Another run of these tests waits for it.
+    _lock: File,
+}
+
+impl Template {
+    pub(crate) fn get() -> &'static Self {
+        static TEMPLATE: OnceLock<Template> = OnceLock::new();
+        TEMPLATE.get_or_init(Self::make)
+    }
+
+    fn make() -> Self {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let lock = File::create(folder.join("end_to_end.lock")).unwrap();
+        lock.lock().unwrap();
+        let cache = folder.join("end_to_end-cache");
+        drop(fs::remove_dir_all(&cache));
+        let sandbox = Sandbox::new();
+        let bundle = sandbox.build(&[BUNDLE]);
+        let bundle_files = sandbox.files("mc-out");
+        let gguf = sandbox.build(&[GGUF]);
+        copy(&sandbox.cache, &cache);
+        Self { cache, bundle, bundle_files, gguf, _lock: lock }
+    }
+}
+
+/// The binary without anything that the environment might tell it.
+pub(crate) fn mc() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mc"));
+    command.env_remove("MC_CACHE_DIR").env_remove("NO_COLOR").stdin(Stdio::null());
+    command
+}
+
+/// Runs a command to its end.
+pub(crate) fn run(command: &mut Command) -> Ran {
+    let output = command.output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Ran { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+}
+
+/// All files below a folder, in the order of their paths; none where there is no folder.
+pub(crate) fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        // A folder may vanish while a build runs beside the test.
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                folders.push(entry.path());
+            } else {
+                found.push(entry.path());
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// Changes one file's bytes in place, also of a read-only file, which it leaves read-only.
+#[track_caller]
+pub(crate) fn change_bytes(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
+    let permissions = fs::metadata(path).unwrap().permissions();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o644)).unwrap();
+    let mut bytes = fs::read(path).unwrap();
+    change(&mut bytes);
+    fs::write(path, bytes).unwrap();
+    fs::set_permissions(path, permissions).unwrap();
+}
+
+/// Copies a file, or a folder with all that is in it; files keep their permissions.
+pub(crate) fn copy(from: &Path, to: &Path) {
+    if !from.is_dir() {
+        fs::copy(from, to).unwrap();
+        return;
+    }
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        copy(&entry.path(), &to.join(entry.file_name()));
+    }
+}
+
+fn copy_demo(to: &Path) {
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
+    fs::create_dir_all(to.join("models")).unwrap();
+    for name in
+        ["workspace.kdl", "targets", "models/package.kdl", "models/base", "models/adapter", "models/data"]
+    {
+        copy(&repository.join(name), &to.join(name));
+    }
+}
