@@ -32,7 +32,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "mc-tensor",
         ],
     ),
-    ("mc-analysis", &["mc-digest", "mc-ir", "mc-syntax"]),
+    ("mc-analysis", &["mc-ir", "mc-syntax"]),
     ("mc-execute", &["mc-digest", "mc-ir", "mc-store"]),
     (
         "mc",

@@ -22,8 +22,6 @@ pub struct Adapter;
 /// What an adapter tells a merge.
 #[derive(Clone, Debug)]
 pub struct AdapterInfo {
-    /// Its name.
-    pub name: String,
     /// The checkpoint that it belongs to.
     pub base: Label,
     /// How its pairs are scaled.
@@ -77,7 +75,6 @@ impl Rule for Adapter {
             vec![Fault::new(place, "adapter::config", error.to_string()).file(config_path)]
         })?;
         let info = AdapterInfo {
-            name: ctx.label().name.clone(),
             base: base.value,
             config,
             tensors: stored_tensors(ctx, place, &folder, &names, "adapter_model")?,

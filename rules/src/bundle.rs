@@ -105,7 +105,7 @@ impl Rule for Bundle {
                 .model
                 .lineage
                 .iter()
-                .map(|lineage| (lineage.role.clone(), lineage.name.clone()))
+                .map(|lineage| (lineage.role.clone(), lineage.label.name.clone()))
                 .collect(),
             calibration: gguf.calibration.as_ref().map(|data| data.name.clone()),
             has_gate: gate.is_some(),

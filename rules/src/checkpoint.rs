@@ -69,7 +69,7 @@ impl Rule for Checkpoint {
             .weights(&stored, &family.tensors(&decoder))?;
         let lineage = Lineage {
             role: "base".to_owned(),
-            name: ctx.label().name.clone(),
+            label: ctx.label().clone(),
             tensors: stored.into_iter().map(|tensor| (tensor.name, tensor.source)).collect(),
         };
         let info = ModelInfo {

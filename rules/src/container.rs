@@ -14,7 +14,7 @@ use mc_ir::output::{Output, Outputs};
 use crate::gguf::Planned;
 use crate::imatrix::ImatrixInfo;
 use crate::model_info::ModelInfo;
-use crate::token_files::{Contents, tokenizer_contents};
+use crate::token_files::{Contents, vocabulary_of};
 
 /// Where tensors begin, in bytes.
 const ALIGNMENT: u64 = 32;
@@ -74,7 +74,7 @@ impl Container {
                 }
             }
             let digest = hasher.finish().hash;
-            keys.push((format!("mc.source.{}.name", lineage.role), Value::Text(lineage.name.clone())));
+            keys.push((format!("mc.source.{}.name", lineage.role), Value::Text(lineage.label.name.clone())));
             keys.push((
                 format!("mc.source.{}.digest", lineage.role),
                 Value::Text(format!("blake3:{digest}")),
@@ -86,7 +86,7 @@ impl Container {
     fn keys(&self, ctx: &dyn ActionContext) -> Result<Vec<(String, Value)>, ActionError> {
         let files = self.model.files.tokenizer_sources();
         let contents = Contents::read(ctx, &files)?;
-        let (vocabulary, _) = tokenizer_contents(&contents, self.model.decoder.n_vocab)?;
+        let vocabulary = vocabulary_of(&contents, self.model.decoder.n_vocab)?;
         let json = |role: &str| {
             contents.get(role).and_then(|bytes| serde_json::from_slice::<serde_json::Value>(&bytes).ok())
         };
@@ -98,7 +98,7 @@ impl Container {
             quantized_by: is_quantized.then(|| "mc".to_owned()),
             license: self.model.files.licence_id.clone(),
             base_model: (self.model.lineage.len() > 1)
-                .then(|| self.model.lineage.first().map(|lineage| lineage.name.clone()))
+                .then(|| self.model.lineage.first().map(|lineage| lineage.label.name.clone()))
                 .flatten(),
             n_parameters: self.model.n_parameters(),
             file_type: self.recipe.file_type,
@@ -148,7 +148,7 @@ impl Action for Container {
         ];
         for lineage in self.model.lineage.iter() {
             let names: Vec<&str> = lineage.tensors.iter().map(|(name, _)| name.as_str()).collect();
-            parameters.push((lineage.role.clone(), format!("{} {}", lineage.name, names.join(" "))));
+            parameters.push((lineage.role.clone(), format!("{} {}", lineage.label.name, names.join(" "))));
         }
         for plan in &self.plans {
             parameters.push((plan.name.clone(), format!("{} {:?}", plan.kind.name, plan.dims)));

@@ -96,8 +96,8 @@ fn add(
     let named = Placed { value: named.clone(), place: placed.place };
     let adapter: AdapterInfo = provider(ctx, &named, "an `adapter`")?;
     // A merge of a merge keeps the checkpoint at its bottom as what adapters are for.
-    let checkpoint = info.lineage.first().map_or("", |lineage| lineage.name.as_str());
-    if adapter.base != *base && adapter.base.name != checkpoint {
+    let checkpoint = info.lineage.first().map(|lineage| &lineage.label);
+    if adapter.base != *base && Some(&adapter.base) != checkpoint {
         return Err(vec![
             Fault::new(
                 named.place,
@@ -137,7 +137,7 @@ fn add(
     info.weights = weights.into();
     let lineage = Lineage {
         role: format!("adapter.{index}"),
-        name: adapter.name,
+        label: named.value,
         tensors: adapter.tensors.into_iter().map(|tensor| (tensor.name, tensor.source)).collect(),
     };
     info.lineage = info.lineage.iter().cloned().chain([lineage]).collect();

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use mc_decoder::program::Decoder;
 use mc_ir::action::{Input, Source};
 use mc_ir::expression::TensorExpr;
+use mc_ir::label::Label;
 use mc_tensor::dtype::DType;
 use mc_tensor::model_tensor::ModelTensor;
 
@@ -67,8 +68,8 @@ pub struct ModelFiles {
 pub struct Lineage {
     /// `base`, or `adapter.0` and so on.
     pub role: String,
-    /// The name of its target.
-    pub name: String,
+    /// Its target.
+    pub label: Label,
     /// Its tensors: name in the file, and where the bytes are.
     pub tensors: Vec<(String, Source)>,
 }

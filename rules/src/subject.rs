@@ -22,7 +22,7 @@ use rayon::prelude::*;
 
 use crate::evaluate::Evaluator;
 use crate::model_info::{ModelInfo, Weight};
-use crate::token_files::{Contents, tokenizer_contents};
+use crate::token_files::{Contents, tokenizer_of, vocabulary_of};
 
 /// Elements that are computed at once while a merged weight is brought into memory.
 const TILE_ELEMENTS: usize = 1 << 18;
@@ -168,7 +168,8 @@ pub(crate) fn open_gguf(content: &Content) -> Result<Opened, ActionError> {
 fn open_unquantized(info: &ModelInfo, ctx: &dyn ActionContext) -> Result<Opened, ActionError> {
     let files = info.files.tokenizer_sources();
     let contents = Contents::read(ctx, &files)?;
-    let (vocabulary, tokenizer) = tokenizer_contents(&contents, info.decoder.n_vocab)?;
+    let vocabulary = vocabulary_of(&contents, info.decoder.n_vocab)?;
+    let tokenizer = tokenizer_of(&contents)?;
     let mut weights = Weights::new();
     let mut first = files.len();
     for weight in info.weights.iter() {

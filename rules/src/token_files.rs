@@ -26,29 +26,31 @@ impl Contents {
     }
 }
 
-/// The vocabulary and the tokenizer in the files.
+/// The vocabulary in the files.
 ///
 /// # Errors
 /// When one of the files cannot be understood.
-pub(crate) fn tokenizer_contents(
-    contents: &Contents,
-    n_vocab: u32,
-) -> Result<(Vocabulary, Tokenizer), ActionError> {
+pub(crate) fn vocabulary_of(contents: &Contents, n_vocab: u32) -> Result<Vocabulary, ActionError> {
     let bytes = |role| contents.get(role);
     let (config, tokenizer) = (bytes("config"), bytes("tokenizer"));
     let optional =
         ["tokenizer_config", "special_tokens_map", "generation_config", "chat_template"].map(bytes);
     let [tokenizer_config, special_tokens_map, generation_config, chat_template] = &optional;
-    let tokenizer = tokenizer.unwrap_or_default();
     let files = TokenizerFiles {
         config: config.as_deref().unwrap_or_default(),
-        tokenizer: &tokenizer,
+        tokenizer: tokenizer.as_deref().unwrap_or_default(),
         tokenizer_config: tokenizer_config.as_deref(),
         special_tokens_map: special_tokens_map.as_deref(),
         generation_config: generation_config.as_deref(),
         chat_template: chat_template.as_deref(),
     };
-    let vocabulary = vocabulary(&files, n_vocab).map_err(ActionError::failed)?;
-    let tokenizer = Tokenizer::from_json(&tokenizer).map_err(ActionError::failed)?;
-    Ok((vocabulary, tokenizer))
+    vocabulary(&files, n_vocab).map_err(ActionError::failed)
+}
+
+/// The tokenizer in the files.
+///
+/// # Errors
+/// When it cannot be understood.
+pub(crate) fn tokenizer_of(contents: &Contents) -> Result<Tokenizer, ActionError> {
+    Tokenizer::from_json(&contents.get("tokenizer").unwrap_or_default()).map_err(ActionError::failed)
 }
