@@ -1,7 +1,7 @@
 //! The database: salsa's storage, the rule table and the files.
 //!
-//! Nothing of it outlives the process: queries are about declarations, and 40,000 of them take a few hundredths of a
-//! second. The results of builds are remembered elsewhere, by digest.
+//! Nothing of it outlives the process: queries are about declarations, which are small and quickly read anew. The
+//! results of builds are remembered elsewhere, by digest.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

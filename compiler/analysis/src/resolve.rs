@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use mc_ir::label::{Label, PackageId};
+use mc_ir::label::Label;
 use mc_ir::target::Target;
 
 use crate::db::Db;
 use crate::keys::{TargetKey, package_key, target_key};
 use crate::package::{Package, package, package_of, packages};
 use crate::path::{PACKAGE_FILE, package_file};
-use crate::suggest::did_you_mean;
+use crate::suggest::{did_you_mean, guess};
 
 /// What a label stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,8 +58,8 @@ pub(crate) fn resolve<'db>(db: &'db dyn Db, key: TargetKey<'db>) -> Resolution {
 fn unknown_target(db: &dyn Db, label: &Label, package: &Package) -> Unknown {
     let message = format!("There is no target `{label}`");
     let names: Vec<&str> = package.names().collect();
-    let near = did_you_mean(&label.to_string(), labels(&label.package, &names).iter().map(String::as_str))
-        .filter(|_| did_you_mean(&label.name, names.iter().copied()).is_some());
+    let near = guess(&label.name, names.iter().copied())
+        .map(|name| format!("Did you mean `{}`?", Label::new(label.package.clone(), name)));
     let help = near.or_else(|| elsewhere(db, label)).unwrap_or_else(|| match names.as_slice() {
         [] => format!("`{}` declares no targets", label.package),
         names => format!("`{}` declares {}", label.package, list(names)),
@@ -88,12 +88,8 @@ fn elsewhere(db: &dyn Db, label: &Label) -> Option<String> {
         }
         all.extend(package.names().map(|name| Label::new(id.clone(), name)));
     }
-    let near = mc_syntax::nearest::nearest(&label.name, all.iter().map(|label| label.name.as_str()))?;
+    let near = guess(&label.name, all.iter().map(|label| label.name.as_str()))?;
     all.iter().find(|label| label.name == near).map(|label| format!("Did you mean `{label}`?"))
-}
-
-fn labels(package: &PackageId, names: &[&str]) -> Vec<String> {
-    names.iter().map(|name| Label::new(package.clone(), *name).to_string()).collect()
 }
 
 /// The first few names.
