@@ -38,20 +38,19 @@ const LICENCE: &str = "Everyone may do anything with these toys.\n";
 pub(crate) fn write_checkpoint(folder: &Path) {
     fs::create_dir_all(folder).unwrap();
     let mut noise = Noise(1);
-    let square = [N_COLUMNS, N_COLUMNS];
     let mut tensors = Tensors::default();
     let embedding = noise.numbers(N_TOKENS * N_COLUMNS, EMBEDDING);
     tensors.add("lm_head.weight", &[N_TOKENS, N_COLUMNS], &head(&embedding));
     tensors.add("model.embed_tokens.weight", &[N_TOKENS, N_COLUMNS], &embedding);
-    tensors.add("model.norm.weight", &[N_COLUMNS], &[1.0; N_COLUMNS]);
+    tensors.add("model.norm.weight", &[N_COLUMNS], &noise.norm());
     for layer in 0..N_LAYERS {
         let prefix = format!("model.layers.{layer}");
         for norm in ["input_layernorm", "post_attention_layernorm"] {
-            tensors.add(&format!("{prefix}.{norm}.weight"), &[N_COLUMNS], &[1.0; N_COLUMNS]);
+            tensors.add(&format!("{prefix}.{norm}.weight"), &[N_COLUMNS], &noise.norm());
         }
         for (module, n_rows) in modules() {
             let values = noise.numbers(n_rows * N_COLUMNS, LAYER);
-            tensors.add(&format!("{prefix}.{module}.weight"), &[n_rows, square[1]], &values);
+            tensors.add(&format!("{prefix}.{module}.weight"), &[n_rows, N_COLUMNS], &values);
         }
     }
     tensors.write(&folder.join("model.safetensors"));
@@ -236,6 +235,11 @@ struct Noise(u64);
 impl Noise {
     fn numbers(&mut self, count: usize, half_width: f32) -> Vec<f32> {
         (0..count).map(|_| self.next() * half_width).collect()
+    }
+
+    /// Weights of a norm: near 1, and no two norms the same.
+    fn norm(&mut self) -> Vec<f32> {
+        self.numbers(N_COLUMNS, 0.1).into_iter().map(|number| 1.0 + number).collect()
     }
 
     /// A number from -1 to 1.
