@@ -103,6 +103,13 @@ impl Sandbox {
         sandbox
     }
 
+    /// The demo with the store of a finished build of [`GGUF`].
+    pub(crate) fn warm_gguf() -> Self {
+        let sandbox = Self::new();
+        copy(&Template::get().gguf_cache, &sandbox.cache);
+        sandbox
+    }
+
     /// The folder that holds all of this.
     pub(crate) fn dir(&self) -> &Path {
         self.dir.path()
@@ -154,12 +161,15 @@ impl Sandbox {
 /// The store and the digests of one full build, shared by all tests of this run.
 pub(crate) struct Template {
     cache: PathBuf,
-    /// The build of [`BUNDLE`] on an empty store.
-    pub(crate) bundle: Built,
-    /// What [`BUNDLE`] leaves under `mc-out`.
-    pub(crate) bundle_files: Vec<(String, Vec<u8>)>,
-    /// The build of [`GGUF`] after it.
+    gguf_cache: PathBuf,
+    /// The build of [`GGUF`] on an empty store.
     pub(crate) gguf: Built,
+    /// What it leaves under `mc-out`.
+    pub(crate) gguf_files: Vec<(String, Vec<u8>)>,
+    /// The build of [`BUNDLE`] after it, in another folder.
+    pub(crate) bundle: Built,
+    /// What it leaves under `mc-out`.
+    pub(crate) bundle_files: Vec<(String, Vec<u8>)>,
     // Another run of these tests waits for it.
     _lock: File,
 }
@@ -175,13 +185,19 @@ impl Template {
         let lock = File::create(folder.join("end_to_end.lock")).unwrap();
         lock.lock().unwrap();
         let cache = folder.join("end_to_end-cache");
-        drop(fs::remove_dir_all(&cache));
+        let gguf_cache = folder.join("end_to_end-gguf-cache");
+        for stale in [&cache, &gguf_cache] {
+            drop(fs::remove_dir_all(stale));
+        }
         let sandbox = Sandbox::new();
+        let gguf = sandbox.build(&[GGUF]);
+        let gguf_files = sandbox.files("mc-out");
+        copy(&sandbox.cache, &gguf_cache);
+        fs::remove_dir_all(sandbox.path("mc-out")).unwrap();
         let bundle = sandbox.build(&[BUNDLE]);
         let bundle_files = sandbox.files("mc-out");
-        let gguf = sandbox.build(&[GGUF]);
         copy(&sandbox.cache, &cache);
-        Self { cache, bundle, bundle_files, gguf, _lock: lock }
+        Self { cache, gguf_cache, gguf, gguf_files, bundle, bundle_files, _lock: lock }
     }
 }
 

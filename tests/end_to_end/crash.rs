@@ -1,0 +1,144 @@
+//! A build that is killed, interrupted, or not alone: what had finished is kept, and nothing half-made is ever seen.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::random::Random;
+use crate::sandbox::{GGUF, Sandbox, Template};
+
+/// Builds that are killed; `MC_KILLS` asks for another number.
+const N_KILLS: usize = 12;
+
+/// A build that runs beside the test.
+struct Background {
+    child: Child,
+    log: std::path::PathBuf,
+}
+
+impl Background {
+    fn start(sandbox: &Sandbox) -> Self {
+        let log = sandbox.dir().join("stderr");
+        let mut command = sandbox.command(&["build", GGUF]);
+        let child = command.stdout(Stdio::null()).stderr(File::create(&log).unwrap()).spawn().unwrap();
+        Self { child, log }
+    }
+
+    /// The steps that were told as done.
+    fn steps(&self) -> BTreeSet<String> {
+        steps(&fs::read_to_string(&self.log).unwrap())
+    }
+
+    /// Waits until at least this many steps are done.
+    #[track_caller]
+    fn wait_for_steps(&mut self, n_steps: usize) {
+        while self.steps().len() < n_steps {
+            assert_eq!(self.child.try_wait().unwrap(), None, "the build ended too early");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+/// The steps in the progress of a build: each line without its time. A line that was cut off is none.
+fn steps(stderr: &str) -> BTreeSet<String> {
+    let lines = stderr.split_inclusive('\n').filter(|line| line.ends_with(" s)\n"));
+    lines.filter_map(|line| line.rsplit_once("  (")).map(|(step, _)| step.to_owned()).collect()
+}
+
+#[test]
+fn killed_builds_lose_nothing_and_leave_nothing_half_made() {
+    let n_kills = std::env::var("MC_KILLS").map_or(N_KILLS, |text| text.parse().unwrap());
+    let template = Template::get();
+    let n_steps = template.gguf.n_ran() as usize;
+    let mut random = Random(20);
+    let mut n_killed = 0;
+    while n_killed < n_kills {
+        let sandbox = Sandbox::new();
+        let mut done = BTreeSet::new();
+        // A kill at a random moment of what is left to do; the last round's build is not killed.
+        let mut left = time_of_a_build(&sandbox);
+        while n_killed < n_kills {
+            let mut build = Background::start(&sandbox);
+            std::thread::sleep(left.mul_f64(random.below(1000) as f64 / 1000.0));
+            build.child.kill().unwrap();
+            let is_whole = build.child.wait().unwrap().success();
+            n_killed += 1;
+            let again: Vec<_> = done.intersection(&build.steps()).cloned().collect();
+            assert!(again.is_empty(), "had finished before the kill and ran again: {again:?}");
+            done.extend(build.steps());
+            for file in sandbox.files("mc-out") {
+                assert!(template.gguf_files.contains(&file), "{} is not whole", file.0);
+            }
+            if is_whole || done.len() == n_steps {
+                // Now the outputs are put in place, within milliseconds.
+                left = Duration::from_millis(40);
+                drop(fs::remove_dir_all(sandbox.path("mc-out")));
+                if random.below(4) == 0 {
+                    break;
+                }
+            }
+        }
+        let built = sandbox.build(&[GGUF]);
+        let again: Vec<_> = done.intersection(&steps(&built.stderr)).cloned().collect();
+        assert!(again.is_empty(), "had finished before the kill and ran again: {again:?}");
+        assert_eq!(built.digests(), template.gguf.digests());
+        assert_eq!(sandbox.files("mc-out"), template.gguf_files);
+        assert!(!sandbox.cache.join("tmp").exists(), "unfinished files were left behind");
+    }
+}
+
+/// How long a build takes here and now.
+fn time_of_a_build(sandbox: &Sandbox) -> Duration {
+    let start = Instant::now();
+    let store = sandbox.dir().join("measured");
+    sandbox.build(&["--cache-dir", store.to_str().unwrap(), GGUF]);
+    fs::remove_dir_all(sandbox.path("mc-out")).unwrap();
+    start.elapsed()
+}
+
+#[test]
+fn two_builds_at_once_share_a_store() {
+    let (here, mut there) = (Sandbox::new(), Sandbox::new());
+    there.cache = here.cache.clone();
+    let arguments = ["build", "--output", "json", GGUF];
+    // Two in one workspace and one in another.
+    let running: Vec<Child> = [&here, &here, &there]
+        .map(|sandbox| {
+            let mut command = sandbox.command(&arguments);
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+        })
+        .into();
+    for child in running {
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    let template = Template::get();
+    for sandbox in [&here, &there] {
+        let built = sandbox.build(&[GGUF]);
+        assert_eq!(built.n_ran(), 0);
+        assert_eq!(built.digests(), template.gguf.digests());
+        assert_eq!(sandbox.files("mc-out"), template.gguf_files);
+    }
+    assert!(!here.cache.join("tmp").exists(), "unfinished files were left behind");
+}
+
+#[test]
+fn an_interrupt_ends_with_its_own_code_and_keeps_what_is_done() {
+    let sandbox = Sandbox::new();
+    let mut build = Background::start(&sandbox);
+    build.wait_for_steps(3);
+    let pid = build.child.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    assert_eq!(build.child.wait().unwrap().code(), Some(8));
+    let log = fs::read_to_string(&build.log).unwrap();
+    assert!(log.contains("interrupted: every step that had finished is kept"), "{log}");
+    assert!(sandbox.files("mc-out").is_empty());
+    assert!(!sandbox.cache.join("tmp").exists(), "unfinished files were left behind");
+
+    let done = build.steps();
+    let built = sandbox.build(&[GGUF]);
+    assert!(done.is_disjoint(&steps(&built.stderr)));
+    assert_eq!(built.n_hits(), done.len() as u64);
+    assert_eq!(built.digests(), Template::get().gguf.digests());
+}
