@@ -16,6 +16,8 @@
 
 #[path = "suite/command.rs"]
 mod command;
+#[path = "suite/manual.rs"]
+mod manual;
 #[path = "suite/page.rs"]
 mod page;
 #[path = "suite/sandbox.rs"]

@@ -1,0 +1,77 @@
+//! The manual under `docs/`: each rule has a page, and its examples together are a package without a mistake.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::sandbox::Sandbox;
+
+fn docs() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs")
+}
+
+/// The rules that the binary knows.
+fn rules(sandbox: &Sandbox) -> Vec<String> {
+    let info = sandbox.run("mc info | grep rules");
+    let names = info.strip_prefix("rules").unwrap_or_else(|| panic!("expected the rules, found `{info}`"));
+    names.split(',').map(|name| name.trim().to_owned()).collect()
+}
+
+/// The KDL blocks of a page, joined.
+fn examples(page: &str) -> String {
+    let blocks = page.split("```kdl\n").skip(1);
+    blocks.filter_map(|block| block.split_once("\n```")).map(|(block, _)| format!("{block}\n")).collect()
+}
+
+#[test]
+fn every_rule_has_a_page_in_the_manual_and_in_the_suite() {
+    let suite = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/suite");
+    let contents = fs::read_to_string(docs().join("rules/README.md")).unwrap();
+    for rule in rules(&Sandbox::new()) {
+        assert!(docs().join(format!("rules/{rule}.md")).exists(), "There is no docs/rules/{rule}.md");
+        assert!(suite.join(format!("{rule}.md")).exists(), "There is no tests/suite/{rule}.md");
+        assert!(
+            contents.contains(&format!("[`{rule}`]({rule}.md)")),
+            "docs/rules/README.md does not list {rule}"
+        );
+    }
+}
+
+#[test]
+fn the_examples_of_the_rules_are_one_package_without_a_mistake() {
+    let sandbox = Sandbox::new();
+    let pages = rules(&sandbox).into_iter().map(|rule| docs().join(format!("rules/{rule}.md")));
+    let examples: String = pages.map(|page| examples(&fs::read_to_string(page).unwrap())).collect();
+    sandbox.write("models/package.kdl", &examples);
+    sandbox.write("models/data/calibration/a.txt", "a line\n");
+    sandbox.write("models/data/evaluation/a.txt", "another line\n");
+    sandbox.write("models/data/intents.jsonl", "{\"utterance\": \"a\", \"answer\": \"b\"}\n");
+    for command in ["mv models/toy models/base", "mv models/toy-adapter models/adapter"] {
+        assert_eq!(sandbox.run(command), "");
+    }
+    let found = sandbox.run("mc check");
+    assert!(found.starts_with("ok: 1 package, "), "{found}");
+}
+
+#[test]
+fn links_of_the_manual_lead_somewhere() {
+    let mut folders = vec![docs()];
+    let mut broken = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = fs::read_to_string(&path).unwrap();
+            let links =
+                text.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(link, _)| link);
+            for link in links.filter(|link| !link.contains("://")) {
+                if !folder.join(link).exists() {
+                    broken.push(format!("{}: {link}", path.display()));
+                }
+            }
+        }
+    }
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
