@@ -4,5 +4,6 @@ mod changes;
 mod corruption;
 mod crash;
 mod determinism;
+mod disk_full;
 mod random;
 mod sandbox;

@@ -45,6 +45,23 @@ impl Ran {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
+    /// The errors on stderr, each with the lines that belong to it.
+    pub(crate) fn errors(&self) -> Vec<String> {
+        let mut errors: Vec<String> = Vec::new();
+        for line in self.stderr.lines() {
+            if line.starts_with("error") {
+                errors.push(String::new());
+            } else if !line.starts_with(' ') {
+                continue;
+            }
+            if let Some(error) = errors.last_mut() {
+                error.push_str(line);
+                error.push('\n');
+            }
+        }
+        errors
+    }
+
     /// The run, if it ended with this code.
     #[track_caller]
     pub(crate) fn exits(self, code: i32) -> Self {
