@@ -53,6 +53,27 @@ fn the_examples_of_the_rules_are_one_package_without_a_mistake() {
 }
 
 #[test]
+fn the_table_of_a_rule_has_every_attribute() {
+    let sandbox = Sandbox::new();
+    for rule in rules(&sandbox) {
+        // The diagnostic about a name that is like no other lists those that are known.
+        sandbox.write("models/package.kdl", &format!("{rule} \"name\" qqqqqqqqqqqq=1\n"));
+        let told = sandbox.run("mc check");
+        let is_list = |line: &&str| line.contains("Known: ") || line.contains("The only attribute is ");
+        let list = told.lines().find(is_list).unwrap_or_default();
+        let known: Vec<&str> = list.split('`').skip(1).step_by(2).collect();
+        assert!(!known.is_empty(), "`{rule}` has no attributes: {told}");
+        let page = fs::read_to_string(docs().join(format!("rules/{rule}.md"))).unwrap();
+        for attribute in known {
+            assert!(
+                page.contains(&format!("\n| `{attribute}` |")),
+                "docs/rules/{rule}.md lacks `{attribute}`"
+            );
+        }
+    }
+}
+
+#[test]
 fn links_of_the_manual_lead_somewhere() {
     let mut folders = vec![docs()];
     let mut broken = Vec::new();
