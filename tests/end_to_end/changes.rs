@@ -1,15 +1,14 @@
 //! An edit builds again what it must and nothing else, and the result is that of an empty store.
 
 use std::fs::{self, File};
-use std::path::Path;
 use std::time::SystemTime;
 
 use serde_json::Value;
 
-use crate::sandbox::{BUNDLE, GGUF, Sandbox, Template, change_bytes, files_below};
+use crate::safetensors_file::set_element;
+use crate::sandbox::{BUNDLE, GGUF, Sandbox, Template, files_below};
 
 const PACKAGE: &str = "models/package.kdl";
-const LORA: &str = "models/adapter/adapter_model.safetensors";
 
 #[test]
 fn a_second_build_is_all_hits() {
@@ -54,14 +53,14 @@ fn a_comment_runs_nothing() {
 #[test]
 fn one_value_of_one_lora_factor_runs_one_tensor_and_what_reads_the_model() {
     let warm = Sandbox::warm();
-    raise_one_weight(&warm.path(LORA), "model.layers.2.mlp.up_proj.lora_B.weight");
+    change_one_weight(&warm);
     let built = warm.build(&[BUNDLE]);
     // The merged model is measured as the baseline, so both models are measured again.
     assert_eq!(built.ran_by_kind(), "accuracy 2, bundle 1, gguf 1, perplexity 2, tensor 1, verdict 1");
     assert_ne!(built.digests(), Template::get().bundle.digests());
 
     let fresh = Sandbox::new();
-    raise_one_weight(&fresh.path(LORA), "model.layers.2.mlp.up_proj.lora_B.weight");
+    change_one_weight(&fresh);
     assert_eq!(fresh.build(&[BUNDLE]).digests(), built.digests());
     assert_eq!(fresh.files("mc-out"), warm.files("mc-out"));
 }
@@ -83,16 +82,7 @@ fn a_variant_runs_as_many_tensors_as_have_another_type() {
     assert_eq!(built.ran_by_kind(), format!("gguf 1, tensor {n_changed}"));
 }
 
-/// Sets the first number of the tensor whose name ends so, in place.
-#[track_caller]
-fn raise_one_weight(path: &Path, ending: &str) {
-    change_bytes(path, |bytes| {
-        let n_header = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
-        let header: Value = serde_json::from_slice(&bytes[8..8 + n_header]).unwrap();
-        let (_, tensor) =
-            header.as_object().unwrap().iter().find(|(name, _)| name.ends_with(ending)).unwrap();
-        assert_eq!(tensor["dtype"], "F32");
-        let start = 8 + n_header + tensor["data_offsets"][0].as_u64().unwrap() as usize;
-        bytes[start..start + 4].copy_from_slice(&0.25_f32.to_le_bytes());
-    });
+fn change_one_weight(sandbox: &Sandbox) {
+    let path = sandbox.path("models/adapter/adapter_model.safetensors");
+    set_element(&path, "base_model.model.model.layers.2.mlp.up_proj.lora_B.weight", [0, 0], 0.25);
 }
