@@ -285,7 +285,7 @@ struct Judge {
 
 impl Action for Judge {
     fn kind(&self) -> ActionKind {
-        ActionKind { name: "verdict", version: 1 }
+        ActionKind { name: "verdict", version: 2 }
     }
 
     fn parameters(&self) -> Vec<(String, String)> {
@@ -346,6 +346,8 @@ impl Limit {
                     on: None,
                     baseline: None,
                     measured: megabytes(n_bytes),
+                    value: n_bytes as f64,
+                    baseline_value: None,
                     delta: None,
                     limit: format!("at most {}", megabytes(*max)),
                     passed: n_bytes <= *max,
@@ -368,6 +370,8 @@ fn compared(
         on: Some(on.to_owned()),
         baseline: Some(baseline.shown.clone()),
         measured: measured.shown.clone(),
+        value: measured.value,
+        baseline_value: Some(baseline.value),
         delta: Some(signed_percent(measured.value / baseline.value - 1.0)),
         limit,
         passed,

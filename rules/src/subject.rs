@@ -12,6 +12,7 @@ use mc_format::gguf::names::model_tensor;
 use mc_format::gguf::reader::Gguf;
 use mc_ir::action::{ActionContext, ActionError, Artifact, Content, Input, Piece};
 use mc_ir::expression::TensorExpr;
+use mc_runtime::cpu_exact::CPU_EXACT;
 use mc_runtime::model::Model;
 use mc_runtime::weight::{Weight as RuntimeWeight, WeightBytes};
 use mc_runtime::weights::Weights;
@@ -74,14 +75,16 @@ impl Subject {
 
     /// What besides the inputs' bytes makes the model what it is.
     pub(crate) fn parameters(&self) -> Vec<(String, String)> {
+        let backend = ("backend".to_owned(), format!("{}@{}", CPU_EXACT.name, CPU_EXACT.version));
         match self {
-            Self::Gguf(_) => vec![("model".to_owned(), "gguf".to_owned())],
+            Self::Gguf(_) => vec![("model".to_owned(), "gguf".to_owned()), backend],
             Self::Unquantized(info) => {
                 let roles: Vec<&str> =
                     info.files.tokenizer_sources().into_iter().map(|(role, _)| role).collect();
                 let mut parameters = vec![
                     ("model".to_owned(), "unquantized".to_owned()),
                     ("files".to_owned(), roles.join(" ")),
+                    backend,
                 ];
                 let weight = |weight: &Weight| (weight.name.clone(), weight.expression.to_string());
                 parameters.extend(info.weights.iter().map(weight));

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// The result of all gates of one model.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {
     /// Whether every check passed.
     pub passed: bool,
@@ -12,16 +12,20 @@ pub struct Verdict {
 }
 
 /// One measured number and its limit.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Check {
     /// What was measured: `perplexity`, `accuracy`, `size`.
     pub name: String,
     /// The dataset, if any.
     pub on: Option<String>,
-    /// The same number for the unquantized model.
+    /// The number for the unquantized model, as it is shown.
     pub baseline: Option<String>,
-    /// The number for the model that ships.
+    /// The number for the model that ships, as it is shown.
     pub measured: String,
+    /// The same as a plain number: perplexity, share, bytes.
+    pub value: f64,
+    /// The unquantized model's number, if it was measured.
+    pub baseline_value: Option<f64>,
     /// The change relative to the baseline.
     pub delta: Option<String>,
     /// What is allowed, in words.
@@ -117,6 +121,8 @@ mod tests {
             on: Some("evaluation".to_owned()),
             baseline: Some("7.1200".to_owned()),
             measured: "7.2010".to_owned(),
+            value: 7.201,
+            baseline_value: Some(7.12),
             delta: Some(signed_percent(0.0114)),
             limit: "at most +2 %".to_owned(),
             passed,
