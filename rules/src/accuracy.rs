@@ -11,7 +11,7 @@ use mc_ir::output::Outputs;
 use mc_runtime::accuracy::{Question, answers};
 use serde::Deserialize;
 
-use crate::dataset::DatasetInfo;
+use crate::dataset::{DatasetInfo, reason};
 use crate::gate::Measurement;
 use crate::gguf::GgufInfo;
 use crate::perplexity::write_measurement;
@@ -92,7 +92,7 @@ fn items(bytes: &[u8], data: &str) -> Result<Vec<Item>, ActionError> {
     let text = String::from_utf8_lossy(bytes);
     let item = |(index, line): (usize, &str)| {
         serde_json::from_str(line).map_err(|error| {
-            ActionError::failed(format!("Item {} of `{data}`: {error}", index + 1))
+            ActionError::failed(format!("Item {} of dataset `{data}`: {}", index + 1, reason(&error)))
                 .with_help("Each line is an object with the texts `utterance` and `answer`")
         })
     };

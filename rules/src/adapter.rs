@@ -11,7 +11,7 @@ use mc_ir::provider::Providers;
 use mc_ir::rule::{Rule, RuleContext};
 use mc_ir::schema::{Arguments, NodeSchema, Presence, PropertySchema, ValueKind};
 
-use crate::attributes::{label_property, provider, source_fault};
+use crate::attributes::{label_property, provider, shown_path, source_fault};
 use crate::checkpoint::{folder, licences};
 use crate::model_info::ModelInfo;
 use crate::weights::{StoredTensor, joined, stored_tensors};
@@ -72,7 +72,7 @@ impl Rule for Adapter {
         let config =
             ctx.read(&config_path).map_err(|error| vec![source_fault(place, "adapter::config", &error)])?;
         let config = AdapterConfig::from_json(&String::from_utf8_lossy(&config)).map_err(|error| {
-            vec![Fault::new(place, "adapter::config", error.to_string()).file(config_path)]
+            vec![Fault::new(place, "adapter::config", error.to_string()).file(shown_path(ctx, &config_path))]
         })?;
         let info = AdapterInfo {
             base: base.value,

@@ -45,6 +45,20 @@ pub(crate) fn source_fault(place: Place, code: &'static str, error: &SourceError
     Fault::new(place, code, error.message.clone()).file(error.path.clone())
 }
 
+/// A path of the package as messages call it: from the workspace's root.
+pub(crate) fn shown_path(ctx: &dyn RuleContext, path: &str) -> String {
+    match (ctx.label().package.0.as_str(), path) {
+        ("", path) => path.to_owned(),
+        (package, "" | ".") => package.to_owned(),
+        (package, path) => format!("{package}/{path}"),
+    }
+}
+
+/// `1 tensor is`, `2 tensors are`.
+pub(crate) fn counted(count: usize, one: &str, many: &str) -> String {
+    if count == 1 { format!("1 {one}") } else { format!("{count} {many}") }
+}
+
 /// A child node with one argument, for expansions.
 pub(crate) fn child(place: Place, value: Value) -> Record {
     let mut record = Record::new(place);

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use mc_family::tokenizer::ParseSpecial;
 use mc_ir::action::{ActionError, Content};
-use mc_runtime::generate::{GenerateOptions, generate};
+use mc_runtime::generate::{GenerateOptions, StopReason, generate};
 use mc_runtime::log_probabilities::log_probability;
 use mc_runtime::logits::LogitPositions;
 use mc_runtime::sampler::Sampling;
@@ -40,7 +40,8 @@ pub struct Reply {
     pub prompt: Vec<u32>,
     /// Tokens of the answer.
     pub tokens: Vec<u32>,
-    /// The likeliest tokens at each step, the last of which ended the answer; empty unless asked for.
+    /// The likeliest tokens at each step; after the last token of an answer that ended by itself comes the step that
+    /// ended it. Empty unless asked for.
     pub steps: Vec<Vec<Candidate>>,
 }
 
@@ -114,7 +115,13 @@ impl ChatModel {
         }
         let steps = match options.n_top {
             0 => Vec::new(),
-            n_top => self.steps(&ids, &generated.tokens, n_top)?,
+            n_top => {
+                let mut steps = self.steps(&ids, &generated.tokens, n_top)?;
+                if !matches!(generated.stop_reason, StopReason::Stop(_)) {
+                    steps.truncate(generated.tokens.len());
+                }
+                steps
+            }
         };
         Ok(Reply { text: pieces.text, prompt: ids, tokens: generated.tokens, steps })
     }

@@ -15,7 +15,7 @@ use mc_ir::rule::{Rule, RuleContext};
 use mc_ir::schema::{Arguments, NodeSchema, Presence, PropertySchema, ValueKind};
 use mc_tensor::model_tensor::ModelTensor;
 
-use crate::attributes::source_fault;
+use crate::attributes::{counted, shown_path, source_fault};
 use crate::model_info::{Lineage, ModelFiles, ModelInfo, Weight};
 use crate::weights::{StoredTensor, joined, stored_tensors};
 
@@ -54,9 +54,9 @@ impl Rule for Checkpoint {
         let reader = Reader { ctx, place, folder: &folder, names: &names };
         let files = reader.files()?;
         let config_path = joined(&folder, "config.json");
-        let fault = |message: String| {
-            vec![Fault::new(place, "checkpoint::config", message).file(config_path.clone())]
-        };
+        let shown = shown_path(ctx, &config_path);
+        let fault =
+            |message: String| vec![Fault::new(place, "checkpoint::config", message).file(shown.clone())];
         let config = ctx
             .read(&config_path)
             .map_err(|error| vec![source_fault(place, "checkpoint::config", &error)])?;
@@ -65,8 +65,13 @@ impl Rule for Checkpoint {
         let family = for_config(&config).map_err(|error| fault(error.to_string()))?;
         let decoder = family.decoder(&config).map_err(|error| fault(error.to_string()))?;
         let stored = stored_tensors(ctx, place, &folder, &names, "model")?;
-        let weights = Matching { place, folder: &folder, family, is_tied: decoder.head == Head::Tied }
-            .weights(&stored, &family.tensors(&decoder))?;
+        let weights = Matching {
+            place,
+            folder: &shown_path(ctx, &folder),
+            family,
+            is_tied: decoder.head == Head::Tied,
+        }
+        .weights(&stored, &family.tensors(&decoder))?;
         let lineage = Lineage {
             role: "base".to_owned(),
             label: ctx.label().clone(),
@@ -103,7 +108,7 @@ impl Reader<'_> {
 
     fn required(&self, name: &str, help: &str) -> Result<Source, Vec<Fault>> {
         self.optional(name).ok_or_else(|| {
-            let message = format!("There is no `{name}` in `{}`", self.folder);
+            let message = format!("There is no `{name}` in `{}`", shown_path(self.ctx, self.folder));
             vec![Fault::new(self.place, "checkpoint::file", message).help(help)]
         })
     }
@@ -191,8 +196,8 @@ impl Matching<'_> {
         }
         if !unknown.is_empty() {
             let message = format!(
-                "{} in `{}` have no place in a {} model of this configuration: {}",
-                counted(unknown.len(), "tensor"),
+                "{} in `{}` without a place in a {} model of this configuration: {}",
+                counted(unknown.len(), "tensor is", "tensors are"),
                 self.folder,
                 self.family.name(),
                 listed(&unknown)
@@ -212,8 +217,8 @@ impl Matching<'_> {
         if !missing.is_empty() {
             let missing: Vec<&str> = missing.iter().map(String::as_str).collect();
             let message = format!(
-                "{} that the configuration asks for are not in `{}`: {}",
-                counted(missing.len(), "tensor"),
+                "{} not in `{}`, which the configuration asks for: {}",
+                counted(missing.len(), "tensor is", "tensors are"),
                 self.folder,
                 listed(&missing)
             );
@@ -250,10 +255,6 @@ impl Matching<'_> {
             inputs: vec![Input::Source(tensor.source.clone())],
         })
     }
-}
-
-fn counted(count: usize, what: &str) -> String {
-    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
 fn listed(names: &[&str]) -> String {

@@ -13,7 +13,7 @@ use mc_ir::provider::Providers;
 use mc_ir::rule::{Rule, RuleContext};
 use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs, Presence, PropertySchema, ValueKind};
 
-use crate::attributes::source_fault;
+use crate::attributes::{counted, shown_path, source_fault};
 
 /// The `dataset` rule.
 pub struct Dataset;
@@ -156,11 +156,6 @@ fn kind_of(path: &str) -> Option<DatasetKind> {
     }
 }
 
-fn shown_path(ctx: &dyn RuleContext, path: &str) -> String {
-    let package = &ctx.label().package.0;
-    if package.is_empty() { path.to_owned() } else { format!("{package}/{path}") }
-}
-
 #[derive(Clone, Debug)]
 struct Sample {
     count: u64,
@@ -219,7 +214,7 @@ impl Action for Collect {
             }
         }
         if items.is_empty() {
-            return Err(ActionError::failed(format!("`{}` hold no items", self.shown.join("`, `")))
+            return Err(ActionError::failed(format!("There is no item in `{}`", self.shown.join("`, `")))
                 .with_help("A dataset needs at least one line that is not empty"));
         }
         if let Some(sample) = &self.sample {
@@ -234,17 +229,24 @@ fn check_object(line: &str, shown: &str, line_number: usize) -> Result<(), Actio
     match serde_json::from_str::<serde_json::Value>(line) {
         Ok(serde_json::Value::Object(_)) => Ok(()),
         Ok(_) => Err(ActionError::failed(format!("`{shown}`, line {line_number}: not a JSON object"))),
-        Err(error) => Err(ActionError::failed(format!("`{shown}`, line {line_number}: {error}"))
+        Err(error) => Err(ActionError::failed(format!("`{shown}`, line {line_number}: {}", reason(&error)))
             .with_help("A `.jsonl` file holds one JSON object per line")),
     }
+}
+
+/// What is wrong with a line of JSON, without the line number that the parser counts within it.
+pub(crate) fn reason(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let what = text.split(" at line ").next().unwrap_or(&text);
+    format!("{what} at column {}", error.column())
 }
 
 /// Takes the items with the smallest keyed hashes, in their own order.
 fn draw(items: Vec<String>, sample: &Sample) -> Result<Vec<String>, ActionError> {
     if (items.len() as u64) < sample.count {
         return Err(ActionError::failed(format!(
-            "The dataset has {} items; `sample` asks for {}",
-            items.len(),
+            "The dataset has {}; `sample` asks for {}",
+            counted(items.len(), "item", "items"),
             sample.count
         ))
         .with_help("Ask for fewer, or add files"));

@@ -23,11 +23,32 @@ pub(crate) struct Evaluator {
 }
 
 enum Node {
-    Load { bytes: Content, dtype: DType },
+    Load {
+        bytes: Content,
+        dtype: DType,
+    },
     Literal(Vec<f32>),
-    AddLowRank { of: Box<Self>, up: Content, up_dtype: DType, down: Vec<f32>, rank: usize, scale: f32 },
-    Cast { dtype: DType, of: Box<Self> },
-    PermuteHeads { head_dim: u64, of: Box<Self> },
+    AddLowRank {
+        of: Box<Self>,
+        up: Content,
+        up_dtype: DType,
+        down: Vec<f32>,
+        rank: usize,
+        scale: f32,
+    },
+    Cast {
+        dtype: DType,
+        of: Box<Self>,
+    },
+    PermuteHeads {
+        head_dim: u64,
+        of: Box<Self>,
+    },
+    /// The same for a vector: its elements are the rows.
+    PermuteElements {
+        head_dim: u64,
+        of: Box<Self>,
+    },
 }
 
 impl Evaluator {
@@ -90,8 +111,11 @@ impl Node {
             }
             TensorExpr::Cast { dtype, of } => Self::Cast { dtype: *dtype, of: Box::new(Self::new(of, ctx)?) },
             TensorExpr::PermuteHeads { n_heads, of } => {
-                let (n_rows, _) = rows_and_columns(&of.shape());
-                Self::PermuteHeads { head_dim: n_rows / n_heads, of: Box::new(Self::new(of, ctx)?) }
+                let node = Box::new(Self::new(of, ctx)?);
+                match of.shape().as_slice() {
+                    [n] => Self::PermuteElements { head_dim: n / n_heads, of: node },
+                    shape => Self::PermuteHeads { head_dim: rows_and_columns(shape).0 / n_heads, of: node },
+                }
             }
             TensorExpr::Quantize { .. } => {
                 return Err(ActionError::failed("`quantize` can only be the last step of an expression"));
@@ -120,6 +144,13 @@ impl Node {
             Self::PermuteHeads { head_dim, of } => {
                 for (offset, row) in (0..).zip(out.chunks_exact_mut(n_cols)) {
                     of.rows(half_split_row(first + offset, *head_dim), n_cols, row)?;
+                }
+            }
+            Self::PermuteElements { head_dim, of } => {
+                let mut values = vec![0.0; out.len()];
+                of.rows(first, n_cols, &mut values)?;
+                for (index, value) in (0..).zip(out.iter_mut()) {
+                    *value = values[half_split_row(index, *head_dim) as usize];
                 }
             }
         }

@@ -208,7 +208,7 @@ struct Plan<'a> {
 
 impl Plan<'_> {
     fn perplexity(&mut self, check: &Record) {
-        let Some((place, data)) = self.dataset(check, DatasetKind::Text) else {
+        let Some((_, data)) = self.dataset(check, DatasetKind::Text) else {
             return;
         };
         let context = number_property(check, "context").map(|context| context as usize);
@@ -221,7 +221,8 @@ impl Plan<'_> {
                 self.limits.push(Limit::Perplexity { on: data.name, max_increase });
             }
             Err(message) => {
-                self.faults.push(Fault::new(place.place, "gate::context", message));
+                let place = check.property("context").map_or(check.place, |context| context.place);
+                self.faults.push(Fault::new(place, "gate::context", message));
             }
         }
     }
@@ -372,7 +373,8 @@ fn compared(
         measured: measured.shown.clone(),
         value: measured.value,
         baseline_value: Some(baseline.value),
-        delta: Some(signed_percent(measured.value / baseline.value - 1.0)),
+        // Nothing is relative to zero.
+        delta: (baseline.value != 0.0).then(|| signed_percent(measured.value / baseline.value - 1.0)),
         limit,
         passed,
     }

@@ -21,7 +21,7 @@ use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs, ValueKind};
 use mc_runtime::chunks::ChunkOptions;
 use mc_tensor::model_tensor::ModelTensor;
 
-use crate::attributes::{label, place_of, provider, text};
+use crate::attributes::{label, place_of, provider, shown_path, text};
 use crate::dataset::{DatasetInfo, DatasetKind};
 use crate::model_info::ModelInfo;
 use crate::perplexity::chunk_len;
@@ -109,10 +109,10 @@ impl Rule for Imatrix {
                     return Err(vec![Fault::new(
                         place,
                         "imatrix::file",
-                        format!("There is no file `{file}`"),
+                        format!("There is no file `{}`", shown_path(ctx, file)),
                     )]);
                 }
-                let action = Import { matrices: matrices.clone(), shown: file.to_owned() };
+                let action = Import { matrices: matrices.clone(), shown: shown_path(ctx, file) };
                 let inputs = vec![Input::Source(ctx.source(file))];
                 (ActionNode::new(ctx.label().clone(), Box::new(action), inputs), None)
             }

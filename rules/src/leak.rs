@@ -10,6 +10,7 @@ use mc_ir::action::{
 use mc_ir::label::Label;
 use mc_ir::output::{Output, Outputs};
 
+use crate::attributes::counted;
 use crate::dataset::{DatasetInfo, DatasetKind};
 
 /// How many shared lines an error lists.
@@ -86,8 +87,8 @@ impl Action for LeakCheck {
 
 fn overlap((calibration, evaluation): &(String, String), shared: &[String]) -> ActionError {
     let mut message = format!(
-        "Datasets `{calibration}` (calibration) and `{evaluation}` (evaluation) share {} lines; expected none",
-        shared.len()
+        "Datasets `{calibration}` (calibration) and `{evaluation}` (evaluation) share {}; expected none",
+        counted(shared.len(), "line", "lines")
     );
     for line in shared.iter().take(MAX_LISTED) {
         message.push_str("\n  ");

@@ -67,8 +67,9 @@ impl Rule for Merge {
     fn analyze(&self, ctx: &dyn RuleContext) -> Result<Providers, Vec<Fault>> {
         let record = ctx.record();
         let base = label(record, "base").ok_or_else(Vec::new)?;
-        let mut info: ModelInfo = provider(ctx, &base, "a `checkpoint` or a `merge`")?;
         let mut faults = Vec::new();
+        let mut info: Option<ModelInfo> =
+            provider(ctx, &base, "a `checkpoint` or a `merge`").map_err(|found| faults.extend(found)).ok();
         if record.children("adapter").is_empty() {
             faults.push(
                 Fault::new(record.place, "merge::empty", "The merge adds no adapter")
@@ -76,17 +77,20 @@ impl Rule for Merge {
             );
         }
         for (index, child) in record.children("adapter").iter().enumerate() {
-            if let Err(found) = add(ctx, &mut info, &base.value, child, index) {
+            if let Err(found) = add(ctx, info.as_mut(), &base.value, child, index) {
                 faults.extend(found);
             }
         }
-        if faults.is_empty() { Ok(Providers::default().with(info)) } else { Err(faults) }
+        match info {
+            Some(info) if faults.is_empty() => Ok(Providers::default().with(info)),
+            _ => Err(faults),
+        }
     }
 }
 
 fn add(
     ctx: &dyn RuleContext,
-    info: &mut ModelInfo,
+    info: Option<&mut ModelInfo>,
     base: &Label,
     child: &Record,
     index: usize,
@@ -95,6 +99,7 @@ fn add(
     let Some(named) = placed.value.as_label() else { return Err(Vec::new()) };
     let named = Placed { value: named.clone(), place: placed.place };
     let adapter: AdapterInfo = provider(ctx, &named, "an `adapter`")?;
+    let Some(info) = info else { return Err(Vec::new()) };
     // A merge of a merge keeps the checkpoint at its bottom as what adapters are for.
     let checkpoint = info.lineage.first().map(|lineage| &lineage.label);
     if adapter.base != *base && Some(&adapter.base) != checkpoint {

@@ -12,7 +12,7 @@ use mc_ir::fault::Fault;
 use mc_ir::rule::{HeadFormat, RuleContext};
 use mc_tensor::dtype::DType;
 
-use crate::attributes::source_fault;
+use crate::attributes::{shown_path, source_fault};
 
 /// A tensor in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub struct StoredTensor {
     pub shape: Vec<u64>,
     /// Its bytes.
     pub source: Source,
-    /// The file, for messages.
+    /// The file, from the workspace's root, for messages.
     pub file: String,
 }
 
@@ -58,7 +58,10 @@ pub(crate) fn stored_tensors(
         Some(name) => Fault::new(
             place,
             "weights::pickled",
-            format!("`{}` is pickled: reading it would run whatever program is in it", joined(folder, name)),
+            format!(
+                "`{}` is pickled: reading it would run whatever program is in it",
+                shown_path(ctx, &joined(folder, name))
+            ),
         )
         .help(
             "Convert it to safetensors where it came from: `model.save_pretrained(folder, safe_serialization=True)`",
@@ -66,7 +69,7 @@ pub(crate) fn stored_tensors(
         None => Fault::new(
             place,
             "weights::missing",
-            format!("There is neither `{single}` nor `{index}` in `{folder}`"),
+            format!("There is neither `{single}` nor `{index}` in `{}`", shown_path(ctx, folder)),
         )
         .help("Put the weights there, as Hugging Face stores them"),
     };
@@ -81,7 +84,8 @@ fn sharded(
     index: &str,
 ) -> Result<Vec<StoredTensor>, Vec<Fault>> {
     let path = joined(folder, index);
-    let fault = |message: String| vec![Fault::new(place, "weights::index", message).file(path.clone())];
+    let fault =
+        |message: String| vec![Fault::new(place, "weights::index", message).file(shown_path(ctx, &path))];
     let bytes = ctx.read(&path).map_err(|error| vec![source_fault(place, "weights::index", &error)])?;
     let shard_of = shards(&bytes).map_err(&fault)?;
     let mut names: Vec<&String> = shard_of.values().collect();
@@ -100,7 +104,7 @@ fn sharded(
         return Err(fault("Two shards hold a tensor of the same name".to_owned()));
     }
     for (tensor, shard) in &shard_of {
-        if stored.get(tensor.as_str()) != Some(&joined(folder, shard).as_str()) {
+        if stored.get(tensor.as_str()) != Some(&shown_path(ctx, &joined(folder, shard)).as_str()) {
             return Err(fault(format!("The index says that `{tensor}` is in `{shard}`, where it is not")));
         }
     }
@@ -111,9 +115,11 @@ fn file_tensors(ctx: &dyn RuleContext, place: Place, path: &str) -> Result<Vec<S
     let head = ctx
         .read_head(path, HeadFormat::Safetensors)
         .map_err(|error| vec![source_fault(place, "weights::unreadable", &error)])?;
-    let header = Header::parse(&head.bytes, head.n_bytes)
-        .map_err(|error| vec![Fault::new(place, "weights::header", error.to_string()).file(path)])?;
+    let header = Header::parse(&head.bytes, head.n_bytes).map_err(|error| {
+        vec![Fault::new(place, "weights::header", error.to_string()).file(shown_path(ctx, path))]
+    })?;
     let file = ctx.source(path);
+    let shown = shown_path(ctx, path);
     let tensor = |tensor: mc_format::safetensors::header::TensorInfo| StoredTensor {
         name: tensor.name,
         dtype: tensor.dtype,
@@ -122,7 +128,7 @@ fn file_tensors(ctx: &dyn RuleContext, place: Place, path: &str) -> Result<Vec<S
             path: file.path.clone(),
             range: Some(Range64 { start: tensor.start, end: tensor.end }),
         },
-        file: path.to_owned(),
+        file: shown.clone(),
     };
     Ok(header.tensors.into_iter().map(tensor).collect())
 }

@@ -139,7 +139,7 @@ fn a_number_that_is_none_is_told_with_tensor_row_and_column() {
         let factor = "base_model.model.model.layers.1.mlp.up_proj.lora_B.weight";
         set_element(&sandbox.path(FACTORS), factor, [3, 7], f32::NAN);
     });
-    // FIXME: the imatrix runs before the tensor's own step and knows only the block.
+    // The imatrix runs before the tensor's own step and knows only the block.
     check(GGUF, 1, &["block 1 feed-forward"], |sandbox| {
         set_element(&sandbox.path(WEIGHTS), up, [3, 17], f32::NAN);
     });
@@ -149,7 +149,7 @@ fn a_number_that_is_none_is_told_with_tensor_row_and_column() {
 fn missing_and_broken_files_of_a_checkpoint_are_told() {
     let place = &place(BASE);
     for file in ["tokenizer.json", "config.json"] {
-        check(GGUF, 2, &[&format!("There is no `{file}` in `base`"), place], |sandbox| {
+        check(GGUF, 2, &[&format!("There is no `{file}` in `models/base`"), place], |sandbox| {
             fs::remove_file(sandbox.path("models/base").join(file)).unwrap();
         });
     }

@@ -94,7 +94,12 @@ impl RuleContext for Context<'_> {
     }
 
     fn list(&self, folder: &str) -> Result<Arc<[String]>, SourceError> {
-        self.names(Request::List(self.in_workspace(folder)?))
+        // The package's own folder has no path inside it.
+        let folder = match folder {
+            "" => self.target.label.package.0.clone(),
+            folder => self.in_workspace(folder)?,
+        };
+        self.names(Request::List(folder))
     }
 
     fn glob(&self, pattern: &str) -> Result<Arc<[String]>, SourceError> {

@@ -2,29 +2,47 @@
 
 /// The known name that is nearest to `name`; `None` if none is near.
 ///
-/// A name that differs in upper and lower case only comes first. Otherwise it is the one with the fewest insertions,
-/// deletions, changes and swaps of neighbours (the Damerau-Levenshtein distance, in its restricted form), if that is
-/// at most a third of the longer name's characters. Of two that are equally near, the first one wins.
+/// A name that differs in upper and lower case only comes first, then one that goes on where `name` ends (of what
+/// people leave off, most is at the end). Otherwise it is the one with the fewest insertions, deletions, changes and
+/// swaps of neighbours (the Damerau-Levenshtein distance, in its restricted form), if that is at most a third of the
+/// longer name's characters. Of two that are equally near, the first one wins.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let name = fold(name);
     let mut best: Option<(usize, &'a str)> = None;
     for candidate in known {
-        let folded = fold(candidate);
-        let longer = name.len().max(folded.len());
-        let limit = (longer / 3).max(1);
-        // Far longer or shorter names need not be compared.
-        if name.len().abs_diff(folded.len()) > limit {
-            continue;
-        }
-        let distance = distance(&name, &folded);
-        // A name of one letter that is changed has nothing left in common.
-        let is_near = distance <= limit && distance < longer;
-        if (is_near || distance == 0) && best.is_none_or(|(least, _)| distance < least) {
-            best = Some((distance, candidate));
+        let rank = rank(&name, &fold(candidate));
+        if let Some(rank) = rank
+            && best.is_none_or(|(least, _)| rank < least)
+        {
+            best = Some((rank, candidate));
         }
     }
     best.map(|(_, candidate)| candidate)
 }
+
+/// How near a candidate is, 0 for the same; `None` if it is not near.
+fn rank(name: &[char], candidate: &[char]) -> Option<usize> {
+    let longer = name.len().max(candidate.len());
+    let limit = (longer / 3).max(1);
+    let n_more = candidate.len().abs_diff(name.len());
+    let is_begun =
+        name.len() >= MIN_BEGUN && n_more > 0 && n_more <= name.len() && candidate.starts_with(name);
+    // A completion comes before a change of one character.
+    if is_begun {
+        return Some(1);
+    }
+    // Far longer or shorter names need not be compared.
+    if n_more > limit {
+        return None;
+    }
+    let distance = distance(name, candidate);
+    // A name of one letter that is changed has nothing left in common.
+    let is_near = distance <= limit && distance < longer;
+    (is_near || distance == 0).then_some(2 * distance)
+}
+
+/// Characters that must be there before a name counts as begun.
+const MIN_BEGUN: usize = 3;
 
 fn fold(name: &str) -> Vec<char> {
     name.chars().flat_map(char::to_lowercase).collect()
@@ -86,6 +104,13 @@ mod tests {
     #[test]
     fn equal_but_for_case_comes_before_near() {
         assert_eq!(nearest("Size", ["sizes", "size"]), Some("size"));
+    }
+
+    #[test]
+    fn a_name_that_was_begun_comes_before_one_that_was_changed() {
+        assert_eq!(nearest("Q4_K", ["Q4_0", "Q4_K_M"]), Some("Q4_K_M"));
+        assert_eq!(nearest("perple", ["gate", "perplexity"]), Some("perplexity"));
+        assert_eq!(nearest("ga", ["gates-of-all-sizes"]), None);
     }
 
     #[test]

@@ -1,0 +1,26 @@
+#!/bin/sh
+# Measures the memory of merging and quantizing a model of 1.2 billion parameters. README.md says what is counted.
+# Needs Rust, Python 3, /usr/bin/time (GNU) and 5 GB of disk. `MC` names another binary, `WORK` a folder to keep.
+set -eu
+cd "$(dirname "$0")"
+
+work=${WORK:-$(mktemp -d)}
+[ -n "${WORK:-}" ] || trap 'rm -rf "$work"' EXIT
+mkdir -p "$work"
+n_free=$(df -Pm "$work" | awk 'NR == 2 { print $4 }')
+if [ "$n_free" -lt 5000 ]; then
+    echo "error: $work has $n_free MB free; expected 5000" >&2
+    exit 1
+fi
+if [ -z "${MC:-}" ]; then
+    cargo build --quiet --release -p mc
+    MC=$(cargo metadata --format-version 1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/release/mc
+fi
+[ -d "$work/workspace/models" ] || python3 make_workspace.py "$work/workspace"
+for n_jobs in 1 2 4; do
+    rm -rf "$work/cache" "$work/workspace/mc-out"
+    echo "--jobs $n_jobs"
+    python3 measure.py "$work/workspace/models" 600 \
+        "$MC" --quiet --workspace "$work/workspace" --cache-dir "$work/cache" --jobs "$n_jobs" build //models:synthetic.gguf
+    du -sm "$work/cache" | awk '{ print "the store afterwards         " $1 " MiB" }'
+done
