@@ -62,7 +62,7 @@ pub(crate) fn record(
     services.actions.put(&action.digest, &result).map_err(store_failed)
 }
 
-/// A store's error as an action's.
+/// A store's error as an action's; a full disk stays one that can be recognised.
 pub(crate) fn store_failed(error: StoreError) -> ActionError {
-    ActionError::failed(error)
+    if error.is_disk_full() { ActionError::Io(error.into()) } else { ActionError::failed(error) }
 }

@@ -4,6 +4,8 @@
 
 use std::any::Any;
 use std::collections::BTreeSet;
+use std::io::ErrorKind;
+use std::mem::replace;
 use std::panic::resume_unwind;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -142,10 +144,18 @@ impl<'a> Schedule<'a> {
         }
         state.failures.sort_by_key(|(id, _)| *id);
         let is_cancelled = state.failures.iter().any(|(_, error)| matches!(error, ActionError::Cancelled));
+        // A full disk is one mishap, however many steps ran into it.
+        let mut is_full_told = false;
         let failures = state
             .failures
             .into_iter()
-            .filter(|(_, error)| !matches!(error, ActionError::Cancelled))
+            .filter(|(_, error)| match error {
+                ActionError::Cancelled => false,
+                ActionError::Io(error) if error.kind() == ErrorKind::StorageFull => {
+                    !replace(&mut is_full_told, true)
+                }
+                _ => true,
+            })
             .map(|(id, error)| Failure { node: Arc::clone(self.graph.node(id)), error })
             .collect();
         Built { outputs: state.outputs, failures, is_cancelled, n_hits: state.n_hits, n_ran: state.n_ran }
