@@ -3,7 +3,7 @@
 //! All types are resolved here, before any step has a key. Each tensor is a step of its own; the file is a composite
 //! of the head and the tensors' blobs, so no tensor is copied to be packed.
 
-use mc_codec::codec::Codec;
+use mc_codec::codec::{Codec, Importance};
 use mc_codec::recipes::{self, ModelShape, Recipe};
 use mc_family::families::FAMILIES;
 use mc_format::gguf::layout::TensorPlan;
@@ -204,7 +204,7 @@ impl Planner<'_> {
         };
         let importance = self
             .imatrix
-            .filter(|_| codec.uses_importance)
+            .filter(|_| codec.importance != Importance::Ignored)
             .and_then(|imatrix| imatrix.rows.get(&weight.tensor));
         self.step(wire_name(weight.tensor), codec, expression, weight.inputs.clone(), importance)
     }

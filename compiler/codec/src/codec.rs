@@ -14,12 +14,23 @@ pub struct Codec {
     pub block_len: usize,
     /// Bytes of one block.
     pub block_bytes: usize,
-    /// Whether importance weights change its bytes; where they do not, they are no input of the step.
-    pub uses_importance: bool,
+    /// What importance weights do to its bytes.
+    pub importance: Importance,
     /// Encodes one row; see [`Codec::encode`].
     pub encode_row: fn(&[f32], Option<&[f32]>, &mut [u8]),
     /// Decodes one row; see [`Codec::decode`].
     pub decode_row: fn(&[u8], &mut [f32]),
+}
+
+/// What a codec does with importance weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Importance {
+    /// They change no byte, so they are no input of the step.
+    Ignored,
+    /// They change the bytes where they are given.
+    Used,
+    /// There is no encoding without them: [`Codec::encode`] panics.
+    Required,
 }
 
 impl Codec {
@@ -40,7 +51,8 @@ impl Codec {
     /// * `out`: as many rows of [`Self::row_bytes`]
     ///
     /// # Panics
-    /// If the lengths disagree or a row is no whole number of blocks: the caller resolves codecs by shape first.
+    /// If the lengths disagree, a row is no whole number of blocks, or required importance is missing: the caller
+    /// resolves codecs by shape and importance first.
     pub fn encode(&self, rows: &[f32], n_cols: usize, importance: Option<&[f32]>, out: &mut [u8]) {
         assert!(n_cols > 0 && self.fits(n_cols), "{n_cols} columns are no whole number of `{self}` blocks");
         assert!(importance.is_none_or(|weights| weights.len() == n_cols), "one weight per column");

@@ -3,7 +3,7 @@
 use mc_tensor::convert::{from_f32, to_f32};
 use mc_tensor::dtype::DType;
 
-use crate::codec::Codec;
+use crate::codec::{Codec, Importance};
 
 /// 32-bit floats.
 pub static F32: Codec = Codec {
@@ -12,7 +12,7 @@ pub static F32: Codec = Codec {
     wire_id: 0,
     block_len: 1,
     block_bytes: 4,
-    uses_importance: false,
+    importance: Importance::Ignored,
     encode_row: |row, _, out| from_f32(DType::F32, row, out),
     decode_row: |bytes, out| to_f32(DType::F32, bytes, out),
 };
@@ -24,7 +24,7 @@ pub static F16: Codec = Codec {
     wire_id: 1,
     block_len: 1,
     block_bytes: 2,
-    uses_importance: false,
+    importance: Importance::Ignored,
     encode_row: |row, _, out| from_f32(DType::F16, row, out),
     decode_row: |bytes, out| to_f32(DType::F16, bytes, out),
 };
@@ -36,7 +36,7 @@ pub static BF16: Codec = Codec {
     wire_id: 30,
     block_len: 1,
     block_bytes: 2,
-    uses_importance: false,
+    importance: Importance::Ignored,
     encode_row: |row, _, out| from_f32(DType::BF16, row, out),
     decode_row: |bytes, out| to_f32(DType::BF16, bytes, out),
 };

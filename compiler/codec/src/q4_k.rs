@@ -5,7 +5,7 @@
 //!
 //! Source: `block_q4_K` of ggml-common.h. Bytes are compared with ggml's in `tests/golden.rs`.
 
-use crate::codec::Codec;
+use crate::codec::{Codec, Importance};
 use crate::k_scales::{self, Head, LEN};
 use crate::search::Walk;
 
@@ -20,7 +20,7 @@ pub static CODEC: Codec = Codec {
     wire_id: 12,
     block_len: LEN,
     block_bytes: BYTES,
-    uses_importance: true,
+    importance: Importance::Used,
     encode_row,
     decode_row,
 };

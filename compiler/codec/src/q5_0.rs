@@ -7,7 +7,7 @@
 
 use mc_tensor::convert::{f16_to_f32, f32_to_f16};
 
-use crate::codec::Codec;
+use crate::codec::{Codec, Importance};
 use crate::search::{sum_of_squares, symmetric, truncate, weigh};
 
 const LEN: usize = 32;
@@ -20,7 +20,7 @@ pub static CODEC: Codec = Codec {
     wire_id: 6,
     block_len: LEN,
     block_bytes: BYTES,
-    uses_importance: true,
+    importance: Importance::Used,
     encode_row,
     decode_row,
 };

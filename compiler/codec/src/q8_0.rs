@@ -6,7 +6,7 @@
 
 use mc_tensor::convert::{f16_to_f32, f32_to_f16};
 
-use crate::codec::Codec;
+use crate::codec::{Codec, Importance};
 use crate::search::truncate;
 
 const LEN: usize = 32;
@@ -19,7 +19,7 @@ pub static CODEC: Codec = Codec {
     wire_id: 8,
     block_len: LEN,
     block_bytes: BYTES,
-    uses_importance: false,
+    importance: Importance::Ignored,
     encode_row,
     decode_row,
 };
