@@ -1,6 +1,6 @@
 //! Every codec gives the bytes of ggml's reference encoder, on every case, with and without importance.
 
-use mc_codec::codec::Codec;
+use mc_codec::codec::{Codec, Importance};
 use mc_codec::codecs::CODECS;
 use safetensors::SafeTensors;
 
@@ -35,8 +35,8 @@ fn compare(tensors: &SafeTensors<'_>, name: &str, codec: &Codec) {
 fn bytes_equal_those_of_the_reference() {
     let bytes = golden();
     let tensors = SafeTensors::deserialize(&bytes).unwrap();
-    let mut n_compared = 0;
-    for codec in CODECS {
+    for codec in CODECS.iter().filter(|codec| codec.name != "F32") {
+        let mut n_compared = 0;
         let prefix = format!("{}/", codec.name);
         for name in tensors.names() {
             if name.starts_with(&prefix) {
@@ -44,8 +44,10 @@ fn bytes_equal_those_of_the_reference() {
                 n_compared += 1;
             }
         }
+        // Fifteen cases: with one importance, with another that has zeros, and without.
+        let n_importances = if codec.importance == Importance::Required { 2 } else { 3 };
+        assert_eq!(n_compared, 15 * n_importances, "arrays of {codec} in the golden file");
     }
-    assert_eq!(n_compared, 15 * (2 + 8 * 3), "arrays in the golden file");
 }
 
 #[test]
