@@ -1,7 +1,7 @@
 //! The table of codecs. Adding a codec is a file of its own and a row here.
 
 use crate::codec::Codec;
-use crate::{plain, q4_0, q4_1, q4_k, q5_0, q5_1, q5_k, q6_k, q8_0};
+use crate::{plain, q2_k, q3_k, q4_0, q4_1, q4_k, q5_0, q5_1, q5_k, q6_k, q8_0};
 
 /// Every codec, by its number in GGUF.
 pub static CODECS: &[&Codec] = &[
@@ -12,6 +12,8 @@ pub static CODECS: &[&Codec] = &[
     &q5_0::CODEC,
     &q5_1::CODEC,
     &q8_0::CODEC,
+    &q2_k::CODEC,
+    &q3_k::CODEC,
     &q4_k::CODEC,
     &q5_k::CODEC,
     &q6_k::CODEC,

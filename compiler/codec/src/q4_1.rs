@@ -8,12 +8,12 @@
 use mc_tensor::convert::{f16_to_f32, f32_to_f16};
 
 use crate::codec::{Codec, Importance};
-use crate::search::{Walk, affine, sum_of_squares, truncate, weigh};
+use crate::search::{Deviation, Walk, affine, sum_of_squares, truncate, weigh};
 
 const LEN: usize = 32;
 const BYTES: usize = 20;
 
-const WALK: Walk = Walk { n_max: 15, start: -0.9, step: 0.05, n_steps: 36 };
+const WALK: Walk = Walk { n_max: 15, start: -0.9, step: 0.05, n_steps: 36, deviation: Deviation::Squared };
 
 /// The codec.
 pub static CODEC: Codec = Codec {

@@ -7,11 +7,12 @@
 
 use crate::codec::{Codec, Importance};
 use crate::k_scales::{self, Head, LEN};
-use crate::search::Walk;
+use crate::search::{Deviation, Walk};
 
 const BYTES: usize = Head::BYTES + LEN / 2;
-const WALK: Walk = Walk { n_max: 15, start: -1.0, step: 0.1, n_steps: 20 };
-const IMPORTANCE_WALK: Walk = Walk { n_max: 15, start: -0.9, step: 0.05, n_steps: 36 };
+const WALK: Walk = Walk { n_max: 15, start: -1.0, step: 0.1, n_steps: 20, deviation: Deviation::Squared };
+const IMPORTANCE_WALK: Walk =
+    Walk { n_max: 15, start: -0.9, step: 0.05, n_steps: 36, deviation: Deviation::Squared };
 
 /// The codec.
 pub static CODEC: Codec = Codec {

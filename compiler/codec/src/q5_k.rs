@@ -6,13 +6,14 @@
 
 use crate::codec::{Codec, Importance};
 use crate::k_scales::{self, Head, LEN};
-use crate::search::Walk;
+use crate::search::{Deviation, Walk};
 
 const HIGH: usize = Head::BYTES;
 const LOW: usize = HIGH + 32;
 const BYTES: usize = LOW + LEN / 2;
-const WALK: Walk = Walk { n_max: 31, start: -0.5, step: 0.1, n_steps: 15 };
-const IMPORTANCE_WALK: Walk = Walk { n_max: 31, start: -0.9, step: 0.05, n_steps: 36 };
+const WALK: Walk = Walk { n_max: 31, start: -0.5, step: 0.1, n_steps: 15, deviation: Deviation::Squared };
+const IMPORTANCE_WALK: Walk =
+    Walk { n_max: 31, start: -0.9, step: 0.05, n_steps: 36, deviation: Deviation::Squared };
 
 /// The codec.
 pub static CODEC: Codec = Codec {

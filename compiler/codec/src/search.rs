@@ -3,7 +3,8 @@
 //! Every operation and its order is part of the format: f32, multiply then add, never fused, as ggml's reference does
 //! it on x86-64 without FMA. Rounding is to nearest, ties to even, through the addition of 1.5 * 2^23.
 //!
-//! Source: `make_qx_quants`, `make_qkx2_quants`, `make_qkx3_quants`, `make_qp_quants` of ggml-quants.c.
+//! Source: `make_qx_quants`, `make_q3_quants`, `make_qkx2_quants`, `make_qkx3_quants`, `make_qp_quants` of
+//! ggml-quants.c.
 
 /// Below this a group of numbers counts as zero.
 pub(crate) const GROUP_MAX_EPS: f32 = 1e-15;
@@ -23,6 +24,25 @@ pub(crate) fn truncate(value: f32) -> i32 {
     if value > -2_147_483_904.0 && value < 2_147_483_648.0 { value as i32 } else { i32::MIN }
 }
 
+/// How far off a weight counts as.
+#[derive(Clone, Copy)]
+pub(crate) enum Deviation {
+    /// The difference without its sign.
+    Absolute,
+    /// The square of the difference.
+    Squared,
+}
+
+impl Deviation {
+    #[inline(always)]
+    fn of(self, difference: f32) -> f32 {
+        match self {
+            Self::Absolute => difference.abs(),
+            Self::Squared => difference * difference,
+        }
+    }
+}
+
 /// How an affine search walks: from `(n_max + start) / range` in steps of `step`.
 #[derive(Clone, Copy)]
 pub(crate) struct Walk {
@@ -34,6 +54,8 @@ pub(crate) struct Walk {
     pub(crate) step: f32,
     /// Number of steps; one more try is made.
     pub(crate) n_steps: i32,
+    /// What is summed, weighted, and made small.
+    pub(crate) deviation: Deviation,
 }
 
 /// A symmetric scale for codes `-n_max..n_max`, kept as `0..2 n_max`; squared error weighted by `weights`, or by
@@ -90,7 +112,63 @@ pub(crate) fn symmetric<const N: usize>(
     scale
 }
 
-/// A scale and a minimum for codes `0..=n_max`: `x ~= scale * code - min`, squared error weighted by `weights`.
+/// A symmetric scale for codes `-n_max..n_max`, kept as `0..2 n_max`; squared error weighted by `x^2`.
+///
+/// Starts from the scale that maps the largest number to `-n_max` and moves single codes while the fit improves.
+/// Returns the scale; codes go to `codes`.
+pub(crate) fn descend<const N: usize>(x: &[f32; N], n_max: i32, codes: &mut [u8; N]) -> f32 {
+    let (mut max, mut abs_max) = (0.0_f32, 0.0_f32);
+    for &value in x {
+        if value.abs() > abs_max {
+            abs_max = value.abs();
+            max = value;
+        }
+    }
+    codes.fill(0);
+    if abs_max < GROUP_MAX_EPS {
+        return 0.0;
+    }
+    let inverse = -(n_max as f32) / max;
+    let mut signed = [0_i32; N];
+    let (mut sum_lx, mut sum_l2) = (0.0_f32, 0.0_f32);
+    for (slot, value) in signed.iter_mut().zip(x) {
+        *slot = nearest_int(inverse * value).clamp(-n_max, n_max - 1);
+        let (w, l) = (value * value, *slot as f32);
+        sum_lx += w * value * l;
+        sum_l2 += w * l * l;
+    }
+    for _ in 0..5 {
+        let mut is_changed = false;
+        for (slot, value) in signed.iter_mut().zip(x) {
+            let (w, l) = (value * value, *slot as f32);
+            let mut lx = sum_lx - w * value * l;
+            if lx > 0.0 {
+                let mut l2 = sum_l2 - w * l * l;
+                let code = nearest_int(value * l2 / lx).clamp(-n_max, n_max - 1);
+                if code != *slot {
+                    let l = code as f32;
+                    lx += w * value * l;
+                    l2 += w * l * l;
+                    if l2 > 0.0 && lx * lx * sum_l2 > sum_lx * sum_lx * l2 {
+                        *slot = code;
+                        sum_lx = lx;
+                        sum_l2 = l2;
+                        is_changed = true;
+                    }
+                }
+            }
+        }
+        if !is_changed {
+            break;
+        }
+    }
+    for (slot, signed) in codes.iter_mut().zip(signed) {
+        *slot = (signed + n_max) as u8;
+    }
+    if sum_l2 > 0.0 { sum_lx / sum_l2 } else { 0.0 }
+}
+
+/// A scale and a minimum for codes `0..=n_max`: `x ~= scale * code - min`, deviation weighted by `weights`.
 ///
 /// Returns `(scale, min)`; codes go to `codes`.
 pub(crate) fn affine<const N: usize>(
@@ -128,7 +206,7 @@ pub(crate) fn affine<const N: usize>(
         let l = code(inverse, min, *value);
         *slot = l as u8;
         let difference = scale * l as f32 + min - value;
-        best_error += w * (difference * difference);
+        best_error += w * walk.deviation.of(difference);
     }
     let mut tried = [0_u8; N];
     for is in 0..=walk.n_steps {
@@ -154,7 +232,7 @@ pub(crate) fn affine<const N: usize>(
             let mut error = 0.0_f32;
             for ((l, value), w) in tried.iter().zip(x).zip(weights) {
                 let difference = this_scale * f32::from(*l) + this_min - value;
-                error += w * (difference * difference);
+                error += w * walk.deviation.of(difference);
             }
             if error < best_error {
                 *codes = tried;
@@ -269,6 +347,7 @@ mod tests {
         let mut codes = [9; 4];
         assert_eq!(symmetric(&[0.0; 4], 8, None, &mut codes), 0.0);
         assert_eq!(codes, [0; 4]);
+        assert_eq!(descend(&[0.0; 4], 4, &mut codes), 0.0);
         assert_eq!(positive(&[0.0; 4], 63, &[1.0; 4], &mut codes), 0.0);
     }
 }

@@ -1,0 +1,164 @@
+//! Q3_K: 256 weights in 110 bytes, 3.4375 bits per weight.
+//!
+//! Sixteen sub-blocks of 16 weights with signed 6-bit scales under one f16 number: `w ~= d * (scale[s] - 32) * (q - 4)`,
+//! with `q` in `0..8`. A block holds
+//!
+//! * 32 bytes of upper bits: bit `b` of byte `i` is the upper bit of code `32 b + i`,
+//! * 64 bytes of the lower two bits (see [`crate::two_bits`]),
+//! * 12 bytes of scales: bytes 0..8 the lower 4 bits of scales 0..8 and, in their upper halves, 8..16; bytes 8..12 the
+//!   upper 2 bits of scales `i`, `i + 4`, `i + 8` and `i + 12`,
+//! * `d`.
+//!
+//! Source: `block_q3_K` of ggml-common.h. Bytes are compared with ggml's in `tests/golden.rs`.
+
+use mc_tensor::convert::{f16_to_f32, f32_to_f16};
+
+use crate::codec::{Codec, Importance};
+use crate::search::{descend, nearest_int, sum_of_squares, symmetric, weigh};
+use crate::two_bits::{self, LEN};
+
+const SUB_LEN: usize = 16;
+const N_SUBS: usize = LEN / SUB_LEN;
+const HIGH_BYTES: usize = LEN / 8;
+const LOW: usize = HIGH_BYTES;
+const SCALES: usize = LOW + two_bits::BYTES;
+const D: usize = SCALES + 12;
+const BYTES: usize = D + 2;
+
+/// The codec.
+pub static CODEC: Codec = Codec {
+    name: "Q3_K",
+    version: 1,
+    wire_id: 11,
+    block_len: LEN,
+    block_bytes: BYTES,
+    importance: Importance::Used,
+    encode_row,
+    decode_row,
+};
+
+fn encode_row(row: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
+    let importance = importance.map(|weights| weights.as_chunks::<LEN>().0);
+    for (block_idx, (x, block)) in
+        row.as_chunks::<LEN>().0.iter().zip(out.as_chunks_mut::<BYTES>().0).enumerate()
+    {
+        let mut codes = [0; LEN];
+        let (d, scales) = match importance {
+            None => plain_scales(x, &mut codes),
+            Some(weights) => weighted_scales(x, &weights[block_idx], &mut codes),
+        };
+        let d = f32_to_f16(d);
+        choose_codes(x, d, &scales, &mut codes);
+        let (high, low) = split(&codes);
+        block[..LOW].copy_from_slice(&high);
+        block[LOW..SCALES].copy_from_slice(&two_bits::pack(&low));
+        block[SCALES..D].copy_from_slice(&pack_scales(&scales));
+        block[D..].copy_from_slice(&d.to_le_bytes());
+    }
+}
+
+fn plain_scales(x: &[f32; LEN], codes: &mut [u8; LEN]) -> (f32, [u8; N_SUBS]) {
+    let mut scales = [0.0_f32; N_SUBS];
+    let (mut max_scale, mut max_abs_scale) = (0.0_f32, 0.0_f32);
+    for (sub, (x, codes)) in
+        x.as_chunks::<SUB_LEN>().0.iter().zip(codes.as_chunks_mut::<SUB_LEN>().0).enumerate()
+    {
+        scales[sub] = descend(x, 4, codes);
+        if scales[sub].abs() > max_abs_scale {
+            max_abs_scale = scales[sub].abs();
+            max_scale = scales[sub];
+        }
+    }
+    if max_scale == 0.0 {
+        return (0.0, [0; N_SUBS]);
+    }
+    let inverse = -32.0 / max_scale;
+    // The reference narrows to a byte before it limits.
+    let scale_codes = scales.map(|scale| ((nearest_int(inverse * scale) as i8).clamp(-32, 31) + 32) as u8);
+    (1.0 / inverse, scale_codes)
+}
+
+fn weighted_scales(x: &[f32; LEN], importance: &[f32; LEN], codes: &mut [u8; LEN]) -> (f32, [u8; N_SUBS]) {
+    let sigma2 = 2.0 * sum_of_squares(x) / LEN as f32;
+    let (mut scales, mut sub_weights) = ([0.0_f32; N_SUBS], [0.0_f32; N_SUBS]);
+    let subs = x.as_chunks::<SUB_LEN>().0.iter().zip(importance.as_chunks::<SUB_LEN>().0);
+    for (sub, ((x, importance), codes)) in subs.zip(codes.as_chunks_mut::<SUB_LEN>().0).enumerate() {
+        let weights = weigh(x, importance, sigma2);
+        for weight in weights {
+            sub_weights[sub] += weight;
+        }
+        scales[sub] = symmetric(x, 4, Some(&weights), codes);
+    }
+    let mut scale_codes = [0; N_SUBS];
+    let d = symmetric(&scales, 32, Some(&sub_weights), &mut scale_codes);
+    (d, scale_codes)
+}
+
+/// Chooses the codes again, for the scales as they are stored; a sub-block without a scale keeps what it had.
+fn choose_codes(x: &[f32; LEN], d: u16, scales: &[u8; N_SUBS], codes: &mut [u8; LEN]) {
+    for (sub, (x, codes)) in
+        x.as_chunks::<SUB_LEN>().0.iter().zip(codes.as_chunks_mut::<SUB_LEN>().0).enumerate()
+    {
+        let d = f16_to_f32(d) * (f32::from(scales[sub]) - 32.0);
+        if d == 0.0 {
+            continue;
+        }
+        for (code, value) in codes.iter_mut().zip(x) {
+            *code = (nearest_int(value / d).clamp(-4, 3) + 4) as u8;
+        }
+    }
+}
+
+/// The upper bits, packed, and the lower two bits of codes.
+fn split(codes: &[u8; LEN]) -> ([u8; HIGH_BYTES], [u8; LEN]) {
+    let mut high = [0; HIGH_BYTES];
+    for (bit, codes) in codes.as_chunks::<HIGH_BYTES>().0.iter().enumerate() {
+        for (byte, code) in high.iter_mut().zip(codes) {
+            *byte |= (code >> 2) << bit;
+        }
+    }
+    (high, codes.map(|code| code & 3))
+}
+
+fn pack_scales(scales: &[u8; N_SUBS]) -> [u8; 12] {
+    let mut packed = [0; 12];
+    for i in 0..8 {
+        packed[i] = scales[i] & 15 | (scales[i + 8] & 15) << 4;
+    }
+    for i in 0..4 {
+        packed[i + 8] =
+            scales[i] >> 4 | scales[i + 4] >> 4 << 2 | scales[i + 8] >> 4 << 4 | scales[i + 12] >> 4 << 6;
+    }
+    packed
+}
+
+fn unpack_scales(packed: &[u8]) -> [u8; N_SUBS] {
+    std::array::from_fn(|sub| {
+        let low = if sub < 8 { packed[sub] & 15 } else { packed[sub - 8] >> 4 };
+        low | (packed[8 + sub % 4] >> (2 * (sub / 4)) & 3) << 4
+    })
+}
+
+fn decode_row(blocks: &[u8], out: &mut [f32]) {
+    for (block, out) in blocks.as_chunks::<BYTES>().0.iter().zip(out.as_chunks_mut::<LEN>().0) {
+        let d = f16_to_f32(u16::from_le_bytes([block[D], block[D + 1]]));
+        let scales = unpack_scales(&block[SCALES..D]);
+        let low = two_bits::unpack(block[LOW..].first_chunk().expect("a block has lower bits"));
+        for (i, (value, low)) in out.iter_mut().zip(low).enumerate() {
+            let scale = d * (f32::from(scales[i / SUB_LEN]) - 32.0);
+            let high = block[i % HIGH_BYTES] >> (i / HIGH_BYTES) & 1;
+            *value = scale * (f32::from(low | high << 2) - 4.0);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packed_scales_read_back() {
+        let scales = std::array::from_fn(|sub| (sub * 37 % 64) as u8);
+        assert_eq!(unpack_scales(&pack_scales(&scales)), scales);
+    }
+}
