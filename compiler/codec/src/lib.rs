@@ -23,4 +23,6 @@ pub mod q8_0;
 pub mod recipe;
 pub mod recipes;
 pub mod search;
+pub mod tq1_0;
+pub mod tq2_0;
 pub mod two_bits;

@@ -314,6 +314,14 @@ pub(crate) fn positive<const N: usize>(
     if sum_l2 > 0.0 { sum_lx / sum_l2 } else { 0.0 }
 }
 
+/// The largest magnitude as the scale, and codes 0, 1 and 2 for minus one, zero and one of it.
+pub(crate) fn ternary<const N: usize>(x: &[f32; N]) -> (f32, [u8; N]) {
+    let d = x.iter().fold(0.0_f32, |max, value| max.max(value.abs()));
+    let inverse = if d == 0.0 { 0.0 } else { 1.0 / d };
+    // Half away from zero, as C's `roundf`. An infinite inverse leaves the lower byte 0, so the code of zero.
+    (d, x.map(|value| (truncate((value * inverse).round()) as u8).wrapping_add(1)))
+}
+
 /// The weights of a block under importance: `importance * sqrt(sigma2 + x^2)`.
 pub(crate) fn weigh<const N: usize>(x: &[f32; N], importance: &[f32; N], sigma2: f32) -> [f32; N] {
     let mut weights = [0.0; N];

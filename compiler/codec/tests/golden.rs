@@ -71,6 +71,9 @@ fn decoded_blocks_are_near_what_was_encoded() {
         ("Q4_0", 80.0),
         ("Q3_K", 35.0),
         ("Q2_K", 9.0),
+        // Made for weights that are ternary already.
+        ("TQ1_0", 1.2),
+        ("TQ2_0", 1.2),
     ];
     for (name, bound) in bounds {
         let codec = mc_codec::codecs::by_name(name).unwrap();

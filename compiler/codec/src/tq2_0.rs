@@ -1,0 +1,45 @@
+//! TQ2_0: 256 weights in 66 bytes, 2.0625 bits per weight; made for ternary weights.
+//!
+//! Two-bit codes (see [`crate::two_bits`]) and one f16 scale `d`: `w ~= d * (q - 1)`, with `d = max |w|`, so that `q`
+//! is 0, 1 or 2. Importance changes nothing.
+//!
+//! Source: `block_tq2_0` of ggml-common.h. Bytes are compared with ggml's in `tests/golden.rs`.
+
+use mc_tensor::convert::{f16_to_f32, f32_to_f16};
+
+use crate::codec::{Codec, Importance};
+use crate::search::ternary;
+use crate::two_bits::{self, LEN};
+
+const D: usize = two_bits::BYTES;
+const BYTES: usize = D + 2;
+
+/// The codec.
+pub static CODEC: Codec = Codec {
+    name: "TQ2_0",
+    version: 1,
+    wire_id: 35,
+    block_len: LEN,
+    block_bytes: BYTES,
+    importance: Importance::Ignored,
+    encode_row,
+    decode_row,
+};
+
+fn encode_row(row: &[f32], _importance: Option<&[f32]>, out: &mut [u8]) {
+    for (x, block) in row.as_chunks::<LEN>().0.iter().zip(out.as_chunks_mut::<BYTES>().0) {
+        let (d, codes) = ternary(x);
+        block[..D].copy_from_slice(&two_bits::pack(&codes));
+        block[D..].copy_from_slice(&f32_to_f16(d).to_le_bytes());
+    }
+}
+
+fn decode_row(blocks: &[u8], out: &mut [f32]) {
+    for (block, out) in blocks.as_chunks::<BYTES>().0.iter().zip(out.as_chunks_mut::<LEN>().0) {
+        let d = f16_to_f32(u16::from_le_bytes([block[D], block[D + 1]]));
+        let codes = two_bits::unpack(block.first_chunk().expect("a block has codes"));
+        for (value, code) in out.iter_mut().zip(codes) {
+            *value = (f32::from(code) - 1.0) * d;
+        }
+    }
+}
