@@ -7,8 +7,11 @@
 
 pub mod codec;
 pub mod codecs;
+pub mod fp4;
 pub mod health;
 pub mod k_scales;
+pub mod mxfp4;
+pub mod nvfp4;
 pub mod plain;
 pub mod q2_k;
 pub mod q3_k;

@@ -69,6 +69,8 @@ fn decoded_blocks_are_near_what_was_encoded() {
         ("Q4_K", 150.0),
         ("Q4_1", 120.0),
         ("Q4_0", 80.0),
+        ("NVFP4", 60.0),
+        ("MXFP4", 50.0),
         ("Q3_K", 35.0),
         ("Q2_K", 9.0),
         // Made for weights that are ternary already.
