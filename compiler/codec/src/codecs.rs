@@ -1,7 +1,9 @@
 //! The table of codecs. Adding a codec is a file of its own and a row here.
 
 use crate::codec::Codec;
-use crate::{mxfp4, nvfp4, plain, q2_k, q3_k, q4_0, q4_1, q4_k, q5_0, q5_1, q5_k, q6_k, q8_0, tq1_0, tq2_0};
+use crate::{
+    mxfp4, nvfp4, plain, q1_0, q2_0, q2_k, q3_k, q4_0, q4_1, q4_k, q5_0, q5_1, q5_k, q6_k, q8_0, tq1_0, tq2_0,
+};
 
 /// Every codec, by its number in GGUF.
 pub static CODECS: &[&Codec] = &[
@@ -22,6 +24,8 @@ pub static CODECS: &[&Codec] = &[
     &tq2_0::CODEC,
     &mxfp4::CODEC,
     &nvfp4::CODEC,
+    &q1_0::CODEC,
+    &q2_0::CODEC,
 ];
 
 /// The codec of a name such as `Q4_K`.

@@ -13,6 +13,8 @@ pub mod k_scales;
 pub mod mxfp4;
 pub mod nvfp4;
 pub mod plain;
+pub mod q1_0;
+pub mod q2_0;
 pub mod q2_k;
 pub mod q3_k;
 pub mod q4_0;

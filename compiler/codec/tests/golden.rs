@@ -73,6 +73,8 @@ fn decoded_blocks_are_near_what_was_encoded() {
         ("MXFP4", 50.0),
         ("Q3_K", 35.0),
         ("Q2_K", 9.0),
+        ("Q2_0", 1.5),
+        ("Q1_0", 2.0),
         // Made for weights that are ternary already.
         ("TQ1_0", 1.2),
         ("TQ2_0", 1.2),

@@ -1,0 +1,49 @@
+//! Q2_0: 64 weights in 18 bytes, 2.25 bits per weight.
+//!
+//! One f16 scale `d` and two bits per weight, lowest bits first: `w ~= d * (q - 1)`. With `d = max |w|` only codes 0, 1
+//! and 2 are written; 3 stands for `2 d`. Importance changes nothing.
+//!
+//! Source: `block_q2_0` of ggml-common.h. Bytes are compared with ggml's in `tests/golden.rs`.
+
+use mc_tensor::convert::{f16_to_f32, f32_to_f16};
+
+use crate::codec::{Codec, Importance};
+use crate::search::truncate;
+
+const LEN: usize = 64;
+const BYTES: usize = 2 + LEN / 4;
+
+/// The codec.
+pub static CODEC: Codec = Codec {
+    name: "Q2_0",
+    version: 1,
+    wire_id: 42,
+    block_len: LEN,
+    block_bytes: BYTES,
+    importance: Importance::Ignored,
+    encode_row,
+    decode_row,
+};
+
+fn encode_row(row: &[f32], _importance: Option<&[f32]>, out: &mut [u8]) {
+    for (x, block) in row.as_chunks::<LEN>().0.iter().zip(out.as_chunks_mut::<BYTES>().0) {
+        let d = x.iter().fold(0.0_f32, |max, value| max.max(value.abs()));
+        let inverse = if d > 0.0 { 1.0 / d } else { 0.0 };
+        block[..2].copy_from_slice(&f32_to_f16(d).to_le_bytes());
+        for (byte, x) in block[2..].iter_mut().zip(x.as_chunks::<4>().0) {
+            // Half away from zero, as C's `roundf`. What an infinite inverse gives becomes code 0.
+            let code = |value: f32| (truncate((value * inverse).round()) + 1).clamp(0, 3) as u8;
+            *byte = x.iter().rev().fold(0, |bits, value| bits << 2 | code(*value));
+        }
+    }
+}
+
+fn decode_row(blocks: &[u8], out: &mut [f32]) {
+    for (block, out) in blocks.as_chunks::<BYTES>().0.iter().zip(out.as_chunks_mut::<LEN>().0) {
+        let d = f16_to_f32(u16::from_le_bytes([block[0], block[1]]));
+        for (i, value) in out.iter_mut().enumerate() {
+            let code = block[2 + i / 4] >> (2 * (i % 4)) & 3;
+            *value = (f32::from(code) - 1.0) * d;
+        }
+    }
+}
