@@ -25,16 +25,19 @@ pub(crate) struct Head {
 ///
 /// * `walk`: how the sub-blocks are searched without importance
 /// * `importance_walk`: how with it
+/// * `code_limit`: what a scale or minimum found with importance is cut to before it is packed. The search can leave a
+///   code above 63 where nearly all importance of a sub-block is zero, and the reference cuts it for Q5_K alone.
 pub(crate) fn encode(
     x: &[f32; LEN],
     importance: Option<&[f32; LEN]>,
     walk: Walk,
     importance_walk: Walk,
+    code_limit: u8,
 ) -> (Head, [u8; LEN]) {
     let mut codes = [0; LEN];
     let (d, dmin, scale_codes, min_codes) = match importance {
         None => plain_scales(x, walk, &mut codes),
-        Some(importance) => weighted_scales(x, importance, importance_walk, &mut codes),
+        Some(importance) => weighted_scales(x, importance, importance_walk, code_limit, &mut codes),
     };
     let head = Head { d: f32_to_f16(d), dmin: f32_to_f16(dmin), packed: pack(&scale_codes, &min_codes) };
     // The codes are chosen again, for the scales as they are stored.
@@ -80,7 +83,13 @@ fn plain_scales(x: &[f32; LEN], walk: Walk, codes: &mut [u8; LEN]) -> Scales {
     (max_scale / 63.0, max_min / 63.0, scale_codes, min_codes)
 }
 
-fn weighted_scales(x: &[f32; LEN], importance: &[f32; LEN], walk: Walk, codes: &mut [u8; LEN]) -> Scales {
+fn weighted_scales(
+    x: &[f32; LEN],
+    importance: &[f32; LEN],
+    walk: Walk,
+    code_limit: u8,
+    codes: &mut [u8; LEN],
+) -> Scales {
     let sigma2 = 2.0 * sum_of_squares(x) / LEN as f32;
     let (mut scales, mut mins) = ([0.0_f32; N_SUBS], [0.0_f32; N_SUBS]);
     let mut sub_weights = [0.0_f32; N_SUBS];
@@ -95,7 +104,8 @@ fn weighted_scales(x: &[f32; LEN], importance: &[f32; LEN], walk: Walk, codes: &
     let (mut scale_codes, mut min_codes) = ([0; N_SUBS], [0; N_SUBS]);
     let d = positive(&scales, 63, &sub_weights, &mut scale_codes);
     let dmin = positive(&mins, 63, &sub_weights, &mut min_codes);
-    (d, dmin, scale_codes.map(|code| code.min(63)), min_codes.map(|code| code.min(63)))
+    let cut = |codes: [u8; N_SUBS]| codes.map(|code| code.min(code_limit));
+    (d, dmin, cut(scale_codes), cut(min_codes))
 }
 
 fn pack(scales: &[u8; N_SUBS], mins: &[u8; N_SUBS]) -> [u8; 12] {

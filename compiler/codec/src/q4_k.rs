@@ -17,7 +17,7 @@ const IMPORTANCE_WALK: Walk =
 /// The codec.
 pub static CODEC: Codec = Codec {
     name: "Q4_K",
-    version: 1,
+    version: 2,
     wire_id: 12,
     block_len: LEN,
     block_bytes: BYTES,
@@ -32,7 +32,7 @@ fn encode_row(row: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
         row.as_chunks::<LEN>().0.iter().zip(out.as_chunks_mut::<BYTES>().0).enumerate()
     {
         let importance = importance.map(|weights| &weights[block_idx]);
-        let (head, codes) = k_scales::encode(x, importance, WALK, IMPORTANCE_WALK);
+        let (head, codes) = k_scales::encode(x, importance, WALK, IMPORTANCE_WALK, u8::MAX);
         head.write(block);
         for (codes, bytes) in codes.as_chunks::<64>().0.iter().zip(block[Head::BYTES..].chunks_exact_mut(32))
         {

@@ -33,7 +33,7 @@ fn encode_row(row: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
         row.as_chunks::<LEN>().0.iter().zip(out.as_chunks_mut::<BYTES>().0).enumerate()
     {
         let importance = importance.map(|weights| &weights[block_idx]);
-        let (head, codes) = k_scales::encode(x, importance, WALK, IMPORTANCE_WALK);
+        let (head, codes) = k_scales::encode(x, importance, WALK, IMPORTANCE_WALK, 63);
         head.write(block);
         let (high, low) = block[HIGH..].split_at_mut(LOW - HIGH);
         high.fill(0);

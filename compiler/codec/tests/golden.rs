@@ -6,9 +6,12 @@ use safetensors::SafeTensors;
 
 const N_COLS: usize = 1024;
 
+fn read(name: &str) -> Vec<u8> {
+    std::fs::read(format!("{}/../../tests/golden/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+}
+
 fn golden() -> Vec<u8> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/quant-blocks.safetensors");
-    std::fs::read(path).unwrap()
+    read("quant-blocks.safetensors")
 }
 
 fn floats(tensors: &SafeTensors<'_>, name: &str) -> Vec<f32> {
@@ -47,6 +50,21 @@ fn bytes_equal_those_of_the_reference() {
         // Fifteen cases: with one importance, with another that has zeros, and without.
         let n_importances = if codec.importance == Importance::Required { 2 } else { 3 };
         assert_eq!(n_compared, 15 * n_importances, "arrays of {codec} in the golden file");
+    }
+}
+
+#[test]
+fn scales_above_their_six_bits_are_packed_as_the_reference_does() {
+    let bytes = read("quant-sparse-importance.safetensors");
+    let tensors = SafeTensors::deserialize(&bytes).unwrap();
+    let (input, importance) = (floats(&tensors, "input"), floats(&tensors, "imatrix"));
+    let codec = mc_codec::codecs::by_name("Q4_K").unwrap();
+    let expected = tensors.tensor("Q4_K").unwrap().data().to_vec();
+    let rows = input.chunks(256).zip(importance.chunks(256)).zip(expected.chunks(codec.block_bytes));
+    for (row_idx, ((row, importance), expected)) in rows.enumerate() {
+        let mut encoded = vec![0; expected.len()];
+        codec.encode(row, 256, Some(importance), &mut encoded);
+        assert_eq!(encoded, expected, "row {row_idx}");
     }
 }
 
