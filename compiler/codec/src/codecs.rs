@@ -2,7 +2,8 @@
 
 use crate::codec::Codec;
 use crate::{
-    mxfp4, nvfp4, plain, q1_0, q2_0, q2_k, q3_k, q4_0, q4_1, q4_k, q5_0, q5_1, q5_k, q6_k, q8_0, tq1_0, tq2_0,
+    iq1_m, iq1_s, iq2_s, iq2_xs, iq2_xxs, iq3_s, iq3_xxs, iq4_nl, iq4_xs, mxfp4, nvfp4, plain, q1_0, q2_0,
+    q2_k, q3_k, q4_0, q4_1, q4_k, q5_0, q5_1, q5_k, q6_k, q8_0, tq1_0, tq2_0,
 };
 
 /// Every codec, by its number in GGUF.
@@ -19,6 +20,15 @@ pub static CODECS: &[&Codec] = &[
     &q4_k::CODEC,
     &q5_k::CODEC,
     &q6_k::CODEC,
+    &iq2_xxs::CODEC,
+    &iq2_xs::CODEC,
+    &iq3_xxs::CODEC,
+    &iq1_s::CODEC,
+    &iq4_nl::CODEC,
+    &iq3_s::CODEC,
+    &iq2_s::CODEC,
+    &iq4_xs::CODEC,
+    &iq1_m::CODEC,
     &plain::BF16,
     &tq1_0::CODEC,
     &tq2_0::CODEC,

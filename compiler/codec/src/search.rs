@@ -245,7 +245,7 @@ pub(crate) fn affine<const N: usize>(
     (scale, -min)
 }
 
-/// A scale for non-negative numbers with codes `0..=n_max`: the scales or minima of a super-block.
+/// A scale for numbers with codes `0..=n_max`: the scales or minima of a super-block, or magnitudes.
 ///
 /// Returns the scale; codes go to `codes`.
 pub(crate) fn positive<const N: usize>(
@@ -259,20 +259,21 @@ pub(crate) fn positive<const N: usize>(
     if max < GROUP_MAX_EPS {
         return 0.0;
     }
-    let error = |inverse: f32, limit: i32| {
+    let error = |inverse: f32, codes: [i32; N]| {
         let scale = 1.0 / inverse;
         let mut error = 0.0_f32;
-        for (value, w) in x.iter().zip(weights) {
-            let difference = value - scale * nearest_int(inverse * value).min(limit) as f32;
+        for ((value, w), code) in x.iter().zip(weights).zip(codes) {
+            let difference = value - scale * code as f32;
             error += w * difference * difference;
         }
         error
     };
     let mut inverse = n_max as f32 / max;
-    let mut best_error = error(inverse, i32::MAX);
+    // The reference narrows the first codes to bytes, which shows where a number is below zero.
+    let mut best_error = error(inverse, x.map(|value| i32::from(nearest_int(inverse * value) as u8)));
     for is in (-4..=4).filter(|is| *is != 0) {
         let tried = (0.1 * is as f32 + n_max as f32) / max;
-        let error = error(tried, n_max);
+        let error = error(tried, x.map(|value| nearest_int(tried * value).min(n_max)));
         if error < best_error {
             best_error = error;
             inverse = tried;

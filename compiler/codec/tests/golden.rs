@@ -89,7 +89,16 @@ fn decoded_blocks_are_near_what_was_encoded() {
         ("Q4_0", 80.0),
         ("NVFP4", 60.0),
         ("MXFP4", 50.0),
+        ("IQ4_NL", 150.0),
+        ("IQ4_XS", 150.0),
         ("Q3_K", 35.0),
+        ("IQ3_S", 30.0),
+        ("IQ3_XXS", 20.0),
+        ("IQ2_S", 12.0),
+        ("IQ2_XS", 10.0),
+        ("IQ2_XXS", 8.0),
+        ("IQ1_M", 3.0),
+        ("IQ1_S", 3.0),
         ("Q2_K", 9.0),
         ("Q2_0", 1.5),
         ("Q1_0", 2.0),
@@ -100,7 +109,8 @@ fn decoded_blocks_are_near_what_was_encoded() {
     for (name, bound) in bounds {
         let codec = mc_codec::codecs::by_name(name).unwrap();
         let mut encoded = vec![0; 3 * codec.row_bytes(N_COLS)];
-        codec.encode(&input, N_COLS, None, &mut encoded);
+        let importance = (codec.importance == Importance::Required).then_some([1.0; N_COLS]);
+        codec.encode(&input, N_COLS, importance.as_ref().map(<[f32; N_COLS]>::as_slice), &mut encoded);
         let mut decoded = vec![0.0; input.len()];
         codec.decode(&encoded, &mut decoded);
         let noise: f64 = input.iter().zip(&decoded).map(|(a, b)| f64::from(a - b).powi(2)).sum();

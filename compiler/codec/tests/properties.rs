@@ -29,8 +29,9 @@ proptest! {
         importance in proptest::collection::vec(0.0_f32..10.0, N_COLS),
         is_weighed: bool,
     ) {
-        let importance = is_weighed.then_some(importance.as_slice());
         for codec in CODECS {
+            let is_weighed = is_weighed || codec.importance == Importance::Required;
+            let importance = is_weighed.then_some(importance.as_slice());
             let row_bytes = codec.row_bytes(N_COLS);
             let mut together = vec![0; 3 * row_bytes];
             codec.encode(&values, N_COLS, importance, &mut together);

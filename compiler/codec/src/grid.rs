@@ -1,0 +1,191 @@
+//! The grids of the IQ1, IQ2 and IQ3 codecs: short vectors of codes, of which a block names some by their index.
+//!
+//! Few of all vectors of codes are points of a grid. For each that is not, the grid lists the points near it, from
+//! which an encoder chooses by its own measure.
+//!
+//! Source: `iq2xs_init_impl` and `iq3xs_init_impl` of ggml-quants.c. The order of points and of neighbours is part of
+//! the format.
+
+mod iq1;
+mod iq2_s;
+mod iq2_xs;
+mod iq2_xxs;
+mod iq3_s;
+mod iq3_xxs;
+
+use std::sync::LazyLock;
+
+/// A grid of vectors of `DIM` codes.
+pub(crate) struct Grid<const DIM: usize> {
+    /// The codes are `0..n_codes`.
+    n_codes: usize,
+    points: Vec<[u8; DIM]>,
+    /// For each vector of codes, see [`Self::vector_idx`], the point that it is, or [`NO_POINT`].
+    point_at: Vec<u16>,
+    /// For each vector the end of its neighbours; those of the next begin there.
+    neighbours_end: Vec<u32>,
+    neighbours: Vec<u16>,
+}
+
+const NO_POINT: u16 = u16::MAX;
+
+/// Where a vector of codes lies.
+pub(crate) enum Place<'a> {
+    /// It is the point of this index.
+    Point(u16),
+    /// It is none; these are the points near it, nearest first, those equally near by index. Never empty.
+    Between(&'a [u16]),
+}
+
+/// The grid of IQ1_S and IQ1_M.
+pub(crate) static IQ1: LazyLock<Grid<8>> = LazyLock::new(|| Grid::unpack(&iq1::PACKED, 2, 3, 3));
+/// The grid of IQ2_XXS.
+pub(crate) static IQ2_XXS: LazyLock<Grid<8>> = LazyLock::new(|| Grid::unpack(&iq2_xxs::PACKED, 2, 3, 2));
+/// The grid of IQ2_XS.
+pub(crate) static IQ2_XS: LazyLock<Grid<8>> = LazyLock::new(|| Grid::unpack(&iq2_xs::PACKED, 2, 3, 2));
+/// The grid of IQ2_S.
+pub(crate) static IQ2_S: LazyLock<Grid<8>> = LazyLock::new(|| Grid::unpack(&iq2_s::PACKED, 2, 3, 1));
+/// The grid of IQ3_XXS.
+pub(crate) static IQ3_XXS: LazyLock<Grid<4>> = LazyLock::new(|| Grid::unpack(&iq3_xxs::PACKED, 3, 8, 2));
+/// The grid of IQ3_S.
+pub(crate) static IQ3_S: LazyLock<Grid<4>> = LazyLock::new(|| Grid::unpack(&iq3_s::PACKED, 3, 8, 3));
+
+impl<const DIM: usize> Grid<DIM> {
+    /// Unpacks a grid and finds the neighbours of what lies between its points.
+    ///
+    /// * `packed`: the points, `code_bits` bits a code, the first code lowest
+    /// * `n_shells`: how many distances the neighbours of a vector have at most
+    fn unpack(packed: &[u16], code_bits: usize, n_codes: usize, n_shells: usize) -> Self {
+        let code_mask = (1_u16 << code_bits) - 1;
+        let points: Vec<[u8; DIM]> = packed
+            .iter()
+            .map(|packed| std::array::from_fn(|i| (packed >> (code_bits * i) & code_mask) as u8))
+            .collect();
+        let n_vectors = n_codes.pow(DIM as u32);
+        let mut grid = Self {
+            n_codes,
+            points,
+            point_at: vec![NO_POINT; n_vectors],
+            neighbours_end: Vec::with_capacity(n_vectors),
+            neighbours: Vec::new(),
+        };
+        for (point_idx, point) in grid.points.iter().enumerate() {
+            let vector_idx = grid.vector_idx(point);
+            grid.point_at[vector_idx] = point_idx as u16;
+        }
+        grid.find_neighbours(n_shells);
+        grid
+    }
+
+    fn find_neighbours(&mut self, n_shells: usize) {
+        // By place of the code, so that the distances of many points are found at once.
+        let columns: [Vec<u8>; DIM] =
+            std::array::from_fn(|i| self.points.iter().map(|point| point[i]).collect());
+        let mut distances = vec![0_u8; self.points.len()];
+        for vector_idx in 0..self.point_at.len() {
+            if self.point_at[vector_idx] == NO_POINT {
+                let vector = self.vector(vector_idx);
+                distances.fill(0);
+                for (column, code) in columns.iter().zip(vector) {
+                    for (distance, other) in distances.iter_mut().zip(column) {
+                        // At most 4 * 7^2 or 8 * 2^2.
+                        *distance += code.abs_diff(*other).pow(2);
+                    }
+                }
+                let mut shell = None;
+                for _ in 0..n_shells {
+                    let next = distances.iter().copied().filter(|distance| Some(*distance) > shell).min();
+                    if next.is_none() {
+                        break;
+                    }
+                    shell = next;
+                    let in_shell =
+                        distances.iter().enumerate().filter(|(_, distance)| Some(**distance) == next);
+                    self.neighbours.extend(in_shell.map(|(point_idx, _)| point_idx as u16));
+                }
+            }
+            self.neighbours_end.push(self.neighbours.len() as u32);
+        }
+    }
+
+    /// The index of a vector among all vectors of codes: its codes as digits, the first lowest.
+    #[inline(always)]
+    fn vector_idx(&self, codes: &[u8; DIM]) -> usize {
+        codes.iter().rev().fold(0, |idx, code| idx * self.n_codes + usize::from(*code))
+    }
+
+    fn vector(&self, mut vector_idx: usize) -> [u8; DIM] {
+        std::array::from_fn(|_| {
+            let code = vector_idx % self.n_codes;
+            vector_idx /= self.n_codes;
+            code as u8
+        })
+    }
+
+    /// The largest code.
+    #[inline(always)]
+    pub(crate) fn max_code(&self) -> i32 {
+        self.n_codes as i32 - 1
+    }
+
+    /// The codes of a point.
+    #[inline(always)]
+    pub(crate) fn point(&self, point_idx: u16) -> &[u8; DIM] {
+        &self.points[usize::from(point_idx)]
+    }
+
+    /// Where a vector of codes lies; all codes are at most [`Self::max_code`].
+    #[inline(always)]
+    pub(crate) fn place(&self, codes: &[u8; DIM]) -> Place<'_> {
+        let vector_idx = self.vector_idx(codes);
+        match self.point_at[vector_idx] {
+            NO_POINT => {
+                let start = if vector_idx == 0 { 0 } else { self.neighbours_end[vector_idx - 1] as usize };
+                Place::Between(&self.neighbours[start..self.neighbours_end[vector_idx] as usize])
+            }
+            point_idx => Place::Point(point_idx),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every vector is a point, or has neighbours in order, and no point left out is nearer than the farthest.
+    fn check<const DIM: usize>(grid: &Grid<DIM>, n_points: usize, n_shells: usize) {
+        assert_eq!(grid.points.len(), n_points);
+        assert_eq!(*grid.point(0), [0; DIM]);
+        for vector_idx in 0..grid.point_at.len() {
+            let vector = grid.vector(vector_idx);
+            assert_eq!(grid.vector_idx(&vector), vector_idx);
+            let distance = |point_idx: u16| -> i32 {
+                let differences = grid.point(point_idx).iter().zip(vector);
+                differences.map(|(a, b)| (i32::from(*a) - i32::from(b)).pow(2)).sum()
+            };
+            match grid.place(&vector) {
+                Place::Point(point_idx) => assert_eq!(*grid.point(point_idx), vector),
+                Place::Between(neighbours) => {
+                    let keys: Vec<(i32, u16)> = neighbours.iter().map(|idx| (distance(*idx), *idx)).collect();
+                    assert!(keys.is_sorted());
+                    let mut shells: Vec<i32> = keys.iter().map(|(distance, _)| *distance).collect();
+                    shells.dedup();
+                    assert_eq!(shells.len(), n_shells);
+                    let n_within =
+                        (0..n_points as u16).filter(|idx| distance(*idx) <= shells[n_shells - 1]).count();
+                    assert_eq!(n_within, neighbours.len());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn neighbours_are_the_nearest_points_in_order() {
+        check(&IQ1, 2048, 3);
+        check(&IQ2_XXS, 256, 2);
+        check(&IQ2_XS, 512, 2);
+        check(&IQ2_S, 1024, 1);
+        check(&IQ3_XXS, 256, 2);
+        check(&IQ3_S, 512, 3);
+    }
+}

@@ -1,0 +1,184 @@
+//! What IQ1_S and IQ1_M share: codes 0, 1, 2 that stand for -1, 0, 1, all moved up or down by an eighth.
+//!
+//! A sub-block is searched without the grid first: sorted, its weights fall into three runs, one per code, and every
+//! pair of borders is tried by sums over the runs. Then each group of eight codes moves to a point of the grid.
+//!
+//! Source: `quantize_row_iq1_*_impl` of ggml-quants.c. Where those abort, because numbers overflow, some point and scale
+//! are taken.
+
+use crate::grid::{self, Place};
+
+/// Weights of a point.
+pub(crate) const GROUP: usize = 8;
+
+/// What the codes stand for.
+pub(crate) type Values = [f32; 3];
+/// Moved up by an eighth.
+pub(crate) const UP: Values = [-0.875, 0.125, 1.125];
+/// Moved down by an eighth.
+pub(crate) const DOWN: Values = [-1.125, -0.125, 0.875];
+
+/// What the codes stand for, moved up or down.
+pub(crate) fn values(is_down: bool) -> &'static Values {
+    if is_down { &DOWN } else { &UP }
+}
+
+/// The best scale so far.
+pub(crate) struct Best<T> {
+    /// What was chosen with it; none before a first try is any good.
+    pub(crate) choice: Option<(f32, T)>,
+    score: f32,
+}
+
+impl<T> Best<T> {
+    /// Before the first try.
+    pub(crate) fn new() -> Self {
+        Self { choice: None, score: f32::MIN }
+    }
+
+    /// Takes a try if it is better, by the sums of `q x` and `q^2`.
+    #[inline(always)]
+    pub(crate) fn offer(&mut self, sum_qx: f32, sum_q2: f32, what: T) {
+        if sum_q2 > 0.0 && sum_qx * sum_qx > self.score * sum_q2 {
+            let scale = sum_qx / sum_q2;
+            if !scale.is_nan() {
+                self.choice = Some((scale, what));
+                self.score = scale * sum_qx;
+            }
+        }
+    }
+}
+
+/// The indices of weights in ascending order of their values, of equal ones by index.
+pub(crate) fn ascending<const N: usize>(x: &[f32; N]) -> [u8; N] {
+    let mut order = std::array::from_fn(|i| i as u8);
+    // By insertion, for it is stable and the arrays are short.
+    for end in 1..N {
+        let moved: u8 = order[end];
+        let mut at = end;
+        while at > 0 && x[usize::from(order[at - 1])] > x[usize::from(moved)] {
+            order[at] = order[at - 1];
+            at -= 1;
+        }
+        order[at] = moved;
+    }
+    order
+}
+
+/// The codes of three runs in ascending order, the second from `borders.0` and the third from `borders.1`.
+///
+/// * `is_flipped`: as if the order were descending
+pub(crate) fn codes<const N: usize>(order: &[u8; N], borders: (usize, usize), is_flipped: bool) -> [u8; N] {
+    let mut codes = [0; N];
+    for (rank, i) in order.iter().enumerate() {
+        let code = u8::from(rank >= borders.0) + u8::from(rank >= borders.1);
+        codes[usize::from(*i)] = if is_flipped { 2 - code } else { code };
+    }
+    codes
+}
+
+/// The points of the groups of a sub-block, and its scale: moved if any group was between points.
+///
+/// * `values`: what the codes stand for, by group
+pub(crate) fn to_grid<const N: usize>(
+    codes: &[[u8; GROUP]; N],
+    x: &[[f32; GROUP]; N],
+    weights: &[[f32; GROUP]; N],
+    values: &[&Values; N],
+    scale: f32,
+) -> ([u16; N], f32) {
+    let mut points = [0; N];
+    let mut is_any_between = false;
+    for group in 0..N {
+        points[group] = match grid::IQ1.place(&codes[group]) {
+            Place::Point(point_idx) => point_idx,
+            Place::Between(neighbours) => {
+                is_any_between = true;
+                nearest(neighbours, &x[group], &weights[group], values[group], scale)
+            }
+        };
+    }
+    if !is_any_between {
+        return (points, scale);
+    }
+    let mut sums = Sums::default();
+    for group in 0..N {
+        sums.add(points[group], &x[group], &weights[group], values[group], 1.0);
+    }
+    let ratio = sums.scale();
+    (points, if sums.qx > 0.0 && sums.q2 > 0.0 && !ratio.is_nan() { ratio } else { scale })
+}
+
+/// The first of the nearest points; the first of all where no distance is finite.
+fn nearest(neighbours: &[u16], x: &[f32; GROUP], weights: &[f32; GROUP], values: &Values, scale: f32) -> u16 {
+    let (mut best, mut nearest) = (f32::MAX, neighbours[0]);
+    for &point_idx in neighbours {
+        let mut distance = 0.0_f32;
+        for ((code, x), w) in grid::IQ1.point(point_idx).iter().zip(x).zip(weights) {
+            let difference = scale * values[usize::from(*code)] - x;
+            distance += w * difference * difference;
+        }
+        if distance < best {
+            best = distance;
+            nearest = point_idx;
+        }
+    }
+    nearest
+}
+
+/// The weighted sums of `q x` and `q^2`, in order.
+#[derive(Default)]
+pub(crate) struct Sums {
+    /// Of `q x`.
+    pub(crate) qx: f32,
+    /// Of `q^2`.
+    pub(crate) q2: f32,
+}
+
+impl Sums {
+    /// Adds a group that stands for `scale * values[code]`.
+    pub(crate) fn add(
+        &mut self,
+        point_idx: u16,
+        x: &[f32; GROUP],
+        weights: &[f32; GROUP],
+        values: &Values,
+        scale: f32,
+    ) {
+        for ((code, x), w) in grid::IQ1.point(point_idx).iter().zip(x).zip(weights) {
+            let q = values[usize::from(*code)] * scale;
+            self.qx += w * q * x;
+            self.q2 += w * q * q;
+        }
+    }
+
+    /// The scale of least squared error.
+    pub(crate) fn scale(&self) -> f32 {
+        self.qx / self.q2
+    }
+}
+
+/// The weights of a point.
+pub(crate) fn decode(point_idx: u16, scale: f32, values: &Values, out: &mut [f32; GROUP]) {
+    for (out, code) in out.iter_mut().zip(grid::IQ1.point(point_idx)) {
+        *out = scale * values[usize::from(*code)];
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_weights_keep_their_order() {
+        assert_eq!(ascending(&[3.0, -1.0, 0.0, -1.0, -0.0, 2.0]), [1, 3, 2, 4, 5, 0]);
+    }
+
+    #[test]
+    fn borders_split_the_order_into_three_runs() {
+        let order = [3, 1, 0, 2];
+        assert_eq!(codes(&order, (1, 3), false), [1, 1, 2, 0]);
+        assert_eq!(codes(&order, (1, 3), true), [1, 1, 0, 2]);
+        assert_eq!(codes(&order, (4, 4), false), [0; 4]);
+    }
+}

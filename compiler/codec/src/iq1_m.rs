@@ -1,0 +1,172 @@
+//! IQ1_M: 256 weights in 56 bytes, 1.75 bits per weight.
+//!
+//! Sixteen sub-blocks of 16 weights with 3-bit scales under one f16 number. A sub-block is two points of a grid of 2048
+//! (see [`crate::grid`]). 32 bytes hold the lower 8 bits of the points; 16 bytes, in each half, the upper 3 bits of a
+//! point and whether its values are moved down; four u16 the scales of four sub-blocks each and, in the highest 4 bits,
+//! a quarter of the f16 number. `w ~= d * (2 scale + 1) * (q - 1 +- 1/8)` for the code `q`.
+//!
+//! Source: `block_iq1_m` of ggml-common.h. Bytes are compared with ggml's in `tests/golden.rs`.
+
+use mc_tensor::convert::{f16_to_f32, f32_to_f16};
+
+use crate::codec::{Codec, Importance};
+use crate::iq1::{self, Best, DOWN, GROUP, Sums, UP, values};
+use crate::lattice::{groups, max, scale_code};
+use crate::search::{sum_of_squares, weigh};
+
+const LEN: usize = 256;
+const SUB_LEN: usize = 16;
+const N_SUBS: usize = LEN / SUB_LEN;
+const HIGH: usize = LEN / GROUP;
+const SCALES: usize = HIGH + N_SUBS;
+const BYTES: usize = SCALES + 8;
+/// Below this a group of numbers counts as zero.
+const GROUP_MAX_EPS: f32 = 1e-7;
+/// The rounding of scales and points loses less under a larger scale.
+const FUDGE: f32 = 1.1125;
+
+/// The codec.
+pub static CODEC: Codec = Codec {
+    name: "IQ1_M",
+    version: 1,
+    wire_id: 29,
+    block_len: LEN,
+    block_bytes: BYTES,
+    importance: Importance::Used,
+    encode_row,
+    decode_row,
+};
+
+fn encode_row(row: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
+    let importance = importance.map(|weights| weights.as_chunks::<LEN>().0);
+    for (block_idx, (x, block)) in
+        row.as_chunks::<LEN>().0.iter().zip(out.as_chunks_mut::<BYTES>().0).enumerate()
+    {
+        encode_block(x, importance.map(|weights| &weights[block_idx]), block);
+    }
+}
+
+/// Whether the values of the two groups are moved down.
+type Shifts = [bool; 2];
+
+#[derive(Clone, Copy, Default)]
+struct Sub {
+    points: [u16; 2],
+    scale: f32,
+    shifts: Shifts,
+}
+
+fn encode_block(x: &[f32; LEN], importance: Option<&[f32; LEN]>, block: &mut [u8; BYTES]) {
+    let sigma2 = 2.0 * sum_of_squares(x) / LEN as f32;
+    let weights = match importance {
+        Some(importance) => weigh(x, importance, sigma2),
+        None => x.map(|x| x * x),
+    };
+    let subs = x.as_chunks::<SUB_LEN>().0.iter().zip(weights.as_chunks::<SUB_LEN>().0);
+    let mut encoded = [Sub::default(); N_SUBS];
+    for (sub, (x, weights)) in encoded.iter_mut().zip(subs.clone()) {
+        *sub = encode_sub(x, weights).unwrap_or_default();
+    }
+    block.fill(0);
+    for (i, sub) in encoded.iter().enumerate() {
+        let [first, second] = sub.points;
+        block[2 * i] = first as u8;
+        block[2 * i + 1] = second as u8;
+        block[HIGH + i] = (first >> 8 | (second >> 8) << 4) as u8;
+    }
+    let max_scale = max(&encoded.map(|sub| sub.scale));
+    if max_scale == 0.0 {
+        return;
+    }
+    let d = max_scale / 15.0;
+    let mut words = [0_u16; 4];
+    let mut sums = Sums::default();
+    for (i, (sub, (x, weights))) in encoded.iter().zip(subs).enumerate() {
+        let code = scale_code(sub.scale, 1.0 / d, 7);
+        words[i / 4] |= u16::from(code) << (3 * (i % 4));
+        block[HIGH + i] |= u8::from(sub.shifts[0]) << 3 | u8::from(sub.shifts[1]) << 7;
+        let (x, weights) = (groups::<GROUP, 2>(x), groups::<GROUP, 2>(weights));
+        for group in 0..2 {
+            let odd = f32::from(2 * code + 1);
+            sums.add(sub.points[group], &x[group], &weights[group], values(sub.shifts[group]), odd);
+        }
+    }
+    let ratio = sums.scale();
+    let d = f32_to_f16(if sums.q2 > 0.0 && !ratio.is_nan() { ratio } else { d } * FUDGE);
+    for (i, (bytes, word)) in block[SCALES..].as_chunks_mut::<2>().0.iter_mut().zip(words).enumerate() {
+        *bytes = (word | (d >> (4 * i) & 15) << 12).to_le_bytes();
+    }
+}
+
+/// Points and scale of a sub-block, if it is not zero.
+fn encode_sub(x: &[f32; SUB_LEN], weights: &[f32; SUB_LEN]) -> Option<Sub> {
+    if max(&x.map(f32::abs)) < GROUP_MAX_EPS {
+        return None;
+    }
+    let order = iq1::ascending(x);
+    let (scale, (borders, shifts)) = search(x, weights, &order)?;
+    let is_flipped = scale < 0.0;
+    let shifts = shifts.map(|is_down| is_down != is_flipped);
+    let codes = iq1::codes(&order, borders, is_flipped);
+    let codes = codes.as_chunks::<GROUP>().0.first_chunk::<2>().expect("two groups of eight");
+    let (points, scale) = iq1::to_grid(codes, groups(x), groups(weights), &shifts.map(values), scale.abs());
+    Some(Sub { points, scale, shifts })
+}
+
+type Choice = (f32, ((usize, usize), Shifts));
+
+/// The best scale, borders of the runs and shifts, if any are good.
+///
+/// The values of neighbouring codes differ by one, so the sum of `q x` of a group is that of all its weights at the
+/// last value less what lies before each border.
+fn search(x: &[f32; SUB_LEN], weights: &[f32; SUB_LEN], order: &[u8; SUB_LEN]) -> Option<Choice> {
+    // Sums over the first weights in ascending order, by group.
+    let mut sums_x = [[0.0_f32; SUB_LEN + 1]; 2];
+    let mut sums_w = [[0.0_f32; SUB_LEN + 1]; 2];
+    for (rank, i) in order.iter().map(|i| usize::from(*i)).enumerate() {
+        for group in 0..2 {
+            let is_in = i / GROUP == group;
+            let (sum_x, sum_w) = (sums_x[group][rank], sums_w[group][rank]);
+            sums_x[group][rank + 1] = if is_in { sum_x + weights[i] * x[i] } else { sum_x };
+            sums_w[group][rank + 1] = if is_in { sum_w + weights[i] } else { sum_w };
+        }
+    }
+    let mut best = Best::new();
+    for first in 0..=SUB_LEN {
+        for second in first..=SUB_LEN {
+            // By group, then by shift: the sums of `q x` and `q^2`.
+            let sums: [[(f32, f32); 2]; 2] = std::array::from_fn(|group| {
+                let (sums_x, sums_w) = (&sums_x[group], &sums_w[group]);
+                let before = sums_x[first] + sums_x[second];
+                [UP, DOWN].map(|[a, b, c]| {
+                    let sum_qx = sums_x[SUB_LEN] * c - before;
+                    let sum_q2 = sums_w[SUB_LEN] * c * c
+                        + sums_w[first] * (a * a - b * b)
+                        + sums_w[second] * (b * b - c * c);
+                    (sum_qx, sum_q2)
+                })
+            });
+            for shifts in [[false, false], [false, true], [true, false], [true, true]] {
+                let (first_qx, first_q2) = sums[0][usize::from(shifts[0])];
+                let (second_qx, second_q2) = sums[1][usize::from(shifts[1])];
+                best.offer(first_qx + second_qx, first_q2 + second_q2, ((first, second), shifts));
+            }
+        }
+    }
+    best.choice
+}
+
+fn decode_row(blocks: &[u8], out: &mut [f32]) {
+    for (block, out) in blocks.as_chunks::<BYTES>().0.iter().zip(out.as_chunks_mut::<LEN>().0) {
+        let words = block[SCALES..].as_chunks::<2>().0;
+        let word = |i: usize| u16::from_le_bytes(words[i]);
+        let d = f16_to_f32((0..4).map(|i| (word(i) >> 12) << (4 * i)).sum());
+        for (i, out) in out.as_chunks_mut::<GROUP>().0.iter_mut().enumerate() {
+            let sub = i / 2;
+            let scale = d * f32::from(2 * (word(sub / 4) >> (3 * (sub % 4)) & 7) + 1);
+            let high = block[HIGH + sub] >> (4 * (i % 2));
+            let point_idx = u16::from_le_bytes([block[i], high & 7]);
+            iq1::decode(point_idx, scale, values(high & 8 != 0), out);
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! IQ2_XXS: 256 weights in 66 bytes, 2.0625 bits per weight.
+//!
+//! Eight sub-blocks of 32 weights under one f16 number. A sub-block is four points of a grid of 256 (see
+//! [`crate::grid`]), a byte each, and a u32: seven signs a point, the eighth makes their number even, and in the
+//! highest 4 bits the scale. `w ~= d * (2 scale + 1) / 8 * value` with the values 8, 25, 43 for the codes 0, 1, 2.
+//!
+//! Source: `block_iq2_xxs` of ggml-common.h. Bytes are compared with ggml's in `tests/golden.rs`.
+
+use mc_tensor::convert::{f16_to_f32, f32_to_f16};
+
+use crate::codec::{Codec, Importance};
+use crate::grid;
+use crate::lattice::{self, Fit, Refine, Tries};
+use crate::search::{GROUP_MAX_EPS, positive, sum_of_squares, weigh};
+
+const LEN: usize = 256;
+const SUB_LEN: usize = 32;
+const N_SUBS: usize = LEN / SUB_LEN;
+const SUB_BYTES: usize = 8;
+const BYTES: usize = 2 + N_SUBS * SUB_BYTES;
+const TRIES: Tries = Tries { n: 6, step: 0.1, refine: Refine::All };
+
+/// The codec.
+pub static CODEC: Codec = Codec {
+    name: "IQ2_XXS",
+    version: 1,
+    wire_id: 16,
+    block_len: LEN,
+    block_bytes: BYTES,
+    importance: Importance::Required,
+    encode_row,
+    decode_row,
+};
+
+fn encode_row(row: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
+    let importance = importance.expect("`IQ2_XXS` cannot be encoded without importance");
+    let blocks = row.as_chunks::<LEN>().0.iter().zip(importance.as_chunks::<LEN>().0);
+    for ((x, importance), block) in blocks.zip(out.as_chunks_mut::<BYTES>().0) {
+        encode_block(x, importance, block);
+    }
+}
+
+fn encode_block(x: &[f32; LEN], importance: &[f32; LEN], block: &mut [u8; BYTES]) {
+    block.fill(0);
+    let sigma2 = sum_of_squares(x) / LEN as f32;
+    let mut scales = [0.0_f32; N_SUBS];
+    let subs = x.as_chunks::<SUB_LEN>().0.iter().zip(importance.as_chunks::<SUB_LEN>().0);
+    for ((scale, (x, importance)), bytes) in
+        scales.iter_mut().zip(subs).zip(block[2..].as_chunks_mut::<SUB_BYTES>().0)
+    {
+        *scale = encode_sub(x, &weigh(x, importance, sigma2), bytes);
+    }
+    let max_scale = lattice::max(&scales);
+    if max_scale == 0.0 {
+        block.fill(0);
+        return;
+    }
+    let d = max_scale / 31.0;
+    block[..2].copy_from_slice(&f32_to_f16(d).to_le_bytes());
+    let inverse = 1.0 / d;
+    for (scale, bytes) in scales.iter().zip(block[2..].as_chunks_mut::<SUB_BYTES>().0) {
+        bytes[7] |= lattice::scale_code(*scale, inverse, 15) << 4;
+    }
+}
+
+/// Writes points and signs of a sub-block; returns its scale.
+fn encode_sub(x: &[f32; SUB_LEN], weights: &[f32; SUB_LEN], bytes: &mut [u8; SUB_BYTES]) -> f32 {
+    let (x, group_weights) = (lattice::groups::<8, 4>(x), lattice::groups::<8, 4>(weights));
+    let split: [_; 4] = std::array::from_fn(|i| lattice::split_even_signs(&x[i], &group_weights[i]));
+    let magnitudes = split.map(|(magnitudes, _)| magnitudes);
+    let flat = magnitudes.as_flattened().first_chunk::<SUB_LEN>().expect("four groups of eight");
+    if lattice::max(flat) < GROUP_MAX_EPS {
+        return 0.0;
+    }
+    let start = positive(flat, 4, weights, &mut [0; SUB_LEN]);
+    let range = start * 3.0;
+    if range.is_nan() || range <= 0.0 {
+        return 0.0;
+    }
+    let Fit { scale, points } =
+        lattice::fit(&grid::IQ2_XXS, &magnitudes, group_weights, start, range, &TRIES);
+    let flip = if scale < 0.0 { 127 } else { 0 };
+    let mut signs = 0_u32;
+    for (i, (point_idx, (_, seven_signs))) in points.into_iter().zip(split).enumerate() {
+        bytes[i] = point_idx as u8;
+        signs |= u32::from(seven_signs ^ flip) << (7 * i);
+    }
+    bytes[4..].copy_from_slice(&signs.to_le_bytes());
+    scale.abs()
+}
+
+fn decode_row(blocks: &[u8], out: &mut [f32]) {
+    for (block, out) in blocks.as_chunks::<BYTES>().0.iter().zip(out.as_chunks_mut::<LEN>().0) {
+        let d = f16_to_f32(u16::from_le_bytes([block[0], block[1]]));
+        for (bytes, out) in block[2..].as_chunks::<SUB_BYTES>().0.iter().zip(out.as_chunks_mut::<SUB_LEN>().0)
+        {
+            let scale = d * (0.5 + f32::from(bytes[7] >> 4)) * 0.25;
+            let signs = u32::from_le_bytes([bytes[4], bytes[5], bytes[6], bytes[7]]);
+            for (i, out) in out.as_chunks_mut::<8>().0.iter_mut().enumerate() {
+                let signs = lattice::even_signs((signs >> (7 * i)) as u8 & 127);
+                lattice::decode_2_bit(grid::IQ2_XXS.point(u16::from(bytes[i])), scale, signs, out);
+            }
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! IQ3_S: 256 weights in 110 bytes, 3.4375 bits per weight.
+//!
+//! Eight sub-blocks of 32 weights with 4-bit scales under one f16 number. A sub-block is eight points of four codes of a
+//! grid of 512 (see [`crate::grid`]). 64 bytes hold the lower 8 bits of the points, eight the upper bits, 32 the signs
+//! of all weights, four the scales. `w ~= d * (2 scale + 1) * (2 l + 1)` for the code `l`.
+//!
+//! Source: `block_iq3_s` of ggml-common.h. Bytes are compared with ggml's in `tests/golden.rs`.
+
+use mc_tensor::convert::{f16_to_f32, f32_to_f16};
+
+use crate::codec::{Codec, Importance};
+use crate::grid;
+use crate::lattice::{self, Fit, Refine, SIGNED, Tries};
+use crate::search::{sum_of_squares, weigh};
+
+const LEN: usize = 256;
+const SUB_LEN: usize = 32;
+const N_SUBS: usize = LEN / SUB_LEN;
+const N_POINTS: usize = LEN / 4;
+const HIGH: usize = 2 + N_POINTS;
+const SIGNS: usize = HIGH + N_POINTS / 8;
+const SCALES: usize = SIGNS + LEN / SIGNED;
+const BYTES: usize = SCALES + N_SUBS / 2;
+const TRIES: Tries = Tries { n: 9, step: 0.2, refine: Refine::AllIfBetween };
+/// The rounding of scales and points loses less under a slightly larger scale.
+const FUDGE: f32 = 1.033;
+
+/// The codec.
+pub static CODEC: Codec = Codec {
+    name: "IQ3_S",
+    version: 1,
+    wire_id: 21,
+    block_len: LEN,
+    block_bytes: BYTES,
+    importance: Importance::Used,
+    encode_row,
+    decode_row,
+};
+
+fn encode_row(row: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
+    let importance = importance.map(|weights| weights.as_chunks::<LEN>().0);
+    for (block_idx, (x, block)) in
+        row.as_chunks::<LEN>().0.iter().zip(out.as_chunks_mut::<BYTES>().0).enumerate()
+    {
+        encode_block(x, importance.map(|weights| &weights[block_idx]), block);
+    }
+}
+
+fn encode_block(x: &[f32; LEN], importance: Option<&[f32; LEN]>, block: &mut [u8; BYTES]) {
+    block.fill(0);
+    let sigma2 = 2.0 * sum_of_squares(x) / LEN as f32;
+    let mut scales = [0.0_f32; N_SUBS];
+    for (sub, x) in x.as_chunks::<SUB_LEN>().0.iter().enumerate() {
+        let weights = match importance {
+            Some(importance) => weigh(x, &importance.as_chunks::<SUB_LEN>().0[sub], sigma2),
+            None => x.map(|x| x * x),
+        };
+        let split = lattice::groups::<SIGNED, 4>(x).map(|x| lattice::split_signs(&x));
+        let magnitudes = split.map(|(magnitudes, _)| magnitudes);
+        let magnitudes = lattice::groups::<4, 8>(magnitudes.as_flattened());
+        let max = lattice::max(magnitudes.as_flattened());
+        if max == 0.0 {
+            continue;
+        }
+        let Fit { scale, points } =
+            lattice::fit(&grid::IQ3_S, magnitudes, lattice::groups(&weights), max / 15.0, max, &TRIES);
+        scales[sub] = scale.abs();
+        for (i, point_idx) in points.into_iter().enumerate() {
+            block[2 + 8 * sub + i] = point_idx as u8;
+            block[HIGH + sub] |= ((point_idx >> 8) as u8) << i;
+        }
+        let flip = if scale < 0.0 { 255 } else { 0 };
+        block[SIGNS + 4 * sub..][..4].copy_from_slice(&split.map(|(_, signs)| signs ^ flip));
+    }
+    let max_scale = lattice::max(&scales);
+    if max_scale != 0.0 {
+        block[..2].copy_from_slice(&f32_to_f16(max_scale / 31.0 * FUDGE).to_le_bytes());
+        lattice::write_scale_codes(&scales, max_scale, &mut block[SCALES..]);
+    }
+}
+
+fn decode_row(blocks: &[u8], out: &mut [f32]) {
+    for (block, out) in blocks.as_chunks::<BYTES>().0.iter().zip(out.as_chunks_mut::<LEN>().0) {
+        let d = f16_to_f32(u16::from_le_bytes([block[0], block[1]]));
+        for (i, out) in out.as_chunks_mut::<4>().0.iter_mut().enumerate() {
+            let sub = i / 8;
+            let scale = block[SCALES + sub / 2] >> (4 * (sub % 2)) & 15;
+            let scale = d * f32::from(1 + 2 * scale);
+            let high = block[HIGH + sub] >> (i % 8) & 1;
+            let codes = grid::IQ3_S.point(u16::from_le_bytes([block[2 + i], high]));
+            let signs = block[SIGNS + i / 2] >> (4 * (i % 2));
+            for (j, (out, code)) in out.iter_mut().zip(codes).enumerate() {
+                *out = scale * lattice::magnitude(*code) * lattice::sign(signs, j);
+            }
+        }
+    }
+}

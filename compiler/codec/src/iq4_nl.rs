@@ -1,0 +1,42 @@
+//! IQ4_NL: 32 weights in 18 bytes, 4.5 bits per weight.
+//!
+//! One f16 scale and 4-bit codes of uneven values (see [`crate::iq4`]).
+//!
+//! Source: `block_iq4_nl` of ggml-common.h. Bytes are compared with ggml's in `tests/golden.rs`.
+
+use mc_tensor::convert::{f16_to_f32, f32_to_f16};
+
+use crate::codec::{Codec, Importance};
+use crate::iq4::{self, SUB_LEN as LEN};
+
+const BYTES: usize = 2 + LEN / 2;
+
+/// The codec.
+pub static CODEC: Codec = Codec {
+    name: "IQ4_NL",
+    version: 1,
+    wire_id: 20,
+    block_len: LEN,
+    block_bytes: BYTES,
+    importance: Importance::Used,
+    encode_row,
+    decode_row,
+};
+
+fn encode_row(row: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
+    let importance = importance.map(|weights| weights.as_chunks::<LEN>().0);
+    for (block_idx, (x, block)) in
+        row.as_chunks::<LEN>().0.iter().zip(out.as_chunks_mut::<BYTES>().0).enumerate()
+    {
+        let scale = iq4::scale(x, importance.map(|weights| &weights[block_idx]), iq4::sigma2(x));
+        block[..2].copy_from_slice(&f32_to_f16(scale).to_le_bytes());
+        iq4::write_codes(x, iq4::inverse(scale), &mut block[2..]);
+    }
+}
+
+fn decode_row(blocks: &[u8], out: &mut [f32]) {
+    for (block, out) in blocks.as_chunks::<BYTES>().0.iter().zip(out.as_chunks_mut::<LEN>().0) {
+        let scale = f16_to_f32(u16::from_le_bytes([block[0], block[1]]));
+        iq4::read_codes(&block[2..], scale, out);
+    }
+}
