@@ -18,7 +18,7 @@ const IMPORTANCE_WALK: Walk =
 /// The codec.
 pub static CODEC: Codec = Codec {
     name: "Q5_K",
-    version: 1,
+    version: 2,
     wire_id: 13,
     block_len: LEN,
     block_bytes: BYTES,

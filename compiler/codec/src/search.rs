@@ -247,6 +247,9 @@ pub(crate) fn affine<const N: usize>(
 
 /// A scale for numbers with codes `0..=n_max`: the scales or minima of a super-block, or magnitudes.
 ///
+/// A number may still be negative, a scale where nearly all importance is zero; its code is then a negative one's lower
+/// byte.
+///
 /// Returns the scale; codes go to `codes`.
 pub(crate) fn positive<const N: usize>(
     x: &[f32; N],

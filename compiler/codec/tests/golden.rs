@@ -54,17 +54,20 @@ fn bytes_equal_those_of_the_reference() {
 }
 
 #[test]
-fn scales_above_their_six_bits_are_packed_as_the_reference_does() {
+fn scales_outside_their_bits_are_packed_as_the_reference_does() {
     let bytes = read("quant-sparse-importance.safetensors");
     let tensors = SafeTensors::deserialize(&bytes).unwrap();
-    let (input, importance) = (floats(&tensors, "input"), floats(&tensors, "imatrix"));
-    let codec = mc_codec::codecs::by_name("Q4_K").unwrap();
-    let expected = tensors.tensor("Q4_K").unwrap().data().to_vec();
-    let rows = input.chunks(256).zip(importance.chunks(256)).zip(expected.chunks(codec.block_bytes));
-    for (row_idx, ((row, importance), expected)) in rows.enumerate() {
-        let mut encoded = vec![0; expected.len()];
-        codec.encode(row, 256, Some(importance), &mut encoded);
-        assert_eq!(encoded, expected, "row {row_idx}");
+    for name in ["Q2_K", "Q4_K", "Q5_K"] {
+        let codec = mc_codec::codecs::by_name(name).unwrap();
+        let input = floats(&tensors, &format!("{name}/input"));
+        let importance = floats(&tensors, &format!("{name}/imatrix"));
+        let expected = tensors.tensor(&format!("{name}/blocks")).unwrap().data().to_vec();
+        let rows = input.chunks(256).zip(importance.chunks(256)).zip(expected.chunks(codec.block_bytes));
+        for (row_idx, ((row, importance), expected)) in rows.enumerate() {
+            let mut encoded = vec![0; expected.len()];
+            codec.encode(row, 256, Some(importance), &mut encoded);
+            assert_eq!(encoded, expected, "{name}, row {row_idx}");
+        }
     }
 }
 
