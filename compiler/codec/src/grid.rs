@@ -29,6 +29,9 @@ pub(crate) struct Grid<const DIM: usize> {
 
 const NO_POINT: u16 = u16::MAX;
 
+/// Every grid has a multiple of so many points.
+const CHUNK: usize = 16;
+
 /// Where a vector of codes lies.
 pub(crate) enum Place<'a> {
     /// It is the point of this index.
@@ -54,7 +57,7 @@ impl<const DIM: usize> Grid<DIM> {
     /// Unpacks a grid and finds the neighbours of what lies between its points.
     ///
     /// * `packed`: the points, `code_bits` bits a code, the first code lowest
-    /// * `n_shells`: how many distances the neighbours of a vector have at most
+    /// * `n_shells`: how many distances the neighbours of a vector have; every vector has points at as many
     fn unpack(packed: &[u16], code_bits: usize, n_codes: usize, n_shells: usize) -> Self {
         let code_mask = (1_u16 << code_bits) - 1;
         let points: Vec<[u8; DIM]> = packed
@@ -78,30 +81,33 @@ impl<const DIM: usize> Grid<DIM> {
     }
 
     fn find_neighbours(&mut self, n_shells: usize) {
-        // By place of the code, so that the distances of many points are found at once.
-        let columns: [Vec<u8>; DIM] =
-            std::array::from_fn(|i| self.points.iter().map(|point| point[i]).collect());
+        // What a code at a place adds to the squared distance of every point; at most 4 * 7^2 or 8 * 2^2 in all.
+        let squares: [Vec<Vec<u8>>; DIM] = std::array::from_fn(|i| {
+            let column = |code: u8| self.points.iter().map(|point| point[i].abs_diff(code).pow(2)).collect();
+            (0..self.n_codes as u8).map(column).collect()
+        });
         let mut distances = vec![0_u8; self.points.len()];
         for vector_idx in 0..self.point_at.len() {
             if self.point_at[vector_idx] == NO_POINT {
                 let vector = self.vector(vector_idx);
                 distances.fill(0);
-                for (column, code) in columns.iter().zip(vector) {
-                    for (distance, other) in distances.iter_mut().zip(column) {
-                        // At most 4 * 7^2 or 8 * 2^2.
-                        *distance += code.abs_diff(*other).pow(2);
+                for (squares, code) in squares.iter().zip(vector) {
+                    for (distance, square) in distances.iter_mut().zip(&squares[usize::from(code)]) {
+                        *distance = distance.saturating_add(*square);
                     }
                 }
-                let mut shell = None;
+                let mut inner = 0;
                 for _ in 0..n_shells {
-                    let next = distances.iter().copied().filter(|distance| Some(*distance) > shell).min();
-                    if next.is_none() {
-                        break;
+                    let beyond = |distance: u8| if distance >= inner { distance } else { u8::MAX };
+                    let shell = distances.iter().fold(u8::MAX, |min, distance| min.min(beyond(*distance)));
+                    for (chunk_idx, chunk) in distances.as_chunks::<CHUNK>().0.iter().enumerate() {
+                        // Most chunks have none, which is seen at once.
+                        if chunk.iter().fold(false, |is_any, distance| is_any | (*distance == shell)) {
+                            let in_shell = (0..CHUNK).filter(|i| chunk[*i] == shell);
+                            self.neighbours.extend(in_shell.map(|i| (chunk_idx * CHUNK + i) as u16));
+                        }
                     }
-                    shell = next;
-                    let in_shell =
-                        distances.iter().enumerate().filter(|(_, distance)| Some(**distance) == next);
-                    self.neighbours.extend(in_shell.map(|(point_idx, _)| point_idx as u16));
+                    inner = shell + 1;
                 }
             }
             self.neighbours_end.push(self.neighbours.len() as u32);

@@ -36,6 +36,16 @@ impl<T> Best<T> {
         Self { choice: None, score: f32::MIN }
     }
 
+    /// Whether any of some tries is better.
+    #[inline(always)]
+    pub(crate) fn is_any_better<const N: usize>(&self, sum_qx: &[f32; N], sum_q2: &[f32; N]) -> bool {
+        let mut is_any = false;
+        for (sum_qx, sum_q2) in sum_qx.iter().zip(sum_q2) {
+            is_any |= (*sum_q2 > 0.0) & (sum_qx * sum_qx > self.score * sum_q2);
+        }
+        is_any
+    }
+
     /// Takes a try if it is better, by the sums of `q x` and `q^2`.
     #[inline(always)]
     pub(crate) fn offer(&mut self, sum_qx: f32, sum_q2: f32, what: T) {

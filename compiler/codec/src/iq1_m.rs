@@ -7,12 +7,12 @@
 //!
 //! Source: `block_iq1_m` of ggml-common.h. Bytes are compared with ggml's in `tests/golden.rs`.
 
-use mc_tensor::convert::{f16_to_f32, f32_to_f16};
+use mc_tensor::convert::f16_to_f32;
 
-use crate::codec::{Codec, Importance};
-use crate::iq1::{self, Best, DOWN, GROUP, Sums, UP, values};
+use crate::codec::{Codec, Importance, Vector};
+use crate::iq1::{self, Best, GROUP, Sums, Values, values};
 use crate::lattice::{groups, max, scale_code};
-use crate::search::{sum_of_squares, weigh};
+use crate::search::{f16_bits, sum_of_squares, weigh};
 
 const LEN: usize = 256;
 const SUB_LEN: usize = 16;
@@ -35,6 +35,7 @@ pub static CODEC: Codec = Codec {
     importance: Importance::Used,
     encode_row,
     decode_row,
+    vector: Vector::NONE,
 };
 
 fn encode_row(row: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
@@ -48,6 +49,8 @@ fn encode_row(row: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
 
 /// Whether the values of the two groups are moved down.
 type Shifts = [bool; 2];
+/// In the order in which they are tried.
+const SHIFTS: [Shifts; 4] = [[false, false], [false, true], [true, false], [true, true]];
 
 #[derive(Clone, Copy, Default)]
 struct Sub {
@@ -91,8 +94,7 @@ fn encode_block(x: &[f32; LEN], importance: Option<&[f32; LEN]>, block: &mut [u8
             sums.add(sub.points[group], &x[group], &weights[group], values(sub.shifts[group]), odd);
         }
     }
-    let ratio = sums.scale();
-    let d = f32_to_f16(if sums.q2 > 0.0 && !ratio.is_nan() { ratio } else { d } * FUDGE);
+    let d = f16_bits(if sums.q2 > 0.0 { sums.scale() } else { d } * FUDGE);
     for (i, (bytes, word)) in block[SCALES..].as_chunks_mut::<2>().0.iter_mut().zip(words).enumerate() {
         *bytes = (word | (d >> (4 * i) & 15) << 12).to_le_bytes();
     }
@@ -131,25 +133,30 @@ fn search(x: &[f32; SUB_LEN], weights: &[f32; SUB_LEN], order: &[u8; SUB_LEN]) -
             sums_w[group][rank + 1] = if is_in { sum_w + weights[i] } else { sum_w };
         }
     }
+    // All shifts side by side. What does not depend on the borders:
+    let values: [[&Values; 2]; 4] = SHIFTS.map(|shifts| shifts.map(values));
+    let by_group =
+        |f: &dyn Fn(usize, &Values) -> f32| [0, 1].map(|group| values.map(|of| f(group, of[group])));
+    let total_x = by_group(&|group, v| sums_x[group][SUB_LEN] * v[2]);
+    let total_w = by_group(&|group, v| sums_w[group][SUB_LEN] * v[2] * v[2]);
+    let first_w = by_group(&|_, v| v[0] * v[0] - v[1] * v[1]);
+    let second_w = by_group(&|_, v| v[1] * v[1] - v[2] * v[2]);
     let mut best = Best::new();
     for first in 0..=SUB_LEN {
         for second in first..=SUB_LEN {
-            // By group, then by shift: the sums of `q x` and `q^2`.
-            let sums: [[(f32, f32); 2]; 2] = std::array::from_fn(|group| {
-                let (sums_x, sums_w) = (&sums_x[group], &sums_w[group]);
-                let before = sums_x[first] + sums_x[second];
-                [UP, DOWN].map(|[a, b, c]| {
-                    let sum_qx = sums_x[SUB_LEN] * c - before;
-                    let sum_q2 = sums_w[SUB_LEN] * c * c
-                        + sums_w[first] * (a * a - b * b)
-                        + sums_w[second] * (b * b - c * c);
-                    (sum_qx, sum_q2)
-                })
-            });
-            for shifts in [[false, false], [false, true], [true, false], [true, true]] {
-                let (first_qx, first_q2) = sums[0][usize::from(shifts[0])];
-                let (second_qx, second_q2) = sums[1][usize::from(shifts[1])];
-                best.offer(first_qx + second_qx, first_q2 + second_q2, ((first, second), shifts));
+            let sum_qx =
+                |group: usize, i: usize| total_x[group][i] - (sums_x[group][first] + sums_x[group][second]);
+            let sum_q2 = |group: usize, i: usize| {
+                total_w[group][i]
+                    + sums_w[group][first] * first_w[group][i]
+                    + sums_w[group][second] * second_w[group][i]
+            };
+            let sum_qx: [f32; 4] = std::array::from_fn(|i| sum_qx(0, i) + sum_qx(1, i));
+            let sum_q2: [f32; 4] = std::array::from_fn(|i| sum_q2(0, i) + sum_q2(1, i));
+            if best.is_any_better(&sum_qx, &sum_q2) {
+                for (i, shifts) in SHIFTS.into_iter().enumerate() {
+                    best.offer(sum_qx[i], sum_q2[i], ((first, second), shifts));
+                }
             }
         }
     }

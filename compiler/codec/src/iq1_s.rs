@@ -8,7 +8,7 @@
 
 use mc_tensor::convert::{f16_to_f32, f32_to_f16};
 
-use crate::codec::{Codec, Importance};
+use crate::codec::{Codec, Importance, Vector};
 use crate::iq1::{self, Best, DOWN, GROUP, UP, values};
 use crate::lattice::{groups, max, scale_code};
 use crate::search::{sum_of_squares, weigh};
@@ -33,6 +33,7 @@ pub static CODEC: Codec = Codec {
     importance: Importance::Required,
     encode_row,
     decode_row,
+    vector: Vector::NONE,
 };
 
 fn encode_row(row: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {

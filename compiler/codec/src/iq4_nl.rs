@@ -4,10 +4,11 @@
 //!
 //! Source: `block_iq4_nl` of ggml-common.h. Bytes are compared with ggml's in `tests/golden.rs`.
 
-use mc_tensor::convert::{f16_to_f32, f32_to_f16};
+use mc_tensor::convert::f16_to_f32;
 
-use crate::codec::{Codec, Importance};
+use crate::codec::{Codec, Importance, Vector};
 use crate::iq4::{self, SUB_LEN as LEN};
+use crate::search::f16_bits;
 
 const BYTES: usize = 2 + LEN / 2;
 
@@ -21,6 +22,7 @@ pub static CODEC: Codec = Codec {
     importance: Importance::Used,
     encode_row,
     decode_row,
+    vector: Vector::NONE,
 };
 
 fn encode_row(row: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
@@ -29,7 +31,7 @@ fn encode_row(row: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
         row.as_chunks::<LEN>().0.iter().zip(out.as_chunks_mut::<BYTES>().0).enumerate()
     {
         let scale = iq4::scale(x, importance.map(|weights| &weights[block_idx]), iq4::sigma2(x));
-        block[..2].copy_from_slice(&f32_to_f16(scale).to_le_bytes());
+        block[..2].copy_from_slice(&f16_bits(scale).to_le_bytes());
         iq4::write_codes(x, iq4::inverse(scale), &mut block[2..]);
     }
 }

@@ -5,9 +5,15 @@
 //! in the lower 6 bits; bytes 8..12 the lower 4 bits of scale and minimum of sub-blocks 4..8, whose upper 2 bits are
 //! the upper 2 bits of bytes 0..8.
 
-use mc_tensor::convert::{f16_to_f32, f32_to_f16};
+use std::array::from_fn;
 
+use mc_tensor::convert::{f16_to_f32, f32_to_f16};
+use mc_tensor::cpu_path::CpuPath;
+
+use crate::codec::Rows;
+use crate::lanes::{self, Kernel, Simd};
 use crate::search::{Walk, affine, nearest_int, positive, sum_of_squares, weigh};
+use crate::super_blocks::{self, WINDOW, Weighting, Window, affine_codes, affine_subs, positive_blocks};
 
 /// Weights of a super-block.
 pub(crate) const LEN: usize = 256;
@@ -21,66 +27,141 @@ pub(crate) struct Head {
     packed: [u8; 12],
 }
 
-/// Finds scales, minima and codes of a super-block.
-///
-/// * `walk`: how the sub-blocks are searched without importance
-/// * `importance_walk`: how with it
-/// * `code_limit`: what a scale or minimum found with importance is cut to before it is packed. The search can leave a
-///   code above 63 where nearly all importance of a sub-block is zero, and the reference cuts it for Q5_K alone.
-pub(crate) fn encode(
-    x: &[f32; LEN],
-    importance: Option<&[f32; LEN]>,
-    walk: Walk,
-    importance_walk: Walk,
-    code_limit: u8,
-) -> (Head, [u8; LEN]) {
-    let mut codes = [0; LEN];
-    let (d, dmin, scale_codes, min_codes) = match importance {
-        None => plain_scales(x, walk, &mut codes),
-        Some(importance) => weighted_scales(x, importance, importance_walk, code_limit, &mut codes),
-    };
-    let head = Head { d: f32_to_f16(d), dmin: f32_to_f16(dmin), packed: pack(&scale_codes, &min_codes) };
-    // The codes are chosen again, for the scales as they are stored.
-    for (sub, (x, codes)) in
-        x.as_chunks::<SUB_LEN>().0.iter().zip(codes.as_chunks_mut::<SUB_LEN>().0).enumerate()
-    {
-        let (d, min) = head.scale_and_min(sub);
-        if d == 0.0 {
-            continue;
-        }
-        for (code, value) in codes.iter_mut().zip(x) {
-            *code = nearest_int((value + min) / d).clamp(0, walk.n_max) as u8;
+/// How scales and minima are found, and how a block is written.
+pub(crate) struct Layout<const BYTES: usize> {
+    /// How sub-blocks are searched without importance.
+    pub(crate) walk: Walk,
+    /// How with it.
+    pub(crate) importance_walk: Walk,
+    /// What a scale or minimum found with importance is cut to before it is packed. The search can leave a code above
+    /// 63 where nearly all importance of a sub-block is zero, and the reference cuts it for Q5_K alone.
+    pub(crate) code_limit: u8,
+    /// Writes a block.
+    pub(crate) write: fn(&Head, &[u8; LEN], &mut [u8; BYTES]),
+}
+
+impl<const BYTES: usize> Layout<BYTES> {
+    /// Encodes a row, one super-block after the other.
+    pub(crate) fn encode_row(&self, row: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
+        let importance = importance.map(|weights| weights.as_chunks::<LEN>().0);
+        for (block_idx, (x, block)) in
+            row.as_chunks::<LEN>().0.iter().zip(out.as_chunks_mut::<BYTES>().0).enumerate()
+        {
+            self.encode_block(x, importance.map(|weights| &weights[block_idx]), block);
         }
     }
-    (head, codes)
+
+    fn encode_block(&self, x: &[f32; LEN], importance: Option<&[f32; LEN]>, block: &mut [u8; BYTES]) {
+        let mut codes = [0; LEN];
+        let (d, dmin, scale_codes, min_codes) = match importance {
+            None => plain_scales(x, self.walk, &mut codes),
+            Some(importance) => {
+                weighted_scales(x, importance, self.importance_walk, self.code_limit, &mut codes)
+            }
+        };
+        let head = Head { d: f32_to_f16(d), dmin: f32_to_f16(dmin), packed: pack(&scale_codes, &min_codes) };
+        // The codes are chosen again, for the scales as they are stored.
+        for (sub, (x, codes)) in
+            x.as_chunks::<SUB_LEN>().0.iter().zip(codes.as_chunks_mut::<SUB_LEN>().0).enumerate()
+        {
+            let (d, min) = head.scale_and_min(sub);
+            if d == 0.0 {
+                continue;
+            }
+            for (code, value) in codes.iter_mut().zip(x) {
+                *code = nearest_int((value + min) / d).clamp(0, self.walk.n_max) as u8;
+            }
+        }
+        (self.write)(&head, &codes, block);
+    }
+
+    /// Encodes rows on a path; `false` if it has no vectors.
+    pub(crate) fn encode_vector(&self, path: CpuPath, rows: &Rows<'_>, out: &mut [u8]) -> bool {
+        lanes::run(path, Encode { layout: self, rows, out })
+    }
+}
+
+struct Encode<'a, const BYTES: usize> {
+    layout: &'a Layout<BYTES>,
+    rows: &'a Rows<'a>,
+    out: &'a mut [u8],
+}
+
+impl<const BYTES: usize> Kernel for Encode<'_, BYTES> {
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let Self { layout, rows, out } = self;
+        let blocks = out.as_chunks_mut::<BYTES>().0;
+        for (window, blocks) in super_blocks::windows(rows).zip(blocks.chunks_mut(WINDOW)) {
+            let heads = heads::<S, BYTES>(layout, &window);
+            for (block_idx, block) in blocks.iter_mut().enumerate() {
+                let (x, importance) = window.block(block_idx);
+                let head = &heads[block_idx];
+                let mut codes = [0; LEN];
+                let subs = x.as_chunks::<SUB_LEN>().0.iter().zip(codes.as_chunks_mut::<SUB_LEN>().0);
+                let mut has_scales = true;
+                for (sub, (x, codes)) in subs.enumerate() {
+                    let (d, min) = head.scale_and_min(sub);
+                    has_scales &= d != 0.0;
+                    affine_codes::<S, SUB_LEN>(x, d, min, layout.walk.n_max, codes);
+                }
+                // A sub-block without a scale keeps the codes of its search, which the lanes did not keep.
+                if has_scales {
+                    (layout.write)(head, &codes, block);
+                } else {
+                    layout.encode_row(x, importance, block);
+                }
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn heads<S: Simd, const BYTES: usize>(layout: &Layout<BYTES>, window: &Window<'_>) -> [Head; WINDOW] {
+    if window.importance.is_none() {
+        let found = affine_subs::<S, SUB_LEN>(window, Weighting::MeanAndMagnitude, layout.walk);
+        return from_fn(|block_idx| {
+            let of_block = |values: &[f32]| from_fn(|sub| values[block_idx * N_SUBS + sub]);
+            let (d, dmin, scale_codes, min_codes) = quantize(of_block(&found.scales), of_block(&found.mins));
+            Head { d: f32_to_f16(d), dmin: f32_to_f16(dmin), packed: pack(&scale_codes, &min_codes) }
+        });
+    }
+    let found = affine_subs::<S, SUB_LEN>(window, Weighting::Importance(2.0), layout.importance_walk);
+    let (scales, scale_codes) = positive_blocks::<S, N_SUBS>(&found.scales, &found.weights, 63, window.len());
+    let (mins, min_codes) = positive_blocks::<S, N_SUBS>(&found.mins, &found.weights, 63, window.len());
+    from_fn(|block_idx| {
+        let cut = |codes: [u8; N_SUBS]| codes.map(|code| code.min(layout.code_limit));
+        let packed = pack(&cut(scale_codes[block_idx]), &cut(min_codes[block_idx]));
+        Head { d: f32_to_f16(scales[block_idx]), dmin: f32_to_f16(mins[block_idx]), packed }
+    })
 }
 
 type Scales = (f32, f32, [u8; N_SUBS], [u8; N_SUBS]);
 
 fn plain_scales(x: &[f32; LEN], walk: Walk, codes: &mut [u8; LEN]) -> Scales {
     let (mut scales, mut mins) = ([0.0_f32; N_SUBS], [0.0_f32; N_SUBS]);
-    let (mut max_scale, mut max_min) = (0.0_f32, 0.0_f32);
     for (sub, (x, codes)) in
         x.as_chunks::<SUB_LEN>().0.iter().zip(codes.as_chunks_mut::<SUB_LEN>().0).enumerate()
     {
         let mean = (sum_of_squares(x) / SUB_LEN as f32).sqrt();
         let weights = x.map(|value| mean + value.abs());
         (scales[sub], mins[sub]) = affine(x, &weights, walk, codes);
-        if scales[sub] > max_scale {
-            max_scale = scales[sub];
-        }
-        if mins[sub] > max_min {
-            max_min = mins[sub];
-        }
     }
+    quantize(scales, mins)
+}
+
+/// Codes of scales and minima against the largest of each.
+fn quantize(scales: [f32; N_SUBS], mins: [f32; N_SUBS]) -> Scales {
+    let max = |values: [f32; N_SUBS]| {
+        values.into_iter().fold(0.0_f32, |max, value| if value > max { value } else { max })
+    };
+    let (max_scale, max_min) = (max(scales), max(mins));
     let inverse = |max: f32| if max > 0.0 { 63.0 / max } else { 0.0 };
-    let quantize = |values: [f32; N_SUBS], inverse: f32| {
+    let codes = |values: [f32; N_SUBS], inverse: f32| {
         // The reference narrows to a byte before it takes the minimum.
         values.map(|value| (nearest_int(inverse * value) as u8).min(63))
     };
-    let scale_codes = quantize(scales, inverse(max_scale));
-    let min_codes = quantize(mins, inverse(max_min));
-    (max_scale / 63.0, max_min / 63.0, scale_codes, min_codes)
+    (max_scale / 63.0, max_min / 63.0, codes(scales, inverse(max_scale)), codes(mins, inverse(max_min)))
 }
 
 fn weighted_scales(

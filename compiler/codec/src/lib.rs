@@ -22,6 +22,8 @@ pub mod iq4;
 pub mod iq4_nl;
 pub mod iq4_xs;
 pub mod k_scales;
+#[expect(dead_code, reason = "more codecs get their vectors")]
+pub mod lanes;
 pub mod lattice;
 pub mod mxfp4;
 pub mod nvfp4;
@@ -41,6 +43,9 @@ pub mod q8_0;
 pub mod recipe;
 pub mod recipes;
 pub mod search;
+pub mod search_lanes;
+#[expect(dead_code, reason = "more codecs get their vectors")]
+pub mod super_blocks;
 pub mod tq1_0;
 pub mod tq2_0;
 pub mod two_bits;

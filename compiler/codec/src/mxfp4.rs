@@ -6,7 +6,7 @@
 //! Source: `block_mxfp4` of ggml-common.h; OCP Microscaling Formats specification 1.0. Bytes are compared with ggml's
 //! in `tests/golden.rs`.
 
-use crate::codec::{Codec, Importance};
+use crate::codec::{Codec, Importance, Vector};
 use crate::fp4;
 
 const LEN: usize = 32;
@@ -22,6 +22,7 @@ pub static CODEC: Codec = Codec {
     importance: Importance::Ignored,
     encode_row,
     decode_row,
+    vector: Vector::NONE,
 };
 
 fn encode_row(row: &[f32], _importance: Option<&[f32]>, out: &mut [u8]) {

@@ -6,7 +6,7 @@
 //!
 //! Source: `block_nvfp4` of ggml-common.h. Bytes are compared with ggml's in `tests/golden.rs`.
 
-use crate::codec::{Codec, Importance};
+use crate::codec::{Codec, Importance, Vector};
 use crate::fp4;
 use crate::search::truncate;
 
@@ -28,6 +28,7 @@ pub static CODEC: Codec = Codec {
     importance: Importance::Ignored,
     encode_row,
     decode_row,
+    vector: Vector::NONE,
 };
 
 fn encode_row(row: &[f32], _importance: Option<&[f32]>, out: &mut [u8]) {

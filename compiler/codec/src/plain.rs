@@ -3,7 +3,7 @@
 use mc_tensor::convert::{from_f32, to_f32};
 use mc_tensor::dtype::DType;
 
-use crate::codec::{Codec, Importance};
+use crate::codec::{Codec, Importance, Vector};
 
 /// 32-bit floats.
 pub static F32: Codec = Codec {
@@ -15,6 +15,7 @@ pub static F32: Codec = Codec {
     importance: Importance::Ignored,
     encode_row: |row, _, out| from_f32(DType::F32, row, out),
     decode_row: |bytes, out| to_f32(DType::F32, bytes, out),
+    vector: Vector::NONE,
 };
 
 /// 16-bit floats.
@@ -27,6 +28,7 @@ pub static F16: Codec = Codec {
     importance: Importance::Ignored,
     encode_row: |row, _, out| from_f32(DType::F16, row, out),
     decode_row: |bytes, out| to_f32(DType::F16, bytes, out),
+    vector: Vector::NONE,
 };
 
 /// The upper halves of 32-bit floats.
@@ -39,4 +41,5 @@ pub static BF16: Codec = Codec {
     importance: Importance::Ignored,
     encode_row: |row, _, out| from_f32(DType::BF16, row, out),
     decode_row: |bytes, out| to_f32(DType::BF16, bytes, out),
+    vector: Vector::NONE,
 };

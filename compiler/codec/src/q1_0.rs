@@ -7,7 +7,7 @@
 
 use mc_tensor::convert::{f16_to_f32, f32_to_f16};
 
-use crate::codec::{Codec, Importance};
+use crate::codec::{Codec, Importance, Vector};
 
 const LEN: usize = 128;
 const BYTES: usize = 2 + LEN / 8;
@@ -22,6 +22,7 @@ pub static CODEC: Codec = Codec {
     importance: Importance::Ignored,
     encode_row,
     decode_row,
+    vector: Vector::NONE,
 };
 
 fn encode_row(row: &[f32], _importance: Option<&[f32]>, out: &mut [u8]) {

@@ -8,7 +8,7 @@
 
 use mc_tensor::convert::{f16_to_f32, f32_to_f16};
 
-use crate::codec::{Codec, Importance};
+use crate::codec::{Codec, Importance, Vector};
 use crate::search::{Deviation, Walk, affine, nearest_int, positive, sum_of_squares, weigh};
 use crate::two_bits::{self, LEN};
 
@@ -33,6 +33,7 @@ pub static CODEC: Codec = Codec {
     importance: Importance::Used,
     encode_row,
     decode_row,
+    vector: Vector::NONE,
 };
 
 /// `d`, `dmin` and a byte per sub-block.

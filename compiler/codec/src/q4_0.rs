@@ -7,7 +7,7 @@
 
 use mc_tensor::convert::{f16_to_f32, f32_to_f16};
 
-use crate::codec::{Codec, Importance};
+use crate::codec::{Codec, Importance, Vector};
 use crate::search::{sum_of_squares, symmetric, truncate, weigh};
 
 const LEN: usize = 32;
@@ -23,6 +23,7 @@ pub static CODEC: Codec = Codec {
     importance: Importance::Used,
     encode_row,
     decode_row,
+    vector: Vector::NONE,
 };
 
 fn encode_row(row: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {

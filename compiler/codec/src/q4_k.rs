@@ -5,8 +5,10 @@
 //!
 //! Source: `block_q4_K` of ggml-common.h. Bytes are compared with ggml's in `tests/golden.rs`.
 
-use crate::codec::{Codec, Importance};
-use crate::k_scales::{self, Head, LEN};
+use mc_tensor::cpu_path::CpuPath;
+
+use crate::codec::{Codec, Importance, Rows, Vector};
+use crate::k_scales::{Head, LEN, Layout};
 use crate::search::{Deviation, Walk};
 
 const BYTES: usize = Head::BYTES + LEN / 2;
@@ -24,21 +26,26 @@ pub static CODEC: Codec = Codec {
     importance: Importance::Used,
     encode_row,
     decode_row,
+    vector: Vector { encode: Some(encode_vector), decode: None },
 };
 
+/// The search, and how a block is written.
+const LAYOUT: Layout<BYTES> =
+    Layout { walk: WALK, importance_walk: IMPORTANCE_WALK, code_limit: u8::MAX, write: write_block };
+
 fn encode_row(row: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
-    let importance = importance.map(|weights| weights.as_chunks::<LEN>().0);
-    for (block_idx, (x, block)) in
-        row.as_chunks::<LEN>().0.iter().zip(out.as_chunks_mut::<BYTES>().0).enumerate()
-    {
-        let importance = importance.map(|weights| &weights[block_idx]);
-        let (head, codes) = k_scales::encode(x, importance, WALK, IMPORTANCE_WALK, u8::MAX);
-        head.write(block);
-        for (codes, bytes) in codes.as_chunks::<64>().0.iter().zip(block[Head::BYTES..].chunks_exact_mut(32))
-        {
-            for (i, byte) in bytes.iter_mut().enumerate() {
-                *byte = codes[i] | codes[i + 32] << 4;
-            }
+    LAYOUT.encode_row(row, importance, out);
+}
+
+fn encode_vector(path: CpuPath, rows: &Rows<'_>, out: &mut [u8]) -> bool {
+    LAYOUT.encode_vector(path, rows, out)
+}
+
+fn write_block(head: &Head, codes: &[u8; LEN], block: &mut [u8; BYTES]) {
+    head.write(block);
+    for (codes, bytes) in codes.as_chunks::<64>().0.iter().zip(block[Head::BYTES..].chunks_exact_mut(32)) {
+        for (i, byte) in bytes.iter_mut().enumerate() {
+            *byte = codes[i] | codes[i + 32] << 4;
         }
     }
 }

@@ -4,8 +4,10 @@
 //!
 //! Source: `block_q5_K` of ggml-common.h. Bytes are compared with ggml's in `tests/golden.rs`.
 
-use crate::codec::{Codec, Importance};
-use crate::k_scales::{self, Head, LEN};
+use mc_tensor::cpu_path::CpuPath;
+
+use crate::codec::{Codec, Importance, Rows, Vector};
+use crate::k_scales::{Head, LEN, Layout};
 use crate::search::{Deviation, Walk};
 
 const HIGH: usize = Head::BYTES;
@@ -25,24 +27,29 @@ pub static CODEC: Codec = Codec {
     importance: Importance::Used,
     encode_row,
     decode_row,
+    vector: Vector { encode: Some(encode_vector), decode: None },
 };
 
+/// The search, and how a block is written.
+const LAYOUT: Layout<BYTES> =
+    Layout { walk: WALK, importance_walk: IMPORTANCE_WALK, code_limit: 63, write: write_block };
+
 fn encode_row(row: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
-    let importance = importance.map(|weights| weights.as_chunks::<LEN>().0);
-    for (block_idx, (x, block)) in
-        row.as_chunks::<LEN>().0.iter().zip(out.as_chunks_mut::<BYTES>().0).enumerate()
-    {
-        let importance = importance.map(|weights| &weights[block_idx]);
-        let (head, codes) = k_scales::encode(x, importance, WALK, IMPORTANCE_WALK, 63);
-        head.write(block);
-        let (high, low) = block[HIGH..].split_at_mut(LOW - HIGH);
-        high.fill(0);
-        for (pair, (codes, low)) in codes.as_chunks::<64>().0.iter().zip(low.chunks_exact_mut(32)).enumerate()
-        {
-            for i in 0..32 {
-                low[i] = codes[i] & 15 | (codes[i + 32] & 15) << 4;
-                high[i] |= (codes[i] >> 4) << (2 * pair) | (codes[i + 32] >> 4) << (2 * pair + 1);
-            }
+    LAYOUT.encode_row(row, importance, out);
+}
+
+fn encode_vector(path: CpuPath, rows: &Rows<'_>, out: &mut [u8]) -> bool {
+    LAYOUT.encode_vector(path, rows, out)
+}
+
+fn write_block(head: &Head, codes: &[u8; LEN], block: &mut [u8; BYTES]) {
+    head.write(block);
+    let (high, low) = block[HIGH..].split_at_mut(LOW - HIGH);
+    high.fill(0);
+    for (pair, (codes, low)) in codes.as_chunks::<64>().0.iter().zip(low.chunks_exact_mut(32)).enumerate() {
+        for i in 0..32 {
+            low[i] = codes[i] & 15 | (codes[i + 32] & 15) << 4;
+            high[i] |= (codes[i] >> 4) << (2 * pair) | (codes[i + 32] >> 4) << (2 * pair + 1);
         }
     }
 }

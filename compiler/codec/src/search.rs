@@ -6,6 +6,8 @@
 //! Source: `make_qx_quants`, `make_q3_quants`, `make_qkx2_quants`, `make_qkx3_quants`, `make_qp_quants` of
 //! ggml-quants.c.
 
+use mc_tensor::convert::f32_to_f16;
+
 /// Below this a group of numbers counts as zero.
 pub(crate) const GROUP_MAX_EPS: f32 = 1e-15;
 
@@ -22,6 +24,11 @@ pub(crate) fn nearest_int(value: f32) -> i32 {
 #[inline(always)]
 pub(crate) fn truncate(value: f32) -> i32 {
     if value > -2_147_483_904.0 && value < 2_147_483_648.0 { value as i32 } else { i32::MIN }
+}
+
+/// The bits of the nearest f16; of what is no number those that x86-64 makes, on every machine.
+pub(crate) fn f16_bits(value: f32) -> u16 {
+    if value.is_nan() { 0xfe00 } else { f32_to_f16(value) }
 }
 
 /// How far off a weight counts as.
@@ -262,21 +269,12 @@ pub(crate) fn positive<const N: usize>(
     if max < GROUP_MAX_EPS {
         return 0.0;
     }
-    let error = |inverse: f32, codes: [i32; N]| {
-        let scale = 1.0 / inverse;
-        let mut error = 0.0_f32;
-        for ((value, w), code) in x.iter().zip(weights).zip(codes) {
-            let difference = value - scale * code as f32;
-            error += w * difference * difference;
-        }
-        error
-    };
     let mut inverse = n_max as f32 / max;
-    // The reference narrows the first codes to bytes, which shows where a number is below zero.
-    let mut best_error = error(inverse, x.map(|value| i32::from(nearest_int(inverse * value) as u8)));
+    // The reference keeps the codes of its first try in bytes, where a negative one becomes a large one.
+    let mut best_error = positive_error(x, weights, inverse, |code| i32::from(code as u8));
     for is in (-4..=4).filter(|is| *is != 0) {
         let tried = (0.1 * is as f32 + n_max as f32) / max;
-        let error = error(tried, x.map(|value| nearest_int(tried * value).min(n_max)));
+        let error = positive_error(x, weights, tried, |code| code.min(n_max));
         if error < best_error {
             best_error = error;
             inverse = tried;
@@ -316,6 +314,21 @@ pub(crate) fn positive<const N: usize>(
         }
     }
     if sum_l2 > 0.0 { sum_lx / sum_l2 } else { 0.0 }
+}
+
+fn positive_error<const N: usize>(
+    x: &[f32; N],
+    weights: &[f32; N],
+    inverse: f32,
+    limit: impl Fn(i32) -> i32,
+) -> f32 {
+    let scale = 1.0 / inverse;
+    let mut error = 0.0_f32;
+    for (value, w) in x.iter().zip(weights) {
+        let difference = value - scale * limit(nearest_int(inverse * value)) as f32;
+        error += w * difference * difference;
+    }
+    error
 }
 
 /// The largest magnitude as the scale, and codes 0, 1 and 2 for minus one, zero and one of it.

@@ -17,13 +17,13 @@ use mc_runtime::chunks::ChunkOptions;
 use mc_runtime::cpu_exact::CpuExact;
 use mc_runtime::generate::{self, GenerateOptions};
 use mc_runtime::imatrix;
-use mc_runtime::kernel::cpu_path::CpuPath;
 use mc_runtime::model::Model;
 use mc_runtime::perplexity;
 use mc_runtime::random::Random;
 use mc_runtime::sampler::Sampling;
 use mc_runtime::weight::{Weight, WeightBytes};
 use mc_runtime::weights::Weights;
+use mc_tensor::cpu_path::CpuPath;
 use mc_tensor::dtype::DType;
 use mc_tensor::model_tensor::ModelTensor;
 

@@ -8,11 +8,11 @@ use mc_decoder::program::{Activation, Attention};
 
 use crate::backend::{Backend, BackendId};
 use crate::kernel::attention::{self, AttentionShape};
-use crate::kernel::cpu_path::CpuPath;
 use crate::kernel::{elementwise, matmul};
 use crate::kv_cache::BlockCache;
 use crate::rotary::RotaryTable;
 use crate::weight::Weight;
+use mc_tensor::cpu_path::CpuPath;
 
 /// The id of this backend.
 pub const CPU_EXACT: BackendId = BackendId { name: "cpu-exact", version: 1 };

@@ -1,8 +1,9 @@
-//! Dtypes, conversions, low-rank updates, elementary functions, and what a tensor is for.
+//! Dtypes, conversions, CPU paths, low-rank updates, elementary functions, and what a tensor is for.
 //!
 //! Knows no file, no codec and no format.
 
 pub mod convert;
+pub mod cpu_path;
 pub mod dtype;
 pub mod low_rank;
 pub mod math;

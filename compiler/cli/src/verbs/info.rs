@@ -2,7 +2,7 @@
 
 use clap::Args;
 use mc_rules::rules::RULES;
-use mc_runtime::kernel::cpu_path::CpuPath;
+use mc_tensor::cpu_path::CpuPath;
 use serde_json::{Value, json};
 
 use crate::exit::Exit;

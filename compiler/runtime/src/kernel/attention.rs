@@ -9,11 +9,12 @@ use std::borrow::Cow;
 use rayon::iter::{IndexedParallelIterator, ParallelIterator};
 use rayon::slice::ParallelSliceMut;
 
-use crate::kernel::cpu_path::{CpuPath, Kernel};
+use crate::kernel::cpu_path::{self, Kernel};
 use crate::kernel::lanes::{self, N_LANES};
 use crate::kernel::matmul;
 use crate::kernel::products::{Products, Rows};
 use crate::kv_cache::{BlockCache, HeadCache};
+use mc_tensor::cpu_path::CpuPath;
 use mc_tensor::math;
 
 /// Queries of one task; a multiple of [`N_QUERIES`].
@@ -86,15 +87,18 @@ fn attend_head(
     // Rows of probabilities are zero behind the query's position, up to whole lanes and whole groups of queries.
     let mut probabilities = vec![0f32; n_queries * n_keys];
     let left = Rows { values: &cache.keys()[..n_keys * padded_len], padded_len };
-    path.run(Products { left, right: Rows { values: &queries, padded_len }, out: &mut probabilities });
+    cpu_path::run(
+        path,
+        Products { left, right: Rows { values: &queries, padded_len }, out: &mut probabilities },
+    );
     let mut sums = [1f32; TASK_QUERIES];
     let rows = probabilities.chunks_exact_mut(n_keys).zip(&mut sums).enumerate();
     for (i, (scores, sum)) in rows {
         let (seen, unseen) = scores.split_at_mut(first_position + i + 1);
         unseen.fill(0.0);
-        path.run(Exponentials { scores: seen, scale, sum });
+        cpu_path::run(path, Exponentials { scores: seen, scale, sum });
     }
-    path.run(WeightedValues { probabilities: &probabilities, n_keys, sums: &sums, cache, out });
+    cpu_path::run(path, WeightedValues { probabilities: &probabilities, n_keys, sums: &sums, cache, out });
 }
 
 /// Replaces scores by `exp(scale * (score) - max)` and gives their sum.

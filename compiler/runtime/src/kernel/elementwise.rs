@@ -4,9 +4,10 @@ use mc_decoder::program::{Activation, RotaryPairing};
 use rayon::iter::{IndexedParallelIterator, ParallelIterator};
 use rayon::slice::ParallelSliceMut;
 
-use crate::kernel::cpu_path::{CpuPath, Kernel};
+use crate::kernel::cpu_path::{self, Kernel};
 use crate::kernel::lanes;
 use crate::rotary::RotaryTable;
+use mc_tensor::cpu_path::CpuPath;
 use mc_tensor::math;
 
 /// Numbers that one task handles; rows are never cut.
@@ -18,7 +19,7 @@ const TASK_LEN: usize = 16 * 1024;
 pub(crate) fn rms_norm(path: CpuPath, input: &[f32], weight: &[f32], epsilon: f32) -> Vec<f32> {
     let mut out = input.to_vec();
     let task_len = (TASK_LEN / weight.len()).max(1) * weight.len();
-    out.par_chunks_mut(task_len).for_each(|rows| path.run(RmsNorm { rows, weight, epsilon }));
+    out.par_chunks_mut(task_len).for_each(|rows| cpu_path::run(path, RmsNorm { rows, weight, epsilon }));
     out
 }
 
@@ -47,7 +48,7 @@ pub(crate) fn gate(path: CpuPath, gate: &[f32], up: &[f32], activation: Activati
     out.par_chunks_mut(TASK_LEN).enumerate().for_each(|(task, gate)| {
         let up = &up[task * TASK_LEN..][..gate.len()];
         match activation {
-            Activation::Silu => path.run(SiluGate { gate, up }),
+            Activation::Silu => cpu_path::run(path, SiluGate { gate, up }),
         }
     });
     out

@@ -9,10 +9,11 @@ use std::borrow::Cow;
 use rayon::iter::{IndexedParallelIterator, ParallelIterator};
 use rayon::slice::ParallelSliceMut;
 
-use crate::kernel::cpu_path::CpuPath;
+use crate::kernel::cpu_path;
 use crate::kernel::lanes;
 use crate::kernel::products::{Products, Rows};
 use crate::weight::Weight;
+use mc_tensor::cpu_path::CpuPath;
 
 /// Floats of a decoded tile: 256 KiB, so that it stays in the second-level cache.
 const TILE_LEN: usize = 64 * 1024;
@@ -38,7 +39,7 @@ pub(crate) fn matmul(path: CpuPath, input: &[f32], weight: &Weight) -> Vec<f32> 
         let first = tile * rows_per_tile;
         let rows = weight.padded_rows(first..first + out.len() / n_tokens, scratch);
         let left = Rows { values: &input, padded_len };
-        path.run(Products { left, right: Rows { values: rows, padded_len }, out });
+        cpu_path::run(path, Products { left, right: Rows { values: rows, padded_len }, out });
     };
     // A tile owns a stretch of the transposed result, which is turned at the end.
     let mut transposed = vec![0f32; n_tokens * n_rows];

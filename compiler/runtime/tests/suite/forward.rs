@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use mc_decoder::program::{Decoder, Head, RotaryPairing, RotaryScaling};
 use mc_runtime::cpu_exact::CpuExact;
-use mc_runtime::kernel::cpu_path::CpuPath;
 use mc_runtime::logits::{LogitPositions, Logits};
 use mc_runtime::model::Model;
 use mc_runtime::weight::{Weight, WeightBytes};
 use mc_runtime::weights::Weights;
+use mc_tensor::cpu_path::CpuPath;
 use mc_tensor::model_tensor::ModelTensor;
 
 use crate::{reference, toy};

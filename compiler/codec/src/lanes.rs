@@ -1,0 +1,173 @@
+//! Numbers side by side: what vector paths of the codecs are written with.
+//!
+//! A kernel is generic over [`Simd`] and is compiled once per [`Width`]. Each lane does the operations of the scalar code
+//! in their order, so every path gives the same bytes; `tests/paths.rs` compares them. Mostly a lane is a sub-block
+//! rather than a place within one, because sums within a sub-block have an order.
+//!
+//! [`portable::Portable`] is the safe twin of the paths with intrinsics.
+
+use std::ops::{Add, BitAnd, BitOr, BitXor, Div, Mul, Not, Sub};
+
+use mc_tensor::cpu_path::{CpuPath, Width};
+
+#[cfg(target_arch = "x86_64")]
+pub mod avx2;
+#[cfg(target_arch = "x86_64")]
+pub mod avx512;
+pub mod portable;
+
+/// The most lanes of any path.
+pub(crate) const MAX_LANES: usize = 16;
+
+/// A vector instruction set: `N` lanes of f32, of i32, and of truth values.
+///
+/// Only code inside [`Kernel::run`] may use one, and all of it is `#[inline(always)]`: only inlined code gets the
+/// instructions that [`run`] found the CPU to have.
+pub(crate) trait Simd: Copy + 'static {
+    /// Lanes.
+    const N: usize;
+    /// Lanes of f32.
+    type F: Copy
+        + Add<Output = Self::F>
+        + Sub<Output = Self::F>
+        + Mul<Output = Self::F>
+        + Div<Output = Self::F>;
+    /// Lanes of i32; sums and differences wrap.
+    type I: Copy
+        + Add<Output = Self::I>
+        + Sub<Output = Self::I>
+        + BitAnd<Output = Self::I>
+        + BitOr<Output = Self::I>
+        + BitXor<Output = Self::I>;
+    /// Lanes of truth values.
+    type M: Copy + BitAnd<Output = Self::M> + BitOr<Output = Self::M> + Not<Output = Self::M>;
+
+    /// The same number in every lane.
+    fn splat(x: f32) -> Self::F;
+    /// The same number in every lane.
+    fn splat_i(x: i32) -> Self::I;
+    /// The first `N` numbers.
+    fn load(x: &[f32]) -> Self::F;
+    /// Writes the first `N` numbers.
+    fn store(x: Self::F, out: &mut [f32]);
+    /// The first `N` numbers.
+    fn load_i(x: &[i32]) -> Self::I;
+    /// Writes the first `N` numbers.
+    fn store_i(x: Self::I, out: &mut [i32]);
+    /// The first `N` bytes, widened.
+    fn load_bytes(x: &[u8]) -> Self::I;
+    /// Writes the lower byte of every lane.
+    fn store_bytes(x: Self::I, out: &mut [u8]);
+    /// `K` numbers from each of `N` places: lane `l` of result `i` is `x[starts[l] + i]`.
+    fn columns<const K: usize>(x: &[f32], starts: &[usize; MAX_LANES]) -> [Self::F; K];
+    /// The entries of a table; its length is a power of two, and an index counts modulo it.
+    fn lookup<const LEN: usize>(table: &[f32; LEN], index: Self::I) -> Self::F;
+    /// The entries of a table; its length is a power of two, and an index counts modulo it.
+    fn lookup_i<const LEN: usize>(table: &[i32; LEN], index: Self::I) -> Self::I;
+    /// The lesser; `b` if they are equal or either is no number.
+    fn min(a: Self::F, b: Self::F) -> Self::F;
+    /// The greater; `b` if they are equal or either is no number.
+    fn max(a: Self::F, b: Self::F) -> Self::F;
+    /// The square root, correctly rounded.
+    fn sqrt(x: Self::F) -> Self::F;
+    /// Whether `a < b`.
+    fn lt(a: Self::F, b: Self::F) -> Self::M;
+    /// Whether `a <= b`.
+    fn le(a: Self::F, b: Self::F) -> Self::M;
+    /// Whether `a == b`.
+    fn eq(a: Self::F, b: Self::F) -> Self::M;
+    /// `a` where true, `b` elsewhere.
+    fn select(mask: Self::M, a: Self::F, b: Self::F) -> Self::F;
+    /// `a` where true, `b` elsewhere.
+    fn select_i(mask: Self::M, a: Self::I, b: Self::I) -> Self::I;
+    /// Whether any lane is true.
+    fn any(mask: Self::M) -> bool;
+    /// One bit per lane, the first lowest.
+    fn mask_bits(mask: Self::M) -> u32;
+    /// The bits of numbers.
+    fn bits(x: Self::F) -> Self::I;
+    /// The numbers of bits.
+    fn from_bits(x: Self::I) -> Self::F;
+    /// The nearest f32 of whole numbers.
+    fn to_f(x: Self::I) -> Self::F;
+    /// Cuts towards zero; what does not fit, or is no number, becomes `i32::MIN`.
+    fn truncate(x: Self::F) -> Self::I;
+    /// The lesser.
+    fn min_i(a: Self::I, b: Self::I) -> Self::I;
+    /// The greater.
+    fn max_i(a: Self::I, b: Self::I) -> Self::I;
+    /// Whether `a == b`.
+    fn eq_i(a: Self::I, b: Self::I) -> Self::M;
+    /// Whether `a > b`.
+    fn gt_i(a: Self::I, b: Self::I) -> Self::M;
+    /// Moves bits up.
+    fn shl<const BITS: u32>(x: Self::I) -> Self::I;
+    /// Moves bits down; zeros come in.
+    fn shr<const BITS: u32>(x: Self::I) -> Self::I;
+    /// The f32 of f16 bits, which are the lower half of each lane; exact.
+    fn from_f16(x: Self::I) -> Self::F;
+    /// The bits of the nearest f16, ties to even, in the lower half of each lane.
+    fn to_f16(x: Self::F) -> Self::I;
+
+    /// The magnitude.
+    #[inline(always)]
+    fn abs(x: Self::F) -> Self::F {
+        Self::from_bits(Self::bits(x) & Self::splat_i(i32::MAX))
+    }
+
+    /// The negative.
+    #[inline(always)]
+    fn neg(x: Self::F) -> Self::F {
+        Self::from_bits(Self::bits(x) ^ Self::splat_i(i32::MIN))
+    }
+
+    /// [`crate::search::nearest_int`] of every lane.
+    #[inline(always)]
+    fn nearest_int(x: Self::F) -> Self::I {
+        let bits = Self::bits(x + Self::splat(12_582_912.0));
+        (bits & Self::splat_i(0x007f_ffff)) - Self::splat_i(0x0040_0000)
+    }
+
+    /// Numbers between `low` and `high`; `low` is not above `high`.
+    #[inline(always)]
+    fn clamp_i(x: Self::I, low: i32, high: i32) -> Self::I {
+        Self::min_i(Self::max_i(x, Self::splat_i(low)), Self::splat_i(high))
+    }
+}
+
+/// What is compiled for every width.
+pub(crate) trait Kernel {
+    /// Does the work; implementations are `#[inline(always)]`, and so is all that they call.
+    fn run<S: Simd>(self);
+}
+
+/// Runs a kernel compiled for the path; `false` if the path has no vectors.
+#[cfg_attr(
+    target_arch = "x86_64",
+    expect(unsafe_code, reason = "calling code compiled for more than the baseline needs a detected CPU")
+)]
+pub(crate) fn run<K: Kernel>(path: CpuPath, kernel: K) -> bool {
+    match path.width() {
+        Width::Baseline => return false,
+        Width::Portable => kernel.run::<portable::Portable<4>>(),
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: only a CPU that has AVX2 and F16C has a path of this width.
+        Width::Avx2 => unsafe { run_avx2(kernel) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: only a CPU that has these parts of AVX-512 has a path of this width.
+        Width::Avx512 => unsafe { run_avx512(kernel) },
+    }
+    true
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,f16c")]
+fn run_avx2<K: Kernel>(kernel: K) {
+    kernel.run::<avx2::Avx2>();
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,f16c,avx512f,avx512bw,avx512dq,avx512vl")]
+fn run_avx512<K: Kernel>(kernel: K) {
+    kernel.run::<avx512::Avx512>();
+}

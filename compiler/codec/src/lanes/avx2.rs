@@ -1,0 +1,198 @@
+//! Lanes of AVX2: eight at a time.
+//!
+//! Every `unsafe` here is one intrinsic (or one load, store or gather whose bounds were checked). They are sound because
+//! kernels run only where [`crate::lanes::run`] found the CPU to have the instructions; the safe twin is
+//! [`crate::lanes::portable`], and the tests below compare the two.
+#![expect(unsafe_code, reason = "vector intrinsics buy the speed that the benchmark shows")]
+
+use std::arch::x86_64::*;
+use std::ops::{Add, BitAnd, BitOr, BitXor, Div, Mul, Not, Sub};
+
+use crate::lanes::{MAX_LANES, Simd};
+
+/// The instruction set.
+#[derive(Clone, Copy)]
+pub(crate) struct Avx2;
+
+/// Lanes of f32.
+#[derive(Clone, Copy)]
+pub(crate) struct Floats(__m256);
+
+/// Lanes of i32.
+#[derive(Clone, Copy)]
+pub(crate) struct Ints(__m256i);
+
+/// Lanes of truth values, all bits of one set or none.
+#[derive(Clone, Copy)]
+pub(crate) struct Mask(__m256i);
+
+/// An operator that is one intrinsic.
+macro_rules! operator {
+    ($lanes:ident, $operator:ident, $method:ident, $intrinsic:ident) => {
+        impl $operator for $lanes {
+            type Output = Self;
+
+            #[inline(always)]
+            fn $method(self, other: Self) -> Self {
+                // SAFETY: the CPU has the instruction (see the module).
+                Self(unsafe { $intrinsic(self.0, other.0) })
+            }
+        }
+    };
+}
+
+/// Functions that are one expression of intrinsics.
+macro_rules! intrinsics {
+    ($(fn $name:ident$(<const $bits:ident: u32>)?($($arg:ident: $kind:ty),*) -> $result:ty { $body:expr })*) => {
+        $(
+            #[inline(always)]
+            fn $name$(<const $bits: u32>)?($($arg: $kind),*) -> $result {
+                // SAFETY: the CPU has the instructions (see the module).
+                unsafe { $body }
+            }
+        )*
+    };
+}
+
+operator!(Floats, Add, add, _mm256_add_ps);
+operator!(Floats, Sub, sub, _mm256_sub_ps);
+operator!(Floats, Mul, mul, _mm256_mul_ps);
+operator!(Floats, Div, div, _mm256_div_ps);
+operator!(Ints, Add, add, _mm256_add_epi32);
+operator!(Ints, Sub, sub, _mm256_sub_epi32);
+operator!(Ints, BitAnd, bitand, _mm256_and_si256);
+operator!(Ints, BitOr, bitor, _mm256_or_si256);
+operator!(Ints, BitXor, bitxor, _mm256_xor_si256);
+operator!(Mask, BitAnd, bitand, _mm256_and_si256);
+operator!(Mask, BitOr, bitor, _mm256_or_si256);
+
+impl Not for Mask {
+    type Output = Self;
+
+    #[inline(always)]
+    fn not(self) -> Self {
+        // SAFETY: the CPU has the instructions (see the module).
+        Self(unsafe { _mm256_xor_si256(self.0, _mm256_set1_epi32(-1)) })
+    }
+}
+
+/// The lower halves of lanes below 2^16.
+///
+/// # Safety
+/// The CPU must have AVX2.
+#[inline(always)]
+unsafe fn narrow(x: __m256i) -> __m128i {
+    // SAFETY: as the caller promises.
+    unsafe { _mm_packus_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256::<1>(x)) }
+}
+
+impl Simd for Avx2 {
+    const N: usize = 8;
+    type F = Floats;
+    type I = Ints;
+    type M = Mask;
+
+    intrinsics! {
+        fn splat(x: f32) -> Floats { Floats(_mm256_set1_ps(x)) }
+        fn splat_i(x: i32) -> Ints { Ints(_mm256_set1_epi32(x)) }
+        fn min(a: Floats, b: Floats) -> Floats { Floats(_mm256_min_ps(a.0, b.0)) }
+        fn max(a: Floats, b: Floats) -> Floats { Floats(_mm256_max_ps(a.0, b.0)) }
+        fn sqrt(x: Floats) -> Floats { Floats(_mm256_sqrt_ps(x.0)) }
+        fn bits(x: Floats) -> Ints { Ints(_mm256_castps_si256(x.0)) }
+        fn from_bits(x: Ints) -> Floats { Floats(_mm256_castsi256_ps(x.0)) }
+        fn to_f(x: Ints) -> Floats { Floats(_mm256_cvtepi32_ps(x.0)) }
+        fn truncate(x: Floats) -> Ints { Ints(_mm256_cvttps_epi32(x.0)) }
+        fn min_i(a: Ints, b: Ints) -> Ints { Ints(_mm256_min_epi32(a.0, b.0)) }
+        fn max_i(a: Ints, b: Ints) -> Ints { Ints(_mm256_max_epi32(a.0, b.0)) }
+        fn lt(a: Floats, b: Floats) -> Mask { Mask(_mm256_castps_si256(_mm256_cmp_ps::<_CMP_LT_OQ>(a.0, b.0))) }
+        fn le(a: Floats, b: Floats) -> Mask { Mask(_mm256_castps_si256(_mm256_cmp_ps::<_CMP_LE_OQ>(a.0, b.0))) }
+        fn eq(a: Floats, b: Floats) -> Mask { Mask(_mm256_castps_si256(_mm256_cmp_ps::<_CMP_EQ_OQ>(a.0, b.0))) }
+        fn select(mask: Mask, a: Floats, b: Floats) -> Floats { Floats(_mm256_blendv_ps(b.0, a.0, _mm256_castsi256_ps(mask.0))) }
+        fn select_i(mask: Mask, a: Ints, b: Ints) -> Ints { Ints(_mm256_blendv_epi8(b.0, a.0, mask.0)) }
+        fn any(mask: Mask) -> bool { _mm256_movemask_ps(_mm256_castsi256_ps(mask.0)) != 0 }
+        fn mask_bits(mask: Mask) -> u32 { _mm256_movemask_ps(_mm256_castsi256_ps(mask.0)).cast_unsigned() }
+        fn eq_i(a: Ints, b: Ints) -> Mask { Mask(_mm256_cmpeq_epi32(a.0, b.0)) }
+        fn gt_i(a: Ints, b: Ints) -> Mask { Mask(_mm256_cmpgt_epi32(a.0, b.0)) }
+        fn shl<const BITS: u32>(x: Ints) -> Ints { Ints(_mm256_sllv_epi32(x.0, _mm256_set1_epi32(BITS as i32))) }
+        fn shr<const BITS: u32>(x: Ints) -> Ints { Ints(_mm256_srlv_epi32(x.0, _mm256_set1_epi32(BITS as i32))) }
+        fn from_f16(x: Ints) -> Floats { Floats(_mm256_cvtph_ps(narrow(x.0))) }
+        fn to_f16(x: Floats) -> Ints { Ints(_mm256_cvtepu16_epi32(_mm256_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(x.0))) }
+    }
+
+    #[inline(always)]
+    fn load(x: &[f32]) -> Floats {
+        let x = &x[..Self::N];
+        // SAFETY: the slice has as many numbers; the CPU has the instruction.
+        Floats(unsafe { _mm256_loadu_ps(x.as_ptr()) })
+    }
+
+    #[inline(always)]
+    fn store(x: Floats, out: &mut [f32]) {
+        let out = &mut out[..Self::N];
+        // SAFETY: the slice has room for as many numbers; the CPU has the instruction.
+        unsafe { _mm256_storeu_ps(out.as_mut_ptr(), x.0) }
+    }
+
+    #[inline(always)]
+    fn load_i(x: &[i32]) -> Ints {
+        let x = &x[..Self::N];
+        // SAFETY: the slice has as many numbers; the CPU has the instruction.
+        Ints(unsafe { _mm256_loadu_si256(x.as_ptr().cast()) })
+    }
+
+    #[inline(always)]
+    fn store_i(x: Ints, out: &mut [i32]) {
+        let out = &mut out[..Self::N];
+        // SAFETY: the slice has room for as many numbers; the CPU has the instruction.
+        unsafe { _mm256_storeu_si256(out.as_mut_ptr().cast(), x.0) }
+    }
+
+    #[inline(always)]
+    fn load_bytes(x: &[u8]) -> Ints {
+        let x = &x[..Self::N];
+        // SAFETY: the slice has as many bytes; the CPU has the instructions.
+        Ints(unsafe { _mm256_cvtepu8_epi32(_mm_loadl_epi64(x.as_ptr().cast())) })
+    }
+
+    #[inline(always)]
+    fn store_bytes(x: Ints, out: &mut [u8]) {
+        let out = &mut out[..Self::N];
+        // SAFETY: the slice has room for as many bytes; the CPU has the instructions.
+        unsafe {
+            let words = narrow((x & Self::splat_i(255)).0);
+            _mm_storel_epi64(out.as_mut_ptr().cast(), _mm_packus_epi16(words, words));
+        }
+    }
+
+    #[inline(always)]
+    fn columns<const K: usize>(x: &[f32], starts: &[usize; MAX_LANES]) -> [Floats; K] {
+        let mut offsets = [0_i32; Self::N];
+        for (offset, start) in offsets.iter_mut().zip(starts) {
+            assert!(start + K <= x.len() && x.len() <= i32::MAX as usize, "columns within the numbers");
+            *offset = *start as i32;
+        }
+        let offsets = Self::load_i(&offsets);
+        let mut columns = [Self::splat(0.0); K];
+        for (i, column) in columns.iter_mut().enumerate() {
+            // SAFETY: every offset plus `i` is within the slice, as asserted; the CPU has the instruction.
+            *column = Floats(unsafe { _mm256_i32gather_ps::<4>(x.as_ptr().add(i), offsets.0) });
+        }
+        columns
+    }
+
+    #[inline(always)]
+    fn lookup<const LEN: usize>(table: &[f32; LEN], index: Ints) -> Floats {
+        const { assert!(LEN.is_power_of_two(), "an index counts modulo the length") };
+        let index = index & Self::splat_i((LEN - 1) as i32);
+        // SAFETY: every index is less than the length; the CPU has the instruction.
+        Floats(unsafe { _mm256_i32gather_ps::<4>(table.as_ptr(), index.0) })
+    }
+
+    #[inline(always)]
+    fn lookup_i<const LEN: usize>(table: &[i32; LEN], index: Ints) -> Ints {
+        const { assert!(LEN.is_power_of_two(), "an index counts modulo the length") };
+        let index = index & Self::splat_i((LEN - 1) as i32);
+        // SAFETY: every index is less than the length; the CPU has the instruction.
+        Ints(unsafe { _mm256_i32gather_epi32::<4>(table.as_ptr(), index.0) })
+    }
+}

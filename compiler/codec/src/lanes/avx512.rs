@@ -1,0 +1,208 @@
+//! Lanes of AVX-512: sixteen at a time.
+//!
+//! Every `unsafe` here is one intrinsic (or one load, store or gather whose bounds were checked). They are sound because
+//! kernels run only where [`crate::lanes::run`] found the CPU to have the instructions; the safe twin is
+//! [`crate::lanes::portable`], and the tests below compare the two.
+#![expect(unsafe_code, reason = "vector intrinsics buy the speed that the benchmark shows")]
+
+use std::arch::x86_64::*;
+use std::ops::{Add, BitAnd, BitOr, BitXor, Div, Mul, Not, Sub};
+
+use crate::lanes::{MAX_LANES, Simd};
+
+/// The instruction set.
+#[derive(Clone, Copy)]
+pub(crate) struct Avx512;
+
+/// Lanes of f32.
+#[derive(Clone, Copy)]
+pub(crate) struct Floats(__m512);
+
+/// Lanes of i32.
+#[derive(Clone, Copy)]
+pub(crate) struct Ints(__m512i);
+
+/// Lanes of truth values, a bit each.
+#[derive(Clone, Copy)]
+pub(crate) struct Mask(__mmask16);
+
+/// An operator that is one intrinsic.
+macro_rules! operator {
+    ($lanes:ident, $operator:ident, $method:ident, $intrinsic:ident) => {
+        impl $operator for $lanes {
+            type Output = Self;
+
+            #[inline(always)]
+            fn $method(self, other: Self) -> Self {
+                // SAFETY: the CPU has the instruction (see the module).
+                Self(unsafe { $intrinsic(self.0, other.0) })
+            }
+        }
+    };
+}
+
+/// Functions that are one expression of intrinsics.
+macro_rules! intrinsics {
+    ($(fn $name:ident$(<const $bits:ident: u32>)?($($arg:ident: $kind:ty),*) -> $result:ty { $body:expr })*) => {
+        $(
+            #[inline(always)]
+            fn $name$(<const $bits: u32>)?($($arg: $kind),*) -> $result {
+                // SAFETY: the CPU has the instructions (see the module).
+                unsafe { $body }
+            }
+        )*
+    };
+}
+
+operator!(Floats, Add, add, _mm512_add_ps);
+operator!(Floats, Sub, sub, _mm512_sub_ps);
+operator!(Floats, Mul, mul, _mm512_mul_ps);
+operator!(Floats, Div, div, _mm512_div_ps);
+operator!(Ints, Add, add, _mm512_add_epi32);
+operator!(Ints, Sub, sub, _mm512_sub_epi32);
+operator!(Ints, BitAnd, bitand, _mm512_and_si512);
+operator!(Ints, BitOr, bitor, _mm512_or_si512);
+operator!(Ints, BitXor, bitxor, _mm512_xor_si512);
+
+impl BitAnd for Mask {
+    type Output = Self;
+
+    #[inline(always)]
+    fn bitand(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+}
+
+impl BitOr for Mask {
+    type Output = Self;
+
+    #[inline(always)]
+    fn bitor(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+impl Not for Mask {
+    type Output = Self;
+
+    #[inline(always)]
+    fn not(self) -> Self {
+        Self(!self.0)
+    }
+}
+
+impl Simd for Avx512 {
+    const N: usize = 16;
+    type F = Floats;
+    type I = Ints;
+    type M = Mask;
+
+    intrinsics! {
+        fn splat(x: f32) -> Floats { Floats(_mm512_set1_ps(x)) }
+        fn splat_i(x: i32) -> Ints { Ints(_mm512_set1_epi32(x)) }
+        fn min(a: Floats, b: Floats) -> Floats { Floats(_mm512_min_ps(a.0, b.0)) }
+        fn max(a: Floats, b: Floats) -> Floats { Floats(_mm512_max_ps(a.0, b.0)) }
+        fn sqrt(x: Floats) -> Floats { Floats(_mm512_sqrt_ps(x.0)) }
+        fn bits(x: Floats) -> Ints { Ints(_mm512_castps_si512(x.0)) }
+        fn from_bits(x: Ints) -> Floats { Floats(_mm512_castsi512_ps(x.0)) }
+        fn to_f(x: Ints) -> Floats { Floats(_mm512_cvtepi32_ps(x.0)) }
+        fn truncate(x: Floats) -> Ints { Ints(_mm512_cvttps_epi32(x.0)) }
+        fn min_i(a: Ints, b: Ints) -> Ints { Ints(_mm512_min_epi32(a.0, b.0)) }
+        fn max_i(a: Ints, b: Ints) -> Ints { Ints(_mm512_max_epi32(a.0, b.0)) }
+        fn lt(a: Floats, b: Floats) -> Mask { Mask(_mm512_cmp_ps_mask::<_CMP_LT_OQ>(a.0, b.0)) }
+        fn le(a: Floats, b: Floats) -> Mask { Mask(_mm512_cmp_ps_mask::<_CMP_LE_OQ>(a.0, b.0)) }
+        fn eq(a: Floats, b: Floats) -> Mask { Mask(_mm512_cmp_ps_mask::<_CMP_EQ_OQ>(a.0, b.0)) }
+        fn select(mask: Mask, a: Floats, b: Floats) -> Floats { Floats(_mm512_mask_blend_ps(mask.0, b.0, a.0)) }
+        fn select_i(mask: Mask, a: Ints, b: Ints) -> Ints { Ints(_mm512_mask_blend_epi32(mask.0, b.0, a.0)) }
+        fn eq_i(a: Ints, b: Ints) -> Mask { Mask(_mm512_cmpeq_epi32_mask(a.0, b.0)) }
+        fn gt_i(a: Ints, b: Ints) -> Mask { Mask(_mm512_cmpgt_epi32_mask(a.0, b.0)) }
+        fn shl<const BITS: u32>(x: Ints) -> Ints { Ints(_mm512_slli_epi32::<BITS>(x.0)) }
+        fn shr<const BITS: u32>(x: Ints) -> Ints { Ints(_mm512_srli_epi32::<BITS>(x.0)) }
+        fn from_f16(x: Ints) -> Floats { Floats(_mm512_cvtph_ps(_mm512_cvtepi32_epi16(x.0))) }
+        fn to_f16(x: Floats) -> Ints { Ints(_mm512_cvtepu16_epi32(_mm512_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(x.0))) }
+    }
+
+    #[inline(always)]
+    fn load(x: &[f32]) -> Floats {
+        let x = &x[..Self::N];
+        // SAFETY: the slice has as many numbers; the CPU has the instruction.
+        Floats(unsafe { _mm512_loadu_ps(x.as_ptr()) })
+    }
+
+    #[inline(always)]
+    fn store(x: Floats, out: &mut [f32]) {
+        let out = &mut out[..Self::N];
+        // SAFETY: the slice has room for as many numbers; the CPU has the instruction.
+        unsafe { _mm512_storeu_ps(out.as_mut_ptr(), x.0) }
+    }
+
+    #[inline(always)]
+    fn load_i(x: &[i32]) -> Ints {
+        let x = &x[..Self::N];
+        // SAFETY: the slice has as many numbers; the CPU has the instruction.
+        Ints(unsafe { _mm512_loadu_si512(x.as_ptr().cast()) })
+    }
+
+    #[inline(always)]
+    fn store_i(x: Ints, out: &mut [i32]) {
+        let out = &mut out[..Self::N];
+        // SAFETY: the slice has room for as many numbers; the CPU has the instruction.
+        unsafe { _mm512_storeu_si512(out.as_mut_ptr().cast(), x.0) }
+    }
+
+    #[inline(always)]
+    fn load_bytes(x: &[u8]) -> Ints {
+        let x = &x[..Self::N];
+        // SAFETY: the slice has as many bytes; the CPU has the instructions.
+        Ints(unsafe { _mm512_cvtepu8_epi32(_mm_loadu_si128(x.as_ptr().cast())) })
+    }
+
+    #[inline(always)]
+    fn store_bytes(x: Ints, out: &mut [u8]) {
+        let out = &mut out[..Self::N];
+        // SAFETY: the slice has room for as many bytes; the CPU has the instructions.
+        unsafe { _mm_storeu_si128(out.as_mut_ptr().cast(), _mm512_cvtepi32_epi8(x.0)) }
+    }
+
+    #[inline(always)]
+    fn any(mask: Mask) -> bool {
+        mask.0 != 0
+    }
+
+    #[inline(always)]
+    fn mask_bits(mask: Mask) -> u32 {
+        u32::from(mask.0)
+    }
+
+    #[inline(always)]
+    fn columns<const K: usize>(x: &[f32], starts: &[usize; MAX_LANES]) -> [Floats; K] {
+        let mut offsets = [0_i32; Self::N];
+        for (offset, start) in offsets.iter_mut().zip(starts) {
+            assert!(start + K <= x.len() && x.len() <= i32::MAX as usize, "columns within the numbers");
+            *offset = *start as i32;
+        }
+        let offsets = Self::load_i(&offsets);
+        let mut columns = [Self::splat(0.0); K];
+        for (i, column) in columns.iter_mut().enumerate() {
+            // SAFETY: every offset plus `i` is within the slice, as asserted; the CPU has the instruction.
+            *column = Floats(unsafe { _mm512_i32gather_ps::<4>(offsets.0, x.as_ptr().add(i).cast()) });
+        }
+        columns
+    }
+
+    #[inline(always)]
+    fn lookup<const LEN: usize>(table: &[f32; LEN], index: Ints) -> Floats {
+        const { assert!(LEN.is_power_of_two(), "an index counts modulo the length") };
+        let index = index & Self::splat_i((LEN - 1) as i32);
+        // SAFETY: every index is less than the length; the CPU has the instruction.
+        Floats(unsafe { _mm512_i32gather_ps::<4>(index.0, table.as_ptr().cast()) })
+    }
+
+    #[inline(always)]
+    fn lookup_i<const LEN: usize>(table: &[i32; LEN], index: Ints) -> Ints {
+        const { assert!(LEN.is_power_of_two(), "an index counts modulo the length") };
+        let index = index & Self::splat_i((LEN - 1) as i32);
+        // SAFETY: every index is less than the length; the CPU has the instruction.
+        Ints(unsafe { _mm512_i32gather_epi32::<4>(index.0, table.as_ptr().cast()) })
+    }
+}
