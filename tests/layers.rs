@@ -46,6 +46,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "mc-runtime",
             "mc-store",
             "mc-syntax",
+            "mc-tensor",
         ],
     ),
 ];

@@ -22,3 +22,21 @@ fn any_number_of_jobs_gives_the_same_model() {
         assert_eq!(sandbox.files("mc-out"), Template::get().gguf_files);
     }
 }
+
+#[test]
+fn every_cpu_path_gives_the_same_model() {
+    let sandbox = Sandbox::new();
+    let info = sandbox.mc(&["info", "--output", "json"]).exits(0);
+    let info: serde_json::Value = serde_json::from_str(&info.stdout).unwrap();
+    let paths: Vec<&str> =
+        info["cpu_paths"].as_array().unwrap().iter().map(|path| path.as_str().unwrap()).collect();
+    assert!(paths.starts_with(&["baseline", "portable"]));
+    for path in paths {
+        let sandbox = Sandbox::new();
+        let built = sandbox.build(&["--cpu-path", path, GGUF]);
+        assert_eq!(built.n_hits(), 0);
+        assert_eq!(built.digests(), Template::get().gguf.digests());
+    }
+    let refused = sandbox.mc(&["--cpu-path", "avx1024", "build", GGUF]).exits(2);
+    assert!(refused.stderr.contains("this CPU has baseline, portable"), "{}", refused.stderr);
+}

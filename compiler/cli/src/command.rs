@@ -42,6 +42,10 @@ pub(crate) fn main() -> Exit {
 }
 
 fn run(cli: Cli, streams: &Arc<Streams>) -> Exit {
+    if let Some(path) = cli.options.cpu_path {
+        let is_first = path.choose();
+        debug_assert!(is_first, "nothing has computed yet");
+    }
     let invocation = Invocation { options: cli.options, streams: Arc::clone(streams) };
     let exit = match cli.verb.run(&invocation) {
         Ok(exit) => exit,

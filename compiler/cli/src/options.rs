@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use mc_tensor::cpu_path::CpuPath;
 
 /// Options that every verb takes.
 #[derive(Args, Clone, Debug, Default)]
@@ -32,6 +33,10 @@ pub(crate) struct GlobalOptions {
     #[arg(long, short = 'q', global = true)]
     pub(crate) quiet: bool,
 
+    /// Vector instructions to compute with; results do not depend on it [default: the widest of this CPU]
+    #[arg(long, global = true, value_name = "PATH", value_parser = cpu_path)]
+    pub(crate) cpu_path: Option<CpuPath>,
+
     /// When to use colours; the variable NO_COLOR turns `auto` off
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub(crate) color: Color,
@@ -57,6 +62,13 @@ pub(crate) enum Color {
     Always,
     /// Never, and no moving bars either.
     Never,
+}
+
+fn cpu_path(name: &str) -> Result<CpuPath, String> {
+    CpuPath::by_name(name).ok_or_else(|| {
+        let names: Vec<&str> = CpuPath::available().into_iter().map(CpuPath::name).collect();
+        format!("this CPU has {}", names.join(", "))
+    })
 }
 
 impl GlobalOptions {

@@ -25,6 +25,7 @@ impl Run for Info {
         let store_format =
             std::fs::read_to_string(cache.join("VERSION")).ok().map(|version| version.trim().to_owned());
         let rules: Vec<&str> = RULES.iter().map(|rule| rule.schema().name).collect();
+        let cpu_path = CpuPath::detect().name();
         let cpu_paths: Vec<&str> = CpuPath::available().into_iter().map(CpuPath::name).collect();
         let facts = [
             ("version", json!(env!("CARGO_PKG_VERSION"))),
@@ -33,6 +34,7 @@ impl Run for Info {
             ("store format", json!(store_format)),
             ("jobs", json!(invocation.options.n_jobs())),
             ("backends", json!(["cpu"])),
+            ("cpu path", json!(cpu_path)),
             ("cpu paths", json!(cpu_paths)),
             ("rules", json!(rules)),
             ("devices", json!(workspace.as_ref().map(devices))),
