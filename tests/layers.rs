@@ -38,6 +38,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "mc",
         &[
             "mc-analysis",
+            "mc-codec",
             "mc-digest",
             "mc-execute",
             "mc-format",

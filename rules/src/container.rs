@@ -14,7 +14,14 @@ use mc_ir::output::{Output, Outputs};
 use crate::gguf::Planned;
 use crate::imatrix::ImatrixInfo;
 use crate::model_info::ModelInfo;
+use crate::tensor_report;
 use crate::token_files::{Contents, vocabulary_of};
+
+/// The output that holds the model.
+pub(crate) const MODEL_FILE: &str = "model.gguf";
+
+/// The output that holds the reports of its tensors.
+pub(crate) const REPORTS_FILE: &str = "tensors.json";
 
 /// Where tensors begin, in bytes.
 const ALIGNMENT: u64 = 32;
@@ -48,13 +55,14 @@ impl Container {
         }
     }
 
-    /// The tokenizer's files, then the sources of the weights for the lineage, then the tensors.
+    /// The tokenizer's files, then the sources of the weights for the lineage, then the tensors, then their reports.
     pub(crate) fn inputs(&self, model: &ModelInfo, planned: &[Planned]) -> Vec<Input> {
         let files = model.files.tokenizer_sources().into_iter().map(|(_, source)| Input::Source(source));
         let sources = model.lineage.iter().flat_map(|lineage| &lineage.tensors);
         let sources = sources.map(|(_, source)| Input::Source(source.clone()));
         let tensors = planned.iter().map(|tensor| Input::Artifact(tensor.artifact.clone()));
-        files.chain(sources).chain(tensors).collect()
+        let reports = planned.iter().map(|tensor| Input::Artifact(tensor.report.clone()));
+        files.chain(sources).chain(tensors).chain(reports).collect()
     }
 
     /// One digest over all tensors of a source, whatever files they are spread over.
@@ -130,7 +138,7 @@ fn sampling(config: &serde_json::Value) -> SamplingDefaults {
 
 impl Action for Container {
     fn kind(&self) -> ActionKind {
-        ActionKind { name: "gguf", version: 1 }
+        ActionKind { name: "gguf", version: 2 }
     }
 
     fn parameters(&self) -> Vec<(String, String)> {
@@ -157,7 +165,7 @@ impl Action for Container {
     }
 
     fn outputs(&self) -> Vec<String> {
-        vec!["model.gguf".to_owned()]
+        vec![MODEL_FILE.to_owned(), REPORTS_FILE.to_owned()]
     }
 
     fn describe(&self) -> String {
@@ -190,6 +198,16 @@ impl Action for Container {
                 parts.push(padding);
             }
         }
-        Ok(Outputs::from([("model.gguf".to_owned(), Output::Composite(parts))]))
+        let mut reports = Vec::new();
+        for (index, plan) in self.plans.iter().enumerate() {
+            let report = ctx.input(first + self.plans.len() + index)?;
+            reports.push((plan.name.as_str(), report.to_contiguous().into_owned()));
+        }
+        let reports = tensor_report::join(reports.into_iter()).map_err(ActionError::failed)?;
+        let reports = write_bytes(ctx, &reports)?;
+        Ok(Outputs::from([
+            (MODEL_FILE.to_owned(), Output::Composite(parts)),
+            (REPORTS_FILE.to_owned(), Output::File(reports)),
+        ]))
     }
 }

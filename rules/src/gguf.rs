@@ -20,11 +20,11 @@ use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs, ValueKind};
 use mc_tensor::model_tensor::ModelTensor;
 
 use crate::attributes::{label, provider, text};
-use crate::container::Container;
+use crate::container::{Container, MODEL_FILE, REPORTS_FILE};
 use crate::dataset::DatasetInfo;
 use crate::imatrix::ImatrixInfo;
 use crate::model_info::{ModelInfo, Weight};
-use crate::tensor_action::TensorAction;
+use crate::tensor_action::{REPORT, TENSOR, TensorAction};
 
 /// The rule's name.
 pub const NAME: &str = "gguf";
@@ -37,6 +37,8 @@ pub struct Gguf;
 pub struct GgufInfo {
     /// The file.
     pub gguf: Artifact,
+    /// The reports of its tensors: see [`crate::tensor_report::read`].
+    pub reports: Artifact,
     /// What the model is called in it.
     pub name: String,
     /// The recipe's name.
@@ -116,9 +118,11 @@ impl Rule for Gguf {
         let container = Container::new(&name, recipe, &model, imatrix.as_ref(), &planned);
         let inputs = container.inputs(&model, &planned);
         let node = ActionNode::new(ctx.label().clone(), Box::new(container), inputs);
-        let gguf = node.artifact("model.gguf");
+        let gguf = node.artifact(MODEL_FILE);
+        let reports = node.artifact(REPORTS_FILE);
         let info = GgufInfo {
             gguf: gguf.clone(),
+            reports,
             name,
             recipe: recipe.name.to_owned(),
             n_tensor_bytes,
@@ -154,6 +158,8 @@ pub(crate) struct Planned {
     pub(crate) plan: TensorPlan,
     /// Its bytes.
     pub(crate) artifact: Artifact,
+    /// What was lost.
+    pub(crate) report: Artifact,
 }
 
 struct Planner<'a> {
@@ -232,7 +238,11 @@ impl Planner<'_> {
             TensorExpr::Quantize { codec: codec.name, version: codec.version, importance, of: Box::new(of) };
         let action = TensorAction { expression, codec, name: name.clone() };
         let node = ActionNode::new(self.owner.clone(), Box::new(action), inputs);
-        Ok(Planned { plan: TensorPlan { name, kind, dims }, artifact: node.artifact("tensor") })
+        Ok(Planned {
+            plan: TensorPlan { name, kind, dims },
+            artifact: node.artifact(TENSOR),
+            report: node.artifact(REPORT),
+        })
     }
 }
 

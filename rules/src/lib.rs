@@ -32,4 +32,5 @@ pub(crate) mod modelfile;
 pub(crate) mod perplexity;
 pub(crate) mod subject;
 pub(crate) mod tensor_action;
+pub mod tensor_report;
 pub(crate) mod token_files;

@@ -1,15 +1,24 @@
-//! The tensor step: load, add low-rank, permute, quantize, hash and store, in one pass over tiles of rows.
+//! The tensor step: load, add low-rank, permute, quantize, hash and store, in one pass over tiles of rows; what was
+//! lost is measured on the way.
 //!
 //! Tiles are computed side by side and written in order, so the bytes do not depend on the number of threads and
 //! memory holds two tiles a thread, never a tensor.
 
 use mc_codec::codec::Codec;
-use mc_ir::action::{Action, ActionContext, ActionError, ActionKind};
+use mc_codec::loss::Loss;
+use mc_ir::action::{Action, ActionContext, ActionError, ActionKind, write_bytes};
 use mc_ir::expression::TensorExpr;
 use mc_ir::output::{Output, Outputs};
 use rayon::prelude::*;
 
 use crate::evaluate::Evaluator;
+use crate::tensor_report::TensorReport;
+
+/// The output that holds the encoded rows.
+pub(crate) const TENSOR: &str = "tensor";
+
+/// The output that holds the [`TensorReport`].
+pub(crate) const REPORT: &str = "report.json";
 
 /// Elements in one tile: 1 MiB of f32, small enough for a core's cache, large enough to hide the scheduling.
 const TILE_ELEMENTS: usize = 1 << 18;
@@ -26,7 +35,7 @@ pub(crate) struct TensorAction {
 
 impl Action for TensorAction {
     fn kind(&self) -> ActionKind {
-        ActionKind { name: "tensor", version: 1 }
+        ActionKind { name: "tensor", version: 2 }
     }
 
     fn parameters(&self) -> Vec<(String, String)> {
@@ -34,7 +43,7 @@ impl Action for TensorAction {
     }
 
     fn outputs(&self) -> Vec<String> {
-        vec!["tensor".to_owned()]
+        vec![TENSOR.to_owned(), REPORT.to_owned()]
     }
 
     fn describe(&self) -> String {
@@ -47,12 +56,13 @@ impl Action for TensorAction {
         let rows_per_tile = (TILE_ELEMENTS / evaluator.n_cols.max(1)).max(1) as u64;
         let starts: Vec<u64> = (0..evaluator.n_rows).step_by(rows_per_tile as usize).collect();
         let tiles_at_once = 2 * rayon::current_num_threads();
+        let mut loss = Loss::default();
         let blob = ctx.write_blob(&mut |writer| {
             for batch in starts.chunks(tiles_at_once) {
                 if ctx.is_cancelled() {
                     return Err(ActionError::Cancelled);
                 }
-                let tiles: Vec<Result<Vec<u8>, ActionError>> = batch
+                let tiles: Vec<Result<(Vec<u8>, Loss), ActionError>> = batch
                     .par_iter()
                     .map(|&start| {
                         let n_rows = rows_per_tile.min(evaluator.n_rows - start);
@@ -60,12 +70,20 @@ impl Action for TensorAction {
                     })
                     .collect();
                 for tile in tiles {
-                    writer.write_all(&tile?)?;
+                    let (encoded, of_tile) = tile?;
+                    loss.add(&of_tile);
+                    writer.write_all(&encoded)?;
                 }
             }
             Ok(())
         })?;
-        Ok(Outputs::from([("tensor".to_owned(), Output::File(blob))]))
+        let report = TensorReport::new(self.codec, blob.n_bytes, &loss, importance.as_deref());
+        let report = serde_json::to_vec(&report).map_err(ActionError::failed)?;
+        let report = write_bytes(ctx, &report)?;
+        Ok(Outputs::from([
+            (TENSOR.to_owned(), Output::File(blob)),
+            (REPORT.to_owned(), Output::File(report)),
+        ]))
     }
 }
 
@@ -76,7 +94,7 @@ impl TensorAction {
         importance: Option<&[f32]>,
         first_row: u64,
         n_rows: u64,
-    ) -> Result<Vec<u8>, ActionError> {
+    ) -> Result<(Vec<u8>, Loss), ActionError> {
         let n_cols = evaluator.n_cols;
         let n_rows = usize::try_from(n_rows).map_err(ActionError::failed)?;
         let mut values = vec![0.0_f32; n_rows * n_cols];
@@ -84,7 +102,10 @@ impl TensorAction {
         self.check_finite(&values, n_cols, first_row)?;
         let mut encoded = vec![0; n_rows * self.codec.row_bytes(n_cols)];
         self.codec.encode(&values, n_cols, importance, &mut encoded);
-        Ok(encoded)
+        let mut decoded = vec![0.0; values.len()];
+        self.codec.decode(&encoded, &mut decoded);
+        let loss = Loss::of(&values, &decoded, self.codec.block_len);
+        Ok((encoded, loss))
     }
 
     fn check_finite(&self, values: &[f32], n_cols: usize, first_row: u64) -> Result<(), ActionError> {

@@ -146,6 +146,19 @@ fn a_number_that_is_none_is_told_with_tensor_row_and_column() {
 }
 
 #[test]
+fn blocks_out_of_range_are_warned_of_each_time() {
+    let sandbox = Sandbox::new();
+    set_element(&sandbox.path(WEIGHTS), "model.layers.1.mlp.up_proj.weight", [3, 17], 1e30);
+    let warning =
+        "Tensor `blk.1.ffn_up.weight`: blocks of F16 out of range, which decode to infinity or NaN: 1;";
+    for _ in 0..2 {
+        let ran = sandbox.mc(&["build", "--quiet", UNCALIBRATED]).exits(0);
+        assert_eq!(ran.stderr.matches("warning:").count(), 1, "{}", ran.stderr);
+        assert!(ran.stderr.contains(warning), "{}", ran.stderr);
+    }
+}
+
+#[test]
 fn missing_and_broken_files_of_a_checkpoint_are_told() {
     let place = &place(BASE);
     for file in ["tokenizer.json", "config.json"] {

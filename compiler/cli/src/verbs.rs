@@ -5,6 +5,7 @@ mod cache;
 mod check;
 mod clean;
 mod completions;
+mod diff;
 mod info;
 mod inspect;
 mod query;
@@ -26,6 +27,7 @@ pub(crate) enum Verb {
     Query(query::Query),
     Check(check::Check),
     Inspect(inspect::Inspect),
+    Diff(diff::Diff),
     Cache(cache::Cache),
     Clean(clean::Clean),
     Info(info::Info),
@@ -51,6 +53,7 @@ impl Verb {
             Self::Query(verb) => verb,
             Self::Check(verb) => verb,
             Self::Inspect(verb) => verb,
+            Self::Diff(verb) => verb,
             Self::Cache(verb) => verb,
             Self::Clean(verb) => verb,
             Self::Info(verb) => verb,

@@ -5,3 +5,4 @@ pub(crate) mod engine;
 pub(crate) mod model;
 pub(crate) mod publish;
 pub(crate) mod targets;
+pub(crate) mod tensor_reports;

@@ -25,6 +25,7 @@ pub mod k_scales;
 #[expect(dead_code, reason = "more codecs get their vectors")]
 pub mod lanes;
 pub mod lattice;
+pub mod loss;
 pub mod mxfp4;
 pub mod nvfp4;
 pub mod plain;

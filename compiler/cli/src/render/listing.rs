@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::render::fidelity::Fidelity;
 use crate::render::printable::{abbreviated, printable};
 use crate::render::summary::plural;
 use crate::render::table::{Align, table};
@@ -50,6 +51,8 @@ pub(crate) struct Tensor {
     pub(crate) offset: u64,
     /// How many they are.
     pub(crate) n_bytes: u64,
+    /// How near its numbers are to its source, where that is known.
+    pub(crate) fidelity: Option<Fidelity>,
 }
 
 /// Which parts are shown.
@@ -94,7 +97,11 @@ impl Listing {
         if self.tensors.is_empty() {
             return String::new();
         }
+        let has_fidelity = self.tensors.iter().any(|tensor| tensor.fidelity.is_some());
         let mut rows = vec![["name", "type", "shape", "bytes", "offset"].map(str::to_owned).to_vec()];
+        if has_fidelity {
+            rows[0].extend(Fidelity::HEADINGS.map(str::to_owned));
+        }
         for tensor in &self.tensors {
             let shape: Vec<String> = tensor.shape.iter().map(u64::to_string).collect();
             rows.push(vec![
@@ -104,8 +111,13 @@ impl Listing {
                 tensor.n_bytes.to_string(),
                 tensor.offset.to_string(),
             ]);
+            if let (Some(fidelity), Some(row)) = (&tensor.fidelity, rows.last_mut()) {
+                row.extend(fidelity.cells());
+            }
         }
-        table(&[Align::Left, Align::Left, Align::Left, Align::Right, Align::Right], &rows)
+        let mut columns = [Align::Right; 8];
+        columns[..3].fill(Align::Left);
+        table(&columns, &rows)
     }
 
     fn totals(&self) -> String {
@@ -132,10 +144,14 @@ impl Listing {
         }
         if parts.tensors {
             let tensor = |tensor: &Tensor| {
-                json!({
+                let mut object = json!({
                     "name": tensor.name, "type": tensor.kind, "shape": tensor.shape,
                     "bytes": tensor.n_bytes, "offset": tensor.offset,
-                })
+                });
+                if let Some(fidelity) = &tensor.fidelity {
+                    object["fidelity"] = fidelity.json();
+                }
+                object
             };
             object["tensors"] = self.tensors.iter().map(tensor).collect();
         }
@@ -194,6 +210,7 @@ mod tests {
                 shape: vec![4, 2],
                 offset: 96,
                 n_bytes: 32,
+                fidelity: None,
             }],
             header_bytes: 96,
         }

@@ -16,6 +16,7 @@ use crate::wire::declarations::Declarations;
 use crate::wire::engine::Engine;
 use crate::wire::publish::{Published, publish};
 use crate::wire::targets::{Finished, GateResult, Goal, Status, build_targets};
+use crate::wire::tensor_reports;
 use crate::workspace::Workspace;
 
 /// Build targets; outputs appear under mc-out/PACKAGE/TARGET/
@@ -38,10 +39,12 @@ impl Run for Build {
         let engine = Engine::open(invocation)?;
         let mut finished = build_targets(invocation, &engine, targets, Goal::Outputs)?;
         let published = publish_built(&engine, &workspace, &mut finished);
+        let warnings = tensor_reports::warnings(&engine, &finished)?;
         engine.warn_of_damage(invocation);
+        warnings.iter().for_each(|warning| invocation.warn(warning));
         finished.tell_errors(invocation);
         if invocation.is_json() {
-            invocation.json(&document(&engine, &finished, &published)?);
+            invocation.json(&document(&engine, &finished, &published, &warnings)?);
         } else {
             invocation.streams.result(&text(&finished, &published, &workspace.root));
         }
@@ -127,7 +130,12 @@ fn shown(directory: &Path, root: &Path) -> PathBuf {
     directory.strip_prefix(current).unwrap_or(directory).to_owned()
 }
 
-fn document(engine: &Engine, finished: &Finished, published: &[Option<Published>]) -> Result<Value, Failure> {
+fn document(
+    engine: &Engine,
+    finished: &Finished,
+    published: &[Option<Published>],
+    warnings: &[String],
+) -> Result<Value, Failure> {
     let mut targets = Vec::new();
     for ((target, status), published) in finished.targets.iter().zip(published) {
         let mut outputs = Vec::new();
@@ -147,6 +155,7 @@ fn document(engine: &Engine, finished: &Finished, published: &[Option<Published>
         "targets": targets,
         "gates": gates(&finished.gates),
         "actions": finished.tally.json(),
+        "warnings": warnings,
         "errors": finished.reports.iter().map(crate::report::Report::json).collect::<Vec<_>>(),
     }))
 }

@@ -9,11 +9,13 @@ use std::path::Path;
 
 use clap::Args;
 use mc_ir::action::Content;
+use mc_rules::tensor_report::Entry;
 use serde_json::json;
 
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::invocation::Invocation;
+use crate::render::fidelity::Fidelity;
 use crate::render::listing::{Listing, Parts};
 use crate::render::printable::abbreviated;
 use crate::report::Report;
@@ -44,14 +46,20 @@ const PREVIEW: usize = 200;
 
 impl Run for Inspect {
     fn run(&self, invocation: &Invocation) -> Result<Exit, Failure> {
-        let content = self.content(invocation)?;
+        let (content, reports) = self.content(invocation)?;
         let head = head(&content);
         let n_bytes = content.n_bytes();
         let parts = match (self.keys, self.tensors) {
             (false, false) => Parts { keys: true, tensors: true },
             (keys, tensors) => Parts { keys, tensors },
         };
-        match list(&self.source, &head, n_bytes) {
+        let listing = list(&self.source, &head, n_bytes).map(|listing| {
+            listing.map(|mut listing| {
+                add_reports(&mut listing, &reports);
+                listing
+            })
+        });
+        match listing {
             Ok(Some(listing)) if invocation.is_json() => invocation.json(&listing.json(&self.source, parts)),
             Ok(Some(listing)) => invocation.streams.result(&listing.text(&self.source, parts)),
             Ok(None) if object::hash(&self.source).is_some() => self.tell_data(invocation, &head, n_bytes),
@@ -72,17 +80,19 @@ impl Run for Inspect {
 }
 
 impl Inspect {
-    fn content(&self, invocation: &Invocation) -> Result<Content, Failure> {
+    /// The bytes; of a target also what was told of its tensors.
+    fn content(&self, invocation: &Invocation) -> Result<(Content, Vec<Entry>), Failure> {
         if is_label(&self.source) {
-            return target_gguf(invocation, &self.source);
+            let target = target_gguf(invocation, &self.source)?;
+            return Ok((target.content, target.reports));
         }
         if let Some(hash) = object::hash(&self.source).filter(|_| !Path::new(&self.source).exists()) {
             let engine = Engine::open(invocation)?;
             let content = object::content(&engine, &hash)?;
             engine.warn_of_damage(invocation);
-            return Ok(content);
+            return Ok((content, Vec::new()));
         }
-        Ok(map_file(&self.source)?)
+        Ok((map_file(&self.source)?, Vec::new()))
     }
 
     /// Objects of the store may be anything; of those that we do not know, size and beginning are shown.
@@ -100,8 +110,19 @@ impl Inspect {
     }
 }
 
+fn add_reports(listing: &mut Listing, reports: &[Entry]) {
+    for tensor in &mut listing.tensors {
+        let entry = reports.iter().find(|entry| entry.name == tensor.name);
+        tensor.fidelity = entry.map(|Entry { report, .. }| Fidelity {
+            rmse: report.rmse,
+            max_error: report.max_error,
+            snr_db: report.snr_db,
+        });
+    }
+}
+
 /// The listing by what the bytes are; the name decides only where they are too damaged to tell.
-fn list(source: &str, head: &[u8], n_bytes: u64) -> Result<Option<Listing>, String> {
+pub(crate) fn list(source: &str, head: &[u8], n_bytes: u64) -> Result<Option<Listing>, String> {
     let is_named = |extension: &str| source.ends_with(extension);
     if head.starts_with(b"GGUF") || is_named(".gguf") {
         return gguf::listing(head, n_bytes).map(Some).map_err(|error| error.to_string());
@@ -118,7 +139,7 @@ fn list(source: &str, head: &[u8], n_bytes: u64) -> Result<Option<Listing>, Stri
 }
 
 /// The first bytes: of a plain file all, without copying; of a composite as many pieces as a head may need.
-fn head(content: &Content) -> Cow<'_, [u8]> {
+pub(crate) fn head(content: &Content) -> Cow<'_, [u8]> {
     match content.parts.as_slice() {
         [] => Cow::Borrowed(&[]),
         [part] => Cow::Borrowed(part.as_slice()),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use mc_ir::action::{Content, Piece};
 use mc_rules::gguf::GgufInfo;
+use mc_rules::tensor_report::Entry;
 use mc_store::mapping::MappedFile;
 
 use crate::failure::Failure;
@@ -14,6 +15,7 @@ use crate::report::Report;
 use crate::wire::declarations::Declarations;
 use crate::wire::engine::Engine;
 use crate::wire::targets::{tell, unbuilt};
+use crate::wire::tensor_reports;
 use crate::workspace::Workspace;
 
 /// Whether the text names a target and not a file.
@@ -23,7 +25,7 @@ pub(crate) fn is_label(text: &str) -> bool {
 
 /// The GGUF that the text names.
 pub(crate) fn gguf(invocation: &Invocation, text: &str) -> Result<Content, Failure> {
-    if is_label(text) { target_gguf(invocation, text) } else { Ok(map_file(text)?) }
+    if is_label(text) { Ok(target_gguf(invocation, text)?.content) } else { Ok(map_file(text)?) }
 }
 
 /// A file, mapped.
@@ -44,8 +46,16 @@ pub(crate) fn map_file(text: &str) -> Result<Content, Report> {
     Ok(Content { parts: vec![Piece::whole(Arc::new(file))] })
 }
 
+/// A target's GGUF.
+pub(crate) struct TargetGguf {
+    /// Its bytes.
+    pub(crate) content: Content,
+    /// What was told of its tensors.
+    pub(crate) reports: Vec<Entry>,
+}
+
 /// The GGUF of a target, built if need be; its gates are not asked.
-pub(crate) fn target_gguf(invocation: &Invocation, text: &str) -> Result<Content, Failure> {
+pub(crate) fn target_gguf(invocation: &Invocation, text: &str) -> Result<TargetGguf, Failure> {
     let workspace = Workspace::find(&invocation.options)?;
     let declarations = Declarations::open(&workspace);
     let targets = declarations.wanted(invocation, &[text.to_owned()])?;
@@ -65,7 +75,11 @@ pub(crate) fn target_gguf(invocation: &Invocation, text: &str) -> Result<Content
     progress.finish();
     engine.warn_of_damage(invocation);
     match pass.output(&info.gguf) {
-        Some(output) => Ok(engine.content(output)?),
+        Some(output) => {
+            let reports = pass.output(&info.reports).map(|output| tensor_reports::read(&engine, output));
+            let reports = reports.transpose()?.unwrap_or_default();
+            Ok(TargetGguf { content: engine.content(output)?, reports })
+        }
         None => Err(tell(invocation, &unbuilt(&pass), pass.built.is_cancelled)),
     }
 }

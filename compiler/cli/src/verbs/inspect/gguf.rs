@@ -24,6 +24,7 @@ pub(crate) fn listing(head: &[u8], n_bytes: u64) -> Result<Listing, GgufError> {
         shape: tensor.dims.clone(),
         offset: tensor.start,
         n_bytes: tensor.end - tensor.start,
+        fidelity: None,
     };
     Ok(Listing {
         format: if is_imatrix { "GGUF (importance matrix)" } else { "GGUF" },

@@ -14,6 +14,7 @@ pub(crate) fn listing(head: &[u8], n_bytes: u64) -> Result<Listing, SafetensorsE
         shape: tensor.shape.clone(),
         offset: tensor.start,
         n_bytes: tensor.end - tensor.start,
+        fidelity: None,
     };
     let key = |(name, value): (&String, &String)| Key {
         name: name.clone(),

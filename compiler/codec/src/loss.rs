@@ -1,0 +1,151 @@
+//! What encoding lost: the difference between weights and what their blocks decode to.
+//!
+//! Sums are taken in sixteen lanes of f64 and folded in a fixed tree, so a loss has the same bits everywhere.
+
+use mc_tensor::math;
+
+/// Lanes of every sum.
+const N_LANES: usize = 16;
+
+/// The difference between weights and their blocks, over any number of rows.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Loss {
+    /// Weights compared.
+    pub n_elements: u64,
+    /// The sum of their squares.
+    pub signal: f64,
+    /// The sum of the squared differences.
+    pub noise: f64,
+    /// The largest difference, without its sign.
+    pub max_error: f32,
+    /// Blocks that decode to something that is no number, because a scale is out of range.
+    pub n_overflowed_blocks: u64,
+    /// Blocks that decode to zeros, though a weight is not zero.
+    pub n_vanished_blocks: u64,
+}
+
+impl Loss {
+    /// Compares weights with what was decoded, both whole blocks.
+    ///
+    /// # Panics
+    /// If the lengths differ.
+    pub fn of(weights: &[f32], decoded: &[f32], block_len: usize) -> Self {
+        assert_eq!(weights.len(), decoded.len(), "weights and decoded numbers");
+        let mut loss = Self { n_elements: weights.len() as u64, ..Self::default() };
+        let (mut signal, mut noise) = ([0.0_f64; N_LANES], [0.0_f64; N_LANES]);
+        let mut max_error = [0.0_f32; N_LANES];
+        let (weight_groups, rest) = weights.as_chunks::<N_LANES>();
+        let (decoded_groups, decoded_rest) = decoded.as_chunks::<N_LANES>();
+        for (weights, decoded) in weight_groups.iter().zip(decoded_groups) {
+            for lane in 0..N_LANES {
+                let difference = decoded[lane] - weights[lane];
+                signal[lane] += f64::from(weights[lane]) * f64::from(weights[lane]);
+                noise[lane] += f64::from(difference) * f64::from(difference);
+                max_error[lane] = max_error[lane].max(difference.abs());
+            }
+        }
+        for (lane, (weight, decoded)) in rest.iter().zip(decoded_rest).enumerate() {
+            let difference = decoded - weight;
+            signal[lane] += f64::from(*weight) * f64::from(*weight);
+            noise[lane] += f64::from(difference) * f64::from(difference);
+            max_error[lane] = max_error[lane].max(difference.abs());
+        }
+        loss.signal = fold(signal);
+        loss.noise = fold(noise);
+        loss.max_error = max_error.into_iter().fold(0.0, f32::max);
+        loss.count_blocks(weights, decoded, block_len.max(N_LANES));
+        loss
+    }
+
+    /// Plain floats have no blocks; sixteen of them count as one, which shows underflow as well.
+    fn count_blocks(&mut self, weights: &[f32], decoded: &[f32], block_len: usize) {
+        for (weights, decoded) in weights.chunks(block_len).zip(decoded.chunks(block_len)) {
+            // Exponents and magnitudes are combined first: nearly every block is sound.
+            let (mut is_finite, mut magnitudes) = (true, 0);
+            for decoded in decoded {
+                is_finite &= decoded.to_bits() & 0x7f80_0000 != 0x7f80_0000;
+                magnitudes |= decoded.to_bits() << 1;
+            }
+            if !is_finite {
+                self.n_overflowed_blocks += 1;
+            } else if magnitudes == 0 && weights.iter().any(|weight| *weight != 0.0) {
+                self.n_vanished_blocks += 1;
+            }
+        }
+    }
+
+    /// Adds what later rows lost.
+    pub fn add(&mut self, later: &Self) {
+        self.n_elements += later.n_elements;
+        self.signal += later.signal;
+        self.noise += later.noise;
+        self.max_error = self.max_error.max(later.max_error);
+        self.n_overflowed_blocks += later.n_overflowed_blocks;
+        self.n_vanished_blocks += later.n_vanished_blocks;
+    }
+
+    /// The root of the mean squared difference.
+    pub fn rmse(&self) -> f64 {
+        if self.n_elements == 0 { 0.0 } else { (self.noise / self.n_elements as f64).sqrt() }
+    }
+
+    /// The ratio of signal to noise in decibels; `None` where nothing was lost, or there is no signal or no number.
+    pub fn snr_db(&self) -> Option<f64> {
+        let ratio = self.signal / self.noise;
+        (self.noise > 0.0 && ratio > 0.0 && ratio.is_finite())
+            .then(|| 10.0 * math::ln(ratio) / math::ln(10.0))
+    }
+}
+
+fn fold(mut lanes: [f64; N_LANES]) -> f64 {
+    let mut n = N_LANES;
+    while n > 1 {
+        n /= 2;
+        for lane in 0..n {
+            lanes[lane] += lanes[lane + n];
+        }
+    }
+    lanes[0]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_loss_is_what_its_name_says() {
+        let loss = Loss::of(&[3.0, -4.0, 0.0, 0.0], &[3.0, -3.0, 0.0, 0.0], 4);
+        assert_eq!((loss.n_elements, loss.signal, loss.noise, loss.max_error), (4, 25.0, 1.0, 1.0));
+        assert_eq!(loss.rmse(), 0.5);
+        assert!((loss.snr_db().unwrap() - 13.979_400_086_720_377).abs() < 1e-12);
+    }
+
+    #[test]
+    fn nothing_lost_has_no_ratio() {
+        let loss = Loss::of(&[1.0; 40], &[1.0; 40], 8);
+        assert_eq!((loss.noise, loss.snr_db()), (0.0, None));
+        assert_eq!(Loss::default().rmse(), 0.0);
+    }
+
+    #[test]
+    fn blocks_out_of_range_are_counted() {
+        let mut weights = [1.0; 64];
+        weights[32..48].fill(1e-30);
+        weights[48..].fill(0.0);
+        let mut decoded = [0.0; 64];
+        decoded[..16].fill(f32::INFINITY);
+        decoded[16..32].fill(f32::NAN);
+        let loss = Loss::of(&weights, &decoded, 16);
+        assert_eq!((loss.n_overflowed_blocks, loss.n_vanished_blocks), (2, 1));
+    }
+
+    #[test]
+    fn parts_add_up_to_the_whole() {
+        let weights: Vec<f32> = (0..96).map(|i| (i * 37 % 101) as f32 - 50.0).collect();
+        let decoded: Vec<f32> = weights.iter().map(|weight| (weight / 4.0).round() * 4.0).collect();
+        let whole = Loss::of(&weights, &decoded, 32);
+        let mut parts = Loss::of(&weights[..32], &decoded[..32], 32);
+        parts.add(&Loss::of(&weights[32..], &decoded[32..], 32));
+        assert_eq!(parts, whole);
+    }
+}
