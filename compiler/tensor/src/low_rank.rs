@@ -1,5 +1,7 @@
 //! Low-rank updates: what an adapter does to a weight.
 
+use crate::cpu_path::{CpuPath, Width};
+
 /// The matrices do not fit each other.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
@@ -47,19 +49,82 @@ pub fn add_low_rank(
         let (n_weight, n_up, n_down) = (weight.len(), up.len(), down.len());
         return Err(ShapeError { n_cols, rank, n_weight, n_up, n_down });
     }
-    let mut delta = vec![0.0_f32; n_cols];
-    for (row, up_row) in weight.chunks_exact_mut(n_cols).zip(up.chunks_exact(rank)) {
-        delta.fill(0.0);
-        for (factor, down_row) in up_row.iter().zip(down.chunks_exact(n_cols)) {
-            for (sum, value) in delta.iter_mut().zip(down_row) {
-                *sum += factor * value;
-            }
-        }
-        for (value, sum) in row.iter_mut().zip(&delta) {
-            *value += sum * scale;
+    let update = Update { up, down, n_cols, rank, scale };
+    update.run(CpuPath::detect(), weight);
+    Ok(())
+}
+
+/// A low-rank update whose shapes agree.
+#[derive(Clone, Copy)]
+struct Update<'a> {
+    up: &'a [f32],
+    down: &'a [f32],
+    n_cols: usize,
+    rank: usize,
+    scale: f32,
+}
+
+impl Update<'_> {
+    /// Adds it with the vectors of a path; the same bits on all of them.
+    #[cfg_attr(
+        target_arch = "x86_64",
+        expect(
+            unsafe_code,
+            reason = "calling code compiled for more than the baseline needs a detected CPU"
+        )
+    )]
+    fn run(self, path: CpuPath, weight: &mut [f32]) {
+        match path.width() {
+            Width::Baseline | Width::Portable => self.add::<32>(weight),
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: only a CPU that has AVX2 has a path of this width.
+            Width::Avx2 => unsafe { self.add_avx2(weight) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: only a CPU that has AVX-512 has a path of this width.
+            Width::Avx512 => unsafe { self.add_avx512(weight) },
         }
     }
-    Ok(())
+
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2")]
+    fn add_avx2(self, weight: &mut [f32]) {
+        self.add::<64>(weight);
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx512f")]
+    fn add_avx512(self, weight: &mut [f32]) {
+        self.add::<128>(weight);
+    }
+
+    /// Takes `W` columns of all rows at a time: their sums stay in registers, their part of `A` in the cache.
+    #[inline(always)]
+    fn add<const W: usize>(self, weight: &mut [f32]) {
+        let n_whole = self.n_cols / W * W;
+        for first in (0..n_whole).step_by(W) {
+            for (row, up) in weight.chunks_exact_mut(self.n_cols).zip(self.up.chunks_exact(self.rank)) {
+                let mut sums = [0.0_f32; W];
+                for (factor, down) in up.iter().zip(self.down.chunks_exact(self.n_cols)) {
+                    let down = &down[first..][..W];
+                    for (sum, value) in sums.iter_mut().zip(down) {
+                        *sum += factor * value;
+                    }
+                }
+                for (value, sum) in row[first..][..W].iter_mut().zip(&sums) {
+                    *value += sum * self.scale;
+                }
+            }
+        }
+        for (row, up) in weight.chunks_exact_mut(self.n_cols).zip(self.up.chunks_exact(self.rank)) {
+            for (col, value) in row.iter_mut().enumerate().skip(n_whole) {
+                let mut sum = 0.0_f32;
+                for (factor, down) in up.iter().zip(self.down.chunks_exact(self.n_cols)) {
+                    sum += factor * down[col];
+                }
+                *value += sum * self.scale;
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -80,6 +145,31 @@ mod tests {
         assert!(add_low_rank(&mut [0.0; 4], &[0.0; 2], &[0.0; 3], 2, 1, 1.0).is_err());
         assert!(add_low_rank(&mut [0.0; 4], &[0.0; 3], &[0.0; 2], 2, 1, 1.0).is_err());
         assert!(add_low_rank(&mut [0.0; 4], &[], &[], 2, 0, 1.0).is_err());
+    }
+
+    #[test]
+    fn every_path_follows_the_formula_to_the_bit() {
+        let (n_rows, n_cols, rank) = (5, 300, 7);
+        let number = |i: usize| (i * 7919 % 1009) as f32 / 137.0 - 3.1;
+        let up: Vec<f32> = (0..n_rows * rank).map(number).collect();
+        let down: Vec<f32> = (0..rank * n_cols).map(|i| number(i + 77)).collect();
+        let weight: Vec<f32> = (0..n_rows * n_cols).map(|i| number(i + 1234)).collect();
+        let mut expected = weight.clone();
+        for (i, value) in expected.iter_mut().enumerate() {
+            let (row, col) = (i / n_cols, i % n_cols);
+            let mut sum = 0.0_f32;
+            for k in 0..rank {
+                sum += up[row * rank + k] * down[k * n_cols + col];
+            }
+            *value += sum * 0.3;
+        }
+        let update = Update { up: &up, down: &down, n_cols, rank, scale: 0.3 };
+        for path in CpuPath::available() {
+            let mut found = weight.clone();
+            update.run(path, &mut found);
+            let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
+            assert_eq!(bits(&found), bits(&expected), "{}", path.name());
+        }
     }
 
     proptest! {
