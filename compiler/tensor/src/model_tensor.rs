@@ -10,6 +10,10 @@ use std::fmt;
 pub enum ModelTensor {
     /// Rotary frequency factors `[head_dim / 2]`, when the scaling needs them.
     RopeFreqs,
+    /// Rotary frequency factors `[head_dim / 2]` for contexts beyond the one first trained on.
+    RopeFactorsLong,
+    /// Rotary frequency factors `[head_dim / 2]` for contexts up to the one first trained on.
+    RopeFactorsShort,
     /// Token embedding `[n_vocab, n_embd]`.
     TokenEmbedding,
     /// Norm before the head `[n_embd]`.
@@ -33,6 +37,11 @@ pub enum ModelTensor {
     },
     /// Value projection `[n_kv_heads * head_dim, n_embd]`.
     AttnV {
+        /// Layer number.
+        block: u32,
+    },
+    /// Query, key and value projections in one `[(n_heads + 2 * n_kv_heads) * head_dim, n_embd]`.
+    AttnQkv {
         /// Layer number.
         block: u32,
     },
@@ -71,7 +80,7 @@ pub enum ModelTensor {
         /// Layer number.
         block: u32,
     },
-    /// Up projection `[n_ff, n_embd]`.
+    /// Up projection `[n_ff, n_embd]`; `[2 * n_ff, n_embd]` where gate and up are one.
     FfnUp {
         /// Layer number.
         block: u32,
@@ -81,17 +90,58 @@ pub enum ModelTensor {
         /// Layer number.
         block: u32,
     },
+    /// Router, which scores the experts for each token `[n_experts, n_embd]`.
+    FfnGateInp {
+        /// Layer number.
+        block: u32,
+    },
+    /// Gate projections of all experts `[n_experts, n_ff, n_embd]`.
+    FfnGateExps {
+        /// Layer number.
+        block: u32,
+    },
+    /// Up projections of all experts `[n_experts, n_ff, n_embd]`.
+    FfnUpExps {
+        /// Layer number.
+        block: u32,
+    },
+    /// Down projections of all experts `[n_experts, n_embd, n_ff]`.
+    FfnDownExps {
+        /// Layer number.
+        block: u32,
+    },
+    /// Kernel of a short convolution over time `[n_embd, kernel_len]`.
+    ShortconvConv {
+        /// Layer number.
+        block: u32,
+    },
+    /// Projection into a short convolution and its two gates `[3 * n_embd, n_embd]`.
+    ShortconvInProj {
+        /// Layer number.
+        block: u32,
+    },
+    /// Projection out of a short convolution `[n_embd, n_embd]`.
+    ShortconvOutProj {
+        /// Layer number.
+        block: u32,
+    },
 }
 
 impl ModelTensor {
     /// The layer that the tensor belongs to, if any.
     pub fn block(self) -> Option<u32> {
         match self {
-            Self::RopeFreqs | Self::TokenEmbedding | Self::OutputNorm | Self::Output => None,
+            Self::RopeFreqs
+            | Self::RopeFactorsLong
+            | Self::RopeFactorsShort
+            | Self::TokenEmbedding
+            | Self::OutputNorm
+            | Self::Output => None,
             Self::AttnNorm { block }
             | Self::AttnQ { block }
             | Self::AttnK { block }
             | Self::AttnV { block }
+            | Self::AttnQkv { block }
             | Self::AttnOutput { block }
             | Self::AttnQBias { block }
             | Self::AttnKBias { block }
@@ -100,7 +150,14 @@ impl ModelTensor {
             | Self::FfnNorm { block }
             | Self::FfnGate { block }
             | Self::FfnUp { block }
-            | Self::FfnDown { block } => Some(block),
+            | Self::FfnDown { block }
+            | Self::FfnGateInp { block }
+            | Self::FfnGateExps { block }
+            | Self::FfnUpExps { block }
+            | Self::FfnDownExps { block }
+            | Self::ShortconvConv { block }
+            | Self::ShortconvInProj { block }
+            | Self::ShortconvOutProj { block } => Some(block),
         }
     }
 
@@ -108,6 +165,8 @@ impl ModelTensor {
     pub fn role(self) -> &'static str {
         match self {
             Self::RopeFreqs => "rope-freqs",
+            Self::RopeFactorsLong => "rope-factors-long",
+            Self::RopeFactorsShort => "rope-factors-short",
             Self::TokenEmbedding => "token-embedding",
             Self::OutputNorm => "output-norm",
             Self::Output => "output",
@@ -115,6 +174,7 @@ impl ModelTensor {
             Self::AttnQ { .. } => "attn-q",
             Self::AttnK { .. } => "attn-k",
             Self::AttnV { .. } => "attn-v",
+            Self::AttnQkv { .. } => "attn-qkv",
             Self::AttnOutput { .. } => "attn-output",
             Self::AttnQBias { .. } => "attn-q-bias",
             Self::AttnKBias { .. } => "attn-k-bias",
@@ -124,10 +184,18 @@ impl ModelTensor {
             Self::FfnGate { .. } => "ffn-gate",
             Self::FfnUp { .. } => "ffn-up",
             Self::FfnDown { .. } => "ffn-down",
+            Self::FfnGateInp { .. } => "ffn-gate-inp",
+            Self::FfnGateExps { .. } => "ffn-gate-exps",
+            Self::FfnUpExps { .. } => "ffn-up-exps",
+            Self::FfnDownExps { .. } => "ffn-down-exps",
+            Self::ShortconvConv { .. } => "shortconv-conv",
+            Self::ShortconvInProj { .. } => "shortconv-in-proj",
+            Self::ShortconvOutProj { .. } => "shortconv-out-proj",
         }
     }
 
-    /// Whether the tensor is a matrix that a recipe may quantize; norms, biases and factors never are.
+    /// Whether the tensor is a matrix that a recipe may quantize; norms, biases, factors,
+    /// routers and convolution kernels never are.
     pub fn is_quantizable(self) -> bool {
         matches!(
             self,
@@ -136,10 +204,16 @@ impl ModelTensor {
                 | Self::AttnQ { .. }
                 | Self::AttnK { .. }
                 | Self::AttnV { .. }
+                | Self::AttnQkv { .. }
                 | Self::AttnOutput { .. }
                 | Self::FfnGate { .. }
                 | Self::FfnUp { .. }
                 | Self::FfnDown { .. }
+                | Self::FfnGateExps { .. }
+                | Self::FfnUpExps { .. }
+                | Self::FfnDownExps { .. }
+                | Self::ShortconvInProj { .. }
+                | Self::ShortconvOutProj { .. }
         )
     }
 }
@@ -168,5 +242,15 @@ mod tests {
         assert!(!ModelTensor::AttnNorm { block: 0 }.is_quantizable());
         assert!(!ModelTensor::AttnQBias { block: 0 }.is_quantizable());
         assert!(ModelTensor::FfnDown { block: 0 }.is_quantizable());
+    }
+
+    #[test]
+    fn experts_and_their_projections_are_quantized_but_not_what_is_small() {
+        assert!(ModelTensor::FfnDownExps { block: 0 }.is_quantizable());
+        assert!(ModelTensor::AttnQkv { block: 0 }.is_quantizable());
+        assert!(ModelTensor::ShortconvInProj { block: 0 }.is_quantizable());
+        assert!(!ModelTensor::FfnGateInp { block: 0 }.is_quantizable());
+        assert!(!ModelTensor::ShortconvConv { block: 0 }.is_quantizable());
+        assert!(!ModelTensor::RopeFactorsLong.is_quantizable());
     }
 }

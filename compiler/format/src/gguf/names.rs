@@ -6,6 +6,8 @@ use mc_tensor::model_tensor::ModelTensor;
 pub fn wire_name(tensor: ModelTensor) -> String {
     let stem = match tensor {
         ModelTensor::RopeFreqs => return "rope_freqs.weight".to_owned(),
+        ModelTensor::RopeFactorsLong => return "rope_factors_long.weight".to_owned(),
+        ModelTensor::RopeFactorsShort => return "rope_factors_short.weight".to_owned(),
         ModelTensor::TokenEmbedding => return "token_embd.weight".to_owned(),
         ModelTensor::OutputNorm => return "output_norm.weight".to_owned(),
         ModelTensor::Output => return "output.weight".to_owned(),
@@ -13,6 +15,7 @@ pub fn wire_name(tensor: ModelTensor) -> String {
         ModelTensor::AttnQ { .. } => "attn_q.weight",
         ModelTensor::AttnK { .. } => "attn_k.weight",
         ModelTensor::AttnV { .. } => "attn_v.weight",
+        ModelTensor::AttnQkv { .. } => "attn_qkv.weight",
         ModelTensor::AttnOutput { .. } => "attn_output.weight",
         ModelTensor::AttnQBias { .. } => "attn_q.bias",
         ModelTensor::AttnKBias { .. } => "attn_k.bias",
@@ -22,6 +25,13 @@ pub fn wire_name(tensor: ModelTensor) -> String {
         ModelTensor::FfnGate { .. } => "ffn_gate.weight",
         ModelTensor::FfnUp { .. } => "ffn_up.weight",
         ModelTensor::FfnDown { .. } => "ffn_down.weight",
+        ModelTensor::FfnGateInp { .. } => "ffn_gate_inp.weight",
+        ModelTensor::FfnGateExps { .. } => "ffn_gate_exps.weight",
+        ModelTensor::FfnUpExps { .. } => "ffn_up_exps.weight",
+        ModelTensor::FfnDownExps { .. } => "ffn_down_exps.weight",
+        ModelTensor::ShortconvConv { .. } => "shortconv.conv.weight",
+        ModelTensor::ShortconvInProj { .. } => "shortconv.in_proj.weight",
+        ModelTensor::ShortconvOutProj { .. } => "shortconv.out_proj.weight",
     };
     format!("blk.{}.{stem}", tensor.block().unwrap_or(0))
 }
@@ -31,6 +41,8 @@ pub fn model_tensor(name: &str) -> Option<ModelTensor> {
     let Some(rest) = name.strip_prefix("blk.") else {
         return Some(match name {
             "rope_freqs.weight" => ModelTensor::RopeFreqs,
+            "rope_factors_long.weight" => ModelTensor::RopeFactorsLong,
+            "rope_factors_short.weight" => ModelTensor::RopeFactorsShort,
             "token_embd.weight" => ModelTensor::TokenEmbedding,
             "output_norm.weight" => ModelTensor::OutputNorm,
             "output.weight" => ModelTensor::Output,
@@ -44,6 +56,7 @@ pub fn model_tensor(name: &str) -> Option<ModelTensor> {
         "attn_q.weight" => ModelTensor::AttnQ { block },
         "attn_k.weight" => ModelTensor::AttnK { block },
         "attn_v.weight" => ModelTensor::AttnV { block },
+        "attn_qkv.weight" => ModelTensor::AttnQkv { block },
         "attn_output.weight" => ModelTensor::AttnOutput { block },
         "attn_q.bias" => ModelTensor::AttnQBias { block },
         "attn_k.bias" => ModelTensor::AttnKBias { block },
@@ -53,6 +66,13 @@ pub fn model_tensor(name: &str) -> Option<ModelTensor> {
         "ffn_gate.weight" => ModelTensor::FfnGate { block },
         "ffn_up.weight" => ModelTensor::FfnUp { block },
         "ffn_down.weight" => ModelTensor::FfnDown { block },
+        "ffn_gate_inp.weight" => ModelTensor::FfnGateInp { block },
+        "ffn_gate_exps.weight" => ModelTensor::FfnGateExps { block },
+        "ffn_up_exps.weight" => ModelTensor::FfnUpExps { block },
+        "ffn_down_exps.weight" => ModelTensor::FfnDownExps { block },
+        "shortconv.conv.weight" => ModelTensor::ShortconvConv { block },
+        "shortconv.in_proj.weight" => ModelTensor::ShortconvInProj { block },
+        "shortconv.out_proj.weight" => ModelTensor::ShortconvOutProj { block },
         _ => return None,
     })
 }
@@ -66,6 +86,8 @@ mod tests {
         let block = 12;
         for tensor in [
             ModelTensor::RopeFreqs,
+            ModelTensor::RopeFactorsLong,
+            ModelTensor::RopeFactorsShort,
             ModelTensor::TokenEmbedding,
             ModelTensor::OutputNorm,
             ModelTensor::Output,
@@ -82,6 +104,14 @@ mod tests {
             ModelTensor::FfnGate { block },
             ModelTensor::FfnUp { block },
             ModelTensor::FfnDown { block },
+            ModelTensor::AttnQkv { block },
+            ModelTensor::FfnGateInp { block },
+            ModelTensor::FfnGateExps { block },
+            ModelTensor::FfnUpExps { block },
+            ModelTensor::FfnDownExps { block },
+            ModelTensor::ShortconvConv { block },
+            ModelTensor::ShortconvInProj { block },
+            ModelTensor::ShortconvOutProj { block },
         ] {
             assert_eq!(model_tensor(&wire_name(tensor)), Some(tensor));
         }
