@@ -4,7 +4,9 @@
 //! of the head and the tensors' blobs, so no tensor is copied to be packed.
 
 use mc_codec::codec::{Codec, Importance};
-use mc_codec::recipes::{self, ModelShape, Recipe};
+use mc_codec::overrides::Overrides;
+use mc_codec::recipes::{self, Recipe};
+use mc_codec::seat::ModelShape;
 use mc_family::families::FAMILIES;
 use mc_format::gguf::layout::TensorPlan;
 use mc_format::gguf::names::wire_name;
@@ -178,10 +180,11 @@ impl Planner<'_> {
             n_blocks: self.model.decoder.blocks.len(),
             n_heads: attention.map_or(1, |attention| attention.n_heads),
             n_kv_heads: attention.map_or(1, |attention| attention.n_kv_heads),
+            n_experts: 0,
         };
         let tensors: Vec<(ModelTensor, Vec<u64>)> =
             self.model.weights.iter().map(|weight| (weight.tensor, weight.shape())).collect();
-        let choices = self.recipe.resolve(shape, &tensors, self.imatrix.is_some());
+        let choices = self.recipe.resolve(shape, &tensors, &Overrides::default(), self.imatrix.is_some());
         let mut planned = Vec::new();
         let family = FAMILIES.iter().copied().find(|family| family.name() == self.model.decoder.architecture);
         if let Some(factors) = family.and_then(|family| family.rope_factors(&self.model.decoder)) {

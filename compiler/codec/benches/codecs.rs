@@ -32,7 +32,7 @@ fn main() {
         for importance in [None, Some(importance.as_slice())] {
             let is_used = match codec.importance {
                 Importance::Ignored => importance.is_none(),
-                Importance::Used => true,
+                Importance::Used | Importance::Expected => true,
                 Importance::Required => importance.is_some(),
             };
             if is_used {

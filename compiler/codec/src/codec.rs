@@ -16,6 +16,8 @@ pub struct Codec {
     pub block_len: usize,
     /// Bytes of one block.
     pub block_bytes: usize,
+    /// What stands in for it where a row is no whole number of its blocks; `None` when only F16 can.
+    pub fallback: Option<&'static Self>,
     /// What importance weights do to its bytes.
     pub importance: Importance,
     /// Encodes one row; see [`Codec::encode`]. This defines the bytes.
@@ -63,6 +65,9 @@ pub enum Importance {
     Ignored,
     /// They change the bytes where they are given.
     Used,
+    /// As [`Self::Used`], but what comes out without them is so poor that recipes refuse to
+    /// ([`crate::recipes::Recipe::needs_imatrix`]), as llama.cpp's quantizer does.
+    Expected,
     /// There is no encoding without them: [`Codec::encode`] panics.
     Required,
 }

@@ -11,6 +11,7 @@ use mc_tensor::convert::f16_to_f32;
 
 use crate::codec::{Codec, Importance, Vector};
 use crate::iq1::{self, Best, GROUP, Sums, Values, values};
+use crate::iq4_nl;
 use crate::lattice::{groups, max, scale_code};
 use crate::search::{f16_bits, sum_of_squares, weigh};
 
@@ -32,7 +33,8 @@ pub static CODEC: Codec = Codec {
     wire_id: 29,
     block_len: LEN,
     block_bytes: BYTES,
-    importance: Importance::Used,
+    fallback: Some(&iq4_nl::CODEC),
+    importance: Importance::Expected,
     encode_row,
     decode_row,
     vector: Vector::NONE,

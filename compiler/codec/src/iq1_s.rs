@@ -10,6 +10,7 @@ use mc_tensor::convert::{f16_to_f32, f32_to_f16};
 
 use crate::codec::{Codec, Importance, Vector};
 use crate::iq1::{self, Best, DOWN, GROUP, UP, values};
+use crate::iq4_nl;
 use crate::lattice::{groups, max, scale_code};
 use crate::search::{sum_of_squares, weigh};
 
@@ -30,6 +31,7 @@ pub static CODEC: Codec = Codec {
     wire_id: 19,
     block_len: LEN,
     block_bytes: BYTES,
+    fallback: Some(&iq4_nl::CODEC),
     importance: Importance::Required,
     encode_row,
     decode_row,

@@ -10,6 +10,7 @@ use mc_tensor::convert::{f16_to_f32, f32_to_f16};
 
 use crate::codec::{Codec, Importance, Vector};
 use crate::grid;
+use crate::iq4_nl;
 use crate::lattice::{self, Fit, Refine, Tries};
 use crate::search::{GROUP_MAX_EPS, positive, sum_of_squares, weigh};
 
@@ -27,6 +28,7 @@ pub static CODEC: Codec = Codec {
     wire_id: 16,
     block_len: LEN,
     block_bytes: BYTES,
+    fallback: Some(&iq4_nl::CODEC),
     importance: Importance::Required,
     encode_row,
     decode_row,

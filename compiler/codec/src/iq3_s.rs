@@ -14,6 +14,7 @@ use mc_tensor::convert::{f16_to_f32, f32_to_f16};
 
 use crate::codec::{Codec, Importance, Vector};
 use crate::grid;
+use crate::iq4_nl;
 use crate::lattice::{self, Fit, Refine, SIGNED, Tries};
 use crate::search::{sum_of_squares, weigh};
 
@@ -36,6 +37,7 @@ pub static CODEC: Codec = Codec {
     wire_id: 21,
     block_len: LEN,
     block_bytes: BYTES,
+    fallback: Some(&iq4_nl::CODEC),
     importance: Importance::Used,
     encode_row,
     decode_row,

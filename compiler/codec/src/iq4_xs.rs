@@ -10,6 +10,7 @@ use mc_tensor::convert::{f16_to_f32, f32_to_f16};
 
 use crate::codec::{Codec, Importance, Vector};
 use crate::iq4::{self, SUB_LEN};
+use crate::iq4_nl;
 use crate::search::nearest_int;
 
 const LEN: usize = 256;
@@ -25,6 +26,7 @@ pub static CODEC: Codec = Codec {
     wire_id: 23,
     block_len: LEN,
     block_bytes: BYTES,
+    fallback: Some(&iq4_nl::CODEC),
     importance: Importance::Used,
     encode_row,
     decode_row,

@@ -26,8 +26,10 @@ pub mod k_scales;
 pub mod lanes;
 pub mod lattice;
 pub mod loss;
+pub mod low_bits;
 pub mod mxfp4;
 pub mod nvfp4;
+pub mod overrides;
 pub mod plain;
 pub mod q1_0;
 pub mod q2_0;
@@ -45,6 +47,7 @@ pub mod recipe;
 pub mod recipes;
 pub mod search;
 pub mod search_lanes;
+pub mod seat;
 #[expect(dead_code, reason = "more codecs get their vectors")]
 pub mod super_blocks;
 pub mod tq1_0;

@@ -25,6 +25,7 @@ pub static CODEC: Codec = Codec {
     wire_id: 40,
     block_len: LEN,
     block_bytes: BYTES,
+    fallback: None,
     importance: Importance::Ignored,
     encode_row,
     decode_row,

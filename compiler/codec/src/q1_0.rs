@@ -19,6 +19,7 @@ pub static CODEC: Codec = Codec {
     wire_id: 41,
     block_len: LEN,
     block_bytes: BYTES,
+    fallback: None,
     importance: Importance::Ignored,
     encode_row,
     decode_row,

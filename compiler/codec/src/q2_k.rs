@@ -9,6 +9,7 @@
 use mc_tensor::convert::{f16_to_f32, f32_to_f16};
 
 use crate::codec::{Codec, Importance, Vector};
+use crate::q4_0;
 use crate::search::{Deviation, Walk, affine, nearest_int, positive, sum_of_squares, weigh};
 use crate::two_bits::{self, LEN};
 
@@ -30,6 +31,7 @@ pub static CODEC: Codec = Codec {
     wire_id: 10,
     block_len: LEN,
     block_bytes: BYTES,
+    fallback: Some(&q4_0::CODEC),
     importance: Importance::Used,
     encode_row,
     decode_row,

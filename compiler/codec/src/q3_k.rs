@@ -14,6 +14,7 @@
 use mc_tensor::convert::{f16_to_f32, f32_to_f16};
 
 use crate::codec::{Codec, Importance, Vector};
+use crate::q4_0;
 use crate::search::{descend, nearest_int, sum_of_squares, symmetric, weigh};
 use crate::two_bits::{self, LEN};
 
@@ -32,6 +33,7 @@ pub static CODEC: Codec = Codec {
     wire_id: 11,
     block_len: LEN,
     block_bytes: BYTES,
+    fallback: Some(&q4_0::CODEC),
     importance: Importance::Used,
     encode_row,
     decode_row,

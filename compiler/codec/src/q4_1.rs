@@ -22,6 +22,7 @@ pub static CODEC: Codec = Codec {
     wire_id: 3,
     block_len: LEN,
     block_bytes: BYTES,
+    fallback: None,
     importance: Importance::Used,
     encode_row,
     decode_row,

@@ -5,11 +5,11 @@
 //!
 //! Source: `block_q4_K` of ggml-common.h. Bytes are compared with ggml's in `tests/golden.rs`.
 
-use mc_tensor::cpu_path::CpuPath;
-
 use crate::codec::{Codec, Importance, Rows, Vector};
 use crate::k_scales::{Head, LEN, Layout};
+use crate::q5_0;
 use crate::search::{Deviation, Walk};
+use mc_tensor::cpu_path::CpuPath;
 
 const BYTES: usize = Head::BYTES + LEN / 2;
 const WALK: Walk = Walk { n_max: 15, start: -1.0, step: 0.1, n_steps: 20, deviation: Deviation::Squared };
@@ -23,6 +23,7 @@ pub static CODEC: Codec = Codec {
     wire_id: 12,
     block_len: LEN,
     block_bytes: BYTES,
+    fallback: Some(&q5_0::CODEC),
     importance: Importance::Used,
     encode_row,
     decode_row,

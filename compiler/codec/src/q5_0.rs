@@ -20,6 +20,7 @@ pub static CODEC: Codec = Codec {
     wire_id: 6,
     block_len: LEN,
     block_bytes: BYTES,
+    fallback: None,
     importance: Importance::Used,
     encode_row,
     decode_row,

@@ -4,11 +4,11 @@
 //!
 //! Source: `block_q5_K` of ggml-common.h. Bytes are compared with ggml's in `tests/golden.rs`.
 
-use mc_tensor::cpu_path::CpuPath;
-
 use crate::codec::{Codec, Importance, Rows, Vector};
 use crate::k_scales::{Head, LEN, Layout};
+use crate::q5_1;
 use crate::search::{Deviation, Walk};
+use mc_tensor::cpu_path::CpuPath;
 
 const HIGH: usize = Head::BYTES;
 const LOW: usize = HIGH + 32;
@@ -24,6 +24,7 @@ pub static CODEC: Codec = Codec {
     wire_id: 13,
     block_len: LEN,
     block_bytes: BYTES,
+    fallback: Some(&q5_1::CODEC),
     importance: Importance::Used,
     encode_row,
     decode_row,

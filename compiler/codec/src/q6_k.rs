@@ -8,6 +8,7 @@
 use mc_tensor::convert::{f16_to_f32, f32_to_f16};
 
 use crate::codec::{Codec, Importance, Vector};
+use crate::q8_0;
 use crate::search::{GROUP_MAX_EPS, nearest_int, symmetric};
 
 const LEN: usize = 256;
@@ -24,6 +25,7 @@ pub static CODEC: Codec = Codec {
     wire_id: 14,
     block_len: LEN,
     block_bytes: BYTES,
+    fallback: Some(&q8_0::CODEC),
     importance: Importance::Used,
     encode_row,
     decode_row,

@@ -1,7 +1,7 @@
 //! The table of recipes, and what a recipe is: a mix of codecs that names one for every tensor of a model.
 //!
 //! All tensors are resolved together before any is built, because a choice may depend on how many layers there are
-//! and on how many tensors of a role came before.
+//! and on how many tensors of a part came before.
 //!
 //! Source of the choices: llama.cpp's quantizer, compared tensor by tensor in `tests/recipes.rs`.
 
@@ -9,12 +9,15 @@ use std::collections::BTreeMap;
 
 use mc_tensor::model_tensor::ModelTensor;
 
-use crate::codec::Codec;
-use crate::recipe::{plain, q4_0, q4_1, q4_k_m, q4_k_s, q5_0, q5_1, q5_k_m, q5_k_s, q6_k, q8_0};
-use crate::{
-    plain as plain_codec, q4_k, q5_0 as q5_0_codec, q5_1 as q5_1_codec, q5_k, q6_k as q6_k_codec,
-    q8_0 as q8_0_codec,
+use crate::codec::{Codec, Importance};
+use crate::overrides::Overrides;
+use crate::recipe::{
+    iq1_m, iq1_s, iq2_m, iq2_s, iq2_xs, iq2_xxs, iq3_m, iq3_s, iq3_xs, iq3_xxs, iq4_nl, iq4_xs, mxfp4_moe,
+    nvfp4, plain, q1_0, q2_0, q2_k, q2_k_s, q3_k_l, q3_k_m, q3_k_s, q4_0, q4_1, q4_k_m, q4_k_s, q5_0, q5_1,
+    q5_k_m, q5_k_s, q6_k, q8_0, tq1_0, tq2_0,
 };
+use crate::seat::{ModelShape, Part, Seat};
+use crate::{plain as plain_codec, q3_k, q4_k, q5_k, q6_k as q6_k_codec, q8_0 as q8_0_codec};
 
 /// Every recipe. Adding one is a file in `recipe/` and a row here.
 pub static RECIPES: &[&Recipe] = &[
@@ -26,11 +29,34 @@ pub static RECIPES: &[&Recipe] = &[
     &q4_1::RECIPE,
     &q5_0::RECIPE,
     &q5_1::RECIPE,
+    &q2_k::RECIPE,
+    &q2_k_s::RECIPE,
+    &q3_k_s::RECIPE,
+    &q3_k_m::RECIPE,
+    &q3_k_l::RECIPE,
     &q4_k_s::RECIPE,
     &q4_k_m::RECIPE,
     &q5_k_s::RECIPE,
     &q5_k_m::RECIPE,
     &q6_k::RECIPE,
+    &iq1_s::RECIPE,
+    &iq1_m::RECIPE,
+    &iq2_xxs::RECIPE,
+    &iq2_xs::RECIPE,
+    &iq2_s::RECIPE,
+    &iq2_m::RECIPE,
+    &iq3_xxs::RECIPE,
+    &iq3_xs::RECIPE,
+    &iq3_s::RECIPE,
+    &iq3_m::RECIPE,
+    &iq4_nl::RECIPE,
+    &iq4_xs::RECIPE,
+    &tq1_0::RECIPE,
+    &tq2_0::RECIPE,
+    &mxfp4_moe::RECIPE,
+    &nvfp4::RECIPE,
+    &q1_0::RECIPE,
+    &q2_0::RECIPE,
 ];
 
 /// A mix of codecs.
@@ -41,36 +67,17 @@ pub struct Recipe {
     pub file_type: u32,
     /// The codec of tensors that no rule names.
     pub default: &'static Codec,
-    /// The codec of a tensor, where it is not the default; embedding and output are not asked for.
+    /// The codec of the output, or of the embedding that is the output too, where rows fit the default's blocks;
+    /// elsewhere it is Q8_0.
+    pub head: &'static Codec,
+    /// The codec of an embedding that is not the output too.
+    pub embedding: &'static Codec,
+    /// The codec of any other tensor, where it is not the default.
     pub choose: fn(&Seat) -> Option<&'static Codec>,
-}
-
-/// Where a tensor stands among those of its role.
-#[derive(Clone, Copy, Debug)]
-pub struct Seat {
-    /// What the tensor is for.
-    pub tensor: ModelTensor,
-    /// How many of the role came before, by layer.
-    pub i: usize,
-    /// How many of the role there are.
-    pub n: usize,
-    /// Query heads per key and value head.
-    pub heads_per_kv_head: u32,
-    /// How many layers the model has.
-    pub n_blocks: usize,
-    /// Whether importance weights are used.
-    pub has_imatrix: bool,
-}
-
-/// What a recipe must know about a model besides its tensors.
-#[derive(Clone, Copy, Debug)]
-pub struct ModelShape {
-    /// Layers.
-    pub n_blocks: usize,
-    /// Query heads.
-    pub n_heads: u32,
-    /// Key and value heads.
-    pub n_kv_heads: u32,
+    /// What is made of the chosen codec; [`lift_small_attention`] for most.
+    pub lift: fn(&Seat, &'static Codec) -> &'static Codec,
+    /// Codecs that this recipe uses only with importance, besides those that say so themselves.
+    pub expects_imatrix: &'static [&'static Codec],
 }
 
 /// The codec of one tensor.
@@ -93,87 +100,164 @@ pub fn names() -> Vec<&'static str> {
 }
 
 impl Recipe {
+    /// One codec for all but the head: what a mix starts from.
+    pub(crate) const fn uniform(name: &'static str, file_type: u32, default: &'static Codec) -> Self {
+        Self {
+            name,
+            file_type,
+            default,
+            head: &q6_k_codec::CODEC,
+            embedding: default,
+            choose: |_| None,
+            lift: lift_small_attention,
+            expects_imatrix: &[],
+        }
+    }
+
     /// The codec of every tensor.
     ///
-    /// * `tensors`: what each is for, and the length of its rows; only those with two dimensions are quantized
+    /// * `tensors`: what each is for, and its shape, rows last; only those with two dimensions or more are quantized
     pub fn resolve(
         &self,
-        shape: ModelShape,
+        model: ModelShape,
         tensors: &[(ModelTensor, Vec<u64>)],
+        overrides: &Overrides,
         has_imatrix: bool,
     ) -> Vec<Choice> {
-        let mut by_role: BTreeMap<&'static str, Vec<ModelTensor>> = BTreeMap::new();
-        for (tensor, _) in tensors {
-            by_role.entry(tensor.role()).or_default().push(*tensor);
-        }
-        for tensors in by_role.values_mut() {
-            tensors.sort();
-        }
+        let seats = seats(model, tensors, overrides, has_imatrix);
         let is_tied = !tensors.iter().any(|(tensor, _)| *tensor == ModelTensor::Output);
         let choose = |(tensor, dims): &(ModelTensor, Vec<u64>)| {
-            if !tensor.is_quantizable() || dims.len() < 2 {
+            if !is_quantized(*tensor, dims) {
                 return Choice { codec: &plain_codec::F32, is_fallback: false };
             }
-            let n_cols = usize::try_from(dims[dims.len() - 1]).unwrap_or(usize::MAX);
-            let of_role = &by_role[tensor.role()];
-            let seat = Seat {
-                tensor: *tensor,
-                i: of_role.partition_point(|other| other < tensor),
-                n: of_role.len(),
-                heads_per_kv_head: shape.n_heads / shape.n_kv_heads.max(1),
-                n_blocks: shape.n_blocks,
-                has_imatrix,
-            };
-            let is_head = *tensor == ModelTensor::Output || is_tied && *tensor == ModelTensor::TokenEmbedding;
-            let wanted = if is_head {
-                self.head(n_cols)
-            } else if *tensor == ModelTensor::TokenEmbedding {
+            let n_cols = dims.last().map_or(0, |n_cols| usize::try_from(*n_cols).unwrap_or(usize::MAX));
+            let wanted = if let Some(codec) = overrides.by_tensor.get(tensor) {
+                codec
+            } else if overrides.is_pure || self.is_plain() {
                 self.default
+            } else if *tensor == ModelTensor::Output || is_tied && *tensor == ModelTensor::TokenEmbedding {
+                if self.default.fits(n_cols) { self.head } else { &q8_0_codec::CODEC }
+            } else if *tensor == ModelTensor::TokenEmbedding {
+                self.embedding
             } else {
-                (self.choose)(&seat).unwrap_or(self.default)
+                let seat = &seats[tensor];
+                (self.lift)(seat, (self.choose)(seat).unwrap_or(self.default))
             };
             fit(wanted, n_cols)
         };
         tensors.iter().map(choose).collect()
     }
 
-    /// The codec of the output, or of the embedding that is the output too.
-    fn head(&self, n_cols: usize) -> &'static Codec {
-        if self.default.block_len == 1 {
-            self.default
-        } else if self.default == &q8_0_codec::CODEC || !self.default.fits(n_cols) {
-            &q8_0_codec::CODEC
-        } else {
-            &q6_k_codec::CODEC
-        }
+    /// The tensors that this recipe does not quantize without importance, in the order given; none where it is happy.
+    ///
+    /// Embedding and output never count: an imatrix says nothing about them.
+    pub fn needs_imatrix(
+        &self,
+        model: ModelShape,
+        tensors: &[(ModelTensor, Vec<u64>)],
+        overrides: &Overrides,
+    ) -> Vec<ModelTensor> {
+        let choices = self.resolve(model, tensors, overrides, false);
+        let needs = |codec: &'static Codec| {
+            matches!(codec.importance, Importance::Expected | Importance::Required)
+                || self.expects_imatrix.contains(&codec)
+        };
+        tensors
+            .iter()
+            .zip(choices)
+            .filter(|((tensor, _), choice)| {
+                !matches!(tensor, ModelTensor::TokenEmbedding | ModelTensor::Output) && needs(choice.codec)
+            })
+            .map(|((tensor, _), _)| *tensor)
+            .collect()
+    }
+
+    /// Whether nothing is quantized.
+    fn is_plain(&self) -> bool {
+        self.default.block_len == 1
     }
 }
 
+/// Whether a recipe has a say about a tensor.
+fn is_quantized(tensor: ModelTensor, dims: &[u64]) -> bool {
+    tensor.is_quantizable() && dims.len() >= 2
+}
+
+/// Where every quantized tensor stands.
+fn seats(
+    model: ModelShape,
+    tensors: &[(ModelTensor, Vec<u64>)],
+    overrides: &Overrides,
+    has_imatrix: bool,
+) -> BTreeMap<ModelTensor, Seat> {
+    let mut by_part: BTreeMap<Part, Vec<(Option<u32>, ModelTensor, usize)>> = BTreeMap::new();
+    for (tensor, dims) in tensors.iter().filter(|(tensor, dims)| is_quantized(*tensor, dims)) {
+        by_part.entry(Part::of(*tensor)).or_default().push((tensor.block(), *tensor, dims.len()));
+    }
+    let mut seats = BTreeMap::new();
+    for (part, mut of_part) in by_part {
+        of_part.sort();
+        let n = if part.is_feed_forward() { model.n_blocks } else { of_part.len() };
+        let mut i = 0;
+        for (block, tensor, n_dims) in of_part {
+            let layer = block.and_then(|block| usize::try_from(block).ok());
+            let depth = layer.filter(|_| part.is_feed_forward() && model.n_experts > 1).unwrap_or(i);
+            let seat = Seat { part, i, depth, n, is_stacked: n_dims > 2, model, has_imatrix };
+            seats.insert(tensor, seat);
+            // llama.cpp does not count a tensor whose codec was named, so the next one takes its place.
+            i += usize::from(!overrides.by_tensor.contains_key(&tensor));
+        }
+    }
+    seats
+}
+
 /// The codec itself, or what stands in for it when rows are no whole number of its blocks.
+///
+/// Where the stand-in does not fit either, or there is none, it is F16.
 fn fit(wanted: &'static Codec, n_cols: usize) -> Choice {
     if wanted.fits(n_cols) {
         return Choice { codec: wanted, is_fallback: false };
     }
-    let stand_in: &'static Codec = if wanted == &q4_k::CODEC {
-        &q5_0_codec::CODEC
-    } else if wanted == &q5_k::CODEC {
-        &q5_1_codec::CODEC
-    } else if wanted == &q6_k_codec::CODEC {
-        &q8_0_codec::CODEC
-    } else {
-        &plain_codec::F16
-    };
-    let codec = if stand_in.fits(n_cols) { stand_in } else { &plain_codec::F16 };
+    let codec = wanted.fallback.filter(|fallback| fallback.fits(n_cols)).unwrap_or(&plain_codec::F16);
     Choice { codec, is_fallback: true }
 }
 
-/// Whether a tensor is one of those that a mix gives more bits: the first and last eighth, and every third between.
-pub(crate) fn deserves_more(seat: &Seat) -> bool {
-    let eighth = seat.n / 8;
-    seat.i < eighth || seat.i >= 7 * seat.n / 8 || (seat.i - eighth) % 3 == 2
+/// More bits for keys and values where they are small beside the rest: in the 80-layer Llama, whose eight query heads
+/// share one value head, and in models of eight experts.
+pub(crate) fn lift_small_attention(seat: &Seat, chosen: &'static Codec) -> &'static Codec {
+    let is_seventy_billion = seat.model.n_blocks == 80 && seat.model.heads_per_kv_head() > 1;
+    match seat.part {
+        Part::Key | Part::Value if seat.has_eight_experts() => &q8_0_codec::CODEC,
+        Part::Value if is_seventy_billion && [&q3_k::CODEC, &q4_k::CODEC].contains(&chosen) => &q5_k::CODEC,
+        _ => chosen,
+    }
 }
 
-/// What every mix does for the 80-layer Llama, whose eight query heads share one value head.
-pub(crate) fn is_seventy_billion_value(seat: &Seat) -> bool {
-    matches!(seat.tensor, ModelTensor::AttnV { .. }) && seat.n_blocks == 80 && seat.heads_per_kv_head > 1
+/// The codec as it was chosen.
+pub(crate) fn as_chosen(_: &Seat, chosen: &'static Codec) -> &'static Codec {
+    chosen
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_numbers_of_recipes_are_unique() {
+        for (idx, recipe) in RECIPES.iter().enumerate() {
+            assert!(RECIPES[..idx].iter().all(|other| other.name != recipe.name));
+            assert!(
+                RECIPES[..idx].iter().all(|other| other.file_type != recipe.file_type),
+                "{}",
+                recipe.name
+            );
+        }
+    }
+
+    #[test]
+    fn every_stand_in_has_shorter_blocks() {
+        for codec in crate::codecs::CODECS {
+            assert!(codec.fallback.is_none_or(|fallback| fallback.block_len < codec.block_len), "{codec}");
+        }
+    }
 }

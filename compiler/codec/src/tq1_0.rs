@@ -12,6 +12,7 @@
 use mc_tensor::convert::{f16_to_f32, f32_to_f16};
 
 use crate::codec::{Codec, Importance, Vector};
+use crate::q4_0;
 use crate::search::ternary;
 
 const LEN: usize = 256;
@@ -30,6 +31,7 @@ pub static CODEC: Codec = Codec {
     wire_id: 34,
     block_len: LEN,
     block_bytes: BYTES,
+    fallback: Some(&q4_0::CODEC),
     importance: Importance::Ignored,
     encode_row,
     decode_row,

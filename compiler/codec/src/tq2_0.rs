@@ -8,6 +8,7 @@
 use mc_tensor::convert::{f16_to_f32, f32_to_f16};
 
 use crate::codec::{Codec, Importance, Vector};
+use crate::q4_0;
 use crate::search::ternary;
 use crate::two_bits::{self, LEN};
 
@@ -21,6 +22,7 @@ pub static CODEC: Codec = Codec {
     wire_id: 35,
     block_len: LEN,
     block_bytes: BYTES,
+    fallback: Some(&q4_0::CODEC),
     importance: Importance::Ignored,
     encode_row,
     decode_row,

@@ -1,6 +1,27 @@
 //! One file per mix.
 
+pub mod iq1_m;
+pub mod iq1_s;
+pub mod iq2_m;
+pub mod iq2_s;
+pub mod iq2_xs;
+pub mod iq2_xxs;
+pub mod iq3_m;
+pub mod iq3_s;
+pub mod iq3_xs;
+pub mod iq3_xxs;
+pub mod iq4_nl;
+pub mod iq4_xs;
+pub mod mxfp4_moe;
+pub mod nvfp4;
 pub mod plain;
+pub mod q1_0;
+pub mod q2_0;
+pub mod q2_k;
+pub mod q2_k_s;
+pub mod q3_k_l;
+pub mod q3_k_m;
+pub mod q3_k_s;
 pub mod q4_0;
 pub mod q4_1;
 pub mod q4_k_m;
@@ -11,3 +32,5 @@ pub mod q5_k_m;
 pub mod q5_k_s;
 pub mod q6_k;
 pub mod q8_0;
+pub mod tq1_0;
+pub mod tq2_0;

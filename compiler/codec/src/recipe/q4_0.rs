@@ -1,17 +1,16 @@
 //! Q4_0: Q4_0, and Q4_1 for the first eighth of the feed-forward's down projections with importance.
 
-use mc_tensor::model_tensor::ModelTensor;
-
 use crate::codec::Codec;
-use crate::recipes::{Recipe, Seat};
+use crate::recipes::Recipe;
+use crate::seat::{Part, Seat};
 use crate::{q4_0, q4_1};
 
 /// The recipe.
-pub static RECIPE: Recipe = Recipe { name: "Q4_0", file_type: 2, default: &q4_0::CODEC, choose };
+pub static RECIPE: Recipe = Recipe { choose, ..Recipe::uniform("Q4_0", 2, &q4_0::CODEC) };
 
 fn choose(seat: &Seat) -> Option<&'static Codec> {
-    match seat.tensor {
-        ModelTensor::FfnDown { .. } if seat.has_imatrix && seat.i < seat.n / 8 => Some(&q4_1::CODEC),
+    match seat.part {
+        Part::Down if seat.has_imatrix && seat.is_in_first_eighth() => Some(&q4_1::CODEC),
         _ => None,
     }
 }

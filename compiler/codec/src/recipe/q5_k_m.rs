@@ -1,17 +1,16 @@
 //! Q5_K_M: Q5_K, and Q6_K for half of the value and down projections.
 
-use mc_tensor::model_tensor::ModelTensor;
-
 use crate::codec::Codec;
-use crate::recipes::{Recipe, Seat, deserves_more};
+use crate::recipes::Recipe;
+use crate::seat::{Part, Seat};
 use crate::{q5_k, q6_k};
 
 /// The recipe.
-pub static RECIPE: Recipe = Recipe { name: "Q5_K_M", file_type: 17, default: &q5_k::CODEC, choose };
+pub static RECIPE: Recipe = Recipe { choose, ..Recipe::uniform("Q5_K_M", 17, &q5_k::CODEC) };
 
 fn choose(seat: &Seat) -> Option<&'static Codec> {
-    match seat.tensor {
-        ModelTensor::AttnV { .. } | ModelTensor::FfnDown { .. } if deserves_more(seat) => Some(&q6_k::CODEC),
+    match seat.part {
+        Part::Value | Part::Down if seat.deserves_more() => Some(&q6_k::CODEC),
         _ => None,
     }
 }

@@ -1,7 +1,7 @@
-//! Q5_K_S: Q5_K throughout.
+//! Q5_K_S: Q5_K, and Q6_K for the output.
 
 use crate::q5_k;
 use crate::recipes::Recipe;
 
 /// The recipe.
-pub static RECIPE: Recipe = Recipe { name: "Q5_K_S", file_type: 16, default: &q5_k::CODEC, choose: |_| None };
+pub static RECIPE: Recipe = Recipe::uniform("Q5_K_S", 16, &q5_k::CODEC);

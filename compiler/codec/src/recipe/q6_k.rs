@@ -4,4 +4,4 @@ use crate::q6_k;
 use crate::recipes::Recipe;
 
 /// The recipe.
-pub static RECIPE: Recipe = Recipe { name: "Q6_K", file_type: 18, default: &q6_k::CODEC, choose: |_| None };
+pub static RECIPE: Recipe = Recipe::uniform("Q6_K", 18, &q6_k::CODEC);

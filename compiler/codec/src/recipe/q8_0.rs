@@ -4,4 +4,4 @@ use crate::q8_0;
 use crate::recipes::Recipe;
 
 /// The recipe.
-pub static RECIPE: Recipe = Recipe { name: "Q8_0", file_type: 7, default: &q8_0::CODEC, choose: |_| None };
+pub static RECIPE: Recipe = Recipe { head: &q8_0::CODEC, ..Recipe::uniform("Q8_0", 7, &q8_0::CODEC) };
