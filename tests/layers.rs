@@ -15,7 +15,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("mc-decoder", &[]),
     ("mc-codec", &["mc-tensor"]),
     ("mc-family", &["mc-decoder", "mc-tensor"]),
-    ("mc-format", &["mc-decoder", "mc-tensor"]),
+    ("mc-format", &["mc-codec", "mc-decoder", "mc-tensor"]),
     ("mc-ir", &["mc-digest", "mc-tensor"]),
     ("mc-store", &["mc-digest"]),
     ("mc-runtime", &["mc-codec", "mc-decoder", "mc-tensor"]),

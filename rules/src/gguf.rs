@@ -10,7 +10,7 @@ use mc_codec::seat::ModelShape;
 use mc_family::families::FAMILIES;
 use mc_format::gguf::layout::TensorPlan;
 use mc_format::gguf::names::wire_name;
-use mc_format::gguf::tensor_type;
+use mc_format::gguf::tensor_type::TensorType;
 use mc_ir::action::{ActionNode, Artifact, Input};
 use mc_ir::attribute::Place;
 use mc_ir::expression::TensorExpr;
@@ -235,7 +235,7 @@ impl Planner<'_> {
             let message = format!("Tensor `{name}` with dimensions {dims:?} cannot be stored as {codec}");
             vec![Fault::new(self.place, "gguf::type", message)]
         };
-        let kind = tensor_type::by_wire_id(codec.wire_id).ok_or_else(unknown)?;
+        let kind = TensorType::of(codec);
         kind.n_bytes(&dims).ok_or_else(unknown)?;
         let expression =
             TensorExpr::Quantize { codec: codec.name, version: codec.version, importance, of: Box::new(of) };
