@@ -2,6 +2,9 @@
 //!
 //! `MC_SOAK_BLOCKS` sets how many blocks of each kind are compared (10,000 without it).
 
+use std::num::NonZero;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use mc_codec::codec::{Codec, Importance};
 use mc_codec::codecs::CODECS;
 use mc_tensor::cpu_path::CpuPath;
@@ -117,17 +120,40 @@ fn compare(codec: &Codec, seed: u64, n_rows: usize, n_cols: usize, has_importanc
     }
 }
 
+/// Runs tasks on all cores; they come in any order.
+fn on_all_cores(n_tasks: usize, task: impl Fn(usize) + Sync) {
+    let next = AtomicUsize::new(0);
+    let n_threads = std::thread::available_parallelism().map_or(1, NonZero::get);
+    std::thread::scope(|scope| {
+        for _ in 0..n_threads {
+            scope.spawn(|| {
+                loop {
+                    let task_idx = next.fetch_add(1, Ordering::Relaxed);
+                    if task_idx >= n_tasks {
+                        return;
+                    }
+                    task(task_idx);
+                }
+            });
+        }
+    });
+}
+
 #[test]
 fn every_path_gives_the_bytes_of_the_scalar_code() {
-    for codec in CODECS {
+    const N_ROWS: usize = 8;
+    // One task is some batches of a codec, so that the slow codecs keep no core waiting at the end.
+    let (n_tasks_of_codec, n_blocks) = (16, n_blocks());
+    on_all_cores(CODECS.len() * n_tasks_of_codec, |task_idx| {
+        let codec = CODECS[task_idx / n_tasks_of_codec];
         let n_cols = if codec.block_len == 1 { 96 } else { 4 * codec.block_len };
         let n_blocks_of_row = (n_cols / codec.block_len).min(4);
-        let n_batches = n_blocks().div_ceil(8 * n_blocks_of_row);
-        for seed in 0..n_batches as u64 {
-            let has_importance = codec.importance == Importance::Required || seed % 2 == 1;
-            compare(codec, seed, 8, n_cols, has_importance);
+        let n_batches = n_blocks.div_ceil(N_ROWS * n_blocks_of_row);
+        for seed in (task_idx % n_tasks_of_codec..n_batches).step_by(n_tasks_of_codec) {
+            let has_importance = codec.importance == Importance::Required || seed / n_tasks_of_codec % 2 == 1;
+            compare(codec, seed as u64, N_ROWS, n_cols, has_importance);
         }
-    }
+    });
 }
 
 #[test]
