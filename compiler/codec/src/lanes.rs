@@ -58,6 +58,10 @@ pub(crate) trait Simd: Copy + 'static {
     fn load_bytes(x: &[u8]) -> Self::I;
     /// Writes the lower byte of every lane.
     fn store_bytes(x: Self::I, out: &mut [u8]);
+    /// The first `N` little-endian halves, widened.
+    fn load_halves(x: &[u8]) -> Self::I;
+    /// Writes the lower half of every lane, little-endian.
+    fn store_halves(x: Self::I, out: &mut [u8]);
     /// `K` numbers from each of `N` places: lane `l` of result `i` is `x[starts[l] + i]`.
     fn columns<const K: usize>(x: &[f32], starts: &[usize; MAX_LANES]) -> [Self::F; K];
     /// The entries of a table; its length is a power of two, and an index counts modulo it.
@@ -68,6 +72,8 @@ pub(crate) trait Simd: Copy + 'static {
     fn min(a: Self::F, b: Self::F) -> Self::F;
     /// The greater; `b` if they are equal or either is no number.
     fn max(a: Self::F, b: Self::F) -> Self::F;
+    /// The greatest lane; all are numbers, and of two zeros it is either.
+    fn reduce_max(x: Self::F) -> f32;
     /// The square root, correctly rounded.
     fn sqrt(x: Self::F) -> Self::F;
     /// Whether `a < b`.
@@ -104,6 +110,8 @@ pub(crate) trait Simd: Copy + 'static {
     fn shl<const BITS: u32>(x: Self::I) -> Self::I;
     /// Moves bits down; zeros come in.
     fn shr<const BITS: u32>(x: Self::I) -> Self::I;
+    /// Moves bits down, as many as are asked for; zeros come in.
+    fn shr_by(x: Self::I, n_bits: u32) -> Self::I;
     /// The f32 of f16 bits, which are the lower half of each lane; exact.
     fn from_f16(x: Self::I) -> Self::F;
     /// The bits of the nearest f16, ties to even, in the lower half of each lane.
@@ -126,6 +134,16 @@ pub(crate) trait Simd: Copy + 'static {
     fn nearest_int(x: Self::F) -> Self::I {
         let bits = Self::bits(x + Self::splat(12_582_912.0));
         (bits & Self::splat_i(0x007f_ffff)) - Self::splat_i(0x0040_0000)
+    }
+
+    /// [`crate::search::truncate`] of every lane rounded, halves away from zero; for magnitudes under 2^22, and what is no
+    /// number becomes `i32::MIN`.
+    #[inline(always)]
+    fn round_away(x: Self::F) -> Self::I {
+        // The number below one half: with one half itself the sum may be rounded up to the next whole number.
+        let half = Self::bits(Self::splat(0.5_f32.next_down()));
+        let sign = Self::bits(x) & Self::splat_i(i32::MIN);
+        Self::truncate(x + Self::from_bits(half | sign))
     }
 
     /// Numbers between `low` and `high`; `low` is not above `high`.

@@ -7,6 +7,7 @@
 
 pub mod codec;
 pub mod codecs;
+pub mod extremes;
 pub mod fp4;
 pub mod grid;
 pub mod health;

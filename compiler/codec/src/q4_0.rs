@@ -6,8 +6,11 @@
 //! Source: `block_q4_0` of ggml-common.h. Bytes are compared with ggml's in `tests/golden.rs`.
 
 use mc_tensor::convert::{f16_to_f32, f32_to_f16};
+use mc_tensor::cpu_path::CpuPath;
 
-use crate::codec::{Codec, Importance, Vector};
+use crate::codec::{Codec, Importance, Rows, Vector};
+use crate::extremes::{Scales, WINDOW, peaks};
+use crate::lanes::{self, Kernel, Simd};
 use crate::search::{sum_of_squares, symmetric, truncate, weigh};
 
 const LEN: usize = 32;
@@ -24,7 +27,7 @@ pub static CODEC: Codec = Codec {
     importance: Importance::Used,
     encode_row,
     decode_row,
-    vector: Vector::NONE,
+    vector: Vector { encode: Some(encode_vector), decode: None },
 };
 
 fn encode_row(row: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
@@ -60,6 +63,46 @@ fn encode_block(x: &[f32; LEN], block: &mut [u8; BYTES]) {
         *code = (truncate(value * inverse + 8.5) as i8).min(15) as u8;
     }
     write_block(block, d, &codes);
+}
+
+fn encode_vector(path: CpuPath, rows: &Rows<'_>, out: &mut [u8]) -> bool {
+    match rows.importance {
+        None => lanes::run(path, EncodePlain { x: rows.x, out }),
+        Some(_) => false,
+    }
+}
+
+/// [`encode_block`] in lanes.
+struct EncodePlain<'a> {
+    x: &'a [f32],
+    out: &'a mut [u8],
+}
+
+impl Kernel for EncodePlain<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let (x, out) = (self.x.as_chunks::<LEN>().0, self.out.as_chunks_mut::<BYTES>().0);
+        for (x, out) in x.chunks(WINDOW).zip(out.chunks_mut(WINDOW)) {
+            let scales = Scales::new::<S>(&peaks::<S>(x), -8.0);
+            for (block_idx, (x, block)) in x.iter().zip(out).enumerate() {
+                let inverse = S::splat(scales.inverses[block_idx]);
+                let (half, bytes) = block.split_at_mut(2);
+                half.copy_from_slice(&scales.halves[block_idx]);
+                for first in (0..LEN / 2).step_by(S::N) {
+                    let lower = codes::<S>(&x[first..], inverse);
+                    let upper = codes::<S>(&x[first + LEN / 2..], inverse);
+                    S::store_bytes(lower | S::shl::<4>(upper), &mut bytes[first..]);
+                }
+            }
+        }
+    }
+}
+
+/// Codes; what an infinite inverse gives becomes code 0.
+#[inline(always)]
+fn codes<S: Simd>(x: &[f32], inverse: S::F) -> S::I {
+    let codes = S::truncate(S::load(x) * inverse + S::splat(8.5));
+    S::min_i(codes, S::splat_i(15)) & S::splat_i(15)
 }
 
 fn write_block(block: &mut [u8; BYTES], d: f32, codes: &[u8; LEN]) {

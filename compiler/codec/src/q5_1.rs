@@ -6,8 +6,11 @@
 //! Source: `block_q5_1` of ggml-common.h. Bytes are compared with ggml's in `tests/golden.rs`.
 
 use mc_tensor::convert::{f16_to_f32, f32_to_f16};
+use mc_tensor::cpu_path::CpuPath;
 
-use crate::codec::{Codec, Importance, Vector};
+use crate::codec::{Codec, Importance, Rows, Vector};
+use crate::extremes::{Scales, WINDOW, halves, ranges};
+use crate::lanes::{self, Kernel, Simd};
 use crate::search::{Deviation, Walk, affine, sum_of_squares, truncate, weigh};
 
 const LEN: usize = 32;
@@ -26,7 +29,7 @@ pub static CODEC: Codec = Codec {
     importance: Importance::Used,
     encode_row,
     decode_row,
-    vector: Vector::NONE,
+    vector: Vector { encode: Some(encode_vector), decode: None },
 };
 
 fn encode_row(row: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
@@ -64,6 +67,57 @@ fn encode_block(x: &[f32; LEN], block: &mut [u8; BYTES]) {
         *code = truncate((value - min) * inverse + 0.5) as u8;
     }
     write_block(block, d, min, &codes);
+}
+
+fn encode_vector(path: CpuPath, rows: &Rows<'_>, out: &mut [u8]) -> bool {
+    match rows.importance {
+        None => lanes::run(path, EncodePlain { x: rows.x, out }),
+        Some(_) => false,
+    }
+}
+
+/// [`encode_block`] in lanes.
+struct EncodePlain<'a> {
+    x: &'a [f32],
+    out: &'a mut [u8],
+}
+
+impl Kernel for EncodePlain<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let (x, out) = (self.x.as_chunks::<LEN>().0, self.out.as_chunks_mut::<BYTES>().0);
+        for (x, out) in x.chunks(WINDOW).zip(out.chunks_mut(WINDOW)) {
+            let (mins, mut widths) = ranges::<S>(x);
+            for (width, min) in widths.iter_mut().zip(mins) {
+                *width -= min;
+            }
+            let scales = Scales::new::<S>(&widths, 31.0);
+            let halves = halves::<S>(&mins);
+            for (block_idx, (x, block)) in x.iter().zip(out).enumerate() {
+                let (min, inverse) = (S::splat(mins[block_idx]), S::splat(scales.inverses[block_idx]));
+                let (head, bytes) = block.split_at_mut(8);
+                head[..2].copy_from_slice(&scales.halves[block_idx]);
+                head[2..4].copy_from_slice(&halves[block_idx]);
+                let mut high = 0;
+                for first in (0..LEN / 2).step_by(S::N) {
+                    let lower = codes::<S>(&x[first..], min, inverse);
+                    let upper = codes::<S>(&x[first + LEN / 2..], min, inverse);
+                    let four_bits = S::splat_i(15);
+                    high |= S::mask_bits(S::gt_i(lower, four_bits)) << first;
+                    high |= S::mask_bits(S::gt_i(upper, four_bits)) << (first + LEN / 2);
+                    S::store_bytes(lower & four_bits | S::shl::<4>(upper & four_bits), &mut bytes[first..]);
+                }
+                head[4..].copy_from_slice(&high.to_le_bytes());
+            }
+        }
+    }
+}
+
+/// Codes; what an infinite inverse gives becomes code 0.
+#[inline(always)]
+fn codes<S: Simd>(x: &[f32], min: S::F, inverse: S::F) -> S::I {
+    let codes = S::truncate((S::load(x) - min) * inverse + S::splat(0.5));
+    S::min_i(codes, S::splat_i(31)) & S::splat_i(31)
 }
 
 fn write_block(block: &mut [u8; BYTES], d: f32, min: f32, codes: &[u8; LEN]) {

@@ -5,8 +5,11 @@
 //! Source: `block_q8_0` of ggml-common.h. Bytes are compared with ggml's in `tests/golden.rs`.
 
 use mc_tensor::convert::{f16_to_f32, f32_to_f16};
+use mc_tensor::cpu_path::CpuPath;
 
-use crate::codec::{Codec, Importance, Vector};
+use crate::codec::{Codec, Importance, Rows, Vector};
+use crate::extremes::{Scales, WINDOW, magnitudes};
+use crate::lanes::{self, Kernel, Simd};
 use crate::search::truncate;
 
 const LEN: usize = 32;
@@ -23,7 +26,7 @@ pub static CODEC: Codec = Codec {
     importance: Importance::Ignored,
     encode_row,
     decode_row,
-    vector: Vector::NONE,
+    vector: Vector { encode: Some(encode_vector), decode: None },
 };
 
 fn encode_row(row: &[f32], _importance: Option<&[f32]>, out: &mut [u8]) {
@@ -35,6 +38,34 @@ fn encode_row(row: &[f32], _importance: Option<&[f32]>, out: &mut [u8]) {
         for (byte, value) in block[2..].iter_mut().zip(x) {
             // Half away from zero, as C's `roundf`.
             *byte = truncate((value * inverse).round()) as u8;
+        }
+    }
+}
+
+fn encode_vector(path: CpuPath, rows: &Rows<'_>, out: &mut [u8]) -> bool {
+    lanes::run(path, Encode { x: rows.x, out })
+}
+
+struct Encode<'a> {
+    x: &'a [f32],
+    out: &'a mut [u8],
+}
+
+impl Kernel for Encode<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let (x, out) = (self.x.as_chunks::<LEN>().0, self.out.as_chunks_mut::<BYTES>().0);
+        for (x, out) in x.chunks(WINDOW).zip(out.chunks_mut(WINDOW)) {
+            let scales = Scales::new::<S>(&magnitudes::<S, LEN>(x), 127.0);
+            for (block_idx, (x, block)) in x.iter().zip(out).enumerate() {
+                let inverse = S::splat(scales.inverses[block_idx]);
+                let (half, bytes) = block.split_at_mut(2);
+                half.copy_from_slice(&scales.halves[block_idx]);
+                for first in (0..LEN).step_by(S::N) {
+                    let codes = S::round_away(S::load(&x[first..]) * inverse);
+                    S::store_bytes(codes, &mut bytes[first..]);
+                }
+            }
         }
     }
 }

@@ -115,6 +115,7 @@ impl Simd for Avx2 {
         fn gt_i(a: Ints, b: Ints) -> Mask { Mask(_mm256_cmpgt_epi32(a.0, b.0)) }
         fn shl<const BITS: u32>(x: Ints) -> Ints { Ints(_mm256_sllv_epi32(x.0, _mm256_set1_epi32(BITS as i32))) }
         fn shr<const BITS: u32>(x: Ints) -> Ints { Ints(_mm256_srlv_epi32(x.0, _mm256_set1_epi32(BITS as i32))) }
+        fn shr_by(x: Ints, n_bits: u32) -> Ints { Ints(_mm256_srlv_epi32(x.0, _mm256_set1_epi32(n_bits as i32))) }
         fn from_f16(x: Ints) -> Floats { Floats(_mm256_cvtph_ps(narrow(x.0))) }
         fn to_f16(x: Floats) -> Ints { Ints(_mm256_cvtepu16_epi32(_mm256_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(x.0))) }
     }
@@ -161,6 +162,30 @@ impl Simd for Avx2 {
         unsafe {
             let words = narrow((x & Self::splat_i(255)).0);
             _mm_storel_epi64(out.as_mut_ptr().cast(), _mm_packus_epi16(words, words));
+        }
+    }
+
+    #[inline(always)]
+    fn load_halves(x: &[u8]) -> Ints {
+        let x = &x[..2 * Self::N];
+        // SAFETY: the slice has as many bytes; the CPU has the instructions.
+        Ints(unsafe { _mm256_cvtepu16_epi32(_mm_loadu_si128(x.as_ptr().cast())) })
+    }
+
+    #[inline(always)]
+    fn store_halves(x: Ints, out: &mut [u8]) {
+        let out = &mut out[..2 * Self::N];
+        // SAFETY: the slice has room for as many bytes; the CPU has the instructions.
+        unsafe { _mm_storeu_si128(out.as_mut_ptr().cast(), narrow((x & Self::splat_i(0xffff)).0)) }
+    }
+
+    #[inline(always)]
+    fn reduce_max(x: Floats) -> f32 {
+        // SAFETY: the CPU has the instructions (see the module).
+        unsafe {
+            let four = _mm_max_ps(_mm256_castps256_ps128(x.0), _mm256_extractf128_ps::<1>(x.0));
+            let two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+            _mm_cvtss_f32(_mm_max_ss(two, _mm_shuffle_ps::<1>(two, two)))
         }
     }
 

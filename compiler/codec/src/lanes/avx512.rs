@@ -118,6 +118,8 @@ impl Simd for Avx512 {
         fn gt_i(a: Ints, b: Ints) -> Mask { Mask(_mm512_cmpgt_epi32_mask(a.0, b.0)) }
         fn shl<const BITS: u32>(x: Ints) -> Ints { Ints(_mm512_slli_epi32::<BITS>(x.0)) }
         fn shr<const BITS: u32>(x: Ints) -> Ints { Ints(_mm512_srli_epi32::<BITS>(x.0)) }
+        fn shr_by(x: Ints, n_bits: u32) -> Ints { Ints(_mm512_srlv_epi32(x.0, _mm512_set1_epi32(n_bits as i32))) }
+        fn reduce_max(x: Floats) -> f32 { _mm512_reduce_max_ps(x.0) }
         fn from_f16(x: Ints) -> Floats { Floats(_mm512_cvtph_ps(_mm512_cvtepi32_epi16(x.0))) }
         fn to_f16(x: Floats) -> Ints { Ints(_mm512_cvtepu16_epi32(_mm512_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(x.0))) }
     }
@@ -172,6 +174,20 @@ impl Simd for Avx512 {
     #[inline(always)]
     fn mask_bits(mask: Mask) -> u32 {
         u32::from(mask.0)
+    }
+
+    #[inline(always)]
+    fn load_halves(x: &[u8]) -> Ints {
+        let x = &x[..2 * Self::N];
+        // SAFETY: the slice has as many bytes; the CPU has the instructions.
+        Ints(unsafe { _mm512_cvtepu16_epi32(_mm256_loadu_si256(x.as_ptr().cast())) })
+    }
+
+    #[inline(always)]
+    fn store_halves(x: Ints, out: &mut [u8]) {
+        let out = &mut out[..2 * Self::N];
+        // SAFETY: the slice has room for as many bytes; the CPU has the instructions.
+        unsafe { _mm256_storeu_si256(out.as_mut_ptr().cast(), _mm512_cvtepi32_epi16(x.0)) }
     }
 
     #[inline(always)]

@@ -106,6 +106,19 @@ impl<const W: usize> Simd for Portable<W> {
     }
 
     #[inline(always)]
+    fn load_halves(x: &[u8]) -> Ints<W> {
+        let halves = x.as_chunks::<2>().0;
+        Ints(from_fn(|lane| i32::from(u16::from_le_bytes(halves[lane]))))
+    }
+
+    #[inline(always)]
+    fn store_halves(x: Ints<W>, out: &mut [u8]) {
+        for (half, lane) in out[..2 * W].as_chunks_mut::<2>().0.iter_mut().zip(x.0) {
+            *half = (lane as u16).to_le_bytes();
+        }
+    }
+
+    #[inline(always)]
     fn columns<const K: usize>(x: &[f32], starts: &[usize; MAX_LANES]) -> [Floats<W>; K] {
         from_fn(|i| Floats(from_fn(|lane| x[starts[lane] + i])))
     }
@@ -128,6 +141,12 @@ impl<const W: usize> Simd for Portable<W> {
     #[inline(always)]
     fn max(a: Floats<W>, b: Floats<W>) -> Floats<W> {
         Floats(from_fn(|lane| if a.0[lane] > b.0[lane] { a.0[lane] } else { b.0[lane] }))
+    }
+
+    #[inline(always)]
+    fn reduce_max(x: Floats<W>) -> f32 {
+        let [first, rest @ ..] = x.0.as_slice() else { return 0.0 };
+        rest.iter().fold(*first, |max, lane| if *lane > max { *lane } else { max })
     }
 
     #[inline(always)]
@@ -218,6 +237,11 @@ impl<const W: usize> Simd for Portable<W> {
     #[inline(always)]
     fn shr<const BITS: u32>(x: Ints<W>) -> Ints<W> {
         Ints(x.0.map(|lane| (lane.cast_unsigned() >> BITS).cast_signed()))
+    }
+
+    #[inline(always)]
+    fn shr_by(x: Ints<W>, n_bits: u32) -> Ints<W> {
+        Ints(x.0.map(|lane| (lane.cast_unsigned() >> n_bits).cast_signed()))
     }
 
     #[inline(always)]

@@ -1,0 +1,115 @@
+//! Blocks whose scale follows from their extremes, in lanes: what the vector paths of the codecs without a search share.
+//!
+//! A window of blocks, small enough to stay in the first cache, is read twice: for the extremes and, once the scales of
+//! all its blocks are made from them with a block in every lane, for the codes, with places of a block in the lanes. No
+//! sum is made, so lanes need not be blocks for the order's sake.
+
+use crate::lanes::{MAX_LANES, Simd};
+
+/// Blocks of a window.
+pub(crate) const WINDOW: usize = MAX_LANES;
+
+/// A number of every block of a window.
+pub(crate) type OfBlocks = [f32; WINDOW];
+
+/// The scales of the blocks of a window.
+pub(crate) struct Scales {
+    /// One over each scale, or zero.
+    pub(crate) inverses: OfBlocks,
+    /// Each scale as f16.
+    pub(crate) halves: [[u8; 2]; WINDOW],
+}
+
+impl Scales {
+    /// Scales that are `extremes / divisor`.
+    #[inline(always)]
+    pub(crate) fn new<S: Simd>(extremes: &OfBlocks, divisor: f32) -> Self {
+        let zero = S::splat(0.0);
+        let mut inverses = [0.0; WINDOW];
+        let mut halves = [[0; 2]; WINDOW];
+        for first in (0..WINDOW).step_by(S::N) {
+            let d = S::load(&extremes[first..]) / S::splat(divisor);
+            let inverse = S::select(S::eq(d, zero), zero, S::splat(1.0) / d);
+            S::store(inverse, &mut inverses[first..]);
+            S::store_halves(S::to_f16(d), halves[first..].as_flattened_mut());
+        }
+        Self { inverses, halves }
+    }
+}
+
+/// Numbers as f16.
+#[inline(always)]
+pub(crate) fn halves<S: Simd>(numbers: &OfBlocks) -> [[u8; 2]; WINDOW] {
+    let mut halves = [[0; 2]; WINDOW];
+    for first in (0..WINDOW).step_by(S::N) {
+        S::store_halves(S::to_f16(S::load(&numbers[first..])), halves[first..].as_flattened_mut());
+    }
+    halves
+}
+
+/// The greatest magnitude of every block.
+#[inline(always)]
+pub(crate) fn magnitudes<S: Simd, const LEN: usize>(blocks: &[[f32; LEN]]) -> OfBlocks {
+    let mut found = [0.0; WINDOW];
+    for (found, x) in found.iter_mut().zip(blocks) {
+        *found = magnitude::<S, LEN>(x);
+    }
+    found
+}
+
+/// The greatest magnitude.
+#[inline(always)]
+pub(crate) fn magnitude<S: Simd, const LEN: usize>(x: &[f32; LEN]) -> f32 {
+    let mut max = S::abs(S::load(x));
+    for first in (S::N..LEN).step_by(S::N) {
+        max = S::max(max, S::abs(S::load(&x[first..])));
+    }
+    S::reduce_max(max)
+}
+
+/// The number of greatest magnitude of every block, the first of them; zero is positive.
+#[inline(always)]
+pub(crate) fn peaks<S: Simd>(blocks: &[[f32; 32]]) -> OfBlocks {
+    let mut found = [0.0; WINDOW];
+    for (found, x) in found.iter_mut().zip(blocks) {
+        let magnitude = magnitude::<S, 32>(x);
+        let mut at = 0;
+        for first in (0..32).step_by(S::N) {
+            let is_peak = S::eq(S::abs(S::load(&x[first..])), S::splat(magnitude));
+            at |= S::mask_bits(is_peak) << first;
+        }
+        *found = if magnitude > 0.0 { x[at.trailing_zeros() as usize & 31] } else { 0.0 };
+    }
+    found
+}
+
+/// The least and the greatest number of every block, the first of equal ones.
+#[inline(always)]
+pub(crate) fn ranges<S: Simd>(blocks: &[[f32; 32]]) -> (OfBlocks, OfBlocks) {
+    let (mut mins, mut maxs) = ([0.0; WINDOW], [0.0; WINDOW]);
+    for (block_idx, x) in blocks.iter().enumerate() {
+        let first = S::load(x);
+        let (mut low, mut high) = (S::neg(first), first);
+        for first in (S::N..32).step_by(S::N) {
+            let x = S::load(&x[first..]);
+            low = S::max(low, S::neg(x));
+            high = S::max(high, x);
+        }
+        let (low, high) = (-S::reduce_max(low), S::reduce_max(high));
+        // Equal numbers are the same but for zeros, whose sign shows in the bytes.
+        mins[block_idx] = if low == 0.0 { first_zero(x) } else { low };
+        maxs[block_idx] = if high == 0.0 { first_zero(x) } else { high };
+    }
+    (mins, maxs)
+}
+
+/// The first zero, as it is signed.
+fn first_zero(x: &[f32; 32]) -> f32 {
+    x.iter().copied().find(|value| *value == 0.0).unwrap_or(0.0)
+}
+
+/// [`crate::search::ternary`]'s codes in the lower bytes.
+#[inline(always)]
+pub(crate) fn ternary_codes<S: Simd>(x: &[f32], inverse: S::F) -> S::I {
+    S::round_away(S::load(x) * inverse) + S::splat_i(1)
+}
