@@ -6,8 +6,11 @@
 //! Source: `block_q2_0` of ggml-common.h. Bytes are compared with ggml's in `tests/golden.rs`.
 
 use mc_tensor::convert::{f16_to_f32, f32_to_f16};
+use mc_tensor::cpu_path::CpuPath;
 
-use crate::codec::{Codec, Importance, Vector};
+use crate::codec::{Codec, Importance, Rows, Vector};
+use crate::extremes::{Scales, WINDOW, magnitudes, ternary_codes};
+use crate::lanes::{self, Kernel, Simd};
 use crate::q4_0;
 use crate::search::truncate;
 
@@ -25,7 +28,7 @@ pub static CODEC: Codec = Codec {
     importance: Importance::Ignored,
     encode_row,
     decode_row,
-    vector: Vector::NONE,
+    vector: Vector { encode: Some(encode_vector), decode: None },
 };
 
 fn encode_row(row: &[f32], _importance: Option<&[f32]>, out: &mut [u8]) {
@@ -37,6 +40,40 @@ fn encode_row(row: &[f32], _importance: Option<&[f32]>, out: &mut [u8]) {
             // Half away from zero, as C's `roundf`. What an infinite inverse gives becomes code 0.
             let code = |value: f32| (truncate((value * inverse).round()) + 1).clamp(0, 3) as u8;
             *byte = x.iter().rev().fold(0, |bits, value| bits << 2 | code(*value));
+        }
+    }
+}
+
+fn encode_vector(path: CpuPath, rows: &Rows<'_>, out: &mut [u8]) -> bool {
+    lanes::run(path, Encode { x: rows.x, out })
+}
+
+struct Encode<'a> {
+    x: &'a [f32],
+    out: &'a mut [u8],
+}
+
+impl Kernel for Encode<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let (x, out) = (self.x.as_chunks::<LEN>().0, self.out.as_chunks_mut::<BYTES>().0);
+        for (x, out) in x.chunks(WINDOW).zip(out.chunks_mut(WINDOW)) {
+            let scales = Scales::new::<S>(&magnitudes::<S, LEN>(x), 1.0);
+            for (block_idx, (x, block)) in x.iter().zip(out).enumerate() {
+                let inverse = S::splat(scales.inverses[block_idx]);
+                let (half, bytes) = block.split_at_mut(2);
+                half.copy_from_slice(&scales.halves[block_idx]);
+                let mut codes = [0; LEN];
+                for first in (0..LEN).step_by(S::N) {
+                    // Codes are 0, 1 and 2, or what an infinite inverse gives, which becomes 0.
+                    let code = S::max_i(ternary_codes::<S>(&x[first..], inverse), S::splat_i(0));
+                    S::store_bytes(code, &mut codes[first..]);
+                }
+                for (byte, codes) in bytes.iter_mut().zip(codes.as_chunks::<4>().0) {
+                    let word = u32::from_le_bytes(*codes);
+                    *byte = (word | word >> 6 | word >> 12 | word >> 18) as u8;
+                }
+            }
         }
     }
 }

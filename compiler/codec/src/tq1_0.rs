@@ -10,8 +10,11 @@
 //! Source: `block_tq1_0` of ggml-common.h. Bytes are compared with ggml's in `tests/golden.rs`.
 
 use mc_tensor::convert::{f16_to_f32, f32_to_f16};
+use mc_tensor::cpu_path::CpuPath;
 
-use crate::codec::{Codec, Importance, Vector};
+use crate::codec::{Codec, Importance, Rows, Vector};
+use crate::extremes::{Scales, WINDOW, magnitudes, ternary_codes};
+use crate::lanes::{self, Kernel, Simd};
 use crate::q4_0;
 use crate::search::ternary;
 
@@ -21,6 +24,8 @@ const BYTES: usize = D + 2;
 
 /// Bytes of each group and codes in each of its bytes.
 const GROUPS: [(usize, usize); 3] = [(32, 5), (16, 5), (4, 4)];
+/// Codes of the last group.
+const LAST: usize = 16;
 const N_DIGITS: usize = 5;
 const POWERS: [u8; N_DIGITS] = [1, 3, 9, 27, 81];
 
@@ -35,7 +40,7 @@ pub static CODEC: Codec = Codec {
     importance: Importance::Ignored,
     encode_row,
     decode_row,
-    vector: Vector::NONE,
+    vector: Vector { encode: Some(encode_vector), decode: None },
 };
 
 fn encode_row(row: &[f32], _importance: Option<&[f32]>, out: &mut [u8]) {
@@ -44,15 +49,70 @@ fn encode_row(row: &[f32], _importance: Option<&[f32]>, out: &mut [u8]) {
         let (mut codes, mut bytes) = (codes.as_slice(), &mut block[..]);
         for (n_bytes, n_codes) in GROUPS {
             let (group, rest) = bytes.split_at_mut(n_bytes);
-            for (m, byte) in group.iter_mut().enumerate() {
-                let code = |n: usize| if n < n_codes { u16::from(codes[m + n * n_bytes]) } else { 0 };
-                let number = (0..N_DIGITS).fold(0, |number, n| number * 3 + code(n));
-                *byte = (number * 256).div_ceil(243) as u8;
-            }
+            encode_group(codes, (n_bytes, n_codes), group);
             (codes, bytes) = (&codes[n_bytes * n_codes..], rest);
         }
         bytes.copy_from_slice(&f32_to_f16(d).to_le_bytes());
     }
+}
+
+/// Encodes a group, its codes first in `codes`.
+#[inline(always)]
+fn encode_group(codes: &[u8], (n_bytes, n_codes): (usize, usize), bytes: &mut [u8]) {
+    for (m, byte) in bytes.iter_mut().enumerate() {
+        let code = |n: usize| if n < n_codes { u16::from(codes[m + n * n_bytes]) } else { 0 };
+        let number = (0..N_DIGITS).fold(0, |number, n| number * 3 + code(n));
+        *byte = (number * 256).div_ceil(243) as u8;
+    }
+}
+
+fn encode_vector(path: CpuPath, rows: &Rows<'_>, out: &mut [u8]) -> bool {
+    lanes::run(path, Encode { x: rows.x, out })
+}
+
+struct Encode<'a> {
+    x: &'a [f32],
+    out: &'a mut [u8],
+}
+
+impl Kernel for Encode<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let (x, out) = (self.x.as_chunks::<LEN>().0, self.out.as_chunks_mut::<BYTES>().0);
+        for (x, out) in x.chunks(WINDOW).zip(out.chunks_mut(WINDOW)) {
+            let scales = Scales::new::<S>(&magnitudes::<S, LEN>(x), 1.0);
+            for (block_idx, (x, block)) in x.iter().zip(out).enumerate() {
+                let inverse = S::splat(scales.inverses[block_idx]);
+                block[D..].copy_from_slice(&scales.halves[block_idx]);
+                let (mut at, mut byte) = (0, 0);
+                for (n_bytes, n_codes) in &GROUPS[..2] {
+                    for first in (0..*n_bytes).step_by(S::N) {
+                        let mut number = S::splat_i(0);
+                        for n in 0..*n_codes {
+                            let code = ternary_codes::<S>(&x[at + n * n_bytes + first..], inverse);
+                            // What an infinite inverse gives has the code in its lower bits only.
+                            number = number + number + number + (code & S::splat_i(3));
+                        }
+                        S::store_bytes(stretch::<S>(number), &mut block[byte + first..]);
+                    }
+                    at += n_bytes * n_codes;
+                    byte += n_bytes;
+                }
+                let mut codes = [0; LAST];
+                for first in (0..LAST).step_by(S::N) {
+                    let code = ternary_codes::<S>(&x[at + first..], inverse);
+                    S::store_bytes(code, &mut codes[first..]);
+                }
+                encode_group(&codes, GROUPS[2], &mut block[byte..D]);
+            }
+        }
+    }
+}
+
+/// `number * 256 / 243`, rounded up, of numbers of five digits.
+#[inline(always)]
+fn stretch<S: Simd>(number: S::I) -> S::I {
+    S::truncate(S::to_f(number) * S::splat(256.0 / 243.0) + S::splat(0.997))
 }
 
 fn decode_row(blocks: &[u8], out: &mut [f32]) {
@@ -68,6 +128,22 @@ fn decode_row(blocks: &[u8], out: &mut [f32]) {
                 }
             }
             (bytes, values) = (&bytes[n_bytes..], rest);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lanes::portable::Portable;
+
+    #[test]
+    fn numbers_of_five_digits_are_stretched_exactly() {
+        type One = Portable<1>;
+        for number in 0..243 {
+            let mut stretched = [0];
+            One::store_bytes(stretch::<One>(One::splat_i(number)), &mut stretched);
+            assert_eq!(i32::from(stretched[0]), (number * 256 + 242) / 243);
         }
     }
 }

@@ -6,8 +6,11 @@
 //! Source: `block_tq2_0` of ggml-common.h. Bytes are compared with ggml's in `tests/golden.rs`.
 
 use mc_tensor::convert::{f16_to_f32, f32_to_f16};
+use mc_tensor::cpu_path::CpuPath;
 
-use crate::codec::{Codec, Importance, Vector};
+use crate::codec::{Codec, Importance, Rows, Vector};
+use crate::extremes::{Scales, WINDOW, magnitudes, ternary_codes};
+use crate::lanes::{self, Kernel, Simd};
 use crate::q4_0;
 use crate::search::ternary;
 use crate::two_bits::{self, LEN};
@@ -26,7 +29,7 @@ pub static CODEC: Codec = Codec {
     importance: Importance::Ignored,
     encode_row,
     decode_row,
-    vector: Vector::NONE,
+    vector: Vector { encode: Some(encode_vector), decode: None },
 };
 
 fn encode_row(row: &[f32], _importance: Option<&[f32]>, out: &mut [u8]) {
@@ -34,6 +37,39 @@ fn encode_row(row: &[f32], _importance: Option<&[f32]>, out: &mut [u8]) {
         let (d, codes) = ternary(x);
         block[..D].copy_from_slice(&two_bits::pack(&codes));
         block[D..].copy_from_slice(&f32_to_f16(d).to_le_bytes());
+    }
+}
+
+fn encode_vector(path: CpuPath, rows: &Rows<'_>, out: &mut [u8]) -> bool {
+    lanes::run(path, Encode { x: rows.x, out })
+}
+
+struct Encode<'a> {
+    x: &'a [f32],
+    out: &'a mut [u8],
+}
+
+impl Kernel for Encode<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let (x, out) = (self.x.as_chunks::<LEN>().0, self.out.as_chunks_mut::<BYTES>().0);
+        for (x, out) in x.chunks(WINDOW).zip(out.chunks_mut(WINDOW)) {
+            let scales = Scales::new::<S>(&magnitudes::<S, LEN>(x), 1.0);
+            for (block_idx, (x, block)) in x.iter().zip(out).enumerate() {
+                let inverse = S::splat(scales.inverses[block_idx]);
+                block[D..].copy_from_slice(&scales.halves[block_idx]);
+                let halves = x.as_chunks::<128>().0.iter().zip(block[..D].as_chunks_mut::<32>().0);
+                for (x, bytes) in halves {
+                    for first in (0..32).step_by(S::N) {
+                        let a = ternary_codes::<S>(&x[first..], inverse);
+                        let b = S::shl::<2>(ternary_codes::<S>(&x[first + 32..], inverse));
+                        let c = S::shl::<4>(ternary_codes::<S>(&x[first + 64..], inverse));
+                        let d = S::shl::<6>(ternary_codes::<S>(&x[first + 96..], inverse));
+                        S::store_bytes(a | b | c | d, &mut bytes[first..]);
+                    }
+                }
+            }
+        }
     }
 }
 
