@@ -3,6 +3,8 @@
 //! A code is a sign (upper bit) and one of eight magnitudes. The table holds twice the float a code stands for, which
 //! makes whole numbers of them; scales are halved for it.
 
+use crate::lanes::Simd;
+
 /// Twice the float of each code. Minus zero counts as zero.
 const DOUBLED: [f32; 16] =
     [0.0, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 0.0, -1.0, -2.0, -3.0, -4.0, -6.0, -8.0, -12.0];
@@ -27,6 +29,35 @@ fn nearest(x: f32, half_scale: f32) -> u8 {
         }
     }
     best
+}
+
+/// Whether [`codes`] finds the codes of [`encode`]: whether all steps between the values are exact.
+///
+/// The scale must be far from subnormal and infinite numbers, and weights not so large that the differences to all values
+/// are the same once they are rounded.
+#[inline(always)]
+pub(crate) fn is_exact(magnitude: f32, half_scale: f32) -> bool {
+    magnitude == 0.0 || (1e-30..1e30).contains(&half_scale) && magnitude <= 4096.0 * half_scale
+}
+
+/// Codes as [`encode`] finds them, where that [`is_exact`].
+///
+/// Between two neighbouring values both differences are exact, so the nearer one is told by the middle between them;
+/// there the lesser magnitude wins, for its code comes first.
+#[inline(always)]
+pub(crate) fn codes<S: Simd>(x: &[f32], half_scale: f32) -> S::I {
+    const MIDDLES: [f32; 7] = [0.5, 1.5, 2.5, 3.5, 5.0, 7.0, 10.0];
+    let x = S::load(x);
+    let magnitude = S::abs(x);
+    let zero = S::splat_i(0);
+    let mut code = zero;
+    for (i, middle) in MIDDLES.iter().enumerate() {
+        let is_above = S::lt(S::splat(middle * half_scale), magnitude);
+        code = S::select_i(is_above, S::splat_i(i as i32 + 1), code);
+    }
+    let sign = S::shl::<3>(S::shr::<31>(S::bits(x)));
+    // Minus zero is not written.
+    code | S::select_i(S::eq_i(code, zero), zero, sign)
 }
 
 /// The inverse of [`encode`].

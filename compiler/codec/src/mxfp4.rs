@@ -6,8 +6,12 @@
 //! Source: `block_mxfp4` of ggml-common.h; OCP Microscaling Formats specification 1.0. Bytes are compared with ggml's
 //! in `tests/golden.rs`.
 
-use crate::codec::{Codec, Importance, Vector};
+use mc_tensor::cpu_path::CpuPath;
+
+use crate::codec::{Codec, Importance, Rows, Vector};
+use crate::extremes::{WINDOW, magnitudes};
 use crate::fp4;
+use crate::lanes::{self, Kernel, Simd};
 
 const LEN: usize = 32;
 const BYTES: usize = 1 + LEN / 2;
@@ -23,18 +27,57 @@ pub static CODEC: Codec = Codec {
     importance: Importance::Ignored,
     encode_row,
     decode_row,
-    vector: Vector::NONE,
+    vector: Vector { encode: Some(encode_vector), decode: None },
 };
 
 fn encode_row(row: &[f32], _importance: Option<&[f32]>, out: &mut [u8]) {
     for (x, block) in row.as_chunks::<LEN>().0.iter().zip(out.as_chunks_mut::<BYTES>().0) {
         let abs_max = x.iter().fold(0.0_f32, |max, value| max.max(value.abs()));
-        // Exponents below 0 keep their lower byte, as the reference's cast does on x86-64; those are of subnormals.
-        let exponent = if abs_max > 0.0 { (floor_log2(abs_max) - 2 + 127) as u8 } else { 0 };
+        let exponent = exponent_byte(abs_max);
         let [first, codes @ ..] = block;
         *first = exponent;
         fp4::encode(x, half_scale(exponent), codes);
     }
+}
+
+fn encode_vector(path: CpuPath, rows: &Rows<'_>, out: &mut [u8]) -> bool {
+    lanes::run(path, Encode { x: rows.x, out })
+}
+
+struct Encode<'a> {
+    x: &'a [f32],
+    out: &'a mut [u8],
+}
+
+impl Kernel for Encode<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let (x, out) = (self.x.as_chunks::<LEN>().0, self.out.as_chunks_mut::<BYTES>().0);
+        for (x, out) in x.chunks(WINDOW).zip(out.chunks_mut(WINDOW)) {
+            let magnitudes = magnitudes::<S, LEN>(x);
+            for ((x, block), magnitude) in x.iter().zip(out).zip(magnitudes) {
+                let [first, codes @ ..] = block;
+                *first = exponent_byte(magnitude);
+                let half_scale = half_scale(*first);
+                if fp4::is_exact(magnitude, half_scale) {
+                    for first in (0..LEN / 2).step_by(S::N) {
+                        let lower = fp4::codes::<S>(&x[first..], half_scale);
+                        let upper = fp4::codes::<S>(&x[first + LEN / 2..], half_scale);
+                        S::store_bytes(lower | S::shl::<4>(upper), &mut codes[first..]);
+                    }
+                } else {
+                    fp4::encode(x, half_scale, codes);
+                }
+            }
+        }
+    }
+}
+
+/// The exponent of the scale of a block, by its greatest magnitude.
+#[inline(always)]
+fn exponent_byte(magnitude: f32) -> u8 {
+    // Exponents below 0 keep their lower byte, as the reference's cast does on x86-64; those are of subnormals.
+    if magnitude > 0.0 { (floor_log2(magnitude) - 2 + 127) as u8 } else { 0 }
 }
 
 fn decode_row(blocks: &[u8], out: &mut [f32]) {

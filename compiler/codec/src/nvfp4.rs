@@ -6,8 +6,12 @@
 //!
 //! Source: `block_nvfp4` of ggml-common.h. Bytes are compared with ggml's in `tests/golden.rs`.
 
-use crate::codec::{Codec, Importance, Vector};
+use mc_tensor::cpu_path::CpuPath;
+
+use crate::codec::{Codec, Importance, Rows, Vector};
+use crate::extremes::{WINDOW, magnitudes};
 use crate::fp4;
+use crate::lanes::{self, Kernel, Simd};
 use crate::search::truncate;
 
 const LEN: usize = 64;
@@ -29,7 +33,7 @@ pub static CODEC: Codec = Codec {
     importance: Importance::Ignored,
     encode_row,
     decode_row,
-    vector: Vector::NONE,
+    vector: Vector { encode: Some(encode_vector), decode: None },
 };
 
 fn encode_row(row: &[f32], _importance: Option<&[f32]>, out: &mut [u8]) {
@@ -41,6 +45,42 @@ fn encode_row(row: &[f32], _importance: Option<&[f32]>, out: &mut [u8]) {
             let abs_max = x.iter().fold(0.0_f32, |max, value| max.max(value.abs()));
             *scale = scale_byte(abs_max / 6.0);
             fp4::encode(x, half_scale(*scale), codes);
+        }
+    }
+}
+
+fn encode_vector(path: CpuPath, rows: &Rows<'_>, out: &mut [u8]) -> bool {
+    lanes::run(path, Encode { x: rows.x, out })
+}
+
+struct Encode<'a> {
+    x: &'a [f32],
+    out: &'a mut [u8],
+}
+
+impl Kernel for Encode<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let (x, out) = (self.x.as_chunks::<SUB_LEN>().0, self.out.as_chunks_mut::<BYTES>().0);
+        for (x, out) in x.chunks(WINDOW).zip(out.chunks_mut(WINDOW / N_SUBS)) {
+            let magnitudes = magnitudes::<S, SUB_LEN>(x);
+            for (sub, x) in x.iter().enumerate() {
+                let (scales, codes) = out[sub / N_SUBS].split_at_mut(N_SUBS);
+                let codes = &mut codes.as_chunks_mut::<{ SUB_LEN / 2 }>().0[sub % N_SUBS];
+                let scale = scale_byte(magnitudes[sub] / 6.0);
+                scales[sub % N_SUBS] = scale;
+                let half_scale = half_scale(scale);
+                if fp4::is_exact(magnitudes[sub], half_scale) {
+                    let mut found = [0; SUB_LEN];
+                    for first in (0..SUB_LEN).step_by(S::N) {
+                        S::store_bytes(fp4::codes::<S>(&x[first..], half_scale), &mut found[first..]);
+                    }
+                    let found = u128::from_le_bytes(found);
+                    *codes = (found as u64 | (found >> 60) as u64).to_le_bytes();
+                } else {
+                    fp4::encode(x, half_scale, codes);
+                }
+            }
         }
     }
 }
