@@ -7,10 +7,13 @@
 //! Source: `block_iq2_s` of ggml-common.h. Bytes are compared with ggml's in `tests/golden.rs`.
 
 use mc_tensor::convert::{f16_to_f32, f32_to_f16};
+use mc_tensor::cpu_path::CpuPath;
 
 use crate::codec::{Codec, Importance, Vector};
 use crate::grid;
+use crate::grid_decode::{self, Runs, Unpack};
 use crate::iq4_nl;
+use crate::lanes::Simd;
 use crate::lattice::{self, Fit, Refine, SIGNED, Tries};
 use crate::search::{sum_of_squares, weigh};
 
@@ -39,7 +42,7 @@ pub static CODEC: Codec = Codec {
     importance: Importance::Expected,
     encode_row,
     decode_row,
-    vector: Vector::NONE,
+    vector: Vector { encode: None, decode: Some(decode_vector) },
 };
 
 fn encode_row(row: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
@@ -92,5 +95,34 @@ fn decode_row(blocks: &[u8], out: &mut [f32]) {
             let scale = lattice::decode_scale(d, &block[SCALES..], i / 2);
             lattice::decode_2_bit(grid::IQ2_S.point(point_idx), scale, block[SIGNS + i], out);
         }
+    }
+}
+
+fn decode_vector(path: CpuPath, blocks: &[u8], out: &mut [f32]) -> bool {
+    grid_decode::decode::<Block, BYTES>(path, blocks, out)
+}
+
+/// [`decode_row`] by runs.
+struct Block;
+
+impl Unpack<BYTES> for Block {
+    #[inline(always)]
+    fn unpack(block: &[u8; BYTES], runs: &mut Runs) {
+        let d = f16_to_f32(u16::from_le_bytes([block[0], block[1]]));
+        let grid = &*grid::IQ2_S;
+        for run in 0..N_SUBS {
+            runs.scales[run] = lattice::decode_scale(d, &block[SCALES..], run);
+            runs.signs[run] = u16::from_le_bytes([block[SIGNS + 2 * run], block[SIGNS + 2 * run + 1]]);
+            let high = block[HIGH + run / 2] >> (4 * (run % 2));
+            let first = u16::from_le_bytes([block[2 + 2 * run], high & 3]);
+            let second = u16::from_le_bytes([block[3 + 2 * run], high >> 2 & 3]);
+            runs.codes[run][..SIGNED].copy_from_slice(grid.point(first));
+            runs.codes[run][SIGNED..].copy_from_slice(grid.point(second));
+        }
+    }
+
+    #[inline(always)]
+    fn values<S: Simd>(codes: S::I) -> S::I {
+        grid_decode::two_bit_values::<S>(codes)
     }
 }

@@ -7,10 +7,13 @@
 //! Source: `block_iq2_xs` of ggml-common.h. Bytes are compared with ggml's in `tests/golden.rs`.
 
 use mc_tensor::convert::{f16_to_f32, f32_to_f16};
+use mc_tensor::cpu_path::CpuPath;
 
 use crate::codec::{Codec, Importance, Vector};
 use crate::grid;
+use crate::grid_decode::{self, Runs, Unpack};
 use crate::iq4_nl;
+use crate::lanes::Simd;
 use crate::lattice::{self, Fit, Refine, Tries};
 use crate::search::{GROUP_MAX_EPS, sum_of_squares, weigh};
 
@@ -33,7 +36,7 @@ pub static CODEC: Codec = Codec {
     importance: Importance::Required,
     encode_row,
     decode_row,
-    vector: Vector::NONE,
+    vector: Vector { encode: None, decode: Some(decode_vector) },
 };
 
 fn encode_row(row: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
@@ -90,5 +93,33 @@ fn decode_row(blocks: &[u8], out: &mut [f32]) {
             let signs = lattice::even_signs((word >> 9) as u8);
             lattice::decode_2_bit(grid::IQ2_XS.point(word & 511), scale, signs, out);
         }
+    }
+}
+
+fn decode_vector(path: CpuPath, blocks: &[u8], out: &mut [f32]) -> bool {
+    grid_decode::decode::<Block, BYTES>(path, blocks, out)
+}
+
+/// [`decode_row`] by runs.
+struct Block;
+
+impl Unpack<BYTES> for Block {
+    #[inline(always)]
+    fn unpack(block: &[u8; BYTES], runs: &mut Runs) {
+        let d = f16_to_f32(u16::from_le_bytes([block[0], block[1]]));
+        let grid = &*grid::IQ2_XS;
+        for (run, bytes) in block[2..SCALES].as_chunks::<SUB_BYTES>().0.iter().enumerate() {
+            let [first, second] = [0, 2].map(|at| u16::from_le_bytes([bytes[at], bytes[at + 1]]));
+            runs.scales[run] = lattice::decode_scale(d, &block[SCALES..], run);
+            runs.signs[run] =
+                grid_decode::even_signs(u32::from(first >> 9) | u32::from(second >> 9) << 7) as u16;
+            runs.codes[run][..8].copy_from_slice(grid.point(first & 511));
+            runs.codes[run][8..].copy_from_slice(grid.point(second & 511));
+        }
+    }
+
+    #[inline(always)]
+    fn values<S: Simd>(codes: S::I) -> S::I {
+        grid_decode::two_bit_values::<S>(codes)
     }
 }

@@ -7,10 +7,13 @@
 //! Source: `block_iq2_xxs` of ggml-common.h. Bytes are compared with ggml's in `tests/golden.rs`.
 
 use mc_tensor::convert::{f16_to_f32, f32_to_f16};
+use mc_tensor::cpu_path::CpuPath;
 
 use crate::codec::{Codec, Importance, Vector};
 use crate::grid;
+use crate::grid_decode::{self, Runs, Unpack};
 use crate::iq4_nl;
+use crate::lanes::Simd;
 use crate::lattice::{self, Fit, Refine, Tries};
 use crate::search::{GROUP_MAX_EPS, positive, sum_of_squares, weigh};
 
@@ -32,7 +35,7 @@ pub static CODEC: Codec = Codec {
     importance: Importance::Required,
     encode_row,
     decode_row,
-    vector: Vector::NONE,
+    vector: Vector { encode: None, decode: Some(decode_vector) },
 };
 
 fn encode_row(row: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
@@ -104,5 +107,38 @@ fn decode_row(blocks: &[u8], out: &mut [f32]) {
                 lattice::decode_2_bit(grid::IQ2_XXS.point(u16::from(bytes[i])), scale, signs, out);
             }
         }
+    }
+}
+
+fn decode_vector(path: CpuPath, blocks: &[u8], out: &mut [f32]) -> bool {
+    grid_decode::decode::<Block, BYTES>(path, blocks, out)
+}
+
+/// [`decode_row`] by runs.
+struct Block;
+
+impl Unpack<BYTES> for Block {
+    #[inline(always)]
+    fn unpack(block: &[u8; BYTES], runs: &mut Runs) {
+        let d = f16_to_f32(u16::from_le_bytes([block[0], block[1]]));
+        let grid = &*grid::IQ2_XXS;
+        for (sub, bytes) in block[2..].as_chunks::<SUB_BYTES>().0.iter().enumerate() {
+            let scale = d * (0.5 + f32::from(bytes[7] >> 4)) * 0.25;
+            let signs = u32::from_le_bytes([bytes[4], bytes[5], bytes[6], bytes[7]]);
+            let signs = grid_decode::even_signs(signs);
+            for half in 0..2 {
+                let run = 2 * sub + half;
+                runs.scales[run] = scale;
+                runs.signs[run] = (signs >> (16 * half)) as u16;
+                let (first, second) = (bytes[2 * half], bytes[2 * half + 1]);
+                runs.codes[run][..8].copy_from_slice(grid.point(u16::from(first)));
+                runs.codes[run][8..].copy_from_slice(grid.point(u16::from(second)));
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn values<S: Simd>(codes: S::I) -> S::I {
+        grid_decode::two_bit_values::<S>(codes)
     }
 }

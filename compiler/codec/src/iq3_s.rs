@@ -11,10 +11,13 @@
 //! Source: `block_iq3_s` of ggml-common.h. Bytes are compared with ggml's in `tests/golden.rs`.
 
 use mc_tensor::convert::{f16_to_f32, f32_to_f16};
+use mc_tensor::cpu_path::CpuPath;
 
 use crate::codec::{Codec, Importance, Vector};
 use crate::grid;
+use crate::grid_decode::{self, Runs, Unpack};
 use crate::iq4_nl;
+use crate::lanes::Simd;
 use crate::lattice::{self, Fit, Refine, SIGNED, Tries};
 use crate::search::{sum_of_squares, weigh};
 
@@ -41,7 +44,7 @@ pub static CODEC: Codec = Codec {
     importance: Importance::Used,
     encode_row,
     decode_row,
-    vector: Vector::NONE,
+    vector: Vector { encode: None, decode: Some(decode_vector) },
 };
 
 fn encode_row(row: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
@@ -102,6 +105,36 @@ fn decode_row(blocks: &[u8], out: &mut [f32]) {
                 *out = scale * lattice::magnitude(*code) * lattice::sign(signs, j);
             }
         }
+    }
+}
+
+fn decode_vector(path: CpuPath, blocks: &[u8], out: &mut [f32]) -> bool {
+    grid_decode::decode::<Block, BYTES>(path, blocks, out)
+}
+
+/// [`decode_row`] by runs.
+struct Block;
+
+impl Unpack<BYTES> for Block {
+    #[inline(always)]
+    fn unpack(block: &[u8; BYTES], runs: &mut Runs) {
+        let d = f16_to_f32(u16::from_le_bytes([block[0], block[1]]));
+        let grid = &*grid::IQ3_S;
+        for run in 0..2 * N_SUBS {
+            let sub = run / 2;
+            let scale = block[SCALES + sub / 2] >> (4 * (sub % 2)) & 15;
+            runs.scales[run] = d * f32::from(1 + 2 * scale);
+            runs.signs[run] = u16::from_le_bytes([block[SIGNS + 2 * run], block[SIGNS + 2 * run + 1]]);
+            let high = block[HIGH + sub] >> (4 * (run % 2));
+            for (i, codes) in runs.codes[run].as_chunks_mut().0.iter_mut().enumerate() {
+                *codes = *grid.point(u16::from_le_bytes([block[2 + 4 * run + i], high >> i & 1]));
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn values<S: Simd>(codes: S::I) -> S::I {
+        codes + codes + S::splat_i(1)
     }
 }
 

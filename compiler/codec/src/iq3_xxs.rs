@@ -7,10 +7,13 @@
 //! Source: `block_iq3_xxs` of ggml-common.h. Bytes are compared with ggml's in `tests/golden.rs`.
 
 use mc_tensor::convert::{f16_to_f32, f32_to_f16};
+use mc_tensor::cpu_path::CpuPath;
 
 use crate::codec::{Codec, Importance, Vector};
 use crate::grid;
+use crate::grid_decode::{self, Runs, Unpack};
 use crate::iq4_nl;
+use crate::lanes::Simd;
 use crate::lattice::{self, Fit, Refine, SIGNED, Tries};
 use crate::search::{sum_of_squares, weigh};
 
@@ -37,7 +40,7 @@ pub static CODEC: Codec = Codec {
     importance: Importance::Expected,
     encode_row,
     decode_row,
-    vector: Vector::NONE,
+    vector: Vector { encode: None, decode: Some(decode_vector) },
 };
 
 fn encode_row(row: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
@@ -105,5 +108,42 @@ fn decode_row(blocks: &[u8], out: &mut [f32]) {
                 *out = scale * value * lattice::sign(signs, j);
             }
         }
+    }
+}
+
+fn decode_vector(path: CpuPath, blocks: &[u8], out: &mut [f32]) -> bool {
+    grid_decode::decode::<Block, BYTES>(path, blocks, out)
+}
+
+/// [`decode_row`] by runs.
+struct Block;
+
+impl Unpack<BYTES> for Block {
+    #[inline(always)]
+    fn unpack(block: &[u8; BYTES], runs: &mut Runs) {
+        let d = f16_to_f32(u16::from_le_bytes([block[0], block[1]]));
+        let grid = &*grid::IQ3_XXS;
+        let points = block[2..SIGNS].as_chunks::<8>().0;
+        for (sub, (points, bytes)) in points.iter().zip(block[SIGNS..].as_chunks::<4>().0).enumerate() {
+            let scale = d * (0.5 + f32::from(bytes[3] >> 4)) * 0.5;
+            let signs = grid_decode::even_signs(u32::from_le_bytes(*bytes));
+            for half in 0..2 {
+                let run = 2 * sub + half;
+                runs.scales[run] = scale;
+                runs.signs[run] = (signs >> (16 * half)) as u16;
+                for (codes, point_idx) in
+                    runs.codes[run].as_chunks_mut().0.iter_mut().zip(&points[4 * half..])
+                {
+                    *codes = *grid.point(u16::from(*point_idx));
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn values<S: Simd>(codes: S::I) -> S::I {
+        // 4, 12, 20, ..., of which the last is two more.
+        let last = S::shr::<3>(codes + S::splat_i(1));
+        S::shl::<3>(codes) + S::splat_i(4) + last + last
     }
 }

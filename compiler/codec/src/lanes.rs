@@ -90,6 +90,8 @@ pub(crate) trait Simd: Copy + 'static {
     fn any(mask: Self::M) -> bool;
     /// One bit per lane, the first lowest.
     fn mask_bits(mask: Self::M) -> u32;
+    /// The inverse of [`Self::mask_bits`]; upper bits are not looked at.
+    fn from_mask_bits(bits: u32) -> Self::M;
     /// The bits of numbers.
     fn bits(x: Self::F) -> Self::I;
     /// The numbers of bits.
@@ -110,8 +112,8 @@ pub(crate) trait Simd: Copy + 'static {
     fn shl<const BITS: u32>(x: Self::I) -> Self::I;
     /// Moves bits down; zeros come in.
     fn shr<const BITS: u32>(x: Self::I) -> Self::I;
-    /// Moves bits down, as many as are asked for; zeros come in.
-    fn shr_by(x: Self::I, n_bits: u32) -> Self::I;
+    /// Moves bits down, in each lane by its own number under 32; zeros come in.
+    fn shr_each(x: Self::I, n_bits: Self::I) -> Self::I;
     /// The f32 of f16 bits, which are the lower half of each lane; exact.
     fn from_f16(x: Self::I) -> Self::F;
     /// The bits of the nearest f16, ties to even, in the lower half of each lane.

@@ -10,6 +10,7 @@ pub mod codecs;
 pub mod extremes;
 pub mod fp4;
 pub mod grid;
+pub mod grid_decode;
 pub mod health;
 pub mod iq1;
 pub mod iq1_m;

@@ -17,6 +17,9 @@ use crate::search::truncate;
 const LEN: usize = 64;
 const BYTES: usize = 2 + LEN / 4;
 
+/// Where the codes of a u32 begin.
+const SHIFTS: [i32; 16] = [0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30];
+
 /// The codec.
 pub static CODEC: Codec = Codec {
     name: "Q2_0",
@@ -28,7 +31,7 @@ pub static CODEC: Codec = Codec {
     importance: Importance::Ignored,
     encode_row,
     decode_row,
-    vector: Vector { encode: Some(encode_vector), decode: None },
+    vector: Vector { encode: Some(encode_vector), decode: Some(decode_vector) },
 };
 
 fn encode_row(row: &[f32], _importance: Option<&[f32]>, out: &mut [u8]) {
@@ -84,6 +87,35 @@ fn decode_row(blocks: &[u8], out: &mut [f32]) {
         for (i, value) in out.iter_mut().enumerate() {
             let code = block[2 + i / 4] >> (2 * (i % 4)) & 3;
             *value = (f32::from(code) - 1.0) * d;
+        }
+    }
+}
+
+fn decode_vector(path: CpuPath, blocks: &[u8], out: &mut [f32]) -> bool {
+    lanes::run(path, Decode { blocks, out })
+}
+
+/// [`decode_row`] in lanes.
+struct Decode<'a> {
+    blocks: &'a [u8],
+    out: &'a mut [f32],
+}
+
+impl Kernel for Decode<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let blocks = self.blocks.as_chunks::<BYTES>().0;
+        for (block, out) in blocks.iter().zip(self.out.as_chunks_mut::<LEN>().0) {
+            let d = S::splat(f16_to_f32(u16::from_le_bytes([block[0], block[1]])));
+            let words = block[2..].as_chunks::<4>().0;
+            for (word, out) in words.iter().zip(out.as_chunks_mut::<16>().0) {
+                let word = u32::from_le_bytes(*word);
+                for first in (0..16).step_by(S::N) {
+                    let codes = S::splat_i((word >> (2 * first)).cast_signed());
+                    let codes = S::shr_each(codes, S::load_i(&SHIFTS)) & S::splat_i(3);
+                    S::store(S::to_f(codes - S::splat_i(1)) * d, &mut out[first..]);
+                }
+            }
         }
     }
 }

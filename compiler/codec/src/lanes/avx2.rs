@@ -115,7 +115,7 @@ impl Simd for Avx2 {
         fn gt_i(a: Ints, b: Ints) -> Mask { Mask(_mm256_cmpgt_epi32(a.0, b.0)) }
         fn shl<const BITS: u32>(x: Ints) -> Ints { Ints(_mm256_sllv_epi32(x.0, _mm256_set1_epi32(BITS as i32))) }
         fn shr<const BITS: u32>(x: Ints) -> Ints { Ints(_mm256_srlv_epi32(x.0, _mm256_set1_epi32(BITS as i32))) }
-        fn shr_by(x: Ints, n_bits: u32) -> Ints { Ints(_mm256_srlv_epi32(x.0, _mm256_set1_epi32(n_bits as i32))) }
+        fn shr_each(x: Ints, n_bits: Ints) -> Ints { Ints(_mm256_srlv_epi32(x.0, n_bits.0)) }
         fn from_f16(x: Ints) -> Floats { Floats(_mm256_cvtph_ps(narrow(x.0))) }
         fn to_f16(x: Floats) -> Ints { Ints(_mm256_cvtepu16_epi32(_mm256_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(x.0))) }
     }
@@ -177,6 +177,12 @@ impl Simd for Avx2 {
         let out = &mut out[..2 * Self::N];
         // SAFETY: the slice has room for as many bytes; the CPU has the instructions.
         unsafe { _mm_storeu_si128(out.as_mut_ptr().cast(), narrow((x & Self::splat_i(0xffff)).0)) }
+    }
+
+    #[inline(always)]
+    fn from_mask_bits(bits: u32) -> Mask {
+        let of_lanes = Self::load_i(&[1, 2, 4, 8, 16, 32, 64, 128]);
+        Self::eq_i(Self::splat_i(bits.cast_signed()) & of_lanes, of_lanes)
     }
 
     #[inline(always)]

@@ -118,7 +118,7 @@ impl Simd for Avx512 {
         fn gt_i(a: Ints, b: Ints) -> Mask { Mask(_mm512_cmpgt_epi32_mask(a.0, b.0)) }
         fn shl<const BITS: u32>(x: Ints) -> Ints { Ints(_mm512_slli_epi32::<BITS>(x.0)) }
         fn shr<const BITS: u32>(x: Ints) -> Ints { Ints(_mm512_srli_epi32::<BITS>(x.0)) }
-        fn shr_by(x: Ints, n_bits: u32) -> Ints { Ints(_mm512_srlv_epi32(x.0, _mm512_set1_epi32(n_bits as i32))) }
+        fn shr_each(x: Ints, n_bits: Ints) -> Ints { Ints(_mm512_srlv_epi32(x.0, n_bits.0)) }
         fn reduce_max(x: Floats) -> f32 { _mm512_reduce_max_ps(x.0) }
         fn from_f16(x: Ints) -> Floats { Floats(_mm512_cvtph_ps(_mm512_cvtepi32_epi16(x.0))) }
         fn to_f16(x: Floats) -> Ints { Ints(_mm512_cvtepu16_epi32(_mm512_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(x.0))) }
@@ -169,6 +169,11 @@ impl Simd for Avx512 {
     #[inline(always)]
     fn any(mask: Mask) -> bool {
         mask.0 != 0
+    }
+
+    #[inline(always)]
+    fn from_mask_bits(bits: u32) -> Mask {
+        Mask(bits as u16)
     }
 
     #[inline(always)]

@@ -190,6 +190,11 @@ impl<const W: usize> Simd for Portable<W> {
     }
 
     #[inline(always)]
+    fn from_mask_bits(bits: u32) -> Mask<W> {
+        Mask(from_fn(|lane| bits >> lane & 1 == 1))
+    }
+
+    #[inline(always)]
     fn bits(x: Floats<W>) -> Ints<W> {
         Ints(x.0.map(|lane| lane.to_bits().cast_signed()))
     }
@@ -240,8 +245,8 @@ impl<const W: usize> Simd for Portable<W> {
     }
 
     #[inline(always)]
-    fn shr_by(x: Ints<W>, n_bits: u32) -> Ints<W> {
-        Ints(x.0.map(|lane| (lane.cast_unsigned() >> n_bits).cast_signed()))
+    fn shr_each(x: Ints<W>, n_bits: Ints<W>) -> Ints<W> {
+        Ints(from_fn(|lane| (x.0[lane].cast_unsigned() >> (n_bits.0[lane] & 31)).cast_signed()))
     }
 
     #[inline(always)]
