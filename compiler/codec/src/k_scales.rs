@@ -126,9 +126,8 @@ fn heads<S: Simd, const BYTES: usize>(layout: &Layout<BYTES>, window: &Window<'_
             Head { d: f32_to_f16(d), dmin: f32_to_f16(dmin), packed: pack(&scale_codes, &min_codes) }
         });
     }
-    let found = affine_subs::<S, SUB_LEN>(window, Weighting::Importance(2.0), layout.importance_walk);
-    let (scales, scale_codes) = positive_blocks::<S, N_SUBS>(&found.scales, &found.weights, 63, window.len());
-    let (mins, min_codes) = positive_blocks::<S, N_SUBS>(&found.mins, &found.weights, 63, window.len());
+    let found = affine_subs::<S, SUB_LEN>(window, Weighting::ImportanceAndMean(2.0), layout.importance_walk);
+    let [(scales, scale_codes), (mins, min_codes)] = positive_blocks::<S, N_SUBS>(&found, 63, window.len());
     from_fn(|block_idx| {
         let cut = |codes: [u8; N_SUBS]| codes.map(|code| code.min(layout.code_limit));
         let packed = pack(&cut(scale_codes[block_idx]), &cut(min_codes[block_idx]));

@@ -15,6 +15,8 @@ pub mod avx2;
 #[cfg(target_arch = "x86_64")]
 pub mod avx512;
 pub mod portable;
+#[cfg(target_arch = "x86_64")]
+mod transpose;
 
 /// The most lanes of any path.
 pub(crate) const MAX_LANES: usize = 16;

@@ -50,7 +50,6 @@ pub mod recipes;
 pub mod search;
 pub mod search_lanes;
 pub mod seat;
-#[expect(dead_code, reason = "more codecs get their vectors")]
 pub mod super_blocks;
 pub mod tq1_0;
 pub mod tq2_0;

@@ -7,10 +7,16 @@
 //! Source: `block_q2_K` of ggml-common.h. Bytes are compared with ggml's in `tests/golden.rs`.
 
 use mc_tensor::convert::{f16_to_f32, f32_to_f16};
+use mc_tensor::cpu_path::CpuPath;
 
-use crate::codec::{Codec, Importance, Vector};
+use crate::codec::{Codec, Importance, Rows, Vector};
+use crate::lanes::{self, Kernel, Simd};
 use crate::q4_0;
 use crate::search::{Deviation, Walk, affine, nearest_int, positive, sum_of_squares, weigh};
+use crate::super_blocks::{
+    self, BlockScales, Found, WINDOW, Weighting, Window, affine_codes, affine_subs, block_starts,
+    positive_blocks, store_codes,
+};
 use crate::two_bits::{self, LEN};
 
 const SUB_LEN: usize = 16;
@@ -35,7 +41,7 @@ pub static CODEC: Codec = Codec {
     importance: Importance::Used,
     encode_row,
     decode_row,
-    vector: Vector::NONE,
+    vector: Vector { encode: Some(encode_vector), decode: None },
 };
 
 /// `d`, `dmin` and a byte per sub-block.
@@ -46,6 +52,7 @@ struct Head {
 }
 
 impl Head {
+    #[inline(always)]
     fn scale_and_min(&self, sub: usize) -> (f32, f32) {
         let packed = self.packed[sub];
         (f16_to_f32(self.d) * f32::from(packed & 15), f16_to_f32(self.dmin) * f32::from(packed >> 4))
@@ -63,11 +70,16 @@ fn encode_row(row: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
             Some(weights) => weighted_head(x, &weights[block_idx], &mut codes),
         };
         choose_codes(x, &head, &mut codes);
-        block[..CODES].copy_from_slice(&head.packed);
-        block[CODES..D].copy_from_slice(&two_bits::pack(&codes));
-        block[D..DMIN].copy_from_slice(&head.d.to_le_bytes());
-        block[DMIN..].copy_from_slice(&head.dmin.to_le_bytes());
+        write_block(&head, &codes, block);
     }
+}
+
+#[inline(always)]
+fn write_block(head: &Head, codes: &[u8; LEN], block: &mut [u8; BYTES]) {
+    block[..CODES].copy_from_slice(&head.packed);
+    block[CODES..D].copy_from_slice(&two_bits::pack(codes));
+    block[D..DMIN].copy_from_slice(&head.d.to_le_bytes());
+    block[DMIN..].copy_from_slice(&head.dmin.to_le_bytes());
 }
 
 fn plain_head(x: &[f32; LEN], codes: &mut [u8; LEN]) -> Head {
@@ -110,6 +122,7 @@ fn weighted_head(x: &[f32; LEN], importance: &[f32; LEN], codes: &mut [u8; LEN])
     Head { d: f32_to_f16(d), dmin: f32_to_f16(dmin), packed: join(&scale_codes, &min_codes) }
 }
 
+#[inline(always)]
 fn join(scales: &[u8; N_SUBS], mins: &[u8; N_SUBS]) -> [u8; N_SUBS] {
     let mut packed = *scales;
     for (byte, min) in packed.iter_mut().zip(mins) {
@@ -130,6 +143,93 @@ fn choose_codes(x: &[f32; LEN], head: &Head, codes: &mut [u8; LEN]) {
         for (code, value) in codes.iter_mut().zip(x) {
             *code = nearest_int((value + min) / d).clamp(0, 3) as u8;
         }
+    }
+}
+
+fn encode_vector(path: CpuPath, rows: &Rows<'_>, out: &mut [u8]) -> bool {
+    lanes::run(path, Encode { rows, out })
+}
+
+struct Encode<'a> {
+    rows: &'a Rows<'a>,
+    out: &'a mut [u8],
+}
+
+impl Kernel for Encode<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let blocks = self.out.as_chunks_mut::<BYTES>().0;
+        for (window, blocks) in super_blocks::windows(self.rows).zip(blocks.chunks_mut(WINDOW)) {
+            let [scales, mins] = if window.importance.is_none() {
+                let found = affine_subs::<S, SUB_LEN>(&window, Weighting::Magnitude, WALK);
+                four_bits_in_lanes::<S>(&found, window.len())
+            } else {
+                let weighting = Weighting::ImportanceAndMean(1.0);
+                let found = affine_subs::<S, SUB_LEN>(&window, weighting, IMPORTANCE_WALK);
+                positive_blocks::<S, N_SUBS>(&found, 15, window.len())
+            };
+            for (block_idx, block) in blocks.iter_mut().enumerate() {
+                let head = Head {
+                    d: f32_to_f16(scales.0[block_idx]),
+                    dmin: f32_to_f16(mins.0[block_idx]),
+                    packed: join(&scales.1[block_idx], &mins.1[block_idx]),
+                };
+                encode_block_in_lanes::<S>(&window, block_idx, &head, block);
+            }
+        }
+    }
+}
+
+/// [`four_bits`] of the scales, and of the minima, of every super-block.
+#[inline(always)]
+fn four_bits_in_lanes<S: Simd>(subs: &Found, n_blocks: usize) -> [BlockScales<N_SUBS>; 2] {
+    let zero = S::splat(0.0);
+    let mut blocks = [([0.0; WINDOW], [[0; N_SUBS]; WINDOW]); 2];
+    for (values, blocks) in [&subs.scales, &subs.mins].into_iter().zip(&mut blocks) {
+        for first in (0..n_blocks).step_by(S::N) {
+            let values = S::columns::<N_SUBS>(values, &block_starts(first, N_SUBS));
+            let mut max = zero;
+            for value in values {
+                max = S::max(value, max);
+            }
+            let is_positive = S::lt(zero, max);
+            let inverse = S::splat(15.0) / max;
+            let mut codes = [S::splat_i(0); N_SUBS];
+            for sub in 0..N_SUBS {
+                let code = S::nearest_int(inverse * values[sub]);
+                codes[sub] = S::select_i(is_positive, code, S::splat_i(0));
+            }
+            let unit = S::select(is_positive, max / S::splat(15.0), zero);
+            S::store(unit, &mut blocks.0[first..]);
+            store_codes::<S, N_SUBS>(&codes, &mut blocks.1[first..]);
+        }
+    }
+    blocks
+}
+
+/// A block under its head.
+#[inline(always)]
+fn encode_block_in_lanes<S: Simd>(
+    window: &Window<'_>,
+    block_idx: usize,
+    head: &Head,
+    block: &mut [u8; BYTES],
+) {
+    let (x, importance) = window.block(block_idx);
+    let mut codes = [0; LEN];
+    let mut has_scales = true;
+    for (sub, (x, codes)) in
+        x.as_chunks::<SUB_LEN>().0.iter().zip(codes.as_chunks_mut::<SUB_LEN>().0).enumerate()
+    {
+        let (scale, min) = head.scale_and_min(sub);
+        has_scales &= scale != 0.0;
+        affine_codes::<S, SUB_LEN>(x, scale, min, 3, codes);
+    }
+    if has_scales {
+        write_block(head, &codes, block);
+    } else {
+        // A sub-block without a scale keeps the codes of its search, which the lanes did not keep.
+        encode_row(x, importance, block);
     }
 }
 

@@ -14,10 +14,15 @@
 use mc_tensor::convert::{f16_to_f32, f32_to_f16};
 use mc_tensor::cpu_path::CpuPath;
 
-use crate::codec::{Codec, Importance, Vector};
+use crate::codec::{Codec, Importance, Rows, Vector};
 use crate::lanes::{self, Kernel, Simd};
 use crate::q4_0;
-use crate::search::{descend, nearest_int, sum_of_squares, symmetric, weigh};
+use crate::search::{self, descend, nearest_int, sum_of_squares, weigh};
+use crate::search_lanes::symmetric::{extreme, symmetric};
+use crate::super_blocks::{
+    self, BlockScales, WINDOW, Weighting, Window, block_starts, descend_subs, signed_codes, store_codes,
+    symmetric_subs,
+};
 use crate::two_bits::{self, LEN};
 
 const SUB_LEN: usize = 16;
@@ -39,7 +44,7 @@ pub static CODEC: Codec = Codec {
     importance: Importance::Used,
     encode_row,
     decode_row,
-    vector: Vector { encode: None, decode: Some(decode_vector) },
+    vector: Vector { encode: Some(encode_vector), decode: Some(decode_vector) },
 };
 
 fn encode_row(row: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
@@ -54,12 +59,17 @@ fn encode_row(row: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
         };
         let d = f32_to_f16(d);
         choose_codes(x, d, &scales, &mut codes);
-        let (high, low) = split(&codes);
-        block[..LOW].copy_from_slice(&high);
-        block[LOW..SCALES].copy_from_slice(&two_bits::pack(&low));
-        block[SCALES..D].copy_from_slice(&pack_scales(&scales));
-        block[D..].copy_from_slice(&d.to_le_bytes());
+        write_block(d, &scales, &codes, block);
     }
+}
+
+#[inline(always)]
+fn write_block(d: u16, scales: &[u8; N_SUBS], codes: &[u8; LEN], block: &mut [u8; BYTES]) {
+    let (high, low) = split(codes);
+    block[..LOW].copy_from_slice(&high);
+    block[LOW..SCALES].copy_from_slice(&two_bits::pack(&low));
+    block[SCALES..D].copy_from_slice(&pack_scales(scales));
+    block[D..].copy_from_slice(&d.to_le_bytes());
 }
 
 fn plain_scales(x: &[f32; LEN], codes: &mut [u8; LEN]) -> (f32, [u8; N_SUBS]) {
@@ -92,10 +102,10 @@ fn weighted_scales(x: &[f32; LEN], importance: &[f32; LEN], codes: &mut [u8; LEN
         for weight in weights {
             sub_weights[sub] += weight;
         }
-        scales[sub] = symmetric(x, 4, Some(&weights), codes);
+        scales[sub] = search::symmetric(x, 4, Some(&weights), codes);
     }
     let mut scale_codes = [0; N_SUBS];
-    let d = symmetric(&scales, 32, Some(&sub_weights), &mut scale_codes);
+    let d = search::symmetric(&scales, 32, Some(&sub_weights), &mut scale_codes);
     (d, scale_codes)
 }
 
@@ -115,6 +125,7 @@ fn choose_codes(x: &[f32; LEN], d: u16, scales: &[u8; N_SUBS], codes: &mut [u8; 
 }
 
 /// The upper bits, packed, and the lower two bits of codes.
+#[inline(always)]
 fn split(codes: &[u8; LEN]) -> ([u8; HIGH_BYTES], [u8; LEN]) {
     let mut high = [0; HIGH_BYTES];
     for (bit, codes) in codes.as_chunks::<HIGH_BYTES>().0.iter().enumerate() {
@@ -125,6 +136,7 @@ fn split(codes: &[u8; LEN]) -> ([u8; HIGH_BYTES], [u8; LEN]) {
     (high, codes.map(|code| code & 3))
 }
 
+#[inline(always)]
 fn pack_scales(scales: &[u8; N_SUBS]) -> [u8; 12] {
     let mut packed = [0; 12];
     for i in 0..8 {
@@ -142,6 +154,103 @@ fn unpack_scales(packed: &[u8]) -> [u8; N_SUBS] {
         let low = if sub < 8 { packed[sub] & 15 } else { packed[sub - 8] >> 4 };
         low | (packed[8 + sub % 4] >> (2 * (sub / 4)) & 3) << 4
     })
+}
+
+fn encode_vector(path: CpuPath, rows: &Rows<'_>, out: &mut [u8]) -> bool {
+    lanes::run(path, Encode { rows, out })
+}
+
+struct Encode<'a> {
+    rows: &'a Rows<'a>,
+    out: &'a mut [u8],
+}
+
+impl Kernel for Encode<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let blocks = self.out.as_chunks_mut::<BYTES>().0;
+        for (window, blocks) in super_blocks::windows(self.rows).zip(blocks.chunks_mut(WINDOW)) {
+            let (units, scales) = match window.importance {
+                None => plain_scales_in_lanes::<S>(&window),
+                Some(_) => weighted_scales_in_lanes::<S>(&window),
+            };
+            for (block_idx, block) in blocks.iter_mut().enumerate() {
+                encode_block_in_lanes::<S>(&window, block_idx, units[block_idx], &scales[block_idx], block);
+            }
+        }
+    }
+}
+
+/// [`plain_scales`] of every super-block.
+#[inline(always)]
+fn plain_scales_in_lanes<S: Simd>(window: &Window<'_>) -> BlockScales<N_SUBS> {
+    let subs = descend_subs::<S, SUB_LEN>(window, 4);
+    let (mut units, mut codes) = ([0.0; WINDOW], [[0; N_SUBS]; WINDOW]);
+    for first in (0..window.len()).step_by(S::N) {
+        let scales = S::columns::<N_SUBS>(&subs.scales, &block_starts(first, N_SUBS));
+        let (max, _) = extreme::<S, N_SUBS>(&scales);
+        let inverse = S::splat(-32.0) / max;
+        // Without a scale the unit is zero, and the block is left to the scalar code.
+        let is_zero = S::eq(max, S::splat(0.0));
+        S::store(S::select(is_zero, S::splat(0.0), S::splat(1.0) / inverse), &mut units[first..]);
+        let mut found = [S::splat_i(0); N_SUBS];
+        for sub in 0..N_SUBS {
+            let code = S::nearest_int(inverse * scales[sub]);
+            let narrow = ((code & S::splat_i(255)) ^ S::splat_i(128)) - S::splat_i(128);
+            found[sub] = S::clamp_i(narrow, -32, 31) + S::splat_i(32);
+        }
+        store_codes::<S, N_SUBS>(&found, &mut codes[first..]);
+    }
+    (units, codes)
+}
+
+/// [`weighted_scales`] of every super-block.
+#[inline(always)]
+fn weighted_scales_in_lanes<S: Simd>(window: &Window<'_>) -> BlockScales<N_SUBS> {
+    let subs = symmetric_subs::<S, SUB_LEN>(window, Weighting::ImportanceAndMean(2.0), 4);
+    let (mut units, mut codes) = ([0.0; WINDOW], [[0; N_SUBS]; WINDOW]);
+    for first in (0..window.len()).step_by(S::N) {
+        let starts = block_starts(first, N_SUBS);
+        let scales = S::columns::<N_SUBS>(&subs.scales, &starts);
+        let weights = S::columns::<N_SUBS>(&subs.weights, &starts);
+        let [found] = symmetric::<S, N_SUBS, 1>(&[scales], 32, &[weights]);
+        S::store(found.scale, &mut units[first..]);
+        let mut found_codes = [S::splat_i(0); N_SUBS];
+        for sub in 0..N_SUBS {
+            found_codes[sub] = found.code(scales[sub], 32);
+        }
+        store_codes::<S, N_SUBS>(&found_codes, &mut codes[first..]);
+    }
+    (units, codes)
+}
+
+/// A block under its scales.
+#[inline(always)]
+fn encode_block_in_lanes<S: Simd>(
+    window: &Window<'_>,
+    block_idx: usize,
+    unit: f32,
+    scales: &[u8; N_SUBS],
+    block: &mut [u8; BYTES],
+) {
+    let (x, importance) = window.block(block_idx);
+    let half = f32_to_f16(unit);
+    let d = f16_to_f32(half);
+    let mut codes = [0; LEN];
+    let mut has_scales = true;
+    for (sub, (x, codes)) in
+        x.as_chunks::<SUB_LEN>().0.iter().zip(codes.as_chunks_mut::<SUB_LEN>().0).enumerate()
+    {
+        let scale = d * (f32::from(scales[sub]) - 32.0);
+        has_scales &= scale != 0.0;
+        signed_codes::<S, SUB_LEN>(x, scale, 4, codes);
+    }
+    if has_scales {
+        write_block(half, scales, &codes, block);
+    } else {
+        // A sub-block without a scale keeps the codes of its search, which the lanes did not keep.
+        encode_row(x, importance, block);
+    }
 }
 
 fn decode_row(blocks: &[u8], out: &mut [f32]) {

@@ -6,13 +6,20 @@
 //! Source: `block_q6_K` of ggml-common.h. Bytes are compared with ggml's in `tests/golden.rs`.
 
 use mc_tensor::convert::{f16_to_f32, f32_to_f16};
+use mc_tensor::cpu_path::CpuPath;
 
-use crate::codec::{Codec, Importance, Vector};
+use crate::codec::{Codec, Importance, Rows, Vector};
+use crate::lanes::{self, Kernel, Simd};
 use crate::q8_0;
 use crate::search::{GROUP_MAX_EPS, nearest_int, symmetric};
+use crate::search_lanes::symmetric::extreme;
+use crate::super_blocks::{
+    self, BlockScales, WINDOW, Weighting, Window, block_starts, signed_codes, store_codes, symmetric_subs,
+};
 
 const LEN: usize = 256;
 const SUB_LEN: usize = 16;
+const N_SUBS: usize = LEN / SUB_LEN;
 const HIGH: usize = 128;
 const SCALES: usize = 192;
 const D: usize = 208;
@@ -29,7 +36,7 @@ pub static CODEC: Codec = Codec {
     importance: Importance::Used,
     encode_row,
     decode_row,
-    vector: Vector::NONE,
+    vector: Vector { encode: Some(encode_vector), decode: None },
 };
 
 fn encode_row(row: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
@@ -43,7 +50,7 @@ fn encode_row(row: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
 
 fn encode_block(x: &[f32; LEN], importance: Option<&[f32; LEN]>, block: &mut [u8; BYTES]) {
     let mut codes = [0; LEN];
-    let mut scales = [0.0_f32; LEN / SUB_LEN];
+    let mut scales = [0.0_f32; N_SUBS];
     let (mut max_scale, mut max_abs_scale) = (0.0_f32, 0.0_f32);
     let x_subs = x.as_chunks::<SUB_LEN>().0;
     for (sub, (x, codes)) in x_subs.iter().zip(codes.as_chunks_mut::<SUB_LEN>().0).enumerate() {
@@ -72,6 +79,11 @@ fn encode_block(x: &[f32; LEN], importance: Option<&[f32; LEN]>, block: &mut [u8
             *code = (nearest_int(value / d).clamp(-32, 31) + 32) as u8;
         }
     }
+    write_codes(&codes, block);
+}
+
+#[inline(always)]
+fn write_codes(codes: &[u8; LEN], block: &mut [u8; BYTES]) {
     for (half, codes) in codes.as_chunks::<128>().0.iter().enumerate() {
         for i in 0..32 {
             let [a, b, c, d] = [codes[i], codes[i + 32], codes[i + 64], codes[i + 96]];
@@ -79,6 +91,79 @@ fn encode_block(x: &[f32; LEN], importance: Option<&[f32; LEN]>, block: &mut [u8
             block[64 * half + i + 32] = b & 15 | (d & 15) << 4;
             block[HIGH + 32 * half + i] = a >> 4 | (b >> 4) << 2 | (c >> 4) << 4 | (d >> 4) << 6;
         }
+    }
+}
+
+fn encode_vector(path: CpuPath, rows: &Rows<'_>, out: &mut [u8]) -> bool {
+    lanes::run(path, Encode { rows, out })
+}
+
+struct Encode<'a> {
+    rows: &'a Rows<'a>,
+    out: &'a mut [u8],
+}
+
+impl Kernel for Encode<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let blocks = self.out.as_chunks_mut::<BYTES>().0;
+        for (window, blocks) in super_blocks::windows(self.rows).zip(blocks.chunks_mut(WINDOW)) {
+            let scales = scales::<S>(&window);
+            for (block_idx, block) in blocks.iter_mut().enumerate() {
+                encode_block_in_lanes::<S>(&window, block_idx, &scales, block);
+            }
+        }
+    }
+}
+
+/// `d` and the codes of the scales of every super-block; `d` is zero where all weights are.
+#[inline(always)]
+fn scales<S: Simd>(window: &Window<'_>) -> BlockScales<N_SUBS> {
+    let weighting = if window.importance.is_some() { Weighting::Importance } else { Weighting::Square };
+    let found = symmetric_subs::<S, SUB_LEN>(window, weighting, 32);
+    let (mut units, mut codes) = ([0.0; WINDOW], [[0; N_SUBS]; WINDOW]);
+    for first in (0..window.len()).step_by(S::N) {
+        let scales = S::columns::<N_SUBS>(&found.scales, &block_starts(first, N_SUBS));
+        let (max, abs_max) = extreme::<S, N_SUBS>(&scales);
+        let inverse = S::splat(-128.0) / max;
+        let d = S::from_f16(S::to_f16(S::splat(1.0) / inverse));
+        let is_zero = S::lt(abs_max, S::splat(GROUP_MAX_EPS));
+        S::store(S::select(is_zero, S::splat(0.0), d), &mut units[first..]);
+        let mut found = [S::splat_i(0); N_SUBS];
+        for sub in 0..N_SUBS {
+            found[sub] = S::min_i(S::nearest_int(inverse * scales[sub]), S::splat_i(127));
+        }
+        store_codes::<S, N_SUBS>(&found, &mut codes[first..]);
+    }
+    (units, codes)
+}
+
+/// [`encode_block`] under the scales of its super-block.
+#[inline(always)]
+fn encode_block_in_lanes<S: Simd>(
+    window: &Window<'_>,
+    block_idx: usize,
+    (units, scales): &BlockScales<N_SUBS>,
+    block: &mut [u8; BYTES],
+) {
+    let (x, importance) = window.block(block_idx);
+    let (d, scales) = (units[block_idx], &scales[block_idx]);
+    let mut codes = [0; LEN];
+    let mut has_scales = true;
+    for (sub, (x, codes)) in
+        x.as_chunks::<SUB_LEN>().0.iter().zip(codes.as_chunks_mut::<SUB_LEN>().0).enumerate()
+    {
+        let scale = d * f32::from(scales[sub] as i8);
+        has_scales &= scale != 0.0;
+        signed_codes::<S, SUB_LEN>(x, scale, 32, codes);
+    }
+    if has_scales {
+        block[D..].copy_from_slice(&f32_to_f16(d).to_le_bytes());
+        block[SCALES..D].copy_from_slice(scales);
+        write_codes(&codes, block);
+    } else {
+        // A sub-block without a scale keeps the codes of its search, which the lanes did not keep.
+        encode_row(x, importance, block);
     }
 }
 

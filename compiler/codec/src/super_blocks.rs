@@ -6,7 +6,10 @@
 use crate::codec::Rows;
 use crate::lanes::{MAX_LANES, Simd};
 use crate::search::Walk;
-use crate::search_lanes::{affine, positive, sum, sum_of_squares, weigh};
+use crate::search_lanes::affine::affine;
+use crate::search_lanes::positive::positive;
+use crate::search_lanes::symmetric::{descend, symmetric};
+use crate::search_lanes::{sum, sum_of_squares, weigh};
 
 /// Weights of a super-block.
 pub(crate) const LEN: usize = 256;
@@ -55,11 +58,20 @@ impl<'a> Window<'a> {
     /// for groups behind it.
     #[inline(always)]
     fn starts<S: Simd>(&self, first: usize, len: usize) -> ([usize; MAX_LANES], [usize; MAX_LANES]) {
-        let last = self.x.len() / len - 1;
+        let last = self.x.len() - len;
         let (mut starts, mut cols) = ([0; MAX_LANES], [0; MAX_LANES]);
+        let mut start = (first * len).min(last);
+        let mut col = (self.first_col + start) % self.n_cols;
         for lane in 0..S::N {
-            starts[lane] = (first + lane).min(last) * len;
-            cols[lane] = (self.first_col + starts[lane]) % self.n_cols;
+            starts[lane] = start;
+            cols[lane] = col;
+            if start < last {
+                start += len;
+                col += len;
+            }
+            if col == self.n_cols {
+                col = 0;
+            }
         }
         (starts, cols)
     }
@@ -72,7 +84,7 @@ impl<'a> Window<'a> {
             let (starts, _) = self.starts::<S>(first, LEN);
             let mut sum = S::splat(0.0);
             for at in (0..LEN).step_by(16) {
-                let x = S::columns::<16>(&self.x[at..], &starts.map(|start| start));
+                let x = S::columns::<16>(&self.x[at..], &starts);
                 for value in x {
                     sum = sum + value * value;
                 }
@@ -97,9 +109,86 @@ pub(crate) enum Weighting {
     Magnitude,
     /// By the root of the mean square plus magnitude.
     MeanAndMagnitude,
+    /// By the square.
+    Square,
+    /// By importance alone.
+    Importance,
     /// By importance, with so many times the super-block's mean square.
-    Importance(f32),
+    ImportanceAndMean(f32),
 }
+
+/// Registers of sub-blocks that are searched side by side, so that one's sums do not wait for the other's.
+const AFFINE_GROUPS: usize = 2;
+const SYMMETRIC_GROUPS: usize = 1;
+const DESCEND_GROUPS: usize = 4;
+
+/// Numbers of `G` registers of sub-blocks.
+type Groups<S, const N: usize, const G: usize> = [[<S as Simd>::F; N]; G];
+
+/// The weights of `G` registers of sub-blocks, from a sub-block on, and what each counts.
+#[inline(always)]
+fn load<S: Simd, const N: usize, const G: usize>(
+    window: &Window<'_>,
+    weighting: Weighting,
+    sums_of_squares: &[f32; WINDOW],
+    first: usize,
+) -> (Groups<S, N, G>, Groups<S, N, G>) {
+    let zeros = [[S::splat(0.0); N]; G];
+    let (mut x, mut weights) = (zeros, zeros);
+    for g in 0..G {
+        let (starts, cols) = window.starts::<S>(first + g * S::N, N);
+        x[g] = S::columns::<N>(window.x, &starts);
+        weights[g] = match (weighting, window.importance) {
+            (Weighting::Importance, Some(importance)) => S::columns::<N>(importance, &cols),
+            (Weighting::ImportanceAndMean(factor), Some(importance)) => {
+                let importance = S::columns::<N>(importance, &cols);
+                let mut sigma2 = [0.0; MAX_LANES];
+                for lane in 0..S::N {
+                    sigma2[lane] = factor * sums_of_squares[starts[lane] / LEN] / LEN as f32;
+                }
+                weigh::<S, N>(&x[g], &importance, S::load(&sigma2))
+            }
+            (Weighting::MeanAndMagnitude, _) => {
+                let mean = S::sqrt(sum_of_squares::<S, N>(&x[g]) / S::splat(N as f32));
+                let mut weights = x[g];
+                for weight in &mut weights {
+                    *weight = mean + S::abs(*weight);
+                }
+                weights
+            }
+            (Weighting::Square, _) => {
+                let mut weights = x[g];
+                for weight in &mut weights {
+                    *weight = *weight * *weight;
+                }
+                weights
+            }
+            _ => {
+                let mut weights = x[g];
+                for weight in &mut weights {
+                    *weight = S::abs(*weight);
+                }
+                weights
+            }
+        };
+    }
+    (x, weights)
+}
+
+/// The sums of squares that a weighting asks for.
+#[inline(always)]
+fn sums_for<S: Simd>(window: &Window<'_>, weighting: Weighting) -> [f32; WINDOW] {
+    match weighting {
+        Weighting::ImportanceAndMean(_) => window.sums_of_squares::<S>(),
+        _ => [0.0; WINDOW],
+    }
+}
+
+const NOTHING: Found = Found {
+    scales: [0.0; WINDOW * MAX_SUBS],
+    mins: [0.0; WINDOW * MAX_SUBS],
+    weights: [0.0; WINDOW * MAX_SUBS],
+};
 
 /// Scales and minima of all sub-blocks of a window.
 #[inline(always)]
@@ -109,78 +198,109 @@ pub(crate) fn affine_subs<S: Simd, const SUB_LEN: usize>(
     walk: Walk,
 ) -> Found {
     const { assert!(LEN / SUB_LEN <= MAX_SUBS) };
-    let zeros = [0.0; WINDOW * MAX_SUBS];
-    let mut found = Found { scales: zeros, mins: zeros, weights: zeros };
-    let n_subs = window.x.len() / SUB_LEN;
-    let sums = match weighting {
-        Weighting::Importance(_) => window.sums_of_squares::<S>(),
-        _ => [0.0; WINDOW],
-    };
-    for first in (0..n_subs).step_by(S::N) {
-        let (starts, cols) = window.starts::<S>(first, SUB_LEN);
-        let x = S::columns::<SUB_LEN>(window.x, &starts);
-        let weights = match (weighting, window.importance) {
-            (Weighting::Importance(factor), Some(importance)) => {
-                let importance = S::columns::<SUB_LEN>(importance, &cols);
-                let mut sigma2 = [0.0; MAX_LANES];
-                for lane in 0..S::N {
-                    sigma2[lane] = factor * sums[starts[lane] / LEN] / LEN as f32;
-                }
-                weigh::<S, SUB_LEN>(&x, &importance, S::load(&sigma2))
+    let mut found = NOTHING;
+    let sums = sums_for::<S>(window, weighting);
+    for first in (0..window.x.len() / SUB_LEN).step_by(AFFINE_GROUPS * S::N) {
+        let (x, weights) = load::<S, SUB_LEN, AFFINE_GROUPS>(window, weighting, &sums, first);
+        let (scales, mins) = affine::<S, SUB_LEN, AFFINE_GROUPS>(&x, &weights, walk);
+        for g in 0..AFFINE_GROUPS {
+            let first = first + g * S::N;
+            S::store(scales[g], &mut found.scales[first..]);
+            S::store(mins[g], &mut found.mins[first..]);
+            if matches!(weighting, Weighting::ImportanceAndMean(_)) {
+                S::store(sum::<S, SUB_LEN>(&weights[g]), &mut found.weights[first..]);
             }
-            (Weighting::MeanAndMagnitude, _) => {
-                let mean = S::sqrt(sum_of_squares::<S, SUB_LEN>(&x) / S::splat(SUB_LEN as f32));
-                let mut weights = x;
-                for weight in &mut weights {
-                    *weight = mean + S::abs(*weight);
-                }
-                weights
-            }
-            _ => {
-                let mut weights = x;
-                for weight in &mut weights {
-                    *weight = S::abs(*weight);
-                }
-                weights
-            }
-        };
-        let (scales, mins) = affine::<S, SUB_LEN>(&x, &weights, walk);
-        S::store(scales, &mut found.scales[first..]);
-        S::store(mins, &mut found.mins[first..]);
-        if matches!(weighting, Weighting::Importance(_)) {
-            S::store(sum::<S, SUB_LEN>(&weights), &mut found.weights[first..]);
         }
     }
     found
 }
 
-/// One scale for the numbers of every super-block's `N` sub-blocks, and their codes `0..=n_max`.
+/// Scales of all sub-blocks of a window for signed codes.
 #[inline(always)]
-pub(crate) fn positive_blocks<S: Simd, const N: usize>(
-    values: &[f32; WINDOW * MAX_SUBS],
-    weights: &[f32; WINDOW * MAX_SUBS],
+pub(crate) fn symmetric_subs<S: Simd, const SUB_LEN: usize>(
+    window: &Window<'_>,
+    weighting: Weighting,
     n_max: i32,
-    n_blocks: usize,
-) -> ([f32; WINDOW], [[u8; N]; WINDOW]) {
-    let (mut scales, mut codes) = ([0.0; WINDOW], [[0; N]; WINDOW]);
-    for first in (0..n_blocks).step_by(S::N) {
-        let mut starts = [0; MAX_LANES];
-        for (lane, start) in starts.iter_mut().enumerate() {
-            *start = (first + lane).min(WINDOW - 1) * N;
-        }
-        let x = S::columns::<N>(values, &starts);
-        let w = S::columns::<N>(weights, &starts);
-        let (scale, found) = positive::<S, N>(&x, n_max, &w);
-        S::store(scale, &mut scales[first..]);
-        let mut bytes = [0; MAX_LANES];
-        for (i, found) in found.into_iter().enumerate() {
-            S::store_bytes(found, &mut bytes);
-            for (codes, byte) in codes[first..].iter_mut().zip(&bytes[..S::N]) {
-                codes[i] = *byte;
+) -> Found {
+    const { assert!(LEN / SUB_LEN <= MAX_SUBS) };
+    let mut found = NOTHING;
+    let sums = sums_for::<S>(window, weighting);
+    for first in (0..window.x.len() / SUB_LEN).step_by(SYMMETRIC_GROUPS * S::N) {
+        let (x, weights) = load::<S, SUB_LEN, SYMMETRIC_GROUPS>(window, weighting, &sums, first);
+        let scales = symmetric::<S, SUB_LEN, SYMMETRIC_GROUPS>(&x, n_max, &weights);
+        for g in 0..SYMMETRIC_GROUPS {
+            let first = first + g * S::N;
+            S::store(scales[g].scale, &mut found.scales[first..]);
+            if matches!(weighting, Weighting::ImportanceAndMean(_)) {
+                S::store(sum::<S, SUB_LEN>(&weights[g]), &mut found.weights[first..]);
             }
         }
     }
-    (scales, codes)
+    found
+}
+
+/// Scales of all sub-blocks of a window for signed codes, by [`descend`].
+#[inline(always)]
+pub(crate) fn descend_subs<S: Simd, const SUB_LEN: usize>(window: &Window<'_>, n_max: i32) -> Found {
+    const { assert!(LEN / SUB_LEN <= MAX_SUBS) };
+    let mut found = NOTHING;
+    let sums = [0.0; WINDOW];
+    for first in (0..window.x.len() / SUB_LEN).step_by(DESCEND_GROUPS * S::N) {
+        let (x, _) = load::<S, SUB_LEN, DESCEND_GROUPS>(window, Weighting::Square, &sums, first);
+        let scales = descend::<S, SUB_LEN, DESCEND_GROUPS>(&x, n_max);
+        for (g, scales) in scales.into_iter().enumerate() {
+            S::store(scales, &mut found.scales[first + g * S::N..]);
+        }
+    }
+    found
+}
+
+/// The scale and the codes `0..=n_max` of the numbers of every super-block's `N` sub-blocks.
+pub(crate) type BlockScales<const N: usize> = ([f32; WINDOW], [[u8; N]; WINDOW]);
+
+/// One scale for the scales, and one for the minima, of every super-block's `N` sub-blocks.
+#[inline(always)]
+pub(crate) fn positive_blocks<S: Simd, const N: usize>(
+    subs: &Found,
+    n_max: i32,
+    n_blocks: usize,
+) -> [BlockScales<N>; 2] {
+    let mut blocks = [([0.0; WINDOW], [[0; N]; WINDOW]); 2];
+    for first in (0..n_blocks).step_by(S::N) {
+        let starts = block_starts(first, N);
+        let x = [S::columns::<N>(&subs.scales, &starts), S::columns::<N>(&subs.mins, &starts)];
+        let weights = S::columns::<N>(&subs.weights, &starts);
+        let (scales, codes) = positive::<S, N, 2>(&x, n_max, &[weights; 2]);
+        for g in 0..2 {
+            S::store(scales[g], &mut blocks[g].0[first..]);
+            store_codes::<S, N>(&codes[g], &mut blocks[g].1[first..]);
+        }
+    }
+    blocks
+}
+
+/// Where the numbers of `S::N` super-blocks begin, from a super-block on.
+#[inline(always)]
+pub(crate) fn block_starts(first: usize, n_subs: usize) -> [usize; MAX_LANES] {
+    let mut starts = [0; MAX_LANES];
+    for (lane, start) in starts.iter_mut().enumerate() {
+        *start = (first + lane).min(WINDOW - 1) * n_subs;
+    }
+    starts
+}
+
+/// Writes the lower bytes of numbers that lie one super-block in every lane.
+#[inline(always)]
+pub(crate) fn store_codes<S: Simd, const N: usize>(codes: &[S::I; N], blocks: &mut [[u8; N]]) {
+    let mut bytes = [[0; MAX_LANES]; N];
+    for i in 0..N {
+        S::store_bytes(codes[i], &mut bytes[i]);
+    }
+    for (lane, block) in blocks[..S::N].iter_mut().enumerate() {
+        for i in 0..N {
+            block[i] = bytes[i][lane];
+        }
+    }
 }
 
 /// The codes of a sub-block under its scale and minimum as they are stored; the scale is not zero.
@@ -195,5 +315,20 @@ pub(crate) fn affine_codes<S: Simd, const SUB_LEN: usize>(
     for first in (0..SUB_LEN).step_by(S::N) {
         let quotient = (S::load(&x[first..]) + S::splat(min)) / S::splat(scale);
         S::store_bytes(S::clamp_i(S::nearest_int(quotient), 0, n_max), &mut codes[first..]);
+    }
+}
+
+/// The codes of a sub-block under its scale as it is stored, `-n_max..n_max` kept as `0..2 n_max`; the scale is not zero.
+#[inline(always)]
+pub(crate) fn signed_codes<S: Simd, const SUB_LEN: usize>(
+    x: &[f32; SUB_LEN],
+    scale: f32,
+    n_max: i32,
+    codes: &mut [u8; SUB_LEN],
+) {
+    for first in (0..SUB_LEN).step_by(S::N) {
+        let code = S::nearest_int(S::load(&x[first..]) / S::splat(scale));
+        let code = S::clamp_i(code, -n_max, n_max - 1) + S::splat_i(n_max);
+        S::store_bytes(code, &mut codes[first..]);
     }
 }

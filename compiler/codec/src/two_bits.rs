@@ -9,6 +9,7 @@ pub(crate) const LEN: usize = 256;
 pub(crate) const BYTES: usize = LEN / 4;
 
 /// Packs codes of `0..4`.
+#[inline(always)]
 pub(crate) fn pack(codes: &[u8; LEN]) -> [u8; BYTES] {
     let mut packed = [0; BYTES];
     for (codes, bytes) in codes.as_chunks::<128>().0.iter().zip(packed.as_chunks_mut::<32>().0) {

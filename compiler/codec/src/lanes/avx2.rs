@@ -8,6 +8,7 @@
 use std::arch::x86_64::*;
 use std::ops::{Add, BitAnd, BitOr, BitXor, Div, Mul, Not, Sub};
 
+use crate::lanes::transpose::square_8;
 use crate::lanes::{MAX_LANES, Simd};
 
 /// The instruction set.
@@ -197,16 +198,22 @@ impl Simd for Avx2 {
 
     #[inline(always)]
     fn columns<const K: usize>(x: &[f32], starts: &[usize; MAX_LANES]) -> [Floats; K] {
-        let mut offsets = [0_i32; Self::N];
-        for (offset, start) in offsets.iter_mut().zip(starts) {
-            assert!(start + K <= x.len() && x.len() <= i32::MAX as usize, "columns within the numbers");
-            *offset = *start as i32;
+        const { assert!(K.is_multiple_of(8), "whole squares") };
+        for start in &starts[..Self::N] {
+            assert!(start + K <= x.len(), "columns within the numbers");
         }
-        let offsets = Self::load_i(&offsets);
         let mut columns = [Self::splat(0.0); K];
-        for (i, column) in columns.iter_mut().enumerate() {
-            // SAFETY: every offset plus `i` is within the slice, as asserted; the CPU has the instruction.
-            *column = Floats(unsafe { _mm256_i32gather_ps::<4>(x.as_ptr().add(i), offsets.0) });
+        for first in (0..K).step_by(Self::N) {
+            let mut square = [Self::splat(0.0).0; Self::N];
+            for (row, start) in square.iter_mut().zip(starts) {
+                // SAFETY: so many numbers from there are within the slice, as asserted; the CPU has the instruction.
+                *row = unsafe { _mm256_loadu_ps(x.as_ptr().add(start + first)) };
+            }
+            // SAFETY: the CPU has the instructions.
+            let square = unsafe { square_8(square) };
+            for (column, turned) in columns[first..].iter_mut().zip(square) {
+                *column = Floats(turned);
+            }
         }
         columns
     }

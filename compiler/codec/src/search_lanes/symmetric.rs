@@ -1,0 +1,161 @@
+//! The searches for a scale of signed codes, a group of numbers in every lane.
+//!
+//! `G` registers of groups are searched side by side: the sums of one group wait for each other, those of several do not.
+
+use crate::lanes::Simd;
+use crate::search::GROUP_MAX_EPS;
+use crate::search_lanes::code_near_zero;
+
+/// What a search found for the groups of one register.
+#[derive(Clone, Copy)]
+pub(crate) struct Found<S: Simd> {
+    /// Scales.
+    pub(crate) scale: S::F,
+    /// The codes are `inverse * x`, rounded and limited.
+    inverse: S::F,
+    /// Groups of zeros: all their codes are kept as 0.
+    is_zero: S::M,
+}
+
+impl<S: Simd> Found<S> {
+    /// The codes of [`crate::search::symmetric`], one number of each group.
+    #[inline(always)]
+    pub(crate) fn code(&self, x: S::F, n_max: i32) -> S::I {
+        let code = S::clamp_i(S::nearest_int(self.inverse * x), -n_max, n_max - 1) + S::splat_i(n_max);
+        S::select_i(self.is_zero, S::splat_i(0), code)
+    }
+}
+
+/// The number of greatest magnitude, the first of equals, and the magnitude; what is no number does not count.
+#[inline(always)]
+pub(crate) fn extreme<S: Simd, const N: usize>(x: &[S::F; N]) -> (S::F, S::F) {
+    let mut abs_max = S::splat(0.0);
+    for value in x {
+        abs_max = S::max(S::abs(*value), abs_max);
+    }
+    let mut max = S::splat(0.0);
+    for value in x.iter().rev() {
+        max = S::select(S::eq(S::abs(*value), abs_max), *value, max);
+    }
+    (max, abs_max)
+}
+
+/// [`crate::search::symmetric`]; [`Found::code`] gives the codes.
+#[inline(always)]
+pub(crate) fn symmetric<S: Simd, const N: usize, const G: usize>(
+    x: &[[S::F; N]; G],
+    n_max: i32,
+    weights: &[[S::F; N]; G],
+) -> [Found<S>; G] {
+    let zero = S::splat(0.0);
+    let mut max = [zero; G];
+    let mut found = [Found { scale: zero, inverse: zero, is_zero: S::lt(zero, zero) }; G];
+    let mut best = [zero; G];
+    let mut weighted = *x;
+    for g in 0..G {
+        let (extreme, abs_max) = extreme::<S, N>(&x[g]);
+        max[g] = extreme;
+        found[g].is_zero = S::lt(abs_max, S::splat(GROUP_MAX_EPS));
+        for i in 0..N {
+            weighted[g][i] = weights[g][i] * x[g][i];
+        }
+        let inverse = S::splat(-(n_max as f32)) / max[g];
+        let (sum_lx, sum_l2) = sums::<S, N>(&x[g], &weights[g], &weighted[g], inverse, n_max);
+        let scale = S::select(S::eq(sum_l2, zero), zero, sum_lx / sum_l2);
+        best[g] = scale * sum_lx;
+        found[g].scale = scale;
+        found[g].inverse = inverse;
+    }
+    for is in -9..=9 {
+        if is == 0 {
+            continue;
+        }
+        for g in 0..G {
+            let inverse = S::splat(-(n_max as f32 + 0.1 * is as f32)) / max[g];
+            let (sum_lx, sum_l2) = sums::<S, N>(&x[g], &weights[g], &weighted[g], inverse, n_max);
+            let is_better = S::lt(zero, sum_l2) & S::lt(best[g] * sum_l2, sum_lx * sum_lx);
+            let scale = sum_lx / sum_l2;
+            best[g] = S::select(is_better, scale * sum_lx, best[g]);
+            found[g].scale = S::select(is_better, scale, found[g].scale);
+            found[g].inverse = S::select(is_better, inverse, found[g].inverse);
+        }
+    }
+    for found in &mut found {
+        found.scale = S::select(found.is_zero, zero, found.scale);
+    }
+    found
+}
+
+/// `sums` of [`crate::search::symmetric`]; no number is far from its code but in a group of zeros.
+#[inline(always)]
+fn sums<S: Simd, const N: usize>(
+    x: &[S::F; N],
+    weights: &[S::F; N],
+    weighted: &[S::F; N],
+    inverse: S::F,
+    n_max: i32,
+) -> (S::F, S::F) {
+    let (mut sum_lx, mut sum_l2) = (S::splat(0.0), S::splat(0.0));
+    for i in 0..N {
+        let l = code_near_zero::<S>(inverse * x[i], -n_max, n_max - 1);
+        sum_lx = sum_lx + weighted[i] * l;
+        sum_l2 = sum_l2 + weights[i] * l * l;
+    }
+    (sum_lx, sum_l2)
+}
+
+/// [`crate::search::descend`] without the codes: scales.
+#[inline(always)]
+pub(crate) fn descend<S: Simd, const N: usize, const G: usize>(x: &[[S::F; N]; G], n_max: i32) -> [S::F; G] {
+    let zero = S::splat(0.0);
+    let (mut sum_lx, mut sum_l2) = ([zero; G], [zero; G]);
+    let mut is_zero = [S::lt(zero, zero); G];
+    let (mut weights, mut weighted, mut codes) = (*x, *x, *x);
+    for g in 0..G {
+        let (max, abs_max) = extreme::<S, N>(&x[g]);
+        is_zero[g] = S::lt(abs_max, S::splat(GROUP_MAX_EPS));
+        let inverse = S::splat(-(n_max as f32)) / max;
+        for i in 0..N {
+            let value = x[g][i];
+            let w = value * value;
+            weights[g][i] = w;
+            weighted[g][i] = w * value;
+            let l = code_near_zero::<S>(inverse * value, -n_max, n_max - 1);
+            codes[g][i] = l;
+            sum_lx[g] = sum_lx[g] + weighted[g][i] * l;
+            sum_l2[g] = sum_l2[g] + w * l * l;
+        }
+    }
+    // A lane that a round leaves unchanged stays so in the next ones.
+    for _ in 0..5 {
+        let mut is_changed = S::lt(zero, zero);
+        for i in 0..N {
+            for g in 0..G {
+                let (value, w, l) = (x[g][i], weights[g][i], codes[g][i]);
+                let lx = sum_lx[g] - weighted[g][i] * l;
+                let l2 = sum_l2[g] - w * l * l;
+                let code = S::clamp_i(S::nearest_int(value * l2 / lx), -n_max, n_max - 1);
+                let code = S::to_f(code);
+                let new_lx = lx + weighted[g][i] * code;
+                let new_l2 = l2 + w * code * code;
+                let is_better = S::lt(zero, lx)
+                    & !S::eq(code, l)
+                    & S::lt(zero, new_l2)
+                    & S::lt(sum_lx[g] * sum_lx[g] * new_l2, new_lx * new_lx * sum_l2[g]);
+                codes[g][i] = S::select(is_better, code, l);
+                sum_lx[g] = S::select(is_better, new_lx, sum_lx[g]);
+                sum_l2[g] = S::select(is_better, new_l2, sum_l2[g]);
+                is_changed = is_changed | is_better;
+            }
+        }
+        if !S::any(is_changed) {
+            break;
+        }
+    }
+    let mut scales = [zero; G];
+    for g in 0..G {
+        let has_scale = S::lt(zero, sum_l2[g]) & !is_zero[g];
+        scales[g] = S::select(has_scale, sum_lx[g] / sum_l2[g], zero);
+    }
+    scales
+}
