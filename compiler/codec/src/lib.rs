@@ -54,3 +54,4 @@ pub mod super_blocks;
 pub mod tq1_0;
 pub mod tq2_0;
 pub mod two_bits;
+pub mod weighted_blocks;

@@ -12,8 +12,9 @@ use crate::codec::{Codec, Importance, Rows, Vector};
 use crate::extremes::{Scales, WINDOW, peaks};
 use crate::lanes::{self, Kernel, Simd};
 use crate::search::{sum_of_squares, symmetric, truncate, weigh};
+use crate::super_blocks;
+use crate::weighted_blocks::{self, LEN, mean_squares, symmetric_blocks};
 
-const LEN: usize = 32;
 const BYTES: usize = 18;
 
 /// The codec.
@@ -68,7 +69,7 @@ fn encode_block(x: &[f32; LEN], block: &mut [u8; BYTES]) {
 fn encode_vector(path: CpuPath, rows: &Rows<'_>, out: &mut [u8]) -> bool {
     match rows.importance {
         None => lanes::run(path, EncodePlain { x: rows.x, out }),
-        Some(_) => false,
+        Some(importance) => lanes::run(path, EncodeWeighted { rows, importance, out }),
     }
 }
 
@@ -105,6 +106,34 @@ fn codes<S: Simd>(x: &[f32], inverse: S::F) -> S::I {
     S::min_i(codes, S::splat_i(15)) & S::splat_i(15)
 }
 
+/// The encoding under importance, in lanes.
+struct EncodeWeighted<'a> {
+    rows: &'a Rows<'a>,
+    importance: &'a [f32],
+    out: &'a mut [u8],
+}
+
+impl Kernel for EncodeWeighted<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let Self { rows, importance, out } = self;
+        let mut blocks = out.as_chunks_mut::<BYTES>().0.iter_mut();
+        for batch in weighted_blocks::batches(rows) {
+            let means = mean_squares::<S>(&batch);
+            for window in super_blocks::windows(&batch) {
+                let found = symmetric_blocks::<S>(&window, importance, &means, 8);
+                for (block_idx, (x, block)) in
+                    window.x.as_chunks::<LEN>().0.iter().zip(&mut blocks).enumerate()
+                {
+                    let codes = found.signed_codes::<S>(block_idx, x, 8);
+                    write_block(block, found.scales[block_idx], &codes);
+                }
+            }
+        }
+    }
+}
+
+#[inline(always)]
 fn write_block(block: &mut [u8; BYTES], d: f32, codes: &[u8; LEN]) {
     block[..2].copy_from_slice(&f32_to_f16(d).to_le_bytes());
     for (j, byte) in block[2..].iter_mut().enumerate() {

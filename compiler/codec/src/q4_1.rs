@@ -12,8 +12,9 @@ use crate::codec::{Codec, Importance, Rows, Vector};
 use crate::extremes::{Scales, WINDOW, halves, ranges};
 use crate::lanes::{self, Kernel, Simd};
 use crate::search::{Deviation, Walk, affine, sum_of_squares, truncate, weigh};
+use crate::super_blocks;
+use crate::weighted_blocks::{self, LEN, affine_blocks, mean_squares};
 
-const LEN: usize = 32;
 const BYTES: usize = 20;
 
 const WALK: Walk = Walk { n_max: 15, start: -0.9, step: 0.05, n_steps: 36, deviation: Deviation::Squared };
@@ -72,7 +73,7 @@ fn encode_block(x: &[f32; LEN], block: &mut [u8; BYTES]) {
 fn encode_vector(path: CpuPath, rows: &Rows<'_>, out: &mut [u8]) -> bool {
     match rows.importance {
         None => lanes::run(path, EncodePlain { x: rows.x, out }),
-        Some(_) => false,
+        Some(importance) => lanes::run(path, EncodeWeighted { rows, importance, out }),
     }
 }
 
@@ -115,6 +116,34 @@ fn codes<S: Simd>(x: &[f32], min: S::F, inverse: S::F) -> S::I {
     S::min_i(codes, S::splat_i(15)) & S::splat_i(15)
 }
 
+/// The encoding under importance, in lanes.
+struct EncodeWeighted<'a> {
+    rows: &'a Rows<'a>,
+    importance: &'a [f32],
+    out: &'a mut [u8],
+}
+
+impl Kernel for EncodeWeighted<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let Self { rows, importance, out } = self;
+        let mut blocks = out.as_chunks_mut::<BYTES>().0.iter_mut();
+        for batch in weighted_blocks::batches(rows) {
+            let means = mean_squares::<S>(&batch);
+            for window in super_blocks::windows(&batch) {
+                let found = affine_blocks::<S>(&window, importance, &means, WALK);
+                for (block_idx, (x, block)) in
+                    window.x.as_chunks::<LEN>().0.iter().zip(&mut blocks).enumerate()
+                {
+                    let codes = found.affine_codes::<S>(block_idx, x, 15);
+                    write_block(block, found.scales[block_idx], -found.mins[block_idx], &codes);
+                }
+            }
+        }
+    }
+}
+
+#[inline(always)]
 fn write_block(block: &mut [u8; BYTES], d: f32, min: f32, codes: &[u8; LEN]) {
     block[..2].copy_from_slice(&f32_to_f16(d).to_le_bytes());
     block[2..4].copy_from_slice(&f32_to_f16(min).to_le_bytes());

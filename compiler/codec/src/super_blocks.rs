@@ -18,15 +18,15 @@ pub(crate) const WINDOW: usize = MAX_LANES;
 /// The most sub-blocks of a super-block.
 pub(crate) const MAX_SUBS: usize = 16;
 
-/// Consecutive super-blocks of some rows.
+/// Consecutive super-blocks, or smaller blocks, of some rows.
 #[derive(Clone, Copy)]
 pub(crate) struct Window<'a> {
-    /// The weights, whole super-blocks, at most [`WINDOW`].
+    /// The weights, whole blocks, as many as [`WINDOW`] super-blocks at most.
     pub(crate) x: &'a [f32],
     /// Importance of all columns.
     pub(crate) importance: Option<&'a [f32]>,
-    /// The column of the first weight.
-    first_col: usize,
+    /// Which of all weights is the first.
+    first: usize,
     n_cols: usize,
 }
 
@@ -36,7 +36,7 @@ pub(crate) fn windows<'a>(rows: &Rows<'a>) -> impl Iterator<Item = Window<'a>> {
     x.chunks(WINDOW * LEN).enumerate().map(move |(i, x)| Window {
         x,
         importance,
-        first_col: i * WINDOW * LEN % n_cols,
+        first: i * WINDOW * LEN,
         n_cols,
     })
 }
@@ -50,18 +50,22 @@ impl<'a> Window<'a> {
     /// A super-block's weights and importance.
     pub(crate) fn block(&self, block_idx: usize) -> (&'a [f32], Option<&'a [f32]>) {
         let first = block_idx * LEN;
-        let col = (self.first_col + first) % self.n_cols;
+        let col = (self.first + first) % self.n_cols;
         (&self.x[first..][..LEN], self.importance.map(|importance| &importance[col..][..LEN]))
     }
 
     /// Where the weights and the importance of `S::N` groups of `len` begin, from a group on; the last one stands in
     /// for groups behind it.
     #[inline(always)]
-    fn starts<S: Simd>(&self, first: usize, len: usize) -> ([usize; MAX_LANES], [usize; MAX_LANES]) {
+    pub(crate) fn starts<S: Simd>(
+        &self,
+        first: usize,
+        len: usize,
+    ) -> ([usize; MAX_LANES], [usize; MAX_LANES]) {
         let last = self.x.len() - len;
         let (mut starts, mut cols) = ([0; MAX_LANES], [0; MAX_LANES]);
         let mut start = (first * len).min(last);
-        let mut col = (self.first_col + start) % self.n_cols;
+        let mut col = (self.first + start) % self.n_cols;
         for lane in 0..S::N {
             starts[lane] = start;
             cols[lane] = col;
@@ -74,6 +78,12 @@ impl<'a> Window<'a> {
             }
         }
         (starts, cols)
+    }
+
+    /// The row of one of the weights.
+    #[inline(always)]
+    pub(crate) fn row(&self, start: usize) -> usize {
+        (self.first + start) / self.n_cols
     }
 
     /// The sum of squares of every super-block, in order.
@@ -202,11 +212,11 @@ pub(crate) fn affine_subs<S: Simd, const SUB_LEN: usize>(
     let sums = sums_for::<S>(window, weighting);
     for first in (0..window.x.len() / SUB_LEN).step_by(AFFINE_GROUPS * S::N) {
         let (x, weights) = load::<S, SUB_LEN, AFFINE_GROUPS>(window, weighting, &sums, first);
-        let (scales, mins) = affine::<S, SUB_LEN, AFFINE_GROUPS>(&x, &weights, walk);
+        let subs = affine::<S, SUB_LEN, AFFINE_GROUPS>(&x, &weights, walk);
         for g in 0..AFFINE_GROUPS {
             let first = first + g * S::N;
-            S::store(scales[g], &mut found.scales[first..]);
-            S::store(mins[g], &mut found.mins[first..]);
+            S::store(subs[g].scale, &mut found.scales[first..]);
+            S::store(subs[g].min, &mut found.mins[first..]);
             if matches!(weighting, Weighting::ImportanceAndMean(_)) {
                 S::store(sum::<S, SUB_LEN>(&weights[g]), &mut found.weights[first..]);
             }

@@ -6,13 +6,26 @@ use crate::lanes::Simd;
 use crate::search::{Deviation, Walk};
 use crate::search_lanes::code_near_zero;
 
-/// [`crate::search::affine`] without the codes: scales and minima.
+/// What a search found for the groups of one register.
+#[derive(Clone, Copy)]
+pub(crate) struct Found<S: Simd> {
+    /// Scales.
+    pub(crate) scale: S::F,
+    /// Minima.
+    pub(crate) min: S::F,
+    /// The codes are `inverse * (x - origin)`, rounded and limited.
+    pub(crate) inverse: S::F,
+    /// See `inverse`.
+    pub(crate) origin: S::F,
+}
+
+/// [`crate::search::affine`]; the codes follow from what [`Found`] says.
 #[inline(always)]
 pub(crate) fn affine<S: Simd, const N: usize, const G: usize>(
     x: &[[S::F; N]; G],
     weights: &[[S::F; N]; G],
     walk: Walk,
-) -> ([S::F; G], [S::F; G]) {
+) -> [Found<S>; G] {
     let zero = S::splat(0.0);
     let n_max = S::splat(walk.n_max as f32);
     let (mut low, mut high) = ([zero; G], [zero; G]);
@@ -42,6 +55,7 @@ pub(crate) fn affine<S: Simd, const N: usize, const G: usize>(
         scale[g] = S::splat(1.0) / inverse[g];
     }
     let first_min = min;
+    let (mut best_inverse, mut origin) = (inverse, min);
     choose::<S, N, G>(
         x,
         &inverse,
@@ -86,14 +100,20 @@ pub(crate) fn affine<S: Simd, const N: usize, const G: usize>(
             let is_better = is_possible[g] & S::lt(error[g], best_error[g]);
             best_error[g] = S::select(is_better, error[g], best_error[g]);
             scale[g] = S::select(is_better, this_scale[g], scale[g]);
+            best_inverse[g] = S::select(is_better, inverse[g], best_inverse[g]);
+            origin[g] = S::select(is_better, min[g], origin[g]);
             min[g] = S::select(is_better, this_min[g], min[g]);
         }
     }
+    // A flat group has codes of zero.
+    let mut found = [Found { scale: zero, min: zero, inverse: zero, origin: zero }; G];
     for g in 0..G {
-        scale[g] = S::select(is_flat[g], zero, scale[g]);
-        min[g] = S::neg(S::select(is_flat[g], first_min[g], min[g]));
+        found[g].scale = S::select(is_flat[g], zero, scale[g]);
+        found[g].min = S::neg(S::select(is_flat[g], first_min[g], min[g]));
+        found[g].inverse = S::select(is_flat[g], zero, best_inverse[g]);
+        found[g].origin = S::select(is_flat[g], zero, origin[g]);
     }
-    (scale, min)
+    found
 }
 
 /// Whether a register has a number too far from its minimum for [`code_near_zero`]; rounding keeps order, so that the

@@ -11,18 +11,17 @@ use crate::search_lanes::code_near_zero;
 pub(crate) struct Found<S: Simd> {
     /// Scales.
     pub(crate) scale: S::F,
-    /// The codes are `inverse * x`, rounded and limited.
-    inverse: S::F,
-    /// Groups of zeros: all their codes are kept as 0.
-    is_zero: S::M,
+    /// The codes are `inverse * x`, rounded and limited, plus `offset`.
+    pub(crate) inverse: S::F,
+    /// The limit; of a group of zeros, whose codes are kept as 0, zero.
+    pub(crate) offset: S::I,
 }
 
 impl<S: Simd> Found<S> {
     /// The codes of [`crate::search::symmetric`], one number of each group.
     #[inline(always)]
     pub(crate) fn code(&self, x: S::F, n_max: i32) -> S::I {
-        let code = S::clamp_i(S::nearest_int(self.inverse * x), -n_max, n_max - 1) + S::splat_i(n_max);
-        S::select_i(self.is_zero, S::splat_i(0), code)
+        S::clamp_i(S::nearest_int(self.inverse * x), -n_max, n_max - 1) + self.offset
     }
 }
 
@@ -49,13 +48,14 @@ pub(crate) fn symmetric<S: Simd, const N: usize, const G: usize>(
 ) -> [Found<S>; G] {
     let zero = S::splat(0.0);
     let mut max = [zero; G];
-    let mut found = [Found { scale: zero, inverse: zero, is_zero: S::lt(zero, zero) }; G];
+    let mut found = [Found { scale: zero, inverse: zero, offset: S::splat_i(n_max) }; G];
+    let mut is_zero = [S::lt(zero, zero); G];
     let mut best = [zero; G];
     let mut weighted = *x;
     for g in 0..G {
         let (extreme, abs_max) = extreme::<S, N>(&x[g]);
         max[g] = extreme;
-        found[g].is_zero = S::lt(abs_max, S::splat(GROUP_MAX_EPS));
+        is_zero[g] = S::lt(abs_max, S::splat(GROUP_MAX_EPS));
         for i in 0..N {
             weighted[g][i] = weights[g][i] * x[g][i];
         }
@@ -80,8 +80,10 @@ pub(crate) fn symmetric<S: Simd, const N: usize, const G: usize>(
             found[g].inverse = S::select(is_better, inverse, found[g].inverse);
         }
     }
-    for found in &mut found {
-        found.scale = S::select(found.is_zero, zero, found.scale);
+    for g in 0..G {
+        found[g].scale = S::select(is_zero[g], zero, found[g].scale);
+        found[g].inverse = S::select(is_zero[g], zero, found[g].inverse);
+        found[g].offset = S::select_i(is_zero[g], S::splat_i(0), found[g].offset);
     }
     found
 }
