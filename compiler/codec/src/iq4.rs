@@ -15,7 +15,7 @@ pub(crate) const VALUES: [f32; 16] = [
 ];
 
 /// Scales tried to each side of the one that maps the largest weight to the first value.
-const N_TRIES: i32 = 7;
+pub(crate) const N_TRIES: i32 = 7;
 
 /// The code of the value nearest to `x`: the upper of two equally near, the last for what is no number.
 #[inline(always)]

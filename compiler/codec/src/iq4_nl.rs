@@ -5,10 +5,14 @@
 //! Source: `block_iq4_nl` of ggml-common.h. Bytes are compared with ggml's in `tests/golden.rs`.
 
 use mc_tensor::convert::f16_to_f32;
+use mc_tensor::cpu_path::CpuPath;
 
-use crate::codec::{Codec, Importance, Vector};
+use crate::codec::{Codec, Importance, Rows, Vector};
 use crate::iq4::{self, SUB_LEN as LEN};
+use crate::iq4_lanes;
+use crate::lanes::{self, Kernel, Simd};
 use crate::search::f16_bits;
+use crate::super_blocks::{self, MAX_SUBS, WINDOW};
 
 const BYTES: usize = 2 + LEN / 2;
 
@@ -23,7 +27,7 @@ pub static CODEC: Codec = Codec {
     importance: Importance::Used,
     encode_row,
     decode_row,
-    vector: Vector::NONE,
+    vector: Vector { encode: Some(encode_vector), decode: None },
 };
 
 fn encode_row(row: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
@@ -34,6 +38,31 @@ fn encode_row(row: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
         let scale = iq4::scale(x, importance.map(|weights| &weights[block_idx]), iq4::sigma2(x));
         block[..2].copy_from_slice(&f16_bits(scale).to_le_bytes());
         iq4::write_codes(x, iq4::inverse(scale), &mut block[2..]);
+    }
+}
+
+fn encode_vector(path: CpuPath, rows: &Rows<'_>, out: &mut [u8]) -> bool {
+    lanes::run(path, Encode { rows, out })
+}
+
+struct Encode<'a> {
+    rows: &'a Rows<'a>,
+    out: &'a mut [u8],
+}
+
+impl Kernel for Encode<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let blocks = self.out.as_chunks_mut::<BYTES>().0;
+        let per_window = WINDOW * super_blocks::LEN / LEN;
+        for (window, blocks) in super_blocks::windows(self.rows).zip(blocks.chunks_mut(per_window)) {
+            let mut scales = [0.0; WINDOW * MAX_SUBS];
+            iq4_lanes::scales::<S>(&window, None, &mut scales);
+            for ((x, block), scale) in window.x.as_chunks::<LEN>().0.iter().zip(blocks).zip(scales) {
+                block[..2].copy_from_slice(&f16_bits(scale).to_le_bytes());
+                iq4_lanes::write_codes::<S>(x, iq4::inverse(scale), &mut block[2..]);
+            }
+        }
     }
 }
 

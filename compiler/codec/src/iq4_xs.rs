@@ -7,11 +7,15 @@
 //! Source: `block_iq4_xs` of ggml-common.h. Bytes are compared with ggml's in `tests/golden.rs`.
 
 use mc_tensor::convert::{f16_to_f32, f32_to_f16};
+use mc_tensor::cpu_path::CpuPath;
 
-use crate::codec::{Codec, Importance, Vector};
+use crate::codec::{Codec, Importance, Rows, Vector};
 use crate::iq4::{self, SUB_LEN};
+use crate::iq4_lanes;
 use crate::iq4_nl;
+use crate::lanes::{self, Kernel, Simd};
 use crate::search::nearest_int;
+use crate::super_blocks::{self, MAX_SUBS, WINDOW};
 
 const LEN: usize = 256;
 const N_SUBS: usize = LEN / SUB_LEN;
@@ -30,7 +34,7 @@ pub static CODEC: Codec = Codec {
     importance: Importance::Used,
     encode_row,
     decode_row,
-    vector: Vector::NONE,
+    vector: Vector { encode: Some(encode_vector), decode: None },
 };
 
 fn encode_row(row: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
@@ -44,12 +48,22 @@ fn encode_row(row: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
 
 fn encode_block(x: &[f32; LEN], importance: Option<&[f32; LEN]>, block: &mut [u8; BYTES]) {
     let sigma2 = iq4::sigma2(x);
-    let x_subs = x.as_chunks::<SUB_LEN>().0;
     let mut scales = [0.0_f32; N_SUBS];
-    let (mut max_scale, mut max_abs_scale) = (0.0_f32, 0.0_f32);
-    for (sub, (x, scale)) in x_subs.iter().zip(&mut scales).enumerate() {
+    for (sub, (x, scale)) in x.as_chunks::<SUB_LEN>().0.iter().zip(&mut scales).enumerate() {
         let importance = importance.map(|weights| &weights.as_chunks::<SUB_LEN>().0[sub]);
         *scale = iq4::scale(x, importance, sigma2);
+    }
+    let inverses = write_scales(&scales, block);
+    let subs = x.as_chunks::<SUB_LEN>().0.iter().zip(block[CODES..].chunks_exact_mut(SUB_LEN / 2));
+    for ((x, codes), inverse) in subs.zip(inverses) {
+        iq4::write_codes(x, inverse, codes);
+    }
+}
+
+/// Writes the scales; returns the inverses of what they are before `d` is rounded to f16, which the codes fit.
+fn write_scales(scales: &[f32; N_SUBS], block: &mut [u8; BYTES]) -> [f32; N_SUBS] {
+    let (mut max_scale, mut max_abs_scale) = (0.0_f32, 0.0_f32);
+    for scale in scales {
         if scale.abs() > max_abs_scale {
             max_abs_scale = scale.abs();
             max_scale = *scale;
@@ -59,16 +73,49 @@ fn encode_block(x: &[f32; LEN], importance: Option<&[f32; LEN]>, block: &mut [u8
     block[..2].copy_from_slice(&f32_to_f16(d).to_le_bytes());
     let inverse = iq4::inverse(d);
     let (mut high_scales, mut low_scales) = (0_u16, 0_u32);
-    for (sub, (x, codes)) in x_subs.iter().zip(block[CODES..].chunks_exact_mut(SUB_LEN / 2)).enumerate() {
-        let scale = nearest_int(inverse * scales[sub]).clamp(-32, 31);
-        // The codes fit the scale before it is rounded to f16.
-        iq4::write_codes(x, iq4::inverse(d * scale as f32), codes);
+    let mut inverses = [0.0; N_SUBS];
+    for (sub, scale) in scales.iter().enumerate() {
+        let scale = nearest_int(inverse * scale).clamp(-32, 31);
+        inverses[sub] = iq4::inverse(d * scale as f32);
         let code = (scale + 32) as u16;
         high_scales |= (code >> 4) << (2 * sub);
         low_scales |= u32::from(code & 15) << (4 * sub);
     }
     block[2..LOW_SCALES].copy_from_slice(&high_scales.to_le_bytes());
     block[LOW_SCALES..CODES].copy_from_slice(&low_scales.to_le_bytes());
+    inverses
+}
+
+fn encode_vector(path: CpuPath, rows: &Rows<'_>, out: &mut [u8]) -> bool {
+    lanes::run(path, Encode { rows, out })
+}
+
+struct Encode<'a> {
+    rows: &'a Rows<'a>,
+    out: &'a mut [u8],
+}
+
+impl Kernel for Encode<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let blocks = self.out.as_chunks_mut::<BYTES>().0;
+        for (window, blocks) in super_blocks::windows(self.rows).zip(blocks.chunks_mut(WINDOW)) {
+            let mut sigma2 = window.sums_of_squares::<S>();
+            for sigma2 in &mut sigma2 {
+                *sigma2 *= 2.0 / LEN as f32;
+            }
+            let mut scales = [0.0; WINDOW * MAX_SUBS];
+            iq4_lanes::scales::<S>(&window, Some(&sigma2), &mut scales);
+            let blocks = window.x.as_chunks::<LEN>().0.iter().zip(blocks);
+            for ((x, block), scales) in blocks.zip(scales.as_chunks::<N_SUBS>().0) {
+                let inverses = write_scales(scales, block);
+                for (sub, x) in x.as_chunks::<SUB_LEN>().0.iter().enumerate() {
+                    let codes = &mut block[CODES + sub * SUB_LEN / 2..];
+                    iq4_lanes::write_codes::<S>(x, inverses[sub], codes);
+                }
+            }
+        }
+    }
 }
 
 fn decode_row(blocks: &[u8], out: &mut [f32]) {

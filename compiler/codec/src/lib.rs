@@ -21,6 +21,7 @@ pub mod iq2_xxs;
 pub mod iq3_s;
 pub mod iq3_xxs;
 pub mod iq4;
+pub mod iq4_lanes;
 pub mod iq4_nl;
 pub mod iq4_xs;
 pub mod k_scales;

@@ -221,6 +221,22 @@ impl Simd for Avx2 {
     #[inline(always)]
     fn lookup<const LEN: usize>(table: &[f32; LEN], index: Ints) -> Floats {
         const { assert!(LEN.is_power_of_two(), "an index counts modulo the length") };
+        if LEN <= 32 && LEN >= 8 {
+            let mut found = [Self::splat(0.0); 4];
+            for (found, table) in found.iter_mut().zip(table.chunks_exact(8)) {
+                // SAFETY: the CPU has the instruction, which takes the index modulo 8.
+                *found = Floats(unsafe { _mm256_permutevar8x32_ps(Self::load(table).0, index.0) });
+            }
+            // The masks of the blends are sign bits.
+            let (bit_3, bit_4) = (Self::shl::<28>(index), Self::shl::<27>(index));
+            if LEN == 32 {
+                found[2] = Self::select(Mask(bit_3.0), found[3], found[2]);
+            }
+            if LEN >= 16 {
+                found[0] = Self::select(Mask(bit_3.0), found[1], found[0]);
+            }
+            return if LEN == 32 { Self::select(Mask(bit_4.0), found[2], found[0]) } else { found[0] };
+        }
         let index = index & Self::splat_i((LEN - 1) as i32);
         // SAFETY: every index is less than the length; the CPU has the instruction.
         Floats(unsafe { _mm256_i32gather_ps::<4>(table.as_ptr(), index.0) })
@@ -229,6 +245,14 @@ impl Simd for Avx2 {
     #[inline(always)]
     fn lookup_i<const LEN: usize>(table: &[i32; LEN], index: Ints) -> Ints {
         const { assert!(LEN.is_power_of_two(), "an index counts modulo the length") };
+        if LEN <= 32 && LEN >= 8 {
+            // The same bits.
+            let mut numbers = [0.0; LEN];
+            for (number, entry) in numbers.iter_mut().zip(table) {
+                *number = f32::from_bits(entry.cast_unsigned());
+            }
+            return Self::bits(Self::lookup::<LEN>(&numbers, index));
+        }
         let index = index & Self::splat_i((LEN - 1) as i32);
         // SAFETY: every index is less than the length; the CPU has the instruction.
         Ints(unsafe { _mm256_i32gather_epi32::<4>(table.as_ptr(), index.0) })

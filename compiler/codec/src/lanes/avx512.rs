@@ -232,6 +232,15 @@ impl Simd for Avx512 {
     #[inline(always)]
     fn lookup<const LEN: usize>(table: &[f32; LEN], index: Ints) -> Floats {
         const { assert!(LEN.is_power_of_two(), "an index counts modulo the length") };
+        if LEN == 16 {
+            // SAFETY: the CPU has the instruction, which takes the index modulo 16.
+            return Floats(unsafe { _mm512_permutexvar_ps(index.0, Self::load(table).0) });
+        }
+        if LEN == 32 {
+            let (lower, upper) = (Self::load(table), Self::load(&table[16..]));
+            // SAFETY: the CPU has the instruction, which takes the index modulo 32.
+            return Floats(unsafe { _mm512_permutex2var_ps(lower.0, index.0, upper.0) });
+        }
         let index = index & Self::splat_i((LEN - 1) as i32);
         // SAFETY: every index is less than the length; the CPU has the instruction.
         Floats(unsafe { _mm512_i32gather_ps::<4>(index.0, table.as_ptr().cast()) })
@@ -240,6 +249,15 @@ impl Simd for Avx512 {
     #[inline(always)]
     fn lookup_i<const LEN: usize>(table: &[i32; LEN], index: Ints) -> Ints {
         const { assert!(LEN.is_power_of_two(), "an index counts modulo the length") };
+        if LEN == 16 {
+            // SAFETY: the CPU has the instruction, which takes the index modulo 16.
+            return Ints(unsafe { _mm512_permutexvar_epi32(index.0, Self::load_i(table).0) });
+        }
+        if LEN == 32 {
+            let (lower, upper) = (Self::load_i(table), Self::load_i(&table[16..]));
+            // SAFETY: the CPU has the instruction, which takes the index modulo 32.
+            return Ints(unsafe { _mm512_permutex2var_epi32(lower.0, index.0, upper.0) });
+        }
         let index = index & Self::splat_i((LEN - 1) as i32);
         // SAFETY: every index is less than the length; the CPU has the instruction.
         Ints(unsafe { _mm512_i32gather_epi32::<4>(index.0, table.as_ptr().cast()) })
