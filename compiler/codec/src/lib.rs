@@ -25,7 +25,6 @@ pub mod iq4_lanes;
 pub mod iq4_nl;
 pub mod iq4_xs;
 pub mod k_scales;
-#[expect(dead_code, reason = "more codecs get their vectors")]
 pub mod lanes;
 pub mod lattice;
 pub mod loss;
