@@ -1,12 +1,10 @@
 //! `gguf`: a checkpoint or merge as a quantized GGUF file.
 //!
-//! All types are resolved here, before any step has a key. Each tensor is a step of its own; the file is a composite
+//! All types are resolved first ([`crate::tensor_types`]), before any step has a key. Each tensor is a step of its own; the file is a composite
 //! of the head and the tensors' blobs, so no tensor is copied to be packed.
 
 use mc_codec::codec::{Codec, Importance};
-use mc_codec::overrides::Overrides;
-use mc_codec::recipes::{self, Recipe};
-use mc_codec::seat::ModelShape;
+use mc_codec::recipes::{self, Choice};
 use mc_family::families::FAMILIES;
 use mc_format::gguf::layout::TensorPlan;
 use mc_format::gguf::names::wire_name;
@@ -27,6 +25,8 @@ use crate::dataset::DatasetInfo;
 use crate::imatrix::ImatrixInfo;
 use crate::model_info::{ModelInfo, Weight};
 use crate::tensor_action::{REPORT, TENSOR, TensorAction};
+use crate::tensor_types::tensor_types;
+use crate::type_rules::{EMBEDDING_TYPE, OUTPUT_TYPE, PURE, TENSOR_TYPE, TENSOR_TYPES};
 
 /// The rule's name.
 pub const NAME: &str = "gguf";
@@ -81,6 +81,11 @@ static SCHEMA: NodeSchema = NodeSchema {
     children: &[
         ChildSchema { node: &MODEL, occurs: Occurs::Once },
         ChildSchema { node: &QUANTIZE, occurs: Occurs::Once },
+        ChildSchema { node: &TENSOR_TYPE, occurs: Occurs::Any },
+        ChildSchema { node: &TENSOR_TYPES, occurs: Occurs::Optional },
+        ChildSchema { node: &OUTPUT_TYPE, occurs: Occurs::Optional },
+        ChildSchema { node: &EMBEDDING_TYPE, occurs: Occurs::Optional },
+        ChildSchema { node: &PURE, occurs: Occurs::Optional },
         ChildSchema { node: &IMATRIX, occurs: Occurs::Optional },
         ChildSchema { node: &MODEL_NAME, occurs: Occurs::Optional },
     ],
@@ -106,14 +111,14 @@ impl Rule for Gguf {
         };
         let recipe = text(record, "quantize").and_then(recipes::by_name).ok_or_else(Vec::new)?;
         let name = text(record, "model-name").map_or_else(|| titled(&model.name), str::to_owned);
+        let choices = tensor_types(ctx, &model, recipe, imatrix.as_ref())?;
         let planned = Planner {
             owner: ctx.label(),
             place: model_label.place,
             model: &model,
-            recipe,
             imatrix: imatrix.as_ref(),
         }
-        .plan()?;
+        .plan(&choices)?;
         let n_tensor_bytes =
             planned.iter().filter_map(|tensor| tensor.plan.kind.n_bytes(&tensor.plan.dims)).sum();
         let calibration = imatrix.as_ref().and_then(|imatrix| imatrix.calibration.clone());
@@ -168,23 +173,12 @@ struct Planner<'a> {
     owner: &'a Label,
     place: Place,
     model: &'a ModelInfo,
-    recipe: &'static Recipe,
     imatrix: Option<&'a ImatrixInfo>,
 }
 
 impl Planner<'_> {
     /// Every tensor of the file, in the order of llama.cpp's converter.
-    fn plan(&self) -> Result<Vec<Planned>, Vec<Fault>> {
-        let attention = self.model.decoder.blocks.first().map(|block| &block.attention);
-        let shape = ModelShape {
-            n_blocks: self.model.decoder.blocks.len(),
-            n_heads: attention.map_or(1, |attention| attention.n_heads),
-            n_kv_heads: attention.map_or(1, |attention| attention.n_kv_heads),
-            n_experts: 0,
-        };
-        let tensors: Vec<(ModelTensor, Vec<u64>)> =
-            self.model.weights.iter().map(|weight| (weight.tensor, weight.shape())).collect();
-        let choices = self.recipe.resolve(shape, &tensors, &Overrides::default(), self.imatrix.is_some());
+    fn plan(&self, choices: &[Choice]) -> Result<Vec<Planned>, Vec<Fault>> {
         let mut planned = Vec::new();
         let family = FAMILIES.iter().copied().find(|family| family.name() == self.model.decoder.architecture);
         if let Some(factors) = family.and_then(|family| family.rope_factors(&self.model.decoder)) {

@@ -19,7 +19,7 @@ use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs, Presence, Proper
 use mc_ir::target::Target;
 
 use crate::attributes::child;
-use crate::{bundle, gate, gguf, imatrix, merge};
+use crate::{bundle, gate, gguf, imatrix, merge, type_rules};
 
 /// The `model` rule.
 pub struct Model;
@@ -83,6 +83,11 @@ static SCHEMA: NodeSchema = NodeSchema {
         ChildSchema { node: &merge::ADAPTER, occurs: Occurs::Any },
         ChildSchema { node: &CALIBRATION, occurs: Occurs::Optional },
         ChildSchema { node: &gguf::QUANTIZE, occurs: Occurs::Once },
+        ChildSchema { node: &type_rules::TENSOR_TYPE, occurs: Occurs::Any },
+        ChildSchema { node: &type_rules::TENSOR_TYPES, occurs: Occurs::Optional },
+        ChildSchema { node: &type_rules::OUTPUT_TYPE, occurs: Occurs::Optional },
+        ChildSchema { node: &type_rules::EMBEDDING_TYPE, occurs: Occurs::Optional },
+        ChildSchema { node: &type_rules::PURE, occurs: Occurs::Optional },
         ChildSchema { node: &DEVICE, occurs: Occurs::Optional },
         ChildSchema { node: &GATE, occurs: Occurs::Optional },
         ChildSchema { node: &bundle::CONTEXT, occurs: Occurs::Optional },
@@ -131,6 +136,9 @@ impl Expansion {
             ("quantize", record.children("quantize").to_vec()),
             ("model-name", record.children("model-name").to_vec()),
         ];
+        for schema in type_rules::ALL {
+            gguf_children.push((schema.name, record.children(schema.name).to_vec()));
+        }
         if let Some(calibration) = record.child("calibration") {
             let from = calibration.property("from").and_then(|from| from.value.as_text());
             let calibrated = if from == Some("merged") { merged } else { base };

@@ -4,7 +4,7 @@
 //! Tiles are computed side by side and written in order, so the bytes do not depend on the number of threads and
 //! memory holds two tiles a thread, never a tensor.
 
-use mc_codec::codec::Codec;
+use mc_codec::codec::{Codec, Importance};
 use mc_codec::loss::Loss;
 use mc_ir::action::{Action, ActionContext, ActionError, ActionKind, write_bytes};
 use mc_ir::expression::TensorExpr;
@@ -128,21 +128,55 @@ impl TensorAction {
             return Ok(None);
         };
         let content = ctx.input(*input)?;
-        let bytes = content.to_contiguous();
-        // Nothing was measured for this tensor.
-        if bytes.is_empty() {
-            return Ok(None);
+        importance(&content.to_contiguous(), n_cols, self.codec, &self.name)
+    }
+}
+
+/// Reads the weights of a tensor's columns; `None` where nothing was measured and the codec does without.
+fn importance(
+    bytes: &[u8],
+    n_cols: usize,
+    codec: &Codec,
+    name: &str,
+) -> Result<Option<Vec<f32>>, ActionError> {
+    if bytes.is_empty() {
+        if matches!(codec.importance, Importance::Expected | Importance::Required) {
+            let message = format!(
+                "The imatrix has nothing for tensor `{name}`, which is not stored as {codec} without"
+            );
+            let help = "Measure on text that reaches it, or give it another type with `tensor-type`";
+            return Err(ActionError::failed(message).with_help(help));
         }
-        let weights: Vec<f32> =
-            bytes.as_chunks::<4>().0.iter().map(|word| f32::from_le_bytes(*word)).collect();
-        if weights.len() != n_cols {
-            return Err(ActionError::failed(format!(
-                "The imatrix has {} columns for tensor `{}`, which has {n_cols}",
-                weights.len(),
-                self.name
-            ))
-            .with_help("It was measured on another model; measure it on this one"));
-        }
-        Ok(Some(weights))
+        return Ok(None);
+    }
+    let weights: Vec<f32> = bytes.as_chunks::<4>().0.iter().map(|word| f32::from_le_bytes(*word)).collect();
+    if weights.len() != n_cols {
+        return Err(ActionError::failed(format!(
+            "The imatrix has {} columns for tensor `{name}`, which has {n_cols}",
+            weights.len(),
+        ))
+        .with_help("It was measured on another model; measure it on this one"));
+    }
+    Ok(Some(weights))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tensor_that_was_not_measured_is_refused_by_codecs_that_ask() {
+        let read = |codec| importance(&[], 256, codec, "blk.0.attn_q.weight");
+        assert_eq!(read(&mc_codec::q4_k::CODEC).unwrap(), None);
+        assert!(read(&mc_codec::iq2_xxs::CODEC).is_err());
+        assert!(read(&mc_codec::iq2_s::CODEC).is_err());
+    }
+
+    #[test]
+    fn there_is_one_weight_for_each_column() {
+        let bytes: Vec<u8> = [1.0_f32, 2.0].iter().flat_map(|weight| weight.to_le_bytes()).collect();
+        let read = |n_cols| importance(&bytes, n_cols, &mc_codec::q4_k::CODEC, "blk.0.attn_q.weight");
+        assert_eq!(read(2).unwrap(), Some(vec![1.0, 2.0]));
+        assert!(read(3).is_err());
     }
 }

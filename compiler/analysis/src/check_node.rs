@@ -66,9 +66,7 @@ impl<'a> Checker<'a> {
         for child in &node.children {
             self.child(&mut record, schema, &mut seen, child);
         }
-        if n_arguments <= n_skipped {
-            self.missing_argument(schema, node.name_span);
-        }
+        self.missing_argument(schema, node.name_span, n_arguments.saturating_sub(n_skipped));
         self.complete(&mut record, schema, node.name_span, &seen);
         record
     }
@@ -94,13 +92,13 @@ impl<'a> Checker<'a> {
     fn argument(&mut self, record: &mut Record, schema: &NodeSchema, scalar: &Scalar<'_>, number: usize) {
         let kind = match schema.arguments {
             Arguments::Many(kind) => kind,
-            Arguments::One(kind) if number == 1 => kind,
-            Arguments::One(_) => {
-                self.report(
-                    scalar.span,
-                    "schema::argument",
-                    format!("`{}` takes one value, found another", schema.name),
-                );
+            Arguments::One(kind) | Arguments::Two(kind, _) if number == 1 => kind,
+            Arguments::Two(_, kind) if number == 2 => kind,
+            Arguments::One(_) | Arguments::Two(..) => {
+                let taken =
+                    if matches!(schema.arguments, Arguments::One(_)) { "one value" } else { "two values" };
+                let message = format!("`{}` takes {taken}, found another", schema.name);
+                self.report(scalar.span, "schema::argument", message);
                 return;
             }
             Arguments::None => {
@@ -224,11 +222,14 @@ impl<'a> Checker<'a> {
         self.diagnostics.push(Diagnostic::error("schema::unknown-attribute", message, span).with_help(help));
     }
 
-    fn missing_argument(&mut self, schema: &NodeSchema, span: Span) {
-        let (Arguments::One(kind) | Arguments::Many(kind)) = schema.arguments else {
-            return;
+    fn missing_argument(&mut self, schema: &NodeSchema, span: Span, n_given: usize) {
+        let needed = match schema.arguments {
+            Arguments::One(kind) | Arguments::Many(kind) if n_given == 0 => kind.describe(),
+            Arguments::Two(..) if n_given == 0 => "two values, found none".to_owned(),
+            Arguments::Two(..) if n_given == 1 => "two values, found one".to_owned(),
+            _ => return,
         };
-        let message = format!("`{}` needs {}", schema.name, kind.describe());
+        let message = format!("`{}` needs {needed}", schema.name);
         let help = format!("Write `{}`: {}", example(schema), schema.doc);
         self.diagnostics.push(Diagnostic::error("schema::missing", message, span).with_help(help));
     }
@@ -296,8 +297,12 @@ fn with_help(diagnostic: Diagnostic, help: Option<String>) -> Diagnostic {
 /// The shortest way to write a node, such as `size max="525MB"`.
 fn example(schema: &NodeSchema) -> String {
     let mut text = schema.name.to_owned();
-    if let Arguments::One(kind) | Arguments::Many(kind) = schema.arguments {
-        text = format!("{text} {}", example_value(kind));
+    match schema.arguments {
+        Arguments::None => {}
+        Arguments::One(kind) | Arguments::Many(kind) => text = format!("{text} {}", example_value(kind)),
+        Arguments::Two(first, second) => {
+            text = format!("{text} {} {}", example_value(first), example_value(second));
+        }
     }
     for property in schema.properties {
         if matches!(property.presence, Presence::Required) {

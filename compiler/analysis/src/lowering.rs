@@ -210,7 +210,12 @@ pub(crate) fn diagnostic(spans: &Spans, declared: &str, fault: &Fault) -> Diagno
         Some(file) if !fault.message.contains(file.as_str()) => format!("{file}: {}", fault.message),
         _ => fault.message.clone(),
     };
-    let diagnostic = Diagnostic::error(fault.code, message, span);
+    let mut diagnostic = Diagnostic::error(fault.code, message, span);
+    for (place, message) in &fault.related {
+        if let Some(span) = spans.span(declared, *place) {
+            diagnostic = diagnostic.with_label(span, message.clone());
+        }
+    }
     match &fault.help {
         Some(help) => diagnostic.with_help(help.clone()),
         None => diagnostic,

@@ -43,6 +43,11 @@ pub fn by_name(name: &str) -> Option<&'static Codec> {
     CODECS.iter().copied().find(|codec| codec.name == name)
 }
 
+/// Every name, in the order of the table.
+pub fn names() -> Vec<&'static str> {
+    CODECS.iter().map(|codec| codec.name).collect()
+}
+
 /// The codec of a number in GGUF.
 pub fn by_wire_id(wire_id: u32) -> Option<&'static Codec> {
     CODECS.iter().copied().find(|codec| codec.wire_id == wire_id)

@@ -17,18 +17,27 @@ pub struct Fault {
     pub help: Option<String>,
     /// A source file that the fault is in, when it is not in the KDL itself (shown as `path: …`).
     pub file: Option<String>,
+    /// Other places in the target that explain it, and what is there.
+    pub related: Vec<(Place, String)>,
 }
 
 impl Fault {
     /// A fault at a place.
     pub fn new(place: Place, code: &'static str, message: impl Into<String>) -> Self {
-        Self { place, code, message: message.into(), help: None, file: None }
+        Self { place, code, message: message.into(), help: None, file: None, related: Vec::new() }
     }
 
     /// Says what to do.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
+        self
+    }
+
+    /// Shows one more place of the target.
+    #[must_use]
+    pub fn related(mut self, place: Place, message: impl Into<String>) -> Self {
+        self.related.push((place, message.into()));
         self
     }
 

@@ -24,6 +24,8 @@ pub enum Arguments {
     None,
     /// Exactly one.
     One(ValueKind),
+    /// Exactly two, each of its kind.
+    Two(ValueKind, ValueKind),
     /// One or more.
     Many(ValueKind),
 }
