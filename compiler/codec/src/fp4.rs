@@ -67,3 +67,9 @@ pub(crate) fn decode<const N: usize>(bytes: &[u8; N], half_scale: f32, out: &mut
         out[i + N] = DOUBLED[usize::from(byte >> 4)] * half_scale;
     }
 }
+
+/// Codes of [`encode`] as the numbers they stand for; an index counts modulo 16.
+#[inline(always)]
+pub(crate) fn values<S: Simd>(codes: S::I, half_scale: S::F) -> S::F {
+    S::lookup(&DOUBLED, codes) * half_scale
+}

@@ -120,7 +120,13 @@ impl<const DIM: usize> Grid<DIM> {
         codes.iter().rev().fold(0, |idx, code| idx * self.n_codes + usize::from(*code))
     }
 
-    fn vector(&self, mut vector_idx: usize) -> [u8; DIM] {
+    /// How many vectors of codes there are.
+    pub(crate) fn n_vectors(&self) -> usize {
+        self.point_at.len()
+    }
+
+    /// The vector of an index.
+    pub(crate) fn vector(&self, mut vector_idx: usize) -> [u8; DIM] {
         std::array::from_fn(|_| {
             let code = vector_idx % self.n_codes;
             vector_idx /= self.n_codes;

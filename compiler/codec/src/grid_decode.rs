@@ -3,11 +3,8 @@
 //! A block is unpacked to runs of sixteen codes with their signs and a scale, as each codec stores them; the runs become
 //! weights in the same way for all.
 
-use std::marker::PhantomData;
-
-use mc_tensor::cpu_path::CpuPath;
-
-use crate::lanes::{self, Kernel, Simd};
+use crate::blocks::DecodeBlock;
+use crate::lanes::Simd;
 
 const LEN: usize = 256;
 const RUN: usize = 16;
@@ -32,36 +29,18 @@ pub(crate) trait Unpack<const BYTES: usize> {
     fn values<S: Simd>(codes: S::I) -> S::I;
 }
 
-/// Decodes blocks on a path; `false` if it has no vectors.
-pub(crate) fn decode<U: Unpack<BYTES>, const BYTES: usize>(
-    path: CpuPath,
-    blocks: &[u8],
-    out: &mut [f32],
-) -> bool {
-    lanes::run(path, Decode::<U, BYTES> { blocks, out, unpack: PhantomData })
-}
-
-struct Decode<'a, U, const BYTES: usize> {
-    blocks: &'a [u8],
-    out: &'a mut [f32],
-    unpack: PhantomData<U>,
-}
-
-impl<U: Unpack<BYTES>, const BYTES: usize> Kernel for Decode<'_, U, BYTES> {
+impl<U: Unpack<BYTES>, const BYTES: usize> DecodeBlock<LEN, BYTES> for U {
     #[inline(always)]
-    fn run<S: Simd>(self) {
-        let blocks = self.blocks.as_chunks::<BYTES>().0.iter().zip(self.out.as_chunks_mut::<LEN>().0);
+    fn decode<S: Simd>(block: &[u8; BYTES], out: &mut [f32; LEN]) {
         let mut runs = Runs { codes: [[0; RUN]; N_RUNS], signs: [0; N_RUNS], scales: [0.0; N_RUNS] };
-        for (block, out) in blocks {
-            U::unpack(block, &mut runs);
-            for (run, out) in out.as_chunks_mut::<RUN>().0.iter_mut().enumerate() {
-                let (scale, signs) = (S::splat(runs.scales[run]), u32::from(runs.signs[run]));
-                for first in (0..RUN).step_by(S::N) {
-                    let values = U::values::<S>(S::load_bytes(&runs.codes[run][first..]));
-                    let weights = scale * S::to_f(values);
-                    let is_negative = S::from_mask_bits(signs >> first);
-                    S::store(S::select(is_negative, S::neg(weights), weights), &mut out[first..]);
-                }
+        U::unpack(block, &mut runs);
+        for (run, out) in out.as_chunks_mut::<RUN>().0.iter_mut().enumerate() {
+            let (scale, signs) = (S::splat(runs.scales[run]), u32::from(runs.signs[run]));
+            for first in (0..RUN).step_by(S::N) {
+                let values = U::values::<S>(S::load_bytes(&runs.codes[run][first..]));
+                let weights = scale * S::to_f(values);
+                let is_negative = S::from_mask_bits(signs >> first);
+                S::store(S::select(is_negative, S::neg(weights), weights), &mut out[first..]);
             }
         }
     }

@@ -7,6 +7,7 @@
 //! are taken.
 
 use crate::grid::{self, Place};
+use crate::lanes::Simd;
 
 /// Weights of a point.
 pub(crate) const GROUP: usize = 8;
@@ -172,6 +173,31 @@ impl Sums {
 pub(crate) fn decode(point_idx: u16, scale: f32, values: &Values, out: &mut [f32; GROUP]) {
     for (out, code) in out.iter_mut().zip(grid::IQ1.point(point_idx)) {
         *out = scale * values[usize::from(*code)];
+    }
+}
+
+/// [`decode`] of two points in lanes.
+///
+/// * `is_down`: whether the values of each are moved down
+#[inline(always)]
+pub(crate) fn decode_pair<S: Simd>(
+    points: [u16; 2],
+    scale: f32,
+    is_down: [bool; 2],
+    out: &mut [f32; 2 * GROUP],
+) {
+    let grid = &*grid::IQ1;
+    let mut codes = [0; 2 * GROUP];
+    codes[..GROUP].copy_from_slice(grid.point(points[0]));
+    codes[GROUP..].copy_from_slice(grid.point(points[1]));
+    let down_bits = 0xff * u32::from(is_down[0]) + 0xff00 * u32::from(is_down[1]);
+    let scale = S::splat(scale);
+    for first in (0..2 * GROUP).step_by(S::N) {
+        let is_down = S::from_mask_bits(down_bits >> first);
+        // Neighbouring values differ by one, and all of them are exact.
+        let lowest = S::select(is_down, S::splat(DOWN[0]), S::splat(UP[0]));
+        let values = S::to_f(S::load_bytes(&codes[first..])) + lowest;
+        S::store(scale * values, &mut out[first..]);
     }
 }
 

@@ -9,9 +9,11 @@
 
 use mc_tensor::convert::f16_to_f32;
 
+use crate::blocks::{self, DecodeBlock};
 use crate::codec::{Codec, Importance, Vector};
 use crate::iq1::{self, Best, GROUP, Sums, Values, values};
 use crate::iq4_nl;
+use crate::lanes::Simd;
 use crate::lattice::{groups, max, scale_code};
 use crate::search::{f16_bits, sum_of_squares, weigh};
 
@@ -37,7 +39,7 @@ pub static CODEC: Codec = Codec {
     importance: Importance::Expected,
     encode_row,
     decode_row,
-    vector: Vector::NONE,
+    vector: Vector { encode: None, decode: Some(blocks::decode::<Block, LEN, BYTES>) },
 };
 
 fn encode_row(row: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
@@ -176,6 +178,28 @@ fn decode_row(blocks: &[u8], out: &mut [f32]) {
             let high = block[HIGH + sub] >> (4 * (i % 2));
             let point_idx = u16::from_le_bytes([block[i], high & 7]);
             iq1::decode(point_idx, scale, values(high & 8 != 0), out);
+        }
+    }
+}
+
+/// [`decode_row`] in lanes.
+struct Block;
+
+impl DecodeBlock<LEN, BYTES> for Block {
+    #[inline(always)]
+    fn decode<S: Simd>(block: &[u8; BYTES], out: &mut [f32; LEN]) {
+        let mut words = [0; 4];
+        for (word, bytes) in words.iter_mut().zip(block[SCALES..].as_chunks::<2>().0) {
+            *word = u16::from_le_bytes(*bytes);
+        }
+        let d = words[0] >> 12 | words[1] >> 12 << 4 | words[2] >> 12 << 8 | words[3] >> 12 << 12;
+        let d = f16_to_f32(d);
+        for (sub, out) in out.as_chunks_mut::<SUB_LEN>().0.iter_mut().enumerate() {
+            let scale = d * f32::from(2 * (words[sub / 4] >> (3 * (sub % 4)) & 7) + 1);
+            let high = block[HIGH + sub];
+            let first = u16::from_le_bytes([block[2 * sub], high & 7]);
+            let second = u16::from_le_bytes([block[2 * sub + 1], high >> 4 & 7]);
+            iq1::decode_pair::<S>([first, second], scale, [high & 8 != 0, high & 128 != 0], out);
         }
     }
 }

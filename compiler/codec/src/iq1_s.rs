@@ -8,9 +8,11 @@
 
 use mc_tensor::convert::{f16_to_f32, f32_to_f16};
 
+use crate::blocks::{self, DecodeBlock};
 use crate::codec::{Codec, Importance, Vector};
 use crate::iq1::{self, Best, DOWN, GROUP, UP, values};
 use crate::iq4_nl;
+use crate::lanes::Simd;
 use crate::lattice::{groups, max, scale_code};
 use crate::search::{sum_of_squares, weigh};
 
@@ -35,7 +37,7 @@ pub static CODEC: Codec = Codec {
     importance: Importance::Required,
     encode_row,
     decode_row,
-    vector: Vector::NONE,
+    vector: Vector { encode: None, decode: Some(blocks::decode::<Block, LEN, BYTES>) },
 };
 
 fn encode_row(row: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
@@ -127,6 +129,24 @@ fn decode_row(blocks: &[u8], out: &mut [f32]) {
             let scale = d * f32::from(2 * (head >> 12 & 7) + 1);
             let point_idx = u16::from(block[2 + i]) | (head >> (3 * (i % 4)) & 7) << 8;
             iq1::decode(point_idx, scale, values(head >> 15 == 1), out);
+        }
+    }
+}
+
+/// [`decode_row`] in lanes.
+struct Block;
+
+impl DecodeBlock<LEN, BYTES> for Block {
+    #[inline(always)]
+    fn decode<S: Simd>(block: &[u8; BYTES], out: &mut [f32; LEN]) {
+        let d = f16_to_f32(u16::from_le_bytes([block[0], block[1]]));
+        for (pair, out) in out.as_chunks_mut::<{ 2 * GROUP }>().0.iter_mut().enumerate() {
+            let head = u16::from_le_bytes(block[HEADS..].as_chunks::<2>().0[pair / 2]);
+            let scale = d * f32::from(2 * (head >> 12 & 7) + 1);
+            let high = head >> (6 * (pair % 2));
+            let first = u16::from(block[2 + 2 * pair]) | (high & 7) << 8;
+            let second = u16::from(block[3 + 2 * pair]) | (high >> 3 & 7) << 8;
+            iq1::decode_pair::<S>([first, second], scale, [head >> 15 == 1; 2], out);
         }
     }
 }

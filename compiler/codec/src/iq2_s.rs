@@ -9,13 +9,14 @@
 use mc_tensor::convert::{f16_to_f32, f32_to_f16};
 use mc_tensor::cpu_path::CpuPath;
 
-use crate::codec::{Codec, Importance, Vector};
-use crate::grid;
+use crate::codec::{Codec, Importance, Rows, Vector};
 use crate::grid_decode::{self, Runs, Unpack};
-use crate::iq4_nl;
-use crate::lanes::Simd;
+use crate::grid_lanes;
+use crate::lanes::{self, Kernel, Simd};
 use crate::lattice::{self, Fit, Refine, SIGNED, Tries};
+use crate::lattice_subs::{self, Plain, Search, Start};
 use crate::search::{sum_of_squares, weigh};
+use crate::{blocks, grid, iq4_nl};
 
 const LEN: usize = 256;
 const SUB_LEN: usize = 16;
@@ -42,7 +43,7 @@ pub static CODEC: Codec = Codec {
     importance: Importance::Expected,
     encode_row,
     decode_row,
-    vector: Vector { encode: None, decode: Some(decode_vector) },
+    vector: Vector { encode: Some(encode_vector), decode: Some(blocks::decode::<Block, LEN, BYTES>) },
 };
 
 fn encode_row(row: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
@@ -55,26 +56,44 @@ fn encode_row(row: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
 }
 
 fn encode_block(x: &[f32; LEN], importance: Option<&[f32; LEN]>, block: &mut [u8; BYTES]) {
-    block.fill(0);
     let sigma2 = 2.0 * sum_of_squares(x) / LEN as f32;
-    let mut scales = [0.0_f32; N_SUBS];
+    let mut subs = [None; N_SUBS];
     for (sub, x) in x.as_chunks::<SUB_LEN>().0.iter().enumerate() {
         let weights = match importance {
             Some(importance) => weigh(x, &importance.as_chunks::<SUB_LEN>().0[sub], sigma2),
             None => x.map(|x| 0.25 * sigma2 + x * x),
         };
-        let split: [_; 2] = std::array::from_fn(|i| lattice::split_signs(&x.as_chunks::<SIGNED>().0[i]));
-        let magnitudes = split.map(|(magnitudes, _)| magnitudes);
-        let max = lattice::max(magnitudes.as_flattened());
-        if max < GROUP_MAX_EPS {
+        subs[sub] = search(x, &weights);
+    }
+    write_block(&subs, block);
+}
+
+type Sub = lattice_subs::Sub<2, 2>;
+
+/// What is found for a sub-block, if it is not zero.
+fn search(x: &[f32; SUB_LEN], weights: &[f32; SUB_LEN]) -> Option<Sub> {
+    let split: [_; 2] = std::array::from_fn(|i| lattice::split_signs(&x.as_chunks::<SIGNED>().0[i]));
+    let magnitudes = split.map(|(magnitudes, _)| magnitudes);
+    let max = lattice::max(magnitudes.as_flattened());
+    if max < GROUP_MAX_EPS {
+        return None;
+    }
+    let Fit { scale, points } =
+        lattice::fit(&grid::IQ2_S, &magnitudes, lattice::groups(weights), max / 5.0, max, &TRIES);
+    Some(Sub { scale, points, signs: split.map(|(_, signs)| signs) })
+}
+
+fn write_block(subs: &[Option<Sub>; N_SUBS], block: &mut [u8; BYTES]) {
+    block.fill(0);
+    let mut scales = [0.0_f32; N_SUBS];
+    for (sub, found) in subs.iter().enumerate() {
+        let Some(Sub { scale, points, signs }) = found else {
             continue;
-        }
-        let Fit { scale, points } =
-            lattice::fit(&grid::IQ2_S, &magnitudes, lattice::groups(&weights), max / 5.0, max, &TRIES);
+        };
         scales[sub] = scale.abs();
-        let flip = if scale < 0.0 { 255 } else { 0 };
-        for (i, (point_idx, (_, signs))) in (2 * sub..).zip(points.into_iter().zip(split)) {
-            block[2 + i] = point_idx as u8;
+        let flip = if *scale < 0.0 { 255 } else { 0 };
+        for (i, (point_idx, signs)) in (2 * sub..).zip(points.iter().zip(signs)) {
+            block[2 + i] = *point_idx as u8;
             block[SIGNS + i] = signs ^ flip;
             block[HIGH + i / 4] |= ((point_idx >> 8) as u8) << (2 * (i % 4));
         }
@@ -83,6 +102,31 @@ fn encode_block(x: &[f32; LEN], importance: Option<&[f32; LEN]>, block: &mut [u8
     if max_scale != 0.0 {
         block[..2].copy_from_slice(&f32_to_f16(max_scale / 31.0 * FUDGE).to_le_bytes());
         lattice::write_scale_codes(&scales, max_scale, &mut block[SCALES..]);
+    }
+}
+
+fn encode_vector(path: CpuPath, rows: &Rows<'_>, out: &mut [u8]) -> bool {
+    lanes::run(path, Encode { rows, out })
+}
+
+struct Encode<'a> {
+    rows: &'a Rows<'a>,
+    out: &'a mut [u8],
+}
+
+impl Kernel for Encode<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let search = Search {
+            near: &grid_lanes::IQ2_S,
+            tries: TRIES,
+            sigma2_factor: 2.0,
+            plain: Plain::SquareAndMean,
+            has_even_signs: false,
+            max_eps: GROUP_MAX_EPS,
+            start: Start::Largest(5.0),
+        };
+        lattice_subs::encode::<S, 8, 2, SUB_LEN, 2, N_SUBS, BYTES>(&search, self.rows, self.out, write_block);
     }
 }
 
@@ -96,10 +140,6 @@ fn decode_row(blocks: &[u8], out: &mut [f32]) {
             lattice::decode_2_bit(grid::IQ2_S.point(point_idx), scale, block[SIGNS + i], out);
         }
     }
-}
-
-fn decode_vector(path: CpuPath, blocks: &[u8], out: &mut [f32]) -> bool {
-    grid_decode::decode::<Block, BYTES>(path, blocks, out)
 }
 
 /// [`decode_row`] by runs.

@@ -9,13 +9,14 @@
 use mc_tensor::convert::{f16_to_f32, f32_to_f16};
 use mc_tensor::cpu_path::CpuPath;
 
-use crate::codec::{Codec, Importance, Vector};
-use crate::grid;
+use crate::codec::{Codec, Importance, Rows, Vector};
 use crate::grid_decode::{self, Runs, Unpack};
-use crate::iq4_nl;
-use crate::lanes::Simd;
+use crate::grid_lanes;
+use crate::lanes::{self, Kernel, Simd};
 use crate::lattice::{self, Fit, Refine, Tries};
+use crate::lattice_subs::{self, Plain, Search, Start};
 use crate::search::{GROUP_MAX_EPS, sum_of_squares, weigh};
+use crate::{blocks, grid, iq4_nl};
 
 const LEN: usize = 256;
 const SUB_LEN: usize = 16;
@@ -36,7 +37,7 @@ pub static CODEC: Codec = Codec {
     importance: Importance::Required,
     encode_row,
     decode_row,
-    vector: Vector { encode: None, decode: Some(decode_vector) },
+    vector: Vector { encode: Some(encode_vector), decode: Some(blocks::decode::<Block, LEN, BYTES>) },
 };
 
 fn encode_row(row: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
@@ -48,14 +49,43 @@ fn encode_row(row: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
 }
 
 fn encode_block(x: &[f32; LEN], importance: &[f32; LEN], block: &mut [u8; BYTES]) {
-    block.fill(0);
     let sigma2 = sum_of_squares(x) / LEN as f32;
-    let mut scales = [0.0_f32; N_SUBS];
+    let mut found = [None; N_SUBS];
     let subs = x.as_chunks::<SUB_LEN>().0.iter().zip(importance.as_chunks::<SUB_LEN>().0);
-    for ((scale, (x, importance)), bytes) in
-        scales.iter_mut().zip(subs).zip(block[2..SCALES].as_chunks_mut::<SUB_BYTES>().0)
-    {
-        *scale = encode_sub(x, &weigh(x, importance, sigma2), bytes);
+    for (found, (x, importance)) in found.iter_mut().zip(subs) {
+        *found = search(x, &weigh(x, importance, sigma2));
+    }
+    write_block(&found, block);
+}
+
+type Sub = lattice_subs::Sub<2, 2>;
+
+/// What is found for a sub-block, if it is not zero.
+fn search(x: &[f32; SUB_LEN], weights: &[f32; SUB_LEN]) -> Option<Sub> {
+    let (x, weights) = (lattice::groups::<8, 2>(x), lattice::groups::<8, 2>(weights));
+    let split: [_; 2] = std::array::from_fn(|i| lattice::split_even_signs(&x[i], &weights[i]));
+    let magnitudes = split.map(|(magnitudes, _)| magnitudes);
+    let max = lattice::max(magnitudes.as_flattened());
+    if max < GROUP_MAX_EPS {
+        return None;
+    }
+    let Fit { scale, points } = lattice::fit(&grid::IQ2_XS, &magnitudes, weights, max / 5.0, max, &TRIES);
+    Some(Sub { scale, points, signs: split.map(|(_, signs)| signs) })
+}
+
+fn write_block(subs: &[Option<Sub>; N_SUBS], block: &mut [u8; BYTES]) {
+    block.fill(0);
+    let mut scales = [0.0_f32; N_SUBS];
+    let bytes = block[2..SCALES].as_chunks_mut::<SUB_BYTES>().0;
+    for ((scale_of_sub, found), bytes) in scales.iter_mut().zip(subs).zip(bytes) {
+        let Some(Sub { scale, points, signs }) = found else {
+            continue;
+        };
+        *scale_of_sub = scale.abs();
+        let flip = if *scale < 0.0 { 127 } else { 0 };
+        for ((word, point_idx), signs) in bytes.as_chunks_mut::<2>().0.iter_mut().zip(points).zip(signs) {
+            *word = (point_idx | u16::from(signs ^ flip) << 9).to_le_bytes();
+        }
     }
     let max_scale = lattice::max(&scales);
     if max_scale == 0.0 {
@@ -66,21 +96,29 @@ fn encode_block(x: &[f32; LEN], importance: &[f32; LEN], block: &mut [u8; BYTES]
     lattice::write_scale_codes(&scales, max_scale, &mut block[SCALES..]);
 }
 
-/// Writes points and signs of a sub-block; returns its scale.
-fn encode_sub(x: &[f32; SUB_LEN], weights: &[f32; SUB_LEN], bytes: &mut [u8; SUB_BYTES]) -> f32 {
-    let (x, weights) = (lattice::groups::<8, 2>(x), lattice::groups::<8, 2>(weights));
-    let split: [_; 2] = std::array::from_fn(|i| lattice::split_even_signs(&x[i], &weights[i]));
-    let magnitudes = split.map(|(magnitudes, _)| magnitudes);
-    let max = lattice::max(magnitudes.as_flattened());
-    if max < GROUP_MAX_EPS {
-        return 0.0;
+fn encode_vector(path: CpuPath, rows: &Rows<'_>, out: &mut [u8]) -> bool {
+    lanes::run(path, Encode { rows, out })
+}
+
+struct Encode<'a> {
+    rows: &'a Rows<'a>,
+    out: &'a mut [u8],
+}
+
+impl Kernel for Encode<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let search = Search {
+            near: &grid_lanes::IQ2_XS,
+            tries: TRIES,
+            sigma2_factor: 1.0,
+            plain: Plain::Square,
+            has_even_signs: true,
+            max_eps: GROUP_MAX_EPS,
+            start: Start::Largest(5.0),
+        };
+        lattice_subs::encode::<S, 8, 2, SUB_LEN, 2, N_SUBS, BYTES>(&search, self.rows, self.out, write_block);
     }
-    let Fit { scale, points } = lattice::fit(&grid::IQ2_XS, &magnitudes, weights, max / 5.0, max, &TRIES);
-    let flip = if scale < 0.0 { 127 } else { 0 };
-    for ((word, point_idx), (_, signs)) in bytes.as_chunks_mut::<2>().0.iter_mut().zip(points).zip(split) {
-        *word = (point_idx | u16::from(signs ^ flip) << 9).to_le_bytes();
-    }
-    scale.abs()
 }
 
 fn decode_row(blocks: &[u8], out: &mut [f32]) {
@@ -94,10 +132,6 @@ fn decode_row(blocks: &[u8], out: &mut [f32]) {
             lattice::decode_2_bit(grid::IQ2_XS.point(word & 511), scale, signs, out);
         }
     }
-}
-
-fn decode_vector(path: CpuPath, blocks: &[u8], out: &mut [f32]) -> bool {
-    grid_decode::decode::<Block, BYTES>(path, blocks, out)
 }
 
 /// [`decode_row`] by runs.

@@ -9,13 +9,14 @@
 use mc_tensor::convert::{f16_to_f32, f32_to_f16};
 use mc_tensor::cpu_path::CpuPath;
 
-use crate::codec::{Codec, Importance, Vector};
-use crate::grid;
+use crate::codec::{Codec, Importance, Rows, Vector};
 use crate::grid_decode::{self, Runs, Unpack};
-use crate::iq4_nl;
-use crate::lanes::Simd;
+use crate::grid_lanes;
+use crate::lanes::{self, Kernel, Simd};
 use crate::lattice::{self, Fit, Refine, Tries};
+use crate::lattice_subs::{self, Plain, Search, Start};
 use crate::search::{GROUP_MAX_EPS, positive, sum_of_squares, weigh};
+use crate::{blocks, grid, iq4_nl};
 
 const LEN: usize = 256;
 const SUB_LEN: usize = 32;
@@ -35,7 +36,7 @@ pub static CODEC: Codec = Codec {
     importance: Importance::Required,
     encode_row,
     decode_row,
-    vector: Vector { encode: None, decode: Some(decode_vector) },
+    vector: Vector { encode: Some(encode_vector), decode: Some(blocks::decode::<Block, LEN, BYTES>) },
 };
 
 fn encode_row(row: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
@@ -47,14 +48,52 @@ fn encode_row(row: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
 }
 
 fn encode_block(x: &[f32; LEN], importance: &[f32; LEN], block: &mut [u8; BYTES]) {
-    block.fill(0);
     let sigma2 = sum_of_squares(x) / LEN as f32;
-    let mut scales = [0.0_f32; N_SUBS];
+    let mut found = [None; N_SUBS];
     let subs = x.as_chunks::<SUB_LEN>().0.iter().zip(importance.as_chunks::<SUB_LEN>().0);
-    for ((scale, (x, importance)), bytes) in
-        scales.iter_mut().zip(subs).zip(block[2..].as_chunks_mut::<SUB_BYTES>().0)
-    {
-        *scale = encode_sub(x, &weigh(x, importance, sigma2), bytes);
+    for (found, (x, importance)) in found.iter_mut().zip(subs) {
+        *found = search(x, &weigh(x, importance, sigma2));
+    }
+    write_block(&found, block);
+}
+
+type Sub = lattice_subs::Sub<4, 4>;
+
+/// What is found for a sub-block, if it is not zero.
+fn search(x: &[f32; SUB_LEN], weights: &[f32; SUB_LEN]) -> Option<Sub> {
+    let (x, group_weights) = (lattice::groups::<8, 4>(x), lattice::groups::<8, 4>(weights));
+    let split: [_; 4] = std::array::from_fn(|i| lattice::split_even_signs(&x[i], &group_weights[i]));
+    let magnitudes = split.map(|(magnitudes, _)| magnitudes);
+    let flat = magnitudes.as_flattened().first_chunk::<SUB_LEN>().expect("four groups of eight");
+    if lattice::max(flat) < GROUP_MAX_EPS {
+        return None;
+    }
+    let start = positive(flat, 4, weights, &mut [0; SUB_LEN]);
+    let range = start * 3.0;
+    if range.is_nan() || range <= 0.0 {
+        return None;
+    }
+    let Fit { scale, points } =
+        lattice::fit(&grid::IQ2_XXS, &magnitudes, group_weights, start, range, &TRIES);
+    Some(Sub { scale, points, signs: split.map(|(_, signs)| signs) })
+}
+
+fn write_block(subs: &[Option<Sub>; N_SUBS], block: &mut [u8; BYTES]) {
+    block.fill(0);
+    let mut scales = [0.0_f32; N_SUBS];
+    let bytes = block[2..].as_chunks_mut::<SUB_BYTES>().0;
+    for ((scale_of_sub, found), bytes) in scales.iter_mut().zip(subs).zip(bytes) {
+        let Some(Sub { scale, points, signs }) = found else {
+            continue;
+        };
+        *scale_of_sub = scale.abs();
+        let flip = if *scale < 0.0 { 127 } else { 0 };
+        let mut word = 0;
+        for (i, (point_idx, signs)) in points.iter().zip(signs).enumerate() {
+            bytes[i] = *point_idx as u8;
+            word |= u32::from(signs ^ flip) << (7 * i);
+        }
+        bytes[4..].copy_from_slice(&word.to_le_bytes());
     }
     let max_scale = lattice::max(&scales);
     if max_scale == 0.0 {
@@ -69,30 +108,29 @@ fn encode_block(x: &[f32; LEN], importance: &[f32; LEN], block: &mut [u8; BYTES]
     }
 }
 
-/// Writes points and signs of a sub-block; returns its scale.
-fn encode_sub(x: &[f32; SUB_LEN], weights: &[f32; SUB_LEN], bytes: &mut [u8; SUB_BYTES]) -> f32 {
-    let (x, group_weights) = (lattice::groups::<8, 4>(x), lattice::groups::<8, 4>(weights));
-    let split: [_; 4] = std::array::from_fn(|i| lattice::split_even_signs(&x[i], &group_weights[i]));
-    let magnitudes = split.map(|(magnitudes, _)| magnitudes);
-    let flat = magnitudes.as_flattened().first_chunk::<SUB_LEN>().expect("four groups of eight");
-    if lattice::max(flat) < GROUP_MAX_EPS {
-        return 0.0;
+fn encode_vector(path: CpuPath, rows: &Rows<'_>, out: &mut [u8]) -> bool {
+    lanes::run(path, Encode { rows, out })
+}
+
+struct Encode<'a> {
+    rows: &'a Rows<'a>,
+    out: &'a mut [u8],
+}
+
+impl Kernel for Encode<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let search = Search {
+            near: &grid_lanes::IQ2_XXS,
+            tries: TRIES,
+            sigma2_factor: 1.0,
+            plain: Plain::Square,
+            has_even_signs: true,
+            max_eps: GROUP_MAX_EPS,
+            start: Start::Positive,
+        };
+        lattice_subs::encode::<S, 8, 4, SUB_LEN, 4, N_SUBS, BYTES>(&search, self.rows, self.out, write_block);
     }
-    let start = positive(flat, 4, weights, &mut [0; SUB_LEN]);
-    let range = start * 3.0;
-    if range.is_nan() || range <= 0.0 {
-        return 0.0;
-    }
-    let Fit { scale, points } =
-        lattice::fit(&grid::IQ2_XXS, &magnitudes, group_weights, start, range, &TRIES);
-    let flip = if scale < 0.0 { 127 } else { 0 };
-    let mut signs = 0_u32;
-    for (i, (point_idx, (_, seven_signs))) in points.into_iter().zip(split).enumerate() {
-        bytes[i] = point_idx as u8;
-        signs |= u32::from(seven_signs ^ flip) << (7 * i);
-    }
-    bytes[4..].copy_from_slice(&signs.to_le_bytes());
-    scale.abs()
 }
 
 fn decode_row(blocks: &[u8], out: &mut [f32]) {
@@ -108,10 +146,6 @@ fn decode_row(blocks: &[u8], out: &mut [f32]) {
             }
         }
     }
-}
-
-fn decode_vector(path: CpuPath, blocks: &[u8], out: &mut [f32]) -> bool {
-    grid_decode::decode::<Block, BYTES>(path, blocks, out)
 }
 
 /// [`decode_row`] by runs.

@@ -13,13 +13,14 @@
 use mc_tensor::convert::{f16_to_f32, f32_to_f16};
 use mc_tensor::cpu_path::CpuPath;
 
-use crate::codec::{Codec, Importance, Vector};
-use crate::grid;
-use crate::grid_decode::{self, Runs, Unpack};
-use crate::iq4_nl;
-use crate::lanes::Simd;
+use crate::codec::{Codec, Importance, Rows, Vector};
+use crate::grid_decode::{Runs, Unpack};
+use crate::grid_lanes;
+use crate::lanes::{self, Kernel, Simd};
 use crate::lattice::{self, Fit, Refine, SIGNED, Tries};
+use crate::lattice_subs::{self, Plain, Search, Start};
 use crate::search::{sum_of_squares, weigh};
+use crate::{blocks, grid, iq4_nl};
 
 const LEN: usize = 256;
 const SUB_LEN: usize = 32;
@@ -44,7 +45,7 @@ pub static CODEC: Codec = Codec {
     importance: Importance::Used,
     encode_row,
     decode_row,
-    vector: Vector { encode: None, decode: Some(decode_vector) },
+    vector: Vector { encode: Some(encode_vector), decode: Some(blocks::decode::<Block, LEN, BYTES>) },
 };
 
 fn encode_row(row: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
@@ -57,37 +58,80 @@ fn encode_row(row: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
 }
 
 fn encode_block(x: &[f32; LEN], importance: Option<&[f32; LEN]>, block: &mut [u8; BYTES]) {
-    block.fill(0);
     let sigma2 = 2.0 * sum_of_squares(x) / LEN as f32;
-    let mut scales = [0.0_f32; N_SUBS];
-    let mut n_written = 0;
+    let mut subs = [None; N_SUBS];
     for (sub, x) in x.as_chunks::<SUB_LEN>().0.iter().enumerate() {
         let weights = match importance {
             Some(importance) => weigh(x, &importance.as_chunks::<SUB_LEN>().0[sub], sigma2),
             None => x.map(|x| x * x),
         };
-        let split = lattice::groups::<SIGNED, 4>(x).map(|x| lattice::split_signs(&x));
-        let magnitudes = split.map(|(magnitudes, _)| magnitudes);
-        let magnitudes = lattice::groups::<4, 8>(magnitudes.as_flattened());
-        let max = lattice::max(magnitudes.as_flattened());
-        if max == 0.0 {
+        subs[sub] = search(x, &weights);
+    }
+    write_block(&subs, block);
+}
+
+type Sub = lattice_subs::Sub<8, 4>;
+
+/// What is found for a sub-block, if it is not zero.
+fn search(x: &[f32; SUB_LEN], weights: &[f32; SUB_LEN]) -> Option<Sub> {
+    let split = lattice::groups::<SIGNED, 4>(x).map(|x| lattice::split_signs(&x));
+    let magnitudes = split.map(|(magnitudes, _)| magnitudes);
+    let magnitudes = lattice::groups::<4, 8>(magnitudes.as_flattened());
+    let max = lattice::max(magnitudes.as_flattened());
+    if max == 0.0 {
+        return None;
+    }
+    let Fit { scale, points } =
+        lattice::fit(&grid::IQ3_S, magnitudes, lattice::groups(weights), max / 15.0, max, &TRIES);
+    Some(Sub { scale, points, signs: split.map(|(_, signs)| signs) })
+}
+
+fn write_block(subs: &[Option<Sub>; N_SUBS], block: &mut [u8; BYTES]) {
+    block.fill(0);
+    let mut scales = [0.0_f32; N_SUBS];
+    let mut n_written = 0;
+    for (sub, found) in subs.iter().enumerate() {
+        let Some(Sub { scale, points, signs }) = found else {
             continue;
-        }
-        let Fit { scale, points } =
-            lattice::fit(&grid::IQ3_S, magnitudes, lattice::groups(&weights), max / 15.0, max, &TRIES);
+        };
         scales[sub] = scale.abs();
-        for (i, point_idx) in points.into_iter().enumerate() {
-            block[2 + 8 * n_written + i] = point_idx as u8;
+        for (i, point_idx) in points.iter().enumerate() {
+            block[2 + 8 * n_written + i] = *point_idx as u8;
             block[HIGH + sub] |= ((point_idx >> 8) as u8) << i;
         }
-        let flip = if scale < 0.0 { 255 } else { 0 };
-        block[SIGNS + 4 * n_written..][..4].copy_from_slice(&split.map(|(_, signs)| signs ^ flip));
+        let flip = if *scale < 0.0 { 255 } else { 0 };
+        block[SIGNS + 4 * n_written..][..4].copy_from_slice(&signs.map(|signs| signs ^ flip));
         n_written += 1;
     }
     let max_scale = lattice::max(&scales);
     if max_scale != 0.0 {
         block[..2].copy_from_slice(&f32_to_f16(max_scale / 31.0 * FUDGE).to_le_bytes());
         lattice::write_scale_codes(&scales, max_scale, &mut block[SCALES..]);
+    }
+}
+
+fn encode_vector(path: CpuPath, rows: &Rows<'_>, out: &mut [u8]) -> bool {
+    lanes::run(path, Encode { rows, out })
+}
+
+struct Encode<'a> {
+    rows: &'a Rows<'a>,
+    out: &'a mut [u8],
+}
+
+impl Kernel for Encode<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let search = Search {
+            near: &grid_lanes::IQ3_S,
+            tries: TRIES,
+            sigma2_factor: 2.0,
+            plain: Plain::Square,
+            has_even_signs: false,
+            max_eps: 0.0,
+            start: Start::Largest(15.0),
+        };
+        lattice_subs::encode::<S, 4, 8, SUB_LEN, 4, N_SUBS, BYTES>(&search, self.rows, self.out, write_block);
     }
 }
 
@@ -106,10 +150,6 @@ fn decode_row(blocks: &[u8], out: &mut [f32]) {
             }
         }
     }
-}
-
-fn decode_vector(path: CpuPath, blocks: &[u8], out: &mut [f32]) -> bool {
-    grid_decode::decode::<Block, BYTES>(path, blocks, out)
 }
 
 /// [`decode_row`] by runs.

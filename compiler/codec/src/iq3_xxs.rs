@@ -9,13 +9,14 @@
 use mc_tensor::convert::{f16_to_f32, f32_to_f16};
 use mc_tensor::cpu_path::CpuPath;
 
-use crate::codec::{Codec, Importance, Vector};
-use crate::grid;
+use crate::codec::{Codec, Importance, Rows, Vector};
 use crate::grid_decode::{self, Runs, Unpack};
-use crate::iq4_nl;
-use crate::lanes::Simd;
+use crate::grid_lanes;
+use crate::lanes::{self, Kernel, Simd};
 use crate::lattice::{self, Fit, Refine, SIGNED, Tries};
+use crate::lattice_subs::{self, Plain, Search, Start};
 use crate::search::{sum_of_squares, weigh};
+use crate::{blocks, grid, iq4_nl};
 
 const LEN: usize = 256;
 const SUB_LEN: usize = 32;
@@ -40,7 +41,7 @@ pub static CODEC: Codec = Codec {
     importance: Importance::Expected,
     encode_row,
     decode_row,
-    vector: Vector { encode: None, decode: Some(decode_vector) },
+    vector: Vector { encode: Some(encode_vector), decode: Some(blocks::decode::<Block, LEN, BYTES>) },
 };
 
 fn encode_row(row: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
@@ -53,32 +54,52 @@ fn encode_row(row: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
 }
 
 fn encode_block(x: &[f32; LEN], importance: Option<&[f32; LEN]>, block: &mut [u8; BYTES]) {
-    block.fill(0);
     let sigma2 = 2.0 * sum_of_squares(x) / LEN as f32;
-    let mut scales = [0.0_f32; N_SUBS];
+    let mut subs = [None; N_SUBS];
     for (sub, x) in x.as_chunks::<SUB_LEN>().0.iter().enumerate() {
         let weights = match importance {
             Some(importance) => weigh(x, &importance.as_chunks::<SUB_LEN>().0[sub], sigma2),
             None => x.map(|x| x * x),
         };
-        let signed = lattice::groups::<SIGNED, 4>(x).iter().zip(lattice::groups::<SIGNED, 4>(&weights));
-        let (mut magnitudes, mut signs) = ([[0.0; SIGNED]; 4], 0_u32);
-        for (i, (x, weights)) in signed.enumerate() {
-            let (split, seven_signs) = lattice::split_even_signs(x, weights);
-            magnitudes[i] = split;
-            signs |= u32::from(seven_signs) << (7 * i);
-        }
-        let magnitudes = lattice::groups::<4, 8>(magnitudes.as_flattened());
-        let max = lattice::max(magnitudes.as_flattened());
-        if max < GROUP_MAX_EPS {
+        subs[sub] = search(x, &weights);
+    }
+    write_block(&subs, block);
+}
+
+type Sub = lattice_subs::Sub<8, 4>;
+
+/// What is found for a sub-block, if it is not zero.
+fn search(x: &[f32; SUB_LEN], weights: &[f32; SUB_LEN]) -> Option<Sub> {
+    let signed = lattice::groups::<SIGNED, 4>(x).iter().zip(lattice::groups::<SIGNED, 4>(weights));
+    let (mut magnitudes, mut signs) = ([[0.0; SIGNED]; 4], [0; 4]);
+    for (i, (x, weights)) in signed.enumerate() {
+        (magnitudes[i], signs[i]) = lattice::split_even_signs(x, weights);
+    }
+    let magnitudes = lattice::groups::<4, 8>(magnitudes.as_flattened());
+    let max = lattice::max(magnitudes.as_flattened());
+    if max < GROUP_MAX_EPS {
+        return None;
+    }
+    let Fit { scale, points } =
+        lattice::fit(&grid::IQ3_XXS, magnitudes, lattice::groups(weights), max / 15.0, max, &TRIES);
+    Some(Sub { scale, points, signs })
+}
+
+fn write_block(subs: &[Option<Sub>; N_SUBS], block: &mut [u8; BYTES]) {
+    block.fill(0);
+    let mut scales = [0.0_f32; N_SUBS];
+    for (sub, found) in subs.iter().enumerate() {
+        let Some(Sub { scale, points, signs }) = found else {
             continue;
-        }
-        let Fit { scale, points } =
-            lattice::fit(&grid::IQ3_XXS, magnitudes, lattice::groups(&weights), max / 15.0, max, &TRIES);
+        };
         scales[sub] = scale.abs();
         block[2 + 8 * sub..][..8].copy_from_slice(&points.map(|point_idx| point_idx as u8));
-        let flip = if scale < 0.0 { 0x0fff_ffff } else { 0 };
-        block[SIGNS + 4 * sub..][..4].copy_from_slice(&(signs ^ flip).to_le_bytes());
+        let flip = if *scale < 0.0 { 127 } else { 0 };
+        let mut word = 0;
+        for (i, signs) in signs.iter().enumerate() {
+            word |= u32::from(signs ^ flip) << (7 * i);
+        }
+        block[SIGNS + 4 * sub..][..4].copy_from_slice(&word.to_le_bytes());
     }
     let max_scale = lattice::max(&scales);
     if max_scale == 0.0 {
@@ -90,6 +111,31 @@ fn encode_block(x: &[f32; LEN], importance: Option<&[f32; LEN]>, block: &mut [u8
     let inverse = 1.0 / d;
     for (scale, bytes) in scales.iter().zip(block[SIGNS..].as_chunks_mut::<4>().0) {
         bytes[3] |= lattice::scale_code(*scale, inverse, 15) << 4;
+    }
+}
+
+fn encode_vector(path: CpuPath, rows: &Rows<'_>, out: &mut [u8]) -> bool {
+    lanes::run(path, Encode { rows, out })
+}
+
+struct Encode<'a> {
+    rows: &'a Rows<'a>,
+    out: &'a mut [u8],
+}
+
+impl Kernel for Encode<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let search = Search {
+            near: &grid_lanes::IQ3_XXS,
+            tries: TRIES,
+            sigma2_factor: 2.0,
+            plain: Plain::Square,
+            has_even_signs: true,
+            max_eps: GROUP_MAX_EPS,
+            start: Start::Largest(15.0),
+        };
+        lattice_subs::encode::<S, 4, 8, SUB_LEN, 4, N_SUBS, BYTES>(&search, self.rows, self.out, write_block);
     }
 }
 
@@ -109,10 +155,6 @@ fn decode_row(blocks: &[u8], out: &mut [f32]) {
             }
         }
     }
-}
-
-fn decode_vector(path: CpuPath, blocks: &[u8], out: &mut [f32]) -> bool {
-    grid_decode::decode::<Block, BYTES>(path, blocks, out)
 }
 
 /// [`decode_row`] by runs.

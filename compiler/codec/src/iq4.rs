@@ -4,6 +4,7 @@
 //!
 //! Source: `kvalues_iq4nl` of ggml-common.h, `quantize_row_iq4_nl_impl` of ggml-quants.c.
 
+use crate::lanes::Simd;
 use crate::search::{GROUP_MAX_EPS, sum_of_squares, weigh};
 
 /// Weights under one scale.
@@ -81,6 +82,17 @@ pub(crate) fn read_codes(bytes: &[u8], scale: f32, out: &mut [f32; SUB_LEN]) {
     for ((byte, lower), upper) in bytes.iter().zip(lower).zip(upper) {
         *lower = scale * VALUES[usize::from(byte & 15)];
         *upper = scale * VALUES[usize::from(byte >> 4)];
+    }
+}
+
+/// [`read_codes`] in lanes.
+#[inline(always)]
+pub(crate) fn decode<S: Simd>(bytes: &[u8], scale: f32, out: &mut [f32; SUB_LEN]) {
+    let scale = S::splat(scale);
+    for first in (0..SUB_LEN / 2).step_by(S::N) {
+        let codes = S::load_bytes(&bytes[first..]);
+        S::store(scale * S::lookup(&VALUES, codes), &mut out[first..]);
+        S::store(scale * S::lookup(&VALUES, S::shr::<4>(codes)), &mut out[first + SUB_LEN / 2..]);
     }
 }
 

@@ -7,6 +7,7 @@
 use mc_tensor::convert::f16_to_f32;
 use mc_tensor::cpu_path::CpuPath;
 
+use crate::blocks::{self, DecodeBlock};
 use crate::codec::{Codec, Importance, Rows, Vector};
 use crate::iq4::{self, SUB_LEN as LEN};
 use crate::iq4_lanes;
@@ -27,7 +28,7 @@ pub static CODEC: Codec = Codec {
     importance: Importance::Used,
     encode_row,
     decode_row,
-    vector: Vector { encode: Some(encode_vector), decode: None },
+    vector: Vector { encode: Some(encode_vector), decode: Some(blocks::decode::<Block, LEN, BYTES>) },
 };
 
 fn encode_row(row: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
@@ -70,5 +71,16 @@ fn decode_row(blocks: &[u8], out: &mut [f32]) {
     for (block, out) in blocks.as_chunks::<BYTES>().0.iter().zip(out.as_chunks_mut::<LEN>().0) {
         let scale = f16_to_f32(u16::from_le_bytes([block[0], block[1]]));
         iq4::read_codes(&block[2..], scale, out);
+    }
+}
+
+/// [`decode_row`] in lanes.
+struct Block;
+
+impl DecodeBlock<LEN, BYTES> for Block {
+    #[inline(always)]
+    fn decode<S: Simd>(block: &[u8; BYTES], out: &mut [f32; LEN]) {
+        let scale = f16_to_f32(u16::from_le_bytes([block[0], block[1]]));
+        iq4::decode::<S>(&block[2..], scale, out);
     }
 }

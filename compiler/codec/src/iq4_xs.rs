@@ -9,13 +9,13 @@
 use mc_tensor::convert::{f16_to_f32, f32_to_f16};
 use mc_tensor::cpu_path::CpuPath;
 
+use crate::blocks::{self, DecodeBlock};
 use crate::codec::{Codec, Importance, Rows, Vector};
 use crate::iq4::{self, SUB_LEN};
-use crate::iq4_lanes;
-use crate::iq4_nl;
 use crate::lanes::{self, Kernel, Simd};
 use crate::search::nearest_int;
 use crate::super_blocks::{self, MAX_SUBS, WINDOW};
+use crate::{iq4_lanes, iq4_nl};
 
 const LEN: usize = 256;
 const N_SUBS: usize = LEN / SUB_LEN;
@@ -34,7 +34,7 @@ pub static CODEC: Codec = Codec {
     importance: Importance::Used,
     encode_row,
     decode_row,
-    vector: Vector { encode: Some(encode_vector), decode: None },
+    vector: Vector { encode: Some(encode_vector), decode: Some(blocks::decode::<Block, LEN, BYTES>) },
 };
 
 fn encode_row(row: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
@@ -127,6 +127,23 @@ fn decode_row(blocks: &[u8], out: &mut [f32]) {
             let low = block[LOW_SCALES + sub / 2] >> (4 * (sub % 2)) & 15;
             let high = (high_scales >> (2 * sub) & 3) as u8;
             iq4::read_codes(codes, d * (f32::from(low | high << 4) - 32.0), out);
+        }
+    }
+}
+
+/// [`decode_row`] in lanes.
+struct Block;
+
+impl DecodeBlock<LEN, BYTES> for Block {
+    #[inline(always)]
+    fn decode<S: Simd>(block: &[u8; BYTES], out: &mut [f32; LEN]) {
+        let d = f16_to_f32(u16::from_le_bytes([block[0], block[1]]));
+        let high_scales = u16::from_le_bytes([block[2], block[3]]);
+        for (sub, out) in out.as_chunks_mut::<SUB_LEN>().0.iter_mut().enumerate() {
+            let low = block[LOW_SCALES + sub / 2] >> (4 * (sub % 2)) & 15;
+            let high = (high_scales >> (2 * sub) & 3) as u8;
+            let scale = d * (f32::from(low | high << 4) - 32.0);
+            iq4::decode::<S>(&block[CODES + SUB_LEN / 2 * sub..][..SUB_LEN / 2], scale, out);
         }
     }
 }

@@ -219,16 +219,34 @@ impl Head {
 
     /// Scale and minimum of a sub-block: `w ~= scale * q - min`.
     pub(crate) fn scale_and_min(&self, sub: usize) -> (f32, f32) {
+        let (scale, min) = self.codes(sub);
+        (f16_to_f32(self.d) * f32::from(scale), f16_to_f32(self.dmin) * f32::from(min))
+    }
+
+    /// [`Self::scale_and_min`] of all sub-blocks.
+    #[inline(always)]
+    pub(crate) fn scales_and_mins(&self) -> [(f32, f32); N_SUBS] {
+        let (d, dmin) = (f16_to_f32(self.d), f16_to_f32(self.dmin));
+        let mut found = [(0.0, 0.0); N_SUBS];
+        for (sub, found) in found.iter_mut().enumerate() {
+            let (scale, min) = self.codes(sub);
+            *found = (d * f32::from(scale), dmin * f32::from(min));
+        }
+        found
+    }
+
+    /// The 6-bit scale and minimum of a sub-block.
+    #[inline(always)]
+    fn codes(&self, sub: usize) -> (u8, u8) {
         let packed = &self.packed;
-        let (scale, min) = if sub < 4 {
+        if sub < 4 {
             (packed[sub] & 63, packed[sub + 4] & 63)
         } else {
             (
                 packed[sub + 4] & 15 | (packed[sub - 4] >> 6) << 4,
                 packed[sub + 4] >> 4 | (packed[sub] >> 6) << 4,
             )
-        };
-        (f16_to_f32(self.d) * f32::from(scale), f16_to_f32(self.dmin) * f32::from(min))
+        }
     }
 }
 

@@ -66,10 +66,20 @@ pub(crate) trait Simd: Copy + 'static {
     fn store_halves(x: Self::I, out: &mut [u8]);
     /// `K` numbers from each of `N` places: lane `l` of result `i` is `x[starts[l] + i]`.
     fn columns<const K: usize>(x: &[f32], starts: &[usize; MAX_LANES]) -> [Self::F; K];
+    /// What [`Self::columns`] reads, written: lane `l` of number `i` goes to `rows[l][i]`.
+    fn store_rows<const K: usize>(x: &[Self::F; K], rows: &mut [[f32; K]; MAX_LANES]);
     /// The entries of a table; its length is a power of two, and an index counts modulo it.
     fn lookup<const LEN: usize>(table: &[f32; LEN], index: Self::I) -> Self::F;
     /// The entries of a table; its length is a power of two, and an index counts modulo it.
     fn lookup_i<const LEN: usize>(table: &[i32; LEN], index: Self::I) -> Self::I;
+    /// The lanes of `x` that the indices name; an index counts modulo `N`.
+    fn permute(x: Self::F, index: Self::I) -> Self::F;
+    /// Writes the lanes where true side by side; returns how many. What comes after them, within `N`, is lost.
+    fn compress(x: Self::I, mask: Self::M, out: &mut [i32]) -> usize;
+    /// The least number of all lanes, in every lane; none is no number.
+    fn least(x: Self::F) -> Self::F;
+    /// The number of the first lane.
+    fn first(x: Self::F) -> f32;
     /// The lesser; `b` if they are equal or either is no number.
     fn min(a: Self::F, b: Self::F) -> Self::F;
     /// The greater; `b` if they are equal or either is no number.
@@ -173,7 +183,7 @@ pub(crate) fn run<K: Kernel>(path: CpuPath, kernel: K) -> bool {
         Width::Baseline => return false,
         Width::Portable => kernel.run::<portable::Portable<4>>(),
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: only a CPU that has AVX2 and F16C has a path of this width.
+        // SAFETY: only a CPU that has AVX2, F16C and POPCNT has a path of this width.
         Width::Avx2 => unsafe { run_avx2(kernel) },
         #[cfg(target_arch = "x86_64")]
         // SAFETY: only a CPU that has these parts of AVX-512 has a path of this width.
@@ -183,13 +193,13 @@ pub(crate) fn run<K: Kernel>(path: CpuPath, kernel: K) -> bool {
 }
 
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,f16c")]
+#[target_feature(enable = "avx2,f16c,popcnt")]
 fn run_avx2<K: Kernel>(kernel: K) {
     kernel.run::<avx2::Avx2>();
 }
 
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,f16c,avx512f,avx512bw,avx512dq,avx512vl")]
+#[target_feature(enable = "avx2,f16c,popcnt,avx512f,avx512bw,avx512dq,avx512vl")]
 fn run_avx512<K: Kernel>(kernel: K) {
     kernel.run::<avx512::Avx512>();
 }

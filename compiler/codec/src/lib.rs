@@ -5,12 +5,14 @@
 //!
 //! Knows no file, no container and no model family.
 
+pub mod blocks;
 pub mod codec;
 pub mod codecs;
 pub mod extremes;
 pub mod fp4;
 pub mod grid;
 pub mod grid_decode;
+pub mod grid_lanes;
 pub mod health;
 pub mod iq1;
 pub mod iq1_m;
@@ -27,6 +29,8 @@ pub mod iq4_xs;
 pub mod k_scales;
 pub mod lanes;
 pub mod lattice;
+pub mod lattice_lanes;
+pub mod lattice_subs;
 pub mod loss;
 pub mod low_bits;
 pub mod mxfp4;

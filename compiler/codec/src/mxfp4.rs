@@ -8,6 +8,7 @@
 
 use mc_tensor::cpu_path::CpuPath;
 
+use crate::blocks::{self, DecodeBlock};
 use crate::codec::{Codec, Importance, Rows, Vector};
 use crate::extremes::{WINDOW, magnitudes};
 use crate::fp4;
@@ -27,7 +28,7 @@ pub static CODEC: Codec = Codec {
     importance: Importance::Ignored,
     encode_row,
     decode_row,
-    vector: Vector { encode: Some(encode_vector), decode: None },
+    vector: Vector { encode: Some(encode_vector), decode: Some(blocks::decode::<Block, LEN, BYTES>) },
 };
 
 fn encode_row(row: &[f32], _importance: Option<&[f32]>, out: &mut [u8]) {
@@ -116,6 +117,22 @@ fn floor_log2(value: f32) -> i32 {
     // 2^j ln 2, rounded down.
     let m_max = [0, 1, 2, 5, 11, 22, 44, 88][j as usize];
     if 0x0100_0000 - mantissa <= m_max { next } else { exponent }
+}
+
+/// [`decode_row`] in lanes.
+struct Block;
+
+impl DecodeBlock<LEN, BYTES> for Block {
+    #[inline(always)]
+    fn decode<S: Simd>(block: &[u8; BYTES], out: &mut [f32; LEN]) {
+        let [exponent, bytes @ ..] = block;
+        let half_scale = S::splat(half_scale(*exponent));
+        for first in (0..LEN / 2).step_by(S::N) {
+            let codes = S::load_bytes(&bytes[first..]);
+            S::store(fp4::values::<S>(codes, half_scale), &mut out[first..]);
+            S::store(fp4::values::<S>(S::shr::<4>(codes), half_scale), &mut out[first + LEN / 2..]);
+        }
+    }
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@
 
 use mc_tensor::cpu_path::CpuPath;
 
+use crate::blocks::{self, DecodeBlock};
 use crate::codec::{Codec, Importance, Rows, Vector};
 use crate::extremes::{WINDOW, magnitudes};
 use crate::fp4;
@@ -33,7 +34,7 @@ pub static CODEC: Codec = Codec {
     importance: Importance::Ignored,
     encode_row,
     decode_row,
-    vector: Vector { encode: Some(encode_vector), decode: None },
+    vector: Vector { encode: Some(encode_vector), decode: Some(blocks::decode::<Block, LEN, BYTES>) },
 };
 
 fn encode_row(row: &[f32], _importance: Option<&[f32]>, out: &mut [u8]) {
@@ -120,6 +121,27 @@ fn half_scale(byte: u8) -> f32 {
         // 2^-9 is the unit; all of it is exact.
         (0, _) => mantissa as f32 * (0.5 / 512.0),
         _ => 0.5 * f32::from_bits((exponent + 120) << 23 | mantissa << 20),
+    }
+}
+
+/// [`decode_row`] in lanes.
+struct Block;
+
+impl DecodeBlock<LEN, BYTES> for Block {
+    #[inline(always)]
+    fn decode<S: Simd>(block: &[u8; BYTES], out: &mut [f32; LEN]) {
+        let (scales, bytes) = block.split_at(N_SUBS);
+        let subs = bytes.as_chunks::<{ SUB_LEN / 2 }>().0.iter().zip(out.as_chunks_mut::<SUB_LEN>().0);
+        for ((bytes, out), scale) in subs.zip(scales) {
+            let half_scale = S::splat(half_scale(*scale));
+            // The upper half of a byte matters no more than the bits above it: an index counts modulo 16.
+            let bytes = u64::from_le_bytes(*bytes);
+            let codes = (u128::from(bytes) | u128::from(bytes >> 4) << 64).to_le_bytes();
+            for first in (0..SUB_LEN).step_by(S::N) {
+                let codes = S::load_bytes(&codes[first..]);
+                S::store(fp4::values::<S>(codes, half_scale), &mut out[first..]);
+            }
+        }
     }
 }
 

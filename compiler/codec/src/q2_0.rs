@@ -8,6 +8,7 @@
 use mc_tensor::convert::{f16_to_f32, f32_to_f16};
 use mc_tensor::cpu_path::CpuPath;
 
+use crate::blocks::{self, DecodeBlock};
 use crate::codec::{Codec, Importance, Rows, Vector};
 use crate::extremes::{Scales, WINDOW, magnitudes, ternary_codes};
 use crate::lanes::{self, Kernel, Simd};
@@ -31,7 +32,7 @@ pub static CODEC: Codec = Codec {
     importance: Importance::Ignored,
     encode_row,
     decode_row,
-    vector: Vector { encode: Some(encode_vector), decode: Some(decode_vector) },
+    vector: Vector { encode: Some(encode_vector), decode: Some(blocks::decode::<Block, LEN, BYTES>) },
 };
 
 fn encode_row(row: &[f32], _importance: Option<&[f32]>, out: &mut [u8]) {
@@ -91,30 +92,20 @@ fn decode_row(blocks: &[u8], out: &mut [f32]) {
     }
 }
 
-fn decode_vector(path: CpuPath, blocks: &[u8], out: &mut [f32]) -> bool {
-    lanes::run(path, Decode { blocks, out })
-}
-
 /// [`decode_row`] in lanes.
-struct Decode<'a> {
-    blocks: &'a [u8],
-    out: &'a mut [f32],
-}
+struct Block;
 
-impl Kernel for Decode<'_> {
+impl DecodeBlock<LEN, BYTES> for Block {
     #[inline(always)]
-    fn run<S: Simd>(self) {
-        let blocks = self.blocks.as_chunks::<BYTES>().0;
-        for (block, out) in blocks.iter().zip(self.out.as_chunks_mut::<LEN>().0) {
-            let d = S::splat(f16_to_f32(u16::from_le_bytes([block[0], block[1]])));
-            let words = block[2..].as_chunks::<4>().0;
-            for (word, out) in words.iter().zip(out.as_chunks_mut::<16>().0) {
-                let word = u32::from_le_bytes(*word);
-                for first in (0..16).step_by(S::N) {
-                    let codes = S::splat_i((word >> (2 * first)).cast_signed());
-                    let codes = S::shr_each(codes, S::load_i(&SHIFTS)) & S::splat_i(3);
-                    S::store(S::to_f(codes - S::splat_i(1)) * d, &mut out[first..]);
-                }
+    fn decode<S: Simd>(block: &[u8; BYTES], out: &mut [f32; LEN]) {
+        let d = S::splat(f16_to_f32(u16::from_le_bytes([block[0], block[1]])));
+        let words = block[2..].as_chunks::<4>().0;
+        for (word, out) in words.iter().zip(out.as_chunks_mut::<16>().0) {
+            let word = u32::from_le_bytes(*word);
+            for first in (0..16).step_by(S::N) {
+                let codes = S::splat_i((word >> (2 * first)).cast_signed());
+                let codes = S::shr_each(codes, S::load_i(&SHIFTS)) & S::splat_i(3);
+                S::store(S::to_f(codes - S::splat_i(1)) * d, &mut out[first..]);
             }
         }
     }

@@ -9,6 +9,7 @@
 use mc_tensor::convert::{f16_to_f32, f32_to_f16};
 use mc_tensor::cpu_path::CpuPath;
 
+use crate::blocks::{self, DecodeBlock};
 use crate::codec::{Codec, Importance, Rows, Vector};
 use crate::lanes::{self, Kernel, Simd};
 use crate::q4_0;
@@ -41,7 +42,7 @@ pub static CODEC: Codec = Codec {
     importance: Importance::Used,
     encode_row,
     decode_row,
-    vector: Vector { encode: Some(encode_vector), decode: None },
+    vector: Vector { encode: Some(encode_vector), decode: Some(blocks::decode::<Block, LEN, BYTES>) },
 };
 
 /// `d`, `dmin` and a byte per sub-block.
@@ -245,6 +246,28 @@ fn decode_row(blocks: &[u8], out: &mut [f32]) {
             let (scale, min) = head.scale_and_min(sub);
             for (value, code) in out.iter_mut().zip(codes) {
                 *value = scale * f32::from(*code) - min;
+            }
+        }
+    }
+}
+
+/// [`decode_row`] in lanes.
+struct Block;
+
+impl DecodeBlock<LEN, BYTES> for Block {
+    #[inline(always)]
+    fn decode<S: Simd>(block: &[u8; BYTES], out: &mut [f32; LEN]) {
+        let half = |at: usize| f16_to_f32(u16::from_le_bytes([block[at], block[at + 1]]));
+        let (d, dmin) = (half(D), half(DMIN));
+        for (sub, out) in out.as_chunks_mut::<SUB_LEN>().0.iter_mut().enumerate() {
+            let packed = block[sub];
+            let scale = S::splat(d * f32::from(packed & 15));
+            let min = S::splat(dmin * f32::from(packed >> 4));
+            let bytes = &block[CODES + 32 * (sub / 8) + SUB_LEN * (sub % 2)..][..SUB_LEN];
+            let shift = S::splat_i(sub as i32 % 8 / 2 * 2);
+            for first in (0..SUB_LEN).step_by(S::N) {
+                let codes = S::shr_each(S::load_bytes(&bytes[first..]), shift) & S::splat_i(3);
+                S::store(scale * S::to_f(codes) - min, &mut out[first..]);
             }
         }
     }

@@ -14,6 +14,7 @@
 use mc_tensor::convert::{f16_to_f32, f32_to_f16};
 use mc_tensor::cpu_path::CpuPath;
 
+use crate::blocks::{self, DecodeBlock};
 use crate::codec::{Codec, Importance, Rows, Vector};
 use crate::lanes::{self, Kernel, Simd};
 use crate::q4_0;
@@ -44,7 +45,7 @@ pub static CODEC: Codec = Codec {
     importance: Importance::Used,
     encode_row,
     decode_row,
-    vector: Vector { encode: Some(encode_vector), decode: Some(decode_vector) },
+    vector: Vector { encode: Some(encode_vector), decode: Some(blocks::decode::<Block, LEN, BYTES>) },
 };
 
 fn encode_row(row: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
@@ -266,34 +267,24 @@ fn decode_row(blocks: &[u8], out: &mut [f32]) {
     }
 }
 
-fn decode_vector(path: CpuPath, blocks: &[u8], out: &mut [f32]) -> bool {
-    lanes::run(path, Decode { blocks, out })
-}
-
 /// [`decode_row`] in lanes.
-struct Decode<'a> {
-    blocks: &'a [u8],
-    out: &'a mut [f32],
-}
+struct Block;
 
-impl Kernel for Decode<'_> {
+impl DecodeBlock<LEN, BYTES> for Block {
     #[inline(always)]
-    fn run<S: Simd>(self) {
-        let blocks = self.blocks.as_chunks::<BYTES>().0;
-        for (block, out) in blocks.iter().zip(self.out.as_chunks_mut::<LEN>().0) {
-            let d = f16_to_f32(u16::from_le_bytes([block[D], block[D + 1]]));
-            let scales = unpack_scales(&block[SCALES..D]);
-            for (sub, out) in out.as_chunks_mut::<SUB_LEN>().0.iter_mut().enumerate() {
-                let scale = S::splat(d * (f32::from(scales[sub]) - 32.0));
-                let high = &block[SUB_LEN * (sub % 2)..][..SUB_LEN];
-                let low = &block[LOW + 32 * (sub / 8) + SUB_LEN * (sub % 2)..][..SUB_LEN];
-                let (bit, shift) = (S::splat_i(sub as i32 / 2), S::splat_i(sub as i32 % 8 / 2 * 2));
-                for first in (0..SUB_LEN).step_by(S::N) {
-                    let low = S::shr_each(S::load_bytes(&low[first..]), shift) & S::splat_i(3);
-                    let high = S::shr_each(S::load_bytes(&high[first..]), bit) & S::splat_i(1);
-                    let code = (low | S::shl::<2>(high)) - S::splat_i(4);
-                    S::store(scale * S::to_f(code), &mut out[first..]);
-                }
+    fn decode<S: Simd>(block: &[u8; BYTES], out: &mut [f32; LEN]) {
+        let d = f16_to_f32(u16::from_le_bytes([block[D], block[D + 1]]));
+        let scales = unpack_scales(&block[SCALES..D]);
+        for (sub, out) in out.as_chunks_mut::<SUB_LEN>().0.iter_mut().enumerate() {
+            let scale = S::splat(d * (f32::from(scales[sub]) - 32.0));
+            let high = &block[SUB_LEN * (sub % 2)..][..SUB_LEN];
+            let low = &block[LOW + 32 * (sub / 8) + SUB_LEN * (sub % 2)..][..SUB_LEN];
+            let (bit, shift) = (S::splat_i(sub as i32 / 2), S::splat_i(sub as i32 % 8 / 2 * 2));
+            for first in (0..SUB_LEN).step_by(S::N) {
+                let low = S::shr_each(S::load_bytes(&low[first..]), shift) & S::splat_i(3);
+                let high = S::shr_each(S::load_bytes(&high[first..]), bit) & S::splat_i(1);
+                let code = (low | S::shl::<2>(high)) - S::splat_i(4);
+                S::store(scale * S::to_f(code), &mut out[first..]);
             }
         }
     }

@@ -8,6 +8,7 @@
 use mc_tensor::convert::{f16_to_f32, f32_to_f16};
 use mc_tensor::cpu_path::CpuPath;
 
+use crate::blocks::{self, DecodeBlock};
 use crate::codec::{Codec, Importance, Rows, Vector};
 use crate::extremes::{Scales, WINDOW, peaks};
 use crate::lanes::{self, Kernel, Simd};
@@ -28,7 +29,7 @@ pub static CODEC: Codec = Codec {
     importance: Importance::Used,
     encode_row,
     decode_row,
-    vector: Vector { encode: Some(encode_vector), decode: None },
+    vector: Vector { encode: Some(encode_vector), decode: Some(blocks::decode::<Block, LEN, BYTES>) },
 };
 
 fn encode_row(row: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
@@ -147,6 +148,22 @@ fn decode_row(blocks: &[u8], out: &mut [f32]) {
         for (j, byte) in block[2..].iter().enumerate() {
             out[j] = (f32::from(byte & 15) - 8.0) * d;
             out[j + 16] = (f32::from(byte >> 4) - 8.0) * d;
+        }
+    }
+}
+
+/// [`decode_row`] in lanes.
+struct Block;
+
+impl DecodeBlock<LEN, BYTES> for Block {
+    #[inline(always)]
+    fn decode<S: Simd>(block: &[u8; BYTES], out: &mut [f32; LEN]) {
+        let d = S::splat(f16_to_f32(u16::from_le_bytes([block[0], block[1]])));
+        for first in (0..LEN / 2).step_by(S::N) {
+            let codes = S::load_bytes(&block[2 + first..]);
+            let (lower, upper) = (codes & S::splat_i(15), S::shr::<4>(codes));
+            S::store(S::to_f(lower - S::splat_i(8)) * d, &mut out[first..]);
+            S::store(S::to_f(upper - S::splat_i(8)) * d, &mut out[first + LEN / 2..]);
         }
     }
 }

@@ -5,8 +5,10 @@
 //!
 //! Source: `block_q4_K` of ggml-common.h. Bytes are compared with ggml's in `tests/golden.rs`.
 
+use crate::blocks::{self, DecodeBlock};
 use crate::codec::{Codec, Importance, Rows, Vector};
 use crate::k_scales::{Head, LEN, Layout};
+use crate::lanes::Simd;
 use crate::q5_0;
 use crate::search::{Deviation, Walk};
 use mc_tensor::cpu_path::CpuPath;
@@ -27,7 +29,7 @@ pub static CODEC: Codec = Codec {
     importance: Importance::Used,
     encode_row,
     decode_row,
-    vector: Vector { encode: Some(encode_vector), decode: None },
+    vector: Vector { encode: Some(encode_vector), decode: Some(blocks::decode::<Block, LEN, BYTES>) },
 };
 
 /// The search, and how a block is written.
@@ -62,6 +64,27 @@ fn decode_row(blocks: &[u8], out: &mut [f32]) {
             for (i, byte) in bytes.iter().enumerate() {
                 out[i] = scale * f32::from(byte & 15) - min;
                 out[i + 32] = next_scale * f32::from(byte >> 4) - next_min;
+            }
+        }
+    }
+}
+
+/// [`decode_row`] in lanes.
+struct Block;
+
+impl DecodeBlock<LEN, BYTES> for Block {
+    #[inline(always)]
+    fn decode<S: Simd>(block: &[u8; BYTES], out: &mut [f32; LEN]) {
+        let scales = Head::read(block).scales_and_mins();
+        let low = &block[Head::BYTES..];
+        for (pair, (low, out)) in low.chunks_exact(32).zip(out.as_chunks_mut::<64>().0).enumerate() {
+            let (scale, min) = (S::splat(scales[2 * pair].0), S::splat(scales[2 * pair].1));
+            let (next_scale, next_min) = (S::splat(scales[2 * pair + 1].0), S::splat(scales[2 * pair + 1].1));
+            for first in (0..32).step_by(S::N) {
+                let low = S::load_bytes(&low[first..]);
+                let (codes, next_codes) = (low & S::splat_i(15), S::shr::<4>(low));
+                S::store(scale * S::to_f(codes) - min, &mut out[first..]);
+                S::store(next_scale * S::to_f(next_codes) - next_min, &mut out[first + 32..]);
             }
         }
     }

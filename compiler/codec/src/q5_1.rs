@@ -8,6 +8,7 @@
 use mc_tensor::convert::{f16_to_f32, f32_to_f16};
 use mc_tensor::cpu_path::CpuPath;
 
+use crate::blocks::{self, DecodeBlock};
 use crate::codec::{Codec, Importance, Rows, Vector};
 use crate::extremes::{Scales, WINDOW, halves, ranges};
 use crate::lanes::{self, Kernel, Simd};
@@ -30,7 +31,7 @@ pub static CODEC: Codec = Codec {
     importance: Importance::Used,
     encode_row,
     decode_row,
-    vector: Vector { encode: Some(encode_vector), decode: None },
+    vector: Vector { encode: Some(encode_vector), decode: Some(blocks::decode::<Block, LEN, BYTES>) },
 };
 
 fn encode_row(row: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
@@ -170,6 +171,28 @@ fn decode_row(blocks: &[u8], out: &mut [f32]) {
         for (j, byte) in block[8..].iter().enumerate() {
             out[j] = (u32::from(byte & 15) | ((high >> j) & 1) << 4) as f32 * d + min;
             out[j + 16] = (u32::from(byte >> 4) | ((high >> (j + 16)) & 1) << 4) as f32 * d + min;
+        }
+    }
+}
+
+/// [`decode_row`] in lanes.
+struct Block;
+
+impl DecodeBlock<LEN, BYTES> for Block {
+    #[inline(always)]
+    fn decode<S: Simd>(block: &[u8; BYTES], out: &mut [f32; LEN]) {
+        let d = S::splat(f16_to_f32(u16::from_le_bytes([block[0], block[1]])));
+        let min = S::splat(f16_to_f32(u16::from_le_bytes([block[2], block[3]])));
+        let high = u32::from_le_bytes([block[4], block[5], block[6], block[7]]);
+        let (zero, fifth) = (S::splat_i(0), S::splat_i(16));
+        for first in (0..LEN / 2).step_by(S::N) {
+            let low = S::load_bytes(&block[8 + first..]);
+            let of_lower = S::from_mask_bits(high >> first);
+            let of_upper = S::from_mask_bits(high >> (first + LEN / 2));
+            let lower = low & S::splat_i(15) | S::select_i(of_lower, fifth, zero);
+            let upper = S::shr::<4>(low) | S::select_i(of_upper, fifth, zero);
+            S::store(S::to_f(lower) * d + min, &mut out[first..]);
+            S::store(S::to_f(upper) * d + min, &mut out[first + LEN / 2..]);
         }
     }
 }

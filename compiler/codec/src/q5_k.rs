@@ -4,8 +4,10 @@
 //!
 //! Source: `block_q5_K` of ggml-common.h. Bytes are compared with ggml's in `tests/golden.rs`.
 
+use crate::blocks::{self, DecodeBlock};
 use crate::codec::{Codec, Importance, Rows, Vector};
 use crate::k_scales::{Head, LEN, Layout};
+use crate::lanes::Simd;
 use crate::q5_1;
 use crate::search::{Deviation, Walk};
 use mc_tensor::cpu_path::CpuPath;
@@ -28,7 +30,7 @@ pub static CODEC: Codec = Codec {
     importance: Importance::Used,
     encode_row,
     decode_row,
-    vector: Vector { encode: Some(encode_vector), decode: None },
+    vector: Vector { encode: Some(encode_vector), decode: Some(blocks::decode::<Block, LEN, BYTES>) },
 };
 
 /// The search, and how a block is written.
@@ -66,6 +68,29 @@ fn decode_row(blocks: &[u8], out: &mut [f32]) {
                 let bits = high[i] >> (2 * pair);
                 out[i] = scale * f32::from(low[i] & 15 | (bits & 1) << 4) - min;
                 out[i + 32] = next_scale * f32::from(low[i] >> 4 | (bits & 2) << 3) - next_min;
+            }
+        }
+    }
+}
+
+/// [`decode_row`] in lanes.
+struct Block;
+
+impl DecodeBlock<LEN, BYTES> for Block {
+    #[inline(always)]
+    fn decode<S: Simd>(block: &[u8; BYTES], out: &mut [f32; LEN]) {
+        let scales = Head::read(block).scales_and_mins();
+        let (high, low) = block[HIGH..].split_at(LOW - HIGH);
+        for (pair, (low, out)) in low.chunks_exact(32).zip(out.as_chunks_mut::<64>().0).enumerate() {
+            let (scale, min) = (S::splat(scales[2 * pair].0), S::splat(scales[2 * pair].1));
+            let (next_scale, next_min) = (S::splat(scales[2 * pair + 1].0), S::splat(scales[2 * pair + 1].1));
+            for first in (0..32).step_by(S::N) {
+                let low = S::load_bytes(&low[first..]);
+                let bits = S::shr_each(S::load_bytes(&high[first..]), S::splat_i(2 * pair as i32));
+                let codes = low & S::splat_i(15) | S::shl::<4>(bits & S::splat_i(1));
+                let next_codes = S::shr::<4>(low) | S::shl::<3>(bits & S::splat_i(2));
+                S::store(scale * S::to_f(codes) - min, &mut out[first..]);
+                S::store(next_scale * S::to_f(next_codes) - next_min, &mut out[first + 32..]);
             }
         }
     }

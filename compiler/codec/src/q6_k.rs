@@ -8,6 +8,7 @@
 use mc_tensor::convert::{f16_to_f32, f32_to_f16};
 use mc_tensor::cpu_path::CpuPath;
 
+use crate::blocks::{self, DecodeBlock};
 use crate::codec::{Codec, Importance, Rows, Vector};
 use crate::lanes::{self, Kernel, Simd};
 use crate::q8_0;
@@ -36,7 +37,7 @@ pub static CODEC: Codec = Codec {
     importance: Importance::Used,
     encode_row,
     decode_row,
-    vector: Vector { encode: Some(encode_vector), decode: None },
+    vector: Vector { encode: Some(encode_vector), decode: Some(blocks::decode::<Block, LEN, BYTES>) },
 };
 
 fn encode_row(row: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
@@ -185,6 +186,39 @@ fn decode_row(blocks: &[u8], out: &mut [f32]) {
                 ];
                 for (quarter, code) in codes.into_iter().enumerate() {
                     out[i + 32 * quarter] = scale(quarter, i) * (f32::from(code) - 32.0);
+                }
+            }
+        }
+    }
+}
+
+/// [`decode_row`] in lanes.
+struct Block;
+
+impl DecodeBlock<LEN, BYTES> for Block {
+    #[inline(always)]
+    fn decode<S: Simd>(block: &[u8; BYTES], out: &mut [f32; LEN]) {
+        let d = f16_to_f32(u16::from_le_bytes([block[D], block[D + 1]]));
+        let mut scales = [0.0; LEN / SUB_LEN];
+        for (scale, byte) in scales.iter_mut().zip(&block[SCALES..D]) {
+            *scale = d * f32::from(*byte as i8);
+        }
+        let (two_bits, four_bits) = (S::splat_i(3), S::splat_i(15));
+        for (half, out) in out.as_chunks_mut::<128>().0.iter_mut().enumerate() {
+            for i in (0..32).step_by(S::N) {
+                let first = S::load_bytes(&block[64 * half + i..]);
+                let second = S::load_bytes(&block[64 * half + i + 32..]);
+                let high = S::load_bytes(&block[HIGH + 32 * half + i..]);
+                let codes = [
+                    first & four_bits | S::shl::<4>(high & two_bits),
+                    second & four_bits | S::shl::<4>(S::shr::<2>(high) & two_bits),
+                    S::shr::<4>(first) | S::shl::<4>(S::shr::<4>(high) & two_bits),
+                    S::shr::<4>(second) | S::shl::<4>(S::shr::<6>(high)),
+                ];
+                for quarter in 0..4 {
+                    let scale = S::splat(scales[8 * half + 2 * quarter + i / SUB_LEN]);
+                    let weights = scale * S::to_f(codes[quarter] - S::splat_i(32));
+                    S::store(weights, &mut out[i + 32 * quarter..]);
                 }
             }
         }

@@ -7,6 +7,7 @@
 use mc_tensor::convert::{f16_to_f32, f32_to_f16};
 use mc_tensor::cpu_path::CpuPath;
 
+use crate::blocks::{self, DecodeBlock};
 use crate::codec::{Codec, Importance, Rows, Vector};
 use crate::extremes::{Scales, WINDOW, magnitudes};
 use crate::lanes::{self, Kernel, Simd};
@@ -26,7 +27,7 @@ pub static CODEC: Codec = Codec {
     importance: Importance::Ignored,
     encode_row,
     decode_row,
-    vector: Vector { encode: Some(encode_vector), decode: None },
+    vector: Vector { encode: Some(encode_vector), decode: Some(blocks::decode::<Block, LEN, BYTES>) },
 };
 
 fn encode_row(row: &[f32], _importance: Option<&[f32]>, out: &mut [u8]) {
@@ -75,6 +76,22 @@ fn decode_row(blocks: &[u8], out: &mut [f32]) {
         let d = f16_to_f32(u16::from_le_bytes([block[0], block[1]]));
         for (value, byte) in out.iter_mut().zip(&block[2..]) {
             *value = f32::from(*byte as i8) * d;
+        }
+    }
+}
+
+/// [`decode_row`] in lanes.
+struct Block;
+
+impl DecodeBlock<LEN, BYTES> for Block {
+    #[inline(always)]
+    fn decode<S: Simd>(block: &[u8; BYTES], out: &mut [f32; LEN]) {
+        let d = S::splat(f16_to_f32(u16::from_le_bytes([block[0], block[1]])));
+        let sign = S::splat_i(128);
+        for first in (0..LEN).step_by(S::N) {
+            // Bytes come without their sign.
+            let codes = (S::load_bytes(&block[2 + first..]) ^ sign) - sign;
+            S::store(S::to_f(codes) * d, &mut out[first..]);
         }
     }
 }

@@ -12,6 +12,7 @@
 use mc_tensor::convert::{f16_to_f32, f32_to_f16};
 use mc_tensor::cpu_path::CpuPath;
 
+use crate::blocks::{self, DecodeBlock};
 use crate::codec::{Codec, Importance, Rows, Vector};
 use crate::extremes::{Scales, WINDOW, magnitudes, ternary_codes};
 use crate::lanes::{self, Kernel, Simd};
@@ -40,7 +41,7 @@ pub static CODEC: Codec = Codec {
     importance: Importance::Ignored,
     encode_row,
     decode_row,
-    vector: Vector { encode: Some(encode_vector), decode: None },
+    vector: Vector { encode: Some(encode_vector), decode: Some(blocks::decode::<Block, LEN, BYTES>) },
 };
 
 fn encode_row(row: &[f32], _importance: Option<&[f32]>, out: &mut [u8]) {
@@ -121,14 +122,47 @@ fn decode_row(blocks: &[u8], out: &mut [f32]) {
         let (mut bytes, mut values) = (&block[..D], &mut out[..]);
         for (n_bytes, n_codes) in GROUPS {
             let (group, rest) = values.split_at_mut(n_bytes * n_codes);
-            for (values, power) in group.chunks_exact_mut(n_bytes).zip(POWERS) {
-                for (value, byte) in values.iter_mut().zip(bytes) {
-                    let code = (u16::from(byte.wrapping_mul(power)) * 3) >> 8;
-                    *value = (f32::from(code) - 1.0) * d;
-                }
-            }
+            decode_group(bytes, (n_bytes, n_codes), d, group);
             (bytes, values) = (&bytes[n_bytes..], rest);
         }
+    }
+}
+
+/// Decodes a group, its bytes first in `bytes`.
+#[inline(always)]
+fn decode_group(bytes: &[u8], (n_bytes, n_codes): (usize, usize), d: f32, out: &mut [f32]) {
+    for (values, power) in out.chunks_exact_mut(n_bytes).zip(&POWERS[..n_codes]) {
+        for (value, byte) in values.iter_mut().zip(bytes) {
+            let code = (u16::from(byte.wrapping_mul(*power)) * 3) >> 8;
+            *value = (f32::from(code) - 1.0) * d;
+        }
+    }
+}
+
+/// [`decode_row`] in lanes.
+struct Block;
+
+impl DecodeBlock<LEN, BYTES> for Block {
+    #[inline(always)]
+    fn decode<S: Simd>(block: &[u8; BYTES], out: &mut [f32; LEN]) {
+        let d = S::splat(f16_to_f32(u16::from_le_bytes([block[D], block[D + 1]])));
+        let (mut byte, mut at) = (0, 0);
+        for (n_bytes, n_codes) in &GROUPS[..2] {
+            for first in (0..*n_bytes).step_by(S::N) {
+                let mut bytes = S::load_bytes(&block[byte + first..]);
+                for n in 0..*n_codes {
+                    // Three times the byte has a code above its eight bits, and what is left of the number in them.
+                    let carried = bytes + bytes + bytes;
+                    let code = S::shr::<8>(carried) - S::splat_i(1);
+                    S::store(S::to_f(code) * d, &mut out[at + n * n_bytes + first..]);
+                    bytes = carried & S::splat_i(255);
+                }
+            }
+            byte += n_bytes;
+            at += n_bytes * n_codes;
+        }
+        let d = f16_to_f32(u16::from_le_bytes([block[D], block[D + 1]]));
+        decode_group(&block[byte..D], GROUPS[2], d, &mut out[at..]);
     }
 }
 

@@ -8,6 +8,7 @@
 use mc_tensor::convert::{f16_to_f32, f32_to_f16};
 use mc_tensor::cpu_path::CpuPath;
 
+use crate::blocks::{self, DecodeBlock};
 use crate::codec::{Codec, Importance, Rows, Vector};
 use crate::extremes::{Scales, WINDOW, magnitudes, ternary_codes};
 use crate::lanes::{self, Kernel, Simd};
@@ -29,7 +30,7 @@ pub static CODEC: Codec = Codec {
     importance: Importance::Ignored,
     encode_row,
     decode_row,
-    vector: Vector { encode: Some(encode_vector), decode: None },
+    vector: Vector { encode: Some(encode_vector), decode: Some(blocks::decode::<Block, LEN, BYTES>) },
 };
 
 fn encode_row(row: &[f32], _importance: Option<&[f32]>, out: &mut [u8]) {
@@ -79,6 +80,27 @@ fn decode_row(blocks: &[u8], out: &mut [f32]) {
         let codes = two_bits::unpack(block.first_chunk().expect("a block has codes"));
         for (value, code) in out.iter_mut().zip(codes) {
             *value = (f32::from(code) - 1.0) * d;
+        }
+    }
+}
+
+/// [`decode_row`] in lanes.
+struct Block;
+
+impl DecodeBlock<LEN, BYTES> for Block {
+    #[inline(always)]
+    fn decode<S: Simd>(block: &[u8; BYTES], out: &mut [f32; LEN]) {
+        let d = S::splat(f16_to_f32(u16::from_le_bytes([block[D], block[D + 1]])));
+        let halves = block[..D].as_chunks::<32>().0.iter().zip(out.as_chunks_mut::<128>().0);
+        for (bytes, out) in halves {
+            for first in (0..32).step_by(S::N) {
+                let mut bytes = S::load_bytes(&bytes[first..]);
+                for quarter in 0..4 {
+                    let code = (bytes & S::splat_i(3)) - S::splat_i(1);
+                    S::store(S::to_f(code) * d, &mut out[first + 32 * quarter..]);
+                    bytes = S::shr::<2>(bytes);
+                }
+            }
         }
     }
 }

@@ -16,7 +16,7 @@ pub enum Width {
     Baseline,
     /// Four lanes in portable code, which every CPU can run: the compiler makes NEON of it on 64-bit Arm.
     Portable,
-    /// Eight lanes: AVX2 and F16C.
+    /// Eight lanes: AVX2, F16C and POPCNT.
     #[cfg(target_arch = "x86_64")]
     Avx2,
     /// Sixteen lanes: AVX-512 F, BW, DQ and VL.
@@ -47,7 +47,7 @@ impl CpuPath {
         #[cfg(target_arch = "x86_64")]
         {
             use std::arch::is_x86_feature_detected as has;
-            if has!("avx2") && has!("f16c") {
+            if has!("avx2") && has!("f16c") && has!("popcnt") {
                 paths.push(Self(Width::Avx2));
                 if has!("avx512f") && has!("avx512bw") && has!("avx512dq") && has!("avx512vl") {
                     paths.push(Self(Width::Avx512));

@@ -77,6 +77,24 @@ impl Not for Mask {
     }
 }
 
+/// By the bits of a mask, the lanes where it is true, in order.
+static COMPRESSED: [[u8; 8]; 256] = {
+    let mut compressed = [[0; 8]; 256];
+    let mut bits = 0;
+    while bits < 256 {
+        let (mut n, mut lane) = (0, 0);
+        while lane < 8 {
+            if bits >> lane & 1 == 1 {
+                compressed[bits][n] = lane as u8;
+                n += 1;
+            }
+            lane += 1;
+        }
+        bits += 1;
+    }
+    compressed
+};
+
 /// The lower halves of lanes below 2^16.
 ///
 /// # Safety
@@ -98,6 +116,13 @@ impl Simd for Avx2 {
         fn splat_i(x: i32) -> Ints { Ints(_mm256_set1_epi32(x)) }
         fn min(a: Floats, b: Floats) -> Floats { Floats(_mm256_min_ps(a.0, b.0)) }
         fn max(a: Floats, b: Floats) -> Floats { Floats(_mm256_max_ps(a.0, b.0)) }
+        fn permute(x: Floats, index: Ints) -> Floats { Floats(_mm256_permutevar8x32_ps(x.0, index.0)) }
+        fn first(x: Floats) -> f32 { _mm256_cvtss_f32(x.0) }
+        fn least(x: Floats) -> Floats {{
+            let x = _mm256_min_ps(x.0, _mm256_permute2f128_ps::<1>(x.0, x.0));
+            let x = _mm256_min_ps(x, _mm256_permute_ps::<0b0100_1110>(x));
+            Floats(_mm256_min_ps(x, _mm256_permute_ps::<0b1011_0001>(x)))
+        }}
         fn sqrt(x: Floats) -> Floats { Floats(_mm256_sqrt_ps(x.0)) }
         fn bits(x: Floats) -> Ints { Ints(_mm256_castps_si256(x.0)) }
         fn from_bits(x: Ints) -> Floats { Floats(_mm256_castsi256_ps(x.0)) }
@@ -197,6 +222,15 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
+    fn compress(x: Ints, mask: Mask, out: &mut [i32]) -> usize {
+        let bits = Self::mask_bits(mask);
+        let order = Self::load_bytes(&COMPRESSED[(bits & 255) as usize]);
+        // SAFETY: the CPU has the instruction.
+        Self::store_i(Ints(unsafe { _mm256_permutevar8x32_epi32(x.0, order.0) }), out);
+        bits.count_ones() as usize
+    }
+
+    #[inline(always)]
     fn columns<const K: usize>(x: &[f32], starts: &[usize; MAX_LANES]) -> [Floats; K] {
         const { assert!(K.is_multiple_of(8), "whole squares") };
         for start in &starts[..Self::N] {
@@ -216,6 +250,18 @@ impl Simd for Avx2 {
             }
         }
         columns
+    }
+
+    #[inline(always)]
+    fn store_rows<const K: usize>(x: &[Floats; K], rows: &mut [[f32; K]; MAX_LANES]) {
+        const { assert!(K.is_multiple_of(8), "whole registers") };
+        for (part, columns) in x.as_chunks::<8>().0.iter().enumerate() {
+            // SAFETY: the CPU has the instructions.
+            let turned = unsafe { square_8(columns.map(|column| column.0)) };
+            for (row, x) in rows.iter_mut().zip(turned) {
+                Self::store(Floats(x), &mut row[8 * part..]);
+            }
+        }
     }
 
     #[inline(always)]

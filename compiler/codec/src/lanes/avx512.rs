@@ -103,6 +103,14 @@ impl Simd for Avx512 {
         fn splat_i(x: i32) -> Ints { Ints(_mm512_set1_epi32(x)) }
         fn min(a: Floats, b: Floats) -> Floats { Floats(_mm512_min_ps(a.0, b.0)) }
         fn max(a: Floats, b: Floats) -> Floats { Floats(_mm512_max_ps(a.0, b.0)) }
+        fn permute(x: Floats, index: Ints) -> Floats { Floats(_mm512_permutexvar_ps(index.0, x.0)) }
+        fn first(x: Floats) -> f32 { _mm512_cvtss_f32(x.0) }
+        fn least(x: Floats) -> Floats {{
+            let x = _mm512_min_ps(x.0, _mm512_shuffle_f32x4::<0b0100_1110>(x.0, x.0));
+            let x = _mm512_min_ps(x, _mm512_shuffle_f32x4::<0b1011_0001>(x, x));
+            let x = _mm512_min_ps(x, _mm512_permute_ps::<0b0100_1110>(x));
+            Floats(_mm512_min_ps(x, _mm512_permute_ps::<0b1011_0001>(x)))
+        }}
         fn sqrt(x: Floats) -> Floats { Floats(_mm512_sqrt_ps(x.0)) }
         fn bits(x: Floats) -> Ints { Ints(_mm512_castps_si512(x.0)) }
         fn from_bits(x: Ints) -> Floats { Floats(_mm512_castsi512_ps(x.0)) }
@@ -168,6 +176,13 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
+    fn compress(x: Ints, mask: Mask, out: &mut [i32]) -> usize {
+        // SAFETY: the CPU has the instruction.
+        Self::store_i(Ints(unsafe { _mm512_maskz_compress_epi32(mask.0, x.0) }), out);
+        mask.0.count_ones() as usize
+    }
+
+    #[inline(always)]
     fn any(mask: Mask) -> bool {
         mask.0 != 0
     }
@@ -230,6 +245,18 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
+    fn store_rows<const K: usize>(x: &[Floats; K], rows: &mut [[f32; K]; MAX_LANES]) {
+        const { assert!(K.is_multiple_of(16), "whole registers") };
+        for (part, columns) in x.as_chunks::<16>().0.iter().enumerate() {
+            // SAFETY: the CPU has the instructions.
+            let turned = unsafe { square_16(columns.map(|column| column.0)) };
+            for (row, x) in rows.iter_mut().zip(turned) {
+                Self::store(Floats(x), &mut row[16 * part..]);
+            }
+        }
+    }
+
+    #[inline(always)]
     fn lookup<const LEN: usize>(table: &[f32; LEN], index: Ints) -> Floats {
         const { assert!(LEN.is_power_of_two(), "an index counts modulo the length") };
         if LEN == 16 {
@@ -242,6 +269,10 @@ impl Simd for Avx512 {
             return Floats(unsafe { _mm512_permutex2var_ps(lower.0, index.0, upper.0) });
         }
         let index = index & Self::splat_i((LEN - 1) as i32);
+        if LEN == Self::N {
+            // SAFETY: the CPU has the instruction.
+            return Floats(unsafe { _mm512_permutexvar_ps(index.0, Self::load(table).0) });
+        }
         // SAFETY: every index is less than the length; the CPU has the instruction.
         Floats(unsafe { _mm512_i32gather_ps::<4>(index.0, table.as_ptr().cast()) })
     }

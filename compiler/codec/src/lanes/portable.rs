@@ -124,6 +124,13 @@ impl<const W: usize> Simd for Portable<W> {
     }
 
     #[inline(always)]
+    fn store_rows<const K: usize>(x: &[Floats<W>; K], rows: &mut [[f32; K]; MAX_LANES]) {
+        for (lane, row) in rows[..W].iter_mut().enumerate() {
+            *row = from_fn(|i| x[i].0[lane]);
+        }
+    }
+
+    #[inline(always)]
     fn lookup<const LEN: usize>(table: &[f32; LEN], index: Ints<W>) -> Floats<W> {
         Floats(index.0.map(|index| table[index as usize & (LEN - 1)]))
     }
@@ -131,6 +138,32 @@ impl<const W: usize> Simd for Portable<W> {
     #[inline(always)]
     fn lookup_i<const LEN: usize>(table: &[i32; LEN], index: Ints<W>) -> Ints<W> {
         Ints(index.0.map(|index| table[index as usize & (LEN - 1)]))
+    }
+
+    #[inline(always)]
+    fn permute(x: Floats<W>, index: Ints<W>) -> Floats<W> {
+        Floats(index.0.map(|index| x.0[index as usize % W]))
+    }
+
+    #[inline(always)]
+    fn compress(x: Ints<W>, mask: Mask<W>, out: &mut [i32]) -> usize {
+        let mut n = 0;
+        for lane in 0..W {
+            out[n] = x.0[lane];
+            n += usize::from(mask.0[lane]);
+        }
+        n
+    }
+
+    #[inline(always)]
+    fn least(x: Floats<W>) -> Floats<W> {
+        let least = x.0.iter().fold(f32::INFINITY, |least, lane| if *lane < least { *lane } else { least });
+        Floats([least; W])
+    }
+
+    #[inline(always)]
+    fn first(x: Floats<W>) -> f32 {
+        x.0[0]
     }
 
     #[inline(always)]
