@@ -12,7 +12,7 @@ use mc_tensor::cpu_path::CpuPath;
 
 use crate::codec::Rows;
 use crate::lanes::{self, Kernel, Simd};
-use crate::search::{Walk, affine, nearest_int, positive, sum_of_squares, weigh};
+use crate::search::{Deviation, Walk, affine, nearest_int, positive, sum_of_squares, weigh};
 use crate::super_blocks::{self, WINDOW, Weighting, Window, affine_codes, affine_subs, positive_blocks};
 
 /// Weights of a super-block.
@@ -28,7 +28,7 @@ pub(crate) struct Head {
 }
 
 /// How scales and minima are found, and how a block is written.
-pub(crate) struct Layout<const BYTES: usize> {
+pub(crate) struct Layout<const BYTES: usize, const N_MAX: i32> {
     /// How sub-blocks are searched without importance.
     pub(crate) walk: Walk,
     /// How with it.
@@ -40,7 +40,7 @@ pub(crate) struct Layout<const BYTES: usize> {
     pub(crate) write: fn(&Head, &[u8; LEN], &mut [u8; BYTES]),
 }
 
-impl<const BYTES: usize> Layout<BYTES> {
+impl<const BYTES: usize, const N_MAX: i32> Layout<BYTES, N_MAX> {
     /// Encodes a row, one super-block after the other.
     pub(crate) fn encode_row(&self, row: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
         let importance = importance.map(|weights| weights.as_chunks::<LEN>().0);
@@ -69,7 +69,7 @@ impl<const BYTES: usize> Layout<BYTES> {
                 continue;
             }
             for (code, value) in codes.iter_mut().zip(x) {
-                *code = nearest_int((value + min) / d).clamp(0, self.walk.n_max) as u8;
+                *code = nearest_int((value + min) / d).clamp(0, N_MAX) as u8;
             }
         }
         (self.write)(&head, &codes, block);
@@ -81,19 +81,19 @@ impl<const BYTES: usize> Layout<BYTES> {
     }
 }
 
-struct Encode<'a, const BYTES: usize> {
-    layout: &'a Layout<BYTES>,
+struct Encode<'a, const BYTES: usize, const N_MAX: i32> {
+    layout: &'a Layout<BYTES, N_MAX>,
     rows: &'a Rows<'a>,
     out: &'a mut [u8],
 }
 
-impl<const BYTES: usize> Kernel for Encode<'_, BYTES> {
+impl<const BYTES: usize, const N_MAX: i32> Kernel for Encode<'_, BYTES, N_MAX> {
     #[inline(always)]
     fn run<S: Simd>(self) {
         let Self { layout, rows, out } = self;
         let blocks = out.as_chunks_mut::<BYTES>().0;
         for (window, blocks) in super_blocks::windows(rows).zip(blocks.chunks_mut(WINDOW)) {
-            let heads = heads::<S, BYTES>(layout, &window);
+            let heads = heads::<S, BYTES, N_MAX>(layout, &window);
             for (block_idx, block) in blocks.iter_mut().enumerate() {
                 let (x, importance) = window.block(block_idx);
                 let head = &heads[block_idx];
@@ -103,7 +103,7 @@ impl<const BYTES: usize> Kernel for Encode<'_, BYTES> {
                 for (sub, (x, codes)) in subs.enumerate() {
                     let (d, min) = head.scale_and_min(sub);
                     has_scales &= d != 0.0;
-                    affine_codes::<S, SUB_LEN>(x, d, min, layout.walk.n_max, codes);
+                    affine_codes::<S, SUB_LEN>(x, d, min, N_MAX, codes);
                 }
                 // A sub-block without a scale keeps the codes of its search, which the lanes did not keep.
                 if has_scales {
@@ -117,16 +117,22 @@ impl<const BYTES: usize> Kernel for Encode<'_, BYTES> {
 }
 
 #[inline(always)]
-fn heads<S: Simd, const BYTES: usize>(layout: &Layout<BYTES>, window: &Window<'_>) -> [Head; WINDOW] {
+fn heads<S: Simd, const BYTES: usize, const N_MAX: i32>(
+    layout: &Layout<BYTES, N_MAX>,
+    window: &Window<'_>,
+) -> [Head; WINDOW] {
+    // What the compiler knows here it leaves out of the loops of the search.
+    let walk = Walk { n_max: N_MAX, deviation: Deviation::Squared, ..layout.walk };
+    let importance_walk = Walk { n_max: N_MAX, deviation: Deviation::Squared, ..layout.importance_walk };
     if window.importance.is_none() {
-        let found = affine_subs::<S, SUB_LEN>(window, Weighting::MeanAndMagnitude, layout.walk);
+        let found = affine_subs::<S, SUB_LEN>(window, Weighting::MeanAndMagnitude, walk);
         return from_fn(|block_idx| {
             let of_block = |values: &[f32]| from_fn(|sub| values[block_idx * N_SUBS + sub]);
             let (d, dmin, scale_codes, min_codes) = quantize(of_block(&found.scales), of_block(&found.mins));
             Head { d: f32_to_f16(d), dmin: f32_to_f16(dmin), packed: pack(&scale_codes, &min_codes) }
         });
     }
-    let found = affine_subs::<S, SUB_LEN>(window, Weighting::ImportanceAndMean(2.0), layout.importance_walk);
+    let found = affine_subs::<S, SUB_LEN>(window, Weighting::ImportanceAndMean(2.0), importance_walk);
     let [(scales, scale_codes), (mins, min_codes)] = positive_blocks::<S, N_SUBS>(&found, 63, window.len());
     from_fn(|block_idx| {
         let cut = |codes: [u8; N_SUBS]| codes.map(|code| code.min(layout.code_limit));

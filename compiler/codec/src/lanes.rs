@@ -80,6 +80,8 @@ pub(crate) trait Simd: Copy + 'static {
     fn least(x: Self::F) -> Self::F;
     /// The number of the first lane.
     fn first(x: Self::F) -> f32;
+    /// The entries of a table of two times as many as there are lanes; an index counts modulo its length.
+    fn pick_of_two(table: [Self::F; 2], index: Self::I) -> Self::F;
     /// The lesser; `b` if they are equal or either is no number.
     fn min(a: Self::F, b: Self::F) -> Self::F;
     /// The greater; `b` if they are equal or either is no number.

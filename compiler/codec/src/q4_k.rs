@@ -33,7 +33,7 @@ pub static CODEC: Codec = Codec {
 };
 
 /// The search, and how a block is written.
-const LAYOUT: Layout<BYTES> =
+const LAYOUT: Layout<BYTES, 15> =
     Layout { walk: WALK, importance_walk: IMPORTANCE_WALK, code_limit: u8::MAX, write: write_block };
 
 fn encode_row(row: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {

@@ -7,20 +7,8 @@ use crate::lanes::Simd;
 
 pub(crate) mod affine;
 pub(crate) mod positive;
+pub(crate) mod rounding;
 pub(crate) mod symmetric;
-
-/// 1.5 * 2^23: added to a number near zero, it leaves the nearest whole number in the lower bits.
-const ROUNDER: f32 = 12_582_912.0;
-
-/// Codes of numbers under 2^22, rounded to nearest and limited; those of others are any.
-///
-/// There it is [`crate::search::nearest_int`], limited, and as f32.
-#[inline(always)]
-pub(crate) fn code_near_zero<S: Simd>(value: S::F, low: i32, high: i32) -> S::F {
-    let rounder = ROUNDER.to_bits().cast_signed();
-    let bits = S::clamp_i(S::bits(value + S::splat(ROUNDER)), rounder + low, rounder + high);
-    S::from_bits(bits) - S::splat(ROUNDER)
-}
 
 /// [`crate::search::weigh`].
 #[inline(always)]

@@ -128,7 +128,7 @@ pub(crate) enum Weighting {
 }
 
 /// Registers of sub-blocks that are searched side by side, so that one's sums do not wait for the other's.
-const AFFINE_GROUPS: usize = 2;
+const AFFINE_GROUPS: usize = 4;
 const SYMMETRIC_GROUPS: usize = 1;
 const DESCEND_GROUPS: usize = 4;
 

@@ -147,6 +147,15 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
+    fn pick_of_two(table: [Floats; 2], index: Ints) -> Floats {
+        // The bit above those of an index within one register, where the blend looks.
+        let second = Self::from_bits(Self::shl::<28>(index));
+        let (low, high) = (Self::permute(table[0], index), Self::permute(table[1], index));
+        // SAFETY: the CPU has the instruction.
+        Floats(unsafe { _mm256_blendv_ps(low.0, high.0, second.0) })
+    }
+
+    #[inline(always)]
     fn load(x: &[f32]) -> Floats {
         let x = &x[..Self::N];
         // SAFETY: the slice has as many numbers; the CPU has the instruction.

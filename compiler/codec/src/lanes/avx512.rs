@@ -111,6 +111,7 @@ impl Simd for Avx512 {
             let x = _mm512_min_ps(x, _mm512_permute_ps::<0b0100_1110>(x));
             Floats(_mm512_min_ps(x, _mm512_permute_ps::<0b1011_0001>(x)))
         }}
+        fn pick_of_two(table: [Floats; 2], index: Ints) -> Floats { Floats(_mm512_permutex2var_ps(table[0].0, index.0, table[1].0)) }
         fn sqrt(x: Floats) -> Floats { Floats(_mm512_sqrt_ps(x.0)) }
         fn bits(x: Floats) -> Ints { Ints(_mm512_castps_si512(x.0)) }
         fn from_bits(x: Ints) -> Floats { Floats(_mm512_castsi512_ps(x.0)) }

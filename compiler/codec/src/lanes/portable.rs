@@ -167,6 +167,11 @@ impl<const W: usize> Simd for Portable<W> {
     }
 
     #[inline(always)]
+    fn pick_of_two(table: [Floats<W>; 2], index: Ints<W>) -> Floats<W> {
+        Floats(index.0.map(|index| table[index as usize / W % 2].0[index as usize % W]))
+    }
+
+    #[inline(always)]
     fn min(a: Floats<W>, b: Floats<W>) -> Floats<W> {
         Floats(from_fn(|lane| if a.0[lane] < b.0[lane] { a.0[lane] } else { b.0[lane] }))
     }

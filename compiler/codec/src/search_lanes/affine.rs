@@ -4,7 +4,7 @@
 
 use crate::lanes::Simd;
 use crate::search::{Deviation, Walk};
-use crate::search_lanes::code_near_zero;
+use crate::search_lanes::rounding::{Reach, Rounding};
 
 /// What a search found for the groups of one register.
 #[derive(Clone, Copy)]
@@ -28,6 +28,7 @@ pub(crate) fn affine<S: Simd, const N: usize, const G: usize>(
 ) -> [Found<S>; G] {
     let zero = S::splat(0.0);
     let n_max = S::splat(walk.n_max as f32);
+    let rounding = Rounding::<S>::new(0, walk.n_max);
     let (mut low, mut high) = ([zero; G], [zero; G]);
     let (mut sum_w, mut sum_x) = ([zero; G], [zero; G]);
     for g in 0..G {
@@ -56,42 +57,33 @@ pub(crate) fn affine<S: Simd, const N: usize, const G: usize>(
     }
     let first_min = min;
     let (mut best_inverse, mut origin) = (inverse, min);
-    choose::<S, N, G>(
-        x,
-        &inverse,
-        &min,
-        walk.n_max,
-        &is_far::<S, G>(&low, &high, &inverse, &min, &is_flat),
-        &mut codes,
-    );
+    for i in 0..N {
+        for g in 0..G {
+            codes[g][i] = rounding.code(inverse[g] * (x[g][i] - min[g]), Reach::Any);
+        }
+    }
     errors::<S, N, G>(x, weights, &codes, &scale, &min, walk.deviation, &mut best_error);
     for is in 0..=walk.n_steps {
         let numerator = S::splat(walk.start + walk.step * is as f32 + walk.n_max as f32);
         for g in 0..G {
             inverse[g] = numerator / (high[g] - min[g]);
         }
-        let is_far = is_far::<S, G>(&low, &high, &inverse, &min, &is_flat);
-        choose::<S, N, G>(x, &inverse, &min, walk.n_max, &is_far, &mut codes);
-        let (mut sum_l, mut sum_l2, mut sum_xl) = ([zero; G], [zero; G], [zero; G]);
-        for i in 0..N {
-            for g in 0..G {
-                let l = codes[g][i];
-                let wl = weights[g][i] * l;
-                sum_l[g] = sum_l[g] + wl;
-                sum_l2[g] = sum_l2[g] + wl * l;
-                sum_xl[g] = sum_xl[g] + wl * x[g][i];
-            }
-        }
+        let sums = match reach::<S, G>(&low, &high, &inverse, &min, &is_flat, &rounding) {
+            Reach::Table => sums::<S, N, G>(x, weights, &inverse, &min, &rounding, Reach::Table, &mut codes),
+            Reach::Any => sums::<S, N, G>(x, weights, &inverse, &min, &rounding, Reach::Any, &mut codes),
+            _ => sums::<S, N, G>(x, weights, &inverse, &min, &rounding, Reach::Near, &mut codes),
+        };
         let mut is_possible = is_flat;
         let (mut this_scale, mut this_min, mut error) = ([zero; G], [zero; G], [zero; G]);
         for g in 0..G {
-            let determinant = sum_w[g] * sum_l2[g] - sum_l[g] * sum_l[g];
+            let [sum_l, sum_l2, sum_xl] = sums[g];
+            let determinant = sum_w[g] * sum_l2 - sum_l * sum_l;
             is_possible[g] = S::lt(zero, determinant);
-            this_scale[g] = (sum_w[g] * sum_xl[g] - sum_x[g] * sum_l[g]) / determinant;
-            this_min[g] = (sum_l2[g] * sum_x[g] - sum_l[g] * sum_xl[g]) / determinant;
+            this_scale[g] = (sum_w[g] * sum_xl - sum_x[g] * sum_l) / determinant;
+            this_min[g] = (sum_l2 * sum_x[g] - sum_l * sum_xl) / determinant;
             let is_above = S::lt(zero, this_min[g]);
             if S::any(is_above) {
-                this_scale[g] = S::select(is_above, sum_xl[g] / sum_l2[g], this_scale[g]);
+                this_scale[g] = S::select(is_above, sum_xl / sum_l2, this_scale[g]);
                 this_min[g] = S::select(is_above, zero, this_min[g]);
             }
         }
@@ -116,48 +108,61 @@ pub(crate) fn affine<S: Simd, const N: usize, const G: usize>(
     found
 }
 
-/// Whether a register has a number too far from its minimum for [`code_near_zero`]; rounding keeps order, so that the
-/// least and the greatest of a group tell.
+/// How far the numbers of any group are from their minimum; rounding keeps order, so that the least and the greatest of
+/// a group tell. Flat groups do not count.
 #[inline(always)]
-fn is_far<S: Simd, const G: usize>(
+fn reach<S: Simd, const G: usize>(
     low: &[S::F; G],
     high: &[S::F; G],
     inverse: &[S::F; G],
     min: &[S::F; G],
     is_flat: &[S::M; G],
-) -> [bool; G] {
-    let limit = S::splat(2_097_152.0);
-    let mut is_far = [false; G];
+    rounding: &Rounding<S>,
+) -> Reach {
+    let (mut least, mut greatest) = (S::splat(0.0), S::splat(0.0));
+    let mut is_number = !S::lt(least, least);
     for g in 0..G {
-        let is_near = S::le(S::abs(inverse[g] * (low[g] - min[g])), limit)
-            & S::le(S::abs(inverse[g] * (high[g] - min[g])), limit);
-        is_far[g] = S::any(!(is_near | is_flat[g]));
+        let (a, b) = (inverse[g] * (low[g] - min[g]), inverse[g] * (high[g] - min[g]));
+        is_number = is_number & (is_flat[g] | S::eq(a, a) & S::eq(b, b));
+        least = S::select(is_flat[g], least, S::min(S::min(a, b), least));
+        greatest = S::select(is_flat[g], greatest, S::max(S::max(a, b), greatest));
     }
-    is_far
+    if let Some((from, to)) = rounding.table_range()
+        && !S::any(!(is_number & S::le(S::splat(from), least) & S::le(greatest, S::splat(to))))
+    {
+        return Reach::Table;
+    }
+    let limit = 2_097_152.0;
+    if S::any(!(is_number & S::le(S::splat(-limit), least) & S::le(greatest, S::splat(limit)))) {
+        Reach::Any
+    } else {
+        Reach::Near
+    }
 }
 
-/// Codes, as numbers; of flat groups any.
+/// Codes, and the sums over them: codes, their squares, their products with the numbers; all weighted.
 #[inline(always)]
-fn choose<S: Simd, const N: usize, const G: usize>(
+fn sums<S: Simd, const N: usize, const G: usize>(
     x: &[[S::F; N]; G],
+    weights: &[[S::F; N]; G],
     inverse: &[S::F; G],
     min: &[S::F; G],
-    n_max: i32,
-    is_far: &[bool; G],
+    rounding: &Rounding<S>,
+    reach: Reach,
     codes: &mut [[S::F; N]; G],
-) {
-    for g in 0..G {
-        if is_far[g] {
-            for i in 0..N {
-                let code = S::nearest_int(inverse[g] * (x[g][i] - min[g]));
-                codes[g][i] = S::to_f(S::clamp_i(code, 0, n_max));
-            }
-        } else {
-            for i in 0..N {
-                codes[g][i] = code_near_zero::<S>(inverse[g] * (x[g][i] - min[g]), 0, n_max);
-            }
+) -> [[S::F; 3]; G] {
+    let mut sums = [[S::splat(0.0); 3]; G];
+    for i in 0..N {
+        for g in 0..G {
+            let l = rounding.code(inverse[g] * (x[g][i] - min[g]), reach);
+            codes[g][i] = l;
+            let wl = weights[g][i] * l;
+            sums[g][0] = sums[g][0] + wl;
+            sums[g][1] = sums[g][1] + wl * l;
+            sums[g][2] = sums[g][2] + wl * x[g][i];
         }
     }
+    sums
 }
 
 /// Weighted deviations, summed in order.

@@ -4,7 +4,7 @@
 
 use crate::lanes::Simd;
 use crate::search::GROUP_MAX_EPS;
-use crate::search_lanes::code_near_zero;
+use crate::search_lanes::rounding::{Reach, Rounding};
 
 /// What a search found for the groups of one register.
 #[derive(Clone, Copy)]
@@ -47,6 +47,7 @@ pub(crate) fn symmetric<S: Simd, const N: usize, const G: usize>(
     weights: &[[S::F; N]; G],
 ) -> [Found<S>; G] {
     let zero = S::splat(0.0);
+    let rounding = Rounding::<S>::new(-n_max, n_max - 1);
     let mut max = [zero; G];
     let mut found = [Found { scale: zero, inverse: zero, offset: S::splat_i(n_max) }; G];
     let mut is_zero = [S::lt(zero, zero); G];
@@ -60,24 +61,48 @@ pub(crate) fn symmetric<S: Simd, const N: usize, const G: usize>(
             weighted[g][i] = weights[g][i] * x[g][i];
         }
         let inverse = S::splat(-(n_max as f32)) / max[g];
-        let (sum_lx, sum_l2) = sums::<S, N>(&x[g], &weights[g], &weighted[g], inverse, n_max);
+        let [(sum_lx, sum_l2)] =
+            sums::<S, N, 1>(&x[g], &weights[g], &weighted[g], &[inverse], &rounding, Reach::Near);
         let scale = S::select(S::eq(sum_l2, zero), zero, sum_lx / sum_l2);
         best[g] = scale * sum_lx;
         found[g].scale = scale;
         found[g].inverse = inverse;
     }
-    for is in -9..=9 {
-        if is == 0 {
-            continue;
-        }
+    // Three tries at a time, so that their sums do not wait for each other. The number of greatest magnitude becomes
+    // `-(n_max + 0.1 is)`, which says what can be beyond the limits.
+    let with_table = |reach| if rounding.table_range().is_some() { Reach::Table } else { reach };
+    for (first, reach) in [
+        (-9, Reach::Within),
+        (-6, Reach::NotBelow),
+        (-3, Reach::NotBelow),
+        (1, Reach::NotBelow),
+        (4, Reach::Near),
+        (7, Reach::Near),
+    ] {
+        let reach = with_table(reach);
         for g in 0..G {
-            let inverse = S::splat(-(n_max as f32 + 0.1 * is as f32)) / max[g];
-            let (sum_lx, sum_l2) = sums::<S, N>(&x[g], &weights[g], &weighted[g], inverse, n_max);
-            let is_better = S::lt(zero, sum_l2) & S::lt(best[g] * sum_l2, sum_lx * sum_lx);
-            let scale = sum_lx / sum_l2;
-            best[g] = S::select(is_better, scale * sum_lx, best[g]);
-            found[g].scale = S::select(is_better, scale, found[g].scale);
-            found[g].inverse = S::select(is_better, inverse, found[g].inverse);
+            let mut inverses = [zero; 3];
+            for (is, inverse) in (first..).zip(&mut inverses) {
+                *inverse = S::splat(-(n_max as f32 + 0.1 * is as f32)) / max[g];
+            }
+            let (x, weights, weighted) = (&x[g], &weights[g], &weighted[g]);
+            let sums = match reach {
+                Reach::Within => sums::<S, N, 3>(x, weights, weighted, &inverses, &rounding, Reach::Within),
+                Reach::NotBelow => {
+                    sums::<S, N, 3>(x, weights, weighted, &inverses, &rounding, Reach::NotBelow)
+                }
+                Reach::Table => sums::<S, N, 3>(x, weights, weighted, &inverses, &rounding, Reach::Table),
+                Reach::Near | Reach::Any => {
+                    sums::<S, N, 3>(x, weights, weighted, &inverses, &rounding, Reach::Near)
+                }
+            };
+            for (inverse, (sum_lx, sum_l2)) in inverses.into_iter().zip(sums) {
+                let is_better = S::lt(zero, sum_l2) & S::lt(best[g] * sum_l2, sum_lx * sum_lx);
+                let scale = sum_lx / sum_l2;
+                best[g] = S::select(is_better, scale * sum_lx, best[g]);
+                found[g].scale = S::select(is_better, scale, found[g].scale);
+                found[g].inverse = S::select(is_better, inverse, found[g].inverse);
+            }
         }
     }
     for g in 0..G {
@@ -88,28 +113,32 @@ pub(crate) fn symmetric<S: Simd, const N: usize, const G: usize>(
     found
 }
 
-/// `sums` of [`crate::search::symmetric`]; no number is far from its code but in a group of zeros.
+/// `sums` of [`crate::search::symmetric`] for `T` tries; no number is far from its code but in a group of zeros.
 #[inline(always)]
-fn sums<S: Simd, const N: usize>(
+fn sums<S: Simd, const N: usize, const T: usize>(
     x: &[S::F; N],
     weights: &[S::F; N],
     weighted: &[S::F; N],
-    inverse: S::F,
-    n_max: i32,
-) -> (S::F, S::F) {
-    let (mut sum_lx, mut sum_l2) = (S::splat(0.0), S::splat(0.0));
+    inverses: &[S::F; T],
+    rounding: &Rounding<S>,
+    reach: Reach,
+) -> [(S::F, S::F); T] {
+    let mut sums = [(S::splat(0.0), S::splat(0.0)); T];
     for i in 0..N {
-        let l = code_near_zero::<S>(inverse * x[i], -n_max, n_max - 1);
-        sum_lx = sum_lx + weighted[i] * l;
-        sum_l2 = sum_l2 + weights[i] * l * l;
+        for t in 0..T {
+            let l = rounding.code(inverses[t] * x[i], reach);
+            sums[t].0 = sums[t].0 + weighted[i] * l;
+            sums[t].1 = sums[t].1 + weights[i] * l * l;
+        }
     }
-    (sum_lx, sum_l2)
+    sums
 }
 
 /// [`crate::search::descend`] without the codes: scales.
 #[inline(always)]
 pub(crate) fn descend<S: Simd, const N: usize, const G: usize>(x: &[[S::F; N]; G], n_max: i32) -> [S::F; G] {
     let zero = S::splat(0.0);
+    let rounding = Rounding::<S>::new(-n_max, n_max - 1);
     let (mut sum_lx, mut sum_l2) = ([zero; G], [zero; G]);
     let mut is_zero = [S::lt(zero, zero); G];
     let (mut weights, mut weighted, mut codes) = (*x, *x, *x);
@@ -122,7 +151,7 @@ pub(crate) fn descend<S: Simd, const N: usize, const G: usize>(x: &[[S::F; N]; G
             let w = value * value;
             weights[g][i] = w;
             weighted[g][i] = w * value;
-            let l = code_near_zero::<S>(inverse * value, -n_max, n_max - 1);
+            let l = rounding.code(inverse * value, Reach::Near);
             codes[g][i] = l;
             sum_lx[g] = sum_lx[g] + weighted[g][i] * l;
             sum_l2[g] = sum_l2[g] + w * l * l;
