@@ -13,7 +13,6 @@ pub struct Entry {
     /// Its name in the file. Two files may share a step under two names, so the step does not know it.
     pub name: String,
     /// What its step told.
-    #[serde(flatten)]
     pub report: TensorReport,
 }
 
