@@ -28,6 +28,8 @@ pub(crate) struct Near<const DIM: usize> {
     neighbours: Vec<[i32; CHUNK]>,
 }
 
+/// See [`grid::IQ1`].
+pub(crate) static IQ1: LazyLock<Near<8>> = LazyLock::new(|| Near::of(&grid::IQ1));
 /// See [`grid::IQ2_XXS`].
 pub(crate) static IQ2_XXS: LazyLock<Near<8>> = LazyLock::new(|| Near::of(&grid::IQ2_XXS));
 /// See [`grid::IQ2_XS`].
@@ -41,6 +43,12 @@ pub(crate) static IQ3_S: LazyLock<Near<4>> = LazyLock::new(|| Near::of(&grid::IQ
 
 /// Bits of a list that say how many chunks it has; above them is the first chunk.
 pub(crate) const COUNT_BITS: u32 = 5;
+
+/// How many chunks a list has; none for a point.
+#[inline(always)]
+pub(crate) fn n_chunks(list: i32) -> usize {
+    list as usize & ((1 << COUNT_BITS) - 1)
+}
 
 impl<const DIM: usize> Near<DIM> {
     fn of(grid: &Grid<DIM>) -> Self {
@@ -73,6 +81,16 @@ impl<const DIM: usize> Near<DIM> {
         S::lookup_i::<MAX_VECTORS>(&self.lists, vector_idx)
     }
 
+    /// The list of a vector.
+    #[inline(always)]
+    pub(crate) fn list(&self, codes: &[u8; DIM]) -> i32 {
+        let mut vector_idx = 0;
+        for code in codes.iter().rev() {
+            vector_idx = vector_idx * n_codes(DIM) as usize + usize::from(*code);
+        }
+        self.lists[vector_idx & (MAX_VECTORS - 1)]
+    }
+
     /// The index of a packed point.
     #[inline(always)]
     pub(crate) fn point_idx(&self, packed: i32) -> u16 {
@@ -89,7 +107,7 @@ impl<const DIM: usize> Near<DIM> {
     /// * `N`: how many chunks the list has, or 0 for any number
     #[inline(always)]
     pub(crate) fn nearest<S: Simd, const N: usize>(&self, list: i32, shares: &Shares<S>) -> i32 {
-        let n_chunks = if N == 0 { list as usize & ((1 << COUNT_BITS) - 1) } else { N };
+        let n_chunks = if N == 0 { n_chunks(list) } else { N };
         let chunks = &self.neighbours[(list >> COUNT_BITS) as usize..][..n_chunks];
         if N != 0 {
             return first_least::<S, DIM, N>(chunks, shares).1;
@@ -169,6 +187,35 @@ fn share<S: Simd, const DIM: usize>(codes: S::I, i: usize, shares: &Shares<S>) -
 /// What each code at each place of a group adds to a distance, in the order of places, then codes.
 pub(crate) struct Shares<S: Simd>(pub(crate) [S::F; MAX_PARTS]);
 
+impl<S: Simd> Shares<S> {
+    /// Before they are known.
+    #[inline(always)]
+    pub(crate) fn zero() -> Self {
+        Self([S::splat(0.0); MAX_PARTS])
+    }
+}
+
+/// Numbers of a group of a row, once for every share: part `part` of them.
+#[inline(always)]
+pub(crate) fn spread<S: Simd, const DIM: usize>(row: &[f32], group: usize, part: usize) -> S::F {
+    // A part has shares of one place, or of some that are in one register of numbers too.
+    let first = group * DIM + part * S::N * DIM / N_SHARES;
+    let at = first / S::N * S::N;
+    let index = S::load_i(const { &of_places(DIM) }) + S::splat_i((first - at) as i32);
+    S::permute(S::load(&row[at..]), index)
+}
+
+/// The places that the first shares belong to.
+const fn of_places(dim: usize) -> [i32; MAX_LANES] {
+    let mut places = [0; MAX_LANES];
+    let mut i = 0;
+    while i < MAX_LANES {
+        places[i] = (i * dim / N_SHARES) as i32;
+        i += 1;
+    }
+    places
+}
+
 /// The codes that all grids of a dimension have.
 #[inline(always)]
 pub(crate) const fn n_codes(dim: usize) -> i32 {
@@ -186,7 +233,9 @@ pub(crate) const fn places(dim: usize) -> i32 {
     if dim == 8 { 0xc840_c840_u32 as i32 } else { 0x8080 }
 }
 
-fn pack<const DIM: usize>(codes: &[u8; DIM]) -> i32 {
+/// A point's or a vector's codes, a nibble each.
+#[inline(always)]
+pub(crate) fn pack<const DIM: usize>(codes: &[u8; DIM]) -> i32 {
     codes.iter().rev().fold(0, |packed, code| packed << 4 | i32::from(*code)) | places(DIM)
 }
 

@@ -8,14 +8,18 @@
 //! Source: `block_iq1_m` of ggml-common.h. Bytes are compared with ggml's in `tests/golden.rs`.
 
 use mc_tensor::convert::f16_to_f32;
+use mc_tensor::cpu_path::CpuPath;
 
 use crate::blocks::{self, DecodeBlock};
-use crate::codec::{Codec, Importance, Vector};
-use crate::iq1::{self, Best, GROUP, Sums, Values, values};
+use crate::codec::{Codec, Importance, Rows, Vector};
+use crate::iq1::{self, Best, DOWN, GROUP, Sums, UP, Values, values};
+use crate::iq1_lanes::{self, Plan};
 use crate::iq4_nl;
-use crate::lanes::Simd;
+use crate::lanes::{self, Kernel, MAX_LANES, Simd};
 use crate::lattice::{groups, max, scale_code};
+use crate::lattice_subs::{Plain, numbers};
 use crate::search::{f16_bits, sum_of_squares, weigh};
+use crate::super_blocks::{self, MAX_SUBS, WINDOW};
 
 const LEN: usize = 256;
 const SUB_LEN: usize = 16;
@@ -39,7 +43,7 @@ pub static CODEC: Codec = Codec {
     importance: Importance::Expected,
     encode_row,
     decode_row,
-    vector: Vector { encode: None, decode: Some(blocks::decode::<Block, LEN, BYTES>) },
+    vector: Vector { encode: Some(encode_vector), decode: Some(blocks::decode::<Block, LEN, BYTES>) },
 };
 
 fn encode_row(row: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
@@ -71,9 +75,13 @@ fn encode_block(x: &[f32; LEN], importance: Option<&[f32; LEN]>, block: &mut [u8
     };
     let subs = x.as_chunks::<SUB_LEN>().0.iter().zip(weights.as_chunks::<SUB_LEN>().0);
     let mut encoded = [Sub::default(); N_SUBS];
-    for (sub, (x, weights)) in encoded.iter_mut().zip(subs.clone()) {
+    for (sub, (x, weights)) in encoded.iter_mut().zip(subs) {
         *sub = encode_sub(x, weights).unwrap_or_default();
     }
+    write_block(&encoded, x, &weights, block);
+}
+
+fn write_block(encoded: &[Sub; N_SUBS], x: &[f32; LEN], weights: &[f32; LEN], block: &mut [u8; BYTES]) {
     block.fill(0);
     for (i, sub) in encoded.iter().enumerate() {
         let [first, second] = sub.points;
@@ -88,6 +96,7 @@ fn encode_block(x: &[f32; LEN], importance: Option<&[f32; LEN]>, block: &mut [u8
     let d = max_scale / 15.0;
     let mut words = [0_u16; 4];
     let mut sums = Sums::default();
+    let subs = x.as_chunks::<SUB_LEN>().0.iter().zip(weights.as_chunks::<SUB_LEN>().0);
     for (i, (sub, (x, weights))) in encoded.iter().zip(subs).enumerate() {
         let code = scale_code(sub.scale, 1.0 / d, 7);
         words[i / 4] |= u16::from(code) << (3 * (i % 4));
@@ -165,6 +174,152 @@ fn search(x: &[f32; SUB_LEN], weights: &[f32; SUB_LEN], order: &[u8; SUB_LEN]) -
         }
     }
     best.choice
+}
+
+fn encode_vector(path: CpuPath, rows: &Rows<'_>, out: &mut [u8]) -> bool {
+    lanes::run(path, Encode { rows, out })
+}
+
+struct Encode<'a> {
+    rows: &'a Rows<'a>,
+    out: &'a mut [u8],
+}
+
+impl Kernel for Encode<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let blocks = self.out.as_chunks_mut::<BYTES>().0;
+        let mut subs = [Sub::default(); WINDOW * MAX_SUBS];
+        let mut weights = [[0.0; SUB_LEN]; WINDOW * MAX_SUBS];
+        for (window, blocks) in super_blocks::windows(self.rows).zip(blocks.chunks_mut(WINDOW)) {
+            let sums = window.sums_of_squares::<S>();
+            for first in (0..window.x.len() / SUB_LEN).step_by(S::N) {
+                let (x, w) = numbers::<S, SUB_LEN>(&window, &sums, first, 2.0, Plain::Square);
+                let found = find::<S>(&x, &w);
+                subs[first..][..S::N].copy_from_slice(&found[..S::N]);
+                let mut rows = [[0.0; SUB_LEN]; MAX_LANES];
+                S::store_rows::<SUB_LEN>(&w, &mut rows);
+                weights[first..][..S::N].copy_from_slice(&rows[..S::N]);
+            }
+            let encoded =
+                subs.as_chunks::<N_SUBS>().0.iter().zip(weights.as_flattened().as_chunks::<LEN>().0);
+            for (block_idx, ((subs, weights), block)) in encoded.zip(blocks).enumerate() {
+                write_block(subs, &window.x.as_chunks::<LEN>().0[block_idx], weights, block);
+            }
+        }
+    }
+}
+
+/// [`encode_sub`] of every lane.
+#[inline(always)]
+fn find<S: Simd>(x: &[S::F; SUB_LEN], weights: &[S::F; SUB_LEN]) -> [Sub; MAX_LANES] {
+    let mut max = S::splat(0.0);
+    for value in x {
+        max = S::max(max, S::abs(*value));
+    }
+    let is_zero = S::mask_bits(S::lt(max, S::splat(GROUP_MAX_EPS)));
+    let sorted = iq1_lanes::sort::<S, SUB_LEN>(x, weights);
+    let best = search_lanes::<S>(&sorted);
+    let orders = sorted.orders();
+    let (mut scales, mut choices) = ([0.0; MAX_LANES], [-1; MAX_LANES]);
+    S::store(best.scale, &mut scales);
+    S::store_i(best.choice, &mut choices);
+    let mut plans = [None; MAX_LANES];
+    for lane in 0..S::N {
+        if is_zero >> lane & 1 == 1 || choices[lane] < 0 {
+            continue;
+        }
+        let is_flipped = scales[lane] < 0.0;
+        let (borders, shifts) = choice(choices[lane]);
+        let codes = iq1::codes(&orders[lane], borders, is_flipped);
+        let codes = *codes.as_chunks::<GROUP>().0.first_chunk::<2>().expect("two groups of eight");
+        let is_down = shifts.map(|is_down| is_down != is_flipped);
+        plans[lane] = Some(Plan { codes, is_down, scale: scales[lane].abs() });
+    }
+    let found = iq1_lanes::to_grid::<S, 2, SUB_LEN>(x, weights, &plans);
+    let mut subs = [Sub::default(); MAX_LANES];
+    for lane in 0..S::N {
+        let (points, scale) = found[lane];
+        if let Some(plan) = plans[lane] {
+            subs[lane] = Sub { points, scale, shifts: plan.is_down };
+        }
+    }
+    subs
+}
+
+/// Borders and an index of [`SHIFTS`] as one number.
+const fn choice_of(first: usize, second: usize, shifts_idx: usize) -> i32 {
+    (first << 8 | second << 2 | shifts_idx) as i32
+}
+
+/// The borders and shifts of a number.
+fn choice(choice: i32) -> ((usize, usize), Shifts) {
+    let choice = choice as usize;
+    ((choice >> 8, choice >> 2 & 63), SHIFTS[choice & 3])
+}
+
+/// [`search`] in lanes.
+#[inline(always)]
+fn search_lanes<S: Simd>(sorted: &iq1_lanes::Sorted<S, SUB_LEN>) -> iq1_lanes::Best<S> {
+    let zero = S::splat(0.0);
+    let (mut sums_x, mut sums_w) = ([[zero; SUB_LEN + 1]; 2], [[zero; SUB_LEN + 1]; 2]);
+    for rank in 0..SUB_LEN {
+        let is_second = S::gt_i(sorted.order[rank], S::splat_i(GROUP as i32 - 1));
+        let (x, w) = (sorted.weights[rank] * sorted.x[rank], sorted.weights[rank]);
+        for (group, is_in) in [!is_second, is_second].into_iter().enumerate() {
+            let (sum_x, sum_w) = (sums_x[group][rank], sums_w[group][rank]);
+            sums_x[group][rank + 1] = S::select(is_in, sum_x + x, sum_x);
+            sums_w[group][rank + 1] = S::select(is_in, sum_w + w, sum_w);
+        }
+    }
+    // By group, then up or down: what does not depend on the borders, and what the second border adds to `q^2`.
+    let (mut total_x, mut total_w) = ([[zero; 2]; 2], [[zero; 2]; 2]);
+    let mut second_w = [[[zero; 2]; 2]; SUB_LEN + 1];
+    for group in 0..2 {
+        for (shift, v) in [UP, DOWN].into_iter().enumerate() {
+            let last = S::splat(v[2]);
+            total_x[group][shift] = sums_x[group][SUB_LEN] * last;
+            total_w[group][shift] = sums_w[group][SUB_LEN] * last * last;
+            for (sum_w, second_w) in sums_w[group].iter().zip(&mut second_w) {
+                second_w[group][shift] = *sum_w * S::splat(v[1] * v[1] - v[2] * v[2]);
+            }
+        }
+    }
+    let mut best = iq1_lanes::Best::<S>::new();
+    for first in 0..=SUB_LEN {
+        let mut first_w = total_w;
+        for group in 0..2 {
+            for (shift, v) in [UP, DOWN].into_iter().enumerate() {
+                let added = sums_w[group][first] * S::splat(v[0] * v[0] - v[1] * v[1]);
+                first_w[group][shift] = total_w[group][shift] + added;
+            }
+        }
+        for second in first..=SUB_LEN {
+            let (mut group_x, mut group_w) = ([[zero; 2]; 2], [[zero; 2]; 2]);
+            for group in 0..2 {
+                let before = sums_x[group][first] + sums_x[group][second];
+                for shift in 0..2 {
+                    group_x[group][shift] = total_x[group][shift] - before;
+                    group_w[group][shift] = first_w[group][shift] + second_w[second][group][shift];
+                }
+            }
+            let (mut sum_qx, mut sum_q2) = ([zero; 4], [zero; 4]);
+            let mut is_any_better = S::lt(zero, zero);
+            for i in 0..4 {
+                // In the order of [`SHIFTS`].
+                sum_qx[i] = group_x[0][i / 2] + group_x[1][i % 2];
+                sum_q2[i] = group_w[0][i / 2] + group_w[1][i % 2];
+                is_any_better = is_any_better | best.is_better(sum_qx[i], sum_q2[i]);
+            }
+            // Most tries are no better in any lane.
+            if S::any(is_any_better) {
+                for i in 0..4 {
+                    best.offer(sum_qx[i], sum_q2[i], choice_of(first, second, i));
+                }
+            }
+        }
+    }
+    best
 }
 
 fn decode_row(blocks: &[u8], out: &mut [f32]) {

@@ -7,14 +7,18 @@
 //! Source: `block_iq1_s` of ggml-common.h. Bytes are compared with ggml's in `tests/golden.rs`.
 
 use mc_tensor::convert::{f16_to_f32, f32_to_f16};
+use mc_tensor::cpu_path::CpuPath;
 
 use crate::blocks::{self, DecodeBlock};
-use crate::codec::{Codec, Importance, Vector};
+use crate::codec::{Codec, Importance, Rows, Vector};
 use crate::iq1::{self, Best, DOWN, GROUP, UP, values};
+use crate::iq1_lanes::{self, Plan};
 use crate::iq4_nl;
-use crate::lanes::Simd;
+use crate::lanes::{self, Kernel, MAX_LANES, Simd};
 use crate::lattice::{groups, max, scale_code};
+use crate::lattice_subs::{Plain, numbers};
 use crate::search::{sum_of_squares, weigh};
+use crate::super_blocks::{self, MAX_SUBS, WINDOW};
 
 const LEN: usize = 256;
 const SUB_LEN: usize = 32;
@@ -37,7 +41,7 @@ pub static CODEC: Codec = Codec {
     importance: Importance::Required,
     encode_row,
     decode_row,
-    vector: Vector { encode: None, decode: Some(blocks::decode::<Block, LEN, BYTES>) },
+    vector: Vector { encode: Some(encode_vector), decode: Some(blocks::decode::<Block, LEN, BYTES>) },
 };
 
 fn encode_row(row: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
@@ -48,6 +52,7 @@ fn encode_row(row: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
     }
 }
 
+#[derive(Clone, Copy)]
 struct Sub {
     points: [u16; 4],
     scale: f32,
@@ -55,12 +60,20 @@ struct Sub {
 }
 
 fn encode_block(x: &[f32; LEN], importance: &[f32; LEN], block: &mut [u8; BYTES]) {
-    block.fill(0);
     let sigma2 = 2.0 * sum_of_squares(x) / LEN as f32;
-    let (mut scales, mut heads) = ([0.0_f32; N_SUBS], [0_u16; N_SUBS]);
+    let mut found = [None; N_SUBS];
     let subs = x.as_chunks::<SUB_LEN>().0.iter().zip(importance.as_chunks::<SUB_LEN>().0);
-    for (sub, (x, importance)) in subs.enumerate() {
-        let Some(Sub { points, scale, is_down }) = encode_sub(x, &weigh(x, importance, sigma2)) else {
+    for (found, (x, importance)) in found.iter_mut().zip(subs) {
+        *found = encode_sub(x, &weigh(x, importance, sigma2));
+    }
+    write_block(&found, block);
+}
+
+fn write_block(subs: &[Option<Sub>; N_SUBS], block: &mut [u8; BYTES]) {
+    block.fill(0);
+    let (mut scales, mut heads) = ([0.0_f32; N_SUBS], [0_u16; N_SUBS]);
+    for (sub, found) in subs.iter().enumerate() {
+        let Some(Sub { points, scale, is_down }) = *found else {
             continue;
         };
         scales[sub] = scale;
@@ -119,6 +132,121 @@ fn encode_sub(x: &[f32; SUB_LEN], weights: &[f32; SUB_LEN]) -> Option<Sub> {
     let codes = codes.as_chunks::<GROUP>().0.first_chunk::<4>().expect("four groups of eight");
     let (points, scale) = iq1::to_grid(codes, groups(x), groups(weights), &[values(is_down); 4], scale.abs());
     Some(Sub { points, scale, is_down })
+}
+
+fn encode_vector(path: CpuPath, rows: &Rows<'_>, out: &mut [u8]) -> bool {
+    lanes::run(path, Encode { rows, out })
+}
+
+struct Encode<'a> {
+    rows: &'a Rows<'a>,
+    out: &'a mut [u8],
+}
+
+impl Kernel for Encode<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let blocks = self.out.as_chunks_mut::<BYTES>().0;
+        let mut subs = [None; WINDOW * MAX_SUBS];
+        for (window, blocks) in super_blocks::windows(self.rows).zip(blocks.chunks_mut(WINDOW)) {
+            assert!(window.importance.is_some(), "`IQ1_S` cannot be encoded without importance");
+            let sums = window.sums_of_squares::<S>();
+            for first in (0..window.x.len() / SUB_LEN).step_by(S::N) {
+                let (x, weights) = numbers::<S, SUB_LEN>(&window, &sums, first, 2.0, Plain::Square);
+                let found = find::<S>(&x, &weights);
+                subs[first..][..S::N].copy_from_slice(&found[..S::N]);
+            }
+            for (subs, block) in subs.as_chunks::<N_SUBS>().0.iter().zip(blocks) {
+                write_block(subs, block);
+            }
+        }
+    }
+}
+
+/// [`encode_sub`] of every lane.
+#[inline(always)]
+fn find<S: Simd>(x: &[S::F; SUB_LEN], weights: &[S::F; SUB_LEN]) -> [Option<Sub>; MAX_LANES] {
+    let mut max = S::splat(0.0);
+    for value in x {
+        max = S::max(max, S::abs(*value));
+    }
+    let is_zero = S::mask_bits(S::lt(max, S::splat(GROUP_MAX_EPS)));
+    let sorted = iq1_lanes::sort::<S, SUB_LEN>(x, weights);
+    let best = search_lanes::<S>(&sorted);
+    let orders = sorted.orders();
+    let (mut scales, mut choices) = ([0.0; MAX_LANES], [-1; MAX_LANES]);
+    S::store(best.scale, &mut scales);
+    S::store_i(best.choice, &mut choices);
+    let mut plans = [None; MAX_LANES];
+    for lane in 0..S::N {
+        if is_zero >> lane & 1 == 1 || choices[lane] < 0 {
+            continue;
+        }
+        let is_flipped = scales[lane] < 0.0;
+        let (first, second, is_down) = choice(choices[lane]);
+        let codes = iq1::codes(&orders[lane], (first, second), is_flipped);
+        let codes = *codes.as_chunks::<GROUP>().0.first_chunk::<4>().expect("four groups of eight");
+        let is_down = [is_down != is_flipped; 4];
+        plans[lane] = Some(Plan { codes, is_down, scale: scales[lane].abs() });
+    }
+    let found = iq1_lanes::to_grid::<S, 4, SUB_LEN>(x, weights, &plans);
+    let mut subs = [None; MAX_LANES];
+    for lane in 0..S::N {
+        let (points, scale) = found[lane];
+        subs[lane] = plans[lane].map(|plan| Sub { points, scale, is_down: plan.is_down[0] });
+    }
+    subs
+}
+
+/// Borders and shift as one number.
+const fn choice_of(first: usize, second: usize, is_down: bool) -> i32 {
+    (first << 8 | second << 1 | is_down as usize) as i32
+}
+
+/// The borders and the shift of a number.
+fn choice(choice: i32) -> (usize, usize, bool) {
+    (choice as usize >> 8, choice as usize >> 1 & 127, choice & 1 == 1)
+}
+
+/// The tries of [`encode_sub`] in lanes.
+#[inline(always)]
+fn search_lanes<S: Simd>(sorted: &iq1_lanes::Sorted<S, SUB_LEN>) -> iq1_lanes::Best<S> {
+    let zero = S::splat(0.0);
+    let (mut sums_x, mut sums_w) = ([zero; SUB_LEN + 1], [zero; SUB_LEN + 1]);
+    for rank in 0..SUB_LEN {
+        sums_x[rank + 1] = sums_x[rank] + sorted.weights[rank] * sorted.x[rank];
+        sums_w[rank + 1] = sums_w[rank] + sorted.weights[rank];
+    }
+    // What the third run adds depends on its border alone.
+    let splat = |values: iq1::Values| values.map(S::splat);
+    let ([up_0, _, up_2], [down_0, _, down_2]) = (splat(UP), splat(DOWN));
+    let mut last = [[zero; 4]; SUB_LEN + 1];
+    for (second, last) in last.iter_mut().enumerate() {
+        let (x, w) = (sums_x[SUB_LEN] - sums_x[second], sums_w[SUB_LEN] - sums_w[second]);
+        *last = [x * up_2, w * up_2 * up_2, x * down_2, w * down_2 * down_2];
+    }
+    // The middle values are an eighth, up or down.
+    let eighth = S::splat(UP[1]);
+    let mut best = iq1_lanes::Best::<S>::new();
+    for first in 0..=SUB_LEN {
+        let (x, w) = (sums_x[first], sums_w[first]);
+        let start = [x * up_0, w * up_0 * up_0, x * down_0, w * down_0 * down_0];
+        for second in first..=SUB_LEN {
+            let middle_x = (sums_x[second] - x) * eighth;
+            let middle_w = (sums_w[second] - w) * eighth * eighth;
+            let last = &last[second];
+            let up_x = start[0] + middle_x + last[0];
+            let up_w = start[1] + middle_w + last[1];
+            let down_x = start[2] - middle_x + last[2];
+            let down_w = start[3] + middle_w + last[3];
+            // Most tries are no better in any lane.
+            if S::any(best.is_better(up_x, up_w) | best.is_better(down_x, down_w)) {
+                best.offer(up_x, up_w, choice_of(first, second, false));
+                best.offer(down_x, down_w, choice_of(first, second, true));
+            }
+        }
+    }
+    best
 }
 
 fn decode_row(blocks: &[u8], out: &mut [f32]) {

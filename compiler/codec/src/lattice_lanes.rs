@@ -4,7 +4,7 @@
 //! neighbour in every lane; groups of one, of two and of more chunks of neighbours apart, so that no branch is a
 //! surprise.
 
-use crate::grid_lanes::{COUNT_BITS, N_SHARES, Near, Shares, n_codes, odd_numbers, places};
+use crate::grid_lanes::{COUNT_BITS, N_SHARES, Near, Shares, n_codes, odd_numbers, places, spread};
 use crate::lanes::{MAX_LANES, Simd};
 use crate::lattice::{Refine, Tries};
 
@@ -149,17 +149,6 @@ pub(crate) fn fit<S: Simd, const DIM: usize, const N: usize, const LEN: usize>(
     fits
 }
 
-/// The places that the first shares belong to.
-const fn of_places(dim: usize) -> [i32; MAX_LANES] {
-    let mut places = [0; MAX_LANES];
-    let mut i = 0;
-    while i < MAX_LANES {
-        places[i] = (i * dim / N_SHARES) as i32;
-        i += 1;
-    }
-    places
-}
-
 /// The lanes.
 const LANES: [i32; MAX_LANES] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
 
@@ -206,16 +195,11 @@ impl<const DIM: usize, const N: usize, const LEN: usize> Numbers<DIM, N, LEN> {
 
     #[inline(always)]
     fn expand<S: Simd>(&mut self, group: usize) {
-        let of_place = S::load_i(const { &of_places(DIM) });
         for part in 0..N_SHARES / S::N {
-            // A register has shares of one place, or of some that are in one register of numbers too.
-            let first = group * DIM + part * S::N * DIM / N_SHARES;
-            let at = first / S::N * S::N;
-            let index = of_place + S::splat_i((first - at) as i32);
             for lane in 0..S::N {
-                let x = S::permute(S::load(&self.rows[lane][at..]), index);
+                let x = spread::<S, DIM>(&self.rows[lane], group, part);
                 S::store(x, &mut self.group_x[lane][part * S::N..]);
-                let roots = S::permute(S::load(&self.roots[lane][at..]), index);
+                let roots = spread::<S, DIM>(&self.roots[lane], group, part);
                 S::store(roots, &mut self.group_roots[lane][part * S::N..]);
             }
         }
@@ -226,7 +210,7 @@ impl<const DIM: usize, const N: usize, const LEN: usize> Numbers<DIM, N, LEN> {
     fn shares<S: Simd>(&self, lane: usize, scale: f32) -> Shares<S> {
         let odd = const { odd_numbers(DIM) };
         let (x, roots) = (&self.group_x[lane], &self.group_roots[lane]);
-        let mut shares = Shares::<S>([S::splat(0.0); N_SHARES / 4]);
+        let mut shares = Shares::<S>::zero();
         for part in 0..N_SHARES / S::N {
             let at = part * S::N;
             let difference = S::splat(scale) * S::load(&odd[at..]) - S::load(&x[at..]);

@@ -96,17 +96,7 @@ fn find<S: Simd, const DIM: usize, const N: usize, const SUB_LEN: usize, const N
     sums: &[f32; WINDOW],
     first: usize,
 ) -> [Option<Sub<N, N_SIGNS>>; MAX_LANES] {
-    let (starts, cols) = window.starts::<S>(first, SUB_LEN);
-    let x = S::columns::<SUB_LEN>(window.x, &starts);
-    let mut sigma2 = [0.0; MAX_LANES];
-    for lane in 0..S::N {
-        sigma2[lane] = search.sigma2_factor * sums[starts[lane] / LEN] / LEN as f32;
-    }
-    let sigma2 = S::load(&sigma2);
-    let weights = match window.importance {
-        Some(importance) => weigh::<S, SUB_LEN>(&x, &S::columns::<SUB_LEN>(importance, &cols), sigma2),
-        None => plain_weights::<S, SUB_LEN>(&x, sigma2, search.plain),
-    };
+    let (x, weights) = numbers::<S, SUB_LEN>(window, sums, first, search.sigma2_factor, search.plain);
     let (magnitudes, signs) = split_signs::<S, SUB_LEN, N_SIGNS>(&x, &weights, search.has_even_signs);
     let mut max = S::splat(f32::NEG_INFINITY);
     for magnitude in magnitudes {
@@ -143,6 +133,29 @@ fn find<S: Simd, const DIM: usize, const N: usize, const SUB_LEN: usize, const N
         }
     }
     found
+}
+
+/// The sub-blocks of all lanes and their weights.
+#[inline(always)]
+pub(crate) fn numbers<S: Simd, const SUB_LEN: usize>(
+    window: &Window<'_>,
+    sums: &[f32; WINDOW],
+    first: usize,
+    sigma2_factor: f32,
+    plain: Plain,
+) -> ([S::F; SUB_LEN], [S::F; SUB_LEN]) {
+    let (starts, cols) = window.starts::<S>(first, SUB_LEN);
+    let x = S::columns::<SUB_LEN>(window.x, &starts);
+    let mut sigma2 = [0.0; MAX_LANES];
+    for lane in 0..S::N {
+        sigma2[lane] = sigma2_factor * sums[starts[lane] / LEN] / LEN as f32;
+    }
+    let sigma2 = S::load(&sigma2);
+    let weights = match window.importance {
+        Some(importance) => weigh::<S, SUB_LEN>(&x, &S::columns::<SUB_LEN>(importance, &cols), sigma2),
+        None => plain_weights::<S, SUB_LEN>(&x, sigma2, plain),
+    };
+    (x, weights)
 }
 
 #[inline(always)]

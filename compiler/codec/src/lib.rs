@@ -15,6 +15,7 @@ pub mod grid_decode;
 pub mod grid_lanes;
 pub mod health;
 pub mod iq1;
+pub mod iq1_lanes;
 pub mod iq1_m;
 pub mod iq1_s;
 pub mod iq2_s;
