@@ -110,31 +110,37 @@ impl<const DIM: usize> Near<DIM> {
         let n_chunks = if N == 0 { n_chunks(list) } else { N };
         let chunks = &self.neighbours[(list >> COUNT_BITS) as usize..][..n_chunks];
         if N != 0 {
-            return first_least::<S, DIM, N>(chunks, shares).1;
+            return first_least::<S, DIM, N>(chunks, shares);
         }
-        let (mut best, mut nearest) = (f32::MAX, chunks[0][0]);
-        for chunks in chunks.chunks(3) {
-            let (distance, neighbour) = match chunks.len() {
-                3 => first_least::<S, DIM, 3>(chunks, shares),
-                2 => first_least::<S, DIM, 2>(chunks, shares),
-                _ => first_least::<S, DIM, 1>(chunks, shares),
-            };
-            if distance < best {
-                best = distance;
-                nearest = neighbour;
+        let limit = S::splat(f32::MAX);
+        let (mut best, mut at) = (limit, S::splat_i(0));
+        for (i, chunk) in chunks.iter().enumerate() {
+            for part in 0..CHUNK / S::N {
+                let distance = distance::<S, DIM>(S::load_i(&chunk[part * S::N..]), shares);
+                let is_less = S::lt(distance, best);
+                best = S::select(is_less, distance, best);
+                at = S::select_i(is_less, S::splat_i((i * CHUNK + part * S::N) as i32), at);
             }
         }
-        nearest
+        let mut bits = S::mask_bits(S::eq(best, S::least(best)));
+        let mut of_lanes = [0; MAX_LANES];
+        S::store_i(at, &mut of_lanes);
+        let mut first = usize::MAX;
+        while bits != 0 {
+            let lane = bits.trailing_zeros() as usize % MAX_LANES;
+            first = first.min(of_lanes[lane] as usize + lane);
+            bits &= bits - 1;
+        }
+        chunks.as_flattened()[first]
     }
 }
 
-/// The least distance to any of the neighbours of up to four chunks, and the first that has it; the first of all where
-/// none is finite.
+/// [`Near::nearest`] of up to four chunks, without a branch.
 #[inline(always)]
 fn first_least<S: Simd, const DIM: usize, const N: usize>(
     chunks: &[[i32; CHUNK]],
     shares: &Shares<S>,
-) -> (f32, i32) {
+) -> i32 {
     let limit = S::splat(f32::MAX);
     let n_parts = CHUNK / S::N;
     let mut distances = [[limit; MAX_PARTS]; N];
@@ -156,7 +162,7 @@ fn first_least<S: Simd, const DIM: usize, const N: usize>(
         }
     }
     let at = bits.trailing_zeros() as usize;
-    (S::first(least), chunks.as_flattened()[at % (N * CHUNK)])
+    chunks.as_flattened()[at % (N * CHUNK)]
 }
 
 /// The sum of the shares, in order.

@@ -117,7 +117,6 @@ impl Simd for Avx2 {
         fn min(a: Floats, b: Floats) -> Floats { Floats(_mm256_min_ps(a.0, b.0)) }
         fn max(a: Floats, b: Floats) -> Floats { Floats(_mm256_max_ps(a.0, b.0)) }
         fn permute(x: Floats, index: Ints) -> Floats { Floats(_mm256_permutevar8x32_ps(x.0, index.0)) }
-        fn first(x: Floats) -> f32 { _mm256_cvtss_f32(x.0) }
         fn least(x: Floats) -> Floats {{
             let x = _mm256_min_ps(x.0, _mm256_permute2f128_ps::<1>(x.0, x.0));
             let x = _mm256_min_ps(x, _mm256_permute_ps::<0b0100_1110>(x));

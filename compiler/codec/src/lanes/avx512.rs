@@ -104,7 +104,6 @@ impl Simd for Avx512 {
         fn min(a: Floats, b: Floats) -> Floats { Floats(_mm512_min_ps(a.0, b.0)) }
         fn max(a: Floats, b: Floats) -> Floats { Floats(_mm512_max_ps(a.0, b.0)) }
         fn permute(x: Floats, index: Ints) -> Floats { Floats(_mm512_permutexvar_ps(index.0, x.0)) }
-        fn first(x: Floats) -> f32 { _mm512_cvtss_f32(x.0) }
         fn least(x: Floats) -> Floats {{
             let x = _mm512_min_ps(x.0, _mm512_shuffle_f32x4::<0b0100_1110>(x.0, x.0));
             let x = _mm512_min_ps(x, _mm512_shuffle_f32x4::<0b1011_0001>(x, x));

@@ -162,11 +162,6 @@ impl<const W: usize> Simd for Portable<W> {
     }
 
     #[inline(always)]
-    fn first(x: Floats<W>) -> f32 {
-        x.0[0]
-    }
-
-    #[inline(always)]
     fn pick_of_two(table: [Floats<W>; 2], index: Ints<W>) -> Floats<W> {
         Floats(index.0.map(|index| table[index as usize / W % 2].0[index as usize % W]))
     }
