@@ -68,6 +68,8 @@ pub(crate) trait Simd: Copy + 'static {
     fn columns<const K: usize>(x: &[f32], starts: &[usize; MAX_LANES]) -> [Self::F; K];
     /// What [`Self::columns`] reads, written: lane `l` of number `i` goes to `rows[l][i]`.
     fn store_rows<const K: usize>(x: &[Self::F; K], rows: &mut [[f32; K]; MAX_LANES]);
+    /// `K` numbers from each of `N` groups that lie one after the other: lane `l` of result `i` is `x[K l + i]`.
+    fn groups<const K: usize>(x: &[f32]) -> [Self::F; K];
     /// The entries of a table; its length is a power of two, and an index counts modulo it.
     fn lookup<const LEN: usize>(table: &[f32; LEN], index: Self::I) -> Self::F;
     /// The entries of a table; its length is a power of two, and an index counts modulo it.

@@ -80,6 +80,29 @@ impl<'a> Window<'a> {
         (starts, cols)
     }
 
+    /// The weights of `S::N` groups of `K`, from a group on, the last one for groups behind it.
+    #[inline(always)]
+    pub(crate) fn weights<S: Simd, const K: usize>(&self, first: usize) -> [S::F; K] {
+        match self.x.get(first * K..(first + S::N) * K) {
+            Some(x) => S::groups::<K>(x),
+            None => S::columns::<K>(self.x, &self.starts::<S>(first, K).0),
+        }
+    }
+
+    /// The importance of these groups; `importance` is that of all columns.
+    #[inline(always)]
+    pub(crate) fn importance_of<S: Simd, const K: usize>(
+        &self,
+        importance: &[f32],
+        first: usize,
+    ) -> [S::F; K] {
+        let col = (self.first + first * K) % self.n_cols;
+        match importance.get(col..col + S::N * K) {
+            Some(importance) if (first + S::N) * K <= self.x.len() => S::groups::<K>(importance),
+            _ => S::columns::<K>(importance, &self.starts::<S>(first, K).1),
+        }
+    }
+
     /// The row of one of the weights.
     #[inline(always)]
     pub(crate) fn row(&self, start: usize) -> usize {
@@ -146,15 +169,16 @@ fn load<S: Simd, const N: usize, const G: usize>(
     let zeros = [[S::splat(0.0); N]; G];
     let (mut x, mut weights) = (zeros, zeros);
     for g in 0..G {
-        let (starts, cols) = window.starts::<S>(first + g * S::N, N);
-        x[g] = S::columns::<N>(window.x, &starts);
+        let first = first + g * S::N;
+        x[g] = window.weights::<S, N>(first);
         weights[g] = match (weighting, window.importance) {
-            (Weighting::Importance, Some(importance)) => S::columns::<N>(importance, &cols),
+            (Weighting::Importance, Some(importance)) => window.importance_of::<S, N>(importance, first),
             (Weighting::ImportanceAndMean(factor), Some(importance)) => {
-                let importance = S::columns::<N>(importance, &cols);
+                let importance = window.importance_of::<S, N>(importance, first);
                 let mut sigma2 = [0.0; MAX_LANES];
-                for lane in 0..S::N {
-                    sigma2[lane] = factor * sums_of_squares[starts[lane] / LEN] / LEN as f32;
+                for (lane, sigma2) in sigma2.iter_mut().enumerate() {
+                    let block_idx = ((first + lane) * N / LEN).min(WINDOW - 1);
+                    *sigma2 = factor * sums_of_squares[block_idx] / LEN as f32;
                 }
                 weigh::<S, N>(&x[g], &importance, S::load(&sigma2))
             }

@@ -17,7 +17,7 @@ pub(crate) const LEN: usize = 32;
 pub(crate) const WINDOW: usize = super_blocks::WINDOW * super_blocks::LEN / LEN;
 
 /// Registers of blocks that are searched side by side.
-const GROUPS: usize = 2;
+const GROUPS: usize = 4;
 
 /// The rows in batches.
 pub(crate) fn batches<'a>(rows: &Rows<'a>) -> impl Iterator<Item = Rows<'a>> {
@@ -109,13 +109,13 @@ fn load<S: Simd>(
     let zeros = [[S::splat(0.0); LEN]; GROUPS];
     let (mut x, mut weights) = (zeros, zeros);
     for g in 0..GROUPS {
-        let (starts, cols) = window.starts::<S>(first + g * S::N, LEN);
+        let first = first + g * S::N;
         let mut sigma2 = [0.0; MAX_LANES];
-        for lane in 0..S::N {
-            sigma2[lane] = means[window.row(starts[lane])];
+        for (lane, sigma2) in sigma2.iter_mut().enumerate() {
+            *sigma2 = means[window.row((first + lane) * LEN).min(MAX_LANES - 1)];
         }
-        x[g] = S::columns::<LEN>(window.x, &starts);
-        let importance = S::columns::<LEN>(importance, &cols);
+        x[g] = window.weights::<S, LEN>(first);
+        let importance = window.importance_of::<S, LEN>(importance, first);
         weights[g] = weigh::<S, LEN>(&x[g], &importance, S::load(&sigma2));
     }
     Loaded { x, weights }

@@ -212,6 +212,26 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
+    fn groups<const K: usize>(x: &[f32]) -> [Floats; K] {
+        const { assert!(K.is_multiple_of(16), "whole squares") };
+        let x = &x[..K * Self::N];
+        let mut columns = [Self::splat(0.0); K];
+        for first in (0..K).step_by(Self::N) {
+            let mut square = [Self::splat(0.0).0; Self::N];
+            for (lane, row) in square.iter_mut().enumerate() {
+                // SAFETY: so many numbers from there are within the slice; the CPU has the instruction.
+                *row = unsafe { _mm512_loadu_ps(x.as_ptr().add(K * lane + first)) };
+            }
+            // SAFETY: the CPU has the instructions.
+            let square = unsafe { square_16(square) };
+            for i in 0..Self::N {
+                columns[first + i] = Floats(square[i]);
+            }
+        }
+        columns
+    }
+
+    #[inline(always)]
     fn columns<const K: usize>(x: &[f32], starts: &[usize; MAX_LANES]) -> [Floats; K] {
         for start in &starts[..Self::N] {
             assert!(start + K <= x.len() && x.len() <= i32::MAX as usize, "columns within the numbers");

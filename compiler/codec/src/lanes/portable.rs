@@ -119,6 +119,11 @@ impl<const W: usize> Simd for Portable<W> {
     }
 
     #[inline(always)]
+    fn groups<const K: usize>(x: &[f32]) -> [Floats<W>; K] {
+        from_fn(|i| Floats(from_fn(|lane| x[K * lane + i])))
+    }
+
+    #[inline(always)]
     fn columns<const K: usize>(x: &[f32], starts: &[usize; MAX_LANES]) -> [Floats<W>; K] {
         from_fn(|i| Floats(from_fn(|lane| x[starts[lane] + i])))
     }

@@ -152,10 +152,15 @@ fn sums<S: Simd, const N: usize, const G: usize>(
     codes: &mut [[S::F; N]; G],
 ) -> [[S::F; 3]; G] {
     let mut sums = [[S::splat(0.0); 3]; G];
+    // The codes come first: they wait for nothing, and the sums that follow wait for each other.
+    for g in 0..G {
+        for i in 0..N {
+            codes[g][i] = rounding.code(inverse[g] * (x[g][i] - min[g]), reach);
+        }
+    }
     for i in 0..N {
         for g in 0..G {
-            let l = rounding.code(inverse[g] * (x[g][i] - min[g]), reach);
-            codes[g][i] = l;
+            let l = codes[g][i];
             let wl = weights[g][i] * l;
             sums[g][0] = sums[g][0] + wl;
             sums[g][1] = sums[g][1] + wl * l;

@@ -10,8 +10,6 @@ const ROUNDER: f32 = 12_582_912.0;
 pub(crate) enum Reach {
     /// Within the table of [`Rounding`].
     Table,
-    /// So that no code is beyond the limits.
-    Within,
     /// So that no code is below the lower limit.
     NotBelow,
     /// Under 2^22.
@@ -78,7 +76,6 @@ impl<S: Simd> Rounding<S> {
                     S::pick_of_two(self.table, bits)
                 }
             }
-            Reach::Within => value + S::splat(ROUNDER) - S::splat(ROUNDER),
             Reach::NotBelow => {
                 let bits = S::bits(value + S::splat(ROUNDER));
                 let bits = S::min_i(bits, S::splat_i(rounder + self.high));

@@ -60,48 +60,36 @@ pub(crate) fn symmetric<S: Simd, const N: usize, const G: usize>(
         for i in 0..N {
             weighted[g][i] = weights[g][i] * x[g][i];
         }
-        let inverse = S::splat(-(n_max as f32)) / max[g];
-        let [(sum_lx, sum_l2)] =
-            sums::<S, N, 1>(&x[g], &weights[g], &weighted[g], &[inverse], &rounding, Reach::Near);
+    }
+    // Some tries at a time, so that their sums do not wait for each other. The number of greatest magnitude becomes
+    // `-(n_max + 0.1 is)`, which says what can be beyond the limits.
+    let has_table = rounding.table_range().is_some();
+    for g in 0..G {
+        let inverses = inverses::<S, 4>(n_max, [0, -9, -8, -7], max[g]);
+        let reach = if has_table { Reach::Table } else { Reach::NotBelow };
+        let sums = sums::<S, N, 4>(&x[g], &weights[g], &weighted[g], &inverses, &rounding, reach);
+        let (sum_lx, sum_l2) = sums[0];
         let scale = S::select(S::eq(sum_l2, zero), zero, sum_lx / sum_l2);
         best[g] = scale * sum_lx;
         found[g].scale = scale;
-        found[g].inverse = inverse;
+        found[g].inverse = inverses[0];
+        for t in 1..4 {
+            keep_better::<S>(&mut found[g], &mut best[g], inverses[t], sums[t]);
+        }
     }
-    // Three tries at a time, so that their sums do not wait for each other. The number of greatest magnitude becomes
-    // `-(n_max + 0.1 is)`, which says what can be beyond the limits.
-    let with_table = |reach| if rounding.table_range().is_some() { Reach::Table } else { reach };
-    for (first, reach) in [
-        (-9, Reach::Within),
-        (-6, Reach::NotBelow),
-        (-3, Reach::NotBelow),
-        (1, Reach::NotBelow),
-        (4, Reach::Near),
-        (7, Reach::Near),
-    ] {
-        let reach = with_table(reach);
+    for first in [-6, -3, 1, 4, 7] {
         for g in 0..G {
-            let mut inverses = [zero; 3];
-            for (is, inverse) in (first..).zip(&mut inverses) {
-                *inverse = S::splat(-(n_max as f32 + 0.1 * is as f32)) / max[g];
-            }
+            let inverses = inverses::<S, 3>(n_max, [first, first + 1, first + 2], max[g]);
             let (x, weights, weighted) = (&x[g], &weights[g], &weighted[g]);
-            let sums = match reach {
-                Reach::Within => sums::<S, N, 3>(x, weights, weighted, &inverses, &rounding, Reach::Within),
-                Reach::NotBelow => {
-                    sums::<S, N, 3>(x, weights, weighted, &inverses, &rounding, Reach::NotBelow)
-                }
-                Reach::Table => sums::<S, N, 3>(x, weights, weighted, &inverses, &rounding, Reach::Table),
-                Reach::Near | Reach::Any => {
-                    sums::<S, N, 3>(x, weights, weighted, &inverses, &rounding, Reach::Near)
-                }
+            let sums = if has_table {
+                sums::<S, N, 3>(x, weights, weighted, &inverses, &rounding, Reach::Table)
+            } else if first < 3 {
+                sums::<S, N, 3>(x, weights, weighted, &inverses, &rounding, Reach::NotBelow)
+            } else {
+                sums::<S, N, 3>(x, weights, weighted, &inverses, &rounding, Reach::Near)
             };
-            for (inverse, (sum_lx, sum_l2)) in inverses.into_iter().zip(sums) {
-                let is_better = S::lt(zero, sum_l2) & S::lt(best[g] * sum_l2, sum_lx * sum_lx);
-                let scale = sum_lx / sum_l2;
-                best[g] = S::select(is_better, scale * sum_lx, best[g]);
-                found[g].scale = S::select(is_better, scale, found[g].scale);
-                found[g].inverse = S::select(is_better, inverse, found[g].inverse);
+            for t in 0..3 {
+                keep_better::<S>(&mut found[g], &mut best[g], inverses[t], sums[t]);
             }
         }
     }
@@ -111,6 +99,31 @@ pub(crate) fn symmetric<S: Simd, const N: usize, const G: usize>(
         found[g].offset = S::select_i(is_zero[g], S::splat_i(0), found[g].offset);
     }
     found
+}
+
+/// The inverses that tries start from.
+#[inline(always)]
+fn inverses<S: Simd, const T: usize>(n_max: i32, tries: [i32; T], max: S::F) -> [S::F; T] {
+    let mut inverses = [max; T];
+    for t in 0..T {
+        inverses[t] = S::splat(-(n_max as f32 + 0.1 * tries[t] as f32)) / max;
+    }
+    inverses
+}
+
+/// Keeps a try where it is better than the best one so far.
+#[inline(always)]
+fn keep_better<S: Simd>(
+    found: &mut Found<S>,
+    best: &mut S::F,
+    inverse: S::F,
+    (sum_lx, sum_l2): (S::F, S::F),
+) {
+    let is_better = S::lt(S::splat(0.0), sum_l2) & S::lt(*best * sum_l2, sum_lx * sum_lx);
+    let scale = sum_lx / sum_l2;
+    *best = S::select(is_better, scale * sum_lx, *best);
+    found.scale = S::select(is_better, scale, found.scale);
+    found.inverse = S::select(is_better, inverse, found.inverse);
 }
 
 /// `sums` of [`crate::search::symmetric`] for `T` tries; no number is far from its code but in a group of zeros.
@@ -157,9 +170,9 @@ pub(crate) fn descend<S: Simd, const N: usize, const G: usize>(x: &[[S::F; N]; G
             sum_l2[g] = sum_l2[g] + w * l * l;
         }
     }
-    // A lane that a round leaves unchanged stays so in the next ones.
+    // A lane that a round leaves unchanged stays so in the next ones; a better code changes one of the sums.
     for _ in 0..5 {
-        let mut is_changed = S::lt(zero, zero);
+        let (old_lx, old_l2) = (sum_lx, sum_l2);
         for i in 0..N {
             for g in 0..G {
                 let (value, w, l) = (x[g][i], weights[g][i], codes[g][i]);
@@ -176,10 +189,13 @@ pub(crate) fn descend<S: Simd, const N: usize, const G: usize>(x: &[[S::F; N]; G
                 codes[g][i] = S::select(is_better, code, l);
                 sum_lx[g] = S::select(is_better, new_lx, sum_lx[g]);
                 sum_l2[g] = S::select(is_better, new_l2, sum_l2[g]);
-                is_changed = is_changed | is_better;
             }
         }
-        if !S::any(is_changed) {
+        let mut is_same = S::eq(zero, zero);
+        for g in 0..G {
+            is_same = is_same & S::eq(old_lx[g], sum_lx[g]) & S::eq(old_l2[g], sum_l2[g]);
+        }
+        if !S::any(!is_same) {
             break;
         }
     }
