@@ -54,6 +54,7 @@ def main():
     if timed.returncode != 0:
         sys.exit(report)
     maximum = int(re.search(r"Maximum resident set size \(kbytes\): (\d+)", report).group(1))
+    busy = re.search(r"Percent of CPU this job got: (\d+)%", report).group(1)
     elapsed = re.search(r"Elapsed .*: ([\d:.]+)$", report, re.MULTILINE).group(1)
     rows = [
         ("peak resident, by time -v", maximum * 1024 / 1e6),
@@ -66,6 +67,7 @@ def main():
     for name, megabytes in rows:
         print(f"{name:<28} {megabytes:8.1f} MB")
     print(f"{'time':<28} {elapsed:>8}    ({n_samples} samples)")
+    print(f"{'CPU, of one core':<28} {busy:>8} %")
     if peaks["beyond input"] * 1024 / 1e6 > limit:
         sys.exit(f"error: more than {limit:.0f} MB beyond mapped input pages")
 
