@@ -2,7 +2,9 @@
 //! lost is measured on the way.
 //!
 //! Tiles are computed side by side and written in order, so the bytes do not depend on the number of threads and
-//! memory holds two tiles a thread, never a tensor.
+//! memory holds a few tiles a thread, never a tensor.
+
+use std::io::Write;
 
 use mc_codec::codec::{Codec, Importance};
 use mc_codec::loss::Loss;
@@ -57,23 +59,29 @@ impl Action for TensorAction {
         let starts: Vec<u64> = (0..evaluator.n_rows).step_by(rows_per_tile as usize).collect();
         let tiles_at_once = 2 * rayon::current_num_threads();
         let mut loss = Loss::default();
+        let encode = |batch: &[u64]| -> Vec<Tile> {
+            let tile = |&start: &u64| {
+                let n_rows = rows_per_tile.min(evaluator.n_rows - start);
+                self.tile(&evaluator, importance.as_deref(), start, n_rows)
+            };
+            batch.par_iter().map(tile).collect()
+        };
         let blob = ctx.write_blob(&mut |writer| {
-            for batch in starts.chunks(tiles_at_once) {
+            let mut batches = starts.chunks(tiles_at_once);
+            let mut tiles = batches.next().map(encode).unwrap_or_default();
+            while !tiles.is_empty() {
                 if ctx.is_cancelled() {
                     return Err(ActionError::Cancelled);
                 }
-                let tiles: Vec<Result<(Vec<u8>, Loss), ActionError>> = batch
-                    .par_iter()
-                    .map(|&start| {
-                        let n_rows = rows_per_tile.min(evaluator.n_rows - start);
-                        self.tile(&evaluator, importance.as_deref(), start, n_rows)
-                    })
-                    .collect();
-                for tile in tiles {
-                    let (encoded, of_tile) = tile?;
-                    loss.add(&of_tile);
-                    writer.write_all(&encoded)?;
-                }
+                // While one batch is hashed and written, the next is encoded.
+                let mut next = Vec::new();
+                rayon::in_place_scope(|scope| {
+                    if let Some(batch) = batches.next() {
+                        scope.spawn(|_| next = encode(batch));
+                    }
+                    write_tiles(tiles, &mut loss, writer)
+                })?;
+                tiles = next;
             }
             Ok(())
         })?;
@@ -87,14 +95,20 @@ impl Action for TensorAction {
     }
 }
 
+/// A tile's bytes and what they lost.
+type Tile = Result<(Vec<u8>, Loss), ActionError>;
+
+fn write_tiles(tiles: Vec<Tile>, loss: &mut Loss, writer: &mut dyn Write) -> Result<(), ActionError> {
+    for tile in tiles {
+        let (encoded, of_tile) = tile?;
+        loss.add(&of_tile);
+        writer.write_all(&encoded)?;
+    }
+    Ok(())
+}
+
 impl TensorAction {
-    fn tile(
-        &self,
-        evaluator: &Evaluator,
-        importance: Option<&[f32]>,
-        first_row: u64,
-        n_rows: u64,
-    ) -> Result<(Vec<u8>, Loss), ActionError> {
+    fn tile(&self, evaluator: &Evaluator, importance: Option<&[f32]>, first_row: u64, n_rows: u64) -> Tile {
         let n_cols = evaluator.n_cols;
         let n_rows = usize::try_from(n_rows).map_err(ActionError::failed)?;
         let mut values = vec![0.0_f32; n_rows * n_cols];

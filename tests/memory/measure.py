@@ -5,10 +5,12 @@ Usage: measure.py FOLDER LIMIT_MB COMMAND...
 Pages of files below FOLDER are input. Exits with 1 when memory beyond input pages goes over the limit.
 """
 
+import os
 import pathlib
 import re
 import subprocess
 import sys
+import tempfile
 import time
 
 INTERVAL = 0.02
@@ -31,10 +33,24 @@ def pages(pid, folder):
     return kinds
 
 
+def cpu_seconds(stat):
+    fields = stat.rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def lines_of(log):
+    """Lines of steps that were told so far, from a descriptor of its own: the writer's place must not move."""
+    with open(f"/proc/self/fd/{log.fileno()}", encoding="utf-8") as again:
+        return sum(line.startswith("tensor ") for line in again)
+
+
 def main():
     folder, limit, command = sys.argv[1], float(sys.argv[2]), sys.argv[3:]
     folder = str(pathlib.Path(folder).resolve())
-    timed = subprocess.Popen(["/usr/bin/time", "-v"] + command, stderr=subprocess.PIPE, text=True)
+    log = tempfile.TemporaryFile("w+")
+    timed = subprocess.Popen(["/usr/bin/time", "-v"] + command, stderr=log, stdout=subprocess.DEVNULL)
+    # Moments at which so many tensors were done, with the CPU time until then.
+    moments = []
     peaks = {"anonymous": 0, "input": 0, "other": 0, "beyond input": 0}
     n_written, n_samples = 0, 0
     children = pathlib.Path(f"/proc/{timed.pid}/task/{timed.pid}/children")
@@ -42,15 +58,18 @@ def main():
         try:
             pid = children.read_text().split()[0]
             now = pages(pid, folder)
+            stat = pathlib.Path(f"/proc/{pid}/stat").read_text()
             written = re.search(r"wchar: (\d+)", pathlib.Path(f"/proc/{pid}/io").read_text())
         except (OSError, IndexError):
             time.sleep(INTERVAL)
             continue
+        moments.append((time.monotonic(), cpu_seconds(stat), lines_of(log)))
         now["beyond input"] = now["anonymous"] + now["other"]
         peaks = {kind: max(peak, now[kind]) for kind, peak in peaks.items()}
         n_written, n_samples = int(written.group(1)), n_samples + 1
         time.sleep(INTERVAL)
-    report = timed.stderr.read()
+    log.seek(0)
+    report = log.read()
     if timed.returncode != 0:
         sys.exit(report)
     maximum = int(re.search(r"Maximum resident set size \(kbytes\): (\d+)", report).group(1))
@@ -68,6 +87,12 @@ def main():
         print(f"{name:<28} {megabytes:8.1f} MB")
     print(f"{'time':<28} {elapsed:>8}    ({n_samples} samples)")
     print(f"{'CPU, of one core':<28} {busy:>8} %")
+    # From the first tensor that is done to the last: before it inputs are hashed, after it the file is published.
+    last = moments[-1][2]
+    encoding = [(at, cpu) for at, cpu, n_done in moments if 0 < n_done < last]
+    if len(encoding) > 1:
+        (start, start_cpu), (end, end_cpu) = encoding[0], encoding[-1]
+        print(f"{'the same while encoding':<28} {100 * (end_cpu - start_cpu) / (end - start):8.0f} %")
     if peaks["beyond input"] * 1024 / 1e6 > limit:
         sys.exit(f"error: more than {limit:.0f} MB beyond mapped input pages")
 

@@ -21,6 +21,6 @@ for n_jobs in 1 2 4; do
     rm -rf "$work/cache" "$work/workspace/mc-out"
     echo "--jobs $n_jobs"
     python3 measure.py "$work/workspace/models" 600 \
-        "$MC" --quiet --workspace "$work/workspace" --cache-dir "$work/cache" --jobs "$n_jobs" build //models:synthetic.gguf
+        "$MC" --workspace "$work/workspace" --cache-dir "$work/cache" --jobs "$n_jobs" build //models:synthetic.gguf
     du -sm "$work/cache" | awk '{ print "the store afterwards         " $1 " MiB" }'
 done

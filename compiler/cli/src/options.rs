@@ -9,7 +9,7 @@ use mc_tensor::cpu_path::CpuPath;
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct GlobalOptions {
-    /// How many actions run at a time [default: the number of CPUs]
+    /// How many actions run at a time [default: the number of CPUs and two more]
     #[arg(long, short = 'j', global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) jobs: Option<u16>,
 
@@ -71,12 +71,15 @@ fn cpu_path(name: &str) -> Result<CpuPath, String> {
     })
 }
 
+/// Actions beyond the CPUs: so many usually wait until the disk has what they wrote.
+const N_WAITING: usize = 2;
+
 impl GlobalOptions {
     /// How many actions may run at a time.
     pub(crate) fn n_jobs(&self) -> usize {
         match self.jobs {
             Some(n_jobs) => n_jobs.into(),
-            None => std::thread::available_parallelism().map_or(1, Into::into),
+            None => std::thread::available_parallelism().map_or(1, Into::into) + N_WAITING,
         }
     }
 
