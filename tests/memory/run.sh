@@ -24,3 +24,7 @@ for n_jobs in 1 2 4; do
         "$MC" --workspace "$work/workspace" --cache-dir "$work/cache" --jobs "$n_jobs" build //models:synthetic.gguf
     du -sm "$work/cache" | awk '{ print "the store afterwards         " $1 " MiB" }'
 done
+rm -rf "$work/cache" "$work/workspace/mc-out"
+echo "CPU time, without looking at memory"
+python3 measure.py "$work/workspace/models" 0 \
+    "$MC" --workspace "$work/workspace" --cache-dir "$work/cache" build //models:synthetic.gguf
