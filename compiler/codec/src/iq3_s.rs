@@ -193,7 +193,7 @@ mod tests {
         row.rotate_left(SUB_LEN);
         let mut moved = [0; BYTES];
         encode_row(&row, None, &mut moved);
-        // FIXME: as ggml does it, the second sub-block decodes to the points of the third, which are zero.
+        // As ggml does it: the second sub-block decodes to the points of the third, which are zero.
         assert_ne!(block[2..10], [0; 8]);
         assert_eq!(block[2..HIGH], moved[2..HIGH]);
         assert_eq!(block[SIGNS..SCALES], moved[SIGNS..SCALES]);
