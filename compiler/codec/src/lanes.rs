@@ -14,6 +14,8 @@ use mc_tensor::cpu_path::{CpuPath, Width};
 pub mod avx2;
 #[cfg(target_arch = "x86_64")]
 pub mod avx512;
+#[cfg(target_arch = "x86_64")]
+mod intrinsics;
 pub mod portable;
 #[cfg(target_arch = "x86_64")]
 mod transpose;

@@ -2,12 +2,13 @@
 //!
 //! Every `unsafe` here is one intrinsic (or one load, store or gather whose bounds were checked). They are sound because
 //! kernels run only where [`crate::lanes::run`] found the CPU to have the instructions; the safe twin is
-//! [`crate::lanes::portable`], and the tests below compare the two.
+//! [`crate::lanes::portable`], and the tests of [`crate::lanes`] compare the two.
 #![expect(unsafe_code, reason = "vector intrinsics buy the speed that the benchmark shows")]
 
 use std::arch::x86_64::*;
 use std::ops::{Add, BitAnd, BitOr, BitXor, Div, Mul, Not, Sub};
 
+use crate::lanes::intrinsics::{intrinsics, operator};
 use crate::lanes::transpose::square_16;
 use crate::lanes::{MAX_LANES, Simd};
 
@@ -26,34 +27,6 @@ pub(crate) struct Ints(__m512i);
 /// Lanes of truth values, a bit each.
 #[derive(Clone, Copy)]
 pub(crate) struct Mask(__mmask16);
-
-/// An operator that is one intrinsic.
-macro_rules! operator {
-    ($lanes:ident, $operator:ident, $method:ident, $intrinsic:ident) => {
-        impl $operator for $lanes {
-            type Output = Self;
-
-            #[inline(always)]
-            fn $method(self, other: Self) -> Self {
-                // SAFETY: the CPU has the instruction (see the module).
-                Self(unsafe { $intrinsic(self.0, other.0) })
-            }
-        }
-    };
-}
-
-/// Functions that are one expression of intrinsics.
-macro_rules! intrinsics {
-    ($(fn $name:ident$(<const $bits:ident: u32>)?($($arg:ident: $kind:ty),*) -> $result:ty { $body:expr })*) => {
-        $(
-            #[inline(always)]
-            fn $name$(<const $bits: u32>)?($($arg: $kind),*) -> $result {
-                // SAFETY: the CPU has the instructions (see the module).
-                unsafe { $body }
-            }
-        )*
-    };
-}
 
 operator!(Floats, Add, add, _mm512_add_ps);
 operator!(Floats, Sub, sub, _mm512_sub_ps);
