@@ -3,6 +3,9 @@
 //! The folder appears whole or not at all: it is made aside and put in place by one rename. Files are clones where
 //! the file system can do that and copies elsewhere, never links, so that nothing the user does to them reaches the
 //! store. A folder that is as it was left is not written again; a record in the store says how it was left.
+//!
+//! Files are made while others make theirs; only the change of names, which must see what others put there, is one
+//! process's at a time.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -14,6 +17,7 @@ use mc_digest::digest::{BlobDigest, Digest};
 use mc_digest::hasher::HashingWriter;
 
 use crate::error::StoreError;
+use crate::folder_lock::lock_folder;
 use crate::local::layout::sharded;
 use crate::local::store::LocalStore;
 use crate::publish::{READ_ONLY, create_parent, publish};
@@ -61,8 +65,7 @@ impl LocalStore {
     ) -> Result<Materialized, StoreError> {
         check_paths(files)?;
         let record_path = self.record_path(folder);
-        let before = fs::read(&record_path).ok().and_then(|sealed| decode(&sealed)).unwrap_or_default();
-        if is_unchanged(folder, files, &before) {
+        if is_unchanged(folder, files, &Self::read_record(&record_path)) {
             return Ok(Materialized::Unchanged);
         }
         create_parent(folder)?;
@@ -81,6 +84,10 @@ impl LocalStore {
         for file in files {
             self.write_file(&target.join(&file.path), file)?;
         }
+        let _lock = lock_folder(root)?;
+        // Another process may have put the same target in place since.
+        let before = Self::read_record(&record_path);
+        create_parent(folder)?;
         keep_foreign(folder, &target, &before)?;
         replace(&target, folder, &made.path().join("old"))?;
         let mut left = Vec::with_capacity(files.len());
@@ -97,6 +104,11 @@ impl LocalStore {
     fn record_path(&self, folder: &Path) -> PathBuf {
         let absolute = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
         sharded(self.layout.outputs(), &Digest::of(absolute.as_os_str().as_encoded_bytes()))
+    }
+
+    /// How the folder was left; nothing if that is not known.
+    fn read_record(path: &Path) -> Vec<(TreeFile, FileStamp)> {
+        fs::read(path).ok().and_then(|sealed| decode(&sealed)).unwrap_or_default()
     }
 
     fn write_file(&self, path: &Path, file: &TreeFile) -> Result<(), StoreError> {
@@ -305,6 +317,21 @@ mod tests {
         fs::write(fixture.folder().join("deep/other/file"), b"x").unwrap();
         fixture.make(&[fixture.file("a", &[b"two"])]).unwrap();
         assert_eq!(fixture.names(), ["a", "deep/other/file"]);
+    }
+
+    #[test]
+    fn many_processes_put_one_target_in_place_at_once() {
+        for _ in 0..20 {
+            let fixture = Fixture::new();
+            let files = [fixture.file("a", &[b"one"]), fixture.file("licences/b", &[b"two"])];
+            std::thread::scope(|scope| {
+                for _ in 0..8 {
+                    scope.spawn(|| fixture.make(&files).unwrap());
+                }
+            });
+            assert_eq!(fixture.names(), ["a", "licences/b"]);
+            assert_eq!(fixture.make(&files).unwrap(), Materialized::Unchanged);
+        }
     }
 
     #[test]

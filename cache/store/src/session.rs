@@ -6,9 +6,8 @@
 //! created and removed, so no folder is ever seen between its creation and its lock.
 
 use crate::error::StoreError;
+use crate::folder_lock::lock_folder;
 use std::fs::{self, File, TryLockError};
-use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 const PREFIX: &str = "session-";
@@ -28,7 +27,7 @@ impl Session {
     /// # Errors
     /// If the folder cannot be created or locked.
     pub fn start(root: &Path) -> Result<Self, StoreError> {
-        let root_lock = lock_root(root)?;
+        let root_lock = lock_folder(root)?;
         remove_dead_sessions(root);
         let dir = tempfile::Builder::new()
             .prefix(PREFIX)
@@ -68,29 +67,11 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         // Nobody can act on a failure here; what stays behind is removed by the next session.
-        let root_lock = lock_root(&self.root);
+        let root_lock = lock_folder(&self.root);
         drop(fs::remove_dir_all(&self.dir));
         // Succeeds only for the last session of a root.
         drop(fs::remove_dir(&self.root));
         drop(root_lock);
-    }
-}
-
-/// Creates and locks the root. The last session of another process may remove the root between the two, and
-/// then the lock is on a folder without a name.
-fn lock_root(root: &Path) -> Result<File, StoreError> {
-    loop {
-        fs::create_dir_all(root).map_err(|source| StoreError::io("create", root, source))?;
-        let file = match File::open(root) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            other => other.map_err(|source| StoreError::io("open", root, source))?,
-        };
-        file.lock().map_err(|source| StoreError::io("lock", root, source))?;
-        let locked = file.metadata().map_err(|source| StoreError::io("examine", root, source))?;
-        match fs::metadata(root) {
-            Ok(named) if (named.dev(), named.ino()) == (locked.dev(), locked.ino()) => return Ok(file),
-            _ => {}
-        }
     }
 }
 
