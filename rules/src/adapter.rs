@@ -12,7 +12,8 @@ use mc_ir::rule::{Rule, RuleContext};
 use mc_ir::schema::{Arguments, NodeSchema, Presence, PropertySchema, ValueKind};
 
 use crate::attributes::{label_property, provider, shown_path, source_fault};
-use crate::checkpoint::{folder, licences};
+use crate::checkpoint::folder;
+use crate::checkpoint_files::licences;
 use crate::model_info::ModelInfo;
 use crate::weights::{StoredTensor, joined, stored_tensors};
 

@@ -21,6 +21,8 @@ pub mod weights;
 
 pub(crate) mod accuracy;
 pub(crate) mod attributes;
+pub(crate) mod checkpoint_files;
+pub(crate) mod checkpoint_tensors;
 pub(crate) mod container;
 pub(crate) mod evaluate;
 pub(crate) mod file_name;

@@ -3,9 +3,11 @@
 //! Source: `convert_hf_to_gguf.py` and gguf-py of llama.cpp, compared key by key with its output.
 
 use mc_decoder::program::{Decoder, Rotary, RotaryScaling};
-use mc_decoder::vocabulary::{Vocabulary, VocabularyKind};
+use mc_decoder::vocabulary::Vocabulary;
 
+use crate::gguf::key_writer::{KeyWriter, Keys};
 use crate::gguf::value::Value;
+use crate::gguf::vocabulary_keys::write_vocabulary;
 
 /// What the keys tell besides the decoder and the vocabulary.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -43,12 +45,9 @@ pub struct SamplingDefaults {
     pub repetition_penalty: Option<f32>,
 }
 
-/// Keys in the order of a file.
-pub type Keys = Vec<(String, Value)>;
-
 /// Every key that the converter writes.
 pub fn keys(decoder: &Decoder, vocabulary: &Vocabulary, facts: &ModelFacts) -> Keys {
-    let mut keys = Writer(Vec::new());
+    let mut keys = KeyWriter::default();
     keys.text("general.architecture", &decoder.architecture);
     keys.text("general.type", "model");
     keys.sampling(&facts.sampling);
@@ -62,7 +61,7 @@ pub fn keys(decoder: &Decoder, vocabulary: &Vocabulary, facts: &ModelFacts) -> K
     }
     keys.decoder(decoder, facts);
     keys.u32("general.quantization_version", 2);
-    keys.vocabulary(vocabulary);
+    write_vocabulary(&mut keys, vocabulary);
     keys.0
 }
 
@@ -83,31 +82,7 @@ pub fn size_label(n_parameters: u64) -> String {
     format!("{scaled:.n_digits$}{suffix}")
 }
 
-struct Writer(Keys);
-
-impl Writer {
-    fn put(&mut self, name: impl Into<String>, value: Value) {
-        self.0.push((name.into(), value));
-    }
-
-    fn text(&mut self, name: impl Into<String>, text: &str) {
-        self.put(name, Value::Text(text.to_owned()));
-    }
-
-    fn optional_text(&mut self, name: &str, text: Option<&str>) {
-        if let Some(text) = text {
-            self.text(name, text);
-        }
-    }
-
-    fn u32(&mut self, name: impl Into<String>, number: u32) {
-        self.put(name, Value::U32(number));
-    }
-
-    fn f32(&mut self, name: impl Into<String>, number: f32) {
-        self.put(name, Value::F32(number));
-    }
-
+impl KeyWriter {
     fn sampling(&mut self, sampling: &SamplingDefaults) {
         if let Some(top_k) = sampling.top_k {
             self.put("general.sampling.top_k", Value::I32(top_k));
@@ -159,39 +134,6 @@ impl Writer {
             self.f32(format!("{arch}.rope.scaling.factor"), factor);
         }
         self.f32(format!("{arch}.rope.freq_base"), rotary.base);
-    }
-
-    fn vocabulary(&mut self, vocabulary: &Vocabulary) {
-        let VocabularyKind::BytePair = vocabulary.kind;
-        self.text("tokenizer.ggml.model", "gpt2");
-        self.text("tokenizer.ggml.pre", &vocabulary.pre_tokenizer);
-        self.put("tokenizer.ggml.tokens", Value::texts(vocabulary.tokens.iter().cloned()));
-        let types = vocabulary.types.iter().map(|kind| *kind as i32);
-        self.put("tokenizer.ggml.token_type", Value::integers(types));
-        self.put("tokenizer.ggml.merges", Value::texts(vocabulary.merges.iter().cloned()));
-        let special = &vocabulary.special;
-        let ids = [
-            ("bos_token_id", special.bos),
-            ("eos_token_id", special.eos),
-            ("unknown_token_id", special.unknown),
-            ("padding_token_id", special.pad),
-        ];
-        for (name, id) in ids {
-            if let Some(id) = id {
-                self.u32(format!("tokenizer.ggml.{name}"), id);
-            }
-        }
-        let flags = [
-            ("add_bos_token", special.add_bos),
-            ("add_eos_token", special.add_eos),
-            ("add_sep_token", special.add_sep),
-        ];
-        for (name, flag) in flags {
-            if let Some(flag) = flag {
-                self.put(format!("tokenizer.ggml.{name}"), Value::Bool(flag));
-            }
-        }
-        self.optional_text("tokenizer.chat_template", vocabulary.chat_template.as_deref());
     }
 }
 

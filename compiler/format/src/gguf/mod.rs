@@ -1,6 +1,8 @@
 //! The GGUF container, version 3: keys, a list of tensors, and their bytes.
 
 pub mod imatrix;
+mod key_reader;
+pub mod key_writer;
 pub mod keys;
 pub mod layout;
 pub mod model;
@@ -8,3 +10,4 @@ pub mod names;
 pub mod reader;
 pub mod tensor_type;
 pub mod value;
+pub mod vocabulary_keys;

@@ -1,10 +1,10 @@
-//! From a GGUF file back to a program and a vocabulary, for running and inspecting it.
+//! From a GGUF file back to a program, for running and inspecting it.
 
 use mc_decoder::program::{
     Activation, Attention, Block, Decoder, FeedForward, Head, Norm, Rotary, RotaryPairing, RotaryScaling,
 };
-use mc_decoder::vocabulary::{SpecialTokens, TokenType, Vocabulary, VocabularyKind};
 
+use crate::gguf::key_reader::{float, number, text, wrong};
 use crate::gguf::names::wire_name;
 use crate::gguf::reader::Gguf;
 use crate::gguf::value::Value;
@@ -12,10 +12,6 @@ use mc_tensor::model_tensor::ModelTensor;
 
 /// The architectures whose programs can be read from keys.
 const ARCHITECTURES: [&str; 1] = ["llama"];
-
-/// Control tokens that end an answer besides the one that the file names; what llama.cpp takes for such, too.
-const STOP_TOKENS: [&str; 6] =
-    ["<|eot_id|>", "<|im_end|>", "<|end|>", "<end_of_turn>", "<|endoftext|>", "<|end_of_text|>"];
 
 /// The most layers that a file may claim: what bounds the work on a lying one.
 const MAX_BLOCKS: u32 = 4096;
@@ -108,125 +104,15 @@ pub fn decoder(gguf: &Gguf) -> Result<Decoder, ModelError> {
     })
 }
 
-/// The vocabulary in the keys.
-///
-/// # Errors
-/// [`ModelError`] when a key is missing or wrong, or the kind of tokenizer is unknown.
-pub fn vocabulary(gguf: &Gguf) -> Result<Vocabulary, ModelError> {
-    let key = |name: &str| format!("tokenizer.ggml.{name}");
-    let model = text(gguf, &key("model"))?;
-    if model != "gpt2" {
-        return Err(wrong(key("model"), "`gpt2`, byte-level byte-pair encoding", format!("`{model}`")));
-    }
-    let tokens = texts(gguf, &key("tokens"))?;
-    let id = |name: &str| -> Result<Option<u32>, ModelError> {
-        let name = key(name);
-        if gguf.key(&name).is_none() {
-            return Ok(None);
-        }
-        let id = number(gguf, &name)?;
-        if (id as usize) < tokens.len() {
-            Ok(Some(id))
-        } else {
-            Err(wrong(name, "the number of a token", id.to_string()))
-        }
-    };
-    let flag = |name: &str| gguf.key(&key(name)).and_then(Value::as_bool);
-    let types = types(gguf, &key("token_type"), tokens.len())?;
-    let (bos, eos) = (id("bos_token_id")?, id("eos_token_id")?);
-    let is_stop =
-        |index: usize| types[index] == TokenType::Control && STOP_TOKENS.contains(&tokens[index].as_str());
-    let mut stop: Vec<u32> =
-        (0..tokens.len()).filter(|&index| is_stop(index)).map(|index| index as u32).collect();
-    stop.extend(eos.filter(|eos| !stop.contains(eos)));
-    let special = SpecialTokens {
-        bos,
-        eos,
-        stop,
-        pad: id("padding_token_id")?,
-        unknown: id("unknown_token_id")?,
-        add_bos: flag("add_bos_token"),
-        add_eos: flag("add_eos_token"),
-        add_sep: flag("add_sep_token"),
-    };
-    Ok(Vocabulary {
-        kind: VocabularyKind::BytePair,
-        pre_tokenizer: text(gguf, &key("pre"))?.to_owned(),
-        types,
-        merges: texts(gguf, &key("merges"))?,
-        special,
-        chat_template: gguf.key("tokenizer.chat_template").and_then(Value::as_text).map(str::to_owned),
-        tokens,
-    })
-}
-
-fn wrong(key: impl Into<String>, expected: &'static str, found: String) -> ModelError {
-    ModelError::Key { key: key.into(), expected, found }
-}
-
-fn get<'a>(gguf: &'a Gguf, key: &str, expected: &'static str) -> Result<&'a Value, ModelError> {
-    gguf.key(key).ok_or_else(|| wrong(key, expected, "it is not there".to_owned()))
-}
-
-fn text<'a>(gguf: &'a Gguf, key: &str) -> Result<&'a str, ModelError> {
-    let value = get(gguf, key, "a text")?;
-    value.as_text().ok_or_else(|| wrong(key, "a text", shown(value)))
-}
-
-fn number(gguf: &Gguf, key: &str) -> Result<u32, ModelError> {
-    const EXPECTED: &str = "a whole number";
-    let value = get(gguf, key, EXPECTED)?;
-    value
-        .as_u64()
-        .and_then(|number| u32::try_from(number).ok())
-        .ok_or_else(|| wrong(key, EXPECTED, shown(value)))
-}
-
-fn float(gguf: &Gguf, key: &str) -> Result<f32, ModelError> {
-    let value = get(gguf, key, "a number")?;
-    value.as_f32().filter(|number| number.is_finite()).ok_or_else(|| wrong(key, "a number", shown(value)))
-}
-
-fn texts(gguf: &Gguf, key: &str) -> Result<Vec<String>, ModelError> {
-    const EXPECTED: &str = "a list of texts";
-    let value = get(gguf, key, EXPECTED)?;
-    let items = value.as_items().ok_or_else(|| wrong(key, EXPECTED, shown(value)))?;
-    let texts = items.iter().map(|item| item.as_text().map(str::to_owned)).collect::<Option<Vec<_>>>();
-    texts.ok_or_else(|| wrong(key, EXPECTED, "a list of something else".to_owned()))
-}
-
-fn types(gguf: &Gguf, key: &str, n_tokens: usize) -> Result<Vec<TokenType>, ModelError> {
-    const EXPECTED: &str = "a type from 1 to 6 for each token";
-    let items = get(gguf, key, EXPECTED)?.as_items().unwrap_or_default();
-    if items.len() != n_tokens {
-        return Err(wrong(key, EXPECTED, format!("{} types for {n_tokens} tokens", items.len())));
-    }
-    let kind = |item: &Value| match item.as_u64() {
-        Some(1) => Ok(TokenType::Normal),
-        Some(2) => Ok(TokenType::Unknown),
-        Some(3) => Ok(TokenType::Control),
-        Some(4) => Ok(TokenType::UserDefined),
-        Some(5) => Ok(TokenType::Unused),
-        Some(6) => Ok(TokenType::Byte),
-        _ => Err(wrong(key, EXPECTED, shown(item))),
-    };
-    items.iter().map(kind).collect()
-}
-
-fn shown(value: &Value) -> String {
-    match value {
-        Value::Array(array) => format!("a list of {} values", array.items.len()),
-        Value::Text(text) => format!("the text `{}`", text.chars().take(40).collect::<String>()),
-        other => format!("{other:?}"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use mc_decoder::vocabulary::{SpecialTokens, TokenType, Vocabulary, VocabularyKind};
+
     use crate::gguf::keys::{ModelFacts, keys};
     use crate::gguf::layout::{Layout, TensorPlan};
     use crate::gguf::tensor_type::by_name;
+    use crate::gguf::vocabulary_keys::vocabulary;
 
     fn toy() -> Decoder {
         let norm = Norm { epsilon: 1e-5 };
