@@ -15,6 +15,7 @@ use crate::device::DeviceInfo;
 use crate::file_name::gguf_name;
 use crate::gate::{GateInfo, megabytes};
 use crate::gguf::GgufInfo;
+use crate::gguf_split::file_names;
 use crate::manifest::Manifest;
 use crate::memory::{MemoryEstimate, estimate};
 use crate::subject::open_head;
@@ -91,7 +92,10 @@ impl Rule for Bundle {
         }
         let package = Package {
             target: ctx.label().to_string(),
-            file: gguf_name(&gguf.name, gguf.model.n_parameters(), &version, &gguf.recipe),
+            files: file_names(
+                &gguf_name(&gguf.name, gguf.model.n_parameters(), &version, &gguf.recipe),
+                gguf.files.len(),
+            ),
             name: gguf.name.clone(),
             version,
             recipe: gguf.recipe.clone(),
@@ -113,6 +117,9 @@ impl Rule for Bundle {
         let mut inputs = vec![Input::Artifact(gguf.gguf.clone())];
         inputs.extend(gate.iter().map(|gate| Input::Artifact(gate.verdict.clone())));
         inputs.extend(gguf.model.files.licences.iter().map(|(source, _)| Input::Source(source.clone())));
+        // The whole file is the first input already.
+        let shards = gguf.files.iter().filter(|file| **file != gguf.gguf);
+        inputs.extend(shards.cloned().map(Input::Artifact));
         let names = package.output_names();
         let node = ActionNode::new(ctx.label().clone(), Box::new(package), inputs);
         // `mc run` and `mc inspect` ask a bundle for the model in it.
@@ -175,8 +182,8 @@ fn fits(record: &Record, device: &DeviceInfo, memory: &MemoryEstimate, n_ctx: u6
 pub(crate) struct Package {
     /// The target.
     pub(crate) target: String,
-    /// The name of the model's file.
-    pub(crate) file: String,
+    /// The names of the model's files: one, or those that it is spread over, the first of which is to be opened.
+    pub(crate) files: Vec<String>,
     /// What the model is called.
     pub(crate) name: String,
     /// Its version.
@@ -204,8 +211,19 @@ pub(crate) struct Package {
 }
 
 impl Package {
+    /// The file that is to be opened.
+    pub(crate) fn main_file(&self) -> &str {
+        self.files.first().map_or("", String::as_str)
+    }
+
+    /// Each of the model's files and the input that holds it; `first` is that of the first of several.
+    fn model_inputs(&self, first: usize) -> impl Iterator<Item = (&str, usize)> {
+        let first = if self.files.len() == 1 { 0 } else { first };
+        self.files.iter().map(String::as_str).zip(first..)
+    }
+
     fn output_names(&self) -> Vec<String> {
-        let mut names = vec![self.file.clone()];
+        let mut names = self.files.clone();
         names.extend(["manifest.json", "README.md", "Modelfile"].map(str::to_owned));
         names.extend(self.licences.iter().cloned());
         names
@@ -229,7 +247,7 @@ impl Action for Package {
     }
 
     fn describe(&self) -> String {
-        self.file.clone()
+        self.main_file().to_owned()
     }
 
     fn run(&self, ctx: &dyn ActionContext) -> Result<Outputs, ActionError> {
@@ -245,20 +263,23 @@ impl Action for Package {
         let content = ctx.input(0)?;
         let (decoder, vocabulary) = open_head(&content)?;
         let first_licence = 1 + usize::from(self.has_gate);
+        let models = self.model_inputs(first_licence + self.licences.len());
+        let models = models.map(|(name, index)| Ok((name, index, ctx.input(index)?)));
+        let models = models.collect::<Result<Vec<_>, ActionError>>()?;
         let manifest = Manifest {
             package: self,
             decoder: &decoder,
             vocabulary: &vocabulary,
             verdict: verdict.as_ref(),
-            model: &content,
+            models: &models,
         };
         let card = model_card::text(self, &decoder, verdict.as_ref());
         let modelfile = modelfile::text(self, &vocabulary);
         let mut outputs = Outputs::from([
-            (self.file.clone(), ctx.input_digest(0)),
             ("README.md".to_owned(), Output::File(write_bytes(ctx, card.as_bytes())?)),
             ("Modelfile".to_owned(), Output::File(write_bytes(ctx, modelfile.as_bytes())?)),
         ]);
+        outputs.extend(models.iter().map(|(name, index, _)| ((*name).to_owned(), ctx.input_digest(*index))));
         for (index, name) in self.licences.iter().enumerate() {
             let text = ctx.input(first_licence + index)?;
             outputs.insert(name.clone(), Output::File(write_bytes(ctx, &text.to_contiguous())?));

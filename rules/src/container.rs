@@ -24,7 +24,7 @@ pub(crate) const MODEL_FILE: &str = "model.gguf";
 pub(crate) const REPORTS_FILE: &str = "tensors.json";
 
 /// Where tensors begin, in bytes.
-const ALIGNMENT: u64 = 32;
+pub(crate) const ALIGNMENT: u64 = 32;
 
 /// Writes the head of a GGUF.
 pub(crate) struct Container {

@@ -22,6 +22,7 @@ use mc_tensor::model_tensor::ModelTensor;
 use crate::attributes::{label, provider, text};
 use crate::container::{Container, MODEL_FILE, REPORTS_FILE};
 use crate::dataset::DatasetInfo;
+use crate::gguf_split::{self, MAX_FILE_SIZE};
 use crate::imatrix::ImatrixInfo;
 use crate::model_info::{ModelInfo, Weight};
 use crate::tensor_action::{REPORT, TENSOR, TensorAction};
@@ -37,8 +38,10 @@ pub struct Gguf;
 /// What a GGUF tells gates, bundles and the command line.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GgufInfo {
-    /// The file.
+    /// The file, whole: what gates measure and `mc run` runs.
     pub gguf: Artifact,
+    /// The files that are shipped: that one, or those that it is spread over.
+    pub files: Vec<Artifact>,
     /// The reports of its tensors: see [`crate::tensor_report::read`].
     pub reports: Artifact,
     /// What the model is called in it.
@@ -88,6 +91,7 @@ static SCHEMA: NodeSchema = NodeSchema {
         ChildSchema { node: &PURE, occurs: Occurs::Optional },
         ChildSchema { node: &IMATRIX, occurs: Occurs::Optional },
         ChildSchema { node: &MODEL_NAME, occurs: Occurs::Optional },
+        ChildSchema { node: &MAX_FILE_SIZE, occurs: Occurs::Optional },
     ],
 };
 
@@ -127,8 +131,16 @@ impl Rule for Gguf {
         let node = ActionNode::new(ctx.label().clone(), Box::new(container), inputs);
         let gguf = node.artifact(MODEL_FILE);
         let reports = node.artifact(REPORTS_FILE);
+        let files = match record.value(MAX_FILE_SIZE.name) {
+            None => vec![gguf.clone()],
+            Some(max) => {
+                let plans = planned.iter().map(|tensor| tensor.plan.clone()).collect();
+                gguf_split::files(ctx.label(), max, &name, &gguf, plans, model.decoder.n_vocab)?
+            }
+        };
         let info = GgufInfo {
-            gguf: gguf.clone(),
+            gguf,
+            files,
             reports,
             name,
             recipe: recipe.name.to_owned(),
@@ -136,8 +148,9 @@ impl Rule for Gguf {
             model,
             calibration,
         };
+        let outputs = gguf_split::named(&file_name(ctx.label()), &info.files);
         let mut providers = Providers::default().with(info);
-        providers.outputs.push((file_name(ctx.label()), gguf));
+        providers.outputs.extend(outputs);
         Ok(providers)
     }
 }

@@ -26,6 +26,7 @@ pub(crate) mod checkpoint_tensors;
 pub(crate) mod container;
 pub(crate) mod evaluate;
 pub(crate) mod file_name;
+pub(crate) mod gguf_split;
 pub(crate) mod leak;
 pub(crate) mod manifest;
 pub(crate) mod memory;

@@ -22,16 +22,19 @@ pub(crate) struct Manifest<'a> {
     pub(crate) vocabulary: &'a Vocabulary,
     /// What the gates measured.
     pub(crate) verdict: Option<&'a Verdict>,
-    /// The model's file.
-    pub(crate) model: &'a Content,
+    /// The model's files: name, input, and bytes.
+    pub(crate) models: &'a [(&'a str, usize, Content)],
 }
 
 impl Manifest<'_> {
     /// The manifest beside these files.
     pub(crate) fn json(&self, files: &Outputs) -> Result<String, ActionError> {
         let package = self.package;
-        let model = self.model_file();
-        let others = files.iter().filter(|(name, _)| **name != package.file);
+        let mut models: Vec<Value> =
+            self.models.iter().map(|(name, _, content)| model_file(name, content)).collect();
+        // One file is told by itself, as it has always been.
+        let model = if models.len() == 1 { models.remove(0) } else { json!({ "files": models }) };
+        let others = files.iter().filter(|(name, _)| !package.files.contains(name));
         let files: Vec<Value> = others.map(|(name, output)| file(name, output)).collect();
         let manifest = json!({
             "manifest": 1,
@@ -72,26 +75,6 @@ impl Manifest<'_> {
         Ok(text)
     }
 
-    /// The model's file, with the digest that app stores and download managers check, too.
-    fn model_file(&self) -> Value {
-        let mut sha256 = Sha256::new();
-        let mut blake3 = mc_digest::hasher::Hasher::new();
-        for part in &self.model.parts {
-            sha256.update(Piece::as_slice(part));
-            blake3.update_parallel(Piece::as_slice(part));
-        }
-        let sha256 = sha256.finalize().iter().fold(String::new(), |mut hex, byte| {
-            write!(hex, "{byte:02x}").expect("a string takes all that is written to it");
-            hex
-        });
-        json!({
-            "file": self.package.file,
-            "size": self.model.n_bytes(),
-            "sha256": sha256,
-            "blake3": blake3.finish().hash.to_string(),
-        })
-    }
-
     fn token(&self, id: Option<u32>) -> Option<&str> {
         self.vocabulary.tokens.get(id? as usize).map(String::as_str)
     }
@@ -105,4 +88,24 @@ impl Manifest<'_> {
 fn file(name: &str, output: &Output) -> Value {
     let digest = output.parts().first().map(|part| part.hash.to_string());
     json!({ "file": name, "size": output.n_bytes(), "blake3": digest })
+}
+
+/// The model's file, with the digest that app stores and download managers check, too.
+fn model_file(name: &str, content: &Content) -> Value {
+    let mut sha256 = Sha256::new();
+    let mut blake3 = mc_digest::hasher::Hasher::new();
+    for part in &content.parts {
+        sha256.update(Piece::as_slice(part));
+        blake3.update_parallel(Piece::as_slice(part));
+    }
+    let sha256 = sha256.finalize().iter().fold(String::new(), |mut hex, byte| {
+        write!(hex, "{byte:02x}").expect("a string takes all that is written to it");
+        hex
+    });
+    json!({
+        "file": name,
+        "size": content.n_bytes(),
+        "sha256": sha256,
+        "blake3": blake3.finish().hash.to_string(),
+    })
 }

@@ -19,6 +19,7 @@ use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs, Presence, Proper
 use mc_ir::target::Target;
 
 use crate::attributes::child;
+use crate::gguf_split::MAX_FILE_SIZE;
 use crate::{bundle, gate, gguf, imatrix, merge, type_rules};
 
 /// The `model` rule.
@@ -93,6 +94,7 @@ static SCHEMA: NodeSchema = NodeSchema {
         ChildSchema { node: &bundle::CONTEXT, occurs: Occurs::Optional },
         ChildSchema { node: &bundle::VERSION, occurs: Occurs::Optional },
         ChildSchema { node: &gguf::MODEL_NAME, occurs: Occurs::Optional },
+        ChildSchema { node: &MAX_FILE_SIZE, occurs: Occurs::Optional },
     ],
 };
 
@@ -135,6 +137,7 @@ impl Expansion {
             ("model", merged.clone()),
             ("quantize", record.children("quantize").to_vec()),
             ("model-name", record.children("model-name").to_vec()),
+            (MAX_FILE_SIZE.name, record.children(MAX_FILE_SIZE.name).to_vec()),
         ];
         for schema in type_rules::ALL {
             gguf_children.push((schema.name, record.children(schema.name).to_vec()));

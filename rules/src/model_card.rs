@@ -61,7 +61,7 @@ pub(crate) fn text(package: &Package, decoder: &Decoder, verdict: Option<&Verdic
     card.push_str(&format!(
         "\n## Files\n\n- `{}`: the model\n- `manifest.json`: the same facts for programs, with digests\n\
          - `Modelfile`: for `ollama create`\n",
-        package.file
+        package.main_file()
     ));
     for licence in &package.licences {
         card.push_str(&format!("- `{licence}`: a licence text of the sources\n"));

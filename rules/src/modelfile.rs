@@ -13,7 +13,7 @@ const PROMPT: &str = "\u{1}prompt\u{1}";
 
 /// The file.
 pub(crate) fn text(package: &Package, vocabulary: &Vocabulary) -> String {
-    let mut text = format!("FROM ./{}\n", package.file);
+    let mut text = format!("FROM ./{}\n", package.main_file());
     if let Some(template) =
         vocabulary.chat_template.as_deref().and_then(|source| template(source, vocabulary))
     {

@@ -1,12 +1,14 @@
 //! Sizes and shares: `525MB`, `1.5GiB`, `2%`. Read in decimal, so that no digit is lost on the way.
 
 /// The units of sizes, with their bytes.
-const UNITS: [(&str, u64); 9] = [
+const UNITS: [(&str, u64); 10] = [
     ("KiB", 1 << 10),
     ("MiB", 1 << 20),
     ("GiB", 1 << 30),
     ("TiB", 1 << 40),
     ("KB", 1_000),
+    // As SI and our own messages write it.
+    ("kB", 1_000),
     ("MB", 1_000_000),
     ("GB", 1_000_000_000),
     ("TB", 1_000_000_000_000),
@@ -86,6 +88,7 @@ mod tests {
             ("6GiB", 6 << 30),
             ("1.5GB", 1_500_000_000),
             ("0.1KB", 100),
+            ("4kB", 4_000),
             ("12 KiB", 12 << 10),
             ("7B", 7),
             ("18446744073709551615B", u64::MAX),

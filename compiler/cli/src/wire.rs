@@ -4,5 +4,6 @@ pub(crate) mod declarations;
 pub(crate) mod engine;
 pub(crate) mod model;
 pub(crate) mod publish;
+pub(crate) mod series;
 pub(crate) mod targets;
 pub(crate) mod tensor_reports;

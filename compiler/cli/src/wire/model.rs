@@ -14,6 +14,7 @@ use crate::render::progress::Progress;
 use crate::report::Report;
 use crate::wire::declarations::Declarations;
 use crate::wire::engine::Engine;
+use crate::wire::series;
 use crate::wire::targets::{tell, unbuilt};
 use crate::wire::tensor_reports;
 use crate::workspace::Workspace;
@@ -23,9 +24,15 @@ pub(crate) fn is_label(text: &str) -> bool {
     text.starts_with("//") || text.starts_with(':')
 }
 
-/// The GGUF that the text names.
+/// The GGUF that the text names; of a series of files the whole.
 pub(crate) fn gguf(invocation: &Invocation, text: &str) -> Result<Content, Failure> {
-    if is_label(text) { Ok(target_gguf(invocation, text)?.content) } else { Ok(map_file(text)?) }
+    if is_label(text) {
+        return Ok(target_gguf(invocation, text)?.content);
+    }
+    Ok(match series::whole(text)? {
+        Some(content) => content,
+        None => map_file(text)?,
+    })
 }
 
 /// A file, mapped.

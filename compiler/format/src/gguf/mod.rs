@@ -8,6 +8,7 @@ pub mod layout;
 pub mod model;
 pub mod names;
 pub mod reader;
+pub mod split;
 pub mod tensor_type;
 pub mod value;
 pub mod vocabulary_keys;
