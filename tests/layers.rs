@@ -33,6 +33,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("mc-analysis", &["mc-ir", "mc-syntax"]),
+    ("mc-hostile", &["mc-family", "mc-format"]),
     ("mc-execute", &["mc-digest", "mc-ir", "mc-store"]),
     (
         "mc",

@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mc_tensor::model_tensor::ModelTensor;
-use regex::Regex;
+use regex::{Regex, RegexBuilder};
 use serde_json::Value;
 
 use crate::adapter_mismatch;
@@ -21,6 +21,9 @@ use crate::family::Family;
 
 /// The name of an adapter's configuration.
 pub const ADAPTER_CONFIG: &str = "adapter_config.json";
+
+/// What a pattern may take when it is compiled: a short one can stand for a very large program.
+const MAX_RULE_BYTES: usize = 256 << 10;
 
 /// How a LoRA adapter was trained.
 #[derive(Clone, Debug)]
@@ -287,7 +290,9 @@ fn pattern<T>(
     let mut rules = Vec::new();
     for (pattern, _) in patterns.entries() {
         let value = read(&patterns, pattern)?.ok_or_else(|| patterns.missing(pattern, expected))?;
-        let rule = Regex::new(&format!(r"^(?:.*\.)?(?:{pattern})$"))
+        let rule = RegexBuilder::new(&format!(r"^(?:.*\.)?(?:{pattern})$"))
+            .size_limit(MAX_RULE_BYTES)
+            .build()
             .map_err(|_| patterns.unsupported(pattern, "expected a module's name or a regular expression"))?;
         rules.push((pattern.clone(), rule, value));
     }

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use mc_tensor::model_tensor::ModelTensor;
 
+use crate::gguf::array::Array;
 use crate::gguf::layout::{Layout, TensorPlan};
 use crate::gguf::names::{model_tensor, wire_name};
 use crate::gguf::reader::{Gguf, GgufError};
@@ -131,9 +132,9 @@ fn parse_gguf(bytes: &[u8]) -> Result<ImatrixFile, ImatrixError> {
         other => return Err(ImatrixError::OtherType(other.unwrap_or("(none)").to_owned())),
     }
     let number = |name| gguf.key(name).and_then(Value::as_u64).and_then(|number| u32::try_from(number).ok());
-    let datasets = gguf.key("imatrix.datasets").and_then(Value::as_items).unwrap_or_default();
+    let datasets = gguf.key("imatrix.datasets").and_then(Value::as_array).and_then(Array::texts);
     let mut file = ImatrixFile {
-        datasets: datasets.iter().filter_map(Value::as_text).map(str::to_owned).collect(),
+        datasets: datasets.map(|texts| texts.map(str::to_owned).collect()).unwrap_or_default(),
         n_chunks: number("imatrix.chunk_count").unwrap_or(0),
         chunk_len: number("imatrix.chunk_size").unwrap_or(0),
         entries: BTreeMap::new(),

@@ -40,15 +40,15 @@ pub(crate) fn float(gguf: &Gguf, key: &str) -> Result<f32, ModelError> {
 pub(crate) fn texts(gguf: &Gguf, key: &str) -> Result<Vec<String>, ModelError> {
     const EXPECTED: &str = "a list of texts";
     let value = get(gguf, key, EXPECTED)?;
-    let items = value.as_items().ok_or_else(|| wrong(key, EXPECTED, shown(value)))?;
-    let texts = items.iter().map(|item| item.as_text().map(str::to_owned)).collect::<Option<Vec<_>>>();
+    let array = value.as_array().ok_or_else(|| wrong(key, EXPECTED, shown(value)))?;
+    let texts = array.texts().map(|texts| texts.map(str::to_owned).collect());
     texts.ok_or_else(|| wrong(key, EXPECTED, "a list of something else".to_owned()))
 }
 
 /// A value as a message shows it.
 pub(crate) fn shown(value: &Value) -> String {
     match value {
-        Value::Array(array) => format!("a list of {} values", array.items.len()),
+        Value::Array(array) => format!("a list of {} values", array.len()),
         Value::Text(text) => format!("the text `{}`", text.chars().take(40).collect::<String>()),
         other => format!("{other:?}"),
     }

@@ -1,5 +1,6 @@
 //! The GGUF container, version 3: keys, a list of tensors, and their bytes.
 
+pub mod array;
 pub mod imatrix;
 mod key_reader;
 pub mod key_writer;

@@ -3,8 +3,9 @@
 //! Every length is checked against the bytes that are left before anything is allocated, every tensor against the
 //! length of the file. Versions 2 and 3 are read; version 1 counted in 32 bits and is no longer met.
 
+use crate::gguf::array::Array;
 use crate::gguf::tensor_type::{self, TensorType};
-use crate::gguf::value::{ARRAY, Array, Value};
+use crate::gguf::value::{ARRAY, TEXT, Value};
 
 /// Arrays of arrays deeper than this are refused; no known file nests at all.
 const MAX_NESTING: u32 = 4;
@@ -224,12 +225,9 @@ impl<'a> Cursor<'a> {
             ARRAY if nesting < MAX_NESTING => {
                 let type_id = self.u32(what)?;
                 let n_items = self.u64(what)?;
-                // Grown item by item: an element takes at least one byte, so a lie runs out of bytes first.
-                let mut items = Vec::new();
-                for _ in 0..n_items {
-                    items.push(self.value(type_id, what, nesting + 1)?);
-                }
-                Value::Array(Array { type_id, items })
+                let start = self.offset;
+                self.check_items(type_id, n_items, what, nesting + 1)?;
+                Value::Array(Array::checked(type_id, n_items, &self.bytes[start..self.offset]))
             }
             ARRAY => return Err(wrong(what, "arrays are nested too deeply")),
             10 => Value::U64(self.u64(what)?),
@@ -237,6 +235,35 @@ impl<'a> Cursor<'a> {
             12 => Value::F64(f64::from_le_bytes(self.array(what)?)),
             other => return Err(wrong(what, format!("value type {other} is unknown; expected 0 to 12"))),
         })
+    }
+
+    /// Goes past the items of an array. An item takes at least one byte, so a lie about their number runs out of bytes.
+    fn check_items(&mut self, type_id: u32, n_items: u64, what: &str, nesting: u32) -> Result<(), GgufError> {
+        let size = match type_id {
+            0 | 1 | 7 => 1,
+            2 | 3 => 2,
+            4..=6 => 4,
+            10..=12 => 8,
+            TEXT => {
+                for _ in 0..n_items {
+                    let n = self.u64(what)?;
+                    let text = self.take(n, what)?;
+                    std::str::from_utf8(text).map_err(|_| wrong(what, "it is not UTF-8"))?;
+                }
+                return Ok(());
+            }
+            ARRAY if nesting < MAX_NESTING => {
+                for _ in 0..n_items {
+                    let type_id = self.u32(what)?;
+                    let n_items = self.u64(what)?;
+                    self.check_items(type_id, n_items, what, nesting + 1)?;
+                }
+                return Ok(());
+            }
+            ARRAY => return Err(wrong(what, "arrays are nested too deeply")),
+            other => return Err(wrong(what, format!("value type {other} is unknown; expected 0 to 12"))),
+        };
+        self.take(n_items.saturating_mul(size), what).map(drop)
     }
 
     fn tensor(&mut self, index: u64) -> Result<TensorInfo, GgufError> {

@@ -1,5 +1,7 @@
 //! Values of GGUF keys: thirteen types, arrays typed throughout, order kept.
 
+use crate::gguf::array::Array;
+
 /// The value of a key.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
@@ -31,15 +33,6 @@ pub enum Value {
     F64(f64),
 }
 
-/// Values of one type; the type is kept for an empty array too.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Array {
-    /// The number of the elements' type.
-    pub type_id: u32,
-    /// The elements, all of the type.
-    pub items: Vec<Value>,
-}
-
 /// The number of the text type.
 pub const TEXT: u32 = 8;
 /// The number of the array type.
@@ -67,13 +60,12 @@ impl Value {
 
     /// An array of texts.
     pub fn texts<T: Into<String>>(texts: impl IntoIterator<Item = T>) -> Self {
-        let items = texts.into_iter().map(|text| Self::Text(text.into())).collect();
-        Self::Array(Array { type_id: TEXT, items })
+        Self::Array(Array::new(TEXT, texts.into_iter().map(|text| Self::Text(text.into()))))
     }
 
     /// An array of signed 32-bit numbers.
     pub fn integers(numbers: impl IntoIterator<Item = i32>) -> Self {
-        Self::Array(Array { type_id: 5, items: numbers.into_iter().map(Self::I32).collect() })
+        Self::Array(Array::new(5, numbers.into_iter().map(Self::I32)))
     }
 
     /// The text; `None` for other types.
@@ -116,10 +108,10 @@ impl Value {
         }
     }
 
-    /// The elements of an array; `None` for other types.
-    pub fn as_items(&self) -> Option<&[Self]> {
+    /// The array; `None` for other types.
+    pub fn as_array(&self) -> Option<&Array> {
         match self {
-            Self::Array(array) => Some(&array.items),
+            Self::Array(array) => Some(array),
             _ => None,
         }
     }
@@ -136,13 +128,7 @@ impl Value {
             Self::F32(number) => out.extend(number.to_le_bytes()),
             Self::Bool(truth) => out.push(u8::from(*truth)),
             Self::Text(text) => write_text(text, out),
-            Self::Array(array) => {
-                out.extend(array.type_id.to_le_bytes());
-                out.extend((array.items.len() as u64).to_le_bytes());
-                for item in &array.items {
-                    item.write(out);
-                }
-            }
+            Self::Array(array) => array.write(out),
             Self::U64(number) => out.extend(number.to_le_bytes()),
             Self::I64(number) => out.extend(number.to_le_bytes()),
             Self::F64(number) => out.extend(number.to_le_bytes()),

@@ -100,18 +100,19 @@ pub fn vocabulary(gguf: &Gguf) -> Result<Vocabulary, ModelError> {
 
 fn types(gguf: &Gguf, key: &str, n_tokens: usize) -> Result<Vec<TokenType>, ModelError> {
     const EXPECTED: &str = "a type from 1 to 6 for each token";
-    let items = get(gguf, key, EXPECTED)?.as_items().unwrap_or_default();
-    if items.len() != n_tokens {
-        return Err(wrong(key, EXPECTED, format!("{} types for {n_tokens} tokens", items.len())));
+    let value = get(gguf, key, EXPECTED)?;
+    let array = value.as_array().ok_or_else(|| wrong(key, EXPECTED, shown(value)))?;
+    if array.len() != n_tokens {
+        return Err(wrong(key, EXPECTED, format!("{} types for {n_tokens} tokens", array.len())));
     }
-    let kind = |item: &Value| match item.as_u64() {
+    let kind = |item: Value| match item.as_u64() {
         Some(1) => Ok(TokenType::Normal),
         Some(2) => Ok(TokenType::Unknown),
         Some(3) => Ok(TokenType::Control),
         Some(4) => Ok(TokenType::UserDefined),
         Some(5) => Ok(TokenType::Unused),
         Some(6) => Ok(TokenType::Byte),
-        _ => Err(wrong(key, EXPECTED, shown(item))),
+        _ => Err(wrong(key, EXPECTED, shown(&item))),
     };
-    items.iter().map(kind).collect()
+    array.items().map(kind).collect()
 }

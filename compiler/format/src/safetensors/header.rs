@@ -4,12 +4,16 @@
 //! allocated that the header's own bytes do not pay for.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
-use mc_tensor::dtype::DType;
-use serde_json::Value;
+use mc_tensor::dtype::{DType, UnknownDType};
+use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 /// The longest header that is read; the reference implementation has the same limit.
 pub const MAX_HEADER_BYTES: u64 = 100_000_000;
+
+/// The most dimensions of a tensor: what bounds the memory of a shape.
+const MAX_DIMENSIONS: usize = 16;
 
 /// What a header says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,20 +123,8 @@ impl Header {
         let text = std::str::from_utf8(json).map_err(|error| {
             SafetensorsError::Malformed(format!("not UTF-8 at byte {}", 8 + error.valid_up_to()))
         })?;
-        let entries: Entries =
-            serde_json::from_str(text).map_err(|error| SafetensorsError::Malformed(error.to_string()))?;
-        let mut header = Self { tensors: Vec::with_capacity(entries.0.len()), metadata: BTreeMap::new() };
-        let mut names = BTreeSet::new();
-        for (name, entry) in entries.0 {
-            if !names.insert(name.clone()) {
-                return Err(SafetensorsError::Tensor { name, reason: "it is listed twice".to_owned() });
-            }
-            if name == "__metadata__" {
-                header.metadata = metadata(&entry)?;
-            } else {
-                header.tensors.push(tensor(name, &entry, data_start)?);
-            }
-        }
+        let entries = Entries::read(text, data_start)?;
+        let mut header = Self { tensors: entries.tensors, metadata: entries.metadata };
         header.check_layout(data_start, n_bytes)?;
         Ok(header)
     }
@@ -164,66 +156,136 @@ impl Header {
     }
 }
 
-/// A JSON object as a list, because a map would hide a name that is there twice.
-struct Entries(Vec<(String, Value)>);
+/// The header's entries, read one by one: a map would hide a name that is there twice, and a tree of JSON values
+/// takes many times the text's memory.
+#[derive(Default)]
+struct Entries {
+    tensors: Vec<TensorInfo>,
+    metadata: BTreeMap<String, String>,
+}
 
-impl<'de> serde::Deserialize<'de> for Entries {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
-        impl<'de> serde::de::Visitor<'de> for Visitor {
-            type Value = Entries;
-            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                formatter.write_str("an object of tensors")
+impl Entries {
+    fn read(text: &str, data_start: u64) -> Result<Self, SafetensorsError> {
+        let mut reader = EntryReader { data_start, entries: Self::default(), error: None };
+        let mut json = serde_json::Deserializer::from_str(text);
+        let read = json.deserialize_map(&mut reader).and_then(|()| json.end());
+        match (reader.error, read) {
+            (Some(error), _) => Err(error),
+            (None, Err(error)) => Err(SafetensorsError::Malformed(error.to_string())),
+            (None, Ok(())) => Ok(reader.entries),
+        }
+    }
+}
+
+struct EntryReader {
+    data_start: u64,
+    entries: Entries,
+    /// What is wrong with a tensor, which serde's errors have no place for.
+    error: Option<SafetensorsError>,
+}
+
+impl<'de> Visitor<'de> for &mut EntryReader {
+    type Value = ();
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object of tensors")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let mut names = BTreeSet::new();
+        while let Some(name) = map.next_key::<String>()? {
+            let mut fail = |reason: String| {
+                self.error = Some(SafetensorsError::Tensor { name: name.clone(), reason });
+                A::Error::custom("a wrong tensor")
+            };
+            if !names.insert(name.clone()) {
+                return Err(fail("it is listed twice".to_owned()));
             }
-            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Entries, A::Error> {
-                let mut entries = Vec::new();
-                while let Some(entry) = map.next_entry()? {
-                    entries.push(entry);
+            if name == "__metadata__" {
+                self.entries.metadata = map.next_value()?;
+                continue;
+            }
+            let fields = map.next_value::<Fields>().map_err(|error| fail(error.to_string()))?;
+            let tensor = fields.tensor(&name, self.data_start).map_err(&mut fail)?;
+            let tensors = &mut self.entries.tensors;
+            if tensors.len() == tensors.capacity() {
+                // Doubling would take more memory than the text is worth.
+                tensors.reserve_exact(tensors.len() / 8 + 16);
+            }
+            tensors.push(tensor);
+        }
+        Ok(())
+    }
+}
+
+/// A tensor's entry; what else stands in it is of no use.
+#[derive(serde::Deserialize)]
+struct Fields {
+    dtype: Option<String>,
+    shape: Option<Numbers>,
+    data_offsets: Option<Numbers>,
+}
+
+/// Whole numbers, as many as the longest known shape has dimensions; what more there are is only counted.
+#[derive(Default)]
+struct Numbers {
+    values: Vec<u64>,
+    count: usize,
+}
+
+impl<'de> serde::Deserialize<'de> for Numbers {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct NumbersVisitor;
+        impl<'de> Visitor<'de> for NumbersVisitor {
+            type Value = Numbers;
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a list of whole numbers")
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Numbers, A::Error> {
+                let mut numbers = Numbers::default();
+                while let Some(number) = items.next_element()? {
+                    numbers.count += 1;
+                    if numbers.values.len() < MAX_DIMENSIONS {
+                        numbers.values.push(number);
+                    }
                 }
-                Ok(Entries(entries))
+                Ok(numbers)
             }
         }
-        deserializer.deserialize_map(Visitor)
+        deserializer.deserialize_seq(NumbersVisitor)
     }
 }
 
-fn metadata(entry: &Value) -> Result<BTreeMap<String, String>, SafetensorsError> {
-    serde_json::from_value(entry.clone())
-        .map_err(|error| SafetensorsError::Malformed(format!("`__metadata__`: {error}")))
-}
-
-fn tensor(name: String, entry: &Value, data_start: u64) -> Result<TensorInfo, SafetensorsError> {
-    match read_entry(entry, data_start) {
-        Ok((dtype, shape, start, end)) => Ok(TensorInfo { name, dtype, shape, start, end }),
-        Err(reason) => Err(SafetensorsError::Tensor { name, reason }),
+impl Fields {
+    fn tensor(self, name: &str, data_start: u64) -> Result<TensorInfo, String> {
+        let dtype = self.dtype.ok_or("it has no `dtype`")?;
+        let dtype: DType = dtype.parse().map_err(|error: UnknownDType| error.to_string())?;
+        let shape = self.shape.ok_or("it has no list `shape`")?;
+        if shape.count > MAX_DIMENSIONS {
+            return Err(format!(
+                "its shape has {} dimensions; expected at most {MAX_DIMENSIONS}",
+                shape.count
+            ));
+        }
+        let shape = shape.values;
+        let offsets = self.data_offsets.ok_or("it has no list `data_offsets`")?;
+        let ([start, end], 2) =
+            (offsets.values.get(..2).map_or([0, 0], |two| [two[0], two[1]]), offsets.count)
+        else {
+            return Err(format!("`data_offsets` has {} numbers; expected 2", offsets.count));
+        };
+        let n_elements = shape.iter().try_fold(1_u64, |product, n| product.checked_mul(*n));
+        let expected = n_elements.and_then(|n| n.checked_mul(dtype.n_bytes() as u64));
+        let expected =
+            expected.ok_or_else(|| format!("shape {shape:?} has more bytes than a file can have"))?;
+        if end < start || end - start != expected {
+            return Err(format!(
+                "shape {shape:?} of {dtype} has {expected} bytes; `data_offsets` {start}..{end} do not"
+            ));
+        }
+        let shifted = |offset: u64| offset.checked_add(data_start).ok_or("its offsets overflow");
+        Ok(TensorInfo { name: name.to_owned(), dtype, shape, start: shifted(start)?, end: shifted(end)? })
     }
-}
-
-fn read_entry(entry: &Value, data_start: u64) -> Result<(DType, Vec<u64>, u64, u64), String> {
-    let dtype = entry.get("dtype").and_then(Value::as_str).ok_or("it has no `dtype`")?;
-    let dtype: DType = dtype.parse().map_err(|error: mc_tensor::dtype::UnknownDType| error.to_string())?;
-    let numbers = |field: &str| -> Result<Vec<u64>, String> {
-        let list =
-            entry.get(field).and_then(Value::as_array).ok_or_else(|| format!("it has no list `{field}`"))?;
-        list.iter()
-            .map(|number| number.as_u64().ok_or_else(|| format!("`{field}` has `{number}`, no whole number")))
-            .collect()
-    };
-    let shape = numbers("shape")?;
-    let offsets = numbers("data_offsets")?;
-    let [start, end] = offsets[..] else {
-        return Err(format!("`data_offsets` has {} numbers; expected 2", offsets.len()));
-    };
-    let n_elements = shape.iter().try_fold(1_u64, |product, n| product.checked_mul(*n));
-    let expected = n_elements.and_then(|n| n.checked_mul(dtype.n_bytes() as u64));
-    let expected = expected.ok_or_else(|| format!("shape {shape:?} has more bytes than a file can have"))?;
-    if end < start || end - start != expected {
-        return Err(format!(
-            "shape {shape:?} of {dtype} has {expected} bytes; `data_offsets` {start}..{end} do not"
-        ));
-    }
-    let shifted = |offset: u64| offset.checked_add(data_start).ok_or("its offsets overflow");
-    Ok((dtype, shape, shifted(start)?, shifted(end)?))
 }
 
 #[cfg(test)]
@@ -301,7 +363,7 @@ mod tests {
         check(
             r#"{"a":{"dtype":"BF16","shape":[-2],"data_offsets":[0,4]}}"#,
             4,
-            &expect!["Tensor `a`: `shape` has `-2`, no whole number"],
+            &expect!["Tensor `a`: invalid value: integer `-2`, expected u64 at line 1 column 32"],
         );
         check(
             "[]",

@@ -39,7 +39,7 @@ pub(crate) fn listing(head: &[u8], n_bytes: u64) -> Result<Listing, GgufError> {
 
 fn kind(value: &GgufValue) -> String {
     match value {
-        GgufValue::Array(array) => format!("{}[]", type_name(array.type_id)),
+        GgufValue::Array(array) => format!("{}[]", type_name(array.type_id())),
         other => type_name(other.type_id()).to_owned(),
     }
 }
@@ -65,8 +65,8 @@ fn shown(value: &GgufValue) -> Value {
         GgufValue::I64(number) => json!(number),
         GgufValue::F64(number) => float(*number, number.to_string()),
         GgufValue::Array(array) => {
-            let first = array.items.iter().take(MAX_ITEMS).map(shown).collect();
-            cut_array(type_name(array.type_id), first, array.items.len())
+            let first = array.items().take(MAX_ITEMS).map(|item| shown(&item)).collect();
+            cut_array(type_name(array.type_id()), first, array.len())
         }
     }
 }

@@ -1,0 +1,86 @@
+//! The formats, each with a function that gives bytes to everything of ours that reads it.
+
+use mc_family::adapter::AdapterConfig;
+use mc_family::families::for_config;
+use mc_family::tokenizer::Tokenizer;
+use mc_family::vocabulary::{TokenizerFiles, vocabulary};
+use mc_format::gguf::reader::Gguf;
+use mc_format::gguf::{imatrix, model, split, vocabulary_keys};
+use mc_format::safetensors::header::Header;
+use mc_format::safetensors::index::shards;
+
+/// A format and what reads it.
+#[derive(Debug)]
+pub struct Reader {
+    /// The name of its corpus folder and of its fuzz target.
+    pub name: &'static str,
+    /// What may be allocated at once however short the input is, in bytes.
+    pub floor: usize,
+    /// Gives the bytes to everything of ours that reads the format.
+    pub read: fn(&[u8]),
+}
+
+/// For heads of files of many gigabytes: tables of the readers' own, and no more.
+const HEAD_FLOOR: usize = 64 << 10;
+/// For small text files, which become trees of values: a list of numbers is many times larger in memory than as text.
+const TEXT_FLOOR: usize = 1 << 20;
+
+/// `safetensors`.
+pub static SAFETENSORS: Reader = Reader { name: "safetensors", floor: HEAD_FLOOR, read: safetensors };
+/// `gguf`.
+pub static GGUF: Reader = Reader { name: "gguf", floor: HEAD_FLOOR, read: gguf };
+/// `tokenizer_json`.
+pub static TOKENIZER_JSON: Reader =
+    Reader { name: "tokenizer_json", floor: TEXT_FLOOR, read: tokenizer_json };
+/// `adapter_config`.
+pub static ADAPTER_CONFIG: Reader =
+    Reader { name: "adapter_config", floor: TEXT_FLOOR, read: adapter_config };
+/// `config`.
+pub static CONFIG: Reader = Reader { name: "config", floor: TEXT_FLOOR, read: config };
+
+/// Every format.
+pub static READERS: &[&Reader] = &[&SAFETENSORS, &GGUF, &TOKENIZER_JSON, &ADAPTER_CONFIG, &CONFIG];
+
+/// A safetensors file, and the index of a sharded one.
+fn safetensors(bytes: &[u8]) {
+    drop(Header::parse(bytes, bytes.len() as u64));
+    drop(shards(bytes));
+}
+
+/// A GGUF file: its head, and the model, the vocabulary or the imatrix in it.
+fn gguf(bytes: &[u8]) {
+    let Ok(gguf) = Gguf::parse(bytes, bytes.len() as u64) else { return };
+    drop(model::decoder(&gguf));
+    drop(vocabulary_keys::vocabulary(&gguf));
+    drop(split::merge(std::slice::from_ref(&gguf)));
+    drop(imatrix::ImatrixFile::parse(bytes));
+}
+
+/// `tokenizer.json`, and the vocabulary that it gives with a configuration that asks for nothing.
+fn tokenizer_json(bytes: &[u8]) {
+    let files = TokenizerFiles {
+        config: b"{}",
+        tokenizer: bytes,
+        tokenizer_config: None,
+        special_tokens_map: None,
+        generation_config: None,
+        chat_template: None,
+    };
+    if vocabulary(&files, 1024).is_ok() {
+        drop(Tokenizer::from_json(bytes));
+    }
+}
+
+/// `adapter_config.json`.
+fn adapter_config(bytes: &[u8]) {
+    drop(AdapterConfig::from_json(&String::from_utf8_lossy(bytes)));
+}
+
+/// `config.json`: the family, its program and the tensors that it asks for.
+fn config(bytes: &[u8]) {
+    let Ok(config) = mc_family::config::parse("config.json", bytes) else { return };
+    let Ok(family) = for_config(&config) else { return };
+    if let Ok(decoder) = family.decoder(&config) {
+        drop(family.tensors(&decoder));
+    }
+}
