@@ -1,9 +1,9 @@
-"""Writes a workspace with a synthetic Llama of 1.2 billion parameters and a LoRA adapter for it.
+"""Writes a workspace with a synthetic Llama of 1.2 or 3.2 billion parameters and a LoRA adapter for it.
 
-The shapes are those of Llama 3.2 1B; the numbers come from a generator with a fixed seed. Nothing here was trained:
+The shapes are those of Llama 3.2 1B and 3B; the numbers come from a generator with a fixed seed. Nothing here was trained:
 the files are for measuring memory, not for talking. Python's standard library is enough.
 
-Usage: make_workspace.py FOLDER
+Usage: make_workspace.py FOLDER [1b|3b]
 """
 
 import json
@@ -12,7 +12,8 @@ import random
 import struct
 import sys
 
-HIDDEN, LAYERS, HEADS, KV_HEADS, HEAD_DIM, FEED_FORWARD = 2048, 16, 32, 8, 64, 8192
+SIZES = {"1b": (2048, 16, 32, 8, 64, 8192), "3b": (3072, 28, 24, 8, 128, 8192)}
+HIDDEN, LAYERS, HEADS, KV_HEADS, HEAD_DIM, FEED_FORWARD = SIZES[sys.argv[2] if len(sys.argv) > 2 else "1b"]
 SPECIAL = ["<|begin_of_text|>", "<|end_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"]
 PLAIN_TOKENS = 128_000
 VOCABULARY = 128_256
@@ -193,6 +194,7 @@ def main():
         'checkpoint "base" dir="base"\n'
         'adapter "adapter" dir="adapter" base=":base"\n'
         'model "synthetic" {\n    base ":base"\n    adapter ":adapter"\n    quantize "Q4_K_M"\n}\n'
+        'gguf "converted" {\n    model ":base"\n    quantize "BF16"\n}\n'
     )
 
 
