@@ -11,6 +11,8 @@ use mc_tensor::convert;
 use mc_tensor::dtype::DType;
 use mc_tensor::low_rank::add_low_rank;
 
+use crate::blend_evaluate::Blended;
+
 /// An expression with its inputs at hand.
 ///
 /// The top of the expression may be a `quantize`: it is left to the caller, who encodes the rows.
@@ -36,6 +38,7 @@ enum Node {
         rank: usize,
         scale: f32,
     },
+    Blend(Box<Blended>),
     Cast {
         dtype: DType,
         of: Box<Self>,
@@ -109,6 +112,7 @@ impl Node {
                     scale: *scale,
                 }
             }
+            TensorExpr::Blend(blend) => Self::Blend(Box::new(Blended::new(blend, ctx)?)),
             TensorExpr::Cast { dtype, of } => Self::Cast { dtype: *dtype, of: Box::new(Self::new(of, ctx)?) },
             TensorExpr::PermuteHeads { n_heads, of } => {
                 let node = Box::new(Self::new(of, ctx)?);
@@ -137,6 +141,7 @@ impl Node {
                 convert::to_f32(*up_dtype, &piece, &mut up_rows);
                 add_low_rank(out, &up_rows, down, n_cols, *rank, *scale).map_err(ActionError::failed)?;
             }
+            Self::Blend(blended) => blended.rows(first, n_cols, out)?,
             Self::Cast { dtype, of } => {
                 of.rows(first, n_cols, out)?;
                 convert::round_through(*dtype, out);

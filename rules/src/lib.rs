@@ -4,6 +4,7 @@
 //! salsa nor the store: the analysis calls them, and the executor runs the actions that they make.
 
 pub mod adapter;
+pub mod blend;
 pub mod bundle;
 pub mod chat;
 pub mod checkpoint;
@@ -21,6 +22,11 @@ pub mod weights;
 
 pub(crate) mod accuracy;
 pub(crate) mod attributes;
+pub(crate) mod blend_evaluate;
+pub(crate) mod blend_method;
+pub(crate) mod blend_parts;
+pub(crate) mod blend_settings;
+pub(crate) mod blend_weights;
 pub(crate) mod checkpoint_files;
 pub(crate) mod checkpoint_tensors;
 pub(crate) mod container;

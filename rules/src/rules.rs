@@ -3,6 +3,7 @@
 use mc_ir::rule::Rule;
 
 use crate::adapter::Adapter;
+use crate::blend::Blend;
 use crate::bundle::Bundle;
 use crate::checkpoint::Checkpoint;
 use crate::dataset::Dataset;
@@ -15,4 +16,4 @@ use crate::model::Model;
 
 /// Every rule, in the order of the manual.
 pub static RULES: &[&dyn Rule] =
-    &[&Checkpoint, &Adapter, &Dataset, &Merge, &Imatrix, &Gguf, &Gate, &Device, &Bundle, &Model];
+    &[&Checkpoint, &Adapter, &Dataset, &Merge, &Blend, &Imatrix, &Gguf, &Gate, &Device, &Bundle, &Model];

@@ -13,6 +13,8 @@ use std::fmt;
 
 use mc_tensor::dtype::DType;
 
+use crate::blend::Blend;
+
 /// One tensor, as a formula over inputs.
 #[derive(Clone, Debug, PartialEq)]
 pub enum TensorExpr {
@@ -55,6 +57,8 @@ pub enum TensorExpr {
         /// What is reordered.
         of: Box<Self>,
     },
+    /// The same weight of several models made into one.
+    Blend(Box<Blend>),
     /// Encoded in a block codec.
     Quantize {
         /// The codec's name.
@@ -74,6 +78,7 @@ impl TensorExpr {
         match self {
             Self::Load { shape, .. } => shape.clone(),
             Self::Literal { values } => vec![values.len() as u64],
+            Self::Blend(blend) => blend.shape(),
             Self::AddLowRank { of, .. }
             | Self::Cast { of, .. }
             | Self::PermuteHeads { of, .. }
@@ -90,6 +95,7 @@ impl TensorExpr {
                 Self::Load { input: renumber(*input), dtype: *dtype, shape: shape.clone() }
             }
             Self::Literal { values } => Self::Literal { values: values.clone() },
+            Self::Blend(blend) => Self::Blend(Box::new(blend.map_inputs(renumber))),
             Self::AddLowRank { of, up, down, scale } => {
                 Self::AddLowRank { of: map(of), up: map(up), down: map(down), scale: *scale }
             }
@@ -117,6 +123,7 @@ impl fmt::Display for TensorExpr {
             Self::AddLowRank { of, up, down, scale } => {
                 write!(formatter, "add_low_rank({of}, {up}, {down}, {:08x})", scale.to_bits())
             }
+            Self::Blend(blend) => write!(formatter, "{blend}"),
             Self::Cast { dtype, of } => write!(formatter, "cast({dtype}, {of})"),
             Self::PermuteHeads { n_heads, of } => write!(formatter, "permute({n_heads}, {of})"),
             Self::Quantize { codec, version, importance, of } => match importance {

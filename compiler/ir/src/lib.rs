@@ -6,6 +6,7 @@
 
 pub mod action;
 pub mod attribute;
+pub mod blend;
 pub mod expression;
 pub mod fault;
 pub mod graph;

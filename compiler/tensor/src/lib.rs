@@ -1,10 +1,12 @@
-//! Dtypes, conversions, CPU paths, low-rank updates, elementary functions, and what a tensor is for.
+//! Dtypes, conversions, CPU paths, low-rank updates, blends, elementary functions, and what a tensor is for.
 //!
 //! Knows no file, no codec and no format.
 
+pub mod blend;
 pub mod convert;
 pub mod cpu_path;
 pub mod dtype;
+pub mod largest;
 pub mod low_rank;
 pub mod math;
 pub mod model_tensor;

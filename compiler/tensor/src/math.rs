@@ -124,6 +124,31 @@ pub fn sin_cos(x: f64) -> (f64, f64) {
     }
 }
 
+/// The angle in radians, `0..=pi`, whose cosine is `x`; NaN outside `-1..=1`.
+///
+/// By `acos x = 2 atan(sqrt(1 - x) / sqrt(1 + x))`; an error of a few units of the last place.
+pub fn acos(x: f64) -> f64 {
+    if x.is_nan() || x.abs() > 1.0 {
+        return f64::NAN;
+    }
+    let (opposite, adjacent) = ((1.0 - x).sqrt(), (1.0 + x).sqrt());
+    if opposite <= adjacent { 2.0 * atan(opposite / adjacent) } else { PI - 2.0 * atan(adjacent / opposite) }
+}
+
+/// The angle whose tangent is `x`, for `x` within `0..=1`.
+///
+/// Halves the angle twice by `tan(a / 2) = x / (1 + sqrt(1 + x^2))`, and sums the series of what is left, below 0.2.
+fn atan(x: f64) -> f64 {
+    let half = |x: f64| x / (1.0 + (1.0 + x * x).sqrt());
+    let x = half(half(x));
+    let square = x * x;
+    let mut sum = 0.0;
+    for n in (0..12).rev() {
+        sum = 1.0 / f64::from(2 * n + 1) - square * sum;
+    }
+    4.0 * x * sum
+}
+
 #[cfg(test)]
 #[expect(clippy::disallowed_methods, reason = "the platform's functions are what ours are compared with")]
 mod tests {
@@ -158,7 +183,19 @@ mod tests {
         assert!(exp_f32(f32::NAN).is_nan());
     }
 
+    #[test]
+    fn the_ends_of_the_arc_are_exact() {
+        assert_eq!([acos(1.0), acos(-1.0)], [0.0, PI]);
+        assert!(acos(1.000_1).is_nan() && acos(f64::NAN).is_nan());
+        assert!((acos(0.0) - PI / 2.0).abs() < 5e-16);
+    }
+
     proptest! {
+        #[test]
+        fn angles_agree_with_the_platform(x in -1.0_f64..1.0) {
+            prop_assert!((acos(x) - x.acos()).abs() <= 1e-15, "{} {}", acos(x), x.acos());
+        }
+
         #[test]
         fn functions_agree_with_the_platform(x in -700.0_f64..700.0, positive in 1e-300_f64..1e300, angle in -1e5_f64..1e5) {
             prop_assert!(close(exp(x), x.exp(), 4e-16));

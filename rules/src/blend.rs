@@ -1,0 +1,331 @@
+//! `blend`: several models of one shape made into one, weight by weight, or layers of them laid one after another.
+//!
+//! It makes nothing by itself: each weight becomes an expression, which the steps that read it evaluate while they
+//! stream. The methods and their parameters are those of mergekit; [`mc_tensor::blend`] has the arithmetic.
+
+use std::collections::BTreeMap;
+
+use mc_family::families::FAMILIES;
+use mc_ir::attribute::{Placed, Record};
+use mc_ir::fault::Fault;
+use mc_ir::label::Label;
+use mc_ir::provider::Providers;
+use mc_ir::rule::{Rule, RuleContext};
+use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs, Presence, PropertySchema, ValueKind};
+use mc_tensor::dtype::DType;
+
+use crate::attributes::{label, provider, text};
+use crate::blend_method::{ATTRIBUTES, Method, names};
+use crate::blend_parts::{OF_MODELS, Slice, labels, slices};
+use crate::blend_settings::{Setting, settings};
+use crate::blend_weights::Weaver;
+use crate::model_info::{Lineage, ModelFiles, ModelInfo};
+
+/// The rule's name.
+pub const NAME: &str = "blend";
+
+/// The `blend` rule.
+pub struct Blend;
+
+const fn leaf(name: &'static str, doc: &'static str, value: ValueKind) -> NodeSchema {
+    NodeSchema { name, doc, arguments: Arguments::One(value), properties: &[], children: &[] }
+}
+
+const FILTER: &[PropertySchema] = &[PropertySchema {
+    name: "filter",
+    value: ValueKind::Text,
+    presence: Presence::Optional,
+    doc: "Only for weights with this in their name.",
+}];
+
+/// A parameter that may differ from weight to weight.
+const fn setting(name: &'static str, doc: &'static str) -> NodeSchema {
+    NodeSchema { name, doc, arguments: Arguments::Many(ValueKind::Number), properties: FILTER, children: &[] }
+}
+
+static WEIGHT: NodeSchema = setting("weight", "Factor on a model.");
+static DENSITY: NodeSchema = setting("density", "Share of what a model learned that is kept.");
+static SCALE: NodeSchema = setting("scale", "Factor on weights that pass through.");
+static T: NodeSchema = setting("t", "How far from the base to the other model: 0 to 1.");
+static LAMBDA: NodeSchema = setting("lambda", "Factor on the sum of what the models learned.");
+
+const fn any(node: &'static NodeSchema) -> ChildSchema {
+    ChildSchema { node, occurs: Occurs::Any }
+}
+
+const fn optional(node: &'static NodeSchema) -> ChildSchema {
+    ChildSchema { node, occurs: Occurs::Optional }
+}
+
+const fn number(name: &'static str, doc: &'static str) -> PropertySchema {
+    PropertySchema { name, value: ValueKind::Number, presence: Presence::Optional, doc }
+}
+
+const fn bound(name: &'static str, doc: &'static str) -> PropertySchema {
+    PropertySchema { name, value: ValueKind::Integer, presence: Presence::Required, doc }
+}
+
+const OWN_WEIGHT: PropertySchema = number("weight", "Factor on the model.");
+const OWN_DENSITY: PropertySchema = number("density", "Share of what the model learned that is kept.");
+const OWN_SCALE: PropertySchema = number("scale", "Factor on weights that pass through.");
+
+static MODEL: NodeSchema = NodeSchema {
+    name: "model",
+    doc: "A model to blend: a checkpoint, a merge or another blend.",
+    arguments: Arguments::One(ValueKind::Label),
+    properties: &[OWN_WEIGHT, OWN_DENSITY, OWN_SCALE],
+    children: &[any(&WEIGHT), any(&DENSITY), any(&SCALE)],
+};
+
+static LAYERS: NodeSchema = NodeSchema {
+    name: "model",
+    doc: "Layers of a model.",
+    arguments: Arguments::One(ValueKind::Label),
+    properties: &[
+        bound("from", "The first layer, counted from 0."),
+        bound("to", "The layer after the last."),
+        OWN_WEIGHT,
+        OWN_DENSITY,
+        OWN_SCALE,
+    ],
+    children: &[any(&WEIGHT), any(&DENSITY), any(&SCALE)],
+};
+
+static SLICE: NodeSchema = NodeSchema {
+    name: "slice",
+    doc: "The next layers of the result: of one model, or of several that become one.",
+    arguments: Arguments::None,
+    properties: &[],
+    children: &[any(&LAYERS), any(&T)],
+};
+
+static METHOD: NodeSchema = leaf("method", "How weights become one.", ValueKind::OneOf(names));
+static BASE: NodeSchema = leaf(
+    "base",
+    "What the models were made of; its configuration is the result's. Without one: the first model's.",
+    ValueKind::Label,
+);
+static NORMALIZE: NodeSchema =
+    leaf("normalize", "Whether sums are divided by the sum of the weights.", ValueKind::Bool);
+static RESCALE: NodeSchema =
+    leaf("rescale", "Whether what is kept at random is divided by the density.", ValueKind::Bool);
+static SEED: NodeSchema = leaf("seed", "What the random choice begins with.", ValueKind::Integer);
+static DTYPE: NodeSchema = leaf("dtype", "The type of the result's weights.", ValueKind::OneOf(dtypes));
+static TOKENIZER: NodeSchema =
+    leaf("tokenizer", "The model whose tokenizer the result has.", ValueKind::Label);
+
+static SCHEMA: NodeSchema = NodeSchema {
+    name: NAME,
+    doc: "Several models made into one.",
+    arguments: Arguments::None,
+    properties: &[],
+    children: &[
+        ChildSchema { node: &METHOD, occurs: Occurs::Once },
+        optional(&BASE),
+        any(&MODEL),
+        any(&SLICE),
+        any(&T),
+        any(&WEIGHT),
+        any(&DENSITY),
+        any(&SCALE),
+        any(&LAMBDA),
+        optional(&NORMALIZE),
+        optional(&RESCALE),
+        optional(&SEED),
+        optional(&DTYPE),
+        optional(&TOKENIZER),
+    ],
+};
+
+const DTYPES: &[(&str, DType)] = &[("F32", DType::F32), ("F16", DType::F16), ("BF16", DType::BF16)];
+
+fn dtypes() -> Vec<&'static str> {
+    DTYPES.iter().map(|(name, _)| *name).collect()
+}
+
+impl Rule for Blend {
+    fn schema(&self) -> &'static NodeSchema {
+        &SCHEMA
+    }
+
+    fn analyze(&self, ctx: &dyn RuleContext) -> Result<Providers, Vec<Fault>> {
+        let record = ctx.record();
+        let method = text(record, "method").and_then(Method::by_name).ok_or_else(Vec::new)?;
+        let mut faults = meaningless(record, method);
+        let base = label(record, "base");
+        if base.is_none() && method.needs_base() {
+            let message = format!("`{}` changes a base, and there is none", method.name());
+            faults.push(
+                Fault::new(record.place, "blend::models", message)
+                    .help("Add `base \":name\"`: what the models were made of"),
+            );
+        }
+        let models = match models(ctx, record) {
+            Ok(models) if faults.is_empty() => models,
+            models => {
+                faults.extend(models.err().unwrap_or_default());
+                return Err(faults);
+            }
+        };
+        let slices = slices(record, method, base.as_ref(), &models)?;
+        let first = slices.first().map(|slice| slice.reference().label.clone());
+        let lead = base.or(first).ok_or_else(Vec::new)?;
+        let info = models.get(&lead.value).ok_or_else(Vec::new)?;
+        fit(record, &lead, &models)?;
+        let family = FAMILIES.iter().copied().find(|family| family.name() == info.decoder.architecture);
+        let truth = |name: &str| record.value(name).and_then(|placed| placed.value.as_bool());
+        let seed = record.value("seed").and_then(|placed| placed.value.as_integer()).unwrap_or(0);
+        let dtype = DTYPES.iter().find(|(name, _)| text(record, "dtype") == Some(*name));
+        let shared: BTreeMap<&'static str, Vec<Setting>> =
+            OF_MODELS.into_iter().chain(["t", "lambda"]).map(|name| (name, settings(record, name))).collect();
+        let weights = Weaver {
+            method,
+            slices: &slices,
+            models: &models,
+            family: family.ok_or_else(Vec::new)?,
+            shared: &shared,
+            divide: truth("normalize").unwrap_or_else(|| method.divides()),
+            rescale: truth("rescale").unwrap_or(true),
+            seed: u64::try_from(seed).unwrap_or(0),
+            dtype: dtype.map(|(_, dtype)| *dtype),
+        }
+        .weights()?;
+        let tokenizer = label(record, "tokenizer").and_then(|label| models.get(&label.value)).unwrap_or(info);
+        let mut blended = info.clone();
+        blended.name.clone_from(&ctx.label().name);
+        blended.decoder.blocks = slices.iter().flat_map(|slice| blocks(slice, &models)).collect();
+        blended.weights = weights.into();
+        blended.files = files(info, tokenizer, &models);
+        blended.lineage = lineage(&lead.value, &models).into();
+        Ok(Providers::default().with(blended))
+    }
+}
+
+/// A fault for each parameter that the method does not read: it would be believed to do something.
+fn meaningless(record: &Record, method: Method) -> Vec<Fault> {
+    let in_slices = record.children("slice").iter().flat_map(|slice| slice.children("model"));
+    let models = record.children("model").iter().chain(in_slices).chain(record.children("slice"));
+    let mut faults = Vec::new();
+    for node in std::iter::once(record).chain(models) {
+        for name in ATTRIBUTES.iter().filter(|name| !method.takes(name)) {
+            let place = node.property(name).map(|placed| placed.place);
+            let Some(place) = place.or_else(|| node.child(name).map(|child| child.place)) else { continue };
+            let message = format!("`{name}` means nothing to the method `{}`", method.name());
+            faults.push(
+                Fault::new(place, "blend::method", message).help("Leave it out, or take another `method`"),
+            );
+        }
+    }
+    faults
+}
+
+/// Every model that is named.
+fn models(ctx: &dyn RuleContext, record: &Record) -> Result<BTreeMap<Label, ModelInfo>, Vec<Fault>> {
+    let (mut models, mut faults, mut is_failed) = (BTreeMap::new(), Vec::new(), false);
+    for named in labels(record) {
+        match provider::<ModelInfo>(ctx, &named, "a `checkpoint`, a `merge` or a `blend`") {
+            Ok(info) => {
+                models.insert(named.value, info);
+            }
+            Err(found) => {
+                is_failed = true;
+                faults.extend(found);
+            }
+        }
+    }
+    if is_failed { Err(faults) } else { Ok(models) }
+}
+
+/// Whether all models are of one family, one width and one vocabulary.
+fn fit(record: &Record, lead: &Placed<Label>, models: &BTreeMap<Label, ModelInfo>) -> Result<(), Vec<Fault>> {
+    let Some(first) = models.get(&lead.value) else { return Ok(()) };
+    let mut faults = Vec::new();
+    for named in labels(record) {
+        let Some(model) = models.get(&named.value) else { continue };
+        let (ours, theirs) = (&model.decoder, &first.decoder);
+        let (name, other) = (&named.value, &lead.value);
+        let mut fault = |code, message: String, help: &str| {
+            faults.push(Fault::new(named.place, code, message).help(help));
+        };
+        if ours.architecture != theirs.architecture {
+            fault(
+                "blend::family",
+                format!(
+                    "`{name}` is a {} model and `{other}` a {} model",
+                    ours.architecture, theirs.architecture
+                ),
+                "Only models that were made of the same one can be blended",
+            );
+        } else if ours.n_embd != theirs.n_embd {
+            fault(
+                "blend::family",
+                format!("`{name}` is {} wide and `{other}` {}", ours.n_embd, theirs.n_embd),
+                "Only models of one size can be blended",
+            );
+        } else if ours.n_vocab != theirs.n_vocab {
+            fault(
+                "blend::vocabulary",
+                format!("`{name}` has {} tokens and `{other}` has {}", ours.n_vocab, theirs.n_vocab),
+                "Give both the same tokens first, where they came from: add those that are missing to the \
+                 tokenizer, then `model.resize_token_embeddings(n)`",
+            );
+        } else if ours.head != theirs.head {
+            fault(
+                "blend::family",
+                format!("One of `{name}` and `{other}` has a head of its own, the other uses its embedding"),
+                "Set `tie_word_embeddings` alike in both, where they came from",
+            );
+        }
+    }
+    // A model that is named twice is wrong once.
+    faults.dedup_by(|a, b| a.message == b.message);
+    if faults.is_empty() { Ok(()) } else { Err(faults) }
+}
+
+/// The program of a slice's layers.
+fn blocks(slice: &Slice, models: &BTreeMap<Label, ModelInfo>) -> Vec<mc_decoder::program::Block> {
+    let part = slice.reference();
+    let blocks = models.get(&part.label.value).map(|model| model.decoder.blocks.as_slice());
+    let range = part.layers.start as usize..part.layers.end as usize;
+    blocks.and_then(|blocks| blocks.get(range)).unwrap_or_default().to_vec()
+}
+
+/// Configuration of one, tokenizer of one, licences of all.
+fn files(info: &ModelInfo, tokenizer: &ModelInfo, models: &BTreeMap<Label, ModelInfo>) -> ModelFiles {
+    let mut licences = info.files.licences.clone();
+    for (label, model) in models {
+        for (source, name) in &model.files.licences {
+            if licences.iter().any(|(known, _)| known == source) {
+                continue;
+            }
+            // A text that another brings under the same name gets the model's beside it.
+            let is_taken = licences.iter().any(|(_, taken)| taken == name);
+            let name = if is_taken { format!("{name}.{}", label.name) } else { name.clone() };
+            licences.push((source.clone(), name));
+        }
+    }
+    let is_one_licence = models.values().all(|model| model.files.licence_id == info.files.licence_id);
+    ModelFiles {
+        config: info.files.config.clone(),
+        generation_config: info.files.generation_config.clone(),
+        licences,
+        licence_id: info.files.licence_id.clone().filter(|_| is_one_licence),
+        ..tokenizer.files.clone()
+    }
+}
+
+/// What the leading model is made of, then the others' parts under `model.0` and so on.
+fn lineage(lead: &Label, models: &BTreeMap<Label, ModelInfo>) -> Vec<Lineage> {
+    let mut lineage: Vec<Lineage> = models.get(lead).map(|model| model.lineage.to_vec()).unwrap_or_default();
+    let others = models.iter().filter(|(label, _)| *label != lead);
+    for (number, (_, model)) in others.enumerate() {
+        for part in model.lineage.iter() {
+            let role = match part.role.as_str() {
+                "base" => format!("model.{number}"),
+                role => format!("model.{number}.{role}"),
+            };
+            lineage.push(Lineage { role, ..part.clone() });
+        }
+    }
+    lineage
+}
