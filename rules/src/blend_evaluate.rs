@@ -245,3 +245,229 @@ impl Deltas<'_> {
         Err(bug())
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "the plain f64 formulas that ours are compared with")]
+mod tests {
+    use std::io;
+    use std::sync::Arc;
+
+    use mc_digest::digest::BlobDigest;
+    use mc_ir::action::{Content, Piece};
+    use mc_ir::expression::TensorExpr;
+    use mc_ir::output::Output;
+    use mc_tensor::dtype::DType;
+
+    use super::*;
+
+    const SHAPE: [usize; 2] = [37, 24];
+    const N: usize = SHAPE[0] * SHAPE[1];
+
+    /// Inputs in memory.
+    struct Inputs(Vec<Vec<f32>>);
+
+    impl ActionContext for Inputs {
+        fn input(&self, index: usize) -> Result<Content, ActionError> {
+            let bytes: Vec<u8> = self.0[index].iter().flat_map(|value| value.to_le_bytes()).collect();
+            Ok(Content { parts: vec![Piece::whole(Arc::new(bytes))] })
+        }
+        fn input_digest(&self, _index: usize) -> Output {
+            Output::File(BlobDigest::of(b""))
+        }
+        fn write_blob(
+            &self,
+            _write: &mut dyn FnMut(&mut dyn io::Write) -> Result<(), ActionError>,
+        ) -> Result<BlobDigest, ActionError> {
+            Err(ActionError::failed("nothing is written here"))
+        }
+        fn is_cancelled(&self) -> bool {
+            false
+        }
+    }
+
+    /// A base and models near it; many differences are equal, as those of 16-bit weights are.
+    fn inputs(n_models: usize) -> Inputs {
+        let number = |i: usize| (i.wrapping_mul(2_654_435_761) % 2001) as f32 / 1000.0 - 1.0;
+        let base: Vec<f32> = (0..N).map(number).collect();
+        let model = |model: usize| {
+            let delta =
+                |i: usize| (((i * 31 + model * 7919) * 2_654_435_761 % 65_537) % 17) as f32 / 64.0 - 0.125;
+            base.iter().enumerate().map(|(i, base)| base + delta(i)).collect()
+        };
+        let models: Vec<Vec<f32>> = (1..=n_models).map(model).collect();
+        Inputs(std::iter::once(base.clone()).chain(models).collect())
+    }
+
+    fn load(input: usize) -> TensorExpr {
+        TensorExpr::Load { input, dtype: DType::F32, shape: SHAPE.map(|n| n as u64).to_vec() }
+    }
+
+    fn term(input: usize, weight: f32, keep: Keep) -> Term {
+        Term { of: load(input), weight, keep }
+    }
+
+    fn evaluated(blend: &Blend, inputs: &Inputs, n_elements: usize, n_rows: usize) -> Vec<f32> {
+        let blended = Blended::in_tiles(blend, inputs, n_elements).unwrap();
+        let mut out = vec![f32::NAN; N];
+        for (number, rows) in out.chunks_mut(n_rows * SHAPE[1]).enumerate() {
+            blended.rows((number * n_rows) as u64, SHAPE[1], rows).unwrap();
+        }
+        out
+    }
+
+    /// The blend, after it came out the same however it was cut.
+    fn blended(blend: &Blend, inputs: &Inputs) -> Vec<f32> {
+        let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
+        let whole = evaluated(blend, inputs, TILE_ELEMENTS, SHAPE[0]);
+        for (n_elements, n_rows) in [(1, 1), (2 * SHAPE[1], 5), (7 * SHAPE[1] + 1, 36)] {
+            assert_eq!(bits(&evaluated(blend, inputs, n_elements, n_rows)), bits(&whole), "{n_elements}");
+        }
+        let one = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+        assert_eq!(bits(&one.install(|| evaluated(blend, inputs, 100, 3))), bits(&whole));
+        whole
+    }
+
+    fn close(found: &[f32], expected: &[f64]) {
+        for (index, (found, expected)) in found.iter().zip(expected).enumerate() {
+            let tolerance = 2e-6 * expected.abs().max(1.0);
+            assert!((f64::from(*found) - expected).abs() < tolerance, "{index}: {found} and {expected}");
+        }
+        assert_eq!(found.len(), expected.len());
+    }
+
+    fn wide(values: &[f32]) -> Vec<f64> {
+        values.iter().map(|value| f64::from(*value)).collect()
+    }
+
+    /// Every method on differences, from the formulas, in f64 and without streaming.
+    fn plain(inputs: &Inputs, terms: &[(f64, Keep)], elect: bool, divide: bool, lambda: f64) -> Vec<f64> {
+        let base = wide(&inputs.0[0]);
+        let mut deltas: Vec<Vec<f64>> = Vec::new();
+        for (number, (weight, keep)) in terms.iter().enumerate() {
+            // Differences are compared as f32 has them.
+            let raw: Vec<f32> = inputs.0[number + 1].iter().zip(&inputs.0[0]).map(|(a, b)| a - b).collect();
+            let mut kept = wide(&raw);
+            match keep {
+                Keep::All => {}
+                Keep::Largest(count) => {
+                    let mut order: Vec<usize> = (0..N).collect();
+                    order.sort_by(|a, b| raw[*b].abs().total_cmp(&raw[*a].abs()).then(a.cmp(b)));
+                    for index in &order[*count as usize..] {
+                        kept[*index] = 0.0;
+                    }
+                }
+                Keep::Random { stream, below, factor } => {
+                    let mut mask = vec![1.0_f32; N];
+                    Draw { stream: *stream, below: *below, factor: *factor }.keep(&mut mask, 0);
+                    for (kept, mask) in kept.iter_mut().zip(mask) {
+                        *kept *= f64::from(mask);
+                    }
+                }
+            }
+            deltas.push(kept.iter().map(|delta| delta * weight).collect());
+        }
+        let mixed = |index: usize| {
+            let all: f64 = deltas.iter().map(|delta| delta[index]).sum();
+            let sign = if all >= 0.0 { 1.0 } else { -1.0 };
+            let is_in = |delta: f64| !elect || delta * sign > 0.0;
+            let sum: f64 = deltas.iter().map(|delta| delta[index]).filter(|delta| is_in(*delta)).sum();
+            let divisor: f64 = deltas
+                .iter()
+                .zip(terms)
+                .filter(|(delta, _)| is_in(delta[index]))
+                .map(|(_, (weight, _))| weight)
+                .sum();
+            base[index] + lambda * if divide && divisor != 0.0 { sum / divisor } else { sum }
+        };
+        (0..N).map(mixed).collect()
+    }
+
+    fn check(terms: &[(f64, Keep)], elect: bool, divide: bool, lambda: f64) {
+        let inputs = inputs(terms.len());
+        let formula = Formula::Deltas { base: load(0), elect, divide, lambda: lambda as f32 };
+        let all = terms.iter().enumerate().map(|(i, (weight, keep))| term(i + 1, *weight as f32, *keep));
+        let found = blended(&Blend { formula, terms: all.collect() }, &inputs);
+        close(&found, &plain(&inputs, terms, elect, divide, lambda));
+    }
+
+    #[test]
+    fn linear_is_the_weighted_mean() {
+        let inputs = inputs(2);
+        for divide in [true, false] {
+            let terms = vec![term(1, 0.75, Keep::All), term(2, 0.5, Keep::All)];
+            let found = blended(&Blend { formula: Formula::Linear { divide }, terms }, &inputs);
+            let divisor = if divide { 1.25 } else { 1.0 };
+            let mean = |(a, b): (&f32, &f32)| (0.75 * f64::from(*a) + 0.5 * f64::from(*b)) / divisor;
+            let expected: Vec<f64> = inputs.0[1].iter().zip(&inputs.0[2]).map(mean).collect();
+            close(&found, &expected);
+        }
+    }
+
+    #[test]
+    fn slerp_is_a_point_on_the_arc() {
+        let mut inputs = inputs(1);
+        inputs.0[1].reverse();
+        let (a, b) = (wide(&inputs.0[0]), wide(&inputs.0[1]));
+        let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+        let angle = (dot(&a, &b) / (dot(&a, &a) * dot(&b, &b)).sqrt()).acos();
+        for t in [0.0, 0.3, 1.0] {
+            let (of_a, of_b) = (((1.0 - t) * angle).sin() / angle.sin(), (t * angle).sin() / angle.sin());
+            let expected: Vec<f64> = a.iter().zip(&b).map(|(a, b)| of_a * a + of_b * b).collect();
+            let terms = vec![term(0, 1.0, Keep::All), term(1, 1.0, Keep::All)];
+            close(&blended(&Blend { formula: Formula::Slerp { t }, terms }, &inputs), &expected);
+        }
+    }
+
+    #[test]
+    fn slerp_of_equal_weights_is_the_weight() {
+        let inputs = inputs(1);
+        let terms = vec![term(0, 1.0, Keep::All), term(0, 1.0, Keep::All)];
+        let found = blended(&Blend { formula: Formula::Slerp { t: 0.25 }, terms }, &inputs);
+        // A quarter and three quarters of a number are exact.
+        assert_eq!(found, inputs.0[0]);
+    }
+
+    #[test]
+    fn task_arithmetic_is_the_base_and_the_weighted_differences() {
+        check(&[(0.6, Keep::All), (-0.4, Keep::All)], false, false, 1.0);
+        check(&[(0.6, Keep::All), (0.3, Keep::All)], false, true, 0.5);
+        // Weights that cancel do not divide.
+        check(&[(0.5, Keep::All), (-0.5, Keep::All)], false, true, 1.0);
+    }
+
+    #[test]
+    fn ties_trims_elects_and_joins() {
+        let keep = |density: f64| Keep::Largest(((density * N as f64) as u64).max(1));
+        for divide in [true, false] {
+            check(&[(0.6, keep(0.5)), (0.4, keep(0.3)), (1.0, keep(0.8))], true, divide, 1.0);
+        }
+        check(&[(1.0, Keep::All), (0.5, Keep::All)], true, true, 0.7);
+        // One element of each, and all of one of them.
+        check(&[(1.0, Keep::Largest(1)), (0.5, Keep::Largest(1))], true, true, 1.0);
+        check(&[(1.0, Keep::Largest(N as u64)), (0.5, Keep::Largest(7))], true, true, 1.0);
+    }
+
+    #[test]
+    fn dare_keeps_what_was_drawn() {
+        let keep = |stream: u64, density: f64| Keep::Random {
+            stream,
+            below: (density * 4_294_967_296.0) as u64,
+            factor: (1.0 / density) as f32,
+        };
+        for elect in [true, false] {
+            check(&[(0.6, keep(1, 0.5)), (0.4, keep(2, 0.25))], elect, false, 1.0);
+            check(&[(0.6, keep(1, 0.001)), (0.4, Keep::All)], elect, true, 1.0);
+        }
+    }
+
+    #[test]
+    fn models_that_learned_nothing_leave_the_base() {
+        let inputs = inputs(0);
+        let keeps = [Keep::All, Keep::Largest(3), Keep::Random { stream: 1, below: 1 << 31, factor: 2.0 }];
+        for (elect, keep) in [true, false].into_iter().flat_map(|elect| keeps.map(|keep| (elect, keep))) {
+            let formula = Formula::Deltas { base: load(0), elect, divide: true, lambda: 1.0 };
+            let terms = vec![term(0, 0.5, keep), term(0, 0.5, keep)];
+            assert_eq!(blended(&Blend { formula, terms }, &inputs), inputs.0[0]);
+        }
+    }
+}
