@@ -62,6 +62,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("memmap2", &["mc-store"]),
     ("petgraph", &["mc-ir"]),
     ("salsa", &["mc-analysis"]),
+    ("saphyr-parser", &["mc"]),
     ("tempfile", &["mc-store"]),
     ("tokenizers", &["mc-family"]),
     ("minijinja", &["mc-family"]),

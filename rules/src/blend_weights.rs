@@ -215,9 +215,10 @@ impl Weaver<'_> {
         let blend = match self.method {
             Method::Passthrough => {
                 let source = sources.remove(0);
-                let Some((scale, _)) = self.own(&source, "scale", place.position) else {
+                let scale = self.own(&source, "scale", place.position).map_or(1.0, |(scale, _)| scale);
+                if scale == 1.0 {
                     return Ok(source.expression);
-                };
+                }
                 let term = Term { of: source.expression, weight: scale as f32, keep: Keep::All };
                 Blend { formula: Formula::Linear { divide: false }, terms: vec![term] }
             }

@@ -6,6 +6,7 @@ mod check;
 mod clean;
 mod completions;
 mod diff;
+mod import;
 mod info;
 mod inspect;
 mod query;
@@ -28,6 +29,7 @@ pub(crate) enum Verb {
     Check(check::Check),
     Inspect(inspect::Inspect),
     Diff(diff::Diff),
+    Import(import::Import),
     Cache(cache::Cache),
     Clean(clean::Clean),
     Info(info::Info),
@@ -54,6 +56,7 @@ impl Verb {
             Self::Check(verb) => verb,
             Self::Inspect(verb) => verb,
             Self::Diff(verb) => verb,
+            Self::Import(verb) => verb,
             Self::Cache(verb) => verb,
             Self::Clean(verb) => verb,
             Self::Info(verb) => verb,

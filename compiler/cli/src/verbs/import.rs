@@ -1,0 +1,90 @@
+//! `mc import`: declarations of other tools as KDL.
+
+mod kdl;
+mod mergekit;
+mod reading;
+mod yaml;
+
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::invocation::Invocation;
+use crate::report::Report;
+use crate::verbs::Run;
+
+/// More than a declaration ever has.
+const MAX_BYTES: u64 = 1 << 20;
+
+/// Write what another tool declares as KDL
+#[derive(Args)]
+pub(crate) struct Import {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// A merge of models as mergekit declares it
+    Mergekit {
+        /// The YAML file
+        file: PathBuf,
+
+        /// Write a new file, such as models/package.kdl, instead of printing
+        #[arg(long, value_name = "FILE")]
+        to: Option<PathBuf>,
+    },
+}
+
+impl Run for Import {
+    fn run(&self, invocation: &Invocation) -> Result<Exit, Failure> {
+        let What::Mergekit { file, to } = &self.what;
+        let text = read(file)?;
+        let name = file.file_stem().map(|stem| stem.to_string_lossy()).unwrap_or_default();
+        let shown = file.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+        let kdl = mergekit::kdl(&text, &name, &shown).map_err(|mistake| {
+            let report = Report::usage(format!("Cannot write `{}` as KDL", file.display()));
+            let report = report.at(format!("{}:{}", file.display(), mistake.line)).because(mistake.what);
+            match mistake.help {
+                Some(help) => report.hint(help),
+                None => report,
+            }
+        })?;
+        if let Some(to) = to {
+            write_new(to, &kdl)?;
+        }
+        match to {
+            _ if invocation.is_json() => {
+                invocation.json(&json!({ "status": Exit::Done.word(), "kdl": kdl, "file": to }));
+            }
+            Some(to) => invocation.streams.result(&format!("wrote {}\n", to.display())),
+            None => invocation.streams.result(&kdl),
+        }
+        Ok(Exit::Done)
+    }
+}
+
+fn read(file: &Path) -> Result<String, Report> {
+    let told = |because: &dyn std::fmt::Display| {
+        Report::failed(format!("Cannot read `{}`", file.display())).because(because)
+    };
+    let metadata = fs::metadata(file).map_err(|error| told(&error))?;
+    if metadata.len() > MAX_BYTES {
+        return Err(told(&format!("It has {} bytes; expected at most {MAX_BYTES}", metadata.len())));
+    }
+    fs::read_to_string(file).map_err(|error| told(&error))
+}
+
+fn write_new(file: &Path, text: &str) -> Result<(), Report> {
+    let write = || OpenOptions::new().write(true).create_new(true).open(file)?.write_all(text.as_bytes());
+    write().map_err(|error| {
+        Report::failed(format!("Cannot write `{}`", file.display()))
+            .because(error)
+            .hint("Files that are there are left as they are: name a new one, or leave `--to` out and copy")
+    })
+}
