@@ -314,11 +314,16 @@ fn files(info: &ModelInfo, tokenizer: &ModelInfo, models: &BTreeMap<Label, Model
     }
 }
 
-/// What the leading model is made of, then the others' parts under `model.0` and so on.
+/// What the leading model is made of, then the others' parts under `model.0` and so on; a blend among blends goes on
+/// counting where the leading one ends.
 fn lineage(lead: &Label, models: &BTreeMap<Label, ModelInfo>) -> Vec<Lineage> {
     let mut lineage: Vec<Lineage> = models.get(lead).map(|model| model.lineage.to_vec()).unwrap_or_default();
+    let numbered = |lineage: &Lineage| -> Option<usize> {
+        lineage.role.strip_prefix("model.")?.split('.').next()?.parse().ok()
+    };
+    let first = lineage.iter().filter_map(numbered).max().map_or(0, |last| last + 1);
     let others = models.iter().filter(|(label, _)| *label != lead);
-    for (number, (_, model)) in others.enumerate() {
+    for (number, (_, model)) in (first..).zip(others) {
         for part in model.lineage.iter() {
             let role = match part.role.as_str() {
                 "base" => format!("model.{number}"),
@@ -328,4 +333,134 @@ fn lineage(lead: &Label, models: &BTreeMap<Label, ModelInfo>) -> Vec<Lineage> {
         }
     }
     lineage
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use mc_ir::action::{Input, Source};
+    use mc_ir::attribute::{Place, Value};
+    use mc_ir::expression::TensorExpr;
+    use mc_ir::label::PackageId;
+    use serde_json::json;
+
+    use super::*;
+    use crate::blend_parts::Part;
+    use crate::model_info::Weight;
+
+    fn label(name: &str) -> Label {
+        Label::new(PackageId(String::new()), name)
+    }
+
+    fn source(path: &str) -> Source {
+        Source { path: Path::new(path).into(), range: None }
+    }
+
+    /// A small model; `shape` may change the shape of a tensor, or leave it out.
+    fn model(n_vocab: u64, width: u64, shape: impl Fn(&str, Vec<u64>) -> Option<Vec<u64>>) -> ModelInfo {
+        let config = json!({
+            "architectures": ["LlamaForCausalLM"], "hidden_act": "silu", "hidden_size": width,
+            "intermediate_size": 8, "max_position_embeddings": 8, "num_attention_heads": 2,
+            "num_hidden_layers": 2, "num_key_value_heads": 1, "rms_norm_eps": 1e-5, "rope_theta": 10000.0,
+            "tie_word_embeddings": true, "vocab_size": n_vocab,
+        });
+        let family = mc_family::families::for_config(&config).unwrap();
+        let decoder = family.decoder(&config).unwrap();
+        let weight = |(tensor, given): (_, Vec<u64>)| {
+            let name = family.checkpoint_name(tensor)?;
+            let expression = TensorExpr::Load { input: 0, dtype: DType::BF16, shape: shape(&name, given)? };
+            let inputs = vec![Input::Source(source(&name))];
+            Some(Weight { tensor, name, dtype: DType::BF16, expression, inputs })
+        };
+        let weights: Vec<Weight> = family.tensors(&decoder).into_iter().filter_map(weight).collect();
+        let lineage = Lineage { role: "base".to_owned(), label: label("x"), tensors: Vec::new() };
+        let files = ModelFiles {
+            config: source("config.json"),
+            tokenizer: source("tokenizer.json"),
+            tokenizer_config: None,
+            special_tokens_map: None,
+            generation_config: None,
+            chat_template: None,
+            licences: Vec::new(),
+            licence_id: None,
+        };
+        ModelInfo { name: String::new(), decoder, weights: weights.into(), files, lineage: [lineage].into() }
+    }
+
+    fn as_it_is(_name: &str, shape: Vec<u64>) -> Option<Vec<u64>> {
+        Some(shape)
+    }
+
+    /// The messages about a model that is blended with a plain one of four columns and ten tokens.
+    fn told(other: ModelInfo) -> Vec<String> {
+        let (ours, theirs) = (label("plain"), label("other"));
+        let models = BTreeMap::from([(ours.clone(), model(10, 4, as_it_is)), (theirs.clone(), other)]);
+        let mut record = Record::new(Place(0));
+        for label in [&ours, &theirs] {
+            let mut node = Record::new(Place(0));
+            node.arguments.push(Placed { value: Value::Label(label.clone()), place: Place(0) });
+            record.children.entry("model".to_owned()).or_default().push(node);
+        }
+        let lead = Placed { value: ours.clone(), place: Place(0) };
+        let messages = |faults: Vec<Fault>| faults.into_iter().map(|fault| fault.message).collect();
+        if let Err(faults) = fit(&record, &lead, &models) {
+            return messages(faults);
+        }
+        let part = |label: Label| {
+            let label = Placed { value: label, place: Place(0) };
+            let one = Setting { place: Place(0), filter: None, values: vec![1.0] };
+            Part { label, layers: 0..2, settings: BTreeMap::from([("weight", vec![one])]) }
+        };
+        let parts = vec![part(ours), part(theirs)];
+        let slice = Slice { place: Place(0), parts, reference: 0, t: Vec::new() };
+        let weaver = Weaver {
+            method: Method::Linear,
+            slices: &[slice],
+            models: &models,
+            family: FAMILIES[0],
+            shared: &BTreeMap::new(),
+            divide: true,
+            rescale: true,
+            seed: 0,
+            dtype: None,
+        };
+        weaver.weights().map_or_else(messages, |weights| vec![format!("{} weights", weights.len())])
+    }
+
+    #[test]
+    fn models_that_do_not_fit_are_named_with_the_tensor() {
+        assert_eq!(told(model(10, 4, as_it_is)), ["20 weights"]);
+        assert_eq!(told(model(11, 4, as_it_is)), ["`//:other` has 11 tokens and `//:plain` has 10"]);
+        assert_eq!(told(model(10, 8, as_it_is)), ["`//:other` is 8 wide and `//:plain` 4"]);
+        let without =
+            |part: &'static str| move |name: &str, shape: Vec<u64>| (!name.contains(part)).then_some(shape);
+        assert_eq!(
+            told(model(10, 4, without("1.mlp.up_proj"))),
+            ["1 tensor is in `//:plain` and not in `//:other`: `model.layers.1.mlp.up_proj.weight`"]
+        );
+        assert_eq!(told(model(10, 4, without("mlp")))[0].matches("model.layers").count(), 4);
+        let taller =
+            |name: &str, shape: Vec<u64>| Some(if name.contains("0.mlp.down") { vec![4, 9] } else { shape });
+        assert_eq!(
+            told(model(10, 4, taller)),
+            [
+                "Tensor `model.layers.0.mlp.down_proj.weight` has shape [4, 9] in `//:other` and [4, 8] in `//:plain`"
+            ]
+        );
+    }
+
+    #[test]
+    fn every_role_of_the_lineage_is_its_own() {
+        let roles = |roles: &[&str]| {
+            let mut model = model(10, 4, as_it_is);
+            let part = |role: &&str| Lineage { role: (*role).to_owned(), ..model.lineage[0].clone() };
+            model.lineage = roles.iter().map(part).collect();
+            model
+        };
+        let lead = roles(&["base", "model.0", "model.1.adapter.0"]);
+        let models = BTreeMap::from([(label("a"), lead), (label("b"), roles(&["base", "model.0"]))]);
+        let found: Vec<String> = lineage(&label("a"), &models).into_iter().map(|part| part.role).collect();
+        assert_eq!(found, ["base", "model.0", "model.1.adapter.0", "model.2", "model.2.model.0"]);
+    }
 }

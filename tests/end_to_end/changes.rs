@@ -82,6 +82,44 @@ fn a_variant_runs_as_many_tensors_as_have_another_type() {
     assert_eq!(built.ran_by_kind(), format!("gguf 1, tensor {n_changed}"));
 }
 
+#[test]
+fn one_value_of_one_model_runs_one_tensor_of_a_blend() {
+    let blended = || {
+        let sandbox = Sandbox::new();
+        let text = fs::read_to_string(sandbox.path(PACKAGE)).unwrap();
+        let blend = r#"
+            merge "half" { base ":roadtrip-base"; adapter ":roadtrip-adapter" scale=0.5 }
+            blend "trimmed" {
+                method "ties"
+                base ":roadtrip-base"
+                model ":half" weight=0.5 density=0.4
+                model ":roadtrip-base" weight=1
+            }
+            blend "mix" {
+                method "slerp"
+                base ":roadtrip-base"
+                model ":trimmed"
+                t 0.2 0.8
+            }
+            gguf "blended" { model ":mix"; quantize "Q8_0" }
+        "#;
+        fs::write(sandbox.path(PACKAGE), text + blend).unwrap();
+        sandbox
+    };
+    let sandbox = blended();
+    let first = sandbox.build(&["//models:blended"]);
+    assert_eq!(first.n_hits(), 0);
+    change_one_weight(&sandbox);
+    let second = sandbox.build(&["//models:blended"]);
+    assert_eq!(second.ran_by_kind(), "gguf 1, tensor 1");
+
+    // Whoever computes it: other vectors, one thread, an empty store.
+    let fresh = blended();
+    change_one_weight(&fresh);
+    let third = fresh.build(&["--jobs", "1", "--cpu-path", "baseline", "//models:blended"]);
+    assert_eq!(third.digests(), second.digests());
+}
+
 fn change_one_weight(sandbox: &Sandbox) {
     let path = sandbox.path("models/adapter/adapter_model.safetensors");
     set_element(&path, "base_model.model.model.layers.2.mlp.up_proj.lora_B.weight", [0, 0], 0.25);

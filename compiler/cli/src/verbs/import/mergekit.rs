@@ -599,37 +599,61 @@ dtype: bfloat16
     fn what_cannot_be_said_is_named_with_its_line() {
         let with =
             |line: &str| format!("models:\n  - model: toy\n    parameters:\n      weight: 1\n{line}\n");
-        check(&with("merge_method: model_stock"), expect![[r#"
+        check(
+            &with("merge_method: model_stock"),
+            expect![[r#"
             line 5: `merge_method: model_stock` cannot be written as KDL
             Known: `linear`, `slerp`, `task_arithmetic`, `ties`, `dare_linear`, `dare_ties`, `passthrough`
-        "#]]);
-        check(&with("merge_method: linear\ntokenizer_source: union"), expect![[r#"
+        "#]],
+        );
+        check(
+            &with("merge_method: linear\ntokenizer_source: union"),
+            expect![[r#"
             line 6: `tokenizer_source: union` cannot be written as KDL
             Give all models the same tokens first, where they came from; then leave it out
-        "#]]);
-        check(&with("merge_method: linear\nfavourite: 3"), expect![[r#"
+        "#]],
+        );
+        check(
+            &with("merge_method: linear\nfavourite: 3"),
+            expect![[r#"
             line 6: `favourite` cannot be written as KDL
             Known here: `merge_method`, `models`, `slices`, `base_model`, `parameters`, `dtype`, `out_dtype`, `tokenizer_source`, `tokenizer`, `chat_template`, `random_seed`, `seed`
-        "#]]);
-        check(&with("merge_method: linear\nbase_model: other"), expect![[r#"
+        "#]],
+        );
+        check(
+            &with("merge_method: linear\nbase_model: other"),
+            expect![[r#"
             line 6: `base_model` is not one of the models, and `linear` has no base
             Leave it out, or list it with a `weight`
-        "#]]);
-        check(&with("merge_method: linear\ndtype: int8"), expect![[r#"
+        "#]],
+        );
+        check(
+            &with("merge_method: linear\ndtype: int8"),
+            expect![[r#"
             line 6: The type `int8` cannot be written as KDL
             Known: `float32`, `float16`, `bfloat16`
-        "#]]);
-        check("merge_method: linear\nmodels:\n  - model: a+b\n", expect![[r#"
+        "#]],
+        );
+        check(
+            "merge_method: linear\nmodels:\n  - model: a+b\n",
+            expect![[r#"
             line 3: The model `a+b` with an adapter cannot be written as KDL
             Declare an `adapter` and a `merge`, and name that in the `blend`
-        "#]]);
-        check("merge_method: linear\nmodels:\n  - model: a\n    parameters: {weight: x}\n", expect![[r#"
+        "#]],
+        );
+        check(
+            "merge_method: linear\nmodels:\n  - model: a\n    parameters: {weight: x}\n",
+            expect![[r#"
             line 4: Expected a number, found `x`
 
-        "#]]);
-        check("merge_method: linear\nmodules:\n  x: 1\n", expect![[r#"
+        "#]],
+        );
+        check(
+            "merge_method: linear\nmodules:\n  x: 1\n",
+            expect![[r#"
             line 2: Expected `models` or `slices`; nothing else can be written as KDL
 
-        "#]]);
+        "#]],
+        );
     }
 }
