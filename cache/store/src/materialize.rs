@@ -9,7 +9,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Component, Path, PathBuf};
 
@@ -24,12 +24,14 @@ use crate::publish::{READ_ONLY, create_parent, publish};
 use crate::record::{Kind, Reader, Writer, seal, unseal};
 use crate::session::Session;
 use crate::stamp::FileStamp;
-use crate::traits::BlobStore;
 
 const KIND: Kind = *b"out1";
 
 /// The folder beside the user's, for when the store is on another disk.
 const UNFINISHED: &str = ".unfinished";
+
+/// How much of a blob is copied at once.
+const COPY_BYTES: usize = 1 << 20;
 
 /// A file to be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,10 +128,21 @@ impl LocalStore {
             drop(fs::remove_file(path));
         }
         let mut output = File::create_new(path).map_err(failed)?;
+        // Read and not mapped: the pages of a mapping would count as this process's until the whole blob is copied.
+        let mut buffer = vec![0; COPY_BYTES];
         for part in &file.parts {
-            let bytes = self.open(part)?.ok_or_else(|| missing(*part))?;
+            let (mut blob, blob_path) = self.open_intact(part)?.ok_or_else(|| missing(*part))?;
             let mut writer = HashingWriter::new(&mut output);
-            writer.write_all(&bytes).map_err(failed)?;
+            loop {
+                let n_read = match blob.read(&mut buffer) {
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                    read => read.map_err(|source| StoreError::io("read", &blob_path, source))?,
+                };
+                if n_read == 0 {
+                    break;
+                }
+                writer.write_all(&buffer[..n_read]).map_err(failed)?;
+            }
             let found = writer.into_parts().1;
             if found != *part {
                 return Err(StoreError::CorruptBlob { expected: *part, found, path: path.to_owned() });
@@ -247,6 +260,7 @@ fn decode(sealed: &[u8]) -> Option<Vec<(TreeFile, FileStamp)>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::traits::BlobStore;
 
     struct Fixture {
         dir: tempfile::TempDir,
