@@ -206,12 +206,11 @@ impl<'a> Checker<'a> {
     }
 
     fn unknown(&mut self, schema: &NodeSchema, seen: &mut Seen<'_>, name: &str, span: Span) {
-        let known: Vec<&'static str> = schema
-            .children
-            .iter()
-            .map(|child| child.node.name)
-            .chain(schema.properties.iter().map(|property| property.name))
-            .collect();
+        let mut known: Vec<&'static str> = schema.children.iter().map(|child| child.node.name).collect();
+        // Some names may be written both ways.
+        let is_child = |name: &str| schema.children.iter().any(|child| child.node.name == name);
+        let properties = schema.properties.iter().map(|property| property.name);
+        known.extend(properties.filter(|name| !is_child(name)));
         let message = if schema.name.is_empty() {
             format!("`{name}` has no meaning here")
         } else {

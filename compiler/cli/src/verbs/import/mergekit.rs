@@ -125,6 +125,11 @@ impl Writer {
             }
         }
         for parameter in &merge.parameters {
+            // mergekit scales what it keeps up to the old sum of magnitudes, which no method here does.
+            if parameter.name == "rescale" && self.method == "ties" && truth(parameter)? {
+                return Err(Mistake::new(parameter.line, "`rescale` of `ties` cannot be written as KDL")
+                    .help("Leave it out, or take `dare_ties`"));
+            }
             if self.owner(parameter).is_none() {
                 continue;
             }
@@ -633,6 +638,13 @@ dtype: bfloat16
             line 6: The type `int8` cannot be written as KDL
             Known: `float32`, `float16`, `bfloat16`
         "#]],
+        );
+        check(
+            "merge_method: ties\nbase_model: a\nmodels:\n  - model: b\nparameters:\n  rescale: true\n",
+            expect![[r#"
+                line 6: `rescale` of `ties` cannot be written as KDL
+                Leave it out, or take `dare_ties`
+            "#]],
         );
         check(
             "merge_method: linear\nmodels:\n  - model: a+b\n",
