@@ -83,9 +83,11 @@ impl Weaver<'_> {
                 }
             }
         };
-        let outside = |slice, position| Seat { slice, block: None, offset: 0, position };
+        // What stands outside the layers is at the beginning of every gradient, the head too: as mergekit has it since
+        // 0.1, so that its files mean the same here.
+        let outside = |slice| Seat { slice, block: None, offset: 0, position: 0.0 };
         let is_embedding = |tensor| tensor == ModelTensor::TokenEmbedding;
-        add(&outside(first, 0.0), &is_embedding);
+        add(&outside(first), &is_embedding);
         let mut block = 0;
         for slice in self.slices {
             for offset in 0..slice.n_layers() {
@@ -95,7 +97,7 @@ impl Weaver<'_> {
                 block += 1;
             }
         }
-        add(&outside(last, 1.0), &|tensor| !is_embedding(tensor));
+        add(&outside(last), &|tensor| !is_embedding(tensor));
         if faults.is_empty() { Ok(weights) } else { Err(first_of_each(faults)) }
     }
 
