@@ -18,6 +18,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("mc-format", &["mc-codec", "mc-decoder", "mc-tensor"]),
     ("mc-ir", &["mc-digest", "mc-tensor"]),
     ("mc-store", &["mc-digest"]),
+    ("mc-fetch", &["mc-digest", "mc-ir", "mc-syntax"]),
     ("mc-runtime", &["mc-codec", "mc-decoder", "mc-tensor"]),
     (
         "mc-rules",
@@ -42,6 +43,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "mc-codec",
             "mc-digest",
             "mc-execute",
+            "mc-fetch",
             "mc-format",
             "mc-ir",
             "mc-rules",
@@ -61,11 +63,13 @@ const DOORS: &[(&str, &[&str])] = &[
     ("indicatif", &["mc"]),
     ("memmap2", &["mc-store"]),
     ("petgraph", &["mc-ir"]),
+    ("ring", &["mc-fetch"]),
     ("salsa", &["mc-analysis"]),
     ("saphyr-parser", &["mc"]),
     ("tempfile", &["mc-store"]),
     ("tokenizers", &["mc-family"]),
     ("minijinja", &["mc-family"]),
+    ("ureq", &["mc-fetch"]),
 ];
 
 struct Package {

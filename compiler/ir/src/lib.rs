@@ -11,6 +11,7 @@ pub mod expression;
 pub mod fault;
 pub mod graph;
 pub mod label;
+pub mod origin;
 pub mod output;
 pub mod provider;
 pub mod reapi;

@@ -1,0 +1,408 @@
+//! One request and its answer: redirects, who asks, and how long anybody waits.
+//!
+//! What must not be seen is sent to the server that it is meant for and to no other: a redirect elsewhere goes on
+//! without it, and a redirect from `https` to `http` goes nowhere. Answers come as they are, never decompressed.
+//! Trying again is for those who ask ([`crate::download`], [`Client::text`]).
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::sync::Mutex;
+use std::thread;
+use std::time::{Duration, SystemTime};
+
+use ureq::http::{HeaderMap, Response};
+use ureq::{Agent, Body};
+
+use crate::credentials::{Credentials, SecretHeader};
+use crate::error::FetchError;
+use crate::patience::{Paced, Patience};
+use crate::token_service;
+use crate::url::Url;
+
+/// More redirects than this lead in a circle, or might as well.
+const MAX_REDIRECTS: u32 = 10;
+
+/// This much of a server's explanation is shown.
+const MAX_EXPLANATION: usize = 300;
+
+/// Asks servers.
+#[derive(Debug)]
+pub struct Client {
+    agent: Agent,
+    /// For this machine, to which no proxy leads.
+    direct: Agent,
+    credentials: Credentials,
+    pub(crate) patience: Patience,
+    /// Headers that token services gave, by registry and scope.
+    pub(crate) tokens: Mutex<BTreeMap<String, SecretHeader>>,
+}
+
+/// What is asked for.
+#[derive(Clone, Debug)]
+pub struct Ask<'a> {
+    /// The address.
+    pub url: &'a Url,
+    /// Media types that are understood.
+    pub accept: Option<&'static str>,
+    /// The first byte wanted, when it is not the first of all.
+    pub from: u64,
+    /// The version that the bytes before `from` are of.
+    pub if_range: Option<&'a str>,
+    /// Whether the server is an OCI registry, which tells where tokens come from.
+    pub is_registry: bool,
+}
+
+/// What a server answered.
+pub struct Answer {
+    /// The status.
+    pub status: u16,
+    /// Where the answer came from, after redirects.
+    pub url: Url,
+    headers: HeaderMap,
+    sent: Vec<SecretHeader>,
+    /// The bytes.
+    pub body: Paced<Box<dyn Read + Send>>,
+}
+
+/// Why there is no answer, or none of use, and whether it may help to ask again.
+#[derive(Debug)]
+pub struct Refusal {
+    /// What happened.
+    pub error: Box<FetchError>,
+    /// Whether another try may help.
+    pub is_passing: bool,
+    /// How long the server wants to be left alone.
+    pub after: Option<Duration>,
+}
+
+impl<'a> Ask<'a> {
+    /// Everything at an address.
+    pub fn whole(url: &'a Url) -> Self {
+        Self { url, accept: None, from: 0, if_range: None, is_registry: false }
+    }
+}
+
+impl Client {
+    /// A client with these credentials, through `proxy` where one is given.
+    ///
+    /// # Errors
+    /// When the proxy's address cannot be used.
+    pub fn new(
+        credentials: Credentials,
+        patience: Patience,
+        proxy: Option<&str>,
+    ) -> Result<Self, FetchError> {
+        let proxy = match proxy {
+            None => None,
+            // The client's message may quote the address, which may hold a password.
+            Some(text) => Some(ureq::Proxy::new(text).map_err(|_| FetchError::Listing {
+                origin: "The proxy".to_owned(),
+                what: "its address cannot be used; expected `http://host:port`".to_owned(),
+            })?),
+        };
+        let (agent, direct) = (agent(&patience, proxy), agent(&patience, None));
+        Ok(Self { agent, direct, credentials, patience, tokens: Mutex::default() })
+    }
+
+    /// Asks once.
+    ///
+    /// # Errors
+    /// [`Refusal`] when there is no answer, or one that is neither success nor `416`.
+    pub fn get(&self, ask: &Ask<'_>) -> Result<Answer, Refusal> {
+        let headers = if ask.is_registry {
+            match token_service::known(self, ask.url) {
+                Some(header) => vec![header],
+                None => self.credentials.offered(ask.url)?,
+            }
+        } else {
+            self.credentials.headers(ask.url)?
+        };
+        let mut answer = self.follow(ask, headers)?;
+        if answer.status == 401
+            && ask.is_registry
+            && let Some(header) = token_service::answer_challenge(self, &self.credentials, ask.url, &answer)?
+        {
+            answer = self.follow(ask, vec![header])?;
+        }
+        match answer.status {
+            200..=299 | 416 => Ok(answer),
+            _ => Err(answer.refusal(&self.patience)),
+        }
+    }
+
+    /// The whole of a short text, asked for until it comes.
+    ///
+    /// # Errors
+    /// When it does not come, or is longer than `limit` bytes.
+    pub fn text(&self, ask: &Ask<'_>, limit: u64) -> Result<Vec<u8>, FetchError> {
+        let mut n_failed = 0;
+        loop {
+            let tried = self.get(ask).and_then(|mut answer| {
+                let mut bytes = Vec::new();
+                let read = (&mut answer.body).take(limit + 1).read_to_end(&mut bytes);
+                read.map_err(|error| Refusal::connection(ask.url, &error.to_string(), true))?;
+                Ok((answer, bytes))
+            });
+            match tried {
+                Ok((answer, bytes)) if bytes.len() as u64 <= limit => {
+                    answer.check_plain()?;
+                    return Ok(bytes);
+                }
+                Ok(_) => {
+                    let what = format!("sent more than {limit} bytes, which is the limit for such an answer");
+                    return Err(FetchError::Lie { url: ask.url.clone(), what });
+                }
+                Err(refusal) => {
+                    n_failed += 1;
+                    self.wait(refusal, n_failed)?;
+                }
+            }
+        }
+    }
+
+    /// Waits before another try, where that may help.
+    ///
+    /// # Errors
+    /// The refusal, when it does not help, or was tried too often.
+    pub(crate) fn wait(&self, refusal: Refusal, n_failed: u32) -> Result<(), FetchError> {
+        if !refusal.is_passing || n_failed > self.patience.n_retries {
+            return Err(*refusal.error);
+        }
+        let delay = self.patience.delay(n_failed).max(refusal.after.unwrap_or_default());
+        thread::sleep(delay);
+        Ok(())
+    }
+
+    /// Asks, and goes where the answer points.
+    pub(crate) fn follow(&self, ask: &Ask<'_>, mut headers: Vec<SecretHeader>) -> Result<Answer, Refusal> {
+        let mut url = ask.url.clone();
+        for _ in 0..=MAX_REDIRECTS {
+            let response = self.once(ask, &url, &headers)?;
+            let status = response.status().as_u16();
+            if !matches!(status, 301 | 302 | 303 | 307 | 308) {
+                let (parts, body) = response.into_parts();
+                let body: Box<dyn Read + Send> = Box::new(body.into_reader());
+                let body = Paced::new(body, self.patience.idle);
+                return Ok(Answer { status, url, headers: parts.headers, sent: headers, body });
+            }
+            let next = target(&url, &response)?;
+            if !next.is_same_server(&url) {
+                headers.clear();
+            }
+            url = next;
+        }
+        let what = format!("more than {MAX_REDIRECTS} times");
+        Err(FetchError::Redirect { url: ask.url.clone(), what }.into())
+    }
+
+    fn once(&self, ask: &Ask<'_>, url: &Url, headers: &[SecretHeader]) -> Result<Response<Body>, Refusal> {
+        // What is hashed are the bytes that were published, so no server may send them in another coding.
+        let agent = if url.is_loopback() { &self.direct } else { &self.agent };
+        let mut request = agent.get(url.full()).header("accept-encoding", "identity");
+        if let Some(accept) = ask.accept {
+            request = request.header("accept", accept);
+        }
+        if ask.from > 0 {
+            request = request.header("range", format!("bytes={}-", ask.from));
+            if let Some(version) = ask.if_range {
+                request = request.header("if-range", version);
+            }
+        }
+        for header in headers {
+            request = request.header(&header.name, header.value.open());
+        }
+        request.call().map_err(|error| {
+            let is_passing = !matches!(
+                error,
+                ureq::Error::Tls(_) | ureq::Error::Rustls(_) | ureq::Error::Http(_) | ureq::Error::BadUri(_)
+            );
+            let reason = match &error {
+                ureq::Error::Timeout(_) => {
+                    format!("it said nothing for {} s", self.patience.idle.as_secs_f32())
+                }
+                // The client's message may quote a header that it could not send.
+                ureq::Error::Http(_) => "a header for it holds characters that cannot be sent".to_owned(),
+                _ => error.to_string(),
+            };
+            Refusal::connection(url, &reason, is_passing)
+        })
+    }
+}
+
+fn agent(patience: &Patience, proxy: Option<ureq::Proxy>) -> Agent {
+    let idle = Some(patience.idle);
+    let config = Agent::config_builder()
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .proxy(proxy)
+        .user_agent(concat!("mc/", env!("CARGO_PKG_VERSION")))
+        .timeout_resolve(idle)
+        .timeout_connect(idle)
+        .timeout_send_request(idle)
+        .timeout_recv_response(idle)
+        .timeout_per_read(idle)
+        .max_response_header_size(64 * 1024);
+    config.build().into()
+}
+
+impl Answer {
+    /// A header, when it is there once and is text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut values = self.headers.get_all(name).iter();
+        let first = values.next()?.to_str().ok()?;
+        values.next().is_none().then(|| first.trim())
+    }
+
+    /// Whether the bytes are those that were published.
+    ///
+    /// # Errors
+    /// When they are compressed although nobody asked for it.
+    pub fn check_plain(&self) -> Result<(), FetchError> {
+        match self.headers.get("content-encoding").map(|value| value.to_str().unwrap_or("?")) {
+            None | Some("identity" | "") => Ok(()),
+            Some(coding) => {
+                let what = format!(
+                    "sent the bytes in the coding `{}`, expected them as they are",
+                    printable(coding)
+                );
+                Err(FetchError::Lie { url: self.url.clone(), what })
+            }
+        }
+    }
+
+    /// An answer that says no, as an error.
+    fn refusal(mut self, patience: &Patience) -> Refusal {
+        let (url, status) = (self.url.clone(), self.status);
+        let message = self.explanation();
+        let after = self.header("retry-after").and_then(retry_after);
+        let error = match status {
+            401 | 403 => FetchError::Denied { url, status, message },
+            404 | 410 => FetchError::Missing { url, status, message },
+            408 | 425 | 429 | 500..=599 => {
+                if let Some(seconds) = after.filter(|seconds| *seconds > patience.longest_delay) {
+                    let limit = patience.longest_delay;
+                    return FetchError::Busy { url, seconds, limit }.into();
+                }
+                let error = FetchError::Status { url, status, expected: "200", message };
+                return Refusal { error: error.into(), is_passing: true, after };
+            }
+            _ => FetchError::Status { url, status, expected: "200", message },
+        };
+        error.into()
+    }
+
+    /// What the server says about its refusal, without what was told to it.
+    fn explanation(&mut self) -> String {
+        let said = match self.header("x-error-message") {
+            Some(said) => said.to_owned(),
+            None => {
+                let mut body = Vec::new();
+                // An explanation that cannot be read is none.
+                drop((&mut self.body).take(4096).read_to_end(&mut body));
+                json_error(&body).unwrap_or_default()
+            }
+        };
+        let mut said = printable(&said);
+        for header in &self.sent {
+            for secret in [header.value.open(), header.value.open().rsplit(' ').next().unwrap_or_default()] {
+                if !secret.is_empty() {
+                    said = said.replace(secret, "***");
+                }
+            }
+        }
+        said.chars().take(MAX_EXPLANATION).collect()
+    }
+}
+
+impl Refusal {
+    pub(crate) fn connection(url: &Url, reason: &str, is_passing: bool) -> Self {
+        let error = FetchError::Connection { url: url.clone(), reason: reason.to_owned(), is_passing };
+        Self { error: error.into(), is_passing, after: None }
+    }
+}
+
+impl From<FetchError> for Refusal {
+    fn from(error: FetchError) -> Self {
+        Self { error: error.into(), is_passing: false, after: None }
+    }
+}
+
+/// Where a redirect leads.
+fn target(url: &Url, response: &Response<Body>) -> Result<Url, FetchError> {
+    let refuse = |what: String| FetchError::Redirect { url: url.clone(), what };
+    let location = response.headers().get("location").and_then(|value| value.to_str().ok());
+    let location = location.ok_or_else(|| refuse("and does not say where".to_owned()))?;
+    let next = url.join(location).map_err(|error| refuse(format!("to nowhere: {error}")))?;
+    if url.is_https() && !next.is_https() {
+        return Err(refuse(format!("from `https` to `{next}`, where anybody on the way can listen")));
+    }
+    Ok(next)
+}
+
+/// `Retry-After`: seconds, or a date.
+fn retry_after(text: &str) -> Option<Duration> {
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let seconds = http_date(text)?;
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).ok()?;
+    Some(Duration::from_secs(seconds).saturating_sub(now))
+}
+
+/// Seconds since 1970 of `Sun, 06 Nov 1994 08:49:37 GMT`.
+fn http_date(text: &str) -> Option<u64> {
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let words: Vec<&str> = text.split([' ', ':']).collect();
+    let [_, day, month, year, hour, minute, second, "GMT"] = words.as_slice() else { return None };
+    let month = MONTHS.iter().position(|name| name == month)? as i64 + 1;
+    let (year, day): (i64, i64) = (year.parse().ok()?, day.parse().ok()?);
+    if !(1970..=9999).contains(&year) || !(1..=31).contains(&day) {
+        return None;
+    }
+    // Days since 1970 of a civil date: years begin in March, so that the leap day is a year's last.
+    let (year, month) = if month <= 2 { (year - 1, month + 9) } else { (year, month - 3) };
+    let days = year * 365 + year / 4 - year / 100 + year / 400 + (month * 153 + 2) / 5 + day - 1 - 719_468;
+    let clock: Vec<i64> = [hour, minute, second].iter().filter_map(|text| text.parse().ok()).collect();
+    let [hour, minute, second] = clock.as_slice() else { return None };
+    u64::try_from(days * 86_400 + hour * 3_600 + minute * 60 + second).ok()
+}
+
+/// The `error` or `message` of a JSON object.
+fn json_error(body: &[u8]) -> Option<String> {
+    let value: serde_json::Value = serde_json::from_slice(body).ok()?;
+    let registry = value.get("errors").and_then(|errors| errors.get(0));
+    let said = [value.get("error"), value.get("message"), registry.and_then(|error| error.get("message"))];
+    said.into_iter().flatten().find_map(|said| said.as_str().map(str::to_owned))
+}
+
+fn printable(text: &str) -> String {
+    text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_of_the_protocol_are_read() {
+        assert_eq!(http_date("Sun, 06 Nov 1994 08:49:37 GMT"), Some(784_111_777));
+        assert_eq!(http_date("Thu, 29 Feb 2024 00:00:00 GMT"), Some(1_709_164_800));
+        assert_eq!(http_date("Thu, 01 Jan 1970 00:00:01 GMT"), Some(1));
+        for wrong in
+            ["", "now", "Sun, 06 Nov 1994", "Sun, xx Nov 1994 08:49:37 GMT", "Sun, 06 Foo 1994 08:49:37 GMT"]
+        {
+            assert_eq!(http_date(wrong), None);
+        }
+        assert_eq!(retry_after("7"), Some(Duration::from_secs(7)));
+        assert_eq!(retry_after("Sun, 06 Nov 1994 08:49:37 GMT"), Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn explanations_are_found_in_json_only() {
+        assert_eq!(json_error(br#"{"error": "gated"}"#).as_deref(), Some("gated"));
+        assert_eq!(json_error(br#"{"errors": [{"message": "denied"}]}"#).as_deref(), Some("denied"));
+        assert_eq!(json_error(b"<html>"), None);
+    }
+}

@@ -1,0 +1,26 @@
+//! Checkpoints from elsewhere: what a declared origin consists of, pinned by digest in `mc.lock`; downloads that go
+//! on where they stopped and are verified while they stream; and the folders that they end up in.
+//!
+//! Only pinned bytes are ever kept, whatever a server says. This crate is the only door to the HTTP client. It does
+//! not read the environment and prints nothing: who may ask for what is told to it ([`credentials`]).
+
+pub mod area;
+pub mod checksum;
+pub mod client;
+pub mod credentials;
+pub mod docker_config;
+pub mod download;
+pub mod error;
+pub mod fetcher;
+pub mod helper;
+pub mod http_files;
+pub mod hugging_face;
+pub mod listing;
+pub mod lock_file;
+pub mod netrc;
+pub mod oci;
+pub mod patience;
+pub mod secret;
+pub mod stamps;
+pub mod token_service;
+pub mod url;

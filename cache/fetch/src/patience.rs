@@ -1,0 +1,99 @@
+//! How long a server is waited for, and how often it is asked again.
+
+use std::io::{self, Read};
+use std::time::{Duration, Instant};
+
+/// How long a server is waited for, and how often it is asked again.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// A connection on which nothing comes for so long is given up, and so is one that is slower than
+    /// [`SLOWEST`] over this time. No limit holds for the whole: a model may take hours.
+    pub idle: Duration,
+    /// How often something is tried again that brought nothing.
+    pub n_retries: u32,
+    /// The wait before the second try; it doubles with each.
+    pub first_delay: Duration,
+    /// The longest wait, also when a server asks for more.
+    pub longest_delay: Duration,
+}
+
+/// Fewer bytes per second than this are as good as none.
+pub const SLOWEST: u64 = 16;
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            idle: Duration::from_secs(60),
+            n_retries: 5,
+            first_delay: Duration::from_millis(500),
+            longest_delay: Duration::from_secs(60),
+        }
+    }
+}
+
+impl Patience {
+    /// The wait before try number `n_failed + 1`.
+    pub fn delay(&self, n_failed: u32) -> Duration {
+        let factor = 1_u32 << n_failed.saturating_sub(1).min(16);
+        self.first_delay.saturating_mul(factor).min(self.longest_delay)
+    }
+}
+
+/// A reader that gives up on a source that drips.
+pub struct Paced<R> {
+    inner: R,
+    idle: Duration,
+    since: Instant,
+    n_bytes: u64,
+}
+
+impl<R> Paced<R> {
+    /// Reads from `inner`, at [`SLOWEST`] bytes per second or more in every stretch of `idle`.
+    pub fn new(inner: R, idle: Duration) -> Self {
+        Self { inner, idle, since: Instant::now(), n_bytes: 0 }
+    }
+}
+
+impl<R: Read> Read for Paced<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n_read = self.inner.read(buffer)?;
+        self.n_bytes += n_read as u64;
+        let elapsed = self.since.elapsed();
+        if elapsed >= self.idle {
+            if n_read > 0 && self.n_bytes < SLOWEST.saturating_mul(elapsed.as_secs().max(1)) {
+                let what = format!("{} bytes came in {} s", self.n_bytes, elapsed.as_secs_f32());
+                return Err(io::Error::new(io::ErrorKind::TimedOut, what));
+            }
+            (self.since, self.n_bytes) = (Instant::now(), 0);
+        }
+        Ok(n_read)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_and_end() {
+        let patience = Patience::default();
+        let waits: Vec<u128> = (1..=9).map(|n_failed| patience.delay(n_failed).as_millis()).collect();
+        assert_eq!(waits, [500, 1000, 2000, 4000, 8000, 16000, 32000, 60000, 60000]);
+        assert_eq!(patience.delay(u32::MAX), patience.longest_delay);
+    }
+
+    #[test]
+    fn a_drip_is_given_up() {
+        struct Drip;
+        impl Read for Drip {
+            fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+                std::thread::sleep(Duration::from_millis(5));
+                buffer[0] = 1;
+                Ok(1)
+            }
+        }
+        let mut paced = Paced::new(Drip, Duration::from_millis(30));
+        let error = io::copy(&mut paced, &mut io::sink()).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    }
+}

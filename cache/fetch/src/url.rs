@@ -1,0 +1,252 @@
+//! Addresses: as much of them as `http` and `https` need.
+//!
+//! What is shown of one is without its query, because storage servers put signatures there that let anybody read.
+
+use std::fmt;
+
+/// An address of a server of ours: `http` or `https`, host, port, path and query.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Url {
+    is_https: bool,
+    /// Lower case; an IPv6 address has its brackets.
+    host: String,
+    port: u16,
+    /// Begins with `/`.
+    path: String,
+    query: Option<String>,
+}
+
+/// A text that is no address that can be asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("The address {what}")]
+pub struct UrlError {
+    what: &'static str,
+}
+
+const fn wrong(what: &'static str) -> UrlError {
+    UrlError { what }
+}
+
+impl Url {
+    /// Reads an absolute address. A fragment is left out; a name or a password in it is refused.
+    ///
+    /// # Errors
+    /// [`UrlError`], which does not repeat the address: it may hold a secret.
+    pub fn parse(text: &str) -> Result<Self, UrlError> {
+        let text = text.split('#').next().unwrap_or_default();
+        if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(wrong("holds a space or a character that is not ASCII"));
+        }
+        let (scheme, rest) = text.split_once("://").ok_or(wrong("is not absolute"))?;
+        let is_https = match scheme.to_ascii_lowercase().as_str() {
+            "https" => true,
+            "http" => false,
+            _ => return Err(wrong("is neither `http` nor `https`")),
+        };
+        let end = rest.find(['/', '?']).unwrap_or(rest.len());
+        let (authority, rest) = rest.split_at(end);
+        if authority.contains('@') {
+            return Err(wrong("holds a name or a password; use `~/.netrc` or a credential helper"));
+        }
+        let (host, port) = host_and_port(authority)?;
+        let (path, query) = match rest.split_once('?') {
+            Some((path, query)) => (path, Some(query.to_owned())),
+            None => (rest, None),
+        };
+        let path = if path.is_empty() { "/".to_owned() } else { path.to_owned() };
+        let port = port.unwrap_or(if is_https { 443 } else { 80 });
+        Ok(Self { is_https, host: host.to_ascii_lowercase(), port, path, query })
+    }
+
+    /// The address that a `Location` header means, seen from this one.
+    ///
+    /// # Errors
+    /// [`UrlError`], as for [`Self::parse`].
+    pub fn join(&self, location: &str) -> Result<Self, UrlError> {
+        let location = location.trim();
+        if let Some(rest) = location.strip_prefix("//") {
+            return Self::parse(&format!("{}://{rest}", self.scheme()));
+        }
+        if location.contains("://") && location.find("://") < location.find(['/', '?', '#']) {
+            return Self::parse(location);
+        }
+        if location.starts_with('/') {
+            return Self::parse(&format!("{}{location}", self.root()));
+        }
+        let folder = self.path.rsplit_once('/').map_or("", |(folder, _)| folder);
+        Self::parse(&format!("{}{folder}/{location}", self.root()))
+    }
+
+    /// The address of a file below this folder; what is special in the name is escaped.
+    pub fn below(&self, name: &str) -> Self {
+        let slash = if self.path.ends_with('/') { "" } else { "/" };
+        Self { path: format!("{}{slash}{}", self.path, escaped(name)), query: None, ..self.clone() }
+    }
+
+    /// The same with a query.
+    #[must_use]
+    pub fn with_query(&self, pairs: &[(&str, &str)]) -> Self {
+        let pair = |(name, value): &(&str, &str)| format!("{name}={}", escaped_all(value));
+        let added = pairs.iter().map(pair).collect::<Vec<_>>().join("&");
+        let query = match &self.query {
+            Some(query) if !query.is_empty() => format!("{query}&{added}"),
+            _ => added,
+        };
+        Self { query: Some(query), ..self.clone() }
+    }
+
+    /// Whether the way there is encrypted.
+    pub fn is_https(&self) -> bool {
+        self.is_https
+    }
+
+    /// The host, without a port.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// Whether it is this machine.
+    pub fn is_loopback(&self) -> bool {
+        let is_v4 = self.host.parse::<std::net::Ipv4Addr>().is_ok_and(|address| address.is_loopback());
+        is_v4 || self.host == "localhost" || self.host == "[::1]"
+    }
+
+    /// Whether nobody on the way can listen.
+    pub fn is_private(&self) -> bool {
+        self.is_https || self.is_loopback()
+    }
+
+    /// Whether the two are the same server: scheme, host and port.
+    pub fn is_same_server(&self, other: &Self) -> bool {
+        (self.is_https, &self.host, self.port) == (other.is_https, &other.host, other.port)
+    }
+
+    /// Scheme, host and port: `https://host`.
+    pub fn root(&self) -> String {
+        match (self.is_https, self.port) {
+            (true, 443) | (false, 80) => format!("{}://{}", self.scheme(), self.host),
+            _ => format!("{}://{}:{}", self.scheme(), self.host, self.port),
+        }
+    }
+
+    /// Everything, also what must not be shown.
+    pub(crate) fn full(&self) -> String {
+        match &self.query {
+            Some(query) => format!("{}{}?{query}", self.root(), self.path),
+            None => format!("{}{}", self.root(), self.path),
+        }
+    }
+
+    fn scheme(&self) -> &'static str {
+        if self.is_https { "https" } else { "http" }
+    }
+}
+
+impl fmt::Display for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}{}", self.root(), self.path, if self.query.is_some() { "?…" } else { "" })
+    }
+}
+
+impl fmt::Debug for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Url({self})")
+    }
+}
+
+fn host_and_port(authority: &str) -> Result<(&str, Option<u16>), UrlError> {
+    let port = |text: &str| match text {
+        "" => Ok(None),
+        digits => digits.parse().map(Some).map_err(|_| wrong("has a port that is no number")),
+    };
+    let (host, port) = if authority.starts_with('[') {
+        let end = authority.find(']').ok_or(wrong("has a `[` without a `]`"))? + 1;
+        (&authority[..end], port(authority[end..].strip_prefix(':').unwrap_or_default())?)
+    } else {
+        match authority.rsplit_once(':') {
+            Some((host, digits)) => (host, port(digits)?),
+            None => (authority, None),
+        }
+    };
+    let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || b".-_[]:".contains(&byte);
+    if host.is_empty() || !host.bytes().all(is_letter) {
+        return Err(wrong("has no host that can be asked"));
+    }
+    Ok((host, port))
+}
+
+/// A path of which only unreserved letters and `/` stay as they are.
+fn escaped(path: &str) -> String {
+    escape(path, b"/")
+}
+
+fn escaped_all(text: &str) -> String {
+    escape(text, b"")
+}
+
+fn escape(text: &str, kept: &[u8]) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) || kept.contains(&byte) {
+            escaped.push(char::from(byte));
+        } else {
+            escaped.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url(text: &str) -> Url {
+        Url::parse(text).unwrap()
+    }
+
+    #[test]
+    fn the_parts_of_an_address_are_found() {
+        let address = url("https://Host.example:8443/a/b?token=secret#part");
+        assert_eq!(address.full(), "https://host.example:8443/a/b?token=secret");
+        assert_eq!(address.to_string(), "https://host.example:8443/a/b?…");
+        assert!(!format!("{address:?}").contains("secret"));
+        assert_eq!(url("http://h").full(), "http://h/");
+        assert!(url("http://[::1]:80/").is_loopback() && url("http://127.8.8.8/").is_loopback());
+        assert!(!url("http://127.evil.example/").is_loopback());
+        for wrong in [
+            "",
+            "/a",
+            "ftp://h/",
+            "https://",
+            "https://a:b@h/",
+            "https://h:99999/",
+            "https://h /",
+            "https://[::1/",
+        ] {
+            assert!(Url::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_location_is_read_from_where_it_was_given() {
+        let from = url("https://h/a/b?c");
+        for (location, expected) in [
+            ("https://other/x", "https://other/x"),
+            ("//other/x", "https://other/x"),
+            ("/x", "https://h/x"),
+            ("x", "https://h/a/x"),
+            ("/x?next=http://y", "https://h/x?next=http://y"),
+        ] {
+            assert_eq!(from.join(location).unwrap().full(), expected);
+        }
+    }
+
+    #[test]
+    fn names_are_escaped() {
+        assert_eq!(url("https://h/a/").below("b/c d?#%.txt").full(), "https://h/a/b/c%20d%3F%23%25.txt");
+        assert_eq!(
+            url("https://h/a").with_query(&[("scope", "a:b/c")]).full(),
+            "https://h/a?scope=a%3Ab%2Fc"
+        );
+    }
+}

@@ -1,0 +1,159 @@
+//! What must not be seen goes where it is meant to go, and nowhere else.
+
+use std::sync::{Arc, Mutex};
+
+use mc_fetch::credentials::Credentials;
+use mc_fetch::netrc::Netrc;
+use mc_fetch::secret::Secret;
+use mc_fetch::url::Url;
+
+use crate::server::{Request, Server, answer, file, head};
+use crate::world::World;
+
+const TOKEN: &str = "hf_neverToBeSeen";
+
+fn with_token(server: &Server) -> Credentials {
+    let tokens = vec![(Url::parse(&server.root()).unwrap(), Secret::new(TOKEN))];
+    Credentials { tokens, ..Credentials::default() }
+}
+
+/// A server that sends its first request somewhere else.
+fn redirecting(status: &'static str, to: impl Fn(&Request) -> String + Send + Sync + 'static) -> Server {
+    Server::new(move |request, stream| {
+        if request.path.starts_with("/x/") {
+            answer(stream, status, &[("Location", &to(request))], b"");
+        } else {
+            file(request, stream, "\"v1\"", b"abc");
+        }
+    })
+}
+
+#[test]
+fn redirects_on_the_same_server_keep_the_token() {
+    for status in
+        ["301 Moved", "302 Found", "303 See Other", "307 Temporary Redirect", "308 Permanent Redirect"]
+    {
+        let server = redirecting(status, |_| "/elsewhere?signature=s1".to_owned());
+        let world = World::with(&server, with_token(&server));
+        assert_eq!(world.fetch_a(&server, b"abc").unwrap(), b"abc");
+        let requests = server.requests();
+        assert_eq!(requests[1].path, "/elsewhere?signature=s1");
+        assert!(
+            requests.iter().all(|request| request.header("authorization") == Some("Bearer hf_neverToBeSeen"))
+        );
+    }
+}
+
+#[test]
+fn redirects_to_another_server_lose_the_token_for_good() {
+    let other = Server::new(|request, stream| file(request, stream, "\"v1\"", b"abc"));
+    let elsewhere = format!("{}/cdn", other.root());
+    let server = redirecting("302 Found", move |_| elsewhere.clone());
+    let world = World::with(&server, with_token(&server));
+    assert_eq!(world.fetch_a(&server, b"abc").unwrap(), b"abc");
+    assert!(server.requests()[0].header("authorization").is_some());
+    assert_eq!(other.requests()[0].header("authorization"), None);
+
+    // There and back: it does not come back either.
+    let back: Arc<Mutex<String>> = Arc::default();
+    let to = Arc::clone(&back);
+    let other = Server::new(move |_, stream| {
+        answer(stream, "302 Found", &[("Location", &to.lock().unwrap())], b"");
+    });
+    let elsewhere = format!("{}/cdn", other.root());
+    let server = redirecting("302 Found", move |_| elsewhere.clone());
+    *back.lock().unwrap() = format!("{}/home", server.root());
+    let world = World::with(&server, with_token(&server));
+    assert_eq!(world.fetch_a(&server, b"abc").unwrap(), b"abc");
+    assert_eq!(server.requests()[1].path, "/home");
+    assert_eq!(server.requests()[1].header("authorization"), None);
+}
+
+#[test]
+fn another_name_of_the_same_machine_is_another_server() {
+    let root: Arc<Mutex<String>> = Arc::default();
+    let to = Arc::clone(&root);
+    let server = redirecting("302 Found", move |_| format!("{}/b", to.lock().unwrap()));
+    *root.lock().unwrap() = server.other_root();
+    let world = World::with(&server, with_token(&server));
+    assert_eq!(world.fetch_a(&server, b"abc").unwrap(), b"abc");
+    assert_eq!(server.requests()[1].header("authorization"), None);
+}
+
+#[test]
+fn circles_and_redirects_to_nowhere_end() {
+    let circle = redirecting("302 Found", |request| format!("{}x", request.path));
+    let error = World::new(&circle).fetch_a(&circle, b"abc").unwrap_err().to_string();
+    assert!(error.contains("redirects more than 10 times"), "{error}");
+    assert_eq!(circle.requests().len(), 11);
+    for to in ["", "ftp://host/", "file:///etc/passwd", "http://me:pw@host/", "http://"] {
+        let server = redirecting("302 Found", move |_| to.to_owned());
+        if let Err(error) = World::new(&server).fetch_a(&server, b"abc") {
+            let error = error.to_string();
+            assert!(error.contains("redirects") && !error.contains("pw"), "{to}: {error}");
+        } else {
+            panic!("{to}");
+        }
+    }
+    let silent = Server::new(|_, stream| head(stream, "302 Found", &[]));
+    let error = World::new(&silent).fetch_a(&silent, b"abc").unwrap_err().to_string();
+    assert!(error.contains("does not say where"), "{error}");
+}
+
+#[test]
+fn a_server_that_repeats_the_token_is_not_quoted() {
+    let server = Server::new(|request, stream| {
+        let sent = request.header("authorization").unwrap_or_default().to_owned();
+        let body = format!("{{\"error\": \"not for {sent}\"}}");
+        answer(stream, "403 Forbidden", &[], body.as_bytes());
+    });
+    let world = World::with(&server, with_token(&server));
+    let error = world.fetch_a(&server, b"abc").unwrap_err();
+    let told = format!("{error} {error:?} {:?} {:?}", error.help(), world.fetcher);
+    assert!(told.contains("not for ***"), "{told}");
+    assert!(!told.contains("neverToBeSeen"), "{told}");
+    assert!(!world.holds("neverToBeSeen"));
+}
+
+#[test]
+fn signatures_in_addresses_are_not_shown() {
+    let server = Server::new(|request, stream| {
+        if request.path.contains("signature") {
+            answer(stream, "403 Forbidden", &[], b"");
+        } else {
+            answer(stream, "302 Found", &[("Location", "/cdn?signature=neverToBeSeen")], b"");
+        }
+    });
+    let world = World::new(&server);
+    let error = world.fetch_a(&server, b"abc").unwrap_err().to_string();
+    assert!(error.contains("/cdn?…") && !error.contains("neverToBeSeen"), "{error}");
+    assert!(!world.holds("neverToBeSeen"));
+}
+
+#[test]
+fn nothing_of_a_token_is_in_the_store_after_a_fetch() {
+    let server = Server::new(|request, stream| file(request, stream, "\"v1\"", b"abc"));
+    let world = World::with(&server, with_token(&server));
+    world.lock_a(&server).unwrap();
+    assert!(server.requests()[0].header("authorization").is_some());
+    assert!(!world.holds("neverToBeSeen"));
+}
+
+#[test]
+fn netrc_is_asked_for_plain_servers() {
+    let server = Server::new(|request, stream| file(request, stream, "\"v1\"", b"abc"));
+    let netrc = Netrc::parse("machine 127.0.0.1 login me password secret");
+    let world = World::with(&server, Credentials { netrc, ..Credentials::default() });
+    assert_eq!(world.fetch_a(&server, b"abc").unwrap(), b"abc");
+    assert_eq!(server.requests()[0].header("authorization"), Some("Basic bWU6c2VjcmV0"));
+}
+
+#[test]
+fn a_token_with_a_line_break_is_not_sent_as_two_headers() {
+    let server = Server::new(|request, stream| file(request, stream, "\"v1\"", b"abc"));
+    let tokens = vec![(Url::parse(&server.root()).unwrap(), Secret::new("a\r\nX-Evil: neverToBeSeen"))];
+    let world = World::with(&server, Credentials { tokens, ..Credentials::default() });
+    let error = world.fetch_a(&server, b"abc").unwrap_err().to_string();
+    assert!(error.contains("cannot be sent") && !error.contains("neverToBeSeen"), "{error}");
+    assert!(server.requests().is_empty());
+}

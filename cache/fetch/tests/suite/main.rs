@@ -1,0 +1,10 @@
+//! Fetching from a server that misbehaves in every way that we could think of.
+
+mod credentials;
+mod folders;
+mod hugging_face;
+mod oci;
+mod server;
+mod slow;
+mod transfers;
+mod world;

@@ -1,0 +1,313 @@
+//! Where files come from that do not lie in the workspace: Hugging Face, a web server, an OCI registry.
+//!
+//! An origin is what a declaration says, no more: which bytes those are is for `mc.lock` to pin, and how they come
+//! here for `cache/fetch`. Nothing of it ever enters an action's digest.
+
+use std::fmt;
+
+/// Where files come from.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Origin {
+    /// A repository of Hugging Face, or of a server that speaks like it.
+    HuggingFace {
+        /// `org/name`.
+        repository: String,
+        /// The commit, 40 hexadecimal digits; a branch or a tag until somebody pins it.
+        revision: String,
+        /// Patterns of the files wanted, sorted; none stands for those that a checkpoint needs.
+        files: Vec<String>,
+    },
+    /// Files below an address.
+    Http {
+        /// The address, with a `/` at its end.
+        base: String,
+        /// Their names below it, sorted.
+        files: Vec<String>,
+    },
+    /// An artifact of an OCI registry, whose layers have titles.
+    Oci {
+        /// `registry/repository@sha256:…`; a tag in place of the digest until somebody pins it.
+        reference: String,
+    },
+}
+
+impl Origin {
+    /// A repository of Hugging Face; no patterns stand for the files that a checkpoint needs.
+    pub fn hugging_face(repository: &str, revision: &str, files: Vec<String>) -> Self {
+        Self::HuggingFace {
+            repository: repository.to_owned(),
+            revision: revision.to_owned(),
+            files: sorted(files),
+        }
+    }
+
+    /// Files below an address.
+    pub fn http(base: &str, files: Vec<String>) -> Self {
+        Self::Http { base: base.to_owned(), files: sorted(files) }
+    }
+
+    /// An artifact of an OCI registry.
+    pub fn oci(reference: &str) -> Self {
+        Self::Oci { reference: reference.to_owned() }
+    }
+
+    /// Whether it can only ever mean the same files.
+    ///
+    /// # Errors
+    /// What is wrong with it, and what to write.
+    pub fn check(&self) -> Result<(), OriginError> {
+        self.check_form()?;
+        match self {
+            Self::HuggingFace { revision, .. } if !is_commit(revision) => Err(OriginError::moves(format!(
+                "`{revision}` is no commit; a branch moves, expected `revision=` with 40 hexadecimal digits"
+            ))),
+            Self::Oci { reference } if digest_of(reference).is_none() => Err(OriginError::moves(format!(
+                "`{reference}` has no digest; a tag moves, expected `registry/repository@sha256:…`"
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether it is well-formed, pinned or not.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn check_form(&self) -> Result<(), OriginError> {
+        match self {
+            Self::HuggingFace { repository, revision, files } => {
+                check_repository(repository)?;
+                if revision.is_empty() || !revision.bytes().all(is_plain) || revision.contains("..") {
+                    return Err(OriginError::new(format!("`{revision}` is no revision")));
+                }
+                files.iter().try_for_each(|pattern| check_file_name(pattern))
+            }
+            Self::Http { base, files } => {
+                check_base(base)?;
+                if files.is_empty() {
+                    return Err(OriginError::new(format!(
+                        "`{base}` names no file; add `file \"config.json\"`"
+                    )));
+                }
+                files.iter().try_for_each(|name| check_file_name(name))
+            }
+            Self::Oci { reference } => check_reference(reference),
+        }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::HuggingFace { repository, revision, .. } => {
+                write!(f, "hf \"{repository}\" revision=\"{revision}\"")
+            }
+            Self::Http { base, .. } => write!(f, "http \"{base}\""),
+            Self::Oci { reference } => write!(f, "oci \"{reference}\""),
+        }
+    }
+}
+
+/// An origin that cannot be fetched.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct OriginError {
+    /// What was expected and what was found.
+    pub message: String,
+    /// Whether it is only that it may mean other files tomorrow.
+    pub moves: bool,
+}
+
+impl OriginError {
+    fn new(message: String) -> Self {
+        Self { message, moves: false }
+    }
+
+    fn moves(message: String) -> Self {
+        Self { message, moves: true }
+    }
+}
+
+/// The registry, the repository, and the digest or tag of an OCI reference.
+pub fn reference_parts(reference: &str) -> Option<(&str, &str, &str)> {
+    let (registry, rest) = reference.split_once('/')?;
+    let (repository, version) = match rest.split_once('@') {
+        Some(parts) => parts,
+        None => rest.rsplit_once(':')?,
+    };
+    Some((registry, repository, version))
+}
+
+/// Whether a file of this name may be written below a folder, on every system: relative, without `..`, `\`, control
+/// characters, quotes and the like.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_file_name(name: &str) -> Result<(), OriginError> {
+    let wrong = |what: &str| {
+        let shown: String = name.chars().take(120).flat_map(char::escape_debug).collect();
+        Err(OriginError::new(format!("`{shown}` is no name of a file: {what}")))
+    };
+    if name.is_empty() || name.len() > 255 {
+        return wrong("expected 1 to 255 bytes");
+    }
+    if name.starts_with('/') {
+        return wrong("it is absolute");
+    }
+    if name.chars().any(|letter| letter.is_control() || "\\\":<>|".contains(letter)) {
+        return wrong("it holds a character that not every system allows");
+    }
+    for part in name.split('/') {
+        match part {
+            "" => return wrong("a part of it is empty"),
+            "." | ".." => return wrong("it leaves its folder"),
+            _ if part.ends_with([' ', '.']) => return wrong("a part of it ends with a dot or a space"),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Whether this is a whole commit id, not a branch, a tag or a short id.
+pub fn is_commit(revision: &str) -> bool {
+    revision.len() == 40 && revision.bytes().all(is_lower_hex)
+}
+
+/// The digest in a reference that has one.
+fn digest_of(reference: &str) -> Option<&str> {
+    let (_, digest) = reference.split_once('@')?;
+    let hex = digest.strip_prefix("sha256:")?;
+    (hex.len() == 64 && hex.bytes().all(is_lower_hex)).then_some(hex)
+}
+
+fn check_repository(repository: &str) -> Result<(), OriginError> {
+    let parts: Vec<&str> = repository.split('/').collect();
+    let is_part = |part: &&str| {
+        !part.is_empty()
+            && part.len() <= 96
+            && !part.starts_with('.')
+            && part.bytes().all(|byte| is_word(byte) || byte == b'.')
+    };
+    if parts.len() <= 2 && parts.iter().all(is_part) {
+        return Ok(());
+    }
+    Err(OriginError::new(format!("`{repository}` is no repository; expected `organisation/name`")))
+}
+
+fn check_base(base: &str) -> Result<(), OriginError> {
+    let wrong = |what: &str| Err(OriginError::new(format!("`{base}` {what}")));
+    let Some(rest) = base.strip_prefix("https://").or_else(|| base.strip_prefix("http://")) else {
+        return wrong("is no address; expected `https://host/folder/`");
+    };
+    let host = rest.split('/').next().unwrap_or_default();
+    if host.contains('@') {
+        return Err(OriginError::new(
+            "The address holds a name or a password; leave it out, and put it into `~/.netrc` or a credential helper"
+                .to_owned(),
+        ));
+    }
+    if host.is_empty() || !rest.ends_with('/') {
+        return wrong("is no folder; expected `https://host/folder/`, with a `/` at its end");
+    }
+    if !rest.bytes().all(|byte| byte.is_ascii_graphic()) || rest.contains(['?', '#', '\\', '"']) {
+        return wrong("holds a character that an address of a folder cannot have");
+    }
+    if rest.split('/').any(|part| part == "..") {
+        return wrong("leads upward by `..`");
+    }
+    Ok(())
+}
+
+fn check_reference(reference: &str) -> Result<(), OriginError> {
+    let wrong = || {
+        Err(OriginError::new(format!(
+            "`{reference}` is no artifact; expected `registry/repository@sha256:…`, the digest with 64 hexadecimal digits"
+        )))
+    };
+    let Some((registry, repository, version)) = reference_parts(reference) else { return wrong() };
+    let is_registry = !registry.is_empty()
+        && registry.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte));
+    let is_repository = repository.split('/').all(|part| {
+        !part.is_empty() && !part.starts_with('.') && part.bytes().all(|byte| is_word(byte) || byte == b'.')
+    });
+    let is_version = match reference.contains('@') {
+        true => digest_of(reference).is_some(),
+        false => !version.is_empty() && version.bytes().all(|byte| is_word(byte) || byte == b'.'),
+    };
+    if is_registry && is_repository && is_version { Ok(()) } else { wrong() }
+}
+
+fn is_lower_hex(byte: u8) -> bool {
+    matches!(byte, b'0'..=b'9' | b'a'..=b'f')
+}
+
+fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_'
+}
+
+fn is_plain(byte: u8) -> bool {
+    is_word(byte) || byte == b'.' || byte == b'/'
+}
+
+fn sorted(mut names: Vec<String>) -> Vec<String> {
+    names.sort();
+    names.dedup();
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_branch_and_a_tag_move() {
+        let commit = "0123456789abcdef0123456789abcdef01234567";
+        assert_eq!(Origin::hugging_face("org/name", commit, Vec::new()).check(), Ok(()));
+        for revision in ["main", "v1.0", &commit[..39], &commit.to_uppercase()] {
+            let error = Origin::hugging_face("org/name", revision, Vec::new()).check().unwrap_err();
+            assert!(error.moves, "{error}");
+        }
+        let digest = "0".repeat(64);
+        assert_eq!(Origin::oci(&format!("ghcr.io/org/model@sha256:{digest}")).check(), Ok(()));
+        assert!(Origin::oci("ghcr.io/org/model:latest").check().unwrap_err().moves);
+        assert!(Origin::oci("localhost:5000/model:1").check().unwrap_err().moves);
+        for wrong in
+            ["model", "ghcr.io/org/model", "ghcr.io/../a:1", "ghcr.io/a@sha256:12", "/a:1", "a b/c:1"]
+        {
+            assert!(!Origin::oci(wrong).check().unwrap_err().moves, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn repositories_and_addresses_are_checked() {
+        for wrong in ["", "a/b/c", "../b", "a/", "a b/c", "a/.git"] {
+            assert!(Origin::hugging_face(wrong, "main", Vec::new()).check_form().is_err(), "{wrong}");
+        }
+        let files = || vec!["config.json".to_owned()];
+        assert_eq!(Origin::http("https://host/a/", files()).check(), Ok(()));
+        for wrong in [
+            "ftp://host/",
+            "https://host/a",
+            "https:///",
+            "https://me:secret@host/",
+            "https://host/?a/",
+            "https://host/../",
+        ] {
+            let error = Origin::http(wrong, files()).check().unwrap_err();
+            assert!(!error.to_string().contains("secret"), "{error}");
+        }
+        assert!(Origin::http("https://host/", Vec::new()).check().is_err());
+    }
+
+    #[test]
+    fn names_that_leave_their_folder_are_refused() {
+        for right in ["a", "a/b.c", "..a", ".gitattributes", "a b"] {
+            assert_eq!(check_file_name(right), Ok(()), "{right}");
+        }
+        let long = "x".repeat(256);
+        for wrong in
+            ["", "/a", "../a", "a/../b", "a//b", "a/", "./a", "a\\b", "C:a", "a\0", "a\nb", "a.", &long]
+        {
+            assert!(check_file_name(wrong).is_err(), "{wrong:?}");
+        }
+    }
+}
