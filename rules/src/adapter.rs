@@ -9,12 +9,12 @@ use mc_ir::fault::Fault;
 use mc_ir::label::Label;
 use mc_ir::provider::Providers;
 use mc_ir::rule::{Rule, RuleContext};
-use mc_ir::schema::{Arguments, NodeSchema, Presence, PropertySchema, ValueKind};
+use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs, Presence, PropertySchema, ValueKind};
 
 use crate::attributes::{label_property, provider, shown_path, source_fault};
-use crate::checkpoint::folder;
 use crate::checkpoint_files::licences;
 use crate::model_info::ModelInfo;
+use crate::origin::{DIR, HTTP, HUGGING_FACE, OCI, folder};
 use crate::weights::{StoredTensor, joined, stored_tensors};
 
 /// The `adapter` rule.
@@ -38,12 +38,7 @@ static SCHEMA: NodeSchema = NodeSchema {
     doc: "A LoRA as PEFT stores it: `adapter_config.json` and `adapter_model.safetensors`.",
     arguments: Arguments::None,
     properties: &[
-        PropertySchema {
-            name: "dir",
-            value: ValueKind::Path,
-            presence: Presence::Required,
-            doc: "Its folder.",
-        },
+        DIR,
         PropertySchema {
             name: "base",
             value: ValueKind::Label,
@@ -51,7 +46,11 @@ static SCHEMA: NodeSchema = NodeSchema {
             doc: "The checkpoint that it was trained on.",
         },
     ],
-    children: &[],
+    children: &[
+        ChildSchema { node: &HUGGING_FACE, occurs: Occurs::Optional },
+        ChildSchema { node: &HTTP, occurs: Occurs::Optional },
+        ChildSchema { node: &OCI, occurs: Occurs::Optional },
+    ],
 };
 
 impl Rule for Adapter {
@@ -60,7 +59,7 @@ impl Rule for Adapter {
     }
 
     fn analyze(&self, ctx: &dyn RuleContext) -> Result<Providers, Vec<Fault>> {
-        let Some((folder, place)) = folder(ctx) else { return Err(Vec::new()) };
+        let (folder, place) = folder(ctx)?;
         let base: Placed<Label> = label_property(ctx.record(), "base").ok_or_else(Vec::new)?;
         provider::<ModelInfo>(ctx, &base, "a `checkpoint`")?;
         let names = ctx.list(&folder).map_err(|error| {

@@ -45,8 +45,11 @@ pub(crate) fn source_fault(place: Place, code: &'static str, error: &SourceError
     Fault::new(place, code, error.message.clone()).file(error.path.clone())
 }
 
-/// A path of the package as messages call it: from the workspace's root.
+/// A path of the package as messages call it: from the workspace's root. One of a fetched file is absolute already.
 pub(crate) fn shown_path(ctx: &dyn RuleContext, path: &str) -> String {
+    if path.starts_with('/') {
+        return path.to_owned();
+    }
     match (ctx.label().package.0.as_str(), path) {
         ("", path) => path.to_owned(),
         (package, "" | ".") => package.to_owned(),

@@ -5,16 +5,16 @@
 
 use mc_decoder::program::Head;
 use mc_family::families::for_config;
-use mc_ir::attribute::Place;
 use mc_ir::fault::Fault;
 use mc_ir::provider::Providers;
 use mc_ir::rule::{Rule, RuleContext};
-use mc_ir::schema::{Arguments, NodeSchema, Presence, PropertySchema, ValueKind};
+use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs};
 
 use crate::attributes::{shown_path, source_fault};
 use crate::checkpoint_files::Reader;
 use crate::checkpoint_tensors::Matching;
 use crate::model_info::{Lineage, ModelInfo};
+use crate::origin::{DIR, HTTP, HUGGING_FACE, OCI, folder};
 use crate::weights::{joined, stored_tensors};
 
 /// The `checkpoint` rule.
@@ -24,13 +24,12 @@ static SCHEMA: NodeSchema = NodeSchema {
     name: "checkpoint",
     doc: "A model as Hugging Face stores it: `config.json`, `tokenizer.json` and `*.safetensors`.",
     arguments: Arguments::None,
-    properties: &[PropertySchema {
-        name: "dir",
-        value: ValueKind::Path,
-        presence: Presence::Required,
-        doc: "Its folder.",
-    }],
-    children: &[],
+    properties: &[DIR],
+    children: &[
+        ChildSchema { node: &HUGGING_FACE, occurs: Occurs::Optional },
+        ChildSchema { node: &HTTP, occurs: Occurs::Optional },
+        ChildSchema { node: &OCI, occurs: Occurs::Optional },
+    ],
 };
 
 impl Rule for Checkpoint {
@@ -39,7 +38,7 @@ impl Rule for Checkpoint {
     }
 
     fn analyze(&self, ctx: &dyn RuleContext) -> Result<Providers, Vec<Fault>> {
-        let Some((folder, place)) = folder(ctx) else { return Err(Vec::new()) };
+        let (folder, place) = folder(ctx)?;
         let names = ctx.list(&folder).map_err(|error| {
             vec![
                 source_fault(place, "checkpoint::folder", &error)
@@ -80,10 +79,4 @@ impl Rule for Checkpoint {
         };
         Ok(Providers::default().with(info))
     }
-}
-
-/// The folder in `dir`, and where it is written.
-pub(crate) fn folder(ctx: &dyn RuleContext) -> Option<(String, Place)> {
-    let placed = ctx.record().property("dir")?;
-    Some((placed.value.as_text()?.to_owned(), placed.place))
 }

@@ -16,6 +16,7 @@ pub mod imatrix;
 pub mod merge;
 pub mod model;
 pub mod model_info;
+pub mod origin;
 pub mod rules;
 pub mod verdict;
 pub mod weights;

@@ -6,7 +6,11 @@ mod corruption;
 mod crash;
 mod determinism;
 mod disk_full;
+mod fetching;
 mod malformed;
 mod random;
 mod safetensors_file;
 mod sandbox;
+#[expect(dead_code, reason = "the tests of `cache/fetch` use more of it")]
+#[path = "../../cache/fetch/tests/suite/server.rs"]
+mod server;

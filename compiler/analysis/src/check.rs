@@ -27,14 +27,7 @@ use crate::workspace::workspace_diagnostics;
 pub fn check(db: &dyn Db, patterns: &[Pattern]) -> Vec<FileDiagnostic> {
     let roots = roots(db, patterns);
     let walk = walk(db, &roots);
-    let mut found = workspace_diagnostics(db);
-    let mut packages = packages_of(db, patterns);
-    packages.extend(walk.reached.iter().map(|label| label.package.clone()));
-    for id in &packages {
-        let lowered = lower(db, package_key(db, id));
-        let here = |diagnostic| FileDiagnostic::new(db, &package_file(id), diagnostic);
-        found.extend(lowered.diagnostics.iter().cloned().map(here));
-    }
+    let mut found = declaration_diagnostics(db, patterns, &walk);
     for label in &walk.order {
         let analysis = analyze_target(db, target_key(db, label));
         found.extend(analysis.faults.iter().map(|fault| fault_diagnostic(db, label, fault)));
@@ -45,8 +38,21 @@ pub fn check(db: &dyn Db, patterns: &[Pattern]) -> Vec<FileDiagnostic> {
     found
 }
 
+/// Everything that is wrong with what was written, before any rule is asked what it means.
+pub(crate) fn declaration_diagnostics(db: &dyn Db, patterns: &[Pattern], walk: &Walk) -> Vec<FileDiagnostic> {
+    let mut found = workspace_diagnostics(db);
+    let mut packages = packages_of(db, patterns);
+    packages.extend(walk.reached.iter().map(|label| label.package.clone()));
+    for id in &packages {
+        let lowered = lower(db, package_key(db, id));
+        let here = |diagnostic| FileDiagnostic::new(db, &package_file(id), diagnostic);
+        found.extend(lowered.diagnostics.iter().cloned().map(here));
+    }
+    found
+}
+
 /// The targets to begin with; for a wide pattern also the parts that its targets expand into.
-fn roots(db: &dyn Db, patterns: &[Pattern]) -> BTreeSet<Label> {
+pub(crate) fn roots(db: &dyn Db, patterns: &[Pattern]) -> BTreeSet<Label> {
     let mut roots = BTreeSet::new();
     for pattern in patterns {
         match pattern {

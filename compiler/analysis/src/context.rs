@@ -1,12 +1,14 @@
 //! What a rule may ask while it analyses a target; every answer is a salsa query or input.
 
 use std::cell::RefCell;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use mc_ir::action::Source;
 use mc_ir::attribute::Record;
 use mc_ir::fault::Fault;
 use mc_ir::label::Label;
+use mc_ir::origin::Origin;
 use mc_ir::provider::Providers;
 use mc_ir::rule::{DependencyFailed, Head, HeadFormat, RuleContext, SourceError};
 use mc_ir::target::Target;
@@ -23,11 +25,13 @@ pub(crate) struct Context<'a> {
     db: &'a dyn Db,
     target: &'a Target,
     faults: RefCell<Vec<Fault>>,
+    /// Folders outside the package that the rule was told of.
+    fetched: RefCell<Vec<String>>,
 }
 
 impl<'a> Context<'a> {
     pub(crate) fn new(db: &'a dyn Db, target: &'a Target) -> Self {
-        Self { db, target, faults: RefCell::default() }
+        Self { db, target, faults: RefCell::default(), fetched: RefCell::default() }
     }
 
     /// What the rule did that it may not.
@@ -35,8 +39,20 @@ impl<'a> Context<'a> {
         self.faults.into_inner()
     }
 
-    /// A path of the package, relative to the workspace.
+    /// A path in a folder that this target was told of by [`RuleContext::fetched`].
+    fn in_fetched(&self, path: &str) -> Option<String> {
+        let fetched = self.fetched.borrow();
+        fetched.iter().find_map(|folder| match path.strip_prefix(folder.as_str())? {
+            "" => Some(folder.clone()),
+            rest => Some(join(folder, &normalize(rest.strip_prefix('/')?).ok()?)),
+        })
+    }
+
+    /// A path of the package, relative to the workspace; one in a fetched folder as it is.
     fn in_workspace(&self, path: &str) -> Result<String, SourceError> {
+        if let Some(path) = self.in_fetched(path) {
+            return Ok(path);
+        }
         let package = &self.target.label.package.0;
         let path = normalize(path)
             .map_err(|reason| unusable(path, &format!("is not a path inside the package: {reason}")))?;
@@ -50,7 +66,9 @@ impl<'a> Context<'a> {
     fn names(&self, request: Request) -> Result<Arc<[String]>, SourceError> {
         match self.ask(request)? {
             Content::Names(names) => Ok(names),
-            Content::Bytes(_) | Content::Head(_) => unreachable!("lists and patterns are answered by names"),
+            Content::Bytes(_) | Content::Head(_) => {
+                unreachable!("lists, patterns and origins are answered by names")
+            }
         }
     }
 }
@@ -111,8 +129,17 @@ impl RuleContext for Context<'_> {
     fn source(&self, path: &str) -> Source {
         // Rules take paths from attributes, which are normal already, or from `list` and `glob`. Whatever else this
         // is, it stays below the package.
-        let path = normalize(path).unwrap_or_default();
-        let path = self.db.root().join(join(&self.target.label.package.0, &path));
+        let path = self.in_fetched(path).map_or_else(
+            || self.db.root().join(join(&self.target.label.package.0, &normalize(path).unwrap_or_default())),
+            PathBuf::from,
+        );
         Source { path: path.into(), range: None }
+    }
+
+    fn fetched(&self, origin: &Origin) -> Result<String, SourceError> {
+        let names = self.names(Request::Fetched(origin.clone()))?;
+        let folder = names.first().cloned().unwrap_or_default();
+        self.fetched.borrow_mut().push(folder.clone());
+        Ok(folder)
     }
 }

@@ -1,10 +1,12 @@
-//! The real file system, below a folder.
+//! The real file system, below a folder, and the folders of fetched files.
 
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use mc_ir::origin::Origin;
 use mc_ir::rule::SourceError;
 
 use crate::file_system::{Entry, FileSystem, Stamp, Stat, missing, unusable};
@@ -14,15 +16,28 @@ use crate::file_system::{Entry, FileSystem, Stamp, Stat, missing, unusable};
 const RACY: Duration = Duration::from_secs(2);
 
 /// The files below a folder.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Disk {
     root: PathBuf,
+    fetched: Arc<FetchedFolders>,
 }
+
+/// Says in which folder the files of an origin are, or why they are in none.
+pub type FetchedFolders = dyn Fn(&Origin) -> Result<PathBuf, String> + Send + Sync;
 
 impl Disk {
     /// The files below `root`.
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        Self { root: root.into(), fetched: Arc::new(|origin| Err(format!("{origin} is not fetched"))) }
+    }
+
+    /// The same, and it is asked where fetched files are.
+    #[must_use]
+    pub fn with_fetched(
+        self,
+        fetched: impl Fn(&Origin) -> Result<PathBuf, String> + Send + Sync + 'static,
+    ) -> Self {
+        Self { fetched: Arc::new(fetched), ..self }
     }
 
     fn at(&self, path: &str) -> PathBuf {
@@ -69,6 +84,14 @@ impl FileSystem for Disk {
         }
         entries.sort();
         Ok(entries)
+    }
+
+    fn fetched(&self, origin: &Origin) -> Result<String, SourceError> {
+        let refused = |message| SourceError { path: String::new(), message, is_missing: true };
+        let folder = (self.fetched)(origin).map_err(refused)?;
+        folder.into_os_string().into_string().map_err(|folder| {
+            refused(format!("The store's folder `{}` has a name that is not UTF-8", folder.display()))
+        })
     }
 }
 

@@ -3,6 +3,7 @@
 //! Paths are relative to the workspace's root, with `/` between the parts; the empty path is the root itself. Whoever
 //! calls has made sure that no path leaves the workspace ([`crate::path`]).
 
+use mc_ir::origin::Origin;
 use mc_ir::rule::SourceError;
 
 /// What a file system knows about a path.
@@ -51,6 +52,16 @@ pub trait FileSystem: Send + Sync {
     /// # Errors
     /// [`SourceError`] when it is no folder or cannot be read.
     fn list(&self, folder: &str) -> Result<Vec<Entry>, SourceError>;
+
+    /// The folder that the files of an origin were fetched to, as an absolute path, which the functions above take
+    /// beside those below the workspace.
+    ///
+    /// # Errors
+    /// [`SourceError`] when they are not here; nothing is fetched.
+    fn fetched(&self, origin: &Origin) -> Result<String, SourceError> {
+        let message = format!("{origin} is not fetched");
+        Err(SourceError { path: String::new(), message, is_missing: true })
+    }
 }
 
 /// Something that is not where a declaration says.

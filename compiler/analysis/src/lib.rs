@@ -18,6 +18,7 @@ pub mod disk;
 pub mod execution_log;
 pub mod file_system;
 pub mod memory;
+pub mod needed;
 pub mod package;
 pub mod path;
 pub mod patterns;

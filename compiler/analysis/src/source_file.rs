@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use mc_ir::origin::Origin;
 use mc_ir::rule::{Head, HeadFormat, SourceError};
 
 use crate::discover;
@@ -44,6 +45,8 @@ pub enum Request {
     },
     /// All folders with a `package.kdl`.
     Packages,
+    /// The folder that the files of an origin were fetched to; the answer is one name, an absolute path.
+    Fetched(Origin),
 }
 
 /// What the file system answered.
@@ -73,7 +76,7 @@ impl Request {
     pub(crate) fn file(&self) -> Option<&str> {
         match self {
             Self::Declarations(path) | Self::Whole(path) | Self::Head(path, _) => Some(path),
-            Self::List(_) | Self::Glob { .. } | Self::Packages => None,
+            Self::List(_) | Self::Glob { .. } | Self::Packages | Self::Fetched(_) => None,
         }
     }
 }
@@ -95,6 +98,7 @@ pub(crate) fn load(files: &dyn FileSystem, request: &Request) -> Result<Content,
         }
         Request::Glob { folder, pattern } => glob(files, folder, pattern).map(names),
         Request::Packages => discover::packages(files).map(names),
+        Request::Fetched(origin) => files.fetched(origin).map(|folder| names(vec![folder])),
     }
 }
 

@@ -37,6 +37,18 @@ pub(crate) struct GlobalOptions {
     #[arg(long, global = true, value_name = "PATH", value_parser = cpu_path)]
     pub(crate) cpu_path: Option<CpuPath>,
 
+    /// Ask no server; what is not here is an error
+    #[arg(long, global = true)]
+    pub(crate) offline: bool,
+
+    /// A program that knows the headers for an address, as Bazel's [default: $MC_CREDENTIAL_HELPER]
+    #[arg(long, global = true, value_name = "PROGRAM")]
+    pub(crate) credential_helper: Option<PathBuf>,
+
+    /// Give a server up that says nothing for so long [default: 60]
+    #[arg(long, global = true, value_name = "SECONDS", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) fetch_timeout: Option<u16>,
+
     /// When to use colours; the variable NO_COLOR turns `auto` off
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub(crate) color: Color,
@@ -81,6 +93,11 @@ impl GlobalOptions {
             Some(n_jobs) => n_jobs.into(),
             None => std::thread::available_parallelism().map_or(1, Into::into) + N_WAITING,
         }
+    }
+
+    /// How many seconds a server may say nothing.
+    pub(crate) fn fetch_timeout(&self) -> u64 {
+        self.fetch_timeout.unwrap_or(60).into()
     }
 
     /// Whether results are JSON.

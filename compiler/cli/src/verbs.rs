@@ -6,9 +6,11 @@ mod check;
 mod clean;
 mod completions;
 mod diff;
+mod fetch;
 mod import;
 mod info;
 mod inspect;
+mod lock;
 mod query;
 mod run;
 mod test;
@@ -27,6 +29,8 @@ pub(crate) enum Verb {
     Run(run::Run),
     Query(query::Query),
     Check(check::Check),
+    Lock(lock::Lock),
+    Fetch(fetch::Fetch),
     Inspect(inspect::Inspect),
     Diff(diff::Diff),
     Import(import::Import),
@@ -54,6 +58,8 @@ impl Verb {
             Self::Run(verb) => verb,
             Self::Query(verb) => verb,
             Self::Check(verb) => verb,
+            Self::Lock(verb) => verb,
+            Self::Fetch(verb) => verb,
             Self::Inspect(verb) => verb,
             Self::Diff(verb) => verb,
             Self::Import(verb) => verb,

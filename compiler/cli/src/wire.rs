@@ -1,7 +1,9 @@
 //! Where the floors meet: rules and analysis give targets, the executor and the store build them.
 
+pub(crate) mod credentials;
 pub(crate) mod declarations;
 pub(crate) mod engine;
+pub(crate) mod fetching;
 pub(crate) mod model;
 pub(crate) mod publish;
 pub(crate) mod series;

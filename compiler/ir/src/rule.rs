@@ -10,6 +10,7 @@ use crate::action::Source;
 use crate::attribute::Record;
 use crate::fault::Fault;
 use crate::label::Label;
+use crate::origin::Origin;
 use crate::provider::Providers;
 use crate::schema::NodeSchema;
 use crate::target::Target;
@@ -76,6 +77,13 @@ pub trait RuleContext {
 
     /// A file as an action's input; by path relative to the package.
     fn source(&self, path: &str) -> Source;
+
+    /// The folder that the files of an origin were fetched to: a path for all of the above, although it lies outside
+    /// the package. Nothing is fetched here.
+    ///
+    /// # Errors
+    /// [`SourceError`] when they are not pinned or not here.
+    fn fetched(&self, origin: &Origin) -> Result<String, SourceError>;
 }
 
 /// Which bytes of a container are its head.

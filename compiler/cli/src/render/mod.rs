@@ -2,6 +2,7 @@
 
 pub(crate) mod bars;
 pub(crate) mod diagnostic;
+pub(crate) mod fetching;
 pub(crate) mod fidelity;
 pub(crate) mod lines;
 pub(crate) mod listing;

@@ -34,7 +34,7 @@ pub(crate) struct Build {
 impl Run for Build {
     fn run(&self, invocation: &Invocation) -> Result<Exit, Failure> {
         let workspace = Workspace::find(&invocation.options)?;
-        let declarations = Declarations::open(&workspace);
+        let declarations = Declarations::open(invocation, &workspace);
         let targets = declarations.wanted(invocation, &self.patterns)?;
         let engine = Engine::open(invocation)?;
         let mut finished = build_targets(invocation, &engine, targets, Goal::Outputs)?;

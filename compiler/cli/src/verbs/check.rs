@@ -23,7 +23,7 @@ pub(crate) struct Check {
 impl Run for Check {
     fn run(&self, invocation: &Invocation) -> Result<Exit, Failure> {
         let workspace = Workspace::find(&invocation.options)?;
-        let declarations = Declarations::open(&workspace);
+        let declarations = Declarations::open(invocation, &workspace);
         let checked = declarations.check(&self.patterns)?;
         let exit = if checked.has_errors() { Exit::Declaration } else { Exit::Done };
         if invocation.is_json() {

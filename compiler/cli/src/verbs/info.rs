@@ -37,7 +37,7 @@ impl Run for Info {
             ("cpu path", json!(cpu_path)),
             ("cpu paths", json!(cpu_paths)),
             ("rules", json!(rules)),
-            ("devices", json!(workspace.as_ref().map(devices))),
+            ("devices", json!(workspace.as_ref().map(|workspace| devices(invocation, workspace)))),
         ];
         if invocation.is_json() {
             let object: serde_json::Map<String, Value> =
@@ -53,8 +53,8 @@ impl Run for Info {
 }
 
 /// The devices that the workspace declares; none where the declarations cannot be read.
-fn devices(workspace: &Workspace) -> Vec<String> {
-    let found = Declarations::open(workspace).query("kind(device, //...)").unwrap_or_default();
+fn devices(invocation: &Invocation, workspace: &Workspace) -> Vec<String> {
+    let found = Declarations::open(invocation, workspace).query("kind(device, //...)").unwrap_or_default();
     found.iter().map(|found| found.label.to_string()).collect()
 }
 

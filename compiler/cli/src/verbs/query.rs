@@ -27,7 +27,7 @@ pub(crate) struct Query {
 impl Run for Query {
     fn run(&self, invocation: &Invocation) -> Result<Exit, Failure> {
         let workspace = Workspace::find(&invocation.options)?;
-        let declarations = Declarations::open(&workspace);
+        let declarations = Declarations::open(invocation, &workspace);
         let found = declarations.query(&self.query)?;
         if invocation.is_json() {
             let targets: Vec<_> = found

@@ -24,7 +24,7 @@ pub(crate) struct Test {
 impl Run for Test {
     fn run(&self, invocation: &Invocation) -> Result<Exit, Failure> {
         let workspace = Workspace::find(&invocation.options)?;
-        let declarations = Declarations::open(&workspace);
+        let declarations = Declarations::open(invocation, &workspace);
         let mut targets = declarations.wanted(invocation, &self.patterns)?;
         targets.retain(|target| !target.providers.gates.is_empty());
         let engine = Engine::open(invocation)?;

@@ -1,15 +1,22 @@
 //! The declarations of a workspace: which targets there are, what they provide, and what is wrong with them.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use mc_analysis::analyze::analyze;
 use mc_analysis::check::check;
 use mc_analysis::database::Database;
 use mc_analysis::diagnostic::FileDiagnostic;
 use mc_analysis::disk::Disk;
+use mc_analysis::needed::needed;
 use mc_analysis::patterns::labels;
 use mc_analysis::query::error::QueryError;
 use mc_analysis::query::evaluate::query;
 use mc_analysis::resolve::{Resolution, resolve_label};
 use mc_ir::label::{Label, Pattern};
+use mc_ir::origin::Origin;
+use mc_ir::target::Target;
+use mc_rules::origin;
 use mc_rules::rules::RULES;
 
 use crate::exit::Exit;
@@ -17,6 +24,7 @@ use crate::failure::Failure;
 use crate::invocation::Invocation;
 use crate::render::diagnostic;
 use crate::report::Report;
+use crate::wire::fetching::{bring, folders};
 use crate::wire::targets::Wanted;
 use crate::workspace::Workspace;
 
@@ -46,18 +54,35 @@ pub(crate) struct Checked {
 
 impl Declarations {
     /// Looks at a workspace; nothing is read before it is asked for.
-    pub(crate) fn open(workspace: &Workspace) -> Self {
-        let db = Database::new(&workspace.root, RULES, Disk::new(&workspace.root));
+    pub(crate) fn open(invocation: &Invocation, workspace: &Workspace) -> Self {
+        let fetched = folders(&invocation.options, workspace);
+        let disk = Disk::new(&workspace.root).with_fetched(fetched);
+        let db = Database::new(&workspace.root, RULES, disk);
         Self { workspace: workspace.clone(), db }
     }
 
-    /// The targets that the patterns stand for, analysed.
+    /// The origins elsewhere that the targets and all that they need declare, sorted, each once.
+    ///
+    /// # Errors
+    /// After every mistake in the files that declare them has been shown.
+    pub(crate) fn origins(&self, invocation: &Invocation, texts: &[String]) -> Result<Vec<Origin>, Failure> {
+        let patterns = self.patterns(texts)?;
+        self.labels(&patterns)?;
+        let targets = needed(&self.db, &patterns).map_err(|diagnostics| refuse(invocation, &diagnostics))?;
+        Ok(origins(&targets))
+    }
+
+    /// The targets that the patterns stand for, analysed, after what they need from elsewhere was brought here.
     ///
     /// # Errors
     /// After every mistake in what they need has been shown.
     pub(crate) fn wanted(&self, invocation: &Invocation, texts: &[String]) -> Result<Vec<Wanted>, Failure> {
         let patterns = self.patterns(texts)?;
         let found = self.labels(&patterns)?;
+        // Where a declaration is wrong nothing is fetched, and the check below says what is wrong.
+        if let Ok(targets) = needed(&self.db, &patterns) {
+            bring(invocation, &self.workspace, &origins(&targets))?;
+        }
         let diagnostics = check(&self.db, &patterns);
         if !diagnostics.is_empty() {
             return Err(refuse(invocation, &diagnostics));
@@ -78,7 +103,7 @@ impl Declarations {
         let patterns = self.patterns(texts)?;
         let found = self.labels(&patterns)?;
         let diagnostics = check(&self.db, &patterns);
-        let packages: std::collections::BTreeSet<_> = found.iter().map(|label| &label.package).collect();
+        let packages: BTreeSet<_> = found.iter().map(|label| &label.package).collect();
         Ok(Checked { n_packages: packages.len(), n_targets: found.len(), diagnostics })
     }
 
@@ -120,6 +145,12 @@ impl Checked {
     pub(crate) fn has_errors(&self) -> bool {
         !self.diagnostics.is_empty()
     }
+}
+
+fn origins(targets: &[Arc<Target>]) -> Vec<Origin> {
+    let declared = targets.iter().filter_map(|target| origin::declared(&target.record));
+    let origins: BTreeSet<Origin> = declared.map(|placed| placed.value).collect();
+    origins.into_iter().collect()
 }
 
 /// Shows every diagnostic.

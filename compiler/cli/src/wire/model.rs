@@ -64,7 +64,7 @@ pub(crate) struct TargetGguf {
 /// The GGUF of a target, built if need be; its gates are not asked.
 pub(crate) fn target_gguf(invocation: &Invocation, text: &str) -> Result<TargetGguf, Failure> {
     let workspace = Workspace::find(&invocation.options)?;
-    let declarations = Declarations::open(&workspace);
+    let declarations = Declarations::open(invocation, &workspace);
     let targets = declarations.wanted(invocation, &[text.to_owned()])?;
     let [target] = targets.as_slice() else {
         return Err(

@@ -1,0 +1,63 @@
+//! Who we are to servers, from the environment and from the files that other programs keep.
+//!
+//! | for | from |
+//! |---|---|
+//! | Hugging Face | `HF_TOKEN`; the file `HF_TOKEN_PATH`; `token` in `HF_HOME` or `~/.cache/huggingface` |
+//! | any server | `--credential-helper`, else `MC_CREDENTIAL_HELPER`; `NETRC`, else `~/.netrc` |
+//! | a registry | `config.json` in `DOCKER_CONFIG` or `~/.docker` |
+//!
+//! A file that is not there or cannot be read is as good as empty: the server says what is missing.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use mc_fetch::credentials::Credentials;
+use mc_fetch::docker_config;
+use mc_fetch::helper::Helper;
+use mc_fetch::netrc::Netrc;
+use mc_fetch::secret::Secret;
+use mc_fetch::url::Url;
+
+use crate::options::GlobalOptions;
+
+/// Everything that a server may be told.
+///
+/// * `hugging_face`: where Hugging Face is, which alone gets its token
+pub(crate) fn credentials(options: &GlobalOptions, hugging_face: &Url) -> Credentials {
+    let helper = options.credential_helper.clone().or_else(|| path("MC_CREDENTIAL_HELPER"));
+    let netrc = text(path("NETRC").or_else(|| home(".netrc")));
+    let docker = text(path("DOCKER_CONFIG").or_else(|| home(".docker")).map(|dir| dir.join("config.json")));
+    let token = token().filter(|token| !token.is_empty());
+    Credentials {
+        tokens: token.map(|token| (hugging_face.clone(), token)).into_iter().collect(),
+        helper: helper.as_deref().map(Helper::new),
+        netrc: Netrc::parse(&netrc),
+        registries: docker_config::logins(&docker),
+    }
+}
+
+fn token() -> Option<Secret> {
+    if let Some(token) = variable("HF_TOKEN") {
+        return Some(Secret::new(&token));
+    }
+    let in_home = || path("HF_HOME").or_else(|| home(".cache/huggingface")).map(|dir| dir.join("token"));
+    let file = path("HF_TOKEN_PATH").or_else(in_home)?;
+    fs::read_to_string(file).ok().map(|token| Secret::new(&token))
+}
+
+/// A variable that is set to something.
+pub(crate) fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn path(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+fn home(below: &str) -> Option<PathBuf> {
+    path("HOME").map(|home| home.join(below))
+}
+
+fn text(path: Option<PathBuf>) -> String {
+    path.as_deref().map(Path::new).and_then(|path| fs::read_to_string(path).ok()).unwrap_or_default()
+}

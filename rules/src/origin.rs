@@ -1,0 +1,120 @@
+//! Where the files of a `checkpoint` or an `adapter` are: in a folder of the package (`dir`), or at an origin
+//! elsewhere (`hf`, `http`, `oci`), from which they were fetched.
+//!
+//! Nothing is fetched here: the analysis knows in which folder fetched files are. Origins are no part of any action;
+//! the bytes of the files are.
+
+use mc_ir::attribute::{Place, Placed, Record, Value};
+use mc_ir::fault::Fault;
+use mc_ir::origin::Origin;
+use mc_ir::rule::RuleContext;
+use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs, Presence, PropertySchema, ValueKind};
+
+/// The property that stands instead of an origin.
+pub(crate) const DIR: PropertySchema =
+    PropertySchema { name: "dir", value: ValueKind::Path, presence: Presence::Optional, doc: "Its folder." };
+
+static FILES: NodeSchema = NodeSchema {
+    name: "files",
+    doc: "Patterns of the files to take; without it those that a checkpoint needs.",
+    arguments: Arguments::Many(ValueKind::Text),
+    properties: &[],
+    children: &[],
+};
+
+static FILE: NodeSchema = NodeSchema {
+    name: "file",
+    doc: "The name of a file below the address.",
+    arguments: Arguments::One(ValueKind::Text),
+    properties: &[],
+    children: &[],
+};
+
+/// `hf "org/name" revision="…"`.
+pub(crate) static HUGGING_FACE: NodeSchema = NodeSchema {
+    name: "hf",
+    doc: "A repository of Hugging Face, at a commit.",
+    arguments: Arguments::One(ValueKind::Text),
+    properties: &[PropertySchema {
+        name: "revision",
+        value: ValueKind::Text,
+        // What moves is refused later, with the commit to write; without a word it is this branch.
+        presence: Presence::Default("main"),
+        doc: "The commit, 40 hexadecimal digits.",
+    }],
+    children: &[ChildSchema { node: &FILES, occurs: Occurs::Optional }],
+};
+
+/// `http "https://host/folder/" { file "config.json" }`.
+pub(crate) static HTTP: NodeSchema = NodeSchema {
+    name: "http",
+    doc: "Files of a web server, below an address.",
+    arguments: Arguments::One(ValueKind::Text),
+    properties: &[],
+    children: &[ChildSchema { node: &FILE, occurs: Occurs::Any }],
+};
+
+/// `oci "registry/repository@sha256:…"`.
+pub(crate) static OCI: NodeSchema = NodeSchema {
+    name: "oci",
+    doc: "An artifact of an OCI registry, whose layers have titles.",
+    arguments: Arguments::One(ValueKind::Text),
+    properties: &[],
+    children: &[],
+};
+
+/// The origin that a target declares, and where; none when it has a `dir`.
+pub fn declared(record: &Record) -> Option<Placed<Origin>> {
+    let text = |placed: &Placed<Value>| placed.value.as_text().unwrap_or_default().to_owned();
+    let origin = |node: &Record, origin: Origin| Some(Placed { value: origin, place: node.place });
+    if let Some(node) = record.child("hf") {
+        let files = node.child("files").map_or(&[][..], |files| files.arguments.as_slice());
+        let revision = node.property("revision").map(text).unwrap_or_default();
+        let repository = text(node.argument()?);
+        return origin(node, Origin::hugging_face(&repository, &revision, files.iter().map(text).collect()));
+    }
+    if let Some(node) = record.child("http") {
+        let files = node.children("file").iter().filter_map(|file| file.argument().map(text));
+        return origin(node, Origin::http(&text(node.argument()?), files.collect()));
+    }
+    let node = record.child("oci")?;
+    origin(node, Origin::oci(&text(node.argument()?)))
+}
+
+/// The folder with the files of a target, as a path for its context, and where it is declared.
+///
+/// # Errors
+/// When there is not exactly one such declaration, or it names files that are not pinned or not here.
+pub(crate) fn folder(ctx: &dyn RuleContext) -> Result<(String, Place), Vec<Fault>> {
+    let record = ctx.record();
+    let places = [
+        record.property("dir").map(|dir| dir.place),
+        record.child("hf").map(|node| node.place),
+        record.child("http").map(|node| node.place),
+        record.child("oci").map(|node| node.place),
+    ];
+    let mut places = places.into_iter().flatten();
+    match (places.next(), places.next()) {
+        (None, _) => {
+            let fault = Fault::new(record.place, "origin::missing", "It is not said where the files are");
+            return Err(vec![fault.help("Add `dir=\"folder\"`, or `hf`, `http` or `oci` as a child")]);
+        }
+        (Some(first), Some(second)) => {
+            let fault = Fault::new(second, "origin::several", "It is said twice where the files are");
+            return Err(vec![fault.related(first, "first said here")]);
+        }
+        (Some(_), None) => {}
+    }
+    if let Some(dir) = record.property("dir") {
+        return Ok((dir.value.as_text().unwrap_or_default().to_owned(), dir.place));
+    }
+    let Some(Placed { value: origin, place }) = declared(record) else { return Err(Vec::new()) };
+    origin.check().map_err(|error| {
+        let fault = Fault::new(place, "origin::form", error.message);
+        vec![if error.moves { fault.help("`mc lock` tells what to write") } else { fault }]
+    })?;
+    match ctx.fetched(&origin) {
+        Ok(folder) => Ok((folder, place)),
+        Err(error) => Err(vec![Fault::new(place, "origin::fetched", error.message)]),
+    }
+}

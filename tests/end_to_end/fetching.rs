@@ -1,0 +1,229 @@
+//! A checkpoint from elsewhere: pinned, fetched and built like one that lies in the workspace.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use mc_fetch::checksum::sha256;
+use serde_json::json;
+
+use crate::sandbox::{GGUF, Ran, Sandbox, Template, files_below, run};
+use crate::server::{Request, Server, answer, file, head};
+
+const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
+
+const TOKEN: &str = "hf_neverToBeSeen";
+
+/// A sandbox whose base is not in its workspace but at a server that speaks like Hugging Face.
+struct Elsewhere {
+    sandbox: Sandbox,
+    server: Server,
+    /// While this is set, the weights stop in the middle and the connection stays open.
+    is_stuck: Arc<AtomicBool>,
+}
+
+impl Elsewhere {
+    fn new() -> Self {
+        let sandbox = Sandbox::new();
+        let base = sandbox.dir().join("elsewhere");
+        fs::rename(sandbox.path("models/base"), &base).unwrap();
+        sandbox.edit(
+            "models/package.kdl",
+            "checkpoint \"roadtrip-base\" dir=\"base\"",
+            &format!("checkpoint \"roadtrip-base\" {{ hf \"org/base\" revision=\"{COMMIT}\" }}"),
+        );
+        let is_stuck: Arc<AtomicBool> = Arc::default();
+        let stuck = Arc::clone(&is_stuck);
+        let server = Server::new(move |request, stream| serve(&base, &stuck, request, stream));
+        Self { sandbox, server, is_stuck }
+    }
+
+    fn command(&self, arguments: &[&str]) -> std::process::Command {
+        let mut command = self.sandbox.command(arguments);
+        command.env("HF_ENDPOINT", self.server.root()).env("HF_TOKEN", TOKEN).env("HOME", self.sandbox.dir());
+        for name in ["HF_TOKEN_PATH", "HF_HOME", "NETRC", "DOCKER_CONFIG", "MC_CREDENTIAL_HELPER"] {
+            command.env_remove(name);
+        }
+        command
+    }
+
+    fn mc(&self, arguments: &[&str]) -> Ran {
+        run(&mut self.command(arguments))
+    }
+
+    /// Forgets everything that was fetched and built.
+    fn forget(&self) {
+        fs::remove_dir_all(&self.sandbox.cache).unwrap();
+    }
+
+    /// The bytes of the weights that were asked for.
+    fn starts(&self) -> Vec<usize> {
+        let weights = |request: &Request| request.path.ends_with("/model.safetensors");
+        self.server.requests().iter().filter(|it| weights(it)).map(|it| it.from().unwrap_or(0)).collect()
+    }
+}
+
+fn serve(base: &Path, is_stuck: &AtomicBool, request: &Request, stream: &mut std::net::TcpStream) {
+    if request.header("authorization") != Some("Bearer hf_neverToBeSeen") {
+        return answer(stream, "401 Unauthorized", &[], b"{\"error\": \"gated\"}");
+    }
+    if request.path.starts_with("/api/") {
+        return answer(stream, "200 OK", &[], listing(base).as_bytes());
+    }
+    let name = request.path.strip_prefix(&format!("/org/base/resolve/{COMMIT}/")).unwrap_or_default();
+    let Ok(bytes) = fs::read(base.join(name)) else {
+        return answer(stream, "404 Not Found", &[], b"");
+    };
+    let tag = format!("\"{}\"", sha256(&bytes));
+    if name == "model.safetensors" && is_stuck.load(Ordering::Relaxed) {
+        let length = bytes.len().to_string();
+        head(stream, "200 OK", &[("Content-Length", length.as_str()), ("ETag", tag.as_str())]);
+        drop(stream.write_all(&bytes[..bytes.len() / 2]));
+        std::thread::sleep(Duration::from_secs(20));
+        return;
+    }
+    file(request, stream, &tag, &bytes);
+}
+
+fn listing(base: &Path) -> String {
+    let sibling = |path: &Path| {
+        let bytes = fs::read(path).unwrap();
+        let name = path.strip_prefix(base).unwrap().display().to_string();
+        json!({ "rfilename": name, "size": bytes.len(), "lfs": { "sha256": sha256(&bytes), "size": bytes.len() } })
+    };
+    let siblings: Vec<_> = files_below(base).iter().map(|path| sibling(path)).collect();
+    json!({ "sha": COMMIT, "siblings": siblings }).to_string()
+}
+
+#[test]
+fn a_fetched_checkpoint_builds_the_same_bytes_as_a_folder() {
+    let elsewhere = Elsewhere::new();
+    let mut told = String::new();
+    let mut tell = |ran: Ran| {
+        told.push_str(&format!("{}{}", ran.stdout, ran.stderr));
+        ran
+    };
+    let unpinned = tell(elsewhere.mc(&["build", GGUF]).exits(2));
+    assert!(unpinned.stderr.contains("is not in `mc.lock`; run `mc lock`"), "{}", unpinned.stderr);
+    let locked = tell(elsewhere.mc(&["lock"]).exits(0));
+    assert!(locked.stdout.starts_with("pinned hf \"org/base\""), "{}", locked.stdout);
+    let lock = fs::read_to_string(elsewhere.sandbox.path("mc.lock")).unwrap();
+    let kept = tell(elsewhere.mc(&["lock"]).exits(0));
+    assert!(kept.stdout.starts_with("kept hf \"org/base\""), "{}", kept.stdout);
+
+    // Another machine: the lock file, and nothing else.
+    elsewhere.forget();
+    let offline = tell(elsewhere.mc(&["build", "--offline", GGUF]).exits(1));
+    assert!(offline.stderr.contains("model.safetensors  of hf \"org/base\""), "{}", offline.stderr);
+    assert!(offline.stderr.contains("Run `mc fetch`"), "{}", offline.stderr);
+    let fetched = tell(elsewhere.mc(&["fetch"]).exits(0));
+    assert!(fetched.stdout.starts_with("fetched hf \"org/base\""), "{}", fetched.stdout);
+    let n_requests = elsewhere.server.requests().len();
+    let again = tell(elsewhere.mc(&["fetch"]).exits(0));
+    assert_eq!(again.stdout, "nothing to fetch: 1 origin here\n");
+    let built = tell(elsewhere.mc(&["build", "--output", "json", "--offline", GGUF]).exits(0));
+    assert_eq!(elsewhere.server.requests().len(), n_requests);
+
+    let template = &Template::get().gguf;
+    assert_eq!(built.json()["targets"][0]["outputs"], template.document["targets"][0]["outputs"]);
+
+    // The folder's results are hits for the fetched files and the other way round: names and places are in no key.
+    fs::rename(elsewhere.sandbox.dir().join("elsewhere"), elsewhere.sandbox.path("models/base")).unwrap();
+    let fetched = format!("{{ hf \"org/base\" revision=\"{COMMIT}\" }}");
+    elsewhere.sandbox.edit("models/package.kdl", &fetched, "dir=\"base\"");
+    assert_eq!(elsewhere.sandbox.build(&[GGUF]).n_ran(), 0);
+    let removed = tell(elsewhere.mc(&["lock"]).exits(0));
+    assert!(removed.stdout.starts_with("removed hf"), "{}", removed.stdout);
+
+    // The token was used, and is nowhere.
+    let mut texts = vec![told, lock];
+    for path in files_below(elsewhere.sandbox.dir()) {
+        texts.push(path.display().to_string());
+        texts.push(String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned());
+    }
+    assert!(texts.iter().all(|text| !text.contains("neverToBeSeen")));
+}
+
+#[test]
+fn a_build_fetches_what_it_needs() {
+    let elsewhere = Elsewhere::new();
+    elsewhere.mc(&["lock"]).exits(0);
+    elsewhere.forget();
+    let built = elsewhere.mc(&["build", "//models:roadtrip-base"]).exits(0);
+    assert!(built.stderr.contains("fetch      org/base  model.safetensors"), "{}", built.stderr);
+    let again = elsewhere.mc(&["build", "//models:roadtrip-base"]).exits(0);
+    assert!(!again.stderr.contains("fetch"), "{}", again.stderr);
+    elsewhere.mc(&["check"]).exits(0);
+}
+
+#[test]
+fn bytes_that_are_not_those_of_the_lock_are_refused() {
+    let elsewhere = Elsewhere::new();
+    elsewhere.mc(&["lock"]).exits(0);
+    elsewhere.forget();
+    let path = elsewhere.sandbox.path("mc.lock");
+    let lock = fs::read_to_string(&path).unwrap();
+    let start = lock.find("blake3=\"").unwrap() + "blake3=\"".len();
+    let other = if lock[start..].starts_with('0') { "1" } else { "0" };
+    fs::write(&path, format!("{}{other}{}", &lock[..start], &lock[start + 1..])).unwrap();
+    let refused = elsewhere.mc(&["fetch"]).exits(1);
+    assert!(refused.stderr.contains("has other bytes than expected"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("mc lock --update"), "{}", refused.stderr);
+    elsewhere.mc(&["build", "//models:roadtrip-base"]).exits(1);
+    let fetched = elsewhere.sandbox.cache.join("fetched");
+    let whole =
+        fs::read_dir(fetched).unwrap().flatten().filter(|entry| entry.file_name() != "partial").count();
+    assert_eq!(whole, 0);
+    elsewhere.mc(&["lock", "--update"]).exits(0);
+    assert_eq!(fs::read_to_string(path).unwrap(), lock);
+}
+
+#[test]
+fn a_fetch_that_was_killed_goes_on_where_it_was() {
+    let elsewhere = Elsewhere::new();
+    elsewhere.mc(&["lock"]).exits(0);
+    elsewhere.forget();
+    elsewhere.is_stuck.store(true, Ordering::Relaxed);
+    let n_before = elsewhere.starts().len();
+    let mut command = elsewhere.command(&["fetch"]);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let half = fs::metadata(elsewhere.sandbox.dir().join("elsewhere/model.safetensors")).unwrap().len() / 2;
+    let part = || {
+        let files = files_below(&elsewhere.sandbox.cache.join("fetched/partial"));
+        files.into_iter().find(|path| path.ends_with("files/model.safetensors"))
+    };
+    while part().is_none_or(|path| fs::metadata(path).unwrap().len() < half) {
+        assert_eq!(child.try_wait().unwrap(), None, "the fetch ended too early");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    elsewhere.is_stuck.store(false, Ordering::Relaxed);
+    elsewhere.mc(&["fetch"]).exits(0);
+    assert_eq!(elsewhere.starts()[n_before..], [0, usize::try_from(half).unwrap()]);
+}
+
+#[test]
+fn a_server_that_lets_nobody_in_is_told_with_what_to_do() {
+    let elsewhere = Elsewhere::new();
+    let refused = run(elsewhere.command(&["lock"]).env("HF_TOKEN", "wrong-neverToBeSeen")).exits(1);
+    assert!(refused.stderr.contains("refused access (status 401): gated"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("set `HF_TOKEN`"), "{}", refused.stderr);
+    assert!(!refused.stderr.contains("neverToBeSeen"), "{}", refused.stderr);
+    assert!(!elsewhere.sandbox.path("mc.lock").exists());
+}
+
+#[test]
+fn a_branch_is_told_with_the_commit_to_write() {
+    let elsewhere = Elsewhere::new();
+    elsewhere.sandbox.edit("models/package.kdl", COMMIT, "main");
+    let check = elsewhere.mc(&["check"]).exits(2);
+    assert!(check.stderr.contains("a branch moves"), "{}", check.stderr);
+    let refused = elsewhere.mc(&["lock"]).exits(2);
+    let expected = format!("Write `hf \"org/base\" revision=\"{COMMIT}\"`, which is where it is now");
+    assert!(refused.stderr.contains(&expected), "{}", refused.stderr);
+}
