@@ -35,6 +35,11 @@ pub(crate) fn number_property(record: &Record, name: &str) -> Option<f64> {
     record.property(name).and_then(|placed| placed.value.as_number())
 }
 
+/// Whether a property is `#true`.
+pub(crate) fn bool_property(record: &Record, name: &str) -> bool {
+    record.property(name).and_then(|placed| placed.value.as_bool()).unwrap_or(false)
+}
+
 /// Where a child stands, or its parent when it is not there.
 pub(crate) fn place_of(record: &Record, name: &str) -> Place {
     record.value(name).map_or(record.place, |placed| placed.place)

@@ -72,6 +72,8 @@ impl Rule for Checkpoint {
         };
         let info = ModelInfo {
             name: ctx.label().name.clone(),
+            known_as: known_as(&config, &shown_path(ctx, &folder)),
+            is_quantized: false,
             decoder,
             weights: weights.into(),
             files,
@@ -79,4 +81,11 @@ impl Rule for Checkpoint {
         };
         Ok(Providers::default().with(info))
     }
+}
+
+/// What the checkpoint is called: by its makers, and as a folder.
+fn known_as(config: &serde_json::Value, folder: &str) -> Vec<String> {
+    let made_as = config.get("_name_or_path").and_then(serde_json::Value::as_str);
+    let folder = folder.rsplit('/').next().unwrap_or(folder);
+    made_as.into_iter().chain([folder]).map(str::to_owned).collect()
 }

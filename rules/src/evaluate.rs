@@ -3,8 +3,6 @@
 //! Any range of rows can be asked for by itself, so memory is bounded by the tile and not by the tensor, and tiles can
 //! be computed side by side: no sum crosses rows.
 
-use std::borrow::Cow;
-
 use mc_ir::action::{ActionContext, ActionError, Content};
 use mc_ir::expression::TensorExpr;
 use mc_tensor::convert;
@@ -12,6 +10,8 @@ use mc_tensor::dtype::DType;
 use mc_tensor::low_rank::add_low_rank;
 
 use crate::blend_evaluate::Blended;
+use crate::evaluate_adapter::AdapterNode;
+use crate::factor::{Factor, load, stretch};
 
 /// An expression with its inputs at hand.
 ///
@@ -24,7 +24,8 @@ pub(crate) struct Evaluator {
     pub(crate) n_cols: usize,
 }
 
-enum Node {
+/// A part of an expression with its inputs at hand.
+pub(crate) enum Node {
     Load {
         bytes: Content,
         dtype: DType,
@@ -32,13 +33,12 @@ enum Node {
     Literal(Vec<f32>),
     AddLowRank {
         of: Box<Self>,
-        up: Content,
-        up_dtype: DType,
+        up: Factor,
         down: Vec<f32>,
-        rank: usize,
         scale: f32,
     },
     Blend(Box<Blended>),
+    Adapter(AdapterNode),
     Cast {
         dtype: DType,
         of: Box<Self>,
@@ -84,35 +84,19 @@ pub(crate) fn rows_and_columns(shape: &[u64]) -> (u64, u64) {
 }
 
 impl Node {
-    fn new(expression: &TensorExpr, ctx: &dyn ActionContext) -> Result<Self, ActionError> {
+    pub(crate) fn new(expression: &TensorExpr, ctx: &dyn ActionContext) -> Result<Self, ActionError> {
         Ok(match expression {
             TensorExpr::Load { input, dtype, shape } => {
                 Self::Load { bytes: load(ctx, *input, *dtype, shape)?, dtype: *dtype }
             }
             TensorExpr::Literal { values } => Self::Literal(values.clone()),
             TensorExpr::AddLowRank { of, up, down, scale } => {
-                let (TensorExpr::Load { input: up_input, dtype: up_dtype, shape: up_shape }, down_shape) =
-                    (&**up, down.shape())
-                else {
-                    return Err(ActionError::failed("The factors of a low-rank update must be loads"));
-                };
-                let TensorExpr::Load { input: down_input, dtype: down_dtype, .. } = &**down else {
-                    return Err(ActionError::failed("The factors of a low-rank update must be loads"));
-                };
-                let (rank, n_cols) = rows_and_columns(&down_shape);
-                let bytes = load(ctx, *down_input, *down_dtype, &down_shape)?;
-                let mut values = vec![0.0; usize::try_from(rank * n_cols).map_err(ActionError::failed)?];
-                convert::to_f32(*down_dtype, &bytes.to_contiguous(), &mut values);
-                Self::AddLowRank {
-                    of: Box::new(Self::new(of, ctx)?),
-                    up: load(ctx, *up_input, *up_dtype, up_shape)?,
-                    up_dtype: *up_dtype,
-                    down: values,
-                    rank: usize::try_from(rank).map_err(ActionError::failed)?,
-                    scale: *scale,
-                }
+                let (up, down) = (Factor::new(up, ctx)?, Factor::new(down, ctx)?);
+                let of = Box::new(Self::new(of, ctx)?);
+                Self::AddLowRank { of, up, down: down.all()?, scale: *scale }
             }
             TensorExpr::Blend(blend) => Self::Blend(Box::new(Blended::new(blend, ctx)?)),
+            TensorExpr::Adapter(step) => Self::Adapter(AdapterNode::new(step, ctx)?),
             TensorExpr::Cast { dtype, of } => Self::Cast { dtype: *dtype, of: Box::new(Self::new(of, ctx)?) },
             TensorExpr::PermuteHeads { n_heads, of } => {
                 let node = Box::new(Self::new(of, ctx)?);
@@ -127,21 +111,21 @@ impl Node {
         })
     }
 
-    fn rows(&self, first: u64, n_cols: usize, out: &mut [f32]) -> Result<(), ActionError> {
+    pub(crate) fn rows(&self, first: u64, n_cols: usize, out: &mut [f32]) -> Result<(), ActionError> {
         match self {
             Self::Load { bytes, dtype } => {
                 let piece = stretch(bytes, *dtype, first, n_cols, out.len())?;
                 convert::to_f32(*dtype, &piece, out);
             }
             Self::Literal(values) => out.copy_from_slice(values),
-            Self::AddLowRank { of, up, up_dtype, down, rank, scale } => {
+            Self::AddLowRank { of, up, down, scale } => {
                 of.rows(first, n_cols, out)?;
-                let mut up_rows = vec![0.0; out.len() / n_cols * rank];
-                let piece = stretch(up, *up_dtype, first, *rank, up_rows.len())?;
-                convert::to_f32(*up_dtype, &piece, &mut up_rows);
-                add_low_rank(out, &up_rows, down, n_cols, *rank, *scale).map_err(ActionError::failed)?;
+                let mut up_rows = vec![0.0; out.len() / n_cols * up.n_cols];
+                up.rows(first, &mut up_rows)?;
+                add_low_rank(out, &up_rows, down, n_cols, up.n_cols, *scale).map_err(ActionError::failed)?;
             }
             Self::Blend(blended) => blended.rows(first, n_cols, out)?,
+            Self::Adapter(step) => step.rows(first, n_cols, out)?,
             Self::Cast { dtype, of } => {
                 of.rows(first, n_cols, out)?;
                 convert::round_through(*dtype, out);
@@ -169,38 +153,6 @@ impl Node {
 fn half_split_row(row: u64, head_dim: u64) -> u64 {
     let (head, within) = (row / head_dim, row % head_dim);
     head * head_dim + (within % 2) * (head_dim / 2) + within / 2
-}
-
-fn load(ctx: &dyn ActionContext, input: usize, dtype: DType, shape: &[u64]) -> Result<Content, ActionError> {
-    let content = ctx.input(input)?;
-    let expected = shape.iter().product::<u64>() * dtype.n_bytes() as u64;
-    if content.n_bytes() != expected {
-        return Err(ActionError::failed(format!(
-            "A tensor of shape {shape:?} and type {dtype} has {expected} bytes; found {}",
-            content.n_bytes()
-        )));
-    }
-    Ok(content)
-}
-
-fn stretch(
-    content: &Content,
-    dtype: DType,
-    first_row: u64,
-    n_cols: usize,
-    n_elements: usize,
-) -> Result<Cow<'_, [u8]>, ActionError> {
-    let size = dtype.n_bytes() as u64;
-    let start = first_row * n_cols as u64 * size;
-    let end = start + n_elements as u64 * size;
-    let found = match content.parts.as_slice() {
-        [part] => usize::try_from(start)
-            .ok()
-            .zip(usize::try_from(end).ok())
-            .and_then(|(start, end)| part.as_slice().get(start..end).map(Cow::Borrowed)),
-        _ => content.piece(start..end).map(|piece| Cow::Owned(piece.as_slice().to_vec())),
-    };
-    found.ok_or_else(|| ActionError::failed(format!("Bytes {start}..{end} are outside the tensor")))
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ pub mod verdict;
 pub mod weights;
 
 pub(crate) mod accuracy;
+pub(crate) mod adapter_weights;
 pub(crate) mod attributes;
 pub(crate) mod blend_evaluate;
 pub(crate) mod blend_method;
@@ -32,6 +33,8 @@ pub(crate) mod checkpoint_files;
 pub(crate) mod checkpoint_tensors;
 pub(crate) mod container;
 pub(crate) mod evaluate;
+pub(crate) mod evaluate_adapter;
+pub(crate) mod factor;
 pub(crate) mod file_name;
 pub(crate) mod gguf_split;
 pub(crate) mod leak;

@@ -33,7 +33,7 @@ static BASE: NodeSchema = NodeSchema {
     name: "base",
     doc: "The checkpoint.",
     arguments: Arguments::One(ValueKind::Label),
-    properties: &[],
+    properties: &[merge::REQUANTIZE],
     children: &[],
 };
 

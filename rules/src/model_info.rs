@@ -17,6 +17,10 @@ use mc_tensor::model_tensor::ModelTensor;
 pub struct ModelInfo {
     /// What the model is called in the files that we write.
     pub name: String,
+    /// What its checkpoint is called elsewhere: in its own configuration, and as a folder.
+    pub known_as: Vec<String>,
+    /// Whether its weights were quantized before: what is made of them has lost something already.
+    pub is_quantized: bool,
     /// What it computes; rotary pairs as in the checkpoint.
     pub decoder: Decoder,
     /// Its weights, in the order of the checkpoint.

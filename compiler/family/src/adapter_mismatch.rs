@@ -1,10 +1,15 @@
 //! The message for an adapter whose tensors do not all find a place in the base: how many, which, and what to do.
 
-use crate::adapter_name::{Named, PREFIX, parse, weight_name};
+use crate::adapter_name::{Named, PREFIX, parse, weight_name, whole};
 use crate::error::FamilyError;
 
 // Enough names to recognise the pattern, few enough to read.
 const N_NAMES_SHOWN: usize = 3;
+
+/// The error that something does not fit.
+pub(crate) fn mismatch(found: String, advice: &str) -> FamilyError {
+    FamilyError::AdapterMismatch { found, advice: advice.to_owned() }
+}
 
 /// The error that `unmatched` of `n_tensors` adapter tensors have no place in the base.
 pub(crate) fn not_all_match(
@@ -42,8 +47,8 @@ fn some(names: &[&str]) -> String {
 
 // The base tensor whose name shares the longest end, then the longest beginning, with the adapter's module.
 fn nearest<'a>(name: &str, base_tensors: &'a [Named]) -> Option<&'a str> {
-    let module = parse(name).map_or(name, |(module, _)| module);
-    let weight = weight_name(module);
+    let module = parse(name).map(|(module, _)| weight_name(module));
+    let weight = module.or_else(|| whole(name)).unwrap_or_else(|| weight_name(name));
     let shared = |base: &str| {
         let ends =
             base.rsplit('.').zip(weight.rsplit('.')).take_while(|(ours, theirs)| ours == theirs).count();
@@ -56,24 +61,11 @@ fn nearest<'a>(name: &str, base_tensors: &'a [Named]) -> Option<&'a str> {
 }
 
 fn advice(base_model: Option<&str>, unmatched: &[&str], base_tensors: &[Named]) -> String {
-    let any = |part: &str| unmatched.iter().any(|name| name.contains(part));
-    if any(".lora_magnitude_vector") {
-        return "DoRA is not supported yet; merge the adapter with PEFT (`merge_and_unload`)".to_owned();
-    }
-    if any(".lora_embedding_") || any(".embed_tokens.") {
-        return "Adapters of the token embedding are not supported yet; merge the adapter with PEFT (`merge_and_unload`)"
-            .to_owned();
-    }
     let name = unmatched.first().copied().unwrap_or_default();
-    let Some((module, _)) = parse(name) else {
+    let module = parse(name).map(|(module, _)| weight_name(module));
+    let Some(weight) = module.or_else(|| whole(name).filter(|_| !name.contains("lora_"))) else {
         return format!("Expected names like `{PREFIX}<module>.lora_A.weight`, as PEFT saves them");
     };
-    let weight = weight_name(module);
-    if weight == "lm_head.weight" {
-        return "The base has no head of its own (`tie_word_embeddings`); merge the adapter with PEFT \
-                (`merge_and_unload`)"
-            .to_owned();
-    }
     let base = nearest(name, base_tensors).filter(|base| *base != weight);
     if let Some((ours, theirs)) = base.and_then(|base| beginnings(&weight, base)) {
         let theirs = if theirs.is_empty() { "do not".to_owned() } else { format!("with `{theirs}`") };

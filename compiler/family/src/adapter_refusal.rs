@@ -1,4 +1,4 @@
-//! What an `adapter_config.json` may not ask for yet.
+//! What an `adapter_config.json` may not ask for.
 //!
 //! It is refused by its key, because an adapter that is applied in part gives a model that nobody trained.
 
@@ -9,36 +9,32 @@ use crate::error::FamilyError;
 
 /// Keys that must be absent, `null`, `false` or empty, with what to do otherwise.
 const REFUSED: &[(&str, &str)] = &[
-    ("use_dora", "merge this DoRA adapter with PEFT (`merge_and_unload`) and use the result as the base"),
-    (
-        "modules_to_save",
-        "merge this adapter with PEFT (`merge_and_unload`), or train it without whole modules",
-    ),
-    (
-        "trainable_token_indices",
-        "merge this adapter with PEFT (`merge_and_unload`), or train it without tokens",
-    ),
-    ("lora_bias", "train the adapter without biases"),
-    ("fan_in_fan_out", "it is meant for models with transposed weights, which no known family has"),
     (
         "layer_replication",
         "merge this adapter with PEFT (`merge_and_unload`), or train it without copied layers",
     ),
-    ("target_parameters", "train the adapter on modules (`target_modules`)"),
     ("megatron_config", "save the adapter from one process, without Megatron"),
-    ("alora_invocation_tokens", "train the adapter without invocation tokens"),
+    ("alora_invocation_tokens", "an adapter that begins at a token cannot be merged into weights"),
+    ("invocation_string", "an adapter that begins at a text cannot be merged into weights"),
     ("arrow_config", "give one adapter rather than a routed set"),
+    ("lora_ga_config", "save the adapter with PEFT's `path_initial_model_for_weight_conversion`"),
 ];
 
-/// Refuses every key that asks for more than plain or rank-stabilised LoRA.
+/// Switches that are applied, or change nothing that is applied.
+const KNOWN_SWITCHES: &[&str] = &["use_rslora", "use_dora"];
+
+/// What only says how the training began or ran.
+const HARMLESS_CONFIGS: &[&str] = &["loftq_config", "eva_config", "corda_config", "runtime_config"];
+
+/// Refuses every key that asks for more than is applied.
 pub(crate) fn check(config: &Config<'_>) -> Result<(), FamilyError> {
     match config.text("peft_type")? {
         Some("LORA") => {}
         Some(_) => return Err(config.unsupported("peft_type", "expected `\"LORA\"`")),
         None => return Err(config.missing("peft_type", "`\"LORA\"`")),
     }
-    if config.text("bias")?.unwrap_or("none") != "none" {
-        return Err(config.unsupported("bias", "train the adapter with `\"none\"`"));
+    if !["none", "all", "lora_only"].contains(&config.text("bias")?.unwrap_or("none")) {
+        return Err(config.bad("bias", "`\"none\"`, `\"all\"` or `\"lora_only\"`"));
     }
     for (key, advice) in REFUSED {
         if config.get(key).is_some_and(asks_for_something) {
@@ -48,9 +44,14 @@ pub(crate) fn check(config: &Config<'_>) -> Result<(), FamilyError> {
     refuse_changed_base(config)?;
     // A variant that came after this release: its tensors may look like plain ones.
     for (key, value) in config.entries() {
-        if key.starts_with("use_") && key != "use_rslora" && value.as_bool() == Some(true) {
-            return Err(config.unsupported(key, "only plain and rank-stabilised LoRA can be applied"));
+        let is_switch = key.starts_with("use_") && !KNOWN_SWITCHES.contains(&key.as_str());
+        let is_variant = key.ends_with("_config") && !HARMLESS_CONFIGS.contains(&key.as_str());
+        if (is_switch || is_variant) && asks_for_something(value) {
+            return Err(config.unsupported(key, "no variant of LoRA of this name can be applied"));
         }
+    }
+    if config.flag("use_dora")? && config.flag("lora_bias")? {
+        return Err(config.unsupported("lora_bias", "PEFT has no bias in DoRA adapters, either"));
     }
     Ok(())
 }
@@ -73,6 +74,7 @@ fn asks_for_something(value: &Value) -> bool {
         Value::Null | Value::Bool(false) => false,
         Value::Array(items) => !items.is_empty(),
         Value::Object(object) => !object.is_empty(),
+        Value::String(text) => !text.is_empty(),
         _ => true,
     }
 }

@@ -3,6 +3,9 @@
 //! Knows what Hugging Face and PEFT write; knows nothing about containers, codecs or rules.
 
 pub mod adapter;
+pub mod adapter_base;
+pub mod adapter_change;
+pub mod adapter_factors;
 pub mod adapter_mismatch;
 pub mod adapter_name;
 pub mod adapter_refusal;

@@ -13,6 +13,7 @@ use std::fmt;
 
 use mc_tensor::dtype::DType;
 
+use crate::adapter_expression::AdapterExpr;
 use crate::blend::Blend;
 
 /// One tensor, as a formula over inputs.
@@ -43,6 +44,8 @@ pub enum TensorExpr {
         /// Factor on the product.
         scale: f32,
     },
+    /// What else an adapter does to a tensor.
+    Adapter(AdapterExpr),
     /// Rounded to a type (and widened again where more follows).
     Cast {
         /// The type.
@@ -79,6 +82,7 @@ impl TensorExpr {
             Self::Load { shape, .. } => shape.clone(),
             Self::Literal { values } => vec![values.len() as u64],
             Self::Blend(blend) => blend.shape(),
+            Self::Adapter(step) => step.shape(),
             Self::AddLowRank { of, .. }
             | Self::Cast { of, .. }
             | Self::PermuteHeads { of, .. }
@@ -99,6 +103,7 @@ impl TensorExpr {
             Self::AddLowRank { of, up, down, scale } => {
                 Self::AddLowRank { of: map(of), up: map(up), down: map(down), scale: *scale }
             }
+            Self::Adapter(step) => Self::Adapter(step.map_parts(&map)),
             Self::Cast { dtype, of } => Self::Cast { dtype: *dtype, of: map(of) },
             Self::PermuteHeads { n_heads, of } => Self::PermuteHeads { n_heads: *n_heads, of: map(of) },
             Self::Quantize { codec, version, importance, of } => {
@@ -124,6 +129,7 @@ impl fmt::Display for TensorExpr {
                 write!(formatter, "add_low_rank({of}, {up}, {down}, {:08x})", scale.to_bits())
             }
             Self::Blend(blend) => write!(formatter, "{blend}"),
+            Self::Adapter(step) => step.fmt(formatter),
             Self::Cast { dtype, of } => write!(formatter, "cast({dtype}, {of})"),
             Self::PermuteHeads { n_heads, of } => write!(formatter, "permute({n_heads}, {of})"),
             Self::Quantize { codec, version, importance, of } => match importance {

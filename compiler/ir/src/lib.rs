@@ -5,6 +5,7 @@
 //! never import each other.
 
 pub mod action;
+pub mod adapter_expression;
 pub mod attribute;
 pub mod blend;
 pub mod expression;

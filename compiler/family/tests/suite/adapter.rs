@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 
 use expect_test::{Expect, expect};
-use mc_family::adapter::{AdapterConfig, LowRankPair, match_adapter};
+use mc_family::adapter::AdapterConfig;
+use mc_family::adapter_change::{
+    BaseTensors, Change, Layout, Lengths, LowRankPair, WeightChange, match_adapter,
+};
 use mc_family::error::FamilyError;
-use mc_family::llama::Llama;
-use mc_tensor::model_tensor::ModelTensor;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -66,8 +67,22 @@ fn renamed(from: &str, to: &str) -> Vec<Named> {
     adapter().into_iter().map(|(name, shape)| (name.replace(from, to), shape)).collect()
 }
 
-fn matched(changes: &Value, adapter: &[Named]) -> Result<Vec<LowRankPair>, FamilyError> {
-    match_adapter(&Llama, &config(changes), adapter, &base())
+fn matched(changes: &Value, adapter: &[Named]) -> Result<Vec<WeightChange>, FamilyError> {
+    matched_to(changes, adapter, &base())
+}
+
+fn matched_to(changes: &Value, adapter: &[Named], base: &[Named]) -> Result<Vec<WeightChange>, FamilyError> {
+    let by_token = ["model.embed_tokens.weight".to_owned(), "lm_head.weight".to_owned()];
+    match_adapter(&config(changes), adapter, &BaseTensors { tensors: base, by_token: &by_token })
+}
+
+/// The low-rank updates, each with its weight.
+fn pairs(changes: &Value, adapter: &[Named]) -> Vec<(String, LowRankPair)> {
+    let pair = |change: WeightChange| match change.change {
+        Change::AddLowRank(pair) => Some((change.weight_name, pair)),
+        _ => None,
+    };
+    matched(changes, adapter).unwrap().into_iter().filter_map(pair).collect()
 }
 
 fn check_mismatch(changes: &Value, adapter: &[Named], expected: Expect) {
@@ -80,18 +95,15 @@ fn check_refused(changes: &Value, expected: Expect) {
 
 #[test]
 fn every_pair_finds_its_weight() {
-    let pairs = matched(&json!({}), &adapter()).unwrap();
-    let lines: Vec<String> = pairs
+    let lines: Vec<String> = pairs(&json!({}), &adapter())
         .iter()
-        .map(|pair| {
-            format!("{}: {} += {} * {} * {}", pair.tensor, pair.weight_name, pair.scale, pair.up, pair.down)
-        })
+        .map(|(weight, pair)| format!("{weight} += {} * {} * {}", pair.scale, pair.up.name, pair.down.name))
         .collect();
     expect![[r#"
-        block 0 attn-q: model.layers.0.self_attn.q_proj.weight += 2 * base_model.model.model.layers.0.self_attn.q_proj.lora_B.weight * base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight
-        block 1 attn-q: model.layers.1.self_attn.q_proj.weight += 2 * base_model.model.model.layers.1.self_attn.q_proj.lora_B.weight * base_model.model.model.layers.1.self_attn.q_proj.lora_A.weight
-        block 0 ffn-down: model.layers.0.mlp.down_proj.weight += 2 * base_model.model.model.layers.0.mlp.down_proj.lora_B.weight * base_model.model.model.layers.0.mlp.down_proj.lora_A.weight
-        block 1 ffn-down: model.layers.1.mlp.down_proj.weight += 2 * base_model.model.model.layers.1.mlp.down_proj.lora_B.weight * base_model.model.model.layers.1.mlp.down_proj.lora_A.weight"#]].assert_eq(&lines.join("\n"));
+        model.layers.0.mlp.down_proj.weight += 2 * base_model.model.model.layers.0.mlp.down_proj.lora_B.weight * base_model.model.model.layers.0.mlp.down_proj.lora_A.weight
+        model.layers.0.self_attn.q_proj.weight += 2 * base_model.model.model.layers.0.self_attn.q_proj.lora_B.weight * base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight
+        model.layers.1.mlp.down_proj.weight += 2 * base_model.model.model.layers.1.mlp.down_proj.lora_B.weight * base_model.model.model.layers.1.mlp.down_proj.lora_A.weight
+        model.layers.1.self_attn.q_proj.weight += 2 * base_model.model.model.layers.1.self_attn.q_proj.lora_B.weight * base_model.model.model.layers.1.self_attn.q_proj.lora_A.weight"#]].assert_eq(&lines.join("\n"));
 }
 
 #[test]
@@ -141,8 +153,8 @@ fn ranks_by_pattern_reach_the_pairs() {
             (name, shape)
         })
         .collect();
-    let pairs = matched(&json!({"rank_pattern": {"down_proj": 4}}), &adapter).unwrap();
-    let down = pairs.iter().find(|pair| pair.tensor == ModelTensor::FfnDown { block: 1 }).unwrap();
+    let pairs = pairs(&json!({"rank_pattern": {"down_proj": 4}}), &adapter);
+    let (_, down) = pairs.iter().find(|(weight, _)| weight == "model.layers.1.mlp.down_proj.weight").unwrap();
     assert_eq!((down.rank, down.scale), (4, 4.0));
 }
 
@@ -190,47 +202,298 @@ fn an_adapter_of_a_deeper_base_is_told_by_what_is_left_over() {
 }
 
 #[test]
-fn what_is_not_a_pair_of_a_projection_is_never_dropped() {
-    let with = |name: &str| {
+fn what_has_no_place_is_never_dropped() {
+    for name in [
+        "model.layers.0.mlp.down_proj.lora_magnitude_vector.a.b",
+        "model.layers.0.self_attn.rotary_emb.inv_freq",
+        "lm_head.lora_A.weight",
+        "score.weight",
+    ] {
         let mut adapter = adapter();
-        adapter.push((name.to_owned(), vec![64]));
-        adapter
+        adapter.push((format!("base_model.model.{name}"), vec![64]));
+        let error = matched(&json!({}), &adapter).unwrap_err().to_string();
+        assert!(error.starts_with("8 of 9 adapter tensors match the base; it has no place for"), "{error}");
+    }
+}
+
+/// `adapter` with more tensors of the model.
+fn with(more: &[(&str, &[u64])]) -> Vec<Named> {
+    let named = |(name, shape): &(&str, &[u64])| (format!("base_model.model.model.{name}"), shape.to_vec());
+    adapter().into_iter().chain(more.iter().map(named)).collect()
+}
+
+/// What is done to a weight of the model.
+fn changes_of(weight: &str, changes: &[WeightChange]) -> Vec<Change> {
+    let weight = format!("model.{weight}");
+    let is_its = |change: &&WeightChange| change.weight_name == weight;
+    changes.iter().filter(is_its).map(|change| change.change.clone()).collect()
+}
+
+#[test]
+fn dora_has_a_length_for_each_output() {
+    let lengths = |layer: usize| {
+        let module = format!("base_model.model.model.layers.{layer}");
+        ["self_attn.q_proj", "mlp.down_proj"]
+            .map(|name| (format!("{module}.{name}.lora_magnitude_vector"), vec![64]))
     };
+    let adapter: Vec<Named> = adapter().into_iter().chain(lengths(0)).chain(lengths(1)).collect();
+    let dora = json!({"use_dora": true});
+    for (_, pair) in pairs(&dora, &adapter) {
+        assert!(matches!(pair.lengths, Some(Lengths::Rows(name)) if name.contains(&pair.module)));
+    }
+    check_mismatch(
+        &dora,
+        &adapter[..11],
+        expect![[r#"
+        The adapter has `base_model.model.model.layers.1.mlp.down_proj.lora_B.weight`, but no `lora_magnitude_vector` for the same weight. The file is incomplete, or `use_dora` was edited; save or download the adapter again
+    "#]],
+    );
     check_mismatch(
         &json!({}),
-        &with("base_model.model.model.layers.0.mlp.down_proj.lora_magnitude_vector"),
+        &adapter,
         expect![[r#"
-            8 of 9 adapter tensors match the base; it has no place for `base_model.model.model.layers.0.mlp.down_proj.lora_magnitude_vector`. DoRA is not supported yet; merge the adapter with PEFT (`merge_and_unload`)
+        The adapter has `base_model.model.model.layers.0.mlp.down_proj.lora_magnitude_vector`, but `use_dora` in `adapter_config.json` is not `true`. The configuration belongs to another adapter; take both files from the same folder
+    "#]],
+    );
+    let mut short = adapter;
+    short[8].1 = vec![32];
+    check_mismatch(
+        &dora,
+        &short,
+        expect![[r#"
+        Adapter tensor `base_model.model.model.layers.0.self_attn.q_proj.lora_magnitude_vector` has shape [32]; base tensor `model.layers.0.self_attn.q_proj.weight` needs [64]. The adapter was trained on a base of another size
+    "#]],
+    );
+}
+
+#[test]
+fn embeddings_change_with_their_factors_exchanged() {
+    let parts: &[(&str, &[u64])] =
+        &[("embed_tokens.lora_embedding_A", &[8, 160]), ("embed_tokens.lora_embedding_B", &[64, 8])];
+    let changes = matched(&json!({}), &with(parts)).unwrap();
+    let [Change::AddLowRank(pair)] = &changes_of("embed_tokens.weight", &changes)[..] else {
+        panic!("{changes:?}")
+    };
+    assert!(pair.up.is_turned && pair.up.name.ends_with("lora_embedding_A"));
+    assert!(pair.down.is_turned && pair.down.name.ends_with("lora_embedding_B"));
+    check_mismatch(
+        &json!({}),
+        &with(&parts[..1]),
+        expect![[r#"
+        The adapter has `base_model.model.model.embed_tokens.lora_embedding_A`, but no `lora_embedding_B` for the same weight. The file is incomplete; save or download the adapter again
+    "#]],
+    );
+    check_mismatch(
+        &json!({}),
+        &with(&[("embed_tokens.lora_embedding_A", &[8, 161]), parts[1]]),
+        expect![[r#"
+            Adapter tensor `base_model.model.model.embed_tokens.lora_embedding_A` has shape [8, 161]; base tensor `model.embed_tokens.weight` of [160, 64] needs [8, 160]. The adapter was trained on a base of another size
         "#]],
     );
+}
+
+#[test]
+fn a_resized_embedding_is_replaced_and_then_changed() {
+    let parts: &[(&str, &[u64])] = &[
+        ("embed_tokens.base_layer.weight", &[163, 64]),
+        ("embed_tokens.lora_embedding_A", &[8, 163]),
+        ("embed_tokens.lora_embedding_B", &[64, 8]),
+    ];
+    let changes = matched(&json!({}), &with(parts)).unwrap();
+    let changes = changes_of("embed_tokens.weight", &changes);
+    assert!(matches!(&changes[..], [Change::Replace { .. }, Change::AddLowRank(_)]), "{changes:?}");
     check_mismatch(
         &json!({}),
-        &with("base_model.model.model.embed_tokens.lora_embedding_A"),
+        &with(&[("embed_tokens.weight", &[160, 65])]),
         expect![[r#"
-        8 of 9 adapter tensors match the base; it has no place for `base_model.model.model.embed_tokens.lora_embedding_A`. Adapters of the token embedding are not supported yet; merge the adapter with PEFT (`merge_and_unload`)
+        Adapter tensor `base_model.model.model.embed_tokens.weight` has shape [160, 65]; base tensor `model.embed_tokens.weight` has [160, 64]. The adapter was trained on a base of another size
     "#]],
     );
     check_mismatch(
         &json!({}),
-        &with("base_model.model.lm_head.lora_A.weight"),
+        &with(&[("layers.0.self_attn.k_proj.weight", &[33, 64])]),
         expect![[r#"
-        8 of 9 adapter tensors match the base; it has no place for `base_model.model.lm_head.lora_A.weight`. The base has no head of its own (`tie_word_embeddings`); merge the adapter with PEFT (`merge_and_unload`)
+        Adapter tensor `base_model.model.model.layers.0.self_attn.k_proj.weight` has shape [33, 64]; base tensor `model.layers.0.self_attn.k_proj.weight` has [32, 64]. The adapter was trained on a base of another size
+    "#]],
+    );
+}
+
+#[test]
+fn whole_modules_are_replaced_and_must_be_there() {
+    let saved = json!({"modules_to_save": ["embed_tokens", "classifier"]});
+    for name in ["embed_tokens.weight", "embed_tokens.modules_to_save.default.weight"] {
+        let changes = matched(&saved, &with(&[(name, &[160, 64])])).unwrap();
+        let changes = changes_of("embed_tokens.weight", &changes);
+        assert_eq!(changes, [Change::Replace { with: format!("base_model.model.model.{name}") }]);
+    }
+    check_mismatch(
+        &saved,
+        &adapter(),
+        expect![[r#"
+        `modules_to_save` names `embed_tokens`, but the adapter holds no tensor of it. The file is incomplete; save or download the adapter again
+    "#]],
+    );
+}
+
+#[test]
+fn biases_are_added_or_replaced() {
+    let mut base = base();
+    base.push(("model.layers.0.self_attn.q_proj.bias".to_owned(), vec![64]));
+    let adapter = with(&[
+        ("layers.0.self_attn.q_proj.base_layer.bias", &[64]),
+        ("layers.0.self_attn.q_proj.lora_B.bias", &[64]),
+    ]);
+    let options = json!({"bias": "all", "lora_bias": true});
+    let changes = matched_to(&options, &adapter, &base).unwrap();
+    let changes = changes_of("layers.0.self_attn.q_proj.bias", &changes);
+    let [Change::Replace { .. }, Change::AddVector { scale, .. }] = changes[..] else {
+        panic!("{changes:?}")
+    };
+    assert_eq!(scale, 2.0);
+    let lone = with(&[("layers.0.self_attn.q_proj.lora_B.bias", &[64])]);
+    check_mismatch(
+        &options,
+        &lone,
+        expect![[r#"
+        The adapter has `base_model.model.model.layers.0.self_attn.q_proj.lora_B.bias`, but the base has no `model.layers.0.self_attn.q_proj.bias` to add it to. PEFT cannot merge it, either; train the adapter without `lora_bias`
+    "#]],
+    );
+    let long = with(&[("layers.0.self_attn.q_proj.lora_B.bias", &[65])]);
+    let error = matched_to(&options, &long, &base).unwrap_err().to_string();
+    assert!(
+        error.contains("has shape [65]; base tensor `model.layers.0.self_attn.q_proj.bias` has [64]"),
+        "{error}"
+    );
+}
+
+#[test]
+fn trained_tokens_replace_their_rows() {
+    let delta: (&str, &[u64]) = ("embed_tokens.token_adapter.trainable_tokens_delta", &[2, 64]);
+    for tokens in [json!([7, 3]), json!({"embed_tokens": [7, 3]}), json!({"model.embed_tokens": [7, 3]})] {
+        let changes = matched(&json!({"trainable_token_indices": tokens}), &with(&[delta])).unwrap();
+        let changes = changes_of("embed_tokens.weight", &changes);
+        assert!(matches!(&changes[..], [Change::ReplaceRows { rows, .. }] if *rows == [7, 3]), "{changes:?}");
+    }
+    check_mismatch(
+        &json!({}),
+        &with(&[delta]),
+        expect![[r#"
+        The adapter has `base_model.model.model.embed_tokens.token_adapter.trainable_tokens_delta`, but `trainable_token_indices` names no tokens of `model.embed_tokens`. The configuration belongs to another adapter; take both files from the same folder
     "#]],
     );
     check_mismatch(
-        &json!({}),
-        &with("base_model.model.lm_head.weight"),
+        &json!({"trainable_token_indices": [1]}),
+        &with(&[delta]),
         expect![[r#"
-        8 of 9 adapter tensors match the base; it has no place for `base_model.model.lm_head.weight`. Expected names like `base_model.model.<module>.lora_A.weight`, as PEFT saves them
+        Adapter tensor `base_model.model.model.embed_tokens.token_adapter.trainable_tokens_delta` has shape [2, 64]; `trainable_token_indices` and the base need [1, 64]. The adapter was trained on a base of another size, or the configuration was edited
     "#]],
     );
     check_mismatch(
-        &json!({}),
-        &with("base_model.model.model.embed_tokens.lora_A.weight"),
+        &json!({"trainable_token_indices": [1, 160]}),
+        &with(&[delta]),
         expect![[r#"
-        8 of 9 adapter tensors match the base; it has no place for `base_model.model.model.embed_tokens.lora_A.weight`. Adapters of the token embedding are not supported yet; merge the adapter with PEFT (`merge_and_unload`)
+        `trainable_token_indices` names token 160; `model.embed_tokens` has 160 rows. The adapter was trained on a base with more tokens
     "#]],
     );
+    check_refused(
+        &json!({"trainable_token_indices": [1, 1]}),
+        expect![[r#"
+        `trainable_token_indices` in `adapter_config.json` is `[1,1]`; expected a list of different token ids, or one for each module
+    "#]],
+    );
+}
+
+#[test]
+fn a_transposed_weight_is_told_by_its_shape_alone() {
+    let swapped: Vec<Named> = base()
+        .into_iter()
+        .map(|(name, mut shape)| {
+            shape.reverse();
+            (name, shape)
+        })
+        .collect();
+    let changes = matched_to(&json!({"fan_in_fan_out": true}), &adapter(), &swapped).unwrap();
+    for change in &changes {
+        let Change::AddLowRank(pair) = &change.change else { panic!("{change:?}") };
+        // A square weight is as PEFT takes linear layers.
+        assert_eq!(pair.up.is_turned, change.weight_name.contains("down_proj"));
+    }
+    assert!(matched_to(&json!({}), &adapter(), &swapped).is_err());
+    let plain = matched(&json!({"fan_in_fan_out": true}), &adapter()).unwrap();
+    assert_eq!(plain, matched(&json!({}), &adapter()).unwrap());
+}
+
+#[test]
+fn experts_of_their_own_are_modules_like_others() {
+    let module = "model.layers.0.mlp.experts.3.gate_proj";
+    let base = [(format!("{module}.weight"), vec![96, 64])];
+    let factor =
+        |end: &str, shape: [u64; 2]| (format!("base_model.model.{module}.{end}.weight"), shape.to_vec());
+    let adapter = [factor("lora_A", [8, 64]), factor("lora_B", [96, 8])];
+    let changes = matched_to(&json!({"layers_to_transform": [0]}), &adapter, &base).unwrap();
+    assert_eq!(changes[0].weight_name, base[0].0);
+    let patterns = json!({"layers_to_transform": [3], "layers_pattern": "experts"});
+    assert!(matched_to(&patterns, &adapter, &base).is_ok());
+    assert!(matched_to(&json!({"layers_to_transform": [3]}), &adapter, &base).is_err());
+}
+
+#[test]
+fn stacked_experts_are_told_by_their_shapes() {
+    let experts = "model.layers.0.mlp.experts";
+    let base = [
+        (format!("{experts}.gate_up_proj"), vec![4, 64, 192]),
+        (format!("{experts}.down_proj"), vec![4, 64, 96]),
+    ];
+    let factor =
+        |end: &str, shape: [u64; 2]| (format!("base_model.model.{experts}.{end}.weight"), shape.to_vec());
+    let adapter = [
+        factor("base_layer.lora_A", [32, 64]),
+        factor("base_layer.lora_B", [192, 32]),
+        factor("lora_A", [32, 96]),
+        factor("lora_B", [64, 32]),
+    ];
+    let targets = json!({"target_parameters": ["experts.gate_up_proj", "experts.down_proj"]});
+    let changes = matched_to(&targets, &adapter, &base).unwrap();
+    let layouts: Vec<_> = changes
+        .iter()
+        .map(|change| match &change.change {
+            Change::AddLowRank(pair) => (change.weight_name.rsplit_once('.').unwrap().1, pair.layout),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(
+        layouts,
+        [
+            ("down_proj", Layout::Stacked { is_input_first: false }),
+            ("gate_up_proj", Layout::Stacked { is_input_first: true })
+        ]
+    );
+    assert!(matched_to(&json!({}), &adapter, &base).is_err());
+    let mismatched =
+        |base: &[Named], adapter: &[Named]| format!("{}\n", matched_to(&targets, adapter, base).unwrap_err());
+    let square = [(format!("{experts}.gate_up_proj"), vec![4, 64, 64])];
+    let for_square = [factor("lora_A", [32, 64]), factor("lora_B", [64, 32])];
+    expect![[r#"
+        Base tensor `model.layers.0.mlp.experts.gate_up_proj` has shape [4, 64, 64], and its inputs cannot be told from its outputs. Merge the adapter with PEFT (`merge_and_unload`) and use the result as the base
+    "#]].assert_eq(&mismatched(&square, &for_square));
+    let of_few = [factor("lora_A", [24, 96]), factor("lora_B", [64, 24])];
+    expect![[r#"
+        Adapter tensor `base_model.model.model.layers.0.mlp.experts.lora_A.weight` has 24 ranks; `adapter_config.json` says 8 for each of 4 experts. The configuration belongs to another adapter, or `r` or `rank_pattern` was edited
+    "#]].assert_eq(&mismatched(&base[1..], &of_few));
+    let twins = [
+        (format!("{experts}.down_proj"), vec![4, 64, 96]),
+        (format!("{experts}.gate_up_proj"), vec![4, 96, 64]),
+    ];
+    expect![[r#"
+        Adapter tensor `base_model.model.model.layers.0.mlp.experts.lora_A.weight` fits 2 stacked parameters of its module. Nobody can tell which was meant; train the adapter on one parameter at a time
+    "#]].assert_eq(&mismatched(&twins, &adapter[2..]));
+}
+
+#[test]
+fn ranks_beyond_everything_are_told() {
+    let error = matched(&json!({"r": u32::MAX}), &adapter()).unwrap_err().to_string();
+    assert!(error.contains("`adapter_config.json` says 4294967295"), "{error}");
+    assert!(AdapterConfig::from_json(&config_json(&json!({"r": u64::MAX}))).is_err());
 }
 
 #[test]
@@ -332,39 +595,39 @@ fn what_is_not_supported_is_named_by_its_key() {
     "#]],
     );
     check_refused(
-        &json!({"use_dora": true}),
+        &json!({"bias": "some"}),
         expect![[r#"
-        `use_dora` in `adapter_config.json` is `true`, which is not supported yet; merge this DoRA adapter with PEFT (`merge_and_unload`) and use the result as the base
+        `bias` in `adapter_config.json` is `"some"`; expected `"none"`, `"all"` or `"lora_only"`
     "#]],
     );
     check_refused(
-        &json!({"modules_to_save": ["lm_head"]}),
+        &json!({"use_dora": true, "lora_bias": true}),
         expect![[r#"
-        `modules_to_save` in `adapter_config.json` is `["lm_head"]`, which is not supported yet; merge this adapter with PEFT (`merge_and_unload`), or train it without whole modules
+        `lora_bias` in `adapter_config.json` is `true`, which is not supported yet; PEFT has no bias in DoRA adapters, either
     "#]],
     );
     check_refused(
-        &json!({"bias": "lora_only"}),
+        &json!({"layer_replication": [[0, 2]]}),
         expect![[r#"
-        `bias` in `adapter_config.json` is `"lora_only"`, which is not supported yet; train the adapter with `"none"`
+        `layer_replication` in `adapter_config.json` is `[[0,2]]`, which is not supported yet; merge this adapter with PEFT (`merge_and_unload`), or train it without copied layers
     "#]],
     );
     check_refused(
-        &json!({"fan_in_fan_out": true}),
+        &json!({"alora_invocation_tokens": [1]}),
         expect![[r#"
-        `fan_in_fan_out` in `adapter_config.json` is `true`, which is not supported yet; it is meant for models with transposed weights, which no known family has
+        `alora_invocation_tokens` in `adapter_config.json` is `[1]`, which is not supported yet; an adapter that begins at a token cannot be merged into weights
     "#]],
     );
     check_refused(
-        &json!({"trainable_token_indices": [1, 2]}),
+        &json!({"kasa_config": {"beta": 1}}),
         expect![[r#"
-        `trainable_token_indices` in `adapter_config.json` is `[1,2]`, which is not supported yet; merge this adapter with PEFT (`merge_and_unload`), or train it without tokens
+        `kasa_config` in `adapter_config.json` is `{"beta":1}`, which is not supported yet; no variant of LoRA of this name can be applied
     "#]],
     );
     check_refused(
-        &json!({"lora_bias": true}),
+        &json!({"use_bdlora": {"nblocks": 2}}),
         expect![[r#"
-        `lora_bias` in `adapter_config.json` is `true`, which is not supported yet; train the adapter without biases
+        `use_bdlora` in `adapter_config.json` is `{"nblocks":2}`, which is not supported yet; no variant of LoRA of this name can be applied
     "#]],
     );
     check_refused(
@@ -376,8 +639,8 @@ fn what_is_not_supported_is_named_by_its_key() {
     check_refused(
         &json!({"use_qalora": true}),
         expect![[r#"
-        `use_qalora` in `adapter_config.json` is `true`, which is not supported yet; only plain and rank-stabilised LoRA can be applied
-    "#]],
+            `use_qalora` in `adapter_config.json` is `true`, which is not supported yet; no variant of LoRA of this name can be applied
+        "#]],
     );
 }
 
@@ -440,7 +703,71 @@ fn other_ways_to_begin_are_plain_pairs() {
     }
 }
 
+/// Values that a configuration should not have, and some that it may.
+fn odd_values() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(|number| json!(number)),
+        "[a-z_.*()\\[\\]|^$\\\\]{0,8}".prop_map(Value::from),
+        proptest::collection::vec(any::<i32>(), 0..4).prop_map(|items| json!(items)),
+        proptest::collection::vec("[a-z_.]{0,12}", 0..3).prop_map(|items| json!(items)),
+        ("[a-z_.*(]{0,8}", any::<i32>()).prop_map(|(key, value)| json!({ key: value })),
+        ("[a-z_.]{0,12}", proptest::collection::vec(0_u64..200, 0..4))
+            .prop_map(|(key, rows)| json!({ key: rows })),
+    ]
+}
+
+const KEYS: [&str; 20] = [
+    "r",
+    "lora_alpha",
+    "rank_pattern",
+    "alpha_pattern",
+    "use_rslora",
+    "use_dora",
+    "lora_bias",
+    "bias",
+    "fan_in_fan_out",
+    "modules_to_save",
+    "trainable_token_indices",
+    "layers_to_transform",
+    "layers_pattern",
+    "target_parameters",
+    "init_lora_weights",
+    "peft_type",
+    "base_model_name_or_path",
+    "ensure_weight_tying",
+    "layer_replication",
+    "exclude_modules",
+];
+
 proptest! {
+    #[test]
+    fn foreign_configurations_never_panic(
+        changes in proptest::collection::vec((proptest::sample::select(&KEYS[..]), odd_values()), 1..4),
+        cut in 0_usize..1200,
+    ) {
+        let mut config = json!({});
+        for (key, value) in changes {
+            config[key] = value;
+        }
+        let text = config_json(&config);
+        if let Ok(config) = AdapterConfig::from_json(&text) {
+            let by_token = ["model.embed_tokens.weight".to_owned()];
+            let adapter = with(&[
+                ("embed_tokens.token_adapter.trainable_tokens_delta", &[2, 64]),
+                ("embed_tokens.lora_embedding_A", &[8, 160]),
+                ("embed_tokens.lora_embedding_B", &[64, 8]),
+            ]);
+            let outcome = match_adapter(&config, &adapter, &BaseTensors { tensors: &base(), by_token: &by_token });
+            prop_assert!(outcome.is_err() || config.token_rows.values().all(|rows| rows.len() == 2));
+        }
+        let end = (0..=cut.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+        let outcome = AdapterConfig::from_json(&text[..end]);
+        prop_assert!(end == text.len() || outcome.is_err());
+    }
+
     #[test]
     fn foreign_names_and_shapes_never_panic(
         name in "(base_model\\.model\\.)?(model\\.layers\\.0\\.)?[a-zA-Z_.]{0,30}(\\.lora_[AB])?(\\.weight)?",
