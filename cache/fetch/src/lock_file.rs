@@ -118,7 +118,7 @@ fn entry(node: &Node) -> Result<(Origin, Vec<LockedFile>), String> {
     for child in node.child_nodes() {
         match child.name.text.as_str() {
             "files" => {
-                patterns.extend(child.arguments().filter_map(|value| text(&value.value)).map(str::to_owned))
+                patterns.extend(child.arguments().filter_map(|value| text(&value.value)).map(str::to_owned));
             }
             "file" => files.push(file(child)?),
             other => return Err(format!("`{other}` has no meaning here")),
