@@ -385,7 +385,15 @@ mod tests {
             licences: Vec::new(),
             licence_id: None,
         };
-        ModelInfo { name: String::new(), decoder, weights: weights.into(), files, lineage: [lineage].into() }
+        ModelInfo {
+            name: String::new(),
+            decoder,
+            weights: weights.into(),
+            files,
+            lineage: [lineage].into(),
+            known_as: Vec::new(),
+            is_quantized: false,
+        }
     }
 
     fn as_it_is(_name: &str, shape: Vec<u64>) -> Option<Vec<u64>> {
