@@ -207,7 +207,7 @@ struct TokenNames {
 impl TokenNames {
     fn new(weights: &AdaptedWeights, family: &dyn Family) -> Self {
         let name = |tensor| weights.weight(tensor).map(|weight| weight.name.clone());
-        let head = name(ModelTensor::Output).or_else(|| family.checkpoint_name(ModelTensor::Output));
+        let head = name(ModelTensor::Output).or_else(|| family.checkpoint_name(ModelTensor::Output, None));
         Self { embedding: name(ModelTensor::TokenEmbedding), head }
     }
 }

@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 
-use mc_family::families::FAMILIES;
 use mc_ir::attribute::{Placed, Record};
 use mc_ir::fault::Fault;
 use mc_ir::label::Label;
@@ -20,6 +19,7 @@ use crate::blend_parts::{OF_MODELS, Slice, labels, slices};
 use crate::blend_settings::{Setting, settings};
 use crate::blend_weights::Weaver;
 use crate::model_info::{Lineage, ModelFiles, ModelInfo};
+use crate::wire_tensors::family_of;
 
 /// The rule's name.
 pub const NAME: &str = "blend";
@@ -172,7 +172,7 @@ impl Rule for Blend {
         let lead = base.or(first).ok_or_else(Vec::new)?;
         let info = models.get(&lead.value).ok_or_else(Vec::new)?;
         fit(record, &lead, &models)?;
-        let family = FAMILIES.iter().copied().find(|family| family.name() == info.decoder.architecture);
+        let family = family_of(info);
         let truth = |name: &str| record.value(name).and_then(|placed| placed.value.as_bool());
         let seed = record.value("seed").and_then(|placed| placed.value.as_integer()).unwrap_or(0);
         let dtype = DTYPES.iter().find(|(name, _)| text(record, "dtype") == Some(*name));
@@ -196,6 +196,7 @@ impl Rule for Blend {
         blended.decoder.blocks = slices.iter().flat_map(|slice| blocks(slice, &models)).collect();
         blended.weights = weights.into();
         blended.files = files(info, tokenizer, &models);
+        blended.is_quantized = models.values().any(|model| model.is_quantized);
         blended.lineage = lineage(&lead.value, &models).into();
         Ok(Providers::default().with(blended))
     }
@@ -247,13 +248,10 @@ fn fit(record: &Record, lead: &Placed<Label>, models: &BTreeMap<Label, ModelInfo
         let mut fault = |code, message: String, help: &str| {
             faults.push(Fault::new(named.place, code, message).help(help));
         };
-        if ours.architecture != theirs.architecture {
+        if model.family != first.family {
             fault(
                 "blend::family",
-                format!(
-                    "`{name}` is a {} model and `{other}` a {} model",
-                    ours.architecture, theirs.architecture
-                ),
+                format!("`{name}` is a {} model and `{other}` a {} model", model.family, first.family),
                 "Only models that were made of the same one can be blended",
             );
         } else if ours.n_embd != theirs.n_embd {
@@ -339,6 +337,8 @@ fn lineage(lead: &Label, models: &BTreeMap<Label, ModelInfo>) -> Vec<Lineage> {
 mod tests {
     use std::path::Path;
 
+    use mc_family::families::FAMILIES;
+    use mc_family::needed::Needed;
     use mc_ir::action::{Input, Source};
     use mc_ir::attribute::{Place, Value};
     use mc_ir::expression::TensorExpr;
@@ -367,11 +367,12 @@ mod tests {
         });
         let family = mc_family::families::for_config(&config).unwrap();
         let decoder = family.decoder(&config).unwrap();
-        let weight = |(tensor, given): (_, Vec<u64>)| {
-            let name = family.checkpoint_name(tensor)?;
+        let weight = |needed: Needed| {
+            let Needed { tensor, part, shape: given } = needed;
+            let name = family.checkpoint_name(tensor, part)?;
             let expression = TensorExpr::Load { input: 0, dtype: DType::BF16, shape: shape(&name, given)? };
             let inputs = vec![Input::Source(source(&name))];
-            Some(Weight { tensor, name, dtype: DType::BF16, expression, inputs })
+            Some(Weight { tensor, part, name, dtype: DType::BF16, expression, inputs })
         };
         let weights: Vec<Weight> = family.tensors(&decoder).into_iter().filter_map(weight).collect();
         let lineage = Lineage { role: "base".to_owned(), label: label("x"), tensors: Vec::new() };
@@ -387,6 +388,7 @@ mod tests {
         };
         ModelInfo {
             name: String::new(),
+            family: family.name(),
             decoder,
             weights: weights.into(),
             files,

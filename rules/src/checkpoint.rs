@@ -4,7 +4,9 @@
 //! can be known to be wrong without touching a weight is a fault of the declaration.
 
 use mc_decoder::program::Head;
+use mc_family::config::{CONFIG, Config};
 use mc_family::families::for_config;
+use mc_family::quantization::stored_scales;
 use mc_ir::fault::Fault;
 use mc_ir::provider::Providers;
 use mc_ir::rule::{Rule, RuleContext};
@@ -63,6 +65,8 @@ impl Rule for Checkpoint {
             folder: &shown_path(ctx, &folder),
             family,
             is_tied: decoder.head == Head::Tied,
+            scales: stored_scales(&Config::new(CONFIG, &config).map_err(|error| fault(error.to_string()))?)
+                .map_err(|error| fault(error.to_string()))?,
         }
         .weights(&stored, &family.tensors(&decoder))?;
         let lineage = Lineage {
@@ -74,6 +78,7 @@ impl Rule for Checkpoint {
             name: ctx.label().name.clone(),
             known_as: known_as(&config, &shown_path(ctx, &folder)),
             is_quantized: false,
+            family: family.name(),
             decoder,
             weights: weights.into(),
             files,

@@ -1,14 +1,20 @@
 //! Compares the tensors that a checkpoint stores with those that its family needs.
 
-use mc_family::family::Family;
+use std::collections::BTreeMap;
+
+use mc_family::family::{Family, Found};
+use mc_family::needed::Needed;
+use mc_family::quantization::StoredScales;
 use mc_ir::action::Input;
 use mc_ir::attribute::Place;
 use mc_ir::expression::TensorExpr;
 use mc_ir::fault::Fault;
+use mc_tensor::dtype::DType;
 use mc_tensor::model_tensor::ModelTensor;
 
 use crate::attributes::counted;
 use crate::model_info::Weight;
+use crate::scaled_weights::scaled;
 use crate::weights::StoredTensor;
 
 /// How many names a message lists.
@@ -24,6 +30,8 @@ pub(crate) struct Matching<'a> {
     pub(crate) family: &'static dyn Family,
     /// Whether the token embedding is the head, too.
     pub(crate) is_tied: bool,
+    /// How weights of 8-bit floats are scaled, if there are any.
+    pub(crate) scales: Option<StoredScales>,
 }
 
 impl Matching<'_> {
@@ -34,24 +42,35 @@ impl Matching<'_> {
     pub(crate) fn weights(
         &self,
         stored: &[StoredTensor],
-        needed: &[(ModelTensor, Vec<u64>)],
+        needed: &[Needed],
     ) -> Result<Vec<Weight>, Vec<Fault>> {
+        let by_place: BTreeMap<Found, &Needed> = needed
+            .iter()
+            .map(|needed| (Found { tensor: needed.tensor, part: needed.part }, needed))
+            .collect();
+        let by_name: BTreeMap<&str, &StoredTensor> =
+            stored.iter().map(|tensor| (tensor.name.as_str(), tensor)).collect();
         let mut faults = Vec::new();
-        let mut weights = Vec::new();
+        let mut weights: Vec<Weight> = Vec::new();
+        let mut found = BTreeMap::new();
         let mut unknown = Vec::new();
         for tensor in stored {
-            match self.family.tensor(&tensor.name) {
-                _ if self.family.ignored(&tensor.name) => {}
-                // Some tools store the head of a tied model all the same.
-                Some(ModelTensor::Output) if self.is_tied => {}
-                Some(purpose) => match needed.iter().find(|(needed, _)| *needed == purpose) {
-                    Some((_, shape)) => match self.weight(tensor, purpose, shape) {
-                        Ok(weight) => weights.push(weight),
-                        Err(fault) => faults.push(fault),
-                    },
-                    None => unknown.push(tensor.name.as_str()),
-                },
-                None => unknown.push(tensor.name.as_str()),
+            if self.is_ignored(&by_name, &tensor.name) {
+                continue;
+            }
+            let place = self.family.find(&tensor.name);
+            let Some((place, needed)) = place.and_then(|place| Some((place, *by_place.get(&place)?))) else {
+                unknown.push(tensor.name.as_str());
+                continue;
+            };
+            if let Some(other) = found.insert(place, tensor.name.as_str()) {
+                let message = format!("`{}` and `{other}` are the same tensor", tensor.name);
+                faults.push(self.fault(tensor, message));
+                continue;
+            }
+            match self.weight(tensor, &by_name, needed) {
+                Ok(weight) => weights.push(weight),
+                Err(fault) => faults.push(fault),
             }
         }
         if !unknown.is_empty() {
@@ -67,12 +86,13 @@ impl Matching<'_> {
                     .help("The weights and `config.json` must be of the same model"),
             );
         }
-        let missing: Vec<String> = needed
-            .iter()
-            .filter(|(purpose, _)| {
-                !stored.iter().any(|tensor| self.family.tensor(&tensor.name) == Some(*purpose))
+        let missing: Vec<String> = by_place
+            .keys()
+            .filter(|place| !found.contains_key(place))
+            .map(|place| {
+                let name = self.family.checkpoint_name(place.tensor, place.part);
+                name.unwrap_or_else(|| place.tensor.to_string())
             })
-            .map(|(purpose, _)| self.family.checkpoint_name(*purpose).unwrap_or_else(|| purpose.to_string()))
             .collect();
         if !missing.is_empty() {
             let missing: Vec<&str> = missing.iter().map(String::as_str).collect();
@@ -90,30 +110,71 @@ impl Matching<'_> {
         if faults.is_empty() { Ok(weights) } else { Err(faults) }
     }
 
-    fn weight(&self, tensor: &StoredTensor, purpose: ModelTensor, shape: &[u64]) -> Result<Weight, Fault> {
-        let fault = |message: String| {
-            Fault::new(self.place, "checkpoint::tensors", message).file(tensor.file.clone())
+    fn fault(&self, tensor: &StoredTensor, message: String) -> Fault {
+        Fault::new(self.place, "checkpoint::tensors", message).file(tensor.file.clone())
+    }
+
+    /// Whether a tensor is of no use by itself.
+    fn is_ignored(&self, stored: &BTreeMap<&str, &StoredTensor>, name: &str) -> bool {
+        // Some tools store the head of a tied model all the same.
+        let is_tied_head = self.is_tied && self.family.tensor(name) == Some(ModelTensor::Output);
+        let is_scale = self.scales.is_some_and(|scales| {
+            scales.ignores(name)
+                || name.strip_suffix(scales.suffix).is_some_and(|weight| {
+                    stored.get(weight).is_some_and(|weight| weight.dtype.is_scaled_weight())
+                })
+        });
+        is_tied_head || is_scale || self.family.ignored(name)
+    }
+
+    fn weight(
+        &self,
+        tensor: &StoredTensor,
+        stored: &BTreeMap<&str, &StoredTensor>,
+        needed: &Needed,
+    ) -> Result<Weight, Fault> {
+        if tensor.shape != needed.shape {
+            return Err(self.fault(
+                tensor,
+                format!(
+                    "Tensor `{}` has shape {:?}; the configuration says {:?}",
+                    tensor.name, tensor.shape, needed.shape
+                ),
+            ));
+        }
+        let (dtype, (expression, inputs)) = if tensor.dtype.is_weight() {
+            let shape = tensor.shape.clone();
+            let load = TensorExpr::Load { input: 0, dtype: tensor.dtype, shape };
+            (tensor.dtype, (load, vec![Input::Source(tensor.source.clone())]))
+        } else {
+            (DType::F32, self.scaled(tensor, stored)?)
         };
-        if tensor.shape != shape {
-            return Err(fault(format!(
-                "Tensor `{}` has shape {:?}; the configuration says {shape:?}",
-                tensor.name, tensor.shape
-            )));
-        }
-        if !tensor.dtype.is_weight() {
-            return Err(fault(format!(
-                "Tensor `{}` has type {}; expected F32, F16 or BF16",
+        let Needed { tensor: purpose, part, .. } = *needed;
+        Ok(Weight { tensor: purpose, part, name: tensor.name.clone(), dtype, expression, inputs })
+    }
+
+    fn scaled(
+        &self,
+        tensor: &StoredTensor,
+        stored: &BTreeMap<&str, &StoredTensor>,
+    ) -> Result<(TensorExpr, Vec<Input>), Fault> {
+        let Some(scales) = self.scales.filter(|_| tensor.dtype.is_scaled_weight()) else {
+            let message =
+                format!("Tensor `{}` has type {}; expected F32, F16 or BF16", tensor.name, tensor.dtype);
+            return Err(self.fault(tensor, message).help(
+                "Save the model in 16 bits, unquantized; weights of 8-bit floats need their `quantization_config` in \
+                 `config.json`",
+            ));
+        };
+        let name = format!("{}{}", tensor.name, scales.suffix);
+        let Some(scale) = stored.get(name.as_str()) else {
+            let message = format!(
+                "Tensor `{}` has type {}, but its scales `{name}` are not there",
                 tensor.name, tensor.dtype
-            ))
-            .help("Save the model in 16 bits, unquantized"));
-        }
-        Ok(Weight {
-            tensor: purpose,
-            name: tensor.name.clone(),
-            dtype: tensor.dtype,
-            expression: TensorExpr::Load { input: 0, dtype: tensor.dtype, shape: tensor.shape.clone() },
-            inputs: vec![Input::Source(tensor.source.clone())],
-        })
+            );
+            return Err(self.fault(tensor, message).help("Fetch all shards of the checkpoint"));
+        };
+        scaled(tensor, scale, scales).map_err(|message| self.fault(scale, message))
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use mc_codec::recipes::Recipe;
 use mc_digest::digest::BlobDigest;
 use mc_digest::hasher::Hasher;
-use mc_format::gguf::keys::{ModelFacts, SamplingDefaults, keys};
+use mc_format::gguf::keys::{ModelFacts, SamplingDefaults, keys, size_label};
 use mc_format::gguf::layout::{Layout, TensorPlan};
 use mc_format::gguf::value::Value;
 use mc_ir::action::{Action, ActionContext, ActionError, ActionKind, Input, write_bytes};
@@ -108,7 +108,7 @@ impl Container {
             base_model: (self.model.lineage.len() > 1)
                 .then(|| self.model.lineage.first().map(|lineage| lineage.label.name.clone()))
                 .flatten(),
-            n_parameters: self.model.n_parameters(),
+            size_label: size_label(&self.plans),
             file_type: self.recipe.file_type,
             has_head_dim,
             sampling: json("generation_config").map(|config| sampling(&config)).unwrap_or_default(),

@@ -5,6 +5,7 @@
 
 use mc_ir::action::{ActionContext, ActionError, Content};
 use mc_ir::expression::TensorExpr;
+use mc_tensor::block_scales::BlockScales;
 use mc_tensor::convert;
 use mc_tensor::dtype::DType;
 use mc_tensor::low_rank::add_low_rank;
@@ -51,6 +52,18 @@ pub(crate) enum Node {
     PermuteElements {
         head_dim: u64,
         of: Box<Self>,
+    },
+    AddConstant {
+        value: f32,
+        of: Box<Self>,
+    },
+    ScaleBlocks {
+        scales: BlockScales,
+        of: Box<Self>,
+    },
+    Stack {
+        parts: Vec<Self>,
+        rows_per_part: u64,
     },
 }
 
@@ -105,6 +118,31 @@ impl Node {
                     shape => Self::PermuteHeads { head_dim: rows_and_columns(shape).0 / n_heads, of: node },
                 }
             }
+            TensorExpr::AddConstant { value, of } => {
+                Self::AddConstant { value: *value, of: Box::new(Self::new(of, ctx)?) }
+            }
+            TensorExpr::ScaleBlocks { of, scales, block } => {
+                let (_, n_cols) = rows_and_columns(&of.shape());
+                let n_cols = usize::try_from(n_cols).map_err(ActionError::failed)?;
+                let scales = BlockScales::new(block_scales(ctx, of, scales, *block)?, *block, n_cols);
+                Self::ScaleBlocks { scales, of: Box::new(Self::new(of, ctx)?) }
+            }
+            TensorExpr::Stack { of } => {
+                let part = of.first().map(TensorExpr::shape).unwrap_or_default();
+                if of.iter().any(|other| other.shape() != part) {
+                    return Err(ActionError::failed("Only tensors of one shape can be stacked"));
+                }
+                let parts = of.iter().map(|part| Self::new(part, ctx)).collect::<Result<_, _>>()?;
+                Self::Stack { parts, rows_per_part: rows_and_columns(&part).0 }
+            }
+            TensorExpr::Reshape { shape, of } => {
+                if rows_and_columns(shape) != rows_and_columns(&of.shape()) {
+                    return Err(ActionError::failed(
+                        "A tensor can only be reshaped to rows of the same length",
+                    ));
+                }
+                Self::new(of, ctx)?
+            }
             TensorExpr::Quantize { .. } => {
                 return Err(ActionError::failed("`quantize` can only be the last step of an expression"));
             }
@@ -142,6 +180,26 @@ impl Node {
                     *value = values[half_split_row(index, *head_dim) as usize];
                 }
             }
+            Self::AddConstant { value, of } => {
+                of.rows(first, n_cols, out)?;
+                for element in out {
+                    *element += value;
+                }
+            }
+            Self::ScaleBlocks { scales, of } => {
+                of.rows(first, n_cols, out)?;
+                scales.apply(first, n_cols, out);
+            }
+            Self::Stack { parts, rows_per_part } => {
+                let (mut row, mut rest) = (first, out);
+                while !rest.is_empty() {
+                    let (part, within) = (row / rows_per_part, row % rows_per_part);
+                    let n_rows = (rows_per_part - within).min((rest.len() / n_cols) as u64);
+                    let (of_part, behind) = rest.split_at_mut(n_rows as usize * n_cols);
+                    parts[part as usize].rows(within, n_cols, of_part)?;
+                    (row, rest) = (row + n_rows, behind);
+                }
+            }
         }
         Ok(())
     }
@@ -153,6 +211,30 @@ impl Node {
 fn half_split_row(row: u64, head_dim: u64) -> u64 {
     let (head, within) = (row / head_dim, row % head_dim);
     head * head_dim + (within % 2) * (head_dim / 2) + within / 2
+}
+
+/// The scales of a matrix in f32, one for each of its blocks.
+fn block_scales(
+    ctx: &dyn ActionContext,
+    of: &TensorExpr,
+    scales: &TensorExpr,
+    block: [u64; 2],
+) -> Result<Vec<f32>, ActionError> {
+    let TensorExpr::Load { input, dtype, shape } = scales else {
+        return Err(ActionError::failed("The scales of a weight must be a load"));
+    };
+    let (n_rows, n_cols) = rows_and_columns(&of.shape());
+    let n_blocks = n_rows.div_ceil(block[0]) * n_cols.div_ceil(block[1]);
+    if shape.iter().product::<u64>() != n_blocks {
+        return Err(ActionError::failed(format!(
+            "A weight of shape {:?} in blocks of {block:?} has {n_blocks} scales; found shape {shape:?}",
+            of.shape()
+        )));
+    }
+    let bytes = load(ctx, *input, *dtype, shape)?;
+    let mut values = vec![0.0; usize::try_from(n_blocks).map_err(ActionError::failed)?];
+    convert::to_f32(*dtype, &bytes.to_contiguous(), &mut values);
+    Ok(values)
 }
 
 #[cfg(test)]

@@ -2,11 +2,11 @@
 //!
 //! Source: "GGUF Naming Convention" in docs/gguf.md of ggml.
 
-use mc_format::gguf::keys::size_label;
+use mc_format::gguf::keys::count_label;
 
 /// `Roadtrip-4.2M-v1.0-Q4_K_M.gguf`.
 pub(crate) fn gguf_name(name: &str, n_parameters: u64, version: &str, recipe: &str) -> String {
-    format!("{}-{}-v{version}-{recipe}.gguf", base_name(name), size_label(n_parameters))
+    format!("{}-{}-v{version}-{recipe}.gguf", base_name(name), count_label(n_parameters))
 }
 
 /// The name in letters, digits and single hyphens.

@@ -5,9 +5,8 @@
 
 use mc_codec::codec::{Codec, Importance};
 use mc_codec::recipes::{self, Choice};
-use mc_family::families::FAMILIES;
 use mc_format::gguf::layout::TensorPlan;
-use mc_format::gguf::names::wire_name;
+use mc_format::gguf::names::{wire_name, wire_name_in};
 use mc_format::gguf::tensor_type::TensorType;
 use mc_ir::action::{ActionNode, Artifact, Input};
 use mc_ir::attribute::Place;
@@ -17,17 +16,17 @@ use mc_ir::label::Label;
 use mc_ir::provider::Providers;
 use mc_ir::rule::{Rule, RuleContext};
 use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs, ValueKind};
-use mc_tensor::model_tensor::ModelTensor;
 
 use crate::attributes::{label, provider, text};
 use crate::container::{Container, MODEL_FILE, REPORTS_FILE};
 use crate::dataset::DatasetInfo;
 use crate::gguf_split::{self, MAX_FILE_SIZE};
 use crate::imatrix::ImatrixInfo;
-use crate::model_info::{ModelInfo, Weight};
+use crate::model_info::ModelInfo;
 use crate::tensor_action::{REPORT, TENSOR, TensorAction};
 use crate::tensor_types::tensor_types;
 use crate::type_rules::{EMBEDDING_TYPE, OUTPUT_TYPE, PURE, TENSOR_TYPE, TENSOR_TYPES};
+use crate::wire_tensors::{WireTensor, family_of, wire_tensors};
 
 /// The rule's name.
 pub const NAME: &str = "gguf";
@@ -115,14 +114,15 @@ impl Rule for Gguf {
         };
         let recipe = text(record, "quantize").and_then(recipes::by_name).ok_or_else(Vec::new)?;
         let name = text(record, "model-name").map_or_else(|| titled(&model.name), str::to_owned);
-        let choices = tensor_types(ctx, &model, recipe, imatrix.as_ref())?;
+        let tensors = wire_tensors(&model);
+        let choices = tensor_types(ctx, &model, &tensors, recipe, imatrix.as_ref())?;
         let planned = Planner {
             owner: ctx.label(),
             place: model_label.place,
             model: &model,
             imatrix: imatrix.as_ref(),
         }
-        .plan(&choices)?;
+        .plan(&tensors, &choices)?;
         let n_tensor_bytes =
             planned.iter().filter_map(|tensor| tensor.plan.kind.n_bytes(&tensor.plan.dims)).sum();
         let calibration = imatrix.as_ref().and_then(|imatrix| imatrix.calibration.clone());
@@ -191,38 +191,28 @@ struct Planner<'a> {
 
 impl Planner<'_> {
     /// Every tensor of the file, in the order of llama.cpp's converter.
-    fn plan(&self, choices: &[Choice]) -> Result<Vec<Planned>, Vec<Fault>> {
+    fn plan(&self, tensors: &[WireTensor], choices: &[Choice]) -> Result<Vec<Planned>, Vec<Fault>> {
         let mut planned = Vec::new();
-        let family = FAMILIES.iter().copied().find(|family| family.name() == self.model.decoder.architecture);
-        if let Some(factors) = family.and_then(|family| family.rope_factors(&self.model.decoder)) {
-            let expression = TensorExpr::Literal { values: factors };
-            let name = wire_name(ModelTensor::RopeFreqs);
+        let family = family_of(self.model);
+        let extra = family.map(|family| family.extra_tensors(&self.model.decoder)).unwrap_or_default();
+        for (tensor, values) in extra {
+            let expression = TensorExpr::Literal { values };
+            let name = wire_name(tensor);
             planned.push(self.step(name, &mc_codec::plain::F32, expression, Vec::new(), None)?);
         }
-        for (weight, choice) in self.model.weights.iter().zip(choices) {
-            let heads = family.and_then(|family| family.rotary_heads(weight.tensor, &self.model.decoder));
-            planned.push(self.weight_step(weight, choice.codec, heads)?);
+        for (tensor, choice) in tensors.iter().zip(choices) {
+            planned.push(self.tensor_step(tensor, choice.codec)?);
         }
         Ok(planned)
     }
 
-    fn weight_step(
-        &self,
-        weight: &Weight,
-        codec: &'static Codec,
-        heads: Option<u32>,
-    ) -> Result<Planned, Vec<Fault>> {
-        let expression = match heads {
-            Some(n_heads) => {
-                TensorExpr::PermuteHeads { n_heads: n_heads.into(), of: Box::new(weight.expression.clone()) }
-            }
-            None => weight.expression.clone(),
-        };
+    fn tensor_step(&self, tensor: &WireTensor, codec: &'static Codec) -> Result<Planned, Vec<Fault>> {
         let importance = self
             .imatrix
             .filter(|_| codec.importance != Importance::Ignored)
-            .and_then(|imatrix| imatrix.rows.get(&weight.tensor));
-        self.step(wire_name(weight.tensor), codec, expression, weight.inputs.clone(), importance)
+            .and_then(|imatrix| imatrix.rows.get(&tensor.tensor));
+        let name = wire_name_in(&self.model.decoder.architecture, tensor.tensor);
+        self.step(name, codec, tensor.expression.clone(), tensor.inputs.clone(), importance)
     }
 
     fn step(

@@ -166,6 +166,8 @@ fn matrices(model: &ModelInfo) -> Vec<Matrix> {
         .map(|weight| Matrix { tensor: weight.tensor, n_cols: weight.shape().last().copied().unwrap_or(0) })
         .collect();
     matrices.sort_by_key(|matrix| matrix.tensor);
+    // The experts of a layer are one matrix of the file.
+    matrices.dedup_by_key(|matrix| matrix.tensor);
     matrices
 }
 

@@ -18,8 +18,10 @@ pub mod model;
 pub mod model_info;
 pub mod origin;
 pub mod rules;
+pub mod scaled_weights;
 pub mod verdict;
 pub mod weights;
+pub mod wire_tensors;
 
 pub(crate) mod accuracy;
 pub(crate) mod adapter_weights;

@@ -1,6 +1,6 @@
 //! How much memory a model needs on a device.
 
-use mc_decoder::program::Decoder;
+use mc_decoder::program::{Decoder, Mixer};
 
 /// Tokens that llama.cpp computes at once.
 const N_BATCH: u64 = 512;
@@ -26,17 +26,26 @@ impl MemoryEstimate {
 /// Estimates the memory for `n_ctx` tokens of context.
 ///
 /// Formula: `compute = 4 bytes * (batch * (widest layer + 3 * n_embd) + batch * n_ctx * n_heads + n_vocab)`, with
-/// `batch = min(512, n_ctx)` and `widest layer = max over layers of (2 * n_ff, (n_heads + 2 * n_kv_heads) * head_dim)`:
-/// the activations of one layer, its attention scores, and one row of logits.
+/// `batch = min(512, n_ctx)` and `widest layer = max over layers of (2 * n_ff, (n_heads + 2 * n_kv_heads) * head_dim)`, `n_ff` of all experts
+/// that a token uses: the activations of one layer, its attention scores, and one row of logits.
 pub(crate) fn estimate(decoder: &Decoder, n_tensor_bytes: u64, n_ctx: u64) -> MemoryEstimate {
     let batch = N_BATCH.min(n_ctx);
     let layer = |block: &mc_decoder::program::Block| {
-        let attention = &block.attention;
-        let heads = u64::from(attention.n_heads) + 2 * u64::from(attention.n_kv_heads);
-        (2 * u64::from(block.feed_forward.n_ff)).max(heads * u64::from(attention.head_dim))
+        let mixer = match &block.mixer {
+            Mixer::Attention(attention) => {
+                let heads = u64::from(attention.n_heads) + 2 * u64::from(attention.n_kv_heads);
+                heads * u64::from(attention.head_dim)
+            }
+            Mixer::ShortConvolution(_) => 3 * u64::from(decoder.n_embd),
+        };
+        let feed_forward = match block.feed_forward.experts {
+            Some(experts) => u64::from(experts.n_used) * u64::from(experts.n_ff),
+            None => u64::from(block.feed_forward.n_ff),
+        };
+        mixer.max(2 * feed_forward)
     };
     let widest = decoder.blocks.iter().map(layer).max().unwrap_or(0);
-    let n_heads = decoder.blocks.iter().map(|block| u64::from(block.attention.n_heads)).max().unwrap_or(0);
+    let n_heads = decoder.attentions().map(|attention| u64::from(attention.n_heads)).max().unwrap_or(0);
     let elements = batch * (widest + 3 * u64::from(decoder.n_embd))
         + batch * n_ctx * n_heads
         + u64::from(decoder.n_vocab);

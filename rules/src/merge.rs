@@ -4,7 +4,6 @@
 //! stream, so a merged model is never written. Adapters are applied in the order in which they are written, in f32; a
 //! changed weight is rounded to the type of the base once, after the last.
 
-use mc_family::families::FAMILIES;
 use mc_ir::attribute::{Placed, Record};
 use mc_ir::fault::Fault;
 use mc_ir::label::Label;
@@ -16,6 +15,7 @@ use crate::adapter::AdapterInfo;
 use crate::adapter_weights::{AdaptedWeights, Application};
 use crate::attributes::{bool_property, label, number_property, provider};
 use crate::model_info::{Lineage, ModelInfo};
+use crate::wire_tensors::family_of;
 
 /// The rule's name.
 pub const NAME: &str = "merge";
@@ -151,8 +151,7 @@ impl Merging<'_> {
                     .help("Name the checkpoint that the adapter declares as its `base`"),
             ]);
         }
-        let family = FAMILIES.iter().copied().find(|family| family.name() == self.info.decoder.architecture);
-        let family = family.ok_or_else(Vec::new)?;
+        let family = family_of(&self.info).ok_or_else(Vec::new)?;
         let fault = |code: &'static str, message: String| {
             let fault = Fault::new(named.place, code, message);
             match help(code) {

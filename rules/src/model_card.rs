@@ -1,7 +1,7 @@
 //! `README.md` of a bundle: the model card, for people.
 
 use mc_decoder::program::Decoder;
-use mc_format::gguf::keys::size_label;
+use mc_format::gguf::keys::count_label;
 
 use crate::bundle::Package;
 use crate::gate::megabytes;
@@ -18,7 +18,7 @@ pub(crate) fn text(package: &Package, decoder: &Decoder, verdict: Option<&Verdic
     card.push_str(&format!(
         "A {} model with {} parameters, quantized to {} for {}.\n\n",
         decoder.architecture,
-        size_label(package.n_parameters),
+        count_label(package.n_parameters),
         package.recipe,
         package.device.as_ref().map_or("any device", |device| device.name.as_str()),
     ));

@@ -21,6 +21,8 @@ pub struct ModelInfo {
     pub known_as: Vec<String>,
     /// Whether its weights were quantized before: what is made of them has lost something already.
     pub is_quantized: bool,
+    /// The family that it is of: [`mc_family::families::by_name`].
+    pub family: &'static str,
     /// What it computes; rotary pairs as in the checkpoint.
     pub decoder: Decoder,
     /// Its weights, in the order of the checkpoint.
@@ -36,9 +38,11 @@ pub struct ModelInfo {
 pub struct Weight {
     /// What it is for.
     pub tensor: ModelTensor,
+    /// Which expert's part of that it is, where a checkpoint stores each expert by itself.
+    pub part: Option<u32>,
     /// Its name in the checkpoint.
     pub name: String,
-    /// The type that the checkpoint stores it in.
+    /// The type that the checkpoint stores it in; F32 where that needs scales.
     pub dtype: DType,
     /// How it comes from `inputs`.
     pub expression: TensorExpr,

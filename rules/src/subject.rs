@@ -5,7 +5,6 @@ use std::sync::Arc;
 use mc_codec::codecs;
 use mc_decoder::program::{Decoder, RotaryPairing};
 use mc_decoder::vocabulary::Vocabulary;
-use mc_family::families::FAMILIES;
 use mc_family::tokenizer::{ParseSpecial, Tokenizer};
 use mc_format::gguf::model::decoder;
 use mc_format::gguf::names::model_tensor;
@@ -15,16 +14,17 @@ use mc_ir::action::{ActionContext, ActionError, Artifact, Content, Input, Piece}
 use mc_ir::expression::TensorExpr;
 use mc_runtime::cpu_exact::CPU_EXACT;
 use mc_runtime::model::Model;
+use mc_runtime::runnable;
 use mc_runtime::weight::{Weight as RuntimeWeight, WeightBytes};
 use mc_runtime::weights::Weights;
 use mc_tensor::convert;
 use mc_tensor::dtype::DType;
-use mc_tensor::model_tensor::ModelTensor;
 use rayon::prelude::*;
 
 use crate::evaluate::Evaluator;
 use crate::model_info::{ModelInfo, Weight};
 use crate::token_files::{Contents, tokenizer_of, vocabulary_of};
+use crate::wire_tensors::family_of;
 
 /// Elements that are computed at once while a merged weight is brought into memory.
 const TILE_ELEMENTS: usize = 1 << 18;
@@ -137,6 +137,7 @@ pub(crate) fn open_head(content: &Content) -> Result<(Decoder, Vocabulary), Acti
 pub(crate) fn open_gguf(content: &Content) -> Result<Opened, ActionError> {
     let gguf = gguf_head(content)?;
     let decoder = decoder(&gguf).map_err(ActionError::failed)?;
+    runnable::check(&decoder).map_err(ActionError::failed)?;
     let vocabulary = gguf_vocabulary(&gguf).map_err(ActionError::failed)?;
     let tokenizer = Tokenizer::from_vocabulary(&vocabulary).map_err(ActionError::failed)?;
     let mut weights = Weights::new();
@@ -170,6 +171,7 @@ pub(crate) fn open_gguf(content: &Content) -> Result<Opened, ActionError> {
 }
 
 fn open_unquantized(info: &ModelInfo, ctx: &dyn ActionContext) -> Result<Opened, ActionError> {
+    runnable::check(&info.decoder).map_err(ActionError::failed)?;
     let files = info.files.tokenizer_sources();
     let contents = Contents::read(ctx, &files)?;
     let vocabulary = vocabulary_of(&contents, info.decoder.n_vocab)?;
@@ -183,10 +185,10 @@ fn open_unquantized(info: &ModelInfo, ctx: &dyn ActionContext) -> Result<Opened,
         let runtime = RuntimeWeight::plain(shape, weight.dtype, bytes);
         weights.insert(weight.tensor, runtime.map_err(|error| tensor_error(&weight.name, &error))?);
     }
-    let family = FAMILIES.iter().find(|family| family.name() == info.decoder.architecture);
-    if let Some(factors) = family.and_then(|family| family.rope_factors(&info.decoder)) {
-        let weight = RuntimeWeight::from_f32(vec![factors.len()], factors).map_err(ActionError::failed)?;
-        weights.insert(ModelTensor::RopeFreqs, weight);
+    let extra = family_of(info).map(|family| family.extra_tensors(&info.decoder)).unwrap_or_default();
+    for (tensor, values) in extra {
+        let weight = RuntimeWeight::from_f32(vec![values.len()], values).map_err(ActionError::failed)?;
+        weights.insert(tensor, weight);
     }
     let decoder = info.decoder.clone().with_pairing(RotaryPairing::HalfSplit);
     let model = Model::new(decoder, weights).map_err(ActionError::failed)?;

@@ -8,7 +8,7 @@ use mc_codec::codec::{Codec, Importance};
 use mc_codec::overrides::Overrides;
 use mc_codec::recipes::{Choice, Recipe};
 use mc_codec::seat::ModelShape;
-use mc_format::gguf::names::wire_name;
+use mc_format::gguf::names::wire_name_in;
 use mc_ir::attribute::Place;
 use mc_ir::fault::Fault;
 use mc_ir::rule::RuleContext;
@@ -19,27 +19,30 @@ use crate::imatrix::ImatrixInfo;
 use crate::model_info::ModelInfo;
 use crate::resemblance::{kind, resembling};
 use crate::type_rules::{PURE, Selects, TypeRule, type_rules};
+use crate::wire_tensors::WireTensor;
 
 /// Where a recipe is named.
 const QUANTIZE: &str = "quantize";
 
-/// The type of each of the model's weights, in their order.
+/// The type of each of a file's tensors, in their order.
 ///
 /// # Errors
 /// Every pattern that is wrong or matches nothing, every tensor with two types, and what needs an imatrix.
 pub(crate) fn tensor_types(
     ctx: &dyn RuleContext,
     model: &ModelInfo,
+    tensors: &[WireTensor],
     recipe: &'static Recipe,
     imatrix: Option<&ImatrixInfo>,
 ) -> Result<Vec<Choice>, Vec<Fault>> {
-    let has_output = model.weights.iter().any(|weight| weight.tensor == ModelTensor::Output);
+    let has_output = tensors.iter().any(|tensor| tensor.tensor == ModelTensor::Output);
     let head = if has_output { ModelTensor::Output } else { ModelTensor::TokenEmbedding };
     let (rules, mut faults) = type_rules(ctx, head);
     let tensors: Vec<(ModelTensor, Vec<u64>)> =
-        model.weights.iter().map(|weight| (weight.tensor, weight.shape())).collect();
+        tensors.iter().map(|tensor| (tensor.tensor, tensor.expression.shape())).collect();
+    let architecture = &model.decoder.architecture;
     let names: Vec<(ModelTensor, String)> =
-        tensors.iter().map(|(tensor, _)| (*tensor, wire_name(*tensor))).collect();
+        tensors.iter().map(|(tensor, _)| (*tensor, wire_name_in(architecture, *tensor))).collect();
     let applied = apply(&rules, &names, &mut faults);
     if !faults.is_empty() {
         return Err(faults);
@@ -70,13 +73,15 @@ pub(crate) fn tensor_types(
 
 /// What recipes must know about a model.
 fn shape(model: &ModelInfo) -> ModelShape {
-    let attention = model.decoder.blocks.first().map(|block| &block.attention);
+    let first = model.decoder.blocks.first();
+    let n_heads = model.decoder.attentions().next().map_or(0, |attention| attention.n_heads);
+    let n_kv_heads = first.and_then(|block| block.attention()).map_or(0, |attention| attention.n_kv_heads);
+    let experts = first.and_then(|block| block.feed_forward.experts);
     ModelShape {
         n_blocks: model.decoder.blocks.len(),
-        n_heads: attention.map_or(0, |attention| attention.n_heads),
-        n_kv_heads: attention.map_or(0, |attention| attention.n_kv_heads),
-        // A decoder has one feed-forward in each layer.
-        n_experts: 0,
+        n_heads,
+        n_kv_heads,
+        n_experts: experts.map_or(0, |experts| experts.n_experts),
     }
 }
 

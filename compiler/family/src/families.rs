@@ -5,10 +5,30 @@ use serde_json::Value;
 use crate::config::{CONFIG, Config};
 use crate::error::FamilyError;
 use crate::family::Family;
+use crate::gemma2::Gemma2;
+use crate::gemma3::Gemma3;
+use crate::granite::Granite;
+use crate::lfm2::Lfm2;
 use crate::llama::Llama;
+use crate::mistral::Mistral;
+use crate::mixtral::Mixtral;
+use crate::olmo2::Olmo2;
+use crate::phi3::Phi3;
+use crate::qwen2::Qwen2;
+use crate::qwen3::Qwen3;
+use crate::qwen3_moe::Qwen3Moe;
+use crate::smollm3::SmolLm3;
 
 /// Every family, in the order that messages list them.
-pub static FAMILIES: &[&dyn Family] = &[&Llama];
+pub static FAMILIES: &[&dyn Family] = &[
+    &Llama, &Mistral, &Mixtral, &Qwen2, &Qwen3, &Qwen3Moe, &Gemma2, &Gemma3, &Phi3, &SmolLm3, &Lfm2,
+    &Granite, &Olmo2,
+];
+
+/// The family of that name.
+pub fn by_name(name: &str) -> Option<&'static dyn Family> {
+    FAMILIES.iter().copied().find(|family| family.name() == name)
+}
 
 /// The family of a checkpoint, by the first of `architectures` in its `config.json`.
 ///

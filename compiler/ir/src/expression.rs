@@ -62,6 +62,34 @@ pub enum TensorExpr {
     },
     /// The same weight of several models made into one.
     Blend(Box<Blend>),
+    /// A number added to every element.
+    AddConstant {
+        /// The number.
+        value: f32,
+        /// What it is added to.
+        of: Box<Self>,
+    },
+    /// Multiplied by scales that blocks of rows and columns share; blocks at the edges may be smaller.
+    ScaleBlocks {
+        /// The weight `[rows, columns]`.
+        of: Box<Self>,
+        /// One number for each block; a load of as many elements as there are blocks, row-major.
+        scales: Box<Self>,
+        /// Rows and columns of a block.
+        block: [u64; 2],
+    },
+    /// Tensors of one shape, one after another along a new slowest dimension.
+    Stack {
+        /// The tensors; at least one.
+        of: Vec<Self>,
+    },
+    /// The same elements in another shape with rows of the same length.
+    Reshape {
+        /// The shape.
+        shape: Vec<u64>,
+        /// What is reshaped.
+        of: Box<Self>,
+    },
     /// Encoded in a block codec.
     Quantize {
         /// The codec's name.
@@ -85,8 +113,15 @@ impl TensorExpr {
             Self::Adapter(step) => step.shape(),
             Self::AddLowRank { of, .. }
             | Self::Cast { of, .. }
+            | Self::AddConstant { of, .. }
+            | Self::ScaleBlocks { of, .. }
             | Self::PermuteHeads { of, .. }
             | Self::Quantize { of, .. } => of.shape(),
+            Self::Stack { of } => {
+                let part = of.first().map(Self::shape).unwrap_or_default();
+                [vec![of.len() as u64], part].concat()
+            }
+            Self::Reshape { shape, .. } => shape.clone(),
         }
     }
 
@@ -106,6 +141,14 @@ impl TensorExpr {
             Self::Adapter(step) => Self::Adapter(step.map_parts(&map)),
             Self::Cast { dtype, of } => Self::Cast { dtype: *dtype, of: map(of) },
             Self::PermuteHeads { n_heads, of } => Self::PermuteHeads { n_heads: *n_heads, of: map(of) },
+            Self::AddConstant { value, of } => Self::AddConstant { value: *value, of: map(of) },
+            Self::ScaleBlocks { of, scales, block } => {
+                Self::ScaleBlocks { of: map(of), scales: map(scales), block: *block }
+            }
+            Self::Stack { of } => {
+                Self::Stack { of: of.iter().map(|part| part.map_inputs(renumber)).collect() }
+            }
+            Self::Reshape { shape, of } => Self::Reshape { shape: shape.clone(), of: map(of) },
             Self::Quantize { codec, version, importance, of } => {
                 Self::Quantize { codec, version: *version, importance: importance.map(renumber), of: map(of) }
             }
@@ -132,6 +175,18 @@ impl fmt::Display for TensorExpr {
             Self::Adapter(step) => step.fmt(formatter),
             Self::Cast { dtype, of } => write!(formatter, "cast({dtype}, {of})"),
             Self::PermuteHeads { n_heads, of } => write!(formatter, "permute({n_heads}, {of})"),
+            Self::AddConstant { value, of } => write!(formatter, "add({:08x}, {of})", value.to_bits()),
+            Self::ScaleBlocks { of, scales, block } => {
+                write!(formatter, "scale_blocks({block:?}, {scales}, {of})")
+            }
+            Self::Stack { of } => {
+                formatter.write_str("stack(")?;
+                for (index, part) in of.iter().enumerate() {
+                    write!(formatter, "{}{part}", if index == 0 { "" } else { ", " })?;
+                }
+                formatter.write_str(")")
+            }
+            Self::Reshape { shape, of } => write!(formatter, "reshape({shape:?}, {of})"),
             Self::Quantize { codec, version, importance, of } => match importance {
                 Some(input) => write!(formatter, "quantize({codec}@{version}, ${input}, {of})"),
                 None => write!(formatter, "quantize({codec}@{version}, {of})"),
@@ -159,6 +214,16 @@ mod tests {
              40000000))"
         );
         assert_eq!(expression.shape(), [4, 8]);
+        let stack = TensorExpr::Stack { of: vec![*load(0), *load(1)] };
+        assert_eq!(stack.shape(), [2, 4, 8]);
+        let scaled = TensorExpr::ScaleBlocks { of: load(0), scales: load(1), block: [128, 128] };
+        let flat = TensorExpr::Reshape { shape: vec![1, 4, 8], of: Box::new(scaled) };
+        let offset = TensorExpr::AddConstant { value: 1.0, of: Box::new(flat) };
+        assert_eq!(
+            offset.map_inputs(&|input| input + 2).to_string(),
+            "add(3f800000, reshape([1, 4, 8], scale_blocks([128, 128], load($3, BF16, [4, 8]), load($2, BF16, [4, 8]))))"
+        );
+        assert!(stack.to_string().starts_with("stack(load($0, BF16, [4, 8]), load($1"));
         assert!(expression.map_inputs(&|input| input + 5).to_string().contains("load($7"));
     }
 }

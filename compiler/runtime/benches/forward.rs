@@ -10,7 +10,8 @@ use std::time::Instant;
 use candle_core::{Device, Tensor};
 use mc_codec::codecs;
 use mc_decoder::program::{
-    Activation, Attention, Block, Decoder, FeedForward, Head, Norm, Rotary, RotaryPairing, RotaryScaling,
+    Activation, Attention, Block, Decoder, FeedForward, Head, Mixer, Norm, QkNorm, Rotary, RotaryPairing,
+    RotaryScaling, Scales,
 };
 use mc_runtime::backend::Backend;
 use mc_runtime::chunks::ChunkOptions;
@@ -102,13 +103,25 @@ fn small_model() -> Model {
         n_kv_heads: 2,
         head_dim: 32,
         scale: 0.177,
+        is_fused: false,
         qkv_bias: false,
         output_bias: false,
+        qk_norm: QkNorm::None,
         rotary: Some(rotary),
+        window: None,
+        soft_cap: None,
     };
     let norm = Norm { epsilon: 1e-5 };
-    let feed_forward = FeedForward { n_ff: 576, activation: Activation::Silu };
-    let block = Block { attn_norm: norm, attention, ffn_norm: norm, feed_forward };
+    let feed_forward =
+        FeedForward { n_ff: 576, activation: Activation::Silu, is_fused: false, experts: None };
+    let block = Block {
+        attn_norm: Some(norm),
+        mixer: Mixer::Attention(attention),
+        post_attn_norm: None,
+        ffn_norm: Some(norm),
+        feed_forward,
+        post_ffn_norm: None,
+    };
     let decoder = Decoder {
         architecture: "llama".to_owned(),
         context_length: 1024,
@@ -117,6 +130,8 @@ fn small_model() -> Model {
         blocks: vec![block; 6],
         output_norm: norm,
         head: Head::Tied,
+        scales: Scales::ONE,
+        logit_soft_cap: None,
     };
     let mut weights = Weights::new();
     let mut add = |tensor, shape: &[usize]| {

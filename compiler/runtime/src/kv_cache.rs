@@ -17,7 +17,9 @@ impl KvCache {
     /// An empty cache for at most `capacity` positions; memory is taken as positions come.
     pub fn new(decoder: &Decoder, capacity: usize) -> Self {
         let block = |block: &mc_decoder::program::Block| {
-            BlockCache::new(block.attention.n_kv_heads as usize, block.attention.head_dim as usize)
+            let heads = block.attention().map(|attention| (attention.n_kv_heads, attention.head_dim));
+            let (n_kv_heads, head_dim) = heads.unwrap_or_default();
+            BlockCache::new(n_kv_heads as usize, head_dim as usize)
         };
         Self { capacity, n_positions: 0, blocks: decoder.blocks.iter().map(block).collect() }
     }
@@ -50,8 +52,10 @@ impl KvCache {
             return Err(RuntimeError::CacheFull { capacity: self.capacity, needed });
         }
         let same = |(block, cache): (&mc_decoder::program::Block, &BlockCache)| {
-            cache.heads.len() == block.attention.n_kv_heads as usize
-                && cache.head_dim == block.attention.head_dim as usize
+            block.attention().is_some_and(|attention| {
+                cache.heads.len() == attention.n_kv_heads as usize
+                    && cache.head_dim == attention.head_dim as usize
+            })
         };
         if decoder.blocks.len() != self.blocks.len() || !decoder.blocks.iter().zip(&self.blocks).all(same) {
             return Err(RuntimeError::ForeignCache);

@@ -21,6 +21,7 @@ pub mod observer;
 pub mod perplexity;
 pub mod random;
 pub mod rotary;
+pub mod runnable;
 pub mod sampler;
 pub mod weight;
 pub mod weights;

@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use candle_core::Tensor;
-use mc_decoder::program::{Block, Decoder, Head};
+use mc_decoder::program::{Attention, Block, Decoder, Head};
 use mc_tensor::model_tensor::ModelTensor;
 
 use crate::backend::{Backend, BackendId};
@@ -16,6 +16,7 @@ use crate::kv_cache::KvCache;
 use crate::logits::{LogitPositions, Logits};
 use crate::observer::{self, ActivationObserver};
 use crate::rotary::{RotaryFrequencies, RotaryTable};
+use crate::runnable::{self, Layer};
 use crate::weight::Weight;
 use crate::weights::Weights;
 
@@ -39,6 +40,7 @@ struct Projection {
 
 #[derive(Debug)]
 struct BlockWeights {
+    layer: Layer,
     attn_norm: Vec<f32>,
     q: Projection,
     k: Projection,
@@ -77,6 +79,7 @@ impl Model {
             );
             return Err(RuntimeError::InconsistentProgram { what });
         }
+        runnable::check(&decoder)?;
         let factors = weights.get(ModelTensor::RopeFreqs).map(Weight::to_f32);
         let blocks = (0u32..).zip(&decoder.blocks);
         let blocks = blocks
@@ -204,8 +207,11 @@ impl BlockWeights {
         factors: Option<&[f32]>,
         weights: &mut Weights,
     ) -> Result<Self, RuntimeError> {
-        check_block(number, block, factors)?;
-        let attention = &block.attention;
+        let layer = Layer::of(block).ok_or_else(|| RuntimeError::InconsistentProgram {
+            what: format!("block {number} has no attention, or no norm before a half"),
+        })?;
+        check_block(number, block, &layer.attention, factors)?;
+        let attention = &layer.attention;
         let head_dim = attention.head_dim as usize;
         let n_q = attention.n_heads as usize * head_dim;
         let n_kv = attention.n_kv_heads as usize * head_dim;
@@ -232,13 +238,18 @@ impl BlockWeights {
             gate: weights.take(ModelTensor::FfnGate { block }, &[n_ff, n_embd])?,
             up: weights.take(ModelTensor::FfnUp { block }, &[n_ff, n_embd])?,
             down: weights.take(ModelTensor::FfnDown { block }, &[n_embd, n_ff])?,
+            layer,
         })
     }
 }
 
 /// What a program can say wrongly about one block.
-fn check_block(number: u32, block: &Block, factors: Option<&[f32]>) -> Result<(), RuntimeError> {
-    let attention = &block.attention;
+fn check_block(
+    number: u32,
+    block: &Block,
+    attention: &Attention,
+    factors: Option<&[f32]>,
+) -> Result<(), RuntimeError> {
     let inconsistent = |what: String| {
         let what = format!("block {number}: {what}");
         Err(RuntimeError::InconsistentProgram { what })
@@ -284,7 +295,7 @@ impl<'m> Pass<'m, '_> {
         let mut stream = model.backend.rows(&model.token_embedding, tokens)?;
         self.check_finite(&stream, || "the token embedding".to_owned())?;
         for (number, (block, weights)) in (0u32..).zip(model.decoder.blocks.iter().zip(&model.blocks)) {
-            stream = self.attention(number, block, weights, &stream, cache)?;
+            stream = self.attention(number, weights, &stream, cache)?;
             self.check_finite(&stream, || format!("block {number} attention"))?;
             stream = self.feed_forward(number, block, weights, &stream)?;
             self.check_finite(&stream, || format!("block {number} feed-forward"))?;
@@ -296,14 +307,13 @@ impl<'m> Pass<'m, '_> {
     fn attention(
         &mut self,
         number: u32,
-        block: &Block,
         weights: &'m BlockWeights,
         stream: &Tensor,
         cache: &mut KvCache,
     ) -> Result<Tensor, RuntimeError> {
         let backend = &self.model.backend;
-        let attention = &block.attention;
-        let normed = backend.norm(stream, &weights.attn_norm, block.attn_norm.epsilon)?;
+        let attention = &weights.layer.attention;
+        let normed = backend.norm(stream, &weights.attn_norm, weights.layer.attn_norm.epsilon)?;
         let inputs = [
             ModelTensor::AttnQ { block: number },
             ModelTensor::AttnK { block: number },
@@ -334,7 +344,7 @@ impl<'m> Pass<'m, '_> {
         stream: &Tensor,
     ) -> Result<Tensor, RuntimeError> {
         let backend = &self.model.backend;
-        let normed = backend.norm(stream, &weights.ffn_norm, block.ffn_norm.epsilon)?;
+        let normed = backend.norm(stream, &weights.ffn_norm, weights.layer.ffn_norm.epsilon)?;
         let inputs = [ModelTensor::FfnGate { block: number }, ModelTensor::FfnUp { block: number }];
         self.observe(&inputs, &normed)?;
         let gate = backend.matmul(&normed, &weights.gate, None)?;

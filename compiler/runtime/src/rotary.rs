@@ -26,13 +26,11 @@ impl RotaryFrequencies {
         let frequency = |pair: u32| math::exp(-log_base * f64::from(2 * pair) / n_dims);
         let frequencies = (0..rotary.n_dims / 2).map(|pair| {
             let frequency = frequency(pair);
-            match (factors, rotary.scaling) {
+            match (factors, &rotary.scaling) {
                 (Some(factors), RotaryScaling::Linear { factor }) => {
-                    frequency / f64::from(factor) / f64::from(factors[pair as usize])
+                    frequency / f64::from(*factor) / f64::from(factors[pair as usize])
                 }
-                (Some(factors), RotaryScaling::None | RotaryScaling::Llama3 { .. }) => {
-                    frequency / f64::from(factors[pair as usize])
-                }
+                (Some(factors), _) => frequency / f64::from(factors[pair as usize]),
                 (None, scaling) => frequency / scaling_factor(scaling, frequency),
             }
         });
@@ -52,9 +50,10 @@ impl RotaryFrequencies {
 /// What a frequency is divided by.
 ///
 /// Source of the Llama 3 rule: `apply_scaling`, models/llama3/reference_impl/model.py of llama-models.
-fn scaling_factor(scaling: RotaryScaling, frequency: f64) -> f64 {
-    match scaling {
-        RotaryScaling::None => 1.0,
+fn scaling_factor(scaling: &RotaryScaling, frequency: f64) -> f64 {
+    match *scaling {
+        // The last two are refused before: see `runnable`.
+        RotaryScaling::None | RotaryScaling::Yarn(_) | RotaryScaling::LongRope { .. } => 1.0,
         RotaryScaling::Linear { factor } => f64::from(factor),
         RotaryScaling::Llama3 { factor, low_freq_factor, high_freq_factor, original_context } => {
             let (factor, low, high) =
@@ -122,7 +121,7 @@ mod tests {
     #[test]
     fn factors_from_the_weights_replace_the_rule_that_made_them() {
         let plain = RotaryFrequencies::new(&rotary(RotaryScaling::None), None).frequencies;
-        let factors: Vec<f32> = plain.iter().map(|f| scaling_factor(LLAMA3, *f) as f32).collect();
+        let factors: Vec<f32> = plain.iter().map(|f| scaling_factor(&LLAMA3, *f) as f32).collect();
         let by_rule = RotaryFrequencies::new(&rotary(LLAMA3), None).frequencies;
         let by_factors = RotaryFrequencies::new(&rotary(LLAMA3), Some(&factors)).frequencies;
         for (a, b) in by_rule.iter().zip(&by_factors) {

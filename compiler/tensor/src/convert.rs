@@ -12,8 +12,8 @@ use crate::dtype::DType;
 /// * `bytes`: `out.len()` elements of `dtype`, a float type
 ///
 /// # Panics
-/// If the lengths disagree or `dtype` is no float of 16 bits or more: the caller checks both with
-/// [`DType::is_weight`] when it plans.
+/// If the lengths disagree or `dtype` is no float: the caller checks both with [`DType::is_weight`] or
+/// [`DType::is_scaled_weight`] when it plans.
 pub fn to_f32(dtype: DType, bytes: &[u8], out: &mut [f32]) {
     assert_eq!(bytes.len(), out.len() * dtype.n_bytes(), "bytes of the elements");
     match dtype {
@@ -41,14 +41,24 @@ pub fn to_f32(dtype: DType, bytes: &[u8], out: &mut [f32]) {
                 *value = f64::from_le_bytes(*word) as f32;
             }
         }
+        DType::F8E4M3 => {
+            for (value, byte) in out.iter_mut().zip(bytes) {
+                *value = f8_e4m3_to_f32(*byte);
+            }
+        }
+        DType::F8E5M2 => {
+            for (value, byte) in out.iter_mut().zip(bytes) {
+                *value = f16_to_f32(u16::from(*byte) << 8);
+            }
+        }
         other => panic!("`{other}` is no type of weights"),
     }
 }
 
-/// The f32 values as little-endian elements of `dtype`, a float type.
+/// The f32 values as little-endian elements of `dtype`, a float type of 16 bits or more.
 ///
 /// # Panics
-/// As [`to_f32`].
+/// If the lengths disagree or `dtype` is another.
 pub fn from_f32(dtype: DType, values: &[f32], out: &mut [u8]) {
     assert_eq!(out.len(), values.len() * dtype.n_bytes(), "bytes of the elements");
     match dtype {
@@ -120,6 +130,20 @@ pub fn f16_to_f32(bits: u16) -> f32 {
     f16::from_bits(bits).to_f32()
 }
 
+/// One 8-bit float of 4 exponent and 3 mantissa bits as f32; it has no infinities, and its largest number is 448.
+///
+/// Source: Micikevicius et al. 2022, arXiv:2209.05433.
+#[inline]
+pub fn f8_e4m3_to_f32(bits: u8) -> f32 {
+    let (exponent, mantissa) = (u32::from(bits >> 3 & 15), u32::from(bits & 7));
+    let magnitude = match (exponent, mantissa) {
+        (15, 7) => f32::NAN,
+        (0, _) => mantissa as f32 / 512.0,
+        _ => f32::from_bits((exponent + 120) << 23 | mantissa << 20),
+    };
+    if bits & 0x80 == 0 { magnitude } else { -magnitude }
+}
+
 /// One f32 as f16, rounded to nearest, ties to even.
 #[inline]
 pub fn f32_to_f16(value: f32) -> u16 {
@@ -151,6 +175,25 @@ mod tests {
                 assert!(is_nan && value[0].is_nan() || back == bits.to_le_bytes(), "{dtype} {bits:04x}");
             }
         }
+    }
+
+    #[test]
+    fn eight_bit_floats_have_the_values_of_their_formats() {
+        let widen = |dtype, byte: u8| {
+            let mut value = [0.0];
+            to_f32(dtype, &[byte], &mut value);
+            value[0]
+        };
+        let e4m3 = |byte| widen(DType::F8E4M3, byte);
+        assert_eq!(
+            [e4m3(0), e4m3(0x01), e4m3(0x07), e4m3(0x08)],
+            [0.0, 1.0 / 512.0, 7.0 / 512.0, 8.0 / 512.0]
+        );
+        assert_eq!([e4m3(0x38), e4m3(0xb8), e4m3(0x3c), e4m3(0x7e)], [1.0, -1.0, 1.5, 448.0]);
+        assert!(e4m3(0x7f).is_nan() && e4m3(0xff).is_nan());
+        let e5m2 = |byte| widen(DType::F8E5M2, byte);
+        assert_eq!([e5m2(0x01), e5m2(0x3c), e5m2(0xc2), e5m2(0x7b)], [2f32.powi(-16), 1.0, -3.0, 57344.0]);
+        assert!(e5m2(0x7c).is_infinite() && e5m2(0x7d).is_nan());
     }
 
     proptest! {

@@ -77,6 +77,11 @@ impl DType {
     pub fn is_weight(self) -> bool {
         matches!(self, Self::F64 | Self::F32 | Self::F16 | Self::BF16)
     }
+
+    /// Whether a weight matrix of this type needs scales beside it.
+    pub fn is_scaled_weight(self) -> bool {
+        matches!(self, Self::F8E4M3 | Self::F8E5M2)
+    }
 }
 
 impl fmt::Display for DType {

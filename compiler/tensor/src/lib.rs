@@ -3,6 +3,7 @@
 //! Knows no file, no codec and no format.
 
 pub mod blend;
+pub mod block_scales;
 pub mod convert;
 pub mod cpu_path;
 pub mod dtype;

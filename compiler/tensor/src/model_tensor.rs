@@ -70,6 +70,21 @@ pub enum ModelTensor {
         /// Layer number.
         block: u32,
     },
+    /// Norm of the queries `[head_dim]`, or `[n_heads * head_dim]` over all heads together.
+    AttnQNorm {
+        /// Layer number.
+        block: u32,
+    },
+    /// Norm of the keys `[head_dim]`, or `[n_kv_heads * head_dim]` over all heads together.
+    AttnKNorm {
+        /// Layer number.
+        block: u32,
+    },
+    /// Norm of what attention adds `[n_embd]`.
+    PostAttnNorm {
+        /// Layer number.
+        block: u32,
+    },
     /// Norm before the feed-forward `[n_embd]`.
     FfnNorm {
         /// Layer number.
@@ -110,6 +125,11 @@ pub enum ModelTensor {
         /// Layer number.
         block: u32,
     },
+    /// Norm of what the feed-forward adds `[n_embd]`.
+    PostFfnNorm {
+        /// Layer number.
+        block: u32,
+    },
     /// Kernel of a short convolution over time `[n_embd, kernel_len]`.
     ShortconvConv {
         /// Layer number.
@@ -147,6 +167,9 @@ impl ModelTensor {
             | Self::AttnKBias { block }
             | Self::AttnVBias { block }
             | Self::AttnOutputBias { block }
+            | Self::AttnQNorm { block }
+            | Self::AttnKNorm { block }
+            | Self::PostAttnNorm { block }
             | Self::FfnNorm { block }
             | Self::FfnGate { block }
             | Self::FfnUp { block }
@@ -155,6 +178,7 @@ impl ModelTensor {
             | Self::FfnGateExps { block }
             | Self::FfnUpExps { block }
             | Self::FfnDownExps { block }
+            | Self::PostFfnNorm { block }
             | Self::ShortconvConv { block }
             | Self::ShortconvInProj { block }
             | Self::ShortconvOutProj { block } => Some(block),
@@ -180,6 +204,9 @@ impl ModelTensor {
             Self::AttnKBias { .. } => "attn-k-bias",
             Self::AttnVBias { .. } => "attn-v-bias",
             Self::AttnOutputBias { .. } => "attn-output-bias",
+            Self::AttnQNorm { .. } => "attn-q-norm",
+            Self::AttnKNorm { .. } => "attn-k-norm",
+            Self::PostAttnNorm { .. } => "post-attn-norm",
             Self::FfnNorm { .. } => "ffn-norm",
             Self::FfnGate { .. } => "ffn-gate",
             Self::FfnUp { .. } => "ffn-up",
@@ -188,6 +215,7 @@ impl ModelTensor {
             Self::FfnGateExps { .. } => "ffn-gate-exps",
             Self::FfnUpExps { .. } => "ffn-up-exps",
             Self::FfnDownExps { .. } => "ffn-down-exps",
+            Self::PostFfnNorm { .. } => "post-ffn-norm",
             Self::ShortconvConv { .. } => "shortconv-conv",
             Self::ShortconvInProj { .. } => "shortconv-in-proj",
             Self::ShortconvOutProj { .. } => "shortconv-out-proj",

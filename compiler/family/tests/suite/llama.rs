@@ -4,8 +4,9 @@ use expect_test::{Expect, expect};
 use mc_decoder::program::{Decoder, Head, RotaryPairing, RotaryScaling};
 use mc_family::error::FamilyError;
 use mc_family::families;
-use mc_family::family::Family;
+use mc_family::family::{Change, Family};
 use mc_family::llama::Llama;
+use mc_family::needed::Needed;
 use mc_tensor::model_tensor::ModelTensor;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -66,7 +67,7 @@ fn a_configuration_becomes_a_program() {
     assert_eq!(decoder.architecture, "llama");
     assert_eq!((decoder.n_embd, decoder.n_vocab, decoder.context_length), (512, 128_256, 131_072));
     assert_eq!((decoder.blocks.len(), decoder.head), (8, Head::Tied));
-    let attention = &decoder.blocks[7].attention;
+    let attention = decoder.blocks[7].attention().unwrap();
     assert_eq!((attention.n_heads, attention.n_kv_heads, attention.head_dim), (8, 2, 64));
     assert_eq!((attention.scale, attention.qkv_bias, attention.output_bias), (0.125, false, false));
     let rotary = attention.rotary.as_ref().unwrap();
@@ -88,21 +89,24 @@ fn absent_keys_have_the_defaults_of_transformers() {
         "head_dim": null, "num_key_value_heads": null, "rope_scaling": null, "rope_theta": null,
         "tie_word_embeddings": null, "hidden_act": null
     }));
-    let attention = &decoder.blocks[0].attention;
+    let attention = decoder.blocks[0].attention().unwrap();
     assert_eq!((attention.n_kv_heads, attention.head_dim), (8, 64));
     let rotary = attention.rotary.as_ref().unwrap();
-    assert_eq!((rotary.base, rotary.scaling), (10_000.0, RotaryScaling::None));
+    assert_eq!((rotary.base, rotary.scaling.clone()), (10_000.0, RotaryScaling::None));
     assert_eq!(decoder.head, Head::Untied);
 }
 
 #[test]
 fn rotary_parameters_are_read_in_both_spellings() {
     let scaling = |changes: &Value| {
-        let rotary = decoder(changes).blocks[0].attention.rotary.clone().unwrap();
+        let rotary = decoder(changes).blocks[0].attention().unwrap().rotary.clone().unwrap();
         (rotary.base, rotary.scaling)
     };
     let linear = RotaryScaling::Linear { factor: 4.0 };
-    assert_eq!(scaling(&json!({"rope_scaling": {"type": "linear", "factor": 4}})), (500_000.0, linear));
+    assert_eq!(
+        scaling(&json!({"rope_scaling": {"type": "linear", "factor": 4}})),
+        (500_000.0, linear.clone())
+    );
     assert_eq!(
         scaling(&json!({
             "rope_scaling": null, "rope_theta": null,
@@ -119,9 +123,10 @@ fn rotary_factors_have_the_bits_of_the_reference_converter() {
     let mut expected = vec![0x3f80_0000; 15];
     expected.extend([0x3fd3_5ec2, 0x4052_b46f, 0x411a_aaee]);
     expected.resize(32, 0x4200_0000);
-    let factors = Llama.rope_factors(&decoder(&json!({}))).unwrap();
+    let extra = Llama.extra_tensors(&decoder(&json!({})));
+    let [(ModelTensor::RopeFreqs, factors)] = extra.as_slice() else { panic!("{extra:?}") };
     assert_eq!(factors.iter().map(|factor| factor.to_bits()).collect::<Vec<_>>(), expected);
-    assert_eq!(Llama.rope_factors(&decoder(&json!({"rope_scaling": null}))), None);
+    assert!(Llama.extra_tensors(&decoder(&json!({"rope_scaling": null}))).is_empty());
 }
 
 #[test]
@@ -129,11 +134,11 @@ fn every_tensor_has_one_name_and_the_name_means_that_tensor() {
     let decoder = decoder(&json!({"attention_bias": true, "tie_word_embeddings": false}));
     let tensors = Llama.tensors(&decoder);
     assert_eq!(tensors.len(), 3 + 8 * 13);
-    for (tensor, _) in &tensors {
-        let name = Llama.checkpoint_name(*tensor).unwrap();
-        assert_eq!(Llama.tensor(&name), Some(*tensor), "{name}");
+    for needed in &tensors {
+        let name = Llama.checkpoint_name(needed.tensor, needed.part).unwrap();
+        assert_eq!(Llama.tensor(&name), Some(needed.tensor), "{name}");
     }
-    assert_eq!(Llama.checkpoint_name(ModelTensor::RopeFreqs), None);
+    assert_eq!(Llama.checkpoint_name(ModelTensor::RopeFreqs, None), None);
 }
 
 #[test]
@@ -143,10 +148,12 @@ fn names_and_shapes_of_a_layer() {
     let lines: Vec<String> = Llama
         .tensors(&decoder)
         .into_iter()
-        .map(|(tensor, shape)| {
-            let heads = Llama.rotary_heads(tensor, &decoder);
-            let heads = heads.map(|heads| format!(" in {heads} heads")).unwrap_or_default();
-            format!("{} {shape:?}{heads}", Llama.checkpoint_name(tensor).unwrap())
+        .map(|Needed { tensor, part, shape }| {
+            let heads = match Llama.change(tensor, &decoder) {
+                Some(Change::Interleave { n_heads }) => format!(" in {n_heads} heads"),
+                _ => String::new(),
+            };
+            format!("{} {shape:?}{heads}", Llama.checkpoint_name(tensor, part).unwrap())
         })
         .collect();
     expect![[r#"
@@ -171,7 +178,7 @@ fn names_and_shapes_of_a_layer() {
 
 #[test]
 fn a_tied_head_is_no_tensor() {
-    assert!(Llama.tensors(&decoder(&json!({}))).iter().all(|(tensor, _)| *tensor != ModelTensor::Output));
+    assert!(Llama.tensors(&decoder(&json!({}))).iter().all(|needed| needed.tensor != ModelTensor::Output));
 }
 
 #[test]
@@ -283,9 +290,9 @@ fn what_is_not_supported_says_what_is() {
     "#]],
     );
     check_refused(
-        &json!({"rope_scaling": {"rope_type": "yarn", "factor": 4}}),
+        &json!({"rope_scaling": {"rope_type": "dynamic", "factor": 4}}),
         expect![[r#"
-        `rope_scaling.rope_type` in `config.json` is `"yarn"`, which is not supported yet; expected `"default"`, `"linear"` or `"llama3"`
+        `rope_scaling.rope_type` in `config.json` is `"dynamic"`, which is not supported yet; expected `"default"`, `"linear"`, `"llama3"` or `"yarn"`
     "#]],
     );
     check_refused(
@@ -297,7 +304,7 @@ fn what_is_not_supported_says_what_is() {
     check_refused(
         &json!({"quantization_config": {"quant_method": "bitsandbytes"}}),
         expect![[r#"
-        `quantization_config` in `config.json` is `{"quant_method":"bitsandbytes"}`, which is not supported yet; start from the checkpoint with 16-bit or 32-bit weights
+        `quantization_config` in `config.json` is `{"quant_method":"bitsandbytes"}`, which is not supported yet; start from the checkpoint with 16-bit or 32-bit weights, or 8-bit floats with scales (`fp8`, `compressed-tensors`)
     "#]],
     );
 }
@@ -308,7 +315,7 @@ fn a_family_is_found_by_the_architecture() {
     check_unknown(
         &json!({"architectures": ["FalconForCausalLM"]}),
         expect![[r#"
-        Architecture `FalconForCausalLM` is not known; known are `LlamaForCausalLM`. To add one, write `compiler/family/src/<name>.rs` with its `Family` and list it in `compiler/family/src/families.rs`
+        Architecture `FalconForCausalLM` is not known; known are `LlamaForCausalLM`, `LLaMAForCausalLM`, `MistralForCausalLM`, `MixtralForCausalLM`, `Qwen2ForCausalLM`, `Qwen3ForCausalLM`, `Qwen3MoeForCausalLM`, `Gemma2ForCausalLM`, `Gemma3ForCausalLM`, `Gemma3ForConditionalGeneration`, `Phi3ForCausalLM`, `SmolLM3ForCausalLM`, `Lfm2ForCausalLM`, `LFM2ForCausalLM`, `GraniteForCausalLM`, `Olmo2ForCausalLM`. To add one, write `compiler/family/src/<name>.rs` with its `Family` and list it in `compiler/family/src/families.rs`
     "#]],
     );
     check_unknown(
@@ -335,13 +342,13 @@ proptest! {
     #[test]
     fn any_name_is_read_without_a_panic(name in "(model\\.)?(layers\\.)?[0-9]{0,12}\\.?[a-z_.]{0,24}") {
         if let Some(tensor) = Llama.tensor(&name) {
-            prop_assert_eq!(Llama.checkpoint_name(tensor), Some(name));
+            prop_assert_eq!(Llama.checkpoint_name(tensor, None), Some(name));
         }
     }
 
     #[test]
     fn any_layer_number_goes_both_ways(block in any::<u32>()) {
         let tensor = ModelTensor::AttnK { block };
-        prop_assert_eq!(Llama.tensor(&Llama.checkpoint_name(tensor).unwrap()), Some(tensor));
+        prop_assert_eq!(Llama.tensor(&Llama.checkpoint_name(tensor, None).unwrap()), Some(tensor));
     }
 }

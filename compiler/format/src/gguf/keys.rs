@@ -2,10 +2,12 @@
 //!
 //! Source: `convert_hf_to_gguf.py` and gguf-py of llama.cpp, compared key by key with its output.
 
-use mc_decoder::program::{Decoder, Rotary, RotaryScaling};
+use mc_decoder::program::Decoder;
 use mc_decoder::vocabulary::Vocabulary;
 
+use crate::gguf::decoder_keys::{write_decoder, write_early};
 use crate::gguf::key_writer::{KeyWriter, Keys};
+use crate::gguf::layout::TensorPlan;
 use crate::gguf::value::Value;
 use crate::gguf::vocabulary_keys::write_vocabulary;
 
@@ -20,8 +22,8 @@ pub struct ModelFacts {
     pub license: Option<String>,
     /// The checkpoint that was trained further, if any was.
     pub base_model: Option<String>,
-    /// How many numbers the model has.
-    pub n_parameters: u64,
+    /// How many numbers the model has, as [`size_label`] puts it.
+    pub size_label: String,
     /// The number of the recipe: `general.file_type`.
     pub file_type: u32,
     /// Whether the configuration gives the width of a head, which is else left to the reader.
@@ -49,26 +51,49 @@ pub struct SamplingDefaults {
 pub fn keys(decoder: &Decoder, vocabulary: &Vocabulary, facts: &ModelFacts) -> Keys {
     let mut keys = KeyWriter::default();
     keys.text("general.architecture", &decoder.architecture);
+    write_early(&mut keys, decoder);
     keys.text("general.type", "model");
     keys.sampling(&facts.sampling);
     keys.text("general.name", &facts.name);
     keys.optional_text("general.quantized_by", facts.quantized_by.as_deref());
-    keys.text("general.size_label", &size_label(facts.n_parameters));
+    keys.text("general.size_label", &facts.size_label);
     keys.optional_text("general.license", facts.license.as_deref());
     if let Some(base) = &facts.base_model {
         keys.u32("general.base_model.count", 1);
         keys.text("general.base_model.0.name", base);
     }
-    keys.decoder(decoder, facts);
+    write_decoder(&mut keys, decoder, facts);
     keys.u32("general.quantization_version", 2);
     write_vocabulary(&mut keys, vocabulary);
     keys.0
 }
 
-/// The parameter count as the converter rounds it: `90M`, `1.2B`.
+/// How many numbers the tensors of a file hold, as the converter writes it: `90M`, `1.2B`; `8x7B` for experts, where
+/// the second number is what a model with one of them would have.
 ///
-/// Source: `model_weight_count_rounded_notation` in gguf-py.
-pub fn size_label(n_parameters: u64) -> String {
+/// Source: `get_total_parameter_count` and `size_label` in gguf-py.
+pub fn size_label(plans: &[TensorPlan]) -> String {
+    let (mut shared, mut of_one, mut n_experts, mut n_stacks) = (0, 0, 0, 0);
+    for plan in plans {
+        let n_elements: u64 = plan.dims.iter().product();
+        match plan.dims.as_slice() {
+            [_, _, n, ..] if *n > 0 && plan.name.contains("_exps.") => {
+                of_one += n_elements / n;
+                n_experts += n;
+                n_stacks += 1;
+            }
+            _ => shared += n_elements,
+        }
+    }
+    let count = count_label(shared + of_one);
+    match n_experts.checked_div(n_stacks) {
+        None => count,
+        Some(n_experts) => format!("{n_experts}x{count}"),
+    }
+}
+
+/// A count with two digits at least: `4.2M`.
+pub fn count_label(n_parameters: u64) -> String {
     let count = n_parameters as f64;
     let (scaled, suffix) = match count {
         count if count > 1e12 => (count * 1e-12, "T"),
@@ -99,42 +124,6 @@ impl KeyWriter {
             }
         }
     }
-
-    fn decoder(&mut self, decoder: &Decoder, facts: &ModelFacts) {
-        let arch = &decoder.architecture;
-        self.u32(format!("{arch}.block_count"), decoder.blocks.len() as u32);
-        self.u32(format!("{arch}.context_length"), decoder.context_length);
-        self.u32(format!("{arch}.embedding_length"), decoder.n_embd);
-        // The layers of the families that are written so far are alike.
-        if let Some(block) = decoder.blocks.first() {
-            let attention = &block.attention;
-            self.u32(format!("{arch}.feed_forward_length"), block.feed_forward.n_ff);
-            self.u32(format!("{arch}.attention.head_count"), attention.n_heads);
-            self.u32(format!("{arch}.attention.head_count_kv"), attention.n_kv_heads);
-            if let Some(rotary) = &attention.rotary {
-                self.rotary(arch, rotary);
-            }
-            self.f32(format!("{arch}.attention.layer_norm_rms_epsilon"), block.attn_norm.epsilon);
-            if facts.has_head_dim {
-                self.u32(format!("{arch}.attention.key_length"), attention.head_dim);
-                self.u32(format!("{arch}.attention.value_length"), attention.head_dim);
-            }
-        }
-        self.u32("general.file_type", facts.file_type);
-        self.u32(format!("{arch}.vocab_size"), decoder.n_vocab);
-        if let Some(block) = decoder.blocks.first() {
-            self.u32(format!("{arch}.rope.dimension_count"), block.attention.head_dim);
-        }
-    }
-
-    fn rotary(&mut self, arch: &str, rotary: &Rotary) {
-        // Llama 3's stretching is a tensor of the file, not a key.
-        if let RotaryScaling::Linear { factor } = rotary.scaling {
-            self.text(format!("{arch}.rope.scaling.type"), "linear");
-            self.f32(format!("{arch}.rope.scaling.factor"), factor);
-        }
-        self.f32(format!("{arch}.rope.freq_base"), rotary.base);
-    }
 }
 
 #[cfg(test)]
@@ -151,7 +140,17 @@ mod tests {
             (500, "0.50K"),
             (35_000, "35K"),
         ] {
-            assert_eq!(size_label(n_parameters), label);
+            assert_eq!(count_label(n_parameters), label);
         }
+    }
+
+    #[test]
+    fn experts_are_counted_apart() {
+        let kind = crate::gguf::tensor_type::by_name("F32").unwrap();
+        let plan = |name: &str, dims: &[u64]| TensorPlan { name: name.to_owned(), kind, dims: dims.to_vec() };
+        let mut plans = vec![plan("blk.0.ffn_gate_exps.weight", &[1000, 2000, 8])];
+        assert_eq!(size_label(&plans), "8x2.0M");
+        plans.push(plan("token_embd.weight", &[1000, 1000]));
+        assert_eq!(size_label(&plans), "8x3.0M");
     }
 }

@@ -1,6 +1,8 @@
 //! The GGUF container, version 3: keys, a list of tensors, and their bytes.
 
+pub(crate) mod architecture;
 pub mod array;
+pub(crate) mod decoder_keys;
 pub mod imatrix;
 mod key_reader;
 pub mod key_writer;

@@ -1,17 +1,16 @@
 //! From a GGUF file back to a program, for running and inspecting it.
 
 use mc_decoder::program::{
-    Activation, Attention, Block, Decoder, FeedForward, Head, Norm, Rotary, RotaryPairing, RotaryScaling,
+    Attention, Block, Decoder, Experts, FeedForward, Head, Mixer, Norm, QkNorm, Rotary, RotaryScaling,
+    Scales, ShortConvolution, Yarn,
 };
+use mc_tensor::model_tensor::ModelTensor;
 
+use crate::gguf::architecture::{self, Architecture, Norms, QkNorms};
 use crate::gguf::key_reader::{float, number, text, wrong};
 use crate::gguf::names::wire_name;
 use crate::gguf::reader::Gguf;
 use crate::gguf::value::Value;
-use mc_tensor::model_tensor::ModelTensor;
-
-/// The architectures whose programs can be read from keys.
-const ARCHITECTURES: [&str; 1] = ["llama"];
 
 /// The most layers that a file may claim: what bounds the work on a lying one.
 const MAX_BLOCKS: u32 = 4096;
@@ -30,7 +29,7 @@ pub enum ModelError {
         found: String,
     },
     /// Nobody here knows the architecture.
-    #[error("The file has architecture `{0}`; known are {known}", known = ARCHITECTURES.map(|name| format!("`{name}`")).join(", "))]
+    #[error("The file has architecture `{0}`; known are {known}", known = architecture::names())]
     Architecture(String),
 }
 
@@ -39,74 +38,241 @@ pub enum ModelError {
 /// # Errors
 /// [`ModelError`] when a key is missing or wrong, or the architecture is unknown.
 pub fn decoder(gguf: &Gguf) -> Result<Decoder, ModelError> {
-    let architecture = text(gguf, "general.architecture")?.to_owned();
-    if !ARCHITECTURES.contains(&architecture.as_str()) {
-        return Err(ModelError::Architecture(architecture));
+    let name = text(gguf, "general.architecture")?;
+    let architecture =
+        architecture::by_name(name).ok_or_else(|| ModelError::Architecture(name.to_owned()))?;
+    Reader { gguf, architecture }.decoder()
+}
+
+struct Reader<'a> {
+    gguf: &'a Gguf,
+    architecture: &'static Architecture,
+}
+
+impl Reader<'_> {
+    fn name(&self, key: &str) -> String {
+        format!("{}.{key}", self.architecture.name)
     }
-    let name = |key: &str| format!("{architecture}.{key}");
-    let number = |key: &str| number(gguf, &name(key));
-    let or = |key: &str, default: u32| if gguf.key(&name(key)).is_some() { number(key) } else { Ok(default) };
-    let n_blocks = number("block_count")?;
-    if n_blocks > MAX_BLOCKS {
-        return Err(wrong(name("block_count"), "at most 4096", n_blocks.to_string()));
+
+    fn key(&self, key: &str) -> Option<&Value> {
+        self.gguf.key(&self.name(key))
     }
-    let n_embd = number("embedding_length")?;
-    let n_heads = number("attention.head_count")?;
-    if n_heads == 0 {
-        return Err(wrong(name("attention.head_count"), "1 or more", "0".to_owned()));
+
+    fn number(&self, key: &str) -> Result<u32, ModelError> {
+        number(self.gguf, &self.name(key))
     }
-    let head_dim = or("attention.key_length", n_embd / n_heads)?;
-    let scaling = match gguf.key(&name("rope.scaling.type")).and_then(Value::as_text) {
-        None | Some("none") => RotaryScaling::None,
-        Some("linear") => RotaryScaling::Linear { factor: float(gguf, &name("rope.scaling.factor"))? },
-        Some(other) => {
-            return Err(wrong(name("rope.scaling.type"), "`none` or `linear`", format!("`{other}`")));
+
+    fn number_or(&self, key: &str, default: u32) -> Result<u32, ModelError> {
+        if self.key(key).is_some() { self.number(key) } else { Ok(default) }
+    }
+
+    fn float(&self, key: &str) -> Result<Option<f32>, ModelError> {
+        self.key(key).map(|_| float(self.gguf, &self.name(key))).transpose()
+    }
+
+    fn has(&self, tensor: ModelTensor) -> bool {
+        self.gguf.tensor(&wire_name(tensor)).is_some()
+    }
+
+    fn decoder(&self) -> Result<Decoder, ModelError> {
+        let n_blocks = self.number("block_count")?;
+        if n_blocks > MAX_BLOCKS {
+            return Err(wrong(self.name("block_count"), "at most 4096", n_blocks.to_string()));
         }
-    };
-    let base = if gguf.key(&name("rope.freq_base")).is_some() {
-        float(gguf, &name("rope.freq_base"))?
-    } else {
-        10_000.0
-    };
-    let norm = Norm { epsilon: float(gguf, &name("attention.layer_norm_rms_epsilon"))? };
-    let has = |tensor: ModelTensor| gguf.tensor(&wire_name(tensor)).is_some();
-    let block = Block {
-        attn_norm: norm,
-        attention: Attention {
+        let n_embd = self.number("embedding_length")?;
+        let norm = Norm { epsilon: float(self.gguf, &self.name("attention.layer_norm_rms_epsilon"))? };
+        let kv_heads = self.kv_heads(n_blocks)?;
+        let attention = self.attention(n_embd, n_blocks, &kv_heads, norm)?;
+        let feed_forward = self.feed_forward()?;
+        let windows = self.windows()?;
+        let mut blocks = Vec::new();
+        for (block, n_kv_heads) in (0..n_blocks).zip(kv_heads) {
+            // Elsewhere it is a mistake, which whoever runs the program names.
+            let mixer = if n_kv_heads == 0 && self.architecture.has_convolutions {
+                Mixer::ShortConvolution(ShortConvolution { kernel_len: self.number("shortconv.l_cache")? })
+            } else {
+                Mixer::Attention(self.attention_of(block, &attention, windows.as_ref()))
+            };
+            blocks.push(self.block(mixer, norm, feed_forward));
+        }
+        let embedding = wire_name(ModelTensor::TokenEmbedding);
+        let n_vocab = self.gguf.tensor(&embedding).and_then(|tensor| tensor.dims.get(1).copied());
+        let n_vocab = n_vocab.and_then(|rows| u32::try_from(rows).ok());
+        let n_vocab = n_vocab.ok_or_else(|| wrong(embedding, "a matrix", "no such tensor".to_owned()))?;
+        Ok(Decoder {
+            context_length: self.number("context_length")?,
+            n_embd,
+            n_vocab,
+            blocks,
+            output_norm: norm,
+            head: if self.has(ModelTensor::Output) { Head::Untied } else { Head::Tied },
+            architecture: self.architecture.name.to_owned(),
+            scales: self.scales(n_embd)?,
+            logit_soft_cap: self.float("final_logit_softcapping")?,
+        })
+    }
+
+    /// Key and value heads of each layer; zero where it has no attention.
+    fn kv_heads(&self, n_blocks: u32) -> Result<Vec<u32>, ModelError> {
+        const KEY: &str = "attention.head_count_kv";
+        let n_heads = self.number("attention.head_count")?;
+        if n_heads == 0 {
+            return Err(wrong(self.name("attention.head_count"), "1 or more", "0".to_owned()));
+        }
+        let Some(items) = self.key(KEY).and_then(Value::as_array) else {
+            let n_kv_heads = self.number_or(KEY, n_heads)?;
+            return Ok(vec![n_kv_heads; n_blocks as usize]);
+        };
+        let read = |item: Value| item.as_u64().and_then(|number| u32::try_from(number).ok());
+        let heads: Option<Vec<u32>> = items.items().map(read).collect();
+        heads.filter(|heads| heads.len() == n_blocks as usize).ok_or_else(|| {
+            wrong(self.name(KEY), "a number, or one for each layer", format!("a list of {}", items.len()))
+        })
+    }
+
+    /// The attention of layers that see everything.
+    fn attention(
+        &self,
+        n_embd: u32,
+        n_blocks: u32,
+        kv_heads: &[u32],
+        norm: Norm,
+    ) -> Result<Attention, ModelError> {
+        let n_heads = self.number("attention.head_count")?;
+        let head_dim = self.number_or("attention.key_length", n_embd / n_heads)?;
+        let block = kv_heads.iter().position(|n_kv_heads| *n_kv_heads > 0).unwrap_or(0) as u32;
+        let width = if self.architecture.large == Some(n_blocks) { n_embd / n_heads } else { head_dim };
+        let scale = self.float("attention.scale")?.filter(|scale| *scale != 0.0);
+        Ok(Attention {
             n_heads,
-            n_kv_heads: or("attention.head_count_kv", n_heads)?,
+            n_kv_heads: kv_heads.get(block as usize).copied().unwrap_or(n_heads),
             head_dim,
-            scale: 1.0 / (head_dim as f32).sqrt(),
-            qkv_bias: has(ModelTensor::AttnQBias { block: 0 }),
-            output_bias: has(ModelTensor::AttnOutputBias { block: 0 }),
+            scale: scale.unwrap_or_else(|| 1.0 / (width as f32).sqrt()),
+            is_fused: self.architecture.is_fused,
+            qkv_bias: self.has(ModelTensor::AttnQBias { block }),
+            output_bias: self.has(ModelTensor::AttnOutputBias { block }),
+            qk_norm: match self.architecture.qk {
+                QkNorms::None => QkNorm::None,
+                QkNorms::PerHead => QkNorm::PerHead(norm),
+                QkNorms::Whole => QkNorm::Whole(norm),
+            },
             rotary: Some(Rotary {
-                n_dims: or("rope.dimension_count", head_dim)?,
-                base,
-                scaling,
-                pairing: RotaryPairing::Interleaved,
+                n_dims: self.number_or("rope.dimension_count", head_dim)?,
+                base: self.float("rope.freq_base")?.unwrap_or(10_000.0),
+                scaling: self.scaling()?,
+                pairing: self.architecture.pairing,
             }),
-        },
-        ffn_norm: norm,
-        feed_forward: FeedForward { n_ff: number("feed_forward_length")?, activation: Activation::Silu },
-    };
-    let embedding = wire_name(ModelTensor::TokenEmbedding);
-    let n_vocab = gguf.tensor(&embedding).and_then(|tensor| tensor.dims.get(1).copied());
-    let n_vocab = n_vocab.and_then(|rows| u32::try_from(rows).ok());
-    let n_vocab = n_vocab.ok_or_else(|| wrong(embedding, "a matrix", "no such tensor".to_owned()))?;
-    Ok(Decoder {
-        context_length: number("context_length")?,
-        n_embd,
-        n_vocab,
-        blocks: vec![block; n_blocks as usize],
-        output_norm: norm,
-        head: if has(ModelTensor::Output) { Head::Untied } else { Head::Tied },
-        architecture,
-    })
+            window: None,
+            soft_cap: self.float("attn_logit_softcapping")?,
+        })
+    }
+
+    /// A layer's attention: what all share, with its own window and positions.
+    fn attention_of(&self, block: u32, shared: &Attention, windows: Option<&Windows>) -> Attention {
+        let mut attention = shared.clone();
+        let is_every = |interval: u32| (block + 1).is_multiple_of(interval);
+        if let Some(windows) = windows.filter(|windows| !is_every(windows.interval)) {
+            attention.window = Some(windows.length);
+            if let (Some(rotary), Some(base)) = (&mut attention.rotary, windows.base) {
+                rotary.base = base;
+                rotary.scaling = RotaryScaling::None;
+            }
+        }
+        if self.architecture.position_interval.is_some_and(is_every) {
+            attention.rotary = None;
+        }
+        attention
+    }
+
+    fn windows(&self) -> Result<Option<Windows>, ModelError> {
+        const KEY: &str = "attention.sliding_window";
+        let length = self.number_or(KEY, 0)?;
+        match self.architecture.window_interval {
+            _ if length == 0 => Ok(None),
+            Some(interval) => Ok(Some(Windows { length, interval, base: self.float("rope.freq_base_swa")? })),
+            None => Err(wrong(self.name(KEY), "no window in this architecture", length.to_string())),
+        }
+    }
+
+    fn scaling(&self) -> Result<RotaryScaling, ModelError> {
+        let need = |key: &str| float(self.gguf, &self.name(key));
+        let original_context = || self.number("rope.scaling.original_context_length");
+        if self.has(ModelTensor::RopeFactorsLong) {
+            return Ok(RotaryScaling::LongRope {
+                original_context: original_context()?,
+                attention_factor: self.float("rope.scaling.attn_factor")?.unwrap_or(1.0),
+                factors: None,
+            });
+        }
+        match self.key("rope.scaling.type").and_then(Value::as_text) {
+            None | Some("none") => Ok(RotaryScaling::None),
+            Some("linear") => Ok(RotaryScaling::Linear { factor: need("rope.scaling.factor")? }),
+            Some("yarn") => Ok(RotaryScaling::Yarn(Yarn {
+                factor: need("rope.scaling.factor")?,
+                original_context: original_context()?,
+                extrapolation_factor: self.float("rope.scaling.yarn_ext_factor")?,
+                attention_factor: self.float("rope.scaling.yarn_attn_factor")?,
+                beta_fast: self.float("rope.scaling.yarn_beta_fast")?,
+                beta_slow: self.float("rope.scaling.yarn_beta_slow")?,
+            })),
+            Some(other) => {
+                Err(wrong(self.name("rope.scaling.type"), "`none`, `linear` or `yarn`", format!("`{other}`")))
+            }
+        }
+    }
+
+    fn feed_forward(&self) -> Result<FeedForward, ModelError> {
+        let n_ff = self.number("feed_forward_length")?;
+        let n_experts = self.number_or("expert_count", 0)?;
+        let experts = if n_experts == 0 {
+            None
+        } else {
+            Some(Experts {
+                n_experts,
+                n_used: self.number("expert_used_count")?,
+                n_ff: self.number_or("expert_feed_forward_length", n_ff)?,
+            })
+        };
+        let Architecture { activation, is_fused, .. } = *self.architecture;
+        Ok(FeedForward { n_ff, activation, is_fused, experts })
+    }
+
+    fn block(&self, mixer: Mixer, norm: Norm, feed_forward: FeedForward) -> Block {
+        let before = Some(norm).filter(|_| self.architecture.norms != Norms::After);
+        let after = Some(norm).filter(|_| self.architecture.norms != Norms::Before);
+        Block {
+            attn_norm: before,
+            mixer,
+            post_attn_norm: after,
+            ffn_norm: before,
+            feed_forward,
+            post_ffn_norm: after,
+        }
+    }
+
+    fn scales(&self, n_embd: u32) -> Result<Scales, ModelError> {
+        let embedding = if self.architecture.scales_embedding { (n_embd as f32).sqrt() } else { 1.0 };
+        Ok(Scales {
+            embedding: self.float("embedding_scale")?.unwrap_or(embedding),
+            residual: self.float("residual_scale")?.unwrap_or(1.0),
+            logit_divisor: self.float("logit_scale")?.unwrap_or(1.0),
+        })
+    }
+}
+
+/// The windows of a file.
+struct Windows {
+    length: u32,
+    /// Every such layer has none.
+    interval: u32,
+    /// Rotary base of layers with one, where it differs.
+    base: Option<f32>,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use mc_decoder::program::{Activation, RotaryPairing};
     use mc_decoder::vocabulary::{SpecialTokens, TokenType, Vocabulary, VocabularyKind};
 
     use crate::gguf::keys::{ModelFacts, keys};
@@ -123,18 +289,29 @@ mod tests {
             pairing: RotaryPairing::Interleaved,
         };
         let block = Block {
-            attn_norm: norm,
-            attention: Attention {
+            attn_norm: Some(norm),
+            mixer: Mixer::Attention(Attention {
                 n_heads: 4,
                 n_kv_heads: 2,
                 head_dim: 8,
                 scale: 1.0 / 8_f32.sqrt(),
+                is_fused: false,
                 qkv_bias: false,
                 output_bias: false,
+                qk_norm: QkNorm::None,
                 rotary: Some(rotary),
+                window: None,
+                soft_cap: None,
+            }),
+            post_attn_norm: None,
+            ffn_norm: Some(norm),
+            feed_forward: FeedForward {
+                n_ff: 64,
+                activation: Activation::Silu,
+                is_fused: false,
+                experts: None,
             },
-            ffn_norm: norm,
-            feed_forward: FeedForward { n_ff: 64, activation: Activation::Silu },
+            post_ffn_norm: None,
         };
         Decoder {
             architecture: "llama".to_owned(),
@@ -144,6 +321,8 @@ mod tests {
             blocks: vec![block; 2],
             output_norm: norm,
             head: Head::Tied,
+            scales: Scales::ONE,
+            logit_soft_cap: None,
         }
     }
 
@@ -195,7 +374,8 @@ mod tests {
         let text = |text: &str| Some(Value::Text(text.to_owned()));
         assert_eq!(
             message("general.architecture", text("mamba")),
-            "The file has architecture `mamba`; known are `llama`"
+            "The file has architecture `mamba`; known are `llama`, `qwen2`, `qwen3`, `qwen3moe`, `gemma2`, \
+             `gemma3`, `phi3`, `smollm3`, `lfm2`, `granite`, `olmo2`"
         );
         assert_eq!(
             message("llama.block_count", None),

@@ -2,6 +2,9 @@
 
 use mc_tensor::model_tensor::ModelTensor;
 
+/// What LFM2 calls the norm before the head, for no reason but its checkpoints' name for it.
+const LFM2_OUTPUT_NORM: &str = "token_embd_norm.weight";
+
 /// The name of a tensor.
 pub fn wire_name(tensor: ModelTensor) -> String {
     let stem = match tensor {
@@ -21,6 +24,9 @@ pub fn wire_name(tensor: ModelTensor) -> String {
         ModelTensor::AttnKBias { .. } => "attn_k.bias",
         ModelTensor::AttnVBias { .. } => "attn_v.bias",
         ModelTensor::AttnOutputBias { .. } => "attn_output.bias",
+        ModelTensor::AttnQNorm { .. } => "attn_q_norm.weight",
+        ModelTensor::AttnKNorm { .. } => "attn_k_norm.weight",
+        ModelTensor::PostAttnNorm { .. } => "post_attention_norm.weight",
         ModelTensor::FfnNorm { .. } => "ffn_norm.weight",
         ModelTensor::FfnGate { .. } => "ffn_gate.weight",
         ModelTensor::FfnUp { .. } => "ffn_up.weight",
@@ -29,11 +35,20 @@ pub fn wire_name(tensor: ModelTensor) -> String {
         ModelTensor::FfnGateExps { .. } => "ffn_gate_exps.weight",
         ModelTensor::FfnUpExps { .. } => "ffn_up_exps.weight",
         ModelTensor::FfnDownExps { .. } => "ffn_down_exps.weight",
+        ModelTensor::PostFfnNorm { .. } => "post_ffw_norm.weight",
         ModelTensor::ShortconvConv { .. } => "shortconv.conv.weight",
         ModelTensor::ShortconvInProj { .. } => "shortconv.in_proj.weight",
         ModelTensor::ShortconvOutProj { .. } => "shortconv.out_proj.weight",
     };
     format!("blk.{}.{stem}", tensor.block().unwrap_or(0))
+}
+
+/// The name of a tensor in files of an architecture; LFM2 alone has one of its own.
+pub fn wire_name_in(architecture: &str, tensor: ModelTensor) -> String {
+    if architecture == "lfm2" && tensor == ModelTensor::OutputNorm {
+        return LFM2_OUTPUT_NORM.to_owned();
+    }
+    wire_name(tensor)
 }
 
 /// The purpose of a tensor by its name; `None` for names of no known purpose.
@@ -44,7 +59,7 @@ pub fn model_tensor(name: &str) -> Option<ModelTensor> {
             "rope_factors_long.weight" => ModelTensor::RopeFactorsLong,
             "rope_factors_short.weight" => ModelTensor::RopeFactorsShort,
             "token_embd.weight" => ModelTensor::TokenEmbedding,
-            "output_norm.weight" => ModelTensor::OutputNorm,
+            "output_norm.weight" | LFM2_OUTPUT_NORM => ModelTensor::OutputNorm,
             "output.weight" => ModelTensor::Output,
             _ => return None,
         });
@@ -62,6 +77,9 @@ pub fn model_tensor(name: &str) -> Option<ModelTensor> {
         "attn_k.bias" => ModelTensor::AttnKBias { block },
         "attn_v.bias" => ModelTensor::AttnVBias { block },
         "attn_output.bias" => ModelTensor::AttnOutputBias { block },
+        "attn_q_norm.weight" => ModelTensor::AttnQNorm { block },
+        "attn_k_norm.weight" => ModelTensor::AttnKNorm { block },
+        "post_attention_norm.weight" => ModelTensor::PostAttnNorm { block },
         "ffn_norm.weight" => ModelTensor::FfnNorm { block },
         "ffn_gate.weight" => ModelTensor::FfnGate { block },
         "ffn_up.weight" => ModelTensor::FfnUp { block },
@@ -70,6 +88,7 @@ pub fn model_tensor(name: &str) -> Option<ModelTensor> {
         "ffn_gate_exps.weight" => ModelTensor::FfnGateExps { block },
         "ffn_up_exps.weight" => ModelTensor::FfnUpExps { block },
         "ffn_down_exps.weight" => ModelTensor::FfnDownExps { block },
+        "post_ffw_norm.weight" => ModelTensor::PostFfnNorm { block },
         "shortconv.conv.weight" => ModelTensor::ShortconvConv { block },
         "shortconv.in_proj.weight" => ModelTensor::ShortconvInProj { block },
         "shortconv.out_proj.weight" => ModelTensor::ShortconvOutProj { block },
@@ -100,6 +119,9 @@ mod tests {
             ModelTensor::AttnKBias { block },
             ModelTensor::AttnVBias { block },
             ModelTensor::AttnOutputBias { block },
+            ModelTensor::AttnQNorm { block },
+            ModelTensor::AttnKNorm { block },
+            ModelTensor::PostAttnNorm { block },
             ModelTensor::FfnNorm { block },
             ModelTensor::FfnGate { block },
             ModelTensor::FfnUp { block },
@@ -109,12 +131,19 @@ mod tests {
             ModelTensor::FfnGateExps { block },
             ModelTensor::FfnUpExps { block },
             ModelTensor::FfnDownExps { block },
+            ModelTensor::PostFfnNorm { block },
             ModelTensor::ShortconvConv { block },
             ModelTensor::ShortconvInProj { block },
             ModelTensor::ShortconvOutProj { block },
         ] {
             assert_eq!(model_tensor(&wire_name(tensor)), Some(tensor));
         }
+        let name = wire_name_in("lfm2", ModelTensor::OutputNorm);
+        assert_eq!(
+            (name.as_str(), model_tensor(&name)),
+            ("token_embd_norm.weight", Some(ModelTensor::OutputNorm))
+        );
+        assert_eq!(wire_name_in("llama", ModelTensor::OutputNorm), "output_norm.weight");
         assert_eq!(model_tensor("blk.x.attn_q.weight"), None);
         assert_eq!(model_tensor("blk.1.unheard_of.weight"), None);
     }

@@ -49,6 +49,7 @@ pub(crate) fn gate(path: CpuPath, gate: &[f32], up: &[f32], activation: Activati
         let up = &up[task * TASK_LEN..][..gate.len()];
         match activation {
             Activation::Silu => cpu_path::run(path, SiluGate { gate, up }),
+            Activation::GeluTanh => cpu_path::run(path, GeluGate { gate, up }),
         }
     });
     out
@@ -64,6 +65,25 @@ impl Kernel for SiluGate<'_> {
     fn run<const W: usize, const N: usize>(self) {
         for (gate, up) in self.gate.iter_mut().zip(self.up) {
             *gate = *gate / (1.0 + math::exp_f32(-*gate)) * up;
+        }
+    }
+}
+
+struct GeluGate<'a> {
+    gate: &'a mut [f32],
+    up: &'a [f32],
+}
+
+impl Kernel for GeluGate<'_> {
+    /// `x / 2 * (1 + tanh(u))` is `x / (1 + exp(-2 u))`.
+    #[inline(always)]
+    fn run<const W: usize, const N: usize>(self) {
+        // 2 sqrt(2 / pi), and the cube's factor.
+        const TWICE_ROOT: f32 = 1.595_769;
+        const CUBIC: f32 = 0.044_715;
+        for (gate, up) in self.gate.iter_mut().zip(self.up) {
+            let inner = TWICE_ROOT * (*gate + CUBIC * *gate * *gate * *gate);
+            *gate = *gate / (1.0 + math::exp_f32(-inner)) * up;
         }
     }
 }

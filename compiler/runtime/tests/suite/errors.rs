@@ -1,6 +1,8 @@
 //! What cannot be run says why.
 
-use mc_decoder::program::{Decoder, Head};
+use mc_decoder::program::{
+    Block, Decoder, Experts, Head, Mixer, Norm, QkNorm, RotaryScaling, ShortConvolution,
+};
 use mc_runtime::logits::LogitPositions;
 use mc_runtime::model::Model;
 use mc_runtime::weight::Weight;
@@ -36,16 +38,67 @@ fn a_wrong_shape_is_named_with_both_shapes() {
 
 #[test]
 fn a_program_that_contradicts_itself_is_refused() {
-    let heads = toy::each_block(toy::decoder(), |block| block.attention.n_kv_heads = 3);
+    let heads = toy::each_block(toy::decoder(), |block| block.attention_mut().unwrap().n_kv_heads = 3);
     assert_eq!(
         refusal(heads),
         "The program is inconsistent: block 0: 4 query heads over 3 key heads; expected a multiple"
     );
     let odd = toy::each_block(toy::decoder(), |block| {
-        block.attention.rotary.as_mut().unwrap().n_dims = 7;
+        block.attention_mut().unwrap().rotary.as_mut().unwrap().n_dims = 7;
     });
     assert!(refusal(odd).contains("7 rotary dimensions; expected an even number up to the head's 12"));
     assert!(refusal(Decoder { blocks: Vec::new(), ..toy::decoder() }).contains("found 41, 32 and 0"));
+}
+
+#[test]
+fn a_program_that_is_not_computed_is_refused_with_all_that_is_not() {
+    let mut gemma = toy::each_block(toy::decoder(), |block| {
+        block.post_attn_norm = block.attn_norm;
+        let attention = block.attention_mut().unwrap();
+        attention.window = Some(40);
+        attention.soft_cap = Some(50.0);
+    });
+    gemma.architecture = "gemma2".to_owned();
+    gemma.scales.embedding = 8.0;
+    let message = refusal(gemma);
+    let expected = "A `gemma2` model cannot be run here yet: it has factors on the embedding, the residual stream or the \
+                    logits, norms after a half of a layer, a soft cap on attention scores, attention windows. It can";
+    assert!(message.starts_with(expected), "{message}");
+    let refused = |change: fn(&mut Block), what: &str| {
+        let message = refusal(toy::each_block(toy::decoder(), change));
+        assert!(message.contains(&format!("it has {what}. It can")), "{message}");
+    };
+    refused(|block| block.attn_norm = None, "layers without a norm before each half");
+    refused(|block| block.feed_forward.is_fused = true, "gate and up projections in one matrix");
+    refused(
+        |block| block.feed_forward.experts = Some(Experts { n_experts: 8, n_used: 2, n_ff: 50 }),
+        "experts",
+    );
+    refused(
+        |block| block.mixer = Mixer::ShortConvolution(ShortConvolution { kernel_len: 3 }),
+        "short convolutions",
+    );
+    refused(
+        |block| block.attention_mut().unwrap().is_fused = true,
+        "query, key and value projections in one matrix",
+    );
+    refused(
+        |block| block.attention_mut().unwrap().qk_norm = QkNorm::Whole(Norm { epsilon: 1e-5 }),
+        "norms of queries and keys",
+    );
+    refused(
+        |block| {
+            block.attention_mut().unwrap().rotary.as_mut().unwrap().scaling =
+                RotaryScaling::LongRope { original_context: 8, attention_factor: 1.0, factors: None };
+        },
+        "`yarn` or `longrope` scaling",
+    );
+}
+
+#[test]
+fn a_window_as_wide_as_the_context_hides_nothing() {
+    let wide = toy::each_block(toy::decoder(), |block| block.attention_mut().unwrap().window = Some(80));
+    Model::new(wide.clone(), toy::weights(&wide)).unwrap();
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mc_decoder::program::{Decoder, Head, RotaryPairing, RotaryScaling};
+use mc_decoder::program::{Activation, Decoder, Head, RotaryPairing, RotaryScaling};
 use mc_runtime::cpu_exact::CpuExact;
 use mc_runtime::logits::{LogitPositions, Logits};
 use mc_runtime::model::Model;
@@ -40,18 +40,28 @@ fn logits_agree_with_the_reference() {
 fn logits_agree_for_interleaved_pairs_and_linear_scaling() {
     check_against_reference(toy::decoder().with_pairing(RotaryPairing::Interleaved));
     check_against_reference(toy::each_block(toy::decoder(), |block| {
-        block.attention.rotary.as_mut().unwrap().scaling = RotaryScaling::Linear { factor: 4.0 };
+        block.attention_mut().unwrap().rotary.as_mut().unwrap().scaling =
+            RotaryScaling::Linear { factor: 4.0 };
+    }));
+}
+
+#[test]
+fn logits_agree_for_a_gate_of_gelu() {
+    check_against_reference(toy::each_block(toy::decoder(), |block| {
+        block.feed_forward.activation = Activation::GeluTanh;
     }));
 }
 
 #[test]
 fn logits_agree_with_biases_and_a_head_of_its_own_and_without_positions() {
     let biased = toy::each_block(toy::decoder(), |block| {
-        block.attention.qkv_bias = true;
-        block.attention.output_bias = true;
+        block.attention_mut().unwrap().qkv_bias = true;
+        block.attention_mut().unwrap().output_bias = true;
     });
     check_against_reference(Decoder { head: Head::Untied, ..biased });
-    check_against_reference(toy::each_block(toy::decoder(), |block| block.attention.rotary = None));
+    check_against_reference(toy::each_block(toy::decoder(), |block| {
+        block.attention_mut().unwrap().rotary = None
+    }));
 }
 
 #[test]
@@ -171,7 +181,8 @@ fn quantized_weights_give_the_logits_of_their_decoded_values() {
 fn rotary_factors_divide_the_frequencies() {
     let decoder = toy::decoder();
     let scaled = toy::each_block(decoder.clone(), |block| {
-        block.attention.rotary.as_mut().unwrap().scaling = RotaryScaling::Linear { factor: 4.0 };
+        block.attention_mut().unwrap().rotary.as_mut().unwrap().scaling =
+            RotaryScaling::Linear { factor: 4.0 };
     });
     let mut weights = toy::weights(&decoder);
     weights.insert(ModelTensor::RopeFreqs, Weight::from_f32(vec![4], vec![4.0; 4]).unwrap());

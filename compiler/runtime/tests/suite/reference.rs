@@ -2,7 +2,9 @@
 
 #![expect(clippy::disallowed_methods, reason = "compared within a tolerance, never hashed")]
 
-use mc_decoder::program::{Attention, Decoder, Head, Rotary, RotaryPairing, RotaryScaling};
+use std::f64::consts::PI;
+
+use mc_decoder::program::{Activation, Attention, Decoder, Head, Rotary, RotaryPairing, RotaryScaling};
 use mc_runtime::weights::Weights;
 use mc_tensor::model_tensor::ModelTensor;
 
@@ -96,10 +98,10 @@ pub(crate) fn logits(
     let mut stream: Rows =
         tokens.iter().map(|token| embedding[*token as usize * n_embd..][..n_embd].to_vec()).collect();
     for (block, layer) in (0u32..).zip(&decoder.blocks) {
-        let attention = &layer.attention;
+        let attention = layer.attention().unwrap();
         let get = |tensor| values(weights, tensor);
         let bias = |has: bool, tensor| has.then(|| values(weights, tensor));
-        let normed = norm(&stream, &get(ModelTensor::AttnNorm { block }), layer.attn_norm.epsilon);
+        let normed = norm(&stream, &get(ModelTensor::AttnNorm { block }), layer.attn_norm.unwrap().epsilon);
         let has = attention.qkv_bias;
         let mut q =
             linear(&normed, &get(ModelTensor::AttnQ { block }), bias(has, ModelTensor::AttnQBias { block }));
@@ -116,11 +118,18 @@ pub(crate) fn logits(
         add(&mut stream, &linear(&mixed, &get(ModelTensor::AttnOutput { block }), output_bias));
         seen.push((ModelTensor::AttnQ { block }, normed));
         seen.push((ModelTensor::AttnOutput { block }, mixed));
-        let normed = norm(&stream, &get(ModelTensor::FfnNorm { block }), layer.ffn_norm.epsilon);
+        let normed = norm(&stream, &get(ModelTensor::FfnNorm { block }), layer.ffn_norm.unwrap().epsilon);
         let mut gate = linear(&normed, &get(ModelTensor::FfnGate { block }), None);
         let up = linear(&normed, &get(ModelTensor::FfnUp { block }), None);
         for (gate, up) in gate.iter_mut().flatten().zip(up.iter().flatten()) {
-            *gate = *gate / (1.0 + (-*gate).exp()) * up;
+            *gate = up
+                * match layer.feed_forward.activation {
+                    Activation::Silu => *gate / (1.0 + (-*gate).exp()),
+                    Activation::GeluTanh => {
+                        let inner = (2.0 / PI).sqrt() * (*gate + 0.044715 * gate.powi(3));
+                        *gate / 2.0 * (1.0 + inner.tanh())
+                    }
+                };
         }
         add(&mut stream, &linear(&gate, &get(ModelTensor::FfnDown { block }), None));
         seen.push((ModelTensor::FfnGate { block }, normed));

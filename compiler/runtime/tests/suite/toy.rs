@@ -1,7 +1,8 @@
 //! Small models with made-up weights.
 
 use mc_decoder::program::{
-    Activation, Attention, Block, Decoder, FeedForward, Head, Norm, Rotary, RotaryPairing, RotaryScaling,
+    Activation, Attention, Block, Decoder, FeedForward, Head, Mixer, Norm, QkNorm, Rotary, RotaryPairing,
+    RotaryScaling, Scales,
 };
 use mc_runtime::model::Model;
 use mc_runtime::random::Random;
@@ -18,15 +19,21 @@ pub(crate) fn decoder() -> Decoder {
         n_kv_heads: 2,
         head_dim: 12,
         scale: 0.3,
+        is_fused: false,
         qkv_bias: false,
         output_bias: false,
+        qk_norm: QkNorm::None,
         rotary: Some(rotary),
+        window: None,
+        soft_cap: None,
     };
     let block = Block {
-        attn_norm: Norm { epsilon: 1e-5 },
-        attention,
-        ffn_norm: Norm { epsilon: 1e-6 },
-        feed_forward: FeedForward { n_ff: 50, activation: Activation::Silu },
+        attn_norm: Some(Norm { epsilon: 1e-5 }),
+        mixer: Mixer::Attention(attention),
+        post_attn_norm: None,
+        ffn_norm: Some(Norm { epsilon: 1e-6 }),
+        feed_forward: FeedForward { n_ff: 50, activation: Activation::Silu, is_fused: false, experts: None },
+        post_ffn_norm: None,
     };
     Decoder {
         architecture: "llama".to_owned(),
@@ -36,6 +43,8 @@ pub(crate) fn decoder() -> Decoder {
         blocks: vec![block.clone(), block],
         output_norm: Norm { epsilon: 1e-5 },
         head: Head::Tied,
+        scales: Scales::ONE,
+        logit_soft_cap: None,
     }
 }
 
@@ -54,7 +63,7 @@ pub(crate) fn shapes(decoder: &Decoder) -> Vec<(ModelTensor, Vec<usize>)> {
         shapes.push((ModelTensor::Output, vec![n_vocab, n_embd]));
     }
     for (block, layer) in (0u32..).zip(&decoder.blocks) {
-        let attention = &layer.attention;
+        let attention = layer.attention().unwrap();
         let n_q = (attention.n_heads * attention.head_dim) as usize;
         let n_kv = (attention.n_kv_heads * attention.head_dim) as usize;
         let n_ff = layer.feed_forward.n_ff as usize;

@@ -1,0 +1,42 @@
+//! The experts that a configuration speaks of.
+
+use mc_decoder::program::{Block, Experts, FeedForward};
+
+use crate::config::Config;
+use crate::error::FamilyError;
+
+// A configuration is foreign input: an expert costs memory before any tensor is seen.
+const MAX_EXPERTS: u32 = 1024;
+const MAX_EXPERTS_OF_MODEL: u64 = 100_000;
+
+/// Reads how many experts there are, under `count_key`, and how many each token uses.
+///
+/// * `n_ff`: the width of one
+///
+/// # Errors
+/// When a key is missing or wrong.
+pub(crate) fn experts(
+    config: &Config<'_>,
+    count_key: &str,
+    n_ff: u32,
+    n_blocks: u32,
+) -> Result<Experts, FamilyError> {
+    let n_experts = config.need_count(count_key)?;
+    if n_experts > MAX_EXPERTS || u64::from(n_experts) * u64::from(n_blocks) > MAX_EXPERTS_OF_MODEL {
+        let expected = format!("at most {MAX_EXPERTS}, and {MAX_EXPERTS_OF_MODEL} in all layers together");
+        return Err(config.bad(count_key, &expected));
+    }
+    let n_used = config.need_count("num_experts_per_tok")?;
+    if n_used > n_experts {
+        return Err(
+            config.bad("num_experts_per_tok", &format!("at most `{count_key}`, which is {n_experts}"))
+        );
+    }
+    Ok(Experts { n_experts, n_used, n_ff })
+}
+
+/// The layer with experts in place of its one feed-forward.
+pub(crate) fn with_experts(block: Block, experts: Experts) -> Block {
+    let feed_forward = FeedForward { experts: Some(experts), ..block.feed_forward };
+    Block { feed_forward, ..block }
+}

@@ -1,0 +1,107 @@
+//! What GGUF files leave unsaid because an architecture's name says it.
+//!
+//! Source: `src/models` of llama.cpp.
+
+use mc_decoder::program::{Activation, RotaryPairing};
+
+/// An architecture whose programs can be read from keys.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Architecture {
+    /// Its name in `general.architecture`.
+    pub(crate) name: &'static str,
+    /// Which dimensions of a head turn together.
+    pub(crate) pairing: RotaryPairing,
+    /// Where norms stand.
+    pub(crate) norms: Norms,
+    /// How queries and keys are normed.
+    pub(crate) qk: QkNorms,
+    /// Whether projections of the same input are one matrix.
+    pub(crate) is_fused: bool,
+    /// Applied to the gate.
+    pub(crate) activation: Activation,
+    /// Whether the embedding is multiplied by the root of its width.
+    pub(crate) scales_embedding: bool,
+    /// Layers with a window among which one has none, where there are windows.
+    pub(crate) window_interval: Option<u32>,
+    /// Layers with positions among which one has none.
+    pub(crate) position_interval: Option<u32>,
+    /// Whether layers without key and value heads are short convolutions.
+    pub(crate) has_convolutions: bool,
+    /// The number of layers of the one size whose scores are divided by the root of `n_embd / n_heads`.
+    pub(crate) large: Option<u32>,
+}
+
+/// Where norms stand in a layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Norms {
+    Before,
+    After,
+    Around,
+}
+
+/// How queries and keys are normed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum QkNorms {
+    None,
+    PerHead,
+    Whole,
+}
+
+const LLAMA: Architecture = Architecture {
+    name: "llama",
+    pairing: RotaryPairing::Interleaved,
+    norms: Norms::Before,
+    qk: QkNorms::None,
+    is_fused: false,
+    activation: Activation::Silu,
+    scales_embedding: false,
+    window_interval: None,
+    position_interval: None,
+    has_convolutions: false,
+    large: None,
+};
+
+const QWEN2: Architecture = Architecture { name: "qwen2", pairing: RotaryPairing::HalfSplit, ..LLAMA };
+
+const GEMMA2: Architecture = Architecture {
+    name: "gemma2",
+    norms: Norms::Around,
+    activation: Activation::GeluTanh,
+    scales_embedding: true,
+    window_interval: Some(2),
+    large: Some(46),
+    ..QWEN2
+};
+
+/// Every architecture.
+pub(crate) const ARCHITECTURES: &[Architecture] = &[
+    LLAMA,
+    QWEN2,
+    Architecture { name: "qwen3", qk: QkNorms::PerHead, ..QWEN2 },
+    Architecture { name: "qwen3moe", qk: QkNorms::PerHead, ..QWEN2 },
+    GEMMA2,
+    Architecture {
+        name: "gemma3",
+        qk: QkNorms::PerHead,
+        window_interval: Some(6),
+        large: Some(62),
+        ..GEMMA2
+    },
+    Architecture { name: "phi3", is_fused: true, window_interval: Some(u32::MAX), ..QWEN2 },
+    Architecture { name: "smollm3", position_interval: Some(4), ..LLAMA },
+    Architecture { name: "lfm2", qk: QkNorms::PerHead, has_convolutions: true, ..QWEN2 },
+    Architecture { name: "granite", ..LLAMA },
+    Architecture { name: "olmo2", norms: Norms::After, qk: QkNorms::Whole, ..QWEN2 },
+];
+
+/// The architecture of that name.
+pub(crate) fn by_name(name: &str) -> Option<&'static Architecture> {
+    ARCHITECTURES.iter().find(|architecture| architecture.name == name)
+}
+
+/// Their names, for messages.
+pub(crate) fn names() -> String {
+    let names: Vec<String> =
+        ARCHITECTURES.iter().map(|architecture| format!("`{}`", architecture.name)).collect();
+    names.join(", ")
+}
