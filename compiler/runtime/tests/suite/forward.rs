@@ -60,7 +60,7 @@ fn logits_agree_with_biases_and_a_head_of_its_own_and_without_positions() {
     });
     check_against_reference(Decoder { head: Head::Untied, ..biased });
     check_against_reference(toy::each_block(toy::decoder(), |block| {
-        block.attention_mut().unwrap().rotary = None
+        block.attention_mut().unwrap().rotary = None;
     }));
 }
 
