@@ -9,19 +9,19 @@ use std::process::Command;
 use crate::sandbox::{BUNDLE, GGUF, Ran, Sandbox, Template, run};
 
 /// A disk in memory; unmounted when dropped.
-struct SmallDisk {
+pub(crate) struct SmallDisk {
     folder: PathBuf,
 }
 
 impl SmallDisk {
     /// A disk of this size at the folder; none where that is not allowed.
-    fn mount(folder: &Path, size: &str) -> Option<Self> {
+    pub(crate) fn mount(folder: &Path, size: &str) -> Option<Self> {
         fs::create_dir_all(folder).unwrap();
         let disk = Self { folder: folder.to_owned() };
         disk.run(&["mount", "-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"]).then_some(disk)
     }
 
-    fn grow(&self, size: &str) {
+    pub(crate) fn grow(&self, size: &str) {
         assert!(self.run(&["mount", "-o", &format!("remount,size={size}")]));
     }
 

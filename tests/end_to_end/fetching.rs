@@ -2,8 +2,9 @@
 
 use std::fs;
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use mc_fetch::checksum::sha256;
 use serde_json::json;
 
+use crate::disk_full::SmallDisk;
 use crate::sandbox::{GGUF, Ran, Sandbox, Template, files_below, run};
 use crate::server::{Request, Server, answer, file, head};
 
@@ -42,7 +44,7 @@ impl Elsewhere {
         Self { sandbox, server, is_stuck }
     }
 
-    fn command(&self, arguments: &[&str]) -> std::process::Command {
+    fn command(&self, arguments: &[&str]) -> Command {
         let mut command = self.sandbox.command(arguments);
         command.env("HF_ENDPOINT", self.server.root()).env("HF_TOKEN", TOKEN).env("HOME", self.sandbox.dir());
         for name in ["HF_TOKEN_PATH", "HF_HOME", "NETRC", "DOCKER_CONFIG", "MC_CREDENTIAL_HELPER"] {
@@ -183,28 +185,75 @@ fn bytes_that_are_not_those_of_the_lock_are_refused() {
 }
 
 #[test]
-fn a_fetch_that_was_killed_goes_on_where_it_was() {
-    let elsewhere = Elsewhere::new();
-    elsewhere.mc(&["lock"]).exits(0);
-    elsewhere.forget();
-    elsewhere.is_stuck.store(true, Ordering::Relaxed);
-    let n_before = elsewhere.starts().len();
-    let mut command = elsewhere.command(&["fetch"]);
-    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    let half = fs::metadata(elsewhere.sandbox.dir().join("elsewhere/model.safetensors")).unwrap().len() / 2;
-    let part = || {
-        let files = files_below(&elsewhere.sandbox.cache.join("fetched/partial"));
-        files.into_iter().find(|path| path.ends_with("files/model.safetensors"))
-    };
-    while part().is_none_or(|path| fs::metadata(path).unwrap().len() < half) {
-        assert_eq!(child.try_wait().unwrap(), None, "the fetch ended too early");
-        std::thread::sleep(Duration::from_millis(5));
+fn a_fetch_that_was_stopped_goes_on_where_it_was() {
+    for (signal, code) in [("-KILL", None), ("-INT", Some(8))] {
+        let elsewhere = Elsewhere::new();
+        elsewhere.mc(&["lock"]).exits(0);
+        elsewhere.forget();
+        elsewhere.is_stuck.store(true, Ordering::Relaxed);
+        let n_before = elsewhere.starts().len();
+        let mut command = elsewhere.command(&["fetch"]);
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let half =
+            fs::metadata(elsewhere.sandbox.dir().join("elsewhere/model.safetensors")).unwrap().len() / 2;
+        let part = || {
+            let files = files_below(&elsewhere.sandbox.cache.join("fetched/partial"));
+            files.into_iter().find(|path| path.ends_with("files/model.safetensors"))
+        };
+        while part().is_none_or(|path| fs::metadata(path).unwrap().len() < half) {
+            assert_eq!(child.try_wait().unwrap(), None, "the fetch ended too early");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
+        assert_eq!(child.wait().unwrap().code(), code);
+        elsewhere.is_stuck.store(false, Ordering::Relaxed);
+        elsewhere.mc(&["fetch"]).exits(0);
+        assert_eq!(elsewhere.starts()[n_before..], [0, usize::try_from(half).unwrap()]);
     }
-    child.kill().unwrap();
-    child.wait().unwrap();
-    elsewhere.is_stuck.store(false, Ordering::Relaxed);
+}
+
+#[test]
+fn a_full_disk_is_one_error_and_costs_nothing_when_there_is_room() {
+    let mut elsewhere = Elsewhere::new();
+    elsewhere.mc(&["lock"]).exits(0);
+    let mount = elsewhere.sandbox.dir().join("disk");
+    let Some(disk) = SmallDisk::mount(&mount, "2m") else { return };
+    elsewhere.sandbox.cache = mount.join("store");
+    let n_before = elsewhere.starts().len();
+    let refused = elsewhere.mc(&["fetch"]).exits(1);
+    assert_eq!(refused.errors().len(), 1, "{}", refused.stderr);
+    assert!(refused.stderr.contains("The disk is full: could not write"), "{}", refused.stderr);
+    disk.grow("64m");
     elsewhere.mc(&["fetch"]).exits(0);
-    assert_eq!(elsewhere.starts()[n_before..], [0, usize::try_from(half).unwrap()]);
+    let starts = elsewhere.starts();
+    assert!(starts.len() == n_before + 2 && starts[n_before + 1] > 0, "{starts:?}");
+}
+
+#[test]
+fn a_credential_helper_is_asked_for_plain_servers() {
+    let elsewhere = Elsewhere::new();
+    let helper = elsewhere.sandbox.dir().join("helper");
+    let script = format!("#!/bin/sh\necho '{{\"headers\": {{\"Authorization\": [\"Bearer {TOKEN}\"]}}}}'\n");
+    fs::write(&helper, script).unwrap();
+    fs::set_permissions(&helper, fs::Permissions::from_mode(0o755)).unwrap();
+    let address = format!("{}/org/base/resolve/{COMMIT}/", elsewhere.server.root());
+    let names = ["config.json", "model.safetensors", "tokenizer.json"].map(|name| format!("file \"{name}\""));
+    let from = format!("hf \"org/base\" revision=\"{COMMIT}\"");
+    elsewhere.sandbox.edit(
+        "models/package.kdl",
+        &from,
+        &format!("http \"{address}\" {{ {} }}", names.join("; ")),
+    );
+    let mut refused = elsewhere.command(&["lock"]);
+    let refused = run(refused.env_remove("HF_TOKEN").env_remove("HF_ENDPOINT")).exits(1);
+    assert!(refused.stderr.contains("`--credential-helper PROGRAM`"), "{}", refused.stderr);
+    let mut command = elsewhere.command(&["lock", "--credential-helper"]);
+    let locked = run(command.arg(&helper).env_remove("HF_TOKEN").env_remove("HF_ENDPOINT")).exits(0);
+    assert!(locked.stdout.starts_with("pinned http"), "{}", locked.stdout);
+    elsewhere.mc(&["check"]).exits(0);
+    let removed = elsewhere.mc(&["clean", "--cache", "--yes"]).exits(0);
+    assert!(removed.stdout.contains("fetched"), "{}", removed.stdout);
+    assert_eq!(fs::read_dir(&elsewhere.sandbox.cache).unwrap().count(), 0);
 }
 
 #[test]

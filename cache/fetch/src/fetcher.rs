@@ -90,9 +90,16 @@ impl Fetcher {
 
     /// Brings every file of an origin here, whatever it is, and says what came: what a lock file is made of.
     ///
+    /// * `before`: what was pinned, when it is pinned anew; files that are still the same are not fetched again
+    ///
     /// # Errors
     /// When the origin moves, its server cannot be asked, or contradicts itself.
-    pub fn lock(&self, origin: &Origin, watch: &Watch<'_>) -> Result<Vec<LockedFile>, FetchError> {
+    pub fn lock(
+        &self,
+        origin: &Origin,
+        before: Option<&[LockedFile]>,
+        watch: &Watch<'_>,
+    ) -> Result<Vec<LockedFile>, FetchError> {
         let wrong = |what: String| FetchError::Listing { origin: origin.to_string(), what };
         origin.check().map_err(|error| wrong(error.message))?;
         let files = match origin {
@@ -103,6 +110,9 @@ impl Fetcher {
             Origin::Oci { reference } => oci::files(&self.client, origin, reference)?,
         };
         let work = self.area.begin(origin, || watch(&Event::Waiting { origin }))?;
+        if let Some(before) = before.filter(|before| self.area.folder(origin, before).exists()) {
+            self.area.take_back(&work, origin, before)?;
+        }
         let digests = self.download_all(&work, origin, &files, watch)?;
         let locked: Vec<LockedFile> = files
             .iter()

@@ -229,6 +229,23 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_was_cut_off_or_changed_anywhere_is_read_or_refused() {
+        let right = example().text();
+        for end in (0..right.len()).filter(|&end| right.is_char_boundary(end)) {
+            drop(LockFile::parse(&right[..end]));
+        }
+        for (index, _) in right.char_indices() {
+            for other in ["\"", "{", "}", "\n", "9", "\\", ""] {
+                let mut changed = right.clone();
+                changed.replace_range(index..=index, other);
+                if let Ok(lock) = LockFile::parse(&changed) {
+                    assert_eq!(LockFile::parse(&lock.text()), Ok(lock));
+                }
+            }
+        }
+    }
+
+    #[test]
     fn every_part_of_an_entry_is_in_its_identity() {
         let origin = Origin::http("https://host/x/", vec!["a".to_owned()]);
         let digest = entry_digest(&origin, &[file("a")]);

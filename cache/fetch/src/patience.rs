@@ -24,7 +24,7 @@ impl Default for Patience {
     fn default() -> Self {
         Self {
             idle: Duration::from_secs(60),
-            n_retries: 5,
+            n_retries: 3,
             first_delay: Duration::from_millis(500),
             longest_delay: Duration::from_secs(60),
         }

@@ -103,7 +103,11 @@ impl<'a> Checker<'a> {
             }
             Arguments::None => {
                 let message = format!("`{}` takes no value here", schema.name);
-                let help = (!schema.properties.is_empty()).then(|| format!("Write `{}`", example(schema)));
+                let named = schema.properties.first().map(|property| (property.name, property.value));
+                let help = named.map(|(name, value)| match example(schema) {
+                    bare if bare == schema.name => format!("Write `{bare} {name}={}`", example_value(value)),
+                    example => format!("Write `{example}`"),
+                });
                 self.diagnostics
                     .push(with_help(Diagnostic::error("schema::argument", message, scalar.span), help));
                 return;

@@ -83,6 +83,12 @@ fn a_checkpoint_is_pinned_with_what_the_server_says_of_each_file() {
     let folder = world.fetch(&origin(&[]), &files).unwrap();
     assert_eq!(fs::read(folder.join("config.json")).unwrap(), b"hello");
     assert_eq!(server.requests().len(), 4);
+    // Pinned anew, only the list and the file that has no digest of its own come again.
+    let again = world.fetcher.lock(&origin(&[]), Some(&files), &|_| {}).unwrap();
+    assert_eq!(again, files);
+    let paths = server.requests().into_iter().skip(4).map(|request| request.path);
+    assert_eq!(paths.filter(|path| path.contains("/resolve/")).count(), 1);
+    assert!(world.fetch(&origin(&[]), &files).unwrap().join("config.json").exists());
 }
 
 #[test]

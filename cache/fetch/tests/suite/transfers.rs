@@ -3,6 +3,8 @@
 use std::fs;
 use std::io::Write;
 
+use mc_ir::origin::Origin;
+
 use crate::server::{Request, Server, answer, file, file_cut, head};
 use crate::world::{World, locked, noise, one};
 
@@ -385,7 +387,17 @@ fn what_is_no_http_is_an_error() {
 fn nobody_there_is_an_error() {
     let server = Server::new(|_, _| {});
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let origin = mc_ir::origin::Origin::http(&format!("http://127.0.0.1:{port}/"), vec!["a".to_owned()]);
+    let origin = Origin::http(&format!("http://127.0.0.1:{port}/"), vec!["a".to_owned()]);
     let error = World::new(&server).fetch(&origin, &[locked("a", b"abc")]).unwrap_err().to_string();
     assert!(error.contains("cannot be read"), "{error}");
+}
+
+#[test]
+fn a_server_that_cannot_encrypt_is_an_error_and_gets_no_token() {
+    let server = Server::new(|request, stream| file(request, stream, TAG, b"abc"));
+    let base = format!("{}/", server.root().replace("http:", "https:"));
+    let origin = Origin::http(&base, vec!["a".to_owned()]);
+    let error = World::new(&server).fetch(&origin, &[locked("a", b"abc")]).unwrap_err().to_string();
+    assert!(error.contains("cannot be read"), "{error}");
+    assert!(server.requests().is_empty());
 }

@@ -49,7 +49,7 @@ impl World {
     }
 
     pub(crate) fn lock(&self, origin: &Origin) -> Result<Vec<LockedFile>, FetchError> {
-        self.fetcher.lock(origin, &|_| {})
+        self.fetcher.lock(origin, None, &|_| {})
     }
 
     pub(crate) fn fetch(&self, origin: &Origin, files: &[LockedFile]) -> Result<PathBuf, FetchError> {

@@ -3,6 +3,7 @@
 mod diagnostics;
 mod disk;
 mod fake;
+mod fetched;
 mod files;
 mod incremental;
 mod labels;

@@ -68,11 +68,14 @@ impl Run for Lock {
         let kept =
             lock.entries.iter().filter(|(origin, _)| origins.contains(origin) && !wanted.contains(origin));
         rows.extend(kept.map(|(origin, files)| Row::new("kept", origin, files)));
-        if !wanted.is_empty() {
-            rows.extend(pin(invocation, &wanted, &mut lock)?);
-        }
+        let failure =
+            if wanted.is_empty() { None } else { pin(invocation, &wanted, &mut lock, &mut rows).err() };
+        // What was pinned before a failure stays pinned: its files are here.
         if lock != before || (!lock.entries.is_empty() && !workspace.root.join(LOCK_FILE).exists()) {
             write_lock(&workspace, &lock)?;
+        }
+        if let Some(failure) = failure {
+            return Err(failure);
         }
         tell(invocation, &rows);
         Ok(Exit::Done)
@@ -93,7 +96,12 @@ impl Row {
     }
 }
 
-fn pin(invocation: &Invocation, wanted: &[&Origin], lock: &mut LockFile) -> Result<Vec<Row>, Failure> {
+fn pin(
+    invocation: &Invocation,
+    wanted: &[&Origin],
+    lock: &mut LockFile,
+    rows: &mut Vec<Row>,
+) -> Result<(), Failure> {
     // Without the handler an interrupt ends the process as it always does; what came is kept either way.
     drop(interrupt::listen());
     let fetcher = fetcher(invocation)?;
@@ -108,9 +116,9 @@ fn pin(invocation: &Invocation, wanted: &[&Origin], lock: &mut LockFile) -> Resu
         return Err(report.hint(format!("Write `{now}`, which is where it is now")).into());
     }
     let progress = FetchProgress::new(&invocation.streams);
-    let mut rows = Vec::new();
     for origin in wanted {
-        let locked = fetcher.lock(origin, &|event| progress.event(event));
+        let before = lock.entries.get(*origin).map(Vec::as_slice);
+        let locked = fetcher.lock(origin, before, &|event| progress.event(event));
         let files = locked.map_err(|error| {
             progress.finish();
             fetch_report(&format!("Cannot pin {origin}"), &error)
@@ -119,7 +127,7 @@ fn pin(invocation: &Invocation, wanted: &[&Origin], lock: &mut LockFile) -> Resu
         lock.entries.insert((*origin).clone(), files);
     }
     progress.finish();
-    Ok(rows)
+    Ok(())
 }
 
 fn tell(invocation: &Invocation, rows: &[Row]) {
