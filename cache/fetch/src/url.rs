@@ -11,9 +11,8 @@ pub struct Url {
     /// Lower case; an IPv6 address has its brackets.
     host: String,
     port: u16,
-    /// Begins with `/`.
-    path: String,
-    query: Option<String>,
+    /// Path and query; begins with `/`.
+    target: String,
 }
 
 /// A text that is no address that can be asked.
@@ -49,13 +48,9 @@ impl Url {
             return Err(wrong("holds a name or a password; use `~/.netrc` or a credential helper"));
         }
         let (host, port) = host_and_port(authority)?;
-        let (path, query) = match rest.split_once('?') {
-            Some((path, query)) => (path, Some(query.to_owned())),
-            None => (rest, None),
-        };
-        let path = if path.is_empty() { "/".to_owned() } else { path.to_owned() };
+        let target = if rest.starts_with('/') { rest.to_owned() } else { format!("/{rest}") };
         let port = port.unwrap_or(if is_https { 443 } else { 80 });
-        Ok(Self { is_https, host: host.to_ascii_lowercase(), port, path, query })
+        Ok(Self { is_https, host: host.to_ascii_lowercase(), port, target })
     }
 
     /// The address that a `Location` header means, seen from this one.
@@ -73,14 +68,14 @@ impl Url {
         if location.starts_with('/') {
             return Self::parse(&format!("{}{location}", self.root()));
         }
-        let folder = self.path.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let folder = self.path().rsplit_once('/').map_or("", |(folder, _)| folder);
         Self::parse(&format!("{}{folder}/{location}", self.root()))
     }
 
     /// The address of a file below this folder; what is special in the name is escaped.
     pub fn below(&self, name: &str) -> Self {
-        let slash = if self.path.ends_with('/') { "" } else { "/" };
-        Self { path: format!("{}{slash}{}", self.path, escaped(name)), query: None, ..self.clone() }
+        let slash = if self.path().ends_with('/') { "" } else { "/" };
+        Self { target: format!("{}{slash}{}", self.path(), escaped(name)), ..self.clone() }
     }
 
     /// The same with a query.
@@ -88,11 +83,8 @@ impl Url {
     pub fn with_query(&self, pairs: &[(&str, &str)]) -> Self {
         let pair = |(name, value): &(&str, &str)| format!("{name}={}", escaped_all(value));
         let added = pairs.iter().map(pair).collect::<Vec<_>>().join("&");
-        let query = match &self.query {
-            Some(query) if !query.is_empty() => format!("{query}&{added}"),
-            _ => added,
-        };
-        Self { query: Some(query), ..self.clone() }
+        let mark = if self.target.contains('?') { '&' } else { '?' };
+        Self { target: format!("{}{mark}{added}", self.target), ..self.clone() }
     }
 
     /// Whether the way there is encrypted.
@@ -131,10 +123,12 @@ impl Url {
 
     /// Everything, also what must not be shown.
     pub(crate) fn full(&self) -> String {
-        match &self.query {
-            Some(query) => format!("{}{}?{query}", self.root(), self.path),
-            None => format!("{}{}", self.root(), self.path),
-        }
+        format!("{}{}", self.root(), self.target)
+    }
+
+    /// Without the query.
+    fn path(&self) -> &str {
+        self.target.split_once('?').map_or(&self.target, |(path, _)| path)
     }
 
     fn scheme(&self) -> &'static str {
@@ -144,7 +138,7 @@ impl Url {
 
 impl fmt::Display for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}{}", self.root(), self.path, if self.query.is_some() { "?…" } else { "" })
+        write!(f, "{}{}{}", self.root(), self.path(), if self.target.contains('?') { "?…" } else { "" })
     }
 }
 
