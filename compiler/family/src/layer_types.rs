@@ -31,7 +31,7 @@ pub(crate) fn check_windows(config: &Config<'_>, n_blocks: u32, interval: u32) -
     let types = layer_types(config, n_blocks, &["sliding_attention", "full_attention"])?;
     let is_other = |(block, word): (u32, &str)| (word == "sliding_attention") != has_window(block, interval);
     if types.is_some_and(|types| (0..).zip(types).any(is_other)) {
-        let advice = format!("expected full attention in every {interval}th layer alone");
+        let advice = format!("expected full attention only in the last of each {interval} layers");
         return Err(config.unsupported("layer_types", &advice));
     }
     for key in ["sliding_window_pattern", "_sliding_window_pattern"] {

@@ -2,6 +2,8 @@
 
 mod adapter;
 mod chat;
+mod configs;
+mod families;
 mod llama;
 mod tokenizer;
 mod vocabulary;

@@ -1,0 +1,269 @@
+//! Every family, from its configuration to the keys of a GGUF and back.
+
+#[path = "../../compiler/family/tests/suite/configs.rs"]
+mod configs;
+
+use mc_decoder::program::{Decoder, RotaryScaling};
+use mc_decoder::vocabulary::{SpecialTokens, TokenType, Vocabulary, VocabularyKind};
+use mc_family::families;
+use mc_format::gguf::keys::{ModelFacts, keys};
+use mc_format::gguf::layout::{Layout, TensorPlan};
+use mc_format::gguf::model;
+use mc_format::gguf::names::wire_name_in;
+use mc_format::gguf::reader::Gguf;
+use mc_format::gguf::tensor_type::by_name;
+use mc_format::gguf::value::Value;
+use serde_json::json;
+
+fn vocabulary() -> Vocabulary {
+    Vocabulary {
+        kind: VocabularyKind::BytePair,
+        pre_tokenizer: "llama-bpe".to_owned(),
+        tokens: vec!["a".to_owned()],
+        types: vec![TokenType::Normal],
+        merges: Vec::new(),
+        special: SpecialTokens::default(),
+        chat_template: None,
+    }
+}
+
+fn decoder(family: &str) -> (Decoder, Vec<(String, Value)>) {
+    let config = configs::with(family, &json!({}));
+    let decoder = families::by_name(family).unwrap().decoder(&config).unwrap();
+    let facts = ModelFacts { has_head_dim: config.get("head_dim").is_some(), ..ModelFacts::default() };
+    let keys = keys(&decoder, &vocabulary(), &facts);
+    (decoder, keys)
+}
+
+/// The keys between those of the model at large and those of its tokens.
+fn check_keys(family: &str, expected: &[&str]) {
+    let (_, keys) = decoder(family);
+    let shown = |value: &Value| match value {
+        Value::U32(number) => number.to_string(),
+        Value::F32(number) => number.to_string(),
+        Value::Text(text) => text.clone(),
+        Value::Array(array) => {
+            let items: Vec<String> = array.items.iter().map(|item| format!("{item:?}")).collect();
+            items.join(" ")
+        }
+        other => format!("{other:?}"),
+    };
+    let found: Vec<String> = keys
+        .iter()
+        .filter(|(name, _)| !name.starts_with("general.") && !name.starts_with("tokenizer."))
+        .map(|(name, value)| format!("{name} {}", shown(value)))
+        .collect();
+    assert_eq!(found, expected, "{family}");
+}
+
+#[test]
+fn keys_of_families_that_are_named_llama() {
+    check_keys(
+        "llama",
+        &[
+            "llama.block_count 2",
+            "llama.context_length 1024",
+            "llama.embedding_length 64",
+            "llama.feed_forward_length 96",
+            "llama.attention.head_count 4",
+            "llama.attention.head_count_kv 2",
+            "llama.rope.freq_base 50000",
+            "llama.attention.layer_norm_rms_epsilon 0.000001",
+            "llama.attention.key_length 16",
+            "llama.attention.value_length 16",
+            "llama.vocab_size 300",
+            "llama.rope.dimension_count 16",
+        ],
+    );
+    check_keys(
+        "mixtral",
+        &[
+            "llama.block_count 2",
+            "llama.context_length 1024",
+            "llama.embedding_length 64",
+            "llama.feed_forward_length 96",
+            "llama.attention.head_count 4",
+            "llama.attention.head_count_kv 2",
+            "llama.rope.freq_base 50000",
+            "llama.attention.layer_norm_rms_epsilon 0.000001",
+            "llama.expert_count 3",
+            "llama.expert_used_count 2",
+            "llama.vocab_size 300",
+            "llama.rope.dimension_count 16",
+        ],
+    );
+}
+
+#[test]
+fn keys_of_qwen() {
+    check_keys(
+        "qwen2",
+        &[
+            "qwen2.block_count 2",
+            "qwen2.context_length 1024",
+            "qwen2.embedding_length 64",
+            "qwen2.feed_forward_length 96",
+            "qwen2.attention.head_count 4",
+            "qwen2.attention.head_count_kv 2",
+            "qwen2.rope.scaling.type yarn",
+            "qwen2.rope.scaling.factor 4",
+            "qwen2.rope.scaling.original_context_length 256",
+            "qwen2.rope.freq_base 50000",
+            "qwen2.attention.layer_norm_rms_epsilon 0.000001",
+        ],
+    );
+    check_keys(
+        "qwen3moe",
+        &[
+            "qwen3moe.block_count 2",
+            "qwen3moe.context_length 1024",
+            "qwen3moe.embedding_length 64",
+            "qwen3moe.feed_forward_length 96",
+            "qwen3moe.attention.head_count 4",
+            "qwen3moe.attention.head_count_kv 2",
+            "qwen3moe.rope.freq_base 50000",
+            "qwen3moe.attention.layer_norm_rms_epsilon 0.000001",
+            "qwen3moe.expert_count 3",
+            "qwen3moe.expert_used_count 2",
+            "qwen3moe.attention.key_length 32",
+            "qwen3moe.attention.value_length 32",
+            "qwen3moe.expert_feed_forward_length 32",
+        ],
+    );
+}
+
+#[test]
+fn keys_of_gemma() {
+    check_keys(
+        "gemma2",
+        &[
+            "gemma2.context_length 1024",
+            "gemma2.embedding_length 64",
+            "gemma2.block_count 2",
+            "gemma2.feed_forward_length 96",
+            "gemma2.attention.head_count 4",
+            "gemma2.attention.head_count_kv 2",
+            "gemma2.attention.layer_norm_rms_epsilon 0.000001",
+            "gemma2.attention.key_length 32",
+            "gemma2.attention.value_length 32",
+            "gemma2.attn_logit_softcapping 50",
+            "gemma2.final_logit_softcapping 30",
+            "gemma2.attention.sliding_window 128",
+        ],
+    );
+    check_keys(
+        "gemma3",
+        &[
+            "gemma3.block_count 6",
+            "gemma3.context_length 1024",
+            "gemma3.embedding_length 64",
+            "gemma3.feed_forward_length 96",
+            "gemma3.attention.head_count 4",
+            "gemma3.attention.head_count_kv 2",
+            "gemma3.rope.scaling.type linear",
+            "gemma3.rope.scaling.factor 8",
+            "gemma3.rope.freq_base 1000000",
+            "gemma3.rope.freq_base_swa 10000",
+            "gemma3.attention.layer_norm_rms_epsilon 0.000001",
+            "gemma3.attention.key_length 32",
+            "gemma3.attention.value_length 32",
+            "gemma3.attention.sliding_window 128",
+        ],
+    );
+}
+
+#[test]
+fn keys_of_phi3_begin_with_the_factor_that_its_tensors_need() {
+    check_keys(
+        "phi3",
+        &[
+            "phi3.rope.scaling.attn_factor 1.118034",
+            "phi3.context_length 1024",
+            "phi3.rope.scaling.original_context_length 256",
+            "phi3.embedding_length 64",
+            "phi3.feed_forward_length 96",
+            "phi3.block_count 2",
+            "phi3.attention.head_count 4",
+            "phi3.attention.head_count_kv 2",
+            "phi3.attention.layer_norm_rms_epsilon 0.000001",
+            "phi3.rope.dimension_count 12",
+            "phi3.rope.freq_base 50000",
+            "phi3.attention.sliding_window 0",
+        ],
+    );
+    assert_eq!(decoder("phi3").1[1].0, "phi3.rope.scaling.attn_factor");
+}
+
+#[test]
+fn keys_of_lfm2_count_heads_layer_by_layer() {
+    check_keys(
+        "lfm2",
+        &[
+            "lfm2.block_count 2",
+            "lfm2.context_length 1024",
+            "lfm2.embedding_length 64",
+            "lfm2.feed_forward_length 64",
+            "lfm2.attention.head_count 4",
+            "lfm2.attention.head_count_kv I32(0) I32(2)",
+            "lfm2.rope.freq_base 50000",
+            "lfm2.attention.layer_norm_rms_epsilon 0.00001",
+            "lfm2.vocab_size 300",
+            "lfm2.shortconv.l_cache 3",
+        ],
+    );
+}
+
+#[test]
+fn keys_of_granite_end_with_its_factors() {
+    let (_, keys) = decoder("granite");
+    let names: Vec<&str> = keys.iter().map(|(name, _)| name.as_str()).collect();
+    let first = names.iter().position(|name| *name == "granite.vocab_size").unwrap();
+    assert_eq!(
+        names[first..first + 6],
+        [
+            "granite.vocab_size",
+            "granite.rope.dimension_count",
+            "granite.attention.scale",
+            "granite.embedding_scale",
+            "granite.residual_scale",
+            "granite.logit_scale",
+        ]
+    );
+}
+
+#[test]
+fn every_program_is_read_back_from_its_file() {
+    for (name, config) in configs::all() {
+        let family = families::by_name(name).unwrap();
+        let (mut expected, keys) = decoder(name);
+        let kind = by_name("F32").unwrap();
+        let plan = |tensor, shape: &[u64]| TensorPlan {
+            name: wire_name_in(&expected.architecture, tensor),
+            kind,
+            dims: shape.iter().rev().copied().collect(),
+        };
+        let mut plans: Vec<TensorPlan> = family
+            .extra_tensors(&expected)
+            .iter()
+            .map(|(tensor, values)| plan(*tensor, &[values.len() as u64]))
+            .collect();
+        let whole = family.tensors(&expected).into_iter().filter(|needed| needed.part.is_none());
+        plans.extend(whole.map(|needed| plan(needed.tensor, &needed.shape)));
+        let layout = Layout::new(&keys, &plans, 32);
+        let n_bytes = layout.tensors.iter().map(|tensor| tensor.n_bytes + tensor.padding).sum::<u64>();
+        let gguf = Gguf::parse(&layout.head, layout.head.len() as u64 + n_bytes).unwrap();
+        let found = model::decoder(&gguf).unwrap();
+        for attention in expected.blocks.iter_mut().filter_map(|block| block.attention_mut()) {
+            // A file says which tensors there are, but their numbers are not in its head.
+            if let Some(RotaryScaling::LongRope { factors, .. }) =
+                attention.rotary.as_mut().map(|rotary| &mut rotary.scaling)
+            {
+                *factors = None;
+            }
+            // Files of the Llama architecture have no words for a window.
+            attention.window = attention.window.filter(|_| expected.architecture != "llama");
+        }
+        let pairing = found.attentions().find_map(|attention| attention.rotary.as_ref()).unwrap().pairing;
+        assert_eq!(found, expected.with_pairing(pairing), "{name}: {config}");
+    }
+}
