@@ -26,6 +26,8 @@ pub struct Adapter;
 pub struct AdapterInfo {
     /// The checkpoint that it belongs to.
     pub base: Label,
+    /// That checkpoint.
+    pub model: ModelInfo,
     /// How its pairs are scaled.
     pub config: AdapterConfig,
     /// Its tensors.
@@ -126,6 +128,7 @@ impl Rule for Adapter {
         }
         let info = AdapterInfo {
             base: base.value,
+            model,
             config,
             tensors: stored_tensors(ctx, place, &folder, &names, "adapter_model")?,
             tokenizer: AdapterTokenizer::find(ctx, &folder, &names),

@@ -3,13 +3,14 @@
 //! A bundle needs a passed gate, and a device whose app memory holds the model; then it joins what was made.
 
 use mc_ir::action::{Action, ActionContext, ActionError, ActionKind, ActionNode, Input, write_bytes};
-use mc_ir::attribute::Record;
+use mc_ir::attribute::{Placed, Record};
 use mc_ir::fault::Fault;
 use mc_ir::output::{Output, Outputs};
 use mc_ir::provider::Providers;
 use mc_ir::rule::{Rule, RuleContext};
 use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs, ValueKind};
 
+use crate::adapter_gguf::AdapterGgufInfo;
 use crate::attributes::{label, place_of, provider, text};
 use crate::device::DeviceInfo;
 use crate::file_name::gguf_name;
@@ -33,6 +34,11 @@ const fn leaf(name: &'static str, doc: &'static str, value: ValueKind) -> NodeSc
 }
 
 static GGUF: NodeSchema = leaf("gguf", "The model: a `gguf` target.", ValueKind::Label);
+static ADAPTER: NodeSchema = leaf(
+    "adapter",
+    "An adapter that the app may add to the model: an `adapter-gguf` target.",
+    ValueKind::Label,
+);
 static GATE: NodeSchema = leaf("gate", "What must hold before anything is published.", ValueKind::Label);
 static DEVICE: NodeSchema =
     leaf("device", "What it ships to; without one, the bundle is for any.", ValueKind::Label);
@@ -55,6 +61,7 @@ static SCHEMA: NodeSchema = NodeSchema {
     properties: &[],
     children: &[
         ChildSchema { node: &GGUF, occurs: Occurs::Once },
+        ChildSchema { node: &ADAPTER, occurs: Occurs::Any },
         ChildSchema { node: &GATE, occurs: Occurs::Optional },
         ChildSchema { node: &DEVICE, occurs: Occurs::Optional },
         ChildSchema { node: &CONTEXT, occurs: Occurs::Optional },
@@ -84,6 +91,7 @@ impl Rule for Bundle {
                 return Err([gguf.err(), gate.err(), device.err()].into_iter().flatten().flatten().collect());
             }
         };
+        let adapters = adapters(ctx, &gguf)?;
         let n_ctx = context(record, &gguf)?;
         let version = version(record)?;
         let memory = estimate(&gguf.model.decoder, gguf.n_tensor_bytes, n_ctx);
@@ -113,10 +121,12 @@ impl Rule for Bundle {
                 .collect(),
             calibration: gguf.calibration.as_ref().map(|data| data.name.clone()),
             has_gate: gate.is_some(),
+            adapters: adapters.iter().map(|adapter| adapter.file.clone()).collect(),
         };
         let mut inputs = vec![Input::Artifact(gguf.gguf.clone())];
         inputs.extend(gate.iter().map(|gate| Input::Artifact(gate.verdict.clone())));
         inputs.extend(gguf.model.files.licences.iter().map(|(source, _)| Input::Source(source.clone())));
+        inputs.extend(adapters.into_iter().map(|adapter| Input::Artifact(adapter.gguf)));
         // The whole file is the first input already.
         let shards = gguf.files.iter().filter(|file| **file != gguf.gguf);
         inputs.extend(shards.cloned().map(Input::Artifact));
@@ -128,6 +138,34 @@ impl Rule for Bundle {
         providers.gates = gate.into_iter().map(|gate| gate.verdict).collect();
         Ok(providers)
     }
+}
+
+/// The adapters, each of which must belong to the model's checkpoint.
+fn adapters(ctx: &dyn RuleContext, gguf: &GgufInfo) -> Result<Vec<AdapterGgufInfo>, Vec<Fault>> {
+    let mut adapters: Vec<AdapterGgufInfo> = Vec::new();
+    let mut faults = Vec::new();
+    let base = gguf.model.lineage.first().map(|lineage| &lineage.label);
+    for child in ctx.record().children("adapter") {
+        let Some(placed) = child.argument() else { continue };
+        let Some(value) = placed.value.as_label().cloned() else { continue };
+        let named = Placed { value, place: placed.place };
+        match provider::<AdapterGgufInfo>(ctx, &named, "an `adapter-gguf` target") {
+            Ok(adapter) if base != Some(&adapter.base) => {
+                let message = format!(
+                    "`{}` was trained on `{}`, which is not the model's base",
+                    named.value, adapter.base
+                );
+                faults.push(Fault::new(named.place, "bundle::adapter", message));
+            }
+            Ok(adapter) if adapters.iter().any(|known| known.file == adapter.file) => {
+                let message = format!("Two adapters of the bundle are called `{}`", adapter.file);
+                faults.push(Fault::new(named.place, "bundle::adapter", message));
+            }
+            Ok(adapter) => adapters.push(adapter),
+            Err(found) => faults.extend(found),
+        }
+    }
+    if faults.is_empty() { Ok(adapters) } else { Err(faults) }
 }
 
 fn context(record: &Record, gguf: &GgufInfo) -> Result<u64, Vec<Fault>> {
@@ -208,6 +246,8 @@ pub(crate) struct Package {
     pub(crate) calibration: Option<String>,
     /// Whether a verdict is among the inputs.
     pub(crate) has_gate: bool,
+    /// The files of adapters beside the model.
+    pub(crate) adapters: Vec<String>,
 }
 
 impl Package {
@@ -226,6 +266,7 @@ impl Package {
         let mut names = self.files.clone();
         names.extend(["manifest.json", "README.md", "Modelfile"].map(str::to_owned));
         names.extend(self.licences.iter().cloned());
+        names.extend(self.adapters.iter().cloned());
         names
     }
 }
@@ -263,7 +304,7 @@ impl Action for Package {
         let content = ctx.input(0)?;
         let (decoder, vocabulary) = open_head(&content)?;
         let first_licence = 1 + usize::from(self.has_gate);
-        let models = self.model_inputs(first_licence + self.licences.len());
+        let models = self.model_inputs(first_licence + self.licences.len() + self.adapters.len());
         let models = models.map(|(name, index)| Ok((name, index, ctx.input(index)?)));
         let models = models.collect::<Result<Vec<_>, ActionError>>()?;
         let manifest = Manifest {
@@ -283,6 +324,10 @@ impl Action for Package {
         for (index, name) in self.licences.iter().enumerate() {
             let text = ctx.input(first_licence + index)?;
             outputs.insert(name.clone(), Output::File(write_bytes(ctx, &text.to_contiguous())?));
+        }
+        let first_adapter = first_licence + self.licences.len();
+        for (index, name) in self.adapters.iter().enumerate() {
+            outputs.insert(name.clone(), ctx.input_digest(first_adapter + index));
         }
         let manifest = manifest.json(&outputs)?;
         outputs.insert("manifest.json".to_owned(), Output::File(write_bytes(ctx, manifest.as_bytes())?));

@@ -156,7 +156,7 @@ impl Rule for Gguf {
 }
 
 /// `app.gguf`, also for the target `app.gguf`.
-fn file_name(label: &Label) -> String {
+pub(crate) fn file_name(label: &Label) -> String {
     if label.name.ends_with(".gguf") { label.name.clone() } else { format!("{}.gguf", label.name) }
 }
 

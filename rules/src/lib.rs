@@ -4,6 +4,7 @@
 //! salsa nor the store: the analysis calls them, and the executor runs the actions that they make.
 
 pub mod adapter;
+pub mod adapter_gguf;
 pub mod blend;
 pub mod bundle;
 pub mod chat;
@@ -24,6 +25,9 @@ pub mod weights;
 pub mod wire_tensors;
 
 pub(crate) mod accuracy;
+pub(crate) mod adapter_container;
+#[cfg(test)]
+mod adapter_exactness;
 pub(crate) mod adapter_weights;
 pub(crate) mod attributes;
 pub(crate) mod blend_evaluate;

@@ -65,6 +65,7 @@ impl Manifest<'_> {
             })),
             "gates": self.verdict,
             "sources": package.sources.iter().map(|(role, name)| json!({ "role": role, "name": name })).collect::<Vec<_>>(),
+            "adapters": package.adapters,
             "calibration": package.calibration,
             "license": package.licence,
             "files": files,

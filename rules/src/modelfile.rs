@@ -14,6 +14,11 @@ const PROMPT: &str = "\u{1}prompt\u{1}";
 /// The file.
 pub(crate) fn text(package: &Package, vocabulary: &Vocabulary) -> String {
     let mut text = format!("FROM ./{}\n", package.main_file());
+    // Ollama adds all adapters that it is given; of several an app wants one at a time.
+    let mark = if package.adapters.len() > 1 { "# " } else { "" };
+    for adapter in &package.adapters {
+        text.push_str(&format!("{mark}ADAPTER ./{adapter}\n"));
+    }
     if let Some(template) =
         vocabulary.chat_template.as_deref().and_then(|source| template(source, vocabulary))
     {

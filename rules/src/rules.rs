@@ -3,6 +3,7 @@
 use mc_ir::rule::Rule;
 
 use crate::adapter::Adapter;
+use crate::adapter_gguf::AdapterGguf;
 use crate::blend::Blend;
 use crate::bundle::Bundle;
 use crate::checkpoint::Checkpoint;
@@ -15,5 +16,17 @@ use crate::merge::Merge;
 use crate::model::Model;
 
 /// Every rule, in the order of the manual.
-pub static RULES: &[&dyn Rule] =
-    &[&Checkpoint, &Adapter, &Dataset, &Merge, &Blend, &Imatrix, &Gguf, &Gate, &Device, &Bundle, &Model];
+pub static RULES: &[&dyn Rule] = &[
+    &Checkpoint,
+    &Adapter,
+    &Dataset,
+    &Merge,
+    &Blend,
+    &Imatrix,
+    &Gguf,
+    &AdapterGguf,
+    &Gate,
+    &Device,
+    &Bundle,
+    &Model,
+];
