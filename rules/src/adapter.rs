@@ -63,8 +63,17 @@ impl AdapterTokenizer {
     /// Puts the files in place of the base's.
     pub(crate) fn replace(&self, files: &mut ModelFiles) {
         let Self { tokenizer, tokenizer_config, special_tokens_map, chat_template } = self.clone();
-        *files =
-            ModelFiles { tokenizer, tokenizer_config, special_tokens_map, chat_template, ..files.clone() };
+        *files = ModelFiles {
+            tokenizer: Some(tokenizer),
+            tokenizer_model: None,
+            tokenizer_config,
+            added_tokens: None,
+            special_tokens_map,
+            chat_template,
+            chat_template_json: None,
+            additional_chat_templates: Vec::new(),
+            ..files.clone()
+        };
     }
 }
 

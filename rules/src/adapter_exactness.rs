@@ -105,6 +105,7 @@ fn model(config: &Value, stored: &[StoredTensor]) -> ModelInfo {
         tensor: family
             .tensor(&stored.name)
             .unwrap_or(mc_tensor::model_tensor::ModelTensor::FfnDownExps { block: 0 }),
+        part: None,
         name: stored.name.clone(),
         dtype: stored.dtype,
         expression: TensorExpr::Load { input: 0, dtype: stored.dtype, shape: stored.shape.clone() },
@@ -113,20 +114,12 @@ fn model(config: &Value, stored: &[StoredTensor]) -> ModelInfo {
     let nowhere = Source { path: Arc::from(Path::new("nowhere")), range: None };
     ModelInfo {
         name: "base".to_owned(),
+        family: family.name(),
         known_as: Vec::new(),
         is_quantized: false,
         decoder: family.decoder(config).unwrap(),
         weights: stored.iter().map(weight).collect(),
-        files: ModelFiles {
-            config: nowhere.clone(),
-            tokenizer: nowhere,
-            tokenizer_config: None,
-            special_tokens_map: None,
-            generation_config: None,
-            chat_template: None,
-            licences: Vec::new(),
-            licence_id: None,
-        },
+        files: ModelFiles::of(nowhere.clone(), nowhere),
         lineage: [].into(),
     }
 }

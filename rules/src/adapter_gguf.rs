@@ -13,8 +13,7 @@ use mc_codec::codecs;
 use mc_family::adapter_change::{
     BaseTensors, Change, FactorName, Layout, LowRankPair, WeightChange, match_adapter,
 };
-use mc_family::families::FAMILIES;
-use mc_family::family::Family;
+use mc_family::family::{Change as WireChange, Family};
 use mc_format::gguf::layout::TensorPlan;
 use mc_format::gguf::names::wire_name;
 use mc_format::gguf::tensor_type::TensorType;
@@ -35,6 +34,7 @@ use crate::adapter_weights::{check_dtype, stored};
 use crate::attributes::{label, provider, text};
 use crate::gguf::file_name;
 use crate::tensor_action::{TENSOR, TensorAction};
+use crate::wire_tensors::family_of;
 
 /// The rule's name.
 pub const NAME: &str = "adapter-gguf";
@@ -89,8 +89,7 @@ impl Rule for AdapterGguf {
         let named = label(record, "adapter").ok_or_else(Vec::new)?;
         let adapter: AdapterInfo = provider(ctx, &named, "an `adapter`")?;
         let codec = codecs::by_name(text(record, "type").unwrap_or("F32")).ok_or_else(Vec::new)?;
-        let architecture = &adapter.model.decoder.architecture;
-        let family = FAMILIES.iter().copied().find(|family| family.name() == architecture);
+        let family = family_of(&adapter.model);
         let export = Export { adapter: &adapter, family: family.ok_or_else(Vec::new)?, codec };
         let factors = export.factors().map_err(|refusal| {
             let fault = Fault::new(named.place, refusal.code, refusal.message);
@@ -226,7 +225,8 @@ impl Export<'_> {
         if scale != 1.0 {
             b.1 = TensorExpr::Adapter(AdapterExpr::Scale { of: Box::new(b.1), factor: scale as f32 });
         }
-        if let Some(n_heads) = self.family.rotary_heads(tensor, &self.adapter.model.decoder) {
+        let change = self.family.change(tensor, &self.adapter.model.decoder);
+        if let Some(WireChange::Interleave { n_heads }) = change {
             b.1 = TensorExpr::PermuteHeads { n_heads: n_heads.into(), of: Box::new(b.1) };
         }
         let factor = |end: &str, (input, expression): (Input, TensorExpr)| {

@@ -376,16 +376,7 @@ mod tests {
         };
         let weights: Vec<Weight> = family.tensors(&decoder).into_iter().filter_map(weight).collect();
         let lineage = Lineage { role: "base".to_owned(), label: label("x"), tensors: Vec::new() };
-        let files = ModelFiles {
-            config: source("config.json"),
-            tokenizer: source("tokenizer.json"),
-            tokenizer_config: None,
-            special_tokens_map: None,
-            generation_config: None,
-            chat_template: None,
-            licences: Vec::new(),
-            licence_id: None,
-        };
+        let files = ModelFiles::of(source("config.json"), source("tokenizer.json"));
         ModelInfo {
             name: String::new(),
             family: family.name(),

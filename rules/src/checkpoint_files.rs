@@ -6,7 +6,7 @@ use mc_ir::fault::Fault;
 use mc_ir::rule::RuleContext;
 
 use crate::attributes::shown_path;
-use crate::model_info::ModelFiles;
+use crate::model_info::{ADDITIONAL_CHAT_TEMPLATES, ModelFiles};
 use crate::weights::joined;
 
 /// Looks for the files in a folder.
@@ -39,27 +39,50 @@ impl Reader<'_> {
     /// A fault for each file that must be there and is not.
     pub(crate) fn files(&self) -> Result<ModelFiles, Vec<Fault>> {
         let config = self.required("config.json", "A checkpoint is a folder as Hugging Face stores it");
-        let tokenizer = self.required(
-            "tokenizer.json",
-            "Save it with the model: `AutoTokenizer.from_pretrained(…).save_pretrained(folder)`",
-        );
+        let (tokenizer, tokenizer_model) =
+            (self.optional("tokenizer.json"), self.optional("tokenizer.model"));
+        let has_tokenizer =
+            if tokenizer.is_none() && tokenizer_model.is_none() {
+                let message = format!(
+                    "There is neither `tokenizer.json` nor `tokenizer.model` in `{}`",
+                    shown_path(self.ctx, self.folder)
+                );
+                Err(vec![Fault::new(self.place, "checkpoint::file", message).help(
+                    "Save it with the model: `AutoTokenizer.from_pretrained(…).save_pretrained(folder)`",
+                )])
+            } else {
+                Ok(())
+            };
         // Both may be missing, and both are worth telling.
-        let (config, tokenizer) = match (config, tokenizer) {
-            (Ok(config), Ok(tokenizer)) => (config, tokenizer),
-            (config, tokenizer) => {
-                return Err([config.err(), tokenizer.err()].into_iter().flatten().flatten().collect());
+        let config = match (config, has_tokenizer) {
+            (Ok(config), Ok(())) => config,
+            (config, has_tokenizer) => {
+                return Err([config.err(), has_tokenizer.err()].into_iter().flatten().flatten().collect());
             }
         };
         Ok(ModelFiles {
             config,
             tokenizer,
+            tokenizer_model,
             tokenizer_config: self.optional("tokenizer_config.json"),
+            added_tokens: self.optional("added_tokens.json"),
             special_tokens_map: self.optional("special_tokens_map.json"),
             generation_config: self.optional("generation_config.json"),
             chat_template: self.optional("chat_template.jinja"),
+            chat_template_json: self.optional("chat_template.json"),
+            additional_chat_templates: self.additional_chat_templates(),
             licences: licences(self.ctx, self.folder, self.names),
             licence_id: self.licence_id(),
         })
+    }
+
+    fn additional_chat_templates(&self) -> Vec<(String, Source)> {
+        let folder = joined(self.folder, ADDITIONAL_CHAT_TEMPLATES);
+        // Most checkpoints have no such folder.
+        let Ok(names) = self.ctx.list(&folder) else { return Vec::new() };
+        let mut names: Vec<&String> = names.iter().filter(|name| name.ends_with(".jinja")).collect();
+        names.sort();
+        names.into_iter().map(|name| (name.clone(), self.ctx.source(&joined(&folder, name)))).collect()
     }
 
     /// `license: mit` in the front matter of the model card.

@@ -94,7 +94,7 @@ impl Container {
     fn keys(&self, ctx: &dyn ActionContext) -> Result<Vec<(String, Value)>, ActionError> {
         let files = self.model.files.tokenizer_sources();
         let contents = Contents::read(ctx, &files)?;
-        let vocabulary = vocabulary_of(&contents, self.model.decoder.n_vocab)?;
+        let vocabulary = vocabulary_of(&contents, &self.model.decoder)?;
         let json = |role: &str| {
             contents.get(role).and_then(|bytes| serde_json::from_slice::<serde_json::Value>(&bytes).ok())
         };
@@ -142,7 +142,7 @@ impl Action for Container {
     }
 
     fn parameters(&self) -> Vec<(String, String)> {
-        let roles: Vec<&str> =
+        let roles: Vec<String> =
             self.model.files.tokenizer_sources().into_iter().map(|(role, _)| role).collect();
         let mut parameters = vec![
             ("name".to_owned(), self.name.clone()),

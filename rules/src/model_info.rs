@@ -12,6 +12,9 @@ use mc_ir::label::Label;
 use mc_tensor::dtype::DType;
 use mc_tensor::model_tensor::ModelTensor;
 
+/// The folder in a checkpoint with further chat templates.
+pub(crate) const ADDITIONAL_CHAT_TEMPLATES: &str = "additional_chat_templates";
+
 /// A model that has not been quantized.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModelInfo {
@@ -55,20 +58,49 @@ pub struct Weight {
 pub struct ModelFiles {
     /// `config.json`.
     pub config: Source,
-    /// `tokenizer.json`.
-    pub tokenizer: Source,
+    /// `tokenizer.json`; it or `tokenizer_model` is there.
+    pub tokenizer: Option<Source>,
+    /// `tokenizer.model`.
+    pub tokenizer_model: Option<Source>,
     /// `tokenizer_config.json`.
     pub tokenizer_config: Option<Source>,
+    /// `added_tokens.json`.
+    pub added_tokens: Option<Source>,
     /// `special_tokens_map.json`.
     pub special_tokens_map: Option<Source>,
     /// `generation_config.json`.
     pub generation_config: Option<Source>,
     /// `chat_template.jinja`.
     pub chat_template: Option<Source>,
+    /// `chat_template.json`.
+    pub chat_template_json: Option<Source>,
+    /// The files of `additional_chat_templates`, each with its name.
+    pub additional_chat_templates: Vec<(String, Source)>,
     /// Licence texts: the file, and the name that a bundle gives it.
     pub licences: Vec<(Source, String)>,
     /// The licence's short name, from the front matter of `README.md`.
     pub licence_id: Option<String>,
+}
+
+#[cfg(test)]
+impl ModelFiles {
+    /// A configuration and a tokenizer, and no more.
+    pub(crate) fn of(config: Source, tokenizer: Source) -> Self {
+        Self {
+            config,
+            tokenizer: Some(tokenizer),
+            tokenizer_model: None,
+            tokenizer_config: None,
+            added_tokens: None,
+            special_tokens_map: None,
+            generation_config: None,
+            chat_template: None,
+            chat_template_json: None,
+            additional_chat_templates: Vec::new(),
+            licences: Vec::new(),
+            licence_id: None,
+        }
+    }
 }
 
 /// One checkpoint or adapter that a model is made of.
@@ -103,15 +135,26 @@ impl ModelInfo {
 
 impl ModelFiles {
     /// The files that say how text becomes tokens, in a fixed order with their roles.
-    pub fn tokenizer_sources(&self) -> Vec<(&'static str, Source)> {
+    ///
+    /// The role of an additional chat template is its path in the folder.
+    pub fn tokenizer_sources(&self) -> Vec<(String, Source)> {
         let optional = [
+            ("tokenizer", &self.tokenizer),
+            ("tokenizer_model", &self.tokenizer_model),
             ("tokenizer_config", &self.tokenizer_config),
+            ("added_tokens", &self.added_tokens),
             ("special_tokens_map", &self.special_tokens_map),
             ("generation_config", &self.generation_config),
             ("chat_template", &self.chat_template),
+            ("chat_template_json", &self.chat_template_json),
         ];
-        let mut sources = vec![("config", self.config.clone()), ("tokenizer", self.tokenizer.clone())];
-        sources.extend(optional.into_iter().filter_map(|(role, source)| Some((role, source.clone()?))));
+        let mut sources = vec![("config".to_owned(), self.config.clone())];
+        sources.extend(
+            optional.into_iter().filter_map(|(role, source)| Some((role.to_owned(), source.clone()?))),
+        );
+        let role = |name: &str| format!("{ADDITIONAL_CHAT_TEMPLATES}/{name}");
+        sources
+            .extend(self.additional_chat_templates.iter().map(|(name, source)| (role(name), source.clone())));
         sources
     }
 }

@@ -80,7 +80,7 @@ impl Subject {
         match self {
             Self::Gguf(_) => vec![("model".to_owned(), "gguf".to_owned()), backend],
             Self::Unquantized(info) => {
-                let roles: Vec<&str> =
+                let roles: Vec<String> =
                     info.files.tokenizer_sources().into_iter().map(|(role, _)| role).collect();
                 let mut parameters = vec![
                     ("model".to_owned(), "unquantized".to_owned()),
@@ -174,8 +174,8 @@ fn open_unquantized(info: &ModelInfo, ctx: &dyn ActionContext) -> Result<Opened,
     runnable::check(&info.decoder).map_err(ActionError::failed)?;
     let files = info.files.tokenizer_sources();
     let contents = Contents::read(ctx, &files)?;
-    let vocabulary = vocabulary_of(&contents, info.decoder.n_vocab)?;
-    let tokenizer = tokenizer_of(&contents)?;
+    let vocabulary = vocabulary_of(&contents, &info.decoder)?;
+    let tokenizer = tokenizer_of(&contents, &info.decoder)?;
     let mut weights = Weights::new();
     let mut first = files.len();
     for weight in info.weights.iter() {

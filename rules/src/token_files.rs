@@ -2,55 +2,89 @@
 
 use std::borrow::Cow;
 
+use mc_decoder::program::Decoder;
 use mc_decoder::vocabulary::Vocabulary;
+use mc_family::error::FamilyError;
 use mc_family::tokenizer::Tokenizer;
 use mc_family::vocabulary::{TokenizerFiles, vocabulary};
 use mc_ir::action::{ActionContext, ActionError, Content, Source};
 
+use crate::model_info::ADDITIONAL_CHAT_TEMPLATES;
+
 /// The files' bytes, by role.
-pub(crate) struct Contents(Vec<(&'static str, Content)>);
+pub(crate) struct Contents(Vec<(String, Content)>);
 
 impl Contents {
-    /// Reads the files, which are the first inputs of the action, in this order.
-    pub(crate) fn read(
+    /// Reads the files, which are inputs of the action from `first` on, in this order.
+    pub(crate) fn read_from(
         ctx: &dyn ActionContext,
-        files: &[(&'static str, Source)],
+        files: &[(String, Source)],
+        first: usize,
     ) -> Result<Self, ActionError> {
-        let read = |(index, (role, _)): (usize, &(&'static str, Source))| Ok((*role, ctx.input(index)?));
+        let read =
+            |(index, (role, _)): (usize, &(String, Source))| Ok((role.clone(), ctx.input(first + index)?));
         files.iter().enumerate().map(read).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// Reads the files, which are the first inputs of the action, in this order.
+    pub(crate) fn read(ctx: &dyn ActionContext, files: &[(String, Source)]) -> Result<Self, ActionError> {
+        Self::read_from(ctx, files, 0)
     }
 
     /// The bytes of a role's file.
     pub(crate) fn get(&self, role: &str) -> Option<Cow<'_, [u8]>> {
-        self.0.iter().find(|(known, _)| *known == role).map(|(_, content)| content.to_contiguous())
+        self.0.iter().find(|(known, _)| known == role).map(|(_, content)| content.to_contiguous())
+    }
+
+    /// Does something with the files by their names.
+    fn with<T>(&self, use_files: impl FnOnce(&TokenizerFiles<'_>) -> T) -> T {
+        let config = self.get("config");
+        let [tokenizer, tokenizer_model, tokenizer_config, added_tokens] =
+            ["tokenizer", "tokenizer_model", "tokenizer_config", "added_tokens"].map(|role| self.get(role));
+        let [special_tokens_map, generation_config, chat_template, chat_template_json] =
+            ["special_tokens_map", "generation_config", "chat_template", "chat_template_json"]
+                .map(|role| self.get(role));
+        let additional: Vec<(&str, Cow<'_, [u8]>)> = self
+            .0
+            .iter()
+            .filter_map(|(role, content)| {
+                let name = role.strip_prefix(ADDITIONAL_CHAT_TEMPLATES)?.strip_prefix('/')?;
+                Some((name, content.to_contiguous()))
+            })
+            .collect();
+        let additional: Vec<(&str, &[u8])> =
+            additional.iter().map(|(name, bytes)| (*name, bytes.as_ref())).collect();
+        use_files(&TokenizerFiles {
+            config: config.as_deref().unwrap_or_default(),
+            tokenizer: tokenizer.as_deref(),
+            tokenizer_model: tokenizer_model.as_deref(),
+            tokenizer_config: tokenizer_config.as_deref(),
+            added_tokens: added_tokens.as_deref(),
+            special_tokens_map: special_tokens_map.as_deref(),
+            generation_config: generation_config.as_deref(),
+            chat_template: chat_template.as_deref(),
+            chat_template_json: chat_template_json.as_deref(),
+            additional_chat_templates: &additional,
+        })
     }
 }
 
-/// The vocabulary in the files.
+/// The vocabulary in the files of a model that computes `decoder`.
 ///
 /// # Errors
 /// When one of the files cannot be understood.
-pub(crate) fn vocabulary_of(contents: &Contents, n_vocab: u32) -> Result<Vocabulary, ActionError> {
-    let bytes = |role| contents.get(role);
-    let (config, tokenizer) = (bytes("config"), bytes("tokenizer"));
-    let optional =
-        ["tokenizer_config", "special_tokens_map", "generation_config", "chat_template"].map(bytes);
-    let [tokenizer_config, special_tokens_map, generation_config, chat_template] = &optional;
-    let files = TokenizerFiles {
-        config: config.as_deref().unwrap_or_default(),
-        tokenizer: tokenizer.as_deref().unwrap_or_default(),
-        tokenizer_config: tokenizer_config.as_deref(),
-        special_tokens_map: special_tokens_map.as_deref(),
-        generation_config: generation_config.as_deref(),
-        chat_template: chat_template.as_deref(),
-    };
-    vocabulary(&files, n_vocab).map_err(ActionError::failed)
+pub(crate) fn vocabulary_of(contents: &Contents, decoder: &Decoder) -> Result<Vocabulary, ActionError> {
+    understood(contents.with(|files| vocabulary(files, decoder.n_vocab, &decoder.architecture)))
 }
 
 /// The tokenizer in the files.
 ///
 /// # Errors
 /// When it cannot be understood.
-pub(crate) fn tokenizer_of(contents: &Contents) -> Result<Tokenizer, ActionError> {
-    Tokenizer::from_json(&contents.get("tokenizer").unwrap_or_default()).map_err(ActionError::failed)
+pub(crate) fn tokenizer_of(contents: &Contents, decoder: &Decoder) -> Result<Tokenizer, ActionError> {
+    understood(contents.with(|files| Tokenizer::from_files(files, decoder.n_vocab, &decoder.architecture)))
+}
+
+fn understood<T>(result: Result<T, FamilyError>) -> Result<T, ActionError> {
+    result.map_err(ActionError::failed)
 }

@@ -20,10 +20,13 @@ fn vocabulary() -> Vocabulary {
         kind: VocabularyKind::BytePair,
         pre_tokenizer: "llama-bpe".to_owned(),
         tokens: vec!["a".to_owned()],
+        scores: Vec::new(),
         types: vec![TokenType::Normal],
         merges: Vec::new(),
         special: SpecialTokens::default(),
+        space_prefix: None,
         chat_template: None,
+        named_templates: Vec::new(),
     }
 }
 
@@ -43,7 +46,7 @@ fn check_keys(family: &str, expected: &[&str]) {
         Value::F32(number) => number.to_string(),
         Value::Text(text) => text.clone(),
         Value::Array(array) => {
-            let items: Vec<String> = array.items.iter().map(|item| format!("{item:?}")).collect();
+            let items: Vec<String> = array.items().map(|item| format!("{item:?}")).collect();
             items.join(" ")
         }
         other => format!("{other:?}"),

@@ -7,6 +7,8 @@
 pub enum VocabularyKind {
     /// Byte-level byte-pair encoding (GPT-2, Llama 3); GGUF calls it `gpt2`.
     BytePair,
+    /// SentencePiece's byte-pair encoding with a score for each piece (Llama 2, Gemma, Mistral); GGUF calls it `llama`.
+    SentencePiece,
 }
 
 /// What a token is; the numbers are GGUF's.
@@ -32,18 +34,26 @@ pub enum TokenType {
 pub struct Vocabulary {
     /// How text is cut.
     pub kind: VocabularyKind,
-    /// llama.cpp's name of the pre-tokenizer, recognised from its regular expression (`llama-bpe`).
+    /// llama.cpp's name of the pre-tokenizer, recognised from its regular expression (`llama-bpe`); `default` for
+    /// SentencePiece, which has none.
     pub pre_tokenizer: String,
     /// The text of each id, padded to the embedding's rows.
     pub tokens: Vec<String>,
+    /// The score of each id: the pair whose joined piece has the highest is merged first. Empty for byte-level
+    /// vocabularies, which have `merges` instead.
+    pub scores: Vec<f32>,
     /// The type of each id.
     pub types: Vec<TokenType>,
     /// The merges, most frequent first, each as two pieces parted by a space.
     pub merges: Vec<String>,
     /// Ids with a special meaning.
     pub special: SpecialTokens,
+    /// Whether a space is put before a text, where the container says so.
+    pub space_prefix: Option<bool>,
     /// Jinja source of the chat template.
     pub chat_template: Option<String>,
+    /// Further chat templates by name, in the order of their names (`tool_use`).
+    pub named_templates: Vec<(String, String)>,
 }
 
 /// Ids with a special meaning, and what is added around a text.
@@ -59,10 +69,91 @@ pub struct SpecialTokens {
     pub pad: Option<u32>,
     /// Unknown.
     pub unknown: Option<u32>,
+    /// Between two texts.
+    pub separator: Option<u32>,
+    /// A place to be filled in.
+    pub mask: Option<u32>,
+    /// End of a turn, where that is not the end of a sequence.
+    pub end_of_turn: Option<u32>,
     /// Whether `bos` is put before a text.
     pub add_bos: Option<bool>,
     /// Whether `eos` is put after a text.
     pub add_eos: Option<bool>,
     /// Whether a separator is put after a text.
     pub add_sep: Option<bool>,
+    /// The order in which a container names them; what is not listed comes after, in the order of [`SpecialKey::ALL`].
+    pub order: Vec<SpecialKey>,
+}
+
+/// What a container says about special tokens, one key each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SpecialKey {
+    /// [`SpecialTokens::bos`].
+    Bos,
+    /// [`SpecialTokens::eos`].
+    Eos,
+    /// [`SpecialTokens::unknown`].
+    Unknown,
+    /// [`SpecialTokens::separator`].
+    Separator,
+    /// [`SpecialTokens::pad`].
+    Padding,
+    /// [`SpecialTokens::mask`].
+    Mask,
+    /// [`SpecialTokens::end_of_turn`].
+    EndOfTurn,
+    /// [`SpecialTokens::add_bos`].
+    AddBos,
+    /// [`SpecialTokens::add_eos`].
+    AddEos,
+    /// [`SpecialTokens::add_sep`].
+    AddSep,
+}
+
+impl SpecialKey {
+    /// Every key, the ids before the switches.
+    pub const ALL: [Self; 10] = [
+        Self::Bos,
+        Self::Eos,
+        Self::Unknown,
+        Self::Separator,
+        Self::Padding,
+        Self::Mask,
+        Self::EndOfTurn,
+        Self::AddBos,
+        Self::AddEos,
+        Self::AddSep,
+    ];
+}
+
+impl SpecialTokens {
+    /// The id under `key`; `None` also for switches.
+    pub fn id(&self, key: SpecialKey) -> Option<u32> {
+        match key {
+            SpecialKey::Bos => self.bos,
+            SpecialKey::Eos => self.eos,
+            SpecialKey::Unknown => self.unknown,
+            SpecialKey::Separator => self.separator,
+            SpecialKey::Padding => self.pad,
+            SpecialKey::Mask => self.mask,
+            SpecialKey::EndOfTurn => self.end_of_turn,
+            SpecialKey::AddBos | SpecialKey::AddEos | SpecialKey::AddSep => None,
+        }
+    }
+
+    /// The switch under `key`; `None` also for ids.
+    pub fn switch(&self, key: SpecialKey) -> Option<bool> {
+        match key {
+            SpecialKey::AddBos => self.add_bos,
+            SpecialKey::AddEos => self.add_eos,
+            SpecialKey::AddSep => self.add_sep,
+            _ => None,
+        }
+    }
+
+    /// Every key in the container's order.
+    pub fn keys(&self) -> impl Iterator<Item = SpecialKey> {
+        let rest = SpecialKey::ALL.into_iter().filter(|key| !self.order.contains(key));
+        self.order.iter().copied().chain(rest)
+    }
 }

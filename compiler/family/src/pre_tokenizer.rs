@@ -1,11 +1,9 @@
-//! The pre-tokenizers that a byte-level vocabulary may name, and how each is recognised.
+//! How a byte-level tokenizer cuts text into words before any merge, and by which name a GGUF calls that.
 //!
-//! A pre-tokenizer cuts text into words before any merge. GGUF carries only its name, so the expression behind a name
-//! is part of the format. It is recognised by that expression and not by the ids of a test sentence, because those
-//! change with every vocabulary that somebody trains.
+//! GGUF carries only a name, so the expression behind a name is part of the format. It is recognised by that expression
+//! and not by the ids of a test sentence, because those change with every vocabulary that somebody trains.
 //!
-//! Source: `llama-vocab.cpp` of llama.cpp for names and expressions; the expressions are those of the models' own
-//! `tokenizer.json`.
+//! The names and expressions are in [`crate::pre_tokenizers`].
 
 use serde_json::Value;
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
@@ -14,36 +12,20 @@ use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
 use tokenizers::{PreTokenizerWrapper, SplitDelimiterBehavior};
 
 use crate::error::FamilyError;
+use crate::pre_tokenizers::{DIGIT, GPT2, PRE_TOKENIZERS};
 
 /// One way to cut text into words.
 #[derive(Debug)]
 pub struct PreTokenizer {
     /// The name in GGUF.
     pub name: &'static str,
-    /// The words' regular expression; `None` is GPT-2's, which the byte-level step has built in.
-    expression: Option<&'static str>,
+    /// The expressions that cut text, one after the other; what one matches and what lies between are words.
+    pub(crate) expressions: &'static [&'static str],
+    /// The families (GGUF's words) that give the expressions this name; none: all others.
+    pub(crate) families: &'static [&'static str],
     /// Whether a word that is a token is taken whole, before any merge.
     pub ignore_merges: bool,
 }
-
-/// Every pre-tokenizer. To add one, add a row.
-const PRE_TOKENIZERS: &[PreTokenizer] = &[
-    PreTokenizer {
-        name: "llama-bpe",
-        expression: Some(
-            r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
-        ),
-        ignore_merges: true,
-    },
-    PreTokenizer {
-        name: "qwen2",
-        expression: Some(
-            r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
-        ),
-        ignore_merges: false,
-    },
-    PreTokenizer { name: "gpt-2", expression: None, ignore_merges: false },
-];
 
 impl PreTokenizer {
     /// The pre-tokenizer called `name` in GGUF.
@@ -56,64 +38,100 @@ impl PreTokenizer {
         })
     }
 
-    /// The pre-tokenizer that `tokenizer.json` describes under `pre_tokenizer`.
+    /// The pre-tokenizer that the `tokenizer.json` of an `architecture` describes under `pre_tokenizer`.
     ///
     /// # Errors
     /// When it is none of the known ones.
-    pub fn recognise(description: &Value) -> Result<&'static Self, FamilyError> {
-        let steps = match description.get("pretokenizers").and_then(Value::as_array) {
-            Some(steps) => steps.iter().collect(),
-            None => vec![description],
-        };
-        let known = match steps.as_slice() {
-            [bytes] if is_byte_level(bytes, true) => {
-                PRE_TOKENIZERS.iter().find(|known| known.expression.is_none())
-            }
-            [split, bytes] if is_byte_level(bytes, false) => {
-                let found = isolating_expression(split);
-                PRE_TOKENIZERS.iter().find(|known| known.expression.is_some() && known.expression == found)
-            }
-            _ => None,
-        };
-        known.ok_or_else(|| {
+    pub fn recognise(
+        description: &Value,
+        ignore_merges: bool,
+        architecture: &str,
+    ) -> Result<&'static Self, FamilyError> {
+        let steps = steps(description);
+        let unknown = || {
             FamilyError::Tokenizer(format!(
                 "The pre-tokenizer of `tokenizer.json` is not known: {}. Known are {}; to add one, add a row to \
-                 `compiler/family/src/pre_tokenizer.rs`",
+                 `compiler/family/src/pre_tokenizers.rs`",
                 shown(&steps, description),
                 names()
             ))
-        })
+        };
+        let expressions = expressions(&steps).ok_or_else(unknown)?;
+        let fits = |known: &&Self| {
+            known.expressions == expressions
+                && (known.families.is_empty() || known.families.contains(&architecture))
+        };
+        let mut known: Vec<&Self> = PRE_TOKENIZERS.iter().filter(fits).collect();
+        // Stable, so that rows of equal rank keep their order.
+        known.sort_by_key(|known| (known.families.is_empty(), known.ignore_merges != ignore_merges));
+        known.first().copied().ok_or_else(unknown)
     }
 
     /// The step of the `tokenizers` crate that cuts so.
     ///
     /// # Errors
-    /// When the expression does not compile.
+    /// When an expression does not compile.
     pub fn step(&self) -> Result<PreTokenizerWrapper, FamilyError> {
-        let Some(expression) = self.expression else {
-            return Ok(ByteLevel::new(false, true, true).into());
-        };
-        let pattern = SplitPattern::Regex(expression.to_owned());
-        let split = Split::new(pattern, SplitDelimiterBehavior::Isolated, false).map_err(|error| {
-            FamilyError::Tokenizer(format!("Pre-tokenizer `{}` does not compile: {error}", self.name))
-        })?;
-        Ok(Sequence::new(vec![split.into(), ByteLevel::new(false, true, false).into()]).into())
+        let mut steps: Vec<PreTokenizerWrapper> = Vec::new();
+        for expression in self.expressions {
+            let pattern = SplitPattern::Regex((*expression).to_owned());
+            let split = Split::new(pattern, SplitDelimiterBehavior::Isolated, false).map_err(|error| {
+                FamilyError::Tokenizer(format!("Pre-tokenizer `{}` does not compile: {error}", self.name))
+            })?;
+            steps.push(split.into());
+        }
+        steps.push(ByteLevel::new(false, true, false).into());
+        Ok(Sequence::new(steps).into())
     }
 }
 
 fn names() -> String {
-    PRE_TOKENIZERS.iter().map(|known| format!("`{}`", known.name)).collect::<Vec<_>>().join(", ")
+    let given = PRE_TOKENIZERS.iter().filter(|known| known.families != [""]);
+    given.map(|known| format!("`{}`", known.name)).collect::<Vec<_>>().join(", ")
 }
 
-fn is_byte_level(step: &Value, use_regex: bool) -> bool {
-    let flag = |key: &str| step.get(key).and_then(Value::as_bool).unwrap_or(true);
-    step["type"] == "ByteLevel" && !flag("add_prefix_space") && flag("use_regex") == use_regex
+// A sequence's steps, flat, or the one step.
+fn steps(description: &Value) -> Vec<&Value> {
+    match description.get("pretokenizers").and_then(Value::as_array) {
+        Some(inner) => inner.iter().flat_map(steps).collect(),
+        None => vec![description],
+    }
 }
 
-// The expression of a step that keeps what it matches and what lies between as words.
-fn isolating_expression(step: &Value) -> Option<&str> {
-    let isolates = step["type"] == "Split" && step["behavior"] == "Isolated" && step["invert"] == false;
-    step["pattern"]["Regex"].as_str().filter(|_| isolates)
+// The expressions of steps that end in bytes; `None` when a step does something else.
+fn expressions<'a>(steps: &[&'a Value]) -> Option<Vec<&'a str>> {
+    let (last, first) = steps.split_last()?;
+    let flag = |key: &str| last.get(key).and_then(Value::as_bool).unwrap_or(true);
+    if last["type"] != "ByteLevel" || flag("add_prefix_space") {
+        return None;
+    }
+    let mut expressions: Vec<&str> = first.iter().map(|step| expression(step)).collect::<Option<_>>()?;
+    if flag("use_regex") {
+        expressions.push(GPT2);
+    }
+    Some(expressions)
+}
+
+fn expression(step: &Value) -> Option<&str> {
+    match step["type"].as_str()? {
+        "Split" => {
+            // Keeping what an expression does not match away is the same, as all of these match every character.
+            let isolates = step["behavior"] == "Isolated" && step["invert"] == false
+                || step["behavior"] == "Removed" && step["invert"] == true;
+            step["pattern"]["Regex"].as_str().filter(|_| isolates).map(same)
+        }
+        "Digits" if step["individual_digits"] == true => Some(DIGIT),
+        _ => None,
+    }
+}
+
+// Ways to write one expression.
+fn same(expression: &str) -> &str {
+    match expression {
+        r"\p{N}{1}" | r"\d" | "[0-9]" => DIGIT,
+        r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+" => GPT2,
+        other => other,
+    }
 }
 
 // The expressions if there are any, else the whole description.

@@ -1,15 +1,18 @@
 //! Which tokens begin, end and fill a sequence, and which are put around a text.
 //!
 //! A checkpoint says this in up to five files that often disagree. The order of belief is that of the reference
-//! converter: the texts in `tokenizer_config.json`, then the ids in `config.json` and `generation_config.json`.
+//! converter: what `tokenizer.json` puts around a text, the texts in `tokenizer_config.json`, then the ids in
+//! `config.json`. Where these name no beginning or end, `special_tokens_map.json` and `generation_config.json` are
+//! asked, which the converter does not read.
 //!
 //! Source: `SpecialVocab`, gguf-py of llama.cpp; the ends of a turn are `llama-vocab.cpp`'s.
 
 use std::collections::BTreeSet;
 
-use mc_decoder::vocabulary::{SpecialTokens, TokenType};
+use mc_decoder::vocabulary::{SpecialKey, SpecialTokens, TokenType};
 use serde_json::Value;
 
+use crate::added_tokens::AddedToken;
 use crate::error::FamilyError;
 use crate::tokenizer_json::TokenizerJson;
 
@@ -24,7 +27,17 @@ const ENDS: &[&str] = &[
     "<end_of_turn>",
 ];
 
-/// The parsed files beside `tokenizer.json`; an absent one is `null`.
+/// The roles with an id, in the order in which the files are searched for them.
+const ROLES: [(SpecialKey, &str); 6] = [
+    (SpecialKey::Bos, "bos"),
+    (SpecialKey::Eos, "eos"),
+    (SpecialKey::Unknown, "unk"),
+    (SpecialKey::Separator, "sep"),
+    (SpecialKey::Padding, "pad"),
+    (SpecialKey::Mask, "mask"),
+];
+
+/// The parsed files beside the tokenizer; an absent one is `null`.
 pub(crate) struct Settings {
     pub(crate) config: Value,
     pub(crate) tokenizer_config: Value,
@@ -32,53 +45,41 @@ pub(crate) struct Settings {
     pub(crate) generation_config: Value,
 }
 
-/// Reads the special tokens of a checkpoint with these `tokens` and `types` by id.
-///
-/// # Errors
-/// When the token that a configuration names by its text is not in `tokenizer.json`.
-pub(crate) fn special_tokens(
-    json: &TokenizerJson,
-    settings: &Settings,
-    tokens: &[String],
-    types: &[TokenType],
-) -> Result<SpecialTokens, FamilyError> {
-    let reader = Reader { json, settings, n_vocab: tokens.len() };
-    let template = Template::read(json);
-    let (bos, named_eos) = (reader.id("bos")?, reader.id("eos")?);
-    // A template that ends a text with another token knows better than the configuration.
-    let eos = template.as_ref().and_then(|template| reader.added(template.last?)).or(named_eos);
-    let by_template = |first: Option<&str>, id: Option<u32>| match first {
-        Some(first) => id.is_some() && reader.added(first) == id,
-        None => false,
-    };
-    let add_bos = template.as_ref().and_then(|template| Some(by_template(Some(template.first?), bos)));
-    let add_eos = template.as_ref().is_some_and(|template| by_template(template.last, eos));
-    let add_sep = template.as_ref().and_then(|template| {
-        let middle = template.middle.first()?;
-        let separates = |token: &str| reader.added(token).is_some_and(|id| Some(id) == eos);
-        Some(
-            template.last.is_none() && separates(middle)
-                || template.middle.get(1).is_some_and(|token| separates(token)),
-        )
-    });
-    Ok(SpecialTokens {
-        bos,
-        eos,
-        stop: stop(&reader, [eos, named_eos], tokens, types),
-        pad: reader.id("pad")?,
-        unknown: reader.id("unk")?,
-        add_bos: reader.switch("add_bos_token").or(add_bos),
-        add_eos: reader.switch("add_eos_token").or(Some(add_eos)),
-        add_sep: reader.switch("add_sep_token").or(add_sep),
-    })
+/// What the special tokens are read from.
+pub(crate) struct Sources<'a> {
+    pub(crate) json: Option<&'a TokenizerJson>,
+    /// The added tokens that `tokenizer.json` lists.
+    pub(crate) added: &'a [AddedToken],
+    pub(crate) settings: &'a Settings,
+    pub(crate) tokens: &'a [String],
+    pub(crate) types: &'a [TokenType],
 }
 
-fn stop(reader: &Reader<'_>, eos: [Option<u32>; 2], tokens: &[String], types: &[TokenType]) -> Vec<u32> {
-    let mut stop: BTreeSet<u32> = eos.into_iter().flatten().collect();
-    for settings in [&reader.settings.config, &reader.settings.generation_config] {
-        stop.extend(reader.ids(&settings["eos_token_id"]));
+/// Reads the special tokens of a checkpoint.
+///
+/// # Errors
+/// When the begin or end token that a configuration names by its text is no token.
+pub(crate) fn special_tokens(sources: &Sources<'_>) -> Result<SpecialTokens, FamilyError> {
+    let mut reader = Reader::new(sources);
+    reader.read_processors();
+    reader.read_config();
+    reader.read_ids(&sources.settings.config);
+    reader.read_others()?;
+    let mut special = reader.special;
+    special.stop = stop(sources, &special);
+    // Containers name the ids before the switches.
+    special
+        .order
+        .sort_by_key(|key| matches!(key, SpecialKey::AddBos | SpecialKey::AddEos | SpecialKey::AddSep));
+    Ok(special)
+}
+
+fn stop(sources: &Sources<'_>, special: &SpecialTokens) -> Vec<u32> {
+    let mut stop: BTreeSet<u32> = [special.eos, special.end_of_turn].into_iter().flatten().collect();
+    for settings in [&sources.settings.config, &sources.settings.generation_config] {
+        stop.extend(ids(value(settings, "eos_token_id"), sources.tokens.len()));
     }
-    for (id, (token, kind)) in (0..).zip(tokens.iter().zip(types)) {
+    for (id, (token, kind)) in (0..).zip(sources.tokens.iter().zip(sources.types)) {
         if *kind == TokenType::Control && ENDS.contains(&token.as_str()) {
             stop.insert(id);
         }
@@ -86,76 +87,196 @@ fn stop(reader: &Reader<'_>, eos: [Option<u32>; 2], tokens: &[String], types: &[
     stop.into_iter().collect()
 }
 
-/// Answers what the files say about one special token.
+/// Fills the answer from one file after the other; what is there stays.
 struct Reader<'a> {
-    json: &'a TokenizerJson,
-    settings: &'a Settings,
-    n_vocab: usize,
+    sources: &'a Sources<'a>,
+    special: SpecialTokens,
+    bos: Option<&'a str>,
+    eos: Option<&'a str>,
+    separator: Option<&'a str>,
+    class: Option<&'a str>,
+    /// The text of the end token, where the tokenizer puts another one at the end.
+    end_of_turn: Option<&'a str>,
 }
 
-impl Reader<'_> {
-    // The id of `bos`, `eos`, `pad` or `unk`.
-    fn id(&self, name: &str) -> Result<Option<u32>, FamilyError> {
-        let key = format!("{name}_token");
-        for settings in [&self.settings.tokenizer_config, &self.settings.special_tokens_map] {
-            if let Some(text) = text(&settings[key.as_str()]) {
-                return match self.added(text).or_else(|| self.json.model.vocab.get(text).copied()) {
-                    Some(id) => Ok(Some(id)),
-                    None => Err(FamilyError::Tokenizer(format!(
-                        "`{key}` is `{text}`, which is no token of `tokenizer.json`; take both files from the same folder"
-                    ))),
-                };
+impl<'a> Reader<'a> {
+    fn new(sources: &'a Sources<'a>) -> Self {
+        let named = |key: &str| text(&sources.settings.tokenizer_config[key]);
+        let (class, separator) = (named("cls_token"), named("sep_token"));
+        let (bos, eos) = (named("bos_token").or(class), named("eos_token").or(separator));
+        Self { sources, special: SpecialTokens::default(), bos, eos, separator, class, end_of_turn: None }
+    }
+
+    fn read_processors(&mut self) {
+        let Some(json) = self.sources.json else { return };
+        let processors = match json.post_processor["processors"].as_array() {
+            Some(processors) => processors.as_slice(),
+            None => std::slice::from_ref(&json.post_processor),
+        };
+        for processor in processors {
+            match processor["type"].as_str() {
+                // It adds nothing; the template that follows may.
+                Some("ByteLevel") => {
+                    self.switch(SpecialKey::AddBos, false);
+                    self.switch(SpecialKey::AddEos, false);
+                }
+                Some("RobertaProcessing") => {
+                    for key in [SpecialKey::AddBos, SpecialKey::AddEos, SpecialKey::AddSep] {
+                        self.switch(key, true);
+                    }
+                    self.class = self.class.or_else(|| processor["cls"][0].as_str());
+                    self.separator = self.separator.or_else(|| processor["sep"][0].as_str());
+                }
+                Some("TemplateProcessing") => self.read_template(processor),
+                _ => {}
             }
         }
-        let key = format!("{name}_token_id");
-        let settings = [&self.settings.config, &self.settings.generation_config];
-        Ok(settings.into_iter().find_map(|settings| self.ids(&settings[key.as_str()]).next()))
+    }
+
+    fn read_template(&mut self, processor: &'a Value) {
+        let is_configured = !self.sources.settings.tokenizer_config.is_null();
+        let single = processor["single"].as_array().map_or(&[][..], Vec::as_slice);
+        let (mut first, mut last) = (None, None);
+        if single.len() > 1 {
+            first = single.first().and_then(special);
+            last = single.last().and_then(special);
+        }
+        if let Some(first) = first {
+            if !is_configured {
+                self.bos = Some(first);
+            }
+            self.switch(SpecialKey::AddBos, [self.bos, self.class].contains(&Some(first)));
+        }
+        if let Some(last) = last {
+            // A template that ends a text with another token knows better than the configuration.
+            if is_configured && self.eos != Some(last) {
+                self.end_of_turn = self.eos;
+            }
+            self.eos = Some(last);
+            self.switch(SpecialKey::AddEos, true);
+        }
+        let pair = processor["pair"].as_array().map_or(&[][..], Vec::as_slice);
+        let between = middle(pair);
+        if let Some(separator) = between.first() {
+            let separates = |token: &str| [self.separator, self.eos].contains(&Some(token));
+            let is_added =
+                last.is_none() && separates(separator) || between.len() == 2 && separates(between[1]);
+            self.switch(SpecialKey::AddSep, is_added);
+        }
+    }
+
+    // The texts, and the switches that win over the tokenizer's template.
+    fn read_config(&mut self) {
+        let config = &self.sources.settings.tokenizer_config;
+        let switches = [SpecialKey::AddBos, SpecialKey::AddEos, SpecialKey::AddSep];
+        for ((role, name), add) in
+            ROLES.into_iter().zip([Some(switches[0]), Some(switches[1]), None, Some(switches[2]), None, None])
+        {
+            if let (Some(add), Some(flag)) = (add, config[format!("add_{name}_token")].as_bool()) {
+                self.switch(add, flag);
+            }
+            let named = match role {
+                SpecialKey::Bos => self.bos,
+                SpecialKey::Eos => self.eos,
+                SpecialKey::Separator => self.separator,
+                _ => text(&config[format!("{name}_token")]),
+            };
+            self.id(role, named.and_then(|text| self.added(text)));
+        }
+        self.id(SpecialKey::EndOfTurn, self.end_of_turn.and_then(|text| self.added(text)));
+    }
+
+    fn read_ids(&mut self, settings: &Value) {
+        for (role, name) in ROLES {
+            let id = value(settings, &format!("{name}_token_id")).as_u64();
+            let id = id.and_then(|id| u32::try_from(id).ok());
+            self.id(role, id.filter(|id| (*id as usize) < self.sources.tokens.len()));
+        }
+    }
+
+    // Where the converter knows no beginning or end, what else the checkpoint says.
+    fn read_others(&mut self) -> Result<(), FamilyError> {
+        let settings = self.sources.settings;
+        for (role, name) in &ROLES[..2] {
+            if self.special.id(*role).is_some() {
+                continue;
+            }
+            let key = format!("{name}_token");
+            let named = if *role == SpecialKey::Bos { self.bos } else { self.eos };
+            if let Some(named) = named.or_else(|| text(&settings.special_tokens_map[key.as_str()])) {
+                let place = self.sources.tokens.iter().position(|token| token == named);
+                let id = place.ok_or_else(|| {
+                    FamilyError::Tokenizer(format!(
+                        "`{key}` is `{named}`, which is no token of the tokenizer; take both files from the same folder"
+                    ))
+                })?;
+                self.id(*role, Some(id as u32));
+                continue;
+            }
+            for settings in [&settings.config, &settings.generation_config] {
+                let listed = value(settings, &format!("{name}_token_id"));
+                self.id(*role, ids(listed, self.sources.tokens.len()).next());
+            }
+        }
+        Ok(())
     }
 
     // The id of an added token by its text.
     fn added(&self, text: &str) -> Option<u32> {
-        self.json.added_tokens.iter().find(|token| token.content == text).map(|token| token.id)
+        self.sources.added.iter().find(|token| token.content == text).map(|token| token.id)
     }
 
-    // One id or a list of them, without those outside the vocabulary (`-1` stands for none).
-    fn ids(&self, value: &Value) -> impl Iterator<Item = u32> {
-        let items = match value {
-            Value::Array(items) => items.as_slice(),
-            item => std::slice::from_ref(item),
-        };
-        let ids = items.iter().filter_map(|item| u32::try_from(item.as_u64()?).ok());
-        ids.filter(|id| (*id as usize) < self.n_vocab)
+    fn id(&mut self, key: SpecialKey, id: Option<u32>) {
+        if id.is_none() || self.special.id(key).is_some() {
+            return;
+        }
+        match key {
+            SpecialKey::Bos => self.special.bos = id,
+            SpecialKey::Eos => self.special.eos = id,
+            SpecialKey::Unknown => self.special.unknown = id,
+            SpecialKey::Separator => self.special.separator = id,
+            SpecialKey::Padding => self.special.pad = id,
+            SpecialKey::Mask => self.special.mask = id,
+            SpecialKey::EndOfTurn => self.special.end_of_turn = id,
+            SpecialKey::AddBos | SpecialKey::AddEos | SpecialKey::AddSep => return,
+        }
+        self.special.order.push(key);
     }
 
-    fn switch(&self, key: &str) -> Option<bool> {
-        self.settings.tokenizer_config[key].as_bool()
+    fn switch(&mut self, key: SpecialKey, flag: bool) {
+        if self.special.switch(key).is_none() {
+            self.special.order.push(key);
+        }
+        match key {
+            SpecialKey::AddBos => self.special.add_bos = Some(flag),
+            SpecialKey::AddEos => self.special.add_eos = Some(flag),
+            SpecialKey::AddSep => self.special.add_sep = Some(flag),
+            _ => {}
+        }
     }
+}
+
+// A key of `config.json`; models that also see or hear keep those of the text model in `text_config`.
+fn value<'a>(settings: &'a Value, key: &str) -> &'a Value {
+    match &settings[key] {
+        Value::Null => &settings["text_config"][key],
+        value => value,
+    }
+}
+
+// One id or a list of them, without those outside the vocabulary (`-1` stands for none).
+fn ids(value: &Value, n_vocab: usize) -> impl Iterator<Item = u32> {
+    let items = match value {
+        Value::Array(items) => items.as_slice(),
+        item => std::slice::from_ref(item),
+    };
+    let ids = items.iter().filter_map(|item| u32::try_from(item.as_u64()?).ok());
+    ids.filter(move |id| (*id as usize) < n_vocab)
 }
 
 // A token's text: plain, or as the object of an added token.
 fn text(value: &Value) -> Option<&str> {
     value.as_str().or_else(|| value["content"].as_str()).filter(|text| !text.is_empty())
-}
-
-/// What the post-processor of `tokenizer.json` puts around one text and between two.
-struct Template<'a> {
-    first: Option<&'a str>,
-    last: Option<&'a str>,
-    middle: Vec<&'a str>,
-}
-
-impl<'a> Template<'a> {
-    fn read(json: &'a TokenizerJson) -> Option<Self> {
-        let processors = match json.post_processor["processors"].as_array() {
-            Some(processors) => processors.as_slice(),
-            None => std::slice::from_ref(&json.post_processor),
-        };
-        let template = processors.iter().find(|processor| processor["type"] == "TemplateProcessing")?;
-        let single = template["single"].as_array().filter(|single| single.len() > 1)?;
-        let (first, last) = (special(single.first()?), special(single.last()?));
-        let pair = template["pair"].as_array().map_or(&[][..], Vec::as_slice);
-        Some(Self { first, last, middle: middle(pair) })
-    }
 }
 
 fn special(piece: &Value) -> Option<&str> {

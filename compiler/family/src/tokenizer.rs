@@ -1,20 +1,26 @@
-//! Text to ids and back, around the `tokenizers` crate.
+//! Text to ids and back.
 //!
-//! The same ids come from a checkpoint's `tokenizer.json` and from the vocabulary that a container carries. Nothing is
-//! added around a text here: who needs the beginning of a sequence puts it there.
+//! The same ids come from a checkpoint's files and from the vocabulary that a container carries; the gate
+//! `tokenizer-fidelity` holds them against each other. Nothing is added around a text here: who needs the beginning of a
+//! sequence puts it there.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::OnceLock;
 
-use mc_decoder::vocabulary::{TokenType, Vocabulary};
-use tokenizers::AddedToken;
-use tokenizers::models::bpe::{BPE, Vocab};
+use mc_decoder::vocabulary::{TokenType, Vocabulary, VocabularyKind};
+use serde::Deserialize;
+use serde_json::Value;
+use tokenizers::{NormalizerWrapper, PreTokenizerWrapper};
 
+use crate::added_tokens::{self, AddedToken};
 use crate::byte_level::byte_level_bytes;
 use crate::error::FamilyError;
+use crate::library_tokenizer::{LibraryTokenizer, Parts};
 use crate::merges;
+use crate::piece_encoder::PieceEncoder;
+use crate::piece_vocabulary::byte_of;
 use crate::pre_tokenizer::PreTokenizer;
-use crate::tokenizer_json::TokenizerJson;
+use crate::tokenizer_json::{Merge, TokenizerJson};
+use crate::vocabulary::{TOKENIZER_CONFIG, TokenizerFiles, vocabulary};
 
 /// Whether control tokens written in a text are recognised or are text like any other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,58 +33,75 @@ pub enum ParseSpecial {
 
 /// Encodes and decodes text.
 pub struct Tokenizer {
-    inner: tokenizers::Tokenizer,
-    /// The same with control tokens read as text; made when first asked for.
-    plain: OnceLock<tokenizers::Tokenizer>,
-    /// The id of each id of `inner`, which must count its added tokens after all others.
-    ids: Vec<u32>,
+    encoder: Encoder,
     /// The bytes of each id; none for control tokens and holes.
     pieces: Vec<Vec<u8>>,
+    /// Whether a text's first space is not the text's own.
+    space_prefix: bool,
+}
+
+enum Encoder {
+    Library(Box<LibraryTokenizer>),
+    Pieces(Box<PieceEncoder>),
 }
 
 impl Tokenizer {
+    /// Reads the tokenizer of a checkpoint of `architecture` whose token embedding has `n_vocab` rows: `tokenizer.json`
+    /// where there is one, else `tokenizer.model`.
+    ///
+    /// # Errors
+    /// When there is none, or it is of a kind that no container carries.
+    pub fn from_files(
+        files: &TokenizerFiles<'_>,
+        n_vocab: u32,
+        architecture: &str,
+    ) -> Result<Self, FamilyError> {
+        let Some(bytes) = files.tokenizer else {
+            return Self::from_vocabulary(&vocabulary(files, n_vocab, architecture)?);
+        };
+        let config = match files.tokenizer_config {
+            Some(config) => crate::config::parse(TOKENIZER_CONFIG, config)?,
+            None => Value::Null,
+        };
+        Self::of_json(&TokenizerJson::from_bytes(bytes)?, &added_tokens::of_config(&config)?)
+    }
+
     /// Reads `tokenizer.json`.
     ///
     /// # Errors
-    /// When it is no byte-level BPE tokenizer, or its added tokens do not follow the others.
+    /// When it is no tokenizer by byte-pair encoding.
     pub fn from_json(bytes: &[u8]) -> Result<Self, FamilyError> {
-        let json = TokenizerJson::from_bytes(bytes)?;
-        let mut inner =
-            tokenizers::Tokenizer::from_bytes(bytes).map_err(|error| broken("`tokenizer.json`", &*error))?;
-        // Settings of the trainer, which would cut or fill what we encode.
-        inner.with_truncation(None).map_err(|error| broken("`tokenizer.json`", &*error))?;
-        inner.with_padding(None);
+        Self::of_json(&TokenizerJson::from_bytes(bytes)?, &[])
+    }
+
+    fn of_json(json: &TokenizerJson, configured: &[AddedToken]) -> Result<Self, FamilyError> {
+        let kind = json.kind();
+        let added = added_tokens::joined(&json.added_tokens, configured, &json.model.vocab);
         let mut pieces = BTreeMap::new();
-        for (piece, id) in &json.model.vocab {
-            pieces.insert(*id, byte_level_bytes(piece));
+        for (text, id) in &json.model.vocab {
+            pieces.insert(*id, piece(text, TokenType::Normal, kind));
         }
-        let look_special = json.added_tokens.iter().filter(|token| token.is_control() && !token.special);
-        let controls = look_special.map(|token| AddedToken::from(token.content.clone(), true));
-        inner.add_special_tokens(controls).map_err(|error| broken("`tokenizer.json`", &*error))?;
-        for token in &json.added_tokens {
-            if inner.token_to_id(&token.content) != Some(token.id) {
-                return Err(FamilyError::Tokenizer(format!(
-                    "`tokenizer.json` gives added token `{}` the id {}; expected the first free one",
-                    token.content, token.id
-                )));
-            }
-            let bytes = if token.is_control() { Vec::new() } else { token.content.clone().into_bytes() };
-            pieces.insert(token.id, bytes);
+        for token in &added {
+            let kind_of_token = if token.is_control() { TokenType::Control } else { TokenType::UserDefined };
+            pieces.insert(token.id, piece(&token.content, kind_of_token, kind));
         }
-        let n_ids = pieces.last_key_value().map_or(0, |(id, _)| *id as usize + 1);
-        // A hostile id would ask for memory that no vocabulary needs.
-        if n_ids > pieces.len() * 2 + 1024 {
-            return Err(FamilyError::Tokenizer(format!(
-                "`tokenizer.json` has {} tokens, but ids up to {}",
-                pieces.len(),
-                n_ids - 1
-            )));
-        }
-        let mut table = vec![Vec::new(); n_ids];
-        for (id, bytes) in pieces {
-            table[id as usize] = bytes;
-        }
-        Ok(Self { inner, plain: OnceLock::new(), ids: (0..n_ids as u32).collect(), pieces: table })
+        let model = &json.model;
+        let encoder = LibraryTokenizer::new(Parts {
+            vocab: model.vocab.iter().map(|(piece, id)| (piece.as_str(), *id)).collect(),
+            merges: model.merges.iter().map(Merge::pieces).collect::<Result<_, _>>()?,
+            ignore_merges: model.ignore_merges,
+            unknown: model.unk_token.as_deref(),
+            fuse_unknown: model.fuse_unk,
+            byte_fallback: model.byte_fallback,
+            added,
+            normalizer: step::<NormalizerWrapper>(json.normalizer.as_ref())?,
+            pre_tokenizer: step::<PreTokenizerWrapper>(Some(&json.pre_tokenizer))?,
+        })?;
+        Ok(Self {
+            encoder: Encoder::Library(Box::new(encoder)),
+            pieces: table(pieces)?,
+            space_prefix: json.has_space_prefix(),
+        })
     }
 
     /// Builds the tokenizer of a vocabulary that a container carries.
@@ -86,58 +109,24 @@ impl Tokenizer {
     /// # Errors
     /// When its pre-tokenizer is not known or a merge names a piece that is no token.
     pub fn from_vocabulary(vocabulary: &Vocabulary) -> Result<Self, FamilyError> {
-        let pre_tokenizer = PreTokenizer::named(&vocabulary.pre_tokenizer)?;
-        let merges =
-            vocabulary.merges.iter().map(|merge| merges::pieces(merge)).collect::<Result<Vec<_>, _>>()?;
-        let merged = added_in_merges(vocabulary, &merges);
-        // Ids within the crate are dense and its added tokens come after all others.
-        let (mut ids, mut added, mut model) = (Vec::new(), Vec::new(), BTreeMap::new());
-        for (id, token, kind) in listed(vocabulary) {
-            if is_added(kind) && !merged.contains(token) {
-                added.push((id, token));
-            } else if kind != TokenType::Unused {
-                model.insert(token.to_owned(), ids.len() as u32);
-                ids.push(id);
-            }
-        }
-        ids.extend(added.iter().map(|(id, _)| *id));
-        let n_model = model.len();
-        merges::check(merges.iter().copied(), |piece| model.contains_key(piece))?;
-        let merges = merges.into_iter().map(|(left, right)| (left.to_owned(), right.to_owned())).collect();
-        let bpe = BPE::builder()
-            .vocab_and_merges(model.into_iter().collect::<Vocab>(), merges)
-            .ignore_merges(pre_tokenizer.ignore_merges)
-            .build()
-            .map_err(|error| broken("The vocabulary", &*error))?;
-        let mut inner = tokenizers::Tokenizer::new(bpe);
-        inner.with_pre_tokenizer(Some(pre_tokenizer.step()?));
-        let tokens = listed(vocabulary).filter(|(_, _, kind)| is_added(*kind)).map(|(_, token, kind)| {
-            AddedToken::from(token.to_owned(), kind == TokenType::Control).normalized(false)
-        });
-        inner.add_tokens(tokens).map_err(|error| broken("The vocabulary", &*error))?;
-        // A text that two ids share would shift all ids after it.
-        if inner.get_vocab_size(true) != ids.len() || n_model + added.len() != ids.len() {
-            return Err(FamilyError::Tokenizer("The vocabulary has two tokens of the same text".to_owned()));
-        }
-        let pieces = listed(vocabulary).map(|(_, token, kind)| piece(token, kind)).collect();
-        Ok(Self { inner, plain: OnceLock::new(), ids, pieces })
+        let encoder = match vocabulary.kind {
+            VocabularyKind::BytePair => Encoder::Library(Box::new(byte_level(vocabulary)?)),
+            VocabularyKind::SentencePiece => Encoder::Pieces(Box::new(PieceEncoder::new(vocabulary)?)),
+        };
+        let pieces = listed(vocabulary).map(|(_, token, kind)| piece(token, kind, vocabulary.kind)).collect();
+        let is_pieces = vocabulary.kind == VocabularyKind::SentencePiece;
+        Ok(Self { encoder, pieces, space_prefix: is_pieces && vocabulary.space_prefix.unwrap_or(true) })
     }
 
     /// The ids of `text`; nothing is added around it.
     ///
     /// # Errors
-    /// When the tokenizer fails, which a byte-level one does only if bytes are missing from its vocabulary.
+    /// When the tokenizer fails, which happens only if bytes are missing from its vocabulary.
     pub fn encode(&self, text: &str, special: ParseSpecial) -> Result<Vec<u32>, FamilyError> {
-        let tokenizer = match special {
-            ParseSpecial::Yes => &self.inner,
-            ParseSpecial::No => self.plain.get_or_init(|| {
-                let mut plain = self.inner.clone();
-                plain.set_encode_special_tokens(true);
-                plain
-            }),
-        };
-        let encoding = tokenizer.encode_fast(text, false).map_err(|error| broken("The text", &*error))?;
-        Ok(encoding.get_ids().iter().map(|id| self.ids[*id as usize]).collect())
+        match &self.encoder {
+            Encoder::Library(library) => library.encode(text, special),
+            Encoder::Pieces(pieces) => Ok(pieces.encode(text, special)),
+        }
     }
 
     /// The text of `ids` without control tokens; bytes that are no UTF-8 become replacement characters.
@@ -155,7 +144,8 @@ impl Tokenizer {
             })?;
             bytes.extend_from_slice(piece);
         }
-        Ok(String::from_utf8_lossy(&bytes).into_owned())
+        let own = if self.space_prefix { bytes.strip_prefix(b" ").unwrap_or(&bytes) } else { &bytes };
+        Ok(String::from_utf8_lossy(own).into_owned())
     }
 
     /// The bytes of one token, for text that is shown while it is generated; empty for control tokens and unknown ids.
@@ -164,6 +154,42 @@ impl Tokenizer {
     pub fn piece_bytes(&self, id: u32) -> Vec<u8> {
         self.pieces.get(id as usize).cloned().unwrap_or_default()
     }
+}
+
+fn byte_level(vocabulary: &Vocabulary) -> Result<LibraryTokenizer, FamilyError> {
+    let pre_tokenizer = PreTokenizer::named(&vocabulary.pre_tokenizer)?;
+    let merges =
+        vocabulary.merges.iter().map(|merge| merges::pieces(merge)).collect::<Result<Vec<_>, _>>()?;
+    let merged = added_in_merges(vocabulary, &merges);
+    let (mut added, mut vocab) = (Vec::new(), Vec::new());
+    for (id, token, kind) in listed(vocabulary) {
+        if is_added(kind) {
+            added.push(AddedToken {
+                id,
+                content: token.to_owned(),
+                special: kind == TokenType::Control,
+                lstrip: false,
+                rstrip: false,
+                single_word: false,
+                normalized: false,
+            });
+        }
+        let is_piece = !is_added(kind) || merged.contains(token);
+        if is_piece && kind != TokenType::Unused {
+            vocab.push((token, id));
+        }
+    }
+    LibraryTokenizer::new(Parts {
+        vocab,
+        merges,
+        ignore_merges: pre_tokenizer.ignore_merges,
+        unknown: None,
+        fuse_unknown: false,
+        byte_fallback: false,
+        added,
+        normalizer: None,
+        pre_tokenizer: Some(pre_tokenizer.step()?),
+    })
 }
 
 fn listed(vocabulary: &Vocabulary) -> impl Iterator<Item = (u32, &str, TokenType)> {
@@ -175,12 +201,46 @@ fn is_added(kind: TokenType) -> bool {
     matches!(kind, TokenType::Control | TokenType::UserDefined)
 }
 
-fn piece(token: &str, kind: TokenType) -> Vec<u8> {
-    match kind {
-        TokenType::Control | TokenType::Unused => Vec::new(),
-        TokenType::UserDefined => token.as_bytes().to_vec(),
-        TokenType::Normal | TokenType::Unknown | TokenType::Byte => byte_level_bytes(token),
+// The bytes of a token.
+fn piece(token: &str, kind: TokenType, vocabulary: VocabularyKind) -> Vec<u8> {
+    match (kind, vocabulary) {
+        (TokenType::Control | TokenType::Unused, _) => Vec::new(),
+        (TokenType::UserDefined, _) => token.as_bytes().to_vec(),
+        (_, VocabularyKind::BytePair) => byte_level_bytes(token),
+        (TokenType::Unknown, VocabularyKind::SentencePiece) => Vec::new(),
+        (_, VocabularyKind::SentencePiece) => match byte_of(token) {
+            Some(byte) => vec![byte],
+            None => token.replace('▁', " ").into_bytes(),
+        },
     }
+}
+
+// Pieces by id; a hole has no bytes.
+fn table(pieces: BTreeMap<u32, Vec<u8>>) -> Result<Vec<Vec<u8>>, FamilyError> {
+    let n_ids = pieces.last_key_value().map_or(0, |(id, _)| *id as usize + 1);
+    // A hostile id would ask for memory that no vocabulary needs.
+    if n_ids > pieces.len() * 2 + 1024 {
+        return Err(FamilyError::Tokenizer(format!(
+            "`tokenizer.json` has {} tokens, but ids up to {}",
+            pieces.len(),
+            n_ids - 1
+        )));
+    }
+    let mut table = vec![Vec::new(); n_ids];
+    for (id, bytes) in pieces {
+        table[id as usize] = bytes;
+    }
+    Ok(table)
+}
+
+// A step of the crate from its description.
+fn step<T: for<'a> Deserialize<'a>>(description: Option<&Value>) -> Result<Option<T>, FamilyError> {
+    let Some(description) = description.filter(|description| !description.is_null()) else {
+        return Ok(None);
+    };
+    T::deserialize(description).map(Some).map_err(|error| {
+        FamilyError::Tokenizer(format!("`tokenizer.json` has a step that cannot be used: {error}"))
+    })
 }
 
 // Added tokens that merges also name: these are pieces of the model too.
@@ -191,8 +251,4 @@ fn added_in_merges<'a>(vocabulary: &'a Vocabulary, merges: &[(&str, &str)]) -> B
     let both =
         merges.iter().flat_map(|(left, right)| [named(left), named(right), named(&format!("{left}{right}"))]);
     both.flatten().collect()
-}
-
-fn broken(what: &str, error: &(dyn std::error::Error + Send + Sync)) -> FamilyError {
-    FamilyError::Tokenizer(format!("{what} cannot be used: {error}"))
 }

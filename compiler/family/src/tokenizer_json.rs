@@ -1,13 +1,15 @@
 //! `tokenizer.json`, as the `tokenizers` library writes it, read into types.
 //!
-//! Only byte-level byte-pair encoding is accepted. What would make two encodings of one text differ, or what no
-//! container carries, is refused here.
+//! Byte-pair encoding is accepted, over bytes or as SentencePiece's. What would make two encodings of one text differ,
+//! or what no container carries, is refused here.
 
 use std::collections::BTreeMap;
 
+use mc_decoder::vocabulary::VocabularyKind;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::added_tokens::AddedToken;
 use crate::error::FamilyError;
 use crate::merges;
 
@@ -29,18 +31,6 @@ pub struct TokenizerJson {
     pub model: Model,
 }
 
-/// A token that is cut out of the text before the model sees it.
-#[derive(Clone, Debug, Deserialize)]
-pub struct AddedToken {
-    /// Its id.
-    pub id: u32,
-    /// Its text.
-    pub content: String,
-    /// Whether it is a control token.
-    #[serde(default)]
-    pub special: bool,
-}
-
 /// The pieces and the merges.
 #[derive(Debug, Deserialize)]
 pub struct Model {
@@ -54,6 +44,15 @@ pub struct Model {
     /// Whether unknown characters become tokens of single bytes.
     #[serde(default)]
     pub byte_fallback: bool,
+    /// The token of what has no token.
+    #[serde(default)]
+    pub unk_token: Option<String>,
+    /// Whether neighbours without a token become one unknown token.
+    #[serde(default)]
+    pub fuse_unk: bool,
+    /// Whether a word that is a token is taken whole, before any merge.
+    #[serde(default)]
+    pub ignore_merges: bool,
     /// Put before a piece that does not begin a word.
     #[serde(default)]
     pub continuing_subword_prefix: Option<String>,
@@ -103,9 +102,6 @@ impl TokenizerJson {
             return Err(other_kind(&format!("its model is `{kind}`")));
         }
         let read: Self = serde_json::from_slice(bytes).map_err(unreadable)?;
-        if read.model.byte_fallback {
-            return Err(other_kind("it falls back to tokens of single bytes"));
-        }
         if read.model.dropout.is_some_and(|dropout| dropout > 0.0) {
             return Err(other_kind("it leaves merges out at random (`dropout`)"));
         }
@@ -115,41 +111,90 @@ impl TokenizerJson {
                 "it marks the parts of a word (`continuing_subword_prefix`, `end_of_word_suffix`)",
             ));
         }
-        read.check_normalizer()?;
+        read.check_steps()?;
         let pairs = read.model.merges.iter().map(Merge::pieces).collect::<Result<Vec<_>, _>>()?;
         merges::check(pairs, |piece| read.model.vocab.contains_key(piece))?;
         Ok(read)
     }
 
-    fn check_normalizer(&self) -> Result<(), FamilyError> {
-        match &self.normalizer {
-            None => Ok(()),
-            Some(normalizer) if normalizer["type"] == "NFC" => Ok(()),
-            Some(normalizer) => Err(FamilyError::Tokenizer(format!(
-                "The normalizer of `tokenizer.json` is `{normalizer}`; expected none or `NFC`"
-            ))),
+    /// How it cuts text.
+    pub fn kind(&self) -> VocabularyKind {
+        if self.model.byte_fallback { VocabularyKind::SentencePiece } else { VocabularyKind::BytePair }
+    }
+
+    /// Whether it changes text into Unicode's composed form (NFC) first, which no container says.
+    pub fn is_composing(&self) -> bool {
+        self.normalizers().iter().any(|step| step["type"] == "NFC")
+    }
+
+    /// Whether it puts a space before a text; always `false` for byte-level tokenizers.
+    pub fn has_space_prefix(&self) -> bool {
+        let prepends = self.normalizers().iter().any(|step| step["type"] == "Prepend");
+        prepends || self.pre_tokenizers().iter().any(|step| metaspace_prefix(step))
+    }
+
+    fn normalizers(&self) -> Vec<&Value> {
+        self.normalizer.as_ref().map_or_else(Vec::new, |steps| flat(steps, "normalizers"))
+    }
+
+    fn pre_tokenizers(&self) -> Vec<&Value> {
+        flat(&self.pre_tokenizer, "pretokenizers")
+    }
+
+    // The pre-tokenizer of a byte-level tokenizer is looked at by who needs its name.
+    fn check_steps(&self) -> Result<(), FamilyError> {
+        let is_pieces = self.kind() == VocabularyKind::SentencePiece;
+        for step in self.normalizers() {
+            let replaces_spaces = step["type"] == "Replace"
+                && (step["pattern"]["String"] == " " || step["pattern"]["Regex"] == " ")
+                && step["content"] == "▁";
+            let prepends = step["type"] == "Prepend" && step["prepend"] == "▁";
+            if !(step["type"] == "NFC" || is_pieces && (replaces_spaces || prepends)) {
+                return Err(FamilyError::Tokenizer(format!(
+                    "The normalizer of `tokenizer.json` does `{step}`; expected none or `NFC`{}",
+                    if is_pieces { ", or spaces as `▁`" } else { "" }
+                )));
+            }
         }
+        for step in self.pre_tokenizers().into_iter().filter(|_| is_pieces) {
+            let splits_at_spaces =
+                step["type"] == "Split" && step["pattern"]["String"] == " " && step["invert"] == false;
+            let is_metaspace = step["type"] == "Metaspace" && step["replacement"] == "▁";
+            if !(splits_at_spaces || is_metaspace) {
+                return Err(FamilyError::Tokenizer(format!(
+                    "The pre-tokenizer of `tokenizer.json` does `{step}`, which a SentencePiece vocabulary cannot \
+                     carry; expected none, `Metaspace` or a `Split` at spaces"
+                )));
+            }
+        }
+        Ok(())
     }
 }
 
-impl AddedToken {
-    /// Whether it is a control token, by its flag or by its look.
-    ///
-    /// Trainers often forget the flag, and a control token that is shown as text is noticed by everyone.
-    /// Source: `does_token_look_special`, `convert_hf_to_gguf.py` of llama.cpp.
-    pub fn is_control(&self) -> bool {
-        let text = self.content.as_str();
-        let between = |start: &str, end: &str| text.starts_with(start) && text.ends_with(end);
-        self.special
-            || matches!(text, "<pad>" | "<mask>" | "<2mass>" | "[@BOS@]")
-            || between("<|", "|>")
-            || between("<｜", "｜>")
-            || between("<unused", ">")
+// A sequence's steps, or the one step; none for `null`.
+fn flat<'a>(step: &'a Value, key: &str) -> Vec<&'a Value> {
+    match (step, step.get(key).and_then(Value::as_array)) {
+        (Value::Null, _) => Vec::new(),
+        (_, Some(steps)) => steps.iter().flat_map(|step| flat(step, key)).collect(),
+        (step, None) => vec![step],
     }
+}
+
+fn metaspace_prefix(step: &Value) -> bool {
+    step["type"] == "Metaspace"
+        && match step["prepend_scheme"].as_str() {
+            Some(scheme) => scheme != "never",
+            // Files from before the scheme existed have a flag.
+            None => step["add_prefix_space"].as_bool().unwrap_or(true),
+        }
 }
 
 impl Merge {
-    fn pieces(&self) -> Result<(&str, &str), FamilyError> {
+    /// The two pieces.
+    ///
+    /// # Errors
+    /// When a text is not two pieces.
+    pub fn pieces(&self) -> Result<(&str, &str), FamilyError> {
         match self {
             Self::Text(text) => merges::pieces(text),
             Self::Pair(left, right) => Ok((left, right)),

@@ -32,6 +32,9 @@ pub static GGUF: Reader = Reader { name: "gguf", floor: HEAD_FLOOR, read: gguf }
 /// `tokenizer_json`.
 pub static TOKENIZER_JSON: Reader =
     Reader { name: "tokenizer_json", floor: TEXT_FLOOR, read: tokenizer_json };
+/// `tokenizer_model`.
+pub static TOKENIZER_MODEL: Reader =
+    Reader { name: "tokenizer_model", floor: TEXT_FLOOR, read: tokenizer_model };
 /// `adapter_config`.
 pub static ADAPTER_CONFIG: Reader =
     Reader { name: "adapter_config", floor: TEXT_FLOOR, read: adapter_config };
@@ -39,7 +42,25 @@ pub static ADAPTER_CONFIG: Reader =
 pub static CONFIG: Reader = Reader { name: "config", floor: TEXT_FLOOR, read: config };
 
 /// Every format.
-pub static READERS: &[&Reader] = &[&SAFETENSORS, &GGUF, &TOKENIZER_JSON, &ADAPTER_CONFIG, &CONFIG];
+pub static READERS: &[&Reader] =
+    &[&SAFETENSORS, &GGUF, &TOKENIZER_JSON, &TOKENIZER_MODEL, &ADAPTER_CONFIG, &CONFIG];
+
+/// Rows of the embedding of a checkpoint whose tokenizer is read.
+const N_VOCAB: u32 = 1024;
+
+/// A checkpoint without a tokenizer, whose configuration asks for nothing.
+const NO_FILES: TokenizerFiles<'_> = TokenizerFiles {
+    config: b"{}",
+    tokenizer: None,
+    tokenizer_model: None,
+    tokenizer_config: None,
+    added_tokens: None,
+    special_tokens_map: None,
+    generation_config: None,
+    chat_template: None,
+    chat_template_json: None,
+    additional_chat_templates: &[],
+};
 
 /// A safetensors file, and the index of a sharded one.
 fn safetensors(bytes: &[u8]) {
@@ -58,16 +79,16 @@ fn gguf(bytes: &[u8]) {
 
 /// `tokenizer.json`, and the vocabulary that it gives with a configuration that asks for nothing.
 fn tokenizer_json(bytes: &[u8]) {
-    let files = TokenizerFiles {
-        config: b"{}",
-        tokenizer: bytes,
-        tokenizer_config: None,
-        special_tokens_map: None,
-        generation_config: None,
-        chat_template: None,
-    };
-    if vocabulary(&files, 1024).is_ok() {
+    if vocabulary(&TokenizerFiles { tokenizer: Some(bytes), ..NO_FILES }, N_VOCAB, "llama").is_ok() {
         drop(Tokenizer::from_json(bytes));
+    }
+}
+
+/// `tokenizer.model`, and the vocabulary that it gives.
+fn tokenizer_model(bytes: &[u8]) {
+    let files = TokenizerFiles { tokenizer_model: Some(bytes), ..NO_FILES };
+    if let Ok(vocabulary) = vocabulary(&files, N_VOCAB, "llama") {
+        drop(Tokenizer::from_vocabulary(&vocabulary));
     }
 }
 

@@ -23,10 +23,13 @@ fn of(tokens: &[(&str, TokenType)], merges: &[&str], pre_tokenizer: &str) -> Voc
         kind: VocabularyKind::BytePair,
         pre_tokenizer: pre_tokenizer.to_owned(),
         tokens: tokens.iter().map(|(token, _)| (*token).to_owned()).collect(),
+        scores: Vec::new(),
         types: tokens.iter().map(|(_, kind)| *kind).collect(),
         merges: merges.iter().map(|merge| (*merge).to_owned()).collect(),
         special: SpecialTokens::default(),
+        space_prefix: None,
         chat_template: None,
+        named_templates: Vec::new(),
     }
 }
 
@@ -100,9 +103,9 @@ fn added_tokens_may_stand_anywhere() {
 fn a_vocabulary_that_cannot_be_used_is_told() {
     use TokenType::{Control, Normal};
     expect![[r#"
-        Pre-tokenizer `tekken` is not known; expected `llama-bpe`, `qwen2`, `gpt-2`
+        Pre-tokenizer `punched` is not known; expected `lfm2`, `llama-bpe`, `dbrx`, `qwen2`, `stablelm2`, `qwen35`, `gpt-2`, `olmo`, `mpt`, `phi-2`, `jais`, `exaone4`, `modern-bert`, `roberta-bpe`, `smollm`, `refact`, `starcoder`, `command-r`, `codeshell`, `exaone`, `tekken`, `gpt-4o`, `llama4`, `deepseek-v3`, `hunyuan-dense`, `bailingmoe`, `bailingmoe2`, `llada-moe`, `seed-coder`, `bloom`, `viking`
     "#]]
-    .assert_eq(&refused(&of(&[("a", Normal)], &[], "tekken")));
+    .assert_eq(&refused(&of(&[("a", Normal)], &[], "punched")));
     expect![[r#"
         Merge `ab` is not two pieces
     "#]]
@@ -112,22 +115,25 @@ fn a_vocabulary_that_cannot_be_used_is_told() {
     "#]]
     .assert_eq(&refused(&of(&[("a", Normal), ("b", Normal)], &["a b"], "gpt-2")));
     expect![[r#"
-        The vocabulary has two tokens of the same text
+        The vocabulary has two tokens of the same text `a`
     "#]]
     .assert_eq(&refused(&of(&[("a", Normal), ("a", Normal)], &[], "gpt-2")));
     expect![[r#"
-        The vocabulary has two tokens of the same text
+        The vocabulary has two tokens of the same text `a`
     "#]]
     .assert_eq(&refused(&of(&[("a", Normal), ("a", Control)], &[], "gpt-2")));
 }
 
 #[test]
-fn added_ids_out_of_line_are_told() {
+fn added_ids_may_leave_holes() {
     let json =
         vocabulary::TOKENIZER.replace("\"id\": 4095", "\"id\": 5000").replace("\"id\":4095", "\"id\":5000");
+    let tokenizer = Tokenizer::from_json(json.as_bytes()).unwrap();
+    assert_eq!(tokenizer.encode("<|eot_id|>", ParseSpecial::Yes).unwrap(), [5000]);
+    let json = json.replace("5000", "4000000000");
     let error = Tokenizer::from_json(json.as_bytes()).err().unwrap();
     expect![[r#"
-        `tokenizer.json` gives added token `<|eot_id|>` the id 5000; expected the first free one
+        `tokenizer.json` has 4096 tokens, but ids up to 4000000000
     "#]]
     .assert_eq(&format!("{error}\n"));
 }

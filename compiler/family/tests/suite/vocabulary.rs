@@ -1,7 +1,7 @@
 //! Vocabularies: what a container gets to carry, by the rules of the reference converter.
 
 use expect_test::{Expect, expect};
-use mc_decoder::vocabulary::{SpecialTokens, TokenType, Vocabulary};
+use mc_decoder::vocabulary::{SpecialKey, SpecialTokens, TokenType, Vocabulary};
 use mc_family::error::FamilyError;
 use mc_family::vocabulary::{TokenizerFiles, vocabulary};
 use serde_json::{Value, json};
@@ -13,16 +13,16 @@ const N_VOCAB: u32 = 4096;
 fn files() -> TokenizerFiles<'static> {
     TokenizerFiles {
         config: include_bytes!("../data/config.json"),
-        tokenizer: TOKENIZER.as_bytes(),
+        tokenizer: Some(TOKENIZER.as_bytes()),
         tokenizer_config: Some(include_bytes!("../data/tokenizer_config.json")),
         special_tokens_map: Some(include_bytes!("../data/special_tokens_map.json")),
         generation_config: Some(include_bytes!("../data/generation_config.json")),
-        chat_template: None,
+        ..TokenizerFiles::default()
     }
 }
 
 pub(crate) fn base() -> Vocabulary {
-    vocabulary(&files(), N_VOCAB).unwrap()
+    vocabulary(&files(), N_VOCAB, "llama").unwrap()
 }
 
 /// A tokenizer of few tokens; `changes` replaces keys.
@@ -56,13 +56,11 @@ fn of(tokenizer: &str, config: &Value, tokenizer_config: &Value) -> Result<Vocab
     let (config, tokenizer_config) = (config.to_string(), tokenizer_config.to_string());
     let files = TokenizerFiles {
         config: config.as_bytes(),
-        tokenizer: tokenizer.as_bytes(),
+        tokenizer: Some(tokenizer.as_bytes()),
         tokenizer_config: Some(tokenizer_config.as_bytes()),
-        special_tokens_map: None,
-        generation_config: None,
-        chat_template: None,
+        ..TokenizerFiles::default()
     };
-    vocabulary(&files, 8)
+    vocabulary(&files, 8, "llama")
 }
 
 fn special(tokenizer: &Value, config: &Value, tokenizer_config: &Value) -> SpecialTokens {
@@ -94,6 +92,14 @@ fn the_base_keeps_its_tokens_merges_and_special_ids() {
             add_bos: Some(true),
             add_eos: Some(false),
             add_sep: Some(false),
+            order: vec![
+                SpecialKey::Bos,
+                SpecialKey::Eos,
+                SpecialKey::AddBos,
+                SpecialKey::AddEos,
+                SpecialKey::AddSep
+            ],
+            ..SpecialTokens::default()
         }
     );
     assert!(vocabulary.chat_template.unwrap().contains("<|start_header_id|>"));
@@ -166,7 +172,7 @@ fn what_is_put_around_a_text_comes_from_switches_before_templates() {
         json!([sequence("A"), sequence("B")]),
         json!([sequence("A"), token("<tool>"), sequence("B")]),
     );
-    assert_eq!(around(&separated, &named), (None, Some(false), Some(true), Some(5)));
+    assert_eq!(around(&separated, &named), (None, None, Some(true), Some(5)));
 }
 
 #[test]
@@ -179,7 +185,7 @@ fn a_template_of_its_own_wins_over_the_configurations() {
             special_tokens_map: None,
             ..files()
         };
-        vocabulary(&files, N_VOCAB).unwrap().chat_template
+        vocabulary(&files, N_VOCAB, "llama").unwrap().chat_template
     };
     let several = json!({"chat_template": [
         {"name": "tools", "template": "T"}, {"name": "default", "template": "D"}
@@ -194,8 +200,8 @@ fn a_template_of_its_own_wins_over_the_configurations() {
 fn a_pre_tokenizer_is_known_by_its_expression() {
     let qwen = TOKENIZER.replace(r"\\p{N}{1,3}", r"\\p{N}");
     assert_ne!(qwen, TOKENIZER);
-    let files = TokenizerFiles { tokenizer: qwen.as_bytes(), ..files() };
-    assert_eq!(vocabulary(&files, N_VOCAB).unwrap().pre_tokenizer, "qwen2");
+    let files = TokenizerFiles { tokenizer: Some(qwen.as_bytes()), ..files() };
+    assert_eq!(vocabulary(&files, N_VOCAB, "llama").unwrap().pre_tokenizer, "qwen2");
 }
 
 #[test]
@@ -209,20 +215,20 @@ fn an_unknown_pre_tokenizer_is_shown() {
     check_refused(
         &small(&json!({"pre_tokenizer": split("\\p{L}+|\\d")})),
         expect![[r#"
-        The pre-tokenizer of `tokenizer.json` is not known: `\p{L}+|\d`. Known are `llama-bpe`, `qwen2`, `gpt-2`; to add one, add a row to `compiler/family/src/pre_tokenizer.rs`
-    "#]],
+            The pre-tokenizer of `tokenizer.json` is not known: `\p{L}+|\d`. Known are `lfm2`, `llama-bpe`, `dbrx`, `qwen2`, `stablelm2`, `qwen35`, `gpt-2`, `olmo`, `mpt`, `phi-2`, `jais`, `exaone4`, `modern-bert`, `roberta-bpe`, `smollm`, `refact`, `starcoder`, `command-r`, `codeshell`, `exaone`, `tekken`, `gpt-4o`, `llama4`, `deepseek-v3`, `hunyuan-dense`, `bailingmoe`, `bailingmoe2`, `llada-moe`, `seed-coder`, `bloom`, `viking`; to add one, add a row to `compiler/family/src/pre_tokenizers.rs`
+        "#]],
     );
     check_refused(
         &small(&json!({"pre_tokenizer": {"type": "Whitespace"}})),
         expect![[r#"
-        The pre-tokenizer of `tokenizer.json` is not known: `{"type":"Whitespace"}`. Known are `llama-bpe`, `qwen2`, `gpt-2`; to add one, add a row to `compiler/family/src/pre_tokenizer.rs`
-    "#]],
+            The pre-tokenizer of `tokenizer.json` is not known: `{"type":"Whitespace"}`. Known are `lfm2`, `llama-bpe`, `dbrx`, `qwen2`, `stablelm2`, `qwen35`, `gpt-2`, `olmo`, `mpt`, `phi-2`, `jais`, `exaone4`, `modern-bert`, `roberta-bpe`, `smollm`, `refact`, `starcoder`, `command-r`, `codeshell`, `exaone`, `tekken`, `gpt-4o`, `llama4`, `deepseek-v3`, `hunyuan-dense`, `bailingmoe`, `bailingmoe2`, `llada-moe`, `seed-coder`, `bloom`, `viking`; to add one, add a row to `compiler/family/src/pre_tokenizers.rs`
+        "#]],
     );
     check_refused(
         &small(&json!({"pre_tokenizer": null})),
         expect![[r#"
-        The pre-tokenizer of `tokenizer.json` is not known: `null`. Known are `llama-bpe`, `qwen2`, `gpt-2`; to add one, add a row to `compiler/family/src/pre_tokenizer.rs`
-    "#]],
+            The pre-tokenizer of `tokenizer.json` is not known: `null`. Known are `lfm2`, `llama-bpe`, `dbrx`, `qwen2`, `stablelm2`, `qwen35`, `gpt-2`, `olmo`, `mpt`, `phi-2`, `jais`, `exaone4`, `modern-bert`, `roberta-bpe`, `smollm`, `refact`, `starcoder`, `command-r`, `codeshell`, `exaone`, `tekken`, `gpt-4o`, `llama4`, `deepseek-v3`, `hunyuan-dense`, `bailingmoe`, `bailingmoe2`, `llada-moe`, `seed-coder`, `bloom`, `viking`; to add one, add a row to `compiler/family/src/pre_tokenizers.rs`
+        "#]],
     );
 }
 
@@ -249,20 +255,14 @@ fn a_tokenizer_of_another_kind_is_refused() {
     check_refused(
         &small(&json!({"model": {"type": "Unigram", "vocab": [["a", -1.0]]}})),
         expect![[r#"
-        `tokenizer.json` is not supported yet: its model is `Unigram`; expected a byte-level `BPE`
-    "#]],
+            `tokenizer.json` is not supported: its model is `Unigram`; expected a `BPE` over bytes or as SentencePiece makes it
+        "#]],
     );
     let model = |key: &str, value: Value| {
         let mut model = json!({"type": "BPE", "vocab": {"a": 0}, "merges": []});
         model[key] = value;
         small(&json!({"model": model}))
     };
-    check_refused(
-        &model("byte_fallback", json!(true)),
-        expect![[r#"
-        `tokenizer.json` is not supported yet: it falls back to tokens of single bytes; expected a byte-level `BPE`
-    "#]],
-    );
     check_refused(
         &model("merges", json!(["a a"])),
         expect![[r#"
@@ -284,26 +284,26 @@ fn a_tokenizer_of_another_kind_is_refused() {
     check_refused(
         &model("end_of_word_suffix", json!("</w>")),
         expect![[r#"
-        `tokenizer.json` is not supported yet: it marks the parts of a word (`continuing_subword_prefix`, `end_of_word_suffix`); expected a byte-level `BPE`
-    "#]],
+            `tokenizer.json` is not supported: it marks the parts of a word (`continuing_subword_prefix`, `end_of_word_suffix`); expected a `BPE` over bytes or as SentencePiece makes it
+        "#]],
     );
     check_refused(
         &model("dropout", json!(0.1)),
         expect![[r#"
-        `tokenizer.json` is not supported yet: it leaves merges out at random (`dropout`); expected a byte-level `BPE`
-    "#]],
+            `tokenizer.json` is not supported: it leaves merges out at random (`dropout`); expected a `BPE` over bytes or as SentencePiece makes it
+        "#]],
     );
     check_refused(
         &small(&json!({"normalizer": {"type": "Lowercase"}})),
         expect![[r#"
-        The normalizer of `tokenizer.json` is `{"type":"Lowercase"}`; expected none or `NFC`
-    "#]],
+            The normalizer of `tokenizer.json` does `{"type":"Lowercase"}`; expected none or `NFC`
+        "#]],
     );
 }
 
 #[test]
 fn more_tokens_than_rows_are_refused() {
-    let error = vocabulary(&files(), 4095).unwrap_err();
+    let error = vocabulary(&files(), 4095, "llama").unwrap_err();
     expect![[r#"
         `tokenizer.json` gives `<|eot_id|>` the id 4095, but the token embedding has 4095 rows; resize the embedding, or take the tokenizer that the model was trained with
     "#]].assert_eq(&format!("{error}\n"));
@@ -313,11 +313,11 @@ fn more_tokens_than_rows_are_refused() {
 fn a_special_token_that_is_no_token_is_refused() {
     let error = of(&small(&json!({})), &json!({}), &json!({"eos_token": "</s>"})).unwrap_err();
     expect![[r#"
-        `eos_token` is `</s>`, which is no token of `tokenizer.json`; take both files from the same folder
+        `eos_token` is `</s>`, which is no token of the tokenizer; take both files from the same folder
     "#]]
     .assert_eq(&format!("{error}\n"));
     let files = TokenizerFiles { generation_config: Some(b"[]"), ..files() };
-    let error = vocabulary(&files, N_VOCAB).unwrap_err();
+    let error = vocabulary(&files, N_VOCAB, "llama").unwrap_err();
     expect![[r#"
         `generation_config.json` is not a JSON object: found `[]`
     "#]]

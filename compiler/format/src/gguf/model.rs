@@ -273,7 +273,7 @@ struct Windows {
 mod tests {
     use super::*;
     use mc_decoder::program::{Activation, RotaryPairing};
-    use mc_decoder::vocabulary::{SpecialTokens, TokenType, Vocabulary, VocabularyKind};
+    use mc_decoder::vocabulary::{SpecialKey, SpecialTokens, TokenType, Vocabulary, VocabularyKind};
 
     use crate::gguf::keys::{ModelFacts, keys};
     use crate::gguf::layout::{Layout, TensorPlan};
@@ -331,6 +331,7 @@ mod tests {
             kind: VocabularyKind::BytePair,
             pre_tokenizer: "llama-bpe".to_owned(),
             tokens: vec!["a".to_owned(), "<|begin_of_text|>".to_owned(), "<|eot_id|>".to_owned()],
+            scores: Vec::new(),
             types: vec![TokenType::Normal, TokenType::Control, TokenType::Control],
             merges: vec!["a a".to_owned()],
             special: SpecialTokens {
@@ -338,9 +339,12 @@ mod tests {
                 eos: Some(2),
                 stop: vec![2],
                 add_bos: Some(true),
+                order: vec![SpecialKey::Bos, SpecialKey::Eos, SpecialKey::AddBos],
                 ..SpecialTokens::default()
             },
+            space_prefix: None,
             chat_template: Some("{{ messages }}".to_owned()),
+            named_templates: vec![("tool_use".to_owned(), "{{ tools }}".to_owned())],
         }
     }
 

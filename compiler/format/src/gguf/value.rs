@@ -68,6 +68,11 @@ impl Value {
         Self::Array(Array::new(5, numbers.into_iter().map(Self::I32)))
     }
 
+    /// An array of 32-bit numbers.
+    pub fn floats(numbers: impl IntoIterator<Item = f32>) -> Self {
+        Self::Array(Array::new(6, numbers.into_iter().map(Self::F32)))
+    }
+
     /// The text; `None` for other types.
     pub fn as_text(&self) -> Option<&str> {
         match self {
