@@ -20,7 +20,7 @@ use crate::attributes::{label, label_property, number_property, provider};
 use crate::dataset::{DatasetInfo, DatasetKind};
 use crate::gguf::GgufInfo;
 use crate::verdict::{Check, Verdict, percent, signed_percent};
-use crate::{accuracy, leak, perplexity};
+use crate::{accuracy, leak, perplexity, tokenizer_fidelity};
 
 /// The rule's name.
 pub const NAME: &str = "gate";
@@ -44,7 +44,8 @@ pub(crate) struct Measurement {
     pub(crate) shown: String,
 }
 
-const ON: PropertySchema = PropertySchema {
+/// Which dataset a check is measured on.
+pub(crate) const ON: PropertySchema = PropertySchema {
     name: "on",
     value: ValueKind::Label,
     presence: Presence::Required,
@@ -118,6 +119,7 @@ static SIZE: NodeSchema = NodeSchema {
 pub(crate) static CHECKS: &[ChildSchema] = &[
     ChildSchema { node: &PERPLEXITY, occurs: Occurs::Any },
     ChildSchema { node: &ACCURACY, occurs: Occurs::Any },
+    ChildSchema { node: &tokenizer_fidelity::SCHEMA, occurs: Occurs::Any },
     ChildSchema { node: &SIZE, occurs: Occurs::Optional },
 ];
 
@@ -138,6 +140,7 @@ static SCHEMA: NodeSchema = NodeSchema {
         ChildSchema { node: &GGUF, occurs: Occurs::Once },
         ChildSchema { node: &PERPLEXITY, occurs: Occurs::Any },
         ChildSchema { node: &ACCURACY, occurs: Occurs::Any },
+        ChildSchema { node: &tokenizer_fidelity::SCHEMA, occurs: Occurs::Any },
         ChildSchema { node: &SIZE, occurs: Occurs::Optional },
     ],
 };
@@ -164,6 +167,9 @@ impl Rule for Gate {
         }
         for check in record.children("accuracy") {
             plan.accuracy(check);
+        }
+        for check in record.children(tokenizer_fidelity::NAME) {
+            plan.tokenizer_fidelity(check);
         }
         for check in record.children("size") {
             plan.size(check);
@@ -193,6 +199,7 @@ impl Rule for Gate {
 enum Limit {
     Perplexity { on: String, max_increase: f64 },
     Accuracy { on: String, min: Option<f64>, max_decrease: f64 },
+    TokenizerFidelity { on: String },
     Size { max: u64 },
 }
 
@@ -240,6 +247,15 @@ impl Plan<'_> {
             min: number_property(check, "min"),
             max_decrease: number_property(check, "max-decrease").unwrap_or(0.02),
         });
+    }
+
+    // Calibration text may be compared as well: nothing is measured that could be learnt from it.
+    fn tokenizer_fidelity(&mut self, check: &Record) {
+        let Some((_, data)) = self.dataset(check, DatasetKind::Text) else {
+            return;
+        };
+        self.inputs.push(Input::Artifact(tokenizer_fidelity::action(self.ctx.label(), self.gguf, &data)));
+        self.limits.push(Limit::TokenizerFidelity { on: data.name });
     }
 
     fn size(&mut self, check: &Record) {
@@ -317,7 +333,7 @@ impl Limit {
     fn n_inputs(&self) -> usize {
         match self {
             Self::Perplexity { .. } | Self::Accuracy { .. } => 2,
-            Self::Size { .. } => 1,
+            Self::TokenizerFidelity { .. } | Self::Size { .. } => 1,
         }
     }
 
@@ -339,6 +355,9 @@ impl Limit {
                     passed &= measured.value >= *min;
                 }
                 compared("accuracy", on, &measured, &baseline, limit, passed)
+            }
+            Self::TokenizerFidelity { on } => {
+                tokenizer_fidelity::check(&ctx.input(first)?.to_contiguous(), on)?
             }
             Self::Size { max } => {
                 let n_bytes = ctx.input_digest(first).n_bytes();

@@ -55,4 +55,5 @@ pub(crate) mod tensor_action;
 pub mod tensor_report;
 pub(crate) mod tensor_types;
 pub(crate) mod token_files;
+pub(crate) mod tokenizer_fidelity;
 pub(crate) mod type_rules;

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use mc_decoder::program::Decoder;
 use mc_decoder::vocabulary::Vocabulary;
 use mc_family::error::FamilyError;
+use mc_family::fidelity::Fidelity;
 use mc_family::tokenizer::Tokenizer;
 use mc_family::vocabulary::{TokenizerFiles, vocabulary};
 use mc_ir::action::{ActionContext, ActionError, Content, Source};
@@ -83,6 +84,18 @@ pub(crate) fn vocabulary_of(contents: &Contents, decoder: &Decoder) -> Result<Vo
 /// When it cannot be understood.
 pub(crate) fn tokenizer_of(contents: &Contents, decoder: &Decoder) -> Result<Tokenizer, ActionError> {
     understood(contents.with(|files| Tokenizer::from_files(files, decoder.n_vocab, &decoder.architecture)))
+}
+
+/// The files' tokenizer, to be held against the vocabulary of a container.
+///
+/// # Errors
+/// When one of them cannot be understood.
+pub(crate) fn fidelity_of(
+    contents: &Contents,
+    decoder: &Decoder,
+    container: &Vocabulary,
+) -> Result<Fidelity, ActionError> {
+    understood(contents.with(|files| Fidelity::new(files, decoder.n_vocab, &decoder.architecture, container)))
 }
 
 fn understood<T>(result: Result<T, FamilyError>) -> Result<T, ActionError> {

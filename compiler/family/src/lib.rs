@@ -18,6 +18,7 @@ pub mod error;
 pub(crate) mod experts;
 pub mod families;
 pub mod family;
+pub mod fidelity;
 pub mod gemma2;
 pub mod gemma3;
 pub mod granite;

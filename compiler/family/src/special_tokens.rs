@@ -9,7 +9,7 @@
 
 use std::collections::BTreeSet;
 
-use mc_decoder::vocabulary::{SpecialKey, SpecialTokens, TokenType};
+use mc_decoder::vocabulary::{SpecialKey, SpecialTokens, TokenType, VocabularyKind};
 use serde_json::Value;
 
 use crate::added_tokens::AddedToken;
@@ -109,17 +109,17 @@ impl<'a> Reader<'a> {
 
     fn read_processors(&mut self) {
         let Some(json) = self.sources.json else { return };
+        if json.kind() == VocabularyKind::BytePair {
+            // Files of this kind say both, also when nothing is added.
+            self.switch(SpecialKey::AddBos, false);
+            self.switch(SpecialKey::AddEos, false);
+        }
         let processors = match json.post_processor["processors"].as_array() {
             Some(processors) => processors.as_slice(),
             None => std::slice::from_ref(&json.post_processor),
         };
         for processor in processors {
             match processor["type"].as_str() {
-                // It adds nothing; the template that follows may.
-                Some("ByteLevel") => {
-                    self.switch(SpecialKey::AddBos, false);
-                    self.switch(SpecialKey::AddEos, false);
-                }
                 Some("RobertaProcessing") => {
                     for key in [SpecialKey::AddBos, SpecialKey::AddEos, SpecialKey::AddSep] {
                         self.switch(key, true);

@@ -5,5 +5,7 @@ mod chat;
 mod configs;
 mod families;
 mod llama;
+mod pieces;
+mod pre_tokenizers;
 mod tokenizer;
 mod vocabulary;

@@ -172,7 +172,7 @@ fn what_is_put_around_a_text_comes_from_switches_before_templates() {
         json!([sequence("A"), sequence("B")]),
         json!([sequence("A"), token("<tool>"), sequence("B")]),
     );
-    assert_eq!(around(&separated, &named), (None, None, Some(true), Some(5)));
+    assert_eq!(around(&separated, &named), (Some(false), Some(false), Some(true), Some(5)));
 }
 
 #[test]
