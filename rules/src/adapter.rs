@@ -60,6 +60,12 @@ impl AdapterTokenizer {
         })
     }
 
+    /// A tokenizer of one file.
+    #[cfg(test)]
+    pub(crate) fn alone(tokenizer: Source) -> Self {
+        Self { tokenizer, tokenizer_config: None, special_tokens_map: None, chat_template: None }
+    }
+
     /// Puts the files in place of the base's.
     pub(crate) fn replace(&self, files: &mut ModelFiles) {
         let Self { tokenizer, tokenizer_config, special_tokens_map, chat_template } = self.clone();

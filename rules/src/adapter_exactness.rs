@@ -27,20 +27,12 @@ use mc_tensor::convert;
 use mc_tensor::dtype::DType;
 use serde_json::{Value, json};
 
-use crate::adapter::AdapterInfo;
+use crate::adapter::{AdapterInfo, AdapterTokenizer};
+use crate::adapter_reference::{Reference, Tensor, Tensors, bf16_units};
 use crate::adapter_weights::{AdaptedWeights, Application};
 use crate::evaluate::Evaluator;
 use crate::model_info::{ModelFiles, ModelInfo, Weight};
 use crate::weights::StoredTensor;
-
-/// A tensor with its numbers.
-#[derive(Clone, Debug, PartialEq)]
-struct Tensor {
-    shape: Vec<u64>,
-    values: Vec<f32>,
-}
-
-type Tensors = BTreeMap<String, Tensor>;
 
 /// Files in memory: path and bytes.
 type Files = BTreeMap<String, Arc<Vec<u8>>>;
@@ -98,6 +90,10 @@ fn label(name: &str) -> Label {
     Label::new(PackageId("models".to_owned()), name)
 }
 
+fn source(path: &str) -> Source {
+    Source { path: Arc::from(Path::new(path)), range: None }
+}
+
 fn model(config: &Value, stored: &[StoredTensor]) -> ModelInfo {
     let family = for_config(config).unwrap();
     let weight = |stored: &StoredTensor| Weight {
@@ -111,7 +107,7 @@ fn model(config: &Value, stored: &[StoredTensor]) -> ModelInfo {
         expression: TensorExpr::Load { input: 0, dtype: stored.dtype, shape: stored.shape.clone() },
         inputs: vec![Input::Source(stored.source.clone())],
     };
-    let nowhere = Source { path: Arc::from(Path::new("nowhere")), range: None };
+    let nowhere = source("nowhere");
     ModelInfo {
         name: "base".to_owned(),
         family: family.name(),
@@ -130,11 +126,13 @@ struct Given {
     tensors: Tensors,
     scale: f64,
     keeps_tied: bool,
+    has_tokenizer: bool,
 }
 
 struct Merged {
     tensors: Tensors,
     head: Head,
+    n_vocab: u32,
 }
 
 /// Merges as the rule does and evaluates every weight, `n_rows` rows at a time.
@@ -159,7 +157,7 @@ fn merge(
             model: info.clone(),
             config: AdapterConfig::from_json(&given.config.to_string()).unwrap(),
             tensors,
-            tokenizer: None,
+            tokenizer: given.has_tokenizer.then(|| AdapterTokenizer::alone(source("adapter/tokenizer.json"))),
             licences: Vec::new(),
         };
         let fault = |code: &'static str, message: String| Fault::new(Place(0), code, message);
@@ -173,7 +171,7 @@ fn merge(
     }
     let weights = weights.finish();
     let tensors = weights.iter().map(|weight| (weight.name.clone(), evaluate(weight, &files, n_rows)));
-    Ok(Merged { tensors: tensors.collect(), head: info.decoder.head })
+    Ok(Merged { tensors: tensors.collect(), head: info.decoder.head, n_vocab: info.decoder.n_vocab })
 }
 
 fn evaluate(weight: &Weight, files: &Files, n_rows: u64) -> Tensor {
@@ -186,147 +184,6 @@ fn evaluate(weight: &Weight, files: &Files, n_rows: u64) -> Tensor {
         values.extend(tile);
     }
     Tensor { shape: weight.shape(), values }
-}
-
-/// The plain reference. `round` is applied after every operation: to f32 it gives f32 arithmetic to the bit, because
-/// f64 has more than twice the digits; without it, f64 arithmetic.
-struct Reference<'a> {
-    round: fn(f64) -> f64,
-    tensors: &'a Tensors,
-    config: &'a Value,
-}
-
-impl Reference<'_> {
-    fn tensor(&self, name: &str) -> Option<&Tensor> {
-        self.tensors.get(&format!("base_model.model.{name}"))
-    }
-
-    fn scale(&self, rank: u64, factor: f64) -> f64 {
-        let alpha = self.config["lora_alpha"].as_f64().unwrap();
-        let rank = rank as f64;
-        let root = self.config["use_rslora"].as_bool().unwrap_or(false);
-        f64::from((alpha / if root { rank.sqrt() } else { rank } * factor) as f32)
-    }
-
-    /// The weight after the adapter, in `round`'s arithmetic.
-    fn weight(&self, name: &str, weight: &mut Vec<f64>, shape: &[u64], factor: f64) {
-        let round = self.round;
-        let (module, leaf) = name.rsplit_once('.').unwrap();
-        for whole in [name.to_owned(), format!("{module}.base_layer.{leaf}")] {
-            if let Some(whole) = self.tensor(&whole) {
-                *weight = whole.values.iter().map(|value| f64::from(*value)).collect();
-            }
-        }
-        if leaf == "bias" {
-            if let (Some(bias), Some(up)) = (
-                self.tensor(&format!("{module}.lora_B.bias")),
-                self.tensor(&format!("{module}.lora_B.weight")),
-            ) {
-                let scale = self.scale(up.shape[1], factor);
-                for (value, bias) in weight.iter_mut().zip(&bias.values) {
-                    *value = round(*value + round(f64::from(*bias) * scale));
-                }
-            }
-            return;
-        }
-        let n_cols = shape[shape.len() - 1] as usize;
-        if let (Some(up), Some(down)) =
-            (self.tensor(&format!("{module}.lora_B.weight")), self.tensor(&format!("{module}.lora_A.weight")))
-        {
-            let rank = up.shape[1] as usize;
-            let product = |row: usize, col: usize, k: usize| {
-                f64::from(up.values[row * rank + k]) * f64::from(down.values[k * n_cols + col])
-            };
-            self.add(weight, n_cols, rank, self.scale(rank as u64, factor), &product);
-        }
-        let (up, down) = ("lora_embedding_B", "lora_embedding_A");
-        if let (Some(up), Some(down)) =
-            (self.tensor(&format!("{module}.{up}")), self.tensor(&format!("{module}.{down}")))
-        {
-            let rank = up.shape[1] as usize;
-            let n_rows = down.shape[1] as usize;
-            let product = |row: usize, col: usize, k: usize| {
-                f64::from(up.values[col * rank + k]) * f64::from(down.values[k * n_rows + row])
-            };
-            self.add(weight, n_cols, rank, self.scale(rank as u64, factor), &product);
-        }
-        if let Some(lengths) = self.tensor(&format!("{module}.lora_magnitude_vector")) {
-            let is_embedding = self.tensor(&format!("{module}.lora_embedding_A")).is_some();
-            self.normalize(weight, n_cols, &lengths.values, is_embedding);
-        }
-        if let Some(rows) = self.tensor(&format!("{module}.token_adapter.trainable_tokens_delta")) {
-            let indices = &self.config["trainable_token_indices"];
-            let indices = indices.get(module.rsplit('.').next().unwrap()).unwrap_or(indices);
-            for (index, row) in indices.as_array().unwrap().iter().zip(rows.values.chunks(n_cols)) {
-                let start = index.as_u64().unwrap() as usize * n_cols;
-                for (value, new) in weight[start..start + n_cols].iter_mut().zip(row) {
-                    *value = f64::from(*new);
-                }
-            }
-        }
-    }
-
-    fn add(
-        &self,
-        weight: &mut [f64],
-        n_cols: usize,
-        rank: usize,
-        scale: f64,
-        product: &dyn Fn(usize, usize, usize) -> f64,
-    ) {
-        let round = self.round;
-        for (index, value) in weight.iter_mut().enumerate() {
-            let mut sum = 0.0;
-            for k in 0..rank {
-                sum = round(sum + round(product(index / n_cols, index % n_cols, k)));
-            }
-            *value = round(*value + round(sum * scale));
-        }
-    }
-
-    fn normalize(&self, weight: &mut [f64], n_cols: usize, lengths: &[f32], by_column: bool) {
-        let round = self.round;
-        let n_rows = weight.len() / n_cols;
-        let (n_outer, n_inner) = if by_column { (n_cols, n_rows) } else { (n_rows, n_cols) };
-        let place = |outer: usize, inner: usize| match by_column {
-            true => inner * n_cols + outer,
-            false => outer * n_cols + inner,
-        };
-        for outer in 0..n_outer {
-            let squares: Vec<f64> =
-                (0..n_inner).map(|inner| weight[place(outer, inner)] * weight[place(outer, inner)]).collect();
-            let sum = if by_column {
-                squares.iter().fold(0.0, |sum, square| sum + square)
-            } else {
-                sixteen(&squares)
-            };
-            let factor = round(f64::from(lengths[outer]) / round(sum.sqrt()));
-            for inner in 0..n_inner {
-                let value = &mut weight[place(outer, inner)];
-                *value = round(*value * factor);
-            }
-        }
-    }
-}
-
-/// A sum in sixteen lanes, folded by halves.
-fn sixteen(values: &[f64]) -> f64 {
-    let mut lanes: Vec<f64> = (0..16)
-        .map(|lane| values.iter().skip(lane).step_by(16).fold(0.0, |sum, value| sum + value))
-        .collect();
-    while lanes.len() > 1 {
-        let upper = lanes.split_off(lanes.len() / 2);
-        lanes.iter_mut().zip(upper).for_each(|(lane, upper)| *lane += upper);
-    }
-    lanes[0]
-}
-
-/// Units of the last place of a bf16 near `expected` between two numbers.
-fn bf16_units(found: f32, expected: f64) -> f64 {
-    // A bf16 has eight digits; below its normal numbers they get coarser, which no test reaches.
-    let exponent = (expected.abs().max(1e-30) as f32).to_bits() >> 23;
-    let unit = f64::from(f32::from_bits(exponent << 23)) / 128.0;
-    (f64::from(found) - expected).abs() / unit
 }
 
 /// Numbers that look random.
@@ -359,7 +216,6 @@ fn base_config(is_tied: bool) -> Value {
     })
 }
 
-const Q: &str = "model.layers.0.self_attn.q_proj";
 const EMBEDDING: &str = "model.embed_tokens.weight";
 const HEAD: &str = "lm_head.weight";
 
@@ -383,7 +239,7 @@ fn given(changes: Value, parts: &[(&str, &[u64])]) -> Given {
     let named: Vec<(String, &[u64])> =
         parts.iter().map(|(name, shape)| (format!("base_model.model.{name}"), *shape)).collect();
     let named: Vec<(&str, &[u64])> = named.iter().map(|(name, shape)| (name.as_str(), *shape)).collect();
-    Given { config, tensors: tensors(&named), scale: 1.0, keeps_tied: false }
+    Given { config, tensors: tensors(&named), scale: 1.0, keeps_tied: false, has_tokenizer: false }
 }
 
 /// Compares every weight with the reference, both ways.
@@ -617,6 +473,28 @@ fn a_tied_head_is_what_training_saw() {
 }
 
 #[test]
+fn added_tokens_bring_their_vocabulary() {
+    let embedding: (&str, &[u64]) = ("model.embed_tokens.weight", &[N_TOKENS + 2, WIDTH]);
+    let head: (&str, &[u64]) = ("lm_head.weight", &[N_TOKENS + 2, WIDTH]);
+    let grown = |is_tied: bool, parts: &[(&str, &[u64])]| {
+        let given = Given { has_tokenizer: true, ..given(json!({}), parts) };
+        merge(&base_config(is_tied), &base(is_tied), DType::BF16, &[given], 3).unwrap()
+    };
+    let untied = grown(false, &[embedding, head]);
+    assert_eq!((untied.n_vocab, untied.head), (13, Head::Untied));
+    assert_eq!(untied.tensors[HEAD].shape, [13, WIDTH]);
+    // A head that is the embedding grows with it.
+    let tied = grown(true, &[embedding]);
+    assert_eq!((tied.n_vocab, tied.head), (13, Head::Tied));
+
+    let mut files = model(&base_config(true), &[]).files;
+    files.chat_template = Some(source("base/chat_template.jinja"));
+    AdapterTokenizer::alone(source("adapter/tokenizer.json")).replace(&mut files);
+    assert_eq!(files.tokenizer, source("adapter/tokenizer.json"));
+    assert_eq!((files.config, files.chat_template), (source("nowhere"), None));
+}
+
+#[test]
 fn what_would_be_lost_or_cannot_be_scaled_is_refused() {
     let codes = |is_tied: bool, adapters: &[Given]| -> Vec<&'static str> {
         let faults = merge(&base_config(is_tied), &base(is_tied), DType::F32, adapters, 3).err().unwrap();
@@ -643,7 +521,6 @@ fn what_would_be_lost_or_cannot_be_scaled_is_refused() {
     assert_eq!(codes(true, &[given(json!({}), &resized)]), ["merge::tokens"]);
     let foreign = given(json!({}), &[("model.layers.5.mlp.down_proj.weight", &[WIDTH, 24])]);
     assert_eq!(codes(false, &[foreign]), ["merge::adapter"]);
-    assert!(Q_PAIR[0].0.starts_with(Q));
 }
 
 /// The tensors of a safetensors file, as f32.
@@ -679,7 +556,7 @@ fn what_peft_merged_is_met_where_it_is_given() {
             let folder = root.join(name).join("adapter");
             let config = json_file(&folder.join("adapter_config.json"));
             let tensors = read(&folder.join("adapter_model.safetensors"));
-            Given { config, tensors, scale, keeps_tied: option == "tied_embedding" }
+            Given { config, tensors, scale, keeps_tied: option == "tied_embedding", has_tokenizer: false }
         };
         let adapters = match option {
             "plain_0.7_plain_b_0.3" => vec![adapter("plain", 0.7), adapter("plain_b", 0.3)],

@@ -28,6 +28,8 @@ pub(crate) mod accuracy;
 pub(crate) mod adapter_container;
 #[cfg(test)]
 mod adapter_exactness;
+#[cfg(test)]
+mod adapter_reference;
 pub(crate) mod adapter_weights;
 pub(crate) mod attributes;
 pub(crate) mod blend_evaluate;

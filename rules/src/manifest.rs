@@ -36,7 +36,7 @@ impl Manifest<'_> {
         let model = if models.len() == 1 { models.remove(0) } else { json!({ "files": models }) };
         let others = files.iter().filter(|(name, _)| !package.files.contains(name));
         let files: Vec<Value> = others.map(|(name, output)| file(name, output)).collect();
-        let manifest = json!({
+        let mut manifest = json!({
             "manifest": 1,
             "target": package.target,
             "name": package.name,
@@ -65,12 +65,14 @@ impl Manifest<'_> {
             })),
             "gates": self.verdict,
             "sources": package.sources.iter().map(|(role, name)| json!({ "role": role, "name": name })).collect::<Vec<_>>(),
-            "adapters": package.adapters,
             "calibration": package.calibration,
             "license": package.licence,
             "files": files,
             "tool": format!("mc {}", env!("CARGO_PKG_VERSION")),
         });
+        if !package.adapters.is_empty() {
+            manifest["adapters"] = json!(package.adapters);
+        }
         let mut text = serde_json::to_string_pretty(&manifest).map_err(ActionError::failed)?;
         text.push('\n');
         Ok(text)
