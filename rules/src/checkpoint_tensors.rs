@@ -86,12 +86,12 @@ impl Matching<'_> {
                     .help("The weights and `config.json` must be of the same model"),
             );
         }
-        let missing: Vec<String> = by_place
-            .keys()
-            .filter(|place| !found.contains_key(place))
-            .map(|place| {
-                let name = self.family.checkpoint_name(place.tensor, place.part);
-                name.unwrap_or_else(|| place.tensor.to_string())
+        let missing: Vec<String> = needed
+            .iter()
+            .filter(|needed| !found.contains_key(&Found { tensor: needed.tensor, part: needed.part }))
+            .map(|needed| {
+                let name = self.family.checkpoint_name(needed.tensor, needed.part);
+                name.unwrap_or_else(|| needed.tensor.to_string())
             })
             .collect();
         if !missing.is_empty() {

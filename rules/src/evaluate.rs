@@ -239,6 +239,12 @@ fn block_scales(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use mc_digest::digest::BlobDigest;
+    use mc_ir::action::Piece;
+    use mc_ir::output::Output;
+
     use super::*;
 
     #[test]
@@ -247,6 +253,83 @@ mod tests {
         let rows: Vec<u64> = (0..16).map(|row| half_split_row(row, 8)).collect();
         assert_eq!(rows[..8], [0, 4, 1, 5, 2, 6, 3, 7]);
         assert_eq!(rows[8..], [8, 12, 9, 13, 10, 14, 11, 15]);
+    }
+
+    /// Inputs that are already in memory.
+    struct Inputs(Vec<Vec<u8>>);
+
+    impl ActionContext for Inputs {
+        fn input(&self, index: usize) -> Result<Content, ActionError> {
+            Ok(Content { parts: vec![Piece::whole(Arc::new(self.0[index].clone()))] })
+        }
+
+        fn input_digest(&self, _: usize) -> Output {
+            unreachable!("an expression has no use for digests")
+        }
+
+        fn write_blob(
+            &self,
+            _: &mut dyn FnMut(&mut dyn std::io::Write) -> Result<(), ActionError>,
+        ) -> Result<BlobDigest, ActionError> {
+            unreachable!("an expression writes nothing")
+        }
+
+        fn is_cancelled(&self) -> bool {
+            false
+        }
+    }
+
+    fn floats(values: &[f32]) -> Vec<u8> {
+        values.iter().flat_map(|value| value.to_le_bytes()).collect()
+    }
+
+    fn load(input: usize, dtype: DType, shape: &[u64]) -> Box<TensorExpr> {
+        Box::new(TensorExpr::Load { input, dtype, shape: shape.to_vec() })
+    }
+
+    /// Rows `first..first + n` of an expression.
+    fn rows(expression: &TensorExpr, inputs: &[Vec<u8>], first: u64, n: usize) -> Vec<f32> {
+        let evaluator = Evaluator::new(expression, &Inputs(inputs.to_vec())).unwrap();
+        let mut out = vec![0.0; n * evaluator.n_cols];
+        evaluator.rows(first, &mut out).unwrap();
+        out
+    }
+
+    #[test]
+    fn a_tile_may_span_the_parts_of_a_stack() {
+        let inputs = [floats(&[1.0, 2.0, 3.0, 4.0]), floats(&[5.0, 6.0, 7.0, 8.0])];
+        let part = |input| *load(input, DType::F32, &[2, 2]);
+        let stack = TensorExpr::Stack { of: vec![part(0), part(1)] };
+        assert_eq!(stack.shape(), [2, 2, 2]);
+        assert_eq!(rows(&stack, &inputs, 0, 4), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]);
+        assert_eq!(rows(&stack, &inputs, 1, 2), [3.0, 4.0, 5.0, 6.0]);
+        let offset = TensorExpr::AddConstant { value: 1.0, of: Box::new(stack) };
+        assert_eq!(rows(&offset, &inputs, 3, 1), [8.0, 9.0]);
+    }
+
+    #[test]
+    fn weights_of_eight_bits_are_multiplied_by_the_scales_of_their_blocks() {
+        // 1, 1.5 and 448 in three rows; blocks of two rows and one column.
+        let inputs = [vec![0x38, 0x3c, 0x38, 0x3c, 0x7e, 0xb8], floats(&[2.0, 3.0, 0.5, 4.0])];
+        let scaled = |scales: &[u64]| TensorExpr::ScaleBlocks {
+            of: load(0, DType::F8E4M3, &[3, 2]),
+            scales: load(1, DType::F32, scales),
+            block: [2, 1],
+        };
+        assert_eq!(rows(&scaled(&[2, 2]), &inputs, 0, 3), [2.0, 4.5, 2.0, 4.5, 224.0, -4.0]);
+        assert_eq!(rows(&scaled(&[2, 2]), &inputs, 2, 1), [224.0, -4.0]);
+        assert!(Evaluator::new(&scaled(&[2, 1]), &Inputs(inputs.to_vec())).is_err());
+    }
+
+    #[test]
+    fn a_kernel_is_squeezed_without_moving_a_number() {
+        let inputs = [floats(&[1.0, 2.0, 3.0, 4.0])];
+        let squeezed = |shape: &[u64]| TensorExpr::Reshape {
+            shape: shape.to_vec(),
+            of: load(0, DType::F32, &[2, 1, 2]),
+        };
+        assert_eq!(rows(&squeezed(&[2, 2]), &inputs, 1, 1), [3.0, 4.0]);
+        assert!(Evaluator::new(&squeezed(&[4, 1]), &Inputs(inputs.to_vec())).is_err());
     }
 
     #[test]
