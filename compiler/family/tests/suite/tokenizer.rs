@@ -4,15 +4,18 @@ use std::sync::LazyLock;
 
 use expect_test::expect;
 use mc_decoder::vocabulary::{SpecialTokens, TokenType, Vocabulary, VocabularyKind};
+use mc_family::fidelity::Fidelity;
 use mc_family::tokenizer::{ParseSpecial, Tokenizer};
+use mc_family::vocabulary::{TokenizerFiles, vocabulary};
 use proptest::prelude::*;
+use serde_json::{Value, json};
 
-use crate::vocabulary;
+use crate::vocabulary as toy;
 
 static FROM_JSON: LazyLock<Tokenizer> =
-    LazyLock::new(|| Tokenizer::from_json(vocabulary::TOKENIZER.as_bytes()).unwrap());
+    LazyLock::new(|| Tokenizer::from_json(toy::TOKENIZER.as_bytes()).unwrap());
 static FROM_VOCABULARY: LazyLock<Tokenizer> =
-    LazyLock::new(|| Tokenizer::from_vocabulary(&vocabulary::base()).unwrap());
+    LazyLock::new(|| Tokenizer::from_vocabulary(&toy::base()).unwrap());
 
 fn both() -> [&'static Tokenizer; 2] {
     [&FROM_JSON, &FROM_VOCABULARY]
@@ -126,8 +129,7 @@ fn a_vocabulary_that_cannot_be_used_is_told() {
 
 #[test]
 fn added_ids_may_leave_holes() {
-    let json =
-        vocabulary::TOKENIZER.replace("\"id\": 4095", "\"id\": 5000").replace("\"id\":4095", "\"id\":5000");
+    let json = toy::TOKENIZER.replace("\"id\": 4095", "\"id\": 5000").replace("\"id\":4095", "\"id\":5000");
     let tokenizer = Tokenizer::from_json(json.as_bytes()).unwrap();
     assert_eq!(tokenizer.encode("<|eot_id|>", ParseSpecial::Yes).unwrap(), [5000]);
     let json = json.replace("5000", "4000000000");
@@ -136,6 +138,53 @@ fn added_ids_may_leave_holes() {
         `tokenizer.json` has 4096 tokens, but ids up to 4000000000
     "#]]
     .assert_eq(&format!("{error}\n"));
+}
+
+#[test]
+fn a_fine_tuned_tokenizer_keeps_its_ids() {
+    // One merge less, one more added token, and a control token under another name.
+    let mut json: Value = serde_json::from_str(toy::TOKENIZER).unwrap();
+    json["model"]["merges"].as_array_mut().unwrap().remove(0);
+    let added = json["added_tokens"].as_array_mut().unwrap();
+    added[1]["content"] = json!("<|tool_call|>");
+    let mut own = added[2].clone();
+    (own["id"], own["content"], own["special"]) = (json!(4100), json!("<scratch pad>"), json!(false));
+    added.push(own);
+    let text = json.to_string();
+    let files =
+        TokenizerFiles { config: b"{}", tokenizer: Some(text.as_bytes()), ..TokenizerFiles::default() };
+    let container = vocabulary(&files, 4104, "llama").unwrap();
+    assert_eq!(
+        (container.tokens[4100].as_str(), container.types[4100]),
+        ("<scratch pad>", TokenType::UserDefined)
+    );
+    let fidelity = Fidelity::new(&files, 4104, "llama", &container).unwrap();
+    for text in fidelity.hard_texts() {
+        assert_eq!(fidelity.difference(text).unwrap(), None, "{text:?}");
+    }
+    let base = Tokenizer::from_json(toy::TOKENIZER.as_bytes()).unwrap();
+    let tuned = Tokenizer::from_vocabulary(&container).unwrap();
+    let text = "then he <scratch pad> went there<|tool_call|>";
+    let ids = tuned.encode(text, ParseSpecial::No).unwrap();
+    assert_ne!(ids, base.encode(text, ParseSpecial::No).unwrap());
+    assert_eq!(tuned.decode(&ids).unwrap(), text);
+}
+
+#[test]
+fn a_tampered_merge_is_told_by_the_text_that_it_changes() {
+    let files = TokenizerFiles {
+        config: b"{}",
+        tokenizer: Some(toy::TOKENIZER.as_bytes()),
+        ..TokenizerFiles::default()
+    };
+    let mut container = toy::base();
+    assert_eq!(container.merges.remove(0), "h e");
+    let fidelity = Fidelity::new(&files, 4096, "llama", &container).unwrap();
+    assert_eq!(fidelity.difference("A boat at sea").unwrap(), None);
+    let difference = fidelity.difference("A boat hexagon").unwrap().unwrap();
+    assert_eq!(difference.text, "A boat hexagon");
+    assert_eq!(&difference.text[..difference.n_equal_bytes], "A boat");
+    assert_eq!(difference.sides[0].0, "the checkpoint");
 }
 
 proptest! {
