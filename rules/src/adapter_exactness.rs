@@ -490,7 +490,7 @@ fn added_tokens_bring_their_vocabulary() {
     let mut files = model(&base_config(true), &[]).files;
     files.chat_template = Some(source("base/chat_template.jinja"));
     AdapterTokenizer::alone(source("adapter/tokenizer.json")).replace(&mut files);
-    assert_eq!(files.tokenizer, source("adapter/tokenizer.json"));
+    assert_eq!(files.tokenizer, Some(source("adapter/tokenizer.json")));
     assert_eq!((files.config, files.chat_template), (source("nowhere"), None));
 }
 
