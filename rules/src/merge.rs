@@ -171,7 +171,8 @@ impl Merging<'_> {
     }
 
     fn add_files(&mut self, named: &Placed<Label>, adapter: &AdapterInfo) {
-        let n_adapters = self.info.lineage.iter().filter(|lineage| lineage.role != "base").count();
+        let n_adapters =
+            self.info.lineage.iter().filter(|lineage| lineage.role.starts_with("adapter.")).count();
         let lineage = Lineage {
             role: format!("adapter.{n_adapters}"),
             label: named.value.clone(),

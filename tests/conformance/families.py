@@ -56,8 +56,10 @@ def main():
     folder = work / "families"
     make_workspace(folder)
     built = mc(binary, work, "--workspace", str(folder), "build", *[f"//m:{name}-f16" for name in FAMILIES])
+    directories = {pathlib.Path(target["directory"]).name: target for target in built["targets"]}
     failed, n_equal = [], 0
-    for name, target in zip(FAMILIES, built["targets"], strict=True):
+    for name in FAMILIES:
+        target = directories[f"{name}-f16"]
         path = pathlib.Path(target["directory"]) / target["outputs"][0]["path"]
         llama = server(path)
         if name in OURS:

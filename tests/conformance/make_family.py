@@ -79,7 +79,7 @@ FAMILIES = {
         "bytes",
     ),
     "gemma2": ("Gemma2ForCausalLM", GEMMA | {"attn_logit_softcapping": 50.0, "final_logit_softcapping": 30.0}, "pieces"),
-    "gemma3": ("Gemma3ForCausalLM", GEMMA | {"rope_local_base_freq": 10000.0, "sliding_window_pattern": 2}, "pieces"),
+    "gemma3": ("Gemma3ForCausalLM", GEMMA | {"rope_local_base_freq": 10000.0, "sliding_window_pattern": 6}, "pieces"),
     "phi3": (
         "Phi3ForCausalLM",
         {"rope_scaling": LONG, "original_max_position_embeddings": 128, "sliding_window": 512, "num_key_value_heads": HEADS},
@@ -232,6 +232,8 @@ def pieces():
     yield "<unk>", 0.0, 2
     yield "<s>", 0.0, 3
     yield "</s>", 0.0, 3
+    # llama.cpp looks this up by its text in Phi's vocabularies.
+    yield "<|endoftext|>", 0.0, 3
     for byte in range(256):
         yield f"<0x{byte:02X}>", 0.0, 6
     words = ["▁", "▁t", "he", "▁the", "in", "▁a", "er", "nd", "▁and", "ou", "▁you", "ar", "▁ar", "▁are", "re", "th"]
@@ -258,6 +260,9 @@ def write(name, folder):
     architecture, changes, vocabulary = FAMILIES[name]
     folder.mkdir(parents=True)
     config = COMMON | changes | {"architectures": [architecture]}
+    if name == "phi3":
+        # Its heads share the hidden width evenly, and no key says so.
+        del config["head_dim"]
     if vocabulary == "pieces":
         config |= {"vocab_size": write_pieces_vocabulary(folder), "bos_token_id": 1, "eos_token_id": 2}
     else:

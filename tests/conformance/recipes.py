@@ -48,8 +48,10 @@ def main():
     folder = work / "recipes"
     make_workspace(folder)
     built = mc(binary, work, "--workspace", str(folder), "build", *[f"//m:{name}" for name in TARGETS])
+    directories = {pathlib.Path(target["directory"]).name: target for target in built["targets"]}
     failed, worst_of_all = [], 0.0
-    for (name, (recipe, _)), target in zip(TARGETS.items(), built["targets"], strict=True):
+    for name, (recipe, _) in TARGETS.items():
+        target = directories[name]
         path = pathlib.Path(target["directory"]) / target["outputs"][0]["path"]
         llama = server(path)
         bound = BOUND if recipe in PLAIN else QUANTIZED_BOUND

@@ -161,8 +161,12 @@ fn blocks_out_of_range_are_warned_of_each_time() {
 #[test]
 fn missing_and_broken_files_of_a_checkpoint_are_told() {
     let place = &place(BASE);
-    for file in ["tokenizer.json", "config.json"] {
-        check(GGUF, 2, &[&format!("There is no `{file}` in `models/base`"), place], |sandbox| {
+    let told = [
+        ("tokenizer.json", "neither `tokenizer.json` nor `tokenizer.model`"),
+        ("config.json", "no `config.json`"),
+    ];
+    for (file, missing) in told {
+        check(GGUF, 2, &[&format!("There is {missing} in `models/base`"), place], |sandbox| {
             fs::remove_file(sandbox.path("models/base").join(file)).unwrap();
         });
     }

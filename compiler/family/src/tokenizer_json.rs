@@ -216,6 +216,6 @@ fn unreadable(error: serde_json::Error) -> FamilyError {
 
 fn other_kind(reason: &str) -> FamilyError {
     FamilyError::Tokenizer(format!(
-        "`tokenizer.json` is not supported yet: {reason}; expected a byte-level `BPE`"
+        "`tokenizer.json` is not supported: {reason}; expected a `BPE` over bytes or as SentencePiece makes it"
     ))
 }

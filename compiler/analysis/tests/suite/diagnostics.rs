@@ -232,7 +232,7 @@ everything "g" color=7 integer=99999999999999999999 label="://x" path="" bytes="
               |
             3 | everything "g" color=7 integer=99999999999999999999 label="://x" path="" bytes="x" fraction=1.5
               |                                                                                ^^^
-              = help: `x` is no unit of size; the units are `KiB`, `MiB`, `GiB`, `TiB`, `KB`, `MB`, `GB`, `TB`, `B`
+              = help: `x` is no unit of size; the units are `KiB`, `MiB`, `GiB`, `TiB`, `KB`, `kB`, `MB`, `GB`, `TB`, `B`
             error[schema::kind]: Expected a share such as `2%` for `fraction`, found the number `1.5`
              --> package.kdl:3:93
               |

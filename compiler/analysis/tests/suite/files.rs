@@ -80,42 +80,42 @@ fn settings_of_the_workspace() {
     check_files(
         &[("workspace.kdl", text)],
         expect![[r#"
-        error[schema::missing]: `workspace` needs a text
-         --> workspace.kdl:1:1
-          |
-        1 | workspace
-          | ^^^^^^^^^
-          = help: Write `workspace "…"`: The name of the workspace.
-        error[schema::kind]: Expected a size such as `525MB` for `max-size`, found the text `50 gigs`
-         --> workspace.kdl:2:23
-          |
-        2 | cache { disk max-size="50 gigs"; remote upload=1; dusk; }
-          |                       ^^^^^^^^^
-          = help: `gigs` is no unit of size; the units are `KiB`, `MiB`, `GiB`, `TiB`, `KB`, `MB`, `GB`, `TB`, `B`
-        error[schema::missing]: `remote` needs a text
-         --> workspace.kdl:2:34
-          |
-        2 | cache { disk max-size="50 gigs"; remote upload=1; dusk; }
-          |                                  ^^^^^^
-          = help: Write `remote "…"`: A store of another machine, by URL.
-        error[schema::kind]: Expected `#true` or `#false` for `upload`, found the number `1`
-         --> workspace.kdl:2:48
-          |
-        2 | cache { disk max-size="50 gigs"; remote upload=1; dusk; }
-          |                                                ^
-        error[schema::unknown-attribute]: `cache` has no attribute `dusk`
-         --> workspace.kdl:2:51
-          |
-        2 | cache { disk max-size="50 gigs"; remote upload=1; dusk; }
-          |                                                   ^^^^
-          = help: Did you mean `disk`?
-        error[schema::unknown-attribute]: `cash` has no meaning here
-         --> workspace.kdl:3:1
-          |
-        3 | cash
-          | ^^^^
-          = help: Known: `workspace`, `cache`
-    "#]],
+            error[schema::missing]: `workspace` needs a text
+             --> workspace.kdl:1:1
+              |
+            1 | workspace
+              | ^^^^^^^^^
+              = help: Write `workspace "…"`: The name of the workspace.
+            error[schema::kind]: Expected a size such as `525MB` for `max-size`, found the text `50 gigs`
+             --> workspace.kdl:2:23
+              |
+            2 | cache { disk max-size="50 gigs"; remote upload=1; dusk; }
+              |                       ^^^^^^^^^
+              = help: `gigs` is no unit of size; the units are `KiB`, `MiB`, `GiB`, `TiB`, `KB`, `kB`, `MB`, `GB`, `TB`, `B`
+            error[schema::missing]: `remote` needs a text
+             --> workspace.kdl:2:34
+              |
+            2 | cache { disk max-size="50 gigs"; remote upload=1; dusk; }
+              |                                  ^^^^^^
+              = help: Write `remote "…"`: A store of another machine, by URL.
+            error[schema::kind]: Expected `#true` or `#false` for `upload`, found the number `1`
+             --> workspace.kdl:2:48
+              |
+            2 | cache { disk max-size="50 gigs"; remote upload=1; dusk; }
+              |                                                ^
+            error[schema::unknown-attribute]: `cache` has no attribute `dusk`
+             --> workspace.kdl:2:51
+              |
+            2 | cache { disk max-size="50 gigs"; remote upload=1; dusk; }
+              |                                                   ^^^^
+              = help: Did you mean `disk`?
+            error[schema::unknown-attribute]: `cash` has no meaning here
+             --> workspace.kdl:3:1
+              |
+            3 | cash
+              | ^^^^
+              = help: Known: `workspace`, `cache`
+        "#]],
     );
 }
 
