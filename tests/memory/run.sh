@@ -4,19 +4,8 @@
 set -eu
 cd "$(dirname "$0")"
 
-work=${WORK:-$(mktemp -d)}
-[ -n "${WORK:-}" ] || trap 'rm -rf "$work"' EXIT
-mkdir -p "$work"
-n_free=$(df -Pm "$work" | awk 'NR == 2 { print $4 }')
-if [ "$n_free" -lt 5000 ]; then
-    echo "error: $work has $n_free MB free; expected 5000" >&2
-    exit 1
-fi
-if [ -z "${MC:-}" ]; then
-    cargo build --quiet --release -p mc
-    MC=$(cargo metadata --format-version 1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/release/mc
-fi
-[ -d "$work/workspace/models" ] || python3 make_workspace.py "$work/workspace"
+n_mb=5000 size=1b
+. ./prepare.sh
 for n_jobs in 1 2 4; do
     rm -rf "$work/cache" "$work/workspace/mc-out"
     echo "--jobs $n_jobs"
