@@ -113,13 +113,13 @@ impl Fidelity {
                 })?;
                 if encoding.get_ids() != ours {
                     let sides = [("`mc`", ours.as_slice()), ("the library", encoding.get_ids())];
-                    return self.told(composed, sides).map(Some);
+                    return Ok(Some(self.told(composed, sides)));
                 }
             }
             let container = self.container.encode(&composed, special)?;
             if container != ours {
                 let sides = [("the checkpoint", ours.as_slice()), ("the GGUF", container.as_slice())];
-                return self.told(composed, sides).map(Some);
+                return Ok(Some(self.told(composed, sides)));
             }
         }
         Ok(None)
@@ -134,12 +134,31 @@ impl Fidelity {
         normalized.get().to_owned()
     }
 
-    fn told(&self, text: String, sides: [(&str, &[u32]); 2]) -> Result<Difference, FamilyError> {
+    fn told(&self, text: String, sides: [(&str, &[u32]); 2]) -> Difference {
         let [(_, left), (_, right)] = sides;
         let n_equal = left.iter().zip(right).take_while(|(left, right)| left == right).count();
-        let n_equal_bytes = self.checkpoint.decode(&left[..n_equal])?.len().min(text.len());
+        let n_equal_bytes = self.n_bytes(&text, &left[..n_equal]);
         let sides = sides.map(|(side, ids)| (side.to_owned(), self.shown(&ids[n_equal..])));
-        Ok(Difference { text, n_equal_bytes, sides })
+        Difference { text, n_equal_bytes, sides }
+    }
+
+    // How much of `text` the first `ids` stand for; a space that was put before a text is not the text's own.
+    fn n_bytes(&self, text: &str, ids: &[u32]) -> usize {
+        let mut rest = text.as_bytes();
+        for id in ids {
+            let mut piece = self.checkpoint.piece_bytes(*id);
+            if piece.is_empty() {
+                // Control tokens are not shown, but they stand in the text.
+                piece =
+                    self.tokens.get(*id as usize).map(|token| token.clone().into_bytes()).unwrap_or_default();
+            }
+            let own = match piece.strip_prefix(b" ") {
+                Some(own) if !rest.starts_with(&piece) => own,
+                _ => piece.as_slice(),
+            };
+            rest = rest.get(own.len()..).unwrap_or_default();
+        }
+        text.len() - rest.len()
     }
 
     // `264 "Ġa", 65 "b" …`
