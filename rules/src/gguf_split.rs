@@ -76,7 +76,7 @@ impl Split {
     /// The first file: every key and no tensor.
     fn first(&self, ctx: &dyn ActionContext) -> Result<Output, ActionError> {
         let gguf = gguf_head(&ctx.input(0)?)?;
-        let mut keys = gguf.keys;
+        let mut keys = gguf.to_keys();
         keys.extend(place_keys(0, self.ranges.len() + 1, self.plans.len()));
         let head = Layout::new(&keys, &[], ALIGNMENT).head;
         self.check(head.len() as u64, "its keys alone make")?;

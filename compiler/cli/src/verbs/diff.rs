@@ -101,7 +101,7 @@ impl Side {
         match listing {
             Ok(Some(listing)) => {
                 let whole = Gguf::parse(&head(&content), content.n_bytes());
-                let values = whole.map(|gguf| gguf.keys.into_iter().map(|(_, value)| value).collect());
+                let values = whole.map(|gguf| gguf.to_keys().into_iter().map(|(_, value)| value).collect());
                 Ok(Self { content, listing, values: values.unwrap_or_default() })
             }
             Ok(None) => Err(Report::failed(format!("Cannot tell what `{source}` is"))

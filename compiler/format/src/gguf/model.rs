@@ -12,8 +12,8 @@ use crate::gguf::names::wire_name;
 use crate::gguf::reader::Gguf;
 use crate::gguf::value::Value;
 
-/// The most layers that a file may claim: what bounds the work on a lying one.
-const MAX_BLOCKS: u32 = 4096;
+/// The fewest tensors of a layer: what bounds the layers that a file may claim by the bytes that it has.
+const MIN_BLOCK_TENSORS: u32 = 4;
 
 /// The file is whole, but no model that can be run.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -76,8 +76,9 @@ impl Reader<'_> {
 
     fn decoder(&self) -> Result<Decoder, ModelError> {
         let n_blocks = self.number("block_count")?;
-        if n_blocks > MAX_BLOCKS {
-            return Err(wrong(self.name("block_count"), "at most 4096", n_blocks.to_string()));
+        if n_blocks as usize > self.gguf.tensors.len() / MIN_BLOCK_TENSORS as usize {
+            let found = format!("{n_blocks} in a file of {} tensors", self.gguf.tensors.len());
+            return Err(wrong(self.name("block_count"), "a layer for every four tensors at most", found));
         }
         let n_embd = self.number("embedding_length")?;
         let norm = Norm { epsilon: float(self.gguf, &self.name("attention.layer_norm_rms_epsilon"))? };
@@ -85,7 +86,7 @@ impl Reader<'_> {
         let attention = self.attention(n_embd, n_blocks, &kv_heads, norm)?;
         let feed_forward = self.feed_forward()?;
         let windows = self.windows()?;
-        let mut blocks = Vec::new();
+        let mut blocks = Vec::with_capacity(n_blocks as usize);
         for (block, n_kv_heads) in (0..n_blocks).zip(kv_heads) {
             // Elsewhere it is a mistake, which whoever runs the program names.
             let mixer = if n_kv_heads == 0 && self.architecture.has_convolutions {
@@ -353,10 +354,13 @@ mod tests {
         let mut keys = keys(&toy(), &words(), &facts);
         change(&mut keys);
         let kind = by_name("F32").unwrap();
-        let plan = TensorPlan { name: "token_embd.weight".to_owned(), kind, dims: vec![32, 3] };
-        let layout = Layout::new(&keys, &[plan], 32);
-        let n_bytes = layout.head.len() as u64 + layout.tensors[0].n_bytes;
-        Gguf::parse(&layout.head, n_bytes).unwrap()
+        let plan = |name: &str| TensorPlan { name: name.to_owned(), kind, dims: vec![32, 3] };
+        let layers = (0..8)
+            .map(|tensor| plan(&format!("blk.{}.{}.weight", tensor / 4, ["a", "b", "c", "d"][tensor % 4])));
+        let plans: Vec<TensorPlan> = std::iter::once(plan("token_embd.weight")).chain(layers).collect();
+        let layout = Layout::new(&keys, &plans, 32);
+        let n_data: u64 = layout.tensors.iter().map(|stretch| stretch.n_bytes + stretch.padding).sum();
+        Gguf::parse(&layout.head, layout.head.len() as u64 + n_data).unwrap()
     }
 
     #[test]
@@ -387,7 +391,7 @@ mod tests {
         );
         assert_eq!(
             message("llama.block_count", Some(Value::U32(u32::MAX))),
-            "Key `llama.block_count`: 4294967295; expected at most 4096"
+            "Key `llama.block_count`: 4294967295 in a file of 9 tensors; expected a layer for every four tensors at most"
         );
         assert_eq!(
             message("tokenizer.ggml.eos_token_id", Some(Value::U32(9))),

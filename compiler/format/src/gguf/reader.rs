@@ -4,6 +4,7 @@
 //! length of the file. Versions 2 and 3 are read; version 1 counted in 32 bits and is no longer met.
 
 use crate::gguf::array::Array;
+use crate::gguf::key_writer::Keys;
 use crate::gguf::tensor_type::{self, TensorType};
 use crate::gguf::value::{ARRAY, TEXT, Value};
 
@@ -18,14 +19,18 @@ pub struct Gguf {
     /// Version of the format.
     pub version: u32,
     /// The keys, in the order of the file.
-    pub keys: Vec<(String, Value)>,
+    pub keys: Lean<(String, Value)>,
     /// The tensors, in the order of the file.
-    pub tensors: Vec<TensorInfo>,
+    pub tensors: Lean<TensorInfo>,
     /// Tensors begin at multiples of this.
     pub alignment: u64,
     /// First byte of the data section.
     pub data_start: u64,
 }
+
+/// A list whose growing takes no more memory at once than the bytes that its items were read from: an entry of a head
+/// may have 13 bytes in the file, and five times as many in memory.
+pub type Lean<T> = Vec<Box<T>>;
 
 /// One tensor of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,17 +106,17 @@ impl Gguf {
         }
         let n_tensors = cursor.u64("the number of tensors")?;
         let n_keys = cursor.u64("the number of keys")?;
-        let mut keys: Vec<(String, Value)> = Vec::new();
+        let mut keys: Lean<(String, Value)> = Vec::new();
         for index in 0..n_keys {
             let name = cursor.text(&format!("the name of key {index}"))?;
             let what = format!("key `{name}`");
             let type_id = cursor.u32(&what)?;
-            keys.push((name, cursor.value(type_id, &what, 0)?));
+            keys.push(Box::new((name, cursor.value(type_id, &what, 0)?)));
         }
         let alignment = alignment(&keys)?;
         let mut tensors = Vec::new();
         for index in 0..n_tensors {
-            tensors.push(cursor.tensor(index)?);
+            tensors.push(Box::new(cursor.tensor(index)?));
         }
         let data_start = (cursor.offset as u64).next_multiple_of(alignment);
         for tensor in &mut tensors {
@@ -127,12 +132,17 @@ impl Gguf {
 
     /// The value of a key.
     pub fn key(&self, name: &str) -> Option<&Value> {
-        self.keys.iter().find(|(key, _)| key == name).map(|(_, value)| value)
+        self.keys.iter().find(|key| key.0 == name).map(|key| &key.1)
+    }
+
+    /// The keys, as they are written into another file.
+    pub fn to_keys(&self) -> Keys {
+        self.keys.iter().map(|key| (**key).clone()).collect()
     }
 
     /// The tensor of a name.
     pub fn tensor(&self, name: &str) -> Option<&TensorInfo> {
-        self.tensors.iter().find(|tensor| tensor.name == name)
+        self.tensors.iter().find(|tensor| tensor.name == name).map(|tensor| &**tensor)
     }
 }
 
@@ -140,10 +150,11 @@ fn wrong(what: impl Into<String>, reason: impl Into<String>) -> GgufError {
     GgufError::Wrong { what: what.into(), reason: reason.into() }
 }
 
-fn alignment(keys: &[(String, Value)]) -> Result<u64, GgufError> {
-    let Some((_, value)) = keys.iter().find(|(key, _)| key == "general.alignment") else {
+fn alignment(keys: &[Box<(String, Value)>]) -> Result<u64, GgufError> {
+    let Some(key) = keys.iter().find(|key| key.0 == "general.alignment") else {
         return Ok(32);
     };
+    let value = &key.1;
     value
         .as_u64()
         .filter(|alignment| alignment.is_power_of_two() && *alignment <= 1 << 20)

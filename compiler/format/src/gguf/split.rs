@@ -194,7 +194,7 @@ pub fn merge(files: &[Gguf]) -> Result<Merged, SplitError> {
         return Err(SplitError::Series { number: 1, found, expected });
     }
     let is_place = |name: &str| [NUMBER_KEY, COUNT_KEY, TENSORS_KEY].contains(&name);
-    let keys: Keys = first.keys.iter().filter(|(name, _)| !is_place(name)).cloned().collect();
+    let keys: Keys = first.to_keys().into_iter().filter(|(name, _)| !is_place(name)).collect();
     Ok(Merged { layout: Layout::new(&keys, &plans, first.alignment), tensors: places })
 }
 

@@ -124,7 +124,8 @@ pub fn vocabulary(gguf: &Gguf) -> Result<Vocabulary, ModelError> {
 
 fn special(gguf: &Gguf, tokens: &[String], types: &[TokenType]) -> Result<SpecialTokens, ModelError> {
     let mut special = SpecialTokens::default();
-    for (name, value) in &gguf.keys {
+    for key in &gguf.keys {
+        let (name, value) = &**key;
         let Some(name) = name.strip_prefix("tokenizer.ggml.") else { continue };
         let Some((key, _)) = SPECIAL_KEYS.iter().find(|(_, known)| *known == name) else { continue };
         let id = |gguf: &Gguf| {

@@ -2,28 +2,30 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use serde::Deserialize;
+
+/// What we read of an index: all else in it is skipped, not built.
+#[derive(Deserialize)]
+struct Index {
+    /// The file of each tensor.
+    weight_map: BTreeMap<String, String>,
+}
 
 /// The shards, sorted, without doubles.
 ///
 /// # Errors
 /// A sentence that says what is wrong with the index.
 pub fn shards(index: &[u8]) -> Result<BTreeMap<String, String>, String> {
-    let json: Value =
-        serde_json::from_slice(index).map_err(|error| format!("The index is not valid JSON: {error}"))?;
-    let map = json.get("weight_map").and_then(Value::as_object).ok_or("The index has no `weight_map`")?;
-    let mut shards = BTreeMap::new();
-    for (tensor, shard) in map {
-        let shard =
-            shard.as_str().ok_or_else(|| format!("Tensor `{tensor}` of the index has no file name"))?;
+    let index: Index =
+        serde_json::from_slice(index).map_err(|error| format!("The index cannot be read: {error}"))?;
+    for (tensor, shard) in &index.weight_map {
         if shard.contains(['/', '\\']) || shard.starts_with('.') {
             return Err(format!(
                 "Tensor `{tensor}` of the index is in `{shard}`; expected a file beside the index"
             ));
         }
-        shards.insert(tensor.clone(), shard.to_owned());
     }
-    Ok(shards)
+    Ok(index.weight_map)
 }
 
 #[cfg(test)]

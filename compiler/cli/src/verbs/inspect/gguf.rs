@@ -30,8 +30,8 @@ pub(crate) fn listing(head: &[u8], n_bytes: u64) -> Result<Listing, GgufError> {
         format: if is_imatrix { "GGUF (importance matrix)" } else { "GGUF" },
         n_bytes,
         facts: vec![("version", gguf.version.to_string()), ("alignment", gguf.alignment.to_string())],
-        keys: gguf.keys.iter().map(key).collect(),
-        tensors: gguf.tensors.iter().map(tensor).collect(),
+        keys: gguf.keys.iter().map(|one| key(one)).collect(),
+        tensors: gguf.tensors.iter().map(|one| tensor(one)).collect(),
         // A file without tensors may end before the data section would begin.
         header_bytes: gguf.data_start.min(n_bytes),
     })
