@@ -70,6 +70,7 @@ impl AdapterTokenizer {
     pub(crate) fn replace(&self, files: &mut ModelFiles) {
         let Self { tokenizer, tokenizer_config, special_tokens_map, chat_template } = self.clone();
         *files = ModelFiles {
+            vocabulary: None,
             tokenizer: Some(tokenizer),
             tokenizer_model: None,
             tokenizer_config,

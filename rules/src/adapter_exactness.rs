@@ -111,6 +111,8 @@ fn model(config: &Value, stored: &[StoredTensor]) -> ModelInfo {
     ModelInfo {
         name: "base".to_owned(),
         family: family.name(),
+        title: None,
+        factors: [].into(),
         known_as: Vec::new(),
         is_quantized: false,
         decoder: family.decoder(config).unwrap(),
@@ -491,7 +493,7 @@ fn added_tokens_bring_their_vocabulary() {
     files.chat_template = Some(source("base/chat_template.jinja"));
     AdapterTokenizer::alone(source("adapter/tokenizer.json")).replace(&mut files);
     assert_eq!(files.tokenizer, Some(source("adapter/tokenizer.json")));
-    assert_eq!((files.config, files.chat_template), (source("nowhere"), None));
+    assert_eq!((files.config, files.chat_template), (Some(source("nowhere")), None));
 }
 
 #[test]

@@ -193,6 +193,7 @@ impl Rule for Blend {
         let tokenizer = label(record, "tokenizer").and_then(|label| models.get(&label.value)).unwrap_or(info);
         let mut blended = info.clone();
         blended.name.clone_from(&ctx.label().name);
+        blended.title = None;
         blended.decoder.blocks = slices.iter().flat_map(|slice| blocks(slice, &models)).collect();
         blended.weights = weights.into();
         blended.files = files(info, tokenizer, &models);
@@ -305,6 +306,7 @@ fn files(info: &ModelInfo, tokenizer: &ModelInfo, models: &BTreeMap<Label, Model
     let is_one_licence = models.values().all(|model| model.files.licence_id == info.files.licence_id);
     ModelFiles {
         config: info.files.config.clone(),
+        head: info.files.head.clone(),
         generation_config: info.files.generation_config.clone(),
         licences,
         licence_id: info.files.licence_id.clone().filter(|_| is_one_licence),
@@ -384,6 +386,8 @@ mod tests {
             weights: weights.into(),
             files,
             lineage: [lineage].into(),
+            title: None,
+            factors: [].into(),
             known_as: Vec::new(),
             is_quantized: false,
         }

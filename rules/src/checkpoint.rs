@@ -1,4 +1,5 @@
-//! `checkpoint`: a Hugging Face folder with a model's configuration, tokenizer and weights.
+//! `checkpoint`: a Hugging Face folder with a model's configuration, tokenizer and weights; or a GGUF file, which is
+//! read in [`crate::gguf_checkpoint`].
 //!
 //! It makes nothing: everything is read where it lies. What is read here are headers and configuration, so all that
 //! can be known to be wrong without touching a weight is a fault of the declaration.
@@ -15,8 +16,9 @@ use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs};
 use crate::attributes::{shown_path, source_fault};
 use crate::checkpoint_files::Reader;
 use crate::checkpoint_tensors::Matching;
+use crate::gguf_checkpoint;
 use crate::model_info::{Lineage, ModelInfo};
-use crate::origin::{DIR, HTTP, HUGGING_FACE, OCI, folder};
+use crate::origin::{DIR, GGUF, HTTP, HUGGING_FACE, OCI, folder};
 use crate::weights::{joined, stored_tensors};
 
 /// The `checkpoint` rule.
@@ -24,9 +26,9 @@ pub struct Checkpoint;
 
 static SCHEMA: NodeSchema = NodeSchema {
     name: "checkpoint",
-    doc: "A model as Hugging Face stores it: `config.json`, `tokenizer.json` and `*.safetensors`.",
+    doc: "A model as Hugging Face stores it (`config.json`, `tokenizer.json`, `*.safetensors`), or a GGUF file.",
     arguments: Arguments::None,
-    properties: &[DIR],
+    properties: &[DIR, GGUF],
     children: &[
         ChildSchema { node: &HUGGING_FACE, occurs: Occurs::Optional },
         ChildSchema { node: &HTTP, occurs: Occurs::Optional },
@@ -41,6 +43,10 @@ impl Rule for Checkpoint {
 
     fn analyze(&self, ctx: &dyn RuleContext) -> Result<Providers, Vec<Fault>> {
         let (folder, place) = folder(ctx)?;
+        if let Some(file) = ctx.record().property(GGUF.name) {
+            let name = file.value.as_text().unwrap_or_default();
+            return gguf_checkpoint::provide(ctx, file.place, &joined(&folder, name));
+        }
         let names = ctx.list(&folder).map_err(|error| {
             vec![
                 source_fault(place, "checkpoint::folder", &error)
@@ -76,11 +82,13 @@ impl Rule for Checkpoint {
         };
         let info = ModelInfo {
             name: ctx.label().name.clone(),
+            title: None,
             known_as: known_as(&config, &shown_path(ctx, &folder)),
             is_quantized: false,
             family: family.name(),
             decoder,
             weights: weights.into(),
+            factors: [].into(),
             files,
             lineage: [lineage].into(),
         };

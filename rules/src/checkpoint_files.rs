@@ -61,7 +61,9 @@ impl Reader<'_> {
             }
         };
         Ok(ModelFiles {
-            config,
+            config: Some(config),
+            head: None,
+            vocabulary: None,
             tokenizer,
             tokenizer_model,
             tokenizer_config: self.optional("tokenizer_config.json"),

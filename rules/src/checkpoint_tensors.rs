@@ -178,7 +178,8 @@ impl Matching<'_> {
     }
 }
 
-fn listed(names: &[&str]) -> String {
+/// Names for a message: the first few, and how many more there are.
+pub(crate) fn listed(names: &[&str]) -> String {
     let shown: Vec<String> = names.iter().take(MAX_LISTED).map(|name| format!("`{name}`")).collect();
     let more = names.len() - shown.len();
     if more == 0 { shown.join(", ") } else { format!("{} and {more} more", shown.join(", ")) }

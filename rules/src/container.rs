@@ -5,15 +5,19 @@ use std::collections::BTreeMap;
 use mc_codec::recipes::Recipe;
 use mc_digest::digest::BlobDigest;
 use mc_digest::hasher::Hasher;
+use mc_format::gguf::key_writer::Keys;
 use mc_format::gguf::keys::{ModelFacts, SamplingDefaults, keys, size_label};
 use mc_format::gguf::layout::{Layout, TensorPlan};
+use mc_format::gguf::reader::Gguf;
 use mc_format::gguf::value::Value;
 use mc_ir::action::{Action, ActionContext, ActionError, ActionKind, Input, write_bytes};
 use mc_ir::output::{Output, Outputs};
 
 use crate::gguf::Planned;
+use crate::gguf_copy::COPY;
+use crate::gguf_head;
 use crate::imatrix::ImatrixInfo;
-use crate::model_info::ModelInfo;
+use crate::model_info::{HEAD, ModelInfo};
 use crate::tensor_report;
 use crate::token_files::{Contents, vocabulary_of};
 
@@ -30,7 +34,8 @@ pub(crate) const ALIGNMENT: u64 = 32;
 pub(crate) struct Container {
     name: String,
     model: ModelInfo,
-    recipe: &'static Recipe,
+    /// None where a GGUF is copied.
+    recipe: Option<&'static Recipe>,
     imatrix: Option<String>,
     plans: Vec<TensorPlan>,
 }
@@ -39,7 +44,7 @@ impl Container {
     /// A file of these tensors.
     pub(crate) fn new(
         name: &str,
-        recipe: &'static Recipe,
+        recipe: Option<&'static Recipe>,
         model: &ModelInfo,
         imatrix: Option<&ImatrixInfo>,
         planned: &[Planned],
@@ -53,6 +58,10 @@ impl Container {
             }),
             plans: planned.iter().map(|tensor| tensor.plan.clone()).collect(),
         }
+    }
+
+    fn recipe_name(&self) -> &'static str {
+        self.recipe.map_or(COPY, |recipe| recipe.name)
     }
 
     /// The tokenizer's files, then the sources of the weights for the lineage, then the tensors, then their reports.
@@ -91,36 +100,67 @@ impl Container {
         keys
     }
 
-    fn keys(&self, ctx: &dyn ActionContext) -> Result<Vec<(String, Value)>, ActionError> {
+    fn keys(&self, ctx: &dyn ActionContext) -> Result<Keys, ActionError> {
         let files = self.model.files.tokenizer_sources();
         let contents = Contents::read(ctx, &files)?;
-        let vocabulary = vocabulary_of(&contents, &self.model.decoder)?;
-        let json = |role: &str| {
-            contents.get(role).and_then(|bytes| serde_json::from_slice::<serde_json::Value>(&bytes).ok())
+        let head = contents.get(HEAD).map(|head| gguf_head::parse(&head)).transpose()?;
+        let mut keys = match (head, self.recipe) {
+            (Some(head), Some(recipe)) => self.keys_of_head(&head, recipe, &contents)?,
+            (Some(head), None) => return Ok(gguf_head::copied(&head)),
+            (None, Some(recipe)) => self.keys_of_files(recipe, &contents)?,
+            (None, None) => return Err(ActionError::failed("Only the keys of a GGUF can be copied")),
         };
-        let has_head_dim =
-            json("config").is_some_and(|config| config.get("head_dim").is_some_and(|dim| !dim.is_null()));
-        let is_quantized = self.recipe.default.block_len > 1;
-        let facts = ModelFacts {
-            name: self.name.clone(),
-            quantized_by: is_quantized.then(|| "mc".to_owned()),
-            license: self.model.files.licence_id.clone(),
-            base_model: (self.model.lineage.len() > 1)
-                .then(|| self.model.lineage.first().map(|lineage| lineage.label.name.clone()))
-                .flatten(),
-            size_label: size_label(&self.plans),
-            file_type: self.recipe.file_type,
-            has_head_dim,
-            sampling: json("generation_config").map(|config| sampling(&config)).unwrap_or_default(),
-        };
-        let mut keys = keys(&self.model.decoder, &vocabulary, &facts);
         keys.push(("mc.version".to_owned(), Value::Text(env!("CARGO_PKG_VERSION").to_owned())));
-        keys.push(("mc.recipe".to_owned(), Value::Text(self.recipe.name.to_owned())));
+        keys.push(("mc.recipe".to_owned(), Value::Text(self.recipe_name().to_owned())));
         if let Some(imatrix) = &self.imatrix {
             keys.push(("mc.imatrix".to_owned(), Value::Text(imatrix.clone())));
         }
         keys.extend(self.lineage(ctx, files.len()));
         Ok(keys)
+    }
+
+    /// The checkpoint that the model was trained further from.
+    fn base_model(&self) -> Option<&str> {
+        let lineage = self.model.lineage.first().filter(|_| self.model.lineage.len() > 1);
+        lineage.map(|lineage| lineage.label.name.as_str())
+    }
+
+    /// The keys of a model that was read from a GGUF.
+    fn keys_of_head(&self, head: &Gguf, recipe: &Recipe, contents: &Contents) -> Result<Keys, ActionError> {
+        // Only an adapter or a blend brings another vocabulary.
+        let is_own = self.model.files.vocabulary == self.model.files.head;
+        let vocabulary = (!is_own).then(|| vocabulary_of(contents, &self.model.decoder)).transpose()?;
+        let changes = gguf_head::Changes {
+            name: &self.name,
+            file_type: recipe.file_type,
+            is_quantized: recipe.default.block_len > 1,
+            base_model: self.base_model(),
+            decoder: &self.model.decoder,
+            vocabulary: vocabulary.as_ref(),
+        };
+        changes.keys(head)
+    }
+
+    /// The keys of a model of Hugging Face.
+    fn keys_of_files(&self, recipe: &Recipe, contents: &Contents) -> Result<Keys, ActionError> {
+        let vocabulary = vocabulary_of(contents, &self.model.decoder)?;
+        let json = |role: &str| {
+            contents.get(role).and_then(|bytes| serde_json::from_slice::<serde_json::Value>(&bytes).ok())
+        };
+        let has_head_dim =
+            json("config").is_some_and(|config| config.get("head_dim").is_some_and(|dim| !dim.is_null()));
+        let is_quantized = recipe.default.block_len > 1;
+        let facts = ModelFacts {
+            name: self.name.clone(),
+            quantized_by: is_quantized.then(|| "mc".to_owned()),
+            license: self.model.files.licence_id.clone(),
+            base_model: self.base_model().map(str::to_owned),
+            size_label: size_label(&self.plans),
+            file_type: recipe.file_type,
+            has_head_dim,
+            sampling: json("generation_config").map(|config| sampling(&config)).unwrap_or_default(),
+        };
+        Ok(keys(&self.model.decoder, &vocabulary, &facts))
     }
 }
 
@@ -146,7 +186,7 @@ impl Action for Container {
             self.model.files.tokenizer_sources().into_iter().map(|(role, _)| role).collect();
         let mut parameters = vec![
             ("name".to_owned(), self.name.clone()),
-            ("recipe".to_owned(), self.recipe.name.to_owned()),
+            ("recipe".to_owned(), self.recipe_name().to_owned()),
             ("tool".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
             ("files".to_owned(), roles.join(" ")),
             ("licence".to_owned(), format!("{:?}", self.model.files.licence_id)),
@@ -169,7 +209,7 @@ impl Action for Container {
     }
 
     fn describe(&self) -> String {
-        format!("{} {}", self.name, self.recipe.name)
+        format!("{} {}", self.name, self.recipe_name())
     }
 
     fn run(&self, ctx: &dyn ActionContext) -> Result<Outputs, ActionError> {

@@ -3,6 +3,10 @@
 //! Any range of rows can be asked for by itself, so memory is bounded by the tile and not by the tensor, and tiles can
 //! be computed side by side: no sum crosses rows.
 
+use std::ops::Range;
+
+use mc_codec::codec::Codec;
+use mc_codec::codecs;
 use mc_ir::action::{ActionContext, ActionError, Content};
 use mc_ir::expression::TensorExpr;
 use mc_tensor::block_scales::BlockScales;
@@ -12,7 +16,7 @@ use mc_tensor::low_rank::add_low_rank;
 
 use crate::blend_evaluate::Blended;
 use crate::evaluate_adapter::AdapterNode;
-use crate::factor::{Factor, load, stretch};
+use crate::factor::{Factor, block_stretch, load, load_blocks, stretch};
 
 /// An expression with its inputs at hand.
 ///
@@ -31,6 +35,10 @@ pub(crate) enum Node {
         bytes: Content,
         dtype: DType,
     },
+    Decode {
+        bytes: Content,
+        codec: &'static Codec,
+    },
     Literal(Vec<f32>),
     AddLowRank {
         of: Box<Self>,
@@ -48,9 +56,14 @@ pub(crate) enum Node {
         head_dim: u64,
         of: Box<Self>,
     },
-    /// The same for a vector: its elements are the rows.
-    PermuteElements {
+    HalfSplitHeads {
         head_dim: u64,
+        of: Box<Self>,
+    },
+    /// Either of the two for a vector: its elements are the rows.
+    ReorderElements {
+        head_dim: u64,
+        source: fn(u64, u64) -> u64,
         of: Box<Self>,
     },
     AddConstant {
@@ -86,6 +99,13 @@ impl Evaluator {
     pub(crate) fn rows(&self, first: u64, out: &mut [f32]) -> Result<(), ActionError> {
         self.node.rows(first, self.n_cols, out)
     }
+
+    /// The bytes of the same rows as they are stored; an error where anything is done to them.
+    pub(crate) fn stored_rows(&self, first: u64, n_rows: u64) -> Result<Vec<u8>, ActionError> {
+        let mut bytes = Vec::new();
+        self.node.stored_rows(first, n_rows, self.n_cols, &mut bytes)?;
+        Ok(bytes)
+    }
 }
 
 /// The shape as a matrix: a vector is one row, leading dimensions are folded into rows.
@@ -102,6 +122,11 @@ impl Node {
             TensorExpr::Load { input, dtype, shape } => {
                 Self::Load { bytes: load(ctx, *input, *dtype, shape)?, dtype: *dtype }
             }
+            TensorExpr::Decode { input, codec, shape } => {
+                let codec = codecs::by_name(codec)
+                    .ok_or_else(|| ActionError::failed(format!("No codec is called {codec}")))?;
+                Self::Decode { bytes: load_blocks(ctx, *input, codec, shape)?, codec }
+            }
             TensorExpr::Literal { values } => Self::Literal(values.clone()),
             TensorExpr::AddLowRank { of, up, down, scale } => {
                 let (up, down) = (Factor::new(up, ctx)?, Factor::new(down, ctx)?);
@@ -114,8 +139,15 @@ impl Node {
             TensorExpr::PermuteHeads { n_heads, of } => {
                 let node = Box::new(Self::new(of, ctx)?);
                 match of.shape().as_slice() {
-                    [n] => Self::PermuteElements { head_dim: n / n_heads, of: node },
+                    [n] => Self::ReorderElements { head_dim: n / n_heads, source: half_split_row, of: node },
                     shape => Self::PermuteHeads { head_dim: rows_and_columns(shape).0 / n_heads, of: node },
+                }
+            }
+            TensorExpr::HalfSplitHeads { n_heads, of } => {
+                let node = Box::new(Self::new(of, ctx)?);
+                match of.shape().as_slice() {
+                    [n] => Self::ReorderElements { head_dim: n / n_heads, source: interleaved_row, of: node },
+                    shape => Self::HalfSplitHeads { head_dim: rows_and_columns(shape).0 / n_heads, of: node },
                 }
             }
             TensorExpr::AddConstant { value, of } => {
@@ -155,6 +187,9 @@ impl Node {
                 let piece = stretch(bytes, *dtype, first, n_cols, out.len())?;
                 convert::to_f32(*dtype, &piece, out);
             }
+            Self::Decode { bytes, codec } => {
+                codec.decode(&block_stretch(bytes, codec, first, n_cols, out.len())?, out);
+            }
             Self::Literal(values) => out.copy_from_slice(values),
             Self::AddLowRank { of, up, down, scale } => {
                 of.rows(first, n_cols, out)?;
@@ -173,11 +208,16 @@ impl Node {
                     of.rows(half_split_row(first + offset, *head_dim), n_cols, row)?;
                 }
             }
-            Self::PermuteElements { head_dim, of } => {
+            Self::HalfSplitHeads { head_dim, of } => {
+                for (offset, row) in (0..).zip(out.chunks_exact_mut(n_cols)) {
+                    of.rows(interleaved_row(first + offset, *head_dim), n_cols, row)?;
+                }
+            }
+            Self::ReorderElements { head_dim, source, of } => {
                 let mut values = vec![0.0; out.len()];
                 of.rows(first, n_cols, &mut values)?;
                 for (index, value) in (0..).zip(out.iter_mut()) {
-                    *value = values[half_split_row(index, *head_dim) as usize];
+                    *value = values[source(index, *head_dim) as usize];
                 }
             }
             Self::AddConstant { value, of } => {
@@ -191,15 +231,39 @@ impl Node {
                 scales.apply(first, n_cols, out);
             }
             Self::Stack { parts, rows_per_part } => {
-                let (mut row, mut rest) = (first, out);
-                while !rest.is_empty() {
-                    let (part, within) = (row / rows_per_part, row % rows_per_part);
-                    let n_rows = (rows_per_part - within).min((rest.len() / n_cols) as u64);
+                let mut rest = out;
+                for (part, rows) in parts_of(first, (rest.len() / n_cols) as u64, *rows_per_part) {
+                    let n_rows = rows.end - rows.start;
                     let (of_part, behind) = rest.split_at_mut(n_rows as usize * n_cols);
-                    parts[part as usize].rows(within, n_cols, of_part)?;
-                    (row, rest) = (row + n_rows, behind);
+                    parts[part].rows(rows.start, n_cols, of_part)?;
+                    rest = behind;
                 }
             }
+        }
+        Ok(())
+    }
+
+    fn stored_rows(
+        &self,
+        first: u64,
+        n_rows: u64,
+        n_cols: usize,
+        out: &mut Vec<u8>,
+    ) -> Result<(), ActionError> {
+        let n_elements = usize::try_from(n_rows).map_err(ActionError::failed)? * n_cols;
+        match self {
+            Self::Load { bytes, dtype } => {
+                out.extend_from_slice(&stretch(bytes, *dtype, first, n_cols, n_elements)?);
+            }
+            Self::Decode { bytes, codec } => {
+                out.extend_from_slice(&block_stretch(bytes, codec, first, n_cols, n_elements)?);
+            }
+            Self::Stack { parts, rows_per_part } => {
+                for (part, rows) in parts_of(first, n_rows, *rows_per_part) {
+                    parts[part].stored_rows(rows.start, rows.end - rows.start, n_cols, out)?;
+                }
+            }
+            _ => return Err(ActionError::failed("Only what is stored can be copied")),
         }
         Ok(())
     }
@@ -211,6 +275,25 @@ impl Node {
 fn half_split_row(row: u64, head_dim: u64) -> u64 {
     let (head, within) = (row / head_dim, row % head_dim);
     head * head_dim + (within % 2) * (head_dim / 2) + within / 2
+}
+
+/// Where row `row` of the half-split order stands in the interleaved order; undoes [`half_split_row`].
+fn interleaved_row(row: u64, head_dim: u64) -> u64 {
+    let (head, within) = (row / head_dim, row % head_dim);
+    let half = head_dim / 2;
+    head * head_dim + 2 * (within % half) + within / half
+}
+
+/// The parts of a stack that rows `first..first + n_rows` lie in, each with its own rows.
+fn parts_of(first: u64, n_rows: u64, rows_per_part: u64) -> impl Iterator<Item = (usize, Range<u64>)> {
+    let end = first + n_rows;
+    let mut row = first;
+    std::iter::from_fn(move || {
+        let (part, within) = (row / rows_per_part, row % rows_per_part);
+        let n_rows = (rows_per_part - within).min(end - row);
+        row += n_rows;
+        (n_rows > 0).then_some((part as usize, within..within + n_rows))
+    })
 }
 
 /// The scales of a matrix in f32, one for each of its blocks.
@@ -253,6 +336,7 @@ mod tests {
         let rows: Vec<u64> = (0..16).map(|row| half_split_row(row, 8)).collect();
         assert_eq!(rows[..8], [0, 4, 1, 5, 2, 6, 3, 7]);
         assert_eq!(rows[8..], [8, 12, 9, 13, 10, 14, 11, 15]);
+        assert!((0..16).all(|row| half_split_row(interleaved_row(row, 8), 8) == row));
     }
 
     /// Inputs that are already in memory.

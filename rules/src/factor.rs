@@ -5,6 +5,8 @@
 
 use std::borrow::Cow;
 
+use mc_codec::codec::Codec;
+use mc_format::gguf::tensor_type::TensorType;
 use mc_ir::action::{ActionContext, ActionError, Content};
 use mc_ir::adapter_expression::AdapterExpr;
 use mc_ir::expression::TensorExpr;
@@ -107,6 +109,38 @@ pub(crate) fn load(
     Ok(content)
 }
 
+/// The bytes of an input of quantized blocks, if there are as many as its shape says.
+pub(crate) fn load_blocks(
+    ctx: &dyn ActionContext,
+    input: usize,
+    codec: &Codec,
+    shape: &[u64],
+) -> Result<Content, ActionError> {
+    let content = ctx.input(input)?;
+    let dims: Vec<u64> = shape.iter().rev().copied().collect();
+    let expected = TensorType::of(codec).n_bytes(&dims);
+    if expected != Some(content.n_bytes()) {
+        return Err(ActionError::failed(format!(
+            "A tensor of shape {shape:?} and type {codec} has {} bytes; found {}",
+            expected.unwrap_or(0),
+            content.n_bytes()
+        )));
+    }
+    Ok(content)
+}
+
+/// The bytes of the blocks in `n_elements` elements from the beginning of a row on.
+pub(crate) fn block_stretch<'a>(
+    content: &'a Content,
+    codec: &Codec,
+    first_row: u64,
+    n_cols: usize,
+    n_elements: usize,
+) -> Result<Cow<'a, [u8]>, ActionError> {
+    let start = first_row * codec.row_bytes(n_cols) as u64;
+    bytes_at(content, start, start + codec.row_bytes(n_elements) as u64)
+}
+
 /// The bytes of `n_elements` elements from the beginning of a row on.
 pub(crate) fn stretch(
     content: &Content,
@@ -117,7 +151,10 @@ pub(crate) fn stretch(
 ) -> Result<Cow<'_, [u8]>, ActionError> {
     let size = dtype.n_bytes() as u64;
     let start = first_row * n_cols as u64 * size;
-    let end = start + n_elements as u64 * size;
+    bytes_at(content, start, start + n_elements as u64 * size)
+}
+
+fn bytes_at(content: &Content, start: u64, end: u64) -> Result<Cow<'_, [u8]>, ActionError> {
     let found = match content.parts.as_slice() {
         [part] => usize::try_from(start)
             .ok()

@@ -6,7 +6,7 @@
 use mc_codec::codec::{Codec, Importance};
 use mc_codec::recipes::{self, Choice};
 use mc_format::gguf::layout::TensorPlan;
-use mc_format::gguf::names::{wire_name, wire_name_in};
+use mc_format::gguf::names::wire_name_in;
 use mc_format::gguf::tensor_type::TensorType;
 use mc_ir::action::{ActionNode, Artifact, Input};
 use mc_ir::attribute::Place;
@@ -17,16 +17,18 @@ use mc_ir::provider::Providers;
 use mc_ir::rule::{Rule, RuleContext};
 use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs, ValueKind};
 
-use crate::attributes::{label, provider, text};
+use crate::attributes::{label, place_of, provider, text};
 use crate::container::{Container, MODEL_FILE, REPORTS_FILE};
 use crate::dataset::DatasetInfo;
+use crate::gguf_copy::{self, COPY, stored_codec};
 use crate::gguf_split::{self, MAX_FILE_SIZE};
 use crate::imatrix::ImatrixInfo;
 use crate::model_info::ModelInfo;
+use crate::requantize::{REQUANTIZE, check_quantized};
 use crate::tensor_action::{REPORT, TENSOR, TensorAction};
 use crate::tensor_types::tensor_types;
 use crate::type_rules::{EMBEDDING_TYPE, OUTPUT_TYPE, PURE, TENSOR_TYPE, TENSOR_TYPES};
-use crate::wire_tensors::{WireTensor, family_of, wire_tensors};
+use crate::wire_tensors::{WireTensor, factor_tensors, family_of, wire_tensors};
 
 /// The rule's name.
 pub const NAME: &str = "gguf";
@@ -59,11 +61,21 @@ const fn leaf(name: &'static str, doc: &'static str, value: ValueKind) -> NodeSc
     NodeSchema { name, doc, arguments: Arguments::One(value), properties: &[], children: &[] }
 }
 
-static MODEL: NodeSchema = leaf("model", "The checkpoint or merge to write.", ValueKind::Label);
+static MODEL: NodeSchema = NodeSchema {
+    properties: &[REQUANTIZE],
+    ..leaf("model", "The checkpoint, merge or blend to write.", ValueKind::Label)
+};
 
 /// Which recipe; for this rule and for `model`.
-pub(crate) static QUANTIZE: NodeSchema =
-    leaf("quantize", "How the weights are stored: a recipe of llama.cpp.", ValueKind::OneOf(recipes::names));
+pub(crate) static QUANTIZE: NodeSchema = leaf(
+    "quantize",
+    "How the weights are stored: a recipe of llama.cpp, or `COPY` for a GGUF that stays as it is.",
+    ValueKind::OneOf(recipes_and_copy),
+);
+
+fn recipes_and_copy() -> Vec<&'static str> {
+    recipes::names().into_iter().chain([COPY]).collect()
+}
 
 static IMATRIX: NodeSchema =
     leaf("imatrix", "Which columns matter, for the codecs that ask.", ValueKind::Label);
@@ -102,7 +114,8 @@ impl Rule for Gguf {
     fn analyze(&self, ctx: &dyn RuleContext) -> Result<Providers, Vec<Fault>> {
         let record = ctx.record();
         let model_label = label(record, "model").ok_or_else(Vec::new)?;
-        let model: Result<ModelInfo, _> = provider(ctx, &model_label, "a `checkpoint` or a `merge`");
+        let model: Result<ModelInfo, _> =
+            provider(ctx, &model_label, "a `checkpoint`, a `merge` or a `blend`");
         let imatrix = label(record, "imatrix")
             .map(|imatrix| provider::<ImatrixInfo>(ctx, &imatrix, "an `imatrix`"))
             .transpose();
@@ -112,17 +125,26 @@ impl Rule for Gguf {
                 return Err([model.err(), imatrix.err()].into_iter().flatten().flatten().collect());
             }
         };
-        let recipe = text(record, "quantize").and_then(recipes::by_name).ok_or_else(Vec::new)?;
-        let name = text(record, "model-name").map_or_else(|| titled(&model.name), str::to_owned);
-        let tensors = wire_tensors(&model);
-        let choices = tensor_types(ctx, &model, &tensors, recipe, imatrix.as_ref())?;
-        let planned = Planner {
+        let stated = text(record, "quantize").ok_or_else(Vec::new)?;
+        let recipe = recipes::by_name(stated);
+        let title = model.title.clone().unwrap_or_else(|| titled(&model.name));
+        let name = text(record, "model-name").map_or(title, str::to_owned);
+        let planner = Planner {
             owner: ctx.label(),
             place: model_label.place,
             model: &model,
             imatrix: imatrix.as_ref(),
-        }
-        .plan(&tensors, &choices)?;
+            is_copy: recipe.is_none(),
+        };
+        let planned = match recipe {
+            None => planner.steps(&gguf_copy::tensors(record, place_of(record, "quantize"), &model)?)?,
+            Some(recipe) => {
+                check_quantized(record.child("model"), &model_label, &model)?;
+                let tensors = wire_tensors(&model);
+                let choices = tensor_types(ctx, &model, &tensors, recipe, imatrix.as_ref())?;
+                planner.plan(tensors, &choices)?
+            }
+        };
         let n_tensor_bytes =
             planned.iter().filter_map(|tensor| tensor.plan.kind.n_bytes(&tensor.plan.dims)).sum();
         let calibration = imatrix.as_ref().and_then(|imatrix| imatrix.calibration.clone());
@@ -143,7 +165,7 @@ impl Rule for Gguf {
             files,
             reports,
             name,
-            recipe: recipe.name.to_owned(),
+            recipe: stated.to_owned(),
             n_tensor_bytes,
             model,
             calibration,
@@ -187,23 +209,26 @@ struct Planner<'a> {
     place: Place,
     model: &'a ModelInfo,
     imatrix: Option<&'a ImatrixInfo>,
+    /// Whether tensors stay as they are whatever their type.
+    is_copy: bool,
 }
 
 impl Planner<'_> {
     /// Every tensor of the file, in the order of llama.cpp's converter.
-    fn plan(&self, tensors: &[WireTensor], choices: &[Choice]) -> Result<Vec<Planned>, Vec<Fault>> {
-        let mut planned = Vec::new();
+    fn plan(&self, tensors: Vec<WireTensor>, choices: &[Choice]) -> Result<Vec<Planned>, Vec<Fault>> {
         let family = family_of(self.model);
         let extra = family.map(|family| family.extra_tensors(&self.model.decoder)).unwrap_or_default();
-        for (tensor, values) in extra {
+        let extra = extra.into_iter().map(|(tensor, values)| {
             let expression = TensorExpr::Literal { values };
-            let name = wire_name(tensor);
-            planned.push(self.step(name, &mc_codec::plain::F32, expression, Vec::new(), None)?);
-        }
-        for (tensor, choice) in tensors.iter().zip(choices) {
-            planned.push(self.tensor_step(tensor, choice.codec)?);
-        }
-        Ok(planned)
+            WireTensor { tensor, expression, inputs: Vec::new() }
+        });
+        let factors = extra.chain(factor_tensors(self.model)).map(|tensor| (tensor, &mc_codec::plain::F32));
+        let tensors = tensors.into_iter().zip(choices.iter().map(|choice| choice.codec));
+        self.steps(&factors.chain(tensors).collect::<Vec<_>>())
+    }
+
+    fn steps(&self, tensors: &[(WireTensor, &'static Codec)]) -> Result<Vec<Planned>, Vec<Fault>> {
+        tensors.iter().map(|(tensor, codec)| self.tensor_step(tensor, codec)).collect()
     }
 
     fn tensor_step(&self, tensor: &WireTensor, codec: &'static Codec) -> Result<Planned, Vec<Fault>> {
@@ -234,8 +259,13 @@ impl Planner<'_> {
         };
         let kind = TensorType::of(codec);
         kind.n_bytes(&dims).ok_or_else(unknown)?;
-        let expression =
-            TensorExpr::Quantize { codec: codec.name, version: codec.version, importance, of: Box::new(of) };
+        // Blocks are not made anew of themselves, which would lose something for nothing.
+        let is_stored = (self.is_copy || codec.block_len > 1) && stored_codec(&of) == Some(codec);
+        let expression = if is_stored {
+            of
+        } else {
+            TensorExpr::Quantize { codec: codec.name, version: codec.version, importance, of: Box::new(of) }
+        };
         let action = TensorAction { expression, codec, name: name.clone() };
         let node = ActionNode::new(self.owner.clone(), Box::new(action), inputs);
         Ok(Planned {

@@ -15,6 +15,7 @@ use crate::adapter::AdapterInfo;
 use crate::adapter_weights::{AdaptedWeights, Application};
 use crate::attributes::{bool_property, label, number_property, provider};
 use crate::model_info::{Lineage, ModelInfo};
+use crate::requantize::{REQUANTIZE, check_quantized};
 use crate::wire_tensors::family_of;
 
 /// The rule's name.
@@ -22,14 +23,6 @@ pub const NAME: &str = "merge";
 
 /// The `merge` rule.
 pub struct Merge;
-
-/// Leave to merge into quantized weights; for this rule and for `model`.
-pub(crate) const REQUANTIZE: PropertySchema = PropertySchema {
-    name: "requantize",
-    value: ValueKind::Bool,
-    presence: Presence::Optional,
-    doc: "`#true` to merge into weights that were quantized before, which loses twice.",
-};
 
 static BASE: NodeSchema = NodeSchema {
     name: "base",
@@ -81,15 +74,19 @@ impl Rule for Merge {
         let record = ctx.record();
         let base = label(record, "base").ok_or_else(Vec::new)?;
         let mut faults = Vec::new();
-        let info: Option<ModelInfo> =
-            provider(ctx, &base, "a `checkpoint` or a `merge`").map_err(|found| faults.extend(found)).ok();
+        let info: Option<ModelInfo> = provider(ctx, &base, "a `checkpoint`, a `merge` or a `blend`")
+            .map_err(|found| faults.extend(found))
+            .ok();
         if record.children("adapter").is_empty() {
             faults.push(
                 Fault::new(record.place, "merge::empty", "The merge adds no adapter")
                     .help("Add `adapter \":name\"`, or use the checkpoint itself"),
             );
         }
-        faults.extend(info.as_ref().and_then(|info| quantized(record, &base, info)));
+        if let Some(Err(found)) = info.as_ref().map(|info| check_quantized(record.child("base"), &base, info))
+        {
+            faults.extend(found);
+        }
         let mut merging =
             info.map(|info| Merging { base: &base.value, weights: AdaptedWeights::new(&info), info });
         for child in record.children("adapter") {
@@ -99,23 +96,13 @@ impl Rule for Merge {
         }
         match merging {
             Some(Merging { info, weights, .. }) if faults.is_empty() => {
-                let info = ModelInfo { weights: weights.finish().into(), ..info };
+                // Whoever gave leave need not do so again for what is made of the merge.
+                let info = ModelInfo { weights: weights.finish().into(), is_quantized: false, ..info };
                 Ok(Providers::default().with(info))
             }
             _ => Err(faults),
         }
     }
-}
-
-/// What is wrong with a base whose weights were quantized before, unless the declaration takes it on itself.
-fn quantized(record: &Record, base: &Placed<Label>, info: &ModelInfo) -> Option<Fault> {
-    let is_told = record.child("base").is_some_and(|child| bool_property(child, "requantize"));
-    (info.is_quantized && !is_told).then(|| {
-        let message =
-            format!("The weights of `{}` were quantized before; what is merged loses twice", base.value);
-        Fault::new(base.place, "merge::quantized", message)
-            .help("Name a checkpoint with 16-bit weights, or write `requantize=#true`")
-    })
 }
 
 fn add(ctx: &dyn RuleContext, merging: Option<&mut Merging<'_>>, child: &Record) -> Result<(), Vec<Fault>> {

@@ -20,6 +20,7 @@ use mc_ir::target::Target;
 
 use crate::attributes::child;
 use crate::gguf_split::MAX_FILE_SIZE;
+use crate::requantize::REQUANTIZE;
 use crate::{bundle, gate, gguf, imatrix, merge, type_rules};
 
 /// The `model` rule.
@@ -33,7 +34,7 @@ static BASE: NodeSchema = NodeSchema {
     name: "base",
     doc: "The checkpoint.",
     arguments: Arguments::One(ValueKind::Label),
-    properties: &[merge::REQUANTIZE],
+    properties: &[REQUANTIZE],
     children: &[],
 };
 

@@ -15,11 +15,18 @@ use mc_tensor::model_tensor::ModelTensor;
 /// The folder in a checkpoint with further chat templates.
 pub(crate) const ADDITIONAL_CHAT_TEMPLATES: &str = "additional_chat_templates";
 
-/// A model that has not been quantized.
+/// The role of [`ModelFiles::head`].
+pub(crate) const HEAD: &str = "head";
+/// The role of [`ModelFiles::vocabulary`].
+pub(crate) const VOCABULARY: &str = "vocabulary";
+
+/// A model as those that make something of it see it, whatever it was read from.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModelInfo {
     /// What the model is called in the files that we write.
     pub name: String,
+    /// What a container that it was read from calls it.
+    pub title: Option<String>,
     /// What its checkpoint is called elsewhere: in its own configuration, and as a folder.
     pub known_as: Vec<String>,
     /// Whether its weights were quantized before: what is made of them has lost something already.
@@ -30,6 +37,8 @@ pub struct ModelInfo {
     pub decoder: Decoder,
     /// Its weights, in the order of the checkpoint.
     pub weights: Arc<[Weight]>,
+    /// Rotary factors that a container holds as tensors; those of a configuration are the family's to make.
+    pub factors: Arc<[Weight]>,
     /// The other files of the checkpoint.
     pub files: ModelFiles,
     /// The sources that the weights are made of, by role, for the lineage.
@@ -54,11 +63,15 @@ pub struct Weight {
 }
 
 /// The files of a checkpoint that are not weights.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ModelFiles {
-    /// `config.json`.
-    pub config: Source,
-    /// `tokenizer.json`; it or `tokenizer_model` is there.
+    /// `config.json`; it or `head` is there.
+    pub config: Option<Source>,
+    /// The head of a GGUF that the model was read from: its keys go into what is made of it.
+    pub head: Option<Source>,
+    /// The head of a GGUF with the vocabulary, where no file of Hugging Face has it.
+    pub vocabulary: Option<Source>,
+    /// `tokenizer.json`; it, `tokenizer_model` or `vocabulary` is there.
     pub tokenizer: Option<Source>,
     /// `tokenizer.model`.
     pub tokenizer_model: Option<Source>,
@@ -86,20 +99,7 @@ pub struct ModelFiles {
 impl ModelFiles {
     /// A configuration and a tokenizer, and no more.
     pub(crate) fn of(config: Source, tokenizer: Source) -> Self {
-        Self {
-            config,
-            tokenizer: Some(tokenizer),
-            tokenizer_model: None,
-            tokenizer_config: None,
-            added_tokens: None,
-            special_tokens_map: None,
-            generation_config: None,
-            chat_template: None,
-            chat_template_json: None,
-            additional_chat_templates: Vec::new(),
-            licences: Vec::new(),
-            licence_id: None,
-        }
+        Self { config: Some(config), tokenizer: Some(tokenizer), ..Self::default() }
     }
 }
 
@@ -139,6 +139,9 @@ impl ModelFiles {
     /// The role of an additional chat template is its path in the folder.
     pub fn tokenizer_sources(&self) -> Vec<(String, Source)> {
         let optional = [
+            ("config", &self.config),
+            (HEAD, &self.head),
+            (VOCABULARY, &self.vocabulary),
             ("tokenizer", &self.tokenizer),
             ("tokenizer_model", &self.tokenizer_model),
             ("tokenizer_config", &self.tokenizer_config),
@@ -148,10 +151,9 @@ impl ModelFiles {
             ("chat_template", &self.chat_template),
             ("chat_template_json", &self.chat_template_json),
         ];
-        let mut sources = vec![("config".to_owned(), self.config.clone())];
-        sources.extend(
-            optional.into_iter().filter_map(|(role, source)| Some((role.to_owned(), source.clone()?))),
-        );
+        let sources =
+            optional.into_iter().filter_map(|(role, source)| Some((role.to_owned(), source.clone()?)));
+        let mut sources: Vec<(String, Source)> = sources.collect();
         let role = |name: &str| format!("{ADDITIONAL_CHAT_TEMPLATES}/{name}");
         sources
             .extend(self.additional_chat_templates.iter().map(|(name, source)| (role(name), source.clone())));

@@ -4,6 +4,7 @@
 //! Nothing is fetched here: the analysis knows in which folder fetched files are. Origins are no part of any action;
 //! the bytes of the files are.
 
+use mc_format::gguf::split::Place as SeriesPlace;
 use mc_ir::attribute::{Place, Placed, Record, Value};
 use mc_ir::fault::Fault;
 use mc_ir::origin::Origin;
@@ -13,6 +14,14 @@ use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs, Presence, Proper
 /// The property that stands instead of an origin.
 pub(crate) const DIR: PropertySchema =
     PropertySchema { name: "dir", value: ValueKind::Path, presence: Presence::Optional, doc: "Its folder." };
+
+/// The property that names a GGUF file in the folder, which else holds a checkpoint of Hugging Face.
+pub(crate) const GGUF: PropertySchema = PropertySchema {
+    name: "gguf",
+    value: ValueKind::Path,
+    presence: Presence::Optional,
+    doc: "A GGUF file; of a series, the first. Its path is relative to `dir`, or to what was fetched.",
+};
 
 static FILES: NodeSchema = NodeSchema {
     name: "files",
@@ -69,9 +78,13 @@ pub fn declared(record: &Record) -> Option<Placed<Origin>> {
     let origin = |node: &Record, origin: Origin| Some(Placed { value: origin, place: node.place });
     if let Some(node) = record.child("hf") {
         let files = node.child("files").map_or(&[][..], |files| files.arguments.as_slice());
+        let mut files: Vec<String> = files.iter().map(text).collect();
+        if let Some(file) = record.property(GGUF.name).map(text).filter(|_| files.is_empty()) {
+            files = gguf_files(&file);
+        }
         let revision = node.property("revision").map(text).unwrap_or_default();
         let repository = text(node.argument()?);
-        return origin(node, Origin::hugging_face(&repository, &revision, files.iter().map(text).collect()));
+        return origin(node, Origin::hugging_face(&repository, &revision, files));
     }
     if let Some(node) = record.child("http") {
         let files = node.children("file").iter().filter_map(|file| file.argument().map(text));
@@ -79,6 +92,12 @@ pub fn declared(record: &Record) -> Option<Placed<Origin>> {
     }
     let node = record.child("oci")?;
     origin(node, Origin::oci(&text(node.argument()?)))
+}
+
+/// The patterns of a GGUF and what lies beside it: all files of a series, licences.
+fn gguf_files(name: &str) -> Vec<String> {
+    let files = SeriesPlace::of(name).map_or_else(|| vec![name.to_owned()], |place| place.names());
+    files.into_iter().chain(["LICENSE*".to_owned(), "LICENCE*".to_owned(), "NOTICE*".to_owned()]).collect()
 }
 
 /// The folder with the files of a target, as a path for its context, and where it is declared.
@@ -96,6 +115,9 @@ pub(crate) fn folder(ctx: &dyn RuleContext) -> Result<(String, Place), Vec<Fault
     let mut places = places.into_iter().flatten();
     match (places.next(), places.next()) {
         (None, _) => {
+            if let Some(file) = record.property(GGUF.name) {
+                return Ok((String::new(), file.place));
+            }
             let fault = Fault::new(record.place, "origin::missing", "It is not said where the files are");
             return Err(vec![fault.help("Add `dir=\"folder\"`, or `hf`, `http` or `oci` as a child")]);
         }

@@ -1,30 +1,34 @@
 //! What is measured: a model in a GGUF, or one that was never written, as a runtime model with its tokenizer.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use mc_codec::codecs;
 use mc_decoder::program::{Decoder, RotaryPairing};
 use mc_decoder::vocabulary::Vocabulary;
+use mc_family::family::Change;
 use mc_family::tokenizer::{ParseSpecial, Tokenizer};
 use mc_format::gguf::model::decoder;
-use mc_format::gguf::names::model_tensor;
+use mc_format::gguf::names::{model_tensor, wire_name};
 use mc_format::gguf::reader::Gguf;
 use mc_format::gguf::vocabulary_keys::vocabulary as gguf_vocabulary;
 use mc_ir::action::{ActionContext, ActionError, Artifact, Content, Input, Piece};
 use mc_ir::expression::TensorExpr;
 use mc_runtime::cpu_exact::CPU_EXACT;
+use mc_runtime::error::RuntimeError;
 use mc_runtime::model::Model;
 use mc_runtime::runnable;
 use mc_runtime::weight::{Weight as RuntimeWeight, WeightBytes};
 use mc_runtime::weights::Weights;
 use mc_tensor::convert;
 use mc_tensor::dtype::DType;
+use mc_tensor::model_tensor::ModelTensor;
 use rayon::prelude::*;
 
 use crate::evaluate::Evaluator;
 use crate::model_info::{ModelInfo, Weight};
 use crate::token_files::{Contents, tokenizer_of, vocabulary_of};
-use crate::wire_tensors::family_of;
+use crate::wire_tensors::{WireTensor, factor_tensors, family_of, wire_tensors};
 
 /// Elements that are computed at once while a merged weight is brought into memory.
 const TILE_ELEMENTS: usize = 1 << 18;
@@ -69,7 +73,7 @@ impl Subject {
             Self::Unquantized(info) => {
                 let files =
                     info.files.tokenizer_sources().into_iter().map(|(_, source)| Input::Source(source));
-                files.chain(info.weights.iter().flat_map(|weight| weight.inputs.iter().cloned())).collect()
+                files.chain(measured(info).into_iter().flat_map(|weight| weight.inputs)).collect()
             }
         }
     }
@@ -87,8 +91,8 @@ impl Subject {
                     ("files".to_owned(), roles.join(" ")),
                     backend,
                 ];
-                let weight = |weight: &Weight| (weight.name.clone(), weight.expression.to_string());
-                parameters.extend(info.weights.iter().map(weight));
+                let weight = |weight: Weight| (weight.name, weight.expression.to_string());
+                parameters.extend(measured(info).into_iter().map(weight));
                 parameters
             }
         }
@@ -178,11 +182,9 @@ fn open_unquantized(info: &ModelInfo, ctx: &dyn ActionContext) -> Result<Opened,
     let tokenizer = tokenizer_of(&contents, &info.decoder)?;
     let mut weights = Weights::new();
     let mut first = files.len();
-    for weight in info.weights.iter() {
-        let bytes = weight_bytes(weight, first, ctx)?;
+    for weight in measured(info) {
+        let runtime = runtime_weight(&weight, first, ctx)?;
         first += weight.inputs.len();
-        let shape = dimensions(&weight.shape())?;
-        let runtime = RuntimeWeight::plain(shape, weight.dtype, bytes);
         weights.insert(weight.tensor, runtime.map_err(|error| tensor_error(&weight.name, &error))?);
     }
     let extra = family_of(info).map(|family| family.extra_tensors(&info.decoder)).unwrap_or_default();
@@ -190,9 +192,59 @@ fn open_unquantized(info: &ModelInfo, ctx: &dyn ActionContext) -> Result<Opened,
         let weight = RuntimeWeight::from_f32(vec![values.len()], values).map_err(ActionError::failed)?;
         weights.insert(tensor, weight);
     }
-    let decoder = info.decoder.clone().with_pairing(RotaryPairing::HalfSplit);
+    let decoder = info.decoder.clone().with_pairing(pairing(info));
     let model = Model::new(decoder, weights).map_err(ActionError::failed)?;
     Ok(Opened { model, tokenizer, vocabulary })
+}
+
+/// The weights that are run. Those from a GGUF are run in its own layout, so that blocks stay blocks and every bit is
+/// that of the file.
+fn measured(info: &ModelInfo) -> Vec<Weight> {
+    if info.files.head.is_none() {
+        return info.weights.to_vec();
+    }
+    let mut dtypes: BTreeMap<ModelTensor, DType> =
+        info.weights.iter().map(|weight| (weight.tensor, weight.dtype)).collect();
+    let tensors = factor_tensors(info).into_iter().chain(wire_tensors(info));
+    let weight = |wire: WireTensor| Weight {
+        tensor: wire.tensor,
+        part: None,
+        name: wire_name(wire.tensor),
+        dtype: dtypes.remove(&wire.tensor).unwrap_or(DType::F32),
+        expression: wire.expression,
+        inputs: wire.inputs,
+    };
+    tensors.map(weight).collect()
+}
+
+/// The order of rotary pairs in the weights that are run.
+fn pairing(info: &ModelInfo) -> RotaryPairing {
+    let query = ModelTensor::AttnQ { block: 0 };
+    let change = family_of(info).and_then(|family| family.change(query, &info.decoder));
+    match change {
+        Some(Change::Interleave { .. }) if info.files.head.is_some() => RotaryPairing::Interleaved,
+        _ => RotaryPairing::HalfSplit,
+    }
+}
+
+fn runtime_weight(
+    weight: &Weight,
+    first: usize,
+    ctx: &dyn ActionContext,
+) -> Result<Result<RuntimeWeight, RuntimeError>, ActionError> {
+    let shape = dimensions(&weight.shape())?;
+    if let TensorExpr::Decode { codec, .. } = weight.expression
+        && let Some(codec) = codecs::by_name(codec)
+    {
+        let content = ctx.input(first)?;
+        let bytes = match content.parts.as_slice() {
+            [piece] => WeightBytes::new(Arc::clone(&piece.bytes), piece.range.clone()),
+            _ => Ok(WeightBytes::owned(content.to_contiguous().into_owned())),
+        };
+        return Ok(bytes.and_then(|bytes| RuntimeWeight::blocks(shape, codec, bytes)));
+    }
+    let bytes = weight_bytes(weight, first, ctx)?;
+    Ok(RuntimeWeight::plain(shape, weight.dtype, bytes))
 }
 
 /// The weight's bytes in its own type: mapped when it is as stored, else computed.
@@ -223,6 +275,6 @@ fn dimensions(shape: &[u64]) -> Result<Vec<usize>, ActionError> {
     shape.iter().map(|n| usize::try_from(*n)).collect::<Result<_, _>>().map_err(ActionError::failed)
 }
 
-fn tensor_error(name: &str, error: &mc_runtime::error::RuntimeError) -> ActionError {
+fn tensor_error(name: &str, error: &RuntimeError) -> ActionError {
     ActionError::failed(format!("Tensor `{name}`: {error}"))
 }

@@ -27,7 +27,7 @@ const TILE_ELEMENTS: usize = 1 << 18;
 
 /// One tensor of an artifact.
 pub(crate) struct TensorAction {
-    /// The expression; its top is a `quantize`.
+    /// The expression; its top is a `quantize`, or it is what is stored and stays as it is.
     pub(crate) expression: TensorExpr,
     /// The codec that the top names.
     pub(crate) codec: &'static Codec,
@@ -114,6 +114,10 @@ impl TensorAction {
         let mut values = vec![0.0_f32; n_rows * n_cols];
         evaluator.rows(first_row, &mut values)?;
         self.check_finite(&values, n_cols, first_row)?;
+        if !matches!(self.expression, TensorExpr::Quantize { .. }) {
+            let loss = Loss::of(&values, &values, self.codec.block_len);
+            return Ok((evaluator.stored_rows(first_row, n_rows as u64)?, loss));
+        }
         let mut encoded = vec![0; n_rows * self.codec.row_bytes(n_cols)];
         self.codec.encode(&values, n_cols, importance, &mut encoded);
         let mut decoded = vec![0.0; values.len()];

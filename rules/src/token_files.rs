@@ -10,7 +10,8 @@ use mc_family::tokenizer::Tokenizer;
 use mc_family::vocabulary::{TokenizerFiles, vocabulary};
 use mc_ir::action::{ActionContext, ActionError, Content, Source};
 
-use crate::model_info::ADDITIONAL_CHAT_TEMPLATES;
+use crate::gguf_head;
+use crate::model_info::{ADDITIONAL_CHAT_TEMPLATES, VOCABULARY};
 
 /// The files' bytes, by role.
 pub(crate) struct Contents(Vec<(String, Content)>);
@@ -37,6 +38,16 @@ impl Contents {
         self.0.iter().find(|(known, _)| known == role).map(|(_, content)| content.to_contiguous())
     }
 
+    /// The vocabulary in the head of a GGUF, where no file of Hugging Face has one.
+    ///
+    /// # Errors
+    /// When the head is broken.
+    fn of_container(&self) -> Result<Option<Vocabulary>, ActionError> {
+        let Some(head) = self.get(VOCABULARY) else { return Ok(None) };
+        let vocabulary = mc_format::gguf::vocabulary_keys::vocabulary(&gguf_head::parse(&head)?);
+        vocabulary.map(Some).map_err(ActionError::failed)
+    }
+
     /// Does something with the files by their names.
     fn with<T>(&self, use_files: impl FnOnce(&TokenizerFiles<'_>) -> T) -> T {
         let config = self.get("config");
@@ -56,7 +67,7 @@ impl Contents {
         let additional: Vec<(&str, &[u8])> =
             additional.iter().map(|(name, bytes)| (*name, bytes.as_ref())).collect();
         use_files(&TokenizerFiles {
-            config: config.as_deref().unwrap_or_default(),
+            config: config.as_deref().unwrap_or(b"{}"),
             tokenizer: tokenizer.as_deref(),
             tokenizer_model: tokenizer_model.as_deref(),
             tokenizer_config: tokenizer_config.as_deref(),
@@ -75,6 +86,9 @@ impl Contents {
 /// # Errors
 /// When one of the files cannot be understood.
 pub(crate) fn vocabulary_of(contents: &Contents, decoder: &Decoder) -> Result<Vocabulary, ActionError> {
+    if let Some(vocabulary) = contents.of_container()? {
+        return Ok(vocabulary);
+    }
     understood(contents.with(|files| vocabulary(files, decoder.n_vocab, &decoder.architecture)))
 }
 
@@ -83,6 +97,9 @@ pub(crate) fn vocabulary_of(contents: &Contents, decoder: &Decoder) -> Result<Vo
 /// # Errors
 /// When it cannot be understood.
 pub(crate) fn tokenizer_of(contents: &Contents, decoder: &Decoder) -> Result<Tokenizer, ActionError> {
+    if let Some(vocabulary) = contents.of_container()? {
+        return understood(Tokenizer::from_vocabulary(&vocabulary));
+    }
     understood(contents.with(|files| Tokenizer::from_files(files, decoder.n_vocab, &decoder.architecture)))
 }
 

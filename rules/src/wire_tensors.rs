@@ -60,6 +60,11 @@ pub(crate) fn wire_tensors(model: &ModelInfo) -> Vec<WireTensor> {
     tensors
 }
 
+/// The rotary factors that came from a container.
+pub(crate) fn factor_tensors(model: &ModelInfo) -> Vec<WireTensor> {
+    model.factors.iter().map(single).collect()
+}
+
 fn single(weight: &Weight) -> WireTensor {
     WireTensor { tensor: weight.tensor, expression: weight.expression.clone(), inputs: weight.inputs.clone() }
 }
@@ -89,7 +94,22 @@ fn stack(tensor: ModelTensor, mut parts: Vec<&Weight>) -> WireTensor {
     WireTensor { tensor, expression: TensorExpr::Stack { of }, inputs }
 }
 
+/// The expression with a change made; what undid the same change, because the weight was read from a container, and
+/// the change cancel.
 fn changed(expression: TensorExpr, change: Change) -> TensorExpr {
+    match (change, expression) {
+        (Change::Interleave { n_heads }, TensorExpr::HalfSplitHeads { n_heads: undone, of })
+            if undone == u64::from(n_heads) =>
+        {
+            *of
+        }
+        (Change::Add(value), TensorExpr::AddConstant { value: undone, of }) if undone == -value => *of,
+        (Change::Squeeze, TensorExpr::Reshape { of, .. }) => *of,
+        (change, expression) => made(expression, change),
+    }
+}
+
+fn made(expression: TensorExpr, change: Change) -> TensorExpr {
     match change {
         Change::Interleave { n_heads } => {
             TensorExpr::PermuteHeads { n_heads: n_heads.into(), of: Box::new(expression) }

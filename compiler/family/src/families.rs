@@ -1,5 +1,6 @@
 //! The families that are known. To add one, write its file and list it here.
 
+use mc_decoder::program::Decoder;
 use serde_json::Value;
 
 use crate::config::{CONFIG, Config};
@@ -28,6 +29,16 @@ pub static FAMILIES: &[&dyn Family] = &[
 /// The family of that name.
 pub fn by_name(name: &str) -> Option<&'static dyn Family> {
     FAMILIES.iter().copied().find(|family| family.name() == name)
+}
+
+/// The family whose checkpoints hold the tensors of a program that was read from a container; the first where several
+/// have the same.
+pub fn for_decoder(decoder: &Decoder) -> Option<&'static dyn Family> {
+    let has_experts = decoder.blocks.iter().any(|block| block.feed_forward.experts.is_some());
+    FAMILIES.iter().copied().find(|family| {
+        family.decoder_architecture() == decoder.architecture
+            && family.names().expert.is_empty() != has_experts
+    })
 }
 
 /// The family of a checkpoint, by the first of `architectures` in its `config.json`.

@@ -22,6 +22,11 @@ pub trait Family: Sync {
     /// The family's word (`mixtral`). Several families may share the architecture that their decoders name.
     fn name(&self) -> &'static str;
 
+    /// What its decoders call themselves, in containers, too.
+    fn decoder_architecture(&self) -> &'static str {
+        self.name()
+    }
+
     /// The names under `architectures` in `config.json` that this family reads.
     fn architectures(&self) -> &'static [&'static str];
 

@@ -23,6 +23,10 @@ impl Family for Mistral {
         "mistral"
     }
 
+    fn decoder_architecture(&self) -> &'static str {
+        llama::DEFAULTS.architecture
+    }
+
     fn architectures(&self) -> &'static [&'static str] {
         &["MistralForCausalLM"]
     }

@@ -38,6 +38,10 @@ impl Family for Mixtral {
         "mixtral"
     }
 
+    fn decoder_architecture(&self) -> &'static str {
+        llama::DEFAULTS.architecture
+    }
+
     fn architectures(&self) -> &'static [&'static str] {
         &["MixtralForCausalLM"]
     }

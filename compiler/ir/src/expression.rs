@@ -28,6 +28,15 @@ pub enum TensorExpr {
         /// Row-major shape, slowest dimension first.
         shape: Vec<u64>,
     },
+    /// The numbers in the quantized blocks of an input.
+    Decode {
+        /// Which input.
+        input: usize,
+        /// The codec's name.
+        codec: &'static str,
+        /// Row-major shape, slowest dimension first.
+        shape: Vec<u64>,
+    },
     /// Numbers that come from the configuration and not from a file, such as rotary factors.
     Literal {
         /// The values, as a vector.
@@ -55,6 +64,13 @@ pub enum TensorExpr {
     },
     /// Rows reordered head by head from Hugging Face's half-split rotary order to the interleaved one.
     PermuteHeads {
+        /// Number of heads that the rows belong to.
+        n_heads: u64,
+        /// What is reordered.
+        of: Box<Self>,
+    },
+    /// Rows reordered head by head from the interleaved rotary order to Hugging Face's half-split one.
+    HalfSplitHeads {
         /// Number of heads that the rows belong to.
         n_heads: u64,
         /// What is reordered.
@@ -107,7 +123,7 @@ impl TensorExpr {
     /// The shape of the result.
     pub fn shape(&self) -> Vec<u64> {
         match self {
-            Self::Load { shape, .. } => shape.clone(),
+            Self::Load { shape, .. } | Self::Decode { shape, .. } => shape.clone(),
             Self::Literal { values } => vec![values.len() as u64],
             Self::Blend(blend) => blend.shape(),
             Self::Adapter(step) => step.shape(),
@@ -116,6 +132,7 @@ impl TensorExpr {
             | Self::AddConstant { of, .. }
             | Self::ScaleBlocks { of, .. }
             | Self::PermuteHeads { of, .. }
+            | Self::HalfSplitHeads { of, .. }
             | Self::Quantize { of, .. } => of.shape(),
             Self::Stack { of } => {
                 let part = of.first().map(Self::shape).unwrap_or_default();
@@ -133,6 +150,9 @@ impl TensorExpr {
             Self::Load { input, dtype, shape } => {
                 Self::Load { input: renumber(*input), dtype: *dtype, shape: shape.clone() }
             }
+            Self::Decode { input, codec, shape } => {
+                Self::Decode { input: renumber(*input), codec, shape: shape.clone() }
+            }
             Self::Literal { values } => Self::Literal { values: values.clone() },
             Self::Blend(blend) => Self::Blend(Box::new(blend.map_inputs(renumber))),
             Self::AddLowRank { of, up, down, scale } => {
@@ -141,6 +161,7 @@ impl TensorExpr {
             Self::Adapter(step) => Self::Adapter(step.map_parts(&map)),
             Self::Cast { dtype, of } => Self::Cast { dtype: *dtype, of: map(of) },
             Self::PermuteHeads { n_heads, of } => Self::PermuteHeads { n_heads: *n_heads, of: map(of) },
+            Self::HalfSplitHeads { n_heads, of } => Self::HalfSplitHeads { n_heads: *n_heads, of: map(of) },
             Self::AddConstant { value, of } => Self::AddConstant { value: *value, of: map(of) },
             Self::ScaleBlocks { of, scales, block } => {
                 Self::ScaleBlocks { of: map(of), scales: map(scales), block: *block }
@@ -160,6 +181,7 @@ impl fmt::Display for TensorExpr {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Load { input, dtype, shape } => write!(formatter, "load(${input}, {dtype}, {shape:?})"),
+            Self::Decode { input, codec, shape } => write!(formatter, "decode(${input}, {codec}, {shape:?})"),
             Self::Literal { values } => {
                 formatter.write_str("literal(")?;
                 for value in values {
@@ -175,6 +197,7 @@ impl fmt::Display for TensorExpr {
             Self::Adapter(step) => step.fmt(formatter),
             Self::Cast { dtype, of } => write!(formatter, "cast({dtype}, {of})"),
             Self::PermuteHeads { n_heads, of } => write!(formatter, "permute({n_heads}, {of})"),
+            Self::HalfSplitHeads { n_heads, of } => write!(formatter, "half_split({n_heads}, {of})"),
             Self::AddConstant { value, of } => write!(formatter, "add({:08x}, {of})", value.to_bits()),
             Self::ScaleBlocks { of, scales, block } => {
                 write!(formatter, "scale_blocks({block:?}, {scales}, {of})")
@@ -222,6 +245,13 @@ mod tests {
         assert_eq!(
             offset.map_inputs(&|input| input + 2).to_string(),
             "add(3f800000, reshape([1, 4, 8], scale_blocks([128, 128], load($3, BF16, [4, 8]), load($2, BF16, [4, 8]))))"
+        );
+        let blocks = TensorExpr::Decode { input: 1, codec: "Q4_K", shape: vec![4, 256] };
+        let split = TensorExpr::HalfSplitHeads { n_heads: 2, of: Box::new(blocks) };
+        assert_eq!(split.shape(), [4, 256]);
+        assert_eq!(
+            split.map_inputs(&|input| input + 2).to_string(),
+            "half_split(2, decode($3, Q4_K, [4, 256]))"
         );
         assert!(stack.to_string().starts_with("stack(load($0, BF16, [4, 8]), load($1"));
         assert!(expression.map_inputs(&|input| input + 5).to_string().contains("load($7"));
