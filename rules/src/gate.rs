@@ -251,6 +251,16 @@ impl Plan<'_> {
 
     // Calibration text may be compared as well: nothing is measured that could be learnt from it.
     fn tokenizer_fidelity(&mut self, check: &Record) {
+        let files = &self.gguf.model.files;
+        if files.tokenizer.is_none() && files.tokenizer_model.is_none() {
+            let message =
+                "The model was read from a GGUF, which has no tokenizer of Hugging Face to compare with";
+            self.faults.push(
+                Fault::new(check.place, "gate::tokenizer", message)
+                    .help("Leave the check out, or start from the folder that the GGUF was made of"),
+            );
+            return;
+        }
         let Some((_, data)) = self.dataset(check, DatasetKind::Text) else {
             return;
         };

@@ -213,3 +213,31 @@ fn squeezed(shape: &[u64]) -> Vec<u64> {
         shape => shape.to_vec(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire_tensors::changed;
+
+    #[test]
+    fn what_was_undone_and_is_done_again_leaves_the_bytes_alone() {
+        let stored = |shape: &[u64]| TensorExpr::Decode { input: 0, codec: "Q8_0", shape: shape.to_vec() };
+        for (change, shape, in_container) in [
+            (Change::Interleave { n_heads: 2 }, &[8, 32][..], &[8, 32][..]),
+            (Change::Add(1.0), &[32], &[32]),
+            (Change::Squeeze, &[8, 1, 32], &[8, 32]),
+        ] {
+            let weight = undone(stored(in_container), change, shape);
+            assert_eq!(weight.shape(), shape);
+            assert_eq!(changed(weight, change), stored(in_container));
+        }
+    }
+
+    #[test]
+    fn a_change_that_was_not_undone_is_made() {
+        let weight = TensorExpr::Load { input: 0, dtype: DType::F32, shape: vec![8, 32] };
+        let other_heads = undone(weight, Change::Interleave { n_heads: 4 }, &[8, 32]);
+        let changed = changed(other_heads, Change::Interleave { n_heads: 2 });
+        assert_eq!(changed.to_string(), "permute(2, half_split(4, load($0, F32, [8, 32])))");
+    }
+}

@@ -96,7 +96,7 @@ fn stack(tensor: ModelTensor, mut parts: Vec<&Weight>) -> WireTensor {
 
 /// The expression with a change made; what undid the same change, because the weight was read from a container, and
 /// the change cancel.
-fn changed(expression: TensorExpr, change: Change) -> TensorExpr {
+pub(crate) fn changed(expression: TensorExpr, change: Change) -> TensorExpr {
     match (change, expression) {
         (Change::Interleave { n_heads }, TensorExpr::HalfSplitHeads { n_heads: undone, of })
             if undone == u64::from(n_heads) =>

@@ -1,6 +1,7 @@
 """Converts a small checkpoint of every family to F16, loads each file in llama.cpp, and lets both say what comes next.
 
 Where our forward pass runs the family, the tokens must be equal; elsewhere llama.cpp must load the file and go on with a text.
+Each file is a checkpoint, too: what is made of it must have the tensors of what is made of the folder.
 
 usage: families.py MC WORK_FOLDER
 """
@@ -24,8 +25,39 @@ def make_workspace(folder):
     targets = [
         f'checkpoint "{name}" dir="{name}"\ngguf "{name}-f16" {{ model ":{name}"; quantize "F16" }}' for name in FAMILIES
     ]
+    targets += [f'gguf "{name}-bf16" {{ model ":{name}"; quantize "BF16" }}' for name in FAMILIES]
     (folder / "m" / "package.kdl").write_text("\n".join(targets) + "\n")
     (folder / "workspace.kdl").write_text('workspace "families"\n')
+
+
+def read_back(binary, work, folder, built):
+    """Families whose GGUF, read as a checkpoint, gives other tensors than their folder does."""
+    read = folder / "read"
+    read.mkdir()
+    targets = []
+    for name in FAMILIES:
+        (read / f"{name}.gguf").write_bytes(file_of(built[f"{name}-bf16"]).read_bytes())
+        targets.append(f'checkpoint "{name}" gguf="{name}.gguf"\ngguf "{name}-f16" {{ model ":{name}"; quantize "F16" }}')
+    (read / "package.kdl").write_text("\n".join(targets) + "\n")
+    again = build(binary, work, folder, [f"//read:{name}-f16" for name in FAMILIES])
+    failed = []
+    for name in FAMILIES:
+        pair = [str(file_of(made[f"{name}-f16"])) for made in (built, again)]
+        command = [binary, "--cache-dir", str(work / "cache"), "diff", *pair]
+        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        if " 0 differ" not in said:
+            failed.append(f"{name}: made of its GGUF, not of its folder: {said}")
+    return failed
+
+
+def build(binary, work, folder, labels):
+    """The targets that were built, by name."""
+    built = mc(binary, work, "--workspace", str(folder), "build", *labels)
+    return {pathlib.Path(target["directory"]).name: target for target in built["targets"]}
+
+
+def file_of(target):
+    return pathlib.Path(target["directory"]) / target["outputs"][0]["path"]
 
 
 def theirs(llama, prompt):
@@ -52,12 +84,10 @@ def main():
     binary, work = sys.argv[1], pathlib.Path(sys.argv[2])
     folder = work / "families"
     make_workspace(folder)
-    built = mc(binary, work, "--workspace", str(folder), "build", *[f"//m:{name}-f16" for name in FAMILIES])
-    directories = {pathlib.Path(target["directory"]).name: target for target in built["targets"]}
-    failed, n_equal = [], 0
+    built = build(binary, work, folder, [f"//m:{name}-{kind}" for name in FAMILIES for kind in ("f16", "bf16")])
+    failed, n_equal = read_back(binary, work, folder, built), 0
     for name in FAMILIES:
-        target = directories[f"{name}-f16"]
-        path = pathlib.Path(target["directory"]) / target["outputs"][0]["path"]
+        path = file_of(built[f"{name}-f16"])
         llama = server(path)
         if name in OURS:
             tokens, prompt = ours(binary, work, path)
@@ -80,7 +110,7 @@ def main():
     for line in failed:
         print(line)
     print(
-        f"{len(FAMILIES)} families: llama.cpp loads every F16 file; greedy tokens equal ours for {n_equal} of {len(OURS)} "
+        f"{len(FAMILIES)} families: llama.cpp loads every F16 file, each is read back; greedy tokens equal ours for {n_equal} of {len(OURS)} "
         f"that we run: {'FAILED' if failed else 'ok'}"
     )
     sys.exit(1 if failed else 0)

@@ -41,13 +41,18 @@ fn the_examples_of_the_rules_are_one_package_without_a_mistake() {
     let sandbox = Sandbox::new();
     let pages = rules(&sandbox).into_iter().map(|rule| docs().join(format!("rules/{rule}.md")));
     let examples: String = pages.map(|page| examples(&fs::read_to_string(page).unwrap())).collect();
-    sandbox.write("models/package.kdl", &examples);
     sandbox.write("models/data/calibration/a.txt", "a line\n");
     sandbox.write("models/data/evaluation/a.txt", "another line\n");
     sandbox.write("models/data/intents.jsonl", "{\"utterance\": \"a\", \"answer\": \"b\"}\n");
     for command in ["mv models/toy models/base", "mv models/toy-adapter models/adapter"] {
         assert_eq!(sandbox.run(command), "");
     }
+    let published =
+        "checkpoint \"base\" dir=\"base\"\ngguf \"published\" { model \":base\"; quantize \"Q8_0\" }\n";
+    sandbox.write("models/package.kdl", published);
+    sandbox.run("mc build --quiet //models:published");
+    sandbox.run("cp mc-out/models/published/published.gguf models/published.gguf");
+    sandbox.write("models/package.kdl", &examples);
     let found = sandbox.run("mc check");
     assert!(found.starts_with("ok: 1 package, "), "{found}");
 }
@@ -88,7 +93,8 @@ fn links_of_the_manual_lead_somewhere() {
             let links =
                 text.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(link, _)| link);
             for link in links.filter(|link| !link.contains("://")) {
-                if !folder.join(link).exists() {
+                let file = link.split('#').next().unwrap_or(link);
+                if !folder.join(file).exists() {
                     broken.push(format!("{}: {link}", path.display()));
                 }
             }
