@@ -28,6 +28,7 @@ pub(crate) mod accuracy;
 pub(crate) mod adapter_container;
 #[cfg(test)]
 mod adapter_exactness;
+pub(crate) mod adapter_gguf_tensors;
 #[cfg(test)]
 mod adapter_reference;
 pub(crate) mod adapter_weights;
