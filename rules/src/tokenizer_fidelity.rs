@@ -140,3 +140,81 @@ fn told(place: &str, difference: &Difference) -> String {
         difference.text, difference.n_equal_bytes
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use mc_decoder::vocabulary::Vocabulary;
+    use mc_family::vocabulary::{TokenizerFiles, vocabulary};
+    use mc_format::gguf::layout::Layout;
+    use mc_format::gguf::reader::Gguf;
+    use mc_format::gguf::vocabulary_keys::vocabulary_keys;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const TOKENIZER: &str = include_str!("../../compiler/family/tests/data/tokenizer.json");
+    const N_VOCAB: u32 = 4100;
+    const LINES: &str = "A boat at sea\nWhere is the hexagon?\nA hexagon\nNothing else";
+
+    /// A tokenizer with one more token and another merge at the first place.
+    fn tuned() -> String {
+        let mut json: Value = serde_json::from_str(TOKENIZER).unwrap();
+        json["model"]["merges"].as_array_mut().unwrap().swap(0, 5);
+        let added = json["added_tokens"].as_array_mut().unwrap();
+        let mut own = added[2].clone();
+        (own["id"], own["content"], own["special"]) = (json!(4096), json!("<scratch pad>"), json!(false));
+        added.push(own);
+        json.to_string()
+    }
+
+    /// The vocabulary that a file holds after it was written and read.
+    fn through_gguf(vocabulary: &Vocabulary) -> Vocabulary {
+        let head = Layout::new(&vocabulary_keys(vocabulary), &[], 32).head;
+        gguf_vocabulary(&Gguf::parse(&head, head.len() as u64).unwrap()).unwrap()
+    }
+
+    /// What the gate says of a checkpoint with a tokenizer and a file with another's vocabulary.
+    fn verdict(checkpoint: &str, of_file: &str, change: impl Fn(&mut Vocabulary)) -> Check {
+        let files =
+            |text| TokenizerFiles { config: b"{}", tokenizer: Some(text), ..TokenizerFiles::default() };
+        let mut written = vocabulary(&files(of_file.as_bytes()), N_VOCAB, "llama").unwrap();
+        change(&mut written);
+        let container = through_gguf(&written);
+        let fidelity = Fidelity::new(&files(checkpoint.as_bytes()), N_VOCAB, "llama", &container).unwrap();
+        let found = compare(&fidelity, LINES, "lines").unwrap();
+        check(&serde_json::to_vec(&found).unwrap(), "lines").unwrap()
+    }
+
+    #[test]
+    fn a_fine_tuned_tokenizer_passes_through_its_file() {
+        let tuned = tuned();
+        let check = verdict(&tuned, &tuned, |_| {});
+        assert!(check.passed, "{}", check.measured);
+        let files =
+            TokenizerFiles { config: b"{}", tokenizer: Some(tuned.as_bytes()), ..TokenizerFiles::default() };
+        let written = vocabulary(&files, N_VOCAB, "llama").unwrap();
+        let read = through_gguf(&written);
+        assert_eq!(
+            (&read.tokens, &read.types, &read.merges),
+            (&written.tokens, &written.types, &written.merges)
+        );
+        assert_eq!(read.tokens[4096], "<scratch pad>");
+    }
+
+    #[test]
+    fn a_merge_that_is_missing_in_the_file_fails_at_the_shortest_text_that_needs_it() {
+        let check = verdict(TOKENIZER, TOKENIZER, |vocabulary| {
+            assert_eq!(vocabulary.merges.remove(0), "h e");
+        });
+        assert!(!check.passed);
+        let start = "line 3 of `lines`, \"A hexagon\", from byte 1 on: the checkpoint has ";
+        assert!(check.measured.contains(start), "{}", check.measured);
+    }
+
+    #[test]
+    fn a_tokenizer_that_was_changed_after_the_file_was_written_fails() {
+        let check = verdict(&tuned(), TOKENIZER, |_| {});
+        assert!(!check.passed);
+        assert!(check.measured.contains("texts differ: "), "{}", check.measured);
+    }
+}
