@@ -14,6 +14,7 @@ use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs, Presence, Proper
 use mc_tensor::dtype::DType;
 
 use crate::attributes::{label, provider, text};
+use crate::blend_meaning::{Difference, first_difference};
 use crate::blend_method::{ATTRIBUTES, Method, names};
 use crate::blend_parts::{OF_MODELS, Slice, labels, slices};
 use crate::blend_settings::{Setting, settings};
@@ -238,7 +239,7 @@ fn models(ctx: &dyn RuleContext, record: &Record) -> Result<BTreeMap<Label, Mode
     if is_failed { Err(faults) } else { Ok(models) }
 }
 
-/// Whether all models are of one family, one width and one vocabulary.
+/// Whether all models are of one family, one width and one vocabulary, and read their weights alike.
 fn fit(record: &Record, lead: &Placed<Label>, models: &BTreeMap<Label, ModelInfo>) -> Result<(), Vec<Fault>> {
     let Some(first) = models.get(&lead.value) else { return Ok(()) };
     let mut faults = Vec::new();
@@ -267,6 +268,14 @@ fn fit(record: &Record, lead: &Placed<Label>, models: &BTreeMap<Label, ModelInfo
                 format!("`{name}` has {} tokens and `{other}` has {}", ours.n_vocab, theirs.n_vocab),
                 "Give both the same tokens first, where they came from: add those that are missing to the \
                  tokenizer, then `model.resize_token_embeddings(n)`",
+            );
+        } else if let Some(difference) = first_difference(ours, theirs) {
+            let Difference { what, ours, theirs } = difference;
+            fault(
+                "blend::family",
+                format!("{what}: `{name}` has {ours} and `{other}` {theirs}"),
+                "The same numbers mean something else in the other model; only models that were made of the same one \
+                 can be blended",
             );
         } else if ours.head != theirs.head {
             fault(

@@ -34,6 +34,7 @@ mod adapter_reference;
 pub(crate) mod adapter_weights;
 pub(crate) mod attributes;
 pub(crate) mod blend_evaluate;
+pub(crate) mod blend_meaning;
 pub(crate) mod blend_method;
 pub(crate) mod blend_parts;
 pub(crate) mod blend_settings;
