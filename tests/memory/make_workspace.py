@@ -195,6 +195,8 @@ def main():
         'adapter "adapter" dir="adapter" base=":base"\n'
         'model "synthetic" {\n    base ":base"\n    adapter ":adapter"\n    quantize "Q4_K_M"\n}\n'
         'gguf "converted" {\n    model ":base"\n    quantize "BF16"\n}\n'
+        'merge "merged" {\n    base ":base"\n    adapter ":adapter"\n}\n'
+        'gguf "merged-bf16" {\n    model ":merged"\n    quantize "BF16"\n}\n'
     )
 
 
