@@ -2,7 +2,7 @@
 //!
 //! Source: `modeling_lfm2.py` and `configuration_lfm2.py` of Transformers.
 
-use mc_decoder::program::{Attention, Block, Decoder, FeedForward, Mixer, QkNorm, ShortConvolution};
+use mc_decoder::program::{Attention, Block, Decoder, FeedForward, Head, Mixer, QkNorm, ShortConvolution};
 use mc_tensor::model_tensor::ModelTensor;
 use serde_json::Value;
 
@@ -52,7 +52,7 @@ const DEFAULTS: Defaults = Defaults {
     rotary: RotaryDefaults { base: 1e6, scalings: &[Scaling::Linear, Scaling::Yarn], may_be_partial: false },
     epsilon: ("norm_eps", Some(1e-5)),
     activation: None,
-    counts: &[("conv_L_cache", 3), ("num_key_value_heads", 8)],
+    counts: &[("conv_L_cache", 3), ("intermediate_size", 12_288), ("num_key_value_heads", 8)],
     ..llama::DEFAULTS
 };
 
@@ -75,18 +75,22 @@ impl Family for Lfm2 {
         refuse_flag(&config, "conv_bias")?;
         let kernel_len = need_count(&config, &DEFAULTS, "conv_L_cache")?;
         let convolution = Mixer::ShortConvolution(ShortConvolution { kernel_len });
-        let types = layer_types(&config, outline.n_blocks, &[CONVOLUTION, ATTENTION])?;
-        let expected = "a list with `\"conv\"` or `\"full_attention\"` for each layer";
-        let types = types.ok_or_else(|| config.missing("layer_types", expected))?;
+        let has_attention = attention_layers(&config, outline.n_blocks)?;
         let n_ff = feed_forward_width(&config)?;
-        Ok(outline.decoder(|block| {
+        let decoder = outline.decoder(|block| {
             let attention = Attention { qk_norm: QkNorm::PerHead(outline.norm), ..outline.attention() };
             let block_of = outline.block(attention);
             let feed_forward = FeedForward { n_ff, ..block_of.feed_forward };
-            let is_convolution = types[block as usize] == CONVOLUTION;
-            let mixer = if is_convolution { convolution.clone() } else { block_of.mixer };
+            let mixer = if has_attention[block as usize] { block_of.mixer } else { convolution.clone() };
             Block { mixer, feed_forward, ..block_of }
-        }))
+        });
+        // The first releases call it so.
+        let head = match config.get("tie_embedding") {
+            None => decoder.head,
+            Some(_) if config.flag("tie_embedding")? => Head::Tied,
+            Some(_) => Head::Untied,
+        };
+        Ok(Decoder { head, ..decoder })
     }
 
     fn change(&self, tensor: ModelTensor, _decoder: &Decoder) -> Option<Change> {
@@ -94,10 +98,24 @@ impl Family for Lfm2 {
     }
 }
 
+/// Which layers have attention: by `layer_types`, or by `full_attn_idxs`, as the first releases have it.
+fn attention_layers(config: &Config<'_>, n_blocks: u32) -> Result<Vec<bool>, FamilyError> {
+    if let Some(types) = layer_types(config, n_blocks, &[CONVOLUTION, ATTENTION])? {
+        return Ok(types.into_iter().map(|word| word == ATTENTION).collect());
+    }
+    const KEY: &str = "full_attn_idxs";
+    let expected = "a list with `\"conv\"` or `\"full_attention\"` for each layer";
+    let value = config.get(KEY).ok_or_else(|| config.missing("layer_types", expected))?;
+    let number = |value: &Value| value.as_u64().filter(|number| *number < u64::from(n_blocks));
+    let numbers: Option<Vec<u64>> = value.as_array().and_then(|numbers| numbers.iter().map(number).collect());
+    let numbers = numbers.ok_or_else(|| config.bad(KEY, &format!("numbers of layers, below {n_blocks}")))?;
+    Ok((0..u64::from(n_blocks)).map(|block| numbers.contains(&block)).collect())
+}
+
 /// The width in the weights: two thirds of the configuration's, times a factor, rounded up to a multiple.
 fn feed_forward_width(config: &Config<'_>) -> Result<u32, FamilyError> {
     let key = if config.get("block_ff_dim").is_some() { "block_ff_dim" } else { "intermediate_size" };
-    let width = config.need_count(key)?;
+    let width = need_count(config, &DEFAULTS, key)?;
     if config.get("block_auto_adjust_ff_dim").is_some() && !config.flag("block_auto_adjust_ff_dim")? {
         return Ok(width);
     }

@@ -1,7 +1,7 @@
 //! Every family: names and shapes of its tensors, what containers want done to them, and what it refuses.
 
 use expect_test::{Expect, expect};
-use mc_decoder::program::{Decoder, QkNorm, RotaryScaling};
+use mc_decoder::program::{Decoder, Head, QkNorm, RotaryScaling};
 use mc_family::families;
 use mc_family::family::{Change, Family};
 use mc_tensor::model_tensor::ModelTensor;
@@ -360,6 +360,19 @@ fn tensors_of_lfm2() {
 }
 
 #[test]
+fn lfm2_reads_the_words_of_its_first_releases() {
+    let first = json!({
+        "layer_types": null, "full_attn_idxs": [1], "intermediate_size": null, "block_ff_dim": 96,
+        "tie_embedding": false
+    });
+    let untied = decoder("lfm2", &first);
+    let expected = decoder("lfm2", &json!({}));
+    assert_eq!(untied.blocks, expected.blocks);
+    assert_eq!((untied.head, expected.head), (Head::Untied, Head::Tied));
+    assert_eq!(decoder("lfm2", &json!({"tie_embedding": true})), expected);
+}
+
+#[test]
 fn tensors_of_granite() {
     check_tensors(
         "granite",
@@ -449,6 +462,7 @@ fn what_gguf_has_no_words_for_is_refused() {
             "one of `conv`, `full_attention` for each of 2 layers",
         ),
         ("lfm2", json!({"layer_types": null}), "no `layer_types`"),
+        ("lfm2", json!({"layer_types": null, "full_attn_idxs": [2]}), "numbers of layers, below 2"),
         ("granite", json!({"head_dim": 32}), "expected 16"),
         ("olmo2", json!({"attention_bias": true}), "`attention_bias`"),
     ] {
