@@ -178,7 +178,7 @@ fn sampling(config: &serde_json::Value) -> SamplingDefaults {
 
 impl Action for Container {
     fn kind(&self) -> ActionKind {
-        ActionKind { name: "gguf", version: 2 }
+        ActionKind { name: "gguf", version: 3 }
     }
 
     fn parameters(&self) -> Vec<(String, String)> {

@@ -30,7 +30,7 @@ pub struct StoredTensor {
 }
 
 /// The tensors of `STEM.safetensors`, or of the shards that `STEM.safetensors.index.json` lists, in the order of
-/// their bytes, shard after shard.
+/// their names, shard after shard.
 ///
 /// * `folder`, `files`: the folder relative to the package, and the names in it
 ///
@@ -130,10 +130,43 @@ fn file_tensors(ctx: &dyn RuleContext, place: Place, path: &str) -> Result<Vec<S
         },
         file: shown.clone(),
     };
-    Ok(header.tensors.into_iter().map(tensor).collect())
+    Ok(by_name(header.tensors.into_iter().map(tensor).collect()))
+}
+
+/// As the safetensors library lists them. The bytes stand in another order where a file mixes types.
+fn by_name(mut tensors: Vec<StoredTensor>) -> Vec<StoredTensor> {
+    tensors.sort_by(|a, b| a.name.cmp(&b.name));
+    tensors
 }
 
 /// A name in a folder, relative to the package.
 pub(crate) fn joined(folder: &str, name: &str) -> String {
     if folder.is_empty() || folder == "." { name.to_owned() } else { format!("{folder}/{name}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wide_types_come_first_in_a_file_and_not_in_the_list() {
+        let stored = |name: &str, dtype, start| StoredTensor {
+            name: name.to_owned(),
+            dtype,
+            shape: vec![1],
+            source: Source {
+                path: std::path::Path::new("model.safetensors").into(),
+                range: Some(Range64 { start, end: start + 4 }),
+            },
+            file: "model.safetensors".to_owned(),
+        };
+        let file = vec![
+            stored("b.weight_scale_inv", DType::F32, 0),
+            stored("c.weight", DType::BF16, 4),
+            stored("a.weight", DType::F8E4M3, 8),
+            stored("b.weight", DType::F8E4M3, 12),
+        ];
+        let names: Vec<String> = by_name(file).into_iter().map(|tensor| tensor.name).collect();
+        assert_eq!(names, ["a.weight", "b.weight", "b.weight_scale_inv", "c.weight"]);
+    }
 }

@@ -31,9 +31,14 @@ fn vocabulary() -> Vocabulary {
 }
 
 fn decoder(family: &str) -> (Decoder, Vec<(String, Value)>) {
-    let config = configs::with(family, &json!({}));
+    changed(family, &json!({}))
+}
+
+fn changed(family: &str, changes: &serde_json::Value) -> (Decoder, Vec<(String, Value)>) {
+    let config = configs::with(family, changes);
     let decoder = families::by_name(family).unwrap().decoder(&config).unwrap();
-    let facts = ModelFacts { has_head_dim: config.get("head_dim").is_some(), ..ModelFacts::default() };
+    let has_head_dim = config.get("head_dim").is_some_and(|dim| !dim.is_null());
+    let facts = ModelFacts { has_head_dim, ..ModelFacts::default() };
     let keys = keys(&decoder, &vocabulary(), &facts);
     (decoder, keys)
 }
@@ -95,6 +100,19 @@ fn keys_of_families_that_are_named_llama() {
             "llama.rope.dimension_count 16",
         ],
     );
+}
+
+#[test]
+fn the_width_of_heads_is_written_where_transformers_fills_it_in() {
+    let is_written = |family: &str| {
+        let (_, keys) = changed(family, &json!({"head_dim": null}));
+        let is_key = |name: &str| keys.iter().any(|(key, _)| key.ends_with(name));
+        assert_eq!(is_key(".key_length"), is_key(".value_length"));
+        is_key(".key_length")
+    };
+    let written: Vec<&str> =
+        configs::all().iter().map(|(family, _)| *family).filter(|family| is_written(family)).collect();
+    assert_eq!(written, ["llama", "mistral", "qwen3", "gemma2", "gemma3"]);
 }
 
 #[test]

@@ -147,8 +147,12 @@ impl Writer<'_> {
     fn has_head_dim(&self) -> bool {
         let is_default =
             self.attention.head_dim.checked_mul(self.attention.n_heads) == Some(self.decoder.n_embd);
-        let has_own_default = matches!(self.arch, "qwen3" | "gemma3");
-        self.arch != "granite" && (self.facts.has_head_dim || has_own_default || !is_default)
+        // Transformers fills it in for these, and the converter reads what Transformers makes of the configuration.
+        let is_filled_in = match self.arch {
+            "llama" => self.feed_forward.experts.is_none(),
+            arch => matches!(arch, "qwen3" | "gemma3"),
+        };
+        self.arch != "granite" && (self.facts.has_head_dim || is_filled_in || !is_default)
     }
 
     fn head_dim(&mut self) {

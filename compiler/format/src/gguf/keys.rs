@@ -64,7 +64,7 @@ pub fn keys(decoder: &Decoder, vocabulary: &Vocabulary, facts: &ModelFacts) -> K
     }
     write_decoder(&mut keys, decoder, facts);
     keys.u32("general.quantization_version", 2);
-    write_vocabulary(&mut keys, vocabulary);
+    write_vocabulary(&mut keys, vocabulary, &decoder.architecture);
     keys.0
 }
 

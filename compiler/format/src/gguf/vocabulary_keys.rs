@@ -3,7 +3,7 @@
 use mc_decoder::vocabulary::{SpecialKey, SpecialTokens, TokenType, Vocabulary, VocabularyKind};
 
 use crate::gguf::key_reader::{get, number, shown, text, texts, wrong};
-use crate::gguf::key_writer::{KeyWriter, Keys};
+use crate::gguf::key_writer::KeyWriter;
 use crate::gguf::model::ModelError;
 use crate::gguf::reader::Gguf;
 use crate::gguf::value::Value;
@@ -30,18 +30,11 @@ const SPACE_PREFIX: &str = "tokenizer.ggml.add_space_prefix";
 const TEMPLATE: &str = "tokenizer.chat_template";
 const TEMPLATES: &str = "tokenizer.chat_templates";
 
-/// The keys of a vocabulary, in the order of a file.
-pub fn vocabulary_keys(vocabulary: &Vocabulary) -> Keys {
-    let mut keys = KeyWriter::default();
-    write_vocabulary(&mut keys, vocabulary);
-    keys.0
-}
-
-/// Adds the keys of a vocabulary.
-pub(crate) fn write_vocabulary(keys: &mut KeyWriter, vocabulary: &Vocabulary) {
+/// Adds the keys of the vocabulary of a model of `architecture`.
+pub(crate) fn write_vocabulary(keys: &mut KeyWriter, vocabulary: &Vocabulary, architecture: &str) {
     let is_pieces = vocabulary.kind == VocabularyKind::SentencePiece;
-    // llama.cpp's converter writes it first for Llama and last for Gemma, the only one that always refuses the space.
-    let is_last = is_pieces && vocabulary.space_prefix == Some(false);
+    // llama.cpp's converter writes it first for Llama and last for Gemma.
+    let is_last = is_pieces && architecture.starts_with("gemma");
     let space_prefix = vocabulary.space_prefix.map(Value::Bool);
     if let Some(space_prefix) = space_prefix.clone().filter(|_| !is_last) {
         keys.put(SPACE_PREFIX, space_prefix);
