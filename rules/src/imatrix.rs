@@ -41,7 +41,7 @@ pub struct Imatrix;
 pub struct ImatrixInfo {
     /// Its name.
     pub name: String,
-    /// One f32 per column of each matrix; empty where nothing was measured.
+    /// One f32 per column of each matrix, or of each of its experts; empty where nothing was measured.
     pub rows: BTreeMap<ModelTensor, Artifact>,
     /// The text that it was computed on; unknown for one that was read.
     pub calibration: Option<DatasetInfo>,
@@ -150,25 +150,48 @@ fn calibration(ctx: &dyn RuleContext, dataset: &Placed<Label>) -> Result<Dataset
 struct Matrix {
     tensor: ModelTensor,
     n_cols: u64,
+    /// How many experts are stacked in it; 1 for a plain matrix.
+    n_parts: u64,
 }
 
 impl Matrix {
     fn output(&self) -> String {
         format!("rows/{}", wire_name(self.tensor))
     }
+
+    /// Whether an entry of a file is of this matrix; one count for all experts becomes one for each.
+    fn check(&self, entry: &mut ImatrixEntry, shown: &str) -> Result<(), ActionError> {
+        let n_parts = usize::try_from(self.n_parts).map_err(ActionError::failed)?;
+        if let [count] = entry.counts[..] {
+            entry.counts = vec![count; n_parts];
+        }
+        let n_sums = entry.in_sum2.len() as u64;
+        if entry.counts.len() == n_parts && Some(n_sums) == self.n_cols.checked_mul(self.n_parts) {
+            return Ok(());
+        }
+        let of_each = if n_parts == 1 { String::new() } else { format!(" in each of {n_parts} experts") };
+        let message = format!(
+            "`{shown}` has {n_sums} columns for `{}`; the model has {}{of_each}",
+            wire_name(self.tensor),
+            self.n_cols
+        );
+        Err(ActionError::failed(message).with_help("It belongs to another model; compute one for this"))
+    }
 }
 
 /// The matrices of the layers; embedding and head are not measured, as in llama.cpp.
 fn matrices(model: &ModelInfo) -> Vec<Matrix> {
     let is_measured = |tensor: ModelTensor| tensor.is_quantizable() && tensor.block().is_some();
-    let weights = model.weights.iter().filter(|weight| is_measured(weight.tensor));
-    let mut matrices: Vec<Matrix> = weights
-        .map(|weight| Matrix { tensor: weight.tensor, n_cols: weight.shape().last().copied().unwrap_or(0) })
-        .collect();
-    matrices.sort_by_key(|matrix| matrix.tensor);
-    // The experts of a layer are one matrix of the file.
-    matrices.dedup_by_key(|matrix| matrix.tensor);
-    matrices
+    let mut matrices: BTreeMap<ModelTensor, Matrix> = BTreeMap::new();
+    for weight in model.weights.iter().filter(|weight| is_measured(weight.tensor)) {
+        let n_cols = weight.shape().last().copied().unwrap_or(0);
+        matrices
+            .entry(weight.tensor)
+            // The experts of a layer are one matrix of the file.
+            .and_modify(|matrix| matrix.n_parts += 1)
+            .or_insert(Matrix { tensor: weight.tensor, n_cols, n_parts: 1 });
+    }
+    matrices.into_values().collect()
 }
 
 fn output_names(matrices: &[Matrix]) -> Vec<String> {
@@ -224,7 +247,7 @@ impl Action for Compute {
             .map_err(|error| ActionError::failed(format!("Imatrix on `{}`: {error}", self.data)))?;
         let entry = |entry: mc_runtime::imatrix::ImatrixEntry| ImatrixEntry {
             in_sum2: entry.in_sum2,
-            count: entry.count as f32,
+            counts: vec![entry.count as f32],
         };
         let file = ImatrixFile {
             datasets: vec![self.data.clone()],
@@ -244,11 +267,12 @@ struct Import {
 
 impl Action for Import {
     fn kind(&self) -> ActionKind {
-        ActionKind { name: "imatrix-import", version: 1 }
+        ActionKind { name: "imatrix-import", version: 2 }
     }
 
     fn parameters(&self) -> Vec<(String, String)> {
-        self.matrices.iter().map(|matrix| (matrix.output(), matrix.n_cols.to_string())).collect()
+        let shape = |matrix: &Matrix| format!("{} {}", matrix.n_parts, matrix.n_cols);
+        self.matrices.iter().map(|matrix| (matrix.output(), shape(matrix))).collect()
     }
 
     fn outputs(&self) -> Vec<String> {
@@ -261,26 +285,38 @@ impl Action for Import {
 
     fn run(&self, ctx: &dyn ActionContext) -> Result<Outputs, ActionError> {
         let content = ctx.input(0)?;
-        let file = ImatrixFile::parse(&content.to_contiguous())
+        let mut file = ImatrixFile::parse(&content.to_contiguous())
             .map_err(|error| ActionError::failed(format!("`{}`: {error}", self.shown)))?;
         for matrix in &self.matrices {
-            let Some(entry) = file.entries.get(&matrix.tensor) else { continue };
-            if entry.in_sum2.len() as u64 != matrix.n_cols {
-                let message = format!(
-                    "`{}` has {} columns for `{}`; the model has {}",
-                    self.shown,
-                    entry.in_sum2.len(),
-                    wire_name(matrix.tensor),
-                    matrix.n_cols
-                );
-                return Err(ActionError::failed(message)
-                    .with_help("It belongs to another model; compute one for this"));
-            }
+            let Some(entry) = file.entries.get_mut(&matrix.tensor) else { continue };
+            matrix.check(entry, &self.shown)?;
         }
         if !self.matrices.iter().any(|matrix| file.entries.contains_key(&matrix.tensor)) {
             let message = format!("`{}` has no matrix of this model", self.shown);
             return Err(ActionError::failed(message));
         }
         write(ctx, &file, &self.matrices)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_entry_of_a_stack_has_sums_and_a_count_for_each_expert() {
+        let matrix = Matrix { tensor: ModelTensor::FfnUpExps { block: 0 }, n_cols: 2, n_parts: 3 };
+        let check = |n_sums: usize, counts: &[f32]| {
+            let mut entry = ImatrixEntry { in_sum2: vec![1.0; n_sums], counts: counts.to_vec() };
+            matrix.check(&mut entry, "a.gguf").map(|()| entry.counts)
+        };
+        assert_eq!(check(6, &[1.0, 2.0, 3.0]).unwrap(), [1.0, 2.0, 3.0]);
+        // The older layout has one count for all.
+        assert_eq!(check(6, &[4.0]).unwrap(), [4.0; 3]);
+        assert!(check(6, &[1.0, 2.0]).is_err());
+        let message = check(2, &[1.0]).unwrap_err().to_string();
+        let expected =
+            "`a.gguf` has 2 columns for `blk.0.ffn_up_exps.weight`; the model has 2 in each of 3 experts";
+        assert!(message.contains(expected), "{message}");
     }
 }

@@ -54,7 +54,7 @@ impl Action for TensorAction {
 
     fn run(&self, ctx: &dyn ActionContext) -> Result<Outputs, ActionError> {
         let evaluator = Evaluator::new(&self.expression, ctx)?;
-        let importance = self.importance(ctx, evaluator.n_cols)?;
+        let importance = self.importance(ctx, &evaluator)?;
         let rows_per_tile = (TILE_ELEMENTS / evaluator.n_cols.max(1)).max(1) as u64;
         let starts: Vec<u64> = (0..evaluator.n_rows).step_by(rows_per_tile as usize).collect();
         let tiles_at_once = 2 * rayon::current_num_threads();
@@ -62,7 +62,7 @@ impl Action for TensorAction {
         let encode = |batch: &[u64]| -> Vec<Tile> {
             let tile = |&start: &u64| {
                 let n_rows = rows_per_tile.min(evaluator.n_rows - start);
-                self.tile(&evaluator, importance.as_deref(), start, n_rows)
+                self.tile(&evaluator, importance.as_ref(), start, n_rows)
             };
             batch.par_iter().map(tile).collect()
         };
@@ -85,7 +85,8 @@ impl Action for TensorAction {
             }
             Ok(())
         })?;
-        let report = TensorReport::new(self.codec, blob.n_bytes, &loss, importance.as_deref());
+        let weights = importance.as_ref().map(|importance| importance.weights.as_slice());
+        let report = TensorReport::new(self.codec, blob.n_bytes, &loss, weights);
         let report = serde_json::to_vec(&report).map_err(ActionError::failed)?;
         let report = write_bytes(ctx, &report)?;
         Ok(Outputs::from([
@@ -108,7 +109,13 @@ fn write_tiles(tiles: Vec<Tile>, loss: &mut Loss, writer: &mut dyn Write) -> Res
 }
 
 impl TensorAction {
-    fn tile(&self, evaluator: &Evaluator, importance: Option<&[f32]>, first_row: u64, n_rows: u64) -> Tile {
+    fn tile(
+        &self,
+        evaluator: &Evaluator,
+        importance: Option<&RowWeights>,
+        first_row: u64,
+        n_rows: u64,
+    ) -> Tile {
         let n_cols = evaluator.n_cols;
         let n_rows = usize::try_from(n_rows).map_err(ActionError::failed)?;
         let mut values = vec![0.0_f32; n_rows * n_cols];
@@ -118,12 +125,39 @@ impl TensorAction {
             let loss = Loss::of(&values, &values, self.codec.block_len);
             return Ok((evaluator.stored_rows(first_row, n_rows as u64)?, loss));
         }
-        let mut encoded = vec![0; n_rows * self.codec.row_bytes(n_cols)];
-        self.codec.encode(&values, n_cols, importance, &mut encoded);
+        let encoded = self.encode(&values, n_cols, importance, first_row);
         let mut decoded = vec![0.0; values.len()];
         self.codec.decode(&encoded, &mut decoded);
         let loss = Loss::of(&values, &decoded, self.codec.block_len);
         Ok((encoded, loss))
+    }
+
+    /// The rows from `first_row` on, each with its own weights.
+    fn encode(
+        &self,
+        values: &[f32],
+        n_cols: usize,
+        importance: Option<&RowWeights>,
+        first_row: u64,
+    ) -> Vec<u8> {
+        let (n_rows, row_bytes) = (values.len() / n_cols.max(1), self.codec.row_bytes(n_cols));
+        let mut encoded = vec![0; n_rows * row_bytes];
+        let mut row = 0;
+        while row < n_rows {
+            let (weights, n_alike) = match importance {
+                None => (None, n_rows - row),
+                Some(importance) => {
+                    let (weights, n_left) = importance.at(first_row + row as u64);
+                    (Some(weights), usize::try_from(n_left).unwrap_or(usize::MAX).min(n_rows - row))
+                }
+            };
+            let end = row + n_alike;
+            let (from, to) =
+                (&values[row * n_cols..end * n_cols], &mut encoded[row * row_bytes..end * row_bytes]);
+            self.codec.encode(from, n_cols, weights, to);
+            row = end;
+        }
+        encoded
     }
 
     fn check_finite(&self, values: &[f32], n_cols: usize, first_row: u64) -> Result<(), ActionError> {
@@ -141,18 +175,47 @@ impl TensorAction {
         })
     }
 
-    fn importance(&self, ctx: &dyn ActionContext, n_cols: usize) -> Result<Option<Vec<f32>>, ActionError> {
-        let TensorExpr::Quantize { importance: Some(input), .. } = &self.expression else {
+    fn importance(
+        &self,
+        ctx: &dyn ActionContext,
+        evaluator: &Evaluator,
+    ) -> Result<Option<RowWeights>, ActionError> {
+        let TensorExpr::Quantize { importance: Some(input), of, .. } = &self.expression else {
             return Ok(None);
         };
+        let n_parts = match of.shape().as_slice() {
+            [n_parts, _, _] => *n_parts,
+            _ => 1,
+        };
         let content = ctx.input(*input)?;
-        importance(&content.to_contiguous(), n_cols, self.codec, &self.name)
+        let weights =
+            importance(&content.to_contiguous(), n_parts, evaluator.n_cols, self.codec, &self.name)?;
+        let rows_per_part = evaluator.n_rows / n_parts.max(1);
+        Ok(weights.map(|weights| RowWeights { weights, n_cols: evaluator.n_cols, rows_per_part }))
     }
 }
 
-/// Reads the weights of a tensor's columns; `None` where nothing was measured and the codec does without.
+/// What the columns of a tensor weigh; in a stack of experts, those of each expert.
+struct RowWeights {
+    weights: Vec<f32>,
+    n_cols: usize,
+    rows_per_part: u64,
+}
+
+impl RowWeights {
+    /// The weights of a row, and for how many rows from it they hold.
+    fn at(&self, row: u64) -> (&[f32], u64) {
+        let rows_per_part = self.rows_per_part.max(1);
+        let part = (row / rows_per_part) as usize;
+        (&self.weights[part * self.n_cols..(part + 1) * self.n_cols], rows_per_part - row % rows_per_part)
+    }
+}
+
+/// Reads the weights of a tensor's columns, part after part; `None` where nothing was measured and the codec does
+/// without.
 fn importance(
     bytes: &[u8],
+    n_parts: u64,
     n_cols: usize,
     codec: &Codec,
     name: &str,
@@ -168,9 +231,10 @@ fn importance(
         return Ok(None);
     }
     let weights: Vec<f32> = bytes.as_chunks::<4>().0.iter().map(|word| f32::from_le_bytes(*word)).collect();
-    if weights.len() != n_cols {
+    if Some(weights.len() as u64) != n_parts.checked_mul(n_cols as u64) {
+        let of_each = if n_parts == 1 { String::new() } else { format!(" in each of {n_parts} experts") };
         return Err(ActionError::failed(format!(
-            "The imatrix has {} columns for tensor `{name}`, which has {n_cols}",
+            "The imatrix has {} columns for tensor `{name}`, which has {n_cols}{of_each}",
             weights.len(),
         ))
         .with_help("It was measured on another model; measure it on this one"));
@@ -184,7 +248,7 @@ mod tests {
 
     #[test]
     fn a_tensor_that_was_not_measured_is_refused_by_codecs_that_ask() {
-        let read = |codec| importance(&[], 256, codec, "blk.0.attn_q.weight");
+        let read = |codec| importance(&[], 1, 256, codec, "blk.0.attn_q.weight");
         assert_eq!(read(&mc_codec::q4_k::CODEC).unwrap(), None);
         assert!(read(&mc_codec::iq2_xxs::CODEC).is_err());
         assert!(read(&mc_codec::iq2_s::CODEC).is_err());
@@ -193,8 +257,22 @@ mod tests {
     #[test]
     fn there_is_one_weight_for_each_column() {
         let bytes: Vec<u8> = [1.0_f32, 2.0].iter().flat_map(|weight| weight.to_le_bytes()).collect();
-        let read = |n_cols| importance(&bytes, n_cols, &mc_codec::q4_k::CODEC, "blk.0.attn_q.weight");
-        assert_eq!(read(2).unwrap(), Some(vec![1.0, 2.0]));
-        assert!(read(3).is_err());
+        let read = |n_parts, n_cols| {
+            importance(&bytes, n_parts, n_cols, &mc_codec::q4_k::CODEC, "blk.0.attn_q.weight")
+        };
+        assert_eq!(read(1, 2).unwrap(), Some(vec![1.0, 2.0]));
+        assert_eq!(read(2, 1).unwrap(), Some(vec![1.0, 2.0]));
+        assert!(read(1, 3).is_err());
+        let message = read(3, 1).unwrap_err().to_string();
+        assert!(message.contains("has 2 columns") && message.contains("1 in each of 3 experts"), "{message}");
+    }
+
+    #[test]
+    fn each_expert_has_weights_of_its_own() {
+        let weights = RowWeights { weights: vec![1.0, 2.0, 3.0, 4.0], n_cols: 2, rows_per_part: 3 };
+        assert_eq!(weights.at(0), (&[1.0, 2.0][..], 3));
+        assert_eq!(weights.at(2), (&[1.0, 2.0][..], 1));
+        assert_eq!(weights.at(3), (&[3.0, 4.0][..], 3));
+        assert_eq!(weights.at(5), (&[3.0, 4.0][..], 1));
     }
 }

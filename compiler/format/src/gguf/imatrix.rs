@@ -1,7 +1,7 @@
 //! Importance matrices in files: llama.cpp's GGUF layout, written and read, and its older `.dat` layout, read.
 //!
-//! For each matrix: the sum of the squares of its input per column, and how many inputs were summed. Names that
-//! stand for no tensor of ours are left out when reading.
+//! For each matrix: the sum of the squares of its input per column, and how many inputs were summed; for a stack of
+//! experts, both for each of them. Names that stand for no tensor of ours are left out when reading.
 //!
 //! Source: tools/imatrix/imatrix.cpp of llama.cpp.
 
@@ -32,10 +32,10 @@ pub struct ImatrixFile {
 /// What one matrix was fed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ImatrixEntry {
-    /// Sum of squared inputs, per column.
+    /// Sum of squared inputs, per column; in a stack of experts, one expert after the other.
     pub in_sum2: Vec<f32>,
-    /// How many inputs were summed.
-    pub count: f32,
+    /// How many inputs were summed, for each expert; one number for all in files of the older layout.
+    pub counts: Vec<f32>,
 }
 
 /// The bytes are no importance matrix.
@@ -72,14 +72,14 @@ pub enum ImatrixError {
 }
 
 impl ImatrixEntry {
-    /// The mean squared input of each column: what encoders weigh errors by. Without inputs, every column counts
-    /// the same.
+    /// The mean squared input of each column: what encoders weigh errors by. Without inputs, every column of the matrix
+    /// or the expert counts the same.
     pub fn importance(&self) -> Vec<f32> {
-        if self.count > 0.0 {
-            self.in_sum2.iter().map(|sum| sum / self.count).collect()
-        } else {
-            vec![1.0; self.in_sum2.len()]
-        }
+        let n_cols = (self.in_sum2.len() / self.counts.len().max(1)).max(1);
+        let of_one = |(sums, count): (&[f32], &f32)| -> Vec<f32> {
+            if *count > 0.0 { sums.iter().map(|sum| sum / count).collect() } else { vec![1.0; sums.len()] }
+        };
+        self.in_sum2.chunks(n_cols).zip(&self.counts).flat_map(of_one).collect()
     }
 }
 
@@ -100,11 +100,12 @@ impl ImatrixFile {
         let mut plans = Vec::new();
         let mut data: Vec<Vec<f32>> = Vec::new();
         for (name, entry) in by_wire_name {
-            let n_cols = entry.in_sum2.len() as u64;
-            plans.push(TensorPlan { name: format!("{name}.in_sum2"), kind, dims: vec![n_cols, 1] });
+            let n_parts = entry.counts.len() as u64;
+            let n_cols = entry.in_sum2.len() as u64 / n_parts.max(1);
+            plans.push(TensorPlan { name: format!("{name}.in_sum2"), kind, dims: vec![n_cols, n_parts] });
             data.push(entry.in_sum2.clone());
-            plans.push(TensorPlan { name: format!("{name}.counts"), kind, dims: vec![1, 1] });
-            data.push(vec![entry.count]);
+            plans.push(TensorPlan { name: format!("{name}.counts"), kind, dims: vec![1, n_parts] });
+            data.push(entry.counts.clone());
         }
         let layout = Layout::new(&keys, &plans, 32);
         let mut bytes = layout.head;
@@ -153,14 +154,14 @@ fn parse_gguf(bytes: &[u8]) -> Result<ImatrixFile, ImatrixError> {
         }
         let values = |start: u64, end: u64| floats(&bytes[start as usize..end as usize]);
         let (in_sum2, counts) = (values(sums.start, sums.end), values(counts.start, counts.end));
-        let [count] = counts[..] else {
-            return Err(wrong(format!("it has {} counts; expected 1, for one matrix", counts.len())));
-        };
-        if let Some(value) = in_sum2.iter().chain(&[count]).find(|value| !value.is_finite() || **value < 0.0)
-        {
+        let n_parts = sums.dims.iter().skip(1).product::<u64>();
+        if counts.is_empty() || counts.len() as u64 != n_parts {
+            return Err(wrong(format!("it has {} counts for {n_parts} rows of sums", counts.len())));
+        }
+        if let Some(value) = in_sum2.iter().chain(&counts).find(|value| !value.is_finite() || **value < 0.0) {
             return Err(wrong(format!("it holds {value}; expected sums of squares")));
         }
-        file.entries.insert(tensor, ImatrixEntry { in_sum2, count });
+        file.entries.insert(tensor, ImatrixEntry { in_sum2, counts });
     }
     Ok(file)
 }
@@ -183,7 +184,7 @@ fn parse_legacy(bytes: &[u8]) -> Result<ImatrixFile, ImatrixError> {
             });
         }
         if let Some(tensor) = model_tensor(&name) {
-            file.entries.insert(tensor, ImatrixEntry { in_sum2, count: n_calls as f32 });
+            file.entries.insert(tensor, ImatrixEntry { in_sum2, counts: vec![n_calls as f32] });
         }
     }
     // Newer writers of the layout add how many chunks there were, and what the text was.
@@ -236,9 +237,14 @@ mod tests {
     use super::*;
 
     fn file() -> ImatrixFile {
-        let entry = |scale: f32| ImatrixEntry { in_sum2: vec![scale, 2.0 * scale, 0.5], count: 16.0 };
-        let entries =
-            [(ModelTensor::AttnQ { block: 0 }, entry(1.0)), (ModelTensor::FfnDown { block: 10 }, entry(3.0))];
+        let entry = |scale: f32| ImatrixEntry { in_sum2: vec![scale, 2.0 * scale, 0.5], counts: vec![16.0] };
+        let experts =
+            ImatrixEntry { in_sum2: vec![8.0, 2.0, 9.0, 9.0, 3.0, 6.0], counts: vec![2.0, 0.0, 3.0] };
+        let entries = [
+            (ModelTensor::AttnQ { block: 0 }, entry(1.0)),
+            (ModelTensor::FfnDown { block: 10 }, entry(3.0)),
+            (ModelTensor::FfnUpExps { block: 3 }, experts),
+        ];
         ImatrixFile {
             datasets: vec!["//models:calibration".to_owned()],
             n_chunks: 2,
@@ -266,6 +272,32 @@ mod tests {
         let bytes = file().to_bytes();
         assert_eq!(ImatrixFile::parse(&bytes).unwrap(), file());
         assert_eq!(file().to_bytes(), bytes);
+    }
+
+    #[test]
+    fn each_expert_is_weighed_by_what_it_was_fed() {
+        let file = ImatrixFile::parse(&file().to_bytes()).unwrap();
+        let entry = &file.entries[&ModelTensor::FfnUpExps { block: 3 }];
+        assert_eq!(entry.importance(), [4.0, 1.0, 1.0, 1.0, 1.0, 2.0]);
+    }
+
+    #[test]
+    fn there_is_a_count_for_each_row_of_sums() {
+        let kind = by_name("F32").unwrap();
+        let plan = |name: &str, dims: &[u64]| TensorPlan { name: name.to_owned(), kind, dims: dims.to_vec() };
+        let keys = [("general.type".to_owned(), Value::Text("imatrix".to_owned()))];
+        let plans = [
+            plan("blk.0.ffn_up_exps.weight.in_sum2", &[2, 3]),
+            plan("blk.0.ffn_up_exps.weight.counts", &[1, 2]),
+        ];
+        let layout = Layout::new(&keys, &plans, 32);
+        let n_bytes: u64 = layout.tensors.iter().map(|stretch| stretch.n_bytes + stretch.padding).sum();
+        let mut bytes = layout.head;
+        bytes.resize(bytes.len() + n_bytes as usize, 0);
+        assert_eq!(
+            ImatrixFile::parse(&bytes).unwrap_err().to_string(),
+            "Matrix `blk.0.ffn_up_exps.weight`: it has 2 counts for 3 rows of sums"
+        );
     }
 
     #[test]
