@@ -4,12 +4,14 @@
 //! |---|---|
 //! | `fetched/<hash>/` | the files of one entry of a lock file, read-only, under their own names; whole or not there |
 //! | `fetched/<hash>.stamps` | what the file system said about them when they were verified |
+//! | `fetched/<hash>.lock` | which files they are, as in a lock file; the folder is named by the digest of the entry |
 //! | `fetched/partial/<hash>/files/` | the files of one origin that are on their way |
 //! | `fetched/partial/<hash>/state/` | for each of them, which version of it the server was sending |
 //! | `fetched/partial/<hash>.lock` | held by the process that works on that origin |
 //!
 //! A folder appears by one rename, when every file in it has been verified.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -19,7 +21,7 @@ use mc_digest::hasher::Hasher;
 use mc_ir::origin::Origin;
 
 use crate::error::FetchError;
-use crate::lock_file::{LockedFile, entry_digest};
+use crate::lock_file::{LockFile, LockedFile, entry_digest};
 use crate::stamps::stamps;
 
 /// The folders of fetched files.
@@ -67,6 +69,14 @@ impl Area {
         self.root.join(entry_digest(origin, files).to_string())
     }
 
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    pub(crate) fn partial(&self) -> PathBuf {
+        self.root.join("partial")
+    }
+
     /// What is there of an entry. Files are read only when the file system says that they were touched.
     ///
     /// # Errors
@@ -75,6 +85,9 @@ impl Area {
         let folder = self.folder(origin, files);
         if !folder.is_dir() {
             return Ok(Presence::Missing);
+        }
+        if !folder.with_extension("lock").exists() {
+            describe(&folder, origin, files)?;
         }
         let record = folder.with_extension("stamps");
         let now = stamps(&folder, files).ok();
@@ -104,7 +117,7 @@ impl Area {
     /// # Errors
     /// When the folder cannot be made or locked.
     pub fn begin(&self, origin: &Origin, wait: impl FnOnce()) -> Result<Work, FetchError> {
-        let partial = self.root.join("partial");
+        let partial = self.partial();
         fs::create_dir_all(&partial).map_err(|error| FetchError::io("create", &partial, error))?;
         let name = Digest::of(format!("{origin:?}").as_bytes()).to_string();
         let lock_path = partial.join(format!("{name}.lock"));
@@ -147,6 +160,7 @@ impl Area {
         if folder.exists() {
             remove(&folder)?;
         }
+        describe(&folder, origin, files)?;
         fs::rename(&from, &folder).map_err(|error| FetchError::io("move", &from, error))?;
         // After a crash without this the folder may be gone, and is fetched again.
         drop(File::open(&self.root).and_then(|root| root.sync_all()));
@@ -193,6 +207,13 @@ impl Part {
         }
         Ok(())
     }
+}
+
+/// Writes which files a folder has, for those who know no lock file.
+fn describe(folder: &Path, origin: &Origin, files: &[LockedFile]) -> Result<(), FetchError> {
+    let path = folder.with_extension("lock");
+    let lock = LockFile { entries: BTreeMap::from([(origin.clone(), files.to_vec())]) };
+    fs::write(&path, lock.text()).map_err(|error| FetchError::io("write", &path, error))
 }
 
 /// The digest of a file's bytes.

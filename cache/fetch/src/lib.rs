@@ -15,6 +15,7 @@ pub mod fetcher;
 pub mod helper;
 pub mod http_files;
 pub mod hugging_face;
+pub mod inventory;
 pub mod listing;
 pub mod lock_file;
 pub mod netrc;

@@ -6,6 +6,7 @@ use std::thread;
 
 use mc_fetch::area::Presence;
 use mc_fetch::fetcher::Event;
+use mc_fetch::inventory::{Held, Inventory, Verified};
 use mc_ir::origin::Origin;
 
 use crate::server::{Server, answer, file};
@@ -127,4 +128,42 @@ fn pins_are_the_same_whoever_makes_them() {
     let origin = origin(&server, &["a", "b/c", "d"]);
     let first = World::new(&server).lock(&origin).unwrap();
     assert_eq!(World::new(&server).lock(&origin).unwrap(), first);
+}
+
+#[test]
+fn reading_everything_finds_a_flipped_bit_that_the_file_system_knows_nothing_of() {
+    let server = names();
+    let world = World::new(&server);
+    let area = &world.fetcher.area;
+    assert_eq!(area.inventory().unwrap(), Inventory::default());
+    let origin = origin(&server, &["a", "b/c"]);
+    let locked = world.lock(&origin).unwrap();
+    let folder = world.fetch(&origin, &locked).unwrap();
+    let all = Held { n_files: 2, n_bytes: 4_000 };
+    assert_eq!(area.inventory().unwrap(), Inventory { whole: all, unfinished: Held::default() });
+    assert_eq!(area.verify().unwrap(), Verified { intact: all, damaged: Vec::new() });
+
+    let path = folder.join("b/c");
+    let mut damaged = bytes("b/c");
+    damaged[7] ^= 1;
+    fs::remove_file(&path).unwrap();
+    fs::write(&path, &damaged).unwrap();
+    // As if the disk had done it: the file system says what it said before.
+    let stamps = mc_fetch::stamps::stamps(&folder, &locked).unwrap();
+    fs::write(folder.with_extension("stamps"), stamps).unwrap();
+    assert_eq!(area.presence(&origin, &locked).unwrap(), Presence::Whole(folder.clone()));
+
+    let verified = area.verify().unwrap();
+    assert_eq!(verified.intact, Held { n_files: 1, n_bytes: 1_000 });
+    assert_eq!(verified.damaged.len(), 1);
+    let path = path.display().to_string();
+    assert!(verified.damaged[0].contains(&path), "{:?}", verified.damaged);
+    assert_eq!(area.presence(&origin, &locked).unwrap(), Presence::Damaged(vec!["b/c".to_owned()]));
+    assert_eq!(world.n_fetched(&origin, &locked).unwrap(), 3_000);
+    assert_eq!(area.verify().unwrap(), Verified { intact: all, damaged: Vec::new() });
+
+    // A folder that nobody can tell anything about is as good as none.
+    fs::write(folder.with_extension("lock"), "version 1\n").unwrap();
+    assert_eq!(area.verify().unwrap().damaged.len(), 1);
+    assert_eq!(area.presence(&origin, &locked).unwrap(), Presence::Missing);
 }
