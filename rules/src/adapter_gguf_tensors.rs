@@ -352,7 +352,9 @@ mod tests {
         };
         ModelInfo {
             name: String::new(),
+            title: None,
             known_as: Vec::new(),
+            factors: [].into(),
             is_quantized: false,
             family: family.name(),
             weights: family.tensors(&decoder).into_iter().map(weight).collect(),

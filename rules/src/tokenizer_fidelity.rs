@@ -169,7 +169,7 @@ mod tests {
 
     /// The vocabulary that a file holds after it was written and read.
     fn through_gguf(vocabulary: &Vocabulary) -> Vocabulary {
-        let head = Layout::new(&vocabulary_keys(vocabulary), &[], 32).head;
+        let head = Layout::new(&vocabulary_keys(vocabulary, "llama"), &[], 32).head;
         gguf_vocabulary(&Gguf::parse(&head, head.len() as u64).unwrap()).unwrap()
     }
 

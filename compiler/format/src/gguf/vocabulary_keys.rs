@@ -3,7 +3,7 @@
 use mc_decoder::vocabulary::{SpecialKey, SpecialTokens, TokenType, Vocabulary, VocabularyKind};
 
 use crate::gguf::key_reader::{get, number, shown, text, texts, wrong};
-use crate::gguf::key_writer::KeyWriter;
+use crate::gguf::key_writer::{KeyWriter, Keys};
 use crate::gguf::model::ModelError;
 use crate::gguf::reader::Gguf;
 use crate::gguf::value::Value;
@@ -29,6 +29,13 @@ const SPECIAL_KEYS: [(SpecialKey, &str); 10] = [
 const SPACE_PREFIX: &str = "tokenizer.ggml.add_space_prefix";
 const TEMPLATE: &str = "tokenizer.chat_template";
 const TEMPLATES: &str = "tokenizer.chat_templates";
+
+/// The keys of the vocabulary of a model of `architecture`, in the order of a file.
+pub fn vocabulary_keys(vocabulary: &Vocabulary, architecture: &str) -> Keys {
+    let mut keys = KeyWriter::default();
+    write_vocabulary(&mut keys, vocabulary, architecture);
+    keys.0
+}
 
 /// Adds the keys of the vocabulary of a model of `architecture`.
 pub(crate) fn write_vocabulary(keys: &mut KeyWriter, vocabulary: &Vocabulary, architecture: &str) {
