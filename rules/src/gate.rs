@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::attributes::{label, label_property, number_property, provider};
 use crate::dataset::{DatasetInfo, DatasetKind};
 use crate::gguf::GgufInfo;
+use crate::model_info::ModelInfo;
 use crate::verdict::{Check, Verdict, percent, signed_percent};
 use crate::{accuracy, leak, perplexity, tokenizer_fidelity};
 
@@ -251,20 +252,30 @@ impl Plan<'_> {
 
     // Calibration text may be compared as well: nothing is measured that could be learnt from it.
     fn tokenizer_fidelity(&mut self, check: &Record) {
-        let files = &self.gguf.model.files;
-        if files.tokenizer.is_none() && files.tokenizer_model.is_none() {
-            let message =
-                "The model was read from a GGUF, which has no tokenizer of Hugging Face to compare with";
-            self.faults.push(
-                Fault::new(check.place, "gate::tokenizer", message)
-                    .help("Leave the check out, or start from the folder that the GGUF was made of"),
-            );
+        let model = match label_property(check, tokenizer_fidelity::AGAINST) {
+            None => self.gguf.model.clone(),
+            Some(named) => match provider::<ModelInfo>(self.ctx, &named, "a `checkpoint`") {
+                Ok(model) => model,
+                Err(faults) => return self.faults.extend(faults),
+            },
+        };
+        if model.files.tokenizer.is_none() && model.files.tokenizer_model.is_none() {
+            let message = "The model was read from a GGUF, which brings no other tokenizer to compare with";
+            self.faults
+                .push(Fault::new(check.place, "gate::tokenizer", message).help(
+                    "Write `against=\":checkpoint\"`, a folder with the tokenizer that it should have",
+                ));
             return;
         }
         let Some((_, data)) = self.dataset(check, DatasetKind::Text) else {
             return;
         };
-        self.inputs.push(Input::Artifact(tokenizer_fidelity::action(self.ctx.label(), self.gguf, &data)));
+        self.inputs.push(Input::Artifact(tokenizer_fidelity::action(
+            self.ctx.label(),
+            self.gguf,
+            &model,
+            &data,
+        )));
         self.limits.push(Limit::TokenizerFidelity { on: data.name });
     }
 

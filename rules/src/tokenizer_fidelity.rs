@@ -11,7 +11,7 @@ use mc_ir::action::{
 };
 use mc_ir::label::Label;
 use mc_ir::output::{Output, Outputs};
-use mc_ir::schema::{Arguments, NodeSchema};
+use mc_ir::schema::{Arguments, NodeSchema, Presence, PropertySchema, ValueKind};
 use serde::{Deserialize, Serialize};
 
 use crate::dataset::DatasetInfo;
@@ -25,11 +25,22 @@ use crate::verdict::Check;
 /// The node's name.
 pub(crate) const NAME: &str = "tokenizer-fidelity";
 
+/// The property that names another checkpoint.
+pub(crate) const AGAINST: &str = "against";
+
 pub(crate) static SCHEMA: NodeSchema = NodeSchema {
     name: NAME,
     doc: "Equal token ids from the checkpoint's tokenizer and from the GGUF.",
     arguments: Arguments::None,
-    properties: &[ON],
+    properties: &[
+        ON,
+        PropertySchema {
+            name: AGAINST,
+            value: ValueKind::Label,
+            presence: Presence::Optional,
+            doc: "The checkpoint whose tokenizer it is held against; by default, the one that the GGUF was made of.",
+        },
+    ],
     children: &[],
 };
 
@@ -42,12 +53,12 @@ pub(crate) struct Fidelities {
     first: Option<String>,
 }
 
-/// The comparison of a GGUF with its checkpoint on a dataset.
-pub(crate) fn action(owner: &Label, gguf: &GgufInfo, data: &DatasetInfo) -> Artifact {
-    let files = gguf.model.files.tokenizer_sources().into_iter().map(|(_, source)| Input::Source(source));
+/// The comparison of a GGUF with a checkpoint on a dataset.
+pub(crate) fn action(owner: &Label, gguf: &GgufInfo, model: &ModelInfo, data: &DatasetInfo) -> Artifact {
+    let files = model.files.tokenizer_sources().into_iter().map(|(_, source)| Input::Source(source));
     let inputs = [Input::Artifact(gguf.gguf.clone()), Input::Artifact(data.items.clone())];
     let inputs = inputs.into_iter().chain(files).collect();
-    let action = Compare { model: gguf.model.clone(), data: data.name.clone() };
+    let action = Compare { model: model.clone(), data: data.name.clone() };
     ActionNode::new(owner.clone(), Box::new(action), inputs).artifact("fidelity.json")
 }
 
