@@ -7,7 +7,7 @@ use crate::error::FamilyError;
 
 // A configuration is foreign input: an expert costs memory before any tensor is seen.
 const MAX_EXPERTS: u32 = 1024;
-const MAX_EXPERTS_OF_MODEL: u64 = 100_000;
+const MAX_EXPERTS_OF_MODEL: u64 = 40_000;
 
 /// Reads how many experts there are, under `count_key`, and how many each token uses.
 ///

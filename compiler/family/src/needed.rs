@@ -14,8 +14,12 @@ pub struct Needed {
     pub shape: Vec<u64>,
 }
 
+/// Tensors one by one on the heap: a few words of a configuration may ask for a hundred thousand, and no list of them
+/// may take much memory at once before a single one was seen.
+pub type Many<T> = Vec<Box<T>>;
+
 /// Every tensor of a program, in its order.
-pub(crate) fn tensors(decoder: &Decoder) -> Vec<Needed> {
+pub(crate) fn tensors(decoder: &Decoder) -> Many<Needed> {
     let (n_embd, n_vocab) = (u64::from(decoder.n_embd), u64::from(decoder.n_vocab));
     let mut list = List { n_embd, tensors: Vec::new() };
     list.push(ModelTensor::TokenEmbedding, &[n_vocab, n_embd]);
@@ -31,12 +35,12 @@ pub(crate) fn tensors(decoder: &Decoder) -> Vec<Needed> {
 
 struct List {
     n_embd: u64,
-    tensors: Vec<Needed>,
+    tensors: Many<Needed>,
 }
 
 impl List {
     fn push(&mut self, tensor: ModelTensor, shape: &[u64]) {
-        self.tensors.push(Needed { tensor, part: None, shape: shape.to_vec() });
+        self.tensors.push(Box::new(Needed { tensor, part: None, shape: shape.to_vec() }));
     }
 
     fn push_if(&mut self, is_there: bool, tensor: ModelTensor, shape: &[u64]) {
@@ -107,7 +111,7 @@ impl List {
         self.push(ModelTensor::FfnGateInp { block }, &[experts.n_experts.into(), n_embd]);
         for part in 0..experts.n_experts {
             let mut push = |tensor, shape: [u64; 2]| {
-                self.tensors.push(Needed { tensor, part: Some(part), shape: shape.to_vec() });
+                self.tensors.push(Box::new(Needed { tensor, part: Some(part), shape: shape.to_vec() }));
             };
             push(ModelTensor::FfnGateExps { block }, [n_ff, n_embd]);
             push(ModelTensor::FfnUpExps { block }, [n_ff, n_embd]);

@@ -12,7 +12,7 @@ use crate::quantization;
 use crate::rotary::{self, RotaryDefaults};
 
 // A configuration is foreign input: a layer costs memory before any tensor is seen.
-const MAX_BLOCKS: u32 = 10_000;
+const MAX_BLOCKS: u32 = 1000;
 
 /// What holds where a family's configurations are silent, and which values they may have.
 pub(crate) struct Defaults {

@@ -148,7 +148,8 @@ fn names_and_shapes_of_a_layer() {
     let lines: Vec<String> = Llama
         .tensors(&decoder)
         .into_iter()
-        .map(|Needed { tensor, part, shape }| {
+        .map(|needed| {
+            let Needed { tensor, part, shape } = *needed;
             let heads = match Llama.change(tensor, &decoder) {
                 Some(Change::Interleave { n_heads }) => format!(" in {n_heads} heads"),
                 _ => String::new(),
