@@ -31,7 +31,7 @@ pub struct Client {
     agent: Agent,
     /// For this machine, to which no proxy leads.
     direct: Agent,
-    credentials: Credentials,
+    pub(crate) credentials: Credentials,
     pub(crate) patience: Patience,
     /// Headers that token services gave, by registry and scope.
     pub(crate) tokens: Mutex<BTreeMap<String, SecretHeader>>,
@@ -180,10 +180,7 @@ impl Client {
             let response = self.once(ask, &url, &headers)?;
             let status = response.status().as_u16();
             if !matches!(status, 301 | 302 | 303 | 307 | 308) {
-                let (parts, body) = response.into_parts();
-                let body: Box<dyn Read + Send> = Box::new(body.into_reader());
-                let body = Paced::new(body, self.patience.idle);
-                return Ok(Answer { status, url, headers: parts.headers, sent: headers, body });
+                return Ok(self.answer(&url, response, headers));
             }
             let next = target(&url, &response)?;
             if !next.is_same_server(&url) {
@@ -195,10 +192,22 @@ impl Client {
         Err(FetchError::Redirect { url: ask.url.clone(), what }.into())
     }
 
+    pub(crate) fn answer(&self, url: &Url, response: Response<Body>, sent: Vec<SecretHeader>) -> Answer {
+        let status = response.status().as_u16();
+        let (parts, body) = response.into_parts();
+        let body: Box<dyn Read + Send> = Box::new(body.into_reader());
+        let body = Paced::new(body, self.patience.idle);
+        Answer { status, url: url.clone(), headers: parts.headers, sent, body }
+    }
+
+    /// The agent for an address: no proxy leads to this machine.
+    pub(crate) fn agent_for(&self, url: &Url) -> &Agent {
+        if url.is_loopback() { &self.direct } else { &self.agent }
+    }
+
     fn once(&self, ask: &Ask<'_>, url: &Url, headers: &[SecretHeader]) -> Result<Response<Body>, Refusal> {
         // What is hashed are the bytes that were published, so no server may send them in another coding.
-        let agent = if url.is_loopback() { &self.direct } else { &self.agent };
-        let mut request = agent.get(url.full()).header("accept-encoding", "identity");
+        let mut request = self.agent_for(url).get(url.full()).header("accept-encoding", "identity");
         if let Some(accept) = ask.accept {
             request = request.header("accept", accept);
         }
@@ -211,21 +220,24 @@ impl Client {
         for header in headers {
             request = request.header(&header.name, header.value.open());
         }
-        request.call().map_err(|error| {
-            let is_passing = !matches!(
-                error,
-                ureq::Error::Tls(_) | ureq::Error::Rustls(_) | ureq::Error::Http(_) | ureq::Error::BadUri(_)
-            );
-            let reason = match &error {
-                ureq::Error::Timeout(_) => {
-                    format!("it said nothing for {} s", self.patience.idle.as_secs_f32())
-                }
-                // The client's message may quote a header that it could not send.
-                ureq::Error::Http(_) => "a header for it holds characters that cannot be sent".to_owned(),
-                _ => error.to_string(),
-            };
-            Refusal::connection(url, &reason, is_passing)
-        })
+        request.call().map_err(|error| self.unanswered(url, &error))
+    }
+
+    /// Why there was no answer.
+    pub(crate) fn unanswered(&self, url: &Url, error: &ureq::Error) -> Refusal {
+        let is_passing = !matches!(
+            error,
+            ureq::Error::Tls(_) | ureq::Error::Rustls(_) | ureq::Error::Http(_) | ureq::Error::BadUri(_)
+        );
+        let reason = match error {
+            ureq::Error::Timeout(_) => {
+                format!("it said nothing for {} s", self.patience.idle.as_secs_f32())
+            }
+            // The client's message may quote a header that it could not send.
+            ureq::Error::Http(_) => "a header for it holds characters that cannot be sent".to_owned(),
+            _ => error.to_string(),
+        };
+        Refusal::connection(url, &reason, is_passing)
     }
 }
 
@@ -272,7 +284,7 @@ impl Answer {
     }
 
     /// An answer that says no, as an error.
-    fn refusal(mut self, patience: &Patience) -> Refusal {
+    pub(crate) fn refusal(mut self, patience: &Patience) -> Refusal {
         let (url, status) = (self.url.clone(), self.status);
         let message = self.explanation();
         let after = self.header("retry-after").and_then(retry_after);

@@ -22,6 +22,7 @@ pub mod netrc;
 pub mod oci;
 pub mod patience;
 pub mod secret;
+pub mod send;
 pub mod stamps;
 pub mod token_service;
 pub mod url;

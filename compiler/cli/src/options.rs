@@ -49,6 +49,22 @@ pub(crate) struct GlobalOptions {
     #[arg(long, global = true, value_name = "SECONDS", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) fetch_timeout: Option<u16>,
 
+    /// The team's cache: `file:///folder`, `http://…` or `https://…`; empty for none [default: workspace.kdl's]
+    #[arg(long, global = true, value_name = "URL", alias = "remote_cache")]
+    pub(crate) remote_cache: Option<String>,
+
+    /// Send the results that are made here to the team's cache
+    #[arg(long, global = true, alias = "remote_upload_local_results")]
+    pub(crate) remote_upload_local_results: bool,
+
+    /// Fail when the team's cache does, instead of going on without
+    #[arg(long, global = true, alias = "remote_cache_required")]
+    pub(crate) remote_cache_required: bool,
+
+    /// Give the team's cache up when it says nothing for so long [default: 60]
+    #[arg(long, global = true, value_name = "SECONDS", alias = "remote_timeout", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) remote_timeout: Option<u16>,
+
     /// When to use colours; the variable NO_COLOR turns `auto` off
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub(crate) color: Color,
@@ -98,6 +114,11 @@ impl GlobalOptions {
     /// How many seconds a server may say nothing.
     pub(crate) fn fetch_timeout(&self) -> u64 {
         self.fetch_timeout.unwrap_or(60).into()
+    }
+
+    /// How many seconds the team's cache may say nothing.
+    pub(crate) fn remote_timeout(&self) -> u64 {
+        self.remote_timeout.unwrap_or(60).into()
     }
 
     /// Whether results are JSON.

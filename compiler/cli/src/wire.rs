@@ -8,4 +8,5 @@ pub(crate) mod model;
 pub(crate) mod publish;
 pub(crate) mod series;
 pub(crate) mod targets;
+pub(crate) mod team_cache;
 pub(crate) mod tensor_reports;

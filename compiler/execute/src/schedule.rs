@@ -100,7 +100,7 @@ impl<'a> Schedule<'a> {
             Ok((outputs, origin)) => {
                 state.outputs[id.0] = Some(outputs);
                 match origin {
-                    Origin::Hit => state.n_hits += 1,
+                    Origin::Hit | Origin::Fetched => state.n_hits += 1,
                     Origin::Ran => state.n_ran += 1,
                 }
                 for dependent in self.graph.dependents(id) {

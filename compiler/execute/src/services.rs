@@ -8,6 +8,8 @@ use mc_store::input_memo::InputMemo;
 use mc_store::mapping::MappedFile;
 use mc_store::traits::{ActionCache, BlobStore};
 
+use crate::remote::RemoteResults;
+
 /// The outside world of a build.
 #[derive(Clone, Copy)]
 pub struct Services<'a> {
@@ -17,6 +19,8 @@ pub struct Services<'a> {
     pub actions: &'a dyn ActionCache,
     /// Digests of source files, remembered while the files do not change.
     pub memo: &'a InputMemo,
+    /// Results of other machines, where a team shares them.
+    pub remote: Option<&'a dyn RemoteResults>,
     /// Set when the user wants the build to stop.
     pub cancelled: &'a AtomicBool,
 }

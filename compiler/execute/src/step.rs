@@ -72,6 +72,9 @@ impl Step<'_> {
             {
                 return Ok((outputs, action.digest, Origin::Hit));
             }
+            if let Some(outputs) = self.fetch(&digests, &action)? {
+                return Ok((outputs, action.digest, Origin::Fetched));
+            }
             Ok((self.run(&digests, &action)?, action.digest, Origin::Ran))
         })
     }
@@ -79,6 +82,25 @@ impl Step<'_> {
     fn lookup(&self, action: &EncodedAction) -> Result<Option<Outputs>, ActionError> {
         // An entry of other outputs is damaged, or somebody else's: a miss.
         Ok(lookup(self.services, action)?.filter(|outputs| is_declared(self.node, outputs)))
+    }
+
+    /// What the team's cache has, from now on in the store's as well.
+    fn fetch(&self, digests: &[Output], action: &EncodedAction) -> Result<Option<Outputs>, ActionError> {
+        let Some(remote) = self.services.remote.filter(|_| !self.services.is_cancelled()) else {
+            return Ok(None);
+        };
+        let source = |index: usize| match self.node.inputs.get(index) {
+            Some(Input::Source(source)) => self.services.source_content(source).ok(),
+            _ => None,
+        };
+        // Somebody else's entry under our key is a miss.
+        let found =
+            remote.find(self.node, digests, &source)?.filter(|outputs| is_declared(self.node, outputs));
+        if let Some(outputs) = &found {
+            self.check_sources(digests)?;
+            record(self.services, action, outputs)?;
+        }
+        Ok(found)
     }
 
     fn run(&self, digests: &[Output], action: &EncodedAction) -> Result<Outputs, ActionError> {
@@ -99,6 +121,9 @@ impl Step<'_> {
         }
         self.check_sources(digests)?;
         record(self.services, action, &outputs)?;
+        if let Some(remote) = self.services.remote {
+            remote.made(self.node, digests, &outputs);
+        }
         Ok(outputs)
     }
 

@@ -29,8 +29,16 @@ pub struct EncodedAction {
     pub directories: Vec<Vec<u8>>,
 }
 
+/// A hash of bytes, as one of the API's digest functions gives it.
+pub type HashBytes<'a> = &'a dyn Fn(&[u8]) -> BlobDigest;
+
 /// Encodes a node whose inputs have these digests.
 pub fn encode_action(node: &ActionNode, inputs: &[Output]) -> EncodedAction {
+    encode_action_with(&BlobDigest::of, node, inputs)
+}
+
+/// As [`encode_action`], for a server with another digest function, which the digests of `inputs` are of, too.
+pub fn encode_action_with(hash: HashBytes<'_>, node: &ActionNode, inputs: &[Output]) -> EncodedAction {
     let command = encode_command(node);
     let mut root = Message::default();
     let mut folders = Vec::new();
@@ -44,18 +52,19 @@ pub fn encode_action(node: &ActionNode, inputs: &[Output]) -> EncodedAction {
             let folder = encode_parts(parts);
             let mut folder_node = Message::default();
             folder_node.text(1, &position_name(index));
-            folder_node.message(2, &encode_digest(&BlobDigest::of(&folder)));
+            folder_node.message(2, &encode_digest(&hash(&folder)));
             root.message(2, &folder_node.bytes);
             folders.push(folder);
         }
     }
     let mut action = Message::default();
-    action.message(1, &encode_digest(&BlobDigest::of(&command)));
-    action.message(2, &encode_digest(&BlobDigest::of(&root.bytes)));
+    action.message(1, &encode_digest(&hash(&command)));
+    action.message(2, &encode_digest(&hash(&root.bytes)));
     action.raw(9, SALT);
     let mut directories = vec![root.bytes];
     directories.append(&mut folders);
-    EncodedAction { digest: ActionDigest::of(&action.bytes), action: action.bytes, command, directories }
+    let BlobDigest { hash, n_bytes } = hash(&action.bytes);
+    EncodedAction { digest: ActionDigest { hash, n_bytes }, action: action.bytes, command, directories }
 }
 
 fn encode_command(node: &ActionNode) -> Vec<u8> {
@@ -77,6 +86,11 @@ fn encode_command(node: &ActionNode) -> Vec<u8> {
 
 /// Encodes a result as an `ActionResult`, and the `Tree` of each composite, to be stored as a blob.
 pub fn encode_result(outputs: &Outputs) -> (Vec<u8>, Vec<Vec<u8>>) {
+    encode_result_with(&BlobDigest::of, outputs)
+}
+
+/// As [`encode_result`], for a server with another digest function, which the digests of `outputs` are of, too.
+pub fn encode_result_with(hash: HashBytes<'_>, outputs: &Outputs) -> (Vec<u8>, Vec<Vec<u8>>) {
     let mut result = Message::default();
     let mut trees = Vec::new();
     for (path, output) in outputs {
@@ -93,7 +107,7 @@ pub fn encode_result(outputs: &Outputs) -> (Vec<u8>, Vec<Vec<u8>>) {
             tree.message(1, &encode_parts(parts));
             let mut folder = Message::default();
             folder.text(1, path);
-            folder.message(3, &encode_digest(&BlobDigest::of(&tree.bytes)));
+            folder.message(3, &encode_digest(&hash(&tree.bytes)));
             result.message(3, &folder.bytes);
             trees.push(tree.bytes);
         }

@@ -43,6 +43,7 @@ impl<'a> Progress<'a> {
     fn count(&self, event: &Event) {
         let (node, fate) = match event {
             Event::Finished { node, origin: Origin::Hit, .. } => (node, Fate::Hit),
+            Event::Finished { node, origin: Origin::Fetched, .. } => (node, Fate::Fetched),
             Event::Finished { node, origin: Origin::Ran, .. } => (node, Fate::Ran),
             Event::Failed { node, .. } => (node, Fate::Failed),
             _ => return,

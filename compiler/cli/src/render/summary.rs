@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 pub(crate) enum Fate {
     /// Found in the cache.
     Hit,
+    /// Brought here from the team's cache.
+    Fetched,
     /// Done now.
     Ran,
     /// Done now, in vain.
@@ -50,9 +52,11 @@ impl Tally {
     /// One line such as `45 actions: 44 hits, 1 ran (1 tensor)`.
     pub(crate) fn line(&self) -> String {
         let n_steps = self.steps.len();
-        let n_hits = self.count(Fate::Hit);
+        let n_fetched = self.count(Fate::Fetched);
+        let n_hits = self.count(Fate::Hit) + n_fetched;
+        let fetched = if n_fetched == 0 { String::new() } else { format!(" ({n_fetched} remote)") };
         let mut line = format!(
-            "{n_steps} action{}: {n_hits} hit{}, {} ran{}",
+            "{n_steps} action{}: {n_hits} hit{}{fetched}, {} ran{}",
             plural(n_steps),
             plural(n_hits),
             self.count(Fate::Ran),
@@ -69,7 +73,8 @@ impl Tally {
     pub(crate) fn json(&self) -> Value {
         json!({
             "total": self.steps.len(),
-            "hits": self.count(Fate::Hit),
+            "hits": self.count(Fate::Hit) + self.count(Fate::Fetched),
+            "remote_hits": self.count(Fate::Fetched),
             "ran": self.count(Fate::Ran),
             "failed": self.count(Fate::Failed),
             "hits_by_kind": self.by_kind(Fate::Hit),

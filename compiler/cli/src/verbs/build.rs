@@ -36,11 +36,12 @@ impl Run for Build {
         let workspace = Workspace::find(&invocation.options)?;
         let declarations = Declarations::open(invocation, &workspace);
         let targets = declarations.wanted(invocation, &self.patterns)?;
-        let engine = Engine::open(invocation)?;
+        let mut engine = Engine::open_with_team(invocation, &declarations.team_cache())?;
         let mut finished = build_targets(invocation, &engine, targets, Goal::Outputs)?;
         let published = publish_built(&engine, &workspace, &mut finished);
         let warnings = tensor_reports::warnings(&engine, &finished)?;
         engine.warn_of_damage(invocation);
+        engine.finish_team(invocation)?;
         warnings.iter().for_each(|warning| invocation.warn(warning));
         finished.tell_errors(invocation);
         if invocation.is_json() {

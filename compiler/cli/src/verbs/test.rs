@@ -27,9 +27,10 @@ impl Run for Test {
         let declarations = Declarations::open(invocation, &workspace);
         let mut targets = declarations.wanted(invocation, &self.patterns)?;
         targets.retain(|target| !target.providers.gates.is_empty());
-        let engine = Engine::open(invocation)?;
+        let mut engine = Engine::open_with_team(invocation, &declarations.team_cache())?;
         let finished = build_targets(invocation, &engine, targets, Goal::Gates)?;
         engine.warn_of_damage(invocation);
+        engine.finish_team(invocation)?;
         finished.tell_errors(invocation);
         if invocation.is_json() {
             invocation.json(&json!({

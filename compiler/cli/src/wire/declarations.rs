@@ -13,6 +13,7 @@ use mc_analysis::patterns::labels;
 use mc_analysis::query::error::QueryError;
 use mc_analysis::query::evaluate::query;
 use mc_analysis::resolve::{Resolution, resolve_label};
+use mc_analysis::workspace::workspace;
 use mc_ir::label::{Label, Pattern};
 use mc_ir::origin::Origin;
 use mc_ir::target::Target;
@@ -26,6 +27,7 @@ use crate::render::diagnostic;
 use crate::report::Report;
 use crate::wire::fetching::{bring, folders};
 use crate::wire::targets::Wanted;
+use crate::wire::team_cache::Declared;
 use crate::workspace::Workspace;
 
 /// The declarations of a workspace.
@@ -59,6 +61,13 @@ impl Declarations {
         let disk = Disk::new(&workspace.root).with_fetched(fetched);
         let db = Database::new(&workspace.root, RULES, disk);
         Self { workspace: workspace.clone(), db }
+    }
+
+    /// What the workspace says about its team's cache; nothing where it cannot be read, which others report.
+    pub(crate) fn team_cache(&self) -> Declared {
+        let workspace = workspace(&self.db);
+        let Some(remote) = workspace.remotes.first() else { return Declared::default() };
+        Declared { address: Some(remote.url.clone()), upload: remote.upload }
     }
 
     /// The origins elsewhere that the targets and all that they need declare, sorted, each once.

@@ -6,6 +6,7 @@ use mc_digest::digest::Digest;
 use mc_digest::hasher::Hasher;
 use mc_execute::build::{Built, OnFailure, Options, build};
 use mc_execute::fetch::output_content;
+use mc_execute::remote::RemoteResults;
 use mc_execute::services::Services;
 use mc_ir::action::{ActionError, Artifact, Content, Piece};
 use mc_ir::graph::ActionGraph;
@@ -18,6 +19,7 @@ use crate::interrupt;
 use crate::invocation::Invocation;
 use crate::render::progress::Progress;
 use crate::report::Report;
+use crate::wire::team_cache::{Declared, TeamCache};
 use crate::workspace::cache_dir;
 
 /// The store, and how to build with it.
@@ -25,6 +27,7 @@ pub(crate) struct Engine {
     /// Where blobs and results are.
     pub(crate) store: LocalStore,
     options: Options,
+    team: Option<TeamCache>,
 }
 
 /// What one pass over some artifacts gave.
@@ -49,7 +52,18 @@ impl Engine {
         let dir = cache_dir(options)?;
         let store = LocalStore::open(&dir).map_err(|error| store_report(&error))?;
         let on_failure = if options.keep_going { OnFailure::KeepGoing } else { OnFailure::Stop };
-        Ok(Self { store, options: Options { n_jobs: options.n_jobs(), on_failure } })
+        Ok(Self { store, options: Options { n_jobs: options.n_jobs(), on_failure }, team: None })
+    }
+
+    /// Opens the store, and the team's cache that the options or the workspace name.
+    pub(crate) fn open_with_team(invocation: &Invocation, declared: &Declared) -> Result<Self, Report> {
+        let engine = Self::open(invocation)?;
+        Ok(Self { team: TeamCache::open(invocation, declared)?, ..engine })
+    }
+
+    /// Ends the work with the team's cache: waits for what is sent, and tells once what failed.
+    pub(crate) fn finish_team(&mut self, invocation: &Invocation) -> Result<(), Report> {
+        self.team.as_mut().map_or(Ok(()), |team| team.finish(invocation))
     }
 
     /// Builds the artifacts; an interrupt stops it between two steps.
@@ -59,6 +73,7 @@ impl Engine {
             store: &self.store,
             actions: &self.store,
             memo: self.store.input_memo(),
+            remote: self.team.as_ref().map(|team| team as &dyn RemoteResults),
             cancelled: interrupt::cancelled(),
         };
         let building = interrupt::Building::begin();

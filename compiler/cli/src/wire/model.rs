@@ -76,11 +76,12 @@ pub(crate) fn target_gguf(invocation: &Invocation, text: &str) -> Result<TargetG
             .hint("Name a `model`, `gguf` or `bundle` target: mc query 'kind(model, //...)'")
             .into());
     };
-    let engine = Engine::open(invocation)?;
+    let mut engine = Engine::open_with_team(invocation, &declarations.team_cache())?;
     let progress = Progress::new(&invocation.streams);
     let pass = engine.build(std::slice::from_ref(&info.gguf), &progress)?;
     progress.finish();
     engine.warn_of_damage(invocation);
+    engine.finish_team(invocation)?;
     match pass.output(&info.gguf) {
         Some(output) => {
             let reports = pass.output(&info.reports).map(|output| tensor_reports::read(&engine, output));

@@ -101,7 +101,8 @@ impl<S: Store + ?Sized> Bench<S> {
             nodes.iter().map(|node| node.artifact(&node.action.outputs().remove(0))).collect();
         let graph = ActionGraph::new(&artifacts);
         let (store, actions) = self.store.faces();
-        let services = Services { store, actions, memo: &self.memo, cancelled: &self.cancelled };
+        let services =
+            Services { store, actions, memo: &self.memo, remote: None, cancelled: &self.cancelled };
         let order = Mutex::new(Vec::new());
         let built = build(&graph, &services, options, &|event| order.lock().unwrap().extend(line(&event)));
         let order = order.into_inner().unwrap();
@@ -133,6 +134,7 @@ fn line(event: &Event) -> Option<String> {
     match event {
         Event::Planned { .. } | Event::Started { .. } => None,
         Event::Finished { node, origin: Origin::Hit, .. } => Some(format!("hit {}", node.label.name)),
+        Event::Finished { node, origin: Origin::Fetched, .. } => Some(format!("fetch {}", node.label.name)),
         Event::Finished { node, origin: Origin::Ran, .. } => Some(format!("run {}", node.label.name)),
         Event::Failed { node, message } => Some(format!("fail {}: {message}", node.label.name)),
     }

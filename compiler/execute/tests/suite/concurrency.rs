@@ -53,7 +53,8 @@ fn build_in(bench: &Bench<LocalStore>, begin: impl FnOnce()) -> (Vec<Output>, us
     let last = step("last", firsts.iter().map(of).collect());
     let graph = ActionGraph::new(&[last.artifact("out")]);
     let memo = store.input_memo();
-    let services = Services { store: &store, actions: &store, memo, cancelled: &AtomicBool::new(false) };
+    let services =
+        Services { store: &store, actions: &store, memo, remote: None, cancelled: &AtomicBool::new(false) };
     let options = Options { n_jobs: 3, on_failure: OnFailure::Stop };
     begin();
     let built = build(&graph, &services, options, &|_| {}).unwrap();

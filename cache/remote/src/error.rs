@@ -1,0 +1,48 @@
+//! What goes wrong with a server.
+
+use std::io;
+
+use mc_fetch::error::FetchError;
+
+/// The server, or the way to it, fails.
+#[derive(Debug, thiserror::Error)]
+pub enum RemoteError {
+    /// An address that names no kind of server that we know.
+    #[error("`{address}`: {reason}")]
+    Address {
+        /// The address, without what must not be seen.
+        address: String,
+        /// What was expected.
+        reason: String,
+    },
+    /// A file of a shared folder.
+    #[error("{path}: {source}")]
+    Folder {
+        /// Which.
+        path: String,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A server refused, or could not be reached.
+    #[error(transparent)]
+    Server(#[from] FetchError),
+    /// Bytes that are not those that were asked for.
+    #[error("{server} sent {found} for {expected}; what it sends is not believed")]
+    Lie {
+        /// Who.
+        server: String,
+        /// What was asked for.
+        expected: String,
+        /// What came.
+        found: String,
+    },
+    /// The store on this machine.
+    #[error(transparent)]
+    Store(#[from] mc_store::error::StoreError),
+    /// Bytes of an input or an output on this machine.
+    #[error("{0}")]
+    Local(String),
+    /// It failed before, so it is not asked again.
+    #[error("The remote cache failed before")]
+    Off,
+}

@@ -1,0 +1,107 @@
+//! A folder that all share, in the layout of Bazel's disk cache: `blake3/ac/ab/abcd…` and `blake3/cas/ab/abcd…`.
+//!
+//! A file appears whole or not at all: it is written beside, made durable and renamed. Nobody takes a lock.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use mc_digest::digest::BlobDigest;
+
+use crate::error::RemoteError;
+use crate::function::DigestFunction;
+use crate::transport::Transport;
+
+/// A shared folder.
+#[derive(Debug)]
+pub struct Folder {
+    root: PathBuf,
+}
+
+impl Folder {
+    /// The cache in a folder, which must be there: what is not mounted must not be made on this machine's own disk.
+    ///
+    /// # Errors
+    /// When it is not there or is no folder.
+    pub fn open(root: &Path) -> Result<Self, RemoteError> {
+        let found = fs::metadata(root).and_then(|metadata| {
+            if metadata.is_dir() { Ok(()) } else { Err(io::Error::other("it is no folder")) }
+        });
+        found.map_err(|source| failed(root, source))?;
+        Ok(Self { root: root.to_path_buf() })
+    }
+
+    fn path(&self, kind: &str, digest: &BlobDigest) -> PathBuf {
+        let name = digest.hash.to_string();
+        self.root.join("blake3").join(kind).join(&name[..2]).join(name)
+    }
+
+    fn put(&self, path: &Path, bytes: &mut dyn Read) -> Result<(), RemoteError> {
+        let folder = path.parent().unwrap_or(&self.root);
+        let mut put = || {
+            fs::create_dir_all(folder)?;
+            let mut file = tempfile::NamedTempFile::new_in(folder)?;
+            io::copy(bytes, &mut file)?;
+            file.flush()?;
+            file.as_file().sync_all()?;
+            // Others may have another user.
+            #[cfg(unix)]
+            file.as_file().set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
+            file.persist(path)?;
+            Ok(())
+        };
+        put().map_err(|source| failed(path, source))
+    }
+}
+
+fn failed(path: &Path, source: io::Error) -> RemoteError {
+    RemoteError::Folder { path: path.display().to_string(), source }
+}
+
+/// What is there, as something that may be missing.
+fn there<T>(path: &Path, found: io::Result<T>) -> Result<Option<T>, RemoteError> {
+    match found {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(failed(path, error)),
+    }
+}
+
+impl Transport for Folder {
+    fn name(&self) -> String {
+        format!("file://{}", self.root.display())
+    }
+
+    fn function(&self) -> DigestFunction {
+        DigestFunction::Blake3
+    }
+
+    fn result(&self, key: &BlobDigest) -> Result<Option<Vec<u8>>, RemoteError> {
+        let path = self.path("ac", key);
+        there(&path, fs::read(&path))
+    }
+
+    fn put_result(&self, key: &BlobDigest, result: &[u8]) -> Result<(), RemoteError> {
+        self.put(&self.path("ac", key), &mut &*result)
+    }
+
+    fn has(&self, blob: &BlobDigest) -> Result<bool, RemoteError> {
+        let path = self.path("cas", blob);
+        let metadata = there(&path, fs::metadata(&path))?;
+        Ok(metadata.is_some_and(|metadata| metadata.len() == blob.n_bytes))
+    }
+
+    fn read(&self, blob: &BlobDigest, first: u64) -> Result<Option<Box<dyn Read + Send>>, RemoteError> {
+        let path = self.path("cas", blob);
+        let Some(mut file) = there(&path, File::open(&path))? else { return Ok(None) };
+        // Whoever clears the folder goes by age. A folder that may only be read stays as it is.
+        drop(file.set_modified(SystemTime::now()));
+        file.seek(SeekFrom::Start(first)).map_err(|source| failed(&path, source))?;
+        Ok(Some(Box::new(file)))
+    }
+
+    fn write(&self, blob: &BlobDigest, bytes: &mut dyn Read) -> Result<(), RemoteError> {
+        self.put(&self.path("cas", blob), bytes)
+    }
+}

@@ -1,0 +1,81 @@
+//! Digest functions: BLAKE3, which is ours, and SHA-256, which every server knows.
+//!
+//! Both have 32 bytes, so a [`BlobDigest`] carries either; which one it is, its place says, never the digest.
+
+use mc_digest::digest::{BlobDigest, Digest};
+use mc_digest::hasher::Hasher;
+
+/// How bytes are named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DigestFunction {
+    /// As the store does.
+    Blake3,
+    /// As nearly all servers do.
+    Sha256,
+}
+
+impl DigestFunction {
+    /// The digest of bytes.
+    pub fn digest(self, bytes: &[u8]) -> BlobDigest {
+        let mut hashing = Hashing::new(self);
+        hashing.update(bytes);
+        hashing.finish()
+    }
+}
+
+/// A digest of bytes that come piece by piece.
+pub enum Hashing {
+    /// BLAKE3.
+    Blake3(Box<Hasher>),
+    /// SHA-256, and how many bytes there were.
+    Sha256(Box<ring::digest::Context>, u64),
+}
+
+impl Hashing {
+    /// Nothing yet.
+    pub fn new(function: DigestFunction) -> Self {
+        match function {
+            DigestFunction::Blake3 => Self::Blake3(Box::new(Hasher::new())),
+            DigestFunction::Sha256 => {
+                Self::Sha256(Box::new(ring::digest::Context::new(&ring::digest::SHA256)), 0)
+            }
+        }
+    }
+
+    /// More bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        match self {
+            Self::Blake3(hasher) => {
+                hasher.update(bytes);
+            }
+            Self::Sha256(context, n_bytes) => {
+                context.update(bytes);
+                *n_bytes += bytes.len() as u64;
+            }
+        }
+    }
+
+    /// The digest of all.
+    pub fn finish(self) -> BlobDigest {
+        match self {
+            Self::Blake3(hasher) => hasher.finish(),
+            Self::Sha256(context, n_bytes) => {
+                let digest = context.finish();
+                let bytes = *digest.as_ref().first_chunk().expect("SHA-256 has 32 bytes");
+                BlobDigest::new(Digest::from_bytes(bytes), n_bytes)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_functions_give_what_their_makers_publish() {
+        let sha = DigestFunction::Sha256.digest(b"abc");
+        assert_eq!(sha.to_string(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad/3");
+        assert_eq!(DigestFunction::Blake3.digest(b"abc"), BlobDigest::of(b"abc"));
+    }
+}

@@ -1,0 +1,15 @@
+//! The team's cache: what was built on one machine is a hit on all others.
+//!
+//! A server is a [`transport::Transport`]; [`remote::Remote`] does with it what a build needs, in the words of the
+//! Remote Execution API: actions and results have the keys and the encoding that Bazel's servers know. Whatever comes
+//! from a server is checked before it is believed, and nothing is sent unless somebody asked for it.
+
+pub mod address;
+pub mod breaker;
+pub mod error;
+pub mod folder;
+pub mod function;
+pub mod http;
+pub mod known;
+pub mod remote;
+pub mod transport;

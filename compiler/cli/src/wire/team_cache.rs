@@ -1,0 +1,234 @@
+//! The team's cache as the options and the workspace name it, for the executor.
+//!
+//! Looking up happens where an action would run; sending happens behind the build, and the command waits for it at its
+//! end. A server that fails is left alone for the rest of the command, with one warning.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use mc_execute::remote::RemoteResults;
+use mc_fetch::client::Client;
+use mc_fetch::hugging_face;
+use mc_fetch::patience::Patience;
+use mc_fetch::url::Url;
+use mc_ir::action::{ActionError, ActionNode, Content};
+use mc_ir::output::{Output, Outputs};
+use mc_remote::address::Address;
+use mc_remote::error::RemoteError;
+use mc_remote::folder::Folder;
+use mc_remote::http::Http;
+use mc_remote::known::Known;
+use mc_remote::remote::{Made, Remote};
+use mc_remote::transport::Transport;
+use mc_store::local::store::LocalStore;
+
+use crate::invocation::Invocation;
+use crate::report::Report;
+use crate::wire::credentials::{credentials, variable};
+use crate::wire::engine::store_report;
+use crate::workspace::cache_dir;
+
+/// Uploads that go on at a time: enough to hide the way to a server, few enough to leave the build its cores.
+const N_UPLOADERS: usize = 4;
+
+/// What the workspace says about its team's cache.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Declared {
+    /// Where it is.
+    pub(crate) address: Option<String>,
+    /// Whether results made here are sent there.
+    pub(crate) upload: bool,
+}
+
+/// A team's cache in use.
+pub(crate) struct TeamCache {
+    remote: Arc<Remote>,
+    store: LocalStore,
+    is_required: bool,
+    uploads: Option<Uploads>,
+    /// What was not believed, the first time.
+    lie: Mutex<Option<String>>,
+}
+
+struct Uploads {
+    jobs: Sender<Job>,
+    workers: Vec<JoinHandle<()>>,
+    state: Arc<UploadState>,
+}
+
+#[derive(Default)]
+struct UploadState {
+    n_waiting: AtomicUsize,
+    failure: Mutex<Option<String>>,
+}
+
+struct Job {
+    node: Arc<ActionNode>,
+    inputs: Vec<Output>,
+    outputs: Outputs,
+}
+
+impl TeamCache {
+    /// The cache that the options name, or else the workspace; none where neither does, or it cannot be used and the
+    /// build may go on without.
+    pub(crate) fn open(invocation: &Invocation, declared: &Declared) -> Result<Option<Self>, Report> {
+        let options = &invocation.options;
+        let address = options.remote_cache.as_ref().or(declared.address.as_ref());
+        let Some(address) = address.filter(|address| !address.is_empty()) else {
+            if options.remote_cache_required {
+                return Err(Report::usage(
+                    "There is no remote cache, and `--remote-cache-required` asks for one",
+                )
+                .hint("Name it with `--remote-cache URL`, or in workspace.kdl: cache { remote \"URL\" }"));
+            }
+            return Ok(None);
+        };
+        let unusable = |error: RemoteError| {
+            let report = Report::usage("Cannot use the remote cache").because(error);
+            if options.remote_cache_required { Err(report) } else { Ok(report) }
+        };
+        let address = Address::parse(address)
+            .map_err(|error| Report::usage("Cannot use the remote cache").because(error))?;
+        let transport: Box<dyn Transport> = match address {
+            Address::Folder(path) => match Folder::open(&path) {
+                Ok(folder) => Box::new(folder),
+                Err(error) => {
+                    let report = unusable(error)?;
+                    let reason = report.because.unwrap_or_default();
+                    invocation.warn(&format!("The remote cache is left out: {reason}"));
+                    return Ok(None);
+                }
+            },
+            Address::Http(_) if options.offline => return Ok(None),
+            Address::Http(url) => {
+                let patience = Patience {
+                    idle: Duration::from_secs(options.remote_timeout()),
+                    n_retries: 2,
+                    first_delay: Duration::from_millis(100),
+                    longest_delay: Duration::from_secs(5),
+                };
+                let proxies = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
+                let proxy = proxies.into_iter().find_map(variable);
+                // Its token is for no other server.
+                let hugging_face = Url::parse(hugging_face::ENDPOINT)
+                    .map_err(|error| Report::usage("Cannot use the remote cache").because(error))?;
+                let client = Client::new(credentials(options, &hugging_face), patience, proxy.as_deref())
+                    .map_err(|error| Report::usage("Cannot use the proxy").because(error))?;
+                Box::new(Http::new(client, url))
+            }
+        };
+        let dir = cache_dir(options)?;
+        let open = || LocalStore::open(&dir).map_err(|error| store_report(&error));
+        let store = open()?;
+        let remote = Arc::new(Remote::new(transport, Known::open(&dir.join("sha256"))));
+        let uploads = (options.remote_upload_local_results || declared.upload)
+            .then(|| Uploads::start(&remote, &open))
+            .transpose()?;
+        let is_required = options.remote_cache_required;
+        Ok(Some(Self { remote, store, is_required, uploads, lie: Mutex::default() }))
+    }
+
+    /// Waits for what is being sent, and says what went wrong.
+    pub(crate) fn finish(&mut self, invocation: &Invocation) -> Result<(), Report> {
+        let mut failure = None;
+        if let Some(Uploads { jobs, workers, state }) = self.uploads.take() {
+            drop(jobs);
+            let n_waiting = state.n_waiting.load(Ordering::Relaxed);
+            if n_waiting > 0 {
+                let name = self.remote.name();
+                invocation.streams.note(&format!("waiting for {n_waiting} uploads to {name}\n"));
+            }
+            for worker in workers {
+                drop(worker.join());
+            }
+            failure = state.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
+        }
+        let failure = self.remote.failure().or(failure);
+        let lie = self.lie.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(lie) = lie {
+            invocation.warn(&format!("{lie}; it was made here instead"));
+        }
+        match failure {
+            Some(reason) if self.is_required => {
+                Err(Report::failed("The remote cache failed").because(reason))
+            }
+            Some(reason) => {
+                let name = self.remote.name();
+                invocation.warn(&format!("The remote cache {name} was left alone after it failed: {reason}"));
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+impl Uploads {
+    fn start(remote: &Arc<Remote>, open: &dyn Fn() -> Result<LocalStore, Report>) -> Result<Self, Report> {
+        let (jobs, waiting) = channel();
+        let waiting: Arc<Mutex<Receiver<Job>>> = Arc::new(Mutex::new(waiting));
+        let state = Arc::new(UploadState::default());
+        let mut workers = Vec::new();
+        for _ in 0..N_UPLOADERS {
+            let (remote, store) = (Arc::clone(remote), open()?);
+            let (waiting, state) = (Arc::clone(&waiting), Arc::clone(&state));
+            workers.push(std::thread::spawn(move || {
+                loop {
+                    let job = waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
+                    let Ok(job) = job else { return };
+                    state.upload(&remote, &store, &job);
+                }
+            }));
+        }
+        Ok(Self { jobs, workers, state })
+    }
+}
+
+impl UploadState {
+    fn upload(&self, remote: &Remote, store: &LocalStore, job: &Job) {
+        // Whatever a source's digest is on the server's side, it was computed when the result was looked up.
+        let made = Made { node: &job.node, inputs: &job.inputs, source: &|_| None };
+        if let Err(error) = remote.upload(store, &made, &job.outputs) {
+            let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+            failure.get_or_insert_with(|| error.to_string());
+        }
+        self.n_waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl RemoteResults for TeamCache {
+    fn find(
+        &self,
+        node: &Arc<ActionNode>,
+        inputs: &[Output],
+        source: &dyn Fn(usize) -> Option<Content>,
+    ) -> Result<Option<Outputs>, ActionError> {
+        match self.remote.lookup(&self.store, &Made { node, inputs, source }) {
+            Ok(found) => Ok(found),
+            Err(error) if self.is_required => {
+                let reason = self.remote.failure().unwrap_or_else(|| error.to_string());
+                Err(ActionError::failed(format!("The remote cache {} failed: {reason}", self.remote.name()))
+                    .with_help("Leave `--remote-cache-required` out to build without it"))
+            }
+            Err(RemoteError::Store(error)) => Err(ActionError::failed(error)),
+            Err(error @ RemoteError::Lie { .. }) => {
+                let mut lie = self.lie.lock().unwrap_or_else(PoisonError::into_inner);
+                lie.get_or_insert_with(|| error.to_string());
+                Ok(None)
+            }
+            // The breaker remembers what the warning will say.
+            Err(_) => Ok(None),
+        }
+    }
+
+    fn made(&self, node: &Arc<ActionNode>, inputs: &[Output], outputs: &Outputs) {
+        let Some(uploads) = &self.uploads else { return };
+        let job = Job { node: Arc::clone(node), inputs: inputs.to_vec(), outputs: outputs.clone() };
+        uploads.state.n_waiting.fetch_add(1, Ordering::Relaxed);
+        if uploads.jobs.send(job).is_err() {
+            uploads.state.n_waiting.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! What a build asks of the team's cache.
+//!
+//! Who answers is the caller's to say; here is only when: after the store on this machine had nothing, and when an
+//! action has run.
+
+use std::sync::Arc;
+
+use mc_ir::action::{ActionError, ActionNode, Content};
+use mc_ir::output::{Output, Outputs};
+
+/// Results of other machines.
+pub trait RemoteResults: Sync {
+    /// The outputs of an action, with every blob in the store; `None` when nobody has them.
+    ///
+    /// * `inputs`: the digests of its inputs
+    /// * `source`: the bytes of an input that is a source file, by its number
+    ///
+    /// # Errors
+    /// When the build must not go on without an answer.
+    fn find(
+        &self,
+        node: &Arc<ActionNode>,
+        inputs: &[Output],
+        source: &dyn Fn(usize) -> Option<Content>,
+    ) -> Result<Option<Outputs>, ActionError>;
+
+    /// Takes note of what an action gave on this machine.
+    fn made(&self, node: &Arc<ActionNode>, inputs: &[Output], outputs: &Outputs);
+}
