@@ -14,3 +14,4 @@ mod sandbox;
 #[expect(dead_code, reason = "the tests of `cache/fetch` use more of it")]
 #[path = "../../cache/fetch/tests/suite/server.rs"]
 mod server;
+mod team_cache;

@@ -2,7 +2,9 @@
 //!
 //! Outside, digests are of the server's function; inside, of the store's. This is the only place that knows both.
 
+use std::collections::BTreeSet;
 use std::io::{self, Read};
+use std::sync::{Mutex, PoisonError};
 
 use mc_digest::digest::BlobDigest;
 use mc_ir::action::{ActionNode, Content};
@@ -26,6 +28,8 @@ pub struct Remote {
     transport: Box<dyn Transport>,
     known: Known,
     breaker: Breaker,
+    /// Blobs that the server sent wrongly: they are sent anew, whatever it says that it has.
+    lied_about: Mutex<BTreeSet<BlobDigest>>,
 }
 
 /// An action as this machine knows it.
@@ -42,7 +46,7 @@ pub struct Made<'a> {
 impl Remote {
     /// The cache behind a transport; `known` are digests that were computed before.
     pub fn new(transport: Box<dyn Transport>, known: Known) -> Self {
-        Self { transport, known, breaker: Breaker::default() }
+        Self { transport, known, breaker: Breaker::default(), lied_about: Mutex::default() }
     }
 
     /// What it is called in messages.
@@ -250,10 +254,18 @@ impl Remote {
         if n_bytes != theirs.n_bytes || found != *theirs {
             let found =
                 if n_bytes > theirs.n_bytes { "more bytes".to_owned() } else { format!("blob {found}") };
+            self.lied_about.lock().unwrap_or_else(PoisonError::into_inner).insert(*theirs);
             let expected = format!("blob {theirs}");
             return Err(RemoteError::Lie { server: self.name(), expected, found });
         }
         Ok(true)
+    }
+
+    /// Whether the server needs not be sent a blob.
+    fn is_there(&self, theirs: &BlobDigest) -> Result<bool, RemoteError> {
+        let is_wrong = self.lied_about.lock().unwrap_or_else(PoisonError::into_inner).contains(theirs);
+        // The empty blob is everywhere.
+        Ok(theirs.n_bytes == 0 || !is_wrong && self.breaker.ask(|| self.transport.has(theirs))?)
     }
 
     fn send_blob(
@@ -262,7 +274,7 @@ impl Remote {
         ours: &BlobDigest,
         theirs: &BlobDigest,
     ) -> Result<(), RemoteError> {
-        if theirs.n_bytes == 0 || self.breaker.ask(|| self.transport.has(theirs))? {
+        if self.is_there(theirs)? {
             return Ok(());
         }
         let blob = store.open(ours)?.ok_or_else(|| RemoteError::Local(format!("Blob {ours} is gone")))?;
@@ -270,7 +282,7 @@ impl Remote {
     }
 
     fn send(&self, theirs: &BlobDigest, bytes: &mut dyn Read) -> Result<(), RemoteError> {
-        if theirs.n_bytes == 0 || self.breaker.ask(|| self.transport.has(theirs))? {
+        if self.is_there(theirs)? {
             return Ok(());
         }
         self.breaker.ask(|| self.transport.write(theirs, bytes))

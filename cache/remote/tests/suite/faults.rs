@@ -1,0 +1,107 @@
+use tempfile::tempdir;
+
+use crate::server::{FAULTS, Fault, Server};
+use crate::step::Machine;
+
+#[test]
+fn what_one_machine_made_is_a_hit_on_another() {
+    let (server, folder) = (Server::new(), tempdir().unwrap());
+    let maker = Machine::new(&server.root(), &folder.path().join("a"));
+    assert_eq!(maker.lookup().unwrap(), None);
+    let outputs = maker.run();
+    maker.upload(&outputs).unwrap();
+    let user = Machine::new(&server.root(), &folder.path().join("b"));
+    assert_eq!(user.lookup().unwrap().as_ref(), Some(&outputs));
+    assert!(user.holds(&outputs));
+    // What is here is not asked for again: one result and one tree.
+    server.fail(None);
+    assert_eq!(user.lookup().unwrap().as_ref(), Some(&outputs));
+    assert_eq!(server.n_requests(), 2);
+}
+
+#[test]
+fn whatever_happens_to_any_answer_a_result_is_right_or_there_is_none() {
+    let (server, folder) = (Server::new(), tempdir().unwrap());
+    let maker = Machine::new(&server.root(), &folder.path().join("a"));
+    let outputs = maker.run();
+    maker.upload(&outputs).unwrap();
+    server.fail(None);
+    let whole = Machine::new(&server.root(), &folder.path().join("b"));
+    whole.lookup().unwrap();
+    let n_requests = server.n_requests();
+    assert!(n_requests >= 6, "{n_requests}");
+    let mut n_right = 0;
+    for at in 0..n_requests {
+        for fault in FAULTS {
+            server.fail(Some((at, fault)));
+            let user = Machine::new(&server.root(), &folder.path().join(format!("{at} {fault:?}")));
+            if let Ok(Some(found)) = user.lookup() {
+                assert_eq!(found, outputs, "{fault:?} at request {at}");
+                assert!(user.holds(&found), "{fault:?} at request {at}");
+                n_right += 1;
+            }
+            server.fail(None);
+            let later = Machine::new(&server.root(), &folder.path().join("later"));
+            assert_eq!(later.lookup().unwrap().as_ref(), Some(&outputs));
+        }
+    }
+    // A connection that ends, a broken answer and a cut are tried again and do no harm.
+    assert!(n_right >= n_requests * 4, "{n_right} of {}", n_requests * FAULTS.len());
+}
+
+#[test]
+fn whatever_happens_while_results_are_sent_nothing_wrong_is_found_later() {
+    let folder = tempdir().unwrap();
+    let server = Server::new();
+    let maker = Machine::new(&server.root(), &folder.path().join("a"));
+    let outputs = maker.run();
+    maker.upload(&outputs).unwrap();
+    server.clear();
+    server.fail(None);
+    maker.upload(&outputs).unwrap();
+    let n_requests = server.n_requests();
+    for at in 0..n_requests {
+        for fault in FAULTS {
+            server.clear();
+            server.fail(Some((at, fault)));
+            let maker = Machine::new(&server.root(), &folder.path().join("b"));
+            maker.run();
+            drop(maker.upload(&outputs));
+            server.fail(None);
+            let user = Machine::new(&server.root(), &folder.path().join("c"));
+            if let Ok(Some(found)) = user.lookup() {
+                assert_eq!(found, outputs, "{fault:?} at request {at}");
+                assert!(user.holds(&found));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_blob_that_came_damaged_is_sent_anew() {
+    let (server, folder) = (Server::new(), tempdir().unwrap());
+    let maker = Machine::new(&server.root(), &folder.path().join("a"));
+    let outputs = maker.run();
+    // Request 1 is the first blob's bytes on their way there.
+    server.fail(Some((1, Fault::Flip)));
+    maker.upload(&outputs).unwrap();
+    server.fail(None);
+    let user = Machine::new(&server.root(), &folder.path().join("b"));
+    let error = user.lookup().unwrap_err();
+    assert!(error.to_string().contains("is not believed"), "{error}");
+    assert_eq!(user.remote.failure(), None);
+    user.run();
+    user.upload(&outputs).unwrap();
+    let third = Machine::new(&server.root(), &folder.path().join("c"));
+    assert_eq!(third.lookup().unwrap(), Some(outputs));
+}
+
+#[test]
+fn a_server_that_fails_is_left_alone() {
+    let (server, folder) = (Server::new(), tempdir().unwrap());
+    let user = Machine::new("http://127.0.0.1:1/", &folder.path().join("a"));
+    assert!(user.lookup().unwrap_err().to_string().contains("refused"));
+    assert!(user.remote.failure().is_some());
+    assert_eq!(user.lookup().unwrap_err().to_string(), "The remote cache failed before");
+    assert!(server.paths().is_empty());
+}

@@ -1,0 +1,169 @@
+//! A server that keeps what is put and gives it back, unless a test tells it otherwise.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+/// What goes wrong with one request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// The connection ends before an answer.
+    Drop,
+    /// The answer ends after so many bytes of its body.
+    Cut(usize),
+    /// One bit of the body is another.
+    Flip,
+    /// The body has a byte too many.
+    Longer,
+    /// It is there, and the server says that it is not.
+    Missing,
+    /// The server says that it cannot.
+    Broken,
+    /// It says that all is well and keeps nothing.
+    Forget,
+}
+
+/// Every fault, with cuts at several places.
+pub(crate) const FAULTS: [Fault; 9] = [
+    Fault::Drop,
+    Fault::Cut(0),
+    Fault::Cut(1),
+    Fault::Cut(1000),
+    Fault::Flip,
+    Fault::Longer,
+    Fault::Missing,
+    Fault::Broken,
+    Fault::Forget,
+];
+
+#[derive(Default)]
+struct State {
+    kept: BTreeMap<String, Vec<u8>>,
+    n_requests: usize,
+    /// Which request meets which fault.
+    fault: Option<(usize, Fault)>,
+}
+
+/// A server, until the process ends.
+pub(crate) struct Server {
+    port: u16,
+    state: Arc<Mutex<State>>,
+}
+
+impl Server {
+    pub(crate) fn new() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let state: Arc<Mutex<State>> = Arc::default();
+        let shared = Arc::clone(&state);
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let state = Arc::clone(&shared);
+                // A client that went away is no fault of ours.
+                thread::spawn(move || drop(answer(stream, &state)));
+            }
+        });
+        Self { port, state }
+    }
+
+    pub(crate) fn root(&self) -> String {
+        format!("http://127.0.0.1:{}/", self.port)
+    }
+
+    /// From now on request number `at` meets a fault; counting begins anew.
+    pub(crate) fn fail(&self, fault: Option<(usize, Fault)>) {
+        let mut state = self.state.lock().unwrap();
+        state.n_requests = 0;
+        state.fault = fault;
+    }
+
+    /// Requests since the last [`Server::fail`].
+    pub(crate) fn n_requests(&self) -> usize {
+        self.state.lock().unwrap().n_requests
+    }
+
+    /// Forgets everything.
+    pub(crate) fn clear(&self) {
+        self.state.lock().unwrap().kept.clear();
+    }
+
+    /// The paths of all that is kept.
+    pub(crate) fn paths(&self) -> Vec<String> {
+        self.state.lock().unwrap().kept.keys().cloned().collect()
+    }
+}
+
+fn answer(mut stream: TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
+    let mut reader = BufReader::new(stream.try_clone()?);
+    let mut line = String::new();
+    reader.read_line(&mut line)?;
+    let mut words = line.split(' ').map(str::to_owned);
+    let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let (mut n_bytes, mut first) = (0, 0);
+    loop {
+        let mut header = String::new();
+        reader.read_line(&mut header)?;
+        let header = header.trim().to_lowercase();
+        if header.is_empty() {
+            break;
+        }
+        if let Some(value) = header.strip_prefix("content-length:") {
+            n_bytes = value.trim().parse().unwrap();
+        }
+        if let Some(value) = header.strip_prefix("range: bytes=") {
+            first = value.trim_end_matches('-').parse().unwrap();
+        }
+    }
+    let mut body = vec![0; n_bytes];
+    reader.read_exact(&mut body)?;
+    let mut state = state.lock().unwrap();
+    let fault = state.fault.filter(|(at, _)| *at == state.n_requests).map(|(_, fault)| fault);
+    state.n_requests += 1;
+    if fault == Some(Fault::Drop) {
+        return Ok(());
+    }
+    if fault == Some(Fault::Broken) {
+        return write!(stream, "HTTP/1.1 500 No\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+    }
+    if method == "PUT" {
+        if fault != Some(Fault::Forget) {
+            if fault == Some(Fault::Flip) && !body.is_empty() {
+                body[0] ^= 1;
+            }
+            state.kept.insert(path, body);
+        }
+        return write!(stream, "HTTP/1.1 201 Created\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+    }
+    let kept = state.kept.get(&path).filter(|_| fault != Some(Fault::Missing)).cloned();
+    drop(state);
+    let Some(kept) = kept else {
+        return write!(stream, "HTTP/1.1 404 No\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+    };
+    let mut bytes = kept.get(first..).unwrap_or_default().to_vec();
+    match fault {
+        Some(Fault::Flip) if !bytes.is_empty() => {
+            let middle = bytes.len() / 2;
+            bytes[middle] ^= 1;
+        }
+        Some(Fault::Longer) => bytes.push(0),
+        _ => {}
+    }
+    let status = if first > 0 { "206 Partial" } else { "200 OK" };
+    write!(
+        stream,
+        "HTTP/1.1 {status}\r\ncontent-length: {}\r\ncontent-range: bytes {first}-{}/{}\r\nconnection: close\r\n\r\n",
+        bytes.len(),
+        kept.len().saturating_sub(1),
+        kept.len()
+    )?;
+    if method == "HEAD" {
+        return Ok(());
+    }
+    let end = match fault {
+        Some(Fault::Cut(n)) => n.min(bytes.len().saturating_sub(1)),
+        _ => bytes.len(),
+    };
+    stream.write_all(&bytes[..end])
+}

@@ -1,0 +1,108 @@
+//! An action with inputs and outputs of every kind, as two machines know it.
+
+use mc_digest::digest::BlobDigest;
+use mc_fetch::client::Client;
+use mc_fetch::credentials::Credentials;
+use mc_fetch::patience::Patience;
+use mc_fetch::url::Url;
+use mc_ir::action::{Action, ActionContext, ActionError, ActionKind, ActionNode};
+use mc_ir::label::{Label, PackageId};
+use mc_ir::output::{Output, Outputs};
+use mc_remote::error::RemoteError;
+use mc_remote::http::Http;
+use mc_remote::known::Known;
+use mc_remote::remote::{Made, Remote};
+use mc_store::memory::MemoryStore;
+use mc_store::traits::BlobStore;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+struct Step;
+
+impl Action for Step {
+    fn kind(&self) -> ActionKind {
+        ActionKind { name: "step", version: 1 }
+    }
+
+    fn parameters(&self) -> Vec<(String, String)> {
+        vec![("of".to_owned(), "tests".to_owned())]
+    }
+
+    fn outputs(&self) -> Vec<String> {
+        vec!["file".to_owned(), "whole".to_owned()]
+    }
+
+    fn describe(&self) -> String {
+        "a step".to_owned()
+    }
+
+    fn run(&self, _: &dyn ActionContext) -> Result<Outputs, ActionError> {
+        unreachable!("nobody runs it here")
+    }
+}
+
+pub(crate) struct Machine {
+    pub(crate) store: MemoryStore,
+    pub(crate) remote: Remote,
+    node: Arc<ActionNode>,
+    inputs: Vec<Output>,
+}
+
+/// Bytes that are like no others.
+fn bytes(seed: u8, n: usize) -> Vec<u8> {
+    (0..n).map(|index| (index as u8).wrapping_mul(31) ^ seed).collect()
+}
+
+impl Machine {
+    /// A machine with the action's inputs, and nothing else, that uses the server at `root`.
+    pub(crate) fn new(root: &str, known: &Path) -> Self {
+        let patience = Patience {
+            idle: Duration::from_secs(5),
+            n_retries: 1,
+            first_delay: Duration::from_millis(1),
+            longest_delay: Duration::from_millis(1),
+        };
+        let client = Client::new(Credentials::default(), patience, None).unwrap();
+        let server = Http::new(client, Url::parse(root).unwrap());
+        let store = MemoryStore::new();
+        let [a, b, c] = [1, 2, 3].map(|seed| store.put_bytes(&bytes(seed, 500)).unwrap());
+        let label = Label::new(PackageId(String::new()), "step");
+        Self {
+            store,
+            remote: Remote::new(Box::new(server), Known::open(known)),
+            node: ActionNode::new(label, Box::new(Step), Vec::new()),
+            inputs: vec![Output::File(a), Output::Composite(vec![b, c])],
+        }
+    }
+
+    /// What the action gives.
+    pub(crate) fn run(&self) -> Outputs {
+        let put = |seed, n| self.store.put_bytes(&bytes(seed, n)).unwrap();
+        let parts = vec![put(10, 70_000), put(11, 3), put(12, 2000), put(10, 70_000)];
+        Outputs::from([
+            ("file".to_owned(), Output::File(put(13, 5000))),
+            ("whole".to_owned(), Output::Composite(parts)),
+        ])
+    }
+
+    pub(crate) fn upload(&self, outputs: &Outputs) -> Result<(), RemoteError> {
+        self.remote.upload(&self.store, &self.made(), outputs)
+    }
+
+    pub(crate) fn lookup(&self) -> Result<Option<Outputs>, RemoteError> {
+        self.remote.lookup(&self.store, &self.made())
+    }
+
+    fn made(&self) -> Made<'_> {
+        Made { node: &self.node, inputs: &self.inputs, source: &|_| None }
+    }
+
+    /// Whether every blob of the outputs is in the store with its own bytes.
+    pub(crate) fn holds(&self, outputs: &Outputs) -> bool {
+        let parts = outputs.values().flat_map(|output| output.parts());
+        parts
+            .into_iter()
+            .all(|part| self.store.open(part).unwrap().is_some_and(|blob| BlobDigest::of(&blob) == *part))
+    }
+}
