@@ -67,7 +67,11 @@ impl Declarations {
     pub(crate) fn team_cache(&self) -> Declared {
         let workspace = workspace(&self.db);
         let Some(remote) = workspace.remotes.first() else { return Declared::default() };
-        Declared { address: Some(remote.url.clone()), upload: remote.upload }
+        Declared {
+            address: Some(remote.url.clone()),
+            upload: remote.upload,
+            has_more: workspace.remotes.len() > 1 || remote.instance.is_some(),
+        }
     }
 
     /// The origins elsewhere that the targets and all that they need declare, sorted, each once.

@@ -19,6 +19,7 @@ use mc_ir::output::{Output, Outputs};
 use mc_remote::address::Address;
 use mc_remote::error::RemoteError;
 use mc_remote::folder::Folder;
+use mc_remote::function::DigestFunction;
 use mc_remote::http::Http;
 use mc_remote::known::Known;
 use mc_remote::remote::{Made, Remote};
@@ -41,6 +42,8 @@ pub(crate) struct Declared {
     pub(crate) address: Option<String>,
     /// Whether results made here are sent there.
     pub(crate) upload: bool,
+    /// Whether it asks for what is not there: a second cache, or an instance of a gRPC server.
+    pub(crate) has_more: bool,
 }
 
 /// A team's cache in use.
@@ -86,6 +89,11 @@ impl TeamCache {
             }
             return Ok(None);
         };
+        if options.remote_cache.is_none() && declared.has_more {
+            return Err(Report::usage("Cannot use the remote cache of workspace.kdl")
+                .because("It names several caches or an `instance`; expected one address")
+                .hint("One cache is asked, and instances are for servers that speak gRPC, which are not yet known"));
+        }
         let unusable = |error: RemoteError| {
             let report = Report::usage("Cannot use the remote cache").because(error);
             if options.remote_cache_required { Err(report) } else { Ok(report) }
@@ -123,7 +131,11 @@ impl TeamCache {
         let dir = cache_dir(options)?;
         let open = || LocalStore::open(&dir).map_err(|error| store_report(&error));
         let store = open()?;
-        let remote = Arc::new(Remote::new(transport, Known::open(&dir.join("sha256"))));
+        let known = match transport.function() {
+            DigestFunction::Blake3 => Known::nothing(),
+            DigestFunction::Sha256 => Known::open(&dir.join("sha256")),
+        };
+        let remote = Arc::new(Remote::new(transport, known));
         let uploads = (options.remote_upload_local_results || declared.upload)
             .then(|| Uploads::start(&remote, &open))
             .transpose()?;
