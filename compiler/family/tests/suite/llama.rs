@@ -223,8 +223,8 @@ fn a_wrong_configuration_is_named_with_what_was_expected() {
     check_refused(
         &json!({"num_hidden_layers": 4_000_000_000_u32}),
         expect![[r#"
-        `num_hidden_layers` in `config.json` is `4000000000`; expected at most 10000
-    "#]],
+            `num_hidden_layers` in `config.json` is `4000000000`; expected at most 1000
+        "#]],
     );
     check_refused(
         &json!({"num_key_value_heads": 3}),
