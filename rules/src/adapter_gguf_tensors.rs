@@ -357,7 +357,7 @@ mod tests {
             factors: [].into(),
             is_quantized: false,
             family: family.name(),
-            weights: family.tensors(&decoder).into_iter().map(|needed| weight(*needed)).collect(),
+            weights: family.tensors(&decoder).map(weight).collect(),
             decoder,
             files: ModelFiles::of(source("config.json"), source("tokenizer.json")),
             lineage: [].into(),

@@ -385,8 +385,7 @@ mod tests {
             let inputs = vec![Input::Source(source(&name))];
             Some(Weight { tensor, part, name, dtype: DType::BF16, expression, inputs })
         };
-        let weights: Vec<Weight> =
-            family.tensors(&decoder).into_iter().filter_map(|needed| weight(*needed)).collect();
+        let weights: Vec<Weight> = family.tensors(&decoder).filter_map(weight).collect();
         let lineage = Lineage { role: "base".to_owned(), label: label("x"), tensors: Vec::new() };
         let files = ModelFiles::of(source("config.json"), source("tokenizer.json"));
         ModelInfo {

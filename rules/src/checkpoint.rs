@@ -74,7 +74,7 @@ impl Rule for Checkpoint {
             scales: stored_scales(&Config::new(CONFIG, &config).map_err(|error| fault(error.to_string()))?)
                 .map_err(|error| fault(error.to_string()))?,
         }
-        .weights(&stored, &family.tensors(&decoder))?;
+        .weights(&stored, &family.tensors(&decoder).collect::<Vec<_>>())?;
         let lineage = Lineage {
             role: "base".to_owned(),
             label: ctx.label().clone(),

@@ -42,11 +42,11 @@ impl Matching<'_> {
     pub(crate) fn weights(
         &self,
         stored: &[StoredTensor],
-        needed: &[Box<Needed>],
+        needed: &[Needed],
     ) -> Result<Vec<Weight>, Vec<Fault>> {
         let by_place: BTreeMap<Found, &Needed> = needed
             .iter()
-            .map(|needed| (Found { tensor: needed.tensor, part: needed.part }, &**needed))
+            .map(|needed| (Found { tensor: needed.tensor, part: needed.part }, needed))
             .collect();
         let by_name: BTreeMap<&str, &StoredTensor> =
             stored.iter().map(|tensor| (tensor.name.as_str(), tensor)).collect();

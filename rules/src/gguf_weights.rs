@@ -53,7 +53,7 @@ impl Matching<'_> {
     pub(crate) fn weights(&self, stored: &[StoredBlocks]) -> Result<Found, Vec<Fault>> {
         let mut needed: BTreeMap<ModelTensor, Vec<Needed>> = BTreeMap::new();
         for one in self.family.tensors(self.decoder) {
-            needed.entry(one.tensor).or_default().push(*one);
+            needed.entry(one.tensor).or_default().push(one);
         }
         let (mut found, mut faults, mut unknown) = (Found::default(), Vec::new(), Vec::new());
         let mut seen = BTreeSet::new();

@@ -268,7 +268,7 @@ fn every_program_is_read_back_from_its_file() {
             .iter()
             .map(|(tensor, values)| plan(*tensor, &[values.len() as u64]))
             .collect();
-        let whole = family.tensors(&expected).into_iter().filter(|needed| needed.part.is_none());
+        let whole = family.tensors(&expected).filter(|needed| needed.part.is_none());
         plans.extend(whole.map(|needed| plan(needed.tensor, &needed.shape)));
         let layout = Layout::new(&keys, &plans, 32);
         let n_bytes = layout.tensors.iter().map(|tensor| tensor.n_bytes + tensor.padding).sum::<u64>();

@@ -246,6 +246,12 @@ pub struct FeedForward {
     pub experts: Option<Experts>,
 }
 
+/// The most experts of a layer. A description is foreign input: an expert costs memory before any tensor is seen.
+pub const MAX_EXPERTS: u32 = 1024;
+
+/// The most experts of all layers together.
+pub const MAX_EXPERTS_OF_MODEL: u64 = 40_000;
+
 /// Feed-forwards of which a router chooses some for each token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Experts {

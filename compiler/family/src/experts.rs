@@ -1,13 +1,9 @@
 //! The experts that a configuration speaks of.
 
-use mc_decoder::program::{Block, Experts, FeedForward};
+use mc_decoder::program::{Block, Experts, FeedForward, MAX_EXPERTS, MAX_EXPERTS_OF_MODEL};
 
 use crate::config::Config;
 use crate::error::FamilyError;
-
-// A configuration is foreign input: an expert costs memory before any tensor is seen.
-const MAX_EXPERTS: u32 = 1024;
-const MAX_EXPERTS_OF_MODEL: u64 = 40_000;
 
 /// Reads how many experts there are, under `count_key`, and how many each token uses.
 ///

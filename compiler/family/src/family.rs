@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::error::FamilyError;
 use crate::names::Names;
-use crate::needed::{self, Many, Needed};
+use crate::needed::{self, Needed};
 use crate::rope_tensors;
 
 /// One family of models, as Hugging Face stores them.
@@ -72,7 +72,7 @@ pub trait Family: Sync {
     }
 
     /// Every tensor that a checkpoint of `decoder` must hold, in the program's order.
-    fn tensors(&self, decoder: &Decoder) -> Many<Needed> {
+    fn tensors<'a>(&self, decoder: &'a Decoder) -> Box<dyn Iterator<Item = Needed> + 'a> {
         needed::tensors(decoder)
     }
 

@@ -1,6 +1,8 @@
 //! Which tensors a program needs, and in which shapes a checkpoint stores them.
 
-use mc_decoder::program::{Attention, Block, Decoder, FeedForward, Head, Mixer, QkNorm, ShortConvolution};
+use mc_decoder::program::{
+    Attention, Block, Decoder, Experts, FeedForward, Head, Mixer, QkNorm, ShortConvolution,
+};
 use mc_tensor::model_tensor::ModelTensor;
 
 /// A tensor that a checkpoint must hold.
@@ -14,33 +16,47 @@ pub struct Needed {
     pub shape: Vec<u64>,
 }
 
-/// Tensors one by one on the heap: a few words of a configuration may ask for a hundred thousand, and no list of them
-/// may take much memory at once before a single one was seen.
-pub type Many<T> = Vec<Box<T>>;
+/// Every tensor of a program, in its order; a layer's are made when they are asked for, because a few words of a
+/// configuration may ask for a hundred thousand.
+pub(crate) fn tensors(decoder: &Decoder) -> Box<dyn Iterator<Item = Needed> + '_> {
+    let n_embd = u64::from(decoder.n_embd);
+    let list = move || List { n_embd, tensors: Vec::new() };
+    let rows = [u64::from(decoder.n_vocab), n_embd];
+    let mut before = list();
+    before.push(ModelTensor::TokenEmbedding, &rows);
+    let mut after = list();
+    after.push(ModelTensor::OutputNorm, &[n_embd]);
+    after.push_if(decoder.head == Head::Untied, ModelTensor::Output, &rows);
+    let layer = move |(number, block): (u32, &Block)| {
+        let mut of_layer = list();
+        of_layer.block(number, block);
+        of_layer.tensors.into_iter().chain(parts(n_embd, number, block.feed_forward.experts))
+    };
+    let layers = (0..).zip(&decoder.blocks).flat_map(layer);
+    Box::new(before.tensors.into_iter().chain(layers).chain(after.tensors))
+}
 
-/// Every tensor of a program, in its order.
-pub(crate) fn tensors(decoder: &Decoder) -> Many<Needed> {
-    let (n_embd, n_vocab) = (u64::from(decoder.n_embd), u64::from(decoder.n_vocab));
-    let mut list = List { n_embd, tensors: Vec::new() };
-    list.push(ModelTensor::TokenEmbedding, &[n_vocab, n_embd]);
-    for (number, block) in (0..).zip(&decoder.blocks) {
-        list.block(number, block);
-    }
-    list.push(ModelTensor::OutputNorm, &[n_embd]);
-    if decoder.head == Head::Untied {
-        list.push(ModelTensor::Output, &[n_vocab, n_embd]);
-    }
-    list.tensors
+/// The parts of a layer's stacks of experts.
+fn parts(n_embd: u64, block: u32, experts: Option<Experts>) -> impl Iterator<Item = Needed> {
+    let n_ff = experts.map_or(0, |experts| u64::from(experts.n_ff));
+    (0..experts.map_or(0, |experts| experts.n_experts)).flat_map(move |part| {
+        [
+            (ModelTensor::FfnGateExps { block }, vec![n_ff, n_embd]),
+            (ModelTensor::FfnUpExps { block }, vec![n_ff, n_embd]),
+            (ModelTensor::FfnDownExps { block }, vec![n_embd, n_ff]),
+        ]
+        .map(|(tensor, shape)| Needed { tensor, part: Some(part), shape })
+    })
 }
 
 struct List {
     n_embd: u64,
-    tensors: Many<Needed>,
+    tensors: Vec<Needed>,
 }
 
 impl List {
     fn push(&mut self, tensor: ModelTensor, shape: &[u64]) {
-        self.tensors.push(Box::new(Needed { tensor, part: None, shape: shape.to_vec() }));
+        self.tensors.push(Needed { tensor, part: None, shape: shape.to_vec() });
     }
 
     fn push_if(&mut self, is_there: bool, tensor: ModelTensor, shape: &[u64]) {
@@ -107,15 +123,7 @@ impl List {
             self.push(ModelTensor::FfnDown { block }, &[n_embd, n_ff]);
             return;
         };
-        let n_ff = u64::from(experts.n_ff);
+        // Its parts come last: see `parts`.
         self.push(ModelTensor::FfnGateInp { block }, &[experts.n_experts.into(), n_embd]);
-        for part in 0..experts.n_experts {
-            let mut push = |tensor, shape: [u64; 2]| {
-                self.tensors.push(Box::new(Needed { tensor, part: Some(part), shape: shape.to_vec() }));
-            };
-            push(ModelTensor::FfnGateExps { block }, [n_ff, n_embd]);
-            push(ModelTensor::FfnUpExps { block }, [n_ff, n_embd]);
-            push(ModelTensor::FfnDownExps { block }, [n_embd, n_ff]);
-        }
     }
 }

@@ -1,7 +1,7 @@
 //! The formats, each with a function that gives bytes to everything of ours that reads it.
 
 use mc_family::adapter::AdapterConfig;
-use mc_family::families::for_config;
+use mc_family::families::{for_config, for_decoder};
 use mc_family::tokenizer::Tokenizer;
 use mc_family::vocabulary::{TokenizerFiles, vocabulary};
 use mc_format::gguf::reader::Gguf;
@@ -68,10 +68,14 @@ fn safetensors(bytes: &[u8]) {
     drop(shards(bytes));
 }
 
-/// A GGUF file: its head, and the model, the vocabulary or the imatrix in it.
+/// A GGUF file: its head, and the model with its tensors, the vocabulary or the imatrix in it.
 fn gguf(bytes: &[u8]) {
     let Ok(gguf) = Gguf::parse(bytes, bytes.len() as u64) else { return };
-    drop(model::decoder(&gguf));
+    if let Ok(decoder) = model::decoder(&gguf)
+        && let Some(family) = for_decoder(&decoder)
+    {
+        family.tensors(&decoder).for_each(drop);
+    }
     drop(vocabulary_keys::vocabulary(&gguf));
     drop(split::merge(std::slice::from_ref(&gguf)));
     drop(imatrix::ImatrixFile::parse(bytes));
@@ -102,6 +106,6 @@ fn config(bytes: &[u8]) {
     let Ok(config) = mc_family::config::parse("config.json", bytes) else { return };
     let Ok(family) = for_config(&config) else { return };
     if let Ok(decoder) = family.decoder(&config) {
-        drop(family.tensors(&decoder));
+        family.tensors(&decoder).for_each(drop);
     }
 }

@@ -132,7 +132,7 @@ fn rotary_factors_have_the_bits_of_the_reference_converter() {
 #[test]
 fn every_tensor_has_one_name_and_the_name_means_that_tensor() {
     let decoder = decoder(&json!({"attention_bias": true, "tie_word_embeddings": false}));
-    let tensors = Llama.tensors(&decoder);
+    let tensors: Vec<Needed> = Llama.tensors(&decoder).collect();
     assert_eq!(tensors.len(), 3 + 8 * 13);
     for needed in &tensors {
         let name = Llama.checkpoint_name(needed.tensor, needed.part).unwrap();
@@ -147,9 +147,7 @@ fn names_and_shapes_of_a_layer() {
         decoder(&json!({"attention_bias": true, "tie_word_embeddings": false, "num_hidden_layers": 1}));
     let lines: Vec<String> = Llama
         .tensors(&decoder)
-        .into_iter()
-        .map(|needed| {
-            let Needed { tensor, part, shape } = *needed;
+        .map(|Needed { tensor, part, shape }| {
             let heads = match Llama.change(tensor, &decoder) {
                 Some(Change::Interleave { n_heads }) => format!(" in {n_heads} heads"),
                 _ => String::new(),
@@ -179,7 +177,8 @@ fn names_and_shapes_of_a_layer() {
 
 #[test]
 fn a_tied_head_is_no_tensor() {
-    assert!(Llama.tensors(&decoder(&json!({}))).iter().all(|needed| needed.tensor != ModelTensor::Output));
+    let decoder = decoder(&json!({}));
+    assert!(Llama.tensors(&decoder).all(|needed| needed.tensor != ModelTensor::Output));
 }
 
 #[test]

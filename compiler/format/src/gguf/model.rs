@@ -1,8 +1,8 @@
 //! From a GGUF file back to a program, for running and inspecting it.
 
 use mc_decoder::program::{
-    Attention, Block, Decoder, Experts, FeedForward, Head, Mixer, Norm, QkNorm, Rotary, RotaryScaling,
-    Scales, ShortConvolution, Yarn,
+    Attention, Block, Decoder, Experts, FeedForward, Head, MAX_EXPERTS, MAX_EXPERTS_OF_MODEL, Mixer, Norm,
+    QkNorm, Rotary, RotaryScaling, Scales, ShortConvolution, Yarn,
 };
 use mc_tensor::model_tensor::ModelTensor;
 
@@ -84,7 +84,7 @@ impl Reader<'_> {
         let norm = Norm { epsilon: float(self.gguf, &self.name("attention.layer_norm_rms_epsilon"))? };
         let kv_heads = self.kv_heads(n_blocks)?;
         let attention = self.attention(n_embd, n_blocks, &kv_heads, norm)?;
-        let feed_forward = self.feed_forward()?;
+        let feed_forward = self.feed_forward(n_blocks)?;
         let windows = self.windows()?;
         let mut blocks = Vec::with_capacity(n_blocks as usize);
         for (block, n_kv_heads) in (0..n_blocks).zip(kv_heads) {
@@ -222,9 +222,13 @@ impl Reader<'_> {
         }
     }
 
-    fn feed_forward(&self) -> Result<FeedForward, ModelError> {
+    fn feed_forward(&self, n_blocks: u32) -> Result<FeedForward, ModelError> {
         let n_ff = self.number("feed_forward_length")?;
         let n_experts = self.number_or("expert_count", 0)?;
+        if n_experts > MAX_EXPERTS || u64::from(n_experts) * u64::from(n_blocks) > MAX_EXPERTS_OF_MODEL {
+            let expected = "at most 1024, and 40000 in all layers together";
+            return Err(wrong(self.name("expert_count"), expected, n_experts.to_string()));
+        }
         let experts = if n_experts == 0 {
             None
         } else {
