@@ -2,7 +2,22 @@
 
 use std::fs;
 
-use crate::sandbox::{GGUF, Sandbox, Template, files_below};
+use crate::safetensors_file::set_element;
+use crate::sandbox::{Built, Sandbox, files_below};
+
+/// A target of many tensors that is made in a moment.
+const TARGET: &str = "//models:plain";
+const DECLARED: &str = "gguf \"plain\" { model \":roadtrip-base\"; quantize \"Q8_0\" }\n";
+const SEND: &str = "--remote-upload-local-results";
+
+/// The demo with that target and an empty store.
+fn clone() -> Sandbox {
+    let sandbox = Sandbox::new();
+    let path = sandbox.path("models/package.kdl");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(path, text + DECLARED).unwrap();
+    sandbox
+}
 
 /// An address of a folder in a sandbox, which is made.
 fn folder(sandbox: &Sandbox) -> String {
@@ -11,71 +26,95 @@ fn folder(sandbox: &Sandbox) -> String {
     format!("--remote-cache=file://{}", path.display())
 }
 
+/// What a clone that knows of no cache makes.
+fn alone() -> Built {
+    clone().build(&[TARGET])
+}
+
 #[test]
 fn the_second_clone_runs_nothing() {
-    let first = Sandbox::warm();
+    let first = clone();
     let team = folder(&first);
-    // What is known here already is not sent: only who makes something has something to give.
-    assert_eq!(first.build(&[&team, "--remote-upload-local-results", GGUF]).n_ran(), 0);
-    let maker = Sandbox::new();
-    let made = maker.build(&[&team, "--remote-upload-local-results", GGUF]).n_ran();
+    let made = first.build(&[&team, SEND, TARGET]).n_ran();
     assert!(made > 38, "{made}");
 
-    let second = Sandbox::new();
-    let built = second.build(&[&team, GGUF]);
+    let second = clone();
+    let built = second.build(&[&team, TARGET]);
     assert_eq!((built.n_ran(), built.n_hits()), (0, made));
     let line = format!("{made} actions: {made} hits ({made} remote), 0 ran\n");
     assert!(built.stderr.ends_with(&line), "{}", built.stderr);
-    assert_eq!(built.digests(), Template::get().gguf.digests());
-    assert_eq!(second.files("mc-out"), Template::get().gguf_files);
+    assert_eq!(built.digests(), alone().digests());
+    assert_eq!(second.files("mc-out"), first.files("mc-out"));
     // From now on they are its own.
-    assert_eq!(second.build(&[GGUF]).n_ran(), 0);
+    assert_eq!(second.build(&[TARGET]).n_ran(), 0);
+}
+
+#[test]
+fn one_changed_tensor_is_all_that_is_made_and_sent() {
+    let first = clone();
+    let team = folder(&first);
+    first.build(&[&team, SEND, TARGET]);
+    let n_files = |sandbox: &Sandbox| files_below(&sandbox.dir().join("team")).len();
+    let before = n_files(&first);
+
+    let second = clone();
+    let weights = second.path("models/base/model.safetensors");
+    set_element(&weights, "model.layers.0.mlp.up_proj.weight", [0, 0], 0.5);
+    let built = second.build(&[&team, SEND, TARGET]);
+    assert_eq!(built.ran_by_kind(), "gguf 1, tensor 1");
+    // A tensor and its report, the head and the list of reports, and for either step its result, action and command;
+    // of the file also the tree of its parts.
+    let sent = n_files(&first) - before;
+    assert!((8..=12).contains(&sent), "{sent}");
 }
 
 #[test]
 fn nothing_is_sent_unless_somebody_asks() {
-    let sandbox = Sandbox::new();
+    let sandbox = clone();
     let team = folder(&sandbox);
-    sandbox.build(&[&team, GGUF]);
+    sandbox.build(&[&team, TARGET]);
     assert_eq!(fs::read_dir(sandbox.dir().join("team")).unwrap().count(), 0);
 }
 
 #[test]
 fn the_workspace_may_name_the_cache() {
-    let sandbox = Sandbox::new();
+    let sandbox = clone();
     folder(&sandbox);
     let address = format!("file://{}/team", sandbox.dir().display());
     let text = fs::read_to_string(sandbox.path("workspace.kdl")).unwrap();
     let text = format!("{text}cache {{ remote \"{address}\" upload=#true }}\n");
     fs::write(sandbox.path("workspace.kdl"), text).unwrap();
-    let built = sandbox.build(&[GGUF]);
+    let built = sandbox.build(&[TARGET]);
     assert!(built.n_ran() > 0);
     fs::remove_dir_all(&sandbox.cache).unwrap();
-    assert_eq!(sandbox.build(&[GGUF]).n_ran(), 0);
+    assert_eq!(sandbox.build(&[TARGET]).n_ran(), 0);
     fs::remove_dir_all(&sandbox.cache).unwrap();
-    assert_eq!(sandbox.build(&["--remote-cache=", GGUF]).n_ran(), built.n_ran());
+    assert_eq!(sandbox.build(&["--remote-cache=", TARGET]).n_ran(), built.n_ran());
+
+    sandbox.edit("workspace.kdl", "upload=#true", "instance=\"main\"");
+    let ran = sandbox.mc(&["build", TARGET]).exits(2);
+    assert!(ran.stderr.contains("expected one address"), "{}", ran.stderr);
 }
 
 #[test]
 fn a_dead_server_costs_one_warning_or_one_error() {
-    let sandbox = Sandbox::new();
+    let sandbox = clone();
     let dead = "--remote-cache=http://127.0.0.1:1";
-    let built = sandbox.build(&[dead, "--remote-upload-local-results", GGUF]);
+    let built = sandbox.build(&[dead, SEND, TARGET]);
     assert_eq!(built.stderr.matches("warning:").count(), 1, "{}", built.stderr);
     assert!(built.stderr.contains("was left alone after it failed"), "{}", built.stderr);
-    assert_eq!(built.digests(), Template::get().gguf.digests());
+    assert_eq!(built.digests(), alone().digests());
 
-    let sandbox = Sandbox::new();
-    let ran = sandbox.mc(&["build", dead, "--remote-cache-required", GGUF]).exits(1);
-    assert!(ran.stderr.contains("The remote cache"), "{}", ran.stderr);
+    let ran = clone().mc(&["build", dead, "--remote-cache-required", TARGET]).exits(1);
+    assert_eq!(ran.errors().len(), 1, "{}", ran.stderr);
     assert!(ran.stderr.contains("refused"), "{}", ran.stderr);
 }
 
 #[test]
 fn what_was_damaged_in_the_cache_is_made_here() {
-    let maker = Sandbox::new();
+    let maker = clone();
     let team = folder(&maker);
-    maker.build(&[&team, "--remote-upload-local-results", GGUF]);
+    let made = maker.build(&[&team, SEND, TARGET]);
     let mut n_damaged = 0;
     for path in files_below(&maker.dir().join("team/blake3/cas")) {
         let mut bytes = fs::read(&path).unwrap();
@@ -86,12 +125,10 @@ fn what_was_damaged_in_the_cache_is_made_here() {
         }
     }
     assert!(n_damaged > 3);
-    let user = Sandbox::new();
-    let built = user.build(&[&team, "--remote-upload-local-results", GGUF]);
+    let built = clone().build(&[&team, SEND, TARGET]);
     assert!(built.n_ran() >= n_damaged, "{}", built.n_ran());
     assert!(built.stderr.contains("what it sends is not believed"), "{}", built.stderr);
-    assert_eq!(built.digests(), Template::get().gguf.digests());
+    assert_eq!(built.digests(), made.digests());
     // And mended there.
-    let third = Sandbox::new();
-    assert_eq!(third.build(&[&team, GGUF]).n_ran(), 0);
+    assert_eq!(clone().build(&[&team, TARGET]).n_ran(), 0);
 }

@@ -27,7 +27,9 @@ const MAX_TREE: u64 = 128 << 20;
 pub struct Remote {
     transport: Box<dyn Transport>,
     known: Known,
-    breaker: Breaker,
+    reading: Breaker,
+    /// Apart, because a server that may only be read is of use all the same.
+    sending: Breaker,
     /// Blobs that the server sent wrongly: they are sent anew, whatever it says that it has.
     lied_about: Mutex<BTreeSet<BlobDigest>>,
 }
@@ -46,7 +48,13 @@ pub struct Made<'a> {
 impl Remote {
     /// The cache behind a transport; `known` are digests that were computed before.
     pub fn new(transport: Box<dyn Transport>, known: Known) -> Self {
-        Self { transport, known, breaker: Breaker::default(), lied_about: Mutex::default() }
+        Self {
+            transport,
+            known,
+            reading: Breaker::default(),
+            sending: Breaker::default(),
+            lied_about: Mutex::default(),
+        }
     }
 
     /// What it is called in messages.
@@ -61,7 +69,12 @@ impl Remote {
 
     /// Why it is not asked any more, if it failed.
     pub fn failure(&self) -> Option<String> {
-        self.breaker.reason()
+        self.reading.reason()
+    }
+
+    /// Why nothing is sent any more, if it did not take something.
+    pub fn send_failure(&self) -> Option<String> {
+        self.sending.reason()
     }
 
     /// The outputs of an action, all their blobs brought into the store; `None` when they are not known there, or one
@@ -72,7 +85,7 @@ impl Remote {
     pub fn lookup(&self, store: &dyn BlobStore, made: &Made<'_>) -> Result<Option<Outputs>, RemoteError> {
         let action = self.encoded(store, made)?;
         let key = BlobDigest::new(action.digest.hash, action.digest.n_bytes);
-        let Some(entry) = self.breaker.ask(|| self.transport.result(&key))? else { return Ok(None) };
+        let Some(entry) = self.reading.ask(|| self.transport.result(&key))? else { return Ok(None) };
         let mut failure = None;
         let decoded = reapi::decode_result(&entry, &mut |tree| match self.small(tree) {
             Ok(bytes) => bytes,
@@ -132,7 +145,7 @@ impl Remote {
             self.send(&self.function().digest(bytes), &mut bytes.as_slice())?;
         }
         let key = BlobDigest::new(action.digest.hash, action.digest.n_bytes);
-        self.breaker.ask(|| self.transport.put_result(&key, &result))
+        self.sending.ask(|| self.transport.put_result(&key, &result))
     }
 
     fn encoded(&self, store: &dyn BlobStore, made: &Made<'_>) -> Result<EncodedAction, RemoteError> {
@@ -229,7 +242,7 @@ impl Remote {
                 return Err(RemoteError::Lie { server: self.name(), expected, found });
             }
             let before = n_bytes;
-            let Some(mut reader) = self.breaker.ask(|| self.transport.read(theirs, n_bytes))? else {
+            let Some(mut reader) = self.reading.ask(|| self.transport.read(theirs, n_bytes))? else {
                 return Ok(false);
             };
             loop {
@@ -265,7 +278,7 @@ impl Remote {
     fn is_there(&self, theirs: &BlobDigest) -> Result<bool, RemoteError> {
         let is_wrong = self.lied_about.lock().unwrap_or_else(PoisonError::into_inner).contains(theirs);
         // The empty blob is everywhere.
-        Ok(theirs.n_bytes == 0 || !is_wrong && self.breaker.ask(|| self.transport.has(theirs))?)
+        Ok(theirs.n_bytes == 0 || !is_wrong && self.sending.ask(|| self.transport.has(theirs))?)
     }
 
     fn send_blob(
@@ -278,13 +291,13 @@ impl Remote {
             return Ok(());
         }
         let blob = store.open(ours)?.ok_or_else(|| RemoteError::Local(format!("Blob {ours} is gone")))?;
-        self.breaker.ask(|| self.transport.write(theirs, &mut &blob[..]))
+        self.sending.ask(|| self.transport.write(theirs, &mut &blob[..]))
     }
 
     fn send(&self, theirs: &BlobDigest, bytes: &mut dyn Read) -> Result<(), RemoteError> {
         if self.is_there(theirs)? {
             return Ok(());
         }
-        self.breaker.ask(|| self.transport.write(theirs, bytes))
+        self.sending.ask(|| self.transport.write(theirs, bytes))
     }
 }

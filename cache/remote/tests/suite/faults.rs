@@ -105,3 +105,19 @@ fn a_server_that_fails_is_left_alone() {
     assert_eq!(user.lookup().unwrap_err().to_string(), "The remote cache failed before");
     assert!(server.paths().is_empty());
 }
+
+#[test]
+fn a_server_that_takes_nothing_is_still_read() {
+    let (server, folder) = (Server::new(), tempdir().unwrap());
+    let maker = Machine::new(&server.root(), &folder.path().join("a"));
+    let outputs = maker.run();
+    maker.upload(&outputs).unwrap();
+    server.clear();
+    // Request 0 asks whether the first blob is there, request 1 brings it.
+    server.fail(Some((1, Fault::Broken)));
+    assert!(maker.upload(&outputs).is_err());
+    assert!(maker.remote.send_failure().is_some());
+    assert_eq!(maker.remote.failure(), None);
+    assert_eq!(maker.upload(&outputs).unwrap_err().to_string(), "The remote cache failed before");
+    assert_eq!(maker.lookup().unwrap(), None);
+}

@@ -145,7 +145,7 @@ impl TeamCache {
 
     /// Waits for what is being sent, and says what went wrong.
     pub(crate) fn finish(&mut self, invocation: &Invocation) -> Result<(), Report> {
-        let mut failure = None;
+        let mut not_sent = None;
         if let Some(Uploads { jobs, workers, state }) = self.uploads.take() {
             drop(jobs);
             let n_waiting = state.n_waiting.load(Ordering::Relaxed);
@@ -156,24 +156,29 @@ impl TeamCache {
             for worker in workers {
                 drop(worker.join());
             }
-            failure = state.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
+            not_sent = state.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
         }
-        let failure = self.remote.failure().or(failure);
+        let name = self.remote.name();
+        let not_asked = self.remote.failure();
         let lie = self.lie.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(lie) = lie {
             invocation.warn(&format!("{lie}; it was made here instead"));
         }
-        match failure {
-            Some(reason) if self.is_required => {
-                Err(Report::failed("The remote cache failed").because(reason))
+        // Whoever does not answer takes nothing either: that is one thing to say.
+        let failure = match (not_asked, not_sent) {
+            (Some(reason), _) => format!("The remote cache {name} was left alone after it failed: {reason}"),
+            (None, Some(reason)) => {
+                format!("The remote cache {name} does not take what was made here: {reason}")
             }
-            Some(reason) => {
-                let name = self.remote.name();
-                invocation.warn(&format!("The remote cache {name} was left alone after it failed: {reason}"));
-                Ok(())
-            }
-            None => Ok(()),
+            (None, None) => return Ok(()),
+        };
+        if self.is_required {
+            return Err(
+                Report::failed(failure).hint("Leave `--remote-cache-required` out to go on without it")
+            );
         }
+        invocation.warn(&failure);
+        Ok(())
     }
 }
 
@@ -204,7 +209,8 @@ impl UploadState {
         let made = Made { node: &job.node, inputs: &job.inputs, source: &|_| None };
         if let Err(error) = remote.upload(store, &made, &job.outputs) {
             let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
-            failure.get_or_insert_with(|| error.to_string());
+            let reason = remote.send_failure().unwrap_or_else(|| error.to_string());
+            failure.get_or_insert(reason);
         }
         self.n_waiting.fetch_sub(1, Ordering::Relaxed);
     }
