@@ -141,6 +141,10 @@ impl Reader<'_> {
     ) -> Result<Attention, ModelError> {
         let n_heads = self.number("attention.head_count")?;
         let head_dim = self.number_or("attention.key_length", n_embd / n_heads)?;
+        if head_dim == 0 || head_dim % 2 != 0 {
+            let found = format!("{head_dim} for {n_heads} heads in {n_embd}");
+            return Err(wrong(self.name("attention.key_length"), "an even width of a head", found));
+        }
         let block = kv_heads.iter().position(|n_kv_heads| *n_kv_heads > 0).unwrap_or(0) as u32;
         let width = if self.architecture.large == Some(n_blocks) { n_embd / n_heads } else { head_dim };
         let scale = self.float("attention.scale")?.filter(|scale| *scale != 0.0);
@@ -397,6 +401,17 @@ mod tests {
             message("llama.block_count", Some(Value::U32(u32::MAX))),
             "Key `llama.block_count`: 4294967295 in a file of 9 tensors; expected a layer for every four tensors at most"
         );
+        for (n_heads, found) in [(64, "0 for 64 heads in 32"), (32, "1 for 32 heads in 32")] {
+            let gguf = gguf(|keys| {
+                keys.retain(|(name, _)| name != "llama.attention.key_length");
+                let heads = keys.iter_mut().find(|(name, _)| name == "llama.attention.head_count").unwrap();
+                heads.1 = Value::U32(n_heads);
+            });
+            assert_eq!(
+                decoder(&gguf).unwrap_err().to_string(),
+                format!("Key `llama.attention.key_length`: {found}; expected an even width of a head")
+            );
+        }
         assert_eq!(
             message("tokenizer.ggml.eos_token_id", Some(Value::U32(9))),
             "Key `tokenizer.ggml.eos_token_id`: 9; expected the number of a token"
