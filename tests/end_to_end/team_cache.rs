@@ -39,7 +39,8 @@ fn the_second_clone_runs_nothing() {
     assert!(made > 38, "{made}");
 
     let second = clone();
-    let built = second.build(&[&team, TARGET]);
+    // As Bazel's users type it; and a folder is read although no server may be asked.
+    let built = second.build(&[&team.replace("--remote-cache", "--remote_cache"), "--offline", TARGET]);
     assert_eq!((built.n_ran(), built.n_hits()), (0, made));
     let line = format!("{made} actions: {made} hits ({made} remote), 0 ran\n");
     assert!(built.stderr.ends_with(&line), "{}", built.stderr);
@@ -108,6 +109,7 @@ fn a_dead_server_costs_one_warning_or_one_error() {
     let ran = clone().mc(&["build", dead, "--remote-cache-required", TARGET]).exits(1);
     assert_eq!(ran.errors().len(), 1, "{}", ran.stderr);
     assert!(ran.stderr.contains("refused"), "{}", ran.stderr);
+    clone().mc(&["build", dead, "--remote-cache-required", "--offline", TARGET]).exits(2);
 }
 
 #[test]

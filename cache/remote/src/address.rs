@@ -22,7 +22,7 @@ impl Address {
     /// When it names no kind of server that we know.
     pub fn parse(text: &str) -> Result<Self, RemoteError> {
         let wrong = |reason: &str| RemoteError::Address {
-            address: text.split_once('@').map_or(text, |(_, rest)| rest).to_owned(),
+            address: text.rsplit_once('@').map_or(text, |(_, rest)| rest).to_owned(),
             reason: reason.to_owned(),
         };
         let Some((scheme, rest)) = text.split_once("://") else {
@@ -51,6 +51,7 @@ mod tests {
             "`file://a`: expected a path from the root, as in `file:///mnt/team/mc`"
         );
         assert_eq!(told("gopher://a"), "`gopher://a`: expected `file://`, `http://` or `https://`");
+        assert_eq!(told("ftp://me:pass@word@host/"), "`host/`: expected `file://`, `http://` or `https://`");
         assert_eq!(told("/mnt/a"), "`/mnt/a`: expected `file://`, `http://` or `https://` and a place");
     }
 }

@@ -1,17 +1,20 @@
 //! A folder that all share, in the layout of Bazel's disk cache: `blake3/ac/ab/abcd…` and `blake3/cas/ab/abcd…`.
 //!
-//! A file appears whole or not at all: it is written beside, made durable and renamed. Nobody takes a lock.
+//! A file appears whole or not at all: it is written in `blake3/tmp`, made durable and renamed. Nobody takes a lock.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use mc_digest::digest::BlobDigest;
 
 use crate::error::RemoteError;
 use crate::function::DigestFunction;
 use crate::transport::Transport;
+
+/// A file that nobody wrote to for so long will never be whole.
+const ABANDONED: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A shared folder.
 #[derive(Debug)]
@@ -29,7 +32,24 @@ impl Folder {
             if metadata.is_dir() { Ok(()) } else { Err(io::Error::other("it is no folder")) }
         });
         found.map_err(|source| failed(root, source))?;
-        Ok(Self { root: root.to_path_buf() })
+        let folder = Self { root: root.to_path_buf() };
+        folder.clear_unfinished();
+        Ok(folder)
+    }
+
+    /// Where files are until they are whole.
+    fn unfinished(&self) -> PathBuf {
+        self.root.join("blake3").join("tmp")
+    }
+
+    /// Removes what processes that were killed left. What cannot be removed is for whoever may.
+    fn clear_unfinished(&self) {
+        for entry in fs::read_dir(self.unfinished()).into_iter().flatten().flatten() {
+            let age = entry.metadata().and_then(|metadata| metadata.modified());
+            if age.is_ok_and(|time| time.elapsed().is_ok_and(|age| age > ABANDONED)) {
+                drop(fs::remove_file(entry.path()));
+            }
+        }
     }
 
     fn path(&self, kind: &str, digest: &BlobDigest) -> PathBuf {
@@ -39,9 +59,11 @@ impl Folder {
 
     fn put(&self, path: &Path, bytes: &mut dyn Read) -> Result<(), RemoteError> {
         let folder = path.parent().unwrap_or(&self.root);
+        let unfinished = self.unfinished();
         let mut put = || {
             fs::create_dir_all(folder)?;
-            let mut file = tempfile::NamedTempFile::new_in(folder)?;
+            fs::create_dir_all(&unfinished)?;
+            let mut file = tempfile::NamedTempFile::new_in(&unfinished)?;
             io::copy(bytes, &mut file)?;
             file.flush()?;
             file.as_file().sync_all()?;
@@ -103,5 +125,34 @@ impl Transport for Folder {
 
     fn write(&self, blob: &BlobDigest, bytes: &mut dyn Read) -> Result<(), RemoteError> {
         self.put(&self.path("cas", blob), bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_put_is_there_and_what_was_left_behind_goes() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = Folder::open(root.path()).unwrap();
+        let blob = BlobDigest::of(b"abc");
+        assert!(!folder.has(&blob).unwrap());
+        folder.write(&blob, &mut &b"abc"[..]).unwrap();
+        assert!(folder.has(&blob).unwrap());
+        let mut bytes = String::new();
+        folder.read(&blob, 1).unwrap().unwrap().read_to_string(&mut bytes).unwrap();
+        assert_eq!(bytes, "bc");
+
+        let unfinished = folder.unfinished();
+        assert_eq!(fs::read_dir(&unfinished).unwrap().count(), 0);
+        let (old, new) = (unfinished.join("old"), unfinished.join("new"));
+        fs::write(&new, "half").unwrap();
+        fs::write(&old, "half").unwrap();
+        let long_ago = SystemTime::now() - 2 * ABANDONED;
+        File::options().write(true).open(&old).unwrap().set_modified(long_ago).unwrap();
+        Folder::open(root.path()).unwrap();
+        assert_eq!((old.exists(), new.exists()), (false, true));
+        assert!(Folder::open(&new).is_err());
     }
 }

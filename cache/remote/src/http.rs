@@ -70,6 +70,10 @@ impl Transport for Http {
         let url = self.url("cas", blob);
         let ask = Ask { from: first, ..Ask::whole(&url) };
         let Some(mut answer) = there(self.client.open(&ask))? else { return Ok(None) };
+        // Past its end there is nothing: what is there is shorter than it should be.
+        if answer.status == 416 {
+            return Ok(None);
+        }
         // A server that knows no ranges sends all of it again.
         if first > 0 && answer.status == 200 {
             let skipped = std::io::copy(&mut (&mut answer.body).take(first), &mut std::io::sink());

@@ -3,7 +3,8 @@
 //! Outside, digests are of the server's function; inside, of the store's. This is the only place that knows both.
 
 use std::collections::BTreeSet;
-use std::io::{self, Read};
+use std::io;
+use std::ops::Deref;
 use std::sync::{Mutex, PoisonError};
 
 use mc_digest::digest::BlobDigest;
@@ -20,6 +21,8 @@ use crate::transport::Transport;
 
 /// How often a stream that brought nothing more is opened again.
 const MAX_RETRIES: u32 = 3;
+/// How often in all: a server that gives a byte at a time is as good as none.
+const MAX_OPENED: u32 = 50;
 /// The longest `Tree`: a million parts.
 const MAX_TREE: u64 = 128 << 20;
 
@@ -106,11 +109,7 @@ impl Remote {
                 let Some(blob) = self.bring(store, part)? else { return Ok(None) };
                 parts.push(blob);
             }
-            let output = match output {
-                Output::File(_) => Output::File(parts[0]),
-                Output::Composite(_) => Output::Composite(parts),
-            };
-            outputs.insert(name, output);
+            outputs.insert(name, renamed(&output, parts));
         }
         Ok(Some(outputs))
     }
@@ -132,17 +131,16 @@ impl Remote {
             let parts = output.parts().iter().map(|part| self.theirs(store, part, &|| None));
             let parts = parts.collect::<Result<Vec<_>, _>>()?;
             for (ours, blob) in output.parts().iter().zip(&parts) {
-                self.send_blob(store, ours, blob)?;
+                self.send(blob, &mut || {
+                    let content = store.open(ours)?;
+                    content.ok_or_else(|| RemoteError::Local(format!("Blob {ours} is gone")))
+                })?;
             }
-            let output = match output {
-                Output::File(_) => Output::File(parts[0]),
-                Output::Composite(_) => Output::Composite(parts),
-            };
-            theirs.insert(name.clone(), output);
+            theirs.insert(name.clone(), renamed(output, parts));
         }
         let (result, trees) = reapi::encode_result_with(&|bytes| self.function().digest(bytes), &theirs);
         for bytes in trees.iter().chain([&action.command, &action.action]) {
-            self.send(&self.function().digest(bytes), &mut bytes.as_slice())?;
+            self.send(&self.function().digest(bytes), &mut || Ok(bytes.as_slice()))?;
         }
         let key = BlobDigest::new(action.digest.hash, action.digest.n_bytes);
         self.sending.ask(|| self.transport.put_result(&key, &result))
@@ -153,10 +151,7 @@ impl Remote {
         for (index, input) in made.inputs.iter().enumerate() {
             let parts = input.parts().iter().map(|part| self.theirs(store, part, &|| (made.source)(index)));
             let parts = parts.collect::<Result<Vec<_>, _>>()?;
-            inputs.push(match input {
-                Output::File(_) => Output::File(parts[0]),
-                Output::Composite(_) => Output::Composite(parts),
-            });
+            inputs.push(renamed(input, parts));
         }
         Ok(reapi::encode_action_with(&|bytes| self.function().digest(bytes), made.node, &inputs))
     }
@@ -234,9 +229,10 @@ impl Remote {
     ) -> Result<bool, RemoteError> {
         let mut hashing = Hashing::new(self.function());
         let mut buffer = vec![0; 1 << 18];
-        let (mut n_bytes, mut n_vain, mut reason) = (0, 0, String::new());
+        let (mut n_bytes, mut n_vain, mut n_opened, mut reason) = (0, 0, 0, String::new());
         while n_bytes < theirs.n_bytes {
-            if n_vain > MAX_RETRIES {
+            n_opened += 1;
+            if n_vain > MAX_RETRIES || n_opened > MAX_OPENED {
                 let expected = format!("blob {theirs}");
                 let found = format!("{n_bytes} bytes{reason}");
                 return Err(RemoteError::Lie { server: self.name(), expected, found });
@@ -281,23 +277,24 @@ impl Remote {
         Ok(theirs.n_bytes == 0 || !is_wrong && self.sending.ask(|| self.transport.has(theirs))?)
     }
 
-    fn send_blob(
+    /// Sends a blob that is not there; `open` gives its bytes.
+    fn send<B: Deref<Target = [u8]>>(
         &self,
-        store: &dyn BlobStore,
-        ours: &BlobDigest,
         theirs: &BlobDigest,
+        open: &mut dyn FnMut() -> Result<B, RemoteError>,
     ) -> Result<(), RemoteError> {
         if self.is_there(theirs)? {
             return Ok(());
         }
-        let blob = store.open(ours)?.ok_or_else(|| RemoteError::Local(format!("Blob {ours} is gone")))?;
-        self.sending.ask(|| self.transport.write(theirs, &mut &blob[..]))
+        let bytes = open()?;
+        self.sending.ask(|| self.transport.write(theirs, &mut &bytes[..]))
     }
+}
 
-    fn send(&self, theirs: &BlobDigest, bytes: &mut dyn Read) -> Result<(), RemoteError> {
-        if self.is_there(theirs)? {
-            return Ok(());
-        }
-        self.sending.ask(|| self.transport.write(theirs, bytes))
+/// An output of the same kind whose blobs have other names.
+fn renamed(output: &Output, parts: Vec<BlobDigest>) -> Output {
+    match (output, parts.first()) {
+        (Output::File(_), Some(blob)) => Output::File(*blob),
+        _ => Output::Composite(parts),
     }
 }

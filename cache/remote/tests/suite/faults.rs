@@ -121,3 +121,16 @@ fn a_server_that_takes_nothing_is_still_read() {
     assert_eq!(maker.upload(&outputs).unwrap_err().to_string(), "The remote cache failed before");
     assert_eq!(maker.lookup().unwrap(), None);
 }
+
+#[test]
+fn a_server_that_gives_a_byte_at_a_time_is_given_up() {
+    let (server, folder) = (Server::new(), tempdir().unwrap());
+    let maker = Machine::new(&server.root(), &folder.path().join("a"));
+    let outputs = maker.run();
+    maker.upload(&outputs).unwrap();
+    server.fail(None);
+    server.drip();
+    let user = Machine::new(&server.root(), &folder.path().join("b"));
+    assert!(user.lookup().is_err());
+    assert!(server.n_requests() < 200, "{}", server.n_requests());
+}

@@ -44,6 +44,8 @@ struct State {
     n_requests: usize,
     /// Which request meets which fault.
     fault: Option<(usize, Fault)>,
+    /// Whether answers end after a byte.
+    drips: bool,
 }
 
 /// A server, until the process ends.
@@ -77,6 +79,11 @@ impl Server {
         let mut state = self.state.lock().unwrap();
         state.n_requests = 0;
         state.fault = fault;
+    }
+
+    /// From now on every answer with a body ends after its first byte.
+    pub(crate) fn drip(&self) {
+        self.state.lock().unwrap().drips = true;
     }
 
     /// Requests since the last [`Server::fail`].
@@ -119,6 +126,7 @@ fn answer(mut stream: TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
     let mut body = vec![0; n_bytes];
     reader.read_exact(&mut body)?;
     let mut state = state.lock().unwrap();
+    let drips = state.drips && path.starts_with("/cas/");
     let fault = state.fault.filter(|(at, _)| *at == state.n_requests).map(|(_, fault)| fault);
     state.n_requests += 1;
     if fault == Some(Fault::Drop) {
@@ -162,6 +170,7 @@ fn answer(mut stream: TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
         return Ok(());
     }
     let end = match fault {
+        _ if drips => 1,
         Some(Fault::Cut(n)) => n.min(bytes.len().saturating_sub(1)),
         _ => bytes.len(),
     };

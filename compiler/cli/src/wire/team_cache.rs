@@ -26,6 +26,7 @@ use mc_remote::remote::{Made, Remote};
 use mc_remote::transport::Transport;
 use mc_store::local::store::LocalStore;
 
+use crate::interrupt;
 use crate::invocation::Invocation;
 use crate::report::Report;
 use crate::wire::credentials::{credentials, variable};
@@ -110,6 +111,11 @@ impl TeamCache {
                     return Ok(None);
                 }
             },
+            Address::Http(_) if options.offline && options.remote_cache_required => {
+                return Err(Report::usage(
+                    "`--offline` asks no server, and `--remote-cache-required` needs one",
+                ));
+            }
             Address::Http(_) if options.offline => return Ok(None),
             Address::Http(url) => {
                 let patience = Patience {
@@ -149,7 +155,7 @@ impl TeamCache {
         if let Some(Uploads { jobs, workers, state }) = self.uploads.take() {
             drop(jobs);
             let n_waiting = state.n_waiting.load(Ordering::Relaxed);
-            if n_waiting > 0 {
+            if n_waiting > 0 && !interrupt::cancelled().load(Ordering::Relaxed) {
                 let name = self.remote.name();
                 invocation.streams.note(&format!("waiting for {n_waiting} uploads to {name}\n"));
             }
@@ -195,6 +201,10 @@ impl Uploads {
                 loop {
                     let job = waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
                     let Ok(job) = job else { return };
+                    // Whoever interrupted the build does not want to wait for what it left to send.
+                    if interrupt::cancelled().load(Ordering::Relaxed) {
+                        return;
+                    }
                     state.upload(&remote, &store, &job);
                 }
             }));
