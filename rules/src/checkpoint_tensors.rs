@@ -73,19 +73,11 @@ impl Matching<'_> {
                 Err(fault) => faults.push(fault),
             }
         }
-        if !unknown.is_empty() {
-            let message = format!(
-                "{} in `{}` without a place in a {} model of this configuration: {}",
-                counted(unknown.len(), "tensor is", "tensors are"),
-                self.folder,
-                self.family.name(),
-                listed(&unknown)
-            );
-            faults.push(
-                Fault::new(self.place, "checkpoint::tensors", message)
-                    .help("The weights and `config.json` must be of the same model"),
-            );
-        }
+        let model = format!("a {} model of this configuration", self.family.name());
+        let unplaced = unplaced(self.place, self.folder, &model, &unknown);
+        faults.extend(
+            unplaced.map(|fault| fault.help("The weights and `config.json` must be of the same model")),
+        );
         let missing: Vec<String> = needed
             .iter()
             .filter(|needed| !found.contains_key(&Found { tensor: needed.tensor, part: needed.part }))
@@ -94,19 +86,10 @@ impl Matching<'_> {
                 name.unwrap_or_else(|| needed.tensor.to_string())
             })
             .collect();
-        if !missing.is_empty() {
-            let missing: Vec<&str> = missing.iter().map(String::as_str).collect();
-            let message = format!(
-                "{} not in `{}`, which the configuration asks for: {}",
-                counted(missing.len(), "tensor is", "tensors are"),
-                self.folder,
-                listed(&missing)
-            );
-            faults.push(
-                Fault::new(self.place, "checkpoint::tensors", message)
-                    .help("Fetch all shards, and check `num_hidden_layers` and `tie_word_embeddings`"),
-            );
-        }
+        let lacking = lacking(self.place, self.folder, "the configuration asks for", &missing);
+        faults.extend(lacking.map(|fault| {
+            fault.help("Fetch all shards, and check `num_hidden_layers` and `tie_word_embeddings`")
+        }));
         if faults.is_empty() { Ok(weights) } else { Err(faults) }
     }
 
@@ -178,8 +161,29 @@ impl Matching<'_> {
     }
 }
 
+/// A fault for tensors that a model has no place for; none where there are none.
+pub(crate) fn unplaced(place: Place, file: &str, model: &str, names: &[&str]) -> Option<Fault> {
+    (!names.is_empty()).then(|| {
+        let count = counted(names.len(), "tensor is", "tensors are");
+        let message = format!("{count} in `{file}` without a place in {model}: {}", listed(names));
+        Fault::new(place, "checkpoint::tensors", message)
+    })
+}
+
+/// A fault for tensors that are not there; none where all are.
+///
+/// * `who`: who needs them, as in "its keys ask for"
+pub(crate) fn lacking(place: Place, file: &str, who: &str, names: &[String]) -> Option<Fault> {
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    (!names.is_empty()).then(|| {
+        let count = counted(names.len(), "tensor is", "tensors are");
+        let message = format!("{count} not in `{file}`, which {who}: {}", listed(&names));
+        Fault::new(place, "checkpoint::tensors", message)
+    })
+}
+
 /// Names for a message: the first few, and how many more there are.
-pub(crate) fn listed(names: &[&str]) -> String {
+fn listed(names: &[&str]) -> String {
     let shown: Vec<String> = names.iter().take(MAX_LISTED).map(|name| format!("`{name}`")).collect();
     let more = names.len() - shown.len();
     if more == 0 { shown.join(", ") } else { format!("{} and {more} more", shown.join(", ")) }

@@ -17,10 +17,10 @@ use mc_ir::fault::Fault;
 use mc_tensor::dtype::DType;
 use mc_tensor::model_tensor::ModelTensor;
 
-use crate::attributes::counted;
-use crate::checkpoint_tensors::listed;
+use crate::checkpoint_tensors::{lacking, unplaced};
 use crate::gguf_checkpoint::StoredBlocks;
 use crate::model_info::Weight;
+use crate::wire_tensors::squeezed;
 
 /// What is compared.
 pub(crate) struct Matching<'a> {
@@ -88,31 +88,15 @@ impl Matching<'_> {
                 Err(fault) => faults.push(fault),
             }
         }
-        if !unknown.is_empty() {
-            let message = format!(
-                "{} in `{}` without a place in a {} model of these keys: {}",
-                counted(unknown.len(), "tensor is", "tensors are"),
-                self.file,
-                self.family.name(),
-                listed(&unknown)
-            );
-            faults.push(Fault::new(self.place, "checkpoint::tensors", message));
-        }
+        let model = format!("a {} model of these keys", self.family.name());
+        faults.extend(unplaced(self.place, self.file, &model, &unknown));
         let missing: Vec<String> = needed
             .keys()
             .filter(|tensor| !seen.contains(tensor))
             .map(|tensor| wire_name_in(&self.decoder.architecture, *tensor))
             .collect();
-        if !missing.is_empty() {
-            let missing: Vec<&str> = missing.iter().map(String::as_str).collect();
-            let message = format!(
-                "{} not in `{}`, which its keys ask for: {}",
-                counted(missing.len(), "tensor is", "tensors are"),
-                self.file,
-                listed(&missing)
-            );
-            faults.push(Fault::new(self.place, "checkpoint::tensors", message).help("Fetch it again"));
-        }
+        let missing = lacking(self.place, self.file, "its keys ask for", &missing);
+        faults.extend(missing.map(|fault| fault.help("Fetch it again")));
         if faults.is_empty() { Ok(found) } else { Err(faults) }
     }
 
@@ -203,14 +187,6 @@ fn undone(expression: TensorExpr, change: Change, shape: &[u64]) -> TensorExpr {
         Change::Interleave { n_heads } => TensorExpr::HalfSplitHeads { n_heads: n_heads.into(), of },
         Change::Add(value) => TensorExpr::AddConstant { value: -value, of },
         Change::Squeeze => TensorExpr::Reshape { shape: shape.to_vec(), of },
-    }
-}
-
-/// A shape without the middle one of three dimensions.
-fn squeezed(shape: &[u64]) -> Vec<u64> {
-    match shape {
-        [first, 1, rest @ ..] => [&[*first], rest].concat(),
-        shape => shape.to_vec(),
     }
 }
 

@@ -116,11 +116,15 @@ fn made(expression: TensorExpr, change: Change) -> TensorExpr {
         }
         Change::Add(value) => TensorExpr::AddConstant { value, of: Box::new(expression) },
         Change::Squeeze => {
-            let shape = match expression.shape().as_slice() {
-                [first, 1, rest @ ..] => [&[*first], rest].concat(),
-                shape => shape.to_vec(),
-            };
-            TensorExpr::Reshape { shape, of: Box::new(expression) }
+            TensorExpr::Reshape { shape: squeezed(&expression.shape()), of: Box::new(expression) }
         }
+    }
+}
+
+/// A shape without the middle one of three dimensions.
+pub(crate) fn squeezed(shape: &[u64]) -> Vec<u64> {
+    match shape {
+        [first, 1, rest @ ..] => [&[*first], rest].concat(),
+        shape => shape.to_vec(),
     }
 }
