@@ -140,3 +140,21 @@ pub(crate) fn folder(ctx: &dyn RuleContext) -> Result<(String, Place), Vec<Fault
         Err(error) => Err(vec![Fault::new(place, "origin::fetched", error.message)]),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_repository_a_gguf_brings_its_series_and_its_licences() {
+        let licences = ["LICENSE*", "LICENCE*", "NOTICE*"];
+        let wanted = |files: &[&str]| -> Vec<String> {
+            files.iter().chain(&licences).map(|name| (*name).to_owned()).collect()
+        };
+        assert_eq!(gguf_files("a-Q8_0.gguf"), wanted(&["a-Q8_0.gguf"]));
+        assert_eq!(
+            gguf_files("a-00001-of-00002.gguf"),
+            wanted(&["a-00001-of-00002.gguf", "a-00002-of-00002.gguf"])
+        );
+    }
+}
