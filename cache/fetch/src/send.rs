@@ -6,6 +6,7 @@ use ureq::http::Response;
 use ureq::{Body, SendBody};
 
 use crate::client::{Answer, Ask, Client, Refusal};
+use crate::credentials::SecretHeader;
 use crate::error::FetchError;
 use crate::url::Url;
 
@@ -25,10 +26,11 @@ impl Client {
     pub fn head(&self, url: &Url) -> Result<(), FetchError> {
         self.patiently(|| {
             let mut request = self.agent_for(url).head(url.full());
-            for header in self.credentials.headers(url)? {
+            let headers = self.credentials.headers(url)?;
+            for header in &headers {
                 request = request.header(&header.name, header.value.open());
             }
-            self.accepted(url, request.call())
+            self.accepted(url, headers, request.call())
         })
     }
 
@@ -40,10 +42,11 @@ impl Client {
         let mut put = || -> Result<(), Refusal> {
             let mut request =
                 self.agent_for(url).put(url.full()).header("content-length", n_bytes.to_string());
-            for header in self.credentials.headers(url)? {
+            let headers = self.credentials.headers(url)?;
+            for header in &headers {
                 request = request.header(&header.name, header.value.open());
             }
-            self.accepted(url, request.send(SendBody::from_reader(bytes)))
+            self.accepted(url, headers, request.send(SendBody::from_reader(bytes)))
         };
         put().map_err(|refusal| *refusal.error)
     }
@@ -61,9 +64,15 @@ impl Client {
         }
     }
 
-    fn accepted(&self, url: &Url, answer: Result<Response<Body>, ureq::Error>) -> Result<(), Refusal> {
+    /// * `sent`: what the request told, which no message may repeat
+    fn accepted(
+        &self,
+        url: &Url,
+        sent: Vec<SecretHeader>,
+        answer: Result<Response<Body>, ureq::Error>,
+    ) -> Result<(), Refusal> {
         let response = answer.map_err(|error| self.unanswered(url, &error))?;
-        let answer = self.answer(url, response, Vec::new());
+        let answer = self.answer(url, response, sent);
         match answer.status {
             200..=299 => Ok(()),
             _ => Err(answer.refusal(&self.patience)),

@@ -1,3 +1,5 @@
+use mc_fetch::credentials::Credentials;
+use mc_fetch::netrc::Netrc;
 use tempfile::tempdir;
 
 use crate::server::{FAULTS, Fault, Server};
@@ -133,4 +135,28 @@ fn a_server_that_gives_a_byte_at_a_time_is_given_up() {
     let user = Machine::new(&server.root(), &folder.path().join("b"));
     assert!(user.lookup().is_err());
     assert!(server.n_requests() < 200, "{}", server.n_requests());
+}
+
+#[test]
+fn credentials_go_with_every_request_and_into_no_message() {
+    let (server, folder) = (Server::new(), tempdir().unwrap());
+    // `me:secret` in base 64.
+    server.ask_for("Basic bWU6c2VjcmV0");
+    let login = |password: &str| {
+        let netrc = Netrc::parse(&format!("machine 127.0.0.1 login me password {password}"));
+        let credentials = Credentials { netrc, ..Credentials::default() };
+        Machine::with(&server.root(), &folder.path().join("a"), credentials)
+    };
+    let maker = login("secret");
+    let outputs = maker.run();
+    maker.upload(&outputs).unwrap();
+    assert_eq!(login("secret").lookup().unwrap().as_ref(), Some(&outputs));
+    let stranger = login("guessed");
+    stranger.run();
+    for error in [stranger.upload(&outputs).unwrap_err(), stranger.lookup().unwrap_err()] {
+        let message = error.to_string();
+        assert!(message.contains("not with"), "{message}");
+        // `me:guessed` in base 64.
+        assert!(!message.contains("bWU6Z3Vlc3NlZA"), "{message}");
+    }
 }

@@ -46,6 +46,8 @@ struct State {
     fault: Option<(usize, Fault)>,
     /// Whether answers end after a byte.
     drips: bool,
+    /// The header that everybody must send.
+    authorization: Option<String>,
 }
 
 /// A server, until the process ends.
@@ -86,6 +88,11 @@ impl Server {
         self.state.lock().unwrap().drips = true;
     }
 
+    /// From now on requests without this `Authorization` are refused, with what they sent repeated.
+    pub(crate) fn ask_for(&self, authorization: &str) {
+        self.state.lock().unwrap().authorization = Some(authorization.to_owned());
+    }
+
     /// Requests since the last [`Server::fail`].
     pub(crate) fn n_requests(&self) -> usize {
         self.state.lock().unwrap().n_requests
@@ -108,10 +115,15 @@ fn answer(mut stream: TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
     reader.read_line(&mut line)?;
     let mut words = line.split(' ').map(str::to_owned);
     let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-    let (mut n_bytes, mut first) = (0, 0);
+    let (mut n_bytes, mut first, mut authorization) = (0, 0, String::new());
     loop {
         let mut header = String::new();
         reader.read_line(&mut header)?;
+        if let Some((name, value)) = header.split_once(": ")
+            && name.eq_ignore_ascii_case("authorization")
+        {
+            authorization = value.trim().to_owned();
+        }
         let header = header.trim().to_lowercase();
         if header.is_empty() {
             break;
@@ -129,6 +141,12 @@ fn answer(mut stream: TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
     let drips = state.drips && path.starts_with("/cas/");
     let fault = state.fault.filter(|(at, _)| *at == state.n_requests).map(|(_, fault)| fault);
     state.n_requests += 1;
+    if state.authorization.as_ref().is_some_and(|asked| *asked != authorization) {
+        return write!(
+            stream,
+            "HTTP/1.1 403 No\r\nx-error-message: not with {authorization}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+        );
+    }
     if fault == Some(Fault::Drop) {
         return Ok(());
     }

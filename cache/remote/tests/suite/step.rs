@@ -57,13 +57,18 @@ fn bytes(seed: u8, n: usize) -> Vec<u8> {
 impl Machine {
     /// A machine with the action's inputs, and nothing else, that uses the server at `root`.
     pub(crate) fn new(root: &str, known: &Path) -> Self {
+        Self::with(root, known, Credentials::default())
+    }
+
+    /// The same with credentials.
+    pub(crate) fn with(root: &str, known: &Path, credentials: Credentials) -> Self {
         let patience = Patience {
             idle: Duration::from_secs(5),
             n_retries: 1,
             first_delay: Duration::from_millis(1),
             longest_delay: Duration::from_millis(1),
         };
-        let client = Client::new(Credentials::default(), patience, None).unwrap();
+        let client = Client::new(credentials, patience, None).unwrap();
         let server = Http::new(client, Url::parse(root).unwrap());
         let store = MemoryStore::new();
         let [a, b, c] = [1, 2, 3].map(|seed| store.put_bytes(&bytes(seed, 500)).unwrap());
