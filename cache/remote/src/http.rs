@@ -58,7 +58,7 @@ impl Transport for Http {
         there(self.client.text(&Ask::whole(&url), MAX_RESULT))
     }
 
-    fn put_result(&self, key: &BlobDigest, result: &[u8]) -> Result<(), RemoteError> {
+    fn put_result(&self, key: &BlobDigest, result: &[u8], _named: &[BlobDigest]) -> Result<(), RemoteError> {
         Ok(self.client.put(&self.url("ac", key), result.len() as u64, &mut &*result)?)
     }
 

@@ -139,11 +139,14 @@ impl Remote {
             theirs.insert(name.clone(), renamed(output, parts));
         }
         let (result, trees) = reapi::encode_result_with(&|bytes| self.function().digest(bytes), &theirs);
+        let mut named: Vec<BlobDigest> = theirs.values().flat_map(|output| output.parts().to_vec()).collect();
         for bytes in trees.iter().chain([&action.command, &action.action]) {
-            self.send(&self.function().digest(bytes), &mut || Ok(bytes.as_slice()))?;
+            let blob = self.function().digest(bytes);
+            self.send(&blob, &mut || Ok(bytes.as_slice()))?;
+            named.push(blob);
         }
         let key = BlobDigest::new(action.digest.hash, action.digest.n_bytes);
-        self.sending.ask(|| self.transport.put_result(&key, &result))
+        self.sending.ask(|| self.transport.put_result(&key, &result, &named))
     }
 
     fn encoded(&self, store: &dyn BlobStore, made: &Made<'_>) -> Result<EncodedAction, RemoteError> {

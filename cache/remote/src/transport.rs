@@ -23,9 +23,12 @@ pub trait Transport: Send + Sync {
 
     /// Puts a result under a key, replacing an earlier one.
     ///
+    /// * `named`: every blob that the result names, itself or through a tree; a server that keeps only what something
+    ///   refers to is told of them
+    ///
     /// # Errors
     /// When it does not take it.
-    fn put_result(&self, key: &BlobDigest, result: &[u8]) -> Result<(), RemoteError>;
+    fn put_result(&self, key: &BlobDigest, result: &[u8], named: &[BlobDigest]) -> Result<(), RemoteError>;
 
     /// Whether it has a blob.
     ///
