@@ -7,30 +7,21 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use mc_execute::remote::RemoteResults;
-use mc_fetch::client::Client;
-use mc_fetch::hugging_face;
-use mc_fetch::patience::Patience;
-use mc_fetch::url::Url;
 use mc_ir::action::{ActionError, ActionNode, Content};
 use mc_ir::output::{Output, Outputs};
-use mc_remote::address::Address;
 use mc_remote::error::RemoteError;
-use mc_remote::folder::Folder;
 use mc_remote::function::DigestFunction;
-use mc_remote::http::Http;
 use mc_remote::known::Known;
 use mc_remote::remote::{Made, Remote};
-use mc_remote::transport::Transport;
 use mc_store::local::store::LocalStore;
 
 use crate::interrupt;
 use crate::invocation::Invocation;
 use crate::report::Report;
-use crate::wire::credentials::{credentials, variable};
 use crate::wire::engine::store_report;
+use crate::wire::team_transport;
 use crate::workspace::cache_dir;
 
 /// Uploads that go on at a time: enough to hide the way to a server, few enough to leave the build its cores.
@@ -95,45 +86,7 @@ impl TeamCache {
                 .because("It names several caches or an `instance`; expected one address")
                 .hint("One cache is asked, and instances are for servers that speak gRPC, which are not yet known"));
         }
-        let unusable = |error: RemoteError| {
-            let report = Report::usage("Cannot use the remote cache").because(error);
-            if options.remote_cache_required { Err(report) } else { Ok(report) }
-        };
-        let address = Address::parse(address)
-            .map_err(|error| Report::usage("Cannot use the remote cache").because(error))?;
-        let transport: Box<dyn Transport> = match address {
-            Address::Folder(path) => match Folder::open(&path) {
-                Ok(folder) => Box::new(folder),
-                Err(error) => {
-                    let report = unusable(error)?;
-                    let reason = report.because.unwrap_or_default();
-                    invocation.warn(&format!("The remote cache is left out: {reason}"));
-                    return Ok(None);
-                }
-            },
-            Address::Http(_) if options.offline && options.remote_cache_required => {
-                return Err(Report::usage(
-                    "`--offline` asks no server, and `--remote-cache-required` needs one",
-                ));
-            }
-            Address::Http(_) if options.offline => return Ok(None),
-            Address::Http(url) => {
-                let patience = Patience {
-                    idle: Duration::from_secs(options.remote_timeout()),
-                    n_retries: 2,
-                    first_delay: Duration::from_millis(100),
-                    longest_delay: Duration::from_secs(5),
-                };
-                let proxies = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
-                let proxy = proxies.into_iter().find_map(variable);
-                // Its token is for no other server.
-                let hugging_face = Url::parse(hugging_face::ENDPOINT)
-                    .map_err(|error| Report::usage("Cannot use the remote cache").because(error))?;
-                let client = Client::new(credentials(options, &hugging_face), patience, proxy.as_deref())
-                    .map_err(|error| Report::usage("Cannot use the proxy").because(error))?;
-                Box::new(Http::new(client, url))
-            }
-        };
+        let Some(transport) = team_transport::open(invocation, address)? else { return Ok(None) };
         let dir = cache_dir(options)?;
         let open = || LocalStore::open(&dir).map_err(|error| store_report(&error));
         let store = open()?;
