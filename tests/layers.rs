@@ -59,6 +59,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 
 /// Libraries that only some crates may know.
 const DOORS: &[(&str, &[&str])] = &[
+    ("bazel-remote-apis", &["mc-remote"]),
     ("blake3", &["mc-digest"]),
     ("candle-core", &["mc-runtime"]),
     ("clap", &["mc"]),
@@ -71,7 +72,10 @@ const DOORS: &[(&str, &[&str])] = &[
     ("tempfile", &["mc-remote", "mc-store"]),
     ("tokenizers", &["mc-family"]),
     ("minijinja", &["mc-family"]),
+    ("tokio", &["mc-remote"]),
+    ("tonic", &["mc-remote"]),
     ("ureq", &["mc-fetch"]),
+    ("zstd", &["mc-remote"]),
 ];
 
 struct Package {

@@ -46,8 +46,64 @@ fn the_second_clone_runs_nothing() {
     assert!(built.stderr.ends_with(&line), "{}", built.stderr);
     assert_eq!(built.digests(), alone().digests());
     assert_eq!(second.files("mc-out"), first.files("mc-out"));
-    // From now on they are its own.
+    // What it was promised is enough where nothing has to be read, also when nobody can be asked.
+    let line = format!("{made} actions: {made} hits, 0 ran\n");
+    assert!(second.build(&[&team, TARGET]).stderr.ends_with(&line));
+    fs::remove_dir_all(first.dir().join("team")).unwrap();
+    assert_eq!(second.build(&[&team, TARGET]).n_ran(), 0);
+}
+
+#[test]
+fn everything_that_was_fetched_is_enough_without_the_cache() {
+    let first = clone();
+    let team = folder(&first);
+    first.build(&[&team, SEND, TARGET]);
+    let second = clone();
+    assert_eq!(second.build(&[&team, "--remote_download_outputs=all", TARGET]).n_ran(), 0);
     assert_eq!(second.build(&[TARGET]).n_ran(), 0);
+}
+
+#[test]
+fn outputs_stay_where_they_are_until_somebody_wants_them() {
+    let first = clone();
+    let team = folder(&first);
+    first.build(&[&team, SEND, TARGET]);
+    let size = |sandbox: &Sandbox| -> u64 {
+        files_below(&sandbox.cache).iter().map(|path| fs::metadata(path).unwrap().len()).sum()
+    };
+    let second = clone();
+    let minimal = "--remote-download-outputs=minimal";
+    let ran = second.mc(&["build", &team, minimal, TARGET]).exits(0);
+    assert!(ran.stdout.contains("its outputs stay in the caches"), "{}", ran.stdout);
+    assert!(ran.stderr.ends_with("0 ran\n"), "{}", ran.stderr);
+    assert!(!second.path("mc-out").exists());
+    assert!(size(&second) < size(&first) / 20, "{} of {}", size(&second), size(&first));
+    assert_eq!(second.build(&[&team, TARGET]).n_ran(), 0);
+    assert_eq!(second.files("mc-out"), first.files("mc-out"));
+}
+
+#[test]
+fn blobs_that_are_gone_are_made_again() {
+    let first = clone();
+    let team = folder(&first);
+    first.build(&[&team, SEND, TARGET]);
+    let second = clone();
+    second.build(&[&team, "--remote-download-outputs=minimal", TARGET]);
+    // Promised, and then cleared away: half of what is there, results not.
+    let blobs = files_below(&first.dir().join("team/blake3/cas"));
+    for path in blobs.iter().step_by(2) {
+        fs::remove_file(path).unwrap();
+    }
+    let built = second.build(&[&team, SEND, TARGET]);
+    assert!(built.n_ran() > 5, "{}", built.n_ran());
+    assert_eq!(second.files("mc-out"), first.files("mc-out"));
+    // And sent. What the second had no need of, such as the tree of the file's parts, the third makes.
+    let third = clone();
+    assert!(third.build(&[&team, SEND, TARGET]).n_ran() < built.n_ran());
+    assert_eq!(third.files("mc-out"), first.files("mc-out"));
+    let fourth = clone();
+    assert_eq!(fourth.build(&[&team, TARGET]).n_ran(), 0);
+    assert_eq!(fourth.files("mc-out"), first.files("mc-out"));
 }
 
 #[test]
@@ -94,7 +150,7 @@ fn the_workspace_may_name_the_cache() {
 
     sandbox.edit("workspace.kdl", "upload=#true", "instance=\"main\"");
     let ran = sandbox.mc(&["build", TARGET]).exits(2);
-    assert!(ran.stderr.contains("expected one address"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("keep instances such as `main`"), "{}", ran.stderr);
 }
 
 #[test]

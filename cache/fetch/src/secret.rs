@@ -21,7 +21,7 @@ impl Secret {
     }
 
     /// The text, for the request that carries it.
-    pub(crate) fn open(&self) -> &str {
+    pub fn open(&self) -> &str {
         &self.0
     }
 }

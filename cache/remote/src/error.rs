@@ -26,6 +26,31 @@ pub enum RemoteError {
     /// A server refused, or could not be reached.
     #[error(transparent)]
     Server(#[from] FetchError),
+    /// A server that speaks gRPC refused, or could not be reached.
+    #[error("{server}: {method}: {code}: {reason}")]
+    Rpc {
+        /// Who.
+        server: String,
+        /// What was asked.
+        method: &'static str,
+        /// The kind of failure, as gRPC calls it.
+        code: String,
+        /// What the server says, or the system.
+        reason: String,
+    },
+    /// A server that cannot be used at all.
+    #[error("{0}")]
+    Unusable(String),
+    /// A blob that the server does not take.
+    #[error("{server} takes blobs of at most {max} bytes; this one has {n_bytes}")]
+    TooLarge {
+        /// Who.
+        server: String,
+        /// Bytes of the blob.
+        n_bytes: u64,
+        /// The limit.
+        max: u64,
+    },
     /// Bytes that are not those that were asked for.
     #[error("{server} sent {found} for {expected}; what it sends is not believed")]
     Lie {
@@ -45,4 +70,18 @@ pub enum RemoteError {
     /// It failed before, so it is not asked again.
     #[error("The remote cache failed before")]
     Off,
+}
+
+impl RemoteError {
+    /// Whether the server is to blame as a whole, and not one blob or this machine.
+    pub fn is_of_server(&self) -> bool {
+        match self {
+            Self::Server(_)
+            | Self::Folder { .. }
+            | Self::Rpc { .. }
+            | Self::Unusable(_)
+            | Self::Address { .. } => true,
+            Self::TooLarge { .. } | Self::Lie { .. } | Self::Store(_) | Self::Local(_) | Self::Off => false,
+        }
+    }
 }

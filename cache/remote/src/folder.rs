@@ -57,14 +57,14 @@ impl Folder {
         self.root.join("blake3").join(kind).join(&name[..2]).join(name)
     }
 
-    fn put(&self, path: &Path, bytes: &mut dyn Read) -> Result<(), RemoteError> {
+    fn put(&self, path: &Path, bytes: &[u8]) -> Result<(), RemoteError> {
         let folder = path.parent().unwrap_or(&self.root);
         let unfinished = self.unfinished();
-        let mut put = || {
+        let put = || {
             fs::create_dir_all(folder)?;
             fs::create_dir_all(&unfinished)?;
             let mut file = tempfile::NamedTempFile::new_in(&unfinished)?;
-            io::copy(bytes, &mut file)?;
+            file.write_all(bytes)?;
             file.flush()?;
             file.as_file().sync_all()?;
             // Others may have another user.
@@ -95,8 +95,8 @@ impl Transport for Folder {
         format!("file://{}", self.root.display())
     }
 
-    fn function(&self) -> DigestFunction {
-        DigestFunction::Blake3
+    fn function(&self) -> Result<DigestFunction, RemoteError> {
+        Ok(DigestFunction::Blake3)
     }
 
     fn result(&self, key: &BlobDigest) -> Result<Option<Vec<u8>>, RemoteError> {
@@ -105,13 +105,19 @@ impl Transport for Folder {
     }
 
     fn put_result(&self, key: &BlobDigest, result: &[u8], _named: &[BlobDigest]) -> Result<(), RemoteError> {
-        self.put(&self.path("ac", key), &mut &*result)
+        self.put(&self.path("ac", key), result)
     }
 
-    fn has(&self, blob: &BlobDigest) -> Result<bool, RemoteError> {
-        let path = self.path("cas", blob);
-        let metadata = there(&path, fs::metadata(&path))?;
-        Ok(metadata.is_some_and(|metadata| metadata.len() == blob.n_bytes))
+    fn missing(&self, blobs: &[BlobDigest]) -> Result<Vec<BlobDigest>, RemoteError> {
+        let mut missing = Vec::new();
+        for blob in blobs {
+            let path = self.path("cas", blob);
+            let metadata = there(&path, fs::metadata(&path))?;
+            if metadata.is_none_or(|metadata| metadata.len() != blob.n_bytes) {
+                missing.push(*blob);
+            }
+        }
+        Ok(missing)
     }
 
     fn read(&self, blob: &BlobDigest, first: u64) -> Result<Option<Box<dyn Read + Send>>, RemoteError> {
@@ -123,7 +129,7 @@ impl Transport for Folder {
         Ok(Some(Box::new(file)))
     }
 
-    fn write(&self, blob: &BlobDigest, bytes: &mut dyn Read) -> Result<(), RemoteError> {
+    fn write(&self, blob: &BlobDigest, bytes: &[u8]) -> Result<(), RemoteError> {
         self.put(&self.path("cas", blob), bytes)
     }
 }
@@ -137,9 +143,9 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let folder = Folder::open(root.path()).unwrap();
         let blob = BlobDigest::of(b"abc");
-        assert!(!folder.has(&blob).unwrap());
-        folder.write(&blob, &mut &b"abc"[..]).unwrap();
-        assert!(folder.has(&blob).unwrap());
+        assert_eq!(folder.missing(&[blob]).unwrap(), [blob]);
+        folder.write(&blob, b"abc").unwrap();
+        assert!(folder.missing(&[blob]).unwrap().is_empty());
         let mut bytes = String::new();
         folder.read(&blob, 1).unwrap().unwrap().read_to_string(&mut bytes).unwrap();
         assert_eq!(bytes, "bc");

@@ -49,8 +49,8 @@ impl Transport for Http {
         self.base.to_string()
     }
 
-    fn function(&self) -> DigestFunction {
-        DigestFunction::Sha256
+    fn function(&self) -> Result<DigestFunction, RemoteError> {
+        Ok(DigestFunction::Sha256)
     }
 
     fn result(&self, key: &BlobDigest) -> Result<Option<Vec<u8>>, RemoteError> {
@@ -62,8 +62,14 @@ impl Transport for Http {
         Ok(self.client.put(&self.url("ac", key), result.len() as u64, &mut &*result)?)
     }
 
-    fn has(&self, blob: &BlobDigest) -> Result<bool, RemoteError> {
-        Ok(there(self.client.head(&self.url("cas", blob)))?.is_some())
+    fn missing(&self, blobs: &[BlobDigest]) -> Result<Vec<BlobDigest>, RemoteError> {
+        let mut missing = Vec::new();
+        for blob in blobs {
+            if there(self.client.head(&self.url("cas", blob)))?.is_none() {
+                missing.push(*blob);
+            }
+        }
+        Ok(missing)
     }
 
     fn read(&self, blob: &BlobDigest, first: u64) -> Result<Option<Box<dyn Read + Send>>, RemoteError> {
@@ -82,7 +88,7 @@ impl Transport for Http {
         Ok(Some(Box::new(answer.body)))
     }
 
-    fn write(&self, blob: &BlobDigest, bytes: &mut dyn Read) -> Result<(), RemoteError> {
-        Ok(self.client.put(&self.url("cas", blob), blob.n_bytes, bytes)?)
+    fn write(&self, blob: &BlobDigest, bytes: &[u8]) -> Result<(), RemoteError> {
+        Ok(self.client.put(&self.url("cas", blob), blob.n_bytes, &mut &*bytes)?)
     }
 }

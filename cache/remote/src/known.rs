@@ -6,8 +6,8 @@
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
-use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use mc_digest::digest::{BlobDigest, Digest};
 
@@ -17,7 +17,9 @@ const RECORD: usize = 72;
 /// Pairs of digests.
 #[derive(Debug)]
 pub struct Known {
-    state: Mutex<State>,
+    path: Option<PathBuf>,
+    /// Read when it is first needed, which is not at all where everything is here.
+    state: OnceLock<Mutex<State>>,
 }
 
 #[derive(Debug, Default)]
@@ -30,11 +32,15 @@ struct State {
 impl Known {
     /// No pairs, and nowhere to keep them: for servers with our own digest function.
     pub fn nothing() -> Self {
-        Self { state: Mutex::default() }
+        Self { path: None, state: OnceLock::new() }
     }
 
-    /// Reads the pairs in the file and will add to it. A file that cannot be read or written only costs time.
+    /// The pairs in a file, which may be added to. A file that cannot be read or written only costs time.
     pub fn open(path: &Path) -> Self {
+        Self { path: Some(path.to_owned()), state: OnceLock::new() }
+    }
+
+    fn read(path: &Path) -> State {
         let mut state = State::default();
         let mut bytes = Vec::new();
         let opened = OpenOptions::new().read(true).append(true).create(true).open(path);
@@ -52,7 +58,7 @@ impl Known {
             let (ours, theirs) = (digest(record), digest(&record[32..]));
             state.add(BlobDigest::new(ours, n_bytes), BlobDigest::new(theirs, n_bytes));
         }
-        Self { state: Mutex::new(state) }
+        state
     }
 
     /// The SHA-256 of a blob of ours.
@@ -82,7 +88,8 @@ impl Known {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        let read = || Mutex::new(self.path.as_deref().map(Self::read).unwrap_or_default());
+        self.state.get_or_init(read).lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -4,12 +4,20 @@
 //! Remote Execution API: actions and results have the keys and the encoding that Bazel's servers know. Whatever comes
 //! from a server is checked before it is believed, and nothing is sent unless somebody asked for it.
 
+pub mod absent;
 pub mod address;
 pub mod breaker;
+mod bring;
 pub mod error;
 pub mod folder;
 pub mod function;
+pub mod grpc;
 pub mod http;
 pub mod known;
+pub mod lazy;
+mod naming;
+mod parallel;
+pub mod promised;
 pub mod remote;
 pub mod transport;
+mod upload;

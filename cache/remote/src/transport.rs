@@ -13,7 +13,10 @@ pub trait Transport: Send + Sync {
     fn name(&self) -> String;
 
     /// How it names bytes.
-    fn function(&self) -> DigestFunction;
+    ///
+    /// # Errors
+    /// When that has to be asked, and it does not answer.
+    fn function(&self) -> Result<DigestFunction, RemoteError>;
 
     /// The `ActionResult` under a key; `None` where there is none.
     ///
@@ -30,11 +33,11 @@ pub trait Transport: Send + Sync {
     /// When it does not take it.
     fn put_result(&self, key: &BlobDigest, result: &[u8], named: &[BlobDigest]) -> Result<(), RemoteError>;
 
-    /// Whether it has a blob.
+    /// Those of some blobs that it has not.
     ///
     /// # Errors
     /// When it does not answer.
-    fn has(&self, blob: &BlobDigest) -> Result<bool, RemoteError>;
+    fn missing(&self, blobs: &[BlobDigest]) -> Result<Vec<BlobDigest>, RemoteError>;
 
     /// The bytes of a blob from `first` on, unchecked; `None` when it is not there.
     ///
@@ -46,5 +49,42 @@ pub trait Transport: Send + Sync {
     ///
     /// # Errors
     /// When it does not.
-    fn write(&self, blob: &BlobDigest, bytes: &mut dyn Read) -> Result<(), RemoteError>;
+    fn write(&self, blob: &BlobDigest, bytes: &[u8]) -> Result<(), RemoteError>;
+
+    /// The largest blob that travels together with others; nothing does where a server takes one at a time.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    fn largest_in_batch(&self) -> Result<u64, RemoteError> {
+        Ok(0)
+    }
+
+    /// Blobs that travel together, unchecked, in any order; those that are not there are left out.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    fn read_batch(&self, _blobs: &[BlobDigest]) -> Result<Vec<(BlobDigest, Vec<u8>)>, RemoteError> {
+        Ok(Vec::new())
+    }
+
+    /// Takes blobs that travel together.
+    ///
+    /// # Errors
+    /// When it does not take one of them.
+    fn write_batch(&self, blobs: &[(BlobDigest, &[u8])]) -> Result<(), RemoteError> {
+        blobs.iter().try_for_each(|(blob, bytes)| self.write(blob, bytes))
+    }
+
+    /// Whether it is known not to answer, so that its failure is no news.
+    fn is_absent(&self) -> bool {
+        false
+    }
+
+    /// What else is to be known about it, for people.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    fn details(&self) -> Result<Vec<(&'static str, String)>, RemoteError> {
+        Ok(Vec::new())
+    }
 }

@@ -34,10 +34,23 @@ pub struct Remote {
     pub instance: Option<String>,
     /// Whether results made here are sent there.
     pub upload: bool,
+    /// Whether a build fails when it does.
+    pub required: bool,
+    /// Which blobs of its results are fetched: one of [`DOWNLOADS`].
+    pub download: Option<String>,
+    /// Whether what shrinks travels compressed.
+    pub compression: bool,
 }
+
+/// What may be fetched: nothing but what a step on this machine reads, what was asked for, or everything.
+pub const DOWNLOADS: [&str; 3] = ["minimal", "toplevel", "all"];
 
 const fn optional(name: &'static str, value: ValueKind, doc: &'static str) -> PropertySchema {
     PropertySchema { name, value, presence: Presence::Optional, doc }
+}
+
+const fn switch(name: &'static str, doc: &'static str) -> PropertySchema {
+    PropertySchema { name, value: ValueKind::Bool, presence: Presence::Default("false"), doc }
 }
 
 static NAME: NodeSchema = NodeSchema {
@@ -62,12 +75,10 @@ static REMOTE: NodeSchema = NodeSchema {
     arguments: Arguments::One(ValueKind::Text),
     properties: &[
         optional("instance", ValueKind::Text, "Which of the server's instances."),
-        PropertySchema {
-            name: "upload",
-            value: ValueKind::Bool,
-            presence: Presence::Default("false"),
-            doc: "Whether results made here are sent there.",
-        },
+        switch("upload", "Whether results made here are sent there."),
+        switch("required", "Whether a build fails when the cache does."),
+        optional("download", ValueKind::OneOf(|| DOWNLOADS.to_vec()), "Which blobs of results are fetched."),
+        switch("compression", "Whether what shrinks travels compressed."),
     ],
     children: &[],
 };
@@ -127,10 +138,15 @@ fn settings(record: &Record) -> Workspace {
     let cache = record.child("cache");
     let text = |text: Option<&str>| text.map(str::to_owned);
     let remote = |remote: &Record| {
+        let is_on = |name| remote.property(name).and_then(|on| on.value.as_bool()).unwrap_or(false);
+        let word = |name| remote.property(name).and_then(|word| text(word.value.as_text()));
         Some(Remote {
             url: text(remote.argument()?.value.as_text())?,
-            instance: remote.property("instance").and_then(|instance| text(instance.value.as_text())),
-            upload: remote.property("upload").and_then(|upload| upload.value.as_bool()).unwrap_or(false),
+            instance: word("instance"),
+            upload: is_on("upload"),
+            required: is_on("required"),
+            download: word("download"),
+            compression: is_on("compression"),
         })
     };
     let max_size = || cache?.child("disk")?.property("max-size")?.value.as_bytes();

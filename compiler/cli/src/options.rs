@@ -14,7 +14,7 @@ pub(crate) struct GlobalOptions {
     pub(crate) jobs: Option<u16>,
 
     /// The folder of the store [default: $MC_CACHE_DIR, else `mc` in the platform's cache folder]
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, global = true, value_name = "DIR", aliases = ["disk_cache", "disk-cache"])]
     pub(crate) cache_dir: Option<PathBuf>,
 
     /// The root of the workspace [default: the nearest folder upward with a workspace.kdl]
@@ -49,17 +49,51 @@ pub(crate) struct GlobalOptions {
     #[arg(long, global = true, value_name = "SECONDS", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) fetch_timeout: Option<u16>,
 
-    /// The team's cache: `file:///folder`, `http://…` or `https://…`; empty for none [default: workspace.kdl's]
+    /// The team's cache, such as `grpcs://host`, `https://host/path` or `file:///folder`; empty for none [default:
+    /// workspace.kdl's]
     #[arg(long, global = true, value_name = "URL", alias = "remote_cache")]
     pub(crate) remote_cache: Option<String>,
 
+    /// Which of the caches that a gRPC server keeps
+    #[arg(long, global = true, value_name = "NAME", alias = "remote_instance_name")]
+    pub(crate) remote_instance_name: Option<String>,
+
     /// Send the results that are made here to the team's cache
-    #[arg(long, global = true, alias = "remote_upload_local_results")]
-    pub(crate) remote_upload_local_results: bool,
+    #[arg(long, global = true, value_name = "BOOL", alias = "remote_upload_local_results", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub(crate) remote_upload_local_results: Option<bool>,
+
+    /// Take results from the team's cache [default: true]
+    #[arg(long, global = true, value_name = "BOOL", alias = "remote_accept_cached", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub(crate) remote_accept_cached: Option<bool>,
+
+    /// Which blobs of results to fetch: only those that a step here reads, those that were asked for, or all
+    /// [default: toplevel]
+    #[arg(long, global = true, value_name = "WHICH", alias = "remote_download_outputs")]
+    pub(crate) remote_download_outputs: Option<Download>,
 
     /// Fail when the team's cache does, instead of going on without
-    #[arg(long, global = true, alias = "remote_cache_required")]
-    pub(crate) remote_cache_required: bool,
+    #[arg(long, global = true, value_name = "BOOL", alias = "remote_cache_required", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub(crate) remote_cache_required: Option<bool>,
+
+    /// Compress what shrinks on its way, where the server can
+    #[arg(long, global = true, value_name = "BOOL", aliases = ["remote_cache_compression", "experimental_remote_cache_compression"], num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub(crate) remote_cache_compression: Option<bool>,
+
+    /// The digest function of the team's cache, where it offers several [default: BLAKE3 where it has it]
+    #[arg(long, global = true, value_name = "FUNCTION", aliases = ["digest_function", "digest-function"])]
+    pub(crate) remote_digest_function: Option<DigestName>,
+
+    /// Give a connection to the team's cache up after so long [default: 5]
+    #[arg(long, global = true, value_name = "SECONDS", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) remote_connect_timeout: Option<u16>,
+
+    /// Ask the team's cache again so often after a failure that may pass [default: 3]
+    #[arg(long, global = true, value_name = "N", alias = "remote_retries", value_parser = clap::value_parser!(u8).range(0..=20))]
+    pub(crate) remote_retries: Option<u8>,
+
+    /// Look so many results up in the team's cache at a time [default: 32]
+    #[arg(long, global = true, value_name = "N", alias = "remote_max_connections", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) remote_max_connections: Option<u16>,
 
     /// Give the team's cache up when it says nothing for so long [default: 60]
     #[arg(long, global = true, value_name = "SECONDS", alias = "remote_timeout", value_parser = clap::value_parser!(u16).range(1..))]
@@ -78,6 +112,27 @@ pub(crate) enum OutputFormat {
     Text,
     /// For programs: one JSON document.
     Json,
+}
+
+/// Which blobs of the team's results are fetched.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Download {
+    /// Only what a step on this machine reads; outputs stay where they are.
+    Minimal,
+    /// What was asked for, too.
+    #[default]
+    Toplevel,
+    /// Everything.
+    All,
+}
+
+/// A digest function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DigestName {
+    /// What every server knows.
+    Sha256,
+    /// What our store uses.
+    Blake3,
 }
 
 /// When to use colours.
@@ -119,6 +174,16 @@ impl GlobalOptions {
     /// How many seconds the team's cache may say nothing.
     pub(crate) fn remote_timeout(&self) -> u64 {
         self.remote_timeout.unwrap_or(60).into()
+    }
+
+    /// How many seconds a connection to the team's cache may take.
+    pub(crate) fn remote_connect_timeout(&self) -> u64 {
+        self.remote_connect_timeout.unwrap_or(5).into()
+    }
+
+    /// How often the team's cache is asked again after a failure that may pass.
+    pub(crate) fn remote_retries(&self) -> u32 {
+        self.remote_retries.unwrap_or(3).into()
     }
 
     /// Whether results are JSON.

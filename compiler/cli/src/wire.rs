@@ -9,5 +9,6 @@ pub(crate) mod publish;
 pub(crate) mod series;
 pub(crate) mod targets;
 pub(crate) mod team_cache;
+pub(crate) mod team_settings;
 pub(crate) mod team_transport;
 pub(crate) mod tensor_reports;

@@ -15,6 +15,8 @@ use mc_ir::output::{Output, Outputs};
 
 use crate::event::{Event, EventSink};
 use crate::in_flight::InFlight;
+use crate::permits::Permits;
+use crate::remote::RemoteResults;
 use crate::schedule::Schedule;
 use crate::services::Services;
 use crate::step::Step;
@@ -97,18 +99,21 @@ pub fn build(
         .map_err(|error| ThreadsError { n_jobs, reason: error.to_string() })?;
     let schedule = Schedule::new(graph, options.on_failure);
     let in_flight = InFlight::default();
+    let permits = Permits::new(n_jobs);
     let work = || {
         while let Some((id, artifacts)) = schedule.next(services) {
             let step = Step { node: graph.node(id), artifacts: &artifacts, services, events };
             // A panic is a bug, which the caller is to see. But the other threads wait for this one: they are told
             // to stop before it goes on. What the step has left half done is dropped by the unwind.
-            match catch_unwind(AssertUnwindSafe(|| step.perform(&pool, &in_flight))) {
+            match catch_unwind(AssertUnwindSafe(|| step.perform(&pool, &in_flight, &permits))) {
                 Ok(result) => schedule.finish(id, result),
                 Err(panic) => schedule.abort(panic),
             }
         }
     };
-    let n_threads = n_jobs.min(graph.len());
+    // Whoever waits for an answer about one action needs no core, and hides the wait of another.
+    let n_askers = services.remote.map_or(0, RemoteResults::n_askers);
+    let n_threads = n_jobs.max(n_askers).min(graph.len());
     let spawned = std::thread::scope(|scope| {
         let spawn = |_| std::thread::Builder::new().spawn_scoped(scope, work).map(|_| ());
         let spawned: io::Result<()> = (0..n_threads).try_for_each(spawn);

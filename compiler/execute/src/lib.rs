@@ -7,6 +7,7 @@ pub mod context;
 pub mod event;
 pub mod fetch;
 pub mod lookup;
+mod permits;
 pub mod remote;
 pub mod services;
 

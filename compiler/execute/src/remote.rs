@@ -10,7 +10,11 @@ use mc_ir::output::{Output, Outputs};
 
 /// Results of other machines.
 pub trait RemoteResults: Sync {
-    /// The outputs of an action, with every blob in the store; `None` when nobody has them.
+    /// How many look-ups may wait for an answer at a time.
+    fn n_askers(&self) -> usize;
+
+    /// The outputs of an action; `None` when nobody has them. Every blob is in the store that the build works with, if
+    /// only as a promise.
     ///
     /// * `inputs`: the digests of its inputs
     /// * `source`: the bytes of an input that is a source file, by its number
@@ -23,6 +27,12 @@ pub trait RemoteResults: Sync {
         inputs: &[Output],
         source: &dyn Fn(usize) -> Option<Content>,
     ) -> Result<Option<Outputs>, ActionError>;
+
+    /// Makes promised blobs of some outputs come, because they will be read.
+    ///
+    /// # Errors
+    /// When the build must not go on without them.
+    fn bring(&self, outputs: &[Output]) -> Result<(), ActionError>;
 
     /// Takes note of what an action gave on this machine.
     fn made(&self, node: &Arc<ActionNode>, inputs: &[Output], outputs: &Outputs);

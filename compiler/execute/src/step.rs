@@ -15,6 +15,7 @@ use crate::context::RunContext;
 use crate::event::{Event, EventSink, Origin};
 use crate::in_flight::InFlight;
 use crate::lookup::{lookup, record};
+use crate::permits::Permits;
 use crate::services::Services;
 
 /// An action whose inputs are made.
@@ -32,9 +33,10 @@ impl Step<'_> {
         &self,
         pool: &rayon::ThreadPool,
         in_flight: &InFlight,
+        permits: &Permits,
     ) -> Result<(Outputs, Origin), ActionError> {
         let start = Instant::now();
-        let result = self.look_up_or_run(pool, in_flight);
+        let result = self.look_up_or_run(pool, in_flight, permits);
         let node = Arc::clone(self.node);
         match result {
             Ok((outputs, digest, origin)) => {
@@ -54,6 +56,7 @@ impl Step<'_> {
         &self,
         pool: &rayon::ThreadPool,
         in_flight: &InFlight,
+        permits: &Permits,
     ) -> Result<(Outputs, mc_digest::digest::ActionDigest, Origin), ActionError> {
         let (digests, action, known) = pool.install(|| {
             let digests = self.digests()?;
@@ -66,17 +69,22 @@ impl Step<'_> {
         }
         // Outside the pool: there, the thread that waits might be the one that is to finish what it waits for.
         let claim = in_flight.claim(action.digest);
-        pool.install(|| {
-            if claim.has_waited
-                && let Some(outputs) = self.lookup(&action)?
-            {
-                return Ok((outputs, action.digest, Origin::Hit));
-            }
-            if let Some(outputs) = self.fetch(&digests, &action)? {
-                return Ok((outputs, action.digest, Origin::Fetched));
-            }
-            Ok((self.run(&digests, &action)?, action.digest, Origin::Ran))
-        })
+        if claim.has_waited
+            && let Some(outputs) = pool.install(|| self.lookup(&action))?
+        {
+            return Ok((outputs, action.digest, Origin::Hit));
+        }
+        // Outside the pool, too: whoever waits for a server leaves the cores to those who compute.
+        if let Some(outputs) = self.fetch(&digests, &action)? {
+            return Ok((outputs, action.digest, Origin::Fetched));
+        }
+        if let Some(remote) = self.services.remote {
+            remote.bring(&digests)?;
+        }
+        let permit = permits.take();
+        let outputs = pool.install(|| self.run(&digests, &action));
+        drop(permit);
+        Ok((outputs?, action.digest, Origin::Ran))
     }
 
     fn lookup(&self, action: &EncodedAction) -> Result<Option<Outputs>, ActionError> {
@@ -84,7 +92,7 @@ impl Step<'_> {
         Ok(lookup(self.services, action)?.filter(|outputs| is_declared(self.node, outputs)))
     }
 
-    /// What the team's cache has, from now on in the store's as well.
+    /// What the team's cache has, from now on in the action cache of the store as well.
     fn fetch(&self, digests: &[Output], action: &EncodedAction) -> Result<Option<Outputs>, ActionError> {
         let Some(remote) = self.services.remote.filter(|_| !self.services.is_cancelled()) else {
             return Ok(None);

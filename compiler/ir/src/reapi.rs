@@ -44,12 +44,12 @@ pub fn encode_action_with(hash: HashBytes<'_>, node: &ActionNode, inputs: &[Outp
     let mut folders = Vec::new();
     for (index, input) in inputs.iter().enumerate() {
         if let Output::File(blob) = input {
-            root.message(1, &encode_file_node(index, blob));
+            root.message(1, &encode_file_node(index, blob, None));
         }
     }
     for (index, input) in inputs.iter().enumerate() {
         if let Output::Composite(parts) = input {
-            let folder = encode_parts(parts);
+            let folder = encode_parts(parts, &|_| None);
             let mut folder_node = Message::default();
             folder_node.text(1, &position_name(index));
             folder_node.message(2, &encode_digest(&hash(&folder)));
@@ -86,11 +86,18 @@ fn encode_command(node: &ActionNode) -> Vec<u8> {
 
 /// Encodes a result as an `ActionResult`, and the `Tree` of each composite, to be stored as a blob.
 pub fn encode_result(outputs: &Outputs) -> (Vec<u8>, Vec<Vec<u8>>) {
-    encode_result_with(&BlobDigest::of, outputs)
+    encode_result_with(&BlobDigest::of, outputs, &|_| None)
 }
 
 /// As [`encode_result`], for a server with another digest function, which the digests of `outputs` are of, too.
-pub fn encode_result_with(hash: HashBytes<'_>, outputs: &Outputs) -> (Vec<u8>, Vec<Vec<u8>>) {
+///
+/// * `blake3`: the BLAKE3 hash of a blob, where it is to stand beside the blob's digest, as a property of its node: so
+///   that whoever reads the result can go on without the blob
+pub fn encode_result_with(
+    hash: HashBytes<'_>,
+    outputs: &Outputs,
+    blake3: &dyn Fn(&BlobDigest) -> Option<Digest>,
+) -> (Vec<u8>, Vec<Vec<u8>>) {
     let mut result = Message::default();
     let mut trees = Vec::new();
     for (path, output) in outputs {
@@ -98,13 +105,14 @@ pub fn encode_result_with(hash: HashBytes<'_>, outputs: &Outputs) -> (Vec<u8>, V
             let mut file = Message::default();
             file.text(1, path);
             file.message(2, &encode_digest(blob));
+            file.property(7, blake3(blob));
             result.message(2, &file.bytes);
         }
     }
     for (path, output) in outputs {
         if let Output::Composite(parts) = output {
             let mut tree = Message::default();
-            tree.message(1, &encode_parts(parts));
+            tree.message(1, &encode_parts(parts, blake3));
             let mut folder = Message::default();
             folder.text(1, path);
             folder.message(3, &encode_digest(&hash(&tree.bytes)));
@@ -128,17 +136,29 @@ pub fn decode_result(
     bytes: &[u8],
     fetch_tree: &mut dyn FnMut(&BlobDigest) -> Option<Vec<u8>>,
 ) -> Result<Outputs, MalformedResult> {
+    decode_result_with(bytes, fetch_tree, &mut |_, _| {})
+}
+
+/// As [`decode_result`], and tells `claim` the BLAKE3 hash that stands beside a blob's digest.
+///
+/// # Errors
+/// As [`decode_result`].
+pub fn decode_result_with(
+    bytes: &[u8],
+    fetch_tree: &mut dyn FnMut(&BlobDigest) -> Option<Vec<u8>>,
+    claim: &mut dyn FnMut(&BlobDigest, Digest),
+) -> Result<Outputs, MalformedResult> {
     let mut outputs = Outputs::new();
     for field in Fields::new(bytes) {
         match field? {
             (2, Wire::Bytes(file)) => {
-                let (path, digest) = decode_named(file, 2)?;
+                let (path, digest) = decode_named(file, 2, 7, claim)?;
                 outputs.insert(path, Output::File(digest));
             }
             (3, Wire::Bytes(folder)) => {
-                let (path, digest) = decode_named(folder, 3)?;
+                let (path, digest) = decode_named(folder, 3, NO_PROPERTIES, claim)?;
                 let tree = fetch_tree(&digest).ok_or(MalformedResult("the tree of a composite is gone"))?;
-                outputs.insert(path, Output::Composite(decode_tree(&tree)?));
+                outputs.insert(path, Output::Composite(decode_tree(&tree, claim)?));
             }
             _ => {}
         }
@@ -146,13 +166,16 @@ pub fn decode_result(
     Ok(outputs)
 }
 
-fn decode_tree(bytes: &[u8]) -> Result<Vec<BlobDigest>, MalformedResult> {
+fn decode_tree(
+    bytes: &[u8],
+    claim: &mut dyn FnMut(&BlobDigest, Digest),
+) -> Result<Vec<BlobDigest>, MalformedResult> {
     let mut parts = Vec::new();
     for field in Fields::new(bytes) {
         if let (1, Wire::Bytes(root)) = field? {
             for field in Fields::new(root) {
                 if let (1, Wire::Bytes(file)) = field? {
-                    let (name, digest) = decode_named(file, 2)?;
+                    let (name, digest) = decode_named(file, 2, 6, claim)?;
                     if name != position_name(parts.len()) {
                         return Err(MalformedResult("the parts of a composite are out of order"));
                     }
@@ -164,19 +187,58 @@ fn decode_tree(bytes: &[u8]) -> Result<Vec<BlobDigest>, MalformedResult> {
     Ok(parts)
 }
 
-fn decode_named(bytes: &[u8], digest_field: u32) -> Result<(String, BlobDigest), MalformedResult> {
+/// No field has this number.
+const NO_PROPERTIES: u32 = 0;
+
+fn decode_named(
+    bytes: &[u8],
+    digest_field: u32,
+    properties_field: u32,
+    claim: &mut dyn FnMut(&BlobDigest, Digest),
+) -> Result<(String, BlobDigest), MalformedResult> {
     let mut name = None;
     let mut digest = None;
+    let mut claimed = None;
     for field in Fields::new(bytes) {
         match field? {
             (1, Wire::Bytes(text)) => name = std::str::from_utf8(text).ok().map(str::to_owned),
             (number, Wire::Bytes(message)) if number == digest_field => {
                 digest = Some(decode_digest(message)?);
             }
+            (number, Wire::Bytes(message)) if number == properties_field => {
+                claimed = decode_property(message)?;
+            }
             _ => {}
         }
     }
-    name.zip(digest).ok_or(MalformedResult("an output has no name or no digest"))
+    let (name, digest) = name.zip(digest).ok_or(MalformedResult("an output has no name or no digest"))?;
+    if let Some(hash) = claimed {
+        claim(&digest, hash);
+    }
+    Ok((name, digest))
+}
+
+/// The property of a node that holds the BLAKE3 hash of its bytes.
+const BLAKE3: &str = "blake3";
+
+fn decode_property(bytes: &[u8]) -> Result<Option<Digest>, MalformedResult> {
+    for field in Fields::new(bytes) {
+        let (1, Wire::Bytes(property)) = field? else { continue };
+        let (mut is_ours, mut value) = (false, None);
+        for field in Fields::new(property) {
+            match field? {
+                (1, Wire::Bytes(name)) => is_ours = name == BLAKE3.as_bytes(),
+                (2, Wire::Bytes(text)) => {
+                    value = std::str::from_utf8(text).ok().and_then(|text| text.parse().ok());
+                }
+                _ => {}
+            }
+        }
+        if is_ours {
+            return Ok(value);
+        }
+    }
+    Ok(None)
 }
 
 fn decode_digest(bytes: &[u8]) -> Result<BlobDigest, MalformedResult> {
@@ -194,18 +256,19 @@ fn decode_digest(bytes: &[u8]) -> Result<BlobDigest, MalformedResult> {
     hash.map(|hash| BlobDigest::new(hash, n_bytes)).ok_or(MalformedResult("a digest is not 64 hex digits"))
 }
 
-fn encode_parts(parts: &[BlobDigest]) -> Vec<u8> {
+fn encode_parts(parts: &[BlobDigest], blake3: &dyn Fn(&BlobDigest) -> Option<Digest>) -> Vec<u8> {
     let mut folder = Message::default();
     for (index, part) in parts.iter().enumerate() {
-        folder.message(1, &encode_file_node(index, part));
+        folder.message(1, &encode_file_node(index, part, blake3(part)));
     }
     folder.bytes
 }
 
-fn encode_file_node(index: usize, blob: &BlobDigest) -> Vec<u8> {
+fn encode_file_node(index: usize, blob: &BlobDigest, blake3: Option<Digest>) -> Vec<u8> {
     let mut file = Message::default();
     file.text(1, &position_name(index));
     file.message(2, &encode_digest(blob));
+    file.property(6, blake3);
     file.bytes
 }
 
@@ -255,6 +318,18 @@ impl Message {
 
     fn message(&mut self, field: u32, message: &[u8]) {
         self.raw(field, message);
+    }
+
+    /// `NodeProperties` with the BLAKE3 hash, where there is one.
+    fn property(&mut self, field: u32, blake3: Option<Digest>) {
+        if let Some(hash) = blake3 {
+            let mut property = Self::default();
+            property.text(1, BLAKE3);
+            property.text(2, &hash.to_string());
+            let mut properties = Self::default();
+            properties.message(1, &property.bytes);
+            self.message(field, &properties.bytes);
+        }
     }
 }
 
@@ -413,6 +488,25 @@ mod tests {
         });
         assert_eq!(read, Ok(outputs));
         assert!(decode_result(&result, &mut |_| None).is_err());
+    }
+
+    #[test]
+    fn hashes_beside_digests_read_back() {
+        let outputs = Outputs::from([
+            ("file".to_owned(), blob("f")),
+            ("whole".to_owned(), Output::Composite(vec![BlobDigest::of(b"a"), BlobDigest::of(b"b")])),
+        ]);
+        let other = |digest: &BlobDigest| Digest::of(digest.hash.as_bytes());
+        let (result, trees) = encode_result_with(&BlobDigest::of, &outputs, &|digest| Some(other(digest)));
+        let mut claims = Vec::new();
+        let read = decode_result_with(
+            &result,
+            &mut |digest| trees.iter().find(|tree| BlobDigest::of(tree) == *digest).cloned(),
+            &mut |digest, hash| claims.push((*digest, hash)),
+        );
+        assert_eq!(read, Ok(outputs));
+        let expected = [b"f", b"a", b"b"].map(|bytes| (BlobDigest::of(bytes), other(&BlobDigest::of(bytes))));
+        assert_eq!(claims, expected);
     }
 
     proptest! {

@@ -98,6 +98,14 @@ impl Server {
         self.state.lock().unwrap().n_requests
     }
 
+    /// Damages what is kept of this length.
+    pub(crate) fn damage(&self, n_bytes: usize) {
+        let mut state = self.state.lock().unwrap();
+        for kept in state.kept.values_mut().filter(|kept| kept.len() == n_bytes) {
+            kept[0] ^= 1;
+        }
+    }
+
     /// Forgets everything.
     pub(crate) fn clear(&self) {
         self.state.lock().unwrap().kept.clear();

@@ -11,7 +11,8 @@ use mc_ir::output::{Output, Outputs};
 use mc_remote::error::RemoteError;
 use mc_remote::http::Http;
 use mc_remote::known::Known;
-use mc_remote::remote::{Made, Remote};
+use mc_remote::promised::Promised;
+use mc_remote::remote::{Fetching, Made, Remote};
 use mc_store::memory::MemoryStore;
 use mc_store::traits::BlobStore;
 use std::path::Path;
@@ -75,7 +76,7 @@ impl Machine {
         let label = Label::new(PackageId(String::new()), "step");
         Self {
             store,
-            remote: Remote::new(Box::new(server), Known::open(known)),
+            remote: Remote::new(Box::new(server), Known::open(known), Promised::open(None), Fetching::AtOnce),
             node: ActionNode::new(label, Box::new(Step), Vec::new()),
             inputs: vec![Output::File(a), Output::Composite(vec![b, c])],
         }

@@ -47,7 +47,7 @@ impl Run for Build {
         if invocation.is_json() {
             invocation.json(&document(&engine, &finished, &published, &warnings)?);
         } else {
-            invocation.streams.result(&text(&finished, &published, &workspace.root));
+            invocation.streams.result(&text(&finished, &published, &workspace.root, engine.leaves_outputs()));
         }
         invocation.streams.note(&format!("{}\n", finished.tally.line()));
         Ok(finished.exit())
@@ -60,7 +60,8 @@ fn publish_built(engine: &Engine, workspace: &Workspace, finished: &mut Finished
     for index in 0..finished.targets.len() {
         let (target, status) = &finished.targets[index];
         // After an interrupt nothing new appears, even what is whole: the user wanted out.
-        if *status != Status::Built || finished.is_interrupted || target.providers.outputs.is_empty() {
+        let is_left = finished.is_interrupted || engine.leaves_outputs();
+        if *status != Status::Built || is_left || target.providers.outputs.is_empty() {
             published.push(None);
             continue;
         }
@@ -79,10 +80,14 @@ fn publish_built(engine: &Engine, workspace: &Workspace, finished: &mut Finished
     published
 }
 
-fn text(finished: &Finished, published: &[Option<Published>], root: &Path) -> String {
+fn text(finished: &Finished, published: &[Option<Published>], root: &Path, leaves_outputs: bool) -> String {
     let mut text = String::new();
     for ((target, status), published) in finished.targets.iter().zip(published) {
-        text.push_str(&format!("{}{}\n", target.label, remark(*status, published.is_some())));
+        text.push_str(&format!(
+            "{}{}\n",
+            target.label,
+            remark(*status, published.is_some(), leaves_outputs && !target.providers.outputs.is_empty())
+        ));
         for gate in gates_of(finished, target) {
             text.push_str(&indented(&gate.verdict.table()));
         }
@@ -94,9 +99,10 @@ fn text(finished: &Finished, published: &[Option<Published>], root: &Path) -> St
     text
 }
 
-fn remark(status: Status, is_published: bool) -> &'static str {
+fn remark(status: Status, is_published: bool, is_left: bool) -> &'static str {
     match (status, is_published) {
         (Status::Built, true) => "",
+        (Status::Built, false) if is_left => "  is built; its outputs stay in the caches",
         (Status::Built, false) => "  has no outputs",
         (Status::GateMissed, _) => "  missed a gate; nothing of it is published",
         (Status::Failed, _) => "  was not built",

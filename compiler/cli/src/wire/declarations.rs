@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use clap::ValueEnum;
 use mc_analysis::analyze::analyze;
 use mc_analysis::check::check;
 use mc_analysis::database::Database;
@@ -23,11 +24,12 @@ use mc_rules::rules::RULES;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::invocation::Invocation;
+use crate::options::Download;
 use crate::render::diagnostic;
 use crate::report::Report;
 use crate::wire::fetching::{bring, folders};
 use crate::wire::targets::Wanted;
-use crate::wire::team_cache::Declared;
+use crate::wire::team_settings::Declared;
 use crate::workspace::Workspace;
 
 /// The declarations of a workspace.
@@ -69,8 +71,12 @@ impl Declarations {
         let Some(remote) = workspace.remotes.first() else { return Declared::default() };
         Declared {
             address: Some(remote.url.clone()),
+            instance: remote.instance.clone(),
             upload: remote.upload,
-            has_more: workspace.remotes.len() > 1 || remote.instance.is_some(),
+            required: remote.required,
+            download: remote.download.as_deref().and_then(|word| Download::from_str(word, false).ok()),
+            compression: remote.compression,
+            has_more: workspace.remotes.len() > 1,
         }
     }
 

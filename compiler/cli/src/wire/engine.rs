@@ -11,15 +11,18 @@ use mc_execute::services::Services;
 use mc_ir::action::{ActionError, Artifact, Content, Piece};
 use mc_ir::graph::ActionGraph;
 use mc_ir::output::Output;
+use mc_remote::lazy::LazyStore;
 use mc_rules::verdict::Verdict;
 use mc_store::error::StoreError;
 use mc_store::local::store::LocalStore;
+use mc_store::traits::BlobStore;
 
 use crate::interrupt;
 use crate::invocation::Invocation;
 use crate::render::progress::Progress;
 use crate::report::Report;
-use crate::wire::team_cache::{Declared, TeamCache};
+use crate::wire::team_cache::TeamCache;
+use crate::wire::team_settings::Declared;
 use crate::workspace::cache_dir;
 
 /// The store, and how to build with it.
@@ -66,26 +69,73 @@ impl Engine {
         self.team.as_mut().map_or(Ok(()), |team| team.finish(invocation))
     }
 
-    /// Builds the artifacts; an interrupt stops it between two steps.
-    pub(crate) fn build(&self, artifacts: &[Artifact], progress: &Progress<'_>) -> Result<Pass, Report> {
+    /// Builds the artifacts; an interrupt stops it between two steps. A build that a team's cache let down, because a
+    /// blob that it had promised is gone, is tried again, and makes that blob here.
+    ///
+    /// * `read`: what will be read, wherever the outputs are to stay
+    pub(crate) fn build(
+        &self,
+        artifacts: &[Artifact],
+        read: &[Artifact],
+        progress: &Progress<'_>,
+    ) -> Result<Pass, Report> {
         let graph = ActionGraph::new(artifacts);
+        let (mut n_tries, mut n_ran) = (0, 0);
+        loop {
+            let n_lost = self.team.as_ref().map_or(0, |team| team.remote.n_lost());
+            let mut built = self.build_once(&graph, progress)?;
+            n_tries += 1;
+            self.bring(&graph, &built, read)?;
+            if !self.leaves_outputs() {
+                self.bring(&graph, &built, artifacts)?;
+            }
+            if !built.is_cancelled
+                && let Some(team) = &self.team
+                && team.is_worth_another_try(n_lost, n_tries)
+            {
+                n_ran += built.n_ran;
+                continue;
+            }
+            // What the earlier tries made is a hit of the last.
+            built.n_ran += n_ran;
+            built.n_hits = built.n_hits.saturating_sub(n_ran);
+            return Ok(Pass { graph, built });
+        }
+    }
+
+    fn build_once(&self, graph: &ActionGraph, progress: &Progress<'_>) -> Result<Built, Report> {
+        let lazy = self.team.as_ref().map(|team| LazyStore { local: &self.store, remote: &team.remote });
         let services = Services {
-            store: &self.store,
+            store: lazy.as_ref().map_or(&self.store, |lazy| lazy as &dyn BlobStore),
             actions: &self.store,
             memo: self.store.input_memo(),
             remote: self.team.as_ref().map(|team| team as &dyn RemoteResults),
             cancelled: interrupt::cancelled(),
         };
         let building = interrupt::Building::begin();
-        let built = build(&graph, &services, self.options, &|event| progress.event(&event));
+        let built = build(graph, &services, self.options, &|event| progress.event(&event));
         drop(building);
-        let built = built.map_err(|error| Report::usage("Cannot start the build").because(error))?;
-        Ok(Pass { graph, built })
+        built.map_err(|error| Report::usage("Cannot start the build").because(error))
     }
 
-    /// The bytes of an output.
+    /// Makes what artifacts became come, if it is not here.
+    fn bring(&self, graph: &ActionGraph, built: &Built, artifacts: &[Artifact]) -> Result<(), Report> {
+        let Some(team) = &self.team else { return Ok(()) };
+        let wanted: Vec<Output> =
+            artifacts.iter().filter_map(|artifact| built.output(graph, artifact).cloned()).collect();
+        team.bring(&wanted).map_err(|error| action_report("Cannot fetch what was asked for", &error))
+    }
+
+    /// Whether outputs stay in the team's cache.
+    pub(crate) fn leaves_outputs(&self) -> bool {
+        self.team.as_ref().is_some_and(TeamCache::leaves_outputs)
+    }
+
+    /// The bytes of an output, which come from the team's cache if need be.
     pub(crate) fn content(&self, output: &Output) -> Result<Content, Report> {
-        output_content(&self.store, output).map_err(|error| action_report("Cannot read an output", &error))
+        let lazy = self.team.as_ref().map(|team| LazyStore { local: &self.store, remote: &team.remote });
+        let store = lazy.as_ref().map_or(&self.store as &dyn BlobStore, |lazy| lazy);
+        output_content(store, output).map_err(|error| action_report("Cannot read an output", &error))
     }
 
     /// The verdict that an output holds.

@@ -78,7 +78,8 @@ pub(crate) fn target_gguf(invocation: &Invocation, text: &str) -> Result<TargetG
     };
     let mut engine = Engine::open_with_team(invocation, &declarations.team_cache())?;
     let progress = Progress::new(&invocation.streams);
-    let pass = engine.build(std::slice::from_ref(&info.gguf), &progress)?;
+    let asked = [info.gguf.clone()];
+    let pass = engine.build(&asked, &asked, &progress)?;
     progress.finish();
     engine.warn_of_damage(invocation);
     engine.finish_team(invocation)?;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use mc_ir::action::{ActionError, Artifact};
 use mc_ir::label::Label;
 use mc_ir::provider::Providers;
+use mc_rules::gguf::GgufInfo;
 use mc_rules::verdict::Verdict;
 
 use crate::exit::Exit;
@@ -114,7 +115,8 @@ pub(crate) fn build_targets(
     let mut pending = targets.clone();
     loop {
         let artifacts: Vec<Artifact> = pending.iter().flat_map(|target| artifacts(target, goal)).collect();
-        let pass = engine.build(&artifacts, &progress)?;
+        let read: Vec<Artifact> = pending.iter().flat_map(|target| read(target, goal)).collect();
+        let pass = engine.build(&artifacts, &read, &progress)?;
         let only_gates = !pass.built.failures.is_empty()
             && !pass.built.is_cancelled
             && pass.built.failures.iter().all(|failure| is_missed_gate(&failure.error));
@@ -146,6 +148,15 @@ fn artifacts(target: &Wanted, goal: Goal) -> Vec<Artifact> {
         Goal::Gates => &[],
     };
     outputs.iter().map(|(_, artifact)| artifact).chain(&target.providers.gates).cloned().collect()
+}
+
+/// What `mc` itself reads of a target, wherever its outputs are.
+fn read(target: &Wanted, goal: Goal) -> Vec<Artifact> {
+    let reports = match goal {
+        Goal::Outputs => target.providers.get::<GgufInfo>().map(|info| info.reports.clone()),
+        Goal::Gates => None,
+    };
+    target.providers.gates.iter().cloned().chain(reports).collect()
 }
 
 fn is_missed_gate(error: &ActionError) -> bool {

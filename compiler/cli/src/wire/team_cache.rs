@@ -8,44 +8,39 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
+use mc_digest::digest::{BlobDigest, Digest};
 use mc_execute::remote::RemoteResults;
 use mc_ir::action::{ActionError, ActionNode, Content};
 use mc_ir::output::{Output, Outputs};
 use mc_remote::error::RemoteError;
-use mc_remote::function::DigestFunction;
 use mc_remote::known::Known;
-use mc_remote::remote::{Made, Remote};
+use mc_remote::promised::Promised;
+use mc_remote::remote::{Fetching, Made, Remote};
 use mc_store::local::store::LocalStore;
 
 use crate::interrupt;
 use crate::invocation::Invocation;
+use crate::options::Download;
 use crate::report::Report;
 use crate::wire::engine::store_report;
+use crate::wire::team_settings::{Declared, TeamSettings};
 use crate::wire::team_transport;
 use crate::workspace::cache_dir;
 
 /// Uploads that go on at a time: enough to hide the way to a server, few enough to leave the build its cores.
-const N_UPLOADERS: usize = 4;
+const N_UPLOADERS: usize = 8;
 
-/// What the workspace says about its team's cache.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Declared {
-    /// Where it is.
-    pub(crate) address: Option<String>,
-    /// Whether results made here are sent there.
-    pub(crate) upload: bool,
-    /// Whether it asks for what is not there: a second cache, or an instance of a gRPC server.
-    pub(crate) has_more: bool,
-}
+/// Builds in all, when blobs that were promised are gone.
+const MAX_TRIES: usize = 5;
 
 /// A team's cache in use.
 pub(crate) struct TeamCache {
-    remote: Arc<Remote>,
+    pub(crate) remote: Arc<Remote>,
     store: LocalStore,
-    is_required: bool,
+    settings: TeamSettings,
+    /// Whether its failures are no news.
+    is_absent: bool,
     uploads: Option<Uploads>,
-    /// What was not believed, the first time.
-    lie: Mutex<Option<String>>,
 }
 
 struct Uploads {
@@ -70,36 +65,45 @@ impl TeamCache {
     /// The cache that the options name, or else the workspace; none where neither does, or it cannot be used and the
     /// build may go on without.
     pub(crate) fn open(invocation: &Invocation, declared: &Declared) -> Result<Option<Self>, Report> {
-        let options = &invocation.options;
-        let address = options.remote_cache.as_ref().or(declared.address.as_ref());
-        let Some(address) = address.filter(|address| !address.is_empty()) else {
-            if options.remote_cache_required {
-                return Err(Report::usage(
-                    "There is no remote cache, and `--remote-cache-required` asks for one",
-                )
-                .hint("Name it with `--remote-cache URL`, or in workspace.kdl: cache { remote \"URL\" }"));
-            }
-            return Ok(None);
-        };
-        if options.remote_cache.is_none() && declared.has_more {
-            return Err(Report::usage("Cannot use the remote cache of workspace.kdl")
-                .because("It names several caches or an `instance`; expected one address")
-                .hint("One cache is asked, and instances are for servers that speak gRPC, which are not yet known"));
-        }
-        let Some(transport) = team_transport::open(invocation, address)? else { return Ok(None) };
-        let dir = cache_dir(options)?;
+        let Some(settings) = TeamSettings::of(&invocation.options, declared)? else { return Ok(None) };
+        let transport = team_transport::open(invocation, &settings)?;
+        let is_absent = transport.is_absent();
+        let dir = cache_dir(&invocation.options)?;
         let open = || LocalStore::open(&dir).map_err(|error| store_report(&error));
         let store = open()?;
-        let known = match transport.function() {
-            DigestFunction::Blake3 => Known::nothing(),
-            DigestFunction::Sha256 => Known::open(&dir.join("sha256")),
+        let fetching = match settings.download {
+            Download::All => Fetching::AtOnce,
+            Download::Minimal | Download::Toplevel => Fetching::WhenRead,
         };
-        let remote = Arc::new(Remote::new(transport, known));
-        let uploads = (options.remote_upload_local_results || declared.upload)
-            .then(|| Uploads::start(&remote, &open))
-            .transpose()?;
-        let is_required = options.remote_cache_required;
-        Ok(Some(Self { remote, store, is_required, uploads, lie: Mutex::default() }))
+        // One file for each server: another one promised nothing.
+        let server = format!("{} {}", settings.address, settings.instance);
+        let server = &Digest::of(server.as_bytes()).to_string()[..16];
+        let promised = Promised::open(Some(&dir.join(format!("promised-{server}"))));
+        let known = Known::open(&dir.join("sha256"));
+        let remote = Arc::new(Remote::new(transport, known, promised, fetching));
+        let sends = settings.upload && !is_absent;
+        let uploads = sends.then(|| Uploads::start(&remote, &open)).transpose()?;
+        Ok(Some(Self { remote, store, settings, is_absent, uploads }))
+    }
+
+    /// Whether outputs that were asked for stay where they are.
+    pub(crate) fn leaves_outputs(&self) -> bool {
+        self.settings.download == Download::Minimal
+    }
+
+    /// Whether a build that failed is worth another try: a blob that was promised could not be had, and will be made
+    /// here the next time.
+    ///
+    /// * `n_lost`: what [`Remote::n_lost`] said before the build
+    /// * `n_tries`: how many builds there were
+    pub(crate) fn is_worth_another_try(&self, n_lost: usize, n_tries: usize) -> bool {
+        if self.remote.n_lost() == n_lost || self.settings.required && self.remote.failure().is_some() {
+            return false;
+        }
+        if n_tries >= MAX_TRIES {
+            self.remote.give_up("blobs that it promised were gone again and again");
+        }
+        n_tries <= MAX_TRIES
     }
 
     /// Waits for what is being sent, and says what went wrong.
@@ -118,9 +122,8 @@ impl TeamCache {
             not_sent = state.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
         }
         let name = self.remote.name();
-        let not_asked = self.remote.failure();
-        let lie = self.lie.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(lie) = lie {
+        let not_asked = self.remote.failure().filter(|_| !self.is_absent);
+        if let Some(lie) = self.remote.lie() {
             invocation.warn(&format!("{lie}; it was made here instead"));
         }
         // Whoever does not answer takes nothing either: that is one thing to say.
@@ -131,7 +134,7 @@ impl TeamCache {
             }
             (None, None) => return Ok(()),
         };
-        if self.is_required {
+        if self.settings.required {
             return Err(
                 Report::failed(failure).hint("Leave `--remote-cache-required` out to go on without it")
             );
@@ -168,7 +171,7 @@ impl Uploads {
 
 impl UploadState {
     fn upload(&self, remote: &Remote, store: &LocalStore, job: &Job) {
-        // Whatever a source's digest is on the server's side, it was computed when the result was looked up.
+        // Whatever a source's digest is on the server's side, it was computed when the result was looked up, or is now.
         let made = Made { node: &job.node, inputs: &job.inputs, source: &|_| None };
         if let Err(error) = remote.upload(store, &made, &job.outputs) {
             let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
@@ -179,29 +182,52 @@ impl UploadState {
     }
 }
 
+impl TeamCache {
+    /// What a failure of the cache means for the build: its end where the cache is required, and else nothing.
+    fn failed<T>(&self, error: RemoteError, otherwise: T) -> Result<T, ActionError> {
+        match error {
+            error if self.settings.required => {
+                let reason = self.remote.failure().unwrap_or_else(|| error.to_string());
+                Err(ActionError::failed(format!("The remote cache {} failed: {reason}", self.remote.name()))
+                    .with_help("Leave `--remote-cache-required` out to build without it"))
+            }
+            RemoteError::Store(error) => Err(ActionError::failed(error)),
+            // The breaker remembers what the warning will say.
+            _ => Ok(otherwise),
+        }
+    }
+}
+
 impl RemoteResults for TeamCache {
+    fn n_askers(&self) -> usize {
+        self.settings.n_askers
+    }
+
     fn find(
         &self,
         node: &Arc<ActionNode>,
         inputs: &[Output],
         source: &dyn Fn(usize) -> Option<Content>,
     ) -> Result<Option<Outputs>, ActionError> {
-        match self.remote.lookup(&self.store, &Made { node, inputs, source }) {
-            Ok(found) => Ok(found),
-            Err(error) if self.is_required => {
-                let reason = self.remote.failure().unwrap_or_else(|| error.to_string());
-                Err(ActionError::failed(format!("The remote cache {} failed: {reason}", self.remote.name()))
-                    .with_help("Leave `--remote-cache-required` out to build without it"))
-            }
-            Err(RemoteError::Store(error)) => Err(ActionError::failed(error)),
-            Err(error @ RemoteError::Lie { .. }) => {
-                let mut lie = self.lie.lock().unwrap_or_else(PoisonError::into_inner);
-                lie.get_or_insert_with(|| error.to_string());
-                Ok(None)
-            }
-            // The breaker remembers what the warning will say.
-            Err(_) => Ok(None),
+        if self.is_absent {
+            return Ok(None);
         }
+        let made = Made { node, inputs, source };
+        let found = if self.settings.accept {
+            self.remote.lookup(&self.store, &made)
+        } else {
+            // What is sent later needs the names of sources, which are known here only.
+            self.remote.key(&self.store, &made).map(|_| None)
+        };
+        match found {
+            Ok(found) => Ok(found),
+            Err(error) => self.failed(error, None),
+        }
+    }
+
+    fn bring(&self, outputs: &[Output]) -> Result<(), ActionError> {
+        let blobs: Vec<BlobDigest> = outputs.iter().flat_map(|output| output.parts().to_vec()).collect();
+        self.remote.bring(&self.store, &blobs).or_else(|error| self.failed(error, ()))
     }
 
     fn made(&self, node: &Arc<ActionNode>, inputs: &[Output], outputs: &Outputs) {

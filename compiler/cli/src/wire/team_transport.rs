@@ -7,58 +7,100 @@ use std::path::Path;
 use std::time::Duration;
 
 use mc_fetch::client::Client;
+use mc_fetch::credentials::Credentials;
 use mc_fetch::hugging_face;
 use mc_fetch::patience::Patience;
 use mc_fetch::url::Url;
+use mc_remote::absent::Absent;
 use mc_remote::address::Address;
 use mc_remote::folder::Folder;
+use mc_remote::function::DigestFunction;
+use mc_remote::grpc::settings::{Pem, Place, Settings};
+use mc_remote::grpc::transport::Grpc;
 use mc_remote::http::Http;
 use mc_remote::transport::Transport;
 
 use crate::invocation::Invocation;
-use crate::options::GlobalOptions;
+use crate::options::{DigestName, GlobalOptions};
 use crate::report::Report;
 use crate::wire::credentials::{credentials, variable};
+use crate::wire::team_settings::TeamSettings;
 
-/// The way to a server; none where it cannot be used, or asks a server offline, and the build may go on without.
-pub(crate) fn open(invocation: &Invocation, address: &str) -> Result<Option<Box<dyn Transport>>, Report> {
+/// The way to a server. One that cannot be used, where the build may go on without it, is as good as absent.
+pub(crate) fn open(invocation: &Invocation, settings: &TeamSettings) -> Result<Box<dyn Transport>, Report> {
     let options = &invocation.options;
-    let address = Address::parse(address).map_err(unusable)?;
+    let address = Address::parse(&settings.address).map_err(unusable)?;
+    if !settings.instance.is_empty() && !matches!(address, Address::Grpc(_)) {
+        let reason = format!("only servers that speak gRPC keep instances such as `{}`", settings.instance);
+        return Err(unusable(reason));
+    }
     if options.offline && !matches!(address, Address::Folder(_)) {
-        if options.remote_cache_required {
+        if settings.required {
             return Err(Report::usage("`--offline` asks no server, and `--remote-cache-required` needs one"));
         }
-        return Ok(None);
+        return Ok(absent("no server may be asked".to_owned()));
     }
     match address {
-        Address::Folder(path) => folder(invocation, &path),
-        Address::Http(url) => Ok(Some(Box::new(Http::new(client(options)?, url)))),
+        Address::Folder(path) => folder(invocation, settings, &path),
+        Address::Http(url) => Ok(Box::new(Http::new(client(options)?, url))),
+        Address::Grpc(place) => Ok(Box::new(grpc(options, settings, place)?)),
     }
 }
 
-fn folder(invocation: &Invocation, path: &Path) -> Result<Option<Box<dyn Transport>>, Report> {
+fn absent(reason: String) -> Box<dyn Transport> {
+    Box::new(Absent { name: "(not asked)".to_owned(), reason })
+}
+
+fn folder(
+    invocation: &Invocation,
+    settings: &TeamSettings,
+    path: &Path,
+) -> Result<Box<dyn Transport>, Report> {
     match Folder::open(path) {
-        Ok(folder) => Ok(Some(Box::new(folder))),
-        Err(error) if invocation.options.remote_cache_required => Err(unusable(error)),
+        Ok(folder) => Ok(Box::new(folder)),
+        Err(error) if settings.required => Err(unusable(error)),
         Err(error) => {
             invocation.warn(&format!("The remote cache is left out: {error}"));
-            Ok(None)
+            Ok(absent(error.to_string()))
         }
     }
+}
+
+fn grpc(options: &GlobalOptions, settings: &TeamSettings, place: Place) -> Result<Grpc, Report> {
+    let settings = Settings {
+        place,
+        instance: settings.instance.clone(),
+        credentials: who(options)?,
+        headers: Vec::new(),
+        pem: Pem::default(),
+        connect: Duration::from_secs(options.remote_connect_timeout()),
+        idle: Duration::from_secs(options.remote_timeout()),
+        n_retries: options.remote_retries(),
+        function: options.remote_digest_function.map(|name| match name {
+            DigestName::Sha256 => DigestFunction::Sha256,
+            DigestName::Blake3 => DigestFunction::Blake3,
+        }),
+        compress: settings.compression,
+        version: env!("CARGO_PKG_VERSION"),
+    };
+    Grpc::new(settings).map_err(unusable)
+}
+
+/// Who asks. The token of Hugging Face is for no other server.
+fn who(options: &GlobalOptions) -> Result<Credentials, Report> {
+    Ok(credentials(options, &Url::parse(hugging_face::ENDPOINT).map_err(unusable)?))
 }
 
 fn client(options: &GlobalOptions) -> Result<Client, Report> {
     let patience = Patience {
         idle: Duration::from_secs(options.remote_timeout()),
-        n_retries: 2,
+        n_retries: options.remote_retries(),
         first_delay: Duration::from_millis(100),
         longest_delay: Duration::from_secs(5),
     };
     let proxies = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
     let proxy = proxies.into_iter().find_map(variable);
-    // Its token is for no other server.
-    let hugging_face = Url::parse(hugging_face::ENDPOINT).map_err(unusable)?;
-    Client::new(credentials(options, &hugging_face), patience, proxy.as_deref())
+    Client::new(who(options)?, patience, proxy.as_deref())
         .map_err(|error| Report::usage("Cannot use the proxy").because(error))
 }
 

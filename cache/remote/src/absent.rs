@@ -1,0 +1,58 @@
+//! A server that must not be asked, or is not there: what it promised before may still be enough.
+
+use std::io::Read;
+
+use mc_digest::digest::BlobDigest;
+
+use crate::error::RemoteError;
+use crate::function::DigestFunction;
+use crate::transport::Transport;
+
+/// A server that is not there.
+#[derive(Debug)]
+pub struct Absent {
+    /// What it is called in messages.
+    pub name: String,
+    /// Why it is not there.
+    pub reason: String,
+}
+
+impl Absent {
+    fn gone<T>(&self) -> Result<T, RemoteError> {
+        Err(RemoteError::Unusable(self.reason.clone()))
+    }
+}
+
+impl Transport for Absent {
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    fn is_absent(&self) -> bool {
+        true
+    }
+
+    fn function(&self) -> Result<DigestFunction, RemoteError> {
+        self.gone()
+    }
+
+    fn result(&self, _: &BlobDigest) -> Result<Option<Vec<u8>>, RemoteError> {
+        self.gone()
+    }
+
+    fn put_result(&self, _: &BlobDigest, _: &[u8], _: &[BlobDigest]) -> Result<(), RemoteError> {
+        self.gone()
+    }
+
+    fn missing(&self, _: &[BlobDigest]) -> Result<Vec<BlobDigest>, RemoteError> {
+        self.gone()
+    }
+
+    fn read(&self, _: &BlobDigest, _: u64) -> Result<Option<Box<dyn Read + Send>>, RemoteError> {
+        self.gone()
+    }
+
+    fn write(&self, _: &BlobDigest, _: &[u8]) -> Result<(), RemoteError> {
+        self.gone()
+    }
+}

@@ -1,0 +1,253 @@
+//! Blobs on their way here: small ones together, large ones side by side, each checked before it is believed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::sync::atomic::Ordering;
+
+use mc_digest::digest::BlobDigest;
+use mc_store::traits::BlobStore;
+
+use crate::error::RemoteError;
+use crate::function::{DigestFunction, Hashing};
+use crate::parallel::in_parallel;
+use crate::remote::Remote;
+
+/// How often a stream that brought nothing more is opened again.
+const MAX_RETRIES: u32 = 3;
+/// How often in all: a server that gives a byte at a time is as good as none.
+const MAX_OPENED: u32 = 50;
+/// The longest `Tree`: a million parts.
+const MAX_TREE: u64 = 128 << 20;
+/// Streams at a time.
+const N_STREAMS: usize = 6;
+/// Bytes that are asked for together, so that several such groups travel side by side.
+const GROUP_BYTES: u64 = 1 << 20;
+/// What a blob of a group costs besides its bytes.
+const PER_BLOB: u64 = 128;
+
+/// What is fetched with one request or one stream.
+enum Errand {
+    Group(Vec<BlobDigest>),
+    Stream(BlobDigest),
+}
+
+impl Remote {
+    /// Brings blobs that the server promised, all that are not here.
+    ///
+    /// # Errors
+    /// When the server fails. What it has not any more, or sends wrongly, is counted in [`Self::n_lost`].
+    pub fn bring(&self, store: &dyn BlobStore, ours: &[BlobDigest]) -> Result<(), RemoteError> {
+        let mut wanted = BTreeMap::new();
+        for blob in ours {
+            if !store.contains(blob)?
+                && let Some(theirs) = self.promised.theirs(blob)
+            {
+                wanted.insert(theirs, *blob);
+            }
+        }
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let lost = |n| self.n_lost.fetch_add(n, Ordering::Relaxed);
+        let names: Vec<BlobDigest> = wanted.keys().copied().collect();
+        let fetched = self.reading.ask(|| self.transport.function());
+        let fetched = fetched.and_then(|function| self.fetch(function, store, &names)).inspect_err(|_| {
+            lost(names.len());
+            self.state().wrong.extend(&names);
+        })?;
+        for (theirs, ours) in wanted {
+            if fetched.get(&theirs) != Some(&ours) {
+                lost(1);
+                // Either it is gone, or it never was what the result said.
+                self.state().wrong.insert(theirs);
+                if fetched.contains_key(&theirs) {
+                    let found = format!("blob {theirs}, which has other bytes");
+                    self.disbelieve(&theirs, format!("blob {ours}"), found);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a blob was promised, and nothing is known that speaks against it. A server that cannot be asked just now
+    /// does not: most of what it promised is never read.
+    pub fn promises(&self, ours: &BlobDigest) -> bool {
+        self.promised.theirs(ours).is_some_and(|theirs| {
+            let state = self.state();
+            !state.is_given_up && !state.wrong.contains(&theirs)
+        })
+    }
+
+    /// Blobs of the server as ones of the store; those that are not there, or are not what they should be, are left
+    /// out.
+    pub(crate) fn fetch(
+        &self,
+        function: DigestFunction,
+        store: &dyn BlobStore,
+        theirs: &[BlobDigest],
+    ) -> Result<BTreeMap<BlobDigest, BlobDigest>, RemoteError> {
+        let theirs: BTreeSet<BlobDigest> = theirs.iter().copied().collect();
+        if theirs.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let largest = self.reading.ask(|| self.transport.largest_in_batch())?;
+        let errands = errands(theirs, largest);
+        let fetched = in_parallel(&errands, N_STREAMS, |errand| match errand {
+            Errand::Group(blobs) => self.fetch_group(function, store, blobs),
+            Errand::Stream(blob) => Ok(self.fetch_one(function, store, blob)?.into_iter().collect()),
+        })?;
+        Ok(fetched.into_iter().flatten().collect())
+    }
+
+    fn fetch_group(
+        &self,
+        function: DigestFunction,
+        store: &dyn BlobStore,
+        blobs: &[BlobDigest],
+    ) -> Result<Vec<(BlobDigest, BlobDigest)>, RemoteError> {
+        let mut wanted: BTreeSet<BlobDigest> = blobs.iter().copied().collect();
+        let mut fetched = Vec::new();
+        for (named, bytes) in self.reading.ask(|| self.transport.read_batch(blobs))? {
+            self.n_bytes_down.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+            let found = function.digest(&bytes);
+            if found != named {
+                self.disbelieve(&named, format!("blob {named}"), format!("blob {found}"));
+                wanted.remove(&named);
+            } else if wanted.remove(&found) {
+                let ours = store.put_bytes(&bytes)?;
+                self.note(function, ours, found);
+                fetched.push((found, ours));
+            }
+        }
+        // A server may answer for fewer than it was asked.
+        for blob in wanted {
+            fetched.extend(self.fetch_one(function, store, &blob)?);
+        }
+        Ok(fetched)
+    }
+
+    fn fetch_one(
+        &self,
+        function: DigestFunction,
+        store: &dyn BlobStore,
+        theirs: &BlobDigest,
+    ) -> Result<Option<(BlobDigest, BlobDigest)>, RemoteError> {
+        let mut writer = store.writer()?;
+        match self.stream(function, theirs, &mut |bytes| writer.write_all(bytes)) {
+            Ok(true) => {}
+            Ok(false) => return Ok(None),
+            Err(RemoteError::Lie { expected, found, .. }) => {
+                self.disbelieve(theirs, expected, found);
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
+        }
+        let ours = writer.finish()?;
+        self.note(function, ours, *theirs);
+        Ok(Some((*theirs, ours)))
+    }
+
+    fn note(&self, function: DigestFunction, ours: BlobDigest, theirs: BlobDigest) {
+        if function == DigestFunction::Sha256 {
+            self.known.add(ours, theirs);
+        }
+    }
+
+    fn disbelieve(&self, theirs: &BlobDigest, expected: String, found: String) {
+        let lie = RemoteError::Lie { server: self.name(), expected, found }.to_string();
+        let mut state = self.state();
+        state.wrong.insert(*theirs);
+        state.lie.get_or_insert(lie);
+    }
+
+    /// A whole blob in memory; `None` when it is not there, or wrong.
+    pub(crate) fn small(
+        &self,
+        function: DigestFunction,
+        theirs: &BlobDigest,
+    ) -> Result<Option<Vec<u8>>, RemoteError> {
+        if theirs.n_bytes > MAX_TREE {
+            return Ok(None);
+        }
+        let mut bytes = Vec::new();
+        let is_there = self.stream(function, theirs, &mut |more| {
+            bytes.extend_from_slice(more);
+            Ok(())
+        });
+        match is_there {
+            Ok(is_there) => Ok(is_there.then_some(bytes)),
+            Err(RemoteError::Lie { expected, found, .. }) => {
+                self.disbelieve(theirs, expected, found);
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Gives the bytes of a blob to `take` and checks them; what `take` did with them is void after an error. A stream
+    /// that breaks is opened again where it broke. `false` when the blob is not there.
+    fn stream(
+        &self,
+        function: DigestFunction,
+        theirs: &BlobDigest,
+        take: &mut dyn FnMut(&[u8]) -> io::Result<()>,
+    ) -> Result<bool, RemoteError> {
+        let lie = |found: String| {
+            Err(RemoteError::Lie { server: self.name(), expected: format!("blob {theirs}"), found })
+        };
+        let mut hashing = Hashing::new(function);
+        let mut buffer = vec![0; 1 << 18];
+        let (mut n_bytes, mut n_vain, mut n_opened, mut reason) = (0, 0, 0, String::new());
+        while n_bytes < theirs.n_bytes {
+            n_opened += 1;
+            if n_vain > MAX_RETRIES || n_opened > MAX_OPENED {
+                return lie(format!("{n_bytes} bytes{reason}"));
+            }
+            let before = n_bytes;
+            let Some(mut reader) = self.reading.ask(|| self.transport.read(theirs, n_bytes))? else {
+                return Ok(false);
+            };
+            loop {
+                let n_read = match reader.read(&mut buffer) {
+                    Ok(0) => break,
+                    Ok(n_read) => n_read,
+                    Err(error) => {
+                        reason = format!(" ({error})");
+                        break;
+                    }
+                };
+                self.n_bytes_down.fetch_add(n_read as u64, Ordering::Relaxed);
+                n_bytes += n_read as u64;
+                if n_bytes > theirs.n_bytes {
+                    return lie("more bytes".to_owned());
+                }
+                hashing.update(&buffer[..n_read]);
+                take(&buffer[..n_read]).map_err(|error| RemoteError::Local(error.to_string()))?;
+            }
+            n_vain = if n_bytes == before { n_vain + 1 } else { 0 };
+        }
+        let found = hashing.finish();
+        if found == *theirs { Ok(true) } else { lie(format!("blob {found}")) }
+    }
+}
+
+/// What is to be fetched, the large ones first, because they take longest.
+fn errands(blobs: BTreeSet<BlobDigest>, largest_in_batch: u64) -> Vec<Errand> {
+    let (small, mut large): (Vec<BlobDigest>, Vec<BlobDigest>) =
+        blobs.into_iter().partition(|blob| blob.n_bytes <= largest_in_batch);
+    large.sort_by_key(|blob| std::cmp::Reverse(blob.n_bytes));
+    let mut errands: Vec<Errand> = large.into_iter().map(Errand::Stream).collect();
+    let (mut group, mut n_bytes) = (Vec::new(), 0);
+    for blob in small {
+        if !group.is_empty() && n_bytes + blob.n_bytes + PER_BLOB > GROUP_BYTES {
+            errands.push(Errand::Group(std::mem::take(&mut group)));
+            n_bytes = 0;
+        }
+        n_bytes += blob.n_bytes + PER_BLOB;
+        group.push(blob);
+    }
+    if !group.is_empty() {
+        errands.push(Errand::Group(group));
+    }
+    errands
+}

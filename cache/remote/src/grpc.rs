@@ -1,0 +1,11 @@
+//! Servers that speak the Remote Execution API over gRPC: BuildBox, BuildGrid, bazel-remote, Buildbarn, NativeLink and
+//! others. `transport` is the face; each other module is one concern of it.
+
+pub mod capabilities;
+pub mod connection;
+pub mod patience;
+pub mod read;
+pub mod resource;
+pub mod settings;
+pub mod transport;
+pub mod write;

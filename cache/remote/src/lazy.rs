@@ -1,0 +1,35 @@
+//! A store in which promised blobs are as good as there: they come when somebody opens them.
+
+use mc_digest::digest::BlobDigest;
+use mc_store::error::StoreError;
+use mc_store::mapping::MappedFile;
+use mc_store::traits::{BlobStore, BlobWriter};
+
+use crate::remote::Remote;
+
+/// The store of this machine and what a team's cache promised beside it.
+pub struct LazyStore<'a> {
+    /// What is here.
+    pub local: &'a dyn BlobStore,
+    /// Who made promises.
+    pub remote: &'a Remote,
+}
+
+impl BlobStore for LazyStore<'_> {
+    fn contains(&self, digest: &BlobDigest) -> Result<bool, StoreError> {
+        Ok(self.remote.promises(digest) || self.local.contains(digest)?)
+    }
+
+    fn open(&self, digest: &BlobDigest) -> Result<Option<MappedFile>, StoreError> {
+        if let Some(blob) = self.local.open(digest)? {
+            return Ok(Some(blob));
+        }
+        // Why it does not come, the breaker and the count of losses remember.
+        drop(self.remote.bring(self.local, std::slice::from_ref(digest)));
+        self.local.open(digest)
+    }
+
+    fn writer(&self) -> Result<Box<dyn BlobWriter + '_>, StoreError> {
+        self.local.writer()
+    }
+}

@@ -1,0 +1,59 @@
+//! What the server calls things that have a name here.
+
+use mc_digest::digest::BlobDigest;
+use mc_ir::action::Content;
+use mc_ir::reapi::{self, EncodedAction};
+use mc_store::traits::BlobStore;
+
+use crate::error::RemoteError;
+use crate::function::{DigestFunction, Hashing};
+use crate::remote::{Made, Remote, renamed};
+
+impl Remote {
+    /// An action in the server's digests.
+    pub(crate) fn encoded(
+        &self,
+        function: DigestFunction,
+        store: &dyn BlobStore,
+        made: &Made<'_>,
+    ) -> Result<EncodedAction, RemoteError> {
+        let mut inputs = Vec::new();
+        for (index, input) in made.inputs.iter().enumerate() {
+            let source = || (made.source)(index);
+            let parts = input.parts().iter().map(|part| self.theirs(function, store, part, &source));
+            let parts = parts.collect::<Result<Vec<_>, _>>()?;
+            inputs.push(renamed(input, parts));
+        }
+        Ok(reapi::encode_action_with(&|bytes| function.digest(bytes), made.node, &inputs))
+    }
+
+    /// What the server calls a blob; computed once for all times.
+    pub(crate) fn theirs(
+        &self,
+        function: DigestFunction,
+        store: &dyn BlobStore,
+        ours: &BlobDigest,
+        source: &dyn Fn() -> Option<Content>,
+    ) -> Result<BlobDigest, RemoteError> {
+        if function == DigestFunction::Blake3 {
+            return Ok(*ours);
+        }
+        if let Some(known) = self.known.theirs(ours).or_else(|| self.promised.theirs(ours)) {
+            return Ok(known);
+        }
+        let mut hashing = Hashing::new(function);
+        match store.open(ours)? {
+            Some(blob) => hashing.update(&blob),
+            None => {
+                let content = source().ok_or_else(|| RemoteError::Local(format!("Blob {ours} is gone")))?;
+                content.parts.iter().for_each(|piece| hashing.update(piece.as_slice()));
+            }
+        }
+        let theirs = hashing.finish();
+        if theirs.n_bytes != ours.n_bytes {
+            return Err(RemoteError::Local(format!("An input changed while it was read: {ours}")));
+        }
+        self.known.add(*ours, theirs);
+        Ok(theirs)
+    }
+}

@@ -1,0 +1,85 @@
+//! Does the same to many things, some at a time: what waits for a server waits for all answers at once.
+
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::thread;
+
+/// Applies `work` to every item, at most `n_threads` at a time, and gives what it gave in the order of the items.
+/// After a failure nothing more is begun, and the first of them is returned.
+pub(crate) fn in_parallel<T: Sync, R: Send, E: Send>(
+    items: &[T],
+    n_threads: usize,
+    work: impl Fn(&T) -> Result<R, E> + Sync,
+) -> Result<Vec<R>, E> {
+    if n_threads <= 1 || items.len() <= 1 {
+        return items.iter().map(work).collect();
+    }
+    let state = Mutex::new((0, items.iter().map(|_| None).collect::<Vec<Option<R>>>(), None));
+    let run = || {
+        loop {
+            let next = {
+                let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+                let next = state.0;
+                if next == items.len() || state.2.is_some() {
+                    return;
+                }
+                state.0 += 1;
+                next
+            };
+            let result = work(&items[next]);
+            let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+            match result {
+                Ok(done) => state.1[next] = Some(done),
+                Err(error) => {
+                    state.2.get_or_insert(error);
+                }
+            }
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 1..n_threads.min(items.len()) {
+            // Fewer threads than wanted are enough: this one works, too.
+            drop(thread::Builder::new().spawn_scoped(scope, run));
+        }
+        run();
+    });
+    let (_, done, failure) = state.into_inner().unwrap_or_else(PoisonError::into_inner);
+    match failure {
+        Some(error) => Err(error),
+        None => Ok(done.into_iter().flatten().collect()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn order_is_kept_and_the_limit_holds() {
+        let items: Vec<usize> = (0..100).collect();
+        let (now, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let done = in_parallel(&items, 4, |item| {
+            most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            thread::sleep(Duration::from_micros(200));
+            now.fetch_sub(1, Ordering::SeqCst);
+            Ok::<_, ()>(item * 2)
+        });
+        assert_eq!(done.unwrap(), items.iter().map(|item| item * 2).collect::<Vec<_>>());
+        assert!((2..=4).contains(&most.into_inner()));
+    }
+
+    #[test]
+    fn a_failure_ends_it() {
+        let n_begun = AtomicUsize::new(0);
+        let items: Vec<usize> = (0..1000).collect();
+        let failed = in_parallel(&items, 3, |item| {
+            n_begun.fetch_add(1, Ordering::SeqCst);
+            if *item == 5 { Err("five") } else { Ok(()) }
+        });
+        assert_eq!(failed.unwrap_err(), "five");
+        assert!(n_begun.into_inner() < 1000);
+    }
+}

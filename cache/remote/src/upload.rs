@@ -1,0 +1,146 @@
+//! What was made here on its way to the server: blobs that are missing there, and the result last, so that it never
+//! promises what is not there.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::Ordering;
+
+use mc_digest::digest::{BlobDigest, Digest};
+use mc_ir::output::Outputs;
+use mc_ir::reapi;
+use mc_store::traits::BlobStore;
+
+use crate::error::RemoteError;
+use crate::function::DigestFunction;
+use crate::parallel::in_parallel;
+use crate::remote::{Made, Remote, renamed};
+
+/// Streams at a time, for one result; several results are sent at a time, too.
+const N_STREAMS: usize = 3;
+/// Questions at a time, where a server is asked about one blob after the other.
+const N_QUESTIONS: usize = 8;
+/// Bytes that are held in memory to be sent together.
+const GROUP_BYTES: u64 = 4 << 20;
+
+/// Where the bytes of a blob are.
+enum Bytes<'a> {
+    Message(&'a [u8]),
+    Blob(BlobDigest),
+}
+
+impl Remote {
+    /// Sends what an action gave.
+    ///
+    /// # Errors
+    /// When the server fails.
+    pub fn upload(
+        &self,
+        store: &dyn BlobStore,
+        made: &Made<'_>,
+        outputs: &Outputs,
+    ) -> Result<(), RemoteError> {
+        let function = self.sending.ask(|| self.transport.function())?;
+        let action = self.encoded(function, store, made)?;
+        let (mut theirs, mut hashes) = (Outputs::new(), BTreeMap::<BlobDigest, Digest>::new());
+        let mut bytes = BTreeMap::new();
+        for (name, output) in outputs {
+            let mut parts = Vec::new();
+            for part in output.parts() {
+                let blob = self.theirs(function, store, part, &|| None)?;
+                hashes.insert(blob, part.hash);
+                bytes.insert(blob, Bytes::Blob(*part));
+                parts.push(blob);
+            }
+            theirs.insert(name.clone(), renamed(output, parts));
+        }
+        let beside = |blob: &BlobDigest| match function {
+            DigestFunction::Blake3 => None,
+            DigestFunction::Sha256 => hashes.get(blob).copied(),
+        };
+        let (result, trees) = reapi::encode_result_with(&|bytes| function.digest(bytes), &theirs, &beside);
+        for message in trees.iter().chain([&action.command, &action.action]) {
+            bytes.insert(function.digest(message), Bytes::Message(message));
+        }
+        let named: Vec<BlobDigest> = bytes.keys().copied().collect();
+        self.send(store, &bytes)?;
+        let key = BlobDigest::new(action.digest.hash, action.digest.n_bytes);
+        self.sending.ask(|| self.transport.put_result(&key, &result, &named))
+    }
+
+    /// Sends those blobs that are missing.
+    fn send(
+        &self,
+        store: &dyn BlobStore,
+        blobs: &BTreeMap<BlobDigest, Bytes<'_>>,
+    ) -> Result<(), RemoteError> {
+        let missing = self.missing(blobs.keys().copied().collect())?;
+        let largest = self.sending.ask(|| self.transport.largest_in_batch())?;
+        let (small, large): (Vec<BlobDigest>, Vec<BlobDigest>) =
+            missing.into_iter().partition(|blob| blob.n_bytes <= largest);
+        let open = |blob: &BlobDigest| match &blobs[blob] {
+            Bytes::Message(message) => Ok(Opened::Message(message)),
+            Bytes::Blob(ours) => {
+                let opened = store.open(ours)?;
+                opened.map(Opened::Blob).ok_or_else(|| RemoteError::Local(format!("Blob {ours} is gone")))
+            }
+        };
+        let mut rest = small.as_slice();
+        while !rest.is_empty() {
+            let (mut group, mut n_bytes) = (Vec::new(), 0);
+            while let Some((first, more)) = rest.split_first()
+                && (group.is_empty() || n_bytes + first.n_bytes <= GROUP_BYTES)
+            {
+                n_bytes += first.n_bytes;
+                group.push((*first, open(first)?));
+                rest = more;
+            }
+            let group: Vec<(BlobDigest, &[u8])> =
+                group.iter().map(|(blob, opened)| (*blob, opened.as_slice())).collect();
+            self.sending.ask(|| self.transport.write_batch(&group))?;
+            self.sent(n_bytes);
+        }
+        in_parallel(&large, N_STREAMS, |blob| {
+            let opened = open(blob)?;
+            self.sending.ask(|| self.transport.write(blob, opened.as_slice()))?;
+            self.sent(blob.n_bytes);
+            Ok::<_, RemoteError>(())
+        })?;
+        Ok(())
+    }
+
+    fn sent(&self, n_bytes: u64) {
+        self.n_bytes_up.fetch_add(n_bytes, Ordering::Relaxed);
+    }
+
+    /// Those blobs that have to be sent.
+    fn missing(&self, blobs: BTreeSet<BlobDigest>) -> Result<BTreeSet<BlobDigest>, RemoteError> {
+        // The empty blob is everywhere.
+        let asked: Vec<BlobDigest> = blobs.into_iter().filter(|blob| blob.n_bytes > 0).collect();
+        let per_question =
+            if self.sending.ask(|| self.transport.largest_in_batch())? == 0 { 1 } else { asked.len() };
+        let questions: Vec<&[BlobDigest]> = asked.chunks(per_question.max(1)).collect();
+        let missing = in_parallel(&questions, N_QUESTIONS, |some| {
+            self.sending.ask_shortly(|| self.transport.missing(some))
+        })?;
+        let mut missing: BTreeSet<BlobDigest> = missing.into_iter().flatten().collect();
+        // A server may name what it was not asked for.
+        missing.retain(|blob| asked.binary_search(blob).is_ok());
+        let state = self.state();
+        missing.extend(asked.iter().filter(|blob| state.wrong.contains(blob)));
+        Ok(missing)
+    }
+}
+
+/// The bytes of a blob.
+enum Opened<'a> {
+    Message(&'a [u8]),
+    Blob(mc_store::mapping::MappedFile),
+}
+
+impl Opened<'_> {
+    fn as_slice(&self) -> &[u8] {
+        match self {
+            Self::Message(message) => message,
+            Self::Blob(blob) => blob,
+        }
+    }
+}

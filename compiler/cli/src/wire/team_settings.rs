@@ -1,0 +1,80 @@
+//! How a team's cache is used: what the options say, and else the workspace.
+
+use crate::options::{Download, GlobalOptions};
+use crate::report::Report;
+
+/// Look-ups that wait for an answer at a time: what hides the way to a server on the other side of the world.
+const N_ASKERS: usize = 32;
+
+/// What the workspace says about its team's cache.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Declared {
+    /// Where it is.
+    pub(crate) address: Option<String>,
+    /// Which of the caches that a server keeps.
+    pub(crate) instance: Option<String>,
+    /// Whether results made here are sent there.
+    pub(crate) upload: bool,
+    /// Whether a build fails when it does.
+    pub(crate) required: bool,
+    /// Which blobs are fetched.
+    pub(crate) download: Option<Download>,
+    /// Whether what shrinks travels compressed.
+    pub(crate) compression: bool,
+    /// Whether it names a second cache.
+    pub(crate) has_more: bool,
+}
+
+/// How a team's cache is used.
+#[derive(Clone, Debug)]
+pub(crate) struct TeamSettings {
+    /// Where it is.
+    pub(crate) address: String,
+    /// Which of the caches that a server keeps; empty for the one without a name.
+    pub(crate) instance: String,
+    /// Whether results made here are sent there.
+    pub(crate) upload: bool,
+    /// Whether results are taken from there.
+    pub(crate) accept: bool,
+    /// Whether a build fails when it does.
+    pub(crate) required: bool,
+    /// Which blobs are fetched.
+    pub(crate) download: Download,
+    /// Whether what shrinks travels compressed.
+    pub(crate) compression: bool,
+    /// Look-ups at a time.
+    pub(crate) n_askers: usize,
+}
+
+impl TeamSettings {
+    /// What holds; none where no cache is named.
+    pub(crate) fn of(options: &GlobalOptions, declared: &Declared) -> Result<Option<Self>, Report> {
+        let address = options.remote_cache.as_ref().or(declared.address.as_ref());
+        let required = options.remote_cache_required.unwrap_or(declared.required);
+        let Some(address) = address.filter(|address| !address.is_empty()) else {
+            if options.remote_cache_required == Some(true) {
+                return Err(Report::usage(
+                    "There is no remote cache, and `--remote-cache-required` asks for one",
+                )
+                .hint("Name it with `--remote-cache URL`, or in workspace.kdl: cache { remote \"URL\" }"));
+            }
+            return Ok(None);
+        };
+        if options.remote_cache.is_none() && declared.has_more {
+            return Err(Report::usage("Cannot use the remote cache of workspace.kdl")
+                .because("It names several caches; expected one")
+                .hint("A server that asks others in turn, such as buildbox-casd, can stand before several"));
+        }
+        let instance = options.remote_instance_name.as_ref().or(declared.instance.as_ref());
+        Ok(Some(Self {
+            address: address.clone(),
+            instance: instance.cloned().unwrap_or_default(),
+            upload: options.remote_upload_local_results.unwrap_or(declared.upload),
+            accept: options.remote_accept_cached.unwrap_or(true),
+            required,
+            download: options.remote_download_outputs.or(declared.download).unwrap_or_default(),
+            compression: options.remote_cache_compression.unwrap_or(declared.compression),
+            n_askers: options.remote_max_connections.map_or(N_ASKERS, usize::from),
+        }))
+    }
+}
