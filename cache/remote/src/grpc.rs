@@ -7,5 +7,6 @@ pub mod patience;
 pub mod read;
 pub mod resource;
 pub mod settings;
+pub mod splice;
 pub mod transport;
 pub mod write;

@@ -10,6 +10,7 @@ use tonic::Code;
 use crate::error::RemoteError;
 use crate::function::DigestFunction;
 use crate::grpc::connection::{Connection, Failure};
+use crate::grpc::splice::Cut;
 
 /// The longest message that a gRPC program takes unless it is told otherwise.
 const MAX_MESSAGE: u64 = 4 << 20;
@@ -30,6 +31,8 @@ pub struct Agreed {
     pub takes_results: bool,
     /// Whether streams may be compressed with zstd.
     pub zstd: bool,
+    /// How large blobs are cut, where the server joins chunks.
+    pub cut: Option<Cut>,
     /// Whether actions are run.
     pub executes: bool,
     /// The versions of the interface that it speaks.
@@ -85,7 +88,9 @@ impl Agreed {
             cache.action_cache_update_capabilities.is_none_or(|capabilities| capabilities.update_enabled);
         let executes =
             server.execution_capabilities.as_ref().is_some_and(|capabilities| capabilities.exec_enabled);
+        let cut = cache.fast_cdc_2020_params.as_ref().filter(|_| cache.splice_blob_support);
         Ok(Self {
+            cut: cut.and_then(Cut::of),
             function,
             batch_bytes,
             max_blob_bytes: u64::try_from(cache.max_cas_blob_size_bytes).ok().filter(|&max| max > 0),

@@ -1,5 +1,6 @@
 //! A server that speaks the Remote Execution API, as a transport.
 
+use std::collections::BTreeSet;
 use std::io::Read;
 use std::sync::OnceLock;
 
@@ -8,7 +9,8 @@ use bazel_remote_apis::build::bazel::remote::execution::v2::batch_update_blobs_r
 use bazel_remote_apis::build::bazel::remote::execution::v2::content_addressable_storage_client::ContentAddressableStorageClient;
 use bazel_remote_apis::build::bazel::remote::execution::v2::{
     ActionResult, BatchReadBlobsRequest, BatchUpdateBlobsRequest, Digest as WireDigest,
-    FindMissingBlobsRequest, GetActionResultRequest, UpdateActionResultRequest,
+    FindMissingBlobsRequest, GetActionResultRequest, SpliceBlobRequest, UpdateActionResultRequest,
+    chunking_function,
 };
 use mc_digest::digest::{BlobDigest, Digest};
 use prost::Message as _;
@@ -21,6 +23,7 @@ use crate::grpc::connection::{Connection, Failure};
 use crate::grpc::read;
 use crate::grpc::resource::Travel;
 use crate::grpc::settings::Settings;
+use crate::grpc::splice::Cut;
 use crate::grpc::write;
 use crate::transport::Transport;
 
@@ -222,6 +225,11 @@ impl Transport for Grpc {
         if let Some(max) = agreed.max_blob_bytes.filter(|&max| blob.n_bytes > max) {
             return Err(RemoteError::TooLarge { server: self.name(), n_bytes: blob.n_bytes, max });
         }
+        if let Some(cut) = agreed.cut.filter(|cut| cut.is_for(blob.n_bytes))
+            && self.splice(agreed, cut, blob, bytes)?
+        {
+            return Ok(());
+        }
         let travel = self.how_to_send(agreed, bytes);
         write::send(&self.connection, agreed.function, travel, blob, bytes)
     }
@@ -298,6 +306,7 @@ impl Transport for Grpc {
                 agreed.max_blob_bytes.map_or("no limit".to_owned(), |max| format!("{max} bytes")),
             ),
             ("compression", compression.to_owned()),
+            ("joins chunks", yes(agreed.cut.is_some())),
             ("takes results", yes(agreed.takes_results)),
             ("runs actions", yes(agreed.executes)),
         ])
@@ -305,6 +314,60 @@ impl Transport for Grpc {
 }
 
 impl Grpc {
+    /// Sends the chunks of a blob that are missing, and has them joined. `false` where the server does not; then the blob
+    /// travels whole.
+    fn splice(
+        &self,
+        agreed: &Agreed,
+        cut: Cut,
+        blob: &BlobDigest,
+        bytes: &[u8],
+    ) -> Result<bool, RemoteError> {
+        let chunks = cut.chunks(agreed.function, bytes);
+        let names: Vec<BlobDigest> = chunks.iter().map(|(name, _)| *name).collect();
+        let missing: BTreeSet<BlobDigest> = self.missing(&names)?.into_iter().collect();
+        let mut sent = BTreeSet::new();
+        let (mut small, largest) = (Vec::new(), self.largest_in_batch()?);
+        for &(name, bytes) in chunks.iter().filter(|(name, _)| missing.contains(name)) {
+            if !sent.insert(name) {
+                continue;
+            }
+            if name.n_bytes <= largest {
+                small.push((name, bytes));
+            } else {
+                write::send(&self.connection, agreed.function, Travel::Plain, &name, bytes)?;
+            }
+        }
+        self.write_batch(&small)?;
+        self.connection.ask("SpliceBlob", || {
+            let request = self.connection.request(SpliceBlobRequest {
+                instance_name: self.instance_name(),
+                blob_digest: Some(wire(blob)),
+                chunk_digests: names.iter().map(wire).collect(),
+                digest_function: value(agreed.function) as i32,
+                chunking_function: chunking_function::Value::FastCdc2020 as i32,
+            })?;
+            let mut client = self.blobs();
+            match self.connection.wait(async { client.splice_blob(request).await }) {
+                Ok(_) => Ok(true),
+                Err(status) if status.code() == Code::AlreadyExists => Ok(true),
+                // Chunks may have been evicted meanwhile, or the server offers more than it does.
+                Err(status)
+                    if matches!(
+                        status.code(),
+                        Code::NotFound
+                            | Code::Unimplemented
+                            | Code::InvalidArgument
+                            | Code::FailedPrecondition
+                    ) =>
+                {
+                    Ok(false)
+                }
+                Err(status) => Err(Failure::Status(status)),
+            }
+        })
+    }
+
     /// Some servers offer a digest function and then check what is sent with another.
     fn refused(&self, agreed: &Agreed, status: Status) -> Failure {
         if status.code() != Code::InvalidArgument {

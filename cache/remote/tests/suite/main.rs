@@ -1,5 +1,9 @@
-//! A team's cache that misbehaves in every way that we could think of: the result is right, or there is none.
+//! The team's cache against servers of its own, which do what a test tells them.
 
 mod faults;
+mod frames;
+mod grpc;
+mod grpc_faults;
+mod grpc_server;
 mod server;
 mod step;

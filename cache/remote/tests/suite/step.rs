@@ -13,6 +13,7 @@ use mc_remote::http::Http;
 use mc_remote::known::Known;
 use mc_remote::promised::Promised;
 use mc_remote::remote::{Fetching, Made, Remote};
+use mc_remote::transport::Transport;
 use mc_store::memory::MemoryStore;
 use mc_store::traits::BlobStore;
 use std::path::Path;
@@ -71,12 +72,17 @@ impl Machine {
         };
         let client = Client::new(credentials, patience, None).unwrap();
         let server = Http::new(client, Url::parse(root).unwrap());
+        Self::of(Box::new(server), known, Fetching::AtOnce)
+    }
+
+    /// A machine that uses a server in the way of its transport.
+    pub(crate) fn of(server: Box<dyn Transport>, known: &Path, fetching: Fetching) -> Self {
         let store = MemoryStore::new();
         let [a, b, c] = [1, 2, 3].map(|seed| store.put_bytes(&bytes(seed, 500)).unwrap());
         let label = Label::new(PackageId(String::new()), "step");
         Self {
             store,
-            remote: Remote::new(Box::new(server), Known::open(known), Promised::open(None), Fetching::AtOnce),
+            remote: Remote::new(server, Known::open(known), Promised::open(None), fetching),
             node: ActionNode::new(label, Box::new(Step), Vec::new()),
             inputs: vec![Output::File(a), Output::Composite(vec![b, c])],
         }
@@ -102,6 +108,26 @@ impl Machine {
 
     fn made(&self) -> Made<'_> {
         Made { node: &self.node, inputs: &self.inputs, source: &|_| None }
+    }
+
+    /// What the action gives, with a blob that takes several messages.
+    pub(crate) fn run_large(&self) -> Outputs {
+        let large: Vec<u8> =
+            (0..3_000_000_u32).map(|index| (index.wrapping_mul(0x9e37_79b9) >> 24) as u8).collect();
+        self.gives(&large)
+    }
+
+    /// What the action gives, if these bytes are its file.
+    pub(crate) fn gives(&self, file: &[u8]) -> Outputs {
+        let mut outputs = self.run();
+        outputs.insert("file".to_owned(), Output::File(self.store.put_bytes(file).unwrap()));
+        outputs
+    }
+
+    /// Brings every blob of some outputs.
+    pub(crate) fn bring(&self, outputs: &Outputs) -> Result<(), RemoteError> {
+        let blobs: Vec<BlobDigest> = outputs.values().flat_map(|output| output.parts().to_vec()).collect();
+        self.remote.bring(&self.store, &blobs)
     }
 
     /// Whether every blob of the outputs is in the store with its own bytes.

@@ -8,6 +8,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
+use clap::ValueEnum;
 use mc_digest::digest::{BlobDigest, Digest};
 use mc_execute::remote::RemoteResults;
 use mc_ir::action::{ActionError, ActionNode, Content};
@@ -17,6 +18,7 @@ use mc_remote::known::Known;
 use mc_remote::promised::Promised;
 use mc_remote::remote::{Fetching, Made, Remote};
 use mc_store::local::store::LocalStore;
+use serde_json::{Value, json};
 
 use crate::interrupt;
 use crate::invocation::Invocation;
@@ -84,6 +86,18 @@ impl TeamCache {
         let sends = settings.upload && !is_absent;
         let uploads = sends.then(|| Uploads::start(&remote, &open)).transpose()?;
         Ok(Some(Self { remote, store, settings, is_absent, uploads }))
+    }
+
+    /// How this machine uses it, for people.
+    pub(crate) fn use_of_it(&self) -> Vec<(&'static str, Value)> {
+        let TeamSettings { accept, required, download, n_askers, .. } = &self.settings;
+        vec![
+            ("results are taken", json!(accept)),
+            ("results are sent", json!(self.uploads.is_some())),
+            ("outputs fetched", json!(download.to_possible_value().map(|word| word.get_name().to_owned()))),
+            ("required", json!(required)),
+            ("look-ups at a time", json!(n_askers)),
+        ]
     }
 
     /// Whether outputs that were asked for stay where they are.

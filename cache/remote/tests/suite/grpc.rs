@@ -1,0 +1,197 @@
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use bazel_remote_apis::build::bazel::remote::execution::v2::digest_function::Value as Function;
+use mc_fetch::credentials::Credentials;
+use mc_fetch::url::Url;
+use mc_remote::function::DigestFunction;
+use mc_remote::grpc::settings::{Pem, Place, Settings};
+use mc_remote::grpc::transport::Grpc;
+use mc_remote::remote::Fetching;
+use tempfile::tempdir;
+
+use crate::grpc_server::{Abilities, GrpcServer};
+use crate::step::Machine;
+
+/// How a test reaches a server.
+pub(crate) fn settings(address: SocketAddr) -> Settings {
+    Settings {
+        place: Place::Plain(Url::parse(&format!("http://{address}")).unwrap()),
+        instance: String::new(),
+        credentials: Credentials::default(),
+        headers: Vec::new(),
+        pem: Pem::default(),
+        connect: Duration::from_secs(5),
+        idle: Duration::from_secs(5),
+        n_retries: 1,
+        function: None,
+        compress: false,
+        version: "0",
+    }
+}
+
+fn machine(settings: Settings, known: &Path) -> Machine {
+    Machine::of(Box::new(Grpc::new(settings).unwrap()), known, Fetching::AtOnce)
+}
+
+/// What one machine made is a hit on another, with every blob.
+fn round_trip(server: &GrpcServer, change: &dyn Fn(&mut Settings)) {
+    let folder = tempdir().unwrap();
+    let new = |name: &str| {
+        let mut settings = settings(server.address);
+        change(&mut settings);
+        machine(settings, &folder.path().join(name))
+    };
+    let maker = new("a");
+    assert_eq!(maker.lookup().unwrap(), None);
+    let outputs = maker.run_large();
+    maker.upload(&outputs).unwrap();
+    let user = new("b");
+    assert_eq!(user.lookup().unwrap().as_ref(), Some(&outputs));
+    assert!(user.holds(&outputs));
+}
+
+#[test]
+fn what_one_machine_made_is_a_hit_on_another() {
+    let server = GrpcServer::new(Abilities::default());
+    round_trip(&server, &|settings| settings.instance = "main/team".to_owned());
+    let seen = server.seen();
+    assert!(seen.resources.iter().all(|name| name.starts_with("main/team/")), "{:?}", seen.resources);
+    // Both machines ask once what the server can do.
+    assert_eq!(seen.calls["GetCapabilities"], 2);
+    assert_eq!(seen.calls["FindMissingBlobs"], 1);
+    assert_eq!(seen.calls["Write"], 1);
+}
+
+#[test]
+fn our_digest_function_is_used_where_the_server_has_it() {
+    let functions = vec![Function::Sha256, Function::Blake3];
+    let server =
+        GrpcServer::new(Abilities { functions, checks: DigestFunction::Blake3, ..Abilities::default() });
+    round_trip(&server, &|_| {});
+    assert!(server.seen().resources.iter().all(|name| name.contains("blobs/blake3/")));
+}
+
+#[test]
+fn a_server_that_checks_with_another_function_than_it_names_is_told_of() {
+    let functions = vec![Function::Sha256, Function::Blake3];
+    let server = GrpcServer::new(Abilities { functions, ..Abilities::default() });
+    let folder = tempdir().unwrap();
+    let maker = machine(settings(server.address), &folder.path().join("a"));
+    let outputs = maker.run();
+    let error = maker.upload(&outputs).unwrap_err().to_string();
+    assert!(error.contains("offers BLAKE3 and refuses what is sent with it"), "{error}");
+    assert!(error.ends_with("try `--remote-digest-function=sha256`"), "{error}");
+    round_trip(&server, &|settings| settings.function = Some(DigestFunction::Sha256));
+}
+
+#[test]
+fn batches_keep_to_the_limit_of_the_server() {
+    let server = GrpcServer::new(Abilities { max_batch: 65_536, ..Abilities::default() });
+    round_trip(&server, &|_| {});
+    let seen = server.seen();
+    assert!(seen.largest_batch > 0 && seen.largest_batch <= 65_536, "{}", seen.largest_batch);
+    // What does not fit travels alone.
+    assert_eq!(seen.calls["Write"], 2);
+}
+
+#[test]
+fn what_shrinks_is_compressed_where_both_sides_want_it() {
+    let server = GrpcServer::new(Abilities { zstd: true, ..Abilities::default() });
+    let folder = tempdir().unwrap();
+    let text = vec![b'a'; 2_000_000];
+    for (compress, expected) in [(false, false), (true, true)] {
+        server.clear();
+        server.look_away();
+        let maker = machine(Settings { compress, ..settings(server.address) }, &folder.path().join("a"));
+        let outputs = maker.gives(&text);
+        maker.upload(&outputs).unwrap();
+        let seen = server.seen();
+        assert_eq!(seen.resources[0].contains("compressed-blobs/zstd/"), expected);
+        assert_eq!(seen.n_bytes < text.len() / 10, expected);
+        let user = machine(Settings { compress, ..settings(server.address) }, &folder.path().join("b"));
+        assert_eq!(user.lookup().unwrap().as_ref(), Some(&outputs));
+        assert!(user.holds(&outputs));
+    }
+}
+
+#[test]
+fn only_new_chunks_of_a_packed_file_travel() {
+    let server = GrpcServer::new(Abilities { chunks: Some(4096), ..Abilities::default() });
+    let folder = tempdir().unwrap();
+    let maker = machine(settings(server.address), &folder.path().join("a"));
+    let noise: Vec<u8> = (0..40_000_u64)
+        .flat_map(|seed| *mc_digest::digest::Digest::of(&seed.to_le_bytes()).as_bytes())
+        .collect();
+    maker.upload(&maker.gives(&noise)).unwrap();
+    let before = server.seen();
+    assert!(before.n_bytes >= noise.len());
+    assert_eq!(before.calls["SpliceBlob"], 1);
+    let edited = [b"a longer head".to_vec(), noise.clone()].concat();
+    let outputs = maker.gives(&edited);
+    maker.upload(&outputs).unwrap();
+    let sent = server.seen().n_bytes - before.n_bytes;
+    assert!(sent < noise.len() / 20, "{sent} of {}", noise.len());
+    let user = machine(settings(server.address), &folder.path().join("b"));
+    assert_eq!(user.lookup().unwrap().as_ref(), Some(&outputs));
+    assert!(user.holds(&outputs));
+}
+
+#[test]
+fn blobs_come_when_they_are_read_and_a_loss_is_told() {
+    let server = GrpcServer::new(Abilities::default());
+    let folder = tempdir().unwrap();
+    let maker = machine(settings(server.address), &folder.path().join("a"));
+    let outputs = maker.run();
+    maker.upload(&outputs).unwrap();
+    let lazy = |name: &str| {
+        let server = Grpc::new(settings(server.address)).unwrap();
+        Machine::of(Box::new(server), &folder.path().join(name), Fetching::WhenRead)
+    };
+    server.look_away();
+    let user = lazy("b");
+    assert_eq!(user.lookup().unwrap().as_ref(), Some(&outputs));
+    assert!(!user.holds(&outputs));
+    // The tree of the composite is all that came.
+    let seen = server.seen();
+    assert_eq!((seen.calls.get("BatchReadBlobs"), seen.calls["Read"]), (None, 1));
+    user.bring(&outputs).unwrap();
+    assert!(user.holds(&outputs));
+    assert_eq!(user.remote.n_lost(), 0);
+
+    let user = lazy("c");
+    assert_eq!(user.lookup().unwrap().as_ref(), Some(&outputs));
+    server.lose(2000);
+    user.bring(&outputs).unwrap();
+    assert_eq!(user.remote.n_lost(), 1);
+    // What names a blob that is gone is no result any more, until somebody made it again.
+    assert_eq!(user.lookup().unwrap(), None);
+    user.run();
+    user.upload(&outputs).unwrap();
+    let third = machine(settings(server.address), &folder.path().join("d"));
+    assert_eq!(third.lookup().unwrap().as_ref(), Some(&outputs));
+    assert!(third.holds(&outputs));
+}
+
+#[test]
+fn a_server_that_takes_no_results_is_still_read() {
+    let server = GrpcServer::new(Abilities { takes_results: false, ..Abilities::default() });
+    let folder = tempdir().unwrap();
+    let maker = machine(settings(server.address), &folder.path().join("a"));
+    let outputs = maker.run();
+    let error = maker.upload(&outputs).unwrap_err().to_string();
+    assert!(error.contains("results may only be read"), "{error}");
+    assert_eq!(maker.lookup().unwrap(), None);
+    assert_eq!(maker.remote.failure(), None);
+}
+
+#[test]
+fn a_server_that_is_not_there_costs_one_error_that_names_it() {
+    let folder = tempdir().unwrap();
+    let user = machine(settings("127.0.0.1:1".parse().unwrap()), &folder.path().join("a"));
+    let error = user.lookup().unwrap_err().to_string();
+    assert!(error.contains("grpc://127.0.0.1:1: GetCapabilities: Unavailable: "), "{error}");
+    assert!(error.contains("refused"), "{error}");
+    assert_eq!(user.lookup().unwrap_err().to_string(), "The remote cache failed before");
+}

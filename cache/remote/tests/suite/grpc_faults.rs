@@ -1,0 +1,139 @@
+//! Every fault at frames all over a recorded session with a server.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::Duration;
+
+use mc_remote::grpc::settings::Settings;
+use mc_remote::grpc::transport::Grpc;
+use mc_remote::remote::Fetching;
+use tempfile::tempdir;
+
+use crate::frames::{FAULTS, Fault, Way};
+use crate::grpc::settings;
+use crate::grpc_server::{Abilities, GrpcServer};
+use crate::step::Machine;
+
+/// How long the client waits for a sign of the server, and how late a late frame is.
+const PATIENCE: Duration = Duration::from_millis(400);
+const LATE: Duration = Duration::from_millis(60);
+
+/// No run takes so long, unless it hangs: a dozen requests, each waited for and repeated as often as the client is told
+/// to, are over in a fraction of it.
+const FOR_EVER: Duration = Duration::from_secs(120);
+
+/// Runs, half of them while results are read and half while they are sent. `MC_FAULT_RUNS` says otherwise.
+fn n_runs() -> usize {
+    std::env::var("MC_FAULT_RUNS").ok().and_then(|n| n.parse().ok()).unwrap_or(500)
+}
+
+fn machine(way: &Way, known: &Path) -> Machine {
+    let settings = Settings { connect: PATIENCE, idle: PATIENCE, ..settings(way.address) };
+    Machine::of(Box::new(Grpc::new(settings).unwrap()), known, Fetching::AtOnce)
+}
+
+/// The fault and the frame of run number `run`: over all runs, each fault meets frames from the first to the last.
+fn chosen(run: usize, n_runs: usize, n_frames: usize) -> (usize, Fault) {
+    (run * n_frames / n_runs, FAULTS[run % FAULTS.len()])
+}
+
+/// Does all runs, some at a time, and fails when one never ends.
+#[expect(clippy::print_stderr, reason = "the process ends at once, so the harness cannot say it")]
+fn all_runs(n_runs: usize, run: impl Fn(usize) + Sync) {
+    let next = AtomicUsize::new(0);
+    let (ended, ends) = channel();
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            let (ended, next, run) = (ended.clone(), &next, &run);
+            scope.spawn(move || {
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if number >= n_runs {
+                        return;
+                    }
+                    run(number);
+                    ended.send(()).unwrap();
+                }
+            });
+        }
+        drop(ended);
+        for number in 0..n_runs {
+            match ends.recv_timeout(FOR_EVER) {
+                Ok(()) => {}
+                Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => panic!("a run failed; see above"),
+                Err(std::sync::mpsc::RecvTimeoutError::Timeout) => {
+                    // The scope would wait for what hangs.
+                    eprintln!("only {number} of {n_runs} runs ended");
+                    std::process::abort();
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn whatever_happens_to_any_frame_while_results_are_read_they_are_right_or_there_are_none() {
+    let (server, folder) = (GrpcServer::new(Abilities::default()), tempdir().unwrap());
+    let way = Way::to(server.address, None, LATE);
+    let maker = machine(&way, &folder.path().join("maker"));
+    let outputs = maker.run_large();
+    maker.upload(&outputs).unwrap();
+    let way = Way::to(server.address, None, LATE);
+    assert_eq!(machine(&way, &folder.path().join("whole")).lookup().unwrap().as_ref(), Some(&outputs));
+    let n_frames = way.n_frames();
+    assert!(n_frames > 60, "{n_frames}");
+    let (n_runs, n_right) = (n_runs() / 2, AtomicUsize::new(0));
+    all_runs(n_runs, |run| {
+        let (at, fault) = chosen(run, n_runs, n_frames);
+        let way = Way::to(server.address, Some((at, fault)), LATE);
+        let user = machine(&way, &folder.path().join(format!("user {run}")));
+        if let Ok(Some(found)) = user.lookup() {
+            assert_eq!(found, outputs, "{fault:?} at frame {at}");
+            assert!(user.holds(&found), "{fault:?} at frame {at}");
+            n_right.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    // Nothing is lost there, and most faults did no harm here: they were waited for, or the request was repeated.
+    let way = Way::to(server.address, None, LATE);
+    assert_eq!(machine(&way, &folder.path().join("last")).lookup().unwrap().as_ref(), Some(&outputs));
+    let n_right = n_right.into_inner();
+    assert!(n_right * 2 > n_runs, "{n_right} of {n_runs}");
+}
+
+#[test]
+fn whatever_happens_to_any_frame_while_results_are_sent_nothing_wrong_is_found_later() {
+    let folder = tempdir().unwrap();
+    let server = GrpcServer::new(Abilities { resumes: true, ..Abilities::default() });
+    let way = Way::to(server.address, None, LATE);
+    let maker = machine(&way, &folder.path().join("whole"));
+    maker.upload(&maker.run_large()).unwrap();
+    let n_frames = way.n_frames();
+    assert!(n_frames > 30, "{n_frames}");
+    let n_runs = n_runs() / 2;
+    all_runs(n_runs, |run| {
+        let (at, fault) = chosen(run, n_runs, n_frames);
+        let server = GrpcServer::new(Abilities { resumes: run % 2 == 0, ..Abilities::default() });
+        let way = Way::to(server.address, Some((at, fault)), LATE);
+        let maker = machine(&way, &folder.path().join(format!("maker {run}")));
+        let outputs = maker.run_large();
+        let sent = maker.upload(&outputs);
+        let way = Way::to(server.address, None, LATE);
+        let user = machine(&way, &folder.path().join(format!("user {run}")));
+        let found = user.lookup().unwrap();
+        if sent.is_ok() {
+            assert!(found.is_some(), "{fault:?} at frame {at}: it was said to be sent");
+        }
+        if let Some(found) = found {
+            assert_eq!(found, outputs, "{fault:?} at frame {at}");
+            assert!(user.holds(&found), "{fault:?} at frame {at}");
+        }
+        // Whatever came of it, the next one who sends it succeeds.
+        let again = machine(&way, &folder.path().join(format!("again {run}")));
+        let outputs = again.run_large();
+        again.upload(&outputs).unwrap();
+        let user = machine(&way, &folder.path().join(format!("last {run}")));
+        assert_eq!(user.lookup().unwrap(), Some(outputs), "{fault:?} at frame {at}");
+    });
+}

@@ -1,0 +1,408 @@
+//! A server that speaks the Remote Execution API and keeps everything in memory, with the abilities that a test gives it.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use bazel_remote_apis::build::bazel::remote::execution::v2::action_cache_server::{
+    ActionCache, ActionCacheServer,
+};
+use bazel_remote_apis::build::bazel::remote::execution::v2::batch_read_blobs_response::Response as ReadOne;
+use bazel_remote_apis::build::bazel::remote::execution::v2::batch_update_blobs_response::Response as UpdateOne;
+use bazel_remote_apis::build::bazel::remote::execution::v2::capabilities_server::{
+    Capabilities, CapabilitiesServer,
+};
+use bazel_remote_apis::build::bazel::remote::execution::v2::content_addressable_storage_server::{
+    ContentAddressableStorage, ContentAddressableStorageServer,
+};
+use bazel_remote_apis::build::bazel::remote::execution::v2::digest_function::Value as Function;
+use bazel_remote_apis::build::bazel::remote::execution::v2::{
+    ActionResult, BatchReadBlobsRequest, BatchReadBlobsResponse, BatchUpdateBlobsRequest,
+    BatchUpdateBlobsResponse, CacheCapabilities, Digest, FastCdc2020Params, FindMissingBlobsRequest,
+    FindMissingBlobsResponse, GetActionResultRequest, GetCapabilitiesRequest, GetTreeRequest,
+    GetTreeResponse, ServerCapabilities, SpliceBlobRequest, SpliceBlobResponse, SplitBlobRequest,
+    SplitBlobResponse, UpdateActionResultRequest, compressor,
+};
+use bazel_remote_apis::build::bazel::semver::SemVer;
+use bazel_remote_apis::google::bytestream::byte_stream_server::{ByteStream, ByteStreamServer};
+use bazel_remote_apis::google::bytestream::{
+    QueryWriteStatusRequest, QueryWriteStatusResponse, ReadRequest, ReadResponse, WriteRequest, WriteResponse,
+};
+use mc_remote::function::DigestFunction;
+use tokio_stream::wrappers::TcpListenerStream;
+use tokio_stream::{Stream, StreamExt as _};
+use tonic::{Request, Response, Status, Streaming};
+
+/// What a server can do.
+#[derive(Clone, Debug)]
+pub(crate) struct Abilities {
+    /// The digest functions that it names.
+    pub(crate) functions: Vec<Function>,
+    /// The one that it really checks with; a wrong server names another.
+    pub(crate) checks: DigestFunction,
+    /// Bytes in a batch; 0 says nothing about it.
+    pub(crate) max_batch: i64,
+    /// Whether streams may be compressed.
+    pub(crate) zstd: bool,
+    /// The average chunk, where chunks are joined.
+    pub(crate) chunks: Option<u64>,
+    /// Whether results may be put.
+    pub(crate) takes_results: bool,
+    /// Whether an interrupted write can be taken up.
+    pub(crate) resumes: bool,
+}
+
+impl Default for Abilities {
+    fn default() -> Self {
+        Self {
+            functions: vec![Function::Sha256],
+            checks: DigestFunction::Sha256,
+            max_batch: 0,
+            zstd: false,
+            chunks: None,
+            takes_results: true,
+            resumes: false,
+        }
+    }
+}
+
+/// What a server was asked and sent.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Seen {
+    /// How often each method was called.
+    pub(crate) calls: BTreeMap<&'static str, usize>,
+    /// The largest batch, in bytes of blobs.
+    pub(crate) largest_batch: usize,
+    /// Bytes of blobs that came over the wire.
+    pub(crate) n_bytes: usize,
+    /// The names of streams.
+    pub(crate) resources: Vec<String>,
+}
+
+#[derive(Default)]
+struct State {
+    blobs: BTreeMap<String, Vec<u8>>,
+    results: BTreeMap<String, ActionResult>,
+    unfinished: BTreeMap<String, Vec<u8>>,
+    seen: Seen,
+}
+
+/// The server, until it is dropped.
+pub(crate) struct GrpcServer {
+    pub(crate) address: SocketAddr,
+    kept: Kept,
+    _runtime: tokio::runtime::Runtime,
+}
+
+#[derive(Clone)]
+struct Kept {
+    abilities: Abilities,
+    state: Arc<Mutex<State>>,
+}
+
+/// A blob read in messages of this size.
+const MESSAGE: usize = 100_000;
+
+impl GrpcServer {
+    pub(crate) fn new(abilities: Abilities) -> Self {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let kept = Kept { abilities, state: Arc::default() };
+        let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = tonic::transport::Server::builder()
+            .add_service(CapabilitiesServer::new(kept.clone()))
+            .add_service(ActionCacheServer::new(kept.clone()))
+            .add_service(ContentAddressableStorageServer::new(kept.clone()))
+            .add_service(ByteStreamServer::new(kept.clone()));
+        runtime.spawn(server.serve_with_incoming(TcpListenerStream::new(listener)));
+        Self { address, kept, _runtime: runtime }
+    }
+
+    pub(crate) fn seen(&self) -> Seen {
+        self.kept.state().seen.clone()
+    }
+
+    /// Forgets what it was asked.
+    pub(crate) fn look_away(&self) {
+        self.kept.state().seen = Seen::default();
+    }
+
+    /// Forgets everything that it keeps.
+    pub(crate) fn clear(&self) {
+        let mut state = self.kept.state();
+        state.blobs.clear();
+        state.results.clear();
+        state.unfinished.clear();
+    }
+
+    /// Loses blobs of this size.
+    pub(crate) fn lose(&self, n_bytes: usize) {
+        self.kept.state().blobs.retain(|_, blob| blob.len() != n_bytes);
+    }
+}
+
+impl Kept {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    fn called(&self, method: &'static str) -> MutexGuard<'_, State> {
+        let mut state = self.state();
+        *state.seen.calls.entry(method).or_default() += 1;
+        state
+    }
+
+    fn put(&self, state: &mut State, named: &str, bytes: Vec<u8>) -> Result<(), Status> {
+        let found = self.abilities.checks.digest(&bytes).hash.to_string();
+        if found != named {
+            return Err(Status::invalid_argument(format!("expected {named}, found {found}")));
+        }
+        state.blobs.insert(found, bytes);
+        Ok(())
+    }
+}
+
+fn hash(digest: Option<&Digest>) -> String {
+    digest.map(|digest| digest.hash.clone()).unwrap_or_default()
+}
+
+/// The hash at the end of a stream's name, and whether it travels compressed.
+fn resource(name: &str) -> (String, bool) {
+    let mut words = name.rsplit('/');
+    let (_size, hash) = (words.next(), words.next());
+    (hash.unwrap_or_default().to_owned(), name.contains("compressed-blobs/zstd"))
+}
+
+#[tonic::async_trait]
+impl Capabilities for Kept {
+    async fn get_capabilities(
+        &self,
+        _: Request<GetCapabilitiesRequest>,
+    ) -> Result<Response<ServerCapabilities>, Status> {
+        drop(self.called("GetCapabilities"));
+        let Abilities { functions, max_batch, zstd, chunks, takes_results, .. } = self.abilities.clone();
+        let update = bazel_remote_apis::build::bazel::remote::execution::v2::ActionCacheUpdateCapabilities {
+            update_enabled: takes_results,
+        };
+        let cache = CacheCapabilities {
+            digest_functions: functions.into_iter().map(|function| function as i32).collect(),
+            action_cache_update_capabilities: Some(update),
+            max_batch_total_size_bytes: max_batch,
+            supported_compressors: if zstd { vec![compressor::Value::Zstd as i32] } else { Vec::new() },
+            splice_blob_support: chunks.is_some(),
+            fast_cdc_2020_params: chunks
+                .map(|avg_chunk_size_bytes| FastCdc2020Params { avg_chunk_size_bytes, seed: 0 }),
+            ..CacheCapabilities::default()
+        };
+        let version = |minor| Some(SemVer { major: 2, minor, ..SemVer::default() });
+        Ok(Response::new(ServerCapabilities {
+            cache_capabilities: Some(cache),
+            low_api_version: version(0),
+            high_api_version: version(12),
+            ..ServerCapabilities::default()
+        }))
+    }
+}
+
+#[tonic::async_trait]
+impl ActionCache for Kept {
+    async fn get_action_result(
+        &self,
+        request: Request<GetActionResultRequest>,
+    ) -> Result<Response<ActionResult>, Status> {
+        let state = self.called("GetActionResult");
+        let key = hash(request.get_ref().action_digest.as_ref());
+        state.results.get(&key).cloned().map(Response::new).ok_or_else(|| Status::not_found("no such result"))
+    }
+
+    async fn update_action_result(
+        &self,
+        request: Request<UpdateActionResultRequest>,
+    ) -> Result<Response<ActionResult>, Status> {
+        let mut state = self.called("UpdateActionResult");
+        let request = request.into_inner();
+        let result = request.action_result.unwrap_or_default();
+        state.results.insert(hash(request.action_digest.as_ref()), result.clone());
+        Ok(Response::new(result))
+    }
+}
+
+#[tonic::async_trait]
+impl ContentAddressableStorage for Kept {
+    async fn find_missing_blobs(
+        &self,
+        request: Request<FindMissingBlobsRequest>,
+    ) -> Result<Response<FindMissingBlobsResponse>, Status> {
+        let state = self.called("FindMissingBlobs");
+        let mut missing_blob_digests = request.into_inner().blob_digests;
+        missing_blob_digests.retain(|digest| !state.blobs.contains_key(&digest.hash));
+        Ok(Response::new(FindMissingBlobsResponse { missing_blob_digests }))
+    }
+
+    async fn batch_update_blobs(
+        &self,
+        request: Request<BatchUpdateBlobsRequest>,
+    ) -> Result<Response<BatchUpdateBlobsResponse>, Status> {
+        let mut state = self.called("BatchUpdateBlobs");
+        let requests = request.into_inner().requests;
+        let n_bytes = requests.iter().map(|request| request.data.len()).sum();
+        state.seen.largest_batch = state.seen.largest_batch.max(n_bytes);
+        state.seen.n_bytes += n_bytes;
+        let mut responses = Vec::new();
+        for request in requests {
+            let put = self.put(&mut state, &hash(request.digest.as_ref()), request.data);
+            let status = bazel_remote_apis::google::rpc::Status {
+                code: put.as_ref().err().map_or(0, |status| status.code() as i32),
+                message: put.err().map(|status| status.message().to_owned()).unwrap_or_default(),
+                ..Default::default()
+            };
+            responses.push(UpdateOne { digest: request.digest, status: Some(status) });
+        }
+        Ok(Response::new(BatchUpdateBlobsResponse { responses }))
+    }
+
+    async fn batch_read_blobs(
+        &self,
+        request: Request<BatchReadBlobsRequest>,
+    ) -> Result<Response<BatchReadBlobsResponse>, Status> {
+        let state = self.called("BatchReadBlobs");
+        let mut responses = Vec::new();
+        // The other way round, as servers may.
+        for digest in request.into_inner().digests.into_iter().rev() {
+            let found = state.blobs.get(&digest.hash).cloned();
+            let code = if found.is_some() { 0 } else { tonic::Code::NotFound as i32 };
+            let status = bazel_remote_apis::google::rpc::Status { code, ..Default::default() };
+            responses.push(ReadOne {
+                digest: Some(digest),
+                data: found.unwrap_or_default(),
+                status: Some(status),
+                ..ReadOne::default()
+            });
+        }
+        Ok(Response::new(BatchReadBlobsResponse { responses }))
+    }
+
+    type GetTreeStream = Pin<Box<dyn Stream<Item = Result<GetTreeResponse, Status>> + Send>>;
+
+    async fn get_tree(&self, _: Request<GetTreeRequest>) -> Result<Response<Self::GetTreeStream>, Status> {
+        Err(Status::unimplemented("nobody asks"))
+    }
+
+    async fn split_blob(&self, _: Request<SplitBlobRequest>) -> Result<Response<SplitBlobResponse>, Status> {
+        Err(Status::unimplemented("nobody asks"))
+    }
+
+    async fn splice_blob(
+        &self,
+        request: Request<SpliceBlobRequest>,
+    ) -> Result<Response<SpliceBlobResponse>, Status> {
+        let mut state = self.called("SpliceBlob");
+        let request = request.into_inner();
+        let mut whole = Vec::new();
+        for chunk in &request.chunk_digests {
+            let chunk = state.blobs.get(&chunk.hash).ok_or_else(|| Status::not_found("a chunk is gone"))?;
+            whole.extend_from_slice(chunk);
+        }
+        self.put(&mut state, &hash(request.blob_digest.as_ref()), whole)?;
+        Ok(Response::new(SpliceBlobResponse { blob_digest: request.blob_digest }))
+    }
+
+    type GetChunkMappingStream = Pin<
+        Box<
+            dyn Stream<
+                    Item = Result<
+                        bazel_remote_apis::build::bazel::remote::execution::v2::GetChunkMappingResponse,
+                        Status,
+                    >,
+                > + Send,
+        >,
+    >;
+
+    async fn get_chunk_mapping(
+        &self,
+        _: Request<bazel_remote_apis::build::bazel::remote::execution::v2::GetChunkMappingRequest>,
+    ) -> Result<Response<Self::GetChunkMappingStream>, Status> {
+        Err(Status::unimplemented("nobody asks"))
+    }
+
+    async fn register_chunk_mapping(
+        &self,
+        _: Request<
+            Streaming<bazel_remote_apis::build::bazel::remote::execution::v2::RegisterChunkMappingRequest>,
+        >,
+    ) -> Result<
+        Response<bazel_remote_apis::build::bazel::remote::execution::v2::RegisterChunkMappingResponse>,
+        Status,
+    > {
+        Err(Status::unimplemented("nobody asks"))
+    }
+}
+
+#[tonic::async_trait]
+impl ByteStream for Kept {
+    type ReadStream = Pin<Box<dyn Stream<Item = Result<ReadResponse, Status>> + Send>>;
+
+    async fn read(&self, request: Request<ReadRequest>) -> Result<Response<Self::ReadStream>, Status> {
+        let mut state = self.called("Read");
+        let request = request.into_inner();
+        let (hash, is_compressed) = resource(&request.resource_name);
+        state.seen.resources.push(request.resource_name);
+        let blob = state.blobs.get(&hash).ok_or_else(|| Status::not_found("no such blob"))?;
+        let rest =
+            blob.get(request.read_offset as usize..).ok_or_else(|| Status::out_of_range("past the end"))?;
+        let bytes = if is_compressed { zstd::stream::encode_all(rest, 3)? } else { rest.to_vec() };
+        let messages: Vec<Result<ReadResponse, Status>> =
+            bytes.chunks(MESSAGE).map(|data| Ok(ReadResponse { data: data.to_vec() })).collect();
+        Ok(Response::new(Box::pin(tokio_stream::iter(messages))))
+    }
+
+    async fn write(
+        &self,
+        request: Request<Streaming<WriteRequest>>,
+    ) -> Result<Response<WriteResponse>, Status> {
+        drop(self.called("Write"));
+        let mut messages = request.into_inner();
+        let (mut name, mut bytes) = (String::new(), Vec::new());
+        while let Some(message) = messages.next().await {
+            let message = message?;
+            let mut state = self.state();
+            if name.is_empty() {
+                name = message.resource_name;
+                state.seen.resources.push(name.clone());
+                if self.abilities.resumes {
+                    bytes = state.unfinished.remove(&name).unwrap_or_default();
+                }
+            }
+            if message.write_offset != bytes.len() as i64 {
+                return Err(Status::invalid_argument(format!("expected offset {}", bytes.len())));
+            }
+            state.seen.n_bytes += message.data.len();
+            bytes.extend_from_slice(&message.data);
+            if self.abilities.resumes {
+                state.unfinished.insert(name.clone(), bytes.clone());
+            }
+            if message.finish_write {
+                let n_taken = bytes.len() as i64;
+                let (hash, is_compressed) = resource(&name);
+                let plain = if is_compressed { zstd::stream::decode_all(&bytes[..])? } else { bytes };
+                self.put(&mut state, &hash, plain)?;
+                return Ok(Response::new(WriteResponse { committed_size: n_taken }));
+            }
+        }
+        Err(Status::invalid_argument("the stream ended before its end"))
+    }
+
+    async fn query_write_status(
+        &self,
+        request: Request<QueryWriteStatusRequest>,
+    ) -> Result<Response<QueryWriteStatusResponse>, Status> {
+        let state = self.called("QueryWriteStatus");
+        if !self.abilities.resumes {
+            return Err(Status::unimplemented("not here"));
+        }
+        let committed = state.unfinished.get(&request.get_ref().resource_name).map_or(0, Vec::len);
+        Ok(Response::new(QueryWriteStatusResponse { committed_size: committed as i64, complete: false }))
+    }
+}
