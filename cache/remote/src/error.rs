@@ -41,6 +41,14 @@ pub enum RemoteError {
     /// A server that cannot be used at all.
     #[error("{0}")]
     Unusable(String),
+    /// A file with a key that cannot be used.
+    #[error("{path}: {reason}")]
+    Key {
+        /// Which.
+        path: String,
+        /// What was expected, or what the system says.
+        reason: String,
+    },
     /// A blob that the server does not take.
     #[error("{server} takes blobs of at most {max} bytes; this one has {n_bytes}")]
     TooLarge {
@@ -81,7 +89,12 @@ impl RemoteError {
             | Self::Rpc { .. }
             | Self::Unusable(_)
             | Self::Address { .. } => true,
-            Self::TooLarge { .. } | Self::Lie { .. } | Self::Store(_) | Self::Local(_) | Self::Off => false,
+            Self::Key { .. }
+            | Self::TooLarge { .. }
+            | Self::Lie { .. }
+            | Self::Store(_)
+            | Self::Local(_)
+            | Self::Off => false,
         }
     }
 }

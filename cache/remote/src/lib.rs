@@ -19,5 +19,6 @@ mod naming;
 mod parallel;
 pub mod promised;
 pub mod remote;
+pub mod signing;
 pub mod transport;
 mod upload;

@@ -18,6 +18,7 @@ use crate::error::RemoteError;
 use crate::function::DigestFunction;
 use crate::known::Known;
 use crate::promised::Promised;
+use crate::signing::{NOTE, Signatures};
 use crate::transport::Transport;
 
 /// When the blobs of a result are fetched.
@@ -40,6 +41,8 @@ pub struct Remote {
     pub(crate) sending: Breaker,
     pub(crate) state: Mutex<State>,
     pub(crate) n_lost: AtomicUsize,
+    pub(crate) signatures: Signatures,
+    n_unsigned: AtomicUsize,
     pub(crate) n_bytes_down: AtomicU64,
     pub(crate) n_bytes_up: AtomicU64,
     fetching: Fetching,
@@ -71,7 +74,13 @@ pub struct Made<'a> {
 impl Remote {
     /// The cache behind a transport; `known` are digests that were computed before, `promised` blobs that were promised
     /// before.
-    pub fn new(transport: Box<dyn Transport>, known: Known, promised: Promised, fetching: Fetching) -> Self {
+    pub fn new(
+        transport: Box<dyn Transport>,
+        known: Known,
+        promised: Promised,
+        fetching: Fetching,
+        signatures: Signatures,
+    ) -> Self {
         Self {
             transport,
             known,
@@ -80,6 +89,8 @@ impl Remote {
             sending: Breaker::default(),
             state: Mutex::default(),
             n_lost: AtomicUsize::new(0),
+            signatures,
+            n_unsigned: AtomicUsize::new(0),
             n_bytes_down: AtomicU64::new(0),
             n_bytes_up: AtomicU64::new(0),
             fetching,
@@ -127,6 +138,11 @@ impl Remote {
         self.n_lost.load(Ordering::Relaxed)
     }
 
+    /// How many results were left alone because nobody who is trusted signed them.
+    pub fn n_unsigned(&self) -> usize {
+        self.n_unsigned.load(Ordering::Relaxed)
+    }
+
     /// Bytes of blobs that came and that went.
     pub fn traffic(&self) -> (u64, u64) {
         (self.n_bytes_down.load(Ordering::Relaxed), self.n_bytes_up.load(Ordering::Relaxed))
@@ -148,6 +164,10 @@ impl Remote {
         let key = self.key(store, made)?;
         let Some(entry) = self.reading.ask_shortly(|| self.transport.result(&key))? else { return Ok(None) };
         let Some((theirs, claims)) = self.decoded(function, &entry)? else { return Ok(None) };
+        if !self.is_trusted(function, &key, &entry, &theirs, &claims) {
+            self.n_unsigned.fetch_add(1, Ordering::Relaxed);
+            return Ok(None);
+        }
         self.adopt(function, store, &theirs, &claims)
     }
 
@@ -186,6 +206,23 @@ impl Remote {
             (None, Ok(theirs)) => Ok(Some((theirs, claims))),
             (None, Err(_)) => Ok(None),
         }
+    }
+
+    /// Whether a result is signed by somebody who is trusted, where signatures are asked for.
+    fn is_trusted(
+        &self,
+        function: DigestFunction,
+        key: &BlobDigest,
+        entry: &[u8],
+        theirs: &Outputs,
+        claims: &Claims,
+    ) -> bool {
+        let Some(trusted) = &self.signatures.trusted else { return true };
+        // Servers may write a message in other words; what was signed is what it says.
+        let (result, _) = reapi::encode_result_with(&|bytes| function.digest(bytes), theirs, &|blob| {
+            claims.get(blob).copied()
+        });
+        reapi::annotation(entry, NOTE).is_some_and(|signature| trusted.has_signed(signature, key, &result))
     }
 
     /// Outputs of the server as ones of the store; their blobs are promised where that is possible, and else fetched.

@@ -13,6 +13,7 @@ use crate::error::RemoteError;
 use crate::function::DigestFunction;
 use crate::parallel::in_parallel;
 use crate::remote::{Made, Remote, renamed};
+use crate::signing::NOTE;
 
 /// Streams at a time, for one result; several results are sent at a time, too.
 const N_STREAMS: usize = 3;
@@ -56,13 +57,18 @@ impl Remote {
             DigestFunction::Blake3 => None,
             DigestFunction::Sha256 => hashes.get(blob).copied(),
         };
-        let (result, trees) = reapi::encode_result_with(&|bytes| function.digest(bytes), &theirs, &beside);
+        let (mut result, trees) =
+            reapi::encode_result_with(&|bytes| function.digest(bytes), &theirs, &beside);
         for message in trees.iter().chain([&action.command, &action.action]) {
             bytes.insert(function.digest(message), Bytes::Message(message));
         }
         let named: Vec<BlobDigest> = bytes.keys().copied().collect();
         self.send(store, &bytes)?;
         let key = BlobDigest::new(action.digest.hash, action.digest.n_bytes);
+        if let Some(signer) = &self.signatures.signer {
+            let signature = signer.sign(&key, &result);
+            reapi::annotate(&mut result, NOTE, &signature);
+        }
         self.sending.ask(|| self.transport.put_result(&key, &result, &named))
     }
 

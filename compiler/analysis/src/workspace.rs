@@ -40,6 +40,8 @@ pub struct Remote {
     pub download: Option<String>,
     /// Whether what shrinks travels compressed.
     pub compression: bool,
+    /// The file of public keys of which one must have signed a result, seen from the workspace.
+    pub require_signed: Option<String>,
 }
 
 /// What may be fetched: nothing but what a step on this machine reads, what was asked for, or everything.
@@ -79,6 +81,7 @@ static REMOTE: NodeSchema = NodeSchema {
         switch("required", "Whether a build fails when the cache does."),
         optional("download", ValueKind::OneOf(|| DOWNLOADS.to_vec()), "Which blobs of results are fetched."),
         switch("compression", "Whether what shrinks travels compressed."),
+        optional("require-signed", ValueKind::Text, "Public keys of which one must have signed a result."),
     ],
     children: &[],
 };
@@ -147,6 +150,7 @@ fn settings(record: &Record) -> Workspace {
             required: is_on("required"),
             download: word("download"),
             compression: is_on("compression"),
+            require_signed: word("require-signed"),
         })
     };
     let max_size = || cache?.child("disk")?.property("max-size")?.value.as_bytes();

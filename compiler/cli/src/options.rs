@@ -75,6 +75,14 @@ pub(crate) struct GlobalOptions {
     #[arg(long, global = true, value_name = "BOOL", alias = "remote_cache_required", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) remote_cache_required: Option<bool>,
 
+    /// Sign what is sent with this private key (Ed25519, PEM) [default: $MC_REMOTE_SIGNING_KEY]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) remote_signing_key: Option<PathBuf>,
+
+    /// Take only results that one of these public keys signed (Ed25519, PEM) [default: workspace.kdl's]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) remote_require_signed: Option<PathBuf>,
+
     /// Compress what shrinks on its way, where the server can
     #[arg(long, global = true, value_name = "BOOL", aliases = ["remote_cache_compression", "experimental_remote_cache_compression"], num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) remote_cache_compression: Option<bool>,

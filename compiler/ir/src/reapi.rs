@@ -123,6 +123,31 @@ pub fn encode_result_with(
     (result.bytes, trees)
 }
 
+/// Puts a note on a result, which is no part of it: auxiliary metadata, which every server keeps.
+pub fn annotate(result: &mut Vec<u8>, name: &str, note: &[u8]) {
+    let mut any = Message::default();
+    any.text(1, name);
+    any.message(2, note);
+    let mut metadata = Message::default();
+    metadata.message(11, &any.bytes);
+    let mut message = Message::default();
+    message.message(9, &metadata.bytes);
+    result.extend_from_slice(&message.bytes);
+}
+
+/// The note of a name on a result; `None` where there is none.
+pub fn annotation<'a>(result: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    let inner = |bytes: &'a [u8], wanted: u32| {
+        Fields::new(bytes).filter_map(move |field| match field {
+            Ok((number, Wire::Bytes(bytes))) if number == wanted => Some(bytes),
+            _ => None,
+        })
+    };
+    let mut notes = inner(result, 9).flat_map(|metadata| inner(metadata, 11));
+    let note = notes.find(|any| inner(any, 1).next() == Some(name.as_bytes()))?;
+    inner(note, 2).next()
+}
+
 /// The bytes are not what [`encode_result`] writes.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("A cached action result is malformed: {0}")]
@@ -488,6 +513,19 @@ mod tests {
         });
         assert_eq!(read, Ok(outputs));
         assert!(decode_result(&result, &mut |_| None).is_err());
+    }
+
+    #[test]
+    fn notes_are_found_by_their_names_and_change_no_result() {
+        let outputs = Outputs::from([("file".to_owned(), blob("f"))]);
+        let (mut result, _) = encode_result(&outputs);
+        assert_eq!(annotation(&result, "a"), None);
+        annotate(&mut result, "a", b"first");
+        annotate(&mut result, "b", b"second");
+        assert_eq!(annotation(&result, "a"), Some(&b"first"[..]));
+        assert_eq!(annotation(&result, "b"), Some(&b"second"[..]));
+        assert_eq!(annotation(&result, "c"), None);
+        assert_eq!(decode_result(&result, &mut |_| None), Ok(outputs));
     }
 
     #[test]

@@ -299,7 +299,7 @@ impl Transport for Grpc {
         };
         Ok(vec![
             ("interface", format!("Remote Execution API {}", agreed.versions)),
-            ("instance", self.instance_name()),
+            ("instance", if self.instance_name().is_empty() { "-".to_owned() } else { self.instance_name() }),
             ("batches", format!("{} bytes", agreed.batch_bytes)),
             (
                 "largest blob",

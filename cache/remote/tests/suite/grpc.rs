@@ -9,6 +9,7 @@ use mc_remote::function::DigestFunction;
 use mc_remote::grpc::settings::{Pem, Place, Settings};
 use mc_remote::grpc::transport::Grpc;
 use mc_remote::remote::Fetching;
+use mc_remote::signing::{Signatures, Signer, Trusted};
 use tempfile::tempdir;
 
 use crate::grpc_server::{Abilities, GrpcServer};
@@ -195,3 +196,39 @@ fn a_server_that_is_not_there_costs_one_error_that_names_it() {
     assert!(error.contains("refused"), "{error}");
     assert_eq!(user.lookup().unwrap_err().to_string(), "The remote cache failed before");
 }
+
+#[test]
+fn a_result_counts_only_with_a_signature_where_the_team_asks_for_one() {
+    let (server, folder) = (GrpcServer::new(Abilities::default()), tempdir().unwrap());
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let (private, public) = (file("key.pem", PRIVATE), file("key.pub", PUBLIC));
+    let new = |name: &str, signs: bool, asks: bool| {
+        let signatures = Signatures {
+            signer: signs.then(|| Signer::read(&private).unwrap()),
+            trusted: asks.then(|| Trusted::read(&public).unwrap()),
+        };
+        let server = Box::new(Grpc::new(settings(server.address)).unwrap());
+        Machine::signing(server, &folder.path().join(name), Fetching::AtOnce, signatures)
+    };
+    let stranger = new("a", false, false);
+    let outputs = stranger.run();
+    stranger.upload(&outputs).unwrap();
+    let user = new("b", false, true);
+    assert_eq!(user.lookup().unwrap(), None);
+    assert_eq!(user.remote.n_unsigned(), 1);
+    // Whoever is trusted replaces it.
+    let maker = new("c", true, true);
+    maker.run();
+    maker.upload(&outputs).unwrap();
+    let user = new("d", false, true);
+    assert_eq!(user.lookup().unwrap(), Some(outputs));
+    assert_eq!(user.remote.n_unsigned(), 0);
+}
+
+// Made with `openssl genpkey -algorithm ed25519` and `openssl pkey -pubout`; they protect nothing.
+const PRIVATE: &str = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIPWMfuXZkU7MsXmTehb1J7/fSXn1iG2ri0FHk0+NN3mp\n-----END PRIVATE KEY-----\n";
+const PUBLIC: &str = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAv3Q0vU1qhOn8Nwfg/bsdFYshwifW+U461/3Pg29jerg=\n-----END PUBLIC KEY-----\n";

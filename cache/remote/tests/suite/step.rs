@@ -13,6 +13,7 @@ use mc_remote::http::Http;
 use mc_remote::known::Known;
 use mc_remote::promised::Promised;
 use mc_remote::remote::{Fetching, Made, Remote};
+use mc_remote::signing::Signatures;
 use mc_remote::transport::Transport;
 use mc_store::memory::MemoryStore;
 use mc_store::traits::BlobStore;
@@ -77,12 +78,22 @@ impl Machine {
 
     /// A machine that uses a server in the way of its transport.
     pub(crate) fn of(server: Box<dyn Transport>, known: &Path, fetching: Fetching) -> Self {
+        Self::signing(server, known, fetching, Signatures::default())
+    }
+
+    /// The same, with signatures.
+    pub(crate) fn signing(
+        server: Box<dyn Transport>,
+        known: &Path,
+        fetching: Fetching,
+        signatures: Signatures,
+    ) -> Self {
         let store = MemoryStore::new();
         let [a, b, c] = [1, 2, 3].map(|seed| store.put_bytes(&bytes(seed, 500)).unwrap());
         let label = Label::new(PackageId(String::new()), "step");
         Self {
             store,
-            remote: Remote::new(server, Known::open(known), Promised::open(None), fetching),
+            remote: Remote::new(server, Known::open(known), Promised::open(None), fetching, signatures),
             node: ActionNode::new(label, Box::new(Step), Vec::new()),
             inputs: vec![Output::File(a), Output::Composite(vec![b, c])],
         }

@@ -17,6 +17,7 @@ use mc_remote::error::RemoteError;
 use mc_remote::known::Known;
 use mc_remote::promised::Promised;
 use mc_remote::remote::{Fetching, Made, Remote};
+use mc_remote::signing::{Signatures, Signer, Trusted};
 use mc_store::local::store::LocalStore;
 use serde_json::{Value, json};
 
@@ -82,7 +83,8 @@ impl TeamCache {
         let server = &Digest::of(server.as_bytes()).to_string()[..16];
         let promised = Promised::open(Some(&dir.join(format!("promised-{server}"))));
         let known = Known::open(&dir.join("sha256"));
-        let remote = Arc::new(Remote::new(transport, known, promised, fetching));
+        let signatures = signatures(&settings)?;
+        let remote = Arc::new(Remote::new(transport, known, promised, fetching, signatures));
         let sends = settings.upload && !is_absent;
         let uploads = sends.then(|| Uploads::start(&remote, &open)).transpose()?;
         Ok(Some(Self { remote, store, settings, is_absent, uploads }))
@@ -96,6 +98,8 @@ impl TeamCache {
             ("results are sent", json!(self.uploads.is_some())),
             ("outputs fetched", json!(download.to_possible_value().map(|word| word.get_name().to_owned()))),
             ("required", json!(required)),
+            ("signs", json!(self.settings.signing_key.is_some())),
+            ("signatures from", json!(self.settings.require_signed)),
             ("look-ups at a time", json!(n_askers)),
         ]
     }
@@ -140,6 +144,13 @@ impl TeamCache {
         if let Some(lie) = self.remote.lie() {
             invocation.warn(&format!("{lie}; it was made here instead"));
         }
+        let n_unsigned = self.remote.n_unsigned();
+        if n_unsigned > 0 {
+            let results = if n_unsigned == 1 { "result" } else { "results" };
+            invocation.warn(&format!(
+                "{n_unsigned} {results} of {name} were not signed by anyone who is trusted; they were made here"
+            ));
+        }
         // Whoever does not answer takes nothing either: that is one thing to say.
         let failure = match (not_asked, not_sent) {
             (Some(reason), _) => format!("The remote cache {name} was left alone after it failed: {reason}"),
@@ -156,6 +167,21 @@ impl TeamCache {
         invocation.warn(&failure);
         Ok(())
     }
+}
+
+fn signatures(settings: &TeamSettings) -> Result<Signatures, Report> {
+    let wrong = |error: RemoteError| Report::usage("Cannot use a key").because(error);
+    Ok(Signatures {
+        // Whoever sends nothing signs nothing, and need not have the key.
+        signer: match settings.signing_key.as_ref().filter(|_| settings.upload) {
+            Some(path) => Some(Signer::read(path).map_err(wrong)?),
+            None => None,
+        },
+        trusted: match &settings.require_signed {
+            Some(path) => Some(Trusted::read(path).map_err(wrong)?),
+            None => None,
+        },
+    })
 }
 
 impl Uploads {

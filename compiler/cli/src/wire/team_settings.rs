@@ -1,7 +1,10 @@
 //! How a team's cache is used: what the options say, and else the workspace.
 
+use std::path::PathBuf;
+
 use crate::options::{Download, GlobalOptions};
 use crate::report::Report;
+use crate::wire::credentials::variable;
 
 /// Look-ups that wait for an answer at a time: what hides the way to a server on the other side of the world.
 const N_ASKERS: usize = 32;
@@ -21,6 +24,8 @@ pub(crate) struct Declared {
     pub(crate) download: Option<Download>,
     /// Whether what shrinks travels compressed.
     pub(crate) compression: bool,
+    /// The public keys of which one must have signed a result.
+    pub(crate) require_signed: Option<PathBuf>,
     /// Whether it names a second cache.
     pub(crate) has_more: bool,
 }
@@ -44,6 +49,10 @@ pub(crate) struct TeamSettings {
     pub(crate) compression: bool,
     /// Look-ups at a time.
     pub(crate) n_askers: usize,
+    /// The private key with which results are signed.
+    pub(crate) signing_key: Option<PathBuf>,
+    /// The public keys of which one must have signed a result.
+    pub(crate) require_signed: Option<PathBuf>,
 }
 
 impl TeamSettings {
@@ -75,6 +84,15 @@ impl TeamSettings {
             download: options.remote_download_outputs.or(declared.download).unwrap_or_default(),
             compression: options.remote_cache_compression.unwrap_or(declared.compression),
             n_askers: options.remote_max_connections.map_or(N_ASKERS, usize::from),
+            signing_key: options
+                .remote_signing_key
+                .clone()
+                .or_else(|| variable("MC_REMOTE_SIGNING_KEY").map(PathBuf::from)),
+            require_signed: options
+                .remote_require_signed
+                .as_ref()
+                .or(declared.require_signed.as_ref())
+                .cloned(),
         }))
     }
 }

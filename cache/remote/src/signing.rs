@@ -1,0 +1,150 @@
+//! Signatures on results: who may put a result where everybody reads it.
+//!
+//! Whoever can write to a cache could put a wrong result under a right key. Where a team asks for signatures, a result
+//! counts only when it was signed with a key that the team trusts. Keys are Ed25519, in the PEM files that
+//! `openssl genpkey -algorithm ed25519` and `openssl pkey -pubout` write. What is signed is the action's key and the
+//! result without its signature, which names every blob by digest.
+
+use std::path::Path;
+use std::{fmt, fs};
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use mc_digest::digest::BlobDigest;
+use ring::signature::{ED25519, Ed25519KeyPair, UnparsedPublicKey};
+
+use crate::error::RemoteError;
+
+/// What signatures are called among the notes on a result.
+pub(crate) const NOTE: &str = "mc.signature.ed25519";
+
+/// So that a signature on a result is no signature on anything else.
+const CONTEXT: &[u8] = b"mc result 1\n";
+
+/// What stands before the 32 bytes of a public key: the algorithm, as X.509 writes it.
+const PUBLIC_HEAD: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
+
+/// The key with which results are signed.
+pub struct Signer(Ed25519KeyPair);
+
+/// The keys whose signatures count.
+#[derive(Debug)]
+pub struct Trusted(Vec<[u8; 32]>);
+
+/// Who signs here, and who is trusted; anyone, where nobody is named.
+#[derive(Debug, Default)]
+pub struct Signatures {
+    /// The key with which results are signed.
+    pub signer: Option<Signer>,
+    /// The keys whose signatures count.
+    pub trusted: Option<Trusted>,
+}
+
+impl fmt::Debug for Signer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Signer(***)")
+    }
+}
+
+impl Signer {
+    /// The private key in a PEM file.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn read(path: &Path) -> Result<Self, RemoteError> {
+        let expected = "a private Ed25519 key in PEM, as `openssl genpkey -algorithm ed25519` writes";
+        let key = blocks(path, "PRIVATE KEY")?;
+        let [key] = key.as_slice() else { return Err(wrong(path, expected)) };
+        // Without the public key, which the first version of the format does not hold.
+        Ed25519KeyPair::from_pkcs8_maybe_unchecked(key).map(Self).map_err(|_| wrong(path, expected))
+    }
+
+    pub(crate) fn sign(&self, key: &BlobDigest, result: &[u8]) -> Vec<u8> {
+        self.0.sign(&message(key, result)).as_ref().to_vec()
+    }
+}
+
+impl Trusted {
+    /// The public keys in a PEM file, one or more.
+    ///
+    /// # Errors
+    /// When there is none, or something else.
+    pub fn read(path: &Path) -> Result<Self, RemoteError> {
+        let expected = "public Ed25519 keys in PEM, as `openssl pkey -pubout` writes";
+        let keys = blocks(path, "PUBLIC KEY")?;
+        let bare = |key: &Vec<u8>| key.strip_prefix(&PUBLIC_HEAD)?.try_into().ok();
+        let keys: Option<Vec<[u8; 32]>> = keys.iter().map(bare).collect();
+        keys.filter(|keys| !keys.is_empty()).map(Self).ok_or_else(|| wrong(path, expected))
+    }
+
+    pub(crate) fn has_signed(&self, signature: &[u8], key: &BlobDigest, result: &[u8]) -> bool {
+        let message = message(key, result);
+        self.0
+            .iter()
+            .any(|trusted| UnparsedPublicKey::new(&ED25519, trusted).verify(&message, signature).is_ok())
+    }
+}
+
+fn message(key: &BlobDigest, result: &[u8]) -> Vec<u8> {
+    [CONTEXT, format!("{key}\n").as_bytes(), result].concat()
+}
+
+/// The bytes between the lines that begin and end each block of this name.
+fn blocks(path: &Path, name: &str) -> Result<Vec<Vec<u8>>, RemoteError> {
+    let text = fs::read_to_string(path).map_err(|error| wrong_because(path, &error.to_string()))?;
+    let (begin, end) = (format!("-----BEGIN {name}-----"), format!("-----END {name}-----"));
+    let mut blocks = Vec::new();
+    let mut rest = text.as_str();
+    while let Some((_, after)) = rest.split_once(&begin) {
+        let Some((block, after)) = after.split_once(&end) else { break };
+        let block: String = block.split_whitespace().collect();
+        let bytes = BASE64_STANDARD.decode(block).map_err(|_| wrong(path, "base 64 between its lines"))?;
+        blocks.push(bytes);
+        rest = after;
+    }
+    Ok(blocks)
+}
+
+fn wrong(path: &Path, expected: &str) -> RemoteError {
+    wrong_because(path, &format!("expected {expected}"))
+}
+
+fn wrong_because(path: &Path, reason: &str) -> RemoteError {
+    RemoteError::Key { path: path.display().to_string(), reason: reason.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Made with `openssl genpkey -algorithm ed25519` and `openssl pkey -pubout`; they protect nothing.
+    const PRIVATE: &str = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIPWMfuXZkU7MsXmTehb1J7/fSXn1iG2ri0FHk0+NN3mp\n-----END PRIVATE KEY-----\n";
+    const PUBLIC: &str = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAv3Q0vU1qhOn8Nwfg/bsdFYshwifW+U461/3Pg29jerg=\n-----END PUBLIC KEY-----\n";
+
+    #[test]
+    fn what_was_signed_is_known_again_and_nothing_else_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let (private, public) = (folder.path().join("key.pem"), folder.path().join("key.pub"));
+        fs::write(&private, PRIVATE).unwrap();
+        fs::write(&public, PUBLIC).unwrap();
+        let (signer, trusted) = (Signer::read(&private).unwrap(), Trusted::read(&public).unwrap());
+        let key = BlobDigest::of(b"action");
+        let signature = signer.sign(&key, b"result");
+        assert!(trusted.has_signed(&signature, &key, b"result"));
+        assert!(!trusted.has_signed(&signature, &key, b"another result"));
+        assert!(!trusted.has_signed(&signature, &BlobDigest::of(b"another action"), b"result"));
+        assert!(!trusted.has_signed(&signature[1..], &key, b"result"));
+        assert!(!trusted.has_signed(b"", &key, b"result"));
+        // A file may hold several keys, and the wrong file is told of.
+        fs::write(&public, format!("{PUBLIC}{PUBLIC}")).unwrap();
+        assert_eq!(Trusted::read(&public).unwrap().0.len(), 2);
+        for (read, expected) in [
+            (Trusted::read(&private).map(drop), "expected public Ed25519 keys"),
+            (Signer::read(&public).map(drop), "expected a private Ed25519 key"),
+            (Signer::read(&folder.path().join("none")).map(drop), "No such file"),
+        ] {
+            let error = read.unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+}
