@@ -9,6 +9,9 @@ use crate::error::RemoteError;
 use crate::function::{DigestFunction, Hashing};
 use crate::remote::{Made, Remote, renamed};
 
+/// Bytes that are hashed before their memory is given back.
+const PIECE: usize = 4 << 20;
+
 impl Remote {
     /// An action in the server's digests.
     pub(crate) fn encoded(
@@ -43,7 +46,12 @@ impl Remote {
         }
         let mut hashing = Hashing::new(function);
         match store.open(ours)? {
-            Some(blob) => hashing.update(&blob),
+            Some(blob) => {
+                for (index, piece) in blob.chunks(PIECE).enumerate() {
+                    hashing.update(piece);
+                    blob.release(index * PIECE);
+                }
+            }
             None => {
                 let content = source().ok_or_else(|| RemoteError::Local(format!("Blob {ours} is gone")))?;
                 content.parts.iter().for_each(|piece| hashing.update(piece.as_slice()));

@@ -237,7 +237,7 @@ impl Remote {
         claims: &Claims,
     ) -> Result<Option<Outputs>, RemoteError> {
         let mut ours = BTreeMap::new();
-        let mut wanted = Vec::new();
+        let mut wanted = BTreeMap::new();
         for blob in theirs.values().flat_map(Output::parts) {
             let claimed = self.claimed(function, blob, claims);
             if let Some(here) = claimed
@@ -252,9 +252,13 @@ impl Remote {
                 self.promised.add(here, *blob);
                 ours.insert(*blob, here);
             } else {
-                wanted.push(*blob);
+                wanted.insert(*blob, claimed);
             }
         }
+        // Whatever it is called there is remembered, since its bytes are checked against what it is called here.
+        wanted.iter().for_each(|(theirs, ours)| {
+            ours.iter().for_each(|ours| self.promised.add(*ours, *theirs));
+        });
         ours.extend(self.fetch(function, store, &wanted)?);
         let mut outputs = Outputs::new();
         for (name, output) in theirs {

@@ -53,6 +53,28 @@ impl MappedFile {
     }
 }
 
+impl MappedFile {
+    /// Lets go of the memory of the first `n_bytes` bytes, for whoever reads a large blob once, from front to back.
+    /// They can still be read: then they come from the file again. Only whole pages count.
+    pub fn release(&self, n_bytes: usize) {
+        let Bytes::Map(map) = &self.0 else { return };
+        let n_bytes = n_bytes.min(map.len()) / PAGES * PAGES;
+        if n_bytes == 0 {
+            return;
+        }
+        #[expect(unsafe_code, reason = "a blob that is sent would else stay in memory as a whole")]
+        // SAFETY: the advice is dangerous where it drops bytes that are nowhere else. This mapping is shared with a
+        // file and was never written to, so a page that is dropped is read from that file when it is touched next;
+        // `bytes_are_the_same_after_they_were_let_go_of` compares. The range lies within the mapping.
+        let advised = unsafe { map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, 0, n_bytes) };
+        // It is advice: a system that does not take it holds more memory, and nothing else is different.
+        drop(advised);
+    }
+}
+
+/// A multiple of every page size.
+const PAGES: usize = 1 << 16;
+
 impl From<Vec<u8>> for MappedFile {
     fn from(bytes: Vec<u8>) -> Self {
         Self(Bytes::Heap(bytes.into()))
@@ -98,6 +120,21 @@ mod tests {
         drop(mapped);
         std::fs::remove_file(&path).unwrap();
         assert_eq!(&clone[..], b"bytes");
+    }
+
+    #[test]
+    fn bytes_are_the_same_after_they_were_let_go_of() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("blob");
+        let bytes: Vec<u8> = (0..1_000_000_u32).map(|index| (index / 3) as u8).collect();
+        std::fs::write(&path, &bytes).unwrap();
+        let mapped = MappedFile::open(&path).unwrap();
+        for n_bytes in [0, 1, 500_000, 1_000_000, usize::MAX] {
+            assert_eq!(&mapped[..], &bytes[..]);
+            mapped.release(n_bytes);
+        }
+        assert_eq!(&mapped[..], &bytes[..]);
+        MappedFile::from(vec![1, 2]).release(2);
     }
 
     #[test]

@@ -157,14 +157,18 @@ fn document(
             "outputs": outputs,
         }));
     }
-    Ok(json!({
+    let mut document = json!({
         "status": finished.exit().word(),
         "targets": targets,
         "gates": gates(&finished.gates),
         "actions": finished.tally.json(),
         "warnings": warnings,
         "errors": finished.reports.iter().map(crate::report::Report::json).collect::<Vec<_>>(),
-    }))
+    });
+    if let Some(traffic) = engine.traffic() {
+        document["remote"] = traffic;
+    }
+    Ok(document)
 }
 
 /// The verdicts as JSON.

@@ -126,6 +126,11 @@ impl Engine {
         team.bring(&wanted).map_err(|error| action_report("Cannot fetch what was asked for", &error))
     }
 
+    /// What went to the team's cache and came from there; nothing where there is none.
+    pub(crate) fn traffic(&self) -> Option<serde_json::Value> {
+        self.team.as_ref().map(TeamCache::traffic)
+    }
+
     /// Whether outputs stay in the team's cache.
     pub(crate) fn leaves_outputs(&self) -> bool {
         self.team.as_ref().is_some_and(TeamCache::leaves_outputs)

@@ -24,6 +24,7 @@ use serde_json::{Value, json};
 use crate::interrupt;
 use crate::invocation::Invocation;
 use crate::options::Download;
+use crate::render::size::size;
 use crate::report::Report;
 use crate::wire::engine::store_report;
 use crate::wire::team_settings::{Declared, TeamSettings};
@@ -104,6 +105,12 @@ impl TeamCache {
         ]
     }
 
+    /// What went over the wire, for programs.
+    pub(crate) fn traffic(&self) -> Value {
+        let (down, up) = self.remote.traffic();
+        json!({ "bytes_down": down, "bytes_up": up })
+    }
+
     /// Whether outputs that were asked for stay where they are.
     pub(crate) fn leaves_outputs(&self) -> bool {
         self.settings.download == Download::Minimal
@@ -140,6 +147,12 @@ impl TeamCache {
             not_sent = state.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
         }
         let name = self.remote.name();
+        let (down, up) = self.remote.traffic();
+        let told = [("fetched", down), ("sent", up)].into_iter().filter(|(_, n_bytes)| *n_bytes > 0);
+        let told: Vec<String> = told.map(|(word, n_bytes)| format!("{word} {}", size(n_bytes))).collect();
+        if !told.is_empty() {
+            invocation.streams.note(&format!("{name}: {}\n", told.join(", ")));
+        }
         let not_asked = self.remote.failure().filter(|_| !self.is_absent);
         if let Some(lie) = self.remote.lie() {
             invocation.warn(&format!("{lie}; it was made here instead"));
