@@ -16,7 +16,7 @@ use ureq::{Agent, Body};
 use crate::credentials::{Credentials, SecretHeader};
 use crate::error::FetchError;
 use crate::patience::{Paced, Patience};
-use crate::token_service;
+use crate::token_service::{self, Intent};
 use crate::url::Url;
 
 /// More redirects than this lead in a circle, or might as well.
@@ -50,6 +50,8 @@ pub struct Ask<'a> {
     pub if_range: Option<&'a str>,
     /// Whether the server is an OCI registry, which tells where tokens come from.
     pub is_registry: bool,
+    /// Whether only its being there is asked for, not its bytes.
+    pub is_head: bool,
 }
 
 /// What a server answered.
@@ -78,7 +80,7 @@ pub struct Refusal {
 impl<'a> Ask<'a> {
     /// Everything at an address.
     pub fn whole(url: &'a Url) -> Self {
-        Self { url, accept: None, from: 0, if_range: None, is_registry: false }
+        Self { url, accept: None, from: 0, if_range: None, is_registry: false, is_head: false }
     }
 }
 
@@ -109,24 +111,31 @@ impl Client {
     /// # Errors
     /// [`Refusal`] when there is no answer, or one that is neither success nor `416`.
     pub fn get(&self, ask: &Ask<'_>) -> Result<Answer, Refusal> {
-        let headers = if ask.is_registry {
-            match token_service::known(self, ask.url) {
-                Some(header) => vec![header],
-                None => self.credentials.offered(ask.url)?,
-            }
-        } else {
-            self.credentials.headers(ask.url)?
-        };
+        let headers = self.headers(ask.url, ask.is_registry.then_some(Intent::Read))?;
         let mut answer = self.follow(ask, headers)?;
         if answer.status == 401
             && ask.is_registry
-            && let Some(header) = token_service::answer_challenge(self, &self.credentials, ask.url, &answer)?
+            && let Some(header) =
+                token_service::answer_challenge(self, &self.credentials, ask.url, Intent::Read, &answer)?
         {
             answer = self.follow(ask, vec![header])?;
         }
         match answer.status {
             200..=299 | 416 => Ok(answer),
             _ => Err(answer.refusal(&self.patience)),
+        }
+    }
+
+    /// What the server is told about who asks; `registry` is what is wanted of it where it is one.
+    pub(crate) fn headers(
+        &self,
+        url: &Url,
+        registry: Option<Intent>,
+    ) -> Result<Vec<SecretHeader>, FetchError> {
+        let Some(intent) = registry else { return self.credentials.headers(url) };
+        match token_service::known(self, url, intent) {
+            Some(header) => Ok(vec![header]),
+            None => self.credentials.offered(url),
         }
     }
 
@@ -207,7 +216,9 @@ impl Client {
 
     fn once(&self, ask: &Ask<'_>, url: &Url, headers: &[SecretHeader]) -> Result<Response<Body>, Refusal> {
         // What is hashed are the bytes that were published, so no server may send them in another coding.
-        let mut request = self.agent_for(url).get(url.full()).header("accept-encoding", "identity");
+        let agent = self.agent_for(url);
+        let request = if ask.is_head { agent.head(url.full()) } else { agent.get(url.full()) };
+        let mut request = request.header("accept-encoding", "identity");
         if let Some(accept) = ask.accept {
             request = request.header("accept", accept);
         }
@@ -312,7 +323,7 @@ impl Answer {
                 let mut body = Vec::new();
                 // An explanation that cannot be read is none.
                 drop((&mut self.body).take(4096).read_to_end(&mut body));
-                json_error(&body).unwrap_or_default()
+                json_error(&body).or_else(|| xml_error(&body)).unwrap_or_default()
             }
         };
         let mut said = printable(&said);
@@ -322,6 +333,9 @@ impl Answer {
                     said = said.replace(secret, "***");
                 }
             }
+        }
+        for secret in self.url.secrets() {
+            said = said.replace(secret, "***");
         }
         said.chars().take(MAX_EXPLANATION).collect()
     }
@@ -389,6 +403,17 @@ fn json_error(body: &[u8]) -> Option<String> {
     said.into_iter().flatten().find_map(|said| said.as_str().map(str::to_owned))
 }
 
+/// The code and the message of a bucket's XML; the rest may repeat what was signed.
+fn xml_error(body: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(body).ok()?;
+    let within = |name: &str| {
+        let (_, rest) = text.split_once(&format!("<{name}>"))?;
+        rest.split_once(&format!("</{name}>")).map(|(found, _)| found)
+    };
+    let code = within("Code")?;
+    Some(within("Message").map_or_else(|| code.to_owned(), |message| format!("{code}: {message}")))
+}
+
 fn printable(text: &str) -> String {
     text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
 }
@@ -412,7 +437,10 @@ mod tests {
     }
 
     #[test]
-    fn explanations_are_found_in_json_only() {
+    fn explanations_are_found_in_json_and_in_the_xml_of_buckets() {
+        let xml = b"<?xml version=\"1.0\"?><Error><Code>NoSuchBucket</Code><Message>Not there</Message><Key>k</Key></Error>";
+        assert_eq!(xml_error(xml).as_deref(), Some("NoSuchBucket: Not there"));
+        assert_eq!(xml_error(b"<html>"), None);
         assert_eq!(json_error(br#"{"error": "gated"}"#).as_deref(), Some("gated"));
         assert_eq!(json_error(br#"{"errors": [{"message": "denied"}]}"#).as_deref(), Some("denied"));
         assert_eq!(json_error(b"<html>"), None);

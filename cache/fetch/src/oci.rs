@@ -11,7 +11,7 @@ use crate::checksum::{Expected, ServerDigest, sha256};
 use crate::client::{Ask, Client};
 use crate::error::FetchError;
 use crate::listing::{RemoteFile, checked};
-use crate::url::Url;
+use crate::url::{Url, UrlError};
 
 /// The limit that registries set for manifests.
 const MAX_MANIFEST: u64 = 4 << 20;
@@ -104,6 +104,17 @@ fn manifest(client: &Client, origin: &Origin, reference: &str) -> Result<(Url, V
     Ok((url, bytes))
 }
 
+/// Where a registry is asked.
+///
+/// # Errors
+/// When its name cannot be part of an address.
+pub fn root(registry: &str) -> Result<Url, UrlError> {
+    let registry = if registry == "docker.io" { "registry-1.docker.io" } else { registry };
+    let plain = Url::parse(&format!("http://{registry}"))?;
+    // A registry on this machine is one for tests, and has no certificate.
+    if plain.is_loopback() { Ok(plain) } else { Url::parse(&format!("https://{registry}")) }
+}
+
 /// The registry's address, the repository, and the digest or tag.
 fn parts<'a>(origin: &Origin, reference: &'a str) -> Result<(String, &'a str, &'a str), FetchError> {
     let wrong = || FetchError::Listing {
@@ -111,11 +122,8 @@ fn parts<'a>(origin: &Origin, reference: &'a str) -> Result<(String, &'a str, &'
         what: "it is no artifact; expected `registry/repository@sha256:…`".to_owned(),
     };
     let (registry, repository, version) = reference_parts(reference).ok_or_else(wrong)?;
-    let registry = if registry == "docker.io" { "registry-1.docker.io" } else { registry };
-    let plain = endpoint(origin, &format!("http://{registry}"))?;
-    // A registry on this machine is one for tests, and has no certificate.
-    let scheme = if plain.is_loopback() { "http" } else { "https" };
-    Ok((format!("{scheme}://{registry}"), repository, version))
+    let root = root(registry).map_err(|source| FetchError::Url { origin: origin.to_string(), source })?;
+    Ok((root.root(), repository, version))
 }
 
 fn endpoint(origin: &Origin, text: &str) -> Result<Url, FetchError> {

@@ -2,13 +2,46 @@
 
 use std::io::Read;
 
-use ureq::http::Response;
-use ureq::{Body, SendBody};
+use ureq::SendBody;
+use ureq::http::{Method, Request};
 
 use crate::client::{Answer, Ask, Client, Refusal};
-use crate::credentials::SecretHeader;
 use crate::error::FetchError;
+use crate::token_service::{self, Intent};
 use crate::url::Url;
+
+/// What is done with what is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    /// It takes the place of what is there.
+    Put,
+    /// The server decides what becomes of it.
+    Post,
+    /// It is added to what is there.
+    Patch,
+    /// Nothing is sent; what is there goes.
+    Delete,
+}
+
+/// Where something is sent, and what is said about it.
+#[derive(Clone, Copy, Debug)]
+pub struct Sending<'a> {
+    /// What is done with it.
+    pub verb: Verb,
+    /// Where to.
+    pub url: &'a Url,
+    /// Headers that anybody may see.
+    pub headers: &'a [(&'a str, &'a str)],
+    /// Whether the server is an OCI registry, which tells where tokens come from.
+    pub is_registry: bool,
+}
+
+impl<'a> Sending<'a> {
+    /// To a server that is no registry, with nothing said about it.
+    pub fn to(verb: Verb, url: &'a Url) -> Self {
+        Self { verb, url, headers: &[], is_registry: false }
+    }
+}
 
 impl Client {
     /// Opens what is at an address, asking until it comes.
@@ -23,15 +56,8 @@ impl Client {
     ///
     /// # Errors
     /// When the server does not answer.
-    pub fn head(&self, url: &Url) -> Result<(), FetchError> {
-        self.patiently(|| {
-            let mut request = self.agent_for(url).head(url.full());
-            let headers = self.credentials.headers(url)?;
-            for header in &headers {
-                request = request.header(&header.name, header.value.open());
-            }
-            self.accepted(url, headers, request.call())
-        })
+    pub fn head(&self, ask: &Ask<'_>) -> Result<(), FetchError> {
+        self.open(&Ask { is_head: true, ..ask.clone() }).map(drop)
     }
 
     /// Puts bytes at an address, once: what was read of them is gone.
@@ -39,16 +65,82 @@ impl Client {
     /// # Errors
     /// When the server does not take them.
     pub fn put(&self, url: &Url, n_bytes: u64, bytes: &mut dyn Read) -> Result<(), FetchError> {
-        let mut put = || -> Result<(), Refusal> {
-            let mut request =
-                self.agent_for(url).put(url.full()).header("content-length", n_bytes.to_string());
-            let headers = self.credentials.headers(url)?;
-            for header in &headers {
-                request = request.header(&header.name, header.value.open());
+        let sent = self.answer_to(&Sending::to(Verb::Put, url), n_bytes, bytes);
+        sent.and_then(|answer| self.accepted(answer)).map(drop).map_err(|refusal| *refusal.error)
+    }
+
+    /// Sends bytes until the server takes them.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub fn send(&self, sending: &Sending<'_>, bytes: &[u8]) -> Result<Answer, FetchError> {
+        self.patiently(|| self.sent(sending, bytes))
+    }
+
+    /// Sends bytes and does not try again, because the server may have taken some of them.
+    ///
+    /// # Errors
+    /// When it does not take them.
+    pub fn send_once(&self, sending: &Sending<'_>, bytes: &[u8]) -> Result<Answer, FetchError> {
+        self.sent(sending, bytes).map_err(|refusal| *refusal.error)
+    }
+
+    /// Sends bytes, also to a registry that asks for a token first.
+    fn sent(&self, sending: &Sending<'_>, bytes: &[u8]) -> Result<Answer, Refusal> {
+        let Sending { url, is_registry, .. } = *sending;
+        let n_bytes = bytes.len() as u64;
+        let mut answer = self.answer_to(sending, n_bytes, &mut &*bytes)?;
+        if answer.status == 401 && is_registry {
+            let header =
+                token_service::answer_challenge(self, &self.credentials, url, Intent::Send, &answer)?;
+            if header.is_some() {
+                answer = self.answer_to(sending, n_bytes, &mut &*bytes)?;
             }
-            self.accepted(url, headers, request.send(SendBody::from_reader(bytes)))
+        }
+        self.accepted(answer)
+    }
+
+    /// An answer of any status.
+    fn answer_to(
+        &self,
+        sending: &Sending<'_>,
+        n_bytes: u64,
+        bytes: &mut dyn Read,
+    ) -> Result<Answer, Refusal> {
+        let Sending { verb, url, headers, is_registry } = *sending;
+        let method = match verb {
+            Verb::Put => Method::PUT,
+            Verb::Post => Method::POST,
+            Verb::Patch => Method::PATCH,
+            Verb::Delete => Method::DELETE,
         };
-        put().map_err(|refusal| *refusal.error)
+        let mut request = Request::builder().method(method).uri(url.full());
+        if verb != Verb::Delete {
+            request = request.header("content-length", n_bytes.to_string());
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let secrets = self.headers(url, is_registry.then_some(Intent::Send))?;
+        for header in &secrets {
+            request = request.header(&header.name, header.value.open());
+        }
+        let agent = self.agent_for(url);
+        let sent = if verb == Verb::Delete {
+            request.body(()).map_err(ureq::Error::from).and_then(|request| agent.run(request))
+        } else {
+            let body = SendBody::from_reader(bytes);
+            request.body(body).map_err(ureq::Error::from).and_then(|request| agent.run(request))
+        };
+        let response = sent.map_err(|error| self.unanswered(url, &error))?;
+        Ok(self.answer(url, response, secrets))
+    }
+
+    fn accepted(&self, answer: Answer) -> Result<Answer, Refusal> {
+        match answer.status {
+            200..=299 => Ok(answer),
+            _ => Err(answer.refusal(&self.patience)),
+        }
     }
 
     fn patiently<T>(&self, ask: impl Fn() -> Result<T, Refusal>) -> Result<T, FetchError> {
@@ -61,21 +153,6 @@ impl Client {
                     self.wait(refusal, n_failed)?;
                 }
             }
-        }
-    }
-
-    /// * `sent`: what the request told, which no message may repeat
-    fn accepted(
-        &self,
-        url: &Url,
-        sent: Vec<SecretHeader>,
-        answer: Result<Response<Body>, ureq::Error>,
-    ) -> Result<(), Refusal> {
-        let response = answer.map_err(|error| self.unanswered(url, &error))?;
-        let answer = self.answer(url, response, sent);
-        match answer.status {
-            200..=299 => Ok(()),
-            _ => Err(answer.refusal(&self.patience)),
         }
     }
 }

@@ -21,9 +21,16 @@ struct Token {
     access_token: Option<String>,
 }
 
+/// What somebody wants of a registry; whoever may read may not send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Intent {
+    Read,
+    Send,
+}
+
 /// The header that was last good for a repository of a registry.
-pub(crate) fn known(client: &Client, url: &Url) -> Option<SecretHeader> {
-    client.tokens.lock().unwrap_or_else(PoisonError::into_inner).get(&scope_of(url)).cloned()
+pub(crate) fn known(client: &Client, url: &Url, intent: Intent) -> Option<SecretHeader> {
+    client.tokens.lock().unwrap_or_else(PoisonError::into_inner).get(&scope_of(url, intent)).cloned()
 }
 
 /// The header that the registry's challenge asks for; `None` when it asks for nothing that we have.
@@ -34,6 +41,7 @@ pub(crate) fn answer_challenge(
     client: &Client,
     credentials: &Credentials,
     url: &Url,
+    intent: Intent,
     answer: &Answer,
 ) -> Result<Option<SecretHeader>, Refusal> {
     // A redirect elsewhere asks in its own name, and gets nothing from us.
@@ -50,7 +58,11 @@ pub(crate) fn answer_challenge(
         _ => None,
     };
     if let Some(header) = &header {
-        client.tokens.lock().unwrap_or_else(PoisonError::into_inner).insert(scope_of(url), header.clone());
+        client
+            .tokens
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(scope_of(url, intent), header.clone());
     }
     Ok(header)
 }
@@ -92,11 +104,11 @@ fn bearer(
     Ok(SecretHeader::bearer(&Secret::new(&token)))
 }
 
-/// Server and repository: `https://registry/v2/org/name`.
-fn scope_of(url: &Url) -> String {
+/// Server and repository, and what is wanted: `https://registry/v2/org/name Read`.
+fn scope_of(url: &Url, intent: Intent) -> String {
     let text = url.to_string();
     let end = text.find("/manifests/").or_else(|| text.find("/blobs/")).unwrap_or(text.len());
-    text[..end].to_owned()
+    format!("{} {intent:?}", &text[..end])
 }
 
 /// The value of `name="value"` or `name=value` in a challenge.

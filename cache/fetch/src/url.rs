@@ -15,6 +15,9 @@ pub struct Url {
     target: String,
 }
 
+/// Shorter values of a query are numbers and words.
+const SHORTEST_SECRET: usize = 16;
+
 /// A text that is no address that can be asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("The address {what}")]
@@ -124,6 +127,13 @@ impl Url {
     /// Everything, also what must not be shown.
     pub(crate) fn full(&self) -> String {
         format!("{}{}", self.root(), self.target)
+    }
+
+    /// Values of the query that are long enough to be signatures or keys.
+    pub(crate) fn secrets(&self) -> impl Iterator<Item = &str> {
+        let query = self.target.split_once('?').map_or("", |(_, query)| query);
+        let values = query.split('&').filter_map(|pair| Some(pair.split_once('=')?.1));
+        values.filter(|value| value.len() >= SHORTEST_SECRET)
     }
 
     /// Without the query.

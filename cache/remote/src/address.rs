@@ -2,13 +2,14 @@
 
 use std::path::PathBuf;
 
+use mc_fetch::oci;
 use mc_fetch::url::Url;
 
 use crate::error::RemoteError;
 use crate::grpc::settings::Place;
 
 /// What an address may begin with.
-const SCHEMES: &str = "`file://`, `http://`, `https://`, `grpc://`, `grpcs://` or `unix:`";
+const SCHEMES: &str = "`file://`, `http://`, `https://`, `s3://`, `oci://`, `grpc://`, `grpcs://` or `unix:`";
 
 /// Where a team's cache is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +18,20 @@ pub enum Address {
     Folder(PathBuf),
     /// A server that keeps `/ac` and `/cas`, as Bazel's HTTP caches do.
     Http(Url),
+    /// A folder of a bucket: `s3://bucket/folder`.
+    S3 {
+        /// The bucket.
+        bucket: String,
+        /// The folder in it; empty for the bucket itself.
+        prefix: String,
+    },
+    /// A repository of a registry: `oci://registry/repository`.
+    Oci {
+        /// The registry: a host, and a port where it has one.
+        registry: String,
+        /// The repository.
+        repository: String,
+    },
     /// A server that speaks the Remote Execution API: `grpc://`, `grpcs://`, `unix:`.
     Grpc(Place),
 }
@@ -49,10 +64,32 @@ impl Address {
             "grpcs" => over("https").map(Place::Tls).map(Self::Grpc),
             "file" if rest.starts_with('/') => Ok(Self::Folder(PathBuf::from(rest))),
             "file" => Err(wrong("expected a path from the root, as in `file:///mnt/team/mc`")),
+            "s3" => {
+                let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+                let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
+                if bucket.is_empty() || !bucket.bytes().all(is_letter) {
+                    return Err(wrong("expected a bucket and a folder in it, as in `s3://team-cache/mc`"));
+                }
+                Ok(Self::S3 { bucket: bucket.to_owned(), prefix: prefix.trim_matches('/').to_owned() })
+            }
+            "oci" => match rest.trim_end_matches('/').split_once('/') {
+                Some((registry, repository)) if is_repository(repository) && oci::root(registry).is_ok() => {
+                    Ok(Self::Oci { registry: registry.to_owned(), repository: repository.to_owned() })
+                }
+                _ => Err(wrong(
+                    "expected a registry and a repository without a tag, as in `oci://ghcr.io/team/mc-cache`",
+                )),
+            },
             "http" | "https" => Url::parse(text).map(Self::Http).map_err(|error| wrong(&error.to_string())),
             _ => Err(wrong(&format!("expected {SCHEMES}"))),
         }
     }
+}
+
+/// Whether a registry may have a repository of this name.
+fn is_repository(name: &str) -> bool {
+    let is_letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);
+    name.split('/').all(|part| !part.is_empty() && !part.starts_with('.') && part.bytes().all(is_letter))
 }
 
 #[cfg(test)]
@@ -63,10 +100,32 @@ mod tests {
     fn an_address_says_what_kind_of_server_it_is() {
         assert_eq!(Address::parse("file:///mnt/a").unwrap(), Address::Folder(PathBuf::from("/mnt/a")));
         assert!(matches!(Address::parse("https://cache.example/mc").unwrap(), Address::Http(_)));
+        let bucket =
+            |bucket: &str, prefix: &str| Address::S3 { bucket: bucket.into(), prefix: prefix.into() };
+        assert_eq!(Address::parse("s3://team/a/b/").unwrap(), bucket("team", "a/b"));
+        assert_eq!(Address::parse("s3://team").unwrap(), bucket("team", ""));
+        let repository = |registry: &str, repository: &str| Address::Oci {
+            registry: registry.into(),
+            repository: repository.into(),
+        };
+        assert_eq!(
+            Address::parse("oci://ghcr.io/team/mc-cache").unwrap(),
+            repository("ghcr.io", "team/mc-cache")
+        );
+        assert_eq!(Address::parse("oci://127.0.0.1:5000/mc/").unwrap(), repository("127.0.0.1:5000", "mc"));
+        for wrong in
+            ["oci://ghcr.io", "oci://ghcr.io/a:latest", "oci://ghcr.io/a/../b", "oci:///a", "oci://g h/a"]
+        {
+            assert!(Address::parse(wrong).is_err(), "{wrong}");
+        }
         let told = |text: &str| Address::parse(text).unwrap_err().to_string();
         assert_eq!(
             told("file://a"),
             "`file://a`: expected a path from the root, as in `file:///mnt/team/mc`"
+        );
+        assert_eq!(
+            told("s3:///a"),
+            "`s3:///a`: expected a bucket and a folder in it, as in `s3://team-cache/mc`"
         );
         assert!(told("gopher://a").starts_with("`gopher://a`: expected `file://`, `http://`, "));
         assert!(told("ftp://me:pass@word@host/").starts_with("`host/`: expected "));

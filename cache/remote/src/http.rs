@@ -7,15 +7,12 @@ use std::io::Read;
 
 use mc_digest::digest::BlobDigest;
 use mc_fetch::client::{Ask, Client};
-use mc_fetch::error::FetchError;
 use mc_fetch::url::Url;
 
+use crate::answer::{MAX_RESULT, bytes_from, missing, there};
 use crate::error::RemoteError;
 use crate::function::DigestFunction;
 use crate::transport::Transport;
-
-/// No result of ours is longer: some hundred outputs of a hundred bytes each.
-const MAX_RESULT: u64 = 16 << 20;
 
 /// A server.
 #[derive(Debug)]
@@ -32,15 +29,6 @@ impl Http {
 
     fn url(&self, kind: &str, digest: &BlobDigest) -> Url {
         self.base.below(&format!("{kind}/{}", digest.hash))
-    }
-}
-
-/// What is there, as something that may be missing.
-fn there<T>(found: Result<T, FetchError>) -> Result<Option<T>, RemoteError> {
-    match found {
-        Ok(found) => Ok(Some(found)),
-        Err(FetchError::Missing { .. }) => Ok(None),
-        Err(error) => Err(error.into()),
     }
 }
 
@@ -63,29 +51,12 @@ impl Transport for Http {
     }
 
     fn missing(&self, blobs: &[BlobDigest]) -> Result<Vec<BlobDigest>, RemoteError> {
-        let mut missing = Vec::new();
-        for blob in blobs {
-            if there(self.client.head(&self.url("cas", blob)))?.is_none() {
-                missing.push(*blob);
-            }
-        }
-        Ok(missing)
+        missing(&self.client, blobs, &|blob| Ok(self.url("cas", blob)), false)
     }
 
     fn read(&self, blob: &BlobDigest, first: u64) -> Result<Option<Box<dyn Read + Send>>, RemoteError> {
         let url = self.url("cas", blob);
-        let ask = Ask { from: first, ..Ask::whole(&url) };
-        let Some(mut answer) = there(self.client.open(&ask))? else { return Ok(None) };
-        // Past its end there is nothing: what is there is shorter than it should be.
-        if answer.status == 416 {
-            return Ok(None);
-        }
-        // A server that knows no ranges sends all of it again.
-        if first > 0 && answer.status == 200 {
-            let skipped = std::io::copy(&mut (&mut answer.body).take(first), &mut std::io::sink());
-            skipped.map_err(|error| RemoteError::Local(format!("{url}: {error}")))?;
-        }
-        Ok(Some(Box::new(answer.body)))
+        bytes_from(&self.client, &Ask { from: first, ..Ask::whole(&url) })
     }
 
     fn write(&self, blob: &BlobDigest, bytes: &[u8]) -> Result<(), RemoteError> {

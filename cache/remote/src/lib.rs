@@ -6,6 +6,8 @@
 
 pub mod absent;
 pub mod address;
+mod answer;
+pub mod aws;
 pub mod breaker;
 mod bring;
 pub mod error;
@@ -16,9 +18,11 @@ pub mod http;
 pub mod known;
 pub mod lazy;
 mod naming;
+pub mod oci;
 mod parallel;
 pub mod promised;
 pub mod remote;
+pub mod s3;
 pub mod signing;
 pub mod transport;
 mod upload;

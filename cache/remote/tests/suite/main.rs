@@ -1,9 +1,11 @@
 //! The team's cache against servers of its own, which do what a test tells them.
 
+mod bucket;
 mod faults;
 mod frames;
 mod grpc;
 mod grpc_faults;
 mod grpc_server;
+mod registry;
 mod server;
 mod step;

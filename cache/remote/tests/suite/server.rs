@@ -21,12 +21,14 @@ pub(crate) enum Fault {
     Missing,
     /// The server says that it cannot.
     Broken,
+    /// The server says that it does not want to.
+    Denied,
     /// It says that all is well and keeps nothing.
     Forget,
 }
 
 /// Every fault, with cuts at several places.
-pub(crate) const FAULTS: [Fault; 9] = [
+pub(crate) const FAULTS: [Fault; 10] = [
     Fault::Drop,
     Fault::Cut(0),
     Fault::Cut(1),
@@ -35,6 +37,7 @@ pub(crate) const FAULTS: [Fault; 9] = [
     Fault::Longer,
     Fault::Missing,
     Fault::Broken,
+    Fault::Denied,
     Fault::Forget,
 ];
 
@@ -49,6 +52,8 @@ struct State {
     /// The header that everybody must send.
     authorization: Option<String>,
 }
+
+const XMLNS: &str = "xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"";
 
 /// A server, until the process ends.
 pub(crate) struct Server {
@@ -117,34 +122,82 @@ impl Server {
     }
 }
 
-fn answer(mut stream: TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
-    let mut reader = BufReader::new(stream.try_clone()?);
-    let mut line = String::new();
-    reader.read_line(&mut line)?;
-    let mut words = line.split(' ').map(str::to_owned);
-    let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-    let (mut n_bytes, mut first, mut authorization) = (0, 0, String::new());
-    loop {
-        let mut header = String::new();
-        reader.read_line(&mut header)?;
-        if let Some((name, value)) = header.split_once(": ")
-            && name.eq_ignore_ascii_case("authorization")
-        {
-            authorization = value.trim().to_owned();
-        }
-        let header = header.trim().to_lowercase();
-        if header.is_empty() {
-            break;
-        }
-        if let Some(value) = header.strip_prefix("content-length:") {
-            n_bytes = value.trim().parse().unwrap();
-        }
-        if let Some(value) = header.strip_prefix("range: bytes=") {
-            first = value.trim_end_matches('-').parse().unwrap();
-        }
+/// What a bucket does with an upload in parts: headers and text of its answer; `None` for any other request.
+fn upload(state: &mut State, method: &str, path: &str, query: &str, body: &[u8]) -> Option<(String, String)> {
+    let value = |name: &str| query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
+    let part = |number: usize| format!("part {number} of {path}");
+    if method == "POST" && value("uploads").is_some() {
+        let text = format!(
+            "<InitiateMultipartUploadResult {XMLNS}><UploadId>u1</UploadId></InitiateMultipartUploadResult>"
+        );
+        return Some((String::new(), text));
     }
-    let mut body = vec![0; n_bytes];
-    reader.read_exact(&mut body)?;
+    value("uploadId").filter(|upload| *upload == "u1")?;
+    if let Some(number) = value("partNumber") {
+        state.kept.insert(part(number.parse().unwrap()), body.to_vec());
+        return Some((format!("etag: \"tag {number}\"\r\n"), String::new()));
+    }
+    let parts: Vec<Vec<u8>> = (1..).map_while(|number| state.kept.remove(&part(number))).collect();
+    if method == "POST" {
+        let text = String::from_utf8(body.to_vec()).unwrap();
+        assert_eq!(text.matches("<PartNumber>").count(), parts.len());
+        assert!(text.contains("tag 1") && text.contains(&format!("tag {}", parts.len())), "{text}");
+        state.kept.insert(path.to_owned(), parts.concat());
+    }
+    let text =
+        format!("<CompleteMultipartUploadResult {XMLNS}><ETag>t</ETag></CompleteMultipartUploadResult>");
+    Some((String::new(), text))
+}
+
+/// A request, whole.
+pub(crate) struct Request {
+    pub(crate) method: String,
+    pub(crate) path: String,
+    pub(crate) query: String,
+    /// Names in lower case.
+    headers: BTreeMap<String, String>,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Request {
+    pub(crate) fn read(stream: &TcpStream) -> std::io::Result<Self> {
+        let mut reader = BufReader::new(stream);
+        let mut line = String::new();
+        reader.read_line(&mut line)?;
+        let mut words = line.split(' ').map(str::to_owned);
+        let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        let (path, query) = target.split_once('?').unwrap_or((&target, ""));
+        let mut headers = BTreeMap::new();
+        loop {
+            let mut header = String::new();
+            reader.read_line(&mut header)?;
+            let Some((name, value)) = header.split_once(':') else { break };
+            headers.insert(name.to_lowercase(), value.trim().to_owned());
+        }
+        let mut found =
+            Self { method, path: path.to_owned(), query: query.to_owned(), headers, body: Vec::new() };
+        let n_bytes = found.header("content-length").parse().unwrap_or(0);
+        found.body = vec![0; n_bytes];
+        reader.read_exact(&mut found.body)?;
+        Ok(found)
+    }
+
+    /// A header; empty when it is not there.
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", String::as_str)
+    }
+
+    /// The first byte that is asked for.
+    pub(crate) fn first(&self) -> usize {
+        let range = self.header("range").strip_prefix("bytes=");
+        range.map_or(0, |range| range.trim_end_matches('-').parse().unwrap())
+    }
+}
+
+fn answer(mut stream: TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
+    let request = Request::read(&stream)?;
+    let (first, authorization) = (request.first(), request.header("authorization").to_owned());
+    let Request { method, path, query, mut body, .. } = request;
     let mut state = state.lock().unwrap();
     let drips = state.drips && path.starts_with("/cas/");
     let fault = state.fault.filter(|(at, _)| *at == state.n_requests).map(|(_, fault)| fault);
@@ -158,8 +211,18 @@ fn answer(mut stream: TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
     if fault == Some(Fault::Drop) {
         return Ok(());
     }
+    if fault == Some(Fault::Denied) {
+        return write!(stream, "HTTP/1.1 403 No\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+    }
     if fault == Some(Fault::Broken) {
         return write!(stream, "HTTP/1.1 500 No\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+    }
+    if let Some((headers, text)) = upload(&mut state, &method, &path, &query, &body) {
+        return write!(
+            stream,
+            "HTTP/1.1 200 OK\r\n{headers}content-length: {}\r\nconnection: close\r\n\r\n{text}",
+            text.len()
+        );
     }
     if method == "PUT" {
         if fault != Some(Fault::Forget) {

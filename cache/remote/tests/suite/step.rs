@@ -57,6 +57,17 @@ fn bytes(seed: u8, n: usize) -> Vec<u8> {
     (0..n).map(|index| (index as u8).wrapping_mul(31) ^ seed).collect()
 }
 
+/// Who asks, with little patience.
+pub(crate) fn client(credentials: Credentials) -> Client {
+    let patience = Patience {
+        idle: Duration::from_secs(5),
+        n_retries: 1,
+        first_delay: Duration::from_millis(1),
+        longest_delay: Duration::from_millis(1),
+    };
+    Client::new(credentials, patience, None).unwrap()
+}
+
 impl Machine {
     /// A machine with the action's inputs, and nothing else, that uses the server at `root`.
     pub(crate) fn new(root: &str, known: &Path) -> Self {
@@ -65,14 +76,7 @@ impl Machine {
 
     /// The same with credentials.
     pub(crate) fn with(root: &str, known: &Path, credentials: Credentials) -> Self {
-        let patience = Patience {
-            idle: Duration::from_secs(5),
-            n_retries: 1,
-            first_delay: Duration::from_millis(1),
-            longest_delay: Duration::from_millis(1),
-        };
-        let client = Client::new(credentials, patience, None).unwrap();
-        let server = Http::new(client, Url::parse(root).unwrap());
+        let server = Http::new(client(credentials), Url::parse(root).unwrap());
         Self::of(Box::new(server), known, Fetching::AtOnce)
     }
 

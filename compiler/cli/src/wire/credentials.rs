@@ -4,6 +4,7 @@
 //! |---|---|
 //! | Hugging Face | `HF_TOKEN`; the file `HF_TOKEN_PATH`; `token` in `HF_HOME` or `~/.cache/huggingface` |
 //! | any server | `--credential-helper`, else `MC_CREDENTIAL_HELPER`; `NETRC`, else `~/.netrc` |
+//! | a bucket | variables and files of AWS's tools, see `mc_remote::aws` |
 //! | a registry | `config.json` in `DOCKER_CONFIG` or `~/.docker` |
 //!
 //! A file that is not there or cannot be read is as good as empty: the server says what is missing.
@@ -34,6 +35,12 @@ pub(crate) fn credentials(options: &GlobalOptions, hugging_face: &Url) -> Creden
         netrc: Netrc::parse(&netrc),
         registries: docker_config::logins(&docker),
     }
+}
+
+/// The files of AWS's tools: keys, and settings.
+pub(crate) fn aws_files() -> (String, String) {
+    let file = |name: &str, below: &str| text(path(name).or_else(|| home(below)));
+    (file("AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials"), file("AWS_CONFIG_FILE", ".aws/config"))
 }
 
 fn token() -> Option<Secret> {

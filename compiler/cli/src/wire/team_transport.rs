@@ -3,7 +3,6 @@
 //! Who it is that asks and how long anybody waits is decided here; what is asked is `team_cache`'s.
 
 use std::fmt::Display;
-use std::path::Path;
 use std::time::Duration;
 
 use mc_fetch::client::Client;
@@ -13,17 +12,21 @@ use mc_fetch::patience::Patience;
 use mc_fetch::url::Url;
 use mc_remote::absent::Absent;
 use mc_remote::address::Address;
+use mc_remote::aws::Account;
+use mc_remote::error::RemoteError;
 use mc_remote::folder::Folder;
 use mc_remote::function::DigestFunction;
 use mc_remote::grpc::settings::{Pem, Place, Settings};
 use mc_remote::grpc::transport::Grpc;
 use mc_remote::http::Http;
+use mc_remote::oci::Oci;
+use mc_remote::s3::S3;
 use mc_remote::transport::Transport;
 
 use crate::invocation::Invocation;
 use crate::options::{DigestName, GlobalOptions};
 use crate::report::Report;
-use crate::wire::credentials::{credentials, variable};
+use crate::wire::credentials::{aws_files, credentials, variable};
 use crate::wire::team_settings::TeamSettings;
 
 /// The way to a server. One that cannot be used, where the build may go on without it, is as good as absent.
@@ -40,30 +43,34 @@ pub(crate) fn open(invocation: &Invocation, settings: &TeamSettings) -> Result<B
         }
         return Ok(absent("no server may be asked".to_owned()));
     }
-    match address {
-        Address::Folder(path) => folder(invocation, settings, &path),
-        Address::Http(url) => Ok(Box::new(Http::new(client(options)?, url))),
+    let opened: Result<Box<dyn Transport>, RemoteError> = match address {
+        Address::Folder(path) => Folder::open(&path).map(|folder| Box::new(folder) as _),
+        Address::Http(url) => Ok(Box::new(Http::new(client(options, who(options)?)?, url))),
         Address::Grpc(place) => Ok(Box::new(grpc(options, settings, place)?)),
-    }
-}
-
-fn absent(reason: String) -> Box<dyn Transport> {
-    Box::new(Absent { name: "(not asked)".to_owned(), reason })
-}
-
-fn folder(
-    invocation: &Invocation,
-    settings: &TeamSettings,
-    path: &Path,
-) -> Result<Box<dyn Transport>, Report> {
-    match Folder::open(path) {
-        Ok(folder) => Ok(Box::new(folder)),
+        Address::Oci { registry, repository } => {
+            let client = client(options, who(options)?)?;
+            Oci::new(client, &registry, &repository).map(|repository| Box::new(repository) as _)
+        }
+        Address::S3 { bucket, prefix } => {
+            // A request that is signed must not say in another way, too, who asks.
+            let client = client(options, Credentials::default())?;
+            account(&bucket, &prefix)
+                .and_then(|account| S3::new(client, &bucket, &prefix, account))
+                .map(|bucket| Box::new(bucket) as _)
+        }
+    };
+    match opened {
+        Ok(transport) => Ok(transport),
         Err(error) if settings.required => Err(unusable(error)),
         Err(error) => {
             invocation.warn(&format!("The remote cache is left out: {error}"));
             Ok(absent(error.to_string()))
         }
     }
+}
+
+fn absent(reason: String) -> Box<dyn Transport> {
+    Box::new(Absent { name: "(not asked)".to_owned(), reason })
 }
 
 fn grpc(options: &GlobalOptions, settings: &TeamSettings, place: Place) -> Result<Grpc, Report> {
@@ -91,7 +98,16 @@ fn who(options: &GlobalOptions) -> Result<Credentials, Report> {
     Ok(credentials(options, &Url::parse(hugging_face::ENDPOINT).map_err(unusable)?))
 }
 
-fn client(options: &GlobalOptions) -> Result<Client, Report> {
+/// Who asks a bucket.
+fn account(bucket: &str, prefix: &str) -> Result<Account, RemoteError> {
+    let (keys, config) = aws_files();
+    Account::read(&variable, &keys, &config).map_err(|error| RemoteError::Address {
+        address: format!("s3://{bucket}/{prefix}"),
+        reason: error.to_string(),
+    })
+}
+
+fn client(options: &GlobalOptions, credentials: Credentials) -> Result<Client, Report> {
     let patience = Patience {
         idle: Duration::from_secs(options.remote_timeout()),
         n_retries: options.remote_retries(),
@@ -100,7 +116,7 @@ fn client(options: &GlobalOptions) -> Result<Client, Report> {
     };
     let proxies = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
     let proxy = proxies.into_iter().find_map(variable);
-    Client::new(who(options)?, patience, proxy.as_deref())
+    Client::new(credentials, patience, proxy.as_deref())
         .map_err(|error| Report::usage("Cannot use the proxy").because(error))
 }
 

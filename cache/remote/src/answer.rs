@@ -1,0 +1,57 @@
+//! What the answers of web servers mean for a cache: what is missing is no failure.
+
+use std::io::Read;
+
+use mc_digest::digest::BlobDigest;
+use mc_fetch::client::{Ask, Client};
+use mc_fetch::error::FetchError;
+use mc_fetch::url::Url;
+
+use crate::error::RemoteError;
+
+/// No result of ours is longer: some hundred outputs of a hundred bytes each.
+pub(crate) const MAX_RESULT: u64 = 16 << 20;
+
+/// What is there, as something that may be missing.
+pub(crate) fn there<T>(found: Result<T, FetchError>) -> Result<Option<T>, RemoteError> {
+    match found {
+        Ok(found) => Ok(Some(found)),
+        Err(FetchError::Missing { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The bytes that are asked for; `None` where there are none.
+pub(crate) fn bytes_from(
+    client: &Client,
+    ask: &Ask<'_>,
+) -> Result<Option<Box<dyn Read + Send>>, RemoteError> {
+    let Some(mut answer) = there(client.open(ask))? else { return Ok(None) };
+    // Past its end there is nothing: what is there is shorter than it should be.
+    if answer.status == 416 {
+        return Ok(None);
+    }
+    // A server that knows no ranges sends all of it again.
+    if ask.from > 0 && answer.status == 200 {
+        let skipped = std::io::copy(&mut (&mut answer.body).take(ask.from), &mut std::io::sink());
+        skipped.map_err(|error| RemoteError::Local(format!("{}: {error}", ask.url)))?;
+    }
+    Ok(Some(Box::new(answer.body)))
+}
+
+/// Those of some blobs that are not at their addresses.
+pub(crate) fn missing(
+    client: &Client,
+    blobs: &[BlobDigest],
+    ask: &dyn Fn(&BlobDigest) -> Result<Url, RemoteError>,
+    is_registry: bool,
+) -> Result<Vec<BlobDigest>, RemoteError> {
+    let mut missing = Vec::new();
+    for blob in blobs {
+        let url = ask(blob)?;
+        if there(client.head(&Ask { is_registry, ..Ask::whole(&url) }))?.is_none() {
+            missing.push(*blob);
+        }
+    }
+    Ok(missing)
+}

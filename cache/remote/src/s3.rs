@@ -1,0 +1,184 @@
+//! A bucket that keeps results under `PREFIX/ac/HASH` and blobs under `PREFIX/cas/HASH`, as Bazel's HTTP caches do.
+//!
+//! Every request is signed in its address, for one thing and a short time. A bucket checks nothing, so everything that
+//! comes from it is checked here. Nothing is ever removed: that is for a lifecycle rule of the bucket.
+
+use std::io::Read;
+use std::time::Duration;
+
+use mc_digest::digest::BlobDigest;
+use mc_fetch::client::{Answer, Ask, Client};
+use mc_fetch::error::FetchError;
+use mc_fetch::send::{Sending, Verb};
+use mc_fetch::url::Url;
+use rusty_s3::actions::{CompleteMultipartUploadResponse, CreateMultipartUpload};
+use rusty_s3::{Bucket, Credentials, S3Action, UrlStyle};
+
+use crate::answer::{MAX_RESULT, bytes_from, missing, there};
+use crate::aws::Account;
+use crate::error::RemoteError;
+use crate::function::DigestFunction;
+use crate::transport::Transport;
+
+/// How long a signature is good: for clocks that differ, and for tries that follow the first.
+const VALID: Duration = Duration::from_secs(3600);
+
+/// What is sent at once, and again when that fails; a longer blob is sent in parts. It is what AWS's own tools take;
+/// buckets want 5 MiB at least, and take 5 GB at most.
+const PART: usize = 8 << 20;
+
+/// Buckets take no more parts than this.
+const MAX_PARTS: usize = 10_000;
+
+/// A longer answer about an upload is none.
+const MAX_TEXT: u64 = 1 << 20;
+
+/// A folder of a bucket.
+pub struct S3 {
+    client: Client,
+    bucket: Bucket,
+    credentials: Credentials,
+    /// Empty, or with a slash at its end.
+    prefix: String,
+}
+
+impl S3 {
+    /// The cache below `prefix`; nobody is asked yet.
+    ///
+    /// * `client`: without credentials of its own, because requests are signed
+    ///
+    /// # Errors
+    /// When it is not known where the bucket is.
+    pub fn new(client: Client, bucket: &str, prefix: &str, account: Account) -> Result<Self, RemoteError> {
+        let address = format!("s3://{bucket}/{prefix}");
+        let wrong = |reason: String| RemoteError::Address { address: address.clone(), reason };
+        let (endpoint, style, region) = match (account.endpoint, account.region) {
+            // Other servers than AWS's have an address each, and seldom names for buckets or regions.
+            (Some(endpoint), region) => {
+                (endpoint, UrlStyle::Path, region.unwrap_or_else(|| "us-east-1".to_owned()))
+            }
+            (None, Some(region)) => {
+                // A certificate is for one label before the server's name.
+                let is_label = bucket
+                    .bytes()
+                    .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+                let style = if is_label { UrlStyle::VirtualHost } else { UrlStyle::Path };
+                (format!("https://s3.{region}.amazonaws.com"), style, region)
+            }
+            (None, None) => return Err(wrong("It is not known where it is; set `AWS_REGION`".to_owned())),
+        };
+        // Read by ours first, which refuses more: a password in it, say.
+        let unusable = |error: &dyn std::fmt::Display| wrong(format!("Its endpoint cannot be used: {error}"));
+        Url::parse(&endpoint).map_err(|error| unusable(&error))?;
+        let endpoint = endpoint.parse().map_err(|error| unusable(&error))?;
+        let bucket = Bucket::new(endpoint, style, bucket.to_owned(), region)
+            .map_err(|error| wrong(format!("The bucket cannot be addressed: {error}")))?;
+        let prefix = prefix.trim_matches('/');
+        let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
+        Ok(Self { client, bucket, credentials: account.credentials, prefix })
+    }
+
+    fn key(&self, kind: &str, digest: &BlobDigest) -> String {
+        format!("{}{kind}/{}", self.prefix, digest.hash)
+    }
+
+    fn put(&self, key: &str) -> Result<Url, RemoteError> {
+        signed(&self.bucket.put_object(Some(&self.credentials), key))
+    }
+
+    fn get(&self, key: &str) -> Result<Url, RemoteError> {
+        signed(&self.bucket.get_object(Some(&self.credentials), key))
+    }
+
+    fn write_parts(&self, key: &str, bytes: &[u8]) -> Result<(), RemoteError> {
+        let url = signed(&self.bucket.create_multipart_upload(Some(&self.credentials), key))?;
+        let text = text(self.client.send(&Sending::to(Verb::Post, &url), &[])?)?;
+        let created = CreateMultipartUpload::parse_response(&text)
+            .map_err(|_| lie(&url, "began no upload, expected its number"))?;
+        let upload = created.upload_id();
+        let sent = self.send_parts(key, upload, bytes);
+        if sent.is_err() {
+            // What was sent of it would be kept, and paid for. Where that fails a lifecycle rule has to do it.
+            let url = signed(&self.bucket.abort_multipart_upload(Some(&self.credentials), key, upload))?;
+            drop(self.client.send(&Sending::to(Verb::Delete, &url), &[]));
+        }
+        sent
+    }
+
+    fn send_parts(&self, key: &str, upload: &str, bytes: &[u8]) -> Result<(), RemoteError> {
+        let mut tags = Vec::new();
+        for (number, part) in (1_u16..).zip(bytes.chunks(PART.max(bytes.len().div_ceil(MAX_PARTS)))) {
+            let url = signed(&self.bucket.upload_part(Some(&self.credentials), key, number, upload))?;
+            let answer = self.client.send(&Sending::to(Verb::Put, &url), part)?;
+            let tag = answer.header("etag").ok_or_else(|| lie(&url, "gave a part no `ETag`"))?;
+            tags.push(tag.to_owned());
+        }
+        let tags = tags.iter().map(String::as_str);
+        let complete = self.bucket.complete_multipart_upload(Some(&self.credentials), key, upload, tags);
+        let url = signed(&complete)?;
+        let text = text(self.client.send(&Sending::to(Verb::Post, &url), complete.body().as_bytes())?)?;
+        // Success of the request is not success of the upload.
+        CompleteMultipartUploadResponse::parse(&text)
+            .map_err(|_| lie(&url, "did not join the parts that were sent"))?;
+        Ok(())
+    }
+}
+
+fn signed<'a>(action: &impl S3Action<'a>) -> Result<Url, RemoteError> {
+    let url = action.sign(VALID);
+    Url::parse(url.as_str()).map_err(|error| RemoteError::Local(error.to_string()))
+}
+
+fn text(answer: Answer) -> Result<String, RemoteError> {
+    let mut text = String::new();
+    let read = answer.body.take(MAX_TEXT).read_to_string(&mut text);
+    read.map_err(|error| RemoteError::Local(format!("{}: {error}", answer.url)))?;
+    Ok(text)
+}
+
+fn lie(url: &Url, what: &str) -> RemoteError {
+    FetchError::Lie { url: url.clone(), what: what.to_owned() }.into()
+}
+
+impl Transport for S3 {
+    fn name(&self) -> String {
+        format!("s3://{}/{}", self.bucket.name(), self.prefix.trim_end_matches('/'))
+    }
+
+    fn function(&self) -> Result<DigestFunction, RemoteError> {
+        Ok(DigestFunction::Sha256)
+    }
+
+    fn result(&self, key: &BlobDigest) -> Result<Option<Vec<u8>>, RemoteError> {
+        let url = self.get(&self.key("ac", key))?;
+        there(self.client.text(&Ask::whole(&url), MAX_RESULT))
+    }
+
+    fn put_result(&self, key: &BlobDigest, result: &[u8], _named: &[BlobDigest]) -> Result<(), RemoteError> {
+        let url = self.put(&self.key("ac", key))?;
+        self.client.send(&Sending::to(Verb::Put, &url), result)?;
+        Ok(())
+    }
+
+    fn missing(&self, blobs: &[BlobDigest]) -> Result<Vec<BlobDigest>, RemoteError> {
+        let url = |blob: &BlobDigest| {
+            let key = self.key("cas", blob);
+            signed(&self.bucket.head_object(Some(&self.credentials), &key))
+        };
+        missing(&self.client, blobs, &url, false)
+    }
+
+    fn read(&self, blob: &BlobDigest, first: u64) -> Result<Option<Box<dyn Read + Send>>, RemoteError> {
+        let url = self.get(&self.key("cas", blob))?;
+        bytes_from(&self.client, &Ask { from: first, ..Ask::whole(&url) })
+    }
+
+    fn write(&self, blob: &BlobDigest, bytes: &[u8]) -> Result<(), RemoteError> {
+        let key = self.key("cas", blob);
+        if bytes.len() > PART {
+            return self.write_parts(&key, bytes);
+        }
+        self.client.send(&Sending::to(Verb::Put, &self.put(&key)?), bytes)?;
+        Ok(())
+    }
+}

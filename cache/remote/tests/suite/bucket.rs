@@ -1,0 +1,98 @@
+//! A bucket: what is signed, where things are, and blobs that go up in parts.
+
+use std::io::Read;
+
+use mc_fetch::credentials::Credentials;
+use mc_remote::aws::Account;
+use mc_remote::function::DigestFunction;
+use mc_remote::remote::Fetching;
+use mc_remote::s3::S3;
+use mc_remote::transport::Transport;
+use tempfile::tempdir;
+
+use crate::server::{Fault, Server};
+use crate::step::{Machine, client};
+
+const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
+
+fn account(variables: &[(&str, &str)]) -> Account {
+    let keys = [("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE"), ("AWS_SECRET_ACCESS_KEY", SECRET)];
+    let variable = |name: &str| {
+        let mut known = keys.iter().chain(variables);
+        known.find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+    };
+    Account::read(&variable, "", "").unwrap()
+}
+
+fn bucket(server: &Server, prefix: &str) -> S3 {
+    let account = account(&[("AWS_ENDPOINT_URL", &server.root())]);
+    S3::new(client(Credentials::default()), "team", prefix, account).unwrap()
+}
+
+#[test]
+fn a_result_goes_through_a_bucket_in_the_layout_of_http_caches() {
+    let (server, folder) = (Server::new(), tempdir().unwrap());
+    let maker =
+        Machine::of(Box::new(bucket(&server, "some/mc/")), &folder.path().join("a"), Fetching::AtOnce);
+    let outputs = maker.run();
+    maker.upload(&outputs).unwrap();
+    let paths = server.paths();
+    let n_results = paths.iter().filter(|path| path.starts_with("/team/some/mc/ac/")).count();
+    let n_blobs = paths.iter().filter(|path| path.starts_with("/team/some/mc/cas/")).count();
+    assert_eq!((n_results, n_results + n_blobs), (1, paths.len()));
+    let user = Machine::of(Box::new(bucket(&server, "some/mc")), &folder.path().join("b"), Fetching::AtOnce);
+    assert_eq!(user.lookup().unwrap().as_ref(), Some(&outputs));
+    assert!(user.holds(&outputs));
+    let stranger = Machine::of(Box::new(bucket(&server, "")), &folder.path().join("c"), Fetching::AtOnce);
+    assert_eq!(stranger.lookup().unwrap(), None);
+}
+
+#[test]
+fn a_long_blob_goes_up_in_parts_and_a_part_that_fails_is_sent_again() {
+    let server = Server::new();
+    let bucket = bucket(&server, "mc");
+    let bytes: Vec<u8> = (0..(20 << 20) + 5).map(|index: u32| (index >> 10) as u8).collect();
+    let blob = DigestFunction::Sha256.digest(&bytes);
+    // Request 0 begins the upload.
+    server.fail(Some((3, Fault::Drop)));
+    bucket.write(&blob, &bytes).unwrap();
+    // Three parts, one of them twice, between the beginning and the end.
+    assert_eq!(server.n_requests(), 6);
+    assert_eq!(server.paths(), [format!("/team/mc/cas/{}", blob.hash)]);
+    server.fail(None);
+    let mut found = Vec::new();
+    bucket.read(&blob, 1000).unwrap().unwrap().read_to_end(&mut found).unwrap();
+    assert!(found == bytes[1000..]);
+}
+
+#[test]
+fn an_upload_that_fails_leaves_nothing_and_tells_no_signature() {
+    let server = Server::new();
+    let bucket = bucket(&server, "mc");
+    let bytes = vec![7; (8 << 20) + 1];
+    let blob = DigestFunction::Sha256.digest(&bytes);
+    // The end of the upload, after two parts.
+    server.fail(Some((3, Fault::Denied)));
+    bucket.write(&blob, &bytes).unwrap_err();
+    assert_eq!(server.paths(), Vec::<String>::new());
+    server.fail(None);
+    server.ask_for("nobody's");
+    for error in [bucket.missing(&[blob]).unwrap_err(), bucket.put_result(&blob, b"x", &[]).unwrap_err()] {
+        let told = format!("{error} {error:?}");
+        assert!(!told.contains("Signature") && !told.contains("AKIA") && !told.contains(SECRET), "{told}");
+    }
+}
+
+#[test]
+fn buckets_of_aws_have_a_host_each() {
+    let open = |name: &str, variables: &[(&str, &str)]| {
+        S3::new(client(Credentials::default()), name, "mc", account(variables)).map(|bucket| bucket.name())
+    };
+    assert_eq!(open("team", &[("AWS_REGION", "eu-west-1")]).unwrap(), "s3://team/mc");
+    assert_eq!(
+        open("team", &[]).unwrap_err().to_string(),
+        "`s3://team/mc`: It is not known where it is; set `AWS_REGION`"
+    );
+    let told = open("team", &[("AWS_ENDPOINT_URL", "http://me:hush@h/")]).unwrap_err().to_string();
+    assert!(told.contains("endpoint") && !told.contains("hush"), "{told}");
+}
