@@ -12,7 +12,7 @@ use std::fmt;
 use crate::expression::TensorExpr;
 
 /// Raised when a formula may give other bytes for the same parameters.
-const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 1;
 
 /// The same weight of several models, made into one.
 #[derive(Clone, Debug, PartialEq)]

@@ -9,6 +9,7 @@
 //!
 //! This module says what to compute. Evaluation, tile by tile, is in `rules`.
 
+use std::cell::Cell;
 use std::fmt;
 
 use mc_tensor::dtype::DType;
@@ -142,6 +143,16 @@ impl TensorExpr {
         }
     }
 
+    /// How many inputs it reads: one more than the highest number.
+    pub fn n_inputs(&self) -> usize {
+        let n_inputs = Cell::new(0);
+        drop(self.map_inputs(&|input| {
+            n_inputs.set(n_inputs.get().max(input + 1));
+            input
+        }));
+        n_inputs.get()
+    }
+
     /// The same expression with every input number changed by `renumber`.
     #[must_use]
     pub fn map_inputs(&self, renumber: &dyn Fn(usize) -> usize) -> Self {
@@ -237,6 +248,7 @@ mod tests {
              40000000))"
         );
         assert_eq!(expression.shape(), [4, 8]);
+        assert_eq!(expression.n_inputs(), 3);
         let stack = TensorExpr::Stack { of: vec![*load(0), *load(1)] };
         assert_eq!(stack.shape(), [2, 4, 8]);
         let scaled = TensorExpr::ScaleBlocks { of: load(0), scales: load(1), block: [128, 128] };
