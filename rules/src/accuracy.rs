@@ -15,6 +15,7 @@ use crate::dataset::{DatasetInfo, reason};
 use crate::gate::Measurement;
 use crate::gguf::GgufInfo;
 use crate::perplexity::write_measurement;
+use crate::remote_kinds::{ITS_INPUT, RemoteKind, last, number};
 use crate::subject::{Opened, Subject};
 use crate::verdict::percent;
 
@@ -25,9 +26,8 @@ pub(crate) fn actions(
     data: &DatasetInfo,
     max_tokens: usize,
 ) -> [Artifact; 2] {
-    let subjects = [Subject::Gguf(gguf.gguf.clone()), Subject::Unquantized(Box::new(gguf.model.clone()))];
-    subjects.map(|subject| {
-        let mut inputs = subject.inputs();
+    let subjects = [Subject::of_gguf(&gguf.gguf), Subject::of_model(&gguf.model)];
+    subjects.map(|(subject, mut inputs)| {
         inputs.push(Input::Artifact(data.items.clone()));
         let action = Accuracy { subject, max_tokens, data: data.name.clone() };
         ActionNode::new(owner.clone(), Box::new(action), inputs).artifact("measurement.json")
@@ -41,6 +41,20 @@ struct Item {
     answer: String,
 }
 
+const MAX_TOKENS: &str = "max-tokens";
+
+/// What a worker makes of the parameters.
+pub(crate) static REMOTE: RemoteKind = RemoteKind {
+    kind: ActionKind { name: "accuracy", version: mc_runtime::accuracy::VERSION },
+    make: |parameters| {
+        let (of_subject, max_tokens) = last(parameters, MAX_TOKENS)?;
+        let subject = Subject::of_parameters(of_subject)?;
+        let max_tokens = number(MAX_TOKENS, max_tokens)?;
+        // Its sender knows what it is measured on.
+        Ok(Box::new(Accuracy { subject, max_tokens, data: ITS_INPUT.to_owned() }))
+    },
+};
+
 struct Accuracy {
     subject: Subject,
     max_tokens: usize,
@@ -49,12 +63,12 @@ struct Accuracy {
 
 impl Action for Accuracy {
     fn kind(&self) -> ActionKind {
-        ActionKind { name: "accuracy", version: mc_runtime::accuracy::VERSION }
+        REMOTE.kind
     }
 
     fn parameters(&self) -> Vec<(String, String)> {
         let mut parameters = self.subject.parameters();
-        parameters.push(("max-tokens".to_owned(), self.max_tokens.to_string()));
+        parameters.push((MAX_TOKENS.to_owned(), self.max_tokens.to_string()));
         parameters
     }
 
@@ -68,7 +82,7 @@ impl Action for Accuracy {
 
     fn run(&self, ctx: &dyn ActionContext) -> Result<Outputs, ActionError> {
         let opened = self.subject.open(ctx)?;
-        let content = ctx.input(self.subject.inputs().len())?;
+        let content = ctx.input(self.subject.n_inputs())?;
         let items = items(&content.to_contiguous(), &self.data)?;
         let prompts = Prompts::new(&opened)?;
         let questions = items

@@ -4,7 +4,7 @@
 //! Besides the file, the step gives the weights of each matrix as an output of its own, so that a quantized tensor
 //! depends on its own weights and not on the whole file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mc_format::gguf::imatrix::{ImatrixEntry, ImatrixFile};
 use mc_format::gguf::names::wire_name;
@@ -25,6 +25,7 @@ use crate::attributes::{label, place_of, provider, shown_path, text};
 use crate::dataset::{DatasetInfo, DatasetKind};
 use crate::model_info::ModelInfo;
 use crate::perplexity::chunk_len;
+use crate::remote_kinds::{RemoteKind, last, number};
 use crate::subject::Subject;
 
 /// The rule's name.
@@ -93,10 +94,10 @@ impl Rule for Imatrix {
                 let n_ctx = chunk_len(context, model.decoder.context_length as usize).map_err(|message| {
                     vec![Fault::new(place_of(record, "context"), "imatrix::context", message)]
                 })?;
-                let subject = Subject::Unquantized(Box::new(model));
-                let mut inputs = subject.inputs();
+                let (subject, mut inputs) = Subject::of_model(&model);
                 inputs.push(Input::Artifact(data.items.clone()));
-                let action = Compute { subject, n_ctx, data: data.name.clone(), matrices: matrices.clone() };
+                let measured = matrices.iter().map(|matrix| matrix.tensor).collect();
+                let action = Compute { subject, n_ctx, data: data.name.clone(), measured };
                 (ActionNode::new(ctx.label().clone(), Box::new(action), inputs), Some(data))
             }
             (None, Some(file)) => {
@@ -128,7 +129,10 @@ impl Rule for Imatrix {
                 ]);
             }
         };
-        let rows = matrices.iter().map(|matrix| (matrix.tensor, node.artifact(&matrix.output()))).collect();
+        let rows = matrices
+            .iter()
+            .map(|matrix| (matrix.tensor, node.artifact(&row_output(matrix.tensor))))
+            .collect();
         let info = ImatrixInfo { name: ctx.label().name.clone(), rows, calibration };
         let mut providers = Providers::default().with(info);
         providers.outputs.push((FILE.to_owned(), node.artifact(FILE)));
@@ -155,10 +159,6 @@ struct Matrix {
 }
 
 impl Matrix {
-    fn output(&self) -> String {
-        format!("rows/{}", wire_name(self.tensor))
-    }
-
     /// Whether an entry of a file is of this matrix; one count for all experts becomes one for each.
     fn check(&self, entry: &mut ImatrixEntry, shown: &str) -> Result<(), ActionError> {
         let n_parts = usize::try_from(self.n_parts).map_err(ActionError::failed)?;
@@ -179,9 +179,13 @@ impl Matrix {
     }
 }
 
-/// The matrices of the layers; embedding and head are not measured, as in llama.cpp.
+/// Whether a tensor is a matrix of a layer; embedding and head are not measured, as in llama.cpp.
+fn is_measured(tensor: ModelTensor) -> bool {
+    tensor.is_quantizable() && tensor.block().is_some()
+}
+
+/// The matrices of the layers.
 fn matrices(model: &ModelInfo) -> Vec<Matrix> {
-    let is_measured = |tensor: ModelTensor| tensor.is_quantizable() && tensor.block().is_some();
     let mut matrices: BTreeMap<ModelTensor, Matrix> = BTreeMap::new();
     for weight in model.weights.iter().filter(|weight| is_measured(weight.tensor)) {
         let n_cols = weight.shape().last().copied().unwrap_or(0);
@@ -194,17 +198,26 @@ fn matrices(model: &ModelInfo) -> Vec<Matrix> {
     matrices.into_values().collect()
 }
 
-fn output_names(matrices: &[Matrix]) -> Vec<String> {
-    std::iter::once(FILE.to_owned()).chain(matrices.iter().map(Matrix::output)).collect()
+/// The output with the weights of a matrix.
+fn row_output(tensor: ModelTensor) -> String {
+    format!("rows/{}", wire_name(tensor))
+}
+
+fn output_names(tensors: impl Iterator<Item = ModelTensor>) -> Vec<String> {
+    std::iter::once(FILE.to_owned()).chain(tensors.map(row_output)).collect()
 }
 
 /// Writes the file, and the weights of each matrix.
-fn write(ctx: &dyn ActionContext, file: &ImatrixFile, matrices: &[Matrix]) -> Result<Outputs, ActionError> {
+fn write(
+    ctx: &dyn ActionContext,
+    file: &ImatrixFile,
+    tensors: impl Iterator<Item = ModelTensor>,
+) -> Result<Outputs, ActionError> {
     let mut outputs = Outputs::from([(FILE.to_owned(), Output::File(write_bytes(ctx, &file.to_bytes())?))]);
-    for matrix in matrices {
-        let importance = file.entries.get(&matrix.tensor).map(ImatrixEntry::importance).unwrap_or_default();
+    for tensor in tensors {
+        let importance = file.entries.get(&tensor).map(ImatrixEntry::importance).unwrap_or_default();
         let bytes: Vec<u8> = importance.iter().flat_map(|weight| weight.to_le_bytes()).collect();
-        outputs.insert(matrix.output(), Output::File(write_bytes(ctx, &bytes)?));
+        outputs.insert(row_output(tensor), Output::File(write_bytes(ctx, &bytes)?));
     }
     Ok(outputs)
 }
@@ -214,24 +227,47 @@ struct Compute {
     subject: Subject,
     n_ctx: usize,
     data: String,
-    matrices: Vec<Matrix>,
+    measured: BTreeSet<ModelTensor>,
 }
+
+const CONTEXT_LEN: &str = "context";
+const CALIBRATION: &str = "dataset";
+
+/// What a worker makes of the parameters.
+pub(crate) static REMOTE: RemoteKind = RemoteKind {
+    kind: ActionKind { name: "imatrix", version: mc_runtime::imatrix::VERSION },
+    make: |parameters| {
+        let (rest, data) = last(parameters, CALIBRATION)?;
+        let (of_subject, context) = last(rest, CONTEXT_LEN)?;
+        let subject = Subject::of_parameters(of_subject)?;
+        let Subject::Unquantized(model) = &subject else {
+            return Err("An imatrix is computed on a model that was not written".to_owned());
+        };
+        let measured = model.tensors().filter(|tensor| is_measured(*tensor)).collect();
+        Ok(Box::new(Compute {
+            subject,
+            n_ctx: number(CONTEXT_LEN, context)?,
+            data: data.to_owned(),
+            measured,
+        }))
+    },
+};
 
 impl Action for Compute {
     fn kind(&self) -> ActionKind {
-        ActionKind { name: "imatrix", version: mc_runtime::imatrix::VERSION }
+        REMOTE.kind
     }
 
     fn parameters(&self) -> Vec<(String, String)> {
         let mut parameters = self.subject.parameters();
-        parameters.push(("context".to_owned(), self.n_ctx.to_string()));
+        parameters.push((CONTEXT_LEN.to_owned(), self.n_ctx.to_string()));
         // It stands in the file.
-        parameters.push(("dataset".to_owned(), self.data.clone()));
+        parameters.push((CALIBRATION.to_owned(), self.data.clone()));
         parameters
     }
 
     fn outputs(&self) -> Vec<String> {
-        output_names(&self.matrices)
+        output_names(self.measured.iter().copied())
     }
 
     fn describe(&self) -> String {
@@ -240,7 +276,7 @@ impl Action for Compute {
 
     fn run(&self, ctx: &dyn ActionContext) -> Result<Outputs, ActionError> {
         let opened = self.subject.open(ctx)?;
-        let items = ctx.input(self.subject.inputs().len())?;
+        let items = ctx.input(self.subject.n_inputs())?;
         let text = String::from_utf8_lossy(&items.to_contiguous()).into_owned();
         let options = ChunkOptions { n_ctx: self.n_ctx, bos: opened.begin(), max_chunks: None };
         let found = mc_runtime::imatrix::imatrix(&opened.model, &opened.text_ids(&text)?, &options)
@@ -255,7 +291,7 @@ impl Action for Compute {
             chunk_len: u32::try_from(found.n_ctx).unwrap_or(u32::MAX),
             entries: found.entries.into_iter().map(|(tensor, sums)| (tensor, entry(sums))).collect(),
         };
-        write(ctx, &file, &self.matrices)
+        write(ctx, &file, self.measured.iter().copied())
     }
 }
 
@@ -272,11 +308,11 @@ impl Action for Import {
 
     fn parameters(&self) -> Vec<(String, String)> {
         let shape = |matrix: &Matrix| format!("{} {}", matrix.n_parts, matrix.n_cols);
-        self.matrices.iter().map(|matrix| (matrix.output(), shape(matrix))).collect()
+        self.matrices.iter().map(|matrix| (row_output(matrix.tensor), shape(matrix))).collect()
     }
 
     fn outputs(&self) -> Vec<String> {
-        output_names(&self.matrices)
+        output_names(self.matrices.iter().map(|matrix| matrix.tensor))
     }
 
     fn describe(&self) -> String {
@@ -295,7 +331,7 @@ impl Action for Import {
             let message = format!("`{}` has no matrix of this model", self.shown);
             return Err(ActionError::failed(message));
         }
-        write(ctx, &file, &self.matrices)
+        write(ctx, &file, self.matrices.iter().map(|matrix| matrix.tensor))
     }
 }
 

@@ -12,6 +12,7 @@ use mc_runtime::chunks::{ChunkOptions, DEFAULT_N_CTX};
 use crate::dataset::DatasetInfo;
 use crate::gate::Measurement;
 use crate::gguf::GgufInfo;
+use crate::remote_kinds::{ITS_INPUT, RemoteKind, last, number};
 use crate::subject::Subject;
 
 /// The perplexity of the quantized model and of the unquantized one, in this order.
@@ -25,9 +26,8 @@ pub(crate) fn actions(
     context: Option<usize>,
 ) -> Result<[Artifact; 2], String> {
     let n_ctx = chunk_len(context, gguf.model.decoder.context_length as usize)?;
-    let subjects = [Subject::Gguf(gguf.gguf.clone()), Subject::Unquantized(Box::new(gguf.model.clone()))];
-    Ok(subjects.map(|subject| {
-        let mut inputs = subject.inputs();
+    let subjects = [Subject::of_gguf(&gguf.gguf), Subject::of_model(&gguf.model)];
+    Ok(subjects.map(|(subject, mut inputs)| {
         inputs.push(Input::Artifact(data.items.clone()));
         let action = Perplexity { subject, n_ctx, data: data.name.clone() };
         ActionNode::new(owner.clone(), Box::new(action), inputs).artifact("measurement.json")
@@ -45,6 +45,20 @@ pub(crate) fn chunk_len(context: Option<usize>, max: usize) -> Result<usize, Str
     }
 }
 
+const CONTEXT: &str = "context";
+
+/// What a worker makes of the parameters.
+pub(crate) static REMOTE: RemoteKind = RemoteKind {
+    kind: ActionKind { name: "perplexity", version: mc_runtime::perplexity::VERSION },
+    make: |parameters| {
+        let (of_subject, context) = last(parameters, CONTEXT)?;
+        let subject = Subject::of_parameters(of_subject)?;
+        let n_ctx = number(CONTEXT, context)?;
+        // Its sender knows what it is measured on.
+        Ok(Box::new(Perplexity { subject, n_ctx, data: ITS_INPUT.to_owned() }))
+    },
+};
+
 struct Perplexity {
     subject: Subject,
     n_ctx: usize,
@@ -53,12 +67,12 @@ struct Perplexity {
 
 impl Action for Perplexity {
     fn kind(&self) -> ActionKind {
-        ActionKind { name: "perplexity", version: mc_runtime::perplexity::VERSION }
+        REMOTE.kind
     }
 
     fn parameters(&self) -> Vec<(String, String)> {
         let mut parameters = self.subject.parameters();
-        parameters.push(("context".to_owned(), self.n_ctx.to_string()));
+        parameters.push((CONTEXT.to_owned(), self.n_ctx.to_string()));
         parameters
     }
 
@@ -72,7 +86,7 @@ impl Action for Perplexity {
 
     fn run(&self, ctx: &dyn ActionContext) -> Result<Outputs, ActionError> {
         let opened = self.subject.open(ctx)?;
-        let items = ctx.input(self.subject.inputs().len())?;
+        let items = ctx.input(self.subject.n_inputs())?;
         let text = String::from_utf8_lossy(&items.to_contiguous()).into_owned();
         let options = ChunkOptions { n_ctx: self.n_ctx, bos: opened.begin(), max_chunks: None };
         let found = mc_runtime::perplexity::perplexity(&opened.model, &opened.text_ids(&text)?, &options)

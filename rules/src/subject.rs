@@ -1,45 +1,39 @@
 //! What is measured: a model in a GGUF, or one that was never written, as a runtime model with its tokenizer.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
 use mc_codec::codecs;
-use mc_decoder::program::{Decoder, RotaryPairing};
+use mc_decoder::program::Decoder;
 use mc_decoder::vocabulary::Vocabulary;
-use mc_family::family::Change;
 use mc_family::tokenizer::{ParseSpecial, Tokenizer};
 use mc_format::gguf::model::decoder;
-use mc_format::gguf::names::{model_tensor, wire_name};
+use mc_format::gguf::names::model_tensor;
 use mc_format::gguf::reader::Gguf;
 use mc_format::gguf::vocabulary_keys::vocabulary as gguf_vocabulary;
 use mc_ir::action::{ActionContext, ActionError, Artifact, Content, Input, Piece};
-use mc_ir::expression::TensorExpr;
 use mc_runtime::cpu_exact::CPU_EXACT;
 use mc_runtime::error::RuntimeError;
 use mc_runtime::model::Model;
 use mc_runtime::runnable;
 use mc_runtime::weight::{Weight as RuntimeWeight, WeightBytes};
 use mc_runtime::weights::Weights;
-use mc_tensor::convert;
 use mc_tensor::dtype::DType;
-use mc_tensor::model_tensor::ModelTensor;
-use rayon::prelude::*;
 
-use crate::evaluate::Evaluator;
-use crate::model_info::{ModelInfo, Weight};
-use crate::token_files::{Contents, tokenizer_of, vocabulary_of};
-use crate::wire_tensors::{WireTensor, factor_tensors, family_of, wire_tensors};
+use crate::model_info::ModelInfo;
+use crate::unquantized::Unquantized;
 
-/// Elements that are computed at once while a merged weight is brought into memory.
-const TILE_ELEMENTS: usize = 1 << 18;
+/// The parameter that says which kind of subject it is.
+const MODEL: &str = "model";
+const GGUF: &str = "gguf";
+const UNQUANTIZED: &str = "unquantized";
+/// The parameter that names what computes.
+const BACKEND: &str = "backend";
 
 /// A model to be measured.
 #[derive(Clone, Debug)]
 pub(crate) enum Subject {
-    /// A file that was written.
-    Gguf(Artifact),
+    /// A file that was written; the first input of the action.
+    Gguf,
     /// The checkpoint or merge itself, in its own precision.
-    Unquantized(Box<ModelInfo>),
+    Unquantized(Box<Unquantized>),
 }
 
 /// A model that can be run.
@@ -66,42 +60,55 @@ impl Opened {
 }
 
 impl Subject {
-    /// What an action that measures it reads; the action's own inputs come after.
-    pub(crate) fn inputs(&self) -> Vec<Input> {
+    /// A file, and what an action that measures it reads; the action's own inputs come after.
+    pub(crate) fn of_gguf(gguf: &Artifact) -> (Self, Vec<Input>) {
+        (Self::Gguf, vec![Input::Artifact(gguf.clone())])
+    }
+
+    /// A model that was never written, and what an action that measures it reads; the action's own inputs come after.
+    pub(crate) fn of_model(info: &ModelInfo) -> (Self, Vec<Input>) {
+        let (model, inputs) = Unquantized::of(info);
+        (Self::Unquantized(Box::new(model)), inputs)
+    }
+
+    /// The number of the first input that is the action's own.
+    pub(crate) fn n_inputs(&self) -> usize {
         match self {
-            Self::Gguf(artifact) => vec![Input::Artifact(artifact.clone())],
-            Self::Unquantized(info) => {
-                let files =
-                    info.files.tokenizer_sources().into_iter().map(|(_, source)| Input::Source(source));
-                files.chain(measured(info).into_iter().flat_map(|weight| weight.inputs)).collect()
-            }
+            Self::Gguf => 1,
+            Self::Unquantized(model) => model.n_inputs(),
         }
     }
 
     /// What besides the inputs' bytes makes the model what it is.
     pub(crate) fn parameters(&self) -> Vec<(String, String)> {
-        let backend = ("backend".to_owned(), format!("{}@{}", CPU_EXACT.name, CPU_EXACT.version));
-        match self {
-            Self::Gguf(_) => vec![("model".to_owned(), "gguf".to_owned()), backend],
-            Self::Unquantized(info) => {
-                let roles: Vec<String> =
-                    info.files.tokenizer_sources().into_iter().map(|(role, _)| role).collect();
-                let mut parameters = vec![
-                    ("model".to_owned(), "unquantized".to_owned()),
-                    ("files".to_owned(), roles.join(" ")),
-                    backend,
-                ];
-                let weight = |weight: Weight| (weight.name, weight.expression.to_string());
-                parameters.extend(measured(info).into_iter().map(weight));
-                parameters
-            }
+        let backend = (BACKEND.to_owned(), format!("{}@{}", CPU_EXACT.name, CPU_EXACT.version));
+        let (model, own) = match self {
+            Self::Gguf => (GGUF, Vec::new()),
+            Self::Unquantized(model) => (UNQUANTIZED, model.parameters()),
+        };
+        [(MODEL.to_owned(), model.to_owned()), backend].into_iter().chain(own).collect()
+    }
+
+    /// The subject with these parameters.
+    ///
+    /// # Errors
+    /// What is wrong, when no subject has them.
+    pub(crate) fn of_parameters(parameters: &[(String, String)]) -> Result<Self, String> {
+        let names = |name: &str, index: usize| parameters.get(index).is_some_and(|(found, _)| found == name);
+        if !names(MODEL, 0) || !names(BACKEND, 1) {
+            return Err(format!("Expected the parameters `{MODEL}` and `{BACKEND}` first"));
+        }
+        match parameters[0].1.as_str() {
+            GGUF => Ok(Self::Gguf),
+            UNQUANTIZED => Ok(Self::Unquantized(Box::new(Unquantized::of_parameters(&parameters[2..])?))),
+            other => Err(format!("Parameter `{MODEL}` is `{other}`; expected `{GGUF}` or `{UNQUANTIZED}`")),
         }
     }
 
     /// A word for progress lines.
     pub(crate) fn describe(&self) -> &'static str {
         match self {
-            Self::Gguf(_) => "quantized",
+            Self::Gguf => "quantized",
             Self::Unquantized(_) => "unquantized",
         }
     }
@@ -112,8 +119,8 @@ impl Subject {
     /// When its files cannot be read or contradict each other.
     pub(crate) fn open(&self, ctx: &dyn ActionContext) -> Result<Opened, ActionError> {
         match self {
-            Self::Gguf(_) => open_gguf(&ctx.input(0)?),
-            Self::Unquantized(info) => open_unquantized(info, ctx),
+            Self::Gguf => open_gguf(&ctx.input(0)?),
+            Self::Unquantized(model) => model.open(ctx),
         }
     }
 }
@@ -174,107 +181,12 @@ pub(crate) fn open_gguf(content: &Content) -> Result<Opened, ActionError> {
     Ok(Opened { model, tokenizer, vocabulary })
 }
 
-fn open_unquantized(info: &ModelInfo, ctx: &dyn ActionContext) -> Result<Opened, ActionError> {
-    runnable::check(&info.decoder).map_err(ActionError::failed)?;
-    let files = info.files.tokenizer_sources();
-    let contents = Contents::read(ctx, &files)?;
-    let vocabulary = vocabulary_of(&contents, &info.decoder)?;
-    let tokenizer = tokenizer_of(&contents, &info.decoder)?;
-    let mut weights = Weights::new();
-    let mut first = files.len();
-    for weight in measured(info) {
-        let runtime = runtime_weight(&weight, first, ctx)?;
-        first += weight.inputs.len();
-        weights.insert(weight.tensor, runtime.map_err(|error| tensor_error(&weight.name, &error))?);
-    }
-    let extra = family_of(info).map(|family| family.extra_tensors(&info.decoder)).unwrap_or_default();
-    for (tensor, values) in extra {
-        let weight = RuntimeWeight::from_f32(vec![values.len()], values).map_err(ActionError::failed)?;
-        weights.insert(tensor, weight);
-    }
-    let decoder = info.decoder.clone().with_pairing(pairing(info));
-    let model = Model::new(decoder, weights).map_err(ActionError::failed)?;
-    Ok(Opened { model, tokenizer, vocabulary })
-}
-
-/// The weights that are run. Those from a GGUF are run in its own layout, so that blocks stay blocks and every bit is
-/// that of the file.
-fn measured(info: &ModelInfo) -> Vec<Weight> {
-    if info.files.head.is_none() {
-        return info.weights.to_vec();
-    }
-    let mut dtypes: BTreeMap<ModelTensor, DType> =
-        info.weights.iter().map(|weight| (weight.tensor, weight.dtype)).collect();
-    let tensors = factor_tensors(info).into_iter().chain(wire_tensors(info));
-    let weight = |wire: WireTensor| Weight {
-        tensor: wire.tensor,
-        part: None,
-        name: wire_name(wire.tensor),
-        dtype: dtypes.remove(&wire.tensor).unwrap_or(DType::F32),
-        expression: wire.expression,
-        inputs: wire.inputs,
-    };
-    tensors.map(weight).collect()
-}
-
-/// The order of rotary pairs in the weights that are run.
-fn pairing(info: &ModelInfo) -> RotaryPairing {
-    let query = ModelTensor::AttnQ { block: 0 };
-    let change = family_of(info).and_then(|family| family.change(query, &info.decoder));
-    match change {
-        Some(Change::Interleave { .. }) if info.files.head.is_some() => RotaryPairing::Interleaved,
-        _ => RotaryPairing::HalfSplit,
-    }
-}
-
-fn runtime_weight(
-    weight: &Weight,
-    first: usize,
-    ctx: &dyn ActionContext,
-) -> Result<Result<RuntimeWeight, RuntimeError>, ActionError> {
-    let shape = dimensions(&weight.shape())?;
-    if let TensorExpr::Decode { codec, .. } = weight.expression
-        && let Some(codec) = codecs::by_name(codec)
-    {
-        let content = ctx.input(first)?;
-        let bytes = match content.parts.as_slice() {
-            [piece] => WeightBytes::new(Arc::clone(&piece.bytes), piece.range.clone()),
-            _ => Ok(WeightBytes::owned(content.to_contiguous().into_owned())),
-        };
-        return Ok(bytes.and_then(|bytes| RuntimeWeight::blocks(shape, codec, bytes)));
-    }
-    let bytes = weight_bytes(weight, first, ctx)?;
-    Ok(RuntimeWeight::plain(shape, weight.dtype, bytes))
-}
-
-/// The weight's bytes in its own type: mapped when it is as stored, else computed.
-fn weight_bytes(weight: &Weight, first: usize, ctx: &dyn ActionContext) -> Result<WeightBytes, ActionError> {
-    if matches!(weight.expression, TensorExpr::Load { .. }) {
-        let content = ctx.input(first)?;
-        if let [piece] = content.parts.as_slice() {
-            return WeightBytes::new(Arc::clone(&piece.bytes), piece.range.clone())
-                .map_err(ActionError::failed);
-        }
-    }
-    let expression = weight.expression.map_inputs(&|input| first + input);
-    let evaluator = Evaluator::new(&expression, ctx)?;
-    let rows_per_tile = (TILE_ELEMENTS / evaluator.n_cols.max(1)).max(1);
-    let row_bytes = evaluator.n_cols * weight.dtype.n_bytes();
-    let n_rows = usize::try_from(evaluator.n_rows).map_err(ActionError::failed)?;
-    let mut bytes = vec![0; n_rows * row_bytes];
-    bytes.par_chunks_mut(rows_per_tile * row_bytes).enumerate().try_for_each(|(tile, bytes)| {
-        let mut values = vec![0.0; bytes.len() / weight.dtype.n_bytes()];
-        evaluator.rows((tile * rows_per_tile) as u64, &mut values)?;
-        convert::from_f32(weight.dtype, &values, bytes);
-        Ok::<_, ActionError>(())
-    })?;
-    Ok(WeightBytes::owned(bytes))
-}
-
-fn dimensions(shape: &[u64]) -> Result<Vec<usize>, ActionError> {
+/// The lengths of a shape, as they count in memory.
+pub(crate) fn dimensions(shape: &[u64]) -> Result<Vec<usize>, ActionError> {
     shape.iter().map(|n| usize::try_from(*n)).collect::<Result<_, _>>().map_err(ActionError::failed)
 }
 
-fn tensor_error(name: &str, error: &RuntimeError) -> ActionError {
+/// What is wrong with a tensor.
+pub(crate) fn tensor_error(name: &str, error: &RuntimeError) -> ActionError {
     ActionError::failed(format!("Tensor `{name}`: {error}"))
 }

@@ -7,20 +7,32 @@
 use std::io::Write;
 
 use mc_codec::codec::{Codec, Importance};
+use mc_codec::codecs;
 use mc_codec::loss::Loss;
+use mc_format::gguf::tensor_type::TensorType;
 use mc_ir::action::{Action, ActionContext, ActionError, ActionKind, write_bytes};
 use mc_ir::expression::TensorExpr;
 use mc_ir::output::{Output, Outputs};
 use rayon::prelude::*;
 
 use crate::evaluate::Evaluator;
+use crate::gguf_copy::stored_codec;
+use crate::remote_kinds::{Parameters, RemoteKind, last};
 use crate::tensor_report::TensorReport;
+use crate::unquantized::expression;
 
 /// The output that holds the encoded rows.
 pub(crate) const TENSOR: &str = "tensor";
 
 /// The output that holds the [`TensorReport`].
 pub(crate) const REPORT: &str = "report.json";
+
+/// The one parameter.
+const EXPRESSION: &str = "expression";
+
+/// What a worker makes of the parameters.
+pub(crate) static REMOTE: RemoteKind =
+    RemoteKind { kind: ActionKind { name: "tensor", version: 2 }, make: of_parameters };
 
 /// Elements in one tile: 1 MiB of f32, small enough for a core's cache, large enough to hide the scheduling.
 const TILE_ELEMENTS: usize = 1 << 18;
@@ -37,11 +49,11 @@ pub(crate) struct TensorAction {
 
 impl Action for TensorAction {
     fn kind(&self) -> ActionKind {
-        ActionKind { name: "tensor", version: 2 }
+        REMOTE.kind
     }
 
     fn parameters(&self) -> Vec<(String, String)> {
-        vec![("expression".to_owned(), self.expression.to_string())]
+        vec![(EXPRESSION.to_owned(), self.expression.to_string())]
     }
 
     fn outputs(&self) -> Vec<String> {
@@ -94,6 +106,29 @@ impl Action for TensorAction {
             (REPORT.to_owned(), Output::File(report)),
         ]))
     }
+}
+
+fn of_parameters(parameters: &Parameters) -> Result<Box<dyn Action>, String> {
+    let ([], text) = last(parameters, EXPRESSION)? else {
+        return Err(format!("Expected no parameter besides `{EXPRESSION}`"));
+    };
+    let expression = expression(text)?;
+    let codec = match &expression {
+        TensorExpr::Quantize { codec, version, .. } => {
+            codecs::by_name(codec).filter(|codec| codec.version == *version)
+        }
+        stored => stored_codec(stored),
+    };
+    let codec =
+        codec.ok_or("Its last step is no codec, or another version of it, and it is not as stored")?;
+    // Rows of whole blocks, as the rules check before they ask for a step.
+    let dims: Vec<u64> = expression.shape().into_iter().rev().collect();
+    if TensorType::of(codec).n_bytes(&dims).is_none() {
+        return Err(format!("Dimensions {dims:?} cannot be stored as {codec}"));
+    }
+    // Its sender knows its name.
+    let name = "of this step".to_owned();
+    Ok(Box::new(TensorAction { expression, codec, name }))
 }
 
 /// A tile's bytes and what they lost.

@@ -17,15 +17,23 @@ use crate::model_info::{ADDITIONAL_CHAT_TEMPLATES, VOCABULARY};
 pub(crate) struct Contents(Vec<(String, Content)>);
 
 impl Contents {
+    /// Reads the files of these roles, which are inputs of the action from `first` on, in this order.
+    pub(crate) fn of_roles<'a>(
+        ctx: &dyn ActionContext,
+        roles: impl IntoIterator<Item = &'a String>,
+        first: usize,
+    ) -> Result<Self, ActionError> {
+        let read = |(index, role): (usize, &String)| Ok((role.clone(), ctx.input(index)?));
+        (first..).zip(roles).map(read).collect::<Result<_, _>>().map(Self)
+    }
+
     /// Reads the files, which are inputs of the action from `first` on, in this order.
     pub(crate) fn read_from(
         ctx: &dyn ActionContext,
         files: &[(String, Source)],
         first: usize,
     ) -> Result<Self, ActionError> {
-        let read =
-            |(index, (role, _)): (usize, &(String, Source))| Ok((role.clone(), ctx.input(first + index)?));
-        files.iter().enumerate().map(read).collect::<Result<_, _>>().map(Self)
+        Self::of_roles(ctx, files.iter().map(|(role, _)| role), first)
     }
 
     /// Reads the files, which are the first inputs of the action, in this order.

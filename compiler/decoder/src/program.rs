@@ -11,11 +11,15 @@
 //! A norm that a family does not have is absent, a factor that it does not use is 1. Tensors are not named here: each
 //! step's weights are the `ModelTensor`s of its block and role, with norms as containers hold them (Gemma's checkpoints
 //! store them less 1).
+//!
+//! A program is part of the key of whatever is measured by running it, in the text that serde gives it.
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 /// A whole model.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Decoder {
     /// The family's word for the architecture, as GGUF writes it (`llama`).
     pub architecture: String,
@@ -38,7 +42,7 @@ pub struct Decoder {
 }
 
 /// Factors that some families put on the residual stream and the logits.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Scales {
     /// On the rows of the token embedding.
     pub embedding: f32,
@@ -54,7 +58,7 @@ impl Scales {
 }
 
 /// One layer.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Block {
     /// Norm before the mixer.
     pub attn_norm: Option<Norm>,
@@ -89,7 +93,7 @@ impl Block {
 }
 
 /// What lets a position see earlier ones.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Mixer {
     /// Attention.
     Attention(Attention),
@@ -98,21 +102,21 @@ pub enum Mixer {
 }
 
 /// `out( c * conv( b * x ) )`, with `b`, `c` and `x` from one projection and a kernel for each column.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShortConvolution {
     /// Positions that the kernel sees.
     pub kernel_len: u32,
 }
 
 /// Root-mean-square norm: `x / sqrt(mean(x^2) + epsilon) * weight`.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Norm {
     /// Added to the mean square.
     pub epsilon: f32,
 }
 
 /// Causal self-attention with grouped key and value heads.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Attention {
     /// Query heads.
     pub n_heads: u32,
@@ -139,7 +143,7 @@ pub struct Attention {
 }
 
 /// Norm of queries and keys.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub enum QkNorm {
     /// None.
     None,
@@ -150,7 +154,7 @@ pub enum QkNorm {
 }
 
 /// Rotary position embedding.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Rotary {
     /// Leading dimensions of a head that turn.
     pub n_dims: u32,
@@ -163,7 +167,7 @@ pub struct Rotary {
 }
 
 /// Stretching of rotary frequencies.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum RotaryScaling {
     /// None.
     None,
@@ -199,7 +203,7 @@ pub enum RotaryScaling {
 /// The parameters of `YaRN`; absent ones have the reader's defaults (32 and 1 turns, `0.1 ln(factor) + 1`).
 ///
 /// Source: Peng et al. 2023, arXiv:2309.00071.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Yarn {
     /// The divisor of low frequencies.
     pub factor: f32,
@@ -216,7 +220,7 @@ pub struct Yarn {
 }
 
 /// The divisors of `LongRope`, one per pair.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LongRopeFactors {
     /// Beyond the original context.
     pub long: Arc<[f32]>,
@@ -225,7 +229,7 @@ pub struct LongRopeFactors {
 }
 
 /// Which two dimensions of a head form one rotating pair.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RotaryPairing {
     /// Dimension `i` with `i + n_dims / 2`: Hugging Face checkpoints.
     HalfSplit,
@@ -234,7 +238,7 @@ pub enum RotaryPairing {
 }
 
 /// Gated feed-forward: `down( activation(gate(x)) * up(x) )`, or a mixture of several.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FeedForward {
     /// Width of the gate and up projections where there is one feed-forward for all tokens.
     pub n_ff: u32,
@@ -253,7 +257,7 @@ pub const MAX_EXPERTS: u32 = 1024;
 pub const MAX_EXPERTS_OF_MODEL: u64 = 40_000;
 
 /// Feed-forwards of which a router chooses some for each token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Experts {
     /// How many there are.
     pub n_experts: u32,
@@ -264,7 +268,7 @@ pub struct Experts {
 }
 
 /// Non-linearity of the gate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Activation {
     /// `x / (1 + exp(-x))`.
     Silu,
@@ -273,7 +277,7 @@ pub enum Activation {
 }
 
 /// Where the logits come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Head {
     /// The token embedding, used again.
     Tied,

@@ -1,0 +1,147 @@
+//! The steps that a worker can do of which it has nothing but the command: kind, version and parameters.
+//!
+//! A step is made of its parameters and gives them again; whatever does not come out as it went in is refused, so a
+//! worker that understands a command otherwise than its sender never gives a result. To let a worker do another kind,
+//! write [`RemoteKind`] beside its action and add a row here.
+
+use mc_ir::action::{Action, ActionKind};
+
+use crate::{accuracy, imatrix, perplexity, tensor_action};
+
+/// What a dataset is called where nobody knows its name.
+pub(crate) const ITS_INPUT: &str = "its input";
+
+/// The parameters of an action, in their order.
+pub(crate) type Parameters = [(String, String)];
+
+/// A kind of action that is made of its parameters alone.
+pub(crate) struct RemoteKind {
+    /// What it is, and its version.
+    pub(crate) kind: ActionKind,
+    /// Makes one; a sentence says what is wrong.
+    pub(crate) make: fn(&Parameters) -> Result<Box<dyn Action>, String>,
+}
+
+static KINDS: &[&RemoteKind] =
+    &[&tensor_action::REMOTE, &imatrix::REMOTE, &perplexity::REMOTE, &accuracy::REMOTE];
+
+/// Why a command is no step that can be done here.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotMade {
+    /// A kind, or a version of it, that this `mc` does not have.
+    #[error("`{found}` is no step that this mc does for others; it does {known}")]
+    UnknownKind {
+        /// The kind with its version.
+        found: String,
+        /// Those that it has.
+        known: String,
+    },
+    /// Parameters that no step has.
+    #[error("The parameters of `{kind}` are not as this mc writes them: {reason}")]
+    Parameters {
+        /// The kind with its version.
+        kind: String,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+/// Whether a worker can do steps of this kind.
+pub fn is_remote(kind: ActionKind) -> bool {
+    KINDS.iter().any(|known| known.kind == kind)
+}
+
+/// The action of a kind such as `tensor@2` with these parameters.
+///
+/// # Errors
+/// [`NotMade`] when there is none.
+pub fn make(kind: &str, parameters: &Parameters) -> Result<Box<dyn Action>, NotMade> {
+    let shown = |kind: ActionKind| format!("{}@{}", kind.name, kind.version);
+    let Some(known) = KINDS.iter().find(|known| shown(known.kind) == kind) else {
+        let known: Vec<String> = KINDS.iter().map(|known| format!("`{}`", shown(known.kind))).collect();
+        return Err(NotMade::UnknownKind { found: kind.to_owned(), known: known.join(", ") });
+    };
+    let refused = |reason: String| NotMade::Parameters { kind: kind.to_owned(), reason };
+    let action = (known.make)(parameters).map_err(refused)?;
+    if action.kind() != known.kind || action.parameters() != parameters {
+        return Err(refused("They do not come out as they went in".to_owned()));
+    }
+    Ok(action)
+}
+
+/// The value of the last parameter, which must have this name, and those before it.
+///
+/// # Errors
+/// A sentence, when it has another.
+pub(crate) fn last<'a>(parameters: &'a Parameters, name: &str) -> Result<(&'a Parameters, &'a str), String> {
+    match parameters {
+        [before @ .., (found, value)] if found == name => Ok((before, value)),
+        _ => Err(format!("Expected `{name}` as the last parameter")),
+    }
+}
+
+/// A parameter that is a number.
+///
+/// # Errors
+/// A sentence, when it is none.
+pub(crate) fn number(name: &str, text: &str) -> Result<usize, String> {
+    text.parse().map_err(|_| format!("Parameter `{name}` is `{text}`; expected a number"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn owned(parameters: &[(&str, &str)]) -> Vec<(String, String)> {
+        parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn steps_are_made_of_what_they_say_about_themselves() {
+        let gguf = [("model", "gguf"), ("backend", "cpu-exact@1")];
+        let of_gguf = |own: &[(&str, &str)]| owned(&[&gguf[..], own].concat());
+        let version = |kind: ActionKind| format!("{}@{}", kind.name, kind.version);
+        let quantize = "quantize(Q8_0@1, load($0, BF16, [4, 32]))";
+        for (remote, parameters) in [
+            (&tensor_action::REMOTE, owned(&[("expression", quantize)])),
+            (&tensor_action::REMOTE, owned(&[("expression", "decode($0, Q4_K, [4, 256])")])),
+            (&perplexity::REMOTE, of_gguf(&[("context", "64")])),
+            (&accuracy::REMOTE, of_gguf(&[("max-tokens", "8")])),
+        ] {
+            let action = make(&version(remote.kind), &parameters).unwrap();
+            assert_eq!(action.parameters(), parameters);
+            assert!(is_remote(action.kind()));
+            assert!(!action.describe().is_empty());
+        }
+    }
+
+    #[test]
+    fn what_is_not_as_we_write_it_is_refused() {
+        let refusal = |kind: &str, parameters: &[(&str, &str)]| match make(kind, &owned(parameters)) {
+            Ok(_) => String::new(),
+            Err(error) => error.to_string(),
+        };
+        assert!(refusal("tensor@1", &[]).contains("`tensor@1` is no step that this mc does for others"));
+        assert!(refusal("gguf@1", &[]).contains("it does `tensor@2`, `imatrix@"));
+        for expression in [
+            "quantize(Q8_0@9, load($0, BF16, [4, 32]))",
+            "load($0, I8, [4])",
+            "cast(BF16, load($0, F32, [4]))",
+            "quantize(Q8_0@1, load($0, BF16, [4, 33]))",
+        ] {
+            assert_ne!(refusal("tensor@2", &[("expression", expression)]), "", "{expression}");
+        }
+        assert_ne!(refusal("tensor@2", &[("other", "")]), "");
+        let gguf = [("model", "gguf"), ("backend", "cpu-exact@1"), ("context", "64")];
+        assert_eq!(refusal("perplexity@1", &gguf), "");
+        let others = [
+            [gguf[0], ("backend", "cpu-exact@0"), gguf[2]],
+            [gguf[0], gguf[1], ("context", "064")],
+            [("model", "onnx"), gguf[1], gguf[2]],
+            [gguf[1], gguf[0], gguf[2]],
+        ];
+        for parameters in others {
+            assert_ne!(refusal("perplexity@1", &parameters), "", "{parameters:?}");
+        }
+    }
+}
