@@ -1,5 +1,6 @@
 //! The table of verbs. Adding a verb is a file of its own, a row here, and a page of the manual.
 
+mod action;
 mod build;
 mod cache;
 mod check;
@@ -38,6 +39,7 @@ pub(crate) enum Verb {
     Clean(clean::Clean),
     Info(info::Info),
     Completions(completions::Completions),
+    Action(action::Action),
 }
 
 /// A verb with its arguments.
@@ -67,6 +69,7 @@ impl Verb {
             Self::Clean(verb) => verb,
             Self::Info(verb) => verb,
             Self::Completions(verb) => verb,
+            Self::Action(verb) => verb,
         };
         verb.run(invocation)
     }

@@ -4,6 +4,7 @@ pub(crate) mod credentials;
 pub(crate) mod declarations;
 pub(crate) mod engine;
 pub(crate) mod fetching;
+pub(crate) mod input_root;
 pub(crate) mod model;
 pub(crate) mod publish;
 pub(crate) mod series;

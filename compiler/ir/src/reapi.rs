@@ -297,8 +297,10 @@ fn encode_file_node(index: usize, blob: &BlobDigest, blake3: Option<Digest>) -> 
     file.bytes
 }
 
-// Zero-padded, because a directory lists its files in the order of their names.
-fn position_name(index: usize) -> String {
+/// What an input is called in the input root, and a part in a composite.
+///
+/// Zero-padded, because a directory lists its files in the order of their names.
+pub fn position_name(index: usize) -> String {
     format!("{index:06}")
 }
 

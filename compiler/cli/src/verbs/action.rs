@@ -1,0 +1,54 @@
+//! `mc action`: does one step in the current folder, which holds the step's inputs by position.
+//!
+//! This is what a worker of the Remote Execution API runs: it needs no workspace, no store, no server and no variable.
+//! People build targets.
+
+use std::path::Path;
+
+use clap::Args;
+use mc_ir::action::ActionError;
+use mc_rules::remote_kinds;
+
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::invocation::Invocation;
+use crate::report::Report;
+use crate::verbs::Run;
+use crate::wire::input_root::InputRoot;
+
+/// Do one step in the current folder, as a worker of remote execution
+#[derive(Args)]
+#[command(hide = true)]
+pub(crate) struct Action {
+    /// The kind of the step with its version, and its parameters: `tensor@2 --expression=…`
+    #[arg(value_name = "KIND", required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    command: Vec<String>,
+}
+
+impl Run for Action {
+    fn run(&self, _invocation: &Invocation) -> Result<Exit, Failure> {
+        let (kind, arguments) = self.command.split_first().expect("clap asks for one value at least");
+        let parameter = |argument: &String| {
+            let named = argument.strip_prefix("--").and_then(|argument| argument.split_once('='));
+            named.map(|(name, value)| (name.to_owned(), value.to_owned())).ok_or_else(|| {
+                Report::usage(format!("Argument `{argument}` of a step; expected `--NAME=VALUE`"))
+            })
+        };
+        let parameters = arguments.iter().map(parameter).collect::<Result<Vec<_>, _>>()?;
+        let action = remote_kinds::make(kind, &parameters).map_err(|error| {
+            Report::usage("Cannot do this step here")
+                .because(error)
+                .hint("Steps are for the mc that asked for them; it does this one itself")
+        })?;
+        let root = InputRoot::new(Path::new("."));
+        let done = action.run(&root).and_then(|outputs| root.place(&outputs));
+        done.map_err(|error| {
+            let report = Report::failed(&error).at(kind);
+            match error {
+                ActionError::Failed { help: Some(help), .. } => report.hint(help),
+                _ => report,
+            }
+        })?;
+        Ok(Exit::Done)
+    }
+}

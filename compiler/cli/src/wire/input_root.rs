@@ -1,0 +1,217 @@
+//! A folder in which one step is done: its inputs by position, as the Remote Execution API lays them out, and then its
+//! outputs by name.
+//!
+//! There is no store: blobs are written beside the inputs under names that are no output's, and get their names when the
+//! step is done. So an output is whole, or not there.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use mc_digest::digest::BlobDigest;
+use mc_digest::hasher::{Hasher, HashingWriter};
+use mc_ir::action::{ActionContext, ActionError, Content, Piece};
+use mc_ir::output::{Output, Outputs};
+use mc_ir::reapi::position_name;
+use mc_store::mapping::MappedFile;
+
+/// A folder with the inputs of one step.
+pub(crate) struct InputRoot {
+    folder: PathBuf,
+    n_written: AtomicUsize,
+    /// Where each blob that was written lies.
+    blobs: Mutex<BTreeMap<BlobDigest, PathBuf>>,
+}
+
+impl InputRoot {
+    /// A folder whose inputs are there.
+    pub(crate) fn new(folder: &Path) -> Self {
+        Self { folder: folder.to_owned(), n_written: AtomicUsize::new(0), blobs: Mutex::default() }
+    }
+
+    /// Gives the blobs of a step that is done their names.
+    ///
+    /// # Errors
+    /// When one cannot get its name; then no output is left.
+    pub(crate) fn place(&self, outputs: &Outputs) -> Result<(), ActionError> {
+        let placed = outputs.iter().try_for_each(|(name, output)| {
+            let path = self.folder.join(name);
+            match output {
+                Output::File(blob) => self.place_blob(blob, &path),
+                Output::Composite(parts) => {
+                    fs::create_dir_all(&path)?;
+                    let named = parts.iter().enumerate();
+                    named
+                        .map(|(index, part)| (path.join(position_name(index)), part))
+                        .try_for_each(|(path, part)| self.place_blob(part, &path))
+                }
+            }
+        });
+        if placed.is_err() {
+            for name in outputs.keys() {
+                let path = self.folder.join(name);
+                drop(fs::remove_file(&path).or_else(|_| fs::remove_dir_all(&path)));
+            }
+        }
+        placed
+    }
+
+    fn place_blob(&self, blob: &BlobDigest, path: &Path) -> Result<(), ActionError> {
+        let mut blobs = self.blobs.lock().unwrap_or_else(PoisonError::into_inner);
+        let written = blobs.get_mut(blob).ok_or_else(|| {
+            ActionError::failed(format!("Blob {blob} was not written by the step that names it"))
+        })?;
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        if written.starts_with(self.folder.join(UNNAMED)) {
+            fs::rename(&*written, path)?;
+            path.clone_into(written);
+        } else {
+            // Two outputs of the same bytes.
+            fs::copy(&*written, path)?;
+        }
+        Ok(())
+    }
+
+    fn files(&self, index: usize) -> Result<Vec<PathBuf>, ActionError> {
+        let path = self.folder.join(position_name(index));
+        if !path.is_dir() {
+            return Ok(vec![path]);
+        }
+        let n_parts = fs::read_dir(&path)?.count();
+        Ok((0..n_parts).map(|part| path.join(position_name(part))).collect())
+    }
+
+    fn mapped(&self, path: &Path) -> Result<MappedFile, ActionError> {
+        MappedFile::open(path).map_err(|error| {
+            ActionError::failed(error).with_help("A step finds its inputs in its folder, by their positions")
+        })
+    }
+}
+
+/// The folder of blobs without a name.
+const UNNAMED: &str = ".mc-blobs";
+
+impl Drop for InputRoot {
+    fn drop(&mut self) {
+        // What is left here was never an output.
+        drop(fs::remove_dir_all(self.folder.join(UNNAMED)));
+    }
+}
+
+impl ActionContext for InputRoot {
+    fn input(&self, index: usize) -> Result<Content, ActionError> {
+        let piece = |path: &PathBuf| Ok(Piece::whole(Arc::new(self.mapped(path)?)));
+        Ok(Content { parts: self.files(index)?.iter().map(piece).collect::<Result<_, ActionError>>()? })
+    }
+
+    fn input_digest(&self, index: usize) -> Output {
+        // An input that is not there is found out where it is read.
+        let digest = |path: &PathBuf| match self.mapped(path) {
+            Ok(bytes) => BlobDigest::of(&bytes),
+            Err(_) => Hasher::new().finish(),
+        };
+        let is_composite = self.folder.join(position_name(index)).is_dir();
+        let digests: Vec<BlobDigest> = self.files(index).unwrap_or_default().iter().map(digest).collect();
+        match digests.as_slice() {
+            [digest] if !is_composite => Output::File(*digest),
+            _ => Output::Composite(digests),
+        }
+    }
+
+    fn write_blob(
+        &self,
+        write: &mut dyn FnMut(&mut dyn Write) -> Result<(), ActionError>,
+    ) -> Result<BlobDigest, ActionError> {
+        let unnamed = self.folder.join(UNNAMED);
+        fs::create_dir_all(&unnamed)?;
+        let path = unnamed.join(self.n_written.fetch_add(1, Ordering::Relaxed).to_string());
+        let file: File = OpenOptions::new().write(true).create_new(true).open(&path)?;
+        let mut writer = HashingWriter::new(io::BufWriter::new(file));
+        write(&mut writer)?;
+        writer.flush()?;
+        let (_, blob) = writer.into_parts();
+        self.blobs.lock().unwrap_or_else(PoisonError::into_inner).insert(blob, path);
+        Ok(blob)
+    }
+
+    fn is_cancelled(&self) -> bool {
+        // Whoever gives a step up ends its process.
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mc_ir::action::write_bytes;
+
+    use super::*;
+
+    #[test]
+    fn inputs_are_files_or_folders_of_parts() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("000000"), b"one").unwrap();
+        fs::create_dir(dir.path().join("000001")).unwrap();
+        fs::write(dir.path().join("000001/000000"), b"tw").unwrap();
+        fs::write(dir.path().join("000001/000001"), b"o").unwrap();
+        let root = InputRoot::new(dir.path());
+        assert_eq!(&*root.input(0).unwrap().to_contiguous(), b"one");
+        assert_eq!(&*root.input(1).unwrap().to_contiguous(), b"two");
+        assert_eq!(root.input_digest(0), Output::File(BlobDigest::of(b"one")));
+        let parts = vec![BlobDigest::of(b"tw"), BlobDigest::of(b"o")];
+        assert_eq!(root.input_digest(1), Output::Composite(parts));
+        let error = root.input(2).err().unwrap().to_string();
+        assert!(error.contains("000002"), "{error}");
+    }
+
+    #[test]
+    fn outputs_appear_when_the_step_is_done_and_nothing_else_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let names = || {
+            let mut names: Vec<String> = fs::read_dir(dir.path())
+                .unwrap()
+                .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+                .collect();
+            names.sort();
+            names
+        };
+        let root = InputRoot::new(dir.path());
+        let blob = write_bytes(&root, b"bytes").unwrap();
+        let other = write_bytes(&root, b"others").unwrap();
+        write_bytes(&root, b"of no use").unwrap();
+        assert_eq!(names(), [UNNAMED]);
+        let outputs = Outputs::from([
+            ("a".to_owned(), Output::File(blob)),
+            ("rows/b".to_owned(), Output::File(blob)),
+            ("whole".to_owned(), Output::Composite(vec![other, blob])),
+        ]);
+        root.place(&outputs).unwrap();
+        drop(root);
+        assert_eq!(names(), ["a", "rows", "whole"]);
+        assert_eq!(fs::read(dir.path().join("rows/b")).unwrap(), b"bytes");
+        assert_eq!(fs::read(dir.path().join("whole/000000")).unwrap(), b"others");
+        assert_eq!(fs::read(dir.path().join("whole/000001")).unwrap(), b"bytes");
+    }
+
+    #[test]
+    fn a_step_that_fails_leaves_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = InputRoot::new(dir.path());
+        let blob = write_bytes(&root, b"bytes").unwrap();
+        let failed = root.write_blob(&mut |writer| {
+            writer.write_all(b"half")?;
+            Err(ActionError::Cancelled)
+        });
+        assert!(failed.is_err());
+        let unknown = BlobDigest::of(b"never written");
+        let outputs =
+            Outputs::from([("a".to_owned(), Output::File(blob)), ("b".to_owned(), Output::File(unknown))]);
+        assert!(root.place(&outputs).is_err());
+        drop(root);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+}
