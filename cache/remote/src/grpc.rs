@@ -3,6 +3,7 @@
 
 pub mod capabilities;
 pub mod connection;
+pub mod execute;
 pub mod patience;
 pub mod read;
 pub mod resource;

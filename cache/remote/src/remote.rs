@@ -183,7 +183,7 @@ impl Remote {
 
     /// A result as the server has it, with what it claims of its blobs; `None` when it is none of ours, which is a miss
     /// and will be replaced.
-    fn decoded(
+    pub(crate) fn decoded(
         &self,
         function: DigestFunction,
         entry: &[u8],

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 
 use mc_digest::digest::{BlobDigest, Digest};
+use mc_ir::action::Piece;
 use mc_ir::output::Outputs;
 use mc_ir::reapi;
 use mc_store::traits::BlobStore;
@@ -23,8 +24,10 @@ const N_QUESTIONS: usize = 8;
 const GROUP_BYTES: u64 = 4 << 20;
 
 /// Where the bytes of a blob are.
-enum Bytes<'a> {
+pub(crate) enum Bytes<'a> {
     Message(&'a [u8]),
+    Owned(Vec<u8>),
+    Piece(Piece),
     Blob(BlobDigest),
 }
 
@@ -79,11 +82,23 @@ impl Remote {
         blobs: &BTreeMap<BlobDigest, Bytes<'_>>,
     ) -> Result<(), RemoteError> {
         let missing = self.missing(blobs.keys().copied().collect())?;
+        self.send_missing(store, blobs, missing)
+    }
+
+    /// Sends some of the blobs.
+    pub(crate) fn send_missing(
+        &self,
+        store: &dyn BlobStore,
+        blobs: &BTreeMap<BlobDigest, Bytes<'_>>,
+        missing: BTreeSet<BlobDigest>,
+    ) -> Result<(), RemoteError> {
         let largest = self.sending.ask(|| self.transport.largest_in_batch())?;
         let (small, large): (Vec<BlobDigest>, Vec<BlobDigest>) =
             missing.into_iter().partition(|blob| blob.n_bytes <= largest);
         let open = |blob: &BlobDigest| match &blobs[blob] {
             Bytes::Message(message) => Ok(Opened::Message(message)),
+            Bytes::Owned(message) => Ok(Opened::Message(message)),
+            Bytes::Piece(piece) => Ok(Opened::Message(piece.as_slice())),
             Bytes::Blob(ours) => {
                 let opened = store.open(ours)?;
                 opened.map(Opened::Blob).ok_or_else(|| RemoteError::Local(format!("Blob {ours} is gone")))
@@ -118,7 +133,7 @@ impl Remote {
     }
 
     /// Those blobs that have to be sent.
-    fn missing(&self, blobs: BTreeSet<BlobDigest>) -> Result<BTreeSet<BlobDigest>, RemoteError> {
+    pub(crate) fn missing(&self, blobs: BTreeSet<BlobDigest>) -> Result<BTreeSet<BlobDigest>, RemoteError> {
         // The empty blob is everywhere.
         let asked: Vec<BlobDigest> = blobs.into_iter().filter(|blob| blob.n_bytes > 0).collect();
         let per_question =

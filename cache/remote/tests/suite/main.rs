@@ -1,6 +1,7 @@
 //! The team's cache against servers of its own, which do what a test tells them.
 
 mod bucket;
+mod execution;
 mod faults;
 mod frames;
 mod grpc;
@@ -9,3 +10,4 @@ mod grpc_server;
 mod registry;
 mod server;
 mod step;
+mod workers;

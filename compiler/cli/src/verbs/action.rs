@@ -1,7 +1,8 @@
 //! `mc action`: does one step in the current folder, which holds the step's inputs by position.
 //!
 //! This is what a worker of the Remote Execution API runs: it needs no workspace, no store, no server and no variable.
-//! People build targets.
+//! People build targets. What it made it tells in lines of `HASH/SIZE NAME`, one for each blob, so that its sender knows
+//! blobs by their digests before it has them.
 
 use std::path::Path;
 
@@ -26,7 +27,7 @@ pub(crate) struct Action {
 }
 
 impl Run for Action {
-    fn run(&self, _invocation: &Invocation) -> Result<Exit, Failure> {
+    fn run(&self, invocation: &Invocation) -> Result<Exit, Failure> {
         let (kind, arguments) = self.command.split_first().expect("clap asks for one value at least");
         let parameter = |argument: &String| {
             let named = argument.strip_prefix("--").and_then(|argument| argument.split_once('='));
@@ -41,14 +42,19 @@ impl Run for Action {
                 .hint("Steps are for the mc that asked for them; it does this one itself")
         })?;
         let root = InputRoot::new(Path::new("."));
-        let done = action.run(&root).and_then(|outputs| root.place(&outputs));
-        done.map_err(|error| {
+        let done = action.run(&root).and_then(|outputs| root.place(&outputs).map(|()| outputs));
+        let outputs = done.map_err(|error| {
             let report = Report::failed(&error).at(kind);
             match error {
                 ActionError::Failed { help: Some(help), .. } => report.hint(help),
                 _ => report,
             }
         })?;
+        for (name, output) in outputs {
+            for part in output.parts() {
+                invocation.streams.result(&format!("{part} {name}\n"));
+            }
+        }
         Ok(Exit::Done)
     }
 }
