@@ -107,6 +107,30 @@ pub(crate) struct GlobalOptions {
     #[arg(long, global = true, value_name = "SECONDS", alias = "remote_timeout", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) remote_timeout: Option<u16>,
 
+    /// Have steps done by the workers of this server, where that pays; without a remote cache, that of the server is used
+    #[arg(long, global = true, value_name = "URL", alias = "remote_executor")]
+    pub(crate) remote_executor: Option<String>,
+
+    /// Have workers do every step that they can, wherever its inputs are
+    #[arg(long, global = true)]
+    pub(crate) remote_executor_all: bool,
+
+    /// What a worker must have, such as `OSFamily=linux`; may be given several times
+    #[arg(long, global = true, value_name = "NAME=VALUE", aliases = ["remote_default_exec_properties"], value_parser = property)]
+    pub(crate) remote_default_exec_properties: Vec<(String, String)>,
+
+    /// Do a step here that no worker takes for so long [default: 60]
+    #[arg(long, global = true, value_name = "SECONDS", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) remote_queue_timeout: Option<u16>,
+
+    /// Do a step here that a worker runs for so long in vain [default: 3600]
+    #[arg(long, global = true, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) remote_execution_timeout: Option<u32>,
+
+    /// Do a step here that workers could not do, instead of failing [default: true]
+    #[arg(long, global = true, value_name = "BOOL", alias = "remote_local_fallback", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub(crate) remote_local_fallback: Option<bool>,
+
     /// When to use colours; the variable NO_COLOR turns `auto` off
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub(crate) color: Color,
@@ -153,6 +177,12 @@ pub(crate) enum Color {
     Always,
     /// Never, and no moving bars either.
     Never,
+}
+
+fn property(text: &str) -> Result<(String, String), String> {
+    let property = text.split_once('=').filter(|(name, _)| !name.is_empty());
+    let (name, value) = property.ok_or("expected `NAME=VALUE`")?;
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 fn cpu_path(name: &str) -> Result<CpuPath, String> {

@@ -12,4 +12,5 @@ pub(crate) mod targets;
 pub(crate) mod team_cache;
 pub(crate) mod team_settings;
 pub(crate) mod team_transport;
+pub(crate) mod team_workers;
 pub(crate) mod tensor_reports;

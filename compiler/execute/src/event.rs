@@ -13,7 +13,9 @@ pub enum Origin {
     Hit,
     /// Brought here from the team's cache.
     Fetched,
-    /// Done now.
+    /// Done now, by a worker of the team.
+    RanRemotely,
+    /// Done now, on this machine.
     Ran,
 }
 

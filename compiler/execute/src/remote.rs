@@ -28,6 +28,20 @@ pub trait RemoteResults: Sync {
         source: &dyn Fn(usize) -> Option<Content>,
     ) -> Result<Option<Outputs>, ActionError>;
 
+    /// The outputs of an action that workers ran; `None` when it is to be run here. Blobs are as with [`Self::find`].
+    ///
+    /// * `begins`: told when it is on its way to them
+    ///
+    /// # Errors
+    /// When the build must not go on without them.
+    fn execute(
+        &self,
+        node: &Arc<ActionNode>,
+        inputs: &[Output],
+        source: &dyn Fn(usize) -> Option<Content>,
+        begins: &dyn Fn(),
+    ) -> Result<Option<Outputs>, ActionError>;
+
     /// Makes promised blobs of some outputs come, because they will be read.
     ///
     /// # Errors

@@ -101,7 +101,7 @@ impl<'a> Schedule<'a> {
                 state.outputs[id.0] = Some(outputs);
                 match origin {
                     Origin::Hit | Origin::Fetched => state.n_hits += 1,
-                    Origin::Ran => state.n_ran += 1,
+                    Origin::Ran | Origin::RanRemotely => state.n_ran += 1,
                 }
                 for dependent in self.graph.dependents(id) {
                     state.n_missing_inputs[dependent.0] -= 1;

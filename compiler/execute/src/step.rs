@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use mc_ir::action::{ActionError, ActionNode, Input};
+use mc_ir::action::{ActionError, ActionNode, Content, Input};
 use mc_ir::output::{Output, Outputs};
 use mc_ir::reapi::{self, EncodedAction};
 
@@ -78,6 +78,9 @@ impl Step<'_> {
         if let Some(outputs) = self.fetch(&digests, &action)? {
             return Ok((outputs, action.digest, Origin::Fetched));
         }
+        if let Some(outputs) = self.run_elsewhere(&digests, &action)? {
+            return Ok((outputs, action.digest, Origin::RanRemotely));
+        }
         if let Some(remote) = self.services.remote {
             remote.bring(&digests)?;
         }
@@ -97,18 +100,43 @@ impl Step<'_> {
         let Some(remote) = self.services.remote.filter(|_| !self.services.is_cancelled()) else {
             return Ok(None);
         };
-        let source = |index: usize| match self.node.inputs.get(index) {
-            Some(Input::Source(source)) => self.services.source_content(source).ok(),
-            _ => None,
-        };
         // Somebody else's entry under our key is a miss.
-        let found =
-            remote.find(self.node, digests, &source)?.filter(|outputs| is_declared(self.node, outputs));
+        let found = remote.find(self.node, digests, &|index| self.source(index))?;
+        let found = found.filter(|outputs| is_declared(self.node, outputs));
         if let Some(outputs) = &found {
             self.check_sources(digests)?;
             record(self.services, action, outputs)?;
         }
         Ok(found)
+    }
+
+    /// What workers of the team made of it, if they do it.
+    fn run_elsewhere(
+        &self,
+        digests: &[Output],
+        action: &EncodedAction,
+    ) -> Result<Option<Outputs>, ActionError> {
+        let Some(remote) = self.services.remote.filter(|_| !self.services.is_cancelled()) else {
+            return Ok(None);
+        };
+        let begins = || (self.events)(Event::Started { node: Arc::clone(self.node) });
+        let made = remote.execute(self.node, digests, &|index| self.source(index), &begins)?;
+        // Whatever gave other outputs did not do this step.
+        let made = made.filter(|outputs| is_declared(self.node, outputs));
+        if let Some(outputs) = &made {
+            self.check_sources(digests)?;
+            record(self.services, action, outputs)?;
+            remote.made(self.node, digests, outputs);
+        }
+        Ok(made)
+    }
+
+    /// The bytes of an input that is a source.
+    fn source(&self, index: usize) -> Option<Content> {
+        match self.node.inputs.get(index) {
+            Some(Input::Source(source)) => self.services.source_content(source).ok(),
+            _ => None,
+        }
     }
 
     fn run(&self, digests: &[Output], action: &EncodedAction) -> Result<Outputs, ActionError> {

@@ -90,6 +90,8 @@ impl Shown {
     fn start(&mut self, structure: Digest, text: String) {
         let style = ProgressStyle::with_template("  {spinner} {wide_msg}")
             .expect("the template is a constant and well-formed");
+        // It may begin again, here, after a worker could not do it.
+        self.end(&structure);
         let bar = self.all.add(ProgressBar::new_spinner().with_style(style).with_message(text));
         bar.enable_steady_tick(TICK);
         self.running.insert(structure, bar);

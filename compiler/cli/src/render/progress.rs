@@ -44,6 +44,7 @@ impl<'a> Progress<'a> {
         let (node, fate) = match event {
             Event::Finished { node, origin: Origin::Hit, .. } => (node, Fate::Hit),
             Event::Finished { node, origin: Origin::Fetched, .. } => (node, Fate::Fetched),
+            Event::Finished { node, origin: Origin::RanRemotely, .. } => (node, Fate::RanRemotely),
             Event::Finished { node, origin: Origin::Ran, .. } => (node, Fate::Ran),
             Event::Failed { node, .. } => (node, Fate::Failed),
             _ => return,
@@ -52,7 +53,7 @@ impl<'a> Progress<'a> {
     }
 
     fn print(&self, event: &Event) {
-        if let Event::Finished { node, origin: Origin::Ran, elapsed, .. } = event {
+        if let Event::Finished { node, origin: Origin::Ran | Origin::RanRemotely, elapsed, .. } = event {
             self.streams.note(&lines::ran(node, *elapsed));
         }
     }

@@ -12,11 +12,16 @@ pub(crate) enum Fate {
     Hit,
     /// Brought here from the team's cache.
     Fetched,
-    /// Done now.
+    /// Done now, by a worker of the team.
+    RanRemotely,
+    /// Done now, on this machine.
     Ran,
     /// Done now, in vain.
     Failed,
 }
+
+/// Done now, wherever.
+const RAN: &[Fate] = &[Fate::RanRemotely, Fate::Ran];
 
 /// Every step that a command went through, each once however many passes met it.
 #[derive(Clone, Debug, Default)]
@@ -41,9 +46,9 @@ impl Tally {
         self.steps.values().filter(|step| step.1 == fate).count()
     }
 
-    fn by_kind(&self, fate: Fate) -> BTreeMap<&'static str, usize> {
+    fn by_kind(&self, fates: &[Fate]) -> BTreeMap<&'static str, usize> {
         let mut kinds = BTreeMap::new();
-        for (kind, _) in self.steps.values().filter(|step| step.1 == fate) {
+        for (kind, _) in self.steps.values().filter(|step| fates.contains(&step.1)) {
             *kinds.entry(*kind).or_insert(0) += 1;
         }
         kinds
@@ -55,16 +60,18 @@ impl Tally {
         let n_fetched = self.count(Fate::Fetched);
         let n_hits = self.count(Fate::Hit) + n_fetched;
         let fetched = if n_fetched == 0 { String::new() } else { format!(" ({n_fetched} remote)") };
+        let n_remote = self.count(Fate::RanRemotely);
+        let remote = if n_remote == 0 { String::new() } else { format!(", {n_remote} of them on workers") };
         let mut line = format!(
-            "{n_steps} action{}: {n_hits} hit{}{fetched}, {} ran{}",
+            "{n_steps} action{}: {n_hits} hit{}{fetched}, {} ran{}{remote}",
             plural(n_steps),
             plural(n_hits),
-            self.count(Fate::Ran),
-            kinds(&self.by_kind(Fate::Ran))
+            self.count(Fate::Ran) + n_remote,
+            kinds(&self.by_kind(RAN))
         );
         let n_failed = self.count(Fate::Failed);
         if n_failed > 0 {
-            line.push_str(&format!(", {n_failed} failed{}", kinds(&self.by_kind(Fate::Failed))));
+            line.push_str(&format!(", {n_failed} failed{}", kinds(&self.by_kind(&[Fate::Failed]))));
         }
         line
     }
@@ -75,11 +82,12 @@ impl Tally {
             "total": self.steps.len(),
             "hits": self.count(Fate::Hit) + self.count(Fate::Fetched),
             "remote_hits": self.count(Fate::Fetched),
-            "ran": self.count(Fate::Ran),
+            "ran": self.count(Fate::Ran) + self.count(Fate::RanRemotely),
+            "ran_remotely": self.count(Fate::RanRemotely),
             "failed": self.count(Fate::Failed),
-            "hits_by_kind": self.by_kind(Fate::Hit),
-            "ran_by_kind": self.by_kind(Fate::Ran),
-            "failed_by_kind": self.by_kind(Fate::Failed),
+            "hits_by_kind": self.by_kind(&[Fate::Hit]),
+            "ran_by_kind": self.by_kind(RAN),
+            "failed_by_kind": self.by_kind(&[Fate::Failed]),
         })
     }
 }
@@ -118,6 +126,12 @@ mod tests {
         assert_eq!(tally.fate(digest("a")), Some(Fate::Ran));
         tally.add(digest("d"), "bundle", Fate::Failed);
         assert_eq!(tally.line(), "4 actions: 2 hits, 1 ran (1 tensor), 1 failed (1 bundle)");
+        tally.add(digest("e"), "tensor", Fate::RanRemotely);
+        assert_eq!(
+            tally.line(),
+            "5 actions: 2 hits, 2 ran (2 tensor), 1 of them on workers, 1 failed (1 bundle)"
+        );
+        assert_eq!((&tally.json()["ran"], &tally.json()["ran_remotely"]), (&json!(2), &json!(1)));
     }
 
     #[test]

@@ -29,6 +29,7 @@ use crate::report::Report;
 use crate::wire::engine::store_report;
 use crate::wire::team_settings::{Declared, TeamSettings};
 use crate::wire::team_transport;
+use crate::wire::team_workers::TeamWorkers;
 use crate::workspace::cache_dir;
 
 /// Uploads that go on at a time: enough to hide the way to a server, few enough to leave the build its cores.
@@ -45,6 +46,7 @@ pub(crate) struct TeamCache {
     /// Whether its failures are no news.
     is_absent: bool,
     uploads: Option<Uploads>,
+    workers: Option<TeamWorkers>,
 }
 
 struct Uploads {
@@ -88,7 +90,8 @@ impl TeamCache {
         let remote = Arc::new(Remote::new(transport, known, promised, fetching, signatures));
         let sends = settings.upload && !is_absent;
         let uploads = sends.then(|| Uploads::start(&remote, &open)).transpose()?;
-        Ok(Some(Self { remote, store, settings, is_absent, uploads }))
+        let workers = if is_absent { None } else { TeamWorkers::open(invocation, &settings)? };
+        Ok(Some(Self { remote, store, settings, is_absent, uploads, workers }))
     }
 
     /// How this machine uses it, for people.
@@ -154,6 +157,11 @@ impl TeamCache {
             invocation.streams.note(&format!("{name}: {}\n", told.join(", ")));
         }
         let not_asked = self.remote.failure().filter(|_| !self.is_absent);
+        // Workers cannot do without the cache: its failure says it all.
+        let not_done = self.workers.as_ref().and_then(TeamWorkers::failure);
+        if let Some(not_done) = not_done.filter(|_| not_asked.is_none()) {
+            invocation.warn(&not_done);
+        }
         if let Some(lie) = self.remote.lie() {
             invocation.warn(&format!("{lie}; it was made here instead"));
         }
@@ -276,6 +284,17 @@ impl RemoteResults for TeamCache {
             Ok(found) => Ok(found),
             Err(error) => self.failed(error, None),
         }
+    }
+
+    fn execute(
+        &self,
+        node: &Arc<ActionNode>,
+        inputs: &[Output],
+        source: &dyn Fn(usize) -> Option<Content>,
+        begins: &dyn Fn(),
+    ) -> Result<Option<Outputs>, ActionError> {
+        let Some(workers) = &self.workers else { return Ok(None) };
+        workers.execute(&self.remote, &self.store, &Made { node, inputs, source }, begins)
     }
 
     fn bring(&self, outputs: &[Output]) -> Result<(), ActionError> {

@@ -59,6 +59,8 @@ impl TeamSettings {
     /// What holds; none where no cache is named.
     pub(crate) fn of(options: &GlobalOptions, declared: &Declared) -> Result<Option<Self>, Report> {
         let address = options.remote_cache.as_ref().or(declared.address.as_ref());
+        // Workers read from and write to a cache; without another it is that of their own server.
+        let address = address.or(options.remote_executor.as_ref());
         let required = options.remote_cache_required.unwrap_or(declared.required);
         let Some(address) = address.filter(|address| !address.is_empty()) else {
             if options.remote_cache_required == Some(true) {

@@ -73,7 +73,8 @@ fn absent(reason: String) -> Box<dyn Transport> {
     Box::new(Absent { name: "(not asked)".to_owned(), reason })
 }
 
-fn grpc(options: &GlobalOptions, settings: &TeamSettings, place: Place) -> Result<Grpc, Report> {
+/// A server that speaks the Remote Execution API.
+pub(crate) fn grpc(options: &GlobalOptions, settings: &TeamSettings, place: Place) -> Result<Grpc, Report> {
     let settings = Settings {
         place,
         instance: settings.instance.clone(),

@@ -135,6 +135,9 @@ fn line(event: &Event) -> Option<String> {
         Event::Planned { .. } | Event::Started { .. } => None,
         Event::Finished { node, origin: Origin::Hit, .. } => Some(format!("hit {}", node.label.name)),
         Event::Finished { node, origin: Origin::Fetched, .. } => Some(format!("fetch {}", node.label.name)),
+        Event::Finished { node, origin: Origin::RanRemotely, .. } => {
+            Some(format!("send {}", node.label.name))
+        }
         Event::Finished { node, origin: Origin::Ran, .. } => Some(format!("run {}", node.label.name)),
         Event::Failed { node, message } => Some(format!("fail {}: {message}", node.label.name)),
     }
