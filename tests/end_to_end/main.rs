@@ -9,9 +9,11 @@ mod disk_full;
 mod fetching;
 mod malformed;
 mod random;
+mod remote_execution;
 mod safetensors_file;
 mod sandbox;
 #[expect(dead_code, reason = "the tests of `cache/fetch` use more of it")]
 #[path = "../../cache/fetch/tests/suite/server.rs"]
 mod server;
 mod team_cache;
+mod worker;

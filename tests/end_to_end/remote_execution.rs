@@ -1,0 +1,134 @@
+//! Steps that workers do: the same bytes as here, and a build that ends well whatever becomes of the workers.
+
+use std::fs;
+
+use crate::sandbox::{BUNDLE, GGUF, Ran, Sandbox, Template, mc, run};
+use crate::worker::Worker;
+
+const QUANTIZE: &str = "--expression=quantize(Q8_0@1, load($0, F32, [2, 32]))";
+
+/// A team's folder beside the workspace, and what names it.
+fn team(sandbox: &Sandbox) -> String {
+    let folder = sandbox.dir().join("team");
+    fs::create_dir(&folder).unwrap();
+    format!("--remote-cache=file://{}", folder.display())
+}
+
+fn worker(sandbox: &Sandbox) -> Worker {
+    Worker::start(&sandbox.dir().join("team"))
+}
+
+#[test]
+fn workers_give_the_bytes_that_this_machine_gives() {
+    let sandbox = Sandbox::new();
+    let (team, worker) = (team(&sandbox), worker(&sandbox));
+    let built = sandbox.build(&[&team, &worker.option(), "--remote-executor-all", BUNDLE]);
+    assert_eq!(worker.did(), "accuracy 2, imatrix 1, perplexity 2, tensor 38");
+    assert_eq!(built.document["actions"]["ran_remotely"], 43);
+    assert!(built.stderr.contains(", 43 of them on workers\n"), "{}", built.stderr);
+    assert!(!built.stderr.contains("warning"), "{}", built.stderr);
+    assert_eq!(built.digests(), Template::get().bundle.digests());
+    assert_eq!(sandbox.files("mc-out"), Template::get().bundle_files);
+    let again = sandbox.build(&[&team, BUNDLE]);
+    assert_eq!(again.n_ran(), 0);
+}
+
+#[test]
+fn what_a_worker_made_is_sent_like_what_was_made_here() {
+    let maker = Sandbox::new();
+    let (team, worker) = (team(&maker), worker(&maker));
+    let send = "--remote-upload-local-results";
+    let made = maker.build(&[&team, &worker.option(), "--remote-executor-all", send, GGUF]);
+    assert!(!made.stderr.contains("warning"), "{}", made.stderr);
+    let other = Sandbox::new();
+    let built = other.build(&[&team, GGUF]);
+    assert_eq!(built.ran_by_kind(), "");
+    assert_eq!(built.digests(), Template::get().gguf.digests());
+}
+
+#[test]
+fn large_inputs_that_are_not_there_stay_here() {
+    let sandbox = Sandbox::new();
+    let (team, worker) = (team(&sandbox), worker(&sandbox));
+    let built = sandbox.build(&[&team, &worker.option(), GGUF]);
+    // The whole model is large; a tensor of it is not.
+    assert_eq!(worker.did(), "tensor 38");
+    assert_eq!(built.digests(), Template::get().gguf.digests());
+}
+
+#[test]
+fn an_input_that_a_worker_does_not_get_fails_there_and_the_step_is_done_here() {
+    let sandbox = Sandbox::new();
+    let (team, worker) = (team(&sandbox), worker(&sandbox));
+    worker.withhold("000000");
+    let built = sandbox.build(&[&team, &worker.option(), GGUF]);
+    assert_eq!(built.document["actions"]["ran_remotely"], 0);
+    assert_eq!(built.stderr.matches("warning:").count(), 1, "{}", built.stderr);
+    assert!(built.stderr.contains("a `tensor` ended with exit code 1: error: "), "{}", built.stderr);
+    assert!(built.stderr.contains("000000"), "{}", built.stderr);
+    assert_eq!(built.digests(), Template::get().gguf.digests());
+
+    let strict = Sandbox::new();
+    let arguments = ["build", &team, &worker.option(), "--remote-local-fallback=false", GGUF];
+    let ran = strict.mc(&arguments).exits(1);
+    assert!(ran.stderr.contains("did not do this step: a `tensor` ended with exit code 1"), "{}", ran.stderr);
+}
+
+#[test]
+fn workers_that_are_not_there_cost_one_warning() {
+    let sandbox = Sandbox::new();
+    let team = team(&sandbox);
+    let built = sandbox.build(&[&team, "--remote-executor=grpc://127.0.0.1:1", "--remote-retries=0", GGUF]);
+    assert_eq!(built.stderr.matches("warning:").count(), 1, "{}", built.stderr);
+    assert!(built.stderr.contains("the workers of grpc://127.0.0.1:1 did not do"), "{}", built.stderr);
+    assert_eq!(built.digests(), Template::get().gguf.digests());
+    let ran = sandbox.mc(&["build", "--remote-executor=http://127.0.0.1:1", GGUF]).exits(2);
+    assert!(ran.stderr.contains("Only servers that speak gRPC run steps"), "{}", ran.stderr);
+}
+
+/// Does a step in a folder with these inputs, and says what else is in the folder then.
+fn step(arguments: &[&str], inputs: &[(&str, &[u8])]) -> (Ran, Vec<String>) {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, bytes) in inputs {
+        fs::write(folder.path().join(name), bytes).unwrap();
+    }
+    let ran = run(mc().env_clear().arg("action").args(arguments).current_dir(folder.path()));
+    let entries = fs::read_dir(folder.path()).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut others: Vec<String> =
+        names.filter(|name| inputs.iter().all(|(input, _)| input != name)).collect();
+    others.sort();
+    (ran, others)
+}
+
+#[test]
+fn a_step_needs_its_inputs_and_nothing_else() {
+    let values: Vec<u8> = (0..64_u8).flat_map(|n| f32::from(n).to_le_bytes()).collect();
+    let (ran, made) = step(&["tensor@2", QUANTIZE], &[("000000", &values)]);
+    assert_eq!(made, ["report.json", "tensor"]);
+    let lines: Vec<&str> = ran.exits(0).stdout.leak().lines().collect();
+    assert_eq!(lines.len(), 2);
+    assert!(lines[0].ends_with(" report.json") && lines[1].ends_with("/68 tensor"), "{lines:?}");
+
+    let (ran, made) = step(&["tensor@2", QUANTIZE], &[]);
+    assert!(ran.exits(1).stderr.contains("000000"));
+    assert!(made.is_empty(), "{made:?}");
+    let (ran, made) = step(&["tensor@2", QUANTIZE], &[("000000", &values[..100])]);
+    assert_eq!(ran.exits(1).errors().len(), 1);
+    assert!(made.is_empty(), "{made:?}");
+}
+
+#[test]
+fn a_step_of_another_mc_is_refused() {
+    for (arguments, reason) in [
+        (&["tensor@1", QUANTIZE][..], "`tensor@1` is no step that this mc does for others"),
+        (&["tensor@2", "--expression=quantize(Q8_0@7, load($0, F32, [2, 32]))"], "another version of it"),
+        (&["tensor@2", "--expression=lead($0)"], "byte 0: expected a step such as `load`"),
+        (&["tensor@2", "expression"], "expected `--NAME=VALUE`"),
+    ] {
+        let (ran, made) = step(arguments, &[]);
+        let told = ran.exits(2).stderr;
+        assert!(told.contains(reason), "{told}");
+        assert!(made.is_empty(), "{made:?}");
+    }
+}

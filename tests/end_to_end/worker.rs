@@ -1,0 +1,188 @@
+//! A worker of remote execution: it takes an action from a shared folder, lays its input root out in a folder of its
+//! own, runs the command there without any variable, and puts the outputs into the shared folder.
+//!
+//! It has no sandbox; `tests/conformance/execution.py` runs the same builds on one that has.
+
+use std::fs;
+use std::io::Write;
+use std::net::TcpListener;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use bazel_remote_apis::build::bazel::remote::execution::v2::capabilities_server::{
+    Capabilities, CapabilitiesServer,
+};
+use bazel_remote_apis::build::bazel::remote::execution::v2::execution_server::{Execution, ExecutionServer};
+use bazel_remote_apis::build::bazel::remote::execution::v2::{
+    Action, ActionResult, Command as ToRun, Digest, Directory, ExecuteRequest, ExecuteResponse,
+    ExecutionCapabilities, GetCapabilitiesRequest, OutputFile, ServerCapabilities, WaitExecutionRequest,
+};
+use bazel_remote_apis::google::longrunning::{Operation, operation};
+use bazel_remote_apis::google::protobuf::Any;
+use mc_digest::digest::BlobDigest;
+use prost::Message;
+use tonic::{Request, Response, Status};
+
+/// A service with one worker.
+#[derive(Clone)]
+pub(crate) struct Worker {
+    /// The shared folder.
+    team: PathBuf,
+    port: u16,
+    /// The last argument but the parameters of each step that it did, such as `tensor@2`.
+    did: Arc<Mutex<Vec<String>>>,
+    /// The name of an input that it leaves out.
+    withheld: Arc<Mutex<Option<String>>>,
+}
+
+impl Worker {
+    /// A worker that reads from and writes to a folder in the layout of a shared cache.
+    pub(crate) fn start(team: &Path) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        listener.set_nonblocking(true).unwrap();
+        let worker = Self { team: team.to_owned(), port, did: Arc::default(), withheld: Arc::default() };
+        let service = worker.clone();
+        thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+                tonic::transport::Server::builder()
+                    .add_service(CapabilitiesServer::new(service.clone()))
+                    .add_service(ExecutionServer::new(service))
+                    .serve_with_incoming(tonic::transport::server::TcpIncoming::from(listener))
+                    .await
+                    .unwrap();
+            });
+        });
+        worker
+    }
+
+    /// The option that has steps done here.
+    pub(crate) fn option(&self) -> String {
+        format!("--remote-executor=grpc://127.0.0.1:{}", self.port)
+    }
+
+    /// Leaves an input of this name out from now on.
+    pub(crate) fn withhold(&self, name: &str) {
+        *self.withheld.lock().unwrap() = Some(name.to_owned());
+    }
+
+    /// How many steps of each kind it did, such as `imatrix 1, tensor 38`.
+    pub(crate) fn did(&self) -> String {
+        let mut kinds: Vec<String> = self.did.lock().unwrap().clone();
+        kinds.sort();
+        let chunks = kinds.chunk_by(|a, b| a == b);
+        let words: Vec<String> =
+            chunks.map(|chunk| format!("{} {}", chunk[0].split('@').next().unwrap(), chunk.len())).collect();
+        words.join(", ")
+    }
+
+    fn path(&self, hash: &str) -> PathBuf {
+        self.team.join("blake3/cas").join(&hash[..2]).join(hash)
+    }
+
+    fn blob(&self, digest: Option<&Digest>) -> Vec<u8> {
+        fs::read(self.path(&digest.unwrap().hash)).unwrap()
+    }
+
+    fn put(&self, bytes: &[u8]) -> Digest {
+        let blob = BlobDigest::of(bytes);
+        let digest = Digest { hash: blob.hash.to_string(), size_bytes: blob.n_bytes as i64 };
+        let path = self.path(&digest.hash);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        // Two steps may give the same bytes, and somebody may look while they are written.
+        let mut file = tempfile::NamedTempFile::new_in(&self.team).unwrap();
+        file.write_all(bytes).unwrap();
+        file.persist(path).unwrap();
+        digest
+    }
+
+    fn lay_out(&self, directory: &Directory, folder: &Path) {
+        let withheld = self.withheld.lock().unwrap().clone();
+        for file in directory.files.iter().filter(|file| Some(&file.name) != withheld.as_ref()) {
+            let (path, blob) = (folder.join(&file.name), self.path(&file.digest.as_ref().unwrap().hash));
+            // No copy: one that another thread still writes while a third forks cannot be run.
+            if file.is_executable {
+                fs::set_permissions(&blob, fs::Permissions::from_mode(0o555)).unwrap();
+            }
+            symlink(blob, path).unwrap();
+        }
+        for node in &directory.directories {
+            let path = folder.join(&node.name);
+            fs::create_dir(&path).unwrap();
+            self.lay_out(&Directory::decode(self.blob(node.digest.as_ref()).as_slice()).unwrap(), &path);
+        }
+    }
+
+    fn run(&self, action: &Digest) -> ActionResult {
+        let action = Action::decode(self.blob(Some(action)).as_slice()).unwrap();
+        let command = ToRun::decode(self.blob(action.command_digest.as_ref()).as_slice()).unwrap();
+        let root = Directory::decode(self.blob(action.input_root_digest.as_ref()).as_slice()).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        self.lay_out(&root, folder.path());
+        for output in &command.output_paths {
+            fs::create_dir_all(folder.path().join(output).parent().unwrap()).unwrap();
+        }
+        self.did.lock().unwrap().push(command.arguments[2].clone());
+        let ended = Command::new(folder.path().join(&command.arguments[0]))
+            .args(&command.arguments[1..])
+            .current_dir(folder.path())
+            .env_clear()
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let output = |path: &String| {
+            let bytes = fs::read(folder.path().join(path)).ok()?;
+            Some(OutputFile { path: path.clone(), digest: Some(self.put(&bytes)), ..OutputFile::default() })
+        };
+        ActionResult {
+            output_files: command.output_paths.iter().filter_map(output).collect(),
+            exit_code: ended.status.code().unwrap(),
+            stdout_digest: Some(self.put(&ended.stdout)),
+            stderr_raw: ended.stderr,
+            ..ActionResult::default()
+        }
+    }
+}
+
+type Stream = Pin<Box<dyn tokio_stream::Stream<Item = Result<Operation, Status>> + Send>>;
+
+#[tonic::async_trait]
+impl Execution for Worker {
+    type ExecuteStream = Stream;
+    type WaitExecutionStream = Stream;
+
+    async fn execute(&self, request: Request<ExecuteRequest>) -> Result<Response<Stream>, Status> {
+        let worker = self.clone();
+        let action = request.into_inner().action_digest.unwrap();
+        let result = tokio::task::spawn_blocking(move || worker.run(&action)).await.unwrap();
+        let response = ExecuteResponse { result: Some(result), ..ExecuteResponse::default() };
+        let response = Any { type_url: String::new(), value: response.encode_to_vec() };
+        let result = Some(operation::Result::Response(response));
+        let operation = Operation { name: "1".to_owned(), done: true, result, ..Operation::default() };
+        Ok(Response::new(Box::pin(tokio_stream::once(Ok(operation)))))
+    }
+
+    async fn wait_execution(&self, _: Request<WaitExecutionRequest>) -> Result<Response<Stream>, Status> {
+        Err(Status::not_found(""))
+    }
+}
+
+#[tonic::async_trait]
+impl Capabilities for Worker {
+    async fn get_capabilities(
+        &self,
+        _: Request<GetCapabilitiesRequest>,
+    ) -> Result<Response<ServerCapabilities>, Status> {
+        let execution = ExecutionCapabilities { exec_enabled: true, ..ExecutionCapabilities::default() };
+        Ok(Response::new(ServerCapabilities {
+            execution_capabilities: Some(execution),
+            ..ServerCapabilities::default()
+        }))
+    }
+}
