@@ -34,7 +34,8 @@ impl Tally {
     /// Notes what became of a step.
     pub(crate) fn add(&mut self, structure: Digest, kind: &'static str, fate: Fate) {
         let step = self.steps.entry(structure).or_insert((kind, fate));
-        step.1 = step.1.max(fate);
+        // What failed for want of a blob that a team's cache lost is done in the next try.
+        step.1 = if step.1 == Fate::Failed { fate } else { step.1.max(fate) };
     }
 
     /// What became of the step, if it was met.
@@ -124,6 +125,8 @@ mod tests {
         assert_eq!(tally.json()["ran_by_kind"]["tensor"], 1);
         assert_eq!(tally.json()["hits_by_kind"]["gguf"], 1);
         assert_eq!(tally.fate(digest("a")), Some(Fate::Ran));
+        tally.add(digest("a"), "tensor", Fate::Failed);
+        tally.add(digest("a"), "tensor", Fate::Ran);
         tally.add(digest("d"), "bundle", Fate::Failed);
         assert_eq!(tally.line(), "4 actions: 2 hits, 1 ran (1 tensor), 1 failed (1 bundle)");
         tally.add(digest("e"), "tensor", Fate::RanRemotely);
