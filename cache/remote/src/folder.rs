@@ -16,6 +16,9 @@ use crate::transport::Transport;
 /// A file that nobody wrote to for so long will never be whole.
 const ABANDONED: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// Bytes that are written at a time.
+const PIECE: usize = 1 << 20;
+
 /// A shared folder.
 #[derive(Debug)]
 pub struct Folder {
@@ -57,14 +60,17 @@ impl Folder {
         self.root.join("blake3").join(kind).join(&name[..2]).join(name)
     }
 
-    fn put(&self, path: &Path, bytes: &[u8]) -> Result<(), RemoteError> {
+    fn put(&self, path: &Path, bytes: &[u8], sent: &dyn Fn(usize)) -> Result<(), RemoteError> {
         let folder = path.parent().unwrap_or(&self.root);
         let unfinished = self.unfinished();
         let put = || {
             fs::create_dir_all(folder)?;
             fs::create_dir_all(&unfinished)?;
             let mut file = tempfile::NamedTempFile::new_in(&unfinished)?;
-            file.write_all(bytes)?;
+            for (index, piece) in bytes.chunks(PIECE).enumerate() {
+                file.write_all(piece)?;
+                sent(index * PIECE + piece.len());
+            }
             file.flush()?;
             file.as_file().sync_all()?;
             // Others may have another user.
@@ -105,7 +111,7 @@ impl Transport for Folder {
     }
 
     fn put_result(&self, key: &BlobDigest, result: &[u8], _named: &[BlobDigest]) -> Result<(), RemoteError> {
-        self.put(&self.path("ac", key), result)
+        self.put(&self.path("ac", key), result, &|_| {})
     }
 
     fn missing(&self, blobs: &[BlobDigest]) -> Result<Vec<BlobDigest>, RemoteError> {
@@ -129,8 +135,13 @@ impl Transport for Folder {
         Ok(Some(Box::new(file)))
     }
 
-    fn write(&self, blob: &BlobDigest, bytes: &[u8]) -> Result<(), RemoteError> {
-        self.put(&self.path("cas", blob), bytes)
+    fn write_telling(
+        &self,
+        blob: &BlobDigest,
+        bytes: &[u8],
+        sent: &dyn Fn(usize),
+    ) -> Result<(), RemoteError> {
+        self.put(&self.path("cas", blob), bytes, sent)
     }
 }
 

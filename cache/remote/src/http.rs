@@ -3,7 +3,7 @@
 //!
 //! Such a server may check nothing, so everything that comes from it is checked here.
 
-use std::io::Read;
+use std::io::{self, Read};
 
 use mc_digest::digest::BlobDigest;
 use mc_fetch::client::{Ask, Client};
@@ -13,6 +13,9 @@ use crate::answer::{MAX_RESULT, bytes_from, missing, there};
 use crate::error::RemoteError;
 use crate::function::DigestFunction;
 use crate::transport::Transport;
+
+/// Bytes after which it is told how many were sent.
+const PIECE: usize = 1 << 20;
 
 /// A server.
 #[derive(Debug)]
@@ -59,7 +62,33 @@ impl Transport for Http {
         bytes_from(&self.client, &Ask { from: first, ..Ask::whole(&url) })
     }
 
-    fn write(&self, blob: &BlobDigest, bytes: &[u8]) -> Result<(), RemoteError> {
-        Ok(self.client.put(&self.url("cas", blob), blob.n_bytes, &mut &*bytes)?)
+    fn write_telling(
+        &self,
+        blob: &BlobDigest,
+        bytes: &[u8],
+        sent: &dyn Fn(usize),
+    ) -> Result<(), RemoteError> {
+        let mut bytes = Telling { bytes, n_read: 0, sent };
+        Ok(self.client.put(&self.url("cas", blob), blob.n_bytes, &mut bytes)?)
+    }
+}
+
+/// Bytes that tell how far they were read.
+struct Telling<'a> {
+    bytes: &'a [u8],
+    n_read: usize,
+    sent: &'a dyn Fn(usize),
+}
+
+impl Read for Telling<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n_read = (&self.bytes[self.n_read..]).read(buffer)?;
+        let before = self.n_read;
+        self.n_read += n_read;
+        // What a reader takes is little; not every little is worth telling.
+        if before / PIECE != self.n_read / PIECE {
+            (self.sent)(self.n_read);
+        }
+        Ok(n_read)
     }
 }

@@ -197,13 +197,19 @@ impl Transport for Oci {
         bytes_from(&self.client, &Ask { from: first, is_registry: true, ..Ask::whole(&url) })
     }
 
-    fn write(&self, blob: &BlobDigest, bytes: &[u8]) -> Result<(), RemoteError> {
+    fn write_telling(
+        &self,
+        blob: &BlobDigest,
+        bytes: &[u8],
+        sent: &dyn Fn(usize),
+    ) -> Result<(), RemoteError> {
         let url = self.url("blobs/uploads/")?;
         let mut place = next(&url, &self.send(Verb::Post, &url, &[], &[])?)?;
         let mut rest = bytes;
         if bytes.len() > PIECE {
             for (number, piece) in (0..).zip(bytes.chunks(PIECE)) {
                 place = self.send_piece(place, number * PIECE as u64, piece)?;
+                sent(number as usize * PIECE + piece.len());
             }
             // All that is left to say is that it is whole.
             rest = &[];

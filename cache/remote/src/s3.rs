@@ -90,28 +90,36 @@ impl S3 {
         signed(&self.bucket.get_object(Some(&self.credentials), key))
     }
 
-    fn write_parts(&self, key: &str, bytes: &[u8]) -> Result<(), RemoteError> {
+    fn write_parts(&self, key: &str, bytes: &[u8], sent: &dyn Fn(usize)) -> Result<(), RemoteError> {
         let url = signed(&self.bucket.create_multipart_upload(Some(&self.credentials), key))?;
         let text = text(self.client.send(&Sending::to(Verb::Post, &url), &[])?)?;
         let created = CreateMultipartUpload::parse_response(&text)
             .map_err(|_| lie(&url, "began no upload, expected its number"))?;
         let upload = created.upload_id();
-        let sent = self.send_parts(key, upload, bytes);
-        if sent.is_err() {
+        let done = self.send_parts(key, upload, bytes, sent);
+        if done.is_err() {
             // What was sent of it would be kept, and paid for. Where that fails a lifecycle rule has to do it.
             let url = signed(&self.bucket.abort_multipart_upload(Some(&self.credentials), key, upload))?;
             drop(self.client.send(&Sending::to(Verb::Delete, &url), &[]));
         }
-        sent
+        done
     }
 
-    fn send_parts(&self, key: &str, upload: &str, bytes: &[u8]) -> Result<(), RemoteError> {
-        let mut tags = Vec::new();
+    fn send_parts(
+        &self,
+        key: &str,
+        upload: &str,
+        bytes: &[u8],
+        sent: &dyn Fn(usize),
+    ) -> Result<(), RemoteError> {
+        let (mut tags, mut n_sent) = (Vec::new(), 0);
         for (number, part) in (1_u16..).zip(bytes.chunks(PART.max(bytes.len().div_ceil(MAX_PARTS)))) {
             let url = signed(&self.bucket.upload_part(Some(&self.credentials), key, number, upload))?;
             let answer = self.client.send(&Sending::to(Verb::Put, &url), part)?;
             let tag = answer.header("etag").ok_or_else(|| lie(&url, "gave a part no `ETag`"))?;
             tags.push(tag.to_owned());
+            n_sent += part.len();
+            sent(n_sent);
         }
         let tags = tags.iter().map(String::as_str);
         let complete = self.bucket.complete_multipart_upload(Some(&self.credentials), key, upload, tags);
@@ -173,10 +181,15 @@ impl Transport for S3 {
         bytes_from(&self.client, &Ask { from: first, ..Ask::whole(&url) })
     }
 
-    fn write(&self, blob: &BlobDigest, bytes: &[u8]) -> Result<(), RemoteError> {
+    fn write_telling(
+        &self,
+        blob: &BlobDigest,
+        bytes: &[u8],
+        sent: &dyn Fn(usize),
+    ) -> Result<(), RemoteError> {
         let key = self.key("cas", blob);
         if bytes.len() > PART {
-            return self.write_parts(&key, bytes);
+            return self.write_parts(&key, bytes, sent);
         }
         self.client.send(&Sending::to(Verb::Put, &self.put(&key)?), bytes)?;
         Ok(())

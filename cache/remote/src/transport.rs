@@ -47,9 +47,20 @@ pub trait Transport: Send + Sync {
 
     /// Takes a blob's bytes.
     ///
+    /// * `sent`: told now and then how many of the bytes will not be looked at any more, unless something fails
+    ///
     /// # Errors
     /// When it does not.
-    fn write(&self, blob: &BlobDigest, bytes: &[u8]) -> Result<(), RemoteError>;
+    fn write_telling(&self, blob: &BlobDigest, bytes: &[u8], sent: &dyn Fn(usize))
+    -> Result<(), RemoteError>;
+
+    /// Takes a blob's bytes.
+    ///
+    /// # Errors
+    /// When it does not.
+    fn write(&self, blob: &BlobDigest, bytes: &[u8]) -> Result<(), RemoteError> {
+        self.write_telling(blob, bytes, &|_| {})
+    }
 
     /// The largest blob that travels together with others; nothing does where a server takes one at a time.
     ///

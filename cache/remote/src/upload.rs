@@ -121,7 +121,9 @@ impl Remote {
         }
         in_parallel(&large, N_STREAMS, |blob| {
             let opened = open(blob)?;
-            self.sending.ask(|| self.transport.write(blob, opened.as_slice()))?;
+            self.sending.ask(|| {
+                self.transport.write_telling(blob, opened.as_slice(), &|n_bytes| opened.release(n_bytes))
+            })?;
             self.sent(blob.n_bytes);
             Ok::<_, RemoteError>(())
         })?;
@@ -158,6 +160,13 @@ enum Opened<'a> {
 }
 
 impl Opened<'_> {
+    /// Lets go of the memory of the first so many bytes.
+    fn release(&self, n_bytes: usize) {
+        if let Self::Blob(blob) = self {
+            blob.release(n_bytes);
+        }
+    }
+
     fn as_slice(&self) -> &[u8] {
         match self {
             Self::Message(message) => message,

@@ -24,7 +24,7 @@ use crate::grpc::read;
 use crate::grpc::resource::Travel;
 use crate::grpc::settings::Settings;
 use crate::grpc::splice::Cut;
-use crate::grpc::write;
+use crate::grpc::write::Sending;
 use crate::transport::Transport;
 
 /// No result or batch of ours is longer; servers may put more into an answer than was asked for.
@@ -220,7 +220,12 @@ impl Transport for Grpc {
         read::open(&self.connection, agreed.function, travel, blob, first)
     }
 
-    fn write(&self, blob: &BlobDigest, bytes: &[u8]) -> Result<(), RemoteError> {
+    fn write_telling(
+        &self,
+        blob: &BlobDigest,
+        bytes: &[u8],
+        sent: &dyn Fn(usize),
+    ) -> Result<(), RemoteError> {
         let agreed = self.agreed()?;
         if let Some(max) = agreed.max_blob_bytes.filter(|&max| blob.n_bytes > max) {
             return Err(RemoteError::TooLarge { server: self.name(), n_bytes: blob.n_bytes, max });
@@ -230,8 +235,9 @@ impl Transport for Grpc {
         {
             return Ok(());
         }
+        let (connection, function) = (&self.connection, agreed.function);
         let travel = self.how_to_send(agreed, bytes);
-        write::send(&self.connection, agreed.function, travel, blob, bytes)
+        Sending { connection, function, travel, blob, bytes, sent }.send()
     }
 
     fn largest_in_batch(&self) -> Result<u64, RemoteError> {
@@ -335,7 +341,9 @@ impl Grpc {
             if name.n_bytes <= largest {
                 small.push((name, bytes));
             } else {
-                write::send(&self.connection, agreed.function, Travel::Plain, &name, bytes)?;
+                let (connection, function) = (&self.connection, agreed.function);
+                let travel = Travel::Plain;
+                Sending { connection, function, travel, blob: &name, bytes, sent: &|_| {} }.send()?;
             }
         }
         self.write_batch(&small)?;

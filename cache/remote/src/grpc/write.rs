@@ -26,40 +26,54 @@ const N_AHEAD: usize = 2;
 /// Compression that is about as fast as a network: what is larger than that loses time.
 const ZSTD_LEVEL: i32 = 1;
 
-/// Sends a blob, whole or from where an earlier try ended.
-pub(crate) fn send(
-    connection: &Connection,
-    function: DigestFunction,
-    travel: Travel,
-    blob: &BlobDigest,
-    bytes: &[u8],
-) -> Result<(), RemoteError> {
-    let (mut name, mut first, mut n_failed) = (None, 0, 0);
-    loop {
-        let resource_name = name
-            .get_or_insert_with(|| writing(&connection.settings.instance, function, travel, blob, &uuid()));
-        let status = match once(connection, resource_name, travel, bytes, first)? {
-            Ok(()) => return Ok(()),
-            Err(status) => status,
-        };
-        if !is_passing(&status) || n_failed >= connection.settings.n_retries {
-            return Err(connection.failed("Write", &status));
-        }
-        n_failed += 1;
-        thread::sleep(delay(n_failed));
-        // Compressed bytes are not the same twice, as far as the server knows.
-        let committed = match travel {
-            Travel::Plain => committed(connection, resource_name)?,
-            Travel::Zstd => None,
-        };
-        match committed.filter(|&n| n < bytes.len()) {
-            Some(n) => {
-                if n > first {
-                    n_failed = 0;
-                }
-                first = n;
+/// A blob that is sent.
+pub(crate) struct Sending<'a> {
+    /// The way to the server.
+    pub(crate) connection: &'a Connection,
+    /// How blobs are named there.
+    pub(crate) function: DigestFunction,
+    /// How the bytes travel.
+    pub(crate) travel: Travel,
+    /// Its name there.
+    pub(crate) blob: &'a BlobDigest,
+    /// Its bytes.
+    pub(crate) bytes: &'a [u8],
+    /// Told how many of them are on their way.
+    pub(crate) sent: &'a dyn Fn(usize),
+}
+
+impl Sending<'_> {
+    /// Sends it, whole or from where an earlier try ended.
+    pub(crate) fn send(&self) -> Result<(), RemoteError> {
+        let Self { connection, function, travel, blob, bytes, .. } = *self;
+        let (mut name, mut first, mut n_failed) = (None, 0, 0);
+        loop {
+            let resource_name = name.get_or_insert_with(|| {
+                writing(&connection.settings.instance, function, travel, blob, &uuid())
+            });
+            let status = match self.once(resource_name, first)? {
+                Ok(()) => return Ok(()),
+                Err(status) => status,
+            };
+            if !is_passing(&status) || n_failed >= connection.settings.n_retries {
+                return Err(connection.failed("Write", &status));
             }
-            None => (name, first) = (None, 0),
+            n_failed += 1;
+            thread::sleep(delay(n_failed));
+            // Compressed bytes are not the same twice, as far as the server knows.
+            let committed = match travel {
+                Travel::Plain => committed(connection, resource_name)?,
+                Travel::Zstd => None,
+            };
+            match committed.filter(|&n| n < bytes.len()) {
+                Some(n) => {
+                    if n > first {
+                        n_failed = 0;
+                    }
+                    first = n;
+                }
+                None => (name, first) = (None, 0),
+            }
         }
     }
 }
@@ -73,59 +87,60 @@ fn committed(connection: &Connection, resource_name: &str) -> Result<Option<usiz
     Ok(answer.ok().and_then(|answer| usize::try_from(answer.into_inner().committed_size).ok()))
 }
 
-/// One try. The outer error is not of the server.
-fn once(
-    connection: &Connection,
-    resource_name: &str,
-    travel: Travel,
-    bytes: &[u8],
-    first: usize,
-) -> Result<Result<(), Status>, RemoteError> {
-    let idle = connection.settings.idle;
-    let (sender, waiting) = channel::<WriteRequest>(N_AHEAD);
-    let request = connection.request(ReceiverStream::new(waiting))?;
-    let mut client = ByteStreamClient::new(connection.channel.clone());
-    let answer = connection.runtime.spawn(async move { client.write(request).await });
-    let mut source = Source::new(travel, &bytes[first..])
-        .map_err(|error| RemoteError::Local(format!("Cannot start zstd: {error}")))?;
-    let mut offset = first;
-    let mut is_silent = false;
-    loop {
-        let mut data = vec![0; MESSAGE];
-        let n_read = source
-            .fill(&mut data)
-            .map_err(|error| RemoteError::Local(format!("Cannot compress a blob: {error}")))?;
-        data.truncate(n_read);
-        let finish_write = n_read < MESSAGE;
-        let message = WriteRequest {
-            resource_name: if offset == first { resource_name.to_owned() } else { String::new() },
-            write_offset: offset as i64,
-            finish_write,
-            data,
-        };
-        offset += n_read;
-        match connection.runtime.block_on(async { tokio::time::timeout(idle, sender.send(message)).await }) {
-            Ok(Ok(())) if finish_write => break,
-            Ok(Ok(())) => {}
-            // The server has answered already: it has the blob, or does not want it.
-            Ok(Err(_)) => break,
-            Err(_) => {
-                is_silent = true;
-                break;
+impl Sending<'_> {
+    /// One try. The outer error is not of the server.
+    fn once(&self, resource_name: &str, first: usize) -> Result<Result<(), Status>, RemoteError> {
+        let Self { connection, travel, bytes, .. } = *self;
+        let idle = connection.settings.idle;
+        let (sender, waiting) = channel::<WriteRequest>(N_AHEAD);
+        let request = connection.request(ReceiverStream::new(waiting))?;
+        let mut client = ByteStreamClient::new(connection.channel.clone());
+        let answer = connection.runtime.spawn(async move { client.write(request).await });
+        let mut source = Source::new(travel, &bytes[first..])
+            .map_err(|error| RemoteError::Local(format!("Cannot start zstd: {error}")))?;
+        let mut offset = first;
+        let mut is_silent = false;
+        loop {
+            let mut data = vec![0; MESSAGE];
+            let n_read = source
+                .fill(&mut data)
+                .map_err(|error| RemoteError::Local(format!("Cannot compress a blob: {error}")))?;
+            data.truncate(n_read);
+            let finish_write = n_read < MESSAGE;
+            let message = WriteRequest {
+                resource_name: if offset == first { resource_name.to_owned() } else { String::new() },
+                write_offset: offset as i64,
+                finish_write,
+                data,
+            };
+            offset += n_read;
+            match connection
+                .runtime
+                .block_on(async { tokio::time::timeout(idle, sender.send(message)).await })
+            {
+                Ok(Ok(())) if finish_write => break,
+                Ok(Ok(())) if travel == Travel::Plain => (self.sent)(offset),
+                Ok(Ok(())) => {}
+                // The server has answered already: it has the blob, or does not want it.
+                Ok(Err(_)) => break,
+                Err(_) => {
+                    is_silent = true;
+                    break;
+                }
             }
         }
+        drop(sender);
+        if is_silent {
+            answer.abort();
+            return Ok(Err(silent(idle)));
+        }
+        let abort = answer.abort_handle();
+        let answered = connection.wait_for(answer_time(idle, bytes.len()), async {
+            answer.await.unwrap_or_else(|error| Err(Status::internal(error.to_string())))
+        });
+        abort.abort();
+        Ok(answered.and_then(|answer| check(&answer.into_inner(), travel, bytes.len(), offset)))
     }
-    drop(sender);
-    if is_silent {
-        answer.abort();
-        return Ok(Err(silent(idle)));
-    }
-    let abort = answer.abort_handle();
-    let answered = connection.wait_for(answer_time(idle, bytes.len()), async {
-        answer.await.unwrap_or_else(|error| Err(Status::internal(error.to_string())))
-    });
-    abort.abort();
-    Ok(answered.and_then(|answer| check(&answer.into_inner(), travel, bytes.len(), offset)))
 }
 
 /// How long the answer may take: a server reads and hashes what it has taken before it says so.
