@@ -61,6 +61,9 @@ fn everything_that_was_fetched_is_enough_without_the_cache() {
     let second = clone();
     assert_eq!(second.build(&[&team, "--remote_download_outputs=all", TARGET]).n_ran(), 0);
     assert_eq!(second.build(&[TARGET]).n_ran(), 0);
+    // What was noted of the cache goes with the store.
+    second.mc(&["clean", "--cache", "--yes"]).exits(0);
+    assert_eq!(fs::read_dir(&second.cache).map_or(0, Iterator::count), 0);
 }
 
 #[test]

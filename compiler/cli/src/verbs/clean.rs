@@ -34,7 +34,7 @@ pub(crate) struct Clean {
 }
 
 /// The entries of a store; `VERSION` last, so that a half-removed store is still known as one.
-const STORE: [&str; 8] = ["ac", "cas", "fetched", "memo", "out", "quarantine", "tmp", "VERSION"];
+const STORE: [&str; 9] = ["ac", "cas", "fetched", "memo", "out", "quarantine", "remote", "tmp", "VERSION"];
 
 impl Run for Clean {
     fn run(&self, invocation: &Invocation) -> Result<Exit, Failure> {

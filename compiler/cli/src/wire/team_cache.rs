@@ -3,7 +3,8 @@
 //! Looking up happens where an action would run; sending happens behind the build, and the command waits for it at its
 //! end. A server that fails is left alone for the rest of the command, with one warning.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::fs;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -58,6 +59,7 @@ struct Uploads {
 #[derive(Default)]
 struct UploadState {
     n_waiting: AtomicUsize,
+    n_bytes_waiting: AtomicU64,
     failure: Mutex<Option<String>>,
 }
 
@@ -65,6 +67,12 @@ struct Job {
     node: Arc<ActionNode>,
     inputs: Vec<Output>,
     outputs: Outputs,
+}
+
+impl Job {
+    fn n_bytes(&self) -> u64 {
+        self.outputs.values().map(Output::n_bytes).sum()
+    }
 }
 
 impl TeamCache {
@@ -84,8 +92,11 @@ impl TeamCache {
         // One file for each server: another one promised nothing.
         let server = format!("{} {}", settings.address, settings.instance);
         let server = &Digest::of(server.as_bytes()).to_string()[..16];
-        let promised = Promised::open(Some(&dir.join(format!("promised-{server}"))));
-        let known = Known::open(&dir.join("sha256"));
+        let notes = dir.join("remote");
+        // Where they cannot be kept, they are made anew each time.
+        drop(fs::create_dir_all(&notes));
+        let promised = Promised::open(Some(&notes.join(format!("promised-{server}"))));
+        let known = Known::open(&notes.join("sha256"));
         let signatures = signatures(&settings)?;
         let remote = Arc::new(Remote::new(transport, known, promised, fetching, signatures));
         let sends = settings.upload && !is_absent;
@@ -139,13 +150,20 @@ impl TeamCache {
         let mut not_sent = None;
         if let Some(Uploads { jobs, workers, state }) = self.uploads.take() {
             drop(jobs);
-            let n_waiting = state.n_waiting.load(Ordering::Relaxed);
-            if n_waiting > 0 && !interrupt::cancelled().load(Ordering::Relaxed) {
-                let name = self.remote.name();
-                invocation.streams.note(&format!("waiting for {n_waiting} uploads to {name}\n"));
-            }
-            for worker in workers {
-                drop(worker.join());
+            // Whoever interrupted the build does not want to wait for what is left to send; a server keeps no part of
+            // a blob, and results come last.
+            if !interrupt::cancelled().load(Ordering::Relaxed) {
+                let n_waiting = state.n_waiting.load(Ordering::Relaxed);
+                let n_bytes = state.n_bytes_waiting.load(Ordering::Relaxed);
+                if n_waiting > 0 {
+                    let (name, bytes) = (self.remote.name(), size(n_bytes));
+                    invocation
+                        .streams
+                        .note(&format!("waiting for {n_waiting} uploads to {name}, at most {bytes}\n"));
+                }
+                for worker in workers {
+                    drop(worker.join());
+                }
             }
             not_sent = state.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
         }
@@ -240,6 +258,7 @@ impl UploadState {
             failure.get_or_insert(reason);
         }
         self.n_waiting.fetch_sub(1, Ordering::Relaxed);
+        self.n_bytes_waiting.fetch_sub(job.n_bytes(), Ordering::Relaxed);
     }
 }
 
@@ -306,6 +325,7 @@ impl RemoteResults for TeamCache {
         let Some(uploads) = &self.uploads else { return };
         let job = Job { node: Arc::clone(node), inputs: inputs.to_vec(), outputs: outputs.clone() };
         uploads.state.n_waiting.fetch_add(1, Ordering::Relaxed);
+        uploads.state.n_bytes_waiting.fetch_add(job.n_bytes(), Ordering::Relaxed);
         if uploads.jobs.send(job).is_err() {
             uploads.state.n_waiting.fetch_sub(1, Ordering::Relaxed);
         }
