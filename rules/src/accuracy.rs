@@ -6,12 +6,14 @@
 use mc_family::chat::{ChatTemplate, Message};
 use mc_family::tokenizer::ParseSpecial;
 use mc_ir::action::{Action, ActionContext, ActionError, ActionKind, ActionNode, Artifact, Input};
+use mc_ir::attribute::Record;
 use mc_ir::label::Label;
 use mc_ir::output::Outputs;
 use mc_runtime::accuracy::{Question, answers};
 use serde::Deserialize;
 
 use crate::dataset::{DatasetInfo, reason};
+use crate::exec_property;
 use crate::gate::Measurement;
 use crate::gguf::GgufInfo;
 use crate::perplexity::write_measurement;
@@ -20,8 +22,11 @@ use crate::subject::{Opened, Subject};
 use crate::verdict::percent;
 
 /// The accuracy of the quantized model and of the unquantized one, in this order.
+///
+/// * `record`: the attributes of the target that wants to know
 pub(crate) fn actions(
     owner: &Label,
+    record: &Record,
     gguf: &GgufInfo,
     data: &DatasetInfo,
     max_tokens: usize,
@@ -30,7 +35,8 @@ pub(crate) fn actions(
     subjects.map(|(subject, mut inputs)| {
         inputs.push(Input::Artifact(data.items.clone()));
         let action = Accuracy { subject, max_tokens, data: data.name.clone() };
-        ActionNode::new(owner.clone(), Box::new(action), inputs).artifact("measurement.json")
+        let action = exec_property::of_target(record, Box::new(action));
+        ActionNode::new(owner.clone(), action, inputs).artifact("measurement.json")
     })
 }
 

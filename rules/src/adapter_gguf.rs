@@ -18,6 +18,7 @@ use crate::adapter::AdapterInfo;
 use crate::adapter_container::{ADAPTER_FILE, AdapterContainer};
 use crate::adapter_gguf_tensors::Export;
 use crate::attributes::{label, provider, text};
+use crate::exec_property::EXEC_PROPERTY;
 use crate::gguf::file_name;
 use crate::wire_tensors::family_of;
 
@@ -61,6 +62,7 @@ static SCHEMA: NodeSchema = NodeSchema {
     children: &[
         ChildSchema { node: &ADAPTER, occurs: Occurs::Once },
         ChildSchema { node: &TYPE, occurs: Occurs::Optional },
+        ChildSchema { node: &EXEC_PROPERTY, occurs: Occurs::Any },
     ],
 };
 
@@ -84,7 +86,7 @@ impl Rule for AdapterGguf {
             }]
         })?;
         let steps: Vec<(TensorPlan, Artifact)> =
-            tensors.into_iter().map(|tensor| tensor.step(ctx.label())).collect();
+            tensors.into_iter().map(|tensor| tensor.step(ctx.label(), record)).collect();
         let (plans, tensors): (Vec<_>, Vec<_>) = steps.into_iter().unzip();
         let container = AdapterContainer { keys: keys(&named.value.name, &adapter, export.alpha()), plans };
         let inputs = tensors.into_iter().map(Input::Artifact).collect();

@@ -20,12 +20,14 @@ use mc_format::gguf::names::wire_name;
 use mc_format::gguf::tensor_type::TensorType;
 use mc_ir::action::{ActionNode, Artifact, Input};
 use mc_ir::adapter_expression::AdapterExpr;
+use mc_ir::attribute::Record;
 use mc_ir::expression::TensorExpr;
 use mc_ir::label::Label;
 use mc_tensor::model_tensor::ModelTensor;
 
 use crate::adapter::AdapterInfo;
 use crate::adapter_weights::{check_dtype, stored};
+use crate::exec_property;
 use crate::tensor_action::{TENSOR, TensorAction};
 
 /// Why an adapter has no such file.
@@ -66,14 +68,15 @@ pub(crate) struct FactorTensor {
 
 impl FactorTensor {
     /// Its place in the file, and the step that makes it.
-    pub(crate) fn step(self, owner: &Label) -> (TensorPlan, Artifact) {
+    pub(crate) fn step(self, owner: &Label, record: &Record) -> (TensorPlan, Artifact) {
         let dims = self.factor.of.shape().into_iter().rev().collect();
         let (codec, name) = (self.codec, self.name);
         let of = Box::new(self.factor.of);
         let expression =
             TensorExpr::Quantize { codec: codec.name, version: codec.version, importance: None, of };
         let action = TensorAction { expression, codec, name: name.clone() };
-        let node = ActionNode::new(owner.clone(), Box::new(action), self.factor.inputs);
+        let action = exec_property::of_target(record, Box::new(action));
+        let node = ActionNode::new(owner.clone(), action, self.factor.inputs);
         (TensorPlan { name, kind: TensorType::of(codec), dims }, node.artifact(TENSOR))
     }
 }

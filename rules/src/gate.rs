@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::attributes::{label, label_property, number_property, provider};
 use crate::dataset::{DatasetInfo, DatasetKind};
+use crate::exec_property::EXEC_PROPERTY;
 use crate::gguf::GgufInfo;
 use crate::model_info::ModelInfo;
 use crate::verdict::{Check, Verdict, percent, signed_percent};
@@ -143,6 +144,7 @@ static SCHEMA: NodeSchema = NodeSchema {
         ChildSchema { node: &ACCURACY, occurs: Occurs::Any },
         ChildSchema { node: &tokenizer_fidelity::SCHEMA, occurs: Occurs::Any },
         ChildSchema { node: &SIZE, occurs: Occurs::Optional },
+        ChildSchema { node: &EXEC_PROPERTY, occurs: Occurs::Any },
     ],
 };
 
@@ -222,7 +224,7 @@ impl Plan<'_> {
         let context = number_property(check, "context").map(|context| context as usize);
         self.forbid_leak(&data);
         let owner = self.ctx.label();
-        match perplexity::actions(owner, self.gguf, &data, context) {
+        match perplexity::actions(owner, self.ctx.record(), self.gguf, &data, context) {
             Ok([measured, baseline]) => {
                 self.inputs.extend([Input::Artifact(measured), Input::Artifact(baseline)]);
                 let max_increase = number_property(check, "max-increase").unwrap_or(0.02);
@@ -241,7 +243,8 @@ impl Plan<'_> {
         };
         let max_tokens = number_property(check, "max-tokens").unwrap_or(32.0) as usize;
         self.forbid_leak(&data);
-        let [measured, baseline] = accuracy::actions(self.ctx.label(), self.gguf, &data, max_tokens);
+        let [measured, baseline] =
+            accuracy::actions(self.ctx.label(), self.ctx.record(), self.gguf, &data, max_tokens);
         self.inputs.extend([Input::Artifact(measured), Input::Artifact(baseline)]);
         self.limits.push(Limit::Accuracy {
             on: data.name,

@@ -9,7 +9,7 @@ use mc_format::gguf::layout::TensorPlan;
 use mc_format::gguf::names::wire_name_in;
 use mc_format::gguf::tensor_type::TensorType;
 use mc_ir::action::{ActionNode, Artifact, Input};
-use mc_ir::attribute::Place;
+use mc_ir::attribute::{Place, Record};
 use mc_ir::expression::TensorExpr;
 use mc_ir::fault::Fault;
 use mc_ir::label::Label;
@@ -20,6 +20,7 @@ use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs, ValueKind};
 use crate::attributes::{label, place_of, provider, text};
 use crate::container::{Container, MODEL_FILE, REPORTS_FILE};
 use crate::dataset::DatasetInfo;
+use crate::exec_property::{self, EXEC_PROPERTY};
 use crate::gguf_copy::{self, COPY, stored_codec};
 use crate::gguf_split::{self, MAX_FILE_SIZE};
 use crate::imatrix::ImatrixInfo;
@@ -103,6 +104,7 @@ static SCHEMA: NodeSchema = NodeSchema {
         ChildSchema { node: &IMATRIX, occurs: Occurs::Optional },
         ChildSchema { node: &MODEL_NAME, occurs: Occurs::Optional },
         ChildSchema { node: &MAX_FILE_SIZE, occurs: Occurs::Optional },
+        ChildSchema { node: &EXEC_PROPERTY, occurs: Occurs::Any },
     ],
 };
 
@@ -131,6 +133,7 @@ impl Rule for Gguf {
         let name = text(record, "model-name").map_or(title, str::to_owned);
         let planner = Planner {
             owner: ctx.label(),
+            record,
             place: model_label.place,
             model: &model,
             imatrix: imatrix.as_ref(),
@@ -206,6 +209,7 @@ pub(crate) struct Planned {
 
 struct Planner<'a> {
     owner: &'a Label,
+    record: &'a Record,
     place: Place,
     model: &'a ModelInfo,
     imatrix: Option<&'a ImatrixInfo>,
@@ -267,7 +271,8 @@ impl Planner<'_> {
             TensorExpr::Quantize { codec: codec.name, version: codec.version, importance, of: Box::new(of) }
         };
         let action = TensorAction { expression, codec, name: name.clone() };
-        let node = ActionNode::new(self.owner.clone(), Box::new(action), inputs);
+        let action = exec_property::of_target(self.record, Box::new(action));
+        let node = ActionNode::new(self.owner.clone(), action, inputs);
         Ok(Planned {
             plan: TensorPlan { name, kind, dims },
             artifact: node.artifact(TENSOR),

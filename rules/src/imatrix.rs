@@ -23,6 +23,7 @@ use mc_tensor::model_tensor::ModelTensor;
 
 use crate::attributes::{label, place_of, provider, shown_path, text};
 use crate::dataset::{DatasetInfo, DatasetKind};
+use crate::exec_property::{self, EXEC_PROPERTY};
 use crate::model_info::ModelInfo;
 use crate::perplexity::chunk_len;
 use crate::remote_kinds::{RemoteKind, last, number};
@@ -73,6 +74,7 @@ static SCHEMA: NodeSchema = NodeSchema {
         ChildSchema { node: &DATASET, occurs: Occurs::Optional },
         ChildSchema { node: &CONTEXT, occurs: Occurs::Optional },
         ChildSchema { node: &FROM_FILE, occurs: Occurs::Optional },
+        ChildSchema { node: &EXEC_PROPERTY, occurs: Occurs::Any },
     ],
 };
 
@@ -98,7 +100,8 @@ impl Rule for Imatrix {
                 inputs.push(Input::Artifact(data.items.clone()));
                 let measured = matrices.iter().map(|matrix| matrix.tensor).collect();
                 let action = Compute { subject, n_ctx, data: data.name.clone(), measured };
-                (ActionNode::new(ctx.label().clone(), Box::new(action), inputs), Some(data))
+                let action = exec_property::of_target(record, Box::new(action));
+                (ActionNode::new(ctx.label().clone(), action, inputs), Some(data))
             }
             (None, Some(file)) => {
                 let place = place_of(record, "file");

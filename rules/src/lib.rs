@@ -45,6 +45,7 @@ pub(crate) mod checkpoint_tensors;
 pub(crate) mod container;
 pub(crate) mod evaluate;
 pub(crate) mod evaluate_adapter;
+pub(crate) mod exec_property;
 pub(crate) mod factor;
 pub(crate) mod file_name;
 pub(crate) mod gguf_checkpoint;

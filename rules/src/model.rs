@@ -19,6 +19,7 @@ use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs, Presence, Proper
 use mc_ir::target::Target;
 
 use crate::attributes::child;
+use crate::exec_property::EXEC_PROPERTY;
 use crate::gguf_split::MAX_FILE_SIZE;
 use crate::requantize::REQUANTIZE;
 use crate::{bundle, gate, gguf, imatrix, merge, type_rules};
@@ -96,6 +97,7 @@ static SCHEMA: NodeSchema = NodeSchema {
         ChildSchema { node: &bundle::VERSION, occurs: Occurs::Optional },
         ChildSchema { node: &gguf::MODEL_NAME, occurs: Occurs::Optional },
         ChildSchema { node: &MAX_FILE_SIZE, occurs: Occurs::Optional },
+        ChildSchema { node: &EXEC_PROPERTY, occurs: Occurs::Any },
     ],
 };
 
@@ -134,7 +136,9 @@ impl Expansion {
             let children = [("base", base.clone()), ("adapter", record.children("adapter").to_vec())];
             vec![self.make("merge", merge::NAME, &children)]
         };
+        let wanted = || (EXEC_PROPERTY.name, record.children(EXEC_PROPERTY.name).to_vec());
         let mut gguf_children = vec![
+            wanted(),
             ("model", merged.clone()),
             ("quantize", record.children("quantize").to_vec()),
             ("model-name", record.children("model-name").to_vec()),
@@ -148,7 +152,7 @@ impl Expansion {
             let calibrated = if from == Some("merged") { merged } else { base };
             let mut dataset = Record::new(calibration.place);
             dataset.arguments.clone_from(&calibration.arguments);
-            let mut children = vec![("model", calibrated), ("dataset", vec![dataset])];
+            let mut children = vec![("model", calibrated), ("dataset", vec![dataset]), wanted()];
             if let Some(context) = calibration.property("context") {
                 children.push(("context", vec![child(context.place, context.value.clone())]));
             }
@@ -163,7 +167,7 @@ impl Expansion {
             ("version", record.children("version").to_vec()),
         ];
         if let Some(gate) = record.child("gate") {
-            let mut children = vec![("gguf", vec![gguf])];
+            let mut children = vec![("gguf", vec![gguf]), wanted()];
             for check in gate::CHECKS {
                 children.push((check.node.name, gate.children(check.node.name).to_vec()));
             }
@@ -229,6 +233,24 @@ mod tests {
         assert_eq!(names(&targets), ["gguf app.gguf", "bundle app"]);
         let gguf_model = targets[0].record.value("model").unwrap().value.as_label().unwrap();
         assert_eq!(gguf_model.name, "base");
+    }
+
+    #[test]
+    fn what_workers_must_have_goes_to_every_part_with_steps_for_them() {
+        let wanted = vec![child(Place(4), Value::Text("gpu".to_owned()))];
+        let targets = model(&[
+            ("base", label_child("base")),
+            ("calibration", label_child("calibration")),
+            ("gate", vec![Record::new(Place(3))]),
+            ("exec-property", wanted.clone()),
+        ]);
+        let with: Vec<&str> = targets
+            .iter()
+            .filter(|target| target.record.children("exec-property") == wanted)
+            .map(|target| target.rule)
+            .collect();
+        assert_eq!(with, ["imatrix", "gguf", "gate"]);
+        assert!(targets.last().unwrap().record.children("exec-property").is_empty());
     }
 
     #[test]

@@ -5,11 +5,13 @@
 use mc_ir::action::{
     Action, ActionContext, ActionError, ActionKind, ActionNode, Artifact, Input, write_bytes,
 };
+use mc_ir::attribute::Record;
 use mc_ir::label::Label;
 use mc_ir::output::{Output, Outputs};
 use mc_runtime::chunks::{ChunkOptions, DEFAULT_N_CTX};
 
 use crate::dataset::DatasetInfo;
+use crate::exec_property;
 use crate::gate::Measurement;
 use crate::gguf::GgufInfo;
 use crate::remote_kinds::{ITS_INPUT, RemoteKind, last, number};
@@ -17,10 +19,13 @@ use crate::subject::Subject;
 
 /// The perplexity of the quantized model and of the unquantized one, in this order.
 ///
+/// * `record`: the attributes of the target that wants to know
+///
 /// # Errors
 /// A sentence, when the model cannot attend over `context` tokens.
 pub(crate) fn actions(
     owner: &Label,
+    record: &Record,
     gguf: &GgufInfo,
     data: &DatasetInfo,
     context: Option<usize>,
@@ -30,7 +35,8 @@ pub(crate) fn actions(
     Ok(subjects.map(|(subject, mut inputs)| {
         inputs.push(Input::Artifact(data.items.clone()));
         let action = Perplexity { subject, n_ctx, data: data.name.clone() };
-        ActionNode::new(owner.clone(), Box::new(action), inputs).artifact("measurement.json")
+        let action = exec_property::of_target(record, Box::new(action));
+        ActionNode::new(owner.clone(), action, inputs).artifact("measurement.json")
     }))
 }
 

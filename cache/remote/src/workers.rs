@@ -15,7 +15,7 @@ use bazel_remote_apis::build::bazel::remote::execution::v2::{
     Action, ActionResult, Command, Directory, FileNode, Platform, platform,
 };
 use mc_digest::digest::{BlobDigest, Digest};
-use mc_ir::action::{ActionKind, Content, Piece};
+use mc_ir::action::{ActionKind, ActionNode, Content, Piece};
 use mc_ir::output::Outputs;
 use mc_store::traits::BlobStore;
 use prost::Message;
@@ -222,7 +222,7 @@ impl Workers {
         if let Some(program) = command.arguments.first_mut() {
             *program = format!("./{TOOL}");
         }
-        let platform = self.platform();
+        let platform = self.platform(made.node);
         #[expect(deprecated, reason = "servers before version 2.2 of the interface look here only")]
         command.platform.clone_from(&platform);
         let tool = self.tool_digest(function, remote, store)?;
@@ -259,12 +259,16 @@ impl Workers {
         Ok(Job { action, bytes, inputs, tool })
     }
 
-    fn platform(&self) -> Option<Platform> {
+    /// What the worker must have: as for all steps, but for what this one wants otherwise.
+    fn platform(&self, node: &ActionNode) -> Option<Platform> {
+        let own = node.action.exec_properties();
+        let is_common = |(name, _): &&(String, String)| own.iter().all(|(known, _)| known != name);
         let property = |(name, value): &(String, String)| platform::Property {
             name: name.clone(),
             value: value.clone(),
         };
-        let mut properties: Vec<platform::Property> = self.wishes.properties.iter().map(property).collect();
+        let common = self.wishes.properties.iter().filter(is_common);
+        let mut properties: Vec<platform::Property> = common.chain(own).map(property).collect();
         properties.sort_by(|a, b| (&a.name, &a.value).cmp(&(&b.name, &b.value)));
         (!properties.is_empty()).then_some(Platform { properties })
     }

@@ -9,6 +9,7 @@
 //! | names and paths of inputs | no | a renamed folder holds the same bytes |
 //! | times, the host, the number of threads, the version of `mc` | no | none of them changes a byte |
 //! | the label and the progress text | no | two targets may share a step |
+//! | what a worker must have | no | it changes where a step is done, not what it gives |
 //!
 //! One test stands behind each row ([`crate::reapi`] computes the digest, `tests` below hold it to the table).
 //!
@@ -45,6 +46,10 @@ pub trait Action: Send + Sync {
     fn outputs(&self) -> Vec<String>;
     /// A few words for progress lines.
     fn describe(&self) -> String;
+    /// What a worker must have that does the step: names and values, as servers know them. No byte depends on it.
+    fn exec_properties(&self) -> &[(String, String)] {
+        &[]
+    }
     /// Does the step.
     ///
     /// # Errors
@@ -308,6 +313,7 @@ pub(crate) mod tests {
         pub(crate) parameter: &'static str,
         pub(crate) output: &'static str,
         pub(crate) words: &'static str,
+        pub(crate) exec_properties: Vec<(String, String)>,
     }
 
     impl Action for Fake {
@@ -323,6 +329,9 @@ pub(crate) mod tests {
         fn describe(&self) -> String {
             self.words.to_owned()
         }
+        fn exec_properties(&self) -> &[(String, String)] {
+            &self.exec_properties
+        }
         fn run(&self, _ctx: &dyn ActionContext) -> Result<Outputs, ActionError> {
             Err(ActionError::failed("a fake does not run"))
         }
@@ -334,6 +343,7 @@ pub(crate) mod tests {
             parameter: "a",
             output: "out",
             words: "doing",
+            exec_properties: Vec::new(),
         }
     }
 

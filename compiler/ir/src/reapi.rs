@@ -495,6 +495,17 @@ mod tests {
     }
 
     #[test]
+    fn what_a_worker_must_have_is_not_in_the_digest() {
+        let inputs = vec![source("x"), source("y")];
+        let wanting = node(
+            "a",
+            Fake { exec_properties: vec![("gpu".to_owned(), "a100".to_owned())], ..fake() },
+            inputs,
+        );
+        assert_eq!(encode_action(&wanting, &[blob("1"), blob("2")]).digest, plain());
+    }
+
+    #[test]
     fn times_threads_and_versions_are_not_in_the_digest() {
         // Nothing of the sort is an argument of `encode_action`; the digest is a constant of its inputs.
         assert_eq!(plain().to_string(), PLAIN);

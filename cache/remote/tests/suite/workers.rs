@@ -28,7 +28,7 @@ use prost::Message;
 
 const PROGRAM: &[u8] = b"the program";
 
-struct Joined;
+struct Joined(Vec<(String, String)>);
 
 impl Step for Joined {
     fn kind(&self) -> ActionKind {
@@ -45,6 +45,10 @@ impl Step for Joined {
 
     fn describe(&self) -> String {
         "joining".to_owned()
+    }
+
+    fn exec_properties(&self) -> &[(String, String)] {
+        &self.0
     }
 
     fn run(&self, _: &dyn ActionContext) -> Result<Outputs, ActionError> {
@@ -211,7 +215,11 @@ impl Machine {
         let [first, b, c] = [&b"first"[..], b"se", b"cond"].map(|bytes| self.store.put_bytes(bytes).unwrap());
         let label = Label::new(PackageId(String::new()), "step");
         let last = Source { path: Path::new("last").into(), range: None };
-        let node = ActionNode::new(label, Box::new(Joined), vec![Input::Source(last)]);
+        let node = ActionNode::new(
+            label,
+            Box::new(Joined(vec![("gpu".to_owned(), "b200".to_owned())])),
+            vec![Input::Source(last)],
+        );
         let inputs =
             [Output::File(first), Output::Composite(vec![b, c]), Output::File(BlobDigest::of(&self.last))];
         let piece = || Piece::whole(Arc::new(self.last.clone()));
@@ -246,8 +254,9 @@ fn a_worker_gets_the_program_and_the_inputs_and_its_result_is_taken_over() {
     let action = machine.shared.asked.lock().unwrap()[0].clone();
     assert_eq!(action.timeout.unwrap().seconds, 90);
     let properties = action.platform.unwrap().properties;
-    let names: Vec<&str> = properties.iter().map(|property| property.name.as_str()).collect();
-    assert_eq!(names, ["OSFamily", "gpu"]);
+    let properties: Vec<(&str, &str)> =
+        properties.iter().map(|property| (property.name.as_str(), property.value.as_str())).collect();
+    assert_eq!(properties, [("OSFamily", "linux"), ("gpu", "b200")]);
     assert_eq!(action.salt, b"mc-1");
 }
 
