@@ -47,6 +47,24 @@ fn what_a_worker_made_is_sent_like_what_was_made_here() {
 }
 
 #[test]
+fn the_workspace_may_name_the_workers() {
+    let sandbox = Sandbox::new();
+    let (team, worker) = (team(&sandbox), worker(&sandbox));
+    let address = team.split_once('=').unwrap().1;
+    let option = worker.option();
+    let executor = option.split_once('=').unwrap().1;
+    let text = fs::read_to_string(sandbox.path("workspace.kdl")).unwrap();
+    let text = format!("{text}cache {{ remote \"{address}\" executor=\"{executor}\" }}\n");
+    fs::write(sandbox.path("workspace.kdl"), text).unwrap();
+    // Whoever wants no cache wants its workers neither.
+    assert_eq!(sandbox.build(&["--remote-cache=", GGUF]).document["actions"]["ran_remotely"], 0);
+    fs::remove_dir_all(&sandbox.cache).unwrap();
+    let built = sandbox.build(&[GGUF]);
+    assert_eq!(worker.did(), "tensor 38");
+    assert_eq!(built.digests(), Template::get().gguf.digests());
+}
+
+#[test]
 fn large_inputs_that_are_not_there_stay_here() {
     let sandbox = Sandbox::new();
     let (team, worker) = (team(&sandbox), worker(&sandbox));

@@ -32,6 +32,8 @@ pub struct Remote {
     pub url: String,
     /// Which of the server's instances.
     pub instance: Option<String>,
+    /// Whose workers do steps.
+    pub executor: Option<String>,
     /// Whether results made here are sent there.
     pub upload: bool,
     /// Whether a build fails when it does.
@@ -77,6 +79,7 @@ static REMOTE: NodeSchema = NodeSchema {
     arguments: Arguments::One(ValueKind::Text),
     properties: &[
         optional("instance", ValueKind::Text, "Which of the server's instances."),
+        optional("executor", ValueKind::Text, "The server whose workers do steps."),
         switch("upload", "Whether results made here are sent there."),
         switch("required", "Whether a build fails when the cache does."),
         optional("download", ValueKind::OneOf(|| DOWNLOADS.to_vec()), "Which blobs of results are fetched."),
@@ -146,6 +149,7 @@ fn settings(record: &Record) -> Workspace {
         Some(Remote {
             url: text(remote.argument()?.value.as_text())?,
             instance: word("instance"),
+            executor: word("executor"),
             upload: is_on("upload"),
             required: is_on("required"),
             download: word("download"),

@@ -72,6 +72,7 @@ impl Declarations {
         Declared {
             address: Some(remote.url.clone()),
             instance: remote.instance.clone(),
+            executor: remote.executor.clone(),
             upload: remote.upload,
             required: remote.required,
             download: remote.download.as_deref().and_then(|word| Download::from_str(word, false).ok()),

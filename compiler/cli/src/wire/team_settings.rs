@@ -16,6 +16,8 @@ pub(crate) struct Declared {
     pub(crate) address: Option<String>,
     /// Which of the caches that a server keeps.
     pub(crate) instance: Option<String>,
+    /// Whose workers do steps.
+    pub(crate) executor: Option<String>,
     /// Whether results made here are sent there.
     pub(crate) upload: bool,
     /// Whether a build fails when it does.
@@ -37,6 +39,8 @@ pub(crate) struct TeamSettings {
     pub(crate) address: String,
     /// Which of the caches that a server keeps; empty for the one without a name.
     pub(crate) instance: String,
+    /// Whose workers do steps.
+    pub(crate) executor: Option<String>,
     /// Whether results made here are sent there.
     pub(crate) upload: bool,
     /// Whether results are taken from there.
@@ -58,9 +62,14 @@ pub(crate) struct TeamSettings {
 impl TeamSettings {
     /// What holds; none where no cache is named.
     pub(crate) fn of(options: &GlobalOptions, declared: &Declared) -> Result<Option<Self>, Report> {
-        let address = options.remote_cache.as_ref().or(declared.address.as_ref());
+        let of_workspace = Some(declared).filter(|_| options.remote_cache.is_none());
+        let executor = options.remote_executor.as_ref();
+        let executor = executor.or(of_workspace.and_then(|declared| declared.executor.as_ref()));
+        let executor = executor.filter(|address| !address.is_empty());
+        let address = options.remote_cache.as_ref().filter(|address| !address.is_empty());
+        let address = address.or(of_workspace.and_then(|declared| declared.address.as_ref()));
         // Workers read from and write to a cache; without another it is that of their own server.
-        let address = address.or(options.remote_executor.as_ref());
+        let address = address.or(executor);
         let required = options.remote_cache_required.unwrap_or(declared.required);
         let Some(address) = address.filter(|address| !address.is_empty()) else {
             if options.remote_cache_required == Some(true) {
@@ -79,6 +88,7 @@ impl TeamSettings {
         let instance = options.remote_instance_name.as_ref().or(declared.instance.as_ref());
         Ok(Some(Self {
             address: address.clone(),
+            executor: executor.cloned(),
             instance: instance.cloned().unwrap_or_default(),
             upload: options.remote_upload_local_results.unwrap_or(declared.upload),
             accept: options.remote_accept_cached.unwrap_or(true),

@@ -37,9 +37,7 @@ impl TeamWorkers {
     /// The workers that the options name.
     pub(crate) fn open(invocation: &Invocation, settings: &TeamSettings) -> Result<Option<Self>, Report> {
         let options = &invocation.options;
-        let Some(address) = options.remote_executor.as_ref().filter(|address| !address.is_empty()) else {
-            return Ok(None);
-        };
+        let Some(address) = &settings.executor else { return Ok(None) };
         let unusable = |reason: String| Report::usage("Cannot use the remote executor").because(reason);
         let address = Address::parse(address).map_err(|error| unusable(error.to_string()))?;
         let Address::Grpc(place) = address else {
