@@ -42,6 +42,15 @@ struct Operated {
     queued: Instant,
     /// Since when a worker has it.
     running: Option<Instant>,
+    /// Whether it is run whatever the server remembers of it.
+    is_anew: bool,
+}
+
+/// How the wait for an action ended.
+enum End {
+    Answer(Answer),
+    /// A failure that the server remembered.
+    Remembered,
 }
 
 impl Executor for Grpc {
@@ -53,12 +62,17 @@ impl Executor for Grpc {
         if !self.agreed()?.executes {
             return Err(RemoteError::Unusable(format!("{} runs no actions", self.connection().name())));
         }
-        let mut operated = Operated { name: String::new(), queued: Instant::now(), running: None };
+        let mut operated = Operated::new();
         let mut n_broken = 0;
         loop {
             let began = Instant::now();
             let status = match self.follow(task, &mut operated, is_cancelled) {
-                Ok(answer) => return Ok(answer),
+                Ok(End::Answer(answer)) => return Ok(answer),
+                Ok(End::Remembered) => {
+                    // Some servers remember failures, too, and what failed there once may not fail again.
+                    operated = Operated { is_anew: true, ..Operated::new() };
+                    continue;
+                }
                 Err(Failure::Other(error)) => return Err(error),
                 Err(Failure::Status(status)) => status,
             };
@@ -87,16 +101,16 @@ impl Grpc {
         task: &Task,
         operated: &mut Operated,
         is_cancelled: &dyn Fn() -> bool,
-    ) -> Result<Answer, Failure> {
-        let mut stream = self.open_stream(task, &operated.name)?;
+    ) -> Result<End, Failure> {
+        let mut stream = self.open_stream(task, operated)?;
         loop {
             if is_cancelled() {
                 self.cancel(&operated.name);
-                return Ok(Answer::Cancelled);
+                return Ok(End::Answer(Answer::Cancelled));
             }
             if let Some(answer) = operated.too_long(task) {
                 self.cancel(&operated.name);
-                return Ok(answer);
+                return Ok(End::Answer(answer));
             }
             let next = self
                 .connection()
@@ -106,8 +120,8 @@ impl Grpc {
                 Err(_) => {}
                 Ok(message) => match message? {
                     Some(operation) => {
-                        if let Some(answer) = operated.heard(operation)? {
-                            return Ok(answer);
+                        if let Some(end) = operated.heard(operation)? {
+                            return Ok(end);
                         }
                     }
                     None => {
@@ -118,14 +132,15 @@ impl Grpc {
         }
     }
 
-    fn open_stream(&self, task: &Task, name: &str) -> Result<Streaming<Operation>, Failure> {
+    fn open_stream(&self, task: &Task, operated: &Operated) -> Result<Streaming<Operation>, Failure> {
         let connection = self.connection();
         let mut client = ExecutionClient::new(connection.channel.clone());
-        let opened = if name.is_empty() {
+        let opened = if operated.name.is_empty() {
             let request = connection.request(ExecuteRequest {
                 instance_name: connection.settings.instance.clone(),
                 action_digest: Some(wire(&task.action)),
                 digest_function: value(task.function) as i32,
+                skip_cache_lookup: operated.is_anew,
                 ..ExecuteRequest::default()
             })?;
             // A server may keep its first word until a worker takes the action.
@@ -135,7 +150,7 @@ impl Grpc {
                 opened.unwrap_or_else(|_| Err(silent(patience)))
             })
         } else {
-            let request = connection.request(WaitExecutionRequest { name: name.to_owned() })?;
+            let request = connection.request(WaitExecutionRequest { name: operated.name.clone() })?;
             connection.wait(async { client.wait_execution(request).await })
         };
         Ok(opened?.into_inner())
@@ -158,8 +173,12 @@ impl Grpc {
 }
 
 impl Operated {
-    /// Takes note of what the server says; an answer when that is the end.
-    fn heard(&mut self, operation: Operation) -> Result<Option<Answer>, Failure> {
+    fn new() -> Self {
+        Self { name: String::new(), queued: Instant::now(), running: None, is_anew: false }
+    }
+
+    /// Takes note of what the server says, which may be the end.
+    fn heard(&mut self, operation: Operation) -> Result<Option<End>, Failure> {
         if !operation.name.is_empty() {
             self.name = operation.name;
         }
@@ -168,9 +187,13 @@ impl Operated {
                 Some(operation::Result::Response(response)) => {
                     let response = ExecuteResponse::decode(response.value.as_slice())
                         .map_err(|error| Status::data_loss(format!("its answer cannot be read: {error}")))?;
-                    Ok(Some(ended(response)))
+                    let failed = response.result.as_ref().is_some_and(|result| result.exit_code != 0);
+                    if response.cached_result && failed && !self.is_anew {
+                        return Ok(Some(End::Remembered));
+                    }
+                    Ok(Some(End::Answer(ended(response))))
                 }
-                Some(operation::Result::Error(status)) => Ok(Some(not_run(&status, ""))),
+                Some(operation::Result::Error(status)) => Ok(Some(End::Answer(not_run(&status, "")))),
                 None => Err(Status::data_loss("the action is done, and there is no result").into()),
             };
         }
@@ -299,7 +322,7 @@ mod tests {
             queue: Duration::ZERO,
             run: Duration::from_secs(100),
         };
-        let mut operated = Operated { name: String::new(), queued: Instant::now(), running: None };
+        let mut operated = Operated::new();
         let mut hear = |stage: Option<Stage>| {
             let metadata = stage.map(|stage| {
                 let metadata = ExecuteOperationMetadata { stage: stage as i32, ..Default::default() };

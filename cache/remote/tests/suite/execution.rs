@@ -39,6 +39,7 @@ use tonic::{Request, Response, Status};
 enum Next {
     Say(Stage),
     Done(i32),
+    Remembered(i32),
     Refuse(tonic::Code),
     Break,
     End,
@@ -64,9 +65,9 @@ fn operation() -> Operation {
     Operation { name: "operations/1".to_owned(), ..Operation::default() }
 }
 
-fn done(exit_code: i32) -> Operation {
+fn done(exit_code: i32, cached_result: bool) -> Operation {
     let result = ActionResult { exit_code, ..ActionResult::default() };
-    let response = ExecuteResponse { result: Some(result), ..ExecuteResponse::default() };
+    let response = ExecuteResponse { result: Some(result), cached_result, ..ExecuteResponse::default() };
     Operation { done: true, result: Some(operation::Result::Response(any(&response))), ..operation() }
 }
 
@@ -83,7 +84,8 @@ impl Service {
                         let metadata = ExecuteOperationMetadata { stage: stage as i32, ..Default::default() };
                         Ok(Operation { metadata: Some(any(&metadata)), ..operation() })
                     }
-                    Next::Done(exit_code) => Ok(done(exit_code)),
+                    Next::Done(exit_code) => Ok(done(exit_code, false)),
+                    Next::Remembered(exit_code) => Ok(done(exit_code, true)),
                     Next::Refuse(code) => {
                         let status = rpc::Status {
                             code: code as i32,
@@ -126,8 +128,9 @@ impl Execution for Service {
     type ExecuteStream = Stream;
     type WaitExecutionStream = Stream;
 
-    async fn execute(&self, _: Request<ExecuteRequest>) -> Result<Response<Stream>, Status> {
-        Ok(self.begin("execute".to_owned()))
+    async fn execute(&self, request: Request<ExecuteRequest>) -> Result<Response<Stream>, Status> {
+        let how = if request.into_inner().skip_cache_lookup { "execute anew" } else { "execute" };
+        Ok(self.begin(how.to_owned()))
     }
 
     async fn wait_execution(
@@ -283,6 +286,17 @@ fn an_operation_that_the_server_forgot_is_begun_anew() {
     let (answer, heard) = execute(&[&[Say(Stage::Executing), Break], &[], &[Done(0)]]);
     assert_eq!(answer.unwrap(), ran(0));
     assert_eq!(heard, ["execute", "forgotten", "execute"]);
+}
+
+#[test]
+fn a_failure_that_the_server_remembers_is_tried_once_more() {
+    use Next::{Done, Remembered};
+    let (answer, heard) = execute(&[&[Remembered(1)], &[Done(0)]]);
+    assert_eq!(answer.unwrap(), ran(0));
+    assert_eq!(heard, ["execute", "execute anew"]);
+    let (answer, heard) = execute(&[&[Remembered(1)], &[Remembered(1)]]);
+    assert_eq!((answer.unwrap(), heard.len()), (ran(1), 2));
+    assert_eq!(execute(&[&[Remembered(0)]]).0.unwrap(), ran(0));
 }
 
 #[test]
