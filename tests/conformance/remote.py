@@ -2,7 +2,7 @@
 
 For each server: one clone builds and sends; a second one, in another folder and with a cache of its own, must run
 nothing, give the same bytes, and fetch little more than those; a stranger is refused and builds all the same; then blobs
-are damaged on the server, and the bytes must be the same once more. Every byte to and from a server goes through a relay
+are damaged on the server, and the bytes must be the same once more. At the end a server is killed while it is used. Every byte to and from a server goes through a relay
 that counts.
 
 usage: remote.py MC WORK_FOLDER [SERVER...]     SERVER: names in servers.py's table (default: all)
@@ -18,8 +18,9 @@ import subprocess
 import sys
 import time
 
+import killed
 from relay import Relay
-from servers import SECRETS, TABLE, WHOLE, Servers
+from servers import SECRETS, TABLE, WHOLE, Servers, casd
 
 DEMO = "//models:roadtrip-q4km-ios"
 # A step with one long blob, which buckets and registries take in parts.
@@ -152,6 +153,14 @@ def main():
         except Wrong as error:
             print(f"{name}: FAILED\n{error}", flush=True)
             print(servers.logs(), file=sys.stderr)
+            failed = True
+        finally:
+            servers.stop()
+    if not sys.argv[3:]:
+        try:
+            killed.check(casd, servers, binary, work / "killed", expect)
+        except Wrong as error:
+            print(f"killed: FAILED\n{error}", flush=True)
             failed = True
         finally:
             servers.stop()

