@@ -106,7 +106,7 @@ fn remote(server: SocketAddr, folder: &Path) -> Result<Remote> {
     ))
 }
 
-/// Every blob after the other over one stream each, and nothing else: no hash, no disk.
+/// Every blob after the other over one stream each, and nothing else: no hash.
 async fn copy_up(server: SocketAddr, blobs: &[(String, Vec<u8>)]) -> Result<()> {
     let mut client = ByteStreamClient::connect(format!("http://{server}")).await?;
     for (name, bytes) in blobs {
@@ -131,7 +131,8 @@ fn rand_name(name: &str) -> u128 {
     u128::from_str_radix(&name[..32], 16).unwrap_or(1)
 }
 
-async fn copy_down(server: SocketAddr, blobs: &[(String, Vec<u8>)]) -> Result<()> {
+/// Each into a file of its own, as a copy does, and without waiting for the disk.
+async fn copy_down(server: SocketAddr, blobs: &[(String, Vec<u8>)], folder: &Path) -> Result<()> {
     let mut client =
         ByteStreamClient::connect(format!("http://{server}")).await?.max_decoding_message_size(16 << 20);
     for (name, bytes) in blobs {
@@ -139,7 +140,9 @@ async fn copy_down(server: SocketAddr, blobs: &[(String, Vec<u8>)]) -> Result<()
         let mut stream =
             client.read(ReadRequest { resource_name, read_offset: 0, read_limit: 0 }).await?.into_inner();
         let mut n_bytes = 0;
+        let mut file = std::fs::File::create(folder.join(name))?;
         while let Some(message) = stream.message().await? {
+            file.write_all(&message.data)?;
             n_bytes += message.data.len();
         }
         if n_bytes != bytes.len() {
@@ -173,7 +176,7 @@ fn throughput(server: SocketAddr, round: u64, runtime: &tokio::runtime::Runtime)
     let (to, from) = (remote(server, maker.path())?, remote(server, user.path())?);
     let plain_up = seconds(|| runtime.block_on(copy_up(server, &plain)))?;
     let ours_up = seconds(|| Ok(to.upload(&store, &made, &outputs)?))?;
-    let plain_down = seconds(|| runtime.block_on(copy_down(server, &plain)))?;
+    let plain_down = seconds(|| runtime.block_on(copy_down(server, &plain, user.path())))?;
     let theirs = LocalStore::open(&user.path().join("store"))?;
     let ours_down = seconds(|| match from.lookup(&theirs, &made)? {
         Some(found) if found == outputs => Ok(()),

@@ -30,6 +30,9 @@ const N_THREADS: usize = 2;
 const STREAM_WINDOW: u32 = 4 << 20;
 const CONNECTION_WINDOW: u32 = 16 << 20;
 
+/// The longest piece of a stream that a server may send in one go; by default it is 16 KiB, which costs time.
+const MAX_FRAME: u32 = 1 << 20;
+
 /// A way to a server.
 pub struct Connection {
     pub(crate) runtime: Runtime,
@@ -251,6 +254,7 @@ fn endpoint(settings: &Settings) -> Result<Endpoint, tonic::transport::Error> {
         .tcp_nodelay(true)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_frame_size(MAX_FRAME)
         .http2_keep_alive_interval(Duration::from_secs(30))
         .keep_alive_timeout(settings.idle);
     if let Place::Tls(_) = settings.place {
