@@ -67,6 +67,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("memmap2", &["mc-store"]),
     ("petgraph", &["mc-ir"]),
     ("ring", &["mc-fetch", "mc-remote"]),
+    ("rustls", &["mc-fetch"]),
     ("rusty-s3", &["mc-remote"]),
     ("salsa", &["mc-analysis"]),
     ("saphyr-parser", &["mc"]),

@@ -124,7 +124,7 @@ def check(name, server, binary, work, is_whole):
     expect(down <= n_needed + MAX_BESIDES, f"the second clone fetched {down} bytes for outputs of {n_needed}")
     told = f"{name}: {made['total']} steps, {megabytes(up)} up; second clone 0 ran, {megabytes(down)} down for outputs of {megabytes(n_needed)}"
     if server.refusal:
-        _, said, same, _ = clone(3, "stranger", "--remote-upload-local-results")
+        _, said, same, _ = clone(3, "stranger", "--remote-upload-local-results", "--remote-accept-cached=false")
         expect(same == expected, "the stranger has other bytes")
         expect(len(warnings(said)) == 1 and server.refusal in said, f"expected `{server.refusal}` in one warning\n{said}")
         told += "; a stranger is refused"

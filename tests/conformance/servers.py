@@ -30,7 +30,8 @@ KEYS = {"AWS_ACCESS_KEY_ID": "AKIDCONFORMANCE", "AWS_SECRET_ACCESS_KEY": "bucket
 # `me` with the password `registry-secret-for-tests`, in bcrypt as the registry wants it; and in base 64 for the client.
 HTPASSWD = "me:$2b$05$abcdefghijklmnopqrstuuauy/rYoOv.hWl/cS8SjtMdaVy8XXPGu\n"
 LOGIN = "bWU6cmVnaXN0cnktc2VjcmV0LWZvci10ZXN0cw=="
-SECRETS = [KEYS["AWS_SECRET_ACCESS_KEY"], "registry-secret-for-tests", LOGIN, "X-Amz-Signature"]
+TOKEN = "token-secret-for-tests"
+SECRETS = [TOKEN, KEYS["AWS_SECRET_ACCESS_KEY"], "registry-secret-for-tests", LOGIN, "X-Amz-Signature"]
 
 
 @dataclasses.dataclass
@@ -142,33 +143,101 @@ def tail(log, n_lines=30):
     return "\n".join(log.read_text(errors="replace").splitlines()[-n_lines:])
 
 
-def nginx(servers, name, listen, extra=""):
-    """A folder that anybody may read; `listen` and `extra` decide who may write."""
-    work = servers.work / name
-    data, port = work / "data", free_port()
-    data.mkdir(parents=True)
-    temporary = "".join(f"{kind}_temp_path {work}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+def nginx(servers, name, http, listen, server):
+    """An nginx with these directives, and the folder that it works in."""
+    work, port = servers.work / name, free_port()
+    work.mkdir(exist_ok=True)
+    temporary = "".join(f"{kind}_temp_path {work}/{kind};" for kind in ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"])
     # One process, so that nothing of it is left.
     text = f"""
         daemon off; master_process off; pid {work}/pid; error_log {work}/error.log;
         events {{ worker_connections 512; }}
         http {{
-            access_log off; client_max_body_size 0; {temporary} {extra.split("---")[0]}
-            server {{
-                listen 127.0.0.1:{port} {listen};
-                {"".join(extra.split("---")[1:])}
-                location / {{ root {data}; dav_methods PUT; create_full_put_path on; }}
-            }}
+            access_log off; client_max_body_size 0; {temporary} {http}
+            server {{ listen 127.0.0.1:{port} {listen}; {server} }}
         }}
     """
     (work / "nginx.conf").write_text(text)
-    command = [servers.root / "usr/sbin/nginx", "-p", work, "-e", work / "error.log", "-c", work / "nginx.conf"]
-    servers.start(name, command, port)
-    return Server(port, lambda port: f"http://127.0.0.1:{port}/mc", damage=lambda: damage_files((data / "mc/cas").iterdir()))
+    program = servers.root / "usr/sbin/nginx"
+    servers.start(name, [program, "-p", work, "-e", work / "error.log", "-c", work / "nginx.conf"], port)
+    return port, work
+
+
+def folder(servers, name, http="", listen="", server="", guard=""):
+    """A folder behind nginx that takes what is put: Bazel's HTTP cache."""
+    data = servers.work / name / "data"
+    data.mkdir(parents=True)
+    location = f"location / {{ {guard} root {data}; dav_methods PUT; create_full_put_path on; }}"
+    port, _ = nginx(servers, name, http, listen, f"{server} {location}")
+    scheme = "https" if listen else "http"
+    return Server(port, lambda port: f"{scheme}://127.0.0.1:{port}/mc", damage=lambda: damage_files((data / "mc/cas").iterdir()))
 
 
 def http_cache(servers):
-    return nginx(servers, "nginx", "")
+    return folder(servers, "nginx")
+
+
+def token_front(servers):
+    """Anybody reads, and who has the token sends."""
+    refused = f'map "$request_method:$http_authorization" $refused {{ default 0; "PUT:Bearer {TOKEN}" 0; "~^PUT:" 1; }}'
+    found = folder(servers, "nginx-token", http=refused, guard="if ($refused) { return 401; }")
+    return dataclasses.replace(found, who=with_token, refusal="refused access")
+
+
+def with_token(role, _port):
+    return ([f"--remote-header=Authorization=Bearer {TOKEN}"] if role == "writer" else []), {}
+
+
+def tls_front(servers):
+    """Only whoever has a certificate of the team is let in."""
+    files = Certificates(servers.work / "certificates")
+    found = folder(servers, "nginx-tls", listen="ssl", server=files.directives)
+    return dataclasses.replace(found, who=files.options, refusal="status 400")
+
+
+def grpc_front(servers):
+    """casd behind TLS: a certificate lets in, a token lets send results."""
+    behind = casd(servers, "casd-behind")
+    files = Certificates(servers.work / "grpc-certificates")
+    to_casd = f"grpc_pass grpc://127.0.0.1:{behind.port}; grpc_read_timeout 600s; grpc_send_timeout 600s;"
+    update = "/build.bazel.remote.execution.v2.ActionCache/UpdateActionResult"
+    server = f"""
+        {files.directives} grpc_socket_keepalive on;
+        location = {update} {{ if ($http_authorization != "Bearer {TOKEN}") {{ return 403; }} {to_casd} }}
+        location / {{ {to_casd} }}
+    """
+    port, _ = nginx(servers, "nginx-grpc", "", "ssl http2", server)
+
+    def who(role, port):
+        # The stranger has a certificate and no token.
+        return files.options("reader", port)[0] + with_token(role, port)[0], {}
+
+    return dataclasses.replace(behind, port=port, address=lambda port: f"grpcs://127.0.0.1:{port}", who=who, refusal="403")
+
+
+class Certificates:
+    """An authority, a server that it knows, and a client that it knows."""
+
+    def __init__(self, work):
+        self._work = work
+        work.mkdir()
+        new = ["openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+        run([*new, "-x509", "-days", "2", "-subj", "/CN=team", "-keyout", "ca.key", "-out", "ca.pem"], work)
+        (work / "names").write_text("subjectAltName=IP:127.0.0.1")
+        for name in ["server", "client"]:
+            run([*new, "-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.csr"], work)
+            sign = ["openssl", "x509", "-req", "-days", "2", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial"]
+            run([*sign, "-in", f"{name}.csr", "-out", f"{name}.pem", "-extfile", "names"], work)
+        self.directives = (
+            f"ssl_certificate {work}/server.pem; ssl_certificate_key {work}/server.key; "
+            f"ssl_client_certificate {work}/ca.pem; ssl_verify_client on;"
+        )
+
+    def options(self, role, _port):
+        known = [f"--tls-certificate={self._work}/ca.pem"]
+        if role != "stranger":
+            known += [f"--tls-client-certificate={self._work}/client.pem", f"--tls-client-key={self._work}/client.key"]
+        return known, {}
 
 
 def bucket(servers):
@@ -289,6 +358,9 @@ TABLE = [
     ("buildbox-casd", casd),
     ("buildgrid", buildgrid),
     ("nginx", http_cache),
+    ("nginx-token", token_front),
+    ("nginx-tls", tls_front),
+    ("nginx-grpc", grpc_front),
     ("moto", bucket),
     ("docker-registry", registry),
 ]

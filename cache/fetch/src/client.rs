@@ -16,6 +16,7 @@ use ureq::{Agent, Body};
 use crate::credentials::{Credentials, SecretHeader};
 use crate::error::FetchError;
 use crate::patience::{Paced, Patience};
+use crate::tls::Pem;
 use crate::token_service::{self, Intent};
 use crate::url::Url;
 
@@ -94,6 +95,19 @@ impl Client {
         patience: Patience,
         proxy: Option<&str>,
     ) -> Result<Self, FetchError> {
+        Self::over(credentials, patience, proxy, &Pem::default())
+    }
+
+    /// The same with certificates and keys of the user's.
+    ///
+    /// # Errors
+    /// When the proxy's address cannot be used.
+    pub fn over(
+        credentials: Credentials,
+        patience: Patience,
+        proxy: Option<&str>,
+        pem: &Pem,
+    ) -> Result<Self, FetchError> {
         let proxy = match proxy {
             None => None,
             // The client's message may quote the address, which may hold a password.
@@ -102,7 +116,7 @@ impl Client {
                 what: "its address cannot be used; expected `http://host:port`".to_owned(),
             })?),
         };
-        let (agent, direct) = (agent(&patience, proxy), agent(&patience, None));
+        let (agent, direct) = (agent(&patience, proxy, pem), agent(&patience, None, pem));
         Ok(Self { agent, direct, credentials, patience, tokens: Mutex::default() })
     }
 
@@ -115,10 +129,10 @@ impl Client {
         let mut answer = self.follow(ask, headers)?;
         if answer.status == 401
             && ask.is_registry
-            && let Some(header) =
-                token_service::answer_challenge(self, &self.credentials, ask.url, Intent::Read, &answer)?
+            && token_service::answer_challenge(self, &self.credentials, ask.url, Intent::Read, &answer)?
+                .is_some()
         {
-            answer = self.follow(ask, vec![header])?;
+            answer = self.follow(ask, self.headers(ask.url, Some(Intent::Read))?)?;
         }
         match answer.status {
             200..=299 | 416 => Ok(answer),
@@ -133,10 +147,14 @@ impl Client {
         registry: Option<Intent>,
     ) -> Result<Vec<SecretHeader>, FetchError> {
         let Some(intent) = registry else { return self.credentials.headers(url) };
-        match token_service::known(self, url, intent) {
-            Some(header) => Ok(vec![header]),
-            None => self.credentials.offered(url),
-        }
+        let Some(token) = token_service::known(self, url, intent) else {
+            return self.credentials.offered(url);
+        };
+        // Somebody else's word for who asks would contradict the registry's.
+        let mut headers = self.credentials.fixed(url);
+        headers.retain(|header| !header.is_authorization());
+        headers.push(token);
+        Ok(headers)
     }
 
     /// The whole of a short text, asked for until it comes.
@@ -252,13 +270,14 @@ impl Client {
     }
 }
 
-fn agent(patience: &Patience, proxy: Option<ureq::Proxy>) -> Agent {
+fn agent(patience: &Patience, proxy: Option<ureq::Proxy>, pem: &Pem) -> Agent {
     let idle = Some(patience.idle);
     let config = Agent::config_builder()
         .http_status_as_error(false)
         .max_redirects(0)
         .max_redirects_will_error(false)
         .proxy(proxy)
+        .tls_config(pem.config())
         .user_agent(concat!("mc/", env!("CARGO_PKG_VERSION")))
         .timeout_resolve(idle)
         .timeout_connect(idle)

@@ -18,6 +18,8 @@ use crate::url::Url;
 /// Everything that a server may be told about who asks.
 #[derive(Debug, Default)]
 pub struct Credentials {
+    /// Headers that the user wrote, each for one server; they come first, and beside whatever else there is.
+    pub headers: Vec<(Url, SecretHeader)>,
     /// Tokens, each for one server.
     pub tokens: Vec<(Url, Secret)>,
     /// A program that knows more.
@@ -53,6 +55,22 @@ impl fmt::Debug for SecretHeader {
 }
 
 impl SecretHeader {
+    /// Reads `NAME=VALUE`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (name, value) = text.split_once('=')?;
+        let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+        let name = name.trim();
+        let is_header = !name.is_empty() && name.bytes().all(is_token);
+        let is_sendable = value.bytes().all(|byte| byte == b'\t' || (b' '..=b'~').contains(&byte));
+        (is_header && is_sendable)
+            .then(|| Self { name: name.to_ascii_lowercase(), value: Secret::new(value) })
+    }
+
+    /// Whether it says who asks.
+    pub(crate) fn is_authorization(&self) -> bool {
+        self.name.eq_ignore_ascii_case("authorization")
+    }
+
     /// `Authorization: Bearer TOKEN`.
     pub fn bearer(token: &Secret) -> Self {
         Self { name: "authorization".to_owned(), value: Secret::new(&format!("Bearer {}", token.open())) }
@@ -72,14 +90,21 @@ impl Credentials {
     /// # Errors
     /// When the credential helper fails.
     pub fn headers(&self, url: &Url) -> Result<Vec<SecretHeader>, FetchError> {
-        let headers = self.offered(url)?;
-        if !headers.is_empty() || !url.is_private() {
-            return Ok(headers);
+        let mut headers = self.offered(url)?;
+        // Who is known from elsewhere is not looked up.
+        if url.is_private() && headers.len() == self.fixed(url).len() && !says_who(&headers) {
+            headers.extend(self.netrc.login(url.host()).map(|login| SecretHeader::basic(&login)));
         }
-        Ok(self.netrc.login(url.host()).map(|login| SecretHeader::basic(&login)).into_iter().collect())
+        Ok(headers)
     }
 
-    /// The headers that tokens and the helper offer for a server.
+    /// The headers that the user wrote for a server.
+    pub(crate) fn fixed(&self, url: &Url) -> Vec<SecretHeader> {
+        let is_meant = |server: &Url| url.is_private() && server.is_same_server(url);
+        self.headers.iter().filter(|(server, _)| is_meant(server)).map(|(_, header)| header.clone()).collect()
+    }
+
+    /// The headers that the user, tokens and the helper offer for a server.
     ///
     /// # Errors
     /// When the credential helper fails.
@@ -87,13 +112,16 @@ impl Credentials {
         if !url.is_private() {
             return Ok(Vec::new());
         }
+        let mut headers = self.fixed(url);
+        if says_who(&headers) {
+            return Ok(headers);
+        }
         if let Some((_, token)) = self.tokens.iter().find(|(server, _)| server.is_same_server(url)) {
-            return Ok(vec![SecretHeader::bearer(token)]);
+            headers.push(SecretHeader::bearer(token));
+        } else if let Some(helper) = &self.helper {
+            headers.extend(helper.headers(url)?);
         }
-        match &self.helper {
-            Some(helper) => helper.headers(url),
-            None => Ok(Vec::new()),
-        }
+        Ok(headers)
     }
 
     /// The login for a registry.
@@ -105,6 +133,10 @@ impl Credentials {
         let authority = authority.split_once("://").map_or(authority.as_str(), |(_, rest)| rest);
         self.registries.get(authority).cloned().or_else(|| self.netrc.login(url.host()))
     }
+}
+
+fn says_who(headers: &[SecretHeader]) -> bool {
+    headers.iter().any(SecretHeader::is_authorization)
 }
 
 #[cfg(test)]
@@ -126,6 +158,30 @@ mod tests {
             ["http://hf.example/", "https://hf.example:444/", "https://cdn.hf.example/", "https://example/"]
         {
             assert!(credentials.headers(&url(other)).unwrap().is_empty(), "{other}");
+        }
+    }
+
+    #[test]
+    fn headers_of_the_user_come_beside_a_login_unless_they_say_who_asks() {
+        let sent = |text: &str, address: &str| {
+            let headers = vec![(url("https://cache.example"), SecretHeader::parse(text).unwrap())];
+            let netrc = Netrc::parse("machine cache.example login me password secret");
+            let credentials = Credentials { headers, netrc, ..Credentials::default() };
+            let headers = credentials.headers(&url(address)).unwrap();
+            headers
+                .iter()
+                .map(|header| format!("{}: {}", header.name, header.value.open()))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            sent("X-Team = a=b ", "https://cache.example/a"),
+            ["x-team: a=b", "authorization: Basic bWU6c2VjcmV0"]
+        );
+        assert_eq!(sent("Authorization=Bearer t", "https://cache.example/a"), ["authorization: Bearer t"]);
+        assert_eq!(sent("X-Team=a", "https://other.example/a"), Vec::<String>::new());
+        assert_eq!(sent("X-Team=a", "http://cache.example:443/a"), Vec::<String>::new());
+        for wrong in ["", "a", "=a", "a b=c", "a=b\nc", "a=\u{e4}"] {
+            assert!(SecretHeader::parse(wrong).is_none(), "{wrong}");
         }
     }
 

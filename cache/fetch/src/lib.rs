@@ -24,5 +24,6 @@ pub mod patience;
 pub mod secret;
 pub mod send;
 pub mod stamps;
+pub mod tls;
 pub mod token_service;
 pub mod url;

@@ -131,6 +131,34 @@ pub(crate) struct GlobalOptions {
     #[arg(long, global = true, value_name = "BOOL", alias = "remote_local_fallback", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) remote_local_fallback: Option<bool>,
 
+    /// A header for the team's cache, whose value is shown nowhere; may be repeated
+    #[arg(long, global = true, value_name = "NAME=VALUE", alias = "remote_header")]
+    pub(crate) remote_header: Vec<String>,
+
+    /// The authority that the team's cache is known by, in PEM [default: the well-known ones]
+    #[arg(long, global = true, value_name = "FILE", alias = "tls_certificate")]
+    pub(crate) tls_certificate: Option<PathBuf>,
+
+    /// Who we are to the team's cache: a certificate in PEM, with those up to its authority
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        alias = "tls_client_certificate",
+        requires = "tls_client_key"
+    )]
+    pub(crate) tls_client_certificate: Option<PathBuf>,
+
+    /// The certificate's key, in PEM
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        alias = "tls_client_key",
+        requires = "tls_client_certificate"
+    )]
+    pub(crate) tls_client_key: Option<PathBuf>,
+
     /// When to use colours; the variable NO_COLOR turns `auto` off
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub(crate) color: Color,

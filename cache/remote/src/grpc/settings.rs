@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use mc_fetch::credentials::{Credentials, SecretHeader};
+use mc_fetch::tls::Pem;
 use mc_fetch::url::Url;
 
 use crate::function::DigestFunction;
@@ -28,15 +29,6 @@ impl fmt::Display for Place {
             Self::Unix(path) => write!(f, "unix:{path}"),
         }
     }
-}
-
-/// Certificates and keys in PEM.
-#[derive(Clone, Default)]
-pub struct Pem {
-    /// Whom to trust besides the well-known authorities.
-    pub authority: Option<Vec<u8>>,
-    /// Our certificate and its key.
-    pub identity: Option<(Vec<u8>, Vec<u8>)>,
 }
 
 /// Everything about a connection.

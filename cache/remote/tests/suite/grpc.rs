@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use bazel_remote_apis::build::bazel::remote::execution::v2::digest_function::Value as Function;
 use mc_fetch::credentials::Credentials;
+use mc_fetch::tls::Pem;
 use mc_fetch::url::Url;
 use mc_remote::function::DigestFunction;
-use mc_remote::grpc::settings::{Pem, Place, Settings};
+use mc_remote::grpc::settings::{Place, Settings};
 use mc_remote::grpc::transport::Grpc;
 use mc_remote::remote::Fetching;
 use mc_remote::signing::{Signatures, Signer, Trusted};

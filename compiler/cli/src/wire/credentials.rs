@@ -30,6 +30,7 @@ pub(crate) fn credentials(options: &GlobalOptions, hugging_face: &Url) -> Creden
     let docker = text(path("DOCKER_CONFIG").or_else(|| home(".docker")).map(|dir| dir.join("config.json")));
     let token = token().filter(|token| !token.is_empty());
     Credentials {
+        headers: Vec::new(),
         tokens: token.map(|token| (hugging_face.clone(), token)).into_iter().collect(),
         helper: helper.as_deref().map(Helper::new),
         netrc: Netrc::parse(&netrc),

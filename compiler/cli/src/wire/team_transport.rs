@@ -6,9 +6,11 @@ use std::fmt::Display;
 use std::time::Duration;
 
 use mc_fetch::client::Client;
-use mc_fetch::credentials::Credentials;
+use mc_fetch::credentials::{Credentials, SecretHeader};
 use mc_fetch::hugging_face;
+use mc_fetch::oci;
 use mc_fetch::patience::Patience;
+use mc_fetch::tls::Pem;
 use mc_fetch::url::Url;
 use mc_remote::absent::Absent;
 use mc_remote::address::Address;
@@ -16,7 +18,7 @@ use mc_remote::aws::Account;
 use mc_remote::error::RemoteError;
 use mc_remote::folder::Folder;
 use mc_remote::function::DigestFunction;
-use mc_remote::grpc::settings::{Pem, Place, Settings};
+use mc_remote::grpc::settings::{Place, Settings};
 use mc_remote::grpc::transport::Grpc;
 use mc_remote::http::Http;
 use mc_remote::oci::Oci;
@@ -43,12 +45,18 @@ pub(crate) fn open(invocation: &Invocation, settings: &TeamSettings) -> Result<B
         }
         return Ok(absent("no server may be asked".to_owned()));
     }
+    let headers = headers(options, &address)?;
     let opened: Result<Box<dyn Transport>, RemoteError> = match address {
         Address::Folder(path) => Folder::open(&path).map(|folder| Box::new(folder) as _),
-        Address::Http(url) => Ok(Box::new(Http::new(client(options, who(options)?)?, url))),
+        Address::Http(url) => {
+            let credentials = Credentials { headers: meant_for(&url, headers), ..who(options)? };
+            Ok(Box::new(Http::new(client(options, credentials)?, url)))
+        }
         Address::Grpc(place) => Ok(Box::new(grpc(options, settings, place)?)),
         Address::Oci { registry, repository } => {
-            let client = client(options, who(options)?)?;
+            let url = oci::root(&registry).map_err(unusable)?;
+            let credentials = Credentials { headers: meant_for(&url, headers), ..who(options)? };
+            let client = client(options, credentials)?;
             Oci::new(client, &registry, &repository).map(|repository| Box::new(repository) as _)
         }
         Address::S3 { bucket, prefix } => {
@@ -76,11 +84,11 @@ fn absent(reason: String) -> Box<dyn Transport> {
 /// A server that speaks the Remote Execution API.
 pub(crate) fn grpc(options: &GlobalOptions, settings: &TeamSettings, place: Place) -> Result<Grpc, Report> {
     let settings = Settings {
-        place,
         instance: settings.instance.clone(),
         credentials: who(options)?,
-        headers: Vec::new(),
-        pem: Pem::default(),
+        headers: headers(options, &Address::Grpc(place.clone()))?,
+        pem: pem(options)?,
+        place,
         connect: Duration::from_secs(options.remote_connect_timeout()),
         idle: Duration::from_secs(options.remote_timeout()),
         n_retries: options.remote_retries(),
@@ -92,6 +100,36 @@ pub(crate) fn grpc(options: &GlobalOptions, settings: &TeamSettings, place: Plac
         version: env!("CARGO_PKG_VERSION"),
     };
     Grpc::new(settings).map_err(unusable)
+}
+
+/// The headers that the user wrote, where the server is one that may be told them.
+fn headers(options: &GlobalOptions, address: &Address) -> Result<Vec<SecretHeader>, Report> {
+    let read = |text: &String| {
+        // The value must not be seen, wherever it begins.
+        SecretHeader::parse(text).ok_or_else(|| unusable("`--remote-header` takes NAME=VALUE in ASCII"))
+    };
+    let headers = options.remote_header.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    let may_be_told = match address {
+        Address::Http(url) | Address::Grpc(Place::Plain(url)) => url.is_private(),
+        Address::Grpc(Place::Tls(_) | Place::Unix(_)) | Address::Oci { .. } => true,
+        Address::Folder(_) | Address::S3 { .. } => false,
+    };
+    if !headers.is_empty() && !may_be_told {
+        let reason = "`--remote-header` is sent over TLS or to this machine alone, and never to buckets or \
+                      folders";
+        return Err(unusable(reason));
+    }
+    Ok(headers)
+}
+
+fn meant_for(url: &Url, headers: Vec<SecretHeader>) -> Vec<(Url, SecretHeader)> {
+    headers.into_iter().map(|header| (url.clone(), header)).collect()
+}
+
+fn pem(options: &GlobalOptions) -> Result<Pem, Report> {
+    let identity = options.tls_client_certificate.as_deref().zip(options.tls_client_key.as_deref());
+    Pem::read(options.tls_certificate.as_deref(), identity)
+        .map_err(|error| Report::usage("Cannot use the TLS options").because(error))
 }
 
 /// Who asks. The token of Hugging Face is for no other server.
@@ -117,7 +155,7 @@ fn client(options: &GlobalOptions, credentials: Credentials) -> Result<Client, R
     };
     let proxies = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
     let proxy = proxies.into_iter().find_map(variable);
-    Client::new(credentials, patience, proxy.as_deref())
+    Client::over(credentials, patience, proxy.as_deref(), &pem(options)?)
         .map_err(|error| Report::usage("Cannot use the proxy").because(error))
 }
 
