@@ -21,7 +21,7 @@ const N_STREAMS: usize = 3;
 /// Questions at a time, where a server is asked about one blob after the other.
 const N_QUESTIONS: usize = 8;
 /// Bytes that are held in memory to be sent together.
-const GROUP_BYTES: u64 = 4 << 20;
+const GROUP_BYTES: u64 = 1 << 20;
 
 /// Where the bytes of a blob are.
 pub(crate) enum Bytes<'a> {

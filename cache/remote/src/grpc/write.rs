@@ -18,7 +18,7 @@ use crate::grpc::patience::{delay, is_passing};
 use crate::grpc::resource::{Travel, uuid, writing};
 
 /// Bytes in one message: large enough that few are needed, small enough for every server's limit.
-const MESSAGE: usize = 1 << 20;
+const MESSAGE: usize = 1 << 18;
 
 /// Messages that wait to be sent.
 const N_AHEAD: usize = 2;
