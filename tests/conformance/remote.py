@@ -138,6 +138,8 @@ def check(name, server, binary, work, is_whole):
             found, said, same, _ = clone(5, "reader", "--remote-cache-required")
             expect(found["ran"] == 0 and same == expected, f"after it was mended: {found}\n{said}")
             told += ", then 0"
+    if server.asked:
+        told += f"; {server.asked(relay.port)}"
     print(f"{told}; the same bytes; {time.monotonic() - began:.0f} s: ok", flush=True)
 
 

@@ -8,6 +8,7 @@ import ctypes
 import dataclasses
 import json
 import os
+import pathlib
 import signal
 import socket
 import subprocess
@@ -49,6 +50,8 @@ class Server:
     damage: typing.Callable[[], None] | None = None
     # Whether a damaged blob can be replaced by a good one.
     mends: bool = True
+    # What is checked of all that was asked at a port, told in some words.
+    asked: typing.Callable[[int], str] | None = None
 
 
 class Servers:
@@ -120,6 +123,7 @@ def run(command, folder):
     if done.returncode != 0:
         print(f"{' '.join(map(str, command))} ended with {done.returncode}\n{done.stdout}{done.stderr}", flush=True)
         os._exit(1)
+    return done.stdout
 
 
 def venv(folder, *packages):
@@ -258,7 +262,12 @@ def bucket(servers):
         keys = {} if role == "stranger" else KEYS
         return [], keys | {"AWS_ENDPOINT_URL_S3": f"http://127.0.0.1:{port}"}
 
-    return Server(port, lambda port: "s3://team/mc", who, refusal="There are no keys", damage=damage)
+    def asked(port):
+        script = pathlib.Path(__file__).with_name("signatures.py").resolve()
+        command = [servers.work / "python/bin/python", script, servers.work / "moto.log", f"127.0.0.1:{port}", *KEYS.values()]
+        return f"signed as botocore does: {run(command, servers.work).strip()}"
+
+    return Server(port, lambda port: "s3://team/mc", who, refusal="There are no keys", damage=damage, asked=asked)
 
 
 def registry(servers):

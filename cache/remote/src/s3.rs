@@ -11,7 +11,6 @@ use mc_fetch::client::{Answer, Ask, Client};
 use mc_fetch::error::FetchError;
 use mc_fetch::send::{Sending, Verb};
 use mc_fetch::url::Url;
-use rusty_s3::actions::{CompleteMultipartUploadResponse, CreateMultipartUpload};
 use rusty_s3::{Bucket, Credentials, S3Action, UrlStyle};
 
 use crate::answer::{MAX_RESULT, bytes_from, missing, there};
@@ -93,9 +92,8 @@ impl S3 {
     fn write_parts(&self, key: &str, bytes: &[u8], sent: &dyn Fn(usize)) -> Result<(), RemoteError> {
         let url = signed(&self.bucket.create_multipart_upload(Some(&self.credentials), key))?;
         let text = text(self.client.send(&Sending::to(Verb::Post, &url), &[])?)?;
-        let created = CreateMultipartUpload::parse_response(&text)
-            .map_err(|_| lie(&url, "began no upload, expected its number"))?;
-        let upload = created.upload_id();
+        let upload = element(&text, "UploadId")
+            .ok_or_else(|| lie(&url, "began no upload, expected its `UploadId`"))?;
         let done = self.send_parts(key, upload, bytes, sent);
         if done.is_err() {
             // What was sent of it would be kept, and paid for. Where that fails a lifecycle rule has to do it.
@@ -126,8 +124,7 @@ impl S3 {
         let url = signed(&complete)?;
         let text = text(self.client.send(&Sending::to(Verb::Post, &url), complete.body().as_bytes())?)?;
         // Success of the request is not success of the upload.
-        CompleteMultipartUploadResponse::parse(&text)
-            .map_err(|_| lie(&url, "did not join the parts that were sent"))?;
+        element(&text, "ETag").ok_or_else(|| lie(&url, "did not join the parts that were sent"))?;
         Ok(())
     }
 }
@@ -142,6 +139,12 @@ fn text(answer: Answer) -> Result<String, RemoteError> {
     let read = answer.body.take(MAX_TEXT).read_to_string(&mut text);
     read.map_err(|error| RemoteError::Local(format!("{}: {error}", answer.url)))?;
     Ok(text)
+}
+
+/// The text of an element. Namespaces are not looked at: servers other than AWS's leave them out.
+fn element<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    let (_, rest) = text.split_once(&format!("<{name}>"))?;
+    rest.split_once(&format!("</{name}>")).map(|(found, _)| found)
 }
 
 fn lie(url: &Url, what: &str) -> RemoteError {

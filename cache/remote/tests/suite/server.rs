@@ -127,9 +127,8 @@ fn upload(state: &mut State, method: &str, path: &str, query: &str, body: &[u8])
     let value = |name: &str| query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
     let part = |number: usize| format!("part {number} of {path}");
     if method == "POST" && value("uploads").is_some() {
-        let text = format!(
-            "<InitiateMultipartUploadResult {XMLNS}><UploadId>u1</UploadId></InitiateMultipartUploadResult>"
-        );
+        let text = "<InitiateMultipartUploadResult><UploadId>u1</UploadId></InitiateMultipartUploadResult>"
+            .to_owned();
         return Some((String::new(), text));
     }
     value("uploadId").filter(|upload| *upload == "u1")?;
