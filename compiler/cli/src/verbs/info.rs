@@ -14,6 +14,7 @@ use crate::render::table::{Align, table};
 use crate::report::Report;
 use crate::verbs::Run;
 use crate::wire::declarations::Declarations;
+use crate::wire::engine::Engine;
 use crate::wire::team_cache::TeamCache;
 use crate::workspace::{Workspace, cache_dir};
 
@@ -76,7 +77,8 @@ fn tell(invocation: &Invocation, facts: &[(&str, Value)]) {
 /// Asks the team's cache what it can do.
 fn remote(invocation: &Invocation, workspace: Option<&Workspace>) -> Result<Exit, Failure> {
     let declared = workspace.map(|workspace| Declarations::open(invocation, workspace).team_cache());
-    let Some(team) = TeamCache::open(invocation, &declared.unwrap_or_default())? else {
+    let engine = Engine::open(invocation)?;
+    let Some(team) = TeamCache::open(invocation, &declared.unwrap_or_default(), &engine.store)? else {
         let report = Report::usage("There is no remote cache")
             .hint("Name it with `--remote-cache URL`, or in workspace.kdl: cache { remote \"URL\" }");
         return Err(report.into());

@@ -1,6 +1,7 @@
 //! The executor with the user's store under it.
 
 use std::io::Write as _;
+use std::sync::Arc;
 
 use mc_digest::digest::Digest;
 use mc_digest::hasher::Hasher;
@@ -28,7 +29,7 @@ use crate::workspace::cache_dir;
 /// The store, and how to build with it.
 pub(crate) struct Engine {
     /// Where blobs and results are.
-    pub(crate) store: LocalStore,
+    pub(crate) store: Arc<LocalStore>,
     options: Options,
     team: Option<TeamCache>,
 }
@@ -53,7 +54,7 @@ impl Engine {
     pub(crate) fn open(invocation: &Invocation) -> Result<Self, Report> {
         let options = &invocation.options;
         let dir = cache_dir(options)?;
-        let store = LocalStore::open(&dir).map_err(|error| store_report(&error))?;
+        let store = Arc::new(LocalStore::open(&dir).map_err(|error| store_report(&error))?);
         let on_failure = if options.keep_going { OnFailure::KeepGoing } else { OnFailure::Stop };
         Ok(Self { store, options: Options { n_jobs: options.n_jobs(), on_failure }, team: None })
     }
@@ -61,7 +62,7 @@ impl Engine {
     /// Opens the store, and the team's cache that the options or the workspace name.
     pub(crate) fn open_with_team(invocation: &Invocation, declared: &Declared) -> Result<Self, Report> {
         let engine = Self::open(invocation)?;
-        Ok(Self { team: TeamCache::open(invocation, declared)?, ..engine })
+        Ok(Self { team: TeamCache::open(invocation, declared, &engine.store)?, ..engine })
     }
 
     /// Ends the work with the team's cache: waits for what is sent, and tells once what failed.
@@ -104,10 +105,10 @@ impl Engine {
     }
 
     fn build_once(&self, graph: &ActionGraph, progress: &Progress<'_>) -> Result<Built, Report> {
-        let lazy = self.team.as_ref().map(|team| LazyStore { local: &self.store, remote: &team.remote });
+        let lazy = self.team.as_ref().map(|team| LazyStore { local: &*self.store, remote: &team.remote });
         let services = Services {
-            store: lazy.as_ref().map_or(&self.store, |lazy| lazy as &dyn BlobStore),
-            actions: &self.store,
+            store: lazy.as_ref().map_or(&*self.store, |lazy| lazy as &dyn BlobStore),
+            actions: &*self.store,
             memo: self.store.input_memo(),
             remote: self.team.as_ref().map(|team| team as &dyn RemoteResults),
             cancelled: interrupt::cancelled(),
@@ -138,8 +139,8 @@ impl Engine {
 
     /// The bytes of an output, which come from the team's cache if need be.
     pub(crate) fn content(&self, output: &Output) -> Result<Content, Report> {
-        let lazy = self.team.as_ref().map(|team| LazyStore { local: &self.store, remote: &team.remote });
-        let store = lazy.as_ref().map_or(&self.store as &dyn BlobStore, |lazy| lazy);
+        let lazy = self.team.as_ref().map(|team| LazyStore { local: &*self.store, remote: &team.remote });
+        let store = lazy.as_ref().map_or(&*self.store as &dyn BlobStore, |lazy| lazy);
         output_content(store, output).map_err(|error| action_report("Cannot read an output", &error))
     }
 

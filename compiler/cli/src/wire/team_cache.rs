@@ -27,7 +27,6 @@ use crate::invocation::Invocation;
 use crate::options::Download;
 use crate::render::size::size;
 use crate::report::Report;
-use crate::wire::engine::store_report;
 use crate::wire::team_settings::{Declared, TeamSettings};
 use crate::wire::team_transport;
 use crate::wire::team_workers::TeamWorkers;
@@ -42,7 +41,7 @@ const MAX_TRIES: usize = 5;
 /// A team's cache in use.
 pub(crate) struct TeamCache {
     pub(crate) remote: Arc<Remote>,
-    store: LocalStore,
+    store: Arc<LocalStore>,
     settings: TeamSettings,
     /// Whether its failures are no news.
     is_absent: bool,
@@ -78,13 +77,15 @@ impl Job {
 impl TeamCache {
     /// The cache that the options name, or else the workspace; none where neither does, or it cannot be used and the
     /// build may go on without.
-    pub(crate) fn open(invocation: &Invocation, declared: &Declared) -> Result<Option<Self>, Report> {
+    pub(crate) fn open(
+        invocation: &Invocation,
+        declared: &Declared,
+        store: &Arc<LocalStore>,
+    ) -> Result<Option<Self>, Report> {
         let Some(settings) = TeamSettings::of(&invocation.options, declared)? else { return Ok(None) };
         let transport = team_transport::open(invocation, &settings)?;
         let is_absent = transport.is_absent();
         let dir = cache_dir(&invocation.options)?;
-        let open = || LocalStore::open(&dir).map_err(|error| store_report(&error));
-        let store = open()?;
         let fetching = match settings.download {
             Download::All => Fetching::AtOnce,
             Download::Minimal | Download::Toplevel => Fetching::WhenRead,
@@ -100,8 +101,9 @@ impl TeamCache {
         let signatures = signatures(&settings)?;
         let remote = Arc::new(Remote::new(transport, known, promised, fetching, signatures));
         let sends = settings.upload && !is_absent;
-        let uploads = sends.then(|| Uploads::start(&remote, &open)).transpose()?;
+        let uploads = sends.then(|| Uploads::start(&remote, store));
         let workers = if is_absent { None } else { TeamWorkers::open(invocation, &settings)? };
+        let store = Arc::clone(store);
         Ok(Some(Self { remote, store, settings, is_absent, uploads, workers }))
     }
 
@@ -224,13 +226,13 @@ fn signatures(settings: &TeamSettings) -> Result<Signatures, Report> {
 }
 
 impl Uploads {
-    fn start(remote: &Arc<Remote>, open: &dyn Fn() -> Result<LocalStore, Report>) -> Result<Self, Report> {
+    fn start(remote: &Arc<Remote>, store: &Arc<LocalStore>) -> Self {
         let (jobs, waiting) = channel();
         let waiting: Arc<Mutex<Receiver<Job>>> = Arc::new(Mutex::new(waiting));
         let state = Arc::new(UploadState::default());
         let mut workers = Vec::new();
         for _ in 0..N_UPLOADERS {
-            let (remote, store) = (Arc::clone(remote), open()?);
+            let (remote, store) = (Arc::clone(remote), Arc::clone(store));
             let (waiting, state) = (Arc::clone(&waiting), Arc::clone(&state));
             workers.push(std::thread::spawn(move || {
                 loop {
@@ -244,7 +246,7 @@ impl Uploads {
                 }
             }));
         }
-        Ok(Self { jobs, workers, state })
+        Self { jobs, workers, state }
     }
 }
 
@@ -294,10 +296,10 @@ impl RemoteResults for TeamCache {
         }
         let made = Made { node, inputs, source };
         let found = if self.settings.accept {
-            self.remote.lookup(&self.store, &made)
+            self.remote.lookup(&*self.store, &made)
         } else {
             // What is sent later needs the names of sources, which are known here only.
-            self.remote.key(&self.store, &made).map(|_| None)
+            self.remote.key(&*self.store, &made).map(|_| None)
         };
         match found {
             Ok(found) => Ok(found),
@@ -318,7 +320,7 @@ impl RemoteResults for TeamCache {
 
     fn bring(&self, outputs: &[Output]) -> Result<(), ActionError> {
         let blobs: Vec<BlobDigest> = outputs.iter().flat_map(|output| output.parts().to_vec()).collect();
-        self.remote.bring(&self.store, &blobs).or_else(|error| self.failed(error, ()))
+        self.remote.bring(&*self.store, &blobs).or_else(|error| self.failed(error, ()))
     }
 
     fn made(&self, node: &Arc<ActionNode>, inputs: &[Output], outputs: &Outputs) {
