@@ -10,7 +10,7 @@ use mc_format::gguf::keys::{ModelFacts, SamplingDefaults, keys, size_label};
 use mc_format::gguf::layout::{Layout, TensorPlan};
 use mc_format::gguf::reader::Gguf;
 use mc_format::gguf::value::Value;
-use mc_ir::action::{Action, ActionContext, ActionError, ActionKind, Input, write_bytes};
+use mc_ir::action::{Action, ActionContext, ActionError, ActionKind, Input, head_pieces, write_bytes};
 use mc_ir::output::{Output, Outputs};
 
 use crate::gguf::Planned;
@@ -216,7 +216,8 @@ impl Action for Container {
         let layout = Layout::new(&self.keys(ctx)?, &self.plans, ALIGNMENT);
         let n_sources: usize = self.model.lineage.iter().map(|lineage| lineage.tensors.len()).sum();
         let first = self.model.files.tokenizer_sources().len() + n_sources;
-        let mut parts = vec![write_bytes(ctx, &layout.head)?];
+        let head = head_pieces(&layout.head).into_iter().map(|piece| write_bytes(ctx, piece));
+        let mut parts = head.collect::<Result<Vec<_>, _>>()?;
         let mut paddings: BTreeMap<u64, BlobDigest> = BTreeMap::new();
         for (index, stretch) in layout.tensors.iter().enumerate() {
             let digest = ctx.input_digest(first + index);

@@ -24,7 +24,7 @@ const MAX_OPENED: u32 = 50;
 /// The longest `Tree`: a million parts.
 const MAX_TREE: u64 = 128 << 20;
 /// Streams at a time: while one waits until the disk has its blob, others bring theirs.
-const N_STREAMS: usize = 12;
+const N_STREAMS: usize = 5;
 /// Bytes that are asked for together, so that several such groups travel side by side.
 const GROUP_BYTES: u64 = 1 << 20;
 /// What a blob of a group costs besides its bytes.

@@ -20,5 +20,5 @@ pub fn output_content(store: &dyn BlobStore, output: &Output) -> Result<Content,
         })?;
         parts.push(Piece::whole(share(blob)));
     }
-    Ok(Content { parts })
+    Ok(Content::of_parts(parts))
 }

@@ -202,7 +202,30 @@ impl Piece {
     }
 }
 
+/// Bytes of a piece of a file's head.
+const HEAD_PIECE: usize = 1 << 20;
+
+/// A file's head in the pieces in which it is kept: a long one has a vocabulary in it, which does not change when
+/// something at its end does. All but the last have [`HEAD_PIECE`] bytes, and the last has fewer, if only none.
+pub fn head_pieces(head: &[u8]) -> Vec<&[u8]> {
+    let mut pieces: Vec<&[u8]> = head.chunks(HEAD_PIECE).collect();
+    if !head.is_empty() && head.len().is_multiple_of(HEAD_PIECE) {
+        pieces.push(&[]);
+    }
+    pieces
+}
+
 impl Content {
+    /// The bytes of a composite. A head that was cut by [`head_pieces`] is one piece again.
+    pub fn of_parts(mut parts: Vec<Piece>) -> Self {
+        let n_full = parts.iter().take_while(|part| part.range.len() == HEAD_PIECE).count();
+        if n_full > 0 && n_full < parts.len() {
+            let head: Vec<u8> = parts[..=n_full].iter().map(Piece::as_slice).collect::<Vec<_>>().concat();
+            parts.splice(..=n_full, [Piece::whole(Arc::new(head))]);
+        }
+        Self { parts }
+    }
+
     /// Length of all pieces.
     pub fn n_bytes(&self) -> u64 {
         self.parts.iter().map(|part| part.range.len() as u64).sum()
@@ -360,6 +383,26 @@ pub(crate) mod tests {
     fn nodes_of_equal_structure_are_equal_whoever_asked() {
         assert_eq!(node("a", fake(), vec![source("x")]), node("b", fake(), vec![source("x")]));
         assert_ne!(node("a", fake(), vec![source("x")]), node("a", fake(), vec![source("y")]));
+    }
+
+    #[test]
+    fn a_head_that_was_cut_is_one_piece_again() {
+        for n_bytes in [0, 1, HEAD_PIECE - 1, HEAD_PIECE, HEAD_PIECE + 1, 2 * HEAD_PIECE, 3 * HEAD_PIECE - 1]
+        {
+            let head: Vec<u8> = (0..n_bytes).map(|index| (index / 1000) as u8).collect();
+            let pieces = head_pieces(&head);
+            assert_eq!(pieces.concat(), head);
+            let whole = |bytes: &[u8]| Piece::whole(Arc::new(bytes.to_vec()));
+            let tensors = [vec![1; 5], vec![2; HEAD_PIECE]];
+            let parts =
+                pieces.iter().map(|piece| whole(piece)).chain(tensors.iter().map(|bytes| whole(bytes)));
+            let content = Content::of_parts(parts.collect());
+            assert_eq!(content.to_contiguous(), [&head[..], &tensors[0], &tensors[1]].concat());
+            let n_parts = if head.is_empty() { 2 } else { 3 };
+            assert_eq!(content.parts.len(), n_parts);
+            assert!(head.is_empty() || content.parts[0].as_slice() == head);
+            assert_eq!(content.parts.last().unwrap().as_slice(), tensors[1]);
+        }
     }
 
     #[test]

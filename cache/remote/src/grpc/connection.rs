@@ -27,8 +27,8 @@ const METADATA: &str = "build.bazel.remote.execution.v2.requestmetadata-bin";
 const N_THREADS: usize = 2;
 
 /// Bytes that may be under way on one stream and on all: what a far and fast server needs to be kept busy.
-const STREAM_WINDOW: u32 = 4 << 20;
-const CONNECTION_WINDOW: u32 = 16 << 20;
+const STREAM_WINDOW: u32 = 1 << 20;
+const CONNECTION_WINDOW: u32 = 8 << 20;
 
 /// The longest piece of a stream that a server may send in one go; by default it is 16 KiB, which costs time.
 const MAX_FRAME: u32 = 1 << 20;

@@ -15,8 +15,8 @@ use crate::function::DigestFunction;
 use crate::grpc::connection::{Connection, Failure, as_io, silent};
 use crate::grpc::resource::{Travel, reading};
 
-/// Messages that wait to be read; a message has at most [`MAX_MESSAGE`] bytes.
-const N_AHEAD: usize = 2;
+/// Messages that wait to be read, besides one on either side; a message has at most [`MAX_MESSAGE`] bytes.
+const N_AHEAD: usize = 1;
 
 /// The longest message that is taken: servers send some tens of KiB to a few MiB at a time.
 const MAX_MESSAGE: usize = 16 << 20;

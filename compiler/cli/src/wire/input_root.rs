@@ -106,7 +106,7 @@ impl Drop for InputRoot {
 impl ActionContext for InputRoot {
     fn input(&self, index: usize) -> Result<Content, ActionError> {
         let piece = |path: &PathBuf| Ok(Piece::whole(Arc::new(self.mapped(path)?)));
-        Ok(Content { parts: self.files(index)?.iter().map(piece).collect::<Result<_, ActionError>>()? })
+        Ok(Content::of_parts(self.files(index)?.iter().map(piece).collect::<Result<_, ActionError>>()?))
     }
 
     fn input_digest(&self, index: usize) -> Output {
