@@ -137,6 +137,36 @@ fn nothing_is_sent_unless_somebody_asks() {
 }
 
 #[test]
+fn whoever_has_the_key_sends_and_only_what_it_signed_is_taken() {
+    let ci = clone();
+    let team = folder(&ci);
+    fs::write(ci.path("ci.pem"), PRIVATE).unwrap();
+    let sign = format!("--remote-signing-key={}", ci.path("ci.pem").display());
+    let count = || fs::read_dir(ci.dir().join("team")).unwrap().count();
+    ci.build(&[&team, &sign, "--remote-upload-local-results=false", TARGET]);
+    assert_eq!(count(), 0);
+    fs::remove_dir_all(&ci.cache).unwrap();
+    ci.build(&[&team, &sign, TARGET]);
+    assert!(count() > 0);
+
+    let user = clone();
+    fs::write(user.path("team.pub"), PUBLIC).unwrap();
+    let ask = format!("--remote-require-signed={}", user.path("team.pub").display());
+    assert_eq!(user.build(&[&team, &ask, TARGET]).n_ran(), 0);
+    // Somebody who has no key replaces a result: it is left alone, and made here.
+    let stranger = clone();
+    stranger.build(&[&team, SEND, "--remote-accept-cached=false", TARGET]);
+    let another = clone();
+    let built = another.build(&[&team, &ask, TARGET]);
+    assert!(built.n_ran() > 0);
+    assert!(built.stderr.contains("were not signed by anyone who is trusted"), "{}", built.stderr);
+}
+
+// Made with `openssl genpkey -algorithm ed25519` and `openssl pkey -pubout`; they protect nothing.
+const PRIVATE: &str = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIPWMfuXZkU7MsXmTehb1J7/fSXn1iG2ri0FHk0+NN3mp\n-----END PRIVATE KEY-----\n";
+const PUBLIC: &str = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAv3Q0vU1qhOn8Nwfg/bsdFYshwifW+U461/3Pg29jerg=\n-----END PUBLIC KEY-----\n";
+
+#[test]
 fn the_workspace_may_name_the_cache() {
     let sandbox = clone();
     folder(&sandbox);

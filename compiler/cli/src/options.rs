@@ -75,7 +75,7 @@ pub(crate) struct GlobalOptions {
     #[arg(long, global = true, value_name = "BOOL", alias = "remote_cache_required", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) remote_cache_required: Option<bool>,
 
-    /// Sign what is sent with this private key (Ed25519, PEM) [default: $MC_REMOTE_SIGNING_KEY]
+    /// Send results, signed with this private key (Ed25519, PEM) [default: $MC_REMOTE_SIGNING_KEY]
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) remote_signing_key: Option<PathBuf>,
 

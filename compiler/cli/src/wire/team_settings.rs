@@ -85,21 +85,24 @@ impl TeamSettings {
                 .because("It names several caches; expected one")
                 .hint("A server that asks others in turn, such as buildbox-casd, can stand before several"));
         }
+        let signing_key = options
+            .remote_signing_key
+            .clone()
+            .or_else(|| variable("MC_REMOTE_SIGNING_KEY").map(PathBuf::from));
+        // Whoever has the key with which results are signed is there to make and send them.
+        let upload = options.remote_upload_local_results.unwrap_or(declared.upload || signing_key.is_some());
         let instance = options.remote_instance_name.as_ref().or(declared.instance.as_ref());
         Ok(Some(Self {
             address: address.clone(),
             executor: executor.cloned(),
             instance: instance.cloned().unwrap_or_default(),
-            upload: options.remote_upload_local_results.unwrap_or(declared.upload),
+            upload,
             accept: options.remote_accept_cached.unwrap_or(true),
             required,
             download: options.remote_download_outputs.or(declared.download).unwrap_or_default(),
             compression: options.remote_cache_compression.unwrap_or(declared.compression),
             n_askers: options.remote_max_connections.map_or(N_ASKERS, usize::from),
-            signing_key: options
-                .remote_signing_key
-                .clone()
-                .or_else(|| variable("MC_REMOTE_SIGNING_KEY").map(PathBuf::from)),
+            signing_key,
             require_signed: options
                 .remote_require_signed
                 .as_ref()
