@@ -23,6 +23,10 @@ class Relay:
         self.up = self.down = 0
         return taken
 
+    async def passing(self, data):
+        """What is passed on for some bytes, which were counted already; `None` ends the connection."""
+        return data
+
     def _run(self, listening):
         asyncio.set_event_loop(self._loop)
         server = self._loop.run_until_complete(asyncio.start_server(self._connect, "127.0.0.1", 0))
@@ -42,6 +46,9 @@ class Relay:
         try:
             while data := await reader.read(CHUNK):
                 setattr(self, direction, getattr(self, direction) + len(data))
+                data = await self.passing(data)
+                if data is None:
+                    break
                 writer.write(data)
                 await writer.drain()
         except OSError:

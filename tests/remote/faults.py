@@ -16,57 +16,30 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 
 ROOT = pathlib.Path(__file__).parents[2]
+sys.path.append(str(ROOT / "tests/conformance"))
+
+from relay import Relay
+
 TARGET = "//models:plain"
 SECONDS = 2
 # A build that takes longer hangs.
 FOR_EVER = 120
 
 
-class Relay:
-    """Passes on what comes; the byte of number `fault[0]` meets the fault `fault[1]`."""
+class Faulty(Relay):
+    """The byte of number `fault[0]`, of both directions, meets the fault `fault[1]`."""
 
-    def __init__(self, target):
-        self.target, self.fault, self.n_bytes = target, None, 0
-        self._loop = asyncio.new_event_loop()
-        listening = threading.Event()
-        threading.Thread(target=self._run, args=[listening], daemon=True).start()
-        listening.wait()
+    fault = None
 
-    def _run(self, listening):
-        asyncio.set_event_loop(self._loop)
-        server = self._loop.run_until_complete(asyncio.start_server(self._connect, "127.0.0.1", 0))
-        self.port = server.sockets[0].getsockname()[1]
-        listening.set()
-        self._loop.run_forever()
-
-    async def _connect(self, reader, writer):
-        try:
-            their_reader, their_writer = await asyncio.open_connection("127.0.0.1", self.target)
-        except OSError:
-            writer.close()
-            return
-        await asyncio.gather(self._pump(reader, their_writer), self._pump(their_reader, writer))
-
-    async def _pump(self, reader, writer):
-        try:
-            while data := await reader.read(1 << 14):
-                first = self.n_bytes
-                self.n_bytes += len(data)
-                at, fault = self.fault or (-1, None)
-                if first <= at < self.n_bytes:
-                    data = await FAULTS[fault](data, at - first)
-                if data is None:
-                    break
-                writer.write(data)
-                await writer.drain()
-        except OSError:
-            pass
-        finally:
-            writer.close()
+    async def passing(self, data):
+        end = self.up + self.down
+        at, fault = self.fault or (-1, None)
+        if end - len(data) <= at < end:
+            return await FAULTS[fault](data, at - (end - len(data)))
+        return data
 
 
 async def cut(_data, _at):
@@ -123,11 +96,12 @@ def main():
         with (work / "checkout/models/package.kdl").open("a") as package:
             package.write('gguf "plain" { model ":roadtrip-base"; quantize "Q8_0" }\n')
         expected, _, _ = build(binary, work, port, "--remote-upload-local-results")
-        relay = Relay(port)
+        relay = Faulty(port)
         build(binary, work, relay.port)
-        n_bytes, longest, seen = relay.n_bytes, 0, collections.Counter()
+        n_bytes, longest, seen = sum(relay.take()), 0, collections.Counter()
         for run in range(n_runs):
-            relay.n_bytes, relay.fault = 0, (run * n_bytes // n_runs, choose.choice(sorted(FAULTS)))
+            relay.take()
+            relay.fault = run * n_bytes // n_runs, choose.choice(sorted(FAULTS))
             began = time.monotonic()
             options = ["--remote-upload-local-results"] if choose.random() < 0.5 else []
             found, n_ran, said = build(binary, work, relay.port, *options)
