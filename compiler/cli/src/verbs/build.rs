@@ -83,10 +83,16 @@ fn publish_built(engine: &Engine, workspace: &Workspace, finished: &mut Finished
 fn text(finished: &Finished, published: &[Option<Published>], root: &Path, leaves_outputs: bool) -> String {
     let mut text = String::new();
     for ((target, status), published) in finished.targets.iter().zip(published) {
+        let has_outputs = !target.providers.outputs.is_empty();
         text.push_str(&format!(
             "{}{}\n",
             target.label,
-            remark(*status, published.is_some(), leaves_outputs && !target.providers.outputs.is_empty())
+            remark(
+                *status,
+                published.is_some(),
+                leaves_outputs && has_outputs,
+                finished.is_interrupted && has_outputs,
+            )
         ));
         for gate in gates_of(finished, target) {
             text.push_str(&indented(&gate.verdict.table()));
@@ -99,9 +105,10 @@ fn text(finished: &Finished, published: &[Option<Published>], root: &Path, leave
     text
 }
 
-fn remark(status: Status, is_published: bool, is_left: bool) -> &'static str {
+fn remark(status: Status, is_published: bool, is_left: bool, is_interrupted: bool) -> &'static str {
     match (status, is_published) {
         (Status::Built, true) => "",
+        (Status::Built, false) if is_interrupted => "  is built; after an interrupt nothing is published",
         (Status::Built, false) if is_left => "  is built; its outputs stay in the caches",
         (Status::Built, false) => "  has no outputs",
         (Status::GateMissed, _) => "  missed a gate; nothing of it is published",
