@@ -24,8 +24,7 @@ use mc_ir::output::{Output, Outputs};
 use mc_remote::function::DigestFunction;
 use mc_remote::grpc::settings::{Place, Settings};
 use mc_remote::grpc::transport::Grpc;
-use mc_remote::known::Known;
-use mc_remote::promised::Promised;
+use mc_remote::notes::Notes;
 use mc_remote::remote::{Fetching, Made, Remote};
 use mc_remote::signing::Signatures;
 use mc_store::local::store::LocalStore;
@@ -100,8 +99,7 @@ fn remote(server: SocketAddr, folder: &Path) -> Result<Remote> {
     };
     Ok(Remote::new(
         Box::new(Grpc::new(settings)?),
-        Known::open(&folder.join("known")),
-        Promised::open(None),
+        Notes::open(folder, "bench"),
         Fetching::AtOnce,
         Signatures::default(),
     ))

@@ -54,7 +54,7 @@ impl Remote {
         let mut wanted = BTreeMap::new();
         for blob in ours {
             if !store.contains(blob)?
-                && let Some(theirs) = self.promised.theirs(blob)
+                && let Some(theirs) = self.notes.promised.theirs(blob)
             {
                 wanted.insert(theirs, Some(*blob));
             }
@@ -79,7 +79,7 @@ impl Remote {
     /// Whether a blob was promised, and nothing is known that speaks against it. A server that cannot be asked just now
     /// does not: most of what it promised is never read.
     pub fn promises(&self, ours: &BlobDigest) -> bool {
-        self.promised.theirs(ours).is_some_and(|theirs| {
+        self.notes.promised.theirs(ours).is_some_and(|theirs| {
             let state = self.state();
             !state.is_given_up && !state.wrong.contains(&theirs)
         })
@@ -152,6 +152,30 @@ impl Remote {
         theirs: &BlobDigest,
         ours: Option<BlobDigest>,
     ) -> Result<Option<(BlobDigest, BlobDigest)>, RemoteError> {
+        let chunks = self.chunks_of(theirs)?.unwrap_or_default();
+        let joined = self.join(function, store, theirs, ours, &chunks)?;
+        let fetched = match joined {
+            Some(found) => Some(found),
+            None => self.fetch_whole(function, store, theirs, ours)?,
+        };
+        let Some(found) = fetched else { return Ok(None) };
+        if !chunks.is_empty() {
+            self.notes.chunks.add(found, &chunks);
+        }
+        if ours.is_none() {
+            self.note(function, found, *theirs);
+        }
+        Ok(Some((*theirs, found)))
+    }
+
+    /// A blob as one stream.
+    fn fetch_whole(
+        &self,
+        function: DigestFunction,
+        store: &dyn BlobStore,
+        theirs: &BlobDigest,
+        ours: Option<BlobDigest>,
+    ) -> Result<Option<BlobDigest>, RemoteError> {
         let mut writer = store.writer()?;
         let check = if ours.is_some() { Check::Length } else { Check::Digest(function) };
         match self.stream(check, theirs, &mut |bytes| writer.write_all(bytes)) {
@@ -167,17 +191,15 @@ impl Remote {
         match ours {
             Some(ours) if ours != found => {
                 self.disbelieve(theirs, format!("blob {ours}"), format!("blob {found}"));
-                return Ok(None);
+                Ok(None)
             }
-            Some(_) => {}
-            None => self.note(function, found, *theirs),
+            _ => Ok(Some(found)),
         }
-        Ok(Some((*theirs, found)))
     }
 
     fn note(&self, function: DigestFunction, ours: BlobDigest, theirs: BlobDigest) {
         if function == DigestFunction::Sha256 {
-            self.known.add(ours, theirs);
+            self.notes.known.add(ours, theirs);
         }
     }
 
@@ -186,6 +208,20 @@ impl Remote {
         let mut state = self.state();
         state.wrong.insert(*theirs);
         state.lie.get_or_insert(lie);
+    }
+
+    /// A whole blob in memory; `None` when it is not there.
+    pub(crate) fn whole(
+        &self,
+        function: DigestFunction,
+        theirs: &BlobDigest,
+    ) -> Result<Option<Vec<u8>>, RemoteError> {
+        let mut bytes = Vec::new();
+        let is_there = self.stream(Check::Digest(function), theirs, &mut |more| {
+            bytes.extend_from_slice(more);
+            Ok(())
+        })?;
+        Ok(is_there.then_some(bytes))
     }
 
     /// A whole blob in memory; `None` when it is not there, or wrong.
@@ -197,18 +233,12 @@ impl Remote {
         if theirs.n_bytes > MAX_TREE {
             return Ok(None);
         }
-        let mut bytes = Vec::new();
-        let is_there = self.stream(Check::Digest(function), theirs, &mut |more| {
-            bytes.extend_from_slice(more);
-            Ok(())
-        });
-        match is_there {
-            Ok(is_there) => Ok(is_there.then_some(bytes)),
+        match self.whole(function, theirs) {
             Err(RemoteError::Lie { expected, found, .. }) => {
                 self.disbelieve(theirs, expected, found);
                 Ok(None)
             }
-            Err(error) => Err(error),
+            answer => answer,
         }
     }
 

@@ -2,12 +2,13 @@
 //! others. `transport` is the face; each other module is one concern of it.
 
 pub mod capabilities;
+mod chunks;
 pub mod connection;
+pub mod cut;
 pub mod execute;
 pub mod patience;
 pub mod read;
 pub mod resource;
 pub mod settings;
-pub mod splice;
 pub mod transport;
 pub mod write;

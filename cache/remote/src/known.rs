@@ -1,15 +1,14 @@
 //! The SHA-256 of blobs whose BLAKE3 is known, and the other way round: computed once and kept beside the store.
 //!
-//! A file of records that only grows. A record that was cut off is dropped, and whatever a record says is
-//! checked where it matters: a blob from a server by its bytes, a blob of ours by the store.
+//! Whatever a record says is checked where it matters: a blob from a server by its bytes, a blob of ours by the store.
 
 use std::collections::HashMap;
-use std::fs::{File, OpenOptions};
-use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use mc_digest::digest::{BlobDigest, Digest};
+
+use crate::records::Records;
 
 /// Bytes of a record: both hashes and the size.
 const RECORD: usize = 72;
@@ -24,9 +23,14 @@ pub struct Known {
 
 #[derive(Debug, Default)]
 struct State {
+    pairs: Pairs,
+    records: Records<RECORD>,
+}
+
+#[derive(Debug, Default)]
+struct Pairs {
     ours: HashMap<BlobDigest, BlobDigest>,
     theirs: HashMap<BlobDigest, BlobDigest>,
-    file: Option<File>,
 }
 
 impl Known {
@@ -41,50 +45,38 @@ impl Known {
     }
 
     fn read(path: &Path) -> State {
-        let mut state = State::default();
-        let mut bytes = Vec::new();
-        let opened = OpenOptions::new().read(true).append(true).create(true).open(path);
-        if let Ok(mut file) = opened
-            && file.read_to_end(&mut bytes).is_ok()
-            // A process that was killed may have left half a record.
-            && file.set_len((bytes.len() - bytes.len() % RECORD) as u64).is_ok()
-        {
-            state.file = Some(file);
-        }
-        for record in bytes.chunks_exact(RECORD) {
-            let digest =
+        let mut pairs = Pairs::default();
+        let records = Records::open(path, |record: &[u8; RECORD]| {
+            let hash =
                 |bytes: &[u8]| Digest::from_bytes(*bytes.first_chunk().expect("a record has 72 bytes"));
-            let n_bytes = u64::from_le_bytes(*record[64..].first_chunk().expect("a record has 72 bytes"));
-            let (ours, theirs) = (digest(record), digest(&record[32..]));
-            state.add(BlobDigest::new(ours, n_bytes), BlobDigest::new(theirs, n_bytes));
-        }
-        state
+            let n_bytes = u64::from_le_bytes(*record.last_chunk().expect("a record has 72 bytes"));
+            let (ours, theirs) = (hash(record), hash(&record[32..]));
+            pairs.add(BlobDigest::new(ours, n_bytes), BlobDigest::new(theirs, n_bytes));
+        });
+        State { pairs, records }
     }
 
     /// The SHA-256 of a blob of ours.
     pub fn theirs(&self, ours: &BlobDigest) -> Option<BlobDigest> {
-        self.lock().ours.get(ours).copied()
+        self.lock().pairs.ours.get(ours).copied()
     }
 
     /// The BLAKE3 of a blob of theirs.
     pub fn ours(&self, theirs: &BlobDigest) -> Option<BlobDigest> {
-        self.lock().theirs.get(theirs).copied()
+        self.lock().pairs.theirs.get(theirs).copied()
     }
 
     /// Remembers a pair.
     pub fn add(&self, ours: BlobDigest, theirs: BlobDigest) {
         let mut state = self.lock();
-        if !state.add(ours, theirs) {
+        if !state.pairs.add(ours, theirs) {
             return;
         }
         let mut record = [0; RECORD];
         record[..32].copy_from_slice(ours.hash.as_bytes());
         record[32..64].copy_from_slice(theirs.hash.as_bytes());
         record[64..].copy_from_slice(&ours.n_bytes.to_le_bytes());
-        // One write of one record: two processes that add at once do not mix theirs.
-        if state.file.as_mut().is_some_and(|file| file.write_all(&record).is_err()) {
-            state.file = None;
-        }
+        state.records.add(&[record]);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -93,7 +85,7 @@ impl Known {
     }
 }
 
-impl State {
+impl Pairs {
     fn add(&mut self, ours: BlobDigest, theirs: BlobDigest) -> bool {
         self.theirs.insert(theirs, ours);
         self.ours.insert(ours, theirs).is_none()
@@ -106,7 +98,7 @@ mod tests {
     use crate::function::DigestFunction;
 
     #[test]
-    fn pairs_outlive_the_process_and_half_a_record_is_dropped() {
+    fn pairs_outlive_the_process() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("sha256");
         let pair = |text: &str| {
@@ -117,14 +109,9 @@ mod tests {
         Known::open(&path).add(ours, theirs);
         let again = Known::open(&path);
         assert_eq!((again.theirs(&ours), again.ours(&theirs)), (Some(theirs), Some(ours)));
-        let mut bytes = std::fs::read(&path).unwrap();
-        bytes.extend([1, 2, 3]);
-        std::fs::write(&path, &bytes).unwrap();
-        let torn = Known::open(&path);
-        assert_eq!(torn.theirs(&ours), Some(theirs));
         let (more, of_more) = pair("b");
-        torn.add(more, of_more);
-        assert_eq!(std::fs::read(&path).unwrap().len(), 2 * RECORD);
+        again.add(more, of_more);
         assert_eq!(Known::open(&path).theirs(&more), Some(of_more));
+        assert_eq!(again.theirs(&BlobDigest::of(b"c")), None);
     }
 }

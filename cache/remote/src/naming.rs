@@ -41,7 +41,7 @@ impl Remote {
         if function == DigestFunction::Blake3 {
             return Ok(*ours);
         }
-        if let Some(known) = self.known.theirs(ours).or_else(|| self.promised.theirs(ours)) {
+        if let Some(known) = self.notes.known.theirs(ours).or_else(|| self.notes.promised.theirs(ours)) {
             return Ok(known);
         }
         let mut hashing = Hashing::new(function);
@@ -61,7 +61,7 @@ impl Remote {
         if theirs.n_bytes != ours.n_bytes {
             return Err(RemoteError::Local(format!("An input changed while it was read: {ours}")));
         }
-        self.known.add(*ours, theirs);
+        self.notes.known.add(*ours, theirs);
         Ok(theirs)
     }
 }

@@ -16,8 +16,7 @@ use mc_store::traits::BlobStore;
 use crate::breaker::Breaker;
 use crate::error::RemoteError;
 use crate::function::DigestFunction;
-use crate::known::Known;
-use crate::promised::Promised;
+use crate::notes::Notes;
 use crate::signing::{NOTE, Signatures};
 use crate::transport::Transport;
 
@@ -34,8 +33,7 @@ pub enum Fetching {
 /// A team's cache.
 pub struct Remote {
     pub(crate) transport: Box<dyn Transport>,
-    pub(crate) known: Known,
-    pub(crate) promised: Promised,
+    pub(crate) notes: Notes,
     pub(crate) reading: Breaker,
     /// Apart, because a server that may only be read is of use all the same.
     pub(crate) sending: Breaker,
@@ -72,19 +70,16 @@ pub struct Made<'a> {
 }
 
 impl Remote {
-    /// The cache behind a transport; `known` are digests that were computed before, `promised` blobs that were promised
-    /// before.
+    /// The cache behind a transport.
     pub fn new(
         transport: Box<dyn Transport>,
-        known: Known,
-        promised: Promised,
+        notes: Notes,
         fetching: Fetching,
         signatures: Signatures,
     ) -> Self {
         Self {
             transport,
-            known,
-            promised,
+            notes,
             reading: Breaker::default(),
             sending: Breaker::default(),
             state: Mutex::default(),
@@ -249,7 +244,7 @@ impl Remote {
             } else if let Some(here) = claimed
                 && self.fetching == Fetching::WhenRead
             {
-                self.promised.add(here, *blob);
+                self.notes.promised.add(here, *blob);
                 ours.insert(*blob, here);
             } else {
                 wanted.insert(*blob, claimed);
@@ -257,7 +252,7 @@ impl Remote {
         }
         // Whatever it is called there is remembered, since its bytes are checked against what it is called here.
         wanted.iter().for_each(|(theirs, ours)| {
-            ours.iter().for_each(|ours| self.promised.add(*ours, *theirs));
+            ours.iter().for_each(|ours| self.notes.promised.add(*ours, *theirs));
         });
         ours.extend(self.fetch(function, store, &wanted)?);
         let mut outputs = Outputs::new();
@@ -276,7 +271,7 @@ impl Remote {
             return Some(*blob);
         }
         let claim = || claims.get(blob).map(|&hash| BlobDigest::new(hash, blob.n_bytes));
-        self.known.ours(blob).or_else(claim)
+        self.notes.known.ours(blob).or_else(claim)
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {

@@ -45,6 +45,15 @@ pub trait Transport: Send + Sync {
     /// When it does not answer.
     fn read(&self, blob: &BlobDigest, first: u64) -> Result<Option<Box<dyn Read + Send>>, RemoteError>;
 
+    /// The chunks of which a blob consists, in order, as blobs that it has, too; `None` where it does not say, or the
+    /// blob is too small for that.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    fn chunks(&self, _blob: &BlobDigest) -> Result<Option<Vec<BlobDigest>>, RemoteError> {
+        Ok(None)
+    }
+
     /// Takes a blob's bytes.
     ///
     /// * `sent`: told now and then how many of the bytes will not be looked at any more, unless something fails

@@ -10,13 +10,16 @@ use tonic::Code;
 use crate::error::RemoteError;
 use crate::function::DigestFunction;
 use crate::grpc::connection::{Connection, Failure};
-use crate::grpc::splice::Cut;
+use crate::grpc::cut::Cut;
 
 /// The longest message that a gRPC program takes unless it is told otherwise.
 const MAX_MESSAGE: u64 = 4 << 20;
 
 /// What the messages around the blobs of a batch need, at most.
 const SLACK: u64 = 16 << 10;
+
+/// The first version of the interface in which lists of chunks are streams.
+const STREAMED_SINCE: (i32, i32) = (2, 13);
 
 /// What was agreed upon.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +36,10 @@ pub struct Agreed {
     pub zstd: bool,
     /// How large blobs are cut, where the server joins chunks.
     pub cut: Option<Cut>,
+    /// Whether it says of which chunks a blob consists.
+    pub splits: bool,
+    /// Whether lists of chunks travel as streams of messages, and not in one.
+    pub streams_chunks: bool,
     /// Whether actions are run.
     pub executes: bool,
     /// The versions of the interface that it speaks.
@@ -91,6 +98,8 @@ impl Agreed {
         let cut = cache.fast_cdc_2020_params.as_ref().filter(|_| cache.splice_blob_support);
         Ok(Self {
             cut: cut.and_then(Cut::of),
+            splits: cache.split_blob_support,
+            streams_chunks: high >= STREAMED_SINCE,
             function,
             batch_bytes,
             max_blob_bytes: u64::try_from(cache.max_cas_blob_size_bytes).ok().filter(|&max| max > 0),

@@ -1,6 +1,5 @@
 //! A server that speaks the Remote Execution API, as a transport.
 
-use std::collections::BTreeSet;
 use std::io::Read;
 use std::sync::OnceLock;
 
@@ -9,8 +8,7 @@ use bazel_remote_apis::build::bazel::remote::execution::v2::batch_update_blobs_r
 use bazel_remote_apis::build::bazel::remote::execution::v2::content_addressable_storage_client::ContentAddressableStorageClient;
 use bazel_remote_apis::build::bazel::remote::execution::v2::{
     ActionResult, BatchReadBlobsRequest, BatchUpdateBlobsRequest, Digest as WireDigest,
-    FindMissingBlobsRequest, GetActionResultRequest, SpliceBlobRequest, UpdateActionResultRequest,
-    chunking_function,
+    FindMissingBlobsRequest, GetActionResultRequest, UpdateActionResultRequest,
 };
 use mc_digest::digest::{BlobDigest, Digest};
 use prost::Message as _;
@@ -23,7 +21,6 @@ use crate::grpc::connection::{Connection, Failure};
 use crate::grpc::read;
 use crate::grpc::resource::Travel;
 use crate::grpc::settings::Settings;
-use crate::grpc::splice::Cut;
 use crate::grpc::write::Sending;
 use crate::transport::Transport;
 
@@ -45,7 +42,7 @@ const WORTH_COMPRESSING: u64 = 1 << 10;
 
 /// A server.
 pub struct Grpc {
-    connection: Connection,
+    pub(crate) connection: Connection,
     agreed: OnceLock<Result<Agreed, String>>,
 }
 
@@ -73,11 +70,11 @@ impl Grpc {
         &self.connection
     }
 
-    fn instance_name(&self) -> String {
+    pub(crate) fn instance_name(&self) -> String {
         self.connection.settings.instance.clone()
     }
 
-    fn blobs(&self) -> ContentAddressableStorageClient<tonic::transport::Channel> {
+    pub(crate) fn blobs(&self) -> ContentAddressableStorageClient<tonic::transport::Channel> {
         ContentAddressableStorageClient::new(self.connection.channel.clone())
             .max_decoding_message_size(MAX_ANSWER)
     }
@@ -220,6 +217,10 @@ impl Transport for Grpc {
         read::open(&self.connection, agreed.function, travel, blob, first)
     }
 
+    fn chunks(&self, blob: &BlobDigest) -> Result<Option<Vec<BlobDigest>>, RemoteError> {
+        self.split(self.agreed()?, blob)
+    }
+
     fn write_telling(
         &self,
         blob: &BlobDigest,
@@ -313,6 +314,7 @@ impl Transport for Grpc {
             ),
             ("compression", compression.to_owned()),
             ("joins chunks", yes(agreed.cut.is_some())),
+            ("says chunks", yes(agreed.splits)),
             ("takes results", yes(agreed.takes_results)),
             ("runs actions", yes(agreed.executes)),
         ])
@@ -320,62 +322,6 @@ impl Transport for Grpc {
 }
 
 impl Grpc {
-    /// Sends the chunks of a blob that are missing, and has them joined. `false` where the server does not; then the blob
-    /// travels whole.
-    fn splice(
-        &self,
-        agreed: &Agreed,
-        cut: Cut,
-        blob: &BlobDigest,
-        bytes: &[u8],
-    ) -> Result<bool, RemoteError> {
-        let chunks = cut.chunks(agreed.function, bytes);
-        let names: Vec<BlobDigest> = chunks.iter().map(|(name, _)| *name).collect();
-        let missing: BTreeSet<BlobDigest> = self.missing(&names)?.into_iter().collect();
-        let mut sent = BTreeSet::new();
-        let (mut small, largest) = (Vec::new(), self.largest_in_batch()?);
-        for &(name, bytes) in chunks.iter().filter(|(name, _)| missing.contains(name)) {
-            if !sent.insert(name) {
-                continue;
-            }
-            if name.n_bytes <= largest {
-                small.push((name, bytes));
-            } else {
-                let (connection, function) = (&self.connection, agreed.function);
-                let travel = Travel::Plain;
-                Sending { connection, function, travel, blob: &name, bytes, sent: &|_| {} }.send()?;
-            }
-        }
-        self.write_batch(&small)?;
-        self.connection.ask("SpliceBlob", || {
-            let request = self.connection.request(SpliceBlobRequest {
-                instance_name: self.instance_name(),
-                blob_digest: Some(wire(blob)),
-                chunk_digests: names.iter().map(wire).collect(),
-                digest_function: value(agreed.function) as i32,
-                chunking_function: chunking_function::Value::FastCdc2020 as i32,
-            })?;
-            let mut client = self.blobs();
-            match self.connection.wait(async { client.splice_blob(request).await }) {
-                Ok(_) => Ok(true),
-                Err(status) if status.code() == Code::AlreadyExists => Ok(true),
-                // Chunks may have been evicted meanwhile, or the server offers more than it does.
-                Err(status)
-                    if matches!(
-                        status.code(),
-                        Code::NotFound
-                            | Code::Unimplemented
-                            | Code::InvalidArgument
-                            | Code::FailedPrecondition
-                    ) =>
-                {
-                    Ok(false)
-                }
-                Err(status) => Err(Failure::Status(status)),
-            }
-        })
-    }
-
     /// Some servers offer a digest function and then check what is sent with another.
     fn refused(&self, agreed: &Agreed, status: Status) -> Failure {
         if status.code() != Code::InvalidArgument {

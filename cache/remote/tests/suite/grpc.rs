@@ -33,7 +33,7 @@ pub(crate) fn settings(address: SocketAddr) -> Settings {
     }
 }
 
-fn machine(settings: Settings, known: &Path) -> Machine {
+pub(crate) fn machine(settings: Settings, known: &Path) -> Machine {
     Machine::of(Box::new(Grpc::new(settings).unwrap()), known, Fetching::AtOnce)
 }
 
@@ -116,28 +116,6 @@ fn what_shrinks_is_compressed_where_both_sides_want_it() {
         assert_eq!(user.lookup().unwrap().as_ref(), Some(&outputs));
         assert!(user.holds(&outputs));
     }
-}
-
-#[test]
-fn only_new_chunks_of_a_packed_file_travel() {
-    let server = GrpcServer::new(Abilities { chunks: Some(4096), ..Abilities::default() });
-    let folder = tempdir().unwrap();
-    let maker = machine(settings(server.address), &folder.path().join("a"));
-    let noise: Vec<u8> = (0..40_000_u64)
-        .flat_map(|seed| *mc_digest::digest::Digest::of(&seed.to_le_bytes()).as_bytes())
-        .collect();
-    maker.upload(&maker.gives(&noise)).unwrap();
-    let before = server.seen();
-    assert!(before.n_bytes >= noise.len());
-    assert_eq!(before.calls["SpliceBlob"], 1);
-    let edited = [b"a longer head".to_vec(), noise.clone()].concat();
-    let outputs = maker.gives(&edited);
-    maker.upload(&outputs).unwrap();
-    let sent = server.seen().n_bytes - before.n_bytes;
-    assert!(sent < noise.len() / 20, "{sent} of {}", noise.len());
-    let user = machine(settings(server.address), &folder.path().join("b"));
-    assert_eq!(user.lookup().unwrap().as_ref(), Some(&outputs));
-    assert!(user.holds(&outputs));
 }
 
 #[test]

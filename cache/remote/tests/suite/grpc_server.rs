@@ -20,9 +20,10 @@ use bazel_remote_apis::build::bazel::remote::execution::v2::digest_function::Val
 use bazel_remote_apis::build::bazel::remote::execution::v2::{
     ActionResult, BatchReadBlobsRequest, BatchReadBlobsResponse, BatchUpdateBlobsRequest,
     BatchUpdateBlobsResponse, CacheCapabilities, Digest, FastCdc2020Params, FindMissingBlobsRequest,
-    FindMissingBlobsResponse, GetActionResultRequest, GetCapabilitiesRequest, GetTreeRequest,
-    GetTreeResponse, ServerCapabilities, SpliceBlobRequest, SpliceBlobResponse, SplitBlobRequest,
-    SplitBlobResponse, UpdateActionResultRequest, compressor,
+    FindMissingBlobsResponse, GetActionResultRequest, GetCapabilitiesRequest, GetChunkMappingRequest,
+    GetChunkMappingResponse, GetTreeRequest, GetTreeResponse, RegisterChunkMappingRequest,
+    RegisterChunkMappingResponse, ServerCapabilities, SpliceBlobRequest, SpliceBlobResponse,
+    SplitBlobRequest, SplitBlobResponse, UpdateActionResultRequest, compressor,
 };
 use bazel_remote_apis::build::bazel::semver::SemVer;
 use bazel_remote_apis::google::bytestream::byte_stream_server::{ByteStream, ByteStreamServer};
@@ -47,6 +48,10 @@ pub(crate) struct Abilities {
     pub(crate) zstd: bool,
     /// The average chunk, where chunks are joined.
     pub(crate) chunks: Option<u64>,
+    /// Whether it says of which chunks a blob consists.
+    pub(crate) splits: bool,
+    /// The minor version of the interface.
+    pub(crate) minor: i32,
     /// Whether results may be put.
     pub(crate) takes_results: bool,
     /// Whether an interrupted write can be taken up.
@@ -61,6 +66,8 @@ impl Default for Abilities {
             max_batch: 0,
             zstd: false,
             chunks: None,
+            splits: false,
+            minor: 12,
             takes_results: true,
             resumes: false,
         }
@@ -84,6 +91,7 @@ pub(crate) struct Seen {
 struct State {
     blobs: BTreeMap<String, Vec<u8>>,
     results: BTreeMap<String, ActionResult>,
+    layouts: BTreeMap<String, Vec<Digest>>,
     unfinished: BTreeMap<String, Vec<u8>>,
     seen: Seen,
 }
@@ -137,6 +145,18 @@ impl GrpcServer {
         state.unfinished.clear();
     }
 
+    /// Says other chunks of every blob than it has.
+    pub(crate) fn mislead(&self, change: impl Fn(&mut Vec<Digest>)) {
+        self.kept.state().layouts.values_mut().for_each(change);
+    }
+
+    /// Loses the chunks of all blobs, and keeps the blobs.
+    pub(crate) fn lose_chunks(&self) {
+        let mut state = self.kept.state();
+        let State { blobs, layouts, .. } = &mut *state;
+        layouts.values().flatten().for_each(|chunk| drop(blobs.remove(&chunk.hash)));
+    }
+
     /// Loses blobs of this size.
     pub(crate) fn lose(&self, n_bytes: usize) {
         self.kept.state().blobs.retain(|_, blob| blob.len() != n_bytes);
@@ -162,6 +182,23 @@ impl Kept {
         state.blobs.insert(found, bytes);
         Ok(())
     }
+
+    fn join(&self, state: &mut State, blob: Option<&Digest>, chunks: Vec<Digest>) -> Result<(), Status> {
+        let mut whole = Vec::new();
+        for chunk in &chunks {
+            let chunk = state.blobs.get(&chunk.hash).ok_or_else(|| Status::not_found("a chunk is gone"))?;
+            whole.extend_from_slice(chunk);
+        }
+        self.put(state, &hash(blob), whole)?;
+        state.layouts.insert(hash(blob), chunks);
+        Ok(())
+    }
+}
+
+impl State {
+    fn layout(&mut self, blob: Option<&Digest>) -> Result<Vec<Digest>, Status> {
+        self.layouts.get(&hash(blob)).cloned().ok_or_else(|| Status::not_found("never joined"))
+    }
 }
 
 fn hash(digest: Option<&Digest>) -> String {
@@ -182,7 +219,8 @@ impl Capabilities for Kept {
         _: Request<GetCapabilitiesRequest>,
     ) -> Result<Response<ServerCapabilities>, Status> {
         drop(self.called("GetCapabilities"));
-        let Abilities { functions, max_batch, zstd, chunks, takes_results, .. } = self.abilities.clone();
+        let Abilities { functions, max_batch, zstd, chunks, splits, minor, takes_results, .. } =
+            self.abilities.clone();
         let update = bazel_remote_apis::build::bazel::remote::execution::v2::ActionCacheUpdateCapabilities {
             update_enabled: takes_results,
         };
@@ -192,6 +230,7 @@ impl Capabilities for Kept {
             max_batch_total_size_bytes: max_batch,
             supported_compressors: if zstd { vec![compressor::Value::Zstd as i32] } else { Vec::new() },
             splice_blob_support: chunks.is_some(),
+            split_blob_support: splits,
             fast_cdc_2020_params: chunks
                 .map(|avg_chunk_size_bytes| FastCdc2020Params { avg_chunk_size_bytes, seed: 0 }),
             ..CacheCapabilities::default()
@@ -200,7 +239,7 @@ impl Capabilities for Kept {
         Ok(Response::new(ServerCapabilities {
             cache_capabilities: Some(cache),
             low_api_version: version(0),
-            high_api_version: version(12),
+            high_api_version: version(minor),
             ..ServerCapabilities::default()
         }))
     }
@@ -290,53 +329,58 @@ impl ContentAddressableStorage for Kept {
         Err(Status::unimplemented("nobody asks"))
     }
 
-    async fn split_blob(&self, _: Request<SplitBlobRequest>) -> Result<Response<SplitBlobResponse>, Status> {
-        Err(Status::unimplemented("nobody asks"))
+    async fn split_blob(
+        &self,
+        request: Request<SplitBlobRequest>,
+    ) -> Result<Response<SplitBlobResponse>, Status> {
+        let mut state = self.called("SplitBlob");
+        let chunk_digests = state.layout(request.into_inner().blob_digest.as_ref())?;
+        Ok(Response::new(SplitBlobResponse { chunk_digests, ..SplitBlobResponse::default() }))
     }
 
     async fn splice_blob(
         &self,
         request: Request<SpliceBlobRequest>,
     ) -> Result<Response<SpliceBlobResponse>, Status> {
-        let mut state = self.called("SpliceBlob");
         let request = request.into_inner();
-        let mut whole = Vec::new();
-        for chunk in &request.chunk_digests {
-            let chunk = state.blobs.get(&chunk.hash).ok_or_else(|| Status::not_found("a chunk is gone"))?;
-            whole.extend_from_slice(chunk);
-        }
-        self.put(&mut state, &hash(request.blob_digest.as_ref()), whole)?;
+        let mut state = self.called("SpliceBlob");
+        self.join(&mut state, request.blob_digest.as_ref(), request.chunk_digests)?;
         Ok(Response::new(SpliceBlobResponse { blob_digest: request.blob_digest }))
     }
 
-    type GetChunkMappingStream = Pin<
-        Box<
-            dyn Stream<
-                    Item = Result<
-                        bazel_remote_apis::build::bazel::remote::execution::v2::GetChunkMappingResponse,
-                        Status,
-                    >,
-                > + Send,
-        >,
-    >;
+    type GetChunkMappingStream = Pin<Box<dyn Stream<Item = Result<GetChunkMappingResponse, Status>> + Send>>;
 
     async fn get_chunk_mapping(
         &self,
-        _: Request<bazel_remote_apis::build::bazel::remote::execution::v2::GetChunkMappingRequest>,
+        request: Request<GetChunkMappingRequest>,
     ) -> Result<Response<Self::GetChunkMappingStream>, Status> {
-        Err(Status::unimplemented("nobody asks"))
+        let mut state = self.called("GetChunkMapping");
+        let chunks = state.layout(request.into_inner().blob_digest.as_ref())?;
+        let answers: Vec<_> = chunks
+            .chunks(7)
+            .map(|chunks| {
+                Ok(GetChunkMappingResponse {
+                    chunk_digests: chunks.to_vec(),
+                    ..GetChunkMappingResponse::default()
+                })
+            })
+            .collect();
+        Ok(Response::new(Box::pin(tokio_stream::iter(answers))))
     }
 
     async fn register_chunk_mapping(
         &self,
-        _: Request<
-            Streaming<bazel_remote_apis::build::bazel::remote::execution::v2::RegisterChunkMappingRequest>,
-        >,
-    ) -> Result<
-        Response<bazel_remote_apis::build::bazel::remote::execution::v2::RegisterChunkMappingResponse>,
-        Status,
-    > {
-        Err(Status::unimplemented("nobody asks"))
+        request: Request<Streaming<RegisterChunkMappingRequest>>,
+    ) -> Result<Response<RegisterChunkMappingResponse>, Status> {
+        let mut messages = request.into_inner();
+        let (mut blob_digest, mut chunks) = (None, Vec::new());
+        while let Some(message) = messages.next().await {
+            let message = message?;
+            blob_digest = blob_digest.or(message.blob_digest);
+            chunks.extend(message.chunk_digests);
+        }
+        self.join(&mut self.called("RegisterChunkMapping"), blob_digest.as_ref(), chunks)?;
+        Ok(Response::new(RegisterChunkMappingResponse { blob_digest }))
     }
 }
 

@@ -1,6 +1,7 @@
 //! The team's cache against servers of its own, which do what a test tells them.
 
 mod bucket;
+mod chunks;
 mod execution;
 mod faults;
 mod frames;

@@ -8,9 +8,11 @@ use mc_fetch::url::Url;
 use mc_ir::action::{Action, ActionContext, ActionError, ActionKind, ActionNode};
 use mc_ir::label::{Label, PackageId};
 use mc_ir::output::{Output, Outputs};
+use mc_remote::chunks::Chunks;
 use mc_remote::error::RemoteError;
 use mc_remote::http::Http;
 use mc_remote::known::Known;
+use mc_remote::notes::Notes;
 use mc_remote::promised::Promised;
 use mc_remote::remote::{Fetching, Made, Remote};
 use mc_remote::signing::Signatures;
@@ -95,9 +97,14 @@ impl Machine {
         let store = MemoryStore::new();
         let [a, b, c] = [1, 2, 3].map(|seed| store.put_bytes(&bytes(seed, 500)).unwrap());
         let label = Label::new(PackageId(String::new()), "step");
+        let notes = Notes {
+            known: Known::open(known),
+            promised: Promised::open(None),
+            chunks: Chunks::open(Some(&known.with_extension("chunks"))),
+        };
         Self {
             store,
-            remote: Remote::new(server, Known::open(known), Promised::open(None), fetching, signatures),
+            remote: Remote::new(server, notes, fetching, signatures),
             node: ActionNode::new(label, Box::new(Step), Vec::new()),
             inputs: vec![Output::File(a), Output::Composite(vec![b, c])],
         }

@@ -13,10 +13,12 @@ use mc_ir::action::{
 };
 use mc_ir::label::{Label, PackageId};
 use mc_ir::output::{Output, Outputs};
+use mc_remote::chunks::Chunks;
 use mc_remote::error::RemoteError;
 use mc_remote::executor::{Answer, Executor, Task};
 use mc_remote::folder::Folder;
 use mc_remote::known::Known;
+use mc_remote::notes::Notes;
 use mc_remote::promised::Promised;
 use mc_remote::remote::{Fetching, Made, Remote};
 use mc_remote::signing::Signatures;
@@ -199,8 +201,7 @@ impl Machine {
             store: MemoryStore::new(),
             remote: Remote::new(
                 transport,
-                Known::nothing(),
-                Promised::open(None),
+                Notes { known: Known::nothing(), promised: Promised::open(None), chunks: Chunks::open(None) },
                 Fetching::AtOnce,
                 Signatures::default(),
             ),

@@ -10,13 +10,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use clap::ValueEnum;
-use mc_digest::digest::{BlobDigest, Digest};
+use mc_digest::digest::BlobDigest;
 use mc_execute::remote::RemoteResults;
 use mc_ir::action::{ActionError, ActionNode, Content};
 use mc_ir::output::{Output, Outputs};
 use mc_remote::error::RemoteError;
-use mc_remote::known::Known;
-use mc_remote::promised::Promised;
+use mc_remote::notes::Notes;
 use mc_remote::remote::{Fetching, Made, Remote};
 use mc_remote::signing::{Signatures, Signer, Trusted};
 use mc_store::local::store::LocalStore;
@@ -90,16 +89,12 @@ impl TeamCache {
             Download::All => Fetching::AtOnce,
             Download::Minimal | Download::Toplevel => Fetching::WhenRead,
         };
-        // One file for each server: another one promised nothing.
         let server = format!("{} {}", settings.address, settings.instance);
-        let server = &Digest::of(server.as_bytes()).to_string()[..16];
         let notes = dir.join("remote");
         // Where they cannot be kept, they are made anew each time.
         drop(fs::create_dir_all(&notes));
-        let promised = Promised::open(Some(&notes.join(format!("promised-{server}"))));
-        let known = Known::open(&notes.join("sha256"));
-        let signatures = signatures(&settings)?;
-        let remote = Arc::new(Remote::new(transport, known, promised, fetching, signatures));
+        let notes = Notes::open(&notes, &server);
+        let remote = Arc::new(Remote::new(transport, notes, fetching, signatures(&settings)?));
         let sends = settings.upload && !is_absent;
         let uploads = sends.then(|| Uploads::start(&remote, store));
         let workers = if is_absent { None } else { TeamWorkers::open(invocation, &settings)? };

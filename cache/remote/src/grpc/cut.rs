@@ -1,8 +1,5 @@
-//! A large blob on its way in chunks, of which the server has many already: what changed in a packed file travels, and
-//! the rest does not.
-//!
-//! Cut by FastCDC with the parameters that the server names, so that its chunks and ours are the same. Blobs come whole,
-//! never in chunks: what is here of a changed file are its tensors, which are blobs of their own.
+//! How large blobs are cut into chunks: by FastCDC with the parameters that the server names, so that its chunks and
+//! ours are the same. What is done with them is in `chunks`.
 
 use bazel_remote_apis::build::bazel::remote::execution::v2::FastCdc2020Params;
 use fastcdc::v2020::{FastCDC, Normalization};
@@ -12,6 +9,9 @@ use crate::function::DigestFunction;
 
 /// Below so many of the largest chunks, a blob travels whole.
 const MIN_CHUNKS: u64 = 4;
+
+/// The smallest blob that may be in chunks, where a server does not say how it cuts.
+pub(crate) const SMALLEST: u64 = MIN_CHUNKS * 4 * DEFAULT_AVERAGE;
 
 /// What the interface allows an average chunk to have.
 const AVERAGE: std::ops::RangeInclusive<u64> = 1 << 10..=1 << 20;

@@ -1,0 +1,33 @@
+//! What is known of servers from before, in files beside the store. All of it may be lost; that costs time.
+
+use std::path::Path;
+
+use mc_digest::digest::Digest;
+
+use crate::chunks::Chunks;
+use crate::known::Known;
+use crate::promised::Promised;
+
+/// Notes on blobs.
+pub struct Notes {
+    /// What they are called in another digest function.
+    pub known: Known,
+    /// Which of them a server has for us.
+    pub promised: Promised,
+    /// What they consist of.
+    pub chunks: Chunks,
+}
+
+impl Notes {
+    /// Those in a folder.
+    ///
+    /// * `server`: which one, and which of its caches; what another one promised is no promise of it
+    pub fn open(folder: &Path, server: &str) -> Self {
+        let server = &Digest::of(server.as_bytes()).to_string()[..16];
+        Self {
+            known: Known::open(&folder.join("sha256")),
+            promised: Promised::open(Some(&folder.join(format!("promised-{server}")))),
+            chunks: Chunks::open(Some(&folder.join("chunks"))),
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Large blobs that travel as the chunks that are missing on the other side.
+
+use mc_digest::digest::Digest;
+use mc_ir::output::Outputs;
+use tempfile::{TempDir, tempdir};
+
+use crate::grpc::{machine, settings};
+use crate::grpc_server::{Abilities, GrpcServer};
+use crate::step::Machine;
+
+/// An average chunk, and a file that consists of some three hundred.
+const CHUNK: u64 = 4096;
+
+fn noise() -> Vec<u8> {
+    (0..40_000_u64).flat_map(|seed| *Digest::of(&seed.to_le_bytes()).as_bytes()).collect()
+}
+
+/// A server that joins chunks and says them, and a machine that had a first version of a file from it before a second
+/// one was sent.
+struct Scene {
+    server: GrpcServer,
+    folder: TempDir,
+    user: Machine,
+    second: Outputs,
+}
+
+impl Scene {
+    /// * `early`, `late`: what is done to the server before the user asks for each version
+    fn new(minor: i32, early: impl Fn(&GrpcServer), late: impl Fn(&GrpcServer)) -> Self {
+        let server =
+            GrpcServer::new(Abilities { chunks: Some(CHUNK), splits: true, minor, ..Abilities::default() });
+        let folder = tempdir().unwrap();
+        let of = |name: &str| machine(settings(server.address), &folder.path().join(name));
+        let (maker, user) = (of("maker"), of("user"));
+        let first = maker.gives(&noise());
+        maker.upload(&first).unwrap();
+        early(&server);
+        assert_eq!(user.lookup().unwrap(), Some(first));
+        let second = maker.gives(&[b"a longer head".to_vec(), noise()].concat());
+        maker.upload(&second).unwrap();
+        late(&server);
+        Self { server, folder, user, second }
+    }
+
+    /// Bytes that come when the second version is fetched, which is right in any case and said to be nothing else.
+    fn fetched(&self) -> usize {
+        fetched(&self.user, &self.second)
+    }
+}
+
+fn fetched(user: &Machine, expected: &Outputs) -> usize {
+    let (before, _) = user.remote.traffic();
+    assert_eq!(user.lookup().unwrap().as_ref(), Some(expected));
+    assert!(user.holds(expected));
+    assert_eq!((user.remote.lie(), user.remote.failure()), (None, None));
+    usize::try_from(user.remote.traffic().0 - before).unwrap()
+}
+
+fn whole() -> usize {
+    noise().len()
+}
+
+#[test]
+fn only_new_chunks_of_a_packed_file_go_up() {
+    for (minor, method) in [(12, "SpliceBlob"), (13, "RegisterChunkMapping")] {
+        let server = GrpcServer::new(Abilities { chunks: Some(CHUNK), minor, ..Abilities::default() });
+        let folder = tempdir().unwrap();
+        let maker = machine(settings(server.address), &folder.path().join("a"));
+        maker.upload(&maker.gives(&noise())).unwrap();
+        let before = server.seen();
+        assert!(before.n_bytes >= whole());
+        assert_eq!(before.calls[method], 1);
+        let outputs = maker.gives(&[b"a longer head".to_vec(), noise()].concat());
+        maker.upload(&outputs).unwrap();
+        let sent = server.seen().n_bytes - before.n_bytes;
+        assert!(sent < whole() / 20, "{sent} of {}", whole());
+        let user = machine(settings(server.address), &folder.path().join("b"));
+        assert!(fetched(&user, &outputs) >= whole());
+        assert_eq!(server.seen().calls.get("SplitBlob"), None);
+    }
+}
+
+#[test]
+fn only_new_chunks_of_a_packed_file_come_down() {
+    for (minor, method) in [(12, "SplitBlob"), (13, "GetChunkMapping")] {
+        let scene = Scene::new(minor, |_| {}, |_| {});
+        let came = scene.fetched();
+        assert!(came < whole() / 20, "{came} of {}", whole());
+        assert_eq!(scene.server.seen().calls[method], 2);
+    }
+}
+
+#[test]
+fn whoever_has_no_earlier_version_any_more_fetches_it_whole() {
+    let scene = Scene::new(12, |_| {}, |_| {});
+    let again = |name: &str| machine(settings(scene.server.address), &scene.folder.path().join(name));
+    // The notes of the first are there, its store is not.
+    for name in ["user", "somebody else"] {
+        assert!(fetched(&again(name), &scene.second) >= whole());
+    }
+}
+
+#[test]
+fn chunks_that_are_wrong_or_gone_only_cost_bytes() {
+    let swap = |server: &GrpcServer| {
+        server.mislead(|chunks| {
+            let last = chunks.len() - 1;
+            chunks.swap(0, last);
+        });
+    };
+    let nothing = |_: &GrpcServer| {};
+    let cases: [(&str, Scene); 6] = [
+        ("other chunks", Scene::new(12, nothing, swap)),
+        ("other chunks of the first", Scene::new(12, swap, nothing)),
+        ("one too few", Scene::new(12, nothing, |server| server.mislead(|chunks| drop(chunks.pop())))),
+        ("none", Scene::new(13, nothing, |server| server.mislead(Vec::clear))),
+        ("no size", Scene::new(12, nothing, |server| server.mislead(|chunks| chunks[0].size_bytes = -1))),
+        (
+            "no digest",
+            Scene::new(13, nothing, |server| server.mislead(|chunks| chunks[0].hash = "abc".to_owned())),
+        ),
+    ];
+    for (case, scene) in cases {
+        let came = scene.fetched();
+        assert!(came >= whole(), "{case}: {came} of {}", whole());
+    }
+}
+
+#[test]
+fn a_chunk_that_is_lost_is_no_loss() {
+    let scene = Scene::new(12, |_| {}, |_| {});
+    scene.server.lose_chunks();
+    assert!(scene.fetched() >= whole());
+}
