@@ -60,13 +60,15 @@ impl Client {
         self.open(&Ask { is_head: true, ..ask.clone() }).map(drop)
     }
 
-    /// Puts bytes at an address, once: what was read of them is gone.
+    /// Puts bytes at an address until the server takes them.
+    ///
+    /// * `bytes`: gives them from the first to the last, as often as they are sent
     ///
     /// # Errors
-    /// When the server does not take them.
-    pub fn put(&self, url: &Url, n_bytes: u64, bytes: &mut dyn Read) -> Result<(), FetchError> {
-        let sent = self.answer_to(&Sending::to(Verb::Put, url), n_bytes, bytes);
-        sent.and_then(|answer| self.accepted(answer)).map(drop).map_err(|refusal| *refusal.error)
+    /// When it does not.
+    pub fn put<R: Read>(&self, url: &Url, n_bytes: u64, bytes: impl Fn() -> R) -> Result<(), FetchError> {
+        let put = || self.answer_to(&Sending::to(Verb::Put, url), n_bytes, &mut bytes());
+        self.patiently(|| put().and_then(|answer| self.accepted(answer))).map(drop)
     }
 
     /// Sends bytes until the server takes them.

@@ -50,7 +50,7 @@ impl Transport for Http {
     }
 
     fn put_result(&self, key: &BlobDigest, result: &[u8], _named: &[BlobDigest]) -> Result<(), RemoteError> {
-        Ok(self.client.put(&self.url("ac", key), result.len() as u64, &mut &*result)?)
+        Ok(self.client.put(&self.url("ac", key), result.len() as u64, || result)?)
     }
 
     fn missing(&self, blobs: &[BlobDigest]) -> Result<Vec<BlobDigest>, RemoteError> {
@@ -68,8 +68,8 @@ impl Transport for Http {
         bytes: &[u8],
         sent: &dyn Fn(usize),
     ) -> Result<(), RemoteError> {
-        let mut bytes = Telling { bytes, n_read: 0, sent };
-        Ok(self.client.put(&self.url("cas", blob), blob.n_bytes, &mut bytes)?)
+        let telling = || Telling { bytes, n_read: 0, sent };
+        Ok(self.client.put(&self.url("cas", blob), blob.n_bytes, telling)?)
     }
 }
 
