@@ -37,6 +37,9 @@ pub(crate) static REMOTE: RemoteKind =
 /// Elements in one tile: 1 MiB of f32, small enough for a core's cache, large enough to hide the scheduling.
 const TILE_ELEMENTS: usize = 1 << 18;
 
+/// Tiles after which the memory of what they were made of is let go of: some MiB of an embedding of half a GiB.
+const TILES_TO_HOLD: usize = 8;
+
 /// One tensor of an artifact.
 pub(crate) struct TensorAction {
     /// The expression; its top is a `quantize`, or it is what is stored and stays as it is.
@@ -81,6 +84,7 @@ impl Action for TensorAction {
         let blob = ctx.write_blob(&mut |writer| {
             let mut batches = starts.chunks(tiles_at_once);
             let mut tiles = batches.next().map(encode).unwrap_or_default();
+            let mut n_read = 0;
             while !tiles.is_empty() {
                 if ctx.is_cancelled() {
                     return Err(ActionError::Cancelled);
@@ -94,6 +98,11 @@ impl Action for TensorAction {
                     write_tiles(tiles, &mut loss, writer)
                 })?;
                 tiles = next;
+                n_read += tiles_at_once;
+                if n_read >= TILES_TO_HOLD {
+                    ctx.release_inputs();
+                    n_read = 0;
+                }
             }
             Ok(())
         })?;

@@ -1,34 +1,59 @@
 //! What a running action sees: its inputs, and a way to write blobs.
 
 use std::io::Write;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mc_digest::digest::BlobDigest;
-use mc_ir::action::{ActionContext, ActionError, Content, Input};
+use mc_ir::action::{ActionContext, ActionError, Content, Input, Piece};
 use mc_ir::output::Output;
 use mc_store::error::StoreError;
+use mc_store::mapping::MappedFile;
 
-use crate::fetch::output_content;
+use crate::fetch::{content_of, output_files};
 use crate::lookup::store_failed;
 use crate::services::Services;
 
 /// One run of one action.
 pub(crate) struct RunContext<'a> {
-    pub(crate) services: &'a Services<'a>,
-    pub(crate) inputs: &'a [Input],
-    pub(crate) digests: &'a [Output],
+    services: &'a Services<'a>,
+    inputs: &'a [Input],
+    digests: &'a [Output],
+    /// Inputs that were read so far.
+    mapped: Mutex<Vec<MappedFile>>,
+}
+
+impl<'a> RunContext<'a> {
+    pub(crate) fn new(services: &'a Services<'a>, inputs: &'a [Input], digests: &'a [Output]) -> Self {
+        Self { services, inputs, digests, mapped: Mutex::default() }
+    }
+
+    fn mapped(&self) -> MutexGuard<'_, Vec<MappedFile>> {
+        self.mapped.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl ActionContext for RunContext<'_> {
     fn input(&self, index: usize) -> Result<Content, ActionError> {
         match &self.inputs[index] {
-            Input::Source(source) => self.services.source_content(source),
-            Input::Artifact(_) => output_content(self.services.store, &self.digests[index]),
+            Input::Source(source) => {
+                let (file, range) = self.services.source_file(source)?;
+                self.mapped().push(file.clone());
+                Ok(Content { parts: vec![Piece { bytes: Arc::new(file), range }] })
+            }
+            Input::Artifact(_) => {
+                let blobs = output_files(self.services.store, &self.digests[index])?;
+                self.mapped().extend_from_slice(&blobs);
+                Ok(content_of(blobs))
+            }
         }
     }
 
     fn input_digest(&self, index: usize) -> Output {
         self.digests[index].clone()
+    }
+
+    fn release_inputs(&self) {
+        self.mapped().iter().for_each(|file| file.release(file.len()));
     }
 
     fn write_blob(
@@ -50,9 +75,4 @@ impl ActionContext for RunContext<'_> {
     fn is_cancelled(&self) -> bool {
         self.services.is_cancelled()
     }
-}
-
-/// Makes a mapped blob shareable.
-pub(crate) fn share<T: AsRef<[u8]> + Send + Sync + 'static>(bytes: T) -> mc_ir::action::Bytes {
-    Arc::new(bytes)
 }

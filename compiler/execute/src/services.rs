@@ -1,5 +1,6 @@
 //! What a build needs from the outside: a store, an action cache, and digests of source files.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use mc_digest::digest::BlobDigest;
@@ -43,9 +44,15 @@ impl Services<'_> {
 
     /// The bytes of a source, mapped.
     pub(crate) fn source_content(&self, source: &Source) -> Result<Content, ActionError> {
+        let (file, range) = self.source_file(source)?;
+        let bytes: Bytes = std::sync::Arc::new(file);
+        Ok(Content { parts: vec![Piece { bytes, range }] })
+    }
+
+    /// The file in which a source is, mapped, and where.
+    pub(crate) fn source_file(&self, source: &Source) -> Result<(MappedFile, Range<usize>), ActionError> {
         let file = MappedFile::open(&source.path).map_err(ActionError::failed)?;
         let n_bytes = file.len();
-        let bytes: Bytes = std::sync::Arc::new(file);
         let range = match source.range {
             None => 0..n_bytes,
             Some(range) => {
@@ -62,7 +69,7 @@ impl Services<'_> {
                 }
             }
         };
-        Ok(Content { parts: vec![Piece { bytes, range }] })
+        Ok((file, range))
     }
 
     /// Whether the user wants the build to stop.

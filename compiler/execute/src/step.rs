@@ -144,7 +144,7 @@ impl Step<'_> {
             return Err(ActionError::Cancelled);
         }
         (self.events)(Event::Started { node: Arc::clone(self.node) });
-        let ctx = RunContext { services: self.services, inputs: &self.node.inputs, digests };
+        let ctx = RunContext::new(self.services, &self.node.inputs, digests);
         let outputs = self.node.action.run(&ctx)?;
         if !is_declared(self.node, &outputs) {
             let given: Vec<&str> = outputs.keys().map(String::as_str).collect();

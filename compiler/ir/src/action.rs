@@ -266,6 +266,10 @@ pub trait ActionContext: Sync {
     /// The digests of an input, without reading it.
     fn input_digest(&self, index: usize) -> Output;
 
+    /// Lets go of the memory of the inputs that were read so far, for whoever reads large ones once, from front to back.
+    /// They can be read as before: then they come from their files again.
+    fn release_inputs(&self) {}
+
     /// Stores what `write` writes; the blob appears whole or not at all.
     ///
     /// # Errors

@@ -38,6 +38,16 @@ fn a_second_build_hits_everything() {
 }
 
 #[test]
+fn inputs_of_many_pages_can_be_read_again_after_they_were_let_go_of() {
+    over_stores(|bench| {
+        let text: String = (0..60_000).map(|number| format!("{number} ")).collect();
+        let a = step("a", vec![bench.source("x", &text)]);
+        let b = step("b", vec![of(&a)]);
+        assert_eq!(bench.text(&bench.build(&[&b]), &b), text + "ab");
+    });
+}
+
+#[test]
 fn nothing_is_to_do_in_an_empty_graph() {
     let outcome = Bench::memory().build(&[]);
     assert_eq!(outcome.log, [""; 0]);

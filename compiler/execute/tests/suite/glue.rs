@@ -72,7 +72,14 @@ impl Action for Glue {
 
     fn run(&self, ctx: &dyn ActionContext) -> Result<Outputs, ActionError> {
         let inputs = || -> Result<Vec<Vec<u8>>, ActionError> {
-            (0..self.n_inputs).map(|index| Ok(ctx.input(index)?.to_contiguous().into_owned())).collect()
+            let contents = (0..self.n_inputs).map(|index| ctx.input(index));
+            let contents = contents.collect::<Result<Vec<_>, _>>()?;
+            let before: Vec<Vec<u8>> =
+                contents.iter().map(|content| content.to_contiguous().into_owned()).collect();
+            ctx.release_inputs();
+            let after = contents.iter().map(|content| content.to_contiguous().into_owned());
+            assert!(after.eq(before.iter().cloned()), "inputs are others after they were let go of");
+            Ok(before)
         };
         let one = |output| Ok(Outputs::from([(self.output.to_owned(), output)]));
         let glued = || -> Result<Output, ActionError> {
