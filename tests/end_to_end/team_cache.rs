@@ -86,6 +86,34 @@ fn outputs_stay_where_they_are_until_somebody_wants_them() {
 }
 
 #[test]
+fn outputs_with_the_right_names_come_though_others_stay() {
+    let files = |sandbox: &Sandbox| {
+        let parts = "quantize \"Q8_0\"; max-file-size \"2MB\"";
+        sandbox.edit("models/package.kdl", DECLARED, &DECLARED.replace("quantize \"Q8_0\"", parts));
+    };
+    let first = clone();
+    files(&first);
+    let team = folder(&first);
+    first.build(&[&team, SEND, TARGET]);
+    let made = first.files("mc-out");
+    assert!(made.len() > 2, "{}", made.len());
+
+    let second = clone();
+    files(&second);
+    let regex = "--remote_download_regex=^models/plain/.*-0000[13]-of";
+    let built = second.mc(&["build", &team, "--remote_download_minimal", regex, TARGET]).exits(0);
+    assert!(built.stdout.contains("its other outputs stay in the caches"), "{}", built.stdout);
+    let wanted = |(path, _): &(String, Vec<u8>)| path.contains("-00001-of") || path.contains("-00003-of");
+    assert_eq!(second.files("mc-out"), made.iter().filter(|file| wanted(file)).cloned().collect::<Vec<_>>());
+    // The last that is said of it holds, however it is said.
+    let all = ["build", &team, "--remote-download-all", "--remote-download-outputs=minimal"];
+    second.mc(&[&all[..], &["--remote-download-toplevel", TARGET]].concat()).exits(0);
+    assert_eq!(second.files("mc-out"), made);
+    let ran = second.mc(&["build", &team, "--remote-download-regex=a(b", TARGET]).exits(2);
+    assert!(ran.stderr.contains("unclosed group"), "{}", ran.stderr);
+}
+
+#[test]
 fn blobs_that_are_gone_are_made_again() {
     let first = clone();
     let team = folder(&first);

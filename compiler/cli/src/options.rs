@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use mc_tensor::cpu_path::CpuPath;
+use regex::Regex;
 
 /// Options that every verb takes.
 #[derive(Args, Clone, Debug, Default)]
@@ -68,8 +69,31 @@ pub(crate) struct GlobalOptions {
 
     /// Which blobs of results to fetch: only those that a step here reads, those that were asked for, or all
     /// [default: toplevel]
-    #[arg(long, global = true, value_name = "WHICH", alias = "remote_download_outputs")]
+    #[arg(long, global = true, value_name = "WHICH", alias = "remote_download_outputs", overrides_with_all = ["remote_download_minimal", "remote_download_toplevel", "remote_download_all"])]
     pub(crate) remote_download_outputs: Option<Download>,
+
+    /// The same as `--remote-download-outputs=minimal`
+    #[arg(long, global = true, hide = true, alias = "remote_download_minimal", overrides_with_all = ["remote_download_toplevel", "remote_download_all"])]
+    pub(crate) remote_download_minimal: bool,
+
+    /// The same as `--remote-download-outputs=toplevel`
+    #[arg(
+        long,
+        global = true,
+        hide = true,
+        alias = "remote_download_toplevel",
+        overrides_with = "remote_download_all"
+    )]
+    pub(crate) remote_download_toplevel: bool,
+
+    /// The same as `--remote-download-outputs=all`
+    #[arg(long, global = true, hide = true, alias = "remote_download_all")]
+    pub(crate) remote_download_all: bool,
+
+    /// Fetch and write outputs that were asked for even with `minimal`, where this matches the path below mc-out/; may
+    /// be repeated
+    #[arg(long, global = true, value_name = "REGEX", alias = "remote_download_regex", value_parser = regex)]
+    pub(crate) remote_download_regex: Vec<Regex>,
 
     /// Fail when the team's cache does, instead of going on without
     #[arg(long, global = true, value_name = "BOOL", alias = "remote_cache_required", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
@@ -213,6 +237,15 @@ fn property(text: &str) -> Result<(String, String), String> {
     Ok((name.to_owned(), value.to_owned()))
 }
 
+fn regex(text: &str) -> Result<Regex, String> {
+    // The library repeats the expression on lines of its own; what is wrong with it is on the last.
+    let reason = |error: regex::Error| {
+        let told = error.to_string();
+        told.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
+    };
+    Regex::new(text).map_err(reason)
+}
+
 fn cpu_path(name: &str) -> Result<CpuPath, String> {
     CpuPath::by_name(name).ok_or_else(|| {
         let names: Vec<&str> = CpuPath::available().into_iter().map(CpuPath::name).collect();
@@ -245,6 +278,16 @@ impl GlobalOptions {
     /// How many seconds a connection to the team's cache may take.
     pub(crate) fn remote_connect_timeout(&self) -> u64 {
         self.remote_connect_timeout.unwrap_or(5).into()
+    }
+
+    /// Which blobs of results are fetched, where the command line says so.
+    pub(crate) fn download(&self) -> Option<Download> {
+        match self {
+            Self { remote_download_minimal: true, .. } => Some(Download::Minimal),
+            Self { remote_download_toplevel: true, .. } => Some(Download::Toplevel),
+            Self { remote_download_all: true, .. } => Some(Download::All),
+            _ => self.remote_download_outputs,
+        }
     }
 
     /// How often the team's cache is asked again after a failure that may pass.

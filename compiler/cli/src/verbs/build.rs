@@ -14,7 +14,7 @@ use crate::render::table::{Align, table};
 use crate::verbs::Run;
 use crate::wire::declarations::Declarations;
 use crate::wire::engine::Engine;
-use crate::wire::publish::{Published, publish};
+use crate::wire::publish::{Published, path_below_out, publish};
 use crate::wire::targets::{Finished, GateResult, Goal, Status, build_targets};
 use crate::wire::tensor_reports;
 use crate::workspace::Workspace;
@@ -47,7 +47,7 @@ impl Run for Build {
         if invocation.is_json() {
             invocation.json(&document(&engine, &finished, &published, &warnings)?);
         } else {
-            invocation.streams.result(&text(&finished, &published, &workspace.root, engine.leaves_outputs()));
+            invocation.streams.result(&text(&finished, &published, &workspace.root));
         }
         invocation.streams.note(&format!("{}\n", finished.tally.line()));
         Ok(finished.exit())
@@ -59,16 +59,18 @@ fn publish_built(engine: &Engine, workspace: &Workspace, finished: &mut Finished
     let mut published = Vec::new();
     for index in 0..finished.targets.len() {
         let (target, status) = &finished.targets[index];
+        let label = &target.label;
+        let comes = |(path, _): &&(String, _)| !engine.leaves(&path_below_out(label, path));
+        let outputs = target.providers.outputs.iter().filter(comes).filter_map(|(path, artifact)| {
+            finished.output(artifact).map(|output| (path.clone(), output.clone()))
+        });
+        let outputs: Vec<_> = outputs.collect();
         // After an interrupt nothing new appears, even what is whole: the user wanted out.
-        let is_left = finished.is_interrupted || engine.leaves_outputs();
-        if *status != Status::Built || is_left || target.providers.outputs.is_empty() {
+        if *status != Status::Built || finished.is_interrupted || outputs.is_empty() {
             published.push(None);
             continue;
         }
-        let outputs = target.providers.outputs.iter().filter_map(|(path, artifact)| {
-            finished.output(artifact).map(|output| (path.clone(), output.clone()))
-        });
-        match publish(engine, workspace, &target.label, outputs.collect()) {
+        match publish(engine, workspace, label, outputs) {
             Ok(folder) => published.push(Some(folder)),
             Err(report) => {
                 finished.targets[index].1 = Status::Failed;
@@ -80,19 +82,14 @@ fn publish_built(engine: &Engine, workspace: &Workspace, finished: &mut Finished
     published
 }
 
-fn text(finished: &Finished, published: &[Option<Published>], root: &Path, leaves_outputs: bool) -> String {
+fn text(finished: &Finished, published: &[Option<Published>], root: &Path) -> String {
     let mut text = String::new();
     for ((target, status), published) in finished.targets.iter().zip(published) {
-        let has_outputs = !target.providers.outputs.is_empty();
+        let n_left = target.providers.outputs.len() - published.as_ref().map_or(0, |it| it.outputs.len());
         text.push_str(&format!(
             "{}{}\n",
             target.label,
-            remark(
-                *status,
-                published.is_some(),
-                leaves_outputs && has_outputs,
-                finished.is_interrupted && has_outputs,
-            )
+            remark(*status, published.is_some(), n_left > 0, finished.is_interrupted)
         ));
         for gate in gates_of(finished, target) {
             text.push_str(&indented(&gate.verdict.table()));
@@ -107,10 +104,11 @@ fn text(finished: &Finished, published: &[Option<Published>], root: &Path, leave
 
 fn remark(status: Status, is_published: bool, is_left: bool, is_interrupted: bool) -> &'static str {
     match (status, is_published) {
+        (Status::Built, true) if is_left => "  is built; its other outputs stay in the caches",
         (Status::Built, true) => "",
+        (Status::Built, false) if !is_left => "  has no outputs",
         (Status::Built, false) if is_interrupted => "  is built; after an interrupt nothing is published",
-        (Status::Built, false) if is_left => "  is built; its outputs stay in the caches",
-        (Status::Built, false) => "  has no outputs",
+        (Status::Built, false) => "  is built; its outputs stay in the caches",
         (Status::GateMissed, _) => "  missed a gate; nothing of it is published",
         (Status::Failed, _) => "  was not built",
     }

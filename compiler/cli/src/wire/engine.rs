@@ -73,7 +73,7 @@ impl Engine {
     /// Builds the artifacts; an interrupt stops it between two steps. A build that a team's cache let down, because a
     /// blob that it had promised is gone, is tried again, and makes that blob here.
     ///
-    /// * `read`: what will be read, wherever the outputs are to stay
+    /// * `read`: those of which the bytes are wanted here; the others may stay in the team's cache
     pub(crate) fn build(
         &self,
         artifacts: &[Artifact],
@@ -87,9 +87,6 @@ impl Engine {
             let mut built = self.build_once(&graph, progress)?;
             n_tries += 1;
             self.bring(&graph, &built, read)?;
-            if !self.leaves_outputs() {
-                self.bring(&graph, &built, artifacts)?;
-            }
             if !built.is_cancelled
                 && let Some(team) = &self.team
                 && team.is_worth_another_try(n_lost, n_tries)
@@ -132,9 +129,11 @@ impl Engine {
         self.team.as_ref().map(TeamCache::traffic)
     }
 
-    /// Whether outputs stay in the team's cache.
-    pub(crate) fn leaves_outputs(&self) -> bool {
-        self.team.as_ref().is_some_and(TeamCache::leaves_outputs)
+    /// Whether an output that was asked for stays in the team's cache.
+    ///
+    /// * `path`: where it would lie below `mc-out/`
+    pub(crate) fn leaves(&self, path: &str) -> bool {
+        self.team.as_ref().is_some_and(|team| team.leaves(path))
     }
 
     /// The bytes of an output, which come from the team's cache if need be.

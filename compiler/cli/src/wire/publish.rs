@@ -19,6 +19,13 @@ pub(crate) struct Published {
     pub(crate) outputs: Vec<(String, Output)>,
 }
 
+/// Where an output lies below `mc-out/`.
+pub(crate) fn path_below_out(label: &Label, path: &str) -> String {
+    let package = Some(&label.package.0).filter(|package| !package.is_empty());
+    let words = [package.map(String::as_str), Some(&label.name), Some(path)];
+    words.into_iter().flatten().collect::<Vec<_>>().join("/")
+}
+
 /// Puts the outputs into the target's folder, whole or not at all.
 pub(crate) fn publish(
     engine: &Engine,

@@ -17,6 +17,7 @@ use crate::render::progress::Progress;
 use crate::render::summary::{Fate, Tally};
 use crate::report::Report;
 use crate::wire::engine::{Engine, Pass, action_report};
+use crate::wire::publish::path_below_out;
 
 /// A target that was asked for, analysed.
 #[derive(Clone, Debug)]
@@ -115,7 +116,7 @@ pub(crate) fn build_targets(
     let mut pending = targets.clone();
     loop {
         let artifacts: Vec<Artifact> = pending.iter().flat_map(|target| artifacts(target, goal)).collect();
-        let read: Vec<Artifact> = pending.iter().flat_map(|target| read(target, goal)).collect();
+        let read: Vec<Artifact> = pending.iter().flat_map(|target| read(engine, target, goal)).collect();
         let pass = engine.build(&artifacts, &read, &progress)?;
         let only_gates = !pass.built.failures.is_empty()
             && !pass.built.is_cancelled
@@ -150,13 +151,20 @@ fn artifacts(target: &Wanted, goal: Goal) -> Vec<Artifact> {
     outputs.iter().map(|(_, artifact)| artifact).chain(&target.providers.gates).cloned().collect()
 }
 
-/// What `mc` itself reads of a target, wherever its outputs are.
-fn read(target: &Wanted, goal: Goal) -> Vec<Artifact> {
+/// What is wanted here of a target: what `mc` itself reads, and the outputs that do not stay in the team's cache.
+fn read(engine: &Engine, target: &Wanted, goal: Goal) -> Vec<Artifact> {
+    let Wanted { label, providers } = target;
+    let outputs = match goal {
+        Goal::Outputs => providers.outputs.as_slice(),
+        Goal::Gates => &[],
+    };
+    let comes = |(path, _): &&(String, Artifact)| !engine.leaves(&path_below_out(label, path));
     let reports = match goal {
-        Goal::Outputs => target.providers.get::<GgufInfo>().map(|info| info.reports.clone()),
+        Goal::Outputs => providers.get::<GgufInfo>().map(|info| info.reports.clone()),
         Goal::Gates => None,
     };
-    target.providers.gates.iter().cloned().chain(reports).collect()
+    let outputs = outputs.iter().filter(comes).map(|(_, artifact)| artifact);
+    outputs.chain(&providers.gates).cloned().chain(reports).collect()
 }
 
 fn is_missed_gate(error: &ActionError) -> bool {

@@ -122,9 +122,12 @@ impl TeamCache {
         json!({ "bytes_down": down, "bytes_up": up })
     }
 
-    /// Whether outputs that were asked for stay where they are.
-    pub(crate) fn leaves_outputs(&self) -> bool {
-        self.settings.download == Download::Minimal
+    /// Whether an output that was asked for stays where it is.
+    ///
+    /// * `path`: where it would lie below `mc-out/`
+    pub(crate) fn leaves(&self, path: &str) -> bool {
+        let TeamSettings { download, download_regex, .. } = &self.settings;
+        *download == Download::Minimal && !download_regex.iter().any(|regex| regex.is_match(path))
     }
 
     /// Whether a build that failed is worth another try: a blob that was promised could not be had, and will be made

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use regex::Regex;
+
 use crate::options::{Download, GlobalOptions};
 use crate::report::Report;
 use crate::wire::credentials::variable;
@@ -49,6 +51,8 @@ pub(crate) struct TeamSettings {
     pub(crate) required: bool,
     /// Which blobs are fetched.
     pub(crate) download: Download,
+    /// Paths of outputs that are fetched and written, wherever the others stay.
+    pub(crate) download_regex: Vec<Regex>,
     /// Whether what shrinks travels compressed.
     pub(crate) compression: bool,
     /// Look-ups at a time.
@@ -99,7 +103,8 @@ impl TeamSettings {
             upload,
             accept: options.remote_accept_cached.unwrap_or(true),
             required,
-            download: options.remote_download_outputs.or(declared.download).unwrap_or_default(),
+            download: options.download().or(declared.download).unwrap_or_default(),
+            download_regex: options.remote_download_regex.clone(),
             compression: options.remote_cache_compression.unwrap_or(declared.compression),
             n_askers: options.remote_max_connections.map_or(N_ASKERS, usize::from),
             signing_key,
