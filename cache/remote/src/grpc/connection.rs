@@ -146,7 +146,7 @@ impl Connection {
                         && began.elapsed() < self.settings.connect =>
                 {
                     n_failed += 1;
-                    thread::sleep(delay(n_failed));
+                    thread::sleep(delay(n_failed, &status, self.settings.idle));
                 }
                 Err(Failure::Status(status)) => return Err(self.failed(method, &status)),
                 Err(Failure::Other(error)) => return Err(error),

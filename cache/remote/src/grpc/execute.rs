@@ -89,7 +89,7 @@ impl Executor for Grpc {
             if n_broken > MAX_BROKEN {
                 return Err(self.connection().failed("Execute", &status));
             }
-            thread::sleep(delay(n_broken));
+            thread::sleep(delay(n_broken, &status, self.connection().settings.idle));
         }
     }
 }

@@ -5,6 +5,8 @@ use std::error::Error as _;
 use std::hash::BuildHasher;
 use std::time::Duration;
 
+use bazel_remote_apis::google::{protobuf, rpc};
+use prost::Message as _;
 use tonic::{Code, Status};
 
 const FIRST: Duration = Duration::from_millis(100);
@@ -24,12 +26,37 @@ fn is_stream(status: &Status) -> bool {
     ["h2 protocol error", "connection", "transport"].iter().any(|word| status.message().contains(word))
 }
 
-/// The wait after so many failures: it doubles, and is drawn out by up to a half, so that many who failed together do
-/// not come back together.
-pub(crate) fn delay(n_failed: u32) -> Duration {
-    let base = FIRST.saturating_mul(1 << n_failed.saturating_sub(1).min(10)).min(LONGEST);
-    let random = RandomState::new().hash_one(n_failed) % 512;
-    base + base.mul_f64(random as f64 / 1024.0)
+/// The wait before a request is repeated that failed so often: the time that the server asks for, or else one that
+/// doubles with every failure.
+///
+/// * `longest`: no server is waited for longer, whatever it asks for
+pub(crate) fn delay(n_failed: u32, status: &Status, longest: Duration) -> Duration {
+    match asked_for(status) {
+        Some(asked) => drawn_out(asked.min(longest)).min(longest),
+        None => drawn_out(FIRST.saturating_mul(1 << n_failed.saturating_sub(1).min(10)).min(LONGEST)),
+    }
+}
+
+/// A wait, longer by up to a half, so that many who failed together do not come back together.
+fn drawn_out(wait: Duration) -> Duration {
+    let random = RandomState::new().hash_one(wait) % 512;
+    wait + wait.mul_f64(random as f64 / 1024.0)
+}
+
+/// `google.rpc.RetryInfo`, of which the interface's crate has no type.
+#[derive(Clone, PartialEq, prost::Message)]
+struct RetryInfo {
+    #[prost(message, optional, tag = "1")]
+    retry_delay: Option<protobuf::Duration>,
+}
+
+/// How long the server wants to be left alone; `None` where it does not say.
+fn asked_for(status: &Status) -> Option<Duration> {
+    let details = rpc::Status::decode(status.details()).ok()?.details;
+    let info = details.iter().find(|detail| detail.type_url.ends_with("/google.rpc.RetryInfo"))?;
+    let delay = RetryInfo::decode(info.value.as_slice()).ok()?.retry_delay?;
+    let (seconds, nanos) = (u64::try_from(delay.seconds).ok()?, u32::try_from(delay.nanos).ok()?);
+    Some(Duration::from_secs(seconds).saturating_add(Duration::from_nanos(nanos.into())))
 }
 
 #[cfg(test)]
@@ -49,8 +76,30 @@ mod tests {
     #[test]
     fn waits_double_and_end() {
         for (n_failed, base) in [(1, 100), (2, 200), (4, 800), (40, 5000)] {
-            let waited = delay(n_failed).as_millis();
+            let waited = delay(n_failed, &Status::unavailable(""), Duration::from_secs(60)).as_millis();
             assert!((base..=base * 3 / 2).contains(&waited), "{waited}");
         }
+    }
+
+    #[test]
+    fn a_server_may_ask_for_another_wait() {
+        let asking = |seconds, nanos| {
+            let info = RetryInfo { retry_delay: Some(protobuf::Duration { seconds, nanos }) };
+            let detail = protobuf::Any {
+                type_url: "type.googleapis.com/google.rpc.RetryInfo".to_owned(),
+                value: info.encode_to_vec(),
+            };
+            let details = rpc::Status { details: vec![detail], ..rpc::Status::default() };
+            Status::with_details(Code::Unavailable, "", details.encode_to_vec().into())
+        };
+        assert_eq!(asked_for(&asking(3, 500_000_000)), Some(Duration::from_millis(3500)));
+        for nonsense in [asking(-1, 0), asking(0, -1), Status::unavailable("")] {
+            assert_eq!(asked_for(&nonsense), None);
+        }
+        let longest = Duration::from_secs(60);
+        let waited = delay(1, &asking(20, 0), longest).as_secs();
+        assert!((20..=30).contains(&waited), "{waited}");
+        assert_eq!(delay(1, &asking(i64::MAX, 0), longest), longest);
+        assert!(delay(9, &asking(0, 0), longest).is_zero());
     }
 }

@@ -133,7 +133,8 @@ pub(crate) fn unwire(digest: &WireDigest) -> Option<BlobDigest> {
 fn status_of(status: Option<&bazel_remote_apis::google::rpc::Status>) -> Result<(), Status> {
     match status {
         Some(status) if status.code != 0 => {
-            Err(Status::new(Code::from_i32(status.code), status.message.clone()))
+            let (code, details) = (Code::from_i32(status.code), status.encode_to_vec());
+            Err(Status::with_details(code, status.message.clone(), details.into()))
         }
         _ => Ok(()),
     }

@@ -59,7 +59,7 @@ impl Sending<'_> {
                 return Err(connection.failed("Write", &status));
             }
             n_failed += 1;
-            thread::sleep(delay(n_failed));
+            thread::sleep(delay(n_failed, &status, connection.settings.idle));
             // Compressed bytes are not the same twice, as far as the server knows.
             let committed = match travel {
                 Travel::Plain => committed(connection, resource_name)?,

@@ -1,6 +1,6 @@
 use std::net::SocketAddr;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bazel_remote_apis::build::bazel::remote::execution::v2::digest_function::Value as Function;
 use mc_fetch::credentials::Credentials;
@@ -116,6 +116,25 @@ fn what_shrinks_is_compressed_where_both_sides_want_it() {
         assert_eq!(user.lookup().unwrap().as_ref(), Some(&outputs));
         assert!(user.holds(&outputs));
     }
+}
+
+#[test]
+fn a_server_says_when_it_wants_to_be_asked_again() {
+    let folder = tempdir().unwrap();
+    let waited = |asked: Duration, idle: Duration| {
+        let server = GrpcServer::new(Abilities { puts_off: Some(asked), ..Abilities::default() });
+        let user = machine(Settings { idle, ..settings(server.address) }, &folder.path().join("a"));
+        let began = Instant::now();
+        assert_eq!(user.lookup().unwrap(), None);
+        assert_eq!(server.seen().calls["GetActionResult"], 2);
+        began.elapsed()
+    };
+    // Of its own accord it would come back after a tenth of a second or two.
+    let asked = Duration::from_millis(1200);
+    assert!(waited(asked, Duration::from_secs(60)) >= asked);
+    // Nobody is waited for longer than it may be silent.
+    let (hour, idle) = (Duration::from_secs(3600), Duration::from_secs(2));
+    assert!((idle..hour).contains(&waited(hour, idle)));
 }
 
 #[test]

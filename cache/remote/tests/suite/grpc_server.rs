@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use bazel_remote_apis::build::bazel::remote::execution::v2::action_cache_server::{
     ActionCache, ActionCacheServer,
@@ -30,7 +31,9 @@ use bazel_remote_apis::google::bytestream::byte_stream_server::{ByteStream, Byte
 use bazel_remote_apis::google::bytestream::{
     QueryWriteStatusRequest, QueryWriteStatusResponse, ReadRequest, ReadResponse, WriteRequest, WriteResponse,
 };
+use bazel_remote_apis::google::{protobuf, rpc};
 use mc_remote::function::DigestFunction;
+use prost::Message as _;
 use tokio_stream::wrappers::TcpListenerStream;
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status, Streaming};
@@ -56,6 +59,8 @@ pub(crate) struct Abilities {
     pub(crate) takes_results: bool,
     /// Whether an interrupted write can be taken up.
     pub(crate) resumes: bool,
+    /// How long whoever asks for a result has to wait, who is sent away the first time.
+    pub(crate) puts_off: Option<Duration>,
 }
 
 impl Default for Abilities {
@@ -70,6 +75,7 @@ impl Default for Abilities {
             minor: 12,
             takes_results: true,
             resumes: false,
+            puts_off: None,
         }
     }
 }
@@ -212,6 +218,25 @@ fn resource(name: &str) -> (String, bool) {
     (hash.unwrap_or_default().to_owned(), name.contains("compressed-blobs/zstd"))
 }
 
+/// `google.rpc.RetryInfo`.
+#[derive(Clone, PartialEq, prost::Message)]
+struct RetryInfo {
+    #[prost(message, optional, tag = "1")]
+    retry_delay: Option<protobuf::Duration>,
+}
+
+/// What a server says that wants to be asked again after a while.
+fn put_off(wait: Duration) -> Status {
+    let (seconds, nanos) = (wait.as_secs() as i64, wait.subsec_nanos() as i32);
+    let info = RetryInfo { retry_delay: Some(protobuf::Duration { seconds, nanos }) };
+    let detail = protobuf::Any {
+        type_url: "type.googleapis.com/google.rpc.RetryInfo".to_owned(),
+        value: info.encode_to_vec(),
+    };
+    let details = rpc::Status { details: vec![detail], ..rpc::Status::default() };
+    Status::with_details(tonic::Code::Unavailable, "later", details.encode_to_vec().into())
+}
+
 #[tonic::async_trait]
 impl Capabilities for Kept {
     async fn get_capabilities(
@@ -252,6 +277,9 @@ impl ActionCache for Kept {
         request: Request<GetActionResultRequest>,
     ) -> Result<Response<ActionResult>, Status> {
         let state = self.called("GetActionResult");
+        if let Some(wait) = self.abilities.puts_off.filter(|_| state.seen.calls["GetActionResult"] == 1) {
+            return Err(put_off(wait));
+        }
         let key = hash(request.get_ref().action_digest.as_ref());
         state.results.get(&key).cloned().map(Response::new).ok_or_else(|| Status::not_found("no such result"))
     }
