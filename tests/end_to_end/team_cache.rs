@@ -114,6 +114,29 @@ fn outputs_with_the_right_names_come_though_others_stay() {
 }
 
 #[test]
+fn nothing_runs_where_all_must_be_cached() {
+    let first = clone();
+    let team = folder(&first);
+    first.build(&[&team, SEND, TARGET]);
+    let second = clone();
+    let cached = "--experimental_remote_require_cached";
+    assert_eq!(second.build(&[&team, cached, TARGET]).n_ran(), 0);
+    // What the store has needs no server.
+    assert_eq!(first.build(&["--remote-require-cached", TARGET]).n_ran(), 0);
+
+    let third = clone();
+    let weights = third.path("models/base/model.safetensors");
+    set_element(&weights, "model.layers.0.mlp.up_proj.weight", [0, 0], 0.5);
+    let ran = third.mc(&["build", &team, cached, TARGET]).exits(1);
+    assert_eq!(ran.errors().len(), 1, "{}", ran.stderr);
+    assert!(ran.errors()[0].contains("blk.0.ffn_up.weight"), "{}", ran.stderr);
+    assert!(ran.errors()[0].contains("No cache has what this step gives"), "{}", ran.stderr);
+    assert!(!third.path("mc-out").exists());
+    let built = third.build(&[&team, "--remote-require-cached=false", TARGET]);
+    assert_eq!(built.ran_by_kind(), "gguf 1, tensor 1");
+}
+
+#[test]
 fn blobs_that_are_gone_are_made_again() {
     let first = clone();
     let team = folder(&first);

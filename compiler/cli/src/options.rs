@@ -99,6 +99,10 @@ pub(crate) struct GlobalOptions {
     #[arg(long, global = true, value_name = "BOOL", alias = "remote_cache_required", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) remote_cache_required: Option<bool>,
 
+    /// Fail where a step would have to run because no cache has what it gives
+    #[arg(long, global = true, value_name = "BOOL", aliases = ["remote_require_cached", "experimental_remote_require_cached", "experimental-remote-require-cached"], num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub(crate) remote_require_cached: Option<bool>,
+
     /// Send results, signed with this private key (Ed25519, PEM) [default: $MC_REMOTE_SIGNING_KEY]
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) remote_signing_key: Option<PathBuf>,

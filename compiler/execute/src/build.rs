@@ -37,6 +37,17 @@ pub struct Options {
     pub n_jobs: usize,
     /// What to do after a failure.
     pub on_failure: OnFailure,
+    /// What to do with an action that no cache knows.
+    pub on_miss: OnMiss,
+}
+
+/// What to do with an action that is in no cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnMiss {
+    /// Run it.
+    Run,
+    /// Nothing: that it would have to run is its failure.
+    Fail,
 }
 
 /// An action that gave no outputs, and why.
@@ -102,7 +113,8 @@ pub fn build(
     let permits = Permits::new(n_jobs);
     let work = || {
         while let Some((id, artifacts)) = schedule.next(services) {
-            let step = Step { node: graph.node(id), artifacts: &artifacts, services, events };
+            let on_miss = options.on_miss;
+            let step = Step { node: graph.node(id), artifacts: &artifacts, services, on_miss, events };
             // A panic is a bug, which the caller is to see. But the other threads wait for this one: they are told
             // to stop before it goes on. What the step has left half done is dropped by the unwind.
             match catch_unwind(AssertUnwindSafe(|| step.perform(&pool, &in_flight, &permits))) {

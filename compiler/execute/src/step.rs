@@ -11,6 +11,7 @@ use mc_ir::action::{ActionError, ActionNode, Content, Input};
 use mc_ir::output::{Output, Outputs};
 use mc_ir::reapi::{self, EncodedAction};
 
+use crate::build::OnMiss;
 use crate::context::RunContext;
 use crate::event::{Event, EventSink, Origin};
 use crate::in_flight::InFlight;
@@ -24,6 +25,7 @@ pub(crate) struct Step<'a> {
     /// For each input that is an artifact, what it became.
     pub(crate) artifacts: &'a [Option<Output>],
     pub(crate) services: &'a Services<'a>,
+    pub(crate) on_miss: OnMiss,
     pub(crate) events: &'a EventSink<'a>,
 }
 
@@ -78,6 +80,7 @@ impl Step<'_> {
         if let Some(outputs) = self.fetch(&digests, &action)? {
             return Ok((outputs, action.digest, Origin::Fetched));
         }
+        self.may_run()?;
         if let Some(outputs) = self.run_elsewhere(&digests, &action)? {
             return Ok((outputs, action.digest, Origin::RanRemotely));
         }
@@ -108,6 +111,18 @@ impl Step<'_> {
             record(self.services, action, outputs)?;
         }
         Ok(found)
+    }
+
+    /// Whether it may be run, by whomever, now that no cache has it.
+    fn may_run(&self) -> Result<(), ActionError> {
+        match self.on_miss {
+            OnMiss::Run => Ok(()),
+            OnMiss::Fail if self.services.is_cancelled() => Err(ActionError::Cancelled),
+            OnMiss::Fail => {
+                Err(ActionError::failed("No cache has what this step gives, and nothing may run")
+                    .with_help("Leave `--remote-require-cached` out to have it made"))
+            }
+        }
     }
 
     /// What workers of the team made of it, if they do it.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use mc_digest::digest::Digest;
 use mc_digest::hasher::Hasher;
-use mc_execute::build::{Built, OnFailure, Options, build};
+use mc_execute::build::{Built, OnFailure, OnMiss, Options, build};
 use mc_execute::fetch::output_content;
 use mc_execute::remote::RemoteResults;
 use mc_execute::services::Services;
@@ -56,7 +56,9 @@ impl Engine {
         let dir = cache_dir(options)?;
         let store = Arc::new(LocalStore::open(&dir).map_err(|error| store_report(&error))?);
         let on_failure = if options.keep_going { OnFailure::KeepGoing } else { OnFailure::Stop };
-        Ok(Self { store, options: Options { n_jobs: options.n_jobs(), on_failure }, team: None })
+        let on_miss = if options.remote_require_cached == Some(true) { OnMiss::Fail } else { OnMiss::Run };
+        let options = Options { n_jobs: options.n_jobs(), on_failure, on_miss };
+        Ok(Self { store, options, team: None })
     }
 
     /// Opens the store, and the team's cache that the options or the workspace name.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
-use mc_execute::build::{Built, OnFailure, Options, build};
+use mc_execute::build::{Built, OnFailure, OnMiss, Options, build};
 use mc_execute::event::{Event, Origin};
 use mc_execute::fetch::output_content;
 use mc_execute::services::Services;
@@ -93,7 +93,7 @@ impl<S: Store + ?Sized> Bench<S> {
 
     /// Builds the steps and all that they need.
     pub(crate) fn build(&self, nodes: &[&Arc<ActionNode>]) -> Outcome {
-        self.build_with(nodes, Options { n_jobs: 2, on_failure: OnFailure::Stop })
+        self.build_with(nodes, Options { n_jobs: 2, on_failure: OnFailure::Stop, on_miss: OnMiss::Run })
     }
 
     pub(crate) fn build_with(&self, nodes: &[&Arc<ActionNode>], options: Options) -> Outcome {

@@ -1,6 +1,6 @@
 //! What is a hit and what is not.
 
-use mc_execute::build::{OnFailure, Options};
+use mc_execute::build::{OnFailure, OnMiss, Options};
 
 use crate::bench::{Bench, over_stores};
 use crate::glue::{Effect, Glue, file, glue, node, of, step};
@@ -143,7 +143,8 @@ fn the_number_of_jobs_changes_no_byte() {
         let firsts = names.map(|name| step(name, vec![source.clone()]));
         let seconds = names.map(|name| step(name, firsts.iter().map(of).collect()));
         let last = step("last", seconds.iter().map(of).collect());
-        let outcome = bench.build_with(&[&last], Options { n_jobs, on_failure: OnFailure::Stop });
+        let outcome =
+            bench.build_with(&[&last], Options { n_jobs, on_failure: OnFailure::Stop, on_miss: OnMiss::Run });
         assert_eq!(outcome.built.n_ran, 21);
         let all = firsts.iter().chain(&seconds).chain([&last]);
         all.map(|node| outcome.output(node).clone()).collect::<Vec<_>>()

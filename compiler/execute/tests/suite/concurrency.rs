@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Barrier};
 
-use mc_execute::build::{OnFailure, Options, build};
+use mc_execute::build::{OnFailure, OnMiss, Options, build};
 use mc_execute::services::Services;
 use mc_ir::action::ActionNode;
 use mc_ir::graph::ActionGraph;
@@ -23,7 +23,8 @@ fn no_more_actions_run_at_a_time_than_there_are_jobs() {
         let work = |name| node(name, glue(name, Effect::Work(Arc::clone(&working))), Vec::new());
         let nodes = NAMES.map(work);
         let last = step("last", nodes.iter().map(of).collect());
-        let outcome = bench.build_with(&[&last], Options { n_jobs, on_failure: OnFailure::Stop });
+        let outcome =
+            bench.build_with(&[&last], Options { n_jobs, on_failure: OnFailure::Stop, on_miss: OnMiss::Run });
         assert_eq!(outcome.built.n_ran, NAMES.len() + 1);
         assert!(working.most.load(Ordering::Relaxed) <= n_jobs);
     }
@@ -38,7 +39,8 @@ fn steps_that_turn_out_to_be_the_same_action_run_once() {
             node(name, glue("p", Effect::Work(Arc::clone(&working))), vec![copy])
         });
         let nodes: Vec<&Arc<ActionNode>> = copies.iter().collect();
-        let outcome = bench.build_with(&nodes, Options { n_jobs: 4, on_failure: OnFailure::Stop });
+        let outcome = bench
+            .build_with(&nodes, Options { n_jobs: 4, on_failure: OnFailure::Stop, on_miss: OnMiss::Run });
         assert_eq!(working.runs.load(Ordering::Relaxed), 1);
         assert_eq!((outcome.built.n_ran, outcome.built.n_hits), (1, NAMES.len() - 1));
         assert!(copies.iter().all(|copy| outcome.output(copy) == outcome.output(&copies[0])));
@@ -55,7 +57,7 @@ fn build_in(bench: &Bench<LocalStore>, begin: impl FnOnce()) -> (Vec<Output>, us
     let memo = store.input_memo();
     let services =
         Services { store: &store, actions: &store, memo, remote: None, cancelled: &AtomicBool::new(false) };
-    let options = Options { n_jobs: 3, on_failure: OnFailure::Stop };
+    let options = Options { n_jobs: 3, on_failure: OnFailure::Stop, on_miss: OnMiss::Run };
     begin();
     let built = build(&graph, &services, options, &|_| {}).unwrap();
     assert!(built.failures.is_empty(), "{:?}", built.failures);

@@ -4,14 +4,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use mc_execute::build::{OnFailure, Options};
+use mc_execute::build::{OnFailure, OnMiss, Options};
 use mc_ir::action::{ActionError, ActionNode};
 
 use crate::bench::{Bench, Store, over_stores};
 use crate::glue::{Effect, file, glue, node, of, step};
 
-const ONE_JOB: Options = Options { n_jobs: 1, on_failure: OnFailure::Stop };
-const KEEP_GOING: Options = Options { n_jobs: 2, on_failure: OnFailure::KeepGoing };
+const ONE_JOB: Options = Options { n_jobs: 1, on_failure: OnFailure::Stop, on_miss: OnMiss::Run };
+const KEEP_GOING: Options = Options { n_jobs: 2, on_failure: OnFailure::KeepGoing, on_miss: OnMiss::Run };
 
 /// `bad` fails, `reader` reads it, `good` does not; `last` reads `good`.
 fn nodes<S: Store + ?Sized>(bench: &Bench<S>, effect: Effect) -> [Arc<ActionNode>; 4] {
@@ -131,7 +131,7 @@ fn a_panic_reaches_the_caller_and_hangs_nobody() {
     over_stores(|bench| {
         for (n_jobs, on_failure) in [(1, OnFailure::Stop), (4, OnFailure::Stop), (4, OnFailure::KeepGoing)] {
             let [_, reader, _, last] = nodes(bench, Effect::Panic);
-            let options = Options { n_jobs, on_failure };
+            let options = Options { n_jobs, on_failure, on_miss: OnMiss::Run };
             let build = AssertUnwindSafe(|| drop(bench.build_with(&[&reader, &last], options)));
             let panic = catch_unwind(build).unwrap_err();
             assert_eq!(panic.downcast_ref::<String>().unwrap(), "`bad` was held impossible");
