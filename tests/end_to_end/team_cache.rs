@@ -1,6 +1,9 @@
 //! Two clones of the demo that share a cache: what one built the other only fetches.
 
 use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
 
 use crate::safetensors_file::set_element;
 use crate::sandbox::{Built, Sandbox, files_below};
@@ -250,6 +253,31 @@ fn a_dead_server_costs_one_warning_or_one_error() {
     assert_eq!(ran.errors().len(), 1, "{}", ran.stderr);
     assert!(ran.stderr.contains("refused"), "{}", ran.stderr);
     clone().mc(&["build", dead, "--remote-cache-required", "--offline", TARGET]).exits(2);
+}
+
+#[test]
+fn calls_of_a_server_are_logged_where_somebody_wants_to_know() {
+    let sandbox = clone();
+    let log = |path: &Path| format!("--remote_grpc_log={}", path.display());
+    let dead = ["--remote-cache=grpc://127.0.0.1:1", "--remote-retries=1"];
+    let path = sandbox.dir().join("calls.json");
+    for n_calls in [2, 4] {
+        sandbox.build(&[&dead[..], &[&log(&path), TARGET]].concat());
+        let text = fs::read_to_string(&path).unwrap();
+        let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(lines.len(), n_calls, "{text}");
+        let is_right = |line: &Value| {
+            line["method"] == "build.bazel.remote.execution.v2.Capabilities/GetCapabilities"
+                && line["server"] == "grpc://127.0.0.1:1"
+                && line["status"] == "Unavailable"
+        };
+        assert!(lines.iter().all(is_right), "{text}");
+        fs::remove_dir_all(&sandbox.cache).unwrap();
+    }
+    let nowhere = sandbox.dir().join("no/such/folder/calls.json");
+    let ran = sandbox.mc(&[&["build"], &dead[..], &[&log(&nowhere), TARGET]].concat()).exits(2);
+    assert!(ran.stderr.contains("Cannot write the log of `--remote-grpc-log`"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("calls.json"), "{}", ran.stderr);
 }
 
 #[test]

@@ -95,6 +95,7 @@ fn remote(server: SocketAddr, folder: &Path) -> Result<Remote> {
         n_retries: 3,
         function: None,
         compress: false,
+        log: None,
         version: "bench",
     };
     Ok(Remote::new(

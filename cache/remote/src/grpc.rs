@@ -1,6 +1,7 @@
 //! Servers that speak the Remote Execution API over gRPC: BuildBox, BuildGrid, bazel-remote, Buildbarn, NativeLink and
 //! others. `transport` is the face; each other module is one concern of it.
 
+pub mod call_log;
 pub mod capabilities;
 mod chunks;
 pub mod connection;

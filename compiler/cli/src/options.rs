@@ -111,6 +111,10 @@ pub(crate) struct GlobalOptions {
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) remote_require_signed: Option<PathBuf>,
 
+    /// Add a line of JSON to this file for each call of a gRPC server
+    #[arg(long, global = true, value_name = "FILE", aliases = ["remote_grpc_log", "experimental_remote_grpc_log", "experimental-remote-grpc-log"])]
+    pub(crate) remote_grpc_log: Option<PathBuf>,
+
     /// Compress what shrinks on its way, where the server can
     #[arg(long, global = true, value_name = "BOOL", aliases = ["remote_cache_compression", "experimental_remote_cache_compression"], num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) remote_cache_compression: Option<bool>,

@@ -55,24 +55,30 @@ impl Grpc {
     }
 
     fn split_blob(&self, agreed: &Agreed, blob: &BlobDigest) -> Result<Vec<WireDigest>, Failure> {
-        let request = self.connection.request(SplitBlobRequest {
-            instance_name: self.instance_name(),
-            blob_digest: Some(wire(blob)),
-            digest_function: value(agreed.function) as i32,
-            chunking_function: Chunking::FastCdc2020 as i32,
-        })?;
+        let request = self.connection.request_about(
+            blob.to_string(),
+            SplitBlobRequest {
+                instance_name: self.instance_name(),
+                blob_digest: Some(wire(blob)),
+                digest_function: value(agreed.function) as i32,
+                chunking_function: Chunking::FastCdc2020 as i32,
+            },
+        )?;
         let mut client = self.blobs();
         let answer = self.connection.wait(async { client.split_blob(request).await })?;
         Ok(answer.into_inner().chunk_digests)
     }
 
     fn chunk_mapping(&self, agreed: &Agreed, blob: &BlobDigest) -> Result<Vec<WireDigest>, Failure> {
-        let request = self.connection.request(GetChunkMappingRequest {
-            instance_name: self.instance_name(),
-            blob_digest: Some(wire(blob)),
-            digest_function: value(agreed.function) as i32,
-            chunking_function: Chunking::FastCdc2020 as i32,
-        })?;
+        let request = self.connection.request_about(
+            blob.to_string(),
+            GetChunkMappingRequest {
+                instance_name: self.instance_name(),
+                blob_digest: Some(wire(blob)),
+                digest_function: value(agreed.function) as i32,
+                chunking_function: Chunking::FastCdc2020 as i32,
+            },
+        )?;
         let mut client = self.blobs();
         let mut answers =
             self.connection.wait(async { client.get_chunk_mapping(request).await })?.into_inner();
@@ -134,13 +140,16 @@ impl Grpc {
     }
 
     fn splice_blob(&self, agreed: &Agreed, blob: &BlobDigest, chunks: &[BlobDigest]) -> Result<(), Failure> {
-        let request = self.connection.request(SpliceBlobRequest {
-            instance_name: self.instance_name(),
-            blob_digest: Some(wire(blob)),
-            chunk_digests: chunks.iter().map(wire).collect(),
-            digest_function: value(agreed.function) as i32,
-            chunking_function: Chunking::FastCdc2020 as i32,
-        })?;
+        let request = self.connection.request_about(
+            blob.to_string(),
+            SpliceBlobRequest {
+                instance_name: self.instance_name(),
+                blob_digest: Some(wire(blob)),
+                chunk_digests: chunks.iter().map(wire).collect(),
+                digest_function: value(agreed.function) as i32,
+                chunking_function: Chunking::FastCdc2020 as i32,
+            },
+        )?;
         let mut client = self.blobs();
         self.connection.wait(async { client.splice_blob(request).await })?;
         Ok(())
@@ -166,7 +175,7 @@ impl Grpc {
             first.digest_function = value(agreed.function) as i32;
             first.chunking_function = Chunking::FastCdc2020 as i32;
         }
-        let request = self.connection.request(tokio_stream::iter(messages))?;
+        let request = self.connection.request_about(blob.to_string(), tokio_stream::iter(messages))?;
         let mut client = self.blobs();
         self.connection.wait(async { client.register_chunk_mapping(request).await })?;
         Ok(())

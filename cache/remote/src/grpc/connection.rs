@@ -12,10 +12,11 @@ use mc_fetch::url::Url;
 use prost::Message as _;
 use tokio::runtime::Runtime;
 use tonic::metadata::{Ascii, MetadataKey, MetadataMap, MetadataValue};
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
+use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
 use tonic::{Code, Request, Status};
 
 use crate::error::RemoteError;
+use crate::grpc::call_log::{About, LoggedChannel};
 use crate::grpc::patience::{delay, is_passing};
 use crate::grpc::resource::uuid;
 use crate::grpc::settings::{Place, Settings};
@@ -36,7 +37,7 @@ const MAX_FRAME: u32 = 1 << 20;
 /// A way to a server.
 pub struct Connection {
     pub(crate) runtime: Runtime,
-    pub(crate) channel: Channel,
+    pub(crate) channel: LoggedChannel,
     pub(crate) settings: Settings,
     metadata: MetadataMap,
     /// What credentials are looked up for; none for a socket of this machine.
@@ -59,6 +60,7 @@ impl Connection {
         let entered = runtime.enter();
         let channel = endpoint(&settings).map_err(|error| wrong(told(&error)))?.connect_lazy();
         drop(entered);
+        let channel = LoggedChannel::new(channel, settings.log.clone(), &name(&settings));
         let url = match &settings.place {
             Place::Plain(url) | Place::Tls(url) => Some(url.clone()),
             Place::Unix(_) => None,
@@ -83,8 +85,7 @@ impl Connection {
 
     /// What the server is called in messages.
     pub fn name(&self) -> String {
-        let Settings { place, instance, .. } = &self.settings;
-        if instance.is_empty() { place.to_string() } else { format!("{place} ({instance})") }
+        name(&self.settings)
     }
 
     /// A message as a request.
@@ -100,6 +101,22 @@ impl Connection {
                     request.metadata_mut().insert(name, value);
                 }
             }
+        }
+        Ok(request)
+    }
+
+    /// A message as a request, and what it is about, for the log of calls.
+    ///
+    /// # Errors
+    /// When the credential helper fails.
+    pub(crate) fn request_about<T>(
+        &self,
+        about: impl Into<String>,
+        message: T,
+    ) -> Result<Request<T>, RemoteError> {
+        let mut request = self.request(message)?;
+        if self.settings.log.is_some() {
+            request.extensions_mut().insert(About(about.into()));
         }
         Ok(request)
     }
@@ -241,6 +258,11 @@ fn ascii(name: &str, value: &str) -> Option<(MetadataKey<Ascii>, MetadataValue<A
     let mut value: MetadataValue<Ascii> = value.parse().ok()?;
     value.set_sensitive(true);
     Some((name, value))
+}
+
+fn name(settings: &Settings) -> String {
+    let Settings { place, instance, .. } = settings;
+    if instance.is_empty() { place.to_string() } else { format!("{place} ({instance})") }
 }
 
 fn endpoint(settings: &Settings) -> Result<Endpoint, tonic::transport::Error> {

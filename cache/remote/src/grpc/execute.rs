@@ -16,11 +16,11 @@ use bazel_remote_apis::google::rpc;
 use mc_digest::digest::{BlobDigest, Digest};
 use prost::Message;
 use tonic::codec::Streaming;
-use tonic::transport::Channel;
 use tonic::{Code, Status};
 
 use crate::error::RemoteError;
 use crate::executor::{Answer, Executor, Task};
+use crate::grpc::call_log::LoggedChannel;
 use crate::grpc::capabilities::value;
 use crate::grpc::connection::{Failure, silent};
 use crate::grpc::patience::{delay, is_passing};
@@ -136,13 +136,16 @@ impl Grpc {
         let connection = self.connection();
         let mut client = ExecutionClient::new(connection.channel.clone());
         let opened = if operated.name.is_empty() {
-            let request = connection.request(ExecuteRequest {
-                instance_name: connection.settings.instance.clone(),
-                action_digest: Some(wire(&task.action)),
-                digest_function: value(task.function) as i32,
-                skip_cache_lookup: operated.is_anew,
-                ..ExecuteRequest::default()
-            })?;
+            let request = connection.request_about(
+                task.action.to_string(),
+                ExecuteRequest {
+                    instance_name: connection.settings.instance.clone(),
+                    action_digest: Some(wire(&task.action)),
+                    digest_function: value(task.function) as i32,
+                    skip_cache_lookup: operated.is_anew,
+                    ..ExecuteRequest::default()
+                },
+            )?;
             // A server may keep its first word until a worker takes the action.
             let patience = connection.settings.idle.max(task.queue);
             connection.runtime.block_on(async {
@@ -150,7 +153,8 @@ impl Grpc {
                 opened.unwrap_or_else(|_| Err(silent(patience)))
             })
         } else {
-            let request = connection.request(WaitExecutionRequest { name: operated.name.clone() })?;
+            let request = connection
+                .request_about(&operated.name, WaitExecutionRequest { name: operated.name.clone() })?;
             connection.wait(async { client.wait_execution(request).await })
         };
         Ok(opened?.into_inner())
@@ -162,8 +166,10 @@ impl Grpc {
             return;
         }
         let connection = self.connection();
-        if let Ok(request) = connection.request(CancelOperationRequest { name: name.to_owned() }) {
-            let mut client: OperationsClient<Channel> = OperationsClient::new(connection.channel.clone());
+        if let Ok(request) = connection.request_about(name, CancelOperationRequest { name: name.to_owned() })
+        {
+            let mut client: OperationsClient<LoggedChannel> =
+                OperationsClient::new(connection.channel.clone());
             drop(
                 connection
                     .wait_for(connection.settings.connect, async { client.cancel_operation(request).await }),

@@ -36,7 +36,7 @@ pub(crate) fn open(
     let read_offset = i64::try_from(first).unwrap_or(i64::MAX);
     let opened = connection.ask("Read", || {
         let message = ReadRequest { resource_name: resource_name.clone(), read_offset, read_limit: 0 };
-        let request = connection.request(message)?;
+        let request = connection.request_about(&resource_name, message)?;
         let mut client =
             ByteStreamClient::new(connection.channel.clone()).max_decoding_message_size(MAX_MESSAGE);
         // Some servers say only with the first message that a blob is not there.

@@ -1,6 +1,7 @@
 //! How a server that speaks gRPC is reached, and who asks it.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use mc_fetch::credentials::{Credentials, SecretHeader};
@@ -8,6 +9,7 @@ use mc_fetch::tls::Pem;
 use mc_fetch::url::Url;
 
 use crate::function::DigestFunction;
+use crate::grpc::call_log::CallLog;
 
 /// Where a server is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +55,8 @@ pub struct Settings {
     pub function: Option<DigestFunction>,
     /// Whether blobs that shrink are sent and asked for compressed, where the server can.
     pub compress: bool,
+    /// Where calls are logged.
+    pub log: Option<Arc<CallLog>>,
     /// The version of this program.
     pub version: &'static str,
 }

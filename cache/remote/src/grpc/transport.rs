@@ -16,6 +16,7 @@ use tonic::{Code, Status};
 
 use crate::error::RemoteError;
 use crate::function::DigestFunction;
+use crate::grpc::call_log::LoggedChannel;
 use crate::grpc::capabilities::{Agreed, value};
 use crate::grpc::connection::{Connection, Failure};
 use crate::grpc::read;
@@ -74,12 +75,12 @@ impl Grpc {
         self.connection.settings.instance.clone()
     }
 
-    pub(crate) fn blobs(&self) -> ContentAddressableStorageClient<tonic::transport::Channel> {
+    pub(crate) fn blobs(&self) -> ContentAddressableStorageClient<LoggedChannel> {
         ContentAddressableStorageClient::new(self.connection.channel.clone())
             .max_decoding_message_size(MAX_ANSWER)
     }
 
-    fn results(&self) -> ActionCacheClient<tonic::transport::Channel> {
+    fn results(&self) -> ActionCacheClient<LoggedChannel> {
         ActionCacheClient::new(self.connection.channel.clone()).max_decoding_message_size(MAX_ANSWER)
     }
 
@@ -119,6 +120,11 @@ fn shrinks(bytes: &[u8]) -> bool {
     zstd::bulk::compress(sample, 1).is_ok_and(|compressed| compressed.len() < sample.len() / 10 * 9)
 }
 
+/// What a request for several blobs is about.
+fn n_blobs(n: usize) -> String {
+    format!("{n} {}", if n == 1 { "blob" } else { "blobs" })
+}
+
 /// A digest as the interface writes it.
 pub(crate) fn wire(digest: &BlobDigest) -> WireDigest {
     WireDigest { hash: digest.hash.to_string(), size_bytes: digest.n_bytes as i64 }
@@ -152,12 +158,15 @@ impl Transport for Grpc {
     fn result(&self, key: &BlobDigest) -> Result<Option<Vec<u8>>, RemoteError> {
         let agreed = self.agreed()?;
         let found = self.connection.ask("GetActionResult", || {
-            let request = self.connection.request(GetActionResultRequest {
-                instance_name: self.instance_name(),
-                action_digest: Some(wire(key)),
-                digest_function: value(agreed.function) as i32,
-                ..GetActionResultRequest::default()
-            })?;
+            let request = self.connection.request_about(
+                key.to_string(),
+                GetActionResultRequest {
+                    instance_name: self.instance_name(),
+                    action_digest: Some(wire(key)),
+                    digest_function: value(agreed.function) as i32,
+                    ..GetActionResultRequest::default()
+                },
+            )?;
             let mut client = self.results();
             match self.connection.wait(async { client.get_action_result(request).await }) {
                 Ok(answer) => Ok(Some(answer.into_inner())),
@@ -178,13 +187,16 @@ impl Transport for Grpc {
         let result = ActionResult::decode(result)
             .map_err(|error| RemoteError::Local(format!("A result cannot be read back: {error}")))?;
         self.connection.ask("UpdateActionResult", || {
-            let request = self.connection.request(UpdateActionResultRequest {
-                instance_name: self.instance_name(),
-                action_digest: Some(wire(key)),
-                action_result: Some(result.clone()),
-                digest_function: value(agreed.function) as i32,
-                ..UpdateActionResultRequest::default()
-            })?;
+            let request = self.connection.request_about(
+                key.to_string(),
+                UpdateActionResultRequest {
+                    instance_name: self.instance_name(),
+                    action_digest: Some(wire(key)),
+                    action_result: Some(result.clone()),
+                    digest_function: value(agreed.function) as i32,
+                    ..UpdateActionResultRequest::default()
+                },
+            )?;
             let mut client = self.results();
             self.connection.wait(async { client.update_action_result(request).await })?;
             Ok(())
@@ -196,11 +208,14 @@ impl Transport for Grpc {
         let mut missing = Vec::new();
         for some in blobs.chunks(MAX_DIGESTS) {
             let answer = self.connection.ask("FindMissingBlobs", || {
-                let request = self.connection.request(FindMissingBlobsRequest {
-                    instance_name: self.instance_name(),
-                    blob_digests: some.iter().map(wire).collect(),
-                    digest_function: value(agreed.function) as i32,
-                })?;
+                let request = self.connection.request_about(
+                    n_blobs(some.len()),
+                    FindMissingBlobsRequest {
+                        instance_name: self.instance_name(),
+                        blob_digests: some.iter().map(wire).collect(),
+                        digest_function: value(agreed.function) as i32,
+                    },
+                )?;
                 let mut client = self.blobs();
                 Ok(self.connection.wait(async { client.find_missing_blobs(request).await })?.into_inner())
             })?;
@@ -251,12 +266,15 @@ impl Transport for Grpc {
         let mut read = Vec::new();
         for batch in self.batches(agreed, blobs, |blob| blob.n_bytes) {
             let answer = self.connection.ask("BatchReadBlobs", || {
-                let request = self.connection.request(BatchReadBlobsRequest {
-                    instance_name: self.instance_name(),
-                    digests: batch.iter().map(|blob| wire(blob)).collect(),
-                    acceptable_compressors: Vec::new(),
-                    digest_function: value(agreed.function) as i32,
-                })?;
+                let request = self.connection.request_about(
+                    n_blobs(batch.len()),
+                    BatchReadBlobsRequest {
+                        instance_name: self.instance_name(),
+                        digests: batch.iter().map(|blob| wire(blob)).collect(),
+                        acceptable_compressors: Vec::new(),
+                        digest_function: value(agreed.function) as i32,
+                    },
+                )?;
                 let mut client = self.blobs();
                 Ok(self.connection.wait(async { client.batch_read_blobs(request).await })?.into_inner())
             })?;
@@ -280,11 +298,14 @@ impl Transport for Grpc {
                     data: bytes.to_vec(),
                     compressor: 0,
                 };
-                let request = self.connection.request(BatchUpdateBlobsRequest {
-                    instance_name: self.instance_name(),
-                    requests: batch.iter().map(|blob| update(blob)).collect(),
-                    digest_function: value(agreed.function) as i32,
-                })?;
+                let request = self.connection.request_about(
+                    n_blobs(batch.len()),
+                    BatchUpdateBlobsRequest {
+                        instance_name: self.instance_name(),
+                        requests: batch.iter().map(|blob| update(blob)).collect(),
+                        digest_function: value(agreed.function) as i32,
+                    },
+                )?;
                 let mut client = self.blobs();
                 let answer =
                     self.connection.wait(async { client.batch_update_blobs(request).await })?.into_inner();

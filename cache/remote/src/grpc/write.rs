@@ -81,7 +81,7 @@ impl Sending<'_> {
 /// How many bytes of an interrupted write the server has; `None` when it cannot say.
 fn committed(connection: &Connection, resource_name: &str) -> Result<Option<usize>, RemoteError> {
     let message = QueryWriteStatusRequest { resource_name: resource_name.to_owned() };
-    let request = connection.request(message)?;
+    let request = connection.request_about(resource_name, message)?;
     let mut client = ByteStreamClient::new(connection.channel.clone());
     let answer = connection.wait(async { client.query_write_status(request).await });
     Ok(answer.ok().and_then(|answer| usize::try_from(answer.into_inner().committed_size).ok()))
@@ -93,7 +93,7 @@ impl Sending<'_> {
         let Self { connection, travel, bytes, .. } = *self;
         let idle = connection.settings.idle;
         let (sender, waiting) = channel::<WriteRequest>(N_AHEAD);
-        let request = connection.request(ReceiverStream::new(waiting))?;
+        let request = connection.request_about(resource_name, ReceiverStream::new(waiting))?;
         let mut client = ByteStreamClient::new(connection.channel.clone());
         let answer = connection.runtime.spawn(async move { client.write(request).await });
         let mut source = Source::new(travel, &bytes[first..])

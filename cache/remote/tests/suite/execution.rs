@@ -227,6 +227,7 @@ fn client(service: &Service, executes: bool) -> Grpc {
         n_retries: 2,
         function: None,
         compress: false,
+        log: None,
         version: "0",
     })
     .unwrap()

@@ -1,16 +1,19 @@
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bazel_remote_apis::build::bazel::remote::execution::v2::digest_function::Value as Function;
-use mc_fetch::credentials::Credentials;
+use mc_fetch::credentials::{Credentials, SecretHeader};
 use mc_fetch::tls::Pem;
 use mc_fetch::url::Url;
 use mc_remote::function::DigestFunction;
+use mc_remote::grpc::call_log::CallLog;
 use mc_remote::grpc::settings::{Place, Settings};
 use mc_remote::grpc::transport::Grpc;
 use mc_remote::remote::Fetching;
 use mc_remote::signing::{Signatures, Signer, Trusted};
+use serde_json::Value;
 use tempfile::tempdir;
 
 use crate::grpc_server::{Abilities, GrpcServer};
@@ -29,6 +32,7 @@ pub(crate) fn settings(address: SocketAddr) -> Settings {
         n_retries: 1,
         function: None,
         compress: false,
+        log: None,
         version: "0",
     }
 }
@@ -135,6 +139,50 @@ fn a_server_says_when_it_wants_to_be_asked_again() {
     // Nobody is waited for longer than it may be silent.
     let (hour, idle) = (Duration::from_secs(3600), Duration::from_secs(2));
     assert!((idle..hour).contains(&waited(hour, idle)));
+}
+
+#[test]
+fn every_call_leaves_a_line_and_no_header_does() {
+    let server = GrpcServer::new(Abilities { resumes: true, ..Abilities::default() });
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("calls.json");
+    let new = |name: &str| {
+        let log = Some(Arc::new(CallLog::open(&path).unwrap()));
+        let headers = vec![SecretHeader::parse("x-team=a secret").unwrap()];
+        machine(Settings { log, headers, ..settings(server.address) }, &folder.path().join(name))
+    };
+    let maker = new("a");
+    assert_eq!(maker.lookup().unwrap(), None);
+    let outputs = maker.run_large();
+    maker.upload(&outputs).unwrap();
+    drop(maker);
+    assert_eq!(new("b").lookup().unwrap(), Some(outputs));
+
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(!text.contains("secret") && !text.contains("x-team"), "{text}");
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let seen = server.seen();
+    assert_eq!(lines.len(), seen.calls.values().sum::<usize>(), "{text}");
+    let of = |method: &str| -> Vec<&Value> {
+        lines.iter().filter(|line| line["method"].as_str().unwrap().ends_with(method)).collect()
+    };
+    let (asked, put) = (of("/GetActionResult"), of("/UpdateActionResult"));
+    let statuses: Vec<&str> = asked.iter().map(|line| line["status"].as_str().unwrap()).collect();
+    assert_eq!(statuses, ["NotFound", "Ok"]);
+    assert_eq!(put[0]["about"], asked[0]["about"]);
+    assert_eq!(of("/BatchUpdateBlobs")[0]["method"].as_str().unwrap().split('.').count(), 6);
+    let streams: Vec<&str> =
+        of("/Write").into_iter().chain(of("/Read")).map(|line| line["about"].as_str().unwrap()).collect();
+    assert_eq!(streams, seen.resources);
+    // Some more than the bytes of the blobs themselves.
+    let count = |method: &str, counter: &str| -> u64 {
+        of(method).iter().map(|line| line[counter].as_u64().unwrap()).sum()
+    };
+    let n_bytes = |name: &&str| -> u64 { name.rsplit('/').next().unwrap().parse().unwrap() };
+    let (sent, received) = (count("/Write", "bytes_sent"), count("/Read", "bytes_received"));
+    let total: u64 = streams.iter().map(n_bytes).sum();
+    assert!((total..total + 10_000).contains(&(sent + received)), "{sent} and {received}: {text}");
+    assert!(lines.iter().all(|line| line["seconds"].as_f64().unwrap() < 60.0), "{text}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! Who it is that asks and how long anybody waits is decided here; what is asked is `team_cache`'s.
 
 use std::fmt::Display;
+use std::sync::Arc;
 use std::time::Duration;
 
 use mc_fetch::client::Client;
@@ -18,6 +19,7 @@ use mc_remote::aws::Account;
 use mc_remote::error::RemoteError;
 use mc_remote::folder::Folder;
 use mc_remote::function::DigestFunction;
+use mc_remote::grpc::call_log::CallLog;
 use mc_remote::grpc::settings::{Place, Settings};
 use mc_remote::grpc::transport::Grpc;
 use mc_remote::http::Http;
@@ -97,9 +99,18 @@ pub(crate) fn grpc(options: &GlobalOptions, settings: &TeamSettings, place: Plac
             DigestName::Blake3 => DigestFunction::Blake3,
         }),
         compress: settings.compression,
+        log: call_log(options)?,
         version: env!("CARGO_PKG_VERSION"),
     };
     Grpc::new(settings).map_err(unusable)
+}
+
+fn call_log(options: &GlobalOptions) -> Result<Option<Arc<CallLog>>, Report> {
+    let Some(path) = &options.remote_grpc_log else { return Ok(None) };
+    let log = CallLog::open(path).map_err(|error| {
+        Report::usage("Cannot write the log of `--remote-grpc-log`").at(path.display()).because(error)
+    })?;
+    Ok(Some(Arc::new(log)))
 }
 
 /// The headers that the user wrote, where the server is one that may be told them.

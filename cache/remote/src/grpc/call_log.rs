@@ -1,0 +1,191 @@
+//! A log of what is asked of a server that speaks gRPC, for whoever wants to know why a build waits: one line of JSON
+//! for each call, written when it has ended.
+//!
+//! It sits between the clients of the single services and the connection, so no call goes past it. Headers are in no
+//! line, and so no credentials either; what a call was about it learns from an extension of the request ([`About`]).
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use http_body::{Frame, SizeHint};
+use serde_json::json;
+use tonic::Code;
+use tonic::body::Body;
+use tonic::codegen::http::{HeaderMap, Request, Response};
+use tonic::codegen::{BoxFuture, Bytes, Service};
+use tonic::transport::{Channel, Error};
+
+/// The file that lines are added to.
+#[derive(Debug)]
+pub struct CallLog {
+    file: Mutex<File>,
+}
+
+impl CallLog {
+    /// Opens a file, which is made if need be. What it holds stays: several commands may share it.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let file = OpenOptions::new().create(true).append(true).open(path)?;
+        Ok(Self { file: Mutex::new(file) })
+    }
+
+    fn add(&self, line: &serde_json::Value) {
+        // In one piece, so that lines of several processes do not run into each other. A disk that is full by now costs
+        // lines and not the build.
+        drop(
+            self.file
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .write_all(format!("{line}\n").as_bytes()),
+        );
+    }
+}
+
+/// What a call is about, such as a digest or the name of a stream.
+#[derive(Clone, Debug)]
+pub(crate) struct About(pub(crate) String);
+
+/// A connection whose calls are logged, where anybody wants that.
+#[derive(Clone)]
+pub(crate) struct LoggedChannel {
+    channel: Channel,
+    log: Option<Arc<CallLog>>,
+    server: Arc<str>,
+}
+
+impl LoggedChannel {
+    /// * `server`: what it is called in the log
+    pub(crate) fn new(channel: Channel, log: Option<Arc<CallLog>>, server: &str) -> Self {
+        Self { channel, log, server: server.into() }
+    }
+}
+
+impl Service<Request<Body>> for LoggedChannel {
+    type Response = Response<Body>;
+    type Error = Error;
+    type Future = BoxFuture<Response<Body>, Error>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.channel.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let Some(log) = &self.log else { return Box::pin(self.channel.call(request)) };
+        let call = Arc::new(Call {
+            log: Arc::clone(log),
+            server: Arc::clone(&self.server),
+            method: request.uri().path().trim_start_matches('/').to_owned(),
+            about: request.extensions().get::<About>().cloned(),
+            time: SystemTime::now(),
+            began: Instant::now(),
+            end: OnceLock::new(),
+            n_sent: AtomicU64::new(0),
+            n_received: AtomicU64::new(0),
+        });
+        let asked = Arc::clone(&call);
+        let request = request.map(|body| Body::new(Counted { body, call: asked, is_answer: false }));
+        let answer = self.channel.call(request);
+        Box::pin(async move {
+            let answer = answer.await.inspect_err(|_| call.ends(Code::Unavailable))?;
+            // What has no body has its end in the headers.
+            call.ends_with(answer.headers());
+            Ok(answer.map(|body| Body::new(Counted { body, call, is_answer: true })))
+        })
+    }
+}
+
+/// A call, whose line is written when nobody holds it any more.
+struct Call {
+    log: Arc<CallLog>,
+    server: Arc<str>,
+    method: String,
+    about: Option<About>,
+    time: SystemTime,
+    began: Instant,
+    /// How it ended, and after how long.
+    end: OnceLock<(Code, Duration)>,
+    n_sent: AtomicU64,
+    n_received: AtomicU64,
+}
+
+impl Call {
+    fn ends(&self, code: Code) {
+        self.end.get_or_init(|| (code, self.began.elapsed()));
+    }
+
+    fn ends_with(&self, headers: &HeaderMap) {
+        if let Some(status) = headers.get("grpc-status") {
+            self.ends(Code::from_bytes(status.as_bytes()));
+        }
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        // Whoever does not wait for the end of a call has given it up.
+        let (code, elapsed) = *self.end.get_or_init(|| (Code::Cancelled, self.began.elapsed()));
+        let time = self.time.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let mut line = json!({
+            "time": time.as_millis() as f64 / 1e3,
+            "server": &*self.server,
+            "method": self.method,
+        });
+        if let Some(About(about)) = &self.about {
+            line["about"] = json!(about);
+        }
+        line["seconds"] = json!(elapsed.as_micros() as f64 / 1e6);
+        line["status"] = json!(format!("{code:?}"));
+        line["bytes_sent"] = json!(*self.n_sent.get_mut());
+        line["bytes_received"] = json!(*self.n_received.get_mut());
+        self.log.add(&line);
+    }
+}
+
+/// A body whose bytes are counted, those of the frames around messages with them.
+struct Counted {
+    body: Body,
+    call: Arc<Call>,
+    is_answer: bool,
+}
+
+impl http_body::Body for Counted {
+    type Data = Bytes;
+    type Error = tonic::Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, tonic::Status>>> {
+        let frame = Pin::new(&mut self.body).poll_frame(cx);
+        let Self { call, is_answer, .. } = &*self;
+        match &frame {
+            Poll::Ready(Some(Ok(frame))) => {
+                let n_bytes = frame.data_ref().map_or(0, Bytes::len) as u64;
+                let counter = if *is_answer { &call.n_received } else { &call.n_sent };
+                counter.fetch_add(n_bytes, Ordering::Relaxed);
+                if let Some(trailers) = frame.trailers_ref().filter(|_| *is_answer) {
+                    call.ends_with(trailers);
+                }
+            }
+            Poll::Ready(Some(Err(status))) if *is_answer => call.ends(status.code()),
+            _ => {}
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
