@@ -1,5 +1,6 @@
 //! Steps that workers do: the same bytes as here, and a build that ends well whatever becomes of the workers.
 
+use std::collections::BTreeMap;
 use std::fs;
 
 use crate::sandbox::{BUNDLE, GGUF, Ran, Sandbox, Template, mc, run};
@@ -44,6 +45,41 @@ fn what_a_worker_made_is_sent_like_what_was_made_here() {
     let built = other.build(&[&team, GGUF]);
     assert_eq!(built.ran_by_kind(), "");
     assert_eq!(built.digests(), Template::get().gguf.digests());
+}
+
+#[test]
+fn what_was_agreed_upon_can_be_asked() {
+    let sandbox = Sandbox::new();
+    fs::create_dir(sandbox.dir().join("team")).unwrap();
+    let option = worker(&sandbox).option().replace("executor", "cache");
+    let info = |options: &[&str]| {
+        let ran = sandbox.mc(&[&["info", "remote", &option], options].concat()).exits(0);
+        let rows = ran.stdout.lines().filter_map(|line| line.split_once("  "));
+        rows.map(|(name, value)| (name.to_owned(), value.trim().to_owned())).collect::<BTreeMap<_, _>>()
+    };
+    let plain = info(&[]);
+    let expected = |name, value: &str| assert_eq!(plain[name], value, "{plain:?}");
+    expected("compression", "zstd offered, not asked for");
+    expected("says chunks", "yes");
+    expected("connection is tried", "every 30s");
+
+    let asked = info(&[
+        "--experimental_remote_cache_compression",
+        "--experimental_remote_cache_compression_threshold=100",
+        "--experimental_remote_cache_chunking=false",
+        "--grpc_keepalive_time=0",
+        "--digest_function=sha256",
+    ]);
+    assert_eq!(asked["compression"], "zstd from 100 bytes on");
+    assert_eq!(asked["says chunks"], "yes, not asked to");
+    assert_eq!(asked["connection is tried"], "no");
+    assert_eq!(asked["digest function"], "SHA-256");
+    let text = fs::read_to_string(sandbox.path("workspace.kdl")).unwrap();
+    let address = option.split_once('=').unwrap().1;
+    let text = format!("{text}cache {{ remote \"{address}\" chunking=#false }}\n");
+    fs::write(sandbox.path("workspace.kdl"), text).unwrap();
+    assert!(sandbox.mc(&["info", "remote"]).exits(0).stdout.contains("yes, not asked to"));
+    assert_eq!(info(&["--remote-cache-chunking"])["says chunks"], "yes");
 }
 
 #[test]

@@ -18,8 +18,9 @@ use bazel_remote_apis::build::bazel::remote::execution::v2::capabilities_server:
 };
 use bazel_remote_apis::build::bazel::remote::execution::v2::execution_server::{Execution, ExecutionServer};
 use bazel_remote_apis::build::bazel::remote::execution::v2::{
-    Action, ActionResult, Command as ToRun, Digest, Directory, ExecuteRequest, ExecuteResponse,
-    ExecutionCapabilities, GetCapabilitiesRequest, OutputFile, ServerCapabilities, WaitExecutionRequest,
+    Action, ActionResult, CacheCapabilities, Command as ToRun, Digest, Directory, ExecuteRequest,
+    ExecuteResponse, ExecutionCapabilities, GetCapabilitiesRequest, OutputFile, ServerCapabilities,
+    WaitExecutionRequest, compressor,
 };
 use bazel_remote_apis::google::longrunning::{Operation, operation};
 use bazel_remote_apis::google::protobuf::Any;
@@ -180,7 +181,14 @@ impl Capabilities for Worker {
         _: Request<GetCapabilitiesRequest>,
     ) -> Result<Response<ServerCapabilities>, Status> {
         let execution = ExecutionCapabilities { exec_enabled: true, ..ExecutionCapabilities::default() };
+        // Said, and never done: blobs are in the shared folder.
+        let cache = CacheCapabilities {
+            supported_compressors: vec![compressor::Value::Zstd as i32],
+            split_blob_support: true,
+            ..CacheCapabilities::default()
+        };
         Ok(Response::new(ServerCapabilities {
+            cache_capabilities: Some(cache),
             execution_capabilities: Some(execution),
             ..ServerCapabilities::default()
         }))

@@ -95,6 +95,9 @@ fn remote(server: SocketAddr, folder: &Path) -> Result<Remote> {
         n_retries: 3,
         function: None,
         compress: false,
+        compress_from: 1024,
+        chunk: true,
+        keep_alive: None,
         log: None,
         version: "bench",
     };

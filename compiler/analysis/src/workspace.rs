@@ -42,6 +42,8 @@ pub struct Remote {
     pub download: Option<String>,
     /// Whether what shrinks travels compressed.
     pub compression: bool,
+    /// Whether large blobs travel as the chunks that are new.
+    pub chunking: bool,
     /// The file of public keys of which one must have signed a result, seen from the workspace.
     pub require_signed: Option<String>,
 }
@@ -84,6 +86,12 @@ static REMOTE: NodeSchema = NodeSchema {
         switch("required", "Whether a build fails when the cache does."),
         optional("download", ValueKind::OneOf(|| DOWNLOADS.to_vec()), "Which blobs of results are fetched."),
         switch("compression", "Whether what shrinks travels compressed."),
+        PropertySchema {
+            name: "chunking",
+            value: ValueKind::Bool,
+            presence: Presence::Default("true"),
+            doc: "Whether large blobs travel as the chunks that are new.",
+        },
         optional("require-signed", ValueKind::Text, "Public keys of which one must have signed a result."),
     ],
     children: &[],
@@ -154,6 +162,7 @@ fn settings(record: &Record) -> Workspace {
             required: is_on("required"),
             download: word("download"),
             compression: is_on("compression"),
+            chunking: remote.property("chunking").and_then(|on| on.value.as_bool()).unwrap_or(true),
             require_signed: word("require-signed"),
         })
     };

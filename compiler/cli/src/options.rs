@@ -1,6 +1,7 @@
 //! The options that every verb takes.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use mc_tensor::cpu_path::CpuPath;
@@ -116,8 +117,16 @@ pub(crate) struct GlobalOptions {
     pub(crate) remote_grpc_log: Option<PathBuf>,
 
     /// Compress what shrinks on its way, where the server can
-    #[arg(long, global = true, value_name = "BOOL", aliases = ["remote_cache_compression", "experimental_remote_cache_compression"], num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(long, global = true, value_name = "BOOL", aliases = ["remote_cache_compression", "experimental_remote_cache_compression", "experimental-remote-cache-compression"], num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) remote_cache_compression: Option<bool>,
+
+    /// Compress nothing that is smaller [default: 1024]
+    #[arg(long, global = true, value_name = "BYTES", aliases = ["remote_cache_compression_threshold", "experimental_remote_cache_compression_threshold", "experimental-remote-cache-compression-threshold"])]
+    pub(crate) remote_cache_compression_threshold: Option<u64>,
+
+    /// Send and fetch of large blobs only the chunks that are new, where the server can [default: true]
+    #[arg(long, global = true, value_name = "BOOL", aliases = ["remote_cache_chunking", "experimental_remote_cache_chunking", "experimental-remote-cache-chunking"], num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub(crate) remote_cache_chunking: Option<bool>,
 
     /// The digest function of the team's cache, where it offers several [default: BLAKE3 where it has it]
     #[arg(long, global = true, value_name = "FUNCTION", aliases = ["digest_function", "digest-function"])]
@@ -138,6 +147,10 @@ pub(crate) struct GlobalOptions {
     /// Give the team's cache up when it says nothing for so long [default: 60]
     #[arg(long, global = true, value_name = "SECONDS", alias = "remote_timeout", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) remote_timeout: Option<u16>,
+
+    /// Try a connection over which gRPC is spoken so often while an answer is waited for; 0 for never [default: 30]
+    #[arg(long, global = true, value_name = "SECONDS", alias = "grpc_keepalive_time")]
+    pub(crate) grpc_keepalive_time: Option<u16>,
 
     /// Have steps done by the workers of this server, where that pays; without a remote cache, that of the server is used
     #[arg(long, global = true, value_name = "URL", alias = "remote_executor")]
@@ -286,6 +299,12 @@ impl GlobalOptions {
     /// How many seconds a connection to the team's cache may take.
     pub(crate) fn remote_connect_timeout(&self) -> u64 {
         self.remote_connect_timeout.unwrap_or(5).into()
+    }
+
+    /// How often a connection over which gRPC is spoken is tried; `None` for never.
+    pub(crate) fn grpc_keepalive_time(&self) -> Option<Duration> {
+        let seconds = self.grpc_keepalive_time.unwrap_or(30);
+        (seconds > 0).then(|| Duration::from_secs(seconds.into()))
     }
 
     /// Which blobs of results are fetched, where the command line says so.

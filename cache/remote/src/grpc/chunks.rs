@@ -34,7 +34,7 @@ impl Grpc {
         blob: &BlobDigest,
     ) -> Result<Option<Vec<BlobDigest>>, RemoteError> {
         let is_large = agreed.cut.map_or(blob.n_bytes >= SMALLEST, |cut| cut.is_for(blob.n_bytes));
-        if !agreed.splits || !is_large {
+        if !agreed.splits || !self.connection().settings.chunk || !is_large {
             return Ok(None);
         }
         let method = if agreed.streams_chunks { "GetChunkMapping" } else { "SplitBlob" };

@@ -277,8 +277,10 @@ fn endpoint(settings: &Settings) -> Result<Endpoint, tonic::transport::Error> {
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_frame_size(MAX_FRAME)
-        .http2_keep_alive_interval(Duration::from_secs(30))
         .keep_alive_timeout(settings.idle);
+    if let Some(interval) = settings.keep_alive {
+        endpoint = endpoint.http2_keep_alive_interval(interval);
+    }
     if let Place::Tls(_) = settings.place {
         let mut tls = ClientTlsConfig::new().with_enabled_roots();
         if let Some(authority) = &settings.pem.authority {

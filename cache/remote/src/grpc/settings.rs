@@ -55,6 +55,12 @@ pub struct Settings {
     pub function: Option<DigestFunction>,
     /// Whether blobs that shrink are sent and asked for compressed, where the server can.
     pub compress: bool,
+    /// From how many bytes on that is tried.
+    pub compress_from: u64,
+    /// Whether large blobs travel as the chunks that are new, where the server can.
+    pub chunk: bool,
+    /// How often a connection on which something is under way is tried; `None` for never.
+    pub keep_alive: Option<Duration>,
     /// Where calls are logged.
     pub log: Option<Arc<CallLog>>,
     /// The version of this program.

@@ -37,9 +37,8 @@ const PER_BLOB: u64 = 128;
 /// Larger blobs travel alone.
 const MAX_IN_BATCH: u64 = 512 << 10;
 
-/// How much of a blob tells whether it shrinks, and from what size on that is worth a try.
+/// How much of a blob tells whether it shrinks.
 const SAMPLE: usize = 64 << 10;
-const WORTH_COMPRESSING: u64 = 1 << 10;
 
 /// A server.
 pub struct Grpc {
@@ -105,7 +104,7 @@ impl Grpc {
 
     fn how_to_send(&self, agreed: &Agreed, bytes: &[u8]) -> Travel {
         let is_asked = self.connection.settings.compress && agreed.zstd;
-        if is_asked && bytes.len() as u64 >= WORTH_COMPRESSING && shrinks(bytes) {
+        if is_asked && bytes.len() as u64 >= self.connection.settings.compress_from && shrinks(bytes) {
             Travel::Zstd
         } else {
             Travel::Plain
@@ -226,9 +225,10 @@ impl Transport for Grpc {
 
     fn read(&self, blob: &BlobDigest, first: u64) -> Result<Option<Box<dyn Read + Send>>, RemoteError> {
         let agreed = self.agreed()?;
-        let is_asked = self.connection.settings.compress && agreed.zstd;
+        let Settings { compress, compress_from, .. } = self.connection.settings;
+        let is_asked = compress && agreed.zstd;
         // Weights do not shrink, and they are what is large.
-        let is_small = (WORTH_COMPRESSING..=MAX_IN_BATCH).contains(&blob.n_bytes);
+        let is_small = (compress_from..=MAX_IN_BATCH).contains(&blob.n_bytes);
         let travel = if is_asked && is_small { Travel::Zstd } else { Travel::Plain };
         read::open(&self.connection, agreed.function, travel, blob, first)
     }
@@ -247,7 +247,8 @@ impl Transport for Grpc {
         if let Some(max) = agreed.max_blob_bytes.filter(|&max| blob.n_bytes > max) {
             return Err(RemoteError::TooLarge { server: self.name(), n_bytes: blob.n_bytes, max });
         }
-        if let Some(cut) = agreed.cut.filter(|cut| cut.is_for(blob.n_bytes))
+        let cut = agreed.cut.filter(|cut| self.connection.settings.chunk && cut.is_for(blob.n_bytes));
+        if let Some(cut) = cut
             && self.splice(agreed, cut, blob, bytes)?
         {
             return Ok(());
@@ -321,11 +322,14 @@ impl Transport for Grpc {
     fn details(&self) -> Result<Vec<(&'static str, String)>, RemoteError> {
         let agreed = self.agreed()?;
         let yes = |is: bool| if is { "yes" } else { "no" }.to_owned();
-        let compression = match (agreed.zstd, self.connection.settings.compress) {
-            (false, _) => "not offered",
-            (true, false) => "zstd offered, not asked for",
-            (true, true) => "zstd",
+        let Settings { compress, compress_from, chunk, keep_alive, .. } = &self.connection.settings;
+        let compression = match (agreed.zstd, compress) {
+            (false, _) => "not offered".to_owned(),
+            (true, false) => "zstd offered, not asked for".to_owned(),
+            (true, true) => format!("zstd from {compress_from} bytes on"),
         };
+        let offered = |is| if is && !chunk { "yes, not asked to".to_owned() } else { yes(is) };
+        let kept_alive = keep_alive.map_or("no".to_owned(), |every| format!("every {every:?}"));
         Ok(vec![
             ("interface", format!("Remote Execution API {}", agreed.versions)),
             ("instance", if self.instance_name().is_empty() { "-".to_owned() } else { self.instance_name() }),
@@ -334,11 +338,12 @@ impl Transport for Grpc {
                 "largest blob",
                 agreed.max_blob_bytes.map_or("no limit".to_owned(), |max| format!("{max} bytes")),
             ),
-            ("compression", compression.to_owned()),
-            ("joins chunks", yes(agreed.cut.is_some())),
-            ("says chunks", yes(agreed.splits)),
+            ("compression", compression),
+            ("joins chunks", offered(agreed.cut.is_some())),
+            ("says chunks", offered(agreed.splits)),
             ("takes results", yes(agreed.takes_results)),
             ("runs actions", yes(agreed.executes)),
+            ("connection is tried", kept_alive),
         ])
     }
 }

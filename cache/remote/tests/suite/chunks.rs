@@ -2,6 +2,7 @@
 
 use mc_digest::digest::Digest;
 use mc_ir::output::Outputs;
+use mc_remote::grpc::settings::Settings;
 use tempfile::{TempDir, tempdir};
 
 use crate::grpc::{machine, settings};
@@ -131,4 +132,21 @@ fn a_chunk_that_is_lost_is_no_loss() {
     let scene = Scene::new(12, |_| {}, |_| {});
     scene.server.lose_chunks();
     assert!(scene.fetched() >= whole());
+}
+
+#[test]
+fn blobs_stay_whole_where_nobody_wants_chunks() {
+    let server = GrpcServer::new(Abilities { chunks: Some(CHUNK), splits: true, ..Abilities::default() });
+    let folder = tempdir().unwrap();
+    let of = |name: &str, chunk| {
+        machine(Settings { chunk, ..settings(server.address) }, &folder.path().join(name))
+    };
+    let maker = of("maker", false);
+    let outputs = maker.gives(&noise());
+    maker.upload(&outputs).unwrap();
+    assert!(fetched(&of("user", false), &outputs) >= whole());
+    let calls = server.seen().calls;
+    assert!(!calls.contains_key("SpliceBlob") && !calls.contains_key("SplitBlob"), "{calls:?}");
+    fetched(&of("another", true), &outputs);
+    assert_eq!(server.seen().calls["SplitBlob"], 1);
 }

@@ -227,6 +227,9 @@ fn client(service: &Service, executes: bool) -> Grpc {
         n_retries: 2,
         function: None,
         compress: false,
+        compress_from: 1024,
+        chunk: true,
+        keep_alive: None,
         log: None,
         version: "0",
     })

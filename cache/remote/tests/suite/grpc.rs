@@ -1,6 +1,8 @@
-use std::net::SocketAddr;
+use std::io::Read;
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use bazel_remote_apis::build::bazel::remote::execution::v2::digest_function::Value as Function;
@@ -32,6 +34,9 @@ pub(crate) fn settings(address: SocketAddr) -> Settings {
         n_retries: 1,
         function: None,
         compress: false,
+        compress_from: 1024,
+        chunk: true,
+        keep_alive: None,
         log: None,
         version: "0",
     }
@@ -120,6 +125,53 @@ fn what_shrinks_is_compressed_where_both_sides_want_it() {
         assert_eq!(user.lookup().unwrap().as_ref(), Some(&outputs));
         assert!(user.holds(&outputs));
     }
+}
+
+#[test]
+fn nothing_below_the_threshold_is_compressed() {
+    let server = GrpcServer::new(Abilities { zstd: true, max_batch: 30_000, ..Abilities::default() });
+    let folder = tempdir().unwrap();
+    let text = vec![b'a'; 100_000];
+    for (compress_from, expected) in [(100_001, false), (100_000, true)] {
+        server.clear();
+        server.look_away();
+        let settings = || Settings { compress: true, compress_from, ..settings(server.address) };
+        let maker = machine(settings(), &folder.path().join("a"));
+        let outputs = maker.gives(&text);
+        maker.upload(&outputs).unwrap();
+        let user = machine(settings(), &folder.path().join("b"));
+        assert_eq!(user.lookup().unwrap(), Some(outputs));
+        let seen = server.seen();
+        let large: Vec<&String> = seen.resources.iter().filter(|name| name.ends_with("/100000")).collect();
+        assert_eq!(large.len(), 2);
+        assert!(large.iter().all(|name| name.contains("zstd") == expected), "{large:?}");
+    }
+}
+
+#[test]
+fn a_connection_is_tried_while_an_answer_is_waited_for() {
+    /// The head of a frame that asks for a sign of life: 8 bytes, kind 6, no flags, about no stream.
+    const PING: [u8; 9] = [0, 0, 8, 6, 0, 0, 0, 0, 0];
+    let folder = tempdir().unwrap();
+    let is_tried = |keep_alive| {
+        // It takes everything and says nothing.
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let settings = settings(listener.local_addr().unwrap());
+        let heard = thread::spawn(move || {
+            let (mut connection, _) = listener.accept().unwrap();
+            let mut heard = Vec::new();
+            connection.read_to_end(&mut heard).unwrap();
+            heard
+        });
+        let patience = Duration::from_secs(2);
+        let settings = Settings { connect: patience, idle: patience, n_retries: 0, keep_alive, ..settings };
+        let user = machine(settings, &folder.path().join("a"));
+        user.lookup().unwrap_err();
+        drop(user);
+        heard.join().unwrap().windows(PING.len()).any(|bytes| bytes == PING)
+    };
+    assert!(is_tried(Some(Duration::from_millis(200))));
+    assert!(!is_tried(None));
 }
 
 #[test]

@@ -77,6 +77,7 @@ impl Declarations {
             required: remote.required,
             download: remote.download.as_deref().and_then(|word| Download::from_str(word, false).ok()),
             compression: remote.compression,
+            chunking: Some(remote.chunking),
             require_signed: remote.require_signed.as_ref().map(|path| self.workspace.root.join(path)),
             has_more: workspace.remotes.len() > 1,
         }

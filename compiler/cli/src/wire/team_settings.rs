@@ -28,6 +28,8 @@ pub(crate) struct Declared {
     pub(crate) download: Option<Download>,
     /// Whether what shrinks travels compressed.
     pub(crate) compression: bool,
+    /// Whether large blobs travel as the chunks that are new, where the workspace says so.
+    pub(crate) chunking: Option<bool>,
     /// The public keys of which one must have signed a result.
     pub(crate) require_signed: Option<PathBuf>,
     /// Whether it names a second cache.
@@ -55,6 +57,8 @@ pub(crate) struct TeamSettings {
     pub(crate) download_regex: Vec<Regex>,
     /// Whether what shrinks travels compressed.
     pub(crate) compression: bool,
+    /// Whether large blobs travel as the chunks that are new.
+    pub(crate) chunking: bool,
     /// Look-ups at a time.
     pub(crate) n_askers: usize,
     /// The private key with which results are signed.
@@ -106,6 +110,7 @@ impl TeamSettings {
             download: options.download().or(declared.download).unwrap_or_default(),
             download_regex: options.remote_download_regex.clone(),
             compression: options.remote_cache_compression.unwrap_or(declared.compression),
+            chunking: options.remote_cache_chunking.or(declared.chunking).unwrap_or(true),
             n_askers: options.remote_max_connections.map_or(N_ASKERS, usize::from),
             signing_key,
             require_signed: options

@@ -33,6 +33,9 @@ use crate::report::Report;
 use crate::wire::credentials::{aws_files, credentials, variable};
 use crate::wire::team_settings::TeamSettings;
 
+/// What is smaller goes into one packet of a network, compressed or not.
+const COMPRESS_FROM: u64 = 1 << 10;
+
 /// The way to a server. One that cannot be used, where the build may go on without it, is as good as absent.
 pub(crate) fn open(invocation: &Invocation, settings: &TeamSettings) -> Result<Box<dyn Transport>, Report> {
     let options = &invocation.options;
@@ -99,6 +102,9 @@ pub(crate) fn grpc(options: &GlobalOptions, settings: &TeamSettings, place: Plac
             DigestName::Blake3 => DigestFunction::Blake3,
         }),
         compress: settings.compression,
+        compress_from: options.remote_cache_compression_threshold.unwrap_or(COMPRESS_FROM),
+        chunk: settings.chunking,
+        keep_alive: options.grpc_keepalive_time(),
         log: call_log(options)?,
         version: env!("CARGO_PKG_VERSION"),
     };
