@@ -83,6 +83,25 @@ fn what_was_agreed_upon_can_be_asked() {
 }
 
 #[test]
+fn the_cache_and_the_workers_are_told_different_things() {
+    let sandbox = Sandbox::new();
+    let (team, worker) = (team(&sandbox), worker(&sandbox));
+    let (both, cache, exec) =
+        ("--remote-header=x-both=1", "--remote_cache_header=x-cache=2", "--remote_exec_header=x-exec=3");
+    let as_cache = worker.option().replace("executor", "cache");
+    sandbox.mc(&["info", "remote", &as_cache, both, cache, exec]).exits(0);
+    assert_eq!(worker.headers(), ["x-both=1", "x-cache=2"]);
+    let built = sandbox.build(&[&team, &worker.option(), "--remote-executor-all", exec, GGUF]);
+    assert!(!built.stderr.contains("warning"), "{}", built.stderr);
+    assert_eq!(worker.headers(), ["x-exec=3"]);
+    for wrong in [cache, "--remote-exec-header=x\u{e9}=3"] {
+        let ran = sandbox.mc(&["build", &team, &worker.option(), wrong, GGUF]).exits(2);
+        let name = wrong.split('=').next().unwrap().replace('_', "-");
+        assert!(ran.stderr.contains(&format!("`{name}`")), "{}", ran.stderr);
+    }
+}
+
+#[test]
 fn the_workspace_may_name_the_workers() {
     let sandbox = Sandbox::new();
     let (team, worker) = (team(&sandbox), worker(&sandbox));

@@ -3,8 +3,10 @@
 //!
 //! It has no sandbox; `tests/conformance/execution.py` runs the same builds on one that has.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
+use std::mem;
 use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
@@ -36,6 +38,8 @@ pub(crate) struct Worker {
     port: u16,
     /// The last argument but the parameters of each step that it did, such as `tensor@2`.
     did: Arc<Mutex<Vec<String>>>,
+    /// The headers of the users' own, `x-…`, that it was sent.
+    headers: Arc<Mutex<BTreeSet<String>>>,
     /// The name of an input that it leaves out.
     withheld: Arc<Mutex<Option<String>>>,
 }
@@ -46,7 +50,13 @@ impl Worker {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         listener.set_nonblocking(true).unwrap();
-        let worker = Self { team: team.to_owned(), port, did: Arc::default(), withheld: Arc::default() };
+        let worker = Self {
+            team: team.to_owned(),
+            port,
+            did: Arc::default(),
+            headers: Arc::default(),
+            withheld: Arc::default(),
+        };
         let service = worker.clone();
         thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
@@ -71,6 +81,18 @@ impl Worker {
     /// Leaves an input of this name out from now on.
     pub(crate) fn withhold(&self, name: &str) {
         *self.withheld.lock().unwrap() = Some(name.to_owned());
+    }
+
+    /// The headers of the users' own that it was sent since the last time, such as `x-a=1`.
+    pub(crate) fn headers(&self) -> Vec<String> {
+        mem::take(&mut *self.headers.lock().unwrap()).into_iter().collect()
+    }
+
+    fn hear<T>(&self, request: &Request<T>) {
+        let all = request.metadata().clone().into_headers();
+        let own = all.iter().filter(|(name, _)| name.as_str().starts_with("x-"));
+        let own = own.map(|(name, value)| format!("{name}={}", value.to_str().unwrap()));
+        self.headers.lock().unwrap().extend(own);
     }
 
     /// How many steps of each kind it did, such as `imatrix 1, tensor 38`.
@@ -159,6 +181,7 @@ impl Execution for Worker {
     type WaitExecutionStream = Stream;
 
     async fn execute(&self, request: Request<ExecuteRequest>) -> Result<Response<Stream>, Status> {
+        self.hear(&request);
         let worker = self.clone();
         let action = request.into_inner().action_digest.unwrap();
         let result = tokio::task::spawn_blocking(move || worker.run(&action)).await.unwrap();
@@ -178,8 +201,9 @@ impl Execution for Worker {
 impl Capabilities for Worker {
     async fn get_capabilities(
         &self,
-        _: Request<GetCapabilitiesRequest>,
+        request: Request<GetCapabilitiesRequest>,
     ) -> Result<Response<ServerCapabilities>, Status> {
+        self.hear(&request);
         let execution = ExecutionCapabilities { exec_enabled: true, ..ExecutionCapabilities::default() };
         // Said, and never done: blobs are in the shared folder.
         let cache = CacheCapabilities {

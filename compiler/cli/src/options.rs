@@ -176,9 +176,17 @@ pub(crate) struct GlobalOptions {
     #[arg(long, global = true, value_name = "BOOL", alias = "remote_local_fallback", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) remote_local_fallback: Option<bool>,
 
-    /// A header for the team's cache, whose value is shown nowhere; may be repeated
+    /// A header for the team's cache and workers, whose value is shown nowhere; may be repeated
     #[arg(long, global = true, value_name = "NAME=VALUE", alias = "remote_header")]
     pub(crate) remote_header: Vec<String>,
+
+    /// A header for the team's cache alone
+    #[arg(long, global = true, value_name = "NAME=VALUE", alias = "remote_cache_header")]
+    pub(crate) remote_cache_header: Vec<String>,
+
+    /// A header for the server alone that runs steps
+    #[arg(long, global = true, value_name = "NAME=VALUE", alias = "remote_exec_header")]
+    pub(crate) remote_exec_header: Vec<String>,
 
     /// The authority that the team's cache is known by, in PEM [default: the well-known ones]
     #[arg(long, global = true, value_name = "FILE", alias = "tls_certificate")]

@@ -33,6 +33,15 @@ use crate::report::Report;
 use crate::wire::credentials::{aws_files, credentials, variable};
 use crate::wire::team_settings::TeamSettings;
 
+/// What a server is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// To keep blobs and results.
+    Cache,
+    /// To run steps.
+    Executor,
+}
+
 /// What is smaller goes into one packet of a network, compressed or not.
 const COMPRESS_FROM: u64 = 1 << 10;
 
@@ -50,14 +59,14 @@ pub(crate) fn open(invocation: &Invocation, settings: &TeamSettings) -> Result<B
         }
         return Ok(absent("no server may be asked".to_owned()));
     }
-    let headers = headers(options, &address)?;
+    let headers = headers(options, Role::Cache, &address)?;
     let opened: Result<Box<dyn Transport>, RemoteError> = match address {
         Address::Folder(path) => Folder::open(&path).map(|folder| Box::new(folder) as _),
         Address::Http(url) => {
             let credentials = Credentials { headers: meant_for(&url, headers), ..who(options)? };
             Ok(Box::new(Http::new(client(options, credentials)?, url)))
         }
-        Address::Grpc(place) => Ok(Box::new(grpc(options, settings, place)?)),
+        Address::Grpc(place) => Ok(Box::new(grpc(options, settings, Role::Cache, place)?)),
         Address::Oci { registry, repository } => {
             let url = oci::root(&registry).map_err(unusable)?;
             let credentials = Credentials { headers: meant_for(&url, headers), ..who(options)? };
@@ -87,11 +96,16 @@ fn absent(reason: String) -> Box<dyn Transport> {
 }
 
 /// A server that speaks the Remote Execution API.
-pub(crate) fn grpc(options: &GlobalOptions, settings: &TeamSettings, place: Place) -> Result<Grpc, Report> {
+pub(crate) fn grpc(
+    options: &GlobalOptions,
+    settings: &TeamSettings,
+    role: Role,
+    place: Place,
+) -> Result<Grpc, Report> {
     let settings = Settings {
         instance: settings.instance.clone(),
         credentials: who(options)?,
-        headers: headers(options, &Address::Grpc(place.clone()))?,
+        headers: headers(options, role, &Address::Grpc(place.clone()))?,
         pem: pem(options)?,
         place,
         connect: Duration::from_secs(options.remote_connect_timeout()),
@@ -120,21 +134,28 @@ fn call_log(options: &GlobalOptions) -> Result<Option<Arc<CallLog>>, Report> {
 }
 
 /// The headers that the user wrote, where the server is one that may be told them.
-fn headers(options: &GlobalOptions, address: &Address) -> Result<Vec<SecretHeader>, Report> {
-    let read = |text: &String| {
-        // The value must not be seen, wherever it begins.
-        SecretHeader::parse(text).ok_or_else(|| unusable("`--remote-header` takes NAME=VALUE in ASCII"))
+fn headers(options: &GlobalOptions, role: Role, address: &Address) -> Result<Vec<SecretHeader>, Report> {
+    let (option, own) = match role {
+        Role::Cache => ("--remote-cache-header", &options.remote_cache_header),
+        Role::Executor => ("--remote-exec-header", &options.remote_exec_header),
     };
-    let headers = options.remote_header.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    let common = options.remote_header.iter().map(|text| ("--remote-header", text));
+    let read = |(option, text): (&str, &String)| {
+        // The value must not be seen, wherever it begins.
+        SecretHeader::parse(text).ok_or_else(|| unusable(format!("`{option}` takes NAME=VALUE in ASCII")))
+    };
+    let own = own.iter().map(|text| (option, text));
+    let headers = common.chain(own).map(read).collect::<Result<Vec<_>, _>>()?;
     let may_be_told = match address {
         Address::Http(url) | Address::Grpc(Place::Plain(url)) => url.is_private(),
         Address::Grpc(Place::Tls(_) | Place::Unix(_)) | Address::Oci { .. } => true,
         Address::Folder(_) | Address::S3 { .. } => false,
     };
     if !headers.is_empty() && !may_be_told {
-        let reason = "`--remote-header` is sent over TLS or to this machine alone, and never to buckets or \
-                      folders";
-        return Err(unusable(reason));
+        return Err(unusable(format!(
+            "`--remote-header` and `{option}` are sent over TLS or to this machine alone, and never to buckets or \
+             folders"
+        )));
     }
     Ok(headers)
 }

@@ -18,7 +18,7 @@ use crate::interrupt;
 use crate::invocation::Invocation;
 use crate::report::Report;
 use crate::wire::team_settings::TeamSettings;
-use crate::wire::team_transport;
+use crate::wire::team_transport::{self, Role};
 
 /// Seconds that a step may wait until a worker takes it, and that it may run there.
 const QUEUE: u16 = 60;
@@ -44,7 +44,7 @@ impl TeamWorkers {
             return Err(unusable("Only servers that speak gRPC run steps".to_owned())
                 .hint("Its address begins with `grpc://`, `grpcs://` or `unix:`"));
         };
-        let executor = team_transport::grpc(options, settings, place)?;
+        let executor = team_transport::grpc(options, settings, Role::Executor, place)?;
         // What workers run is this very program.
         let tool = std::env::current_exe().map_err(|error| unusable(error.to_string()))?;
         let tool = MappedFile::open(&tool).map_err(|error| unusable(error.to_string()))?;
