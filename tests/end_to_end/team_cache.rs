@@ -249,10 +249,24 @@ fn a_dead_server_costs_one_warning_or_one_error() {
     assert!(built.stderr.contains("was left alone after it failed"), "{}", built.stderr);
     assert_eq!(built.digests(), alone().digests());
 
-    let ran = clone().mc(&["build", dead, "--remote-cache-required", TARGET]).exits(1);
+    let times = ["--remote_timeout=2m", "--remote-connect-timeout=5s", "--remote_verify_downloads=true"];
+    let ran =
+        clone().mc(&[&["build", dead, "--remote-cache-required", TARGET], &times[..]].concat()).exits(1);
     assert_eq!(ran.errors().len(), 1, "{}", ran.stderr);
     assert!(ran.stderr.contains("refused"), "{}", ran.stderr);
     clone().mc(&["build", dead, "--remote-cache-required", "--offline", TARGET]).exits(2);
+}
+
+#[test]
+fn what_would_not_be_obeyed_is_refused() {
+    for (option, reason) in [
+        ("--remote_verify_downloads=false", "all that comes is checked, always"),
+        ("--remote_timeout=2 minutes", "expected seconds, or a time such as `90s` or `2m`"),
+        ("--remote-connect-timeout=0s", "expected at least one second"),
+    ] {
+        let ran = clone().mc(&["build", option, TARGET]).exits(2);
+        assert!(ran.stderr.contains(reason), "{}", ran.stderr);
+    }
 }
 
 #[test]

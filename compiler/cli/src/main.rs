@@ -3,6 +3,7 @@
 //! Nothing else prints, reads the environment or knows the terminal.
 
 mod command;
+mod duration;
 mod exit;
 mod failure;
 mod interrupt;

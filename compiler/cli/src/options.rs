@@ -7,6 +7,8 @@ use clap::{Args, ValueEnum};
 use mc_tensor::cpu_path::CpuPath;
 use regex::Regex;
 
+use crate::duration::{duration, patience};
+
 /// Options that every verb takes.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Global options")]
@@ -48,8 +50,8 @@ pub(crate) struct GlobalOptions {
     pub(crate) credential_helper: Option<PathBuf>,
 
     /// Give a server up that says nothing for so long [default: 60]
-    #[arg(long, global = true, value_name = "SECONDS", value_parser = clap::value_parser!(u16).range(1..))]
-    pub(crate) fetch_timeout: Option<u16>,
+    #[arg(long, global = true, value_name = "SECONDS", value_parser = patience)]
+    pub(crate) fetch_timeout: Option<Duration>,
 
     /// The team's cache, such as `grpcs://host`, `https://host/path` or `file:///folder`; empty for none [default:
     /// workspace.kdl's]
@@ -104,6 +106,10 @@ pub(crate) struct GlobalOptions {
     #[arg(long, global = true, value_name = "BOOL", aliases = ["remote_require_cached", "experimental_remote_require_cached", "experimental-remote-require-cached"], num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) remote_require_cached: Option<bool>,
 
+    /// Check all that comes, which is always done
+    #[arg(long, global = true, hide = true, value_name = "BOOL", alias = "remote_verify_downloads", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = verified)]
+    pub(crate) remote_verify_downloads: Option<bool>,
+
     /// Send results, signed with this private key (Ed25519, PEM) [default: $MC_REMOTE_SIGNING_KEY]
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) remote_signing_key: Option<PathBuf>,
@@ -133,8 +139,8 @@ pub(crate) struct GlobalOptions {
     pub(crate) remote_digest_function: Option<DigestName>,
 
     /// Give a connection to the team's cache up after so long [default: 5]
-    #[arg(long, global = true, value_name = "SECONDS", value_parser = clap::value_parser!(u16).range(1..))]
-    pub(crate) remote_connect_timeout: Option<u16>,
+    #[arg(long, global = true, value_name = "SECONDS", value_parser = patience)]
+    pub(crate) remote_connect_timeout: Option<Duration>,
 
     /// Ask the team's cache again so often after a failure that may pass [default: 3]
     #[arg(long, global = true, value_name = "N", alias = "remote_retries", value_parser = clap::value_parser!(u8).range(0..=20))]
@@ -145,12 +151,12 @@ pub(crate) struct GlobalOptions {
     pub(crate) remote_max_connections: Option<u16>,
 
     /// Give the team's cache up when it says nothing for so long [default: 60]
-    #[arg(long, global = true, value_name = "SECONDS", alias = "remote_timeout", value_parser = clap::value_parser!(u16).range(1..))]
-    pub(crate) remote_timeout: Option<u16>,
+    #[arg(long, global = true, value_name = "SECONDS", alias = "remote_timeout", value_parser = patience)]
+    pub(crate) remote_timeout: Option<Duration>,
 
     /// Try a connection over which gRPC is spoken so often while an answer is waited for; 0 for never [default: 30]
-    #[arg(long, global = true, value_name = "SECONDS", alias = "grpc_keepalive_time")]
-    pub(crate) grpc_keepalive_time: Option<u16>,
+    #[arg(long, global = true, value_name = "SECONDS", alias = "grpc_keepalive_time", value_parser = duration)]
+    pub(crate) grpc_keepalive_time: Option<Duration>,
 
     /// Have steps done by the workers of this server, where that pays; without a remote cache, that of the server is used
     #[arg(long, global = true, value_name = "URL", alias = "remote_executor")]
@@ -165,12 +171,12 @@ pub(crate) struct GlobalOptions {
     pub(crate) remote_default_exec_properties: Vec<(String, String)>,
 
     /// Do a step here that no worker takes for so long [default: 60]
-    #[arg(long, global = true, value_name = "SECONDS", value_parser = clap::value_parser!(u16).range(1..))]
-    pub(crate) remote_queue_timeout: Option<u16>,
+    #[arg(long, global = true, value_name = "SECONDS", value_parser = patience)]
+    pub(crate) remote_queue_timeout: Option<Duration>,
 
     /// Do a step here that a worker runs for so long in vain [default: 3600]
-    #[arg(long, global = true, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) remote_execution_timeout: Option<u32>,
+    #[arg(long, global = true, value_name = "SECONDS", value_parser = patience)]
+    pub(crate) remote_execution_timeout: Option<Duration>,
 
     /// Do a step here that workers could not do, instead of failing [default: true]
     #[arg(long, global = true, value_name = "BOOL", alias = "remote_local_fallback", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
@@ -266,6 +272,14 @@ fn property(text: &str) -> Result<(String, String), String> {
     Ok((name.to_owned(), value.to_owned()))
 }
 
+fn verified(text: &str) -> Result<bool, String> {
+    match text {
+        "true" => Ok(true),
+        "false" => Err("all that comes is checked, always: nothing else could be believed".to_owned()),
+        _ => Err("expected `true`".to_owned()),
+    }
+}
+
 fn regex(text: &str) -> Result<Regex, String> {
     // The library repeats the expression on lines of its own; what is wrong with it is on the last.
     let reason = |error: regex::Error| {
@@ -285,6 +299,11 @@ fn cpu_path(name: &str) -> Result<CpuPath, String> {
 /// Actions beyond the CPUs: so many usually wait until the disk has what they wrote.
 const N_WAITING: usize = 2;
 
+/// What holds where the user says nothing of times.
+const PATIENCE: Duration = Duration::from_secs(60);
+const CONNECT: Duration = Duration::from_secs(5);
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
+
 impl GlobalOptions {
     /// How many actions may run at a time.
     pub(crate) fn n_jobs(&self) -> usize {
@@ -294,25 +313,24 @@ impl GlobalOptions {
         }
     }
 
-    /// How many seconds a server may say nothing.
-    pub(crate) fn fetch_timeout(&self) -> u64 {
-        self.fetch_timeout.unwrap_or(60).into()
+    /// How long a server may say nothing.
+    pub(crate) fn fetch_timeout(&self) -> Duration {
+        self.fetch_timeout.unwrap_or(PATIENCE)
     }
 
-    /// How many seconds the team's cache may say nothing.
-    pub(crate) fn remote_timeout(&self) -> u64 {
-        self.remote_timeout.unwrap_or(60).into()
+    /// How long the team's cache may say nothing.
+    pub(crate) fn remote_timeout(&self) -> Duration {
+        self.remote_timeout.unwrap_or(PATIENCE)
     }
 
-    /// How many seconds a connection to the team's cache may take.
-    pub(crate) fn remote_connect_timeout(&self) -> u64 {
-        self.remote_connect_timeout.unwrap_or(5).into()
+    /// How long a connection to the team's cache may take.
+    pub(crate) fn remote_connect_timeout(&self) -> Duration {
+        self.remote_connect_timeout.unwrap_or(CONNECT)
     }
 
     /// How often a connection over which gRPC is spoken is tried; `None` for never.
     pub(crate) fn grpc_keepalive_time(&self) -> Option<Duration> {
-        let seconds = self.grpc_keepalive_time.unwrap_or(30);
-        (seconds > 0).then(|| Duration::from_secs(seconds.into()))
+        Some(self.grpc_keepalive_time.unwrap_or(KEEP_ALIVE)).filter(|every| !every.is_zero())
     }
 
     /// Which blobs of results are fetched, where the command line says so.

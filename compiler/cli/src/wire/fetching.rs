@@ -3,7 +3,6 @@
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use mc_fetch::area::{Area, Presence};
 use mc_fetch::client::Client;
@@ -98,7 +97,7 @@ pub(crate) fn fetcher(invocation: &Invocation) -> Result<Fetcher, Report> {
     let endpoint = variable("HF_ENDPOINT").unwrap_or_else(|| hugging_face::ENDPOINT.to_owned());
     let endpoint =
         Url::parse(&endpoint).map_err(|error| Report::usage("Cannot use `HF_ENDPOINT`").because(error))?;
-    let patience = Patience { idle: Duration::from_secs(options.fetch_timeout()), ..Patience::default() };
+    let patience = Patience { idle: options.fetch_timeout(), ..Patience::default() };
     let proxy = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"].into_iter().find_map(variable);
     let client = Client::new(credentials(options, &endpoint), patience, proxy.as_deref())
         .map_err(|error| fetch_report("Cannot use the proxy", &error))?;

@@ -108,8 +108,8 @@ pub(crate) fn grpc(
         headers: headers(options, role, &Address::Grpc(place.clone()))?,
         pem: pem(options)?,
         place,
-        connect: Duration::from_secs(options.remote_connect_timeout()),
-        idle: Duration::from_secs(options.remote_timeout()),
+        connect: options.remote_connect_timeout(),
+        idle: options.remote_timeout(),
         n_retries: options.remote_retries(),
         function: options.remote_digest_function.map(|name| match name {
             DigestName::Sha256 => DigestFunction::Sha256,
@@ -186,7 +186,7 @@ fn account(bucket: &str, prefix: &str) -> Result<Account, RemoteError> {
 
 fn client(options: &GlobalOptions, credentials: Credentials) -> Result<Client, Report> {
     let patience = Patience {
-        idle: Duration::from_secs(options.remote_timeout()),
+        idle: options.remote_timeout(),
         n_retries: options.remote_retries(),
         first_delay: Duration::from_millis(100),
         longest_delay: Duration::from_secs(5),

@@ -20,9 +20,9 @@ use crate::report::Report;
 use crate::wire::team_settings::TeamSettings;
 use crate::wire::team_transport::{self, Role};
 
-/// Seconds that a step may wait until a worker takes it, and that it may run there.
-const QUEUE: u16 = 60;
-const RUN: u32 = 3600;
+/// How long a step may wait until a worker takes it, and how long it may run there.
+const QUEUE: Duration = Duration::from_secs(60);
+const RUN: Duration = Duration::from_secs(3600);
 
 /// Workers in use.
 pub(crate) struct TeamWorkers {
@@ -50,8 +50,8 @@ impl TeamWorkers {
         let tool = MappedFile::open(&tool).map_err(|error| unusable(error.to_string()))?;
         let wishes = Wishes {
             properties: options.remote_default_exec_properties.clone(),
-            queue: Duration::from_secs(options.remote_queue_timeout.unwrap_or(QUEUE).into()),
-            run: Duration::from_secs(options.remote_execution_timeout.unwrap_or(RUN).into()),
+            queue: options.remote_queue_timeout.unwrap_or(QUEUE),
+            run: options.remote_execution_timeout.unwrap_or(RUN),
             all: options.remote_executor_all,
             kinds: is_remote,
         };
