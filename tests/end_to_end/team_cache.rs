@@ -1,7 +1,11 @@
 //! Two clones of the demo that share a cache: what one built the other only fetches.
 
 use std::fs;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
+use std::thread;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -292,6 +296,46 @@ fn calls_of_a_server_are_logged_where_somebody_wants_to_know() {
     let ran = sandbox.mc(&[&["build"], &dead[..], &[&log(&nowhere), TARGET]].concat()).exits(2);
     assert!(ran.stderr.contains("Cannot write the log of `--remote-grpc-log`"), "{}", ran.stderr);
     assert!(ran.stderr.contains("calls.json"), "{}", ran.stderr);
+}
+
+/// A server that has nothing, and takes its time to take something.
+fn slow_server() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("--remote-cache=http://{}", listener.local_addr().unwrap());
+    let answer = |mut connection: TcpStream| -> io::Result<()> {
+        let mut request = BufReader::new(connection.try_clone()?);
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") && request.read_line(&mut head)? > 0 {}
+        let length =
+            head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
+        io::copy(&mut request.take(length.unwrap_or(0)), &mut io::sink())?;
+        let is_put = head.starts_with("PUT ");
+        if is_put {
+            thread::sleep(Duration::from_millis(100));
+        }
+        let status = if is_put { "200 OK" } else { "404 Not Found" };
+        write!(connection, "HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+    };
+    thread::spawn(move || {
+        for connection in listener.incoming().flatten() {
+            // Who went away is not to be told.
+            thread::spawn(move || drop(answer(connection)));
+        }
+    });
+    address
+}
+
+#[test]
+fn each_step_may_wait_until_its_result_is_sent() {
+    let server = slow_server();
+    let n_waited = |options: &[&str]| {
+        let ran = clone().mc(&[&["build", &server, SEND, TARGET], options].concat()).exits(0);
+        assert!(!ran.stderr.contains("warning") && ran.stderr.contains(": sent "), "{}", ran.stderr);
+        ran.stderr.matches("waiting for ").count()
+    };
+    // The last step was made just now, and its result needs a while.
+    assert_eq!(n_waited(&[]), 1);
+    assert_eq!(n_waited(&["--remote_cache_async=false"]), 0);
 }
 
 #[test]

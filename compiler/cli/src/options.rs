@@ -66,6 +66,10 @@ pub(crate) struct GlobalOptions {
     #[arg(long, global = true, value_name = "BOOL", alias = "remote_upload_local_results", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) remote_upload_local_results: Option<bool>,
 
+    /// Go on while results are sent, and wait for the last at the end; else each step waits for its own [default: true]
+    #[arg(long, global = true, value_name = "BOOL", alias = "remote_cache_async", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub(crate) remote_cache_async: Option<bool>,
+
     /// Take results from the team's cache [default: true]
     #[arg(long, global = true, value_name = "BOOL", alias = "remote_accept_cached", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) remote_accept_cached: Option<bool>,

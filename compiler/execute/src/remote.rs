@@ -48,6 +48,6 @@ pub trait RemoteResults: Sync {
     /// When the build must not go on without them.
     fn bring(&self, outputs: &[Output]) -> Result<(), ActionError>;
 
-    /// Takes note of what an action gave on this machine.
+    /// Takes note of what an action gave, and may wait until others can have it.
     fn made(&self, node: &Arc<ActionNode>, inputs: &[Output], outputs: &Outputs);
 }

@@ -90,7 +90,12 @@ impl Step<'_> {
         let permit = permits.take();
         let outputs = pool.install(|| self.run(&digests, &action));
         drop(permit);
-        Ok((outputs?, action.digest, Origin::Ran))
+        let outputs = outputs?;
+        // Outside the pool once more: it may be waited for until it is sent.
+        if let Some(remote) = self.services.remote {
+            remote.made(self.node, &digests, &outputs);
+        }
+        Ok((outputs, action.digest, Origin::Ran))
     }
 
     fn lookup(&self, action: &EncodedAction) -> Result<Option<Outputs>, ActionError> {
@@ -172,9 +177,6 @@ impl Step<'_> {
         }
         self.check_sources(digests)?;
         record(self.services, action, &outputs)?;
-        if let Some(remote) = self.services.remote {
-            remote.made(self.node, digests, &outputs);
-        }
         Ok(outputs)
     }
 

@@ -1,7 +1,7 @@
 //! The team's cache as the options and the workspace name it, for the executor.
 //!
 //! Looking up happens where an action would run; sending happens behind the build, and the command waits for it at its
-//! end. A server that fails is left alone for the rest of the command, with one warning.
+//! end, unless each step is to wait for its own. A server that fails is left alone for the rest of the command, with one warning.
 
 use std::fs;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -104,10 +104,11 @@ impl TeamCache {
 
     /// How this machine uses it, for people.
     pub(crate) fn use_of_it(&self) -> Vec<(&'static str, Value)> {
-        let TeamSettings { accept, required, download, n_askers, .. } = &self.settings;
+        let TeamSettings { accept, sends_behind, required, download, n_askers, .. } = &self.settings;
         vec![
             ("results are taken", json!(accept)),
             ("results are sent", json!(self.uploads.is_some())),
+            ("sending is waited for", json!(if *sends_behind { "at the end" } else { "step by step" })),
             ("outputs fetched", json!(download.to_possible_value().map(|word| word.get_name().to_owned()))),
             ("required", json!(required)),
             ("signs", json!(self.settings.signing_key.is_some())),
@@ -326,6 +327,12 @@ impl RemoteResults for TeamCache {
         let job = Job { node: Arc::clone(node), inputs: inputs.to_vec(), outputs: outputs.clone() };
         uploads.state.n_waiting.fetch_add(1, Ordering::Relaxed);
         uploads.state.n_bytes_waiting.fetch_add(job.n_bytes(), Ordering::Relaxed);
+        if !self.settings.sends_behind {
+            if !interrupt::cancelled().load(Ordering::Relaxed) {
+                uploads.state.upload(&self.remote, &self.store, &job);
+            }
+            return;
+        }
         if uploads.jobs.send(job).is_err() {
             uploads.state.n_waiting.fetch_sub(1, Ordering::Relaxed);
         }

@@ -47,6 +47,8 @@ pub(crate) struct TeamSettings {
     pub(crate) executor: Option<String>,
     /// Whether results made here are sent there.
     pub(crate) upload: bool,
+    /// Whether the build goes on while they are sent.
+    pub(crate) sends_behind: bool,
     /// Whether results are taken from there.
     pub(crate) accept: bool,
     /// Whether a build fails when it does.
@@ -105,6 +107,7 @@ impl TeamSettings {
             executor: executor.cloned(),
             instance: instance.cloned().unwrap_or_default(),
             upload,
+            sends_behind: options.remote_cache_async.unwrap_or(true),
             accept: options.remote_accept_cached.unwrap_or(true),
             required,
             download: options.download().or(declared.download).unwrap_or_default(),
