@@ -69,7 +69,12 @@ fn what_was_agreed_upon_can_be_asked() {
         "--experimental_remote_cache_chunking=false",
         "--grpc_keepalive_time=0",
         "--digest_function=sha256",
+        "--remote-cache-async=false",
+        "--remote-download-minimal",
+        "--remote-download-regex=gguf$",
     ]);
+    assert_eq!(asked["sending is waited for"], "step by step");
+    assert_eq!((&*asked["outputs fetched"], &*asked["fetched in any case"]), ("minimal", "gguf$"));
     assert_eq!(asked["compression"], "zstd from 100 bytes on");
     assert_eq!(asked["says chunks"], "yes, not asked to");
     assert_eq!(asked["connection is tried"], "no");

@@ -19,6 +19,7 @@ use mc_remote::notes::Notes;
 use mc_remote::remote::{Fetching, Made, Remote};
 use mc_remote::signing::{Signatures, Signer, Trusted};
 use mc_store::local::store::LocalStore;
+use regex::Regex;
 use serde_json::{Value, json};
 
 use crate::interrupt;
@@ -104,12 +105,15 @@ impl TeamCache {
 
     /// How this machine uses it, for people.
     pub(crate) fn use_of_it(&self) -> Vec<(&'static str, Value)> {
-        let TeamSettings { accept, sends_behind, required, download, n_askers, .. } = &self.settings;
+        let TeamSettings { accept, sends_behind, required, download, download_regex, n_askers, .. } =
+            &self.settings;
+        let fetched: Vec<&str> = download_regex.iter().map(Regex::as_str).collect();
         vec![
             ("results are taken", json!(accept)),
             ("results are sent", json!(self.uploads.is_some())),
             ("sending is waited for", json!(if *sends_behind { "at the end" } else { "step by step" })),
             ("outputs fetched", json!(download.to_possible_value().map(|word| word.get_name().to_owned()))),
+            ("fetched in any case", json!(fetched)),
             ("required", json!(required)),
             ("signs", json!(self.settings.signing_key.is_some())),
             ("signatures from", json!(self.settings.require_signed)),
