@@ -5,7 +5,7 @@
 
 use mc_family::chat::{ChatTemplate, Message};
 use mc_family::tokenizer::ParseSpecial;
-use mc_ir::action::{Action, ActionContext, ActionError, ActionKind, ActionNode, Artifact, Input};
+use mc_ir::action::{Action, ActionContext, ActionError, ActionKind, Artifact, Input};
 use mc_ir::attribute::Record;
 use mc_ir::label::Label;
 use mc_ir::output::Outputs;
@@ -13,12 +13,12 @@ use mc_runtime::accuracy::{Question, answers};
 use serde::Deserialize;
 
 use crate::dataset::{DatasetInfo, reason};
-use crate::exec_property;
 use crate::gate::Measurement;
 use crate::gguf::GgufInfo;
 use crate::perplexity::write_measurement;
 use crate::remote_kinds::{ITS_INPUT, RemoteKind, last, number};
 use crate::subject::{Opened, Subject};
+use crate::target_step::target_step;
 use crate::verdict::percent;
 
 /// The accuracy of the quantized model and of the unquantized one, in this order.
@@ -35,8 +35,7 @@ pub(crate) fn actions(
     subjects.map(|(subject, mut inputs)| {
         inputs.push(Input::Artifact(data.items.clone()));
         let action = Accuracy { subject, max_tokens, data: data.name.clone() };
-        let action = exec_property::of_target(record, Box::new(action));
-        ActionNode::new(owner.clone(), action, inputs).artifact("measurement.json")
+        target_step(owner, record, action, inputs).artifact("measurement.json")
     })
 }
 

@@ -7,7 +7,7 @@
 use mc_codec::codecs;
 use mc_format::gguf::layout::TensorPlan;
 use mc_format::gguf::value::Value;
-use mc_ir::action::{ActionNode, Artifact, Input};
+use mc_ir::action::{Artifact, Input};
 use mc_ir::fault::Fault;
 use mc_ir::label::Label;
 use mc_ir::provider::Providers;
@@ -20,6 +20,8 @@ use crate::adapter_gguf_tensors::Export;
 use crate::attributes::{label, provider, text};
 use crate::exec_property::EXEC_PROPERTY;
 use crate::gguf::file_name;
+use crate::tags::TAGS;
+use crate::target_step::target_step;
 use crate::wire_tensors::family_of;
 
 /// The rule's name.
@@ -63,6 +65,7 @@ static SCHEMA: NodeSchema = NodeSchema {
         ChildSchema { node: &ADAPTER, occurs: Occurs::Once },
         ChildSchema { node: &TYPE, occurs: Occurs::Optional },
         ChildSchema { node: &EXEC_PROPERTY, occurs: Occurs::Any },
+        ChildSchema { node: &TAGS, occurs: Occurs::Optional },
     ],
 };
 
@@ -90,7 +93,7 @@ impl Rule for AdapterGguf {
         let (plans, tensors): (Vec<_>, Vec<_>) = steps.into_iter().unzip();
         let container = AdapterContainer { keys: keys(&named.value.name, &adapter, export.alpha()), plans };
         let inputs = tensors.into_iter().map(Input::Artifact).collect();
-        let node = ActionNode::new(ctx.label().clone(), Box::new(container), inputs);
+        let node = target_step(ctx.label(), record, container, inputs);
         let file = file_name(ctx.label());
         let gguf = node.artifact(ADAPTER_FILE);
         let info = AdapterGgufInfo { gguf: gguf.clone(), file: file.clone(), base: adapter.base };

@@ -18,7 +18,7 @@ use mc_family::family::{Change as WireChange, Family, Found};
 use mc_format::gguf::layout::TensorPlan;
 use mc_format::gguf::names::wire_name;
 use mc_format::gguf::tensor_type::TensorType;
-use mc_ir::action::{ActionNode, Artifact, Input};
+use mc_ir::action::{Artifact, Input};
 use mc_ir::adapter_expression::AdapterExpr;
 use mc_ir::attribute::Record;
 use mc_ir::expression::TensorExpr;
@@ -27,7 +27,7 @@ use mc_tensor::model_tensor::ModelTensor;
 
 use crate::adapter::AdapterInfo;
 use crate::adapter_weights::{check_dtype, stored};
-use crate::exec_property;
+use crate::target_step::target_step;
 use crate::tensor_action::{TENSOR, TensorAction};
 
 /// Why an adapter has no such file.
@@ -75,8 +75,7 @@ impl FactorTensor {
         let expression =
             TensorExpr::Quantize { codec: codec.name, version: codec.version, importance: None, of };
         let action = TensorAction { expression, codec, name: name.clone() };
-        let action = exec_property::of_target(record, Box::new(action));
-        let node = ActionNode::new(owner.clone(), action, self.factor.inputs);
+        let node = target_step(owner, record, action, self.factor.inputs);
         (TensorPlan { name, kind: TensorType::of(codec), dims }, node.artifact(TENSOR))
     }
 }

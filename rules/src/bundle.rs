@@ -2,7 +2,7 @@
 //!
 //! A bundle needs a passed gate, and a device whose app memory holds the model; then it joins what was made.
 
-use mc_ir::action::{Action, ActionContext, ActionError, ActionKind, ActionNode, Input, write_bytes};
+use mc_ir::action::{Action, ActionContext, ActionError, ActionKind, Input, write_bytes};
 use mc_ir::attribute::{Placed, Record};
 use mc_ir::fault::Fault;
 use mc_ir::output::{Output, Outputs};
@@ -20,6 +20,8 @@ use crate::gguf_split::file_names;
 use crate::manifest::Manifest;
 use crate::memory::{MemoryEstimate, estimate};
 use crate::subject::open_head;
+use crate::tags::TAGS;
+use crate::target_step::target_step;
 use crate::verdict::Verdict;
 use crate::{model_card, modelfile};
 
@@ -66,6 +68,7 @@ static SCHEMA: NodeSchema = NodeSchema {
         ChildSchema { node: &DEVICE, occurs: Occurs::Optional },
         ChildSchema { node: &CONTEXT, occurs: Occurs::Optional },
         ChildSchema { node: &VERSION, occurs: Occurs::Optional },
+        ChildSchema { node: &TAGS, occurs: Occurs::Optional },
     ],
 };
 
@@ -131,7 +134,7 @@ impl Rule for Bundle {
         let shards = gguf.files.iter().filter(|file| **file != gguf.gguf);
         inputs.extend(shards.cloned().map(Input::Artifact));
         let names = package.output_names();
-        let node = ActionNode::new(ctx.label().clone(), Box::new(package), inputs);
+        let node = target_step(ctx.label(), record, package, inputs);
         // `mc run` and `mc inspect` ask a bundle for the model in it.
         let mut providers = Providers::default().with(gguf);
         providers.outputs = names.into_iter().map(|name| (name.clone(), node.artifact(&name))).collect();

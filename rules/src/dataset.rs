@@ -4,9 +4,7 @@
 //! no items. A sample is drawn by a keyed hash of each item, so that an item added or removed moves no other.
 
 use mc_digest::digest::Digest;
-use mc_ir::action::{
-    Action, ActionContext, ActionError, ActionKind, ActionNode, Artifact, Input, Source, write_bytes,
-};
+use mc_ir::action::{Action, ActionContext, ActionError, ActionKind, Artifact, Input, Source, write_bytes};
 use mc_ir::fault::Fault;
 use mc_ir::output::{Output, Outputs};
 use mc_ir::provider::Providers;
@@ -14,6 +12,8 @@ use mc_ir::rule::{Rule, RuleContext};
 use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs, Presence, PropertySchema, ValueKind};
 
 use crate::attributes::{counted, shown_path, source_fault};
+use crate::tags::TAGS;
+use crate::target_step::target_step;
 
 /// The `dataset` rule.
 pub struct Dataset;
@@ -69,6 +69,7 @@ static SCHEMA: NodeSchema = NodeSchema {
     children: &[
         ChildSchema { node: &FILES, occurs: Occurs::Once },
         ChildSchema { node: &SAMPLE, occurs: Occurs::Optional },
+        ChildSchema { node: &TAGS, occurs: Occurs::Optional },
     ],
 };
 
@@ -131,7 +132,7 @@ impl Rule for Dataset {
         let inputs = files.iter().map(|(source, _)| Input::Source(source.clone())).collect();
         let shown = files.iter().map(|(_, shown)| shown.clone()).collect();
         let action = Collect { kind, sample, shown };
-        let node = ActionNode::new(ctx.label().clone(), Box::new(action), inputs);
+        let node = target_step(ctx.label(), record, action, inputs);
         let items = node.artifact("items");
         let file_name = match kind {
             DatasetKind::Text => "dataset.txt",

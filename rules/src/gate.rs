@@ -4,9 +4,7 @@
 //! data; the verdict joins them. A verdict that fails is a result like any other and is cached: it is the bundle, and
 //! the command line, that refuse to go on.
 
-use mc_ir::action::{
-    Action, ActionContext, ActionError, ActionKind, ActionNode, Artifact, Input, write_bytes,
-};
+use mc_ir::action::{Action, ActionContext, ActionError, ActionKind, Artifact, Input, write_bytes};
 use mc_ir::attribute::{Placed, Record};
 use mc_ir::fault::Fault;
 use mc_ir::label::Label;
@@ -21,6 +19,8 @@ use crate::dataset::{DatasetInfo, DatasetKind};
 use crate::exec_property::EXEC_PROPERTY;
 use crate::gguf::GgufInfo;
 use crate::model_info::ModelInfo;
+use crate::tags::TAGS;
+use crate::target_step::target_step;
 use crate::verdict::{Check, Verdict, percent, signed_percent};
 use crate::{accuracy, leak, perplexity, tokenizer_fidelity};
 
@@ -145,6 +145,7 @@ static SCHEMA: NodeSchema = NodeSchema {
         ChildSchema { node: &tokenizer_fidelity::SCHEMA, occurs: Occurs::Any },
         ChildSchema { node: &SIZE, occurs: Occurs::Optional },
         ChildSchema { node: &EXEC_PROPERTY, occurs: Occurs::Any },
+        ChildSchema { node: &TAGS, occurs: Occurs::Optional },
     ],
 };
 
@@ -188,7 +189,7 @@ impl Rule for Gate {
         }
         let action = Judge { limits: plan.limits };
         let inputs = plan.inputs.into_iter().chain(plan.leaks).collect();
-        let node = ActionNode::new(ctx.label().clone(), Box::new(action), inputs);
+        let node = target_step(ctx.label(), record, action, inputs);
         let verdict = node.artifact("verdict.json");
         let mut providers = Providers::default().with(GateInfo { verdict: verdict.clone() });
         providers.outputs.push(("verdict.json".to_owned(), verdict.clone()));
@@ -275,6 +276,7 @@ impl Plan<'_> {
         };
         self.inputs.push(Input::Artifact(tokenizer_fidelity::action(
             self.ctx.label(),
+            self.ctx.record(),
             self.gguf,
             &model,
             &data,
@@ -311,7 +313,8 @@ impl Plan<'_> {
     /// A model must not be measured on what it was calibrated on.
     fn forbid_leak(&mut self, data: &DatasetInfo) {
         if let Some(calibration) = &self.gguf.calibration {
-            self.leaks.push(Input::Artifact(leak::action(self.ctx.label(), calibration, data)));
+            let (owner, record) = (self.ctx.label(), self.ctx.record());
+            self.leaks.push(Input::Artifact(leak::action(owner, record, calibration, data)));
         }
     }
 }

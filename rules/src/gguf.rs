@@ -8,7 +8,7 @@ use mc_codec::recipes::{self, Choice};
 use mc_format::gguf::layout::TensorPlan;
 use mc_format::gguf::names::wire_name_in;
 use mc_format::gguf::tensor_type::TensorType;
-use mc_ir::action::{ActionNode, Artifact, Input};
+use mc_ir::action::{Artifact, Input};
 use mc_ir::attribute::{Place, Record};
 use mc_ir::expression::TensorExpr;
 use mc_ir::fault::Fault;
@@ -20,12 +20,14 @@ use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs, ValueKind};
 use crate::attributes::{label, place_of, provider, text};
 use crate::container::{Container, MODEL_FILE, REPORTS_FILE};
 use crate::dataset::DatasetInfo;
-use crate::exec_property::{self, EXEC_PROPERTY};
+use crate::exec_property::EXEC_PROPERTY;
 use crate::gguf_copy::{self, COPY, stored_codec};
 use crate::gguf_split::{self, MAX_FILE_SIZE};
 use crate::imatrix::ImatrixInfo;
 use crate::model_info::ModelInfo;
 use crate::requantize::{REQUANTIZE, check_quantized};
+use crate::tags::TAGS;
+use crate::target_step::target_step;
 use crate::tensor_action::{REPORT, TENSOR, TensorAction};
 use crate::tensor_types::tensor_types;
 use crate::type_rules::{EMBEDDING_TYPE, OUTPUT_TYPE, PURE, TENSOR_TYPE, TENSOR_TYPES};
@@ -105,6 +107,7 @@ static SCHEMA: NodeSchema = NodeSchema {
         ChildSchema { node: &MODEL_NAME, occurs: Occurs::Optional },
         ChildSchema { node: &MAX_FILE_SIZE, occurs: Occurs::Optional },
         ChildSchema { node: &EXEC_PROPERTY, occurs: Occurs::Any },
+        ChildSchema { node: &TAGS, occurs: Occurs::Optional },
     ],
 };
 
@@ -153,14 +156,14 @@ impl Rule for Gguf {
         let calibration = imatrix.as_ref().and_then(|imatrix| imatrix.calibration.clone());
         let container = Container::new(&name, recipe, &model, imatrix.as_ref(), &planned);
         let inputs = container.inputs(&model, &planned);
-        let node = ActionNode::new(ctx.label().clone(), Box::new(container), inputs);
+        let node = target_step(ctx.label(), record, container, inputs);
         let gguf = node.artifact(MODEL_FILE);
         let reports = node.artifact(REPORTS_FILE);
         let files = match record.value(MAX_FILE_SIZE.name) {
             None => vec![gguf.clone()],
             Some(max) => {
                 let plans = planned.iter().map(|tensor| tensor.plan.clone()).collect();
-                gguf_split::files(ctx.label(), max, &name, &gguf, plans, model.decoder.n_vocab)?
+                gguf_split::files(ctx.label(), record, max, &name, &gguf, plans, model.decoder.n_vocab)?
             }
         };
         let info = GgufInfo {
@@ -271,8 +274,7 @@ impl Planner<'_> {
             TensorExpr::Quantize { codec: codec.name, version: codec.version, importance, of: Box::new(of) }
         };
         let action = TensorAction { expression, codec, name: name.clone() };
-        let action = exec_property::of_target(self.record, Box::new(action));
-        let node = ActionNode::new(self.owner.clone(), action, inputs);
+        let node = target_step(self.owner, self.record, action, inputs);
         Ok(Planned {
             plan: TensorPlan { name, kind, dims },
             artifact: node.artifact(TENSOR),

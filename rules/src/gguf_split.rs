@@ -9,10 +9,8 @@ use std::sync::Arc;
 use mc_digest::digest::BlobDigest;
 use mc_format::gguf::layout::{Layout, TensorPlan};
 use mc_format::gguf::split::{file_name, partition, place_keys};
-use mc_ir::action::{
-    Action, ActionContext, ActionError, ActionKind, ActionNode, Artifact, Input, write_bytes,
-};
-use mc_ir::attribute::{Placed, Value};
+use mc_ir::action::{Action, ActionContext, ActionError, ActionKind, Artifact, Input, write_bytes};
+use mc_ir::attribute::{Placed, Record, Value};
 use mc_ir::fault::Fault;
 use mc_ir::label::Label;
 use mc_ir::output::{Output, Outputs};
@@ -20,6 +18,7 @@ use mc_ir::schema::{Arguments, NodeSchema, ValueKind};
 
 use crate::container::{ALIGNMENT, MODEL_FILE};
 use crate::subject::gguf_head;
+use crate::target_step::target_step;
 
 /// How large a file may be; for `gguf` and `model`.
 pub(crate) static MAX_FILE_SIZE: NodeSchema = NodeSchema {
@@ -51,6 +50,7 @@ struct Split {
 /// A fault at `max` when a tensor alone is too large.
 pub(crate) fn files(
     owner: &Label,
+    record: &Record,
     max: &Placed<Value>,
     name: &str,
     whole: &Artifact,
@@ -68,7 +68,7 @@ pub(crate) fn files(
     };
     let split = Split { name: name.to_owned(), max_bytes, plans, ranges };
     let names = split.outputs();
-    let node = ActionNode::new(owner.clone(), Box::new(split), vec![Input::Artifact(whole.clone())]);
+    let node = target_step(owner, record, split, vec![Input::Artifact(whole.clone())]);
     Ok(names.iter().map(|name| node.artifact(name)).collect())
 }
 

@@ -8,9 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use mc_format::gguf::imatrix::{ImatrixEntry, ImatrixFile};
 use mc_format::gguf::names::wire_name;
-use mc_ir::action::{
-    Action, ActionContext, ActionError, ActionKind, ActionNode, Artifact, Input, write_bytes,
-};
+use mc_ir::action::{Action, ActionContext, ActionError, ActionKind, Artifact, Input, write_bytes};
 use mc_ir::attribute::Placed;
 use mc_ir::fault::Fault;
 use mc_ir::label::Label;
@@ -23,11 +21,13 @@ use mc_tensor::model_tensor::ModelTensor;
 
 use crate::attributes::{label, place_of, provider, shown_path, text};
 use crate::dataset::{DatasetInfo, DatasetKind};
-use crate::exec_property::{self, EXEC_PROPERTY};
+use crate::exec_property::EXEC_PROPERTY;
 use crate::model_info::ModelInfo;
 use crate::perplexity::chunk_len;
 use crate::remote_kinds::{RemoteKind, last, number};
 use crate::subject::Subject;
+use crate::tags::TAGS;
+use crate::target_step::target_step;
 
 /// The rule's name.
 pub const NAME: &str = "imatrix";
@@ -75,6 +75,7 @@ static SCHEMA: NodeSchema = NodeSchema {
         ChildSchema { node: &CONTEXT, occurs: Occurs::Optional },
         ChildSchema { node: &FROM_FILE, occurs: Occurs::Optional },
         ChildSchema { node: &EXEC_PROPERTY, occurs: Occurs::Any },
+        ChildSchema { node: &TAGS, occurs: Occurs::Optional },
     ],
 };
 
@@ -100,8 +101,7 @@ impl Rule for Imatrix {
                 inputs.push(Input::Artifact(data.items.clone()));
                 let measured = matrices.iter().map(|matrix| matrix.tensor).collect();
                 let action = Compute { subject, n_ctx, data: data.name.clone(), measured };
-                let action = exec_property::of_target(record, Box::new(action));
-                (ActionNode::new(ctx.label().clone(), action, inputs), Some(data))
+                (target_step(ctx.label(), record, action, inputs), Some(data))
             }
             (None, Some(file)) => {
                 let place = place_of(record, "file");
@@ -118,7 +118,7 @@ impl Rule for Imatrix {
                 }
                 let action = Import { matrices: matrices.clone(), shown: shown_path(ctx, file) };
                 let inputs = vec![Input::Source(ctx.source(file))];
-                (ActionNode::new(ctx.label().clone(), Box::new(action), inputs), None)
+                (target_step(ctx.label(), record, action, inputs), None)
             }
             (dataset, _) => {
                 let found = if dataset.is_some() { "both" } else { "neither" };

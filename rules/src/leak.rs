@@ -4,20 +4,27 @@
 
 use std::collections::BTreeMap;
 
-use mc_ir::action::{
-    Action, ActionContext, ActionError, ActionKind, ActionNode, Artifact, Input, write_bytes,
-};
+use mc_ir::action::{Action, ActionContext, ActionError, ActionKind, Artifact, Input, write_bytes};
+use mc_ir::attribute::Record;
 use mc_ir::label::Label;
 use mc_ir::output::{Output, Outputs};
 
 use crate::attributes::counted;
 use crate::dataset::{DatasetInfo, DatasetKind};
+use crate::target_step::target_step;
 
 /// How many shared lines an error lists.
 const MAX_LISTED: usize = 10;
 
 /// The check of one calibration set against one evaluation set.
-pub(crate) fn action(owner: &Label, calibration: &DatasetInfo, evaluation: &DatasetInfo) -> Artifact {
+///
+/// * `record`: the attributes of the target that wants to know
+pub(crate) fn action(
+    owner: &Label,
+    record: &Record,
+    calibration: &DatasetInfo,
+    evaluation: &DatasetInfo,
+) -> Artifact {
     let files = |data: &DatasetInfo| {
         data.files.iter().map(|(_, shown)| (shown.clone(), data.kind)).collect::<Vec<_>>()
     };
@@ -30,7 +37,7 @@ pub(crate) fn action(owner: &Label, calibration: &DatasetInfo, evaluation: &Data
         calibration: files(calibration),
         evaluation: files(evaluation),
     };
-    ActionNode::new(owner.clone(), Box::new(action), inputs).artifact("checked")
+    target_step(owner, record, action, inputs).artifact("checked")
 }
 
 struct LeakCheck {

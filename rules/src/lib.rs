@@ -62,6 +62,8 @@ pub(crate) mod perplexity;
 pub(crate) mod requantize;
 pub(crate) mod resemblance;
 pub(crate) mod subject;
+pub(crate) mod tags;
+pub(crate) mod target_step;
 pub(crate) mod tensor_action;
 pub mod tensor_report;
 pub(crate) mod tensor_types;

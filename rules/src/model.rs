@@ -22,6 +22,7 @@ use crate::attributes::child;
 use crate::exec_property::EXEC_PROPERTY;
 use crate::gguf_split::MAX_FILE_SIZE;
 use crate::requantize::REQUANTIZE;
+use crate::tags::TAGS;
 use crate::{bundle, gate, gguf, imatrix, merge, type_rules};
 
 /// The `model` rule.
@@ -98,6 +99,7 @@ static SCHEMA: NodeSchema = NodeSchema {
         ChildSchema { node: &gguf::MODEL_NAME, occurs: Occurs::Optional },
         ChildSchema { node: &MAX_FILE_SIZE, occurs: Occurs::Optional },
         ChildSchema { node: &EXEC_PROPERTY, occurs: Occurs::Any },
+        ChildSchema { node: &TAGS, occurs: Occurs::Optional },
     ],
 };
 
@@ -136,14 +138,15 @@ impl Expansion {
             let children = [("base", base.clone()), ("adapter", record.children("adapter").to_vec())];
             vec![self.make("merge", merge::NAME, &children)]
         };
-        let wanted = || (EXEC_PROPERTY.name, record.children(EXEC_PROPERTY.name).to_vec());
+        let own = |schema: &NodeSchema| (schema.name, record.children(schema.name).to_vec());
+        let of_steps = || [own(&EXEC_PROPERTY), own(&TAGS)];
         let mut gguf_children = vec![
-            wanted(),
             ("model", merged.clone()),
             ("quantize", record.children("quantize").to_vec()),
             ("model-name", record.children("model-name").to_vec()),
             (MAX_FILE_SIZE.name, record.children(MAX_FILE_SIZE.name).to_vec()),
         ];
+        gguf_children.extend(of_steps());
         for schema in type_rules::ALL {
             gguf_children.push((schema.name, record.children(schema.name).to_vec()));
         }
@@ -152,7 +155,8 @@ impl Expansion {
             let calibrated = if from == Some("merged") { merged } else { base };
             let mut dataset = Record::new(calibration.place);
             dataset.arguments.clone_from(&calibration.arguments);
-            let mut children = vec![("model", calibrated), ("dataset", vec![dataset]), wanted()];
+            let mut children = vec![("model", calibrated), ("dataset", vec![dataset])];
+            children.extend(of_steps());
             if let Some(context) = calibration.property("context") {
                 children.push(("context", vec![child(context.place, context.value.clone())]));
             }
@@ -165,9 +169,11 @@ impl Expansion {
             ("device", record.children("device").to_vec()),
             ("context", record.children("context").to_vec()),
             ("version", record.children("version").to_vec()),
+            own(&TAGS),
         ];
         if let Some(gate) = record.child("gate") {
-            let mut children = vec![("gguf", vec![gguf]), wanted()];
+            let mut children = vec![("gguf", vec![gguf])];
+            children.extend(of_steps());
             for check in gate::CHECKS {
                 children.push((check.node.name, gate.children(check.node.name).to_vec()));
             }
@@ -251,6 +257,20 @@ mod tests {
             .collect();
         assert_eq!(with, ["imatrix", "gguf", "gate"]);
         assert!(targets.last().unwrap().record.children("exec-property").is_empty());
+    }
+
+    #[test]
+    fn tags_go_to_every_part_with_steps() {
+        let tags = vec![child(Place(4), Value::Text("no-remote".to_owned()))];
+        let targets = model(&[
+            ("base", label_child("base")),
+            ("adapter", label_child("adapter")),
+            ("calibration", label_child("calibration")),
+            ("gate", vec![Record::new(Place(3))]),
+            ("tags", tags.clone()),
+        ]);
+        let with = targets.iter().filter(|target| target.record.children("tags") == tags);
+        assert_eq!(with.map(|target| target.rule).collect::<Vec<_>>(), ["imatrix", "gguf", "gate", "bundle"]);
     }
 
     #[test]

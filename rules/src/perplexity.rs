@@ -2,20 +2,18 @@
 //!
 //! Source: `perplexity` of llama.cpp: chunks of one context, the second half of each is scored.
 
-use mc_ir::action::{
-    Action, ActionContext, ActionError, ActionKind, ActionNode, Artifact, Input, write_bytes,
-};
+use mc_ir::action::{Action, ActionContext, ActionError, ActionKind, Artifact, Input, write_bytes};
 use mc_ir::attribute::Record;
 use mc_ir::label::Label;
 use mc_ir::output::{Output, Outputs};
 use mc_runtime::chunks::{ChunkOptions, DEFAULT_N_CTX};
 
 use crate::dataset::DatasetInfo;
-use crate::exec_property;
 use crate::gate::Measurement;
 use crate::gguf::GgufInfo;
 use crate::remote_kinds::{ITS_INPUT, RemoteKind, last, number};
 use crate::subject::Subject;
+use crate::target_step::target_step;
 
 /// The perplexity of the quantized model and of the unquantized one, in this order.
 ///
@@ -35,8 +33,7 @@ pub(crate) fn actions(
     Ok(subjects.map(|(subject, mut inputs)| {
         inputs.push(Input::Artifact(data.items.clone()));
         let action = Perplexity { subject, n_ctx, data: data.name.clone() };
-        let action = exec_property::of_target(record, Box::new(action));
-        ActionNode::new(owner.clone(), action, inputs).artifact("measurement.json")
+        target_step(owner, record, action, inputs).artifact("measurement.json")
     }))
 }
 

@@ -6,9 +6,8 @@
 
 use mc_family::fidelity::{Difference, Fidelity};
 use mc_format::gguf::vocabulary_keys::vocabulary as gguf_vocabulary;
-use mc_ir::action::{
-    Action, ActionContext, ActionError, ActionKind, ActionNode, Artifact, Input, write_bytes,
-};
+use mc_ir::action::{Action, ActionContext, ActionError, ActionKind, Artifact, Input, write_bytes};
+use mc_ir::attribute::Record;
 use mc_ir::label::Label;
 use mc_ir::output::{Output, Outputs};
 use mc_ir::schema::{Arguments, NodeSchema, Presence, PropertySchema, ValueKind};
@@ -19,6 +18,7 @@ use crate::gate::ON;
 use crate::gguf::GgufInfo;
 use crate::model_info::ModelInfo;
 use crate::subject::gguf_head;
+use crate::target_step::target_step;
 use crate::token_files::{Contents, fidelity_of};
 use crate::verdict::Check;
 
@@ -54,12 +54,20 @@ pub(crate) struct Fidelities {
 }
 
 /// The comparison of a GGUF with a checkpoint on a dataset.
-pub(crate) fn action(owner: &Label, gguf: &GgufInfo, model: &ModelInfo, data: &DatasetInfo) -> Artifact {
+///
+/// * `record`: the attributes of the target that wants to know
+pub(crate) fn action(
+    owner: &Label,
+    record: &Record,
+    gguf: &GgufInfo,
+    model: &ModelInfo,
+    data: &DatasetInfo,
+) -> Artifact {
     let files = model.files.tokenizer_sources().into_iter().map(|(_, source)| Input::Source(source));
     let inputs = [Input::Artifact(gguf.gguf.clone()), Input::Artifact(data.items.clone())];
     let inputs = inputs.into_iter().chain(files).collect();
     let action = Compare { model: model.clone(), data: data.name.clone() };
-    ActionNode::new(owner.clone(), Box::new(action), inputs).artifact("fidelity.json")
+    target_step(owner, record, action, inputs).artifact("fidelity.json")
 }
 
 /// What a comparison means for a verdict.

@@ -125,6 +125,31 @@ fn the_workspace_may_name_the_workers() {
 }
 
 #[test]
+fn what_a_target_keeps_from_workers_is_done_here() {
+    let sandbox = Sandbox::new();
+    let (team, worker) = (team(&sandbox), worker(&sandbox));
+    let path = sandbox.path("models/package.kdl");
+    let text = fs::read_to_string(&path).unwrap();
+    let tagged = |tags: &str| {
+        let declared = "gguf \"tagged\" { model \":roadtrip-base\"; quantize \"Q8_0\"";
+        fs::write(&path, format!("{text}{declared}; tags \"{tags}\" }}\n")).unwrap();
+        fs::remove_dir_all(&sandbox.cache).ok();
+        let how = [&team, &worker.option(), "--remote-executor-all", "--remote-upload-local-results"];
+        sandbox.build(&[&how[..], &["//models:tagged"]].concat()).document["actions"]["ran_remotely"].clone()
+    };
+    for tags in ["no-remote-exec", "local"] {
+        fs::remove_dir_all(sandbox.dir().join("team/blake3")).ok();
+        assert_eq!(tagged(tags), 0);
+        assert_eq!(worker.did(), "");
+    }
+    // What the first of these sent the second does not take, and neither does the team have more of it then.
+    assert_eq!(tagged("no-remote-cache"), 38);
+    assert_eq!(tagged("no-remote-cache"), 38);
+    assert_eq!(worker.did(), "tensor 76");
+    assert!(!sandbox.dir().join("team/blake3/ac").exists());
+}
+
+#[test]
 fn large_inputs_that_are_not_there_stay_here() {
     let sandbox = Sandbox::new();
     let (team, worker) = (team(&sandbox), worker(&sandbox));

@@ -194,6 +194,53 @@ fn nothing_is_sent_unless_somebody_asks() {
     assert_eq!(fs::read_dir(sandbox.dir().join("team")).unwrap().count(), 0);
 }
 
+/// A second target, whose steps are those of the first as far as they are not quantized.
+const TAGGED: &str = "//models:tagged";
+
+fn clone_with(tags: &str) -> Sandbox {
+    let sandbox = clone();
+    let text = fs::read_to_string(sandbox.path("models/package.kdl")).unwrap();
+    let declared = format!("gguf \"tagged\" {{ model \":roadtrip-base\"; quantize \"Q4_0\"; {tags} }}\n");
+    fs::write(sandbox.path("models/package.kdl"), text + &declared).unwrap();
+    sandbox
+}
+
+#[test]
+fn a_target_says_what_is_not_sent_and_what_is_not_taken() {
+    let first = clone_with("tags \"no-remote-cache-upload\" \"no-remote-exec\"");
+    let team = folder(&first);
+    first.build(&[&team, SEND, TARGET]);
+    let made = first.build(&[&team, SEND, TAGGED]);
+
+    let second = clone_with("tags \"no-remote-cache-upload\"");
+    assert_eq!(second.build(&[&team, SEND, TARGET]).n_ran(), 0);
+    let built = second.build(&[&team, SEND, TAGGED]);
+    assert_eq!(built.ran_by_kind(), made.ran_by_kind());
+    assert_eq!(built.digests(), made.digests());
+
+    // Whoever may send does; then whoever may take does.
+    let third = clone_with("");
+    assert!(third.build(&[&team, SEND, TAGGED]).n_ran() > 0);
+    assert_eq!(clone_with("tags \"no-remote-cache-upload\"").build(&[&team, TAGGED]).n_ran(), 0);
+    for word in ["no-remote-cache", "no-remote", "local"] {
+        let built = clone_with(&format!("tags \"{word}\"")).build(&[&team, TAGGED]);
+        assert_eq!((built.n_hits(), built.digests()), (0, made.digests()), "{word}");
+    }
+}
+
+#[test]
+fn a_step_of_two_targets_is_kept_from_what_either_keeps_it_from() {
+    let first = clone_with("tags \"no-remote-cache-upload\"");
+    let team = folder(&first);
+    let alone = clone();
+    let n_alone = alone.build(&[TARGET]).n_ran();
+    let n_shared = n_alone + clone_with("").build(&[TAGGED]).n_ran()
+        - first.build(&[&team, SEND, TARGET, TAGGED]).n_ran();
+    assert!(n_shared > 0 && n_shared < n_alone);
+    let built = clone().build(&[&team, TARGET]);
+    assert_eq!((built.n_ran(), built.n_hits()), (n_shared, n_alone - n_shared));
+}
+
 #[test]
 fn whoever_has_the_key_sends_and_only_what_it_signed_is_taken() {
     let ci = clone();

@@ -17,6 +17,7 @@ use bazel_remote_apis::build::bazel::remote::execution::v2::{
 use mc_digest::digest::{BlobDigest, Digest};
 use mc_ir::action::{ActionKind, ActionNode, Content, Piece};
 use mc_ir::output::Outputs;
+use mc_ir::tags::Tags;
 use mc_store::traits::BlobStore;
 use prost::Message;
 
@@ -105,6 +106,7 @@ impl Workers {
     /// Has a step done, where that pays.
     ///
     /// * `remote`: the store that workers read from
+    /// * `tags`: what its result is kept from
     /// * `begins`: told when the step is on its way
     /// * `is_cancelled`: asked a few times a second whether the step is still wanted
     ///
@@ -115,13 +117,14 @@ impl Workers {
         remote: &Remote,
         store: &dyn BlobStore,
         made: &Made<'_>,
+        tags: Tags,
         begins: &dyn Fn(),
         is_cancelled: &dyn Fn() -> bool,
     ) -> Result<Outcome, RemoteError> {
         if !(self.wishes.kinds)(made.node.action.kind()) {
             return Ok(Outcome::Stays);
         }
-        let answer = self.breaker.ask(|| self.ask(remote, store, made, begins, is_cancelled));
+        let answer = self.breaker.ask(|| self.ask(remote, store, made, tags, begins, is_cancelled));
         match answer {
             Ok(outcome) => {
                 self.count(&outcome);
@@ -149,11 +152,12 @@ impl Workers {
         remote: &Remote,
         store: &dyn BlobStore,
         made: &Made<'_>,
+        tags: Tags,
         begins: &dyn Fn(),
         is_cancelled: &dyn Fn() -> bool,
     ) -> Result<Outcome, RemoteError> {
         let function = remote.transport.function()?;
-        let job = self.job(function, remote, store, made)?;
+        let job = self.job(function, remote, store, made, tags)?;
         let mut missing = remote.missing(job.bytes.keys().copied().collect())?;
         if !self.wishes.all && !pays(&job.inputs, &missing) {
             return Ok(Outcome::Stays);
@@ -208,6 +212,7 @@ impl Workers {
         remote: &Remote,
         store: &dyn BlobStore,
         made: &Made<'_>,
+        tags: Tags,
     ) -> Result<Job<'a>, RemoteError> {
         let unread =
             |error: prost::DecodeError| RemoteError::Local(format!("An action cannot be read back: {error}"));
@@ -239,6 +244,8 @@ impl Workers {
         action.command_digest = Some(wire(&add(command.encode_to_vec())));
         action.input_root_digest = Some(wire(&add(root.encode_to_vec())));
         action.platform = platform;
+        // The server keeps results of its workers, too; this tells it not to.
+        action.do_not_cache = tags.not_sent;
         action.timeout = Some(bazel_remote_apis::google::protobuf::Duration {
             seconds: i64::try_from(self.wishes.run.as_secs()).unwrap_or(i64::MAX),
             nanos: 0,

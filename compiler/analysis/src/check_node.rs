@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use mc_ir::attribute::{Place, Placed, Record, Value};
 use mc_ir::label::PackageId;
 use mc_ir::schema::{Arguments, NodeSchema, Occurs, Presence, ValueKind};
+use mc_ir::tags::Tags;
 use mc_syntax::diagnostic::Diagnostic;
 use mc_syntax::nearest::nearest;
 use mc_syntax::span::Span;
@@ -333,5 +334,6 @@ fn example_value(kind: ValueKind) -> String {
         ValueKind::Glob => "\"data/*.txt\"".to_owned(),
         ValueKind::Bytes => "\"525MB\"".to_owned(),
         ValueKind::Fraction => "\"2%\"".to_owned(),
+        ValueKind::Tag => format!("\"{}\"", Tags::words().first().unwrap_or(&"…")),
     }
 }

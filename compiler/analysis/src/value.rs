@@ -3,6 +3,7 @@
 use mc_ir::attribute::{Number, Value};
 use mc_ir::label::{Label, PackageId};
 use mc_ir::schema::ValueKind;
+use mc_ir::tags::Tags;
 
 use crate::path::normalize;
 use crate::quantity::{bytes, percent, share_of_one};
@@ -113,17 +114,9 @@ fn read_text(kind: ValueKind, text: &str, here: &PackageId) -> Option<Result<Val
         |help: String| Mismatch { found: Written::Text(text).describe(), help: Some(sentence(help)) };
     Some(match kind {
         ValueKind::Text => Ok(Value::Text(text.to_owned())),
-        ValueKind::OneOf(words) => {
-            let words = words();
-            if words.contains(&text) {
-                Ok(Value::Text(text.to_owned()))
-            } else {
-                let near = words.iter().find(|word| word.eq_ignore_ascii_case(text));
-                let near = near.map(|word| format!("Did you mean `{word}`?"));
-                let help = near.or_else(|| did_you_mean(text, words.iter().copied()));
-                Err(Mismatch { found: Written::Text(text).describe(), help })
-            }
-        }
+        ValueKind::OneOf(words) => one_of(&words(), text),
+        ValueKind::Tag if text == NO_CACHE => Err(mismatch(NO_CACHE_HELP.to_owned())),
+        ValueKind::Tag => one_of(&Tags::words(), text),
         ValueKind::Label => {
             Label::parse(text, here).map(Value::Label).map_err(|error| label_mismatch(text, error.reason))
         }
@@ -133,6 +126,21 @@ fn read_text(kind: ValueKind, text: &str, here: &PackageId) -> Option<Result<Val
         ValueKind::Fraction | ValueKind::Integer | ValueKind::Number | ValueKind::Bool => return None,
     })
 }
+
+fn one_of(words: &[&str], text: &str) -> Result<Value, Mismatch> {
+    if words.contains(&text) {
+        return Ok(Value::Text(text.to_owned()));
+    }
+    let near = words.iter().find(|word| word.eq_ignore_ascii_case(text));
+    let near = near.map(|word| format!("Did you mean `{word}`?"));
+    let help = near.or_else(|| did_you_mean(text, words.iter().copied()));
+    Err(Mismatch { found: Written::Text(text).describe(), help })
+}
+
+/// A tag of Bazel's that has no meaning here.
+const NO_CACHE: &str = "no-cache";
+const NO_CACHE_HELP: &str = "The store on this machine keeps every result, because that makes a build incremental; \
+                             write `no-remote-cache` to keep out of the team's cache";
 
 fn label_mismatch(text: &str, reason: &str) -> Mismatch {
     let found = Written::Text(text).describe();

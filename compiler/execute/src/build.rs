@@ -113,8 +113,8 @@ pub fn build(
     let permits = Permits::new(n_jobs);
     let work = || {
         while let Some((id, artifacts)) = schedule.next(services) {
-            let on_miss = options.on_miss;
-            let step = Step { node: graph.node(id), artifacts: &artifacts, services, on_miss, events };
+            let (tags, on_miss) = (graph.tags(id), options.on_miss);
+            let step = Step { node: graph.node(id), tags, artifacts: &artifacts, services, on_miss, events };
             // A panic is a bug, which the caller is to see. But the other threads wait for this one: they are told
             // to stop before it goes on. What the step has left half done is dropped by the unwind.
             match catch_unwind(AssertUnwindSafe(|| step.perform(&pool, &in_flight, &permits))) {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use mc_ir::action::{ActionError, ActionNode, Content};
 use mc_ir::output::{Output, Outputs};
+use mc_ir::tags::Tags;
 
 /// Results of other machines.
 pub trait RemoteResults: Sync {
@@ -30,6 +31,7 @@ pub trait RemoteResults: Sync {
 
     /// The outputs of an action that workers ran; `None` when it is to be run here. Blobs are as with [`Self::find`].
     ///
+    /// * `tags`: what its result is kept from
     /// * `begins`: told when it is on its way to them
     ///
     /// # Errors
@@ -37,6 +39,7 @@ pub trait RemoteResults: Sync {
     fn execute(
         &self,
         node: &Arc<ActionNode>,
+        tags: Tags,
         inputs: &[Output],
         source: &dyn Fn(usize) -> Option<Content>,
         begins: &dyn Fn(),

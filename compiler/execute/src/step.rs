@@ -10,6 +10,7 @@ use std::time::Instant;
 use mc_ir::action::{ActionError, ActionNode, Content, Input};
 use mc_ir::output::{Output, Outputs};
 use mc_ir::reapi::{self, EncodedAction};
+use mc_ir::tags::Tags;
 
 use crate::build::OnMiss;
 use crate::context::RunContext;
@@ -17,11 +18,13 @@ use crate::event::{Event, EventSink, Origin};
 use crate::in_flight::InFlight;
 use crate::lookup::{lookup, record};
 use crate::permits::Permits;
+use crate::remote::RemoteResults;
 use crate::services::Services;
 
 /// An action whose inputs are made.
 pub(crate) struct Step<'a> {
     pub(crate) node: &'a Arc<ActionNode>,
+    pub(crate) tags: Tags,
     /// For each input that is an artifact, what it became.
     pub(crate) artifacts: &'a [Option<Output>],
     pub(crate) services: &'a Services<'a>,
@@ -93,7 +96,7 @@ impl Step<'_> {
         let outputs = outputs?;
         // Outside the pool once more: it may be waited for until it is sent.
         if let Some(remote) = self.services.remote {
-            remote.made(self.node, &digests, &outputs);
+            self.send(remote, &digests, &outputs);
         }
         Ok((outputs, action.digest, Origin::Ran))
     }
@@ -105,9 +108,7 @@ impl Step<'_> {
 
     /// What the team's cache has, from now on in the action cache of the store as well.
     fn fetch(&self, digests: &[Output], action: &EncodedAction) -> Result<Option<Outputs>, ActionError> {
-        let Some(remote) = self.services.remote.filter(|_| !self.services.is_cancelled()) else {
-            return Ok(None);
-        };
+        let Some(remote) = self.remote().filter(|_| !self.tags.not_taken) else { return Ok(None) };
         // Somebody else's entry under our key is a miss.
         let found = remote.find(self.node, digests, &|index| self.source(index))?;
         let found = found.filter(|outputs| is_declared(self.node, outputs));
@@ -136,19 +137,28 @@ impl Step<'_> {
         digests: &[Output],
         action: &EncodedAction,
     ) -> Result<Option<Outputs>, ActionError> {
-        let Some(remote) = self.services.remote.filter(|_| !self.services.is_cancelled()) else {
-            return Ok(None);
-        };
+        let Some(remote) = self.remote().filter(|_| !self.tags.not_on_workers) else { return Ok(None) };
         let begins = || (self.events)(Event::Started { node: Arc::clone(self.node) });
-        let made = remote.execute(self.node, digests, &|index| self.source(index), &begins)?;
+        let made = remote.execute(self.node, self.tags, digests, &|index| self.source(index), &begins)?;
         // Whatever gave other outputs did not do this step.
         let made = made.filter(|outputs| is_declared(self.node, outputs));
         if let Some(outputs) = &made {
             self.check_sources(digests)?;
             record(self.services, action, outputs)?;
-            remote.made(self.node, digests, outputs);
+            self.send(remote, digests, outputs);
         }
         Ok(made)
+    }
+
+    /// The team's cache, unless nothing is to be begun any more.
+    fn remote(&self) -> Option<&dyn RemoteResults> {
+        self.services.remote.filter(|_| !self.services.is_cancelled())
+    }
+
+    fn send(&self, remote: &dyn RemoteResults, digests: &[Output], outputs: &Outputs) {
+        if !self.tags.not_sent {
+            remote.made(self.node, digests, outputs);
+        }
     }
 
     /// The bytes of an input that is a source.

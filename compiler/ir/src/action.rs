@@ -9,7 +9,7 @@
 //! | names and paths of inputs | no | a renamed folder holds the same bytes |
 //! | times, the host, the number of threads, the version of `mc` | no | none of them changes a byte |
 //! | the label and the progress text | no | two targets may share a step |
-//! | what a worker must have | no | it changes where a step is done, not what it gives |
+//! | what a worker must have, tags | no | they change where a step is done and who has its result, not what it gives |
 //!
 //! One test stands behind each row ([`crate::reapi`] computes the digest, `tests` below hold it to the table).
 //!
@@ -26,6 +26,7 @@ use mc_digest::digest::{BlobDigest, Digest};
 
 use crate::label::Label;
 use crate::output::{Output, Outputs};
+use crate::tags::Tags;
 
 /// What an action does, and the version of how it does it. A change that may change a byte raises the version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,6 +50,10 @@ pub trait Action: Send + Sync {
     /// What a worker must have that does the step: names and values, as servers know them. No byte depends on it.
     fn exec_properties(&self) -> &[(String, String)] {
         &[]
+    }
+    /// What the step is kept from. No byte depends on it.
+    fn tags(&self) -> Tags {
+        Tags::default()
     }
     /// Does the step.
     ///
@@ -341,6 +346,7 @@ pub(crate) mod tests {
         pub(crate) output: &'static str,
         pub(crate) words: &'static str,
         pub(crate) exec_properties: Vec<(String, String)>,
+        pub(crate) tags: Tags,
     }
 
     impl Action for Fake {
@@ -359,6 +365,9 @@ pub(crate) mod tests {
         fn exec_properties(&self) -> &[(String, String)] {
             &self.exec_properties
         }
+        fn tags(&self) -> Tags {
+            self.tags
+        }
         fn run(&self, _ctx: &dyn ActionContext) -> Result<Outputs, ActionError> {
             Err(ActionError::failed("a fake does not run"))
         }
@@ -371,6 +380,7 @@ pub(crate) mod tests {
             output: "out",
             words: "doing",
             exec_properties: Vec::new(),
+            tags: Tags::default(),
         }
     }
 

@@ -1,21 +1,26 @@
 //! The action graph: every step that some artifacts need, each once.
 //!
 //! Built from the artifacts that were asked for; nodes of equal structure are merged, so targets share their steps.
+//! A step that several of them make is kept from whatever one of them keeps it from ([`Tags`]): what must not leave this
+//! machine for one target must not for another.
 //! It holds no bytes and is thrown away after the build.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use petgraph::Direction;
 use petgraph::graph::{DiGraph, NodeIndex};
 
 use crate::action::{ActionNode, Artifact, Input};
+use crate::tags::Tags;
 
 /// The steps of a build; an edge goes from a step to one that reads its outputs.
 #[derive(Default)]
 pub struct ActionGraph {
     graph: DiGraph<Arc<ActionNode>, ()>,
     index: BTreeMap<mc_digest::digest::Digest, NodeIndex>,
+    /// Of each node, by its number.
+    tags: Vec<Tags>,
 }
 
 /// A node's number in its graph, from 0; a node's number is greater than those of the nodes that it reads.
@@ -26,17 +31,24 @@ impl ActionGraph {
     /// The graph of everything that the artifacts need.
     pub fn new(artifacts: &[Artifact]) -> Self {
         let mut graph = Self::default();
+        let mut seen = BTreeSet::new();
         for artifact in artifacts {
-            graph.add(&artifact.node);
+            graph.add(&artifact.node, &mut seen);
         }
         graph
     }
 
     // Depth-first with a stack of its own: a chain of targets may be as long as people like.
-    fn add(&mut self, root: &Arc<ActionNode>) {
+    fn add(&mut self, root: &Arc<ActionNode>, seen: &mut BTreeSet<*const ActionNode>) {
         let mut stack = vec![(Arc::clone(root), false)];
         while let Some((node, inputs_added)) = stack.pop() {
-            if self.index.contains_key(&node.structure()) {
+            if let Some(known) = self.index.get(&node.structure()).filter(|_| inputs_added) {
+                let tags = &mut self.tags[known.index()];
+                *tags = tags.and(node.action.tags());
+                continue;
+            }
+            // The inputs of a node whose equal is there are looked at, too: they may have other tags.
+            if !inputs_added && !seen.insert(Arc::as_ptr(&node)) {
                 continue;
             }
             let needs = node.inputs.iter().filter_map(|input| match input {
@@ -47,12 +59,13 @@ impl ActionGraph {
                 let sources: Vec<NodeIndex> = needs.map(|need| self.index[&need.structure()]).collect();
                 let target = self.graph.add_node(Arc::clone(&node));
                 self.index.insert(node.structure(), target);
+                self.tags.push(node.action.tags());
                 for source in sources {
                     self.graph.update_edge(source, target, ());
                 }
             } else {
                 let missing: Vec<_> =
-                    needs.filter(|need| !self.index.contains_key(&need.structure())).cloned().collect();
+                    needs.filter(|need| !seen.contains(&Arc::as_ptr(need))).cloned().collect();
                 stack.push((Arc::clone(&node), true));
                 stack.extend(missing.into_iter().rev().map(|need| (need, false)));
             }
@@ -72,6 +85,11 @@ impl ActionGraph {
     /// A step.
     pub fn node(&self, id: NodeId) -> &Arc<ActionNode> {
         &self.graph[NodeIndex::new(id.0)]
+    }
+
+    /// What a step is kept from, by any of the targets that make it.
+    pub fn tags(&self, id: NodeId) -> Tags {
+        self.tags[id.0]
     }
 
     /// The number of a node that is in the graph.
@@ -123,6 +141,24 @@ mod tests {
         assert_eq!(graph.dependents(id).len(), 2);
         assert!(graph.dependents(id).iter().all(|&reader| reader > id));
         assert_eq!(graph.dependencies(NodeId(2)), [id]);
+    }
+
+    #[test]
+    fn a_shared_step_is_kept_from_what_any_of_its_targets_keeps_it_from() {
+        let tags = |word| Tags::named(word).unwrap();
+        let first = |tags| node("a", Fake { tags, ..fake() }, vec![source("x")]);
+        // Equal, too; but only one is of a target with tags.
+        let second = |tags| node("b", fake(), vec![Input::Artifact(first(tags).artifact("out"))]);
+        let plain = second(Tags::default());
+        let [upload, exec] = ["no-remote-cache-upload", "no-remote-exec"].map(|word| second(tags(word)));
+        let id = NodeId(0);
+        for nodes in [[&plain, &upload, &exec], [&exec, &upload, &plain], [&upload, &plain, &exec]] {
+            let graph = ActionGraph::new(&nodes.map(|node| node.artifact("out")));
+            assert_eq!(graph.len(), 2);
+            assert_eq!(graph.tags(id), tags("no-remote-cache-upload").and(tags("no-remote-exec")));
+            assert_eq!(graph.tags(NodeId(1)), Tags::default());
+        }
+        assert_eq!(ActionGraph::new(&[plain.artifact("out")]).tags(id), Tags::default());
     }
 
     #[test]

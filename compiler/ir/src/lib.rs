@@ -19,4 +19,5 @@ pub mod provider;
 pub mod reapi;
 pub mod rule;
 pub mod schema;
+pub mod tags;
 pub mod target;

@@ -506,6 +506,13 @@ mod tests {
     }
 
     #[test]
+    fn tags_are_not_in_the_digest() {
+        let tags = crate::tags::Tags::named("no-remote").unwrap();
+        let tagged = node("a", Fake { tags, ..fake() }, vec![source("x"), source("y")]);
+        assert_eq!(encode_action(&tagged, &[blob("1"), blob("2")]).digest, plain());
+    }
+
+    #[test]
     fn times_threads_and_versions_are_not_in_the_digest() {
         // Nothing of the sort is an argument of `encode_action`; the digest is a constant of its inputs.
         assert_eq!(plain().to_string(), PLAIN);

@@ -2,6 +2,8 @@
 //!
 //! A schema is data. The analysis checks declarations against it, and the manual and completions are read from it.
 
+use crate::tags::Tags;
+
 /// What a node may look like.
 #[derive(Debug)]
 pub struct NodeSchema {
@@ -98,6 +100,8 @@ pub enum ValueKind {
     Bytes,
     /// A share such as `2%`.
     Fraction,
+    /// One of the words of [`Tags`].
+    Tag,
 }
 
 impl ValueKind {
@@ -114,6 +118,7 @@ impl ValueKind {
             Self::Glob => "a file pattern such as `data/*.txt`".to_owned(),
             Self::Bytes => "a size such as `525MB`".to_owned(),
             Self::Fraction => "a share such as `2%`".to_owned(),
+            Self::Tag => format!("one of `{}`", Tags::words().join("`, `")),
         }
     }
 }

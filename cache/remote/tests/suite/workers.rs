@@ -13,6 +13,7 @@ use mc_ir::action::{
 };
 use mc_ir::label::{Label, PackageId};
 use mc_ir::output::{Output, Outputs};
+use mc_ir::tags::Tags;
 use mc_remote::chunks::Chunks;
 use mc_remote::error::RemoteError;
 use mc_remote::executor::{Answer, Executor, Task};
@@ -213,6 +214,10 @@ impl Machine {
     }
 
     fn execute(&self) -> Outcome {
+        self.execute_with(Tags::default())
+    }
+
+    fn execute_with(&self, tags: Tags) -> Outcome {
         let [first, b, c] = [&b"first"[..], b"se", b"cond"].map(|bytes| self.store.put_bytes(bytes).unwrap());
         let label = Label::new(PackageId(String::new()), "step");
         let last = Source { path: Path::new("last").into(), range: None };
@@ -226,7 +231,7 @@ impl Machine {
         let piece = || Piece::whole(Arc::new(self.last.clone()));
         let source = |index: usize| (index == 2).then(|| Content { parts: vec![piece()] });
         let made = Made { node: &node, inputs: &inputs, source: &source };
-        self.workers.execute(&self.remote, &self.store, &made, &|| {}, &|| false).unwrap()
+        self.workers.execute(&self.remote, &self.store, &made, tags, &|| {}, &|| false).unwrap()
     }
 
     fn will(&self, instead: &[Instead]) {
@@ -259,6 +264,17 @@ fn a_worker_gets_the_program_and_the_inputs_and_its_result_is_taken_over() {
         properties.iter().map(|property| (property.name.as_str(), property.value.as_str())).collect();
     assert_eq!(properties, [("OSFamily", "linux"), ("gpu", "b200")]);
     assert_eq!(action.salt, b"mc-1");
+}
+
+#[test]
+fn the_server_keeps_no_result_that_is_not_to_be_sent() {
+    let machine = Machine::new();
+    for word in ["no-remote-exec", "no-remote-cache-upload", "no-remote-cache"] {
+        assert!(matches!(machine.execute_with(Tags::named(word).unwrap()), Outcome::Done(_)));
+    }
+    let asked = machine.shared.asked.lock().unwrap();
+    let kept: Vec<bool> = asked.iter().map(|action| !action.do_not_cache).collect();
+    assert_eq!(kept, [true, false, false]);
 }
 
 #[test]

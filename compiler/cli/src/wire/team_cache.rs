@@ -14,6 +14,7 @@ use mc_digest::digest::BlobDigest;
 use mc_execute::remote::RemoteResults;
 use mc_ir::action::{ActionError, ActionNode, Content};
 use mc_ir::output::{Output, Outputs};
+use mc_ir::tags::Tags;
 use mc_remote::error::RemoteError;
 use mc_remote::notes::Notes;
 use mc_remote::remote::{Fetching, Made, Remote};
@@ -313,12 +314,13 @@ impl RemoteResults for TeamCache {
     fn execute(
         &self,
         node: &Arc<ActionNode>,
+        tags: Tags,
         inputs: &[Output],
         source: &dyn Fn(usize) -> Option<Content>,
         begins: &dyn Fn(),
     ) -> Result<Option<Outputs>, ActionError> {
         let Some(workers) = &self.workers else { return Ok(None) };
-        workers.execute(&self.remote, &self.store, &Made { node, inputs, source }, begins)
+        workers.execute(&self.remote, &self.store, &Made { node, inputs, source }, tags, begins)
     }
 
     fn bring(&self, outputs: &[Output]) -> Result<(), ActionError> {

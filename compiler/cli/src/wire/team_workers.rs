@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use mc_ir::action::{ActionError, Piece};
 use mc_ir::output::Outputs;
+use mc_ir::tags::Tags;
 use mc_remote::address::Address;
 use mc_remote::error::RemoteError;
 use mc_remote::remote::{Made, Remote};
@@ -68,10 +69,11 @@ impl TeamWorkers {
         remote: &Remote,
         store: &LocalStore,
         made: &Made<'_>,
+        tags: Tags,
         begins: &dyn Fn(),
     ) -> Result<Option<Outputs>, ActionError> {
         let is_cancelled = || interrupt::cancelled().load(Ordering::Relaxed);
-        match self.workers.execute(remote, store, made, begins, &is_cancelled) {
+        match self.workers.execute(remote, store, made, tags, begins, &is_cancelled) {
             Ok(Outcome::Done(outputs)) => Ok(Some(outputs)),
             Ok(Outcome::Stays) => Ok(None),
             Ok(Outcome::Failed(reason)) if self.falls_back => {
