@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use crate::sandbox::{BUNDLE, GGUF, Ran, Sandbox, Template, mc, run};
+use crate::team_cache::{GIVEN, logged_in, of_google};
 use crate::worker::Worker;
 
 const QUANTIZE: &str = "--expression=quantize(Q8_0@1, load($0, F32, [2, 32]))";
@@ -122,6 +123,23 @@ fn the_workspace_may_name_the_workers() {
     let built = sandbox.build(&[GGUF]);
     assert_eq!(worker.did(), "tensor 38");
     assert_eq!(built.digests(), Template::get().gguf.digests());
+}
+
+#[test]
+fn workers_are_told_a_token_of_googles() {
+    let sandbox = Sandbox::new();
+    let (team, worker) = (team(&sandbox), worker(&sandbox));
+    worker.let_in("Bearer ya29.neverToBeSeen");
+    let server = of_google("200 OK", GIVEN);
+    let ran = logged_in(&sandbox, &server, &[&team, &worker.option(), GGUF]).exits(0);
+    assert!(!ran.stderr.contains("warning"), "{}", ran.stderr);
+    assert_eq!(worker.did(), "tensor 38");
+    assert_eq!(server.requests().len(), 1);
+
+    let stranger = Sandbox::new();
+    let built = stranger.build(&[&team, &worker.option(), GGUF]);
+    assert!(built.stderr.contains("who are you?"), "{}", built.stderr);
+    assert_eq!(worker.did(), "tensor 38");
 }
 
 #[test]

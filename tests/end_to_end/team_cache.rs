@@ -10,7 +10,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::safetensors_file::set_element;
-use crate::sandbox::{Built, Sandbox, files_below};
+use crate::sandbox::{Built, Ran, Sandbox, files_below, run};
+use crate::server::{Server, answer};
 
 /// A target of many tensors that is made in a moment.
 const TARGET: &str = "//models:plain";
@@ -270,6 +271,67 @@ fn whoever_has_the_key_sends_and_only_what_it_signed_is_taken() {
 // Made with `openssl genpkey -algorithm ed25519` and `openssl pkey -pubout`; they protect nothing.
 const PRIVATE: &str = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIPWMfuXZkU7MsXmTehb1J7/fSXn1iG2ri0FHk0+NN3mp\n-----END PRIVATE KEY-----\n";
 const PUBLIC: &str = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAv3Q0vU1qhOn8Nwfg/bsdFYshwifW+U461/3Pg29jerg=\n-----END PUBLIC KEY-----\n";
+
+/// A token.
+pub(crate) const GIVEN: &str = "{\"access_token\": \"ya29.neverToBeSeen\", \"expires_in\": 3600}";
+
+/// A cache of nothing, which lets an account of Google's in, and the service that gives it tokens.
+pub(crate) fn of_google(status: &'static str, given: &'static str) -> Server {
+    Server::new(move |request, stream| match request.path.as_str() {
+        "/token" => answer(stream, status, &[], given.as_bytes()),
+        _ if request.header("authorization") == Some("Bearer ya29.neverToBeSeen") => {
+            answer(stream, "404 Not Found", &[], b"");
+        }
+        _ => answer(stream, "401 Unauthorized", &[], b"who are you?"),
+    })
+}
+
+/// A build by somebody who is logged in at Google's.
+pub(crate) fn logged_in(sandbox: &Sandbox, server: &Server, arguments: &[&str]) -> Ran {
+    let file = sandbox.dir().join("adc.json");
+    let login = serde_json::json!({
+        "type": "authorized_user", "client_id": "a", "client_secret": "d-neverToBeSeen",
+        "refresh_token": "1//neverToBeSeen", "token_uri": format!("{}/token", server.root()),
+    });
+    fs::write(&file, login.to_string()).unwrap();
+    let arguments = [&["build", "--google_default_credentials"], arguments].concat();
+    let ran = run(sandbox.command(&arguments).env("GOOGLE_APPLICATION_CREDENTIALS", file));
+    assert!(!format!("{}{}", ran.stdout, ran.stderr).contains("neverToBeSeen"), "{}", ran.stderr);
+    ran
+}
+
+#[test]
+fn an_account_of_googles_is_let_in() {
+    let server = of_google("200 OK", GIVEN);
+    let team = format!("--remote-cache={}", server.root());
+    let ran = logged_in(&clone(), &server, &[&team, "--remote-cache-required", TARGET]).exits(0);
+    assert!(!ran.stderr.contains("warning"), "{}", ran.stderr);
+    let requests = server.requests();
+    assert_eq!(requests.iter().filter(|request| request.path == "/token").count(), 1);
+    assert!(requests.len() > 38, "{}", requests.len());
+}
+
+#[test]
+fn an_account_of_googles_that_gets_no_token_costs_one_warning_or_one_error() {
+    let server = of_google("400 Bad Request", "{\"error\": \"invalid_grant\"}");
+    let team = format!("--remote-cache={}", server.root());
+    let ran = logged_in(&clone(), &server, &[&team, TARGET]).exits(0);
+    assert_eq!(ran.stderr.matches("warning:").count(), 1, "{}", ran.stderr);
+    let told = "answered with status 400 (`invalid_grant`); log in again with `gcloud auth";
+    assert!(ran.stderr.contains(told), "{}", ran.stderr);
+    let ran = logged_in(&clone(), &server, &[&team, "--remote-cache-required", TARGET]).exits(1);
+    assert!(ran.errors().len() == 1 && ran.stderr.contains(told), "{}", ran.stderr);
+
+    let lost = |team: &str, file: &str| {
+        let sandbox = clone();
+        let mut command = sandbox.command(&["build", "--google-default-credentials", team, TARGET]);
+        run(command.env("GOOGLE_APPLICATION_CREDENTIALS", file)).exits(2).stderr
+    };
+    let told = lost("--remote-cache=https://cache.example", "/no/such/file");
+    assert!(told.contains("Google's credentials in `/no/such/file`: it cannot be read"), "{told}");
+    let told = lost("--remote-cache=grpc://cache.example", "/no/such/file");
+    assert!(told.contains("is for servers over TLS or on this machine"), "{told}");
+}
 
 #[test]
 fn the_workspace_may_name_the_cache() {

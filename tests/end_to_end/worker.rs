@@ -42,6 +42,8 @@ pub(crate) struct Worker {
     headers: Arc<Mutex<BTreeSet<String>>>,
     /// The name of an input that it leaves out.
     withheld: Arc<Mutex<Option<String>>>,
+    /// What a request for a step must say in `authorization`.
+    let_in: Arc<Mutex<Option<String>>>,
 }
 
 impl Worker {
@@ -56,6 +58,7 @@ impl Worker {
             did: Arc::default(),
             headers: Arc::default(),
             withheld: Arc::default(),
+            let_in: Arc::default(),
         };
         let service = worker.clone();
         thread::spawn(move || {
@@ -93,6 +96,11 @@ impl Worker {
         let own = all.iter().filter(|(name, _)| name.as_str().starts_with("x-"));
         let own = own.map(|(name, value)| format!("{name}={}", value.to_str().unwrap()));
         self.headers.lock().unwrap().extend(own);
+    }
+
+    /// Does steps only for those who say this in `authorization` from now on.
+    pub(crate) fn let_in(&self, who: &str) {
+        *self.let_in.lock().unwrap() = Some(who.to_owned());
     }
 
     /// How many steps of each kind it did, such as `imatrix 1, tensor 38`.
@@ -182,6 +190,10 @@ impl Execution for Worker {
 
     async fn execute(&self, request: Request<ExecuteRequest>) -> Result<Response<Stream>, Status> {
         self.hear(&request);
+        let who = request.metadata().get("authorization").and_then(|who| who.to_str().ok());
+        if self.let_in.lock().unwrap().as_deref().is_some_and(|wanted| who != Some(wanted)) {
+            return Err(Status::unauthenticated("who are you?"));
+        }
         let worker = self.clone();
         let action = request.into_inner().action_digest.unwrap();
         let result = tokio::task::spawn_blocking(move || worker.run(&action)).await.unwrap();

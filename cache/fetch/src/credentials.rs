@@ -1,4 +1,5 @@
-//! Who may ask for what: tokens, a credential helper, `.netrc`, the logins of a container client.
+//! Who may ask for what: tokens, a credential helper, an account of Google's, `.netrc`, the logins of a container
+//! client.
 //!
 //! Whoever calls has read the environment and the files; here it is decided which secret goes to which server. Nothing
 //! secret is ever sent over plain `http`, except to this machine.
@@ -10,6 +11,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 
 use crate::error::FetchError;
+use crate::google::Google;
 use crate::helper::Helper;
 use crate::netrc::Netrc;
 use crate::secret::Secret;
@@ -24,6 +26,8 @@ pub struct Credentials {
     pub tokens: Vec<(Url, Secret)>,
     /// A program that knows more.
     pub helper: Option<Helper>,
+    /// An account of Google's, for one server; asked where the program knows nobody.
+    pub google: Option<(Url, Google)>,
     /// Names and passwords by host.
     pub netrc: Netrc,
     /// Logins of a container client, by registry.
@@ -88,7 +92,7 @@ impl Credentials {
     /// The headers for a server, from the first source that knows it; none when no source does.
     ///
     /// # Errors
-    /// When the credential helper fails.
+    /// As for [`Self::offered`].
     pub fn headers(&self, url: &Url) -> Result<Vec<SecretHeader>, FetchError> {
         let mut headers = self.offered(url)?;
         // Who is known from elsewhere is not looked up.
@@ -104,10 +108,10 @@ impl Credentials {
         self.headers.iter().filter(|(server, _)| is_meant(server)).map(|(_, header)| header.clone()).collect()
     }
 
-    /// The headers that the user, tokens and the helper offer for a server.
+    /// The headers that the user, tokens, the helper and Google offer for a server.
     ///
     /// # Errors
-    /// When the credential helper fails.
+    /// When the credential helper fails, or Google gives no token.
     pub fn offered(&self, url: &Url) -> Result<Vec<SecretHeader>, FetchError> {
         if !url.is_private() {
             return Ok(Vec::new());
@@ -118,8 +122,15 @@ impl Credentials {
         }
         if let Some((_, token)) = self.tokens.iter().find(|(server, _)| server.is_same_server(url)) {
             headers.push(SecretHeader::bearer(token));
-        } else if let Some(helper) = &self.helper {
+            return Ok(headers);
+        }
+        if let Some(helper) = &self.helper {
             headers.extend(helper.headers(url)?);
+        }
+        if let Some((_, google)) = self.google.as_ref().filter(|(server, _)| server.is_same_server(url))
+            && !says_who(&headers)
+        {
+            headers.push(google.header()?);
         }
         Ok(headers)
     }

@@ -12,6 +12,7 @@ pub mod docker_config;
 pub mod download;
 pub mod error;
 pub mod fetcher;
+pub mod google;
 pub mod helper;
 pub mod http_files;
 pub mod hugging_face;

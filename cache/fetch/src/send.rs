@@ -145,7 +145,11 @@ impl Client {
         }
     }
 
-    fn patiently<T>(&self, ask: impl Fn() -> Result<T, Refusal>) -> Result<T, FetchError> {
+    /// Asks until there is an answer, or a refusal that does not pass.
+    ///
+    /// # Errors
+    /// The last refusal.
+    pub(crate) fn patiently<T>(&self, ask: impl Fn() -> Result<T, Refusal>) -> Result<T, FetchError> {
         let mut n_failed = 0;
         loop {
             match ask() {

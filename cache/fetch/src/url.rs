@@ -184,7 +184,7 @@ fn escaped(path: &str) -> String {
     escape(path, b"/")
 }
 
-fn escaped_all(text: &str) -> String {
+pub(crate) fn escaped_all(text: &str) -> String {
     escape(text, b"")
 }
 

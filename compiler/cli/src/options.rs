@@ -198,6 +198,10 @@ pub(crate) struct GlobalOptions {
     #[arg(long, global = true, value_name = "NAME=VALUE", alias = "remote_exec_header")]
     pub(crate) remote_exec_header: Vec<String>,
 
+    /// Say who asks the team's cache by Google's Application Default Credentials
+    #[arg(long, global = true, value_name = "BOOL", alias = "google_default_credentials", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub(crate) google_default_credentials: Option<bool>,
+
     /// The authority that the team's cache is known by, in PEM [default: the well-known ones]
     #[arg(long, global = true, value_name = "FILE", alias = "tls_certificate")]
     pub(crate) tls_certificate: Option<PathBuf>,

@@ -2,6 +2,7 @@
 
 mod credentials;
 mod folders;
+mod google;
 mod hugging_face;
 mod oci;
 mod server;

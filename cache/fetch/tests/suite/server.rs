@@ -1,6 +1,6 @@
 //! A web server on this machine that does what a test tells it, right or wrong.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -12,6 +12,8 @@ pub(crate) struct Request {
     pub(crate) path: String,
     /// Headers, the names in lower case.
     pub(crate) headers: Vec<(String, String)>,
+    /// What was sent with it.
+    pub(crate) body: String,
     /// How many requests for the same path came before.
     pub(crate) n_before: usize,
 }
@@ -82,17 +84,21 @@ fn serve(mut stream: TcpStream, seen: &Mutex<Vec<Request>>, handler: &Handler) {
 }
 
 fn read(stream: &TcpStream) -> Option<Request> {
-    let mut lines = BufReader::new(stream.try_clone().ok()?).lines();
-    let first = lines.next()?.ok()?;
+    let mut reader = BufReader::new(stream.try_clone().ok()?);
+    let mut first = String::new();
+    reader.read_line(&mut first).ok()?;
     let path = first.split(' ').nth(1)?.to_owned();
-    let mut headers = Vec::new();
-    for line in lines {
+    let mut request = Request { path, headers: Vec::new(), body: String::new(), n_before: 0 };
+    for line in reader.by_ref().lines() {
         let line = line.ok()?;
         if line.is_empty() {
-            return Some(Request { path, headers, n_before: 0 });
+            let n_bytes =
+                request.header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
+            reader.take(n_bytes).read_to_string(&mut request.body).ok()?;
+            return Some(request);
         }
         let (name, value) = line.split_once(':')?;
-        headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
+        request.headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
     }
     None
 }

@@ -61,10 +61,7 @@ impl Connection {
         let channel = endpoint(&settings).map_err(|error| wrong(told(&error)))?.connect_lazy();
         drop(entered);
         let channel = LoggedChannel::new(channel, settings.log.clone(), &name(&settings));
-        let url = match &settings.place {
-            Place::Plain(url) | Place::Tls(url) => Some(url.clone()),
-            Place::Unix(_) => None,
-        };
+        let url = settings.place.url().cloned();
         let mut metadata = MetadataMap::new();
         for header in &settings.headers {
             let (name, value) = ascii(&header.name, header.value.open())

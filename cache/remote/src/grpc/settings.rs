@@ -22,6 +22,16 @@ pub enum Place {
     Unix(String),
 }
 
+impl Place {
+    /// What credentials are looked up for; none for a socket of this machine.
+    pub fn url(&self) -> Option<&Url> {
+        match self {
+            Self::Plain(url) | Self::Tls(url) => Some(url),
+            Self::Unix(_) => None,
+        }
+    }
+}
+
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let authority = |url: &Url| url.root().split_once("://").map(|(_, rest)| rest.to_owned());

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | Hugging Face | `HF_TOKEN`; the file `HF_TOKEN_PATH`; `token` in `HF_HOME` or `~/.cache/huggingface` |
 //! | any server | `--credential-helper`, else `MC_CREDENTIAL_HELPER`; `NETRC`, else `~/.netrc` |
+//! | the team's cache, with `--google-default-credentials` | a file of Google's tools, or the machine; see [`google`] |
 //! | a bucket | variables and files of AWS's tools, see `mc_remote::aws` |
 //! | a registry | `config.json` in `DOCKER_CONFIG` or `~/.docker` |
 //!
@@ -14,6 +15,8 @@ use std::path::{Path, PathBuf};
 
 use mc_fetch::credentials::Credentials;
 use mc_fetch::docker_config;
+use mc_fetch::error::FetchError;
+use mc_fetch::google::Google;
 use mc_fetch::helper::Helper;
 use mc_fetch::netrc::Netrc;
 use mc_fetch::secret::Secret;
@@ -33,6 +36,7 @@ pub(crate) fn credentials(options: &GlobalOptions, hugging_face: &Url) -> Creden
         headers: Vec::new(),
         tokens: token.map(|token| (hugging_face.clone(), token)).into_iter().collect(),
         helper: helper.as_deref().map(Helper::new),
+        google: None,
         netrc: Netrc::parse(&netrc),
         registries: docker_config::logins(&docker),
     }
@@ -44,6 +48,21 @@ pub(crate) fn aws_files() -> (String, String) {
     (file("AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials"), file("AWS_CONFIG_FILE", ".aws/config"))
 }
 
+/// Google's Application Default Credentials: the file that `GOOGLE_APPLICATION_CREDENTIALS` names; else the one that
+/// a login left; else the account of this machine.
+pub(crate) fn google(proxy: Option<&str>) -> Result<Google, FetchError> {
+    let tools = || path("CLOUDSDK_CONFIG").or_else(|| home(".config/gcloud"));
+    let login =
+        || tools().map(|dir| dir.join("application_default_credentials.json")).filter(|it| it.exists());
+    match path("GOOGLE_APPLICATION_CREDENTIALS").or_else(login) {
+        Some(path) => Google::of_file(&path, proxy),
+        None => {
+            let host = variable("GCE_METADATA_HOST");
+            Google::of_machine(host.as_deref().unwrap_or("metadata.google.internal"))
+        }
+    }
+}
+
 fn token() -> Option<Secret> {
     if let Some(token) = variable("HF_TOKEN") {
         return Some(Secret::new(&token));
@@ -51,6 +70,11 @@ fn token() -> Option<Secret> {
     let in_home = || path("HF_HOME").or_else(|| home(".cache/huggingface")).map(|dir| dir.join("token"));
     let file = path("HF_TOKEN_PATH").or_else(in_home)?;
     fs::read_to_string(file).ok().map(|token| Secret::new(&token))
+}
+
+/// The way to servers elsewhere, where variables name one.
+pub(crate) fn proxy() -> Option<String> {
+    ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"].into_iter().find_map(variable)
 }
 
 /// A variable that is set to something.

@@ -21,7 +21,7 @@ use crate::options::GlobalOptions;
 use crate::render::fetching::FetchProgress;
 use crate::render::summary::plural;
 use crate::report::Report;
-use crate::wire::credentials::{credentials, variable};
+use crate::wire::credentials::{credentials, proxy, variable};
 use crate::wire::engine::store_report;
 use crate::workspace::{Workspace, cache_dir};
 
@@ -98,8 +98,7 @@ pub(crate) fn fetcher(invocation: &Invocation) -> Result<Fetcher, Report> {
     let endpoint =
         Url::parse(&endpoint).map_err(|error| Report::usage("Cannot use `HF_ENDPOINT`").because(error))?;
     let patience = Patience { idle: options.fetch_timeout(), ..Patience::default() };
-    let proxy = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"].into_iter().find_map(variable);
-    let client = Client::new(credentials(options, &endpoint), patience, proxy.as_deref())
+    let client = Client::new(credentials(options, &endpoint), patience, proxy().as_deref())
         .map_err(|error| fetch_report("Cannot use the proxy", &error))?;
     Ok(Fetcher { client, area: Area::new(&dir), endpoint })
 }

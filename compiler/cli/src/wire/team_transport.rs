@@ -30,7 +30,7 @@ use mc_remote::transport::Transport;
 use crate::invocation::Invocation;
 use crate::options::{DigestName, GlobalOptions};
 use crate::report::Report;
-use crate::wire::credentials::{aws_files, credentials, variable};
+use crate::wire::credentials::{aws_files, credentials, google, proxy, variable};
 use crate::wire::team_settings::TeamSettings;
 
 /// What a server is asked for.
@@ -63,13 +63,13 @@ pub(crate) fn open(invocation: &Invocation, settings: &TeamSettings) -> Result<B
     let opened: Result<Box<dyn Transport>, RemoteError> = match address {
         Address::Folder(path) => Folder::open(&path).map(|folder| Box::new(folder) as _),
         Address::Http(url) => {
-            let credentials = Credentials { headers: meant_for(&url, headers), ..who(options)? };
+            let credentials = Credentials { headers: meant_for(&url, headers), ..who(options, Some(&url))? };
             Ok(Box::new(Http::new(client(options, credentials)?, url)))
         }
         Address::Grpc(place) => Ok(Box::new(grpc(options, settings, Role::Cache, place)?)),
         Address::Oci { registry, repository } => {
             let url = oci::root(&registry).map_err(unusable)?;
-            let credentials = Credentials { headers: meant_for(&url, headers), ..who(options)? };
+            let credentials = Credentials { headers: meant_for(&url, headers), ..who(options, Some(&url))? };
             let client = client(options, credentials)?;
             Oci::new(client, &registry, &repository).map(|repository| Box::new(repository) as _)
         }
@@ -104,7 +104,7 @@ pub(crate) fn grpc(
 ) -> Result<Grpc, Report> {
     let settings = Settings {
         instance: settings.instance.clone(),
-        credentials: who(options)?,
+        credentials: who(options, place.url())?,
         headers: headers(options, role, &Address::Grpc(place.clone()))?,
         pem: pem(options)?,
         place,
@@ -170,9 +170,21 @@ fn pem(options: &GlobalOptions) -> Result<Pem, Report> {
         .map_err(|error| Report::usage("Cannot use the TLS options").because(error))
 }
 
-/// Who asks. The token of Hugging Face is for no other server.
-fn who(options: &GlobalOptions) -> Result<Credentials, Report> {
-    Ok(credentials(options, &Url::parse(hugging_face::ENDPOINT).map_err(unusable)?))
+/// Who asks. The token of Hugging Face is for no other server, and one of Google's for none but this.
+///
+/// * `server`: where it is; none for a socket of this machine
+fn who(options: &GlobalOptions, server: Option<&Url>) -> Result<Credentials, Report> {
+    let known = credentials(options, &Url::parse(hugging_face::ENDPOINT).map_err(unusable)?);
+    let Some(server) = server.filter(|_| options.google_default_credentials == Some(true)) else {
+        return Ok(known);
+    };
+    if !server.is_private() {
+        let reason = "`--google-default-credentials` is for servers over TLS or on this machine";
+        return Err(unusable(reason));
+    }
+    let google = google(proxy().as_deref())
+        .map_err(|error| Report::usage("Cannot use `--google-default-credentials`").because(error))?;
+    Ok(Credentials { google: Some((server.clone(), google)), ..known })
 }
 
 /// Who asks a bucket.
@@ -191,9 +203,7 @@ fn client(options: &GlobalOptions, credentials: Credentials) -> Result<Client, R
         first_delay: Duration::from_millis(100),
         longest_delay: Duration::from_secs(5),
     };
-    let proxies = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
-    let proxy = proxies.into_iter().find_map(variable);
-    Client::over(credentials, patience, proxy.as_deref(), &pem(options)?)
+    Client::over(credentials, patience, proxy().as_deref(), &pem(options)?)
         .map_err(|error| Report::usage("Cannot use the proxy").because(error))
 }
 
