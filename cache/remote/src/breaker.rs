@@ -9,8 +9,9 @@ use crate::error::RemoteError;
 /// A short question that takes longer has a slow answer.
 const SLOW: Duration = Duration::from_secs(5);
 
-/// So many slow answers, with no quick one between them, are enough.
-const MAX_SLOW: u32 = 8;
+/// So many slow answers, each asked for after the one before, with no quick one between them, are enough. Those that
+/// were waited for at the same time are one: a server that halts once keeps everybody waiting.
+const MAX_SLOW: u32 = 4;
 
 /// Whether a server is still asked.
 #[derive(Debug, Default)]
@@ -22,6 +23,8 @@ pub struct Breaker {
 struct State {
     reason: Option<String>,
     n_slow: u32,
+    /// When the last slow answer that counts came.
+    slow_at: Option<Instant>,
 }
 
 impl Breaker {
@@ -48,18 +51,25 @@ impl Breaker {
     pub fn ask_shortly<T>(&self, ask: impl FnOnce() -> Result<T, RemoteError>) -> Result<T, RemoteError> {
         let began = Instant::now();
         let answer = self.ask(ask)?;
-        self.answered_in(began.elapsed());
+        self.answered(began, Instant::now());
         Ok(answer)
     }
 
-    fn answered_in(&self, elapsed: Duration) {
+    fn answered(&self, asked: Instant, answered: Instant) {
         let mut state = self.lock();
-        state.n_slow = if elapsed > SLOW { state.n_slow + 1 } else { 0 };
+        if answered.saturating_duration_since(asked) <= SLOW {
+            (state.n_slow, state.slow_at) = (0, None);
+            return;
+        }
+        if state.slow_at.is_some_and(|before| asked < before) {
+            return;
+        }
+        (state.n_slow, state.slow_at) = (state.n_slow + 1, Some(answered));
         if state.n_slow == MAX_SLOW {
             let seconds = SLOW.as_secs();
-            state
-                .reason
-                .get_or_insert(format!("its last {MAX_SLOW} answers took more than {seconds} s each"));
+            state.reason.get_or_insert(format!(
+                "{MAX_SLOW} times, one after the other, it took more than {seconds} s for a short answer"
+            ));
         }
     }
 
@@ -97,16 +107,24 @@ mod tests {
 
     #[test]
     fn a_server_that_is_slow_again_and_again_is_not_asked_again() {
-        let breaker = Breaker::default();
-        for _ in 1..MAX_SLOW {
-            breaker.answered_in(SLOW * 2);
-        }
-        breaker.answered_in(SLOW / 2);
-        for _ in 1..MAX_SLOW {
-            breaker.answered_in(SLOW * 2);
+        let (breaker, start) = (Breaker::default(), Instant::now());
+        let slow = |nth: u32| breaker.answered(start + SLOW * 2 * nth, start + SLOW * 2 * (nth + 1));
+        (1..MAX_SLOW).for_each(slow);
+        breaker.answered(start + SLOW * 20, start + SLOW * 21);
+        (21..20 + MAX_SLOW).for_each(slow);
+        assert_eq!(breaker.reason(), None);
+        slow(20 + MAX_SLOW);
+        let reason = breaker.reason().unwrap();
+        assert_eq!(reason, "4 times, one after the other, it took more than 5 s for a short answer");
+    }
+
+    #[test]
+    fn a_server_that_halts_once_keeps_all_waiting_and_is_asked_again() {
+        let (breaker, start) = (Breaker::default(), Instant::now());
+        for _ in 0..32 {
+            breaker.answered(start, start + SLOW * 2);
+            breaker.answered(start + SLOW / 2, start + SLOW * 2);
         }
         assert_eq!(breaker.reason(), None);
-        breaker.answered_in(SLOW * 2);
-        assert_eq!(breaker.reason().unwrap(), "its last 8 answers took more than 5 s each");
     }
 }
