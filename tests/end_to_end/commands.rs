@@ -124,7 +124,8 @@ fn the_store_is_counted_checked_and_removed_only_when_told_so() {
     assert!(!sandbox.path("mc-out").exists());
     assert_eq!(sandbox.build(&[GGUF]).n_ran(), 0);
     sandbox.mc(&["clean", "--cache", "--yes", "--output", "json"]).exits(0).json();
-    assert_eq!(fs::read_dir(&sandbox.cache).map_or(0, Iterator::count), 0);
+    // What says that it is a store is left, for builds that go on meanwhile.
+    assert_eq!(fs::read_dir(&sandbox.cache).unwrap().count(), 1);
     assert!(sandbox.path(PACKAGE).exists());
 }
 
