@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
@@ -69,9 +70,11 @@ fn everything_that_was_fetched_is_enough_without_the_cache() {
     let second = clone();
     assert_eq!(second.build(&[&team, "--remote_download_outputs=all", TARGET]).n_ran(), 0);
     assert_eq!(second.build(&[TARGET]).n_ran(), 0);
-    // What was noted of the cache goes with the store.
+    // What was noted of the cache goes with the store, of which the name alone is left.
     second.mc(&["clean", "--cache", "--yes"]).exits(0);
-    assert_eq!(fs::read_dir(&second.cache).map_or(0, Iterator::count), 0);
+    let left: Vec<_> = fs::read_dir(&second.cache).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["VERSION"]);
+    second.mc(&["build", TARGET]).exits(0);
 }
 
 #[test]
@@ -432,6 +435,48 @@ fn slow_server() -> String {
         }
     });
     address
+}
+
+#[test]
+fn what_was_made_before_is_sent_to_a_cache_that_lacks_it() {
+    let first = clone();
+    let team = folder(&first);
+    let made = first.build(&[TARGET]).n_ran();
+    assert_eq!(first.build(&[&team, TARGET]).n_ran(), 0);
+    assert!(files_below(&first.dir().join("team")).is_empty(), "nobody asked to send");
+    let built = first.build(&[&team, SEND, TARGET]);
+    assert_eq!((built.n_ran(), built.n_hits()), (0, made));
+    let second = clone();
+    assert_eq!(second.build(&[&team, TARGET]).n_ran(), 0);
+    assert_eq!(second.files("mc-out"), first.files("mc-out"));
+    // Where nothing is missing nothing is sent, and what is there only is left there.
+    assert!(!first.build(&[&team, SEND, TARGET]).stderr.contains(": sent "));
+    let third = clone();
+    third.mc(&["build", &team, "--remote-download-outputs=minimal", TARGET]).exits(0);
+    fs::remove_dir_all(first.dir().join("team/blake3/ac")).unwrap();
+    let ran = third.mc(&["build", &team, SEND, "--remote-download-outputs=minimal", TARGET]).exits(0);
+    assert!(!ran.stderr.contains("warning"), "{}", ran.stderr);
+}
+
+#[test]
+fn nobody_who_interrupts_waits_for_a_server() {
+    let sandbox = clone();
+    for scheme in ["http", "grpc"] {
+        // It takes whoever comes, and never says a word.
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("--remote-cache={scheme}://{}", listener.local_addr().unwrap());
+        let options = ["build", &address, "--remote-timeout=3600", "--remote-connect-timeout=3600", TARGET];
+        let mut command = sandbox.command(&options);
+        let mut build = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let connection = listener.accept().unwrap();
+        let pid = build.id().to_string();
+        assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+        let mut said = String::new();
+        build.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        assert_eq!(build.wait().unwrap().code(), Some(8), "{said}");
+        drop(connection);
+        assert!(said.contains("interrupted: every step that had finished is kept"), "{said}");
+    }
 }
 
 #[test]

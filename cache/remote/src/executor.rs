@@ -42,11 +42,17 @@ pub trait Executor: Send + Sync {
     /// What it is called in messages.
     fn name(&self) -> String;
 
+    /// Whether it runs actions whose digests are made in this way; asked once, before anything is sent.
+    ///
+    /// # Errors
+    /// When it does not, or fails.
+    fn check(&self, function: DigestFunction) -> Result<(), RemoteError>;
+
     /// Has an action run, and waits for its end.
     ///
     /// * `is_cancelled`: asked a few times a second; when it says so, the action is given up
     ///
     /// # Errors
-    /// When the service fails, or runs nothing.
+    /// When the service fails.
     fn execute(&self, task: &Task, is_cancelled: &dyn Fn() -> bool) -> Result<Answer, RemoteError>;
 }

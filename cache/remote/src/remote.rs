@@ -37,6 +37,8 @@ pub struct Remote {
     pub(crate) reading: Breaker,
     /// Apart, because a server that may only be read is of use all the same.
     pub(crate) sending: Breaker,
+    /// Results apart from blobs: where workers alone may write results, they still need what they read.
+    pub(crate) recording: Breaker,
     pub(crate) state: Mutex<State>,
     pub(crate) n_lost: AtomicUsize,
     pub(crate) signatures: Signatures,
@@ -82,6 +84,7 @@ impl Remote {
             notes,
             reading: Breaker::default(),
             sending: Breaker::default(),
+            recording: Breaker::default(),
             state: Mutex::default(),
             n_lost: AtomicUsize::new(0),
             signatures,
@@ -120,6 +123,11 @@ impl Remote {
 
     /// Why nothing is sent any more, if it did not take something.
     pub fn send_failure(&self) -> Option<String> {
+        self.blob_failure().or_else(|| self.recording.reason())
+    }
+
+    /// Why no blob is sent any more, if it did not take one.
+    pub(crate) fn blob_failure(&self) -> Option<String> {
         self.sending.reason()
     }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use mc_digest::digest::{BlobDigest, Digest};
 use mc_ir::action::Piece;
-use mc_ir::output::Outputs;
+use mc_ir::output::{Output, Outputs};
 use mc_ir::reapi;
 use mc_store::traits::BlobStore;
 
@@ -42,6 +42,9 @@ impl Remote {
         made: &Made<'_>,
         outputs: &Outputs,
     ) -> Result<(), RemoteError> {
+        if self.recording.reason().is_some() {
+            return Err(RemoteError::Off);
+        }
         let function = self.sending.ask(|| self.transport.function())?;
         let action = self.encoded(function, store, made)?;
         let (mut theirs, mut hashes) = (Outputs::new(), BTreeMap::<BlobDigest, Digest>::new());
@@ -72,7 +75,33 @@ impl Remote {
             let signature = signer.sign(&key, &result);
             reapi::annotate(&mut result, NOTE, &signature);
         }
-        self.sending.ask(|| self.transport.put_result(&key, &result, &named))
+        self.recording.ask(|| self.transport.put_result(&key, &result, &named))
+    }
+
+    /// Sends what an action gave earlier, if the server has no result for it. What is not here any more is there: it was
+    /// promised.
+    ///
+    /// # Errors
+    /// When the server fails.
+    pub fn upload_missing(
+        &self,
+        store: &dyn BlobStore,
+        made: &Made<'_>,
+        outputs: &Outputs,
+    ) -> Result<(), RemoteError> {
+        let key = self.key(store, made)?;
+        if self.recording.reason().is_some() {
+            return Err(RemoteError::Off);
+        }
+        if self.sending.ask_shortly(|| self.transport.result(&key))?.is_some() {
+            return Ok(());
+        }
+        for blob in outputs.values().flat_map(Output::parts) {
+            if !store.contains(blob)? {
+                return Ok(());
+            }
+        }
+        self.upload(store, made, outputs)
     }
 
     /// Sends those blobs that are missing.

@@ -60,9 +60,15 @@ pub struct Workers {
     /// Held by who sends the program: many steps find at once that it is not there.
     tool_sending: Mutex<()>,
     wishes: Wishes,
+    /// Whether the service runs such steps at all.
+    checked: OnceLock<Result<(), String>>,
     breaker: Breaker,
     n_failures: AtomicU32,
 }
+
+/// The likely reason, and what to do.
+const OTHER_STORE: &str =
+    "if its workers read another store than the remote cache, name that one, or no cache";
 
 /// What became of a step.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,6 +99,7 @@ impl Workers {
             tool_digest: OnceLock::new(),
             tool_sending: Mutex::default(),
             wishes,
+            checked: OnceLock::new(),
             breaker: Breaker::default(),
             n_failures: AtomicU32::new(0),
         }
@@ -131,7 +138,11 @@ impl Workers {
                 Ok(outcome)
             }
             Err(RemoteError::Store(error)) => Err(RemoteError::Store(error)),
-            Err(error) => Ok(Outcome::Failed(self.breaker.reason().unwrap_or_else(|| error.to_string()))),
+            Err(error) => {
+                let of_cache = || remote.failure().or_else(|| remote.blob_failure());
+                let reason = self.breaker.reason().or_else(of_cache).unwrap_or_else(|| error.to_string());
+                Ok(Outcome::Failed(reason))
+            }
         }
     }
 
@@ -157,6 +168,7 @@ impl Workers {
         is_cancelled: &dyn Fn() -> bool,
     ) -> Result<Outcome, RemoteError> {
         let function = remote.transport.function()?;
+        self.check(function)?;
         let job = self.job(function, remote, store, made, tags)?;
         let mut missing = remote.missing(job.bytes.keys().copied().collect())?;
         if !self.wishes.all && !pays(&job.inputs, &missing) {
@@ -181,7 +193,10 @@ impl Workers {
                 }
                 Answer::Missing(missing) => {
                     let first = missing.first().map(ToString::to_string).unwrap_or_default();
-                    format!("it lacks {} blobs that it was sent, such as {first}", missing.len())
+                    format!(
+                        "it lacks {} blobs that it was sent, such as {first}; {OTHER_STORE}",
+                        missing.len()
+                    )
                 }
                 Answer::Queued => {
                     let seconds = self.wishes.queue.as_secs();
@@ -195,6 +210,13 @@ impl Workers {
             };
             return Ok(Outcome::Failed(failed));
         }
+    }
+
+    /// Whether the service can do anything with what would be sent.
+    fn check(&self, function: DigestFunction) -> Result<(), RemoteError> {
+        let checked =
+            self.checked.get_or_init(|| self.executor.check(function).map_err(|error| error.to_string()));
+        checked.clone().map_err(RemoteError::Unusable)
     }
 
     fn send_tool(&self, remote: &Remote, store: &dyn BlobStore, job: &Job<'_>) -> Result<(), RemoteError> {
@@ -330,7 +352,7 @@ impl Workers {
         claims.extend(claims_in(&said, &theirs));
         Ok(match remote.adopt(function, store, &theirs, &claims)? {
             Some(outputs) => Outcome::Done(outputs),
-            None => Outcome::Failed("a blob of its result is not there".to_owned()),
+            None => Outcome::Failed(format!("a blob of its result is not there; {OTHER_STORE}")),
         })
     }
 }

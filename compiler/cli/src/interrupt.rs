@@ -1,10 +1,19 @@
 //! Ctrl-C and its kin: the first asks the build to stop cleanly, the second ends the process at once.
 //!
-//! Nothing is lost by the second either: unfinished files belong to a session that the next `mc` clears away.
+//! Nothing is lost by the second either: unfinished files belong to a session that the next `mc` clears away. So a build
+//! that was asked to stop, and only waits for servers, is ended, too.
 
+use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use mc_execute::running::n_running;
 
 use crate::exit::Exit;
+
+/// How long nothing may compute before a build that was asked to stop is ended: what comes in that time is told as ever.
+const IDLE: Duration = Duration::from_secs(1);
 
 static CANCELLED: AtomicBool = AtomicBool::new(false);
 static IS_BUILDING: AtomicBool = AtomicBool::new(false);
@@ -24,7 +33,26 @@ pub(crate) fn listen() -> Result<(), ctrlc::Error> {
         if !(is_first && IS_BUILDING.load(Ordering::Relaxed)) {
             end();
         }
+        thread::spawn(end_when_idle);
     })
+}
+
+/// Ends the process when the build has not ended by itself and nothing has computed for a while.
+fn end_when_idle() {
+    let mut since = Instant::now();
+    while since.elapsed() < IDLE {
+        thread::sleep(IDLE / 20);
+        if n_running() > 0 {
+            since = Instant::now();
+        }
+        if !IS_BUILDING.load(Ordering::Relaxed) {
+            return;
+        }
+    }
+    let told = "\ninterrupted: every step that had finished is kept; a server that was waited for was left\n";
+    // Nobody may read it; the end is the same.
+    drop(std::io::stderr().write_all(told.as_bytes()));
+    end();
 }
 
 #[expect(clippy::exit, reason = "the handler's thread cannot return from `main`")]

@@ -11,7 +11,7 @@ use mc_store::mapping::MappedFile;
 
 use crate::fetch::{content_of, output_files};
 use crate::lookup::store_failed;
-use crate::services::Services;
+use crate::services::{Services, source_file};
 
 /// One run of one action.
 pub(crate) struct RunContext<'a> {
@@ -36,7 +36,7 @@ impl ActionContext for RunContext<'_> {
     fn input(&self, index: usize) -> Result<Content, ActionError> {
         match &self.inputs[index] {
             Input::Source(source) => {
-                let (file, range) = self.services.source_file(source)?;
+                let (file, range) = source_file(source)?;
                 self.mapped().push(file.clone());
                 Ok(Content { parts: vec![Piece { bytes: Arc::new(file), range }] })
             }

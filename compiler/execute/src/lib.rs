@@ -9,6 +9,7 @@ pub mod fetch;
 pub mod lookup;
 mod permits;
 pub mod remote;
+pub mod running;
 pub mod services;
 
 pub(crate) mod in_flight;

@@ -53,4 +53,7 @@ pub trait RemoteResults: Sync {
 
     /// Takes note of what an action gave, and may wait until others can have it.
     fn made(&self, node: &Arc<ActionNode>, inputs: &[Output], outputs: &Outputs);
+
+    /// Takes note of what the store on this machine had, which others may lack.
+    fn had(&self, node: &Arc<ActionNode>, inputs: &[Output], outputs: &Outputs);
 }

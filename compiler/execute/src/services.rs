@@ -42,38 +42,41 @@ impl Services<'_> {
         digest.map_err(|error| ActionError::failed(error).with_help("Check the file, then build again"))
     }
 
-    /// The bytes of a source, mapped.
-    pub(crate) fn source_content(&self, source: &Source) -> Result<Content, ActionError> {
-        let (file, range) = self.source_file(source)?;
-        let bytes: Bytes = std::sync::Arc::new(file);
-        Ok(Content { parts: vec![Piece { bytes, range }] })
-    }
-
-    /// The file in which a source is, mapped, and where.
-    pub(crate) fn source_file(&self, source: &Source) -> Result<(MappedFile, Range<usize>), ActionError> {
-        let file = MappedFile::open(&source.path).map_err(ActionError::failed)?;
-        let n_bytes = file.len();
-        let range = match source.range {
-            None => 0..n_bytes,
-            Some(range) => {
-                let bounds = usize::try_from(range.start).ok().zip(usize::try_from(range.end).ok());
-                match bounds {
-                    Some((start, end)) if start <= end && end <= n_bytes => start..end,
-                    _ => {
-                        return Err(ActionError::failed(format!(
-                            "`{}` has {n_bytes} bytes; expected at least {}; it changed during the build",
-                            source.path.display(),
-                            range.end
-                        )));
-                    }
-                }
-            }
-        };
-        Ok((file, range))
-    }
-
     /// Whether the user wants the build to stop.
     pub(crate) fn is_cancelled(&self) -> bool {
         self.cancelled.load(Ordering::Relaxed)
     }
+}
+
+/// The bytes of a source, mapped.
+///
+/// # Errors
+/// When the file cannot be read, or is shorter than it was.
+pub fn source_content(source: &Source) -> Result<Content, ActionError> {
+    let (file, range) = source_file(source)?;
+    let bytes: Bytes = std::sync::Arc::new(file);
+    Ok(Content { parts: vec![Piece { bytes, range }] })
+}
+
+/// The file in which a source is, mapped, and where.
+pub(crate) fn source_file(source: &Source) -> Result<(MappedFile, Range<usize>), ActionError> {
+    let file = MappedFile::open(&source.path).map_err(ActionError::failed)?;
+    let n_bytes = file.len();
+    let range = match source.range {
+        None => 0..n_bytes,
+        Some(range) => {
+            let bounds = usize::try_from(range.start).ok().zip(usize::try_from(range.end).ok());
+            match bounds {
+                Some((start, end)) if start <= end && end <= n_bytes => start..end,
+                _ => {
+                    return Err(ActionError::failed(format!(
+                        "`{}` has {n_bytes} bytes; expected at least {}; it changed during the build",
+                        source.path.display(),
+                        range.end
+                    )));
+                }
+            }
+        }
+    };
+    Ok((file, range))
 }

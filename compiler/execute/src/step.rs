@@ -19,7 +19,8 @@ use crate::in_flight::InFlight;
 use crate::lookup::{lookup, record};
 use crate::permits::Permits;
 use crate::remote::RemoteResults;
-use crate::services::Services;
+use crate::running::Running;
+use crate::services::{Services, source_content};
 
 /// An action whose inputs are made.
 pub(crate) struct Step<'a> {
@@ -70,6 +71,9 @@ impl Step<'_> {
             Ok::<_, ActionError>((digests, action, known))
         })?;
         if let Some(outputs) = known {
+            if let Some(remote) = self.remote().filter(|_| !self.tags.not_sent) {
+                remote.had(self.node, &digests, &outputs);
+            }
             return Ok((outputs, action.digest, Origin::Hit));
         }
         // Outside the pool: there, the thread that waits might be the one that is to finish what it waits for.
@@ -164,7 +168,7 @@ impl Step<'_> {
     /// The bytes of an input that is a source.
     fn source(&self, index: usize) -> Option<Content> {
         match self.node.inputs.get(index) {
-            Some(Input::Source(source)) => self.services.source_content(source).ok(),
+            Some(Input::Source(source)) => source_content(source).ok(),
             _ => None,
         }
     }
@@ -174,6 +178,7 @@ impl Step<'_> {
             return Err(ActionError::Cancelled);
         }
         (self.events)(Event::Started { node: Arc::clone(self.node) });
+        let _running = Running::begin();
         let ctx = RunContext::new(self.services, &self.node.inputs, digests);
         let outputs = self.node.action.run(&ctx)?;
         if !is_declared(self.node, &outputs) {

@@ -3,7 +3,7 @@
 use bazel_remote_apis::build::bazel::remote::execution::v2::capabilities_client::CapabilitiesClient;
 use bazel_remote_apis::build::bazel::remote::execution::v2::digest_function::Value as Function;
 use bazel_remote_apis::build::bazel::remote::execution::v2::{
-    GetCapabilitiesRequest, ServerCapabilities, compressor,
+    ExecutionCapabilities, GetCapabilitiesRequest, ServerCapabilities, compressor,
 };
 use tonic::Code;
 
@@ -42,6 +42,8 @@ pub struct Agreed {
     pub streams_chunks: bool,
     /// Whether actions are run.
     pub executes: bool,
+    /// With which digest functions, of ours; none where it does not say.
+    pub executes_in: Vec<DigestFunction>,
     /// The versions of the interface that it speaks.
     pub versions: String,
 }
@@ -106,9 +108,20 @@ impl Agreed {
             takes_results,
             zstd,
             executes,
+            executes_in: server.execution_capabilities.as_ref().map(executes_in).unwrap_or_default(),
             versions: format!("{}.{} to {}.{}", low.0, low.1, high.0, high.1),
         })
     }
+}
+
+/// The digest functions that a server names for actions; servers before 2.3 of the interface name one.
+fn executes_in(server: &ExecutionCapabilities) -> Vec<DigestFunction> {
+    let named = |function: DigestFunction| {
+        let number = value(function) as i32;
+        server.digest_functions.contains(&number)
+            || server.digest_functions.is_empty() && server.digest_function == number
+    };
+    [DigestFunction::Blake3, DigestFunction::Sha256].into_iter().filter(|&function| named(function)).collect()
 }
 
 /// Ours where the server has it, because it need not be computed; else what all have.
@@ -181,6 +194,25 @@ mod tests {
         assert_eq!(batch(64 << 10), (64 << 10) - SLACK);
         assert_eq!(batch(64 << 20), (4 << 20) - SLACK);
         assert_eq!(batch(1000), 0);
+    }
+
+    #[test]
+    fn the_digest_functions_of_actions_are_told_apart_from_those_of_blobs() {
+        let executes = |digest_function, digest_functions: &[Function]| {
+            let mut server = server(&[Function::Sha256, Function::Blake3], 0);
+            server.execution_capabilities = Some(ExecutionCapabilities {
+                digest_function: digest_function as i32,
+                exec_enabled: true,
+                digest_functions: digest_functions.iter().map(|&function| function as i32).collect(),
+                ..ExecutionCapabilities::default()
+            });
+            let agreed = Agreed::from_capabilities(&server, None).unwrap();
+            assert!(agreed.executes && agreed.function == DigestFunction::Blake3);
+            agreed.executes_in
+        };
+        assert_eq!(executes(Function::Sha256, &[]), [DigestFunction::Sha256]);
+        assert_eq!(executes(Function::Sha256, &[Function::Sha256, Function::Blake3]).len(), 2);
+        assert_eq!(executes(Function::Unknown, &[]), []);
     }
 
     #[test]

@@ -20,6 +20,7 @@ use tonic::{Code, Status};
 
 use crate::error::RemoteError;
 use crate::executor::{Answer, Executor, Task};
+use crate::function::DigestFunction;
 use crate::grpc::call_log::LoggedChannel;
 use crate::grpc::capabilities::value;
 use crate::grpc::connection::{Failure, silent};
@@ -58,10 +59,25 @@ impl Executor for Grpc {
         self.connection().name()
     }
 
-    fn execute(&self, task: &Task, is_cancelled: &dyn Fn() -> bool) -> Result<Answer, RemoteError> {
-        if !self.agreed()?.executes {
-            return Err(RemoteError::Unusable(format!("{} runs no actions", self.connection().name())));
+    fn check(&self, function: DigestFunction) -> Result<(), RemoteError> {
+        let (agreed, name) = (self.agreed()?, self.connection().name());
+        if !agreed.executes {
+            return Err(RemoteError::Unusable(format!("{name} runs no actions")));
         }
+        if !agreed.executes_in.is_empty() && !agreed.executes_in.contains(&function) {
+            let option = match function {
+                DigestFunction::Blake3 => "sha256",
+                DigestFunction::Sha256 => "blake3",
+            };
+            return Err(RemoteError::Unusable(format!(
+                "{name} runs no actions with {}, which the cache uses; try `--remote-digest-function={option}`",
+                value(function).as_str_name()
+            )));
+        }
+        Ok(())
+    }
+
+    fn execute(&self, task: &Task, is_cancelled: &dyn Fn() -> bool) -> Result<Answer, RemoteError> {
         let mut operated = Operated::new();
         let mut n_broken = 0;
         loop {

@@ -343,13 +343,7 @@ fn an_action_that_was_not_run_has_a_reason() {
 fn a_server_that_runs_nothing_says_so() {
     let service = Service::default();
     let grpc = client(&service, false);
-    let task = Task {
-        action: BlobDigest::of(b"action"),
-        function: DigestFunction::Sha256,
-        queue: Duration::ZERO,
-        run: Duration::ZERO,
-    };
-    let error = grpc.execute(&task, &|| false).unwrap_err().to_string();
+    let error = grpc.check(DigestFunction::Sha256).unwrap_err().to_string();
     assert!(error.ends_with(" runs no actions"), "{error}");
     assert!(service.0.lock().unwrap().heard.is_empty());
 }

@@ -88,7 +88,10 @@ impl Engine {
             let n_lost = self.team.as_ref().map_or(0, |team| team.remote.n_lost());
             let mut built = self.build_once(&graph, progress)?;
             n_tries += 1;
-            self.bring(&graph, &built, read)?;
+            // Whoever interrupted it does not want to wait for what would come.
+            if !built.is_cancelled {
+                self.bring(&graph, &built, read)?;
+            }
             if !built.is_cancelled
                 && let Some(team) = &self.team
                 && team.is_worth_another_try(n_lost, n_tries)

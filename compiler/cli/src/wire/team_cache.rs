@@ -5,14 +5,15 @@
 
 use std::fs;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, SendError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use clap::ValueEnum;
 use mc_digest::digest::BlobDigest;
 use mc_execute::remote::RemoteResults;
-use mc_ir::action::{ActionError, ActionNode, Content};
+use mc_execute::services::source_content;
+use mc_ir::action::{ActionError, ActionNode, Content, Input};
 use mc_ir::output::{Output, Outputs};
 use mc_ir::tags::Tags;
 use mc_remote::error::RemoteError;
@@ -58,12 +59,17 @@ struct Uploads {
 
 #[derive(Default)]
 struct UploadState {
+    /// Results that were made by this command.
     n_waiting: AtomicUsize,
+    /// Results that the server may lack.
+    n_old: AtomicUsize,
     n_bytes_waiting: AtomicU64,
     failure: Mutex<Option<String>>,
 }
 
 struct Job {
+    /// Whether it was made before, and others may have it.
+    is_old: bool,
     node: Arc<ActionNode>,
     inputs: Vec<Output>,
     outputs: Outputs,
@@ -167,6 +173,13 @@ impl TeamCache {
                         .streams
                         .note(&format!("waiting for {n_waiting} uploads to {name}, at most {bytes}\n"));
                 }
+                let n_old = state.n_old.load(Ordering::Relaxed);
+                if n_old > 0 {
+                    let name = self.remote.name();
+                    invocation
+                        .streams
+                        .note(&format!("asking {name} for {n_old} results that were here before\n"));
+                }
                 for worker in workers {
                     drop(worker.join());
                 }
@@ -256,15 +269,40 @@ impl Uploads {
 
 impl UploadState {
     fn upload(&self, remote: &Remote, store: &LocalStore, job: &Job) {
-        // Whatever a source's digest is on the server's side, it was computed when the result was looked up, or is now.
-        let made = Made { node: &job.node, inputs: &job.inputs, source: &|_| None };
-        if let Err(error) = remote.upload(store, &made, &job.outputs) {
+        let source = |index| match job.node.inputs.get(index) {
+            Some(Input::Source(source)) => source_content(source).ok(),
+            _ => None,
+        };
+        let made = Made { node: &job.node, inputs: &job.inputs, source: &source };
+        let sent = if job.is_old {
+            remote.upload_missing(store, &made, &job.outputs)
+        } else {
+            remote.upload(store, &made, &job.outputs)
+        };
+        if let Err(error) = sent {
             let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
             let reason = remote.send_failure().unwrap_or_else(|| error.to_string());
             failure.get_or_insert(reason);
         }
-        self.n_waiting.fetch_sub(1, Ordering::Relaxed);
-        self.n_bytes_waiting.fetch_sub(job.n_bytes(), Ordering::Relaxed);
+        self.ended(job);
+    }
+
+    fn begun(&self, job: &Job) {
+        if job.is_old {
+            self.n_old.fetch_add(1, Ordering::Relaxed);
+        } else {
+            self.n_waiting.fetch_add(1, Ordering::Relaxed);
+            self.n_bytes_waiting.fetch_add(job.n_bytes(), Ordering::Relaxed);
+        }
+    }
+
+    fn ended(&self, job: &Job) {
+        if job.is_old {
+            self.n_old.fetch_sub(1, Ordering::Relaxed);
+        } else {
+            self.n_waiting.fetch_sub(1, Ordering::Relaxed);
+            self.n_bytes_waiting.fetch_sub(job.n_bytes(), Ordering::Relaxed);
+        }
     }
 }
 
@@ -329,18 +367,27 @@ impl RemoteResults for TeamCache {
     }
 
     fn made(&self, node: &Arc<ActionNode>, inputs: &[Output], outputs: &Outputs) {
+        self.send(false, node, inputs, outputs);
+    }
+
+    fn had(&self, node: &Arc<ActionNode>, inputs: &[Output], outputs: &Outputs) {
+        self.send(true, node, inputs, outputs);
+    }
+}
+
+impl TeamCache {
+    fn send(&self, is_old: bool, node: &Arc<ActionNode>, inputs: &[Output], outputs: &Outputs) {
         let Some(uploads) = &self.uploads else { return };
-        let job = Job { node: Arc::clone(node), inputs: inputs.to_vec(), outputs: outputs.clone() };
-        uploads.state.n_waiting.fetch_add(1, Ordering::Relaxed);
-        uploads.state.n_bytes_waiting.fetch_add(job.n_bytes(), Ordering::Relaxed);
+        let job = Job { is_old, node: Arc::clone(node), inputs: inputs.to_vec(), outputs: outputs.clone() };
+        uploads.state.begun(&job);
         if !self.settings.sends_behind {
             if !interrupt::cancelled().load(Ordering::Relaxed) {
                 uploads.state.upload(&self.remote, &self.store, &job);
             }
             return;
         }
-        if uploads.jobs.send(job).is_err() {
-            uploads.state.n_waiting.fetch_sub(1, Ordering::Relaxed);
+        if let Err(SendError(job)) = uploads.jobs.send(job) {
+            uploads.state.ended(&job);
         }
     }
 }
