@@ -6,7 +6,7 @@ use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -371,6 +371,20 @@ fn a_dead_server_costs_one_warning_or_one_error() {
     assert_eq!(ran.errors().len(), 1, "{}", ran.stderr);
     assert!(ran.stderr.contains("refused"), "{}", ran.stderr);
     clone().mc(&["build", dead, "--remote-cache-required", "--offline", TARGET]).exits(2);
+}
+
+#[test]
+fn a_required_server_that_is_not_connected_to_costs_the_time_for_that_and_no_more() {
+    // It takes connections, and says nothing of who it is.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("--remote-cache=https://{}", silent.local_addr().unwrap());
+    let begun = Instant::now();
+    let ran = clone()
+        .mc(&["build", &address, "--remote-connect-timeout=1", "--remote-cache-required", TARGET])
+        .exits(1);
+    assert_eq!(ran.errors().len(), 1, "{}", ran.stderr);
+    assert!(ran.stderr.contains("no connection came about within 1 s"), "{}", ran.stderr);
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
 }
 
 #[test]

@@ -5,13 +5,13 @@
 //! Trying again is for those who ask ([`crate::download`], [`Client::text`]).
 
 use std::collections::BTreeMap;
-use std::io::Read;
+use std::io::{self, Read};
 use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, SystemTime};
 
 use ureq::http::{HeaderMap, Response};
-use ureq::{Agent, Body};
+use ureq::{Agent, Body, Timeout};
 
 use crate::credentials::{Credentials, SecretHeader};
 use crate::error::FetchError;
@@ -74,6 +74,8 @@ pub struct Refusal {
     pub error: Box<FetchError>,
     /// Whether another try may help.
     pub is_passing: bool,
+    /// Whether the server said nothing until its time was up.
+    pub is_silence: bool,
     /// How long the server wants to be left alone.
     pub after: Option<Duration>,
 }
@@ -167,7 +169,7 @@ impl Client {
             let tried = self.get(ask).and_then(|mut answer| {
                 let mut bytes = Vec::new();
                 let read = (&mut answer.body).take(limit + 1).read_to_end(&mut bytes);
-                read.map_err(|error| Refusal::connection(ask.url, &error.to_string(), true))?;
+                read.map_err(|error| Refusal::broken(ask.url, &error))?;
                 Ok((answer, bytes))
             });
             match tried {
@@ -192,7 +194,8 @@ impl Client {
     /// # Errors
     /// The refusal, when it does not help, or was tried too often.
     pub(crate) fn wait(&self, refusal: Refusal, n_failed: u32) -> Result<(), FetchError> {
-        if !refusal.is_passing || n_failed > self.patience.n_retries {
+        let had_its_time = refusal.is_silence && !self.patience.asks_silent;
+        if !refusal.is_passing || had_its_time || n_failed > self.patience.n_retries {
             return Err(*refusal.error);
         }
         let delay = self.patience.delay(n_failed).max(refusal.after.unwrap_or_default());
@@ -259,6 +262,9 @@ impl Client {
             ureq::Error::Tls(_) | ureq::Error::Rustls(_) | ureq::Error::Http(_) | ureq::Error::BadUri(_)
         );
         let reason = match error {
+            ureq::Error::Timeout(Timeout::Resolve | Timeout::Connect) => {
+                format!("no connection came about within {} s", self.patience.connect.as_secs_f32())
+            }
             ureq::Error::Timeout(_) => {
                 format!("it said nothing for {} s", self.patience.idle.as_secs_f32())
             }
@@ -266,12 +272,13 @@ impl Client {
             ureq::Error::Http(_) => "a header for it holds characters that cannot be sent".to_owned(),
             _ => error.to_string(),
         };
-        Refusal::connection(url, &reason, is_passing)
+        let is_silence = matches!(error, ureq::Error::Timeout(_));
+        Refusal { is_silence, ..Refusal::connection(url, &reason, is_passing) }
     }
 }
 
 fn agent(patience: &Patience, proxy: Option<ureq::Proxy>, pem: &Pem) -> Agent {
-    let idle = Some(patience.idle);
+    let (connect, idle) = (Some(patience.connect), Some(patience.idle));
     let config = Agent::config_builder()
         .http_status_as_error(false)
         .max_redirects(0)
@@ -279,11 +286,12 @@ fn agent(patience: &Patience, proxy: Option<ureq::Proxy>, pem: &Pem) -> Agent {
         .proxy(proxy)
         .tls_config(pem.config())
         .user_agent(concat!("mc/", env!("CARGO_PKG_VERSION")))
-        .timeout_resolve(idle)
-        .timeout_connect(idle)
+        .timeout_resolve(connect)
+        .timeout_connect(connect)
         .timeout_send_request(idle)
         .timeout_recv_response(idle)
         .timeout_per_read(idle)
+        .timeout_per_write(idle)
         .max_response_header_size(64 * 1024);
     config.build().into()
 }
@@ -327,7 +335,7 @@ impl Answer {
                     return FetchError::Busy { url, seconds, limit }.into();
                 }
                 let error = FetchError::Status { url, status, expected: "200", message };
-                return Refusal { error: error.into(), is_passing: true, after };
+                return Refusal { error: error.into(), is_passing: true, is_silence: false, after };
             }
             _ => FetchError::Status { url, status, expected: "200", message },
         };
@@ -363,13 +371,21 @@ impl Answer {
 impl Refusal {
     pub(crate) fn connection(url: &Url, reason: &str, is_passing: bool) -> Self {
         let error = FetchError::Connection { url: url.clone(), reason: reason.to_owned(), is_passing };
-        Self { error: error.into(), is_passing, after: None }
+        Self { error: error.into(), is_passing, is_silence: false, after: None }
+    }
+
+    /// A connection that failed while its bytes were read.
+    pub(crate) fn broken(url: &Url, error: &io::Error) -> Self {
+        let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
+        let is_silence =
+            error.kind() == io::ErrorKind::TimedOut || matches!(inner, Some(ureq::Error::Timeout(_)));
+        Self { is_silence, ..Self::connection(url, &error.to_string(), true) }
     }
 }
 
 impl From<FetchError> for Refusal {
     fn from(error: FetchError) -> Self {
-        Self { error: error.into(), is_passing: false, after: None }
+        Self { error: error.into(), is_passing: false, is_silence: false, after: None }
     }
 }
 

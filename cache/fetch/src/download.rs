@@ -209,7 +209,7 @@ impl<'a> Transfer<'a> {
     fn distrust(&mut self, what: String) -> Result<Refusal, FetchError> {
         self.restart()?;
         let error = FetchError::Lie { url: self.file.url.clone(), what };
-        Ok(Refusal { error: error.into(), is_passing: true, after: None })
+        Ok(Refusal { is_passing: true, ..error.into() })
     }
 
     /// Whether the answer is about the file that is expected, and says how long it is.
@@ -236,7 +236,7 @@ impl<'a> Transfer<'a> {
                 Ok(0) => break,
                 Ok(n_read) => n_read,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(Refusal::connection(url, &error.to_string(), true)),
+                Err(error) => return Err(Refusal::broken(url, &error)),
             };
             let bytes = &buffer[..n_read];
             if self.n_bytes() + n_read as u64 > end.unwrap_or(MAX_UNANNOUNCED) {

@@ -75,14 +75,16 @@ const ANOTHER_FILE: &str = "name another file in GOOGLE_APPLICATION_CREDENTIALS,
 
 /// How long Google's token service is waited for.
 const PATIENCE: Patience = Patience {
+    connect: Duration::from_secs(10),
     idle: Duration::from_secs(10),
     n_retries: 2,
+    asks_silent: true,
     first_delay: Duration::from_millis(500),
     longest_delay: Duration::from_secs(5),
 };
 
 /// How long a metadata server is waited for: it is near, or not there.
-const NEAR: Patience = Patience { idle: Duration::from_secs(3), ..PATIENCE };
+const NEAR: Patience = Patience { connect: Duration::from_secs(3), idle: Duration::from_secs(3), ..PATIENCE };
 
 /// An account that gives tokens.
 pub struct Google {

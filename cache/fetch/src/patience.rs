@@ -6,11 +6,16 @@ use std::time::{Duration, Instant};
 /// How long a server is waited for, and how often it is asked again.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
+    /// A server that is not connected to within so long is given up: its name found, the way there, and TLS.
+    pub connect: Duration,
     /// A connection on which nothing comes for so long is given up, and so is one that is slower than
     /// [`SLOWEST`] over this time. No limit holds for the whole: a model may take hours.
     pub idle: Duration,
     /// How often something is tried again that brought nothing.
     pub n_retries: u32,
+    /// Whether that holds for a server, too, that said nothing until its time was up: worth it for whoever cannot do
+    /// without.
+    pub asks_silent: bool,
     /// The wait before the second try; it doubles with each.
     pub first_delay: Duration,
     /// The longest wait, also when a server asks for more.
@@ -23,8 +28,10 @@ pub const SLOWEST: u64 = 16;
 impl Default for Patience {
     fn default() -> Self {
         Self {
+            connect: Duration::from_secs(60),
             idle: Duration::from_secs(60),
             n_retries: 3,
+            asks_silent: true,
             first_delay: Duration::from_millis(500),
             longest_delay: Duration::from_secs(60),
         }

@@ -97,7 +97,7 @@ fn bearer(
     }
     let mut text = Vec::new();
     std::io::Read::read_to_end(&mut std::io::Read::take(&mut answer.body, MAX_TOKEN), &mut text)
-        .map_err(|error| Refusal::connection(&address, &error.to_string(), true))?;
+        .map_err(|error| Refusal::broken(&address, &error))?;
     let token: Option<Token> = serde_json::from_slice(&text).ok();
     let token = token.and_then(|token| token.token.or(token.access_token)).filter(|token| !token.is_empty());
     let token = token.ok_or_else(|| FetchError::Lie { url: address, what: "gave no token".to_owned() })?;

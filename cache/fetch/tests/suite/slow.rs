@@ -1,8 +1,14 @@
 //! Servers that take their time: none is waited for without an end, and none is hurried that goes on.
 
 use std::io::Write;
+use std::net::TcpListener;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
+
+use mc_fetch::client::{Ask, Client};
+use mc_fetch::credentials::Credentials;
+use mc_fetch::patience::Patience;
+use mc_fetch::url::Url;
 
 use crate::server::{Server, head};
 use crate::world::{PATIENCE, World};
@@ -74,4 +80,50 @@ fn a_slow_server_that_goes_on_is_waited_for() {
     });
     assert_eq!(World::new(&server).fetch_a(&server, &[b'x'; 8000]).unwrap().len(), 8000);
     assert_eq!(server.requests().len(), 1);
+}
+
+/// Who can go on without the server.
+fn client(patience: Patience) -> Client {
+    Client::new(Credentials::default(), Patience { asks_silent: false, ..patience }, None).unwrap()
+}
+
+#[test]
+fn a_server_that_said_nothing_until_its_time_was_up_is_not_asked_again() {
+    let stops = |is_begun: bool| {
+        Server::new(move |_, stream| {
+            if is_begun {
+                head(stream, "200 OK", &[("Content-Length", "3")]);
+            }
+            sleep(END);
+        })
+    };
+    for server in [stops(false), stops(true)] {
+        let (url, start) = (Url::parse(&server.root()).unwrap(), Instant::now());
+        let error = client(PATIENCE).text(&Ask::whole(&url), 10).unwrap_err().to_string();
+        assert!(error.contains("cannot be read"), "{error}");
+        assert!(start.elapsed() < 3 * PATIENCE.idle, "{:?}", start.elapsed());
+        assert_eq!(server.requests().len(), 1);
+    }
+}
+
+#[test]
+fn a_server_that_does_not_take_what_it_is_sent_is_given_up() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = Url::parse(&format!("http://{}/", listener.local_addr().unwrap())).unwrap();
+    let bytes = vec![0; 64 << 20];
+    let (client, start) = (client(PATIENCE), Instant::now());
+    let error = client.put(&url, bytes.len() as u64, || &*bytes).unwrap_err().to_string();
+    assert!(error.contains("said nothing for 0.4 s"), "{error}");
+    assert!(start.elapsed() < END / 2, "{:?}", start.elapsed());
+}
+
+#[test]
+fn a_connection_that_does_not_come_about_is_given_up_in_its_own_time() {
+    // It takes connections, and says nothing of who it is.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = Url::parse(&format!("https://{}/", listener.local_addr().unwrap())).unwrap();
+    let start = Instant::now();
+    let error = client(Patience { idle: END, ..PATIENCE }).text(&Ask::whole(&url), 10).unwrap_err();
+    assert!(error.to_string().contains("no connection came about within 0.4 s"), "{error}");
+    assert!(start.elapsed() < END / 4, "{:?}", start.elapsed());
 }

@@ -26,8 +26,10 @@ pub(crate) struct World {
 
 /// Little patience, so that tests end soon.
 pub(crate) const PATIENCE: Patience = Patience {
+    connect: Duration::from_millis(400),
     idle: Duration::from_millis(400),
     n_retries: 3,
+    asks_silent: true,
     first_delay: Duration::from_millis(1),
     longest_delay: Duration::from_secs(2),
 };

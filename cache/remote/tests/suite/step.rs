@@ -62,8 +62,10 @@ fn bytes(seed: u8, n: usize) -> Vec<u8> {
 /// Who asks, with little patience.
 pub(crate) fn client(credentials: Credentials) -> Client {
     let patience = Patience {
+        connect: Duration::from_secs(5),
         idle: Duration::from_secs(5),
         n_retries: 1,
+        asks_silent: false,
         first_delay: Duration::from_millis(1),
         longest_delay: Duration::from_millis(1),
     };

@@ -97,7 +97,8 @@ pub(crate) fn fetcher(invocation: &Invocation) -> Result<Fetcher, Report> {
     let endpoint = variable("HF_ENDPOINT").unwrap_or_else(|| hugging_face::ENDPOINT.to_owned());
     let endpoint =
         Url::parse(&endpoint).map_err(|error| Report::usage("Cannot use `HF_ENDPOINT`").because(error))?;
-    let patience = Patience { idle: options.fetch_timeout(), ..Patience::default() };
+    let idle = options.fetch_timeout();
+    let patience = Patience { connect: idle, idle, ..Patience::default() };
     let client = Client::new(credentials(options, &endpoint), patience, proxy().as_deref())
         .map_err(|error| fetch_report("Cannot use the proxy", &error))?;
     Ok(Fetcher { client, area: Area::new(&dir), endpoint })

@@ -198,8 +198,11 @@ fn account(bucket: &str, prefix: &str) -> Result<Account, RemoteError> {
 
 fn client(options: &GlobalOptions, credentials: Credentials) -> Result<Client, Report> {
     let patience = Patience {
+        connect: options.remote_connect_timeout(),
         idle: options.remote_timeout(),
         n_retries: options.remote_retries(),
+        // The build goes on without it, and must not wait for that several times.
+        asks_silent: false,
         first_delay: Duration::from_millis(100),
         longest_delay: Duration::from_secs(5),
     };
