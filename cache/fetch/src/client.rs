@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::sync::Mutex;
 use std::thread;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use ureq::http::{HeaderMap, Response};
 use ureq::{Agent, Body, Timeout};
@@ -127,19 +127,31 @@ impl Client {
     /// # Errors
     /// [`Refusal`] when there is no answer, or one that is neither success nor `416`.
     pub fn get(&self, ask: &Ask<'_>) -> Result<Answer, Refusal> {
-        let headers = self.headers(ask.url, ask.is_registry.then_some(Intent::Read))?;
+        let intent = ask.is_registry.then_some(Intent::Read);
+        let (headers, since) = (self.headers(ask.url, intent)?, Instant::now());
         let mut answer = self.follow(ask, headers)?;
         if answer.status == 401
             && ask.is_registry
             && token_service::answer_challenge(self, &self.credentials, ask.url, Intent::Read, &answer)?
                 .is_some()
         {
-            answer = self.follow(ask, self.headers(ask.url, Some(Intent::Read))?)?;
+            answer = self.follow(ask, self.headers(ask.url, intent)?)?;
+        }
+        if self.may_know_better(ask.url, &answer, since) {
+            answer = self.follow(ask, self.headers(ask.url, intent)?)?;
         }
         match answer.status {
             200..=299 | 416 => Ok(answer),
             _ => Err(answer.refusal(&self.patience)),
         }
+    }
+
+    /// Whether a server that does not let in who asks can be told more than it was.
+    ///
+    /// * `since`: when it was told
+    pub(crate) fn may_know_better(&self, url: &Url, answer: &Answer, since: Instant) -> bool {
+        // Another server was told nothing.
+        answer.status == 401 && answer.url.is_same_server(url) && self.credentials.renews(url, since)
     }
 
     /// What the server is told about who asks; `registry` is what is wanted of it where it is one.

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Instant;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -133,6 +134,13 @@ impl Credentials {
             headers.push(google.header()?);
         }
         Ok(headers)
+    }
+
+    /// Whether a server that refused who asked (401) can be told something else now.
+    ///
+    /// * `since`: when what was refused was sent
+    pub fn renews(&self, url: &Url, since: Instant) -> bool {
+        self.helper.as_ref().is_some_and(|helper| helper.renews(url, since))
     }
 
     /// The login for a registry.

@@ -1,11 +1,13 @@
 //! Requests that bring something to a server, or only ask whether it has something.
 
 use std::io::Read;
+use std::time::Instant;
 
 use ureq::SendBody;
 use ureq::http::{Method, Request};
 
 use crate::client::{Answer, Ask, Client, Refusal};
+use crate::credentials::SecretHeader;
 use crate::error::FetchError;
 use crate::token_service::{self, Intent};
 use crate::url::Url;
@@ -67,7 +69,7 @@ impl Client {
     /// # Errors
     /// When it does not.
     pub fn put<R: Read>(&self, url: &Url, n_bytes: u64, bytes: impl Fn() -> R) -> Result<(), FetchError> {
-        let put = || self.answer_to(&Sending::to(Verb::Put, url), n_bytes, &mut bytes());
+        let put = || self.admitted(&Sending::to(Verb::Put, url), n_bytes, &bytes);
         self.patiently(|| put().and_then(|answer| self.accepted(answer))).map(drop)
     }
 
@@ -87,29 +89,42 @@ impl Client {
         self.sent(sending, bytes).map_err(|refusal| *refusal.error)
     }
 
-    /// Sends bytes, also to a registry that asks for a token first.
     fn sent(&self, sending: &Sending<'_>, bytes: &[u8]) -> Result<Answer, Refusal> {
+        self.admitted(sending, bytes.len() as u64, &|| bytes).and_then(|answer| self.accepted(answer))
+    }
+
+    /// An answer of any status; where it is that we are not let in, after all was tried that says who asks.
+    fn admitted<R: Read>(
+        &self,
+        sending: &Sending<'_>,
+        n_bytes: u64,
+        bytes: &impl Fn() -> R,
+    ) -> Result<Answer, Refusal> {
         let Sending { url, is_registry, .. } = *sending;
-        let n_bytes = bytes.len() as u64;
-        let mut answer = self.answer_to(sending, n_bytes, &mut &*bytes)?;
-        if answer.status == 401 && is_registry {
-            let header =
-                token_service::answer_challenge(self, &self.credentials, url, Intent::Send, &answer)?;
-            if header.is_some() {
-                answer = self.answer_to(sending, n_bytes, &mut &*bytes)?;
-            }
+        let intent = is_registry.then_some(Intent::Send);
+        let (headers, since) = (self.headers(url, intent)?, Instant::now());
+        let mut answer = self.answer_to(sending, headers, n_bytes, &mut bytes())?;
+        if answer.status == 401
+            && is_registry
+            && token_service::answer_challenge(self, &self.credentials, url, Intent::Send, &answer)?.is_some()
+        {
+            answer = self.answer_to(sending, self.headers(url, intent)?, n_bytes, &mut bytes())?;
         }
-        self.accepted(answer)
+        if self.may_know_better(url, &answer, since) {
+            answer = self.answer_to(sending, self.headers(url, intent)?, n_bytes, &mut bytes())?;
+        }
+        Ok(answer)
     }
 
     /// An answer of any status.
     fn answer_to(
         &self,
         sending: &Sending<'_>,
+        secrets: Vec<SecretHeader>,
         n_bytes: u64,
         bytes: &mut dyn Read,
     ) -> Result<Answer, Refusal> {
-        let Sending { verb, url, headers, is_registry } = *sending;
+        let Sending { verb, url, headers, .. } = *sending;
         let method = match verb {
             Verb::Put => Method::PUT,
             Verb::Post => Method::POST,
@@ -123,7 +138,6 @@ impl Client {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let secrets = self.headers(url, is_registry.then_some(Intent::Send))?;
         for header in &secrets {
             request = request.header(&header.name, header.value.open());
         }

@@ -2,13 +2,16 @@
 
 use std::sync::{Arc, Mutex};
 
+use mc_fetch::client::{Ask, Client};
 use mc_fetch::credentials::Credentials;
+use mc_fetch::error::FetchError;
+use mc_fetch::helper::Helper;
 use mc_fetch::netrc::Netrc;
 use mc_fetch::secret::Secret;
 use mc_fetch::url::Url;
 
 use crate::server::{Request, Server, answer, file, head};
-use crate::world::World;
+use crate::world::{PATIENCE, World};
 
 const TOKEN: &str = "hf_neverToBeSeen";
 
@@ -156,4 +159,43 @@ fn a_token_with_a_line_break_is_not_sent_as_two_headers() {
     let error = world.fetch_a(&server, b"abc").unwrap_err().to_string();
     assert!(error.contains("cannot be sent") && !error.contains("neverToBeSeen"), "{error}");
     assert!(server.requests().is_empty());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_server_that_refuses_what_a_helper_said_is_told_what_it_says_now() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let dir = tempfile::tempdir().unwrap();
+    let program = dir.path().join("helper");
+    let script = format!(
+        "#!/bin/sh\necho >> {0}/runs\n\
+         printf '{{\"headers\":{{\"Authorization\":[\"Bearer %s\"]}}}}' $(wc -l < {0}/runs)\n",
+        dir.path().display()
+    );
+    std::fs::write(&program, script).unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let client = || {
+        let helper = Some(Helper::new(&program));
+        Client::new(Credentials { helper, ..Credentials::default() }, PATIENCE, None).unwrap()
+    };
+    let server = Server::new(|request, stream| {
+        let status = if request.header("authorization") == Some("Bearer 2") { "200 OK" } else { "401 No" };
+        answer(stream, status, &[], b"");
+    });
+    let url = Url::parse(&server.root()).unwrap();
+    client().text(&Ask::whole(&url), 10).unwrap();
+    assert_eq!(server.requests().len(), 2);
+    std::fs::remove_file(dir.path().join("runs")).unwrap();
+    let client = client();
+    client.put(&url, 3, || &b"abc"[..]).unwrap();
+    client.put(&url, 3, || &b"abc"[..]).unwrap();
+    assert_eq!(server.requests().len(), 5);
+
+    let strict = Server::new(|_, stream| answer(stream, "401 No", &[], b""));
+    let url = Url::parse(&strict.root()).unwrap();
+    for n_requests in [2, 3] {
+        assert!(matches!(client.open(&Ask::whole(&url)), Err(FetchError::Denied { .. })));
+        assert_eq!(strict.requests().len(), n_requests);
+    }
 }

@@ -162,6 +162,13 @@ impl Connection {
                     n_failed += 1;
                     thread::sleep(delay(n_failed, &status, self.settings.idle));
                 }
+                // What was known of who asks may have expired.
+                Err(Failure::Status(status))
+                    if status.code() == Code::Unauthenticated
+                        && self
+                            .url
+                            .as_ref()
+                            .is_some_and(|url| self.settings.credentials.renews(url, began)) => {}
                 Err(Failure::Status(status)) => return Err(self.failed(method, &status)),
                 Err(Failure::Other(error)) => return Err(error),
             }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use bazel_remote_apis::build::bazel::remote::execution::v2::digest_function::Value as Function;
 use mc_fetch::credentials::{Credentials, SecretHeader};
+use mc_fetch::helper::Helper;
 use mc_fetch::tls::Pem;
 use mc_fetch::url::Url;
 use mc_remote::function::DigestFunction;
@@ -330,3 +331,29 @@ fn a_result_counts_only_with_a_signature_where_the_team_asks_for_one() {
 // Made with `openssl genpkey -algorithm ed25519` and `openssl pkey -pubout`; they protect nothing.
 const PRIVATE: &str = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIPWMfuXZkU7MsXmTehb1J7/fSXn1iG2ri0FHk0+NN3mp\n-----END PRIVATE KEY-----\n";
 const PUBLIC: &str = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAv3Q0vU1qhOn8Nwfg/bsdFYshwifW+U461/3Pg29jerg=\n-----END PUBLIC KEY-----\n";
+
+#[cfg(unix)]
+#[test]
+fn a_server_that_refuses_what_a_helper_said_is_told_what_it_says_now() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let server = GrpcServer::new(Abilities { lets_in: Some("Bearer 2"), ..Abilities::default() });
+    let folder = tempdir().unwrap();
+    let program = folder.path().join("helper");
+    let script = format!(
+        "#!/bin/sh\necho >> {0}/runs\n\
+         printf '{{\"headers\":{{\"Authorization\":[\"Bearer %s\"]}}}}' $(wc -l < {0}/runs)\n",
+        folder.path().display()
+    );
+    std::fs::write(&program, script).unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let known = |helper| Credentials { helper: Some(helper), ..Credentials::default() };
+    let credentials = known(Helper::new(&program));
+    let user = machine(Settings { credentials, ..settings(server.address) }, &folder.path().join("a"));
+    assert_eq!(user.lookup().unwrap(), None);
+    // The third answer is wrong, and so is the fourth.
+    let credentials = known(Helper::new(&program));
+    let stranger = machine(Settings { credentials, ..settings(server.address) }, &folder.path().join("b"));
+    assert!(stranger.lookup().unwrap_err().to_string().contains("Unauthenticated"));
+    assert_eq!(std::fs::read_to_string(folder.path().join("runs")).unwrap().len(), 4);
+}

@@ -61,6 +61,8 @@ pub(crate) struct Abilities {
     pub(crate) resumes: bool,
     /// How long whoever asks for a result has to wait, who is sent away the first time.
     pub(crate) puts_off: Option<Duration>,
+    /// The `Authorization` of those who may ask for results, where not everybody may.
+    pub(crate) lets_in: Option<&'static str>,
 }
 
 impl Default for Abilities {
@@ -76,6 +78,7 @@ impl Default for Abilities {
             takes_results: true,
             resumes: false,
             puts_off: None,
+            lets_in: None,
         }
     }
 }
@@ -279,6 +282,10 @@ impl ActionCache for Kept {
         let state = self.called("GetActionResult");
         if let Some(wait) = self.abilities.puts_off.filter(|_| state.seen.calls["GetActionResult"] == 1) {
             return Err(put_off(wait));
+        }
+        let who = request.metadata().get("authorization").and_then(|value| value.to_str().ok());
+        if self.abilities.lets_in.is_some_and(|expected| who != Some(expected)) {
+            return Err(Status::unauthenticated("who is it?"));
         }
         let key = hash(request.get_ref().action_digest.as_ref());
         state.results.get(&key).cloned().map(Response::new).ok_or_else(|| Status::not_found("no such result"))
