@@ -341,6 +341,7 @@ impl Answer {
         let error = match status {
             401 | 403 => FetchError::Denied { url, status, message },
             404 | 410 => FetchError::Missing { url, status, message },
+            413 => FetchError::TooLarge { url, message },
             408 | 425 | 429 | 500..=599 => {
                 if let Some(seconds) = after.filter(|seconds| *seconds > patience.longest_delay) {
                     let limit = patience.longest_delay;

@@ -31,6 +31,14 @@ pub enum FetchError {
         /// What the server said about it.
         message: String,
     },
+    /// The server takes no such long request.
+    #[error("`{url}` is refused as too large (status 413){said}", said = said(message))]
+    TooLarge {
+        /// Where it was sent.
+        url: Url,
+        /// What the server said about it.
+        message: String,
+    },
     /// The server answered in a way that cannot be used.
     #[error("`{url}` answered with status {status}, expected {expected}{said}", said = said(message))]
     Status {
@@ -163,6 +171,10 @@ impl FetchError {
             Self::Denied { .. } => Some(
                 "For Hugging Face accept the model's terms and set `HF_TOKEN`; for other servers use \
                  `--credential-helper PROGRAM` or `~/.netrc`, for registries also `docker login`"
+                    .to_owned(),
+            ),
+            Self::TooLarge { .. } => Some(
+                "Whoever runs the server can raise its limit, which nginx calls `client_max_body_size`"
                     .to_owned(),
             ),
             Self::Differs { .. } => Some(

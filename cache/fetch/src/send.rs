@@ -12,6 +12,9 @@ use crate::error::FetchError;
 use crate::token_service::{self, Intent};
 use crate::url::Url;
 
+/// Whether more than this is welcome is asked before it is sent.
+const ASKED_FIRST: u64 = 8 << 20;
+
 /// What is done with what is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verb {
@@ -134,6 +137,10 @@ impl Client {
         let mut request = Request::builder().method(method).uri(url.full());
         if verb != Verb::Delete {
             request = request.header("content-length", n_bytes.to_string());
+        }
+        // A server that does not take so much says so before it has come, not by breaking the connection.
+        if n_bytes > ASKED_FIRST {
+            request = request.header("expect", "100-continue");
         }
         for (name, value) in headers {
             request = request.header(*name, *value);

@@ -24,7 +24,7 @@ pub enum RemoteError {
         source: io::Error,
     },
     /// A server refused, or could not be reached.
-    #[error(transparent)]
+    #[error("{0}{hint}", hint = hint(.0))]
     Server(#[from] FetchError),
     /// A server that speaks gRPC refused, or could not be reached.
     #[error("{server}: {method}: {code}: {reason}")]
@@ -80,10 +80,21 @@ pub enum RemoteError {
     Off,
 }
 
+/// What to do about it, at the end of a message.
+fn hint(error: &FetchError) -> String {
+    let help = match error {
+        FetchError::TooLarge { .. } => error.help().unwrap_or_default(),
+        _ => String::new(),
+    };
+    let mut letters = help.chars();
+    letters.next().map_or_else(String::new, |first| format!("; {}{}", first.to_lowercase(), letters.as_str()))
+}
+
 impl RemoteError {
     /// Whether the server is to blame as a whole, and not one blob or this machine.
     pub fn is_of_server(&self) -> bool {
         match self {
+            Self::Server(FetchError::TooLarge { .. }) => false,
             Self::Server(_)
             | Self::Folder { .. }
             | Self::Rpc { .. }

@@ -1,12 +1,16 @@
 //! One file from a server that cuts, lies and changes its mind: the right bytes arrive, or a clear error and nothing.
 
 use std::fs;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
 
+use mc_fetch::client::Client;
+use mc_fetch::credentials::Credentials;
+use mc_fetch::url::Url;
 use mc_ir::origin::Origin;
 
 use crate::server::{Request, Server, answer, file, file_cut, head};
-use crate::world::{World, locked, noise, one};
+use crate::world::{PATIENCE, World, locked, noise, one};
 
 const TAG: &str = "\"v1\"";
 
@@ -400,4 +404,23 @@ fn a_server_that_cannot_encrypt_is_an_error_and_gets_no_token() {
     let error = World::new(&server).fetch(&origin, &[locked("a", b"abc")]).unwrap_err().to_string();
     assert!(error.contains("cannot be read"), "{error}");
     assert!(server.requests().is_empty());
+}
+
+#[test]
+fn a_server_that_takes_no_more_is_heard_before_all_was_sent() {
+    // It reads the head alone.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = Url::parse(&format!("http://{}/cas/a", listener.local_addr().unwrap())).unwrap();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+            while lines.next().is_some_and(|line| line.is_ok_and(|line| !line.is_empty())) {}
+            answer(&mut stream, "413 Content Too Large", &[], b"");
+        }
+    });
+    let client = Client::new(Credentials::default(), PATIENCE, None).unwrap();
+    let bytes = vec![0; 64 << 20];
+    let error = client.put(&url, bytes.len() as u64, || &*bytes).unwrap_err();
+    assert!(error.to_string().ends_with("/cas/a` is refused as too large (status 413)"), "{error}");
+    assert!(error.help().unwrap().contains("client_max_body_size"));
 }

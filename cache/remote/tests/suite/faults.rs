@@ -128,6 +128,21 @@ fn a_server_that_takes_nothing_is_still_read() {
 }
 
 #[test]
+fn a_blob_that_is_too_large_for_a_server_is_all_that_it_is_not_sent() {
+    let (server, folder) = (Server::new(), tempdir().unwrap());
+    let maker = Machine::new(&server.root(), &folder.path().join("a"));
+    let outputs = maker.run();
+    maker.upload(&outputs).unwrap();
+    server.clear();
+    server.fail(Some((7, Fault::TooLarge)));
+    let error = maker.upload(&outputs).unwrap_err().to_string();
+    assert!(error.contains("(status 413); whoever runs the server can raise its limit"), "{error}");
+    assert_eq!(maker.remote.send_failure(), None);
+    assert_eq!(maker.lookup().unwrap(), None);
+    maker.upload(&outputs).unwrap();
+}
+
+#[test]
 fn a_server_that_gives_a_byte_at_a_time_is_given_up() {
     let (server, folder) = (Server::new(), tempdir().unwrap());
     let maker = Machine::new(&server.root(), &folder.path().join("a"));

@@ -23,6 +23,8 @@ pub(crate) enum Fault {
     Broken,
     /// The server says that it does not want to.
     Denied,
+    /// The server says that it is too much.
+    TooLarge,
     /// It says that all is well and keeps nothing.
     Forget,
 }
@@ -212,6 +214,9 @@ fn answer(mut stream: TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
     }
     if fault == Some(Fault::Denied) {
         return write!(stream, "HTTP/1.1 403 No\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+    }
+    if fault == Some(Fault::TooLarge) {
+        return write!(stream, "HTTP/1.1 413 No\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
     }
     if fault == Some(Fault::Broken) {
         return write!(stream, "HTTP/1.1 500 No\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");

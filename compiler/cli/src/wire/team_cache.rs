@@ -213,7 +213,9 @@ impl TeamCache {
         let failure = match (not_asked, not_sent) {
             (Some(reason), _) => format!("The remote cache {name} was left alone after it failed: {reason}"),
             (None, Some(reason)) => {
-                format!("The remote cache {name} does not take what was made here: {reason}")
+                // One blob may be too much for it.
+                let what = if self.remote.send_failure().is_some() { "what" } else { "all that" };
+                format!("The remote cache {name} does not take {what} was made here: {reason}")
             }
             (None, None) => return Ok(()),
         };
