@@ -27,7 +27,7 @@ pub enum RemoteError {
     #[error("{0}{hint}", hint = hint(.0))]
     Server(#[from] FetchError),
     /// A server that speaks gRPC refused, or could not be reached.
-    #[error("{server}: {method}: {code}: {reason}")]
+    #[error("{server}: {method}: {code}: {reason}{hint}", hint = rpc_hint(code))]
     Rpc {
         /// Who.
         server: String,
@@ -80,14 +80,26 @@ pub enum RemoteError {
     Off,
 }
 
+/// What to do where a server wants to know who asks.
+const WHO_ASKS: &str = "; say who asks with `--credential-helper PROGRAM`, `~/.netrc` or `--remote-header NAME=VALUE`, \
+                        to registries also with `docker login`, to buckets with the keys of AWS's tools";
+
 /// What to do about it, at the end of a message.
 fn hint(error: &FetchError) -> String {
-    let help = match error {
-        FetchError::TooLarge { .. } => error.help().unwrap_or_default(),
-        _ => String::new(),
-    };
-    let mut letters = help.chars();
-    letters.next().map_or_else(String::new, |first| format!("; {}{}", first.to_lowercase(), letters.as_str()))
+    match error {
+        FetchError::Denied { url, .. } if url.is_private() => WHO_ASKS.to_owned(),
+        _ => {
+            let help = error.help().unwrap_or_default();
+            let mut letters = help.chars();
+            let first = letters.next().map(char::to_lowercase);
+            first.map_or_else(String::new, |first| format!("; {first}{}", letters.as_str()))
+        }
+    }
+}
+
+/// The same for a kind of failure, as gRPC calls it.
+fn rpc_hint(code: &str) -> &'static str {
+    if matches!(code, "Unauthenticated" | "PermissionDenied") { WHO_ASKS } else { "" }
 }
 
 impl RemoteError {
@@ -107,5 +119,33 @@ impl RemoteError {
             | Self::Local(_)
             | Self::Off => false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mc_fetch::url::Url;
+
+    use super::*;
+
+    #[test]
+    fn a_refusal_says_what_to_do_about_it() {
+        let told = |address: &str, status: u16| {
+            let (url, message) = (Url::parse(address).unwrap(), String::new());
+            RemoteError::from(match status {
+                413 => FetchError::TooLarge { url, message },
+                _ => FetchError::Denied { url, status, message },
+            })
+            .to_string()
+        };
+        assert!(told("https://h/", 401).ends_with(WHO_ASKS));
+        assert!(told("http://h/", 401).contains("; nothing secret is sent over plain `http`"));
+        assert!(told("https://h/", 413).contains("; whoever runs the server can raise its limit"));
+        let rpc = |code: &str| {
+            let (server, code, reason) = ("s".to_owned(), code.to_owned(), "r".to_owned());
+            RemoteError::Rpc { server, method: "m", code, reason }.to_string()
+        };
+        assert!(rpc("PermissionDenied").ends_with(WHO_ASKS));
+        assert_eq!(rpc("Unavailable"), "s: m: Unavailable: r");
     }
 }

@@ -174,7 +174,7 @@ fn credentials_go_with_every_request_and_into_no_message() {
     stranger.run();
     for error in [stranger.upload(&outputs).unwrap_err(), stranger.lookup().unwrap_err()] {
         let message = error.to_string();
-        assert!(message.contains("not with"), "{message}");
+        assert!(message.contains("not with") && message.contains("; say who asks with"), "{message}");
         // `me:guessed` in base 64.
         assert!(!message.contains("bWU6Z3Vlc3NlZA"), "{message}");
     }

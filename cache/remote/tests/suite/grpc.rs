@@ -354,6 +354,7 @@ fn a_server_that_refuses_what_a_helper_said_is_told_what_it_says_now() {
     // The third answer is wrong, and so is the fourth.
     let credentials = known(Helper::new(&program));
     let stranger = machine(Settings { credentials, ..settings(server.address) }, &folder.path().join("b"));
-    assert!(stranger.lookup().unwrap_err().to_string().contains("Unauthenticated"));
+    let refusal = stranger.lookup().unwrap_err().to_string();
+    assert!(refusal.contains("Unauthenticated: who is it?; say who asks with"), "{refusal}");
     assert_eq!(std::fs::read_to_string(folder.path().join("runs")).unwrap().len(), 4);
 }
