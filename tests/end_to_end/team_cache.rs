@@ -304,6 +304,26 @@ pub(crate) fn logged_in(sandbox: &Sandbox, server: &Server, arguments: &[&str]) 
 }
 
 #[test]
+fn whether_a_server_is_a_cache_at_all_is_asked() {
+    let says = |status: &'static str, body: &'static str| {
+        Server::new(move |_, stream| answer(stream, status, &[], body.as_bytes()))
+    };
+    let asked = |address: &str| clone().mc(&["info", "remote", &format!("--remote-cache={address}")]);
+    let cache = says("404 Not Found", "");
+    let ran = asked(&cache.root()).exits(0);
+    assert!(ran.stdout.contains("answers"), "{}", ran.stdout);
+    assert_eq!(cache.requests()[0].path, format!("/ac/{}", "0".repeat(64)));
+    for (address, told) in [
+        ("http://127.0.0.1:1".to_owned(), "refused"),
+        (says("200 OK", "<html>Who are you?</html>").root(), "is it a cache, or a page to log in?"),
+        (says("401 Unauthorized", "").root(), "say who asks with"),
+    ] {
+        let ran = asked(&address).exits(1);
+        assert!(ran.stderr.contains(told), "{}", ran.stderr);
+    }
+}
+
+#[test]
 fn an_account_of_googles_is_let_in() {
     let server = of_google("200 OK", GIVEN);
     let team = format!("--remote-cache={}", server.root());

@@ -1,13 +1,15 @@
 //! What the answers of web servers mean for a cache: what is missing is no failure.
 
 use std::io::Read;
+use std::time::Instant;
 
-use mc_digest::digest::BlobDigest;
+use mc_digest::digest::{BlobDigest, Digest};
 use mc_fetch::client::{Ask, Client};
 use mc_fetch::error::FetchError;
 use mc_fetch::url::Url;
 
 use crate::error::RemoteError;
+use crate::transport::Transport;
 
 /// No result of ours is longer: some hundred outputs of a hundred bytes each.
 pub(crate) const MAX_RESULT: u64 = 16 << 20;
@@ -18,6 +20,23 @@ pub(crate) fn there<T>(found: Result<T, FetchError>) -> Result<Option<T>, Remote
         Ok(found) => Ok(Some(found)),
         Err(FetchError::Missing { .. }) => Ok(None),
         Err(error) => Err(error.into()),
+    }
+}
+
+/// What a server says of which nothing is agreed upon: whether it answers at all, as a cache does.
+///
+/// # Errors
+/// When it does not answer, or has a result where no cache has one.
+pub(crate) fn greeting(server: &dyn Transport) -> Result<Vec<(&'static str, String)>, RemoteError> {
+    let began = Instant::now();
+    // No bytes are known that have this hash.
+    let nothing = BlobDigest::new(Digest::from_bytes([0; 32]), 1);
+    match server.result(&nothing)? {
+        None => Ok(vec![("answers", format!("within {} ms", began.elapsed().as_millis()))]),
+        Some(_) => Err(RemoteError::Unusable(format!(
+            "{} has a result under a key that nothing has, expected none; is it a cache, or a page to log in?",
+            server.name()
+        ))),
     }
 }
 

@@ -9,7 +9,7 @@ use mc_digest::digest::BlobDigest;
 use mc_fetch::client::{Ask, Client};
 use mc_fetch::url::Url;
 
-use crate::answer::{MAX_RESULT, bytes_from, missing, there};
+use crate::answer::{MAX_RESULT, bytes_from, greeting, missing, there};
 use crate::error::RemoteError;
 use crate::function::DigestFunction;
 use crate::transport::Transport;
@@ -51,6 +51,10 @@ impl Transport for Http {
 
     fn put_result(&self, key: &BlobDigest, result: &[u8], _named: &[BlobDigest]) -> Result<(), RemoteError> {
         Ok(self.client.put(&self.url("ac", key), result.len() as u64, || result)?)
+    }
+
+    fn details(&self) -> Result<Vec<(&'static str, String)>, RemoteError> {
+        greeting(self)
     }
 
     fn missing(&self, blobs: &[BlobDigest]) -> Result<Vec<BlobDigest>, RemoteError> {

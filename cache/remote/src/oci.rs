@@ -19,7 +19,7 @@ use mc_fetch::url::Url;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::answer::{MAX_RESULT, bytes_from, missing, there};
+use crate::answer::{MAX_RESULT, bytes_from, greeting, missing, there};
 use crate::error::RemoteError;
 use crate::function::DigestFunction;
 use crate::transport::Transport;
@@ -186,6 +186,10 @@ impl Transport for Oci {
         let url = self.url(&format!("manifests/ac-{}", key.hash))?;
         self.send(Verb::Put, &url, &[("content-type", MANIFEST)], &manifest(result, named))?;
         Ok(())
+    }
+
+    fn details(&self) -> Result<Vec<(&'static str, String)>, RemoteError> {
+        greeting(self)
     }
 
     fn missing(&self, blobs: &[BlobDigest]) -> Result<Vec<BlobDigest>, RemoteError> {

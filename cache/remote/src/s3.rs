@@ -13,7 +13,7 @@ use mc_fetch::send::{Sending, Verb};
 use mc_fetch::url::Url;
 use rusty_s3::{Bucket, Credentials, S3Action, UrlStyle};
 
-use crate::answer::{MAX_RESULT, bytes_from, missing, there};
+use crate::answer::{MAX_RESULT, bytes_from, greeting, missing, there};
 use crate::aws::Account;
 use crate::error::RemoteError;
 use crate::function::DigestFunction;
@@ -134,6 +134,10 @@ fn signed<'a>(action: &impl S3Action<'a>) -> Result<Url, RemoteError> {
     Url::parse(url.as_str()).map_err(|error| RemoteError::Local(error.to_string()))
 }
 
+fn is_without_bucket(error: &FetchError) -> bool {
+    matches!(error, FetchError::Missing { message, .. } if message.starts_with("NoSuchBucket"))
+}
+
 fn text(answer: Answer) -> Result<String, RemoteError> {
     let mut text = String::new();
     let read = answer.body.take(MAX_TEXT).read_to_string(&mut text);
@@ -162,13 +166,21 @@ impl Transport for S3 {
 
     fn result(&self, key: &BlobDigest) -> Result<Option<Vec<u8>>, RemoteError> {
         let url = self.get(&self.key("ac", key))?;
-        there(self.client.text(&Ask::whole(&url), MAX_RESULT))
+        match self.client.text(&Ask::whole(&url), MAX_RESULT) {
+            // Without the bucket more is missing than a result.
+            Err(error) if is_without_bucket(&error) => Err(error.into()),
+            found => there(found),
+        }
     }
 
     fn put_result(&self, key: &BlobDigest, result: &[u8], _named: &[BlobDigest]) -> Result<(), RemoteError> {
         let url = self.put(&self.key("ac", key))?;
         self.client.send(&Sending::to(Verb::Put, &url), result)?;
         Ok(())
+    }
+
+    fn details(&self) -> Result<Vec<(&'static str, String)>, RemoteError> {
+        greeting(self)
     }
 
     fn missing(&self, blobs: &[BlobDigest]) -> Result<Vec<BlobDigest>, RemoteError> {

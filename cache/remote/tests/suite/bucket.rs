@@ -1,6 +1,7 @@
 //! A bucket: what is signed, where things are, and blobs that go up in parts.
 
-use std::io::Read;
+use std::io::{Read, Write};
+use std::net::TcpListener;
 
 use mc_fetch::credentials::Credentials;
 use mc_remote::aws::Account;
@@ -10,7 +11,7 @@ use mc_remote::s3::S3;
 use mc_remote::transport::Transport;
 use tempfile::tempdir;
 
-use crate::server::{Fault, Server};
+use crate::server::{Fault, Request, Server};
 use crate::step::{Machine, client};
 
 const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
@@ -95,4 +96,25 @@ fn buckets_of_aws_have_a_host_each() {
     );
     let told = open("team", &[("AWS_ENDPOINT_URL", "http://me:hush@h/")]).unwrap_err().to_string();
     assert!(told.contains("endpoint") && !told.contains("hush"), "{told}");
+}
+
+#[test]
+fn a_bucket_that_is_not_there_is_no_empty_cache() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}/", listener.local_addr().unwrap());
+    let gone = "<Error><Code>NoSuchBucket</Code><Message>Not there</Message></Error>";
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            Request::read(&stream).unwrap();
+            let length = gone.len();
+            let head = format!("HTTP/1.1 404 No\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n");
+            stream.write_all(format!("{head}{gone}").as_bytes()).unwrap();
+        }
+    });
+    let account = account(&[("AWS_ENDPOINT_URL", &endpoint)]);
+    let bucket = S3::new(client(Credentials::default()), "team", "", account).unwrap();
+    let error = bucket.details().unwrap_err().to_string();
+    assert!(error.contains("NoSuchBucket: Not there"), "{error}");
+    let server = Server::new();
+    assert_eq!(self::bucket(&server, "").details().unwrap()[0].0, "answers");
 }
