@@ -1,8 +1,9 @@
 //! A folder that all share, in the layout of Bazel's disk cache: `blake3/ac/ab/abcd…` and `blake3/cas/ab/abcd…`.
 //!
 //! A file appears whole or not at all: it is written in `blake3/tmp`, made durable and renamed. Nobody takes a lock.
+//! Who may read and write what is made in it is what the root's permissions say, whatever the maker's umask is.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -23,6 +24,8 @@ const PIECE: usize = 1 << 20;
 #[derive(Debug)]
 pub struct Folder {
     root: PathBuf,
+    /// Of the root.
+    permissions: Permissions,
 }
 
 impl Folder {
@@ -32,10 +35,14 @@ impl Folder {
     /// When it is not there or is no folder.
     pub fn open(root: &Path) -> Result<Self, RemoteError> {
         let found = fs::metadata(root).and_then(|metadata| {
-            if metadata.is_dir() { Ok(()) } else { Err(io::Error::other("it is no folder")) }
+            if metadata.is_dir() {
+                Ok(metadata.permissions())
+            } else {
+                Err(io::Error::other("it is no folder"))
+            }
         });
-        found.map_err(|source| failed(root, source))?;
-        let folder = Self { root: root.to_path_buf() };
+        let permissions = found.map_err(|source| failed(root, source))?;
+        let folder = Self { root: root.to_path_buf(), permissions };
         folder.clear_unfinished();
         Ok(folder)
     }
@@ -60,12 +67,30 @@ impl Folder {
         self.root.join("blake3").join(kind).join(&name[..2]).join(name)
     }
 
+    /// Makes a folder below the root, and those that it is in; never the root itself, which may be gone because it is
+    /// not mounted any more.
+    fn make(&self, folder: &Path) -> io::Result<()> {
+        if folder.is_dir() {
+            return Ok(());
+        }
+        let missing: Vec<&Path> = folder.ancestors().take_while(|above| *above != self.root).collect();
+        for folder in missing.into_iter().rev() {
+            match fs::create_dir(folder) {
+                // A file system without permissions lets everybody in, or nobody.
+                Ok(()) => drop(fs::set_permissions(folder, self.permissions.clone())),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
     fn put(&self, path: &Path, bytes: &[u8], sent: &dyn Fn(usize)) -> Result<(), RemoteError> {
         let folder = path.parent().unwrap_or(&self.root);
         let unfinished = self.unfinished();
         let put = || {
-            fs::create_dir_all(folder)?;
-            fs::create_dir_all(&unfinished)?;
+            self.make(folder)?;
+            self.make(&unfinished)?;
             let mut file = tempfile::NamedTempFile::new_in(&unfinished)?;
             for (index, piece) in bytes.chunks(PIECE).enumerate() {
                 file.write_all(piece)?;
@@ -73,14 +98,21 @@ impl Folder {
             }
             file.flush()?;
             file.as_file().sync_all()?;
-            // Others may have another user.
             #[cfg(unix)]
-            file.as_file().set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
+            file.as_file().set_permissions(of_file(&self.permissions))?;
             file.persist(path)?;
             Ok(())
         };
         put().map_err(|source| failed(path, source))
     }
+}
+
+/// Who may read a file in a folder with these permissions: whoever may read the folder. Its owner may touch it, too.
+#[cfg(unix)]
+fn of_file(folder: &Permissions) -> Permissions {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    Permissions::from_mode(folder.mode() & 0o444 | 0o600)
 }
 
 fn failed(path: &Path, source: io::Error) -> RemoteError {
@@ -171,5 +203,41 @@ mod tests {
         Folder::open(root.path()).unwrap();
         assert_eq!((old.exists(), new.exists()), (false, true));
         assert!(Folder::open(&new).is_err());
+    }
+
+    #[test]
+    fn a_root_that_is_gone_is_not_made_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("team");
+        fs::create_dir(&root).unwrap();
+        let folder = Folder::open(&root).unwrap();
+        fs::remove_dir(&root).unwrap();
+        let error = folder.write(&BlobDigest::of(b"abc"), b"abc").unwrap_err();
+        assert!(error.is_of_server(), "{error}");
+        assert!(!root.exists());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_made_may_be_used_by_whoever_may_use_the_root() {
+        use std::os::unix::fs::PermissionsExt as _;
+
+        let root = tempfile::tempdir().unwrap();
+        // No umask that anybody has lets all of the first through, nor gives the second.
+        for (mode, of_file) in [(0o2777, 0o644), (0o2770, 0o640)] {
+            let root = root.path().join(format!("{mode:o}"));
+            fs::create_dir(&root).unwrap();
+            fs::set_permissions(&root, Permissions::from_mode(mode)).unwrap();
+            let folder = Folder::open(&root).unwrap();
+            let blob = BlobDigest::of(b"abc");
+            folder.write(&blob, b"abc").unwrap();
+            let path = folder.path("cas", &blob);
+            let found = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
+            assert_eq!(found(&path), of_file);
+            let made = path.ancestors().skip(1).take_while(|above| *above != root);
+            for made in made.chain([folder.unfinished().as_path()]) {
+                assert_eq!(found(made), mode, "{}", made.display());
+            }
+        }
     }
 }
