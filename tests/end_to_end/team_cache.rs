@@ -324,6 +324,30 @@ fn whether_a_server_is_a_cache_at_all_is_asked() {
 }
 
 #[test]
+fn a_proxy_is_chosen_as_the_variables_say() {
+    let proxy = || Server::new(|_, stream| answer(stream, "502 Bad Gateway", &[], b""));
+    let (https, http) = (proxy(), proxy());
+    let sandbox = clone();
+    let n_asked = || (https.requests().len(), http.requests().len());
+    let ask = |address: &str, none: &str| {
+        let before = n_asked();
+        let address = format!("--remote-cache={address}");
+        let mut command = sandbox.command(&["info", "remote", "--remote-retries=0", &address]);
+        command.env_remove("no_proxy").env("NO_PROXY", none);
+        run(command.env("HTTPS_PROXY", https.root()).env("HTTP_PROXY", http.root())).exits(1);
+        let after = n_asked();
+        (after.0 - before.0, after.1 - before.1)
+    };
+    assert_eq!(ask("https://cache.invalid", ""), (1, 0));
+    assert_eq!(ask("http://cache.invalid", "other"), (0, 1));
+    assert_eq!(https.requests()[0].path, "cache.invalid:443");
+    for none in ["*", "other, .invalid", "cache.invalid:80"] {
+        assert_eq!(ask("http://cache.invalid", none), (0, 0), "{none}");
+    }
+    assert_eq!(ask("http://127.0.0.1:1", ""), (0, 0));
+}
+
+#[test]
 fn an_account_of_googles_is_let_in() {
     let server = of_google("200 OK", GIVEN);
     let team = format!("--remote-cache={}", server.root());

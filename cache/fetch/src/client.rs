@@ -16,6 +16,7 @@ use ureq::{Agent, Body, Timeout};
 use crate::credentials::{Credentials, SecretHeader};
 use crate::error::FetchError;
 use crate::patience::{Paced, Patience};
+use crate::proxies::{Proxies, is_direct};
 use crate::tls::Pem;
 use crate::token_service::{self, Intent};
 use crate::url::Url;
@@ -29,9 +30,12 @@ const MAX_EXPLANATION: usize = 300;
 /// Asks servers.
 #[derive(Debug)]
 pub struct Client {
-    agent: Agent,
-    /// For this machine, to which no proxy leads.
+    /// For servers to which no proxy leads.
     direct: Agent,
+    /// For the others, over `https` and over `http`.
+    proxied: [Option<Agent>; 2],
+    /// What `NO_PROXY` says.
+    no_proxy: String,
     pub(crate) credentials: Credentials,
     pub(crate) patience: Patience,
     /// Headers that token services gave, by registry and scope.
@@ -88,38 +92,36 @@ impl<'a> Ask<'a> {
 }
 
 impl Client {
-    /// A client with these credentials, through `proxy` where one is given.
+    /// A client with these credentials, through these proxies.
     ///
     /// # Errors
-    /// When the proxy's address cannot be used.
-    pub fn new(
-        credentials: Credentials,
-        patience: Patience,
-        proxy: Option<&str>,
-    ) -> Result<Self, FetchError> {
-        Self::over(credentials, patience, proxy, &Pem::default())
+    /// When a proxy's address cannot be used.
+    pub fn new(credentials: Credentials, patience: Patience, proxies: &Proxies) -> Result<Self, FetchError> {
+        Self::over(credentials, patience, proxies, &Pem::default())
     }
 
     /// The same with certificates and keys of the user's.
     ///
     /// # Errors
-    /// When the proxy's address cannot be used.
+    /// When a proxy's address cannot be used.
     pub fn over(
         credentials: Credentials,
         patience: Patience,
-        proxy: Option<&str>,
+        proxies: &Proxies,
         pem: &Pem,
     ) -> Result<Self, FetchError> {
-        let proxy = match proxy {
-            None => None,
+        let proxied = |address: &Option<String>| {
+            let Some(address) = address else { return Ok(None) };
             // The client's message may quote the address, which may hold a password.
-            Some(text) => Some(ureq::Proxy::new(text).map_err(|_| FetchError::Listing {
+            let proxy = ureq::Proxy::new(address).map_err(|_| FetchError::Listing {
                 origin: "The proxy".to_owned(),
                 what: "its address cannot be used; expected `http://host:port`".to_owned(),
-            })?),
+            })?;
+            Ok::<_, FetchError>(Some(agent(&patience, Some(proxy), pem)))
         };
-        let (agent, direct) = (agent(&patience, proxy, pem), agent(&patience, None, pem));
-        Ok(Self { agent, direct, credentials, patience, tokens: Mutex::default() })
+        let proxied = [proxied(&proxies.https)?, proxied(&proxies.http)?];
+        let (direct, no_proxy) = (agent(&patience, None, pem), proxies.none.clone());
+        Ok(Self { direct, proxied, no_proxy, credentials, patience, tokens: Mutex::default() })
     }
 
     /// Asks once.
@@ -242,9 +244,11 @@ impl Client {
         Answer { status, url: url.clone(), headers: parts.headers, sent, body }
     }
 
-    /// The agent for an address: no proxy leads to this machine.
+    /// The agent for an address.
     pub(crate) fn agent_for(&self, url: &Url) -> &Agent {
-        if url.is_loopback() { &self.direct } else { &self.agent }
+        let [https, http] = &self.proxied;
+        let proxied = if url.is_https() { https } else { http };
+        proxied.as_ref().filter(|_| !is_direct(&self.no_proxy, url)).unwrap_or(&self.direct)
     }
 
     fn once(&self, ask: &Ask<'_>, url: &Url, headers: &[SecretHeader]) -> Result<Response<Body>, Refusal> {

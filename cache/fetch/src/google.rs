@@ -31,6 +31,7 @@ use crate::client::{Answer, Ask, Client};
 use crate::credentials::{Credentials, SecretHeader};
 use crate::error::FetchError;
 use crate::patience::Patience;
+use crate::proxies::Proxies;
 use crate::secret::Secret;
 use crate::send::{Sending, Verb};
 use crate::url::{Url, escaped_all};
@@ -136,15 +137,15 @@ impl fmt::Debug for Google {
 impl Google {
     /// The account in a file: the key of a service, or what a login left.
     ///
-    /// * `proxy`: through which the token service is asked
+    /// * `proxies`: through which the token service is asked
     ///
     /// # Errors
     /// When the file cannot be used; nothing secret in it is repeated.
-    pub fn of_file(path: &Path, proxy: Option<&str>) -> Result<Self, FetchError> {
+    pub fn of_file(path: &Path, proxies: &Proxies) -> Result<Self, FetchError> {
         let account = Account::read(path).map_err(|what| of(&named(path), what))?;
         Ok(Self {
             account,
-            client: Box::new(Client::new(Credentials::default(), PATIENCE, proxy)?),
+            client: Box::new(Client::new(Credentials::default(), PATIENCE, proxies)?),
             token: Mutex::default(),
         })
     }
@@ -161,7 +162,7 @@ impl Google {
             .map_err(|error| of("Google's metadata server", format!("expected a host: {error}")))?;
         let account = Account::Machine { token: token.with_query(&[("scopes", SCOPE)]) };
         // It is part of the machine, so no proxy leads there.
-        let client = Box::new(Client::new(Credentials::default(), NEAR, None)?);
+        let client = Box::new(Client::new(Credentials::default(), NEAR, &Proxies::default())?);
         Ok(Self { account, client, token: Mutex::default() })
     }
 

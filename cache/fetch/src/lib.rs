@@ -22,6 +22,7 @@ pub mod lock_file;
 pub mod netrc;
 pub mod oci;
 pub mod patience;
+pub mod proxies;
 pub mod secret;
 pub mod send;
 pub mod stamps;

@@ -100,6 +100,11 @@ impl Url {
         &self.host
     }
 
+    /// The port.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Whether it is this machine.
     pub fn is_loopback(&self) -> bool {
         let is_v4 = self.host.parse::<std::net::Ipv4Addr>().is_ok_and(|address| address.is_loopback());

@@ -7,6 +7,7 @@ use mc_fetch::credentials::Credentials;
 use mc_fetch::error::FetchError;
 use mc_fetch::helper::Helper;
 use mc_fetch::netrc::Netrc;
+use mc_fetch::proxies::Proxies;
 use mc_fetch::secret::Secret;
 use mc_fetch::url::Url;
 
@@ -177,7 +178,7 @@ fn a_server_that_refuses_what_a_helper_said_is_told_what_it_says_now() {
     std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
     let client = || {
         let helper = Some(Helper::new(&program));
-        Client::new(Credentials { helper, ..Credentials::default() }, PATIENCE, None).unwrap()
+        Client::new(Credentials { helper, ..Credentials::default() }, PATIENCE, &Proxies::default()).unwrap()
     };
     let server = Server::new(|request, stream| {
         let status = if request.header("authorization") == Some("Bearer 2") { "200 OK" } else { "401 No" };

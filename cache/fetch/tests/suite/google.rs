@@ -11,6 +11,7 @@ use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use mc_fetch::credentials::Credentials;
 use mc_fetch::google::Google;
 use mc_fetch::netrc::Netrc;
+use mc_fetch::proxies::Proxies;
 use mc_fetch::url::Url;
 use ring::signature::{KeyPair, RSA_PKCS1_2048_8192_SHA256, RsaKeyPair, UnparsedPublicKey};
 use serde_json::{Value, json};
@@ -74,7 +75,7 @@ impl Tools {
     }
 
     fn google(&self) -> Google {
-        Google::of_file(&self.path(), None).unwrap()
+        Google::of_file(&self.path(), &Proxies::default()).unwrap()
     }
 }
 
@@ -242,11 +243,12 @@ fn files_that_are_not_what_they_should_be_are_told_without_their_content() {
         (service(KEY, "http://neverToBeSeen/t"), "begins with `https://` in `token_uri`, found another"),
     ];
     for (content, expected) in cases {
-        let told = Google::of_file(&Tools::with(&content).path(), None).unwrap_err().to_string();
+        let told =
+            Google::of_file(&Tools::with(&content).path(), &Proxies::default()).unwrap_err().to_string();
         assert!(told.contains("adc.json`: ") && told.contains(expected), "{told}");
         assert!(!told.contains("neverToBeSeen"), "{told}");
     }
-    let told = Google::of_file(&PathBuf::from("/no/such/file"), None).unwrap_err().to_string();
+    let told = Google::of_file(&PathBuf::from("/no/such/file"), &Proxies::default()).unwrap_err().to_string();
     assert!(told.starts_with("Google's credentials in `/no/such/file`: it cannot be read: "), "{told}");
 }
 

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use mc_fetch::client::{Ask, Client};
 use mc_fetch::credentials::Credentials;
 use mc_fetch::patience::Patience;
+use mc_fetch::proxies::Proxies;
 use mc_fetch::url::Url;
 
 use crate::server::{Server, head};
@@ -84,7 +85,8 @@ fn a_slow_server_that_goes_on_is_waited_for() {
 
 /// Who can go on without the server.
 fn client(patience: Patience) -> Client {
-    Client::new(Credentials::default(), Patience { asks_silent: false, ..patience }, None).unwrap()
+    Client::new(Credentials::default(), Patience { asks_silent: false, ..patience }, &Proxies::default())
+        .unwrap()
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::net::TcpListener;
 
 use mc_fetch::client::Client;
 use mc_fetch::credentials::Credentials;
+use mc_fetch::proxies::Proxies;
 use mc_fetch::url::Url;
 use mc_ir::origin::Origin;
 
@@ -418,7 +419,7 @@ fn a_server_that_takes_no_more_is_heard_before_all_was_sent() {
             answer(&mut stream, "413 Content Too Large", &[], b"");
         }
     });
-    let client = Client::new(Credentials::default(), PATIENCE, None).unwrap();
+    let client = Client::new(Credentials::default(), PATIENCE, &Proxies::default()).unwrap();
     let bytes = vec![0; 64 << 20];
     let error = client.put(&url, bytes.len() as u64, || &*bytes).unwrap_err();
     assert!(error.to_string().ends_with("/cas/a` is refused as too large (status 413)"), "{error}");

@@ -12,6 +12,7 @@ use mc_fetch::error::FetchError;
 use mc_fetch::fetcher::{Event, Fetcher};
 use mc_fetch::lock_file::LockedFile;
 use mc_fetch::patience::Patience;
+use mc_fetch::proxies::Proxies;
 use mc_fetch::url::Url;
 use mc_ir::origin::Origin;
 use tempfile::TempDir;
@@ -41,7 +42,7 @@ impl World {
 
     pub(crate) fn with(server: &Server, credentials: Credentials) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let client = Client::new(credentials, PATIENCE, None).unwrap();
+        let client = Client::new(credentials, PATIENCE, &Proxies::default()).unwrap();
         let endpoint = Url::parse(&server.root()).unwrap();
         Self { fetcher: Fetcher { client, area: Area::new(dir.path()), endpoint }, dir }
     }

@@ -4,6 +4,7 @@ use mc_digest::digest::BlobDigest;
 use mc_fetch::client::Client;
 use mc_fetch::credentials::Credentials;
 use mc_fetch::patience::Patience;
+use mc_fetch::proxies::Proxies;
 use mc_fetch::url::Url;
 use mc_ir::action::{Action, ActionContext, ActionError, ActionKind, ActionNode};
 use mc_ir::label::{Label, PackageId};
@@ -69,7 +70,7 @@ pub(crate) fn client(credentials: Credentials) -> Client {
         first_delay: Duration::from_millis(1),
         longest_delay: Duration::from_millis(1),
     };
-    Client::new(credentials, patience, None).unwrap()
+    Client::new(credentials, patience, &Proxies::default()).unwrap()
 }
 
 impl Machine {

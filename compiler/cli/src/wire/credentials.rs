@@ -8,6 +8,8 @@
 //! | a bucket | variables and files of AWS's tools, see `mc_remote::aws` |
 //! | a registry | `config.json` in `DOCKER_CONFIG` or `~/.docker` |
 //!
+//! Proxies are in `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`, in capitals or small letters.
+//!
 //! A file that is not there or cannot be read is as good as empty: the server says what is missing.
 
 use std::fs;
@@ -19,6 +21,7 @@ use mc_fetch::error::FetchError;
 use mc_fetch::google::Google;
 use mc_fetch::helper::Helper;
 use mc_fetch::netrc::Netrc;
+use mc_fetch::proxies::Proxies;
 use mc_fetch::secret::Secret;
 use mc_fetch::url::Url;
 
@@ -50,12 +53,12 @@ pub(crate) fn aws_files() -> (String, String) {
 
 /// Google's Application Default Credentials: the file that `GOOGLE_APPLICATION_CREDENTIALS` names; else the one that
 /// a login left; else the account of this machine.
-pub(crate) fn google(proxy: Option<&str>) -> Result<Google, FetchError> {
+pub(crate) fn google(proxies: &Proxies) -> Result<Google, FetchError> {
     let tools = || path("CLOUDSDK_CONFIG").or_else(|| home(".config/gcloud"));
     let login =
         || tools().map(|dir| dir.join("application_default_credentials.json")).filter(|it| it.exists());
     match path("GOOGLE_APPLICATION_CREDENTIALS").or_else(login) {
-        Some(path) => Google::of_file(&path, proxy),
+        Some(path) => Google::of_file(&path, proxies),
         None => {
             let host = variable("GCE_METADATA_HOST");
             Google::of_machine(host.as_deref().unwrap_or("metadata.google.internal"))
@@ -72,9 +75,15 @@ fn token() -> Option<Secret> {
     fs::read_to_string(file).ok().map(|token| Secret::new(&token))
 }
 
-/// The way to servers elsewhere, where variables name one.
-pub(crate) fn proxy() -> Option<String> {
-    ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"].into_iter().find_map(variable)
+/// The ways to servers elsewhere, where variables name some.
+pub(crate) fn proxies() -> Proxies {
+    let first = |names: [&str; 2]| names.into_iter().find_map(variable);
+    let any = || first(["ALL_PROXY", "all_proxy"]);
+    Proxies {
+        https: first(["HTTPS_PROXY", "https_proxy"]).or_else(any),
+        http: first(["HTTP_PROXY", "http_proxy"]).or_else(any),
+        none: first(["NO_PROXY", "no_proxy"]).unwrap_or_default(),
+    }
 }
 
 /// A variable that is set to something.

@@ -21,7 +21,7 @@ use crate::options::GlobalOptions;
 use crate::render::fetching::FetchProgress;
 use crate::render::summary::plural;
 use crate::report::Report;
-use crate::wire::credentials::{credentials, proxy, variable};
+use crate::wire::credentials::{credentials, proxies, variable};
 use crate::wire::engine::store_report;
 use crate::workspace::{Workspace, cache_dir};
 
@@ -99,7 +99,7 @@ pub(crate) fn fetcher(invocation: &Invocation) -> Result<Fetcher, Report> {
         Url::parse(&endpoint).map_err(|error| Report::usage("Cannot use `HF_ENDPOINT`").because(error))?;
     let idle = options.fetch_timeout();
     let patience = Patience { connect: idle, idle, ..Patience::default() };
-    let client = Client::new(credentials(options, &endpoint), patience, proxy().as_deref())
+    let client = Client::new(credentials(options, &endpoint), patience, &proxies())
         .map_err(|error| fetch_report("Cannot use the proxy", &error))?;
     Ok(Fetcher { client, area: Area::new(&dir), endpoint })
 }

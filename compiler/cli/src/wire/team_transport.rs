@@ -30,7 +30,7 @@ use mc_remote::transport::Transport;
 use crate::invocation::Invocation;
 use crate::options::{DigestName, GlobalOptions};
 use crate::report::Report;
-use crate::wire::credentials::{aws_files, credentials, google, proxy, variable};
+use crate::wire::credentials::{aws_files, credentials, google, proxies, variable};
 use crate::wire::team_settings::TeamSettings;
 
 /// What a server is asked for.
@@ -182,7 +182,7 @@ fn who(options: &GlobalOptions, server: Option<&Url>) -> Result<Credentials, Rep
         let reason = "`--google-default-credentials` is for servers over TLS or on this machine";
         return Err(unusable(reason));
     }
-    let google = google(proxy().as_deref())
+    let google = google(&proxies())
         .map_err(|error| Report::usage("Cannot use `--google-default-credentials`").because(error))?;
     Ok(Credentials { google: Some((server.clone(), google)), ..known })
 }
@@ -206,7 +206,7 @@ fn client(options: &GlobalOptions, credentials: Credentials) -> Result<Client, R
         first_delay: Duration::from_millis(100),
         longest_delay: Duration::from_secs(5),
     };
-    Client::over(credentials, patience, proxy().as_deref(), &pem(options)?)
+    Client::over(credentials, patience, &proxies(), &pem(options)?)
         .map_err(|error| Report::usage("Cannot use the proxy").because(error))
 }
 

@@ -1,0 +1,132 @@
+//! Which proxy leads to which server, as other programs read it from `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`.
+//!
+//! An entry of `NO_PROXY` is `*`, the name of a host, which also stands for those below it (`example.com`,
+//! `.example.com`, `*.example.com`), an address, or a network (`10.0.0.0/8`); a name and an address may have a port.
+//! To this machine no proxy leads. Where the variables are read is for the caller to know.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use crate::url::Url;
+
+/// The proxies, and to which servers they do not lead.
+#[derive(Clone, Default)]
+pub struct Proxies {
+    /// The one to servers over `https`: `http://host:port`.
+    pub https: Option<String>,
+    /// The one to servers over `http`.
+    pub http: Option<String>,
+    /// Servers that are asked without one, separated by commas.
+    pub none: String,
+}
+
+impl fmt::Debug for Proxies {
+    // Their addresses may hold passwords.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (https, http) = (self.https.is_some(), self.http.is_some());
+        write!(f, "Proxies(https: {https}, http: {http}, none: `{}`)", self.none)
+    }
+}
+
+/// Whether a server is asked without a proxy.
+///
+/// * `none`: what `NO_PROXY` says
+pub(crate) fn is_direct(none: &str, url: &Url) -> bool {
+    let mut entries = none.split([',', ' ']).filter(|entry| !entry.is_empty());
+    url.is_loopback() || entries.any(|entry| matches(&entry.to_ascii_lowercase(), url))
+}
+
+fn matches(entry: &str, url: &Url) -> bool {
+    if entry == "*" {
+        return true;
+    }
+    let address = bare(url.host()).parse::<IpAddr>().ok();
+    if let Some((network, n_bits)) = entry.split_once('/') {
+        return address.is_some_and(|address| is_within(address, network, n_bits));
+    }
+    let (host, port) = host_and_port(entry);
+    if port.is_some_and(|port| port != url.port().to_string()) {
+        return false;
+    }
+    if let Some(address) = address {
+        return bare(host).parse() == Ok(address);
+    }
+    let name = host.trim_start_matches('*').trim_start_matches('.');
+    let below = url.host().strip_suffix(name);
+    !name.is_empty() && below.is_some_and(|below| below.is_empty() || below.ends_with('.'))
+}
+
+/// An address of version 6 has colons of its own, and brackets where a port may follow.
+fn host_and_port(entry: &str) -> (&str, Option<&str>) {
+    match entry.rsplit_once(':') {
+        Some((host, port)) if !host.contains(':') || host.ends_with(']') => (host, Some(port)),
+        _ => (entry, None),
+    }
+}
+
+fn bare(host: &str) -> &str {
+    host.trim_start_matches('[').trim_end_matches(']')
+}
+
+/// Whether the first bits of an address are those of a network.
+fn is_within(address: IpAddr, network: &str, n_bits: &str) -> bool {
+    let Ok(n_bits) = n_bits.parse::<u32>() else { return false };
+    match (address, network.parse()) {
+        (IpAddr::V4(address), Ok(IpAddr::V4(network))) if n_bits <= 32 => {
+            (address.to_bits() ^ network.to_bits()).leading_zeros() >= n_bits
+        }
+        (IpAddr::V6(address), Ok(IpAddr::V6(network))) if n_bits <= 128 => {
+            (address.to_bits() ^ network.to_bits()).leading_zeros() >= n_bits
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers_without_a_proxy_are_found_as_other_programs_find_them() {
+        let is_direct = |none: &str, url: &str| is_direct(none, &Url::parse(url).unwrap());
+        for (none, url) in [
+            ("", "http://127.0.0.1:8080/"),
+            ("", "https://localhost/"),
+            ("*", "https://cache.example/"),
+            ("cache.example", "https://cache.example/"),
+            ("example", "https://cache.example/"),
+            ("other, .Example", "https://cache.example/"),
+            ("*.example", "https://cache.example/"),
+            ("cache.example:443", "https://cache.example/"),
+            ("10.1.2.3", "http://10.1.2.3/"),
+            ("10.1.2.3:8080", "http://10.1.2.3:8080/"),
+            ("10.0.0.0/8", "http://10.1.2.3/"),
+            ("0.0.0.0/0", "http://10.1.2.3/"),
+            ("fd00::1", "http://[fd00::1]/"),
+            ("[fd00::1]:80", "http://[fd00::1]/"),
+            ("fd00::/8", "http://[fd00::1]/"),
+        ] {
+            assert!(is_direct(none, url), "{none} {url}");
+        }
+        for (none, url) in [
+            ("", "https://cache.example/"),
+            ("ache.example", "https://cache.example/"),
+            ("cache.example", "https://example/"),
+            ("cache.example:80", "https://cache.example/"),
+            (".", "https://cache.example/"),
+            ("10.1.2", "http://10.1.2.3/"),
+            ("2.3", "http://10.1.2.3/"),
+            ("10.0.0.0/16", "http://10.1.2.3/"),
+            ("10.0.0.0/64", "http://10.1.2.3/"),
+            ("10.0.0.0/8", "https://cache.example/"),
+        ] {
+            assert!(!is_direct(none, url), "{none} {url}");
+        }
+    }
+
+    #[test]
+    fn a_password_of_a_proxy_is_not_shown() {
+        let https = Some("http://me:secret@proxy.example".to_owned());
+        assert!(!format!("{:?}", Proxies { https, ..Proxies::default() }).contains("secret"));
+    }
+}
