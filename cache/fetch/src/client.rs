@@ -22,7 +22,7 @@ use crate::token_service::{self, Intent};
 use crate::url::Url;
 
 /// More redirects than this lead in a circle, or might as well.
-const MAX_REDIRECTS: u32 = 10;
+pub(crate) const MAX_REDIRECTS: u32 = 10;
 
 /// This much of a server's explanation is shown.
 const MAX_EXPLANATION: usize = 300;
@@ -232,8 +232,7 @@ impl Client {
             }
             url = next;
         }
-        let what = format!("more than {MAX_REDIRECTS} times");
-        Err(FetchError::Redirect { url: ask.url.clone(), what }.into())
+        Err(circle(ask.url).into())
     }
 
     pub(crate) fn answer(&self, url: &Url, response: Response<Body>, sent: Vec<SecretHeader>) -> Answer {
@@ -406,8 +405,13 @@ impl From<FetchError> for Refusal {
     }
 }
 
+/// A server that redirects without an end.
+pub(crate) fn circle(url: &Url) -> FetchError {
+    FetchError::Redirect { url: url.clone(), what: format!("more than {MAX_REDIRECTS} times") }
+}
+
 /// Where a redirect leads.
-fn target(url: &Url, response: &Response<Body>) -> Result<Url, FetchError> {
+pub(crate) fn target(url: &Url, response: &Response<Body>) -> Result<Url, FetchError> {
     let refuse = |what: String| FetchError::Redirect { url: url.clone(), what };
     let location = response.headers().get("location").and_then(|value| value.to_str().ok());
     let location = location.ok_or_else(|| refuse("and does not say where".to_owned()))?;

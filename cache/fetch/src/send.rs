@@ -3,10 +3,10 @@
 use std::io::Read;
 use std::time::Instant;
 
-use ureq::SendBody;
-use ureq::http::{Method, Request};
+use ureq::http::{Method, Request, Response};
+use ureq::{Body, SendBody};
 
-use crate::client::{Answer, Ask, Client, Refusal};
+use crate::client::{Answer, Ask, Client, MAX_REDIRECTS, Refusal, circle, target};
 use crate::credentials::SecretHeader;
 use crate::error::FetchError;
 use crate::token_service::{self, Intent};
@@ -106,28 +106,51 @@ impl Client {
         let Sending { url, is_registry, .. } = *sending;
         let intent = is_registry.then_some(Intent::Send);
         let (headers, since) = (self.headers(url, intent)?, Instant::now());
-        let mut answer = self.answer_to(sending, headers, n_bytes, &mut bytes())?;
+        let mut answer = self.answer_to(sending, headers, n_bytes, bytes)?;
         if answer.status == 401
             && is_registry
             && token_service::answer_challenge(self, &self.credentials, url, Intent::Send, &answer)?.is_some()
         {
-            answer = self.answer_to(sending, self.headers(url, intent)?, n_bytes, &mut bytes())?;
+            answer = self.answer_to(sending, self.headers(url, intent)?, n_bytes, bytes)?;
         }
         if self.may_know_better(url, &answer, since) {
-            answer = self.answer_to(sending, self.headers(url, intent)?, n_bytes, &mut bytes())?;
+            answer = self.answer_to(sending, self.headers(url, intent)?, n_bytes, bytes)?;
         }
         Ok(answer)
     }
 
-    /// An answer of any status.
-    fn answer_to(
+    /// An answer of any status, from where those point that want the same sent elsewhere.
+    fn answer_to<R: Read>(
         &self,
         sending: &Sending<'_>,
-        secrets: Vec<SecretHeader>,
+        mut secrets: Vec<SecretHeader>,
+        n_bytes: u64,
+        bytes: &impl Fn() -> R,
+    ) -> Result<Answer, Refusal> {
+        let mut url = sending.url.clone();
+        for _ in 0..=MAX_REDIRECTS {
+            let response = self.send_to(&url, sending, &secrets, n_bytes, &mut bytes())?;
+            if !matches!(response.status().as_u16(), 307 | 308) {
+                return Ok(self.answer(&url, response, secrets));
+            }
+            let next = target(&url, &response)?;
+            if !next.is_same_server(&url) {
+                secrets.clear();
+            }
+            url = next;
+        }
+        Err(circle(sending.url).into())
+    }
+
+    fn send_to(
+        &self,
+        url: &Url,
+        sending: &Sending<'_>,
+        secrets: &[SecretHeader],
         n_bytes: u64,
         bytes: &mut dyn Read,
-    ) -> Result<Answer, Refusal> {
-        let Sending { verb, url, headers, .. } = *sending;
+    ) -> Result<Response<Body>, Refusal> {
+        let Sending { verb, headers, .. } = *sending;
         let method = match verb {
             Verb::Put => Method::PUT,
             Verb::Post => Method::POST,
@@ -145,7 +168,7 @@ impl Client {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        for header in &secrets {
+        for header in secrets {
             request = request.header(&header.name, header.value.open());
         }
         let agent = self.agent_for(url);
@@ -155,8 +178,7 @@ impl Client {
             let body = SendBody::from_reader(bytes);
             request.body(body).map_err(ureq::Error::from).and_then(|request| agent.run(request))
         };
-        let response = sent.map_err(|error| self.unanswered(url, &error))?;
-        Ok(self.answer(url, response, secrets))
+        sent.map_err(|error| self.unanswered(url, &error))
     }
 
     fn accepted(&self, answer: Answer) -> Result<Answer, Refusal> {

@@ -75,10 +75,12 @@ impl Url {
         Self::parse(&format!("{}{folder}/{location}", self.root()))
     }
 
-    /// The address of a file below this folder; what is special in the name is escaped.
+    /// The address of a file below this folder; what is special in the name is escaped. The folder's query is its
+    /// files', too: it may be a leave to read them.
     pub fn below(&self, name: &str) -> Self {
         let slash = if self.path().ends_with('/') { "" } else { "/" };
-        Self { target: format!("{}{slash}{}", self.path(), escaped(name)), ..self.clone() }
+        let query = &self.target[self.path().len()..];
+        Self { target: format!("{}{slash}{}{query}", self.path(), escaped(name)), ..self.clone() }
     }
 
     /// The same with a query.
@@ -253,6 +255,7 @@ mod tests {
     #[test]
     fn names_are_escaped() {
         assert_eq!(url("https://h/a/").below("b/c d?#%.txt").full(), "https://h/a/b/c%20d%3F%23%25.txt");
+        assert_eq!(url("https://h/a?sig=s").below("b?").full(), "https://h/a/b%3F?sig=s");
         assert_eq!(
             url("https://h/a").with_query(&[("scope", "a:b/c")]).full(),
             "https://h/a?scope=a%3Ab%2Fc"

@@ -43,7 +43,7 @@ impl Address {
     /// When it names no kind of server that we know.
     pub fn parse(text: &str) -> Result<Self, RemoteError> {
         let wrong = |reason: &str| RemoteError::Address {
-            address: text.rsplit_once('@').map_or(text, |(_, rest)| rest).to_owned(),
+            address: without_secrets(text).to_owned(),
             reason: reason.to_owned(),
         };
         if let Some(path) = text.strip_prefix("unix:") {
@@ -84,6 +84,12 @@ impl Address {
             _ => Err(wrong(&format!("expected {SCHEMES}"))),
         }
     }
+}
+
+/// An address without a name and a password, and without a query, which may be a leave to read.
+fn without_secrets(address: &str) -> &str {
+    let address = address.split('?').next().unwrap_or_default();
+    address.rsplit_once('@').map_or(address, |(_, rest)| rest)
 }
 
 /// Whether a registry may have a repository of this name.
@@ -129,6 +135,7 @@ mod tests {
         );
         assert!(told("gopher://a").starts_with("`gopher://a`: expected `file://`, `http://`, "));
         assert!(told("ftp://me:pass@word@host/").starts_with("`host/`: expected "));
+        assert!(told("https://me@host/a?sig=secret").starts_with("`host/a`: "));
         assert!(told("/mnt/a").ends_with("or `unix:` and a place"));
         assert_eq!(told("unix:a"), "`unix:a`: expected a path from the root, as in `unix:/run/cache.sock`");
         let shown = |text: &str| match Address::parse(text).unwrap() {

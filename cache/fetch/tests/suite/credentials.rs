@@ -74,6 +74,28 @@ fn redirects_to_another_server_lose_the_token_for_good() {
 }
 
 #[test]
+fn what_is_sent_goes_where_a_redirect_points_and_secrets_only_to_the_same_server() {
+    let other = Server::new(|_, stream| answer(stream, "201 Created", &[], b""));
+    let elsewhere = format!("{}/there", other.root());
+    let server = Server::new(move |request, stream| match request.path.as_str() {
+        "/same" => answer(stream, "308 Permanent Redirect", &[("Location", "/moved")], b""),
+        "/other" => answer(stream, "307 Temporary Redirect", &[("Location", &elsewhere)], b""),
+        "/circle" => answer(stream, "307 Temporary Redirect", &[("Location", "/circle")], b""),
+        _ => answer(stream, "201 Created", &[], b""),
+    });
+    let client = Client::new(with_token(&server), PATIENCE, &Proxies::default()).unwrap();
+    let put =
+        |path: &str| client.put(&Url::parse(&format!("{}{path}", server.root())).unwrap(), 3, || &b"abc"[..]);
+    put("/same").unwrap();
+    put("/other").unwrap();
+    let moved = server.requests().into_iter().find(|request| request.path == "/moved").unwrap();
+    assert_eq!((moved.body.as_str(), moved.header("authorization").is_some()), ("abc", true));
+    let there = &other.requests()[0];
+    assert_eq!((there.body.as_str(), there.header("authorization")), ("abc", None));
+    assert!(put("/circle").unwrap_err().to_string().contains("redirects more than 10 times"));
+}
+
+#[test]
 fn another_name_of_the_same_machine_is_another_server() {
     let root: Arc<Mutex<String>> = Arc::default();
     let to = Arc::clone(&root);
