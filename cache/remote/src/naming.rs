@@ -12,6 +12,9 @@ use crate::remote::{Made, Remote, renamed};
 /// Bytes that are hashed before their memory is given back.
 const PIECE: usize = 4 << 20;
 
+/// Bytes of a source that are mapped at a time.
+const STRETCH: u64 = 8 << 20;
+
 impl Remote {
     /// An action in the server's digests.
     pub(crate) fn encoded(
@@ -53,12 +56,20 @@ impl Remote {
                 }
             }
             None => {
-                let content = source().ok_or_else(|| RemoteError::Local(format!("Blob {ours} is gone")))?;
                 // Nothing has checked these bytes, and the name is kept for all times.
                 let mut check = Hashing::new(DigestFunction::Blake3);
-                for piece in content.parts.iter().flat_map(|part| part.as_slice().chunks(PIECE)) {
-                    hashing.update(piece);
-                    check.update(piece);
+                let mut first = 0;
+                while first < ours.n_bytes {
+                    let end = ours.n_bytes.min(first + STRETCH);
+                    // Asked for anew, and so mapped anew, for each stretch: no more of it stays in memory.
+                    let content =
+                        source().ok_or_else(|| RemoteError::Local(format!("Blob {ours} is gone")))?;
+                    let Some(stretch) = content.piece(first..end) else { break };
+                    for piece in stretch.as_slice().chunks(PIECE) {
+                        hashing.update(piece);
+                        check.update(piece);
+                    }
+                    first = end;
                 }
                 if check.finish() != *ours {
                     return Err(RemoteError::Local(format!("An input changed while it was read: {ours}")));
