@@ -13,7 +13,7 @@ use crate::remote::{Made, Remote, renamed};
 const PIECE: usize = 4 << 20;
 
 /// Bytes of a source that are mapped at a time.
-const STRETCH: u64 = 8 << 20;
+const STRETCH: u64 = 2 << 20;
 
 impl Remote {
     /// An action in the server's digests.
