@@ -271,6 +271,28 @@ fn whoever_has_the_key_sends_and_only_what_it_signed_is_taken() {
     assert!(built.stderr.contains("were not signed by anyone who is trusted"), "{}", built.stderr);
 }
 
+#[test]
+fn a_key_in_the_variable_signs_and_is_never_shown() {
+    let ci = clone();
+    let team = folder(&ci);
+    let build = |arguments: &[&str], key: &str| {
+        let arguments = [&["build", &team, TARGET], arguments].concat();
+        let ran = run(clone().command(&arguments).env("MC_REMOTE_SIGNING_KEY", key));
+        assert!(!format!("{}{}", ran.stdout, ran.stderr).contains("MC4CAQ"), "{}", ran.stderr);
+        ran
+    };
+    build(&[], PRIVATE).exits(0);
+    fs::write(ci.path("team.pub"), PUBLIC).unwrap();
+    let ask = format!("--remote-require-signed={}", ci.path("team.pub").display());
+    assert_eq!(clone().build(&[&team, &ask, TARGET]).n_ran(), 0);
+    for key in [&PRIVATE.replace("END", "EN"), &PRIVATE[28..92]] {
+        let ran = build(&[], key).exits(2);
+        assert!(ran.stderr.contains("MC_REMOTE_SIGNING_KEY: expected a"), "{}", ran.stderr);
+    }
+    let ran = build(&[&format!("--remote-signing-key={PRIVATE}")], PRIVATE).exits(2);
+    assert!(ran.stderr.contains("takes the path of a file"), "{}", ran.stderr);
+}
+
 // Made with `openssl genpkey -algorithm ed25519` and `openssl pkey -pubout`; they protect nothing.
 const PRIVATE: &str = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIPWMfuXZkU7MsXmTehb1J7/fSXn1iG2ri0FHk0+NN3mp\n-----END PRIVATE KEY-----\n";
 const PUBLIC: &str = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAv3Q0vU1qhOn8Nwfg/bsdFYshwifW+U461/3Pg29jerg=\n-----END PUBLIC KEY-----\n";

@@ -52,11 +52,31 @@ impl Signer {
     /// # Errors
     /// When there is none.
     pub fn read(path: &Path) -> Result<Self, RemoteError> {
-        let expected = "a private Ed25519 key in PEM, as `openssl genpkey -algorithm ed25519` writes";
-        let key = blocks(path, "PRIVATE KEY")?;
-        let [key] = key.as_slice() else { return Err(wrong(path, expected)) };
+        Self::parse(&text(path)?).map_err(|reason| wrong(path.display(), &reason))
+    }
+
+    /// The private key that a variable holds: in PEM, or the path of such a file. The value is in no message, since it
+    /// may be the key, or what is left of one.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn of_variable(name: &str, value: &str) -> Result<Self, RemoteError> {
+        if is_pem(value) {
+            return Self::parse(value).map_err(|reason| wrong(name, &reason));
+        }
+        let text = fs::read_to_string(value).map_err(|error| {
+            wrong(name, &format!("expected a key in PEM, or the path of its file: {error}"))
+        })?;
+        Self::parse(&text).map_err(|reason| wrong(name, &format!("in the file that it names {reason}")))
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let expected =
+            "expected a private Ed25519 key in PEM, as `openssl genpkey -algorithm ed25519` writes";
+        let key = blocks(text, "PRIVATE KEY")?;
+        let [key] = key.as_slice() else { return Err(expected.to_owned()) };
         // Without the public key, which the first version of the format does not hold.
-        Ed25519KeyPair::from_pkcs8_maybe_unchecked(key).map(Self).map_err(|_| wrong(path, expected))
+        Ed25519KeyPair::from_pkcs8_maybe_unchecked(key).map(Self).map_err(|_| expected.to_owned())
     }
 
     pub(crate) fn sign(&self, key: &BlobDigest, result: &[u8]) -> Vec<u8> {
@@ -70,11 +90,11 @@ impl Trusted {
     /// # Errors
     /// When there is none, or something else.
     pub fn read(path: &Path) -> Result<Self, RemoteError> {
-        let expected = "public Ed25519 keys in PEM, as `openssl pkey -pubout` writes";
-        let keys = blocks(path, "PUBLIC KEY")?;
+        let expected = "expected public Ed25519 keys in PEM, as `openssl pkey -pubout` writes";
+        let keys = blocks(&text(path)?, "PUBLIC KEY").map_err(|reason| wrong(path.display(), &reason))?;
         let bare = |key: &Vec<u8>| key.strip_prefix(&PUBLIC_HEAD)?.try_into().ok();
         let keys: Option<Vec<[u8; 32]>> = keys.iter().map(bare).collect();
-        keys.filter(|keys| !keys.is_empty()).map(Self).ok_or_else(|| wrong(path, expected))
+        keys.filter(|keys| !keys.is_empty()).map(Self).ok_or_else(|| wrong(path.display(), expected))
     }
 
     pub(crate) fn has_signed(&self, signature: &[u8], key: &BlobDigest, result: &[u8]) -> bool {
@@ -89,28 +109,32 @@ fn message(key: &BlobDigest, result: &[u8]) -> Vec<u8> {
     [CONTEXT, format!("{key}\n").as_bytes(), result].concat()
 }
 
+/// Whether a text holds keys, and not the path of a file.
+pub fn is_pem(text: &str) -> bool {
+    text.contains("-----BEGIN ")
+}
+
+fn text(path: &Path) -> Result<String, RemoteError> {
+    fs::read_to_string(path).map_err(|error| wrong(path.display(), &error.to_string()))
+}
+
 /// The bytes between the lines that begin and end each block of this name.
-fn blocks(path: &Path, name: &str) -> Result<Vec<Vec<u8>>, RemoteError> {
-    let text = fs::read_to_string(path).map_err(|error| wrong_because(path, &error.to_string()))?;
+fn blocks(text: &str, name: &str) -> Result<Vec<Vec<u8>>, String> {
     let (begin, end) = (format!("-----BEGIN {name}-----"), format!("-----END {name}-----"));
     let mut blocks = Vec::new();
-    let mut rest = text.as_str();
+    let mut rest = text;
     while let Some((_, after)) = rest.split_once(&begin) {
         let Some((block, after)) = after.split_once(&end) else { break };
         let block: String = block.split_whitespace().collect();
-        let bytes = BASE64_STANDARD.decode(block).map_err(|_| wrong(path, "base 64 between its lines"))?;
+        let bytes = BASE64_STANDARD.decode(block).map_err(|_| "expected base 64 between its lines")?;
         blocks.push(bytes);
         rest = after;
     }
     Ok(blocks)
 }
 
-fn wrong(path: &Path, expected: &str) -> RemoteError {
-    wrong_because(path, &format!("expected {expected}"))
-}
-
-fn wrong_because(path: &Path, reason: &str) -> RemoteError {
-    RemoteError::Key { path: path.display().to_string(), reason: reason.to_owned() }
+fn wrong(place: impl fmt::Display, reason: &str) -> RemoteError {
+    RemoteError::Key { path: place.to_string(), reason: reason.to_owned() }
 }
 
 #[cfg(test)]
@@ -145,6 +169,29 @@ mod tests {
         ] {
             let error = read.unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_variable_holds_a_key_or_its_path_and_is_never_quoted() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name).display().to_string();
+        fs::write(path("key.pem"), PRIVATE).unwrap();
+        fs::write(path("key.pub"), PUBLIC).unwrap();
+        let read = |value: &str| {
+            Signer::of_variable("KEY", value).map(|signer| signer.sign(&BlobDigest::of(b"a"), b""))
+        };
+        let signed = read(PRIVATE).unwrap();
+        // A line break may become a blank on its way through a variable.
+        for value in [&PRIVATE.replace('\n', " "), &path("key.pem")] {
+            assert_eq!(read(value).unwrap(), signed);
+        }
+        let cut = PRIVATE.replace("-----END", "");
+        let bare = &PRIVATE[28..92];
+        for value in [PUBLIC, &cut, bare, &path("key.pub"), &path("none")] {
+            let error = read(value).unwrap_err().to_string();
+            assert!(error.starts_with("KEY: ") && error.contains("expected a"), "{error}");
+            assert!(!error.contains("MC4C") && !error.contains(value), "{error}");
         }
     }
 }

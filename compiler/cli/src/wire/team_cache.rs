@@ -29,7 +29,7 @@ use crate::invocation::Invocation;
 use crate::options::Download;
 use crate::render::size::size;
 use crate::report::Report;
-use crate::wire::team_settings::{Declared, TeamSettings};
+use crate::wire::team_settings::{Declared, KEY_VARIABLE, PrivateKey, TeamSettings};
 use crate::wire::team_transport;
 use crate::wire::team_workers::TeamWorkers;
 use crate::workspace::cache_dir;
@@ -234,7 +234,10 @@ fn signatures(settings: &TeamSettings) -> Result<Signatures, Report> {
     Ok(Signatures {
         // Whoever sends nothing signs nothing, and need not have the key.
         signer: match settings.signing_key.as_ref().filter(|_| settings.upload) {
-            Some(path) => Some(Signer::read(path).map_err(wrong)?),
+            Some(PrivateKey::File(path)) => Some(Signer::read(path).map_err(wrong)?),
+            Some(PrivateKey::Variable(value)) => {
+                Some(Signer::of_variable(KEY_VARIABLE, value).map_err(wrong)?)
+            }
             None => None,
         },
         trusted: match &settings.require_signed {

@@ -1,7 +1,9 @@
 //! How a team's cache is used: what the options say, and else the workspace.
 
+use std::fmt;
 use std::path::PathBuf;
 
+use mc_remote::signing::is_pem;
 use regex::Regex;
 
 use crate::options::{Download, GlobalOptions};
@@ -10,6 +12,9 @@ use crate::wire::credentials::variable;
 
 /// Look-ups that wait for an answer at a time: what hides the way to a server on the other side of the world.
 const N_ASKERS: usize = 32;
+
+/// The variable that holds the key with which results are signed, or its path.
+pub(crate) const KEY_VARIABLE: &str = "MC_REMOTE_SIGNING_KEY";
 
 /// What the workspace says about its team's cache.
 #[derive(Clone, Debug, Default)]
@@ -34,6 +39,24 @@ pub(crate) struct Declared {
     pub(crate) require_signed: Option<PathBuf>,
     /// Whether it names a second cache.
     pub(crate) has_more: bool,
+}
+
+/// Where a private key is.
+#[derive(Clone)]
+pub(crate) enum PrivateKey {
+    /// In a file.
+    File(PathBuf),
+    /// In [`KEY_VARIABLE`], whose value must not be seen.
+    Variable(String),
+}
+
+impl fmt::Debug for PrivateKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => f.debug_tuple("File").field(path).finish(),
+            Self::Variable(_) => f.write_str("Variable(***)"),
+        }
+    }
 }
 
 /// How a team's cache is used.
@@ -64,7 +87,7 @@ pub(crate) struct TeamSettings {
     /// Look-ups at a time.
     pub(crate) n_askers: usize,
     /// The private key with which results are signed.
-    pub(crate) signing_key: Option<PathBuf>,
+    pub(crate) signing_key: Option<PrivateKey>,
     /// The public keys of which one must have signed a result.
     pub(crate) require_signed: Option<PathBuf>,
 }
@@ -95,10 +118,7 @@ impl TeamSettings {
                 .because("It names several caches; expected one")
                 .hint("A server that asks others in turn, such as buildbox-casd, can stand before several"));
         }
-        let signing_key = options
-            .remote_signing_key
-            .clone()
-            .or_else(|| variable("MC_REMOTE_SIGNING_KEY").map(PathBuf::from));
+        let signing_key = signing_key(options)?;
         // Whoever has the key with which results are signed is there to make and send them.
         let upload = options.remote_upload_local_results.unwrap_or(declared.upload || signing_key.is_some());
         let instance = options.remote_instance_name.as_ref().or(declared.instance.as_ref());
@@ -123,4 +143,18 @@ impl TeamSettings {
                 .cloned(),
         }))
     }
+}
+
+fn signing_key(options: &GlobalOptions) -> Result<Option<PrivateKey>, Report> {
+    let Some(path) = &options.remote_signing_key else {
+        return Ok(variable(KEY_VARIABLE).map(PrivateKey::Variable));
+    };
+    // The message must not say it.
+    if path.to_str().is_some_and(is_pem) {
+        return Err(Report::usage("`--remote-signing-key` takes the path of a file, and was given a key")
+            .hint(format!(
+                "Other programs see what is on the command line; `{KEY_VARIABLE}` takes a key itself"
+            )));
+    }
+    Ok(Some(PrivateKey::File(path.clone())))
 }
