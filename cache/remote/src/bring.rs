@@ -51,38 +51,48 @@ impl Remote {
     /// # Errors
     /// When the server fails. What it has not any more, or sends wrongly, is counted in [`Self::n_lost`].
     pub fn bring(&self, store: &dyn BlobStore, ours: &[BlobDigest]) -> Result<(), RemoteError> {
-        let mut wanted = BTreeMap::new();
+        let mut absent = BTreeSet::new();
         for blob in ours {
-            if !store.contains(blob)?
-                && let Some(theirs) = self.notes.promised.theirs(blob)
-            {
-                wanted.insert(theirs, Some(*blob));
+            if self.promise_in(None, blob).is_some() && !store.contains(blob)? {
+                absent.insert(*blob);
             }
         }
-        if wanted.is_empty() {
+        if absent.is_empty() {
             return Ok(());
         }
-        let lost = |n| self.n_lost.fetch_add(n, Ordering::Relaxed);
-        let fetched = self.reading.ask(|| self.transport.function());
-        let fetched =
-            fetched.and_then(|function| self.fetch(function, store, &wanted)).inspect_err(|_| {
-                lost(wanted.len());
-                self.state().wrong.extend(wanted.keys());
-            })?;
-        for theirs in wanted.into_keys().filter(|theirs| !fetched.contains_key(theirs)) {
-            lost(1);
-            self.state().wrong.insert(theirs);
-        }
-        Ok(())
+        let brought = self.reading.ask(|| self.function()).and_then(|function| {
+            let named = absent.iter().filter_map(|ours| {
+                let theirs = self.notes.promised.theirs(function, ours)?;
+                Some((theirs, Some(*ours)))
+            });
+            let fetched = self.fetch(function, store, &named.collect())?;
+            Ok(fetched.into_values().collect::<BTreeSet<_>>())
+        });
+        let nothing = BTreeSet::new();
+        // Also those that it promised in a digest function that it has no more.
+        let lost: Vec<&BlobDigest> = absent.difference(brought.as_ref().unwrap_or(&nothing)).collect();
+        self.n_lost.fetch_add(lost.len(), Ordering::Relaxed);
+        let function = self.known_function();
+        self.state().wrong.extend(lost.iter().filter_map(|ours| self.promise_in(function, ours)));
+        brought.map(drop)
     }
 
     /// Whether a blob was promised, and nothing is known that speaks against it. A server that cannot be asked just now
     /// does not: most of what it promised is never read.
     pub fn promises(&self, ours: &BlobDigest) -> bool {
-        self.notes.promised.theirs(ours).is_some_and(|theirs| {
+        self.promise_in(self.known_function(), ours).is_some_and(|theirs| {
             let state = self.state();
             !state.is_given_up && !state.wrong.contains(&theirs)
         })
+    }
+
+    /// What the server calls a blob that it promised, in a digest function or in either.
+    fn promise_in(&self, function: Option<DigestFunction>, ours: &BlobDigest) -> Option<BlobDigest> {
+        let theirs = |function| self.notes.promised.theirs(function, ours);
+        match function {
+            Some(function) => theirs(function),
+            None => theirs(DigestFunction::Blake3).or_else(|| theirs(DigestFunction::Sha256)),
+        }
     }
 
     /// Blobs of the server as ones of the store; those that are not there, or are not what they should be, are left

@@ -66,7 +66,7 @@ impl Known {
         self.lock().pairs.theirs.get(theirs).copied()
     }
 
-    /// Remembers a pair.
+    /// Remembers a pair, instead of another of the same blob.
     pub fn add(&self, ours: BlobDigest, theirs: BlobDigest) {
         let mut state = self.lock();
         if !state.pairs.add(ours, theirs) {
@@ -87,8 +87,12 @@ impl Known {
 
 impl Pairs {
     fn add(&mut self, ours: BlobDigest, theirs: BlobDigest) -> bool {
+        let before = self.ours.insert(ours, theirs);
+        if let Some(before) = before.filter(|before| *before != theirs) {
+            self.theirs.remove(&before);
+        }
         self.theirs.insert(theirs, ours);
-        self.ours.insert(ours, theirs).is_none()
+        before != Some(theirs)
     }
 }
 
@@ -113,5 +117,10 @@ mod tests {
         again.add(more, of_more);
         assert_eq!(Known::open(&path).theirs(&more), Some(of_more));
         assert_eq!(again.theirs(&BlobDigest::of(b"c")), None);
+        // What turns out to be wrong is replaced, for all times.
+        again.add(more, theirs);
+        again.add(more, of_more);
+        let last = Known::open(&path);
+        assert_eq!((last.theirs(&more), last.ours(&theirs)), (Some(of_more), None));
     }
 }

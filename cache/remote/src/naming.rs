@@ -7,6 +7,7 @@ use mc_store::traits::BlobStore;
 
 use crate::error::RemoteError;
 use crate::function::{DigestFunction, Hashing};
+use crate::notes::Notes;
 use crate::remote::{Made, Remote, renamed};
 
 /// Bytes that are hashed before their memory is given back.
@@ -44,8 +45,9 @@ impl Remote {
         if function == DigestFunction::Blake3 {
             return Ok(*ours);
         }
-        if let Some(known) = self.notes.known.theirs(ours).or_else(|| self.notes.promised.theirs(ours)) {
-            return Ok(known);
+        let Notes { known, promised, .. } = &self.notes;
+        if let Some(named) = known.theirs(ours).or_else(|| promised.theirs(function, ours)) {
+            return Ok(named);
         }
         let mut hashing = Hashing::new(function);
         match store.open(ours)? {

@@ -1,33 +1,49 @@
 //! Blobs that a server promised and that were not fetched: what they are called here, and there.
 //!
 //! A result names its blobs in the server's digest function and says their BLAKE3 beside it. That is enough to go on
-//! without them; but it is a claim, checked when the blob comes. Kept in a file for each server, so that what was
-//! promised yesterday need not be asked for today.
+//! without them; but it is a claim, checked when the blob comes. Kept in files for each server, so that what was promised
+//! yesterday need not be asked for today; one for each digest function, because a server may change its own.
 
 use std::path::Path;
 
 use mc_digest::digest::BlobDigest;
 
+use crate::function::DigestFunction;
 use crate::known::Known;
 
 /// What a server promised.
 pub struct Promised {
-    pairs: Known,
+    blake3: Known,
+    sha256: Known,
 }
 
 impl Promised {
-    /// What is in the file; without one, promises hold for this process.
+    /// What is in the files whose paths begin like this; without them, promises hold for this process.
     pub fn open(path: Option<&Path>) -> Self {
-        Self { pairs: path.map_or_else(Known::nothing, Known::open) }
+        let open = |function: &str| {
+            path.map_or_else(Known::nothing, |path| {
+                let mut path = path.as_os_str().to_owned();
+                path.push(format!("-{function}"));
+                Known::open(Path::new(&path))
+            })
+        };
+        Self { blake3: open("blake3"), sha256: open("sha256") }
     }
 
     /// Takes note of a blob.
-    pub(crate) fn add(&self, ours: BlobDigest, theirs: BlobDigest) {
-        self.pairs.add(ours, theirs);
+    pub(crate) fn add(&self, function: DigestFunction, ours: BlobDigest, theirs: BlobDigest) {
+        self.of(function).add(ours, theirs);
     }
 
     /// What the server calls a blob of ours that it promised.
-    pub(crate) fn theirs(&self, ours: &BlobDigest) -> Option<BlobDigest> {
-        self.pairs.theirs(ours)
+    pub(crate) fn theirs(&self, function: DigestFunction, ours: &BlobDigest) -> Option<BlobDigest> {
+        self.of(function).theirs(ours)
+    }
+
+    fn of(&self, function: DigestFunction) -> &Known {
+        match function {
+            DigestFunction::Blake3 => &self.blake3,
+            DigestFunction::Sha256 => &self.sha256,
+        }
     }
 }

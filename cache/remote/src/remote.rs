@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use mc_digest::digest::{BlobDigest, Digest};
 use mc_ir::action::{ActionNode, Content};
@@ -46,6 +46,8 @@ pub struct Remote {
     pub(crate) n_bytes_down: AtomicU64,
     pub(crate) n_bytes_up: AtomicU64,
     fetching: Fetching,
+    /// How its digests are made, once that was asked.
+    function: OnceLock<DigestFunction>,
 }
 
 /// What turned out about blobs, by the server's names.
@@ -92,6 +94,7 @@ impl Remote {
             n_bytes_down: AtomicU64::new(0),
             n_bytes_up: AtomicU64::new(0),
             fetching,
+            function: OnceLock::new(),
         }
     }
 
@@ -105,7 +108,13 @@ impl Remote {
     /// # Errors
     /// When the server has to be asked, and does not answer.
     pub fn function(&self) -> Result<DigestFunction, RemoteError> {
-        self.transport.function()
+        let function = self.transport.function()?;
+        Ok(*self.function.get_or_init(|| function))
+    }
+
+    /// How its digests are made, if that was asked already.
+    pub(crate) fn known_function(&self) -> Option<DigestFunction> {
+        self.function.get().copied()
     }
 
     /// What else is to be known about it, for people.
@@ -163,7 +172,7 @@ impl Remote {
     /// # Errors
     /// When the server fails or lies.
     pub fn lookup(&self, store: &dyn BlobStore, made: &Made<'_>) -> Result<Option<Outputs>, RemoteError> {
-        let function = self.reading.ask(|| self.transport.function())?;
+        let function = self.reading.ask(|| self.function())?;
         let key = self.key(store, made)?;
         let Some(entry) = self.reading.ask_shortly(|| self.transport.result(&key))? else { return Ok(None) };
         let Some((theirs, claims)) = self.decoded(function, &entry)? else { return Ok(None) };
@@ -179,7 +188,7 @@ impl Remote {
     /// # Errors
     /// When the server fails, or an input cannot be read.
     pub fn key(&self, store: &dyn BlobStore, made: &Made<'_>) -> Result<BlobDigest, RemoteError> {
-        let function = self.reading.ask(|| self.transport.function())?;
+        let function = self.reading.ask(|| self.function())?;
         let key = self.encoded(function, store, made)?.digest;
         Ok(BlobDigest::new(key.hash, key.n_bytes))
     }
@@ -252,7 +261,7 @@ impl Remote {
             } else if let Some(here) = claimed
                 && self.fetching == Fetching::WhenRead
             {
-                self.notes.promised.add(here, *blob);
+                self.notes.promised.add(function, here, *blob);
                 ours.insert(*blob, here);
             } else {
                 wanted.insert(*blob, claimed);
@@ -260,7 +269,7 @@ impl Remote {
         }
         // Whatever it is called there is remembered, since its bytes are checked against what it is called here.
         wanted.iter().for_each(|(theirs, ours)| {
-            ours.iter().for_each(|ours| self.notes.promised.add(*ours, *theirs));
+            ours.iter().for_each(|ours| self.notes.promised.add(function, *ours, *theirs));
         });
         ours.extend(self.fetch(function, store, &wanted)?);
         let mut outputs = Outputs::new();

@@ -45,7 +45,7 @@ impl Remote {
         if self.recording.reason().is_some() {
             return Err(RemoteError::Off);
         }
-        let function = self.sending.ask(|| self.transport.function())?;
+        let function = self.sending.ask(|| self.function())?;
         let action = self.encoded(function, store, made)?;
         let (mut theirs, mut hashes) = (Outputs::new(), BTreeMap::<BlobDigest, Digest>::new());
         let mut bytes = BTreeMap::new();

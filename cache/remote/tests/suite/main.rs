@@ -8,6 +8,7 @@ mod frames;
 mod grpc;
 mod grpc_faults;
 mod grpc_server;
+mod promises;
 mod registry;
 mod server;
 mod step;

@@ -97,14 +97,24 @@ impl Machine {
         fetching: Fetching,
         signatures: Signatures,
     ) -> Self {
-        let store = MemoryStore::new();
-        let [a, b, c] = [1, 2, 3].map(|seed| store.put_bytes(&bytes(seed, 500)).unwrap());
-        let label = Label::new(PackageId(String::new()), "step");
         let notes = Notes {
             known: Known::open(known),
             promised: Promised::open(None),
             chunks: Chunks::open(Some(&known.with_extension("chunks"))),
         };
+        Self::noting(server, notes, fetching, signatures)
+    }
+
+    /// The same, with notes of its own.
+    pub(crate) fn noting(
+        server: Box<dyn Transport>,
+        notes: Notes,
+        fetching: Fetching,
+        signatures: Signatures,
+    ) -> Self {
+        let store = MemoryStore::new();
+        let [a, b, c] = [1, 2, 3].map(|seed| store.put_bytes(&bytes(seed, 500)).unwrap());
+        let label = Label::new(PackageId(String::new()), "step");
         Self {
             store,
             remote: Remote::new(server, notes, fetching, signatures),
@@ -153,6 +163,11 @@ impl Machine {
     pub(crate) fn bring(&self, outputs: &Outputs) -> Result<(), RemoteError> {
         let blobs: Vec<BlobDigest> = outputs.values().flat_map(|output| output.parts().to_vec()).collect();
         self.remote.bring(&self.store, &blobs)
+    }
+
+    /// Whether every blob of some outputs is promised.
+    pub(crate) fn is_promised(&self, outputs: &Outputs) -> bool {
+        outputs.values().flat_map(Output::parts).all(|part| self.remote.promises(part))
     }
 
     /// Whether every blob of the outputs is in the store with its own bytes.

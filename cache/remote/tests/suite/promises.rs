@@ -1,0 +1,51 @@
+//! What a server promised to an earlier command, and how much of that a later one believes.
+
+use bazel_remote_apis::build::bazel::remote::execution::v2::digest_function::Value as Function;
+use mc_remote::function::DigestFunction;
+use mc_remote::grpc::transport::Grpc;
+use mc_remote::notes::Notes;
+use mc_remote::remote::Fetching;
+use mc_remote::signing::Signatures;
+use tempfile::{TempDir, tempdir};
+
+use crate::grpc::settings;
+use crate::grpc_server::{Abilities, GrpcServer};
+use crate::step::Machine;
+
+/// A machine that does not fetch what it need not, and keeps its notes on the server in a folder.
+fn lazy(server: &GrpcServer, folder: &TempDir) -> Machine {
+    let transport = Box::new(Grpc::new(settings(server.address)).unwrap());
+    let notes = Notes::open(folder.path(), "server");
+    Machine::noting(transport, notes, Fetching::WhenRead, Signatures::default())
+}
+
+#[test]
+fn what_was_promised_in_another_digest_function_is_a_promise_no_more() {
+    let (folder, others) = (tempdir().unwrap(), tempdir().unwrap());
+    let checks = DigestFunction::Blake3;
+    let before =
+        GrpcServer::new(Abilities { functions: vec![Function::Blake3], checks, ..Abilities::default() });
+    let maker = lazy(&before, &others);
+    let outputs = maker.run();
+    maker.upload(&outputs).unwrap();
+    assert_eq!(lazy(&before, &folder).lookup().unwrap().as_ref(), Some(&outputs));
+
+    // The same address, and a server with another function behind it.
+    let server = GrpcServer::new(Abilities::default());
+    let user = lazy(&server, &folder);
+    assert!(user.is_promised(&outputs));
+    user.bring(&outputs).unwrap();
+    assert_eq!(user.remote.n_lost(), 4);
+    assert!(!user.is_promised(&outputs));
+    assert_eq!(user.lookup().unwrap(), None);
+    // What is made here and sent has its right names, and is a hit for others and for this machine.
+    user.run();
+    user.upload(&outputs).unwrap();
+    for folder in [&folder, &tempdir().unwrap()] {
+        let next = lazy(&server, folder);
+        assert_eq!(next.lookup().unwrap().as_ref(), Some(&outputs));
+        next.bring(&outputs).unwrap();
+        assert!(next.holds(&outputs));
+        assert_eq!((next.remote.n_lost(), next.remote.lie()), (0, None));
+    }
+}
