@@ -96,6 +96,23 @@ fn outputs_stay_where_they_are_until_somebody_wants_them() {
     assert_eq!(second.files("mc-out"), first.files("mc-out"));
 }
 
+/// Bytes that came from the cache.
+fn n_fetched(built: &Built) -> u64 {
+    built.document["remote"]["bytes_down"].as_u64().unwrap()
+}
+
+#[test]
+fn whoever_takes_nothing_does_not_take_what_was_promised_before() {
+    let first = clone();
+    let team = folder(&first);
+    first.build(&[&team, SEND, TARGET]);
+    let second = clone();
+    assert_eq!(second.build(&[&team, "--remote-download-minimal", TARGET]).n_ran(), 0);
+    let built = second.build(&[&team, "--remote-accept-cached=false", TARGET]);
+    assert!(built.n_ran() > 30 && n_fetched(&built) == 0, "{}", built.stderr);
+    assert_eq!(second.files("mc-out"), first.files("mc-out"));
+}
+
 #[test]
 fn outputs_with_the_right_names_come_though_others_stay() {
     let files = |sandbox: &Sandbox| {

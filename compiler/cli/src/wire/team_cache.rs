@@ -18,6 +18,7 @@ use mc_ir::output::{Output, Outputs};
 use mc_ir::tags::Tags;
 use mc_remote::error::RemoteError;
 use mc_remote::notes::Notes;
+use mc_remote::promised::Promised;
 use mc_remote::remote::{Fetching, Made, Remote};
 use mc_remote::signing::{Signatures, Signer, Trusted};
 use mc_store::local::store::LocalStore;
@@ -101,7 +102,11 @@ impl TeamCache {
         let notes = dir.join("remote");
         // Where they cannot be kept, they are made anew each time.
         drop(fs::create_dir_all(&notes));
-        let notes = Notes::open(&notes, &server);
+        let mut notes = Notes::open(&notes, &server);
+        if !settings.accept {
+            // What was promised before is from there, too; what workers promise now is not.
+            notes.promised = Promised::open(None);
+        }
         let remote = Arc::new(Remote::new(transport, notes, fetching, signatures(&settings)?));
         let sends = settings.upload && !is_absent;
         let uploads = sends.then(|| Uploads::start(&remote, store));
