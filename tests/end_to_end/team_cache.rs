@@ -289,6 +289,23 @@ fn whoever_has_the_key_sends_and_only_what_it_signed_is_taken() {
 }
 
 #[test]
+fn what_nobody_signed_is_no_promise_to_whoever_asks_for_signatures() {
+    let stranger = clone();
+    let team = folder(&stranger);
+    stranger.build(&[&team, SEND, TARGET]);
+    let user = clone();
+    let minimal = "--remote-download-minimal";
+    assert_eq!(user.build(&[&team, minimal, TARGET]).n_ran(), 0);
+    fs::write(user.path("team.pub"), PUBLIC).unwrap();
+    let ask = format!("--remote-require-signed={}", user.path("team.pub").display());
+    let built = user.build(&[&team, &ask, TARGET]);
+    // A tree comes, which a signature would be about.
+    assert!(built.n_ran() > 30 && n_fetched(&built) < 10_000, "{}", built.stderr);
+    assert!(built.stderr.contains("were not signed by anyone who is trusted"), "{}", built.stderr);
+    assert_eq!(user.files("mc-out"), stranger.files("mc-out"));
+}
+
+#[test]
 fn a_key_in_the_variable_signs_and_is_never_shown() {
     let ci = clone();
     let team = folder(&ci);

@@ -21,7 +21,8 @@ pub struct Notes {
 impl Notes {
     /// Those in a folder.
     ///
-    /// * `server`: which one, and which of its caches; what another one promised is no promise of it
+    /// * `server`: which one, which of its caches, and whose results count there; what was promised by another, or by
+    ///   somebody who is not trusted any more, is no promise of it
     pub fn open(folder: &Path, server: &str) -> Self {
         let server = &Digest::of(server.as_bytes()).to_string()[..16];
         Self {

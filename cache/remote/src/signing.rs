@@ -5,6 +5,7 @@
 //! `openssl genpkey -algorithm ed25519` and `openssl pkey -pubout` write. What is signed is the action's key and the
 //! result without its signature, which names every blob by digest.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::{fmt, fs};
 
@@ -38,6 +39,15 @@ pub struct Signatures {
     pub signer: Option<Signer>,
     /// The keys whose signatures count.
     pub trusted: Option<Trusted>,
+}
+
+impl Signatures {
+    /// Whose results count: something that is the same wherever the same keys are trusted.
+    pub fn whose(&self) -> String {
+        let Some(Trusted(keys)) = &self.trusted else { return "anyone's".to_owned() };
+        let keys: BTreeSet<String> = keys.iter().map(|key| BASE64_STANDARD.encode(key)).collect();
+        keys.into_iter().collect::<Vec<_>>().join(" ")
+    }
 }
 
 impl fmt::Debug for Signer {

@@ -98,7 +98,8 @@ impl TeamCache {
             Download::All => Fetching::AtOnce,
             Download::Minimal | Download::Toplevel => Fetching::WhenRead,
         };
-        let server = format!("{} {}", settings.address, settings.instance);
+        let signatures = signatures(&settings)?;
+        let server = format!("{} {} {}", settings.address, settings.instance, signatures.whose());
         let notes = dir.join("remote");
         // Where they cannot be kept, they are made anew each time.
         drop(fs::create_dir_all(&notes));
@@ -107,7 +108,7 @@ impl TeamCache {
             // What was promised before is from there, too; what workers promise now is not.
             notes.promised = Promised::open(None);
         }
-        let remote = Arc::new(Remote::new(transport, notes, fetching, signatures(&settings)?));
+        let remote = Arc::new(Remote::new(transport, notes, fetching, signatures));
         let sends = settings.upload && !is_absent;
         let uploads = sends.then(|| Uploads::start(&remote, store));
         let workers = if is_absent { None } else { TeamWorkers::open(invocation, &settings)? };
