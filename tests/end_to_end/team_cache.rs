@@ -70,6 +70,11 @@ fn everything_that_was_fetched_is_enough_without_the_cache() {
     let second = clone();
     assert_eq!(second.build(&[&team, "--remote_download_outputs=all", TARGET]).n_ran(), 0);
     assert_eq!(second.build(&[TARGET]).n_ran(), 0);
+    // That holds for what an earlier build left there, too.
+    let third = clone();
+    third.build(&[&team, "--remote-download-minimal", TARGET]);
+    assert_eq!(third.build(&[&team, "--remote-download-all", TARGET]).n_ran(), 0);
+    assert_eq!(third.build(&[TARGET]).n_ran(), 0);
     // What was noted of the cache goes with the store, of which the name alone is left.
     second.mc(&["clean", "--cache", "--yes"]).exits(0);
     let left: Vec<_> = fs::read_dir(&second.cache).unwrap().map(|entry| entry.unwrap().file_name()).collect();

@@ -15,7 +15,7 @@ use mc_store::traits::BlobStore;
 use crate::error::RemoteError;
 use crate::function::{DigestFunction, Hashing};
 use crate::parallel::in_parallel;
-use crate::remote::Remote;
+use crate::remote::{Fetching, Remote};
 
 /// How often a stream that brought nothing more is opened again.
 const MAX_RETRIES: u32 = 3;
@@ -78,8 +78,11 @@ impl Remote {
     }
 
     /// Whether a blob was promised, and nothing is known that speaks against it. A server that cannot be asked just now
-    /// does not: most of what it promised is never read.
+    /// does not: most of what it promised is never read. Where everything is to be here, no promise is as good.
     pub fn promises(&self, ours: &BlobDigest) -> bool {
+        if self.fetching == Fetching::AtOnce {
+            return false;
+        }
         self.promise_in(self.known_function(), ours).is_some_and(|theirs| {
             let state = self.state();
             !state.is_given_up && !state.wrong.contains(&theirs)

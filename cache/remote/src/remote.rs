@@ -45,7 +45,7 @@ pub struct Remote {
     n_unsigned: AtomicUsize,
     pub(crate) n_bytes_down: AtomicU64,
     pub(crate) n_bytes_up: AtomicU64,
-    fetching: Fetching,
+    pub(crate) fetching: Fetching,
     /// How its digests are made, once that was asked.
     function: OnceLock<DigestFunction>,
 }
