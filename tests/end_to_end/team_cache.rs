@@ -311,6 +311,22 @@ fn what_nobody_signed_is_no_promise_to_whoever_asks_for_signatures() {
 }
 
 #[test]
+fn whoever_has_the_key_replaces_what_nobody_signed() {
+    let stranger = clone();
+    let team = folder(&stranger);
+    stranger.build(&[&team, SEND, TARGET]);
+    let ci = clone();
+    fs::write(ci.path("ci.pem"), PRIVATE).unwrap();
+    let sign = format!("--remote-signing-key={}", ci.path("ci.pem").display());
+    assert!(ci.build(&[&team, &sign, TARGET]).n_ran() > 30);
+    assert_eq!(clone().build(&[&team, &sign, TARGET]).n_ran(), 0);
+    fs::write(ci.path("team.pub"), PUBLIC).unwrap();
+    let ask = format!("--remote-require-signed={}", ci.path("team.pub").display());
+    let built = clone().build(&[&team, &ask, TARGET]);
+    assert!(built.n_ran() == 0 && !built.stderr.contains("warning:"), "{}", built.stderr);
+}
+
+#[test]
 fn a_key_in_the_variable_signs_and_is_never_shown() {
     let ci = clone();
     let team = folder(&ci);

@@ -12,7 +12,7 @@ use std::{fmt, fs};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use mc_digest::digest::BlobDigest;
-use ring::signature::{ED25519, Ed25519KeyPair, UnparsedPublicKey};
+use ring::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 
 use crate::error::RemoteError;
 
@@ -87,6 +87,12 @@ impl Signer {
         let [key] = key.as_slice() else { return Err(expected.to_owned()) };
         // Without the public key, which the first version of the format does not hold.
         Ed25519KeyPair::from_pkcs8_maybe_unchecked(key).map(Self).map_err(|_| expected.to_owned())
+    }
+
+    /// This key alone, as one whose signatures count.
+    pub fn trusted(&self) -> Trusted {
+        let key = self.0.public_key().as_ref().first_chunk().expect("a public Ed25519 key has 32 bytes");
+        Trusted(vec![*key])
     }
 
     pub(crate) fn sign(&self, key: &BlobDigest, result: &[u8]) -> Vec<u8> {
@@ -165,6 +171,7 @@ mod tests {
         let key = BlobDigest::of(b"action");
         let signature = signer.sign(&key, b"result");
         assert!(trusted.has_signed(&signature, &key, b"result"));
+        assert!(signer.trusted().has_signed(&signature, &key, b"result"));
         assert!(!trusted.has_signed(&signature, &key, b"another result"));
         assert!(!trusted.has_signed(&signature, &BlobDigest::of(b"another action"), b"result"));
         assert!(!trusted.has_signed(&signature[1..], &key, b"result"));

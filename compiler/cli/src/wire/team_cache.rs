@@ -237,20 +237,18 @@ impl TeamCache {
 
 fn signatures(settings: &TeamSettings) -> Result<Signatures, Report> {
     let wrong = |error: RemoteError| Report::usage("Cannot use a key").because(error);
-    Ok(Signatures {
-        // Whoever sends nothing signs nothing, and need not have the key.
-        signer: match settings.signing_key.as_ref().filter(|_| settings.upload) {
-            Some(PrivateKey::File(path)) => Some(Signer::read(path).map_err(wrong)?),
-            Some(PrivateKey::Variable(value)) => {
-                Some(Signer::of_variable(KEY_VARIABLE, value).map_err(wrong)?)
-            }
-            None => None,
-        },
-        trusted: match &settings.require_signed {
-            Some(path) => Some(Trusted::read(path).map_err(wrong)?),
-            None => None,
-        },
-    })
+    // Whoever sends nothing signs nothing, and need not have the key.
+    let signer = match settings.signing_key.as_ref().filter(|_| settings.upload) {
+        Some(PrivateKey::File(path)) => Some(Signer::read(path).map_err(wrong)?),
+        Some(PrivateKey::Variable(value)) => Some(Signer::of_variable(KEY_VARIABLE, value).map_err(wrong)?),
+        None => None,
+    };
+    let trusted = match &settings.require_signed {
+        Some(path) => Some(Trusted::read(path).map_err(wrong)?),
+        // What others put there would stay there unsigned, and nobody who asks for signatures would take it.
+        None => signer.as_ref().map(Signer::trusted),
+    };
+    Ok(Signatures { signer, trusted })
 }
 
 impl Uploads {
