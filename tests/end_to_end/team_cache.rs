@@ -5,6 +5,8 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -183,6 +185,8 @@ fn blobs_that_are_gone_are_made_again() {
     }
     let built = second.build(&[&team, SEND, TARGET]);
     assert!(built.n_ran() > 5, "{}", built.n_ran());
+    assert_eq!(built.stderr.matches("warning:").count(), 1, "{}", built.stderr);
+    assert!(built.stderr.contains("gone that results name"), "{}", built.stderr);
     assert_eq!(second.files("mc-out"), first.files("mc-out"));
     // And sent. What the second had no need of, such as the tree of the file's parts, the third makes.
     let third = clone();
@@ -191,6 +195,24 @@ fn blobs_that_are_gone_are_made_again() {
     let fourth = clone();
     assert_eq!(fourth.build(&[&team, TARGET]).n_ran(), 0);
     assert_eq!(fourth.files("mc-out"), first.files("mc-out"));
+}
+
+#[test]
+fn a_cache_that_is_none_is_told_of() {
+    static N_PUT: AtomicUsize = AtomicUsize::new(0);
+    let team = server_that(|method| {
+        N_PUT.fetch_add(usize::from(method == "PUT"), Ordering::Relaxed);
+        ("200 OK", "<html>Who are you?</html>")
+    });
+    let built = clone().build(&[&team, SEND, TARGET]);
+    assert_eq!(built.stderr.matches("warning:").count(), 1, "{}", built.stderr);
+    assert!(built.stderr.contains(": 39 results could not be read ("), "{}", built.stderr);
+    assert_eq!(built.digests(), alone().digests());
+    // A page of another length is no blob.
+    let n_sent = N_PUT.load(Ordering::Relaxed);
+    assert!(n_sent > 100, "{n_sent}");
+    let ran = clone().mc(&["build", &team, "--remote-cache-required", TARGET]).exits(1);
+    assert!(ran.stderr.contains("sent what is no result"), "{}", ran.stderr);
 }
 
 #[test]
@@ -290,7 +312,7 @@ fn whoever_has_the_key_sends_and_only_what_it_signed_is_taken() {
     let another = clone();
     let built = another.build(&[&team, &ask, TARGET]);
     assert!(built.n_ran() > 0);
-    assert!(built.stderr.contains("were not signed by anyone who is trusted"), "{}", built.stderr);
+    assert!(built.stderr.contains("not signed by anyone who is trusted"), "{}", built.stderr);
 }
 
 #[test]
@@ -306,7 +328,7 @@ fn what_nobody_signed_is_no_promise_to_whoever_asks_for_signatures() {
     let built = user.build(&[&team, &ask, TARGET]);
     // A tree comes, which a signature would be about.
     assert!(built.n_ran() > 30 && n_fetched(&built) < 10_000, "{}", built.stderr);
-    assert!(built.stderr.contains("were not signed by anyone who is trusted"), "{}", built.stderr);
+    assert!(built.stderr.contains("not signed by anyone who is trusted"), "{}", built.stderr);
     assert_eq!(user.files("mc-out"), stranger.files("mc-out"));
 }
 
@@ -545,31 +567,43 @@ fn calls_of_a_server_are_logged_where_somebody_wants_to_know() {
     assert!(ran.stderr.contains("calls.json"), "{}", ran.stderr);
 }
 
-/// A server that has nothing, and takes its time to take something.
-fn slow_server() -> String {
+/// A server that keeps nothing, and answers each method with a status and a text.
+fn server_that(answers: impl Fn(&str) -> (&'static str, &'static str) + Send + Sync + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("--remote-cache=http://{}", listener.local_addr().unwrap());
-    let answer = |mut connection: TcpStream| -> io::Result<()> {
+    let answer = move |mut connection: TcpStream| -> io::Result<()> {
         let mut request = BufReader::new(connection.try_clone()?);
         let mut head = String::new();
         while !head.ends_with("\r\n\r\n") && request.read_line(&mut head)? > 0 {}
         let length =
             head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
         io::copy(&mut request.take(length.unwrap_or(0)), &mut io::sink())?;
-        let is_put = head.starts_with("PUT ");
-        if is_put {
-            thread::sleep(Duration::from_millis(100));
-        }
-        let status = if is_put { "200 OK" } else { "404 Not Found" };
-        write!(connection, "HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+        let method = head.split(' ').next().unwrap_or_default();
+        let (status, text) = answers(method);
+        let n_bytes = text.len();
+        write!(connection, "HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {n_bytes}\r\n\r\n")?;
+        if method != "HEAD" { connection.write_all(text.as_bytes()) } else { Ok(()) }
     };
+    let answer = Arc::new(answer);
     thread::spawn(move || {
         for connection in listener.incoming().flatten() {
+            let answer = Arc::clone(&answer);
             // Who went away is not to be told.
             thread::spawn(move || drop(answer(connection)));
         }
     });
     address
+}
+
+/// A server that has nothing, and takes its time to take something.
+fn slow_server() -> String {
+    server_that(|method| {
+        if method != "PUT" {
+            return ("404 Not Found", "");
+        }
+        thread::sleep(Duration::from_millis(100));
+        ("200 OK", "")
+    })
 }
 
 #[test]

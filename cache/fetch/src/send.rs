@@ -57,12 +57,13 @@ impl Client {
         self.patiently(|| self.get(ask))
     }
 
-    /// Whether something is at an address; [`FetchError::Missing`] where nothing is.
+    /// How many bytes are at an address, as far as the server says; [`FetchError::Missing`] where nothing is.
     ///
     /// # Errors
     /// When the server does not answer.
-    pub fn head(&self, ask: &Ask<'_>) -> Result<(), FetchError> {
-        self.open(&Ask { is_head: true, ..ask.clone() }).map(drop)
+    pub fn head(&self, ask: &Ask<'_>) -> Result<Option<u64>, FetchError> {
+        let answer = self.open(&Ask { is_head: true, ..ask.clone() })?;
+        Ok(answer.header("content-length").and_then(|n_bytes| n_bytes.parse().ok()))
     }
 
     /// Puts bytes at an address until the server takes them.

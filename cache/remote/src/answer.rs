@@ -58,7 +58,8 @@ pub(crate) fn bytes_from(
     Ok(Some(Box::new(answer.body)))
 }
 
-/// Those of some blobs that are not at their addresses.
+/// Those of some blobs that are not at their addresses. What is there and has another length is something else, such as
+/// the page on which people log in.
 pub(crate) fn missing(
     client: &Client,
     blobs: &[BlobDigest],
@@ -68,7 +69,8 @@ pub(crate) fn missing(
     let mut missing = Vec::new();
     for blob in blobs {
         let url = ask(blob)?;
-        if there(client.head(&Ask { is_registry, ..Ask::whole(&url) }))?.is_none() {
+        let found = there(client.head(&Ask { is_registry, ..Ask::whole(&url) }))?;
+        if found.is_none_or(|n_bytes| n_bytes.is_some_and(|n_bytes| n_bytes != blob.n_bytes)) {
             missing.push(*blob);
         }
     }

@@ -73,7 +73,12 @@ impl Remote {
         let lost: Vec<&BlobDigest> = absent.difference(brought.as_ref().unwrap_or(&nothing)).collect();
         self.n_lost.fetch_add(lost.len(), Ordering::Relaxed);
         let function = self.known_function();
-        self.state().wrong.extend(lost.iter().filter_map(|ours| self.promise_in(function, ours)));
+        let named = lost.iter().filter_map(|ours| self.promise_in(function, ours));
+        if brought.is_ok() {
+            self.are_gone(named.collect::<Vec<_>>());
+        } else {
+            self.state().wrong.extend(named);
+        }
         brought.map(drop)
     }
 

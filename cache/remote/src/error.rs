@@ -69,6 +69,14 @@ pub enum RemoteError {
         /// What came.
         found: String,
     },
+    /// Something that is no result, under the key of one.
+    #[error("{server} sent what is no result: {reason}")]
+    NoResult {
+        /// Who.
+        server: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The store on this machine.
     #[error(transparent)]
     Store(#[from] mc_store::error::StoreError),
@@ -115,6 +123,7 @@ impl RemoteError {
             Self::Key { .. }
             | Self::TooLarge { .. }
             | Self::Lie { .. }
+            | Self::NoResult { .. }
             | Self::Store(_)
             | Self::Local(_)
             | Self::Off => false,

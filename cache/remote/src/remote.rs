@@ -58,6 +58,10 @@ pub(crate) struct State {
     pub(crate) wrong: BTreeSet<BlobDigest>,
     /// What was not believed, the first time.
     pub(crate) lie: Option<String>,
+    /// How many blobs were not there though a result names them.
+    n_gone: usize,
+    /// How many results were none, and why the first was.
+    unreadable: Option<(usize, String)>,
     /// Whether its promises are worth nothing any more.
     pub(crate) is_given_up: bool,
 }
@@ -145,6 +149,16 @@ impl Remote {
         self.state().lie.clone()
     }
 
+    /// How many blobs it had no more, though a result of its names them.
+    pub fn n_gone(&self) -> usize {
+        self.state().n_gone
+    }
+
+    /// How many results were none at all, and why the first was.
+    pub fn unreadable(&self) -> Option<(usize, String)> {
+        self.state().unreadable.clone()
+    }
+
     /// How many blobs were promised and could not be had. After such a loss a build is to be tried again.
     pub fn n_lost(&self) -> usize {
         self.n_lost.load(Ordering::Relaxed)
@@ -170,12 +184,17 @@ impl Remote {
     /// store, or promised.
     ///
     /// # Errors
-    /// When the server fails or lies.
+    /// When the server fails, or has something under the key that is no result.
     pub fn lookup(&self, store: &dyn BlobStore, made: &Made<'_>) -> Result<Option<Outputs>, RemoteError> {
         let function = self.reading.ask(|| self.function())?;
         let key = self.key(store, made)?;
         let Some(entry) = self.reading.ask_shortly(|| self.transport.result(&key))? else { return Ok(None) };
-        let Some((theirs, claims)) = self.decoded(function, &entry)? else { return Ok(None) };
+        let decoded = self.decoded(function, &entry).inspect_err(|error| {
+            if let RemoteError::NoResult { reason, .. } = error {
+                self.state().unreadable.get_or_insert_with(|| (0, reason.clone())).0 += 1;
+            }
+        });
+        let Some((theirs, claims)) = decoded? else { return Ok(None) };
         if !self.is_trusted(function, &key, &entry, &theirs, &claims) {
             self.n_unsigned.fetch_add(1, Ordering::Relaxed);
             return Ok(None);
@@ -193,21 +212,30 @@ impl Remote {
         Ok(BlobDigest::new(key.hash, key.n_bytes))
     }
 
-    /// A result as the server has it, with what it claims of its blobs; `None` when it is none of ours, which is a miss
-    /// and will be replaced.
+    /// A result as the server has it, with what it claims of its blobs; `None` when the tree of one of its outputs is
+    /// gone or wrong.
+    ///
+    /// # Errors
+    /// When the server fails, or sent no result.
     pub(crate) fn decoded(
         &self,
         function: DigestFunction,
         entry: &[u8],
     ) -> Result<Option<(Outputs, Claims)>, RemoteError> {
         let (mut failure, mut claims) = (None, Claims::new());
+        let mut is_whole = true;
         let decoded = reapi::decode_result_with(
             entry,
             &mut |tree| {
-                self.small(function, tree).unwrap_or_else(|error| {
+                let found = self.small(function, tree).unwrap_or_else(|error| {
                     failure = Some(error);
                     None
-                })
+                });
+                if found.is_none() && failure.is_none() {
+                    is_whole = false;
+                    self.are_gone([*tree]);
+                }
+                found
             },
             &mut |blob, hash| {
                 claims.insert(*blob, hash);
@@ -216,7 +244,18 @@ impl Remote {
         match (failure, decoded) {
             (Some(error), _) => Err(error),
             (None, Ok(theirs)) => Ok(Some((theirs, claims))),
-            (None, Err(_)) => Ok(None),
+            (None, Err(_)) if !is_whole => Ok(None),
+            (None, Err(error)) => {
+                Err(RemoteError::NoResult { server: self.name(), reason: error.to_string() })
+            }
+        }
+    }
+
+    /// Takes note of blobs that results name and that are not there; those that came wrongly are none of them.
+    pub(crate) fn are_gone(&self, theirs: impl IntoIterator<Item = BlobDigest>) {
+        let mut state = self.state();
+        for blob in theirs {
+            state.n_gone += usize::from(state.wrong.insert(blob));
         }
     }
 
@@ -271,7 +310,9 @@ impl Remote {
         wanted.iter().for_each(|(theirs, ours)| {
             ours.iter().for_each(|ours| self.notes.promised.add(function, *ours, *theirs));
         });
-        ours.extend(self.fetch(function, store, &wanted)?);
+        let fetched = self.fetch(function, store, &wanted)?;
+        self.are_gone(wanted.into_keys().filter(|blob| !fetched.contains_key(blob)));
+        ours.extend(fetched);
         let mut outputs = Outputs::new();
         for (name, output) in theirs {
             let parts: Option<Vec<BlobDigest>> =

@@ -346,7 +346,7 @@ impl Workers {
             )));
         }
         let Some((theirs, mut claims)) = remote.decoded(function, result)? else {
-            return Ok(Outcome::Failed("its result is none of ours".to_owned()));
+            return Ok(Outcome::Failed("a tree of its result is not there".to_owned()));
         };
         let said = text(&message.stdout_raw, message.stdout_digest.as_ref().and_then(unwire))?;
         claims.extend(claims_in(&said, &theirs));

@@ -135,7 +135,13 @@ impl Registry {
                     say(stream, "206 Partial", "", &bytes[request.first()..])
                 }
                 Some(bytes) if method == "GET" => say(stream, "200 OK", "", bytes),
-                Some(_) => say(stream, "200 OK", "", b""),
+                Some(bytes) => {
+                    let n_bytes = bytes.len();
+                    write!(
+                        stream,
+                        "HTTP/1.1 200 OK\r\ncontent-length: {n_bytes}\r\nconnection: close\r\n\r\n"
+                    )
+                }
                 None => say(stream, "404 No", "", b""),
             },
         }

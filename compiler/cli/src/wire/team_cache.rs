@@ -205,15 +205,8 @@ impl TeamCache {
         if let Some(not_done) = not_done.filter(|_| not_asked.is_none()) {
             invocation.warn(&not_done);
         }
-        if let Some(lie) = self.remote.lie() {
-            invocation.warn(&format!("{lie}; it was made here instead"));
-        }
-        let n_unsigned = self.remote.n_unsigned();
-        if n_unsigned > 0 {
-            let results = if n_unsigned == 1 { "result" } else { "results" };
-            invocation.warn(&format!(
-                "{n_unsigned} {results} of {name} were not signed by anyone who is trusted; they were made here"
-            ));
+        if let Some(useless) = self.useless() {
+            invocation.warn(&useless);
         }
         // Whoever does not answer takes nothing either: that is one thing to say.
         let failure = match (not_asked, not_sent) {
@@ -232,6 +225,28 @@ impl TeamCache {
         }
         invocation.warn(&failure);
         Ok(())
+    }
+}
+
+impl TeamCache {
+    /// What came and was of no use, in one line.
+    fn useless(&self) -> Option<String> {
+        let count = |n: usize, what: &str, why: &str| {
+            let plural = if n == 1 { "" } else { "s" };
+            (n > 0).then(|| format!("{n} {what}{plural} {why}"))
+        };
+        let (n_unreadable, reason) = self.remote.unreadable().unwrap_or_default();
+        let unreadable = format!("could not be read ({reason})");
+        let counted = [
+            count(n_unreadable, "result", &unreadable),
+            count(self.remote.n_unsigned(), "result", "not signed by anyone who is trusted"),
+            count(self.remote.n_gone(), "blob", "gone that results name"),
+        ];
+        let counted: Vec<String> = counted.into_iter().flatten().collect();
+        let counted =
+            (!counted.is_empty()).then(|| format!("{}: {}", self.remote.name(), counted.join(", ")));
+        let useless: Vec<String> = counted.into_iter().chain(self.remote.lie()).collect();
+        (!useless.is_empty()).then(|| format!("{}; what is missing was made here", useless.join("; ")))
     }
 }
 
