@@ -212,6 +212,8 @@ fn a_cache_that_is_none_is_told_of() {
     let n_sent = N_PUT.load(Ordering::Relaxed);
     assert!(n_sent > 100, "{n_sent}");
     let ran = clone().mc(&["build", &team, "--remote-cache-required", TARGET]).exits(1);
+    // What many steps found is said once.
+    assert_eq!(ran.errors().len(), 1, "{}", ran.stderr);
     assert!(ran.stderr.contains("sent what is no result"), "{}", ran.stderr);
 }
 
@@ -506,6 +508,9 @@ fn a_dead_server_costs_one_warning_or_one_error() {
     let built = sandbox.build(&[dead, SEND, TARGET]);
     assert_eq!(built.stderr.matches("warning:").count(), 1, "{}", built.stderr);
     assert!(built.stderr.contains("was left alone after it failed"), "{}", built.stderr);
+    // Programs are told, too.
+    let warnings = built.document["warnings"].as_array().unwrap();
+    assert!(warnings.len() == 1 && warnings[0].as_str().unwrap().contains("was left alone"), "{warnings:?}");
     assert_eq!(built.digests(), alone().digests());
 
     let times = ["--remote_timeout=2m", "--remote-connect-timeout=5s", "--remote_verify_downloads=true"];
@@ -528,6 +533,22 @@ fn a_required_server_that_is_not_connected_to_costs_the_time_for_that_and_no_mor
     assert_eq!(ran.errors().len(), 1, "{}", ran.stderr);
     assert!(ran.stderr.contains("no connection came about within 1 s"), "{}", ran.stderr);
     assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn what_failed_for_another_reason_is_told_before_the_failure_of_the_cache() {
+    let sandbox = clone();
+    let weights = sandbox.path("models/base/model.safetensors");
+    set_element(&weights, "model.layers.0.mlp.up_proj.weight", [0, 0], f32::NAN);
+    // It has nothing and takes nothing.
+    let team = server_that(|method| if method == "PUT" { ("403 No", "") } else { ("404 Not Found", "") });
+    let build = ["build", "--output=json", "--keep-going", &team, SEND, "--remote-cache-required", TARGET];
+    let ran = sandbox.mc(&build).exits(1);
+    let errors = ran.errors();
+    assert_eq!(errors.len(), 2, "{}", ran.stderr);
+    assert!(errors[0].contains("blk.0.ffn_up.weight"), "{}", ran.stderr);
+    assert!(errors[1].contains("does not take what was made here"), "{}", ran.stderr);
+    assert_eq!(ran.json()["errors"].as_array().unwrap().len(), 2);
 }
 
 #[test]

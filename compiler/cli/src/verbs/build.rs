@@ -39,10 +39,11 @@ impl Run for Build {
         let mut engine = Engine::open_with_team(invocation, &declarations.team_cache())?;
         let mut finished = build_targets(invocation, &engine, targets, Goal::Outputs)?;
         let published = publish_built(&engine, &workspace, &mut finished);
-        let warnings = tensor_reports::warnings(&engine, &finished)?;
+        let mut warnings = tensor_reports::warnings(&engine, &finished)?;
         engine.warn_of_damage(invocation);
-        engine.finish_team(invocation)?;
+        let of_team = engine.finish_team(invocation, &mut finished.reports);
         warnings.iter().for_each(|warning| invocation.warn(warning));
+        warnings.extend(of_team);
         finished.tell_errors(invocation);
         if invocation.is_json() {
             invocation.json(&document(&engine, &finished, &published, &warnings)?);

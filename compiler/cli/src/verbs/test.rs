@@ -28,15 +28,16 @@ impl Run for Test {
         let mut targets = declarations.wanted(invocation, &self.patterns)?;
         targets.retain(|target| !target.providers.gates.is_empty());
         let mut engine = Engine::open_with_team(invocation, &declarations.team_cache())?;
-        let finished = build_targets(invocation, &engine, targets, Goal::Gates)?;
+        let mut finished = build_targets(invocation, &engine, targets, Goal::Gates)?;
         engine.warn_of_damage(invocation);
-        engine.finish_team(invocation)?;
+        let warnings = engine.finish_team(invocation, &mut finished.reports);
         finished.tell_errors(invocation);
         if invocation.is_json() {
             invocation.json(&json!({
                 "status": finished.exit().word(),
                 "gates": build::gates(&finished.gates),
                 "actions": finished.tally.json(),
+                "warnings": warnings,
                 "errors": finished.reports.iter().map(crate::report::Report::json).collect::<Vec<_>>(),
             }));
         } else {

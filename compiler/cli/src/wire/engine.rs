@@ -67,9 +67,18 @@ impl Engine {
         Ok(Self { team: TeamCache::open(invocation, declared, &engine.store)?, ..engine })
     }
 
-    /// Ends the work with the team's cache: waits for what is sent, and tells once what failed.
-    pub(crate) fn finish_team(&mut self, invocation: &Invocation) -> Result<(), Report> {
-        self.team.as_mut().map_or(Ok(()), |team| team.finish(invocation))
+    /// Ends the work with the team's cache: waits for what is sent, and tells what did no harm, which is returned.
+    ///
+    /// * `reports`: what failed; the cache's failure, where the command fails of it, is said once and last
+    pub(crate) fn finish_team(&mut self, invocation: &Invocation, reports: &mut Vec<Report>) -> Vec<String> {
+        let Some(team) = &mut self.team else { return Vec::new() };
+        let ended = team.finish(invocation);
+        ended.warnings.iter().for_each(|warning| invocation.warn(warning));
+        if let Some(failure) = ended.failure {
+            reports.retain(|report| !team.is_blamed_in(report));
+            reports.push(failure);
+        }
+        ended.warnings
     }
 
     /// Builds the artifacts; an interrupt stops it between two steps. A build that a team's cache let down, because a

@@ -82,14 +82,15 @@ pub(crate) fn target_gguf(invocation: &Invocation, text: &str) -> Result<TargetG
     let pass = engine.build(&asked, &asked, &progress)?;
     progress.finish();
     engine.warn_of_damage(invocation);
-    engine.finish_team(invocation)?;
-    match pass.output(&info.gguf) {
+    let mut reports = unbuilt(&pass);
+    engine.finish_team(invocation, &mut reports);
+    match pass.output(&info.gguf).filter(|_| reports.is_empty()) {
         Some(output) => {
             let reports = pass.output(&info.reports).map(|output| tensor_reports::read(&engine, output));
             let reports = reports.transpose()?.unwrap_or_default();
             Ok(TargetGguf { content: engine.content(output)?, reports })
         }
-        None => Err(tell(invocation, &unbuilt(&pass), pass.built.is_cancelled)),
+        None => Err(tell(invocation, &reports, pass.built.is_cancelled)),
     }
 }
 

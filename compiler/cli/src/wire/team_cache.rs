@@ -50,6 +50,17 @@ pub(crate) struct TeamCache {
     is_absent: bool,
     uploads: Option<Uploads>,
     workers: Option<TeamWorkers>,
+    /// Why a step failed that could not do without it, the first time.
+    step_failure: Mutex<Option<String>>,
+}
+
+/// What is to be said of the cache when all is done.
+#[derive(Default)]
+pub(crate) struct Ended {
+    /// What went wrong and did no harm.
+    pub(crate) warnings: Vec<String>,
+    /// Why the command failed.
+    pub(crate) failure: Option<Report>,
 }
 
 struct Uploads {
@@ -113,7 +124,8 @@ impl TeamCache {
         let uploads = sends.then(|| Uploads::start(&remote, store));
         let workers = if is_absent { None } else { TeamWorkers::open(invocation, &settings)? };
         let store = Arc::clone(store);
-        Ok(Some(Self { remote, store, settings, is_absent, uploads, workers }))
+        let step_failure = Mutex::default();
+        Ok(Some(Self { remote, store, settings, is_absent, uploads, workers, step_failure }))
     }
 
     /// How this machine uses it, for people.
@@ -163,8 +175,9 @@ impl TeamCache {
         n_tries <= MAX_TRIES
     }
 
-    /// Waits for what is being sent, and says what went wrong.
-    pub(crate) fn finish(&mut self, invocation: &Invocation) -> Result<(), Report> {
+    /// Waits for what is being sent, and gives what went wrong.
+    pub(crate) fn finish(&mut self, invocation: &Invocation) -> Ended {
+        let mut ended = Ended::default();
         let mut not_sent = None;
         if let Some(Uploads { jobs, workers, state }) = self.uploads.take() {
             drop(jobs);
@@ -202,29 +215,37 @@ impl TeamCache {
         let not_asked = self.remote.failure().filter(|_| !self.is_absent);
         // Workers cannot do without the cache: its failure says it all.
         let not_done = self.workers.as_ref().and_then(TeamWorkers::failure);
-        if let Some(not_done) = not_done.filter(|_| not_asked.is_none()) {
-            invocation.warn(&not_done);
-        }
-        if let Some(useless) = self.useless() {
-            invocation.warn(&useless);
-        }
+        ended.warnings.extend(not_done.filter(|_| not_asked.is_none()));
+        ended.warnings.extend(self.useless());
+        let step_failure = self.step_failure.lock().unwrap_or_else(PoisonError::into_inner).take();
         // Whoever does not answer takes nothing either: that is one thing to say.
-        let failure = match (not_asked, not_sent) {
-            (Some(reason), _) => format!("The remote cache {name} was left alone after it failed: {reason}"),
-            (None, Some(reason)) => {
+        let failure = match (not_asked, step_failure, not_sent) {
+            (Some(reason), ..) => format!("The remote cache {name} was left alone after it failed: {reason}"),
+            (None, Some(reason), _) => format!("{}{reason}", self.blame()),
+            (None, None, Some(reason)) => {
                 // One blob may be too much for it.
                 let what = if self.remote.send_failure().is_some() { "what" } else { "all that" };
                 format!("The remote cache {name} does not take {what} was made here: {reason}")
             }
-            (None, None) => return Ok(()),
+            (None, None, None) => return ended,
         };
         if self.settings.required {
-            return Err(
-                Report::failed(failure).hint("Leave `--remote-cache-required` out to go on without it")
-            );
+            let hint = "Leave `--remote-cache-required` out to go on without it";
+            ended.failure = Some(Report::failed(failure).hint(hint));
+        } else {
+            ended.warnings.push(failure);
         }
-        invocation.warn(&failure);
-        Ok(())
+        ended
+    }
+
+    /// Whether a report says what [`Ended::failure`] says for all steps.
+    pub(crate) fn is_blamed_in(&self, report: &Report) -> bool {
+        report.because.as_ref().is_some_and(|because| because.starts_with(&self.blame()))
+    }
+
+    /// How the reason begins for which a step failed that could not do without the cache.
+    fn blame(&self) -> String {
+        format!("The remote cache {} failed: ", self.remote.name())
     }
 }
 
@@ -336,7 +357,9 @@ impl TeamCache {
         match error {
             error if self.settings.required => {
                 let reason = self.remote.failure().unwrap_or_else(|| error.to_string());
-                Err(ActionError::failed(format!("The remote cache {} failed: {reason}", self.remote.name()))
+                let mut first = self.step_failure.lock().unwrap_or_else(PoisonError::into_inner);
+                first.get_or_insert_with(|| reason.clone());
+                Err(ActionError::failed(format!("{}{reason}", self.blame()))
                     .with_help("Leave `--remote-cache-required` out to build without it"))
             }
             RemoteError::Store(error) => Err(ActionError::failed(error)),
