@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::safetensors_file::set_element;
-use crate::sandbox::{Built, Ran, Sandbox, files_below, run};
+use crate::sandbox::{Built, GGUF, Ran, Sandbox, Template, files_below, run};
 use crate::server::{Server, answer};
 
 /// A target of many tensors that is made in a moment.
@@ -195,6 +195,23 @@ fn blobs_that_are_gone_are_made_again() {
     let fourth = clone();
     assert_eq!(fourth.build(&[&team, TARGET]).n_ran(), 0);
     assert_eq!(fourth.files("mc-out"), first.files("mc-out"));
+}
+
+#[test]
+fn a_cache_that_was_cleared_is_no_failure() {
+    let first = clone();
+    let team = folder(&first);
+    first.build(&[&team, SEND, GGUF]);
+    let promised = clone();
+    promised.build(&[&team, "--remote-download-minimal", GGUF]);
+    // Everything but the results.
+    fs::remove_dir_all(first.dir().join("team/blake3/cas")).unwrap();
+    for second in [clone(), promised] {
+        let built = second.build(&[&team, "--remote-cache-required", GGUF]);
+        assert_eq!(built.digests(), Template::get().gguf.digests());
+        assert_eq!(built.stderr.matches("warning:").count(), 1, "{}", built.stderr);
+        assert!(built.stderr.contains("gone that results name; what"), "{}", built.stderr);
+    }
 }
 
 #[test]

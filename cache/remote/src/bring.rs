@@ -88,14 +88,22 @@ impl Remote {
         if self.fetching == Fetching::AtOnce {
             return false;
         }
-        self.promise_in(self.known_function(), ours).is_some_and(|theirs| {
-            let state = self.state();
-            !state.is_given_up && !state.wrong.contains(&theirs)
-        })
+        let Some(theirs) = self.promise_in(self.known_function(), ours) else { return false };
+        let mut state = self.state();
+        if state.is_given_up || state.wrong.contains(&theirs) {
+            return false;
+        }
+        state.believed.insert(*ours);
+        drop(state);
+        self.are_there(BTreeSet::from([theirs])).unwrap_or(false)
     }
 
     /// What the server calls a blob that it promised, in a digest function or in either.
-    fn promise_in(&self, function: Option<DigestFunction>, ours: &BlobDigest) -> Option<BlobDigest> {
+    pub(crate) fn promise_in(
+        &self,
+        function: Option<DigestFunction>,
+        ours: &BlobDigest,
+    ) -> Option<BlobDigest> {
         let theirs = |function| self.notes.promised.theirs(function, ours);
         match function {
             Some(function) => theirs(function),

@@ -17,7 +17,7 @@ pub struct LazyStore<'a> {
 
 impl BlobStore for LazyStore<'_> {
     fn contains(&self, digest: &BlobDigest) -> Result<bool, StoreError> {
-        Ok(self.remote.promises(digest) || self.local.contains(digest)?)
+        Ok(self.local.contains(digest)? || self.remote.promises(digest))
     }
 
     fn open(&self, digest: &BlobDigest) -> Result<Option<MappedFile>, StoreError> {

@@ -20,6 +20,7 @@ pub mod http;
 mod joined;
 pub mod known;
 pub mod lazy;
+mod losses;
 mod naming;
 pub mod notes;
 pub mod oci;

@@ -59,10 +59,14 @@ pub(crate) struct State {
     /// What was not believed, the first time.
     pub(crate) lie: Option<String>,
     /// How many blobs were not there though a result names them.
-    n_gone: usize,
+    pub(crate) n_gone: usize,
     /// How many results were none, and why the first was.
     unreadable: Option<(usize, String)>,
-    /// Whether its promises are worth nothing any more.
+    /// Our names of blobs that were promised and that are not here, as far as anybody asked for them.
+    pub(crate) believed: BTreeSet<BlobDigest>,
+    /// Those that it still had when it was asked after a loss.
+    pub(crate) checked: BTreeSet<BlobDigest>,
+    /// Whether its results and promises are worth nothing any more.
     pub(crate) is_given_up: bool,
 }
 
@@ -174,12 +178,6 @@ impl Remote {
         (self.n_bytes_down.load(Ordering::Relaxed), self.n_bytes_up.load(Ordering::Relaxed))
     }
 
-    /// It is asked no more, and what it promised is as good as gone.
-    pub fn give_up(&self, reason: &str) {
-        self.reading.open(reason.to_owned());
-        self.state().is_given_up = true;
-    }
-
     /// The outputs of an action; `None` when they are not known there, or one of their blobs is gone. Blobs are in the
     /// store, or promised.
     ///
@@ -188,6 +186,9 @@ impl Remote {
     pub fn lookup(&self, store: &dyn BlobStore, made: &Made<'_>) -> Result<Option<Outputs>, RemoteError> {
         let function = self.reading.ask(|| self.function())?;
         let key = self.key(store, made)?;
+        if self.is_given_up() {
+            return Ok(None);
+        }
         let Some(entry) = self.reading.ask_shortly(|| self.transport.result(&key))? else { return Ok(None) };
         let decoded = self.decoded(function, &entry).inspect_err(|error| {
             if let RemoteError::NoResult { reason, .. } = error {
@@ -251,14 +252,6 @@ impl Remote {
         }
     }
 
-    /// Takes note of blobs that results name and that are not there; those that came wrongly are none of them.
-    pub(crate) fn are_gone(&self, theirs: impl IntoIterator<Item = BlobDigest>) {
-        let mut state = self.state();
-        for blob in theirs {
-            state.n_gone += usize::from(state.wrong.insert(blob));
-        }
-    }
-
     /// Whether a result is signed by somebody who is trusted, where signatures are asked for.
     fn is_trusted(
         &self,
@@ -289,6 +282,7 @@ impl Remote {
     ) -> Result<Option<Outputs>, RemoteError> {
         let mut ours = BTreeMap::new();
         let mut wanted = BTreeMap::new();
+        let mut promised = BTreeMap::new();
         for blob in theirs.values().flat_map(Output::parts) {
             let claimed = self.claimed(function, blob, claims);
             if let Some(here) = claimed
@@ -300,11 +294,18 @@ impl Remote {
             } else if let Some(here) = claimed
                 && self.fetching == Fetching::WhenRead
             {
-                self.notes.promised.add(function, here, *blob);
-                ours.insert(*blob, here);
+                promised.insert(*blob, here);
             } else {
                 wanted.insert(*blob, claimed);
             }
+        }
+        if !self.are_there(promised.keys().copied().collect())? {
+            return Ok(None);
+        }
+        for (blob, here) in promised {
+            self.notes.promised.add(function, here, blob);
+            self.state().believed.insert(here);
+            ours.insert(blob, here);
         }
         // Whatever it is called there is remembered, since its bytes are checked against what it is called here.
         wanted.iter().for_each(|(theirs, ours)| {

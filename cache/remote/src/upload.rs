@@ -10,6 +10,7 @@ use mc_ir::output::{Output, Outputs};
 use mc_ir::reapi;
 use mc_store::traits::BlobStore;
 
+use crate::breaker::Breaker;
 use crate::error::RemoteError;
 use crate::function::DigestFunction;
 use crate::parallel::in_parallel;
@@ -167,18 +168,32 @@ impl Remote {
     pub(crate) fn missing(&self, blobs: BTreeSet<BlobDigest>) -> Result<BTreeSet<BlobDigest>, RemoteError> {
         // The empty blob is everywhere.
         let asked: Vec<BlobDigest> = blobs.into_iter().filter(|blob| blob.n_bytes > 0).collect();
-        let per_question =
-            if self.sending.ask(|| self.transport.largest_in_batch())? == 0 { 1 } else { asked.len() };
-        let questions: Vec<&[BlobDigest]> = asked.chunks(per_question.max(1)).collect();
-        let missing = in_parallel(&questions, N_QUESTIONS, |some| {
-            self.sending.ask_shortly(|| self.transport.missing(some))
-        })?;
-        let mut missing: BTreeSet<BlobDigest> = missing.into_iter().flatten().collect();
-        // A server may name what it was not asked for.
-        missing.retain(|blob| asked.binary_search(blob).is_ok());
+        let mut missing = self.absent(&self.sending, &asked)?;
         let state = self.state();
         missing.extend(asked.iter().filter(|blob| state.wrong.contains(blob)));
         Ok(missing)
+    }
+}
+
+impl Remote {
+    /// Those blobs that the server has not.
+    ///
+    /// * `asked`: in order
+    pub(crate) fn absent(
+        &self,
+        breaker: &Breaker,
+        asked: &[BlobDigest],
+    ) -> Result<BTreeSet<BlobDigest>, RemoteError> {
+        let per_question =
+            if breaker.ask(|| self.transport.largest_in_batch())? == 0 { 1 } else { asked.len() };
+        let questions: Vec<&[BlobDigest]> = asked.chunks(per_question.max(1)).collect();
+        let absent = in_parallel(&questions, N_QUESTIONS, |some| {
+            breaker.ask_shortly(|| self.transport.missing(some))
+        })?;
+        let mut absent: BTreeSet<BlobDigest> = absent.into_iter().flatten().collect();
+        // A server may name what it was not asked for.
+        absent.retain(|blob| asked.binary_search(blob).is_ok());
+        Ok(absent)
     }
 }
 

@@ -1,6 +1,8 @@
 //! What a server promised to an earlier command, and how much of that a later one believes.
 
 use bazel_remote_apis::build::bazel::remote::execution::v2::digest_function::Value as Function;
+use mc_digest::digest::BlobDigest;
+use mc_ir::output::Outputs;
 use mc_remote::function::DigestFunction;
 use mc_remote::grpc::transport::Grpc;
 use mc_remote::notes::Notes;
@@ -48,4 +50,32 @@ fn what_was_promised_in_another_digest_function_is_a_promise_no_more() {
         assert!(next.holds(&outputs));
         assert_eq!((next.remote.n_lost(), next.remote.lie()), (0, None));
     }
+}
+
+#[test]
+fn after_a_loss_the_other_promises_are_looked_after() {
+    let (folder, others) = (tempdir().unwrap(), tempdir().unwrap());
+    let server = GrpcServer::new(Abilities::default());
+    let maker = lazy(&server, &others);
+    let outputs = maker.run();
+    maker.upload(&outputs).unwrap();
+    let user = lazy(&server, &folder);
+    assert_eq!(user.lookup().unwrap().as_ref(), Some(&outputs));
+    for n_bytes in [5000, 2000] {
+        server.lose(n_bytes);
+    }
+    server.look_away();
+    let promised = |n_bytes: u64| {
+        let parts: Vec<BlobDigest> = outputs.values().flat_map(|output| output.parts().to_vec()).collect();
+        user.remote.promises(parts.iter().find(|part| part.n_bytes == n_bytes).unwrap())
+    };
+    assert!([5000, 2000, 70_000].map(promised).iter().all(|is| *is));
+    assert_eq!(server.seen().calls.get("FindMissingBlobs"), None);
+    user.bring(&Outputs::from([("file".to_owned(), outputs["file"].clone())])).unwrap();
+    user.remote.look_for_losses(&user.store).unwrap();
+    assert_eq!([5000, 2000, 70_000].map(promised), [false, false, true]);
+    assert_eq!(user.remote.n_gone(), 2);
+    // One question for all, and none about what was asked about before.
+    assert_eq!(server.seen().calls["FindMissingBlobs"], 1);
+    assert_eq!(user.remote.failure(), None);
 }

@@ -170,7 +170,10 @@ impl TeamCache {
             return false;
         }
         if n_tries >= MAX_TRIES {
-            self.remote.give_up("blobs that it promised were gone again and again");
+            self.remote.give_up();
+        } else {
+            // The breaker remembers why it cannot be asked.
+            drop(self.remote.look_for_losses(&*self.store));
         }
         n_tries <= MAX_TRIES
     }
@@ -262,6 +265,9 @@ impl TeamCache {
             count(n_unreadable, "result", &unreadable),
             count(self.remote.n_unsigned(), "result", "not signed by anyone who is trusted"),
             count(self.remote.n_gone(), "blob", "gone that results name"),
+            self.remote
+                .is_given_up()
+                .then(|| "it was left alone after that had happened too often".to_owned()),
         ];
         let counted: Vec<String> = counted.into_iter().flatten().collect();
         let counted =
