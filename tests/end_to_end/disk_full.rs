@@ -84,6 +84,27 @@ fn a_store_without_room_for_anything_is_one_error() {
 }
 
 #[test]
+fn a_disk_that_is_full_of_what_the_team_made_is_blamed_for_it() {
+    let maker = Sandbox::new();
+    let team = maker.dir().join("team");
+    fs::create_dir_all(&team).unwrap();
+    let team = format!("--remote-cache=file://{}", team.display());
+    maker.build(&[&team, "--remote-upload-local-results", GGUF]);
+
+    let mut user = Sandbox::new();
+    let mount = user.dir().join("disk");
+    let Some(disk) = SmallDisk::mount(&mount, "1m") else { return };
+    user.cache = mount.join("store");
+    for options in [&["--remote-download-all"][..], &["--remote-cache-required"]] {
+        let ran = user.mc(&[&["build", &team, GGUF], options].concat());
+        assert!(!ran.stderr.contains("remote cache") && !ran.stderr.contains("warning:"), "{}", ran.stderr);
+        check_error(ran, &user, "The disk is full: could not write");
+    }
+    disk.grow("64m");
+    assert_eq!(user.build(&[&team, GGUF]).n_ran(), 0);
+}
+
+#[test]
 fn a_full_disk_under_the_outputs_is_one_error() {
     let sandbox = Sandbox::warm();
     let Some(disk) = SmallDisk::mount(&sandbox.path("mc-out"), "1m") else { return };

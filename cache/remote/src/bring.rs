@@ -49,7 +49,8 @@ impl Remote {
     /// Brings blobs that the server promised, all that are not here.
     ///
     /// # Errors
-    /// When the server fails. What it has not any more, or sends wrongly, is counted in [`Self::n_lost`].
+    /// When the server fails, or the store cannot be written. What the server has not any more, or sends wrongly, is
+    /// counted in [`Self::n_lost`].
     pub fn bring(&self, store: &dyn BlobStore, ours: &[BlobDigest]) -> Result<(), RemoteError> {
         let mut absent = BTreeSet::new();
         for blob in ours {
@@ -68,6 +69,9 @@ impl Remote {
             let fetched = self.fetch(function, store, &named.collect())?;
             Ok(fetched.into_values().collect::<BTreeSet<_>>())
         });
+        if let Err(RemoteError::Store(error)) = brought {
+            return Err(error.into());
+        }
         let nothing = BTreeSet::new();
         // Also those that it promised in a digest function that it has no more.
         let lost: Vec<&BlobDigest> = absent.difference(brought.as_ref().unwrap_or(&nothing)).collect();
@@ -311,7 +315,7 @@ impl Remote {
                 if let Some(hashing) = &mut hashing {
                     hashing.update(&buffer[..n_read]);
                 }
-                take(&buffer[..n_read]).map_err(|error| RemoteError::Local(error.to_string()))?;
+                take(&buffer[..n_read]).map_err(RemoteError::of_writer)?;
             }
             n_vain = if n_bytes == before { n_vain + 1 } else { 0 };
         }

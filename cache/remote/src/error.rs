@@ -3,6 +3,7 @@
 use std::io;
 
 use mc_fetch::error::FetchError;
+use mc_store::error::StoreError;
 
 /// The server, or the way to it, fails.
 #[derive(Debug, thiserror::Error)]
@@ -79,7 +80,7 @@ pub enum RemoteError {
     },
     /// The store on this machine.
     #[error(transparent)]
-    Store(#[from] mc_store::error::StoreError),
+    Store(#[from] StoreError),
     /// Bytes of an input or an output on this machine.
     #[error("{0}")]
     Local(String),
@@ -111,6 +112,11 @@ fn rpc_hint(code: &str) -> &'static str {
 }
 
 impl RemoteError {
+    /// What a writer of the store on this machine said.
+    pub(crate) fn of_writer(error: io::Error) -> Self {
+        StoreError::from_writer(error).map_or_else(|error| Self::Local(error.to_string()), Self::Store)
+    }
+
     /// Whether the server is to blame as a whole, and not one blob or this machine.
     pub fn is_of_server(&self) -> bool {
         match self {

@@ -113,7 +113,7 @@ impl Remote {
             if let Some(hashing) = &mut hashing {
                 hashing.update(bytes);
             }
-            writer.write_all(bytes).map_err(|error| RemoteError::Local(error.to_string()))?;
+            writer.write_all(bytes).map_err(RemoteError::of_writer)?;
         }
         Ok(true)
     }

@@ -5,6 +5,7 @@ use mc_store::error::StoreError;
 use mc_store::mapping::MappedFile;
 use mc_store::traits::{BlobStore, BlobWriter};
 
+use crate::error::RemoteError;
 use crate::remote::Remote;
 
 /// The store of this machine and what a team's cache promised beside it.
@@ -24,9 +25,11 @@ impl BlobStore for LazyStore<'_> {
         if let Some(blob) = self.local.open(digest)? {
             return Ok(Some(blob));
         }
-        // Why it does not come, the breaker and the count of losses remember.
-        drop(self.remote.bring(self.local, std::slice::from_ref(digest)));
-        self.local.open(digest)
+        match self.remote.bring(self.local, std::slice::from_ref(digest)) {
+            Err(RemoteError::Store(error)) => Err(error),
+            // Why it does not come, the breaker and the count of losses remember.
+            Ok(()) | Err(_) => self.local.open(digest),
+        }
     }
 
     fn writer(&self) -> Result<Box<dyn BlobWriter + '_>, StoreError> {

@@ -63,6 +63,6 @@ pub(crate) fn record(
 }
 
 /// A store's error as an action's; a full disk stays one that can be recognised.
-pub(crate) fn store_failed(error: StoreError) -> ActionError {
+pub fn store_failed(error: StoreError) -> ActionError {
     if error.is_disk_full() { ActionError::Io(error.into()) } else { ActionError::failed(error) }
 }

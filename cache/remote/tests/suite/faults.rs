@@ -1,9 +1,21 @@
+use std::io::{self, Write};
+use std::path::Path;
+
+use mc_digest::digest::BlobDigest;
 use mc_fetch::credentials::Credentials;
 use mc_fetch::netrc::Netrc;
+use mc_fetch::url::Url;
+use mc_remote::error::RemoteError;
+use mc_remote::http::Http;
+use mc_remote::lazy::LazyStore;
+use mc_remote::remote::Fetching;
+use mc_store::error::StoreError;
+use mc_store::mapping::MappedFile;
+use mc_store::traits::{BlobStore, BlobWriter};
 use tempfile::tempdir;
 
 use crate::server::{FAULTS, Fault, Server};
-use crate::step::Machine;
+use crate::step::{Machine, client};
 
 #[test]
 fn what_one_machine_made_is_a_hit_on_another() {
@@ -154,6 +166,57 @@ fn a_server_that_gives_a_byte_at_a_time_is_given_up() {
     assert_eq!(user.lookup().unwrap(), None);
     assert!(user.remote.lie().is_some());
     assert!(server.n_requests() < 200, "{}", server.n_requests());
+}
+
+/// A store on a disk without room.
+struct Full;
+
+impl BlobStore for Full {
+    fn contains(&self, _: &BlobDigest) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+
+    fn open(&self, _: &BlobDigest) -> Result<Option<MappedFile>, StoreError> {
+        Ok(None)
+    }
+
+    fn writer(&self) -> Result<Box<dyn BlobWriter + '_>, StoreError> {
+        Ok(Box::new(Self))
+    }
+}
+
+impl Write for Full {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        Err(StoreError::io("write", Path::new("blob"), io::ErrorKind::StorageFull.into()).into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl BlobWriter for Full {
+    fn finish(self: Box<Self>) -> Result<BlobDigest, StoreError> {
+        unreachable!("nothing was written")
+    }
+}
+
+#[test]
+fn a_full_disk_is_no_fault_of_the_server() {
+    let (server, folder) = (Server::new(), tempdir().unwrap());
+    let maker = Machine::new(&server.root(), &folder.path().join("a"));
+    let outputs = maker.run();
+    maker.upload(&outputs).unwrap();
+    let transport = Http::new(client(Credentials::default()), Url::parse(&server.root()).unwrap());
+    let user = Machine::of(Box::new(transport), &folder.path().join("b"), Fetching::WhenRead);
+    assert_eq!(user.lookup().unwrap().as_ref(), Some(&outputs));
+    let blob = outputs["file"].parts()[0];
+    let error = user.remote.bring(&Full, &[blob]).unwrap_err();
+    assert!(matches!(error, RemoteError::Store(StoreError::DiskFull { .. })), "{error}");
+    let lazy = LazyStore { local: &Full, remote: &user.remote };
+    assert!(lazy.open(&blob).unwrap_err().is_disk_full());
+    assert_eq!((user.remote.n_lost(), user.remote.failure()), (0, None));
+    assert!(user.remote.promises(&blob));
 }
 
 #[test]

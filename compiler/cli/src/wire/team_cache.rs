@@ -11,6 +11,7 @@ use std::thread::JoinHandle;
 
 use clap::ValueEnum;
 use mc_digest::digest::BlobDigest;
+use mc_execute::lookup::store_failed;
 use mc_execute::remote::RemoteResults;
 use mc_execute::services::source_content;
 use mc_ir::action::{ActionError, ActionNode, Content, Input};
@@ -361,6 +362,8 @@ impl TeamCache {
     /// What a failure of the cache means for the build: its end where the cache is required, and else nothing.
     fn failed<T>(&self, error: RemoteError, otherwise: T) -> Result<T, ActionError> {
         match error {
+            // This machine's disk is to blame, and no build goes on without it.
+            RemoteError::Store(error) => Err(store_failed(error)),
             error if self.settings.required => {
                 let reason = self.remote.failure().unwrap_or_else(|| error.to_string());
                 let mut first = self.step_failure.lock().unwrap_or_else(PoisonError::into_inner);
@@ -368,7 +371,6 @@ impl TeamCache {
                 Err(ActionError::failed(format!("{}{reason}", self.blame()))
                     .with_help("Leave `--remote-cache-required` out to build without it"))
             }
-            RemoteError::Store(error) => Err(ActionError::failed(error)),
             // The breaker remembers what the warning will say.
             _ => Ok(otherwise),
         }

@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use mc_execute::lookup::store_failed;
 use mc_ir::action::{ActionError, Piece};
 use mc_ir::output::Outputs;
 use mc_ir::tags::Tags;
@@ -85,7 +86,7 @@ impl TeamWorkers {
                 self.workers.name()
             ))
             .with_help("Leave `--remote-local-fallback=false` out to do it here")),
-            Err(RemoteError::Store(error)) => Err(ActionError::failed(error)),
+            Err(RemoteError::Store(error)) => Err(store_failed(error)),
             Err(error) => Err(ActionError::failed(error)),
         }
     }
