@@ -519,6 +519,25 @@ fn the_workspace_may_name_the_cache() {
 }
 
 #[test]
+fn what_the_workspace_says_of_its_server_holds_for_no_other() {
+    let sandbox = clone();
+    let team = folder(&sandbox);
+    let text = fs::read_to_string(sandbox.path("workspace.kdl")).unwrap();
+    let remote = "remote \"grpc://127.0.0.1:1\" instance=\"main\" upload=#true";
+    fs::write(sandbox.path("workspace.kdl"), format!("{text}cache {{ {remote} }}\n")).unwrap();
+    let made = sandbox.build(&[&team, TARGET]);
+    assert!(made.n_ran() > 30 && !made.stderr.contains("warning:"), "{}", made.stderr);
+    assert_eq!(fs::read_dir(sandbox.dir().join("team")).unwrap().count(), 0);
+
+    // What the team asks of results it asks everywhere.
+    clone().build(&[&team, SEND, TARGET]);
+    fs::write(sandbox.path("team.pub"), PUBLIC).unwrap();
+    sandbox.edit("workspace.kdl", "upload=#true", "require-signed=\"team.pub\"");
+    fs::remove_dir_all(&sandbox.cache).unwrap();
+    assert_eq!(sandbox.build(&[&team, TARGET]).n_ran(), made.n_ran());
+}
+
+#[test]
 fn a_dead_server_costs_one_warning_or_one_error() {
     let sandbox = clone();
     let dead = "--remote-cache=http://127.0.0.1:1";

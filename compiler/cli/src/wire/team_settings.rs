@@ -95,7 +95,10 @@ pub(crate) struct TeamSettings {
 impl TeamSettings {
     /// What holds; none where no cache is named.
     pub(crate) fn of(options: &GlobalOptions, declared: &Declared) -> Result<Option<Self>, Report> {
+        // What the workspace says of its own server holds for no other. What its team asks of results, and whether a
+        // build may go on without a cache, does.
         let of_workspace = Some(declared).filter(|_| options.remote_cache.is_none());
+        let says = |what: fn(&Declared) -> bool| of_workspace.is_some_and(what);
         let executor = options.remote_executor.as_ref();
         let executor = executor.or(of_workspace.and_then(|declared| declared.executor.as_ref()));
         let executor = executor.filter(|address| !address.is_empty());
@@ -120,8 +123,11 @@ impl TeamSettings {
         }
         let signing_key = signing_key(options)?;
         // Whoever has the key with which results are signed is there to make and send them.
-        let upload = options.remote_upload_local_results.unwrap_or(declared.upload || signing_key.is_some());
-        let instance = options.remote_instance_name.as_ref().or(declared.instance.as_ref());
+        let upload = options
+            .remote_upload_local_results
+            .unwrap_or(says(|declared| declared.upload) || signing_key.is_some());
+        let instance = of_workspace.and_then(|declared| declared.instance.as_ref());
+        let instance = options.remote_instance_name.as_ref().or(instance);
         Ok(Some(Self {
             address: address.clone(),
             executor: executor.cloned(),
@@ -132,8 +138,11 @@ impl TeamSettings {
             required,
             download: options.download().or(declared.download).unwrap_or_default(),
             download_regex: options.remote_download_regex.clone(),
-            compression: options.remote_cache_compression.unwrap_or(declared.compression),
-            chunking: options.remote_cache_chunking.or(declared.chunking).unwrap_or(true),
+            compression: options.remote_cache_compression.unwrap_or(says(|declared| declared.compression)),
+            chunking: options
+                .remote_cache_chunking
+                .or(of_workspace.and_then(|declared| declared.chunking))
+                .unwrap_or(true),
             n_askers: options.remote_max_connections.map_or(N_ASKERS, usize::from),
             signing_key,
             require_signed: options
