@@ -345,8 +345,11 @@ fn a_server_that_refuses_what_a_helper_said_is_told_what_it_says_now() {
          printf '{{\"headers\":{{\"Authorization\":[\"Bearer %s\"]}}}}' $(wc -l < {0}/runs)\n",
         folder.path().display()
     );
-    std::fs::write(&program, script).unwrap();
-    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let text = folder.path().join("text");
+    std::fs::write(&text, script).unwrap();
+    std::fs::set_permissions(&text, std::fs::Permissions::from_mode(0o755)).unwrap();
+    // What another test's child still holds open for writing cannot be run; a copy that another process makes can.
+    assert!(std::process::Command::new("cp").arg("-p").args([&text, &program]).status().unwrap().success());
     let known = |helper| Credentials { helper: Some(helper), ..Credentials::default() };
     let credentials = known(Helper::new(&program));
     let user = machine(Settings { credentials, ..settings(server.address) }, &folder.path().join("a"));
