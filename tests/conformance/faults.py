@@ -250,7 +250,7 @@ class Runs:
 
 
 def main():
-    binary, work = pathlib.Path(sys.argv[1]).resolve(), pathlib.Path(sys.argv[2]).resolve()
+    binary, work = pathlib.Path(sys.argv[1]).resolve(), pathlib.Path(sys.argv[2]).resolve() / "remote"
     n_runs = int(sys.argv[3]) if len(sys.argv) > 3 else N_RUNS
     try:
         Runs(binary, work, n_runs, sys.argv[4] if len(sys.argv) > 4 else "faults").all()
