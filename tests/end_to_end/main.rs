@@ -16,4 +16,6 @@ mod sandbox;
 #[path = "../../cache/fetch/tests/suite/server.rs"]
 mod server;
 mod team_cache;
+mod team_failures;
+mod team_trust;
 mod worker;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use crate::sandbox::{BUNDLE, GGUF, Ran, Sandbox, Template, mc, run};
-use crate::team_cache::{GIVEN, logged_in, of_google};
+use crate::team_trust::{GIVEN, logged_in, of_google};
 use crate::worker::Worker;
 
 const QUANTIZE: &str = "--expression=quantize(Q8_0@1, load($0, F32, [2, 32]))";

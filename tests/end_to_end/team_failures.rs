@@ -1,0 +1,223 @@
+//! A team's cache that fails, halts, lies or loses something: the build goes on, or ends in one error.
+
+use std::fs;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::safetensors_file::set_element;
+use crate::sandbox::{GGUF, Template, files_below};
+use crate::team_cache::{SEND, TARGET, alone, clone, folder};
+
+#[test]
+fn blobs_that_are_gone_are_made_again() {
+    let first = clone();
+    let team = folder(&first);
+    first.build(&[&team, SEND, TARGET]);
+    let second = clone();
+    second.build(&[&team, "--remote-download-outputs=minimal", TARGET]);
+    // Promised, and then cleared away: half of what is there, results not.
+    let blobs = files_below(&first.dir().join("team/blake3/cas"));
+    for path in blobs.iter().step_by(2) {
+        fs::remove_file(path).unwrap();
+    }
+    let built = second.build(&[&team, SEND, TARGET]);
+    assert!(built.n_ran() > 5, "{}", built.n_ran());
+    assert_eq!(built.stderr.matches("warning:").count(), 1, "{}", built.stderr);
+    assert!(built.stderr.contains("gone that results name"), "{}", built.stderr);
+    assert_eq!(second.files("mc-out"), first.files("mc-out"));
+    // And sent. What the second had no need of, such as the tree of the file's parts, the third makes.
+    let third = clone();
+    assert!(third.build(&[&team, SEND, TARGET]).n_ran() < built.n_ran());
+    assert_eq!(third.files("mc-out"), first.files("mc-out"));
+    let fourth = clone();
+    assert_eq!(fourth.build(&[&team, TARGET]).n_ran(), 0);
+    assert_eq!(fourth.files("mc-out"), first.files("mc-out"));
+}
+
+#[test]
+fn a_cache_that_was_cleared_is_no_failure() {
+    let first = clone();
+    let team = folder(&first);
+    first.build(&[&team, SEND, GGUF]);
+    let promised = clone();
+    promised.build(&[&team, "--remote-download-minimal", GGUF]);
+    // Everything but the results.
+    fs::remove_dir_all(first.dir().join("team/blake3/cas")).unwrap();
+    for second in [clone(), promised] {
+        let built = second.build(&[&team, "--remote-cache-required", GGUF]);
+        assert_eq!(built.digests(), Template::get().gguf.digests());
+        assert_eq!(built.stderr.matches("warning:").count(), 1, "{}", built.stderr);
+        assert!(built.stderr.contains("gone that results name; what"), "{}", built.stderr);
+    }
+}
+
+#[test]
+fn a_cache_that_is_none_is_told_of() {
+    static N_PUT: AtomicUsize = AtomicUsize::new(0);
+    let team = server_that(|method| {
+        N_PUT.fetch_add(usize::from(method == "PUT"), Ordering::Relaxed);
+        ("200 OK", "<html>Who are you?</html>")
+    });
+    let built = clone().build(&[&team, SEND, TARGET]);
+    assert_eq!(built.stderr.matches("warning:").count(), 1, "{}", built.stderr);
+    assert!(built.stderr.contains(": 39 results could not be read ("), "{}", built.stderr);
+    assert_eq!(built.digests(), alone().digests());
+    // A page of another length is no blob.
+    let n_sent = N_PUT.load(Ordering::Relaxed);
+    assert!(n_sent > 100, "{n_sent}");
+    let ran = clone().mc(&["build", &team, "--remote-cache-required", TARGET]).exits(1);
+    // What many steps found is said once.
+    assert_eq!(ran.errors().len(), 1, "{}", ran.stderr);
+    assert!(ran.stderr.contains("sent what is no result"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_dead_server_costs_one_warning_or_one_error() {
+    let sandbox = clone();
+    let dead = "--remote-cache=http://127.0.0.1:1";
+    let built = sandbox.build(&[dead, SEND, TARGET]);
+    assert_eq!(built.stderr.matches("warning:").count(), 1, "{}", built.stderr);
+    assert!(built.stderr.contains("was left alone after it failed"), "{}", built.stderr);
+    // Programs are told, too.
+    let warnings = built.document["warnings"].as_array().unwrap();
+    assert!(warnings.len() == 1 && warnings[0].as_str().unwrap().contains("was left alone"), "{warnings:?}");
+    assert_eq!(built.digests(), alone().digests());
+
+    let times = ["--remote_timeout=2m", "--remote-connect-timeout=5s", "--remote_verify_downloads=true"];
+    let ran =
+        clone().mc(&[&["build", dead, "--remote-cache-required", TARGET], &times[..]].concat()).exits(1);
+    assert_eq!(ran.errors().len(), 1, "{}", ran.stderr);
+    assert!(ran.stderr.contains("refused"), "{}", ran.stderr);
+    clone().mc(&["build", dead, "--remote-cache-required", "--offline", TARGET]).exits(2);
+}
+
+#[test]
+fn a_required_server_that_is_not_connected_to_costs_the_time_for_that_and_no_more() {
+    // It takes connections, and says nothing of who it is.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("--remote-cache=https://{}", silent.local_addr().unwrap());
+    let begun = Instant::now();
+    let ran = clone()
+        .mc(&["build", &address, "--remote-connect-timeout=1", "--remote-cache-required", TARGET])
+        .exits(1);
+    assert_eq!(ran.errors().len(), 1, "{}", ran.stderr);
+    assert!(ran.stderr.contains("no connection came about within 1 s"), "{}", ran.stderr);
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn what_failed_for_another_reason_is_told_before_the_failure_of_the_cache() {
+    let sandbox = clone();
+    let weights = sandbox.path("models/base/model.safetensors");
+    set_element(&weights, "model.layers.0.mlp.up_proj.weight", [0, 0], f32::NAN);
+    // It has nothing and takes nothing.
+    let team = server_that(|method| if method == "PUT" { ("403 No", "") } else { ("404 Not Found", "") });
+    let build = ["build", "--output=json", "--keep-going", &team, SEND, "--remote-cache-required", TARGET];
+    let ran = sandbox.mc(&build).exits(1);
+    let errors = ran.errors();
+    assert_eq!(errors.len(), 2, "{}", ran.stderr);
+    assert!(errors[0].contains("blk.0.ffn_up.weight"), "{}", ran.stderr);
+    assert!(errors[1].contains("does not take what was made here"), "{}", ran.stderr);
+    assert_eq!(ran.json()["errors"].as_array().unwrap().len(), 2);
+}
+
+/// A server that keeps nothing, and answers each method with a status and a text.
+fn server_that(answers: impl Fn(&str) -> (&'static str, &'static str) + Send + Sync + 'static) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("--remote-cache=http://{}", listener.local_addr().unwrap());
+    let answer = move |mut connection: TcpStream| -> io::Result<()> {
+        let mut request = BufReader::new(connection.try_clone()?);
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") && request.read_line(&mut head)? > 0 {}
+        let length =
+            head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
+        io::copy(&mut request.take(length.unwrap_or(0)), &mut io::sink())?;
+        let method = head.split(' ').next().unwrap_or_default();
+        let (status, text) = answers(method);
+        let n_bytes = text.len();
+        write!(connection, "HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {n_bytes}\r\n\r\n")?;
+        if method != "HEAD" { connection.write_all(text.as_bytes()) } else { Ok(()) }
+    };
+    let answer = Arc::new(answer);
+    thread::spawn(move || {
+        for connection in listener.incoming().flatten() {
+            let answer = Arc::clone(&answer);
+            // Who went away is not to be told.
+            thread::spawn(move || drop(answer(connection)));
+        }
+    });
+    address
+}
+
+/// A server that has nothing, and takes its time to take something.
+fn slow_server() -> String {
+    server_that(|method| {
+        if method != "PUT" {
+            return ("404 Not Found", "");
+        }
+        thread::sleep(Duration::from_millis(100));
+        ("200 OK", "")
+    })
+}
+
+#[test]
+fn nobody_who_interrupts_waits_for_a_server() {
+    let sandbox = clone();
+    for scheme in ["http", "grpc"] {
+        // It takes whoever comes, and never says a word.
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("--remote-cache={scheme}://{}", listener.local_addr().unwrap());
+        let options = ["build", &address, "--remote-timeout=3600", "--remote-connect-timeout=3600", TARGET];
+        let mut command = sandbox.command(&options);
+        let mut build = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let connection = listener.accept().unwrap();
+        let pid = build.id().to_string();
+        assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+        let mut said = String::new();
+        build.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        assert_eq!(build.wait().unwrap().code(), Some(8), "{said}");
+        drop(connection);
+        assert!(said.contains("interrupted: every step that had finished is kept"), "{said}");
+    }
+}
+
+#[test]
+fn each_step_may_wait_until_its_result_is_sent() {
+    let server = slow_server();
+    let n_waited = |options: &[&str]| {
+        let ran = clone().mc(&[&["build", &server, SEND, TARGET], options].concat()).exits(0);
+        assert!(!ran.stderr.contains("warning") && ran.stderr.contains(": sent "), "{}", ran.stderr);
+        ran.stderr.matches("waiting for ").count()
+    };
+    // The last step was made just now, and its result needs a while.
+    assert_eq!(n_waited(&[]), 1);
+    assert_eq!(n_waited(&["--remote_cache_async=false"]), 0);
+}
+
+#[test]
+fn what_was_damaged_in_the_cache_is_made_here() {
+    let maker = clone();
+    let team = folder(&maker);
+    let made = maker.build(&[&team, SEND, TARGET]);
+    let mut n_damaged = 0;
+    for path in files_below(&maker.dir().join("team/blake3/cas")) {
+        let mut bytes = fs::read(&path).unwrap();
+        if bytes.len() > 100_000 {
+            bytes[50_000] ^= 1;
+            fs::write(&path, bytes).unwrap();
+            n_damaged += 1;
+        }
+    }
+    assert!(n_damaged > 3);
+    let built = clone().build(&[&team, SEND, TARGET]);
+    assert!(built.n_ran() >= n_damaged, "{}", built.n_ran());
+    assert!(built.stderr.contains("what it sends is not believed"), "{}", built.stderr);
+    assert_eq!(built.digests(), made.digests());
+    // And mended there.
+    assert_eq!(clone().build(&[&team, TARGET]).n_ran(), 0);
+}

@@ -1,0 +1,153 @@
+//! Who is believed, and who is let in: signed results, and accounts of Google's.
+
+use std::fs;
+
+use crate::sandbox::{Ran, Sandbox, run};
+use crate::server::{Server, answer};
+use crate::team_cache::{SEND, TARGET, clone, folder, n_fetched};
+
+#[test]
+fn whoever_has_the_key_sends_and_only_what_it_signed_is_taken() {
+    let ci = clone();
+    let team = folder(&ci);
+    fs::write(ci.path("ci.pem"), PRIVATE).unwrap();
+    let sign = format!("--remote-signing-key={}", ci.path("ci.pem").display());
+    let count = || fs::read_dir(ci.dir().join("team")).unwrap().count();
+    ci.build(&[&team, &sign, "--remote-upload-local-results=false", TARGET]);
+    assert_eq!(count(), 0);
+    fs::remove_dir_all(&ci.cache).unwrap();
+    ci.build(&[&team, &sign, TARGET]);
+    assert!(count() > 0);
+
+    let user = clone();
+    fs::write(user.path("team.pub"), PUBLIC).unwrap();
+    let ask = format!("--remote-require-signed={}", user.path("team.pub").display());
+    assert_eq!(user.build(&[&team, &ask, TARGET]).n_ran(), 0);
+    // Somebody who has no key replaces a result: it is left alone, and made here.
+    let stranger = clone();
+    stranger.build(&[&team, SEND, "--remote-accept-cached=false", TARGET]);
+    let another = clone();
+    let built = another.build(&[&team, &ask, TARGET]);
+    assert!(built.n_ran() > 0);
+    assert!(built.stderr.contains("not signed by anyone who is trusted"), "{}", built.stderr);
+}
+
+#[test]
+fn what_nobody_signed_is_no_promise_to_whoever_asks_for_signatures() {
+    let stranger = clone();
+    let team = folder(&stranger);
+    stranger.build(&[&team, SEND, TARGET]);
+    let user = clone();
+    let minimal = "--remote-download-minimal";
+    assert_eq!(user.build(&[&team, minimal, TARGET]).n_ran(), 0);
+    fs::write(user.path("team.pub"), PUBLIC).unwrap();
+    let ask = format!("--remote-require-signed={}", user.path("team.pub").display());
+    let built = user.build(&[&team, &ask, TARGET]);
+    // A tree comes, which a signature would be about.
+    assert!(built.n_ran() > 30 && n_fetched(&built) < 10_000, "{}", built.stderr);
+    assert!(built.stderr.contains("not signed by anyone who is trusted"), "{}", built.stderr);
+    assert_eq!(user.files("mc-out"), stranger.files("mc-out"));
+}
+
+#[test]
+fn whoever_has_the_key_replaces_what_nobody_signed() {
+    let stranger = clone();
+    let team = folder(&stranger);
+    stranger.build(&[&team, SEND, TARGET]);
+    let ci = clone();
+    fs::write(ci.path("ci.pem"), PRIVATE).unwrap();
+    let sign = format!("--remote-signing-key={}", ci.path("ci.pem").display());
+    assert!(ci.build(&[&team, &sign, TARGET]).n_ran() > 30);
+    assert_eq!(clone().build(&[&team, &sign, TARGET]).n_ran(), 0);
+    fs::write(ci.path("team.pub"), PUBLIC).unwrap();
+    let ask = format!("--remote-require-signed={}", ci.path("team.pub").display());
+    let built = clone().build(&[&team, &ask, TARGET]);
+    assert!(built.n_ran() == 0 && !built.stderr.contains("warning:"), "{}", built.stderr);
+}
+
+#[test]
+fn a_key_in_the_variable_signs_and_is_never_shown() {
+    let ci = clone();
+    let team = folder(&ci);
+    let build = |arguments: &[&str], key: &str| {
+        let arguments = [&["build", &team, TARGET], arguments].concat();
+        let ran = run(clone().command(&arguments).env("MC_REMOTE_SIGNING_KEY", key));
+        assert!(!format!("{}{}", ran.stdout, ran.stderr).contains("MC4CAQ"), "{}", ran.stderr);
+        ran
+    };
+    build(&[], PRIVATE).exits(0);
+    fs::write(ci.path("team.pub"), PUBLIC).unwrap();
+    let ask = format!("--remote-require-signed={}", ci.path("team.pub").display());
+    assert_eq!(clone().build(&[&team, &ask, TARGET]).n_ran(), 0);
+    for key in [&PRIVATE.replace("END", "EN"), &PRIVATE[28..92]] {
+        let ran = build(&[], key).exits(2);
+        assert!(ran.stderr.contains("MC_REMOTE_SIGNING_KEY: expected a"), "{}", ran.stderr);
+    }
+    let ran = build(&[&format!("--remote-signing-key={PRIVATE}")], PRIVATE).exits(2);
+    assert!(ran.stderr.contains("takes the path of a file"), "{}", ran.stderr);
+}
+
+// Made with `openssl genpkey -algorithm ed25519` and `openssl pkey -pubout`; they protect nothing.
+const PRIVATE: &str = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIPWMfuXZkU7MsXmTehb1J7/fSXn1iG2ri0FHk0+NN3mp\n-----END PRIVATE KEY-----\n";
+pub(crate) const PUBLIC: &str = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAv3Q0vU1qhOn8Nwfg/bsdFYshwifW+U461/3Pg29jerg=\n-----END PUBLIC KEY-----\n";
+
+/// A token.
+pub(crate) const GIVEN: &str = "{\"access_token\": \"ya29.neverToBeSeen\", \"expires_in\": 3600}";
+
+/// A cache of nothing, which lets an account of Google's in, and the service that gives it tokens.
+pub(crate) fn of_google(status: &'static str, given: &'static str) -> Server {
+    Server::new(move |request, stream| match request.path.as_str() {
+        "/token" => answer(stream, status, &[], given.as_bytes()),
+        _ if request.header("authorization") == Some("Bearer ya29.neverToBeSeen") => {
+            answer(stream, "404 Not Found", &[], b"");
+        }
+        _ => answer(stream, "401 Unauthorized", &[], b"who are you?"),
+    })
+}
+
+/// A build by somebody who is logged in at Google's.
+pub(crate) fn logged_in(sandbox: &Sandbox, server: &Server, arguments: &[&str]) -> Ran {
+    let file = sandbox.dir().join("adc.json");
+    let login = serde_json::json!({
+        "type": "authorized_user", "client_id": "a", "client_secret": "d-neverToBeSeen",
+        "refresh_token": "1//neverToBeSeen", "token_uri": format!("{}/token", server.root()),
+    });
+    fs::write(&file, login.to_string()).unwrap();
+    let arguments = [&["build", "--google_default_credentials"], arguments].concat();
+    let ran = run(sandbox.command(&arguments).env("GOOGLE_APPLICATION_CREDENTIALS", file));
+    assert!(!format!("{}{}", ran.stdout, ran.stderr).contains("neverToBeSeen"), "{}", ran.stderr);
+    ran
+}
+
+#[test]
+fn an_account_of_googles_is_let_in() {
+    let server = of_google("200 OK", GIVEN);
+    let team = format!("--remote-cache={}", server.root());
+    let ran = logged_in(&clone(), &server, &[&team, "--remote-cache-required", TARGET]).exits(0);
+    assert!(!ran.stderr.contains("warning"), "{}", ran.stderr);
+    let requests = server.requests();
+    assert_eq!(requests.iter().filter(|request| request.path == "/token").count(), 1);
+    assert!(requests.len() > 38, "{}", requests.len());
+}
+
+#[test]
+fn an_account_of_googles_that_gets_no_token_costs_one_warning_or_one_error() {
+    let server = of_google("400 Bad Request", "{\"error\": \"invalid_grant\"}");
+    let team = format!("--remote-cache={}", server.root());
+    let ran = logged_in(&clone(), &server, &[&team, TARGET]).exits(0);
+    assert_eq!(ran.stderr.matches("warning:").count(), 1, "{}", ran.stderr);
+    let told = "answered with status 400 (`invalid_grant`); log in again with `gcloud auth";
+    assert!(ran.stderr.contains(told), "{}", ran.stderr);
+    let ran = logged_in(&clone(), &server, &[&team, "--remote-cache-required", TARGET]).exits(1);
+    assert!(ran.errors().len() == 1 && ran.stderr.contains(told), "{}", ran.stderr);
+
+    let lost = |team: &str, file: &str| {
+        let sandbox = clone();
+        let mut command = sandbox.command(&["build", "--google-default-credentials", team, TARGET]);
+        run(command.env("GOOGLE_APPLICATION_CREDENTIALS", file)).exits(2).stderr
+    };
+    let told = lost("--remote-cache=https://cache.example", "/no/such/file");
+    assert!(told.contains("Google's credentials in `/no/such/file`: it cannot be read"), "{told}");
+    let told = lost("--remote-cache=grpc://cache.example", "/no/such/file");
+    assert!(told.contains("is for servers over TLS or on this machine"), "{told}");
+}
