@@ -37,6 +37,8 @@ const N_PARTS: u64 = 32;
 const PART: usize = 8 << 20;
 /// Pieces of the plain copy.
 const PIECE: usize = 1 << 20;
+/// Transfers each way; an even number, as both go first equally often.
+const N_ROUNDS: u64 = 6;
 /// Look-ups, as many as a model of seven billion parameters has steps.
 const N_LOOKUPS: u64 = 700;
 
@@ -161,8 +163,21 @@ fn seconds(work: impl FnOnce() -> Result<()>) -> Result<f64> {
     Ok(began.elapsed().as_secs_f64())
 }
 
+/// Who moves the bytes.
+#[derive(Clone, Copy)]
+enum Whose {
+    Plain,
+    Ours,
+}
+
+/// Both, and in every other round the other one first: who comes second finds a disk that is busy with what the first
+/// wrote, and memory that the machine has yet to clear, and either can cost more than the transfer.
+fn in_turn(round: u64) -> [Whose; 2] {
+    if round.is_multiple_of(2) { [Whose::Plain, Whose::Ours] } else { [Whose::Ours, Whose::Plain] }
+}
+
 /// A composite up and down, beside the plain copy of as many other bytes.
-fn throughput(server: SocketAddr, round: u64, runtime: &tokio::runtime::Runtime) -> Result<[f64; 4]> {
+fn throughput(server: SocketAddr, round: u64, runtime: &tokio::runtime::Runtime) -> Result<[[f64; 2]; 2]> {
     let plain: Vec<(String, Vec<u8>)> = (0..N_PARTS)
         .map(|part| noise(1000 * round + part, PART))
         .map(|bytes| (DigestFunction::Sha256.digest(&bytes).hash.to_string(), bytes))
@@ -177,15 +192,24 @@ fn throughput(server: SocketAddr, round: u64, runtime: &tokio::runtime::Runtime)
     let node = node(noise(round, 8).iter().fold(0, |number, &byte| number << 8 | u64::from(byte)));
     let made = Made { node: &node, inputs: &[], source: &|_| None };
     let (to, from) = (remote(server, maker.path())?, remote(server, user.path())?);
-    let plain_up = seconds(|| runtime.block_on(copy_up(server, &plain)))?;
-    let ours_up = seconds(|| Ok(to.upload(&store, &made, &outputs)?))?;
-    let plain_down = seconds(|| runtime.block_on(copy_down(server, &plain, user.path())))?;
     let theirs = LocalStore::open(&user.path().join("store"))?;
-    let ours_down = seconds(|| match from.lookup(&theirs, &made)? {
-        Some(found) if found == outputs => Ok(()),
-        _ => Err("not what was sent".into()),
-    })?;
-    Ok([plain_up, ours_up, plain_down, ours_down])
+    let (mut up, mut down) = ([0.0; 2], [0.0; 2]);
+    for whose in in_turn(round) {
+        up[whose as usize] = match whose {
+            Whose::Plain => seconds(|| runtime.block_on(copy_up(server, &plain)))?,
+            Whose::Ours => seconds(|| Ok(to.upload(&store, &made, &outputs)?))?,
+        };
+    }
+    for whose in in_turn(round) {
+        down[whose as usize] = match whose {
+            Whose::Plain => seconds(|| runtime.block_on(copy_down(server, &plain, user.path())))?,
+            Whose::Ours => seconds(|| match from.lookup(&theirs, &made)? {
+                Some(found) if found == outputs => Ok(()),
+                _ => Err("not what was sent".into()),
+            })?,
+        };
+    }
+    Ok([up, down])
 }
 
 /// A way on which everything takes so long, and as much as one likes travels at a time.
@@ -201,6 +225,8 @@ fn far(server: SocketAddr, one_way: Duration) -> Result<SocketAddr> {
                 continue;
             };
             for (mut from, mut to) in [(client, server_again), (server, client_again)] {
+                // Else a small packet waits until the one before it was acknowledged, longer than the way takes.
+                drop(to.set_nodelay(true));
                 let (sender, late) = channel::<(Instant, Vec<u8>)>();
                 thread::spawn(move || {
                     let mut buffer = vec![0; 1 << 16];
@@ -261,26 +287,25 @@ fn lookups(server: SocketAddr, n_askers: usize) -> Result<f64> {
     Ok(elapsed)
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
-}
-
 fn main() -> Result<()> {
     let Ok(server) = std::env::var("MC_BENCH_SERVER") else { return Ok(()) };
     let server: SocketAddr = server.parse()?;
     let mut out = std::io::stdout().lock();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let rounds = (0..5).map(|round| throughput(server, round, &runtime)).collect::<Result<Vec<_>>>()?;
+    let rounds =
+        (0..N_ROUNDS).map(|round| throughput(server, round, &runtime)).collect::<Result<Vec<_>>>()?;
     writeln!(
         out,
-        "{} parts of {} MiB, speed as a share of a plain gRPC copy's, median of 5",
+        "{} parts of {} MiB, speed as a share of a plain gRPC copy's, {N_ROUNDS} rounds together (and each)",
         N_PARTS,
         PART >> 20
     )?;
-    for (way, plain, ours) in [("up", 0, 1), ("down", 2, 3)] {
-        let share = median(rounds.iter().map(|round| round[plain] / round[ours]).collect());
-        writeln!(out, "  {way:<5} {share:.2}")?;
+    for (way, name) in ["up", "down"].into_iter().enumerate() {
+        let total = |whose: Whose| rounds.iter().map(|round| round[way][whose as usize]).sum::<f64>();
+        let share = total(Whose::Plain) / total(Whose::Ours);
+        let each: Vec<String> =
+            rounds.iter().map(|round| format!("{:.2}", round[way][0] / round[way][1])).collect();
+        writeln!(out, "  {name:<5} {share:.2}  ({})", each.join(", "))?;
     }
     writeln!(out, "{N_LOOKUPS} look-ups, time in round trips of the way there")?;
     for round_trip in [2, 20, 100] {

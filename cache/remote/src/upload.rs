@@ -19,6 +19,8 @@ use crate::signing::NOTE;
 
 /// Streams at a time, for one result; several results are sent at a time, too.
 const N_STREAMS: usize = 3;
+/// Blobs that are hashed at a time, to learn what the server calls them.
+const N_NAMED: usize = 4;
 /// Questions at a time, where a server is asked about one blob after the other.
 const N_QUESTIONS: usize = 8;
 /// Bytes that are held in memory to be sent together.
@@ -50,13 +52,14 @@ impl Remote {
         let action = self.encoded(function, store, made)?;
         let (mut theirs, mut hashes) = (Outputs::new(), BTreeMap::<BlobDigest, Digest>::new());
         let mut bytes = BTreeMap::new();
+        let all: Vec<BlobDigest> = outputs.values().flat_map(Output::parts).copied().collect();
+        let mut names =
+            in_parallel(&all, N_NAMED, |part| self.theirs(function, store, part, &|| None))?.into_iter();
         for (name, output) in outputs {
-            let mut parts = Vec::new();
-            for part in output.parts() {
-                let blob = self.theirs(function, store, part, &|| None)?;
+            let parts: Vec<BlobDigest> = names.by_ref().take(output.parts().len()).collect();
+            for (part, &blob) in output.parts().iter().zip(&parts) {
                 hashes.insert(blob, part.hash);
                 bytes.insert(blob, Bytes::Blob(*part));
-                parts.push(blob);
             }
             theirs.insert(name.clone(), renamed(output, parts));
         }

@@ -20,6 +20,9 @@ use crate::grpc::resource::{Travel, uuid, writing};
 /// Bytes in one message: large enough that few are needed, small enough for every server's limit.
 const MESSAGE: usize = 1 << 18;
 
+/// Bytes after which it is told that they are on their way: letting go of their memory halts all threads for a moment.
+const TOLD: usize = 1 << 22;
+
 /// Messages that wait to be sent.
 const N_AHEAD: usize = 2;
 
@@ -101,11 +104,10 @@ impl Sending<'_> {
         let mut offset = first;
         let mut is_silent = false;
         loop {
-            let mut data = vec![0; MESSAGE];
-            let n_read = source
-                .fill(&mut data)
+            let data = source
+                .next()
                 .map_err(|error| RemoteError::Local(format!("Cannot compress a blob: {error}")))?;
-            data.truncate(n_read);
+            let n_read = data.len();
             let finish_write = n_read < MESSAGE;
             let message = WriteRequest {
                 resource_name: if offset == first { resource_name.to_owned() } else { String::new() },
@@ -119,7 +121,9 @@ impl Sending<'_> {
                 .block_on(async { tokio::time::timeout(idle, sender.send(message)).await })
             {
                 Ok(Ok(())) if finish_write => break,
-                Ok(Ok(())) if travel == Travel::Plain => (self.sent)(offset),
+                Ok(Ok(())) if travel == Travel::Plain && (offset - first).is_multiple_of(TOLD) => {
+                    (self.sent)(offset);
+                }
                 Ok(Ok(())) => {}
                 // The server has answered already: it has the blob, or does not want it.
                 Ok(Err(_)) => break,
@@ -175,20 +179,14 @@ impl<'a> Source<'a> {
         })
     }
 
-    /// Fills the buffer, but for the last time, when less is left.
-    fn fill(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let mut n_read = 0;
-        while n_read < buffer.len() {
-            let more = match self {
-                Self::Plain(bytes) => bytes.read(&mut buffer[n_read..])?,
-                Self::Zstd(encoder) => encoder.read(&mut buffer[n_read..])?,
-            };
-            if more == 0 {
-                break;
-            }
-            n_read += more;
-        }
-        Ok(n_read)
+    /// The bytes of the next message: full ones but for the last time, when less is left.
+    fn next(&mut self) -> io::Result<Vec<u8>> {
+        let mut message = Vec::with_capacity(MESSAGE);
+        match self {
+            Self::Plain(bytes) => bytes.take(MESSAGE as u64).read_to_end(&mut message)?,
+            Self::Zstd(encoder) => encoder.take(MESSAGE as u64).read_to_end(&mut message)?,
+        };
+        Ok(message)
     }
 }
 
@@ -215,11 +213,11 @@ mod tests {
         let bytes: Vec<u8> = (0..3_000_000_u32).map(|index| (index / 1000) as u8).collect();
         let sent = |travel| {
             let mut source = Source::new(travel, &bytes).unwrap();
-            let (mut sent, mut buffer) = (Vec::new(), vec![0; 1000]);
+            let mut sent = Vec::new();
             loop {
-                let n_read = source.fill(&mut buffer).unwrap();
-                sent.extend_from_slice(&buffer[..n_read]);
-                if n_read < buffer.len() {
+                let message = source.next().unwrap();
+                sent.extend_from_slice(&message);
+                if message.len() < MESSAGE {
                     return sent;
                 }
             }
