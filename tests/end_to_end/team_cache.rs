@@ -31,6 +31,14 @@ pub(crate) fn folder(sandbox: &Sandbox) -> String {
     format!("--remote-cache=file://{}", path.display())
 }
 
+/// A clone that made a target, and the folder that it sent everything to.
+pub(crate) fn filled(target: &str) -> (Sandbox, String) {
+    let sandbox = clone();
+    let team = folder(&sandbox);
+    sandbox.build(&[&team, SEND, target]);
+    (sandbox, team)
+}
+
 /// What a clone that knows of no cache makes.
 pub(crate) fn alone() -> Built {
     clone().build(&[TARGET])
@@ -60,9 +68,7 @@ fn the_second_clone_runs_nothing() {
 
 #[test]
 fn everything_that_was_fetched_is_enough_without_the_cache() {
-    let first = clone();
-    let team = folder(&first);
-    first.build(&[&team, SEND, TARGET]);
+    let (_first, team) = filled(TARGET);
     let second = clone();
     assert_eq!(second.build(&[&team, "--remote_download_outputs=all", TARGET]).n_ran(), 0);
     assert_eq!(second.build(&[TARGET]).n_ran(), 0);
@@ -80,9 +86,7 @@ fn everything_that_was_fetched_is_enough_without_the_cache() {
 
 #[test]
 fn outputs_stay_where_they_are_until_somebody_wants_them() {
-    let first = clone();
-    let team = folder(&first);
-    first.build(&[&team, SEND, TARGET]);
+    let (first, team) = filled(TARGET);
     let size = |sandbox: &Sandbox| -> u64 {
         files_below(&sandbox.cache).iter().map(|path| fs::metadata(path).unwrap().len()).sum()
     };
@@ -104,9 +108,7 @@ pub(crate) fn n_fetched(built: &Built) -> u64 {
 
 #[test]
 fn whoever_takes_nothing_does_not_take_what_was_promised_before() {
-    let first = clone();
-    let team = folder(&first);
-    first.build(&[&team, SEND, TARGET]);
+    let (first, team) = filled(TARGET);
     let second = clone();
     assert_eq!(second.build(&[&team, "--remote-download-minimal", TARGET]).n_ran(), 0);
     let built = second.build(&[&team, "--remote-accept-cached=false", TARGET]);
@@ -144,9 +146,7 @@ fn outputs_with_the_right_names_come_though_others_stay() {
 
 #[test]
 fn nothing_runs_where_all_must_be_cached() {
-    let first = clone();
-    let team = folder(&first);
-    first.build(&[&team, SEND, TARGET]);
+    let (first, team) = filled(TARGET);
     let second = clone();
     let cached = "--experimental_remote_require_cached";
     assert_eq!(second.build(&[&team, cached, TARGET]).n_ran(), 0);
@@ -167,9 +167,7 @@ fn nothing_runs_where_all_must_be_cached() {
 
 #[test]
 fn one_changed_tensor_is_all_that_is_made_and_sent() {
-    let first = clone();
-    let team = folder(&first);
-    first.build(&[&team, SEND, TARGET]);
+    let (first, team) = filled(TARGET);
     let n_files = |sandbox: &Sandbox| files_below(&sandbox.dir().join("team")).len();
     let before = n_files(&first);
 

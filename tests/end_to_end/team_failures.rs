@@ -11,13 +11,11 @@ use std::time::{Duration, Instant};
 
 use crate::safetensors_file::set_element;
 use crate::sandbox::{GGUF, Template, files_below};
-use crate::team_cache::{SEND, TARGET, alone, clone, folder};
+use crate::team_cache::{SEND, TARGET, alone, clone, filled, folder};
 
 #[test]
 fn blobs_that_are_gone_are_made_again() {
-    let first = clone();
-    let team = folder(&first);
-    first.build(&[&team, SEND, TARGET]);
+    let (first, team) = filled(TARGET);
     let second = clone();
     second.build(&[&team, "--remote-download-outputs=minimal", TARGET]);
     // Promised, and then cleared away: half of what is there, results not.
@@ -41,9 +39,7 @@ fn blobs_that_are_gone_are_made_again() {
 
 #[test]
 fn a_cache_that_was_cleared_is_no_failure() {
-    let first = clone();
-    let team = folder(&first);
-    first.build(&[&team, SEND, GGUF]);
+    let (first, team) = filled(GGUF);
     let promised = clone();
     promised.build(&[&team, "--remote-download-minimal", GGUF]);
     // Everything but the results.

@@ -4,7 +4,7 @@ use std::fs;
 
 use crate::sandbox::{Ran, Sandbox, run};
 use crate::server::{Server, answer};
-use crate::team_cache::{SEND, TARGET, clone, folder, n_fetched};
+use crate::team_cache::{SEND, TARGET, clone, filled, folder, n_fetched};
 
 #[test]
 fn whoever_has_the_key_sends_and_only_what_it_signed_is_taken() {
@@ -34,9 +34,7 @@ fn whoever_has_the_key_sends_and_only_what_it_signed_is_taken() {
 
 #[test]
 fn what_nobody_signed_is_no_promise_to_whoever_asks_for_signatures() {
-    let stranger = clone();
-    let team = folder(&stranger);
-    stranger.build(&[&team, SEND, TARGET]);
+    let (stranger, team) = filled(TARGET);
     let user = clone();
     let minimal = "--remote-download-minimal";
     assert_eq!(user.build(&[&team, minimal, TARGET]).n_ran(), 0);
@@ -51,9 +49,7 @@ fn what_nobody_signed_is_no_promise_to_whoever_asks_for_signatures() {
 
 #[test]
 fn whoever_has_the_key_replaces_what_nobody_signed() {
-    let stranger = clone();
-    let team = folder(&stranger);
-    stranger.build(&[&team, SEND, TARGET]);
+    let (_stranger, team) = filled(TARGET);
     let ci = clone();
     fs::write(ci.path("ci.pem"), PRIVATE).unwrap();
     let sign = format!("--remote-signing-key={}", ci.path("ci.pem").display());
