@@ -45,6 +45,15 @@ enum Errand {
     Stream(BlobDigest),
 }
 
+impl Errand {
+    fn blobs(&self) -> Vec<BlobDigest> {
+        match self {
+            Self::Group(blobs) => blobs.clone(),
+            Self::Stream(blob) => vec![*blob],
+        }
+    }
+}
+
 impl Remote {
     /// Brings blobs that the server promised, all that are not here.
     ///
@@ -128,15 +137,41 @@ impl Remote {
         if wanted.is_empty() {
             return Ok(BTreeMap::new());
         }
+        let since = self.coming.moment();
         let largest = self.reading.ask(|| self.transport.largest_in_batch())?;
         let errands = errands(wanted.keys().copied(), largest);
-        let fetched = in_parallel(&errands, N_STREAMS, |errand| match errand {
-            Errand::Group(blobs) => self.fetch_group(function, store, blobs, wanted),
-            Errand::Stream(blob) => {
-                Ok(self.fetch_one(function, store, blob, wanted[blob])?.into_iter().collect())
+        let fetched = in_parallel(&errands, N_STREAMS, |errand| {
+            let flight = self.coming.take(errand.blobs(), since);
+            let mut fetched = match errand {
+                Errand::Group(_) => self.fetch_group(function, store, flight.blobs(), wanted)?,
+                Errand::Stream(_) => self.fetch_each(function, store, flight.blobs(), wanted)?,
+            };
+            // What another step fetched meanwhile is here, unless that failed after all.
+            let moved: BTreeSet<&BlobDigest> = flight.blobs().iter().collect();
+            let mut absent = Vec::new();
+            for theirs in errand.blobs().into_iter().filter(|theirs| !moved.contains(theirs)) {
+                match wanted[&theirs].or_else(|| self.known_here(function, &theirs)) {
+                    Some(ours) if store.contains(&ours)? => fetched.push((theirs, ours)),
+                    _ => absent.push(theirs),
+                }
             }
+            flight.arrived();
+            fetched.extend(self.fetch_each(function, store, &absent, wanted)?);
+            Ok::<_, RemoteError>(fetched)
         })?;
         Ok(fetched.into_iter().flatten().collect())
+    }
+
+    /// Blobs as one stream each.
+    fn fetch_each(
+        &self,
+        function: DigestFunction,
+        store: &dyn BlobStore,
+        blobs: &[BlobDigest],
+        wanted: &BTreeMap<BlobDigest, Option<BlobDigest>>,
+    ) -> Result<Vec<(BlobDigest, BlobDigest)>, RemoteError> {
+        let fetched = blobs.iter().map(|blob| self.fetch_one(function, store, blob, wanted[blob]));
+        Ok(fetched.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
     }
 
     fn fetch_group(
@@ -169,9 +204,8 @@ impl Remote {
             fetched.push((theirs, ours));
         }
         // A server may answer for fewer than it was asked.
-        for blob in open {
-            fetched.extend(self.fetch_one(function, store, &blob, wanted[&blob])?);
-        }
+        let open: Vec<BlobDigest> = open.into_iter().collect();
+        fetched.extend(self.fetch_each(function, store, &open, wanted)?);
         Ok(fetched)
     }
 

@@ -17,6 +17,7 @@ pub mod folder;
 pub mod function;
 pub mod grpc;
 pub mod http;
+mod in_flight;
 mod joined;
 pub mod known;
 pub mod lazy;

@@ -82,4 +82,12 @@ impl Remote {
         self.notes.known.add(*ours, theirs);
         Ok(theirs)
     }
+
+    /// What is here under a name of the server, as far as that is known.
+    pub(crate) fn known_here(&self, function: DigestFunction, theirs: &BlobDigest) -> Option<BlobDigest> {
+        match function {
+            DigestFunction::Blake3 => Some(*theirs),
+            DigestFunction::Sha256 => self.notes.known.ours(theirs),
+        }
+    }
 }

@@ -16,6 +16,7 @@ use mc_store::traits::BlobStore;
 use crate::breaker::Breaker;
 use crate::error::RemoteError;
 use crate::function::DigestFunction;
+use crate::in_flight::InFlight;
 use crate::notes::Notes;
 use crate::signing::{NOTE, Signatures};
 use crate::transport::Transport;
@@ -43,6 +44,8 @@ pub struct Remote {
     pub(crate) n_lost: AtomicUsize,
     pub(crate) signatures: Signatures,
     n_unsigned: AtomicUsize,
+    pub(crate) coming: InFlight,
+    pub(crate) going: InFlight,
     pub(crate) n_bytes_down: AtomicU64,
     pub(crate) n_bytes_up: AtomicU64,
     pub(crate) fetching: Fetching,
@@ -99,6 +102,8 @@ impl Remote {
             n_lost: AtomicUsize::new(0),
             signatures,
             n_unsigned: AtomicUsize::new(0),
+            coming: InFlight::default(),
+            going: InFlight::default(),
             n_bytes_down: AtomicU64::new(0),
             n_bytes_up: AtomicU64::new(0),
             fetching,
@@ -326,11 +331,8 @@ impl Remote {
 
     /// What a blob of the server would be called here.
     fn claimed(&self, function: DigestFunction, blob: &BlobDigest, claims: &Claims) -> Option<BlobDigest> {
-        if function == DigestFunction::Blake3 {
-            return Some(*blob);
-        }
         let claim = || claims.get(blob).map(|&hash| BlobDigest::new(hash, blob.n_bytes));
-        self.notes.known.ours(blob).or_else(claim)
+        self.known_here(function, blob).or_else(claim)
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {

@@ -13,6 +13,7 @@ use mc_store::traits::BlobStore;
 use crate::breaker::Breaker;
 use crate::error::RemoteError;
 use crate::function::DigestFunction;
+use crate::in_flight::{Flight, Moment};
 use crate::parallel::in_parallel;
 use crate::remote::{Made, Remote, renamed};
 use crate::signing::NOTE;
@@ -118,14 +119,15 @@ impl Remote {
         self.send_missing(store, blobs, missing)
     }
 
-    /// Sends some of the blobs.
+    /// Sends some of the blobs, but for those that another step sends meanwhile.
     pub(crate) fn send_missing(
         &self,
         store: &dyn BlobStore,
         blobs: &BTreeMap<BlobDigest, Bytes<'_>>,
-        missing: BTreeSet<BlobDigest>,
+        missing: Missing,
     ) -> Result<(), RemoteError> {
         let largest = self.sending.ask(|| self.transport.largest_in_batch())?;
+        let Missing { blobs: missing, since } = missing;
         let (small, large): (Vec<BlobDigest>, Vec<BlobDigest>) =
             missing.into_iter().partition(|blob| blob.n_bytes <= largest);
         let open = |blob: &BlobDigest| match &blobs[blob] {
@@ -137,45 +139,76 @@ impl Remote {
                 opened.map(Opened::Blob).ok_or_else(|| RemoteError::Local(format!("Blob {ours} is gone")))
             }
         };
-        let mut rest = small.as_slice();
-        while !rest.is_empty() {
-            let (mut group, mut n_bytes) = (Vec::new(), 0);
-            while let Some((first, more)) = rest.split_first()
-                && (group.is_empty() || n_bytes + first.n_bytes <= GROUP_BYTES)
-            {
-                n_bytes += first.n_bytes;
-                group.push((*first, open(first)?));
-                rest = more;
+        for group in groups(small) {
+            let flight = self.going.take(group, since);
+            if flight.blobs().is_empty() {
+                continue;
             }
+            let opened = flight.blobs().iter().map(open).collect::<Result<Vec<_>, _>>()?;
             let group: Vec<(BlobDigest, &[u8])> =
-                group.iter().map(|(blob, opened)| (*blob, opened.as_slice())).collect();
+                flight.blobs().iter().copied().zip(opened.iter().map(Opened::as_slice)).collect();
             self.sending.ask(|| self.transport.write_batch(&group))?;
-            self.sent(n_bytes);
+            self.sent(flight);
         }
         in_parallel(&large, N_STREAMS, |blob| {
+            let flight = self.going.take(vec![*blob], since);
+            if flight.blobs().is_empty() {
+                return Ok(());
+            }
             let opened = open(blob)?;
             self.sending.ask(|| {
                 self.transport.write_telling(blob, opened.as_slice(), &|n_bytes| opened.release(n_bytes))
             })?;
-            self.sent(blob.n_bytes);
+            self.sent(flight);
             Ok::<_, RemoteError>(())
         })?;
         Ok(())
     }
 
-    fn sent(&self, n_bytes: u64) {
+    fn sent(&self, flight: Flight<'_>) {
+        let n_bytes = flight.blobs().iter().map(|blob| blob.n_bytes).sum();
         self.n_bytes_up.fetch_add(n_bytes, Ordering::Relaxed);
+        flight.arrived();
     }
 
     /// Those blobs that have to be sent.
-    pub(crate) fn missing(&self, blobs: BTreeSet<BlobDigest>) -> Result<BTreeSet<BlobDigest>, RemoteError> {
+    pub(crate) fn missing(&self, blobs: BTreeSet<BlobDigest>) -> Result<Missing, RemoteError> {
+        let since = self.going.moment();
         // The empty blob is everywhere.
         let asked: Vec<BlobDigest> = blobs.into_iter().filter(|blob| blob.n_bytes > 0).collect();
         let mut missing = self.absent(&self.sending, &asked)?;
         let state = self.state();
         missing.extend(asked.iter().filter(|blob| state.wrong.contains(blob)));
-        Ok(missing)
+        Ok(Missing { blobs: missing, since })
     }
+
+    /// Blobs that the server says just now that it lacks.
+    pub(crate) fn missed(&self, blobs: BTreeSet<BlobDigest>) -> Missing {
+        Missing { blobs, since: self.going.moment() }
+    }
+}
+
+/// Blobs that were not on the server at a moment.
+pub(crate) struct Missing {
+    pub(crate) blobs: BTreeSet<BlobDigest>,
+    since: Moment,
+}
+
+/// Blobs in groups that are held in memory together.
+fn groups(blobs: Vec<BlobDigest>) -> Vec<Vec<BlobDigest>> {
+    let mut groups: Vec<Vec<BlobDigest>> = Vec::new();
+    let mut n_bytes = GROUP_BYTES;
+    for blob in blobs {
+        n_bytes += blob.n_bytes;
+        match groups.last_mut() {
+            Some(group) if n_bytes <= GROUP_BYTES => group.push(blob),
+            _ => {
+                groups.push(vec![blob]);
+                n_bytes = blob.n_bytes;
+            }
+        }
+    }
+    groups
 }
 
 impl Remote {

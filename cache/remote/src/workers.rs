@@ -7,8 +7,8 @@
 //! sending them costs more than the step. Everything that goes wrong is a reason to do the step here.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bazel_remote_apis::build::bazel::remote::execution::v2::{
@@ -57,8 +57,6 @@ pub struct Workers {
     executor: Box<dyn Executor>,
     tool: Piece,
     tool_digest: OnceLock<Result<BlobDigest, String>>,
-    /// Held by who sends the program: many steps find at once that it is not there.
-    tool_sending: Mutex<()>,
     wishes: Wishes,
     /// Whether the service runs such steps at all.
     checked: OnceLock<Result<(), String>>,
@@ -87,7 +85,6 @@ struct Job<'a> {
     /// Everything that must be there.
     bytes: BTreeMap<BlobDigest, Bytes<'a>>,
     inputs: BTreeSet<BlobDigest>,
-    tool: BlobDigest,
 }
 
 impl Workers {
@@ -97,7 +94,6 @@ impl Workers {
             executor,
             tool,
             tool_digest: OnceLock::new(),
-            tool_sending: Mutex::default(),
             wishes,
             checked: OnceLock::new(),
             breaker: Breaker::default(),
@@ -170,14 +166,11 @@ impl Workers {
         let function = remote.transport.function()?;
         self.check(function)?;
         let job = self.job(function, remote, store, made, tags)?;
-        let mut missing = remote.missing(job.bytes.keys().copied().collect())?;
-        if !self.wishes.all && !pays(&job.inputs, &missing) {
+        let missing = remote.missing(job.bytes.keys().copied().collect())?;
+        if !self.wishes.all && !pays(&job.inputs, &missing.blobs) {
             return Ok(Outcome::Stays);
         }
         begins();
-        if missing.remove(&job.tool) {
-            self.send_tool(remote, store, &job)?;
-        }
         remote.send_missing(store, &job.bytes, missing)?;
         let task = Task { action: job.action, function, queue: self.wishes.queue, run: self.wishes.run };
         let mut is_sent_again = false;
@@ -188,7 +181,7 @@ impl Workers {
                     // Whatever it said before: it has lost them since.
                     is_sent_again = true;
                     let known = missing.into_iter().filter(|blob| job.bytes.contains_key(blob)).collect();
-                    remote.send_missing(store, &job.bytes, known)?;
+                    remote.send_missing(store, &job.bytes, remote.missed(known))?;
                     continue;
                 }
                 Answer::Missing(missing) => {
@@ -217,14 +210,6 @@ impl Workers {
         let checked =
             self.checked.get_or_init(|| self.executor.check(function).map_err(|error| error.to_string()));
         checked.clone().map_err(RemoteError::Unusable)
-    }
-
-    fn send_tool(&self, remote: &Remote, store: &dyn BlobStore, job: &Job<'_>) -> Result<(), RemoteError> {
-        let sending = self.tool_sending.lock().unwrap_or_else(PoisonError::into_inner);
-        let missing = remote.missing(BTreeSet::from([job.tool]))?;
-        remote.send_missing(store, &job.bytes, missing)?;
-        drop(sending);
-        Ok(())
     }
 
     /// The action of the cache with the program beside its inputs.
@@ -285,7 +270,7 @@ impl Workers {
             }
         }
         bytes.insert(tool, Bytes::Piece(self.tool.clone()));
-        Ok(Job { action, bytes, inputs, tool })
+        Ok(Job { action, bytes, inputs })
     }
 
     /// What the worker must have: as for all steps, but for what this one wants otherwise.

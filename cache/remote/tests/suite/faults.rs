@@ -1,5 +1,7 @@
 use std::io::{self, Write};
 use std::path::Path;
+use std::thread;
+use std::time::Duration;
 
 use mc_digest::digest::BlobDigest;
 use mc_fetch::credentials::Credentials;
@@ -93,6 +95,27 @@ fn whatever_happens_while_results_are_sent_nothing_wrong_is_found_later() {
             }
         }
     }
+}
+
+#[test]
+fn what_several_steps_send_or_need_at_once_travels_once() {
+    let (server, folder) = (Server::new(), tempdir().unwrap());
+    let maker = Machine::new(&server.root(), &folder.path().join("a"));
+    let outputs = maker.run();
+    server.slow(Duration::from_millis(50));
+    let at_once = |work: &(dyn Fn() + Sync)| {
+        thread::scope(|scope| (0..4).for_each(|_| drop(scope.spawn(work))));
+    };
+    at_once(&|| maker.upload(&outputs).unwrap());
+    assert_eq!(server.n_moved("PUT", 2000), [1; 3]);
+    let user = Machine::new(&server.root(), &folder.path().join("b"));
+    at_once(&|| assert_eq!(user.lookup().unwrap().as_ref(), Some(&outputs)));
+    assert_eq!(server.n_moved("GET", 2000), [1; 3]);
+    assert!(user.holds(&outputs));
+    // A server that lost them gets them again.
+    server.clear();
+    at_once(&|| maker.upload(&outputs).unwrap());
+    assert_eq!(server.n_moved("PUT", 2000), [2; 3]);
 }
 
 #[test]

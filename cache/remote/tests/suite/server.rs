@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 /// What goes wrong with one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +52,10 @@ struct State {
     fault: Option<(usize, Fault)>,
     /// Whether answers end after a byte.
     drips: bool,
+    /// What was put and got, each with how many bytes it has.
+    moved: Vec<(String, String, usize)>,
+    /// How long it takes until a blob is put or got.
+    pause: Duration,
     /// The header that everybody must send.
     authorization: Option<String>,
 }
@@ -93,6 +98,23 @@ impl Server {
     /// From now on every answer with a body ends after its first byte.
     pub(crate) fn drip(&self) {
         self.state.lock().unwrap().drips = true;
+    }
+
+    /// From now on every blob takes so long.
+    pub(crate) fn slow(&self, pause: Duration) {
+        self.state.lock().unwrap().pause = pause;
+    }
+
+    /// How often each blob of at least so many bytes went this way, `PUT` or `GET`.
+    pub(crate) fn n_moved(&self, way: &str, n_bytes: usize) -> Vec<usize> {
+        let state = self.state.lock().unwrap();
+        let mut n_moved: BTreeMap<&str, usize> = BTreeMap::new();
+        for (method, path, n) in &state.moved {
+            if method == way && *n >= n_bytes {
+                *n_moved.entry(path).or_default() += 1;
+            }
+        }
+        n_moved.into_values().collect()
     }
 
     /// From now on requests without this `Authorization` are refused, with what they sent repeated.
@@ -199,6 +221,10 @@ fn answer(mut stream: TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
     let request = Request::read(&stream)?;
     let (first, authorization) = (request.first(), request.header("authorization").to_owned());
     let Request { method, path, query, mut body, .. } = request;
+    let pause = state.lock().unwrap().pause;
+    if path.starts_with("/cas/") && method != "HEAD" {
+        thread::sleep(pause);
+    }
     let mut state = state.lock().unwrap();
     let drips = state.drips && path.starts_with("/cas/");
     let fault = state.fault.filter(|(at, _)| *at == state.n_requests).map(|(_, fault)| fault);
@@ -233,11 +259,15 @@ fn answer(mut stream: TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
             if fault == Some(Fault::Flip) && !body.is_empty() {
                 body[0] ^= 1;
             }
+            state.moved.push((method, path.clone(), body.len()));
             state.kept.insert(path, body);
         }
         return write!(stream, "HTTP/1.1 201 Created\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
     }
     let kept = state.kept.get(&path).filter(|_| fault != Some(Fault::Missing)).cloned();
+    if let Some(kept) = &kept {
+        state.moved.push((method.clone(), path, kept.len()));
+    }
     drop(state);
     let Some(kept) = kept else {
         return write!(stream, "HTTP/1.1 404 No\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
