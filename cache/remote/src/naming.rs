@@ -10,8 +10,8 @@ use crate::function::{DigestFunction, Hashing};
 use crate::notes::Notes;
 use crate::remote::{Made, Remote, renamed};
 
-/// Bytes that are hashed before their memory is given back.
-const PIECE: usize = 4 << 20;
+/// Bytes that are hashed before their memory is given back; many do so at a time.
+const PIECE: usize = 2 << 20;
 
 /// Bytes of a source that are mapped at a time.
 const STRETCH: u64 = 2 << 20;
@@ -54,7 +54,7 @@ impl Remote {
             Some(blob) => {
                 for (index, piece) in blob.chunks(PIECE).enumerate() {
                     hashing.update(piece);
-                    blob.release(index * PIECE);
+                    blob.release((index + 1) * PIECE);
                 }
             }
             None => {

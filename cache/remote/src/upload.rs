@@ -83,30 +83,30 @@ impl Remote {
         self.recording.ask(|| self.transport.put_result(&key, &result, &named))
     }
 
-    /// Sends what an action gave earlier, if the server has no result for it. What is not here any more is there: it was
-    /// promised.
+    /// Whether the server has no result for an action, and all that it gave is here to be sent. What is not here any
+    /// more is there: it was promised.
     ///
     /// # Errors
     /// When the server fails.
-    pub fn upload_missing(
+    pub fn lacks(
         &self,
         store: &dyn BlobStore,
         made: &Made<'_>,
         outputs: &Outputs,
-    ) -> Result<(), RemoteError> {
+    ) -> Result<bool, RemoteError> {
         let key = self.key(store, made)?;
         if self.recording.reason().is_some() {
             return Err(RemoteError::Off);
         }
         if self.sending.ask_shortly(|| self.transport.result(&key))?.is_some() {
-            return Ok(());
+            return Ok(false);
         }
         for blob in outputs.values().flat_map(Output::parts) {
             if !store.contains(blob)? {
-                return Ok(());
+                return Ok(false);
             }
         }
-        self.upload(store, made, outputs)
+        Ok(true)
     }
 
     /// Sends those blobs that are missing.

@@ -12,5 +12,6 @@ pub(crate) mod targets;
 pub(crate) mod team_cache;
 pub(crate) mod team_settings;
 pub(crate) mod team_transport;
+pub(crate) mod team_uploads;
 pub(crate) mod team_workers;
 pub(crate) mod tensor_reports;

@@ -4,17 +4,14 @@
 //! end, unless each step is to wait for its own. A server that fails is left alone for the rest of the command, with one warning.
 
 use std::fs;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, SendError, Sender, channel};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
 
 use clap::ValueEnum;
 use mc_digest::digest::BlobDigest;
 use mc_execute::lookup::store_failed;
 use mc_execute::remote::RemoteResults;
-use mc_execute::services::source_content;
-use mc_ir::action::{ActionError, ActionNode, Content, Input};
+use mc_ir::action::{ActionError, ActionNode, Content};
 use mc_ir::output::{Output, Outputs};
 use mc_ir::tags::Tags;
 use mc_remote::error::RemoteError;
@@ -33,11 +30,9 @@ use crate::render::size::size;
 use crate::report::Report;
 use crate::wire::team_settings::{Declared, KEY_VARIABLE, PrivateKey, TeamSettings};
 use crate::wire::team_transport;
+use crate::wire::team_uploads::{Job, Uploads, Waiting};
 use crate::wire::team_workers::TeamWorkers;
 use crate::workspace::cache_dir;
-
-/// Uploads that go on at a time: enough to hide the way to a server, few enough to leave the build its cores.
-const N_UPLOADERS: usize = 8;
 
 /// Builds in all, when blobs that were promised are gone.
 const MAX_TRIES: usize = 5;
@@ -62,36 +57,6 @@ pub(crate) struct Ended {
     pub(crate) warnings: Vec<String>,
     /// Why the command failed.
     pub(crate) failure: Option<Report>,
-}
-
-struct Uploads {
-    jobs: Sender<Job>,
-    workers: Vec<JoinHandle<()>>,
-    state: Arc<UploadState>,
-}
-
-#[derive(Default)]
-struct UploadState {
-    /// Results that were made by this command.
-    n_waiting: AtomicUsize,
-    /// Results that the server may lack.
-    n_old: AtomicUsize,
-    n_bytes_waiting: AtomicU64,
-    failure: Mutex<Option<String>>,
-}
-
-struct Job {
-    /// Whether it was made before, and others may have it.
-    is_old: bool,
-    node: Arc<ActionNode>,
-    inputs: Vec<Output>,
-    outputs: Outputs,
-}
-
-impl Job {
-    fn n_bytes(&self) -> u64 {
-        self.outputs.values().map(Output::n_bytes).sum()
-    }
 }
 
 impl TeamCache {
@@ -122,7 +87,7 @@ impl TeamCache {
         }
         let remote = Arc::new(Remote::new(transport, notes, fetching, signatures));
         let sends = settings.upload && !is_absent;
-        let uploads = sends.then(|| Uploads::start(&remote, store));
+        let uploads = sends.then(|| Uploads::start(&remote, store, settings.n_askers));
         let workers = if is_absent { None } else { TeamWorkers::open(invocation, &settings)? };
         let store = Arc::clone(store);
         let step_failure = Mutex::default();
@@ -183,31 +148,22 @@ impl TeamCache {
     pub(crate) fn finish(&mut self, invocation: &Invocation) -> Ended {
         let mut ended = Ended::default();
         let mut not_sent = None;
-        if let Some(Uploads { jobs, workers, state }) = self.uploads.take() {
-            drop(jobs);
-            // Whoever interrupted the build does not want to wait for what is left to send; a server keeps no part of
-            // a blob, and results come last.
+        if let Some(uploads) = self.uploads.take() {
             if !interrupt::cancelled().load(Ordering::Relaxed) {
-                let n_waiting = state.n_waiting.load(Ordering::Relaxed);
-                let n_bytes = state.n_bytes_waiting.load(Ordering::Relaxed);
-                if n_waiting > 0 {
-                    let (name, bytes) = (self.remote.name(), size(n_bytes));
+                let (name, Waiting { n_uploads, n_bytes, n_asked }) = (self.remote.name(), uploads.waiting());
+                if n_uploads > 0 {
+                    let bytes = size(n_bytes);
                     invocation
                         .streams
-                        .note(&format!("waiting for {n_waiting} uploads to {name}, at most {bytes}\n"));
+                        .note(&format!("waiting for {n_uploads} uploads to {name}, at most {bytes}\n"));
                 }
-                let n_old = state.n_old.load(Ordering::Relaxed);
-                if n_old > 0 {
-                    let name = self.remote.name();
+                if n_asked > 0 {
                     invocation
                         .streams
-                        .note(&format!("asking {name} for {n_old} results that were here before\n"));
-                }
-                for worker in workers {
-                    drop(worker.join());
+                        .note(&format!("asking {name} for {n_asked} results that were here before\n"));
                 }
             }
-            not_sent = state.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
+            not_sent = uploads.finish();
         }
         let name = self.remote.name();
         let (down, up) = self.remote.traffic();
@@ -294,70 +250,6 @@ fn signatures(settings: &TeamSettings) -> Result<Signatures, Report> {
     Ok(Signatures { signer, trusted })
 }
 
-impl Uploads {
-    fn start(remote: &Arc<Remote>, store: &Arc<LocalStore>) -> Self {
-        let (jobs, waiting) = channel();
-        let waiting: Arc<Mutex<Receiver<Job>>> = Arc::new(Mutex::new(waiting));
-        let state = Arc::new(UploadState::default());
-        let mut workers = Vec::new();
-        for _ in 0..N_UPLOADERS {
-            let (remote, store) = (Arc::clone(remote), Arc::clone(store));
-            let (waiting, state) = (Arc::clone(&waiting), Arc::clone(&state));
-            workers.push(std::thread::spawn(move || {
-                loop {
-                    let job = waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
-                    let Ok(job) = job else { return };
-                    // Whoever interrupted the build does not want to wait for what it left to send.
-                    if interrupt::cancelled().load(Ordering::Relaxed) {
-                        return;
-                    }
-                    state.upload(&remote, &store, &job);
-                }
-            }));
-        }
-        Self { jobs, workers, state }
-    }
-}
-
-impl UploadState {
-    fn upload(&self, remote: &Remote, store: &LocalStore, job: &Job) {
-        let source = |index| match job.node.inputs.get(index) {
-            Some(Input::Source(source)) => source_content(source).ok(),
-            _ => None,
-        };
-        let made = Made { node: &job.node, inputs: &job.inputs, source: &source };
-        let sent = if job.is_old {
-            remote.upload_missing(store, &made, &job.outputs)
-        } else {
-            remote.upload(store, &made, &job.outputs)
-        };
-        if let Err(error) = sent {
-            let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
-            let reason = remote.send_failure().unwrap_or_else(|| error.to_string());
-            failure.get_or_insert(reason);
-        }
-        self.ended(job);
-    }
-
-    fn begun(&self, job: &Job) {
-        if job.is_old {
-            self.n_old.fetch_add(1, Ordering::Relaxed);
-        } else {
-            self.n_waiting.fetch_add(1, Ordering::Relaxed);
-            self.n_bytes_waiting.fetch_add(job.n_bytes(), Ordering::Relaxed);
-        }
-    }
-
-    fn ended(&self, job: &Job) {
-        if job.is_old {
-            self.n_old.fetch_sub(1, Ordering::Relaxed);
-        } else {
-            self.n_waiting.fetch_sub(1, Ordering::Relaxed);
-            self.n_bytes_waiting.fetch_sub(job.n_bytes(), Ordering::Relaxed);
-        }
-    }
-}
-
 impl TeamCache {
     /// What a failure of the cache means for the build: its end where the cache is required, and else nothing.
     fn failed<T>(&self, error: RemoteError, otherwise: T) -> Result<T, ActionError> {
@@ -422,27 +314,26 @@ impl RemoteResults for TeamCache {
     }
 
     fn made(&self, node: &Arc<ActionNode>, inputs: &[Output], outputs: &Outputs) {
-        self.send(false, node, inputs, outputs);
+        let Some(uploads) = &self.uploads else { return };
+        let job = job(node, inputs, outputs);
+        if self.settings.sends_behind {
+            uploads.made(job);
+        } else if !interrupt::cancelled().load(Ordering::Relaxed) {
+            uploads.send_made(&job);
+        }
     }
 
     fn had(&self, node: &Arc<ActionNode>, inputs: &[Output], outputs: &Outputs) {
-        self.send(true, node, inputs, outputs);
+        let Some(uploads) = &self.uploads else { return };
+        let job = job(node, inputs, outputs);
+        if self.settings.sends_behind {
+            uploads.had(job);
+        } else if !interrupt::cancelled().load(Ordering::Relaxed) {
+            uploads.send_had(job);
+        }
     }
 }
 
-impl TeamCache {
-    fn send(&self, is_old: bool, node: &Arc<ActionNode>, inputs: &[Output], outputs: &Outputs) {
-        let Some(uploads) = &self.uploads else { return };
-        let job = Job { is_old, node: Arc::clone(node), inputs: inputs.to_vec(), outputs: outputs.clone() };
-        uploads.state.begun(&job);
-        if !self.settings.sends_behind {
-            if !interrupt::cancelled().load(Ordering::Relaxed) {
-                uploads.state.upload(&self.remote, &self.store, &job);
-            }
-            return;
-        }
-        if let Err(SendError(job)) = uploads.jobs.send(job) {
-            uploads.state.ended(&job);
-        }
-    }
+fn job(node: &Arc<ActionNode>, inputs: &[Output], outputs: &Outputs) -> Job {
+    Job { node: Arc::clone(node), inputs: inputs.to_vec(), outputs: outputs.clone() }
 }
