@@ -127,7 +127,8 @@ impl Uploads {
     }
 }
 
-/// Threads that work on what comes, until nothing more can come or the command is interrupted.
+/// Threads that work on what comes, until nothing more can come or the command is interrupted. Fewer than wanted are
+/// enough.
 fn serve(
     n_threads: usize,
     jobs: Receiver<Job>,
@@ -147,7 +148,9 @@ fn serve(
             }
         }
     };
-    (0..n_threads).map(|_| thread::spawn(serve())).collect()
+    let mut threads = vec![thread::spawn(serve())];
+    threads.extend((1..n_threads).map_while(|_| thread::Builder::new().spawn(serve()).ok()));
+    threads
 }
 
 fn is_interrupted() -> bool {
