@@ -170,8 +170,8 @@ enum Whose {
     Ours,
 }
 
-/// Both, and in every other round the other one first: who comes second finds a disk that is busy with what the first
-/// wrote, and memory that the machine has yet to clear, and either can cost more than the transfer.
+/// Both, and in every other round the other one first: what the one leaves behind, on the disk and in memory, is no
+/// merit or fault of the other.
 fn in_turn(round: u64) -> [Whose; 2] {
     if round.is_multiple_of(2) { [Whose::Plain, Whose::Ours] } else { [Whose::Ours, Whose::Plain] }
 }
