@@ -10,6 +10,7 @@ use mc_ir::attribute::Record;
 use mc_ir::label::Label;
 use mc_ir::output::Outputs;
 use mc_runtime::accuracy::{Question, answers};
+use mc_runtime::cancellation::Cancellation;
 use serde::Deserialize;
 
 use crate::dataset::{DatasetInfo, reason};
@@ -17,7 +18,7 @@ use crate::gate::Measurement;
 use crate::gguf::GgufInfo;
 use crate::perplexity::write_measurement;
 use crate::remote_kinds::{ITS_INPUT, RemoteKind, last, number};
-use crate::subject::{Opened, Subject};
+use crate::subject::{Opened, Subject, measurement_error};
 use crate::target_step::target_step;
 use crate::verdict::percent;
 
@@ -94,8 +95,10 @@ impl Action for Accuracy {
             .iter()
             .map(|item| Ok(Question { prompt: prompts.ids(&item.utterance)?, max_tokens: self.max_tokens }));
         let questions: Vec<Question> = questions.collect::<Result<_, ActionError>>()?;
-        let found = answers(&opened.model, &questions, &opened.vocabulary.special.stop)
-            .map_err(|error| ActionError::failed(format!("Accuracy on `{}`: {error}", self.data)))?;
+        let is_cancelled = || ctx.is_cancelled();
+        let (stop, cancellation) = (&opened.vocabulary.special.stop, Cancellation::new(&is_cancelled));
+        let found = answers(&opened.model, &questions, stop, cancellation)
+            .map_err(|error| measurement_error(&format!("Accuracy on `{}`", self.data), &error))?;
         let mut n_right = 0;
         for (item, answer) in items.iter().zip(&found) {
             let text = opened.tokenizer.decode(&answer.tokens).map_err(ActionError::failed)?;

@@ -151,10 +151,6 @@ fn tiles(of: &Evaluator, n_elements: usize) -> Vec<(u64, usize)> {
     (0..of.n_rows).step_by(n_rows).map(tile).collect()
 }
 
-fn go_on(ctx: &dyn ActionContext) -> Result<(), ActionError> {
-    if ctx.is_cancelled() { Err(ActionError::Cancelled) } else { Ok(()) }
-}
-
 /// The products of two weights, summed row after row.
 fn products(
     from: &Evaluator,
@@ -163,7 +159,7 @@ fn products(
     n_elements: usize,
 ) -> Result<Products, ActionError> {
     let of_tile = |&(first, n_rows): &(u64, usize)| {
-        go_on(ctx)?;
+        ctx.go_on()?;
         let mut a = vec![0.0; n_rows * from.n_cols];
         let mut b = a.clone();
         from.rows(first, &mut a)?;
@@ -203,7 +199,7 @@ impl Deltas<'_> {
         let some = |tiles: &[(u64, usize)]| {
             let mut counts = empty.clone();
             for tile in tiles {
-                go_on(ctx)?;
+                ctx.go_on()?;
                 counts.add(&self.tile(*tile)?);
             }
             Ok(counts)
@@ -228,7 +224,7 @@ impl Deltas<'_> {
             return Ok(Largest { magnitude: low.bits, last: u64::MAX });
         }
         let equal = |tile: &(u64, usize)| {
-            go_on(ctx)?;
+            ctx.go_on()?;
             Ok(n_equal(&self.tile(*tile)?, low.bits))
         };
         let equal: Vec<u64> = tiles.par_iter().map(equal).collect::<Result<_, ActionError>>()?;

@@ -205,6 +205,7 @@ impl Action for Collect {
                     .with_help("Save the file as UTF-8")
             })?;
             for (line_idx, line) in text.lines().enumerate() {
+                ctx.go_on()?;
                 if line.trim().is_empty() {
                     continue;
                 }

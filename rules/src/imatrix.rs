@@ -16,6 +16,7 @@ use mc_ir::output::{Output, Outputs};
 use mc_ir::provider::Providers;
 use mc_ir::rule::{Rule, RuleContext};
 use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs, ValueKind};
+use mc_runtime::cancellation::Cancellation;
 use mc_runtime::chunks::ChunkOptions;
 use mc_tensor::model_tensor::ModelTensor;
 
@@ -25,7 +26,7 @@ use crate::exec_property::EXEC_PROPERTY;
 use crate::model_info::ModelInfo;
 use crate::perplexity::chunk_len;
 use crate::remote_kinds::{RemoteKind, last, number};
-use crate::subject::Subject;
+use crate::subject::{Subject, measurement_error};
 use crate::tags::TAGS;
 use crate::target_step::target_step;
 
@@ -282,8 +283,11 @@ impl Action for Compute {
         let items = ctx.input(self.subject.n_inputs())?;
         let text = String::from_utf8_lossy(&items.to_contiguous()).into_owned();
         let options = ChunkOptions { n_ctx: self.n_ctx, bos: opened.begin(), max_chunks: None };
-        let found = mc_runtime::imatrix::imatrix(&opened.model, &opened.text_ids(&text)?, &options)
-            .map_err(|error| ActionError::failed(format!("Imatrix on `{}`: {error}", self.data)))?;
+        let is_cancelled = || ctx.is_cancelled();
+        let cancellation = Cancellation::new(&is_cancelled);
+        let ids = opened.text_ids(&text)?;
+        let found = mc_runtime::imatrix::imatrix(&opened.model, &ids, &options, cancellation)
+            .map_err(|error| measurement_error(&format!("Imatrix on `{}`", self.data), &error))?;
         let entry = |entry: mc_runtime::imatrix::ImatrixEntry| ImatrixEntry {
             in_sum2: entry.in_sum2,
             counts: vec![entry.count as f32],

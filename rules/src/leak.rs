@@ -122,6 +122,7 @@ fn texts(
     })?;
     let mut found = Vec::new();
     for (line_idx, line) in text.lines().enumerate() {
+        ctx.go_on()?;
         match kind {
             DatasetKind::Text => found.push((line_idx + 1, line.trim().to_owned())),
             // The answer is one of few words and is shared by design; the utterance is what must be new.

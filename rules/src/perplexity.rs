@@ -6,13 +6,14 @@ use mc_ir::action::{Action, ActionContext, ActionError, ActionKind, Artifact, In
 use mc_ir::attribute::Record;
 use mc_ir::label::Label;
 use mc_ir::output::{Output, Outputs};
+use mc_runtime::cancellation::Cancellation;
 use mc_runtime::chunks::{ChunkOptions, DEFAULT_N_CTX};
 
 use crate::dataset::DatasetInfo;
 use crate::gate::Measurement;
 use crate::gguf::GgufInfo;
 use crate::remote_kinds::{ITS_INPUT, RemoteKind, last, number};
-use crate::subject::Subject;
+use crate::subject::{Subject, measurement_error};
 use crate::target_step::target_step;
 
 /// The perplexity of the quantized model and of the unquantized one, in this order.
@@ -92,8 +93,11 @@ impl Action for Perplexity {
         let items = ctx.input(self.subject.n_inputs())?;
         let text = String::from_utf8_lossy(&items.to_contiguous()).into_owned();
         let options = ChunkOptions { n_ctx: self.n_ctx, bos: opened.begin(), max_chunks: None };
-        let found = mc_runtime::perplexity::perplexity(&opened.model, &opened.text_ids(&text)?, &options)
-            .map_err(|error| ActionError::failed(format!("Perplexity on `{}`: {error}", self.data)))?;
+        let is_cancelled = || ctx.is_cancelled();
+        let cancellation = Cancellation::new(&is_cancelled);
+        let ids = opened.text_ids(&text)?;
+        let found = mc_runtime::perplexity::perplexity(&opened.model, &ids, &options, cancellation)
+            .map_err(|error| measurement_error(&format!("Perplexity on `{}`", self.data), &error))?;
         let measurement = Measurement {
             value: found.perplexity,
             shown: format!("{:.4} ± {:.4}", found.perplexity, found.standard_error),

@@ -186,6 +186,16 @@ pub(crate) fn dimensions(shape: &[u64]) -> Result<Vec<usize>, ActionError> {
     shape.iter().map(|n| usize::try_from(*n)).collect::<Result<_, _>>().map_err(ActionError::failed)
 }
 
+/// What a measurement says that failed, or was given up.
+///
+/// * `what`: of what, and on what
+pub(crate) fn measurement_error(what: &str, error: &RuntimeError) -> ActionError {
+    match error {
+        RuntimeError::Cancelled => ActionError::Cancelled,
+        error => ActionError::failed(format!("{what}: {error}")),
+    }
+}
+
 /// What is wrong with a tensor.
 pub(crate) fn tensor_error(name: &str, error: &RuntimeError) -> ActionError {
     ActionError::failed(format!("Tensor `{name}`: {error}"))

@@ -86,9 +86,7 @@ impl Action for TensorAction {
             let mut tiles = batches.next().map(encode).unwrap_or_default();
             let mut n_read = 0;
             while !tiles.is_empty() {
-                if ctx.is_cancelled() {
-                    return Err(ActionError::Cancelled);
-                }
+                ctx.go_on()?;
                 // While one batch is hashed and written, the next is encoded.
                 let mut next = Vec::new();
                 rayon::in_place_scope(|scope| {

@@ -128,19 +128,26 @@ impl Action for Compare {
         let contents = Contents::read_from(ctx, &files, 2)?;
         let fidelity = fidelity_of(&contents, &self.model.decoder, &container)?;
         let data = ctx.input(1)?;
-        let found = compare(&fidelity, &String::from_utf8_lossy(&data.to_contiguous()), &self.data)?;
+        let found =
+            compare(&fidelity, &String::from_utf8_lossy(&data.to_contiguous()), &self.data, &|| ctx.go_on())?;
         let json = serde_json::to_vec(&found).map_err(ActionError::failed)?;
         let blob = write_bytes(ctx, &json)?;
         Ok(Outputs::from([("fidelity.json".to_owned(), Output::File(blob))]))
     }
 }
 
-fn compare(fidelity: &Fidelity, text: &str, data: &str) -> Result<Fidelities, ActionError> {
+fn compare(
+    fidelity: &Fidelity,
+    text: &str,
+    data: &str,
+    go_on: &dyn Fn() -> Result<(), ActionError>,
+) -> Result<Fidelities, ActionError> {
     let lines = (1..).zip(text.lines()).map(|(line, text)| (format!("line {line} of `{data}`"), text));
     let hard = fidelity.hard_texts().map(|text| ("a built-in text".to_owned(), text));
     let mut found = Fidelities { n_texts: 0, n_different: 0, first: None };
     let mut shortest = usize::MAX;
     for (place, text) in lines.chain(hard) {
+        go_on()?;
         found.n_texts += 1;
         let Some(difference) = fidelity.difference(text).map_err(ActionError::failed)? else { continue };
         found.n_different += 1;
@@ -200,7 +207,7 @@ mod tests {
         change(&mut written);
         let container = through_gguf(&written);
         let fidelity = Fidelity::new(&files(checkpoint.as_bytes()), N_VOCAB, "llama", &container).unwrap();
-        let found = compare(&fidelity, LINES, "lines").unwrap();
+        let found = compare(&fidelity, LINES, "lines", &|| Ok(())).unwrap();
         check(&serde_json::to_vec(&found).unwrap(), "lines").unwrap()
     }
 

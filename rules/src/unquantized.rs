@@ -142,6 +142,7 @@ impl Unquantized {
         let mut weights = Weights::new();
         let mut first = self.roles.len();
         for weight in &self.weights {
+            ctx.go_on()?;
             let runtime = weight.runtime(first, ctx)?;
             first += weight.n_inputs;
             let runtime = runtime.map_err(|error| tensor_error(&wire_name(weight.tensor), &error))?;
@@ -229,6 +230,7 @@ impl Weight {
         let n_rows = usize::try_from(evaluator.n_rows).map_err(ActionError::failed)?;
         let mut bytes = vec![0; n_rows * row_bytes];
         bytes.par_chunks_mut(rows_per_tile * row_bytes).enumerate().try_for_each(|(tile, bytes)| {
+            ctx.go_on()?;
             let mut values = vec![0.0; bytes.len() / dtype.n_bytes()];
             evaluator.rows((tile * rows_per_tile) as u64, &mut values)?;
             convert::from_f32(dtype, &values, bytes);

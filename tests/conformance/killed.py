@@ -1,5 +1,5 @@
 """Kills a server while a build uses it: the build goes on alone, with one warning and the same bytes; a build that must
-not do without it ends with one error.
+not do without it ends with one error, also when all that it does is to compute.
 """
 
 import json
@@ -11,17 +11,22 @@ import time
 DEMO = "//models:roadtrip-q4km-ios"
 # Steps that were done when the server is killed.
 N_STEPS = 6
-# The build would not notice a server that is gone before it asks again; then it waits for a connection, which a machine
-# refuses at once, a few times.
+# Those of the whole demo.
+N_TENSORS = 38
+# What gates measure takes minutes with so much of the text: much longer than noticing that the server is gone.
+N_TEXTS = 40
+# So long a connection may take; a machine refuses one at once, a few times.
 CONNECT_SECONDS = 5
 
 
-def start(binary, folder, address, *options):
+def start(binary, folder, address, *options, n_texts=1):
     """A build in a checkout of its own, and where it says what it does."""
     folder.mkdir()
     shutil.copy("workspace.kdl", folder)
     for part in ["models", "targets"]:
         shutil.copytree(part, folder / part)
+    for text in (folder / "models/data/evaluation").iterdir():
+        text.write_text(text.read_text() * n_texts)
     log = folder / "log"
     command = [binary, "--workspace", folder, "--cache-dir", folder / "cache", "--output", "json", "build"]
     command += [f"--remote-cache={address}", "--remote-upload-local-results", *options, DEMO]
@@ -33,15 +38,25 @@ def start(binary, folder, address, *options):
     return process, log
 
 
-def n_done(log):
-    return sum(line.startswith("tensor ") for line in log.read_text().splitlines())
+def n_done(log, kind):
+    return sum(line.startswith(kind + " ") for line in log.read_text().splitlines())
 
 
-def kill_after(process, log, servers):
-    while n_done(log) < N_STEPS and process.poll() is None:
+def kill_after(n_tensors, process, log, servers, seconds=0):
+    while n_done(log, "tensor") < n_tensors and process.poll() is None:
         time.sleep(0.01)
+    time.sleep(seconds)
     servers.stop()
     return time.monotonic()
+
+
+def ends(process, log, killed, expect):
+    """How many seconds after its server a build ended, with one error."""
+    told = json.loads(process.communicate()[0])
+    elapsed, said = time.monotonic() - killed, log.read_text()
+    expect(process.returncode == 1, f"the build ended with {process.returncode}\n{said}")
+    expect(len(told["errors"]) == 1, f"expected one error\n{said}")
+    return elapsed
 
 
 def digests(told):
@@ -56,7 +71,7 @@ def check(start_server, servers, binary, work, expect):
     # Each time one that has nothing yet.
     server = start_server(servers, "casd-goes-on")
     process, log = start(binary, work / "goes-on", server.address(server.port))
-    kill_after(process, log, servers)
+    kill_after(N_STEPS, process, log, servers)
     told = json.loads(process.communicate()[0])
     said = log.read_text()
     n_warnings = sum(line.startswith("warning") for line in said.splitlines())
@@ -65,16 +80,21 @@ def check(start_server, servers, binary, work, expect):
     expect(digests(told) == expected, "the build that lost its server has other bytes")
 
     server = start_server(servers, "casd-ends")
-    process, log = start(binary, work / "ends", server.address(server.port), "--remote-cache-required")
-    killed = kill_after(process, log, servers)
-    told = json.loads(process.communicate()[0])
-    elapsed, said = time.monotonic() - killed, log.read_text()
-    expect(process.returncode == 1, f"the build ended with {process.returncode}\n{said}")
-    expect(len(told["errors"]) == 1, f"expected one error\n{said}")
-    # The steps that run when the server is killed are finished first.
-    n_more = n_done(log)
+    required = [server.address(server.port), "--remote-cache-required"]
+    process, log = start(binary, work / "ends", *required)
+    elapsed = ends(process, log, kill_after(N_STEPS, process, log, servers), expect)
+    n_more = n_done(log, "tensor")
+
+    # Now nothing is asked or sent before the end of what is measured.
+    server = start_server(servers, "casd-ends-early")
+    required = [server.address(server.port), "--remote-cache-required"]
+    process, log = start(binary, work / "ends-early", *required, n_texts=N_TEXTS)
+    early = ends(process, log, kill_after(N_TENSORS, process, log, servers, seconds=2), expect)
+    n_measured = n_done(log, "perplexity")
+    expect(n_measured == 0, f"{n_measured} measurements were ended first\n{log.read_text()}")
     print(
         f"killed after {N_STEPS} tensors: goes on with 1 warning and the same bytes; required: 1 error"
-        f" {elapsed:.1f} s later, {n_more} tensors done (a connection may take {CONNECT_SECONDS} s): ok",
+        f" {elapsed:.1f} s later, {n_more} tensors done, and {early:.1f} s later while gates are measured, which would"
+        f" take minutes (a connection may take {CONNECT_SECONDS} s): ok",
         flush=True,
     )

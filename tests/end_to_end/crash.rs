@@ -1,50 +1,16 @@
 //! A build that is killed, interrupted, or not alone: what had finished is kept, and nothing half-made is ever seen.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
-use std::process::{Child, Command, Stdio};
+use std::fs;
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::background::{Background, steps};
 use crate::random::Random;
-use crate::sandbox::{GGUF, Sandbox, Template};
+use crate::sandbox::{BUNDLE, GGUF, MINUTES, Sandbox, Template};
 
 /// Builds that are killed; `MC_KILLS` asks for another number.
 const N_KILLS: usize = 12;
-
-/// A build that runs beside the test.
-struct Background {
-    child: Child,
-    log: std::path::PathBuf,
-}
-
-impl Background {
-    fn start(sandbox: &Sandbox) -> Self {
-        let log = sandbox.dir().join("stderr");
-        let mut command = sandbox.command(&["build", GGUF]);
-        let child = command.stdout(Stdio::null()).stderr(File::create(&log).unwrap()).spawn().unwrap();
-        Self { child, log }
-    }
-
-    /// The steps that were told as done.
-    fn steps(&self) -> BTreeSet<String> {
-        steps(&fs::read_to_string(&self.log).unwrap())
-    }
-
-    /// Waits until at least this many steps are done.
-    #[track_caller]
-    fn wait_for_steps(&mut self, n_steps: usize) {
-        while self.steps().len() < n_steps {
-            assert_eq!(self.child.try_wait().unwrap(), None, "the build ended too early");
-            std::thread::sleep(Duration::from_millis(5));
-        }
-    }
-}
-
-/// The steps in the progress of a build: each line without its time. A line that was cut off is none.
-fn steps(stderr: &str) -> BTreeSet<String> {
-    let lines = stderr.split_inclusive('\n').filter(|line| line.ends_with(" s)\n"));
-    lines.filter_map(|line| line.rsplit_once("  (")).map(|(step, _)| step.to_owned()).collect()
-}
 
 #[test]
 fn killed_builds_lose_nothing_and_leave_nothing_half_made() {
@@ -59,7 +25,7 @@ fn killed_builds_lose_nothing_and_leave_nothing_half_made() {
         // A kill at a random moment of what is left to do; the last round's build is not killed.
         let mut left = time_of_a_build(&sandbox);
         while n_killed < n_kills {
-            let mut build = Background::start(&sandbox);
+            let mut build = Background::start(&sandbox, &["build", GGUF]);
             std::thread::sleep(left.mul_f64(random.below(1000) as f64 / 1000.0));
             build.child.kill().unwrap();
             let is_whole = build.child.wait().unwrap().success();
@@ -135,12 +101,11 @@ fn two_builds_at_once_share_a_store() {
 #[test]
 fn an_interrupt_ends_with_its_own_code_and_keeps_what_is_done() {
     let sandbox = Sandbox::new();
-    let mut build = Background::start(&sandbox);
+    let mut build = Background::start(&sandbox, &["build", GGUF]);
     build.wait_for_steps(3);
-    let pid = build.child.id().to_string();
-    assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    build.interrupt();
     assert_eq!(build.child.wait().unwrap().code(), Some(8));
-    let log = fs::read_to_string(&build.log).unwrap();
+    let log = build.told();
     assert!(log.contains("interrupted: every step that had finished is kept"), "{log}");
     assert!(sandbox.files("mc-out").is_empty());
     assert!(!sandbox.cache.join("tmp").exists(), "unfinished files were left behind");
@@ -150,4 +115,17 @@ fn an_interrupt_ends_with_its_own_code_and_keeps_what_is_done() {
     assert!(done.is_disjoint(&steps(&built.stderr)));
     assert_eq!(built.n_hits(), done.len() as u64);
     assert_eq!(built.digests(), Template::get().gguf.digests());
+}
+
+#[test]
+fn an_interrupt_does_not_wait_for_what_is_measured() {
+    let sandbox = Sandbox::warm_gguf();
+    sandbox.repeat_evaluation(MINUTES);
+    let mut build = Background::start(&sandbox, &["build", BUNDLE]);
+    build.wait_for_measuring();
+    build.interrupt();
+    assert_eq!(build.child.wait().unwrap().code(), Some(8));
+    let log = build.told();
+    assert!(log.contains("interrupted: every step that had finished is kept"), "{log}");
+    assert!(!log.contains("perplexity"), "{log}");
 }

@@ -1,5 +1,6 @@
 //! The main job on the demo model, as a user runs it: the real binary, on copies of this repository's models.
 
+mod background;
 mod changes;
 mod commands;
 mod corruption;

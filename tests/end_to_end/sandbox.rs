@@ -18,6 +18,9 @@ pub(crate) const BUNDLE: &str = "//models:roadtrip-q4km-ios";
 /// The part of it that takes little time: no gates.
 pub(crate) const GGUF: &str = "//models:roadtrip-q4km-ios.gguf";
 
+/// How often the evaluation texts have to be repeated so that measuring takes minutes, in any build of ours.
+pub(crate) const MINUTES: usize = 200;
+
 /// The demo workspace in a temporary folder.
 pub(crate) struct Sandbox {
     dir: TempDir,
@@ -162,6 +165,14 @@ impl Sandbox {
         let text = fs::read_to_string(self.path(path)).unwrap();
         assert_eq!(text.matches(from).count(), 1, "`{from}` in {path}");
         fs::write(self.path(path), text.replace(from, to)).unwrap();
+    }
+
+    /// Makes the texts longer that gates measure on.
+    pub(crate) fn repeat_evaluation(&self, n_times: usize) {
+        for path in files_below(&self.path("models/data/evaluation")) {
+            let text = fs::read_to_string(&path).unwrap();
+            fs::write(&path, text.repeat(n_times)).unwrap();
+        }
     }
 
     /// Every file below a folder of the workspace with its bytes, in the order of the names.

@@ -5,12 +5,13 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::background::Background;
 use crate::safetensors_file::set_element;
-use crate::sandbox::{GGUF, Template, files_below};
+use crate::sandbox::{BUNDLE, GGUF, MINUTES, Sandbox, Template, files_below};
 use crate::team_cache::{SEND, TARGET, alone, clone, filled, folder};
 
 #[test]
@@ -104,6 +105,26 @@ fn a_required_server_that_is_not_connected_to_costs_the_time_for_that_and_no_mor
     assert_eq!(ran.errors().len(), 1, "{}", ran.stderr);
     assert!(ran.stderr.contains("no connection came about within 1 s"), "{}", ran.stderr);
     assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn a_required_server_that_fails_ends_what_is_measured() {
+    static HAS_FAILED: AtomicBool = AtomicBool::new(false);
+    let team = server_that(|_| match HAS_FAILED.load(Ordering::Relaxed) {
+        true => ("500 Internal Server Error", ""),
+        false => ("404 Not Found", ""),
+    });
+    let sandbox = Sandbox::warm_gguf();
+    sandbox.repeat_evaluation(MINUTES);
+    let mut build =
+        Background::start(&sandbox, &["build", &team, "--keep-going", "--remote-cache-required", BUNDLE]);
+    build.wait_for_measuring();
+    HAS_FAILED.store(true, Ordering::Relaxed);
+    assert_eq!(build.child.wait().unwrap().code(), Some(1));
+    let told = build.told();
+    assert_eq!(told.matches("error").count(), 1, "{told}");
+    assert!(told.contains("was left alone after it failed") && !told.contains("perplexity"), "{told}");
+    assert!(!sandbox.cache.join("tmp").exists(), "unfinished files were left behind");
 }
 
 #[test]

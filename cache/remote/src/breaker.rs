@@ -33,7 +33,7 @@ impl Breaker {
     /// # Errors
     /// What `ask` says, or [`RemoteError::Off`].
     pub fn ask<T>(&self, ask: impl FnOnce() -> Result<T, RemoteError>) -> Result<T, RemoteError> {
-        if self.reason().is_some() {
+        if self.is_open() {
             return Err(RemoteError::Off);
         }
         ask().inspect_err(|error| {
@@ -76,6 +76,11 @@ impl Breaker {
     /// The server is asked no more, for this reason, unless there is one already.
     pub fn open(&self, reason: String) {
         self.lock().reason.get_or_insert(reason);
+    }
+
+    /// Whether the server is not asked any more.
+    pub fn is_open(&self) -> bool {
+        self.lock().reason.is_some()
     }
 
     /// Why the server is not asked any more.

@@ -138,6 +138,21 @@ impl Remote {
         self.transport.details()
     }
 
+    /// Asks for what need not be there, to see whether it answers.
+    ///
+    /// # Errors
+    /// When it does not, or did not before.
+    pub fn check(&self) -> Result<(), RemoteError> {
+        let function = self.reading.ask(|| self.function())?;
+        let key = function.digest(b"");
+        self.reading.ask_shortly(|| self.transport.result(&key)).map(|_| ())
+    }
+
+    /// Whether it is not asked any more.
+    pub fn has_failed(&self) -> bool {
+        self.reading.is_open()
+    }
+
     /// Why it is not asked any more, if it failed.
     pub fn failure(&self) -> Option<String> {
         self.reading.reason()

@@ -13,5 +13,6 @@ pub(crate) mod team_cache;
 pub(crate) mod team_settings;
 pub(crate) mod team_transport;
 pub(crate) mod team_uploads;
+pub(crate) mod team_watch;
 pub(crate) mod team_workers;
 pub(crate) mod tensor_reports;

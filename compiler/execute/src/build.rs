@@ -65,8 +65,8 @@ pub struct Built {
     pub(crate) outputs: Vec<Option<Outputs>>,
     /// Every action that failed by itself, in the order of the graph. Those that only depend on one are not here.
     pub failures: Vec<Failure>,
-    /// Whether the build was interrupted.
-    pub is_cancelled: bool,
+    /// Whether the user stopped the build.
+    pub is_interrupted: bool,
     /// Actions found in the cache.
     pub n_hits: usize,
     /// Actions run.
@@ -136,6 +136,6 @@ pub fn build(
     });
     spawned.map_err(|error| ThreadsError { n_jobs, reason: error.to_string() })?;
     let mut built = schedule.into_built();
-    built.is_cancelled |= services.is_cancelled();
+    built.is_interrupted = services.is_interrupted();
     Ok(built)
 }

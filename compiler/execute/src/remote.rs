@@ -14,6 +14,10 @@ pub trait RemoteResults: Sync {
     /// How many look-ups may wait for an answer at a time.
     fn n_askers(&self) -> usize;
 
+    /// Whether the build cannot succeed any more, because it must not go on without whoever answers. Asked often; the
+    /// caller says why, since steps that are given up for it are no failures.
+    fn is_over(&self) -> bool;
+
     /// The outputs of an action; `None` when nobody has them. Every blob is in the store that the build works with, if
     /// only as a promise.
     ///

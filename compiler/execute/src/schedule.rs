@@ -133,7 +133,7 @@ impl<'a> Schedule<'a> {
         self.changed.notify_all();
     }
 
-    /// What the build gave, once all threads have ended.
+    /// What the build gave, once all threads have ended. Whether it was interrupted is for others to say.
     ///
     /// # Panics
     /// With what the first action to panic carried.
@@ -143,13 +143,13 @@ impl<'a> Schedule<'a> {
             resume_unwind(panic);
         }
         state.failures.sort_by_key(|(id, _)| *id);
-        let is_cancelled = state.failures.iter().any(|(_, error)| matches!(error, ActionError::Cancelled));
         // A full disk is one mishap, however many steps ran into it.
         let mut is_full_told = false;
         let failures = state
             .failures
             .into_iter()
             .filter(|(_, error)| match error {
+                // Whoever stopped it knows why.
                 ActionError::Cancelled => false,
                 ActionError::Io(error) if error.kind() == ErrorKind::StorageFull => {
                     !replace(&mut is_full_told, true)
@@ -158,6 +158,12 @@ impl<'a> Schedule<'a> {
             })
             .map(|(id, error)| Failure { node: Arc::clone(self.graph.node(id)), error })
             .collect();
-        Built { outputs: state.outputs, failures, is_cancelled, n_hits: state.n_hits, n_ran: state.n_ran }
+        Built {
+            outputs: state.outputs,
+            failures,
+            is_interrupted: false,
+            n_hits: state.n_hits,
+            n_ran: state.n_ran,
+        }
     }
 }

@@ -43,8 +43,13 @@ impl Services<'_> {
     }
 
     /// Whether the user wants the build to stop.
-    pub(crate) fn is_cancelled(&self) -> bool {
+    pub(crate) fn is_interrupted(&self) -> bool {
         self.cancelled.load(Ordering::Relaxed)
+    }
+
+    /// Whether nobody wants what steps give any more: the build is interrupted, or cannot succeed.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.is_interrupted() || self.remote.is_some_and(RemoteResults::is_over)
     }
 }
 

@@ -284,8 +284,17 @@ pub trait ActionContext: Sync {
         write: &mut dyn FnMut(&mut dyn io::Write) -> Result<(), ActionError>,
     ) -> Result<BlobDigest, ActionError>;
 
-    /// Whether the build was interrupted; long actions ask now and then and return [`ActionError::Cancelled`].
+    /// Whether nobody wants the outputs any more: the build was interrupted, or cannot succeed. Long actions ask now and
+    /// then and return [`ActionError::Cancelled`].
     fn is_cancelled(&self) -> bool;
+
+    /// The question of [`Self::is_cancelled`], for `?`.
+    ///
+    /// # Errors
+    /// [`ActionError::Cancelled`], when nobody wants the outputs any more.
+    fn go_on(&self) -> Result<(), ActionError> {
+        if self.is_cancelled() { Err(ActionError::Cancelled) } else { Ok(()) }
+    }
 }
 
 /// Stores some bytes that are already in memory.
@@ -313,7 +322,7 @@ pub enum ActionError {
     /// The file system failed.
     #[error("{0}")]
     Io(#[from] io::Error),
-    /// The build was interrupted.
+    /// Nobody wants the outputs any more.
     #[error("Interrupted")]
     Cancelled,
 }

@@ -14,6 +14,7 @@ use mc_decoder::program::{
     RotaryScaling, Scales,
 };
 use mc_runtime::backend::Backend;
+use mc_runtime::cancellation::Cancellation;
 use mc_runtime::chunks::ChunkOptions;
 use mc_runtime::cpu_exact::CpuExact;
 use mc_runtime::generate::{self, GenerateOptions};
@@ -163,11 +164,14 @@ fn models() {
     let options = ChunkOptions::for_model(&model, None);
     println!("3.5 million weights");
     let start = Instant::now();
-    let result = perplexity::perplexity(&model, &tokens, &options).expect("the text is long enough");
+    let result = perplexity::perplexity(&model, &tokens, &options, Cancellation::NEVER)
+        .expect("the text is long enough");
     println!("  perplexity, {} tokens {:>6.2} s", tokens.len(), start.elapsed().as_secs_f64());
     black_box(result);
     let start = Instant::now();
-    black_box(imatrix::imatrix(&model, &tokens, &options).expect("the text is long enough"));
+    black_box(
+        imatrix::imatrix(&model, &tokens, &options, Cancellation::NEVER).expect("the text is long enough"),
+    );
     println!("  imatrix, {} tokens    {:>6.2} s", tokens.len(), start.elapsed().as_secs_f64());
     let options = GenerateOptions { sampling: Sampling::Greedy, max_tokens: 400, stop: Vec::new() };
     let start = Instant::now();

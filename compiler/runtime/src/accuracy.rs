@@ -6,6 +6,7 @@ use std::ops::ControlFlow;
 
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
+use crate::cancellation::Cancellation;
 use crate::error::RuntimeError;
 use crate::generate::{self, GenerateOptions, Generated};
 use crate::model::Model;
@@ -28,15 +29,21 @@ pub struct Question {
 /// Questions run in parallel, as many at once as there are threads; an answer depends on its question alone.
 ///
 /// # Errors
-/// Of the first question, in order, that fails: see [`generate::generate`].
-pub fn answers(model: &Model, questions: &[Question], stop: &[u32]) -> Result<Vec<Generated>, RuntimeError> {
+/// Of the first question, in order, that fails: see [`generate::generate`]; or nobody wants the answers any more.
+pub fn answers(
+    model: &Model,
+    questions: &[Question],
+    stop: &[u32],
+    cancellation: Cancellation<'_>,
+) -> Result<Vec<Generated>, RuntimeError> {
     let answer = |question: &Question| {
         let options = GenerateOptions {
             sampling: Sampling::Greedy,
             max_tokens: question.max_tokens,
             stop: stop.to_vec(),
         };
-        generate::generate(model, &question.prompt, &options, |_| ControlFlow::Continue(()))
+        let prompt = &question.prompt;
+        generate::generate_unless(cancellation, model, prompt, &options, |_| ControlFlow::Continue(()))
     };
     let mut out = Vec::with_capacity(questions.len());
     for group in questions.chunks(rayon::current_num_threads()) {

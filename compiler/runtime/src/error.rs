@@ -141,6 +141,9 @@ pub enum RuntimeError {
         /// What it may be.
         expected: &'static str,
     },
+    /// Nobody wants the result any more.
+    #[error("Cancelled")]
+    Cancelled,
     /// The tensor library failed.
     #[error("The tensor library failed")]
     Tensor(#[from] candle_core::Error),

@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 
+use crate::cancellation::Cancellation;
 use crate::error::RuntimeError;
 use crate::logits::LogitPositions;
 use crate::model::Model;
@@ -55,6 +56,17 @@ pub fn generate(
     model: &Model,
     prompt: &[u32],
     options: &GenerateOptions,
+    on_token: impl FnMut(u32) -> ControlFlow<()>,
+) -> Result<Generated, RuntimeError> {
+    generate_unless(Cancellation::NEVER, model, prompt, options, on_token)
+}
+
+/// As [`generate`], as long as the text is wanted: while a prompt is read there is no token to break off at.
+pub(crate) fn generate_unless(
+    cancellation: Cancellation<'_>,
+    model: &Model,
+    prompt: &[u32],
+    options: &GenerateOptions,
     mut on_token: impl FnMut(u32) -> ControlFlow<()>,
 ) -> Result<Generated, RuntimeError> {
     let mut sampler = Sampler::new(options.sampling)?;
@@ -66,9 +78,10 @@ pub fn generate(
     }
     let (head, last) = prompt.split_at((prompt.len() - 1) / N_BATCH * N_BATCH);
     for batch in head.chunks(N_BATCH) {
-        model.forward(batch, &mut cache, &LogitPositions::Range(0..0), None)?;
+        model.forward_unless(cancellation, batch, &mut cache, &LogitPositions::Range(0..0), None)?;
     }
-    let mut logits = model.forward(last, &mut cache, &LogitPositions::Last, None)?;
+    let last_one = LogitPositions::Last;
+    let mut logits = model.forward_unless(cancellation, last, &mut cache, &last_one, None)?;
     while tokens.len() < options.max_tokens {
         let token = sampler.next(logits.row(0));
         if options.stop.contains(&token) {
@@ -84,7 +97,7 @@ pub fn generate(
         if cache.n_positions() == cache.capacity() {
             return ended(tokens, StopReason::ContextFull);
         }
-        logits = model.forward(&[token], &mut cache, &LogitPositions::Last, None)?;
+        logits = model.forward_unless(cancellation, &[token], &mut cache, &last_one, None)?;
     }
     ended(tokens, StopReason::MaxTokens)
 }

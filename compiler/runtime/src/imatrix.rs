@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 
 use mc_tensor::model_tensor::ModelTensor;
 
+use crate::cancellation::Cancellation;
 use crate::chunks::{self, ChunkOptions};
 use crate::error::RuntimeError;
 use crate::logits::LogitPositions;
@@ -52,13 +53,19 @@ pub struct Imatrix {
 /// Sums over a calibration text; chunks run in parallel, and the result does not depend on the number of threads.
 ///
 /// # Errors
-/// If the text fills no chunk, the context is out of range, or the model fails.
-pub fn imatrix(model: &Model, tokens: &[u32], options: &ChunkOptions) -> Result<Imatrix, RuntimeError> {
+/// If the text fills no chunk, the context is out of range, the model fails, or nobody wants the result any more.
+pub fn imatrix(
+    model: &Model,
+    tokens: &[u32],
+    options: &ChunkOptions,
+    cancellation: Cancellation<'_>,
+) -> Result<Imatrix, RuntimeError> {
     let chunks = chunks::chunks(model, tokens, options)?;
     let collect = |chunk: &[u32]| {
         let mut collector = ImatrixCollector::default();
         let mut cache = model.new_cache(chunk.len());
-        model.forward(chunk, &mut cache, &LogitPositions::Range(0..0), Some(&mut collector))?;
+        let nowhere = LogitPositions::Range(0..0);
+        model.forward_unless(cancellation, chunk, &mut cache, &nowhere, Some(&mut collector))?;
         Ok(collector)
     };
     let mut total = ImatrixCollector::default();

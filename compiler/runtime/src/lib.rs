@@ -7,6 +7,7 @@
 
 pub mod accuracy;
 pub mod backend;
+pub mod cancellation;
 pub mod chunks;
 pub mod cpu_exact;
 pub mod error;

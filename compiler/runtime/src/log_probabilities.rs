@@ -1,5 +1,6 @@
 //! Logarithms of probabilities, from logits, in f64.
 
+use crate::cancellation::Cancellation;
 use crate::error::RuntimeError;
 use crate::model::Model;
 use mc_tensor::math;
@@ -31,24 +32,25 @@ pub fn log_probability(logits: &[f32], token: u32) -> f64 {
 /// # Errors
 /// As [`Model::forward`].
 pub fn log_probabilities(model: &Model, tokens: &[u32]) -> Result<Vec<f64>, RuntimeError> {
-    log_probabilities_from(model, tokens, 0)
+    log_probabilities_from(Cancellation::NEVER, model, tokens, 0)
 }
 
 /// As [`log_probabilities`], but only of tokens after position `first`, whose own token is not scored.
 ///
 /// The whole sequence is run at once up to the head, and the head some positions at a time.
 pub(crate) fn log_probabilities_from(
+    cancellation: Cancellation<'_>,
     model: &Model,
     tokens: &[u32],
     first: usize,
 ) -> Result<Vec<f64>, RuntimeError> {
     let mut cache = model.new_cache(tokens.len());
-    let hidden = model.hidden(tokens, &mut cache, None)?;
+    let hidden = model.hidden(cancellation, tokens, &mut cache, None)?;
     let mut out = Vec::with_capacity(tokens.len());
     while first + out.len() + 1 < tokens.len() {
         let start = first + out.len();
         let end = (start + N_ROWS).min(tokens.len() - 1);
-        let logits = model.logits(&hidden, start..end, None)?;
+        let logits = model.logits(cancellation, &hidden, start..end, None)?;
         let scored = logits.rows().zip(&tokens[start + 1..]);
         out.extend(scored.map(|(logits, token)| log_probability(logits, *token)));
     }

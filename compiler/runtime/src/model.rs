@@ -10,6 +10,7 @@ use mc_decoder::program::{Attention, Block, Decoder, Head};
 use mc_tensor::model_tensor::ModelTensor;
 
 use crate::backend::{Backend, BackendId};
+use crate::cancellation::Cancellation;
 use crate::cpu_exact::CpuExact;
 use crate::error::RuntimeError;
 use crate::kv_cache::KvCache;
@@ -131,16 +132,29 @@ impl Model {
         tokens: &[u32],
         cache: &mut KvCache,
         positions: &LogitPositions,
+        observer: Option<&mut dyn ActivationObserver>,
+    ) -> Result<Logits, RuntimeError> {
+        self.forward_unless(Cancellation::NEVER, tokens, cache, positions, observer)
+    }
+
+    /// As [`Model::forward`], as long as the logits are wanted. Otherwise the cache holds what it held before.
+    pub(crate) fn forward_unless(
+        &self,
+        cancellation: Cancellation<'_>,
+        tokens: &[u32],
+        cache: &mut KvCache,
+        positions: &LogitPositions,
         mut observer: Option<&mut dyn ActivationObserver>,
     ) -> Result<Logits, RuntimeError> {
-        let hidden = self.hidden(tokens, cache, observer::lend(&mut observer))?;
-        self.logits(&hidden, positions.range(tokens.len()), observer)
+        let hidden = self.hidden(cancellation, tokens, cache, observer::lend(&mut observer))?;
+        self.logits(cancellation, &hidden, positions.range(tokens.len()), observer)
             .inspect_err(|_| cache.truncate(hidden.first_position))
     }
 
-    /// As [`Model::forward`], up to the last norm. On an error the cache holds what it held before.
+    /// As [`Model::forward_unless`], up to the last norm. On an error the cache holds what it held before.
     pub(crate) fn hidden(
         &self,
+        cancellation: Cancellation<'_>,
         tokens: &[u32],
         cache: &mut KvCache,
         observer: Option<&mut dyn ActivationObserver>,
@@ -154,7 +168,7 @@ impl Model {
         }
         cache.check(&self.decoder, tokens.len())?;
         let first_position = cache.n_positions();
-        let mut pass = Pass { model: self, first_position, rotary: None, observer };
+        let mut pass = Pass { model: self, cancellation, first_position, rotary: None, observer };
         match pass.run(tokens, cache) {
             Ok(stream) => {
                 cache.advance(tokens.len());
@@ -170,6 +184,7 @@ impl Model {
     /// The head, for some of the rows.
     pub(crate) fn logits(
         &self,
+        cancellation: Cancellation<'_>,
         hidden: &Hidden,
         rows: Range<usize>,
         observer: Option<&mut dyn ActivationObserver>,
@@ -177,6 +192,7 @@ impl Model {
         if rows.is_empty() {
             return Ok(Logits::new(self.n_vocab(), Vec::new()));
         }
+        cancellation.check()?;
         let stream = hidden.stream.narrow(0, rows.start, rows.len())?;
         let normed = self.backend.norm(&stream, &self.output_norm, self.decoder.output_norm.epsilon)?;
         let (tensor, weight) = match &self.output {
@@ -281,15 +297,16 @@ fn check_block(
 }
 
 /// One walk over the blocks.
-struct Pass<'m, 'o> {
+struct Pass<'m, 'c, 'o> {
     model: &'m Model,
+    cancellation: Cancellation<'c>,
     first_position: usize,
     /// Angles of the last block that needed some; blocks nearly always agree.
     rotary: Option<(&'m RotaryFrequencies, RotaryTable)>,
     observer: Option<&'o mut (dyn ActivationObserver + 'o)>,
 }
 
-impl<'m> Pass<'m, '_> {
+impl<'m> Pass<'m, '_, '_> {
     fn run(&mut self, tokens: &[u32], cache: &mut KvCache) -> Result<Tensor, RuntimeError> {
         let model = self.model;
         let mut stream = model.backend.rows(&model.token_embedding, tokens)?;
@@ -320,18 +337,18 @@ impl<'m> Pass<'m, '_> {
             ModelTensor::AttnV { block: number },
         ];
         self.observe(&inputs, &normed)?;
-        let [mut q, mut k, v] = [&weights.q, &weights.k, &weights.v]
-            .map(|projection| backend.matmul(&normed, &projection.weight, projection.bias.as_deref()));
+        let mut q = self.project(&normed, &weights.q)?;
+        let mut k = self.project(&normed, &weights.k)?;
+        let v = self.project(&normed, &weights.v)?;
         if let Some(frequencies) = &weights.rotary {
             let table = self.rotary_table(frequencies, stream.dim(0)?);
             let head_dim = attention.head_dim as usize;
-            q = backend.rotate(&q?, head_dim, table);
-            k = backend.rotate(&k?, head_dim, table);
+            q = backend.rotate(&q, head_dim, table)?;
+            k = backend.rotate(&k, head_dim, table)?;
         }
-        let mixed = backend.attend(&q?, &k?, &v?, cache.block_mut(number as usize), attention)?;
+        let mixed = backend.attend(&q, &k, &v, cache.block_mut(number as usize), attention)?;
         self.observe(&[ModelTensor::AttnOutput { block: number }], &mixed)?;
-        let projection = &weights.attn_output;
-        let update = backend.matmul(&mixed, &projection.weight, projection.bias.as_deref())?;
+        let update = self.project(&mixed, &weights.attn_output)?;
         Ok(backend.add(stream, &update)?)
     }
 
@@ -347,12 +364,22 @@ impl<'m> Pass<'m, '_> {
         let normed = backend.norm(stream, &weights.ffn_norm, weights.layer.ffn_norm.epsilon)?;
         let inputs = [ModelTensor::FfnGate { block: number }, ModelTensor::FfnUp { block: number }];
         self.observe(&inputs, &normed)?;
-        let gate = backend.matmul(&normed, &weights.gate, None)?;
-        let up = backend.matmul(&normed, &weights.up, None)?;
+        let gate = self.matmul(&normed, &weights.gate, None)?;
+        let up = self.matmul(&normed, &weights.up, None)?;
         let gated = backend.gate(&gate, &up, block.feed_forward.activation)?;
         self.observe(&[ModelTensor::FfnDown { block: number }], &gated)?;
-        let update = backend.matmul(&gated, &weights.down, None)?;
+        let update = self.matmul(&gated, &weights.down, None)?;
         Ok(backend.add(stream, &update)?)
+    }
+
+    fn project(&self, inputs: &Tensor, projection: &Projection) -> Result<Tensor, RuntimeError> {
+        self.matmul(inputs, &projection.weight, projection.bias.as_deref())
+    }
+
+    /// One of the products, which are nearly all of the work.
+    fn matmul(&self, inputs: &Tensor, weight: &Weight, bias: Option<&[f32]>) -> Result<Tensor, RuntimeError> {
+        self.cancellation.check()?;
+        Ok(self.model.backend.matmul(inputs, weight, bias)?)
     }
 
     fn rotary_table(&mut self, frequencies: &'m RotaryFrequencies, n_tokens: usize) -> &RotaryTable {

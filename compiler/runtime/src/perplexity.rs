@@ -8,6 +8,7 @@
 //!
 //! Source: `perplexity` in tools/perplexity/perplexity.cpp of llama.cpp.
 
+use crate::cancellation::Cancellation;
 use crate::chunks::{self, ChunkOptions};
 use crate::error::RuntimeError;
 use crate::log_probabilities;
@@ -35,10 +36,16 @@ pub struct Perplexity {
 /// Perplexity of a text; chunks run in parallel, and the result does not depend on the number of threads.
 ///
 /// # Errors
-/// If the text fills no chunk, the context is out of range, or the model fails.
-pub fn perplexity(model: &Model, tokens: &[u32], options: &ChunkOptions) -> Result<Perplexity, RuntimeError> {
+/// If the text fills no chunk, the context is out of range, the model fails, or nobody wants the result any more.
+pub fn perplexity(
+    model: &Model,
+    tokens: &[u32],
+    options: &ChunkOptions,
+    cancellation: Cancellation<'_>,
+) -> Result<Perplexity, RuntimeError> {
     let chunks = chunks::chunks(model, tokens, options)?;
-    let score = |chunk: &[u32]| log_probabilities::log_probabilities_from(model, chunk, options.n_ctx / 2);
+    let first = options.n_ctx / 2;
+    let score = |chunk: &[u32]| log_probabilities::log_probabilities_from(cancellation, model, chunk, first);
     let (mut nll, mut squares, mut n_scored) = (0f64, 0f64, 0usize);
     chunks::run_all(&chunks, score, |log_probabilities: Vec<f64>| {
         for log_probability in &log_probabilities {

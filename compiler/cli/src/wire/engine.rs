@@ -98,10 +98,10 @@ impl Engine {
             let mut built = self.build_once(&graph, progress)?;
             n_tries += 1;
             // Whoever interrupted it does not want to wait for what would come.
-            if !built.is_cancelled {
+            if !built.is_interrupted {
                 self.bring(&graph, &built, read)?;
             }
-            if !built.is_cancelled
+            if !built.is_interrupted
                 && let Some(team) = &self.team
                 && team.is_worth_another_try(n_lost, n_tries)
             {

@@ -90,7 +90,7 @@ pub(crate) fn target_gguf(invocation: &Invocation, text: &str) -> Result<TargetG
             let reports = reports.transpose()?.unwrap_or_default();
             Ok(TargetGguf { content: engine.content(output)?, reports })
         }
-        None => Err(tell(invocation, &reports, pass.built.is_cancelled)),
+        None => Err(tell(invocation, &reports, pass.built.is_interrupted)),
     }
 }
 

@@ -119,7 +119,7 @@ pub(crate) fn build_targets(
         let read: Vec<Artifact> = pending.iter().flat_map(|target| read(engine, target, goal)).collect();
         let pass = engine.build(&artifacts, &read, &progress)?;
         let only_gates = !pass.built.failures.is_empty()
-            && !pass.built.is_cancelled
+            && !pass.built.is_interrupted
             && pass.built.failures.iter().all(|failure| is_missed_gate(&failure.error));
         let mut rest = pending.clone();
         rest.retain(|target| is_open(engine, &pass, target, goal));
@@ -133,7 +133,7 @@ pub(crate) fn build_targets(
     let tally = progress.finish();
     let mut finished = Finished {
         reports: reports(&passes),
-        is_interrupted: passes.iter().any(|pass| pass.built.is_cancelled),
+        is_interrupted: passes.iter().any(|pass| pass.built.is_interrupted),
         passes,
         targets: Vec::new(),
         gates: Vec::new(),

@@ -31,6 +31,7 @@ use crate::report::Report;
 use crate::wire::team_settings::{Declared, KEY_VARIABLE, PrivateKey, TeamSettings};
 use crate::wire::team_transport;
 use crate::wire::team_uploads::{Job, Uploads, Waiting};
+use crate::wire::team_watch::Watch;
 use crate::wire::team_workers::TeamWorkers;
 use crate::workspace::cache_dir;
 
@@ -46,6 +47,7 @@ pub(crate) struct TeamCache {
     is_absent: bool,
     uploads: Option<Uploads>,
     workers: Option<TeamWorkers>,
+    _watch: Option<Watch>,
     /// Why a step failed that could not do without it, the first time.
     step_failure: Mutex<Option<String>>,
 }
@@ -89,9 +91,10 @@ impl TeamCache {
         let sends = settings.upload && !is_absent;
         let uploads = sends.then(|| Uploads::start(&remote, store, settings.n_askers));
         let workers = if is_absent { None } else { TeamWorkers::open(invocation, &settings)? };
+        let watch = (settings.required && !is_absent).then(|| Watch::begin(&remote));
         let store = Arc::clone(store);
         let step_failure = Mutex::default();
-        Ok(Some(Self { remote, store, settings, is_absent, uploads, workers, step_failure }))
+        Ok(Some(Self { remote, store, settings, is_absent, uploads, workers, _watch: watch, step_failure }))
     }
 
     /// How this machine uses it, for people.
@@ -132,7 +135,7 @@ impl TeamCache {
     /// * `n_lost`: what [`Remote::n_lost`] said before the build
     /// * `n_tries`: how many builds there were
     pub(crate) fn is_worth_another_try(&self, n_lost: usize, n_tries: usize) -> bool {
-        if self.remote.n_lost() == n_lost || self.settings.required && self.remote.failure().is_some() {
+        if self.remote.n_lost() == n_lost || self.is_over() {
             return false;
         }
         if n_tries >= MAX_TRIES {
@@ -274,6 +277,10 @@ impl RemoteResults for TeamCache {
         self.settings.n_askers
     }
 
+    fn is_over(&self) -> bool {
+        self.settings.required && !self.is_absent && self.remote.has_failed()
+    }
+
     fn find(
         &self,
         node: &Arc<ActionNode>,
@@ -305,7 +312,9 @@ impl RemoteResults for TeamCache {
         begins: &dyn Fn(),
     ) -> Result<Option<Outputs>, ActionError> {
         let Some(workers) = &self.workers else { return Ok(None) };
-        workers.execute(&self.remote, &self.store, &Made { node, inputs, source }, tags, begins)
+        let is_cancelled = || interrupt::cancelled().load(Ordering::Relaxed) || self.is_over();
+        let made = Made { node, inputs, source };
+        workers.execute(&self.remote, &self.store, &made, tags, begins, &is_cancelled)
     }
 
     fn bring(&self, outputs: &[Output]) -> Result<(), ActionError> {

@@ -1,6 +1,5 @@
 //! The team's workers as the options name them: what they are asked for, and what it means when they fail.
 
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -16,7 +15,6 @@ use mc_rules::remote_kinds::is_remote;
 use mc_store::local::store::LocalStore;
 use mc_store::mapping::MappedFile;
 
-use crate::interrupt;
 use crate::invocation::Invocation;
 use crate::report::Report;
 use crate::wire::team_settings::TeamSettings;
@@ -65,6 +63,8 @@ impl TeamWorkers {
     }
 
     /// The outputs of a step that they did; `None` when it is to be done here.
+    ///
+    /// * `is_cancelled`: whether nobody wants them any more
     pub(crate) fn execute(
         &self,
         remote: &Remote,
@@ -72,9 +72,9 @@ impl TeamWorkers {
         made: &Made<'_>,
         tags: Tags,
         begins: &dyn Fn(),
+        is_cancelled: &dyn Fn() -> bool,
     ) -> Result<Option<Outputs>, ActionError> {
-        let is_cancelled = || interrupt::cancelled().load(Ordering::Relaxed);
-        match self.workers.execute(remote, store, made, tags, begins, &is_cancelled) {
+        match self.workers.execute(remote, store, made, tags, begins, is_cancelled) {
             Ok(Outcome::Done(outputs)) => Ok(Some(outputs)),
             Ok(Outcome::Stays) => Ok(None),
             Ok(Outcome::Failed(reason)) if self.falls_back => {

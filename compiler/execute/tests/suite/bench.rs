@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use mc_execute::build::{Built, OnFailure, OnMiss, Options, build};
 use mc_execute::event::{Event, Origin};
 use mc_execute::fetch::output_content;
+use mc_execute::remote::RemoteResults;
 use mc_execute::services::Services;
 use mc_ir::action::{ActionNode, Input};
 use mc_ir::graph::ActionGraph;
@@ -97,12 +98,21 @@ impl<S: Store + ?Sized> Bench<S> {
     }
 
     pub(crate) fn build_with(&self, nodes: &[&Arc<ActionNode>], options: Options) -> Outcome {
+        self.build_for(nodes, options, None)
+    }
+
+    /// As [`Self::build_with`], with what other machines have.
+    pub(crate) fn build_for(
+        &self,
+        nodes: &[&Arc<ActionNode>],
+        options: Options,
+        remote: Option<&dyn RemoteResults>,
+    ) -> Outcome {
         let artifacts: Vec<_> =
             nodes.iter().map(|node| node.artifact(&node.action.outputs().remove(0))).collect();
         let graph = ActionGraph::new(&artifacts);
         let (store, actions) = self.store.faces();
-        let services =
-            Services { store, actions, memo: &self.memo, remote: None, cancelled: &self.cancelled };
+        let services = Services { store, actions, memo: &self.memo, remote, cancelled: &self.cancelled };
         let order = Mutex::new(Vec::new());
         let built = build(&graph, &services, options, &|event| order.lock().unwrap().extend(line(&event)));
         let order = order.into_inner().unwrap();

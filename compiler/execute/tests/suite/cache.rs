@@ -51,7 +51,7 @@ fn inputs_of_many_pages_can_be_read_again_after_they_were_let_go_of() {
 fn nothing_is_to_do_in_an_empty_graph() {
     let outcome = Bench::memory().build(&[]);
     assert_eq!(outcome.log, [""; 0]);
-    assert!(!outcome.built.is_cancelled);
+    assert!(!outcome.built.is_interrupted);
 }
 
 #[test]

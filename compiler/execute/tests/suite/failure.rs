@@ -32,7 +32,7 @@ fn a_failure_stops_the_build_and_is_the_only_one_told() {
         assert_eq!(outcome.built.failures[0].node, bad);
         assert!(matches!(outcome.built.failures[0].error, ActionError::Failed { .. }));
         assert!([&bad, &reader, &good, &last].iter().all(|node| outcome.get(node).is_none()));
-        assert!(!outcome.built.is_cancelled);
+        assert!(!outcome.built.is_interrupted);
     });
 }
 
@@ -148,7 +148,7 @@ fn an_interrupt_finishes_what_runs_and_begins_nothing() {
     over_stores(|bench| {
         let [bad, reader, good, last] = nodes(bench, Effect::Interrupt(Arc::clone(&bench.cancelled)));
         let outcome = bench.build_with(&[&reader, &last], ONE_JOB);
-        assert!(outcome.built.is_cancelled);
+        assert!(outcome.built.is_interrupted);
         assert!(outcome.built.failures.is_empty());
         assert_eq!(outcome.log, ["run bad"]);
         assert!(outcome.get(&bad).is_some() && outcome.get(&good).is_none());
@@ -156,7 +156,7 @@ fn an_interrupt_finishes_what_runs_and_begins_nothing() {
         bench.cancelled.store(false, Ordering::Relaxed);
         let outcome = bench.build_with(&[&reader, &last], ONE_JOB);
         assert_eq!(outcome.log, ["hit bad", "run good", "run last", "run reader"]);
-        assert!(!outcome.built.is_cancelled);
+        assert!(!outcome.built.is_interrupted);
     });
 }
 
@@ -165,7 +165,7 @@ fn a_step_that_gives_up_when_interrupted_is_no_failure() {
     over_stores(|bench| {
         let [bad, reader, ..] = nodes(bench, Effect::GiveUp(Arc::clone(&bench.cancelled)));
         let outcome = bench.build(&[&reader]);
-        assert!(outcome.built.is_cancelled);
+        assert!(outcome.built.is_interrupted);
         assert!(outcome.built.failures.is_empty());
         assert_eq!(outcome.log, [""; 0]);
         assert!(outcome.get(&bad).is_none());
@@ -177,6 +177,6 @@ fn a_build_that_is_interrupted_before_it_begins_does_nothing() {
     let bench = Bench::memory();
     bench.cancelled.store(true, Ordering::Relaxed);
     let outcome = bench.build(&[&step("a", vec![bench.source("x", "X")])]);
-    assert!(outcome.built.is_cancelled);
+    assert!(outcome.built.is_interrupted);
     assert_eq!(outcome.log, [""; 0]);
 }

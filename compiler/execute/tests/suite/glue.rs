@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mc_ir::action::{
     Action, ActionContext, ActionError, ActionKind, ActionNode, Input, Range64, Source, write_bytes,
@@ -39,6 +39,8 @@ pub(crate) enum Effect {
     Interrupt(Arc<AtomicBool>),
     /// Asks to stop, notices, and gives up.
     GiveUp(Arc<AtomicBool>),
+    /// Works until nobody wants the outputs any more.
+    Wait,
     /// Saves a file while the build runs.
     Save(PathBuf),
     /// Works on the shared threads for a while, and counts how many do so at the same time.
@@ -71,6 +73,7 @@ impl Action for Glue {
     }
 
     fn run(&self, ctx: &dyn ActionContext) -> Result<Outputs, ActionError> {
+        let began = Instant::now();
         let inputs = || -> Result<Vec<Vec<u8>>, ActionError> {
             let contents = (0..self.n_inputs).map(|index| ctx.input(index));
             let contents = contents.collect::<Result<Vec<_>, _>>()?;
@@ -112,6 +115,13 @@ impl Action for Glue {
                 flag.store(true, Ordering::Relaxed);
                 if ctx.is_cancelled() { Err(ActionError::Cancelled) } else { one(glued()?) }
             }
+            Effect::Wait => {
+                while Instant::now() < began + PATIENCE {
+                    ctx.go_on()?;
+                    sleep();
+                }
+                panic!("`{}` was wanted too long", self.parameter);
+            }
             Effect::Save(path) => {
                 let output = glued()?;
                 std::fs::write(path, "saved while it was read")?;
@@ -128,6 +138,9 @@ impl Action for Glue {
         }
     }
 }
+
+/// After which a test has failed that waits.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 fn sleep() {
     std::thread::sleep(Duration::from_millis(5));

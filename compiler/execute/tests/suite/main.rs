@@ -6,3 +6,4 @@ mod concurrency;
 mod damage;
 mod failure;
 mod glue;
+mod over;

@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 
 use mc_runtime::accuracy::{self, Question};
+use mc_runtime::cancellation::Cancellation;
 use mc_runtime::generate::{self, GenerateOptions, Generated, StopReason};
 use mc_runtime::logits::LogitPositions;
 use mc_runtime::model::Model;
@@ -74,14 +75,18 @@ fn answers_come_in_the_order_of_the_questions_and_depend_on_nothing_else() {
         (1..20).map(|n| Question { prompt: toy::tokens(n), max_tokens: n % 7 }).collect();
     let answers = |n_threads| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(n_threads).build().unwrap();
-        pool.install(|| accuracy::answers(&model, &questions, &[5]).unwrap())
+        pool.install(|| accuracy::answers(&model, &questions, &[5], Cancellation::NEVER).unwrap())
     };
     let alone: Vec<Generated> = questions
         .iter()
-        .map(|question| accuracy::answers(&model, std::slice::from_ref(question), &[5]).unwrap().remove(0))
+        .map(|question| {
+            accuracy::answers(&model, std::slice::from_ref(question), &[5], Cancellation::NEVER)
+                .unwrap()
+                .remove(0)
+        })
         .collect();
     assert_eq!(answers(1), alone);
     assert_eq!(answers(3), alone);
     let empty = Question { prompt: Vec::new(), max_tokens: 3 };
-    assert!(accuracy::answers(&model, &[empty], &[]).is_err());
+    assert!(accuracy::answers(&model, &[empty], &[], Cancellation::NEVER).is_err());
 }

@@ -1,5 +1,6 @@
 //! The runtime against a plain reference, and against itself at other batch sizes, widths and numbers of threads.
 
+mod cancellation;
 mod errors;
 mod forward;
 mod generation;

@@ -2,6 +2,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "expected values, compared within a tolerance")]
 
+use mc_runtime::cancellation::Cancellation;
 use mc_runtime::chunks::ChunkOptions;
 use mc_runtime::imatrix::{self, Imatrix};
 use mc_runtime::log_probabilities;
@@ -21,7 +22,7 @@ fn equal_logits_have_the_size_of_the_vocabulary_as_perplexity() {
     let mut weights = toy::weights(&decoder);
     weights.insert(ModelTensor::OutputNorm, Weight::from_f32(vec![32], vec![0.0; 32]).unwrap());
     let model = Model::new(decoder, weights).unwrap();
-    let result = perplexity::perplexity(&model, &toy::tokens(70), &OPTIONS).unwrap();
+    let result = perplexity::perplexity(&model, &toy::tokens(70), &OPTIONS, Cancellation::NEVER).unwrap();
     assert!((result.perplexity - 41.0).abs() < 1e-4, "{result:?}");
     assert_eq!((result.n_chunks, result.n_scored), (4, 4 * 7));
     assert!(result.standard_error < 1e-4, "{result:?}");
@@ -53,7 +54,8 @@ fn expected_perplexity(tokens: &[u32]) -> Perplexity {
 fn perplexity_scores_the_second_half_of_every_chunk() {
     let tokens = toy::tokens(70);
     let expected = expected_perplexity(&tokens);
-    let found = perplexity::perplexity(&toy::model(toy::decoder()), &tokens, &OPTIONS).unwrap();
+    let found =
+        perplexity::perplexity(&toy::model(toy::decoder()), &tokens, &OPTIONS, Cancellation::NEVER).unwrap();
     assert_eq!((found.n_scored, found.n_chunks), (expected.n_scored, expected.n_chunks));
     assert!((found.nll - expected.nll).abs() < 1e-3, "{found:?} {expected:?}");
     assert!((found.perplexity / expected.perplexity - 1.0).abs() < 1e-5, "{found:?} {expected:?}");
@@ -67,8 +69,8 @@ fn metrics_do_not_depend_on_the_number_of_threads() {
     let run = |n_threads| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(n_threads).build().unwrap();
         pool.install(|| {
-            let perplexity = perplexity::perplexity(&model, &tokens, &OPTIONS).unwrap();
-            let imatrix = imatrix::imatrix(&model, &tokens, &OPTIONS).unwrap();
+            let perplexity = perplexity::perplexity(&model, &tokens, &OPTIONS, Cancellation::NEVER).unwrap();
+            let imatrix = imatrix::imatrix(&model, &tokens, &OPTIONS, Cancellation::NEVER).unwrap();
             (perplexity.nll.to_bits(), perplexity.standard_error.to_bits(), imatrix)
         })
     };
@@ -82,7 +84,9 @@ fn the_text_must_fill_a_chunk_and_the_chunk_the_context() {
     let model = toy::model(toy::decoder());
     let error = |n_tokens, n_ctx| {
         let options = ChunkOptions { n_ctx, ..OPTIONS };
-        perplexity::perplexity(&model, &toy::tokens(n_tokens), &options).unwrap_err().to_string()
+        perplexity::perplexity(&model, &toy::tokens(n_tokens), &options, Cancellation::NEVER)
+            .unwrap_err()
+            .to_string()
     };
     assert_eq!(
         error(15, 16),
@@ -95,7 +99,7 @@ fn the_text_must_fill_a_chunk_and_the_chunk_the_context() {
 
 fn imatrix_of(tokens: &[u32], max_chunks: Option<usize>) -> Imatrix {
     let options = ChunkOptions { max_chunks, ..OPTIONS };
-    imatrix::imatrix(&toy::model(toy::decoder()), tokens, &options).unwrap()
+    imatrix::imatrix(&toy::model(toy::decoder()), tokens, &options, Cancellation::NEVER).unwrap()
 }
 
 #[test]
@@ -174,10 +178,10 @@ fn results_have_these_bits_on_every_machine() {
     let mut cache = model.new_cache(80);
     let logits = model.forward(&tokens, &mut cache, &LogitPositions::All, None).unwrap();
     let logits = hash(logits.values().iter().map(|logit| u64::from(logit.to_bits())));
-    let perplexity = perplexity::perplexity(&model, &tokens, &OPTIONS).unwrap();
+    let perplexity = perplexity::perplexity(&model, &tokens, &OPTIONS, Cancellation::NEVER).unwrap();
     let perplexity =
         hash([perplexity.nll, perplexity.perplexity, perplexity.standard_error].map(f64::to_bits));
-    let imatrix = imatrix::imatrix(&model, &tokens, &OPTIONS).unwrap();
+    let imatrix = imatrix::imatrix(&model, &tokens, &OPTIONS, Cancellation::NEVER).unwrap();
     let sums = imatrix.entries.values().flat_map(|entry| &entry.in_sum2);
     let imatrix = hash(sums.map(|sum| u64::from(sum.to_bits())));
     let expected = [0x0940_8a71_04ba_500e, 0x05fa_6218_dc83_883e, 0x48c0_73e7_6076_7fa2];

@@ -1,0 +1,98 @@
+//! A build that must not go on without the results of others ends when those cannot be asked any more.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use mc_execute::build::{OnFailure, OnMiss, Options};
+use mc_execute::remote::RemoteResults;
+use mc_ir::action::{ActionError, ActionNode, Content};
+use mc_ir::output::{Output, Outputs};
+use mc_ir::tags::Tags;
+
+use crate::bench::Bench;
+use crate::glue::{Effect, glue, node, of, step};
+
+/// Others, who know nothing until they are gone.
+#[derive(Default)]
+struct Others {
+    are_gone: Arc<AtomicBool>,
+    /// The step that is asked for when they are gone.
+    last: &'static str,
+}
+
+impl RemoteResults for Others {
+    fn n_askers(&self) -> usize {
+        4
+    }
+
+    fn is_over(&self) -> bool {
+        self.are_gone.load(Ordering::SeqCst)
+    }
+
+    fn find(
+        &self,
+        node: &Arc<ActionNode>,
+        _: &[Output],
+        _: &dyn Fn(usize) -> Option<Content>,
+    ) -> Result<Option<Outputs>, ActionError> {
+        if node.label.name != self.last {
+            return Ok(None);
+        }
+        // The other step is to compute by then.
+        thread::sleep(Duration::from_millis(50));
+        self.are_gone.store(true, Ordering::SeqCst);
+        Err(ActionError::failed("they are gone"))
+    }
+
+    fn execute(
+        &self,
+        _: &Arc<ActionNode>,
+        _: Tags,
+        _: &[Output],
+        _: &dyn Fn(usize) -> Option<Content>,
+        _: &dyn Fn(),
+    ) -> Result<Option<Outputs>, ActionError> {
+        Ok(None)
+    }
+
+    fn bring(&self, _: &[Output]) -> Result<(), ActionError> {
+        Ok(())
+    }
+
+    fn made(&self, _: &Arc<ActionNode>, _: &[Output], _: &Outputs) {}
+
+    fn had(&self, _: &Arc<ActionNode>, _: &[Output], _: &Outputs) {}
+}
+
+#[test]
+fn a_step_that_computes_is_given_up_and_the_build_is_not_interrupted() {
+    for on_failure in [OnFailure::Stop, OnFailure::KeepGoing] {
+        let bench = Bench::memory();
+        let waiting = node("waiting", glue("w", Effect::Wait), vec![bench.source("x", "X")]);
+        let reader = step("reader", vec![of(&waiting)]);
+        let failing = step("failing", vec![bench.source("y", "Y")]);
+        let other = step("other", vec![of(&failing)]);
+        let others = Others { last: "failing", ..Others::default() };
+        let options = Options { n_jobs: 2, on_failure, on_miss: OnMiss::Run };
+        let outcome = bench.build_for(&[&reader, &other], options, Some(&others));
+        assert!(!outcome.built.is_interrupted);
+        assert_eq!(outcome.log, ["fail failing: they are gone"]);
+        assert_eq!(outcome.built.failures.len(), 1);
+        assert!([&waiting, &reader, &failing, &other].iter().all(|node| outcome.get(node).is_none()));
+    }
+}
+
+#[test]
+fn nothing_is_begun_when_they_are_gone_before() {
+    let bench = Bench::memory();
+    for on_miss in [OnMiss::Run, OnMiss::Fail] {
+        let others = Others::default();
+        others.are_gone.store(true, Ordering::SeqCst);
+        let options = Options { n_jobs: 2, on_failure: OnFailure::KeepGoing, on_miss };
+        let outcome = bench.build_for(&[&step("a", vec![bench.source("x", "X")])], options, Some(&others));
+        assert_eq!(outcome.log, [""; 0]);
+        assert!(!outcome.built.is_interrupted && outcome.built.failures.is_empty());
+    }
+}

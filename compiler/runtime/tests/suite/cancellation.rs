@@ -1,0 +1,71 @@
+//! Whoever does not want a result any more need not wait for it.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use mc_runtime::accuracy::{self, Question};
+use mc_runtime::cancellation::Cancellation;
+use mc_runtime::chunks::ChunkOptions;
+use mc_runtime::error::RuntimeError;
+use mc_runtime::imatrix;
+use mc_runtime::model::Model;
+use mc_runtime::perplexity;
+
+use crate::toy;
+
+const OPTIONS: ChunkOptions = ChunkOptions { n_ctx: 16, bos: Some(1), max_chunks: None };
+
+/// Wants the result of `run` until it was asked for the `n`th time, with one thread; how often it was asked in all.
+fn asked(
+    n: usize,
+    run: impl Fn(Cancellation<'_>) -> Result<(), RuntimeError> + Sync,
+) -> (usize, Result<(), RuntimeError>) {
+    let n_asked = AtomicUsize::new(0);
+    let is_cancelled = || n_asked.fetch_add(1, Ordering::SeqCst) + 1 >= n;
+    let one = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    let result = one.install(|| run(Cancellation::new(&is_cancelled)));
+    (n_asked.into_inner(), result)
+}
+
+fn check(n_products: usize, run: impl Fn(Cancellation<'_>) -> Result<(), RuntimeError> + Sync) {
+    let (n_asked, result) = asked(usize::MAX, &run);
+    result.unwrap();
+    assert_eq!(n_asked, n_products);
+    for n in 1..=n_products {
+        let (n_asked, result) = asked(n, &run);
+        assert!(matches!(result, Err(RuntimeError::Cancelled)), "{n}: {result:?}");
+        assert_eq!(n_asked, n, "nothing more is computed");
+    }
+}
+
+/// Products of one pass over the blocks.
+fn n_in_blocks(model: &Model) -> usize {
+    7 * model.decoder().blocks.len()
+}
+
+#[test]
+fn a_perplexity_is_asked_for_before_each_product() {
+    let model = toy::model(toy::decoder());
+    let tokens = toy::tokens(2 * OPTIONS.n_ctx);
+    check(2 * (n_in_blocks(&model) + 1), |cancellation| {
+        perplexity::perplexity(&model, &tokens, &OPTIONS, cancellation).map(|_| ())
+    });
+}
+
+#[test]
+fn an_importance_matrix_is_asked_for_before_each_product() {
+    let model = toy::model(toy::decoder());
+    let tokens = toy::tokens(2 * OPTIONS.n_ctx);
+    check(2 * n_in_blocks(&model), |cancellation| {
+        imatrix::imatrix(&model, &tokens, &OPTIONS, cancellation).map(|_| ())
+    });
+}
+
+#[test]
+fn answers_are_asked_for_before_each_product() {
+    let model = toy::model(toy::decoder());
+    let questions = [[3, 1], [4, 1]].map(|prompt| Question { prompt: prompt.to_vec(), max_tokens: 2 });
+    // The prompt gives the first token of two.
+    check(2 * 2 * (n_in_blocks(&model) + 1), |cancellation| {
+        accuracy::answers(&model, &questions, &[], cancellation).map(|_| ())
+    });
+}

@@ -1,0 +1,63 @@
+//! A command that runs beside the test.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use crate::sandbox::Sandbox;
+
+/// A command that runs beside the test, and what it tells.
+pub(crate) struct Background {
+    pub(crate) child: Child,
+    log: std::path::PathBuf,
+}
+
+impl Background {
+    pub(crate) fn start(sandbox: &Sandbox, arguments: &[&str]) -> Self {
+        let log = sandbox.dir().join("stderr");
+        let mut command = sandbox.command(arguments);
+        let child = command.stdout(Stdio::null()).stderr(File::create(&log).unwrap()).spawn().unwrap();
+        Self { child, log }
+    }
+
+    /// What it told so far.
+    pub(crate) fn told(&self) -> String {
+        fs::read_to_string(&self.log).unwrap()
+    }
+
+    /// The steps that were told as done.
+    pub(crate) fn steps(&self) -> BTreeSet<String> {
+        steps(&self.told())
+    }
+
+    /// Waits until at least this many steps are done.
+    #[track_caller]
+    pub(crate) fn wait_for_steps(&mut self, n_steps: usize) {
+        while self.steps().len() < n_steps {
+            assert_eq!(self.child.try_wait().unwrap(), None, "the build ended too early");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Waits until gates are measured on a text that was not measured before.
+    #[track_caller]
+    pub(crate) fn wait_for_measuring(&mut self) {
+        // It is read first, and told; then the model is brought up.
+        self.wait_for_steps(1);
+        std::thread::sleep(Duration::from_millis(500));
+    }
+
+    /// What Ctrl-C does.
+    #[track_caller]
+    pub(crate) fn interrupt(&self) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    }
+}
+
+/// The steps in the progress of a build: each line without its time. A line that was cut off is none.
+pub(crate) fn steps(stderr: &str) -> BTreeSet<String> {
+    let lines = stderr.split_inclusive('\n').filter(|line| line.ends_with(" s)\n"));
+    lines.filter_map(|line| line.rsplit_once("  (")).map(|(step, _)| step.to_owned()).collect()
+}
