@@ -85,6 +85,16 @@ impl Folder {
         Ok(())
     }
 
+    /// What is there, as something that may be missing; an error where all of the folder is gone.
+    fn there<T>(&self, path: &Path, found: io::Result<T>) -> Result<Option<T>, RemoteError> {
+        match found {
+            Ok(found) => Ok(Some(found)),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(path, error)),
+            Err(_) if self.root.is_dir() => Ok(None),
+            Err(error) => Err(failed(&self.root, error)),
+        }
+    }
+
     fn put(&self, path: &Path, bytes: &[u8], sent: &dyn Fn(usize)) -> Result<(), RemoteError> {
         let folder = path.parent().unwrap_or(&self.root);
         let unfinished = self.unfinished();
@@ -119,15 +129,6 @@ fn failed(path: &Path, source: io::Error) -> RemoteError {
     RemoteError::Folder { path: path.display().to_string(), source }
 }
 
-/// What is there, as something that may be missing.
-fn there<T>(path: &Path, found: io::Result<T>) -> Result<Option<T>, RemoteError> {
-    match found {
-        Ok(found) => Ok(Some(found)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(failed(path, error)),
-    }
-}
-
 impl Transport for Folder {
     fn name(&self) -> String {
         format!("file://{}", self.root.display())
@@ -139,7 +140,7 @@ impl Transport for Folder {
 
     fn result(&self, key: &BlobDigest) -> Result<Option<Vec<u8>>, RemoteError> {
         let path = self.path("ac", key);
-        there(&path, fs::read(&path))
+        self.there(&path, fs::read(&path))
     }
 
     fn put_result(&self, key: &BlobDigest, result: &[u8], _named: &[BlobDigest]) -> Result<(), RemoteError> {
@@ -150,7 +151,7 @@ impl Transport for Folder {
         let mut missing = Vec::new();
         for blob in blobs {
             let path = self.path("cas", blob);
-            let metadata = there(&path, fs::metadata(&path))?;
+            let metadata = self.there(&path, fs::metadata(&path))?;
             if metadata.is_none_or(|metadata| metadata.len() != blob.n_bytes) {
                 missing.push(*blob);
             }
@@ -160,7 +161,7 @@ impl Transport for Folder {
 
     fn read(&self, blob: &BlobDigest, first: u64) -> Result<Option<Box<dyn Read + Send>>, RemoteError> {
         let path = self.path("cas", blob);
-        let Some(mut file) = there(&path, File::open(&path))? else { return Ok(None) };
+        let Some(mut file) = self.there(&path, File::open(&path))? else { return Ok(None) };
         // Whoever clears the folder goes by age. A folder that may only be read stays as it is.
         drop(file.set_modified(SystemTime::now()));
         file.seek(SeekFrom::Start(first)).map_err(|source| failed(&path, source))?;
@@ -206,14 +207,15 @@ mod tests {
     }
 
     #[test]
-    fn a_root_that_is_gone_is_not_made_anew() {
+    fn a_root_that_is_gone_is_told_of_and_not_made_anew() {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().join("team");
         fs::create_dir(&root).unwrap();
         let folder = Folder::open(&root).unwrap();
         fs::remove_dir(&root).unwrap();
-        let error = folder.write(&BlobDigest::of(b"abc"), b"abc").unwrap_err();
-        assert!(error.is_of_server(), "{error}");
+        let blob = BlobDigest::of(b"abc");
+        let errors = [folder.write(&blob, b"abc").unwrap_err(), folder.result(&blob).unwrap_err()];
+        assert!(errors.iter().all(RemoteError::is_of_server), "{errors:?}");
         assert!(!root.exists());
     }
 
