@@ -183,8 +183,12 @@ impl TeamCache {
         let step_failure = self.step_failure.lock().unwrap_or_else(PoisonError::into_inner).take();
         // Whoever does not answer takes nothing either: that is one thing to say.
         let failure = match (not_asked, step_failure, not_sent) {
-            (Some(reason), ..) => format!("The remote cache {name} was left alone after it failed: {reason}"),
-            (None, Some(reason), _) => format!("{}{reason}", self.blame()),
+            (Some(reason), ..) if self.settings.required => self.blamed(&reason),
+            (Some(reason), ..) => {
+                let reason = self.without_name(&reason);
+                format!("The remote cache {name} was left alone after it failed: {reason}")
+            }
+            (None, Some(reason), _) => self.blamed(&reason),
             (None, None, Some(reason)) => {
                 // One blob may be too much for it.
                 let what = if self.remote.send_failure().is_some() { "what" } else { "all that" };
@@ -204,6 +208,16 @@ impl TeamCache {
     /// Whether a report says what [`Ended::failure`] says for all steps.
     pub(crate) fn is_blamed_in(&self, report: &Report) -> bool {
         report.because.as_ref().is_some_and(|because| because.starts_with(&self.blame()))
+    }
+
+    /// Why a step failed that could not do without the cache.
+    fn blamed(&self, reason: &str) -> String {
+        format!("{}{}", self.blame(), self.without_name(reason))
+    }
+
+    /// A reason without the address at its beginning, for a sentence that has it already.
+    fn without_name<'a>(&self, reason: &'a str) -> &'a str {
+        reason.strip_prefix(&format!("{}: ", self.remote.name())).unwrap_or(reason)
     }
 
     /// How the reason begins for which a step failed that could not do without the cache.
@@ -263,7 +277,7 @@ impl TeamCache {
                 let reason = self.remote.failure().unwrap_or_else(|| error.to_string());
                 let mut first = self.step_failure.lock().unwrap_or_else(PoisonError::into_inner);
                 first.get_or_insert_with(|| reason.clone());
-                Err(ActionError::failed(format!("{}{reason}", self.blame()))
+                Err(ActionError::failed(self.blamed(&reason))
                     .with_help("Leave `--remote-cache-required` out to build without it"))
             }
             // The breaker remembers what the warning will say.
