@@ -111,7 +111,7 @@ fn whoever_takes_nothing_does_not_take_what_was_promised_before() {
     let (first, team) = filled(TARGET);
     let second = clone();
     assert_eq!(second.build(&[&team, "--remote-download-minimal", TARGET]).n_ran(), 0);
-    let built = second.build(&[&team, "--remote-accept-cached=false", TARGET]);
+    let built = second.build(&[&team, "--noremote_accept_cached", TARGET]);
     assert!(built.n_ran() > 30 && n_fetched(&built) == 0, "{}", built.stderr);
     assert_eq!(second.files("mc-out"), first.files("mc-out"));
 }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use clap::Parser;
 use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
 use serde_json::json;
 
 use crate::exit::Exit;
@@ -13,6 +13,7 @@ use crate::options::GlobalOptions;
 use crate::panic;
 use crate::render::style::Style;
 use crate::report::Report;
+use crate::spelling;
 use crate::streams::Streams;
 use crate::verbs::Verb;
 
@@ -32,7 +33,8 @@ pub(crate) struct Cli {
 
 /// Runs `mc` on the process's arguments.
 pub(crate) fn main() -> Exit {
-    match Cli::try_parse() {
+    let arguments = spelling::declared(&Cli::command(), std::env::args_os());
+    match Cli::try_parse_from(arguments) {
         Ok(cli) => {
             let streams = Arc::new(Streams::of_process(&cli.options));
             panic::guard(&streams, || run(cli, &streams))
@@ -85,8 +87,6 @@ fn explain(error: &clap::Error) -> Exit {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]

@@ -18,7 +18,7 @@ pub(crate) struct GlobalOptions {
     pub(crate) jobs: Option<u16>,
 
     /// The folder of the store [default: $MC_CACHE_DIR, else `mc` in the platform's cache folder]
-    #[arg(long, global = true, value_name = "DIR", aliases = ["disk_cache", "disk-cache"])]
+    #[arg(long, global = true, value_name = "DIR", alias = "disk-cache")]
     pub(crate) cache_dir: Option<PathBuf>,
 
     /// The root of the workspace [default: the nearest folder upward with a workspace.kdl]
@@ -55,63 +55,57 @@ pub(crate) struct GlobalOptions {
 
     /// The team's cache, such as `grpcs://host`, `https://host/path` or `file:///folder`; empty for none [default:
     /// workspace.kdl's]
-    #[arg(long, global = true, value_name = "URL", alias = "remote_cache")]
+    #[arg(long, global = true, value_name = "URL")]
     pub(crate) remote_cache: Option<String>,
 
     /// Which of the caches that a gRPC server keeps
-    #[arg(long, global = true, value_name = "NAME", alias = "remote_instance_name")]
+    #[arg(long, global = true, value_name = "NAME")]
     pub(crate) remote_instance_name: Option<String>,
 
     /// Send the results that are made here to the team's cache
-    #[arg(long, global = true, value_name = "BOOL", alias = "remote_upload_local_results", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(long, global = true, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) remote_upload_local_results: Option<bool>,
 
     /// Go on while results are sent, and wait for the last at the end; else each step waits for its own [default: true]
-    #[arg(long, global = true, value_name = "BOOL", alias = "remote_cache_async", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(long, global = true, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) remote_cache_async: Option<bool>,
 
     /// Take results from the team's cache [default: true]
-    #[arg(long, global = true, value_name = "BOOL", alias = "remote_accept_cached", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(long, global = true, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) remote_accept_cached: Option<bool>,
 
     /// Which blobs of results to fetch: only those that a step here reads, those that were asked for, or all
     /// [default: toplevel]
-    #[arg(long, global = true, value_name = "WHICH", alias = "remote_download_outputs", overrides_with_all = ["remote_download_minimal", "remote_download_toplevel", "remote_download_all"])]
+    #[arg(long, global = true, value_name = "WHICH", overrides_with_all = ["remote_download_minimal", "remote_download_toplevel", "remote_download_all"])]
     pub(crate) remote_download_outputs: Option<Download>,
 
     /// The same as `--remote-download-outputs=minimal`
-    #[arg(long, global = true, hide = true, alias = "remote_download_minimal", overrides_with_all = ["remote_download_toplevel", "remote_download_all"])]
+    #[arg(long, global = true, hide = true, overrides_with_all = ["remote_download_toplevel", "remote_download_all"])]
     pub(crate) remote_download_minimal: bool,
 
     /// The same as `--remote-download-outputs=toplevel`
-    #[arg(
-        long,
-        global = true,
-        hide = true,
-        alias = "remote_download_toplevel",
-        overrides_with = "remote_download_all"
-    )]
+    #[arg(long, global = true, hide = true, overrides_with = "remote_download_all")]
     pub(crate) remote_download_toplevel: bool,
 
     /// The same as `--remote-download-outputs=all`
-    #[arg(long, global = true, hide = true, alias = "remote_download_all")]
+    #[arg(long, global = true, hide = true)]
     pub(crate) remote_download_all: bool,
 
     /// Fetch and write outputs that were asked for even with `minimal`, where this matches the path below mc-out/; may
     /// be repeated
-    #[arg(long, global = true, value_name = "REGEX", alias = "remote_download_regex", value_parser = regex)]
+    #[arg(long, global = true, value_name = "REGEX", value_parser = regex)]
     pub(crate) remote_download_regex: Vec<Regex>,
 
     /// Fail when the team's cache does, instead of going on without
-    #[arg(long, global = true, value_name = "BOOL", alias = "remote_cache_required", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(long, global = true, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) remote_cache_required: Option<bool>,
 
     /// Fail where a step would have to run because no cache has what it gives
-    #[arg(long, global = true, value_name = "BOOL", aliases = ["remote_require_cached", "experimental_remote_require_cached", "experimental-remote-require-cached"], num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(long, global = true, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) remote_require_cached: Option<bool>,
 
     /// Check all that comes, which is always done
-    #[arg(long, global = true, hide = true, value_name = "BOOL", alias = "remote_verify_downloads", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = verified)]
+    #[arg(long, global = true, hide = true, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = verified)]
     pub(crate) remote_verify_downloads: Option<bool>,
 
     /// Send results, signed with this private key (Ed25519, PEM) [default: $MC_REMOTE_SIGNING_KEY]
@@ -123,23 +117,23 @@ pub(crate) struct GlobalOptions {
     pub(crate) remote_require_signed: Option<PathBuf>,
 
     /// Add a line of JSON to this file for each call of a gRPC server
-    #[arg(long, global = true, value_name = "FILE", aliases = ["remote_grpc_log", "experimental_remote_grpc_log", "experimental-remote-grpc-log"])]
+    #[arg(long, global = true, value_name = "FILE")]
     pub(crate) remote_grpc_log: Option<PathBuf>,
 
     /// Compress what shrinks on its way, where the server can
-    #[arg(long, global = true, value_name = "BOOL", aliases = ["remote_cache_compression", "experimental_remote_cache_compression", "experimental-remote-cache-compression"], num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(long, global = true, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) remote_cache_compression: Option<bool>,
 
     /// Compress nothing that is smaller [default: 1024]
-    #[arg(long, global = true, value_name = "BYTES", aliases = ["remote_cache_compression_threshold", "experimental_remote_cache_compression_threshold", "experimental-remote-cache-compression-threshold"])]
+    #[arg(long, global = true, value_name = "BYTES")]
     pub(crate) remote_cache_compression_threshold: Option<u64>,
 
     /// Send and fetch of large blobs only the chunks that are new, where the server can [default: true]
-    #[arg(long, global = true, value_name = "BOOL", aliases = ["remote_cache_chunking", "experimental_remote_cache_chunking", "experimental-remote-cache-chunking"], num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(long, global = true, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) remote_cache_chunking: Option<bool>,
 
     /// The digest function of the team's cache, where it offers several [default: BLAKE3 where it has it]
-    #[arg(long, global = true, value_name = "FUNCTION", aliases = ["digest_function", "digest-function"])]
+    #[arg(long, global = true, value_name = "FUNCTION", alias = "digest-function")]
     pub(crate) remote_digest_function: Option<DigestName>,
 
     /// Give a connection to the team's cache up after so long [default: 5]
@@ -147,23 +141,23 @@ pub(crate) struct GlobalOptions {
     pub(crate) remote_connect_timeout: Option<Duration>,
 
     /// Ask the team's cache again so often after a failure that may pass [default: 3]
-    #[arg(long, global = true, value_name = "N", alias = "remote_retries", value_parser = clap::value_parser!(u8).range(0..=20))]
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=20))]
     pub(crate) remote_retries: Option<u8>,
 
     /// Look so many results up in the team's cache at a time [default: 32]
-    #[arg(long, global = true, value_name = "N", alias = "remote_max_connections", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) remote_max_connections: Option<u16>,
 
     /// Give the team's cache up when it says nothing for so long [default: 60]
-    #[arg(long, global = true, value_name = "SECONDS", alias = "remote_timeout", value_parser = patience)]
+    #[arg(long, global = true, value_name = "SECONDS", value_parser = patience)]
     pub(crate) remote_timeout: Option<Duration>,
 
     /// Try a connection over which gRPC is spoken so often while an answer is waited for; 0 for never [default: 30]
-    #[arg(long, global = true, value_name = "SECONDS", alias = "grpc_keepalive_time", value_parser = duration)]
+    #[arg(long, global = true, value_name = "SECONDS", value_parser = duration)]
     pub(crate) grpc_keepalive_time: Option<Duration>,
 
     /// Have steps done by the workers of this server, where that pays; without a remote cache, that of the server is used
-    #[arg(long, global = true, value_name = "URL", alias = "remote_executor")]
+    #[arg(long, global = true, value_name = "URL")]
     pub(crate) remote_executor: Option<String>,
 
     /// Have workers do every step that they can, wherever its inputs are
@@ -171,7 +165,7 @@ pub(crate) struct GlobalOptions {
     pub(crate) remote_executor_all: bool,
 
     /// What a worker must have, such as `OSFamily=linux`; may be given several times
-    #[arg(long, global = true, value_name = "NAME=VALUE", aliases = ["remote_default_exec_properties"], value_parser = property)]
+    #[arg(long, global = true, value_name = "NAME=VALUE", value_parser = property)]
     pub(crate) remote_default_exec_properties: Vec<(String, String)>,
 
     /// Do a step here that no worker takes for so long [default: 60]
@@ -183,47 +177,35 @@ pub(crate) struct GlobalOptions {
     pub(crate) remote_execution_timeout: Option<Duration>,
 
     /// Do a step here that workers could not do, instead of failing [default: true]
-    #[arg(long, global = true, value_name = "BOOL", alias = "remote_local_fallback", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(long, global = true, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) remote_local_fallback: Option<bool>,
 
     /// A header for the team's cache and workers, whose value is shown nowhere; may be repeated
-    #[arg(long, global = true, value_name = "NAME=VALUE", alias = "remote_header")]
+    #[arg(long, global = true, value_name = "NAME=VALUE")]
     pub(crate) remote_header: Vec<String>,
 
     /// A header for the team's cache alone
-    #[arg(long, global = true, value_name = "NAME=VALUE", alias = "remote_cache_header")]
+    #[arg(long, global = true, value_name = "NAME=VALUE")]
     pub(crate) remote_cache_header: Vec<String>,
 
     /// A header for the server alone that runs steps
-    #[arg(long, global = true, value_name = "NAME=VALUE", alias = "remote_exec_header")]
+    #[arg(long, global = true, value_name = "NAME=VALUE")]
     pub(crate) remote_exec_header: Vec<String>,
 
     /// Say who asks the team's cache by Google's Application Default Credentials
-    #[arg(long, global = true, value_name = "BOOL", alias = "google_default_credentials", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(long, global = true, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) google_default_credentials: Option<bool>,
 
     /// The authority that the team's cache is known by, in PEM [default: the well-known ones]
-    #[arg(long, global = true, value_name = "FILE", alias = "tls_certificate")]
+    #[arg(long, global = true, value_name = "FILE")]
     pub(crate) tls_certificate: Option<PathBuf>,
 
     /// Who we are to the team's cache: a certificate in PEM, with those up to its authority
-    #[arg(
-        long,
-        global = true,
-        value_name = "FILE",
-        alias = "tls_client_certificate",
-        requires = "tls_client_key"
-    )]
+    #[arg(long, global = true, value_name = "FILE", requires = "tls_client_key")]
     pub(crate) tls_client_certificate: Option<PathBuf>,
 
     /// The certificate's key, in PEM
-    #[arg(
-        long,
-        global = true,
-        value_name = "FILE",
-        alias = "tls_client_key",
-        requires = "tls_client_certificate"
-    )]
+    #[arg(long, global = true, value_name = "FILE", requires = "tls_client_certificate")]
     pub(crate) tls_client_key: Option<PathBuf>,
 
     /// When to use colours; the variable NO_COLOR turns `auto` off

@@ -1,0 +1,125 @@
+//! Options as Bazel's users type them: with `_` for `-`, with `experimental_` before what is new there, and `--noX`,
+//! `--X=no` or `--X=0` for `--X=false`.
+//!
+//! What stands for no option of ours stays as it was typed, for the message about it.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+
+use clap::{Arg, ArgAction, Command};
+
+/// The arguments of a command line, with its options spelled as the command declares them.
+pub(crate) fn declared(command: &Command, arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let options = Options::of(command);
+    let mut is_behind = false;
+    let spell = |argument: OsString| {
+        // What comes then are no options.
+        is_behind |= argument == "--";
+        let spelled = argument.to_str().filter(|_| !is_behind).and_then(|argument| options.spell(argument));
+        spelled.map_or(argument, OsString::from)
+    };
+    arguments.map(spell).collect()
+}
+
+/// The long options of a command and its verbs, and whether each is answered by yes or no.
+struct Options(BTreeMap<String, bool>);
+
+impl Options {
+    fn of(command: &Command) -> Self {
+        let mut options = Self(BTreeMap::new());
+        options.collect(command);
+        options
+    }
+
+    fn collect(&mut self, command: &Command) {
+        for option in command.get_arguments() {
+            let names = option.get_long().into_iter().chain(option.get_all_aliases().into_iter().flatten());
+            self.0.extend(names.map(|name| (name.to_owned(), is_yes_or_no(option))));
+        }
+        command.get_subcommands().for_each(|verb| self.collect(verb));
+    }
+
+    /// An argument in our words; `None` where it is no option of ours, whatever it is.
+    fn spell(&self, argument: &str) -> Option<String> {
+        let typed = argument.strip_prefix("--")?;
+        let (name, value) = typed.split_once('=').map_or((typed, None), |(name, value)| (name, Some(value)));
+        let name = name.replace('_', "-");
+        if let Some((name, is_yes_or_no)) = self.find(&name) {
+            let value = value.map(|value| if is_yes_or_no { answer(value) } else { value });
+            return Some(value.map_or_else(|| format!("--{name}"), |value| format!("--{name}={value}")));
+        }
+        let refused = name.strip_prefix("no").map(|name| name.strip_prefix('-').unwrap_or(name))?;
+        let (name, _) = self.find(refused).filter(|(_, is_yes_or_no)| *is_yes_or_no && value.is_none())?;
+        Some(format!("--{name}=false"))
+    }
+
+    fn find<'a>(&self, name: &'a str) -> Option<(&'a str, bool)> {
+        let names = [Some(name), name.strip_prefix("experimental-")];
+        names.into_iter().flatten().find_map(|name| Some((name, *self.0.get(name)?)))
+    }
+}
+
+fn is_yes_or_no(option: &Arg) -> bool {
+    matches!(option.get_action(), ArgAction::Set)
+        && option.get_value_parser().type_id() == std::any::TypeId::of::<bool>()
+}
+
+/// An answer in the words of Rust, if it is one.
+fn answer(value: &str) -> &str {
+    match value {
+        "yes" | "1" => "true",
+        "no" | "0" => "false",
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+    use crate::command::Cli;
+
+    fn spelled(arguments: &[&str]) -> Vec<String> {
+        let arguments = arguments.iter().map(OsString::from);
+        let spelled = declared(&Cli::command(), arguments);
+        spelled.into_iter().map(|argument| argument.into_string().unwrap()).collect()
+    }
+
+    #[test]
+    fn options_of_bazels_users_are_ours() {
+        for (typed, ours) in [
+            ("--remote_cache=grpc://a_b", "--remote-cache=grpc://a_b"),
+            ("--remote_header", "--remote-header"),
+            ("--keep_going", "--keep-going"),
+            ("--disk_cache=/a_b", "--disk-cache=/a_b"),
+            ("--noremote_accept_cached", "--remote-accept-cached=false"),
+            ("--no-remote-accept-cached", "--remote-accept-cached=false"),
+            ("--remote_accept_cached=no", "--remote-accept-cached=false"),
+            ("--remote_accept_cached=1", "--remote-accept-cached=true"),
+            ("--remote_retries=1", "--remote-retries=1"),
+            ("--experimental_remote_cache_compression", "--remote-cache-compression"),
+            ("--noexperimental_remote_cache_chunking", "--remote-cache-chunking=false"),
+            ("--experimental_remote_require_cached=yes", "--remote-require-cached=true"),
+        ] {
+            assert_eq!(spelled(&[typed]), [ours]);
+        }
+    }
+
+    #[test]
+    fn everything_else_stays_as_it_was_typed() {
+        let typed = [
+            "mc",
+            "//models:a_b",
+            "-k",
+            "--no_such_option",
+            "--nokeep_going",
+            "--noremote_cache=x",
+            "--noremote_retries",
+            "--remote_no_such",
+            "--",
+            "--remote_cache",
+        ];
+        assert_eq!(spelled(&typed), typed);
+    }
+}
