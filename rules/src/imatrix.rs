@@ -285,7 +285,7 @@ impl Action for Compute {
         let options = ChunkOptions { n_ctx: self.n_ctx, bos: opened.begin(), max_chunks: None };
         let is_cancelled = || ctx.is_cancelled();
         let cancellation = Cancellation::new(&is_cancelled);
-        let ids = opened.text_ids(&text)?;
+        let ids = opened.text_ids(text, ctx)?;
         let found = mc_runtime::imatrix::imatrix(&opened.model, &ids, &options, cancellation)
             .map_err(|error| measurement_error(&format!("Imatrix on `{}`", self.data), &error))?;
         let entry = |entry: mc_runtime::imatrix::ImatrixEntry| ImatrixEntry {

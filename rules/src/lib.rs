@@ -25,6 +25,7 @@ pub mod verdict;
 pub mod weights;
 pub mod wire_tensors;
 
+pub(crate) mod abandon;
 pub(crate) mod accuracy;
 pub(crate) mod adapter_container;
 #[cfg(test)]

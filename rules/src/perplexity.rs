@@ -95,7 +95,7 @@ impl Action for Perplexity {
         let options = ChunkOptions { n_ctx: self.n_ctx, bos: opened.begin(), max_chunks: None };
         let is_cancelled = || ctx.is_cancelled();
         let cancellation = Cancellation::new(&is_cancelled);
-        let ids = opened.text_ids(&text)?;
+        let ids = opened.text_ids(text, ctx)?;
         let found = mc_runtime::perplexity::perplexity(&opened.model, &ids, &options, cancellation)
             .map_err(|error| measurement_error(&format!("Perplexity on `{}`", self.data), &error))?;
         let measurement = Measurement {

@@ -1,5 +1,7 @@
 //! What is measured: a model in a GGUF, or one that was never written, as a runtime model with its tokenizer.
 
+use std::sync::Arc;
+
 use mc_codec::codecs;
 use mc_decoder::program::Decoder;
 use mc_decoder::vocabulary::Vocabulary;
@@ -17,6 +19,7 @@ use mc_runtime::weight::{Weight as RuntimeWeight, WeightBytes};
 use mc_runtime::weights::Weights;
 use mc_tensor::dtype::DType;
 
+use crate::abandon::unless_cancelled;
 use crate::model_info::ModelInfo;
 use crate::unquantized::Unquantized;
 
@@ -41,15 +44,20 @@ pub(crate) struct Opened {
     /// Weights and program.
     pub(crate) model: Model,
     /// Text to ids and back.
-    pub(crate) tokenizer: Tokenizer,
+    pub(crate) tokenizer: Arc<Tokenizer>,
     /// The vocabulary, for its special ids and its template.
     pub(crate) vocabulary: Vocabulary,
 }
 
 impl Opened {
     /// The ids of a text that is read from its beginning: with the begin token, where the model wants one.
-    pub(crate) fn text_ids(&self, text: &str) -> Result<Vec<u32>, ActionError> {
-        let ids = self.tokenizer.encode(text, ParseSpecial::No).map_err(ActionError::failed)?;
+    ///
+    /// # Errors
+    /// When the tokenizer fails, or nobody wants the ids any more.
+    pub(crate) fn text_ids(&self, text: String, ctx: &dyn ActionContext) -> Result<Vec<u32>, ActionError> {
+        let tokenizer = Arc::clone(&self.tokenizer);
+        let encode = move || tokenizer.encode(&text, ParseSpecial::No).map_err(ActionError::failed);
+        let ids = unless_cancelled(ctx, encode)?;
         Ok(self.begin().into_iter().chain(ids).collect())
     }
 
@@ -178,7 +186,7 @@ pub(crate) fn open_gguf(content: &Content) -> Result<Opened, ActionError> {
         weights.insert(purpose, weight.map_err(|error| tensor_error(&tensor.name, &error))?);
     }
     let model = Model::new(decoder, weights).map_err(ActionError::failed)?;
-    Ok(Opened { model, tokenizer, vocabulary })
+    Ok(Opened { model, tokenizer: Arc::new(tokenizer), vocabulary })
 }
 
 /// The lengths of a shape, as they count in memory.

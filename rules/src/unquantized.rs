@@ -155,7 +155,7 @@ impl Unquantized {
             weights.insert(tensor, weight);
         }
         let model = Model::new(self.program.clone(), weights).map_err(ActionError::failed)?;
-        Ok(Opened { model, tokenizer, vocabulary })
+        Ok(Opened { model, tokenizer: Arc::new(tokenizer), vocabulary })
     }
 }
 
