@@ -53,6 +53,11 @@ mod tests {
     /// Somebody who wants a result until he was asked so often.
     struct Impatient(AtomicUsize);
 
+    /// Somebody who waits for as long as it takes.
+    fn patient() -> Impatient {
+        Impatient(AtomicUsize::new(usize::MAX))
+    }
+
     impl ActionContext for Impatient {
         fn input(&self, _: usize) -> Result<Content, ActionError> {
             unreachable!("nothing is read")
@@ -76,20 +81,19 @@ mod tests {
 
     #[test]
     fn work_is_done_or_left_behind() {
-        let ctx = Impatient(AtomicUsize::new(2));
-        assert_eq!(unless_cancelled(&ctx, || Ok(3)).unwrap(), 3);
-        let failed = unless_cancelled::<()>(&ctx, || Err(ActionError::failed("it cannot be done")));
+        assert_eq!(unless_cancelled(&patient(), || Ok(3)).unwrap(), 3);
+        let failed = unless_cancelled::<()>(&patient(), || Err(ActionError::failed("it cannot be done")));
         assert_eq!(failed.unwrap_err().to_string(), "it cannot be done");
         let (end, ended) = channel::<()>();
         let endless = move || ended.recv().map_err(ActionError::failed);
+        let ctx = Impatient(AtomicUsize::new(2));
         assert!(matches!(unless_cancelled(&ctx, endless), Err(ActionError::Cancelled)));
         drop(end);
     }
 
     #[test]
     fn a_panic_is_passed_on() {
-        let ctx = Impatient(AtomicUsize::new(2));
-        let work = || unless_cancelled::<()>(&ctx, || panic!("a bug"));
+        let work = || unless_cancelled::<()>(&patient(), || panic!("a bug"));
         let panic = catch_unwind(AssertUnwindSafe(work)).unwrap_err();
         assert_eq!(panic.downcast_ref::<&str>(), Some(&"a bug"));
     }
