@@ -34,7 +34,12 @@ impl Background {
     /// Waits until at least this many steps are done.
     #[track_caller]
     pub(crate) fn wait_for_steps(&mut self, n_steps: usize) {
-        while self.steps().len() < n_steps {
+        self.wait_until(|build| build.steps().len() >= n_steps);
+    }
+
+    #[track_caller]
+    fn wait_until(&mut self, is_so: impl Fn(&Self) -> bool) {
+        while !is_so(self) {
             assert_eq!(self.child.try_wait().unwrap(), None, "the build ended too early");
             std::thread::sleep(Duration::from_millis(5));
         }
@@ -44,8 +49,13 @@ impl Background {
     #[track_caller]
     pub(crate) fn wait_for_measuring(&mut self) {
         // It is read first, and told; then the model is brought up.
-        self.wait_for_steps(1);
+        self.wait_until(|build| build.has_done("dataset    //models:evaluation"));
         std::thread::sleep(Duration::from_millis(500));
+    }
+
+    /// Whether a step was told as done that begins so.
+    pub(crate) fn has_done(&self, beginning: &str) -> bool {
+        self.steps().iter().any(|step| step.starts_with(beginning))
     }
 
     /// What Ctrl-C does.
