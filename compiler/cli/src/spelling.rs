@@ -4,19 +4,19 @@
 //! What stands for no option of ours stays as it was typed, for the message about it.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 
 use clap::{Arg, ArgAction, Command};
+use clap_lex::OsStrExt as _;
 
 /// The arguments of a command line, with its options spelled as the command declares them.
 pub(crate) fn declared(command: &Command, arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
     let options = Options::of(command);
     let mut is_behind = false;
     let spell = |argument: OsString| {
-        // What comes then are no options.
-        is_behind |= argument == "--";
-        let spelled = argument.to_str().filter(|_| !is_behind).and_then(|argument| options.spell(argument));
-        spelled.map_or(argument, OsString::from)
+        // What comes then are no options of ours.
+        is_behind |= argument == "--" || command.find_subcommand(&argument).is_some_and(takes_all);
+        if is_behind { None } else { options.spell(&argument) }.unwrap_or(argument)
     };
     arguments.map(spell).collect()
 }
@@ -40,17 +40,22 @@ impl Options {
     }
 
     /// An argument in our words; `None` where it is no option of ours, whatever it is.
-    fn spell(&self, argument: &str) -> Option<String> {
+    fn spell(&self, argument: &OsStr) -> Option<OsString> {
         let typed = argument.strip_prefix("--")?;
-        let (name, value) = typed.split_once('=').map_or((typed, None), |(name, value)| (name, Some(value)));
-        let name = name.replace('_', "-");
+        // A path need not be UTF-8.
+        let (name, value) = typed.split_once("=").map_or((typed, None), |(name, value)| (name, Some(value)));
+        let name = name.to_str()?.replace('_', "-");
         if let Some((name, is_yes_or_no)) = self.find(&name) {
-            let value = value.map(|value| if is_yes_or_no { answer(value) } else { value });
-            return Some(value.map_or_else(|| format!("--{name}"), |value| format!("--{name}={value}")));
+            let mut spelled = OsString::from(format!("--{name}"));
+            if let Some(value) = value {
+                spelled.push("=");
+                spelled.push(if is_yes_or_no { answer(value) } else { value });
+            }
+            return Some(spelled);
         }
         let refused = name.strip_prefix("no").map(|name| name.strip_prefix('-').unwrap_or(name))?;
         let (name, _) = self.find(refused).filter(|(_, is_yes_or_no)| *is_yes_or_no && value.is_none())?;
-        Some(format!("--{name}=false"))
+        Some(format!("--{name}=false").into())
     }
 
     fn find<'a>(&self, name: &'a str) -> Option<(&'a str, bool)> {
@@ -59,17 +64,22 @@ impl Options {
     }
 }
 
+/// Whether a verb takes whatever comes behind it, as a step its parameters.
+fn takes_all(verb: &Command) -> bool {
+    verb.get_arguments().any(Arg::is_trailing_var_arg_set)
+}
+
 fn is_yes_or_no(option: &Arg) -> bool {
     matches!(option.get_action(), ArgAction::Set)
         && option.get_value_parser().type_id() == std::any::TypeId::of::<bool>()
 }
 
 /// An answer in the words of Rust, if it is one.
-fn answer(value: &str) -> &str {
-    match value {
-        "yes" | "1" => "true",
-        "no" | "0" => "false",
-        other => other,
+fn answer(value: &OsStr) -> &OsStr {
+    match value.to_str() {
+        Some("yes" | "1") => OsStr::new("true"),
+        Some("no" | "0") => OsStr::new("false"),
+        _ => value,
     }
 }
 
@@ -121,5 +131,16 @@ mod tests {
             "--remote_cache",
         ];
         assert_eq!(spelled(&typed), typed);
+        let step = ["mc", "action", "tensor@2", "--remote_cache=x", "--remote-accept-cached=no"];
+        assert_eq!(spelled(&step), step);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_path_need_not_be_text() {
+        use std::os::unix::ffi::OsStrExt as _;
+
+        let [typed, ours] = [&b"--disk_cache=/\xff_"[..], b"--disk-cache=/\xff_"].map(OsStr::from_bytes);
+        assert_eq!(declared(&Cli::command(), std::iter::once(typed.to_owned())), [ours]);
     }
 }
