@@ -46,7 +46,7 @@ impl Remote {
         made: &Made<'_>,
         outputs: &Outputs,
     ) -> Result<(), RemoteError> {
-        if self.recording.reason().is_some() {
+        if self.recording.is_open() {
             return Err(RemoteError::Off);
         }
         let function = self.sending.ask(|| self.function())?;
@@ -95,7 +95,7 @@ impl Remote {
         outputs: &Outputs,
     ) -> Result<bool, RemoteError> {
         let key = self.key(store, made)?;
-        if self.recording.reason().is_some() {
+        if self.recording.is_open() {
             return Err(RemoteError::Off);
         }
         if self.sending.ask_shortly(|| self.transport.result(&key))?.is_some() {

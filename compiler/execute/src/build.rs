@@ -135,7 +135,5 @@ pub fn build(
         spawned
     });
     spawned.map_err(|error| ThreadsError { n_jobs, reason: error.to_string() })?;
-    let mut built = schedule.into_built();
-    built.is_interrupted = services.is_interrupted();
-    Ok(built)
+    Ok(schedule.into_built(services.is_interrupted()))
 }

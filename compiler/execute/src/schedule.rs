@@ -133,11 +133,11 @@ impl<'a> Schedule<'a> {
         self.changed.notify_all();
     }
 
-    /// What the build gave, once all threads have ended. Whether it was interrupted is for others to say.
+    /// What the build gave, once all threads have ended.
     ///
     /// # Panics
     /// With what the first action to panic carried.
-    pub(crate) fn into_built(self) -> Built {
+    pub(crate) fn into_built(self, is_interrupted: bool) -> Built {
         let mut state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
         if let Some(panic) = state.panic {
             resume_unwind(panic);
@@ -158,12 +158,6 @@ impl<'a> Schedule<'a> {
             })
             .map(|(id, error)| Failure { node: Arc::clone(self.graph.node(id)), error })
             .collect();
-        Built {
-            outputs: state.outputs,
-            failures,
-            is_interrupted: false,
-            n_hits: state.n_hits,
-            n_ran: state.n_ran,
-        }
+        Built { outputs: state.outputs, failures, is_interrupted, n_hits: state.n_hits, n_ran: state.n_ran }
     }
 }
