@@ -85,7 +85,7 @@ def check(start_server, servers, binary, work, expect):
     elapsed = ends(process, log, kill_after(N_STEPS, process, log, servers), expect)
     n_more = n_done(log, "tensor")
 
-    # Now nothing is asked or sent before the end of what is measured.
+    # Now no step asks or sends anything before the end of what is measured.
     server = start_server(servers, "casd-ends-early")
     required = [server.address(server.port), "--remote-cache-required"]
     process, log = start(binary, work / "ends-early", *required, n_texts=N_TEXTS)

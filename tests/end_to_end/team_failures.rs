@@ -3,7 +3,6 @@
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
@@ -190,14 +189,12 @@ fn nobody_who_interrupts_waits_for_a_server() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = format!("--remote-cache={scheme}://{}", listener.local_addr().unwrap());
         let options = ["build", &address, "--remote-timeout=3600", "--remote-connect-timeout=3600", TARGET];
-        let mut command = sandbox.command(&options);
-        let mut build = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut build = Background::start(&sandbox, &options);
         let connection = listener.accept().unwrap();
-        let pid = build.id().to_string();
-        assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
-        let mut said = String::new();
-        build.stderr.take().unwrap().read_to_string(&mut said).unwrap();
-        assert_eq!(build.wait().unwrap().code(), Some(8), "{said}");
+        build.interrupt();
+        let code = build.child.wait().unwrap().code();
+        let said = build.told();
+        assert_eq!(code, Some(8), "{said}");
         drop(connection);
         assert!(said.contains("interrupted: every step that had finished is kept"), "{said}");
     }
