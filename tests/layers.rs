@@ -10,6 +10,7 @@ use serde_json::Value;
 /// Each crate with the crates of ours that it may depend on, floor by floor. The tests of a crate may use what it may.
 const ARROWS: &[(&str, &[&str])] = &[
     ("mc-digest", &[]),
+    ("mc-files", &[]),
     ("mc-syntax", &[]),
     ("mc-tensor", &[]),
     ("mc-decoder", &[]),
@@ -17,9 +18,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("mc-family", &["mc-decoder", "mc-tensor"]),
     ("mc-format", &["mc-codec", "mc-decoder", "mc-tensor"]),
     ("mc-ir", &["mc-digest", "mc-tensor"]),
-    ("mc-store", &["mc-digest"]),
-    ("mc-fetch", &["mc-digest", "mc-ir", "mc-syntax"]),
-    ("mc-remote", &["mc-digest", "mc-fetch", "mc-ir", "mc-store"]),
+    ("mc-store", &["mc-digest", "mc-files"]),
+    ("mc-fetch", &["mc-digest", "mc-files", "mc-ir", "mc-syntax"]),
+    ("mc-remote", &["mc-digest", "mc-fetch", "mc-files", "mc-ir", "mc-store"]),
     ("mc-runtime", &["mc-codec", "mc-decoder", "mc-tensor"]),
     (
         "mc-rules",
@@ -34,9 +35,9 @@ const ARROWS: &[(&str, &[&str])] = &[
             "mc-tensor",
         ],
     ),
-    ("mc-analysis", &["mc-ir", "mc-syntax"]),
+    ("mc-analysis", &["mc-files", "mc-ir", "mc-syntax"]),
     ("mc-hostile", &["mc-family", "mc-format"]),
-    ("mc-execute", &["mc-digest", "mc-ir", "mc-store"]),
+    ("mc-execute", &["mc-digest", "mc-files", "mc-ir", "mc-store"]),
     (
         "mc",
         &[
@@ -45,6 +46,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "mc-digest",
             "mc-execute",
             "mc-fetch",
+            "mc-files",
             "mc-format",
             "mc-ir",
             "mc-remote",
@@ -71,6 +73,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("rusty-s3", &["mc-remote"]),
     ("salsa", &["mc-analysis"]),
     ("saphyr-parser", &["mc"]),
+    ("rustix", &["mc-files", "mc-store"]),
     ("tempfile", &["mc-remote", "mc-store"]),
     ("tokenizers", &["mc-family"]),
     ("minijinja", &["mc-family"]),

@@ -1,0 +1,567 @@
+//! A handle on a directory, and what can be done below it without following a link.
+//!
+//! Paths are relative, of plain names, and no part of one may be a symbolic link; a part that is one is an error that
+//! names it ([`Refused::Link`]). Only the folder that a handle is opened on ([`Folder::open`]) may be reached through
+//! links: the user named it.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, Dir, Mode, OFlags, mkdirat, readlinkat, renameat, statat, unlinkat};
+use rustix::io::Errno;
+
+use crate::refused::Refused;
+use crate::regular::{checked, read_all};
+use crate::removal;
+use crate::resolve::{FOLDER, check, open_below};
+use crate::status::{Kind, Status};
+
+/// Permissions of new folders, before the process's mask.
+const FOLDER_MODE: u32 = 0o777;
+
+/// An open directory.
+#[derive(Debug)]
+pub struct Folder {
+    handle: OwnedFd,
+    path: PathBuf,
+}
+
+/// An entry of a folder.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Entry {
+    /// Its name.
+    pub name: OsString,
+    /// Its kind; a link is not followed.
+    pub kind: Kind,
+}
+
+impl Folder {
+    /// Opens a folder that the user named; links are followed.
+    ///
+    /// # Errors
+    /// If it is not there, is not a folder, or the system refuses.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let handle = rustix::fs::open(path, FOLDER, Mode::empty())?;
+        Ok(Self { handle, path: path.to_owned() })
+    }
+
+    /// Opens a folder that the user named, and makes it and those above it if they are not there; links are followed.
+    ///
+    /// # Errors
+    /// If it cannot be made or opened.
+    pub fn create(path: &Path) -> io::Result<Self> {
+        fs::create_dir_all(path)?;
+        Self::open(path)
+    }
+
+    /// The path that it was opened by, for messages.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The path of something below it, for messages.
+    pub fn at(&self, path: &Path) -> PathBuf {
+        self.path.join(path)
+    }
+
+    /// The folder itself as an open file, for locks.
+    ///
+    /// # Errors
+    /// If the process has no descriptors left.
+    pub fn file(&self) -> io::Result<File> {
+        Ok(self.handle.try_clone()?.into())
+    }
+
+    /// Status of the folder itself.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn status(&self) -> io::Result<Status> {
+        Ok(rustix::fs::fstat(&self.handle)?.into())
+    }
+
+    /// Opens a folder below this one.
+    ///
+    /// # Errors
+    /// `NotFound`; [`Refused::Link`]; and as the system says.
+    pub fn folder(&self, path: &Path) -> io::Result<Self> {
+        let opened = open_below(self.fd(), path, FOLDER, Mode::empty());
+        let handle = opened.map_err(|error| self.explained(path, "a folder", error))?;
+        Ok(Self { handle, path: self.at(path) })
+    }
+
+    /// Opens a folder below this one, and makes it and those above it if they are not there.
+    ///
+    /// # Errors
+    /// As [`Self::folder`], or if it cannot be made. Folders that were made stay.
+    pub fn create_folder(&self, path: &Path) -> io::Result<Self> {
+        self.create_folder_with(path, FOLDER_MODE)
+    }
+
+    /// As [`Self::create_folder`], with these permissions for the folders that are made.
+    ///
+    /// # Errors
+    /// As [`Self::create_folder`].
+    pub fn create_folder_with(&self, path: &Path, mode: u32) -> io::Result<Self> {
+        // It is there already, most of the time.
+        match self.folder(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            other => return other,
+        }
+        let mut part = PathBuf::new();
+        for name in path {
+            part.push(name);
+            match self.create_new_folder_with(&part, mode) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+                _ => {}
+            }
+        }
+        self.folder(path)
+    }
+
+    /// Makes a folder that is not there yet, in one that is.
+    ///
+    /// # Errors
+    /// `AlreadyExists`, also where a link has the name; and as [`Self::folder`] for the folders above.
+    pub fn create_new_folder(&self, path: &Path) -> io::Result<()> {
+        self.create_new_folder_with(path, FOLDER_MODE)
+    }
+
+    fn create_new_folder_with(&self, path: &Path, mode: u32) -> io::Result<()> {
+        self.in_parent(path, |folder, name| Ok(mkdirat(folder, name, Mode::from_raw_mode(mode as _))?))
+    }
+
+    /// Opens a regular file below it, to be read. Never blocks.
+    ///
+    /// # Errors
+    /// `NotFound`; [`Refused`]; and as the system says.
+    pub fn open_file(&self, path: &Path) -> io::Result<File> {
+        self.open_with(path, OFlags::RDONLY, 0)
+    }
+
+    /// The whole of a regular file below it.
+    ///
+    /// * `limit`: the most bytes that it may have
+    ///
+    /// # Errors
+    /// As [`Self::open_file`]; [`Refused::TooLarge`] when it has more.
+    pub fn read(&self, path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+        read_all(&self.open_file(path)?, &self.at(path), limit)
+    }
+
+    /// Makes a file that is not there yet, to be written and read, in a folder that is there.
+    ///
+    /// * `mode`: its permissions, before the process's mask
+    ///
+    /// # Errors
+    /// `AlreadyExists`, also where a link has the name; and as [`Self::folder`] for the folders above.
+    pub fn create_file(&self, path: &Path, mode: u32) -> io::Result<File> {
+        self.open_with(path, OFlags::RDWR | OFlags::CREATE | OFlags::EXCL, mode)
+    }
+
+    /// Opens a regular file below it to be read and appended to; makes it if it is not there.
+    ///
+    /// * `mode`: permissions of a new file, before the process's mask
+    ///
+    /// # Errors
+    /// As [`Self::open_file`], or if it cannot be made.
+    pub fn append(&self, path: &Path, mode: u32) -> io::Result<File> {
+        self.open_with(path, OFlags::RDWR | OFlags::APPEND | OFlags::CREATE, mode)
+    }
+
+    /// Opens a regular file below it to be read and written; makes it if it is not there, and keeps its bytes if it is.
+    ///
+    /// * `mode`: permissions of a new file, before the process's mask
+    ///
+    /// # Errors
+    /// As [`Self::open_file`], or if it cannot be made.
+    pub fn open_or_create(&self, path: &Path, mode: u32) -> io::Result<File> {
+        self.open_with(path, OFlags::RDWR | OFlags::CREATE, mode)
+    }
+
+    fn open_with(&self, path: &Path, flags: OFlags, mode: u32) -> io::Result<File> {
+        let opened = open_below(
+            self.fd(),
+            path,
+            flags | OFlags::NONBLOCK | OFlags::NOCTTY,
+            Mode::from_raw_mode(mode as _),
+        );
+        let file = match opened {
+            Ok(handle) => File::from(handle),
+            Err(error) => return Err(self.explained(path, "a file", error)),
+        };
+        checked(file, &self.at(path))
+    }
+
+    /// Status of an entry below it; a link's own, not that of what it leads to.
+    ///
+    /// # Errors
+    /// `NotFound`; and as [`Self::folder`] for the folders above.
+    pub fn status_of(&self, path: &Path) -> io::Result<Status> {
+        self.in_parent(path, |folder, name| Ok(statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)?.into()))
+    }
+
+    /// Renames an entry, replacing a file that has the new name.
+    ///
+    /// * `to`: a path below `folder`, whose own folder is there
+    ///
+    /// # Errors
+    /// As [`Self::folder`] for the folders above either; and as the system says.
+    pub fn rename(&self, from: &Path, folder: &Self, to: &Path) -> io::Result<()> {
+        self.between(from, folder, to, |old, from, new, to| Ok(renameat(old, from, new, to)?))
+    }
+
+    /// Renames a file to a name that is free.
+    ///
+    /// # Errors
+    /// `AlreadyExists`, also where a link has the new name; and as [`Self::rename`].
+    pub fn rename_new(&self, from: &Path, folder: &Self, to: &Path) -> io::Result<()> {
+        self.between(from, folder, to, rename_new)
+    }
+
+    /// Swaps two entries in one moment.
+    ///
+    /// # Errors
+    /// Where the system or the file system cannot do that; and as [`Self::rename`].
+    pub fn exchange(&self, one: &Path, folder: &Self, other: &Path) -> io::Result<()> {
+        self.between(one, folder, other, exchange)
+    }
+
+    /// Removes a file or a link. What is gone already is no error.
+    ///
+    /// # Errors
+    /// If it is a folder; and as [`Self::folder`] for the folders above.
+    pub fn remove_file(&self, path: &Path) -> io::Result<()> {
+        let removed = self.in_parent(path, |folder, name| Ok(unlinkat(folder, name, AtFlags::empty())?));
+        gone_is_done(removed)
+    }
+
+    /// Removes an empty folder.
+    ///
+    /// # Errors
+    /// If it is not empty or not a folder; and as [`Self::folder`] for the folders above.
+    pub fn remove_folder(&self, path: &Path) -> io::Result<()> {
+        self.in_parent(path, |folder, name| Ok(unlinkat(folder, name, AtFlags::REMOVEDIR)?))
+    }
+
+    /// Removes a file, a link, or a folder with all that is in it. What is gone already is no error.
+    ///
+    /// # Errors
+    /// As the system says; part of it may be removed then.
+    pub fn remove_all(&self, path: &Path) -> io::Result<()> {
+        gone_is_done(self.in_parent(path, removal::remove_all))
+    }
+
+    /// The entries of this folder, by name.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn entries(&self) -> io::Result<Vec<Entry>> {
+        let mut entries = Vec::new();
+        for entry in Dir::read_from(&self.handle)? {
+            let entry = entry?;
+            let name = OsString::from_vec(entry.file_name().to_bytes().to_vec());
+            if name == "." || name == ".." {
+                continue;
+            }
+            let kind = match entry.file_type() {
+                // A file system that does not tell.
+                rustix::fs::FileType::Unknown => match self.status_of(Path::new(&name)) {
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                    status => status?.kind,
+                },
+                kind => kind.into(),
+            };
+            entries.push(Entry { name, kind });
+        }
+        entries.sort();
+        Ok(entries)
+    }
+
+    fn fd(&self) -> BorrowedFd<'_> {
+        self.handle.as_fd()
+    }
+
+    /// Does something to an entry by its name in the folder that it lies in.
+    fn in_parent<T>(
+        &self,
+        path: &Path,
+        act: impl FnOnce(BorrowedFd<'_>, &Path) -> io::Result<T>,
+    ) -> io::Result<T> {
+        check(path)?;
+        let name = path.file_name().map(Path::new).unwrap_or(path);
+        match path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            Some(parent) => act(self.folder(parent)?.fd(), name),
+            None => act(self.fd(), name),
+        }
+    }
+
+    fn between(
+        &self,
+        from: &Path,
+        folder: &Self,
+        to: &Path,
+        act: impl FnOnce(BorrowedFd<'_>, &Path, BorrowedFd<'_>, &Path) -> io::Result<()>,
+    ) -> io::Result<()> {
+        self.in_parent(from, |old, from| folder.in_parent(to, |new, to| act(old, from, new, to)))
+    }
+
+    /// An error of opening `path`; where a link is to blame, one that names it.
+    fn explained(&self, path: &Path, expected: &'static str, error: io::Error) -> io::Error {
+        let code = error.raw_os_error().map(Errno::from_raw_os_error);
+        if code == Some(Errno::NXIO) {
+            return Refused::NotRegular { path: self.at(path), found: Kind::Socket }.into();
+        }
+        if code == Some(Errno::ISDIR) {
+            return Refused::NotRegular { path: self.at(path), found: Kind::Folder }.into();
+        }
+        if !matches!(code, Some(Errno::LOOP | Errno::NOTDIR | Errno::MLINK | Errno::XDEV)) {
+            return error;
+        }
+        self.link_on(path, expected).map_or(error, io::Error::from)
+    }
+
+    /// The first link on a path.
+    fn link_on(&self, path: &Path, expected: &'static str) -> Option<Refused> {
+        let mut here = self.handle.try_clone().ok()?;
+        let mut walked = PathBuf::new();
+        let n_parts = path.iter().count();
+        for (part_idx, name) in path.iter().enumerate() {
+            walked.push(name);
+            if let Ok(target) = readlinkat(&here, name, Vec::new()) {
+                let target = PathBuf::from(OsString::from_vec(target.into_bytes()));
+                let expected = if part_idx + 1 < n_parts { "a folder" } else { expected };
+                return Some(Refused::Link { path: self.at(&walked), target, expected });
+            }
+            here = open_below(here.as_fd(), Path::new(name), FOLDER, Mode::empty()).ok()?;
+        }
+        None
+    }
+}
+
+fn gone_is_done(removed: io::Result<()>) -> io::Result<()> {
+    match removed {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+#[cfg(any(target_os = "linux", target_os = "macos"))]
+fn exchange(old: BorrowedFd<'_>, from: &Path, new: BorrowedFd<'_>, to: &Path) -> io::Result<()> {
+    Ok(rustix::fs::renameat_with(old, from, new, to, rustix::fs::RenameFlags::EXCHANGE)?)
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "macos")))]
+fn exchange(_: BorrowedFd<'_>, _: &Path, _: BorrowedFd<'_>, _: &Path) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+fn rename_new(old: BorrowedFd<'_>, from: &Path, new: BorrowedFd<'_>, to: &Path) -> io::Result<()> {
+    #[cfg(any(target_os = "linux", target_os = "macos"))]
+    match rustix::fs::renameat_with(old, from, new, to, rustix::fs::RenameFlags::NOREPLACE) {
+        // A file system or a kernel that does not have it.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {}
+        other => return Ok(other?),
+    }
+    // A second name, which must be free, and the first one goes.
+    rustix::fs::linkat(old, from, new, to, AtFlags::empty())?;
+    Ok(unlinkat(old, from, AtFlags::empty())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use rustix::fs::{CWD, FileType, mknodat};
+
+    use super::*;
+
+    struct Fixture {
+        dir: tempfile::TempDir,
+        folder: Folder,
+    }
+
+    impl Fixture {
+        /// A folder `inside` beside a folder `outside` that has a file.
+        fn new() -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            fs::create_dir(dir.path().join("inside")).unwrap();
+            fs::create_dir(dir.path().join("outside")).unwrap();
+            fs::write(dir.path().join("outside/thesis"), "years of work").unwrap();
+            let folder = Folder::open(&dir.path().join("inside")).unwrap();
+            Self { dir, folder }
+        }
+
+        fn path(&self, path: &str) -> PathBuf {
+            self.dir.path().join(path)
+        }
+
+        /// What is outside, as it was.
+        fn assert_outside_is_untouched(&self) {
+            let names: Vec<_> =
+                fs::read_dir(self.path("outside")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+            assert_eq!(names, ["thesis"]);
+            assert_eq!(fs::read_to_string(self.path("outside/thesis")).unwrap(), "years of work");
+        }
+    }
+
+    fn p(path: &str) -> &Path {
+        Path::new(path)
+    }
+
+    #[test]
+    fn files_and_folders_are_made_renamed_and_removed() {
+        let Fixture { folder, .. } = &Fixture::new();
+        folder.create_folder(p("a/b")).unwrap();
+        folder.create_folder(p("a/b")).unwrap();
+        folder.create_file(p("a/b/one"), 0o644).unwrap();
+        assert_eq!(folder.create_file(p("a/b/one"), 0o644).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        fs::write(folder.at(p("a/b/one")), "text").unwrap();
+        assert_eq!(folder.read(p("a/b/one"), 4).unwrap(), b"text");
+        assert!(Refused::of(&folder.read(p("a/b/one"), 3).unwrap_err()).is_some());
+        folder.rename(p("a/b/one"), folder, p("two")).unwrap();
+        folder.create_file(p("three"), 0o600).unwrap();
+        assert_eq!(folder.status_of(p("three")).unwrap().mode, 0o600);
+        let clash = folder.rename_new(p("three"), folder, p("two")).unwrap_err();
+        assert_eq!(clash.kind(), io::ErrorKind::AlreadyExists);
+        folder.rename_new(p("three"), folder, p("a/three")).unwrap();
+        folder.exchange(p("a"), folder, p("two")).unwrap();
+        assert_eq!(folder.entries().unwrap().len(), 2);
+        assert_eq!(folder.status_of(p("two")).unwrap().kind, Kind::Folder);
+        folder.remove_file(p("a")).unwrap();
+        folder.remove_file(p("a")).unwrap();
+        assert!(folder.remove_folder(p("two")).is_err());
+        folder.remove_all(p("two")).unwrap();
+        folder.remove_all(p("two")).unwrap();
+        assert_eq!(folder.entries().unwrap(), []);
+    }
+
+    #[test]
+    fn no_operation_follows_a_link_anywhere_on_its_path() {
+        let fixture = Fixture::new();
+        let Fixture { folder, .. } = &fixture;
+        symlink("../outside", fixture.path("inside/link")).unwrap();
+        fs::create_dir(fixture.path("inside/real")).unwrap();
+        symlink("../../outside", fixture.path("inside/real/link")).unwrap();
+        symlink("../outside/new", fixture.path("inside/dangling")).unwrap();
+        symlink("../outside/thesis", fixture.path("inside/file")).unwrap();
+        folder.create_file(p("mine"), 0o644).unwrap();
+        for link in ["link", "real/link"] {
+            let below = &*Path::new(link).join("x");
+            let thesis = &*Path::new(link).join("thesis");
+            let refusals = [
+                folder.folder(p(link)).map(drop),
+                folder.create_folder(p(link)).map(drop),
+                folder.create_folder(below).map(drop),
+                folder.create_new_folder(below),
+                folder.open_file(thesis).map(drop),
+                folder.create_file(below, 0o644).map(drop),
+                folder.append(thesis, 0o644).map(drop),
+                folder.open_or_create(thesis, 0o644).map(drop),
+                folder.status_of(thesis).map(drop),
+                folder.rename(thesis, folder, p("taken")),
+                folder.rename(p("mine"), folder, below),
+                folder.rename_new(p("mine"), folder, below),
+                folder.exchange(p("mine"), folder, thesis),
+                folder.remove_file(thesis),
+                folder.remove_folder(below),
+                folder.remove_all(thesis),
+            ];
+            for (index, refusal) in refusals.into_iter().enumerate() {
+                let error = refusal.unwrap_err();
+                let Some(Refused::Link { path, .. }) = Refused::of(&error) else {
+                    panic!("operation {index}: {error}");
+                };
+                assert_eq!(*path, fixture.path("inside").join(link));
+                assert!(error.to_string().contains("is a symbolic link to"), "{error}");
+            }
+        }
+        for name in ["dangling", "file"] {
+            let opened = [
+                folder.open_file(p(name)),
+                folder.append(p(name), 0o644),
+                folder.open_or_create(p(name), 0o644),
+            ];
+            for opened in opened {
+                assert!(matches!(Refused::of(&opened.unwrap_err()), Some(Refused::Link { .. })), "{name}");
+            }
+            let made = folder.create_file(p(name), 0o644).unwrap_err();
+            assert_eq!(made.kind(), io::ErrorKind::AlreadyExists);
+            assert_eq!(folder.status_of(p(name)).unwrap().kind, Kind::Link);
+        }
+        for path in ["../outside/thesis", "/etc/hosts", "a/../../outside/thesis", ""] {
+            assert!(matches!(
+                Refused::of(&folder.remove_all(p(path)).unwrap_err()),
+                Some(Refused::NotBelow { .. })
+            ));
+        }
+        // A link itself is removed and replaced, not what it leads to.
+        folder.remove_all(p("link")).unwrap();
+        folder.remove_all(p("real")).unwrap();
+        folder.rename(p("mine"), folder, p("dangling")).unwrap();
+        folder.remove_file(p("file")).unwrap();
+        fixture.assert_outside_is_untouched();
+    }
+
+    #[test]
+    fn what_is_no_regular_file_is_refused_without_waiting() {
+        let Fixture { folder, dir } = &Fixture::new();
+        mknodat(CWD, dir.path().join("inside/pipe"), FileType::Fifo, Mode::from(0o600), 0).unwrap();
+        folder.create_new_folder(p("folder")).unwrap();
+        for (name, found) in [("pipe", Kind::Pipe), ("folder", Kind::Folder)] {
+            for opened in [folder.open_file(p(name)), folder.append(p(name), 0o644)] {
+                let error = opened.unwrap_err();
+                let Some(Refused::NotRegular { found: what, .. }) = Refused::of(&error) else {
+                    panic!("{name}: {error}");
+                };
+                assert_eq!(*what, found);
+            }
+        }
+    }
+
+    #[test]
+    fn folders_are_removed_however_deep_wide_and_locked_they_are() {
+        let Fixture { folder, dir } = &Fixture::new();
+        symlink("../outside", dir.path().join("inside/link")).unwrap();
+        let mut deep = Folder::open(folder.path()).unwrap();
+        for depth in 0..1000 {
+            deep.create_new_folder(p("down")).unwrap();
+            if depth % 100 == 50 {
+                deep.create_file(p("file"), 0o444).unwrap();
+            }
+            deep = Folder { handle: deep.folder(p("down")).unwrap().handle, path: PathBuf::new() };
+        }
+        for index in 0..3000 {
+            folder.create_folder(&p("down/wide").join(index.to_string())).unwrap();
+        }
+        fs::set_permissions(dir.path().join("inside/down/wide"), fs::Permissions::from_mode(0o555)).unwrap();
+        folder.remove_all(p("down")).unwrap();
+        assert_eq!(folder.entries().unwrap().len(), 1);
+        folder.remove_all(p("link")).unwrap();
+        assert!(dir.path().join("outside/thesis").exists());
+    }
+
+    #[test]
+    fn a_folder_that_others_fill_meanwhile_is_removed_or_an_error() {
+        let Fixture { folder, .. } = &Fixture::new();
+        let is_done = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_done.load(std::sync::atomic::Ordering::Relaxed) {
+                    drop(folder.create_folder(p("busy/a/b")));
+                    drop(folder.create_file(p("busy/a/b/file"), 0o644));
+                }
+            });
+            for _ in 0..500 {
+                // Either is fine, for ever is not.
+                drop(folder.remove_all(p("busy")));
+            }
+            is_done.store(true, std::sync::atomic::Ordering::Relaxed);
+        });
+        folder.remove_all(p("busy")).unwrap();
+    }
+}

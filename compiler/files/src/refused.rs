@@ -1,0 +1,64 @@
+//! Reasons for which a file is not opened though the system would open it.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::status::Kind;
+
+/// A file or folder that is refused. It travels inside an [`io::Error`]; see [`Refused::of`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// A part of a path is a symbolic link.
+    #[error(
+        "`{path}` is a symbolic link to `{target}`, expected {expected} in its place, because a link could lead \
+         outside; remove the link, then try again",
+        path = path.display(), target = target.display()
+    )]
+    Link {
+        /// The link.
+        path: PathBuf,
+        /// Where it leads, as it is written in it.
+        target: PathBuf,
+        /// The kind of thing that should be there: `a folder` or `a file`.
+        expected: &'static str,
+    },
+    /// Something else than a regular file is in the place of one.
+    #[error("`{path}` is {found}, expected a regular file", path = path.display())]
+    NotRegular {
+        /// The path.
+        path: PathBuf,
+        /// The kind of thing that it is.
+        found: Kind,
+    },
+    /// The file has more bytes than a file of its purpose may have.
+    #[error("`{path}` has more than {limit} bytes, the limit for a file of its kind", path = path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// The most bytes that are read of it.
+        limit: u64,
+    },
+    /// A path is not one of plain names below a folder.
+    #[error("The path `{path}` is not below its folder, expected plain names", path = path.display())]
+    NotBelow {
+        /// The path.
+        path: PathBuf,
+    },
+}
+
+impl Refused {
+    /// The refusal inside an error; `None` if the system gave the error.
+    pub fn of(error: &io::Error) -> Option<&Self> {
+        error.get_ref()?.downcast_ref()
+    }
+}
+
+impl From<Refused> for io::Error {
+    fn from(refused: Refused) -> Self {
+        let kind = match refused {
+            Refused::TooLarge { .. } => io::ErrorKind::FileTooLarge,
+            _ => io::ErrorKind::InvalidInput,
+        };
+        Self::new(kind, refused)
+    }
+}

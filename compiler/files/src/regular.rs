@@ -1,0 +1,118 @@
+//! Opens files to be read: regular files only, without blocking, with a limit where all of a file is read.
+//!
+//! Opening a pipe waits for its writer, and a device may have no end; so files are opened without blocking, and
+//! anything but a regular file is refused before a byte of it is read. Links are followed here: the user named the
+//! file. What lies in a folder that `mc` keeps is opened by [`crate::folder::Folder`], which follows none.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use rustix::fs::OFlags;
+
+use crate::refused::Refused;
+use crate::status::Kind;
+
+/// Opens a regular file to be read; links are followed.
+///
+/// # Errors
+/// [`Refused::NotRegular`] for a folder, a pipe, a socket or a device; and as the system says.
+pub fn open(path: &Path) -> io::Result<File> {
+    let flags = (OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC).bits();
+    let file = match OpenOptions::new().read(true).custom_flags(flags.cast_signed()).open(path) {
+        // A socket cannot be opened at all.
+        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::NXIO.raw_os_error()) => {
+            return Err(Refused::NotRegular { path: path.to_owned(), found: Kind::Socket }.into());
+        }
+        other => other?,
+    };
+    checked(file, path)
+}
+
+/// The whole of a regular file; links are followed.
+///
+/// * `limit`: the most bytes that it may have
+///
+/// # Errors
+/// As [`open`]; [`Refused::TooLarge`] when it has more.
+pub fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    read_all(&open(path)?, path, limit)
+}
+
+/// The whole of a regular file that holds text; links are followed.
+///
+/// * `limit`: the most bytes that it may have
+///
+/// # Errors
+/// As [`read`]; `InvalidData` when it is not UTF-8.
+pub fn read_text(path: &Path, limit: u64) -> io::Result<String> {
+    let text = String::from_utf8(read(path, limit)?);
+    text.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.utf8_error()))
+}
+
+/// Refuses what is not a regular file.
+pub(crate) fn checked(file: File, path: &Path) -> io::Result<File> {
+    match Kind::from(file.metadata()?.file_type()) {
+        Kind::File => Ok(file),
+        found => Err(Refused::NotRegular { path: path.to_owned(), found }.into()),
+    }
+}
+
+/// All bytes of an open file from its current position, unless there are more than `limit`.
+pub(crate) fn read_all(file: &File, path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let too_large = || Refused::TooLarge { path: path.to_owned(), limit };
+    let n_bytes = file.metadata()?.len();
+    if n_bytes > limit {
+        return Err(too_large().into());
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(n_bytes).unwrap_or(0));
+    // A file may grow meanwhile, and some (in `/proc`) say that they have no bytes.
+    file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit {
+        return Err(too_large().into());
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+    use std::os::unix::net::UnixListener;
+
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+
+    use super::*;
+
+    #[test]
+    fn only_regular_files_are_opened_and_nothing_blocks() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        fs::write(path("file"), "text").unwrap();
+        symlink("file", path("link")).unwrap();
+        symlink("/dev/zero", path("zero")).unwrap();
+        mknodat(CWD, path("pipe"), FileType::Fifo, Mode::from(0o600), 0).unwrap();
+        let _socket = UnixListener::bind(path("socket")).unwrap();
+        assert_eq!(read(&path("file"), 4).unwrap(), b"text");
+        assert_eq!(read_text(&path("link"), 100).unwrap(), "text");
+        for (name, found) in
+            [("zero", "a device"), ("pipe", "a pipe"), ("socket", "a socket"), ("", "a folder")]
+        {
+            let error = read(&path(name), 100).unwrap_err();
+            assert!(Refused::of(&error).is_some(), "{name}: {error}");
+            assert!(error.to_string().ends_with(&format!("is {found}, expected a regular file")), "{error}");
+        }
+        assert_eq!(open(&path("none")).unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn a_file_above_the_limit_is_refused_before_it_is_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("sparse");
+        File::create(&path).unwrap().set_len(4 << 40).unwrap();
+        let error = read(&path, 1 << 20).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::FileTooLarge);
+        assert!(error.to_string().contains("more than 1048576 bytes"), "{error}");
+    }
+}

@@ -1,0 +1,184 @@
+//! Removes folders with all that is in them, through handles, so that no link is ever followed.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
+use std::path::Path;
+
+use rustix::fs::{AtFlags, Dir, Mode, OFlags, fchmod, fstat, unlinkat};
+use rustix::io::Errno;
+
+use crate::resolve::{FOLDER, open_below};
+use crate::status::Status;
+
+/// Attempts to empty a folder that others fill meanwhile.
+const MAX_ATTEMPTS: usize = 16;
+
+/// Removes what has this name in the folder: a file, a link, or a folder with all that is in it. What is gone already
+/// is no error.
+pub(crate) fn remove_all(folder: BorrowedFd<'_>, name: &Path) -> io::Result<()> {
+    for _ in 0..MAX_ATTEMPTS {
+        match unlink(folder, name) {
+            Err(error) if is_folder(&error) => {}
+            other => return other,
+        }
+        let opened = match open_folder(folder, name) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            // It became something else meanwhile: look again.
+            Err(error) if is_not_folder(&error) => continue,
+            other => other?,
+        };
+        empty(opened)?;
+        match unlinkat(folder, name, AtFlags::REMOVEDIR) {
+            Ok(()) | Err(Errno::NOENT) => return Ok(()),
+            // Somebody put something in, or another in its place.
+            Err(Errno::NOTEMPTY | Errno::EXIST | Errno::NOTDIR | Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(io::Error::other("others keep putting files into it"))
+}
+
+/// A folder that is being emptied.
+struct Emptied {
+    folder: OwnedFd,
+    /// Its name in the folder above.
+    name: OsString,
+    /// Names in it that are still to be removed.
+    pending: Vec<OsString>,
+    /// Times that it was listed since something was moved into it by us.
+    n_listed: usize,
+}
+
+impl Emptied {
+    fn new(folder: OwnedFd, name: OsString) -> io::Result<Self> {
+        let pending = names(&folder)?;
+        Ok(Self { folder, name, pending, n_listed: 1 })
+    }
+
+    /// The next name to be removed. A folder is listed again until nothing is left in it, but not for ever.
+    fn next(&mut self) -> io::Result<Option<OsString>> {
+        if self.pending.is_empty() && self.n_listed < MAX_ATTEMPTS {
+            self.pending = names(&self.folder)?;
+            self.n_listed += 1;
+        }
+        Ok(self.pending.pop())
+    }
+}
+
+/// Removes all that is in an open folder. Folders are worked off from a list and not by calls within calls: how deep
+/// they lie is not ours to say.
+fn empty(folder: OwnedFd) -> io::Result<()> {
+    let mut open = vec![Emptied::new(folder, OsString::new())?];
+    while let Some(here) = open.last_mut() {
+        let Some(name) = here.next()? else {
+            let Some(Emptied { name, .. }) = open.pop() else { break };
+            if let Some(above) = open.last() {
+                match unlinkat(&above.folder, &name, AtFlags::REMOVEDIR) {
+                    // What was put in meanwhile is found when the folder above is listed again.
+                    Ok(()) | Err(Errno::NOENT | Errno::NOTEMPTY | Errno::EXIST | Errno::NOTDIR) => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            continue;
+        };
+        let path = Path::new(&name);
+        match unlink(here.folder.as_fd(), path) {
+            Err(error) if is_folder(&error) => {}
+            other => {
+                other?;
+                continue;
+            }
+        }
+        match open_folder(here.folder.as_fd(), path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound || is_not_folder(&error) => {}
+            below if open.len() < MAX_OPEN => open.push(Emptied::new(below?, name)?),
+            below => lift(&mut open, &below?, &name)?,
+        }
+    }
+    Ok(())
+}
+
+/// Folders that are open at a time: descriptors are few.
+const MAX_OPEN: usize = 64;
+
+/// Brings a folder that lies deeper than [`MAX_OPEN`] up to the first of the open ones, which is listed again.
+fn lift(open: &mut [Emptied], below: &OwnedFd, name: &OsString) -> io::Result<()> {
+    let inode = fstat(below)?.st_ino;
+    let [top, .., above] = open else { return Ok(()) };
+    rustix::fs::renameat(&above.folder, name, &top.folder, format!("lifted-{inode}"))?;
+    top.n_listed = 0;
+    Ok(())
+}
+
+fn unlink(folder: BorrowedFd<'_>, name: &Path) -> io::Result<()> {
+    loop {
+        match unlinkat(folder, name, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => return Ok(()),
+            Err(Errno::INTR) => {}
+            // A folder without the right to write keeps its entries until it has it.
+            Err(Errno::ACCESS) if make_writable(folder)? => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+fn open_folder(folder: BorrowedFd<'_>, name: &Path) -> io::Result<OwnedFd> {
+    match open_below(folder, name, FOLDER, Mode::empty()) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            grant_all(folder, name)?;
+            open_below(folder, name, FOLDER, Mode::empty())
+        }
+        other => other,
+    }
+}
+
+/// Gives the owner all rights on a folder that cannot be opened for the lack of them. Changing permissions by name would
+/// follow a link, so a handle is taken first that needs no rights.
+#[cfg(target_os = "linux")]
+fn grant_all(folder: BorrowedFd<'_>, name: &Path) -> io::Result<()> {
+    use std::os::fd::AsRawFd;
+
+    let handle = open_below(folder, name, OFlags::PATH | OFlags::DIRECTORY, Mode::empty())?;
+    Ok(rustix::fs::chmod(format!("/proc/self/fd/{}", handle.as_raw_fd()), Mode::RWXU)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn grant_all(folder: BorrowedFd<'_>, name: &Path) -> io::Result<()> {
+    Ok(rustix::fs::chmodat(folder, name, Mode::RWXU, AtFlags::SYMLINK_NOFOLLOW)?)
+}
+
+/// Gives the owner all rights; tells whether something changed.
+fn make_writable(folder: BorrowedFd<'_>) -> io::Result<bool> {
+    let mode = Status::from(fstat(folder)?).mode;
+    if mode & 0o700 == 0o700 {
+        return Ok(false);
+    }
+    fchmod(folder, Mode::from_raw_mode((mode | 0o700) as _))?;
+    Ok(true)
+}
+
+/// The names in a folder, as they are now.
+fn names(folder: &OwnedFd) -> io::Result<Vec<OsString>> {
+    let mut names = Vec::new();
+    for entry in Dir::read_from(folder)? {
+        let name = entry?.file_name().to_bytes().to_vec();
+        if name != b"." && name != b".." {
+            names.push(OsString::from_vec(name));
+        }
+    }
+    Ok(names)
+}
+
+/// `unlink` of a folder says `EISDIR` on Linux and `EPERM` elsewhere.
+fn is_folder(error: &io::Error) -> bool {
+    let code = error.raw_os_error();
+    code == Some(Errno::ISDIR.raw_os_error())
+        || (cfg!(not(target_os = "linux")) && code == Some(Errno::PERM.raw_os_error()))
+}
+
+fn is_not_folder(error: &io::Error) -> bool {
+    let code = error.raw_os_error();
+    code == Some(Errno::NOTDIR.raw_os_error()) || code == Some(Errno::LOOP.raw_os_error())
+}
