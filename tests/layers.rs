@@ -73,7 +73,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("rusty-s3", &["mc-remote"]),
     ("salsa", &["mc-analysis"]),
     ("saphyr-parser", &["mc"]),
-    ("rustix", &["mc-files", "mc-store"]),
+    ("rustix", &["mc-files"]),
     ("tempfile", &["mc-remote", "mc-store"]),
     ("tokenizers", &["mc-family"]),
     ("minijinja", &["mc-family"]),

@@ -1,6 +1,7 @@
 //! What can go wrong in the store, told to the person who can do something about it.
 
 use mc_digest::digest::BlobDigest;
+use mc_files::refused::Refused;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -20,6 +21,16 @@ pub enum StoreError {
         path: PathBuf,
         /// The number of bytes known to be needed when the write failed.
         needed: u64,
+    },
+    /// Something is in the way that is not followed, opened or read, such as a link.
+    #[error("Could not {action} `{path}`: {source}", path = path.display())]
+    Refused {
+        /// What was tried, as a verb.
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// What is in the way, and what to do.
+        source: Refused,
     },
     /// The operating system refused.
     #[error("Could not {action} `{path}`: {source}{hint}", path = path.display(), hint = hint(source))]
@@ -125,6 +136,9 @@ impl StoreError {
 
     /// Makes the error of a failed write of a file known to need `needed` bytes.
     pub fn io_needing(action: &'static str, path: &Path, needed: u64, source: io::Error) -> Self {
+        if let Some(refused) = Refused::of(&source) {
+            return Self::Refused { action, path: path.to_owned(), source: refused.clone() };
+        }
         match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                 Self::DiskFull { action, path: path.to_owned(), needed }
@@ -137,6 +151,18 @@ impl StoreError {
     /// [`io::Write`]; any other error is given back.
     pub fn from_writer(error: io::Error) -> Result<Self, io::Error> {
         error.downcast::<Self>()
+    }
+
+    /// Tells whether the cause is that a file or folder is not there.
+    pub(crate) fn is_missing(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
+    }
+
+    /// Tells whether the cause is that the folder may not be written to.
+    pub(crate) fn is_read_only(&self) -> bool {
+        let refuses =
+            |kind| matches!(kind, io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied);
+        matches!(self, Self::Io { source, .. } if refuses(source.kind()))
     }
 
     /// Whether the cause is a full disk.

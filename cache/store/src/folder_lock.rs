@@ -2,63 +2,75 @@
 //!
 //! The system releases it when the process ends, however it ends.
 
-use crate::error::StoreError;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// Creates the folder if need be and waits until nobody else has it locked; the lock lasts as long as the file.
+use mc_files::folder::Folder;
+
+use crate::error::StoreError;
+
+/// Attempts to lock a folder that others remove before the lock is held. Each is lost only when another process got
+/// further, so this many mean that the folder cannot be kept at all.
+const MAX_ATTEMPTS: usize = 10_000;
+
+/// A folder that nobody else has locked.
+#[derive(Debug)]
+pub(crate) struct LockedFolder {
+    pub(crate) folder: Folder,
+    // Held for its lock.
+    _lock: File,
+}
+
+/// Creates the folder if need be and waits until nobody else has it locked; the lock lasts as long as what is returned.
 ///
 /// # Errors
-/// If the folder cannot be created or locked.
-pub(crate) fn lock_folder(folder: &Path) -> Result<File, StoreError> {
-    loop {
-        // Another process may remove the folder at any moment before the lock is held, even inside this call,
-        // which then takes what it found in its way for a file.
-        if let Err(source) = fs::create_dir_all(folder) {
-            let in_the_way = fs::symlink_metadata(folder);
-            let was_removed = source.kind() == io::ErrorKind::AlreadyExists
-                && in_the_way
-                    .map_or_else(|error| error.kind() == io::ErrorKind::NotFound, |now| now.is_dir());
-            if was_removed {
+/// If the folder cannot be created or locked, or a part of its path is a link.
+pub(crate) fn lock_folder(base: &Folder, path: &Path) -> Result<LockedFolder, StoreError> {
+    let failed = |action, source| StoreError::io(action, &base.at(path), source);
+    let mut last = io::Error::from(io::ErrorKind::NotFound);
+    for _ in 0..MAX_ATTEMPTS {
+        // Another process may remove the folder at any moment before the lock is held.
+        let folder = match base.create_folder(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                last = error;
                 continue;
             }
-            return Err(StoreError::io("create", folder, source));
-        }
-        let file = match File::open(folder) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            other => other.map_err(|source| StoreError::io("open", folder, source))?,
+            other => other.map_err(|source| failed("create", source))?,
         };
-        file.lock().map_err(|source| StoreError::io("lock", folder, source))?;
+        let lock = folder.file().map_err(|source| failed("open", source))?;
+        lock.lock().map_err(|source| failed("lock", source))?;
         // Removed before the lock, the folder has no name any more, and others lock its successor.
-        let locked = file.metadata().map_err(|source| StoreError::io("examine", folder, source))?;
-        match fs::metadata(folder) {
-            Ok(named) if (named.dev(), named.ino()) == (locked.dev(), locked.ino()) => return Ok(file),
-            _ => {}
+        let locked = folder.status().map_err(|source| failed("examine", source))?;
+        if base.status_of(path).is_ok_and(|named| named.is_same_file(&locked)) {
+            return Ok(LockedFolder { folder, _lock: lock });
         }
     }
+    Err(failed("keep", last))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::fs;
     use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
 
     #[test]
     fn one_at_a_time_holds_it_even_when_holders_remove_the_folder() {
         let dir = tempfile::tempdir().unwrap();
-        let folder = dir.path().join("deep/locked");
+        let base = Folder::open(dir.path()).unwrap();
+        let path = Path::new("deep/locked");
         let n_inside = AtomicU32::new(0);
         std::thread::scope(|scope| {
             for _ in 0..8 {
                 scope.spawn(|| {
                     for _ in 0..200 {
-                        let lock = lock_folder(&folder).unwrap();
+                        let lock = lock_folder(&base, path).unwrap();
                         assert_eq!(n_inside.fetch_add(1, Ordering::SeqCst), 0);
                         n_inside.fetch_sub(1, Ordering::SeqCst);
                         // The last act: whoever comes next makes another folder and locks that.
-                        fs::remove_dir(&folder).unwrap();
+                        base.remove_folder(path).unwrap();
                         drop(lock);
                     }
                 });
@@ -69,9 +81,9 @@ mod tests {
     #[test]
     fn a_file_in_the_way_is_an_error() {
         let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("file");
-        fs::write(&file, "").unwrap();
-        let error = lock_folder(&file).unwrap_err().to_string();
+        fs::write(dir.path().join("file"), "").unwrap();
+        let base = Folder::open(dir.path()).unwrap();
+        let error = lock_folder(&base, Path::new("file")).unwrap_err().to_string();
         assert!(error.starts_with("Could not create"), "{error}");
     }
 }

@@ -7,19 +7,21 @@
 //! The notes of one file are one record; losing them costs a hashing.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use mc_digest::digest::{BlobDigest, Digest};
+use mc_files::folder::Folder;
+use mc_files::regular;
 
 use crate::error::StoreError;
 use crate::local::layout::sharded;
-use crate::publish::publish;
+use crate::publish::{publish, read_note};
 use crate::reading::hash_range;
 use crate::record::{Kind, Reader, Writer, seal, unseal};
-use crate::session::Session;
+use crate::session::LazySession;
 use crate::stamp::FileStamp;
 
 const KIND: Kind = *b"inp1";
@@ -33,8 +35,9 @@ type Range = (u64, u64);
 /// The digests of input files.
 #[derive(Debug)]
 pub struct InputMemo {
-    folder: PathBuf,
-    session: Arc<Session>,
+    base: Arc<Folder>,
+    path: PathBuf,
+    session: Arc<LazySession>,
     notes: Mutex<BTreeMap<(u64, u64), Notes>>,
 }
 
@@ -47,9 +50,9 @@ struct Notes {
 }
 
 impl InputMemo {
-    /// A memo whose records are in `folder`; they are read when they are needed.
-    pub fn new(folder: PathBuf, session: Arc<Session>) -> Self {
-        Self { folder, session, notes: Mutex::default() }
+    /// A memo whose records are in the folder `path` below `base`; they are read when they are needed.
+    pub fn new(base: Arc<Folder>, path: &Path, session: Arc<LazySession>) -> Self {
+        Self { base, path: path.to_owned(), session, notes: Mutex::default() }
     }
 
     /// The digest of a whole file.
@@ -72,8 +75,11 @@ impl InputMemo {
     pub fn save(&self) {
         let mut notes = self.lock();
         for ((device, inode), notes) in notes.iter_mut().filter(|(_, notes)| !notes.is_saved) {
-            // A full disk costs the next process a hashing, nothing else.
-            drop(publish(&self.session, &self.path(*device, *inode), &notes.encode()));
+            // A full or read-only disk costs the next process a hashing, nothing else.
+            let path = self.note(*device, *inode);
+            let saved =
+                self.session.get().and_then(|session| publish(session, &self.base, &path, &notes.encode()));
+            drop(saved);
             notes.is_saved = true;
         }
     }
@@ -91,7 +97,7 @@ impl InputMemo {
             return Ok(digest);
         }
         let started = SystemTime::now();
-        let file = File::open(path).map_err(|source| StoreError::io("open", path, source))?;
+        let file = regular::open(path).map_err(|source| StoreError::io("open", path, source))?;
         let digest = hash_range(&file, offset, len).map_err(|source| StoreError::io("read", path, source))?;
         let after = file.metadata().map_err(|source| StoreError::io("examine", path, source))?;
         if FileStamp::of(&after) != stamp || digest.n_bytes != len {
@@ -107,7 +113,7 @@ impl InputMemo {
         let mut all = self.lock();
         let key = (stamp.device, stamp.inode);
         if let std::collections::btree_map::Entry::Vacant(entry) = all.entry(key) {
-            let sealed = fs::read(self.path(stamp.device, stamp.inode)).ok()?;
+            let sealed = read_note(&self.base, &self.note(stamp.device, stamp.inode)).ok()??;
             entry.insert(Notes::decode(&sealed)?);
         }
         all.get(&key).filter(|notes| notes.stamp == *stamp)?.digests.get(&range).copied()
@@ -124,9 +130,8 @@ impl InputMemo {
         notes.is_saved = false;
     }
 
-    fn path(&self, device: u64, inode: u64) -> PathBuf {
-        let name = Digest::of(&[device.to_le_bytes(), inode.to_le_bytes()].concat());
-        sharded(self.folder.clone(), &name)
+    fn note(&self, device: u64, inode: u64) -> PathBuf {
+        sharded(&self.path, &Digest::of(&[device.to_le_bytes(), inode.to_le_bytes()].concat()))
     }
 
     // Each change of the map is whole before the lock is given up.
@@ -166,7 +171,7 @@ impl Notes {
 
 #[cfg(test)]
 mod tests {
-    use std::fs::FileTimes;
+    use std::fs::{File, FileTimes};
     use std::time::Duration;
 
     use super::*;
@@ -181,8 +186,9 @@ mod tests {
         }
 
         fn memo(&self) -> InputMemo {
-            let session = Session::start(&self.dir.path().join("tmp")).unwrap();
-            InputMemo::new(self.dir.path().join("inputs"), Arc::new(session))
+            let base = Arc::new(Folder::open(self.dir.path()).unwrap());
+            let session = LazySession::new(Arc::clone(&base), Path::new("tmp"));
+            InputMemo::new(base, Path::new("inputs"), Arc::new(session))
         }
 
         fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {
@@ -251,7 +257,7 @@ mod tests {
         let path = fixture.write("a", b"one");
         recalled(&fixture.memo(), &path, b"told");
         let stamp = FileStamp::of(&fs::metadata(&path).unwrap());
-        let notes = fixture.memo().path(stamp.device, stamp.inode);
+        let notes = fixture.dir.path().join(fixture.memo().note(stamp.device, stamp.inode));
         let mut sealed = fs::read(&notes).unwrap();
         sealed[30] ^= 1;
         fs::remove_file(&notes).unwrap();

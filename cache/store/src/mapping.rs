@@ -2,11 +2,14 @@
 //!
 //! The only door to `memmap2` in this crate.
 
-use crate::error::StoreError;
 use std::fs::File;
 use std::ops::Deref;
 use std::path::Path;
 use std::sync::Arc;
+
+use mc_files::regular;
+
+use crate::error::StoreError;
 
 /// The bytes of a blob or of an input file. Clones share the mapping.
 #[derive(Clone, Debug)]
@@ -23,9 +26,9 @@ impl MappedFile {
     /// Maps the file at `path`.
     ///
     /// # Errors
-    /// If the file cannot be opened or mapped.
+    /// If the file is not a regular one, or cannot be opened or mapped.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let file = File::open(path).map_err(|source| StoreError::io("open", path, source))?;
+        let file = regular::open(path).map_err(|source| StoreError::io("open", path, source))?;
         Self::of(&file, path)
     }
 

@@ -10,17 +10,22 @@
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
 use mc_digest::digest::{BlobDigest, Digest};
 use mc_digest::hasher::HashingWriter;
+use mc_files::folder::Folder;
+use mc_files::refused::Refused;
+use mc_files::status::Kind as FileKind;
 
 use crate::error::StoreError;
 use crate::folder_lock::lock_folder;
 use crate::local::layout::sharded;
 use crate::local::store::LocalStore;
-use crate::publish::{READ_ONLY, create_parent, publish};
+use crate::publish::{READ_ONLY, create_parent, publish, read_note};
+use crate::reading::hash_range;
 use crate::record::{Kind, Reader, Writer, seal, unseal};
 use crate::session::Session;
 use crate::stamp::FileStamp;
@@ -33,6 +38,9 @@ const UNFINISHED: &str = ".unfinished";
 /// How much of a blob is copied at once.
 const COPY_BYTES: usize = 1 << 20;
 
+/// Permissions of a file while it is written.
+const UNFINISHED_MODE: u32 = 0o600;
+
 /// A file to be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TreeFile {
@@ -40,6 +48,18 @@ pub struct TreeFile {
     pub path: String,
     /// The blobs whose bytes follow each other in it.
     pub parts: Vec<BlobDigest>,
+}
+
+/// A folder of the user's that outputs are brought to.
+#[derive(Clone, Copy, Debug)]
+pub struct Destination<'a> {
+    /// A folder that the user named. Below it no link is followed.
+    pub base: &'a Path,
+    /// The folder of all outputs, relative to the base, in which unfinished files may be kept when the store is on
+    /// another file system.
+    pub root: &'a Path,
+    /// The folder of these outputs, relative to the root.
+    pub folder: &'a Path,
 }
 
 /// What became of a folder.
@@ -52,111 +72,189 @@ pub enum Materialized {
 }
 
 impl LocalStore {
-    /// Makes `folder` hold exactly these files. `root` is a folder above it, in which unfinished files may be kept
-    /// when the store is on another file system.
+    /// Makes a folder hold exactly these files.
     ///
-    /// What other targets have put below `folder` stays.
+    /// What other targets have put below the folder stays.
     ///
     /// # Errors
-    /// If a blob is missing or a file cannot be written; then the folder is as it was.
+    /// If a blob is missing or damaged, a file cannot be written, or a part of the path is a link; then the folder is as
+    /// it was. A damaged blob is set aside.
     pub fn materialize(
         &self,
-        root: &Path,
-        folder: &Path,
+        destination: Destination<'_>,
         files: &[TreeFile],
     ) -> Result<Materialized, StoreError> {
         check_paths(files)?;
-        let record_path = self.record_path(folder);
-        if is_unchanged(folder, files, &Self::read_record(&record_path)) {
+        let base = Folder::open(destination.base)
+            .map_err(|source| StoreError::io("open", destination.base, source))?;
+        let root = base
+            .create_folder(destination.root)
+            .map_err(|source| StoreError::io("create", &base.at(destination.root), source))?;
+        let (root, folder) = (Arc::new(root), destination.folder);
+        let record_path = self.record_path(&root, folder);
+        refuse_link(&root, folder)?;
+        if is_unchanged(&root, folder, files, &self.read_record(&record_path)) {
             return Ok(Materialized::Unchanged);
         }
-        create_parent(folder)?;
-        // A rename needs both ends on one file system.
-        let device = |path: &Path| fs::metadata(path).map(|metadata| metadata.dev()).ok();
-        let parent = folder.parent().unwrap_or(root);
-        let beside = if device(parent) == device(self.session.dir()) {
-            None
-        } else {
-            Some(Session::start(&root.join(UNFINISHED))?)
+        create_parent(&root, folder)?;
+        let beside = self.beside(&root)?;
+        let session = match &beside {
+            Some(session) => session,
+            None => self.session.get()?,
         };
-        let session = beside.as_ref().unwrap_or(&self.session);
-        let made = session.folder()?;
-        let target = made.path().join("target");
-        create_dir(&target)?;
+        let made = session.new_folder()?;
+        let target = Path::new(TARGET);
+        made.folder
+            .create_new_folder(target)
+            .map_err(|source| StoreError::io("create", &made.folder.at(target), source))?;
         for file in files {
-            self.write_file(&target.join(&file.path), file)?;
+            self.write_file(&made.folder, &target.join(&file.path), file)?;
         }
-        let _lock = lock_folder(root)?;
+        let _lock = lock_folder(&base, destination.root)?;
         // Another process may have put the same target in place since.
-        let before = Self::read_record(&record_path);
-        create_parent(folder)?;
-        keep_foreign(folder, &target, &before)?;
-        replace(&target, folder, &made.path().join("old"))?;
+        let before = self.read_record(&record_path);
+        create_parent(&root, folder)?;
+        refuse_link(&root, folder)?;
+        keep_foreign(&root, folder, &made.folder, &before)?;
+        replace(&made.folder, &root, folder)?;
         let mut left = Vec::with_capacity(files.len());
         for file in files {
             let path = folder.join(&file.path);
-            let metadata = fs::metadata(&path).map_err(|source| StoreError::io("examine", &path, source))?;
-            left.push((file.clone(), FileStamp::of(&metadata)));
+            let status =
+                root.status_of(&path).map_err(|source| StoreError::io("examine", &root.at(&path), source))?;
+            left.push((file.clone(), FileStamp::from(status)));
         }
         // Without a record the next build writes the folder again, which costs time and no more.
-        drop(publish(&self.session, &record_path, &encode(&left)));
+        let recorded = self
+            .session
+            .get()
+            .and_then(|session| publish(session, self.layout.folder(), &record_path, &encode(&left)));
+        drop(recorded);
         Ok(Materialized::Written)
     }
 
-    fn record_path(&self, folder: &Path) -> PathBuf {
-        let absolute = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+    /// A session beside the outputs, where the store's own will not do: a rename needs both ends on one file system, and
+    /// a store that is read-only has no unfinished files.
+    fn beside(&self, root: &Arc<Folder>) -> Result<Option<Session>, StoreError> {
+        let device = |folder: &Folder| folder.status().map(|status| status.device).ok();
+        let is_near = match self.session.get() {
+            Ok(session) => device(root) == device(session.folder()),
+            Err(error) if error.is_read_only() => false,
+            Err(error) => return Err(error),
+        };
+        if is_near { Ok(None) } else { Session::start(root, Path::new(UNFINISHED)).map(Some) }
+    }
+
+    fn record_path(&self, root: &Folder, folder: &Path) -> PathBuf {
+        let folder = root.at(folder);
+        let absolute = std::path::absolute(&folder).unwrap_or(folder);
         sharded(self.layout.outputs(), &Digest::of(absolute.as_os_str().as_encoded_bytes()))
     }
 
     /// How the folder was left; nothing if that is not known.
-    fn read_record(path: &Path) -> Vec<(TreeFile, FileStamp)> {
-        fs::read(path).ok().and_then(|sealed| decode(&sealed)).unwrap_or_default()
+    fn read_record(&self, path: &Path) -> Vec<(TreeFile, FileStamp)> {
+        let sealed = read_note(self.layout.folder(), path).ok().flatten();
+        sealed.and_then(|sealed| decode(&sealed)).unwrap_or_default()
     }
 
-    fn write_file(&self, path: &Path, file: &TreeFile) -> Result<(), StoreError> {
+    fn write_file(&self, folder: &Folder, path: &Path, file: &TreeFile) -> Result<(), StoreError> {
         let n_bytes = file.parts.iter().map(|part| part.n_bytes).sum();
-        let failed = |source| StoreError::io_needing("write", path, n_bytes, source);
-        create_parent(path)?;
-        let missing = |digest| StoreError::MissingBlob { digest, path: path.to_owned() };
-        if let [only] = file.parts.as_slice() {
-            let (_, blob) = self.open_intact(only)?.ok_or_else(|| missing(*only))?;
-            if reflink_copy::reflink(&blob, path).is_ok() {
-                let clone = File::open(path).map_err(failed)?;
-                return clone.set_permissions(fs::Permissions::from_mode(READ_ONLY)).map_err(failed);
-            }
-            // A clone that failed may have left its beginning.
-            drop(fs::remove_file(path));
+        let absolute = folder.at(path);
+        let failed = |source| StoreError::io_needing("write", &absolute, n_bytes, source);
+        create_parent(folder, path)?;
+        if let [only] = file.parts.as_slice()
+            && self.clone_blob(folder, path, only, &absolute)?
+        {
+            return Ok(());
         }
-        let mut output = File::create_new(path).map_err(failed)?;
+        let mut output = folder.create_file(path, UNFINISHED_MODE).map_err(failed)?;
         // Read and not mapped: the pages of a mapping would count as this process's until the whole blob is copied.
         let mut buffer = vec![0; COPY_BYTES];
         for part in &file.parts {
-            let (mut blob, blob_path) = self.open_intact(part)?.ok_or_else(|| missing(*part))?;
+            let (mut blob, blob_path) = self.open_part(part, &absolute)?;
             let mut writer = HashingWriter::new(&mut output);
             loop {
                 let n_read = match blob.read(&mut buffer) {
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                    read => read.map_err(|source| StoreError::io("read", &blob_path, source))?,
+                    Err(source) => {
+                        self.doubt_part(part)?;
+                        return Err(StoreError::io("read", &blob_path, source));
+                    }
+                    Ok(n_read) => n_read,
                 };
                 if n_read == 0 {
                     break;
                 }
                 writer.write_all(&buffer[..n_read]).map_err(failed)?;
             }
-            let found = writer.into_parts().1;
-            if found != *part {
-                return Err(StoreError::CorruptBlob { expected: *part, found, path: path.to_owned() });
-            }
+            self.check_part(part, writer.into_parts().1, &absolute)?;
         }
         output.set_permissions(fs::Permissions::from_mode(READ_ONLY)).map_err(failed)?;
         output.sync_all().map_err(failed)
     }
+
+    /// Makes a file that shares the storage of a blob, where the file system can do that; tells whether it could. The
+    /// clone is read once, since a blob that rotted would be cloned as it is.
+    fn clone_blob(
+        &self,
+        folder: &Folder,
+        path: &Path,
+        blob: &BlobDigest,
+        absolute: &Path,
+    ) -> Result<bool, StoreError> {
+        let failed = |source| StoreError::io_needing("write", absolute, blob.n_bytes, source);
+        let (file, _) = self.open_part(blob, absolute)?;
+        let Ok(clone) = folder.clone_file(&file, path, UNFINISHED_MODE) else {
+            // A clone that failed may have left its beginning.
+            folder.remove_file(path).map_err(failed)?;
+            return Ok(false);
+        };
+        let found = hash_range(&clone, 0, u64::MAX).map_err(failed)?;
+        self.check_part(blob, found, absolute)?;
+        clone.set_permissions(fs::Permissions::from_mode(READ_ONLY)).map_err(failed)?;
+        Ok(true)
+    }
+
+    fn open_part(&self, part: &BlobDigest, path: &Path) -> Result<(File, PathBuf), StoreError> {
+        let missing = || StoreError::MissingBlob { digest: *part, path: path.to_owned() };
+        self.open_intact(part)?.ok_or_else(missing)
+    }
+
+    /// Sets aside a blob whose bytes turned out to be wrong when they were copied.
+    fn check_part(&self, part: &BlobDigest, found: BlobDigest, path: &Path) -> Result<(), StoreError> {
+        if found == *part {
+            return Ok(());
+        }
+        self.doubt_part(part)?;
+        Err(StoreError::CorruptBlob { expected: *part, found, path: path.to_owned() })
+    }
+
+    fn doubt_part(&self, part: &BlobDigest) -> Result<(), StoreError> {
+        crate::traits::BlobStore::doubt(self, part)
+    }
+}
+
+/// The new folder of a target, in an unfinished folder.
+const TARGET: &str = "target";
+
+/// Takes the old folder of a target, where two folders cannot be swapped.
+const OLD: &str = "old";
+
+/// Refuses to replace a link: what it leads to is not ours.
+fn refuse_link(root: &Folder, folder: &Path) -> Result<(), StoreError> {
+    match root.folder(folder) {
+        Err(source) if matches!(Refused::of(&source), Some(Refused::Link { .. })) => {
+            Err(StoreError::io("replace", &root.at(folder), source))
+        }
+        // A file in its place is replaced; whatever else is wrong is told by whoever writes.
+        _ => Ok(()),
+    }
 }
 
 /// Whether each file is as the record says it was left, and made of the blobs that are wanted now.
-fn is_unchanged(folder: &Path, files: &[TreeFile], before: &[(TreeFile, FileStamp)]) -> bool {
+fn is_unchanged(root: &Folder, folder: &Path, files: &[TreeFile], before: &[(TreeFile, FileStamp)]) -> bool {
     let is_left = |(file, stamp): &(TreeFile, FileStamp)| {
-        fs::symlink_metadata(folder.join(&file.path)).is_ok_and(|metadata| FileStamp::of(&metadata) == *stamp)
+        root.status_of(&folder.join(&file.path)).is_ok_and(|status| FileStamp::from(status) == *stamp)
     };
     !files.is_empty()
         && files.len() == before.len()
@@ -166,52 +264,46 @@ fn is_unchanged(folder: &Path, files: &[TreeFile], before: &[(TreeFile, FileStam
 
 /// Moves what this target did not put into the old folder over to the new one: the folders of targets whose package
 /// bears this target's name.
-fn keep_foreign(old: &Path, new: &Path, before: &[(TreeFile, FileStamp)]) -> Result<(), StoreError> {
-    let failed = |source| StoreError::io("read", old, source);
-    let entries = match fs::read_dir(old) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+fn keep_foreign(
+    root: &Folder,
+    folder: &Path,
+    made: &Folder,
+    before: &[(TreeFile, FileStamp)],
+) -> Result<(), StoreError> {
+    let failed = |source| StoreError::io("read", &root.at(folder), source);
+    let old = match root.folder(folder) {
+        // There is none, or a file is in its place.
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Ok(());
+        }
         other => other.map_err(failed)?,
     };
     let own: BTreeSet<&str> = before.iter().filter_map(|(file, _)| file.path.split('/').next()).collect();
-    for entry in entries {
-        let name = entry.map_err(failed)?.file_name();
-        let is_own = name.to_str().is_some_and(|name| own.contains(name));
-        let from = old.join(&name);
-        // A stray file is somebody's edit of an output folder, which the manual says is replaced.
-        if is_own || !from.is_dir() || new.join(&name).exists() {
+    for entry in old.entries().map_err(failed)? {
+        let is_own = entry.name.to_str().is_some_and(|name| own.contains(name));
+        let to = Path::new(TARGET).join(&entry.name);
+        // A stray file or link is somebody's edit of an output folder, which the manual says is replaced.
+        if is_own || entry.kind != FileKind::Folder || made.status_of(&to).is_ok() {
             continue;
         }
-        fs::rename(&from, new.join(&name)).map_err(|source| StoreError::io("move", &from, source))?;
+        let name = Path::new(&entry.name);
+        old.rename(name, made, &to).map_err(|source| StoreError::io("move", &old.at(name), source))?;
     }
     Ok(())
 }
 
-/// Puts the new folder where the old one is; `aside` takes the old one.
-fn replace(new: &Path, old: &Path, aside: &Path) -> Result<(), StoreError> {
-    let failed = |source| StoreError::io("replace", old, source);
-    if old.symlink_metadata().is_ok() {
-        match exchange(new, old) {
+/// Puts the new folder where the old one is; the old one is removed with the folder that held the new one.
+fn replace(made: &Folder, root: &Folder, folder: &Path) -> Result<(), StoreError> {
+    let failed = |source| StoreError::io("replace", &root.at(folder), source);
+    let target = Path::new(TARGET);
+    if root.status_of(folder).is_ok() {
+        match made.exchange(target, root, folder) {
             Ok(()) => return Ok(()),
             // A file system that cannot swap: for a moment there is no folder.
-            Err(_) => fs::rename(old, aside).map_err(failed)?,
+            Err(_) => root.rename(folder, made, Path::new(OLD)).map_err(failed)?,
         }
     }
-    fs::rename(new, old).map_err(failed)
-}
-
-#[cfg(any(target_os = "linux", target_os = "macos"))]
-fn exchange(one: &Path, other: &Path) -> io::Result<()> {
-    use rustix::fs::{CWD, RenameFlags, renameat_with};
-    Ok(renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE)?)
-}
-
-#[cfg(not(any(target_os = "linux", target_os = "macos")))]
-fn exchange(_one: &Path, _other: &Path) -> io::Result<()> {
-    Err(io::ErrorKind::Unsupported.into())
-}
-
-fn create_dir(path: &Path) -> Result<(), StoreError> {
-    fs::create_dir(path).map_err(|source| StoreError::io("create", path, source))
+    made.rename(target, root, folder).map_err(failed)
 }
 
 /// Refuses names that leave the folder or stand for two files.
@@ -271,11 +363,12 @@ mod tests {
         fn new() -> Self {
             let dir = tempfile::tempdir().unwrap();
             let store = LocalStore::open(&dir.path().join("cache")).unwrap();
+            fs::create_dir(dir.path().join("workspace")).unwrap();
             Self { dir, store }
         }
 
         fn folder(&self) -> PathBuf {
-            self.dir.path().join("mc-out/models/app")
+            self.dir.path().join("workspace/mc-out/models/app")
         }
 
         fn file(&self, path: &str, parts: &[&[u8]]) -> TreeFile {
@@ -284,16 +377,29 @@ mod tests {
         }
 
         fn make(&self, files: &[TreeFile]) -> Result<Materialized, StoreError> {
-            self.store.materialize(&self.dir.path().join("mc-out"), &self.folder(), files)
+            let destination = Destination {
+                base: &self.dir.path().join("workspace"),
+                root: Path::new("mc-out"),
+                folder: Path::new("models/app"),
+            };
+            self.store.materialize(destination, files)
         }
 
         fn names(&self) -> Vec<String> {
             let mut names = Vec::new();
-            crate::local::stats::for_each_file(&self.folder(), &mut |path| {
-                names.push(path.strip_prefix(self.folder()).unwrap().display().to_string());
-                Ok(())
-            })
-            .unwrap();
+            let base = Folder::open(&self.folder()).unwrap();
+            for entry in base.entries().unwrap() {
+                let name = PathBuf::from(entry.name);
+                if entry.kind != FileKind::Folder {
+                    names.push(name.display().to_string());
+                    continue;
+                }
+                crate::local::stats::for_each_file(&base, &name, &mut |path, _| {
+                    names.push(path.display().to_string());
+                    Ok(())
+                })
+                .unwrap();
+            }
             names
         }
     }
@@ -368,8 +474,62 @@ mod tests {
         let error = fixture.make(&[good, lost]).unwrap_err().to_string();
         assert!(error.contains("is not in the store"), "{error}");
         assert_eq!(fixture.names(), ["a"]);
-        let unfinished: Vec<_> = fs::read_dir(fixture.store.session.dir()).unwrap().collect();
-        assert!(unfinished.is_empty());
+        assert_eq!(fixture.store.session.get().unwrap().folder().entries().unwrap(), []);
+    }
+
+    #[test]
+    fn a_link_on_the_way_to_an_output_is_refused_and_what_it_leads_to_stays() {
+        for link in ["mc-out", "mc-out/models", "mc-out/models/app"] {
+            let fixture = Fixture::new();
+            let home = fixture.dir.path().join("home");
+            fs::create_dir_all(home.join("models/app")).unwrap();
+            fs::write(home.join("models/app/thesis"), "years of work").unwrap();
+            fs::write(home.join("thesis"), "years of work").unwrap();
+            let link = fixture.dir.path().join("workspace").join(link);
+            fs::create_dir_all(link.parent().unwrap()).unwrap();
+            std::os::unix::fs::symlink(&home, &link).unwrap();
+            let error = fixture.make(&[fixture.file("a", &[b"one"])]).unwrap_err().to_string();
+            let expected = format!("`{}` is a symbolic link to `{}`", link.display(), home.display());
+            assert!(error.contains(&expected), "{error}");
+            assert_eq!(fs::read_dir(&home).unwrap().count(), 2);
+            assert_eq!(fs::read_dir(home.join("models/app")).unwrap().count(), 1);
+        }
+    }
+
+    #[test]
+    fn a_link_in_an_output_folder_is_replaced_and_what_it_leads_to_stays() {
+        let fixture = Fixture::new();
+        let files = [fixture.file("a", &[b"one"]), fixture.file("licenses/b", &[b"two"])];
+        fixture.make(&files).unwrap();
+        let home = fixture.dir.path().join("home");
+        fs::create_dir(&home).unwrap();
+        fs::write(home.join("b"), "years of work").unwrap();
+        fs::remove_dir_all(fixture.folder().join("licenses")).unwrap();
+        std::os::unix::fs::symlink(&home, fixture.folder().join("licenses")).unwrap();
+        std::os::unix::fs::symlink(&home, fixture.folder().join("stray")).unwrap();
+        assert_eq!(fixture.make(&files).unwrap(), Materialized::Written);
+        assert_eq!(fixture.names(), ["a", "licenses/b"]);
+        assert_eq!(fs::read(home.join("b")).unwrap(), b"years of work");
+    }
+
+    #[test]
+    fn a_blob_that_rots_below_the_file_system_is_set_aside_when_it_is_copied() {
+        let fixture = Fixture::new();
+        let file = fixture.file("a", &[b"one", b"two"]);
+        let layout = fixture.store.layout();
+        let blob = layout.at(&layout.blob(&file.parts[1].hash));
+        fs::set_permissions(&blob, fs::Permissions::from_mode(0o644)).unwrap();
+        fs::write(&blob, b"ten").unwrap();
+        // As if the file system did not know: what is believed is the stamp that the file has now.
+        let stamp = FileStamp::of(&fs::metadata(&blob).unwrap());
+        fixture.store.verified.remember(file.parts[1].hash, stamp);
+        let error = fixture.make(std::slice::from_ref(&file)).unwrap_err();
+        assert!(matches!(error, StoreError::CorruptBlob { .. }), "{error}");
+        assert_eq!(fixture.store.take_corruptions().len(), 1);
+        assert!(!fixture.store.contains(&file.parts[1]).unwrap());
+        fixture.store.put_bytes(b"two").unwrap();
+        assert_eq!(fixture.make(&[file]).unwrap(), Materialized::Written);
+        assert_eq!(fs::read(fixture.folder().join("a")).unwrap(), b"onetwo");
     }
 
     #[test]

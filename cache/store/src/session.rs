@@ -1,104 +1,268 @@
-//! Where a process keeps its unfinished files, and how the leftovers of a dead one are found.
+//! Unfinished files of a process, and how the leftovers of a dead one are found.
 //!
 //! Each session is a folder of its own under a shared root, locked for as long as its process lives. The
 //! system releases the lock when the process ends, however it ends; so a folder that can be locked belongs to
 //! nobody and is removed by the next process that starts a session. The root is locked while sessions are
 //! created and removed, so no folder is ever seen between its creation and its lock.
+//!
+//! Files are made, renamed and removed through handles on the session's folder, so that no link leads them elsewhere.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use mc_files::folder::Folder;
+use mc_files::status::Kind;
 
 use crate::error::StoreError;
 use crate::folder_lock::lock_folder;
-use std::fs::{self, File, TryLockError};
-use std::path::{Path, PathBuf};
 
 const PREFIX: &str = "session-";
+
+/// Permissions of an unfinished file.
+const UNFINISHED: u32 = 0o600;
 
 /// A folder for unfinished files, removed with everything in it when dropped.
 #[derive(Debug)]
 pub struct Session {
+    base: Arc<Folder>,
+    /// The root of all sessions, below the base.
     root: PathBuf,
-    dir: PathBuf,
+    /// The session's folder, below the base.
+    path: PathBuf,
+    folder: Folder,
+    n_made: AtomicU64,
     // Held for its lock.
     _lock: File,
 }
 
 impl Session {
-    /// Starts a session under `root`, which is created if need be, and removes what dead sessions left there.
+    /// Starts a session under `root`, a path below `base` that is created if need be, and removes what dead sessions
+    /// left there.
     ///
     /// # Errors
-    /// If the folder cannot be created or locked.
-    pub fn start(root: &Path) -> Result<Self, StoreError> {
-        let root_lock = lock_folder(root)?;
-        remove_dead_sessions(root);
-        let dir = tempfile::Builder::new()
-            .prefix(PREFIX)
-            .tempdir_in(root)
-            .map_err(|source| StoreError::io("create a folder in", root, source))?
-            .keep();
-        let lock = File::open(&dir).and_then(|file| file.lock().map(|()| file));
-        let lock = lock.map_err(|source| StoreError::io("lock", &dir, source))?;
-        drop(root_lock);
-        Ok(Self { root: root.to_owned(), dir, _lock: lock })
+    /// If the folder cannot be created or locked, or is reached through a link.
+    pub fn start(base: &Arc<Folder>, root: &Path) -> Result<Self, StoreError> {
+        let locked = lock_folder(base, root)?;
+        let failed = |source| StoreError::io("create a folder in", &base.at(root), source);
+        remove_dead_sessions(&locked.folder);
+        let (name, folder) = new_folder(&locked.folder).map_err(failed)?;
+        let lock = folder.file().and_then(|file| file.lock().map(|()| file));
+        let lock = lock.map_err(|source| StoreError::io("lock", folder.path(), source))?;
+        let (path, root) = (root.join(name), root.to_owned());
+        Ok(Self { base: Arc::clone(base), root, path, folder, n_made: AtomicU64::new(0), _lock: lock })
     }
 
     /// The session's folder.
-    pub fn dir(&self) -> &Path {
-        &self.dir
+    pub fn folder(&self) -> &Folder {
+        &self.folder
     }
 
-    /// A new empty file in the session's folder.
+    /// Makes a new empty file in the session's folder.
     ///
     /// # Errors
     /// If it cannot be created.
-    pub fn file(&self) -> Result<tempfile::NamedTempFile, StoreError> {
-        tempfile::NamedTempFile::new_in(&self.dir)
-            .map_err(|source| StoreError::io("create a file in", &self.dir, source))
+    pub fn file(&self) -> Result<UnfinishedFile<'_>, StoreError> {
+        self.file_with(UNFINISHED)
     }
 
-    /// A new empty folder in the session's folder.
+    /// As [`Self::file`], with these permissions, before the process's mask.
     ///
     /// # Errors
     /// If it cannot be created.
-    pub fn folder(&self) -> Result<tempfile::TempDir, StoreError> {
-        tempfile::TempDir::new_in(&self.dir)
-            .map_err(|source| StoreError::io("create a folder in", &self.dir, source))
+    pub(crate) fn file_with(&self, mode: u32) -> Result<UnfinishedFile<'_>, StoreError> {
+        let name = self.next_name();
+        let file = self.folder.create_file(&name, mode);
+        let file = file.map_err(|source| StoreError::io("create", &self.folder.at(&name), source))?;
+        Ok(UnfinishedFile { file, name: Unfinished { session: self, name, is_gone: false } })
+    }
+
+    /// Makes a new empty folder in the session's folder.
+    ///
+    /// # Errors
+    /// If it cannot be created.
+    pub(crate) fn new_folder(&self) -> Result<UnfinishedFolder<'_>, StoreError> {
+        let name = self.next_name();
+        let failed = |source| StoreError::io("create", &self.folder.at(&name), source);
+        self.folder.create_new_folder(&name).map_err(failed)?;
+        let folder = self.folder.folder(&name).map_err(failed)?;
+        Ok(UnfinishedFolder { folder, _name: Unfinished { session: self, name, is_gone: false } })
+    }
+
+    fn next_name(&self) -> PathBuf {
+        PathBuf::from(self.n_made.fetch_add(1, Ordering::Relaxed).to_string())
     }
 }
 
 impl Drop for Session {
     fn drop(&mut self) {
         // Nobody can act on a failure here; what stays behind is removed by the next session.
-        let root_lock = lock_folder(&self.root);
-        drop(fs::remove_dir_all(&self.dir));
+        let root_lock = lock_folder(&self.base, &self.root);
+        drop(self.base.remove_all(&self.path));
         // Succeeds only for the last session of a root.
-        drop(fs::remove_dir(&self.root));
+        drop(self.base.remove_folder(&self.root));
         drop(root_lock);
     }
 }
 
-fn remove_dead_sessions(root: &Path) {
-    let Ok(entries) = fs::read_dir(root) else { return };
-    for entry in entries.flatten() {
-        if !entry.file_name().to_string_lossy().starts_with(PREFIX) {
+/// A new folder with a name of its own. `tempfile` makes up names until one is free; it is the session that removes it.
+fn new_folder(root: &Folder) -> io::Result<(PathBuf, Folder)> {
+    let named = tempfile::Builder::new().prefix(PREFIX).make_in(root.path(), |path| {
+        let name = PathBuf::from(path.file_name().unwrap_or_default());
+        root.create_new_folder(&name)?;
+        Ok((name.clone(), root.folder(&name)?))
+    })?;
+    let (made, path) = named.into_parts();
+    path.keep().map_err(|error| error.error)?;
+    Ok(made)
+}
+
+/// A session that starts when it is needed: a store that is only read is not written to.
+#[derive(Debug)]
+pub struct LazySession {
+    base: Arc<Folder>,
+    root: PathBuf,
+    started: OnceLock<Session>,
+    starting: Mutex<()>,
+}
+
+impl LazySession {
+    /// A session under `root`, a path below `base`, for when it is asked for.
+    pub fn new(base: Arc<Folder>, root: &Path) -> Self {
+        Self { base, root: root.to_owned(), started: OnceLock::new(), starting: Mutex::default() }
+    }
+
+    /// The session.
+    ///
+    /// # Errors
+    /// As [`Session::start`]. The next call tries again.
+    pub fn get(&self) -> Result<&Session, StoreError> {
+        let _starting = self.starting.lock().unwrap_or_else(PoisonError::into_inner);
+        match self.started.get() {
+            Some(session) => Ok(session),
+            None => {
+                let session = Session::start(&self.base, &self.root)?;
+                Ok(self.started.get_or_init(|| session))
+            }
+        }
+    }
+
+    /// The session, if it was started.
+    pub fn started(&self) -> Option<&Session> {
+        self.started.get()
+    }
+}
+
+/// The name of an unfinished file or folder; what bears it is removed when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Unfinished<'a> {
+    session: &'a Session,
+    name: PathBuf,
+    /// It was renamed: nothing bears the name any more.
+    is_gone: bool,
+}
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        if !self.is_gone {
+            drop(self.session.folder.remove_all(&self.name));
+        }
+    }
+}
+
+/// An unfinished file, removed when dropped.
+#[derive(Debug)]
+pub struct UnfinishedFile<'a> {
+    /// The file, open to be written and read.
+    pub file: File,
+    pub(crate) name: Unfinished<'a>,
+}
+
+impl Unfinished<'_> {
+    /// Its path, for messages.
+    pub(crate) fn path(&self) -> PathBuf {
+        self.session.folder.at(&self.name)
+    }
+}
+
+impl UnfinishedFile<'_> {
+    /// Its path, for messages.
+    pub fn path(&self) -> PathBuf {
+        self.name.path()
+    }
+
+    /// Gives it a name below `folder`, replacing a file that has it.
+    ///
+    /// # Errors
+    /// As [`Folder::rename`]; the file is removed then.
+    pub fn rename(self, folder: &Folder, to: &Path) -> io::Result<File> {
+        self.name.session.folder.rename(&self.name.name, folder, to)?;
+        Ok(self.keep())
+    }
+
+    /// Gives it a name below `folder` that is free.
+    ///
+    /// # Errors
+    /// As [`Folder::rename_new`], and the file as it was.
+    pub fn rename_new(self, folder: &Folder, to: &Path) -> Result<File, (Self, io::Error)> {
+        match self.name.session.folder.rename_new(&self.name.name, folder, to) {
+            Ok(()) => Ok(self.keep()),
+            Err(error) => Err((self, error)),
+        }
+    }
+
+    fn keep(self) -> File {
+        let Self { file, mut name } = self;
+        name.is_gone = true;
+        file
+    }
+}
+
+/// An unfinished folder, removed with all that is in it when dropped.
+#[derive(Debug)]
+pub(crate) struct UnfinishedFolder<'a> {
+    pub(crate) folder: Folder,
+    _name: Unfinished<'a>,
+}
+
+/// Removes the folders of sessions that nobody has locked. Links are not followed, and only folders are looked at.
+fn remove_dead_sessions(root: &Folder) {
+    for entry in root.entries().into_iter().flatten() {
+        if entry.kind != Kind::Folder || !entry.name.to_string_lossy().starts_with(PREFIX) {
             continue;
         }
-        let Ok(dir) = File::open(entry.path()) else { continue };
-        match dir.try_lock() {
-            Ok(()) => drop(fs::remove_dir_all(entry.path())),
-            // Its process lives, or cannot be asked: either way its files are not ours.
-            Err(TryLockError::WouldBlock | TryLockError::Error(_)) => {}
+        let name = Path::new(&entry.name);
+        let Ok(file) = root.folder(name).and_then(|folder| folder.file()) else { continue };
+        // One whose process lives, or cannot be asked, keeps its files.
+        if file.try_lock().is_ok() {
+            drop(root.remove_all(name));
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
     use super::*;
+
+    fn base(dir: &Path) -> Arc<Folder> {
+        Arc::new(Folder::open(dir).unwrap())
+    }
+
+    fn start(base: &Arc<Folder>) -> Session {
+        Session::start(base, Path::new("tmp")).unwrap()
+    }
 
     #[test]
     fn a_dead_session_is_removed_and_a_live_one_is_not() {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().join("tmp");
-        let live = Session::start(&root).unwrap();
+        let base = base(dir.path());
+        let live = start(&base);
         let live_file = live.file().unwrap();
         let dead = root.join("session-of-a-killed-process");
         fs::create_dir_all(dead.join("folder")).unwrap();
@@ -106,10 +270,10 @@ mod tests {
         let foreign = root.join("not-ours");
         fs::create_dir(&foreign).unwrap();
 
-        let next = Session::start(&root).unwrap();
+        let next = start(&base);
         assert!(!dead.exists());
         assert!(live_file.path().exists());
-        assert!(next.dir().exists());
+        assert!(next.folder().path().exists());
         assert!(foreign.exists());
     }
 
@@ -117,9 +281,10 @@ mod tests {
     fn the_last_session_takes_the_root_with_it() {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().join("tmp");
-        let one = Session::start(&root).unwrap();
-        let two = Session::start(&root).unwrap();
-        fs::write(one.dir().join("unfinished"), b"x").unwrap();
+        let base = base(dir.path());
+        let one = start(&base);
+        let two = start(&base);
+        fs::write(one.folder().path().join("unfinished"), b"x").unwrap();
         drop(one);
         assert!(root.exists());
         drop(two);
@@ -129,18 +294,44 @@ mod tests {
     #[test]
     fn many_sessions_start_and_end_at_once() {
         let dir = tempfile::tempdir().unwrap();
-        let root = dir.path().join("tmp");
+        let base = base(dir.path());
         std::thread::scope(|scope| {
             for _ in 0..8 {
                 scope.spawn(|| {
                     for _ in 0..25 {
-                        let session = Session::start(&root).unwrap();
+                        let session = start(&base);
                         session.file().unwrap();
-                        assert!(session.dir().exists());
+                        assert!(session.folder().path().exists());
                     }
                 });
             }
         });
-        assert!(!root.exists());
+        assert!(!dir.path().join("tmp").exists());
+    }
+
+    #[test]
+    fn a_session_through_a_link_is_refused_and_nothing_behind_it_is_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let theirs = dir.path().join("home/session-notes");
+        fs::create_dir_all(&theirs).unwrap();
+        fs::write(theirs.join("thesis"), "").unwrap();
+        fs::create_dir(dir.path().join("store")).unwrap();
+        symlink("../home", dir.path().join("store/tmp")).unwrap();
+        let error = Session::start(&base(&dir.path().join("store")), Path::new("tmp")).unwrap_err();
+        assert!(error.to_string().contains("store/tmp` is a symbolic link to `../home`"), "{error}");
+        // A link in the place of a session is no session either.
+        fs::create_dir(dir.path().join("other")).unwrap();
+        symlink("../home/session-notes", dir.path().join("other/session-link")).unwrap();
+        drop(Session::start(&base(dir.path()), Path::new("other")).unwrap());
+        assert!(theirs.join("thesis").exists());
+    }
+
+    #[test]
+    fn a_session_starts_when_it_is_needed() {
+        let dir = tempfile::tempdir().unwrap();
+        let session = LazySession::new(base(dir.path()), Path::new("tmp"));
+        assert!(!dir.path().join("tmp").exists());
+        session.get().unwrap().file().unwrap();
+        assert!(dir.path().join("tmp").exists() && session.started().is_some());
     }
 }

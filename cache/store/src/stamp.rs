@@ -5,9 +5,10 @@
 //! quiet when its bytes were read ([`FileStamp::is_quiet_at`]), or when its modification time was set by us
 //! to a moment that no honest write can produce ([`settled_time`]).
 
+use mc_files::status::Status;
+
 use crate::record::{Reader, Writer};
 use std::fs::Metadata;
-use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// How long a file must have been unchanged before its stamp is trusted. Two seconds is the coarsest clock of
@@ -35,14 +36,7 @@ impl FileStamp {
 
     /// The stamp in a file's metadata.
     pub fn of(metadata: &Metadata) -> Self {
-        let nanoseconds = |seconds: i64, rest: i64| i128::from(seconds) * 1_000_000_000 + i128::from(rest);
-        Self {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-            n_bytes: metadata.size(),
-            modified_ns: nanoseconds(metadata.mtime(), metadata.mtime_nsec()),
-            changed_ns: nanoseconds(metadata.ctime(), metadata.ctime_nsec()),
-        }
+        Status::of(metadata).into()
     }
 
     /// Whether the file had been unchanged for a while at `now`, so that any later write shows in its stamp.
@@ -72,6 +66,13 @@ impl FileStamp {
             modified_ns: i128::from_le_bytes(reader.array()?),
             changed_ns: i128::from_le_bytes(reader.array()?),
         })
+    }
+}
+
+impl From<Status> for FileStamp {
+    fn from(status: Status) -> Self {
+        let Status { device, inode, n_bytes, modified_ns, changed_ns, .. } = status;
+        Self { device, inode, n_bytes, modified_ns, changed_ns }
     }
 }
 

@@ -1,8 +1,7 @@
 //! The two faces that every cache shows: blobs by the digest of their bytes, action results by the digest of
 //! the action.
 //!
-//! Implementations: [`crate::local::store::LocalStore`] and [`crate::memory::MemoryStore`]. One test suite
-//! runs over all of them (`tests/suite.rs`).
+//! Implementations: [`crate::local::store::LocalStore`] and [`crate::memory::MemoryStore`].
 
 use crate::error::StoreError;
 use crate::mapping::MappedFile;
@@ -22,6 +21,17 @@ pub trait BlobStore: Send + Sync {
     /// # Errors
     /// If the storage cannot be read.
     fn open(&self, digest: &BlobDigest) -> Result<Option<MappedFile>, StoreError>;
+
+    /// Checks a blob once more, whatever was believed about it: a reader found its bytes wrong. If they are, the blob
+    /// is set aside, so that it is missing from now on and can be made anew. Stores whose bytes cannot change do
+    /// nothing.
+    ///
+    /// # Errors
+    /// If the storage cannot be read.
+    fn doubt(&self, digest: &BlobDigest) -> Result<(), StoreError> {
+        let _ = digest;
+        Ok(())
+    }
 
     /// Starts a blob whose digest is known when it is finished. A writer that is dropped leaves nothing.
     ///

@@ -183,6 +183,35 @@ impl Folder {
         self.open_with(path, OFlags::RDWR | OFlags::CREATE, mode)
     }
 
+    /// Makes a file that is not there yet and shares the storage of another, where the file system can do that.
+    ///
+    /// * `source`: a regular file, open to be read
+    /// * `mode`: permissions of the new file, before the process's mask
+    ///
+    /// # Errors
+    /// As [`Self::create_file`]; and where the file system cannot do that, with an empty file left.
+    pub fn clone_file(&self, source: &File, path: &Path, mode: u32) -> io::Result<File> {
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        {
+            let clone = self.create_file(path, mode)?;
+            rustix::fs::ioctl_ficlone(&clone, source)?;
+            Ok(clone)
+        }
+        #[cfg(target_os = "macos")]
+        {
+            let flags = rustix::fs::CloneFlags::NOFOLLOW;
+            self.in_parent(path, |folder, name| Ok(rustix::fs::fclonefileat(source, folder, name, flags)?))?;
+            let clone = self.open_file(path)?;
+            rustix::fs::fchmod(&clone, Mode::from_raw_mode(mode as _))?;
+            Ok(clone)
+        }
+        #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "macos")))]
+        {
+            let _ = (source, path, mode);
+            Err(io::ErrorKind::Unsupported.into())
+        }
+    }
+
     fn open_with(&self, path: &Path, flags: OFlags, mode: u32) -> io::Result<File> {
         let opened = open_below(
             self.fd(),

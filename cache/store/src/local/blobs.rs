@@ -7,31 +7,40 @@
 //! A blob that the memo of checked blobs does not vouch for is hashed before it is given out. If its bytes do
 //! not match, it goes to the quarantine, is reported ([`LocalStore::take_corruptions`]) and counts as missing.
 
-use crate::error::StoreError;
-use crate::local::corruption::Corruption;
-use crate::local::store::LocalStore;
-use crate::mapping::MappedFile;
-use crate::publish::{READ_ONLY, create_parent};
-use crate::reading::hash_range;
-use crate::stamp::{FileStamp, settled_time};
-use crate::traits::{BlobStore, BlobWriter};
-use mc_digest::digest::{BlobDigest, Digest};
-use mc_digest::hasher::HashingWriter;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
-use tempfile::TempPath;
+
+use mc_digest::digest::{BlobDigest, Digest};
+use mc_digest::hasher::HashingWriter;
+use mc_files::status::{Kind, Status};
+
+use crate::error::StoreError;
+use crate::local::corruption::{Corruption, Damage};
+use crate::local::store::LocalStore;
+use crate::mapping::MappedFile;
+use crate::publish::{READ_ONLY, create_parent, is_in_place_of};
+use crate::reading::hash_range;
+use crate::session::{Unfinished, UnfinishedFile};
+use crate::stamp::{FileStamp, settled_time};
+use crate::traits::{BlobStore, BlobWriter};
+
+/// Attempts to put a blob in its place. What is in the way is set aside before each but the first, so this many mean
+/// that something keeps coming back.
+const MAX_ATTEMPTS: usize = 16;
 
 impl BlobStore for LocalStore {
     fn contains(&self, digest: &BlobDigest) -> Result<bool, StoreError> {
         let path = self.layout.blob(&digest.hash);
-        match fs::metadata(&path) {
-            Ok(metadata) if self.is_known(digest, &FileStamp::of(&metadata)) => Ok(true),
+        match self.layout.folder().status_of(&path) {
+            Ok(status) if status.kind == Kind::File && self.is_known(digest, &FileStamp::from(status)) => {
+                Ok(true)
+            }
             Ok(_) => Ok(self.open_intact(digest)?.is_some()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-            Err(source) => Err(StoreError::io("examine", &path, source)),
+            Err(source) => Err(StoreError::io("examine", &self.layout.at(&path), source)),
         }
     }
 
@@ -40,30 +49,55 @@ impl BlobStore for LocalStore {
     }
 
     fn writer(&self) -> Result<Box<dyn BlobWriter + '_>, StoreError> {
-        let (file, temp_path) = self.session.file()?.into_parts();
+        let UnfinishedFile { file, name } = self.session.get()?.file()?;
         let file = HashingWriter::new(BufWriter::with_capacity(64 * 1024, file));
-        Ok(Box::new(LocalBlobWriter { store: self, file, temp_path, failed: false }))
+        Ok(Box::new(LocalBlobWriter { store: self, file, name, failed: false }))
+    }
+
+    fn doubt(&self, digest: &BlobDigest) -> Result<(), StoreError> {
+        self.verified.forget(&digest.hash);
+        // Whoever does not know it hashes it, and sets it aside if it is wrong.
+        self.open_intact(digest).map(drop)
     }
 }
 
 impl LocalStore {
-    /// The file of a blob that is here and intact, for those who clone files rather than read them.
+    /// The file of a blob that is here and intact, for those who clone files rather than read them, and its absolute
+    /// path.
     ///
     /// # Errors
     /// If the file cannot be read.
     pub(crate) fn open_intact(&self, digest: &BlobDigest) -> Result<Option<(File, PathBuf)>, StoreError> {
         let path = self.layout.blob(&digest.hash);
-        let file = match File::open(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            other => other.map_err(|source| StoreError::io("open", &path, source))?,
-        };
-        let stamp = stamp_of(&file, &path)?;
+        let absolute = self.layout.at(&path);
+        let Some(file) = self.open_blob(&digest.hash, &path)? else { return Ok(None) };
+        let stamp = stamp_of(&file, &absolute)?;
         if self.is_known(digest, &stamp) {
-            return Ok(Some((file, path)));
+            return Ok(Some((file, absolute)));
         }
         let found = self.check(&digest.hash, &file, &path)?;
         // A hash with another size than its bytes' is a wrong digest, not a damaged blob.
-        Ok((found == Some(*digest)).then_some((file, path)))
+        Ok((found == Some(*digest)).then_some((file, absolute)))
+    }
+
+    /// Opens the file of a blob. Something else in its place, such as a link, is damage: it goes to the quarantine.
+    pub(crate) fn open_blob(&self, hash: &Digest, path: &Path) -> Result<Option<File>, StoreError> {
+        let folder = self.layout.folder();
+        match folder.open_file(path) {
+            Ok(file) => Ok(Some(file)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) if is_in_place_of(folder, path, &error) => {
+                match folder.status_of(path) {
+                    // It may have been replaced since.
+                    Ok(status) if status.kind != Kind::File => {
+                        self.quarantine(hash, Damage::Kind(status.kind), &status, path)?;
+                    }
+                    _ => {}
+                }
+                Ok(None)
+            }
+            Err(source) => Err(StoreError::io("open", &self.layout.at(path), source)),
+        }
     }
 
     /// Hashes a blob's file. The digest if it is intact; otherwise the file goes to the quarantine.
@@ -76,19 +110,32 @@ impl LocalStore {
         file: &File,
         path: &Path,
     ) -> Result<Option<BlobDigest>, StoreError> {
+        let absolute = self.layout.at(path);
         settle(file);
         let started = SystemTime::now();
-        let before = stamp_of(file, path)?;
-        let found =
-            hash_range(file, 0, before.n_bytes).map_err(|source| StoreError::io("read", path, source))?;
-        let after = stamp_of(file, path)?;
-        let is_still = before == after && found.n_bytes == before.n_bytes;
+        let status = |file: &File| {
+            let metadata = file.metadata().map_err(|source| StoreError::io("examine", &absolute, source))?;
+            Ok::<_, StoreError>(Status::of(&metadata))
+        };
+        let before = status(file)?;
+        let found = match hash_range(file, 0, before.n_bytes) {
+            Ok(found) => found,
+            // A disk that cannot give the bytes back, or a file system that found them wrong.
+            Err(error) if error.raw_os_error() == Some(EIO) => {
+                self.quarantine(hash, Damage::Unreadable, &before, path)?;
+                return Ok(None);
+            }
+            Err(source) => return Err(StoreError::io("read", &absolute, source)),
+        };
+        let after = status(file)?;
+        let stamp = FileStamp::from(after);
+        let is_still = FileStamp::from(before) == stamp && found.n_bytes == before.n_bytes;
         if found.hash != *hash || !is_still {
-            self.quarantine(hash, found, &after, path)?;
+            self.quarantine(hash, Damage::Bytes(found), &after, path)?;
             return Ok(None);
         }
-        if after.is_settled() || after.is_quiet_at(started) {
-            self.verified.remember(*hash, after);
+        if stamp.is_settled() || stamp.is_quiet_at(started) {
+            self.verified.remember(*hash, stamp);
         }
         Ok(Some(found))
     }
@@ -97,61 +144,75 @@ impl LocalStore {
         stamp.n_bytes == digest.n_bytes && self.verified.trusts(&digest.hash, stamp)
     }
 
+    /// Sets aside what has a blob's name and is not the blob. In a store that cannot be written to it stays, and is as
+    /// good as missing.
     fn quarantine(
         &self,
         hash: &Digest,
-        found: BlobDigest,
-        stamp: &FileStamp,
+        damage: Damage,
+        status: &Status,
         path: &Path,
     ) -> Result<(), StoreError> {
+        self.verified.forget(hash);
+        let folder = self.layout.folder();
         // Another process may have put an intact file in its place since we opened this one.
-        match fs::metadata(path) {
-            Ok(named) if (named.dev(), named.ino()) == (stamp.device, stamp.inode) => {}
-            _ => return Ok(()),
+        if !folder.status_of(path).is_ok_and(|named| named.is_same_file(status)) {
+            return Ok(());
         }
-        let quarantined =
-            self.layout.quarantine().join(format!("{hash}-{}-{}", stamp.inode, stamp.changed_ns));
-        create_parent(&quarantined)?;
-        match fs::rename(path, &quarantined) {
-            Ok(()) => self.report(Corruption::Blob { expected: *hash, found, quarantined }),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(source) => return Err(StoreError::io("move to the quarantine", path, source)),
-        }
+        let name = format!("{hash}-{}-{}", status.inode, status.changed_ns);
+        let aside = self.layout.quarantine().join(name);
+        let moved = create_parent(folder, &aside).and_then(|()| {
+            let moved = folder.rename(path, folder, &aside);
+            moved.map_err(|source| StoreError::io("move to the quarantine", &self.layout.at(path), source))
+        });
+        let quarantined = match moved {
+            Ok(()) => Some(self.layout.at(&aside)),
+            Err(error) if error.is_missing() => return Ok(()),
+            Err(error) if error.is_read_only() => None,
+            Err(error) => return Err(error),
+        };
+        self.report(Corruption::Blob { expected: *hash, damage, quarantined });
         Ok(())
     }
 
     /// Puts a finished file under its digest, unless an intact one is already there.
-    fn install(&self, digest: &BlobDigest, file: File, mut temp_path: TempPath) -> Result<(), StoreError> {
+    fn install(&self, digest: &BlobDigest, mut unfinished: UnfinishedFile<'_>) -> Result<(), StoreError> {
         let path = self.layout.blob(&digest.hash);
-        let failed = |source| StoreError::io_needing("write", &path, digest.n_bytes, source);
-        file.set_permissions(fs::Permissions::from_mode(READ_ONLY)).map_err(failed)?;
-        settle(&file);
-        file.sync_all().map_err(failed)?;
-        create_parent(&path)?;
-        // What is in the way is intact, or goes to the quarantine when it is looked at; then try again.
-        loop {
-            match temp_path.persist_noclobber(&path) {
-                Ok(()) => break,
-                Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => temp_path = error.path,
-                Err(error) => return Err(failed(error.error)),
-            }
+        let absolute = self.layout.at(&path);
+        let failed = |source| StoreError::io_needing("write", &absolute, digest.n_bytes, source);
+        unfinished.file.set_permissions(fs::Permissions::from_mode(READ_ONLY)).map_err(failed)?;
+        settle(&unfinished.file);
+        unfinished.file.sync_all().map_err(failed)?;
+        create_parent(self.layout.folder(), &path)?;
+        for _ in 0..MAX_ATTEMPTS {
+            unfinished = match unfinished.rename_new(self.layout.folder(), &path) {
+                Ok(file) => {
+                    // The stamp is taken after the rename, which changes it, and from our own file, not from the name.
+                    let stamp = stamp_of(&file, &absolute)?;
+                    if stamp.is_settled() && stamp.n_bytes == digest.n_bytes {
+                        self.verified.remember(digest.hash, stamp);
+                    }
+                    return Ok(());
+                }
+                Err((unfinished, error)) if error.kind() == io::ErrorKind::AlreadyExists => unfinished,
+                Err((_, error)) => return Err(failed(error)),
+            };
+            // What is in the way is intact, or goes to the quarantine when it is looked at.
             if self.open_intact(digest)?.is_some() {
                 return Ok(());
             }
         }
-        // The stamp is taken after the rename, which changes it, and from our own file, not from the name.
-        let stamp = stamp_of(&file, &path)?;
-        if stamp.is_settled() && stamp.n_bytes == digest.n_bytes {
-            self.verified.remember(digest.hash, stamp);
-        }
-        Ok(())
+        Err(failed(io::Error::other("something that is not this blob keeps taking its place")))
     }
 }
+
+/// The error number for a device that cannot read or write.
+const EIO: i32 = 5;
 
 struct LocalBlobWriter<'a> {
     store: &'a LocalStore,
     file: HashingWriter<BufWriter<File>>,
-    temp_path: TempPath,
+    name: Unfinished<'a>,
     failed: bool,
 }
 
@@ -165,7 +226,7 @@ impl LocalBlobWriter<'_> {
 
     fn error(&self, needed: u64, error: io::Error) -> StoreError {
         let needed = self.file.digest().n_bytes + needed;
-        StoreError::io_needing("write", &self.temp_path, needed, error)
+        StoreError::io_needing("write", &self.name.path(), needed, error)
     }
 }
 
@@ -186,20 +247,20 @@ impl BlobWriter for LocalBlobWriter<'_> {
         // After a failed write it is unknown which bytes are in the file.
         if self.failed {
             let error = io::Error::other("an earlier write to it failed");
-            return Err(StoreError::io("finish", &self.temp_path, error));
+            return Err(StoreError::io("finish", &self.name.path(), error));
         }
         if let Err(error) = self.file.flush() {
             return Err(self.error(0, error));
         }
-        let Self { store, file, temp_path, .. } = *self;
+        let Self { store, file, name, .. } = *self;
         let (buffer, digest) = file.into_parts();
         if store.contains(&digest)? {
             return Ok(digest);
         }
         let file = buffer.into_inner().map_err(|error| {
-            StoreError::io_needing("write", &temp_path, digest.n_bytes, error.into_error())
+            StoreError::io_needing("write", &name.path(), digest.n_bytes, error.into_error())
         })?;
-        store.install(&digest, file, temp_path)?;
+        store.install(&digest, UnfinishedFile { file, name })?;
         Ok(digest)
     }
 }
@@ -217,5 +278,141 @@ fn settle(file: &File) {
     let is_settled = file.metadata().is_ok_and(|metadata| FileStamp::of(&metadata).is_settled());
     if !is_settled {
         drop(file.set_modified(settled_time()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+    use std::process::Command;
+
+    use mc_digest::digest::ActionDigest;
+
+    use super::*;
+    use crate::traits::ActionCache;
+
+    fn store(dir: &Path) -> LocalStore {
+        LocalStore::open(&dir.join("store")).unwrap()
+    }
+
+    /// Makes something at a path.
+    type Make = fn(&Path);
+
+    /// Everything that may stand in the place of a file, each made at a path.
+    const IN_THE_WAY: [(&str, Make); 6] = [
+        ("a link to nowhere", |path| symlink("nowhere", path).unwrap()),
+        ("a link to a device", |path| symlink("/dev/zero", path).unwrap()),
+        ("a link to a file", |path| symlink("../../../thesis", path).unwrap()),
+        ("a pipe", |path| assert!(Command::new("mkfifo").arg(path).status().unwrap().success())),
+        ("an empty folder", |path| fs::create_dir(path).unwrap()),
+        ("a folder with files", |path| {
+            fs::create_dir(path).unwrap();
+            fs::write(path.join("file"), "").unwrap();
+        }),
+    ];
+
+    #[test]
+    fn whatever_stands_in_the_place_of_a_blob_is_set_aside_and_the_blob_is_stored() {
+        for (what, make) in IN_THE_WAY {
+            let dir = tempfile::tempdir().unwrap();
+            fs::write(dir.path().join("thesis"), "years of work").unwrap();
+            let store = store(dir.path());
+            let digest = BlobDigest::of(b"bytes");
+            let path = store.layout.at(&store.layout.blob(&digest.hash));
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            make(&path);
+            assert!(!store.contains(&digest).unwrap(), "{what}");
+            make(&path);
+            assert!(store.open(&digest).unwrap().is_none(), "{what}");
+            make(&path);
+            assert_eq!(store.put_bytes(b"bytes").unwrap(), digest, "{what}");
+            assert_eq!(&store.open(&digest).unwrap().unwrap()[..], b"bytes", "{what}");
+            let corruptions = store.take_corruptions();
+            assert_eq!(corruptions.len(), 3, "{what}: {corruptions:?}");
+            assert!(corruptions.iter().all(|corruption| corruption.is_blob(&digest)));
+            assert_eq!(fs::read_to_string(dir.path().join("thesis")).unwrap(), "years of work");
+            assert!(!path.with_file_name("nowhere").exists());
+        }
+    }
+
+    #[test]
+    fn whatever_stands_in_the_place_of_a_result_is_removed_and_the_result_is_recorded() {
+        for (what, make) in IN_THE_WAY {
+            let dir = tempfile::tempdir().unwrap();
+            fs::write(dir.path().join("thesis"), "years of work").unwrap();
+            let store = store(dir.path());
+            let action = ActionDigest::of(b"action");
+            let path = store.layout.at(&store.layout.action(&action.hash));
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            make(&path);
+            assert_eq!(store.get(&action).unwrap(), None, "{what}");
+            store.put(&action, b"result").unwrap();
+            assert_eq!(store.get(&action).unwrap().as_deref(), Some(&b"result"[..]), "{what}");
+            assert_eq!(store.take_corruptions().len(), 1, "{what}");
+            assert_eq!(fs::read_to_string(dir.path().join("thesis")).unwrap(), "years of work");
+        }
+    }
+
+    #[test]
+    fn a_link_in_the_place_of_one_of_the_stores_folders_is_an_error_that_names_it() {
+        for link in ["cas", "ac", "tmp", "memo", "quarantine"] {
+            let dir = tempfile::tempdir().unwrap();
+            fs::create_dir(dir.path().join("home")).unwrap();
+            fs::write(dir.path().join("home/thesis"), "years of work").unwrap();
+            let store = store(dir.path());
+            symlink("../home", dir.path().join("store").join(link)).unwrap();
+            let attempts = || -> Result<(), StoreError> {
+                // The memo of checked blobs is read when a store is opened.
+                let store = LocalStore::open(store.root())?;
+                store.put(&ActionDigest::of(b"action"), b"result")?;
+                let digest = store.put_bytes(b"bytes")?;
+                let blob = store.layout.at(&store.layout.blob(&digest.hash));
+                fs::remove_file(&blob).unwrap();
+                fs::write(&blob, "wrong").unwrap();
+                store.contains(&digest).map(drop)
+            };
+            let told = match attempts() {
+                Err(error) => error.to_string(),
+                Ok(()) => panic!("`{link}` was followed"),
+            };
+            assert!(told.contains(&format!("store/{link}` is a symbolic link to `../home`")), "{told}");
+            assert_eq!(fs::read_dir(dir.path().join("home")).unwrap().count(), 1);
+        }
+    }
+
+    #[test]
+    fn what_keeps_coming_back_in_the_place_of_a_blob_ends_in_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = store(dir.path());
+        let digest = BlobDigest::of(b"bytes");
+        let path = store.layout.at(&store.layout.blob(&digest.hash));
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let is_done = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_done.load(std::sync::atomic::Ordering::Relaxed) {
+                    drop(symlink("nowhere", &path));
+                }
+            });
+            // Stored or an error, but never for ever.
+            drop(store.put_bytes(b"bytes"));
+            is_done.store(true, std::sync::atomic::Ordering::Relaxed);
+        });
+    }
+
+    #[test]
+    fn a_doubted_blob_is_hashed_again_and_set_aside_if_it_is_wrong() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = store(dir.path());
+        let (good, bad) = (store.put_bytes(b"good").unwrap(), store.put_bytes(b"bad").unwrap());
+        let path = store.layout.at(&store.layout.blob(&bad.hash));
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        fs::write(&path, b"rot").unwrap();
+        store.verified.remember(bad.hash, FileStamp::of(&fs::metadata(&path).unwrap()));
+        assert!(store.contains(&bad).unwrap(), "the stamp is believed");
+        store.doubt(&good).unwrap();
+        store.doubt(&bad).unwrap();
+        assert!(store.contains(&good).unwrap() && !store.contains(&bad).unwrap());
+        assert_eq!(store.take_corruptions().len(), 1);
     }
 }

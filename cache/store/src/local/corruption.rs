@@ -1,20 +1,22 @@
 //! Damage that was found in a store, kept until someone tells the user.
 
-use mc_digest::digest::{ActionDigest, BlobDigest, Digest};
 use std::fmt;
 use std::path::PathBuf;
+
+use mc_digest::digest::{ActionDigest, BlobDigest, Digest};
+use mc_files::status::Kind;
 
 /// One damaged object. It is already out of the way: whoever needs it makes it anew.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Corruption {
-    /// A blob's bytes did not match its hash.
+    /// A file that has a blob's name is not the blob.
     Blob {
-        /// The hash that the bytes should have.
+        /// The hash that its bytes should have.
         expected: Digest,
-        /// The digest that they have.
-        found: BlobDigest,
-        /// Where the bytes are now.
-        quarantined: PathBuf,
+        /// What is wrong with it.
+        damage: Damage,
+        /// Where it is now; `None` if it cannot be moved, because the store is read-only.
+        quarantined: Option<PathBuf>,
     },
     /// An action result's checksum did not match. It was removed.
     Action {
@@ -23,6 +25,27 @@ pub enum Corruption {
         /// Where the result was.
         path: PathBuf,
     },
+}
+
+/// Damage of a blob.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Damage {
+    /// Its bytes have this digest instead.
+    Bytes(BlobDigest),
+    /// The disk cannot read its bytes.
+    Unreadable,
+    /// It is not a regular file.
+    Kind(Kind),
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bytes(found) => write!(f, "has bytes with digest `{found}`"),
+            Self::Unreadable => f.write_str("cannot be read from the disk"),
+            Self::Kind(kind) => write!(f, "is {kind}"),
+        }
+    }
 }
 
 impl Corruption {
@@ -40,11 +63,14 @@ impl Corruption {
 impl fmt::Display for Corruption {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Blob { expected, found, quarantined } => write!(
+            Self::Blob { expected, damage, quarantined: Some(path) } => write!(
                 f,
-                "The stored blob `{expected}` has bytes with digest `{found}`; it was moved to `{}` and is \
-                 made anew when it is needed",
-                quarantined.display()
+                "The stored blob `{expected}` {damage}; it was moved to `{}` and is made anew when it is needed",
+                path.display()
+            ),
+            Self::Blob { expected, damage, quarantined: None } => write!(
+                f,
+                "The stored blob `{expected}` {damage}; it stays, because the store is read-only, and is not used"
             ),
             Self::Action { action, path } => write!(
                 f,

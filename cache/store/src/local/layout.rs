@@ -11,19 +11,28 @@
 //! | `tmp/` | unfinished files ([`crate::session`]) |
 //! | `quarantine/` | blobs whose bytes did not match, kept for a look |
 
-use crate::error::StoreError;
-use mc_digest::digest::Digest;
-use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use mc_digest::digest::Digest;
+use mc_files::folder::Folder;
+
+use crate::error::StoreError;
 
 /// The first line of `VERSION`.
 const VERSION: &str = "mc-store 1";
 
-/// The paths of a store.
+/// The most bytes that are read of `VERSION`.
+const MAX_VERSION: u64 = 4096;
+
+/// Attempts to find a free name for an unfinished `VERSION`.
+const MAX_ATTEMPTS: u32 = 1000;
+
+/// The paths of a store, relative to its folder.
 #[derive(Clone, Debug)]
 pub struct Layout {
-    root: PathBuf,
+    folder: Arc<Folder>,
 }
 
 impl Layout {
@@ -34,28 +43,36 @@ impl Layout {
     pub fn prepare(root: &Path) -> Result<Self, StoreError> {
         // Absolute, so that a later change of the working directory does not move the store.
         let root = std::path::absolute(root).map_err(|source| StoreError::io("resolve", root, source))?;
-        fs::create_dir_all(&root).map_err(|source| StoreError::io("create", &root, source))?;
-        let layout = Self { root };
-        let version_path = layout.root.join("VERSION");
-        match fs::read(&version_path) {
-            Ok(found) => check_version(&layout.root, &found)?,
+        let folder = Folder::create(&root).map_err(|source| StoreError::io("create", &root, source))?;
+        match folder.read(Path::new("VERSION"), MAX_VERSION) {
+            Ok(found) => check_version(&root, &found)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                check_empty(&layout.root)?;
-                write_version(&layout.root, &version_path)?;
+                check_empty(&folder)?;
+                write_version(&folder)?;
             }
-            Err(source) => return Err(StoreError::io("read", &version_path, source)),
+            Err(source) => return Err(StoreError::io("read", &root.join("VERSION"), source)),
         }
-        Ok(layout)
+        Ok(Self { folder: Arc::new(folder) })
     }
 
-    /// The store's folder.
+    /// The store's folder, as a path.
     pub fn root(&self) -> &Path {
-        &self.root
+        self.folder.path()
+    }
+
+    /// The store's folder, open.
+    pub fn folder(&self) -> &Arc<Folder> {
+        &self.folder
+    }
+
+    /// The absolute path of one of the paths below, for messages.
+    pub fn at(&self, path: &Path) -> PathBuf {
+        self.folder.at(path)
     }
 
     /// The folder of all blobs.
-    pub fn blobs(&self) -> PathBuf {
-        self.root.join("cas")
+    pub fn blobs(&self) -> &'static Path {
+        Path::new("cas")
     }
 
     /// The file of a blob.
@@ -64,8 +81,8 @@ impl Layout {
     }
 
     /// The folder of all action results.
-    pub fn actions(&self) -> PathBuf {
-        self.root.join("ac")
+    pub fn actions(&self) -> &'static Path {
+        Path::new("ac")
     }
 
     /// The file of an action's result.
@@ -74,37 +91,37 @@ impl Layout {
     }
 
     /// The log of checked blobs.
-    pub fn verified_log(&self) -> PathBuf {
-        self.root.join("memo").join("verified.log")
+    pub fn verified_log(&self) -> &'static Path {
+        Path::new("memo/verified.log")
     }
 
     /// The folder of the digests of input files.
-    pub fn inputs(&self) -> PathBuf {
-        self.root.join("memo").join("inputs")
+    pub fn inputs(&self) -> &'static Path {
+        Path::new("memo/inputs")
     }
 
     /// The folder of the records of what was materialized.
-    pub fn outputs(&self) -> PathBuf {
-        self.root.join("out")
+    pub fn outputs(&self) -> &'static Path {
+        Path::new("out")
     }
 
     /// The folder of unfinished files.
-    pub fn unfinished(&self) -> PathBuf {
-        self.root.join("tmp")
+    pub fn unfinished(&self) -> &'static Path {
+        Path::new("tmp")
     }
 
     /// The folder of damaged blobs.
-    pub fn quarantine(&self) -> PathBuf {
-        self.root.join("quarantine")
+    pub fn quarantine(&self) -> &'static Path {
+        Path::new("quarantine")
     }
 }
 
 /// `folder/ab/abcd…`: 256 folders keep each one small.
-pub(crate) fn sharded(mut folder: PathBuf, hash: &Digest) -> PathBuf {
+pub(crate) fn sharded(folder: &Path, hash: &Digest) -> PathBuf {
     let hex = hash.to_string();
-    folder.push(&hex[..2]);
-    folder.push(hex);
-    folder
+    let mut path = folder.join(&hex[..2]);
+    path.push(hex);
+    path
 }
 
 fn check_version(root: &Path, found: &[u8]) -> Result<(), StoreError> {
@@ -117,30 +134,51 @@ fn check_version(root: &Path, found: &[u8]) -> Result<(), StoreError> {
     Err(StoreError::UnknownVersion { path: root.to_owned(), expected: VERSION.to_owned(), found })
 }
 
-fn check_empty(root: &Path) -> Result<(), StoreError> {
-    let failed = |source| StoreError::io("read", root, source);
-    for entry in fs::read_dir(root).map_err(failed)? {
-        let name = entry.map_err(failed)?.file_name().to_string_lossy().into_owned();
+fn check_empty(folder: &Folder) -> Result<(), StoreError> {
+    let root = folder.path();
+    for entry in folder.entries().map_err(|source| StoreError::io("read", root, source))? {
+        let found = entry.name.to_string_lossy().into_owned();
         // Another process may be making the same store at this moment.
-        let is_ours = name.starts_with(".VERSION") || name == "VERSION" || root.join("VERSION").exists();
+        let is_ours = found.starts_with(".VERSION")
+            || found == "VERSION"
+            || folder.status_of(Path::new("VERSION")).is_ok();
         if !is_ours {
-            return Err(StoreError::NotAStore { path: root.to_owned(), found: name });
+            return Err(StoreError::NotAStore { path: root.to_owned(), found });
         }
     }
     Ok(())
 }
 
-fn write_version(root: &Path, version_path: &Path) -> Result<(), StoreError> {
-    let failed = |source| StoreError::io("write", version_path, source);
-    let mut file = tempfile::Builder::new().prefix(".VERSION").tempfile_in(root).map_err(failed)?;
-    file.write_all(format!("{VERSION}\n").as_bytes()).map_err(failed)?;
-    file.as_file().sync_all().map_err(failed)?;
-    file.persist(version_path).map_err(|error| failed(error.error))?;
-    Ok(())
+fn write_version(folder: &Folder) -> Result<(), StoreError> {
+    let version = Path::new("VERSION");
+    let failed = |source| StoreError::io("write", &folder.at(version), source);
+    let (mut file, name) = unfinished_version(folder).map_err(failed)?;
+    let written = file.write_all(format!("{VERSION}\n").as_bytes()).and_then(|()| file.sync_all());
+    let renamed = written.and_then(|()| folder.rename(&name, folder, version));
+    renamed.map_err(|source| {
+        // The first error is the one to tell.
+        drop(folder.remove_file(&name));
+        failed(source)
+    })
+}
+
+/// A new file beside `VERSION`. Its name may have been left behind by a process that was killed.
+fn unfinished_version(folder: &Folder) -> io::Result<(std::fs::File, PathBuf)> {
+    let mut last = None;
+    for attempt in 0..MAX_ATTEMPTS {
+        let name = PathBuf::from(format!(".VERSION-{}-{attempt}", std::process::id()));
+        match folder.create_file(&name, 0o644) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => last = Some(error),
+            made => return made.map(|file| (file, name)),
+        }
+    }
+    Err(last.unwrap_or_else(|| io::ErrorKind::AlreadyExists.into()))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

@@ -1,8 +1,10 @@
 //! What a store holds, counted.
 
-use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use mc_files::folder::Folder;
+use mc_files::status::{Kind, Status};
 
 use crate::error::StoreError;
 use crate::local::store::LocalStore;
@@ -40,16 +42,9 @@ impl LocalStore {
             (self.layout.quarantine(), &mut stats.quarantine),
         ];
         for (folder, count) in folders {
-            for_each_file(&folder, &mut |path| {
-                match fs::metadata(path) {
-                    Ok(metadata) => {
-                        count.n_files += 1;
-                        count.n_bytes += metadata.len();
-                    }
-                    // Another process set it aside meanwhile.
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                    Err(source) => return Err(StoreError::io("examine", path, source)),
-                }
+            for_each_file(self.layout.folder(), folder, &mut |_, status| {
+                count.n_files += 1;
+                count.n_bytes += status.n_bytes;
                 Ok(())
             })?;
         }
@@ -57,30 +52,38 @@ impl LocalStore {
     }
 }
 
-/// Calls `visit` with every file below a folder, in the order of their names; a folder that is not there is empty.
+/// Calls `visit` with the path below `base` and the status of everything below a folder that is not a folder itself, in
+/// the order of the paths; a folder that is not there is empty. Links are not followed.
 ///
 /// # Errors
-/// If a folder cannot be read, or as `visit`.
+/// If a folder cannot be read or is a link, or as `visit`.
 pub(crate) fn for_each_file(
+    base: &Folder,
     folder: &Path,
-    visit: &mut dyn FnMut(&Path) -> Result<(), StoreError>,
+    visit: &mut dyn FnMut(&Path, Status) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
-    let failed = |source| StoreError::io("read", folder, source);
-    let entries = match fs::read_dir(folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        other => other.map_err(failed)?,
-    };
-    let mut paths = entries
-        .map(|entry| entry.map(|entry| entry.path()))
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(failed)?;
-    paths.sort();
-    for path in paths {
-        if path.is_dir() {
-            for_each_file(&path, visit)?;
-        } else {
-            visit(&path)?;
+    // Those to be looked at next stand last.
+    let mut pending: Vec<PathBuf> = vec![folder.to_owned()];
+    while let Some(folder) = pending.pop() {
+        let failed = |source| StoreError::io("read", &base.at(&folder), source);
+        let opened = match base.folder(&folder) {
+            // Another process may have removed it meanwhile.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            other => other.map_err(failed)?,
+        };
+        let mut below = Vec::new();
+        for entry in opened.entries().map_err(failed)? {
+            let path = folder.join(&entry.name);
+            if entry.kind == Kind::Folder {
+                below.push(path);
+                continue;
+            }
+            match opened.status_of(Path::new(&entry.name)) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                status => visit(&path, status.map_err(failed)?)?,
+            }
         }
+        pending.extend(below.into_iter().rev());
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use crate::input_memo::InputMemo;
 use crate::local::corruption::Corruption;
 use crate::local::layout::Layout;
 use crate::local::verified::VerifiedMemo;
-use crate::session::Session;
+use crate::session::LazySession;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -13,23 +13,24 @@ use std::sync::{Arc, Mutex, PoisonError};
 #[derive(Debug)]
 pub struct LocalStore {
     pub(crate) layout: Layout,
-    pub(crate) session: Arc<Session>,
+    pub(crate) session: Arc<LazySession>,
     pub(crate) verified: VerifiedMemo,
     input_memo: InputMemo,
     corruptions: Mutex<Vec<Corruption>>,
 }
 
 impl LocalStore {
-    /// Opens the store in `root`; makes one if the folder is empty or absent. Unfinished files of processes
-    /// that died are removed.
+    /// Opens the store in `root`; makes one if the folder is empty or absent. Nothing else is written before something
+    /// is stored, so a store that cannot be written to gives what it has.
     ///
     /// # Errors
     /// If the folder cannot be used, holds a store of another format, or holds something else.
     pub fn open(root: &Path) -> Result<Self, StoreError> {
         let layout = Layout::prepare(root)?;
-        let session = Arc::new(Session::start(&layout.unfinished())?);
-        let verified = VerifiedMemo::open(layout.verified_log(), &session);
-        let input_memo = InputMemo::new(layout.inputs(), Arc::clone(&session));
+        let folder = layout.folder();
+        let session = Arc::new(LazySession::new(Arc::clone(folder), layout.unfinished()));
+        let verified = VerifiedMemo::open(folder, layout.verified_log(), &session)?;
+        let input_memo = InputMemo::new(Arc::clone(folder), layout.inputs(), Arc::clone(&session));
         Ok(Self { layout, session, verified, input_memo, corruptions: Mutex::default() })
     }
 

@@ -6,42 +6,59 @@
 //! no entry is believed unless the file still has the very stamp, and no entry is made for a stamp that a
 //! later write might leave unchanged (see [`crate::stamp`]).
 
-use crate::error::StoreError;
-use crate::publish::{create_parent, publish};
-use crate::record::{Kind, Reader, Writer, seal, unseal_first};
-use crate::session::Session;
-use crate::stamp::FileStamp;
-use mc_digest::digest::Digest;
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
+use std::fs::File;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use mc_digest::digest::Digest;
+use mc_files::folder::Folder;
+use mc_files::refused::Refused;
+
+use crate::error::StoreError;
+use crate::publish::{MAX_NOTE, create_parent};
+use crate::record::{Kind, Reader, Writer, seal, unseal_first};
+use crate::session::LazySession;
+use crate::stamp::FileStamp;
 
 const KIND: Kind = *b"vrf1";
 
 /// A log with more dead entries than this, and than live ones, is rewritten when it is read.
 const DEAD_ENTRIES: usize = 1024;
 
+/// Permissions of the log, before the process's mask: everybody who may write to the store appends to it.
+const LOG_MODE: u32 = 0o666;
+
 /// The stamps of checked blobs.
 #[derive(Debug)]
 pub struct VerifiedMemo {
     stamps: RwLock<BTreeMap<Digest, FileStamp>>,
+    base: Arc<Folder>,
     log_path: PathBuf,
     log: Mutex<Option<File>>,
 }
 
 impl VerifiedMemo {
-    /// Reads the log; what cannot be read is not remembered.
-    pub fn open(log_path: PathBuf, session: &Session) -> Self {
-        let (stamps, n_entries) = decode_log(&fs::read(&log_path).unwrap_or_default());
-        if n_entries > 2 * stamps.len() + DEAD_ENTRIES {
+    /// Reads the log at `log_path` below `base`; what is damaged in it is not remembered.
+    ///
+    /// # Errors
+    /// If something else than a file is in its place, or it cannot be read.
+    pub fn open(base: &Arc<Folder>, log_path: &Path, session: &LazySession) -> Result<Self, StoreError> {
+        let (log, is_too_long) = match base.read(log_path, MAX_NOTE) {
+            Ok(log) => (log, false),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => (Vec::new(), false),
+            Err(error) if matches!(Refused::of(&error), Some(Refused::TooLarge { .. })) => (Vec::new(), true),
+            Err(source) => return Err(StoreError::io("read", &base.at(log_path), source)),
+        };
+        let (stamps, n_entries) = decode_log(&log);
+        if is_too_long || n_entries > 2 * stamps.len() + DEAD_ENTRIES {
             // What others append to the old file between the reading and the renaming is lost: they re-hash.
             // Failing (a full disk) leaves the long log, which is as good.
-            drop(rewrite(session, &log_path, &stamps));
+            drop(rewrite(session, base, log_path, &stamps));
         }
-        Self { stamps: RwLock::new(stamps), log_path, log: Mutex::default() }
+        let (base, log_path) = (Arc::clone(base), log_path.to_owned());
+        Ok(Self { stamps: RwLock::new(stamps), base, log_path, log: Mutex::default() })
     }
 
     /// Whether the file with this stamp is known to hold bytes with this hash.
@@ -57,12 +74,20 @@ impl VerifiedMemo {
         drop(self.append(&encode(&hash, &stamp)));
     }
 
+    /// Forgets a blob that turned out to be damaged, also for processes to come.
+    pub fn forget(&self, hash: &Digest) {
+        let known = self.stamps.write().unwrap_or_else(PoisonError::into_inner).remove(hash);
+        if known.is_some() {
+            drop(self.append(&encode(hash, &NO_FILE)));
+        }
+    }
+
     fn append(&self, entry: &[u8]) -> Result<(), StoreError> {
-        let failed = |source| StoreError::io("append to", &self.log_path, source);
+        let failed = |source| StoreError::io("append to", &self.base.at(&self.log_path), source);
         let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
         if log.is_none() {
-            create_parent(&self.log_path)?;
-            *log = Some(File::options().append(true).create(true).open(&self.log_path).map_err(failed)?);
+            create_parent(&self.base, &self.log_path)?;
+            *log = Some(self.base.append(&self.log_path, LOG_MODE).map_err(failed)?);
         }
         match log.as_mut() {
             Some(file) => file.write_all(entry).map_err(failed),
@@ -70,6 +95,9 @@ impl VerifiedMemo {
         }
     }
 }
+
+/// The stamp of no file: an entry with it takes back those before it.
+const NO_FILE: FileStamp = FileStamp { device: 0, inode: 0, n_bytes: 0, modified_ns: 0, changed_ns: 0 };
 
 fn encode(hash: &Digest, stamp: &FileStamp) -> Vec<u8> {
     let mut writer = Writer::default();
@@ -109,17 +137,27 @@ fn next_entry(log: &[u8]) -> &[u8] {
     log.windows(KIND.len()).position(|window| window == KIND).map_or(&[], |start| &log[start..])
 }
 
-fn rewrite(session: &Session, path: &Path, stamps: &BTreeMap<Digest, FileStamp>) -> Result<(), StoreError> {
+fn rewrite(
+    session: &LazySession,
+    base: &Folder,
+    path: &Path,
+    stamps: &BTreeMap<Digest, FileStamp>,
+) -> Result<(), StoreError> {
+    let failed = |source| StoreError::io("write", &base.at(path), source);
     let log: Vec<u8> = stamps.iter().flat_map(|(hash, stamp)| encode(hash, stamp)).collect();
-    publish(session, path, &log)?;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o644))
-        .map_err(|source| StoreError::io("unlock", path, source))
+    let mut unfinished = session.get()?.file_with(LOG_MODE)?;
+    unfinished.file.write_all(&log).map_err(failed)?;
+    unfinished.rename(base, path).map(drop).map_err(failed)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
     use proptest::prelude::*;
+
+    use super::*;
 
     fn stamp(inode: u64) -> FileStamp {
         FileStamp { device: 1, inode, n_bytes: 10, modified_ns: 5, changed_ns: 6 }
@@ -129,17 +167,21 @@ mod tests {
         Digest::of(&number.to_le_bytes())
     }
 
+    fn open(dir: &Path) -> Result<VerifiedMemo, StoreError> {
+        let base = Arc::new(Folder::open(dir).unwrap());
+        let session = LazySession::new(Arc::clone(&base), Path::new("tmp"));
+        VerifiedMemo::open(&base, Path::new("memo/verified.log"), &session)
+    }
+
     #[test]
     fn what_one_process_remembers_the_next_one_knows() {
         let dir = tempfile::tempdir().unwrap();
-        let session = Session::start(&dir.path().join("tmp")).unwrap();
-        let path = dir.path().join("memo/verified.log");
-        let one = VerifiedMemo::open(path.clone(), &session);
-        let two = VerifiedMemo::open(path.clone(), &session);
+        let one = open(dir.path()).unwrap();
+        let two = open(dir.path()).unwrap();
         one.remember(hash(1), stamp(1));
         two.remember(hash(2), stamp(2));
         one.remember(hash(1), stamp(3));
-        let three = VerifiedMemo::open(path, &session);
+        let three = open(dir.path()).unwrap();
         assert!(three.trusts(&hash(1), &stamp(3)));
         assert!(!three.trusts(&hash(1), &stamp(1)));
         assert!(three.trusts(&hash(2), &stamp(2)));
@@ -168,16 +210,56 @@ mod tests {
     #[test]
     fn a_log_of_dead_entries_is_rewritten() {
         let dir = tempfile::tempdir().unwrap();
-        let session = Session::start(&dir.path().join("tmp")).unwrap();
-        let path = dir.path().join("verified.log");
+        let path = dir.path().join("memo/verified.log");
+        fs::create_dir(dir.path().join("memo")).unwrap();
         let log: Vec<u8> = (0..5000).flat_map(|i| encode(&hash(i % 3), &stamp(i))).collect();
         fs::write(&path, &log).unwrap();
-        let memo = VerifiedMemo::open(path.clone(), &session);
+        let memo = open(dir.path()).unwrap();
         assert_eq!(fs::read(&path).unwrap().len(), 3 * encode(&hash(0), &stamp(0)).len());
         memo.remember(hash(7), stamp(7));
-        let next = VerifiedMemo::open(path, &session);
+        let next = open(dir.path()).unwrap();
         assert!(next.trusts(&hash(4999 % 3), &stamp(4999)));
         assert!(next.trusts(&hash(7), &stamp(7)));
+    }
+
+    #[test]
+    fn what_was_forgotten_is_forgotten_by_the_next_process_too() {
+        let dir = tempfile::tempdir().unwrap();
+        let memo = open(dir.path()).unwrap();
+        memo.remember(hash(1), stamp(1));
+        memo.forget(&hash(1));
+        memo.forget(&hash(2));
+        assert!(!memo.trusts(&hash(1), &stamp(1)));
+        let next = open(dir.path()).unwrap();
+        assert!(!next.trusts(&hash(1), &stamp(1)));
+        next.remember(hash(1), stamp(3));
+        assert!(open(dir.path()).unwrap().trusts(&hash(1), &stamp(3)));
+    }
+
+    #[test]
+    fn a_log_that_leads_elsewhere_or_has_no_end_is_refused() {
+        for target in ["/dev/zero", "../../thesis", "nowhere"] {
+            let dir = tempfile::tempdir().unwrap();
+            let store = dir.path().join("store");
+            fs::create_dir_all(store.join("memo")).unwrap();
+            fs::write(dir.path().join("thesis"), "years of work").unwrap();
+            symlink(target, store.join("memo/verified.log")).unwrap();
+            let error = open(&store).unwrap_err().to_string();
+            assert!(error.contains(&format!("verified.log` is a symbolic link to `{target}`")), "{error}");
+            assert_eq!(fs::read(dir.path().join("thesis")).unwrap(), b"years of work");
+            assert!(!store.join("memo/nowhere").exists());
+        }
+    }
+
+    #[test]
+    fn a_log_that_is_too_long_is_begun_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("memo/verified.log");
+        fs::create_dir(dir.path().join("memo")).unwrap();
+        File::create(&path).unwrap().set_len(4 << 40).unwrap();
+        open(dir.path()).unwrap().remember(hash(1), stamp(1));
+        assert!(open(dir.path()).unwrap().trusts(&hash(1), &stamp(1)));
+        assert!(fs::metadata(&path).unwrap().len() < 1000);
     }
 
     proptest! {

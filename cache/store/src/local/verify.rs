@@ -1,14 +1,10 @@
 //! Reads everything in a store and compares it with its digest, whatever was believed about it before.
 
-use std::fs::{self, File};
-use std::io;
 use std::path::Path;
 
 use mc_digest::digest::Digest;
 
 use crate::error::StoreError;
-use crate::local::actions::{decode, remove};
-use crate::local::corruption::Corruption;
 use crate::local::stats::{Stats, for_each_file};
 use crate::local::store::LocalStore;
 
@@ -20,17 +16,19 @@ impl LocalStore {
     /// If the store cannot be read, or something damaged cannot be set aside.
     pub fn verify(&self) -> Result<Stats, StoreError> {
         let mut stats = Stats::default();
-        for_each_file(&self.layout.blobs(), &mut |path| {
+        for_each_file(self.layout.folder(), self.layout.blobs(), &mut |path, _| {
             if let Some(n_bytes) = self.verify_blob(path)? {
                 stats.blobs.n_files += 1;
                 stats.blobs.n_bytes += n_bytes;
             }
             Ok(())
         })?;
-        for_each_file(&self.layout.actions(), &mut |path| {
-            if let Some(n_bytes) = self.verify_action(path)? {
+        for_each_file(self.layout.folder(), self.layout.actions(), &mut |path, status| {
+            if let Some(hash) = hash_of(path)
+                && self.read_action(&hash, path)?.is_some()
+            {
                 stats.actions.n_files += 1;
-                stats.actions.n_bytes += n_bytes;
+                stats.actions.n_bytes += status.n_bytes;
             }
             Ok(())
         })?;
@@ -39,25 +37,8 @@ impl LocalStore {
 
     fn verify_blob(&self, path: &Path) -> Result<Option<u64>, StoreError> {
         let Some(hash) = hash_of(path) else { return Ok(None) };
-        let file = match File::open(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            other => other.map_err(|source| StoreError::io("open", path, source))?,
-        };
+        let Some(file) = self.open_blob(&hash, path)? else { return Ok(None) };
         Ok(self.check(&hash, &file, path)?.map(|digest| digest.n_bytes))
-    }
-
-    fn verify_action(&self, path: &Path) -> Result<Option<u64>, StoreError> {
-        let Some(hash) = hash_of(path) else { return Ok(None) };
-        let sealed = match fs::read(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            other => other.map_err(|source| StoreError::io("read", path, source))?,
-        };
-        if decode(&sealed).is_some_and(|(action, _)| action.hash == hash) {
-            return Ok(Some(sealed.len() as u64));
-        }
-        remove(path)?;
-        self.report(Corruption::Action { action: hash, path: path.to_owned() });
-        Ok(None)
     }
 }
 
@@ -68,6 +49,7 @@ fn hash_of(path: &Path) -> Option<Digest> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::os::unix::fs::PermissionsExt;
 
     use mc_digest::digest::ActionDigest;
@@ -93,8 +75,8 @@ mod tests {
         assert_eq!(store.verify().unwrap().blobs.n_files, 2);
         assert_eq!(store.take_corruptions(), []);
 
-        flip_last_bit(&store.layout().blob(&bad.hash));
-        flip_last_bit(&store.layout().action(&action.hash));
+        flip_last_bit(&store.layout().at(&store.layout().blob(&bad.hash)));
+        flip_last_bit(&store.layout().at(&store.layout().action(&action.hash)));
         let stats = store.verify().unwrap();
         assert_eq!((stats.blobs.n_files, stats.actions.n_files), (1, 0));
         let corruptions = store.take_corruptions();

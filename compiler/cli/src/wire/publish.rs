@@ -1,14 +1,14 @@
 //! Brings the outputs of a target under `mc-out/`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use mc_ir::label::Label;
 use mc_ir::output::Output;
-use mc_store::materialize::TreeFile;
+use mc_store::materialize::{Destination, TreeFile};
 
 use crate::report::Report;
 use crate::wire::engine::{Engine, store_report};
-use crate::workspace::Workspace;
+use crate::workspace::{OUT, Workspace};
 
 /// A target whose outputs are in place.
 #[derive(Clone, Debug)]
@@ -33,18 +33,16 @@ pub(crate) fn publish(
     label: &Label,
     outputs: Vec<(String, Output)>,
 ) -> Result<Published, Report> {
-    let mut directory = workspace.out();
-    if !label.package.0.is_empty() {
-        directory.push(&label.package.0);
-    }
-    directory.push(&label.name);
+    let folder = Path::new(&label.package.0).join(&label.name);
+    let directory = workspace.out().join(&folder);
     let files: Vec<TreeFile> = outputs
         .iter()
         .map(|(path, output)| TreeFile { path: path.clone(), parts: output.parts().to_vec() })
         .collect();
+    let destination = Destination { base: &workspace.root, root: Path::new(OUT), folder: &folder };
     engine
         .store
-        .materialize(&workspace.out(), &directory, &files)
+        .materialize(destination, &files)
         .map_err(|error| store_report(&error).at(directory.display()))?;
     Ok(Published { directory, outputs })
 }

@@ -1,7 +1,7 @@
 //! A place to build in: a folder for sources, a store, and an account of what happened.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
@@ -10,13 +10,14 @@ use mc_execute::event::{Event, Origin};
 use mc_execute::fetch::output_content;
 use mc_execute::remote::RemoteResults;
 use mc_execute::services::Services;
+use mc_files::folder::Folder;
 use mc_ir::action::{ActionNode, Input};
 use mc_ir::graph::ActionGraph;
 use mc_ir::output::Output;
 use mc_store::input_memo::InputMemo;
 use mc_store::local::store::LocalStore;
 use mc_store::memory::MemoryStore;
-use mc_store::session::Session;
+use mc_store::session::LazySession;
 use mc_store::traits::{ActionCache, BlobStore};
 
 use crate::glue::file;
@@ -74,8 +75,9 @@ impl<S: Store> Bench<S> {
     fn over(store: impl FnOnce(PathBuf) -> S) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = store(folder.path().join("store"));
-        let session = Session::start(&folder.path().join("session")).unwrap();
-        let memo = InputMemo::new(folder.path().join("memo"), Arc::new(session));
+        let base = Arc::new(Folder::open(folder.path()).unwrap());
+        let session = LazySession::new(Arc::clone(&base), Path::new("session"));
+        let memo = InputMemo::new(base, Path::new("memo"), Arc::new(session));
         Self { cancelled: Arc::default(), folder, memo, store }
     }
 }

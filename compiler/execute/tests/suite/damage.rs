@@ -66,7 +66,8 @@ fn a_blob_that_is_damaged_or_removed_on_disk_runs_its_step_again_and_no_other() 
     let [a, _, c] = row(&bench);
     let first = bench.build(&[&c]);
     for (made_by, node) in [("a", &a), ("c", &c)] {
-        let blob = bench.store.layout().blob(&first.output(node).parts()[0].hash);
+        let layout = bench.store.layout();
+        let blob = layout.at(&layout.blob(&first.output(node).parts()[0].hash));
         let spoilings: [&dyn Fn(); 2] = [&|| damage(&blob), &|| fs::remove_file(&blob).unwrap()];
         for (spoil, n_corruptions) in spoilings.iter().zip([1, 0]) {
             spoil();
@@ -85,7 +86,7 @@ fn a_damaged_entry_is_a_miss() {
     let [_, b, c] = row(&bench);
     let first = bench.build(&[&c]);
     let key = encode_action(&c, std::slice::from_ref(first.output(&b))).digest;
-    damage(&bench.store.layout().action(&key.hash));
+    damage(&bench.store.layout().at(&bench.store.layout().action(&key.hash)));
     let outcome = bench.build(&[&c]);
     assert_eq!(outcome.log, ["hit a", "hit b", "run c"]);
     assert_eq!(outcome.output(&c), first.output(&c));

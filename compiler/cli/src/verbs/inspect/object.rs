@@ -1,6 +1,5 @@
 //! Objects of the store, by hash.
 
-use std::fs;
 use std::sync::Arc;
 
 use mc_digest::digest::{BlobDigest, Digest};
@@ -25,7 +24,8 @@ pub(crate) fn content(engine: &Engine, hash: &Digest) -> Result<Content, Report>
             "Hashes are those of `mc build --output json`; build again, or name the store with `--cache-dir`",
         )
     };
-    let n_bytes = fs::metadata(engine.store.layout().blob(hash)).map_err(|_| missing())?.len();
+    let layout = engine.store.layout();
+    let n_bytes = layout.folder().status_of(&layout.blob(hash)).map_err(|_| missing())?.n_bytes;
     let blob = engine.store.open(&BlobDigest::new(*hash, n_bytes)).map_err(|error| store_report(&error))?;
     let blob = blob.ok_or_else(|| {
         Report::failed(format!("The object `{hash}` was damaged"))
