@@ -41,7 +41,8 @@ impl Run for Action {
                 .because(error)
                 .hint("Steps are for the mc that asked for them; it does this one itself")
         })?;
-        let root = InputRoot::new(Path::new("."));
+        let root = InputRoot::open(Path::new("."))
+            .map_err(|error| Report::failed("Cannot open the folder of the step").because(error))?;
         let done = action.run(&root).and_then(|outputs| root.place(&outputs).map(|()| outputs));
         let outputs = done.map_err(|error| {
             let report = Report::failed(&error).at(kind);

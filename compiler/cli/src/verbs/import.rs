@@ -5,11 +5,12 @@ mod mergekit;
 mod reading;
 mod yaml;
 
-use std::fs::{self, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
+use mc_files::regular;
 use serde_json::json;
 
 use crate::exit::Exit;
@@ -73,11 +74,7 @@ fn read(file: &Path) -> Result<String, Report> {
     let told = |because: &dyn std::fmt::Display| {
         Report::failed(format!("Cannot read `{}`", file.display())).because(because)
     };
-    let metadata = fs::metadata(file).map_err(|error| told(&error))?;
-    if metadata.len() > MAX_BYTES {
-        return Err(told(&format!("It has {} bytes; expected at most {MAX_BYTES}", metadata.len())));
-    }
-    fs::read_to_string(file).map_err(|error| told(&error))
+    regular::read_text(file, MAX_BYTES).map_err(|error| told(&error))
 }
 
 fn write_new(file: &Path, text: &str) -> Result<(), Report> {

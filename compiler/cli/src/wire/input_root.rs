@@ -1,11 +1,13 @@
 //! A folder in which one step is done: its inputs by position, as the Remote Execution API lays them out, and then its
 //! outputs by name.
 //!
+//! Nothing is written or removed through a link. Inputs may be links: some workers lay them out so.
+//!
 //! There is no store: blobs are written beside the inputs under names that are no output's, and get their names when the
 //! step is done. So an output is whole, or not there.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
+use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,6 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use mc_digest::digest::BlobDigest;
 use mc_digest::hasher::{Hasher, HashingWriter};
+use mc_files::folder::Folder;
 use mc_ir::action::{ActionContext, ActionError, Content, Piece};
 use mc_ir::output::{Output, Outputs};
 use mc_ir::reapi::position_name;
@@ -20,7 +23,7 @@ use mc_store::mapping::MappedFile;
 
 /// A folder with the inputs of one step.
 pub(crate) struct InputRoot {
-    folder: PathBuf,
+    folder: Folder,
     n_written: AtomicUsize,
     /// Where each blob that was written lies.
     blobs: Mutex<BTreeMap<BlobDigest, PathBuf>>,
@@ -28,8 +31,12 @@ pub(crate) struct InputRoot {
 
 impl InputRoot {
     /// A folder whose inputs are there.
-    pub(crate) fn new(folder: &Path) -> Self {
-        Self { folder: folder.to_owned(), n_written: AtomicUsize::new(0), blobs: Mutex::default() }
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub(crate) fn open(folder: &Path) -> io::Result<Self> {
+        let folder = Folder::open(folder)?;
+        Ok(Self { folder, n_written: AtomicUsize::new(0), blobs: Mutex::default() })
     }
 
     /// Gives the blobs of a step that is done their names.
@@ -38,11 +45,11 @@ impl InputRoot {
     /// When one cannot get its name; then no output is left.
     pub(crate) fn place(&self, outputs: &Outputs) -> Result<(), ActionError> {
         let placed = outputs.iter().try_for_each(|(name, output)| {
-            let path = self.folder.join(name);
+            let path = Path::new(name);
             match output {
-                Output::File(blob) => self.place_blob(blob, &path),
+                Output::File(blob) => self.place_blob(blob, path),
                 Output::Composite(parts) => {
-                    fs::create_dir_all(&path)?;
+                    self.folder.create_folder(path)?;
                     let named = parts.iter().enumerate();
                     named
                         .map(|(index, part)| (path.join(position_name(index)), part))
@@ -52,8 +59,7 @@ impl InputRoot {
         });
         if placed.is_err() {
             for name in outputs.keys() {
-                let path = self.folder.join(name);
-                drop(fs::remove_file(&path).or_else(|_| fs::remove_dir_all(&path)));
+                drop(self.folder.remove_all(Path::new(name)));
             }
         }
         placed
@@ -64,21 +70,26 @@ impl InputRoot {
         let written = blobs.get_mut(blob).ok_or_else(|| {
             ActionError::failed(format!("Blob {blob} was not written by the step that names it"))
         })?;
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder)?;
+        if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            self.folder.create_folder(parent)?;
         }
-        if written.starts_with(self.folder.join(UNNAMED)) {
-            fs::rename(&*written, path)?;
+        if written.starts_with(UNNAMED) {
+            self.folder.rename(written, &self.folder, path)?;
             path.clone_into(written);
         } else {
             // Two outputs of the same bytes.
-            fs::copy(&*written, path)?;
+            let mut copy = self.folder.create_file(path, FILE_MODE)?;
+            io::copy(&mut self.folder.open_file(written)?, &mut copy)?;
         }
         Ok(())
     }
 
+    fn is_composite(&self, index: usize) -> bool {
+        self.folder.at(Path::new(&position_name(index))).is_dir()
+    }
+
     fn files(&self, index: usize) -> Result<Vec<PathBuf>, ActionError> {
-        let path = self.folder.join(position_name(index));
+        let path = self.folder.at(Path::new(&position_name(index)));
         if !path.is_dir() {
             return Ok(vec![path]);
         }
@@ -93,13 +104,16 @@ impl InputRoot {
     }
 }
 
+/// Permissions of what is written, before the process's mask.
+const FILE_MODE: u32 = 0o666;
+
 /// The folder of blobs without a name.
 const UNNAMED: &str = ".mc-blobs";
 
 impl Drop for InputRoot {
     fn drop(&mut self) {
         // What is left here was never an output.
-        drop(fs::remove_dir_all(self.folder.join(UNNAMED)));
+        drop(self.folder.remove_all(Path::new(UNNAMED)));
     }
 }
 
@@ -115,7 +129,7 @@ impl ActionContext for InputRoot {
             Ok(bytes) => BlobDigest::of(&bytes),
             Err(_) => Hasher::new().finish(),
         };
-        let is_composite = self.folder.join(position_name(index)).is_dir();
+        let is_composite = self.is_composite(index);
         let digests: Vec<BlobDigest> = self.files(index).unwrap_or_default().iter().map(digest).collect();
         match digests.as_slice() {
             [digest] if !is_composite => Output::File(*digest),
@@ -127,10 +141,10 @@ impl ActionContext for InputRoot {
         &self,
         write: &mut dyn FnMut(&mut dyn Write) -> Result<(), ActionError>,
     ) -> Result<BlobDigest, ActionError> {
-        let unnamed = self.folder.join(UNNAMED);
-        fs::create_dir_all(&unnamed)?;
+        let unnamed = Path::new(UNNAMED);
+        self.folder.create_folder(unnamed)?;
         let path = unnamed.join(self.n_written.fetch_add(1, Ordering::Relaxed).to_string());
-        let file: File = OpenOptions::new().write(true).create_new(true).open(&path)?;
+        let file = self.folder.create_file(&path, FILE_MODE)?;
         let mut writer = HashingWriter::new(io::BufWriter::new(file));
         write(&mut writer)?;
         writer.flush()?;
@@ -158,7 +172,7 @@ mod tests {
         fs::create_dir(dir.path().join("000001")).unwrap();
         fs::write(dir.path().join("000001/000000"), b"tw").unwrap();
         fs::write(dir.path().join("000001/000001"), b"o").unwrap();
-        let root = InputRoot::new(dir.path());
+        let root = InputRoot::open(dir.path()).unwrap();
         assert_eq!(&*root.input(0).unwrap().to_contiguous(), b"one");
         assert_eq!(&*root.input(1).unwrap().to_contiguous(), b"two");
         assert_eq!(root.input_digest(0), Output::File(BlobDigest::of(b"one")));
@@ -179,7 +193,7 @@ mod tests {
             names.sort();
             names
         };
-        let root = InputRoot::new(dir.path());
+        let root = InputRoot::open(dir.path()).unwrap();
         let blob = write_bytes(&root, b"bytes").unwrap();
         let other = write_bytes(&root, b"others").unwrap();
         write_bytes(&root, b"of no use").unwrap();
@@ -198,9 +212,29 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_written_or_removed_through_a_link() {
+        for link in [UNNAMED, "out"] {
+            let dir = tempfile::tempdir().unwrap();
+            let home = dir.path().join("home");
+            let folder = dir.path().join("folder");
+            fs::create_dir_all(&home).unwrap();
+            fs::create_dir_all(&folder).unwrap();
+            fs::write(home.join("thesis"), "years of work").unwrap();
+            std::os::unix::fs::symlink(&home, folder.join(link)).unwrap();
+            let root = InputRoot::open(&folder).unwrap();
+            let placed = write_bytes(&root, b"bytes")
+                .and_then(|blob| root.place(&Outputs::from([("out/thesis".to_owned(), Output::File(blob))])));
+            assert!(placed.unwrap_err().to_string().contains("is a symbolic link to"));
+            drop(root);
+            assert_eq!(fs::read_to_string(home.join("thesis")).unwrap(), "years of work");
+            assert_eq!(fs::read_dir(&home).unwrap().count(), 1);
+        }
+    }
+
+    #[test]
     fn a_step_that_fails_leaves_nothing() {
         let dir = tempfile::tempdir().unwrap();
-        let root = InputRoot::new(dir.path());
+        let root = InputRoot::open(dir.path()).unwrap();
         let blob = write_bytes(&root, b"bytes").unwrap();
         let failed = root.write_blob(&mut |writer| {
             writer.write_all(b"half")?;
