@@ -25,6 +25,10 @@ impl SmallDisk {
         assert!(self.run(&["mount", "-o", &format!("remount,size={size}")]));
     }
 
+    pub(crate) fn make_read_only(&self) {
+        assert!(self.run(&["mount", "-o", "remount,ro"]));
+    }
+
     fn run(&self, words: &[&str]) -> bool {
         let output = Command::new(words[0]).args(&words[1..]).arg(&self.folder).output();
         output.is_ok_and(|output| output.status.success())

@@ -9,6 +9,7 @@ mod determinism;
 mod disk_full;
 mod fetching;
 mod malformed;
+mod outside;
 mod random;
 mod remote_execution;
 mod safetensors_file;

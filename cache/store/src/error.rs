@@ -165,6 +165,11 @@ impl StoreError {
         matches!(self, Self::Io { source, .. } if refuses(source.kind()))
     }
 
+    /// Tells whether a blob is missing or was set aside because its bytes are wrong: another build makes it anew.
+    pub fn is_lost_blob(&self) -> bool {
+        matches!(self, Self::MissingBlob { .. } | Self::CorruptBlob { .. })
+    }
+
     /// Whether the cause is a full disk.
     pub fn is_disk_full(&self) -> bool {
         matches!(self, Self::DiskFull { .. })

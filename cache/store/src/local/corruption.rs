@@ -32,6 +32,8 @@ pub enum Corruption {
 pub enum Damage {
     /// Its bytes have this digest instead.
     Bytes(BlobDigest),
+    /// It has this many bytes, and the blob has another number.
+    Size(u64),
     /// The disk cannot read its bytes.
     Unreadable,
     /// It is not a regular file.
@@ -42,6 +44,7 @@ impl fmt::Display for Damage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Bytes(found) => write!(f, "has bytes with digest `{found}`"),
+            Self::Size(n_bytes) => write!(f, "has a file of {n_bytes} bytes, which is not its size"),
             Self::Unreadable => f.write_str("cannot be read from the disk"),
             Self::Kind(kind) => write!(f, "is {kind}"),
         }

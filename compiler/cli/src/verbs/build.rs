@@ -13,8 +13,8 @@ use crate::render::size::size;
 use crate::render::table::{Align, table};
 use crate::verbs::Run;
 use crate::wire::declarations::Declarations;
-use crate::wire::engine::Engine;
-use crate::wire::publish::{Published, path_below_out, publish};
+use crate::wire::engine::{Engine, store_report};
+use crate::wire::publish::{Published, directory, path_below_out, publish};
 use crate::wire::targets::{Finished, GateResult, Goal, Status, build_targets};
 use crate::wire::tensor_reports;
 use crate::workspace::Workspace;
@@ -37,8 +37,14 @@ impl Run for Build {
         let declarations = Declarations::open(invocation, &workspace);
         let targets = declarations.wanted(invocation, &self.patterns)?;
         let mut engine = Engine::open_with_team(invocation, &declarations.team_cache())?;
-        let mut finished = build_targets(invocation, &engine, targets, Goal::Outputs)?;
-        let published = publish_built(&engine, &workspace, &mut finished);
+        let mut finished = build_targets(invocation, &engine, targets.clone(), Goal::Outputs)?;
+        let mut published = publish_built(&engine, &workspace, &mut finished);
+        if published.has_lost_blobs {
+            // Blobs that rotted were set aside when they were copied: one more build makes them anew.
+            finished = build_targets(invocation, &engine, targets, Goal::Outputs)?;
+            published = publish_built(&engine, &workspace, &mut finished);
+        }
+        let published = published.folders;
         let mut warnings = tensor_reports::warnings(&engine, &finished)?;
         engine.warn_of_damage(invocation);
         let of_team = engine.finish_team(invocation, &mut finished.reports);
@@ -55,9 +61,18 @@ impl Run for Build {
     }
 }
 
+/// What became of the outputs of each target.
+#[derive(Default)]
+struct PublishedTargets {
+    /// Where they are; `None` for a target that is not published.
+    folders: Vec<Option<Published>>,
+    /// Blobs turned out to be missing or damaged when they were copied.
+    has_lost_blobs: bool,
+}
+
 /// Publishes each target that is whole and passed; what cannot be published becomes a failure of its target.
-fn publish_built(engine: &Engine, workspace: &Workspace, finished: &mut Finished) -> Vec<Option<Published>> {
-    let mut published = Vec::new();
+fn publish_built(engine: &Engine, workspace: &Workspace, finished: &mut Finished) -> PublishedTargets {
+    let mut published = PublishedTargets::default();
     for index in 0..finished.targets.len() {
         let (target, status) = &finished.targets[index];
         let label = &target.label;
@@ -68,15 +83,17 @@ fn publish_built(engine: &Engine, workspace: &Workspace, finished: &mut Finished
         let outputs: Vec<_> = outputs.collect();
         // After an interrupt nothing new appears, even what is whole: the user wanted out.
         if *status != Status::Built || finished.is_interrupted || outputs.is_empty() {
-            published.push(None);
+            published.folders.push(None);
             continue;
         }
         match publish(engine, workspace, label, outputs) {
-            Ok(folder) => published.push(Some(folder)),
-            Err(report) => {
+            Ok(folder) => published.folders.push(Some(folder)),
+            Err(error) => {
+                published.has_lost_blobs |= error.is_lost_blob();
+                let report = store_report(&error).at(directory(workspace, label).display());
                 finished.targets[index].1 = Status::Failed;
                 finished.reports.push(report);
-                published.push(None);
+                published.folders.push(None);
             }
         }
     }

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use mc_ir::label::Label;
 use mc_ir::output::Output;
+use mc_store::error::StoreError;
 use mc_store::materialize::{Destination, TreeFile};
 
-use crate::report::Report;
-use crate::wire::engine::{Engine, store_report};
+use crate::wire::engine::Engine;
 use crate::workspace::{OUT, Workspace};
 
 /// A target whose outputs are in place.
@@ -26,23 +26,32 @@ pub(crate) fn path_below_out(label: &Label, path: &str) -> String {
     words.into_iter().flatten().collect::<Vec<_>>().join("/")
 }
 
+/// The folder of a target's outputs.
+pub(crate) fn directory(workspace: &Workspace, label: &Label) -> PathBuf {
+    workspace.out().join(folder_below_out(label))
+}
+
+fn folder_below_out(label: &Label) -> PathBuf {
+    Path::new(&label.package.0).join(&label.name)
+}
+
 /// Puts the outputs into the target's folder, whole or not at all.
+///
+/// # Errors
+/// If a blob is lost or a file cannot be written.
 pub(crate) fn publish(
     engine: &Engine,
     workspace: &Workspace,
     label: &Label,
     outputs: Vec<(String, Output)>,
-) -> Result<Published, Report> {
-    let folder = Path::new(&label.package.0).join(&label.name);
-    let directory = workspace.out().join(&folder);
+) -> Result<Published, StoreError> {
+    let folder = folder_below_out(label);
+    let directory = directory(workspace, label);
     let files: Vec<TreeFile> = outputs
         .iter()
         .map(|(path, output)| TreeFile { path: path.clone(), parts: output.parts().to_vec() })
         .collect();
     let destination = Destination { base: &workspace.root, root: Path::new(OUT), folder: &folder };
-    engine
-        .store
-        .materialize(destination, &files)
-        .map_err(|error| store_report(&error).at(directory.display()))?;
+    engine.store.materialize(destination, &files)?;
     Ok(Published { directory, outputs })
 }

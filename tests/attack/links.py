@@ -1,0 +1,44 @@
+"""A link to the user's home in the place of every folder and file that `mc` writes, reads or removes."""
+
+from target import BUNDLE, remove
+
+COMMANDS = (
+    ("build", BUNDLE), ("build", "--remote-cache", "TEAM", "--remote-upload-local-results", BUNDLE),
+    ("test", BUNDLE), ("cache", "stats"), ("cache", "verify"), ("query", "//..."), ("check",),
+    ("clean",), ("clean", "--cache", "--yes"), ("clean", "--dry-run"), ("lock",), ("info",),
+)
+# Made by `mc` only at times, so they are planted as well where they are not.
+MORE = ("cache/tmp", "cache/quarantine", "cache/remote", "cache/fetched", "cache/fetched/tmp", "cache/memo/verified.log",
+        "workspace/mc-out/.unfinished", "workspace/mc-out/models/.unfinished", "workspace/mc.lock", "team/blake3/tmp",
+        "team/tmp", "cache/remote/names", "workspace/.mc.lock")
+
+
+def run(target, tally, n_attempts, rng):
+    target.build_with_team()
+    remove(target.template / "team")
+    places = sorted({
+        str(path.relative_to(target.folder))
+        for root in (target.cache, target.team, target.workspace)
+        for path in (root, *root.rglob("*"))
+        if path not in (target.cache, target.workspace, target.workspace / "workspace.kdl")
+    } | set(MORE))
+    # Folders first: there are fewer of them, and they lead further.
+    is_folder = {place: (target.folder / place).is_dir() for place in places}
+    folders = [place for place in places if is_folder[place] or place in MORE]
+    files = [place for place in places if place not in folders]
+    import shutil
+    shutil.copytree(target.team, target.template / "team", symlinks=True)
+    for attempt in range(n_attempts):
+        place = rng.choice(folders if rng.random() < 0.75 else files)
+        target.reset()
+        path = target.folder / place
+        remove(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        goal = target.home if rng.random() < 0.8 else target.home / "thesis.txt"
+        path.symlink_to(goal)
+        command = rng.choice(COMMANDS)
+        words = [f"file://{target.team}" if word == "TEAM" else word for word in command]
+        ran = target.run(*words)
+        has_outputs = command[0] == "build" and not place.startswith("workspace/models")
+        outcome = target.judge(ran, has_outputs)
+        tally.add(outcome, f"{place} -> {goal.name}, {' '.join(command)}", ran, target)

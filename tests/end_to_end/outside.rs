@@ -1,0 +1,165 @@
+//! Nothing outside the store and `mc-out` is written or removed, whatever a repository or a store brings along.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use crate::disk_full::SmallDisk;
+use crate::sandbox::{BUNDLE, GGUF, Sandbox, files_below, run};
+
+/// A folder of the user's beside the workspace and the store.
+struct Home(PathBuf);
+
+impl Home {
+    fn beside(sandbox: &Sandbox) -> Self {
+        let home = sandbox.dir().join("home");
+        for folder in ["models/roadtrip-q4km-ios.gguf", "session-notes", "ab"] {
+            fs::create_dir_all(home.join(folder)).unwrap();
+            fs::write(home.join(folder).join("thesis.txt"), "years of work").unwrap();
+        }
+        fs::write(home.join("thesis.txt"), "years of work").unwrap();
+        Self(home)
+    }
+
+    #[track_caller]
+    fn assert_untouched(&self, what: &str) {
+        let files = files_below(&self.0);
+        assert_eq!(files.len(), 4, "{what}: {files:?}");
+        for file in files {
+            assert_eq!(fs::read_to_string(file).unwrap(), "years of work", "{what}");
+        }
+    }
+}
+
+/// Puts a link to the home in the place of something.
+fn plant(home: &Home, link: &Path) {
+    if link.is_dir() {
+        fs::remove_dir_all(link).unwrap();
+    } else {
+        drop(fs::remove_file(link));
+    }
+    fs::create_dir_all(link.parent().unwrap()).unwrap();
+    symlink(&home.0, link).unwrap();
+}
+
+#[test]
+fn a_link_on_the_way_to_outputs_is_an_error_that_names_it() {
+    for link in ["mc-out", "mc-out/models", "mc-out/models/roadtrip-q4km-ios.gguf"] {
+        let sandbox = Sandbox::warm_gguf();
+        let home = Home::beside(&sandbox);
+        plant(&home, &sandbox.path(link));
+        let ran = sandbox.mc(&["build", GGUF]).exits(1);
+        let errors = ran.errors();
+        assert_eq!(errors.len(), 1, "{errors:#?}");
+        assert!(errors[0].contains(&format!("{link}` is a symbolic link to")), "{errors:#?}");
+        assert!(errors[0].contains("remove the link"), "{errors:#?}");
+        home.assert_untouched(link);
+        // What is removed by `mc clean` is the link.
+        sandbox.mc(&["clean"]).exits(0);
+        home.assert_untouched(link);
+    }
+}
+
+#[test]
+fn a_link_in_the_place_of_unfinished_outputs_is_an_error_that_names_it() {
+    let mut sandbox = Sandbox::warm_gguf();
+    let home = Home::beside(&sandbox);
+    // Unfinished outputs lie beside the outputs when the store is on another disk.
+    let mount = sandbox.dir().join("disk");
+    let Some(_disk) = SmallDisk::mount(&mount, "200m") else { return };
+    crate::sandbox::copy(&sandbox.cache, &mount.join("store"));
+    sandbox.cache = mount.join("store");
+    plant(&home, &sandbox.path("mc-out/.unfinished"));
+    let ran = sandbox.mc(&["build", GGUF]).exits(1);
+    assert!(ran.stderr.contains("mc-out/.unfinished` is a symbolic link to"), "{}", ran.stderr);
+    home.assert_untouched("build");
+    fs::remove_file(sandbox.path("mc-out/.unfinished")).unwrap();
+    sandbox.build(&[GGUF]);
+}
+
+#[test]
+fn links_in_a_store_lead_no_write_and_no_removal_elsewhere() {
+    let commands: [&[&str]; 4] =
+        [&["cache", "stats"], &["cache", "verify"], &["build", GGUF], &["clean", "--cache", "--yes"]];
+    let folders = ["tmp", "cas", "ac", "memo", "memo/inputs", "out", "quarantine", "remote", "fetched"];
+    for link in folders {
+        let sandbox = Sandbox::warm_gguf();
+        let home = Home::beside(&sandbox);
+        plant(&home, &sandbox.cache.join(link));
+        for command in commands {
+            let ran = sandbox.mc(command);
+            assert!(matches!(ran.code, Some(0 | 1)), "{link} {command:?}: {ran:?}");
+            home.assert_untouched(link);
+        }
+    }
+    for link in ["memo/verified.log", "VERSION"] {
+        let sandbox = Sandbox::warm_gguf();
+        let home = Home::beside(&sandbox);
+        fs::remove_file(sandbox.cache.join(link)).unwrap();
+        symlink(home.0.join("thesis.txt"), sandbox.cache.join(link)).unwrap();
+        let ran = sandbox.mc(&["build", GGUF]).exits(1);
+        assert!(ran.stderr.contains(&format!("{link}` is a symbolic link to")), "{}", ran.stderr);
+        home.assert_untouched(link);
+    }
+}
+
+#[test]
+fn whatever_stands_in_the_place_of_a_file_of_the_store_neither_blocks_nor_fills_the_memory() {
+    let pipe = |path: &Path| assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
+    let sparse = |path: &Path| fs::File::create(path).unwrap().set_len(4 << 40).unwrap();
+    let zero = |path: &Path| symlink("/dev/zero", path).unwrap();
+    let dangling = |path: &Path| symlink("nowhere", path).unwrap();
+    let things: [(&str, &dyn Fn(&Path)); 4] =
+        [("pipe", &pipe), ("sparse file", &sparse), ("device", &zero), ("dangling link", &dangling)];
+    let sandbox = Sandbox::warm_gguf();
+    for folder in ["cas", "ac", "memo", "out"] {
+        for (what, make) in things {
+            let file = files_below(&sandbox.cache.join(folder)).pop().unwrap();
+            let before = fs::read(&file).unwrap();
+            fs::remove_file(&file).unwrap();
+            make(&file);
+            let mut command = Command::new("sh");
+            // A limit on the address space: a file that is read without bound ends the process.
+            let limited = "ulimit -v 4000000; exec \"$@\"";
+            command.args(["-c", limited, "sh"]).arg(env!("CARGO_BIN_EXE_mc"));
+            command
+                .arg("--cache-dir")
+                .arg(&sandbox.cache)
+                .args(["build", GGUF])
+                .current_dir(&sandbox.workspace);
+            let start = Instant::now();
+            let ran = run(&mut command);
+            assert!(start.elapsed() < Duration::from_secs(120), "{folder} {what}");
+            if ran.code == Some(0) {
+                continue;
+            }
+            // Something with a fixed name is not ours to replace; then it is named.
+            let ran = ran.exits(1);
+            assert!(ran.stderr.contains(&file.display().to_string()), "{folder} {what}: {}", ran.stderr);
+            fs::remove_file(&file).unwrap();
+            fs::write(&file, before).unwrap();
+        }
+    }
+    sandbox.build(&[GGUF]);
+}
+
+#[test]
+fn a_store_that_is_read_only_gives_what_it_has() {
+    let mut sandbox = Sandbox::warm_gguf();
+    let mount = sandbox.dir().join("disk");
+    let Some(disk) = SmallDisk::mount(&mount, "200m") else { return };
+    crate::sandbox::copy(&sandbox.cache, &mount.join("store"));
+    sandbox.cache = mount.join("store");
+    disk.make_read_only();
+    let built = sandbox.build(&[GGUF]);
+    assert_eq!(built.n_ran(), 0, "{}", built.stderr);
+    assert!(!sandbox.files("mc-out").is_empty());
+    sandbox.mc(&["cache", "stats"]).exits(0);
+    sandbox.mc(&["cache", "verify"]).exits(0);
+    // What it does not have cannot be made, which is told once.
+    let errors = sandbox.mc(&["build", BUNDLE]).exits(1).errors();
+    assert_eq!(errors.len(), 1, "{errors:#?}");
+    assert!(errors[0].contains("Read-only file system"), "{errors:#?}");
+}
