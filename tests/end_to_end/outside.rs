@@ -105,14 +105,17 @@ fn links_in_a_store_lead_no_write_and_no_removal_elsewhere() {
     }
 }
 
+/// Makes something at a path.
+type Make = fn(&Path);
+
 #[test]
 fn whatever_stands_in_the_place_of_a_file_of_the_store_neither_blocks_nor_fills_the_memory() {
     let pipe = |path: &Path| assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
     let sparse = |path: &Path| fs::File::create(path).unwrap().set_len(4 << 40).unwrap();
     let zero = |path: &Path| symlink("/dev/zero", path).unwrap();
     let dangling = |path: &Path| symlink("nowhere", path).unwrap();
-    let things: [(&str, &dyn Fn(&Path)); 4] =
-        [("pipe", &pipe), ("sparse file", &sparse), ("device", &zero), ("dangling link", &dangling)];
+    let things: [(&str, Make); 4] =
+        [("pipe", pipe), ("sparse file", sparse), ("device", zero), ("dangling link", dangling)];
     let sandbox = Sandbox::warm_gguf();
     for folder in ["cas", "ac", "memo", "out"] {
         for (what, make) in things {
