@@ -9,7 +9,7 @@ COMMANDS = (
 )
 # Made by `mc` only at times, so they are planted as well where they are not.
 MORE = ("cache/tmp", "cache/quarantine", "cache/remote", "cache/fetched", "cache/fetched/tmp", "cache/memo/verified.log",
-        "workspace/mc-out/.unfinished", "workspace/mc-out/models/.unfinished", "workspace/mc.lock", "team/blake3/tmp",
+        "workspace/mc-out/.unfinished", "workspace/mc.lock", "team/blake3/tmp",
         "team/tmp", "cache/remote/names", "workspace/.mc.lock")
 
 

@@ -20,4 +20,5 @@ mod server;
 mod team_cache;
 mod team_failures;
 mod team_trust;
+mod users;
 mod worker;

@@ -159,7 +159,7 @@ impl StoreError {
     }
 
     /// Tells whether the cause is that the folder may not be written to.
-    pub(crate) fn is_read_only(&self) -> bool {
+    pub fn is_read_only(&self) -> bool {
         let refuses =
             |kind| matches!(kind, io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied);
         matches!(self, Self::Io { source, .. } if refuses(source.kind()))

@@ -62,7 +62,12 @@ pub(crate) fn record(
     services.actions.put(&action.digest, &result).map_err(store_failed)
 }
 
-/// A store's error as an action's; a full disk stays one that can be recognised.
+/// Makes an action's error of a store's. A store that takes nothing more, because its disk is full or it is read-only,
+/// stays one that can be recognised.
 pub fn store_failed(error: StoreError) -> ActionError {
-    if error.is_disk_full() { ActionError::Io(error.into()) } else { ActionError::failed(error) }
+    if error.is_disk_full() || error.is_read_only() {
+        ActionError::Io(error.into())
+    } else {
+        ActionError::failed(error)
+    }
 }

@@ -143,21 +143,23 @@ impl<'a> Schedule<'a> {
             resume_unwind(panic);
         }
         state.failures.sort_by_key(|(id, _)| *id);
-        // A full disk is one mishap, however many steps ran into it.
-        let mut is_full_told = false;
+        // A store that takes nothing more is one mishap, however many actions ran into it.
+        let mut is_store_told = false;
         let failures = state
             .failures
             .into_iter()
             .filter(|(_, error)| match error {
                 // Whoever stopped it knows why.
                 ActionError::Cancelled => false,
-                ActionError::Io(error) if error.kind() == ErrorKind::StorageFull => {
-                    !replace(&mut is_full_told, true)
-                }
+                ActionError::Io(error) if takes_nothing(error.kind()) => !replace(&mut is_store_told, true),
                 _ => true,
             })
             .map(|(id, error)| Failure { node: Arc::clone(self.graph.node(id)), error })
             .collect();
         Built { outputs: state.outputs, failures, is_interrupted, n_hits: state.n_hits, n_ran: state.n_ran }
     }
+}
+
+fn takes_nothing(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::StorageFull | ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied)
 }
