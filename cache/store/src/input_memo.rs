@@ -71,6 +71,17 @@ impl InputMemo {
         self.digest(path, Some((offset, len)))
     }
 
+    /// Forgets what was noted of a file whose bytes turned out to be others though its stamp is the same, as when
+    /// somebody writes through a memory map. A file that is gone has no notes that anybody would read.
+    pub fn forget(&self, path: &Path) {
+        let Ok(metadata) = fs::metadata(path) else { return };
+        let FileStamp { device, inode, .. } = FileStamp::of(&metadata);
+        let mut notes = self.lock();
+        notes.remove(&(device, inode));
+        // Where they cannot be removed, the next process finds out as this one did.
+        drop(self.base.remove_file(&self.note(device, inode)));
+    }
+
     /// Writes down what was learned, for the next process. Done when the memo is dropped, too.
     pub fn save(&self) {
         let mut notes = self.lock();
@@ -249,6 +260,19 @@ mod tests {
         fs::rename(&path, &moved).unwrap();
         recalled(&fixture.memo(), &moved, b"told");
         assert_eq!(fixture.memo().digest_file(&moved).unwrap(), BlobDigest::of(b"told"));
+    }
+
+    #[test]
+    fn what_turned_out_to_be_wrong_is_forgotten_for_the_next_process_too() {
+        let fixture = Fixture::new();
+        let path = fixture.write("a", b"one");
+        let memo = fixture.memo();
+        recalled(&memo, &path, b"told");
+        memo.save();
+        memo.forget(&path);
+        assert_eq!(memo.digest_file(&path).unwrap(), BlobDigest::of(b"one"));
+        assert_eq!(fixture.memo().digest_file(&path).unwrap(), BlobDigest::of(b"one"));
+        memo.forget(&fixture.dir.path().join("gone"));
     }
 
     #[test]

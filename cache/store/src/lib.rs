@@ -19,3 +19,4 @@ pub mod record;
 pub mod session;
 pub mod stamp;
 pub mod traits;
+pub mod voucher;

@@ -32,17 +32,39 @@ impl MappedFile {
         Self::of(&file, path)
     }
 
+    /// Maps `len` bytes of the file at `path` from `offset`, and nothing around them: whoever reads the tensors of a
+    /// large file one by one needs no more room among the process's addresses than the file has bytes.
+    ///
+    /// # Errors
+    /// If the file is not a regular one, cannot be opened or mapped, or is shorter.
+    pub fn open_range(path: &Path, offset: u64, len: u64) -> Result<Self, StoreError> {
+        let file = regular::open(path).map_err(|source| StoreError::io("open", path, source))?;
+        let n_bytes = file.metadata().map_err(|source| StoreError::io("examine", path, source))?.len();
+        let n_to_map = usize::try_from(len).ok();
+        let n_to_map = n_to_map.filter(|_| offset.checked_add(len).is_some_and(|end| end <= n_bytes));
+        let n_to_map =
+            n_to_map.ok_or(StoreError::RangeOutside { path: path.to_owned(), offset, len, n_bytes })?;
+        Self::map(&file, path, offset, n_to_map)
+    }
+
     /// Maps an open file; `path` is for the error. The mapping outlives `file`.
     ///
     /// # Errors
     /// If the file cannot be mapped.
     pub fn of(file: &File, path: &Path) -> Result<Self, StoreError> {
         let metadata = file.metadata().map_err(|source| StoreError::io("examine", path, source))?;
-        if metadata.len() == 0 {
+        let n_bytes = usize::try_from(metadata.len()).map_err(|_| {
+            StoreError::io("map", path, std::io::Error::other("it is larger than the address space"))
+        })?;
+        Self::map(file, path, 0, n_bytes)
+    }
+
+    fn map(file: &File, path: &Path, offset: u64, n_bytes: usize) -> Result<Self, StoreError> {
+        if n_bytes == 0 {
             return Ok(Self::from(Vec::new()));
         }
         #[expect(unsafe_code, reason = "a mapping costs no copy of a model that may exceed memory")]
-        // SAFETY: `Mmap::map` asks that the file is not changed while it is mapped. What we map is never
+        // SAFETY: `MmapOptions::map` asks that the file is not changed while it is mapped. What we map is never
         // changed by this program: blobs are renamed into place when complete, are read-only (0444) and are
         // only ever unlinked or renamed, which keeps the mapped inode whole; inputs are never written to.
         // Another program could still truncate the file, and touching a page past the new end would end
@@ -50,8 +72,8 @@ impl MappedFile {
         // mapped bytes as foreign: plain `u8`, checked where they are parsed, hashed where they are copied.
         // The same holds for every memory-mapping build tool; the store's checks of a doubtful blob read
         // the file instead of mapping it, so that damage found there is an error and not a signal.
-        let map =
-            unsafe { memmap2::Mmap::map(file) }.map_err(|source| StoreError::io("map", path, source))?;
+        let map = unsafe { memmap2::MmapOptions::new().offset(offset).len(n_bytes).map(file) };
+        let map = map.map_err(|source| StoreError::io("map", path, source))?;
         Ok(Self(Bytes::Map(Arc::new(map))))
     }
 }
@@ -138,6 +160,26 @@ mod tests {
         }
         assert_eq!(&mapped[..], &bytes[..]);
         MappedFile::from(vec![1, 2]).release(2);
+    }
+
+    #[test]
+    fn a_range_is_mapped_and_nothing_around_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        let bytes: Vec<u8> = (0..300_000_u32).map(|index| (index / 7) as u8).collect();
+        std::fs::write(&path, &bytes).unwrap();
+        for (start, end) in [(0, 10), (1, 200_001), (4096, 4097), (299_999, 300_000), (300_000, 300_000)] {
+            let mapped = MappedFile::open_range(&path, start, end - start).unwrap();
+            for n_bytes in [0, 1 << 16, usize::MAX] {
+                assert_eq!(&mapped[..], &bytes[start as usize..end as usize]);
+                mapped.release(n_bytes);
+            }
+            assert_eq!(&mapped[..], &bytes[start as usize..end as usize]);
+        }
+        for (offset, len) in [(0, 300_001), (300_001, 0), (u64::MAX, 2)] {
+            let error = MappedFile::open_range(&path, offset, len).unwrap_err().to_string();
+            assert!(error.contains("is not inside"), "{error}");
+        }
     }
 
     #[test]

@@ -2,7 +2,8 @@
 
 use crate::error::StoreError;
 use crate::mapping::MappedFile;
-use crate::traits::{ActionCache, BlobStore, BlobWriter};
+use crate::traits::{ActionCache, BlobStore, BlobWriter, Recorded};
+use crate::voucher::Voucher;
 use mc_digest::digest::{ActionDigest, BlobDigest};
 use std::collections::BTreeMap;
 use std::io;
@@ -12,7 +13,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 #[derive(Debug, Default)]
 pub struct MemoryStore {
     blobs: Mutex<BTreeMap<BlobDigest, MappedFile>>,
-    actions: Mutex<BTreeMap<ActionDigest, Vec<u8>>>,
+    actions: Mutex<BTreeMap<ActionDigest, Recorded>>,
 }
 
 impl MemoryStore {
@@ -70,12 +71,19 @@ impl BlobWriter for MemoryWriter<'_> {
 }
 
 impl ActionCache for MemoryStore {
-    fn get(&self, digest: &ActionDigest) -> Result<Option<Vec<u8>>, StoreError> {
+    fn get(&self, digest: &ActionDigest) -> Result<Option<Recorded>, StoreError> {
         Ok(locked(&self.actions).get(digest).cloned())
     }
 
-    fn put(&self, digest: &ActionDigest, result: &[u8]) -> Result<(), StoreError> {
-        locked(&self.actions).insert(*digest, result.to_vec());
+    fn put(&self, digest: &ActionDigest, result: &[u8], voucher: Option<Voucher>) -> Result<(), StoreError> {
+        let mut actions = locked(&self.actions);
+        let before = actions.remove(digest);
+        actions.insert(*digest, Recorded::after(before, result, voucher));
+        Ok(())
+    }
+
+    fn forget(&self, digest: &ActionDigest) -> Result<(), StoreError> {
+        locked(&self.actions).remove(digest);
         Ok(())
     }
 }

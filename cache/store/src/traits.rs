@@ -5,6 +5,7 @@
 
 use crate::error::StoreError;
 use crate::mapping::MappedFile;
+use crate::voucher::{Voucher, Vouchers};
 use mc_digest::digest::{ActionDigest, BlobDigest};
 use std::io::{self, Write};
 
@@ -65,19 +66,47 @@ pub trait BlobWriter: Write {
     fn finish(self: Box<Self>) -> Result<BlobDigest, StoreError>;
 }
 
-/// Remembers the result of each action as opaque bytes.
+/// A result as it was recorded.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recorded {
+    /// The result, as opaque bytes.
+    pub result: Vec<u8>,
+    /// Everybody who answers for it.
+    pub vouchers: Vouchers,
+}
+
+impl Recorded {
+    /// A result after what was recorded before it: whoever answered for the same result goes on to do so, and another
+    /// result takes the place of the earlier one with all that was noted of it.
+    pub fn after(before: Option<Self>, result: &[u8], voucher: Option<Voucher>) -> Self {
+        let before = before.filter(|before| before.result == result);
+        let mut recorded = before.unwrap_or_else(|| Self { result: result.to_vec(), ..Self::default() });
+        recorded.vouchers.extend(voucher);
+        recorded
+    }
+}
+
+/// Remembers the result of each action as opaque bytes, and who answers for it.
 pub trait ActionCache: Send + Sync {
     /// The result recorded for the action; `None` if there is none or it is damaged.
     ///
     /// # Errors
     /// If the storage cannot be read.
-    fn get(&self, digest: &ActionDigest) -> Result<Option<Vec<u8>>, StoreError>;
+    fn get(&self, digest: &ActionDigest) -> Result<Option<Recorded>, StoreError>;
 
-    /// Records the action's result, replacing an earlier one.
+    /// Records the action's result as [`Recorded::after`] says.
+    ///
+    /// * `voucher`: who answers for it; `None` when nobody does
     ///
     /// # Errors
     /// If the storage cannot be written.
-    fn put(&self, digest: &ActionDigest, result: &[u8]) -> Result<(), StoreError>;
+    fn put(&self, digest: &ActionDigest, result: &[u8], voucher: Option<Voucher>) -> Result<(), StoreError>;
+
+    /// Forgets the action's result, which turned out to be of no use.
+    ///
+    /// # Errors
+    /// If the storage cannot be written.
+    fn forget(&self, digest: &ActionDigest) -> Result<(), StoreError>;
 }
 
 /// Stores everything that a reader gives.
@@ -90,5 +119,27 @@ pub fn put_reader(store: &dyn BlobStore, reader: &mut dyn io::Read) -> Result<Bl
         Ok(_) => writer.finish(),
         Err(error) => Err(StoreError::from_writer(error)
             .unwrap_or_else(|source| StoreError::io("read", std::path::Path::new("blob"), source))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mc_digest::digest::Digest;
+
+    use super::*;
+
+    #[test]
+    fn the_same_result_keeps_who_answered_for_it_and_another_does_not() {
+        let key = |name: &[u8]| Voucher::Key(Digest::of(name));
+        let fetched = Recorded::after(None, b"result", None);
+        assert!(fetched.vouchers.is_empty());
+        let signed = Recorded::after(Some(fetched), b"result", Some(key(b"a")));
+        let made = Recorded::after(Some(signed), b"result", Some(Voucher::Here));
+        // Whoever fetches it unsigned takes nothing away from it, and two teams share it.
+        let again = Recorded::after(Some(made), b"result", None);
+        let both = Recorded::after(Some(again), b"result", Some(key(b"b")));
+        assert_eq!(both.vouchers, Vouchers::from([Voucher::Here, key(b"a"), key(b"b")]));
+        let other = Recorded::after(Some(both), b"other", Some(key(b"b")));
+        assert_eq!((&*other.result, other.vouchers), (&b"other"[..], Vouchers::from([key(b"b")])));
     }
 }

@@ -1,4 +1,4 @@
-//! Action results as small files, each a [`crate::record`] that also names its action.
+//! Action results as small files, each a [`crate::record`] that also names its action and who answers for the result.
 
 use std::io;
 use std::path::Path;
@@ -10,21 +10,33 @@ use crate::local::corruption::Corruption;
 use crate::local::store::LocalStore;
 use crate::publish::{MAX_NOTE, is_in_place_of, publish};
 use crate::record::{Kind, Reader, Writer, seal, unseal};
-use crate::traits::ActionCache;
+use crate::traits::{ActionCache, Recorded};
+use crate::voucher::{self, Voucher, Vouchers};
 
-const KIND: Kind = *b"act1";
+const KIND: Kind = *b"act2";
+
+/// Records of an `mc` that did not note who answers for a result: nobody does.
+const UNVOUCHED: Kind = *b"act1";
 
 impl ActionCache for LocalStore {
-    fn get(&self, digest: &ActionDigest) -> Result<Option<Vec<u8>>, StoreError> {
+    fn get(&self, digest: &ActionDigest) -> Result<Option<Recorded>, StoreError> {
         let path = self.layout.action(&digest.hash);
-        let Some((found, result)) = self.read_action(&digest.hash, &path)? else { return Ok(None) };
+        let Some((found, recorded)) = self.read_action(&digest.hash, &path)? else { return Ok(None) };
         // A hash with another size than its action's is a wrong digest, not a damaged entry.
-        Ok((found == *digest).then_some(result))
+        Ok((found == *digest).then_some(recorded))
     }
 
-    fn put(&self, digest: &ActionDigest, result: &[u8]) -> Result<(), StoreError> {
+    fn put(&self, digest: &ActionDigest, result: &[u8], voucher: Option<Voucher>) -> Result<(), StoreError> {
+        // Two processes that record at once may lose one of two vouchers, which costs a fetch or a run.
+        let recorded = Recorded::after(self.get(digest)?, result, voucher);
         let path = self.layout.action(&digest.hash);
-        publish(self.session.get()?, self.layout.folder(), &path, &encode(digest, result))
+        publish(self.session.get()?, self.layout.folder(), &path, &encode(digest, &recorded))
+    }
+
+    fn forget(&self, digest: &ActionDigest) -> Result<(), StoreError> {
+        let path = self.layout.action(&digest.hash);
+        let removed = self.layout.folder().remove_all(&path);
+        removed.map_err(|source| StoreError::io("remove", &self.layout.at(&path), source))
     }
 }
 
@@ -38,7 +50,7 @@ impl LocalStore {
         &self,
         hash: &Digest,
         path: &Path,
-    ) -> Result<Option<(ActionDigest, Vec<u8>)>, StoreError> {
+    ) -> Result<Option<(ActionDigest, Recorded)>, StoreError> {
         let folder = self.layout.folder();
         let sealed = match folder.read(path, MAX_NOTE) {
             Ok(sealed) => Some(sealed),
@@ -64,31 +76,67 @@ impl LocalStore {
     }
 }
 
-fn encode(digest: &ActionDigest, result: &[u8]) -> Vec<u8> {
+fn encode(digest: &ActionDigest, recorded: &Recorded) -> Vec<u8> {
     let mut writer = Writer::default();
-    writer.blob_digest(&BlobDigest::new(digest.hash, digest.n_bytes)).sized(result);
+    writer.blob_digest(&BlobDigest::new(digest.hash, digest.n_bytes)).sized(&recorded.result);
+    voucher::encode(&recorded.vouchers, &mut writer);
     seal(KIND, &writer.into_bytes())
 }
 
 /// The action that an intact entry belongs to, and its result.
-fn decode(sealed: &[u8]) -> Option<(ActionDigest, Vec<u8>)> {
-    let mut reader = Reader::new(unseal(KIND, sealed)?);
+fn decode(sealed: &[u8]) -> Option<(ActionDigest, Recorded)> {
+    let (body, is_vouched) = match unseal(KIND, sealed) {
+        Some(body) => (body, true),
+        None => (unseal(UNVOUCHED, sealed)?, false),
+    };
+    let mut reader = Reader::new(body);
     let BlobDigest { hash, n_bytes } = reader.blob_digest()?;
     let result = reader.sized()?.to_vec();
+    let vouchers = if is_vouched { voucher::decode(&mut reader)? } else { Vouchers::new() };
     reader.end()?;
-    Some((ActionDigest::new(hash, n_bytes), result))
+    Some((ActionDigest::new(hash, n_bytes), Recorded { result, vouchers }))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use mc_digest::digest::Digest;
     use proptest::prelude::*;
+
+    #[test]
+    fn for_what_an_older_mc_recorded_nobody_answers() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = LocalStore::open(&dir.path().join("cache")).unwrap();
+        let digest = ActionDigest::of(b"action");
+        let mut writer = Writer::default();
+        writer.blob_digest(&BlobDigest::new(digest.hash, digest.n_bytes)).sized(b"result");
+        let path = store.layout().action(&digest.hash);
+        let session = store.session.get().unwrap();
+        publish(session, store.layout().folder(), &path, &seal(UNVOUCHED, &writer.into_bytes())).unwrap();
+        let recorded = Recorded { result: b"result".to_vec(), vouchers: Vouchers::new() };
+        assert_eq!(store.get(&digest).unwrap(), Some(recorded));
+        assert_eq!(store.verify().unwrap().actions.n_files, 1);
+        // Made again, it is vouched for; forgotten, it is gone, also twice.
+        store.put(&digest, b"result", Some(Voucher::Here)).unwrap();
+        assert_eq!(store.get(&digest).unwrap().unwrap().vouchers, Vouchers::from([Voucher::Here]));
+        for _ in 0..2 {
+            store.forget(&digest).unwrap();
+            assert_eq!(store.get(&digest).unwrap(), None);
+        }
+        assert_eq!(store.take_corruptions(), []);
+    }
 
     proptest! {
         #[test]
-        fn encoding_and_decoding_are_inverse(action: Vec<u8>, result: Vec<u8>) {
+        fn encoding_and_decoding_are_inverse(
+            action: Vec<u8>, result: Vec<u8>, is_here: bool, keys: Vec<[u8; 32]>, workers: Vec<[u8; 32]>,
+        ) {
             let digest = ActionDigest::of(&action);
-            prop_assert_eq!(decode(&encode(&digest, &result)), Some((digest, result)));
+            let keys = keys.into_iter().map(|key| Voucher::Key(Digest::from_bytes(key)));
+            let workers = workers.into_iter().map(|address| Voucher::Workers(Digest::from_bytes(address)));
+            let vouchers = is_here.then_some(Voucher::Here).into_iter().chain(keys).chain(workers).collect();
+            let recorded = Recorded { result, vouchers };
+            prop_assert_eq!(decode(&encode(&digest, &recorded)), Some((digest, recorded)));
         }
     }
 }

@@ -353,8 +353,12 @@ mod tests {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             make(&path);
             assert_eq!(store.get(&action).unwrap(), None, "{what}");
-            store.put(&action, b"result").unwrap();
-            assert_eq!(store.get(&action).unwrap().as_deref(), Some(&b"result"[..]), "{what}");
+            store.put(&action, b"result", None).unwrap();
+            assert_eq!(
+                store.get(&action).unwrap().map(|recorded| recorded.result),
+                Some(b"result".to_vec()),
+                "{what}"
+            );
             assert_eq!(store.take_corruptions().len(), 1, "{what}");
             assert_eq!(fs::read_to_string(dir.path().join("thesis")).unwrap(), "years of work");
         }
@@ -371,7 +375,7 @@ mod tests {
             let attempts = || -> Result<(), StoreError> {
                 // The memo of checked blobs is read when a store is opened.
                 let store = LocalStore::open(store.root())?;
-                store.put(&ActionDigest::of(b"action"), b"result")?;
+                store.put(&ActionDigest::of(b"action"), b"result", None)?;
                 let digest = store.put_bytes(b"bytes")?;
                 let blob = store.layout.at(&store.layout.blob(&digest.hash));
                 fs::remove_file(&blob).unwrap();

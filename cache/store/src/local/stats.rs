@@ -103,7 +103,7 @@ mod tests {
         store.put_bytes(b"one").unwrap();
         store.put_bytes(b"three").unwrap();
         store.put_bytes(b"one").unwrap();
-        store.put(&ActionDigest::of(b"action"), b"result").unwrap();
+        store.put(&ActionDigest::of(b"action"), b"result", None).unwrap();
         let stats = store.stats().unwrap();
         assert_eq!(stats.blobs, Count { n_files: 2, n_bytes: 8 });
         assert_eq!(stats.actions.n_files, 1);

@@ -71,7 +71,7 @@ mod tests {
         let good = store.put_bytes(b"good").unwrap();
         let bad = store.put_bytes(b"bad").unwrap();
         let action = ActionDigest::of(b"action");
-        store.put(&action, b"result").unwrap();
+        store.put(&action, b"result", None).unwrap();
         assert_eq!(store.verify().unwrap().blobs.n_files, 2);
         assert_eq!(store.take_corruptions(), []);
 
