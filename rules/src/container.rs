@@ -10,7 +10,9 @@ use mc_format::gguf::keys::{ModelFacts, SamplingDefaults, keys, size_label};
 use mc_format::gguf::layout::{Layout, TensorPlan};
 use mc_format::gguf::reader::Gguf;
 use mc_format::gguf::value::Value;
-use mc_ir::action::{Action, ActionContext, ActionError, ActionKind, Input, head_pieces, write_bytes};
+use mc_ir::action::{
+    Action, ActionContext, ActionError, ActionKind, Input, OutputReader, head_pieces, write_bytes,
+};
 use mc_ir::output::{Output, Outputs};
 
 use crate::gguf::Planned;
@@ -206,6 +208,12 @@ impl Action for Container {
 
     fn outputs(&self) -> Vec<String> {
         vec![MODEL_FILE.to_owned(), REPORTS_FILE.to_owned()]
+    }
+
+    fn reader(&self, output: &str) -> Option<OutputReader> {
+        let reader: OutputReader =
+            |bytes| tensor_report::read(bytes).map(drop).map_err(|error| error.to_string());
+        (output == REPORTS_FILE).then_some(reader)
     }
 
     fn describe(&self) -> String {

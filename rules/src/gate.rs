@@ -4,7 +4,9 @@
 //! data; the verdict joins them. A verdict that fails is a result like any other and is cached: it is the bundle, and
 //! the command line, that refuse to go on.
 
-use mc_ir::action::{Action, ActionContext, ActionError, ActionKind, Artifact, Input, write_bytes};
+use mc_ir::action::{
+    Action, ActionContext, ActionError, ActionKind, Artifact, Input, OutputReader, write_bytes,
+};
 use mc_ir::attribute::{Placed, Record};
 use mc_ir::fault::Fault;
 use mc_ir::label::Label;
@@ -338,6 +340,10 @@ impl Action for Judge {
 
     fn outputs(&self) -> Vec<String> {
         vec!["verdict.json".to_owned()]
+    }
+
+    fn reader(&self, _: &str) -> Option<OutputReader> {
+        Some(|bytes| Verdict::from_json(bytes).map(drop).map_err(|error| error.to_string()))
     }
 
     fn describe(&self) -> String {

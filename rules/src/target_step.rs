@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mc_ir::action::{Action, ActionContext, ActionError, ActionKind, ActionNode, Input};
+use mc_ir::action::{Action, ActionContext, ActionError, ActionKind, ActionNode, Input, OutputReader};
 use mc_ir::attribute::Record;
 use mc_ir::label::Label;
 use mc_ir::output::Outputs;
@@ -49,6 +49,14 @@ impl Action for OfTarget {
 
     fn outputs(&self) -> Vec<String> {
         self.action.outputs()
+    }
+
+    fn output_size(&self, output: &str) -> Option<u64> {
+        self.action.output_size(output)
+    }
+
+    fn reader(&self, output: &str) -> Option<OutputReader> {
+        self.action.reader(output)
     }
 
     fn describe(&self) -> String {

@@ -63,6 +63,11 @@ impl Action for TensorAction {
         vec![TENSOR.to_owned(), REPORT.to_owned()]
     }
 
+    fn output_size(&self, output: &str) -> Option<u64> {
+        let dims: Vec<u64> = self.expression.shape().into_iter().rev().collect();
+        TensorType::of(self.codec).n_bytes(&dims).filter(|_| output == TENSOR)
+    }
+
     fn describe(&self) -> String {
         format!("{} {}", self.name, self.codec.name)
     }

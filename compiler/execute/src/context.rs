@@ -1,51 +1,146 @@
 //! What a running action sees: its inputs, and a way to write blobs.
+//!
+//! Each input is mapped once, and of a source file only the range that is read: an action that reads each tensor of a
+//! file by itself needs no more addresses than the file has bytes.
+//!
+//! After the action ran, what it read is hashed once more and compared with its key ([`RunContext::check_inputs`]).
+//! Stamps of files cannot do that: a write through a shared memory map changes neither the size nor, until the system
+//! writes the page back, the times; and a disk that rots changes none of them ever. The bytes are hashed in the very
+//! mapping that the action read, not in the file under the same path, which may be another one by now. A file that was
+//! cut short is found by its stamp before its mapping is touched. Bytes that were other ones for a while and are the
+//! right ones again when they are compared are not found.
 
+use std::collections::BTreeMap;
 use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mc_digest::digest::BlobDigest;
-use mc_ir::action::{ActionContext, ActionError, Content, Input, Piece};
+use mc_digest::hasher::Hasher;
+use mc_ir::action::{ActionContext, ActionError, Content, Input, Piece, Source};
 use mc_ir::output::Output;
 use mc_store::error::StoreError;
 use mc_store::mapping::MappedFile;
 
-use crate::fetch::{content_of, output_files};
+use crate::fetch::{content_of, gone};
 use crate::lookup::store_failed;
 use crate::services::{Services, source_file};
+
+/// Bytes that are hashed before their memory is let go of.
+const STRETCH: usize = 4 << 20;
+
+/// Bytes that are compared although nobody waits for the build any more: a second of work that keeps the result of an
+/// action that has ended.
+const PATIENCE: u64 = 1 << 30;
 
 /// One run of one action.
 pub(crate) struct RunContext<'a> {
     services: &'a Services<'a>,
     inputs: &'a [Input],
     digests: &'a [Output],
-    /// Inputs that were read so far.
-    mapped: Mutex<Vec<MappedFile>>,
+    /// Inputs that were read so far, in one file for each of their parts.
+    mapped: Mutex<BTreeMap<usize, Vec<MappedFile>>>,
+    /// Whether an input could not be read, or an output not be written.
+    has_failed: AtomicBool,
 }
 
 impl<'a> RunContext<'a> {
     pub(crate) fn new(services: &'a Services<'a>, inputs: &'a [Input], digests: &'a [Output]) -> Self {
-        Self { services, inputs, digests, mapped: Mutex::default() }
+        Self { services, inputs, digests, mapped: Mutex::default(), has_failed: AtomicBool::new(false) }
     }
 
-    fn mapped(&self) -> MutexGuard<'_, Vec<MappedFile>> {
+    /// Whether this machine could not read an input or write an output, so that no input is to blame.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.has_failed.load(Ordering::Relaxed)
+    }
+
+    /// The numbers of the inputs that were read.
+    pub(crate) fn read(&self) -> Vec<usize> {
+        self.mapped().keys().copied().collect()
+    }
+
+    /// Compares every byte of the inputs that were read with the digests that are in the action's key. What differs is
+    /// forgotten: a digest of a source file, or a blob of the store, which goes to the quarantine.
+    ///
+    /// # Errors
+    /// The first difference.
+    pub(crate) fn check_inputs(&self) -> Result<(), ActionError> {
+        let (mut first, mut n_bytes) = (None, 0);
+        for (&index, files) in &*self.mapped() {
+            for (file, expected) in files.iter().zip(self.digests[index].parts()) {
+                if n_bytes > PATIENCE && self.services.is_cancelled() {
+                    return Err(ActionError::Cancelled);
+                }
+                n_bytes += expected.n_bytes;
+                let found = digest_of(file);
+                if found != *expected {
+                    let error = self.differs(&self.inputs[index], expected, &found)?;
+                    first.get_or_insert(error);
+                }
+            }
+        }
+        first.map_or(Ok(()), Err)
+    }
+
+    /// Forgets what was believed of an input with other bytes, and says so.
+    fn differs(
+        &self,
+        input: &Input,
+        expected: &BlobDigest,
+        found: &BlobDigest,
+    ) -> Result<ActionError, ActionError> {
+        match input {
+            Input::Source(source) => {
+                self.services.memo.forget(&source.path);
+                Ok(changed(source, "changed without a change of its size or times", expected, found))
+            }
+            Input::Artifact(_) => {
+                self.services.store.doubt(expected).map_err(store_failed)?;
+                self.services.doubts.lost();
+                Ok(ActionError::failed(format!(
+                    "The stored blob `{expected}` had bytes with digest `{found}` when it was read"
+                ))
+                .with_help("Build again: it is made anew; check the disk and the memory of this machine"))
+            }
+        }
+    }
+
+    fn open(&self, index: usize) -> Result<Vec<MappedFile>, ActionError> {
+        match &self.inputs[index] {
+            Input::Source(source) => Ok(vec![source_file(source)?]),
+            Input::Artifact(_) => {
+                let open = |part| {
+                    self.services.store.open(part).map_err(store_failed)?.ok_or_else(|| {
+                        self.services.doubts.lost();
+                        gone(part)
+                    })
+                };
+                self.digests[index].parts().iter().map(open).collect()
+            }
+        }
+    }
+
+    fn mapped(&self) -> MutexGuard<'_, BTreeMap<usize, Vec<MappedFile>>> {
         self.mapped.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl ActionContext for RunContext<'_> {
     fn input(&self, index: usize) -> Result<Content, ActionError> {
-        match &self.inputs[index] {
-            Input::Source(source) => {
-                let (file, range) = source_file(source)?;
-                self.mapped().push(file.clone());
-                Ok(Content { parts: vec![Piece { bytes: Arc::new(file), range }] })
+        let known = self.mapped().get(&index).cloned();
+        let files = match known {
+            Some(files) => files,
+            None => {
+                let files =
+                    self.open(index).inspect_err(|_| self.has_failed.store(true, Ordering::Relaxed))?;
+                // Whoever was faster has mapped the same bytes.
+                self.mapped().entry(index).or_insert(files).clone()
             }
-            Input::Artifact(_) => {
-                let blobs = output_files(self.services.store, &self.digests[index])?;
-                self.mapped().extend_from_slice(&blobs);
-                Ok(content_of(blobs))
-            }
-        }
+        };
+        Ok(match &self.inputs[index] {
+            Input::Source(_) => Content { parts: files.into_iter().map(whole).collect() },
+            Input::Artifact(_) => content_of(files),
+        })
     }
 
     fn input_digest(&self, index: usize) -> Output {
@@ -53,19 +148,23 @@ impl ActionContext for RunContext<'_> {
     }
 
     fn release_inputs(&self) {
-        self.mapped().iter().for_each(|file| file.release(file.len()));
+        self.mapped().values().flatten().for_each(|file| file.release(file.len()));
     }
 
     fn write_blob(
         &self,
         write: &mut dyn FnMut(&mut dyn Write) -> Result<(), ActionError>,
     ) -> Result<BlobDigest, ActionError> {
-        let mut writer = self.services.store.writer().map_err(store_failed)?;
+        let failed = |error| {
+            self.has_failed.store(true, Ordering::Relaxed);
+            store_failed(error)
+        };
+        let mut writer = self.services.store.writer().map_err(failed)?;
         match write(&mut writer) {
-            Ok(()) => writer.finish().map_err(store_failed),
+            Ok(()) => writer.finish().map_err(failed),
             // The store hides its own error (a full disk, say) in the `io::Error` that `Write` allows.
             Err(ActionError::Io(error)) => Err(match StoreError::from_writer(error) {
-                Ok(error) => store_failed(error),
+                Ok(error) => failed(error),
                 Err(error) => ActionError::Io(error),
             }),
             Err(error) => Err(error),
@@ -75,4 +174,28 @@ impl ActionContext for RunContext<'_> {
     fn is_cancelled(&self) -> bool {
         self.services.is_cancelled()
     }
+}
+
+fn whole(file: MappedFile) -> Piece {
+    Piece::whole(Arc::new(file))
+}
+
+/// Hashes mapped bytes; no more than a stretch of them stays in memory.
+fn digest_of(file: &MappedFile) -> BlobDigest {
+    let mut hasher = Hasher::new();
+    for stretch in file.chunks(STRETCH) {
+        hasher.update_parallel(stretch);
+        file.release(hasher.n_bytes() as usize);
+    }
+    hasher.finish()
+}
+
+/// That a source has other bytes than those whose digest is in the key.
+///
+/// * `how`: as what happened to it
+pub(crate) fn changed(source: &Source, how: &str, expected: &BlobDigest, found: &BlobDigest) -> ActionError {
+    let which = source.range.map(|range| format!(" in bytes {} to {}", range.start, range.end));
+    let which = which.unwrap_or_default();
+    let message = format!("{how}: expected digest `{expected}`{which}, found `{found}`");
+    ActionError::Changed { path: Arc::clone(&source.path), message }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use mc_digest::digest::BlobDigest;
 use mc_ir::action::{ActionError, Content, Piece};
 use mc_ir::output::Output;
 use mc_store::mapping::MappedFile;
@@ -14,18 +15,14 @@ use crate::lookup::store_failed;
 /// # Errors
 /// When a blob is gone or damaged, or the store cannot be read.
 pub fn output_content(store: &dyn BlobStore, output: &Output) -> Result<Content, ActionError> {
-    Ok(content_of(output_files(store, output)?))
+    let open = |part| store.open(part).map_err(store_failed)?.ok_or_else(|| gone(part));
+    Ok(content_of(output.parts().iter().map(open).collect::<Result<_, _>>()?))
 }
 
-/// Maps every blob of an output.
-pub(crate) fn output_files(store: &dyn BlobStore, output: &Output) -> Result<Vec<MappedFile>, ActionError> {
-    let open = |digest| {
-        store.open(digest).map_err(store_failed)?.ok_or_else(|| {
-            ActionError::failed(format!("Blob `{digest}` is gone from the store or damaged"))
-                .with_help("Build again: it is made anew")
-        })
-    };
-    output.parts().iter().map(open).collect()
+/// That a blob is not there any more.
+pub(crate) fn gone(blob: &BlobDigest) -> ActionError {
+    ActionError::failed(format!("Blob `{blob}` is gone from the store or damaged"))
+        .with_help("Build again: it is made anew")
 }
 
 /// Blobs of an output as its bytes.

@@ -4,6 +4,7 @@
 
 pub mod build;
 pub mod context;
+pub mod doubts;
 pub mod event;
 pub mod fetch;
 pub mod lookup;

@@ -1,7 +1,8 @@
 //! Looks an action up in the action cache before anyone runs it, and records what a run gave.
 //!
-//! A hit needs two things: an entry under the action's digest, and every output blob that it names still intact in
-//! the store. The second is checked because a blob may be evicted or damaged while the entry lives on.
+//! A hit needs three things: an entry under the action's digest, somebody who is trusted and answers for it, and every
+//! output blob that it names still intact in the store. The last is checked because a blob may be evicted or damaged
+//! while the entry lives on.
 //!
 //! This module runs nothing.
 
@@ -9,22 +10,30 @@ use mc_ir::action::ActionError;
 use mc_ir::output::Outputs;
 use mc_ir::reapi::{self, EncodedAction};
 use mc_store::error::StoreError;
+use mc_store::voucher::Voucher;
 
 use crate::services::Services;
 
-/// The outputs of the action, if they are known and there.
+/// A result that is known and there.
+pub(crate) struct Known {
+    pub(crate) outputs: Outputs,
+    /// Whether this machine made it.
+    pub(crate) is_own: bool,
+}
+
+/// The outputs of the action, if they are known, vouched for and there.
 ///
 /// # Errors
 /// When the store cannot be read. A damaged entry is no error but a miss.
-pub(crate) fn lookup(
-    services: &Services<'_>,
-    action: &EncodedAction,
-) -> Result<Option<Outputs>, ActionError> {
+pub(crate) fn lookup(services: &Services<'_>, action: &EncodedAction) -> Result<Option<Known>, ActionError> {
     let Some(entry) = services.actions.get(&action.digest).map_err(store_failed)? else {
         return Ok(None);
     };
+    if !services.trust.accepts(&entry.vouchers) {
+        return Ok(None);
+    }
     let mut failure = None;
-    let decoded = reapi::decode_result(&entry, &mut |tree| match services.store.open(tree) {
+    let decoded = reapi::decode_result(&entry.result, &mut |tree| match services.store.open(tree) {
         Ok(blob) => blob.map(|blob| blob.to_vec()),
         Err(error) => {
             failure = Some(error);
@@ -42,11 +51,13 @@ pub(crate) fn lookup(
             return Ok(None);
         }
     }
-    Ok(Some(outputs))
+    Ok(Some(Known { outputs, is_own: entry.vouchers.contains(&Voucher::Here) }))
 }
 
 /// Remembers the outputs of an action. Its blobs are in the store already, so an entry never promises what is not
 /// there, wherever the process is killed.
+///
+/// * `voucher`: who answers for them
 ///
 /// # Errors
 /// When the store or the action cache cannot be written.
@@ -54,12 +65,13 @@ pub(crate) fn record(
     services: &Services<'_>,
     action: &EncodedAction,
     outputs: &Outputs,
+    voucher: Option<Voucher>,
 ) -> Result<(), ActionError> {
     let (result, trees) = reapi::encode_result(outputs);
     for tree in &trees {
         services.store.put_bytes(tree).map_err(store_failed)?;
     }
-    services.actions.put(&action.digest, &result).map_err(store_failed)
+    services.actions.put(&action.digest, &result, voucher).map_err(store_failed)
 }
 
 /// Makes an action's error of a store's. A store that takes nothing more, because its disk is full or it is read-only,

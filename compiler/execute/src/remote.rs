@@ -8,6 +8,10 @@ use std::sync::Arc;
 use mc_ir::action::{ActionError, ActionNode, Content};
 use mc_ir::output::{Output, Outputs};
 use mc_ir::tags::Tags;
+use mc_store::voucher::Voucher;
+
+/// The outputs that others have of an action, and who answers for them.
+pub type Found = (Outputs, Option<Voucher>);
 
 /// Results of other machines.
 pub trait RemoteResults: Sync {
@@ -31,7 +35,7 @@ pub trait RemoteResults: Sync {
         node: &Arc<ActionNode>,
         inputs: &[Output],
         source: &dyn Fn(usize) -> Option<Content>,
-    ) -> Result<Option<Outputs>, ActionError>;
+    ) -> Result<Option<Found>, ActionError>;
 
     /// The outputs of an action that workers ran; `None` when it is to be run here. Blobs are as with [`Self::find`].
     ///
@@ -47,7 +51,7 @@ pub trait RemoteResults: Sync {
         inputs: &[Output],
         source: &dyn Fn(usize) -> Option<Content>,
         begins: &dyn Fn(),
-    ) -> Result<Option<Outputs>, ActionError>;
+    ) -> Result<Option<Found>, ActionError>;
 
     /// Makes promised blobs of some outputs come, because they will be read.
     ///

@@ -11,11 +11,11 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use mc_ir::action::{ActionError, Input};
 use mc_ir::graph::{ActionGraph, NodeId};
-use mc_ir::output::{Output, Outputs};
 
 use crate::build::{Built, Failure, OnFailure};
 use crate::event::Origin;
 use crate::services::Services;
+use crate::step::{Done, Given};
 
 /// Who is next, and who waits for whom.
 pub(crate) struct Schedule<'a> {
@@ -31,7 +31,7 @@ struct State {
     n_running: usize,
     is_stopped: bool,
     failures: Vec<(NodeId, ActionError)>,
-    outputs: Vec<Option<Outputs>>,
+    done: Vec<Option<Done>>,
     panic: Option<Panic>,
     n_hits: usize,
     n_ran: usize,
@@ -50,7 +50,7 @@ impl<'a> Schedule<'a> {
             n_running: 0,
             is_stopped: false,
             failures: Vec::new(),
-            outputs: vec![None; graph.len()],
+            done: graph.ids().map(|_| None).collect(),
             panic: None,
             n_hits: 0,
             n_ran: 0,
@@ -64,7 +64,7 @@ impl<'a> Schedule<'a> {
     }
 
     /// The next ready action with the outputs that it reads; waits while others may make one ready.
-    pub(crate) fn next(&self, services: &Services<'_>) -> Option<(NodeId, Vec<Option<Output>>)> {
+    pub(crate) fn next(&self, services: &Services<'_>) -> Option<(NodeId, Vec<Option<Given>>)> {
         let mut state = self.lock();
         loop {
             if state.is_stopped || services.is_cancelled() {
@@ -85,24 +85,26 @@ impl<'a> Schedule<'a> {
         }
     }
 
-    fn made(&self, state: &State, input: &Input) -> Option<Output> {
+    fn made(&self, state: &State, input: &Input) -> Option<Given> {
         let Input::Artifact(artifact) = input else {
             return None;
         };
         let id = self.graph.id(&artifact.node)?;
-        state.outputs[id.0].as_ref()?.get(&artifact.output).cloned()
+        let Done { outputs, digest, is_own, .. } = state.done[id.0].as_ref()?;
+        let output = outputs.get(&artifact.output)?.clone();
+        Some(Given { output, maker: *digest, is_own: *is_own })
     }
 
-    pub(crate) fn finish(&self, id: NodeId, result: Result<(Outputs, Origin), ActionError>) {
+    pub(crate) fn finish(&self, id: NodeId, result: Result<Done, ActionError>) {
         let mut state = self.lock();
         state.n_running -= 1;
         match result {
-            Ok((outputs, origin)) => {
-                state.outputs[id.0] = Some(outputs);
-                match origin {
+            Ok(done) => {
+                match done.origin {
                     Origin::Hit | Origin::Fetched => state.n_hits += 1,
                     Origin::Ran | Origin::RanRemotely => state.n_ran += 1,
                 }
+                state.done[id.0] = Some(done);
                 for dependent in self.graph.dependents(id) {
                     state.n_missing_inputs[dependent.0] -= 1;
                     if state.n_missing_inputs[dependent.0] == 0 {
@@ -143,8 +145,9 @@ impl<'a> Schedule<'a> {
             resume_unwind(panic);
         }
         state.failures.sort_by_key(|(id, _)| *id);
-        // A store that takes nothing more is one mishap, however many actions ran into it.
+        // A store that takes nothing more is one mishap, however many actions ran into it; so is a file that was written to.
         let mut is_store_told = false;
+        let mut changed = BTreeSet::new();
         let failures = state
             .failures
             .into_iter()
@@ -152,11 +155,12 @@ impl<'a> Schedule<'a> {
                 // Whoever stopped it knows why.
                 ActionError::Cancelled => false,
                 ActionError::Io(error) if takes_nothing(error.kind()) => !replace(&mut is_store_told, true),
+                ActionError::Changed { path, .. } => changed.insert(Arc::clone(path)),
                 _ => true,
             })
             .map(|(id, error)| Failure { node: Arc::clone(self.graph.node(id)), error })
             .collect();
-        Built { outputs: state.outputs, failures, is_interrupted, n_hits: state.n_hits, n_ran: state.n_ran }
+        Built { done: state.done, failures, is_interrupted, n_hits: state.n_hits, n_ran: state.n_ran }
     }
 }
 

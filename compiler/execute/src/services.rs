@@ -1,14 +1,17 @@
 //! What a build needs from the outside: a store, an action cache, and digests of source files.
 
-use std::ops::Range;
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use mc_digest::digest::BlobDigest;
-use mc_ir::action::{ActionError, Bytes, Content, Piece, Source};
+use mc_digest::digest::{ActionDigest, BlobDigest};
+use mc_ir::action::{ActionError, ActionNode, Content, Piece, Source};
 use mc_store::input_memo::InputMemo;
 use mc_store::mapping::MappedFile;
 use mc_store::traits::{ActionCache, BlobStore};
+use mc_store::voucher::Trust;
 
+use crate::doubts::Doubts;
 use crate::remote::RemoteResults;
 
 /// The outside world of a build.
@@ -18,6 +21,10 @@ pub struct Services<'a> {
     pub store: &'a dyn BlobStore,
     /// Where results are remembered.
     pub actions: &'a dyn ActionCache,
+    /// Whose results count, in the action cache and elsewhere.
+    pub trust: &'a Trust,
+    /// What turned out to be wrong so far, in this build and in those before that it repeats.
+    pub doubts: &'a Doubts,
     /// Digests of source files, remembered while the files do not change.
     pub memo: &'a InputMemo,
     /// Results of other machines, where a team shares them.
@@ -42,6 +49,14 @@ impl Services<'_> {
         digest.map_err(|error| ActionError::failed(error).with_help("Check the file, then build again"))
     }
 
+    /// Takes note of a reader that failed over results that others made, which count no more from now on.
+    pub(crate) fn refuse(&self, reader: &ActionNode, why: &str, results: &BTreeSet<ActionDigest>) {
+        if self.doubts.refused(reader, why, results) {
+            // Where one cannot be removed, the next command finds out as this one did.
+            results.iter().for_each(|result| drop(self.actions.forget(result)));
+        }
+    }
+
     /// Whether the user wants the build to stop.
     pub(crate) fn is_interrupted(&self) -> bool {
         self.cancelled.load(Ordering::Relaxed)
@@ -58,30 +73,16 @@ impl Services<'_> {
 /// # Errors
 /// When the file cannot be read, or is shorter than it was.
 pub fn source_content(source: &Source) -> Result<Content, ActionError> {
-    let (file, range) = source_file(source)?;
-    let bytes: Bytes = std::sync::Arc::new(file);
-    Ok(Content { parts: vec![Piece { bytes, range }] })
+    Ok(Content { parts: vec![Piece::whole(Arc::new(source_file(source)?))] })
 }
 
-/// The file in which a source is, mapped, and where.
-pub(crate) fn source_file(source: &Source) -> Result<(MappedFile, Range<usize>), ActionError> {
-    let file = MappedFile::open(&source.path).map_err(ActionError::failed)?;
-    let n_bytes = file.len();
-    let range = match source.range {
-        None => 0..n_bytes,
+/// The bytes of a source and nothing around them, mapped.
+pub(crate) fn source_file(source: &Source) -> Result<MappedFile, ActionError> {
+    let mapped = match source.range {
+        None => MappedFile::open(&source.path),
         Some(range) => {
-            let bounds = usize::try_from(range.start).ok().zip(usize::try_from(range.end).ok());
-            match bounds {
-                Some((start, end)) if start <= end && end <= n_bytes => start..end,
-                _ => {
-                    return Err(ActionError::failed(format!(
-                        "`{}` has {n_bytes} bytes; expected at least {}; it changed during the build",
-                        source.path.display(),
-                        range.end
-                    )));
-                }
-            }
+            MappedFile::open_range(&source.path, range.start, range.end.saturating_sub(range.start))
         }
     };
-    Ok((file, range))
+    mapped.map_err(|error| ActionError::failed(error).with_help("Check the file, then build again"))
 }

@@ -1,24 +1,31 @@
 //! One action of a build: its key, a look-up, and on a miss a run.
 //!
-//! A result is recorded only when the action gave exactly the outputs that it declares, and when the source files that
-//! it read are still those whose digests are in its key: otherwise a file that is saved during a build would leave its
-//! new bytes' result under its old bytes' key, for ever.
+//! A result is recorded only when the action gave exactly the outputs that it declares, in the sizes that it knows, and
+//! when the bytes that it read are those whose digests are in its key: otherwise a file that is saved during a build
+//! would leave its new bytes' result under its old bytes' key, for ever.
+//!
+//! A result of somebody else is used and recorded only when its sizes fit and somebody who is trusted answers for it. An
+//! action that runs here on the outputs of such a result runs on bytes that its own key names, so its result is this
+//! machine's own, whatever those bytes are: a wrong input gives another key, which nobody with the right input asks for.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
+use mc_digest::digest::ActionDigest;
 use mc_ir::action::{ActionError, ActionNode, Content, Input};
 use mc_ir::output::{Output, Outputs};
 use mc_ir::reapi::{self, EncodedAction};
 use mc_ir::tags::Tags;
+use mc_store::voucher::Voucher;
 
 use crate::build::OnMiss;
-use crate::context::RunContext;
+use crate::context::{RunContext, changed};
 use crate::event::{Event, EventSink, Origin};
 use crate::in_flight::InFlight;
-use crate::lookup::{lookup, record};
+use crate::lookup::{Known, lookup, record};
 use crate::permits::Permits;
-use crate::remote::RemoteResults;
+use crate::remote::{Found, RemoteResults};
 use crate::running::Running;
 use crate::services::{Services, source_content};
 
@@ -27,10 +34,30 @@ pub(crate) struct Step<'a> {
     pub(crate) node: &'a Arc<ActionNode>,
     pub(crate) tags: Tags,
     /// For each input that is an artifact, what it became.
-    pub(crate) artifacts: &'a [Option<Output>],
+    pub(crate) artifacts: &'a [Option<Given>],
     pub(crate) services: &'a Services<'a>,
     pub(crate) on_miss: OnMiss,
     pub(crate) events: &'a EventSink<'a>,
+}
+
+/// An artifact that an action reads.
+pub(crate) struct Given {
+    pub(crate) output: Output,
+    /// The key of the action that gave it.
+    pub(crate) maker: ActionDigest,
+    /// Whether this machine made it.
+    pub(crate) is_own: bool,
+}
+
+/// What an action gave.
+#[derive(Debug)]
+pub(crate) struct Done {
+    pub(crate) outputs: Outputs,
+    /// The action's key.
+    pub(crate) digest: ActionDigest,
+    pub(crate) origin: Origin,
+    /// Whether this machine made it, now or before.
+    pub(crate) is_own: bool,
 }
 
 impl Step<'_> {
@@ -40,14 +67,15 @@ impl Step<'_> {
         pool: &rayon::ThreadPool,
         in_flight: &InFlight,
         permits: &Permits,
-    ) -> Result<(Outputs, Origin), ActionError> {
+    ) -> Result<Done, ActionError> {
         let start = Instant::now();
         let result = self.look_up_or_run(pool, in_flight, permits);
         let node = Arc::clone(self.node);
         match result {
-            Ok((outputs, digest, origin)) => {
+            Ok(done) => {
+                let (digest, origin) = (done.digest, done.origin);
                 (self.events)(Event::Finished { node, digest, origin, elapsed: start.elapsed() });
-                Ok((outputs, origin))
+                Ok(done)
             }
             Err(error) => {
                 if !matches!(error, ActionError::Cancelled) {
@@ -63,33 +91,34 @@ impl Step<'_> {
         pool: &rayon::ThreadPool,
         in_flight: &InFlight,
         permits: &Permits,
-    ) -> Result<(Outputs, mc_digest::digest::ActionDigest, Origin), ActionError> {
+    ) -> Result<Done, ActionError> {
         let (digests, action, known) = pool.install(|| {
             let digests = self.digests()?;
             let action = reapi::encode_action(self.node, &digests);
             let known = self.lookup(&action)?;
             Ok::<_, ActionError>((digests, action, known))
         })?;
-        if let Some(outputs) = known {
+        let done = |outputs, origin, is_own| Done { outputs, digest: action.digest, origin, is_own };
+        if let Some(Known { outputs, is_own }) = known {
             if let Some(remote) = self.remote().filter(|_| !self.tags.not_sent) {
                 remote.had(self.node, &digests, &outputs);
             }
-            return Ok((outputs, action.digest, Origin::Hit));
+            return Ok(done(outputs, Origin::Hit, is_own));
         }
         // Outside the pool: there, the thread that waits might be the one that is to finish what it waits for.
         let claim = in_flight.claim(action.digest);
         if claim.has_waited
-            && let Some(outputs) = pool.install(|| self.lookup(&action))?
+            && let Some(Known { outputs, is_own }) = pool.install(|| self.lookup(&action))?
         {
-            return Ok((outputs, action.digest, Origin::Hit));
+            return Ok(done(outputs, Origin::Hit, is_own));
         }
         // Outside the pool, too: whoever waits for a server leaves the cores to those who compute.
         if let Some(outputs) = self.fetch(&digests, &action)? {
-            return Ok((outputs, action.digest, Origin::Fetched));
+            return Ok(done(outputs, Origin::Fetched, false));
         }
         self.may_run()?;
         if let Some(outputs) = self.run_elsewhere(&digests, &action)? {
-            return Ok((outputs, action.digest, Origin::RanRemotely));
+            return Ok(done(outputs, Origin::RanRemotely, false));
         }
         if let Some(remote) = self.services.remote {
             remote.bring(&digests)?;
@@ -102,25 +131,34 @@ impl Step<'_> {
         if let Some(remote) = self.services.remote {
             self.send(remote, &digests, &outputs);
         }
-        Ok((outputs, action.digest, Origin::Ran))
+        Ok(done(outputs, Origin::Ran, true))
     }
 
-    fn lookup(&self, action: &EncodedAction) -> Result<Option<Outputs>, ActionError> {
+    fn lookup(&self, action: &EncodedAction) -> Result<Option<Known>, ActionError> {
+        if self.services.doubts.is_doubted(&action.digest) {
+            return Ok(None);
+        }
         // An entry of other outputs is damaged, or somebody else's: a miss.
-        Ok(lookup(self.services, action)?.filter(|outputs| is_declared(self.node, outputs)))
+        Ok(lookup(self.services, action)?.filter(|known| misfit(self.node, &known.outputs).is_none()))
+    }
+
+    /// Outputs that others made, if they fit and somebody who is trusted answers for them.
+    fn believed(&self, found: Option<Found>) -> Option<Found> {
+        found.filter(|(outputs, voucher)| {
+            misfit(self.node, outputs).is_none() && self.services.trust.accepts(voucher)
+        })
     }
 
     /// What the team's cache has, from now on in the action cache of the store as well.
     fn fetch(&self, digests: &[Output], action: &EncodedAction) -> Result<Option<Outputs>, ActionError> {
-        let Some(remote) = self.remote().filter(|_| !self.tags.not_taken) else { return Ok(None) };
+        let is_wanted = !self.tags.not_taken && !self.services.doubts.is_doubted(&action.digest);
+        let Some(remote) = self.remote().filter(|_| is_wanted) else { return Ok(None) };
         // Somebody else's entry under our key is a miss.
-        let found = remote.find(self.node, digests, &|index| self.source(index))?;
-        let found = found.filter(|outputs| is_declared(self.node, outputs));
-        if let Some(outputs) = &found {
-            self.check_sources(digests)?;
-            record(self.services, action, outputs)?;
-        }
-        Ok(found)
+        let found = self.believed(remote.find(self.node, digests, &|index| self.source(index))?);
+        let Some((outputs, voucher)) = found else { return Ok(None) };
+        self.check_sources(digests)?;
+        record(self.services, action, &outputs, voucher)?;
+        Ok(Some(outputs))
     }
 
     /// Whether it may be run, by whomever, now that no cache has it.
@@ -141,17 +179,16 @@ impl Step<'_> {
         digests: &[Output],
         action: &EncodedAction,
     ) -> Result<Option<Outputs>, ActionError> {
-        let Some(remote) = self.remote().filter(|_| !self.tags.not_on_workers) else { return Ok(None) };
+        let is_wanted = !self.tags.not_on_workers && !self.services.doubts.is_doubted(&action.digest);
+        let Some(remote) = self.remote().filter(|_| is_wanted) else { return Ok(None) };
         let begins = || (self.events)(Event::Started { node: Arc::clone(self.node) });
         let made = remote.execute(self.node, self.tags, digests, &|index| self.source(index), &begins)?;
         // Whatever gave other outputs did not do this step.
-        let made = made.filter(|outputs| is_declared(self.node, outputs));
-        if let Some(outputs) = &made {
-            self.check_sources(digests)?;
-            record(self.services, action, outputs)?;
-            self.send(remote, digests, outputs);
-        }
-        Ok(made)
+        let Some((outputs, voucher)) = self.believed(made) else { return Ok(None) };
+        self.check_sources(digests)?;
+        record(self.services, action, &outputs, voucher)?;
+        self.send(remote, digests, &outputs);
+        Ok(Some(outputs))
     }
 
     /// The team's cache, unless nothing is to be begun any more.
@@ -180,27 +217,39 @@ impl Step<'_> {
         (self.events)(Event::Started { node: Arc::clone(self.node) });
         let _running = Running::begin();
         let ctx = RunContext::new(self.services, &self.node.inputs, digests);
-        let outputs = self.node.action.run(&ctx)?;
-        if !is_declared(self.node, &outputs) {
-            let given: Vec<&str> = outputs.keys().map(String::as_str).collect();
-            return Err(ActionError::failed(format!(
-                "Action `{}` gave the outputs `{}`, expected `{}`; this is a bug in its rule",
-                self.node.action.kind().name,
-                given.join("`, `"),
-                self.node.action.outputs().join("`, `")
-            )));
+        let ran = self.node.action.run(&ctx);
+        if let Ok(_) | Err(ActionError::Failed { .. } | ActionError::GateMissed(_)) = &ran {
+            // Also what failed may have failed over bytes that are not those of its key.
+            self.check_sources(digests)?;
+            ctx.check_inputs()?;
         }
-        self.check_sources(digests)?;
-        record(self.services, action, &outputs)?;
+        let outputs = ran.inspect_err(|error| self.blame_inputs(&ctx, error))?;
+        if let Some(misfit) = misfit(self.node, &outputs) {
+            let kind = self.node.action.kind().name;
+            return Err(ActionError::failed(format!("Action `{kind}` {misfit}; this is a bug in its rule")));
+        }
+        record(self.services, action, &outputs, Some(Voucher::Here))?;
+        self.services.doubts.made(&action.digest);
         Ok(outputs)
+    }
+
+    /// After a failure: whatever the action read and this machine did not make may be what it failed over.
+    fn blame_inputs(&self, ctx: &RunContext<'_>, error: &ActionError) {
+        if ctx.has_failed() || !matches!(error, ActionError::Failed { .. }) {
+            return;
+        }
+        let read = ctx.read().into_iter().filter_map(|index| self.artifacts[index].as_ref());
+        let makers: BTreeSet<ActionDigest> =
+            read.filter(|given| !given.is_own).map(|given| given.maker).collect();
+        self.services.refuse(self.node, &error.to_string(), &makers);
     }
 
     /// The digest of every input.
     fn digests(&self) -> Result<Vec<Output>, ActionError> {
         let inputs = self.node.inputs.iter().zip(self.artifacts);
-        let digest = |(input, artifact): (&Input, &Option<Output>)| match (input, artifact) {
+        let digest = |(input, artifact): (&Input, &Option<Given>)| match (input, artifact) {
             (Input::Source(source), _) => self.services.source_digest(source).map(Output::File),
-            (Input::Artifact(_), Some(output)) => Ok(output.clone()),
+            (Input::Artifact(_), Some(given)) => Ok(given.output.clone()),
             (Input::Artifact(artifact), None) => {
                 Err(ActionError::failed(format!("`{artifact:?}` was not made by its action")))
             }
@@ -211,19 +260,26 @@ impl Step<'_> {
     /// Costs one look at each source file's metadata, as their digests are remembered.
     fn check_sources(&self, digests: &[Output]) -> Result<(), ActionError> {
         for (input, before) in self.node.inputs.iter().zip(digests) {
-            if let Input::Source(source) = input
-                && Output::File(self.services.source_digest(source)?) != *before
-            {
-                let message = format!("`{}` changed while it was read", source.path.display());
-                return Err(ActionError::failed(message).with_help("Build again"));
+            let (Input::Source(source), Output::File(before)) = (input, before) else { continue };
+            let now = self.services.source_digest(source)?;
+            if now != *before {
+                return Err(changed(source, "changed while it was read", before, &now));
             }
         }
         Ok(())
     }
 }
 
-/// Whether the outputs are those that the action declares.
-fn is_declared(node: &ActionNode, outputs: &Outputs) -> bool {
-    let declared: std::collections::BTreeSet<String> = node.action.outputs().into_iter().collect();
-    outputs.keys().eq(declared.iter())
+/// How outputs differ from those that the action declares, as what it did; `None` when they do not.
+fn misfit(node: &ActionNode, outputs: &Outputs) -> Option<String> {
+    let declared: BTreeSet<String> = node.action.outputs().into_iter().collect();
+    if !outputs.keys().eq(declared.iter()) {
+        let given: Vec<&str> = outputs.keys().map(String::as_str).collect();
+        let (given, expected) = (given.join("`, `"), node.action.outputs().join("`, `"));
+        return Some(format!("gave the outputs `{given}`, expected `{expected}`"));
+    }
+    outputs.iter().find_map(|(name, output)| {
+        let expected = node.action.output_size(name).filter(|expected| *expected != output.n_bytes())?;
+        Some(format!("gave the output `{name}` in {} bytes, expected {expected}", output.n_bytes()))
+    })
 }

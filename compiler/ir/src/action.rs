@@ -37,6 +37,9 @@ pub struct ActionKind {
     pub version: u32,
 }
 
+/// Reads an output; a sentence says why it cannot be read.
+pub type OutputReader = fn(&[u8]) -> Result<(), String>;
+
 /// One step of a build.
 pub trait Action: Send + Sync {
     /// What the step does.
@@ -45,6 +48,15 @@ pub trait Action: Send + Sync {
     fn parameters(&self) -> Vec<(String, String)>;
     /// The names of the outputs that a run gives, all of them.
     fn outputs(&self) -> Vec<String>;
+    /// The bytes of an output, where the parameters say how many there are. A result that has others is a miss, whoever
+    /// made it.
+    fn output_size(&self, _output: &str) -> Option<u64> {
+        None
+    }
+    /// How an output is read outside of actions, for those that are: whoever builds looks at it as an action at its inputs.
+    fn reader(&self, _output: &str) -> Option<OutputReader> {
+        None
+    }
     /// A few words for progress lines.
     fn describe(&self) -> String;
     /// What a worker must have that does the step: names and values, as servers know them. No byte depends on it.
@@ -315,6 +327,14 @@ pub enum ActionError {
         message: String,
         /// What to do about it.
         help: Option<String>,
+    },
+    /// A source file has other bytes than those whose digest is in the key.
+    #[error("`{}` {message}", path.display())]
+    Changed {
+        /// The file.
+        path: Arc<Path>,
+        /// What was expected and what was found.
+        message: String,
     },
     /// A quality gate was missed; nothing that depends on it is published.
     #[error("{0}")]

@@ -22,9 +22,10 @@ impl Output {
         }
     }
 
-    /// Bytes of the whole file.
+    /// Bytes of the whole file. More than can be counted are as many as can be: no file has so many, but a result of
+    /// somebody else may say so.
     pub fn n_bytes(&self) -> u64 {
-        self.parts().iter().map(|part| part.n_bytes).sum()
+        self.parts().iter().fold(0, |sum, part| sum.saturating_add(part.n_bytes))
     }
 }
 

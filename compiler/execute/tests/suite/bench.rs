@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use mc_execute::build::{Built, OnFailure, OnMiss, Options, build};
+use mc_execute::doubts::Doubts;
 use mc_execute::event::{Event, Origin};
 use mc_execute::fetch::output_content;
 use mc_execute::remote::RemoteResults;
@@ -19,6 +20,7 @@ use mc_store::local::store::LocalStore;
 use mc_store::memory::MemoryStore;
 use mc_store::session::LazySession;
 use mc_store::traits::{ActionCache, BlobStore};
+use mc_store::voucher::{Trust, Voucher};
 
 use crate::glue::file;
 
@@ -36,6 +38,10 @@ impl<T: BlobStore + ActionCache> Store for T {
 /// A folder, a store, and how to build.
 pub(crate) struct Bench<S: Store + ?Sized> {
     pub(crate) cancelled: Arc<AtomicBool>,
+    /// Whose results count.
+    trust: Mutex<Trust>,
+    /// What turned out to be wrong in all its builds.
+    pub(crate) doubts: Doubts,
     folder: tempfile::TempDir,
     memo: InputMemo,
     pub(crate) store: S,
@@ -64,6 +70,13 @@ impl Bench<LocalStore> {
     }
 }
 
+impl Bench<LocalStore> {
+    /// Opens the store anew, as the next process would.
+    pub(crate) fn reopen(&mut self) {
+        self.store = LocalStore::open(&self.path("store")).unwrap();
+    }
+}
+
 impl Bench<MemoryStore> {
     /// A store in memory.
     pub(crate) fn memory() -> Self {
@@ -78,7 +91,14 @@ impl<S: Store> Bench<S> {
         let base = Arc::new(Folder::open(folder.path()).unwrap());
         let session = LazySession::new(Arc::clone(&base), Path::new("session"));
         let memo = InputMemo::new(base, Path::new("memo"), Arc::new(session));
-        Self { cancelled: Arc::default(), folder, memo, store }
+        Self {
+            cancelled: Arc::default(),
+            trust: Mutex::default(),
+            doubts: Doubts::default(),
+            folder,
+            memo,
+            store,
+        }
     }
 }
 
@@ -92,6 +112,16 @@ impl<S: Store + ?Sized> Bench<S> {
     pub(crate) fn source(&self, name: &str, text: &str) -> Input {
         fs::write(self.path(name), text).unwrap();
         file(self.path(name), None)
+    }
+
+    /// Only these results count from now on, and this machine's own.
+    pub(crate) fn trusts(&self, vouchers: &[Voucher]) {
+        *self.trust.lock().unwrap() = Trust::Only(vouchers.iter().copied().collect());
+    }
+
+    /// Every result counts from now on.
+    pub(crate) fn trusts_anyone(&self) {
+        *self.trust.lock().unwrap() = Trust::Anyone;
     }
 
     /// Builds the steps and all that they need.
@@ -114,7 +144,9 @@ impl<S: Store + ?Sized> Bench<S> {
             nodes.iter().map(|node| node.artifact(&node.action.outputs().remove(0))).collect();
         let graph = ActionGraph::new(&artifacts);
         let (store, actions) = self.store.faces();
-        let services = Services { store, actions, memo: &self.memo, remote, cancelled: &self.cancelled };
+        let Self { memo, doubts, cancelled, .. } = self;
+        let trust = &self.trust.lock().unwrap().clone();
+        let services = Services { store, actions, trust, doubts, memo, remote, cancelled };
         let order = Mutex::new(Vec::new());
         let built = build(&graph, &services, options, &|event| order.lock().unwrap().extend(line(&event)));
         let order = order.into_inner().unwrap();

@@ -4,11 +4,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Barrier};
 
 use mc_execute::build::{OnFailure, OnMiss, Options, build};
+use mc_execute::doubts::Doubts;
 use mc_execute::services::Services;
 use mc_ir::action::ActionNode;
 use mc_ir::graph::ActionGraph;
 use mc_ir::output::Output;
 use mc_store::local::store::LocalStore;
+use mc_store::voucher::Trust;
 
 use crate::bench::{Bench, over_stores};
 use crate::glue::{Effect, Working, file, glue, node, of, step};
@@ -55,8 +57,15 @@ fn build_in(bench: &Bench<LocalStore>, begin: impl FnOnce()) -> (Vec<Output>, us
     let last = step("last", firsts.iter().map(of).collect());
     let graph = ActionGraph::new(&[last.artifact("out")]);
     let memo = store.input_memo();
-    let services =
-        Services { store: &store, actions: &store, memo, remote: None, cancelled: &AtomicBool::new(false) };
+    let services = Services {
+        store: &store,
+        actions: &store,
+        trust: &Trust::Anyone,
+        doubts: &Doubts::default(),
+        memo,
+        remote: None,
+        cancelled: &AtomicBool::new(false),
+    };
     let options = Options { n_jobs: 3, on_failure: OnFailure::Stop, on_miss: OnMiss::Run };
     begin();
     let built = build(&graph, &services, options, &|_| {}).unwrap();

@@ -100,16 +100,16 @@ fn an_entry_that_does_not_give_what_the_action_declares_is_a_miss() {
     let first = bench.build(&[&c]);
     let key_of = |node: &ActionNode, input: &Output| encode_action(node, std::slice::from_ref(input)).digest;
     let key = key_of(&c, first.output(&b));
-    let entry = |digest: &ActionDigest| bench.store.get(digest).unwrap().unwrap();
+    let entry = |digest: &ActionDigest| bench.store.get(digest).unwrap().unwrap().result;
     let good = entry(&key);
     let foreign = entry(&key_of(&b, first.output(&a)));
     let half = &good[..good.len() / 2];
     for bad in [&b""[..], b"\xff\xff\xff", half, b"\x12\x00"] {
-        bench.store.put(&key, bad).unwrap();
+        bench.store.put(&key, bad, None).unwrap();
         assert_eq!(bench.build(&[&c]).log, ["hit a", "hit b", "run c"], "{bad:?}");
         assert_eq!(entry(&key), good);
     }
     // An entry of another action with an output of the same name cannot be told apart: the cache answers for it.
-    bench.store.put(&key, &foreign).unwrap();
+    bench.store.put(&key, &foreign, None).unwrap();
     assert_eq!(bench.build(&[&c]).log, ["hit a", "hit b", "hit c"]);
 }

@@ -19,6 +19,8 @@ pub(crate) struct Glue {
     pub(crate) output: &'static str,
     pub(crate) effect: Effect,
     pub(crate) n_inputs: usize,
+    /// The bytes of its output, where they are known before.
+    pub(crate) size: Option<u64>,
 }
 
 /// What a run does.
@@ -31,6 +33,8 @@ pub(crate) enum Effect {
     /// Gives the number of its inputs' bytes: other bytes, same number, same result.
     Count,
     Fail,
+    /// Fails unless its inputs begin with this, and else does what [`Self::Glue`] does.
+    Expect(&'static str),
     MissGate,
     Panic,
     /// Gives outputs that it does not declare.
@@ -43,6 +47,8 @@ pub(crate) enum Effect {
     Wait,
     /// Saves a file while the build runs.
     Save(PathBuf),
+    /// Does this after it read its inputs, and gives what it had read.
+    Meanwhile(Arc<dyn Fn() + Send + Sync>),
     /// Works on the shared threads for a while, and counts how many do so at the same time.
     Work(Arc<Working>),
 }
@@ -66,6 +72,10 @@ impl Action for Glue {
 
     fn outputs(&self) -> Vec<String> {
         vec![self.output.to_owned()]
+    }
+
+    fn output_size(&self, _: &str) -> Option<u64> {
+        self.size
     }
 
     fn describe(&self) -> String {
@@ -103,6 +113,13 @@ impl Action for Glue {
                 let count = inputs()?.concat().len().to_string();
                 one(Output::File(write_bytes(ctx, count.as_bytes())?))
             }
+            Effect::Expect(beginning) => {
+                let found = String::from_utf8_lossy(&inputs()?.concat()).into_owned();
+                if !found.starts_with(beginning) {
+                    return Err(ActionError::failed(format!("`{found}` does not begin with `{beginning}`")));
+                }
+                one(glued()?)
+            }
             Effect::Fail => Err(ActionError::failed(format!("`{}` cannot be glued", self.parameter))),
             Effect::MissGate => Err(ActionError::GateMissed(format!("`{}` is too large", self.parameter))),
             Effect::Panic => panic!("`{}` was held impossible", self.parameter),
@@ -127,6 +144,11 @@ impl Action for Glue {
                 std::fs::write(path, "saved while it was read")?;
                 one(output)
             }
+            Effect::Meanwhile(work) => {
+                let output = glued()?;
+                work();
+                one(output)
+            }
             Effect::Work(working) => {
                 working.runs.fetch_add(1, Ordering::Relaxed);
                 let now = working.now.fetch_add(1, Ordering::Relaxed) + 1;
@@ -148,7 +170,7 @@ fn sleep() {
 
 /// An action with the usual version and output.
 pub(crate) fn glue(parameter: &'static str, effect: Effect) -> Glue {
-    Glue { version: 1, parameter, output: "out", effect, n_inputs: 0 }
+    Glue { version: 1, parameter, output: "out", effect, n_inputs: 0, size: None }
 }
 
 /// The node of an action, for a target of this name.

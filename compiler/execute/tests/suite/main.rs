@@ -6,4 +6,6 @@ mod concurrency;
 mod damage;
 mod failure;
 mod glue;
+mod integrity;
 mod over;
+mod trust;

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use mc_execute::build::{OnFailure, OnMiss, Options};
-use mc_execute::remote::RemoteResults;
+use mc_execute::remote::{Found, RemoteResults};
 use mc_ir::action::{ActionError, ActionNode, Content};
 use mc_ir::output::{Output, Outputs};
 use mc_ir::tags::Tags;
@@ -36,7 +36,7 @@ impl RemoteResults for Others {
         node: &Arc<ActionNode>,
         _: &[Output],
         _: &dyn Fn(usize) -> Option<Content>,
-    ) -> Result<Option<Outputs>, ActionError> {
+    ) -> Result<Option<Found>, ActionError> {
         if node.label.name != self.last {
             return Ok(None);
         }
@@ -53,7 +53,7 @@ impl RemoteResults for Others {
         _: &[Output],
         _: &dyn Fn(usize) -> Option<Content>,
         _: &dyn Fn(),
-    ) -> Result<Option<Outputs>, ActionError> {
+    ) -> Result<Option<Found>, ActionError> {
         Ok(None)
     }
 

@@ -1,0 +1,78 @@
+//! Reasons to build again: results that a reader refused, and blobs that were gone or wrong when they were read.
+//!
+//! A cache cannot tell whether a result is one that its readers can use: who reads it finds out. Whatever a reader that
+//! failed had read, and this machine had not made, is made here when the build is tried again. That happens once for
+//! each reader; what it says the second time is its own failure.
+//!
+//! Shared by all tries of a command's builds, so that nothing is doubted twice.
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use mc_digest::digest::{ActionDigest, Digest};
+use mc_ir::action::ActionNode;
+
+/// What turned out to be wrong so far.
+#[derive(Debug, Default)]
+pub struct Doubts(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    /// Results that no cache and no worker is asked for.
+    results: BTreeSet<ActionDigest>,
+    /// Readers that refused something, by the structure of their nodes.
+    readers: BTreeSet<Digest>,
+    warnings: Vec<String>,
+    n_reasons: usize,
+}
+
+impl Doubts {
+    /// How many reasons to build again there were so far. A build after which there are more is to be tried again.
+    pub fn n_reasons(&self) -> usize {
+        self.lock().n_reasons
+    }
+
+    /// What a person should know about results that were refused, told once.
+    pub fn take_warnings(&self) -> Vec<String> {
+        std::mem::take(&mut self.lock().warnings)
+    }
+
+    /// Whether a result is to be made here, whoever has one.
+    pub(crate) fn is_doubted(&self, result: &ActionDigest) -> bool {
+        self.lock().results.contains(result)
+    }
+
+    /// Takes note of a result that was made here.
+    pub(crate) fn made(&self, result: &ActionDigest) {
+        self.lock().results.remove(result);
+    }
+
+    /// Takes note of a blob that was gone or wrong when it was to be read: whoever builds again makes it anew.
+    pub(crate) fn lost(&self) {
+        self.lock().n_reasons += 1;
+    }
+
+    /// Takes note of a reader that failed over results that others made. `false` when it did so before, or there are
+    /// none: then the failure is its own.
+    ///
+    /// * `results`: their keys
+    pub(crate) fn refused(&self, reader: &ActionNode, why: &str, results: &BTreeSet<ActionDigest>) -> bool {
+        let mut state = self.lock();
+        if results.is_empty() || !state.readers.insert(reader.structure()) {
+            return false;
+        }
+        state.results.extend(results);
+        state.n_reasons += 1;
+        let (n, plural) = (results.len(), if results.len() == 1 { "" } else { "s" });
+        state.warnings.push(format!(
+            "`{}` could not use {n} result{plural} that others made: {why}; what it read is made here",
+            reader.label
+        ));
+        true
+    }
+
+    // Each change is whole before the lock is given up.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
