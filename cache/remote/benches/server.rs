@@ -204,7 +204,7 @@ fn throughput(server: SocketAddr, round: u64, runtime: &tokio::runtime::Runtime)
         down[whose as usize] = match whose {
             Whose::Plain => seconds(|| runtime.block_on(copy_down(server, &plain, user.path())))?,
             Whose::Ours => seconds(|| match from.lookup(&theirs, &made)? {
-                Some(found) if found == outputs => Ok(()),
+                Some((found, _)) if found == outputs => Ok(()),
                 _ => Err("not what was sent".into()),
             })?,
         };

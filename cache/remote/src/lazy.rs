@@ -32,6 +32,10 @@ impl BlobStore for LazyStore<'_> {
         }
     }
 
+    fn doubt(&self, digest: &BlobDigest) -> Result<(), StoreError> {
+        self.local.doubt(digest)
+    }
+
     fn writer(&self) -> Result<Box<dyn BlobWriter + '_>, StoreError> {
         self.local.writer()
     }

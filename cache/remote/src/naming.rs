@@ -1,4 +1,7 @@
 //! What the server calls things that have a name here.
+//!
+//! A name is kept for all times and stands in keys and in results that others believe, so both digests are computed from
+//! the same bytes as they are read: bytes that are not those of our name get no other name.
 
 use mc_digest::digest::BlobDigest;
 use mc_ir::action::Content;
@@ -15,6 +18,12 @@ const PIECE: usize = 2 << 20;
 
 /// Bytes of a source that are mapped at a time.
 const STRETCH: u64 = 2 << 20;
+
+/// That a blob of the store has other bytes than its digest says. The store is told to look again.
+pub(crate) fn damaged(store: &dyn BlobStore, ours: &BlobDigest) -> Result<RemoteError, RemoteError> {
+    store.doubt(ours)?;
+    Ok(RemoteError::Local(format!("The stored blob `{ours}` has other bytes than its digest says")))
+}
 
 impl Remote {
     /// An action in the server's digests.
@@ -49,17 +58,19 @@ impl Remote {
         if let Some(named) = known.theirs(ours).or_else(|| promised.theirs(function, ours)) {
             return Ok(named);
         }
-        let mut hashing = Hashing::new(function);
+        let (mut hashing, mut check) = (Hashing::new(function), Hashing::new(DigestFunction::Blake3));
         match store.open(ours)? {
             Some(blob) => {
                 for (index, piece) in blob.chunks(PIECE).enumerate() {
                     hashing.update(piece);
+                    check.update(piece);
                     blob.release((index + 1) * PIECE);
+                }
+                if check.finish() != *ours {
+                    return Err(damaged(store, ours)?);
                 }
             }
             None => {
-                // Nothing has checked these bytes, and the name is kept for all times.
-                let mut check = Hashing::new(DigestFunction::Blake3);
                 let mut first = 0;
                 while first < ours.n_bytes {
                     let end = ours.n_bytes.min(first + STRETCH);

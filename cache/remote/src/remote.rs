@@ -12,13 +12,14 @@ use mc_ir::action::{ActionNode, Content};
 use mc_ir::output::{Output, Outputs};
 use mc_ir::reapi;
 use mc_store::traits::BlobStore;
+use mc_store::voucher::Voucher;
 
 use crate::breaker::Breaker;
 use crate::error::RemoteError;
 use crate::function::DigestFunction;
 use crate::in_flight::InFlight;
 use crate::notes::Notes;
-use crate::signing::{NOTE, Signatures};
+use crate::signing::{NOTE, Signatures, Signer};
 use crate::transport::Transport;
 
 /// When the blobs of a result are fetched.
@@ -199,12 +200,17 @@ impl Remote {
         (self.n_bytes_down.load(Ordering::Relaxed), self.n_bytes_up.load(Ordering::Relaxed))
     }
 
-    /// The outputs of an action; `None` when they are not known there, or one of their blobs is gone. Blobs are in the
-    /// store, or promised.
+    /// The outputs of an action, and who signed them; `None` when they are not known there, nobody who is trusted signed
+    /// them, or one of their blobs is gone. Blobs are in the store, or promised. Where no signature is asked for, none is
+    /// looked at, and nobody answers for the result.
     ///
     /// # Errors
     /// When the server fails, or has something under the key that is no result.
-    pub fn lookup(&self, store: &dyn BlobStore, made: &Made<'_>) -> Result<Option<Outputs>, RemoteError> {
+    pub fn lookup(
+        &self,
+        store: &dyn BlobStore,
+        made: &Made<'_>,
+    ) -> Result<Option<(Outputs, Option<Voucher>)>, RemoteError> {
         let function = self.reading.ask(|| self.function())?;
         let key = self.key(store, made)?;
         if self.is_given_up() {
@@ -217,11 +223,43 @@ impl Remote {
             }
         });
         let Some((theirs, claims)) = decoded? else { return Ok(None) };
-        if !self.is_trusted(function, &key, &entry, &theirs, &claims) {
-            self.n_unsigned.fetch_add(1, Ordering::Relaxed);
-            return Ok(None);
+        let voucher = match &self.signatures.trusted {
+            None => None,
+            Some(trusted) => match signed(function, &entry, &theirs, &claims, |signature, result| {
+                trusted.signer(signature, &key, result)
+            }) {
+                Some(voucher) => Some(voucher),
+                None => {
+                    self.n_unsigned.fetch_add(1, Ordering::Relaxed);
+                    return Ok(None);
+                }
+            },
+        };
+        Ok(self.adopt(function, store, &theirs, &claims)?.map(|outputs| (outputs, voucher)))
+    }
+
+    /// Whether whoever asks for signatures as we do would take the result that the server has under a key.
+    ///
+    /// # Errors
+    /// When the server fails.
+    pub(crate) fn counts(
+        &self,
+        function: DigestFunction,
+        key: &BlobDigest,
+        entry: &[u8],
+    ) -> Result<bool, RemoteError> {
+        let Some(trusted) = &self.signatures.trusted else { return Ok(true) };
+        let own = self.signatures.signer.as_ref().map(Signer::trusted).unwrap_or_default();
+        match self.decoded(function, entry) {
+            Ok(Some((theirs, claims))) => {
+                Ok(signed(function, entry, &theirs, &claims, |signature, result| {
+                    trusted.signer(signature, key, result).or_else(|| own.signer(signature, key, result))
+                })
+                .is_some())
+            }
+            Ok(None) | Err(RemoteError::NoResult { .. }) => Ok(false),
+            Err(error) => Err(error),
         }
-        self.adopt(function, store, &theirs, &claims)
     }
 
     /// The key of an action there. Naming its sources is part of that, and remembered.
@@ -271,23 +309,6 @@ impl Remote {
                 Err(RemoteError::NoResult { server: self.name(), reason: error.to_string() })
             }
         }
-    }
-
-    /// Whether a result is signed by somebody who is trusted, where signatures are asked for.
-    fn is_trusted(
-        &self,
-        function: DigestFunction,
-        key: &BlobDigest,
-        entry: &[u8],
-        theirs: &Outputs,
-        claims: &Claims,
-    ) -> bool {
-        let Some(trusted) = &self.signatures.trusted else { return true };
-        // Servers may write a message in other words; what was signed is what it says.
-        let (result, _) = reapi::encode_result_with(&|bytes| function.digest(bytes), theirs, &|blob| {
-            claims.get(blob).copied()
-        });
-        reapi::annotation(entry, NOTE).is_some_and(|signature| trusted.has_signed(signature, key, &result))
     }
 
     /// Outputs of the server as ones of the store; their blobs are promised where that is possible, and else fetched.
@@ -354,6 +375,20 @@ impl Remote {
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What `signer` says of the signature on a result and of what was signed; `None` without a signature.
+fn signed(
+    function: DigestFunction,
+    entry: &[u8],
+    theirs: &Outputs,
+    claims: &Claims,
+    signer: impl FnOnce(&[u8], &[u8]) -> Option<Voucher>,
+) -> Option<Voucher> {
+    // Servers may write a message in other words; what was signed is what it says.
+    let claim = |blob: &BlobDigest| claims.get(blob).copied();
+    let (result, _) = reapi::encode_result_with(&|bytes| function.digest(bytes), theirs, &claim);
+    signer(reapi::annotation(entry, NOTE)?, &result)
 }
 
 /// The BLAKE3 of blobs, by the server's names.

@@ -4,6 +4,8 @@
 //! counts only when it was signed with a key that the team trusts. Keys are Ed25519, in the PEM files that
 //! `openssl genpkey -algorithm ed25519` and `openssl pkey -pubout` write. What is signed is the action's key and the
 //! result without its signature, which names every blob by digest.
+//!
+//! A key is known by the digest of its public half, which the store of this machine notes beside a result.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -11,7 +13,8 @@ use std::{fmt, fs};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use mc_digest::digest::BlobDigest;
+use mc_digest::digest::{BlobDigest, Digest};
+use mc_store::voucher::{Voucher, Vouchers};
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 
 use crate::error::RemoteError;
@@ -29,7 +32,7 @@ const PUBLIC_HEAD: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0
 pub struct Signer(Ed25519KeyPair);
 
 /// The keys whose signatures count.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Trusted(Vec<[u8; 32]>);
 
 /// Who signs here, and who is trusted; anyone, where nobody is named.
@@ -113,12 +116,23 @@ impl Trusted {
         keys.filter(|keys| !keys.is_empty()).map(Self).ok_or_else(|| wrong(path.display(), expected))
     }
 
-    pub(crate) fn has_signed(&self, signature: &[u8], key: &BlobDigest, result: &[u8]) -> bool {
-        let message = message(key, result);
-        self.0
-            .iter()
-            .any(|trusted| UnparsedPublicKey::new(&ED25519, trusted).verify(&message, signature).is_ok())
+    /// The owners of the keys.
+    pub fn vouchers(&self) -> Vouchers {
+        self.0.iter().map(voucher).collect()
     }
+
+    /// The owner of the key that made a signature; `None` when it is none of these.
+    pub(crate) fn signer(&self, signature: &[u8], key: &BlobDigest, result: &[u8]) -> Option<Voucher> {
+        let message = message(key, result);
+        let has_signed = |trusted: &&[u8; 32]| {
+            UnparsedPublicKey::new(&ED25519, trusted).verify(&message, signature).is_ok()
+        };
+        self.0.iter().find(has_signed).map(voucher)
+    }
+}
+
+fn voucher(key: &[u8; 32]) -> Voucher {
+    Voucher::Key(Digest::of(key))
 }
 
 fn message(key: &BlobDigest, result: &[u8]) -> Vec<u8> {
@@ -170,12 +184,19 @@ mod tests {
         let (signer, trusted) = (Signer::read(&private).unwrap(), Trusted::read(&public).unwrap());
         let key = BlobDigest::of(b"action");
         let signature = signer.sign(&key, b"result");
-        assert!(trusted.has_signed(&signature, &key, b"result"));
-        assert!(signer.trusted().has_signed(&signature, &key, b"result"));
-        assert!(!trusted.has_signed(&signature, &key, b"another result"));
-        assert!(!trusted.has_signed(&signature, &BlobDigest::of(b"another action"), b"result"));
-        assert!(!trusted.has_signed(&signature[1..], &key, b"result"));
-        assert!(!trusted.has_signed(b"", &key, b"result"));
+        let owner = trusted.signer(&signature, &key, b"result");
+        assert_eq!(owner, trusted.vouchers().first().copied());
+        assert_eq!(owner, signer.trusted().signer(&signature, &key, b"result"));
+        assert!(matches!(owner, Some(Voucher::Key(_))));
+        for (signature, key, result) in [
+            (&signature[..], key, &b"another result"[..]),
+            (&signature, BlobDigest::of(b"another action"), b"result"),
+            (&signature[1..], key, b"result"),
+            (b"", key, b"result"),
+        ] {
+            assert_eq!(trusted.signer(signature, &key, result), None);
+        }
+        assert_eq!(Trusted::default().signer(&signature, &key, b"result"), None);
         // A file may hold several keys, and the wrong file is told of.
         fs::write(&public, format!("{PUBLIC}{PUBLIC}")).unwrap();
         assert_eq!(Trusted::read(&public).unwrap().0.len(), 2);

@@ -1,10 +1,14 @@
 //! What was made here on its way to the server: blobs that are missing there, and the result last, so that it never
 //! promises what is not there.
+//!
+//! Blobs and inputs are hashed once more before they are sent. Not every server compares what it gets with its name, and
+//! a worker runs on what lies there.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 
 use mc_digest::digest::{BlobDigest, Digest};
+use mc_digest::hasher::Hasher;
 use mc_ir::action::Piece;
 use mc_ir::output::{Output, Outputs};
 use mc_ir::reapi;
@@ -14,6 +18,7 @@ use crate::breaker::Breaker;
 use crate::error::RemoteError;
 use crate::function::DigestFunction;
 use crate::in_flight::{Flight, Moment};
+use crate::naming::damaged;
 use crate::parallel::in_parallel;
 use crate::remote::{Made, Remote, renamed};
 use crate::signing::NOTE;
@@ -24,6 +29,8 @@ const N_STREAMS: usize = 3;
 const N_NAMED: usize = 4;
 /// Questions at a time, where a server is asked about one blob after the other.
 const N_QUESTIONS: usize = 8;
+/// Bytes that are hashed before their memory is given back.
+const PIECE: usize = 2 << 20;
 /// Bytes that are held in memory to be sent together.
 const GROUP_BYTES: u64 = 1 << 20;
 
@@ -31,7 +38,10 @@ const GROUP_BYTES: u64 = 1 << 20;
 pub(crate) enum Bytes<'a> {
     Message(&'a [u8]),
     Owned(Vec<u8>),
+    /// Of a file that holds itself.
     Piece(Piece),
+    /// Of an input with this digest.
+    Input(BlobDigest, Piece),
     Blob(BlobDigest),
 }
 
@@ -83,8 +93,8 @@ impl Remote {
         self.recording.ask(|| self.transport.put_result(&key, &result, &named))
     }
 
-    /// Whether the server has no result for an action, and all that it gave is here to be sent. What is not here any
-    /// more is there: it was promised.
+    /// Whether the server has no result for an action that others with our settings would take, and all that it gave is
+    /// here to be sent. What is not here any more is there: it was promised.
     ///
     /// # Errors
     /// When the server fails.
@@ -98,7 +108,9 @@ impl Remote {
         if self.recording.is_open() {
             return Err(RemoteError::Off);
         }
-        if self.sending.ask_shortly(|| self.transport.result(&key))?.is_some() {
+        if let Some(entry) = self.sending.ask_shortly(|| self.transport.result(&key))?
+            && self.counts(self.sending.ask(|| self.function())?, &key, &entry)?
+        {
             return Ok(false);
         }
         for blob in outputs.values().flat_map(Output::parts) {
@@ -134,9 +146,20 @@ impl Remote {
             Bytes::Message(message) => Ok(Opened::Message(message)),
             Bytes::Owned(message) => Ok(Opened::Message(message)),
             Bytes::Piece(piece) => Ok(Opened::Message(piece.as_slice())),
+            Bytes::Input(ours, piece) => {
+                let opened = Opened::Message(piece.as_slice());
+                if opened.digest() != *ours {
+                    return Err(RemoteError::Local(format!("An input changed while it was read: {ours}")));
+                }
+                Ok(opened)
+            }
             Bytes::Blob(ours) => {
-                let opened = store.open(ours)?;
-                opened.map(Opened::Blob).ok_or_else(|| RemoteError::Local(format!("Blob {ours} is gone")))
+                let opened = store.open(ours)?.map(Opened::Blob);
+                let opened = opened.ok_or_else(|| RemoteError::Local(format!("Blob {ours} is gone")))?;
+                if opened.digest() != *ours {
+                    return Err(damaged(store, ours)?);
+                }
+                Ok(opened)
             }
         };
         for group in groups(small) {
@@ -240,6 +263,16 @@ enum Opened<'a> {
 }
 
 impl Opened<'_> {
+    /// The digest of the bytes; no more than a piece of a blob stays in memory.
+    fn digest(&self) -> BlobDigest {
+        let mut hasher = Hasher::new();
+        for piece in self.as_slice().chunks(PIECE) {
+            hasher.update(piece);
+            self.release(hasher.n_bytes() as usize);
+        }
+        hasher.finish()
+    }
+
     /// Lets go of the memory of the first so many bytes.
     fn release(&self, n_bytes: usize) {
         if let Self::Blob(blob) = self {

@@ -3,12 +3,15 @@
 //! The program that a worker runs is `mc` itself, a file of the input root beside the step's inputs. What comes back is
 //! taken over like any result of the team's cache.
 //!
+//! Nobody signs what workers make. Whoever asks for signatures, or signs, has to trust them as this machine before their
+//! results count ([`Workers::voucher`]).
+//!
 //! A step goes to a worker if at least half of its inputs' bytes are there already, or all of them are few: otherwise
 //! sending them costs more than the step. Everything that goes wrong is a reason to do the step here.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bazel_remote_apis::build::bazel::remote::execution::v2::{
@@ -19,6 +22,7 @@ use mc_ir::action::{ActionKind, ActionNode, Content, Piece};
 use mc_ir::output::Outputs;
 use mc_ir::tags::Tags;
 use mc_store::traits::BlobStore;
+use mc_store::voucher::Voucher;
 use prost::Message;
 
 use crate::breaker::Breaker;
@@ -99,6 +103,13 @@ impl Workers {
             breaker: Breaker::default(),
             n_failures: AtomicU32::new(0),
         }
+    }
+
+    /// Who answers for what the workers of an executor make: they do, as far as they are trusted.
+    ///
+    /// * `address`: of the executor, as people write it
+    pub fn voucher(address: &str) -> Voucher {
+        Voucher::Workers(Digest::of(address.as_bytes()))
     }
 
     /// What they are called in messages.
@@ -352,8 +363,11 @@ fn pays(inputs: &BTreeSet<BlobDigest>, missing: &BTreeSet<BlobDigest>) -> bool {
 /// Where the bytes of an input are.
 fn origin<'a>(made: &Made<'_>, index: usize, part: &BlobDigest) -> Bytes<'a> {
     match (made.source)(index).map(|content| content.parts) {
-        Some(mut parts) if parts.len() == 1 => Bytes::Piece(parts.swap_remove(0)),
-        Some(parts) => Bytes::Owned(Content { parts }.to_contiguous().into_owned()),
+        Some(mut parts) if parts.len() == 1 => Bytes::Input(*part, parts.swap_remove(0)),
+        Some(parts) => {
+            let all = Content { parts }.to_contiguous().into_owned();
+            Bytes::Input(*part, Piece::whole(Arc::new(all)))
+        }
         None => Bytes::Blob(*part),
     }
 }

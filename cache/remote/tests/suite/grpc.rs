@@ -324,8 +324,37 @@ fn a_result_counts_only_with_a_signature_where_the_team_asks_for_one() {
     maker.run();
     maker.upload(&outputs).unwrap();
     let user = new("d", false, true);
-    assert_eq!(user.lookup().unwrap(), Some(outputs));
+    let signed = Trusted::read(&public).unwrap().vouchers().first().copied();
+    assert_eq!(user.found().unwrap(), Some((outputs.clone(), signed)));
     assert_eq!(user.remote.n_unsigned(), 0);
+    // Whoever asks for no signature looks at none, and knows nobody who answers for the result.
+    assert_eq!(new("e", false, false).found().unwrap(), Some((outputs, None)));
+}
+
+#[test]
+fn whoever_signs_lacks_on_the_server_what_nobody_who_is_trusted_signed() {
+    let (server, folder) = (GrpcServer::new(Abilities::default()), tempdir().unwrap());
+    let private = folder.path().join("key.pem");
+    std::fs::write(&private, PRIVATE).unwrap();
+    let new = |name: &str, signs: bool, trusted: Option<Trusted>| {
+        let signatures = Signatures { signer: signs.then(|| Signer::read(&private).unwrap()), trusted };
+        let server = Box::new(Grpc::new(settings(server.address)).unwrap());
+        let machine = Machine::signing(server, &folder.path().join(name), Fetching::AtOnce, signatures);
+        let outputs = machine.run();
+        (machine, outputs)
+    };
+    let own = || Some(Signer::read(&private).unwrap().trusted());
+    let (stranger, outputs) = new("a", false, None);
+    assert!(stranger.lacks(&outputs));
+    stranger.upload(&outputs).unwrap();
+    assert!(!stranger.lacks(&outputs));
+    let (maker, outputs) = new("b", true, own());
+    assert!(maker.lacks(&outputs));
+    maker.upload(&outputs).unwrap();
+    assert!(!maker.lacks(&outputs));
+    // What it signed itself it does not send again and again, though it takes the results of others only.
+    assert!(!new("c", true, Some(Trusted::default())).0.lacks(&outputs));
+    assert!(new("d", false, Some(Trusted::default())).0.lacks(&outputs));
 }
 
 // Made with `openssl genpkey -algorithm ed25519` and `openssl pkey -pubout`; they protect nothing.

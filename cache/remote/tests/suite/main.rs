@@ -10,6 +10,7 @@ mod grpc_faults;
 mod grpc_server;
 mod promises;
 mod registry;
+mod rot;
 mod server;
 mod step;
 mod workers;

@@ -20,6 +20,7 @@ use mc_remote::signing::Signatures;
 use mc_remote::transport::Transport;
 use mc_store::memory::MemoryStore;
 use mc_store::traits::BlobStore;
+use mc_store::voucher::Voucher;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -138,10 +139,20 @@ impl Machine {
     }
 
     pub(crate) fn lookup(&self) -> Result<Option<Outputs>, RemoteError> {
+        Ok(self.found()?.map(|(outputs, _)| outputs))
+    }
+
+    /// What a look-up gives, and who answers for it.
+    pub(crate) fn found(&self) -> Result<Option<(Outputs, Option<Voucher>)>, RemoteError> {
         self.remote.lookup(&self.store, &self.made())
     }
 
-    fn made(&self) -> Made<'_> {
+    /// Whether the server lacks what the action gives.
+    pub(crate) fn lacks(&self, outputs: &Outputs) -> bool {
+        self.remote.lacks(&self.store, &self.made(), outputs).unwrap()
+    }
+
+    pub(crate) fn made(&self) -> Made<'_> {
         Made { node: &self.node, inputs: &self.inputs, source: &|_| None }
     }
 

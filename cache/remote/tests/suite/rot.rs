@@ -1,0 +1,77 @@
+//! A store whose disk gives other bytes than it was given: they get no name, are not sent, and stand in no result.
+
+use std::sync::Mutex;
+
+use mc_digest::digest::BlobDigest;
+use mc_fetch::credentials::Credentials;
+use mc_fetch::url::Url;
+use mc_remote::folder::Folder;
+use mc_remote::http::Http;
+use mc_remote::remote::Fetching;
+use mc_remote::transport::Transport;
+use mc_store::error::StoreError;
+use mc_store::mapping::MappedFile;
+use mc_store::memory::MemoryStore;
+use mc_store::traits::{BlobStore, BlobWriter};
+
+use crate::server::Server;
+use crate::step::{Machine, client};
+
+/// A store in which one blob has rotted.
+struct Rotten<'a> {
+    store: &'a MemoryStore,
+    blob: BlobDigest,
+    doubted: Mutex<Vec<BlobDigest>>,
+}
+
+impl BlobStore for Rotten<'_> {
+    fn contains(&self, digest: &BlobDigest) -> Result<bool, StoreError> {
+        self.store.contains(digest)
+    }
+
+    fn open(&self, digest: &BlobDigest) -> Result<Option<MappedFile>, StoreError> {
+        let blob = self.store.open(digest)?;
+        let rotten =
+            |blob: &MappedFile| MappedFile::from(blob.iter().map(|byte| byte ^ 1).collect::<Vec<_>>());
+        Ok(if *digest == self.blob { blob.as_ref().map(rotten) } else { blob })
+    }
+
+    fn writer(&self) -> Result<Box<dyn BlobWriter + '_>, StoreError> {
+        self.store.writer()
+    }
+
+    fn doubt(&self, digest: &BlobDigest) -> Result<(), StoreError> {
+        self.doubted.lock().unwrap().push(*digest);
+        Ok(())
+    }
+}
+
+/// Tries to send a result of which one blob has rotted, as an input or as an output.
+fn sends_nothing_wrong(transport: impl Fn() -> Box<dyn Transport>) {
+    let folder = tempfile::tempdir().unwrap();
+    let machine = Machine::of(transport(), &folder.path().join("a"), Fetching::AtOnce);
+    let outputs = machine.run();
+    let output = outputs["whole"].parts()[0];
+    let rotten = Rotten { store: &machine.store, blob: output, doubted: Mutex::default() };
+    let error = machine.remote.upload(&rotten, &machine.made(), &outputs).unwrap_err().to_string();
+    assert!(error.contains(&format!("`{output}` has other bytes than its digest says")), "{error}");
+    assert_eq!(rotten.doubted.lock().unwrap().first(), Some(&output));
+    // No result names it, and nobody else gets it.
+    let other = Machine::of(transport(), &folder.path().join("b"), Fetching::AtOnce);
+    assert_eq!(other.lookup().unwrap(), None);
+    // Made anew, it is sent, under its own name.
+    machine.upload(&outputs).unwrap();
+    assert_eq!(other.lookup().unwrap(), Some(outputs.clone()));
+    assert!(other.holds(&outputs));
+}
+
+#[test]
+fn a_blob_that_rotted_is_neither_sent_nor_named() {
+    let team = tempfile::tempdir().unwrap();
+    sends_nothing_wrong(|| Box::new(Folder::open(team.path()).unwrap()));
+    // And where names have to be computed.
+    let server = Server::new();
+    sends_nothing_wrong(|| {
+        Box::new(Http::new(client(Credentials::default()), Url::parse(&server.root()).unwrap()))
+    });
+}
