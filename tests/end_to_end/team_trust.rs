@@ -2,9 +2,11 @@
 
 use std::fs;
 
-use crate::sandbox::{Ran, Sandbox, run};
+use crate::poison::{another_tensor, poison};
+use crate::sandbox::{Built, Ran, Sandbox, run};
 use crate::server::{Server, answer};
 use crate::team_cache::{SEND, TARGET, clone, filled, folder, n_fetched};
+use crate::worker::Worker;
 
 #[test]
 fn whoever_has_the_key_sends_and_only_what_it_signed_is_taken() {
@@ -83,7 +85,149 @@ fn a_key_in_the_variable_signs_and_is_never_shown() {
     assert!(ran.stderr.contains("takes the path of a file"), "{}", ran.stderr);
 }
 
+/// Files with both halves of a key in a sandbox: the option that signs, and the one that asks for signatures.
+fn key(sandbox: &Sandbox, name: &str, [private, public]: [&str; 2]) -> [String; 2] {
+    let file = |ending: &str, text: &str| {
+        let path = sandbox.path(&format!("{name}.{ending}"));
+        fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    [
+        format!("--remote-signing-key={}", file("pem", private)),
+        format!("--remote-require-signed={}", file("pub", public)),
+    ]
+}
+
+const KEYS: [[&str; 2]; 2] = [[PRIVATE, PUBLIC], [OTHER_PRIVATE, OTHER_PUBLIC]];
+
+/// Two machines that built what an unsigned cache had been poisoned with, the folder of that cache, and what is right.
+fn poisoned() -> ([Sandbox; 2], String, Sandbox) {
+    let (maker, team) = filled(TARGET);
+    assert_eq!(poison(&maker.dir().join("team"), &another_tensor), 38);
+    let machines = [clone(), clone()];
+    for machine in &machines {
+        // Without signatures it is believed.
+        assert!(machine.build(&[&team, TARGET]).n_ran() < 5);
+        assert_ne!(machine.files("mc-out"), maker.files("mc-out"));
+    }
+    (machines, team, maker)
+}
+
+#[test]
+fn what_was_fetched_unsigned_is_neither_signed_nor_sent_nor_used_once_there_is_a_key() {
+    let ([ci, user], team, maker) = poisoned();
+    let [sign, ask] = key(&ci, "ci", KEYS[0]);
+    let built = ci.build(&[&team, &sign, TARGET]);
+    assert!(built.n_ran() >= 38, "{}", built.stderr);
+    assert_eq!(ci.files("mc-out"), maker.files("mc-out"));
+    // What it signed is right for everybody, also for whoever has the wrong results in their store.
+    for user in [&user, &clone()] {
+        let built = user.build(&[&team, &ask, TARGET]);
+        assert!(built.n_ran() == 0 && !built.stderr.contains("warning"), "{}", built.stderr);
+        assert_eq!(user.files("mc-out"), maker.files("mc-out"));
+    }
+    // And what was put right stays right for those who ask for nothing.
+    assert_eq!(user.build(&[TARGET]).n_ran(), 0);
+    assert_eq!(user.files("mc-out"), maker.files("mc-out"));
+}
+
+#[test]
+fn what_was_fetched_unsigned_is_no_hit_for_whoever_asks_for_signatures_also_without_a_cache() {
+    let ([one, other], _, maker) = poisoned();
+    let [sign, ask] = key(&one, "ci", KEYS[0]);
+    for (machine, option) in [(&one, &ask), (&other, &sign)] {
+        let built = machine.build(&[option, TARGET]);
+        assert!(built.n_ran() >= 38, "{}", built.stderr);
+        assert_eq!(machine.files("mc-out"), maker.files("mc-out"));
+        assert_eq!(machine.build(&[option, TARGET]).n_ran(), 0);
+    }
+}
+
+#[test]
+fn what_was_made_and_sent_before_there_was_a_key_is_signed_without_being_made_again() {
+    let (maker, team) = filled(TARGET);
+    let [sign, ask] = key(&maker, "ci", KEYS[0]);
+    assert_eq!(maker.build(&[&team, &sign, TARGET]).n_ran(), 0);
+    let user = clone();
+    let built = user.build(&[&team, &ask, TARGET]);
+    assert!(built.n_ran() == 0 && !built.stderr.contains("warning"), "{}", built.stderr);
+    assert_eq!(user.files("mc-out"), maker.files("mc-out"));
+    // Once it is signed it is not sent again.
+    assert!(!maker.build(&[&team, &sign, TARGET]).stderr.contains(": sent "));
+}
+
+#[test]
+fn what_a_key_signed_counts_as_long_as_it_is_trusted() {
+    let ci = clone();
+    let team = folder(&ci);
+    let [sign, ask] = key(&ci, "old", KEYS[0]);
+    let [new_sign, new_ask] = key(&ci, "new", KEYS[1]);
+    let made = ci.build(&[&team, &sign, TARGET]).n_ran();
+    let user = clone();
+    let build = |arguments: &[&str]| user.build(&[&[TARGET], arguments].concat()).n_ran();
+    assert_eq!(build(&[&team, &ask, "--remote-download-all"]), 0);
+    // Both keys may be in the file while one takes the place of the other.
+    let both = user.path("both.pub");
+    fs::write(&both, format!("{}{}", KEYS[1][1], KEYS[0][1])).unwrap();
+    let ask_both = format!("--remote-require-signed={}", both.display());
+    assert_eq!(build(&[&ask_both, "--offline"]), 0);
+    assert_eq!(ci.build(&[&team, &new_sign, "--remote-cache-async=false", TARGET]).n_ran(), 0);
+    // The old one is trusted no more: what it signed comes again, signed by the new one, and is made here without.
+    assert_eq!(build(&[&team, &new_ask]), 0);
+    assert_eq!(build(&[&ask]), 0);
+    let other = clone();
+    assert_eq!(other.build(&[&team, &new_ask, "--remote-download-all", TARGET]).n_ran(), 0);
+    assert_eq!(other.build(&[&ask, TARGET]).n_ran(), made);
+    assert_eq!(other.build(&[&new_ask, TARGET]).n_ran(), 0);
+}
+
+#[test]
+fn workers_are_asked_under_signatures_only_by_whoever_trusts_them() {
+    let ci = clone();
+    let team = folder(&ci);
+    let worker = Worker::start(&ci.dir().join("team"));
+    let [sign, ask] = key(&ci, "ci", KEYS[0]);
+    let build = |sandbox: &Sandbox, how: &[&str]| -> Built {
+        let common = ["--remote-executor-all", &worker.option(), &team, TARGET];
+        sandbox.build(&[&common[..], how].concat())
+    };
+    let ran_remotely = |built: &Built| built.document["actions"]["ran_remotely"].as_u64().unwrap();
+    for option in [&sign, &ask] {
+        let built = build(&clone(), &[option]);
+        assert_eq!(ran_remotely(&built), 0);
+        let told = "are not asked, because nobody signs what they make";
+        assert_eq!(
+            built.stderr.matches("warning: ").count(),
+            built.stderr.matches(told).count(),
+            "{}",
+            built.stderr
+        );
+        assert!(built.stderr.contains(told), "{}", built.stderr);
+    }
+    assert_eq!(worker.did(), "");
+    fs::remove_dir_all(ci.dir().join("team/blake3/ac")).unwrap();
+
+    // What workers made for somebody who asked for no signatures is not signed by whoever does.
+    assert!(ran_remotely(&build(&ci, &[])) > 30);
+    assert!(build(&ci, &[&sign]).n_ran() > 30);
+    fs::remove_dir_all(ci.dir().join("team/blake3/ac")).unwrap();
+    let trusting = clone();
+    let trust = "--remote-trust-executor";
+    let built = build(&trusting, &[&sign, trust]);
+    assert!(ran_remotely(&built) > 30 && !built.stderr.contains("warning: "), "{}", built.stderr);
+    let user = clone();
+    let built = user.build(&[&team, &ask, TARGET]);
+    assert!(built.n_ran() == 0 && !built.stderr.contains("warning: "), "{}", built.stderr);
+    assert_eq!(user.files("mc-out"), ci.files("mc-out"));
+    // Whoever does not trust them any more makes it again.
+    assert_eq!(build(&trusting, &[&sign, trust]).n_ran(), 0);
+    fs::remove_dir_all(ci.dir().join("team/blake3/ac")).unwrap();
+    assert!(build(&trusting, &[&sign]).n_ran() > 30);
+}
+
 // Made with `openssl genpkey -algorithm ed25519` and `openssl pkey -pubout`; they protect nothing.
+const OTHER_PRIVATE: &str = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIE48sXbEpIiI4l0yZfspMR6DWm+iUeHiL2JYet5cWtPS\n-----END PRIVATE KEY-----\n";
+const OTHER_PUBLIC: &str = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAWptmmkLBnbDz9U0p0Odyu2QOIvUIbIlvsO7sVhqLJDY=\n-----END PUBLIC KEY-----\n";
 const PRIVATE: &str = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIPWMfuXZkU7MsXmTehb1J7/fSXn1iG2ri0FHk0+NN3mp\n-----END PRIVATE KEY-----\n";
 pub(crate) const PUBLIC: &str = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAv3Q0vU1qhOn8Nwfg/bsdFYshwifW+U461/3Pg29jerg=\n-----END PUBLIC KEY-----\n";
 

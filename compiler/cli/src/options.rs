@@ -164,6 +164,10 @@ pub(crate) struct GlobalOptions {
     #[arg(long, global = true)]
     pub(crate) remote_executor_all: bool,
 
+    /// Count what workers make as made here where results have to be signed, although nobody signs it
+    #[arg(long, global = true)]
+    pub(crate) remote_trust_executor: bool,
+
     /// What a worker must have, such as `OSFamily=linux`; may be given several times
     #[arg(long, global = true, value_name = "NAME=VALUE", value_parser = property)]
     pub(crate) remote_default_exec_properties: Vec<(String, String)>,

@@ -12,6 +12,7 @@ pub(crate) mod targets;
 pub(crate) mod team_cache;
 pub(crate) mod team_settings;
 pub(crate) mod team_transport;
+pub(crate) mod team_trust;
 pub(crate) mod team_uploads;
 pub(crate) mod team_watch;
 pub(crate) mod team_workers;

@@ -32,6 +32,14 @@ impl<'a> Progress<'a> {
         }
     }
 
+    /// Tells something that cannot wait until the end.
+    pub(crate) fn warn(&self, text: &str) {
+        if let Some(bars) = &self.bars {
+            bars.clear();
+        }
+        self.streams.error(&format!("{} {text}\n", self.streams.err_style.yellow("warning:")));
+    }
+
     /// Ends the showing and tells what happened.
     pub(crate) fn finish(self) -> Tally {
         if let Some(bars) = &self.bars {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use mc_digest::digest::Digest;
 use mc_digest::hasher::Hasher;
 use mc_execute::build::{Built, OnFailure, OnMiss, Options, build};
+use mc_execute::doubts::Doubts;
 use mc_execute::fetch::output_content;
 use mc_execute::remote::RemoteResults;
 use mc_execute::services::Services;
@@ -17,13 +18,15 @@ use mc_rules::verdict::Verdict;
 use mc_store::error::StoreError;
 use mc_store::local::store::LocalStore;
 use mc_store::traits::BlobStore;
+use mc_store::voucher::Trust;
 
 use crate::interrupt;
 use crate::invocation::Invocation;
 use crate::render::progress::Progress;
 use crate::report::Report;
-use crate::wire::team_cache::TeamCache;
+use crate::wire::team_cache::{MAX_TRIES, TeamCache};
 use crate::wire::team_settings::Declared;
+use crate::wire::team_trust::{Keys, trust};
 use crate::workspace::cache_dir;
 
 /// The store, and how to build with it.
@@ -32,6 +35,10 @@ pub(crate) struct Engine {
     pub(crate) store: Arc<LocalStore>,
     options: Options,
     team: Option<TeamCache>,
+    /// Whose results count.
+    trust: Trust,
+    /// What turned out to be wrong in the builds so far.
+    doubts: Doubts,
 }
 
 /// What one pass over some artifacts gave.
@@ -58,13 +65,18 @@ impl Engine {
         let on_failure = if options.keep_going { OnFailure::KeepGoing } else { OnFailure::Stop };
         let on_miss = if options.remote_require_cached == Some(true) { OnMiss::Fail } else { OnMiss::Run };
         let options = Options { n_jobs: options.n_jobs(), on_failure, on_miss };
-        Ok(Self { store, options, team: None })
+        Ok(Self { store, options, team: None, trust: Trust::Anyone, doubts: Doubts::default() })
     }
 
     /// Opens the store, and the team's cache that the options or the workspace name.
     pub(crate) fn open_with_team(invocation: &Invocation, declared: &Declared) -> Result<Self, Report> {
         let engine = Self::open(invocation)?;
-        Ok(Self { team: TeamCache::open(invocation, declared, &engine.store)?, ..engine })
+        let team = TeamCache::open(invocation, declared, &engine.store)?;
+        let trust = match &team {
+            Some(team) => team.trust().clone(),
+            None => trust(&Keys::of(&invocation.options, declared)?.signatures(false)?, None),
+        };
+        Ok(Self { team, trust, ..engine })
     }
 
     /// Ends the work with the team's cache: waits for what is sent, and tells what did no harm, which is returned.
@@ -81,8 +93,9 @@ impl Engine {
         ended.warnings
     }
 
-    /// Builds the artifacts; an interrupt stops it between two steps. A build that a team's cache let down, because a
-    /// blob that it had promised is gone, is tried again, and makes that blob here.
+    /// Builds the artifacts; an interrupt stops it between two steps. A build that a cache let down is tried again, and
+    /// makes here what was of no use: a blob that was promised and is gone, one of the store that was gone or wrong when it
+    /// was read, and a result of others that its reader refused.
     ///
     /// * `read`: those of which the bytes are wanted here; the others may stay in the team's cache
     pub(crate) fn build(
@@ -95,16 +108,19 @@ impl Engine {
         let (mut n_tries, mut n_ran) = (0, 0);
         loop {
             let n_lost = self.team.as_ref().map_or(0, |team| team.remote.n_lost());
+            let n_reasons = self.doubts.n_reasons();
             let mut built = self.build_once(&graph, progress)?;
             n_tries += 1;
             // Whoever interrupted it does not want to wait for what would come.
             if !built.is_interrupted {
                 self.bring(&graph, &built, read)?;
+                self.with_services(|services| {
+                    read.iter().for_each(|artifact| built.judge(&graph, artifact, services));
+                });
             }
-            if !built.is_interrupted
-                && let Some(team) = &self.team
-                && team.is_worth_another_try(n_lost, n_tries)
-            {
+            if !built.is_interrupted && self.is_worth_another_try(n_lost, n_reasons, n_tries) {
+                // What comes now may take long, and the reason may be all that somebody wants to know.
+                self.doubts.take_warnings().iter().for_each(|warning| progress.warn(warning));
                 n_ran += built.n_ran;
                 continue;
             }
@@ -115,19 +131,37 @@ impl Engine {
         }
     }
 
+    /// Whether a build is to be tried again.
+    ///
+    /// * `n_lost`, `n_reasons`: what the team's cache had lost, and what was doubted, before the build
+    /// * `n_tries`: how many builds there were
+    fn is_worth_another_try(&self, n_lost: usize, n_reasons: usize, n_tries: usize) -> bool {
+        let team = self.team.as_ref();
+        let has_lost = team.is_some_and(|team| team.is_worth_another_try(n_lost, n_tries));
+        let is_over = team.is_some_and(RemoteResults::is_over);
+        has_lost || !is_over && n_tries < MAX_TRIES && self.doubts.n_reasons() > n_reasons
+    }
+
     fn build_once(&self, graph: &ActionGraph, progress: &Progress<'_>) -> Result<Built, Report> {
+        self.with_services(|services| {
+            let building = interrupt::Building::begin();
+            let built = build(graph, services, self.options, &|event| progress.event(&event));
+            drop(building);
+            built.map_err(|error| Report::usage("Cannot start the build").because(error))
+        })
+    }
+
+    fn with_services<T>(&self, work: impl FnOnce(&Services<'_>) -> T) -> T {
         let lazy = self.team.as_ref().map(|team| LazyStore { local: &*self.store, remote: &team.remote });
-        let services = Services {
+        work(&Services {
             store: lazy.as_ref().map_or(&*self.store, |lazy| lazy as &dyn BlobStore),
             actions: &*self.store,
+            trust: &self.trust,
+            doubts: &self.doubts,
             memo: self.store.input_memo(),
             remote: self.team.as_ref().map(|team| team as &dyn RemoteResults),
             cancelled: interrupt::cancelled(),
-        };
-        let building = interrupt::Building::begin();
-        let built = build(graph, &services, self.options, &|event| progress.event(&event));
-        drop(building);
-        built.map_err(|error| Report::usage("Cannot start the build").because(error))
+        })
     }
 
     /// Makes what artifacts became come, if it is not here.
@@ -179,10 +213,14 @@ impl Engine {
         Ok(hasher.finish().hash)
     }
 
-    /// Tells the user once about everything in the store that turned out to be damaged.
+    /// Tells the user once about everything in the store that turned out to be damaged, and about results that were of no
+    /// use.
     pub(crate) fn warn_of_damage(&self, invocation: &Invocation) {
         for corruption in self.store.take_corruptions() {
             invocation.warn(&corruption.to_string());
+        }
+        for warning in self.doubts.take_warnings() {
+            invocation.warn(&warning);
         }
     }
 }
@@ -202,6 +240,9 @@ pub(crate) fn action_report(what: &str, error: &ActionError) -> Report {
     let report = Report::failed(what).because(error);
     match error {
         ActionError::Failed { help: Some(help), .. } => report.hint(help),
+        ActionError::Changed { .. } => {
+            report.hint("End what writes to it, such as a program that maps it into memory, then build again")
+        }
         _ => report,
     }
 }

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use clap::ValueEnum;
 use mc_digest::digest::BlobDigest;
 use mc_execute::lookup::store_failed;
-use mc_execute::remote::RemoteResults;
+use mc_execute::remote::{Found, RemoteResults};
 use mc_ir::action::{ActionError, ActionNode, Content};
 use mc_ir::output::{Output, Outputs};
 use mc_ir::tags::Tags;
@@ -18,8 +18,9 @@ use mc_remote::error::RemoteError;
 use mc_remote::notes::Notes;
 use mc_remote::promised::Promised;
 use mc_remote::remote::{Fetching, Made, Remote};
-use mc_remote::signing::{Signatures, Signer, Trusted};
+use mc_remote::workers::Workers;
 use mc_store::local::store::LocalStore;
+use mc_store::voucher::{Trust, Voucher};
 use regex::Regex;
 use serde_json::{Value, json};
 
@@ -28,15 +29,16 @@ use crate::invocation::Invocation;
 use crate::options::Download;
 use crate::render::size::size;
 use crate::report::Report;
-use crate::wire::team_settings::{Declared, KEY_VARIABLE, PrivateKey, TeamSettings};
+use crate::wire::team_settings::{Declared, TeamSettings};
 use crate::wire::team_transport;
+use crate::wire::team_trust::trust;
 use crate::wire::team_uploads::{Job, Uploads, Waiting};
 use crate::wire::team_watch::Watch;
 use crate::wire::team_workers::TeamWorkers;
 use crate::workspace::cache_dir;
 
 /// Builds in all, when blobs that were promised are gone.
-const MAX_TRIES: usize = 5;
+pub(crate) const MAX_TRIES: usize = 5;
 
 /// A team's cache in use.
 pub(crate) struct TeamCache {
@@ -47,6 +49,9 @@ pub(crate) struct TeamCache {
     is_absent: bool,
     uploads: Option<Uploads>,
     workers: Option<TeamWorkers>,
+    /// Workers that are not asked, because nobody signs what they make.
+    unsigned_workers: Option<String>,
+    trust: Trust,
     _watch: Option<Watch>,
     /// Why a step failed that could not do without it, the first time.
     step_failure: Mutex<Option<String>>,
@@ -77,8 +82,16 @@ impl TeamCache {
             Download::All => Fetching::AtOnce,
             Download::Minimal | Download::Toplevel => Fetching::WhenRead,
         };
-        let signatures = signatures(&settings)?;
-        let server = format!("{} {} {}", settings.address, settings.instance, signatures.whose());
+        let signatures = settings.keys.signatures(settings.upload)?;
+        let executor = settings.executor.as_deref();
+        let trusted_workers = executor.filter(|_| invocation.options.remote_trust_executor);
+        let trust = trust(&signatures, trusted_workers.map(Workers::voucher));
+        let unsigned_workers = executor.filter(|address| !trust.accepts(&[Workers::voucher(address)]));
+        let mut server = format!("{} {} {}", settings.address, settings.instance, signatures.whose());
+        if let (Trust::Only(_), Some(workers)) = (&trust, trusted_workers) {
+            // What they promise is no promise to whoever does not trust them.
+            server = format!("{server} and workers of {workers}");
+        }
         let notes = dir.join("remote");
         // Where they cannot be kept, they are made anew each time.
         drop(fs::create_dir_all(&notes));
@@ -90,11 +103,29 @@ impl TeamCache {
         let remote = Arc::new(Remote::new(transport, notes, fetching, signatures));
         let sends = settings.upload && !is_absent;
         let uploads = sends.then(|| Uploads::start(&remote, store, settings.n_askers));
-        let workers = if is_absent { None } else { TeamWorkers::open(invocation, &settings)? };
+        let has_workers = !is_absent && unsigned_workers.is_none();
+        let workers = if has_workers { TeamWorkers::open(invocation, &settings)? } else { None };
+        let unsigned_workers = unsigned_workers.map(str::to_owned);
         let watch = (settings.required && !is_absent).then(|| Watch::begin(&remote));
         let store = Arc::clone(store);
         let step_failure = Mutex::default();
-        Ok(Some(Self { remote, store, settings, is_absent, uploads, workers, _watch: watch, step_failure }))
+        Ok(Some(Self {
+            remote,
+            store,
+            settings,
+            is_absent,
+            uploads,
+            workers,
+            unsigned_workers,
+            trust,
+            _watch: watch,
+            step_failure,
+        }))
+    }
+
+    /// Whose results count, here and there.
+    pub(crate) fn trust(&self) -> &Trust {
+        &self.trust
     }
 
     /// How this machine uses it, for people.
@@ -109,8 +140,8 @@ impl TeamCache {
             ("outputs fetched", json!(download.to_possible_value().map(|word| word.get_name().to_owned()))),
             ("fetched in any case", json!(fetched)),
             ("required", json!(required)),
-            ("signs", json!(self.settings.signing_key.is_some())),
-            ("signatures from", json!(self.settings.require_signed)),
+            ("signs", json!(self.settings.keys.signing.is_some())),
+            ("signatures from", json!(self.settings.keys.require_signed)),
             ("look-ups at a time", json!(n_askers)),
         ]
     }
@@ -179,6 +210,12 @@ impl TeamCache {
         // Workers cannot do without the cache: its failure says it all.
         let not_done = self.workers.as_ref().and_then(TeamWorkers::failure);
         ended.warnings.extend(not_done.filter(|_| not_asked.is_none()));
+        ended.warnings.extend(self.unsigned_workers.as_ref().map(|address| {
+            format!(
+                "The workers of {address} are not asked, because nobody signs what they make; with \
+                 `--remote-trust-executor` it counts as made here"
+            )
+        }));
         ended.warnings.extend(self.useless());
         let step_failure = self.step_failure.lock().unwrap_or_else(PoisonError::into_inner).take();
         // Whoever does not answer takes nothing either: that is one thing to say.
@@ -251,22 +288,6 @@ impl TeamCache {
     }
 }
 
-fn signatures(settings: &TeamSettings) -> Result<Signatures, Report> {
-    let wrong = |error: RemoteError| Report::usage("Cannot use a key").because(error);
-    // Whoever sends nothing signs nothing, and need not have the key.
-    let signer = match settings.signing_key.as_ref().filter(|_| settings.upload) {
-        Some(PrivateKey::File(path)) => Some(Signer::read(path).map_err(wrong)?),
-        Some(PrivateKey::Variable(value)) => Some(Signer::of_variable(KEY_VARIABLE, value).map_err(wrong)?),
-        None => None,
-    };
-    let trusted = match &settings.require_signed {
-        Some(path) => Some(Trusted::read(path).map_err(wrong)?),
-        // What others put there would stay there unsigned, and nobody who asks for signatures would take it.
-        None => signer.as_ref().map(Signer::trusted),
-    };
-    Ok(Signatures { signer, trusted })
-}
-
 impl TeamCache {
     /// What a failure of the cache means for the build: its end where the cache is required, and else nothing.
     fn failed<T>(&self, error: RemoteError, otherwise: T) -> Result<T, ActionError> {
@@ -300,7 +321,7 @@ impl RemoteResults for TeamCache {
         node: &Arc<ActionNode>,
         inputs: &[Output],
         source: &dyn Fn(usize) -> Option<Content>,
-    ) -> Result<Option<Outputs>, ActionError> {
+    ) -> Result<Option<Found>, ActionError> {
         if self.is_absent {
             return Ok(None);
         }
@@ -324,11 +345,13 @@ impl RemoteResults for TeamCache {
         inputs: &[Output],
         source: &dyn Fn(usize) -> Option<Content>,
         begins: &dyn Fn(),
-    ) -> Result<Option<Outputs>, ActionError> {
+    ) -> Result<Option<Found>, ActionError> {
         let Some(workers) = &self.workers else { return Ok(None) };
         let is_cancelled = || interrupt::cancelled().load(Ordering::Relaxed) || self.is_over();
         let made = Made { node, inputs, source };
-        workers.execute(&self.remote, &self.store, &made, tags, begins, &is_cancelled)
+        let outputs = workers.execute(&self.remote, &self.store, &made, tags, begins, &is_cancelled)?;
+        let voucher: Option<Voucher> = self.settings.executor.as_deref().map(Workers::voucher);
+        Ok(outputs.map(|outputs| (outputs, voucher)))
     }
 
     fn bring(&self, outputs: &[Output]) -> Result<(), ActionError> {

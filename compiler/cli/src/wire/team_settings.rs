@@ -1,20 +1,15 @@
 //! How a team's cache is used: what the options say, and else the workspace.
 
-use std::fmt;
 use std::path::PathBuf;
 
-use mc_remote::signing::is_pem;
 use regex::Regex;
 
 use crate::options::{Download, GlobalOptions};
 use crate::report::Report;
-use crate::wire::credentials::variable;
+use crate::wire::team_trust::Keys;
 
 /// Look-ups that wait for an answer at a time: what hides the way to a server on the other side of the world.
 const N_ASKERS: usize = 32;
-
-/// The variable that holds the key with which results are signed, or its path.
-pub(crate) const KEY_VARIABLE: &str = "MC_REMOTE_SIGNING_KEY";
 
 /// What the workspace says about its team's cache.
 #[derive(Clone, Debug, Default)]
@@ -39,24 +34,6 @@ pub(crate) struct Declared {
     pub(crate) require_signed: Option<PathBuf>,
     /// Whether it names a second cache.
     pub(crate) has_more: bool,
-}
-
-/// Where a private key is.
-#[derive(Clone)]
-pub(crate) enum PrivateKey {
-    /// In a file.
-    File(PathBuf),
-    /// In [`KEY_VARIABLE`], whose value must not be seen.
-    Variable(String),
-}
-
-impl fmt::Debug for PrivateKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::File(path) => f.debug_tuple("File").field(path).finish(),
-            Self::Variable(_) => f.write_str("Variable(***)"),
-        }
-    }
 }
 
 /// How a team's cache is used.
@@ -86,10 +63,8 @@ pub(crate) struct TeamSettings {
     pub(crate) chunking: bool,
     /// Look-ups at a time.
     pub(crate) n_askers: usize,
-    /// The private key with which results are signed.
-    pub(crate) signing_key: Option<PrivateKey>,
-    /// The public keys of which one must have signed a result.
-    pub(crate) require_signed: Option<PathBuf>,
+    /// Who signs, and who must have signed.
+    pub(crate) keys: Keys,
 }
 
 impl TeamSettings {
@@ -121,11 +96,11 @@ impl TeamSettings {
                 .because("It names several caches; expected one")
                 .hint("A server that asks others in turn, such as buildbox-casd, can stand before several"));
         }
-        let signing_key = signing_key(options)?;
+        let keys = Keys::of(options, declared)?;
         // Whoever has the key with which results are signed is there to make and send them.
         let upload = options
             .remote_upload_local_results
-            .unwrap_or(says(|declared| declared.upload) || signing_key.is_some());
+            .unwrap_or(says(|declared| declared.upload) || keys.signing.is_some());
         let instance = of_workspace.and_then(|declared| declared.instance.as_ref());
         let instance = options.remote_instance_name.as_ref().or(instance);
         Ok(Some(Self {
@@ -144,26 +119,7 @@ impl TeamSettings {
                 .or(of_workspace.and_then(|declared| declared.chunking))
                 .unwrap_or(true),
             n_askers: options.remote_max_connections.map_or(N_ASKERS, usize::from),
-            signing_key,
-            require_signed: options
-                .remote_require_signed
-                .as_ref()
-                .or(declared.require_signed.as_ref())
-                .cloned(),
+            keys,
         }))
     }
-}
-
-fn signing_key(options: &GlobalOptions) -> Result<Option<PrivateKey>, Report> {
-    let Some(path) = &options.remote_signing_key else {
-        return Ok(variable(KEY_VARIABLE).map(PrivateKey::Variable));
-    };
-    // The message must not say it.
-    if path.to_str().is_some_and(is_pem) {
-        return Err(Report::usage("`--remote-signing-key` takes the path of a file, and was given a key")
-            .hint(format!(
-                "Other programs see what is on the command line; `{KEY_VARIABLE}` takes a key itself"
-            )));
-    }
-    Ok(Some(PrivateKey::File(path.clone())))
 }
