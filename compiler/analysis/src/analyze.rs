@@ -10,6 +10,7 @@ use mc_ir::fault::Fault;
 use mc_ir::label::Label;
 use mc_ir::provider::Providers;
 use mc_ir::rule::DependencyFailed;
+use mc_ir::target::Target;
 
 use crate::context::Context;
 use crate::db::{Db, rule};
@@ -22,7 +23,7 @@ use crate::walk::walk;
 pub struct Analysis {
     /// What it provides, unless it or something that it needs has faults.
     pub providers: Result<Arc<Providers>, DependencyFailed>,
-    /// Its own faults; those of its dependencies are theirs.
+    /// Its own faults, as far as its rule found them; those of its dependencies are theirs.
     pub faults: Vec<Fault>,
 }
 
@@ -53,7 +54,7 @@ pub(crate) fn analyze_target<'db>(db: &'db dyn Db, key: TargetKey<'db>) -> Arc<A
     let Resolution::Found(target) = resolve(db, key) else {
         return Analysis::failed(Vec::new());
     };
-    let mut faults = unknown_labels(db, &target.record.labels());
+    let mut faults = Vec::new();
     let Some(rule) = rule(db, target.rule) else {
         // Only an expansion can name such a rule: what was written has been checked against the table.
         let message = format!(
@@ -67,7 +68,7 @@ pub(crate) fn analyze_target<'db>(db: &'db dyn Db, key: TargetKey<'db>) -> Arc<A
     let result = rule.analyze(&context);
     faults.extend(context.into_faults());
     match result {
-        Ok(providers) if faults.is_empty() => {
+        Ok(providers) if faults.is_empty() && !has_unknown_labels(db, &target) => {
             Arc::new(Analysis { providers: Ok(Arc::new(providers)), faults })
         }
         Ok(_) => Analysis::failed(faults),
@@ -78,15 +79,8 @@ pub(crate) fn analyze_target<'db>(db: &'db dyn Db, key: TargetKey<'db>) -> Arc<A
     }
 }
 
-fn unknown_labels(db: &dyn Db, labels: &[mc_ir::attribute::Placed<Label>]) -> Vec<Fault> {
-    let unknown = labels.iter().filter_map(|placed| match resolve_label(db, &placed.value) {
-        Resolution::Unknown(unknown) => Some((placed.place, unknown)),
-        Resolution::Found(_) | Resolution::Broken => None,
-    });
-    unknown
-        .map(|(place, unknown)| {
-            let fault = Fault::new(place, "label::unknown", unknown.message);
-            Fault { help: unknown.help, ..fault }
-        })
-        .collect()
+/// Whether the target names one that does not exist; [`crate::check`] says which.
+fn has_unknown_labels(db: &dyn Db, target: &Target) -> bool {
+    let labels = target.record.labels();
+    labels.iter().any(|placed| matches!(resolve_label(db, &placed.value), Resolution::Unknown(_)))
 }

@@ -7,48 +7,73 @@ use std::collections::BTreeSet;
 use mc_ir::attribute::Place;
 use mc_ir::fault::Fault;
 use mc_ir::label::{Label, PackageId, Pattern};
+use mc_syntax::diagnostic::Diagnostic;
 
 use crate::analyze::analyze_target;
 use crate::db::Db;
-use crate::diagnostic::FileDiagnostic;
+use crate::diagnostic::{Collector, Diagnostics, FileDiagnostic};
 use crate::keys::{package_key, target_key};
 use crate::lowering::diagnostic;
 use crate::package::{Spans, lower, package_of, spans_of};
-use crate::path::package_file;
+use crate::path::{WORKSPACE_FILE, package_file};
 use crate::patterns::{labels, packages_of};
 use crate::resolve::{Resolution, resolve_label};
 use crate::walk::{MAX_CHAIN, Walk, walk};
 use crate::workspace::workspace_diagnostics;
 
 /// Everything that is wrong with the workspace's settings, with the targets that the patterns stand for, with all that
-/// they need, and with the files that declare any of these. Sorted by file and place, each mistake once.
+/// they need, and with the files that declare any of these. Each mistake once, and of each file the first ones.
 ///
 /// A pattern that stands for nothing is no mistake of a file: [`labels`] reports it.
-pub fn check(db: &dyn Db, patterns: &[Pattern]) -> Vec<FileDiagnostic> {
+pub fn check(db: &dyn Db, patterns: &[Pattern]) -> Diagnostics {
     let roots = roots(db, patterns);
     let walk = walk(db, &roots);
-    let mut found = declaration_diagnostics(db, patterns, &walk);
+    let mut collector = Collector::default();
+    collect_declarations(db, patterns, &walk, &mut collector);
     for label in &walk.order {
         let analysis = analyze_target(db, target_key(db, label));
-        found.extend(analysis.faults.iter().map(|fault| fault_diagnostic(db, label, fault)));
+        for fault in &analysis.faults {
+            collector.push(fault_diagnostic(db, label, fault));
+        }
+        collect_unknown(db, label, &mut collector);
     }
-    found.extend(chain_diagnostics(db, &walk));
-    found.sort_by(FileDiagnostic::order);
-    found.dedup();
-    found
+    collect_chains(db, &walk, &mut collector);
+    collector.finish(db)
 }
 
 /// Everything that is wrong with what was written, before any rule is asked what it means.
-pub(crate) fn declaration_diagnostics(db: &dyn Db, patterns: &[Pattern], walk: &Walk) -> Vec<FileDiagnostic> {
-    let mut found = workspace_diagnostics(db);
+pub(crate) fn collect_declarations(
+    db: &dyn Db,
+    patterns: &[Pattern],
+    walk: &Walk,
+    collector: &mut Collector,
+) {
+    let (found, n_more) = workspace_diagnostics(db);
+    collect_file(db, WORKSPACE_FILE, found, n_more, collector);
     let mut packages = packages_of(db, patterns);
     packages.extend(walk.reached.iter().map(|label| label.package.clone()));
     for id in &packages {
         let lowered = lower(db, package_key(db, id));
-        let here = |diagnostic| FileDiagnostic::new(db, &package_file(id), diagnostic);
-        found.extend(lowered.diagnostics.iter().cloned().map(here));
+        collect_file(db, &package_file(id), &lowered.diagnostics, lowered.n_more, collector);
     }
-    found
+}
+
+fn collect_file(db: &dyn Db, path: &str, found: &[Diagnostic], n_more: usize, collector: &mut Collector) {
+    for diagnostic in found {
+        collector.push(FileDiagnostic::new(db, path, diagnostic.clone()));
+    }
+    collector.count(path, n_more);
+}
+
+/// The labels of a target that stand for nothing.
+fn collect_unknown(db: &dyn Db, label: &Label, collector: &mut Collector) {
+    let Resolution::Found(target) = resolve_label(db, label) else { return };
+    for placed in target.record.labels() {
+        if let Resolution::Unknown(message) = resolve_label(db, &placed.value) {
+            let fault = Fault::new(placed.place, "label::unknown", message);
+            collector.push_unknown(fault_diagnostic(db, label, &fault), placed.value);
+        }
+    }
 }
 
 /// The targets to begin with; for a wide pattern also the parts that its targets expand into.
@@ -68,25 +93,40 @@ pub(crate) fn roots(db: &dyn Db, patterns: &[Pattern]) -> BTreeSet<Label> {
     roots
 }
 
-fn chain_diagnostics(db: &dyn Db, walk: &Walk) -> Vec<FileDiagnostic> {
-    let cycles = walk.cycles.iter().filter_map(|cycle| {
-        let (first, place) = cycle.first()?;
-        let chain: Vec<String> =
-            cycle.iter().map(|(label, _)| label).chain([first]).map(|label| format!("`{label}`")).collect();
-        let fault =
-            Fault::new(*place, "label::cycle", format!("Targets need each other: {}", chain.join(" → ")));
-        let mut diagnostic = fault_diagnostic(db, first, &fault);
-        for (index, (label, place)) in cycle.iter().enumerate().skip(1) {
-            let (next, _) = &cycle[(index + 1) % cycle.len()];
-            diagnostic.add_related(db, site(db, label, *place), &format!("`{label}` names `{next}` here"));
+/// Targets of a cycle that a report names; the others are counted.
+const MAX_NAMED: usize = 8;
+
+fn collect_chains(db: &dyn Db, walk: &Walk, collector: &mut Collector) {
+    for cycle in &walk.cycles {
+        if let Some(diagnostic) = cycle_diagnostic(db, cycle) {
+            collector.push(diagnostic);
         }
-        Some(diagnostic)
-    });
-    let too_long = walk.too_long.iter().map(|label| {
+    }
+    for (package, n_more) in &walk.more_cycles {
+        collector.count(&package_file(package), *n_more);
+    }
+    for label in &walk.too_long {
         let message = format!("`{label}` needs a chain of more than {MAX_CHAIN} targets");
-        fault_diagnostic(db, label, &Fault::new(Place(0), "label::chain", message))
-    });
-    cycles.chain(too_long).collect()
+        collector.push(fault_diagnostic(db, label, &Fault::new(Place(0), "label::chain", message)));
+    }
+}
+
+fn cycle_diagnostic(db: &dyn Db, cycle: &[(Label, Place)]) -> Option<FileDiagnostic> {
+    let (first, place) = cycle.first()?;
+    let named = &cycle[..cycle.len().min(MAX_NAMED)];
+    let mut chain: Vec<String> = named.iter().map(|(label, _)| format!("`{label}`")).collect();
+    let n_left = cycle.len() - named.len();
+    if n_left > 0 {
+        chain.push(format!("… {n_left} more …"));
+    }
+    chain.push(format!("`{first}`"));
+    let message = format!("Targets need each other: {}", chain.join(" → "));
+    let mut diagnostic = fault_diagnostic(db, first, &Fault::new(*place, "label::cycle", message));
+    for (index, (label, place)) in named.iter().enumerate().skip(1) {
+        let (next, _) = &cycle[(index + 1) % cycle.len()];
+        diagnostic.add_related(db, site(db, label, *place), &format!("`{label}` names `{next}` here"));
+    }
+    Some(diagnostic)
 }
 
 fn fault_diagnostic(db: &dyn Db, label: &Label, fault: &Fault) -> FileDiagnostic {

@@ -10,6 +10,7 @@ use mc_ir::schema::{Arguments, NodeSchema, Occurs, Presence, ValueKind};
 use mc_ir::tags::Tags;
 use mc_syntax::diagnostic::Diagnostic;
 use mc_syntax::nearest::nearest;
+use mc_syntax::sink::Sink;
 use mc_syntax::span::Span;
 
 use crate::declaration::{Declaration, Entry, Scalar};
@@ -22,8 +23,8 @@ pub(crate) struct Checker<'a> {
     here: &'a PackageId,
     /// The span of each place, by the place's number.
     pub(crate) spans: Vec<Span>,
-    /// Everything that is wrong.
-    pub(crate) diagnostics: Vec<Diagnostic>,
+    /// Everything that is wrong, here and in what was checked before.
+    pub(crate) sink: Sink,
 }
 
 /// What was written in one node.
@@ -42,8 +43,9 @@ impl Seen<'_> {
 }
 
 impl<'a> Checker<'a> {
-    pub(crate) fn new(here: &'a PackageId) -> Self {
-        Self { here, spans: Vec::new(), diagnostics: Vec::new() }
+    /// Diagnostics go on from those in `sink`.
+    pub(crate) fn new(here: &'a PackageId, sink: Sink) -> Self {
+        Self { here, spans: Vec::new(), sink }
     }
 
     /// Reads a node. The first `n_skipped` arguments are somebody else's: a target's name.
@@ -109,8 +111,7 @@ impl<'a> Checker<'a> {
                     bare if bare == schema.name => format!("Write `{bare} {name}={}`", example_value(value)),
                     example => format!("Write `{example}`"),
                 });
-                self.diagnostics
-                    .push(with_help(Diagnostic::error("schema::argument", message, scalar.span), help));
+                self.sink.push(with_help(Diagnostic::error("schema::argument", message, scalar.span), help));
                 return;
             }
         };
@@ -145,7 +146,7 @@ impl<'a> Checker<'a> {
         let Arguments::One(kind) = child.node.arguments else {
             let message = format!("`{name}` of `{}` is written as a node of its own", schema.name);
             let help = format!("Write `{}`", example(child.node));
-            self.diagnostics.push(Diagnostic::error("schema::form", message, name_span).with_help(help));
+            self.sink.push(Diagnostic::error("schema::form", message, name_span).with_help(help));
             seen.firsts.insert(name, name_span);
             return;
         };
@@ -172,8 +173,7 @@ impl<'a> Checker<'a> {
             if schema.properties.iter().any(|property| property.name == node.name) {
                 let message = format!("`{}` of `{}` is written as a property", node.name, schema.name);
                 let help = format!("Write `{}=…` in the line of `{}`", node.name, schema.name);
-                self.diagnostics
-                    .push(Diagnostic::error("schema::form", message, node.name_span).with_help(help));
+                self.sink.push(Diagnostic::error("schema::form", message, node.name_span).with_help(help));
                 seen.firsts.insert(node.name, node.name_span);
             } else {
                 self.unknown(schema, seen, node.name, node.name_span);
@@ -194,7 +194,7 @@ impl<'a> Checker<'a> {
             return false;
         };
         let diagnostic = Diagnostic::error("schema::repeated", format!("`{name}` is given twice"), span);
-        self.diagnostics.push(diagnostic.with_label(*first, "first given here"));
+        self.sink.push(diagnostic.with_label(*first, "first given here"));
         true
     }
 
@@ -204,26 +204,24 @@ impl<'a> Checker<'a> {
             Err(mismatch) => {
                 let message = format!("Expected {} for `{name}`, {}", kind.describe(), mismatch.found);
                 let diagnostic = Diagnostic::error("schema::kind", message, scalar.span);
-                self.diagnostics.push(with_help(diagnostic, mismatch.help));
+                self.sink.push(with_help(diagnostic, mismatch.help));
                 None
             }
         }
     }
 
     fn unknown(&mut self, schema: &NodeSchema, seen: &mut Seen<'_>, name: &str, span: Span) {
-        let mut known: Vec<&'static str> = schema.children.iter().map(|child| child.node.name).collect();
-        // Some names may be written both ways.
-        let is_child = |name: &str| schema.children.iter().any(|child| child.node.name == name);
-        let properties = schema.properties.iter().map(|property| property.name);
-        known.extend(properties.filter(|name| !is_child(name)));
-        let message = if schema.name.is_empty() {
-            format!("`{name}` has no meaning here")
-        } else {
-            format!("`{}` has no attribute `{name}`", schema.name)
-        };
-        seen.meant.extend(nearest(name, known.iter().copied()));
-        let help = nearest_or_list(name, "attribute", &known);
-        self.diagnostics.push(Diagnostic::error("schema::unknown-attribute", message, span).with_help(help));
+        self.sink.push_with(|| {
+            let known = known_names(schema);
+            seen.meant.extend(nearest(name, known.iter().copied()));
+            let message = if schema.name.is_empty() {
+                format!("`{name}` has no meaning here")
+            } else {
+                format!("`{}` has no attribute `{name}`", schema.name)
+            };
+            let help = nearest_or_list(name, "attribute", &known);
+            Diagnostic::error("schema::unknown-attribute", message, span).with_help(help)
+        });
     }
 
     fn missing_argument(&mut self, schema: &NodeSchema, span: Span, n_given: usize) {
@@ -235,7 +233,7 @@ impl<'a> Checker<'a> {
         };
         let message = format!("`{}` needs {needed}", schema.name);
         let help = format!("Write `{}`: {}", example(schema), schema.doc);
-        self.diagnostics.push(Diagnostic::error("schema::missing", message, span).with_help(help));
+        self.sink.push(Diagnostic::error("schema::missing", message, span).with_help(help));
     }
 
     /// Fills in defaults and reports what must be there and is not; what was `seen` is there, right or
@@ -283,12 +281,22 @@ impl<'a> Checker<'a> {
     }
 
     fn missing(&mut self, span: Span, message: String, help: String) {
-        self.diagnostics.push(Diagnostic::error("schema::missing", message, span).with_help(help));
+        self.sink.push(Diagnostic::error("schema::missing", message, span).with_help(help));
     }
 
     fn report(&mut self, span: Span, code: &'static str, message: String) {
-        self.diagnostics.push(Diagnostic::error(code, message, span));
+        self.sink.push(Diagnostic::error(code, message, span));
     }
+}
+
+/// The attributes of a schema, each once.
+fn known_names(schema: &NodeSchema) -> Vec<&'static str> {
+    let mut known: Vec<&'static str> = schema.children.iter().map(|child| child.node.name).collect();
+    // Some names may be written both ways.
+    let is_child = |name: &str| schema.children.iter().any(|child| child.node.name == name);
+    let properties = schema.properties.iter().map(|property| property.name);
+    known.extend(properties.filter(|name| !is_child(name)));
+    known
 }
 
 fn with_help(diagnostic: Diagnostic, help: Option<String>) -> Diagnostic {

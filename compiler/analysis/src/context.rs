@@ -1,6 +1,7 @@
 //! What a rule may ask while it analyses a target; every answer is a salsa query or input.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -24,6 +25,8 @@ use crate::source_file::{Content, Request};
 pub(crate) struct Context<'a> {
     db: &'a dyn Db,
     target: &'a Target,
+    /// Every label that the target names, once somebody asked.
+    named: OnceCell<BTreeSet<Label>>,
     faults: RefCell<Vec<Fault>>,
     /// Folders outside the package that the rule was told of.
     fetched: RefCell<Vec<String>>,
@@ -31,7 +34,7 @@ pub(crate) struct Context<'a> {
 
 impl<'a> Context<'a> {
     pub(crate) fn new(db: &'a dyn Db, target: &'a Target) -> Self {
-        Self { db, target, faults: RefCell::default(), fetched: RefCell::default() }
+        Self { db, target, named: OnceCell::new(), faults: RefCell::default(), fetched: RefCell::default() }
     }
 
     /// What the rule did that it may not.
@@ -83,7 +86,8 @@ impl RuleContext for Context<'_> {
     }
 
     fn providers(&self, label: &Label) -> Result<Arc<Providers>, DependencyFailed> {
-        if !self.target.record.labels().iter().any(|named| named.value == *label) {
+        let labels = || self.target.record.labels().into_iter().map(|placed| placed.value).collect();
+        if !self.named.get_or_init(labels).contains(label) {
             // A bug of the rule. To answer would let a cycle in that no walk over declarations has seen.
             let message =
                 format!("The rule `{}` asks for `{label}`, which the target does not name", self.target.rule);

@@ -1,13 +1,16 @@
-//! A mistake, with the file that it is in.
+//! Mistakes with the files that they are in: the first of each file, and how many more there are.
 
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use mc_ir::label::Label;
 use mc_syntax::diagnostic::Diagnostic;
 use mc_syntax::span::Span;
 
 use crate::db::Db;
 use crate::parse::parse;
+use crate::resolve::Suggestions;
 use crate::source_file::Request;
 
 /// A mistake in a file of declarations, with all that is needed to show it.
@@ -36,6 +39,32 @@ pub struct Related {
     pub message: String,
 }
 
+/// The mistakes that somebody may read.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Diagnostics {
+    /// The first [`MAX_SHOWN`] of each file, by file and place.
+    pub shown: Vec<FileDiagnostic>,
+    /// How many more there are, for each file that has more.
+    pub n_more: BTreeMap<String, usize>,
+}
+
+/// So many mistakes of a file are told of; nobody reads more before mending these.
+pub const MAX_SHOWN: usize = 100;
+
+impl Diagnostics {
+    /// Whether nothing is wrong.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.shown.is_empty()
+    }
+
+    /// How many mistakes there are, also those that are only counted.
+    #[must_use]
+    pub fn n_all(&self) -> usize {
+        self.shown.len() + self.n_more.values().sum::<usize>()
+    }
+}
+
 impl FileDiagnostic {
     pub(crate) fn new(db: &dyn Db, path: &str, diagnostic: Diagnostic) -> Self {
         Self { path: path.to_owned(), text: text(db, path), diagnostic, related: Vec::new() }
@@ -44,7 +73,7 @@ impl FileDiagnostic {
     /// Adds a place that belongs to the mistake, in this file or another.
     pub(crate) fn add_related(&mut self, db: &dyn Db, (path, span): (String, Span), message: &str) {
         if path == self.path {
-            self.diagnostic = self.diagnostic.clone().with_label(span, message);
+            self.diagnostic.labels.push(mc_syntax::diagnostic::Label { span, message: message.to_owned() });
         } else {
             let text = text(db, &path);
             self.related.push(Related { path, text, span, message: message.to_owned() });
@@ -52,7 +81,7 @@ impl FileDiagnostic {
     }
 
     /// By file, then by place, then by what is wrong.
-    pub(crate) fn order(&self, other: &Self) -> Ordering {
+    fn order(&self, other: &Self) -> Ordering {
         let key = |diagnostic: &Self| {
             let span = diagnostic.diagnostic.span;
             (span.start, span.end)
@@ -62,6 +91,85 @@ impl FileDiagnostic {
             .then_with(|| key(self).cmp(&key(other)))
             .then_with(|| self.diagnostic.code.cmp(other.diagnostic.code))
             .then_with(|| self.diagnostic.message.cmp(&other.diagnostic.message))
+    }
+}
+
+/// Takes mistakes in any order and keeps the first of each file, so that neither time nor memory depends on how many
+/// there are but linearly.
+#[derive(Default)]
+pub(crate) struct Collector {
+    files: BTreeMap<String, File>,
+}
+
+#[derive(Default)]
+struct File {
+    found: Vec<Found>,
+    n_more: usize,
+}
+
+/// A mistake; of a label that stands for nothing, the help is looked for only if it is shown.
+struct Found {
+    diagnostic: FileDiagnostic,
+    unknown: Option<Label>,
+}
+
+impl Collector {
+    /// Takes a mistake.
+    pub(crate) fn push(&mut self, diagnostic: FileDiagnostic) {
+        self.insert(Found { diagnostic, unknown: None });
+    }
+
+    /// Takes a mistake that is a label which stands for nothing.
+    pub(crate) fn push_unknown(&mut self, diagnostic: FileDiagnostic, label: Label) {
+        self.insert(Found { diagnostic, unknown: Some(label) });
+    }
+
+    /// Counts mistakes that are not shown.
+    pub(crate) fn count(&mut self, path: &str, n_more: usize) {
+        if n_more > 0 {
+            self.files.entry(path.to_owned()).or_default().n_more += n_more;
+        }
+    }
+
+    fn insert(&mut self, found: Found) {
+        let file = match self.files.get_mut(&found.diagnostic.path) {
+            Some(file) => file,
+            None => self.files.entry(found.diagnostic.path.clone()).or_default(),
+        };
+        file.found.push(found);
+        // At twice the bound, so that sorting costs each mistake little.
+        if file.found.len() >= 2 * MAX_SHOWN {
+            file.prune();
+        }
+    }
+
+    /// The first of each file, each once, with help for labels that stand for nothing.
+    pub(crate) fn finish(self, db: &dyn Db) -> Diagnostics {
+        let mut diagnostics = Diagnostics::default();
+        let mut suggestions = Suggestions::new(db);
+        for (path, mut file) in self.files {
+            file.prune();
+            if file.n_more > 0 {
+                diagnostics.n_more.insert(path, file.n_more);
+            }
+            diagnostics.shown.extend(file.found.into_iter().map(|found| {
+                let mut diagnostic = found.diagnostic;
+                if let Some(label) = found.unknown {
+                    diagnostic.diagnostic.help = Some(suggestions.help(&label));
+                }
+                diagnostic
+            }));
+        }
+        diagnostics
+    }
+}
+
+impl File {
+    fn prune(&mut self) {
+        self.found.sort_by(|a, b| a.diagnostic.order(&b.diagnostic));
+        self.found.dedup_by(|a, b| a.diagnostic == b.diagnostic);
+        self.n_more += self.found.len().saturating_sub(MAX_SHOWN);
+        self.found.truncate(MAX_SHOWN);
     }
 }
 

@@ -11,6 +11,7 @@ use mc_ir::fault::Fault;
 use mc_ir::label::{Label, PackageId, check_name};
 use mc_ir::target::Target;
 use mc_syntax::diagnostic::Diagnostic;
+use mc_syntax::sink::Sink;
 use mc_syntax::span::Span;
 
 use crate::check_node::Checker;
@@ -35,7 +36,7 @@ pub(crate) struct Lowering<'a> {
 pub(crate) struct LoweredNodes {
     pub(crate) package: Package,
     pub(crate) spans: Spans,
-    pub(crate) diagnostics: Vec<Diagnostic>,
+    pub(crate) sink: Sink,
 }
 
 impl<'a> Lowering<'a> {
@@ -68,24 +69,18 @@ impl<'a> Lowering<'a> {
     fn node(&mut self, node: &Declaration<'_>) {
         let rule = rule(self.db, node.name);
         if rule.is_none() {
-            let rules: Vec<&str> = self.db.rules().iter().map(|rule| rule.schema().name).collect();
-            let help = nearest_or_list(node.name, "rule", &rules);
-            self.report(
-                node.name_span,
-                "package::rule",
-                format!("There is no rule `{}`", node.name),
-                Some(help),
-            );
+            self.result.sink.push_with(|| unknown_rule(self.db, node));
         }
         let name = self.name(node, rule);
         let is_new = name.as_deref().is_some_and(|name| self.declare(node, name, rule));
         let Some(rule) = rule else {
             return;
         };
-        let mut checker = Checker::new(self.here);
+        let n_before = self.result.sink.len();
+        let mut checker = Checker::new(self.here, std::mem::take(&mut self.result.sink));
         let record = checker.record(node, rule.schema(), 1);
-        let is_right = checker.diagnostics.is_empty();
-        self.result.diagnostics.append(&mut checker.diagnostics);
+        self.result.sink = checker.sink;
+        let is_right = self.result.sink.len() == n_before;
         // A second target of one name is read for its mistakes only.
         let (Some(name), true) = (name, is_new) else {
             return;
@@ -142,7 +137,7 @@ impl<'a> Lowering<'a> {
         if let Some(first) = self.names.get(name) {
             let message = format!("`{}` is declared twice", Label::new(self.here.clone(), name));
             let diagnostic = Diagnostic::error("package::duplicate", message, span);
-            self.result.diagnostics.push(diagnostic.with_label(*first, "first declared here"));
+            self.result.sink.push(diagnostic.with_label(*first, "first declared here"));
             return false;
         }
         self.names.insert(name.to_owned(), span);
@@ -166,7 +161,7 @@ impl<'a> Lowering<'a> {
             }
             Err(faults) => {
                 for fault in faults {
-                    self.result.diagnostics.push(diagnostic(&self.result.spans, &name, &fault));
+                    self.result.sink.push(diagnostic(&self.result.spans, &name, &fault));
                 }
             }
         }
@@ -187,7 +182,7 @@ impl<'a> Lowering<'a> {
                 format!("`{owner}` expands into `{name}`, but there is a target of that name already");
             let diagnostic = Diagnostic::error("package::duplicate", message, span);
             let diagnostic = diagnostic.with_label(first, "the name is taken here");
-            self.result.diagnostics.push(diagnostic.with_help("Rename one of the two"));
+            self.result.sink.push(diagnostic.with_help("Rename one of the two"));
             return;
         }
         part.expanded_from = Some(Label::new(self.here.clone(), owner));
@@ -196,11 +191,18 @@ impl<'a> Lowering<'a> {
 
     fn report(&mut self, span: Span, code: &'static str, message: String, help: Option<String>) {
         let diagnostic = Diagnostic::error(code, message, span);
-        self.result.diagnostics.push(match help {
+        self.result.sink.push(match help {
             Some(help) => diagnostic.with_help(help),
             None => diagnostic,
         });
     }
+}
+
+fn unknown_rule(db: &dyn Db, node: &Declaration<'_>) -> Diagnostic {
+    let rules: Vec<&str> = db.rules().iter().map(|rule| rule.schema().name).collect();
+    let message = format!("There is no rule `{}`", node.name);
+    let help = nearest_or_list(node.name, "rule", &rules);
+    Diagnostic::error("package::rule", message, node.name_span).with_help(help)
 }
 
 /// A fault of a rule, at its span.

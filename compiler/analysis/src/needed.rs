@@ -6,9 +6,9 @@ use std::sync::Arc;
 use mc_ir::label::Pattern;
 use mc_ir::target::Target;
 
-use crate::check::{declaration_diagnostics, roots};
+use crate::check::{collect_declarations, roots};
 use crate::db::Db;
-use crate::diagnostic::FileDiagnostic;
+use crate::diagnostic::{Collector, Diagnostics};
 use crate::resolve::{Resolution, resolve_label};
 use crate::walk::walk;
 
@@ -16,12 +16,13 @@ use crate::walk::walk;
 ///
 /// # Errors
 /// What is wrong with the files that declare them, behind which other targets may hide.
-pub fn needed(db: &dyn Db, patterns: &[Pattern]) -> Result<Vec<Arc<Target>>, Vec<FileDiagnostic>> {
+pub fn needed(db: &dyn Db, patterns: &[Pattern]) -> Result<Vec<Arc<Target>>, Diagnostics> {
     let roots = roots(db, patterns);
     let walk = walk(db, &roots);
-    let mut diagnostics = declaration_diagnostics(db, patterns, &walk);
+    let mut collector = Collector::default();
+    collect_declarations(db, patterns, &walk, &mut collector);
+    let diagnostics = collector.finish(db);
     if !diagnostics.is_empty() {
-        diagnostics.sort_by(FileDiagnostic::order);
         return Err(diagnostics);
     }
     let found = walk.reached.into_iter().filter_map(|label| match resolve_label(db, &label) {

@@ -68,7 +68,10 @@ impl Spans {
 pub(crate) struct Lowered {
     pub(crate) package: Arc<Package>,
     pub(crate) spans: Arc<Spans>,
+    /// What is wrong, up to a bound.
     pub(crate) diagnostics: Vec<Diagnostic>,
+    /// How many more mistakes there are.
+    pub(crate) n_more: usize,
 }
 
 /// All packages of the workspace, sorted.
@@ -114,9 +117,11 @@ pub(crate) fn lower<'db>(db: &'db dyn Db, key: PackageKey<'db>) -> Lowered {
     let mut lowered = lowering.finish();
     lowered.package.exists = nodes.is_some();
     lowered.package.is_partial = !parsed.diagnostics.is_empty();
+    let (diagnostics, n_more) = lowered.sink.finish();
     Lowered {
         package: Arc::new(lowered.package),
         spans: Arc::new(lowered.spans),
-        diagnostics: parsed.diagnostics.iter().cloned().chain(lowered.diagnostics).collect(),
+        diagnostics: parsed.diagnostics.iter().cloned().chain(diagnostics).collect(),
+        n_more: parsed.n_more + n_more,
     }
 }

@@ -17,8 +17,10 @@ use crate::source_file::{Content, SourceFile};
 pub(crate) struct Parsed {
     /// Its text; empty when it cannot be read.
     pub(crate) text: Arc<str>,
-    /// What is wrong with it as KDL.
+    /// What is wrong with it as KDL, up to a bound.
     pub(crate) diagnostics: Vec<Diagnostic>,
+    /// How many more mistakes there are.
+    pub(crate) n_more: usize,
     /// `None` when there is no such file.
     tree: Option<mc_syntax::parse::Parse>,
 }
@@ -33,7 +35,7 @@ impl Parsed {
 /// Reads a file of declarations.
 #[salsa::tracked(returns(ref), no_eq)]
 pub(crate) fn parse(db: &dyn Db, file: SourceFile) -> Parsed {
-    let empty = Parsed { text: "".into(), diagnostics: Vec::new(), tree: None };
+    let empty = Parsed { text: "".into(), diagnostics: Vec::new(), n_more: 0, tree: None };
     let start = Span { start: 0, end: 0 };
     match file.content(db) {
         Ok(Content::Bytes(bytes)) => text(bytes),
@@ -64,5 +66,5 @@ fn text(bytes: &[u8]) -> Parsed {
         let diagnostic = Diagnostic::error("file::encoding", message, span);
         diagnostics.insert(0, diagnostic.with_help("Save the file as UTF-8"));
     }
-    Parsed { text: text.into(), diagnostics, tree: Some(tree) }
+    Parsed { text: text.into(), diagnostics, n_more: tree.n_more, tree: Some(tree) }
 }

@@ -6,7 +6,7 @@ use mc_ir::label::{Label, PackageId, Pattern};
 
 use crate::db::Db;
 use crate::package::{package_of, packages};
-use crate::resolve::{Resolution, resolve_label};
+use crate::resolve::{Resolution, Suggestions, resolve_label};
 use crate::suggest::did_you_mean;
 
 /// A pattern that stands for nothing.
@@ -15,9 +15,12 @@ use crate::suggest::did_you_mean;
 pub struct PatternError {
     /// What was expected and what was found.
     pub message: String,
-    /// What the writer may have meant.
+    /// What the writer may have meant; only the first ten of many errors say it.
     pub help: Option<String>,
 }
+
+/// Names are compared for so many errors.
+const HELPED: usize = 10;
 
 /// The targets that the patterns stand for, sorted, each once.
 ///
@@ -29,32 +32,32 @@ pub struct PatternError {
 pub fn labels(db: &dyn Db, patterns: &[Pattern]) -> Result<Vec<Label>, Vec<PatternError>> {
     let mut found = BTreeSet::new();
     let mut errors = Vec::new();
+    let mut suggestions = Suggestions::new(db);
     for pattern in patterns {
         match expand(db, pattern) {
             Ok(labels) => found.extend(labels),
-            Err(error) => errors.push(error),
+            Err(message) => {
+                let is_helped = errors.len() < HELPED;
+                let help = if is_helped { help(db, &mut suggestions, pattern) } else { None };
+                errors.push(PatternError { message, help });
+            }
         }
     }
     if errors.is_empty() { Ok(found.into_iter().collect()) } else { Err(errors) }
 }
 
-fn expand(db: &dyn Db, pattern: &Pattern) -> Result<Vec<Label>, PatternError> {
+fn expand(db: &dyn Db, pattern: &Pattern) -> Result<Vec<Label>, String> {
     match pattern {
         Pattern::Target(label) => match resolve_label(db, label) {
             Resolution::Found(_) | Resolution::Broken => Ok(vec![label.clone()]),
-            Resolution::Unknown(unknown) => {
-                Err(PatternError { message: unknown.message, help: unknown.help })
-            }
+            Resolution::Unknown(message) => Err(message),
         },
         Pattern::Package(id) if package_of(db, id).exists => Ok(declared(db, id)),
-        Pattern::Package(id) => {
-            Err(PatternError { message: format!("There is no package `{id}`"), help: near(db, id) })
-        }
+        Pattern::Package(id) => Err(format!("There is no package `{id}`")),
         Pattern::Below(top) => {
             let found = packages_of(db, std::slice::from_ref(pattern));
             if found.is_empty() {
-                let help = near(db, top);
-                return Err(PatternError { message: format!("There are no packages below `{top}`"), help });
+                return Err(format!("There are no packages below `{top}`"));
             }
             Ok(found.iter().flat_map(|id| declared(db, id)).collect())
         }
@@ -87,7 +90,12 @@ fn declared(db: &dyn Db, id: &PackageId) -> Vec<Label> {
     package.declared.keys().map(|name| Label::new(id.clone(), name)).collect()
 }
 
-fn near(db: &dyn Db, id: &PackageId) -> Option<String> {
-    let known: Vec<String> = packages(db).iter().map(ToString::to_string).collect();
-    did_you_mean(&id.to_string(), known.iter().map(String::as_str))
+fn help(db: &dyn Db, suggestions: &mut Suggestions<'_>, pattern: &Pattern) -> Option<String> {
+    match pattern {
+        Pattern::Target(label) => Some(suggestions.help(label)),
+        Pattern::Package(id) | Pattern::Below(id) => {
+            let known: Vec<String> = packages(db).iter().map(ToString::to_string).collect();
+            did_you_mean(&id.to_string(), known.iter().map(String::as_str))
+        }
+    }
 }

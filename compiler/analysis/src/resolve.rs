@@ -1,15 +1,17 @@
 //! From a label to its target, or to what the writer may have meant.
 
+use std::cell::OnceCell;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use mc_ir::label::Label;
+use mc_ir::label::{Label, PackageId};
 use mc_ir::target::Target;
 
 use crate::db::Db;
 use crate::keys::{TargetKey, package_key, target_key};
-use crate::package::{Package, package, package_of, packages};
+use crate::package::{package, package_of, packages};
 use crate::path::{PACKAGE_FILE, package_file};
-use crate::suggest::{did_you_mean, guess};
+use crate::suggest::{SEARCHED, did_you_mean, guess};
 
 /// What a label stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,22 +20,13 @@ pub enum Resolution {
     Found(Arc<Target>),
     /// A target whose declaration is wrong, or may be lost behind a mistake in its file; that is reported there.
     Broken,
-    /// Nothing.
-    Unknown(Unknown),
-}
-
-/// Why a label stands for nothing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unknown {
-    /// What was expected and what was found.
-    pub message: String,
-    /// What the writer may have meant.
-    pub help: Option<String>,
+    /// Nothing, and a sentence that says so.
+    Unknown(String),
 }
 
 /// What a label stands for.
 ///
-/// *Incremental:* depends on the label's own package; on the others only while the label stands for nothing.
+/// *Incremental:* depends on the label's own package.
 pub fn resolve_label(db: &dyn Db, label: &Label) -> Resolution {
     resolve(db, target_key(db, label))
 }
@@ -49,51 +42,98 @@ pub(crate) fn resolve<'db>(db: &'db dyn Db, key: TargetKey<'db>) -> Resolution {
         return Resolution::Broken;
     }
     Resolution::Unknown(if package.exists {
-        unknown_target(db, label, &package)
+        format!("There is no target `{label}`")
     } else {
-        unknown_package(db, label)
+        format!("There is no package `{}`", label.package)
     })
 }
 
-fn unknown_target(db: &dyn Db, label: &Label, package: &Package) -> Unknown {
-    let message = format!("There is no target `{label}`");
-    let names: Vec<&str> = package.names().collect();
-    let near = guess(&label.name, names.iter().copied())
-        .map(|name| format!("Did you mean `{}`?", Label::new(label.package.clone(), name)));
-    let help = near.or_else(|| elsewhere(db, label)).unwrap_or_else(|| match names.as_slice() {
-        [] => format!("`{}` declares no targets", label.package),
-        names => format!("`{}` declares {}", label.package, list(names)),
-    });
-    Unknown { message, help: Some(help) }
+/// Looks for what was meant by labels that stand for nothing.
+///
+/// No query: names are gathered once for all labels, and only for those that somebody will be told of.
+pub(crate) struct Suggestions<'a> {
+    db: &'a dyn Db,
+    names: BTreeMap<PackageId, Vec<String>>,
+    packages: OnceCell<Vec<String>>,
+    everywhere: OnceCell<Everywhere>,
 }
 
-fn unknown_package(db: &dyn Db, label: &Label) -> Unknown {
-    let message = format!("There is no package `{}`", label.package);
-    let packages: Vec<String> = packages(db).iter().map(ToString::to_string).collect();
-    let near = did_you_mean(&label.package.to_string(), packages.iter().map(String::as_str));
-    let help = near.or_else(|| elsewhere(db, label)).unwrap_or_else(|| {
-        let file = package_file(&label.package);
-        format!("A package is a folder with a `{PACKAGE_FILE}`; `{file}` does not exist")
-    });
-    Unknown { message, help: Some(help) }
+/// The targets of all packages.
+#[derive(Default)]
+struct Everywhere {
+    /// The first package, in their order, with a target of the name.
+    by_name: BTreeMap<String, Label>,
+    /// The first few, to look for a near name.
+    first: Vec<Label>,
 }
 
-/// The same name, or a near one, in another package.
-fn elsewhere(db: &dyn Db, label: &Label) -> Option<String> {
-    let mut all = Vec::new();
-    for id in packages(db).iter() {
-        let package = package_of(db, id);
-        if let Some(name) = package.names().find(|name| *name == label.name) {
-            return Some(format!("Did you mean `{}`?", Label::new(id.clone(), name)));
-        }
-        all.extend(package.names().map(|name| Label::new(id.clone(), name)));
+impl<'a> Suggestions<'a> {
+    pub(crate) fn new(db: &'a dyn Db) -> Self {
+        let (packages, everywhere) = (OnceCell::new(), OnceCell::new());
+        Self { db, names: BTreeMap::new(), packages, everywhere }
     }
-    let near = guess(&label.name, all.iter().map(|label| label.name.as_str()))?;
-    all.iter().find(|label| label.name == near).map(|label| format!("Did you mean `{label}`?"))
+
+    /// What to do about a label that stands for nothing.
+    pub(crate) fn help(&mut self, label: &Label) -> String {
+        if package_of(self.db, &label.package).exists { self.target(label) } else { self.package(label) }
+    }
+
+    fn target(&mut self, label: &Label) -> String {
+        let (db, id) = (self.db, &label.package);
+        let names = self
+            .names
+            .entry(id.clone())
+            .or_insert_with(|| package_of(db, id).names().map(str::to_owned).collect());
+        let near = guess(&label.name, names.iter().map(String::as_str));
+        let near = near.map(|name| format!("Did you mean `{}`?", Label::new(id.clone(), name)));
+        let listed = match names.as_slice() {
+            [] => format!("`{id}` declares no targets"),
+            names => format!("`{id}` declares {}", list(names)),
+        };
+        near.or_else(|| self.elsewhere(label)).unwrap_or(listed)
+    }
+
+    fn package(&self, label: &Label) -> String {
+        let known = || packages(self.db).iter().map(ToString::to_string).collect();
+        let known = self.packages.get_or_init(known);
+        let near = did_you_mean(&label.package.to_string(), known.iter().map(String::as_str));
+        near.or_else(|| self.elsewhere(label)).unwrap_or_else(|| {
+            let file = package_file(&label.package);
+            format!("A package is a folder with a `{PACKAGE_FILE}`; `{file}` does not exist")
+        })
+    }
+
+    /// The same name, or a near one, in another package.
+    fn elsewhere(&self, label: &Label) -> Option<String> {
+        let everywhere = self.everywhere.get_or_init(|| Everywhere::of(self.db));
+        let first = &everywhere.first;
+        let near = || {
+            let near = guess(&label.name, first.iter().map(|label| label.name.as_str()))?;
+            first.iter().find(|label| label.name == near)
+        };
+        let found = everywhere.by_name.get(&label.name).or_else(near)?;
+        Some(format!("Did you mean `{found}`?"))
+    }
+}
+
+impl Everywhere {
+    fn of(db: &dyn Db) -> Self {
+        let mut everywhere = Self::default();
+        for id in packages(db).iter() {
+            for name in package_of(db, id).names() {
+                let label = Label::new(id.clone(), name);
+                if everywhere.first.len() < SEARCHED {
+                    everywhere.first.push(label.clone());
+                }
+                everywhere.by_name.entry(name.to_owned()).or_insert(label);
+            }
+        }
+        everywhere
+    }
 }
 
 /// The first few names.
-fn list(names: &[&str]) -> String {
+fn list(names: &[String]) -> String {
     const SHOWN: usize = 8;
     let shown: Vec<String> = names.iter().take(SHOWN).map(|name| format!("`{name}`")).collect();
     let rest = names.len().saturating_sub(SHOWN);

@@ -4,7 +4,7 @@ use mc_syntax::nearest::nearest;
 
 /// So many names are searched for a near one. A package of tens of thousands of targets with a slip in each of its
 /// labels would otherwise take minutes to check.
-const SEARCHED: usize = 2_000;
+pub(crate) const SEARCHED: usize = 2_000;
 
 /// The nearest of the known names, when it is near enough.
 pub(crate) fn guess<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {

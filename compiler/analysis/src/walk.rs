@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mc_ir::attribute::{Place, Placed};
-use mc_ir::label::Label;
+use mc_ir::label::{Label, PackageId};
 
 use crate::db::Db;
 use crate::resolve::{Resolution, resolve_label};
@@ -22,16 +22,23 @@ pub(crate) struct Walk {
     pub(crate) order: Vec<Label>,
     /// Every target that was reached, also those that cannot be analysed.
     pub(crate) reached: BTreeSet<Label>,
-    /// Every cycle once, beginning with its smallest label; each target with the place where it names the next.
+    /// Cycles, each once, beginning with its smallest label; each target with the place where it names the next.
     pub(crate) cycles: BTreeSet<Vec<(Label, Place)>>,
+    /// How many more cycles there are, by the package that names the first target of each again.
+    pub(crate) more_cycles: BTreeMap<PackageId, usize>,
+    /// Targets in all of `cycles`.
+    n_on_cycles: usize,
     /// Targets at the end of a chain that is too long.
     pub(crate) too_long: BTreeSet<Label>,
 }
 
+/// So many targets on cycles are noted. As many cycles as targets can each be as long as all of them.
+const MAX_ON_CYCLES: usize = 10_000;
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// On the path from the root that is being walked.
-    Open,
+    /// On the path from the root that is being walked, after so many others.
+    Open(usize),
     /// Done; so many targets hang together below it.
     Ordered(usize),
     /// Done; on a cycle, or names something that is.
@@ -58,9 +65,7 @@ pub(crate) fn walk<'a>(db: &dyn Db, roots: impl IntoIterator<Item = &'a Label>) 
                 let label = named.value.clone();
                 match states.get(&label) {
                     None => open(db, &label, &mut states, &mut path),
-                    Some(State::Open) => {
-                        walk.cycles.insert(cycle(&label, &path));
-                    }
+                    Some(&State::Open(start)) => walk.note_cycle(&path[start..]),
                     Some(State::Ordered(_) | State::Blocked) => {}
                 }
             } else if let Some(step) = path.pop() {
@@ -81,18 +86,26 @@ fn open(db: &dyn Db, label: &Label, states: &mut BTreeMap<Label, State>, path: &
         Resolution::Found(target) => target.record.labels(),
         Resolution::Broken | Resolution::Unknown(_) => Vec::new(),
     };
-    states.insert(label.clone(), State::Open);
+    states.insert(label.clone(), State::Open(path.len()));
     path.push(Step { label: label.clone(), names, next: 0 });
 }
 
-/// The part of the path that leads from a target back to it, beginning with the smallest label.
-fn cycle(first: &Label, path: &[Step]) -> Vec<(Label, Place)> {
-    let start = path.iter().position(|step| step.label == *first).unwrap_or(0);
-    let mut cycle: Vec<(Label, Place)> =
-        path[start..].iter().map(|step| (step.label.clone(), step.names[step.next - 1].place)).collect();
-    let smallest = (0..cycle.len()).min_by_key(|&index| &cycle[index].0).unwrap_or(0);
-    cycle.rotate_left(smallest);
-    cycle
+impl Walk {
+    /// Notes the part of a path that leads from a target back to it; once there are many, it is only counted.
+    fn note_cycle(&mut self, path: &[Step]) {
+        if self.n_on_cycles >= MAX_ON_CYCLES {
+            if let Some(last) = path.last() {
+                *self.more_cycles.entry(last.label.package.clone()).or_default() += 1;
+            }
+            return;
+        }
+        let mut cycle: Vec<(Label, Place)> =
+            path.iter().map(|step| (step.label.clone(), step.names[step.next - 1].place)).collect();
+        let smallest = (0..cycle.len()).min_by_key(|&index| &cycle[index].0).unwrap_or(0);
+        cycle.rotate_left(smallest);
+        self.n_on_cycles += cycle.len();
+        self.cycles.insert(cycle);
+    }
 }
 
 fn finish(step: &Step, states: &mut BTreeMap<Label, State>, walk: &mut Walk) {

@@ -6,10 +6,10 @@ use mc_ir::attribute::Record;
 use mc_ir::label::PackageId;
 use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs, Presence, PropertySchema, ValueKind};
 use mc_syntax::diagnostic::Diagnostic;
+use mc_syntax::sink::Sink;
 
 use crate::check_node::Checker;
 use crate::db::Db;
-use crate::diagnostic::FileDiagnostic;
 use crate::parse::parse;
 use crate::path::WORKSPACE_FILE;
 use crate::source_file::Request;
@@ -128,24 +128,25 @@ pub fn workspace(db: &dyn Db) -> Arc<Workspace> {
     Arc::clone(&lower_workspace(db).0)
 }
 
-/// Everything that is wrong with `workspace.kdl`.
-pub(crate) fn workspace_diagnostics(db: &dyn Db) -> Vec<FileDiagnostic> {
-    let found = lower_workspace(db).1.iter().cloned();
-    found.map(|diagnostic| FileDiagnostic::new(db, WORKSPACE_FILE, diagnostic)).collect()
+/// What is wrong with `workspace.kdl`, up to a bound, and how many more mistakes there are.
+pub(crate) fn workspace_diagnostics(db: &dyn Db) -> (&[Diagnostic], usize) {
+    let (_, diagnostics, n_more) = lower_workspace(db);
+    (diagnostics, *n_more)
 }
 
 #[salsa::tracked(returns(ref), no_eq)]
-fn lower_workspace(db: &dyn Db) -> (Arc<Workspace>, Vec<Diagnostic>) {
+fn lower_workspace(db: &dyn Db) -> (Arc<Workspace>, Vec<Diagnostic>, usize) {
     let parsed = parse(db, db.source_file(Request::Declarations(WORKSPACE_FILE.to_owned())));
     let mut diagnostics = parsed.diagnostics.clone();
     let Some(nodes) = parsed.declarations() else {
-        return (Arc::default(), diagnostics);
+        return (Arc::default(), diagnostics, parsed.n_more);
     };
     let here = PackageId(String::new());
-    let mut checker = Checker::new(&here);
+    let mut checker = Checker::new(&here, Sink::default());
     let record = checker.top(&nodes, &SCHEMA);
-    diagnostics.extend(checker.diagnostics);
-    (Arc::new(settings(&record)), diagnostics)
+    let (found, n_more) = checker.sink.finish();
+    diagnostics.extend(found);
+    (Arc::new(settings(&record)), diagnostics, parsed.n_more + n_more)
 }
 
 fn settings(record: &Record) -> Workspace {

@@ -1,9 +1,11 @@
 //! The command line: reads it, runs its verb, and turns every end into an exit code.
 
+use std::ffi::OsString;
 use std::sync::Arc;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
+use mc_syntax::terminal::{Markup, printable};
 use serde_json::json;
 
 use crate::exit::Exit;
@@ -11,7 +13,6 @@ use crate::failure::Failure;
 use crate::invocation::Invocation;
 use crate::options::GlobalOptions;
 use crate::panic;
-use crate::render::style::Style;
 use crate::report::Report;
 use crate::spelling;
 use crate::streams::Streams;
@@ -34,13 +35,20 @@ pub(crate) struct Cli {
 /// Runs `mc` on the process's arguments.
 pub(crate) fn main() -> Exit {
     let arguments = spelling::declared(&Cli::command(), std::env::args_os());
-    match Cli::try_parse_from(arguments) {
+    match Cli::try_parse_from(&arguments) {
         Ok(cli) => {
             let streams = Arc::new(Streams::of_process(&cli.options));
             panic::guard(&streams, || run(cli, &streams))
         }
-        Err(error) => explain(&error),
+        Err(error) => explain(&told(error, &arguments)),
     }
+}
+
+/// The error as it can be shown: clap quotes arguments among its own codes for colors, so it must not see any that
+/// could steer a terminal.
+fn told(error: clap::Error, arguments: &[OsString]) -> clap::Error {
+    let shown = arguments.iter().map(|argument| printable(&argument.to_string_lossy()).into_owned());
+    Cli::try_parse_from(shown).err().unwrap_or(error)
 }
 
 fn run(cli: Cli, streams: &Arc<Streams>) -> Exit {
@@ -72,16 +80,12 @@ fn run(cli: Cli, streams: &Arc<Streams>) -> Exit {
 /// Help and version are results; everything else is a wrong command line.
 fn explain(error: &clap::Error) -> Exit {
     let streams = Streams::of_process(&GlobalOptions::default());
-    let text = error.render();
-    let styled = |style| match style {
-        Style::Ansi => text.ansi().to_string(),
-        Style::Plain => text.to_string(),
-    };
+    let text = Markup::of_colored(&error.render().ansi().to_string());
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
-        streams.result(&styled(streams.out_style));
+        streams.result_markup(&text);
         return if streams.finish().is_ok() { Exit::Done } else { Exit::Failed };
     }
-    streams.error(&styled(streams.err_style));
+    streams.error_markup(&text);
     Exit::Declaration
 }
 

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use mc_syntax::terminal::{Markup, Paint};
 use serde::Serialize;
 
 use crate::options::GlobalOptions;
-use crate::report::Report;
+use crate::report::{Report, under};
 use crate::streams::Streams;
 
 /// One call of `mc`.
@@ -25,17 +26,20 @@ impl Invocation {
     /// Writes a result as one indented JSON document.
     pub(crate) fn json(&self, value: &impl Serialize) {
         let text = serde_json::to_string_pretty(value).expect("results have text keys and finite numbers");
-        self.streams.result(&text);
-        self.streams.result("\n");
+        self.streams.json(&text);
+        self.streams.json("\n");
     }
 
     /// Writes an error.
     pub(crate) fn error(&self, report: &Report) {
-        self.streams.error(&report.text(self.streams.err_style));
+        self.streams.error_markup(&report.markup());
     }
 
-    /// Writes a warning in one line; also with `--quiet`.
+    /// Writes a warning; also with `--quiet`.
     pub(crate) fn warn(&self, text: &str) {
-        self.streams.error(&format!("{} {text}\n", self.streams.err_style.yellow("warning:")));
+        let mut markup = Markup::default();
+        markup.painted(Paint::Yellow, "warning:");
+        markup.text(format!(" {}\n", under(text)));
+        self.streams.error_markup(&markup);
     }
 }

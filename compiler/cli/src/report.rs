@@ -4,10 +4,10 @@
 
 use std::fmt::Display;
 
+use mc_syntax::terminal::{Markup, Paint};
 use serde_json::{Value, json};
 
 use crate::exit::Exit;
-use crate::render::style::Style;
 
 /// One error, ready to be shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,23 +61,31 @@ impl Report {
     }
 
     /// The report as lines of text, with a newline at the end.
-    pub(crate) fn text(&self, style: Style) -> String {
-        let mut text = format!("{} {}\n", style.red("error:"), style.bold(&self.what));
+    pub(crate) fn markup(&self) -> Markup {
+        let mut markup = Markup::default();
+        markup.painted(Paint::Red, "error:");
+        markup.text(" ");
+        markup.painted(Paint::Bold, under(&self.what));
+        markup.text("\n");
         let rows = [("  -->", &self.place), ("  because:", &self.because), ("  hint:", &self.hint)];
         for (word, value) in rows {
             if let Some(value) = value {
-                // Further lines of a long reason stay under its first.
-                let value = value.trim_end().replace('\n', "\n    ");
-                text.push_str(&format!("{} {value}\n", style.cyan(word)));
+                markup.painted(Paint::Cyan, word);
+                markup.text(format!(" {}\n", under(value)));
             }
         }
-        text
+        markup
     }
 
     /// The report as JSON.
     pub(crate) fn json(&self) -> Value {
         json!({ "message": self.what, "place": self.place, "because": self.because, "hint": self.hint })
     }
+}
+
+/// Further lines stand under the first, so that no text that is quoted can look like a report of its own.
+pub(crate) fn under(text: &str) -> String {
+    text.trim_end().replace('\n', "\n    ")
 }
 
 #[cfg(test)]
@@ -91,9 +99,9 @@ mod tests {
             .because("One\ntwo")
             .hint("Try again");
         assert_eq!(
-            report.text(Style::Plain),
+            report.markup().to_string(),
             "error: Cannot build `//models:app`\n  --> tensor blk.0.attn_q.weight\n  because: One\n    two\n  hint: Try again\n"
         );
-        assert!(report.text(Style::Ansi).contains('\u{1b}'));
+        assert!(report.markup().show(true).contains('\u{1b}'));
     }
 }

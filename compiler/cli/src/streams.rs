@@ -1,5 +1,10 @@
 //! The only way out: results to stdout, everything else to stderr.
 //!
+//! Whatever is written goes through [`mc_syntax::terminal`]: no text of others (names, messages of servers, a model's
+//! answer) can steer the terminal, whoever wrote it forgot to look. The same holds for files and pipes, because a
+//! terminal often reads the other end (`mc … | less`); exact texts are in JSON, whose strings hold the same characters
+//! as `\u` escapes.
+//!
 //! A reader of stdout that goes away (`mc query //... | head`) is no error; any other failure to write is kept and
 //! told at the end. No other module prints.
 
@@ -7,8 +12,9 @@ use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use mc_syntax::terminal::{Markup, escaped, is_steering};
+
 use crate::options::{Color, GlobalOptions};
-use crate::render::style::Style;
 
 /// Stdout and stderr, with what may be written to each.
 pub(crate) struct Streams {
@@ -17,10 +23,10 @@ pub(crate) struct Streams {
     is_closed: AtomicBool,
     failure: Mutex<Option<io::Error>>,
     is_quiet: bool,
-    /// Whether results may be coloured.
-    pub(crate) out_style: Style,
-    /// Whether messages may be coloured.
-    pub(crate) err_style: Style,
+    /// Whether results may be colored.
+    is_out_colored: bool,
+    /// Whether messages may be colored.
+    is_err_colored: bool,
     /// Whether messages go to a terminal that can show moving bars.
     pub(crate) is_live: bool,
 }
@@ -28,7 +34,6 @@ pub(crate) struct Streams {
 impl Streams {
     /// The process's own streams.
     pub(crate) fn of_process(options: &GlobalOptions) -> Self {
-        let err_style = style(options.color, io::stderr().is_terminal());
         // Moving bars are control codes too: whoever wants none gets none.
         let is_live = io::stderr().is_terminal()
             && options.color != Color::Never
@@ -39,18 +44,32 @@ impl Streams {
             is_closed: AtomicBool::new(false),
             failure: Mutex::new(None),
             is_quiet: options.quiet,
-            out_style: style(options.color, io::stdout().is_terminal()),
-            err_style,
+            is_out_colored: is_colored(options.color, io::stdout().is_terminal()),
+            is_err_colored: is_colored(options.color, io::stderr().is_terminal()),
             is_live,
         }
     }
 
     /// Writes a part of the result.
     pub(crate) fn result(&self, text: &str) {
+        self.write_result(&escaped(text));
+    }
+
+    /// Writes a part of the result, with colors where they are welcome.
+    pub(crate) fn result_markup(&self, markup: &Markup) {
+        self.write_result(&markup.show(self.is_out_colored));
+    }
+
+    /// Writes a JSON document: steering characters are escaped as JSON does it, so that readers get them back.
+    pub(crate) fn json(&self, document: &str) {
+        self.write_result(&json_escaped(document));
+    }
+
+    fn write_result(&self, shown: &str) {
         if self.is_closed() {
             return;
         }
-        let written = lock(&self.stdout).write_all(text.as_bytes());
+        let written = lock(&self.stdout).write_all(shown.as_bytes());
         self.check(written);
     }
 
@@ -79,8 +98,17 @@ impl Streams {
 
     /// Writes an error or a warning.
     pub(crate) fn error(&self, text: &str) {
+        self.write_error(&escaped(text));
+    }
+
+    /// Writes an error or a warning, with colors where they are welcome.
+    pub(crate) fn error_markup(&self, markup: &Markup) {
+        self.write_error(&markup.show(self.is_err_colored));
+    }
+
+    fn write_error(&self, shown: &str) {
         // When stderr is gone there is nobody left to tell.
-        drop(lock(&self.stderr).write_all(text.as_bytes()));
+        drop(lock(&self.stderr).write_all(shown.as_bytes()));
     }
 
     /// Ends the result; tells why it could not be written, unless its reader went away.
@@ -104,13 +132,28 @@ fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn style(color: Color, is_terminal: bool) -> Style {
+/// The document with every steering character as `\uXXXX`, in pairs beyond 16 bits. Outside of strings JSON has none.
+fn json_escaped(document: &str) -> String {
+    let mut shown = String::with_capacity(document.len());
+    for character in document.chars() {
+        if is_steering(character) {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                shown.push_str(&format!("\\u{unit:04x}"));
+            }
+        } else {
+            shown.push(character);
+        }
+    }
+    shown
+}
+
+fn is_colored(color: Color, is_terminal: bool) -> bool {
     // https://no-color.org: any value but the empty one.
     let is_refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     match color {
-        Color::Always => Style::Ansi,
-        Color::Auto if is_terminal && !is_refused => Style::Ansi,
-        Color::Auto | Color::Never => Style::Plain,
+        Color::Always => true,
+        Color::Auto => is_terminal && !is_refused,
+        Color::Never => false,
     }
 }
 
@@ -158,8 +201,8 @@ pub(crate) mod tests {
             is_closed: AtomicBool::new(false),
             failure: Mutex::new(None),
             is_quiet,
-            out_style: Style::Plain,
-            err_style: Style::Plain,
+            is_out_colored: false,
+            is_err_colored: true,
             is_live: false,
         }
     }
@@ -177,6 +220,32 @@ pub(crate) mod tests {
         let streams = streams(Broken(io::ErrorKind::StorageFull), Captured::default(), false);
         streams.result("a");
         assert!(streams.finish().is_err());
+    }
+
+    #[test]
+    fn nothing_that_is_written_steers_the_terminal() {
+        let [stdout, stderr] = [Captured::default(), Captured::default()];
+        let streams = streams(stdout.clone(), stderr.clone(), false);
+        let hostile = "a\u{1b}[2J\u{202e}\u{9b}1m\u{e0041}\r\nb\té";
+        let mut markup = Markup::default();
+        markup.text(hostile);
+        streams.result(hostile);
+        streams.result_markup(&markup);
+        streams.note(hostile);
+        streams.error(hostile);
+        streams.error_markup(&markup);
+        let shown = "a\\u{1b}[2J\\u{202e}\\u{9b}1m\\u{e0041}\\r\nb\té";
+        assert_eq!((stdout.text(), stderr.text()), (shown.repeat(2), shown.repeat(3)));
+    }
+
+    #[test]
+    fn json_reads_back_as_it_was_and_steers_nothing() {
+        let stdout = Captured::default();
+        let hostile = "a\u{1b}[2J\u{202e}\u{9b}1m\u{e0041}\r\nb\té";
+        streams(stdout.clone(), Captured::default(), false).json(&serde_json::json!([hostile]).to_string());
+        assert!(!stdout.text().chars().any(is_steering), "{}", stdout.text());
+        let read: Vec<String> = serde_json::from_str(&stdout.text()).unwrap();
+        assert_eq!(read, [hostile]);
     }
 
     #[test]

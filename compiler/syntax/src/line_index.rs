@@ -12,11 +12,18 @@ pub struct LineColumn {
 }
 
 /// Where the lines of a text begin.
+///
+/// Made once for a text, in time linear in it; after that a byte's line takes a binary search, and its column a look at
+/// two strides of the text however long the line is.
 #[derive(Clone, Debug)]
 pub struct LineIndex<'a> {
     text: &'a str,
     starts: Vec<usize>,
+    /// How many characters begin before each multiple of [`STRIDE`].
+    n_chars: Vec<usize>,
 }
+
+const STRIDE: usize = 1 << 10;
 
 impl<'a> LineIndex<'a> {
     /// Finds the lines of `text`, by all the line breaks that KDL knows.
@@ -29,7 +36,11 @@ impl<'a> LineIndex<'a> {
             at += newline_len(&text[at..]);
             starts.push(at);
         }
-        Self { text, starts }
+        let mut n_chars = vec![0];
+        for stride in text.as_bytes().chunks(STRIDE) {
+            n_chars.push(n_chars[n_chars.len() - 1] + n_begun(stride));
+        }
+        Self { text, starts, n_chars }
     }
 
     /// How many lines there are; a text that ends with a line break has an empty one after it.
@@ -43,9 +54,13 @@ impl<'a> LineIndex<'a> {
     pub fn line_column(&self, offset: usize) -> LineColumn {
         let offset = offset.min(self.text.len());
         let line = self.starts.partition_point(|&start| start <= offset);
-        let start = self.starts[line - 1];
-        let column = self.text[start..].char_indices().take_while(|(at, _)| start + at < offset).count() + 1;
+        let column = self.chars_before(offset) - self.chars_before(self.starts[line - 1]) + 1;
         LineColumn { line, column }
+    }
+
+    fn chars_before(&self, offset: usize) -> usize {
+        let stride = offset / STRIDE;
+        self.n_chars[stride] + n_begun(&self.text.as_bytes()[stride * STRIDE..offset])
     }
 
     /// Where a line begins; `line` counts from 1 and is at most [`Self::n_lines`].
@@ -64,9 +79,14 @@ impl<'a> LineIndex<'a> {
     }
 }
 
+/// How many characters begin in the bytes.
+fn n_begun(bytes: &[u8]) -> usize {
+    bytes.iter().filter(|&&byte| byte & 0b1100_0000 != 0b1000_0000).count()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{LineColumn, LineIndex};
+    use super::{LineColumn, LineIndex, STRIDE};
 
     #[test]
     fn lines_and_columns_count_from_one_and_columns_count_characters() {
@@ -78,6 +98,16 @@ mod tests {
         assert_eq!(at(11), LineColumn { line: 3, column: 1 });
         assert_eq!(at(16), LineColumn { line: 4, column: 5 });
         assert_eq!(at(99), LineColumn { line: 4, column: 5 });
+    }
+
+    #[test]
+    fn columns_of_a_long_line_are_counted_across_strides() {
+        let text = format!("x\n{}", "aé日".repeat(STRIDE));
+        let index = LineIndex::new(&text);
+        for (column, (at, _)) in text[2..].char_indices().enumerate() {
+            assert_eq!(index.line_column(2 + at), LineColumn { line: 2, column: column + 1 });
+        }
+        assert_eq!(index.line_column(text.len()), LineColumn { line: 2, column: 3 * STRIDE + 1 });
     }
 
     #[test]

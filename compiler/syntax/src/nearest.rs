@@ -5,11 +5,15 @@
 /// A name that differs in upper and lower case only comes first, then one that goes on where `name` ends (of what
 /// people leave off, most is at the end). Otherwise it is the one with the fewest insertions, deletions, changes and
 /// swaps of neighbours (the Damerau-Levenshtein distance, in its restricted form), if that is at most a third of the
-/// longer name's characters. Of two that are equally near, the first one wins.
+/// longer name's characters. Of two that are equally near, the first one wins. Names of more than [`MAX_BYTES`] bytes
+/// are near to none, because a comparison takes time with the product of the lengths.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    if name.len() > MAX_BYTES {
+        return None;
+    }
     let name = fold(name);
     let mut best: Option<(usize, &'a str)> = None;
-    for candidate in known {
+    for candidate in known.into_iter().filter(|candidate| candidate.len() <= MAX_BYTES) {
         let rank = rank(&name, &fold(candidate));
         if let Some(rank) = rank
             && best.is_none_or(|(least, _)| rank < least)
@@ -35,11 +39,14 @@ fn rank(name: &[char], candidate: &[char]) -> Option<usize> {
     if n_more > limit {
         return None;
     }
-    let distance = distance(name, candidate);
+    let distance = distance(name, candidate, limit)?;
     // A name of one letter that is changed has nothing left in common.
     let is_near = distance <= limit && distance < longer;
     (is_near || distance == 0).then_some(2 * distance)
 }
+
+/// Longer names are not compared.
+const MAX_BYTES: usize = 256;
 
 /// Characters that must be there before a name counts as begun.
 const MIN_BEGUN: usize = 3;
@@ -48,12 +55,14 @@ fn fold(name: &str) -> Vec<char> {
     name.chars().flat_map(char::to_lowercase).collect()
 }
 
-fn distance(left: &[char], right: &[char]) -> usize {
+/// The distance, or `None` once it is known to be more than `limit`.
+fn distance(left: &[char], right: &[char], limit: usize) -> Option<usize> {
     let width = right.len() + 1;
     let mut before_last: Vec<usize> = vec![0; width];
     let mut last: Vec<usize> = (0..width).collect();
+    let mut current = vec![0; width];
     for row in 1..=left.len() {
-        let mut current = vec![row; width];
+        current[0] = row;
         for column in 1..width {
             let is_equal = left[row - 1] == right[column - 1];
             let changed = last[column - 1] + usize::from(!is_equal);
@@ -67,9 +76,14 @@ fn distance(left: &[char], right: &[char]) -> usize {
             }
             current[column] = least;
         }
-        before_last = std::mem::replace(&mut last, current);
+        // A swap reaches back two rows, so both must be beyond the limit.
+        if last.iter().chain(&current).all(|&least| least > limit) {
+            return None;
+        }
+        std::mem::swap(&mut before_last, &mut last);
+        std::mem::swap(&mut last, &mut current);
     }
-    last[right.len()]
+    Some(last[right.len()])
 }
 
 #[cfg(test)]
@@ -99,6 +113,13 @@ mod tests {
         assert_eq!(nearest("x", ["y"]), None);
         assert_eq!(nearest("", ["y", "model"]), None);
         assert_eq!(nearest("model", []), None);
+    }
+
+    #[test]
+    fn a_name_of_megabytes_is_compared_with_none() {
+        let long = "a".repeat(1 << 20);
+        assert_eq!(nearest(&long, [long.as_str()]), None);
+        assert_eq!(nearest("modle", [long.as_str(), "model"]), Some("model"));
     }
 
     #[test]

@@ -19,8 +19,10 @@ pub const MAX_BYTES: usize = 16 << 20;
 pub struct Parse {
     /// What could be read.
     pub document: Document,
-    /// What is wrong, in the order of the text; the text is valid KDL if this is empty.
+    /// What is wrong, in the order of the text, up to a bound; the text is valid KDL if this is empty.
     pub diagnostics: Vec<Diagnostic>,
+    /// How many more mistakes there are.
+    pub n_more: usize,
 }
 
 /// Parses a text.
@@ -31,12 +33,17 @@ pub fn parse(text: &str) -> Parse {
         let message = format!("Expected a file of at most {MAX_BYTES} bytes, found {}", text.len());
         let help = "Split the file";
         sink.push(Diagnostic::error("kdl::size", message, Span::at(0)).with_help(help));
-        return Parse { document: Document::default(), diagnostics: sink.finish() };
+        return finished(Document::default(), sink);
     }
     check_version(text, &mut sink);
     check_characters(text, &mut sink);
     let nodes = Parser::new(text, &mut sink).document();
-    Parse { document: Document { nodes }, diagnostics: sink.finish() }
+    finished(Document { nodes }, sink)
+}
+
+fn finished(document: Document, sink: Sink) -> Parse {
+    let (diagnostics, n_more) = sink.finish();
+    Parse { document, diagnostics, n_more }
 }
 
 /// `/- kdl-version 2` may be the first line; to the grammar it is a dropped node like any other.

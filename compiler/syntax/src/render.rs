@@ -1,28 +1,29 @@
 //! One diagnostic as text for people: the place, the source line, carets under it, labels and help.
-
-use std::fmt::{self, Write};
+//!
+//! Time and length are bounded by the number of labels: whatever is quoted of the text is cut.
 
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::line_index::LineIndex;
 use crate::screen::{ShownLine, fits};
 use crate::span::Span;
+use crate::terminal::{Markup, Paint};
 
-/// Shows a diagnostic of the file `path` with the text `text`; the last line ends with a line break.
+/// Shows a diagnostic of the file `path` with the lines of its text; the last line ends with a line break.
 ///
-/// Tabs are shown as four spaces, and of a long line the part around the mistake. With `color`, the escapes that
-/// terminals understand are put in.
+/// Tabs are shown as four spaces, and of a long line the part around the mistake.
 #[must_use]
-pub fn render(path: &str, text: &str, diagnostic: &Diagnostic, color: bool) -> String {
-    let report = Report { lines: LineIndex::new(text), diagnostic, color };
-    let mut rendered = String::new();
-    report.write(path, &mut rendered).expect("a string takes all that is written to it");
-    rendered
+pub fn render(path: &str, lines: &LineIndex<'_>, diagnostic: &Diagnostic) -> Markup {
+    let mut out = Markup::default();
+    Report { lines, diagnostic }.write(path, &mut out);
+    out
 }
 
+/// A longer message is cut: it quotes something that nobody would read to its end.
+const MAX_MESSAGE: usize = 4_000;
+
 struct Report<'a> {
-    lines: LineIndex<'a>,
+    lines: &'a LineIndex<'a>,
     diagnostic: &'a Diagnostic,
-    color: bool,
 }
 
 /// A span within one line, and what is said of it.
@@ -34,32 +35,25 @@ struct Mark<'a> {
     is_primary: bool,
 }
 
-const BOLD: &str = "1";
-const RED: &str = "1;31";
-const YELLOW: &str = "1;33";
-const BLUE: &str = "1;34";
-
 impl Report<'_> {
-    fn write(&self, path: &str, out: &mut String) -> fmt::Result {
+    fn write(&self, path: &str, out: &mut Markup) {
         let diagnostic = self.diagnostic;
-        let head = format!("{}[{}]", diagnostic.severity.word(), diagnostic.code);
-        self.paint(out, self.primary_color(), &head)?;
-        self.paint(out, BOLD, &format!(": {}", diagnostic.message))?;
+        out.painted(self.primary_paint(), format!("{}[{}]", diagnostic.severity.word(), diagnostic.code));
+        out.painted(Paint::Bold, format!(": {}", said(&diagnostic.message)));
         let marks = self.marks();
         let n_digits = marks.last().map_or(1, |mark| mark.line.to_string().len());
         let place = self.lines.line_column(diagnostic.span.start);
-        write!(out, "\n{:n_digits$}", "")?;
-        self.paint(out, BLUE, "-->")?;
-        writeln!(out, " {path}:{}:{}", place.line, place.column)?;
-        self.gutter(out, n_digits, "", "|")?;
-        out.push('\n');
-        self.sources(out, &marks, n_digits)?;
+        out.text(format!("\n{:n_digits$}", ""));
+        out.painted(Paint::Blue, "-->");
+        out.text(format!(" {path}:{}:{}\n", place.line, place.column));
+        gutter(out, n_digits, "", "|");
+        out.text("\n");
+        self.sources(out, &marks, n_digits);
         if let Some(help) = &diagnostic.help {
-            self.gutter(out, n_digits, "", "=")?;
-            self.paint(out, BOLD, " help:")?;
-            writeln!(out, " {help}")?;
+            gutter(out, n_digits, "", "=");
+            out.painted(Paint::Bold, " help:");
+            out.text(format!(" {}\n", said(help)));
         }
-        Ok(())
     }
 
     /// The mistake and its labels, by line and column.
@@ -81,53 +75,58 @@ impl Report<'_> {
     }
 
     /// Each line once, with its marks below it; a line that is too long once for each mark.
-    fn sources(&self, out: &mut String, marks: &[Mark<'_>], n_digits: usize) -> fmt::Result {
+    fn sources(&self, out: &mut Markup, marks: &[Mark<'_>], n_digits: usize) {
         let mut last_line = None;
         for group in marks.chunk_by(|left, right| left.line == right.line) {
             let line = group[0].line;
             if last_line.is_some_and(|last| last + 1 < line) {
-                self.paint(out, BLUE, "...")?;
-                out.push('\n');
+                out.painted(Paint::Blue, "...");
+                out.text("\n");
             }
             last_line = Some(line);
             let source = self.lines.line_text(line);
             let size = if fits(source) { group.len() } else { 1 };
             for marks in group.chunks(size) {
-                self.source(out, source, marks, n_digits)?;
+                self.source(out, source, marks, n_digits);
             }
         }
-        Ok(())
     }
 
-    fn source(&self, out: &mut String, source: &str, marks: &[Mark<'_>], n_digits: usize) -> fmt::Result {
+    fn source(&self, out: &mut Markup, source: &str, marks: &[Mark<'_>], n_digits: usize) {
         let shown = ShownLine::new(source, marks[0].span.start);
-        self.gutter(out, n_digits, &marks[0].line.to_string(), "|")?;
+        gutter(out, n_digits, &marks[0].line.to_string(), "|");
         // A line break alone, so that no line of the report ends with spaces.
-        writeln!(out, "{}", format!(" {}", shown.text).trim_end())?;
+        out.text(format!("{}\n", format!(" {}", shown.text).trim_end()));
         for mark in marks {
             let (first, n_cells) = shown.cells(mark.span);
-            let (sign, color) = if mark.is_primary { ("^", self.primary_color()) } else { ("-", BLUE) };
-            let underline = format!("{} {}", sign.repeat(n_cells), mark.message);
-            self.gutter(out, n_digits, "", "|")?;
-            write!(out, " {:first$}", "")?;
-            self.paint(out, color, underline.trim_end())?;
-            out.push('\n');
+            let (sign, paint) =
+                if mark.is_primary { ("^", self.primary_paint()) } else { ("-", Paint::Blue) };
+            let underline = format!("{} {}", sign.repeat(n_cells), said(mark.message));
+            gutter(out, n_digits, "", "|");
+            out.text(format!(" {:first$}", ""));
+            out.painted(paint, underline.trim_end());
+            out.text("\n");
         }
-        Ok(())
     }
 
-    fn gutter(&self, out: &mut String, n_digits: usize, number: &str, sign: &str) -> fmt::Result {
-        self.paint(out, BLUE, &format!("{number:>n_digits$} {sign}"))
-    }
-
-    const fn primary_color(&self) -> &'static str {
+    const fn primary_paint(&self) -> Paint {
         match self.diagnostic.severity {
-            Severity::Error => RED,
-            Severity::Warning => YELLOW,
+            Severity::Error => Paint::Red,
+            Severity::Warning => Paint::Yellow,
         }
     }
+}
 
-    fn paint(&self, out: &mut String, color: &str, text: &str) -> fmt::Result {
-        if self.color { write!(out, "\u{1B}[{color}m{text}\u{1B}[0m") } else { out.write_str(text) }
-    }
+fn gutter(out: &mut Markup, n_digits: usize, number: &str, sign: &str) {
+    out.painted(Paint::Blue, format!("{number:>n_digits$} {sign}"));
+}
+
+/// A message as it is shown: cut, and further lines stand under its first, so that no text that it quotes can look
+/// like a report of its own.
+fn said(message: &str) -> String {
+    let (said, rest) = match message.char_indices().nth(MAX_MESSAGE) {
+        Some((end, _)) => (&message[..end], "..."),
+        None => (message, ""),
+    };
+    format!("{}{rest}", said.replace('\n', "\n    "))
 }

@@ -1,12 +1,15 @@
 //! How a line of source looks on a screen: which cells its characters take, and which part of a long line is shown.
 
-use crate::character::is_disallowed;
 use crate::span::Span;
+use crate::terminal::{is_steering, printable};
 
 const TAB: &str = "    ";
 
 /// More cells of a line than this are not shown.
 const MAX_CELLS: usize = 120;
+
+/// Nor more characters: many take no cell.
+const MAX_CHARS: usize = 4 * MAX_CELLS;
 
 /// So many cells are shown before the first mark of a line that is cut.
 const LEAD_CELLS: usize = 40;
@@ -31,7 +34,7 @@ impl ShownLine {
         let mut end = line.len();
         for (at, character) in line[first..].char_indices() {
             let at = first + at;
-            if cell >= MAX_CELLS {
+            if cell >= MAX_CELLS || cells.len() >= MAX_CHARS {
                 text.push_str(CUT);
                 end = at;
                 break;
@@ -57,22 +60,23 @@ impl ShownLine {
 
 /// Whether a line is shown as a whole.
 pub(crate) fn fits(line: &str) -> bool {
-    line.chars()
-        .map(width)
-        .scan(0, |sum, cells| {
-            *sum += cells;
-            Some(*sum)
-        })
-        .all(|sum| sum <= MAX_CELLS)
+    let mut n_cells = 0;
+    for (index, character) in line.chars().enumerate() {
+        n_cells += width(character);
+        if n_cells > MAX_CELLS || index >= MAX_CHARS {
+            return false;
+        }
+    }
+    true
 }
 
 /// The byte from which on a long line is shown.
 fn first_shown(line: &str, focus: usize) -> usize {
     let before = line[..focus.min(line.len())].char_indices().rev();
     let mut n_cells = 0;
-    for (at, character) in before {
+    for (index, (at, character)) in before.enumerate() {
         n_cells += width(character);
-        if n_cells > LEAD_CELLS {
+        if n_cells > LEAD_CELLS || index >= MAX_CHARS / 2 {
             return at + character.len_utf8();
         }
     }
@@ -82,19 +86,19 @@ fn first_shown(line: &str, focus: usize) -> usize {
 fn show(character: char, shown: &mut String) -> usize {
     match character {
         '\t' => shown.push_str(TAB),
-        // A character that turns the direction of the text must not do so in the report about it.
-        _ if is_disallowed(character) => shown.push(char::REPLACEMENT_CHARACTER),
-        _ => shown.push(character),
+        _ => shown.push_str(&printable(character.encode_utf8(&mut [0; 4]))),
     }
     width(character)
 }
 
 /// How many cells a character takes on most screens. This knows the common ranges of wide characters only; a caret
 /// that is off by one is no harm.
-const fn width(character: char) -> usize {
+fn width(character: char) -> usize {
     match character {
         '\t' => TAB.len(),
-        '\u{300}'..='\u{36F}' | '\u{200B}'..='\u{200D}' | '\u{FE00}'..='\u{FE0F}' => 0,
+        // In the report about it, a character that steers the terminal stands as its escape.
+        _ if is_steering(character) => character.escape_default().len(),
+        '\u{300}'..='\u{36F}' | '\u{200C}'..='\u{200D}' | '\u{FE00}'..='\u{FE0F}' => 0,
         '\u{1100}'..='\u{115F}'
         | '\u{2E80}'..='\u{303E}'
         | '\u{3041}'..='\u{A4CF}'

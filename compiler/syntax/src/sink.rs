@@ -1,38 +1,49 @@
-//! Collects the diagnostics of one text, up to a bound.
+//! Collects the diagnostics of one text, up to a bound, and counts the rest.
 
 use crate::diagnostic::Diagnostic;
-use crate::span::Span;
 
 /// Nobody reads more than this, and a file of nothing but mistakes must not fill the memory.
-const MAX_DIAGNOSTICS: usize = 1000;
+const MAX_KEPT: usize = 1000;
 
 /// The diagnostics so far.
-#[derive(Debug, Default)]
-pub(crate) struct Sink {
+#[derive(Clone, Debug, Default)]
+pub struct Sink {
     diagnostics: Vec<Diagnostic>,
+    n_more: usize,
 }
 
 impl Sink {
-    pub(crate) fn push(&mut self, diagnostic: Diagnostic) {
-        if self.diagnostics.len() < MAX_DIAGNOSTICS {
-            self.diagnostics.push(diagnostic);
+    /// Takes a diagnostic; beyond the bound it is only counted.
+    pub fn push(&mut self, diagnostic: Diagnostic) {
+        self.push_with(|| diagnostic);
+    }
+
+    /// Takes a diagnostic that costs something to make; beyond the bound it is not made.
+    pub fn push_with(&mut self, diagnostic: impl FnOnce() -> Diagnostic) {
+        if self.diagnostics.len() < MAX_KEPT {
+            self.diagnostics.push(diagnostic());
+        } else {
+            self.n_more += 1;
         }
     }
 
-    /// How many there are.
-    pub(crate) const fn len(&self) -> usize {
-        self.diagnostics.len()
+    /// How many there are, with those that were only counted.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.diagnostics.len() + self.n_more
     }
 
-    /// All of them, in the order of the text.
-    pub(crate) fn finish(self) -> Vec<Diagnostic> {
+    /// Whether there is none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Those that were kept, in the order of the text, and how many more there were.
+    #[must_use]
+    pub fn finish(self) -> (Vec<Diagnostic>, usize) {
         let mut diagnostics = self.diagnostics;
         diagnostics.sort_by_key(|diagnostic| diagnostic.span);
-        if diagnostics.len() == MAX_DIAGNOSTICS {
-            let last = diagnostics.last().map_or(Span::at(0), |diagnostic| diagnostic.span);
-            let message = format!("Found {MAX_DIAGNOSTICS} mistakes; there may be more that are not shown");
-            diagnostics.push(Diagnostic::error("kdl::too-many", message, last));
-        }
-        diagnostics
+        (diagnostics, self.n_more)
     }
 }

@@ -4,10 +4,12 @@ use std::fmt::Write;
 
 use kdl::{KdlDocument, KdlEntry, KdlNode, KdlValue};
 use mc_syntax::lex::tokens;
+use mc_syntax::line_index::LineIndex;
 use mc_syntax::parse::{Parse, parse};
 use mc_syntax::print::{print, quote};
 use mc_syntax::render::render;
 use mc_syntax::span::Span;
+use mc_syntax::terminal::{Markup, Paint, escaped, is_steering, printable};
 use mc_syntax::tree::{Entry, Node, Value};
 use proptest::prelude::*;
 
@@ -62,17 +64,84 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_text_that_goes_to_a_terminal_steers_it(text in foreign(), own in "[a-z ]{0,5}") {
+        let mut markup = Markup::default();
+        markup.text(own.as_str());
+        markup.painted(Paint::Red, text.as_str());
+        markup.text(text.as_str());
+        check_shown(&markup)?;
+        prop_assert!(printable(&text).chars().all(|shown| !is_steering(shown) && shown != '\n' && shown != '\t'));
+        // Nothing but steering characters is changed, and what was escaped is escaped once.
+        let kept: String = text.chars().filter(|&character| !is_steering(character)).collect();
+        prop_assert_eq!(escaped(&kept), kept.as_str());
+        let once = escaped(&text);
+        prop_assert_eq!(escaped(&once), once.as_ref());
+    }
+
+    #[test]
+    fn text_in_which_a_library_put_colors_steers_nothing_else(text in foreign()) {
+        let shown = Markup::of_colored(&text).show(true);
+        check_codes(&shown)?;
+        let plain = Markup::of_colored(&text).show(false);
+        prop_assert!(!plain.chars().any(is_steering), "{plain:?}");
+    }
+}
+
+/// Text with more of what steers a terminal than chance would bring.
+fn foreign() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        any::<String>(),
+        any::<char>().prop_map(String::from),
+        proptest::char::range('\0', '\u{9F}').prop_map(String::from),
+        proptest::char::range('\u{2000}', '\u{206F}').prop_map(String::from),
+        proptest::char::range('\u{E0000}', '\u{E0FFF}').prop_map(String::from),
+        Just("\u{1B}[31m".to_owned()),
+        Just("\u{1B}]8;;http://a\u{7}".to_owned()),
+        Just("\u{9B}2J\u{FEFF}\u{61C}\r".to_owned()),
+        Just("👩‍👩‍👧 é 日本".to_owned()),
+    ];
+    proptest::collection::vec(piece, 0..8).prop_map(|pieces| pieces.concat())
+}
+
+/// Without colors nothing steers; with colors nothing but the codes does.
+fn check_shown(markup: &Markup) -> Result<(), TestCaseError> {
+    prop_assert!(!markup.show(false).chars().any(is_steering));
+    let without_codes = check_codes(&markup.show(true))?;
+    prop_assert_eq!(without_codes, markup.show(false));
+    Ok(())
+}
+
+/// What is left without codes for colors, in which nothing steers.
+fn check_codes(shown: &str) -> Result<String, TestCaseError> {
+    let mut pieces = shown.split("\u{1B}[");
+    let mut left = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let (code, text) = piece.split_once('m').ok_or_else(|| TestCaseError::fail("a code has an end"))?;
+        prop_assert!(code.bytes().all(|byte| byte.is_ascii_digit() || byte == b';'), "{code}");
+        left.push_str(text);
+    }
+    prop_assert!(!left.chars().any(is_steering), "{left:?}");
+    Ok(left)
+}
+
 fn check_any(text: &str) -> Result<(), TestCaseError> {
     let joined: String = tokens(text).map(|token| token.span.of(text)).collect();
     prop_assert_eq!(&joined, text);
-    let Parse { document, diagnostics } = parse(text);
+    let Parse { document, diagnostics, .. } = parse(text);
+    let lines = LineIndex::new(text);
     for diagnostic in &diagnostics {
         let labels = diagnostic.labels.iter().map(|label| label.span);
         for span in labels.chain([diagnostic.span]) {
             check_span(text, span)?;
         }
         prop_assert!(diagnostic.help.is_some(), "{}", diagnostic.message);
-        prop_assert!(render("file.kdl", text, diagnostic, false).lines().count() >= 5);
+        let rendered = render("file.kdl", &lines, diagnostic);
+        prop_assert!(rendered.to_string().lines().count() >= 5);
+        check_shown(&rendered)?;
     }
     document.nodes.iter().try_for_each(|node| check_spans(text, node))?;
     // What could be read is a document again.

@@ -148,7 +148,7 @@ fn a_pipe_is_refused_and_blocks_nobody() {
 fn a_workspace_that_is_not_there_is_reported_and_not_feared() {
     let root = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("never-made");
     let db = Database::new(&root, RULES, Disk::new(&root));
-    let found = check(&db, &[pattern("//...")]);
+    let found = check(&db, &[pattern("//...")]).shown;
     assert_eq!(found.len(), 1);
     assert_eq!(found[0].diagnostic.message, "`workspace.kdl` does not exist");
 }

@@ -87,6 +87,6 @@ fn a_rule_reads_in_the_folder_that_it_was_told_of_and_no_other() {
     let mut db = db;
     db.refresh();
     let wrong = needed(&db, &[pattern("//...")]).unwrap_err();
-    assert_eq!(wrong[0].diagnostic.message, "`far` needs `from`");
+    assert_eq!(wrong.shown[0].diagnostic.message, "`far` needs `from`");
     fs::remove_dir_all(root).unwrap();
 }

@@ -134,7 +134,7 @@ fn a_package_that_is_taken_away_is_missed() {
     let mut fixture = ready();
     fixture.files.remove("a/package.kdl");
     fixture.db.refresh();
-    let found = check(&fixture.db, &[pattern("//b:all")]);
+    let found = check(&fixture.db, &[pattern("//b:all")]).shown;
     assert_eq!(found.len(), 1);
     assert_eq!(found[0].diagnostic.code, "label::unknown");
     assert_eq!(packages(&fixture.db).len(), 2);
@@ -147,9 +147,9 @@ fn a_package_that_is_taken_away_is_missed() {
 #[test]
 fn a_file_that_appears_mends_the_target_that_missed_it() {
     let mut fixture = Fixture::new(&[("package.kdl", "note \"n\" file=\"n.txt\"\n")]);
-    assert_eq!(check(&fixture.db, &[pattern("//...")]).len(), 1);
+    assert_eq!(check(&fixture.db, &[pattern("//...")]).n_all(), 1);
     fixture.files.write("n.txt", b"here");
-    assert_eq!(check(&fixture.db, &[pattern("//...")]).len(), 1, "Nothing changes before a refresh");
+    assert_eq!(check(&fixture.db, &[pattern("//...")]).n_all(), 1, "Nothing changes before a refresh");
     fixture.executed();
     assert_eq!(run(&mut fixture), ["analyze_target(//:n)"]);
     assert_eq!(words(&fixture, "//:n"), "here");
@@ -180,7 +180,7 @@ fn a_pattern_sees_new_files_and_files_that_went_away() {
 fn a_fault_moves_with_its_target_and_nothing_is_analysed() {
     let text = "note \"n\" file=\"missing.txt\"\n";
     let mut fixture = Fixture::new(&[("package.kdl", text)]);
-    let start = |fixture: &Fixture| check(&fixture.db, &[pattern("//...")])[0].diagnostic.span.start;
+    let start = |fixture: &Fixture| check(&fixture.db, &[pattern("//...")]).shown[0].diagnostic.span.start;
     assert_eq!(start(&fixture), 14);
     fixture.executed();
     fixture.files.write("package.kdl", format!("// Moved.\n{text}").as_bytes());

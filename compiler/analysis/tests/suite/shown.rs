@@ -2,6 +2,7 @@
 
 use expect_test::Expect;
 use mc_analysis::check::check;
+use mc_syntax::line_index::LineIndex;
 use mc_syntax::render::render;
 
 use crate::fake::{Fixture, pattern};
@@ -10,12 +11,16 @@ use crate::fake::{Fixture, pattern};
 pub(crate) fn shown(fixture: &Fixture, patterns: &[&str]) -> String {
     let patterns: Vec<_> = patterns.iter().map(|text| pattern(text)).collect();
     let mut text = String::new();
-    for found in check(&fixture.db, &patterns) {
-        text += &render(&found.path, &found.text, &found.diagnostic, false);
+    let diagnostics = check(&fixture.db, &patterns);
+    for found in diagnostics.shown {
+        text += &render(&found.path, &LineIndex::new(&found.text), &found.diagnostic).to_string();
         for related in &found.related {
             let at = &related.text[related.span.start..related.span.end];
             text += &format!("  {}: {} at `{at}`\n", related.path, related.message);
         }
+    }
+    for (path, n_more) in diagnostics.n_more {
+        text += &format!("{n_more} more in {path}\n");
     }
     text
 }

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar};
 use mc_digest::digest::Digest;
 use mc_execute::event::Event;
 
 use crate::render::lines;
+use crate::render::live;
 
 const TICK: Duration = Duration::from_millis(100);
 
@@ -79,20 +80,17 @@ impl Bars {
 
 impl Shown {
     fn new(n_actions: usize) -> Self {
-        let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
-        let style = ProgressStyle::with_template("{bar:32.green} {pos}/{len} actions  {elapsed}")
-            .expect("the template is a constant and well-formed");
-        let total = all.add(ProgressBar::new(n_actions as u64).with_style(style));
+        let all = live::bars();
+        let template = "{bar:32.green} {pos}/{len} actions  {elapsed}";
+        let total = all.add(live::bar(Some(n_actions as u64), template, ""));
         total.enable_steady_tick(TICK);
         Self { all, total, running: BTreeMap::new() }
     }
 
     fn start(&mut self, structure: Digest, text: String) {
-        let style = ProgressStyle::with_template("  {spinner} {wide_msg}")
-            .expect("the template is a constant and well-formed");
         // It may begin again, here, after a worker could not do it.
         self.end(&structure);
-        let bar = self.all.add(ProgressBar::new_spinner().with_style(style).with_message(text));
+        let bar = self.all.add(live::bar(None, "  {spinner} {wide_msg}", &text));
         bar.enable_steady_tick(TICK);
         self.running.insert(structure, bar);
     }

@@ -1,43 +1,62 @@
-//! Mistakes in declarations: for people with the source lines, for programs as JSON.
+//! Mistakes in declarations: for people with the source lines, for programs as JSON. Of each file the first ones are
+//! shown and the rest is counted.
 
-use mc_analysis::diagnostic::FileDiagnostic;
+use std::collections::BTreeMap;
+
+use mc_analysis::diagnostic::{Diagnostics, FileDiagnostic};
 use mc_syntax::diagnostic::Severity;
 use mc_syntax::line_index::LineIndex;
 use mc_syntax::render::render;
-use mc_syntax::span::Span;
 use serde_json::{Value, json};
 
 use crate::invocation::Invocation;
-use crate::render::style::Style;
 use crate::render::summary::plural;
+use crate::report::under;
 
-/// Shows every diagnostic, and how many there are.
-pub(crate) fn tell(invocation: &Invocation, diagnostics: &[FileDiagnostic]) {
-    let is_colored = invocation.streams.err_style == Style::Ansi;
-    for diagnostic in diagnostics {
-        let mut text = render(&diagnostic.path, &diagnostic.text, &diagnostic.diagnostic, is_colored);
-        for related in &diagnostic.related {
-            let (line, column) = position(&related.text, related.span);
-            text.push_str(&format!("  ::: {}:{line}:{column}: {}\n", related.path, related.message));
-        }
-        text.push('\n');
-        invocation.streams.error(&text);
+/// The lines of each file, found once however many mistakes are in it.
+struct Lines<'a>(BTreeMap<&'a str, LineIndex<'a>>);
+
+impl<'a> Lines<'a> {
+    /// The lines of a file.
+    fn of(&mut self, path: &'a str, text: &'a str) -> &LineIndex<'a> {
+        self.0.entry(path).or_insert_with(|| LineIndex::new(text))
     }
-    let n_errors = diagnostics.len();
+}
+
+/// Shows the diagnostics, and how many there are.
+pub(crate) fn tell(invocation: &Invocation, diagnostics: &Diagnostics) {
+    let mut lines = Lines(BTreeMap::new());
+    for group in diagnostics.shown.chunk_by(|left, right| left.path == right.path) {
+        for found in group {
+            let mut shown = render(&found.path, lines.of(&found.path, &found.text), &found.diagnostic);
+            for related in &found.related {
+                let place = lines.of(&related.path, &related.text).line_column(related.span.start);
+                let (line, column) = (place.line, place.column);
+                shown.text(format!("  ::: {}:{line}:{column}: {}\n", related.path, under(&related.message)));
+            }
+            shown.text("\n");
+            invocation.streams.error_markup(&shown);
+        }
+        let path = &group[0].path;
+        if let Some(n_more) = diagnostics.n_more.get(path) {
+            invocation.streams.error(&format!("… and {n_more} more in {path}\n\n"));
+        }
+    }
+    let n_errors = diagnostics.n_all();
     if n_errors > 0 {
         invocation.streams.error(&format!("{n_errors} mistake{} in the declarations\n", plural(n_errors)));
     }
 }
 
 /// The diagnostics for programs; lines and columns count from 1.
-pub(crate) fn json(diagnostics: &[FileDiagnostic]) -> Vec<Value> {
-    let one = |found: &FileDiagnostic| {
-        let diagnostic = &found.diagnostic;
-        let (line, column) = position(&found.text, diagnostic.span);
+pub(crate) fn json<'a>(diagnostics: &'a Diagnostics) -> Vec<Value> {
+    let mut lines = Lines(BTreeMap::new());
+    let one = |FileDiagnostic { path, text, diagnostic, .. }: &'a FileDiagnostic| {
+        let place = lines.of(path, text).line_column(diagnostic.span.start);
         json!({
-            "path": found.path,
-            "line": line,
-            "column": column,
+            "path": path,
+            "line": place.line,
+            "column": place.column,
             "start": diagnostic.span.start,
             "end": diagnostic.span.end,
             "severity": match diagnostic.severity {
@@ -49,10 +68,5 @@ pub(crate) fn json(diagnostics: &[FileDiagnostic]) -> Vec<Value> {
             "help": diagnostic.help,
         })
     };
-    diagnostics.iter().map(one).collect()
-}
-
-fn position(text: &str, span: Span) -> (usize, usize) {
-    let place = LineIndex::new(text).line_column(span.start);
-    (place.line, place.column)
+    diagnostics.shown.iter().map(one).collect()
 }

@@ -2,11 +2,12 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::ProgressBar;
 use mc_fetch::fetcher::Event;
 use mc_ir::origin::Origin;
 
 use crate::render::lines::seconds;
+use crate::render::live;
 use crate::render::size::size;
 use crate::streams::Streams;
 
@@ -32,12 +33,9 @@ impl<'a> FetchProgress<'a> {
                 self.streams.note(&format!("waiting for another mc that fetches {}\n", short(origin)));
             }
             Event::Listed { origin, n_bytes } if is_live => {
-                let style = ProgressStyle::with_template(
-                    "{bar:32.green} {bytes}/{total_bytes} {binary_bytes_per_sec} {eta}  {wide_msg}",
-                )
-                .expect("the template is a constant and well-formed");
-                let shown = ProgressBar::with_draw_target(Some(*n_bytes), ProgressDrawTarget::stderr());
-                *bar = Some(shown.with_style(style).with_message(short(origin)));
+                let template =
+                    "{bar:32.green} {bytes}/{total_bytes} {binary_bytes_per_sec} {eta}  {wide_msg}";
+                *bar = Some(live::bar(Some(*n_bytes), template, &short(origin)));
             }
             Event::Listed { .. } => {}
             Event::Bytes(n_bytes) => {

@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use mc_ir::action::ActionNode;
-
-use crate::render::printable::printable;
+use mc_syntax::terminal::printable;
 
 /// The line of a step that ran: kind, label, description, time.
 pub(crate) fn ran(node: &ActionNode, elapsed: Duration) -> String {

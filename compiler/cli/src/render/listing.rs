@@ -1,9 +1,10 @@
 //! What is in a file, as `mc inspect` shows it: facts, keys, tensors, and where the bytes are.
 
+use mc_syntax::terminal::printable;
 use serde_json::{Value, json};
 
 use crate::render::fidelity::Fidelity;
-use crate::render::printable::{abbreviated, printable};
+use crate::render::printable::abbreviated;
 use crate::render::summary::plural;
 use crate::render::table::{Align, table};
 
@@ -82,7 +83,7 @@ impl Listing {
         }
         if parts.keys {
             text.push_str(&format!("\n{} key{}\n", self.keys.len(), plural(self.keys.len())));
-            let row = |key: &Key| vec![printable(&key.name), key.kind.clone(), shown(&key.value)];
+            let row = |key: &Key| vec![key.name.clone(), key.kind.clone(), shown(&key.value)];
             text.push_str(&table(&[Align::Left; 3], &self.keys.iter().map(row).collect::<Vec<_>>()));
         }
         if parts.tensors {
@@ -105,7 +106,7 @@ impl Listing {
         for tensor in &self.tensors {
             let shape: Vec<String> = tensor.shape.iter().map(u64::to_string).collect();
             rows.push(vec![
-                printable(&tensor.name),
+                tensor.name.clone(),
                 tensor.kind.to_owned(),
                 format!("[{}]", shape.join(", ")),
                 tensor.n_bytes.to_string(),

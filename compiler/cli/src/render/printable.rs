@@ -1,24 +1,12 @@
-//! Text from files that others made, safe to print: no byte of it can steer the terminal.
+//! Names and values from files that others made, in one line of a listing.
 
-/// The text with control characters (escape, bell, line breaks, text-direction marks) shown as escapes.
-pub(crate) fn printable(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for character in text.chars() {
-        let is_direction_mark = matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        if character.is_control() || is_direction_mark {
-            safe.extend(character.escape_default());
-        } else {
-            safe.push(character);
-        }
-    }
-    safe
-}
+use mc_syntax::terminal::printable;
 
-/// At most `n_max` characters of the printable text, with `…` where some were left out.
+/// At most `n_max` characters of the text in one line, with `…` where some were left out.
 pub(crate) fn abbreviated(text: &str, n_max: usize) -> String {
-    let mut safe: String = printable(&text.chars().take(n_max + 1).collect::<String>());
-    if text.chars().count() > n_max {
-        safe = safe.chars().take(n_max).collect();
+    let end = text.char_indices().nth(n_max).map_or(text.len(), |(end, _)| end);
+    let mut safe: String = printable(&text[..end]).chars().take(n_max).collect();
+    if end < text.len() {
         safe.push('…');
     }
     safe
@@ -29,13 +17,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn control_characters_are_shown_and_not_obeyed() {
-        assert_eq!(printable("a\u{1b}[2Jb\nc\u{202e}d é"), "a\\u{1b}[2Jb\\nc\\u{202e}d é");
-    }
-
-    #[test]
     fn long_text_is_cut() {
         assert_eq!(abbreviated("abcdef", 3), "abc…");
         assert_eq!(abbreviated("abc", 3), "abc");
+        assert_eq!(abbreviated("\u{1b}\n", 9), "\\u{1b}\\n");
     }
 }

@@ -32,6 +32,7 @@ impl Run for Check {
                 "packages": checked.n_packages,
                 "targets": checked.n_targets,
                 "diagnostics": diagnostic::json(&checked.diagnostics),
+                "more": checked.diagnostics.n_more,
             }));
             return Ok(exit);
         }

@@ -6,6 +6,7 @@ use mc_codec::loss::Loss;
 use mc_format::gguf::reader::Gguf;
 use mc_format::gguf::value::Value as GgufValue;
 use mc_ir::action::Content;
+use mc_syntax::terminal::printable;
 use rayon::prelude::*;
 use serde_json::{Value, json};
 
@@ -14,7 +15,6 @@ use crate::failure::Failure;
 use crate::invocation::Invocation;
 use crate::render::fidelity::Fidelity;
 use crate::render::listing::{Listing, Tensor};
-use crate::render::printable::printable;
 use crate::render::summary::plural;
 use crate::render::table::{Align, table};
 use crate::report::Report;
@@ -217,7 +217,7 @@ impl Comparison<'_> {
         rows[0].extend(Fidelity::HEADINGS.map(str::to_owned));
         for ((a, b), difference) in self.pairs.iter().zip(&self.differences) {
             let mut row = vec![
-                printable(&a.name),
+                a.name.clone(),
                 a.kind.to_owned(),
                 b.kind.to_owned(),
                 a.n_bytes.to_string(),

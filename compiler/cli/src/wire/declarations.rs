@@ -7,7 +7,7 @@ use clap::ValueEnum;
 use mc_analysis::analyze::analyze;
 use mc_analysis::check::check;
 use mc_analysis::database::Database;
-use mc_analysis::diagnostic::FileDiagnostic;
+use mc_analysis::diagnostic::Diagnostics;
 use mc_analysis::disk::Disk;
 use mc_analysis::needed::needed;
 use mc_analysis::patterns::labels;
@@ -53,7 +53,7 @@ pub(crate) struct Checked {
     /// How many targets were looked at, as written.
     pub(crate) n_targets: usize,
     /// Everything that is wrong.
-    pub(crate) diagnostics: Vec<FileDiagnostic>,
+    pub(crate) diagnostics: Diagnostics,
 }
 
 impl Declarations {
@@ -175,12 +175,16 @@ fn origins(targets: &[Arc<Target>]) -> Vec<Origin> {
     origins.into_iter().collect()
 }
 
-/// Shows every diagnostic.
-fn refuse(invocation: &Invocation, diagnostics: &[FileDiagnostic]) -> Failure {
+/// Shows the diagnostics.
+fn refuse(invocation: &Invocation, diagnostics: &Diagnostics) -> Failure {
     diagnostic::tell(invocation, diagnostics);
     if invocation.is_json() {
         let exit = Exit::Declaration.word();
-        invocation.json(&serde_json::json!({ "status": exit, "diagnostics": diagnostic::json(diagnostics) }));
+        invocation.json(&serde_json::json!({
+            "status": exit,
+            "diagnostics": diagnostic::json(diagnostics),
+            "more": diagnostics.n_more,
+        }));
     }
     Failure::Told(Exit::Declaration)
 }

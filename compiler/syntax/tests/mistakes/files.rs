@@ -1,8 +1,11 @@
 //! What a person sees when something is wrong with the file, or very much of it.
 
 use expect_test::expect;
+use mc_syntax::diagnostic::Diagnostic;
+use mc_syntax::line_index::LineIndex;
 use mc_syntax::parse::parse;
 use mc_syntax::render::render;
+use mc_syntax::span::Span;
 
 use crate::check;
 
@@ -26,13 +29,13 @@ fn a_character_that_turns_the_text() {
     check(
         "node \u{202E}\"a\"\n",
         expect![[r#"
-        error[kdl::character]: Expected text, found the character U+202E, which is not allowed
-         --> package.kdl:1:6
-          |
-        1 | node �"a"
-          |      ^
-          = help: Remove it, or write `\u{202E}` in a string
-    "#]],
+            error[kdl::character]: Expected text, found the character U+202E, which is not allowed
+             --> package.kdl:1:6
+              |
+            1 | node \u{202e}"a"
+              |      ^^^^^^^^
+              = help: Remove it, or write `\u{202E}` in a string
+        "#]],
     );
 }
 
@@ -41,13 +44,13 @@ fn a_byte_order_mark_in_the_middle() {
     check(
         "node \u{FEFF}a\n",
         expect![[r#"
-        error[kdl::character]: Expected text, found the character U+FEFF, which is not allowed
-         --> package.kdl:1:6
-          |
-        1 | node �a
-          |      ^
-          = help: Remove it, or write `\u{FEFF}` in a string
-    "#]],
+            error[kdl::character]: Expected text, found the character U+FEFF, which is not allowed
+             --> package.kdl:1:6
+              |
+            1 | node \u{feff}a
+              |      ^^^^^^^^
+              = help: Remove it, or write `\u{FEFF}` in a string
+        "#]],
     );
 }
 
@@ -196,7 +199,7 @@ fn a_file_that_is_too_large() {
 #[test]
 fn colors_mark_the_mistake_and_the_help() {
     let text = "node 1.0.0\n";
-    let rendered = render("package.kdl", text, &parse(text).diagnostics[0], true);
+    let rendered = render("package.kdl", &LineIndex::new(text), &parse(text).diagnostics[0]).show(true);
     expect![[r#"
         ESC[1;31merror[kdl::number]ESC[0mESC[1m: Expected the number to end, found `.`ESC[0m
          ESC[1;34m-->ESC[0m package.kdl:1:9
@@ -209,6 +212,75 @@ fn colors_mark_the_mistake_and_the_help() {
 }
 
 #[test]
-fn no_more_than_a_thousand_mistakes_are_kept() {
-    assert_eq!(parse(&"= ".repeat(5000)).diagnostics.len(), 1001);
+fn a_thousand_mistakes_are_kept_and_the_rest_is_counted() {
+    let parse = parse(&"= ".repeat(5000));
+    assert_eq!((parse.diagnostics.len(), parse.n_more), (1000, 4001));
+}
+
+#[test]
+fn control_characters_are_shown_as_escapes_with_the_caret_below_them() {
+    check(
+        "node \u{1B}[31m\"é\u{200E}\" x=\"\u{9B}日\" 1.0.0 // \u{7}\n",
+        expect![[r##"
+        error[kdl::character]: Expected text, found the character U+001B, which is not allowed
+         --> package.kdl:1:6
+          |
+        1 | node \u{1b}[31m"é\u{200e}" x="\u{9b}日" 1.0.0 // \u{7}
+          |      ^^^^^^
+          = help: Remove it, or write `\u{1B}` in a string
+
+        error[kdl::character]: Expected an entry or the end of the node, found `\u{1b}[`
+         --> package.kdl:1:6
+          |
+        1 | node \u{1b}[31m"é\u{200e}" x="\u{9b}日" 1.0.0 // \u{7}
+          |      ^^^^^^^
+          = help: Lists have no brackets, and spaces between their values; text with brackets in it goes in quotes
+
+        error[kdl::number]: Expected the number to end, found `m`
+         --> package.kdl:1:10
+          |
+        1 | node \u{1b}[31m"é\u{200e}" x="\u{9b}日" 1.0.0 // \u{7}
+          |               ^
+          = help: A number has no unit and no letters; text goes in quotes: `"31m"`
+
+        error[kdl::entry]: Expected a space before `"é\u{200e}"`, found none
+         --> package.kdl:1:11
+          |
+        1 | node \u{1b}[31m"é\u{200e}" x="\u{9b}日" 1.0.0 // \u{7}
+          |                ^^^^^^^^^^^
+          = help: Entries are separated by spaces; text with any of `(){}[]/\"#;=` in it goes in quotes
+
+        error[kdl::character]: Expected text, found the character U+200E, which is not allowed
+         --> package.kdl:1:13
+          |
+        1 | node \u{1b}[31m"é\u{200e}" x="\u{9b}日" 1.0.0 // \u{7}
+          |                  ^^^^^^^^
+          = help: Remove it, or write `\u{200E}` in a string
+
+        error[kdl::number]: Expected the number to end, found `.`
+         --> package.kdl:1:26
+          |
+        1 | node \u{1b}[31m"é\u{200e}" x="\u{9b}日" 1.0.0 // \u{7}
+          |                                            ^
+          = help: A number has one dot at most; text goes in quotes: `"1.0.0"`
+
+        error[kdl::character]: Expected text, found the character U+0007, which is not allowed
+         --> package.kdl:1:32
+          |
+        1 | node \u{1b}[31m"é\u{200e}" x="\u{9b}日" 1.0.0 // \u{7}
+          |                                                  ^^^^^
+          = help: Remove it, or write `\u{7}` in a string
+    "##]],
+    );
+}
+
+#[test]
+fn a_message_that_quotes_much_is_cut_and_its_further_lines_are_indented() {
+    let text = "node\n";
+    let message = format!("Found `a\nerror: forged{}`", "x".repeat(10_000));
+    let diagnostic = Diagnostic::error("kdl::x", message, Span::at(0)).with_help("Do\nthis");
+    let rendered = render("package.kdl", &LineIndex::new(text), &diagnostic).to_string();
+    assert!(rendered.len() < 4_200, "{}", rendered.len());
+    assert!(rendered.contains("Found `a\n    error: forged"), "{rendered}");
+    assert!(rendered.contains("help: Do\n    this\n"), "{rendered}");
 }

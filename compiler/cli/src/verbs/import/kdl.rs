@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use mc_syntax::terminal::is_steering;
+
 /// A node on its way into a file.
 #[derive(Clone, Debug)]
 pub(crate) struct Line {
@@ -39,7 +41,8 @@ pub(crate) fn quoted(text: &str) -> String {
         match letter {
             '"' | '\\' => out.extend(['\\', letter]),
             '\n' => out.push_str("\\n"),
-            letter if letter.is_control() => {
+            // KDL refuses some of them, and a reader of the file shall see them all.
+            letter if letter == '\t' || is_steering(letter) => {
                 let _infallible = write!(out, "\\u{{{:x}}}", u32::from(letter));
             }
             letter => out.push(letter),
@@ -51,7 +54,8 @@ pub(crate) fn quoted(text: &str) -> String {
 
 /// A text that may stand in a comment of one line.
 pub(crate) fn comment(text: &str) -> String {
-    let line: String = text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect();
+    let is_layout = |letter| matches!(letter, '\n' | '\t') || is_steering(letter);
+    let line: String = text.chars().map(|letter| if is_layout(letter) { ' ' } else { letter }).collect();
     format!("// {line}")
 }
 
@@ -68,6 +72,10 @@ mod tests {
     fn texts_and_numbers_are_written_as_kdl_reads_them() {
         assert_eq!(quoted("a\"b\\c\n\u{1}"), r#""a\"b\\c\n\u{1}""#);
         assert_eq!([number(0.5), number(1.0), number(-2.0)], ["0.5", "1", "-2"]);
-        assert_eq!(comment("a\nb"), "// a b");
+        assert_eq!(comment("a\nb\u{202e}c"), "// a b c");
+        let hostile = quoted("\u{1b}\t\u{202e}\u{feff}");
+        assert_eq!(hostile, r#""\u{1b}\u{9}\u{202e}\u{feff}""#);
+        let read = mc_syntax::parse::parse(&format!("a {hostile}"));
+        assert_eq!(read.diagnostics, []);
     }
 }
