@@ -23,4 +23,5 @@ mod team_cache;
 mod team_failures;
 mod team_trust;
 mod users;
+mod terminal;
 mod worker;

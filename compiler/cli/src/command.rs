@@ -40,15 +40,18 @@ pub(crate) fn main() -> Exit {
             let streams = Arc::new(Streams::of_process(&cli.options));
             panic::guard(&streams, || run(cli, &streams))
         }
-        Err(error) => explain(&told(error, &arguments)),
+        Err(error) => explain(&error, &arguments),
     }
 }
 
-/// The error as it can be shown: clap quotes arguments among its own codes for colors, so it must not see any that
-/// could steer a terminal.
-fn told(error: clap::Error, arguments: &[OsString]) -> clap::Error {
+/// The error as it can be shown. Clap quotes arguments among its own codes for colors, so it reads them once more with
+/// every steering character escaped; should they be right then, the error is shown without colors.
+fn told(error: &clap::Error, arguments: &[OsString]) -> Markup {
     let shown = arguments.iter().map(|argument| printable(&argument.to_string_lossy()).into_owned());
-    Cli::try_parse_from(shown).err().unwrap_or(error)
+    match Cli::try_parse_from(shown) {
+        Err(error) => Markup::of_colored(&error.render().ansi().to_string()),
+        Ok(_) => error.to_string().into(),
+    }
 }
 
 fn run(cli: Cli, streams: &Arc<Streams>) -> Exit {
@@ -78,9 +81,9 @@ fn run(cli: Cli, streams: &Arc<Streams>) -> Exit {
 }
 
 /// Help and version are results; everything else is a wrong command line.
-fn explain(error: &clap::Error) -> Exit {
+fn explain(error: &clap::Error, arguments: &[OsString]) -> Exit {
     let streams = Streams::of_process(&GlobalOptions::default());
-    let text = Markup::of_colored(&error.render().ansi().to_string());
+    let text = told(error, arguments);
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
         streams.result_markup(&text);
         return if streams.finish().is_ok() { Exit::Done } else { Exit::Failed };

@@ -166,6 +166,13 @@ impl Markup {
     }
 }
 
+impl From<String> for Markup {
+    /// Text without a color.
+    fn from(text: String) -> Self {
+        Self { pieces: vec![Piece::Text(text)] }
+    }
+}
+
 impl fmt::Display for Markup {
     /// Without colors.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
