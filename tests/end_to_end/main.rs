@@ -2,6 +2,7 @@
 
 mod background;
 mod changes;
+mod clean;
 mod commands;
 mod corruption;
 mod crash;
@@ -19,6 +20,7 @@ mod sandbox;
 #[expect(dead_code, reason = "the tests of `cache/fetch` use more of it")]
 #[path = "../../cache/fetch/tests/suite/server.rs"]
 mod server;
+mod signals;
 mod team_cache;
 mod team_failures;
 mod team_trust;

@@ -142,6 +142,16 @@ impl Sandbox {
         command
     }
 
+    /// The same, run by a shell after other commands of it.
+    pub(crate) fn shell(&self, commands: &str, arguments: &[&str]) -> Command {
+        let inner = self.command(arguments);
+        let mut command = Command::new("sh");
+        command.arg("-c").arg(format!("{commands}; exec \"$@\"")).arg("sh");
+        command.arg(inner.get_program()).args(inner.get_args()).current_dir(&self.workspace);
+        command.env_remove("MC_CACHE_DIR").env_remove("NO_COLOR").stdin(Stdio::null());
+        command
+    }
+
     /// Runs `mc` in the workspace.
     pub(crate) fn mc(&self, arguments: &[&str]) -> Ran {
         run(&mut self.command(arguments))

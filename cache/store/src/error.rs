@@ -191,6 +191,10 @@ fn hint(source: &io::Error) -> &'static str {
     match source.kind() {
         io::ErrorKind::PermissionDenied => "; check the permissions of the file and of its folder",
         io::ErrorKind::ReadOnlyFilesystem => "; choose a folder on a writable disk with `--cache-dir`",
+        io::ErrorKind::FileTooLarge => {
+            "; this process or the file system limits the size of files: raise the limit (`ulimit -f unlimited`), or \
+             choose a folder on another disk with `--cache-dir`"
+        }
         io::ErrorKind::CrossesDevices => "; the folder must not be a link to another disk",
         io::ErrorKind::NotFound => "; check that it exists and was not moved during the build",
         _ => "",

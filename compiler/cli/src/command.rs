@@ -14,6 +14,7 @@ use crate::invocation::Invocation;
 use crate::options::GlobalOptions;
 use crate::panic;
 use crate::report::Report;
+use crate::signals;
 use crate::spelling;
 use crate::streams::Streams;
 use crate::verbs::Verb;
@@ -34,6 +35,7 @@ pub(crate) struct Cli {
 
 /// Runs `mc` on the process's arguments.
 pub(crate) fn main() -> Exit {
+    signals::prepare();
     let arguments = spelling::declared(&Cli::command(), std::env::args_os());
     match Cli::try_parse_from(&arguments) {
         Ok(cli) => {

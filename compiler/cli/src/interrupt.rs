@@ -1,4 +1,5 @@
-//! Ctrl-C and its kin: the first asks the build to stop cleanly, the second ends the process at once.
+//! Ctrl-C and its kin: the first asks the build to stop cleanly, the second ends the process at once, as the first does
+//! where nothing is built.
 //!
 //! Nothing is lost by the second either: unfinished files belong to a session that the next `mc` clears away. So a build
 //! that was asked to stop, and only waits for servers, is ended, too.
@@ -23,17 +24,20 @@ pub(crate) fn cancelled() -> &'static AtomicBool {
     &CANCELLED
 }
 
-/// Listens for interrupts from now on.
+/// Listens for interrupts from now on; [`crate::signals`] does so before anything else.
 ///
 /// # Errors
-/// When the system does not let us; an interrupt then ends the process as it always does.
+/// When the system does not let us.
 pub(crate) fn listen() -> Result<(), ctrlc::Error> {
     ctrlc::set_handler(|| {
         let is_first = !CANCELLED.swap(true, Ordering::Relaxed);
         if !(is_first && IS_BUILDING.load(Ordering::Relaxed)) {
             end();
         }
-        thread::spawn(end_when_idle);
+        // A panic here would end the thread that listens, and every further interrupt would be lost.
+        if thread::Builder::new().spawn(end_when_idle).is_err() {
+            end();
+        }
     })
 }
 

@@ -12,6 +12,7 @@ mod options;
 mod panic;
 mod render;
 mod report;
+mod signals;
 mod spelling;
 mod streams;
 mod verbs;

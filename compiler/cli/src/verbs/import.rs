@@ -5,11 +5,11 @@ mod mergekit;
 mod reading;
 mod yaml;
 
-use std::fs::OpenOptions;
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
+use mc_files::folder::Folder;
 use mc_files::regular;
 use serde_json::json;
 
@@ -77,8 +77,24 @@ fn read(file: &Path) -> Result<String, Report> {
     regular::read_text(file, MAX_BYTES).map_err(|error| told(&error))
 }
 
+/// Writes a file that is not there yet; whole, or not at all.
 fn write_new(file: &Path, text: &str) -> Result<(), Report> {
-    let write = || OpenOptions::new().write(true).create_new(true).open(file)?.write_all(text.as_bytes());
+    let write = || {
+        let name = file.file_name().map(Path::new).ok_or(io::ErrorKind::InvalidFilename)?;
+        let folder = file.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let folder = Folder::open(folder.unwrap_or(Path::new(".")))?;
+        let unfinished = PathBuf::from(format!(".mc-import-{}", std::process::id()));
+        let mut written = folder.create_file(&unfinished, 0o666)?;
+        let placed = written
+            .write_all(text.as_bytes())
+            .and_then(|()| written.sync_all())
+            .and_then(|()| folder.rename_new(&unfinished, &folder, name));
+        if placed.is_err() {
+            // The error that is told is the one before.
+            drop(folder.remove_file(&unfinished));
+        }
+        placed
+    };
     write().map_err(|error| {
         Report::failed(format!("Cannot write `{}`", file.display()))
             .because(error)

@@ -7,7 +7,6 @@ use serde_json::json;
 
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::interrupt;
 use crate::invocation::Invocation;
 use crate::render::fetching::FetchProgress;
 use crate::render::size::size;
@@ -102,8 +101,6 @@ fn pin(
     lock: &mut LockFile,
     rows: &mut Vec<Row>,
 ) -> Result<(), Failure> {
-    // Without the handler an interrupt ends the process as it always does; what came is kept either way.
-    drop(interrupt::listen());
     let fetcher = fetcher(invocation)?;
     for origin in wanted {
         let Err(error) = origin.check() else { continue };

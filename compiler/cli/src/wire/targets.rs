@@ -1,6 +1,7 @@
 //! Builds targets: one pass where it can be, and what became of each target.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use mc_ir::action::{ActionError, Artifact};
 use mc_ir::label::Label;
@@ -109,8 +110,6 @@ pub(crate) fn build_targets(
     targets: Vec<Wanted>,
     goal: Goal,
 ) -> Result<Finished, Failure> {
-    // Without the handler an interrupt ends the process as it always does, which loses nothing either.
-    drop(interrupt::listen());
     let progress = Progress::new(&invocation.streams);
     let mut passes = Vec::new();
     let mut pending = targets.clone();
@@ -133,7 +132,9 @@ pub(crate) fn build_targets(
     let tally = progress.finish();
     let mut finished = Finished {
         reports: reports(&passes),
-        is_interrupted: passes.iter().any(|pass| pass.built.is_interrupted),
+        // Whoever asked for an end too late to stop anything wants out all the same.
+        is_interrupted: interrupt::cancelled().load(Ordering::Relaxed)
+            || passes.iter().any(|pass| pass.built.is_interrupted),
         passes,
         targets: Vec::new(),
         gates: Vec::new(),
