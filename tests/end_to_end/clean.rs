@@ -10,7 +10,7 @@ use crate::random::Random;
 use crate::sandbox::{GGUF, Ran, Sandbox, Template, run};
 
 /// Builds of each of the processes; `MC_CLEANS` asks for another number.
-const N_BUILDS: usize = 6;
+const N_BUILDS: usize = 3;
 
 /// Processes that build at a time.
 const N_BUILDERS: usize = 3;
