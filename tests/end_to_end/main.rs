@@ -10,6 +10,7 @@ mod determinism;
 mod disk_full;
 mod fetching;
 mod integrity;
+mod links;
 mod malformed;
 mod outside;
 mod poison;
@@ -17,13 +18,13 @@ mod random;
 mod remote_execution;
 mod safetensors_file;
 mod sandbox;
-#[expect(dead_code, reason = "the tests of `cache/fetch` use more of it")]
-#[path = "../../cache/fetch/tests/suite/server.rs"]
 mod server;
 mod signals;
 mod team_cache;
 mod team_failures;
 mod team_trust;
-mod users;
 mod terminal;
+mod users;
 mod worker;
+#[expect(dead_code, reason = "the tests of `cache/fetch` use more of it")]
+#[path = "../../cache/fetch/tests/suite/server.rs"]

@@ -4,6 +4,7 @@
 //! dependencies provides has changed. Where it stands in its file is no part of it: faults remember their place by
 //! number, and [`crate::diagnostic`] looks the span up.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use mc_ir::fault::Fault;
@@ -73,6 +74,9 @@ pub(crate) fn analyze_target<'db>(db: &'db dyn Db, key: TargetKey<'db>) -> Arc<A
         }
         Ok(_) => Analysis::failed(faults),
         Err(found) => {
+            // A source that may not be used is told once, where the rule says it.
+            let told: BTreeSet<&str> = found.iter().map(|fault| fault.message.as_str()).collect();
+            faults.retain(|fault| !told.contains(fault.message.as_str()));
             faults.extend(found);
             Analysis::failed(faults)
         }

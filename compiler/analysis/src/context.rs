@@ -18,6 +18,7 @@ use crate::analyze::analyze_target;
 use crate::db::Db;
 use crate::file_system::unusable;
 use crate::keys::target_key;
+use crate::outside;
 use crate::path::{join, normalize};
 use crate::source_file::{Content, Request};
 
@@ -37,7 +38,7 @@ impl<'a> Context<'a> {
         Self { db, target, named: OnceCell::new(), faults: RefCell::default(), fetched: RefCell::default() }
     }
 
-    /// What the rule did that it may not.
+    /// What the rule did that it may not, and sources that it may not use.
     pub(crate) fn into_faults(self) -> Vec<Fault> {
         self.faults.into_inner()
     }
@@ -51,7 +52,8 @@ impl<'a> Context<'a> {
         })
     }
 
-    /// A path of the package, relative to the workspace; one in a fetched folder as it is.
+    /// A path of the package, relative to the workspace, that leads nowhere else without permission; one in a fetched
+    /// folder as it is.
     fn in_workspace(&self, path: &str) -> Result<String, SourceError> {
         if let Some(path) = self.in_fetched(path) {
             return Ok(path);
@@ -59,7 +61,9 @@ impl<'a> Context<'a> {
         let package = &self.target.label.package.0;
         let path = normalize(path)
             .map_err(|reason| unusable(path, &format!("is not a path inside the package: {reason}")))?;
-        Ok(join(package, &path))
+        let path = join(package, &path);
+        outside::check(self.db, &path)?;
+        Ok(path)
     }
 
     fn ask(&self, request: Request) -> Result<Content, SourceError> {
@@ -69,7 +73,7 @@ impl<'a> Context<'a> {
     fn names(&self, request: Request) -> Result<Arc<[String]>, SourceError> {
         match self.ask(request)? {
             Content::Names(names) => Ok(names),
-            Content::Bytes(_) | Content::Head(_) => {
+            Content::Bytes(_) | Content::Head(_) | Content::Outside(_) => {
                 unreachable!("lists, patterns and origins are answered by names")
             }
         }
@@ -104,14 +108,18 @@ impl RuleContext for Context<'_> {
     fn read(&self, path: &str) -> Result<Arc<[u8]>, SourceError> {
         match self.ask(Request::Whole(self.in_workspace(path)?))? {
             Content::Bytes(bytes) => Ok(bytes),
-            Content::Head(_) | Content::Names(_) => unreachable!("files are answered by bytes"),
+            Content::Head(_) | Content::Names(_) | Content::Outside(_) => {
+                unreachable!("files are answered by bytes")
+            }
         }
     }
 
     fn read_head(&self, path: &str, format: HeadFormat) -> Result<Head, SourceError> {
         match self.ask(Request::Head(self.in_workspace(path)?, format))? {
             Content::Head(head) => Ok(head),
-            Content::Bytes(_) | Content::Names(_) => unreachable!("containers are answered by heads"),
+            Content::Bytes(_) | Content::Names(_) | Content::Outside(_) => {
+                unreachable!("containers are answered by heads")
+            }
         }
     }
 
@@ -127,14 +135,25 @@ impl RuleContext for Context<'_> {
     fn glob(&self, pattern: &str) -> Result<Arc<[String]>, SourceError> {
         let pattern = normalize(pattern)
             .map_err(|reason| unusable(pattern, &format!("is not a pattern inside the package: {reason}")))?;
-        self.names(Request::Glob { folder: self.target.label.package.0.clone(), pattern })
+        let package = &self.target.label.package.0;
+        let names = self.names(Request::Glob { folder: package.clone(), pattern })?;
+        names.iter().try_for_each(|name| outside::check(self.db, &join(package, name)))?;
+        Ok(names)
     }
 
     fn source(&self, path: &str) -> Source {
         // Rules take paths from attributes, which are normal already, or from `list` and `glob`. Whatever else this
         // is, it stays below the package.
         let path = self.in_fetched(path).map_or_else(
-            || self.db.root().join(join(&self.target.label.package.0, &normalize(path).unwrap_or_default())),
+            || {
+                let path = join(&self.target.label.package.0, &normalize(path).unwrap_or_default());
+                // What nobody read here is read when its action runs.
+                if let Err(error) = outside::check(self.db, &path) {
+                    let fault = Fault::new(self.target.record.place, "source::outside", error.message);
+                    self.faults.borrow_mut().push(fault.file(error.path));
+                }
+                self.db.root().join(path)
+            },
             PathBuf::from,
         );
         Source { path: path.into(), range: None }

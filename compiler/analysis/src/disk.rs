@@ -1,15 +1,16 @@
 //! The real file system, below a folder, and the folders of fetched files.
 
-use std::fs::{self, File, Metadata};
+use std::fs::{self, Metadata};
 use std::io::{self, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use mc_files::regular;
 use mc_ir::origin::Origin;
 use mc_ir::rule::SourceError;
 
-use crate::file_system::{Entry, FileSystem, Stamp, Stat, missing, unusable};
+use crate::file_system::{Entry, FileSystem, Outside, Stamp, Stat, missing, unusable};
 
 /// A file written less than this before it was looked at may be written again without a new time. Two seconds is the
 /// coarsest clock of the file systems in use (FAT).
@@ -43,6 +44,12 @@ impl Disk {
     fn at(&self, path: &str) -> PathBuf {
         if path.is_empty() { self.root.clone() } else { self.root.join(path) }
     }
+
+    /// The links among the parts of a path, and where each leads as it is written.
+    fn links<'a>(&self, path: &'a str) -> impl Iterator<Item = (&'a str, PathBuf)> {
+        let ends = path.match_indices('/').map(|(end, _)| end).chain([path.len()]);
+        ends.filter_map(|end| Some((&path[..end], fs::read_link(self.at(&path[..end])).ok()?)))
+    }
 }
 
 impl FileSystem for Disk {
@@ -56,12 +63,28 @@ impl FileSystem for Disk {
         Ok(Stat { is_folder, n_bytes: if is_folder { 0 } else { metadata.len() }, stamp: stamp(&metadata) })
     }
 
+    fn outside(&self, path: &str) -> Result<Vec<Outside>, SourceError> {
+        let mut found = Vec::new();
+        for (link, target) in self.links(path) {
+            let resolve =
+                |path: &Path| fs::canonicalize(path).map_err(|error| link_error(link, &target, &error));
+            let (root, resolved) = (resolve(&self.root)?, resolve(&self.at(link))?);
+            if !resolved.starts_with(root) {
+                let target = target.display().to_string();
+                found.push(Outside { link: link.to_owned(), target, resolved });
+            }
+        }
+        Ok(found)
+    }
+
     fn read_start(&self, path: &str, n_bytes: u64) -> Result<Vec<u8>, SourceError> {
         if self.stat(path)?.is_folder {
             return Err(unusable(path, "is a folder, expected a file"));
         }
         let mut bytes = Vec::new();
-        let read = File::open(self.at(path)).and_then(|file| file.take(n_bytes).read_to_end(&mut bytes));
+        // It may have become a pipe since it was looked at, which must not block.
+        let opened = regular::open(&self.at(path));
+        let read = opened.and_then(|file| file.take(n_bytes).read_to_end(&mut bytes));
         read.map_err(|error| source_error(path, &error))?;
         Ok(bytes)
     }
@@ -93,6 +116,15 @@ impl FileSystem for Disk {
             refused(format!("The store's folder `{}` has a name that is not UTF-8", folder.display()))
         })
     }
+}
+
+fn link_error(link: &str, target: &Path, error: &io::Error) -> SourceError {
+    let target = target.display();
+    let what = match error.kind() {
+        io::ErrorKind::NotFound => format!("is a link to `{target}`, which does not exist"),
+        _ => format!("is a link to `{target}`, which cannot be followed: {error}"),
+    };
+    unusable(link, &what)
 }
 
 fn source_error(path: &str, error: &io::Error) -> SourceError {

@@ -1,7 +1,10 @@
 //! Where files come from: the only way of this crate to the disk, so that tests can edit files in memory.
 //!
 //! Paths are relative to the workspace's root, with `/` between the parts; the empty path is the root itself. Whoever
-//! calls has made sure that no path leaves the workspace ([`crate::path`]).
+//! calls has made sure that no path leaves the workspace by its parts ([`crate::path`]); links may lead out of it, which
+//! [`crate::outside`] refuses unless the workspace permits it.
+
+use std::path::PathBuf;
 
 use mc_ir::origin::Origin;
 use mc_ir::rule::SourceError;
@@ -33,6 +36,17 @@ pub struct Entry {
     pub is_link: bool,
 }
 
+/// A link on a path that leads out of the workspace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outside {
+    /// The link, relative to the workspace.
+    pub link: String,
+    /// Where it leads, as it is written in it.
+    pub target: String,
+    /// Where it leads, without any link on the way.
+    pub resolved: PathBuf,
+}
+
 /// A tree of files.
 pub trait FileSystem: Send + Sync {
     /// What is at a path; links are followed.
@@ -40,6 +54,16 @@ pub trait FileSystem: Send + Sync {
     /// # Errors
     /// [`SourceError`] when nothing is there, or it cannot be looked at.
     fn stat(&self, path: &str) -> Result<Stat, SourceError>;
+
+    /// The links on a path that lead out of the workspace, in the order of the path.
+    ///
+    /// # Errors
+    /// [`SourceError`] when a link on it leads to nothing, or in a circle.
+    fn outside(&self, path: &str) -> Result<Vec<Outside>, SourceError> {
+        // Most trees have no links.
+        let _ = path;
+        Ok(Vec::new())
+    }
 
     /// The first bytes of a file: `n_bytes` of them, or all when it is shorter.
     ///

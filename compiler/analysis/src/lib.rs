@@ -34,6 +34,7 @@ pub(crate) mod discover;
 pub(crate) mod glob;
 pub(crate) mod keys;
 pub(crate) mod lowering;
+pub(crate) mod outside;
 pub(crate) mod parse;
 pub(crate) mod quantity;
 pub(crate) mod suggest;

@@ -9,6 +9,7 @@ use mc_syntax::span::Span;
 
 use crate::db::Db;
 use crate::declaration::{Declaration, declarations};
+use crate::outside;
 use crate::path::WORKSPACE_FILE;
 use crate::source_file::{Content, SourceFile};
 
@@ -37,9 +38,17 @@ impl Parsed {
 pub(crate) fn parse(db: &dyn Db, file: SourceFile) -> Parsed {
     let empty = Parsed { text: "".into(), diagnostics: Vec::new(), n_more: 0, tree: None };
     let start = Span { start: 0, end: 0 };
+    // The file that gives the permission needs none.
+    let path = file.request(db).file().filter(|path| *path != WORKSPACE_FILE);
+    if let Some(Err(error)) = path.map(|path| outside::check(db, path)) {
+        let diagnostic = Diagnostic::error("file::outside", error.message, start);
+        return Parsed { diagnostics: vec![diagnostic], ..empty };
+    }
     match file.content(db) {
         Ok(Content::Bytes(bytes)) => text(bytes),
-        Ok(Content::Head(_) | Content::Names(_)) => unreachable!("declarations are answered by bytes"),
+        Ok(Content::Head(_) | Content::Names(_) | Content::Outside(_)) => {
+            unreachable!("declarations are answered by bytes")
+        }
         // A package that is not there is for those who name it to report; a workspace without its file is a mistake
         // of its own.
         Err(error) if error.is_missing && error.path != WORKSPACE_FILE => empty,

@@ -10,7 +10,7 @@ use mc_ir::origin::Origin;
 use mc_ir::rule::{Head, HeadFormat, SourceError};
 
 use crate::discover;
-use crate::file_system::{FileSystem, Stamp, unusable};
+use crate::file_system::{FileSystem, Outside, Stamp, unusable};
 use crate::glob::glob;
 
 /// A whole file that a rule reads, such as a tokenizer, has at most this many bytes.
@@ -43,6 +43,8 @@ pub enum Request {
         /// The pattern.
         pattern: String,
     },
+    /// The links on a path that lead out of the workspace.
+    Outside(String),
     /// All folders with a `package.kdl`.
     Packages,
     /// The folder that the files of an origin were fetched to; the answer is one name, an absolute path.
@@ -58,6 +60,8 @@ pub enum Content {
     Head(Head),
     /// Names or paths, sorted.
     Names(Arc<[String]>),
+    /// Links that lead out of the workspace.
+    Outside(Arc<[Outside]>),
 }
 
 /// An answer of the file system, as it was when last looked at.
@@ -76,7 +80,7 @@ impl Request {
     pub(crate) fn file(&self) -> Option<&str> {
         match self {
             Self::Declarations(path) | Self::Whole(path) | Self::Head(path, _) => Some(path),
-            Self::List(_) | Self::Glob { .. } | Self::Packages | Self::Fetched(_) => None,
+            Self::List(_) | Self::Glob { .. } | Self::Outside(_) | Self::Packages | Self::Fetched(_) => None,
         }
     }
 }
@@ -97,6 +101,7 @@ pub(crate) fn load(files: &dyn FileSystem, request: &Request) -> Result<Content,
             Ok(names(entries.into_iter().filter(|entry| !entry.is_folder).map(|entry| entry.name).collect()))
         }
         Request::Glob { folder, pattern } => glob(files, folder, pattern).map(names),
+        Request::Outside(path) => files.outside(path).map(|found| Content::Outside(found.into())),
         Request::Packages => discover::packages(files).map(names),
         Request::Fetched(origin) => files.fetched(origin).map(|folder| names(vec![folder])),
     }

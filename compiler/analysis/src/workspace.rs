@@ -1,4 +1,4 @@
-//! `workspace.kdl`: the name of the workspace, and where results are remembered.
+//! `workspace.kdl`: the name of the workspace, where results are remembered, and where links may lead.
 
 use std::sync::Arc;
 
@@ -19,6 +19,8 @@ use crate::source_file::Request;
 pub struct Workspace {
     /// Its name; empty when the file does not say it.
     pub name: String,
+    /// Files and folders outside of the workspace that links in it may lead to, absolute or relative to the workspace.
+    pub allowed_outside: Vec<String>,
     /// How many bytes the store on this machine may take; no limit when absent.
     pub disk_max_bytes: Option<u64>,
     /// Stores of other machines, in the order in which they are asked.
@@ -62,6 +64,14 @@ const fn switch(name: &'static str, doc: &'static str) -> PropertySchema {
 static NAME: NodeSchema = NodeSchema {
     name: "workspace",
     doc: "The name of the workspace.",
+    arguments: Arguments::One(ValueKind::Text),
+    properties: &[],
+    children: &[],
+};
+
+static ALLOW_OUTSIDE: NodeSchema = NodeSchema {
+    name: "allow-outside",
+    doc: "A file or folder outside of the workspace that links in it may lead to.",
     arguments: Arguments::One(ValueKind::Text),
     properties: &[],
     children: &[],
@@ -116,6 +126,7 @@ pub static SCHEMA: NodeSchema = NodeSchema {
     properties: &[],
     children: &[
         ChildSchema { node: &NAME, occurs: Occurs::Once },
+        ChildSchema { node: &ALLOW_OUTSIDE, occurs: Occurs::Any },
         ChildSchema { node: &CACHE, occurs: Occurs::Optional },
     ],
 };
@@ -170,6 +181,11 @@ fn settings(record: &Record) -> Workspace {
     let max_size = || cache?.child("disk")?.property("max-size")?.value.as_bytes();
     Workspace {
         name: record.value("workspace").and_then(|name| text(name.value.as_text())).unwrap_or_default(),
+        allowed_outside: record
+            .children("allow-outside")
+            .iter()
+            .filter_map(|allowed| text(allowed.argument()?.value.as_text()))
+            .collect(),
         disk_max_bytes: max_size(),
         remotes: cache.map_or(&[][..], |cache| cache.children("remote")).iter().filter_map(remote).collect(),
     }

@@ -36,6 +36,11 @@ pub(crate) struct Cli {
 /// Runs `mc` on the process's arguments.
 pub(crate) fn main() -> Exit {
     signals::prepare();
+    let streams = Arc::new(Streams::of_process(&GlobalOptions::default()));
+    panic::guard(&streams, start)
+}
+
+fn start() -> Exit {
     let arguments = spelling::declared(&Cli::command(), std::env::args_os());
     match Cli::try_parse_from(&arguments) {
         Ok(cli) => {

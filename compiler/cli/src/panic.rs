@@ -4,7 +4,10 @@ use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use mc_syntax::terminal::printable;
+
 use crate::exit::Exit;
+use crate::report::under;
 use crate::streams::Streams;
 
 /// Runs `body`; a panic, in it or in a thread that it joins, is told once and becomes [`Exit::Bug`].
@@ -27,12 +30,15 @@ fn message(info: &PanicHookInfo<'_>) -> String {
     let text = info.payload_as_str().unwrap_or("no message");
     let place = info.location().map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
     let version = env!("CARGO_PKG_VERSION");
-    let arguments: Vec<String> =
-        std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned()).collect();
+    let arguments: Vec<String> = std::env::args_os()
+        .skip(1)
+        .map(|argument| printable(&argument.to_string_lossy()).into_owned())
+        .collect();
     format!(
-        "error: This is a bug in mc: {text}\n  --> {place}\n  because: mc {version} came to a state that its \
+        "error: This is a bug in mc: {}\n  --> {place}\n  because: mc {version} came to a state that its \
          authors held impossible; the store and mc-out/ are as they were\n  hint: Please report it with this \
          message, the workspace if you can share it, and the command: mc {}\n",
+        under(text),
         arguments.join(" ")
     )
 }
@@ -48,14 +54,16 @@ mod tests {
         let streams = Arc::new(streams(std::io::sink(), stderr.clone(), true));
         let exit = guard(&streams, || {
             std::thread::scope(|scope| {
-                scope.spawn(|| panic!("every output is declared"));
+                scope.spawn(|| panic!("every output is declared\u{1b}[2J\nerror: \u{202e}"));
             });
             Exit::Done
         });
         assert_eq!(exit.code(), 37);
         let text = stderr.text();
-        assert!(text.starts_with("error: This is a bug in mc: every output is declared\n"), "{text}");
+        let message =
+            "error: This is a bug in mc: every output is declared\\u{1b}[2J\n    error: \\u{202e}\n";
+        assert!(text.starts_with(message), "{text}");
         assert!(text.contains("Please report it"), "{text}");
-        assert_eq!(text.matches("error:").count(), 1, "{text}");
+        assert_eq!(text.lines().filter(|line| line.starts_with("error:")).count(), 1, "{text}");
     }
 }

@@ -88,18 +88,134 @@ fn links_to_files_are_found_and_links_to_folders_are_not_walked() {
         &[
             (
                 "package.kdl",
-                "folder \"f\" files=\"**/*.txt\"\nnote \"n\" file=\"link.txt\"\nnote \"gone\" file=\"gone.txt\"\n",
+                "folder \"f\" files=\"**/*.txt\"\nnote \"n\" file=\"link.txt\"\nnote \"up\" file=\"data/up/data/a.txt\"\n",
             ),
             ("data/a.txt", "through a link"),
         ],
     );
     folder.link("data/a.txt", "link.txt");
     folder.link("..", "data/up");
-    folder.link("nowhere", "gone.txt");
     folder.link("data", "also-data");
-    assert_eq!(folder.words("//:f"), "data/a.txt gone.txt link.txt");
+    assert_eq!(folder.words("//:f"), "data/a.txt link.txt");
     assert_eq!(folder.words("//:n"), "through a link");
-    assert_eq!(folder.words("//:gone"), "`gone.txt` does not exist");
+    assert_eq!(folder.words("//:up"), "through a link");
+}
+
+/// A package that reads files by name and by pattern, and a folder outside of its workspace with files and links.
+#[cfg(unix)]
+fn beside(name: &str) -> (Folder, PathBuf) {
+    let folder = Folder::new(
+        &format!("{name}/workspace"),
+        &[
+            (
+                "package.kdl",
+                "note \"n\" file=\"link.txt\"\nfolder \"f\" files=\"*.txt\"\nnote \"deep\" file=\"base/deep/a.txt\"\n\
+                 folder \"g\" files=\"base/*.txt\"\nnote \"hub\" file=\"base/hub.txt\"\n",
+            ),
+            ("own.txt", "mine"),
+        ],
+    );
+    let outside = folder.root.parent().unwrap().join("outside");
+    // A run that was killed may have left it.
+    fs::remove_dir_all(&outside).unwrap_or_default();
+    fs::create_dir_all(outside.join("data/deep")).unwrap();
+    fs::write(outside.join("data/deep/a.txt"), "theirs").unwrap();
+    fs::write(outside.join("blob"), "blob").unwrap();
+    std::os::unix::fs::symlink("../blob", outside.join("data/hub.txt")).unwrap();
+    (folder, outside.canonicalize().unwrap())
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_that_leads_out_of_the_workspace_is_an_error_that_says_what_to_do() {
+    let (folder, outside) = beside("outside");
+    folder.link("../outside/data/deep/a.txt", "link.txt");
+    folder.link("../outside/data", "base");
+    let file = format!(
+        "`link.txt` is a link to `../outside/data/deep/a.txt`, which leads out of the workspace; put the files into the \
+         workspace, or permit it by `allow-outside \"{}/data/deep/a.txt\"` in `workspace.kdl`",
+        outside.display()
+    );
+    assert_eq!(folder.words("//:n"), file);
+    assert_eq!(folder.words("//:f"), file);
+    let base = format!("`allow-outside \"{}/data\"`", outside.display());
+    for target in ["//:deep", "//:g"] {
+        assert!(folder.words(target).starts_with("`base` is a link to `../outside/data`, which leads out"));
+        assert!(folder.words(target).contains(&base), "{}", folder.words(target));
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_permission_is_for_one_folder_and_what_lies_in_it() {
+    let (mut folder, outside) = beside("permitted");
+    folder.link("../outside/data/deep/a.txt", "link.txt");
+    folder.link("../outside/data", "base");
+    for allowed in [format!("{}/data", outside.display()), "../outside/data".to_owned()] {
+        folder.write(
+            "workspace.kdl",
+            &format!("workspace \"test\"\nallow-outside \"/none\"\nallow-outside \"{allowed}\"\n"),
+        );
+        folder.db.refresh();
+        assert_eq!(folder.words("//:n"), "theirs");
+        assert_eq!(folder.words("//:deep"), "theirs");
+        assert_eq!(folder.words("//:f"), "link.txt own.txt");
+        // A link of the folder itself leads out of it again, as in the cache of Hugging Face.
+        let hub = folder.words("//:hub");
+        assert!(hub.starts_with("`base/hub.txt` is a link to `../blob`, which leads out"), "{hub}");
+    }
+    folder.write("workspace.kdl", "workspace \"test\"\nallow-outside \"../outside\"\n");
+    folder.db.refresh();
+    assert_eq!(folder.words("//:hub"), "blob");
+    // A folder whose name only begins like it.
+    folder.write("workspace.kdl", "workspace \"test\"\nallow-outside \"../out\"\n");
+    folder.db.refresh();
+    assert!(folder.words("//:n").contains("leads out of the workspace"));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_to_nothing_a_device_or_itself_is_an_error_of_its_own() {
+    let folder = Folder::new(
+        "bad-links",
+        &[(
+            "package.kdl",
+            "note \"n\" file=\"gone.txt\"\nfolder \"f\" files=\"*.txt\"\nnote \"loop\" file=\"loop/a\"\n",
+        )],
+    );
+    folder.link("nowhere", "gone.txt");
+    folder.link("loop", "loop");
+    let gone = "`gone.txt` is a link to `nowhere`, which does not exist";
+    assert_eq!([folder.words("//:n"), folder.words("//:f")], [gone; 2]);
+    let circle = folder.words("//:loop");
+    assert!(circle.starts_with("`loop` is a link to `loop`, which cannot be followed"), "{circle}");
+    fs::remove_file(folder.root.join("gone.txt")).unwrap();
+    folder.link("/dev/zero", "gone.txt");
+    let mut folder = folder;
+    folder.db.refresh();
+    assert!(folder.words("//:n").contains("leads out of the workspace"), "{}", folder.words("//:n"));
+    folder.write("workspace.kdl", "workspace \"test\"\nallow-outside \"/dev\"\n");
+    folder.db.refresh();
+    assert_eq!(folder.words("//:n"), "`gone.txt` is neither a file nor a folder");
+}
+
+#[cfg(unix)]
+#[test]
+fn declarations_are_sources_too() {
+    let folder = Folder::new("linked-declarations/workspace", &[("a/x", "")]);
+    let outside = folder.root.parent().unwrap().join("package.kdl");
+    fs::write(outside, "note \"secret\" 1 2 3\n").unwrap();
+    folder.link("../../package.kdl", "a/package.kdl");
+    let found = check(&folder.db, &[pattern("//...")]).shown;
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].diagnostic.code, "file::outside");
+    assert!(
+        found[0]
+            .diagnostic
+            .message
+            .starts_with("`a/package.kdl` is a link to `../../package.kdl`, which leads out")
+    );
+    assert!(!found[0].text.contains("secret"));
 }
 
 #[cfg(unix)]

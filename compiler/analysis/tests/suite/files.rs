@@ -114,7 +114,7 @@ fn settings_of_the_workspace() {
               |
             3 | cash
               | ^^^^
-              = help: Known: `workspace`, `cache`
+              = help: Known: `workspace`, `allow-outside`, `cache`
         "#]],
     );
 }

@@ -275,6 +275,18 @@ fn control_characters_are_shown_as_escapes_with_the_caret_below_them() {
 }
 
 #[test]
+fn of_a_line_of_megabytes_little_is_shown_whatever_is_in_it() {
+    for piece in ["x", "\u{301}", "\u{1B}", "日", "\t", "a\u{200D}"] {
+        let text = format!("node {} = x", piece.repeat(1 << 20));
+        let lines = LineIndex::new(&text);
+        for diagnostic in parse(&text).diagnostics.iter().take(20) {
+            let rendered = render("package.kdl", &lines, diagnostic).to_string();
+            assert!(rendered.len() < 8_000, "{piece:?}: {}", rendered.len());
+        }
+    }
+}
+
+#[test]
 fn a_message_that_quotes_much_is_cut_and_its_further_lines_are_indented() {
     let text = "node\n";
     let message = format!("Found `a\nerror: forged{}`", "x".repeat(10_000));

@@ -1,0 +1,74 @@
+//! Source files that links lead to: inside the workspace they are welcome, outside of it they need a permission.
+//!
+//! What sources hold ends in outputs and in caches that others read: licenses are copied, data is kept as text. So a
+//! link in a workspace of somebody else must not bring a private file of this machine there unnoticed. The permission
+//! is `allow-outside` in `workspace.kdl`; folders of fetched files need none.
+//!
+//! The check looks at the path at the time of the analysis. A link that is changed later is not noticed here; but
+//! whatever an action reads is hashed, so what it makes is never taken for something else.
+
+use std::path::{Component, Path, PathBuf};
+
+use mc_ir::rule::SourceError;
+
+use crate::db::Db;
+use crate::file_system::{Outside, unusable};
+use crate::source_file::{Content, Request};
+use crate::workspace::workspace;
+
+/// Refuses a path below the workspace that leads out of it without permission.
+///
+/// *Incremental:* depends on the permissions only where a path does lead out.
+///
+/// # Errors
+/// [`SourceError`] with the link, and what to do about it.
+pub(crate) fn check(db: &dyn Db, path: &str) -> Result<(), SourceError> {
+    let Content::Outside(links) = db.source_file(Request::Outside(path.to_owned())).content(db).clone()?
+    else {
+        unreachable!("the question is answered by links")
+    };
+    match links.iter().find(|link| !is_permitted(db, &link.resolved)) {
+        Some(link) => Err(refusal(link)),
+        None => Ok(()),
+    }
+}
+
+fn is_permitted(db: &dyn Db, path: &Path) -> bool {
+    workspace(db).allowed_outside.iter().any(|allowed| path.starts_with(absolute(db.root(), allowed)))
+}
+
+/// A permitted path, which may be relative to the workspace, without `.` and `..`.
+fn absolute(root: &Path, allowed: &str) -> PathBuf {
+    let mut absolute = PathBuf::new();
+    for part in root.join(allowed).components() {
+        match part {
+            Component::ParentDir => _ = absolute.pop(),
+            Component::CurDir => {}
+            part => absolute.push(part),
+        }
+    }
+    absolute
+}
+
+fn refusal(outside: &Outside) -> SourceError {
+    let Outside { link, target, resolved } = outside;
+    let resolved = mc_syntax::print::quote(&resolved.display().to_string());
+    let what = format!(
+        "is a link to `{target}`, which leads out of the workspace; put the files into the workspace, or permit it by \
+         `allow-outside {resolved}` in `workspace.kdl`"
+    );
+    unusable(link, &what)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn permitted_paths_are_absolute_or_relative_to_the_workspace() {
+        let absolute = |allowed| absolute(Path::new("/w/x"), allowed);
+        assert_eq!(absolute("/data"), Path::new("/data"));
+        assert_eq!(absolute("../data/./a/.."), Path::new("/w/data"));
+        assert_eq!(absolute("../../../.."), Path::new("/"));
+    }
+}
