@@ -17,12 +17,11 @@ const N_BUILDERS: usize = 3;
 
 /// A build beside a `clean` was whole, or said why not in one error that blames no bug.
 #[track_caller]
-fn check(ran: &Ran) -> bool {
+fn check(ran: &Ran) {
     match ran.code {
         Some(0) => {
             let expected = Template::get().gguf.document["targets"][0]["outputs"].clone();
             assert_eq!(ran.json()["targets"][0]["outputs"], expected, "{ran:?}");
-            true
         }
         Some(1) => {
             // One step runs at a time, so one fails.
@@ -32,7 +31,6 @@ fn check(ran: &Ran) -> bool {
                 errors[0].contains("No such file") || errors[0].contains("gone from the store"),
                 "{errors:?}"
             );
-            false
         }
         _ => panic!("{ran:?}"),
     }
@@ -42,8 +40,9 @@ fn check(ran: &Ran) -> bool {
 fn builds_and_cleans_go_on_beside_each_other() {
     let n_builds = std::env::var("MC_CLEANS").map_or(N_BUILDS, |text| text.parse().unwrap());
     let sandbox = Sandbox::warm_gguf();
+    let build = ["build", "--jobs", "1", "--output", "json", GGUF];
     let is_over = AtomicBool::new(false);
-    let n_whole: usize = thread::scope(|scope| {
+    thread::scope(|scope| {
         // Outputs often, the store seldom enough for some builds to come to their end.
         let cleans = [(&["clean"][..], 200), (&["clean", "--cache", "--yes"], 6_000)];
         let cleans = cleans.map(|(arguments, most_millis)| {
@@ -59,18 +58,14 @@ fn builds_and_cleans_go_on_beside_each_other() {
                 n_cleans
             })
         });
-        let builder = || {
-            (0..n_builds)
-                .filter(|_| check(&sandbox.mc(&["build", "--jobs", "1", "--output", "json", GGUF])))
-                .count()
-        };
+        let builder = || (0..n_builds).for_each(|_| check(&sandbox.mc(&build)));
         let builders: Vec<_> = (0..N_BUILDERS).map(|_| scope.spawn(builder)).collect();
         let ended: Vec<_> = builders.into_iter().map(std::thread::ScopedJoinHandle::join).collect();
         is_over.store(true, Ordering::Relaxed);
         assert!(cleans.into_iter().all(|clean| clean.join().unwrap() > 1));
-        ended.into_iter().map(Result::unwrap).sum()
+        // What a builder found wrong is told once the others have ended.
+        ended.into_iter().for_each(Result::unwrap);
     });
-    println!("{n_whole} of {} builds were whole", N_BUILDERS * n_builds);
     // Alone again, everything is as it was.
     assert_eq!(sandbox.build(&[GGUF]).digests(), Template::get().gguf.digests());
     assert_eq!(sandbox.files("mc-out"), Template::get().gguf_files);
