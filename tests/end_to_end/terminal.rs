@@ -16,6 +16,9 @@ const IN_JSON: &str = "a\\u001b[2J\\u001b]0;t";
 
 const PACKAGE: &str = "models/package.kdl";
 
+const MERGE: &str = "merge_method: linear\nmodels:\n  - model: a\n    parameters: {weight: 1.0}\n  - model: b\n    \
+                     parameters: {weight: 1.0}\ndtype: float16\n";
+
 /// Whether a terminal would obey the character. Written anew here, so that a gap in the door's own list is noticed.
 fn steers(character: char) -> bool {
     let is_control = character.is_control() && !matches!(character, '\n' | '\t');
@@ -151,6 +154,25 @@ fn a_path_that_is_not_text_is_told_without_obeying_it() {
         let ran = run(sandbox.command(arguments).arg(path)).exits(2);
         assert!(!without_colors(&ran.stderr).chars().any(steers), "{}", ran.stderr);
     }
+    // Neither a workspace nor a store in such a folder is a bug in JSON.
+    let mut sandbox = Sandbox::warm_gguf();
+    let folder = sandbox.dir().join(OsStr::from_bytes(b"w\xff\x1b[2J"));
+    fs::rename(&sandbox.workspace, &folder).unwrap();
+    sandbox.workspace = folder;
+    let cache = sandbox.dir().join(OsStr::from_bytes(b"c\xff\x1b[2J"));
+    fs::rename(&sandbox.cache, &cache).unwrap();
+    sandbox.cache = cache;
+    fs::write(sandbox.path("merge.yaml"), MERGE).unwrap();
+    for arguments in
+        [&["build", GGUF][..], &["info"], &["cache", "stats"], &["clean", "--cache", "--dry-run"], &["check"]]
+    {
+        for ran in [sandbox.mc(arguments), sandbox.mc(&[&["--output", "json"], arguments].concat())] {
+            let ran = ran.exits(0);
+            assert!(!format!("{}{}", ran.stdout, ran.stderr).chars().any(steers), "{ran:?}");
+        }
+    }
+    let mut command = sandbox.command(&["--output", "json", "import", "mergekit", "merge.yaml", "--to"]);
+    run(command.arg(OsStr::from_bytes(b"\xff\x1b.kdl"))).exits(0).json();
 }
 
 /// Replaces a text of a file by another, filled up to the same length, wherever it stands.

@@ -14,30 +14,63 @@ pub(crate) fn prepare() {
 
 #[cfg(unix)]
 mod unix {
-    use libc::{SIG_DFL, SIG_IGN, SIGHUP, SIGINT, SIGTERM, SIGXFSZ, sighandler_t};
+    use std::mem::MaybeUninit;
+    use std::ptr;
+
+    use libc::{SIG_BLOCK, SIG_DFL, SIG_IGN, SIG_UNBLOCK, SIGHUP, SIGINT, SIGTERM, SIGXFSZ, sighandler_t};
 
     use super::interrupt;
 
     pub(super) fn prepare() {
         // Its default is to end the process without a word; ignored, it makes the write fail with a reason.
         set(SIGXFSZ, SIG_IGN);
-        let hangup = set(SIGHUP, SIG_DFL);
+        if is_ignored(SIGHUP) {
+            // `nohup` asked for it. A hangup waits while there is a handler, and is dropped then.
+            mask(SIG_BLOCK, SIGHUP);
+            listen();
+            set(SIGHUP, SIG_IGN);
+            mask(SIG_UNBLOCK, SIGHUP);
+        } else {
+            listen();
+        }
+    }
+
+    fn listen() {
         if interrupt::listen().is_err() {
             // The handler may be there without the thread that looks at what it notes.
             for signal in [SIGINT, SIGTERM, SIGHUP] {
                 set(signal, SIG_DFL);
             }
         }
-        if hangup == SIG_IGN {
-            // `nohup` asked for it.
-            set(SIGHUP, SIG_IGN);
+    }
+
+    /// Sets what becomes of a signal, to `SIG_DFL` or `SIG_IGN`.
+    #[expect(unsafe_code, reason = "no library sets a signal's disposition without it")]
+    fn set(signal: i32, disposition: sighandler_t) {
+        // SAFETY: neither disposition runs any code.
+        unsafe { libc::signal(signal, disposition) };
+    }
+
+    #[expect(unsafe_code, reason = "no library tells a signal's disposition without it")]
+    fn is_ignored(signal: i32) -> bool {
+        let mut action = MaybeUninit::<libc::sigaction>::zeroed();
+        // SAFETY: with no new action it only writes the present one, into a place that is large enough for it; zeros are
+        // an action, too, should it fail.
+        unsafe {
+            libc::sigaction(signal, ptr::null(), action.as_mut_ptr());
+            action.assume_init().sa_sigaction == SIG_IGN
         }
     }
 
-    /// Sets what becomes of a signal, to `SIG_DFL` or `SIG_IGN`; gives what it was before.
-    #[expect(unsafe_code, reason = "no library sets a signal's disposition without it")]
-    fn set(signal: i32, disposition: sighandler_t) -> sighandler_t {
-        // SAFETY: neither disposition runs any code, and there are no other threads yet.
-        unsafe { libc::signal(signal, disposition) }
+    /// Blocks or unblocks a signal in this thread, which is the only one so far.
+    #[expect(unsafe_code, reason = "no library blocks a signal without it")]
+    fn mask(how: i32, signal: i32) {
+        let mut signals = MaybeUninit::<libc::sigset_t>::zeroed();
+        // SAFETY: the set is emptied before anything reads it, and the old mask is not asked for.
+        unsafe {
+            libc::sigemptyset(signals.as_mut_ptr());
+            libc::sigaddset(signals.as_mut_ptr(), signal);
+            libc::pthread_sigmask(how, signals.as_ptr(), ptr::null_mut());
+        }
     }
 }

@@ -176,7 +176,7 @@ fn document(
         targets.push(json!({
             "label": target.label.to_string(),
             "status": word(*status),
-            "directory": published.as_ref().map(|published| &published.directory),
+            "directory": published.as_ref().map(|published| published.directory.display().to_string()),
             "outputs": outputs,
         }));
     }

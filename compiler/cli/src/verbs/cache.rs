@@ -14,7 +14,7 @@ use crate::render::size::size;
 use crate::render::table::{Align, table};
 use crate::verbs::Run;
 use crate::wire::engine::store_report;
-use crate::wire::fetching::fetch_report;
+use crate::wire::fetching::{fetch_report, shown};
 use crate::workspace::cache_dir;
 
 const CANNOT_READ: &str = "Cannot read what was fetched";
@@ -75,7 +75,7 @@ fn tell(
     let count = |held: Held| Count { n_files: held.n_files, n_bytes: held.n_bytes };
     rows.extend(fetched.iter().map(|(name, held)| (*name, count(*held))));
     if invocation.is_json() {
-        let mut object = serde_json::Map::from_iter([("store".to_owned(), json!(store.root()))]);
+        let mut object = serde_json::Map::from_iter([("store".to_owned(), json!(shown(store.root())))]);
         object.extend(rows.iter().map(|(name, count)| (name.replace(' ', "_"), json_count(*count))));
         object.insert("damaged".to_owned(), json!(damaged));
         invocation.json(&object);

@@ -18,6 +18,7 @@ use crate::failure::Failure;
 use crate::invocation::Invocation;
 use crate::report::Report;
 use crate::verbs::Run;
+use crate::wire::fetching::shown;
 use crate::workspace::{OUT, Workspace, cache_dir};
 
 /// Remove the workspace's mc-out folder, and with --cache the store
@@ -70,7 +71,8 @@ impl Run for Clean {
 impl Clean {
     fn tell(&self, invocation: &Invocation, paths: &[PathBuf]) {
         if invocation.is_json() {
-            invocation.json(&json!({ "dry_run": self.dry_run, "removed": paths }));
+            let removed: Vec<String> = paths.iter().map(|path| shown(path)).collect();
+            invocation.json(&json!({ "dry_run": self.dry_run, "removed": removed }));
             return;
         }
         let word = if self.dry_run { "would remove" } else { "removed" };

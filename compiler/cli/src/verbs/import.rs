@@ -18,6 +18,7 @@ use crate::failure::Failure;
 use crate::invocation::Invocation;
 use crate::report::Report;
 use crate::verbs::Run;
+use crate::wire::fetching::shown;
 
 /// More than a declaration ever has.
 const MAX_BYTES: u64 = 1 << 20;
@@ -47,8 +48,8 @@ impl Run for Import {
         let What::Mergekit { file, to } = &self.what;
         let text = read(file)?;
         let name = file.file_stem().map(|stem| stem.to_string_lossy()).unwrap_or_default();
-        let shown = file.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
-        let kdl = mergekit::kdl(&text, &name, &shown).map_err(|mistake| {
+        let file_name = file.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+        let kdl = mergekit::kdl(&text, &name, &file_name).map_err(|mistake| {
             let report = Report::usage(format!("Cannot write `{}` as KDL", file.display()));
             let report = report.at(format!("{}:{}", file.display(), mistake.line)).because(mistake.what);
             match mistake.help {
@@ -61,7 +62,8 @@ impl Run for Import {
         }
         match to {
             _ if invocation.is_json() => {
-                invocation.json(&json!({ "status": Exit::Done.word(), "kdl": kdl, "file": to }));
+                let file = to.as_ref().map(|to| shown(to));
+                invocation.json(&json!({ "status": Exit::Done.word(), "kdl": kdl, "file": file }));
             }
             Some(to) => invocation.streams.result(&format!("wrote {}\n", to.display())),
             None => invocation.streams.result(&kdl),

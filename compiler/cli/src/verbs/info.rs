@@ -47,8 +47,8 @@ impl Run for Info {
         let cpu_paths: Vec<&str> = CpuPath::available().into_iter().map(CpuPath::name).collect();
         let facts = [
             ("version", json!(env!("CARGO_PKG_VERSION"))),
-            ("workspace", json!(workspace.as_ref().map(|workspace| &workspace.root))),
-            ("cache", json!(cache)),
+            ("workspace", json!(workspace.as_ref().map(|workspace| workspace.root.display().to_string()))),
+            ("cache", json!(cache.display().to_string())),
             ("store format", json!(store_format)),
             ("jobs", json!(invocation.options.n_jobs())),
             ("backends", json!(["cpu"])),
