@@ -18,6 +18,8 @@ mod random;
 mod remote_execution;
 mod safetensors_file;
 mod sandbox;
+#[expect(dead_code, reason = "the tests of `cache/fetch` use more of it")]
+#[path = "../../cache/fetch/tests/suite/server.rs"]
 mod server;
 mod signals;
 mod team_cache;
@@ -26,5 +28,3 @@ mod team_trust;
 mod terminal;
 mod users;
 mod worker;
-#[expect(dead_code, reason = "the tests of `cache/fetch` use more of it")]
-#[path = "../../cache/fetch/tests/suite/server.rs"]
