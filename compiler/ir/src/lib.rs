@@ -15,6 +15,7 @@ pub mod label;
 pub mod origin;
 pub mod output;
 pub mod parse_expression;
+pub mod protobuf;
 pub mod provider;
 pub mod reapi;
 pub mod rule;

@@ -12,6 +12,7 @@ use mc_digest::digest::{ActionDigest, BlobDigest, Digest};
 
 use crate::action::ActionNode;
 use crate::output::{Output, Outputs};
+use crate::protobuf::{Fields, MalformedMessage, Wire};
 
 /// Raised when the layout of our own blobs changes, so that old entries are never misread.
 const SALT: &[u8] = b"mc-1";
@@ -153,6 +154,24 @@ pub fn annotation<'a>(result: &'a [u8], name: &str) -> Option<&'a [u8]> {
 #[error("A cached action result is malformed: {0}")]
 pub struct MalformedResult(pub &'static str);
 
+impl From<MalformedMessage> for MalformedResult {
+    fn from(MalformedMessage(what): MalformedMessage) -> Self {
+        Self(what)
+    }
+}
+
+/// No result has more outputs than this.
+pub const MAX_OUTPUTS: usize = 10_000;
+
+/// No result has more parts of composites than this: a checkpoint with 100,000 tensors fits.
+pub const MAX_PARTS: usize = 1 << 17;
+
+/// The trees of a result have no more bytes than this together.
+pub const MAX_TREE_BYTES: u64 = 64 << 20;
+
+/// No name of an output has more bytes than this, which is what systems allow for a path.
+const MAX_PATH: usize = 4096;
+
 /// Reads an `ActionResult` back; `fetch_tree` gives the bytes of a `Tree` blob, or `None` when it is gone.
 ///
 /// # Errors
@@ -166,6 +185,10 @@ pub fn decode_result(
 
 /// As [`decode_result`], and tells `claim` the BLAKE3 hash that stands beside a blob's digest.
 ///
+/// A tree is fetched only after everything that the result itself says was found to be possible: names, how many
+/// outputs there are, and how many bytes all trees have together. So however often a result names one tree, no more
+/// than [`MAX_TREE_BYTES`] are fetched for it.
+///
 /// # Errors
 /// As [`decode_result`].
 pub fn decode_result_with(
@@ -174,39 +197,113 @@ pub fn decode_result_with(
     claim: &mut dyn FnMut(&BlobDigest, Digest),
 ) -> Result<Outputs, MalformedResult> {
     let mut outputs = Outputs::new();
+    let mut folders = Vec::new();
+    let (mut n_tree_bytes, mut budget) = (0_u64, Budget::default());
     for field in Fields::new(bytes) {
-        match field? {
+        let (path, output) = match field? {
             (2, Wire::Bytes(file)) => {
                 let (path, digest) = decode_named(file, 2, 7, claim)?;
-                outputs.insert(path, Output::File(digest));
+                budget.take(&digest)?;
+                (path, Output::File(digest))
             }
             (3, Wire::Bytes(folder)) => {
                 let (path, digest) = decode_named(folder, 3, NO_PROPERTIES, claim)?;
-                let tree = fetch_tree(&digest).ok_or(MalformedResult("the tree of a composite is gone"))?;
-                outputs.insert(path, Output::Composite(decode_tree(&tree, claim)?));
+                n_tree_bytes = n_tree_bytes.saturating_add(digest.n_bytes);
+                folders.push((path.clone(), digest));
+                (path, Output::Composite(Vec::new()))
             }
-            _ => {}
+            (10..=12, Wire::Bytes(_)) => return Err(MalformedResult("an output is a symbolic link")),
+            _ => continue,
+        };
+        check_path(&path)?;
+        if outputs.insert(path, output).is_some() {
+            return Err(MalformedResult("two outputs have one name"));
         }
+        if outputs.len() > MAX_OUTPUTS {
+            return Err(MalformedResult("it has more than 10,000 outputs"));
+        }
+    }
+    check_folders(&outputs)?;
+    if n_tree_bytes > MAX_TREE_BYTES {
+        return Err(MalformedResult("its trees have more than 64 MiB"));
+    }
+    for (path, digest) in folders {
+        let tree = fetch_tree(&digest).ok_or(MalformedResult("the tree of a composite is gone"))?;
+        outputs.insert(path, Output::Composite(decode_tree(&tree, &mut budget, claim)?));
     }
     Ok(outputs)
 }
 
+/// What the blobs of one result have together.
+#[derive(Default)]
+struct Budget {
+    n_parts: usize,
+    n_bytes: u64,
+}
+
+impl Budget {
+    fn take(&mut self, blob: &BlobDigest) -> Result<(), MalformedResult> {
+        self.n_parts += 1;
+        if self.n_parts > MAX_PARTS + MAX_OUTPUTS {
+            return Err(MalformedResult("its composites have more than 131,072 parts"));
+        }
+        // Sums of sizes are made everywhere, and none may overflow.
+        self.n_bytes = self.n_bytes.saturating_add(blob.n_bytes);
+        if i64::try_from(self.n_bytes).is_err() {
+            return Err(MalformedResult("its blobs have 2^63 bytes or more"));
+        }
+        Ok(())
+    }
+}
+
+/// Refuses names that lead out of a folder, or that no file of ours has.
+fn check_path(path: &str) -> Result<(), MalformedResult> {
+    if path.len() > MAX_PATH {
+        return Err(MalformedResult("the name of an output has more than 4096 bytes"));
+    }
+    if path.chars().any(char::is_control) {
+        return Err(MalformedResult("the name of an output holds a control character"));
+    }
+    if path.split('/').any(|part| matches!(part, "" | "." | "..")) {
+        return Err(MalformedResult("the name of an output is not a path below a folder"));
+    }
+    Ok(())
+}
+
+/// Refuses outputs that lie in another output, which would have to be a file and a folder.
+fn check_folders(outputs: &Outputs) -> Result<(), MalformedResult> {
+    let is_within = |path: &str| path.match_indices('/').any(|(end, _)| outputs.contains_key(&path[..end]));
+    if outputs.keys().any(|path| is_within(path)) {
+        return Err(MalformedResult("the name of an output is a file's and a folder's"));
+    }
+    Ok(())
+}
+
 fn decode_tree(
     bytes: &[u8],
+    budget: &mut Budget,
     claim: &mut dyn FnMut(&BlobDigest, Digest),
 ) -> Result<Vec<BlobDigest>, MalformedResult> {
+    const FLAT: MalformedResult = MalformedResult("a composite holds more than files");
     let mut parts = Vec::new();
     for field in Fields::new(bytes) {
-        if let (1, Wire::Bytes(root)) = field? {
-            for field in Fields::new(root) {
-                if let (1, Wire::Bytes(file)) = field? {
-                    let (name, digest) = decode_named(file, 2, 6, claim)?;
-                    if name != position_name(parts.len()) {
-                        return Err(MalformedResult("the parts of a composite are out of order"));
-                    }
-                    parts.push(digest);
-                }
+        let root = match field? {
+            (1, Wire::Bytes(root)) => root,
+            (2, Wire::Bytes(_)) => return Err(FLAT),
+            _ => continue,
+        };
+        for field in Fields::new(root) {
+            let file = match field? {
+                (1, Wire::Bytes(file)) => file,
+                (2 | 3, Wire::Bytes(_)) => return Err(FLAT),
+                _ => continue,
+            };
+            let (name, digest) = decode_named(file, 2, 6, claim)?;
+            if name != position_name(parts.len()) {
+                return Err(MalformedResult("the parts of a composite are out of order"));
             }
+            budget.take(&digest)?;
+            parts.push(digest);
         }
     }
     Ok(parts)
@@ -226,7 +323,7 @@ fn decode_named(
     let mut claimed = None;
     for field in Fields::new(bytes) {
         match field? {
-            (1, Wire::Bytes(text)) => name = std::str::from_utf8(text).ok().map(str::to_owned),
+            (1, Wire::Bytes(text)) => name = std::str::from_utf8(text).ok(),
             (number, Wire::Bytes(message)) if number == digest_field => {
                 digest = Some(decode_digest(message)?);
             }
@@ -240,7 +337,7 @@ fn decode_named(
     if let Some(hash) = claimed {
         claim(&digest, hash);
     }
-    Ok((name, digest))
+    Ok((name.to_owned(), digest))
 }
 
 /// The property of a node that holds the BLAKE3 hash of its bytes.
@@ -266,7 +363,11 @@ fn decode_property(bytes: &[u8]) -> Result<Option<Digest>, MalformedResult> {
     Ok(None)
 }
 
-fn decode_digest(bytes: &[u8]) -> Result<BlobDigest, MalformedResult> {
+/// Reads a `Digest`.
+///
+/// # Errors
+/// [`MalformedResult`] when the hash is not 64 hexadecimal digits, or the size is negative.
+pub fn decode_digest(bytes: &[u8]) -> Result<BlobDigest, MalformedResult> {
     let mut hash = None;
     let mut n_bytes = 0;
     for field in Fields::new(bytes) {
@@ -277,6 +378,9 @@ fn decode_digest(bytes: &[u8]) -> Result<BlobDigest, MalformedResult> {
             (2, Wire::Number(number)) => n_bytes = number,
             _ => {}
         }
+    }
+    if i64::try_from(n_bytes).is_err() {
+        return Err(MalformedResult("the size of a blob is negative"));
     }
     hash.map(|hash| BlobDigest::new(hash, n_bytes)).ok_or(MalformedResult("a digest is not 64 hex digits"))
 }
@@ -357,73 +461,6 @@ impl Message {
             properties.message(1, &property.bytes);
             self.message(field, &properties.bytes);
         }
-    }
-}
-
-enum Wire<'a> {
-    Number(u64),
-    Bytes(&'a [u8]),
-}
-
-/// The fields of a message, one after the other.
-struct Fields<'a> {
-    rest: &'a [u8],
-}
-
-impl<'a> Fields<'a> {
-    fn new(bytes: &'a [u8]) -> Self {
-        Self { rest: bytes }
-    }
-
-    fn varint(&mut self) -> Result<u64, MalformedResult> {
-        let mut number = 0;
-        for shift in (0..64).step_by(7) {
-            let (&byte, rest) = self.rest.split_first().ok_or(MalformedResult("a number is cut off"))?;
-            self.rest = rest;
-            number |= u64::from(byte & 0x7f) << shift;
-            if byte < 0x80 {
-                return Ok(number);
-            }
-        }
-        Err(MalformedResult("a number is too long"))
-    }
-
-    fn take(&mut self, n_bytes: u64) -> Result<&'a [u8], MalformedResult> {
-        let cut = usize::try_from(n_bytes).ok().filter(|&cut| cut <= self.rest.len());
-        let (bytes, rest) = self.rest.split_at(cut.ok_or(MalformedResult("a field is cut off"))?);
-        self.rest = rest;
-        Ok(bytes)
-    }
-
-    fn field(&mut self) -> Result<(u32, Wire<'a>), MalformedResult> {
-        let tag = self.varint()?;
-        let number = u32::try_from(tag >> 3).map_err(|_| MalformedResult("a field number is too large"))?;
-        let wire = match tag & 7 {
-            0 => Wire::Number(self.varint()?),
-            1 => Wire::Bytes(self.take(8)?),
-            2 => {
-                let n_bytes = self.varint()?;
-                Wire::Bytes(self.take(n_bytes)?)
-            }
-            5 => Wire::Bytes(self.take(4)?),
-            _ => return Err(MalformedResult("a field has an unknown wire type")),
-        };
-        Ok((number, wire))
-    }
-}
-
-impl<'a> Iterator for Fields<'a> {
-    type Item = Result<(u32, Wire<'a>), MalformedResult>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.rest.is_empty() {
-            return None;
-        }
-        let field = self.field();
-        if field.is_err() {
-            self.rest = &[];
-        }
-        Some(field)
     }
 }
 
@@ -565,6 +602,120 @@ mod tests {
         assert_eq!(read, Ok(outputs));
         let expected = [b"f", b"a", b"b"].map(|bytes| (BlobDigest::of(bytes), other(&BlobDigest::of(bytes))));
         assert_eq!(claims, expected);
+    }
+
+    /// A message of fields that hold bytes.
+    fn message(fields: &[(u32, &[u8])]) -> Vec<u8> {
+        let mut message = Message::default();
+        fields.iter().for_each(|(number, bytes)| message.raw(*number, bytes));
+        message.bytes
+    }
+
+    /// A result with a file of each of these names.
+    fn files(names: &[&[u8]]) -> Vec<u8> {
+        let digest = encode_digest(&BlobDigest::of(b"x"));
+        let file = |name: &&[u8]| message(&[(1, name), (2, &digest)]);
+        names.iter().flat_map(|name| message(&[(2, &file(name))])).collect()
+    }
+
+    fn refused(result: &[u8], tree: &[u8]) -> String {
+        decode_result(result, &mut |_| Some(tree.to_vec())).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn names_that_lead_elsewhere_or_stand_for_two_files_are_refused() {
+        assert!(decode_result(&files(&[b"a", b"b/c", b"b/d e"]), &mut |_| None).is_ok());
+        for outside in ["../x", "/x", "", "a//b", "a/", "./a", "a/../b", "..", "."] {
+            assert!(
+                refused(&files(&[outside.as_bytes()]), b"").ends_with("not a path below a folder"),
+                "{outside}"
+            );
+        }
+        for control in ["a\0b", "a\nb", "a\u{1b}[2J", "a\u{9b}1m"] {
+            assert!(
+                refused(&files(&[control.as_bytes()]), b"").ends_with("a control character"),
+                "{control:?}"
+            );
+        }
+        assert!(refused(&files(&[&[b'a'; MAX_PATH + 1]]), b"").ends_with("more than 4096 bytes"));
+        assert!(refused(&files(&[b"a", b"a"]), b"").ends_with("two outputs have one name"));
+        assert!(refused(&files(&[b"a", b"a/b"]), b"").ends_with("a file's and a folder's"));
+        assert!(refused(&files(&[b"\xff"]), b"").ends_with("no name or no digest"));
+        let both = [
+            files(&[b"a"]),
+            message(&[(3, &message(&[(1, b"a"), (3, &encode_digest(&BlobDigest::of(b"t")))]))]),
+        ];
+        assert!(refused(&both.concat(), b"").ends_with("two outputs have one name"));
+        for links in 10..=12 {
+            assert!(
+                refused(&message(&[(links, &message(&[(1, b"a"), (2, b"/etc")]))]), b"")
+                    .ends_with("a symbolic link")
+            );
+        }
+    }
+
+    /// A result with a composite for each of these names, of a tree of so many bytes.
+    fn composites(names: &[&str], n_bytes: u64) -> Vec<u8> {
+        let digest = encode_digest(&BlobDigest::new(Digest::of(b"tree"), n_bytes));
+        let folder = |name: &&str| message(&[(1, name.as_bytes()), (3, &digest)]);
+        names.iter().flat_map(|name| message(&[(3, &folder(name))])).collect()
+    }
+
+    /// A tree whose parts have these sizes.
+    fn tree(sizes: impl Iterator<Item = u64>) -> Vec<u8> {
+        let part = |(index, n_bytes): (usize, u64)| {
+            message(&[(1, &encode_file_node(index, &BlobDigest::new(Digest::of(b"x"), n_bytes), None))])
+        };
+        message(&[(1, &sizes.enumerate().flat_map(part).collect::<Vec<u8>>())])
+    }
+
+    #[test]
+    fn trees_that_hold_more_than_files_in_order_are_refused() {
+        let result = composites(&["a"], 100);
+        let node = |name: &[u8]| message(&[(1, name), (2, &encode_digest(&BlobDigest::of(b"x")))]);
+        let root = |field, name| message(&[(1, &message(&[(field, &node(name))]))]);
+        assert!(decode_result(&result, &mut |_| Some(root(1, b"000000"))).is_ok());
+        for (tree, expected) in [
+            (root(2, b"000000"), "more than files"),
+            (root(3, b"000000"), "more than files"),
+            (message(&[(1, b""), (2, b"")]), "more than files"),
+            (root(1, b"../000000"), "out of order"),
+            (root(1, b"000001"), "out of order"),
+            ([root(1, b"000000"), root(1, b"000000")].concat(), "out of order"),
+        ] {
+            assert!(refused(&result, &tree).ends_with(expected), "{expected}");
+        }
+        // However deep it is nested, nobody goes down.
+        let deep = (0..100_000).fold(Vec::new(), |inner: Vec<u8>, _| {
+            let head = message(&[(2, &inner[..inner.len().min(40)])]);
+            head.into_iter().chain(inner.into_iter().take(40)).collect()
+        });
+        assert!(refused(&result, &message(&[(1, &deep)])).ends_with("more than files"));
+    }
+
+    #[test]
+    fn what_a_result_can_cost_is_limited_before_a_tree_is_fetched() {
+        let mut n_fetched = 0;
+        let names: Vec<String> = (0..100).map(|index| format!("{index}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let many = composites(&names, 1 << 20);
+        let read = decode_result(&many, &mut |_| {
+            n_fetched += 1;
+            None
+        });
+        assert_eq!(
+            (read.unwrap_err().to_string().split(": ").nth(1), n_fetched),
+            (Some("its trees have more than 64 MiB"), 0)
+        );
+        for sizes in [vec![1 << 62; 2], vec![u64::MAX], vec![1 << 63], vec![(1 << 63) - 1, 1]] {
+            let told = refused(&composites(&["a"], 1), &tree(sizes.into_iter()));
+            assert!(told.contains("2^63") || told.contains("negative"), "{told}");
+        }
+        let too_many = tree(std::iter::repeat_n(1, MAX_PARTS + MAX_OUTPUTS + 1));
+        assert!(refused(&composites(&["a"], 1), &too_many).ends_with("131,072 parts"));
+        let outputs: Vec<String> = (0..=MAX_OUTPUTS).map(|index| format!("{index}")).collect();
+        let outputs: Vec<&[u8]> = outputs.iter().map(String::as_bytes).collect();
+        assert!(refused(&files(&outputs), b"").ends_with("10,000 outputs"));
     }
 
     proptest! {
