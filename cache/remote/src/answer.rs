@@ -11,8 +11,8 @@ use mc_fetch::url::Url;
 use crate::error::RemoteError;
 use crate::transport::Transport;
 
-/// No result of ours is longer: some hundred outputs of a hundred bytes each.
-pub(crate) const MAX_RESULT: u64 = 16 << 20;
+/// No result is longer: ten thousand outputs of some hundred bytes each, and what a worker said.
+pub(crate) const MAX_RESULT: u64 = 4 << 20;
 
 /// What is there, as something that may be missing.
 pub(crate) fn there<T>(found: Result<T, FetchError>) -> Result<Option<T>, RemoteError> {

@@ -1,6 +1,7 @@
 //! Servers that speak the Remote Execution API over gRPC: BuildBox, BuildGrid, bazel-remote, Buildbarn, NativeLink and
 //! others. `transport` is the face; each other module is one concern of it.
 
+mod answers;
 pub mod call_log;
 pub mod capabilities;
 mod chunks;
@@ -8,6 +9,7 @@ pub mod connection;
 pub mod cut;
 pub mod execute;
 pub mod patience;
+mod raw;
 pub mod read;
 pub mod resource;
 pub mod settings;

@@ -27,6 +27,7 @@ pub mod notes;
 pub mod oci;
 mod parallel;
 pub mod promised;
+mod ran;
 mod records;
 pub mod remote;
 pub mod s3;

@@ -15,7 +15,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bazel_remote_apis::build::bazel::remote::execution::v2::{
-    Action, ActionResult, Command, Directory, FileNode, Platform, platform,
+    Action, Command, Directory, FileNode, Platform, platform,
 };
 use mc_digest::digest::{BlobDigest, Digest};
 use mc_ir::action::{ActionKind, ActionNode, Content, Piece};
@@ -29,7 +29,8 @@ use crate::breaker::Breaker;
 use crate::error::RemoteError;
 use crate::executor::{Answer, Executor, Task};
 use crate::function::DigestFunction;
-use crate::grpc::transport::{unwire, wire};
+use crate::grpc::transport::wire;
+use crate::ran::{Ran, Written, in_one_line};
 use crate::remote::{Claims, Made, Remote};
 use crate::upload::Bytes;
 
@@ -321,30 +322,29 @@ impl Workers {
         made: &Made<'_>,
         result: &[u8],
     ) -> Result<Outcome, RemoteError> {
-        let message = match ActionResult::decode(result) {
-            Ok(message) => message,
+        let ran = match Ran::read(result) {
+            Ok(ran) => ran,
             Err(error) => return Ok(Outcome::Failed(format!("its result cannot be read: {error}"))),
         };
-        let text = |raw: &[u8], blob: Option<BlobDigest>| -> Result<String, RemoteError> {
-            let bytes = match blob.filter(|blob| raw.is_empty() && blob.n_bytes <= MAX_TEXT) {
+        let text = |written: Written<'_>| -> Result<String, RemoteError> {
+            let blob = written.blob.filter(|blob| written.raw.is_empty() && blob.n_bytes <= MAX_TEXT);
+            let bytes = match blob {
                 Some(blob) => remote.small(function, &blob)?.unwrap_or_default(),
-                None => raw.to_vec(),
+                None => written.raw.to_vec(),
             };
             Ok(String::from_utf8_lossy(&bytes).into_owned())
         };
-        if message.exit_code != 0 {
-            let said = text(&message.stderr_raw, message.stderr_digest.as_ref().and_then(unwire))?;
-            let (kind, code) = (made.node.action.kind().name, message.exit_code);
-            let said: Vec<&str> = said.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        if ran.exit_code != 0 {
+            let (kind, code, said) = (made.node.action.kind().name, ran.exit_code, text(ran.stderr)?);
             return Ok(Outcome::Failed(format!(
                 "a `{kind}` ended with exit code {code}: {}",
-                said.join(" | ")
+                in_one_line(&said)
             )));
         }
         let Some((theirs, mut claims)) = remote.decoded(function, result)? else {
             return Ok(Outcome::Failed("a tree of its result is not there".to_owned()));
         };
-        let said = text(&message.stdout_raw, message.stdout_digest.as_ref().and_then(unwire))?;
+        let said = text(ran.stdout)?;
         claims.extend(claims_in(&said, &theirs));
         Ok(match remote.adopt(function, store, &theirs, &claims)? {
             Some(outputs) => Outcome::Done(outputs),

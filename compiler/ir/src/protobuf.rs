@@ -93,13 +93,13 @@ pub fn number(message: &[u8], field: u32) -> Result<u64, MalformedMessage> {
     })
 }
 
-/// The last bytes in a field of a message; empty where there are none.
+/// The last bytes in a field of a message; `None` where there are none.
 ///
 /// # Errors
 /// When the bytes are not a message.
-pub fn bytes(message: &[u8], field: u32) -> Result<&[u8], MalformedMessage> {
-    Fields::new(message).try_fold(&[][..], |last, found| match found? {
-        (number, Wire::Bytes(value)) if number == field => Ok(value),
+pub fn bytes(message: &[u8], field: u32) -> Result<Option<&[u8]>, MalformedMessage> {
+    Fields::new(message).try_fold(None, |last, found| match found? {
+        (number, Wire::Bytes(value)) if number == field => Ok(Some(value)),
         _ => Ok(last),
     })
 }
@@ -122,7 +122,7 @@ mod tests {
         let message = [0x08, 1, 0x12, 2, b'a', b'b', 0x08, 0x96, 0x01, 0x12, 0];
         assert_eq!(number(&message, 1), Ok(150));
         assert_eq!(number(&message, 3), Ok(0));
-        assert_eq!(bytes(&message, 2), Ok(&b""[..]));
+        assert_eq!((bytes(&message, 2), bytes(&message, 1)), (Ok(Some(&b""[..])), Ok(None)));
         assert_eq!(repeated(&message, 2).collect::<Vec<_>>(), [Ok(&b"ab"[..]), Ok(b"")]);
     }
 

@@ -15,6 +15,12 @@ use crate::grpc::cut::Cut;
 /// The longest message that a gRPC program takes unless it is told otherwise.
 const MAX_MESSAGE: u64 = 4 << 20;
 
+/// The longest answer of a server about itself: a list of names and numbers.
+const MAX_ANSWER: usize = 256 << 10;
+
+/// So many digest functions are named in a message.
+const MAX_NAMED: usize = 20;
+
 /// What the messages around the blobs of a batch need, at most.
 const SLACK: u64 = 16 << 10;
 
@@ -58,7 +64,8 @@ impl Agreed {
         let asked = connection.ask("GetCapabilities", || {
             let message = GetCapabilitiesRequest { instance_name: settings.instance.clone() };
             let request = connection.request(message)?;
-            let mut client = CapabilitiesClient::new(connection.channel.clone());
+            let mut client =
+                CapabilitiesClient::new(connection.channel.clone()).max_decoding_message_size(MAX_ANSWER);
             let patience = settings.connect.min(settings.idle);
             let answer = connection.wait_for(patience, async { client.get_capabilities(request).await });
             match answer {
@@ -136,6 +143,7 @@ fn choose(offered: &[i32], wanted: Option<DigestFunction>) -> Result<DigestFunct
     acceptable.find(|&function| is_offered(function)).ok_or_else(|| {
         let names: Vec<&str> = offered
             .iter()
+            .take(MAX_NAMED)
             .map(|&number| Function::try_from(number).map_or("unknown", |function| function.as_str_name()))
             .collect();
         let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };

@@ -5,26 +5,39 @@
 //! of lists.
 
 use std::collections::BTreeSet;
+use std::time::Instant;
 
 use bazel_remote_apis::build::bazel::remote::execution::v2::chunking_function::Value as Chunking;
 use bazel_remote_apis::build::bazel::remote::execution::v2::{
-    Digest as WireDigest, GetChunkMappingRequest, RegisterChunkMappingRequest, SpliceBlobRequest,
-    SplitBlobRequest,
+    GetChunkMappingRequest, RegisterChunkMappingRequest, SpliceBlobRequest, SplitBlobRequest,
 };
 use mc_digest::digest::BlobDigest;
 use tonic::{Code, Status};
 
 use crate::error::RemoteError;
+use crate::grpc::answers;
 use crate::grpc::capabilities::{Agreed, value};
-use crate::grpc::connection::Failure;
+use crate::grpc::connection::{Failure, silent};
 use crate::grpc::cut::{Cut, SMALLEST};
+use crate::grpc::raw::Method;
 use crate::grpc::resource::Travel;
-use crate::grpc::transport::{Grpc, unwire, wire};
+use crate::grpc::transport::{Grpc, wire};
 use crate::grpc::write::Sending;
 use crate::transport::Transport;
 
 /// Chunks in one message of a stream: some 80 bytes each.
 const PER_MESSAGE: usize = 10_000;
+
+/// A blob of more chunks than this travels whole: 100 GB in chunks of the usual size.
+const MAX_CHUNKS: usize = 200_000;
+
+const SPLIT: Method =
+    Method { path: "/build.bazel.remote.execution.v2.ContentAddressableStorage/SplitBlob", limit: 32 << 20 };
+
+const CHUNK_MAPPING: Method = Method {
+    path: "/build.bazel.remote.execution.v2.ContentAddressableStorage/GetChunkMapping",
+    limit: 4 << 20,
+};
 
 impl Grpc {
     /// The chunks of a blob. `None` where the server cannot say, or says something else.
@@ -38,23 +51,22 @@ impl Grpc {
             return Ok(None);
         }
         let method = if agreed.streams_chunks { "GetChunkMapping" } else { "SplitBlob" };
-        let chunks = self.connection.ask(method, || {
+        self.connection.ask(method, || {
             let answer = if agreed.streams_chunks {
                 self.chunk_mapping(agreed, blob)
             } else {
                 self.split_blob(agreed, blob)
             };
             match answer {
-                Ok(chunks) => Ok(Some(chunks)),
+                Ok(chunks) => Ok(chunks),
                 // Without its chunks the blob can still be read.
                 Err(Failure::Status(status)) if says_no(&status) => Ok(None),
                 Err(failure) => Err(failure),
             }
-        })?;
-        Ok(chunks.and_then(|chunks| chunks.iter().map(unwire).collect()))
+        })
     }
 
-    fn split_blob(&self, agreed: &Agreed, blob: &BlobDigest) -> Result<Vec<WireDigest>, Failure> {
+    fn split_blob(&self, agreed: &Agreed, blob: &BlobDigest) -> Result<Option<Vec<BlobDigest>>, Failure> {
         let request = self.connection.request_about(
             blob.to_string(),
             SplitBlobRequest {
@@ -64,12 +76,11 @@ impl Grpc {
                 chunking_function: Chunking::FastCdc2020 as i32,
             },
         )?;
-        let mut client = self.blobs();
-        let answer = self.connection.wait(async { client.split_blob(request).await })?;
-        Ok(answer.into_inner().chunk_digests)
+        let answer = self.connection.wait(SPLIT.call(self.channel(), request))?;
+        Ok(answers::chunks(&answer, Vec::new(), MAX_CHUNKS)?)
     }
 
-    fn chunk_mapping(&self, agreed: &Agreed, blob: &BlobDigest) -> Result<Vec<WireDigest>, Failure> {
+    fn chunk_mapping(&self, agreed: &Agreed, blob: &BlobDigest) -> Result<Option<Vec<BlobDigest>>, Failure> {
         let request = self.connection.request_about(
             blob.to_string(),
             GetChunkMappingRequest {
@@ -79,20 +90,18 @@ impl Grpc {
                 chunking_function: Chunking::FastCdc2020 as i32,
             },
         )?;
-        let mut client = self.blobs();
-        let mut answers =
-            self.connection.wait(async { client.get_chunk_mapping(request).await })?.into_inner();
+        let mut answers = self.connection.wait(CHUNK_MAPPING.stream(self.channel(), request))?;
+        let (began, idle) = (Instant::now(), self.connection.settings.idle);
         let mut chunks = Vec::new();
         while let Some(answer) = self.connection.wait(answers.message())? {
-            chunks.extend(answer.chunk_digests);
-            // Chunks are not empty, so there are never more of them than bytes.
-            if chunks.len() as u64 > blob.n_bytes {
-                return Err(Failure::Status(Status::out_of_range(
-                    "it names more chunks than there are bytes",
-                )));
+            let Some(more) = answers::chunks(&answer, chunks, MAX_CHUNKS)? else { return Ok(None) };
+            chunks = more;
+            // The whole list is one short answer, however many messages it comes in.
+            if began.elapsed() > idle {
+                return Err(Failure::Status(silent(idle)));
             }
         }
-        Ok(chunks)
+        Ok(Some(chunks))
     }
 
     /// Sends the chunks of a blob that are missing, and has them joined. `false` where the server does not; then the blob

@@ -148,7 +148,7 @@ impl Connection {
         method: &'static str,
         mut once: impl FnMut() -> Result<T, Failure>,
     ) -> Result<T, RemoteError> {
-        let mut n_failed = 0;
+        let (mut n_failed, mut has_renewed) = (0, false);
         loop {
             let began = Instant::now();
             match once() {
@@ -162,13 +162,17 @@ impl Connection {
                     n_failed += 1;
                     thread::sleep(delay(n_failed, &status, self.settings.idle));
                 }
-                // What was known of who asks may have expired.
+                // What was known of who asks may have expired; what is known now is tried once.
                 Err(Failure::Status(status))
                     if status.code() == Code::Unauthenticated
+                        && !has_renewed
                         && self
                             .url
                             .as_ref()
-                            .is_some_and(|url| self.settings.credentials.renews(url, began)) => {}
+                            .is_some_and(|url| self.settings.credentials.renews(url, began)) =>
+                {
+                    has_renewed = true;
+                }
                 Err(Failure::Status(status)) => return Err(self.failed(method, &status)),
                 Err(Failure::Other(error)) => return Err(error),
             }

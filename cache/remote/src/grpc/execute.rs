@@ -5,26 +5,25 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use bazel_remote_apis::build::bazel::remote::execution::v2::execution_client::ExecutionClient;
 use bazel_remote_apis::build::bazel::remote::execution::v2::execution_stage::Value as Stage;
-use bazel_remote_apis::build::bazel::remote::execution::v2::{
-    ExecuteOperationMetadata, ExecuteRequest, ExecuteResponse, WaitExecutionRequest,
-};
+use bazel_remote_apis::build::bazel::remote::execution::v2::{ExecuteRequest, WaitExecutionRequest};
+use bazel_remote_apis::google::longrunning::CancelOperationRequest;
 use bazel_remote_apis::google::longrunning::operations_client::OperationsClient;
-use bazel_remote_apis::google::longrunning::{CancelOperationRequest, Operation, operation};
-use bazel_remote_apis::google::rpc;
 use mc_digest::digest::{BlobDigest, Digest};
-use prost::Message;
+use mc_ir::protobuf;
 use tonic::codec::Streaming;
 use tonic::{Code, Status};
 
+use crate::answer::MAX_RESULT;
 use crate::error::RemoteError;
 use crate::executor::{Answer, Executor, Task};
 use crate::function::DigestFunction;
+use crate::grpc::answers::{code, field, unreadable, words};
 use crate::grpc::call_log::LoggedChannel;
 use crate::grpc::capabilities::value;
 use crate::grpc::connection::{Failure, silent};
 use crate::grpc::patience::{delay, is_passing};
+use crate::grpc::raw::Method;
 use crate::grpc::transport::{Grpc, wire};
 
 /// How often it is looked whether anybody still waits.
@@ -35,6 +34,11 @@ const MAX_BROKEN: u32 = 5;
 const LASTED: Duration = Duration::from_secs(10);
 /// What a server may need beyond the time of an action to say how it ended.
 const SLACK: Duration = Duration::from_secs(30);
+
+const EXECUTE: Method =
+    Method { path: "/build.bazel.remote.execution.v2.Execution/Execute", limit: MAX_RESULT as usize };
+
+const WAIT: Method = Method { path: "/build.bazel.remote.execution.v2.Execution/WaitExecution", ..EXECUTE };
 
 /// What is known of an operation.
 struct Operated {
@@ -101,6 +105,10 @@ impl Executor for Grpc {
             } else if !is_passing(&status) {
                 return Err(self.connection().failed("Execute", &status));
             }
+            // Also where no stream comes about at all.
+            if let Some(answer) = operated.too_long(task) {
+                return Ok(answer);
+            }
             n_broken = if began.elapsed() > LASTED { 1 } else { n_broken + 1 };
             if n_broken > MAX_BROKEN {
                 return Err(self.connection().failed("Execute", &status));
@@ -136,7 +144,7 @@ impl Grpc {
                 Err(_) => {}
                 Ok(message) => match message? {
                     Some(operation) => {
-                        if let Some(end) = operated.heard(operation)? {
+                        if let Some(end) = operated.heard(&operation)? {
                             return Ok(end);
                         }
                     }
@@ -148,9 +156,8 @@ impl Grpc {
         }
     }
 
-    fn open_stream(&self, task: &Task, operated: &Operated) -> Result<Streaming<Operation>, Failure> {
+    fn open_stream(&self, task: &Task, operated: &Operated) -> Result<Streaming<Vec<u8>>, Failure> {
         let connection = self.connection();
-        let mut client = ExecutionClient::new(connection.channel.clone());
         let opened = if operated.name.is_empty() {
             let request = connection.request_about(
                 task.action.to_string(),
@@ -165,15 +172,15 @@ impl Grpc {
             // A server may keep its first word until a worker takes the action.
             let patience = connection.settings.idle.max(task.queue);
             connection.runtime.block_on(async {
-                let opened = tokio::time::timeout(patience, client.execute(request)).await;
+                let opened = tokio::time::timeout(patience, EXECUTE.stream(self.channel(), request)).await;
                 opened.unwrap_or_else(|_| Err(silent(patience)))
             })
         } else {
             let request = connection
                 .request_about(&operated.name, WaitExecutionRequest { name: operated.name.clone() })?;
-            connection.wait(async { client.wait_execution(request).await })
+            connection.wait(WAIT.stream(self.channel(), request))
         };
-        Ok(opened?.into_inner())
+        Ok(opened?)
     }
 
     /// Nobody waits any more. A server that cannot cancel goes on in vain.
@@ -199,36 +206,59 @@ impl Operated {
         Self { name: String::new(), queued: Instant::now(), running: None, is_anew: false }
     }
 
-    /// Takes note of what the server says, which may be the end.
-    fn heard(&mut self, operation: Operation) -> Result<Option<End>, Failure> {
-        if !operation.name.is_empty() {
-            self.name = operation.name;
+    /// Takes note of what the server says, an `Operation`, which may be the end.
+    fn heard(&mut self, operation: &[u8]) -> Result<Option<End>, Failure> {
+        const NAME: u32 = 1;
+        const METADATA: u32 = 2;
+        const DONE: u32 = 3;
+        const ERROR: u32 = 4;
+        const RESPONSE: u32 = 5;
+        const STAGE: u32 = 1;
+        let name = field(operation, NAME)?;
+        if !name.is_empty() {
+            self.name = words(name);
         }
-        if operation.done {
-            return match operation.result {
-                Some(operation::Result::Response(response)) => {
-                    let response = ExecuteResponse::decode(response.value.as_slice())
-                        .map_err(|error| Status::data_loss(format!("its answer cannot be read: {error}")))?;
-                    let failed = response.result.as_ref().is_some_and(|result| result.exit_code != 0);
-                    if response.cached_result && failed && !self.is_anew {
-                        return Ok(Some(End::Remembered));
-                    }
-                    Ok(Some(End::Answer(ended(response))))
-                }
-                Some(operation::Result::Error(status)) => Ok(Some(End::Answer(not_run(&status, "")))),
-                None => Err(Status::data_loss("the action is done, and there is no result").into()),
+        let present = |field| protobuf::bytes(operation, field).map_err(|error| unreadable(&error));
+        if number(operation, DONE)? != 0 {
+            return match (present(RESPONSE)?, present(ERROR)?) {
+                (Some(response), _) => self.ended(field(response, VALUE)?).map(Some),
+                (None, Some(status)) => Ok(Some(End::Answer(not_run(status, b"")?))),
+                (None, None) => Err(Status::data_loss("the action is done, and there is no result").into()),
             };
         }
-        let stage = operation.metadata.map(|metadata| {
-            ExecuteOperationMetadata::decode(metadata.value.as_slice())
-                .map_or(Stage::Unknown, |it| it.stage())
-        });
-        let is_waiting = matches!(stage, Some(Stage::Queued | Stage::CacheCheck));
+        let stage = match present(METADATA)? {
+            Some(metadata) => Some(number(field(metadata, VALUE)?, STAGE)?),
+            None => None,
+        };
+        let is_waiting =
+            [Stage::Queued, Stage::CacheCheck].iter().any(|waiting| stage == Some(*waiting as u64));
         // Who says nothing of a queue has none.
         if !is_waiting && self.running.is_none() {
             self.running = Some(Instant::now());
         }
         Ok(None)
+    }
+
+    /// What became of the action: an `ExecuteResponse`.
+    fn ended(&self, response: &[u8]) -> Result<End, Failure> {
+        const RESULT: u32 = 1;
+        const CACHED: u32 = 2;
+        const STATUS: u32 = 3;
+        const MESSAGE: u32 = 5;
+        const EXIT_CODE: u32 = 4;
+        let result = protobuf::bytes(response, RESULT).map_err(|error| unreadable(&error))?;
+        let status = field(response, STATUS)?;
+        if code(status)? != Code::Ok {
+            return Ok(End::Answer(not_run(status, field(response, MESSAGE)?)?));
+        }
+        let Some(result) = result else {
+            return Ok(End::Answer(Answer::NotRun("the server gives no result".to_owned())));
+        };
+        let failed = number(result, EXIT_CODE)? != 0;
+        if number(response, CACHED)? != 0 && failed && !self.is_anew {
+            return Ok(End::Remembered);
+        }
+        Ok(End::Answer(Answer::Ran(result.to_vec())))
     }
 
     fn too_long(&self, task: &Task) -> Option<Answer> {
@@ -240,59 +270,57 @@ impl Operated {
     }
 }
 
-fn ended(response: ExecuteResponse) -> Answer {
-    match (response.status, response.result) {
-        (Some(status), _) if status.code != 0 => not_run(&status, &response.message),
-        (_, Some(result)) => Answer::Ran(result.encode_to_vec()),
-        (_, None) => Answer::NotRun("the server gives no result".to_owned()),
+/// The field of an `Any` that holds the message.
+const VALUE: u32 = 2;
+
+fn number(message: &[u8], field: u32) -> Result<u64, Status> {
+    protobuf::number(message, field).map_err(|error| unreadable(&error))
+}
+
+/// * `status`: a `google.rpc.Status`
+fn not_run(status: &[u8], message: &[u8]) -> Result<Answer, Status> {
+    const MESSAGE: u32 = 2;
+    if let Some(missing) = missing_blobs(code(status)?, status) {
+        return Ok(Answer::Missing(missing));
     }
-}
-
-fn not_run(status: &rpc::Status, message: &str) -> Answer {
-    match missing_blobs(status) {
-        Some(missing) => Answer::Missing(missing),
-        None => {
-            let code = Code::from_i32(status.code);
-            let words = [status.message.as_str(), message];
-            let words: Vec<&str> = words.into_iter().filter(|words| !words.is_empty()).collect();
-            Answer::NotRun(format!("{code:?}: {}", words.join("; ")))
-        }
-    }
-}
-
-/// `google.rpc.PreconditionFailure`, of which the interface's crate has no type.
-#[derive(Clone, PartialEq, Eq, prost::Message)]
-struct PreconditionFailure {
-    #[prost(message, repeated, tag = "1")]
-    violations: Vec<Violation>,
-}
-
-#[derive(Clone, PartialEq, Eq, prost::Message)]
-struct Violation {
-    #[prost(string, tag = "1")]
-    kind: String,
-    #[prost(string, tag = "2")]
-    subject: String,
+    let said = [field(status, MESSAGE)?, message].map(words);
+    let said: Vec<&str> = said.iter().map(String::as_str).filter(|words| !words.is_empty()).collect();
+    Ok(Answer::NotRun(format!("{:?}: {}", code(status)?, said.join("; "))))
 }
 
 /// The blobs that a status of gRPC says are not there.
 fn missing_of(status: &Status) -> Option<Vec<BlobDigest>> {
-    let details = rpc::Status::decode(status.details()).unwrap_or_default();
-    missing_blobs(&rpc::Status { code: status.code() as i32, ..details })
+    missing_blobs(status.code(), status.details())
 }
 
-/// The blobs that a status says are not there; none for any other status.
-fn missing_blobs(status: &rpc::Status) -> Option<Vec<BlobDigest>> {
-    if status.code != Code::FailedPrecondition as i32 {
+/// The blobs that a status says are not there, in a `google.rpc.PreconditionFailure` among its details; none for any
+/// other status.
+fn missing_blobs(code: Code, status: &[u8]) -> Option<Vec<BlobDigest>> {
+    const DETAILS: u32 = 3;
+    const TYPE_URL: u32 = 1;
+    const VIOLATIONS: u32 = 1;
+    const KIND: u32 = 1;
+    const SUBJECT: u32 = 2;
+    if code != Code::FailedPrecondition {
         return None;
     }
-    let failures = status.details.iter().filter(|detail| detail.type_url.ends_with("PreconditionFailure"));
-    let failures = failures.filter_map(|detail| PreconditionFailure::decode(detail.value.as_slice()).ok());
-    let violations = failures.flat_map(|failure| failure.violations);
-    let missing = violations.filter(|violation| violation.kind == "MISSING");
-    let missing: Vec<BlobDigest> = missing.filter_map(|violation| blob_of(&violation.subject)).collect();
+    let failures = protobuf::repeated(status, DETAILS).filter_map(|detail| {
+        let detail = detail.ok()?;
+        let is_ours = field(detail, TYPE_URL).ok()?.ends_with(b"PreconditionFailure");
+        field(detail, VALUE).ok().filter(|_| is_ours)
+    });
+    let violations = failures.flat_map(|failure| protobuf::repeated(failure, VIOLATIONS).flatten());
+    let missing = violations.filter_map(|violation| {
+        let is_missing = field(violation, KIND).ok()? == b"MISSING";
+        let subject = field(violation, SUBJECT).ok().filter(|_| is_missing)?;
+        blob_of(std::str::from_utf8(subject).ok()?)
+    });
+    let missing: Vec<BlobDigest> = missing.take(MAX_MISSING).collect();
     (!missing.is_empty()).then_some(missing)
 }
+
+/// So many blobs that are not there are taken note of.
+const MAX_MISSING: usize = 100_000;
 
 /// The blob in `blobs/HASH/SIZE`, with or without the digest function in between.
 fn blob_of(subject: &str) -> Option<BlobDigest> {
@@ -304,9 +332,28 @@ fn blob_of(subject: &str) -> Option<BlobDigest> {
 
 #[cfg(test)]
 mod tests {
+    use bazel_remote_apis::build::bazel::remote::execution::v2::ExecuteOperationMetadata;
+    use bazel_remote_apis::google::longrunning::Operation;
     use bazel_remote_apis::google::protobuf::Any;
+    use bazel_remote_apis::google::rpc;
+    use prost::Message as _;
 
     use super::*;
+
+    /// `google.rpc.PreconditionFailure`, of which the interface's crate has no type.
+    #[derive(Clone, PartialEq, Eq, prost::Message)]
+    struct PreconditionFailure {
+        #[prost(message, repeated, tag = "1")]
+        violations: Vec<Violation>,
+    }
+
+    #[derive(Clone, PartialEq, Eq, prost::Message)]
+    struct Violation {
+        #[prost(string, tag = "1")]
+        kind: String,
+        #[prost(string, tag = "2")]
+        subject: String,
+    }
 
     fn precondition(subjects: &[String]) -> rpc::Status {
         let violation = |subject: &String| Violation { kind: "MISSING".to_owned(), subject: subject.clone() };
@@ -326,11 +373,10 @@ mod tests {
             format!("blobs/blake3/{}/3", blob.hash),
             "blobs/what/3".to_owned(),
         ]);
-        assert_eq!(missing_blobs(&status), Some(vec![blob, blob]));
-        assert_eq!(not_run(&status, ""), Answer::Missing(vec![blob, blob]));
+        let not_run = |status: &rpc::Status, message| not_run(&status.encode_to_vec(), message).unwrap();
+        assert_eq!(not_run(&status, b""), Answer::Missing(vec![blob, blob]));
         let other = rpc::Status { code: Code::DeadlineExceeded as i32, ..status.clone() };
-        assert_eq!(missing_blobs(&other), None);
-        assert_eq!(not_run(&other, "killed"), Answer::NotRun("DeadlineExceeded: killed".to_owned()));
+        assert_eq!(not_run(&other, b"killed"), Answer::NotRun("DeadlineExceeded: killed".to_owned()));
         let over_the_wire = Status::with_details(Code::FailedPrecondition, "", status.encode_to_vec().into());
         assert_eq!(missing_of(&over_the_wire), Some(vec![blob, blob]));
         assert_eq!(missing_of(&Status::failed_precondition("something else")), None);
@@ -351,7 +397,7 @@ mod tests {
                 Any { type_url: String::new(), value: metadata.encode_to_vec() }
             });
             let operation = Operation { name: "one".to_owned(), metadata, ..Operation::default() };
-            assert!(matches!(operated.heard(operation), Ok(None)));
+            assert!(matches!(operated.heard(&operation.encode_to_vec()), Ok(None)));
             thread::sleep(Duration::from_millis(1));
             operated.too_long(&task)
         };

@@ -18,8 +18,12 @@ use crate::grpc::resource::{Travel, reading};
 /// Messages that wait to be read, besides one on either side; a message has at most [`MAX_MESSAGE`] bytes.
 const N_AHEAD: usize = 1;
 
-/// The longest message that is taken: servers send some tens of KiB to a few MiB at a time.
-const MAX_MESSAGE: usize = 16 << 20;
+/// The longest message that is taken: servers keep below 4 MiB, which is what clients take unless they are told
+/// otherwise.
+const MAX_MESSAGE: usize = (4 << 20) + (64 << 10);
+
+/// Bytes that a compressed blob may have besides twice its own: many small frames, each with a head.
+const MAX_OVERHEAD: u64 = 1 << 20;
 
 /// The longest window of a compressed stream, in bits: what zstd's own levels need at most.
 const MAX_WINDOW_LOG: u32 = 27;
@@ -59,6 +63,8 @@ pub(crate) fn open(
         Travel::Plain => Box::new(reader),
         Travel::Zstd => {
             let failed = |error: io::Error| RemoteError::Local(format!("Cannot start zstd: {error}"));
+            // Frames may be empty, and the decoder would read them for ever.
+            let reader = reader.take(blob.n_bytes.saturating_mul(2).saturating_add(MAX_OVERHEAD));
             let mut decoder = zstd::stream::read::Decoder::new(reader).map_err(failed)?;
             decoder.window_log_max(MAX_WINDOW_LOG).map_err(failed)?;
             Box::new(decoder)
@@ -85,7 +91,16 @@ impl Messages {
         // It ends with the stream, and also when nobody reads any more.
         connection.runtime.spawn(async move {
             loop {
-                let message = match tokio::time::timeout(idle, stream.message()).await {
+                // A message without bytes says nothing either.
+                let next = async {
+                    loop {
+                        match stream.message().await {
+                            Ok(Some(message)) if message.data.is_empty() => tokio::task::yield_now().await,
+                            other => return other,
+                        }
+                    }
+                };
+                let message = match tokio::time::timeout(idle, next).await {
                     Ok(Ok(None)) => return,
                     Ok(Ok(Some(message))) => Ok(message.data),
                     Ok(Err(status)) => Err(status),

@@ -3,30 +3,54 @@
 use std::io::Read;
 use std::sync::OnceLock;
 
-use bazel_remote_apis::build::bazel::remote::execution::v2::action_cache_client::ActionCacheClient;
 use bazel_remote_apis::build::bazel::remote::execution::v2::batch_update_blobs_request::Request as Update;
 use bazel_remote_apis::build::bazel::remote::execution::v2::content_addressable_storage_client::ContentAddressableStorageClient;
 use bazel_remote_apis::build::bazel::remote::execution::v2::{
     ActionResult, BatchReadBlobsRequest, BatchUpdateBlobsRequest, Digest as WireDigest,
     FindMissingBlobsRequest, GetActionResultRequest, UpdateActionResultRequest,
 };
-use mc_digest::digest::{BlobDigest, Digest};
+use mc_digest::digest::BlobDigest;
 use prost::Message as _;
 use tonic::{Code, Status};
 
+use crate::answer::MAX_RESULT;
 use crate::error::RemoteError;
 use crate::function::DigestFunction;
+use crate::grpc::answers;
 use crate::grpc::call_log::LoggedChannel;
 use crate::grpc::capabilities::{Agreed, value};
 use crate::grpc::connection::{Connection, Failure};
+use crate::grpc::raw::Method;
 use crate::grpc::read;
 use crate::grpc::resource::Travel;
 use crate::grpc::settings::Settings;
 use crate::grpc::write::Sending;
 use crate::transport::Transport;
 
-/// No result or batch of ours is longer; servers may put more into an answer than was asked for.
-const MAX_ANSWER: usize = 32 << 20;
+const GET_RESULT: Method = Method {
+    path: "/build.bazel.remote.execution.v2.ActionCache/GetActionResult",
+    limit: MAX_RESULT as usize,
+};
+
+/// The answer repeats the result.
+const UPDATE_RESULT: Method =
+    Method { path: "/build.bazel.remote.execution.v2.ActionCache/UpdateActionResult", ..GET_RESULT };
+
+const FIND_MISSING: Method = Method {
+    path: "/build.bazel.remote.execution.v2.ContentAddressableStorage/FindMissingBlobs",
+    limit: MAX_DIGESTS * PER_BLOB as usize,
+};
+
+const READ_BATCH: Method = Method {
+    path: "/build.bazel.remote.execution.v2.ContentAddressableStorage/BatchReadBlobs",
+    limit: 8 << 20,
+};
+
+/// With what is said of each blob that was not taken.
+const UPDATE_BATCH: Method = Method {
+    path: "/build.bazel.remote.execution.v2.ContentAddressableStorage/BatchUpdateBlobs",
+    limit: 8 << 20,
+};
 
 /// Digests in one question: some 80 bytes each, far below the limit of a message.
 const MAX_DIGESTS: usize = 10_000;
@@ -74,13 +98,14 @@ impl Grpc {
         self.connection.settings.instance.clone()
     }
 
+    /// Calls whose answers have no lists in them.
     pub(crate) fn blobs(&self) -> ContentAddressableStorageClient<LoggedChannel> {
         ContentAddressableStorageClient::new(self.connection.channel.clone())
-            .max_decoding_message_size(MAX_ANSWER)
     }
 
-    fn results(&self) -> ActionCacheClient<LoggedChannel> {
-        ActionCacheClient::new(self.connection.channel.clone()).max_decoding_message_size(MAX_ANSWER)
+    /// The way to the server.
+    pub(crate) fn channel(&self) -> LoggedChannel {
+        self.connection.channel.clone()
     }
 
     /// Blobs in groups that fit into a batch; what is too large for any is left out.
@@ -129,22 +154,6 @@ pub(crate) fn wire(digest: &BlobDigest) -> WireDigest {
     WireDigest { hash: digest.hash.to_string(), size_bytes: digest.n_bytes as i64 }
 }
 
-/// A digest from the interface; `None` when it is none.
-pub(crate) fn unwire(digest: &WireDigest) -> Option<BlobDigest> {
-    let hash: Digest = digest.hash.parse().ok()?;
-    Some(BlobDigest::new(hash, u64::try_from(digest.size_bytes).ok()?))
-}
-
-fn status_of(status: Option<&bazel_remote_apis::google::rpc::Status>) -> Result<(), Status> {
-    match status {
-        Some(status) if status.code != 0 => {
-            let (code, details) = (Code::from_i32(status.code), status.encode_to_vec());
-            Err(Status::with_details(code, status.message.clone(), details.into()))
-        }
-        _ => Ok(()),
-    }
-}
-
 impl Transport for Grpc {
     fn name(&self) -> String {
         self.connection.name()
@@ -156,7 +165,7 @@ impl Transport for Grpc {
 
     fn result(&self, key: &BlobDigest) -> Result<Option<Vec<u8>>, RemoteError> {
         let agreed = self.agreed()?;
-        let found = self.connection.ask("GetActionResult", || {
+        self.connection.ask("GetActionResult", || {
             let request = self.connection.request_about(
                 key.to_string(),
                 GetActionResultRequest {
@@ -166,14 +175,12 @@ impl Transport for Grpc {
                     ..GetActionResultRequest::default()
                 },
             )?;
-            let mut client = self.results();
-            match self.connection.wait(async { client.get_action_result(request).await }) {
-                Ok(answer) => Ok(Some(answer.into_inner())),
+            match self.connection.wait(GET_RESULT.call(self.channel(), request)) {
+                Ok(answer) => Ok(Some(answer)),
                 Err(status) if status.code() == Code::NotFound => Ok(None),
                 Err(status) => Err(Failure::Status(status)),
             }
-        })?;
-        Ok(found.map(|result| result.encode_to_vec()))
+        })
     }
 
     fn put_result(&self, key: &BlobDigest, result: &[u8], _named: &[BlobDigest]) -> Result<(), RemoteError> {
@@ -196,13 +203,13 @@ impl Transport for Grpc {
                     ..UpdateActionResultRequest::default()
                 },
             )?;
-            let mut client = self.results();
-            self.connection.wait(async { client.update_action_result(request).await })?;
+            self.connection.wait(UPDATE_RESULT.call(self.channel(), request))?;
             Ok(())
         })
     }
 
     fn missing(&self, blobs: &[BlobDigest]) -> Result<Vec<BlobDigest>, RemoteError> {
+        const MISSING: u32 = 2;
         let agreed = self.agreed()?;
         let mut missing = Vec::new();
         for some in blobs.chunks(MAX_DIGESTS) {
@@ -215,10 +222,11 @@ impl Transport for Grpc {
                         digest_function: value(agreed.function) as i32,
                     },
                 )?;
-                let mut client = self.blobs();
-                Ok(self.connection.wait(async { client.find_missing_blobs(request).await })?.into_inner())
+                let answer = self.connection.wait(FIND_MISSING.call(self.channel(), request))?;
+                // No more are missing than were asked about.
+                Ok(answers::digests(&answer, MISSING, some.len())?)
             })?;
-            missing.extend(answer.missing_blob_digests.iter().filter_map(unwire));
+            missing.extend(answer);
         }
         Ok(missing)
     }
@@ -276,16 +284,10 @@ impl Transport for Grpc {
                         digest_function: value(agreed.function) as i32,
                     },
                 )?;
-                let mut client = self.blobs();
-                Ok(self.connection.wait(async { client.batch_read_blobs(request).await })?.into_inner())
+                let answer = self.connection.wait(READ_BATCH.call(self.channel(), request))?;
+                Ok(answers::batch(&answer, batch.iter().copied().copied().collect())?)
             })?;
-            // In whatever order they come; one that is not there is left out.
-            for response in answer.responses {
-                let is_there = response.status.as_ref().is_none_or(|status| status.code == 0);
-                if let Some(digest) = response.digest.as_ref().and_then(unwire).filter(|_| is_there) {
-                    read.push((digest, response.data));
-                }
-            }
+            read.extend(answer);
         }
         Ok(read)
     }
@@ -307,13 +309,8 @@ impl Transport for Grpc {
                         digest_function: value(agreed.function) as i32,
                     },
                 )?;
-                let mut client = self.blobs();
-                let answer =
-                    self.connection.wait(async { client.batch_update_blobs(request).await })?.into_inner();
-                for response in &answer.responses {
-                    status_of(response.status.as_ref()).map_err(|status| self.refused(agreed, status))?;
-                }
-                Ok(())
+                let answer = self.connection.wait(UPDATE_BATCH.call(self.channel(), request))?;
+                answers::taken(&answer).map_err(|status| self.refused(agreed, status))
             })?;
         }
         Ok(())
@@ -369,15 +366,18 @@ impl Grpc {
 
 #[cfg(test)]
 mod tests {
+    use mc_ir::reapi::decode_digest;
+
     use super::*;
 
     #[test]
     fn digests_go_over_the_wire_and_back() {
         let digest = BlobDigest::of(b"abc");
-        assert_eq!(unwire(&wire(&digest)), Some(digest));
+        let back = |digest: WireDigest| decode_digest(&digest.encode_to_vec()).ok();
+        assert_eq!(back(wire(&digest)), Some(digest));
         let wrong = WireDigest { hash: "abc".to_owned(), size_bytes: 3 };
-        assert_eq!(unwire(&wrong), None);
-        assert_eq!(unwire(&WireDigest { size_bytes: -1, ..wire(&digest) }), None);
+        assert_eq!(back(wrong), None);
+        assert_eq!(back(WireDigest { size_bytes: -1, ..wire(&digest) }), None);
     }
 
     #[test]

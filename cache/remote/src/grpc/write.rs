@@ -26,6 +26,9 @@ const TOLD: usize = 1 << 22;
 /// Messages that wait to be sent.
 const N_AHEAD: usize = 2;
 
+/// How often a blob is sent on from somewhere: a server that takes a little more each time is as good as none.
+const MAX_TRIES: u32 = 50;
+
 /// Compression that is about as fast as a network: what is larger than that loses time.
 const ZSTD_LEVEL: i32 = 1;
 
@@ -49,7 +52,7 @@ impl Sending<'_> {
     /// Sends it, whole or from where an earlier try ended.
     pub(crate) fn send(&self) -> Result<(), RemoteError> {
         let Self { connection, function, travel, blob, bytes, .. } = *self;
-        let (mut name, mut first, mut n_failed) = (None, 0, 0);
+        let (mut name, mut first, mut furthest, mut n_failed, mut n_tries) = (None, 0, 0, 0, 0);
         loop {
             let resource_name = name.get_or_insert_with(|| {
                 writing(&connection.settings.instance, function, travel, blob, &uuid())
@@ -58,7 +61,8 @@ impl Sending<'_> {
                 Ok(()) => return Ok(()),
                 Err(status) => status,
             };
-            if !is_passing(&status) || n_failed >= connection.settings.n_retries {
+            n_tries += 1;
+            if !is_passing(&status) || n_failed >= connection.settings.n_retries || n_tries >= MAX_TRIES {
                 return Err(connection.failed("Write", &status));
             }
             n_failed += 1;
@@ -70,8 +74,9 @@ impl Sending<'_> {
             };
             match committed.filter(|&n| n < bytes.len()) {
                 Some(n) => {
-                    if n > first {
-                        n_failed = 0;
+                    // Further than ever, not only than the last time: servers may go back and forth.
+                    if n > furthest {
+                        (furthest, n_failed) = (n, 0);
                     }
                     first = n;
                 }

@@ -1,0 +1,122 @@
+//! What servers answer in lists, read where it lies.
+//!
+//! A list is read up to as many entries as make sense; what a server adds to it is left out.
+
+use std::collections::BTreeSet;
+
+use mc_digest::digest::BlobDigest;
+use mc_ir::protobuf::{self, MalformedMessage};
+use mc_ir::reapi::decode_digest;
+use tonic::{Code, Status};
+
+/// An answer that is none, as a status.
+pub(crate) fn unreadable(error: &MalformedMessage) -> Status {
+    Status::data_loss(format!("its answer cannot be read: {error}"))
+}
+
+/// The digests in a field of an answer, at most `max` of them. Those that are none are left out.
+pub(crate) fn digests(answer: &[u8], field: u32, max: usize) -> Result<Vec<BlobDigest>, Status> {
+    let mut found = Vec::new();
+    for digest in protobuf::repeated(answer, field) {
+        let digest = digest.map_err(|error| unreadable(&error))?;
+        if found.len() == max {
+            break;
+        }
+        found.extend(decode_digest(digest));
+    }
+    Ok(found)
+}
+
+/// The chunks in an answer about a blob, after those that came before; `None` when one of them is none, or they are
+/// more than `max`.
+pub(crate) fn chunks(
+    answer: &[u8],
+    mut before: Vec<BlobDigest>,
+    max: usize,
+) -> Result<Option<Vec<BlobDigest>>, Status> {
+    const CHUNKS: u32 = 1;
+    for digest in protobuf::repeated(answer, CHUNKS) {
+        let Ok(digest) = decode_digest(digest.map_err(|error| unreadable(&error))?) else { return Ok(None) };
+        if before.len() == max {
+            return Ok(None);
+        }
+        before.push(digest);
+    }
+    Ok(Some(before))
+}
+
+/// Blobs that came together, those that were asked for and are there. One that came with another length than its own is
+/// left out like one that is not there: it will be asked for alone.
+pub(crate) fn batch(
+    answer: &[u8],
+    mut asked: BTreeSet<BlobDigest>,
+) -> Result<Vec<(BlobDigest, Vec<u8>)>, Status> {
+    const DATA: u32 = 2;
+    const STATUS: u32 = 3;
+    let mut found = Vec::new();
+    for response in responses(answer, STATUS) {
+        let Response { digest, status, message } = response?;
+        let Some(digest) = digest.filter(|digest| asked.contains(digest)) else { continue };
+        let data = field(message, DATA)?;
+        if code(status)? == Code::Ok && data.len() as u64 == digest.n_bytes && asked.remove(&digest) {
+            found.push((digest, data.to_vec()));
+        }
+    }
+    Ok(found)
+}
+
+/// Whether all blobs that were sent together were taken.
+///
+/// # Errors
+/// The first refusal.
+pub(crate) fn taken(answer: &[u8]) -> Result<(), Status> {
+    const STATUS: u32 = 2;
+    const MESSAGE: u32 = 2;
+    for response in responses(answer, STATUS) {
+        let status = response?.status;
+        let code = code(status)?;
+        if code != Code::Ok {
+            let message = field(status, MESSAGE)?;
+            return Err(Status::with_details(code, words(message), status.to_vec().into()));
+        }
+    }
+    Ok(())
+}
+
+/// The answer for one blob among others.
+struct Response<'a> {
+    digest: Option<BlobDigest>,
+    status: &'a [u8],
+    message: &'a [u8],
+}
+
+/// * `status_field`: where the status stands in each
+fn responses(answer: &[u8], status_field: u32) -> impl Iterator<Item = Result<Response<'_>, Status>> {
+    const RESPONSES: u32 = 1;
+    const DIGEST: u32 = 1;
+    protobuf::repeated(answer, RESPONSES).map(move |response| {
+        let message = response.map_err(|error| unreadable(&error))?;
+        let digest = decode_digest(field(message, DIGEST)?).ok();
+        Ok(Response { digest, status: field(message, status_field)?, message })
+    })
+}
+
+/// The bytes in a field; empty where there are none.
+pub(crate) fn field(message: &[u8], field: u32) -> Result<&[u8], Status> {
+    Ok(protobuf::bytes(message, field).map_err(|error| unreadable(&error))?.unwrap_or_default())
+}
+
+/// The code of a status.
+pub(crate) fn code(status: &[u8]) -> Result<Code, Status> {
+    const CODE: u32 = 1;
+    let code = protobuf::number(status, CODE).map_err(|error| unreadable(&error))?;
+    Ok(i32::try_from(code).map_or(Code::Unknown, Code::from_i32))
+}
+
+/// This much of what a server says is kept.
+const MAX_WORDS: usize = 4096;
+
+/// A text of a server, for messages.
+pub(crate) fn words(text: &[u8]) -> String {
+    String::from_utf8_lossy(&text[..text.len().min(MAX_WORDS)]).into_owned()
+}

@@ -1,0 +1,62 @@
+//! What a worker says of a step besides its outputs: how it ended, and what its program wrote.
+
+use mc_digest::digest::BlobDigest;
+use mc_ir::protobuf::{self, MalformedMessage};
+use mc_ir::reapi::decode_digest;
+
+/// This much of what a program wrote is shown.
+const MAX_SHOWN: usize = 2000;
+
+/// The end of a step, as an `ActionResult` says it.
+pub(crate) struct Ran<'a> {
+    /// 0 where all went well.
+    pub(crate) exit_code: i64,
+    pub(crate) stdout: Written<'a>,
+    pub(crate) stderr: Written<'a>,
+}
+
+/// What a program wrote: the bytes themselves, or their blob.
+pub(crate) struct Written<'a> {
+    pub(crate) raw: &'a [u8],
+    pub(crate) blob: Option<BlobDigest>,
+}
+
+impl<'a> Ran<'a> {
+    /// # Errors
+    /// When the bytes are not a message.
+    pub(crate) fn read(result: &'a [u8]) -> Result<Self, MalformedMessage> {
+        const EXIT_CODE: u32 = 4;
+        let written = |raw, blob| {
+            let blob = protobuf::bytes(result, blob)?.and_then(|digest| decode_digest(digest).ok());
+            Ok(Written { raw: protobuf::bytes(result, raw)?.unwrap_or_default(), blob })
+        };
+        Ok(Self {
+            exit_code: protobuf::number(result, EXIT_CODE)?.cast_signed(),
+            stdout: written(5, 6)?,
+            stderr: written(7, 8)?,
+        })
+    }
+}
+
+/// The lines of a text in one, cut to a decent length.
+pub(crate) fn in_one_line(text: &str) -> String {
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let mut line = String::new();
+    for more in lines {
+        if !line.is_empty() {
+            line.push_str(" | ");
+        }
+        line.extend(more.chars().take(MAX_SHOWN));
+        if line.len() > MAX_SHOWN {
+            break;
+        }
+    }
+    line.chars().take(MAX_SHOWN).collect()
+}
+
+#[test]
+fn a_long_text_is_cut() {
+    assert_eq!(in_one_line("one\n\n  two\n"), "one | two");
+    assert_eq!(in_one_line(&"x".repeat(1 << 20)).len(), MAX_SHOWN);
+    assert!(in_one_line(&"x\n".repeat(1 << 20)).len() <= MAX_SHOWN);
+}
