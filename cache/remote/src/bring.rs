@@ -8,8 +8,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use mc_digest::digest::BlobDigest;
+use mc_ir::reapi::MAX_TREE_BYTES;
 use mc_store::traits::BlobStore;
 
 use crate::error::RemoteError;
@@ -21,8 +23,11 @@ use crate::remote::{Fetching, Remote};
 const MAX_RETRIES: u32 = 3;
 /// How often in all: a server that gives a byte at a time is as good as none.
 const MAX_OPENED: u32 = 50;
-/// The longest `Tree`: a million parts.
-const MAX_TREE: u64 = 128 << 20;
+/// So many blobs are asked for in vain before the server is given up: one that was cleared has nothing of use, and one
+/// that makes results up could go on for ever.
+const MAX_VAIN: usize = 1000;
+/// And for so long in all.
+const MAX_VAIN_TIME: Duration = Duration::from_secs(600);
 /// Streams at a time: while one waits until the disk has its blob, others bring theirs.
 const N_STREAMS: usize = 5;
 /// Bytes that are asked for together, so that several such groups travel side by side.
@@ -142,6 +147,8 @@ impl Remote {
         let errands = errands(wanted.keys().copied(), largest);
         let fetched = in_parallel(&errands, N_STREAMS, |errand| {
             let flight = self.coming.take(errand.blobs(), since);
+            // Not before: whoever moves a blob that others wait for must not wait for them.
+            let _permit = self.streams.take();
             let mut fetched = match errand {
                 Errand::Group(_) => self.fetch_group(function, store, flight.blobs(), wanted)?,
                 Errand::Stream(_) => self.fetch_each(function, store, flight.blobs(), wanted)?,
@@ -216,13 +223,20 @@ impl Remote {
         theirs: &BlobDigest,
         ours: Option<BlobDigest>,
     ) -> Result<Option<(BlobDigest, BlobDigest)>, RemoteError> {
+        if self.is_given_up() {
+            return Ok(None);
+        }
+        let began = Instant::now();
         let chunks = self.chunks_of(theirs)?.unwrap_or_default();
         let joined = self.join(function, store, theirs, ours, &chunks)?;
         let fetched = match joined {
             Some(found) => Some(found),
             None => self.fetch_whole(function, store, theirs, ours)?,
         };
-        let Some(found) = fetched else { return Ok(None) };
+        let Some(found) = fetched else {
+            self.in_vain(began.elapsed());
+            return Ok(None);
+        };
         if !chunks.is_empty() {
             self.notes.chunks.add(found, &chunks);
         }
@@ -261,6 +275,14 @@ impl Remote {
         }
     }
 
+    /// Takes note of a blob that was asked for in vain.
+    fn in_vain(&self, elapsed: Duration) {
+        let mut state = self.state();
+        let (n_blobs, all) = (state.vain.0 + 1, state.vain.1.saturating_add(elapsed));
+        state.vain = (n_blobs, all);
+        state.is_given_up |= n_blobs >= MAX_VAIN || all > MAX_VAIN_TIME;
+    }
+
     fn note(&self, function: DigestFunction, ours: BlobDigest, theirs: BlobDigest) {
         if function == DigestFunction::Sha256 {
             self.notes.known.add(ours, theirs);
@@ -294,7 +316,7 @@ impl Remote {
         function: DigestFunction,
         theirs: &BlobDigest,
     ) -> Result<Option<Vec<u8>>, RemoteError> {
-        if theirs.n_bytes > MAX_TREE {
+        if theirs.n_bytes > MAX_TREE_BYTES {
             return Ok(None);
         }
         match self.whole(function, theirs) {
@@ -306,8 +328,8 @@ impl Remote {
         }
     }
 
-    /// Gives the bytes of a blob to `take`, as many as there should be, and checks them; what `take` did with them is void after an error. A stream
-    /// that breaks is opened again where it broke. `false` when the blob is not there.
+    /// Gives the bytes of a blob to `take`, as many as there should be, and checks them; what `take` did with them is
+    /// void after an error. A stream that breaks is opened again where it broke. `false` when the blob is not there.
     fn stream(
         &self,
         check: Check,

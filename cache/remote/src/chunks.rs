@@ -13,6 +13,9 @@ use crate::records::Records;
 /// Bytes of a record: a chunk's hash and size, the blob's, and the chunk's first byte in it.
 const RECORD: usize = 88;
 
+/// So many stretches are kept: some hundred megabytes.
+const MAX_STRETCHES: usize = 1 << 19;
+
 /// A stretch of a blob of ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stretch {
@@ -42,7 +45,7 @@ impl Chunks {
 
     fn read(path: &Path) -> State {
         let mut stretches = HashMap::new();
-        let records = Records::open(path, |record: &[u8; RECORD]| {
+        let records = Records::open(path, MAX_STRETCHES, |record: &[u8; RECORD]| {
             let number =
                 |at: usize| u64::from_le_bytes(*record[at..].first_chunk().expect("a record has 88 bytes"));
             let blob = |at: usize| {
@@ -66,6 +69,9 @@ impl Chunks {
         for chunk in chunks {
             let stretch = Stretch { blob, first };
             first += chunk.n_bytes;
+            if state.stretches.len() >= MAX_STRETCHES && !state.stretches.contains_key(chunk) {
+                break;
+            }
             // The blob that came last will be here longest.
             let before = state.stretches.insert(*chunk, stretch);
             if before.is_some_and(|before| before.blob == blob) {

@@ -24,8 +24,8 @@ const WORTH: u64 = 8;
 /// Bytes of chunks that are asked for, and held in memory, at a time.
 const WINDOW: u64 = 4 << 20;
 
-/// The longest chunk: servers cut at a few MiB.
-const MAX_CHUNK: u64 = 16 << 20;
+/// The longest chunk: four times the longest average that the interface allows.
+const MAX_CHUNK: u64 = 4 << 20;
 
 /// A blob as its chunks, in order, each with its place here where it has one.
 type Plan<'a> = &'a [(BlobDigest, Option<Stretch>)];
@@ -136,7 +136,8 @@ impl Remote {
                 }
             }
         }
-        for chunk in missing {
+        // What did not come together is not asked for one by one: there may be very many.
+        for chunk in missing.into_iter().filter(|chunk| chunk.n_bytes > largest) {
             match self.whole(function, &chunk) {
                 Ok(Some(bytes)) => drop(come.insert(chunk, bytes)),
                 // The blob may still come as one stream.

@@ -13,6 +13,9 @@ use crate::records::Records;
 /// Bytes of a record: both hashes and the size.
 const RECORD: usize = 72;
 
+/// So many pairs are kept: some hundred megabytes. A server can make up as many names as it likes.
+const MAX_PAIRS: usize = 1 << 19;
+
 /// Pairs of digests.
 #[derive(Debug)]
 pub struct Known {
@@ -46,7 +49,7 @@ impl Known {
 
     fn read(path: &Path) -> State {
         let mut pairs = Pairs::default();
-        let records = Records::open(path, |record: &[u8; RECORD]| {
+        let records = Records::open(path, MAX_PAIRS, |record: &[u8; RECORD]| {
             let hash =
                 |bytes: &[u8]| Digest::from_bytes(*bytes.first_chunk().expect("a record has 72 bytes"));
             let n_bytes = u64::from_le_bytes(*record.last_chunk().expect("a record has 72 bytes"));
@@ -66,17 +69,21 @@ impl Known {
         self.lock().pairs.theirs.get(theirs).copied()
     }
 
-    /// Remembers a pair, instead of another of the same blob.
-    pub fn add(&self, ours: BlobDigest, theirs: BlobDigest) {
+    /// Remembers a pair, instead of another of the same blob; `false` when there are too many already.
+    pub fn add(&self, ours: BlobDigest, theirs: BlobDigest) -> bool {
         let mut state = self.lock();
+        if state.pairs.ours.len() >= MAX_PAIRS && !state.pairs.ours.contains_key(&ours) {
+            return false;
+        }
         if !state.pairs.add(ours, theirs) {
-            return;
+            return true;
         }
         let mut record = [0; RECORD];
         record[..32].copy_from_slice(ours.hash.as_bytes());
         record[32..64].copy_from_slice(theirs.hash.as_bytes());
         record[64..].copy_from_slice(&ours.n_bytes.to_le_bytes());
         state.records.add(&[record]);
+        true
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

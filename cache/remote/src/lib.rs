@@ -26,6 +26,7 @@ mod naming;
 pub mod notes;
 pub mod oci;
 mod parallel;
+mod permits;
 pub mod promised;
 mod ran;
 mod records;

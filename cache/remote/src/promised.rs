@@ -30,9 +30,9 @@ impl Promised {
         Self { blake3: open("blake3"), sha256: open("sha256") }
     }
 
-    /// Takes note of a blob.
-    pub(crate) fn add(&self, function: DigestFunction, ours: BlobDigest, theirs: BlobDigest) {
-        self.of(function).add(ours, theirs);
+    /// Takes note of a blob; `false` when too many are noted already.
+    pub(crate) fn add(&self, function: DigestFunction, ours: BlobDigest, theirs: BlobDigest) -> bool {
+        self.of(function).add(ours, theirs)
     }
 
     /// What the server calls a blob of ours that it promised.

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use mc_digest::digest::{BlobDigest, Digest};
 use mc_ir::action::{ActionNode, Content};
@@ -19,8 +20,15 @@ use crate::error::RemoteError;
 use crate::function::DigestFunction;
 use crate::in_flight::InFlight;
 use crate::notes::Notes;
+use crate::permits::Permits;
 use crate::signing::{NOTE, Signatures, Signer};
 use crate::transport::Transport;
+
+/// Groups and streams of blobs at a time, in all.
+const N_STREAMS: usize = 16;
+
+/// Results whose trees have more bytes are taken over one at a time.
+const LARGE_TREES: u64 = 1 << 20;
 
 /// When the blobs of a result are fetched.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,6 +58,10 @@ pub struct Remote {
     pub(crate) n_bytes_down: AtomicU64,
     pub(crate) n_bytes_up: AtomicU64,
     pub(crate) fetching: Fetching,
+    /// Groups and streams of blobs that come at a time, whoever asked for them: each holds some megabytes.
+    pub(crate) streams: Permits,
+    /// Held by whoever takes a result over that has long lists in it.
+    pub(crate) large: Mutex<()>,
     /// How its digests are made, once that was asked.
     function: OnceLock<DigestFunction>,
 }
@@ -72,6 +84,8 @@ pub(crate) struct State {
     pub(crate) checked: BTreeSet<BlobDigest>,
     /// Whether its results and promises are worth nothing any more.
     pub(crate) is_given_up: bool,
+    /// How many blobs were asked for in vain, and how long that took in all.
+    pub(crate) vain: (usize, Duration),
 }
 
 /// An action as this machine knows it.
@@ -108,6 +122,8 @@ impl Remote {
             n_bytes_down: AtomicU64::new(0),
             n_bytes_up: AtomicU64::new(0),
             fetching,
+            streams: Permits::new(N_STREAMS),
+            large: Mutex::default(),
             function: OnceLock::new(),
         }
     }
@@ -217,7 +233,9 @@ impl Remote {
             return Ok(None);
         }
         let Some(entry) = self.reading.ask_shortly(|| self.transport.result(&key))? else { return Ok(None) };
-        let decoded = self.decoded(function, &entry).inspect_err(|error| {
+        let _alone = self.alone_with(&entry);
+        let decoded = self.decoded(function, &entry).and_then(|decoded| self.of(made, decoded));
+        let decoded = decoded.inspect_err(|error| {
             if let RemoteError::NoResult { reason, .. } = error {
                 self.state().unreadable.get_or_insert_with(|| (0, reason.clone())).0 += 1;
             }
@@ -311,6 +329,33 @@ impl Remote {
         }
     }
 
+    /// Waits, where a result has long lists in it, until nobody else takes such a one over: each costs a hundred
+    /// megabytes or more.
+    pub(crate) fn alone_with(&self, entry: &[u8]) -> Option<MutexGuard<'_, ()>> {
+        let is_large = reapi::n_tree_bytes(entry) > LARGE_TREES;
+        is_large.then(|| self.large.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// A result, unless it has other outputs than the action declares: one that belongs under another key.
+    ///
+    /// # Errors
+    /// When it has.
+    fn of(
+        &self,
+        made: &Made<'_>,
+        decoded: Option<(Outputs, Claims)>,
+    ) -> Result<Option<(Outputs, Claims)>, RemoteError> {
+        let mut declared = made.node.action.outputs();
+        declared.sort();
+        match decoded {
+            Some((theirs, _)) if !theirs.keys().eq(&declared) => Err(RemoteError::NoResult {
+                server: self.name(),
+                reason: "it has other outputs than the action".to_owned(),
+            }),
+            decoded => Ok(decoded),
+        }
+    }
+
     /// Outputs of the server as ones of the store; their blobs are promised where that is possible, and else fetched.
     ///
     /// # Errors
@@ -345,13 +390,18 @@ impl Remote {
             return Ok(None);
         }
         for (blob, here) in promised {
-            self.notes.promised.add(function, here, blob);
+            // What cannot be noted is no promise.
+            if !self.notes.promised.add(function, here, blob) {
+                return Ok(None);
+            }
             self.state().believed.insert(here);
             ours.insert(blob, here);
         }
         // Whatever it is called there is remembered, since its bytes are checked against what it is called here.
         wanted.iter().for_each(|(theirs, ours)| {
-            ours.iter().for_each(|ours| self.notes.promised.add(function, *ours, *theirs));
+            ours.iter().for_each(|ours| {
+                self.notes.promised.add(function, *ours, *theirs);
+            });
         });
         let fetched = self.fetch(function, store, &wanted)?;
         self.are_gone(wanted.into_keys().filter(|blob| !fetched.contains_key(blob)));

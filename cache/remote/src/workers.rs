@@ -341,6 +341,7 @@ impl Workers {
                 in_one_line(&said)
             )));
         }
+        let _alone = remote.alone_with(result);
         let Some((theirs, mut claims)) = remote.decoded(function, result)? else {
             return Ok(Outcome::Failed("a tree of its result is not there".to_owned()));
         };

@@ -12,7 +12,7 @@ use mc_digest::digest::{ActionDigest, BlobDigest, Digest};
 
 use crate::action::ActionNode;
 use crate::output::{Output, Outputs};
-use crate::protobuf::{Fields, MalformedMessage, Wire};
+use crate::protobuf::{self, Fields, MalformedMessage, Wire};
 
 /// Raised when the layout of our own blobs changes, so that old entries are never misread.
 const SALT: &[u8] = b"mc-1";
@@ -232,6 +232,13 @@ pub fn decode_result_with(
         outputs.insert(path, Output::Composite(decode_tree(&tree, &mut budget, claim)?));
     }
     Ok(outputs)
+}
+
+/// Bytes of all trees that a result names, before any is fetched.
+pub fn n_tree_bytes(result: &[u8]) -> u64 {
+    let folders = protobuf::repeated(result, 3).flatten();
+    let trees = folders.filter_map(|folder| decode_digest(protobuf::bytes(folder, 3).ok()??).ok());
+    trees.fold(0, |n_bytes, tree| n_bytes.saturating_add(tree.n_bytes))
 }
 
 /// What the blobs of one result have together.
