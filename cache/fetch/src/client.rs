@@ -8,21 +8,27 @@ use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::sync::Mutex;
 use std::thread;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
+use ureq::config::Config;
 use ureq::http::{HeaderMap, Response};
+use ureq::unversioned::transport::DefaultConnector;
 use ureq::{Agent, Body, Timeout};
 
 use crate::credentials::{Credentials, SecretHeader};
 use crate::error::FetchError;
+use crate::nearby::FarOnly;
 use crate::patience::{Paced, Patience};
 use crate::proxies::{Proxies, is_direct};
 use crate::tls::Pem;
-use crate::token_service::{self, Intent};
+use crate::token_service::{self, Intent, Token};
 use crate::url::Url;
 
 /// More redirects than this lead in a circle, or might as well.
 pub(crate) const MAX_REDIRECTS: u32 = 10;
+
+/// A short answer is there as a whole after this many times the time for which a server may say nothing.
+const SHORT: u32 = 2;
 
 /// This much of a server's explanation is shown.
 const MAX_EXPLANATION: usize = 300;
@@ -32,6 +38,8 @@ const MAX_EXPLANATION: usize = 300;
 pub struct Client {
     /// For servers to which no proxy leads.
     direct: Agent,
+    /// For those of them to which a server elsewhere redirects.
+    far: Agent,
     /// For the others, over `https` and over `http`.
     proxied: [Option<Agent>; 2],
     /// What `NO_PROXY` says.
@@ -39,7 +47,19 @@ pub struct Client {
     pub(crate) credentials: Credentials,
     pub(crate) patience: Patience,
     /// Headers that token services gave, by registry and scope.
-    pub(crate) tokens: Mutex<BTreeMap<String, SecretHeader>>,
+    pub(crate) tokens: Mutex<BTreeMap<String, Token>>,
+}
+
+/// What a server is told about who asks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Access {
+    /// What is known for it.
+    #[default]
+    Server,
+    /// The same, and it is an OCI registry, which says where tokens come from.
+    Registry,
+    /// Nothing: another server sent us there.
+    Nobody,
 }
 
 /// What is asked for.
@@ -53,8 +73,8 @@ pub struct Ask<'a> {
     pub from: u64,
     /// The version that the bytes before `from` are of.
     pub if_range: Option<&'a str>,
-    /// Whether the server is an OCI registry, which tells where tokens come from.
-    pub is_registry: bool,
+    /// What the server is told about who asks.
+    pub access: Access,
     /// Whether only its being there is asked for, not its bytes.
     pub is_head: bool,
 }
@@ -67,6 +87,10 @@ pub struct Answer {
     pub url: Url,
     headers: HeaderMap,
     sent: Vec<SecretHeader>,
+    /// Whether the server that was asked first was told who asks: what it gave is not for everybody.
+    pub is_private: bool,
+    /// How long a short answer may take.
+    short_time: Duration,
     /// The bytes.
     pub body: Paced<Box<dyn Read + Send>>,
 }
@@ -87,7 +111,7 @@ pub struct Refusal {
 impl<'a> Ask<'a> {
     /// Everything at an address.
     pub fn whole(url: &'a Url) -> Self {
-        Self { url, accept: None, from: 0, if_range: None, is_registry: false, is_head: false }
+        Self { url, accept: None, from: 0, if_range: None, access: Access::Server, is_head: false }
     }
 }
 
@@ -121,7 +145,9 @@ impl Client {
         };
         let proxied = [proxied(&proxies.https)?, proxied(&proxies.http)?];
         let (direct, no_proxy) = (agent(&patience, None, pem), proxies.none.clone());
-        Ok(Self { direct, proxied, no_proxy, credentials, patience, tokens: Mutex::default() })
+        let far =
+            Agent::with_parts(config(&patience, None, pem), DefaultConnector::default(), FarOnly::default());
+        Ok(Self { direct, far, proxied, no_proxy, credentials, patience, tokens: Mutex::default() })
     }
 
     /// Asks once.
@@ -129,21 +155,22 @@ impl Client {
     /// # Errors
     /// [`Refusal`] when there is no answer, or one that is neither success nor `416`.
     pub fn get(&self, ask: &Ask<'_>) -> Result<Answer, Refusal> {
-        let intent = ask.is_registry.then_some(Intent::Read);
-        let (headers, since) = (self.headers(ask.url, intent)?, Instant::now());
+        let told = || self.headers(ask.url, ask.access, Intent::Read);
+        let (headers, since) = (told()?, Instant::now());
         let mut answer = self.follow(ask, headers)?;
         if answer.status == 401
-            && ask.is_registry
+            && ask.access == Access::Registry
             && token_service::answer_challenge(self, &self.credentials, ask.url, Intent::Read, &answer)?
                 .is_some()
         {
-            answer = self.follow(ask, self.headers(ask.url, intent)?)?;
+            answer = self.follow(ask, told()?)?;
         }
-        if self.may_know_better(ask.url, &answer, since) {
-            answer = self.follow(ask, self.headers(ask.url, intent)?)?;
+        if ask.access != Access::Nobody && self.may_know_better(ask.url, &answer, since) {
+            answer = self.follow(ask, told()?)?;
         }
         match answer.status {
-            200..=299 | 416 => Ok(answer),
+            200..=299 => Ok(answer),
+            416 if ask.from > 0 => Ok(answer),
             _ => Err(answer.refusal(&self.patience)),
         }
     }
@@ -156,21 +183,26 @@ impl Client {
         answer.status == 401 && answer.url.is_same_server(url) && self.credentials.renews(url, since)
     }
 
-    /// What the server is told about who asks; `registry` is what is wanted of it where it is one.
-    pub(crate) fn headers(
-        &self,
-        url: &Url,
-        registry: Option<Intent>,
-    ) -> Result<Vec<SecretHeader>, FetchError> {
-        let Some(intent) = registry else { return self.credentials.headers(url) };
-        let Some(token) = token_service::known(self, url, intent) else {
-            return self.credentials.offered(url);
+    /// What the server is told about who asks.
+    ///
+    /// * `intent`: what is wanted of it, where it is a registry
+    pub(crate) fn headers(&self, url: &Url, access: Access, intent: Intent) -> Result<Told, FetchError> {
+        let headers = match access {
+            Access::Nobody => Vec::new(),
+            Access::Server => self.credentials.headers(url)?,
+            Access::Registry => match token_service::known(self, url, intent) {
+                None => self.credentials.offered(url)?,
+                Some(token) => {
+                    // Somebody else's word for who asks would contradict the registry's.
+                    let mut headers = self.credentials.fixed(url);
+                    headers.retain(|header| !header.is_authorization());
+                    let is_private = token.is_private || !headers.is_empty();
+                    headers.push(token.header);
+                    return Ok(Told { headers, is_private });
+                }
+            },
         };
-        // Somebody else's word for who asks would contradict the registry's.
-        let mut headers = self.credentials.fixed(url);
-        headers.retain(|header| !header.is_authorization());
-        headers.push(token);
-        Ok(headers)
+        Ok(Told { is_private: !headers.is_empty(), headers })
     }
 
     /// The whole of a short text, asked for until it comes.
@@ -181,19 +213,13 @@ impl Client {
         let mut n_failed = 0;
         loop {
             let tried = self.get(ask).and_then(|mut answer| {
-                let mut bytes = Vec::new();
-                let read = (&mut answer.body).take(limit + 1).read_to_end(&mut bytes);
-                read.map_err(|error| Refusal::broken(ask.url, &error))?;
+                let bytes = answer.short(limit)?;
                 Ok((answer, bytes))
             });
             match tried {
-                Ok((answer, bytes)) if bytes.len() as u64 <= limit => {
+                Ok((answer, bytes)) => {
                     answer.check_plain()?;
                     return Ok(bytes);
-                }
-                Ok(_) => {
-                    let what = format!("sent more than {limit} bytes, which is the limit for such an answer");
-                    return Err(FetchError::Lie { url: ask.url.clone(), what });
                 }
                 Err(refusal) => {
                     n_failed += 1;
@@ -218,13 +244,14 @@ impl Client {
     }
 
     /// Asks, and goes where the answer points.
-    pub(crate) fn follow(&self, ask: &Ask<'_>, mut headers: Vec<SecretHeader>) -> Result<Answer, Refusal> {
+    pub(crate) fn follow(&self, ask: &Ask<'_>, told: Told) -> Result<Answer, Refusal> {
+        let Told { mut headers, is_private } = told;
         let mut url = ask.url.clone();
         for _ in 0..=MAX_REDIRECTS {
             let response = self.once(ask, &url, &headers)?;
             let status = response.status().as_u16();
             if !matches!(status, 301 | 302 | 303 | 307 | 308) {
-                return Ok(self.answer(&url, response, headers));
+                return Ok(self.answer(&url, response, Told { headers, is_private }));
             }
             let next = target(&url, &response)?;
             if !next.is_same_server(&url) {
@@ -235,24 +262,29 @@ impl Client {
         Err(circle(ask.url).into())
     }
 
-    pub(crate) fn answer(&self, url: &Url, response: Response<Body>, sent: Vec<SecretHeader>) -> Answer {
+    pub(crate) fn answer(&self, url: &Url, response: Response<Body>, told: Told) -> Answer {
+        let Told { headers: sent, is_private } = told;
         let status = response.status().as_u16();
         let (parts, body) = response.into_parts();
         let body: Box<dyn Read + Send> = Box::new(body.into_reader());
         let body = Paced::new(body, self.patience.idle);
-        Answer { status, url: url.clone(), headers: parts.headers, sent, body }
+        let short_time = self.patience.idle.saturating_mul(SHORT);
+        Answer { status, url: url.clone(), headers: parts.headers, sent, is_private, short_time, body }
     }
 
     /// The agent for an address.
-    pub(crate) fn agent_for(&self, url: &Url) -> &Agent {
+    ///
+    /// * `first`: the address that was asked first; others are where it redirects to
+    pub(crate) fn agent_for(&self, url: &Url, first: &Url) -> &Agent {
         let [https, http] = &self.proxied;
         let proxied = if url.is_https() { https } else { http };
-        proxied.as_ref().filter(|_| !is_direct(&self.no_proxy, url)).unwrap_or(&self.direct)
+        let direct = if url.is_same_server(first) || first.is_near() { &self.direct } else { &self.far };
+        proxied.as_ref().filter(|_| !is_direct(&self.no_proxy, url)).unwrap_or(direct)
     }
 
     fn once(&self, ask: &Ask<'_>, url: &Url, headers: &[SecretHeader]) -> Result<Response<Body>, Refusal> {
         // What is hashed are the bytes that were published, so no server may send them in another coding.
-        let agent = self.agent_for(url);
+        let agent = self.agent_for(url, ask.url);
         let request = if ask.is_head { agent.head(url.full()) } else { agent.get(url.full()) };
         let mut request = request.header("accept-encoding", "identity");
         if let Some(accept) = ask.accept {
@@ -293,6 +325,10 @@ impl Client {
 }
 
 fn agent(patience: &Patience, proxy: Option<ureq::Proxy>, pem: &Pem) -> Agent {
+    config(patience, proxy, pem).into()
+}
+
+fn config(patience: &Patience, proxy: Option<ureq::Proxy>, pem: &Pem) -> Config {
     let (connect, idle) = (Some(patience.connect), Some(patience.idle));
     let config = Agent::config_builder()
         .http_status_as_error(false)
@@ -308,10 +344,62 @@ fn agent(patience: &Patience, proxy: Option<ureq::Proxy>, pem: &Pem) -> Agent {
         .timeout_per_read(idle)
         .timeout_per_write(idle)
         .max_response_header_size(64 * 1024);
-    config.build().into()
+    config.build()
+}
+
+/// What a server is told about who asks.
+#[derive(Default)]
+pub(crate) struct Told {
+    pub(crate) headers: Vec<SecretHeader>,
+    /// Whether the user is in it, and not only a token that anybody gets.
+    pub(crate) is_private: bool,
 }
 
 impl Answer {
+    /// The whole of an answer that is short, and comes at once: a server must not keep anybody waiting for a few bytes.
+    ///
+    /// # Errors
+    /// When it breaks off, takes too long, or is longer than `limit` bytes.
+    pub(crate) fn short(&mut self, limit: u64) -> Result<Vec<u8>, Refusal> {
+        let bytes = self.beginning(limit + 1).map_err(|error| Refusal::broken(&self.url, &error))?;
+        if bytes.len() as u64 > limit {
+            let what = format!("sent more than {limit} bytes, which is the limit for such an answer");
+            return Err(FetchError::Lie { url: self.url.clone(), what }.into());
+        }
+        Ok(bytes)
+    }
+
+    /// As [`Self::short`], as text.
+    ///
+    /// # Errors
+    /// As [`Self::short`], or when it is not text.
+    pub fn short_text(mut self, limit: u64) -> Result<String, FetchError> {
+        let bytes = self.short(limit).map_err(|refusal| *refusal.error)?;
+        let what = "sent bytes that are not text".to_owned();
+        String::from_utf8(bytes).map_err(|_| FetchError::Lie { url: self.url.clone(), what })
+    }
+
+    /// The first bytes, as many as there are and no more than `limit`.
+    fn beginning(&mut self, limit: u64) -> io::Result<Vec<u8>> {
+        let (began, mut bytes) = (Instant::now(), Vec::new());
+        let mut buffer = vec![0; 16 << 10];
+        loop {
+            let room = usize::try_from(limit - bytes.len() as u64).unwrap_or(usize::MAX).min(buffer.len());
+            let n_read = match self.body.read(&mut buffer[..room]) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                read => read?,
+            };
+            if n_read == 0 {
+                return Ok(bytes);
+            }
+            bytes.extend_from_slice(&buffer[..n_read]);
+            if began.elapsed() > self.short_time {
+                let what = format!("{} bytes came in {} s", bytes.len(), began.elapsed().as_secs_f32());
+                return Err(io::Error::new(io::ErrorKind::TimedOut, what));
+            }
+        }
+    }
+
     /// A header, when it is there once and is text.
     pub fn header(&self, name: &str) -> Option<&str> {
         let mut values = self.headers.get_all(name).iter();
@@ -340,7 +428,8 @@ impl Answer {
     pub(crate) fn refusal(mut self, patience: &Patience) -> Refusal {
         let (url, status) = (self.url.clone(), self.status);
         let message = self.explanation();
-        let after = self.header("retry-after").and_then(retry_after);
+        let date = self.header("date").and_then(http_date);
+        let after = self.header("retry-after").and_then(|text| retry_after(text, date));
         let error = match status {
             401 | 403 => FetchError::Denied { url, status, message },
             404 | 410 => FetchError::Missing { url, status, message },
@@ -363,9 +452,8 @@ impl Answer {
         let said = match self.header("x-error-message") {
             Some(said) => said.to_owned(),
             None => {
-                let mut body = Vec::new();
                 // An explanation that cannot be read is none.
-                drop((&mut self.body).take(4096).read_to_end(&mut body));
+                let body = self.beginning(4096).unwrap_or_default();
                 json_error(&body).or_else(|| xml_error(&body)).unwrap_or_default()
             }
         };
@@ -416,20 +504,17 @@ pub(crate) fn target(url: &Url, response: &Response<Body>) -> Result<Url, FetchE
     let location = response.headers().get("location").and_then(|value| value.to_str().ok());
     let location = location.ok_or_else(|| refuse("and does not say where".to_owned()))?;
     let next = url.join(location).map_err(|error| refuse(format!("to nowhere: {error}")))?;
-    if url.is_https() && !next.is_https() {
-        return Err(refuse(format!("from `https` to `{next}`, where anybody on the way can listen")));
-    }
+    url.may_lead_to(&next).map_err(refuse)?;
     Ok(next)
 }
 
-/// `Retry-After`: seconds, or a date.
-fn retry_after(text: &str) -> Option<Duration> {
+/// `Retry-After`: seconds, or a date. A date is counted from the server's own (`Date`), so that it does not matter what
+/// this machine's clock says; without one it says nothing.
+fn retry_after(text: &str, date: Option<u64>) -> Option<Duration> {
     if let Ok(seconds) = text.parse() {
         return Some(Duration::from_secs(seconds));
     }
-    let seconds = http_date(text)?;
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).ok()?;
-    Some(Duration::from_secs(seconds).saturating_sub(now))
+    Some(Duration::from_secs(http_date(text)?.saturating_sub(date?)))
 }
 
 /// Seconds since 1970 of `Sun, 06 Nov 1994 08:49:37 GMT`.
@@ -488,8 +573,12 @@ mod tests {
         {
             assert_eq!(http_date(wrong), None);
         }
-        assert_eq!(retry_after("7"), Some(Duration::from_secs(7)));
-        assert_eq!(retry_after("Sun, 06 Nov 1994 08:49:37 GMT"), Some(Duration::ZERO));
+        assert_eq!(retry_after("7", None), Some(Duration::from_secs(7)));
+        // Whatever year this machine believes it to be.
+        let at = "Sun, 06 Nov 1994 08:49:37 GMT";
+        assert_eq!(retry_after(at, Some(784_111_770)), Some(Duration::from_secs(7)));
+        assert_eq!(retry_after(at, Some(784_111_780)), Some(Duration::ZERO));
+        assert_eq!(retry_after(at, None), None);
     }
 
     #[test]

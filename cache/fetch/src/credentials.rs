@@ -148,9 +148,21 @@ impl Credentials {
         if !url.is_private() {
             return None;
         }
+        self.of_registry(url).or_else(|| self.netrc.login(url.host()))
+    }
+
+    /// The login for a server that another one names: only what was written down for this very one.
+    pub(crate) fn own_login(&self, url: &Url) -> Option<Login> {
+        if !url.is_private() {
+            return None;
+        }
+        self.of_registry(url).or_else(|| self.netrc.own_login(url.host()))
+    }
+
+    fn of_registry(&self, url: &Url) -> Option<Login> {
         let authority = url.root();
         let authority = authority.split_once("://").map_or(authority.as_str(), |(_, rest)| rest);
-        self.registries.get(authority).cloned().or_else(|| self.netrc.login(url.host()))
+        self.registries.get(authority).cloned()
     }
 }
 

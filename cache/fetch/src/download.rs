@@ -13,7 +13,7 @@ use mc_ir::origin::Origin;
 
 use crate::area::Part;
 use crate::checksum::Checking;
-use crate::client::{Answer, Ask, Client, Refusal};
+use crate::client::{Access, Answer, Ask, Client, Refusal};
 use crate::error::FetchError;
 use crate::listing::RemoteFile;
 
@@ -153,7 +153,10 @@ impl<'a> Transfer<'a> {
         let ask = Ask {
             from: self.n_bytes(),
             if_range: tag.as_deref(),
-            is_registry: matches!(self.origin, Origin::Oci { .. }),
+            access: match self.origin {
+                Origin::Oci { .. } => Access::Registry,
+                Origin::HuggingFace { .. } | Origin::Http { .. } => Access::Server,
+            },
             ..Ask::whole(&self.file.url)
         };
         let mut answer = self.client.get(&ask)?;

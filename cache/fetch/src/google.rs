@@ -13,7 +13,6 @@
 
 use std::fmt;
 use std::fs;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -27,7 +26,7 @@ use rustls::pki_types::pem::PemObject as _;
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::client::{Answer, Ask, Client};
+use crate::client::{Answer, Ask, Client, Told};
 use crate::credentials::{Credentials, SecretHeader};
 use crate::error::FetchError;
 use crate::patience::Patience;
@@ -209,9 +208,7 @@ impl Google {
         if matches!(self.account, Account::Machine { .. }) && answer.header(FLAVOR.0) != Some(FLAVOR.1) {
             return Err(wrong("which is not Google's"));
         }
-        let mut text = Vec::new();
-        let read = (&mut answer.body).take(MAX_ANSWER).read_to_end(&mut text);
-        read.map_err(|error| wrong(&format!("which broke off: {error}")))?;
+        let text = answer.short(MAX_ANSWER).map_err(|refused| wrong(&refusal(&refused.error)))?;
         // What is wrong with it is not said, because it may hold the token.
         let given: Option<Given> = serde_json::from_slice(&text).ok();
         let is_token = |token: &str| !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic());
@@ -237,7 +234,8 @@ impl Google {
     fn look_up(&self, token: &Url) -> Result<Answer, FetchError> {
         self.client.patiently(|| {
             let flavor = SecretHeader { name: FLAVOR.0.to_owned(), value: Secret::new(FLAVOR.1) };
-            let answer = self.client.follow(&Ask::whole(token), vec![flavor])?;
+            let told = Told { headers: vec![flavor], ..Told::default() };
+            let answer = self.client.follow(&Ask::whole(token), told)?;
             if answer.status == 200 { Ok(answer) } else { Err(answer.refusal(&self.client.patience)) }
         })
     }

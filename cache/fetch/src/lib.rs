@@ -19,6 +19,7 @@ pub mod hugging_face;
 pub mod inventory;
 pub mod listing;
 pub mod lock_file;
+mod nearby;
 pub mod netrc;
 pub mod oci;
 pub mod patience;

@@ -57,7 +57,18 @@ impl Netrc {
     pub fn login(&self, host: &str) -> Option<Login> {
         let matches = |machine: &&Machine| machine.host.as_deref().is_none_or(|known| known == host);
         let machine = self.machines.iter().find(matches)?;
-        Some(Login { name: machine.login.clone(), password: machine.password.clone()? })
+        machine.login()
+    }
+
+    /// The login for a host that is named; not the default.
+    pub(crate) fn own_login(&self, host: &str) -> Option<Login> {
+        self.machines.iter().find(|machine| machine.host.as_deref() == Some(host))?.login()
+    }
+}
+
+impl Machine {
+    fn login(&self) -> Option<Login> {
+        Some(Login { name: self.login.clone(), password: self.password.clone()? })
     }
 }
 
@@ -70,5 +81,6 @@ fn machines_the_default_comments_and_macros_are_read() {
     assert_eq!(password("a.example").as_deref(), Some("one"));
     assert_eq!(password("b.example").as_deref(), Some("two"));
     assert_eq!(password("fake").as_deref(), Some("rest"));
+    assert!(netrc.own_login("fake").is_none() && netrc.own_login("a.example").is_some());
     assert!(Netrc::parse("password x login").login("a").is_none());
 }

@@ -8,7 +8,7 @@ use mc_ir::origin::{Origin, reference_parts};
 use serde::Deserialize;
 
 use crate::checksum::{Expected, ServerDigest, sha256};
-use crate::client::{Ask, Client};
+use crate::client::{Access, Ask, Client};
 use crate::error::FetchError;
 use crate::listing::{RemoteFile, checked};
 use crate::url::{Url, UrlError};
@@ -99,7 +99,7 @@ pub fn address(origin: &Origin, reference: &str, digest: &str) -> Result<Url, Fe
 fn manifest(client: &Client, origin: &Origin, reference: &str) -> Result<(Url, Vec<u8>), FetchError> {
     let (root, repository, version) = parts(origin, reference)?;
     let url = endpoint(origin, &format!("{root}/v2/{repository}/manifests/{version}"))?;
-    let ask = Ask { accept: Some(ACCEPT), is_registry: true, ..Ask::whole(&url) };
+    let ask = Ask { accept: Some(ACCEPT), access: Access::Registry, ..Ask::whole(&url) };
     let bytes = client.text(&ask, MAX_MANIFEST)?;
     Ok((url, bytes))
 }

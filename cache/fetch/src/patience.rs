@@ -23,7 +23,7 @@ pub struct Patience {
 }
 
 /// Fewer bytes per second than this are as good as none.
-pub const SLOWEST: u64 = 16;
+pub const SLOWEST: u64 = 1024;
 
 impl Default for Patience {
     fn default() -> Self {

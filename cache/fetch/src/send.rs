@@ -6,7 +6,7 @@ use std::time::Instant;
 use ureq::http::{Method, Request, Response};
 use ureq::{Body, SendBody};
 
-use crate::client::{Answer, Ask, Client, MAX_REDIRECTS, Refusal, circle, target};
+use crate::client::{Access, Answer, Ask, Client, MAX_REDIRECTS, Refusal, Told, circle, target};
 use crate::credentials::SecretHeader;
 use crate::error::FetchError;
 use crate::token_service::{self, Intent};
@@ -37,14 +37,14 @@ pub struct Sending<'a> {
     pub url: &'a Url,
     /// Headers that anybody may see.
     pub headers: &'a [(&'a str, &'a str)],
-    /// Whether the server is an OCI registry, which tells where tokens come from.
-    pub is_registry: bool,
+    /// What the server is told about who asks.
+    pub access: Access,
 }
 
 impl<'a> Sending<'a> {
-    /// To a server that is no registry, with nothing said about it.
+    /// To a server that is not a registry, with nothing said about it.
     pub fn to(verb: Verb, url: &'a Url) -> Self {
-        Self { verb, url, headers: &[], is_registry: false }
+        Self { verb, url, headers: &[], access: Access::Server }
     }
 }
 
@@ -104,18 +104,18 @@ impl Client {
         n_bytes: u64,
         bytes: &impl Fn() -> R,
     ) -> Result<Answer, Refusal> {
-        let Sending { url, is_registry, .. } = *sending;
-        let intent = is_registry.then_some(Intent::Send);
-        let (headers, since) = (self.headers(url, intent)?, Instant::now());
+        let Sending { url, access, .. } = *sending;
+        let told = || self.headers(url, access, Intent::Send);
+        let (headers, since) = (told()?, Instant::now());
         let mut answer = self.answer_to(sending, headers, n_bytes, bytes)?;
         if answer.status == 401
-            && is_registry
+            && access == Access::Registry
             && token_service::answer_challenge(self, &self.credentials, url, Intent::Send, &answer)?.is_some()
         {
-            answer = self.answer_to(sending, self.headers(url, intent)?, n_bytes, bytes)?;
+            answer = self.answer_to(sending, told()?, n_bytes, bytes)?;
         }
-        if self.may_know_better(url, &answer, since) {
-            answer = self.answer_to(sending, self.headers(url, intent)?, n_bytes, bytes)?;
+        if access != Access::Nobody && self.may_know_better(url, &answer, since) {
+            answer = self.answer_to(sending, told()?, n_bytes, bytes)?;
         }
         Ok(answer)
     }
@@ -124,15 +124,16 @@ impl Client {
     fn answer_to<R: Read>(
         &self,
         sending: &Sending<'_>,
-        mut secrets: Vec<SecretHeader>,
+        told: Told,
         n_bytes: u64,
         bytes: &impl Fn() -> R,
     ) -> Result<Answer, Refusal> {
+        let Told { headers: mut secrets, is_private } = told;
         let mut url = sending.url.clone();
         for _ in 0..=MAX_REDIRECTS {
             let response = self.send_to(&url, sending, &secrets, n_bytes, &mut bytes())?;
             if !matches!(response.status().as_u16(), 307 | 308) {
-                return Ok(self.answer(&url, response, secrets));
+                return Ok(self.answer(&url, response, Told { headers: secrets, is_private }));
             }
             let next = target(&url, &response)?;
             if !next.is_same_server(&url) {
@@ -172,7 +173,7 @@ impl Client {
         for header in secrets {
             request = request.header(&header.name, header.value.open());
         }
-        let agent = self.agent_for(url);
+        let agent = self.agent_for(url, sending.url);
         let sent = if verb == Verb::Delete {
             request.body(()).map_err(ureq::Error::from).and_then(|request| agent.run(request))
         } else {

@@ -6,7 +6,7 @@ use std::sync::PoisonError;
 
 use serde::Deserialize;
 
-use crate::client::{Answer, Ask, Client, Refusal};
+use crate::client::{Answer, Ask, Client, Refusal, Told};
 use crate::credentials::{Credentials, SecretHeader};
 use crate::error::FetchError;
 use crate::secret::Secret;
@@ -15,8 +15,19 @@ use crate::url::Url;
 /// A longer answer of a token service is none.
 const MAX_TOKEN: u64 = 1 << 20;
 
+/// A longer token is none.
+const MAX_HEADER: usize = 32 << 10;
+
+/// A header that lets somebody in.
+#[derive(Clone, Debug)]
+pub(crate) struct Token {
+    pub(crate) header: SecretHeader,
+    /// Whether it was given to the user, and not to anybody who asks.
+    pub(crate) is_private: bool,
+}
+
 #[derive(Deserialize)]
-struct Token {
+struct Given {
     token: Option<String>,
     access_token: Option<String>,
 }
@@ -29,7 +40,7 @@ pub(crate) enum Intent {
 }
 
 /// The header that was last good for a repository of a registry.
-pub(crate) fn known(client: &Client, url: &Url, intent: Intent) -> Option<SecretHeader> {
+pub(crate) fn known(client: &Client, url: &Url, intent: Intent) -> Option<Token> {
     client.tokens.lock().unwrap_or_else(PoisonError::into_inner).get(&scope_of(url, intent)).cloned()
 }
 
@@ -43,65 +54,116 @@ pub(crate) fn answer_challenge(
     url: &Url,
     intent: Intent,
     answer: &Answer,
-) -> Result<Option<SecretHeader>, Refusal> {
+) -> Result<Option<Token>, Refusal> {
     // A redirect elsewhere asks in its own name, and gets nothing from us.
     if !answer.url.is_same_server(url) {
         return Ok(None);
     }
     let Some(challenge) = answer.header("www-authenticate") else { return Ok(None) };
-    let login = credentials.registry_login(url);
-    let header = match challenge.split_once(' ') {
+    let token = match challenge.split_once(' ') {
         Some((scheme, rest)) if scheme.eq_ignore_ascii_case("bearer") => {
-            Some(bearer(client, url, rest, login.as_ref().map(SecretHeader::basic))?)
+            Some(bearer(client, credentials, url, rest)?)
         }
-        _ if challenge.to_ascii_lowercase().starts_with("basic") => login.as_ref().map(SecretHeader::basic),
+        _ if challenge.to_ascii_lowercase().starts_with("basic") => {
+            let login = credentials.registry_login(url);
+            login.map(|login| Token { header: SecretHeader::basic(&login), is_private: true })
+        }
         _ => None,
     };
-    if let Some(header) = &header {
+    if let Some(token) = &token {
         client
             .tokens
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .insert(scope_of(url, intent), header.clone());
+            .insert(scope_of(url, intent), token.clone());
     }
-    Ok(header)
+    Ok(token)
 }
 
-fn bearer(
-    client: &Client,
-    url: &Url,
-    challenge: &str,
-    login: Option<SecretHeader>,
-) -> Result<SecretHeader, Refusal> {
+fn bearer(client: &Client, credentials: &Credentials, url: &Url, challenge: &str) -> Result<Token, Refusal> {
     let lie = |what: String| FetchError::Lie { url: url.clone(), what };
     let realm = parameter(challenge, "realm")
         .ok_or_else(|| lie("asks for a token and does not say from where".to_owned()))?;
     let service = Url::parse(&realm)
         .map_err(|error| lie(format!("names a token service that cannot be asked: {error}")))?;
-    if !service.is_private() || (url.is_https() && !service.is_https()) {
+    if !service.is_private() {
         return Err(lie(format!(
             "names the token service `{service}`, which is not asked over plain `http`"
         ))
         .into());
     }
+    url.may_lead_to(&service).map_err(|what| lie(format!("leads to a token service {what}")))?;
+    // What is meant for the registry is not for whomever it names; who has a login there may have written it down.
+    let login = if is_of(url.host(), service.host()) {
+        credentials.registry_login(url)
+    } else {
+        credentials.own_login(&service)
+    };
+    let is_private = login.is_some();
+    let headers = login.iter().map(SecretHeader::basic).collect();
     let mut pairs = Vec::new();
     let (name, scope) = (parameter(challenge, "service"), parameter(challenge, "scope"));
     pairs.extend(name.as_deref().map(|name| ("service", name)));
     pairs.extend(scope.as_deref().map(|scope| ("scope", scope)));
     let address = service.with_query(&pairs);
-    let mut answer = client.follow(&Ask::whole(&address), login.into_iter().collect())?;
+    let mut answer = client.follow(&Ask::whole(&address), Told { headers, is_private })?;
     if answer.status != 200 {
         let (url, status) = (address, answer.status);
-        let message = "it is the token service of the registry".to_owned();
+        let message = match is_private {
+            true => "it is the token service of the registry".to_owned(),
+            false => format!(
+                "it is the token service that `{}` names, and was told nobody's name; a login for `{}` itself would be",
+                url.host(),
+                service.host()
+            ),
+        };
         return Err(FetchError::Denied { url, status, message }.into());
     }
-    let mut text = Vec::new();
-    std::io::Read::read_to_end(&mut std::io::Read::take(&mut answer.body, MAX_TOKEN), &mut text)
-        .map_err(|error| Refusal::broken(&address, &error))?;
-    let token: Option<Token> = serde_json::from_slice(&text).ok();
-    let token = token.and_then(|token| token.token.or(token.access_token)).filter(|token| !token.is_empty());
+    let given: Option<Given> = serde_json::from_slice(&answer.short(MAX_TOKEN)?).ok();
+    let is_header = |token: &String| {
+        (1..=MAX_HEADER).contains(&token.len()) && token.bytes().all(|byte| byte.is_ascii_graphic())
+    };
+    let token = given.and_then(|given| given.token.or(given.access_token)).filter(is_header);
     let token = token.ok_or_else(|| FetchError::Lie { url: address, what: "gave no token".to_owned() })?;
-    Ok(SecretHeader::bearer(&Secret::new(&token)))
+    Ok(Token { header: SecretHeader::bearer(&Secret::new(&token)), is_private })
+}
+
+/// Whether a token service is the registry's own: on its host, or on one that shares its domain
+/// (`registry.gitlab.com` and `gitlab.com`). Docker's are of one house.
+fn is_of(registry: &str, service: &str) -> bool {
+    if registry == service || (registry, service) == ("registry-1.docker.io", "auth.docker.io") {
+        return true;
+    }
+    let is_name = |host: &str| !host.starts_with('[') && host.parse::<std::net::Ipv4Addr>().is_err();
+    // Of a name with two labels the rest is nobody's: `com`.
+    let domain = registry.split_once('.').map(|(_, domain)| domain);
+    let domain = domain.filter(|domain| domain.contains('.') && is_name(registry));
+    let below = domain.and_then(|domain| service.strip_suffix(domain));
+    below.is_some_and(|below| below.is_empty() || below.ends_with('.'))
+}
+
+#[test]
+fn a_login_goes_to_the_token_service_of_its_registry_alone() {
+    for (registry, service) in [
+        ("ghcr.io", "ghcr.io"),
+        ("registry-1.docker.io", "auth.docker.io"),
+        ("registry.gitlab.com", "gitlab.com"),
+        ("registry.example.com", "auth.example.com"),
+        ("127.0.0.1", "127.0.0.1"),
+    ] {
+        assert!(is_of(registry, service), "{registry} {service}");
+    }
+    for (registry, service) in [
+        ("ghcr.io", "evil.io"),
+        ("ghcr.io", "io"),
+        ("registry.gitlab.com", "evilgitlab.com"),
+        ("registry.gitlab.com", "gitlab.com.evil.io"),
+        ("registry.example.com", "com"),
+        ("127.0.0.1", "5.0.0.1"),
+        ("auth.docker.io", "registry-1.docker.io.evil.io"),
+    ] {
+        assert!(!is_of(registry, service), "{registry} {service}");
+    }
 }
 
 /// Server and repository, and what is wanted: `https://registry/v2/org/name Read`.

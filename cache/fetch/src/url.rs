@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use crate::nearby::is_near;
+
 /// An address of a server of ours: `http` or `https`, host, port, path and query.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Url {
@@ -105,6 +107,26 @@ impl Url {
     /// The port.
     pub(crate) fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Whether its host is written as an address of this machine or its link.
+    pub(crate) fn is_near(&self) -> bool {
+        let bare = self.host.trim_start_matches('[').trim_end_matches(']');
+        bare.parse().is_ok_and(is_near) || self.host == "localhost" || self.host.ends_with(".localhost")
+    }
+
+    /// Whether this server may send us to another address.
+    ///
+    /// # Errors
+    /// The reason for which nobody goes there.
+    pub fn may_lead_to(&self, next: &Self) -> Result<(), String> {
+        if self.is_https && !next.is_https {
+            return Err(format!("from `https` to `{next}`, where anybody on the way can listen"));
+        }
+        if next.is_near() && !self.is_near() {
+            return Err(format!("to `{next}`, which is this machine or its link"));
+        }
+        Ok(())
     }
 
     /// Whether it is this machine.
@@ -249,6 +271,26 @@ mod tests {
             ("/x?next=http://y", "https://h/x?next=http://y"),
         ] {
             assert_eq!(from.join(location).unwrap().full(), expected);
+        }
+    }
+
+    #[test]
+    fn no_server_sends_us_to_this_machine_or_out_of_https() {
+        let may = |from: &str, to: &str| url(from).may_lead_to(&url(to)).is_ok();
+        assert!(may("https://h/", "https://other/") && may("http://h/", "https://other/"));
+        assert!(may("http://127.0.0.1:1/", "http://localhost:2/") && may("http://h/", "http://10.0.0.1/"));
+        assert!(!may("https://h/", "http://h/"));
+        for near in [
+            "127.0.0.1",
+            "localhost",
+            "a.localhost",
+            "169.254.169.254",
+            "[::1]",
+            "[fe80::1]",
+            "[::ffff:127.0.0.1]",
+        ] {
+            assert!(!may("http://h/", &format!("http://{near}/")), "{near}");
+            assert!(!may("https://h/", &format!("https://{near}:1/")), "{near}");
         }
     }
 

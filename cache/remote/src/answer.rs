@@ -4,7 +4,7 @@ use std::io::Read;
 use std::time::Instant;
 
 use mc_digest::digest::{BlobDigest, Digest};
-use mc_fetch::client::{Ask, Client};
+use mc_fetch::client::{Access, Ask, Client};
 use mc_fetch::error::FetchError;
 use mc_fetch::url::Url;
 
@@ -64,12 +64,12 @@ pub(crate) fn missing(
     client: &Client,
     blobs: &[BlobDigest],
     ask: &dyn Fn(&BlobDigest) -> Result<Url, RemoteError>,
-    is_registry: bool,
+    access: Access,
 ) -> Result<Vec<BlobDigest>, RemoteError> {
     let mut missing = Vec::new();
     for blob in blobs {
         let url = ask(blob)?;
-        let found = there(client.head(&Ask { is_registry, ..Ask::whole(&url) }))?;
+        let found = there(client.head(&Ask { access, ..Ask::whole(&url) }))?;
         if found.is_none_or(|n_bytes| n_bytes.is_some_and(|n_bytes| n_bytes != blob.n_bytes)) {
             missing.push(*blob);
         }

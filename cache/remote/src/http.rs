@@ -6,7 +6,7 @@
 use std::io::{self, Read};
 
 use mc_digest::digest::BlobDigest;
-use mc_fetch::client::{Ask, Client};
+use mc_fetch::client::{Access, Ask, Client};
 use mc_fetch::url::Url;
 
 use crate::answer::{MAX_RESULT, bytes_from, greeting, missing, there};
@@ -58,7 +58,7 @@ impl Transport for Http {
     }
 
     fn missing(&self, blobs: &[BlobDigest]) -> Result<Vec<BlobDigest>, RemoteError> {
-        missing(&self.client, blobs, &|blob| Ok(self.url("cas", blob)), false)
+        missing(&self.client, blobs, &|blob| Ok(self.url("cas", blob)), Access::Server)
     }
 
     fn read(&self, blob: &BlobDigest, first: u64) -> Result<Option<Box<dyn Read + Send>>, RemoteError> {

@@ -10,8 +10,8 @@ use std::io::Read;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use mc_digest::digest::BlobDigest;
-use mc_fetch::client::{Answer, Ask, Client};
+use mc_digest::digest::{BlobDigest, Digest};
+use mc_fetch::client::{Access, Answer, Ask, Client};
 use mc_fetch::error::FetchError;
 use mc_fetch::oci;
 use mc_fetch::send::{Sending, Verb};
@@ -36,6 +36,9 @@ const PIECE: usize = 8 << 20;
 /// How often a piece is sent again that brought an upload no further.
 const MAX_VAIN: u32 = 2;
 
+/// How often in all: a registry that takes a little more each time is as good as none.
+const MAX_TRIES: u32 = 20;
+
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const RESULT: &str = "application/vnd.build.bazel.remote.execution.v2.action-result";
 const BYTES: &str = "application/octet-stream";
@@ -45,6 +48,7 @@ const BYTES: &str = "application/octet-stream";
 pub struct Oci {
     client: Client,
     name: String,
+    registry: Url,
     /// Everything of it is below: `https://registry/v2/repository`.
     root: String,
 }
@@ -67,9 +71,10 @@ impl Oci {
     /// When the registry's name cannot be part of an address.
     pub fn new(client: Client, registry: &str, repository: &str) -> Result<Self, RemoteError> {
         let name = format!("oci://{registry}/{repository}");
-        let root = oci::root(registry)
+        let registry = oci::root(registry)
             .map_err(|error| RemoteError::Address { address: name.clone(), reason: error.to_string() })?;
-        Ok(Self { client, name, root: format!("{}/v2/{repository}", root.root()) })
+        let root = format!("{}/v2/{repository}", registry.root());
+        Ok(Self { client, name, registry, root })
     }
 
     fn url(&self, below: &str) -> Result<Url, RemoteError> {
@@ -87,37 +92,46 @@ impl Oci {
         headers: &[(&str, &str)],
         bytes: &[u8],
     ) -> Result<Answer, RemoteError> {
-        Ok(self.client.send(&Sending { verb, url, headers, is_registry: true }, bytes)?)
+        Ok(self.client.send(&Sending { verb, url, headers, access: self.access(url) }, bytes)?)
+    }
+
+    /// What a server is told. A registry may have uploads elsewhere; that is no reason to use what the user has there.
+    fn access(&self, url: &Url) -> Access {
+        if url.is_same_server(&self.registry) { Access::Registry } else { Access::Nobody }
     }
 
     /// Sends the bytes from `first` on; where the way breaks, the registry says how many of them it has.
     fn send_piece(&self, mut place: Url, first: u64, piece: &[u8]) -> Result<Url, RemoteError> {
-        let (n_bytes, mut n_sent, mut n_vain) = (piece.len() as u64, 0, 0);
-        loop {
+        let (n_bytes, mut n_sent, mut furthest, mut n_vain) = (piece.len() as u64, 0, 0, 0);
+        for n_tries in 1.. {
             let range = format!("{}-{}", first + n_sent, first + n_bytes - 1);
             let headers = [("content-type", BYTES), ("content-range", range.as_str())];
-            let sending = Sending { verb: Verb::Patch, url: &place, headers: &headers, is_registry: true };
+            let access = self.access(&place);
+            let sending = Sending { verb: Verb::Patch, url: &place, headers: &headers, access };
             let rest = &piece[n_sent as usize..];
             let error = match self.client.send_once(&sending, rest) {
                 Ok(answer) => return next(&place, &answer),
                 Err(error) => error,
             };
-            let Ok(answer) = self.client.open(&Ask { is_registry: true, ..Ask::whole(&place) }) else {
+            let Ok(answer) = self.client.open(&Ask { access, ..Ask::whole(&place) }) else {
                 return Err(error.into());
             };
             let n_there = n_there(&answer).and_then(|n_there| n_there.checked_sub(first));
             let Some(n_there) = n_there.filter(|n_there| *n_there <= n_bytes) else {
                 return Err(error.into());
             };
-            n_vain = if n_there > n_sent { 0 } else { n_vain + 1 };
-            if n_vain > MAX_VAIN {
+            // Further than ever, not only than the last time: it may go back and forth.
+            n_vain = if n_there > furthest { 0 } else { n_vain + 1 };
+            furthest = furthest.max(n_there);
+            if n_vain > MAX_VAIN || n_tries > MAX_TRIES {
                 return Err(error.into());
             }
             (n_sent, place) = (n_there, next(&place, &answer)?);
             if n_sent == n_bytes {
-                return Ok(place);
+                break;
             }
         }
+        Ok(place)
     }
 }
 
@@ -125,7 +139,10 @@ impl Oci {
 fn next(url: &Url, answer: &Answer) -> Result<Url, RemoteError> {
     let lie = |what: &str| FetchError::Lie { url: url.clone(), what: what.to_owned() };
     let location = answer.header("location").ok_or_else(|| lie("took an upload and does not say where"))?;
-    Ok(answer.url.join(location).map_err(|error| lie(&format!("sends an upload to nowhere: {error}")))?)
+    let next =
+        answer.url.join(location).map_err(|error| lie(&format!("sends an upload to nowhere: {error}")))?;
+    url.may_lead_to(&next).map_err(|what| lie(&format!("sends an upload {what}")))?;
+    Ok(next)
 }
 
 /// How many bytes of an upload the registry has: `Range: 0-LAST`, also when there is none.
@@ -161,15 +178,20 @@ impl Transport for Oci {
 
     fn result(&self, key: &BlobDigest) -> Result<Option<Vec<u8>>, RemoteError> {
         let url = self.url(&format!("manifests/ac-{}", key.hash))?;
-        let ask = Ask { accept: Some(MANIFEST), is_registry: true, ..Ask::whole(&url) };
+        let ask = Ask { accept: Some(MANIFEST), access: Access::Registry, ..Ask::whole(&url) };
         let Some(text) = there(self.client.text(&ask, MAX_MANIFEST))? else { return Ok(None) };
         // An artifact of somebody else is no result, and is replaced.
         let Ok(Manifest { config }) = serde_json::from_slice(&text) else { return Ok(None) };
+        let is_digest =
+            |digest: &str| digest.strip_prefix("sha256:").is_some_and(|hex| hex.parse::<Digest>().is_ok());
+        if !is_digest(&config.digest) {
+            return Ok(None);
+        }
         let result = match config.data.and_then(|data| BASE64_STANDARD.decode(data).ok()) {
             Some(data) => data,
             None => {
                 let url = self.url(&format!("blobs/{}", config.digest))?;
-                let ask = Ask { is_registry: true, ..Ask::whole(&url) };
+                let ask = Ask { access: Access::Registry, ..Ask::whole(&url) };
                 let Some(result) = there(self.client.text(&ask, MAX_RESULT))? else { return Ok(None) };
                 result
             }
@@ -193,12 +215,12 @@ impl Transport for Oci {
     }
 
     fn missing(&self, blobs: &[BlobDigest]) -> Result<Vec<BlobDigest>, RemoteError> {
-        missing(&self.client, blobs, &|blob| self.blob(blob), true)
+        missing(&self.client, blobs, &|blob| self.blob(blob), Access::Registry)
     }
 
     fn read(&self, blob: &BlobDigest, first: u64) -> Result<Option<Box<dyn Read + Send>>, RemoteError> {
         let url = self.blob(blob)?;
-        bytes_from(&self.client, &Ask { from: first, is_registry: true, ..Ask::whole(&url) })
+        bytes_from(&self.client, &Ask { from: first, access: Access::Registry, ..Ask::whole(&url) })
     }
 
     fn write_telling(

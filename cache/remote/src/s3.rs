@@ -7,7 +7,7 @@ use std::io::Read;
 use std::time::Duration;
 
 use mc_digest::digest::BlobDigest;
-use mc_fetch::client::{Answer, Ask, Client};
+use mc_fetch::client::{Access, Ask, Client};
 use mc_fetch::error::FetchError;
 use mc_fetch::send::{Sending, Verb};
 use mc_fetch::url::Url;
@@ -28,6 +28,12 @@ const PART: usize = 8 << 20;
 
 /// Buckets take no more parts than this.
 const MAX_PARTS: usize = 10_000;
+
+/// A longer tag of a part is none: ten thousand are kept.
+const MAX_TAG: usize = 256;
+
+/// A longer name of an upload is none: it is part of addresses.
+const MAX_UPLOAD_ID: usize = 2048;
 
 /// A longer answer about an upload is none.
 const MAX_TEXT: u64 = 1 << 20;
@@ -91,8 +97,9 @@ impl S3 {
 
     fn write_parts(&self, key: &str, bytes: &[u8], sent: &dyn Fn(usize)) -> Result<(), RemoteError> {
         let url = signed(&self.bucket.create_multipart_upload(Some(&self.credentials), key))?;
-        let text = text(self.client.send(&Sending::to(Verb::Post, &url), &[])?)?;
+        let text = self.client.send(&Sending::to(Verb::Post, &url), &[])?.short_text(MAX_TEXT)?;
         let upload = element(&text, "UploadId")
+            .filter(|upload| upload.len() <= MAX_UPLOAD_ID)
             .ok_or_else(|| lie(&url, "began no upload, expected its `UploadId`"))?;
         let done = self.send_parts(key, upload, bytes, sent);
         if done.is_err() {
@@ -114,7 +121,8 @@ impl S3 {
         for (number, part) in (1_u16..).zip(bytes.chunks(PART.max(bytes.len().div_ceil(MAX_PARTS)))) {
             let url = signed(&self.bucket.upload_part(Some(&self.credentials), key, number, upload))?;
             let answer = self.client.send(&Sending::to(Verb::Put, &url), part)?;
-            let tag = answer.header("etag").ok_or_else(|| lie(&url, "gave a part no `ETag`"))?;
+            let tag = answer.header("etag").filter(|tag| tag.len() <= MAX_TAG);
+            let tag = tag.ok_or_else(|| lie(&url, "gave a part no `ETag` of decent length"))?;
             tags.push(tag.to_owned());
             n_sent += part.len();
             sent(n_sent);
@@ -122,7 +130,8 @@ impl S3 {
         let tags = tags.iter().map(String::as_str);
         let complete = self.bucket.complete_multipart_upload(Some(&self.credentials), key, upload, tags);
         let url = signed(&complete)?;
-        let text = text(self.client.send(&Sending::to(Verb::Post, &url), complete.body().as_bytes())?)?;
+        let sending = Sending::to(Verb::Post, &url);
+        let text = self.client.send(&sending, complete.body().as_bytes())?.short_text(MAX_TEXT)?;
         // Success of the request is not success of the upload.
         element(&text, "ETag").ok_or_else(|| lie(&url, "did not join the parts that were sent"))?;
         Ok(())
@@ -136,13 +145,6 @@ fn signed<'a>(action: &impl S3Action<'a>) -> Result<Url, RemoteError> {
 
 fn is_without_bucket(error: &FetchError) -> bool {
     matches!(error, FetchError::Missing { message, .. } if message.starts_with("NoSuchBucket"))
-}
-
-fn text(answer: Answer) -> Result<String, RemoteError> {
-    let mut text = String::new();
-    let read = answer.body.take(MAX_TEXT).read_to_string(&mut text);
-    read.map_err(|error| RemoteError::Local(format!("{}: {error}", answer.url)))?;
-    Ok(text)
 }
 
 /// The text of an element. Namespaces are not looked at: servers other than AWS's leave them out.
@@ -188,7 +190,7 @@ impl Transport for S3 {
             let key = self.key("cas", blob);
             signed(&self.bucket.head_object(Some(&self.credentials), &key))
         };
-        missing(&self.client, blobs, &url, false)
+        missing(&self.client, blobs, &url, Access::Server)
     }
 
     fn read(&self, blob: &BlobDigest, first: u64) -> Result<Option<Box<dyn Read + Send>>, RemoteError> {

@@ -1,0 +1,73 @@
+//! Addresses of this machine and of its link, where no server from elsewhere may send us.
+//!
+//! On a machine of a cloud, a service that gives out the machine's own credentials listens there
+//! (`169.254.169.254`); on a developer's machine, so do services that ask nobody who they are. A redirect would make
+//! `mc` ask them. A server that is there itself may redirect there.
+
+use std::io;
+use std::net::{IpAddr, Ipv6Addr};
+
+use ureq::config::Config;
+use ureq::http::Uri;
+use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::NextTimeout;
+
+/// The one in AWS's cloud that has an address like any other.
+const AWS_METADATA: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
+
+/// Whether an address is this machine's or its link's.
+pub(crate) fn is_near(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.is_loopback() || address.is_link_local() || address.octets()[0] == 0,
+        IpAddr::V6(address) => {
+            address.is_loopback()
+                || address.is_unspecified()
+                || address.is_unicast_link_local()
+                || address == AWS_METADATA
+        }
+    }
+}
+
+/// Finds addresses of servers, and leaves those out that are near, whatever name they are called by.
+#[derive(Debug, Default)]
+pub(crate) struct FarOnly(DefaultResolver);
+
+impl Resolver for FarOnly {
+    fn resolve(
+        &self,
+        uri: &Uri,
+        config: &Config,
+        timeout: NextTimeout,
+    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        let found = self.0.resolve(uri, config, timeout)?;
+        let mut far = self.empty();
+        found.iter().filter(|address| !is_near(address.ip())).for_each(|address| far.push(*address));
+        if far.is_empty() {
+            let reason = "a server elsewhere redirects to this machine or its link, where nobody goes";
+            return Err(io::Error::other(reason).into());
+        }
+        Ok(far)
+    }
+}
+
+#[test]
+fn addresses_of_this_machine_and_its_link_are_near_however_they_are_written() {
+    let is_near = |address: &str| is_near(address.parse().unwrap());
+    for near in [
+        "127.0.0.1",
+        "127.8.8.8",
+        "0.0.0.0",
+        "169.254.169.254",
+        "::1",
+        "::",
+        "fe80::1",
+        "::ffff:169.254.169.254",
+        "::ffff:127.0.0.1",
+        "fd00:ec2::254",
+    ] {
+        assert!(is_near(near), "{near}");
+    }
+    for far in ["10.0.0.1", "192.168.1.1", "8.8.8.8", "fd00::1", "2001:db8::1"] {
+        assert!(!is_near(far), "{far}");
+    }
+}
