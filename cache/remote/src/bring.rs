@@ -19,8 +19,10 @@ use crate::function::{DigestFunction, Hashing};
 use crate::parallel::in_parallel;
 use crate::remote::{Fetching, Remote};
 
-/// How often a stream that brought nothing more is opened again.
+/// How often a stream that brought hardly anything is opened again.
 const MAX_RETRIES: u32 = 3;
+/// Fewer bytes than this are hardly anything.
+const PROGRESS: u64 = 64 << 10;
 /// How often in all: a server that gives a byte at a time is as good as none.
 const MAX_OPENED: u32 = 50;
 /// So many blobs are asked for in vain before the server is given up: one that was cleared has nothing of use, and one
@@ -254,6 +256,10 @@ impl Remote {
         theirs: &BlobDigest,
         ours: Option<BlobDigest>,
     ) -> Result<Option<BlobDigest>, RemoteError> {
+        // A server that lies about a size must not fill the disk, and a blob that does not fit is of no use.
+        if store.room()?.is_some_and(|room| theirs.n_bytes > room) {
+            return Ok(None);
+        }
         let mut writer = store.writer()?;
         let check = if ours.is_some() { Check::Length } else { Check::Digest(function) };
         match self.stream(check, theirs, &mut |bytes| writer.write_all(bytes)) {
@@ -373,7 +379,7 @@ impl Remote {
                 }
                 take(&buffer[..n_read]).map_err(RemoteError::of_writer)?;
             }
-            n_vain = if n_bytes == before { n_vain + 1 } else { 0 };
+            n_vain = if n_bytes < before + PROGRESS { n_vain + 1 } else { 0 };
         }
         match hashing.map(Hashing::finish) {
             Some(found) if found != *theirs => lie(format!("blob {found}")),

@@ -9,6 +9,9 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+/// No blob in memory has more bytes than this.
+const ROOM: u64 = 1 << 30;
+
 /// Blobs and action results in memory.
 #[derive(Debug, Default)]
 pub struct MemoryStore {
@@ -40,6 +43,10 @@ impl BlobStore for MemoryStore {
 
     fn open(&self, digest: &BlobDigest) -> Result<Option<MappedFile>, StoreError> {
         Ok(locked(&self.blobs).get(digest).cloned())
+    }
+
+    fn room(&self) -> Result<Option<u64>, StoreError> {
+        Ok(Some(ROOM))
     }
 
     fn writer(&self) -> Result<Box<dyn BlobWriter + '_>, StoreError> {

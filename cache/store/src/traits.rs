@@ -40,6 +40,14 @@ pub trait BlobStore: Send + Sync {
     /// If the storage cannot be written.
     fn writer(&self) -> Result<Box<dyn BlobWriter + '_>, StoreError>;
 
+    /// Bytes that there is room for; `None` where that is not known.
+    ///
+    /// # Errors
+    /// If the storage cannot be asked.
+    fn room(&self) -> Result<Option<u64>, StoreError> {
+        Ok(None)
+    }
+
     /// Stores these bytes.
     ///
     /// # Errors

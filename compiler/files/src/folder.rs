@@ -84,6 +84,15 @@ impl Folder {
         Ok(rustix::fs::fstat(&self.handle)?.into())
     }
 
+    /// Bytes that are free on its file system, for whoever has no special rights.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn room(&self) -> io::Result<u64> {
+        let status = rustix::fs::fstatvfs(&self.handle)?;
+        Ok(status.f_bavail.saturating_mul(status.f_frsize))
+    }
+
     /// Opens a folder below this one.
     ///
     /// # Errors
@@ -534,6 +543,12 @@ mod tests {
         folder.rename(p("mine"), folder, p("dangling")).unwrap();
         folder.remove_file(p("file")).unwrap();
         fixture.assert_outside_is_untouched();
+    }
+
+    #[test]
+    fn a_file_system_says_how_much_room_it_has() {
+        let Fixture { folder, .. } = &Fixture::new();
+        assert!((1 << 10..1 << 60).contains(&folder.room().unwrap()));
     }
 
     #[test]

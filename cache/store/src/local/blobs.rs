@@ -54,6 +54,11 @@ impl BlobStore for LocalStore {
         Ok(Box::new(LocalBlobWriter { store: self, file, name, failed: false }))
     }
 
+    fn room(&self) -> Result<Option<u64>, StoreError> {
+        let folder = self.layout.folder();
+        folder.room().map(Some).map_err(|source| StoreError::io("examine", folder.path(), source))
+    }
+
     fn doubt(&self, digest: &BlobDigest) -> Result<(), StoreError> {
         self.verified.forget(&digest.hash);
         // Whoever does not know it hashes it, and sets it aside if it is wrong.

@@ -1,0 +1,62 @@
+//! What a server gives: bytes, and how they flow.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What a server has under a name.
+#[derive(Clone)]
+pub(crate) enum Given {
+    /// Nothing.
+    Missing,
+    /// These bytes, as they should be.
+    Bytes(Arc<[u8]>),
+    /// A piece again and again.
+    Stream(Stream),
+}
+
+/// A piece again and again.
+#[derive(Clone)]
+pub(crate) struct Stream {
+    /// How many bytes it is said to have; nothing is said without.
+    pub(crate) declared: Option<u64>,
+    pub(crate) piece: Arc<[u8]>,
+    pub(crate) n_pieces: u64,
+    /// Before each piece.
+    pub(crate) pause: Duration,
+}
+
+impl Given {
+    pub(crate) fn bytes(bytes: impl Into<Vec<u8>>) -> Self {
+        Self::Bytes(Arc::from(bytes.into()))
+    }
+
+    /// Zeros without an end.
+    pub(crate) fn endless() -> Self {
+        Self::Stream(Stream {
+            declared: None,
+            piece: Arc::from(vec![0; 64 << 10]),
+            n_pieces: u64::MAX,
+            pause: Duration::ZERO,
+        })
+    }
+
+    /// A few bytes at a time, for ever.
+    pub(crate) fn drip() -> Self {
+        Self::Stream(Stream {
+            declared: None,
+            piece: Arc::from(vec![0]),
+            n_pieces: u64::MAX,
+            pause: Duration::from_millis(20),
+        })
+    }
+
+    /// Zeros of which another number is told.
+    pub(crate) fn lying(declared: u64, n_bytes: usize) -> Self {
+        Self::Stream(Stream {
+            declared: Some(declared),
+            piece: Arc::from(vec![0; n_bytes]),
+            n_pieces: 1,
+            pause: Duration::ZERO,
+        })
+    }
+}

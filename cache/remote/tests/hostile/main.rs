@@ -1,0 +1,21 @@
+//! Servers that attack: whatever they send, a result is right or there is none, and it costs a bounded amount of time
+//! and memory.
+//!
+//! One table of attacks ([`attacks`]) runs over every transport ([`over_all_transports`]); what is peculiar to one kind
+//! of server is beside it.
+
+mod attacks;
+mod flow;
+mod grpc_only;
+mod memory;
+mod over_all_transports;
+mod redirects;
+mod rpc;
+mod shared_folder;
+#[expect(dead_code, reason = "the other suite uses the rest")]
+#[path = "../suite/step.rs"]
+mod step;
+mod web;
+
+#[global_allocator]
+static ALLOCATOR: memory::Counted = memory::Counted;
