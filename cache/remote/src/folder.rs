@@ -1,17 +1,25 @@
 //! A folder that all share, in the layout of Bazel's disk cache: `blake3/ac/ab/abcd…` and `blake3/cas/ab/abcd…`.
 //!
-//! A file appears whole or not at all: it is written in `blake3/tmp`, made durable and renamed. Nobody takes a lock.
+//! Others write there, too, so nothing in it is believed: no link below the root is followed, and what is not a regular
+//! file is not opened. A file appears whole or not at all: it is written in `blake3/tmp`, made durable and renamed. Nobody takes a lock.
 //! Who may read and write what is made in it is what the root's permissions say, whatever the maker's umask is.
 
 use std::fs::{self, File, Permissions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::sync::Once;
+use std::time::Duration;
 
 use mc_digest::digest::BlobDigest;
+use mc_files::folder::Folder as Directory;
+use mc_files::refused::Refused;
+use mc_files::regular::touch;
+use mc_files::status::Kind;
 
+use crate::answer::MAX_RESULT;
 use crate::error::RemoteError;
 use crate::function::DigestFunction;
+use crate::grpc::resource::uuid;
 use crate::transport::Transport;
 
 /// A file that nobody wrote to for so long will never be whole.
@@ -20,105 +28,117 @@ const ABANDONED: Duration = Duration::from_secs(24 * 60 * 60);
 /// Bytes that are written at a time.
 const PIECE: usize = 1 << 20;
 
+/// Where files are until they are whole.
+const UNFINISHED: &str = "blake3/tmp";
+
 /// A shared folder.
 #[derive(Debug)]
 pub struct Folder {
     root: PathBuf,
     /// Of the root.
     permissions: Permissions,
+    /// What processes that were killed left is removed when something is written for the first time.
+    clearing: Once,
 }
 
 impl Folder {
     /// The cache in a folder, which must be there: what is not mounted must not be made on this machine's own disk.
     ///
     /// # Errors
-    /// When it is not there or is no folder.
+    /// When it is not there or is not a folder.
     pub fn open(root: &Path) -> Result<Self, RemoteError> {
         let found = fs::metadata(root).and_then(|metadata| {
             if metadata.is_dir() {
                 Ok(metadata.permissions())
             } else {
-                Err(io::Error::other("it is no folder"))
+                Err(io::Error::other("it is not a folder"))
             }
         });
         let permissions = found.map_err(|source| failed(root, source))?;
-        let folder = Self { root: root.to_path_buf(), permissions };
-        folder.clear_unfinished();
-        Ok(folder)
+        Ok(Self { root: root.to_path_buf(), permissions, clearing: Once::new() })
     }
 
-    /// Where files are until they are whole.
-    fn unfinished(&self) -> PathBuf {
-        self.root.join("blake3").join("tmp")
+    /// The root, which may be gone by now because it is not mounted any more. Below it no link is followed.
+    fn root(&self) -> Result<Directory, RemoteError> {
+        Directory::open(&self.root).map_err(|source| failed(&self.root, source))
     }
 
-    /// Removes what processes that were killed left. What cannot be removed is for whoever may.
-    fn clear_unfinished(&self) {
-        for entry in fs::read_dir(self.unfinished()).into_iter().flatten().flatten() {
-            let age = entry.metadata().and_then(|metadata| metadata.modified());
-            if age.is_ok_and(|time| time.elapsed().is_ok_and(|age| age > ABANDONED)) {
-                drop(fs::remove_file(entry.path()));
-            }
+    /// Something in the folder, which may be missing.
+    fn there<T>(&self, path: &Path, found: io::Result<T>) -> Result<Option<T>, RemoteError> {
+        match found {
+            Ok(found) => Ok(Some(found)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(failed(&self.root.join(path), error)),
         }
     }
 
-    fn path(&self, kind: &str, digest: &BlobDigest) -> PathBuf {
-        let name = digest.hash.to_string();
-        self.root.join("blake3").join(kind).join(&name[..2]).join(name)
-    }
-
-    /// Makes a folder below the root, and those that it is in; never the root itself, which may be gone because it is
-    /// not mounted any more.
-    fn make(&self, folder: &Path) -> io::Result<()> {
-        if folder.is_dir() {
-            return Ok(());
+    /// Makes a folder below the root, and those that it is in. Who may use them is what the root's permissions say.
+    fn make(&self, root: &Directory, folder: &Path) -> io::Result<Directory> {
+        match root.folder(folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            other => return other,
         }
-        let missing: Vec<&Path> = folder.ancestors().take_while(|above| *above != self.root).collect();
-        for folder in missing.into_iter().rev() {
-            match fs::create_dir(folder) {
+        let mut part = PathBuf::new();
+        for name in folder {
+            part.push(name);
+            match root.create_new_folder(&part) {
                 // A file system without permissions lets everybody in, or nobody.
-                Ok(()) => drop(fs::set_permissions(folder, self.permissions.clone())),
+                Ok(()) => drop(root.folder(&part)?.file()?.set_permissions(self.permissions.clone())),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(error),
             }
         }
-        Ok(())
-    }
-
-    /// What is there, as something that may be missing; an error where all of the folder is gone.
-    fn there<T>(&self, path: &Path, found: io::Result<T>) -> Result<Option<T>, RemoteError> {
-        match found {
-            Ok(found) => Ok(Some(found)),
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(path, error)),
-            Err(_) if self.root.is_dir() => Ok(None),
-            Err(error) => Err(failed(&self.root, error)),
-        }
+        root.folder(folder)
     }
 
     fn put(&self, path: &Path, bytes: &[u8], sent: &dyn Fn(usize)) -> Result<(), RemoteError> {
-        let folder = path.parent().unwrap_or(&self.root);
-        let unfinished = self.unfinished();
-        let put = || {
-            self.make(folder)?;
-            self.make(&unfinished)?;
-            let mut file = tempfile::NamedTempFile::new_in(&unfinished)?;
+        let root = self.root()?;
+        self.write_in(&root, path, bytes, sent).map_err(|source| failed(&self.root.join(path), source))
+    }
+
+    fn write_in(&self, root: &Directory, path: &Path, bytes: &[u8], sent: &dyn Fn(usize)) -> io::Result<()> {
+        self.make(root, path.parent().unwrap_or(path))?;
+        let unfinished = self.make(root, Path::new(UNFINISHED))?;
+        let name = PathBuf::from(uuid());
+        let mut file = unfinished.create_file(&name, 0o600)?;
+        self.clearing.call_once(|| clear(&unfinished, &file));
+        let mut write = || {
             for (index, piece) in bytes.chunks(PIECE).enumerate() {
                 file.write_all(piece)?;
                 sent(index * PIECE + piece.len());
             }
-            file.flush()?;
-            file.as_file().sync_all()?;
-            #[cfg(unix)]
-            file.as_file().set_permissions(of_file(&self.permissions))?;
-            file.persist(path)?;
-            Ok(())
+            file.set_permissions(of_file(&self.permissions))?;
+            file.sync_all()?;
+            unfinished.rename(&name, root, path)
         };
-        put().map_err(|source| failed(path, source))
+        // What could not be finished is of no use.
+        write().inspect_err(|_| drop(unfinished.remove_file(&name)))
     }
 }
 
+/// Removes what processes that were killed left. What cannot be removed is for whoever may.
+///
+/// * `new`: a file that was made there just now, which tells the time by the folder's own clock: that of this machine
+///   may be another, and files of others must not look old because of it
+fn clear(unfinished: &Directory, new: &File) {
+    let modified = |metadata: fs::Metadata| mc_files::status::Status::of(&metadata).modified_ns;
+    let Ok(now) = new.metadata().map(modified) else { return };
+    for entry in unfinished.entries().unwrap_or_default().iter().filter(|entry| entry.kind == Kind::File) {
+        let name = Path::new(&entry.name);
+        let is_abandoned = |modified_ns: i128| now - modified_ns > ABANDONED.as_nanos() as i128;
+        if unfinished.status_of(name).is_ok_and(|status| is_abandoned(status.modified_ns)) {
+            drop(unfinished.remove_file(name));
+        }
+    }
+}
+
+/// A path below the root.
+fn place(kind: &str, digest: &BlobDigest) -> PathBuf {
+    let name = digest.hash.to_string();
+    Path::new("blake3").join(kind).join(&name[..2]).join(name)
+}
+
 /// Who may read a file in a folder with these permissions: whoever may read the folder. Its owner may touch it, too.
-#[cfg(unix)]
 fn of_file(folder: &Permissions) -> Permissions {
     use std::os::unix::fs::PermissionsExt as _;
 
@@ -139,20 +159,27 @@ impl Transport for Folder {
     }
 
     fn result(&self, key: &BlobDigest) -> Result<Option<Vec<u8>>, RemoteError> {
-        let path = self.path("ac", key);
-        self.there(&path, fs::read(&path))
+        let path = place("ac", key);
+        match self.root()?.read(&path, MAX_RESULT) {
+            // Somebody planted it there; it says nothing of other results.
+            Err(error) if Refused::of(&error).is_some() => {
+                Err(RemoteError::NoResult { server: self.name(), reason: error.to_string() })
+            }
+            found => self.there(&path, found),
+        }
     }
 
     fn put_result(&self, key: &BlobDigest, result: &[u8], _named: &[BlobDigest]) -> Result<(), RemoteError> {
-        self.put(&self.path("ac", key), result, &|_| {})
+        self.put(&place("ac", key), result, &|_| {})
     }
 
     fn missing(&self, blobs: &[BlobDigest]) -> Result<Vec<BlobDigest>, RemoteError> {
+        let root = self.root()?;
         let mut missing = Vec::new();
         for blob in blobs {
-            let path = self.path("cas", blob);
-            let metadata = self.there(&path, fs::metadata(&path))?;
-            if metadata.is_none_or(|metadata| metadata.len() != blob.n_bytes) {
+            let path = place("cas", blob);
+            let status = self.there(&path, root.status_of(&path))?;
+            if status.is_none_or(|status| status.kind != Kind::File || status.n_bytes != blob.n_bytes) {
                 missing.push(*blob);
             }
         }
@@ -160,11 +187,18 @@ impl Transport for Folder {
     }
 
     fn read(&self, blob: &BlobDigest, first: u64) -> Result<Option<Box<dyn Read + Send>>, RemoteError> {
-        let path = self.path("cas", blob);
-        let Some(mut file) = self.there(&path, File::open(&path))? else { return Ok(None) };
+        let path = place("cas", blob);
+        let opened = match self.root()?.open_file(&path) {
+            Err(error) if Refused::of(&error).is_some() => {
+                let (server, expected) = (self.name(), format!("blob {blob}"));
+                return Err(RemoteError::Lie { server, expected, found: error.to_string() });
+            }
+            opened => self.there(&path, opened)?,
+        };
+        let Some(mut file) = opened else { return Ok(None) };
         // Whoever clears the folder goes by age. A folder that may only be read stays as it is.
-        drop(file.set_modified(SystemTime::now()));
-        file.seek(SeekFrom::Start(first)).map_err(|source| failed(&path, source))?;
+        drop(touch(&file));
+        file.seek(SeekFrom::Start(first)).map_err(|source| failed(&self.root.join(path), source))?;
         Ok(Some(Box::new(file)))
     }
 
@@ -174,12 +208,14 @@ impl Transport for Folder {
         bytes: &[u8],
         sent: &dyn Fn(usize),
     ) -> Result<(), RemoteError> {
-        self.put(&self.path("cas", blob), bytes, sent)
+        self.put(&place("cas", blob), bytes, sent)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
     use super::*;
 
     #[test]
@@ -194,14 +230,17 @@ mod tests {
         folder.read(&blob, 1).unwrap().unwrap().read_to_string(&mut bytes).unwrap();
         assert_eq!(bytes, "bc");
 
-        let unfinished = folder.unfinished();
+        let unfinished = root.path().join(UNFINISHED);
         assert_eq!(fs::read_dir(&unfinished).unwrap().count(), 0);
         let (old, new) = (unfinished.join("old"), unfinished.join("new"));
         fs::write(&new, "half").unwrap();
         fs::write(&old, "half").unwrap();
         let long_ago = SystemTime::now() - 2 * ABANDONED;
         File::options().write(true).open(&old).unwrap().set_modified(long_ago).unwrap();
-        Folder::open(root.path()).unwrap();
+        // Whoever only reads removes nothing.
+        let folder = Folder::open(root.path()).unwrap();
+        assert!(folder.missing(&[blob]).unwrap().is_empty() && old.exists());
+        folder.write(&blob, b"abc").unwrap();
         assert_eq!((old.exists(), new.exists()), (false, true));
         assert!(Folder::open(&new).is_err());
     }
@@ -219,7 +258,6 @@ mod tests {
         assert!(!root.exists());
     }
 
-    #[cfg(unix)]
     #[test]
     fn what_is_made_may_be_used_by_whoever_may_use_the_root() {
         use std::os::unix::fs::PermissionsExt as _;
@@ -233,11 +271,11 @@ mod tests {
             let folder = Folder::open(&root).unwrap();
             let blob = BlobDigest::of(b"abc");
             folder.write(&blob, b"abc").unwrap();
-            let path = folder.path("cas", &blob);
+            let path = root.join(place("cas", &blob));
             let found = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
             assert_eq!(found(&path), of_file);
             let made = path.ancestors().skip(1).take_while(|above| *above != root);
-            for made in made.chain([folder.unfinished().as_path()]) {
+            for made in made.chain([root.join(UNFINISHED).as_path()]) {
                 assert_eq!(found(made), mode, "{}", made.display());
             }
         }

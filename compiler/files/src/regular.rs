@@ -9,7 +9,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use rustix::fs::OFlags;
+use rustix::fs::{OFlags, Timespec, Timestamps, UTIME_NOW, futimens};
 
 use crate::refused::Refused;
 use crate::status::Kind;
@@ -59,6 +59,16 @@ pub(crate) fn checked(file: File, path: &Path) -> io::Result<File> {
     }
 }
 
+/// Sets the time of an open file's last modification to now, by the clock of the file system: that of a server, where
+/// the file is on one.
+///
+/// # Errors
+/// If the file may not be written to.
+pub fn touch(file: &File) -> io::Result<()> {
+    let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
+    Ok(futimens(file, &Timestamps { last_access: now, last_modification: now })?)
+}
+
 /// All bytes of an open file from its current position, unless there are more than `limit`.
 pub(crate) fn read_all(file: &File, path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let too_large = || Refused::TooLarge { path: path.to_owned(), limit };
@@ -104,6 +114,14 @@ mod tests {
             assert!(error.to_string().ends_with(&format!("is {found}, expected a regular file")), "{error}");
         }
         assert_eq!(open(&path("none")).unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn a_file_that_is_touched_was_modified_now() {
+        let file = tempfile::tempfile().unwrap();
+        file.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
+        touch(&file).unwrap();
+        assert!(file.metadata().unwrap().modified().unwrap().elapsed().unwrap().as_secs() < 60);
     }
 
     #[test]
