@@ -7,27 +7,54 @@
 //! | `fetched/<hash>.lock` | which files they are, as in a lock file; the folder is named by the digest of the entry |
 //! | `fetched/partial/<hash>/files/` | the files of one origin that are on their way |
 //! | `fetched/partial/<hash>/state/` | for each of them, which version of it the server was sending |
+//! | `fetched/partial/<hash>/private` | there if a server was told who asks for one of them |
 //! | `fetched/partial/<hash>.lock` | held by the process that works on that origin |
 //!
 //! A folder appears by one rename, when every file in it has been verified.
+//!
+//! What is on its way may be read by its owner alone. What came without credentials may then be read by whoever may read
+//! `fetched`; what a server gave because it was told who asks, stays its owner's. Nothing is fetched again because
+//! credentials are there now: what is here already came without them, so anybody could have it.
+//!
+//! Links are not followed anywhere below the store, and what is not a regular file is not opened.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, TryLockError};
-use std::io::{self, Read};
+use std::fs::{File, Permissions, TryLockError};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use mc_digest::digest::Digest;
+use mc_digest::digest::{BlobDigest, Digest};
 use mc_digest::hasher::Hasher;
+use mc_files::folder::Folder;
+use mc_files::status::{Kind, Status};
 use mc_ir::origin::Origin;
 
 use crate::error::FetchError;
-use crate::lock_file::{LockFile, LockedFile, entry_digest};
+use crate::lock_file::{LockFile, LockedFile, MAX_LOCK, entry_digest};
 use crate::stamps::stamps;
+
+/// The folder of everything that is fetched, below the store.
+pub(crate) const FETCHED: &str = "fetched";
+
+/// The folder of what is on its way.
+pub(crate) const PARTIAL: &str = "fetched/partial";
+
+/// Permissions of what is its owner's alone.
+const PRIVATE_FOLDER: u32 = 0o700;
+const PRIVATE_FILE: u32 = 0o600;
+
+/// Permissions of notes on what anybody may have, before the process's mask.
+const PUBLIC_FILE: u32 = 0o666;
+
+/// The state of a download is two lines.
+const MAX_STATE: u64 = 4096;
 
 /// The folders of fetched files.
 #[derive(Clone, Debug)]
 pub struct Area {
-    root: PathBuf,
+    store: PathBuf,
 }
 
 /// What is there of an entry.
@@ -44,7 +71,10 @@ pub enum Presence {
 /// The files of an origin that are on their way, held by this process.
 #[derive(Debug)]
 pub struct Work {
-    folder: PathBuf,
+    /// `fetched/partial/<hash>`, open.
+    folder: Arc<Folder>,
+    /// Its path below the store.
+    path: PathBuf,
     // Released when it is dropped.
     _lock: File,
 }
@@ -52,29 +82,38 @@ pub struct Work {
 /// A file on its way.
 #[derive(Clone, Debug)]
 pub struct Part {
-    /// Its bytes, as many as there are.
-    pub path: PathBuf,
-    /// Which version of the file they are of.
-    pub state: PathBuf,
+    work: Arc<Folder>,
+    bytes: PathBuf,
+    state: PathBuf,
 }
 
 impl Area {
     /// The fetched files of the store at `store`, which must be one already.
     pub fn new(store: &Path) -> Self {
-        Self { root: std::path::absolute(store).unwrap_or_else(|_| store.to_owned()).join("fetched") }
+        Self { store: std::path::absolute(store).unwrap_or_else(|_| store.to_owned()) }
     }
 
     /// Where the folder of an entry is, or will be.
     pub fn folder(&self, origin: &Origin, files: &[LockedFile]) -> PathBuf {
-        self.root.join(entry_digest(origin, files).to_string())
+        self.store.join(place(origin, files))
     }
 
-    pub(crate) fn root(&self) -> &Path {
-        &self.root
+    /// Whether the folder of an entry is there, in whatever state.
+    pub(crate) fn holds(&self, origin: &Origin, files: &[LockedFile]) -> bool {
+        self.store().is_ok_and(|store| store.folder(&place(origin, files)).is_ok())
     }
 
-    pub(crate) fn partial(&self) -> PathBuf {
-        self.root.join("partial")
+    /// The store. Below it no link is followed.
+    pub(crate) fn store(&self) -> Result<Folder, FetchError> {
+        Folder::open(&self.store).map_err(|error| FetchError::io("open", &self.store, error))
+    }
+
+    /// The same, where there is one already.
+    pub(crate) fn store_if_there(&self) -> Result<Option<Folder>, FetchError> {
+        match Folder::open(&self.store) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            opened => opened.map(Some).map_err(|error| FetchError::io("open", &self.store, error)),
+        }
     }
 
     /// What is there of an entry. Files are read only when the file system says that they were touched.
@@ -82,34 +121,46 @@ impl Area {
     /// # Errors
     /// When something there cannot be read.
     pub fn presence(&self, origin: &Origin, files: &[LockedFile]) -> Result<Presence, FetchError> {
-        let folder = self.folder(origin, files);
-        if !folder.is_dir() {
-            return Ok(Presence::Missing);
+        let Some(store) = self.store_if_there()? else { return Ok(Presence::Missing) };
+        let place = place(origin, files);
+        let folder = match store.folder(&place) {
+            Ok(folder) => folder,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Presence::Missing),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                let what = format!(
+                    "`{}` may be read by the user alone who fetched it with credentials; use a store of your own \
+                     with `--cache-dir`",
+                    store.at(&place).display()
+                );
+                return Err(FetchError::Listing { origin: origin.to_string(), what });
+            }
+            Err(error) => return Err(FetchError::io("open", &store.at(&place), error)),
+        };
+        if store.status_of(&place.with_extension("lock")).is_err() {
+            describe(&store, &folder, &place, origin, files)?;
         }
-        if !folder.with_extension("lock").exists() {
-            describe(&folder, origin, files)?;
-        }
-        let record = folder.with_extension("stamps");
+        let record = place.with_extension("stamps");
         let now = stamps(&folder, files).ok();
-        if now.is_some() && now == fs::read_to_string(&record).ok() {
-            return Ok(Presence::Whole(folder));
+        let before = store.read(&record, MAX_LOCK).ok();
+        if now.is_some() && now.as_ref().map(String::as_bytes) == before.as_deref() {
+            return Ok(Presence::Whole(store.at(&place)));
         }
         let mut damaged = Vec::new();
         for file in files {
-            let path = folder.join(&file.name);
-            match digest(&path) {
-                Ok(found) if found == file.digest.hash => {}
+            let name = Path::new(&file.name);
+            match folder.open_file(name).and_then(|opened| digest(&opened, file.digest.n_bytes)) {
+                Ok(found) if found == file.digest => {}
                 Ok(_) => damaged.push(file.name.clone()),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => damaged.push(file.name.clone()),
-                Err(error) => return Err(FetchError::io("read", &path, error)),
+                Err(error) if is_replaced(&error) => damaged.push(file.name.clone()),
+                Err(error) => return Err(FetchError::io("read", &folder.at(name), error)),
             }
         }
         if !damaged.is_empty() {
             return Ok(Presence::Damaged(damaged));
         }
         // Without a record the files are read again next time, which is slow and not wrong.
-        drop(now.map(|now| fs::write(&record, now)));
-        Ok(Presence::Whole(folder))
+        drop(now.map(|now| note(&store, &record, &folder, now.as_bytes())));
+        Ok(Presence::Whole(store.at(&place)))
     }
 
     /// Begins to work on an origin, after everybody else who does; `wait` is called before a wait.
@@ -117,12 +168,13 @@ impl Area {
     /// # Errors
     /// When the folder cannot be made or locked.
     pub fn begin(&self, origin: &Origin, wait: impl FnOnce()) -> Result<Work, FetchError> {
-        let partial = self.partial();
-        fs::create_dir_all(&partial).map_err(|error| FetchError::io("create", &partial, error))?;
-        let name = Digest::of(format!("{origin:?}").as_bytes()).to_string();
-        let lock_path = partial.join(format!("{name}.lock"));
-        let failed = |error| FetchError::io("lock", &lock_path, error);
-        let lock = File::options().create(true).append(true).open(&lock_path).map_err(failed)?;
+        let store = self.store()?;
+        let partial = Path::new(PARTIAL);
+        store.create_folder(partial).map_err(|error| FetchError::io("create", &store.at(partial), error))?;
+        let path = partial.join(Digest::of(format!("{origin:?}").as_bytes()).to_string());
+        let lock_path = path.with_extension("lock");
+        let failed = |error| FetchError::io("lock", &store.at(&lock_path), error);
+        let lock = store.append(&lock_path, PRIVATE_FILE).map_err(failed)?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -131,7 +183,8 @@ impl Area {
             }
             Err(TryLockError::Error(error)) => return Err(failed(error)),
         }
-        Ok(Work { folder: partial.join(name), _lock: lock })
+        let folder = private_folder(&store, &path)?;
+        Ok(Work { folder: Arc::new(folder), path, _lock: lock })
     }
 
     /// Takes a damaged folder back, so that what is right in it need not come again.
@@ -139,11 +192,14 @@ impl Area {
     /// # Errors
     /// When it cannot be moved.
     pub fn take_back(&self, work: &Work, origin: &Origin, files: &[LockedFile]) -> Result<(), FetchError> {
-        let folder = self.folder(origin, files);
-        drop(fs::remove_file(folder.with_extension("stamps")));
-        remove(&work.files())?;
-        fs::create_dir_all(&work.folder).map_err(|error| FetchError::io("create", &work.folder, error))?;
-        fs::rename(&folder, work.files()).map_err(|error| FetchError::io("move", &folder, error))
+        let (store, place) = (self.store()?, place(origin, files));
+        if is_private(&store, &place) {
+            work.keep_private()?;
+        }
+        drop(store.remove_file(&place.with_extension("stamps")));
+        let failed = |error| FetchError::io("move", &store.at(&place), error);
+        work.folder.remove_all(Path::new(FILES)).map_err(failed)?;
+        store.rename(&place, &work.folder, Path::new(FILES)).map_err(failed)
     }
 
     /// Puts the verified files where the others look for them.
@@ -151,26 +207,40 @@ impl Area {
     /// # Errors
     /// When a file cannot be made read-only or synced, or the folder cannot be moved.
     pub fn finish(&self, work: Work, origin: &Origin, files: &[LockedFile]) -> Result<PathBuf, FetchError> {
-        let (from, folder) = (work.files(), self.folder(origin, files));
-        remove_others(&from, "", files)?;
+        let (store, place) = (self.store()?, place(origin, files));
+        let open = |folder: &Folder, path: &str| {
+            folder
+                .folder(Path::new(path))
+                .map_err(|error| FetchError::io("open", &folder.at(Path::new(path)), error))
+        };
+        let from = open(&work.folder, FILES)?;
+        remove_others(&from, files)?;
+        let mode = if work.is_private() { PRIVATE_FOLDER } else { status(&open(&store, FETCHED)?)?.mode };
         for file in files {
-            let path = from.join(&file.name);
-            seal(&path).map_err(|error| FetchError::io("sync", &path, error))?;
+            let name = Path::new(&file.name);
+            seal(&from, name, mode).map_err(|error| FetchError::io("sync", &from.at(name), error))?;
         }
-        if folder.exists() {
-            remove(&folder)?;
-        }
-        describe(&folder, origin, files)?;
-        fs::rename(&from, &folder).map_err(|error| FetchError::io("move", &from, error))?;
+        store.remove_all(&place).map_err(|error| FetchError::io("remove", &store.at(&place), error))?;
+        describe(&store, &from, &place, origin, files)?;
+        let moved = work.folder.rename(Path::new(FILES), &store, &place);
+        moved.map_err(|error| FetchError::io("move", from.path(), error))?;
         // After a crash without this the folder may be gone, and is fetched again.
-        drop(File::open(&self.root).and_then(|root| root.sync_all()));
-        if let Ok(text) = stamps(&folder, files) {
-            drop(fs::write(folder.with_extension("stamps"), text));
+        drop(open(&store, FETCHED)?.file().and_then(|root| root.sync_all()));
+        if let Ok(text) = stamps(&from, files) {
+            drop(note(&store, &place.with_extension("stamps"), &from, text.as_bytes()));
         }
-        remove(&work.folder)?;
-        Ok(folder)
+        store
+            .remove_all(&work.path)
+            .map_err(|error| FetchError::io("remove", &store.at(&work.path), error))?;
+        Ok(store.at(&place))
     }
 }
+
+/// The files of a work, below its folder.
+const FILES: &str = "files";
+
+/// There if the files are their owner's alone.
+const PRIVATE: &str = "private";
 
 impl Work {
     /// A file on its way.
@@ -178,88 +248,202 @@ impl Work {
     /// # Errors
     /// When its folders cannot be made.
     pub fn part(&self, name: &str) -> Result<Part, FetchError> {
-        let path = self.files().join(name);
-        let state = self.folder.join("state").join(Digest::of(name.as_bytes()).to_string());
-        for folder in [path.parent(), state.parent()].into_iter().flatten() {
-            fs::create_dir_all(folder).map_err(|error| FetchError::io("create", folder, error))?;
+        let bytes = Path::new(FILES).join(name);
+        let state = Path::new("state").join(Digest::of(name.as_bytes()).to_string());
+        for folder in [bytes.parent(), state.parent()].into_iter().flatten() {
+            let made = self.folder.create_folder_with(folder, PRIVATE_FOLDER);
+            made.map_err(|error| FetchError::io("create", &self.folder.at(folder), error))?;
         }
-        Ok(Part { path, state })
+        Ok(Part { work: Arc::clone(&self.folder), bytes, state })
     }
 
-    fn files(&self) -> PathBuf {
-        self.folder.join("files")
+    fn keep_private(&self) -> Result<(), FetchError> {
+        keep_private(&self.folder)
+    }
+
+    fn is_private(&self) -> bool {
+        // What cannot be found out is not told to everybody.
+        !matches!(self.folder.status_of(Path::new(PRIVATE)), Err(error) if error.kind() == io::ErrorKind::NotFound)
     }
 }
 
+fn keep_private(work: &Folder) -> Result<(), FetchError> {
+    let path = Path::new(PRIVATE);
+    let kept = work.open_or_create(path, PRIVATE_FILE);
+    kept.map(drop).map_err(|error| FetchError::io("create", &work.at(path), error))
+}
+
 impl Part {
+    /// Where its bytes are, for messages.
+    pub fn path(&self) -> PathBuf {
+        self.work.at(&self.bytes)
+    }
+
+    /// The status of its bytes; `None` where there are none.
+    pub(crate) fn status(&self) -> Option<Status> {
+        self.work.status_of(&self.bytes).ok()
+    }
+
+    /// Its bytes, as many as there are.
+    pub(crate) fn read(&self) -> io::Result<File> {
+        self.work.open_file(&self.bytes)
+    }
+
+    /// The file to which its bytes are added.
+    pub(crate) fn append(&self) -> io::Result<File> {
+        match self.work.append(&self.bytes, PRIVATE_FILE) {
+            // Taken back from a finished folder.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                self.read()?.set_permissions(Permissions::from_mode(PRIVATE_FILE))?;
+                self.work.append(&self.bytes, PRIVATE_FILE)
+            }
+            other => other,
+        }
+    }
+
+    /// Which version of it the server was sending, as text; empty where that is not known.
+    pub(crate) fn state(&self) -> String {
+        let text = self.work.read(&self.state, MAX_STATE).unwrap_or_default();
+        String::from_utf8(text).unwrap_or_default()
+    }
+
+    pub(crate) fn set_state(&self, text: &str) -> Result<(), FetchError> {
+        let file = self.work.open_or_create(&self.state, PRIVATE_FILE);
+        let written = file.and_then(|mut file| {
+            file.set_len(0)?;
+            file.write_all(text.as_bytes())
+        });
+        written.map_err(|error| FetchError::io("write", &self.work.at(&self.state), error))
+    }
+
+    /// From now on the files of this work are their owner's alone.
+    pub(crate) fn keep_private(&self) -> Result<(), FetchError> {
+        keep_private(&self.work)
+    }
+
     /// Forgets all of it.
     ///
     /// # Errors
     /// When it cannot be removed.
     pub fn forget(&self) -> Result<(), FetchError> {
-        for path in [&self.state, &self.path] {
-            match fs::remove_file(path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(FetchError::io("remove", path, error));
-                }
-                _ => {}
-            }
+        for path in [&self.state, &self.bytes] {
+            let removed = self.work.remove_all(path);
+            removed.map_err(|error| FetchError::io("remove", &self.work.at(path), error))?;
         }
         Ok(())
     }
 }
 
-/// Writes which files a folder has, for those who know no lock file.
-fn describe(folder: &Path, origin: &Origin, files: &[LockedFile]) -> Result<(), FetchError> {
-    let path = folder.with_extension("lock");
-    let lock = LockFile { entries: BTreeMap::from([(origin.clone(), files.to_vec())]) };
-    fs::write(&path, lock.text()).map_err(|error| FetchError::io("write", &path, error))
+/// Where the folder of an entry is, below the store.
+fn place(origin: &Origin, files: &[LockedFile]) -> PathBuf {
+    Path::new(FETCHED).join(entry_digest(origin, files).to_string())
 }
 
-/// The digest of a file's bytes.
-pub(crate) fn digest(path: &Path) -> io::Result<Digest> {
-    let mut file = File::open(path)?;
+/// A folder that is its owner's alone, also if an earlier version made it for everybody.
+fn private_folder(store: &Folder, path: &Path) -> Result<Folder, FetchError> {
+    let failed = |error| FetchError::io("create", &store.at(path), error);
+    let folder = store.create_folder_with(path, PRIVATE_FOLDER).map_err(failed)?;
+    folder
+        .file()
+        .and_then(|file| file.set_permissions(Permissions::from_mode(PRIVATE_FOLDER)))
+        .map_err(failed)?;
+    Ok(folder)
+}
+
+fn status(folder: &Folder) -> Result<Status, FetchError> {
+    folder.status().map_err(|error| FetchError::io("examine", folder.path(), error))
+}
+
+/// Whether a folder is its owner's alone.
+fn is_private(store: &Folder, path: &Path) -> bool {
+    store.status_of(path).is_ok_and(|status| status.mode & 0o077 == 0)
+}
+
+/// Whether something else is in the place of a file, or nothing.
+pub(crate) fn is_replaced(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound || mc_files::refused::Refused::of(error).is_some()
+}
+
+/// Writes a note beside a folder, for those who may read the folder.
+fn note(store: &Folder, path: &Path, folder: &Folder, bytes: &[u8]) -> io::Result<()> {
+    let mode = if folder.status()?.mode & 0o077 == 0 { PRIVATE_FILE } else { PUBLIC_FILE };
+    store.remove_all(path)?;
+    match store.create_file(path, mode) {
+        // Another process writes the same.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        file => file?.write_all(bytes),
+    }
+}
+
+/// Writes which files a folder has, for those who know no lock file.
+fn describe(
+    store: &Folder,
+    folder: &Folder,
+    place: &Path,
+    origin: &Origin,
+    files: &[LockedFile],
+) -> Result<(), FetchError> {
+    let path = place.with_extension("lock");
+    let lock = LockFile { entries: BTreeMap::from([(origin.clone(), files.to_vec())]) };
+    let written = note(store, &path, folder, lock.text().as_bytes());
+    written.map_err(|error| FetchError::io("write", &store.at(&path), error))
+}
+
+/// The digest of a file's bytes; of one with another length than expected, no more than its length counts.
+pub(crate) fn digest(mut file: &File, expected: u64) -> io::Result<BlobDigest> {
+    let n_bytes = file.metadata()?.len();
+    if n_bytes != expected {
+        return Ok(BlobDigest::new(Digest::from_bytes([0; 32]), n_bytes));
+    }
     let mut hasher = Hasher::new();
     let mut buffer = vec![0; 4 << 20];
     loop {
         let n_read = file.read(&mut buffer)?;
         if n_read == 0 {
-            return Ok(hasher.finish().hash);
+            return Ok(hasher.finish());
         }
         hasher.update_parallel(&buffer[..n_read]);
     }
 }
 
-fn seal(path: &Path) -> io::Result<()> {
-    let file = File::open(path)?;
-    let mut permissions = file.metadata()?.permissions();
-    permissions.set_readonly(true);
-    file.set_permissions(permissions)?;
+/// Makes a file read-only and durable, and lets those read it, and see the folders that it is in, who may see a folder
+/// with these permissions.
+fn seal(folder: &Folder, name: &Path, mode: u32) -> io::Result<()> {
+    let file = folder.open_file(name)?;
+    file.set_permissions(Permissions::from_mode(mode & 0o444))?;
+    let parents = name.ancestors().skip(1).filter(|parent| !parent.as_os_str().is_empty());
+    for parent in parents {
+        folder.folder(parent)?.file()?.set_permissions(Permissions::from_mode(mode))?;
+    }
+    folder.file()?.set_permissions(Permissions::from_mode(mode))?;
     file.sync_all()
 }
 
 /// Removes what an earlier list had and this one has not.
-fn remove_others(folder: &Path, prefix: &str, files: &[LockedFile]) -> Result<(), FetchError> {
-    let failed = |error| FetchError::io("read", folder, error);
-    for entry in fs::read_dir(folder).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
-        let below = format!("{name}/");
-        if files.iter().any(|file| file.name.starts_with(&below)) {
-            remove_others(&entry.path(), &below, files)?;
-        } else if !files.iter().any(|file| file.name == name) {
-            remove(&entry.path())?;
+fn remove_others(folder: &Folder, files: &[LockedFile]) -> Result<(), FetchError> {
+    let mut open = vec![PathBuf::new()];
+    while let Some(below) = open.pop() {
+        let failed = |error| FetchError::io("read", &folder.at(&below), error);
+        let entries = match below.as_os_str().is_empty() {
+            true => folder.entries(),
+            false => folder.folder(&below).and_then(|folder| folder.entries()),
+        };
+        for entry in entries.map_err(failed)? {
+            let path = below.join(&entry.name);
+            let is_wanted = |file: &LockedFile| Path::new(&file.name) == path && entry.kind == Kind::File;
+            let is_above =
+                |file: &LockedFile| Path::new(&file.name).starts_with(&path) && entry.kind == Kind::Folder;
+            if files.iter().any(is_wanted) {
+                continue;
+            }
+            if files.iter().any(is_above) {
+                open.push(path);
+            } else {
+                folder
+                    .remove_all(&path)
+                    .map_err(|error| FetchError::io("remove", &folder.at(&path), error))?;
+            }
         }
     }
     Ok(())
-}
-
-/// Removes a file or a folder, if it is there.
-fn remove(path: &Path) -> Result<(), FetchError> {
-    let is_folder = match fs::symlink_metadata(path) {
-        Ok(metadata) => metadata.is_dir(),
-        Err(_) => return Ok(()),
-    };
-    let removed = if is_folder { fs::remove_dir_all(path) } else { fs::remove_file(path) };
-    removed.map_err(|error| FetchError::io("remove", path, error))
 }

@@ -5,10 +5,11 @@
 //! differ then are refused, and nothing of them stays. A connection that ends early is taken up again as long as
 //! every try brings the file forward.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read, Write};
 
 use mc_digest::digest::BlobDigest;
+use mc_files::status::Kind;
 use mc_ir::origin::Origin;
 
 use crate::area::Part;
@@ -90,10 +91,10 @@ impl<'a> Transfer<'a> {
         let checking = Checking::new(&file.expected);
         let version = Version::read(part);
         let mut transfer = Self { client, origin, file, part, told, checking, version, is_pieced: false };
-        let Ok(metadata) = fs::symlink_metadata(&part.path) else { return Ok(transfer) };
-        let n_bytes = metadata.len();
+        let Some(status) = part.status() else { return Ok(transfer) };
+        let n_bytes = status.n_bytes;
         let is_certain = file.expected.is_certain();
-        let is_usable = metadata.is_file()
+        let is_usable = status.kind == Kind::File
             && file.expected.n_bytes.is_none_or(|expected| n_bytes <= expected)
             && (is_certain || transfer.version.tag.is_some());
         if !is_usable {
@@ -114,9 +115,8 @@ impl<'a> Transfer<'a> {
 
     /// Hashes the first bytes of what is there, and cuts off the rest.
     fn take_up(&mut self, n_bytes: u64) -> Result<(), FetchError> {
-        let path = &self.part.path;
-        let failed = |error| FetchError::io("read", path, error);
-        let mut bytes = File::open(path).map_err(failed)?.take(n_bytes);
+        let failed = |error| FetchError::io("read", &self.part.path(), error);
+        let mut bytes = self.part.read().map_err(failed)?.take(n_bytes);
         let mut buffer = vec![0; CHUNK];
         loop {
             match bytes.read(&mut buffer).map_err(failed)? {
@@ -125,10 +125,9 @@ impl<'a> Transfer<'a> {
             }
         }
         self.is_pieced = self.n_bytes() > 0;
-        let is_longer = fs::metadata(path).is_ok_and(|metadata| metadata.len() > n_bytes);
-        if is_longer {
-            let cut = File::options().write(true).open(path).and_then(|file| file.set_len(n_bytes));
-            cut.map_err(|error| FetchError::io("shorten", path, error))?;
+        if self.part.status().is_some_and(|status| status.n_bytes > n_bytes) {
+            let cut = self.part.append().and_then(|file| file.set_len(n_bytes));
+            cut.map_err(|error| FetchError::io("shorten", &self.part.path(), error))?;
         }
         Ok(())
     }
@@ -161,6 +160,9 @@ impl<'a> Transfer<'a> {
         };
         let mut answer = self.client.get(&ask)?;
         answer.check_plain()?;
+        if answer.is_private {
+            self.part.keep_private()?;
+        }
         let version = match answer.status {
             200 => {
                 if self.n_bytes() > 0 {
@@ -250,7 +252,7 @@ impl<'a> Transfer<'a> {
                 );
                 return Err(FetchError::Lie { url: url.clone(), what }.into());
             }
-            output.write_all(bytes).map_err(|error| FetchError::io("write", &self.part.path, error))?;
+            output.write_all(bytes).map_err(|error| FetchError::io("write", &self.part.path(), error))?;
             self.checking.update(bytes);
             (self.told)(n_read as u64);
         }
@@ -279,22 +281,13 @@ impl<'a> Transfer<'a> {
     }
 
     fn output(&self) -> Result<File, FetchError> {
-        let path = &self.part.path;
-        let open = || File::options().create(true).append(true).open(path);
-        let opened = match open() {
-            // Taken back from a finished folder.
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                make_writable(path).and_then(|()| open())
-            }
-            other => other,
-        };
-        opened.map_err(|error| FetchError::io("open", path, error))
+        self.part.append().map_err(|error| FetchError::io("open", &self.part.path(), error))
     }
 }
 
 impl Version {
     fn read(part: &Part) -> Self {
-        let text = fs::read_to_string(&part.state).unwrap_or_default();
+        let text = part.state();
         let line = |key: &str| text.lines().find_map(|line| line.strip_prefix(key));
         Self {
             tag: line("tag ").map(str::to_owned),
@@ -310,7 +303,7 @@ impl Version {
         if let Some(n_bytes) = self.n_bytes {
             text.push_str(&format!("bytes {n_bytes}\n"));
         }
-        fs::write(&part.state, text).map_err(|error| FetchError::io("write", &part.state, error))
+        part.set_state(&text)
     }
 }
 
@@ -337,15 +330,6 @@ fn content_range(text: &str) -> Option<(u64, u64, Option<u64>)> {
     let (start, end) = range.split_once('-')?;
     let total = if total == "*" { None } else { Some(total.parse().ok()?) };
     Some((start.parse().ok()?, end.parse().ok()?, total))
-}
-
-fn make_writable(path: &std::path::Path) -> io::Result<()> {
-    let mut permissions = fs::metadata(path)?.permissions();
-    #[cfg(unix)]
-    std::os::unix::fs::PermissionsExt::set_mode(&mut permissions, 0o644);
-    #[cfg(not(unix))]
-    permissions.set_readonly(false);
-    fs::set_permissions(path, permissions)
 }
 
 #[test]

@@ -110,7 +110,7 @@ impl Fetcher {
             Origin::Oci { reference } => oci::files(&self.client, origin, reference)?,
         };
         let work = self.area.begin(origin, || watch(&Event::Waiting { origin }))?;
-        if let Some(before) = before.filter(|before| self.area.folder(origin, before).exists()) {
+        if let Some(before) = before.filter(|before| self.area.holds(origin, before)) {
             self.area.take_back(&work, origin, before)?;
         }
         let digests = self.download_all(&work, origin, &files, watch)?;

@@ -1,15 +1,16 @@
 //! What is fetched, counted, and read again from end to end, without a lock file: each folder has the list of its files
 //! beside it, and is named by the digest of that list.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use mc_digest::digest::Digest;
+use mc_files::folder::Folder;
+use mc_files::status::Kind;
 
-use crate::area::{Area, digest};
+use crate::area::{Area, FETCHED, PARTIAL, digest, is_replaced};
 use crate::error::FetchError;
-use crate::lock_file::{LockFile, LockedFile, entry_digest};
+use crate::lock_file::{LockFile, LockedFile, MAX_LOCK, entry_digest};
 
 /// Files, and their bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,11 +46,12 @@ impl Area {
     /// When a folder cannot be read.
     pub fn inventory(&self) -> Result<Inventory, FetchError> {
         let mut inventory = Inventory::default();
-        for folder in self.folders()? {
-            count(&folder, &mut inventory.whole)?;
+        let Some(store) = self.store_if_there()? else { return Ok(inventory) };
+        for folder in entries(&store)? {
+            count(&store, folder, &mut inventory.whole)?;
         }
-        for folder in subfolders(&self.partial())? {
-            count(&folder.join("files"), &mut inventory.unfinished)?;
+        for folder in subfolders(&store, Path::new(PARTIAL))? {
+            count(&store, folder.join("files"), &mut inventory.unfinished)?;
         }
         Ok(inventory)
     }
@@ -59,112 +61,119 @@ impl Area {
     /// # Errors
     /// When something cannot be read, or something damaged cannot be removed.
     pub fn verify(&self) -> Result<Verified, FetchError> {
+        let Some(store) = self.store_if_there()? else { return Ok(Verified::default()) };
+        let remove = |path: &Path| {
+            store.remove_all(path).map_err(|error| FetchError::io("remove", &store.at(path), error))
+        };
         let mut verified = Verified::default();
-        for folder in self.folders()? {
-            let Some(files) = described(&folder) else {
+        for folder in entries(&store)? {
+            let Some(files) = described(&store, &folder) else {
                 let told = format!(
                     "The list of the files in `{}` is damaged; the folder is removed",
-                    folder.display()
+                    store.at(&folder).display()
                 );
                 verified.damaged.push(told);
-                self.forget(&folder)?;
+                remove(&folder.with_extension("stamps"))?;
+                remove(&folder.with_extension("lock"))?;
+                remove(&folder)?;
                 continue;
             };
             for file in &files {
                 let path = folder.join(&file.name);
-                match digest(&path) {
-                    Ok(found) if found == file.digest.hash => {
+                let shown = store.at(&path);
+                match store.open_file(&path).and_then(|opened| digest(&opened, file.digest.n_bytes)) {
+                    Ok(found) if found == file.digest => {
                         verified.intact.n_files += 1;
                         verified.intact.n_bytes += file.digest.n_bytes;
                         continue;
                     }
                     // Another process takes the folder back or removes it.
-                    Err(_) if !folder.exists() => break,
-                    Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                        return Err(FetchError::io("read", &path, error));
-                    }
+                    Err(_) if store.status_of(&folder).is_err() => break,
+                    Err(error) if !is_replaced(&error) => return Err(FetchError::io("read", &shown, error)),
+                    Ok(found) if found.n_bytes != file.digest.n_bytes => verified.damaged.push(format!(
+                        "Fetched file `{}` is damaged: it has {} bytes, and {} were pinned; it is removed",
+                        shown.display(),
+                        found.n_bytes,
+                        file.digest.n_bytes
+                    )),
                     Ok(found) => verified.damaged.push(format!(
-                        "Fetched file `{}` is damaged: its digest is {found}, and {} was pinned; it is removed",
-                        path.display(),
+                        "Fetched file `{}` is damaged: its digest is {}, and {} was pinned; it is removed",
+                        shown.display(),
+                        found.hash,
                         file.digest.hash
                     )),
-                    Err(_) => verified.damaged.push(format!("Fetched file `{}` is missing", path.display())),
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                        verified.damaged.push(format!("Fetched file `{}` is missing", shown.display()));
+                    }
+                    Err(error) => verified.damaged.push(format!("Fetched file: {error}; it is removed")),
                 }
                 // Without the stamps the next fetch reads what is left, and brings the rest.
-                remove_file(&folder.with_extension("stamps"))?;
-                remove_file(&path)?;
+                remove(&folder.with_extension("stamps"))?;
+                // Where a link is on the way to it, the link goes.
+                let in_place = path
+                    .ancestors()
+                    .take_while(|above| *above != folder)
+                    .find(|above| store.status_of(above).is_ok());
+                in_place.map_or(Ok(()), remove)?;
             }
         }
         Ok(verified)
     }
+}
 
-    /// The folders of whole entries, in the order of their names.
-    fn folders(&self) -> Result<Vec<PathBuf>, FetchError> {
-        let is_entry = |folder: &PathBuf| {
-            let name = folder.file_name().and_then(|name| name.to_str());
-            name.is_some_and(|name| name.parse::<Digest>().is_ok())
-        };
-        let mut folders = subfolders(self.root())?;
-        folders.retain(is_entry);
-        Ok(folders)
-    }
-
-    fn forget(&self, folder: &Path) -> Result<(), FetchError> {
-        remove_file(&folder.with_extension("stamps"))?;
-        remove_file(&folder.with_extension("lock"))?;
-        fs::remove_dir_all(folder).map_err(|error| FetchError::io("remove", folder, error))
-    }
+/// The folders of whole entries, in the order of their names.
+fn entries(store: &Folder) -> Result<Vec<PathBuf>, FetchError> {
+    let is_entry = |folder: &PathBuf| {
+        let name = folder.file_name().and_then(|name| name.to_str());
+        name.is_some_and(|name| name.parse::<Digest>().is_ok())
+    };
+    let mut folders = subfolders(store, Path::new(FETCHED))?;
+    folders.retain(is_entry);
+    Ok(folders)
 }
 
 /// The files that a folder was made of, if the list beside it is the one that the folder is named by.
-fn described(folder: &Path) -> Option<Vec<LockedFile>> {
-    let text = fs::read_to_string(folder.with_extension("lock")).ok()?;
+fn described(store: &Folder, folder: &Path) -> Option<Vec<LockedFile>> {
+    let text = String::from_utf8(store.read(&folder.with_extension("lock"), MAX_LOCK).ok()?).ok()?;
     let (origin, files) = LockFile::parse(&text).ok()?.entries.into_iter().next()?;
     (folder.file_name()?.to_str()? == entry_digest(&origin, &files).to_string()).then_some(files)
 }
 
-fn subfolders(folder: &Path) -> Result<Vec<PathBuf>, FetchError> {
-    let failed = |error| FetchError::io("read", folder, error);
-    let entries = match fs::read_dir(folder) {
+/// The folders in a folder, as paths below the store; a link to one is none.
+fn subfolders(store: &Folder, folder: &Path) -> Result<Vec<PathBuf>, FetchError> {
+    let entries = match store.folder(folder).and_then(|folder| folder.entries()) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        other => other.map_err(failed)?,
+        other => other.map_err(|error| FetchError::io("read", &store.at(folder), error))?,
     };
-    let mut paths = Vec::new();
-    for entry in entries {
-        let path = entry.map_err(failed)?.path();
-        if path.is_dir() {
-            paths.push(path);
-        }
-    }
-    paths.sort();
-    Ok(paths)
+    let folders = entries.into_iter().filter(|entry| entry.kind == Kind::Folder);
+    Ok(folders.map(|entry| folder.join(entry.name)).collect())
 }
 
-fn count(folder: &Path, held: &mut Held) -> Result<(), FetchError> {
-    let failed = |error| FetchError::io("read", folder, error);
-    let entries = match fs::read_dir(folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        other => other.map_err(failed)?,
-    };
-    for entry in entries {
-        let path = entry.map_err(failed)?.path();
-        match fs::symlink_metadata(&path) {
-            Ok(metadata) if metadata.is_dir() => count(&path, held)?,
-            Ok(metadata) => {
-                held.n_files += 1;
-                held.n_bytes += metadata.len();
+/// Counts the files in a folder and below.
+fn count(store: &Folder, folder: PathBuf, held: &mut Held) -> Result<(), FetchError> {
+    let mut open = vec![folder];
+    while let Some(folder) = open.pop() {
+        let entries = match store.folder(&folder).and_then(|folder| folder.entries()) {
+            // Another process is at work; or another user's, who fetched it with credentials.
+            Err(error)
+                if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) =>
+            {
+                continue;
             }
-            // Another process is at work.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(FetchError::io("examine", &path, error)),
+            other => other.map_err(|error| FetchError::io("read", &store.at(&folder), error))?,
+        };
+        for entry in entries {
+            let path = folder.join(&entry.name);
+            match store.status_of(&path) {
+                Ok(status) if status.kind == Kind::Folder => open.push(path),
+                Ok(status) => {
+                    held.n_files += 1;
+                    held.n_bytes += status.n_bytes;
+                }
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(FetchError::io("examine", &store.at(&path), error)),
+            }
         }
     }
     Ok(())
-}
-
-fn remove_file(path: &Path) -> Result<(), FetchError> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(FetchError::io("remove", path, error)),
-        _ => Ok(()),
-    }
 }

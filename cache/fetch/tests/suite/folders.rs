@@ -7,6 +7,7 @@ use std::thread;
 use mc_fetch::area::Presence;
 use mc_fetch::fetcher::Event;
 use mc_fetch::inventory::{Held, Inventory, Verified};
+use mc_files::folder::Folder;
 use mc_ir::origin::Origin;
 
 use crate::server::{Server, answer, file};
@@ -92,7 +93,7 @@ fn what_an_earlier_list_had_is_not_in_the_folder() {
     let origin = origin(&server, &["a"]);
     let work = world.fetcher.area.begin(&origin, || ()).unwrap();
     for stray in ["stray", "d/stray"] {
-        fs::write(work.part(stray).unwrap().path, "x").unwrap();
+        fs::write(work.part(stray).unwrap().path(), "x").unwrap();
     }
     drop(work);
     let folder = world.fetch(&origin, &[locked("a", &bytes("a"))]).unwrap();
@@ -149,7 +150,7 @@ fn reading_everything_finds_a_flipped_bit_that_the_file_system_knows_nothing_of(
     fs::remove_file(&path).unwrap();
     fs::write(&path, &damaged).unwrap();
     // As if the disk had done it: the file system says what it said before.
-    let stamps = mc_fetch::stamps::stamps(&folder, &locked).unwrap();
+    let stamps = mc_fetch::stamps::stamps(&Folder::open(&folder).unwrap(), &locked).unwrap();
     fs::write(folder.with_extension("stamps"), stamps).unwrap();
     assert_eq!(area.presence(&origin, &locked).unwrap(), Presence::Whole(folder.clone()));
 

@@ -5,6 +5,7 @@ mod folders;
 mod google;
 mod hugging_face;
 mod oci;
+mod private;
 mod server;
 mod slow;
 mod transfers;

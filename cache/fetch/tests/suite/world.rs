@@ -41,7 +41,15 @@ impl World {
     }
 
     pub(crate) fn with(server: &Server, credentials: Credentials) -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        Self::in_dir(server, credentials, tempfile::tempdir().unwrap())
+    }
+
+    /// The same store, with other credentials.
+    pub(crate) fn of(server: &Server, credentials: Credentials, before: Self) -> Self {
+        Self::in_dir(server, credentials, before.dir)
+    }
+
+    fn in_dir(server: &Server, credentials: Credentials, dir: TempDir) -> Self {
         let client = Client::new(credentials, PATIENCE, &Proxies::default()).unwrap();
         let endpoint = Url::parse(&server.root()).unwrap();
         Self { fetcher: Fetcher { client, area: Area::new(dir.path()), endpoint }, dir }
@@ -75,7 +83,7 @@ impl World {
     /// The bytes of `a` that are on their way.
     pub(crate) fn part(&self, server: &Server) -> PathBuf {
         let work = self.fetcher.area.begin(&one(server), || ()).unwrap();
-        work.part("a").unwrap().path
+        work.part("a").unwrap().path()
     }
 
     /// How many bytes come for a second fetch.
