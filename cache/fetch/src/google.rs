@@ -12,13 +12,13 @@
 //! Source: RFC 7523 (claims), RFC 6749 (refresh tokens), <https://google.aip.dev/auth>.
 
 use std::fmt;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use mc_files::regular::read;
 use ring::rand::SystemRandom;
 use ring::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
 use rustls::pki_types::PrivatePkcs8KeyDer;
@@ -29,6 +29,7 @@ use serde_json::json;
 use crate::client::{Answer, Ask, Client, Told};
 use crate::credentials::{Credentials, SecretHeader};
 use crate::error::FetchError;
+use crate::lifetime::{Lifetime, Moment};
 use crate::patience::Patience;
 use crate::proxies::Proxies;
 use crate::secret::Secret;
@@ -65,6 +66,9 @@ const CODES: [&str; 12] = [
     "unauthorized_client",
     "unsupported_grant_type",
 ];
+
+/// A longer file of Google's tools is none.
+const MAX_FILE: u64 = 1 << 20;
 
 /// A longer answer is none.
 const MAX_ANSWER: u64 = 1 << 20;
@@ -104,7 +108,7 @@ enum Account {
 #[derive(Clone)]
 struct Token {
     header: SecretHeader,
-    until: SystemTime,
+    lifetime: Lifetime,
 }
 
 /// What stands in a file of Google's tools, as far as it is needed.
@@ -170,10 +174,13 @@ impl Google {
     /// # Errors
     /// When none is given; asked once.
     pub fn header(&self) -> Result<SecretHeader, FetchError> {
+        self.header_at(&Moment::now())
+    }
+
+    fn header_at(&self, now: &Moment) -> Result<SecretHeader, FetchError> {
         let mut known = self.token.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = SystemTime::now();
         let token = match known.take() {
-            Some(Ok(token)) if token.until > now => Ok(token),
+            Some(Ok(token)) if !token.lifetime.has_ended(now) => Ok(token),
             Some(Err(refusal)) => Err(refusal),
             Some(Ok(_)) | None => self.ask(now),
         };
@@ -185,10 +192,10 @@ impl Google {
         header
     }
 
-    fn ask(&self, now: SystemTime) -> Result<Token, String> {
+    fn ask(&self, now: &Moment) -> Result<Token, String> {
         let (url, answer) = match &self.account {
             Account::Service { email, key_id, key, service, .. } => {
-                let claim = claim(email, key_id.as_deref(), key, service, now)?;
+                let claim = claim(email, key_id.as_deref(), key, service, now.wall)?;
                 let grant = "urn:ietf:params:oauth:grant-type:jwt-bearer";
                 (service, self.send(service, &[("grant_type", grant), ("assertion", &claim)]))
             }
@@ -219,7 +226,7 @@ impl Google {
         let lives = Duration::from_secs(given.expires_in.min(CLAIM.as_secs() * 24));
         Ok(Token {
             header: SecretHeader::bearer(&Secret::new(&given.access_token)),
-            until: now + lives.saturating_sub(MARGIN).max(lives / 2),
+            lifetime: Lifetime::new(*now, lives.saturating_sub(MARGIN).max(lives / 2)),
         })
     }
 
@@ -243,7 +250,8 @@ impl Google {
 
 impl Account {
     fn read(path: &Path) -> Result<Self, String> {
-        let text = fs::read(path).map_err(|error| format!("it cannot be read: {error}; {ANOTHER_FILE}"))?;
+        let text =
+            read(path, MAX_FILE).map_err(|error| format!("it cannot be read: {error}; {ANOTHER_FILE}"))?;
         // What is wrong with it is not said in the parser's words, which may repeat a secret.
         let file: File = serde_json::from_slice(&text)
             .map_err(|_| format!("expected a JSON object of texts, found something else; {ANOTHER_FILE}"))?;

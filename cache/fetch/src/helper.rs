@@ -11,7 +11,7 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -19,6 +19,7 @@ use serde_json::error::Category;
 
 use crate::credentials::SecretHeader;
 use crate::error::FetchError;
+use crate::lifetime::{Lifetime, Moment};
 use crate::secret::Secret;
 use crate::url::Url;
 
@@ -48,8 +49,8 @@ pub struct Helper {
 struct Known {
     /// The headers; or what the helper did instead of answering.
     said: Result<Vec<SecretHeader>, String>,
-    at: Instant,
-    expires: Option<SystemTime>,
+    at: Moment,
+    lifetime: Option<Lifetime>,
     /// Whether it was asked because a server refused what it said before.
     is_renewal: bool,
 }
@@ -73,9 +74,13 @@ impl Helper {
     /// When the helper cannot be run, fails, says nothing in time, or says something else. What it wrote is not
     /// repeated, since it may hold a secret.
     pub fn headers(&self, url: &Url) -> Result<Vec<SecretHeader>, FetchError> {
+        self.headers_at(url, &Moment::now())
+    }
+
+    fn headers_at(&self, url: &Url, now: &Moment) -> Result<Vec<SecretHeader>, FetchError> {
         let mut answers = self.lock();
         let known = answers.entry(url.root()).or_insert_with(|| self.ask(url, false));
-        if known.has_expired() {
+        if known.has_expired(now) {
             *known = self.ask(url, false);
         }
         known.said.clone().map_err(|what| FetchError::Helper { helper: self.program.clone(), what })
@@ -88,11 +93,11 @@ impl Helper {
         let mut answers = self.lock();
         let Some(known) = answers.get_mut(&url.root()) else { return false };
         // What was refused to many at a time is asked for once.
-        if known.at > since {
+        if known.at.steady > since {
             return true;
         }
         let says_something = known.said.as_ref().is_ok_and(|headers| !headers.is_empty());
-        let is_worthwhile = says_something && !(known.is_renewal && known.at.elapsed() < RENEWED);
+        let is_worthwhile = says_something && !(known.is_renewal && known.at.steady.elapsed() < RENEWED);
         if is_worthwhile {
             *known = self.ask(url, true);
         }
@@ -105,15 +110,16 @@ impl Helper {
 
     fn ask(&self, url: &Url, is_renewal: bool) -> Known {
         let answer = self.run(url);
+        let at = Moment::now();
         let expires = answer.as_ref().ok().and_then(|answer| answer.expires.as_ref()?.parse().ok());
-        let expires = expires.map(|expires: Timestamp| SystemTime::from(expires));
+        let lifetime = expires.map(|expires: Timestamp| Lifetime::until(at, expires.into()));
         let header = |(name, values): (String, Vec<String>)| {
             values
                 .into_iter()
                 .map(move |value| SecretHeader { name: name.clone(), value: Secret::new(&value) })
         };
         let said = answer.map(|answer| answer.headers.into_iter().flat_map(header).collect());
-        Known { said, at: Instant::now(), expires, is_renewal }
+        Known { said, at, lifetime, is_renewal }
     }
 
     /// Runs the program; what it did instead of answering, where it did not.
@@ -155,9 +161,9 @@ impl Helper {
 }
 
 impl Known {
-    fn has_expired(&self) -> bool {
-        let has_ended = self.expires.is_some_and(|expires| expires <= SystemTime::now());
-        has_ended && self.at.elapsed() >= KEPT
+    fn has_expired(&self, now: &Moment) -> bool {
+        let has_ended = self.lifetime.is_some_and(|lifetime| lifetime.has_ended(now));
+        has_ended && now.steady.saturating_duration_since(self.at.steady) >= KEPT
     }
 }
 
@@ -245,7 +251,7 @@ mod tests {
     /// Lets time pass since the helper answered.
     fn pass(helper: &Helper, time: Duration) {
         for known in helper.lock().values_mut() {
-            known.at = known.at.checked_sub(time).unwrap();
+            known.at.steady = known.at.steady.checked_sub(time).unwrap();
         }
     }
 
@@ -291,6 +297,21 @@ mod tests {
             pass(&helper, KEPT);
             assert_eq!(told(&helper, &url), "1");
         }
+    }
+
+    #[test]
+    fn an_answer_expires_also_where_the_clock_is_set_back_meanwhile() {
+        let dir = tempfile::tempdir().unwrap();
+        let url = Url::parse("https://h/").unwrap();
+        let before = Moment::now();
+        let helper =
+            counting(dir.path(), &Timestamp::try_from(before.wall + 2 * RENEWED).unwrap().to_string());
+        let told = |steady: Duration| {
+            let now = Moment { steady: before.steady + steady, wall: std::time::SystemTime::UNIX_EPOCH };
+            helper.headers_at(&url, &now).unwrap()[0].value.open().trim().to_owned()
+        };
+        assert_eq!((told(Duration::ZERO), told(RENEWED)), ("1".to_owned(), "1".to_owned()));
+        assert_eq!(told(3 * RENEWED), "2");
     }
 
     #[test]

@@ -17,6 +17,7 @@ pub mod helper;
 pub mod http_files;
 pub mod hugging_face;
 pub mod inventory;
+mod lifetime;
 pub mod listing;
 pub mod lock_file;
 mod nearby;

@@ -1,16 +1,19 @@
 //! Whom a connection over TLS trusts, and who we are in it: certificates and keys in PEM files.
 
 use std::fmt;
-use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
+use mc_files::regular::read;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore, crypto};
 use ureq::tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig};
 
 use crate::error::FetchError;
+
+/// A longer file is none of certificates: systems keep all that they know in some hundred kilobytes.
+const MAX_PEM: u64 = 16 << 20;
 
 /// Certificates and keys in PEM.
 #[derive(Clone, Default)]
@@ -33,7 +36,7 @@ impl Pem {
     /// # Errors
     /// When one cannot be read or used; nothing of its content is repeated.
     pub fn read(authority: Option<&Path>, identity: Option<(&Path, &Path)>) -> Result<Self, FetchError> {
-        let bytes = |path: &Path| fs::read(path).map_err(|error| FetchError::io("read", path, error));
+        let bytes = |path: &Path| read(path, MAX_PEM).map_err(|error| FetchError::io("read", path, error));
         let authority_path = authority;
         let authority = authority.map(bytes).transpose()?;
         if let (Some(pem), Some(path)) = (&authority, authority_path)
@@ -121,7 +124,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let write = |name: &str, text: &str| {
             let path = folder.path().join(name);
-            fs::write(&path, text).unwrap();
+            std::fs::write(&path, text).unwrap();
             path
         };
         let pkcs8 =

@@ -8,12 +8,14 @@
 //! A key is known by the digest of its public half, which the store of this machine notes beside a result.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::path::Path;
-use std::{fmt, fs};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use mc_digest::digest::{BlobDigest, Digest};
+use mc_files::refused::Refused;
+use mc_files::regular::read_text;
 use mc_store::voucher::{Voucher, Vouchers};
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 
@@ -21,6 +23,9 @@ use crate::error::RemoteError;
 
 /// What signatures are called among the notes on a result.
 pub(crate) const NOTE: &str = "mc.signature.ed25519";
+
+/// A longer file is none of keys.
+const MAX_KEYS: u64 = 1 << 20;
 
 /// So that a signature on a result is no signature on anything else.
 const CONTEXT: &[u8] = b"mc result 1\n";
@@ -77,7 +82,12 @@ impl Signer {
         if is_pem(value) {
             return Self::parse(value).map_err(|reason| wrong(name, &reason));
         }
-        let text = fs::read_to_string(value).map_err(|error| {
+        let text = read_text(Path::new(value), MAX_KEYS).map_err(|error| {
+            // A refusal names the path, which may be what is left of a key.
+            let error = match Refused::of(&error) {
+                Some(_) => "it is not a regular file, or too long".to_owned(),
+                None => error.to_string(),
+            };
             wrong(name, &format!("expected a key in PEM, or the path of its file: {error}"))
         })?;
         Self::parse(&text).map_err(|reason| wrong(name, &format!("in the file that it names {reason}")))
@@ -145,7 +155,7 @@ pub fn is_pem(text: &str) -> bool {
 }
 
 fn text(path: &Path) -> Result<String, RemoteError> {
-    fs::read_to_string(path).map_err(|error| wrong(path.display(), &error.to_string()))
+    read_text(path, MAX_KEYS).map_err(|error| wrong(path.display(), &error.to_string()))
 }
 
 /// The bytes between the lines that begin and end each block of this name.
@@ -169,6 +179,8 @@ fn wrong(place: impl fmt::Display, reason: &str) -> RemoteError {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     // Made with `openssl genpkey -algorithm ed25519` and `openssl pkey -pubout`; they protect nothing.
@@ -226,7 +238,10 @@ mod tests {
         }
         let cut = PRIVATE.replace("-----END", "");
         let bare = &PRIVATE[28..92];
-        for value in [PUBLIC, &cut, bare, &path("key.pub"), &path("none")] {
+        fs::File::create(path("long")).unwrap().set_len(4 << 40).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(path("pipe")).status().unwrap().success());
+        let unusable = [&path("key.pub"), &path("none"), &path("long"), &path("pipe")];
+        for value in [PUBLIC, &cut, bare].into_iter().chain(unusable.map(String::as_str)) {
             let error = read(value).unwrap_err().to_string();
             assert!(error.starts_with("KEY: ") && error.contains("expected a"), "{error}");
             assert!(!error.contains("MC4C") && !error.contains(value), "{error}");

@@ -10,10 +10,10 @@
 //!
 //! Proxies are in `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`, in capitals or small letters.
 //!
-//! A file that is not there or cannot be read is as good as empty: the server says what is missing.
+//! A file that is not there, cannot be read, is not a regular file or is much too long is as good as empty: the server
+//! says what is missing.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use mc_fetch::credentials::Credentials;
 use mc_fetch::docker_config;
@@ -24,8 +24,12 @@ use mc_fetch::netrc::Netrc;
 use mc_fetch::proxies::Proxies;
 use mc_fetch::secret::Secret;
 use mc_fetch::url::Url;
+use mc_files::regular::read_text;
 
 use crate::options::GlobalOptions;
+
+/// A longer file of other programs is as good as empty.
+const MAX_FILE: u64 = 4 << 20;
 
 /// Everything that a server may be told.
 ///
@@ -72,7 +76,7 @@ fn token() -> Option<Secret> {
     }
     let in_home = || path("HF_HOME").or_else(|| home(".cache/huggingface")).map(|dir| dir.join("token"));
     let file = path("HF_TOKEN_PATH").or_else(in_home)?;
-    fs::read_to_string(file).ok().map(|token| Secret::new(&token))
+    read_text(&file, MAX_FILE).ok().map(|token| Secret::new(&token))
 }
 
 /// The ways to servers elsewhere, where variables name some.
@@ -100,5 +104,5 @@ fn home(below: &str) -> Option<PathBuf> {
 }
 
 fn text(path: Option<PathBuf>) -> String {
-    path.as_deref().map(Path::new).and_then(|path| fs::read_to_string(path).ok()).unwrap_or_default()
+    path.and_then(|path| read_text(&path, MAX_FILE).ok()).unwrap_or_default()
 }

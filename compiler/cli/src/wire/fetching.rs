@@ -1,6 +1,5 @@
 //! Where the files of declared origins are, and how they come here before the analysis reads them.
 
-use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -12,6 +11,8 @@ use mc_fetch::hugging_face;
 use mc_fetch::lock_file::{LOCK_FILE, LockFile, LockedFile, MAX_LOCK};
 use mc_fetch::patience::Patience;
 use mc_fetch::url::Url;
+use mc_files::folder::Folder;
+use mc_files::regular::read_text;
 use mc_ir::origin::Origin;
 use mc_store::local::store::LocalStore;
 
@@ -40,28 +41,30 @@ pub(crate) fn read_lock(workspace: &Workspace) -> Result<LockFile, Report> {
     let failed = |because: String| {
         Report::usage(format!("Cannot use `{LOCK_FILE}`")).at(path.display()).because(because)
     };
-    match fs::metadata(&path) {
+    let text = match read_text(&path, MAX_LOCK) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(LockFile::default()),
-        Ok(metadata) if metadata.len() > MAX_LOCK => {
-            return Err(failed(format!("It has {} bytes, and at most {MAX_LOCK} are read", metadata.len())));
-        }
-        _ => {}
-    }
-    let text = fs::read_to_string(&path).map_err(|error| failed(error.to_string()))?;
+        text => text.map_err(|error| failed(error.to_string()))?,
+    };
     LockFile::parse(&text).map_err(|error| failed(error.to_string()))
 }
 
 /// Writes `mc.lock`, whole or not at all.
 pub(crate) fn write_lock(workspace: &Workspace, lock: &LockFile) -> Result<(), Report> {
     let path = workspace.root.join(LOCK_FILE);
-    let unfinished = workspace.root.join(format!(".{LOCK_FILE}.{}", std::process::id()));
-    let written = fs::File::create(&unfinished).and_then(|mut file| {
-        file.write_all(lock.text().as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&unfinished, &path)
-    });
-    written.map_err(|error| {
-        drop(fs::remove_file(&unfinished));
+    let write = || {
+        // A link in its place is replaced, and none is followed.
+        let root = Folder::open(&workspace.root)?;
+        let name = format!(".{LOCK_FILE}.{}", std::process::id());
+        let unfinished = Path::new(&name);
+        root.remove_file(unfinished)?;
+        let written = root.create_file(unfinished, 0o666).and_then(|mut file| {
+            file.write_all(lock.text().as_bytes())?;
+            file.sync_all()?;
+            root.rename(unfinished, &root, Path::new(LOCK_FILE))
+        });
+        written.inspect_err(|_| drop(root.remove_file(unfinished)))
+    };
+    write().map_err(|error: std::io::Error| {
         Report::failed(format!("Cannot write `{}`", path.display())).because(error)
     })
 }
