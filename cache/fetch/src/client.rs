@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 
 use ureq::config::Config;
 use ureq::http::{HeaderMap, Response};
-use ureq::unversioned::transport::DefaultConnector;
+use ureq::unversioned::resolver::DefaultResolver;
+use ureq::unversioned::transport::{Connector, DefaultConnector};
 use ureq::{Agent, Body, Timeout};
 
 use crate::credentials::{Credentials, SecretHeader};
@@ -23,6 +24,7 @@ use crate::proxies::{Proxies, is_direct};
 use crate::tls::Pem;
 use crate::token_service::{self, Intent, Token};
 use crate::url::Url;
+use crate::watched::{Watched, Watching};
 
 /// More redirects than this lead in a circle, or might as well.
 pub(crate) const MAX_REDIRECTS: u32 = 10;
@@ -145,8 +147,7 @@ impl Client {
         };
         let proxied = [proxied(&proxies.https)?, proxied(&proxies.http)?];
         let (direct, no_proxy) = (agent(&patience, None, pem), proxies.none.clone());
-        let far =
-            Agent::with_parts(config(&patience, None, pem), DefaultConnector::default(), FarOnly::default());
+        let far = Agent::with_parts(config(&patience, None, pem), connector(), FarOnly::default());
         Ok(Self { direct, far, proxied, no_proxy, credentials, patience, tokens: Mutex::default() })
     }
 
@@ -266,9 +267,9 @@ impl Client {
         let Told { headers: sent, is_private } = told;
         let status = response.status().as_u16();
         let (parts, body) = response.into_parts();
-        let body: Box<dyn Read + Send> = Box::new(body.into_reader());
-        let body = Paced::new(body, self.patience.idle);
         let short_time = self.patience.idle.saturating_mul(SHORT);
+        let body: Box<dyn Read + Send> = Box::new(Watched::new(body.into_reader(), short_time));
+        let body = Paced::new(body, self.patience.idle);
         Answer { status, url: url.clone(), headers: parts.headers, sent, is_private, short_time, body }
     }
 
@@ -325,7 +326,11 @@ impl Client {
 }
 
 fn agent(patience: &Patience, proxy: Option<ureq::Proxy>, pem: &Pem) -> Agent {
-    config(patience, proxy, pem).into()
+    Agent::with_parts(config(patience, proxy, pem), connector(), DefaultResolver::default())
+}
+
+fn connector() -> impl Connector {
+    DefaultConnector::default().chain(Watching)
 }
 
 fn config(patience: &Patience, proxy: Option<ureq::Proxy>, pem: &Pem) -> Config {

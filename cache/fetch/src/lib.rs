@@ -31,3 +31,4 @@ pub mod stamps;
 pub mod tls;
 pub mod token_service;
 pub mod url;
+mod watched;

@@ -202,5 +202,6 @@ fn says_no(status: &Status) -> bool {
             | Code::OutOfRange
             | Code::Internal
             | Code::Unknown
+            | Code::DataLoss
     )
 }

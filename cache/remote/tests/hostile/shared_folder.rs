@@ -13,6 +13,7 @@ use tempfile::tempdir;
 
 use crate::attacks::Attack;
 use crate::flow::Given;
+use crate::memory;
 use crate::over_all_transports::in_time;
 use crate::step::Machine;
 
@@ -85,6 +86,7 @@ impl Scene {
 
 #[test]
 fn links_in_the_place_of_folders_lead_nothing_outside() {
+    let _alone = memory::alone();
     for planted in ["blake3", "blake3/tmp", "blake3/ac", "blake3/cas"] {
         let scene = Scene::new();
         let link = scene.team().join(planted);
@@ -114,6 +116,7 @@ fn links_in_the_place_of_folders_lead_nothing_outside() {
 
 #[test]
 fn what_is_planted_in_the_place_of_files_is_not_followed_opened_or_waited_for_and_is_replaced() {
+    let _alone = memory::alone();
     for planted in ["link", "link to nothing", "endless device", "pipe", "socket", "sparse file"] {
         let scene = Scene::new();
         let maker = scene.machine("maker");
@@ -153,6 +156,7 @@ fn what_is_planted_in_the_place_of_files_is_not_followed_opened_or_waited_for_an
 
 #[test]
 fn blobs_that_are_planted_are_told_of_and_made_here() {
+    let _alone = memory::alone();
     let scene = Scene::new();
     let maker = scene.machine("maker");
     let outputs = maker.run();
@@ -170,6 +174,7 @@ fn blobs_that_are_planted_are_told_of_and_made_here() {
 
 #[test]
 fn names_that_are_not_ours_are_left_alone() {
+    let _alone = memory::alone();
     let scene = Scene::new();
     let long_ago = SystemTime::now() - Duration::from_secs(1 << 25);
     let unfinished = scene.team().join("blake3/tmp");

@@ -31,7 +31,15 @@ pub(crate) fn serve(
         for mut stream in listener.incoming().flatten() {
             let answer = Arc::clone(&answer);
             // A client that had enough is what this is about.
-            thread::spawn(move || read(&stream).and_then(|request| answer(&request, &mut stream)));
+            thread::spawn(move || {
+                let mut request = read(&stream)?;
+                if request.method == "CONNECT" {
+                    // It is a proxy, and the server behind it.
+                    write!(stream, "HTTP/1.1 200 OK\r\n\r\n")?;
+                    request = read(&stream)?;
+                }
+                answer(&request, &mut stream)
+            });
         }
     });
     authority

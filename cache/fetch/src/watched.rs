@@ -1,0 +1,79 @@
+//! Connections that give up when a server keeps sending and nothing comes of it.
+//!
+//! The HTTP client reads on while it needs more, and each piece of it may take as long as a server may say nothing. So
+//! a server that sends trailers without an end would be read for ever, by one call that never returns. Whoever reads a
+//! body says how long one call may take ([`Watched`]); the connection under it looks at the clock before it waits.
+
+use std::cell::Cell;
+use std::io::{self, Read};
+use std::time::{Duration, Instant};
+
+use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, Transport};
+
+thread_local! {
+    /// When the read that this thread is in has to be over.
+    static UNTIL: Cell<Option<Instant>> = const { Cell::new(None) };
+}
+
+/// A body of which no single read takes longer than this.
+pub(crate) struct Watched<R> {
+    inner: R,
+    longest: Duration,
+}
+
+impl<R> Watched<R> {
+    pub(crate) fn new(inner: R, longest: Duration) -> Self {
+        Self { inner, longest }
+    }
+}
+
+impl<R: Read> Read for Watched<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        UNTIL.set(Instant::now().checked_add(self.longest));
+        let read = self.inner.read(buffer);
+        UNTIL.set(None);
+        read
+    }
+}
+
+/// Makes connections that look at the clock, of those that others make.
+#[derive(Debug)]
+pub(crate) struct Watching;
+
+/// A connection that looks at the clock.
+#[derive(Debug)]
+pub(crate) struct WatchedTransport<T>(T);
+
+impl<In: Transport> Connector<In> for Watching {
+    type Out = WatchedTransport<In>;
+
+    fn connect(&self, _: &ConnectionDetails<'_>, made: Option<In>) -> Result<Option<Self::Out>, ureq::Error> {
+        Ok(made.map(WatchedTransport))
+    }
+}
+
+impl<T: Transport> Transport for WatchedTransport<T> {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        self.0.buffers()
+    }
+
+    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), ureq::Error> {
+        self.0.transmit_output(amount, timeout)
+    }
+
+    fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
+        if UNTIL.get().is_some_and(|until| Instant::now() > until) {
+            let what = "it sends and sends, and nothing comes of it";
+            return Err(io::Error::new(io::ErrorKind::TimedOut, what).into());
+        }
+        self.0.await_input(timeout)
+    }
+
+    fn is_open(&mut self) -> bool {
+        self.0.is_open()
+    }
+
+    fn is_tls(&self) -> bool {
+        self.0.is_tls()
+    }
+}
