@@ -277,3 +277,52 @@ fn a_branch_is_told_with_the_commit_to_write() {
     let expected = format!("Write `hf \"org/base\" revision=\"{COMMIT}\"`, which is where it is now");
     assert!(refused.stderr.contains(&expected), "{}", refused.stderr);
 }
+
+#[test]
+fn what_a_token_opened_is_its_owners_alone_and_what_is_built_of_it_is_not() {
+    let world = Elsewhere::new();
+    world.mc(&["lock"]).exits(0);
+    world.mc(&["build", GGUF]).exits(0);
+    let mode = |path: &Path| fs::symlink_metadata(path).unwrap().permissions().mode() & 0o777;
+    let fetched = world.sandbox.cache.join("fetched");
+    let mut n_private = 0;
+    for entry in fs::read_dir(&fetched).unwrap().map(Result::unwrap) {
+        if entry.file_name() == "partial" {
+            continue;
+        }
+        let below = if entry.path().is_dir() { files_below(&entry.path()) } else { Vec::new() };
+        for path in below.iter().chain([&entry.path()]) {
+            assert_eq!(mode(path) & 0o077, 0, "{}: {:o}", path.display(), mode(path));
+            n_private += 1;
+        }
+    }
+    assert!(n_private > 4, "{n_private}");
+    for path in files_below(&world.sandbox.path("mc-out")) {
+        assert_eq!(mode(&path), 0o444, "{}", path.display());
+    }
+}
+
+#[test]
+fn pipes_and_endless_files_in_the_place_of_settings_are_not_waited_for() {
+    let world = Elsewhere::new();
+    let planted = |name: &str| {
+        let path = world.sandbox.dir().join(name);
+        assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+        path
+    };
+    let (pipe, long) = (planted("pipe"), world.sandbox.dir().join("long"));
+    fs::File::create(&long).unwrap().set_len(4 << 40).unwrap();
+    // As good as empty: the server lets in whoever has the token.
+    for path in [&pipe, &long] {
+        let mut command = world.command(&["lock"]);
+        command.env("NETRC", path).env("DOCKER_CONFIG", path).env("HF_TOKEN_PATH", path);
+        run(&mut command).exits(0);
+    }
+    let lock = world.sandbox.path("mc.lock");
+    for path in [&pipe, &long] {
+        fs::remove_file(&lock).unwrap();
+        fs::rename(path, &lock).unwrap();
+        let told = world.mc(&["fetch"]).exits(2).stderr;
+        assert!(told.contains("expected a regular file") || told.contains("limit for a file"), "{told}");
+    }
+}

@@ -181,6 +181,70 @@ fn slow_server() -> String {
     })
 }
 
+/// A message of fields that hold bytes, none of 128 or more.
+fn message(fields: &[(u8, &[u8])]) -> Vec<u8> {
+    let field = |(number, bytes): &(u8, &[u8])| [&[number << 3 | 2, bytes.len() as u8], *bytes].concat();
+    fields.iter().flat_map(field).collect()
+}
+
+/// A server that gives this for every result, again and again if it is to have no end.
+fn server_with(result: Vec<u8>, is_endless: bool) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("--remote-cache=http://{}", listener.local_addr().unwrap());
+    let answer = move |mut connection: TcpStream| -> io::Result<()> {
+        let mut request = BufReader::new(connection.try_clone()?);
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") && request.read_line(&mut head)? > 0 {}
+        if !head.starts_with("GET") || !head.contains("/ac/") {
+            return write!(connection, "HTTP/1.1 404 No\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+        }
+        if !is_endless {
+            let n_bytes = result.len();
+            write!(connection, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {n_bytes}\r\n\r\n")?;
+            return connection.write_all(&result);
+        }
+        write!(connection, "HTTP/1.1 200 OK\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n")?;
+        loop {
+            write!(connection, "{:x}\r\n", result.len())?;
+            connection.write_all(&result)?;
+            connection.write_all(b"\r\n")?;
+        }
+    };
+    let answer = Arc::new(answer);
+    thread::spawn(move || {
+        for connection in listener.incoming().flatten() {
+            let answer = Arc::clone(&answer);
+            // Who had enough is not to be told.
+            thread::spawn(move || drop(answer(connection)));
+        }
+    });
+    address
+}
+
+#[test]
+fn servers_that_attack_cost_one_warning_or_one_error_and_nothing_outside() {
+    let digest = message(&[(1, "ab".repeat(32).as_bytes())]);
+    let outside = message(&[(2, &message(&[(1, b"../../outside"), (2, &digest)]))]);
+    let linked = message(&[(12, &message(&[(1, b"tensor"), (2, b"/etc/passwd")]))]);
+    let other = message(&[(2, &message(&[(1, b"other"), (2, &digest)]))]);
+    for (result, is_endless) in [
+        (outside, false),
+        (linked, false),
+        (other, false),
+        ([2 << 3 | 2, 0].repeat(1 << 20), false),
+        (vec![0; 1 << 16], true),
+    ] {
+        let team = server_with(result, is_endless);
+        let sandbox = clone();
+        let built = sandbox.build(&[&team, TARGET]);
+        assert_eq!(built.stderr.matches("warning:").count(), 1, "{}", built.stderr);
+        assert_eq!(built.digests(), alone().digests());
+        assert!(!sandbox.dir().join("outside").exists() && !sandbox.path("outside").exists());
+        let ran = clone().mc(&["build", &team, "--remote-cache-required", TARGET]).exits(1);
+        assert_eq!(ran.errors().len(), 1, "{}", ran.stderr);
+    }
+}
+
 #[test]
 fn nobody_who_interrupts_waits_for_a_server() {
     let sandbox = clone();
