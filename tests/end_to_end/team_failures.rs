@@ -144,12 +144,8 @@ fn what_failed_for_another_reason_is_told_before_the_failure_of_the_cache() {
 
 /// A server that keeps nothing, and answers each method with a status and a text.
 fn server_that(answers: impl Fn(&str) -> (&'static str, &'static str) + Send + Sync + 'static) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = format!("--remote-cache=http://{}", listener.local_addr().unwrap());
     let answer = move |mut connection: TcpStream| -> io::Result<()> {
-        let mut request = BufReader::new(connection.try_clone()?);
-        let mut head = String::new();
-        while !head.ends_with("\r\n\r\n") && request.read_line(&mut head)? > 0 {}
+        let (head, request) = head(&connection)?;
         let length =
             head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
         io::copy(&mut request.take(length.unwrap_or(0)), &mut io::sink())?;
@@ -159,6 +155,21 @@ fn server_that(answers: impl Fn(&str) -> (&'static str, &'static str) + Send + S
         write!(connection, "HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {n_bytes}\r\n\r\n")?;
         if method != "HEAD" { connection.write_all(text.as_bytes()) } else { Ok(()) }
     };
+    serve(answer)
+}
+
+/// The head of a request, and what comes after it.
+fn head(connection: &TcpStream) -> io::Result<(String, BufReader<TcpStream>)> {
+    let mut request = BufReader::new(connection.try_clone()?);
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") && request.read_line(&mut head)? > 0 {}
+    Ok((head, request))
+}
+
+/// The option for a cache that answers each connection like this.
+fn serve(answer: impl Fn(TcpStream) -> io::Result<()> + Send + Sync + 'static) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("--remote-cache=http://{}", listener.local_addr().unwrap());
     let answer = Arc::new(answer);
     thread::spawn(move || {
         for connection in listener.incoming().flatten() {
@@ -189,12 +200,8 @@ fn message(fields: &[(u8, &[u8])]) -> Vec<u8> {
 
 /// A server that gives this for every result, again and again if it is to have no end.
 fn server_with(result: Vec<u8>, is_endless: bool) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = format!("--remote-cache=http://{}", listener.local_addr().unwrap());
     let answer = move |mut connection: TcpStream| -> io::Result<()> {
-        let mut request = BufReader::new(connection.try_clone()?);
-        let mut head = String::new();
-        while !head.ends_with("\r\n\r\n") && request.read_line(&mut head)? > 0 {}
+        let (head, _) = head(&connection)?;
         if !head.starts_with("GET") || !head.contains("/ac/") {
             return write!(connection, "HTTP/1.1 404 No\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
         }
@@ -210,15 +217,7 @@ fn server_with(result: Vec<u8>, is_endless: bool) -> String {
             connection.write_all(b"\r\n")?;
         }
     };
-    let answer = Arc::new(answer);
-    thread::spawn(move || {
-        for connection in listener.incoming().flatten() {
-            let answer = Arc::clone(&answer);
-            // Who had enough is not to be told.
-            thread::spawn(move || drop(answer(connection)));
-        }
-    });
-    address
+    serve(answer)
 }
 
 #[test]

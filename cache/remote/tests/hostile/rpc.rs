@@ -14,10 +14,7 @@ use bazel_remote_apis::build::bazel::remote::execution::v2::{
 use bazel_remote_apis::build::bazel::semver::SemVer;
 use bazel_remote_apis::google::bytestream::ReadRequest;
 use http_body::{Body as _, Frame};
-use mc_fetch::credentials::Credentials;
-use mc_fetch::tls::Pem;
-use mc_fetch::url::Url;
-use mc_remote::grpc::settings::{Place, Settings};
+use mc_remote::grpc::settings::Settings;
 use prost::Message as _;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::Code;
@@ -27,6 +24,8 @@ use tonic::codegen::{BoxFuture, Bytes, Service};
 
 use crate::attacks::{Attack, message};
 use crate::flow::{Given, Stream};
+use crate::over_all_transports::PATIENCE;
+use crate::step;
 
 /// An answer: bytes, a piece again and again, and the end.
 #[derive(Clone)]
@@ -162,23 +161,8 @@ impl RpcServer {
 
 /// How a test reaches such a server, with little patience.
 pub(crate) fn settings(address: SocketAddr) -> Settings {
-    Settings {
-        place: Place::Plain(Url::parse(&format!("http://{address}")).unwrap()),
-        instance: String::new(),
-        credentials: Credentials::default(),
-        headers: Vec::new(),
-        pem: Pem::default(),
-        connect: crate::over_all_transports::PATIENCE,
-        idle: crate::over_all_transports::PATIENCE,
-        n_retries: 1,
-        function: None,
-        compress: true,
-        compress_from: 1,
-        chunk: true,
-        keep_alive: None,
-        log: None,
-        version: "0",
-    }
+    let idle = PATIENCE;
+    Settings { connect: idle, idle, compress: true, compress_from: 1, ..step::settings(address) }
 }
 
 /// What a server says that can do all.

@@ -1,5 +1,5 @@
 use std::io::Read;
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
@@ -8,11 +8,9 @@ use std::time::{Duration, Instant};
 use bazel_remote_apis::build::bazel::remote::execution::v2::digest_function::Value as Function;
 use mc_fetch::credentials::{Credentials, SecretHeader};
 use mc_fetch::helper::Helper;
-use mc_fetch::tls::Pem;
-use mc_fetch::url::Url;
 use mc_remote::function::DigestFunction;
 use mc_remote::grpc::call_log::CallLog;
-use mc_remote::grpc::settings::{Place, Settings};
+use mc_remote::grpc::settings::Settings;
 use mc_remote::grpc::transport::Grpc;
 use mc_remote::remote::Fetching;
 use mc_remote::signing::{Signatures, Signer, Trusted};
@@ -21,27 +19,7 @@ use tempfile::tempdir;
 
 use crate::grpc_server::{Abilities, GrpcServer};
 use crate::step::Machine;
-
-/// How a test reaches a server.
-pub(crate) fn settings(address: SocketAddr) -> Settings {
-    Settings {
-        place: Place::Plain(Url::parse(&format!("http://{address}")).unwrap()),
-        instance: String::new(),
-        credentials: Credentials::default(),
-        headers: Vec::new(),
-        pem: Pem::default(),
-        connect: Duration::from_secs(5),
-        idle: Duration::from_secs(5),
-        n_retries: 1,
-        function: None,
-        compress: false,
-        compress_from: 1024,
-        chunk: true,
-        keep_alive: None,
-        log: None,
-        version: "0",
-    }
-}
+pub(crate) use crate::step::settings;
 
 pub(crate) fn machine(settings: Settings, known: &Path) -> Machine {
     Machine::of(Box::new(Grpc::new(settings).unwrap()), known, Fetching::AtOnce)

@@ -5,12 +5,14 @@ use mc_fetch::client::Client;
 use mc_fetch::credentials::Credentials;
 use mc_fetch::patience::Patience;
 use mc_fetch::proxies::Proxies;
+use mc_fetch::tls::Pem;
 use mc_fetch::url::Url;
 use mc_ir::action::{Action, ActionContext, ActionError, ActionKind, ActionNode};
 use mc_ir::label::{Label, PackageId};
 use mc_ir::output::{Output, Outputs};
 use mc_remote::chunks::Chunks;
 use mc_remote::error::RemoteError;
+use mc_remote::grpc::settings::{Place, Settings};
 use mc_remote::http::Http;
 use mc_remote::known::Known;
 use mc_remote::notes::Notes;
@@ -21,9 +23,31 @@ use mc_remote::transport::Transport;
 use mc_store::memory::MemoryStore;
 use mc_store::traits::BlobStore;
 use mc_store::voucher::Voucher;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// How a test reaches a server.
+pub(crate) fn settings(address: SocketAddr) -> Settings {
+    Settings {
+        place: Place::Plain(Url::parse(&format!("http://{address}")).unwrap()),
+        instance: String::new(),
+        credentials: Credentials::default(),
+        headers: Vec::new(),
+        pem: Pem::default(),
+        connect: Duration::from_secs(5),
+        idle: Duration::from_secs(5),
+        n_retries: 1,
+        function: None,
+        compress: false,
+        compress_from: 1024,
+        chunk: true,
+        keep_alive: None,
+        log: None,
+        version: "0",
+    }
+}
 
 struct Step;
 
