@@ -51,7 +51,7 @@ const MAX_TOKENS: &str = "max-tokens";
 
 /// What a worker makes of the parameters.
 pub(crate) static REMOTE: RemoteKind = RemoteKind {
-    kind: ActionKind { name: "accuracy", version: mc_runtime::accuracy::VERSION },
+    kind: ActionKind { name: "accuracy", version: mc_runtime::accuracy::VERSION + mc_family::chat::VERSION },
     make: |parameters| {
         let (of_subject, max_tokens) = last(parameters, MAX_TOKENS)?;
         let subject = Subject::of_parameters(of_subject)?;
@@ -91,9 +91,10 @@ impl Action for Accuracy {
         let content = ctx.input(self.subject.n_inputs())?;
         let items = items(&content.to_contiguous(), &self.data)?;
         let prompts = Prompts::new(&opened)?;
-        let questions = items
-            .iter()
-            .map(|item| Ok(Question { prompt: prompts.ids(&item.utterance)?, max_tokens: self.max_tokens }));
+        let questions = items.iter().map(|item| {
+            ctx.go_on()?;
+            Ok(Question { prompt: prompts.ids(&item.utterance)?, max_tokens: self.max_tokens })
+        });
         let questions: Vec<Question> = questions.collect::<Result<_, ActionError>>()?;
         let is_cancelled = || ctx.is_cancelled();
         let (stop, cancellation) = (&opened.vocabulary.special.stop, Cancellation::new(&is_cancelled));
@@ -142,7 +143,7 @@ impl<'a> Prompts<'a> {
         };
         Ok(Self {
             opened,
-            template: ChatTemplate::new(source).map_err(ActionError::failed)?,
+            template: ChatTemplate::new(source, opened.template_place).map_err(ActionError::failed)?,
             begin: token(opened.vocabulary.special.bos),
             end: token(opened.vocabulary.special.eos),
         })

@@ -276,7 +276,7 @@ impl Package {
 
 impl Action for Package {
     fn kind(&self) -> ActionKind {
-        ActionKind { name: "bundle", version: 1 }
+        ActionKind { name: "bundle", version: 1 + mc_family::chat::VERSION }
     }
 
     fn parameters(&self) -> Vec<(String, String)> {
@@ -318,7 +318,7 @@ impl Action for Package {
             models: &models,
         };
         let card = model_card::text(self, &decoder, verdict.as_ref());
-        let modelfile = modelfile::text(self, &vocabulary);
+        let modelfile = modelfile::text(self, &vocabulary).map_err(ActionError::failed)?;
         let mut outputs = Outputs::from([
             ("README.md".to_owned(), Output::File(write_bytes(ctx, card.as_bytes())?)),
             ("Modelfile".to_owned(), Output::File(write_bytes(ctx, modelfile.as_bytes())?)),

@@ -12,6 +12,9 @@ use mc_runtime::sampler::Sampling;
 use crate::accuracy::Prompts;
 use crate::subject::{Opened, open_gguf};
 
+/// Name of the threads that chat templates run on; a panic there is told as an error of the template.
+pub const TEMPLATE_THREAD: &str = mc_family::chat::THREAD;
+
 /// How to answer.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ChatOptions {

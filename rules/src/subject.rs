@@ -23,6 +23,9 @@ use crate::abandon::unless_cancelled;
 use crate::model_info::ModelInfo;
 use crate::unquantized::Unquantized;
 
+/// Where a GGUF keeps its chat template.
+pub(crate) const GGUF_TEMPLATE: &str = "`tokenizer.chat_template` of the GGUF";
+
 /// The parameter that says which kind of subject it is.
 const MODEL: &str = "model";
 const GGUF: &str = "gguf";
@@ -47,6 +50,8 @@ pub(crate) struct Opened {
     pub(crate) tokenizer: Arc<Tokenizer>,
     /// The vocabulary, for its special ids and its template.
     pub(crate) vocabulary: Vocabulary,
+    /// The file or key that its template stands in, in quotes.
+    pub(crate) template_place: &'static str,
 }
 
 impl Opened {
@@ -186,7 +191,7 @@ pub(crate) fn open_gguf(content: &Content) -> Result<Opened, ActionError> {
         weights.insert(purpose, weight.map_err(|error| tensor_error(&tensor.name, &error))?);
     }
     let model = Model::new(decoder, weights).map_err(ActionError::failed)?;
-    Ok(Opened { model, tokenizer: Arc::new(tokenizer), vocabulary })
+    Ok(Opened { model, tokenizer: Arc::new(tokenizer), vocabulary, template_place: GGUF_TEMPLATE })
 }
 
 /// The lengths of a shape, as they count in memory.

@@ -12,6 +12,7 @@ use mc_ir::action::{ActionContext, ActionError, Content, Source};
 
 use crate::gguf_head;
 use crate::model_info::{ADDITIONAL_CHAT_TEMPLATES, VOCABULARY};
+use crate::subject::GGUF_TEMPLATE;
 
 /// The files' bytes, by role.
 pub(crate) struct Contents(Vec<(String, Content)>);
@@ -44,6 +45,17 @@ impl Contents {
     /// The bytes of a role's file.
     pub(crate) fn get(&self, role: &str) -> Option<Cow<'_, [u8]>> {
         self.0.iter().find(|(known, _)| known == role).map(|(_, content)| content.to_contiguous())
+    }
+
+    /// The file or key that the chat template stands in, in quotes: the first of those that may have one.
+    pub(crate) fn template_place(&self) -> &'static str {
+        let places = [
+            (VOCABULARY, GGUF_TEMPLATE),
+            ("chat_template", "`chat_template.jinja`"),
+            ("chat_template_json", "`chat_template.json`"),
+        ];
+        let found = places.into_iter().find(|(role, _)| self.0.iter().any(|(known, _)| known == role));
+        found.map_or("`tokenizer_config.json`", |(_, place)| place)
     }
 
     /// The vocabulary in the head of a GGUF, where no file of Hugging Face has one.

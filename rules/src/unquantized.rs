@@ -155,7 +155,8 @@ impl Unquantized {
             weights.insert(tensor, weight);
         }
         let model = Model::new(self.program.clone(), weights).map_err(ActionError::failed)?;
-        Ok(Opened { model, tokenizer: Arc::new(tokenizer), vocabulary })
+        let template_place = contents.template_place();
+        Ok(Opened { model, tokenizer: Arc::new(tokenizer), vocabulary, template_place })
     }
 }
 

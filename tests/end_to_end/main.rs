@@ -25,6 +25,7 @@ mod signals;
 mod team_cache;
 mod team_failures;
 mod team_trust;
+mod templates;
 mod terminal;
 mod users;
 mod worker;

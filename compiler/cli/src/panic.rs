@@ -4,6 +4,7 @@ use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use mc_rules::chat::TEMPLATE_THREAD;
 use mc_syntax::terminal::printable;
 
 use crate::exit::Exit;
@@ -15,6 +16,10 @@ pub(crate) fn guard(streams: &Arc<Streams>, body: impl FnOnce() -> Exit) -> Exit
     let told = AtomicBool::new(false);
     let hook_streams = Arc::clone(streams);
     std::panic::set_hook(Box::new(move |info| {
+        // A template that the engine falls over is the template's error, and its thread is joined.
+        if std::thread::current().name() == Some(TEMPLATE_THREAD) {
+            return;
+        }
         // Several threads may fall over the same bug.
         if !told.swap(true, Ordering::Relaxed) {
             hook_streams.error(&message(info));
@@ -65,5 +70,17 @@ mod tests {
         assert!(text.starts_with(message), "{text}");
         assert!(text.contains("Please report it"), "{text}");
         assert_eq!(text.lines().filter(|line| line.starts_with("error:")).count(), 1, "{text}");
+    }
+
+    #[test]
+    fn a_panic_of_the_template_engine_is_not_told_as_a_bug() {
+        let stderr = Captured::default();
+        let streams = Arc::new(streams(std::io::sink(), stderr.clone(), true));
+        let exit = guard(&streams, || {
+            let thread = std::thread::Builder::new().name(TEMPLATE_THREAD.to_owned());
+            assert!(thread.spawn(|| panic!("a remainder of zero")).unwrap().join().is_err());
+            Exit::Done
+        });
+        assert_eq!((exit.code(), stderr.text().as_str()), (0, ""));
     }
 }

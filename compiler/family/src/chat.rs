@@ -3,29 +3,38 @@
 //! Templates are written for Jinja2 as Hugging Face sets it up, and are rendered here by minijinja with the same
 //! settings, functions and string methods. The date is fixed, so that equal messages give equal text on any day.
 //!
+//! A template is a program from elsewhere. Its size and nesting are checked before it is parsed (`chat_outline`),
+//! instructions, work, memory and output are counted while it runs (`chat_budget`), and it is parsed, run and freed on
+//! a thread whose stack is large enough for what the other limits allow. All limits are counts: whether a template
+//! renders depends on no machine and on no clock, and the largest takes less than a second.
+//!
 //! Source: `_compile_jinja_template`, `chat_template_utils.py` of Transformers.
 
-use std::io::{self, Write};
+use std::collections::BTreeMap;
+use std::sync::{LazyLock, OnceLock};
+use std::thread;
 
+use minijinja::machinery::{self, CodeGenerator};
 use minijinja::syntax::SyntaxConfig;
-use minijinja::value::Kwargs;
-use minijinja::{Environment, Error, ErrorKind, Value};
-use serde::Serialize;
-use serde_json::ser::{Formatter, PrettyFormatter, Serializer};
+use minijinja::{AutoEscape, Environment, Error, ErrorKind, Value};
+use regex::Regex;
 
+use crate::chat_budget::MAX_INSTRUCTIONS;
 use crate::error::FamilyError;
+use crate::{chat_builtins, chat_outline, chat_rewrite};
 
-/// The date that templates are told; it is the one that Llama 3's template has built in.
-const DATE: [(&str, &str); 8] = [
-    ("%d", "26"),
-    ("%b", "Jul"),
-    ("%B", "July"),
-    ("%m", "07"),
-    ("%Y", "2024"),
-    ("%y", "24"),
-    ("%A", "Friday"),
-    ("%a", "Fri"),
-];
+/// Part of the versions of what renders; raised when a template may give another text.
+pub const VERSION: u32 = 1;
+
+/// Name of the threads that templates run on; a panic there is an error of the template, and not told as a bug.
+pub const THREAD: &str = "chat template";
+
+/// Bytes of stack for a template. The deepest that the limits allow takes a tenth of it in a build without
+/// optimizations.
+const STACK_BYTES: usize = 64 << 20;
+
+/// Bytes of a template's own words that an error repeats.
+const MAX_REASON_BYTES: usize = 2000;
 
 /// One message of a conversation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,34 +46,30 @@ pub struct Message {
 }
 
 /// A chat template that has been read.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChatTemplate {
-    environment: Environment<'static>,
+    source: String,
+    place: String,
 }
 
 impl ChatTemplate {
     /// Reads the Jinja source of a template.
     ///
+    /// * `place`: the file or key that it stands in, in quotes, for errors
+    ///
     /// # Errors
-    /// When it is no template.
-    pub fn new(source: &str) -> Result<Self, FamilyError> {
-        let mut environment = Environment::new();
-        let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
-        environment.set_syntax(syntax.map_err(|error| failed("read", &error))?);
-        environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
-        environment.add_filter("tojson", to_json);
-        environment.add_function("raise_exception", raise_exception);
-        environment.add_function("strftime_now", strftime_now);
-        // The markers around the assistant's words matter to training alone.
-        let source = source.replace("{% generation %}", "").replace("{% endgeneration %}", "");
-        let source = source.replace("{%- generation %}", "").replace("{%- endgeneration %}", "");
-        environment.add_template_owned("chat", source).map_err(|error| failed("read", &error))?;
-        Ok(Self { environment })
+    /// When it is no template, or exceeds a limit.
+    pub fn new(source: &str, place: &str) -> Result<Self, FamilyError> {
+        let (source, place) = (without_marks(source), place.to_owned());
+        on_own_stack(&place, "read", || with_instructions(&source, |_, _| Ok(())))?;
+        Ok(Self { source, place })
     }
 
     /// The text of `messages`, with the beginning of the assistant's turn if `add_generation_prompt`.
     ///
     /// # Errors
-    /// When the template refuses the messages, such as roles out of turn, or uses what is not supported.
+    /// When the template refuses the messages, such as roles out of turn, uses what is not supported, or exceeds a
+    /// limit.
     pub fn render(
         &self,
         messages: &[Message],
@@ -72,14 +77,30 @@ impl ChatTemplate {
         eos: &str,
         add_generation_prompt: bool,
     ) -> Result<String, FamilyError> {
-        let template = self.environment.get_template("chat").map_err(|error| failed("rendered", &error))?;
-        let context = minijinja::context! {
-            messages => messages.iter().map(Message::value).collect::<Vec<_>>(),
-            bos_token => bos,
-            eos_token => eos,
-            add_generation_prompt => add_generation_prompt,
-        };
-        template.render(context).map_err(|error| failed("rendered", &error))
+        on_own_stack(&self.place, "rendered", || {
+            let context = minijinja::context! {
+                messages => messages.iter().map(Message::value).collect::<Vec<_>>(),
+                bos_token => bos,
+                eos_token => eos,
+                add_generation_prompt => add_generation_prompt,
+            };
+            with_instructions(&self.source, |instructions, environment| {
+                let mut text = String::new();
+                let mut output = machinery::make_string_output(&mut text);
+                let blocks = BTreeMap::new();
+                let (_, state) = machinery::eval(
+                    environment,
+                    instructions,
+                    context,
+                    &blocks,
+                    &mut output,
+                    AutoEscape::None,
+                )?;
+                drop(state);
+                drop(output);
+                Ok(text)
+            })
+        })
     }
 }
 
@@ -89,54 +110,104 @@ impl Message {
     }
 }
 
-fn failed(action: &'static str, error: &Error) -> FamilyError {
-    FamilyError::ChatTemplate { action, reason: error.to_string() }
+// The marks around the assistant's words matter to training alone. A statement stands in their place, so that spaces
+// and lines beside them are dropped or kept as Transformers does.
+fn without_marks(source: &str) -> String {
+    static MARKS: LazyLock<[Regex; 2]> = LazyLock::new(|| {
+        [r"\{%([-+]?)\s*generation\s*([-+]?)%\}", r"\{%([-+]?)\s*endgeneration\s*([-+]?)%\}"]
+            .map(|pattern| Regex::new(pattern).expect("it is a valid expression"))
+    });
+    let [begin, end] = &*MARKS;
+    end.replace_all(&begin.replace_all(source, "{%$1 if true $2%}"), "{%$1 endif $2%}").into_owned()
 }
 
-fn raise_exception(message: String) -> Result<String, Error> {
-    Err(Error::new(ErrorKind::InvalidOperation, message))
+fn syntax() -> Result<SyntaxConfig, Error> {
+    SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()
 }
 
-fn strftime_now(format: &str) -> String {
-    DATE.iter().fold(format.to_owned(), |text, (field, value)| text.replace(field, value))
+/// Compiles a template for `then`; everything that was made of it is dropped again before this returns.
+fn with_instructions<T>(
+    source: &str,
+    then: impl FnOnce(&machinery::Instructions<'_>, &Environment<'_>) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let syntax = syntax()?;
+    chat_outline::check(source, syntax.clone()).map_err(crate::chat_budget::limit)?;
+    let rewritten = {
+        let parsed = machinery::parse(source, "chat", syntax)?;
+        chat_rewrite::template(&parsed)
+    };
+    let mut generator = CodeGenerator::new("chat", source);
+    generator.compile_stmt(&rewritten);
+    drop(rewritten);
+    let (instructions, _) = generator.finish();
+    then(&instructions, environment())
 }
 
-// Jinja2's own escapes `<` and its kin for web pages; Transformers replaces it by plain JSON.
-fn to_json(value: &Value, options: Kwargs) -> Result<String, Error> {
-    let indent: Option<usize> = options.get("indent")?;
-    // Accepted because templates pass it; text is never escaped to ASCII here, as Transformers' default has it.
-    let _: Option<bool> = options.get("ensure_ascii")?;
-    options.assert_all_used()?;
-    let value = serde_json::to_value(value).map_err(unwritable)?;
-    let mut text = Vec::new();
-    match indent {
-        None => value.serialize(&mut Serializer::with_formatter(&mut text, Spaced)).map_err(unwritable)?,
-        Some(n_spaces) => {
-            let spaces = " ".repeat(n_spaces);
-            let formatter = PrettyFormatter::with_indent(spaces.as_bytes());
-            value.serialize(&mut Serializer::with_formatter(&mut text, formatter)).map_err(unwritable)?;
+fn environment() -> &'static Environment<'static> {
+    static ENVIRONMENT: OnceLock<Environment<'static>> = OnceLock::new();
+    ENVIRONMENT.get_or_init(|| {
+        let mut environment = Environment::empty();
+        environment.set_fuel(Some(MAX_INSTRUCTIONS));
+        chat_builtins::add_to(&mut environment);
+        environment
+    })
+}
+
+/// What `work` gives, on a thread with a stack of its own.
+fn on_own_stack<T: Send>(
+    place: &str,
+    action: &'static str,
+    work: impl FnOnce() -> Result<T, Error> + Send,
+) -> Result<T, FamilyError> {
+    let refused = |reason: String| FamilyError::ChatTemplate { place: place.to_owned(), action, reason };
+    thread::scope(|scope| {
+        let thread = thread::Builder::new().name(THREAD.to_owned()).stack_size(STACK_BYTES);
+        // Errors hold values of the template; they become text, and are freed, on the same thread.
+        let work = || {
+            work().map_err(|error| match limit(&error) {
+                Some(limit) => FamilyError::ChatTemplateLimit { place: place.to_owned(), limit },
+                None => refused(short(error.to_string())),
+            })
+        };
+        let thread = thread.spawn_scoped(scope, work);
+        let thread =
+            thread.map_err(|error| refused(format!("no thread could be started for it: {error}")))?;
+        thread
+            .join()
+            .unwrap_or_else(|_| Err(refused("the template engine failed at what it asks for".to_owned())))
+    })
+}
+
+/// A reason that may repeat what the template says, cut where it would fill the screen.
+fn short(mut reason: String) -> String {
+    if reason.len() > MAX_REASON_BYTES {
+        reason.truncate(reason.floor_char_boundary(MAX_REASON_BYTES));
+        reason.push('…');
+    }
+    reason
+}
+
+/// The limit that an error, or what caused it, tells of.
+fn limit(error: &Error) -> Option<String> {
+    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(current) = next {
+        if let Some(error) = current.downcast_ref::<Error>() {
+            let line = error.line().map_or_else(String::new, |line| format!(" (in line {line})"));
+            match (error.kind(), error.detail()) {
+                (ErrorKind::OutOfFuel, Some(limit)) => return Some(format!("{limit}{line}")),
+                (ErrorKind::OutOfFuel, None) => {
+                    return Some(format!("it takes more than {MAX_INSTRUCTIONS} instructions{line}"));
+                }
+                (_, Some("recursion limit exceeded")) => {
+                    return Some(format!("macros, loops and blocks call each other too deep{line}"));
+                }
+                (_, Some("template exceeds maximum recursion limits")) => {
+                    return Some(format!("its statements and brackets are too deep in each other{line}"));
+                }
+                _ => {}
+            }
         }
+        next = current.source();
     }
-    String::from_utf8(text).map_err(|error| Error::new(ErrorKind::BadSerialization, error.to_string()))
-}
-
-fn unwritable(error: serde_json::Error) -> Error {
-    Error::new(ErrorKind::BadSerialization, error.to_string())
-}
-
-/// Python's way to write JSON on one line: a space after every comma and colon.
-struct Spaced;
-
-impl Formatter for Spaced {
-    fn begin_array_value<W: ?Sized + Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
-        if first { Ok(()) } else { writer.write_all(b", ") }
-    }
-
-    fn begin_object_key<W: ?Sized + Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
-        if first { Ok(()) } else { writer.write_all(b", ") }
-    }
-
-    fn begin_object_value<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
-        writer.write_all(b": ")
-    }
+    None
 }

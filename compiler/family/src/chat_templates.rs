@@ -74,5 +74,5 @@ fn utf8(file: &str, text: &[u8]) -> Result<String, FamilyError> {
 }
 
 fn unreadable(file: &str, error: &dyn std::error::Error) -> FamilyError {
-    FamilyError::ChatTemplate { action: "read", reason: format!("`{file}`: {error}") }
+    FamilyError::ChatTemplate { place: format!("`{file}`"), action: "read", reason: error.to_string() }
 }

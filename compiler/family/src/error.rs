@@ -71,11 +71,21 @@ pub enum FamilyError {
     #[error("{0}")]
     Tokenizer(String),
     /// A chat template cannot be read or rendered.
-    #[error("The chat template cannot be {action}: {reason}")]
+    #[error("The chat template in {place} cannot be {action}: {reason}")]
     ChatTemplate {
+        /// The file or key that it stands in, in quotes.
+        place: String,
         /// `read` or `rendered`.
         action: &'static str,
         /// What the engine or the template said.
         reason: String,
+    },
+    /// A chat template asks for more than any needs.
+    #[error("The chat template in {place} exceeds a limit: {limit}")]
+    ChatTemplateLimit {
+        /// The file or key that it stands in, in quotes.
+        place: String,
+        /// The limit.
+        limit: String,
     },
 }

@@ -1,13 +1,18 @@
-//! Watches the largest single allocation of this thread.
+//! Watches the largest single allocation of this thread, and how much memory all threads have.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::readers::Reader;
 
 thread_local! {
     static LARGEST: Cell<usize> = const { Cell::new(0) };
 }
+
+/// Bytes that are allocated, by all threads, and the most that were since [`peak`] began.
+static LIVE: AtomicUsize = AtomicUsize::new(0);
+static PEAK: AtomicUsize = AtomicUsize::new(0);
 
 /// The system's allocator, watched. To be made the global one by whoever asks [`largest`].
 pub struct Watched;
@@ -16,6 +21,8 @@ fn note(n_bytes: usize) {
     let told = LARGEST.try_with(|largest| largest.set(largest.get().max(n_bytes)));
     // A thread that is ending has no value any more, and nobody asks it.
     told.unwrap_or_default();
+    let live = LIVE.fetch_add(n_bytes, Ordering::Relaxed) + n_bytes;
+    PEAK.fetch_max(live, Ordering::Relaxed);
 }
 
 #[expect(unsafe_code, reason = "an allocator can only be watched from inside")]
@@ -28,6 +35,7 @@ unsafe impl GlobalAlloc for Watched {
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        LIVE.fetch_sub(layout.size(), Ordering::Relaxed);
         // SAFETY: the caller keeps `dealloc`'s contract, and the pointer came from the system's allocator.
         unsafe { System.dealloc(pointer, layout) }
     }
@@ -40,6 +48,7 @@ unsafe impl GlobalAlloc for Watched {
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, n_bytes: usize) -> *mut u8 {
         note(n_bytes);
+        LIVE.fetch_sub(layout.size(), Ordering::Relaxed);
         // SAFETY: the caller keeps `realloc`'s contract, and the pointer came from the system's allocator.
         unsafe { System.realloc(pointer, layout, n_bytes) }
     }
@@ -50,6 +59,15 @@ pub fn largest(work: impl FnOnce()) -> usize {
     LARGEST.with(|largest| largest.set(0));
     work();
     LARGEST.with(Cell::get)
+}
+
+/// The most memory that all threads had more than before, while `work` ran, in bytes; 0 when [`Watched`] is not the
+/// allocator.
+pub fn peak(work: impl FnOnce()) -> usize {
+    let before = LIVE.load(Ordering::Relaxed);
+    PEAK.store(before, Ordering::Relaxed);
+    work();
+    PEAK.load(Ordering::Relaxed).saturating_sub(before)
 }
 
 /// Runs a reader on `bytes`.

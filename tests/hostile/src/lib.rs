@@ -5,4 +5,6 @@
 //! The fuzz targets in `fuzz/` and the test over the corpus call the same functions.
 
 pub mod allocations;
+pub mod random;
 pub mod readers;
+pub mod templates;

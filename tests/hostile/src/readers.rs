@@ -41,9 +41,12 @@ pub static ADAPTER_CONFIG: Reader =
 /// `config`.
 pub static CONFIG: Reader = Reader { name: "config", floor: TEXT_FLOOR, read: config };
 
+/// `chat_template`. It runs on a thread of its own; `tests/chat_templates.rs` counts what it takes there.
+pub static CHAT_TEMPLATE: Reader = Reader { name: "chat_template", floor: TEXT_FLOOR, read: chat_template };
+
 /// Every format.
 pub static READERS: &[&Reader] =
-    &[&SAFETENSORS, &GGUF, &TOKENIZER_JSON, &TOKENIZER_MODEL, &ADAPTER_CONFIG, &CONFIG];
+    &[&SAFETENSORS, &GGUF, &TOKENIZER_JSON, &TOKENIZER_MODEL, &ADAPTER_CONFIG, &CONFIG, &CHAT_TEMPLATE];
 
 /// Rows of the embedding of a checkpoint whose tokenizer is read.
 const N_VOCAB: u32 = 1024;
@@ -108,4 +111,9 @@ fn config(bytes: &[u8]) {
     if let Ok(decoder) = family.decoder(&config) {
         family.tensors(&decoder).for_each(drop);
     }
+}
+
+/// A chat template, and the text that it gives.
+fn chat_template(bytes: &[u8]) {
+    drop(crate::templates::render(&String::from_utf8_lossy(bytes)));
 }

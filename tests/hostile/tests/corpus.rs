@@ -6,6 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use mc_hostile::allocations::{Watched, watch};
+use mc_hostile::random::Random;
 use mc_hostile::readers::READERS;
 
 #[global_allocator]
@@ -13,22 +14,6 @@ static ALLOCATOR: Watched = Watched;
 
 /// Changed copies of each file.
 const N_CHANGED: u64 = 200;
-
-/// A generator that gives the same numbers everywhere (`SplitMix64`).
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, bound: usize) -> usize {
-        (self.next() % bound.max(1) as u64) as usize
-    }
-}
 
 /// A copy with a few bytes flipped, cut, doubled or made extreme.
 fn changed(bytes: &[u8], random: &mut Random) -> Vec<u8> {

@@ -12,12 +12,16 @@ fn messages(said: &[(&str, &str)]) -> Vec<Message> {
 }
 
 fn render(source: &str, said: &[(&str, &str)]) -> String {
-    ChatTemplate::new(source).unwrap().render(&messages(said), "<s>", "</s>", true).unwrap()
+    ChatTemplate::new(source, "`chat_template.jinja`")
+        .unwrap()
+        .render(&messages(said), "<s>", "</s>", true)
+        .unwrap()
 }
 
 #[test]
 fn the_bases_template_begins_a_turn_for_the_assistant() {
-    let template = ChatTemplate::new(&vocabulary::base().chat_template.unwrap()).unwrap();
+    let template =
+        ChatTemplate::new(&vocabulary::base().chat_template.unwrap(), "`chat_template.jinja`").unwrap();
     let said = messages(&[("system", "Be brief. "), ("user", "Hi")]);
     let text = template.render(&said, "<|begin_of_text|>", "<|eot_id|>", true).unwrap();
     expect![[r#"
@@ -52,6 +56,8 @@ fn what_templates_call_is_there() {
         ),
         ("{{ strftime_now('%d %b %Y') }}", "26 Jul 2024"),
         ("{% generation %}{{ messages | length }}{% endgeneration %}", "1"),
+        ("a\n  {%- generation -%}\n {{ 1 }} {%+ endgeneration %}\nb", "a1 b"),
+        ("{% block turn %}{{ messages[0].role }}{% endblock %}", "user"),
         ("{{ tools is defined }}", "False"),
     ] {
         assert_eq!(render(source, &[("user", " a <b> ")]), expected, "{source}");
@@ -69,15 +75,16 @@ fn json_is_plain_and_spaced_like_pythons() {
 
 #[test]
 fn what_a_template_refuses_is_told_in_its_words() {
-    let template = ChatTemplate::new("{{ raise_exception('Roles must alternate') }}").unwrap();
+    let template =
+        ChatTemplate::new("{{ raise_exception('Roles must alternate') }}", "`chat_template.jinja`").unwrap();
     let error = template.render(&messages(&[]), "", "", false).unwrap_err();
     expect![[r#"
-        The chat template cannot be rendered: invalid operation: Roles must alternate (in chat:1)
+        The chat template in `chat_template.jinja` cannot be rendered: invalid operation: Roles must alternate (in chat:1)
     "#]]
     .assert_eq(&format!("{error}\n"));
-    let error = ChatTemplate::new("{% if %}").err().unwrap();
+    let error = ChatTemplate::new("{% if %}", "`chat_template.jinja`").err().unwrap();
     expect![[r#"
-        The chat template cannot be read: syntax error: unexpected end of block (in chat:1)
+        The chat template in `chat_template.jinja` cannot be read: syntax error: unexpected end of block (in chat:1)
     "#]]
     .assert_eq(&format!("{error}\n"));
 }

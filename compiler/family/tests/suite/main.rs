@@ -2,6 +2,8 @@
 
 mod adapter;
 mod chat;
+mod chat_hostile;
+mod chat_reference;
 mod configs;
 mod families;
 mod llama;
