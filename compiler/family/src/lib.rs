@@ -58,3 +58,4 @@ pub mod special_tokens;
 pub mod tokenizer;
 pub mod tokenizer_json;
 pub mod vocabulary;
+pub mod windows;

@@ -12,6 +12,7 @@ use crate::added_tokens::AddedToken;
 use crate::error::FamilyError;
 use crate::merges;
 use crate::tokenizer::ParseSpecial;
+use crate::windows::{Cuts, MAX_WHOLE_BYTES, WINDOW_BYTES, space_cut, word_cut};
 
 /// What a tokenizer is made of.
 pub(crate) struct Parts<'a> {
@@ -36,6 +37,8 @@ pub(crate) struct LibraryTokenizer {
     plain: OnceLock<tokenizers::Tokenizer>,
     /// The id of each id of `inner`.
     ids: Vec<u32>,
+    /// Where a long text may be cut.
+    cuts: Cuts,
 }
 
 impl LibraryTokenizer {
@@ -64,6 +67,13 @@ impl LibraryTokenizer {
                 None => ids.push(token.id),
             }
         }
+        let cuts = Cuts::of(
+            parts.normalizer.as_ref(),
+            parts.pre_tokenizer.as_ref(),
+            &parts.added,
+            parts.ignore_merges,
+            model.keys().map(String::as_str),
+        );
         merges::check(parts.merges.iter().copied(), |piece| model.contains_key(piece))?;
         let pairs =
             parts.merges.into_iter().map(|(left, right)| (left.to_owned(), right.to_owned())).collect();
@@ -91,14 +101,25 @@ impl LibraryTokenizer {
         if inner.get_vocab_size(true) != ids.len() {
             return Err(FamilyError::Tokenizer("The vocabulary has two tokens of the same text".to_owned()));
         }
-        Ok(Self { inner, plain: OnceLock::new(), ids })
+        Ok(Self { inner, plain: OnceLock::new(), ids, cuts })
     }
 
     /// The ids of `text`.
     ///
     /// # Errors
-    /// When a character has no token, nor its bytes, and there is no unknown token.
+    /// When a character has no token, nor its bytes, and there is no unknown token; or the text is long and cannot be
+    /// cut.
     pub(crate) fn encode(&self, text: &str, special: ParseSpecial) -> Result<Vec<u32>, FamilyError> {
+        self.encode_in_windows(text, special, WINDOW_BYTES)
+    }
+
+    /// The same in windows of about so many bytes.
+    pub(crate) fn encode_in_windows(
+        &self,
+        text: &str,
+        special: ParseSpecial,
+        n_window_bytes: usize,
+    ) -> Result<Vec<u32>, FamilyError> {
         let tokenizer = match special {
             ParseSpecial::Yes => &self.inner,
             ParseSpecial::No => self.plain.get_or_init(|| {
@@ -107,9 +128,63 @@ impl LibraryTokenizer {
                 plain
             }),
         };
-        let encoding = tokenizer.encode_fast(text, false).map_err(|error| broken("The text", &*error))?;
-        Ok(encoding.get_ids().iter().map(|id| self.ids[*id as usize]).collect())
+        let mut ids = Vec::new();
+        let mut rest = text;
+        let mut n_bytes = n_window_bytes;
+        while rest.len() > n_bytes {
+            match self.window(tokenizer, &rest[..rest.floor_char_boundary(n_bytes)], &mut ids)? {
+                Some(n_done) => {
+                    rest = &rest[n_done..];
+                    n_bytes = n_window_bytes;
+                }
+                None => n_bytes *= 2,
+            }
+            if n_bytes > MAX_WHOLE_BYTES && rest.len() > MAX_WHOLE_BYTES {
+                return Err(uncuttable(rest));
+            }
+        }
+        let encoding = tokenizer.encode_fast(rest, false).map_err(|error| broken("The text", &*error))?;
+        ids.extend(encoding.get_ids().iter().map(|id| self.ids[*id as usize]));
+        Ok(ids)
     }
+
+    /// Encodes the beginning of `window` up to a cut, and gives the bytes that are done; `None` if there is no cut.
+    fn window(
+        &self,
+        tokenizer: &tokenizers::Tokenizer,
+        window: &str,
+        ids: &mut Vec<u32>,
+    ) -> Result<Option<usize>, FamilyError> {
+        let failed = |error: Box<dyn std::error::Error + Send + Sync>| broken("The text", &*error);
+        let (encoding, n_tokens, n_done) = match self.cuts {
+            Cuts::Never => return Ok(None),
+            Cuts::Words { margin, is_normalized } => {
+                let encoding = tokenizer.encode(window, false).map_err(failed)?;
+                let Some((n_tokens, at)) = word_cut(&encoding, window, margin, is_normalized) else {
+                    return Ok(None);
+                };
+                (encoding, n_tokens, at)
+            }
+            Cuts::Spaces { has_prefix } => {
+                let Some(at) = space_cut(window, window.len() / 2) else { return Ok(None) };
+                let encoding = tokenizer.encode_fast(&window[..at], false).map_err(failed)?;
+                let n_tokens = encoding.len();
+                (encoding, n_tokens, at + usize::from(has_prefix))
+            }
+        };
+        ids.extend(encoding.get_ids()[..n_tokens].iter().map(|id| self.ids[*id as usize]));
+        Ok(Some(n_done))
+    }
+}
+
+/// The error of a text that is too long to be encoded at once.
+pub(crate) fn uncuttable(text: &str) -> FamilyError {
+    let begin: String = text.chars().take(40).collect();
+    FamilyError::Tokenizer(format!(
+        "A text of {} bytes, which begins with `{begin}`, has no place to cut it within {MAX_WHOLE_BYTES} bytes; \
+         break long lines, or take a tokenizer that cuts texts into words",
+        text.len()
+    ))
 }
 
 fn twice(text: &str) -> FamilyError {

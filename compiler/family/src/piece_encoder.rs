@@ -12,8 +12,10 @@ use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use mc_decoder::vocabulary::{TokenType, Vocabulary};
 
 use crate::error::FamilyError;
+use crate::library_tokenizer::uncuttable;
 use crate::piece_vocabulary::byte_of;
 use crate::tokenizer::ParseSpecial;
+use crate::windows::{MAX_WHOLE_BYTES, WINDOW_BYTES, crosses_space, space_cut};
 
 /// Encodes text with scores.
 pub(crate) struct PieceEncoder {
@@ -24,6 +26,8 @@ pub(crate) struct PieceEncoder {
     /// The tokens that are cut out, by their first byte, the longest first; whether each is a control token.
     added: BTreeMap<u8, Vec<(String, u32, bool)>>,
     space_prefix: bool,
+    /// Whether no piece has a space after a letter or digit, so that texts may be cut there.
+    may_cut: bool,
 }
 
 /// A run of characters in the chain of those that are left.
@@ -81,11 +85,25 @@ impl PieceEncoder {
             )
         })?;
         let space_prefix = vocabulary.space_prefix.unwrap_or(true);
-        Ok(Self { ids, scores: vocabulary.scores.clone(), bytes, added, space_prefix })
+        let may_cut = !vocabulary.tokens.iter().any(|token| crosses_space(token));
+        Ok(Self { ids, scores: vocabulary.scores.clone(), bytes, added, space_prefix, may_cut })
     }
 
     /// The ids of `text`.
-    pub(crate) fn encode(&self, text: &str, special: ParseSpecial) -> Vec<u32> {
+    ///
+    /// # Errors
+    /// When it is long and cannot be cut.
+    pub(crate) fn encode(&self, text: &str, special: ParseSpecial) -> Result<Vec<u32>, FamilyError> {
+        self.encode_in_windows(text, special, WINDOW_BYTES)
+    }
+
+    /// The same in windows of about so many bytes.
+    pub(crate) fn encode_in_windows(
+        &self,
+        text: &str,
+        special: ParseSpecial,
+        n_window_bytes: usize,
+    ) -> Result<Vec<u32>, FamilyError> {
         let mut output = Vec::new();
         let (mut start, mut at) = (0, 0);
         let mut after_special = true;
@@ -94,14 +112,14 @@ impl PieceEncoder {
                 at += text[at..].chars().next().map_or(1, char::len_utf8);
                 continue;
             };
-            after_special = self.words(&text[start..at], after_special, &mut output);
+            after_special = self.words(&text[start..at], after_special, n_window_bytes, &mut output)?;
             output.push(id);
             after_special |= true;
             at += token.len();
             start = at;
         }
-        self.words(&text[start..], after_special, &mut output);
-        output
+        self.words(&text[start..], after_special, n_window_bytes, &mut output)?;
+        Ok(output)
     }
 
     fn added_at(&self, text: &str, special: ParseSpecial) -> Option<(&str, u32)> {
@@ -113,13 +131,33 @@ impl PieceEncoder {
     }
 
     // Whether the next text comes directly after a token that was cut out.
-    fn words(&self, text: &str, after_special: bool, output: &mut Vec<u32>) -> bool {
+    fn words(
+        &self,
+        text: &str,
+        after_special: bool,
+        n_window_bytes: usize,
+        output: &mut Vec<u32>,
+    ) -> Result<bool, FamilyError> {
         if text.is_empty() {
-            return after_special;
+            return Ok(after_special);
         }
-        let prefix = if self.space_prefix && after_special { "▁" } else { "" };
+        let mut prefix = if self.space_prefix && after_special { "▁" } else { "" };
+        let mut rest = text;
+        while self.may_cut && rest.len() > n_window_bytes {
+            let Some(at) = space_cut(rest, n_window_bytes) else { break };
+            self.merge(prefix, &rest[..at], output)?;
+            (prefix, rest) = ("", &rest[at..]);
+        }
+        self.merge(prefix, rest, output)?;
+        Ok(false)
+    }
+
+    fn merge(&self, prefix: &str, text: &str, output: &mut Vec<u32>) -> Result<(), FamilyError> {
+        if text.len() > MAX_WHOLE_BYTES {
+            return Err(uncuttable(text));
+        }
         Merging::new(self, format!("{prefix}{}", text.replace(' ', "▁"))).run(output);
-        false
+        Ok(())
     }
 }
 

@@ -125,7 +125,25 @@ impl Tokenizer {
     pub fn encode(&self, text: &str, special: ParseSpecial) -> Result<Vec<u32>, FamilyError> {
         match &self.encoder {
             Encoder::Library(library) => library.encode(text, special),
-            Encoder::Pieces(pieces) => Ok(pieces.encode(text, special)),
+            Encoder::Pieces(pieces) => pieces.encode(text, special),
+        }
+    }
+
+    /// The ids of `text`, which are those of [`Tokenizer::encode`] whatever the size of a window.
+    ///
+    /// * `n_window_bytes`: bytes that are encoded at a time, as far as the text can be cut
+    ///
+    /// # Errors
+    /// As [`Tokenizer::encode`].
+    pub fn encode_in_windows(
+        &self,
+        text: &str,
+        special: ParseSpecial,
+        n_window_bytes: usize,
+    ) -> Result<Vec<u32>, FamilyError> {
+        match &self.encoder {
+            Encoder::Library(library) => library.encode_in_windows(text, special, n_window_bytes),
+            Encoder::Pieces(pieces) => pieces.encode_in_windows(text, special, n_window_bytes),
         }
     }
 

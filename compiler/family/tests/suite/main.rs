@@ -11,3 +11,4 @@ mod pieces;
 mod pre_tokenizers;
 mod tokenizer;
 mod vocabulary;
+mod windows;

@@ -60,7 +60,7 @@ fn model(settings: &[u8]) -> Vec<u8> {
 }
 
 /// The `tokenizer.json` that Transformers makes of it.
-fn converted() -> Value {
+pub(crate) fn converted() -> Value {
     let vocab: serde_json::Map<String, Value> =
         (0..).zip(pieces()).map(|(id, (text, ..))| (text, json!(id as u32))).collect();
     let mut merges = Vec::new();
@@ -117,7 +117,7 @@ fn of(model: Option<&[u8]>, json: Option<&Value>, architecture: &str) -> Result<
     vocabulary(&files, N_VOCAB, architecture)
 }
 
-fn of_model() -> Vocabulary {
+pub(crate) fn of_model() -> Vocabulary {
     of(Some(&model(&[])), None, "llama").unwrap()
 }
 

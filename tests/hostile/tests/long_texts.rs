@@ -1,0 +1,30 @@
+//! Encoding a long text takes memory for its ids, and for a window of it.
+
+use mc_family::tokenizer::{ParseSpecial, Tokenizer};
+use mc_hostile::allocations::{Watched, peak};
+
+#[global_allocator]
+static ALLOCATOR: Watched = Watched;
+
+/// Bytes of memory for each byte of a text: four for each id, twice while their list grows.
+const MAX_FACTOR: usize = 8;
+
+/// Bytes of memory for a window, whatever the length of the text.
+const MAX_WINDOW: usize = 64 << 20;
+
+#[test]
+fn memory_of_encoding_is_linear_with_a_small_factor() {
+    let json = include_bytes!("../../../compiler/family/tests/data/tokenizer.json");
+    let tokenizer = Tokenizer::from_json(json).unwrap();
+    // What is made when it is first asked for is no part of it.
+    tokenizer.encode("warm", ParseSpecial::No).unwrap();
+    let words = "A line of a calibration text, as long as nobody writes one, and with some 12345 digits. ";
+    for n_bytes in [1 << 20, 10 << 20] {
+        let text = words.repeat(n_bytes / words.len());
+        let mut n_ids = 0;
+        let taken = peak(|| n_ids = tokenizer.encode(&text, ParseSpecial::No).unwrap().len());
+        assert!(n_ids > text.len() / 10);
+        let allowed = MAX_WINDOW + MAX_FACTOR * text.len();
+        assert!(taken <= allowed, "{taken} bytes for {} bytes of text", text.len());
+    }
+}
