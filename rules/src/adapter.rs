@@ -13,7 +13,8 @@ use mc_ir::rule::{Rule, RuleContext};
 use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs, Presence, PropertySchema, ValueKind};
 
 use crate::attributes::{bool_property, label_property, provider, shown_path, source_fault};
-use crate::checkpoint_files::licences;
+use crate::checkpoint_files::{TOKEN_FILES, licences};
+use crate::file_size::{self, MAX_TOKEN_FILE_BYTES};
 use crate::model_info::{ModelFiles, ModelInfo};
 use crate::origin::{DIR, HTTP, HUGGING_FACE, OCI, folder};
 use crate::weights::{StoredTensor, joined, stored_tensors};
@@ -125,6 +126,9 @@ impl Rule for Adapter {
                     .help("`dir` is relative to the package's folder"),
             ]
         })?;
+        let files = names.iter().filter(|name| TOKEN_FILES.contains(&name.as_str()));
+        let files: Vec<String> = files.map(|name| joined(&folder, name)).collect();
+        file_size::check(ctx, place, "adapter::file", &files, MAX_TOKEN_FILE_BYTES)?;
         let config_path = joined(&folder, "adapter_config.json");
         let config =
             ctx.read(&config_path).map_err(|error| vec![source_fault(place, "adapter::config", &error)])?;

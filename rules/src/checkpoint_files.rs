@@ -6,8 +6,21 @@ use mc_ir::fault::Fault;
 use mc_ir::rule::RuleContext;
 
 use crate::attributes::shown_path;
+use crate::file_size::{self, MAX_TOKEN_FILE_BYTES};
 use crate::model_info::{ADDITIONAL_CHAT_TEMPLATES, ModelFiles};
 use crate::weights::joined;
+
+/// The files of a tokenizer, each read as a whole.
+pub(crate) const TOKEN_FILES: [&str; 8] = [
+    "tokenizer.json",
+    "tokenizer.model",
+    "tokenizer_config.json",
+    "added_tokens.json",
+    "special_tokens_map.json",
+    "generation_config.json",
+    "chat_template.jinja",
+    "chat_template.json",
+];
 
 /// Looks for the files in a folder.
 pub(crate) struct Reader<'a> {
@@ -60,6 +73,7 @@ impl Reader<'_> {
                 return Err([config.err(), has_tokenizer.err()].into_iter().flatten().flatten().collect());
             }
         };
+        self.check_sizes()?;
         Ok(ModelFiles {
             config: Some(config),
             head: None,
@@ -76,6 +90,16 @@ impl Reader<'_> {
             licences: licences(self.ctx, self.folder, self.names),
             licence_id: self.licence_id(),
         })
+    }
+
+    fn check_sizes(&self) -> Result<(), Vec<Fault>> {
+        let names = self.names.iter().filter(|name| TOKEN_FILES.contains(&name.as_str()) || is_licence(name));
+        let mut paths: Vec<String> = names.map(|name| joined(self.folder, name)).collect();
+        let folder = joined(self.folder, ADDITIONAL_CHAT_TEMPLATES);
+        if let Ok(names) = self.ctx.list(&folder) {
+            paths.extend(names.iter().map(|name| joined(&folder, name)));
+        }
+        file_size::check(self.ctx, self.place, "checkpoint::file", &paths, MAX_TOKEN_FILE_BYTES)
     }
 
     fn additional_chat_templates(&self) -> Vec<(String, Source)> {
@@ -97,11 +121,16 @@ impl Reader<'_> {
 
 /// The licence texts of a folder, each with the name that a bundle gives it.
 pub(crate) fn licences(ctx: &dyn RuleContext, folder: &str, names: &[String]) -> Vec<(Source, String)> {
-    let is_licence = |name: &&String| {
-        let upper = name.to_uppercase();
-        ["LICENSE", "LICENCE", "NOTICE", "COPYING", "USE_POLICY"].iter().any(|word| upper.starts_with(word))
-    };
-    names.iter().filter(is_licence).map(|name| (ctx.source(&joined(folder, name)), name.clone())).collect()
+    names
+        .iter()
+        .filter(|name| is_licence(name))
+        .map(|name| (ctx.source(&joined(folder, name)), name.clone()))
+        .collect()
+}
+
+fn is_licence(name: &str) -> bool {
+    let upper = name.to_uppercase();
+    ["LICENSE", "LICENCE", "NOTICE", "COPYING", "USE_POLICY"].iter().any(|word| upper.starts_with(word))
 }
 
 fn licence_id(card: &str) -> Option<String> {

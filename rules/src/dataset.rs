@@ -12,6 +12,7 @@ use mc_ir::rule::{Rule, RuleContext};
 use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs, Presence, PropertySchema, ValueKind};
 
 use crate::attributes::{counted, shown_path, source_fault};
+use crate::file_size::{self, MAX_DATA_FILE_BYTES};
 use crate::tags::TAGS;
 use crate::target_step::target_step;
 
@@ -113,6 +114,9 @@ impl Rule for Dataset {
                 Fault::new(place, "dataset::kind", "The files are of two kinds, text and `.jsonl`")
                     .help("Declare one dataset for each kind"),
             );
+        }
+        if let Err(too_long) = file_size::check(ctx, place, "dataset::size", &paths, MAX_DATA_FILE_BYTES) {
+            faults.extend(too_long);
         }
         if !faults.is_empty() {
             return Err(faults);

@@ -49,6 +49,7 @@ pub(crate) mod evaluate_adapter;
 pub(crate) mod exec_property;
 pub(crate) mod factor;
 pub(crate) mod file_name;
+pub(crate) mod file_size;
 pub(crate) mod gguf_checkpoint;
 pub(crate) mod gguf_copy;
 pub(crate) mod gguf_head;

@@ -246,3 +246,25 @@ fn a_gguf_that_is_cut_off_or_lies_is_one_error() {
     );
     check(&["run"], &with(key("llama.attention.head_count"), &[0]), "`llama.attention.head_count`: 0");
 }
+
+/// A file that is all holes costs nothing on a disk, and would be hashed for hours.
+#[test]
+fn files_that_are_far_too_long_are_told_before_they_are_read() {
+    let lengthen = |path: &'static str| {
+        move |sandbox: &Sandbox| {
+            let path = sandbox.path(path);
+            drop(File::options().create(true).append(true).open(&path).unwrap());
+            File::options().write(true).open(&path).unwrap().set_len(4 << 40).unwrap();
+        }
+    };
+    for path in ["models/base/tokenizer.json", "models/base/chat_template.jinja", "models/base/LICENSE"] {
+        check(
+            GGUF,
+            2,
+            &[path, "has 4398046511104 bytes; expected at most 268435456", &place(BASE)],
+            lengthen(path),
+        );
+    }
+    let path = "models/data/calibration/prose.txt";
+    check(GGUF, 2, &[path, "has 4398046511104 bytes; expected at most 1073741824"], lengthen(path));
+}

@@ -126,6 +126,7 @@ fn read_whole(files: &dyn FileSystem, path: &str, limit: u64) -> Result<Content,
 fn read_head(files: &dyn FileSystem, path: &str, format: HeadFormat) -> Result<Head, SourceError> {
     let n_bytes = files.stat(path)?.n_bytes;
     let wanted = match format {
+        HeadFormat::Nothing => 0,
         HeadFormat::Gguf => GGUF_HEAD,
         HeadFormat::Safetensors => {
             let start = files.read_start(path, 8)?;
@@ -162,6 +163,7 @@ mod tests {
         assert_eq!(&*head(&bytes, HeadFormat::Safetensors).bytes, bytes);
         assert_eq!(&*head(b"abc", HeadFormat::Safetensors).bytes, b"abc");
         assert_eq!(&*head(b"", HeadFormat::Gguf).bytes, b"");
+        assert_eq!(head(b"abc", HeadFormat::Nothing), Head { bytes: [].into(), n_bytes: 3 });
     }
 
     #[test]

@@ -93,6 +93,8 @@ pub enum HeadFormat {
     Safetensors,
     /// The first 64 MiB, or the whole file when it is shorter: keys and the tensor list of any GGUF in use.
     Gguf,
+    /// No byte: of other files only the length is of interest.
+    Nothing,
 }
 
 /// The head of a container.
