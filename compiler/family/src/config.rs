@@ -1,6 +1,12 @@
 //! Reading JSON configuration: a missing key, a wrong type or a wrong range is named with what was expected.
 //!
 //! A key whose value is `null` counts as absent, because that is how Hugging Face writes a default.
+//!
+//! Every number has a range ([`count_range`], [`number_range`]): a configuration is foreign input, and one that has
+//! been damaged or mistyped would otherwise give a model that computes nonsense, or ask for memory that no model
+//! needs. The ranges are far wider than any model that is published.
+
+use std::ops::RangeInclusive;
 
 use serde_json::{Map, Value};
 
@@ -8,6 +14,28 @@ use crate::error::FamilyError;
 
 /// The name of a checkpoint's configuration.
 pub const CONFIG: &str = "config.json";
+
+/// The whole numbers that a key of a configuration may have.
+pub fn count_range(key: &str) -> RangeInclusive<u32> {
+    match key {
+        "num_hidden_layers" => 1..=1000,
+        "num_attention_heads" | "num_key_value_heads" | "head_dim" => 1..=1 << 16,
+        "hidden_size" => 1..=1 << 20,
+        "intermediate_size" | "moe_intermediate_size" | "block_ff_dim" | "vocab_size" => 1..=1 << 24,
+        "max_position_embeddings" | "original_max_position_embeddings" | "sliding_window" => 1..=1 << 30,
+        _ => 1..=u32::MAX,
+    }
+}
+
+/// The numbers that a key of a configuration may have.
+pub fn number_range(key: &str) -> RangeInclusive<f64> {
+    match key {
+        "rms_norm_eps" | "norm_eps" => 1e-12..=0.1,
+        "rope_theta" | "rope_local_base_freq" => 2.0..=1e12,
+        "factor" => 1.0..=1e6,
+        _ => 1e-9..=1e9,
+    }
+}
 
 /// A JSON object together with where it came from.
 #[derive(Clone, Debug)]
@@ -53,13 +81,21 @@ impl<'a> Config<'a> {
         self.object.iter()
     }
 
-    /// A whole number from 1 to `u32::MAX`, if the key is there.
+    /// A whole number in the key's [`count_range`], if the key is there.
     ///
     /// # Errors
     /// When it is something else.
     pub fn count(&self, key: &str) -> Result<Option<u32>, FamilyError> {
-        self.typed(key, "a whole number above 0", |value| {
-            value.as_u64().and_then(|number| u32::try_from(number).ok()).filter(|number| *number > 0)
+        let range = count_range(key);
+        let expected = match *range.end() {
+            u32::MAX => "a whole number above 0".to_owned(),
+            end => format!("a whole number from {} to {end}", range.start()),
+        };
+        self.typed(key, &expected, |value| {
+            value
+                .as_u64()
+                .and_then(|number| u32::try_from(number).ok())
+                .filter(|number| range.contains(number))
         })
     }
 
@@ -71,14 +107,14 @@ impl<'a> Config<'a> {
         self.count(key)?.ok_or_else(|| self.missing(key, "a whole number above 0"))
     }
 
-    /// A positive finite number, if the key is there.
+    /// A number in the key's [`number_range`], if the key is there.
     ///
     /// # Errors
     /// When it is something else.
     pub fn positive(&self, key: &str) -> Result<Option<f64>, FamilyError> {
-        self.typed(key, "a number above 0", |value| {
-            value.as_f64().filter(|number| number.is_finite() && *number > 0.0)
-        })
+        let range = number_range(key);
+        let expected = format!("a number from {} to {}", short(*range.start()), short(*range.end()));
+        self.typed(key, &expected, |value| value.as_f64().filter(|number| range.contains(number)))
     }
 
     /// Like [`Config::positive`], but the key must be there.
@@ -159,8 +195,12 @@ pub fn parse(file: &'static str, text: &[u8]) -> Result<Value, FamilyError> {
     serde_json::from_slice(text).map_err(|error| FamilyError::NotJson { file, reason: error.to_string() })
 }
 
-// A value as JSON, cut where it would fill the screen.
-fn shown(value: &Value) -> String {
+fn short(number: f64) -> String {
+    if (1e-3..1e6).contains(&number) { number.to_string() } else { format!("{number:e}") }
+}
+
+/// A value as JSON, cut where it would fill the screen.
+pub(crate) fn shown(value: &Value) -> String {
     let text = value.to_string();
     match text.char_indices().nth(60) {
         None => format!("`{text}`"),

@@ -11,9 +11,6 @@ use crate::error::FamilyError;
 use crate::quantization;
 use crate::rotary::{self, RotaryDefaults};
 
-// A configuration is foreign input: a layer costs memory before any tensor is seen.
-const MAX_BLOCKS: u32 = 1000;
-
 /// What holds where a family's configurations are silent, and which values they may have.
 pub(crate) struct Defaults {
     /// GGUF's word for the architecture.
@@ -58,9 +55,6 @@ impl Outline {
         let count = |key| need_count(config, defaults, key);
         let n_embd = count("hidden_size")?;
         let n_blocks = count("num_hidden_layers")?;
-        if n_blocks > MAX_BLOCKS {
-            return Err(config.bad("num_hidden_layers", &format!("at most {MAX_BLOCKS}")));
-        }
         let (n_heads, n_kv_heads) = heads(config, defaults)?;
         let head_dim = head_dim(config, defaults, n_embd, n_heads)?;
         let is_tied = match config.get("tie_word_embeddings") {
@@ -153,11 +147,7 @@ pub(crate) fn refuse_flag(config: &Config<'_>, key: &str) -> Result<(), FamilyEr
 
 /// A factor, or what it is when the key is absent.
 pub(crate) fn factor(config: &Config<'_>, key: &str, default: f32) -> Result<f32, FamilyError> {
-    match config.positive(key)?.map(|number| number as f32) {
-        None => Ok(default),
-        Some(number) if number > 0.0 && number.is_finite() => Ok(number),
-        Some(_) => Err(config.bad(key, "a number above 0 that 32 bits can hold")),
-    }
+    Ok(config.positive(key)?.map_or(default, |number| number as f32))
 }
 
 fn heads(config: &Config<'_>, defaults: &Defaults) -> Result<(u32, u32), FamilyError> {
@@ -194,11 +184,7 @@ fn epsilon(config: &Config<'_>, defaults: &Defaults) -> Result<f32, FamilyError>
         Some(default) => config.positive(key)?.unwrap_or(default),
         None => config.need_positive(key)?,
     };
-    let epsilon = epsilon as f32;
-    if epsilon > 0.0 && epsilon.is_finite() {
-        return Ok(epsilon);
-    }
-    Err(config.bad(key, "a number above 0 that 32 bits can hold"))
+    Ok(epsilon as f32)
 }
 
 fn activation(config: &Config<'_>, defaults: &Defaults) -> Result<Activation, FamilyError> {

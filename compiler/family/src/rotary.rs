@@ -8,7 +8,7 @@ use mc_decoder::program::{LongRopeFactors, Rotary, RotaryPairing, RotaryScaling,
 use mc_tensor::math;
 use serde_json::Value;
 
-use crate::config::Config;
+use crate::config::{Config, number_range};
 use crate::error::FamilyError;
 
 /// A kind of scaling that a family may use.
@@ -76,9 +76,6 @@ pub(crate) fn rotary(
         None => RotaryScaling::None,
     };
     let base = base.unwrap_or(defaults.base) as f32;
-    if !base.is_finite() || base <= 0.0 {
-        return Err(config.bad("rope_theta", "a number that 32 bits can hold"));
-    }
     Ok(Rotary { n_dims, base, scaling, pairing: RotaryPairing::HalfSplit })
 }
 
@@ -121,12 +118,7 @@ impl Reader<'_> {
     }
 
     fn number(&self, key: &str) -> Result<f32, FamilyError> {
-        let number = self.parameters.need_positive(key)? as f32;
-        // A number may be too small or too large for 32 bits.
-        if number > 0.0 && number.is_finite() {
-            return Ok(number);
-        }
-        Err(self.parameters.bad(key, "a number above 0 that 32 bits can hold"))
+        Ok(self.parameters.need_positive(key)? as f32)
     }
 
     fn optional(&self, key: &str) -> Result<Option<f32>, FamilyError> {
@@ -194,7 +186,7 @@ impl Reader<'_> {
         let expected = format!("a list of {n_pairs} numbers above 0, one for each rotary pair");
         let list = self.parameters.get(key).ok_or_else(|| self.parameters.missing(key, &expected))?;
         let number = |value: &Value| {
-            value.as_f64().map(|number| number as f32).filter(|number| number.is_finite() && *number > 0.0)
+            value.as_f64().filter(|number| number_range(key).contains(number)).map(|number| number as f32)
         };
         list.as_array()
             .filter(|list| list.len() == n_pairs as usize)

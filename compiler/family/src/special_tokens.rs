@@ -13,8 +13,13 @@ use mc_decoder::vocabulary::{SpecialKey, SpecialTokens, TokenType, VocabularyKin
 use serde_json::Value;
 
 use crate::added_tokens::AddedToken;
+use crate::config::{CONFIG, shown};
 use crate::error::FamilyError;
 use crate::tokenizer_json::TokenizerJson;
+use crate::vocabulary::{GENERATION_CONFIG, SPECIAL_TOKENS_MAP, TOKENIZER_CONFIG};
+
+/// The largest id that a configuration may name, whatever the vocabulary.
+const MAX_ID: i64 = 1 << 24;
 
 /// Control tokens that end a turn or a text, whatever the configuration says.
 const ENDS: &[&str] = &[
@@ -58,8 +63,13 @@ pub(crate) struct Sources<'a> {
 /// Reads the special tokens of a checkpoint.
 ///
 /// # Errors
-/// When the begin or end token that a configuration names by its text is no token.
+/// When an id is not one, a text or a switch is something else, or the begin or end token that a configuration names by
+/// its text is no token.
 pub(crate) fn special_tokens(sources: &Sources<'_>) -> Result<SpecialTokens, FamilyError> {
+    check_ids(CONFIG, &sources.settings.config)?;
+    check_ids(GENERATION_CONFIG, &sources.settings.generation_config)?;
+    check_texts(TOKENIZER_CONFIG, &sources.settings.tokenizer_config)?;
+    check_texts(SPECIAL_TOKENS_MAP, &sources.settings.special_tokens_map)?;
     let mut reader = Reader::new(sources);
     reader.read_processors();
     reader.read_config();
@@ -72,6 +82,45 @@ pub(crate) fn special_tokens(sources: &Sources<'_>) -> Result<SpecialTokens, Fam
         .order
         .sort_by_key(|key| matches!(key, SpecialKey::AddBos | SpecialKey::AddEos | SpecialKey::AddSep));
     Ok(special)
+}
+
+/// Checks the ids in a configuration.
+///
+/// `-1` stands for none in some, and others list ids beyond their vocabulary; those are left out.
+fn check_ids(file: &'static str, settings: &Value) -> Result<(), FamilyError> {
+    for (_, name) in ROLES {
+        let key = format!("{name}_token_id");
+        let is_id =
+            |item: &Value| item.is_null() || item.as_i64().is_some_and(|id| (-1..=MAX_ID).contains(&id));
+        let value = value(settings, &key);
+        let is_right = value.as_array().map_or_else(|| is_id(value), |items| items.iter().all(is_id));
+        if !is_right {
+            let expected = format!("the id of a token, from 0 to {MAX_ID}, or -1 for none");
+            return Err(bad(file, key, expected, value));
+        }
+    }
+    Ok(())
+}
+
+/// Checks the texts and switches in a configuration of a tokenizer.
+fn check_texts(file: &'static str, settings: &Value) -> Result<(), FamilyError> {
+    for name in ROLES.map(|(_, name)| name).into_iter().chain(["cls"]) {
+        let key = format!("{name}_token");
+        let token = &settings[key.as_str()];
+        if !token.is_null() && !token.is_string() && !token["content"].is_string() {
+            return Err(bad(file, key, "a token's text".to_owned(), token));
+        }
+        let key = format!("add_{name}_token");
+        let switch = &settings[key.as_str()];
+        if !switch.is_null() && !switch.is_boolean() {
+            return Err(bad(file, key, "`true` or `false`".to_owned(), switch));
+        }
+    }
+    Ok(())
+}
+
+fn bad(file: &'static str, key: String, expected: String, found: &Value) -> FamilyError {
+    FamilyError::BadValue { file, key, expected, found: shown(found) }
 }
 
 fn stop(sources: &Sources<'_>, special: &SpecialTokens) -> Vec<u32> {

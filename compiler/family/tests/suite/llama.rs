@@ -210,19 +210,19 @@ fn a_wrong_configuration_is_named_with_what_was_expected() {
     check_refused(
         &json!({"vocab_size": "many"}),
         expect![[r#"
-        `vocab_size` in `config.json` is `"many"`; expected a whole number above 0
-    "#]],
+            `vocab_size` in `config.json` is `"many"`; expected a whole number from 1 to 16777216
+        "#]],
     );
     check_refused(
         &json!({"num_hidden_layers": 0}),
         expect![[r#"
-        `num_hidden_layers` in `config.json` is `0`; expected a whole number above 0
-    "#]],
+            `num_hidden_layers` in `config.json` is `0`; expected a whole number from 1 to 1000
+        "#]],
     );
     check_refused(
         &json!({"num_hidden_layers": 4_000_000_000_u32}),
         expect![[r#"
-            `num_hidden_layers` in `config.json` is `4000000000`; expected at most 1000
+            `num_hidden_layers` in `config.json` is `4000000000`; expected a whole number from 1 to 1000
         "#]],
     );
     check_refused(
@@ -246,8 +246,8 @@ fn a_wrong_configuration_is_named_with_what_was_expected() {
     check_refused(
         &json!({"rms_norm_eps": -1}),
         expect![[r#"
-        `rms_norm_eps` in `config.json` is `-1`; expected a number above 0
-    "#]],
+            `rms_norm_eps` in `config.json` is `-1`; expected a number from 1e-12 to 0.1
+        "#]],
     );
     check_refused(
         &json!({"tie_word_embeddings": 1}),

@@ -4,6 +4,7 @@ mod adapter;
 mod chat;
 mod chat_hostile;
 mod chat_reference;
+mod config_ranges;
 mod configs;
 mod families;
 mod llama;

@@ -145,6 +145,28 @@ fn special_ids_come_from_texts_before_numbers() {
 }
 
 #[test]
+fn ids_texts_and_switches_that_are_something_else_are_refused() {
+    for id in [json!(-2), json!("2"), json!(1.5), json!(1_u64 << 60), json!([1, "2"]), json!({}), json!(true)]
+    {
+        for name in ["bos", "eos", "unk", "sep", "pad", "mask"] {
+            let key = format!("{name}_token_id");
+            let config = json!({ key.as_str(): id });
+            for config in [config.clone(), json!({ "text_config": config })] {
+                let error = of(&small(&json!({})), &config, &json!({})).unwrap_err().to_string();
+                assert!(error.contains(&key) && error.contains("config.json"), "{error}");
+                assert!(error.contains("from 0 to 16777216"), "{error}");
+            }
+        }
+    }
+    for (key, value) in
+        [("bos_token", json!(1)), ("eos_token", json!({"content": 3})), ("add_bos_token", json!("yes"))]
+    {
+        let error = of(&small(&json!({})), &json!({}), &json!({ key: value })).unwrap_err().to_string();
+        assert!(error.contains(key) && error.contains("tokenizer_config.json"), "{error}");
+    }
+}
+
+#[test]
 fn what_is_put_around_a_text_comes_from_switches_before_templates() {
     let token = |text: &str| json!({"SpecialToken": {"id": text, "type_id": 0}});
     let sequence = |id: &str| json!({"Sequence": {"id": id, "type_id": 0}});

@@ -154,6 +154,7 @@ fn parse_gguf(bytes: &[u8]) -> Result<ImatrixFile, ImatrixError> {
         }
         let values = |start: u64, end: u64| floats(&bytes[start as usize..end as usize]);
         let (in_sum2, counts) = (values(sums.start, sums.end), values(counts.start, counts.end));
+        // The size of a tensor was checked, with each zero among its dimensions taken for 1.
         let n_parts = sums.dims.iter().skip(1).product::<u64>();
         if counts.is_empty() || counts.len() as u64 != n_parts {
             return Err(wrong(format!("it has {} counts for {n_parts} rows of sums", counts.len())));
@@ -298,6 +299,25 @@ mod tests {
             ImatrixFile::parse(&bytes).unwrap_err().to_string(),
             "Matrix `blk.0.ffn_up_exps.weight`: it has 2 counts for 3 rows of sums"
         );
+    }
+
+    /// A dimension of zero makes any other harmless for the size, and not for the rows.
+    #[test]
+    fn dimensions_whose_product_overflows_are_refused() {
+        let kind = by_name("F32").unwrap();
+        let plan = |name: &str, dims: &[u64]| TensorPlan { name: name.to_owned(), kind, dims: dims.to_vec() };
+        let keys = [("general.type".to_owned(), Value::Text("imatrix".to_owned()))];
+        let plans =
+            [plan("blk.0.ffn_up.weight.in_sum2", &[0, 3, 5, 1]), plan("blk.0.ffn_up.weight.counts", &[1, 1])];
+        let mut bytes = Layout::new(&keys, &plans, 32).head;
+        bytes.resize(bytes.len() + 32, 0);
+        let dims = [0_u64, 3, 5, 1].map(u64::to_le_bytes).concat();
+        let at = bytes.windows(dims.len()).position(|words| words == dims).unwrap();
+        for huge in [[0, 1 << 40, 1 << 40, 1], [0, u64::MAX, 2, 1], [u64::MAX; 4]] {
+            bytes[at..at + dims.len()].copy_from_slice(&huge.map(u64::to_le_bytes).concat());
+            let message = ImatrixFile::parse(&bytes).unwrap_err().to_string();
+            assert!(message.contains("that a file can hold"), "{message}");
+        }
     }
 
     #[test]

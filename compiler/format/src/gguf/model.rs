@@ -1,5 +1,7 @@
 //! From a GGUF file back to a program, for running and inspecting it.
 
+use std::borrow::Cow;
+
 use mc_decoder::program::{
     Attention, Block, Decoder, Experts, FeedForward, Head, MAX_EXPERTS, MAX_EXPERTS_OF_MODEL, Mixer, Norm,
     QkNorm, Rotary, RotaryScaling, Scales, ShortConvolution, Yarn,
@@ -7,7 +9,7 @@ use mc_decoder::program::{
 use mc_tensor::model_tensor::ModelTensor;
 
 use crate::gguf::architecture::{self, Architecture, Norms, QkNorms};
-use crate::gguf::key_reader::{float, number, text, wrong};
+use crate::gguf::key_reader::{count, float, text, wrong};
 use crate::gguf::names::wire_name;
 use crate::gguf::reader::Gguf;
 use crate::gguf::value::Value;
@@ -24,7 +26,7 @@ pub enum ModelError {
         /// The key.
         key: String,
         /// What it should be.
-        expected: &'static str,
+        expected: Cow<'static, str>,
         /// What it is.
         found: String,
     },
@@ -59,7 +61,7 @@ impl Reader<'_> {
     }
 
     fn number(&self, key: &str) -> Result<u32, ModelError> {
-        number(self.gguf, &self.name(key))
+        count(self.gguf, &self.name(key), key)
     }
 
     fn number_or(&self, key: &str, default: u32) -> Result<u32, ModelError> {
@@ -67,7 +69,11 @@ impl Reader<'_> {
     }
 
     fn float(&self, key: &str) -> Result<Option<f32>, ModelError> {
-        self.key(key).map(|_| float(self.gguf, &self.name(key))).transpose()
+        self.key(key).map(|_| self.need_float(key)).transpose()
+    }
+
+    fn need_float(&self, key: &str) -> Result<f32, ModelError> {
+        float(self.gguf, &self.name(key), key)
     }
 
     fn has(&self, tensor: ModelTensor) -> bool {
@@ -81,7 +87,7 @@ impl Reader<'_> {
             return Err(wrong(self.name("block_count"), "a layer for every four tensors at most", found));
         }
         let n_embd = self.number("embedding_length")?;
-        let norm = Norm { epsilon: float(self.gguf, &self.name("attention.layer_norm_rms_epsilon"))? };
+        let norm = Norm { epsilon: self.need_float("attention.layer_norm_rms_epsilon")? };
         let kv_heads = self.kv_heads(n_blocks)?;
         let attention = self.attention(n_embd, n_blocks, &kv_heads, norm)?;
         let feed_forward = self.feed_forward(n_blocks)?;
@@ -117,9 +123,6 @@ impl Reader<'_> {
     fn kv_heads(&self, n_blocks: u32) -> Result<Vec<u32>, ModelError> {
         const KEY: &str = "attention.head_count_kv";
         let n_heads = self.number("attention.head_count")?;
-        if n_heads == 0 {
-            return Err(wrong(self.name("attention.head_count"), "1 or more", "0".to_owned()));
-        }
         let Some(items) = self.key(KEY).and_then(Value::as_array) else {
             let n_kv_heads = self.number_or(KEY, n_heads)?;
             return Ok(vec![n_kv_heads; n_blocks as usize]);
@@ -145,6 +148,11 @@ impl Reader<'_> {
             let found = format!("{head_dim} for {n_heads} heads in {n_embd}");
             return Err(wrong(self.name("attention.key_length"), "an even width of a head", found));
         }
+        let n_dims = self.number_or("rope.dimension_count", head_dim)?;
+        if n_dims > head_dim || n_dims % 2 != 0 {
+            let expected = format!("an even number of a head's {head_dim} dimensions");
+            return Err(wrong(self.name("rope.dimension_count"), expected, n_dims.to_string()));
+        }
         let block = kv_heads.iter().position(|n_kv_heads| *n_kv_heads > 0).unwrap_or(0) as u32;
         let width = if self.architecture.large == Some(n_blocks) { n_embd / n_heads } else { head_dim };
         let scale = self.float("attention.scale")?.filter(|scale| *scale != 0.0);
@@ -162,7 +170,7 @@ impl Reader<'_> {
                 QkNorms::Whole => QkNorm::Whole(norm),
             },
             rotary: Some(Rotary {
-                n_dims: self.number_or("rope.dimension_count", head_dim)?,
+                n_dims,
                 base: self.float("rope.freq_base")?.unwrap_or(10_000.0),
                 scaling: self.scaling()?,
                 pairing: self.architecture.pairing,
@@ -200,7 +208,7 @@ impl Reader<'_> {
     }
 
     fn scaling(&self) -> Result<RotaryScaling, ModelError> {
-        let need = |key: &str| float(self.gguf, &self.name(key));
+        let need = |key: &str| self.need_float(key);
         let original_context = || self.number("rope.scaling.original_context_length");
         if self.has(ModelTensor::RopeFactorsLong) {
             return Ok(RotaryScaling::LongRope {
@@ -411,6 +419,26 @@ mod tests {
                 decoder(&gguf).unwrap_err().to_string(),
                 format!("Key `llama.attention.key_length`: {found}; expected an even width of a head")
             );
+        }
+        for (key, value, expected) in [
+            ("llama.context_length", Value::U32(0), "a whole number from 1 to 1073741824"),
+            ("llama.context_length", Value::U32(u32::MAX), "a whole number from 1 to 1073741824"),
+            ("llama.context_length", Value::I32(-1), "a whole number"),
+            ("llama.context_length", Value::U64(1 << 60), "a whole number"),
+            ("llama.embedding_length", Value::U32(1 << 30), "a whole number from 1 to 1048576"),
+            ("llama.attention.head_count", Value::U32(0), "a whole number from 1 to 65536"),
+            ("llama.rope.dimension_count", Value::U32(10), "an even number of a head's 8 dimensions"),
+            ("llama.rope.dimension_count", Value::U32(7), "an even number of a head's 8 dimensions"),
+            ("llama.rope.freq_base", Value::F32(0.5), "a number from 2e0 to 1e12"),
+            ("llama.rope.freq_base", Value::F32(f32::NAN), "a number from 2e0 to 1e12"),
+            ("llama.attention.layer_norm_rms_epsilon", Value::F32(1.8e19), "a number from 1e-12 to 1e-1"),
+            ("llama.attention.layer_norm_rms_epsilon", Value::F32(-1e-5), "a number from 1e-12 to 1e-1"),
+            ("llama.rope.scaling.factor", Value::F32(0.0), "a number from 1e0 to 1e6"),
+            ("tokenizer.ggml.bos_token_id", Value::I32(-1), "a whole number"),
+            ("tokenizer.ggml.bos_token_id", Value::U64(1 << 60), "a whole number"),
+        ] {
+            let told = message(key, Some(value));
+            assert!(told.contains(key) && told.ends_with(&format!("expected {expected}")), "{told}");
         }
         assert_eq!(
             message("tokenizer.ggml.eos_token_id", Some(Value::U32(9))),

@@ -122,6 +122,7 @@ impl Gguf {
         for tensor in &mut tensors {
             place(tensor, data_start, alignment, n_bytes)?;
         }
+        check_overlaps(&tensors)?;
         let mut names: Vec<&str> = tensors.iter().map(|tensor| tensor.name.as_str()).collect();
         names.sort_unstable();
         if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
@@ -166,7 +167,10 @@ fn place(tensor: &mut TensorInfo, data_start: u64, alignment: u64, n_bytes: u64)
     let what = || format!("Tensor `{}`", tensor.name);
     let Some(size) = tensor.kind.n_bytes(&tensor.dims) else {
         let (kind, dims) = (tensor.kind.name, &tensor.dims);
-        return Err(wrong(what(), format!("dimensions {dims:?} are no whole number of {kind} blocks")));
+        return Err(wrong(
+            what(),
+            format!("dimensions {dims:?} are no whole number of {kind} blocks that a file can hold"),
+        ));
     };
     if !tensor.start.is_multiple_of(alignment) {
         let start = tensor.start;
@@ -183,6 +187,24 @@ fn place(tensor: &mut TensorInfo, data_start: u64, alignment: u64, n_bytes: u64)
             Ok(())
         }
         _ => Err(GgufError::Truncated { name: tensor.name.clone(), end: end.unwrap_or(u64::MAX), n_bytes }),
+    }
+}
+
+/// Two tensors share no byte: the sum of all sizes is no more than the file then, whoever computes it.
+fn check_overlaps(tensors: &[Box<TensorInfo>]) -> Result<(), GgufError> {
+    let mut places: Vec<(u64, u64, &str)> = tensors
+        .iter()
+        .filter(|tensor| tensor.start < tensor.end)
+        .map(|tensor| (tensor.start, tensor.end, tensor.name.as_str()))
+        .collect();
+    places.sort_unstable();
+    match places.windows(2).find(|pair| pair[1].0 < pair[0].1) {
+        Some(pair) => {
+            let ((_, end, before), (start, _, name)) = (pair[0], pair[1]);
+            let reason = format!("it begins at byte {start}; expected {end} or later, where `{before}` ends");
+            Err(wrong(format!("Tensor `{name}`"), reason))
+        }
+        None => Ok(()),
     }
 }
 
@@ -340,6 +362,18 @@ mod tests {
             let error = Gguf::parse(&bytes[..n], n as u64).unwrap_err();
             assert!(matches!(error, GgufError::CutOff { .. } | GgufError::Truncated { .. }), "{n}: {error}");
         }
+    }
+
+    #[test]
+    fn tensors_that_share_bytes_are_refused() {
+        let mut bytes = sample();
+        // The second tensor's offset stands in the last eight bytes of the head before its padding.
+        let second = Gguf::parse(&bytes, bytes.len() as u64).unwrap().tensors[1].clone();
+        let offset = 96_u64.to_le_bytes();
+        let at = bytes.windows(8).rposition(|word| word == offset).unwrap();
+        bytes[at..at + 8].copy_from_slice(&32_u64.to_le_bytes());
+        let message = Gguf::parse(&bytes, bytes.len() as u64).unwrap_err().to_string();
+        assert!(message.contains(&format!("Tensor `{}`: it begins at byte", second.name)), "{message}");
     }
 
     #[test]

@@ -52,13 +52,14 @@ impl TensorType {
     }
 
     /// Bytes of a tensor with these dimensions, fastest first; `None` if its rows are no whole number of blocks or
-    /// the product overflows.
+    /// the product of any of them overflows, also where another one is zero: some use only the rows.
     pub fn n_bytes(self, dims: &[u64]) -> Option<u64> {
         let n_cols = dims.first().copied().unwrap_or(1);
         if !n_cols.is_multiple_of(self.block_len) {
             return None;
         }
-        let n_elements = dims.iter().try_fold(1_u64, |product, n| product.checked_mul(*n))?;
-        (n_elements / self.block_len).checked_mul(self.block_bytes)
+        let n_elements = dims.iter().try_fold(1_u64, |product, n| product.checked_mul((*n).max(1)))?;
+        let n_bytes = n_elements.div_ceil(self.block_len).checked_mul(self.block_bytes)?;
+        Some(if dims.contains(&0) { 0 } else { n_bytes })
     }
 }

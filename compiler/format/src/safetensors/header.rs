@@ -274,8 +274,10 @@ impl Fields {
         else {
             return Err(format!("`data_offsets` has {} numbers; expected 2", offsets.count));
         };
-        let n_elements = shape.iter().try_fold(1_u64, |product, n| product.checked_mul(*n));
+        // Zeros count as 1, because some use only a part of the dimensions.
+        let n_elements = shape.iter().try_fold(1_u64, |product, n| product.checked_mul((*n).max(1)));
         let expected = n_elements.and_then(|n| n.checked_mul(dtype.n_bytes() as u64));
+        let expected = expected.map(|expected| if shape.contains(&0) { 0 } else { expected });
         let expected =
             expected.ok_or_else(|| format!("shape {shape:?} has more bytes than a file can have"))?;
         if end < start || end - start != expected {

@@ -174,8 +174,8 @@ fn wrong_values_are_named_by_their_key() {
     check_refused(
         &json!({"lora_alpha": "16"}),
         expect![[r#"
-        `lora_alpha` in `adapter_config.json` is `"16"`; expected a number above 0
-    "#]],
+            `lora_alpha` in `adapter_config.json` is `"16"`; expected a number from 1e-9 to 1e9
+        "#]],
     );
     check_refused(
         &json!({"peft_type": null}),
