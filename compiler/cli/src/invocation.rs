@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use mc_syntax::terminal::{Markup, Paint};
 use serde::Serialize;
 
 use crate::options::GlobalOptions;
-use crate::report::{Report, under};
+use crate::report::{Report, warning};
 use crate::streams::Streams;
 
 /// One call of `mc`.
@@ -37,9 +36,6 @@ impl Invocation {
 
     /// Writes a warning; also with `--quiet`.
     pub(crate) fn warn(&self, text: &str) {
-        let mut markup = Markup::default();
-        markup.painted(Paint::Yellow, "warning:");
-        markup.text(format!(" {}\n", under(text)));
-        self.streams.error_markup(&markup);
+        self.streams.error_markup(&warning(text));
     }
 }

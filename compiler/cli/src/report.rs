@@ -83,6 +83,14 @@ impl Report {
     }
 }
 
+/// A warning, ready to be shown.
+pub(crate) fn warning(text: &str) -> Markup {
+    let mut markup = Markup::default();
+    markup.painted(Paint::Yellow, "warning:");
+    markup.text(format!(" {}\n", under(text)));
+    markup
+}
+
 /// Further lines stand under the first, so that no text that is quoted can look like a report of its own.
 pub(crate) fn under(text: &str) -> String {
     text.trim_end().replace('\n', "\n    ")

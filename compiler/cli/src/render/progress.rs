@@ -7,6 +7,7 @@ use mc_execute::event::{Event, Origin};
 use crate::render::bars::Bars;
 use crate::render::lines;
 use crate::render::summary::{Fate, Tally};
+use crate::report::warning;
 use crate::streams::Streams;
 
 /// Takes the events of a build.
@@ -37,7 +38,7 @@ impl<'a> Progress<'a> {
         if let Some(bars) = &self.bars {
             bars.clear();
         }
-        self.streams.error(&format!("{} {text}\n", self.streams.err_style.yellow("warning:")));
+        self.streams.error_markup(&warning(text));
     }
 
     /// Ends the showing and tells what happened.
