@@ -66,6 +66,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("candle-core", &["mc-runtime"]),
     ("clap", &["mc"]),
     ("indicatif", &["mc"]),
+    ("libc", &["mc"]),
     ("memmap2", &["mc-store"]),
     ("petgraph", &["mc-ir"]),
     ("ring", &["mc-fetch", "mc-remote"]),

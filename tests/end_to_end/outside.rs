@@ -119,7 +119,8 @@ fn whatever_stands_in_the_place_of_a_file_of_the_store_neither_blocks_nor_fills_
     let sandbox = Sandbox::warm_gguf();
     for folder in ["cas", "ac", "memo", "out"] {
         for (what, make) in things {
-            let file = files_below(&sandbox.cache.join(folder)).pop().unwrap();
+            let files = files_below(&sandbox.cache.join(folder));
+            let file = files.into_iter().rfind(|file| file.symlink_metadata().unwrap().is_file()).unwrap();
             let before = fs::read(&file).unwrap();
             fs::remove_file(&file).unwrap();
             make(&file);
@@ -135,14 +136,16 @@ fn whatever_stands_in_the_place_of_a_file_of_the_store_neither_blocks_nor_fills_
             let start = Instant::now();
             let ran = run(&mut command);
             assert!(start.elapsed() < Duration::from_secs(120), "{folder} {what}");
-            if ran.code == Some(0) {
-                continue;
+            if ran.code != Some(0) {
+                // Something with a fixed name is not ours to replace; then it is named.
+                let ran = ran.exits(1);
+                assert!(ran.stderr.contains(&file.display().to_string()), "{folder} {what}: {}", ran.stderr);
             }
-            // Something with a fixed name is not ours to replace; then it is named.
-            let ran = ran.exits(1);
-            assert!(ran.stderr.contains(&file.display().to_string()), "{folder} {what}: {}", ran.stderr);
-            fs::remove_file(&file).unwrap();
-            fs::write(&file, before).unwrap();
+            // What was not needed is still there.
+            if file.symlink_metadata().is_ok_and(|now| !now.is_file() || now.len() > 1 << 30) {
+                fs::remove_file(&file).unwrap();
+                fs::write(&file, before).unwrap();
+            }
         }
     }
     sandbox.build(&[GGUF]);

@@ -154,7 +154,7 @@ impl StoreError {
     }
 
     /// Tells whether the cause is that a file or folder is not there.
-    pub(crate) fn is_missing(&self) -> bool {
+    pub fn is_missing(&self) -> bool {
         matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
     }
 

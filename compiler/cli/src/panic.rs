@@ -50,11 +50,17 @@ fn message(info: &PanicHookInfo<'_>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Mutex, PoisonError};
+
     use super::*;
     use crate::streams::tests::{Captured, streams};
 
+    /// Held by a test that sets the hook, of which a process has one.
+    static HOOK: Mutex<()> = Mutex::new(());
+
     #[test]
     fn a_panic_in_any_thread_is_told_once_and_ends_in_37() {
+        let _hook = HOOK.lock().unwrap_or_else(PoisonError::into_inner);
         let stderr = Captured::default();
         let streams = Arc::new(streams(std::io::sink(), stderr.clone(), true));
         let exit = guard(&streams, || {
@@ -74,6 +80,7 @@ mod tests {
 
     #[test]
     fn a_panic_of_the_template_engine_is_not_told_as_a_bug() {
+        let _hook = HOOK.lock().unwrap_or_else(PoisonError::into_inner);
         let stderr = Captured::default();
         let streams = Arc::new(streams(std::io::sink(), stderr.clone(), true));
         let exit = guard(&streams, || {

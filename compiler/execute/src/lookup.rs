@@ -74,10 +74,10 @@ pub(crate) fn record(
     services.actions.put(&action.digest, &result, voucher).map_err(store_failed)
 }
 
-/// Makes an action's error of a store's. A store that takes nothing more, because its disk is full or it is read-only,
-/// stays one that can be recognised.
+/// Makes an action's error of a store's. A store that takes nothing more, because its disk is full, it is read-only, or
+/// somebody removed it, stays one that can be recognized.
 pub fn store_failed(error: StoreError) -> ActionError {
-    if error.is_disk_full() || error.is_read_only() {
+    if error.is_disk_full() || error.is_read_only() || error.is_missing() {
         ActionError::Io(error.into())
     } else {
         ActionError::failed(error)

@@ -165,5 +165,7 @@ impl<'a> Schedule<'a> {
 }
 
 fn takes_nothing(kind: ErrorKind) -> bool {
-    matches!(kind, ErrorKind::StorageFull | ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied)
+    use ErrorKind::{NotFound, PermissionDenied, ReadOnlyFilesystem, StorageFull};
+
+    matches!(kind, StorageFull | ReadOnlyFilesystem | PermissionDenied | NotFound)
 }

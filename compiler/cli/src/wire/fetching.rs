@@ -134,8 +134,6 @@ pub(crate) fn bring(
     if invocation.options.offline {
         return Err(offline(&missing));
     }
-    // Without the handler an interrupt ends the process as it always does; what came is kept either way.
-    drop(interrupt::listen());
     let fetcher = fetcher(invocation)?;
     let progress = FetchProgress::new(&invocation.streams);
     for (origin, files) in missing {

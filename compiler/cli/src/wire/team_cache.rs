@@ -141,7 +141,10 @@ impl TeamCache {
             ("fetched in any case", json!(fetched)),
             ("required", json!(required)),
             ("signs", json!(self.settings.keys.signing.is_some())),
-            ("signatures from", json!(self.settings.keys.require_signed)),
+            (
+                "signatures from",
+                json!(self.settings.keys.require_signed.as_ref().map(|path| path.display().to_string())),
+            ),
             ("look-ups at a time", json!(n_askers)),
         ]
     }
