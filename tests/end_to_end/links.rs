@@ -91,7 +91,7 @@ fn links_to_nothing_to_themselves_and_to_devices_are_errors() {
         ("nowhere", "is a link to `nowhere`, which does not exist"),
         ("x.txt", "is a link to `x.txt`, which cannot be followed"),
         ("/dev/zero", "is a link to `/dev/zero`, which leads out of the workspace"),
-        ("../../../pipe", "is a pipe, expected a regular file"),
+        ("../../../pipe", "is neither a file nor a folder"),
     ] {
         let sandbox = Sandbox::new();
         let made = std::process::Command::new("mkfifo").arg(sandbox.path("pipe")).status().unwrap();

@@ -256,8 +256,10 @@ impl Remote {
         theirs: &BlobDigest,
         ours: Option<BlobDigest>,
     ) -> Result<Option<BlobDigest>, RemoteError> {
-        // A server that lies about a size must not fill the disk, and a blob that does not fit is of no use.
+        // A server that lies about a size must not fill the disk. A blob that does not fit is made here when it is needed;
+        // if the disk is full, that says so, and the server is not blamed.
         if store.room()?.is_some_and(|room| theirs.n_bytes > room) {
+            self.state().wrong.insert(*theirs);
             return Ok(None);
         }
         let mut writer = store.writer()?;
