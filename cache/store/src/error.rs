@@ -23,15 +23,8 @@ pub enum StoreError {
         needed: u64,
     },
     /// Something is in the way that is not followed, opened or read, such as a link.
-    #[error("Could not {action} `{path}`: {source}", path = path.display())]
-    Refused {
-        /// What was tried, as a verb.
-        action: &'static str,
-        /// The file or folder.
-        path: PathBuf,
-        /// What is in the way, and what to do.
-        source: Refused,
-    },
+    #[error("{0}")]
+    Refused(Refused),
     /// The operating system refused.
     #[error("Could not {action} `{path}`: {source}{hint}", path = path.display(), hint = hint(source))]
     Io {
@@ -137,7 +130,7 @@ impl StoreError {
     /// Makes the error of a failed write of a file known to need `needed` bytes.
     pub fn io_needing(action: &'static str, path: &Path, needed: u64, source: io::Error) -> Self {
         if let Some(refused) = Refused::of(&source) {
-            return Self::Refused { action, path: path.to_owned(), source: refused.clone() };
+            return Self::Refused(refused.clone());
         }
         match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {

@@ -11,9 +11,10 @@ use crate::failure::Failure;
 use crate::invocation::Invocation;
 use crate::render::size::size;
 use crate::render::table::{Align, table};
+use crate::report::Report;
 use crate::verbs::Run;
 use crate::wire::declarations::Declarations;
-use crate::wire::engine::{Engine, store_report};
+use crate::wire::engine::Engine;
 use crate::wire::publish::{Published, directory, path_below_out, publish};
 use crate::wire::targets::{Finished, GateResult, Goal, Status, build_targets};
 use crate::wire::tensor_reports;
@@ -90,7 +91,9 @@ fn publish_built(engine: &Engine, workspace: &Workspace, finished: &mut Finished
             Ok(folder) => published.folders.push(Some(folder)),
             Err(error) => {
                 published.has_lost_blobs |= error.is_lost_blob();
-                let report = store_report(&error).at(directory(workspace, label).display());
+                let report = Report::failed("Cannot put the outputs in place")
+                    .at(directory(workspace, label).display())
+                    .because(error);
                 finished.targets[index].1 = Status::Failed;
                 finished.reports.push(report);
                 published.folders.push(None);

@@ -16,7 +16,6 @@ use mc_files::regular::read_text;
 use mc_ir::origin::Origin;
 use mc_store::local::store::LocalStore;
 
-use crate::interrupt;
 use crate::invocation::Invocation;
 use crate::options::GlobalOptions;
 use crate::render::fetching::FetchProgress;
