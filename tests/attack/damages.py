@@ -3,7 +3,7 @@
 import os
 import subprocess
 
-from target import files_below, remove
+from target import HUGE, files_below, remove
 
 # Where files of one kind lie.
 KINDS = ("cache/cas", "cache/ac", "cache/memo/inputs", "cache/memo", "cache/out", "cache/remote", "cache", "team",
@@ -45,7 +45,7 @@ DAMAGED = []
 
 
 def damage(target, rng, kind):
-    files = [path for path in files_below(target.folder / kind) if path.is_file() and not path.is_symlink()]
+    files = [path for path in files_below(target.folder / kind) if is_plain(path)]
     if not files:
         return None
     path = rng.choice(files)
@@ -56,6 +56,10 @@ def damage(target, rng, kind):
     except FileNotFoundError:
         return None
     return f"{name} {path.relative_to(target.folder)}"
+
+
+def is_plain(path):
+    return path.is_file() and not path.is_symlink() and path.stat().st_size < HUGE
 
 
 def rewrite(path, data):
