@@ -26,6 +26,10 @@ use crate::fetch::{content_of, gone};
 use crate::lookup::store_failed;
 use crate::services::{Services, source_file};
 
+/// Inputs of one action that are not let go of before they are compared: to map 2.5 GB of them a second time took as long
+/// as to hash them.
+const HELD: usize = 64 << 20;
+
 /// Bytes that are hashed before their memory is let go of.
 const STRETCH: usize = 4 << 20;
 
@@ -66,13 +70,15 @@ impl<'a> RunContext<'a> {
     /// The first difference.
     pub(crate) fn check_inputs(&self) -> Result<(), ActionError> {
         let (mut first, mut n_bytes) = (None, 0);
-        for (&index, files) in &*self.mapped() {
+        let mapped = self.mapped();
+        let is_much = is_much(&mapped);
+        for (&index, files) in &*mapped {
             for (file, expected) in files.iter().zip(self.digests[index].parts()) {
                 if n_bytes > PATIENCE && self.services.is_cancelled() {
                     return Err(ActionError::Cancelled);
                 }
                 n_bytes += expected.n_bytes;
-                let found = digest_of(file);
+                let found = digest_of(file, is_much);
                 if found != *expected {
                     let error = self.differs(&self.inputs[index], expected, &found)?;
                     first.get_or_insert(error);
@@ -148,7 +154,10 @@ impl ActionContext for RunContext<'_> {
     }
 
     fn release_inputs(&self) {
-        self.mapped().values().flatten().for_each(|file| file.release(file.len()));
+        let mapped = self.mapped();
+        if is_much(&mapped) {
+            mapped.values().flatten().for_each(|file| file.release(file.len()));
+        }
     }
 
     fn write_blob(
@@ -180,12 +189,21 @@ fn whole(file: MappedFile) -> Piece {
     Piece::whole(Arc::new(file))
 }
 
-/// Hashes mapped bytes; no more than a stretch of them stays in memory.
-fn digest_of(file: &MappedFile) -> BlobDigest {
+/// Whether inputs are too many bytes to stay in memory.
+fn is_much(mapped: &BTreeMap<usize, Vec<MappedFile>>) -> bool {
+    mapped.values().flatten().map(|file| file.len()).sum::<usize>() > HELD
+}
+
+/// Hashes mapped bytes.
+///
+/// * `is_much`: whether no more than a stretch of them is to stay in memory
+fn digest_of(file: &MappedFile, is_much: bool) -> BlobDigest {
     let mut hasher = Hasher::new();
     for stretch in file.chunks(STRETCH) {
         hasher.update_parallel(stretch);
-        file.release(hasher.n_bytes() as usize);
+        if is_much {
+            file.release(hasher.n_bytes() as usize);
+        }
     }
     hasher.finish()
 }

@@ -284,7 +284,7 @@ pub trait ActionContext: Sync {
     fn input_digest(&self, index: usize) -> Output;
 
     /// Lets go of the memory of the inputs that were read so far, for whoever reads large ones once, from front to back.
-    /// They can be read as before: then they come from their files again.
+    /// They can be read as before: then they come from their files again. A few may stay.
     fn release_inputs(&self) {}
 
     /// Stores what `write` writes; the blob appears whole or not at all.
