@@ -1,7 +1,7 @@
-//! How long a file may be that is read as a whole.
+//! Limits the length of files that are read as a whole.
 //!
 //! Such files are small in every checkpoint; one of some terabytes, which costs nothing on a disk when it is all holes,
-//! would be hashed for hours and then fill the memory. So lengths are looked at before a file becomes the input of an
+//! would be hashed for hours and then fill the memory. So lengths are checked before a file becomes the input of an
 //! action.
 
 use mc_ir::attribute::Place;

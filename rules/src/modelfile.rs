@@ -54,7 +54,7 @@ fn template(source: &str, vocabulary: &Vocabulary) -> Result<Option<String>, Fam
     Ok(plain.and_then(|plain| in_go(&plain, with_system.as_deref())))
 }
 
-/// What a template gave, or nothing if it refused.
+/// The result of a template, or `None` if it refused; a limit that it exceeds stays an error.
 fn within_limits<T>(result: Result<T, FamilyError>) -> Result<Option<T>, FamilyError> {
     match result {
         Err(error @ FamilyError::ChatTemplateLimit { .. }) => Err(error),
@@ -62,7 +62,7 @@ fn within_limits<T>(result: Result<T, FamilyError>) -> Result<Option<T>, FamilyE
     }
 }
 
-/// What stands around the marks in a prompt, and in one after a system message, in the words of Go's templates.
+/// The text around the marks in a prompt, and in one after a system message, in the words of Go's templates.
 fn in_go(plain: &str, with_system: Option<&str>) -> Option<String> {
     let (before, after) = plain.split_once(PROMPT)?;
     if is_template_syntax(plain) {

@@ -23,7 +23,7 @@ use crate::abandon::unless_cancelled;
 use crate::model_info::ModelInfo;
 use crate::unquantized::Unquantized;
 
-/// Where a GGUF keeps its chat template.
+/// The place of the chat template in a GGUF.
 pub(crate) const GGUF_TEMPLATE: &str = "`tokenizer.chat_template` of the GGUF";
 
 /// The parameter that says which kind of subject it is.

@@ -1,4 +1,5 @@
-//! `mc clean` beside builds: it ends well, and so does each of them, or in one error that says why; never in a wrong result.
+//! `mc clean` during builds: it succeeds, and each build succeeds or ends in one error that says why; no result is
+//! wrong.
 
 use std::fs;
 use std::process::Stdio;
@@ -9,13 +10,13 @@ use std::time::Duration;
 use crate::random::Random;
 use crate::sandbox::{GGUF, Ran, Sandbox, Template, run};
 
-/// Builds of each of the processes; `MC_CLEANS` asks for another number.
+/// Number of builds of each process; `MC_CLEANS` asks for another number.
 const N_BUILDS: usize = 3;
 
 /// Processes that build at a time.
 const N_BUILDERS: usize = 3;
 
-/// A build beside a `clean` was whole, or said why not in one error that blames no bug.
+/// Checks a build during a `clean`: it was whole, or ended in one error that says why and does not report a bug.
 #[track_caller]
 fn check(ran: &Ran) {
     match ran.code {

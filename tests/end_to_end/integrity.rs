@@ -1,4 +1,5 @@
-//! Bytes that change without a sign, in checkpoints and in the store: never recorded, never sent, made good.
+//! Bytes that change without a sign, in checkpoints and in the store: they are never recorded or sent, and are made
+//! good.
 
 use std::fs::{self, File, FileTimes};
 use std::os::unix::fs::PermissionsExt;

@@ -1,4 +1,4 @@
-//! Signals at any moment, and what a parent process left of the three standard files.
+//! Signals at any moment, and standard files that a parent process closed.
 
 use std::fs;
 use std::process::{Child, Command, Stdio};
@@ -15,7 +15,7 @@ fn signal(child: &Child, name: &str) {
     assert!(sent.success());
 }
 
-/// Waits for the end of a process that was told to end; the code with which it ended, or the signal.
+/// Waits for the end of a process that was told to end; returns the code with which it ended, or the signal.
 #[track_caller]
 fn end(mut child: Child) -> Result<i32, i32> {
     use std::os::unix::process::ExitStatusExt;

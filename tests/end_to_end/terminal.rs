@@ -11,7 +11,7 @@ const HOSTILE: &str = "a\u{1b}[2J\u{1b}]0;t\u{7}\u{9b}31m\u{202e}\u{2066}\u{feff
 /// A part of it as it is shown.
 const SHOWN: &str = "a\\u{1b}[2J\\u{1b}]0;t";
 
-/// What JSON makes of that part.
+/// The same part in JSON.
 const IN_JSON: &str = "a\\u001b[2J\\u001b]0;t";
 
 const PACKAGE: &str = "models/package.kdl";
@@ -19,7 +19,7 @@ const PACKAGE: &str = "models/package.kdl";
 const MERGE: &str = "merge_method: linear\nmodels:\n  - model: a\n    parameters: {weight: 1.0}\n  - model: b\n    \
                      parameters: {weight: 1.0}\ndtype: float16\n";
 
-/// Whether a terminal would obey the character. Written anew here, so that a gap in the door's own list is noticed.
+/// Tells whether a terminal would obey the character. Written anew here, so that a gap in `mc`'s own list is noticed.
 fn steers(character: char) -> bool {
     let is_control = character.is_control() && !matches!(character, '\n' | '\t');
     is_control
@@ -42,7 +42,7 @@ fn without_colors(text: &str) -> String {
     left
 }
 
-/// Nothing that was written steers a terminal, and what would is shown.
+/// Asserts that nothing that was written steers a terminal, and that what would is shown.
 #[track_caller]
 fn check_shown(ran: &Ran) {
     let told = format!("{}{}", ran.stdout, ran.stderr);

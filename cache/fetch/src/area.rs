@@ -12,11 +12,12 @@
 //!
 //! A folder appears by one rename, when every file in it has been verified.
 //!
-//! What is on its way may be read by its owner alone. What came without credentials may then be read by whoever may read
-//! `fetched`; what a server gave because it was told who asks, stays its owner's. Nothing is fetched again because
-//! credentials are there now: what is here already came without them, so anybody could have it.
+//! Only the owner may read files that are on their way. Files that came without credentials may then be read by
+//! everybody who may read `fetched`; files that a server gave because it was told who asks stay readable by their owner
+//! alone. New credentials do not cause another fetch: files that are here already came without them, so anybody could
+//! have them.
 //!
-//! Links are not followed anywhere below the store, and what is not a regular file is not opened.
+//! Links are not followed anywhere below the store, and only regular files are opened.
 
 use std::collections::BTreeMap;
 use std::fs::{File, Permissions, TryLockError};
@@ -98,7 +99,7 @@ impl Area {
         self.store.join(place(origin, files))
     }
 
-    /// Whether the folder of an entry is there, in whatever state.
+    /// Tells whether the folder of an entry is there, in whatever state.
     pub(crate) fn holds(&self, origin: &Origin, files: &[LockedFile]) -> bool {
         self.store().is_ok_and(|store| store.folder(&place(origin, files)).is_ok())
     }
@@ -274,7 +275,7 @@ fn keep_private(work: &Folder) -> Result<(), FetchError> {
 }
 
 impl Part {
-    /// Where its bytes are, for messages.
+    /// The path of its bytes, for messages.
     pub fn path(&self) -> PathBuf {
         self.work.at(&self.bytes)
     }
@@ -334,7 +335,7 @@ impl Part {
     }
 }
 
-/// Where the folder of an entry is, below the store.
+/// The path of the folder of an entry, below the store.
 fn place(origin: &Origin, files: &[LockedFile]) -> PathBuf {
     Path::new(FETCHED).join(entry_digest(origin, files).to_string())
 }
@@ -354,12 +355,12 @@ fn status(folder: &Folder) -> Result<Status, FetchError> {
     folder.status().map_err(|error| FetchError::io("examine", folder.path(), error))
 }
 
-/// Whether a folder is its owner's alone.
+/// Tells whether only its owner may use a folder.
 fn is_private(store: &Folder, path: &Path) -> bool {
     store.status_of(path).is_ok_and(|status| status.mode & 0o077 == 0)
 }
 
-/// Whether something else is in the place of a file, or nothing.
+/// Tells whether something else is in the place of a file, or nothing.
 pub(crate) fn is_replaced(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound || mc_files::refused::Refused::of(error).is_some()
 }

@@ -52,15 +52,15 @@ pub struct Client {
     pub(crate) tokens: Mutex<BTreeMap<String, Token>>,
 }
 
-/// What a server is told about who asks.
+/// Credentials that a server is given.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Access {
-    /// What is known for it.
+    /// Those that are known for it.
     #[default]
     Server,
     /// The same, and it is an OCI registry, which says where tokens come from.
     Registry,
-    /// Nothing: another server sent us there.
+    /// None: another server sent us there.
     Nobody,
 }
 
@@ -75,9 +75,9 @@ pub struct Ask<'a> {
     pub from: u64,
     /// The version that the bytes before `from` are of.
     pub if_range: Option<&'a str>,
-    /// What the server is told about who asks.
+    /// Credentials that the server is given.
     pub access: Access,
-    /// Whether only its being there is asked for, not its bytes.
+    /// True if only the existence of the resource is asked for, not its bytes.
     pub is_head: bool,
 }
 
@@ -89,7 +89,7 @@ pub struct Answer {
     pub url: Url,
     headers: HeaderMap,
     sent: Vec<SecretHeader>,
-    /// Whether the server that was asked first was told who asks: what it gave is not for everybody.
+    /// True if the server that was asked first was told who asks: what it gave is not for everybody.
     pub is_private: bool,
     /// How long a short answer may take.
     short_time: Duration,
@@ -184,7 +184,7 @@ impl Client {
         answer.status == 401 && answer.url.is_same_server(url) && self.credentials.renews(url, since)
     }
 
-    /// What the server is told about who asks.
+    /// Chooses the headers that tell the server who asks.
     ///
     /// * `intent`: what is wanted of it, where it is a registry
     pub(crate) fn headers(&self, url: &Url, access: Access, intent: Intent) -> Result<Told, FetchError> {
@@ -352,11 +352,11 @@ fn config(patience: &Patience, proxy: Option<ureq::Proxy>, pem: &Pem) -> Config 
     config.build()
 }
 
-/// What a server is told about who asks.
+/// Headers that tell a server who asks.
 #[derive(Default)]
 pub(crate) struct Told {
     pub(crate) headers: Vec<SecretHeader>,
-    /// Whether the user is in it, and not only a token that anybody gets.
+    /// True if the user is in them, and not only a token that anybody gets.
     pub(crate) is_private: bool,
 }
 

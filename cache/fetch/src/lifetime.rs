@@ -1,12 +1,13 @@
-//! How long something is good that a server gave for a time, on a machine whose clock may be wrong, or set meanwhile.
+//! Lifetimes of things that a server gave for a limited time, on a machine whose clock may be wrong or may be set
+//! meanwhile.
 //!
-//! Two clocks are asked. The steady one is never set, but stands still while a machine sleeps. The one on the wall goes on,
-//! but may be set to anything. What either says is over is over: then it is asked for anew, which costs a question. A
-//! clock that was set back says nothing.
+//! Two clocks are asked. The steady clock is never set, but stands still while a machine sleeps. The wall clock goes
+//! on, but may be set to anything. If either clock says that a lifetime is over, it is over: the thing is then asked
+//! for again, which costs one request. A clock that was set back is ignored.
 
 use std::time::{Duration, Instant, SystemTime};
 
-/// What both clocks say.
+/// Readings of both clocks.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Moment {
     /// The clock that is never set.
@@ -27,7 +28,7 @@ impl Moment {
         Self { steady: Instant::now(), wall: SystemTime::now() }
     }
 
-    /// How long ago another moment was, by the clock that went further.
+    /// Returns how long ago another moment was, by the clock that went further.
     pub(crate) fn since(&self, before: &Self) -> Duration {
         let steady = self.steady.saturating_duration_since(before.steady);
         steady.max(self.wall.duration_since(before.wall).unwrap_or_default())
@@ -35,17 +36,17 @@ impl Moment {
 }
 
 impl Lifetime {
-    /// From a moment on, for so long.
+    /// A lifetime of this length, from a moment on.
     pub(crate) fn new(began: Moment, lives: Duration) -> Self {
         Self { began, lives }
     }
 
-    /// From a moment on, up to a time on the wall.
+    /// A lifetime from a moment on, up to a time on the wall clock.
     pub(crate) fn until(began: Moment, end: SystemTime) -> Self {
         Self { began, lives: end.duration_since(began.wall).unwrap_or_default() }
     }
 
-    /// Whether it is over.
+    /// Tells whether the lifetime is over.
     pub(crate) fn has_ended(&self, now: &Moment) -> bool {
         now.since(&self.began) >= self.lives
     }

@@ -37,7 +37,7 @@ pub struct Sending<'a> {
     pub url: &'a Url,
     /// Headers that anybody may see.
     pub headers: &'a [(&'a str, &'a str)],
-    /// What the server is told about who asks.
+    /// Credentials that the server is given.
     pub access: Access,
 }
 

@@ -22,7 +22,7 @@ const MAX_HEADER: usize = 32 << 10;
 #[derive(Clone, Debug)]
 pub(crate) struct Token {
     pub(crate) header: SecretHeader,
-    /// Whether it was given to the user, and not to anybody who asks.
+    /// True if it was given to the user, and not to anybody who asks.
     pub(crate) is_private: bool,
 }
 
@@ -128,8 +128,8 @@ fn bearer(client: &Client, credentials: &Credentials, url: &Url, challenge: &str
     Ok(Token { header: SecretHeader::bearer(&Secret::new(&token)), is_private })
 }
 
-/// Whether a token service is the registry's own: on its host, or on one that shares its domain
-/// (`registry.gitlab.com` and `gitlab.com`). Docker's are of one house.
+/// Tells whether a token service belongs to the registry: it is on the registry's host, or on one that shares its
+/// domain (`registry.gitlab.com` and `gitlab.com`). Docker's two hosts belong together.
 fn is_of(registry: &str, service: &str) -> bool {
     if registry == service || (registry, service) == ("registry-1.docker.io", "auth.docker.io") {
         return true;

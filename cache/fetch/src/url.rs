@@ -109,16 +109,16 @@ impl Url {
         self.port
     }
 
-    /// Whether its host is written as an address of this machine or its link.
+    /// Tells whether its host is written as an address of this machine or its link.
     pub(crate) fn is_near(&self) -> bool {
         let bare = self.host.trim_start_matches('[').trim_end_matches(']');
         bare.parse().is_ok_and(is_near) || self.host == "localhost" || self.host.ends_with(".localhost")
     }
 
-    /// Whether this server may send us to another address.
+    /// Checks that this server may redirect to another address.
     ///
     /// # Errors
-    /// The reason for which nobody goes there.
+    /// The reason why the redirect is not followed.
     pub fn may_lead_to(&self, next: &Self) -> Result<(), String> {
         if self.is_https && !next.is_https {
             return Err(format!("from `https` to `{next}`, where anybody on the way can listen"));

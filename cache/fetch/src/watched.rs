@@ -1,8 +1,8 @@
 //! Connections that give up when a server keeps sending and nothing comes of it.
 //!
-//! The HTTP client reads on while it needs more, and each piece of it may take as long as a server may say nothing. So
-//! a server that sends trailers without an end would be read for ever, by one call that never returns. Whoever reads a
-//! body says how long one call may take ([`Watched`]); the connection under it looks at the clock before it waits.
+//! The HTTP client reads on while it needs more, and may wait for each piece as long as a server may be silent. So one
+//! call could read for ever from a server that sends trailers without an end. The reader of a body says how long one
+//! call may take ([`Watched`]); the connection under it checks the clock before it waits.
 
 use std::cell::Cell;
 use std::io::{self, Read};
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, Transport};
 
 thread_local! {
-    /// When the read that this thread is in has to be over.
+    /// Time at which the read that this thread is in has to be over.
     static UNTIL: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
@@ -36,11 +36,11 @@ impl<R: Read> Read for Watched<R> {
     }
 }
 
-/// Makes connections that look at the clock, of those that others make.
+/// Wraps the connections of another connector so that they check the clock.
 #[derive(Debug)]
 pub(crate) struct Watching;
 
-/// A connection that looks at the clock.
+/// A connection that checks the clock.
 #[derive(Debug)]
 pub(crate) struct WatchedTransport<T>(T);
 

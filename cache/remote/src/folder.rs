@@ -28,7 +28,7 @@ const ABANDONED: Duration = Duration::from_secs(24 * 60 * 60);
 /// Bytes that are written at a time.
 const PIECE: usize = 1 << 20;
 
-/// Where files are until they are whole.
+/// Folder of files that are not whole yet.
 const UNFINISHED: &str = "blake3/tmp";
 
 /// A shared folder.
@@ -37,7 +37,7 @@ pub struct Folder {
     root: PathBuf,
     /// Of the root.
     permissions: Permissions,
-    /// What processes that were killed left is removed when something is written for the first time.
+    /// Runs when something is written for the first time: removes what killed processes left.
     clearing: Once,
 }
 

@@ -19,7 +19,7 @@ const PIECE: usize = 2 << 20;
 /// Bytes of a source that are mapped at a time.
 const STRETCH: u64 = 2 << 20;
 
-/// That a blob of the store has other bytes than its digest says. The store is told to look again.
+/// The error for a stored blob whose bytes do not match its digest. The store is told to look again.
 pub(crate) fn damaged(store: &dyn BlobStore, ours: &BlobDigest) -> Result<RemoteError, RemoteError> {
     store.doubt(ours)?;
     Ok(RemoteError::Local(format!("The stored blob `{ours}` has other bytes than its digest says")))

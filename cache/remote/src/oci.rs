@@ -95,7 +95,8 @@ impl Oci {
         Ok(self.client.send(&Sending { verb, url, headers, access: self.access(url) }, bytes)?)
     }
 
-    /// What a server is told. A registry may have uploads elsewhere; that is no reason to use what the user has there.
+    /// Chooses the credentials for a server. A registry may have uploads elsewhere; that is no reason to use the user's
+    /// credentials for that server.
     fn access(&self, url: &Url) -> Access {
         if url.is_same_server(&self.registry) { Access::Registry } else { Access::Nobody }
     }

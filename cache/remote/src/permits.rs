@@ -1,8 +1,8 @@
-//! How many do something at a time.
+//! Limits how many threads do something at a time.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-/// Permits, of which each is one holder's at a time.
+/// Permits, each of which has one holder at a time.
 pub(crate) struct Permits {
     n_free: Mutex<usize>,
     returned: Condvar,

@@ -1,13 +1,13 @@
-//! What a worker says of a step besides its outputs: how it ended, and what its program wrote.
+//! Reads the rest of a worker's result, besides the outputs: how the action ended, and what its program wrote.
 
 use mc_digest::digest::BlobDigest;
 use mc_ir::protobuf::{self, MalformedMessage};
 use mc_ir::reapi::decode_digest;
 
-/// This much of what a program wrote is shown.
+/// Characters that are shown of what a program wrote.
 const MAX_SHOWN: usize = 2000;
 
-/// The end of a step, as an `ActionResult` says it.
+/// The end of an action, as an `ActionResult` says it.
 pub(crate) struct Ran<'a> {
     /// 0 where all went well.
     pub(crate) exit_code: i64,
@@ -15,7 +15,7 @@ pub(crate) struct Ran<'a> {
     pub(crate) stderr: Written<'a>,
 }
 
-/// What a program wrote: the bytes themselves, or their blob.
+/// Output of a program: the bytes themselves, or their blob.
 pub(crate) struct Written<'a> {
     pub(crate) raw: &'a [u8],
     pub(crate) blob: Option<BlobDigest>,
@@ -38,7 +38,7 @@ impl<'a> Ran<'a> {
     }
 }
 
-/// The lines of a text in one, cut to a decent length.
+/// Joins the lines of a text, and cuts the result to a decent length.
 pub(crate) fn in_one_line(text: &str) -> String {
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     let mut line = String::new();

@@ -256,7 +256,7 @@ impl Remote {
         Ok(self.adopt(function, store, &theirs, &claims)?.map(|outputs| (outputs, voucher)))
     }
 
-    /// Whether whoever asks for signatures as we do would take the result that the server has under a key.
+    /// Tells whether clients that ask for signatures as we do would take the result that the server has under a key.
     ///
     /// # Errors
     /// When the server fails.
@@ -427,7 +427,7 @@ impl Remote {
     }
 }
 
-/// What `signer` says of the signature on a result and of what was signed; `None` without a signature.
+/// The answer of `signer` about the signature on a result and the signed bytes; `None` without a signature.
 fn signed(
     function: DigestFunction,
     entry: &[u8],

@@ -93,8 +93,8 @@ impl Remote {
         self.recording.ask(|| self.transport.put_result(&key, &result, &named))
     }
 
-    /// Whether the server has no result for an action that others with our settings would take, and all that it gave is
-    /// here to be sent. What is not here any more is there: it was promised.
+    /// Tells whether the server has no result for an action that clients with our settings would take, and all blobs of
+    /// the action's outputs are here to be sent. A blob that is not here any more is on the server: it was promised.
     ///
     /// # Errors
     /// When the server fails.

@@ -106,7 +106,7 @@ impl Workers {
         }
     }
 
-    /// Who answers for what the workers of an executor make: they do, as far as they are trusted.
+    /// The voucher for results of an executor's workers: they answer for them, as far as they are trusted.
     ///
     /// * `address`: of the executor, as people write it
     pub fn voucher(address: &str) -> Voucher {

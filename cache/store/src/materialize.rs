@@ -74,7 +74,7 @@ pub enum Materialized {
 impl LocalStore {
     /// Makes a folder hold exactly these files.
     ///
-    /// What other targets have put below the folder stays.
+    /// Files that other targets have put below the folder stay.
     ///
     /// # Errors
     /// If a blob is missing or damaged, a file cannot be written, or a part of the path is a link; then the folder is as

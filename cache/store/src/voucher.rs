@@ -1,8 +1,8 @@
-//! Who answers for the result of an action, and whose word counts.
+//! Vouchers for results of actions, and the trust in them.
 //!
 //! A result is right if its maker ran the action on the bytes that its key names. A store cannot see that, so each
-//! record notes who answers for it. Where results have to be signed, a record for which nobody who is trusted answers
-//! is a miss, and so nothing that came from an unsigned cache is ever passed on as one's own.
+//! record notes who answers for it. If results have to be signed, a record without a trusted voucher is a miss, so a
+//! result that came from an unsigned cache is never passed on as the user's own.
 
 use std::collections::BTreeSet;
 
@@ -21,21 +21,21 @@ pub enum Voucher {
     Workers(Digest),
 }
 
-/// Everybody who answers for a result; nobody does for one that came from an unsigned cache.
+/// Everybody who answers for a result. Nobody answers for one that came from an unsigned cache.
 pub type Vouchers = BTreeSet<Voucher>;
 
-/// Whose results count.
+/// Vouchers that are trusted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Trust {
-    /// Anybody's.
+    /// All, and results without a voucher.
     #[default]
     Anyone,
-    /// Those of this machine and of whoever is named.
+    /// Those of this machine, and the named ones.
     Only(Vouchers),
 }
 
 impl Trust {
-    /// Whether a result counts for which these answer.
+    /// Tells whether a result with these vouchers counts.
     pub fn accepts<'a>(&self, vouchers: impl IntoIterator<Item = &'a Voucher>) -> bool {
         match self {
             Self::Anyone => true,
@@ -46,7 +46,7 @@ impl Trust {
     }
 }
 
-/// Encoded size of a voucher: what it is, and a digest, which is zero for [`Voucher::Here`].
+/// Encoded size of a voucher: its kind, and a digest, which is zero for [`Voucher::Here`].
 const N_BYTES: usize = 8 + 32;
 
 pub(crate) fn encode(vouchers: &Vouchers, writer: &mut Writer) {

@@ -83,7 +83,7 @@ pub(crate) fn analyze_target<'db>(db: &'db dyn Db, key: TargetKey<'db>) -> Arc<A
     }
 }
 
-/// Whether the target names one that does not exist; [`crate::check`] says which.
+/// Tells whether the target names a target that does not exist; [`crate::check`] says which.
 fn has_unknown_labels(db: &dyn Db, target: &Target) -> bool {
     let labels = target.record.labels();
     labels.iter().any(|placed| matches!(resolve_label(db, &placed.value), Resolution::Unknown(_)))

@@ -38,7 +38,7 @@ impl<'a> Context<'a> {
         Self { db, target, named: OnceCell::new(), faults: RefCell::default(), fetched: RefCell::default() }
     }
 
-    /// What the rule did that it may not, and sources that it may not use.
+    /// Returns the faults: forbidden operations of the rule, and sources that it may not use.
     pub(crate) fn into_faults(self) -> Vec<Fault> {
         self.faults.into_inner()
     }

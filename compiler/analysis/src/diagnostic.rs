@@ -52,7 +52,7 @@ pub struct Diagnostics {
 pub const MAX_SHOWN: usize = 100;
 
 impl Diagnostics {
-    /// Whether nothing is wrong.
+    /// Returns true if there are no diagnostics.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.shown.is_empty()

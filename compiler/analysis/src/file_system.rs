@@ -41,9 +41,9 @@ pub struct Entry {
 pub struct Outside {
     /// The link, relative to the workspace.
     pub link: String,
-    /// Where it leads, as it is written in it.
+    /// The link's target, as it is written in the link.
     pub target: String,
-    /// Where it leads, without any link on the way.
+    /// The path that the link leads to, without any link on the way.
     pub resolved: PathBuf,
 }
 

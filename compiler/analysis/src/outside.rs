@@ -1,11 +1,11 @@
-//! Source files that links lead to: inside the workspace they are welcome, outside of it they need a permission.
+//! Source files behind links: a link may lead to any place in the workspace, and needs a permission to lead out of it.
 //!
-//! What sources hold ends in outputs and in caches that others read: licenses are copied, data is kept as text. So a
-//! link in a workspace of somebody else must not bring a private file of this machine there unnoticed. The permission
-//! is `allow-outside` in `workspace.kdl`; folders of fetched files need none.
+//! Contents of sources end up in outputs and in caches that others read: licenses are copied, data is kept as text. So
+//! a link in somebody else's workspace must not bring a private file of this machine there unnoticed. The permission is
+//! `allow-outside` in `workspace.kdl`; folders of fetched files need none.
 //!
-//! The check looks at the path at the time of the analysis. A link that is changed later is not noticed here; but
-//! whatever an action reads is hashed, so what it makes is never taken for something else.
+//! The check looks at the path at the time of the analysis. It does not notice a link that is changed later; but all
+//! bytes that an action reads are hashed, so its result is never taken for that of other bytes.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -18,7 +18,7 @@ use crate::workspace::workspace;
 
 /// Refuses a path below the workspace that leads out of it without permission.
 ///
-/// *Incremental:* depends on the permissions only where a path does lead out.
+/// *Incremental:* depends on the permissions only if a path does lead out.
 ///
 /// # Errors
 /// [`SourceError`] with the link, and what to do about it.

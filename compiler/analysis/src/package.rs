@@ -68,7 +68,7 @@ impl Spans {
 pub(crate) struct Lowered {
     pub(crate) package: Arc<Package>,
     pub(crate) spans: Arc<Spans>,
-    /// What is wrong, up to a bound.
+    /// Diagnostics of the package, up to a bound.
     pub(crate) diagnostics: Vec<Diagnostic>,
     /// How many more mistakes there are.
     pub(crate) n_more: usize,

@@ -18,7 +18,7 @@ use crate::source_file::{Content, SourceFile};
 pub(crate) struct Parsed {
     /// Its text; empty when it cannot be read.
     pub(crate) text: Arc<str>,
-    /// What is wrong with it as KDL, up to a bound.
+    /// Diagnostics of the text as KDL, up to a bound.
     pub(crate) diagnostics: Vec<Diagnostic>,
     /// How many more mistakes there are.
     pub(crate) n_more: usize,

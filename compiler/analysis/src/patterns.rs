@@ -15,7 +15,7 @@ use crate::suggest::did_you_mean;
 pub struct PatternError {
     /// What was expected and what was found.
     pub message: String,
-    /// What the writer may have meant; only the first ten of many errors say it.
+    /// A guess at what the writer meant; only the first ten of many errors have one.
     pub help: Option<String>,
 }
 

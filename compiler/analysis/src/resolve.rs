@@ -73,7 +73,7 @@ impl<'a> Suggestions<'a> {
         Self { db, names: BTreeMap::new(), packages, everywhere }
     }
 
-    /// What to do about a label that stands for nothing.
+    /// Says what to do about a label that stands for nothing.
     pub(crate) fn help(&mut self, label: &Label) -> String {
         if package_of(self.db, &label.package).exists { self.target(label) } else { self.package(label) }
     }

@@ -139,7 +139,7 @@ pub fn workspace(db: &dyn Db) -> Arc<Workspace> {
     Arc::clone(&lower_workspace(db).0)
 }
 
-/// What is wrong with `workspace.kdl`, up to a bound, and how many more mistakes there are.
+/// The diagnostics of `workspace.kdl`, up to a bound, and the number of further ones.
 pub(crate) fn workspace_diagnostics(db: &dyn Db) -> (&[Diagnostic], usize) {
     let (_, diagnostics, n_more) = lower_workspace(db);
     (diagnostics, *n_more)

@@ -1,7 +1,7 @@
-//! What a check of many mistakes costs is linear in their number, of whatever kind they are.
+//! Tests that the cost of a check is linear in the number of diagnostics, of whatever kind they are.
 //!
-//! The cost is counted in bytes that were allocated, which are the same in every run: names that are gathered, lines
-//! that are found and messages that are written anew for each mistake all show in it.
+//! The cost is counted in bytes that were allocated, which are the same in every run: gathering names, finding lines
+//! and writing messages anew for each diagnostic all show in it.
 
 #[expect(dead_code, reason = "the suite uses more of it")]
 #[path = "suite/fake.rs"]
@@ -61,7 +61,7 @@ fn cost(text: &str) -> (usize, Diagnostics) {
     (N_BYTES.with(Cell::get) - before, diagnostics)
 }
 
-/// A file with so many mistakes of one kind.
+/// A file with this many mistakes of one kind.
 type Kind = fn(usize) -> String;
 
 fn repeated(n: usize, line: impl Fn(usize) -> String) -> String {

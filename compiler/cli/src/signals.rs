@@ -1,5 +1,5 @@
-//! Signals, set up before anything else: those that end `mc` do so from the first moment on, and a write beyond the
-//! limit on the size of files is an error that can be told.
+//! Sets up signals before anything else: those that end `mc` do so from the first moment on, and a write beyond the
+//! limit on the size of files is an error that can be reported.
 
 use crate::interrupt;
 

@@ -23,9 +23,9 @@ pub(crate) struct Streams {
     is_closed: AtomicBool,
     failure: Mutex<Option<io::Error>>,
     is_quiet: bool,
-    /// Whether results may be colored.
+    /// True if results may be colored.
     is_out_colored: bool,
-    /// Whether messages may be colored.
+    /// True if messages may be colored.
     is_err_colored: bool,
     /// Whether messages go to a terminal that can show moving bars.
     pub(crate) is_live: bool,

@@ -44,7 +44,7 @@ pub(crate) struct RunContext<'a> {
     digests: &'a [Output],
     /// Inputs that were read so far, in one file for each of their parts.
     mapped: Mutex<BTreeMap<usize, Vec<MappedFile>>>,
-    /// Whether an input could not be read, or an output not be written.
+    /// True if an input could not be read, or an output could not be written.
     has_failed: AtomicBool,
 }
 
@@ -53,7 +53,7 @@ impl<'a> RunContext<'a> {
         Self { services, inputs, digests, mapped: Mutex::default(), has_failed: AtomicBool::new(false) }
     }
 
-    /// Whether this machine could not read an input or write an output, so that no input is to blame.
+    /// Tells whether this machine could not read an input or write an output, so that no input is to blame.
     pub(crate) fn has_failed(&self) -> bool {
         self.has_failed.load(Ordering::Relaxed)
     }
@@ -189,7 +189,7 @@ fn whole(file: MappedFile) -> Piece {
     Piece::whole(Arc::new(file))
 }
 
-/// Whether inputs are too many bytes to stay in memory.
+/// Tells whether inputs are too many bytes to stay in memory.
 fn is_much(mapped: &BTreeMap<usize, Vec<MappedFile>>) -> bool {
     mapped.values().flatten().map(|file| file.len()).sum::<usize>() > HELD
 }
@@ -208,7 +208,7 @@ fn digest_of(file: &MappedFile, is_much: bool) -> BlobDigest {
     hasher.finish()
 }
 
-/// That a source has other bytes than those whose digest is in the key.
+/// The error for a source that has other bytes than those whose digest is in the key.
 ///
 /// * `how`: as what happened to it
 pub(crate) fn changed(source: &Source, how: &str, expected: &BlobDigest, found: &BlobDigest) -> ActionError {

@@ -1,10 +1,10 @@
 //! Reasons to build again: results that a reader refused, and blobs that were gone or wrong when they were read.
 //!
-//! A cache cannot tell whether a result is one that its readers can use: who reads it finds out. Whatever a reader that
-//! failed had read, and this machine had not made, is made here when the build is tried again. That happens once for
-//! each reader; what it says the second time is its own failure.
+//! A cache cannot tell whether the readers of a result can use it; only a reader finds out. If a reader fails, the
+//! results that it read and that this machine did not make are made here when the build is tried again. That happens
+//! once for each reader; if it fails a second time, the failure is its own.
 //!
-//! Shared by all tries of a command's builds, so that nothing is doubted twice.
+//! All tries of a command's builds share one [`Doubts`], so that nothing is doubted twice.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -12,7 +12,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use mc_digest::digest::{ActionDigest, Digest};
 use mc_ir::action::ActionNode;
 
-/// What turned out to be wrong so far.
+/// Results and blobs that turned out to be wrong so far.
 #[derive(Debug, Default)]
 pub struct Doubts(Mutex<State>);
 
@@ -27,17 +27,17 @@ struct State {
 }
 
 impl Doubts {
-    /// How many reasons to build again there were so far. A build after which there are more is to be tried again.
+    /// Number of reasons to build again so far. A build after which there are more is to be tried again.
     pub fn n_reasons(&self) -> usize {
         self.lock().n_reasons
     }
 
-    /// What a person should know about results that were refused, told once.
+    /// Takes the warnings about results that were refused; each is returned once.
     pub fn take_warnings(&self) -> Vec<String> {
         std::mem::take(&mut self.lock().warnings)
     }
 
-    /// Whether a result is to be made here, whoever has one.
+    /// Tells whether a result is to be made here, even if somebody has one.
     pub(crate) fn is_doubted(&self, result: &ActionDigest) -> bool {
         self.lock().results.contains(result)
     }
@@ -47,13 +47,13 @@ impl Doubts {
         self.lock().results.remove(result);
     }
 
-    /// Takes note of a blob that was gone or wrong when it was to be read: whoever builds again makes it anew.
+    /// Takes note of a blob that was gone or wrong when it was to be read: the next build makes it anew.
     pub(crate) fn lost(&self) {
         self.lock().n_reasons += 1;
     }
 
-    /// Takes note of a reader that failed over results that others made. `false` when it did so before, or there are
-    /// none: then the failure is its own.
+    /// Takes note of a reader that failed over results that others made. Returns `false` if it did so before, or if
+    /// there are no such results: then the failure is its own.
     ///
     /// * `results`: their keys
     pub(crate) fn refused(&self, reader: &ActionNode, why: &str, results: &BTreeSet<ActionDigest>) -> bool {

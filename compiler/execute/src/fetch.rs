@@ -19,7 +19,7 @@ pub fn output_content(store: &dyn BlobStore, output: &Output) -> Result<Content,
     Ok(content_of(output.parts().iter().map(open).collect::<Result<_, _>>()?))
 }
 
-/// That a blob is not there any more.
+/// The error for a blob that is not there any more.
 pub(crate) fn gone(blob: &BlobDigest) -> ActionError {
     ActionError::failed(format!("Blob `{blob}` is gone from the store or damaged"))
         .with_help("Build again: it is made anew")

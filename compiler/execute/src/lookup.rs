@@ -17,7 +17,7 @@ use crate::services::Services;
 /// A result that is known and there.
 pub(crate) struct Known {
     pub(crate) outputs: Outputs,
-    /// Whether this machine made it.
+    /// True if this machine made it.
     pub(crate) is_own: bool,
 }
 

@@ -23,7 +23,7 @@ pub struct Services<'a> {
     pub actions: &'a dyn ActionCache,
     /// Whose results count, in the action cache and elsewhere.
     pub trust: &'a Trust,
-    /// What turned out to be wrong so far, in this build and in those before that it repeats.
+    /// Results and blobs that turned out to be wrong so far, in this build and in those before that it repeats.
     pub doubts: &'a Doubts,
     /// Digests of source files, remembered while the files do not change.
     pub memo: &'a InputMemo,

@@ -45,18 +45,18 @@ pub(crate) struct Given {
     pub(crate) output: Output,
     /// The key of the action that gave it.
     pub(crate) maker: ActionDigest,
-    /// Whether this machine made it.
+    /// True if this machine made it.
     pub(crate) is_own: bool,
 }
 
-/// What an action gave.
+/// Result of an action.
 #[derive(Debug)]
 pub(crate) struct Done {
     pub(crate) outputs: Outputs,
     /// The action's key.
     pub(crate) digest: ActionDigest,
     pub(crate) origin: Origin,
-    /// Whether this machine made it, now or before.
+    /// True if this machine made it, now or before.
     pub(crate) is_own: bool,
 }
 

@@ -153,7 +153,7 @@ fn environment() -> &'static Environment<'static> {
     })
 }
 
-/// What `work` gives, on a thread with a stack of its own.
+/// Runs `work` on a thread with a stack of its own.
 fn on_own_stack<T: Send>(
     place: &str,
     action: &'static str,

@@ -1,4 +1,4 @@
-//! What rendering a chat template may cost, counted so that every machine stops at the same place.
+//! Limits what rendering a chat template costs, counted so that every machine stops at the same place.
 //!
 //! The engine counts its instructions (fuel), but one instruction may copy a text of any length, compare lists of any
 //! size or print a value in which one list stands a billion times. So everything that reads or makes a value asks here
@@ -22,7 +22,7 @@ pub const MAX_WORK: usize = 64 << 20;
 /// Bytes written for one rendering: into the text, and into the results of macros and blocks on the way to it.
 pub const MAX_OUTPUT_BYTES: usize = 16 << 20;
 
-/// Lists and mappings that are in each other.
+/// Depth of lists and mappings in each other.
 pub const MAX_VALUE_DEPTH: usize = 100;
 
 /// Spaces that a text or JSON is indented by, or columns that a number is padded to.
@@ -37,13 +37,13 @@ const VISIT: usize = 4;
 /// Work for keeping one more value.
 const KEEP: usize = 32;
 
-/// What is left for a rendering.
+/// Budget that is left for a rendering.
 pub(crate) struct Budget {
     work: usize,
     output: usize,
 }
 
-/// A limit that was reached; the kind tells it from what a template says by itself.
+/// The error for a limit that was reached; its kind distinguishes it from errors that a template raises by itself.
 pub(crate) fn limit(text: String) -> Error {
     Error::new(ErrorKind::OutOfFuel, text)
 }
@@ -88,14 +88,14 @@ impl Budget {
         self.work
     }
 
-    /// Pays for reading a value and everything in it, such as for comparing it; gives what that cost.
+    /// Pays for reading a value and everything in it, such as for comparing it; returns what that cost.
     pub(crate) fn read(&mut self, value: &Value) -> Result<usize, Error> {
         let before = self.work;
         Walk { budget: self, with_texts: true, mutable: Mutable::Allowed }.visit(value, 0)?;
         Ok(before - self.work)
     }
 
-    /// Pays for a value as text; gives the most bytes that it may have.
+    /// Pays for a value as text; returns the most bytes that it may have.
     pub(crate) fn print(&mut self, value: &Value) -> Result<usize, Error> {
         if let Some(text) = value.as_str() {
             self.charge(text.len())?;
@@ -111,7 +111,7 @@ impl Budget {
         self.charge(length(value).saturating_mul(if value.as_object().is_some() { VISIT } else { 1 }))
     }
 
-    /// Pays for a new value and gives it, in memory of its own if it was still to be computed.
+    /// Pays for a new value and returns it, in memory of its own if it was still to be computed.
     ///
     /// The engine joins, cuts and pairs lists when somebody asks for their items; a list of that kind on top of another
     /// would cost again whenever it is read, and a stack frame for each.
@@ -172,7 +172,7 @@ impl Budget {
     }
 }
 
-/// Characters at most, or items, of a value.
+/// Upper bound on the characters or items of a value.
 pub(crate) fn length(value: &Value) -> usize {
     match (value.as_str(), value.as_object()) {
         (Some(text), _) => text.len(),
@@ -188,7 +188,7 @@ fn digits(value: &Value) -> usize {
     if is_float && !f64::try_from(value.clone()).is_ok_and(is_short) { 40 } else { 0 }
 }
 
-/// Whether namespaces and loops may be in a value.
+/// Permission for namespaces and loops in a value.
 #[derive(Clone, Copy, PartialEq)]
 enum Mutable {
     Allowed,

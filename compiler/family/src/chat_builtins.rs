@@ -1,8 +1,8 @@
 //! Filters, tests, functions and methods of chat templates, each with its price.
 //!
-//! They are the engine's own. Around each stands a price, which is paid before it runs and covers the work in the worst
-//! case and the memory of the result. A filter that is named in a text, as in `map('upper')`, is found under the same
-//! name and pays the same.
+//! They are the engine's own. Each has a price, which is paid before it runs and covers the work in the worst case and
+//! the memory of the result. A filter that is named in a text, as in `map('upper')`, is found under the same name and
+//! pays the same.
 
 use minijinja::value::{Kwargs, Rest, ValueKind, ValueOrKwargs};
 use minijinja::{
@@ -422,7 +422,7 @@ fn formatting(budget: &mut Budget, pattern: &Value, args: &[Value]) -> Result<()
     budget.charge_times(n_bytes, text.matches(['%', '{']).count())
 }
 
-/// What follows a mark in a pattern of either kind: `05.1` of `%05.1f`, `>9` of `{:>9}`.
+/// The specification after each mark in a pattern of either kind: `05.1` of `%05.1f`, `>9` of `{:>9}`.
 fn specifications(pattern: &str) -> impl Iterator<Item = &str> {
     let after_percent = |rest: &str| match rest.strip_prefix('(').and_then(|name| name.find(')')) {
         Some(end) => end + 2,

@@ -45,7 +45,7 @@ fn unwritable(error: serde_json::Error) -> Error {
     Error::new(ErrorKind::BadSerialization, error.to_string())
 }
 
-/// Bytes of which there are so many at most.
+/// A buffer with room for a limited number of bytes.
 struct Bounded {
     bytes: Vec<u8>,
     n_left: usize,

@@ -1,7 +1,7 @@
-//! The operators of chat templates that the engine cannot be left alone with.
+//! Operators of chat templates that replace the engine's own, which are not safe for all operands.
 //!
-//! Its `*` repeats a text or a list before anyone can say that the result is too long. Its slices subtract indices
-//! without minding which is larger.
+//! The engine's `*` repeats a text or a list before anyone can say that the result is too long. Its slices subtract
+//! indices without checking which is larger.
 
 use minijinja::value::{ObjectRepr, Tuple, ValueKind};
 use minijinja::{Error, ErrorKind, Value};

@@ -60,7 +60,7 @@ pub(crate) fn check(source: &str, syntax: SyntaxConfig) -> Result<(), String> {
     Ok(())
 }
 
-/// How deep the tree of an expression may be, by the tokens seen so far.
+/// Depth of the tree of an expression, by the tokens seen so far.
 #[derive(Default)]
 struct Expression {
     /// Operators since the last comma outside of all brackets.
@@ -115,7 +115,7 @@ struct Blocks {
     tag: Option<Tag>,
 }
 
-/// What a tag has shown so far.
+/// Parts of a tag that were seen so far.
 #[derive(Default)]
 struct Tag {
     keyword: Option<Keyword>,

@@ -4,7 +4,7 @@
 //! operands and results: `a + b` becomes `@joined(@passed(a) + @passed(b))`. No template can say such a name. What the
 //! functions charge is in `chat_builtins`.
 //!
-//! Plain text becomes an expression, because those are written through the formatter, which counts.
+//! Plain text becomes an expression, because the engine writes expressions through the formatter, which counts.
 
 use minijinja::machinery::Span;
 use minijinja::machinery::ast::{
@@ -341,7 +341,7 @@ fn variable<'a>(name: &'a str, span: Span) -> Expr<'a> {
     Expr::Var(Spanned::new(Var { id: name }, span))
 }
 
-/// Whether an attribute is assigned to.
+/// Tells whether an assignment sets an attribute.
 fn has_attribute(target: &Expr<'_>) -> bool {
     match target {
         Expr::List(list) => list.items.iter().any(has_attribute),

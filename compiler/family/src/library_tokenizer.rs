@@ -37,7 +37,7 @@ pub(crate) struct LibraryTokenizer {
     plain: OnceLock<tokenizers::Tokenizer>,
     /// The id of each id of `inner`.
     ids: Vec<u32>,
-    /// Where a long text may be cut.
+    /// Places where a long text may be cut.
     cuts: Cuts,
 }
 

@@ -26,7 +26,7 @@ pub(crate) struct PieceEncoder {
     /// The tokens that are cut out, by their first byte, the longest first; whether each is a control token.
     added: BTreeMap<u8, Vec<(String, u32, bool)>>,
     space_prefix: bool,
-    /// Whether no piece has a space after a letter or digit, so that texts may be cut there.
+    /// True if no piece has a space after a letter or digit, so that texts may be cut there.
     may_cut: bool,
 }
 

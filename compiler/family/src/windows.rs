@@ -1,13 +1,13 @@
-//! Long texts in windows, so that encoding them takes memory for a window and not for the text.
+//! Splits long texts into windows, so that encoding them takes memory for a window and not for the text.
 //!
-//! The library keeps some three hundred bytes for each byte of a text while it encodes it. A text may be cut where that
-//! changes no id, and where that is depends on the tokenizer:
+//! The library keeps some three hundred bytes for each byte of a text while it encodes it. A text may be cut where the
+//! cut changes no id. The tokenizer decides where that is:
 //!
-//! * Where an expression cuts a text into words first, and merges stay within words: between two words. What is a word
-//!   depends on the text from its beginning on, and on a little of what follows, so a window is cut well before its
-//!   end and the next one begins there.
-//! * Where merges may run over spaces, as in `SentencePiece`'s vocabularies: before a space, after a letter that no
-//!   piece has before a space. No merge makes what is no piece, so none crosses such a place.
+//! * If an expression cuts a text into words first, and merges stay within words: between two words. The text from its
+//!   beginning on, and a little of what follows, decide what a word is, so a window is cut well before its end and the
+//!   next one begins there.
+//! * If merges may run over spaces, as in `SentencePiece`'s vocabularies: before a space, after a letter that no piece
+//!   has before a space. A merge makes nothing but pieces, so none crosses such a place.
 //!
 //! A tokenizer of another kind, or a text without such a place, is encoded as a whole up to [`MAX_WHOLE_BYTES`].
 
@@ -25,19 +25,19 @@ pub const MAX_WHOLE_BYTES: usize = 2 << 20;
 /// Words after a cut that are in its window: expressions look ahead over one run of letters, digits or spaces.
 const WORDS_AFTER_CUT: usize = 8;
 
-/// Where a text may be cut.
+/// Places where a text may be cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cuts {
-    /// Between words, so many bytes before the end of a window.
+    /// Between words, this many bytes before the end of a window.
     Words {
-        /// Bytes from a cut to the end of its window, at least.
+        /// Least number of bytes from a cut to the end of its window.
         margin: usize,
-        /// Whether characters may be composed, so that a cut stands before one that never is.
+        /// True if characters may be composed, so that a cut stands before one that never is.
         is_normalized: bool,
     },
     /// Before a space between two letters or digits.
     Spaces {
-        /// Whether the tokenizer begins a text with a space of its own, which then stands for the text's.
+        /// True if the tokenizer begins a text with a space of its own, which then stands for the text's.
         has_prefix: bool,
     },
     /// Nowhere.
@@ -45,7 +45,7 @@ pub(crate) enum Cuts {
 }
 
 impl Cuts {
-    /// Where texts may be cut for a tokenizer of these parts.
+    /// Finds out where texts may be cut for a tokenizer of these parts.
     ///
     /// * `pieces`: of the vocabulary, as its merges have them
     pub(crate) fn of<'a>(
@@ -88,12 +88,12 @@ impl Cuts {
     }
 }
 
-/// Whether a piece has a space after a letter or digit.
+/// Tells whether a piece has a space after a letter or digit.
 pub(crate) fn crosses_space(piece: &str) -> bool {
     piece.match_indices('▁').any(|(at, _)| piece[..at].ends_with(|c: char| c.is_ascii_alphanumeric()))
 }
 
-/// Whether a step cuts a text into words by expressions that look at nothing before a word.
+/// Tells whether a step cuts a text into words by expressions that look at nothing before a word.
 fn is_words(step: &Value) -> bool {
     match step["type"].as_str() {
         Some("Sequence") => {
@@ -124,7 +124,8 @@ fn looks_ahead_alone(expression: &str) -> bool {
     !has_anchor && !has_start
 }
 
-/// Whether a tokenizer that writes spaces as `▁`, and cuts nothing, begins a text with one; `None` for other kinds.
+/// Tells whether a tokenizer that writes spaces as `▁`, and cuts nothing, begins a text with one; `None` for other
+/// kinds.
 fn prefix(normalizer: &Value, pre_tokenizer: &Value) -> Option<bool> {
     let is_replace = |step: &Value| {
         step["type"] == "Replace" && step["pattern"]["String"] == " " && step["content"] == "▁"

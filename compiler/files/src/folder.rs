@@ -1,4 +1,4 @@
-//! A handle on a directory, and what can be done below it without following a link.
+//! A handle on a directory, and operations below it that follow no link.
 //!
 //! Paths are relative, of plain names, and no part of one may be a symbolic link; a part that is one is an error that
 //! names it ([`Refused::Link`]). Only the folder that a handle is opened on ([`Folder::open`]) may be reached through
@@ -84,7 +84,7 @@ impl Folder {
         Ok(rustix::fs::fstat(&self.handle)?.into())
     }
 
-    /// Bytes that are free on its file system, for whoever has no special rights.
+    /// Bytes that are free on its file system, for users without special rights.
     ///
     /// # Errors
     /// As the system says.
@@ -264,12 +264,12 @@ impl Folder {
     /// Swaps two entries in one moment.
     ///
     /// # Errors
-    /// Where the system or the file system cannot do that; and as [`Self::rename`].
+    /// If the system or the file system cannot do that; and as [`Self::rename`].
     pub fn exchange(&self, one: &Path, folder: &Self, other: &Path) -> io::Result<()> {
         self.between(one, folder, other, exchange)
     }
 
-    /// Removes a file or a link. What is gone already is no error.
+    /// Removes a file or a link. An entry that is gone already is not an error.
     ///
     /// # Errors
     /// If it is a folder; and as [`Self::folder`] for the folders above.
@@ -286,7 +286,7 @@ impl Folder {
         self.in_parent(path, |folder, name| Ok(unlinkat(folder, name, AtFlags::REMOVEDIR)?))
     }
 
-    /// Removes a file, a link, or a folder with all that is in it. What is gone already is no error.
+    /// Removes a file, a link, or a folder with all that is in it. An entry that is gone already is not an error.
     ///
     /// # Errors
     /// As the system says; part of it may be removed then.
@@ -438,7 +438,7 @@ mod tests {
             self.dir.path().join(path)
         }
 
-        /// What is outside, as it was.
+        /// Asserts that everything outside is as it was.
         fn assert_outside_is_untouched(&self) {
             let names: Vec<_> =
                 fs::read_dir(self.path("outside")).unwrap().map(|entry| entry.unwrap().file_name()).collect();

@@ -1,11 +1,11 @@
-//! How files are opened, made and removed.
+//! Opens, makes and removes files.
 //!
 //! [`folder::Folder`] is a handle on a directory. Everything that `mc` writes or removes goes through one, by a path
 //! below it on which no part may be a symbolic link: so a link that somebody planted in the store or under `mc-out/`
 //! is an error that names it, and never leads a write or a removal elsewhere.
 //!
-//! [`regular`] opens what `mc` reads: a regular file and nothing else, without blocking, and with a limit on its size
-//! where all of it is read into memory.
+//! [`regular`] opens the files that `mc` reads: regular files and nothing else, without blocking, and with a limit on
+//! the size where all of a file is read into memory.
 //!
 //! This crate knows nothing of stores, formats or rules.
 

@@ -1,4 +1,4 @@
-//! Reasons for which a file is not opened though the system would open it.
+//! Reasons to refuse a file that the system would open.
 
 use std::io;
 use std::path::PathBuf;
@@ -17,12 +17,12 @@ pub enum Refused {
     Link {
         /// The link.
         path: PathBuf,
-        /// Where it leads, as it is written in it.
+        /// The link's target, as it is written in the link.
         target: PathBuf,
         /// The kind of thing that should be there: `a folder` or `a file`.
         expected: &'static str,
     },
-    /// Something else than a regular file is in the place of one.
+    /// Something other than a regular file is in the place of one.
     #[error("`{path}` is {found}, expected a regular file", path = path.display())]
     NotRegular {
         /// The path.
@@ -35,7 +35,7 @@ pub enum Refused {
     TooLarge {
         /// The file.
         path: PathBuf,
-        /// The most bytes that are read of it.
+        /// The most bytes that it may have.
         limit: u64,
     },
     /// A path is not one of plain names below a folder.

@@ -2,7 +2,7 @@
 //!
 //! Opening a pipe waits for its writer, and a device may have no end; so files are opened without blocking, and
 //! anything but a regular file is refused before a byte of it is read. Links are followed here: the user named the
-//! file. What lies in a folder that `mc` keeps is opened by [`crate::folder::Folder`], which follows none.
+//! file. Files in a folder that `mc` keeps are opened by [`crate::folder::Folder`], which follows no links.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
@@ -51,7 +51,7 @@ pub fn read_text(path: &Path, limit: u64) -> io::Result<String> {
     text.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.utf8_error()))
 }
 
-/// Refuses what is not a regular file.
+/// Refuses anything but a regular file.
 pub(crate) fn checked(file: File, path: &Path) -> io::Result<File> {
     match Kind::from(file.metadata()?.file_type()) {
         Kind::File => Ok(file),

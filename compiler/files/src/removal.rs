@@ -15,8 +15,8 @@ use crate::status::Status;
 /// Attempts to empty a folder that others fill meanwhile.
 const MAX_ATTEMPTS: usize = 16;
 
-/// Removes what has this name in the folder: a file, a link, or a folder with all that is in it. What is gone already
-/// is no error.
+/// Removes the entry with this name in the folder: a file, a link, or a folder with all that is in it. An entry that is
+/// gone already is not an error.
 pub(crate) fn remove_all(folder: BorrowedFd<'_>, name: &Path) -> io::Result<()> {
     for _ in 0..MAX_ATTEMPTS {
         match unlink(folder, name) {
@@ -47,7 +47,7 @@ struct Emptied {
     name: OsString,
     /// Names in it that are still to be removed.
     pending: Vec<OsString>,
-    /// Times that it was listed since something was moved into it by us.
+    /// Number of times that it was listed since we moved something into it.
     n_listed: usize,
 }
 
@@ -67,8 +67,8 @@ impl Emptied {
     }
 }
 
-/// Removes all that is in an open folder. Folders are worked off from a list and not by calls within calls: how deep
-/// they lie is not ours to say.
+/// Removes all that is in an open folder. Folders are worked off from a list and not by recursion, since nothing limits
+/// how deep they lie.
 fn empty(folder: OwnedFd) -> io::Result<()> {
     let mut open = vec![Emptied::new(folder, OsString::new())?];
     while let Some(here) = open.last_mut() {
@@ -100,7 +100,7 @@ fn empty(folder: OwnedFd) -> io::Result<()> {
     Ok(())
 }
 
-/// Folders that are open at a time: descriptors are few.
+/// Folders that are open at a time, because a process has few descriptors.
 const MAX_OPEN: usize = 64;
 
 /// Brings a folder that lies deeper than [`MAX_OPEN`] up to the first of the open ones, which is listed again.

@@ -333,7 +333,7 @@ pub enum ActionError {
     Changed {
         /// The file.
         path: Arc<Path>,
-        /// What was expected and what was found.
+        /// Text that says what was expected and what was found.
         message: String,
     },
     /// A quality gate was missed; nothing that depends on it is published.

@@ -1,10 +1,10 @@
-//! Protocol buffers as they come from others: the fields of a message, one after the other, where they lie.
+//! Reads protocol buffers that come from others: the fields of a message, one after the other, where they lie.
 //!
 //! Nothing is copied and nothing is built, so a message never costs more memory than it has bytes. A generated decoder
-//! makes an object of some hundred bytes of every two that say "one more, and empty"; so what servers send is read
-//! with this one.
+//! makes an object of some hundred bytes of every two that say "one more, and empty"; so this module reads the messages
+//! of servers.
 
-/// What stands in a field.
+/// Value of a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wire<'a> {
     /// A number, whatever its type; a negative one is in two's complement.

@@ -241,7 +241,7 @@ pub fn n_tree_bytes(result: &[u8]) -> u64 {
     trees.fold(0, |n_bytes, tree| n_bytes.saturating_add(tree.n_bytes))
 }
 
-/// What the blobs of one result have together.
+/// Sums over the blobs of one result.
 #[derive(Default)]
 struct Budget {
     n_parts: usize,

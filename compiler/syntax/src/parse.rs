@@ -19,7 +19,7 @@ pub const MAX_BYTES: usize = 16 << 20;
 pub struct Parse {
     /// What could be read.
     pub document: Document,
-    /// What is wrong, in the order of the text, up to a bound; the text is valid KDL if this is empty.
+    /// Diagnostics in the order of the text, up to a bound; the text is valid KDL if there are none.
     pub diagnostics: Vec<Diagnostic>,
     /// How many more mistakes there are.
     pub n_more: usize,

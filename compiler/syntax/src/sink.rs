@@ -33,7 +33,7 @@ impl Sink {
         self.diagnostics.len() + self.n_more
     }
 
-    /// Whether there is none.
+    /// Returns true if there are no diagnostics.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.len() == 0

@@ -6,8 +6,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
-/// Whether a terminal would obey the character instead of showing it, or would show the text around it in another
-/// order or not at all.
+/// Returns true if a terminal would obey the character instead of showing it, or would show the text around it in
+/// another order or not at all.
 ///
 /// These are the control characters but for the line feed and the tab, the separators of lines and paragraphs, and the
 /// format characters of Unicode (marks, overrides and isolates of direction, byte order marks, invisible operators,
@@ -64,10 +64,10 @@ fn replaced(text: &str, is_replaced: impl Fn(char) -> bool) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
-/// How a piece of text stands out.
+/// Style of a piece of text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Paint {
-    /// What matters most.
+    /// The most important text.
     Bold,
     /// Failures.
     Red,
@@ -119,7 +119,7 @@ impl Markup {
         self.pieces.extend([code(paint.code()), Piece::Text(text.into()), code(RESET)]);
     }
 
-    /// Adds all of another one.
+    /// Adds all text of another one.
     pub fn append(&mut self, other: Self) {
         self.pieces.extend(other.pieces);
     }

@@ -115,7 +115,7 @@ fn check_shown(markup: &Markup) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// What is left without codes for colors, in which nothing steers.
+/// Removes the codes for colors, and checks that nothing steers in the text that is left.
 fn check_codes(shown: &str) -> Result<String, TestCaseError> {
     let mut pieces = shown.split("\u{1B}[");
     let mut left = pieces.next().unwrap_or_default().to_owned();

@@ -18,7 +18,7 @@ const N_TEMPLATES: u64 = 30;
 /// The memory of the whole process is counted, so one test runs at a time.
 static ALONE: Mutex<()> = Mutex::new(());
 
-/// Whether the template gives a text; if not, it reaches a limit.
+/// Returns true if the template gives a text, and false if it reaches a limit.
 #[track_caller]
 fn check(source: &str) -> bool {
     let mut rendered = None;

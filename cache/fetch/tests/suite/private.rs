@@ -1,4 +1,4 @@
-//! Who may read what is fetched, and what is planted among it.
+//! Permissions of fetched files, and files that somebody plants among them.
 
 use std::fs;
 use std::io::Write as _;
@@ -48,7 +48,7 @@ fn mode(path: &Path) -> u32 {
     fs::symlink_metadata(path).unwrap().permissions().mode() & 0o777
 }
 
-/// Whether others than the owner may do anything with what belongs to an entry.
+/// Asserts that only the owner may do anything with what belongs to an entry.
 fn assert_private(path: &Path) {
     assert_eq!(mode(path) & 0o077, 0, "{}: {:o}", path.display(), mode(path));
 }

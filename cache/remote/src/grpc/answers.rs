@@ -1,6 +1,6 @@
-//! What servers answer in lists, read where it lies.
+//! Reads lists in answers of servers without copying them.
 //!
-//! A list is read up to as many entries as make sense; what a server adds to it is left out.
+//! A list is read up to as many entries as make sense; entries beyond that are left out.
 
 use std::collections::BTreeSet;
 
@@ -9,12 +9,12 @@ use mc_ir::protobuf::{self, MalformedMessage};
 use mc_ir::reapi::decode_digest;
 use tonic::{Code, Status};
 
-/// An answer that is none, as a status.
+/// The status for an answer that cannot be read.
 pub(crate) fn unreadable(error: &MalformedMessage) -> Status {
     Status::data_loss(format!("its answer cannot be read: {error}"))
 }
 
-/// The digests in a field of an answer, at most `max` of them. Those that are none are left out.
+/// The digests in a field of an answer, at most `max` of them. Entries that are not digests are left out.
 pub(crate) fn digests(answer: &[u8], field: u32, max: usize) -> Result<Vec<BlobDigest>, Status> {
     let mut found = Vec::new();
     for digest in protobuf::repeated(answer, field) {
@@ -27,8 +27,8 @@ pub(crate) fn digests(answer: &[u8], field: u32, max: usize) -> Result<Vec<BlobD
     Ok(found)
 }
 
-/// The chunks in an answer about a blob, after those that came before; `None` when one of them is none, or they are
-/// more than `max`.
+/// The chunks in an answer about a blob, after those that came before; `None` if one of them is not a digest, or there
+/// are more than `max`.
 pub(crate) fn chunks(
     answer: &[u8],
     mut before: Vec<BlobDigest>,
@@ -45,8 +45,8 @@ pub(crate) fn chunks(
     Ok(Some(before))
 }
 
-/// Blobs that came together, those that were asked for and are there. One that came with another length than its own is
-/// left out like one that is not there: it will be asked for alone.
+/// The blobs of an answer that were asked for and are there. A blob that came with another length than its own is left
+/// out like one that is not there: it will be asked for alone.
 pub(crate) fn batch(
     answer: &[u8],
     mut asked: BTreeSet<BlobDigest>,
@@ -65,7 +65,7 @@ pub(crate) fn batch(
     Ok(found)
 }
 
-/// Whether all blobs that were sent together were taken.
+/// Checks that the server took all blobs that were sent together.
 ///
 /// # Errors
 /// The first refusal.
@@ -113,7 +113,7 @@ pub(crate) fn code(status: &[u8]) -> Result<Code, Status> {
     Ok(i32::try_from(code).map_or(Code::Unknown, Code::from_i32))
 }
 
-/// This much of what a server says is kept.
+/// Bytes of a server's text that are kept.
 const MAX_WORDS: usize = 4096;
 
 /// A text of a server, for messages.

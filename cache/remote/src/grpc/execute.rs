@@ -239,7 +239,7 @@ impl Operated {
         Ok(None)
     }
 
-    /// What became of the action: an `ExecuteResponse`.
+    /// Reads the outcome of the action from an `ExecuteResponse`.
     fn ended(&self, response: &[u8]) -> Result<End, Failure> {
         const RESULT: u32 = 1;
         const CACHED: u32 = 2;

@@ -1,7 +1,7 @@
-//! Calls whose answers are given as the bytes that came, for answers with lists in them.
+//! Calls that give their answers as the bytes that came, for answers with lists in them.
 //!
 //! A generated decoder makes an object of some hundred bytes of every two bytes that say "one more, and empty": an
-//! answer of 32 MiB became more than 2 GB. What is read with [`mc_ir::protobuf`] costs no more than its bytes.
+//! answer of 32 MiB became more than 2 GB. Reading an answer with [`mc_ir::protobuf`] needs no memory beyond its bytes.
 
 use std::marker::PhantomData;
 

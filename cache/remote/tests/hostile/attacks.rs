@@ -9,13 +9,13 @@ use mc_remote::function::DigestFunction;
 
 use crate::flow::Given;
 
-/// What a server has for whoever asks: one result under every key, and blobs by their hashes.
+/// Contents of a server that attacks: one result under every key, and blobs by their hashes.
 #[derive(Clone)]
 pub(crate) struct Attack {
     pub(crate) name: String,
     pub(crate) result: Given,
     pub(crate) blobs: BTreeMap<String, Given>,
-    /// Whether all that is asked for comes right in the end.
+    /// True if all that is asked for comes right in the end.
     pub(crate) is_right: bool,
 }
 
@@ -50,7 +50,7 @@ fn of(blob: &BlobDigest) -> Vec<u8> {
     digest(&blob.hash.to_string(), blob.n_bytes)
 }
 
-/// What a right result consists of: a file, and a composite of two parts.
+/// A right result and its blobs: a file, and a composite of two parts.
 pub(crate) struct Right {
     pub(crate) result: Vec<u8>,
     pub(crate) file: BlobDigest,

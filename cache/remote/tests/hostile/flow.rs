@@ -1,9 +1,9 @@
-//! What a server gives: bytes, and how they flow.
+//! Bytes that a server gives, and how they flow.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What a server has under a name.
+/// Content that a server has under a name.
 #[derive(Clone)]
 pub(crate) enum Given {
     /// Nothing.
@@ -14,14 +14,14 @@ pub(crate) enum Given {
     Stream(Stream),
 }
 
-/// A piece again and again.
+/// A piece that is sent again and again.
 #[derive(Clone)]
 pub(crate) struct Stream {
-    /// How many bytes it is said to have; nothing is said without.
+    /// Number of bytes that the server declares, if it declares one.
     pub(crate) declared: Option<u64>,
     pub(crate) piece: Arc<[u8]>,
     pub(crate) n_pieces: u64,
-    /// Before each piece.
+    /// Pause before each piece.
     pub(crate) pause: Duration,
 }
 
@@ -50,7 +50,7 @@ impl Given {
         })
     }
 
-    /// Zeros of which another number is told.
+    /// Zeros with a wrong declared number.
     pub(crate) fn lying(declared: u64, n_bytes: usize) -> Self {
         Self::Stream(Stream {
             declared: Some(declared),

@@ -1,8 +1,8 @@
-//! Servers that attack: whatever they send, a result is right or there is none, and it costs a bounded amount of time
+//! Attacks by servers: whatever they send, a result is right or there is none, and it costs a bounded amount of time
 //! and memory.
 //!
-//! One table of attacks ([`attacks`]) runs over every transport ([`over_all_transports`]); what is peculiar to one kind
-//! of server is beside it.
+//! One table of attacks ([`attacks`]) runs over every transport ([`over_all_transports`]); attacks that only one kind
+//! of server can try are beside it.
 
 mod attacks;
 mod flow;

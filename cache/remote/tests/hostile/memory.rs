@@ -1,4 +1,5 @@
-//! Counts the bytes that are allocated, in all threads: what a server sends from a small buffer, it costs nothing.
+//! Counts the bytes that are allocated, in all threads. A server of a test sends from a small buffer, so its answers
+//! add nothing.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -43,12 +44,12 @@ unsafe impl GlobalAlloc for Counted {
     }
 }
 
-/// One test at a time, because all threads are counted together.
+/// Lets one test run at a time, because all threads are counted together.
 pub(crate) fn alone() -> MutexGuard<'static, ()> {
     MEASURING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Does some work, and gives the most bytes that were allocated at a time beyond those at its beginning.
+/// Does some work, and returns the most bytes that were allocated at a time beyond those at its beginning.
 pub(crate) fn peak<T>(work: impl FnOnce() -> T) -> (T, usize) {
     let before = LIVE.load(Ordering::Relaxed);
     PEAK.store(before, Ordering::Relaxed);

@@ -28,7 +28,7 @@ use crate::shared_folder;
 use crate::step::Machine;
 use crate::web;
 
-/// How long a server may say nothing.
+/// Longest silence of a server.
 pub(crate) const PATIENCE: Duration = Duration::from_millis(300);
 
 /// No attack may take longer: some tries of some times the patience.
@@ -37,7 +37,7 @@ const LONGEST: Duration = Duration::from_secs(20);
 /// No attack may cost more memory.
 const MOST: usize = 200 << 20;
 
-/// Who asks, with little patience.
+/// A client with little patience.
 pub(crate) fn client(credentials: Credentials) -> Client {
     let patience = Patience {
         connect: PATIENCE,
@@ -50,7 +50,8 @@ pub(crate) fn client(credentials: Credentials) -> Client {
     Client::new(credentials, patience, &Proxies::default()).unwrap()
 }
 
-/// Fails the test, and all others, when some work never ends: whoever waited for it would wait, too.
+/// Does some work, and aborts this test and all others if it never ends: a test that waited for it would not end
+/// either.
 #[expect(clippy::print_stderr, reason = "the process ends at once, so the harness cannot say it")]
 pub(crate) fn in_time<T: Send>(what: &str, work: impl FnOnce() -> T + Send) -> T {
     thread::scope(|scope| {
@@ -69,7 +70,7 @@ pub(crate) fn in_time<T: Send>(what: &str, work: impl FnOnce() -> T + Send) -> T
     })
 }
 
-/// A server that attacks, as long as this is kept, and the way to it.
+/// A server that attacks as long as this is kept, and the transport to it.
 struct Attacker {
     transport: Box<dyn Transport>,
     _server: Option<RpcServer>,

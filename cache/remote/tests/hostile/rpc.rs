@@ -1,4 +1,4 @@
-//! A gRPC server that writes its answers itself, so that it can write what no library would.
+//! A gRPC server that writes its answers itself, so that it can send what no library would.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -42,7 +42,7 @@ pub(crate) fn framed(message: &[u8]) -> Vec<u8> {
     framed_as(message.len() as u64, message)
 }
 
-/// A message of which another length is told.
+/// A message with another declared length.
 pub(crate) fn framed_as(n_bytes: u64, message: &[u8]) -> Vec<u8> {
     let n_bytes = u32::try_from(n_bytes).unwrap_or(u32::MAX);
     [&[0][..], &n_bytes.to_be_bytes(), message].concat()
@@ -57,7 +57,7 @@ impl Answer {
         Self { head: Vec::new(), code, ..Self::of(b"") }
     }
 
-    /// A message again and again.
+    /// A message that is sent again and again.
     pub(crate) fn messages(message: &[u8], n_pieces: u64) -> Self {
         Self { head: Vec::new(), piece: framed(message), n_pieces, ..Self::of(b"") }
     }
@@ -103,7 +103,7 @@ impl http_body::Body for Answering {
 
 type Script = dyn Fn(&str, &[u8]) -> Answer + Send + Sync;
 
-/// The service: each method by its name, without what stands before it.
+/// The service: each method by its name, without the service's path before it.
 #[derive(Clone)]
 struct Rpc(Arc<Script>);
 
@@ -133,7 +133,7 @@ impl Service<Request<Body>> for Rpc {
     }
 }
 
-/// The server, until it is dropped.
+/// The server, which runs until this is dropped.
 pub(crate) struct RpcServer {
     pub(crate) address: SocketAddr,
     _runtime: tokio::runtime::Runtime,
@@ -159,13 +159,13 @@ impl RpcServer {
     }
 }
 
-/// How a test reaches such a server, with little patience.
+/// Settings for such a server, with little patience.
 pub(crate) fn settings(address: SocketAddr) -> Settings {
     let idle = PATIENCE;
     Settings { connect: idle, idle, compress: true, compress_from: 1, ..step::settings(address) }
 }
 
-/// What a server says that can do all.
+/// Capabilities of a server that can do all.
 pub(crate) fn capabilities() -> ServerCapabilities {
     let cache = CacheCapabilities {
         digest_functions: vec![Function::Sha256 as i32],
@@ -182,7 +182,7 @@ pub(crate) fn capabilities() -> ServerCapabilities {
     }
 }
 
-/// What a server answers that does what an attack tells it, and else what is right.
+/// The answer of a server that does what an attack tells it, and otherwise answers correctly.
 pub(crate) fn attacked(attack: &Attack, method: &str, request: &[u8]) -> Answer {
     let blob = |hash: &str| attack.blobs.get(hash).cloned().unwrap_or(Given::Missing);
     match method {

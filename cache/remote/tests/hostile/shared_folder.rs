@@ -1,4 +1,4 @@
-//! A shared folder in which somebody else put what they like.
+//! A shared folder into which somebody else put what they like.
 
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
@@ -31,7 +31,7 @@ fn put(path: &Path, given: &Given) {
     }
 }
 
-/// Puts what an attack has into a folder.
+/// Puts the result and the blobs of an attack into a folder.
 pub(crate) fn fill(root: &Path, attack: &Attack, machine: &Machine) {
     let key = machine.remote.key(&machine.store, &machine.made()).unwrap();
     put(&sharded(root, "ac", &key.hash.to_string()), &attack.result);

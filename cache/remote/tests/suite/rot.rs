@@ -1,4 +1,4 @@
-//! A store whose disk gives other bytes than it was given: they get no name, are not sent, and stand in no result.
+//! A store whose disk returns other bytes than were written: they get no name, are not sent, and are in no result.
 
 use std::sync::Mutex;
 

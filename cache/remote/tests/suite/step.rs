@@ -166,12 +166,12 @@ impl Machine {
         Ok(self.found()?.map(|(outputs, _)| outputs))
     }
 
-    /// What a look-up gives, and who answers for it.
+    /// Looks the action up; returns its outputs, and who answers for them.
     pub(crate) fn found(&self) -> Result<Option<(Outputs, Option<Voucher>)>, RemoteError> {
         self.remote.lookup(&self.store, &self.made())
     }
 
-    /// Whether the server lacks what the action gives.
+    /// Tells whether the server lacks the outputs of the action.
     pub(crate) fn lacks(&self, outputs: &Outputs) -> bool {
         self.remote.lacks(&self.store, &self.made(), outputs).unwrap()
     }

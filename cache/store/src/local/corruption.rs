@@ -13,9 +13,9 @@ pub enum Corruption {
     Blob {
         /// The hash that its bytes should have.
         expected: Digest,
-        /// What is wrong with it.
+        /// Kind of the damage.
         damage: Damage,
-        /// Where it is now; `None` if it cannot be moved, because the store is read-only.
+        /// Its path now; `None` if it cannot be moved, because the store is read-only.
         quarantined: Option<PathBuf>,
     },
     /// An action result's checksum did not match. It was removed.

@@ -1,5 +1,5 @@
-//! Bars that move on a terminal. The library writes to it by itself, so what it is given to show is escaped here, and
-//! nothing else makes bars.
+//! Bars that move on a terminal. The library writes to the terminal by itself, so this module escapes the text that it
+//! gives to the library, and no other module makes bars.
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use mc_syntax::terminal::printable;

@@ -62,10 +62,10 @@ impl Run for Build {
     }
 }
 
-/// What became of the outputs of each target.
+/// The published outputs of each target.
 #[derive(Default)]
 struct PublishedTargets {
-    /// Where they are; `None` for a target that is not published.
+    /// One entry for each target; `None` if it is not published.
     folders: Vec<Option<Published>>,
     /// Blobs turned out to be missing or damaged when they were copied.
     has_lost_blobs: bool,

@@ -151,7 +151,7 @@ fn cannot_remove(path: &Path, error: &io::Error) -> Report {
     Report::failed(format!("Cannot remove `{}`", path.display())).because(error)
 }
 
-/// What is to be removed of a store; nothing where there is none.
+/// The entries of a store that are to be removed; `None` if there is no store.
 fn store(dir: &Path) -> Result<Option<Place>, Report> {
     if !dir.exists() {
         return Ok(None);

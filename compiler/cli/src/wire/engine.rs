@@ -37,7 +37,7 @@ pub(crate) struct Engine {
     team: Option<TeamCache>,
     /// Whose results count.
     trust: Trust,
-    /// What turned out to be wrong in the builds so far.
+    /// Results and blobs that turned out to be wrong in the builds so far.
     doubts: Doubts,
 }
 
@@ -131,7 +131,7 @@ impl Engine {
         }
     }
 
-    /// Whether a build is to be tried again.
+    /// Tells whether a build is to be tried again.
     ///
     /// * `n_lost`, `n_reasons`: what the team's cache had lost, and what was doubted, before the build
     /// * `n_tries`: how many builds there were

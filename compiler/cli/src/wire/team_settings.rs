@@ -63,7 +63,7 @@ pub(crate) struct TeamSettings {
     pub(crate) chunking: bool,
     /// Look-ups at a time.
     pub(crate) n_askers: usize,
-    /// Who signs, and who must have signed.
+    /// The key that signs results, and the keys of which one must have signed them.
     pub(crate) keys: Keys,
 }
 

@@ -1,7 +1,7 @@
-//! Who signs, and whose results count: what the options say, and else the workspace.
+//! Keys that sign results, and keys whose results count: those of the options, or else of the workspace.
 //!
-//! It holds for the store of this machine as for a cache of the team, and also where no cache is named: what came from
-//! an unsigned cache yesterday is no hit for whoever asks for signatures today.
+//! The trust applies to the store of this machine as well as to a remote cache, and also if no cache is named: a result
+//! that came from an unsigned cache yesterday is not a hit for somebody who asks for signatures today.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -18,7 +18,7 @@ use crate::wire::team_settings::Declared;
 /// The variable that holds the key with which results are signed, or its path.
 const KEY_VARIABLE: &str = "MC_REMOTE_SIGNING_KEY";
 
-/// Where a private key is.
+/// The place of a private key.
 #[derive(Clone)]
 pub(crate) enum PrivateKey {
     /// In a file.
@@ -36,7 +36,7 @@ impl fmt::Debug for PrivateKey {
     }
 }
 
-/// Where the keys are.
+/// The places of the keys.
 #[derive(Clone, Debug)]
 pub(crate) struct Keys {
     /// The private key with which results are signed.
@@ -46,16 +46,16 @@ pub(crate) struct Keys {
 }
 
 impl Keys {
-    /// Those that the options name, or else the workspace.
+    /// Takes the keys that the options name, or else those of the workspace.
     pub(crate) fn of(options: &GlobalOptions, declared: &Declared) -> Result<Self, Report> {
         let require_signed = options.remote_require_signed.as_ref().or(declared.require_signed.as_ref());
         Ok(Self { signing: signing_key(options)?, require_signed: require_signed.cloned() })
     }
 
-    /// The keys themselves. Whoever names a private key and no public ones takes only what that key signed, since what
-    /// others made would go on from here as one's own.
+    /// Reads the keys. With a private key and no public ones, only results that this key signed are taken, since
+    /// results of others would be sent on from here as the user's own.
     ///
-    /// * `sends`: whether results are sent; who sends nothing signs nothing, and need not have the key
+    /// * `sends`: whether results are sent; a machine that sends nothing signs nothing, and need not have the key
     pub(crate) fn signatures(&self, sends: bool) -> Result<Signatures, Report> {
         let wrong = |error: RemoteError| Report::usage("Cannot use a key").because(error);
         let signer = self.signing.as_ref().map(PrivateKey::read);
@@ -79,9 +79,9 @@ impl PrivateKey {
     }
 }
 
-/// Whose results count.
+/// The vouchers that are trusted.
 ///
-/// * `workers`: who need not sign
+/// * `workers`: the voucher of workers, who need not sign
 pub(crate) fn trust(signatures: &Signatures, workers: Option<Voucher>) -> Trust {
     match &signatures.trusted {
         None => Trust::Anyone,

@@ -40,7 +40,7 @@ pub(crate) struct Bench<S: Store + ?Sized> {
     pub(crate) cancelled: Arc<AtomicBool>,
     /// Whose results count.
     trust: Mutex<Trust>,
-    /// What turned out to be wrong in all its builds.
+    /// Results and blobs that turned out to be wrong in all its builds.
     pub(crate) doubts: Doubts,
     folder: tempfile::TempDir,
     memo: InputMemo,

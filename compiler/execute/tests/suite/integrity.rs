@@ -1,4 +1,4 @@
-//! What an action read is what its key names: bytes that change without a sign, in sources and in the store.
+//! Sources and stored blobs whose bytes change without a sign: an action reads the bytes that its key names.
 
 use std::fs::{self, File, FileTimes};
 use std::os::unix::fs::PermissionsExt;

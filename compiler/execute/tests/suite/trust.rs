@@ -1,4 +1,4 @@
-//! Whose results are hits, which of them are passed on, and what becomes of those that their readers refuse.
+//! Tests which results are hits, which of them are passed on, and what happens to those that their readers refuse.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -16,7 +16,7 @@ use mc_store::voucher::Voucher;
 use crate::bench::{Bench, Outcome, Store, over_stores};
 use crate::glue::{Effect, Glue, glue, node, of, step};
 
-/// A team: what it has of each step, by the step's name, and what it was given.
+/// A team: its results for each step, by the step's name, and notes of what it was given.
 #[derive(Default)]
 struct Team {
     /// Kept by its cache.

@@ -1,6 +1,6 @@
 //! Chat templates that ask for more than any needs: each ends with an error that names the limit.
 //!
-//! How much memory they may take at most is counted in `tests/hostile`.
+//! `tests/hostile` measures how much memory they take.
 
 use std::time::{Duration, Instant};
 

@@ -50,7 +50,7 @@ fn conversations() -> Vec<Vec<Message>> {
     conversations
 }
 
-/// What the engine makes of a template with nothing around it.
+/// Renders a template with the engine alone, without bounds.
 fn unbounded(source: &str, said: &[Message]) -> Result<String, Error> {
     let mut environment = Environment::new();
     let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::configs;
 
-/// What no count is.
+/// Values that are not counts.
 fn not_counts() -> Vec<Value> {
     vec![
         json!(0),
@@ -20,7 +20,7 @@ fn not_counts() -> Vec<Value> {
     ]
 }
 
-/// What no factor, base or epsilon is.
+/// Values that are not factors, bases or epsilons.
 fn not_numbers() -> Vec<Value> {
     vec![
         json!(0),
@@ -34,7 +34,7 @@ fn not_numbers() -> Vec<Value> {
     ]
 }
 
-/// The numbers in a configuration by the way to them.
+/// The paths of the numbers in a configuration.
 fn numbers(config: &Value) -> Vec<String> {
     let mut found = Vec::new();
     for (key, value) in config.as_object().unwrap() {
@@ -48,7 +48,7 @@ fn numbers(config: &Value) -> Vec<String> {
     found
 }
 
-/// What the family says of a configuration.
+/// Reads a configuration; returns the family's reason if it is refused.
 fn read(config: &Value) -> Result<(), String> {
     let family = for_config(config).map_err(|error| error.to_string())?;
     family.decoder(config).map(drop).map_err(|error| error.to_string())

@@ -1,4 +1,4 @@
-//! Long texts are encoded in windows, and no id tells.
+//! Tests that encoding long texts in windows changes no id.
 
 use mc_decoder::vocabulary::Vocabulary;
 use mc_family::pre_tokenizer::PreTokenizer;
