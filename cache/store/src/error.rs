@@ -37,9 +37,9 @@ pub enum StoreError {
     },
     /// The folder holds a store of another format.
     #[error(
-        "The store at `{path}` has format `{found}`, expected `{expected}`; \
+        "`{path}` says that the store has format `{found}`, expected `{expected}`; \
          use the `mc` that wrote it, or choose another folder with `--cache-dir`",
-        path = path.display()
+        path = path.join("VERSION").display()
     )]
     UnknownVersion {
         /// The store's folder.

@@ -199,7 +199,7 @@ mod tests {
         assert_eq!(
             error.to_string(),
             format!(
-                "The store at `{root}` has format `mc-store 99`, expected `mc-store 1`; \
+                "`{root}/VERSION` says that the store has format `mc-store 99`, expected `mc-store 1`; \
                  use the `mc` that wrote it, or choose another folder with `--cache-dir`"
             )
         );
