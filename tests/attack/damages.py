@@ -1,9 +1,8 @@
 """Damage of every kind to every kind of file: in the store, in a shared folder, under mc-out."""
 
 import os
-import subprocess
 
-from target import HUGE, files_below, remove
+from target import HUGE, copy, files_below, remove
 
 # Where files of one kind lie.
 KINDS = ("cache/cas", "cache/ac", "cache/memo/inputs", "cache/memo", "cache/out", "cache/remote", "cache", "team",
@@ -16,9 +15,9 @@ def run(target, tally, n_attempts, rng):
     assert target.build_with_team().code == 0
     for path in (target.cache, target.team):
         remove(target.template / path.name)
-        subprocess.run(["cp", "-a", path, target.template / path.name], check=True)
+        copy(path, target.template / path.name)
     for attempt in range(n_attempts):
-        target.reset(target.cache, target.team, target.workspace)
+        target.reset(target.cache, target.team, target.workspace / "mc-out")
         done = [damage(target, rng, rng.choice(KINDS)) for _ in range(rng.choice((1, 1, 1, 3, 20)))]
         if rng.random() < 0.3:
             remove(target.cache)

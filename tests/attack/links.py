@@ -1,6 +1,6 @@
 """A link to the user's home in the place of every folder and file that `mc` writes, reads or removes."""
 
-from target import BUNDLE, remove
+from target import BUNDLE, copy, remove
 
 COMMANDS = (
     ("build", BUNDLE), ("build", "--remote-cache", "TEAM", "--remote-upload-local-results", BUNDLE),
@@ -26,8 +26,7 @@ def run(target, tally, n_attempts, rng):
     is_folder = {place: (target.folder / place).is_dir() for place in places}
     folders = [place for place in places if is_folder[place] or place in MORE]
     files = [place for place in places if place not in folders]
-    import shutil
-    shutil.copytree(target.team, target.template / "team", symlinks=True)
+    copy(target.team, target.template / "team")
     for attempt in range(n_attempts):
         place = rng.choice(folders if rng.random() < 0.75 else files)
         target.reset()

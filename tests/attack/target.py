@@ -88,7 +88,7 @@ class Target:
         assert self.expected
         self.cold_seconds = ran.seconds
         for path in (self.cache, self.team, self.workspace):
-            shutil.copytree(path, self.template / path.name, symlinks=True)
+            copy(path, self.template / path.name)
 
     def make_workspace(self):
         models = self.workspace / "models"
@@ -109,7 +109,7 @@ class Target:
         """Brings folders back to the state after the first build."""
         for path in paths or (self.cache, self.team, self.workspace):
             remove(path)
-            shutil.copytree(self.template / path.name, path, symlinks=True)
+            copy(self.template / path.relative_to(self.folder), path)
 
     def command(self, *words):
         return [str(self.mc), "--cache-dir", str(self.cache), "--color", "never", *words]
@@ -196,9 +196,14 @@ def remove(path):
     if path.is_symlink() or path.exists() and not path.is_dir():
         path.unlink()
     elif path.is_dir():
-        for folder, _, _ in os.walk(path):
-            os.chmod(folder, 0o755)
-        shutil.rmtree(path)
+        subprocess.run(["chmod", "-R", "u+rwX", path], check=True)
+        subprocess.run(["rm", "-rf", path], check=True)
+
+
+def copy(source, to):
+    """Copies a folder with links, times and permissions."""
+    to.parent.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["cp", "-a", source, to], check=True)
 
 
 def files_below(*folders):
