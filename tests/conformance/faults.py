@@ -136,9 +136,11 @@ class Machine:
         self._binary, self._folder = binary, folder
         shutil.rmtree(folder, ignore_errors=True)
         (folder / "checkout/models").mkdir(parents=True)
-        shutil.copy("workspace.kdl", folder / "checkout")
+        models = pathlib.Path("models").resolve()
+        workspace = pathlib.Path("workspace.kdl").read_text()
+        (folder / "checkout/workspace.kdl").write_text(f'{workspace}\nallow-outside "{models}"\n')
         for part in ["base", "adapter"]:
-            (folder / "checkout/models" / part).symlink_to(pathlib.Path("models", part).resolve())
+            (folder / "checkout/models" / part).symlink_to(models / part)
         (folder / "checkout/models/package.kdl").write_text(
             'checkpoint "roadtrip-base" dir="base"\nadapter "roadtrip-adapter" dir="adapter" base=":roadtrip-base"\n' + DECLARED
         )
