@@ -28,7 +28,7 @@ def run(target, tally, n_attempts, rng):
         if outcome == "error":
             # Building again helps, or the error says which file is in the way.
             again = build()
-            names_it = any(str(path) in again.stderr for path in DAMAGED)
+            names_it = any(is_named(path, again.stderr) for path in DAMAGED)
             outcome = "error" if target.judge(again) == "right" or names_it else "wrong"
             ran = again
         elif outcome == "right":
@@ -55,6 +55,11 @@ def damage(target, rng, kind):
     except FileNotFoundError:
         return None
     return f"{name} {path.relative_to(target.folder)}"
+
+
+def is_named(path, text):
+    """Tells whether a text names a file, by its path or by its name and its folder's path."""
+    return str(path) in text or f"`{path.name}`" in text and f"`{path.parent}`" in text
 
 
 def is_plain(path):
