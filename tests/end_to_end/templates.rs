@@ -72,7 +72,7 @@ fn an_interrupt_ends_a_build_that_renders() {
         let begin = Instant::now();
         build.signal(signal);
         assert_eq!(build.child.wait().unwrap().code(), Some(8));
-        assert!(begin.elapsed() < Duration::from_secs(15), "{:?}", begin.elapsed());
+        assert!(begin.elapsed() < Duration::from_secs(60), "{:?}", begin.elapsed());
         assert!(!build.has_done("accuracy"), "{}", build.told());
     }
 }
