@@ -3,7 +3,9 @@
 //! Each question goes through the model's chat template as one user message; the answer is decoded greedily and
 //! compared as text, spaces at both ends aside.
 
+use mc_digest::digest::BlobDigest;
 use mc_family::chat::{ChatTemplate, Message};
+use mc_family::error::FamilyError;
 use mc_family::tokenizer::ParseSpecial;
 use mc_ir::action::{Action, ActionContext, ActionError, ActionKind, Artifact, Input};
 use mc_ir::attribute::Record;
@@ -125,6 +127,7 @@ fn items(bytes: &[u8], data: &str) -> Result<Vec<Item>, ActionError> {
 /// Turns user messages into ids with the model's chat template.
 pub(crate) struct Prompts<'a> {
     opened: &'a Opened,
+    source: &'a str,
     template: ChatTemplate,
     begin: String,
     end: String,
@@ -143,7 +146,9 @@ impl<'a> Prompts<'a> {
         };
         Ok(Self {
             opened,
-            template: ChatTemplate::new(source, opened.template_place).map_err(ActionError::failed)?,
+            source,
+            template: ChatTemplate::new(source, opened.template_place)
+                .map_err(|error| refused(&error, source))?,
             begin: token(opened.vocabulary.special.bos),
             end: token(opened.vocabulary.special.eos),
         })
@@ -152,8 +157,10 @@ impl<'a> Prompts<'a> {
     /// The ids of one user message and the beginning of the answer.
     pub(crate) fn ids(&self, user: &str) -> Result<Vec<u32>, ActionError> {
         let message = Message { role: "user".to_owned(), content: user.to_owned() };
-        let text =
-            self.template.render(&[message], &self.begin, &self.end, true).map_err(ActionError::failed)?;
+        let text = self
+            .template
+            .render(&[message], &self.begin, &self.end, true)
+            .map_err(|error| refused(&error, self.source))?;
         let mut ids = self.opened.tokenizer.encode(&text, ParseSpecial::Yes).map_err(ActionError::failed)?;
         // Most templates write the begin token themselves; it must stand there once.
         if let Some(begin) = self.opened.begin()
@@ -163,4 +170,10 @@ impl<'a> Prompts<'a> {
         }
         Ok(ids)
     }
+}
+
+/// The error of a template. Models of one target carry the same template, and are measured side by side: the template is
+/// to blame for both failures.
+fn refused(error: &FamilyError, source: &str) -> ActionError {
+    ActionError::failed(error).with_cause(BlobDigest::of(source.as_bytes()).to_string())
 }

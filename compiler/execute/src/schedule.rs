@@ -148,6 +148,7 @@ impl<'a> Schedule<'a> {
         // A store that takes nothing more is one mishap, however many actions ran into it; so is a file that was written to.
         let mut is_store_told = false;
         let mut changed = BTreeSet::new();
+        let mut causes = BTreeSet::new();
         let failures = state
             .failures
             .into_iter()
@@ -156,6 +157,7 @@ impl<'a> Schedule<'a> {
                 ActionError::Cancelled => false,
                 ActionError::Io(error) if takes_nothing(error.kind()) => !replace(&mut is_store_told, true),
                 ActionError::Changed { path, .. } => changed.insert(Arc::clone(path)),
+                ActionError::Failed { cause: Some(cause), .. } => causes.insert(cause.clone()),
                 _ => true,
             })
             .map(|(id, error)| Failure { node: Arc::clone(self.graph.node(id)), error })

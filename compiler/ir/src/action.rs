@@ -327,6 +327,8 @@ pub enum ActionError {
         message: String,
         /// What to do about it.
         help: Option<String>,
+        /// What failures of several actions have in common, such as a digest: a build reports the first of them.
+        cause: Option<String>,
     },
     /// A source file has other bytes than those whose digest is in the key.
     #[error("`{}` {message}", path.display())]
@@ -350,14 +352,23 @@ pub enum ActionError {
 impl ActionError {
     /// A failure without advice.
     pub fn failed(message: impl fmt::Display) -> Self {
-        Self::Failed { message: message.to_string(), help: None }
+        Self::Failed { message: message.to_string(), help: None, cause: None }
     }
 
     /// Adds what to do.
     #[must_use]
     pub fn with_help(self, advice: impl Into<String>) -> Self {
         match self {
-            Self::Failed { message, .. } => Self::Failed { message, help: Some(advice.into()) },
+            Self::Failed { message, cause, .. } => Self::Failed { message, help: Some(advice.into()), cause },
+            other => other,
+        }
+    }
+
+    /// Names the cause that failures of other actions have, too.
+    #[must_use]
+    pub fn with_cause(self, shared: impl Into<String>) -> Self {
+        match self {
+            Self::Failed { message, help, .. } => Self::Failed { message, help, cause: Some(shared.into()) },
             other => other,
         }
     }

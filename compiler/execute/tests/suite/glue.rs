@@ -33,6 +33,8 @@ pub(crate) enum Effect {
     /// Gives the number of its inputs' bytes: other bytes, same number, same result.
     Count,
     Fail,
+    /// Fails for this cause, which other actions may have, too.
+    FailFor(&'static str),
     /// Fails unless its inputs begin with this, and else does what [`Self::Glue`] does.
     Expect(&'static str),
     MissGate,
@@ -121,6 +123,9 @@ impl Action for Glue {
                 one(glued()?)
             }
             Effect::Fail => Err(ActionError::failed(format!("`{}` cannot be glued", self.parameter))),
+            Effect::FailFor(cause) => {
+                Err(ActionError::failed(format!("`{}` needs {cause}", self.parameter)).with_cause(*cause))
+            }
             Effect::MissGate => Err(ActionError::GateMissed(format!("`{}` is too large", self.parameter))),
             Effect::Panic => panic!("`{}` was held impossible", self.parameter),
             Effect::Undeclared => Ok(Outputs::from([("other".to_owned(), glued()?)])),
