@@ -6,7 +6,9 @@
 
 use mc_ir::action::{Action, ActionKind};
 
-use crate::{accuracy, imatrix, perplexity, tensor_action};
+use crate::calibrate::imatrix;
+use crate::evaluate::{accuracy, perplexity};
+use crate::quantize::tensor_action;
 
 /// What a dataset is called where nobody knows its name.
 pub(crate) const ITS_INPUT: &str = "its input";

@@ -2,18 +2,18 @@
 
 use mc_ir::rule::Rule;
 
-use crate::adapter::Adapter;
-use crate::adapter_gguf::AdapterGguf;
-use crate::blend::Blend;
-use crate::bundle::Bundle;
-use crate::checkpoint::Checkpoint;
-use crate::dataset::Dataset;
-use crate::device::Device;
-use crate::gate::Gate;
-use crate::gguf::Gguf;
-use crate::imatrix::Imatrix;
-use crate::merge::Merge;
-use crate::model::Model;
+use crate::calibrate::imatrix::Imatrix;
+use crate::evaluate::gate::Gate;
+use crate::export::adapter_gguf::AdapterGguf;
+use crate::export::gguf::Gguf;
+use crate::ship::bundle::Bundle;
+use crate::ship::device::Device;
+use crate::ship::model::Model;
+use crate::source::adapter::Adapter;
+use crate::source::checkpoint::Checkpoint;
+use crate::source::dataset::Dataset;
+use crate::transform::blend::Blend;
+use crate::transform::merge::Merge;
 
 /// Every rule, in the order of the manual.
 pub static RULES: &[&dyn Rule] = &[

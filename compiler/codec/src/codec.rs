@@ -66,7 +66,7 @@ pub enum Importance {
     /// They change the bytes where they are given.
     Used,
     /// As [`Self::Used`], but what comes out without them is so poor that recipes refuse to
-    /// ([`crate::recipes::Recipe::needs_imatrix`]), as llama.cpp's quantizer does.
+    /// ([`crate::recipes::recipe::Recipe::needs_imatrix`]), as llama.cpp's quantizer does.
     Expected,
     /// There is no encoding without them: [`Codec::encode`] panics.
     Required,

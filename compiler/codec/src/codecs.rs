@@ -1,10 +1,10 @@
 //! The table of codecs. Adding a codec is a file of its own and a row here.
 
-use crate::codec::Codec;
-use crate::{
+use crate::blocks::{
     iq1_m, iq1_s, iq2_s, iq2_xs, iq2_xxs, iq3_s, iq3_xxs, iq4_nl, iq4_xs, mxfp4, nvfp4, plain, q1_0, q2_0,
     q2_k, q3_k, q4_0, q4_1, q4_k, q5_0, q5_1, q5_k, q6_k, q8_0, tq1_0, tq2_0,
 };
+use crate::codec::Codec;
 
 /// Every codec, by its number in GGUF.
 pub static CODECS: &[&Codec] = &[

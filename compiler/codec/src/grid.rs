@@ -12,6 +12,7 @@ mod iq2_xs;
 mod iq2_xxs;
 mod iq3_s;
 mod iq3_xxs;
+pub mod lanes;
 
 use std::sync::LazyLock;
 

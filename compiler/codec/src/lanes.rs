@@ -6,19 +6,20 @@
 //!
 //! [`portable::Portable`] is the safe twin of the paths with intrinsics.
 
-use std::ops::{Add, BitAnd, BitOr, BitXor, Div, Mul, Not, Sub};
-
-use mc_tensor::cpu_path::{CpuPath, Width};
-
 #[cfg(target_arch = "x86_64")]
 pub mod avx2;
 #[cfg(target_arch = "x86_64")]
 pub mod avx512;
+pub mod blocks;
 #[cfg(target_arch = "x86_64")]
 mod intrinsics;
 pub mod portable;
 #[cfg(target_arch = "x86_64")]
 mod transpose;
+
+use std::ops::{Add, BitAnd, BitOr, BitXor, Div, Mul, Not, Sub};
+
+use mc_tensor::cpu_path::{CpuPath, Width};
 
 /// The most lanes of any path.
 pub(crate) const MAX_LANES: usize = 16;
@@ -147,14 +148,14 @@ pub(crate) trait Simd: Copy + 'static {
         Self::from_bits(Self::bits(x) ^ Self::splat_i(i32::MIN))
     }
 
-    /// [`crate::search::nearest_int`] of every lane.
+    /// [`crate::rounding::nearest_int`] of every lane.
     #[inline(always)]
     fn nearest_int(x: Self::F) -> Self::I {
         let bits = Self::bits(x + Self::splat(12_582_912.0));
         (bits & Self::splat_i(0x007f_ffff)) - Self::splat_i(0x0040_0000)
     }
 
-    /// [`crate::search::truncate`] of every lane rounded, halves away from zero; for magnitudes under 2^22, and what is no
+    /// [`crate::rounding::truncate`] of every lane rounded, halves away from zero; for magnitudes under 2^22, and what is no
     /// number becomes `i32::MIN`.
     #[inline(always)]
     fn round_away(x: Self::F) -> Self::I {

@@ -6,30 +6,18 @@
 //! Source: `make_qx_quants`, `make_q3_quants`, `make_qkx2_quants`, `make_qkx3_quants`, `make_qp_quants` of
 //! ggml-quants.c.
 
-use mc_tensor::convert::f32_to_f16;
+pub mod extremes;
+pub(crate) mod lanes;
+pub mod lattice;
+pub mod lattice_lanes;
+pub mod lattice_subs;
+pub mod super_blocks;
+pub mod weighted_blocks;
+
+use crate::rounding::{nearest_int, truncate};
 
 /// Below this a group of numbers counts as zero.
 pub(crate) const GROUP_MAX_EPS: f32 = 1e-15;
-
-/// The nearest whole number, ties to even; for magnitudes under 2^22.
-#[inline(always)]
-pub(crate) fn nearest_int(value: f32) -> i32 {
-    let bits = (value + 12_582_912.0).to_bits();
-    (bits & 0x007f_ffff) as i32 - 0x0040_0000
-}
-
-/// Cuts towards zero as x86-64 does: what does not fit an i32 becomes its smallest number, whose lower byte is 0.
-///
-/// Scales of subnormal numbers have an infinite inverse, and the reference's bytes for them come from this.
-#[inline(always)]
-pub(crate) fn truncate(value: f32) -> i32 {
-    if value > -2_147_483_904.0 && value < 2_147_483_648.0 { value as i32 } else { i32::MIN }
-}
-
-/// The bits of the nearest f16; of what is no number those that x86-64 makes, on every machine.
-pub(crate) fn f16_bits(value: f32) -> u16 {
-    if value.is_nan() { 0xfe00 } else { f32_to_f16(value) }
-}
 
 /// How far off a weight counts as.
 #[derive(Clone, Copy)]

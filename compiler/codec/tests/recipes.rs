@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use mc_codec::codecs;
-use mc_codec::overrides::Overrides;
-use mc_codec::recipes::{self, Choice, RECIPES, Recipe};
-use mc_codec::seat::ModelShape;
+use mc_codec::recipes::overrides::Overrides;
+use mc_codec::recipes::recipe::{Choice, Recipe};
+use mc_codec::recipes::seat::ModelShape;
+use mc_codec::recipes::{self, RECIPES};
 use mc_tensor::model_tensor::ModelTensor;
 use serde_json::{Map, Value};
 

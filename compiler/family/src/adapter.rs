@@ -1,16 +1,22 @@
 //! The configuration of PEFT LoRA adapters.
 //!
-//! What a configuration may not ask for is listed in `adapter_refusal`; which weights of the base the tensors change
-//! is for `adapter_change`.
+//! What a configuration may not ask for is listed in [`refusal`]; which weights of the base the tensors change
+//! is for [`change`].
 //!
 //! Source: `LoraConfig` and `get_pattern_key` of PEFT.
+
+pub mod base;
+pub mod change;
+pub mod factors;
+pub mod mismatch;
+pub mod name;
+pub mod refusal;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use regex::{Regex, RegexBuilder};
 use serde_json::Value;
 
-use crate::adapter_refusal;
 use crate::config::{self, Config};
 use crate::error::FamilyError;
 
@@ -67,7 +73,7 @@ impl AdapterConfig {
     pub fn from_json(text: &str) -> Result<Self, FamilyError> {
         let value = config::parse(ADAPTER_CONFIG, text.as_bytes())?;
         let config = Config::new(ADAPTER_CONFIG, &value)?;
-        adapter_refusal::check(&config)?;
+        refusal::check(&config)?;
         let ranks =
             pattern(&config, "rank_pattern", "a whole number above 0", |patterns, key| patterns.count(key))?;
         let alphas =

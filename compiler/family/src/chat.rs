@@ -3,12 +3,21 @@
 //! Templates are written for Jinja2 as Hugging Face sets it up, and are rendered here by minijinja with the same
 //! settings, functions and string methods. The date is fixed, so that equal messages give equal text on any day.
 //!
-//! A template is a program from elsewhere. Its size and nesting are checked before it is parsed (`chat_outline`),
-//! instructions, work, memory and output are counted while it runs (`chat_budget`), and it is parsed, run and freed on
+//! A template is a program from elsewhere. Its size and nesting are checked before it is parsed ([`outline`]),
+//! instructions, work, memory and output are counted while it runs ([`budget`]), and it is parsed, run and freed on
 //! a thread whose stack is large enough for what the other limits allow. All limits are counts: whether a template
 //! renders depends on no machine and on no clock, and the largest takes less than a second.
 //!
 //! Source: `_compile_jinja_template`, `chat_template_utils.py` of Transformers.
+
+pub mod budget;
+pub(crate) mod builtins;
+pub(crate) mod date;
+pub(crate) mod json;
+pub(crate) mod operators;
+pub mod outline;
+pub(crate) mod rewrite;
+pub mod templates;
 
 use std::collections::BTreeMap;
 use std::sync::{LazyLock, OnceLock};
@@ -19,9 +28,8 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, Value};
 use regex::Regex;
 
-use crate::chat_budget::MAX_INSTRUCTIONS;
+use crate::chat::budget::MAX_INSTRUCTIONS;
 use crate::error::FamilyError;
-use crate::{chat_builtins, chat_outline, chat_rewrite};
 
 /// Part of the versions of what renders; raised when a template may give another text.
 pub const VERSION: u32 = 1;
@@ -131,10 +139,10 @@ fn with_instructions<T>(
     then: impl FnOnce(&machinery::Instructions<'_>, &Environment<'_>) -> Result<T, Error>,
 ) -> Result<T, Error> {
     let syntax = syntax()?;
-    chat_outline::check(source, syntax.clone()).map_err(crate::chat_budget::limit)?;
+    outline::check(source, syntax.clone()).map_err(crate::chat::budget::limit)?;
     let rewritten = {
         let parsed = machinery::parse(source, "chat", syntax)?;
-        chat_rewrite::template(&parsed)
+        rewrite::template(&parsed)
     };
     let mut generator = CodeGenerator::new("chat", source);
     generator.compile_stmt(&rewritten);
@@ -148,7 +156,7 @@ fn environment() -> &'static Environment<'static> {
     ENVIRONMENT.get_or_init(|| {
         let mut environment = Environment::empty();
         environment.set_fuel(Some(MAX_INSTRUCTIONS));
-        chat_builtins::add_to(&mut environment);
+        builtins::add_to(&mut environment);
         environment
     })
 }

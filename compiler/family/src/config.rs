@@ -6,6 +6,12 @@
 //! been damaged or mistyped would otherwise give a model that computes nonsense, or ask for memory that no model
 //! needs. The ranges are far wider than any model that is published.
 
+pub(crate) mod experts;
+pub(crate) mod layer_types;
+pub(crate) mod outline;
+pub mod quantization;
+pub(crate) mod rotary;
+
 use std::ops::RangeInclusive;
 
 use serde_json::{Map, Value};

@@ -1,24 +1,38 @@
 //! The families that are known. To add one, write its file and list it here.
 
+pub mod gemma2;
+pub mod gemma3;
+pub mod granite;
+pub mod lfm2;
+pub mod llama;
+pub mod mistral;
+pub mod mixtral;
+pub mod olmo2;
+pub mod phi3;
+pub mod qwen2;
+pub mod qwen3;
+pub mod qwen3_moe;
+pub mod smollm3;
+
 use mc_decoder::program::Decoder;
 use serde_json::Value;
 
 use crate::config::{CONFIG, Config};
 use crate::error::FamilyError;
+use crate::families::gemma2::Gemma2;
+use crate::families::gemma3::Gemma3;
+use crate::families::granite::Granite;
+use crate::families::lfm2::Lfm2;
+use crate::families::llama::Llama;
+use crate::families::mistral::Mistral;
+use crate::families::mixtral::Mixtral;
+use crate::families::olmo2::Olmo2;
+use crate::families::phi3::Phi3;
+use crate::families::qwen2::Qwen2;
+use crate::families::qwen3::Qwen3;
+use crate::families::qwen3_moe::Qwen3Moe;
+use crate::families::smollm3::SmolLm3;
 use crate::family::Family;
-use crate::gemma2::Gemma2;
-use crate::gemma3::Gemma3;
-use crate::granite::Granite;
-use crate::lfm2::Lfm2;
-use crate::llama::Llama;
-use crate::mistral::Mistral;
-use crate::mixtral::Mixtral;
-use crate::olmo2::Olmo2;
-use crate::phi3::Phi3;
-use crate::qwen2::Qwen2;
-use crate::qwen3::Qwen3;
-use crate::qwen3_moe::Qwen3Moe;
-use crate::smollm3::SmolLm3;
 
 /// Every family, in the order that messages list them.
 pub static FAMILIES: &[&dyn Family] = &[

@@ -3,7 +3,7 @@
 //! A family maps checkpoint names to [`ModelTensor`]s and a configuration to a [`Decoder`]. It reads no tensor and
 //! knows no container: what GGUF calls a tensor is the format's business. What most families share is told once: the
 //! tensors that a program needs in [`needed`](crate::needed), names in [`names`](crate::names), the usual keys of a
-//! configuration in [`outline`](crate::outline). So a new family is one file and one row in
+//! configuration in [`outline`](crate::config::outline). So a new family is one file and one row in
 //! [`families`](crate::families).
 
 use std::borrow::Cow;

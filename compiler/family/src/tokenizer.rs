@@ -4,6 +4,22 @@
 //! `tokenizer-fidelity` holds them against each other. Nothing is added around a text here: who needs the beginning of a
 //! sequence puts it there.
 
+pub mod added_tokens;
+pub mod byte_level;
+pub mod fidelity;
+pub mod library_tokenizer;
+pub mod merges;
+pub mod piece_encoder;
+pub mod piece_vocabulary;
+pub mod pre_tokenizer;
+pub mod pre_tokenizers;
+pub mod protobuf;
+pub mod sentence_piece;
+pub mod special_tokens;
+pub mod tokenizer_json;
+pub mod vocabulary;
+pub mod windows;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use mc_decoder::vocabulary::{TokenType, Vocabulary, VocabularyKind};
@@ -11,16 +27,15 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokenizers::{NormalizerWrapper, PreTokenizerWrapper};
 
-use crate::added_tokens::{self, AddedToken};
-use crate::byte_level::byte_level_bytes;
 use crate::error::FamilyError;
-use crate::library_tokenizer::{LibraryTokenizer, Parts};
-use crate::merges;
-use crate::piece_encoder::PieceEncoder;
-use crate::piece_vocabulary::byte_of;
-use crate::pre_tokenizer::PreTokenizer;
-use crate::tokenizer_json::{Merge, TokenizerJson};
-use crate::vocabulary::{TOKENIZER_CONFIG, TokenizerFiles, vocabulary};
+use crate::tokenizer::added_tokens::AddedToken;
+use crate::tokenizer::byte_level::byte_level_bytes;
+use crate::tokenizer::library_tokenizer::{LibraryTokenizer, Parts};
+use crate::tokenizer::piece_encoder::PieceEncoder;
+use crate::tokenizer::piece_vocabulary::byte_of;
+use crate::tokenizer::pre_tokenizer::PreTokenizer;
+use crate::tokenizer::tokenizer_json::{Merge, TokenizerJson};
+use crate::tokenizer::vocabulary::{TOKENIZER_CONFIG, TokenizerFiles, vocabulary};
 
 /// Whether control tokens written in a text are recognised or are text like any other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

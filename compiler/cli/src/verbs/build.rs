@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use mc_rules::verdict::Verdict;
+use mc_rules::evaluate::verdict::Verdict;
 use serde_json::{Value, json};
 
 use crate::exit::Exit;

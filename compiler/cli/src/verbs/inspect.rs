@@ -9,7 +9,7 @@ use std::path::Path;
 
 use clap::Args;
 use mc_ir::action::Content;
-use mc_rules::tensor_report::Entry;
+use mc_rules::quantize::tensor_report::Entry;
 use serde_json::json;
 
 use crate::exit::Exit;

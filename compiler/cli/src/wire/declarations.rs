@@ -18,8 +18,8 @@ use mc_analysis::workspace::workspace;
 use mc_ir::label::{Label, Pattern};
 use mc_ir::origin::Origin;
 use mc_ir::target::Target;
-use mc_rules::origin;
 use mc_rules::rules::RULES;
+use mc_rules::source::origin;
 
 use crate::exit::Exit;
 use crate::failure::Failure;

@@ -14,7 +14,7 @@ use mc_ir::action::{ActionError, Artifact, Content, Piece};
 use mc_ir::graph::ActionGraph;
 use mc_ir::output::Output;
 use mc_remote::lazy::LazyStore;
-use mc_rules::verdict::Verdict;
+use mc_rules::evaluate::verdict::Verdict;
 use mc_store::error::StoreError;
 use mc_store::local::store::LocalStore;
 use mc_store::traits::BlobStore;

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use mc_ir::action::{Content, Piece};
-use mc_rules::gguf::GgufInfo;
-use mc_rules::tensor_report::Entry;
+use mc_rules::export::gguf::GgufInfo;
+use mc_rules::quantize::tensor_report::Entry;
 use mc_store::mapping::MappedFile;
 
 use crate::failure::Failure;

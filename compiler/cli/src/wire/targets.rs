@@ -6,8 +6,8 @@ use std::sync::atomic::Ordering;
 use mc_ir::action::{ActionError, Artifact};
 use mc_ir::label::Label;
 use mc_ir::provider::Providers;
-use mc_rules::gguf::GgufInfo;
-use mc_rules::verdict::Verdict;
+use mc_rules::evaluate::verdict::Verdict;
+use mc_rules::export::gguf::GgufInfo;
 
 use crate::exit::Exit;
 use crate::failure::Failure;

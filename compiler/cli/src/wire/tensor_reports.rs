@@ -1,8 +1,8 @@
 //! What the steps told of their tensors: for the warnings of a build and the columns of `mc inspect`.
 
 use mc_ir::output::Output;
-use mc_rules::gguf::GgufInfo;
-use mc_rules::tensor_report::{self, Entry};
+use mc_rules::export::gguf::GgufInfo;
+use mc_rules::quantize::tensor_report::{self, Entry};
 
 use crate::report::Report;
 use crate::wire::engine::Engine;

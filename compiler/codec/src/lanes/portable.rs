@@ -6,7 +6,7 @@ use std::ops::{Add, BitAnd, BitOr, BitXor, Div, Mul, Not, Sub};
 use mc_tensor::convert::{f16_to_f32, f32_to_f16};
 
 use crate::lanes::{MAX_LANES, Simd};
-use crate::search::truncate;
+use crate::rounding::truncate;
 
 /// `W` lanes.
 #[derive(Clone, Copy)]

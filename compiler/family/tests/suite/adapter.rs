@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use expect_test::{Expect, expect};
 use mc_family::adapter::AdapterConfig;
-use mc_family::adapter_change::{
+use mc_family::adapter::change::{
     BaseTensors, Change, Layout, Lengths, LowRankPair, WeightChange, match_adapter,
 };
 use mc_family::error::FamilyError;

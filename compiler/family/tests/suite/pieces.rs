@@ -4,10 +4,10 @@ use std::fmt::Write as _;
 
 use mc_decoder::vocabulary::{TokenType, Vocabulary, VocabularyKind};
 use mc_family::error::FamilyError;
-use mc_family::fidelity::Fidelity;
-use mc_family::sentence_piece::SentencePieceModel;
+use mc_family::tokenizer::fidelity::Fidelity;
+use mc_family::tokenizer::sentence_piece::SentencePieceModel;
+use mc_family::tokenizer::vocabulary::{TokenizerFiles, vocabulary};
 use mc_family::tokenizer::{ParseSpecial, Tokenizer};
-use mc_family::vocabulary::{TokenizerFiles, vocabulary};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 

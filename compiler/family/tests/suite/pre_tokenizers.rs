@@ -1,6 +1,6 @@
 //! Pre-tokenizers: the name that an expression gets, by what it is and whose model it is.
 
-use mc_family::pre_tokenizer::PreTokenizer;
+use mc_family::tokenizer::pre_tokenizer::PreTokenizer;
 use serde_json::{Value, json};
 
 const LLAMA3: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";

@@ -3,7 +3,7 @@
 use expect_test::{Expect, expect};
 use mc_decoder::vocabulary::{SpecialKey, SpecialTokens, TokenType, Vocabulary};
 use mc_family::error::FamilyError;
-use mc_family::vocabulary::{TokenizerFiles, vocabulary};
+use mc_family::tokenizer::vocabulary::{TokenizerFiles, vocabulary};
 use serde_json::{Value, json};
 
 pub(crate) const TOKENIZER: &str = include_str!("../data/tokenizer.json");
@@ -237,19 +237,19 @@ fn an_unknown_pre_tokenizer_is_shown() {
     check_refused(
         &small(&json!({"pre_tokenizer": split("\\p{L}+|\\d")})),
         expect![[r#"
-            The pre-tokenizer of `tokenizer.json` is not known: `\p{L}+|\d`. Known are `lfm2`, `llama-bpe`, `dbrx`, `qwen2`, `stablelm2`, `qwen35`, `gpt-2`, `olmo`, `mpt`, `phi-2`, `jais`, `exaone4`, `modern-bert`, `roberta-bpe`, `smollm`, `refact`, `starcoder`, `command-r`, `codeshell`, `exaone`, `tekken`, `gpt-4o`, `llama4`, `deepseek-v3`, `hunyuan-dense`, `bailingmoe`, `bailingmoe2`, `llada-moe`, `seed-coder`, `bloom`, `viking`; to add one, add a row to `compiler/family/src/pre_tokenizers.rs`
+            The pre-tokenizer of `tokenizer.json` is not known: `\p{L}+|\d`. Known are `lfm2`, `llama-bpe`, `dbrx`, `qwen2`, `stablelm2`, `qwen35`, `gpt-2`, `olmo`, `mpt`, `phi-2`, `jais`, `exaone4`, `modern-bert`, `roberta-bpe`, `smollm`, `refact`, `starcoder`, `command-r`, `codeshell`, `exaone`, `tekken`, `gpt-4o`, `llama4`, `deepseek-v3`, `hunyuan-dense`, `bailingmoe`, `bailingmoe2`, `llada-moe`, `seed-coder`, `bloom`, `viking`; to add one, add a row to `compiler/family/src/tokenizer/pre_tokenizers.rs`
         "#]],
     );
     check_refused(
         &small(&json!({"pre_tokenizer": {"type": "Whitespace"}})),
         expect![[r#"
-            The pre-tokenizer of `tokenizer.json` is not known: `{"type":"Whitespace"}`. Known are `lfm2`, `llama-bpe`, `dbrx`, `qwen2`, `stablelm2`, `qwen35`, `gpt-2`, `olmo`, `mpt`, `phi-2`, `jais`, `exaone4`, `modern-bert`, `roberta-bpe`, `smollm`, `refact`, `starcoder`, `command-r`, `codeshell`, `exaone`, `tekken`, `gpt-4o`, `llama4`, `deepseek-v3`, `hunyuan-dense`, `bailingmoe`, `bailingmoe2`, `llada-moe`, `seed-coder`, `bloom`, `viking`; to add one, add a row to `compiler/family/src/pre_tokenizers.rs`
+            The pre-tokenizer of `tokenizer.json` is not known: `{"type":"Whitespace"}`. Known are `lfm2`, `llama-bpe`, `dbrx`, `qwen2`, `stablelm2`, `qwen35`, `gpt-2`, `olmo`, `mpt`, `phi-2`, `jais`, `exaone4`, `modern-bert`, `roberta-bpe`, `smollm`, `refact`, `starcoder`, `command-r`, `codeshell`, `exaone`, `tekken`, `gpt-4o`, `llama4`, `deepseek-v3`, `hunyuan-dense`, `bailingmoe`, `bailingmoe2`, `llada-moe`, `seed-coder`, `bloom`, `viking`; to add one, add a row to `compiler/family/src/tokenizer/pre_tokenizers.rs`
         "#]],
     );
     check_refused(
         &small(&json!({"pre_tokenizer": null})),
         expect![[r#"
-            The pre-tokenizer of `tokenizer.json` is not known: `null`. Known are `lfm2`, `llama-bpe`, `dbrx`, `qwen2`, `stablelm2`, `qwen35`, `gpt-2`, `olmo`, `mpt`, `phi-2`, `jais`, `exaone4`, `modern-bert`, `roberta-bpe`, `smollm`, `refact`, `starcoder`, `command-r`, `codeshell`, `exaone`, `tekken`, `gpt-4o`, `llama4`, `deepseek-v3`, `hunyuan-dense`, `bailingmoe`, `bailingmoe2`, `llada-moe`, `seed-coder`, `bloom`, `viking`; to add one, add a row to `compiler/family/src/pre_tokenizers.rs`
+            The pre-tokenizer of `tokenizer.json` is not known: `null`. Known are `lfm2`, `llama-bpe`, `dbrx`, `qwen2`, `stablelm2`, `qwen35`, `gpt-2`, `olmo`, `mpt`, `phi-2`, `jais`, `exaone4`, `modern-bert`, `roberta-bpe`, `smollm`, `refact`, `starcoder`, `command-r`, `codeshell`, `exaone`, `tekken`, `gpt-4o`, `llama4`, `deepseek-v3`, `hunyuan-dense`, `bailingmoe`, `bailingmoe2`, `llada-moe`, `seed-coder`, `bloom`, `viking`; to add one, add a row to `compiler/family/src/tokenizer/pre_tokenizers.rs`
         "#]],
     );
 }

@@ -1,9 +1,9 @@
 //! Tests that encoding long texts in windows changes no id.
 
 use mc_decoder::vocabulary::Vocabulary;
-use mc_family::pre_tokenizer::PreTokenizer;
+use mc_family::tokenizer::pre_tokenizer::PreTokenizer;
+use mc_family::tokenizer::windows::MAX_WHOLE_BYTES;
 use mc_family::tokenizer::{ParseSpecial, Tokenizer};
-use mc_family::windows::MAX_WHOLE_BYTES;
 use proptest::prelude::*;
 use serde_json::json;
 

@@ -1,0 +1,97 @@
+//! Q8_0: 32 weights in 34 bytes, 8.5 bits per weight.
+//!
+//! One f16 scale `d` and 32 signed bytes: `w ~= d * q`, with `d = max |w| / 127`. Importance changes nothing.
+//!
+//! Source: `block_q8_0` of ggml-common.h. Bytes are compared with ggml's in `tests/golden.rs`.
+
+use mc_tensor::convert::{f16_to_f32, f32_to_f16};
+use mc_tensor::cpu_path::CpuPath;
+
+use crate::codec::{Codec, Importance, Rows, Vector};
+use crate::lanes::blocks::{self, DecodeBlock};
+use crate::lanes::{self, Kernel, Simd};
+use crate::rounding::truncate;
+use crate::search::extremes::{Scales, WINDOW, magnitudes};
+
+const LEN: usize = 32;
+const BYTES: usize = 2 + LEN;
+
+/// The codec.
+pub static CODEC: Codec = Codec {
+    name: "Q8_0",
+    version: 1,
+    wire_id: 8,
+    block_len: LEN,
+    block_bytes: BYTES,
+    fallback: None,
+    importance: Importance::Ignored,
+    encode_row,
+    decode_row,
+    vector: Vector { encode: Some(encode_vector), decode: Some(blocks::decode::<Block, LEN, BYTES>) },
+};
+
+fn encode_row(row: &[f32], _importance: Option<&[f32]>, out: &mut [u8]) {
+    for (x, block) in row.as_chunks::<LEN>().0.iter().zip(out.as_chunks_mut::<BYTES>().0) {
+        let abs_max = x.iter().fold(0.0_f32, |max, value| max.max(value.abs()));
+        let d = abs_max / 127.0;
+        let inverse = if d == 0.0 { 0.0 } else { 1.0 / d };
+        block[..2].copy_from_slice(&f32_to_f16(d).to_le_bytes());
+        for (byte, value) in block[2..].iter_mut().zip(x) {
+            // Half away from zero, as C's `roundf`.
+            *byte = truncate((value * inverse).round()) as u8;
+        }
+    }
+}
+
+fn encode_vector(path: CpuPath, rows: &Rows<'_>, out: &mut [u8]) -> bool {
+    lanes::run(path, Encode { x: rows.x, out })
+}
+
+struct Encode<'a> {
+    x: &'a [f32],
+    out: &'a mut [u8],
+}
+
+impl Kernel for Encode<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let (x, out) = (self.x.as_chunks::<LEN>().0, self.out.as_chunks_mut::<BYTES>().0);
+        for (x, out) in x.chunks(WINDOW).zip(out.chunks_mut(WINDOW)) {
+            let scales = Scales::new::<S>(&magnitudes::<S, LEN>(x), 127.0);
+            for (block_idx, (x, block)) in x.iter().zip(out).enumerate() {
+                let inverse = S::splat(scales.inverses[block_idx]);
+                let (half, bytes) = block.split_at_mut(2);
+                half.copy_from_slice(&scales.halves[block_idx]);
+                for first in (0..LEN).step_by(S::N) {
+                    let codes = S::round_away(S::load(&x[first..]) * inverse);
+                    S::store_bytes(codes, &mut bytes[first..]);
+                }
+            }
+        }
+    }
+}
+
+fn decode_row(blocks: &[u8], out: &mut [f32]) {
+    for (block, out) in blocks.as_chunks::<BYTES>().0.iter().zip(out.as_chunks_mut::<LEN>().0) {
+        let d = f16_to_f32(u16::from_le_bytes([block[0], block[1]]));
+        for (value, byte) in out.iter_mut().zip(&block[2..]) {
+            *value = f32::from(*byte as i8) * d;
+        }
+    }
+}
+
+/// [`decode_row`] in lanes.
+struct Block;
+
+impl DecodeBlock<LEN, BYTES> for Block {
+    #[inline(always)]
+    fn decode<S: Simd>(block: &[u8; BYTES], out: &mut [f32; LEN]) {
+        let d = S::splat(f16_to_f32(u16::from_le_bytes([block[0], block[1]])));
+        let sign = S::splat_i(128);
+        for first in (0..LEN).step_by(S::N) {
+            // Bytes come without their sign.
+            let codes = (S::load_bytes(&block[2 + first..]) ^ sign) - sign;
+            S::store(S::to_f(codes) * d, &mut out[first..]);
+        }
+    }
+}

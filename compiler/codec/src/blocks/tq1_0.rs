@@ -1,0 +1,183 @@
+//! TQ1_0: 256 weights in 54 bytes, 1.6875 bits per weight; made for ternary weights.
+//!
+//! Codes of 0, 1 or 2 and one f16 scale `d`: `w ~= d * (q - 1)`, with `d = max |w|`. Five codes share a byte: as the
+//! digits of a number to base three, the first the highest, which is then stretched from `0..243` to `0..256` and
+//! rounded up, so that multiplying by three carries one digit after the other out at the top.
+//!
+//! Byte `m` of a group of `n` bytes holds weights `m`, `m + n`, `m + 2 n`, ... of the group; there are three groups, of
+//! 32, 16 and 4 bytes, and the last holds four codes a byte. `d` comes at the end. Importance changes nothing.
+//!
+//! Source: `block_tq1_0` of ggml-common.h. Bytes are compared with ggml's in `tests/golden.rs`.
+
+use mc_tensor::convert::{f16_to_f32, f32_to_f16};
+use mc_tensor::cpu_path::CpuPath;
+
+use crate::blocks::q4_0;
+use crate::codec::{Codec, Importance, Rows, Vector};
+use crate::lanes::blocks::{self, DecodeBlock};
+use crate::lanes::{self, Kernel, Simd};
+use crate::search::extremes::{Scales, WINDOW, magnitudes, ternary_codes};
+use crate::search::ternary;
+
+const LEN: usize = 256;
+const D: usize = 52;
+const BYTES: usize = D + 2;
+
+/// Bytes of each group and codes in each of its bytes.
+const GROUPS: [(usize, usize); 3] = [(32, 5), (16, 5), (4, 4)];
+/// Codes of the last group.
+const LAST: usize = 16;
+const N_DIGITS: usize = 5;
+const POWERS: [u8; N_DIGITS] = [1, 3, 9, 27, 81];
+
+/// The codec.
+pub static CODEC: Codec = Codec {
+    name: "TQ1_0",
+    version: 1,
+    wire_id: 34,
+    block_len: LEN,
+    block_bytes: BYTES,
+    fallback: Some(&q4_0::CODEC),
+    importance: Importance::Ignored,
+    encode_row,
+    decode_row,
+    vector: Vector { encode: Some(encode_vector), decode: Some(blocks::decode::<Block, LEN, BYTES>) },
+};
+
+fn encode_row(row: &[f32], _importance: Option<&[f32]>, out: &mut [u8]) {
+    for (x, block) in row.as_chunks::<LEN>().0.iter().zip(out.as_chunks_mut::<BYTES>().0) {
+        let (d, codes) = ternary(x);
+        let (mut codes, mut bytes) = (codes.as_slice(), &mut block[..]);
+        for (n_bytes, n_codes) in GROUPS {
+            let (group, rest) = bytes.split_at_mut(n_bytes);
+            encode_group(codes, (n_bytes, n_codes), group);
+            (codes, bytes) = (&codes[n_bytes * n_codes..], rest);
+        }
+        bytes.copy_from_slice(&f32_to_f16(d).to_le_bytes());
+    }
+}
+
+/// Encodes a group, its codes first in `codes`.
+#[inline(always)]
+fn encode_group(codes: &[u8], (n_bytes, n_codes): (usize, usize), bytes: &mut [u8]) {
+    for (m, byte) in bytes.iter_mut().enumerate() {
+        let code = |n: usize| if n < n_codes { u16::from(codes[m + n * n_bytes]) } else { 0 };
+        let number = (0..N_DIGITS).fold(0, |number, n| number * 3 + code(n));
+        *byte = (number * 256).div_ceil(243) as u8;
+    }
+}
+
+fn encode_vector(path: CpuPath, rows: &Rows<'_>, out: &mut [u8]) -> bool {
+    lanes::run(path, Encode { x: rows.x, out })
+}
+
+struct Encode<'a> {
+    x: &'a [f32],
+    out: &'a mut [u8],
+}
+
+impl Kernel for Encode<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let (x, out) = (self.x.as_chunks::<LEN>().0, self.out.as_chunks_mut::<BYTES>().0);
+        for (x, out) in x.chunks(WINDOW).zip(out.chunks_mut(WINDOW)) {
+            let scales = Scales::new::<S>(&magnitudes::<S, LEN>(x), 1.0);
+            for (block_idx, (x, block)) in x.iter().zip(out).enumerate() {
+                let inverse = S::splat(scales.inverses[block_idx]);
+                block[D..].copy_from_slice(&scales.halves[block_idx]);
+                let (mut at, mut byte) = (0, 0);
+                for (n_bytes, n_codes) in &GROUPS[..2] {
+                    for first in (0..*n_bytes).step_by(S::N) {
+                        let mut number = S::splat_i(0);
+                        for n in 0..*n_codes {
+                            let code = ternary_codes::<S>(&x[at + n * n_bytes + first..], inverse);
+                            // What an infinite inverse gives has the code in its lower bits only.
+                            number = number + number + number + (code & S::splat_i(3));
+                        }
+                        S::store_bytes(stretch::<S>(number), &mut block[byte + first..]);
+                    }
+                    at += n_bytes * n_codes;
+                    byte += n_bytes;
+                }
+                let mut codes = [0; LAST];
+                for first in (0..LAST).step_by(S::N) {
+                    let code = ternary_codes::<S>(&x[at + first..], inverse);
+                    S::store_bytes(code, &mut codes[first..]);
+                }
+                encode_group(&codes, GROUPS[2], &mut block[byte..D]);
+            }
+        }
+    }
+}
+
+/// `number * 256 / 243`, rounded up, of numbers of five digits.
+#[inline(always)]
+fn stretch<S: Simd>(number: S::I) -> S::I {
+    S::truncate(S::to_f(number) * S::splat(256.0 / 243.0) + S::splat(0.997))
+}
+
+fn decode_row(blocks: &[u8], out: &mut [f32]) {
+    for (block, out) in blocks.as_chunks::<BYTES>().0.iter().zip(out.as_chunks_mut::<LEN>().0) {
+        let d = f16_to_f32(u16::from_le_bytes([block[D], block[D + 1]]));
+        let (mut bytes, mut values) = (&block[..D], &mut out[..]);
+        for (n_bytes, n_codes) in GROUPS {
+            let (group, rest) = values.split_at_mut(n_bytes * n_codes);
+            decode_group(bytes, (n_bytes, n_codes), d, group);
+            (bytes, values) = (&bytes[n_bytes..], rest);
+        }
+    }
+}
+
+/// Decodes a group, its bytes first in `bytes`.
+#[inline(always)]
+fn decode_group(bytes: &[u8], (n_bytes, n_codes): (usize, usize), d: f32, out: &mut [f32]) {
+    for (values, power) in out.chunks_exact_mut(n_bytes).zip(&POWERS[..n_codes]) {
+        for (value, byte) in values.iter_mut().zip(bytes) {
+            let code = (u16::from(byte.wrapping_mul(*power)) * 3) >> 8;
+            *value = (f32::from(code) - 1.0) * d;
+        }
+    }
+}
+
+/// [`decode_row`] in lanes.
+struct Block;
+
+impl DecodeBlock<LEN, BYTES> for Block {
+    #[inline(always)]
+    fn decode<S: Simd>(block: &[u8; BYTES], out: &mut [f32; LEN]) {
+        let d = S::splat(f16_to_f32(u16::from_le_bytes([block[D], block[D + 1]])));
+        let (mut byte, mut at) = (0, 0);
+        for (n_bytes, n_codes) in &GROUPS[..2] {
+            for first in (0..*n_bytes).step_by(S::N) {
+                let mut bytes = S::load_bytes(&block[byte + first..]);
+                for n in 0..*n_codes {
+                    // Three times the byte has a code above its eight bits, and what is left of the number in them.
+                    let carried = bytes + bytes + bytes;
+                    let code = S::shr::<8>(carried) - S::splat_i(1);
+                    S::store(S::to_f(code) * d, &mut out[at + n * n_bytes + first..]);
+                    bytes = carried & S::splat_i(255);
+                }
+            }
+            byte += n_bytes;
+            at += n_bytes * n_codes;
+        }
+        let d = f16_to_f32(u16::from_le_bytes([block[D], block[D + 1]]));
+        decode_group(&block[byte..D], GROUPS[2], d, &mut out[at..]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lanes::portable::Portable;
+
+    #[test]
+    fn numbers_of_five_digits_are_stretched_exactly() {
+        type One = Portable<1>;
+        for number in 0..243 {
+            let mut stretched = [0];
+            One::store_bytes(stretch::<One>(One::splat_i(number)), &mut stretched);
+            assert_eq!(i32::from(stretched[0]), (number * 256 + 242) / 243);
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! TQ2_0: 256 weights in 66 bytes, 2.0625 bits per weight; made for ternary weights.
+//!
+//! Two-bit codes (see [`crate::layouts::two_bits`]) and one f16 scale `d`: `w ~= d * (q - 1)`, with `d = max |w|`, so that `q`
+//! is 0, 1 or 2. Importance changes nothing.
+//!
+//! Source: `block_tq2_0` of ggml-common.h. Bytes are compared with ggml's in `tests/golden.rs`.
+
+use mc_tensor::convert::{f16_to_f32, f32_to_f16};
+use mc_tensor::cpu_path::CpuPath;
+
+use crate::blocks::q4_0;
+use crate::codec::{Codec, Importance, Rows, Vector};
+use crate::lanes::blocks::{self, DecodeBlock};
+use crate::lanes::{self, Kernel, Simd};
+use crate::layouts::two_bits::{self, LEN};
+use crate::search::extremes::{Scales, WINDOW, magnitudes, ternary_codes};
+use crate::search::ternary;
+
+const D: usize = two_bits::BYTES;
+const BYTES: usize = D + 2;
+
+/// The codec.
+pub static CODEC: Codec = Codec {
+    name: "TQ2_0",
+    version: 1,
+    wire_id: 35,
+    block_len: LEN,
+    block_bytes: BYTES,
+    fallback: Some(&q4_0::CODEC),
+    importance: Importance::Ignored,
+    encode_row,
+    decode_row,
+    vector: Vector { encode: Some(encode_vector), decode: Some(blocks::decode::<Block, LEN, BYTES>) },
+};
+
+fn encode_row(row: &[f32], _importance: Option<&[f32]>, out: &mut [u8]) {
+    for (x, block) in row.as_chunks::<LEN>().0.iter().zip(out.as_chunks_mut::<BYTES>().0) {
+        let (d, codes) = ternary(x);
+        block[..D].copy_from_slice(&two_bits::pack(&codes));
+        block[D..].copy_from_slice(&f32_to_f16(d).to_le_bytes());
+    }
+}
+
+fn encode_vector(path: CpuPath, rows: &Rows<'_>, out: &mut [u8]) -> bool {
+    lanes::run(path, Encode { x: rows.x, out })
+}
+
+struct Encode<'a> {
+    x: &'a [f32],
+    out: &'a mut [u8],
+}
+
+impl Kernel for Encode<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let (x, out) = (self.x.as_chunks::<LEN>().0, self.out.as_chunks_mut::<BYTES>().0);
+        for (x, out) in x.chunks(WINDOW).zip(out.chunks_mut(WINDOW)) {
+            let scales = Scales::new::<S>(&magnitudes::<S, LEN>(x), 1.0);
+            for (block_idx, (x, block)) in x.iter().zip(out).enumerate() {
+                let inverse = S::splat(scales.inverses[block_idx]);
+                block[D..].copy_from_slice(&scales.halves[block_idx]);
+                let halves = x.as_chunks::<128>().0.iter().zip(block[..D].as_chunks_mut::<32>().0);
+                for (x, bytes) in halves {
+                    for first in (0..32).step_by(S::N) {
+                        let a = ternary_codes::<S>(&x[first..], inverse);
+                        let b = S::shl::<2>(ternary_codes::<S>(&x[first + 32..], inverse));
+                        let c = S::shl::<4>(ternary_codes::<S>(&x[first + 64..], inverse));
+                        let d = S::shl::<6>(ternary_codes::<S>(&x[first + 96..], inverse));
+                        S::store_bytes(a | b | c | d, &mut bytes[first..]);
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn decode_row(blocks: &[u8], out: &mut [f32]) {
+    for (block, out) in blocks.as_chunks::<BYTES>().0.iter().zip(out.as_chunks_mut::<LEN>().0) {
+        let d = f16_to_f32(u16::from_le_bytes([block[D], block[D + 1]]));
+        let codes = two_bits::unpack(block.first_chunk().expect("a block has codes"));
+        for (value, code) in out.iter_mut().zip(codes) {
+            *value = (f32::from(code) - 1.0) * d;
+        }
+    }
+}
+
+/// [`decode_row`] in lanes.
+struct Block;
+
+impl DecodeBlock<LEN, BYTES> for Block {
+    #[inline(always)]
+    fn decode<S: Simd>(block: &[u8; BYTES], out: &mut [f32; LEN]) {
+        let d = S::splat(f16_to_f32(u16::from_le_bytes([block[D], block[D + 1]])));
+        let halves = block[..D].as_chunks::<32>().0.iter().zip(out.as_chunks_mut::<128>().0);
+        for (bytes, out) in halves {
+            for first in (0..32).step_by(S::N) {
+                let mut bytes = S::load_bytes(&bytes[first..]);
+                for quarter in 0..4 {
+                    let code = (bytes & S::splat_i(3)) - S::splat_i(1);
+                    S::store(S::to_f(code) * d, &mut out[first + 32 * quarter..]);
+                    bytes = S::shr::<2>(bytes);
+                }
+            }
+        }
+    }
+}

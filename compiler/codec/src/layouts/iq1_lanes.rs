@@ -1,0 +1,197 @@
+//! What IQ1_S and IQ1_M share in lanes, with a sub-block in every lane: see [`crate::layouts::iq1`].
+
+use crate::grid::lanes::{self, N_SHARES, Shares};
+use crate::lanes::{MAX_LANES, Simd};
+use crate::layouts::iq1::{DOWN, GROUP, UP, Values};
+
+/// Weights in ascending order, of equal ones by index.
+pub(crate) struct Sorted<S: Simd, const LEN: usize> {
+    pub(crate) x: [S::F; LEN],
+    pub(crate) weights: [S::F; LEN],
+    /// Where they were.
+    pub(crate) order: [S::I; LEN],
+}
+
+/// [`crate::layouts::iq1::ascending`], by a network that merges odd and even places.
+#[inline(always)]
+pub(crate) fn sort<S: Simd, const LEN: usize>(x: &[S::F; LEN], weights: &[S::F; LEN]) -> Sorted<S, LEN> {
+    let mut sorted = Sorted::<S, LEN> { x: *x, weights: *weights, order: [S::splat_i(0); LEN] };
+    for (i, index) in sorted.order.iter_mut().enumerate() {
+        *index = S::splat_i(i as i32);
+    }
+    let mut run = 1;
+    while run < LEN {
+        let mut distance = run;
+        while distance > 0 {
+            let mut start = distance % run;
+            while start + distance < LEN {
+                for lower in start..(start + distance).min(LEN - distance) {
+                    if lower / (2 * run) == (lower + distance) / (2 * run) {
+                        sorted.put_in_order(lower, lower + distance);
+                    }
+                }
+                start += 2 * distance;
+            }
+            distance /= 2;
+        }
+        run *= 2;
+    }
+    sorted
+}
+
+impl<S: Simd, const LEN: usize> Sorted<S, LEN> {
+    #[inline(always)]
+    fn put_in_order(&mut self, i: usize, j: usize) {
+        let is_after = S::gt_i(self.order[i], self.order[j]);
+        let is_swapped = S::lt(self.x[j], self.x[i]) | (S::eq(self.x[i], self.x[j]) & is_after);
+        let (a, b) = (self.x[i], self.x[j]);
+        self.x[i] = S::select(is_swapped, b, a);
+        self.x[j] = S::select(is_swapped, a, b);
+        let (a, b) = (self.weights[i], self.weights[j]);
+        self.weights[i] = S::select(is_swapped, b, a);
+        self.weights[j] = S::select(is_swapped, a, b);
+        let (a, b) = (self.order[i], self.order[j]);
+        self.order[i] = S::select_i(is_swapped, b, a);
+        self.order[j] = S::select_i(is_swapped, a, b);
+    }
+
+    /// The order of every lane.
+    #[inline(always)]
+    pub(crate) fn orders(&self) -> [[u8; LEN]; MAX_LANES] {
+        let mut orders = [[0; LEN]; MAX_LANES];
+        let mut bytes = [0; MAX_LANES];
+        for (rank, index) in self.order.iter().enumerate() {
+            S::store_bytes(*index, &mut bytes);
+            for (order, index) in orders.iter_mut().zip(bytes) {
+                order[rank] = index;
+            }
+        }
+        orders
+    }
+}
+
+/// The best scales so far: [`crate::layouts::iq1::Best`].
+pub(crate) struct Best<S: Simd> {
+    /// The scale.
+    pub(crate) scale: S::F,
+    /// What was chosen with it; negative before a first try is any good.
+    pub(crate) choice: S::I,
+    score: S::F,
+}
+
+impl<S: Simd> Best<S> {
+    /// Before the first try.
+    #[inline(always)]
+    pub(crate) fn new() -> Self {
+        Self { scale: S::splat(0.0), choice: S::splat_i(-1), score: S::splat(f32::MIN) }
+    }
+
+    /// Where a try is better.
+    #[inline(always)]
+    pub(crate) fn is_better(&self, sum_qx: S::F, sum_q2: S::F) -> S::M {
+        S::lt(S::splat(0.0), sum_q2) & S::lt(self.score * sum_q2, sum_qx * sum_qx)
+    }
+
+    /// Takes a try where it is better.
+    #[inline(always)]
+    pub(crate) fn offer(&mut self, sum_qx: S::F, sum_q2: S::F, choice: i32) {
+        let scale = sum_qx / sum_q2;
+        let is_taken = self.is_better(sum_qx, sum_q2) & S::eq(scale, scale);
+        self.scale = S::select(is_taken, scale, self.scale);
+        self.choice = S::select_i(is_taken, S::splat_i(choice), self.choice);
+        self.score = S::select(is_taken, scale * sum_qx, self.score);
+    }
+}
+
+/// What the groups of a sub-block become without the grid.
+#[derive(Clone, Copy)]
+pub(crate) struct Plan<const N: usize> {
+    pub(crate) codes: [[u8; GROUP]; N],
+    pub(crate) is_down: [bool; N],
+    /// Not negative.
+    pub(crate) scale: f32,
+}
+
+/// [`crate::layouts::iq1::to_grid`] of all lanes that have a plan: points and scales.
+#[inline(always)]
+pub(crate) fn to_grid<S: Simd, const N: usize, const LEN: usize>(
+    x: &[S::F; LEN],
+    weights: &[S::F; LEN],
+    plans: &[Option<Plan<N>>; MAX_LANES],
+) -> [([u16; N], f32); MAX_LANES] {
+    const { assert!(GROUP * N == LEN) };
+    let near = &*lanes::IQ1;
+    let (mut x_rows, mut weight_rows) = ([[0.0; LEN]; MAX_LANES], [[0.0; LEN]; MAX_LANES]);
+    S::store_rows::<LEN>(x, &mut x_rows);
+    S::store_rows::<LEN>(weights, &mut weight_rows);
+    let mut packed = [[0; MAX_LANES]; N];
+    let mut is_down = [[0; MAX_LANES]; N];
+    let mut is_any_between = [0; MAX_LANES];
+    let mut scales = [0.0; MAX_LANES];
+    for lane in 0..S::N {
+        let Some(plan) = &plans[lane] else {
+            continue;
+        };
+        scales[lane] = plan.scale;
+        for group in 0..N {
+            is_down[group][lane] = i32::from(plan.is_down[group]);
+            let list = near.list(&plan.codes[group]);
+            if lanes::n_chunks(list) == 0 {
+                packed[group][lane] = lanes::pack(&plan.codes[group]);
+                continue;
+            }
+            is_any_between[lane] = 1;
+            let values = const { [shared_values(&UP), shared_values(&DOWN)] };
+            let values = &values[usize::from(plan.is_down[group])];
+            let mut shares = Shares::<S>::zero();
+            for part in 0..N_SHARES / S::N {
+                let x = lanes::spread::<S, GROUP>(&x_rows[lane], group, part);
+                let weights = lanes::spread::<S, GROUP>(&weight_rows[lane], group, part);
+                let difference = S::splat(plan.scale) * S::load(&values[part * S::N..]) - x;
+                shares.0[part] = weights * difference * difference;
+            }
+            packed[group][lane] = near.nearest::<S, 0>(list, &shares);
+        }
+    }
+    let (mut sum_qx, mut sum_q2) = (S::splat(0.0), S::splat(0.0));
+    for group in 0..N {
+        let is_down = S::eq_i(S::load_i(&is_down[group]), S::splat_i(1));
+        let (up, down) = (const { &shared_values(&UP) }, const { &shared_values(&DOWN) });
+        let values = (S::load(up), S::load(down));
+        let mut codes = S::load_i(&packed[group]);
+        for i in 0..GROUP {
+            let q = S::select(is_down, S::permute(values.1, codes), S::permute(values.0, codes));
+            let wq = weights[group * GROUP + i] * q;
+            sum_qx = sum_qx + wq * x[group * GROUP + i];
+            sum_q2 = sum_q2 + wq * q;
+            codes = S::shr::<4>(codes);
+        }
+    }
+    let (zero, ratio) = (S::splat(0.0), sum_qx / sum_q2);
+    let is_moved = S::eq_i(S::load_i(&is_any_between), S::splat_i(1))
+        & S::lt(zero, sum_qx)
+        & S::lt(zero, sum_q2)
+        & S::eq(ratio, ratio);
+    let scale = S::select(is_moved, ratio, S::load(&scales));
+    S::store(scale, &mut scales);
+    let mut found = [([0; N], 0.0); MAX_LANES];
+    for (lane, (points, scale)) in found[..S::N].iter_mut().enumerate() {
+        *scale = scales[lane];
+        for (point_idx, packed) in points.iter_mut().zip(&packed) {
+            *point_idx = near.point_idx(packed[lane]);
+        }
+    }
+    found
+}
+
+/// What codes stand for, once for every share.
+const fn shared_values(values: &Values) -> [f32; N_SHARES] {
+    let mut shared = [0.0; N_SHARES];
+    let mut i = 0;
+    while i < N_SHARES {
+        // There is no fourth code.
+        shared[i] = if i % 4 < 3 { values[i % 4] } else { 0.0 };
+        i += 1;
+    }
+    shared
+}

@@ -1,0 +1,10 @@
+//! Parts of blocks that several codecs have: packed codes, scales, tables of values.
+
+pub mod fp4;
+pub mod grid_runs;
+pub mod iq1;
+pub mod iq1_lanes;
+pub mod iq4;
+pub mod iq4_lanes;
+pub mod k_scales;
+pub mod two_bits;

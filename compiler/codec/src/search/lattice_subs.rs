@@ -1,0 +1,219 @@
+//! Sub-blocks of the IQ2 and IQ3 codecs in lanes: weights, signs and magnitudes, and what [`crate::search::lattice_lanes`]
+//! finds for them.
+
+use crate::codec::Rows;
+use crate::grid::lanes::Near;
+use crate::lanes::{MAX_LANES, Simd};
+use crate::search::lanes::positive::positive;
+use crate::search::lanes::weigh;
+use crate::search::lattice::{SIGNED, Tries};
+use crate::search::lattice_lanes::{self, Groups};
+use crate::search::super_blocks::{self, LEN, MAX_SUBS, WINDOW, Window};
+
+/// How sub-blocks are searched.
+pub(crate) struct Search<const DIM: usize> {
+    /// The points.
+    pub(crate) near: &'static Near<DIM>,
+    /// The scales.
+    pub(crate) tries: Tries,
+    /// The mean square of a super-block counts so many times.
+    pub(crate) sigma2_factor: f32,
+    /// How weights count without importance.
+    pub(crate) plain: Plain,
+    /// Whether seven signs are kept of eight.
+    pub(crate) has_even_signs: bool,
+    /// A sub-block whose largest magnitude is less is zero; one of zeros always is.
+    pub(crate) max_eps: f32,
+    /// Where the scales start.
+    pub(crate) start: Start,
+}
+
+/// How weights count without importance.
+#[derive(Clone, Copy)]
+pub(crate) enum Plain {
+    /// By square.
+    Square,
+    /// By square plus a quarter of the mean square.
+    SquareAndMean,
+}
+
+/// Where the scales that are tried start.
+#[derive(Clone, Copy)]
+pub(crate) enum Start {
+    /// The largest magnitude by a number.
+    Largest(f32),
+    /// What [`crate::search::positive`] finds for codes to 4.
+    Positive,
+}
+
+/// What was found for a sub-block that is not zero.
+#[derive(Clone, Copy)]
+pub(crate) struct Sub<const N: usize, const N_SIGNS: usize> {
+    /// Negative in rare cases, where all signs are meant to flip.
+    pub(crate) scale: f32,
+    /// The indices of the points.
+    pub(crate) points: [u16; N],
+    /// The signs of eight weights each, all eight or the lower seven.
+    pub(crate) signs: [u8; N_SIGNS],
+}
+
+/// Encodes rows: `write` makes a block of its sub-blocks.
+#[inline(always)]
+pub(crate) fn encode<
+    S: Simd,
+    const DIM: usize,
+    const N: usize,
+    const SUB_LEN: usize,
+    const N_SIGNS: usize,
+    const N_SUBS: usize,
+    const BYTES: usize,
+>(
+    search: &Search<DIM>,
+    rows: &Rows<'_>,
+    out: &mut [u8],
+    write: fn(&[Option<Sub<N, N_SIGNS>>; N_SUBS], &mut [u8; BYTES]),
+) {
+    const { assert!(SUB_LEN * N_SUBS == LEN && SIGNED * N_SIGNS == SUB_LEN) };
+    let blocks = out.as_chunks_mut::<BYTES>().0;
+    let mut subs = [None; WINDOW * MAX_SUBS];
+    for (window, blocks) in super_blocks::windows(rows).zip(blocks.chunks_mut(WINDOW)) {
+        let sums = window.sums_of_squares::<S>();
+        for first in (0..window.x.len() / SUB_LEN).step_by(S::N) {
+            let found = find::<S, DIM, N, SUB_LEN, N_SIGNS>(search, &window, &sums, first);
+            subs[first..][..S::N].copy_from_slice(&found[..S::N]);
+        }
+        for (subs, block) in subs.as_chunks::<N_SUBS>().0.iter().zip(blocks) {
+            write(subs, block);
+        }
+    }
+}
+
+/// Searches the sub-blocks of all lanes.
+#[inline(always)]
+fn find<S: Simd, const DIM: usize, const N: usize, const SUB_LEN: usize, const N_SIGNS: usize>(
+    search: &Search<DIM>,
+    window: &Window<'_>,
+    sums: &[f32; WINDOW],
+    first: usize,
+) -> [Option<Sub<N, N_SIGNS>>; MAX_LANES] {
+    let (x, weights) = numbers::<S, SUB_LEN>(window, sums, first, search.sigma2_factor, search.plain);
+    let (magnitudes, signs) = split_signs::<S, SUB_LEN, N_SIGNS>(&x, &weights, search.has_even_signs);
+    let mut max = S::splat(f32::NEG_INFINITY);
+    for magnitude in magnitudes {
+        max = S::max(max, magnitude);
+    }
+    let zero = S::splat(0.0);
+    let mut is_zero = S::lt(max, S::splat(search.max_eps)) | S::eq(max, zero);
+    let (start, range) = match search.start {
+        Start::Largest(divisor) => (max / S::splat(divisor), max),
+        Start::Positive => {
+            let ([start], _) = positive::<S, SUB_LEN, 1>(&[magnitudes], 4, &[weights]);
+            let range = start * S::splat(3.0);
+            is_zero = is_zero | !S::lt(zero, range);
+            (start, range)
+        }
+    };
+    let mut found = [None; MAX_LANES];
+    let is_zero = S::mask_bits(is_zero);
+    if is_zero == u32::MAX >> (32 - S::N) {
+        return found;
+    }
+    let groups = Groups { x: &magnitudes, weights: &weights };
+    let fits = lattice_lanes::fit::<S, DIM, N, SUB_LEN>(search.near, &groups, start, range, &search.tries);
+    for (lane, found) in found[..S::N].iter_mut().enumerate() {
+        if is_zero >> lane & 1 == 0 {
+            let mut sub = Sub { scale: fits.scales[lane], points: [0; N], signs: [0; N_SIGNS] };
+            for (point_idx, points) in sub.points.iter_mut().zip(&fits.points) {
+                *point_idx = points[lane];
+            }
+            for (of_lane, signs) in sub.signs.iter_mut().zip(&signs) {
+                *of_lane = signs[lane];
+            }
+            *found = Some(sub);
+        }
+    }
+    found
+}
+
+/// The sub-blocks of all lanes and their weights.
+#[inline(always)]
+pub(crate) fn numbers<S: Simd, const SUB_LEN: usize>(
+    window: &Window<'_>,
+    sums: &[f32; WINDOW],
+    first: usize,
+    sigma2_factor: f32,
+    plain: Plain,
+) -> ([S::F; SUB_LEN], [S::F; SUB_LEN]) {
+    let (starts, cols) = window.starts::<S>(first, SUB_LEN);
+    let x = S::columns::<SUB_LEN>(window.x, &starts);
+    let mut sigma2 = [0.0; MAX_LANES];
+    for lane in 0..S::N {
+        sigma2[lane] = sigma2_factor * sums[starts[lane] / LEN] / LEN as f32;
+    }
+    let sigma2 = S::load(&sigma2);
+    let weights = match window.importance {
+        Some(importance) => weigh::<S, SUB_LEN>(&x, &S::columns::<SUB_LEN>(importance, &cols), sigma2),
+        None => plain_weights::<S, SUB_LEN>(&x, sigma2, plain),
+    };
+    (x, weights)
+}
+
+#[inline(always)]
+fn plain_weights<S: Simd, const SUB_LEN: usize>(
+    x: &[S::F; SUB_LEN],
+    sigma2: S::F,
+    plain: Plain,
+) -> [S::F; SUB_LEN] {
+    let mut weights = *x;
+    for weight in &mut weights {
+        *weight = match plain {
+            Plain::Square => *weight * *weight,
+            Plain::SquareAndMean => S::splat(0.25) * sigma2 + *weight * *weight,
+        };
+    }
+    weights
+}
+
+/// [`crate::search::lattice::split_signs`] or [`crate::search::lattice::split_even_signs`] of every eight weights.
+#[inline(always)]
+fn split_signs<S: Simd, const SUB_LEN: usize, const N_SIGNS: usize>(
+    x: &[S::F; SUB_LEN],
+    weights: &[S::F; SUB_LEN],
+    is_even: bool,
+) -> ([S::F; SUB_LEN], [[u8; MAX_LANES]; N_SIGNS]) {
+    let zero = S::splat(0.0);
+    let mut magnitudes = *x;
+    let mut bytes = [[0; MAX_LANES]; N_SIGNS];
+    for (group, bytes) in bytes.iter_mut().enumerate() {
+        let first = group * SIGNED;
+        let mut signs = S::splat_i(0);
+        for i in 0..SIGNED {
+            let value = x[first + i];
+            magnitudes[first + i] = S::select(S::le(zero, value), value, S::neg(value));
+            signs = signs | S::select_i(S::lt(value, zero), S::splat_i(1 << i), S::splat_i(0));
+        }
+        if is_even {
+            let halves = signs ^ S::shr::<4>(signs);
+            let quarters = halves ^ S::shr::<2>(halves);
+            let parity = (quarters ^ S::shr::<1>(quarters)) & S::splat_i(1);
+            let is_odd = S::eq_i(parity, S::splat_i(1));
+            let mut least = weights[first] * x[first] * x[first];
+            let mut cheapest = S::splat_i(1);
+            for i in 1..SIGNED {
+                let cost = weights[first + i] * x[first + i] * x[first + i];
+                let is_less = S::lt(cost, least);
+                least = S::select(is_less, cost, least);
+                cheapest = S::select_i(is_less, S::splat_i(1 << i), cheapest);
+            }
+            let cheapest = S::select_i(is_odd, cheapest, S::splat_i(0));
+            for i in 0..SIGNED {
+                let is_flipped = S::eq_i(cheapest, S::splat_i(1 << i));
+                let magnitude = magnitudes[first + i];
+                magnitudes[first + i] = S::select(is_flipped, S::neg(magnitude), magnitude);
+            }
+            signs = (signs ^ cheapest) & S::splat_i(127);
+        }
+        S::store_bytes(signs, bytes);
+    }
+    (magnitudes, bytes)
+}

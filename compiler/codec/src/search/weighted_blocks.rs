@@ -1,0 +1,165 @@
+//! Blocks of 32 weights under importance, in lanes: what the vector paths of Q4_0, Q4_1, Q5_0 and Q5_1 share.
+//!
+//! A batch of up to sixteen rows is read with a row in every lane, for the mean square that every block of a row counts
+//! with, and then window by window with a block in every lane.
+
+use crate::codec::Rows;
+use crate::lanes::{MAX_LANES, Simd};
+use crate::search::Walk;
+use crate::search::lanes::affine::affine;
+use crate::search::lanes::symmetric::symmetric;
+use crate::search::lanes::weigh;
+use crate::search::super_blocks::{self, Window};
+
+/// Weights of a block.
+pub(crate) const LEN: usize = 32;
+/// The most blocks of a window.
+pub(crate) const WINDOW: usize = super_blocks::WINDOW * super_blocks::LEN / LEN;
+
+/// Registers of blocks that are searched side by side.
+const GROUPS: usize = 4;
+
+/// The rows in batches.
+pub(crate) fn batches<'a>(rows: &Rows<'a>) -> impl Iterator<Item = Rows<'a>> {
+    let rows = *rows;
+    rows.x.chunks(MAX_LANES * rows.n_cols).map(move |x| Rows { x, ..rows })
+}
+
+/// The mean square of every row of a batch.
+#[inline(always)]
+pub(crate) fn mean_squares<S: Simd>(batch: &Rows<'_>) -> [f32; MAX_LANES] {
+    let n_rows = batch.x.len() / batch.n_cols;
+    let mut means = [0.0; MAX_LANES];
+    for first in (0..n_rows).step_by(S::N) {
+        let mut starts = [0; MAX_LANES];
+        for (lane, start) in starts.iter_mut().enumerate() {
+            *start = (first + lane).min(n_rows - 1) * batch.n_cols;
+        }
+        let mut sum = S::splat(0.0);
+        for at in (0..batch.n_cols).step_by(LEN) {
+            for value in S::columns::<LEN>(&batch.x[at..], &starts) {
+                sum = sum + value * value;
+            }
+        }
+        S::store(sum / S::splat(batch.n_cols as f32), &mut means[first..]);
+    }
+    means
+}
+
+/// What searches found for the blocks of a window.
+pub(crate) struct Found {
+    pub(crate) scales: [f32; WINDOW],
+    /// Of searches for a scale and a minimum.
+    pub(crate) mins: [f32; WINDOW],
+    /// What the codes are made with: `inverse * (x - origin)`, rounded and limited.
+    inverses: [f32; WINDOW],
+    origins: [f32; WINDOW],
+    /// What is added to a signed code.
+    offsets: [i32; WINDOW],
+}
+
+const NOTHING: Found = Found {
+    scales: [0.0; WINDOW],
+    mins: [0.0; WINDOW],
+    inverses: [0.0; WINDOW],
+    origins: [0.0; WINDOW],
+    offsets: [0; WINDOW],
+};
+
+impl Found {
+    /// The codes `0..=n_max` of a block, as [`crate::search::affine`] leaves them.
+    #[inline(always)]
+    pub(crate) fn affine_codes<S: Simd>(&self, block_idx: usize, x: &[f32; LEN], n_max: i32) -> [u8; LEN] {
+        let (inverse, origin) = (S::splat(self.inverses[block_idx]), S::splat(self.origins[block_idx]));
+        let mut codes = [0; LEN];
+        for first in (0..LEN).step_by(S::N) {
+            let code = S::nearest_int(inverse * (S::load(&x[first..]) - origin));
+            S::store_bytes(S::clamp_i(code, 0, n_max), &mut codes[first..]);
+        }
+        codes
+    }
+
+    /// The codes `0..2 n_max` of a block, as [`crate::search::symmetric`] leaves them.
+    #[inline(always)]
+    pub(crate) fn signed_codes<S: Simd>(&self, block_idx: usize, x: &[f32; LEN], n_max: i32) -> [u8; LEN] {
+        let inverse = S::splat(self.inverses[block_idx]);
+        let offset = S::splat_i(self.offsets[block_idx]);
+        let mut codes = [0; LEN];
+        for first in (0..LEN).step_by(S::N) {
+            let code = S::clamp_i(S::nearest_int(inverse * S::load(&x[first..])), -n_max, n_max - 1);
+            S::store_bytes(code + offset, &mut codes[first..]);
+        }
+        codes
+    }
+}
+
+/// The blocks from one on, in `GROUPS` registers.
+struct Loaded<S: Simd> {
+    x: [[S::F; LEN]; GROUPS],
+    weights: [[S::F; LEN]; GROUPS],
+}
+
+#[inline(always)]
+fn load<S: Simd>(
+    window: &Window<'_>,
+    importance: &[f32],
+    means: &[f32; MAX_LANES],
+    first: usize,
+) -> Loaded<S> {
+    let zeros = [[S::splat(0.0); LEN]; GROUPS];
+    let (mut x, mut weights) = (zeros, zeros);
+    for g in 0..GROUPS {
+        let first = first + g * S::N;
+        let mut sigma2 = [0.0; MAX_LANES];
+        for (lane, sigma2) in sigma2.iter_mut().enumerate() {
+            *sigma2 = means[window.row((first + lane) * LEN).min(MAX_LANES - 1)];
+        }
+        x[g] = window.weights::<S, LEN>(first);
+        let importance = window.importance_of::<S, LEN>(importance, first);
+        weights[g] = weigh::<S, LEN>(&x[g], &importance, S::load(&sigma2));
+    }
+    Loaded { x, weights }
+}
+
+/// Scales and minima of the blocks of a window.
+#[inline(always)]
+pub(crate) fn affine_blocks<S: Simd>(
+    window: &Window<'_>,
+    importance: &[f32],
+    means: &[f32; MAX_LANES],
+    walk: Walk,
+) -> Found {
+    let mut blocks = NOTHING;
+    for first in (0..window.x.len() / LEN).step_by(GROUPS * S::N) {
+        let Loaded { x, weights } = load::<S>(window, importance, means, first);
+        for (g, found) in affine::<S, LEN, GROUPS>(&x, &weights, walk).into_iter().enumerate() {
+            let first = first + g * S::N;
+            S::store(found.scale, &mut blocks.scales[first..]);
+            S::store(found.min, &mut blocks.mins[first..]);
+            S::store(found.inverse, &mut blocks.inverses[first..]);
+            S::store(found.origin, &mut blocks.origins[first..]);
+        }
+    }
+    blocks
+}
+
+/// Scales of the blocks of a window for signed codes.
+#[inline(always)]
+pub(crate) fn symmetric_blocks<S: Simd>(
+    window: &Window<'_>,
+    importance: &[f32],
+    means: &[f32; MAX_LANES],
+    n_max: i32,
+) -> Found {
+    let mut blocks = NOTHING;
+    for first in (0..window.x.len() / LEN).step_by(GROUPS * S::N) {
+        let Loaded { x, weights } = load::<S>(window, importance, means, first);
+        for (g, found) in symmetric::<S, LEN, GROUPS>(&x, n_max, &weights).into_iter().enumerate() {
+            let first = first + g * S::N;
+            S::store(found.scale, &mut blocks.scales[first..]);
+            S::store(found.inverse, &mut blocks.inverses[first..]);
+            S::store_i(found.offset, &mut blocks.offsets[first..]);
+        }
+    }
+    blocks
+}

@@ -1,0 +1,365 @@
+//! `imatrix`: how strongly each input column of each matrix is used, computed on a calibration set or read from a
+//! file of llama.cpp.
+//!
+//! Besides the file, the step gives the weights of each matrix as an output of its own, so that a quantized tensor
+//! depends on its own weights and not on the whole file.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use mc_format::gguf::imatrix::{ImatrixEntry, ImatrixFile};
+use mc_format::gguf::names::wire_name;
+use mc_ir::action::{Action, ActionContext, ActionError, ActionKind, Artifact, Input, write_bytes};
+use mc_ir::attribute::Placed;
+use mc_ir::fault::Fault;
+use mc_ir::label::Label;
+use mc_ir::output::{Output, Outputs};
+use mc_ir::provider::Providers;
+use mc_ir::rule::{Rule, RuleContext};
+use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs, ValueKind};
+use mc_runtime::cancellation::Cancellation;
+use mc_runtime::chunks::ChunkOptions;
+use mc_tensor::model_tensor::ModelTensor;
+
+use crate::action::exec_property::EXEC_PROPERTY;
+use crate::action::tags::TAGS;
+use crate::action::target_step::target_step;
+use crate::attributes::{label, place_of, provider, shown_path, text};
+use crate::evaluate::perplexity::chunk_len;
+use crate::remote_kinds::{RemoteKind, last, number};
+use crate::runnable::subject::{Subject, measurement_error};
+use crate::source::dataset::{DatasetInfo, DatasetKind};
+use crate::source::model_info::ModelInfo;
+
+/// The rule's name.
+pub const NAME: &str = "imatrix";
+
+/// The output that holds the whole matrix.
+const FILE: &str = "imatrix.gguf";
+
+/// The `imatrix` rule.
+pub struct Imatrix;
+
+/// What an imatrix tells a quantization.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImatrixInfo {
+    /// Its name.
+    pub name: String,
+    /// One f32 per column of each matrix, or of each of its experts; empty where nothing was measured.
+    pub rows: BTreeMap<ModelTensor, Artifact>,
+    /// The text that it was computed on; unknown for one that was read.
+    pub calibration: Option<DatasetInfo>,
+}
+
+const fn leaf(name: &'static str, doc: &'static str, value: ValueKind) -> NodeSchema {
+    NodeSchema { name, doc, arguments: Arguments::One(value), properties: &[], children: &[] }
+}
+
+static MODEL: NodeSchema =
+    leaf("model", "The checkpoint or merge whose matrices are measured.", ValueKind::Label);
+static DATASET: NodeSchema = leaf("dataset", "The text to compute it on.", ValueKind::Label);
+static CONTEXT: NodeSchema = leaf(
+    "context",
+    "Tokens per chunk; 512, or the model's context when that is shorter.",
+    ValueKind::Integer,
+);
+static FROM_FILE: NodeSchema =
+    leaf("file", "A file of `llama-imatrix` to read instead of computing.", ValueKind::Path);
+
+static SCHEMA: NodeSchema = NodeSchema {
+    name: NAME,
+    doc: "How strongly each input column of each matrix is used.",
+    arguments: Arguments::None,
+    properties: &[],
+    children: &[
+        ChildSchema { node: &MODEL, occurs: Occurs::Once },
+        ChildSchema { node: &DATASET, occurs: Occurs::Optional },
+        ChildSchema { node: &CONTEXT, occurs: Occurs::Optional },
+        ChildSchema { node: &FROM_FILE, occurs: Occurs::Optional },
+        ChildSchema { node: &EXEC_PROPERTY, occurs: Occurs::Any },
+        ChildSchema { node: &TAGS, occurs: Occurs::Optional },
+    ],
+};
+
+impl Rule for Imatrix {
+    fn schema(&self) -> &'static NodeSchema {
+        &SCHEMA
+    }
+
+    fn analyze(&self, ctx: &dyn RuleContext) -> Result<Providers, Vec<Fault>> {
+        let record = ctx.record();
+        let model = label(record, "model").ok_or_else(Vec::new)?;
+        let model: ModelInfo = provider(ctx, &model, "a `checkpoint` or a `merge`")?;
+        let matrices = matrices(&model);
+        let (node, calibration) = match (label(record, "dataset"), text(record, "file")) {
+            (Some(dataset), None) => {
+                let data = calibration(ctx, &dataset)?;
+                let context = record.value("context").and_then(|context| context.value.as_integer());
+                let context = context.and_then(|context| usize::try_from(context).ok());
+                let n_ctx = chunk_len(context, model.decoder.context_length as usize).map_err(|message| {
+                    vec![Fault::new(place_of(record, "context"), "imatrix::context", message)]
+                })?;
+                let (subject, mut inputs) = Subject::of_model(&model);
+                inputs.push(Input::Artifact(data.items.clone()));
+                let measured = matrices.iter().map(|matrix| matrix.tensor).collect();
+                let action = Compute { subject, n_ctx, data: data.name.clone(), measured };
+                (target_step(ctx.label(), record, action, inputs), Some(data))
+            }
+            (None, Some(file)) => {
+                let place = place_of(record, "file");
+                // Looked at now, so that a wrong path is a mistake of the declaration.
+                let folder = file.rsplit_once('/').map_or("", |(folder, _)| folder);
+                let name = file.rsplit('/').next().unwrap_or(file);
+                let is_there = ctx.list(folder).is_ok_and(|names| names.iter().any(|found| found == name));
+                if !is_there {
+                    return Err(vec![Fault::new(
+                        place,
+                        "imatrix::file",
+                        format!("There is no file `{}`", shown_path(ctx, file)),
+                    )]);
+                }
+                let action = Import { matrices: matrices.clone(), shown: shown_path(ctx, file) };
+                let inputs = vec![Input::Source(ctx.source(file))];
+                (target_step(ctx.label(), record, action, inputs), None)
+            }
+            (dataset, _) => {
+                let found = if dataset.is_some() { "both" } else { "neither" };
+                return Err(vec![
+                    Fault::new(
+                        record.place,
+                        "imatrix::source",
+                        format!("An imatrix comes from a `dataset` or from a `file`; found {found}"),
+                    )
+                    .help("Write `dataset \":calibration\"` to compute it, or `file \"imatrix.gguf\"` to read it"),
+                ]);
+            }
+        };
+        let rows = matrices
+            .iter()
+            .map(|matrix| (matrix.tensor, node.artifact(&row_output(matrix.tensor))))
+            .collect();
+        let info = ImatrixInfo { name: ctx.label().name.clone(), rows, calibration };
+        let mut providers = Providers::default().with(info);
+        providers.outputs.push((FILE.to_owned(), node.artifact(FILE)));
+        Ok(providers)
+    }
+}
+
+fn calibration(ctx: &dyn RuleContext, dataset: &Placed<Label>) -> Result<DatasetInfo, Vec<Fault>> {
+    let data: DatasetInfo = provider(ctx, dataset, "a `dataset`")?;
+    if data.kind != DatasetKind::Text {
+        let message = format!("`{}` does not hold text (`.txt` or `.md`)", dataset.value);
+        return Err(vec![Fault::new(dataset.place, "imatrix::dataset", message)]);
+    }
+    Ok(data)
+}
+
+/// A matrix that may have weights.
+#[derive(Clone, Debug)]
+struct Matrix {
+    tensor: ModelTensor,
+    n_cols: u64,
+    /// How many experts are stacked in it; 1 for a plain matrix.
+    n_parts: u64,
+}
+
+impl Matrix {
+    /// Whether an entry of a file is of this matrix; one count for all experts becomes one for each.
+    fn check(&self, entry: &mut ImatrixEntry, shown: &str) -> Result<(), ActionError> {
+        let n_parts = usize::try_from(self.n_parts).map_err(ActionError::failed)?;
+        if let [count] = entry.counts[..] {
+            entry.counts = vec![count; n_parts];
+        }
+        let n_sums = entry.in_sum2.len() as u64;
+        if entry.counts.len() == n_parts && Some(n_sums) == self.n_cols.checked_mul(self.n_parts) {
+            return Ok(());
+        }
+        let of_each = if n_parts == 1 { String::new() } else { format!(" in each of {n_parts} experts") };
+        let message = format!(
+            "`{shown}` has {n_sums} columns for `{}`; the model has {}{of_each}",
+            wire_name(self.tensor),
+            self.n_cols
+        );
+        Err(ActionError::failed(message).with_help("It belongs to another model; compute one for this"))
+    }
+}
+
+/// Whether a tensor is a matrix of a layer; embedding and head are not measured, as in llama.cpp.
+fn is_measured(tensor: ModelTensor) -> bool {
+    tensor.is_quantizable() && tensor.block().is_some()
+}
+
+/// The matrices of the layers.
+fn matrices(model: &ModelInfo) -> Vec<Matrix> {
+    let mut matrices: BTreeMap<ModelTensor, Matrix> = BTreeMap::new();
+    for weight in model.weights.iter().filter(|weight| is_measured(weight.tensor)) {
+        let n_cols = weight.shape().last().copied().unwrap_or(0);
+        matrices
+            .entry(weight.tensor)
+            // The experts of a layer are one matrix of the file.
+            .and_modify(|matrix| matrix.n_parts += 1)
+            .or_insert(Matrix { tensor: weight.tensor, n_cols, n_parts: 1 });
+    }
+    matrices.into_values().collect()
+}
+
+/// The output with the weights of a matrix.
+fn row_output(tensor: ModelTensor) -> String {
+    format!("rows/{}", wire_name(tensor))
+}
+
+fn output_names(tensors: impl Iterator<Item = ModelTensor>) -> Vec<String> {
+    std::iter::once(FILE.to_owned()).chain(tensors.map(row_output)).collect()
+}
+
+/// Writes the file, and the weights of each matrix.
+fn write(
+    ctx: &dyn ActionContext,
+    file: &ImatrixFile,
+    tensors: impl Iterator<Item = ModelTensor>,
+) -> Result<Outputs, ActionError> {
+    let mut outputs = Outputs::from([(FILE.to_owned(), Output::File(write_bytes(ctx, &file.to_bytes())?))]);
+    for tensor in tensors {
+        let importance = file.entries.get(&tensor).map(ImatrixEntry::importance).unwrap_or_default();
+        let bytes: Vec<u8> = importance.iter().flat_map(|weight| weight.to_le_bytes()).collect();
+        outputs.insert(row_output(tensor), Output::File(write_bytes(ctx, &bytes)?));
+    }
+    Ok(outputs)
+}
+
+/// Runs the model over the calibration text.
+struct Compute {
+    subject: Subject,
+    n_ctx: usize,
+    data: String,
+    measured: BTreeSet<ModelTensor>,
+}
+
+const CONTEXT_LEN: &str = "context";
+const CALIBRATION: &str = "dataset";
+
+/// What a worker makes of the parameters.
+pub(crate) static REMOTE: RemoteKind = RemoteKind {
+    kind: ActionKind { name: "imatrix", version: mc_runtime::imatrix::VERSION },
+    make: |parameters| {
+        let (rest, data) = last(parameters, CALIBRATION)?;
+        let (of_subject, context) = last(rest, CONTEXT_LEN)?;
+        let subject = Subject::of_parameters(of_subject)?;
+        let Subject::Unquantized(model) = &subject else {
+            return Err("An imatrix is computed on a model that was not written".to_owned());
+        };
+        let measured = model.tensors().filter(|tensor| is_measured(*tensor)).collect();
+        Ok(Box::new(Compute {
+            subject,
+            n_ctx: number(CONTEXT_LEN, context)?,
+            data: data.to_owned(),
+            measured,
+        }))
+    },
+};
+
+impl Action for Compute {
+    fn kind(&self) -> ActionKind {
+        REMOTE.kind
+    }
+
+    fn parameters(&self) -> Vec<(String, String)> {
+        let mut parameters = self.subject.parameters();
+        parameters.push((CONTEXT_LEN.to_owned(), self.n_ctx.to_string()));
+        // It stands in the file.
+        parameters.push((CALIBRATION.to_owned(), self.data.clone()));
+        parameters
+    }
+
+    fn outputs(&self) -> Vec<String> {
+        output_names(self.measured.iter().copied())
+    }
+
+    fn describe(&self) -> String {
+        format!("on {}", self.data)
+    }
+
+    fn run(&self, ctx: &dyn ActionContext) -> Result<Outputs, ActionError> {
+        let opened = self.subject.open(ctx)?;
+        let items = ctx.input(self.subject.n_inputs())?;
+        let text = String::from_utf8_lossy(&items.to_contiguous()).into_owned();
+        let options = ChunkOptions { n_ctx: self.n_ctx, bos: opened.begin(), max_chunks: None };
+        let is_cancelled = || ctx.is_cancelled();
+        let cancellation = Cancellation::new(&is_cancelled);
+        let ids = opened.text_ids(text, ctx)?;
+        let found = mc_runtime::imatrix::imatrix(&opened.model, &ids, &options, cancellation)
+            .map_err(|error| measurement_error(&format!("Imatrix on `{}`", self.data), &error))?;
+        let entry = |entry: mc_runtime::imatrix::ImatrixEntry| ImatrixEntry {
+            in_sum2: entry.in_sum2,
+            counts: vec![entry.count as f32],
+        };
+        let file = ImatrixFile {
+            datasets: vec![self.data.clone()],
+            n_chunks: u32::try_from(found.n_chunks).unwrap_or(u32::MAX),
+            chunk_len: u32::try_from(found.n_ctx).unwrap_or(u32::MAX),
+            entries: found.entries.into_iter().map(|(tensor, sums)| (tensor, entry(sums))).collect(),
+        };
+        write(ctx, &file, self.measured.iter().copied())
+    }
+}
+
+/// Reads a file of llama.cpp.
+struct Import {
+    matrices: Vec<Matrix>,
+    shown: String,
+}
+
+impl Action for Import {
+    fn kind(&self) -> ActionKind {
+        ActionKind { name: "imatrix-import", version: 2 }
+    }
+
+    fn parameters(&self) -> Vec<(String, String)> {
+        let shape = |matrix: &Matrix| format!("{} {}", matrix.n_parts, matrix.n_cols);
+        self.matrices.iter().map(|matrix| (row_output(matrix.tensor), shape(matrix))).collect()
+    }
+
+    fn outputs(&self) -> Vec<String> {
+        output_names(self.matrices.iter().map(|matrix| matrix.tensor))
+    }
+
+    fn describe(&self) -> String {
+        self.shown.clone()
+    }
+
+    fn run(&self, ctx: &dyn ActionContext) -> Result<Outputs, ActionError> {
+        let content = ctx.input(0)?;
+        let mut file = ImatrixFile::parse(&content.to_contiguous())
+            .map_err(|error| ActionError::failed(format!("`{}`: {error}", self.shown)))?;
+        for matrix in &self.matrices {
+            let Some(entry) = file.entries.get_mut(&matrix.tensor) else { continue };
+            matrix.check(entry, &self.shown)?;
+        }
+        if !self.matrices.iter().any(|matrix| file.entries.contains_key(&matrix.tensor)) {
+            let message = format!("`{}` has no matrix of this model", self.shown);
+            return Err(ActionError::failed(message));
+        }
+        write(ctx, &file, self.matrices.iter().map(|matrix| matrix.tensor))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_entry_of_a_stack_has_sums_and_a_count_for_each_expert() {
+        let matrix = Matrix { tensor: ModelTensor::FfnUpExps { block: 0 }, n_cols: 2, n_parts: 3 };
+        let check = |n_sums: usize, counts: &[f32]| {
+            let mut entry = ImatrixEntry { in_sum2: vec![1.0; n_sums], counts: counts.to_vec() };
+            matrix.check(&mut entry, "a.gguf").map(|()| entry.counts)
+        };
+        assert_eq!(check(6, &[1.0, 2.0, 3.0]).unwrap(), [1.0, 2.0, 3.0]);
+        // The older layout has one count for all.
+        assert_eq!(check(6, &[4.0]).unwrap(), [4.0; 3]);
+        assert!(check(6, &[1.0, 2.0]).is_err());
+        let message = check(2, &[1.0]).unwrap_err().to_string();
+        let expected =
+            "`a.gguf` has 2 columns for `blk.0.ffn_up_exps.weight`; the model has 2 in each of 3 experts";
+        assert!(message.contains(expected), "{message}");
+    }
+}

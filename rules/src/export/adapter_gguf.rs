@@ -1,0 +1,121 @@
+//! `adapter-gguf`: a LoRA as a GGUF file of its own, which llama.cpp adds to a model while it loads.
+//!
+//! Only low-rank products have a place in such a file; what else an adapter may bring is refused.
+//!
+//! Source: `convert_lora_to_gguf.py` of llama.cpp.
+
+use mc_codec::codecs;
+use mc_format::gguf::layout::TensorPlan;
+use mc_format::gguf::value::Value;
+use mc_ir::action::{Artifact, Input};
+use mc_ir::fault::Fault;
+use mc_ir::label::Label;
+use mc_ir::provider::Providers;
+use mc_ir::rule::{Rule, RuleContext};
+use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs, ValueKind};
+
+use crate::action::exec_property::EXEC_PROPERTY;
+use crate::action::tags::TAGS;
+use crate::action::target_step::target_step;
+use crate::attributes::{label, provider, text};
+use crate::export::adapter_container::{ADAPTER_FILE, AdapterContainer};
+use crate::export::adapter_gguf_tensors::Export;
+use crate::export::gguf::file_name;
+use crate::source::adapter::AdapterInfo;
+use crate::source::wire_tensors::family_of;
+
+/// The rule's name.
+pub const NAME: &str = "adapter-gguf";
+
+/// The `adapter-gguf` rule.
+pub struct AdapterGguf;
+
+/// What an adapter's file tells bundles.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AdapterGgufInfo {
+    /// The file.
+    pub gguf: Artifact,
+    /// What it is called.
+    pub file: String,
+    /// The checkpoint that it belongs to.
+    pub base: Label,
+}
+
+fn types() -> Vec<&'static str> {
+    vec!["F32", "F16", "BF16", "Q8_0"]
+}
+
+const fn leaf(name: &'static str, doc: &'static str, value: ValueKind) -> NodeSchema {
+    NodeSchema { name, doc, arguments: Arguments::One(value), properties: &[], children: &[] }
+}
+
+static ADAPTER: NodeSchema = leaf("adapter", "The adapter to write.", ValueKind::Label);
+static TYPE: NodeSchema = leaf(
+    "type",
+    "How its numbers are stored, F32 if not said; rows that are no whole blocks of Q8_0 are stored as F16.",
+    ValueKind::OneOf(types),
+);
+
+static SCHEMA: NodeSchema = NodeSchema {
+    name: NAME,
+    doc: "A LoRA as a GGUF file, to be added to a model when that is loaded.",
+    arguments: Arguments::None,
+    properties: &[],
+    children: &[
+        ChildSchema { node: &ADAPTER, occurs: Occurs::Once },
+        ChildSchema { node: &TYPE, occurs: Occurs::Optional },
+        ChildSchema { node: &EXEC_PROPERTY, occurs: Occurs::Any },
+        ChildSchema { node: &TAGS, occurs: Occurs::Optional },
+    ],
+};
+
+impl Rule for AdapterGguf {
+    fn schema(&self) -> &'static NodeSchema {
+        &SCHEMA
+    }
+
+    fn analyze(&self, ctx: &dyn RuleContext) -> Result<Providers, Vec<Fault>> {
+        let record = ctx.record();
+        let named = label(record, "adapter").ok_or_else(Vec::new)?;
+        let adapter: AdapterInfo = provider(ctx, &named, "an `adapter`")?;
+        let codec = codecs::by_name(text(record, "type").unwrap_or("F32")).ok_or_else(Vec::new)?;
+        let family = family_of(&adapter.model);
+        let export = Export { adapter: &adapter, family: family.ok_or_else(Vec::new)?, codec };
+        let tensors = export.tensors().map_err(|refusal| {
+            let fault = Fault::new(named.place, refusal.code, refusal.message);
+            vec![match refusal.help {
+                Some(help) => fault.help(help),
+                None => fault,
+            }]
+        })?;
+        let steps: Vec<(TensorPlan, Artifact)> =
+            tensors.into_iter().map(|tensor| tensor.step(ctx.label(), record)).collect();
+        let (plans, tensors): (Vec<_>, Vec<_>) = steps.into_iter().unzip();
+        let container = AdapterContainer { keys: keys(&named.value.name, &adapter, export.alpha()), plans };
+        let inputs = tensors.into_iter().map(Input::Artifact).collect();
+        let node = target_step(ctx.label(), record, container, inputs);
+        let file = file_name(ctx.label());
+        let gguf = node.artifact(ADAPTER_FILE);
+        let info = AdapterGgufInfo { gguf: gguf.clone(), file: file.clone(), base: adapter.base };
+        let mut providers = Providers::default().with(info);
+        providers.outputs.push((file, gguf));
+        Ok(providers)
+    }
+}
+
+/// The keys, in the converter's order.
+fn keys(name: &str, adapter: &AdapterInfo, alpha: f64) -> Vec<(String, Value)> {
+    let text = |text: &str| Value::Text(text.to_owned());
+    let key = |name: &str, value: Value| (name.to_owned(), value);
+    vec![
+        key("general.architecture", text(&adapter.model.decoder.architecture)),
+        key("general.type", text("adapter")),
+        key("adapter.type", text("lora")),
+        key("general.name", text(name)),
+        key("general.base_model.count", Value::U32(1)),
+        key("general.base_model.0.name", text(&adapter.base.name)),
+        key("adapter.lora.alpha", Value::F32(alpha as f32)),
+        key("general.quantization_version", Value::U32(2)),
+        key("mc.version", text(env!("CARGO_PKG_VERSION"))),
+    ]
+}

@@ -1,0 +1,306 @@
+//! `gguf`: a checkpoint or merge as a quantized GGUF file.
+//!
+//! All types are resolved first ([`crate::quantize::tensor_types`]), before any step has a key. Each tensor is a step of its own; the file is a composite
+//! of the head and the tensors' blobs, so no tensor is copied to be packed.
+
+use mc_codec::codec::{Codec, Importance};
+use mc_codec::recipes;
+use mc_codec::recipes::recipe::Choice;
+use mc_format::gguf::layout::TensorPlan;
+use mc_format::gguf::names::wire_name_in;
+use mc_format::gguf::tensor_type::TensorType;
+use mc_ir::action::{Artifact, Input};
+use mc_ir::attribute::{Place, Record};
+use mc_ir::expression::TensorExpr;
+use mc_ir::fault::Fault;
+use mc_ir::label::Label;
+use mc_ir::provider::Providers;
+use mc_ir::rule::{Rule, RuleContext};
+use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs, ValueKind};
+
+use crate::action::exec_property::EXEC_PROPERTY;
+use crate::action::tags::TAGS;
+use crate::action::target_step::target_step;
+use crate::attributes::{label, place_of, provider, text};
+use crate::calibrate::imatrix::ImatrixInfo;
+use crate::export::container::{Container, MODEL_FILE, REPORTS_FILE};
+use crate::export::gguf_split::{self, MAX_FILE_SIZE};
+use crate::quantize::gguf_copy::{self, COPY, stored_codec};
+use crate::quantize::tensor_action::{REPORT, TENSOR, TensorAction};
+use crate::quantize::tensor_types::tensor_types;
+use crate::quantize::type_rules::{EMBEDDING_TYPE, OUTPUT_TYPE, PURE, TENSOR_TYPE, TENSOR_TYPES};
+use crate::source::dataset::DatasetInfo;
+use crate::source::model_info::ModelInfo;
+use crate::source::wire_tensors::{WireTensor, factor_tensors, family_of, wire_tensors};
+use crate::transform::requantize::{REQUANTIZE, check_quantized};
+
+/// The rule's name.
+pub const NAME: &str = "gguf";
+
+/// The `gguf` rule.
+pub struct Gguf;
+
+/// What a GGUF tells gates, bundles and the command line.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GgufInfo {
+    /// The file, whole: what gates measure and `mc run` runs.
+    pub gguf: Artifact,
+    /// The files that are shipped: that one, or those that it is spread over.
+    pub files: Vec<Artifact>,
+    /// The reports of its tensors: see [`crate::quantize::tensor_report::read`].
+    pub reports: Artifact,
+    /// What the model is called in it.
+    pub name: String,
+    /// The recipe's name.
+    pub recipe: String,
+    /// Bytes of all tensors.
+    pub n_tensor_bytes: u64,
+    /// The model that it was made of.
+    pub model: ModelInfo,
+    /// What it was calibrated on, if that is known.
+    pub calibration: Option<DatasetInfo>,
+}
+
+const fn leaf(name: &'static str, doc: &'static str, value: ValueKind) -> NodeSchema {
+    NodeSchema { name, doc, arguments: Arguments::One(value), properties: &[], children: &[] }
+}
+
+static MODEL: NodeSchema = NodeSchema {
+    properties: &[REQUANTIZE],
+    ..leaf("model", "The checkpoint, merge or blend to write.", ValueKind::Label)
+};
+
+/// Which recipe; for this rule and for `model`.
+pub(crate) static QUANTIZE: NodeSchema = leaf(
+    "quantize",
+    "How the weights are stored: a recipe of llama.cpp, or `COPY` for a GGUF that stays as it is.",
+    ValueKind::OneOf(recipes_and_copy),
+);
+
+fn recipes_and_copy() -> Vec<&'static str> {
+    recipes::names().into_iter().chain([COPY]).collect()
+}
+
+static IMATRIX: NodeSchema =
+    leaf("imatrix", "Which columns matter, for the codecs that ask.", ValueKind::Label);
+
+/// What the model is called; for this rule and for `model`.
+pub(crate) static MODEL_NAME: NodeSchema = leaf(
+    "model-name",
+    "What the model is called in its files; by default, as its checkpoint.",
+    ValueKind::Text,
+);
+
+static SCHEMA: NodeSchema = NodeSchema {
+    name: NAME,
+    doc: "A model as a quantized GGUF file.",
+    arguments: Arguments::None,
+    properties: &[],
+    children: &[
+        ChildSchema { node: &MODEL, occurs: Occurs::Once },
+        ChildSchema { node: &QUANTIZE, occurs: Occurs::Once },
+        ChildSchema { node: &TENSOR_TYPE, occurs: Occurs::Any },
+        ChildSchema { node: &TENSOR_TYPES, occurs: Occurs::Optional },
+        ChildSchema { node: &OUTPUT_TYPE, occurs: Occurs::Optional },
+        ChildSchema { node: &EMBEDDING_TYPE, occurs: Occurs::Optional },
+        ChildSchema { node: &PURE, occurs: Occurs::Optional },
+        ChildSchema { node: &IMATRIX, occurs: Occurs::Optional },
+        ChildSchema { node: &MODEL_NAME, occurs: Occurs::Optional },
+        ChildSchema { node: &MAX_FILE_SIZE, occurs: Occurs::Optional },
+        ChildSchema { node: &EXEC_PROPERTY, occurs: Occurs::Any },
+        ChildSchema { node: &TAGS, occurs: Occurs::Optional },
+    ],
+};
+
+impl Rule for Gguf {
+    fn schema(&self) -> &'static NodeSchema {
+        &SCHEMA
+    }
+
+    fn analyze(&self, ctx: &dyn RuleContext) -> Result<Providers, Vec<Fault>> {
+        let record = ctx.record();
+        let model_label = label(record, "model").ok_or_else(Vec::new)?;
+        let model: Result<ModelInfo, _> =
+            provider(ctx, &model_label, "a `checkpoint`, a `merge` or a `blend`");
+        let imatrix = label(record, "imatrix")
+            .map(|imatrix| provider::<ImatrixInfo>(ctx, &imatrix, "an `imatrix`"))
+            .transpose();
+        let (model, imatrix) = match (model, imatrix) {
+            (Ok(model), Ok(imatrix)) => (model, imatrix),
+            (model, imatrix) => {
+                return Err([model.err(), imatrix.err()].into_iter().flatten().flatten().collect());
+            }
+        };
+        let stated = text(record, "quantize").ok_or_else(Vec::new)?;
+        let recipe = recipes::by_name(stated);
+        let title = model.title.clone().unwrap_or_else(|| titled(&model.name));
+        let name = text(record, "model-name").map_or(title, str::to_owned);
+        let planner = Planner {
+            owner: ctx.label(),
+            record,
+            place: model_label.place,
+            model: &model,
+            imatrix: imatrix.as_ref(),
+            is_copy: recipe.is_none(),
+        };
+        let planned = match recipe {
+            None => planner.steps(&gguf_copy::tensors(record, place_of(record, "quantize"), &model)?)?,
+            Some(recipe) => {
+                check_quantized(record.child("model"), &model_label, &model)?;
+                let tensors = wire_tensors(&model);
+                let choices = tensor_types(ctx, &model, &tensors, recipe, imatrix.as_ref())?;
+                planner.plan(tensors, &choices)?
+            }
+        };
+        let n_tensor_bytes =
+            planned.iter().filter_map(|tensor| tensor.plan.kind.n_bytes(&tensor.plan.dims)).sum();
+        let calibration = imatrix.as_ref().and_then(|imatrix| imatrix.calibration.clone());
+        let container = Container::new(&name, recipe, &model, imatrix.as_ref(), &planned);
+        let inputs = container.inputs(&model, &planned);
+        let node = target_step(ctx.label(), record, container, inputs);
+        let gguf = node.artifact(MODEL_FILE);
+        let reports = node.artifact(REPORTS_FILE);
+        let files = match record.value(MAX_FILE_SIZE.name) {
+            None => vec![gguf.clone()],
+            Some(max) => {
+                let plans = planned.iter().map(|tensor| tensor.plan.clone()).collect();
+                gguf_split::files(ctx.label(), record, max, &name, &gguf, plans, model.decoder.n_vocab)?
+            }
+        };
+        let info = GgufInfo {
+            gguf,
+            files,
+            reports,
+            name,
+            recipe: stated.to_owned(),
+            n_tensor_bytes,
+            model,
+            calibration,
+        };
+        let outputs = gguf_split::named(&file_name(ctx.label()), &info.files);
+        let mut providers = Providers::default().with(info);
+        providers.outputs.extend(outputs);
+        Ok(providers)
+    }
+}
+
+/// `app.gguf`, also for the target `app.gguf`.
+pub(crate) fn file_name(label: &Label) -> String {
+    if label.name.ends_with(".gguf") { label.name.clone() } else { format!("{}.gguf", label.name) }
+}
+
+/// `roadtrip-base` as people write it: `Roadtrip Base`. llama.cpp's converter does the same with a folder's name.
+fn titled(name: &str) -> String {
+    let capital = |word: &str| {
+        let mut letters = word.chars();
+        letters
+            .next()
+            .map(|first| first.to_uppercase().chain(letters).collect::<String>())
+            .unwrap_or_default()
+    };
+    name.split(['-', '_', ' ']).filter(|word| !word.is_empty()).map(capital).collect::<Vec<_>>().join(" ")
+}
+
+/// A tensor of the file and the step that makes it.
+pub(crate) struct Planned {
+    /// Its place in the file.
+    pub(crate) plan: TensorPlan,
+    /// Its bytes.
+    pub(crate) artifact: Artifact,
+    /// What was lost.
+    pub(crate) report: Artifact,
+}
+
+struct Planner<'a> {
+    owner: &'a Label,
+    record: &'a Record,
+    place: Place,
+    model: &'a ModelInfo,
+    imatrix: Option<&'a ImatrixInfo>,
+    /// Whether tensors stay as they are whatever their type.
+    is_copy: bool,
+}
+
+impl Planner<'_> {
+    /// Every tensor of the file, in the order of llama.cpp's converter.
+    fn plan(&self, tensors: Vec<WireTensor>, choices: &[Choice]) -> Result<Vec<Planned>, Vec<Fault>> {
+        let family = family_of(self.model);
+        let extra = family.map(|family| family.extra_tensors(&self.model.decoder)).unwrap_or_default();
+        let extra = extra.into_iter().map(|(tensor, values)| {
+            let expression = TensorExpr::Literal { values };
+            WireTensor { tensor, expression, inputs: Vec::new() }
+        });
+        let factors =
+            extra.chain(factor_tensors(self.model)).map(|tensor| (tensor, &mc_codec::blocks::plain::F32));
+        let tensors = tensors.into_iter().zip(choices.iter().map(|choice| choice.codec));
+        self.steps(&factors.chain(tensors).collect::<Vec<_>>())
+    }
+
+    fn steps(&self, tensors: &[(WireTensor, &'static Codec)]) -> Result<Vec<Planned>, Vec<Fault>> {
+        tensors.iter().map(|(tensor, codec)| self.tensor_step(tensor, codec)).collect()
+    }
+
+    fn tensor_step(&self, tensor: &WireTensor, codec: &'static Codec) -> Result<Planned, Vec<Fault>> {
+        let importance = self
+            .imatrix
+            .filter(|_| codec.importance != Importance::Ignored)
+            .and_then(|imatrix| imatrix.rows.get(&tensor.tensor));
+        let name = wire_name_in(&self.model.decoder.architecture, tensor.tensor);
+        self.step(name, codec, tensor.expression.clone(), tensor.inputs.clone(), importance)
+    }
+
+    fn step(
+        &self,
+        name: String,
+        codec: &'static Codec,
+        of: TensorExpr,
+        mut inputs: Vec<Input>,
+        importance: Option<&Artifact>,
+    ) -> Result<Planned, Vec<Fault>> {
+        let importance = importance.map(|artifact| {
+            inputs.push(Input::Artifact(artifact.clone()));
+            inputs.len() - 1
+        });
+        let dims: Vec<u64> = of.shape().into_iter().rev().collect();
+        let unknown = || {
+            let message = format!("Tensor `{name}` with dimensions {dims:?} cannot be stored as {codec}");
+            vec![Fault::new(self.place, "gguf::type", message)]
+        };
+        let kind = TensorType::of(codec);
+        kind.n_bytes(&dims).ok_or_else(unknown)?;
+        // Blocks are not made anew of themselves, which would lose something for nothing.
+        let is_stored = (self.is_copy || codec.block_len > 1) && stored_codec(&of) == Some(codec);
+        let expression = if is_stored {
+            of
+        } else {
+            TensorExpr::Quantize { codec: codec.name, version: codec.version, importance, of: Box::new(of) }
+        };
+        let action = TensorAction { expression, codec, name: name.clone() };
+        let node = target_step(self.owner, self.record, action, inputs);
+        Ok(Planned {
+            plan: TensorPlan { name, kind, dims },
+            artifact: node.artifact(TENSOR),
+            report: node.artifact(REPORT),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_titled_as_the_converter_titles_folders() {
+        assert_eq!(titled("llama"), "Llama");
+        assert_eq!(titled("roadtrip-base_2"), "Roadtrip Base 2");
+    }
+
+    #[test]
+    fn the_output_ends_in_gguf_once() {
+        let label = |name: &str| {
+            Label::parse(&format!("//a:{name}"), &mc_ir::label::PackageId(String::new())).unwrap()
+        };
+        assert_eq!(file_name(&label("app")), "app.gguf");
+        assert_eq!(file_name(&label("app.gguf")), "app.gguf");
+    }
+}

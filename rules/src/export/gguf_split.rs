@@ -1,0 +1,194 @@
+//! The step that spreads a GGUF over files of a size, or makes sure that it fits into one.
+//!
+//! No tensor is copied: each file is a head of its own and the blobs of the whole file's tensors.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use mc_digest::digest::BlobDigest;
+use mc_format::gguf::layout::{Layout, TensorPlan};
+use mc_format::gguf::split::{file_name, partition, place_keys};
+use mc_ir::action::{Action, ActionContext, ActionError, ActionKind, Artifact, Input, write_bytes};
+use mc_ir::attribute::{Placed, Record, Value};
+use mc_ir::fault::Fault;
+use mc_ir::label::Label;
+use mc_ir::output::{Output, Outputs};
+use mc_ir::schema::{Arguments, NodeSchema, ValueKind};
+
+use crate::action::target_step::target_step;
+use crate::export::container::{ALIGNMENT, MODEL_FILE};
+use crate::runnable::subject::gguf_head;
+
+/// How large a file may be; for `gguf` and `model`.
+pub(crate) static MAX_FILE_SIZE: NodeSchema = NodeSchema {
+    name: "max-file-size",
+    doc: "The most bytes of one file: a larger model is spread over several, as llama.cpp reads them.",
+    arguments: Arguments::One(ValueKind::Bytes),
+    properties: &[],
+    children: &[],
+};
+
+/// What a file without tensors may need for each token (text, type, score and its share of the merges), and for all
+/// other keys. How much it truly needs is known when the tokenizer is read, and checked then.
+const KEY_BYTES_PER_TOKEN: u64 = 64;
+const OTHER_KEY_BYTES: u64 = 1 << 20;
+
+/// The step.
+struct Split {
+    name: String,
+    max_bytes: u64,
+    plans: Arc<[TensorPlan]>,
+    /// The tensors of each file after the first; none when all is in one file.
+    ranges: Vec<Range<usize>>,
+}
+
+/// The files of a GGUF that may not be larger than `max`: one, or several to be named by
+/// [`mc_format::gguf::split::file_name`], in order.
+///
+/// # Errors
+/// A fault at `max` when a tensor alone is too large.
+pub(crate) fn files(
+    owner: &Label,
+    record: &Record,
+    max: &Placed<Value>,
+    name: &str,
+    whole: &Artifact,
+    plans: Arc<[TensorPlan]>,
+    n_vocab: u32,
+) -> Result<Vec<Artifact>, Vec<Fault>> {
+    let max_bytes = max.value.as_bytes().ok_or_else(Vec::new)?;
+    let n_tensor_bytes: u64 = plans.iter().filter_map(|plan| plan.kind.n_bytes(&plan.dims)).sum();
+    let n_keys_bytes = KEY_BYTES_PER_TOKEN * u64::from(n_vocab) + OTHER_KEY_BYTES;
+    let ranges = if n_tensor_bytes + n_keys_bytes <= max_bytes {
+        Vec::new()
+    } else {
+        partition(&plans, max_bytes, ALIGNMENT)
+            .map_err(|error| vec![Fault::new(max.place, "gguf::split", error.to_string())])?
+    };
+    let split = Split { name: name.to_owned(), max_bytes, plans, ranges };
+    let names = split.outputs();
+    let node = target_step(owner, record, split, vec![Input::Artifact(whole.clone())]);
+    Ok(names.iter().map(|name| node.artifact(name)).collect())
+}
+
+impl Split {
+    /// The first file: every key and no tensor.
+    fn first(&self, ctx: &dyn ActionContext) -> Result<Output, ActionError> {
+        let gguf = gguf_head(&ctx.input(0)?)?;
+        let mut keys = gguf.to_keys();
+        keys.extend(place_keys(0, self.ranges.len() + 1, self.plans.len()));
+        let head = Layout::new(&keys, &[], ALIGNMENT).head;
+        self.check(head.len() as u64, "its keys alone make")?;
+        Ok(Output::File(write_bytes(ctx, &head)?))
+    }
+
+    fn check(&self, n_bytes: u64, what: &str) -> Result<(), ActionError> {
+        if n_bytes <= self.max_bytes {
+            return Ok(());
+        }
+        let message = format!(
+            "`{}`: {what} a file of {n_bytes} bytes; `max-file-size` is {} bytes",
+            self.name, self.max_bytes
+        );
+        Err(ActionError::failed(message).with_help("Declare a larger `max-file-size`"))
+    }
+}
+
+impl Action for Split {
+    fn kind(&self) -> ActionKind {
+        ActionKind { name: "gguf-split", version: 1 }
+    }
+
+    fn parameters(&self) -> Vec<(String, String)> {
+        let mut parameters = vec![
+            ("max-bytes".to_owned(), self.max_bytes.to_string()),
+            ("ranges".to_owned(), format!("{:?}", self.ranges)),
+        ];
+        let plan = |plan: &TensorPlan| (plan.name.clone(), format!("{} {:?}", plan.kind.name, plan.dims));
+        parameters.extend(self.plans.iter().map(plan));
+        parameters
+    }
+
+    fn outputs(&self) -> Vec<String> {
+        if self.ranges.is_empty() {
+            return vec![MODEL_FILE.to_owned()];
+        }
+        let count = self.ranges.len() + 1;
+        (1..=count).map(|number| file_name("model", number, count)).collect()
+    }
+
+    fn describe(&self) -> String {
+        format!("files of {}", self.name)
+    }
+
+    fn run(&self, ctx: &dyn ActionContext) -> Result<Outputs, ActionError> {
+        let whole = ctx.input_digest(0);
+        if self.ranges.is_empty() {
+            self.check(whole.n_bytes(), "it makes")?;
+            return Ok(Outputs::from([(MODEL_FILE.to_owned(), whole)]));
+        }
+        let count = self.ranges.len() + 1;
+        let mut outputs = Outputs::from([(file_name("model", 1, count), self.first(ctx)?)]);
+        // The first blob is the head of the whole file.
+        let mut blobs = whole.parts().iter().skip(1).copied();
+        for (range, number) in self.ranges.iter().zip(1..) {
+            let keys = place_keys(number, count, self.plans.len());
+            let layout = Layout::new(&keys, &self.plans[range.clone()], ALIGNMENT);
+            let mut parts = vec![write_bytes(ctx, &layout.head)?];
+            for (plan, stretch) in self.plans[range.clone()].iter().zip(&layout.tensors) {
+                let n_bytes = stretch.n_bytes + stretch.padding;
+                parts.extend(take(&mut blobs, n_bytes).ok_or_else(|| {
+                    ActionError::failed(format!("Tensor `{}` does not lie in blobs of its own", plan.name))
+                })?);
+            }
+            outputs.insert(file_name("model", number + 1, count), Output::Composite(parts));
+        }
+        Ok(outputs)
+    }
+}
+
+/// The next blobs that together have so many bytes.
+fn take(blobs: &mut impl Iterator<Item = BlobDigest>, n_bytes: u64) -> Option<Vec<BlobDigest>> {
+    let mut taken = Vec::new();
+    let mut left = n_bytes;
+    while left > 0 {
+        let blob = blobs.next()?;
+        left = left.checked_sub(blob.n_bytes)?;
+        taken.push(blob);
+    }
+    Some(taken)
+}
+
+/// The name of each file when the whole is called `name.gguf`.
+pub(crate) fn file_names(name: &str, count: usize) -> Vec<String> {
+    let stem = name.strip_suffix(".gguf").unwrap_or(name);
+    match count {
+        0 | 1 => vec![name.to_owned()],
+        count => (1..=count).map(|number| file_name(stem, number, count)).collect(),
+    }
+}
+
+/// Each file of a GGUF by its name.
+pub(crate) fn named(name: &str, files: &[Artifact]) -> BTreeMap<String, Artifact> {
+    file_names(name, files.len()).into_iter().zip(files.iter().cloned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_file_keeps_its_name_and_several_are_numbered() {
+        assert_eq!(file_names("app.gguf", 1), ["app.gguf"]);
+        assert_eq!(file_names("app.gguf", 2), ["app-00001-of-00002.gguf", "app-00002-of-00002.gguf"]);
+    }
+
+    #[test]
+    fn blobs_are_taken_whole() {
+        let blobs = [b"abcd".as_slice(), b"ef", b"ghi"].map(BlobDigest::of);
+        let mut left = blobs.iter().copied();
+        assert_eq!(take(&mut left, 6).unwrap(), blobs[..2]);
+        assert_eq!(take(&mut left, 2), None);
+    }
+}

@@ -1,0 +1,79 @@
+//! `quantize "COPY"`: the tensors of a GGUF as they are, in one file or, with `max-file-size`, in several.
+//!
+//! So a series is joined, a file is split, and neither loses a bit: keys and tensors stay as and where they were.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use mc_codec::codec::Codec;
+use mc_codec::codecs;
+use mc_ir::action::{Input, Source};
+use mc_ir::attribute::{Place, Record};
+use mc_ir::expression::TensorExpr;
+use mc_ir::fault::Fault;
+
+use crate::quantize::type_rules;
+use crate::source::model_info::ModelInfo;
+use crate::source::wire_tensors::{WireTensor, factor_tensors, wire_tensors};
+
+/// What stands where else a recipe does; llama.cpp's quantizer has the same word for it.
+pub(crate) const COPY: &str = "COPY";
+
+/// The codec that a tensor is stored in, if nothing is done to it.
+pub(crate) fn stored_codec(expression: &TensorExpr) -> Option<&'static Codec> {
+    match expression {
+        TensorExpr::Load { dtype, .. } => codecs::by_name(&dtype.to_string()),
+        TensorExpr::Decode { codec, .. } => codecs::by_name(codec),
+        TensorExpr::Stack { of } => {
+            let first = stored_codec(of.first()?)?;
+            of.iter().all(|part| stored_codec(part) == Some(first)).then_some(first)
+        }
+        _ => None,
+    }
+}
+
+/// The tensors of a model that was read from a GGUF, in the order of the file.
+///
+/// # Errors
+/// When it was not, or something was done to it since, or the declaration asks for other types.
+pub(crate) fn tensors(
+    record: &Record,
+    place: Place,
+    model: &ModelInfo,
+) -> Result<Vec<(WireTensor, &'static Codec)>, Vec<Fault>> {
+    let fault = |place, message: &str| Fault::new(place, "gguf::copy", message.to_owned());
+    let others = type_rules::ALL.iter().map(|schema| schema.name).chain(["imatrix", "model-name"]);
+    let faults: Vec<Fault> = others
+        .filter_map(|name| record.children(name).first())
+        .map(|child| {
+            fault(child.place, "`COPY` leaves everything as it is").help("Leave it out, or name a recipe")
+        })
+        .collect();
+    if !faults.is_empty() {
+        return Err(faults);
+    }
+    let mut tensors = factor_tensors(model);
+    tensors.extend(wire_tensors(model));
+    let is_whole = model.files.head.is_some() && model.files.head == model.files.vocabulary;
+    let stored: Option<Vec<_>> = tensors
+        .into_iter()
+        .map(|tensor| stored_codec(&tensor.expression).map(|codec| (tensor, codec)))
+        .collect();
+    let stored = stored.filter(|_| is_whole && model.lineage.len() == 1);
+    let mut stored = stored.ok_or_else(|| {
+        let message = "`COPY` is for a GGUF to which nothing was done";
+        vec![fault(place, message).help("Name a `checkpoint` with `gguf=`, or a recipe such as `F16`")]
+    })?;
+    stored.sort_by_key(|(tensor, _)| first_byte(tensor));
+    Ok(stored)
+}
+
+/// Where a tensor begins. The names of a series sort as its files.
+fn first_byte(tensor: &WireTensor) -> Option<(Arc<Path>, u64)> {
+    match tensor.inputs.first() {
+        Some(Input::Source(Source { path, range })) => {
+            Some((Arc::clone(path), range.as_ref().map_or(0, |range| range.start)))
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,8 @@
+//! Tensors in the encodings that a recipe names for them.
+
+pub(crate) mod gguf_copy;
+pub(crate) mod resemblance;
+pub(crate) mod tensor_action;
+pub mod tensor_report;
+pub(crate) mod tensor_types;
+pub(crate) mod type_rules;

@@ -1,0 +1,75 @@
+//! Which tensors a pattern that matches none was probably meant for.
+//!
+//! Guesses only: what a pattern matches is decided in [`crate::quantize::tensor_types`].
+
+/// Names that are told, at most.
+const TOLD: usize = 3;
+
+/// The names that hold something near to the pattern, nearest first; of each kind of tensor only one.
+///
+/// Near is what differs by at most a third of the pattern's characters.
+pub(crate) fn resembling<'a>(pattern: &str, names: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
+    let wanted: Vec<char> =
+        pattern.to_lowercase().chars().filter(|letter| !r"\^$()[]{}*+?".contains(*letter)).collect();
+    let limit = (wanted.len() / 3).max(1);
+    let mut near: Vec<(usize, &str)> = names
+        .into_iter()
+        .map(|name| (distance(&wanted, name), name))
+        .filter(|(distance, _)| *distance <= limit && *distance < wanted.len())
+        .collect();
+    near.sort_by_key(|(distance, _)| *distance);
+    let mut told: Vec<&str> = Vec::new();
+    for (_, name) in near {
+        if told.len() < TOLD && told.iter().all(|other| kind(other) != kind(name)) {
+            told.push(name);
+        }
+    }
+    told
+}
+
+/// A tensor's name without its layer.
+pub(crate) fn kind(name: &str) -> &str {
+    let layer = name.strip_prefix("blk.").and_then(|rest| rest.split_once('.'));
+    layer.map_or(name, |(_, kind)| kind)
+}
+
+/// The fewest insertions, deletions and changes that turn `wanted` into some part of `name`.
+fn distance(wanted: &[char], name: &str) -> usize {
+    let name: Vec<char> = name.chars().collect();
+    // A part may begin anywhere, so nothing is lost before it.
+    let mut last = vec![0; name.len() + 1];
+    for (row, letter) in wanted.iter().enumerate() {
+        let mut next = vec![row + 1];
+        for (column, other) in name.iter().enumerate() {
+            let changed = last[column] + usize::from(letter != other);
+            next.push(changed.min(last[column + 1] + 1).min(next[column] + 1));
+        }
+        last = next;
+    }
+    last.into_iter().min().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NAMES: [&str; 5] = [
+        "token_embd.weight",
+        "blk.0.ffn_down.weight",
+        "blk.1.ffn_down.weight",
+        "blk.1.attn_q.weight",
+        "blk.1.attn_k.weight",
+    ];
+
+    #[test]
+    fn a_slip_is_found_in_one_tensor_of_its_kind() {
+        assert_eq!(resembling("ffn_dwon", NAMES), ["blk.0.ffn_down.weight"]);
+        assert_eq!(resembling(r"blk\.9\.attn_q", NAMES), ["blk.1.attn_q.weight", "blk.1.attn_k.weight"]);
+    }
+
+    #[test]
+    fn what_is_like_no_name_is_like_none() {
+        assert!(resembling("xyzzy", NAMES).is_empty());
+        assert!(resembling("", NAMES).is_empty());
+    }
+}

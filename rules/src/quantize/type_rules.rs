@@ -1,0 +1,238 @@
+//! What a declaration says about the types of single tensors, as rules: which tensors, which type, said where.
+//!
+//! | attribute | which tensors |
+//! |---|---|
+//! | `tensor-type` | those whose names match a regular expression |
+//! | `tensor-types` | the same from a file, one `pattern=TYPE` after another, as llama.cpp's `--tensor-type-file` |
+//! | `output-type` | the output; where there is none, the embedding that is the output too |
+//! | `embedding-type` | the token embedding |
+//!
+//! This module reads rules and applies none: [`crate::quantize::tensor_types`] does.
+
+use mc_codec::codec::Codec;
+use mc_codec::codecs;
+use mc_ir::attribute::{Place, Record};
+use mc_ir::fault::Fault;
+use mc_ir::rule::RuleContext;
+use mc_ir::schema::{Arguments, NodeSchema, ValueKind};
+use mc_tensor::model_tensor::ModelTensor;
+use regex::{Regex, RegexBuilder};
+
+use crate::attributes::{shown_path, source_fault};
+
+const fn node(name: &'static str, doc: &'static str, arguments: Arguments) -> NodeSchema {
+    NodeSchema { name, doc, arguments, properties: &[], children: &[] }
+}
+
+/// For the rule `gguf` and for `model`.
+pub(crate) static TENSOR_TYPE: NodeSchema = node(
+    "tensor-type",
+    "The type of the tensors whose GGUF names a regular expression matches.",
+    Arguments::Two(ValueKind::Text, ValueKind::OneOf(codecs::names)),
+);
+
+/// For the rule `gguf` and for `model`.
+pub(crate) static TENSOR_TYPES: NodeSchema = node(
+    "tensor-types",
+    "A file of such patterns, `pattern=TYPE` each, as llama.cpp reads them.",
+    Arguments::One(ValueKind::Path),
+);
+
+/// For the rule `gguf` and for `model`.
+pub(crate) static OUTPUT_TYPE: NodeSchema =
+    node("output-type", "The type of the output.", Arguments::One(ValueKind::OneOf(codecs::names)));
+
+/// For the rule `gguf` and for `model`.
+pub(crate) static EMBEDDING_TYPE: NodeSchema = node(
+    "embedding-type",
+    "The type of the token embedding.",
+    Arguments::One(ValueKind::OneOf(codecs::names)),
+);
+
+/// For the rule `gguf` and for `model`.
+pub(crate) static PURE: NodeSchema = node(
+    "pure",
+    "Whether all other tensors get the recipe's main type, embedding and output too.",
+    Arguments::One(ValueKind::Bool),
+);
+
+/// All of them.
+pub(crate) static ALL: &[&NodeSchema] = &[&TENSOR_TYPE, &TENSOR_TYPES, &OUTPUT_TYPE, &EMBEDDING_TYPE, &PURE];
+
+/// Which tensors get which type.
+#[derive(Debug)]
+pub(crate) struct TypeRule {
+    /// Which tensors.
+    pub(crate) selects: Selects,
+    /// The type.
+    pub(crate) codec: &'static Codec,
+    /// How messages call the rule: `tensor-type "ffn_down"`, `models/types.txt:3`.
+    pub(crate) shown: String,
+    /// The file that it stands in, when that is not the KDL itself.
+    pub(crate) file: Option<String>,
+    /// Where the tensors are named.
+    pub(crate) place: Place,
+    /// Where the type is named.
+    pub(crate) codec_place: Place,
+}
+
+/// Which tensors a rule is about.
+#[derive(Debug)]
+pub(crate) enum Selects {
+    /// Those whose names match.
+    Matching {
+        /// As it was written.
+        pattern: String,
+        /// Read.
+        regex: Regex,
+    },
+    /// One.
+    One(ModelTensor),
+}
+
+impl TypeRule {
+    /// A fault of this rule.
+    pub(crate) fn fault(&self, place: Place, code: &'static str, message: String) -> Fault {
+        let fault = Fault::new(place, code, message);
+        match &self.file {
+            Some(file) => fault.file(file.clone()),
+            None => fault,
+        }
+    }
+}
+
+/// The rules of a declaration, in the order in which they are written, and what is wrong with those that cannot be
+/// read: the others may have mistakes of another kind, which are told with them.
+///
+/// * `head`: what `output-type` is about
+pub(crate) fn type_rules(ctx: &dyn RuleContext, head: ModelTensor) -> (Vec<TypeRule>, Vec<Fault>) {
+    let record = ctx.record();
+    let mut rules = Vec::new();
+    let mut faults = Vec::new();
+    for node in record.children(TENSOR_TYPE.name) {
+        match written_rule(node) {
+            Ok(rule) => rules.extend(rule),
+            Err(fault) => faults.push(fault),
+        }
+    }
+    for (schema, tensor) in [(&OUTPUT_TYPE, head), (&EMBEDDING_TYPE, ModelTensor::TokenEmbedding)] {
+        rules.extend(record.child(schema.name).and_then(|node| rule_of_one(node, schema.name, tensor)));
+    }
+    for node in record.children(TENSOR_TYPES.name) {
+        rules_of_file(ctx, node, &mut rules, &mut faults);
+    }
+    rules.sort_by_key(|rule| rule.place);
+    (rules, faults)
+}
+
+/// `tensor-type "pattern" "TYPE"`; nothing when the schema has refused it already.
+fn written_rule(node: &Record) -> Result<Option<TypeRule>, Fault> {
+    let [pattern, codec] = node.arguments.as_slice() else { return Ok(None) };
+    let (Some(text), Some(codec_name)) = (pattern.value.as_text(), codec.value.as_text()) else {
+        return Ok(None);
+    };
+    let selects = matching(text)
+        .map_err(|reason| Fault::new(pattern.place, "gguf::pattern", reason).help(PATTERN_HELP))?;
+    Ok(codecs::by_name(codec_name).map(|found| TypeRule {
+        selects,
+        codec: found,
+        shown: format!("tensor-type \"{text}\""),
+        file: None,
+        place: pattern.place,
+        codec_place: codec.place,
+    }))
+}
+
+fn rule_of_one(node: &Record, name: &str, tensor: ModelTensor) -> Option<TypeRule> {
+    let codec = node.argument()?;
+    let found = codec.value.as_text().and_then(codecs::by_name)?;
+    let (place, codec_place) = (codec.place, codec.place);
+    let selects = Selects::One(tensor);
+    Some(TypeRule { selects, codec: found, shown: name.to_owned(), file: None, place, codec_place })
+}
+
+fn rules_of_file(ctx: &dyn RuleContext, node: &Record, rules: &mut Vec<TypeRule>, faults: &mut Vec<Fault>) {
+    let Some((path, place)) = node.argument().and_then(|path| Some((path.value.as_text()?, path.place)))
+    else {
+        return;
+    };
+    let bytes = match ctx.read(path) {
+        Ok(bytes) => bytes,
+        Err(error) => return faults.push(source_fault(place, "gguf::tensor-types", &error)),
+    };
+    let file = shown_path(ctx, path);
+    let fault = |message| Fault::new(place, "gguf::tensor-types", message).file(file.clone());
+    let Ok(text) = std::str::from_utf8(&bytes) else {
+        return faults.push(fault(format!("`{file}` is no text: expected `pattern=TYPE` in each line")));
+    };
+    for (line_idx, line) in text.lines().enumerate() {
+        let shown = format!("{file}:{}", line_idx + 1);
+        // Between words any white space will do, as llama.cpp has it.
+        for word in line.split_whitespace() {
+            match parse(word) {
+                Ok((selects, codec)) => rules.push(TypeRule {
+                    selects,
+                    codec,
+                    shown: shown.clone(),
+                    file: Some(file.clone()),
+                    place,
+                    codec_place: place,
+                }),
+                Err((reason, help)) => faults.push(fault(format!("`{shown}`: {reason}")).help(help)),
+            }
+        }
+    }
+}
+
+/// Reads `pattern=TYPE`, or says what is wrong and what to do.
+fn parse(word: &str) -> Result<(Selects, &'static Codec), (String, String)> {
+    let Some((pattern, name)) = word.split_once('=') else {
+        let reason = format!("Expected `pattern=TYPE`, found `{word}`");
+        return Err((reason, "Write for instance `ffn_down=Q6_K`".to_owned()));
+    };
+    let selects = matching(pattern).map_err(|reason| (reason, PATTERN_HELP.to_owned()))?;
+    // Files for llama.cpp have small letters more often than not.
+    let codec = codecs::CODECS.iter().copied().find(|codec| codec.name.eq_ignore_ascii_case(name));
+    let codec = codec.ok_or_else(|| {
+        let reason = format!("There is no type `{name}` for the pattern `{pattern}`");
+        (reason, format!("Known: `{}`", codecs::names().join("`, `")))
+    })?;
+    Ok((selects, codec))
+}
+
+const PATTERN_HELP: &str = r"Write a regular expression that is found in names such as `blk.3.ffn_down.weight`: `ffn_down`, `blk\.[0-3]\.`";
+
+/// Reads a pattern, or says what is wrong with it. Names have small letters only, so case is of no matter.
+fn matching(pattern: &str) -> Result<Selects, String> {
+    if pattern.is_empty() {
+        return Err("The pattern is empty".to_owned());
+    }
+    let regex = RegexBuilder::new(pattern).case_insensitive(true).build().map_err(|error| {
+        let text = error.to_string();
+        let reason = text.lines().last().unwrap_or_default();
+        let reason = reason.strip_prefix("error: ").unwrap_or(reason);
+        format!("`{pattern}` is no regular expression: {reason}")
+    })?;
+    Ok(Selects::Matching { pattern: pattern.to_owned(), regex })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_of_a_file_are_patterns_and_types() {
+        let (selects, codec) = parse("ffn_down=q6_k").unwrap();
+        assert!(matches!(selects, Selects::Matching { pattern, .. } if pattern == "ffn_down"));
+        assert_eq!(codec.name, "Q6_K");
+    }
+
+    #[test]
+    fn a_word_that_is_no_rule_says_why() {
+        let reason = |word| parse(word).unwrap_err().0;
+        assert_eq!(reason("ffn_down"), "Expected `pattern=TYPE`, found `ffn_down`");
+        assert_eq!(reason("=Q6_K"), "The pattern is empty");
+        assert_eq!(reason("(=Q6_K"), "`(` is no regular expression: unclosed group");
+        assert_eq!(reason("ffn=INT4"), "There is no type `INT4` for the pattern `ffn`");
+    }
+}

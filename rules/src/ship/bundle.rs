@@ -1,0 +1,339 @@
+//! `bundle`: a folder that an app team can ship: the model, what is known about it, and the licences.
+//!
+//! A bundle needs a passed gate, and a device whose app memory holds the model; then it joins what was made.
+
+use mc_ir::action::{Action, ActionContext, ActionError, ActionKind, Input, write_bytes};
+use mc_ir::attribute::{Placed, Record};
+use mc_ir::fault::Fault;
+use mc_ir::output::{Output, Outputs};
+use mc_ir::provider::Providers;
+use mc_ir::rule::{Rule, RuleContext};
+use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs, ValueKind};
+
+use crate::action::tags::TAGS;
+use crate::action::target_step::target_step;
+use crate::attributes::{label, place_of, provider, text};
+use crate::evaluate::gate::{GateInfo, megabytes};
+use crate::evaluate::verdict::Verdict;
+use crate::export::adapter_gguf::AdapterGgufInfo;
+use crate::export::gguf::GgufInfo;
+use crate::export::gguf_split::file_names;
+use crate::runnable::subject::open_head;
+use crate::ship::device::DeviceInfo;
+use crate::ship::file_name::gguf_name;
+use crate::ship::manifest::Manifest;
+use crate::ship::memory::{MemoryEstimate, estimate};
+use crate::ship::{model_card, modelfile};
+
+/// The rule's name.
+pub const NAME: &str = "bundle";
+
+/// The `bundle` rule.
+pub struct Bundle;
+
+const fn leaf(name: &'static str, doc: &'static str, value: ValueKind) -> NodeSchema {
+    NodeSchema { name, doc, arguments: Arguments::One(value), properties: &[], children: &[] }
+}
+
+static GGUF: NodeSchema = leaf("gguf", "The model: a `gguf` target.", ValueKind::Label);
+static ADAPTER: NodeSchema = leaf(
+    "adapter",
+    "An adapter that the app may add to the model: an `adapter-gguf` target.",
+    ValueKind::Label,
+);
+static GATE: NodeSchema = leaf("gate", "What must hold before anything is published.", ValueKind::Label);
+static DEVICE: NodeSchema =
+    leaf("device", "What it ships to; without one, the bundle is for any.", ValueKind::Label);
+
+/// Tokens that the app will keep; for this rule and for `model`.
+pub(crate) static CONTEXT: NodeSchema = leaf(
+    "context",
+    "Tokens that the app will keep in its cache; by default as many as the model was trained on, at most 4096.",
+    ValueKind::Integer,
+);
+
+/// The version in the file's name; for this rule and for `model`.
+pub(crate) static VERSION: NodeSchema =
+    leaf("version", "The model's version, in the name of its file: `1.0`.", ValueKind::Text);
+
+static SCHEMA: NodeSchema = NodeSchema {
+    name: NAME,
+    doc: "A folder to ship: the model, its manifest, its card and its licences.",
+    arguments: Arguments::None,
+    properties: &[],
+    children: &[
+        ChildSchema { node: &GGUF, occurs: Occurs::Once },
+        ChildSchema { node: &ADAPTER, occurs: Occurs::Any },
+        ChildSchema { node: &GATE, occurs: Occurs::Optional },
+        ChildSchema { node: &DEVICE, occurs: Occurs::Optional },
+        ChildSchema { node: &CONTEXT, occurs: Occurs::Optional },
+        ChildSchema { node: &VERSION, occurs: Occurs::Optional },
+        ChildSchema { node: &TAGS, occurs: Occurs::Optional },
+    ],
+};
+
+/// The context of an app that does not say how much it needs.
+const DEFAULT_CONTEXT: u64 = 4096;
+
+impl Rule for Bundle {
+    fn schema(&self) -> &'static NodeSchema {
+        &SCHEMA
+    }
+
+    fn analyze(&self, ctx: &dyn RuleContext) -> Result<Providers, Vec<Fault>> {
+        let record = ctx.record();
+        let gguf_label = label(record, "gguf").ok_or_else(Vec::new)?;
+        let gguf: Result<GgufInfo, _> = provider(ctx, &gguf_label, "a `gguf` target");
+        let gate = label(record, "gate").map(|gate| provider::<GateInfo>(ctx, &gate, "a `gate`")).transpose();
+        let device = label(record, "device")
+            .map(|device| provider::<DeviceInfo>(ctx, &device, "a `device`"))
+            .transpose();
+        let (gguf, gate, device) = match (gguf, gate, device) {
+            (Ok(gguf), Ok(gate), Ok(device)) => (gguf, gate, device),
+            (gguf, gate, device) => {
+                return Err([gguf.err(), gate.err(), device.err()].into_iter().flatten().flatten().collect());
+            }
+        };
+        let adapters = adapters(ctx, &gguf)?;
+        let n_ctx = context(record, &gguf)?;
+        let version = version(record)?;
+        let memory = estimate(&gguf.model.decoder, gguf.n_tensor_bytes, n_ctx);
+        if let Some(device) = &device {
+            fits(record, device, &memory, n_ctx)?;
+        }
+        let package = Package {
+            target: ctx.label().to_string(),
+            files: file_names(
+                &gguf_name(&gguf.name, gguf.model.n_parameters(), &version, &gguf.recipe),
+                gguf.files.len(),
+            ),
+            name: gguf.name.clone(),
+            version,
+            recipe: gguf.recipe.clone(),
+            device,
+            n_ctx,
+            memory,
+            n_parameters: gguf.model.n_parameters(),
+            licence: gguf.model.files.licence_id.clone(),
+            licences: gguf.model.files.licences.iter().map(|(_, name)| name.clone()).collect(),
+            sources: gguf
+                .model
+                .lineage
+                .iter()
+                .map(|lineage| (lineage.role.clone(), lineage.label.name.clone()))
+                .collect(),
+            calibration: gguf.calibration.as_ref().map(|data| data.name.clone()),
+            has_gate: gate.is_some(),
+            adapters: adapters.iter().map(|adapter| adapter.file.clone()).collect(),
+        };
+        let mut inputs = vec![Input::Artifact(gguf.gguf.clone())];
+        inputs.extend(gate.iter().map(|gate| Input::Artifact(gate.verdict.clone())));
+        inputs.extend(gguf.model.files.licences.iter().map(|(source, _)| Input::Source(source.clone())));
+        inputs.extend(adapters.into_iter().map(|adapter| Input::Artifact(adapter.gguf)));
+        // The whole file is the first input already.
+        let shards = gguf.files.iter().filter(|file| **file != gguf.gguf);
+        inputs.extend(shards.cloned().map(Input::Artifact));
+        let names = package.output_names();
+        let node = target_step(ctx.label(), record, package, inputs);
+        // `mc run` and `mc inspect` ask a bundle for the model in it.
+        let mut providers = Providers::default().with(gguf);
+        providers.outputs = names.into_iter().map(|name| (name.clone(), node.artifact(&name))).collect();
+        providers.gates = gate.into_iter().map(|gate| gate.verdict).collect();
+        Ok(providers)
+    }
+}
+
+/// The adapters, each of which must belong to the model's checkpoint.
+fn adapters(ctx: &dyn RuleContext, gguf: &GgufInfo) -> Result<Vec<AdapterGgufInfo>, Vec<Fault>> {
+    let mut adapters: Vec<AdapterGgufInfo> = Vec::new();
+    let mut faults = Vec::new();
+    let base = gguf.model.lineage.first().map(|lineage| &lineage.label);
+    for child in ctx.record().children("adapter") {
+        let Some(placed) = child.argument() else { continue };
+        let Some(value) = placed.value.as_label().cloned() else { continue };
+        let named = Placed { value, place: placed.place };
+        match provider::<AdapterGgufInfo>(ctx, &named, "an `adapter-gguf` target") {
+            Ok(adapter) if base != Some(&adapter.base) => {
+                let message = format!(
+                    "`{}` was trained on `{}`, which is not the model's base",
+                    named.value, adapter.base
+                );
+                faults.push(Fault::new(named.place, "bundle::adapter", message));
+            }
+            Ok(adapter) if adapters.iter().any(|known| known.file == adapter.file) => {
+                let message = format!("Two adapters of the bundle are called `{}`", adapter.file);
+                faults.push(Fault::new(named.place, "bundle::adapter", message));
+            }
+            Ok(adapter) => adapters.push(adapter),
+            Err(found) => faults.extend(found),
+        }
+    }
+    if faults.is_empty() { Ok(adapters) } else { Err(faults) }
+}
+
+fn context(record: &Record, gguf: &GgufInfo) -> Result<u64, Vec<Fault>> {
+    let trained = u64::from(gguf.model.decoder.context_length);
+    let asked = record.value("context").and_then(|context| context.value.as_integer());
+    match asked.map(|asked| u64::try_from(asked).unwrap_or(0)) {
+        None => Ok(DEFAULT_CONTEXT.min(trained)),
+        Some(asked) if (1..=trained).contains(&asked) => Ok(asked),
+        Some(asked) => {
+            let message =
+                format!("A context of {asked} tokens is out of range; the model was trained on {trained}");
+            Err(vec![Fault::new(place_of(record, "context"), "bundle::context", message)])
+        }
+    }
+}
+
+fn version(record: &Record) -> Result<String, Vec<Fault>> {
+    let version = text(record, "version").unwrap_or("1.0");
+    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    if version.split('.').all(is_number) {
+        return Ok(version.to_owned());
+    }
+    let message = format!("`{version}` is no version; expected numbers with dots, such as `1.0`");
+    Err(vec![Fault::new(place_of(record, "version"), "bundle::version", message)])
+}
+
+fn fits(record: &Record, device: &DeviceInfo, memory: &MemoryEstimate, n_ctx: u64) -> Result<(), Vec<Fault>> {
+    let place = place_of(record, "device");
+    if !device.formats.is_empty() && !device.formats.iter().any(|format| format == "gguf") {
+        let message = format!("`{}` does not run GGUF, but {}", device.name, device.formats.join(", "));
+        return Err(vec![Fault::new(place, "bundle::format", message)]);
+    }
+    match device.app_memory {
+        Some(available) if memory.total() > available => {
+            let message = format!(
+                "The model needs {} with {n_ctx} tokens of context; an app on `{}` may use {}",
+                megabytes(memory.total()),
+                device.name,
+                megabytes(available)
+            );
+            Err(vec![
+                Fault::new(place, "bundle::memory", message)
+                    .help("Quantize to fewer bits, or declare a smaller `context`"),
+            ])
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What a bundle says about its model, all of it known before anything is built.
+#[derive(Clone, Debug)]
+pub(crate) struct Package {
+    /// The target.
+    pub(crate) target: String,
+    /// The names of the model's files: one, or those that it is spread over, the first of which is to be opened.
+    pub(crate) files: Vec<String>,
+    /// What the model is called.
+    pub(crate) name: String,
+    /// Its version.
+    pub(crate) version: String,
+    /// How it is quantized.
+    pub(crate) recipe: String,
+    /// What it ships to.
+    pub(crate) device: Option<DeviceInfo>,
+    /// Tokens of context that the memory is estimated for.
+    pub(crate) n_ctx: u64,
+    /// What it needs.
+    pub(crate) memory: MemoryEstimate,
+    /// How many numbers it has.
+    pub(crate) n_parameters: u64,
+    /// The licence's short name.
+    pub(crate) licence: Option<String>,
+    /// The names of the licence texts.
+    pub(crate) licences: Vec<String>,
+    /// The checkpoint and the adapters: role and name.
+    pub(crate) sources: Vec<(String, String)>,
+    /// What it was calibrated on.
+    pub(crate) calibration: Option<String>,
+    /// Whether a verdict is among the inputs.
+    pub(crate) has_gate: bool,
+    /// The files of adapters beside the model.
+    pub(crate) adapters: Vec<String>,
+}
+
+impl Package {
+    /// The file that is to be opened.
+    pub(crate) fn main_file(&self) -> &str {
+        self.files.first().map_or("", String::as_str)
+    }
+
+    /// Each of the model's files and the input that holds it; `first` is that of the first of several.
+    fn model_inputs(&self, first: usize) -> impl Iterator<Item = (&str, usize)> {
+        let first = if self.files.len() == 1 { 0 } else { first };
+        self.files.iter().map(String::as_str).zip(first..)
+    }
+
+    fn output_names(&self) -> Vec<String> {
+        let mut names = self.files.clone();
+        names.extend(["manifest.json", "README.md", "Modelfile"].map(str::to_owned));
+        names.extend(self.licences.iter().cloned());
+        names.extend(self.adapters.iter().cloned());
+        names
+    }
+}
+
+impl Action for Package {
+    fn kind(&self) -> ActionKind {
+        ActionKind { name: "bundle", version: 1 + mc_family::chat::VERSION }
+    }
+
+    fn parameters(&self) -> Vec<(String, String)> {
+        vec![
+            ("package".to_owned(), format!("{self:?}")),
+            ("tool".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
+        ]
+    }
+
+    fn outputs(&self) -> Vec<String> {
+        self.output_names()
+    }
+
+    fn describe(&self) -> String {
+        self.main_file().to_owned()
+    }
+
+    fn run(&self, ctx: &dyn ActionContext) -> Result<Outputs, ActionError> {
+        let verdict = if self.has_gate {
+            let content = ctx.input(1)?;
+            Some(Verdict::from_json(&content.to_contiguous()).map_err(ActionError::failed)?)
+        } else {
+            None
+        };
+        if let Some(verdict) = verdict.as_ref().filter(|verdict| !verdict.passed) {
+            return Err(ActionError::GateMissed(verdict.table()));
+        }
+        let content = ctx.input(0)?;
+        let (decoder, vocabulary) = open_head(&content)?;
+        let first_licence = 1 + usize::from(self.has_gate);
+        let models = self.model_inputs(first_licence + self.licences.len() + self.adapters.len());
+        let models = models.map(|(name, index)| Ok((name, index, ctx.input(index)?)));
+        let models = models.collect::<Result<Vec<_>, ActionError>>()?;
+        let manifest = Manifest {
+            package: self,
+            decoder: &decoder,
+            vocabulary: &vocabulary,
+            verdict: verdict.as_ref(),
+            models: &models,
+        };
+        let card = model_card::text(self, &decoder, verdict.as_ref());
+        let modelfile = modelfile::text(self, &vocabulary).map_err(ActionError::failed)?;
+        let mut outputs = Outputs::from([
+            ("README.md".to_owned(), Output::File(write_bytes(ctx, card.as_bytes())?)),
+            ("Modelfile".to_owned(), Output::File(write_bytes(ctx, modelfile.as_bytes())?)),
+        ]);
+        outputs.extend(models.iter().map(|(name, index, _)| ((*name).to_owned(), ctx.input_digest(*index))));
+        for (index, name) in self.licences.iter().enumerate() {
+            let text = ctx.input(first_licence + index)?;
+            outputs.insert(name.clone(), Output::File(write_bytes(ctx, &text.to_contiguous())?));
+        }
+        let first_adapter = first_licence + self.licences.len();
+        for (index, name) in self.adapters.iter().enumerate() {
+            outputs.insert(name.clone(), ctx.input_digest(first_adapter + index));
+        }
+        let manifest = manifest.json(&outputs)?;
+        outputs.insert("manifest.json".to_owned(), Output::File(write_bytes(ctx, manifest.as_bytes())?));
+        Ok(outputs)
+    }
+}

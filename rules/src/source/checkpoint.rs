@@ -1,0 +1,104 @@
+//! `checkpoint`: a Hugging Face folder with a model's configuration, tokenizer and weights; or a GGUF file, which is
+//! read in [`crate::source::gguf_checkpoint`].
+//!
+//! It makes nothing: everything is read where it lies. What is read here are headers and configuration, so all that
+//! can be known to be wrong without touching a weight is a fault of the declaration.
+
+use mc_decoder::program::Head;
+use mc_family::config::quantization::stored_scales;
+use mc_family::config::{CONFIG, Config};
+use mc_family::families::for_config;
+use mc_ir::fault::Fault;
+use mc_ir::provider::Providers;
+use mc_ir::rule::{Rule, RuleContext};
+use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs};
+
+use crate::attributes::{shown_path, source_fault};
+use crate::source::checkpoint_files::Reader;
+use crate::source::checkpoint_tensors::Matching;
+use crate::source::gguf_checkpoint;
+use crate::source::model_info::{Lineage, ModelInfo};
+use crate::source::origin::{DIR, GGUF, HTTP, HUGGING_FACE, OCI, folder};
+use crate::source::weights::{joined, stored_tensors};
+
+/// The `checkpoint` rule.
+pub struct Checkpoint;
+
+static SCHEMA: NodeSchema = NodeSchema {
+    name: "checkpoint",
+    doc: "A model as Hugging Face stores it (`config.json`, `tokenizer.json`, `*.safetensors`), or a GGUF file.",
+    arguments: Arguments::None,
+    properties: &[DIR, GGUF],
+    children: &[
+        ChildSchema { node: &HUGGING_FACE, occurs: Occurs::Optional },
+        ChildSchema { node: &HTTP, occurs: Occurs::Optional },
+        ChildSchema { node: &OCI, occurs: Occurs::Optional },
+    ],
+};
+
+impl Rule for Checkpoint {
+    fn schema(&self) -> &'static NodeSchema {
+        &SCHEMA
+    }
+
+    fn analyze(&self, ctx: &dyn RuleContext) -> Result<Providers, Vec<Fault>> {
+        let (folder, place) = folder(ctx)?;
+        if let Some(file) = ctx.record().property(GGUF.name) {
+            let name = file.value.as_text().unwrap_or_default();
+            return gguf_checkpoint::provide(ctx, file.place, &joined(&folder, name));
+        }
+        let names = ctx.list(&folder).map_err(|error| {
+            vec![
+                source_fault(place, "checkpoint::folder", &error)
+                    .help("`dir` is relative to the package's folder"),
+            ]
+        })?;
+        let files = Reader { ctx, place, folder: &folder, names: &names }.files()?;
+        let config_path = joined(&folder, "config.json");
+        let shown = shown_path(ctx, &config_path);
+        let fault =
+            |message: String| vec![Fault::new(place, "checkpoint::config", message).file(shown.clone())];
+        let config = ctx
+            .read(&config_path)
+            .map_err(|error| vec![source_fault(place, "checkpoint::config", &error)])?;
+        let config =
+            mc_family::config::parse("config.json", &config).map_err(|error| fault(error.to_string()))?;
+        let family = for_config(&config).map_err(|error| fault(error.to_string()))?;
+        let decoder = family.decoder(&config).map_err(|error| fault(error.to_string()))?;
+        let stored = stored_tensors(ctx, place, &folder, &names, "model")?;
+        let weights = Matching {
+            place,
+            folder: &shown_path(ctx, &folder),
+            family,
+            is_tied: decoder.head == Head::Tied,
+            scales: stored_scales(&Config::new(CONFIG, &config).map_err(|error| fault(error.to_string()))?)
+                .map_err(|error| fault(error.to_string()))?,
+        }
+        .weights(&stored, &family.tensors(&decoder).collect::<Vec<_>>())?;
+        let lineage = Lineage {
+            role: "base".to_owned(),
+            label: ctx.label().clone(),
+            tensors: stored.into_iter().map(|tensor| (tensor.name, tensor.source)).collect(),
+        };
+        let info = ModelInfo {
+            name: ctx.label().name.clone(),
+            title: None,
+            known_as: known_as(&config, &shown_path(ctx, &folder)),
+            is_quantized: false,
+            family: family.name(),
+            decoder,
+            weights: weights.into(),
+            factors: [].into(),
+            files,
+            lineage: [lineage].into(),
+        };
+        Ok(Providers::default().with(info))
+    }
+}
+
+/// What the checkpoint is called: by its makers, and as a folder.
+fn known_as(config: &serde_json::Value, folder: &str) -> Vec<String> {
+    let made_as = config.get("_name_or_path").and_then(serde_json::Value::as_str);
+    let folder = folder.rsplit('/').next().unwrap_or(folder);
+    made_as.into_iter().chain([folder]).map(str::to_owned).collect()
+}

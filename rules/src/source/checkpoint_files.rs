@@ -1,0 +1,154 @@
+//! The files of a checkpoint's folder that are not weights: configuration, tokenizer, licences.
+
+use mc_ir::action::Source;
+use mc_ir::attribute::Place;
+use mc_ir::fault::Fault;
+use mc_ir::rule::RuleContext;
+
+use crate::attributes::shown_path;
+use crate::source::file_size::{self, MAX_TOKEN_FILE_BYTES};
+use crate::source::model_info::{ADDITIONAL_CHAT_TEMPLATES, ModelFiles};
+use crate::source::weights::joined;
+
+/// The files of a tokenizer, each read as a whole.
+pub(crate) const TOKEN_FILES: [&str; 8] = [
+    "tokenizer.json",
+    "tokenizer.model",
+    "tokenizer_config.json",
+    "added_tokens.json",
+    "special_tokens_map.json",
+    "generation_config.json",
+    "chat_template.jinja",
+    "chat_template.json",
+];
+
+/// Looks for the files in a folder.
+pub(crate) struct Reader<'a> {
+    /// Who reads.
+    pub(crate) ctx: &'a dyn RuleContext,
+    /// Where the folder is declared.
+    pub(crate) place: Place,
+    /// The folder, relative to the package.
+    pub(crate) folder: &'a str,
+    /// The names in it.
+    pub(crate) names: &'a [String],
+}
+
+impl Reader<'_> {
+    fn optional(&self, name: &str) -> Option<Source> {
+        self.names.iter().any(|found| found == name).then(|| self.ctx.source(&joined(self.folder, name)))
+    }
+
+    fn required(&self, name: &str, help: &str) -> Result<Source, Vec<Fault>> {
+        self.optional(name).ok_or_else(|| {
+            let message = format!("There is no `{name}` in `{}`", shown_path(self.ctx, self.folder));
+            vec![Fault::new(self.place, "checkpoint::file", message).help(help)]
+        })
+    }
+
+    /// The files of a checkpoint.
+    ///
+    /// # Errors
+    /// A fault for each file that must be there and is not.
+    pub(crate) fn files(&self) -> Result<ModelFiles, Vec<Fault>> {
+        let config = self.required("config.json", "A checkpoint is a folder as Hugging Face stores it");
+        let (tokenizer, tokenizer_model) =
+            (self.optional("tokenizer.json"), self.optional("tokenizer.model"));
+        let has_tokenizer =
+            if tokenizer.is_none() && tokenizer_model.is_none() {
+                let message = format!(
+                    "There is neither `tokenizer.json` nor `tokenizer.model` in `{}`",
+                    shown_path(self.ctx, self.folder)
+                );
+                Err(vec![Fault::new(self.place, "checkpoint::file", message).help(
+                    "Save it with the model: `AutoTokenizer.from_pretrained(…).save_pretrained(folder)`",
+                )])
+            } else {
+                Ok(())
+            };
+        // Both may be missing, and both are worth telling.
+        let config = match (config, has_tokenizer) {
+            (Ok(config), Ok(())) => config,
+            (config, has_tokenizer) => {
+                return Err([config.err(), has_tokenizer.err()].into_iter().flatten().flatten().collect());
+            }
+        };
+        self.check_sizes()?;
+        Ok(ModelFiles {
+            config: Some(config),
+            head: None,
+            vocabulary: None,
+            tokenizer,
+            tokenizer_model,
+            tokenizer_config: self.optional("tokenizer_config.json"),
+            added_tokens: self.optional("added_tokens.json"),
+            special_tokens_map: self.optional("special_tokens_map.json"),
+            generation_config: self.optional("generation_config.json"),
+            chat_template: self.optional("chat_template.jinja"),
+            chat_template_json: self.optional("chat_template.json"),
+            additional_chat_templates: self.additional_chat_templates(),
+            licences: licences(self.ctx, self.folder, self.names),
+            licence_id: self.licence_id(),
+        })
+    }
+
+    fn check_sizes(&self) -> Result<(), Vec<Fault>> {
+        let names = self.names.iter().filter(|name| TOKEN_FILES.contains(&name.as_str()) || is_licence(name));
+        let mut paths: Vec<String> = names.map(|name| joined(self.folder, name)).collect();
+        let folder = joined(self.folder, ADDITIONAL_CHAT_TEMPLATES);
+        if let Ok(names) = self.ctx.list(&folder) {
+            paths.extend(names.iter().map(|name| joined(&folder, name)));
+        }
+        file_size::check(self.ctx, self.place, "checkpoint::file", &paths, MAX_TOKEN_FILE_BYTES)
+    }
+
+    fn additional_chat_templates(&self) -> Vec<(String, Source)> {
+        let folder = joined(self.folder, ADDITIONAL_CHAT_TEMPLATES);
+        // Most checkpoints have no such folder.
+        let Ok(names) = self.ctx.list(&folder) else { return Vec::new() };
+        let mut names: Vec<&String> = names.iter().filter(|name| name.ends_with(".jinja")).collect();
+        names.sort();
+        names.into_iter().map(|name| (name.clone(), self.ctx.source(&joined(&folder, name)))).collect()
+    }
+
+    /// `license: mit` in the front matter of the model card.
+    fn licence_id(&self) -> Option<String> {
+        self.optional("README.md")?;
+        let card = self.ctx.read(&joined(self.folder, "README.md")).ok()?;
+        licence_id(&String::from_utf8_lossy(&card))
+    }
+}
+
+/// The licence texts of a folder, each with the name that a bundle gives it.
+pub(crate) fn licences(ctx: &dyn RuleContext, folder: &str, names: &[String]) -> Vec<(Source, String)> {
+    names
+        .iter()
+        .filter(|name| is_licence(name))
+        .map(|name| (ctx.source(&joined(folder, name)), name.clone()))
+        .collect()
+}
+
+fn is_licence(name: &str) -> bool {
+    let upper = name.to_uppercase();
+    ["LICENSE", "LICENCE", "NOTICE", "COPYING", "USE_POLICY"].iter().any(|word| upper.starts_with(word))
+}
+
+fn licence_id(card: &str) -> Option<String> {
+    let front_matter = card.strip_prefix("---")?.split("\n---").next()?;
+    let line = front_matter.lines().find_map(|line| line.strip_prefix("license:"))?;
+    let id = line.trim().trim_matches(['"', '\'']);
+    (!id.is_empty()).then(|| id.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_licence_is_read_from_the_front_matter_only() {
+        assert_eq!(licence_id("---\nlicense: mit\ntags: x\n---\n# A").as_deref(), Some("mit"));
+        assert_eq!(licence_id("---\nlicense: \"llama3.2\"\n---\n").as_deref(), Some("llama3.2"));
+        assert_eq!(licence_id("# A\nlicense: mit\n"), None);
+        assert_eq!(licence_id("---\ntags: x\n---\nlicense: mit\n"), None);
+    }
+}

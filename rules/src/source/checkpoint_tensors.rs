@@ -1,0 +1,201 @@
+//! Compares the tensors that a checkpoint stores with those that its family needs.
+
+use std::collections::BTreeMap;
+
+use mc_family::config::quantization::StoredScales;
+use mc_family::family::{Family, Found};
+use mc_family::needed::Needed;
+use mc_ir::action::Input;
+use mc_ir::attribute::Place;
+use mc_ir::expression::TensorExpr;
+use mc_ir::fault::Fault;
+use mc_tensor::dtype::DType;
+use mc_tensor::model_tensor::ModelTensor;
+
+use crate::attributes::counted;
+use crate::source::model_info::Weight;
+use crate::source::scaled_weights::scaled;
+use crate::source::weights::StoredTensor;
+
+/// How many names a message lists.
+const MAX_LISTED: usize = 4;
+
+/// What is compared.
+pub(crate) struct Matching<'a> {
+    /// Where the checkpoint is declared.
+    pub(crate) place: Place,
+    /// Its folder, for messages.
+    pub(crate) folder: &'a str,
+    /// Whose names they are.
+    pub(crate) family: &'static dyn Family,
+    /// Whether the token embedding is the head, too.
+    pub(crate) is_tied: bool,
+    /// How weights of 8-bit floats are scaled, if there are any.
+    pub(crate) scales: Option<StoredScales>,
+}
+
+impl Matching<'_> {
+    /// The weights that are needed, in the order of the checkpoint.
+    ///
+    /// # Errors
+    /// A fault for what is missing, what has no place, and each tensor of a wrong shape or type.
+    pub(crate) fn weights(
+        &self,
+        stored: &[StoredTensor],
+        needed: &[Needed],
+    ) -> Result<Vec<Weight>, Vec<Fault>> {
+        let by_place: BTreeMap<Found, &Needed> = needed
+            .iter()
+            .map(|needed| (Found { tensor: needed.tensor, part: needed.part }, needed))
+            .collect();
+        let by_name: BTreeMap<&str, &StoredTensor> =
+            stored.iter().map(|tensor| (tensor.name.as_str(), tensor)).collect();
+        let mut faults = Vec::new();
+        let mut weights: Vec<Weight> = Vec::new();
+        let mut found = BTreeMap::new();
+        let mut unknown = Vec::new();
+        for tensor in stored {
+            if self.is_ignored(&by_name, &tensor.name) {
+                continue;
+            }
+            let place = self.family.find(&tensor.name);
+            let Some((place, needed)) = place.and_then(|place| Some((place, *by_place.get(&place)?))) else {
+                unknown.push(tensor.name.as_str());
+                continue;
+            };
+            if let Some(other) = found.insert(place, tensor.name.as_str()) {
+                let message = format!("`{}` and `{other}` are the same tensor", tensor.name);
+                faults.push(self.fault(tensor, message));
+                continue;
+            }
+            match self.weight(tensor, &by_name, needed) {
+                Ok(weight) => weights.push(weight),
+                Err(fault) => faults.push(fault),
+            }
+        }
+        let model = format!("a {} model of this configuration", self.family.name());
+        let unplaced = unplaced(self.place, self.folder, &model, &unknown);
+        faults.extend(
+            unplaced.map(|fault| fault.help("The weights and `config.json` must be of the same model")),
+        );
+        let missing: Vec<String> = needed
+            .iter()
+            .filter(|needed| !found.contains_key(&Found { tensor: needed.tensor, part: needed.part }))
+            .map(|needed| {
+                let name = self.family.checkpoint_name(needed.tensor, needed.part);
+                name.unwrap_or_else(|| needed.tensor.to_string())
+            })
+            .collect();
+        let lacking = lacking(self.place, self.folder, "the configuration asks for", &missing);
+        faults.extend(lacking.map(|fault| {
+            fault.help("Fetch all shards, and check `num_hidden_layers` and `tie_word_embeddings`")
+        }));
+        if faults.is_empty() { Ok(weights) } else { Err(faults) }
+    }
+
+    fn fault(&self, tensor: &StoredTensor, message: String) -> Fault {
+        Fault::new(self.place, "checkpoint::tensors", message).file(tensor.file.clone())
+    }
+
+    /// Whether a tensor is of no use by itself.
+    fn is_ignored(&self, stored: &BTreeMap<&str, &StoredTensor>, name: &str) -> bool {
+        // Some tools store the head of a tied model all the same.
+        let is_tied_head = self.is_tied && self.family.tensor(name) == Some(ModelTensor::Output);
+        let is_scale = self.scales.is_some_and(|scales| {
+            scales.ignores(name)
+                || name.strip_suffix(scales.suffix).is_some_and(|weight| {
+                    stored.get(weight).is_some_and(|weight| weight.dtype.is_scaled_weight())
+                })
+        });
+        is_tied_head || is_scale || self.family.ignored(name)
+    }
+
+    fn weight(
+        &self,
+        tensor: &StoredTensor,
+        stored: &BTreeMap<&str, &StoredTensor>,
+        needed: &Needed,
+    ) -> Result<Weight, Fault> {
+        if tensor.shape != needed.shape {
+            return Err(self.fault(
+                tensor,
+                format!(
+                    "Tensor `{}` has shape {:?}; the configuration says {:?}",
+                    tensor.name, tensor.shape, needed.shape
+                ),
+            ));
+        }
+        let (dtype, (expression, inputs)) = if tensor.dtype.is_weight() {
+            let shape = tensor.shape.clone();
+            let load = TensorExpr::Load { input: 0, dtype: tensor.dtype, shape };
+            (tensor.dtype, (load, vec![Input::Source(tensor.source.clone())]))
+        } else {
+            (DType::F32, self.scaled(tensor, stored)?)
+        };
+        let Needed { tensor: purpose, part, .. } = *needed;
+        Ok(Weight { tensor: purpose, part, name: tensor.name.clone(), dtype, expression, inputs })
+    }
+
+    fn scaled(
+        &self,
+        tensor: &StoredTensor,
+        stored: &BTreeMap<&str, &StoredTensor>,
+    ) -> Result<(TensorExpr, Vec<Input>), Fault> {
+        let Some(scales) = self.scales.filter(|_| tensor.dtype.is_scaled_weight()) else {
+            let message =
+                format!("Tensor `{}` has type {}; expected F32, F16 or BF16", tensor.name, tensor.dtype);
+            return Err(self.fault(tensor, message).help(
+                "Save the model in 16 bits, unquantized; weights of 8-bit floats need their `quantization_config` in \
+                 `config.json`",
+            ));
+        };
+        let name = format!("{}{}", tensor.name, scales.suffix);
+        let Some(scale) = stored.get(name.as_str()) else {
+            let message = format!(
+                "Tensor `{}` has type {}, but its scales `{name}` are not there",
+                tensor.name, tensor.dtype
+            );
+            return Err(self.fault(tensor, message).help("Fetch all shards of the checkpoint"));
+        };
+        scaled(tensor, scale, scales).map_err(|message| self.fault(scale, message))
+    }
+}
+
+/// A fault for tensors that a model has no place for; none where there are none.
+pub(crate) fn unplaced(place: Place, file: &str, model: &str, names: &[&str]) -> Option<Fault> {
+    (!names.is_empty()).then(|| {
+        let count = counted(names.len(), "tensor is", "tensors are");
+        let message = format!("{count} in `{file}` without a place in {model}: {}", listed(names));
+        Fault::new(place, "checkpoint::tensors", message)
+    })
+}
+
+/// A fault for tensors that are not there; none where all are.
+///
+/// * `who`: who needs them, as in "its keys ask for"
+pub(crate) fn lacking(place: Place, file: &str, who: &str, names: &[String]) -> Option<Fault> {
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    (!names.is_empty()).then(|| {
+        let count = counted(names.len(), "tensor is", "tensors are");
+        let message = format!("{count} not in `{file}`, which {who}: {}", listed(&names));
+        Fault::new(place, "checkpoint::tensors", message)
+    })
+}
+
+/// Names for a message: the first few, and how many more there are.
+fn listed(names: &[&str]) -> String {
+    let shown: Vec<String> = names.iter().take(MAX_LISTED).map(|name| format!("`{name}`")).collect();
+    let more = names.len() - shown.len();
+    if more == 0 { shown.join(", ") } else { format!("{} and {more} more", shown.join(", ")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_lists_are_cut() {
+        assert_eq!(listed(&["a", "b"]), "`a`, `b`");
+        assert_eq!(listed(&["a", "b", "c", "d", "e", "f"]), "`a`, `b`, `c`, `d` and 2 more");
+    }
+}

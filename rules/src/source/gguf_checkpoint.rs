@@ -1,0 +1,130 @@
+//! A GGUF file as a `checkpoint`: its keys as a program, its tensors as weights in the names and layout of Hugging Face.
+//!
+//! So adapters, blends and recipes see what they always see. Nothing is converted for it: a weight says how it comes
+//! from the file ([`crate::source::gguf_weights`]), and where the way goes back into a GGUF, both ways cancel.
+
+use mc_decoder::program::RotaryPairing;
+use mc_family::families::for_decoder;
+use mc_format::gguf::model::decoder;
+use mc_format::gguf::reader::{Gguf, TensorInfo};
+use mc_format::gguf::split::{self, Place as SeriesPlace};
+use mc_format::gguf::value::Value;
+use mc_format::gguf::vocabulary_keys::vocabulary;
+use mc_ir::action::{Range64, Source};
+use mc_ir::attribute::Place;
+use mc_ir::fault::Fault;
+use mc_ir::provider::Providers;
+use mc_ir::rule::{HeadFormat, RuleContext};
+
+use crate::attributes::{shown_path, source_fault};
+use crate::source::checkpoint_files::licences;
+use crate::source::gguf_weights::Matching;
+use crate::source::model_info::{Lineage, ModelFiles, ModelInfo};
+
+/// A tensor of a file, and where its bytes are.
+pub(crate) struct StoredBlocks {
+    /// Its name, type and dimensions.
+    pub(crate) info: TensorInfo,
+    /// Its bytes.
+    pub(crate) source: Source,
+}
+
+/// What the model in the file at `path` provides; of a series, `path` is the first file.
+///
+/// # Errors
+/// A fault at `place` when a file is not there, is broken, or holds no model that we know.
+pub(crate) fn provide(ctx: &dyn RuleContext, place: Place, path: &str) -> Result<Providers, Vec<Fault>> {
+    let shown = shown_path(ctx, path);
+    let fault = |message: String| vec![Fault::new(place, "checkpoint::gguf", message).file(shown.clone())];
+    let series = series(place, path)?;
+    let heads = series.iter().map(|path| head(ctx, place, path)).collect::<Result<Vec<_>, _>>()?;
+    let head_bytes = heads.first().map_or(0, |(gguf, n_bytes)| gguf.data_start.min(*n_bytes));
+    let heads: Vec<Gguf> = heads.into_iter().map(|(gguf, _)| gguf).collect();
+    let mut stored = Vec::new();
+    for (gguf, path) in heads.iter().zip(&series) {
+        let file = ctx.source(path).path;
+        stored.extend(gguf.tensors.iter().map(|info| StoredBlocks {
+            info: (**info).clone(),
+            source: Source { path: file.clone(), range: Some(Range64 { start: info.start, end: info.end }) },
+        }));
+    }
+    let whole = whole(heads).map_err(&fault)?;
+    let stated = decoder(&whole).map_err(|error| fault(error.to_string()))?;
+    // Read now, so that a broken vocabulary is a mistake of the declaration.
+    vocabulary(&whole).map_err(|error| fault(error.to_string()))?;
+    let family = for_decoder(&stated)
+        .ok_or_else(|| fault(format!("No family has the architecture `{}` as here", stated.architecture)))?;
+    let decoder = stated.with_pairing(RotaryPairing::HalfSplit);
+    let found = Matching { place, file: &shown, family, decoder: &decoder }.weights(&stored)?;
+    let text = |key: &str| whole.key(key).and_then(Value::as_text).map(str::to_owned);
+    let head = Source { path: ctx.source(path).path, range: Some(Range64 { start: 0, end: head_bytes }) };
+    let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let names = ctx.list(folder).map_err(|error| vec![source_fault(place, "checkpoint::gguf", &error)])?;
+    let file_name = path.rsplit('/').next().unwrap_or(path);
+    let stem = file_name.strip_suffix(".gguf").unwrap_or(file_name);
+    let title = text("general.name").filter(|name| !name.is_empty());
+    let info = ModelInfo {
+        name: ctx.label().name.clone(),
+        known_as: title.iter().cloned().chain([stem.to_owned()]).collect(),
+        title,
+        is_quantized: found.is_quantized,
+        family: family.name(),
+        decoder,
+        weights: found.weights.into(),
+        factors: found.factors.into(),
+        files: ModelFiles {
+            head: Some(head.clone()),
+            vocabulary: Some(head),
+            licences: licences(ctx, folder, &names),
+            licence_id: text("general.license"),
+            ..ModelFiles::default()
+        },
+        lineage: [Lineage {
+            role: "base".to_owned(),
+            label: ctx.label().clone(),
+            tensors: stored.into_iter().map(|tensor| (tensor.info.name, tensor.source)).collect(),
+        }]
+        .into(),
+    };
+    Ok(Providers::default().with(info))
+}
+
+/// The files that a path stands for.
+fn series(place: Place, path: &str) -> Result<Vec<String>, Vec<Fault>> {
+    let Some(of_series) = SeriesPlace::of(path) else { return Ok(vec![path.to_owned()]) };
+    if of_series.number == 1 {
+        return Ok(of_series.names());
+    }
+    let message = format!("`{path}` is file {} of {}", of_series.number, of_series.count);
+    let first = of_series.names().swap_remove(0);
+    Err(vec![
+        Fault::new(place, "checkpoint::gguf", message)
+            .help(format!("Name the first, which has the keys: `{first}`")),
+    ])
+}
+
+/// The head of a file, and the file's length.
+fn head(ctx: &dyn RuleContext, place: Place, path: &str) -> Result<(Gguf, u64), Vec<Fault>> {
+    let head = ctx.read_head(path, HeadFormat::Gguf).map_err(|error| {
+        let fault = source_fault(place, "checkpoint::gguf", &error);
+        vec![if error.is_missing {
+            fault
+                .help("`gguf` is relative to the package's folder, or to `dir`; a series needs all its files")
+        } else {
+            fault
+        }]
+    })?;
+    let gguf = Gguf::parse(&head.bytes, head.n_bytes).map_err(|error| {
+        vec![Fault::new(place, "checkpoint::gguf", error.to_string()).file(shown_path(ctx, path))]
+    })?;
+    Ok((gguf, head.n_bytes))
+}
+
+/// The one file that the heads of a series stand for.
+fn whole(mut heads: Vec<Gguf>) -> Result<Gguf, String> {
+    if heads.len() == 1 {
+        return Ok(heads.swap_remove(0));
+    }
+    let merged = split::merge(&heads).map_err(|error| error.to_string())?;
+    Gguf::parse(&merged.layout.head, u64::MAX).map_err(|error| error.to_string())
+}

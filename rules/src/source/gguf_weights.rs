@@ -1,0 +1,219 @@
+//! The tensors of a GGUF as weights of a family: by its names, in its checkpoints' layout.
+//!
+//! What a container wants done to a weight is undone as an expression ([`undone`]), and a stack of experts is cut into
+//! the parts that checkpoints store. [`crate::source::wire_tensors`] does the same the other way round.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use mc_codec::codecs;
+use mc_decoder::program::Decoder;
+use mc_family::family::{Change, Family};
+use mc_family::needed::Needed;
+use mc_format::gguf::names::{model_tensor, wire_name_in};
+use mc_ir::action::{Input, Range64, Source};
+use mc_ir::attribute::Place;
+use mc_ir::expression::TensorExpr;
+use mc_ir::fault::Fault;
+use mc_tensor::dtype::DType;
+use mc_tensor::model_tensor::ModelTensor;
+
+use crate::source::checkpoint_tensors::{lacking, unplaced};
+use crate::source::gguf_checkpoint::StoredBlocks;
+use crate::source::model_info::Weight;
+use crate::source::wire_tensors::squeezed;
+
+/// What is compared.
+pub(crate) struct Matching<'a> {
+    /// Where the checkpoint is declared.
+    pub(crate) place: Place,
+    /// Its file, for messages.
+    pub(crate) file: &'a str,
+    /// Whose names weights get.
+    pub(crate) family: &'static dyn Family,
+    /// The program in the file's keys.
+    pub(crate) decoder: &'a Decoder,
+}
+
+/// What was found.
+#[derive(Default)]
+pub(crate) struct Found {
+    /// The weights that are needed, in the order of the file.
+    pub(crate) weights: Vec<Weight>,
+    /// Rotary factors.
+    pub(crate) factors: Vec<Weight>,
+    /// Whether one of them is stored in blocks.
+    pub(crate) is_quantized: bool,
+}
+
+impl Matching<'_> {
+    /// The weights of the program.
+    ///
+    /// # Errors
+    /// A fault for what is missing, what has no place, and each tensor of a wrong shape or type.
+    pub(crate) fn weights(&self, stored: &[StoredBlocks]) -> Result<Found, Vec<Fault>> {
+        let mut needed: BTreeMap<ModelTensor, Vec<Needed>> = BTreeMap::new();
+        for one in self.family.tensors(self.decoder) {
+            needed.entry(one.tensor).or_default().push(one);
+        }
+        let (mut found, mut faults, mut unknown) = (Found::default(), Vec::new(), Vec::new());
+        let mut seen = BTreeSet::new();
+        for tensor in stored {
+            let name = tensor.info.name.as_str();
+            let Some(purpose) = model_tensor(name) else {
+                unknown.push(name);
+                continue;
+            };
+            let is_factors = matches!(
+                purpose,
+                ModelTensor::RopeFreqs | ModelTensor::RopeFactorsLong | ModelTensor::RopeFactorsShort
+            );
+            if is_factors {
+                let shape = tensor.info.dims.iter().rev().copied().collect();
+                match self.weight(tensor, purpose, name.to_owned(), shape, tensor.source.clone()) {
+                    Ok(factor) => found.factors.push(factor),
+                    Err(fault) => faults.push(fault),
+                }
+                continue;
+            }
+            let Some(parts) = needed.get(&purpose) else {
+                unknown.push(name);
+                continue;
+            };
+            seen.insert(purpose);
+            match self.parts(tensor, parts) {
+                Ok(weights) => {
+                    found.is_quantized |= tensor.info.kind.block_len > 1;
+                    found.weights.extend(weights);
+                }
+                Err(fault) => faults.push(fault),
+            }
+        }
+        let model = format!("a {} model of these keys", self.family.name());
+        faults.extend(unplaced(self.place, self.file, &model, &unknown));
+        let missing: Vec<String> = needed
+            .keys()
+            .filter(|tensor| !seen.contains(tensor))
+            .map(|tensor| wire_name_in(&self.decoder.architecture, *tensor))
+            .collect();
+        let missing = lacking(self.place, self.file, "its keys ask for", &missing);
+        faults.extend(missing.map(|fault| fault.help("Fetch it again")));
+        if faults.is_empty() { Ok(found) } else { Err(faults) }
+    }
+
+    /// The weights in one tensor: several where it stacks experts.
+    fn parts(&self, tensor: &StoredBlocks, parts: &[Needed]) -> Result<Vec<Weight>, Fault> {
+        let info = &tensor.info;
+        let first = parts.first().ok_or_else(|| self.fault(format!("Nothing needs `{}`", info.name)))?;
+        let shape: Vec<u64> = info.dims.iter().rev().copied().collect();
+        let change = self.family.change(first.tensor, self.decoder);
+        let of_part = match change {
+            Some(Change::Squeeze) => squeezed(&first.shape),
+            _ => first.shape.clone(),
+        };
+        let is_stack = first.part.is_some();
+        let expected =
+            if is_stack { [&[parts.len() as u64][..], &of_part].concat() } else { of_part.clone() };
+        if shape != expected {
+            return Err(self.fault(format!(
+                "Tensor `{}` has dimensions {:?}; its keys say {:?}",
+                info.name,
+                info.dims,
+                expected.iter().rev().collect::<Vec<_>>()
+            )));
+        }
+        // Parts lie one after another in whole rows, and rows in whole blocks.
+        let n_bytes = (info.end - info.start) / parts.len() as u64;
+        let weight = |(number, needed): (u64, &Needed)| {
+            let start = info.start + number * n_bytes;
+            let range = Range64 { start, end: start + n_bytes };
+            let source = Source { path: tensor.source.path.clone(), range: Some(range) };
+            let name = self.family.checkpoint_name(needed.tensor, needed.part);
+            let name = name.unwrap_or_else(|| info.name.clone());
+            let mut weight = self.weight(tensor, needed.tensor, name, of_part.clone(), source)?;
+            weight.part = needed.part;
+            if let Some(change) = change {
+                weight.expression = undone(weight.expression, change, &needed.shape);
+            }
+            Ok(weight)
+        };
+        (0..).zip(parts).map(weight).collect()
+    }
+
+    fn weight(
+        &self,
+        tensor: &StoredBlocks,
+        purpose: ModelTensor,
+        name: String,
+        shape: Vec<u64>,
+        source: Source,
+    ) -> Result<Weight, Fault> {
+        let kind = tensor.info.kind;
+        let plain = match kind.name {
+            "F32" => Some(DType::F32),
+            "F16" => Some(DType::F16),
+            "BF16" => Some(DType::BF16),
+            _ => None,
+        };
+        let expression = match (plain, codecs::by_wire_id(kind.wire_id)) {
+            (Some(dtype), _) => TensorExpr::Load { input: 0, dtype, shape },
+            (None, Some(codec)) => TensorExpr::Decode { input: 0, codec: codec.name, shape },
+            (None, None) => {
+                return Err(self.fault(format!(
+                    "Tensor `{}` has type {}, which no codec reads",
+                    tensor.info.name, kind.name
+                )));
+            }
+        };
+        let dtype = plain.unwrap_or(DType::F32);
+        Ok(Weight {
+            tensor: purpose,
+            part: None,
+            name,
+            dtype,
+            expression,
+            inputs: vec![Input::Source(source)],
+        })
+    }
+
+    fn fault(&self, message: String) -> Fault {
+        Fault::new(self.place, "checkpoint::tensors", message).file(self.file.to_owned())
+    }
+}
+
+/// The expression before a container's change.
+fn undone(expression: TensorExpr, change: Change, shape: &[u64]) -> TensorExpr {
+    let of = Box::new(expression);
+    match change {
+        Change::Interleave { n_heads } => TensorExpr::HalfSplitHeads { n_heads: n_heads.into(), of },
+        Change::Add(value) => TensorExpr::AddConstant { value: -value, of },
+        Change::Squeeze => TensorExpr::Reshape { shape: shape.to_vec(), of },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::wire_tensors::changed;
+
+    #[test]
+    fn what_was_undone_and_is_done_again_leaves_the_bytes_alone() {
+        let stored = |shape: &[u64]| TensorExpr::Decode { input: 0, codec: "Q8_0", shape: shape.to_vec() };
+        for (change, shape, in_container) in [
+            (Change::Interleave { n_heads: 2 }, &[8, 32][..], &[8, 32][..]),
+            (Change::Add(1.0), &[32], &[32]),
+            (Change::Squeeze, &[8, 1, 32], &[8, 32]),
+        ] {
+            let weight = undone(stored(in_container), change, shape);
+            assert_eq!(weight.shape(), shape);
+            assert_eq!(changed(weight, change), stored(in_container));
+        }
+    }
+
+    #[test]
+    fn a_change_that_was_not_undone_is_made() {
+        let weight = TensorExpr::Load { input: 0, dtype: DType::F32, shape: vec![8, 32] };
+        let other_heads = undone(weight, Change::Interleave { n_heads: 4 }, &[8, 32]);
+        let changed = changed(other_heads, Change::Interleave { n_heads: 2 });
+        assert_eq!(changed.to_string(), "permute(2, half_split(4, load($0, F32, [8, 32])))");
+    }
+}

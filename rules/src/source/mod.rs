@@ -1,0 +1,15 @@
+//! Models, adapters and texts as they come: the rules `checkpoint`, `adapter` and `dataset`, and what they read.
+
+pub mod adapter;
+pub mod checkpoint;
+pub(crate) mod checkpoint_files;
+pub(crate) mod checkpoint_tensors;
+pub mod dataset;
+pub(crate) mod file_size;
+pub(crate) mod gguf_checkpoint;
+pub(crate) mod gguf_weights;
+pub mod model_info;
+pub mod origin;
+pub mod scaled_weights;
+pub mod weights;
+pub mod wire_tensors;

@@ -1,0 +1,51 @@
+//! Weights of 8-bit floats: each is read together with the scales that stand beside it.
+
+use mc_family::config::quantization::StoredScales;
+use mc_ir::action::Input;
+use mc_ir::expression::TensorExpr;
+
+use crate::source::weights::StoredTensor;
+
+/// The weight in f32, as an expression over its bytes and those of its scales.
+///
+/// # Errors
+/// What is wrong, where the scales do not fit the weight.
+pub(crate) fn scaled(
+    weight: &StoredTensor,
+    scales: &StoredTensor,
+    stored: StoredScales,
+) -> Result<(TensorExpr, Vec<Input>), String> {
+    let [n_rows, n_cols] = weight.shape[..] else {
+        return Err(format!(
+            "Tensor `{}` has type {} and shape {:?}; expected a matrix",
+            weight.name, weight.dtype, weight.shape
+        ));
+    };
+    if !scales.dtype.is_weight() {
+        return Err(format!("Tensor `{}` has type {}; expected F32, F16 or BF16", scales.name, scales.dtype));
+    }
+    let block = match (scales.shape.as_slice(), stored.block) {
+        ([] | [1] | [1, 1], None) => [n_rows, n_cols],
+        ([rows] | [rows, 1], None) if *rows == n_rows => [1, n_cols],
+        ([rows, cols], Some(block))
+            if *rows == n_rows.div_ceil(block[0]) && *cols == n_cols.div_ceil(block[1]) =>
+        {
+            block
+        }
+        (shape, block) => {
+            let expected = block.map_or_else(
+                || format!("one scale, or one for each of {n_rows} rows"),
+                |[rows, cols]| format!("one scale for each block of {rows} rows and {cols} columns"),
+            );
+            return Err(format!(
+                "Tensor `{}` has shape {shape:?}; expected {expected} of `{}`, which has shape {:?}",
+                scales.name, weight.name, weight.shape
+            ));
+        }
+    };
+    let load = |input: usize, tensor: &StoredTensor| {
+        Box::new(TensorExpr::Load { input, dtype: tensor.dtype, shape: tensor.shape.clone() })
+    };
+    let expression = TensorExpr::ScaleBlocks { of: load(0, weight), scales: load(1, scales), block };
+    Ok((expression, vec![Input::Source(weight.source.clone()), Input::Source(scales.source.clone())]))
+}

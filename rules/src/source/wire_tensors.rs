@@ -1,0 +1,130 @@
+//! The tensors of a file, made of a model's weights: each changed as containers want it, experts stacked.
+//!
+//! Weights stay as the checkpoint stores them up to here, so adapters and merges change one expert like any matrix.
+
+use std::collections::BTreeMap;
+
+use mc_family::families;
+use mc_family::family::{Change, Family};
+use mc_ir::action::Input;
+use mc_ir::expression::TensorExpr;
+use mc_tensor::model_tensor::ModelTensor;
+
+use crate::source::model_info::{ModelInfo, Weight};
+
+/// A tensor of a file.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct WireTensor {
+    /// What it is for.
+    pub(crate) tensor: ModelTensor,
+    /// How it comes from `inputs`.
+    pub(crate) expression: TensorExpr,
+    /// What the expression reads.
+    pub(crate) inputs: Vec<Input>,
+}
+
+/// The family of a model.
+pub(crate) fn family_of(model: &ModelInfo) -> Option<&'static dyn Family> {
+    families::by_name(model.family)
+}
+
+/// The tensors in the order of llama.cpp's converter: that of the checkpoint, with a layer's experts where the last of
+/// them stands.
+pub(crate) fn wire_tensors(model: &ModelInfo) -> Vec<WireTensor> {
+    let family = family_of(model);
+    let mut n_parts: BTreeMap<Option<u32>, usize> = BTreeMap::new();
+    for weight in model.weights.iter().filter(|weight| weight.part.is_some()) {
+        *n_parts.entry(weight.tensor.block()).or_default() += 1;
+    }
+    let mut pending: BTreeMap<Option<u32>, Vec<&Weight>> = BTreeMap::new();
+    let mut tensors = Vec::new();
+    for weight in model.weights.iter() {
+        let block = weight.tensor.block();
+        if weight.part.is_none() {
+            tensors.push(single(weight));
+            continue;
+        }
+        let parts = pending.entry(block).or_default();
+        parts.push(weight);
+        if Some(&parts.len()) == n_parts.get(&block) {
+            tensors.extend(stacks(family, parts));
+        }
+    }
+    if let Some(family) = family {
+        for tensor in &mut tensors {
+            if let Some(change) = family.change(tensor.tensor, &model.decoder) {
+                tensor.expression = changed(tensor.expression.clone(), change);
+            }
+        }
+    }
+    tensors
+}
+
+/// The rotary factors that came from a container.
+pub(crate) fn factor_tensors(model: &ModelInfo) -> Vec<WireTensor> {
+    model.factors.iter().map(single).collect()
+}
+
+fn single(weight: &Weight) -> WireTensor {
+    WireTensor { tensor: weight.tensor, expression: weight.expression.clone(), inputs: weight.inputs.clone() }
+}
+
+/// The stacks of one layer's experts, in the family's order.
+fn stacks(family: Option<&'static dyn Family>, parts: &[&Weight]) -> Vec<WireTensor> {
+    let order: Vec<ModelTensor> = family
+        .zip(parts.first().and_then(|part| part.tensor.block()))
+        .map(|(family, block)| family.names().expert.iter().map(|(_, _, tensor)| tensor(block)).collect())
+        .unwrap_or_default();
+    let mut by_tensor: BTreeMap<(usize, ModelTensor), Vec<&Weight>> = BTreeMap::new();
+    for part in parts {
+        let place = order.iter().position(|tensor| *tensor == part.tensor).unwrap_or(order.len());
+        by_tensor.entry((place, part.tensor)).or_default().push(part);
+    }
+    by_tensor.into_iter().map(|((_, tensor), parts)| stack(tensor, parts)).collect()
+}
+
+fn stack(tensor: ModelTensor, mut parts: Vec<&Weight>) -> WireTensor {
+    parts.sort_by_key(|weight| weight.part);
+    let (mut of, mut inputs) = (Vec::new(), Vec::new());
+    for part in parts {
+        let first = inputs.len();
+        of.push(part.expression.map_inputs(&|input| first + input));
+        inputs.extend(part.inputs.iter().cloned());
+    }
+    WireTensor { tensor, expression: TensorExpr::Stack { of }, inputs }
+}
+
+/// The expression with a change made; what undid the same change, because the weight was read from a container, and
+/// the change cancel.
+pub(crate) fn changed(expression: TensorExpr, change: Change) -> TensorExpr {
+    match (change, expression) {
+        (Change::Interleave { n_heads }, TensorExpr::HalfSplitHeads { n_heads: undone, of })
+            if undone == u64::from(n_heads) =>
+        {
+            *of
+        }
+        (Change::Add(value), TensorExpr::AddConstant { value: undone, of }) if undone == -value => *of,
+        (Change::Squeeze, TensorExpr::Reshape { of, .. }) => *of,
+        (change, expression) => made(expression, change),
+    }
+}
+
+fn made(expression: TensorExpr, change: Change) -> TensorExpr {
+    match change {
+        Change::Interleave { n_heads } => {
+            TensorExpr::PermuteHeads { n_heads: n_heads.into(), of: Box::new(expression) }
+        }
+        Change::Add(value) => TensorExpr::AddConstant { value, of: Box::new(expression) },
+        Change::Squeeze => {
+            TensorExpr::Reshape { shape: squeezed(&expression.shape()), of: Box::new(expression) }
+        }
+    }
+}
+
+/// A shape without the middle one of three dimensions.
+pub(crate) fn squeezed(shape: &[u64]) -> Vec<u64> {
+    match shape {
+        [first, 1, rest @ ..] => [&[*first], rest].concat(),
+        shape => shape.to_vec(),
+    }
+}

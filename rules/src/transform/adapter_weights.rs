@@ -1,0 +1,317 @@
+//! Applies an adapter to a model's weights, as expressions.
+//!
+//! Nothing is rounded in between: a weight that adapters change is rounded to its own type once, after the last one.
+//! Which weights change is for `mc_family::adapter::change` to say.
+
+use std::collections::BTreeSet;
+
+use mc_decoder::program::Head;
+use mc_family::adapter::change::{
+    BaseTensors, Change, FactorName, Layout, Lengths, LowRankPair, WeightChange, match_adapter,
+};
+use mc_family::family::Family;
+use mc_ir::action::Input;
+use mc_ir::adapter_expression::AdapterExpr;
+use mc_ir::expression::TensorExpr;
+use mc_ir::fault::Fault;
+use mc_tensor::model_tensor::ModelTensor;
+
+use crate::source::adapter::AdapterInfo;
+use crate::source::model_info::{ModelInfo, Weight};
+use crate::source::weights::StoredTensor;
+
+/// An adapter, and how it is to be applied.
+pub(crate) struct Application<'a> {
+    /// The adapter.
+    pub(crate) adapter: &'a AdapterInfo,
+    /// Factor on its own scale.
+    pub(crate) scale: f64,
+    /// Whether a head that is the token embedding stays so whatever was trained.
+    pub(crate) keeps_tied: bool,
+    /// Makes a fault of this application.
+    pub(crate) fault: &'a dyn Fn(&'static str, String) -> Fault,
+}
+
+/// The weights of a model on their way through several adapters.
+pub(crate) struct AdaptedWeights {
+    weights: Vec<Weight>,
+    changed: BTreeSet<String>,
+}
+
+impl AdaptedWeights {
+    /// Those of a model, before the first adapter.
+    pub(crate) fn new(model: &ModelInfo) -> Self {
+        Self { weights: model.weights.to_vec(), changed: BTreeSet::new() }
+    }
+
+    /// The weights, each changed one rounded to its own type.
+    pub(crate) fn finish(self) -> Vec<Weight> {
+        let Self { weights, changed } = self;
+        let round = |weight: Weight| {
+            let is_stored =
+                matches!(&weight.expression, TensorExpr::Load { dtype, .. } if *dtype == weight.dtype);
+            if is_stored || !changed.contains(&weight.name) {
+                return weight;
+            }
+            let expression = TensorExpr::Cast { dtype: weight.dtype, of: Box::new(weight.expression) };
+            Weight { expression, ..weight }
+        };
+        weights.into_iter().map(round).collect()
+    }
+
+    /// Applies an adapter; what it changes about the program is changed in `model`.
+    ///
+    /// # Errors
+    /// When it does not fit, or cannot be applied as asked for.
+    pub(crate) fn apply(
+        &mut self,
+        model: &mut ModelInfo,
+        family: &dyn Family,
+        application: &Application<'_>,
+    ) -> Result<(), Vec<Fault>> {
+        let names = TokenNames::new(self, family);
+        let is_tied = model.decoder.head == Head::Tied;
+        if is_tied {
+            self.untie(&names);
+        }
+        let changes = self.changes(&names, application)?;
+        for change in &changes {
+            self.change(change, application).map_err(|fault| vec![fault])?;
+        }
+        self.changed.extend(changes.iter().map(|change| change.weight_name.clone()));
+        if is_tied {
+            self.settle_head(model, &names, &changes, application)?;
+        }
+        self.settle_vocabulary(model, application)
+    }
+
+    fn changes(
+        &self,
+        names: &TokenNames,
+        application: &Application<'_>,
+    ) -> Result<Vec<WeightChange>, Vec<Fault>> {
+        let shapes: Vec<_> =
+            self.weights.iter().map(|weight| (weight.name.clone(), weight.shape())).collect();
+        let stored = &application.adapter.tensors;
+        let stored: Vec<_> =
+            stored.iter().map(|tensor| (tensor.name.clone(), tensor.shape.clone())).collect();
+        let by_token: Vec<String> = [&names.embedding, &names.head].into_iter().flatten().cloned().collect();
+        let base = BaseTensors { tensors: &shapes, by_token: &by_token };
+        match_adapter(&application.adapter.config, &stored, &base)
+            .map_err(|error| vec![(application.fault)("merge::adapter", error.to_string())])
+    }
+
+    fn change(&mut self, change: &WeightChange, application: &Application<'_>) -> Result<(), Fault> {
+        let was_changed = self.changed.contains(&change.weight_name);
+        let weight = self.weights.iter_mut().find(|weight| weight.name == change.weight_name);
+        let weight = weight.expect("changes are of weights that the model has");
+        let step = Step { application, was_changed };
+        let expression = step.expression(weight, &change.change)?;
+        weight.expression = expression;
+        Ok(())
+    }
+
+    /// Gives a head that is the token embedding a weight of its own.
+    fn untie(&mut self, names: &TokenNames) {
+        let embedding = self.weights.iter().find(|weight| weight.tensor == ModelTensor::TokenEmbedding);
+        if let (Some(embedding), Some(name)) = (embedding, &names.head) {
+            let head = Weight { tensor: ModelTensor::Output, name: name.clone(), ..embedding.clone() };
+            self.weights.insert(0, head);
+        }
+    }
+
+    /// Decides whether a head that was the token embedding is a weight of its own from now on: when the training saw
+    /// another head than embedding.
+    fn settle_head(
+        &mut self,
+        model: &mut ModelInfo,
+        names: &TokenNames,
+        changes: &[WeightChange],
+        application: &Application<'_>,
+    ) -> Result<(), Vec<Fault>> {
+        let of = |name: &Option<String>| -> Vec<&Change> {
+            let is_its = |change: &&WeightChange| Some(&change.weight_name) == name.as_ref();
+            changes.iter().filter(is_its).map(|change| &change.change).collect()
+        };
+        let (of_embedding, of_head) = (of(&names.embedding), of(&names.head));
+        let rows = |tensor: ModelTensor| self.weight(tensor).map(|weight| weight.shape()[0]);
+        let is_resized = rows(ModelTensor::TokenEmbedding) != rows(ModelTensor::Output);
+        let is_tied_in_training = application.adapter.config.ensure_weight_tying
+            // PEFT ties single rows where the weights are tied.
+            || of_embedding.iter().all(|change| matches!(change, Change::ReplaceRows { .. }))
+            || is_resized;
+        let stays_tied = match (of_embedding.is_empty(), of_head.is_empty()) {
+            (true, true) => true,
+            (false, true) => is_tied_in_training || application.keeps_tied,
+            // Both copies of a weight that training kept as one.
+            (false, false) if application.adapter.config.ensure_weight_tying => true,
+            _ if application.keeps_tied => {
+                let message = "The adapter has a head of its own, which cannot stay the token embedding";
+                return Err(vec![(application.fault)("merge::tied", message.to_owned())]);
+            }
+            _ => false,
+        };
+        if stays_tied {
+            self.weights.retain(|weight| weight.tensor != ModelTensor::Output);
+            if let Some(name) = &names.head {
+                self.changed.remove(name);
+            }
+        } else {
+            model.decoder.head = Head::Untied;
+            // Also the one that did not change: its expression may be that of an earlier adapter.
+            self.changed.extend([&names.embedding, &names.head].into_iter().flatten().cloned());
+        }
+        Ok(())
+    }
+
+    /// Added tokens: the embedding may have more rows than the program said, and the head must have as many.
+    fn settle_vocabulary(
+        &self,
+        model: &mut ModelInfo,
+        application: &Application<'_>,
+    ) -> Result<(), Vec<Fault>> {
+        let rows = |tensor: ModelTensor| self.weight(tensor).map(|weight| weight.shape()[0]);
+        let Some(n_rows) = rows(ModelTensor::TokenEmbedding) else { return Ok(()) };
+        let n_head_rows = rows(ModelTensor::Output).unwrap_or(n_rows);
+        let fault = |message: String| Err(vec![(application.fault)("merge::tokens", message)]);
+        if n_rows != n_head_rows {
+            return fault(format!(
+                "With the adapter the token embedding has {n_rows} rows and the head {n_head_rows}"
+            ));
+        }
+        if n_rows == u64::from(model.decoder.n_vocab) {
+            return Ok(());
+        }
+        let Some(n_vocab) = u32::try_from(n_rows).ok().filter(|_| application.adapter.tokenizer.is_some())
+        else {
+            return fault(format!(
+                "The adapter brings {n_rows} rows of tokens where the base has {}, but no `tokenizer.json`",
+                model.decoder.n_vocab
+            ));
+        };
+        model.decoder.n_vocab = n_vocab;
+        Ok(())
+    }
+
+    fn weight(&self, tensor: ModelTensor) -> Option<&Weight> {
+        self.weights.iter().find(|weight| weight.tensor == tensor)
+    }
+}
+
+/// What the checkpoint calls its token embedding and its head.
+struct TokenNames {
+    embedding: Option<String>,
+    head: Option<String>,
+}
+
+impl TokenNames {
+    fn new(weights: &AdaptedWeights, family: &dyn Family) -> Self {
+        let name = |tensor| weights.weight(tensor).map(|weight| weight.name.clone());
+        let head = name(ModelTensor::Output).or_else(|| family.checkpoint_name(ModelTensor::Output, None));
+        Self { embedding: name(ModelTensor::TokenEmbedding), head }
+    }
+}
+
+/// One change of one weight.
+struct Step<'a> {
+    application: &'a Application<'a>,
+    was_changed: bool,
+}
+
+impl Step<'_> {
+    /// The weight's new expression; what it reads is added to the weight's inputs.
+    fn expression(&self, weight: &mut Weight, change: &Change) -> Result<TensorExpr, Fault> {
+        let is_scalable = match change {
+            Change::AddLowRank(pair) => pair.lengths.is_none(),
+            Change::AddVector { .. } => true,
+            Change::Replace { .. } | Change::ReplaceRows { .. } => false,
+        };
+        let name = &weight.name;
+        if !is_scalable && self.application.scale != 1.0 {
+            let what = if matches!(change, Change::AddLowRank(_)) { "DoRA" } else { "trained as a whole" };
+            let message = format!("The adapter's `{name}` is {what}, which has no scale");
+            return Err((self.application.fault)("merge::scale", message));
+        }
+        let is_replacement = matches!(change, Change::Replace { .. } | Change::ReplaceRows { .. });
+        if is_replacement && self.was_changed {
+            let message = format!("The adapter replaces `{name}`, which an adapter before it has changed");
+            return Err((self.application.fault)("merge::lost", message));
+        }
+        let of = Box::new(weight.expression.clone());
+        Ok(match change {
+            Change::Replace { with } => *self.load(weight, with)?,
+            Change::AddLowRank(pair) => self.low_rank(weight, of, pair)?,
+            Change::AddVector { values, scale } => {
+                // A vector is one row: a product of rank 1 with the number 1.
+                let up = Box::new(TensorExpr::Literal { values: vec![1.0] });
+                let scale = (scale * self.application.scale) as f32;
+                TensorExpr::AddLowRank { of, up, down: self.load(weight, values)?, scale }
+            }
+            Change::ReplaceRows { rows, with } => {
+                let with = self.load(weight, with)?;
+                TensorExpr::Adapter(AdapterExpr::ReplaceRows { of, rows: rows.clone(), with })
+            }
+        })
+    }
+
+    fn low_rank(
+        &self,
+        weight: &mut Weight,
+        of: Box<TensorExpr>,
+        pair: &LowRankPair,
+    ) -> Result<TensorExpr, Fault> {
+        let up = self.factor(weight, &pair.up)?;
+        let down = self.factor(weight, &pair.down)?;
+        let scale = (pair.scale * self.application.scale) as f32;
+        let sum = match pair.layout {
+            Layout::Matrix => TensorExpr::AddLowRank { of, up, down, scale },
+            Layout::Stacked { is_input_first } => {
+                TensorExpr::Adapter(AdapterExpr::AddStacked { of, up, down, scale, is_input_first })
+            }
+        };
+        let of = Box::new(sum);
+        Ok(match &pair.lengths {
+            None => *of,
+            Some(Lengths::Rows(name)) => {
+                let magnitude = self.load(weight, name)?;
+                TensorExpr::Adapter(AdapterExpr::NormalizeRows { of, magnitude })
+            }
+            Some(Lengths::Columns(name)) => {
+                let magnitude = self.load(weight, name)?;
+                TensorExpr::Adapter(AdapterExpr::NormalizeColumns { of, magnitude })
+            }
+        })
+    }
+
+    fn factor(&self, weight: &mut Weight, factor: &FactorName) -> Result<Box<TensorExpr>, Fault> {
+        let of = self.load(weight, &factor.name)?;
+        Ok(match factor.is_turned {
+            true => Box::new(TensorExpr::Adapter(AdapterExpr::Transpose { of })),
+            false => of,
+        })
+    }
+
+    fn load(&self, weight: &mut Weight, name: &str) -> Result<Box<TensorExpr>, Fault> {
+        let stored = stored(self.application.adapter, name);
+        check_dtype(stored).map_err(|message| {
+            (self.application.fault)("merge::adapter", message).file(stored.file.clone())
+        })?;
+        weight.inputs.push(Input::Source(stored.source.clone()));
+        let input = weight.inputs.len() - 1;
+        Ok(Box::new(TensorExpr::Load { input, dtype: stored.dtype, shape: stored.shape.clone() }))
+    }
+}
+
+/// A tensor of an adapter that a change names.
+pub(crate) fn stored<'a>(adapter: &'a AdapterInfo, name: &str) -> &'a StoredTensor {
+    let stored = adapter.tensors.iter().find(|tensor| tensor.name == name);
+    stored.expect("changes name tensors of their adapter")
+}
+
+/// Whether a tensor of an adapter holds numbers that can be computed with.
+pub(crate) fn check_dtype(stored: &StoredTensor) -> Result<(), String> {
+    if stored.dtype.is_weight() {
+        return Ok(());
+    }
+    Err(format!("Tensor `{}` has type {}; expected F32, F16 or BF16", stored.name, stored.dtype))
+}

@@ -1,0 +1,216 @@
+//! Which layers of which models a blend is made of.
+//!
+//! Whole models are one slice with all layers of each. Whether the weights of the parts fit each other is for
+//! [`crate::transform::blend_weights`] to say.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use mc_ir::attribute::{Place, Placed, Record};
+use mc_ir::fault::Fault;
+use mc_ir::label::Label;
+
+use crate::source::model_info::ModelInfo;
+use crate::transform::blend_method::Method;
+use crate::transform::blend_settings::{Setting, settings};
+
+/// Parameters that a model may have of its own.
+pub(crate) const OF_MODELS: [&str; 3] = ["weight", "density", "scale"];
+
+/// Layers that follow each other in the result.
+#[derive(Debug)]
+pub(crate) struct Slice {
+    /// Where it is declared.
+    pub(crate) place: Place,
+    /// What it is made of: the same number of layers of each.
+    pub(crate) parts: Vec<Part>,
+    /// Which part says what is in a layer: the base's, or the first.
+    pub(crate) reference: usize,
+    /// How far from the base, for this slice.
+    pub(crate) t: Vec<Setting>,
+}
+
+/// Some layers of a model.
+#[derive(Debug)]
+pub(crate) struct Part {
+    /// The model.
+    pub(crate) label: Placed<Label>,
+    /// The layers.
+    pub(crate) layers: Range<u32>,
+    /// The model's own parameters.
+    pub(crate) settings: BTreeMap<&'static str, Vec<Setting>>,
+}
+
+impl Slice {
+    /// How many layers it adds.
+    pub(crate) fn n_layers(&self) -> u32 {
+        self.parts.first().map_or(0, |part| part.layers.len() as u32)
+    }
+
+    /// The part that says what is in a layer.
+    pub(crate) fn reference(&self) -> &Part {
+        &self.parts[self.reference]
+    }
+}
+
+/// Every model that is named, with its place.
+pub(crate) fn labels(record: &Record) -> Vec<Placed<Label>> {
+    let in_slices = record.children("slice").iter().flat_map(|slice| slice.children("model"));
+    let nodes = record.children("base").iter().chain(record.children("model")).chain(in_slices);
+    nodes.chain(record.children("tokenizer")).filter_map(label_of).collect()
+}
+
+/// The slices, with the layers of whole models filled in.
+///
+/// # Errors
+/// A fault for each slice that has not the models that the method needs, or layers that are not there.
+pub(crate) fn slices(
+    record: &Record,
+    method: Method,
+    base: Option<&Placed<Label>>,
+    models: &BTreeMap<Label, ModelInfo>,
+) -> Result<Vec<Slice>, Vec<Fault>> {
+    let (whole, sliced) = (record.children("model"), record.children("slice"));
+    let reader = Reader { method, base, models };
+    match (whole.is_empty(), sliced.is_empty()) {
+        (false, true) => reader.whole(record, whole).map(|slice| vec![slice]),
+        (true, false) => {
+            let (mut slices, mut faults) = (Vec::new(), Vec::new());
+            for slice in sliced {
+                match reader.slice(slice) {
+                    Ok(slice) => slices.push(slice),
+                    Err(found) => faults.extend(found),
+                }
+            }
+            if faults.is_empty() { Ok(slices) } else { Err(faults) }
+        }
+        (is_empty, _) => {
+            let found = if is_empty { "neither" } else { "both" };
+            let message = format!("A blend is made of `model`s or of `slice`s; found {found}");
+            Err(vec![
+                Fault::new(record.place, "blend::models", message).help(
+                    "Name whole models, `model \":name\"`, or say which layers of which: `slice { … }`",
+                ),
+            ])
+        }
+    }
+}
+
+struct Reader<'a> {
+    method: Method,
+    base: Option<&'a Placed<Label>>,
+    models: &'a BTreeMap<Label, ModelInfo>,
+}
+
+impl Reader<'_> {
+    fn n_layers(&self, label: &Label) -> u32 {
+        self.models.get(label).map_or(0, |model| model.decoder.blocks.len() as u32)
+    }
+
+    fn whole(&self, record: &Record, models: &[Record]) -> Result<Slice, Vec<Fault>> {
+        let part = |node: &Record| {
+            let label = label_of(node)?;
+            let layers = 0..self.n_layers(&label.value);
+            Some(Part { label, layers, settings: own_settings(node) })
+        };
+        let mut parts: Vec<Part> = models.iter().filter_map(part).collect();
+        let is_given = |base: &Placed<Label>| parts.iter().any(|part| part.label.value == base.value);
+        if let Some(base) = self.base.filter(|base| self.method.needs_base() && !is_given(base)) {
+            let layers = 0..self.n_layers(&base.value);
+            parts.push(Part { label: base.clone(), layers, settings: BTreeMap::new() });
+        }
+        self.checked(record.place, parts, Vec::new())
+    }
+
+    fn slice(&self, slice: &Record) -> Result<Slice, Vec<Fault>> {
+        let (mut parts, mut faults) = (Vec::new(), Vec::new());
+        for node in slice.children("model") {
+            let Some(label) = label_of(node) else { continue };
+            let n_layers = self.n_layers(&label.value);
+            let bound =
+                |name: &str| node.property(name).and_then(|placed| placed.value.as_integer()).unwrap_or(-1);
+            let (from, to) = (bound("from"), bound("to"));
+            match (u32::try_from(from), u32::try_from(to)) {
+                (Ok(from), Ok(to)) if from < to && to <= n_layers => {
+                    parts.push(Part { label, layers: from..to, settings: own_settings(node) });
+                }
+                _ => {
+                    let message = format!(
+                        "Layers from {from} to before {to} are not in `{}`, which has {n_layers}",
+                        label.value
+                    );
+                    faults.push(
+                        Fault::new(label.place, "blend::layers", message)
+                            .help("Layers count from 0; the one that `to` names is not taken any more"),
+                    );
+                }
+            }
+        }
+        if faults.is_empty() { self.checked(slice.place, parts, settings(slice, "t")) } else { Err(faults) }
+    }
+
+    fn checked(&self, place: Place, parts: Vec<Part>, t: Vec<Setting>) -> Result<Slice, Vec<Fault>> {
+        let fault =
+            |message: String, help: &str| Err(vec![Fault::new(place, "blend::models", message).help(help)]);
+        let name = self.method.name();
+        let Some(first) = parts.first() else {
+            return fault("There is no `model` here".to_owned(), "Add `model \":name\"`");
+        };
+        let of_base = |part: &Part| self.base.is_some_and(|base| base.value == part.label.value);
+        let reference = match parts.iter().position(of_base) {
+            Some(index) if self.method.needs_base() => index,
+            None if self.method.needs_base() => {
+                return fault(
+                    format!("`{name}` changes the base, and there are no layers of it here"),
+                    "Add the base's layers: `model \":base\" from=… to=…`",
+                );
+            }
+            _ => 0,
+        };
+        let n_others = parts.iter().filter(|part| !of_base(part)).count();
+        match self.method {
+            Method::Passthrough if parts.len() != 1 => {
+                return fault(
+                    format!("`{name}` takes one model for each slice; found {}", parts.len()),
+                    "Write a `slice` for each, or another `method`",
+                );
+            }
+            Method::Slerp if parts.len() != 2 || n_others != 1 => {
+                return fault(
+                    format!("`{name}` goes from the base to one other model; found {n_others}"),
+                    "Blend two, and the result with the next; or take another `method`",
+                );
+            }
+            method if method.needs_base() && n_others == 0 => {
+                return fault(
+                    format!("`{name}` adds to the base what others learned; there is no other model"),
+                    "Add `model \":name\"`",
+                );
+            }
+            _ => {}
+        }
+        if let Some(other) = parts.iter().find(|part| part.layers.len() != first.layers.len()) {
+            let message = format!(
+                "`{}` gives {} layers and `{}` gives {}; they cannot be laid over each other",
+                first.label.value,
+                first.layers.len(),
+                other.label.value,
+                other.layers.len()
+            );
+            return Err(vec![
+                Fault::new(other.label.place, "blend::layers", message)
+                    .help("Take the same number of layers of each, with `slice`"),
+            ]);
+        }
+        Ok(Slice { place, parts, reference, t })
+    }
+}
+
+fn own_settings(node: &Record) -> BTreeMap<&'static str, Vec<Setting>> {
+    OF_MODELS.into_iter().map(|name| (name, settings(node, name))).collect()
+}
+
+fn label_of(node: &Record) -> Option<Placed<Label>> {
+    let placed = node.argument()?;
+    Some(Placed { value: placed.value.as_label()?.clone(), place: placed.place })
+}

@@ -1,0 +1,371 @@
+//! The weights of a blend: which weights of which models meet, and the expression that makes them one.
+//!
+//! Embeddings come from the first slice, the last norm and the head from the last; blocks are numbered anew. A weight
+//! keeps the type that it has in the base, or in the first model, unless another is asked for.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use mc_family::family::Family;
+use mc_ir::attribute::Place;
+use mc_ir::blend::{Blend, Formula, Keep, Term};
+use mc_ir::expression::TensorExpr;
+use mc_ir::fault::Fault;
+use mc_ir::label::Label;
+use mc_tensor::blend::{stream, sum_of};
+use mc_tensor::dtype::DType;
+use mc_tensor::model_tensor::ModelTensor;
+
+use crate::attributes::counted;
+use crate::source::model_info::{ModelInfo, Weight};
+use crate::transform::blend_method::Method;
+use crate::transform::blend_parts::{Part, Slice};
+use crate::transform::blend_settings::{Setting, value};
+
+/// How many names a message lists.
+const MAX_LISTED: usize = 4;
+
+/// What is blended, and how.
+pub(crate) struct Weaver<'a> {
+    /// The method.
+    pub(crate) method: Method,
+    /// The slices in the order of the result's layers.
+    pub(crate) slices: &'a [Slice],
+    /// The models by their labels.
+    pub(crate) models: &'a BTreeMap<Label, ModelInfo>,
+    /// Whose names they have.
+    pub(crate) family: &'static dyn Family,
+    /// Parameters for every model.
+    pub(crate) shared: &'a BTreeMap<&'static str, Vec<Setting>>,
+    /// Whether sums are divided by the sum of their weights.
+    pub(crate) divide: bool,
+    /// Whether what DARE keeps is scaled up.
+    pub(crate) rescale: bool,
+    /// The seed of DARE's draws.
+    pub(crate) seed: u64,
+    /// The type of the result, if it is not the weight's own.
+    pub(crate) dtype: Option<DType>,
+}
+
+/// One weight of the result.
+struct Seat<'a> {
+    slice: &'a Slice,
+    /// The result's block, for weights of layers.
+    block: Option<u32>,
+    /// Layers into the slice.
+    offset: u32,
+    /// From 0 at the slice's first layer to 1 at its last.
+    position: f64,
+}
+
+impl Weaver<'_> {
+    /// The weights: embeddings, blocks in ascending order, then what follows them.
+    ///
+    /// # Errors
+    /// A fault for each model whose weights are not those of the others, and for parameters that are missing or out of
+    /// range.
+    pub(crate) fn weights(&self) -> Result<Vec<Weight>, Vec<Fault>> {
+        let faults: Vec<Fault> = self.slices.iter().flat_map(|slice| self.mismatches(slice)).collect();
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        let (Some(first), Some(last)) = (self.slices.first(), self.slices.last()) else {
+            return Ok(Vec::new());
+        };
+        let mut weights = Vec::new();
+        let mut faults = Vec::new();
+        let mut add = |place: &Seat<'_>, is_wanted: &dyn Fn(ModelTensor) -> bool| {
+            for weight in self.reference_weights(place) {
+                if is_wanted(weight.tensor) {
+                    match self.weight(place, weight) {
+                        Ok(weight) => weights.push(weight),
+                        Err(fault) => faults.push(fault),
+                    }
+                }
+            }
+        };
+        // What stands outside the layers is at the beginning of every gradient, the head too: as mergekit has it since
+        // 0.1, so that its files mean the same here.
+        let outside = |slice| Seat { slice, block: None, offset: 0, position: 0.0 };
+        let is_embedding = |tensor| tensor == ModelTensor::TokenEmbedding;
+        add(&outside(first), &is_embedding);
+        let mut block = 0;
+        for slice in self.slices {
+            for offset in 0..slice.n_layers() {
+                let steps = slice.n_layers() - 1;
+                let position = if steps == 0 { 1.0 } else { f64::from(offset) / f64::from(steps) };
+                add(&Seat { slice, block: Some(block), offset, position }, &|_| true);
+                block += 1;
+            }
+        }
+        add(&outside(last), &|tensor| !is_embedding(tensor));
+        if faults.is_empty() { Ok(weights) } else { Err(first_of_each(faults)) }
+    }
+
+    fn model(&self, part: &Part) -> &ModelInfo {
+        &self.models[&part.label.value]
+    }
+
+    fn reference_weights<'a>(&'a self, place: &Seat<'a>) -> impl Iterator<Item = &'a Weight> {
+        let part = place.slice.reference();
+        let block = place.block.map(|_| part.layers.start + place.offset);
+        self.model(part).weights.iter().filter(move |weight| weight.tensor.block() == block)
+    }
+
+    /// What a model of the slice has and the reference has not, the other way round, or in another shape.
+    fn mismatches(&self, slice: &Slice) -> Vec<Fault> {
+        let reference = slice.reference();
+        let expected = self.named(reference);
+        let mut faults = Vec::new();
+        for part in &slice.parts {
+            let found = self.named(part);
+            let (ours, theirs) = (&part.label.value, &reference.label.value);
+            let mut told = |message: String, help: &str| {
+                faults.push(Fault::new(part.label.place, "blend::tensor", message).help(help));
+            };
+            let lacks =
+                |of: &BTreeMap<String, Vec<u64>>, other: &BTreeMap<String, Vec<u64>>| -> Vec<String> {
+                    of.keys().filter(|name| !other.contains_key(*name)).cloned().collect()
+                };
+            for (missing, has, has_not) in
+                [(lacks(&expected, &found), theirs, ours), (lacks(&found, &expected), ours, theirs)]
+            {
+                if !missing.is_empty() {
+                    told(
+                        format!(
+                            "{} in `{has}` and not in `{has_not}`: {}",
+                            counted(missing.len(), "tensor is", "tensors are"),
+                            listed(&missing)
+                        ),
+                        "Only models that were made of the same one can be blended",
+                    );
+                }
+            }
+            let other_shape =
+                |(name, shape): &(&String, &Vec<u64>)| found.get(*name).is_some_and(|other| other != *shape);
+            if let Some((name, shape)) = expected.iter().find(other_shape) {
+                told(
+                    format!(
+                        "Tensor `{name}` has shape {:?} in `{ours}` and {shape:?} in `{theirs}`",
+                        found[name]
+                    ),
+                    "Only models of one size can be blended",
+                );
+            }
+        }
+        faults
+    }
+
+    /// The shapes of the weights outside the blocks and of the part's layers, by names as if its layers began at 0.
+    fn named(&self, part: &Part) -> BTreeMap<String, Vec<u64>> {
+        let start = part.layers.start;
+        let named = |weight: &Weight| match weight.tensor.block() {
+            None => Some((weight.name.clone(), weight.shape())),
+            Some(block) => part
+                .layers
+                .contains(&block)
+                .then(|| (moved(&weight.name, block, block - start), weight.shape())),
+        };
+        self.model(part).weights.iter().filter_map(named).collect()
+    }
+
+    /// The weight of the result that stands where `reference` does.
+    fn weight(&self, place: &Seat<'_>, reference: &Weight) -> Result<Weight, Fault> {
+        let dtype = self.dtype.unwrap_or(reference.dtype);
+        let (name, tensor) = match (place.block, reference.tensor.block()) {
+            (Some(block), Some(old)) if block != old => {
+                let name = moved(&reference.name, old, block);
+                let tensor = self.family.tensor(&name).unwrap_or(reference.tensor);
+                (name, tensor)
+            }
+            _ => (reference.name.clone(), reference.tensor),
+        };
+        let mut inputs = Vec::new();
+        let mut sources = Vec::new();
+        for part in &place.slice.parts {
+            let block = place.block.map(|_| part.layers.start + place.offset);
+            let of = match (block, reference.tensor.block()) {
+                (Some(block), Some(old)) => moved(&reference.name, old, block),
+                _ => reference.name.clone(),
+            };
+            let Some(weight) = self.model(part).weights.iter().find(|weight| weight.name == of) else {
+                let message = format!("Tensor `{of}` is not in `{}`", part.label.value);
+                return Err(Fault::new(part.label.place, "blend::tensor", message));
+            };
+            let first = inputs.len();
+            inputs.extend(weight.inputs.iter().cloned());
+            let expression = weight.expression.map_inputs(&|input| input + first);
+            sources.push(Source { part, weight, expression });
+        }
+        let blended = self.expression(place, &name, sources)?;
+        // A layer that passes through as it is stays the same step as in its own model.
+        let is_as_stored = !matches!(blended, TensorExpr::Blend(_)) && dtype == reference.dtype;
+        let expression =
+            if is_as_stored { blended } else { TensorExpr::Cast { dtype, of: Box::new(blended) } };
+        let mut weight = reference.clone();
+        (weight.tensor, weight.name, weight.dtype) = (tensor, name, dtype);
+        (weight.expression, weight.inputs) = (expression, inputs);
+        Ok(weight)
+    }
+
+    fn expression(
+        &self,
+        place: &Seat<'_>,
+        name: &str,
+        mut sources: Vec<Source<'_>>,
+    ) -> Result<TensorExpr, Fault> {
+        let reference = place.slice.reference;
+        let blend = match self.method {
+            Method::Passthrough => {
+                let source = sources.remove(0);
+                let scale = self.own(&source, "scale", place.position).map_or(1.0, |(scale, _)| scale);
+                if scale == 1.0 {
+                    return Ok(source.expression);
+                }
+                let term = Term { of: source.expression, weight: scale as f32, keep: Keep::All };
+                Blend { formula: Formula::Linear { divide: false }, terms: vec![term] }
+            }
+            Method::Slerp => {
+                let base = sources.remove(reference);
+                let settings = place.slice.t.iter().chain(&self.shared["t"]);
+                let (t, at) = value(settings, name, place.position)
+                    .ok_or_else(|| missing(place.slice.place, "t", name, "Add `t 0.5`"))?;
+                within(t, at, "t", name, (0.0..=1.0).contains(&t), "from 0, the base, to 1, the other")?;
+                let term = |source: Source<'_>| Term { of: source.expression, weight: 1.0, keep: Keep::All };
+                let terms = std::iter::once(base).chain(sources).map(term).collect();
+                Blend { formula: Formula::Slerp { t }, terms }
+            }
+            Method::Linear => {
+                let terms = self.terms(place, name, sources)?;
+                let weights: Vec<f32> = terms.iter().map(|term| term.weight).collect();
+                if self.divide && sum_of(&weights) == 0.0 {
+                    let message =
+                        format!("The weights for tensor `{name}` sum to 0, and the sum is divided by that");
+                    return Err(Fault::new(place.slice.place, "blend::parameter", message)
+                        .help("Write `normalize #false`, or other weights"));
+                }
+                Blend { formula: Formula::Linear { divide: self.divide }, terms }
+            }
+            Method::TaskArithmetic | Method::Ties | Method::DareLinear | Method::DareTies => {
+                let base = sources.remove(reference);
+                let lambda = value(&self.shared["lambda"], name, place.position);
+                let others =
+                    sources.into_iter().filter(|source| source.part.label.value != base.part.label.value);
+                let terms = self.terms(place, name, others.collect())?;
+                let formula = Formula::Deltas {
+                    base: base.expression,
+                    elect: self.method.elects(),
+                    divide: self.divide,
+                    lambda: lambda.map_or(1.0, |(lambda, _)| lambda as f32),
+                };
+                Blend { formula, terms }
+            }
+        };
+        Ok(TensorExpr::Blend(Box::new(blend)))
+    }
+
+    fn terms(&self, place: &Seat<'_>, name: &str, sources: Vec<Source<'_>>) -> Result<Vec<Term>, Fault> {
+        let mut terms = Vec::new();
+        for (number, source) in (0..).zip(sources) {
+            let at = source.part.label.place;
+            let (weight, _) = self.own(&source, "weight", place.position).ok_or_else(|| {
+                missing(
+                    at,
+                    "weight",
+                    &source.weight.name,
+                    "Add `weight=1.0` to the model, or `weight 1.0` for all",
+                )
+            })?;
+            let keep = self.keep(place, name, number, &source)?;
+            terms.push(Term { of: source.expression, weight: weight as f32, keep });
+        }
+        Ok(terms)
+    }
+
+    fn keep(&self, place: &Seat<'_>, name: &str, number: u64, source: &Source<'_>) -> Result<Keep, Fault> {
+        let Some((density, at)) = self.own(source, "density", place.position) else { return Ok(Keep::All) };
+        within(density, at, "density", name, density > 0.0 && density <= 1.0, "over 0 and at most 1")?;
+        let n_elements: u64 = source.weight.shape().iter().product();
+        Ok(match self.method {
+            _ if density == 1.0 => Keep::All,
+            Method::Ties => Keep::Largest(((density * n_elements as f64) as u64).max(1)),
+            Method::DareLinear | Method::DareTies => Keep::Random {
+                stream: stream(self.seed, number, name),
+                below: ((density * 4_294_967_296.0).round() as u64).max(1),
+                factor: if self.rescale { (1.0 / density) as f32 } else { 1.0 },
+            },
+            _ => Keep::All,
+        })
+    }
+
+    /// A model's own parameter, or the one for all.
+    fn own(&self, source: &Source<'_>, name: &str, position: f64) -> Option<(f64, Place)> {
+        let own = source.part.settings.get(name).into_iter().flatten();
+        let shared = self.shared.get(name).into_iter().flatten();
+        value(own.chain(shared), &source.weight.name, position)
+    }
+}
+
+/// A weight that goes into another.
+struct Source<'a> {
+    part: &'a Part,
+    weight: &'a Weight,
+    expression: TensorExpr,
+}
+
+/// `model.layers.3.x` as `model.layers.7.x`: the first number between dots that is the block's.
+pub(crate) fn moved(name: &str, from: u32, to: u32) -> String {
+    let from = from.to_string();
+    let mut is_done = false;
+    let moved = |segment: &str| {
+        if !is_done && segment == from {
+            is_done = true;
+            return to.to_string();
+        }
+        segment.to_owned()
+    };
+    name.split('.').map(moved).collect::<Vec<_>>().join(".")
+}
+
+fn missing(place: Place, parameter: &str, tensor: &str, help: &str) -> Fault {
+    let message = format!("There is no `{parameter}` for tensor `{tensor}`");
+    Fault::new(place, "blend::parameter", message).help(help)
+}
+
+fn within(
+    value: f64,
+    place: Place,
+    parameter: &str,
+    tensor: &str,
+    is_within: bool,
+    expected: &str,
+) -> Result<(), Fault> {
+    if is_within {
+        return Ok(());
+    }
+    let message = format!("`{parameter}` is {expected}; found {value} for tensor `{tensor}`");
+    Err(Fault::new(place, "blend::parameter", message))
+}
+
+/// One fault for each place: the others say the same of other weights.
+fn first_of_each(faults: Vec<Fault>) -> Vec<Fault> {
+    let mut seen = BTreeSet::new();
+    faults.into_iter().filter(|fault| seen.insert((fault.place, fault.code))).collect()
+}
+
+fn listed(names: &[String]) -> String {
+    let shown: Vec<String> = names.iter().take(MAX_LISTED).map(|name| format!("`{name}`")).collect();
+    let more = names.len() - shown.len();
+    if more == 0 { shown.join(", ") } else { format!("{} and {more} more", shown.join(", ")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_gets_its_new_number_and_an_expert_keeps_its_own() {
+        assert_eq!(moved("model.layers.3.mlp.up_proj.weight", 3, 12), "model.layers.12.mlp.up_proj.weight");
+        assert_eq!(moved("model.layers.3.experts.3.w1.weight", 3, 0), "model.layers.0.experts.3.w1.weight");
+        assert_eq!(moved("model.layers.13.x", 3, 0), "model.layers.13.x");
+    }
+}

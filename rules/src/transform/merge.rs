@@ -1,0 +1,199 @@
+//! `merge`: a checkpoint with low-rank adapters added to its weights.
+//!
+//! It makes nothing by itself: each weight becomes an expression, which the steps that read it evaluate while they
+//! stream, so a merged model is never written. Adapters are applied in the order in which they are written, in f32; a
+//! changed weight is rounded to the type of the base once, after the last.
+
+use mc_ir::attribute::{Placed, Record};
+use mc_ir::fault::Fault;
+use mc_ir::label::Label;
+use mc_ir::provider::Providers;
+use mc_ir::rule::{Rule, RuleContext};
+use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs, Presence, PropertySchema, ValueKind};
+
+use crate::attributes::{bool_property, label, number_property, provider};
+use crate::source::adapter::AdapterInfo;
+use crate::source::model_info::{Lineage, ModelInfo};
+use crate::source::wire_tensors::family_of;
+use crate::transform::adapter_weights::{AdaptedWeights, Application};
+use crate::transform::requantize::{REQUANTIZE, check_quantized};
+
+/// The rule's name.
+pub const NAME: &str = "merge";
+
+/// The `merge` rule.
+pub struct Merge;
+
+static BASE: NodeSchema = NodeSchema {
+    name: "base",
+    doc: "The checkpoint, or another merge.",
+    arguments: Arguments::One(ValueKind::Label),
+    properties: &[REQUANTIZE],
+    children: &[],
+};
+
+/// An adapter and how strongly it is added; for this rule and for `model`.
+pub(crate) static ADAPTER: NodeSchema = NodeSchema {
+    name: "adapter",
+    doc: "An adapter to add; several are added in the order in which they are written.",
+    arguments: Arguments::One(ValueKind::Label),
+    properties: &[
+        PropertySchema {
+            name: "scale",
+            value: ValueKind::Number,
+            presence: Presence::Default("1.0"),
+            doc: "Factor on the adapter's own scale.",
+        },
+        PropertySchema {
+            name: "keep-tied",
+            value: ValueKind::Bool,
+            presence: Presence::Optional,
+            doc: "`#true` to let a head that is the token embedding change with it, as PEFT's merge does.",
+        },
+    ],
+    children: &[],
+};
+
+static SCHEMA: NodeSchema = NodeSchema {
+    name: NAME,
+    doc: "A checkpoint with adapters added to its weights.",
+    arguments: Arguments::None,
+    properties: &[],
+    children: &[
+        ChildSchema { node: &BASE, occurs: Occurs::Once },
+        ChildSchema { node: &ADAPTER, occurs: Occurs::Any },
+    ],
+};
+
+impl Rule for Merge {
+    fn schema(&self) -> &'static NodeSchema {
+        &SCHEMA
+    }
+
+    fn analyze(&self, ctx: &dyn RuleContext) -> Result<Providers, Vec<Fault>> {
+        let record = ctx.record();
+        let base = label(record, "base").ok_or_else(Vec::new)?;
+        let mut faults = Vec::new();
+        let info: Option<ModelInfo> = provider(ctx, &base, "a `checkpoint`, a `merge` or a `blend`")
+            .map_err(|found| faults.extend(found))
+            .ok();
+        if record.children("adapter").is_empty() {
+            faults.push(
+                Fault::new(record.place, "merge::empty", "The merge adds no adapter")
+                    .help("Add `adapter \":name\"`, or use the checkpoint itself"),
+            );
+        }
+        if let Some(Err(found)) = info.as_ref().map(|info| check_quantized(record.child("base"), &base, info))
+        {
+            faults.extend(found);
+        }
+        let mut merging =
+            info.map(|info| Merging { base: &base.value, weights: AdaptedWeights::new(&info), info });
+        for child in record.children("adapter") {
+            if let Err(found) = add(ctx, merging.as_mut(), child) {
+                faults.extend(found);
+            }
+        }
+        match merging {
+            Some(Merging { info, weights, .. }) if faults.is_empty() => {
+                // Whoever gave leave need not do so again for what is made of the merge.
+                let info = ModelInfo { weights: weights.finish().into(), is_quantized: false, ..info };
+                Ok(Providers::default().with(info))
+            }
+            _ => Err(faults),
+        }
+    }
+}
+
+fn add(ctx: &dyn RuleContext, merging: Option<&mut Merging<'_>>, child: &Record) -> Result<(), Vec<Fault>> {
+    let Some(placed) = child.argument() else { return Err(Vec::new()) };
+    let Some(named) = placed.value.as_label() else { return Err(Vec::new()) };
+    let named = Placed { value: named.clone(), place: placed.place };
+    let adapter: AdapterInfo = provider(ctx, &named, "an `adapter`")?;
+    let Some(merging) = merging else { return Err(Vec::new()) };
+    merging.add(child, &named, &adapter)
+}
+
+/// A merge on its way through its adapters.
+struct Merging<'a> {
+    base: &'a Label,
+    info: ModelInfo,
+    weights: AdaptedWeights,
+}
+
+impl Merging<'_> {
+    fn add(
+        &mut self,
+        child: &Record,
+        named: &Placed<Label>,
+        adapter: &AdapterInfo,
+    ) -> Result<(), Vec<Fault>> {
+        // A merge of a merge keeps the checkpoint at its bottom as what adapters are for.
+        let checkpoint = self.info.lineage.first().map(|lineage| &lineage.label);
+        if adapter.base != *self.base && Some(&adapter.base) != checkpoint {
+            let (found, base) = (&adapter.base, self.base);
+            let message = format!("`{}` was trained on `{found}`; it is added to `{base}`", named.value);
+            return Err(vec![
+                Fault::new(named.place, "merge::base", message)
+                    .help("Name the checkpoint that the adapter declares as its `base`"),
+            ]);
+        }
+        let family = family_of(&self.info).ok_or_else(Vec::new)?;
+        let fault = |code: &'static str, message: String| {
+            let fault = Fault::new(named.place, code, message);
+            match help(code) {
+                Some(help) => fault.help(help),
+                None => fault,
+            }
+        };
+        let application = Application {
+            adapter,
+            scale: number_property(child, "scale").unwrap_or(1.0),
+            keeps_tied: bool_property(child, "keep-tied"),
+            fault: &fault,
+        };
+        self.weights.apply(&mut self.info, family, &application)?;
+        self.add_files(named, adapter);
+        Ok(())
+    }
+
+    fn add_files(&mut self, named: &Placed<Label>, adapter: &AdapterInfo) {
+        let n_adapters =
+            self.info.lineage.iter().filter(|lineage| lineage.role.starts_with("adapter.")).count();
+        let lineage = Lineage {
+            role: format!("adapter.{n_adapters}"),
+            label: named.value.clone(),
+            tensors: adapter
+                .tensors
+                .iter()
+                .map(|tensor| (tensor.name.clone(), tensor.source.clone()))
+                .collect(),
+        };
+        self.info.lineage = self.info.lineage.iter().cloned().chain([lineage]).collect();
+        let files = &mut self.info.files;
+        if let Some(tokenizer) = &adapter.tokenizer {
+            tokenizer.replace(files);
+        }
+        for (source, name) in &adapter.licences {
+            // A text that the base brings under the same name gets the adapter's beside it.
+            let is_taken = files.licences.iter().any(|(_, taken)| taken == name);
+            let name = if is_taken { format!("{name}.adapter") } else { name.clone() };
+            if !files.licences.iter().any(|(_, taken)| *taken == name) {
+                files.licences.push((source.clone(), name));
+            }
+        }
+    }
+}
+
+/// What to do about the faults of an adapter.
+fn help(code: &str) -> Option<&'static str> {
+    match code {
+        "merge::scale" => Some("Leave `scale` out, or train the adapter without DoRA and whole modules"),
+        "merge::lost" => Some("Put this adapter first, so that the others add to what it brings"),
+        "merge::tied" => Some("Leave `keep-tied` out"),
+        "merge::tokens" => {
+            Some("Save the tokenizer beside the adapter, and the embedding and the head with it")
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,15 @@
+//! Weights made of other weights: the rules `merge` and `blend`.
+
+#[cfg(test)]
+mod adapter_exactness;
+#[cfg(test)]
+mod adapter_reference;
+pub(crate) mod adapter_weights;
+pub mod blend;
+pub(crate) mod blend_meaning;
+pub(crate) mod blend_method;
+pub(crate) mod blend_parts;
+pub(crate) mod blend_settings;
+pub(crate) mod blend_weights;
+pub mod merge;
+pub(crate) mod requantize;

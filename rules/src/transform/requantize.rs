@@ -1,0 +1,40 @@
+//! Weights that were quantized before: what is made of them loses twice, so it must be asked for.
+
+use mc_ir::attribute::{Placed, Record};
+use mc_ir::fault::Fault;
+use mc_ir::label::Label;
+use mc_ir::schema::{Presence, PropertySchema, ValueKind};
+
+use crate::attributes::bool_property;
+use crate::source::model_info::ModelInfo;
+
+/// Leave to make something of quantized weights.
+pub(crate) const REQUANTIZE: PropertySchema = PropertySchema {
+    name: "requantize",
+    value: ValueKind::Bool,
+    presence: Presence::Optional,
+    doc: "`#true` to make something of weights that were quantized before, which loses twice.",
+};
+
+/// Whether something may be made of a model.
+///
+/// * `node`: the node that names it, and may give leave
+///
+/// # Errors
+/// When its weights were quantized before and nobody gave leave.
+pub(crate) fn check_quantized(
+    node: Option<&Record>,
+    label: &Placed<Label>,
+    model: &ModelInfo,
+) -> Result<(), Vec<Fault>> {
+    let is_told = node.is_some_and(|node| bool_property(node, REQUANTIZE.name));
+    if is_told || !model.is_quantized {
+        return Ok(());
+    }
+    let message =
+        format!("The weights of `{}` were quantized before; what is made of them loses twice", label.value);
+    Err(vec![
+        Fault::new(label.place, "model::quantized", message)
+            .help("Name a checkpoint with 16-bit weights, or write `requantize=#true`"),
+    ])
+}
