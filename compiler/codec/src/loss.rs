@@ -2,7 +2,10 @@
 //!
 //! Sums are taken in sixteen lanes of f64 and folded in a fixed tree, so a loss has the same bits everywhere.
 
+use mc_tensor::cpu_path::CpuPath;
 use mc_tensor::math;
+
+use crate::lanes::{self, Kernel, Simd};
 
 /// Lanes of every sum.
 const N_LANES: usize = 16;
@@ -30,8 +33,25 @@ impl Loss {
     /// # Panics
     /// If the lengths differ.
     pub fn of(weights: &[f32], decoded: &[f32], block_len: usize) -> Self {
+        Self::of_on(CpuPath::detect(), weights, decoded, block_len)
+    }
+
+    /// As [`Self::of`], on a given path; the numbers are the same on all.
+    ///
+    /// # Panics
+    /// If the lengths differ.
+    pub fn of_on(path: CpuPath, weights: &[f32], decoded: &[f32], block_len: usize) -> Self {
         assert_eq!(weights.len(), decoded.len(), "weights and decoded numbers");
-        let mut loss = Self { n_elements: weights.len() as u64, ..Self::default() };
+        let mut loss = Self::default();
+        let compare = Compare { weights, decoded, block_len: block_len.max(N_LANES), loss: &mut loss };
+        if !lanes::run(path, compare) {
+            loss.compare(weights, decoded, block_len.max(N_LANES));
+        }
+        loss
+    }
+
+    #[inline(always)]
+    fn compare(&mut self, weights: &[f32], decoded: &[f32], block_len: usize) {
         let (mut signal, mut noise) = ([0.0_f64; N_LANES], [0.0_f64; N_LANES]);
         let mut max_error = [0.0_f32; N_LANES];
         let (weight_groups, rest) = weights.as_chunks::<N_LANES>();
@@ -50,14 +70,15 @@ impl Loss {
             noise[lane] += f64::from(difference) * f64::from(difference);
             max_error[lane] = max_error[lane].max(difference.abs());
         }
-        loss.signal = fold(signal);
-        loss.noise = fold(noise);
-        loss.max_error = max_error.into_iter().fold(0.0, f32::max);
-        loss.count_blocks(weights, decoded, block_len.max(N_LANES));
-        loss
+        self.n_elements = weights.len() as u64;
+        self.signal = fold(signal);
+        self.noise = fold(noise);
+        self.max_error = max_error.into_iter().fold(0.0, f32::max);
+        self.count_blocks(weights, decoded, block_len);
     }
 
     /// Plain floats have no blocks; sixteen of them count as one, which shows underflow as well.
+    #[inline(always)]
     fn count_blocks(&mut self, weights: &[f32], decoded: &[f32], block_len: usize) {
         for (weights, decoded) in weights.chunks(block_len).zip(decoded.chunks(block_len)) {
             // Exponents and magnitudes are combined first: nearly every block is sound.
@@ -97,6 +118,22 @@ impl Loss {
     }
 }
 
+/// [`Loss::compare`], compiled for every width: the compiler finds the lanes itself.
+struct Compare<'a> {
+    weights: &'a [f32],
+    decoded: &'a [f32],
+    block_len: usize,
+    loss: &'a mut Loss,
+}
+
+impl Kernel for Compare<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        self.loss.compare(self.weights, self.decoded, self.block_len);
+    }
+}
+
+#[inline(always)]
 fn fold(mut lanes: [f64; N_LANES]) -> f64 {
     let mut n = N_LANES;
     while n > 1 {
@@ -137,6 +174,29 @@ mod tests {
         decoded[16..32].fill(f32::NAN);
         let loss = Loss::of(&weights, &decoded, 16);
         assert_eq!((loss.n_overflowed_blocks, loss.n_vanished_blocks), (2, 1));
+    }
+
+    #[test]
+    fn every_path_counts_the_same() {
+        let weights: Vec<f32> = (0..1000).map(|i| ((i * 7919 % 1009) as f32 - 504.0) / 7.0).collect();
+        let mut decoded: Vec<f32> = weights.iter().map(|weight| (weight / 3.0).round() * 3.0).collect();
+        let (sound, mut broken) = (decoded.clone(), decoded.split_off(500));
+        broken[17] = f32::NAN;
+        broken[99] = f32::NEG_INFINITY;
+        for (weights, decoded) in
+            [(&weights[..], &sound), (&weights[500..], &broken), (&weights[..500], &decoded)]
+        {
+            let expected = Loss::of_on(CpuPath::available()[0], weights, decoded, 32);
+            for path in CpuPath::available() {
+                let found = Loss::of_on(path, weights, decoded, 32);
+                let bits = |loss: &Loss| {
+                    [loss.signal.to_bits(), loss.noise.to_bits(), loss.max_error.to_bits().into()]
+                };
+                assert_eq!(bits(&found), bits(&expected), "{}", path.name());
+                assert_eq!(found.n_overflowed_blocks, expected.n_overflowed_blocks, "{}", path.name());
+                assert_eq!(found.n_vanished_blocks, expected.n_vanished_blocks, "{}", path.name());
+            }
+        }
     }
 
     #[test]

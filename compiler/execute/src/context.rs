@@ -200,7 +200,7 @@ fn is_much(mapped: &BTreeMap<usize, Vec<MappedFile>>) -> bool {
 fn digest_of(file: &MappedFile, is_much: bool) -> BlobDigest {
     let mut hasher = Hasher::new();
     for stretch in file.chunks(STRETCH) {
-        hasher.update_parallel(stretch);
+        hasher.update(stretch);
         if is_much {
             file.release(hasher.n_bytes() as usize);
         }
