@@ -9,7 +9,8 @@ use serde_json::Value;
 
 /// Each crate with the crates of ours that it may depend on, floor by floor. The tests of a crate may use what it may.
 const ARROWS: &[(&str, &[&str])] = &[
-    ("mc-digest", &[]),
+    ("mc-digest-derive", &[]),
+    ("mc-digest", &["mc-digest-derive"]),
     ("mc-files", &[]),
     ("mc-syntax", &[]),
     ("mc-tensor", &[]),
