@@ -14,7 +14,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("mc-files", &[]),
     ("mc-syntax", &[]),
     ("mc-tensor", &[]),
-    ("mc-decoder", &[]),
+    ("mc-decoder", &["mc-digest"]),
     ("mc-codec", &["mc-tensor"]),
     ("mc-family", &["mc-decoder", "mc-tensor"]),
     ("mc-format", &["mc-codec", "mc-decoder", "mc-tensor"]),
