@@ -16,6 +16,7 @@ use ureq::unversioned::resolver::DefaultResolver;
 use ureq::unversioned::transport::{Connector, DefaultConnector};
 use ureq::{Agent, Body, Timeout};
 
+use crate::calendar::http_date;
 use crate::credentials::{Credentials, SecretHeader};
 use crate::error::FetchError;
 use crate::nearby::FarOnly;
@@ -522,25 +523,6 @@ fn retry_after(text: &str, date: Option<u64>) -> Option<Duration> {
     Some(Duration::from_secs(http_date(text)?.saturating_sub(date?)))
 }
 
-/// Seconds since 1970 of `Sun, 06 Nov 1994 08:49:37 GMT`.
-fn http_date(text: &str) -> Option<u64> {
-    const MONTHS: [&str; 12] =
-        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let words: Vec<&str> = text.split([' ', ':']).collect();
-    let [_, day, month, year, hour, minute, second, "GMT"] = words.as_slice() else { return None };
-    let month = MONTHS.iter().position(|name| name == month)? as i64 + 1;
-    let (year, day): (i64, i64) = (year.parse().ok()?, day.parse().ok()?);
-    if !(1970..=9999).contains(&year) || !(1..=31).contains(&day) {
-        return None;
-    }
-    // Days since 1970 of a civil date: years begin in March, so that the leap day is a year's last.
-    let (year, month) = if month <= 2 { (year - 1, month + 9) } else { (year, month - 3) };
-    let days = year * 365 + year / 4 - year / 100 + year / 400 + (month * 153 + 2) / 5 + day - 1 - 719_468;
-    let clock: Vec<i64> = [hour, minute, second].iter().filter_map(|text| text.parse().ok()).collect();
-    let [hour, minute, second] = clock.as_slice() else { return None };
-    u64::try_from(days * 86_400 + hour * 3_600 + minute * 60 + second).ok()
-}
-
 /// The `error` or `message` of a JSON object.
 fn json_error(body: &[u8]) -> Option<String> {
     let value: serde_json::Value = serde_json::from_slice(body).ok()?;
@@ -569,15 +551,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dates_of_the_protocol_are_read() {
-        assert_eq!(http_date("Sun, 06 Nov 1994 08:49:37 GMT"), Some(784_111_777));
-        assert_eq!(http_date("Thu, 29 Feb 2024 00:00:00 GMT"), Some(1_709_164_800));
-        assert_eq!(http_date("Thu, 01 Jan 1970 00:00:01 GMT"), Some(1));
-        for wrong in
-            ["", "now", "Sun, 06 Nov 1994", "Sun, xx Nov 1994 08:49:37 GMT", "Sun, 06 Foo 1994 08:49:37 GMT"]
-        {
-            assert_eq!(http_date(wrong), None);
-        }
+    fn a_server_says_when_to_come_again_by_its_own_clock() {
         assert_eq!(retry_after("7", None), Some(Duration::from_secs(7)));
         // Whatever year this machine believes it to be.
         let at = "Sun, 06 Nov 1994 08:49:37 GMT";

@@ -160,9 +160,7 @@ impl Credentials {
     }
 
     fn of_registry(&self, url: &Url) -> Option<Login> {
-        let authority = url.root();
-        let authority = authority.split_once("://").map_or(authority.as_str(), |(_, rest)| rest);
-        self.registries.get(authority).cloned()
+        self.registries.get(&url.authority()).cloned()
     }
 }
 

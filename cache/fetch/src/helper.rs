@@ -13,10 +13,10 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::error::Category;
 
+use crate::calendar::rfc_3339;
 use crate::credentials::SecretHeader;
 use crate::error::FetchError;
 use crate::lifetime::{Lifetime, Moment};
@@ -111,8 +111,8 @@ impl Helper {
     fn ask(&self, url: &Url, is_renewal: bool) -> Known {
         let answer = self.run(url);
         let at = Moment::now();
-        let expires = answer.as_ref().ok().and_then(|answer| answer.expires.as_ref()?.parse().ok());
-        let lifetime = expires.map(|expires: Timestamp| Lifetime::until(at, expires.into()));
+        let expires = answer.as_ref().ok().and_then(|answer| rfc_3339(answer.expires.as_deref()?));
+        let lifetime = expires.map(|expires| Lifetime::until(at, expires));
         let header = |(name, values): (String, Vec<String>)| {
             values
                 .into_iter()
@@ -195,6 +195,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
+    use crate::calendar::basic;
 
     fn helper(dir: &Path, script: &str) -> Helper {
         let (text, path) = (dir.join("text"), dir.join("helper"));
@@ -304,8 +305,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let url = Url::parse("https://h/").unwrap();
         let before = Moment::now();
-        let helper =
-            counting(dir.path(), &Timestamp::try_from(before.wall + 2 * RENEWED).unwrap().to_string());
+        let at = basic(before.wall + 2 * RENEWED);
+        let [year, month, day] = [&at[..4], &at[4..6], &at[6..8]];
+        let [hour, minute, second] = [&at[9..11], &at[11..13], &at[13..15]];
+        let helper = counting(dir.path(), &format!("{year}-{month}-{day}T{hour}:{minute}:{second}Z"));
         let told = |steady: Duration| {
             let now = Moment { steady: before.steady + steady, wall: std::time::SystemTime::UNIX_EPOCH };
             helper.headers_at(&url, &now).unwrap()[0].value.open().trim().to_owned()

@@ -5,6 +5,7 @@
 //! not read the environment and prints nothing: who may ask for what is told to it ([`credentials`]).
 
 pub mod area;
+pub mod calendar;
 pub mod checksum;
 pub mod client;
 pub mod credentials;

@@ -4,23 +4,19 @@
 //! comes from it is checked here. Nothing is ever removed: that is for a lifecycle rule of the bucket.
 
 use std::io::Read;
-use std::time::Duration;
 
 use mc_digest::digest::BlobDigest;
 use mc_fetch::client::{Access, Ask, Client};
 use mc_fetch::error::FetchError;
 use mc_fetch::send::{Sending, Verb};
 use mc_fetch::url::Url;
-use rusty_s3::{Bucket, Credentials, S3Action, UrlStyle};
 
 use crate::answer::{MAX_RESULT, bytes_from, greeting, missing, there};
 use crate::aws::Account;
+use crate::aws::bucket::Bucket;
 use crate::error::RemoteError;
 use crate::function::DigestFunction;
 use crate::transport::Transport;
-
-/// How long a signature is good: for clocks that differ, and for tries that follow the first.
-const VALID: Duration = Duration::from_secs(3600);
 
 /// What is sent at once, and again when that fails; a longer blob is sent in parts. It is what AWS's own tools take;
 /// buckets want 5 MiB at least, and take 5 GB at most.
@@ -42,7 +38,6 @@ const MAX_TEXT: u64 = 1 << 20;
 pub struct S3 {
     client: Client,
     bucket: Bucket,
-    credentials: Credentials,
     /// Empty, or with a slash at its end.
     prefix: String,
 }
@@ -57,46 +52,26 @@ impl S3 {
     pub fn new(client: Client, bucket: &str, prefix: &str, account: Account) -> Result<Self, RemoteError> {
         let address = format!("s3://{bucket}/{prefix}");
         let wrong = |reason: String| RemoteError::Address { address: address.clone(), reason };
-        let (endpoint, style, region) = match (account.endpoint, account.region) {
-            // Other servers than AWS's have an address each, and seldom names for buckets or regions.
+        let bucket = match (account.endpoint, account.region) {
             (Some(endpoint), region) => {
-                (endpoint, UrlStyle::Path, region.unwrap_or_else(|| "us-east-1".to_owned()))
+                let region = region.unwrap_or_else(|| "us-east-1".to_owned());
+                Bucket::below(&endpoint, bucket, region, account.keys)
             }
-            (None, Some(region)) => {
-                // A certificate is for one label before the server's name.
-                let is_label = bucket
-                    .bytes()
-                    .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
-                let style = if is_label { UrlStyle::VirtualHost } else { UrlStyle::Path };
-                (format!("https://s3.{region}.amazonaws.com"), style, region)
-            }
+            (None, Some(region)) => Bucket::of_aws(bucket, region, account.keys),
             (None, None) => return Err(wrong("It is not known where it is; set `AWS_REGION`".to_owned())),
         };
-        // Read by ours first, which refuses more: a password in it, say.
-        let unusable = |error: &dyn std::fmt::Display| wrong(format!("Its endpoint cannot be used: {error}"));
-        Url::parse(&endpoint).map_err(|error| unusable(&error))?;
-        let endpoint = endpoint.parse().map_err(|error| unusable(&error))?;
-        let bucket = Bucket::new(endpoint, style, bucket.to_owned(), region)
-            .map_err(|error| wrong(format!("The bucket cannot be addressed: {error}")))?;
+        let bucket = bucket.map_err(|error| wrong(format!("Its endpoint cannot be used: {error}")))?;
         let prefix = prefix.trim_matches('/');
         let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
-        Ok(Self { client, bucket, credentials: account.credentials, prefix })
+        Ok(Self { client, bucket, prefix })
     }
 
     fn key(&self, kind: &str, digest: &BlobDigest) -> String {
         format!("{}{kind}/{}", self.prefix, digest.hash)
     }
 
-    fn put(&self, key: &str) -> Result<Url, RemoteError> {
-        signed(&self.bucket.put_object(Some(&self.credentials), key))
-    }
-
-    fn get(&self, key: &str) -> Result<Url, RemoteError> {
-        signed(&self.bucket.get_object(Some(&self.credentials), key))
-    }
-
     fn write_parts(&self, key: &str, bytes: &[u8], sent: &dyn Fn(usize)) -> Result<(), RemoteError> {
-        let url = signed(&self.bucket.create_multipart_upload(Some(&self.credentials), key))?;
+        let url = self.bucket.signed("POST", key, &[("uploads", "1")]);
         let text = self.client.send(&Sending::to(Verb::Post, &url), &[])?.short_text(MAX_TEXT)?;
         let upload = element(&text, "UploadId")
             .filter(|upload| upload.len() <= MAX_UPLOAD_ID)
@@ -104,7 +79,7 @@ impl S3 {
         let done = self.send_parts(key, upload, bytes, sent);
         if done.is_err() {
             // What was sent of it would be kept, and paid for. Where that fails a lifecycle rule has to do it.
-            let url = signed(&self.bucket.abort_multipart_upload(Some(&self.credentials), key, upload))?;
+            let url = self.bucket.signed("DELETE", key, &[("uploadId", upload)]);
             drop(self.client.send(&Sending::to(Verb::Delete, &url), &[]));
         }
         done
@@ -118,8 +93,9 @@ impl S3 {
         sent: &dyn Fn(usize),
     ) -> Result<(), RemoteError> {
         let (mut tags, mut n_sent) = (Vec::new(), 0);
-        for (number, part) in (1_u16..).zip(bytes.chunks(PART.max(bytes.len().div_ceil(MAX_PARTS)))) {
-            let url = signed(&self.bucket.upload_part(Some(&self.credentials), key, number, upload))?;
+        for (index, part) in bytes.chunks(PART.max(bytes.len().div_ceil(MAX_PARTS))).enumerate() {
+            let number = (index + 1).to_string();
+            let url = self.bucket.signed("PUT", key, &[("partNumber", &number), ("uploadId", upload)]);
             let answer = self.client.send(&Sending::to(Verb::Put, &url), part)?;
             let tag = answer.header("etag").filter(|tag| tag.len() <= MAX_TAG);
             let tag = tag.ok_or_else(|| lie(&url, "gave a part no `ETag` of decent length"))?;
@@ -127,20 +103,50 @@ impl S3 {
             n_sent += part.len();
             sent(n_sent);
         }
-        let tags = tags.iter().map(String::as_str);
-        let complete = self.bucket.complete_multipart_upload(Some(&self.credentials), key, upload, tags);
-        let url = signed(&complete)?;
-        let sending = Sending::to(Verb::Post, &url);
-        let text = self.client.send(&sending, complete.body().as_bytes())?.short_text(MAX_TEXT)?;
+        let url = self.bucket.signed("POST", key, &[("uploadId", upload)]);
+        let text = self
+            .client
+            .send(&Sending::to(Verb::Post, &url), parts(&tags).as_bytes())?
+            .short_text(MAX_TEXT)?;
         // Success of the request is not success of the upload.
         element(&text, "ETag").ok_or_else(|| lie(&url, "did not join the parts that were sent"))?;
         Ok(())
     }
 }
 
-fn signed<'a>(action: &impl S3Action<'a>) -> Result<Url, RemoteError> {
-    let url = action.sign(VALID);
-    Url::parse(url.as_str()).map_err(|error| RemoteError::Local(error.to_string()))
+/// What ends an upload: its parts in order, by the tags that the server gave them.
+fn parts(tags: &[String]) -> String {
+    let part = |(index, tag): (usize, &String)| {
+        format!("<Part><ETag>{}</ETag><PartNumber>{}</PartNumber></Part>", xml(tag), index + 1)
+    };
+    let parts: String = tags.iter().enumerate().map(part).collect();
+    format!("<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>")
+}
+
+/// A text as the content of an element.
+fn xml(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&apos;"),
+            letter => escaped.push(letter),
+        }
+    }
+    escaped
+}
+
+#[test]
+fn parts_are_named_by_their_tags_whatever_stands_in_them() {
+    let tags = ["\"abc\"".to_owned(), "</ETag>&'".to_owned()];
+    assert_eq!(
+        parts(&tags),
+        "<CompleteMultipartUpload><Part><ETag>&quot;abc&quot;</ETag><PartNumber>1</PartNumber></Part>\
+         <Part><ETag>&lt;/ETag&gt;&amp;&apos;</ETag><PartNumber>2</PartNumber></Part></CompleteMultipartUpload>"
+    );
 }
 
 fn is_without_bucket(error: &FetchError) -> bool {
@@ -167,7 +173,7 @@ impl Transport for S3 {
     }
 
     fn result(&self, key: &BlobDigest) -> Result<Option<Vec<u8>>, RemoteError> {
-        let url = self.get(&self.key("ac", key))?;
+        let url = self.bucket.signed("GET", &self.key("ac", key), &[]);
         match self.client.text(&Ask::whole(&url), MAX_RESULT) {
             // Without the bucket more is missing than a result.
             Err(error) if is_without_bucket(&error) => Err(error.into()),
@@ -176,7 +182,7 @@ impl Transport for S3 {
     }
 
     fn put_result(&self, key: &BlobDigest, result: &[u8], _named: &[BlobDigest]) -> Result<(), RemoteError> {
-        let url = self.put(&self.key("ac", key))?;
+        let url = self.bucket.signed("PUT", &self.key("ac", key), &[]);
         self.client.send(&Sending::to(Verb::Put, &url), result)?;
         Ok(())
     }
@@ -186,15 +192,12 @@ impl Transport for S3 {
     }
 
     fn missing(&self, blobs: &[BlobDigest]) -> Result<Vec<BlobDigest>, RemoteError> {
-        let url = |blob: &BlobDigest| {
-            let key = self.key("cas", blob);
-            signed(&self.bucket.head_object(Some(&self.credentials), &key))
-        };
+        let url = |blob: &BlobDigest| Ok(self.bucket.signed("HEAD", &self.key("cas", blob), &[]));
         missing(&self.client, blobs, &url, Access::Server)
     }
 
     fn read(&self, blob: &BlobDigest, first: u64) -> Result<Option<Box<dyn Read + Send>>, RemoteError> {
-        let url = self.get(&self.key("cas", blob))?;
+        let url = self.bucket.signed("GET", &self.key("cas", blob), &[]);
         bytes_from(&self.client, &Ask { from: first, ..Ask::whole(&url) })
     }
 
@@ -208,7 +211,7 @@ impl Transport for S3 {
         if bytes.len() > PART {
             return self.write_parts(&key, bytes, sent);
         }
-        self.client.send(&Sending::to(Verb::Put, &self.put(&key)?), bytes)?;
+        self.client.send(&Sending::to(Verb::Put, &self.bucket.signed("PUT", &key, &[])), bytes)?;
         Ok(())
     }
 }
