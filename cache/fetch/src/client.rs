@@ -17,15 +17,15 @@ use ureq::unversioned::transport::{Connector, DefaultConnector};
 use ureq::{Agent, Body, Timeout};
 
 use crate::calendar::http_date;
+use crate::credentials::token_service::{self, Intent, Token};
 use crate::credentials::{Credentials, SecretHeader};
 use crate::error::FetchError;
+use crate::http::watched::{Watched, Watching};
 use crate::nearby::FarOnly;
 use crate::patience::{Paced, Patience};
 use crate::proxies::{Proxies, is_direct};
 use crate::tls::Pem;
-use crate::token_service::{self, Intent, Token};
 use crate::url::Url;
-use crate::watched::{Watched, Watching};
 
 /// More redirects than this lead in a circle, or might as well.
 pub(crate) const MAX_REDIRECTS: u32 = 10;

@@ -4,6 +4,12 @@
 //! Whoever calls has read the environment and the files; here it is decided which secret goes to which server. Nothing
 //! secret is ever sent over plain `http`, except to this machine.
 
+pub mod docker_config;
+pub mod google;
+pub mod helper;
+pub mod netrc;
+pub(crate) mod token_service;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Instant;
@@ -11,10 +17,10 @@ use std::time::Instant;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 
+use crate::credentials::google::Google;
+use crate::credentials::helper::Helper;
+use crate::credentials::netrc::Netrc;
 use crate::error::FetchError;
-use crate::google::Google;
-use crate::helper::Helper;
-use crate::netrc::Netrc;
 use crate::secret::Secret;
 use crate::url::Url;
 

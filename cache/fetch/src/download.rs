@@ -16,7 +16,7 @@ use crate::area::Part;
 use crate::checksum::Checking;
 use crate::client::{Access, Answer, Ask, Client, Refusal};
 use crate::error::FetchError;
-use crate::listing::RemoteFile;
+use crate::origins::listing::RemoteFile;
 
 /// A try that brought fewer bytes than this counts as one that brought nothing.
 const PROGRESS: u64 = 64 << 10;

@@ -8,8 +8,8 @@ use ureq::{Body, SendBody};
 
 use crate::client::{Access, Answer, Ask, Client, MAX_REDIRECTS, Refusal, Told, circle, target};
 use crate::credentials::SecretHeader;
+use crate::credentials::token_service::{self, Intent};
 use crate::error::FetchError;
-use crate::token_service::{self, Intent};
 use crate::url::Url;
 
 /// Whether more than this is welcome is asked before it is sent.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use mc_fetch::oci;
+use mc_fetch::origins::oci;
 use mc_fetch::url::Url;
 
 use crate::error::RemoteError;

@@ -13,7 +13,7 @@ use base64::prelude::BASE64_STANDARD;
 use mc_digest::digest::{BlobDigest, Digest};
 use mc_fetch::client::{Access, Answer, Ask, Client};
 use mc_fetch::error::FetchError;
-use mc_fetch::oci;
+use mc_fetch::origins::oci;
 use mc_fetch::send::{Sending, Verb};
 use mc_fetch::url::Url;
 use serde::Deserialize;

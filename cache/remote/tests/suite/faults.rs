@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use mc_digest::digest::BlobDigest;
 use mc_fetch::credentials::Credentials;
-use mc_fetch::netrc::Netrc;
+use mc_fetch::credentials::netrc::Netrc;
 use mc_fetch::url::Url;
 use mc_remote::error::RemoteError;
 use mc_remote::http::Http;

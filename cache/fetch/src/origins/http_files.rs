@@ -4,7 +4,7 @@ use mc_ir::origin::Origin;
 
 use crate::checksum::Expected;
 use crate::error::FetchError;
-use crate::listing::{RemoteFile, checked};
+use crate::origins::listing::{RemoteFile, checked};
 use crate::url::Url;
 
 /// The files that the declaration lists. The server is not asked: it has no list.

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use crate::checksum::{Expected, ServerDigest};
 use crate::client::{Ask, Client};
 use crate::error::FetchError;
-use crate::listing::{MAX_LISTING, RemoteFile, checked, fits};
+use crate::origins::listing::{MAX_LISTING, RemoteFile, checked, fits};
 use crate::url::Url;
 
 /// Where Hugging Face is.

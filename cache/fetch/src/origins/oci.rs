@@ -10,7 +10,7 @@ use serde::Deserialize;
 use crate::checksum::{Expected, ServerDigest, sha256};
 use crate::client::{Access, Ask, Client};
 use crate::error::FetchError;
-use crate::listing::{RemoteFile, checked};
+use crate::origins::listing::{RemoteFile, checked};
 use crate::url::{Url, UrlError};
 
 /// The limit that registries set for manifests.
