@@ -21,7 +21,6 @@ pub mod origins;
 pub mod patience;
 pub mod proxies;
 pub mod secret;
-pub mod send;
 pub mod stamps;
 pub mod tls;
 pub mod url;

@@ -4,8 +4,9 @@ use std::io::Read;
 use std::time::Instant;
 
 use mc_digest::digest::{BlobDigest, Digest};
-use mc_fetch::client::{Access, Ask, Client};
+use mc_fetch::client::Client;
 use mc_fetch::error::FetchError;
+use mc_fetch::http::ask::{Access, Ask};
 use mc_fetch::url::Url;
 
 use crate::error::RemoteError;

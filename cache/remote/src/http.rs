@@ -6,7 +6,8 @@
 use std::io::{self, Read};
 
 use mc_digest::digest::BlobDigest;
-use mc_fetch::client::{Access, Ask, Client};
+use mc_fetch::client::Client;
+use mc_fetch::http::ask::{Access, Ask};
 use mc_fetch::url::Url;
 
 use crate::answer::{MAX_RESULT, bytes_from, greeting, missing, there};

@@ -6,9 +6,10 @@
 use std::io::Read;
 
 use mc_digest::digest::BlobDigest;
-use mc_fetch::client::{Access, Ask, Client};
+use mc_fetch::client::Client;
 use mc_fetch::error::FetchError;
-use mc_fetch::send::{Sending, Verb};
+use mc_fetch::http::ask::{Access, Ask};
+use mc_fetch::http::sending::{Sending, Verb};
 use mc_fetch::url::Url;
 
 use crate::answer::{MAX_RESULT, bytes_from, greeting, missing, there};

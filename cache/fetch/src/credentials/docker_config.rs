@@ -8,8 +8,8 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde::Deserialize;
 
-use crate::credentials::Login;
 use crate::secret::Secret;
+use crate::secret::login::Login;
 
 #[derive(Default, Deserialize)]
 struct Config {

@@ -26,14 +26,19 @@ use rustls::pki_types::pem::PemObject as _;
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::client::{Answer, Ask, Client, Told};
-use crate::credentials::{Credentials, SecretHeader};
 use crate::error::FetchError;
+use crate::http::agents::Agents;
+use crate::http::answer::Answer;
+use crate::http::ask::Ask;
+use crate::http::refusal::patiently;
+use crate::http::sending::{Sending, Verb};
+use crate::http::told::Told;
 use crate::lifetime::{Lifetime, Moment};
 use crate::patience::Patience;
 use crate::proxies::Proxies;
 use crate::secret::Secret;
-use crate::send::{Sending, Verb};
+use crate::secret::header::SecretHeader;
+use crate::tls::Pem;
 use crate::url::{Url, escaped_all};
 
 /// What a token is good for.
@@ -93,8 +98,7 @@ const NEAR: Patience = Patience { connect: Duration::from_secs(3), idle: Duratio
 /// An account that gives tokens.
 pub struct Google {
     account: Account,
-    /// Which has credentials of its own, and so could hold another of these.
-    client: Box<Client>,
+    agents: Agents,
     /// The last answer.
     token: Mutex<Option<Result<Token, String>>>,
 }
@@ -148,7 +152,7 @@ impl Google {
         let account = Account::read(path).map_err(|what| of(&named(path), what))?;
         Ok(Self {
             account,
-            client: Box::new(Client::new(Credentials::default(), PATIENCE, proxies)?),
+            agents: Agents::new(PATIENCE, proxies, &Pem::default())?,
             token: Mutex::default(),
         })
     }
@@ -165,8 +169,8 @@ impl Google {
             .map_err(|error| of("Google's metadata server", format!("expected a host: {error}")))?;
         let account = Account::Machine { token: token.with_query(&[("scopes", SCOPE)]) };
         // It is part of the machine, so no proxy leads there.
-        let client = Box::new(Client::new(Credentials::default(), NEAR, &Proxies::default())?);
-        Ok(Self { account, client, token: Mutex::default() })
+        let agents = Agents::new(NEAR, &Proxies::default(), &Pem::default())?;
+        Ok(Self { account, agents, token: Mutex::default() })
     }
 
     /// `Authorization: Bearer TOKEN`, with a token that is good for some time yet.
@@ -235,15 +239,19 @@ impl Google {
         let body = form.iter().map(pair).collect::<Vec<_>>().join("&");
         let headers = [("content-type", "application/x-www-form-urlencoded")];
         let sending = Sending { headers: &headers, ..Sending::to(Verb::Post, service) };
-        self.client.send(&sending, body.as_bytes())
+        let body = body.as_bytes();
+        patiently(&self.agents.patience, || {
+            let answer = self.agents.send(&sending, Told::default(), body.len() as u64, &|| body)?;
+            answer.accepted(&self.agents.patience)
+        })
     }
 
     fn look_up(&self, token: &Url) -> Result<Answer, FetchError> {
-        self.client.patiently(|| {
+        patiently(&self.agents.patience, || {
             let flavor = SecretHeader { name: FLAVOR.0.to_owned(), value: Secret::new(FLAVOR.1) };
             let told = Told { headers: vec![flavor], ..Told::default() };
-            let answer = self.client.follow(&Ask::whole(token), told)?;
-            if answer.status == 200 { Ok(answer) } else { Err(answer.refusal(&self.client.patience)) }
+            let answer = self.agents.follow(&Ask::whole(token), told)?;
+            if answer.status == 200 { Ok(answer) } else { Err(answer.refusal(&self.agents.patience)) }
         })
     }
 }

@@ -17,10 +17,10 @@ use serde::Deserialize;
 use serde_json::error::Category;
 
 use crate::calendar::rfc_3339;
-use crate::credentials::SecretHeader;
 use crate::error::FetchError;
 use crate::lifetime::{Lifetime, Moment};
 use crate::secret::Secret;
+use crate::secret::header::SecretHeader;
 use crate::url::Url;
 
 /// A helper that has said nothing for so long is ended.

@@ -1,7 +1,7 @@
 //! `.netrc`: names and passwords by host, as `curl` and `git` read them.
 
-use crate::credentials::Login;
 use crate::secret::Secret;
+use crate::secret::login::Login;
 
 /// The entries of a `.netrc`.
 #[derive(Clone, Debug, Default)]

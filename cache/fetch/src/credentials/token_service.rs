@@ -2,14 +2,20 @@
 //!
 //! Source: the distribution project's token authentication specification, and RFC 6750.
 
-use std::sync::PoisonError;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::Deserialize;
 
-use crate::client::{Answer, Ask, Client, Refusal, Told};
-use crate::credentials::{Credentials, SecretHeader};
+use crate::credentials::Credentials;
 use crate::error::FetchError;
+use crate::http::agents::Agents;
+use crate::http::answer::Answer;
+use crate::http::ask::Ask;
+use crate::http::refusal::Refusal;
+use crate::http::told::Told;
 use crate::secret::Secret;
+use crate::secret::header::SecretHeader;
 use crate::url::Url;
 
 /// A longer answer of a token service is none.
@@ -32,55 +38,61 @@ struct Given {
     access_token: Option<String>,
 }
 
-/// What somebody wants of a registry; whoever may read may not send.
+/// The use that somebody makes of a registry; whoever may read may not send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Intent {
     Read,
     Send,
 }
 
-/// The header that was last good for a repository of a registry.
-pub(crate) fn known(client: &Client, url: &Url, intent: Intent) -> Option<Token> {
-    client.tokens.lock().unwrap_or_else(PoisonError::into_inner).get(&scope_of(url, intent)).cloned()
+/// Headers that token services gave, by registry and scope.
+#[derive(Debug, Default)]
+pub(crate) struct Tokens(Mutex<BTreeMap<String, Token>>);
+
+impl Tokens {
+    /// The header that was last good for a repository of a registry.
+    pub(crate) fn known(&self, url: &Url, intent: Intent) -> Option<Token> {
+        self.lock().get(&scope_of(url, intent)).cloned()
+    }
+
+    /// Gets the header that the registry's challenge asks for; `false` when it asks for nothing that we have.
+    ///
+    /// # Errors
+    /// When the token service cannot be asked.
+    pub(crate) fn answer_challenge(
+        &self,
+        agents: &Agents,
+        credentials: &Credentials,
+        url: &Url,
+        intent: Intent,
+        answer: &Answer,
+    ) -> Result<bool, Refusal> {
+        // A redirect elsewhere asks in its own name, and gets nothing from us.
+        if !answer.url.is_same_server(url) {
+            return Ok(false);
+        }
+        let Some(challenge) = answer.header("www-authenticate") else { return Ok(false) };
+        let token = match challenge.split_once(' ') {
+            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("bearer") => {
+                Some(bearer(agents, credentials, url, rest)?)
+            }
+            _ if challenge.to_ascii_lowercase().starts_with("basic") => {
+                let login = credentials.registry_login(url);
+                login.map(|login| Token { header: SecretHeader::basic(&login), is_private: true })
+            }
+            _ => None,
+        };
+        let Some(token) = token else { return Ok(false) };
+        self.lock().insert(scope_of(url, intent), token);
+        Ok(true)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Token>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-/// The header that the registry's challenge asks for; `None` when it asks for nothing that we have.
-///
-/// # Errors
-/// When the token service cannot be asked.
-pub(crate) fn answer_challenge(
-    client: &Client,
-    credentials: &Credentials,
-    url: &Url,
-    intent: Intent,
-    answer: &Answer,
-) -> Result<Option<Token>, Refusal> {
-    // A redirect elsewhere asks in its own name, and gets nothing from us.
-    if !answer.url.is_same_server(url) {
-        return Ok(None);
-    }
-    let Some(challenge) = answer.header("www-authenticate") else { return Ok(None) };
-    let token = match challenge.split_once(' ') {
-        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("bearer") => {
-            Some(bearer(client, credentials, url, rest)?)
-        }
-        _ if challenge.to_ascii_lowercase().starts_with("basic") => {
-            let login = credentials.registry_login(url);
-            login.map(|login| Token { header: SecretHeader::basic(&login), is_private: true })
-        }
-        _ => None,
-    };
-    if let Some(token) = &token {
-        client
-            .tokens
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(scope_of(url, intent), token.clone());
-    }
-    Ok(token)
-}
-
-fn bearer(client: &Client, credentials: &Credentials, url: &Url, challenge: &str) -> Result<Token, Refusal> {
+fn bearer(agents: &Agents, credentials: &Credentials, url: &Url, challenge: &str) -> Result<Token, Refusal> {
     let lie = |what: String| FetchError::Lie { url: url.clone(), what };
     let realm = parameter(challenge, "realm")
         .ok_or_else(|| lie("asks for a token and does not say from where".to_owned()))?;
@@ -106,7 +118,7 @@ fn bearer(client: &Client, credentials: &Credentials, url: &Url, challenge: &str
     pairs.extend(name.as_deref().map(|name| ("service", name)));
     pairs.extend(scope.as_deref().map(|scope| ("scope", scope)));
     let address = service.with_query(&pairs);
-    let mut answer = client.follow(&Ask::whole(&address), Told { headers, is_private })?;
+    let mut answer = agents.follow(&Ask::whole(&address), Told { headers, is_private })?;
     if answer.status != 200 {
         let (url, status) = (address, answer.status);
         let message = match is_private {

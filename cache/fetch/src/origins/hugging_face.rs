@@ -4,8 +4,9 @@ use mc_ir::origin::{Origin, is_commit};
 use serde::Deserialize;
 
 use crate::checksum::{Expected, ServerDigest};
-use crate::client::{Ask, Client};
+use crate::client::Client;
 use crate::error::FetchError;
+use crate::http::ask::Ask;
 use crate::origins::listing::{MAX_LISTING, RemoteFile, checked, fits};
 use crate::url::Url;
 

@@ -8,8 +8,9 @@ use mc_ir::origin::{Origin, reference_parts};
 use serde::Deserialize;
 
 use crate::checksum::{Expected, ServerDigest, sha256};
-use crate::client::{Access, Ask, Client};
+use crate::client::Client;
 use crate::error::FetchError;
+use crate::http::ask::{Access, Ask};
 use crate::origins::listing::{RemoteFile, checked};
 use crate::url::{Url, UrlError};
 

@@ -202,7 +202,7 @@ impl Connection {
         reason.chars().map(|char| if char.is_control() { ' ' } else { char }).take(MAX_REASON).collect()
     }
 
-    fn secrets(&self) -> Vec<mc_fetch::credentials::SecretHeader> {
+    fn secrets(&self) -> Vec<mc_fetch::secret::header::SecretHeader> {
         self.url.as_ref().and_then(|url| self.settings.credentials.headers(url).ok()).unwrap_or_default()
     }
 }

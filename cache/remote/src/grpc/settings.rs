@@ -4,7 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mc_fetch::credentials::{Credentials, SecretHeader};
+use mc_fetch::credentials::Credentials;
+use mc_fetch::secret::header::SecretHeader;
 use mc_fetch::tls::Pem;
 use mc_fetch::url::Url;
 

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mc_fetch::client::Client;
-use mc_fetch::credentials::{Credentials, SecretHeader};
+use mc_fetch::credentials::Credentials;
 use mc_fetch::origins::hugging_face;
 use mc_fetch::origins::oci;
 use mc_fetch::patience::Patience;
+use mc_fetch::secret::header::SecretHeader;
 use mc_fetch::tls::Pem;
 use mc_fetch::url::Url;
 use mc_remote::absent::Absent;
