@@ -1,12 +1,17 @@
 //! What is known of servers from before, in files beside the store. All of it may be lost; that costs time.
 
+pub mod chunks;
+pub mod known;
+pub mod promised;
+mod records;
+
 use std::path::Path;
 
 use mc_digest::digest::Digest;
 
-use crate::chunks::Chunks;
-use crate::known::Known;
-use crate::promised::Promised;
+use crate::notes::chunks::Chunks;
+use crate::notes::known::Known;
+use crate::notes::promised::Promised;
 
 /// Notes on blobs.
 pub struct Notes {

@@ -15,12 +15,12 @@ use mc_ir::reapi;
 use mc_store::traits::BlobStore;
 use mc_store::voucher::Voucher;
 
-use crate::breaker::Breaker;
+use crate::download::permits::Permits;
 use crate::error::RemoteError;
 use crate::function::DigestFunction;
-use crate::in_flight::InFlight;
 use crate::notes::Notes;
-use crate::permits::Permits;
+use crate::session::breaker::Breaker;
+use crate::session::in_flight::InFlight;
 use crate::signing::{NOTE, Signatures, Signer};
 use crate::transport::Transport;
 

@@ -14,13 +14,13 @@ use mc_ir::output::{Output, Outputs};
 use mc_ir::reapi;
 use mc_store::traits::BlobStore;
 
-use crate::breaker::Breaker;
 use crate::error::RemoteError;
 use crate::function::DigestFunction;
-use crate::in_flight::{Flight, Moment};
-use crate::naming::damaged;
-use crate::parallel::in_parallel;
 use crate::remote::{Made, Remote, renamed};
+use crate::session::breaker::Breaker;
+use crate::session::in_flight::{Flight, Moment};
+use crate::session::naming::damaged;
+use crate::session::parallel::in_parallel;
 use crate::signing::NOTE;
 
 /// Streams at a time, for one result; several results are sent at a time, too.

@@ -9,6 +9,8 @@
 //! A step goes to a worker if at least half of its inputs' bytes are there already, or all of them are few: otherwise
 //! sending them costs more than the step. Everything that goes wrong is a reason to do the step here.
 
+mod ran;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -25,14 +27,14 @@ use mc_store::traits::BlobStore;
 use mc_store::voucher::Voucher;
 use prost::Message;
 
-use crate::breaker::Breaker;
 use crate::error::RemoteError;
 use crate::executor::{Answer, Executor, Task};
 use crate::function::DigestFunction;
-use crate::grpc::transport::wire;
-use crate::ran::{Ran, Written, in_one_line};
 use crate::remote::{Claims, Made, Remote};
+use crate::session::breaker::Breaker;
+use crate::transports::grpc::transport::wire;
 use crate::upload::Bytes;
+use crate::workers::ran::{Ran, Written, in_one_line};
 
 /// The program's name in the input root; after it in the order of names come no inputs, which are numbers.
 const TOOL: &str = "mc";

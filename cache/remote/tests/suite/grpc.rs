@@ -10,11 +10,11 @@ use mc_fetch::credentials::Credentials;
 use mc_fetch::credentials::helper::Helper;
 use mc_fetch::secret::header::SecretHeader;
 use mc_remote::function::DigestFunction;
-use mc_remote::grpc::call_log::CallLog;
-use mc_remote::grpc::settings::Settings;
-use mc_remote::grpc::transport::Grpc;
 use mc_remote::remote::Fetching;
 use mc_remote::signing::{Signatures, Signer, Trusted};
+use mc_remote::transports::grpc::call_log::CallLog;
+use mc_remote::transports::grpc::settings::Settings;
+use mc_remote::transports::grpc::transport::Grpc;
 use serde_json::Value;
 use tempfile::tempdir;
 

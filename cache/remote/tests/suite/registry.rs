@@ -11,9 +11,9 @@ use mc_fetch::credentials::Credentials;
 use mc_fetch::secret::Secret;
 use mc_fetch::secret::login::Login;
 use mc_remote::function::DigestFunction;
-use mc_remote::oci::Oci;
 use mc_remote::remote::Fetching;
 use mc_remote::transport::Transport;
+use mc_remote::transports::oci::Oci;
 use tempfile::tempdir;
 
 use crate::server::Request;

@@ -16,7 +16,7 @@ use mc_ir::output::{Output, Outputs};
 use mc_ir::tags::Tags;
 use mc_remote::error::RemoteError;
 use mc_remote::notes::Notes;
-use mc_remote::promised::Promised;
+use mc_remote::notes::promised::Promised;
 use mc_remote::remote::{Fetching, Made, Remote};
 use mc_remote::workers::Workers;
 use mc_store::local::store::LocalStore;

@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use mc_digest::digest::{BlobDigest, Digest};
 
-use crate::records::Records;
+use crate::notes::records::Records;
 
 /// Bytes of a record: a chunk's hash and size, the blob's, and the chunk's first byte in it.
 const RECORD: usize = 88;

@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use mc_digest::digest::{BlobDigest, Digest};
 
-use crate::records::Records;
+use crate::notes::records::Records;
 
 /// Bytes of a record: both hashes and the size.
 const RECORD: usize = 72;

@@ -15,15 +15,15 @@ use mc_digest::digest::BlobDigest;
 use tonic::{Code, Status};
 
 use crate::error::RemoteError;
-use crate::grpc::answers;
-use crate::grpc::capabilities::{Agreed, value};
-use crate::grpc::connection::{Failure, silent};
-use crate::grpc::cut::{Cut, SMALLEST};
-use crate::grpc::raw::Method;
-use crate::grpc::resource::Travel;
-use crate::grpc::transport::{Grpc, wire};
-use crate::grpc::write::Sending;
 use crate::transport::Transport;
+use crate::transports::grpc::answers;
+use crate::transports::grpc::capabilities::{Agreed, value};
+use crate::transports::grpc::connection::{Failure, silent};
+use crate::transports::grpc::cut::{Cut, SMALLEST};
+use crate::transports::grpc::raw::Method;
+use crate::transports::grpc::resource::Travel;
+use crate::transports::grpc::transport::{Grpc, wire};
+use crate::transports::grpc::write::Sending;
 
 /// Chunks in one message of a stream: some 80 bytes each.
 const PER_MESSAGE: usize = 10_000;

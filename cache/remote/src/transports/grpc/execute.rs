@@ -14,17 +14,17 @@ use mc_ir::protobuf;
 use tonic::codec::Streaming;
 use tonic::{Code, Status};
 
-use crate::answer::MAX_RESULT;
 use crate::error::RemoteError;
 use crate::executor::{Answer, Executor, Task};
 use crate::function::DigestFunction;
-use crate::grpc::answers::{code, field, unreadable, words};
-use crate::grpc::call_log::LoggedChannel;
-use crate::grpc::capabilities::value;
-use crate::grpc::connection::{Failure, silent};
-use crate::grpc::patience::{delay, is_passing};
-use crate::grpc::raw::Method;
-use crate::grpc::transport::{Grpc, wire};
+use crate::transports::answer::MAX_RESULT;
+use crate::transports::grpc::answers::{code, field, unreadable, words};
+use crate::transports::grpc::call_log::LoggedChannel;
+use crate::transports::grpc::capabilities::value;
+use crate::transports::grpc::connection::{Failure, silent};
+use crate::transports::grpc::patience::{delay, is_passing};
+use crate::transports::grpc::raw::Method;
+use crate::transports::grpc::transport::{Grpc, wire};
 
 /// How often it is looked whether anybody still waits.
 const TICK: Duration = Duration::from_millis(200);

@@ -9,8 +9,8 @@ use tonic::Code;
 
 use crate::error::RemoteError;
 use crate::function::DigestFunction;
-use crate::grpc::connection::{Connection, Failure};
-use crate::grpc::cut::Cut;
+use crate::transports::grpc::connection::{Connection, Failure};
+use crate::transports::grpc::cut::Cut;
 
 /// The longest message that a gRPC program takes unless it is told otherwise.
 const MAX_MESSAGE: u64 = 4 << 20;

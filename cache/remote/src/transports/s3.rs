@@ -12,12 +12,12 @@ use mc_fetch::http::ask::{Access, Ask};
 use mc_fetch::http::sending::{Sending, Verb};
 use mc_fetch::url::Url;
 
-use crate::answer::{MAX_RESULT, bytes_from, greeting, missing, there};
 use crate::aws::Account;
 use crate::aws::bucket::Bucket;
 use crate::error::RemoteError;
 use crate::function::DigestFunction;
 use crate::transport::Transport;
+use crate::transports::answer::{MAX_RESULT, bytes_from, greeting, missing, there};
 
 /// What is sent at once, and again when that fails; a longer blob is sent in parts. It is what AWS's own tools take;
 /// buckets want 5 MiB at least, and take 5 GB at most.

@@ -16,10 +16,10 @@ use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
 use tonic::{Code, Request, Status};
 
 use crate::error::RemoteError;
-use crate::grpc::call_log::{About, LoggedChannel};
-use crate::grpc::patience::{delay, is_passing};
-use crate::grpc::resource::uuid;
-use crate::grpc::settings::{Place, Settings};
+use crate::transports::grpc::call_log::{About, LoggedChannel};
+use crate::transports::grpc::patience::{delay, is_passing};
+use crate::transports::grpc::resource::uuid;
+use crate::transports::grpc::settings::{Place, Settings};
 
 /// The header in which a client says who it is.
 const METADATA: &str = "build.bazel.remote.execution.v2.requestmetadata-bin";

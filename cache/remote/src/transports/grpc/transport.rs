@@ -13,19 +13,19 @@ use mc_digest::digest::BlobDigest;
 use prost::Message as _;
 use tonic::{Code, Status};
 
-use crate::answer::MAX_RESULT;
 use crate::error::RemoteError;
 use crate::function::DigestFunction;
-use crate::grpc::answers;
-use crate::grpc::call_log::LoggedChannel;
-use crate::grpc::capabilities::{Agreed, value};
-use crate::grpc::connection::{Connection, Failure};
-use crate::grpc::raw::Method;
-use crate::grpc::read;
-use crate::grpc::resource::Travel;
-use crate::grpc::settings::Settings;
-use crate::grpc::write::Sending;
 use crate::transport::Transport;
+use crate::transports::answer::MAX_RESULT;
+use crate::transports::grpc::answers;
+use crate::transports::grpc::call_log::LoggedChannel;
+use crate::transports::grpc::capabilities::{Agreed, value};
+use crate::transports::grpc::connection::{Connection, Failure};
+use crate::transports::grpc::raw::Method;
+use crate::transports::grpc::read;
+use crate::transports::grpc::resource::Travel;
+use crate::transports::grpc::settings::Settings;
+use crate::transports::grpc::write::Sending;
 
 const GET_RESULT: Method = Method {
     path: "/build.bazel.remote.execution.v2.ActionCache/GetActionResult",

@@ -12,7 +12,7 @@ use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder, Streaming};
 use tonic::codegen::http::uri::PathAndQuery;
 use tonic::{Request, Status};
 
-use crate::grpc::call_log::LoggedChannel;
+use crate::transports::grpc::call_log::LoggedChannel;
 
 /// A method, by its path: `/package.Service/Method`.
 pub(crate) struct Method {

@@ -16,11 +16,11 @@ use mc_files::refused::Refused;
 use mc_files::regular::touch;
 use mc_files::status::Kind;
 
-use crate::answer::MAX_RESULT;
 use crate::error::RemoteError;
 use crate::function::DigestFunction;
-use crate::grpc::resource::uuid;
 use crate::transport::Transport;
+use crate::transports::answer::MAX_RESULT;
+use crate::transports::grpc::resource::uuid;
 
 /// A file that nobody wrote to for so long will never be whole.
 const ABANDONED: Duration = Duration::from_secs(24 * 60 * 60);

@@ -10,7 +10,7 @@ use mc_fetch::tls::Pem;
 use mc_fetch::url::Url;
 
 use crate::function::DigestFunction;
-use crate::grpc::call_log::CallLog;
+use crate::transports::grpc::call_log::CallLog;
 
 /// Where a server is.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,6 +5,10 @@
 //! digests of different blobs could as well name the wrong blob: who may write results is trusted to that extent, and
 //! signatures say who that is.
 
+mod joined;
+mod losses;
+pub(crate) mod permits;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::atomic::Ordering;
@@ -16,8 +20,8 @@ use mc_store::traits::BlobStore;
 
 use crate::error::RemoteError;
 use crate::function::{DigestFunction, Hashing};
-use crate::parallel::in_parallel;
 use crate::remote::{Fetching, Remote};
+use crate::session::parallel::in_parallel;
 
 /// How often a stream that brought hardly anything is opened again.
 const MAX_RETRIES: u32 = 3;

@@ -13,9 +13,9 @@ use tonic::Status;
 
 use crate::error::RemoteError;
 use crate::function::DigestFunction;
-use crate::grpc::connection::{Connection, silent};
-use crate::grpc::patience::{delay, is_passing};
-use crate::grpc::resource::{Travel, uuid, writing};
+use crate::transports::grpc::connection::{Connection, silent};
+use crate::transports::grpc::patience::{delay, is_passing};
+use crate::transports::grpc::resource::{Travel, uuid, writing};
 
 /// Bytes in one message: large enough that few are needed, small enough for every server's limit.
 const MESSAGE: usize = 1 << 18;

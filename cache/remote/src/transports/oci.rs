@@ -21,10 +21,10 @@ use mc_fetch::url::Url;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::answer::{MAX_RESULT, bytes_from, greeting, missing, there};
 use crate::error::RemoteError;
 use crate::function::DigestFunction;
 use crate::transport::Transport;
+use crate::transports::answer::{MAX_RESULT, bytes_from, greeting, missing, there};
 
 /// The limit that registries set for manifests.
 const MAX_MANIFEST: u64 = 4 << 20;

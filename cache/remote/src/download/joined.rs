@@ -13,9 +13,9 @@ use mc_digest::digest::BlobDigest;
 use mc_store::mapping::MappedFile;
 use mc_store::traits::{BlobStore, BlobWriter};
 
-use crate::chunks::Stretch;
 use crate::error::RemoteError;
 use crate::function::{DigestFunction, Hashing};
+use crate::notes::chunks::Stretch;
 use crate::remote::Remote;
 
 /// Chunks are joined when at least one byte in so many is here.

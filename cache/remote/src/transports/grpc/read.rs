@@ -12,8 +12,8 @@ use tonic::{Code, Status, Streaming};
 
 use crate::error::RemoteError;
 use crate::function::DigestFunction;
-use crate::grpc::connection::{Connection, Failure, as_io, silent};
-use crate::grpc::resource::{Travel, reading};
+use crate::transports::grpc::connection::{Connection, Failure, as_io, silent};
+use crate::transports::grpc::resource::{Travel, reading};
 
 /// Messages that wait to be read, besides one on either side; a message has at most [`MAX_MESSAGE`] bytes.
 const N_AHEAD: usize = 1;

@@ -10,10 +10,10 @@ use mc_fetch::client::Client;
 use mc_fetch::http::ask::{Access, Ask};
 use mc_fetch::url::Url;
 
-use crate::answer::{MAX_RESULT, bytes_from, greeting, missing, there};
 use crate::error::RemoteError;
 use crate::function::DigestFunction;
 use crate::transport::Transport;
+use crate::transports::answer::{MAX_RESULT, bytes_from, greeting, missing, there};
 
 /// Bytes after which it is told how many were sent.
 const PIECE: usize = 1 << 20;

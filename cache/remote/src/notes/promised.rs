@@ -9,7 +9,7 @@ use std::path::Path;
 use mc_digest::digest::BlobDigest;
 
 use crate::function::DigestFunction;
-use crate::known::Known;
+use crate::notes::known::Known;
 
 /// What a server promised.
 pub struct Promised {
