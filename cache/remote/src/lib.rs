@@ -6,14 +6,16 @@
 
 pub mod address;
 pub mod aws;
-mod download;
+pub mod download;
 pub mod error;
 pub mod executor;
 pub mod function;
 pub mod lazy;
+mod lookup;
+pub mod made;
 pub mod notes;
 pub mod remote;
-pub mod session;
+mod session;
 pub mod signing;
 pub mod transport;
 pub mod transports;

@@ -7,16 +7,16 @@
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::Ordering;
 
 use mc_digest::digest::BlobDigest;
 use mc_store::mapping::MappedFile;
 use mc_store::traits::{BlobStore, BlobWriter};
 
+use crate::download::incoming::Incoming;
 use crate::error::RemoteError;
 use crate::function::{DigestFunction, Hashing};
 use crate::notes::chunks::Stretch;
-use crate::remote::Remote;
+use crate::session::Session;
 
 /// Chunks are joined when at least one byte in so many is here.
 const WORTH: u64 = 8;
@@ -30,123 +30,121 @@ const MAX_CHUNK: u64 = 4 << 20;
 /// A blob as its chunks, in order, each with its place here where it has one.
 type Plan<'a> = &'a [(BlobDigest, Option<Stretch>)];
 
-impl Remote {
-    /// The chunks of a blob, if the server says them and they make sense.
-    pub(crate) fn chunks_of(&self, theirs: &BlobDigest) -> Result<Option<Vec<BlobDigest>>, RemoteError> {
-        let chunks = self.reading.ask(|| self.transport.chunks(theirs))?;
-        let makes_sense = |chunks: &Vec<BlobDigest>| {
-            let sizes = chunks.iter().map(|chunk| chunk.n_bytes);
-            let n_bytes = sizes.clone().try_fold(0_u64, u64::checked_add);
-            n_bytes == Some(theirs.n_bytes) && sizes.clone().all(|size| (1..=MAX_CHUNK).contains(&size))
-        };
-        Ok(chunks.filter(makes_sense))
-    }
+/// The chunks of a blob, if the server says them and they make sense.
+pub(crate) fn chunks_of(
+    session: &Session,
+    theirs: &BlobDigest,
+) -> Result<Option<Vec<BlobDigest>>, RemoteError> {
+    let chunks = session.reading.ask(|| session.transport.chunks(theirs))?;
+    let makes_sense = |chunks: &Vec<BlobDigest>| {
+        let sizes = chunks.iter().map(|chunk| chunk.n_bytes);
+        let n_bytes = sizes.clone().try_fold(0_u64, u64::checked_add);
+        n_bytes == Some(theirs.n_bytes) && sizes.clone().all(|size| (1..=MAX_CHUNK).contains(&size))
+    };
+    Ok(chunks.filter(makes_sense))
+}
 
-    /// Joins a blob of chunks that are here and chunks that come. `None` when that does not pay, or fails.
-    ///
-    /// * `ours`: what it is called here, where that is known; else its bytes are checked against `theirs`
-    pub(crate) fn join(
-        &self,
-        function: DigestFunction,
-        store: &dyn BlobStore,
-        theirs: &BlobDigest,
-        ours: Option<BlobDigest>,
-        chunks: &[BlobDigest],
-    ) -> Result<Option<BlobDigest>, RemoteError> {
-        let mut here = BTreeMap::new();
-        let mut plan = Vec::new();
-        for chunk in chunks {
-            let mut stretch = self.notes.chunks.stretch(chunk);
-            if let Some(Stretch { blob, .. }) = stretch {
-                if let Entry::Vacant(entry) = here.entry(blob) {
-                    let opened = entry.insert(store.open(&blob)?);
-                    // That checked it from front to back; only some of it is read again, and later.
-                    opened.iter().for_each(|blob| blob.release(blob.len()));
-                }
-                // What became of the blob is not known to the notes.
-                stretch = stretch.filter(|stretch| bytes_of(&here, stretch, chunk).is_some());
+/// Joins a blob of chunks that are here and chunks that come. `None` when that does not pay, or fails.
+///
+/// * `ours`: what it is called here, where that is known; else its bytes are checked against `theirs`
+pub(crate) fn join(
+    incoming: &Incoming,
+    function: DigestFunction,
+    store: &dyn BlobStore,
+    theirs: &BlobDigest,
+    ours: Option<BlobDigest>,
+    chunks: &[BlobDigest],
+) -> Result<Option<BlobDigest>, RemoteError> {
+    let mut here = BTreeMap::new();
+    let mut plan = Vec::new();
+    for chunk in chunks {
+        let mut stretch = incoming.session.notes.chunks.stretch(chunk);
+        if let Some(Stretch { blob, .. }) = stretch {
+            if let Entry::Vacant(entry) = here.entry(blob) {
+                let opened = entry.insert(store.open(&blob)?);
+                // That checked it from front to back; only some of it is read again, and later.
+                opened.iter().for_each(|blob| blob.release(blob.len()));
             }
-            plan.push((*chunk, stretch));
+            // What became of the blob is not known to the notes.
+            stretch = stretch.filter(|stretch| bytes_of(&here, stretch, chunk).is_some());
         }
-        let n_here: u64 =
-            plan.iter().filter(|(_, here)| here.is_some()).map(|(chunk, _)| chunk.n_bytes).sum();
-        if n_here * WORTH < theirs.n_bytes {
+        plan.push((*chunk, stretch));
+    }
+    let n_here: u64 = plan.iter().filter(|(_, here)| here.is_some()).map(|(chunk, _)| chunk.n_bytes).sum();
+    if n_here * WORTH < theirs.n_bytes {
+        return Ok(None);
+    }
+    let mut writer = store.writer()?;
+    let mut hashing = ours.is_none().then(|| Hashing::new(function));
+    let mut rest = plan.as_slice();
+    while !rest.is_empty() {
+        let n = window(rest);
+        let (part, after) = rest.split_at(n);
+        if !join_part(incoming, function, part, &here, &mut *writer, hashing.as_mut())? {
             return Ok(None);
         }
-        let mut writer = store.writer()?;
-        let mut hashing = ours.is_none().then(|| Hashing::new(function));
-        let mut rest = plan.as_slice();
-        while !rest.is_empty() {
-            let n = window(rest);
-            let (part, after) = rest.split_at(n);
-            if !self.join_part(function, part, &here, &mut *writer, hashing.as_mut())? {
-                return Ok(None);
-            }
-            rest = after;
-        }
-        let found = writer.finish()?;
-        let is_right = match (ours, hashing.map(Hashing::finish)) {
-            (Some(ours), _) => found == ours,
-            (None, hashed) => hashed == Some(*theirs),
+        rest = after;
+    }
+    let found = writer.finish()?;
+    let is_right = match (ours, hashing.map(Hashing::finish)) {
+        (Some(ours), _) => found == ours,
+        (None, hashed) => hashed == Some(*theirs),
+    };
+    Ok(is_right.then_some(found))
+}
+
+/// Writes some chunks; `false` when one cannot be had.
+fn join_part(
+    incoming: &Incoming,
+    function: DigestFunction,
+    part: Plan<'_>,
+    here: &BTreeMap<BlobDigest, Option<MappedFile>>,
+    writer: &mut dyn BlobWriter,
+    mut hashing: Option<&mut Hashing>,
+) -> Result<bool, RemoteError> {
+    let missing: BTreeSet<BlobDigest> =
+        part.iter().filter(|(_, stretch)| stretch.is_none()).map(|(chunk, _)| *chunk).collect();
+    let come = bring_chunks(incoming, function, missing)?;
+    for (chunk, stretch) in part {
+        let bytes = match stretch {
+            Some(stretch) => bytes_of(here, stretch, chunk),
+            None => come.get(chunk).map(Vec::as_slice),
         };
-        Ok(is_right.then_some(found))
+        let Some(bytes) = bytes else { return Ok(false) };
+        if let Some(hashing) = &mut hashing {
+            hashing.update(bytes);
+        }
+        writer.write_all(bytes).map_err(RemoteError::of_writer)?;
     }
+    Ok(true)
+}
 
-    /// Writes some chunks; `false` when one cannot be had.
-    fn join_part(
-        &self,
-        function: DigestFunction,
-        part: Plan<'_>,
-        here: &BTreeMap<BlobDigest, Option<MappedFile>>,
-        writer: &mut dyn BlobWriter,
-        mut hashing: Option<&mut Hashing>,
-    ) -> Result<bool, RemoteError> {
-        let missing: BTreeSet<BlobDigest> =
-            part.iter().filter(|(_, stretch)| stretch.is_none()).map(|(chunk, _)| *chunk).collect();
-        let come = self.bring_chunks(function, missing)?;
-        for (chunk, stretch) in part {
-            let bytes = match stretch {
-                Some(stretch) => bytes_of(here, stretch, chunk),
-                None => come.get(chunk).map(Vec::as_slice),
-            };
-            let Some(bytes) = bytes else { return Ok(false) };
-            if let Some(hashing) = &mut hashing {
-                hashing.update(bytes);
+/// The bytes of chunks, checked; those that cannot be had are left out.
+fn bring_chunks(
+    incoming: &Incoming,
+    function: DigestFunction,
+    mut missing: BTreeSet<BlobDigest>,
+) -> Result<BTreeMap<BlobDigest, Vec<u8>>, RemoteError> {
+    let mut come = BTreeMap::new();
+    let largest = incoming.largest_in_batch()?;
+    let small: Vec<BlobDigest> = missing.iter().copied().filter(|chunk| chunk.n_bytes <= largest).collect();
+    if !small.is_empty() {
+        for (chunk, bytes) in incoming.batch(&small)? {
+            if function.digest(&bytes) == chunk && missing.remove(&chunk) {
+                come.insert(chunk, bytes);
             }
-            writer.write_all(bytes).map_err(RemoteError::of_writer)?;
         }
-        Ok(true)
     }
-
-    /// The bytes of chunks, checked; those that cannot be had are left out.
-    fn bring_chunks(
-        &self,
-        function: DigestFunction,
-        mut missing: BTreeSet<BlobDigest>,
-    ) -> Result<BTreeMap<BlobDigest, Vec<u8>>, RemoteError> {
-        let mut come = BTreeMap::new();
-        let largest = self.reading.ask(|| self.transport.largest_in_batch())?;
-        let small: Vec<BlobDigest> =
-            missing.iter().copied().filter(|chunk| chunk.n_bytes <= largest).collect();
-        if !small.is_empty() {
-            for (chunk, bytes) in self.reading.ask(|| self.transport.read_batch(&small))? {
-                self.n_bytes_down.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-                if function.digest(&bytes) == chunk && missing.remove(&chunk) {
-                    come.insert(chunk, bytes);
-                }
-            }
+    // What did not come together is not asked for one by one: there may be very many.
+    for chunk in missing.into_iter().filter(|chunk| chunk.n_bytes > largest) {
+        match incoming.whole(function, &chunk) {
+            Ok(Some(bytes)) => drop(come.insert(chunk, bytes)),
+            // The blob may still come as one stream.
+            Ok(None) | Err(RemoteError::Lie { .. }) => {}
+            Err(error) => return Err(error),
         }
-        // What did not come together is not asked for one by one: there may be very many.
-        for chunk in missing.into_iter().filter(|chunk| chunk.n_bytes > largest) {
-            match self.whole(function, &chunk) {
-                Ok(Some(bytes)) => drop(come.insert(chunk, bytes)),
-                // The blob may still come as one stream.
-                Ok(None) | Err(RemoteError::Lie { .. }) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(come)
     }
+    Ok(come)
 }
 
 /// How many chunks are joined at a time: those whose missing bytes fit into a window, and one at least.

@@ -40,6 +40,21 @@ impl Promised {
         self.of(function).theirs(ours)
     }
 
+    /// The same in a digest function or, where the server was not asked for its own yet, in either.
+    pub(crate) fn theirs_in(
+        &self,
+        function: Option<DigestFunction>,
+        ours: &BlobDigest,
+    ) -> Option<BlobDigest> {
+        match function {
+            Some(function) => self.theirs(function, ours),
+            None => {
+                let in_blake3 = self.theirs(DigestFunction::Blake3, ours);
+                in_blake3.or_else(|| self.theirs(DigestFunction::Sha256, ours))
+            }
+        }
+    }
+
     fn of(&self, function: DigestFunction) -> &Known {
         match function {
             DigestFunction::Blake3 => &self.blake3,

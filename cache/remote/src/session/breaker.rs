@@ -15,7 +15,7 @@ const MAX_SLOW: u32 = 4;
 
 /// Whether a server is still asked.
 #[derive(Debug, Default)]
-pub struct Breaker {
+pub(crate) struct Breaker {
     state: Mutex<State>,
 }
 
@@ -32,7 +32,7 @@ impl Breaker {
     ///
     /// # Errors
     /// What `ask` says, or [`RemoteError::Off`].
-    pub fn ask<T>(&self, ask: impl FnOnce() -> Result<T, RemoteError>) -> Result<T, RemoteError> {
+    pub(crate) fn ask<T>(&self, ask: impl FnOnce() -> Result<T, RemoteError>) -> Result<T, RemoteError> {
         if self.is_open() {
             return Err(RemoteError::Off);
         }
@@ -48,7 +48,10 @@ impl Breaker {
     ///
     /// # Errors
     /// As [`Self::ask`].
-    pub fn ask_shortly<T>(&self, ask: impl FnOnce() -> Result<T, RemoteError>) -> Result<T, RemoteError> {
+    pub(crate) fn ask_shortly<T>(
+        &self,
+        ask: impl FnOnce() -> Result<T, RemoteError>,
+    ) -> Result<T, RemoteError> {
         let began = Instant::now();
         let answer = self.ask(ask)?;
         self.answered(began, Instant::now());
@@ -74,17 +77,17 @@ impl Breaker {
     }
 
     /// The server is asked no more, for this reason, unless there is one already.
-    pub fn open(&self, reason: String) {
+    pub(crate) fn open(&self, reason: String) {
         self.lock().reason.get_or_insert(reason);
     }
 
     /// Whether the server is not asked any more.
-    pub fn is_open(&self) -> bool {
+    pub(crate) fn is_open(&self) -> bool {
         self.lock().reason.is_some()
     }
 
     /// Why the server is not asked any more.
-    pub fn reason(&self) -> Option<String> {
+    pub(crate) fn reason(&self) -> Option<String> {
         self.lock().reason.clone()
     }
 

@@ -1,17 +1,18 @@
-//! What the server calls things that have a name here.
+//! Names of the server for things that have a name here.
 //!
 //! A name is kept for all times and stands in keys and in results that others believe, so both digests are computed from
 //! the same bytes as they are read: bytes that are not those of our name get no other name.
 
 use mc_digest::digest::BlobDigest;
 use mc_ir::action::Content;
+use mc_ir::output::Output;
 use mc_ir::reapi::{self, EncodedAction};
 use mc_store::traits::BlobStore;
 
 use crate::error::RemoteError;
 use crate::function::{DigestFunction, Hashing};
+use crate::made::Made;
 use crate::notes::Notes;
-use crate::remote::{Made, Remote, renamed};
 
 /// Bytes that are hashed before their memory is given back; many do so at a time.
 const PIECE: usize = 2 << 20;
@@ -25,80 +26,101 @@ pub(crate) fn damaged(store: &dyn BlobStore, ours: &BlobDigest) -> Result<Remote
     Ok(RemoteError::Local(format!("The stored blob `{ours}` has other bytes than its digest says")))
 }
 
-impl Remote {
-    /// An action in the server's digests.
-    pub(crate) fn encoded(
-        &self,
-        function: DigestFunction,
-        store: &dyn BlobStore,
-        made: &Made<'_>,
-    ) -> Result<EncodedAction, RemoteError> {
-        let mut inputs = Vec::new();
-        for (index, input) in made.inputs.iter().enumerate() {
-            let source = || (made.source)(index);
-            let parts = input.parts().iter().map(|part| self.theirs(function, store, part, &source));
-            let parts = parts.collect::<Result<Vec<_>, _>>()?;
-            inputs.push(renamed(input, parts));
+/// An output of the same kind whose blobs have other names.
+pub(crate) fn renamed(output: &Output, parts: Vec<BlobDigest>) -> Output {
+    match (output, parts.first()) {
+        (Output::File(_), Some(blob)) => Output::File(*blob),
+        _ => Output::Composite(parts),
+    }
+}
+
+/// An action in the server's digests.
+///
+/// # Errors
+/// When an input cannot be read.
+pub(crate) fn encoded(
+    notes: &Notes,
+    function: DigestFunction,
+    store: &dyn BlobStore,
+    made: &Made<'_>,
+) -> Result<EncodedAction, RemoteError> {
+    let mut inputs = Vec::new();
+    for (index, input) in made.inputs.iter().enumerate() {
+        let source = || (made.source)(index);
+        let parts = input.parts().iter().map(|part| theirs(notes, function, store, part, &source));
+        let parts = parts.collect::<Result<Vec<_>, _>>()?;
+        inputs.push(renamed(input, parts));
+    }
+    Ok(reapi::encode_action_with(&|bytes| function.digest(bytes), made.node, &inputs))
+}
+
+/// The server's name of a blob; computed once for all times.
+///
+/// * `source`: gives its bytes, where it is no blob of the store
+///
+/// # Errors
+/// When the blob cannot be read, or has other bytes than its digest says.
+pub(crate) fn theirs(
+    notes: &Notes,
+    function: DigestFunction,
+    store: &dyn BlobStore,
+    ours: &BlobDigest,
+    source: &dyn Fn() -> Option<Content>,
+) -> Result<BlobDigest, RemoteError> {
+    if function == DigestFunction::Blake3 {
+        return Ok(*ours);
+    }
+    if let Some(named) = notes.known.theirs(ours).or_else(|| notes.promised.theirs(function, ours)) {
+        return Ok(named);
+    }
+    let mut both = Both { hashing: Hashing::new(function), check: Hashing::new(DigestFunction::Blake3) };
+    let theirs = match store.open(ours)? {
+        Some(blob) => {
+            for (index, piece) in blob.chunks(PIECE).enumerate() {
+                both.update(piece);
+                blob.release((index + 1) * PIECE);
+            }
+            let Some(theirs) = both.finish(ours) else { return Err(damaged(store, ours)?) };
+            theirs
         }
-        Ok(reapi::encode_action_with(&|bytes| function.digest(bytes), made.node, &inputs))
+        None => {
+            let changed = || RemoteError::Local(format!("An input changed while it was read: {ours}"));
+            both.read(ours, source)?;
+            both.finish(ours).ok_or_else(changed)?
+        }
+    };
+    notes.known.add(*ours, theirs);
+    Ok(theirs)
+}
+
+/// Two digests of the same bytes.
+struct Both {
+    hashing: Hashing,
+    check: Hashing,
+}
+
+impl Both {
+    fn update(&mut self, bytes: &[u8]) {
+        self.hashing.update(bytes);
+        self.check.update(bytes);
     }
 
-    /// What the server calls a blob; computed once for all times.
-    pub(crate) fn theirs(
-        &self,
-        function: DigestFunction,
-        store: &dyn BlobStore,
-        ours: &BlobDigest,
-        source: &dyn Fn() -> Option<Content>,
-    ) -> Result<BlobDigest, RemoteError> {
-        if function == DigestFunction::Blake3 {
-            return Ok(*ours);
+    /// Takes the bytes of an input, as far as there are any.
+    fn read(&mut self, ours: &BlobDigest, source: &dyn Fn() -> Option<Content>) -> Result<(), RemoteError> {
+        let mut first = 0;
+        while first < ours.n_bytes {
+            let end = ours.n_bytes.min(first + STRETCH);
+            // Asked for anew, and so mapped anew, for each stretch: no more of it stays in memory.
+            let content = source().ok_or_else(|| RemoteError::Local(format!("Blob {ours} is gone")))?;
+            let Some(stretch) = content.piece(first..end) else { break };
+            stretch.as_slice().chunks(PIECE).for_each(|piece| self.update(piece));
+            first = end;
         }
-        let Notes { known, promised, .. } = &self.notes;
-        if let Some(named) = known.theirs(ours).or_else(|| promised.theirs(function, ours)) {
-            return Ok(named);
-        }
-        let (mut hashing, mut check) = (Hashing::new(function), Hashing::new(DigestFunction::Blake3));
-        match store.open(ours)? {
-            Some(blob) => {
-                for (index, piece) in blob.chunks(PIECE).enumerate() {
-                    hashing.update(piece);
-                    check.update(piece);
-                    blob.release((index + 1) * PIECE);
-                }
-                if check.finish() != *ours {
-                    return Err(damaged(store, ours)?);
-                }
-            }
-            None => {
-                let mut first = 0;
-                while first < ours.n_bytes {
-                    let end = ours.n_bytes.min(first + STRETCH);
-                    // Asked for anew, and so mapped anew, for each stretch: no more of it stays in memory.
-                    let content =
-                        source().ok_or_else(|| RemoteError::Local(format!("Blob {ours} is gone")))?;
-                    let Some(stretch) = content.piece(first..end) else { break };
-                    for piece in stretch.as_slice().chunks(PIECE) {
-                        hashing.update(piece);
-                        check.update(piece);
-                    }
-                    first = end;
-                }
-                if check.finish() != *ours {
-                    return Err(RemoteError::Local(format!("An input changed while it was read: {ours}")));
-                }
-            }
-        }
-        let theirs = hashing.finish();
-        self.notes.known.add(*ours, theirs);
-        Ok(theirs)
+        Ok(())
     }
 
-    /// What is here under a name of the server, as far as that is known.
-    pub(crate) fn known_here(&self, function: DigestFunction, theirs: &BlobDigest) -> Option<BlobDigest> {
-        match function {
-            DigestFunction::Blake3 => Some(*theirs),
-            DigestFunction::Sha256 => self.notes.known.ours(theirs),
-        }
+    /// The server's digest, if ours is that of the same bytes.
+    fn finish(self, ours: &BlobDigest) -> Option<BlobDigest> {
+        (self.check.finish() == *ours).then(|| self.hashing.finish())
     }
 }

@@ -9,8 +9,8 @@ use bazel_remote_apis::build::bazel::remote::execution::v2::digest_function::Val
 use mc_fetch::credentials::Credentials;
 use mc_fetch::credentials::helper::Helper;
 use mc_fetch::secret::header::SecretHeader;
+use mc_remote::download::Fetching;
 use mc_remote::function::DigestFunction;
-use mc_remote::remote::Fetching;
 use mc_remote::signing::{Signatures, Signer, Trusted};
 use mc_remote::transports::grpc::call_log::CallLog;
 use mc_remote::transports::grpc::settings::Settings;

@@ -6,7 +6,7 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
-use mc_remote::remote::Fetching;
+use mc_remote::download::Fetching;
 use mc_remote::transports::grpc::settings::Settings;
 use mc_remote::transports::grpc::transport::Grpc;
 use tempfile::tempdir;

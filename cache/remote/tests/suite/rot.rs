@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use mc_digest::digest::BlobDigest;
 use mc_fetch::credentials::Credentials;
 use mc_fetch::url::Url;
-use mc_remote::remote::Fetching;
+use mc_remote::download::Fetching;
 use mc_remote::transport::Transport;
 use mc_remote::transports::folder::Folder;
 use mc_remote::transports::http::Http;

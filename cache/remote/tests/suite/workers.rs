@@ -14,14 +14,16 @@ use mc_ir::action::{
 use mc_ir::label::{Label, PackageId};
 use mc_ir::output::{Output, Outputs};
 use mc_ir::tags::Tags;
+use mc_remote::download::Fetching;
 use mc_remote::error::RemoteError;
 use mc_remote::executor::{Answer, Executor, Task};
 use mc_remote::function::DigestFunction;
+use mc_remote::made::Made;
 use mc_remote::notes::Notes;
 use mc_remote::notes::chunks::Chunks;
 use mc_remote::notes::known::Known;
 use mc_remote::notes::promised::Promised;
-use mc_remote::remote::{Fetching, Made, Remote};
+use mc_remote::remote::Remote;
 use mc_remote::signing::Signatures;
 use mc_remote::transport::Transport;
 use mc_remote::transports::folder::Folder;
