@@ -72,7 +72,6 @@ const DOORS: &[(&str, &[&str])] = &[
     ("petgraph", &["mc-ir"]),
     ("ring", &["mc-fetch", "mc-remote"]),
     ("rustls", &["mc-fetch"]),
-    ("rusty-s3", &["mc-remote"]),
     ("salsa", &["mc-analysis"]),
     ("saphyr-parser", &["mc"]),
     ("rustix", &["mc-files"]),
