@@ -6,6 +6,7 @@
 pub mod calibrate;
 pub mod evaluate;
 pub mod export;
+pub mod inference;
 pub mod quantize;
 pub mod remote_kinds;
 pub mod rules;
@@ -16,4 +17,3 @@ pub mod transform;
 pub(crate) mod action;
 pub(crate) mod attributes;
 pub(crate) mod expression;
-pub(crate) mod runnable;

@@ -21,12 +21,13 @@ use mc_runtime::chunks::ChunkOptions;
 use mc_tensor::model_tensor::ModelTensor;
 
 use crate::action::exec_property::EXEC_PROPERTY;
+use crate::action::remote_kind::{RemoteKind, last, number};
 use crate::action::tags::TAGS;
 use crate::action::target_step::target_step;
 use crate::attributes::{label, place_of, provider, shown_path, text};
-use crate::evaluate::perplexity::chunk_len;
-use crate::remote_kinds::{RemoteKind, last, number};
-use crate::runnable::subject::{Subject, measurement_error};
+use crate::inference::chunk_len::chunk_len;
+use crate::inference::opened::measurement_error;
+use crate::inference::subject::Subject;
 use crate::source::dataset::{DatasetInfo, DatasetKind};
 use crate::source::model_info::ModelInfo;
 

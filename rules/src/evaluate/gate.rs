@@ -14,13 +14,13 @@ use mc_ir::output::{Output, Outputs};
 use mc_ir::provider::Providers;
 use mc_ir::rule::{Rule, RuleContext};
 use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs, Presence, PropertySchema, ValueKind};
-use serde::{Deserialize, Serialize};
 
 use crate::action::exec_property::EXEC_PROPERTY;
 use crate::action::tags::TAGS;
 use crate::action::target_step::target_step;
 use crate::attributes::{label, label_property, number_property, provider};
-use crate::evaluate::verdict::{Check, Verdict, percent, signed_percent};
+use crate::evaluate::measurement::{compared, measurement};
+use crate::evaluate::verdict::{Check, Verdict, megabytes, percent};
 use crate::evaluate::{accuracy, leak, perplexity, tokenizer_fidelity};
 use crate::export::gguf::GgufInfo;
 use crate::source::dataset::{DatasetInfo, DatasetKind};
@@ -37,15 +37,6 @@ pub struct Gate;
 pub struct GateInfo {
     /// The verdict as JSON.
     pub verdict: Artifact,
-}
-
-/// A measured number, as a measuring action writes it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Measurement {
-    /// The number.
-    pub(crate) value: f64,
-    /// How it is shown.
-    pub(crate) shown: String,
 }
 
 /// Which dataset a check is measured on.
@@ -408,36 +399,4 @@ impl Limit {
             }
         })
     }
-}
-
-fn compared(
-    name: &str,
-    on: &str,
-    measured: &Measurement,
-    baseline: &Measurement,
-    limit: String,
-    passed: bool,
-) -> Check {
-    Check {
-        name: name.to_owned(),
-        on: Some(on.to_owned()),
-        baseline: Some(baseline.shown.clone()),
-        measured: measured.shown.clone(),
-        value: measured.value,
-        baseline_value: Some(baseline.value),
-        // Nothing is relative to zero.
-        delta: (baseline.value != 0.0).then(|| signed_percent(measured.value / baseline.value - 1.0)),
-        limit,
-        passed,
-    }
-}
-
-fn measurement(ctx: &dyn ActionContext, index: usize) -> Result<Measurement, ActionError> {
-    let content = ctx.input(index)?;
-    serde_json::from_slice(&content.to_contiguous()).map_err(ActionError::failed)
-}
-
-/// A size in decimal megabytes, as app stores count: `2.71 MB`.
-pub(crate) fn megabytes(n_bytes: u64) -> String {
-    format!("{:.2} MB", n_bytes as f64 / 1e6)
 }

@@ -2,18 +2,20 @@
 //!
 //! Source: `perplexity` of llama.cpp: chunks of one context, the second half of each is scored.
 
-use mc_ir::action::{Action, ActionContext, ActionError, ActionKind, Artifact, Input, write_bytes};
+use mc_ir::action::{Action, ActionContext, ActionError, ActionKind, Artifact, Input};
 use mc_ir::attribute::Record;
 use mc_ir::label::Label;
-use mc_ir::output::{Output, Outputs};
+use mc_ir::output::Outputs;
 use mc_runtime::cancellation::Cancellation;
-use mc_runtime::chunks::{ChunkOptions, DEFAULT_N_CTX};
+use mc_runtime::chunks::ChunkOptions;
 
+use crate::action::remote_kind::{ITS_INPUT, RemoteKind, last, number};
 use crate::action::target_step::target_step;
-use crate::evaluate::gate::Measurement;
+use crate::evaluate::measurement::{Measurement, write_measurement};
 use crate::export::gguf::GgufInfo;
-use crate::remote_kinds::{ITS_INPUT, RemoteKind, last, number};
-use crate::runnable::subject::{Subject, measurement_error};
+use crate::inference::chunk_len::chunk_len;
+use crate::inference::opened::measurement_error;
+use crate::inference::subject::Subject;
 use crate::source::dataset::DatasetInfo;
 
 /// The perplexity of the quantized model and of the unquantized one, in this order.
@@ -36,17 +38,6 @@ pub(crate) fn actions(
         let action = Perplexity { subject, n_ctx, data: data.name.clone() };
         target_step(owner, record, action, inputs).artifact("measurement.json")
     }))
-}
-
-/// How many tokens a chunk has: as asked for, else 512, and never more than the model attends over.
-pub(crate) fn chunk_len(context: Option<usize>, max: usize) -> Result<usize, String> {
-    match context {
-        Some(context) if !(4..=max).contains(&context) => {
-            Err(format!("A context of {context} tokens is out of range; this model attends over 4 to {max}"))
-        }
-        Some(context) => Ok(context),
-        None => Ok(DEFAULT_N_CTX.min(max)),
-    }
 }
 
 const CONTEXT: &str = "context";
@@ -104,14 +95,4 @@ impl Action for Perplexity {
         };
         write_measurement(ctx, &measurement)
     }
-}
-
-/// Writes what was measured.
-pub(crate) fn write_measurement(
-    ctx: &dyn ActionContext,
-    measurement: &Measurement,
-) -> Result<Outputs, ActionError> {
-    let json = serde_json::to_vec(measurement).map_err(ActionError::failed)?;
-    let blob = write_bytes(ctx, &json)?;
-    Ok(Outputs::from([("measurement.json".to_owned(), Output::File(blob))]))
 }

@@ -17,10 +17,10 @@ use crate::action::target_step::target_step;
 use crate::evaluate::gate::ON;
 use crate::evaluate::verdict::Check;
 use crate::export::gguf::GgufInfo;
-use crate::export::token_files::{Contents, fidelity_of};
-use crate::runnable::subject::gguf_head;
 use crate::source::dataset::DatasetInfo;
+use crate::source::gguf_head;
 use crate::source::model_info::ModelInfo;
+use crate::source::token_files::{Contents, fidelity_of};
 
 /// The node's name.
 pub(crate) const NAME: &str = "tokenizer-fidelity";
@@ -122,7 +122,7 @@ impl Action for Compare {
     }
 
     fn run(&self, ctx: &dyn ActionContext) -> Result<Outputs, ActionError> {
-        let gguf = gguf_head(&ctx.input(0)?)?;
+        let gguf = gguf_head::of_content(&ctx.input(0)?)?;
         let container = gguf_vocabulary(&gguf).map_err(ActionError::failed)?;
         let files = self.model.files.tokenizer_sources();
         let contents = Contents::read_from(ctx, &files, 2)?;

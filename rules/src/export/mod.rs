@@ -5,6 +5,6 @@ pub mod adapter_gguf;
 pub(crate) mod adapter_gguf_tensors;
 pub(crate) mod container;
 pub mod gguf;
-pub(crate) mod gguf_head;
+pub(crate) mod gguf_keys;
 pub(crate) mod gguf_split;
-pub(crate) mod token_files;
+pub(crate) mod tensor_steps;

@@ -8,3 +8,4 @@ pub(crate) mod memory;
 pub mod model;
 pub(crate) mod model_card;
 pub(crate) mod modelfile;
+pub(crate) mod package;

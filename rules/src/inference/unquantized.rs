@@ -24,10 +24,11 @@ use mc_tensor::dtype::DType;
 use mc_tensor::model_tensor::ModelTensor;
 use rayon::prelude::*;
 
-use crate::export::token_files::{Contents, tokenizer_of, vocabulary_of};
+use crate::action::expression_text::expression;
 use crate::expression::evaluate::Evaluator;
-use crate::runnable::subject::{Opened, dimensions, tensor_error};
+use crate::inference::opened::{Opened, dimensions, tensor_error};
 use crate::source::model_info::ModelInfo;
+use crate::source::token_files::{Contents, tokenizer_of, vocabulary_of};
 use crate::source::wire_tensors::{WireTensor, factor_tensors, family_of, wire_tensors};
 
 /// Elements that are computed at once while a merged weight is brought into memory.
@@ -158,15 +159,6 @@ impl Unquantized {
         let template_place = contents.template_place();
         Ok(Opened { model, tokenizer: Arc::new(tokenizer), vocabulary, template_place })
     }
-}
-
-/// Reads the text of an expression, with the codecs that we have.
-///
-/// # Errors
-/// A sentence, when it is none.
-pub(crate) fn expression(text: &str) -> Result<TensorExpr, String> {
-    TensorExpr::parse(text, &|name| codecs::by_name(name).map(|codec| codec.name))
-        .map_err(|error| error.to_string())
 }
 
 /// The weights that are run. Those from a GGUF are run in its own layout, so that blocks stay blocks and every bit is
