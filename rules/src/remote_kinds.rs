@@ -8,7 +8,7 @@ use mc_ir::action::{Action, ActionKind};
 
 use crate::action::remote_kind::{Parameters, RemoteKind};
 use crate::calibrate::imatrix;
-use crate::evaluate::{accuracy, perplexity};
+use crate::evaluate::metrics::{accuracy, perplexity};
 use crate::quantize::tensor_action;
 
 static KINDS: &[&RemoteKind] =

@@ -178,7 +178,7 @@ mod tests {
 
     use super::*;
 
-    const TOKENIZER: &str = include_str!("../../../compiler/family/tests/data/tokenizer.json");
+    const TOKENIZER: &str = include_str!("../../../../compiler/family/tests/data/tokenizer.json");
     const N_VOCAB: u32 = 4100;
     const LINES: &str = "A boat at sea\nWhere is the hexagon?\nA hexagon\nNothing else";
 
