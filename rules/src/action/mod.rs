@@ -1,4 +1,4 @@
-//! What actions of all rules have in common.
+//! What actions of all rules have in common. No file here is a rule.
 
 pub(crate) mod exec_property;
 pub(crate) mod expression_text;

@@ -4,13 +4,11 @@
 
 use mc_ir::action::{Action, ActionKind};
 
-/// What a dataset is called where nobody knows its name.
-pub(crate) const ITS_INPUT: &str = "its input";
-
 /// The parameters of an action, in their order.
 pub(crate) type Parameters = [(String, String)];
 
 /// A kind of action that is made of its parameters alone.
+#[derive(Clone, Copy)]
 pub(crate) struct RemoteKind {
     /// What it is, and its version.
     pub(crate) kind: ActionKind,

@@ -239,7 +239,7 @@ const CONTEXT_LEN: &str = "context";
 const CALIBRATION: &str = "dataset";
 
 /// What a worker makes of the parameters.
-pub(crate) static REMOTE: RemoteKind = RemoteKind {
+pub(crate) const REMOTE: RemoteKind = RemoteKind {
     kind: ActionKind { name: "imatrix", version: mc_runtime::imatrix::VERSION },
     make: |parameters| {
         let (rest, data) = last(parameters, CALIBRATION)?;
@@ -280,7 +280,7 @@ impl Action for Compute {
     }
 
     fn run(&self, ctx: &dyn ActionContext) -> Result<Outputs, ActionError> {
-        let opened = self.subject.open(ctx)?;
+        let opened = self.subject.open(ctx, 0)?;
         let items = ctx.input(self.subject.n_inputs())?;
         let text = String::from_utf8_lossy(&items.to_contiguous()).into_owned();
         let options = ChunkOptions { n_ctx: self.n_ctx, bos: opened.begin(), max_chunks: None };

@@ -1,7 +1,6 @@
-//! A measured number: how an action writes it, and how a verdict reads it.
+//! A measured number: the file between the action that measures and the one that judges.
 
-use mc_ir::action::{ActionContext, ActionError, write_bytes};
-use mc_ir::output::{Output, Outputs};
+use mc_ir::action::ActionError;
 use serde::{Deserialize, Serialize};
 
 use crate::evaluate::verdict::{Check, signed_percent};
@@ -15,41 +14,46 @@ pub(crate) struct Measurement {
     pub(crate) shown: String,
 }
 
-/// Writes what was measured.
-pub(crate) fn write_measurement(
-    ctx: &dyn ActionContext,
-    measurement: &Measurement,
-) -> Result<Outputs, ActionError> {
-    let json = serde_json::to_vec(measurement).map_err(ActionError::failed)?;
-    let blob = write_bytes(ctx, &json)?;
-    Ok(Outputs::from([("measurement.json".to_owned(), Output::File(blob))]))
-}
+impl Measurement {
+    /// Returns the bytes that hold it.
+    ///
+    /// # Errors
+    /// When the number cannot be written.
+    pub(crate) fn to_json(&self) -> Result<Vec<u8>, ActionError> {
+        serde_json::to_vec(self).map_err(ActionError::failed)
+    }
 
-/// The measurement in an input of the action.
-pub(crate) fn measurement(ctx: &dyn ActionContext, index: usize) -> Result<Measurement, ActionError> {
-    let content = ctx.input(index)?;
-    serde_json::from_slice(&content.to_contiguous()).map_err(ActionError::failed)
-}
+    /// Reads the bytes that [`Self::to_json`] gave.
+    ///
+    /// # Errors
+    /// When they hold no measurement.
+    pub(crate) fn from_json(bytes: &[u8]) -> Result<Self, ActionError> {
+        serde_json::from_slice(bytes).map_err(ActionError::failed)
+    }
 
-/// The line of a verdict for a number that is compared with the unquantized model's.
-pub(crate) fn compared(
-    name: &str,
-    on: &str,
-    measured: &Measurement,
-    baseline: &Measurement,
-    limit: String,
-    passed: bool,
-) -> Check {
-    Check {
-        name: name.to_owned(),
-        on: Some(on.to_owned()),
-        baseline: Some(baseline.shown.clone()),
-        measured: measured.shown.clone(),
-        value: measured.value,
-        baseline_value: Some(baseline.value),
-        // Nothing is relative to zero.
-        delta: (baseline.value != 0.0).then(|| signed_percent(measured.value / baseline.value - 1.0)),
-        limit,
-        passed,
+    /// Returns the line of a verdict for a number that is compared with the unquantized model's.
+    ///
+    /// * `name`, `on`: the metric and the dataset
+    /// * `limit`, `passed`: what is allowed, in words, and whether the number keeps to it
+    pub(crate) fn against(
+        &self,
+        baseline: &Self,
+        name: &str,
+        on: &str,
+        limit: String,
+        passed: bool,
+    ) -> Check {
+        Check {
+            name: name.to_owned(),
+            on: Some(on.to_owned()),
+            baseline: Some(baseline.shown.clone()),
+            measured: self.shown.clone(),
+            value: self.value,
+            baseline_value: Some(baseline.value),
+            // Nothing is relative to zero.
+            delta: (baseline.value != 0.0).then(|| signed_percent(self.value / baseline.value - 1.0)),
+            limit,
+            passed,
+        }
     }
 }

@@ -3,6 +3,7 @@
 use mc_ir::action::{ActionContext, ActionError, Artifact, Input};
 use mc_runtime::cpu_exact::CPU_EXACT;
 
+use crate::action::remote_kind::Parameters;
 use crate::inference::gguf::open_gguf;
 use crate::inference::opened::Opened;
 use crate::inference::unquantized::Unquantized;
@@ -18,7 +19,7 @@ const BACKEND: &str = "backend";
 /// A model to be measured.
 #[derive(Clone, Debug)]
 pub(crate) enum Subject {
-    /// A file that was written; the first input of the action.
+    /// A file that was written; one input of the action.
     Gguf,
     /// The checkpoint or merge itself, in its own precision.
     Unquantized(Box<Unquantized>),
@@ -58,7 +59,7 @@ impl Subject {
     ///
     /// # Errors
     /// What is wrong, when no subject has them.
-    pub(crate) fn of_parameters(parameters: &[(String, String)]) -> Result<Self, String> {
+    pub(crate) fn of_parameters(parameters: &Parameters) -> Result<Self, String> {
         let names = |name: &str, index: usize| parameters.get(index).is_some_and(|(found, _)| found == name);
         if !names(MODEL, 0) || !names(BACKEND, 1) {
             return Err(format!("Expected the parameters `{MODEL}` and `{BACKEND}` first"));
@@ -70,6 +71,18 @@ impl Subject {
         }
     }
 
+    /// The subjects whose parameters follow each other.
+    ///
+    /// # Errors
+    /// What is wrong, when so many subjects do not have them.
+    pub(crate) fn each_of_parameters<const N: usize>(parameters: &Parameters) -> Result<[Self; N], String> {
+        // No weight has the name that begins a subject: theirs are names of tensors.
+        let of_each = parameters.chunk_by(|_, (name, _)| name != MODEL);
+        let subjects: Vec<Self> = of_each.map(Self::of_parameters).collect::<Result<_, _>>()?;
+        let n_found = subjects.len();
+        subjects.try_into().map_err(|_| format!("Expected the parameters of {N} models; found {n_found}"))
+    }
+
     /// A word for progress lines.
     pub(crate) fn describe(&self) -> &'static str {
         match self {
@@ -78,14 +91,14 @@ impl Subject {
         }
     }
 
-    /// Brings the model up.
+    /// Brings the model up. Its inputs are those of the action from `first` on.
     ///
     /// # Errors
     /// When its files cannot be read or contradict each other.
-    pub(crate) fn open(&self, ctx: &dyn ActionContext) -> Result<Opened, ActionError> {
+    pub(crate) fn open(&self, ctx: &dyn ActionContext, first: usize) -> Result<Opened, ActionError> {
         match self {
-            Self::Gguf => open_gguf(&ctx.input(0)?),
-            Self::Unquantized(model) => model.open(ctx),
+            Self::Gguf => open_gguf(&ctx.input(first)?),
+            Self::Unquantized(model) => model.open(ctx, first),
         }
     }
 }

@@ -131,17 +131,17 @@ impl Unquantized {
         })
     }
 
-    /// Brings the model up.
+    /// Brings the model up. Its inputs are those of the action from `first` on.
     ///
     /// # Errors
     /// When its files cannot be read or contradict each other.
-    pub(crate) fn open(&self, ctx: &dyn ActionContext) -> Result<Opened, ActionError> {
+    pub(crate) fn open(&self, ctx: &dyn ActionContext, first: usize) -> Result<Opened, ActionError> {
         runnable::check(&self.program).map_err(ActionError::failed)?;
-        let contents = Contents::of_roles(ctx, &self.roles, 0)?;
+        let contents = Contents::of_roles(ctx, &self.roles, first)?;
         let vocabulary = vocabulary_of(&contents, &self.program)?;
         let tokenizer = tokenizer_of(&contents, &self.program)?;
         let mut weights = Weights::new();
-        let mut first = self.roles.len();
+        let mut first = first + self.roles.len();
         for weight in &self.weights {
             ctx.go_on()?;
             let runtime = weight.runtime(first, ctx)?;

@@ -31,7 +31,7 @@ pub(crate) const REPORT: &str = "report.json";
 const EXPRESSION: &str = "expression";
 
 /// What a worker makes of the parameters.
-pub(crate) static REMOTE: RemoteKind =
+pub(crate) const REMOTE: RemoteKind =
     RemoteKind { kind: ActionKind { name: "tensor", version: 2 }, make: of_parameters };
 
 /// Elements in one tile: 1 MiB of f32, small enough for a core's cache, large enough to hide the scheduling.

@@ -1,42 +1,141 @@
-//! The accuracy gate: which share of questions a model answers exactly.
+//! Accuracy: the share of questions that a model answers exactly.
 //!
 //! Each question goes through the model's chat template as one user message; the answer is decoded greedily and
 //! compared as text, spaces at both ends aside.
 
-use mc_ir::action::{Action, ActionContext, ActionError, ActionKind, Artifact, Input};
+use mc_ir::action::{ActionContext, ActionError, ActionKind};
 use mc_ir::attribute::Record;
-use mc_ir::label::Label;
-use mc_ir::output::Outputs;
+use mc_ir::fault::Fault;
+use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs, Presence, PropertySchema, ValueKind};
 use mc_runtime::accuracy::{Question, answers};
 use mc_runtime::cancellation::Cancellation;
 use serde::Deserialize;
 
-use crate::action::remote_kind::{ITS_INPUT, RemoteKind, last, number};
-use crate::action::target_step::target_step;
-use crate::evaluate::measurement::{Measurement, write_measurement};
-use crate::evaluate::verdict::percent;
-use crate::export::gguf::GgufInfo;
-use crate::inference::opened::measurement_error;
+use crate::action::remote_kind::{Parameters, RemoteKind, last, number};
+use crate::attributes::number_property;
+use crate::evaluate::gated_model::{GatedModel, ON};
+use crate::evaluate::measure::{Data, Measure, MeasureAction};
+use crate::evaluate::measurement::Measurement;
+use crate::evaluate::metric::{Metric, Plan, Results};
+use crate::evaluate::verdict::{Check, percent};
+use crate::inference::opened::{Opened, measurement_error};
 use crate::inference::prompts::Prompts;
-use crate::inference::subject::Subject;
-use crate::source::dataset::{DatasetInfo, reason};
+use crate::source::dataset::{DatasetKind, reason};
 
-/// The accuracy of the quantized model and of the unquantized one, in this order.
-///
-/// * `record`: the attributes of the target that wants to know
-pub(crate) fn actions(
-    owner: &Label,
-    record: &Record,
-    gguf: &GgufInfo,
-    data: &DatasetInfo,
+static NODE: NodeSchema = NodeSchema {
+    name: "accuracy",
+    doc: "Share of questions answered exactly, greedily, with the chat template.",
+    arguments: Arguments::None,
+    properties: &[
+        ON,
+        PropertySchema {
+            name: "min",
+            value: ValueKind::Fraction,
+            presence: Presence::Optional,
+            doc: "The least share of right answers.",
+        },
+        PropertySchema {
+            name: "max-decrease",
+            value: ValueKind::Fraction,
+            presence: Presence::Default("2%"),
+            doc: "How much lower than the baseline it may be, relative to it.",
+        },
+        PropertySchema {
+            name: MAX_TOKENS,
+            value: ValueKind::Integer,
+            presence: Presence::Default("32"),
+            doc: "Tokens after which an answer is cut off.",
+        },
+    ],
+    children: &[],
+};
+
+/// The name of the property and of the action's parameter.
+const MAX_TOKENS: &str = "max-tokens";
+
+/// The least accuracy, as a share and relative to the baseline.
+#[derive(Debug)]
+pub(crate) struct Accuracy {
+    on: String,
+    min: Option<f64>,
+    max_decrease: f64,
+}
+
+impl Metric for Accuracy {
+    const SCHEMA: ChildSchema = ChildSchema { node: &NODE, occurs: Occurs::Any };
+    const REMOTE: Option<RemoteKind> = Some(MeasureAction::<Answers, 1>::REMOTE);
+
+    fn plan(gate: &GatedModel<'_>, node: &Record) -> Result<Plan<Self>, Vec<Fault>> {
+        let data = gate.dataset(node, DatasetKind::Json)?;
+        let max_tokens = number_property(node, MAX_TOKENS).unwrap_or(32.0) as usize;
+        let models = [gate.quantized(), gate.unquantized()];
+        Ok(Plan {
+            results: models.map(|model| gate.measured([model], Answers { max_tokens }, &data)).to_vec(),
+            metric: Self {
+                on: data.name.clone(),
+                min: number_property(node, "min"),
+                max_decrease: number_property(node, "max-decrease").unwrap_or(0.02),
+            },
+            held_out: Some(data),
+        })
+    }
+
+    fn judge(&self, results: &Results<'_>) -> Result<Check, ActionError> {
+        let (measured, baseline) = (results.measurement(0)?, results.measurement(1)?);
+        let mut limit = format!("at most -{}", percent(self.max_decrease));
+        let mut passed = measured.value >= baseline.value * (1.0 - self.max_decrease);
+        if let Some(min) = self.min {
+            limit = format!("at least {}, {limit}", percent(min));
+            passed &= measured.value >= min;
+        }
+        Ok(measured.against(&baseline, NODE.name, &self.on, limit, passed))
+    }
+}
+
+/// The share of right answers of so many tokens at most.
+struct Answers {
     max_tokens: usize,
-) -> [Artifact; 2] {
-    let subjects = [Subject::of_gguf(&gguf.gguf), Subject::of_model(&gguf.model)];
-    subjects.map(|(subject, mut inputs)| {
-        inputs.push(Input::Artifact(data.items.clone()));
-        let action = Accuracy { subject, max_tokens, data: data.name.clone() };
-        target_step(owner, record, action, inputs).artifact("measurement.json")
-    })
+}
+
+impl Measure<1> for Answers {
+    const KIND: ActionKind =
+        ActionKind { name: "accuracy", version: mc_runtime::accuracy::VERSION + mc_family::chat::VERSION };
+
+    fn parameters(&self) -> Vec<(String, String)> {
+        vec![(MAX_TOKENS.to_owned(), self.max_tokens.to_string())]
+    }
+
+    fn of_parameters(parameters: &Parameters) -> Result<(&Parameters, Self), String> {
+        let (before, max_tokens) = last(parameters, MAX_TOKENS)?;
+        Ok((before, Self { max_tokens: number(MAX_TOKENS, max_tokens)? }))
+    }
+
+    fn measure(
+        &self,
+        [model]: &[Opened; 1],
+        data: &Data,
+        ctx: &dyn ActionContext,
+    ) -> Result<Measurement, ActionError> {
+        let items = items(data)?;
+        let prompts = Prompts::new(model)?;
+        let questions = items.iter().map(|item| {
+            ctx.go_on()?;
+            Ok(Question { prompt: prompts.ids(&item.utterance)?, max_tokens: self.max_tokens })
+        });
+        let questions: Vec<Question> = questions.collect::<Result<_, ActionError>>()?;
+        let is_cancelled = || ctx.is_cancelled();
+        let (stop, cancellation) = (&model.vocabulary.special.stop, Cancellation::new(&is_cancelled));
+        let found = answers(&model.model, &questions, stop, cancellation)
+            .map_err(|error| measurement_error(&format!("Accuracy on `{}`", data.name), &error))?;
+        let mut n_right = 0;
+        for (item, answer) in items.iter().zip(&found) {
+            let text = model.tokenizer.decode(&answer.tokens).map_err(ActionError::failed)?;
+            n_right += usize::from(text.trim() == item.answer.trim());
+        }
+        let value = n_right as f64 / items.len() as f64;
+        let shown = format!("{} ({n_right} of {})", percent(value), items.len());
+        Ok(Measurement { value, shown })
+    }
 }
 
 /// One line of the dataset; other keys are for those who made it.
@@ -46,77 +145,13 @@ struct Item {
     answer: String,
 }
 
-const MAX_TOKENS: &str = "max-tokens";
-
-/// What a worker makes of the parameters.
-pub(crate) static REMOTE: RemoteKind = RemoteKind {
-    kind: ActionKind { name: "accuracy", version: mc_runtime::accuracy::VERSION + mc_family::chat::VERSION },
-    make: |parameters| {
-        let (of_subject, max_tokens) = last(parameters, MAX_TOKENS)?;
-        let subject = Subject::of_parameters(of_subject)?;
-        let max_tokens = number(MAX_TOKENS, max_tokens)?;
-        // Its sender knows what it is measured on.
-        Ok(Box::new(Accuracy { subject, max_tokens, data: ITS_INPUT.to_owned() }))
-    },
-};
-
-struct Accuracy {
-    subject: Subject,
-    max_tokens: usize,
-    data: String,
-}
-
-impl Action for Accuracy {
-    fn kind(&self) -> ActionKind {
-        REMOTE.kind
-    }
-
-    fn parameters(&self) -> Vec<(String, String)> {
-        let mut parameters = self.subject.parameters();
-        parameters.push((MAX_TOKENS.to_owned(), self.max_tokens.to_string()));
-        parameters
-    }
-
-    fn outputs(&self) -> Vec<String> {
-        vec!["measurement.json".to_owned()]
-    }
-
-    fn describe(&self) -> String {
-        format!("{} model on {}", self.subject.describe(), self.data)
-    }
-
-    fn run(&self, ctx: &dyn ActionContext) -> Result<Outputs, ActionError> {
-        let opened = self.subject.open(ctx)?;
-        let content = ctx.input(self.subject.n_inputs())?;
-        let items = items(&content.to_contiguous(), &self.data)?;
-        let prompts = Prompts::new(&opened)?;
-        let questions = items.iter().map(|item| {
-            ctx.go_on()?;
-            Ok(Question { prompt: prompts.ids(&item.utterance)?, max_tokens: self.max_tokens })
-        });
-        let questions: Vec<Question> = questions.collect::<Result<_, ActionError>>()?;
-        let is_cancelled = || ctx.is_cancelled();
-        let (stop, cancellation) = (&opened.vocabulary.special.stop, Cancellation::new(&is_cancelled));
-        let found = answers(&opened.model, &questions, stop, cancellation)
-            .map_err(|error| measurement_error(&format!("Accuracy on `{}`", self.data), &error))?;
-        let mut n_right = 0;
-        for (item, answer) in items.iter().zip(&found) {
-            let text = opened.tokenizer.decode(&answer.tokens).map_err(ActionError::failed)?;
-            n_right += usize::from(text.trim() == item.answer.trim());
-        }
-        let value = n_right as f64 / items.len() as f64;
-        let shown = format!("{} ({n_right} of {})", percent(value), items.len());
-        write_measurement(ctx, &Measurement { value, shown })
-    }
-}
-
-fn items(bytes: &[u8], data: &str) -> Result<Vec<Item>, ActionError> {
-    let text = String::from_utf8_lossy(bytes);
+fn items(data: &Data) -> Result<Vec<Item>, ActionError> {
     let item = |(index, line): (usize, &str)| {
         serde_json::from_str(line).map_err(|error| {
-            ActionError::failed(format!("Item {} of dataset `{data}`: {}", index + 1, reason(&error)))
+            let place = format!("Item {} of dataset `{}`", index + 1, data.name);
+            ActionError::failed(format!("{place}: {}", reason(&error)))
                 .with_help("Each line is an object with the texts `utterance` and `answer`")
         })
     };
-    text.lines().enumerate().map(item).collect()
+    data.items.lines().enumerate().map(item).collect()
 }

@@ -1,98 +1,116 @@
-//! The perplexity gate: how well a model predicts held-out text.
+//! Perplexity: how well a model predicts held-out text.
 //!
 //! Source: `perplexity` of llama.cpp: chunks of one context, the second half of each is scored.
 
-use mc_ir::action::{Action, ActionContext, ActionError, ActionKind, Artifact, Input};
+use mc_ir::action::{ActionContext, ActionError, ActionKind};
 use mc_ir::attribute::Record;
-use mc_ir::label::Label;
-use mc_ir::output::Outputs;
+use mc_ir::fault::Fault;
+use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs, Presence, PropertySchema, ValueKind};
 use mc_runtime::cancellation::Cancellation;
 use mc_runtime::chunks::ChunkOptions;
 
-use crate::action::remote_kind::{ITS_INPUT, RemoteKind, last, number};
-use crate::action::target_step::target_step;
-use crate::evaluate::measurement::{Measurement, write_measurement};
-use crate::export::gguf::GgufInfo;
+use crate::action::remote_kind::{Parameters, RemoteKind, last, number};
+use crate::attributes::number_property;
+use crate::evaluate::gated_model::{GatedModel, ON};
+use crate::evaluate::measure::{Data, Measure, MeasureAction};
+use crate::evaluate::measurement::Measurement;
+use crate::evaluate::metric::{Metric, Plan, Results};
+use crate::evaluate::verdict::{Check, percent};
 use crate::inference::chunk_len::chunk_len;
-use crate::inference::opened::measurement_error;
-use crate::inference::subject::Subject;
-use crate::source::dataset::DatasetInfo;
+use crate::inference::opened::{Opened, measurement_error};
+use crate::source::dataset::DatasetKind;
 
-/// The perplexity of the quantized model and of the unquantized one, in this order.
-///
-/// * `record`: the attributes of the target that wants to know
-///
-/// # Errors
-/// A sentence, when the model cannot attend over `context` tokens.
-pub(crate) fn actions(
-    owner: &Label,
-    record: &Record,
-    gguf: &GgufInfo,
-    data: &DatasetInfo,
-    context: Option<usize>,
-) -> Result<[Artifact; 2], String> {
-    let n_ctx = chunk_len(context, gguf.model.decoder.context_length as usize)?;
-    let subjects = [Subject::of_gguf(&gguf.gguf), Subject::of_model(&gguf.model)];
-    Ok(subjects.map(|(subject, mut inputs)| {
-        inputs.push(Input::Artifact(data.items.clone()));
-        let action = Perplexity { subject, n_ctx, data: data.name.clone() };
-        target_step(owner, record, action, inputs).artifact("measurement.json")
-    }))
-}
-
-const CONTEXT: &str = "context";
-
-/// What a worker makes of the parameters.
-pub(crate) static REMOTE: RemoteKind = RemoteKind {
-    kind: ActionKind { name: "perplexity", version: mc_runtime::perplexity::VERSION },
-    make: |parameters| {
-        let (of_subject, context) = last(parameters, CONTEXT)?;
-        let subject = Subject::of_parameters(of_subject)?;
-        let n_ctx = number(CONTEXT, context)?;
-        // Its sender knows what it is measured on.
-        Ok(Box::new(Perplexity { subject, n_ctx, data: ITS_INPUT.to_owned() }))
-    },
+static NODE: NodeSchema = NodeSchema {
+    name: "perplexity",
+    doc: "Perplexity on held-out text, against the unquantized model.",
+    arguments: Arguments::None,
+    properties: &[
+        ON,
+        PropertySchema {
+            name: "max-increase",
+            value: ValueKind::Fraction,
+            presence: Presence::Default("2%"),
+            doc: "How much higher than the baseline it may be, relative to it.",
+        },
+        PropertySchema {
+            name: CONTEXT,
+            value: ValueKind::Integer,
+            presence: Presence::Optional,
+            doc: "Tokens per chunk; 512, or the model's context when that is shorter.",
+        },
+    ],
+    children: &[],
 };
 
-struct Perplexity {
-    subject: Subject,
-    n_ctx: usize,
-    data: String,
+/// The name of the property and of the action's parameter.
+const CONTEXT: &str = "context";
+
+/// How much higher than the baseline the perplexity may be.
+#[derive(Debug)]
+pub(crate) struct Perplexity {
+    on: String,
+    max_increase: f64,
 }
 
-impl Action for Perplexity {
-    fn kind(&self) -> ActionKind {
-        REMOTE.kind
+impl Metric for Perplexity {
+    const SCHEMA: ChildSchema = ChildSchema { node: &NODE, occurs: Occurs::Any };
+    const REMOTE: Option<RemoteKind> = Some(MeasureAction::<Chunks, 1>::REMOTE);
+
+    fn plan(gate: &GatedModel<'_>, node: &Record) -> Result<Plan<Self>, Vec<Fault>> {
+        let data = gate.dataset(node, DatasetKind::Text)?;
+        let context = number_property(node, CONTEXT).map(|context| context as usize);
+        let max = gate.gguf.model.decoder.context_length as usize;
+        let n_ctx = chunk_len(context, max).map_err(|message| {
+            let place = node.property(CONTEXT).map_or(node.place, |context| context.place);
+            vec![Fault::new(place, "gate::context", message)]
+        })?;
+        let max_increase = number_property(node, "max-increase").unwrap_or(0.02);
+        let models = [gate.quantized(), gate.unquantized()];
+        Ok(Plan {
+            results: models.map(|model| gate.measured([model], Chunks { n_ctx }, &data)).to_vec(),
+            metric: Self { on: data.name.clone(), max_increase },
+            held_out: Some(data),
+        })
     }
+
+    fn judge(&self, results: &Results<'_>) -> Result<Check, ActionError> {
+        let (measured, baseline) = (results.measurement(0)?, results.measurement(1)?);
+        let limit = format!("at most +{}", percent(self.max_increase));
+        let passed = measured.value <= baseline.value * (1.0 + self.max_increase);
+        Ok(measured.against(&baseline, NODE.name, &self.on, limit, passed))
+    }
+}
+
+/// The perplexity over chunks of so many tokens.
+struct Chunks {
+    n_ctx: usize,
+}
+
+impl Measure<1> for Chunks {
+    const KIND: ActionKind = ActionKind { name: "perplexity", version: mc_runtime::perplexity::VERSION };
 
     fn parameters(&self) -> Vec<(String, String)> {
-        let mut parameters = self.subject.parameters();
-        parameters.push((CONTEXT.to_owned(), self.n_ctx.to_string()));
-        parameters
+        vec![(CONTEXT.to_owned(), self.n_ctx.to_string())]
     }
 
-    fn outputs(&self) -> Vec<String> {
-        vec!["measurement.json".to_owned()]
+    fn of_parameters(parameters: &Parameters) -> Result<(&Parameters, Self), String> {
+        let (before, context) = last(parameters, CONTEXT)?;
+        Ok((before, Self { n_ctx: number(CONTEXT, context)? }))
     }
 
-    fn describe(&self) -> String {
-        format!("{} model on {}", self.subject.describe(), self.data)
-    }
-
-    fn run(&self, ctx: &dyn ActionContext) -> Result<Outputs, ActionError> {
-        let opened = self.subject.open(ctx)?;
-        let items = ctx.input(self.subject.n_inputs())?;
-        let text = String::from_utf8_lossy(&items.to_contiguous()).into_owned();
-        let options = ChunkOptions { n_ctx: self.n_ctx, bos: opened.begin(), max_chunks: None };
+    fn measure(
+        &self,
+        [model]: &[Opened; 1],
+        data: &Data,
+        ctx: &dyn ActionContext,
+    ) -> Result<Measurement, ActionError> {
+        let options = ChunkOptions { n_ctx: self.n_ctx, bos: model.begin(), max_chunks: None };
         let is_cancelled = || ctx.is_cancelled();
         let cancellation = Cancellation::new(&is_cancelled);
-        let ids = opened.text_ids(text, ctx)?;
-        let found = mc_runtime::perplexity::perplexity(&opened.model, &ids, &options, cancellation)
-            .map_err(|error| measurement_error(&format!("Perplexity on `{}`", self.data), &error))?;
-        let measurement = Measurement {
-            value: found.perplexity,
-            shown: format!("{:.4} ± {:.4}", found.perplexity, found.standard_error),
-        };
-        write_measurement(ctx, &measurement)
+        let ids = model.text_ids(data.items.clone(), ctx)?;
+        let found = mc_runtime::perplexity::perplexity(&model.model, &ids, &options, cancellation)
+            .map_err(|error| measurement_error(&format!("Perplexity on `{}`", data.name), &error))?;
+        let shown = format!("{:.4} ± {:.4}", found.perplexity, found.standard_error);
+        Ok(Measurement { value: found.perplexity, shown })
     }
 }
