@@ -1,4 +1,11 @@
-//! Files that runtimes read: the rules `gguf` and `adapter-gguf`.
+//! Files that runtimes read.
+//!
+//! | file | rule |
+//! |---|---|
+//! | `gguf` | `gguf` |
+//! | `adapter_gguf` | `adapter-gguf` |
+//!
+//! The other files are their steps and parts.
 
 pub(crate) mod adapter_container;
 pub mod adapter_gguf;

@@ -1,4 +1,4 @@
-//! A model, opened to be run.
+//! A model, opened to be run. No file here is a rule: `imatrix`, `gate` and the command line use them.
 
 pub(crate) mod abandon;
 pub mod chat;

@@ -1,4 +1,12 @@
-//! Models, adapters and texts as they come: the rules `checkpoint`, `adapter` and `dataset`, and what they read.
+//! Models, adapters and texts as they come, and what others read of them.
+//!
+//! | file | rule |
+//! |---|---|
+//! | `checkpoint` | `checkpoint` |
+//! | `adapter` | `adapter` |
+//! | `dataset` | `dataset` |
+//!
+//! The other files are their parts, and what they provide ([`model_info`]). Nothing here makes or runs a model.
 
 pub mod adapter;
 pub mod checkpoint;
