@@ -16,12 +16,13 @@ use mc_ir::action::{
 use mc_ir::output::{Output, Outputs};
 
 use crate::calibrate::imatrix::ImatrixInfo;
-use crate::export::gguf::Planned;
-use crate::export::gguf_head;
-use crate::export::token_files::{Contents, vocabulary_of};
+use crate::export::gguf_keys;
+use crate::export::tensor_steps::Planned;
 use crate::quantize::gguf_copy::COPY;
 use crate::quantize::tensor_report;
+use crate::source::gguf_head;
 use crate::source::model_info::{HEAD, ModelInfo};
+use crate::source::token_files::{Contents, vocabulary_of};
 
 /// The output that holds the model.
 pub(crate) const MODEL_FILE: &str = "model.gguf";
@@ -108,7 +109,7 @@ impl Container {
         let head = contents.get(HEAD).map(|head| gguf_head::parse(&head)).transpose()?;
         let mut keys = match (head, self.recipe) {
             (Some(head), Some(recipe)) => self.keys_of_head(&head, recipe, &contents)?,
-            (Some(head), None) => return Ok(gguf_head::copied(&head)),
+            (Some(head), None) => return Ok(gguf_keys::copied(&head)),
             (None, Some(recipe)) => self.keys_of_files(recipe, &contents)?,
             (None, None) => return Err(ActionError::failed("Only the keys of a GGUF can be copied")),
         };
@@ -132,7 +133,7 @@ impl Container {
         // Only an adapter or a blend brings another vocabulary.
         let is_own = self.model.files.vocabulary == self.model.files.head;
         let vocabulary = (!is_own).then(|| vocabulary_of(contents, &self.model.decoder)).transpose()?;
-        let changes = gguf_head::Changes {
+        let changes = gguf_keys::Changes {
             name: &self.name,
             file_type: recipe.file_type,
             is_quantized: recipe.default.block_len > 1,

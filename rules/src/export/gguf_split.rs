@@ -18,7 +18,7 @@ use mc_ir::schema::{Arguments, NodeSchema, ValueKind};
 
 use crate::action::target_step::target_step;
 use crate::export::container::{ALIGNMENT, MODEL_FILE};
-use crate::runnable::subject::gguf_head;
+use crate::source::gguf_head;
 
 /// How large a file may be; for `gguf` and `model`.
 pub(crate) static MAX_FILE_SIZE: NodeSchema = NodeSchema {
@@ -75,7 +75,7 @@ pub(crate) fn files(
 impl Split {
     /// The first file: every key and no tensor.
     fn first(&self, ctx: &dyn ActionContext) -> Result<Output, ActionError> {
-        let gguf = gguf_head(&ctx.input(0)?)?;
+        let gguf = gguf_head::of_content(&ctx.input(0)?)?;
         let mut keys = gguf.to_keys();
         keys.extend(place_keys(0, self.ranges.len() + 1, self.plans.len()));
         let head = Layout::new(&keys, &[], ALIGNMENT).head;

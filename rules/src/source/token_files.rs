@@ -10,8 +10,7 @@ use mc_family::tokenizer::fidelity::Fidelity;
 use mc_family::tokenizer::vocabulary::{TokenizerFiles, vocabulary};
 use mc_ir::action::{ActionContext, ActionError, Content, Source};
 
-use crate::export::gguf_head;
-use crate::runnable::subject::GGUF_TEMPLATE;
+use crate::source::gguf_head::{self, GGUF_TEMPLATE};
 use crate::source::model_info::{ADDITIONAL_CHAT_TEMPLATES, VOCABULARY};
 
 /// The files' bytes, by role.

@@ -9,8 +9,9 @@ use mc_runtime::log_probabilities::log_probability;
 use mc_runtime::logits::LogitPositions;
 use mc_runtime::sampler::Sampling;
 
-use crate::evaluate::accuracy::Prompts;
-use crate::runnable::subject::{Opened, open_gguf};
+use crate::inference::gguf::open_gguf;
+use crate::inference::opened::Opened;
+use crate::inference::prompts::Prompts;
 
 /// Name of the threads that chat templates run on; a panic there is told as an error of the template.
 pub const TEMPLATE_THREAD: &str = mc_family::chat::THREAD;

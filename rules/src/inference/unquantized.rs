@@ -24,10 +24,11 @@ use mc_tensor::dtype::DType;
 use mc_tensor::model_tensor::ModelTensor;
 use rayon::prelude::*;
 
-use crate::export::token_files::{Contents, tokenizer_of, vocabulary_of};
+use crate::action::expression_text::expression;
 use crate::expression::evaluate::Evaluator;
-use crate::runnable::subject::{Opened, dimensions, tensor_error};
+use crate::inference::opened::{Opened, dimensions, tensor_error};
 use crate::source::model_info::ModelInfo;
+use crate::source::token_files::{Contents, tokenizer_of, vocabulary_of};
 use crate::source::wire_tensors::{WireTensor, factor_tensors, family_of, wire_tensors};
 
 /// Elements that are computed at once while a merged weight is brought into memory.
@@ -130,17 +131,17 @@ impl Unquantized {
         })
     }
 
-    /// Brings the model up.
+    /// Brings the model up. Its inputs are those of the action from `first` on.
     ///
     /// # Errors
     /// When its files cannot be read or contradict each other.
-    pub(crate) fn open(&self, ctx: &dyn ActionContext) -> Result<Opened, ActionError> {
+    pub(crate) fn open(&self, ctx: &dyn ActionContext, first: usize) -> Result<Opened, ActionError> {
         runnable::check(&self.program).map_err(ActionError::failed)?;
-        let contents = Contents::of_roles(ctx, &self.roles, 0)?;
+        let contents = Contents::of_roles(ctx, &self.roles, first)?;
         let vocabulary = vocabulary_of(&contents, &self.program)?;
         let tokenizer = tokenizer_of(&contents, &self.program)?;
         let mut weights = Weights::new();
-        let mut first = self.roles.len();
+        let mut first = first + self.roles.len();
         for weight in &self.weights {
             ctx.go_on()?;
             let runtime = weight.runtime(first, ctx)?;
@@ -158,15 +159,6 @@ impl Unquantized {
         let template_place = contents.template_place();
         Ok(Opened { model, tokenizer: Arc::new(tokenizer), vocabulary, template_place })
     }
-}
-
-/// Reads the text of an expression, with the codecs that we have.
-///
-/// # Errors
-/// A sentence, when it is none.
-pub(crate) fn expression(text: &str) -> Result<TensorExpr, String> {
-    TensorExpr::parse(text, &|name| codecs::by_name(name).map(|codec| codec.name))
-        .map_err(|error| error.to_string())
 }
 
 /// The weights that are run. Those from a GGUF are run in its own layout, so that blocks stay blocks and every bit is

@@ -1,4 +1,4 @@
-//! The head of a GGUF that a model was read from: what of it goes into the files that are made of the model.
+//! The keys of a GGUF that a model was read from: those that go into the files that are made of the model.
 //!
 //! Keys are copied, because a file may have some that we do not know; only what is no longer true is replaced.
 
@@ -13,14 +13,6 @@ use mc_ir::action::ActionError;
 
 /// Before keys that say where a file of ours comes from.
 const OURS: &str = "mc.";
-
-/// Reads a head without the tensors behind it.
-///
-/// # Errors
-/// When it is broken.
-pub(crate) fn parse(bytes: &[u8]) -> Result<Gguf, ActionError> {
-    Gguf::parse(bytes, u64::MAX).map_err(ActionError::failed)
-}
 
 /// The keys that stay as they are when nothing is done to the tensors: all but the place in a series, and how tensors
 /// are aligned, which is for the new file to say.

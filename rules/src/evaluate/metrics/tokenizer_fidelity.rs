@@ -1,4 +1,4 @@
-//! The tokenizer-fidelity gate: whether a GGUF cuts text as the checkpoint does.
+//! Tokenizer fidelity: whether a GGUF cuts text as the checkpoint does.
 //!
 //! Compared are the ids of our tokenizer on the checkpoint's files, of the `tokenizers` library on `tokenizer.json`, and
 //! of the vocabulary in the GGUF, on each line of a dataset and on texts that are known to be hard. Of the texts that
@@ -6,30 +6,30 @@
 
 use mc_family::tokenizer::fidelity::{Difference, Fidelity};
 use mc_format::gguf::vocabulary_keys::vocabulary as gguf_vocabulary;
-use mc_ir::action::{Action, ActionContext, ActionError, ActionKind, Artifact, Input, write_bytes};
+use mc_ir::action::{Action, ActionContext, ActionError, ActionKind, Input, write_bytes};
 use mc_ir::attribute::Record;
-use mc_ir::label::Label;
+use mc_ir::fault::Fault;
 use mc_ir::output::{Output, Outputs};
-use mc_ir::schema::{Arguments, NodeSchema, Presence, PropertySchema, ValueKind};
+use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs, Presence, PropertySchema, ValueKind};
 use serde::{Deserialize, Serialize};
 
-use crate::action::target_step::target_step;
-use crate::evaluate::gate::ON;
+use crate::attributes::label_property;
+use crate::evaluate::gated_model::{GatedModel, ON};
+use crate::evaluate::metric::{Metric, Plan, Results};
 use crate::evaluate::verdict::Check;
-use crate::export::gguf::GgufInfo;
-use crate::export::token_files::{Contents, fidelity_of};
-use crate::runnable::subject::gguf_head;
-use crate::source::dataset::DatasetInfo;
+use crate::source::dataset::DatasetKind;
+use crate::source::gguf_head;
 use crate::source::model_info::ModelInfo;
-
-/// The node's name.
-pub(crate) const NAME: &str = "tokenizer-fidelity";
+use crate::source::token_files::{Contents, fidelity_of};
 
 /// The property that names another checkpoint.
-pub(crate) const AGAINST: &str = "against";
+const AGAINST: &str = "against";
 
-pub(crate) static SCHEMA: NodeSchema = NodeSchema {
-    name: NAME,
+/// The output that holds the [`Fidelities`].
+const FIDELITY: &str = "fidelity.json";
+
+static NODE: NodeSchema = NodeSchema {
+    name: "tokenizer-fidelity",
     doc: "Equal token ids from the checkpoint's tokenizer and from the GGUF.",
     arguments: Arguments::None,
     properties: &[
@@ -44,44 +44,62 @@ pub(crate) static SCHEMA: NodeSchema = NodeSchema {
     children: &[],
 };
 
+/// Leave for no difference at all.
+#[derive(Debug)]
+pub(crate) struct TokenizerFidelity {
+    on: String,
+}
+
+impl Metric for TokenizerFidelity {
+    const SCHEMA: ChildSchema = ChildSchema { node: &NODE, occurs: Occurs::Any };
+
+    fn plan(gate: &GatedModel<'_>, node: &Record) -> Result<Plan<Self>, Vec<Fault>> {
+        let model = match label_property(node, AGAINST) {
+            None => gate.gguf.model.clone(),
+            Some(named) => gate.provider::<ModelInfo>(&named, "a `checkpoint`")?,
+        };
+        if model.files.tokenizer.is_none() && model.files.tokenizer_model.is_none() {
+            return Err(vec![no_tokenizer(node)]);
+        }
+        let data = gate.dataset(node, DatasetKind::Text)?;
+        let files = model.files.tokenizer_sources().into_iter().map(|(_, source)| Input::Source(source));
+        let inputs = [Input::Artifact(gate.gguf.gguf.clone()), Input::Artifact(data.items.clone())];
+        let inputs = inputs.into_iter().chain(files).collect();
+        let compare = Compare { model, data: data.name.clone() };
+        let result = gate.step(compare, inputs).artifact(FIDELITY);
+        // Calibration text may be compared as well: nothing is measured that could be learnt from it.
+        Ok(Plan { metric: Self { on: data.name }, results: vec![result], held_out: None })
+    }
+
+    fn judge(&self, results: &Results<'_>) -> Result<Check, ActionError> {
+        let found = serde_json::from_slice(&results.content(0)?.to_contiguous());
+        Ok(check(&found.map_err(ActionError::failed)?, &self.on))
+    }
+}
+
+fn no_tokenizer(node: &Record) -> Fault {
+    let message = "The model was read from a GGUF, which brings no other tokenizer to compare with";
+    Fault::new(node.place, "gate::tokenizer", message)
+        .help("Write `against=\":checkpoint\"`, a folder with the tokenizer that it should have")
+}
+
 /// What was compared and what differed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Fidelities {
+struct Fidelities {
     n_texts: usize,
     n_different: usize,
     /// The shortest text that differs.
     first: Option<String>,
 }
 
-/// The comparison of a GGUF with a checkpoint on a dataset.
-///
-/// * `record`: the attributes of the target that wants to know
-pub(crate) fn action(
-    owner: &Label,
-    record: &Record,
-    gguf: &GgufInfo,
-    model: &ModelInfo,
-    data: &DatasetInfo,
-) -> Artifact {
-    let files = model.files.tokenizer_sources().into_iter().map(|(_, source)| Input::Source(source));
-    let inputs = [Input::Artifact(gguf.gguf.clone()), Input::Artifact(data.items.clone())];
-    let inputs = inputs.into_iter().chain(files).collect();
-    let action = Compare { model: model.clone(), data: data.name.clone() };
-    target_step(owner, record, action, inputs).artifact("fidelity.json")
-}
-
 /// What a comparison means for a verdict.
-///
-/// # Errors
-/// When `bytes` are no comparison.
-pub(crate) fn check(bytes: &[u8], on: &str) -> Result<Check, ActionError> {
-    let found: Fidelities = serde_json::from_slice(bytes).map_err(ActionError::failed)?;
+fn check(found: &Fidelities, on: &str) -> Check {
     let measured = match &found.first {
         None => format!("{} texts equal", found.n_texts),
         Some(first) => format!("{} of {} texts differ: {first}", found.n_different, found.n_texts),
     };
-    Ok(Check {
-        name: NAME.to_owned(),
+    Check {
+        name: NODE.name.to_owned(),
         on: Some(on.to_owned()),
         baseline: None,
         measured,
@@ -90,7 +108,7 @@ pub(crate) fn check(bytes: &[u8], on: &str) -> Result<Check, ActionError> {
         delta: None,
         limit: "all equal".to_owned(),
         passed: found.n_different == 0,
-    })
+    }
 }
 
 struct Compare {
@@ -114,7 +132,7 @@ impl Action for Compare {
     }
 
     fn outputs(&self) -> Vec<String> {
-        vec!["fidelity.json".to_owned()]
+        vec![FIDELITY.to_owned()]
     }
 
     fn describe(&self) -> String {
@@ -122,7 +140,7 @@ impl Action for Compare {
     }
 
     fn run(&self, ctx: &dyn ActionContext) -> Result<Outputs, ActionError> {
-        let gguf = gguf_head(&ctx.input(0)?)?;
+        let gguf = gguf_head::of_content(&ctx.input(0)?)?;
         let container = gguf_vocabulary(&gguf).map_err(ActionError::failed)?;
         let files = self.model.files.tokenizer_sources();
         let contents = Contents::read_from(ctx, &files, 2)?;
@@ -132,7 +150,7 @@ impl Action for Compare {
             compare(&fidelity, &String::from_utf8_lossy(&data.to_contiguous()), &self.data, &|| ctx.go_on())?;
         let json = serde_json::to_vec(&found).map_err(ActionError::failed)?;
         let blob = write_bytes(ctx, &json)?;
-        Ok(Outputs::from([("fidelity.json".to_owned(), Output::File(blob))]))
+        Ok(Outputs::from([(FIDELITY.to_owned(), Output::File(blob))]))
     }
 }
 
@@ -178,7 +196,7 @@ mod tests {
 
     use super::*;
 
-    const TOKENIZER: &str = include_str!("../../../compiler/family/tests/data/tokenizer.json");
+    const TOKENIZER: &str = include_str!("../../../../compiler/family/tests/data/tokenizer.json");
     const N_VOCAB: u32 = 4100;
     const LINES: &str = "A boat at sea\nWhere is the hexagon?\nA hexagon\nNothing else";
 
@@ -208,7 +226,7 @@ mod tests {
         let container = through_gguf(&written);
         let fidelity = Fidelity::new(&files(checkpoint.as_bytes()), N_VOCAB, "llama", &container).unwrap();
         let found = compare(&fidelity, LINES, "lines", &|| Ok(())).unwrap();
-        check(&serde_json::to_vec(&found).unwrap(), "lines").unwrap()
+        check(&found, "lines")
     }
 
     #[test]
