@@ -102,8 +102,6 @@ const DOORS: &[(&str, &[&str])] = &[
 const KNOWN: &[&str] = &[
     "mc",
     "mc-analysis",
-    "mc-codec",
-    "mc-execute",
     "mc-family",
     "mc-fetch",
     "mc-format",
