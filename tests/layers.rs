@@ -109,7 +109,6 @@ const KNOWN: &[&str] = &[
     "mc-remote",
     "mc-rules",
     "mc-runtime",
-    "mc-store",
     "mc-syntax",
 ];
 
