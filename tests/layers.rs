@@ -104,7 +104,6 @@ const KNOWN: &[&str] = &[
     "mc-analysis",
     "mc-family",
     "mc-fetch",
-    "mc-format",
     "mc-ir",
     "mc-remote",
     "mc-rules",
