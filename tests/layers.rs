@@ -108,7 +108,6 @@ const KNOWN: &[&str] = &[
     "mc-remote",
     "mc-rules",
     "mc-runtime",
-    "mc-syntax",
 ];
 
 struct Package {
