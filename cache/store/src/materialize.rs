@@ -22,12 +22,12 @@ use mc_files::status::Kind as FileKind;
 
 use crate::error::StoreError;
 use crate::folder_lock::lock_folder;
-use crate::local::layout::sharded;
 use crate::local::store::LocalStore;
 use crate::publish::{READ_ONLY, create_parent, publish, read_note};
 use crate::reading::hash_range;
 use crate::record::{Kind, Reader, Writer, seal, unseal};
 use crate::session::Session;
+use crate::sharded::sharded;
 use crate::stamp::FileStamp;
 
 const KIND: Kind = *b"out1";

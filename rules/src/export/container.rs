@@ -6,8 +6,9 @@ use mc_codec::recipes::recipe::Recipe;
 use mc_digest::digest::BlobDigest;
 use mc_digest::hasher::Hasher;
 use mc_format::gguf::key_writer::Keys;
-use mc_format::gguf::keys::{ModelFacts, SamplingDefaults, keys, size_label};
+use mc_format::gguf::keys::{keys, size_label};
 use mc_format::gguf::layout::{Layout, TensorPlan};
+use mc_format::gguf::model_facts::{ModelFacts, SamplingDefaults};
 use mc_format::gguf::reader::Gguf;
 use mc_format::gguf::value::Value;
 use mc_ir::action::{

@@ -19,6 +19,7 @@ use mc_digest::digest::Digest;
 use mc_files::folder::Folder;
 
 use crate::error::StoreError;
+use crate::sharded::sharded;
 
 /// The first line of `VERSION`.
 const VERSION: &str = "mc-store 1";
@@ -114,14 +115,6 @@ impl Layout {
     pub fn quarantine(&self) -> &'static Path {
         Path::new("quarantine")
     }
-}
-
-/// `folder/ab/abcd…`: 256 folders keep each one small.
-pub(crate) fn sharded(folder: &Path, hash: &Digest) -> PathBuf {
-    let hex = hash.to_string();
-    let mut path = folder.join(&hex[..2]);
-    path.push(hex);
-    path
 }
 
 fn check_version(root: &Path, found: &[u8]) -> Result<(), StoreError> {

@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use mc_digest::digest::Digest;
 use mc_digest::hasher::Hasher;
-use mc_execute::build::{Built, OnFailure, OnMiss, Options, build};
+use mc_execute::build::build;
+use mc_execute::built::Built;
 use mc_execute::doubts::Doubts;
 use mc_execute::fetch::output_content;
+use mc_execute::options::{OnFailure, OnMiss, Options};
 use mc_execute::remote::RemoteResults;
 use mc_execute::services::Services;
 use mc_ir::action::{ActionError, Artifact, Content, Piece};
