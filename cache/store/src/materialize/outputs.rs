@@ -267,8 +267,8 @@ impl Aside<'_> {
     fn sync(&mut self) -> Result<(), StoreError> {
         let files: Vec<&File> = self.unsynced.iter().map(|file| &file.file).collect();
         let results = self.made.folder.sync(&files);
-        let results = self.unsynced.drain(..).zip(results);
-        results.map(|(file, result)| result.map_err(|error| file.failed(error))).collect()
+        let mut results = self.unsynced.drain(..).zip(results);
+        results.try_for_each(|(file, result)| result.map_err(|error| file.failed(error)))
     }
 
     /// The new folder and those below it, whose names have to be durable before it is put in place.
@@ -503,7 +503,7 @@ mod tests {
         fs::write(&blob, b"ten").unwrap();
         // As if the file system did not know: what is believed is the stamp that the file has now.
         let stamp = FileStamp::of(&fs::metadata(&blob).unwrap());
-        fixture.store.verified.remember(file.parts[1].hash, stamp);
+        fixture.store.verified.believe(file.parts[1].hash, stamp);
         let error = fixture.make(std::slice::from_ref(&file)).unwrap_err();
         assert!(matches!(error, StoreError::CorruptBlob { .. }), "{error}");
         assert_eq!(fixture.store.take_corruptions().len(), 1);
