@@ -9,6 +9,7 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use mc_ir::graph::ActionGraph;
+use mc_store::error::StoreError;
 
 use crate::built::Built;
 use crate::event::{Event, EventSink};
@@ -20,18 +21,26 @@ use crate::schedule::Schedule;
 use crate::services::Services;
 use crate::step::Step;
 
-/// The threads of a build cannot be started.
+/// A build that did not begin, or of which nobody can say whether it will be there after a loss of power.
 #[derive(Debug, thiserror::Error)]
-#[error("Cannot start {n_jobs} worker threads: {reason}; try a smaller `--jobs`")]
-pub struct ThreadsError {
-    n_jobs: usize,
-    reason: String,
+pub enum BuildError {
+    /// Its threads cannot be started.
+    #[error("Cannot start {n_jobs} worker threads: {reason}; try a smaller `--jobs`")]
+    Threads {
+        /// Number of actions that were to run at a time.
+        n_jobs: usize,
+        /// What the system said.
+        reason: String,
+    },
+    /// What it made cannot be made durable.
+    #[error(transparent)]
+    Store(StoreError),
 }
 
-/// Builds every action of the graph.
+/// Builds every action of the graph. What was made is durable when it returns.
 ///
 /// # Errors
-/// [`ThreadsError`] when the worker threads cannot be started. Failures of actions are in [`Built`].
+/// When the worker threads cannot be started, or the disk fails at the end. Failures of actions are in [`Built`].
 ///
 /// # Panics
 /// If an action does, once everything that runs beside it has ended.
@@ -40,13 +49,13 @@ pub fn build(
     services: &Services<'_>,
     options: Options,
     events: &EventSink<'_>,
-) -> Result<Built, ThreadsError> {
+) -> Result<Built, BuildError> {
     events(Event::Planned { n_actions: graph.len() });
     let n_jobs = options.n_jobs.max(1);
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(n_jobs)
         .build()
-        .map_err(|error| ThreadsError { n_jobs, reason: error.to_string() })?;
+        .map_err(|error| BuildError::Threads { n_jobs, reason: error.to_string() })?;
     let schedule = Schedule::new(graph, options.on_failure);
     let in_flight = InFlight::default();
     let permits = Permits::new(n_jobs);
@@ -73,6 +82,12 @@ pub fn build(
         }
         spawned
     });
-    spawned.map_err(|error| ThreadsError { n_jobs, reason: error.to_string() })?;
-    Ok(schedule.into_built(services.is_interrupted()))
+    let synced = services.store.sync();
+    spawned.map_err(|error| BuildError::Threads { n_jobs, reason: error.to_string() })?;
+    let built = schedule.into_built(services.is_interrupted());
+    match synced {
+        // A disk that fails is one mishap: an action that ran into it has told of it.
+        Err(error) if built.failures.is_empty() => Err(BuildError::Store(error)),
+        _ => Ok(built),
+    }
 }

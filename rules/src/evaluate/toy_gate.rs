@@ -11,8 +11,9 @@ use mc_digest::digest::BlobDigest;
 use mc_family::families::for_config;
 use mc_family::needed::Needed;
 use mc_family::tokenizer::vocabulary::{TokenizerFiles, vocabulary};
-use mc_format::gguf::keys::{ModelFacts, keys};
+use mc_format::gguf::keys::keys;
 use mc_format::gguf::layout::{Layout, TensorPlan};
+use mc_format::gguf::model_facts::ModelFacts;
 use mc_format::gguf::names::wire_name_in;
 use mc_format::gguf::tensor_type::TensorType;
 use mc_ir::action::{

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use mc_ir::output::Output;
 use mc_rules::evaluate::verdict::Verdict;
 use serde_json::{Value, json};
 
@@ -73,34 +74,45 @@ struct PublishedTargets {
 
 /// Publishes each target that is whole and passed; what cannot be published becomes a failure of its target.
 fn publish_built(engine: &Engine, workspace: &Workspace, finished: &mut Finished) -> PublishedTargets {
+    let wanted: Vec<usize> =
+        (0..finished.targets.len()).filter(|&index| is_to_publish(engine, finished, index)).collect();
+    let outputs =
+        wanted.iter().map(|&index| (&finished.targets[index].0.label, outputs_of(engine, finished, index)));
+    let results = publish(engine, workspace, outputs.collect());
     let mut published = PublishedTargets::default();
-    for index in 0..finished.targets.len() {
-        let (target, status) = &finished.targets[index];
-        let label = &target.label;
-        let comes = |(path, _): &&(String, _)| !engine.leaves(&path_below_out(label, path));
-        let outputs = target.providers.outputs.iter().filter(comes).filter_map(|(path, artifact)| {
-            finished.output(artifact).map(|output| (path.clone(), output.clone()))
-        });
-        let outputs: Vec<_> = outputs.collect();
-        // After an interrupt nothing new appears, even what is whole: the user wanted out.
-        if *status != Status::Built || finished.is_interrupted || outputs.is_empty() {
-            published.folders.push(None);
-            continue;
-        }
-        match publish(engine, workspace, label, outputs) {
-            Ok(folder) => published.folders.push(Some(folder)),
+    published.folders.resize_with(finished.targets.len(), || None);
+    for (index, result) in wanted.into_iter().zip(results) {
+        match result {
+            Ok(folder) => published.folders[index] = Some(folder),
             Err(error) => {
                 published.has_lost_blobs |= error.is_lost_blob();
+                let (target, status) = &mut finished.targets[index];
                 let report = Report::failed("Cannot put the outputs in place")
-                    .at(directory(workspace, label).display())
+                    .at(directory(workspace, &target.label).display())
                     .because(error);
-                finished.targets[index].1 = Status::Failed;
+                *status = Status::Failed;
                 finished.reports.push(report);
-                published.folders.push(None);
             }
         }
     }
     published
+}
+
+/// Tells whether a target has outputs to be published. After an interrupt nothing new appears, even what is whole: the
+/// user wanted out.
+fn is_to_publish(engine: &Engine, finished: &Finished, index: usize) -> bool {
+    let is_built = finished.targets[index].1 == Status::Built && !finished.is_interrupted;
+    is_built && !outputs_of(engine, finished, index).is_empty()
+}
+
+/// The outputs of a target that come under `mc-out/`, by their paths in its folder.
+fn outputs_of(engine: &Engine, finished: &Finished, index: usize) -> Vec<(String, Output)> {
+    let (target, _) = &finished.targets[index];
+    let comes = |(path, _): &&(String, _)| !engine.leaves(&path_below_out(&target.label, path));
+    let outputs = target.providers.outputs.iter().filter(comes).filter_map(|(path, artifact)| {
+        finished.output(artifact).map(|output| (path.clone(), output.clone()))
+    });
+    outputs.collect()
 }
 
 fn text(finished: &Finished, published: &[Option<Published>], root: &Path) -> String {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use mc_digest::digest::Digest;
 use mc_digest::hasher::Hasher;
-use mc_execute::build::build;
+use mc_execute::build::{BuildError, build};
 use mc_execute::built::Built;
 use mc_execute::doubts::Doubts;
 use mc_execute::fetch::output_content;
@@ -149,7 +149,10 @@ impl Engine {
             let building = interrupt::Building::begin();
             let built = build(graph, services, self.options, &|event| progress.event(&event));
             drop(building);
-            built.map_err(|error| Report::usage("Cannot start the build").because(error))
+            built.map_err(|error| match error {
+                BuildError::Threads { .. } => Report::usage("Cannot start the build").because(error),
+                BuildError::Store(error) => store_report(&error),
+            })
         })
     }
 
