@@ -2,6 +2,7 @@
 
 use mc_ir::action::{Action, ActionContext, ActionError, ActionKind, OutputReader, write_bytes};
 use mc_ir::output::{Output, Outputs};
+use mc_ir::parameters::Parameters;
 
 use crate::evaluate::metric::{AnyPlan, Limit, Results};
 use crate::evaluate::verdict::Verdict;
@@ -31,7 +32,11 @@ impl Action for Judge {
     }
 
     fn parameters(&self) -> Vec<(String, String)> {
-        self.limits.iter().map(|(limit, _)| ("limit".to_owned(), format!("{limit:?}"))).collect()
+        let limits = self
+            .limits
+            .iter()
+            .fold(Parameters::new(), |parameters, (limit, _)| parameters.content("limit", limit));
+        limits.into_pairs()
     }
 
     fn outputs(&self) -> Vec<String> {

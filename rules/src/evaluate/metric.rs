@@ -4,8 +4,7 @@
 //! actions; the action of the verdict lets it judge their results. A metric runs no model itself: see
 //! [`crate::evaluate::measure`].
 
-use std::fmt::Debug;
-
+use mc_digest::content_hash::ContentHash;
 use mc_ir::action::{ActionContext, ActionError, Artifact, Content};
 use mc_ir::attribute::Record;
 use mc_ir::fault::Fault;
@@ -19,9 +18,9 @@ use crate::source::dataset::DatasetInfo;
 
 /// A metric; a value of it is one node of a gate, with what the node allows.
 ///
-/// The value is a parameter of the verdict's action, as [`Debug`] writes it. So it holds whatever the verdict depends
+/// The value is a parameter of the verdict's action, as its content hash. So it holds whatever the verdict depends
 /// on besides the results, and nothing else.
-pub(crate) trait Metric: Debug + Send + Sync + Sized + 'static {
+pub(crate) trait Metric: ContentHash + Send + Sync + Sized + 'static {
     /// The node in `gate { … }`, and how often it may stand there.
     const SCHEMA: ChildSchema;
 
@@ -109,7 +108,7 @@ fn plan<M: Metric>(gate: &GatedModel<'_>, node: &Record) -> Result<AnyPlan, Vec<
 }
 
 /// A node of any metric, as the verdict sees it.
-pub(crate) trait Limit: Debug + Send + Sync {
+pub(crate) trait Limit: ContentHash + Send + Sync {
     /// Does what [`Metric::judge`] does.
     fn judge(&self, results: &Results<'_>) -> Result<Check, ActionError>;
 }

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use mc_digest::content_hash::ContentHash;
 use mc_ir::action::{ActionContext, ActionError, ActionKind, Input};
 use mc_ir::attribute::{Place, Placed, Record, Value};
 use mc_ir::fault::Fault;
@@ -34,9 +35,12 @@ static NODE: NodeSchema = NodeSchema {
 };
 
 /// The least share of positions.
-#[derive(Debug)]
+#[derive(ContentHash, Debug)]
+#[content("agreement")]
 struct Agreement {
+    #[content("on")]
     on: String,
+    #[content("min")]
     min: f64,
 }
 

@@ -15,6 +15,7 @@ use mc_ir::action::{
     Action, ActionContext, ActionError, ActionKind, Input, OutputReader, head_pieces, write_bytes,
 };
 use mc_ir::output::{Output, Outputs};
+use mc_ir::parameters::{Parameters, list};
 
 use crate::calibrate::imatrix::ImatrixInfo;
 use crate::export::gguf_keys;
@@ -180,6 +181,11 @@ fn sampling(config: &serde_json::Value) -> SamplingDefaults {
     }
 }
 
+/// Adds the type and the dimensions of a tensor.
+pub(crate) fn with_plan(parameters: Parameters, plan: &TensorPlan) -> Parameters {
+    parameters.text(&plan.name, format_args!("{} {}", plan.kind.name, list(&plan.dims)))
+}
+
 impl Action for Container {
     fn kind(&self) -> ActionKind {
         ActionKind { name: "gguf", version: 3 }
@@ -188,24 +194,21 @@ impl Action for Container {
     fn parameters(&self) -> Vec<(String, String)> {
         let roles: Vec<String> =
             self.model.files.tokenizer_sources().into_iter().map(|(role, _)| role).collect();
-        let mut parameters = vec![
-            ("name".to_owned(), self.name.clone()),
-            ("recipe".to_owned(), self.recipe_name().to_owned()),
-            ("tool".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
-            ("files".to_owned(), roles.join(" ")),
-            ("licence".to_owned(), format!("{:?}", self.model.files.licence_id)),
-            ("imatrix".to_owned(), format!("{:?}", self.imatrix)),
+        let mut parameters = Parameters::new()
+            .text("name", &self.name)
+            .text("recipe", self.recipe_name())
+            .text("tool", env!("CARGO_PKG_VERSION"))
+            .text("files", roles.join(" "))
+            .option("license", self.model.files.licence_id.as_ref())
+            .option("imatrix", self.imatrix.as_ref())
             // The configuration's bytes are an input, but how we read them may change.
-            ("decoder".to_owned(), format!("{:?}", self.model.decoder)),
-        ];
+            .content("decoder", &self.model.decoder);
         for lineage in self.model.lineage.iter() {
             let names: Vec<&str> = lineage.tensors.iter().map(|(name, _)| name.as_str()).collect();
-            parameters.push((lineage.role.clone(), format!("{} {}", lineage.label.name, names.join(" "))));
+            let names = format!("{} {}", lineage.label.name, names.join(" "));
+            parameters = parameters.text(&lineage.role, names);
         }
-        for plan in &self.plans {
-            parameters.push((plan.name.clone(), format!("{} {:?}", plan.kind.name, plan.dims)));
-        }
-        parameters
+        self.plans.iter().fold(parameters, with_plan).into_pairs()
     }
 
     fn outputs(&self) -> Vec<String> {

@@ -6,6 +6,7 @@ use mc_ir::action::{Action, ActionContext, ActionError, ActionKind, Input, write
 use mc_ir::attribute::{Placed, Record};
 use mc_ir::fault::Fault;
 use mc_ir::output::{Output, Outputs};
+use mc_ir::parameters::Parameters;
 use mc_ir::provider::Providers;
 use mc_ir::rule::{Rule, RuleContext};
 use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs, ValueKind};
@@ -225,10 +226,7 @@ impl Action for Package {
     }
 
     fn parameters(&self) -> Vec<(String, String)> {
-        vec![
-            ("package".to_owned(), format!("{self:?}")),
-            ("tool".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
-        ]
+        Parameters::new().content("package", self).text("tool", env!("CARGO_PKG_VERSION")).into_pairs()
     }
 
     fn outputs(&self) -> Vec<String> {

@@ -2,39 +2,56 @@
 
 use crate::ship::device::DeviceInfo;
 use crate::ship::memory::MemoryEstimate;
+use mc_digest::content_hash::ContentHash;
 
 /// What a bundle says about its model, all of it known before anything is built.
-#[derive(Clone, Debug)]
+#[derive(Clone, ContentHash, Debug)]
+#[content("package")]
 pub(crate) struct Package {
     /// The target.
+    #[content("target")]
     pub(crate) target: String,
     /// The names of the model's files: one, or those that it is spread over, the first of which is to be opened.
+    #[content("files")]
     pub(crate) files: Vec<String>,
     /// What the model is called.
+    #[content("name")]
     pub(crate) name: String,
     /// Its version.
+    #[content("version")]
     pub(crate) version: String,
     /// How it is quantized.
+    #[content("recipe")]
     pub(crate) recipe: String,
     /// What it ships to.
+    #[content("device")]
     pub(crate) device: Option<DeviceInfo>,
     /// Tokens of context that the memory is estimated for.
+    #[content("n-ctx")]
     pub(crate) n_ctx: u64,
     /// What it needs.
+    #[content("memory")]
     pub(crate) memory: MemoryEstimate,
     /// How many numbers it has.
+    #[content("n-parameters")]
     pub(crate) n_parameters: u64,
     /// The licence's short name.
+    #[content("licence")]
     pub(crate) licence: Option<String>,
     /// The names of the licence texts.
+    #[content("licences")]
     pub(crate) licences: Vec<String>,
     /// The checkpoint and the adapters: role and name.
+    #[content("sources")]
     pub(crate) sources: Vec<(String, String)>,
     /// What it was calibrated on.
+    #[content("calibration")]
     pub(crate) calibration: Option<String>,
     /// Whether a verdict is among the inputs.
+    #[content("has-gate")]
     pub(crate) has_gate: bool,
     /// The files of adapters beside the model.
+    #[content("adapters")]
     pub(crate) adapters: Vec<String>,
 }
 

@@ -3,6 +3,7 @@
 //! Each question goes through the model's chat template as one user message; the answer is decoded greedily and
 //! compared as text, spaces at both ends aside.
 
+use mc_digest::content_hash::ContentHash;
 use mc_ir::action::{ActionContext, ActionError, ActionKind};
 use mc_ir::attribute::Record;
 use mc_ir::fault::Fault;
@@ -54,10 +55,14 @@ static NODE: NodeSchema = NodeSchema {
 const MAX_TOKENS: &str = "max-tokens";
 
 /// The least accuracy, as a share and relative to the baseline.
-#[derive(Debug)]
+#[derive(ContentHash, Debug)]
+#[content("accuracy")]
 pub(crate) struct Accuracy {
+    #[content("on")]
     on: String,
+    #[content("min")]
     min: Option<f64>,
+    #[content("max-decrease")]
     max_decrease: f64,
 }
 

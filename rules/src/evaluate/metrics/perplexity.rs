@@ -2,6 +2,7 @@
 //!
 //! Source: `perplexity` of llama.cpp: chunks of one context, the second half of each is scored.
 
+use mc_digest::content_hash::ContentHash;
 use mc_ir::action::{ActionContext, ActionError, ActionKind};
 use mc_ir::attribute::Record;
 use mc_ir::fault::Fault;
@@ -46,9 +47,12 @@ static NODE: NodeSchema = NodeSchema {
 const CONTEXT: &str = "context";
 
 /// How much higher than the baseline the perplexity may be.
-#[derive(Debug)]
+#[derive(ContentHash, Debug)]
+#[content("perplexity")]
 pub(crate) struct Perplexity {
+    #[content("on")]
     on: String,
+    #[content("max-increase")]
     max_increase: f64,
 }
 

@@ -1,5 +1,6 @@
 //! The size of a GGUF file. Nothing is run for it: the file's digest says how many bytes it has.
 
+use mc_digest::content_hash::ContentHash;
 use mc_ir::action::ActionError;
 use mc_ir::attribute::Record;
 use mc_ir::fault::Fault;
@@ -23,8 +24,10 @@ static NODE: NodeSchema = NodeSchema {
 };
 
 /// The most bytes that the file may have.
-#[derive(Debug)]
+#[derive(ContentHash, Debug)]
+#[content("size")]
 pub(crate) struct Size {
+    #[content("max")]
     max: u64,
 }
 

@@ -4,6 +4,7 @@
 //! of the vocabulary in the GGUF, on each line of a dataset and on texts that are known to be hard. Of the texts that
 //! differ the shortest is shown, because it says the most.
 
+use mc_digest::content_hash::ContentHash;
 use mc_family::tokenizer::fidelity::{Difference, Fidelity};
 use mc_format::gguf::vocabulary_keys::vocabulary as gguf_vocabulary;
 use mc_ir::action::{Action, ActionContext, ActionError, ActionKind, Input, write_bytes};
@@ -45,8 +46,10 @@ static NODE: NodeSchema = NodeSchema {
 };
 
 /// Leave for no difference at all.
-#[derive(Debug)]
+#[derive(ContentHash, Debug)]
+#[content("tokenizer-fidelity")]
 pub(crate) struct TokenizerFidelity {
+    #[content("on")]
     on: String,
 }
 
