@@ -51,7 +51,7 @@ impl Client {
         Ok(Self { agents, credentials, tokens: Tokens::default() })
     }
 
-    /// How long servers are waited for.
+    /// The patience that servers are given.
     pub(crate) fn patience(&self) -> &Patience {
         &self.agents.patience
     }
@@ -101,7 +101,7 @@ impl Client {
         patiently(self.patience(), || self.get(ask))
     }
 
-    /// How many bytes are at an address, as far as the server says; [`FetchError::Missing`] where nothing is.
+    /// Number of bytes at an address, as far as the server says; [`FetchError::Missing`] where nothing is.
     ///
     /// # Errors
     /// When the server does not answer.

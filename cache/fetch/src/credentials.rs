@@ -1,4 +1,4 @@
-//! Who may ask for what: tokens, a credential helper, an account of Google's, `.netrc`, the logins of a container
+//! Sources of credentials, and the servers that each is for: tokens, a credential helper, an account of Google's, `.netrc`, the logins of a container
 //! client.
 //!
 //! Whoever calls has read the environment and the files; here it is decided which secret goes to which server. Nothing
@@ -86,7 +86,7 @@ impl Credentials {
         Ok(headers)
     }
 
-    /// Whether a server that refused who asked (401) can be told something else now.
+    /// Tells whether a server that refused who asked (401) can be told something else now.
     ///
     /// * `since`: when what was refused was sent
     pub fn renews(&self, url: &Url, since: Instant) -> bool {

@@ -1,6 +1,6 @@
 //! Addresses: as much of them as `http` and `https` need.
 //!
-//! What is shown of one is without its query, because storage servers put signatures there that let anybody read.
+//! One is shown without its query, because storage servers put signatures there that let anybody read.
 
 use std::fmt;
 
@@ -94,7 +94,7 @@ impl Url {
         Self { target: format!("{}{mark}{added}", self.target), ..self.clone() }
     }
 
-    /// Whether the way there is encrypted.
+    /// Tells whether the way there is encrypted.
     pub fn is_https(&self) -> bool {
         self.is_https
     }
@@ -129,18 +129,18 @@ impl Url {
         Ok(())
     }
 
-    /// Whether it is this machine.
+    /// Tells whether it is this machine.
     pub fn is_loopback(&self) -> bool {
         let is_v4 = self.host.parse::<std::net::Ipv4Addr>().is_ok_and(|address| address.is_loopback());
         is_v4 || self.host == "localhost" || self.host == "[::1]"
     }
 
-    /// Whether nobody on the way can listen.
+    /// Tells whether nobody on the way can listen.
     pub fn is_private(&self) -> bool {
         self.is_https || self.is_loopback()
     }
 
-    /// Whether the two are the same server: scheme, host and port.
+    /// Tells whether the two are the same server: scheme, host and port.
     pub fn is_same_server(&self, other: &Self) -> bool {
         (self.is_https, &self.host, self.port) == (other.is_https, &other.host, other.port)
     }

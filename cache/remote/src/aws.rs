@@ -1,4 +1,4 @@
-//! Who asks a bucket, and where it is: the variables and files of AWS's tools.
+//! Keys for a bucket, and its place: the variables and files of AWS's tools.
 //!
 //! | what | from |
 //! |---|---|
@@ -24,16 +24,16 @@ pub struct Keys {
     pub id: String,
     /// The key itself.
     pub secret: Secret,
-    /// What is sent with it, where the keys are good for a time only.
+    /// A token that is sent with them, where the keys are good for a time only.
     pub token: Option<Secret>,
 }
 
-/// Who asks, and where.
+/// Keys, and the place of the buckets that they are for.
 #[derive(Clone, Debug)]
 pub struct Account {
     /// The keys.
     pub keys: Keys,
-    /// Where the bucket is.
+    /// The region of the bucket.
     pub region: Option<String>,
     /// Another server than AWS's.
     pub endpoint: Option<String>,

@@ -1,7 +1,7 @@
 //! Blobs of the server that are needed here: promised as long as nobody reads them, and then brought.
 //!
-//! How bytes come is in [`incoming`], what travels together in [`fetch`], what comes as chunks in [`joined`], and what a
-//! server has no more in [`losses`]. Results are [`crate::lookup`]'s.
+//! How bytes come is in `incoming`, what travels together in `fetch`, what comes as chunks in `joined`, and what a
+//! server has no more in `losses`. Results are `lookup`'s.
 
 pub(crate) mod fetch;
 pub(crate) mod incoming;
@@ -21,12 +21,12 @@ use crate::download::losses::Losses;
 use crate::error::RemoteError;
 use crate::session::Session;
 
-/// When the blobs of a result are fetched.
+/// The time at which the blobs of a result are fetched.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Fetching {
     /// With the result.
     AtOnce,
-    /// When somebody reads them.
+    /// As soon as somebody reads them.
     #[default]
     WhenRead,
 }

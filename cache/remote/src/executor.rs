@@ -1,6 +1,6 @@
-//! Who runs actions for others.
+//! A service that runs actions for others.
 //!
-//! What is run, and with which blobs, is `workers`' to say; here is only the question and its answers.
+//! Which actions are run, and with which blobs, is `workers`' to say; here is only the question and its answers.
 
 use std::time::Duration;
 
@@ -14,15 +14,15 @@ use crate::function::DigestFunction;
 pub struct Task {
     /// The `Action` message, which is in the server's store as all that it names.
     pub action: BlobDigest,
-    /// What digests are made with.
+    /// The digest function of the server.
     pub function: DigestFunction,
-    /// How long it may wait until a worker takes it.
+    /// The time for which it may wait until a worker takes it.
     pub queue: Duration,
-    /// How long it may run; the action says so, too.
+    /// The time for which it may run; the action says so, too.
     pub run: Duration,
 }
 
-/// What became of an action.
+/// The outcome of an action.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// It came to an end: the `ActionResult`, whose exit code may be that of a failure.
@@ -39,10 +39,10 @@ pub enum Answer {
 
 /// A service that runs actions.
 pub trait Executor: Send + Sync {
-    /// What it is called in messages.
+    /// The name of the service in messages.
     fn name(&self) -> String;
 
-    /// Whether it runs actions whose digests are made in this way; asked once, before anything is sent.
+    /// Checks that it runs actions whose digests are made in this way; asked once, before anything is sent.
     ///
     /// # Errors
     /// When it does not, or fails.

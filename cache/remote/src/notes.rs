@@ -1,4 +1,4 @@
-//! What is known of servers from before, in files beside the store. All of it may be lost; that costs time.
+//! Knowledge of servers from before, in files beside the store. All of it may be lost; that costs time.
 
 pub mod chunks;
 pub mod known;
@@ -16,11 +16,11 @@ use crate::notes::promised::Promised;
 
 /// Notes on blobs.
 pub struct Notes {
-    /// What they are called in another digest function.
+    /// Their names in another digest function.
     pub known: Known,
-    /// Which of them a server has for us.
+    /// Those that a server promised.
     pub promised: Promised,
-    /// What they consist of.
+    /// The chunks of which they consist.
     pub chunks: Chunks,
 }
 

@@ -1,7 +1,7 @@
 //! A team's cache: what a build does with a server.
 //!
-//! One face for three parts that share a session: [`crate::lookup`] for results, [`crate::download`] for blobs that
-//! come, [`crate::upload`] for what goes.
+//! One face for three parts that share a session: `lookup` for results, `download` for blobs that
+//! come, `upload` for what goes.
 
 use std::sync::Arc;
 

@@ -46,17 +46,17 @@ const MAX_FAILURES: u32 = 3;
 /// The longest output of a worker's program that is looked at.
 const MAX_TEXT: u64 = 1 << 20;
 
-/// What is asked of workers.
+/// Requirements on workers, and limits for them.
 pub struct Wishes {
-    /// What a worker must have, such as `OSFamily` and `linux`.
+    /// Properties that a worker must have, such as `OSFamily` and `linux`.
     pub properties: Vec<(String, String)>,
-    /// How long a step may wait until a worker takes it.
+    /// The time for which a step may wait until a worker takes it.
     pub queue: Duration,
-    /// How long it may run there.
+    /// The time for which it may run there.
     pub run: Duration,
-    /// Whether every step that can be done there is, wherever its inputs are.
+    /// True if every step that can be done there is, wherever its inputs are.
     pub all: bool,
-    /// Which steps can be done there.
+    /// Tells which steps can be done there.
     pub kinds: fn(ActionKind) -> bool,
 }
 
@@ -65,7 +65,7 @@ pub struct Workers {
     executor: Box<dyn Executor>,
     program: Program,
     wishes: Wishes,
-    /// Whether the service runs such steps at all.
+    /// The answer of the service to whether it runs such steps at all.
     checked: OnceLock<Result<(), String>>,
     breaker: Breaker,
     n_failures: AtomicU32,
@@ -75,7 +75,7 @@ pub struct Workers {
 const OTHER_STORE: &str =
     "if its workers read another store than the remote cache, name that one, or no cache";
 
-/// What became of a step.
+/// The outcome of a step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// It was done; its blobs are in the store, or promised.
@@ -106,7 +106,7 @@ impl Workers {
         Voucher::Workers(Digest::of(address.as_bytes()))
     }
 
-    /// What they are called in messages.
+    /// Their name in messages.
     pub fn name(&self) -> String {
         self.executor.name()
     }
@@ -216,7 +216,7 @@ impl Workers {
         }
     }
 
-    /// Whether the service can do anything with what would be sent.
+    /// Checks that the service can do anything with what would be sent.
     fn check(&self, function: DigestFunction) -> Result<(), RemoteError> {
         let checked =
             self.checked.get_or_init(|| self.executor.check(function).map_err(|error| error.to_string()));
@@ -264,7 +264,7 @@ impl Workers {
     }
 }
 
-/// Whether workers are near enough to the inputs.
+/// Tells whether workers are near enough to the inputs.
 fn pays(inputs: &BTreeSet<BlobDigest>, missing: &BTreeSet<BlobDigest>) -> bool {
     let n_bytes: u64 = inputs.iter().map(|blob| blob.n_bytes).sum();
     let n_missing: u64 = inputs.intersection(missing).map(|blob| blob.n_bytes).sum();

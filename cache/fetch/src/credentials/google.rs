@@ -41,13 +41,13 @@ use crate::secret::header::SecretHeader;
 use crate::tls::Pem;
 use crate::url::{Url, escaped_all};
 
-/// What a token is good for.
+/// The scope of a token.
 const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
 
-/// Who gives tokens where the file does not say.
+/// The service that gives tokens where the file names none.
 const TOKEN_SERVICE: &str = "https://oauth2.googleapis.com/token";
 
-/// Who says whether the machine is one of Google's cloud.
+/// The header by which a metadata server shows that it is Google's.
 const FLAVOR: (&str, &str) = ("metadata-flavor", "Google");
 
 /// For how long a claim is good: the longest that is taken.
@@ -56,7 +56,7 @@ const CLAIM: Duration = Duration::from_secs(3600);
 /// A token that expires so soon is asked for anew, unless it lived no longer to begin with.
 const MARGIN: Duration = Duration::from_secs(300);
 
-/// What refusals are called by RFC 6749, and by Google beside.
+/// Codes of refusals in RFC 6749, and those of Google's beside.
 const CODES: [&str; 12] = [
     "access_denied",
     "admin_policy_enforced",
@@ -78,11 +78,11 @@ const MAX_FILE: u64 = 1 << 20;
 /// A longer answer is none.
 const MAX_ANSWER: u64 = 1 << 20;
 
-/// What to do about a file that cannot be used.
+/// Help about a file that cannot be used.
 const ANOTHER_FILE: &str = "name another file in GOOGLE_APPLICATION_CREDENTIALS, or log in with `gcloud auth \
                             application-default login`";
 
-/// How long Google's token service is waited for.
+/// The patience that Google's token service is given.
 const PATIENCE: Patience = Patience {
     connect: Duration::from_secs(10),
     idle: Duration::from_secs(10),
@@ -92,7 +92,7 @@ const PATIENCE: Patience = Patience {
     longest_delay: Duration::from_secs(5),
 };
 
-/// How long a metadata server is waited for: it is near, or not there.
+/// The patience that a metadata server is given: it is near, or not there.
 const NEAR: Patience = Patience { connect: Duration::from_secs(3), idle: Duration::from_secs(3), ..PATIENCE };
 
 /// An account that gives tokens.
@@ -115,7 +115,7 @@ struct Token {
     lifetime: Lifetime,
 }
 
-/// What stands in a file of Google's tools, as far as it is needed.
+/// A file of Google's tools, as far as it is needed.
 #[derive(Deserialize)]
 struct File {
     #[serde(rename = "type")]
@@ -301,7 +301,7 @@ impl Account {
         }
     }
 
-    /// What to do when there is no token.
+    /// Help for when there is no token.
     fn advice(&self) -> &'static str {
         match self {
             Self::Service { .. } => {
@@ -338,12 +338,12 @@ fn of(account: &str, what: String) -> FetchError {
     FetchError::Listing { origin: account.to_owned(), what }
 }
 
-/// Whether a text looks like a word of a protocol, and so like no secret.
+/// Tells whether a text looks like a word of a protocol, and so like no secret.
 fn is_word(text: &str) -> bool {
     (1..=40).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
 }
 
-/// What a refusal says; of the server's own words only a code, because it may repeat what it was sent.
+/// The text of a refusal; of the server's own words only a code, because it may repeat what it was sent.
 fn refusal(error: &FetchError) -> String {
     match error {
         FetchError::Denied { status, message, .. }
@@ -358,7 +358,7 @@ fn refusal(error: &FetchError) -> String {
     }
 }
 
-/// Who asks, for what and until when, signed: a JSON Web Token.
+/// A claim, signed: who asks, for what and until when. It is a JSON Web Token.
 fn claim(
     email: &str,
     key_id: Option<&str>,

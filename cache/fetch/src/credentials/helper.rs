@@ -44,14 +44,14 @@ pub struct Helper {
     answers: Mutex<BTreeMap<String, Known>>,
 }
 
-/// What the helper said about a server.
+/// The answer of the helper about a server.
 #[derive(Debug)]
 struct Known {
     /// The headers; or what the helper did instead of answering.
     said: Result<Vec<SecretHeader>, String>,
     at: Moment,
     lifetime: Option<Lifetime>,
-    /// Whether it was asked because a server refused what it said before.
+    /// True if it was asked because a server refused what it said before.
     is_renewal: bool,
 }
 
@@ -86,7 +86,7 @@ impl Helper {
         known.said.clone().map_err(|what| FetchError::Helper { helper: self.program.clone(), what })
     }
 
-    /// Whether there is a new answer for a server that refused one (401).
+    /// Tells whether there is a new answer for a server that refused one (401).
     ///
     /// * `since`: when what was refused was sent
     pub(crate) fn renews(&self, url: &Url, since: Instant) -> bool {
@@ -167,7 +167,7 @@ impl Known {
     }
 }
 
-/// What is wrong with a text that is no JSON of ours, without a word of the text.
+/// The fault of a text that is no JSON of ours, without a word of the text.
 fn kind(error: &serde_json::Error) -> &'static str {
     match error.classify() {
         Category::Eof => "it ends too early",

@@ -1,4 +1,4 @@
-//! How a registry lets somebody in: it answers 401 and names a service that gives tokens.
+//! Tokens for registries: a registry answers 401 and names a service that gives them.
 //!
 //! Source: the distribution project's token authentication specification, and RFC 6750.
 

@@ -27,13 +27,13 @@ const MAX_EXPLANATION: usize = 300;
 pub struct Answer {
     /// The status.
     pub status: u16,
-    /// Where the answer came from, after redirects.
+    /// The address that the answer came from, after redirects.
     pub url: Url,
     headers: HeaderMap,
     sent: Vec<SecretHeader>,
     /// True if the server that was asked first was told who asks: what it gave is not for everybody.
     pub is_private: bool,
-    /// How long a short answer may take.
+    /// The time that a short answer may take.
     short_time: Duration,
     /// The bytes.
     pub body: Paced<Box<dyn Read + Send>>,
@@ -64,10 +64,10 @@ impl Answer {
         Ok(bytes)
     }
 
-    /// As [`Self::short`], as text.
+    /// As `short`, as text.
     ///
     /// # Errors
-    /// As [`Self::short`], or when it is not text.
+    /// As `short`, or when it is not text.
     pub fn short_text(mut self, limit: u64) -> Result<String, FetchError> {
         let bytes = self.short(limit).map_err(|refusal| *refusal.error)?;
         let what = "sent bytes that are not text".to_owned();

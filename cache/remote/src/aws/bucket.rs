@@ -1,4 +1,4 @@
-//! A bucket: where its objects are, and requests for them, signed.
+//! A bucket: the addresses of its objects, and requests for them, signed.
 
 use std::time::{Duration, SystemTime};
 
@@ -7,7 +7,7 @@ use mc_fetch::url::{Url, UrlError};
 use crate::aws::Keys;
 use crate::aws::signature::Signing;
 
-/// How long a signature is good: for clocks that differ, and for tries that follow the first.
+/// The time for which a signature is good: enough for clocks that differ, and for tries that follow the first.
 const VALID: Duration = Duration::from_secs(3600);
 
 /// A bucket, and who asks it.
@@ -15,7 +15,7 @@ pub(crate) struct Bucket {
     name: String,
     region: String,
     keys: Keys,
-    /// Where its objects are.
+    /// The folder of its objects.
     root: Url,
 }
 
@@ -44,7 +44,7 @@ impl Bucket {
         Ok(Self { name: name.to_owned(), region, keys, root })
     }
 
-    /// What it is called.
+    /// The name of the bucket.
     pub(crate) fn name(&self) -> &str {
         &self.name
     }

@@ -15,7 +15,7 @@ use crate::aws::Keys;
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 
-/// Who signs, for which region, and how long that is good.
+/// Keys that sign, and what holds for their signatures.
 pub(crate) struct Signing<'a> {
     pub(crate) keys: &'a Keys,
     pub(crate) region: &'a str,

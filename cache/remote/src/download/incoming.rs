@@ -13,11 +13,11 @@ use crate::error::RemoteError;
 use crate::function::{DigestFunction, Hashing};
 use crate::session::Session;
 
-/// How often a stream that brought hardly anything is opened again.
+/// A stream that brought hardly anything is opened again this many times.
 const MAX_RETRIES: u32 = 3;
 /// Fewer bytes than this are hardly anything.
 const PROGRESS: u64 = 64 << 10;
-/// How often in all: a server that gives a byte at a time is as good as none.
+/// Any stream is opened this many times at most: a server that gives a byte at a time is as good as none.
 const MAX_OPENED: u32 = 50;
 
 /// The part of a stream that is checked here.

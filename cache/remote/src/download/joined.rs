@@ -147,7 +147,7 @@ fn bring_chunks(
     Ok(come)
 }
 
-/// How many chunks are joined at a time: those whose missing bytes fit into a window, and one at least.
+/// Number of chunks that are joined at a time: those whose missing bytes fit into a window, and one at least.
 fn window(plan: Plan<'_>) -> usize {
     let mut n_bytes = 0;
     let fits = |(chunk, stretch): &&(BlobDigest, Option<Stretch>)| {

@@ -1,4 +1,4 @@
-//! Where chunks of blobs are on this machine: what a server once said that blobs of ours consist of.
+//! Places of chunks on this machine: a server once said that blobs of ours consist of them.
 //!
 //! Kept beside the store. Notes, not promises: the blob may be gone, and whatever is joined of chunks is checked whole.
 
@@ -57,7 +57,7 @@ impl Chunks {
         State { stretches, records }
     }
 
-    /// Where a chunk is, if the blob still is.
+    /// The place of a chunk, if the blob is still there.
     pub(crate) fn stretch(&self, chunk: &BlobDigest) -> Option<Stretch> {
         self.lock().stretches.get(chunk).copied()
     }

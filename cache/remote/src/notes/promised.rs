@@ -11,14 +11,14 @@ use mc_digest::digest::BlobDigest;
 use crate::function::DigestFunction;
 use crate::notes::known::Known;
 
-/// What a server promised.
+/// Blobs that a server promised.
 pub struct Promised {
     blake3: Known,
     sha256: Known,
 }
 
 impl Promised {
-    /// What is in the files whose paths begin like this; without them, promises hold for this process.
+    /// Opens the files whose paths begin like this; without them, promises hold for this process.
     pub fn open(path: Option<&Path>) -> Self {
         let open = |function: &str| {
             path.map_or_else(Known::nothing, |path| {
@@ -35,7 +35,7 @@ impl Promised {
         self.of(function).add(ours, theirs)
     }
 
-    /// What the server calls a blob of ours that it promised.
+    /// The server's name of a blob of ours that it promised.
     pub(crate) fn theirs(&self, function: DigestFunction, ours: &BlobDigest) -> Option<BlobDigest> {
         self.of(function).theirs(ours)
     }

@@ -13,7 +13,7 @@ const SLOW: Duration = Duration::from_secs(5);
 /// were waited for at the same time are one: a server that halts once keeps everybody waiting.
 const MAX_SLOW: u32 = 4;
 
-/// Whether a server is still asked.
+/// A switch: a server is asked until it fails.
 #[derive(Debug, Default)]
 pub(crate) struct Breaker {
     state: Mutex<State>,
@@ -23,7 +23,7 @@ pub(crate) struct Breaker {
 struct State {
     reason: Option<String>,
     n_slow: u32,
-    /// When the last slow answer that counts came.
+    /// The time at which the last slow answer that counts came.
     slow_at: Option<Instant>,
 }
 
@@ -31,7 +31,7 @@ impl Breaker {
     /// Runs `ask` unless the server failed before; its failure is the last.
     ///
     /// # Errors
-    /// What `ask` says, or [`RemoteError::Off`].
+    /// The error of `ask`, or [`RemoteError::Off`].
     pub(crate) fn ask<T>(&self, ask: impl FnOnce() -> Result<T, RemoteError>) -> Result<T, RemoteError> {
         if self.is_open() {
             return Err(RemoteError::Off);
@@ -81,12 +81,12 @@ impl Breaker {
         self.lock().reason.get_or_insert(reason);
     }
 
-    /// Whether the server is not asked any more.
+    /// Tells whether the server is not asked any more.
     pub(crate) fn is_open(&self) -> bool {
         self.lock().reason.is_some()
     }
 
-    /// Why the server is not asked any more.
+    /// The reason why the server is not asked any more.
     pub(crate) fn reason(&self) -> Option<String> {
         self.lock().reason.clone()
     }

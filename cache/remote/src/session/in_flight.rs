@@ -5,7 +5,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use mc_digest::digest::BlobDigest;
 
-/// What is on its way in one direction, and what arrived, by the server's names.
+/// Blobs that are on their way in one direction, and those that arrived, by the server's names.
 #[derive(Default)]
 pub(crate) struct InFlight {
     state: Mutex<State>,
@@ -16,7 +16,7 @@ pub(crate) struct InFlight {
 #[derive(Default)]
 struct State {
     moving: BTreeSet<BlobDigest>,
-    /// What arrived, and as the how manyth.
+    /// Those that arrived, with the number of each arrival.
     arrived: BTreeMap<BlobDigest, u64>,
     n_arrived: u64,
 }
@@ -55,7 +55,7 @@ impl InFlight {
 }
 
 impl Flight<'_> {
-    /// What is left to be moved.
+    /// Blobs that are left to be moved.
     pub(crate) fn blobs(&self) -> &[BlobDigest] {
         &self.blobs
     }

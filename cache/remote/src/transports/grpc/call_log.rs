@@ -2,7 +2,7 @@
 //! for each call, written when it has ended.
 //!
 //! It sits between the clients of the single services and the connection, so no call goes past it. Headers are in no
-//! line, and so no credentials either; what a call was about it learns from an extension of the request ([`About`]).
+//! line, and so no credentials either; what a call was about it learns from an extension of the request (`About`).
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
