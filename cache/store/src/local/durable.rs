@@ -111,3 +111,102 @@ impl Drop for LocalStore {
         drop(self.sync_group());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::os::fd::OwnedFd;
+
+    use mc_digest::digest::{ActionDigest, BlobDigest};
+
+    use super::*;
+    use crate::traits::{ActionCache, BlobStore};
+
+    fn store(dir: &Path) -> LocalStore {
+        LocalStore::open(&dir.join("store")).unwrap()
+    }
+
+    /// Tells whether a process that begins now believes a blob without hashing it.
+    fn is_noted(dir: &Path, digest: &BlobDigest) -> bool {
+        let store = store(dir);
+        let status = store.layout.folder().status_of(&store.layout.blob(&digest.hash)).unwrap();
+        store.verified.trusts(&digest.hash, &FileStamp::from(status))
+    }
+
+    #[test]
+    fn a_blob_is_used_at_once_and_noted_when_it_is_durable() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = store(dir.path());
+        let digest = store.put_bytes(b"bytes").unwrap();
+        assert_eq!(&store.open(&digest).unwrap().unwrap()[..], b"bytes");
+        assert!(!is_noted(dir.path(), &digest));
+        store.sync().unwrap();
+        assert!(is_noted(dir.path(), &digest));
+    }
+
+    #[test]
+    fn what_a_killed_process_left_is_hashed_and_then_noted_by_the_next() {
+        let dir = tempfile::tempdir().unwrap();
+        let killed = store(dir.path());
+        let digest = killed.put_bytes(b"bytes").unwrap();
+        let action = ActionDigest::of(b"action");
+        killed.put(&action, b"result", None).unwrap();
+        std::mem::forget(killed);
+        let next = store(dir.path());
+        assert!(next.contains(&digest).unwrap() && next.get(&action).unwrap().is_some());
+        assert!(!is_noted(dir.path(), &digest));
+        drop(next);
+        assert!(is_noted(dir.path(), &digest));
+    }
+
+    #[test]
+    fn many_files_are_synced_before_anybody_asks_for_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = store(dir.path());
+        let digests: Vec<BlobDigest> =
+            (0..200_u32).map(|number| store.put_bytes(&number.to_le_bytes()).unwrap()).collect();
+        let n_noted = digests.iter().filter(|digest| is_noted(dir.path(), digest)).count();
+        assert!((128..200).contains(&n_noted), "{n_noted}");
+    }
+
+    /// A file that cannot be synced.
+    fn pipe() -> File {
+        File::from(OwnedFd::from(io::pipe().unwrap().0))
+    }
+
+    #[test]
+    fn a_blob_that_cannot_be_made_durable_is_an_error_and_missing() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = store(dir.path());
+        let (bad, good) = (store.put_bytes(b"bad").unwrap(), store.put_bytes(b"good").unwrap());
+        for mut written in store.group.take() {
+            if written.n_bytes == 3 {
+                written.file = pipe();
+            }
+            store.group.add(written);
+        }
+        let error = store.sync().unwrap_err().to_string();
+        assert!(error.starts_with("Could not write `") && error.contains(&bad.hash.to_string()), "{error}");
+        assert!(!store.contains(&bad).unwrap() && store.contains(&good).unwrap());
+        store.sync().unwrap();
+        store.put_bytes(b"bad").unwrap();
+        store.sync().unwrap();
+        assert!(is_noted(dir.path(), &bad) && is_noted(dir.path(), &good));
+    }
+
+    #[test]
+    fn a_blob_of_others_that_cannot_be_made_durable_is_not_noted() {
+        let dir = tempfile::tempdir().unwrap();
+        let killed = store(dir.path());
+        let digest = killed.put_bytes(b"bytes").unwrap();
+        std::mem::forget(killed);
+        let store = store(dir.path());
+        assert!(store.contains(&digest).unwrap());
+        for written in store.group.take() {
+            store.group.add(Written { file: pipe(), ..written });
+        }
+        store.sync().unwrap();
+        assert!(!is_noted(dir.path(), &digest));
+        assert!(store.contains(&digest).unwrap(), "it is hashed again");
+    }
+}

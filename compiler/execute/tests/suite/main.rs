@@ -8,4 +8,5 @@ mod failure;
 mod glue;
 mod integrity;
 mod over;
+mod power_loss;
 mod trust;

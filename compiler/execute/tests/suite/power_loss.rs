@@ -1,0 +1,329 @@
+//! Builds on what a loss of power left of a store and of outputs.
+//!
+//! A recorder notes every operation on files of a few builds. Then the power goes off after each operation, several times,
+//! and each time another choice of what was not synced is lost (`power_loss/disk.rs`). What is left is written to a disk,
+//! on which the next build must be right.
+
+mod disk;
+mod random;
+mod recorder;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use mc_execute::build::{Built, OnFailure, OnMiss, Options, build};
+use mc_execute::doubts::Doubts;
+use mc_execute::services::Services;
+use mc_files::folder::Folder;
+use mc_files::witness::{Operation, Witness};
+use mc_ir::action::ActionNode;
+use mc_ir::graph::ActionGraph;
+use mc_store::local::store::LocalStore;
+use mc_store::local::verified::VerifiedMemo;
+use mc_store::materialize::tree::{Destination, Tree, TreeFile};
+use mc_store::session::LazySession;
+use mc_store::traits::BlobStore;
+use mc_store::voucher::Trust;
+
+use crate::glue::{Effect, file, glue, node, of, step};
+use crate::power_loss::disk::Disk;
+use crate::power_loss::random::Random;
+use crate::power_loss::recorder::{Recorder, Recording};
+
+/// Losses of power after each operation; `MC_POWER_LOSSES` asks for another number.
+const N_LOSSES: usize = 12;
+
+/// One state in so many is looked at once more after the next build.
+const N_VERIFIED: usize = 4;
+
+/// Folders of outputs, one of them in another, each with the targets of which it has the outputs.
+const FOLDERS: [(&str, &[&str]); 3] =
+    [("app", &["c"]), ("app/below", &["d", "e"]), ("other", &["b", "f", "g"])];
+
+/// The files of all folders, by their paths.
+type Contents = BTreeMap<PathBuf, Vec<u8>>;
+
+/// Sources, and a disk with a store and a folder of outputs.
+struct Place {
+    dir: tempfile::TempDir,
+}
+
+/// One build.
+struct Session {
+    store: Arc<LocalStore>,
+    /// Done while the last step runs.
+    meanwhile: Option<Arc<dyn Fn() + Send + Sync>>,
+}
+
+impl Place {
+    fn new() -> Self {
+        // Syncing costs nothing there.
+        let memory = Path::new("/dev/shm");
+        let dir = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+        let place = Self { dir: dir.unwrap() };
+        fs::create_dir_all(place.disk().join("store")).unwrap();
+        fs::create_dir_all(place.disk().join("workspace")).unwrap();
+        place.source("one");
+        place
+    }
+
+    fn disk(&self) -> PathBuf {
+        self.dir.path().join("disk")
+    }
+
+    /// Edits a source.
+    fn source(&self, text: &str) {
+        fs::write(self.dir.path().join("x"), text).unwrap();
+        fs::write(self.dir.path().join("y"), "always the same").unwrap();
+    }
+
+    fn open(&self, witness: Option<Arc<dyn Witness>>) -> Session {
+        let store = LocalStore::open_watched(&self.disk().join("store"), witness).unwrap();
+        Session { store: Arc::new(store), meanwhile: None }
+    }
+
+    /// Seven steps; three of them read a source that is edited.
+    fn steps(&self, session: &Session) -> BTreeMap<&'static str, Arc<ActionNode>> {
+        let source = |name| file(self.dir.path().join(name), None);
+        let a = step("a", vec![source("x")]);
+        let b = node("b", glue("b", Effect::Composite), vec![of(&a), source("y")]);
+        let c = step("c", vec![of(&b), source("x")]);
+        let d = step("d", vec![source("y")]);
+        let e = node("e", glue("e", Effect::Composite), vec![of(&d), source("y")]);
+        let f = step("f", vec![of(&d)]);
+        let work = session.meanwhile.clone().unwrap_or_else(|| Arc::new(|| {}));
+        let g = node("g", glue("g", Effect::Meanwhile(work)), vec![of(&c), of(&e), of(&f)]);
+        [("a", a), ("b", b), ("c", c), ("d", d), ("e", e), ("f", f), ("g", g)].into()
+    }
+
+    /// Builds everything and puts it in place.
+    fn build(&self, session: &Session) -> Built {
+        let steps = self.steps(session);
+        let graph = ActionGraph::new(&[steps["g"].artifact("out")]);
+        let store = &*session.store;
+        let services = Services {
+            store,
+            actions: store,
+            trust: &Trust::Anyone,
+            doubts: &Doubts::default(),
+            memo: store.input_memo(),
+            remote: None,
+            cancelled: &AtomicBool::new(false),
+        };
+        let options = Options { n_jobs: 1, on_failure: OnFailure::Stop, on_miss: OnMiss::Run };
+        let built = build(&graph, &services, options, &|_| {}).unwrap();
+        assert!(built.failures.is_empty(), "{:?}", built.failures);
+        let file = |name: &&str| {
+            let output = built.output(&graph, &steps[*name].artifact("out")).unwrap();
+            TreeFile { path: format!("deep/{name}"), parts: output.parts().to_vec() }
+        };
+        let trees = FOLDERS.map(|(folder, names)| (folder, names.iter().map(file).collect::<Vec<_>>()));
+        let trees = trees.each_ref().map(|(folder, files)| Tree { folder: Path::new(folder), files });
+        let destination = Destination { base: &self.disk().join("workspace"), root: Path::new("mc-out") };
+        for result in store.materialize(destination, &trees) {
+            result.unwrap();
+        }
+        built
+    }
+
+    /// The files of each folder of outputs.
+    fn outputs(&self) -> [Contents; 3] {
+        FOLDERS.map(|(folder, _)| {
+            let mut contents = Contents::new();
+            read_files(&self.disk().join("workspace/mc-out").join(folder).join("deep"), &mut contents);
+            contents
+        })
+    }
+}
+
+fn read_files(folder: &Path, contents: &mut Contents) {
+    for entry in fs::read_dir(folder).into_iter().flatten() {
+        let path = entry.unwrap().path();
+        contents.insert(path.clone(), fs::read(&path).unwrap());
+    }
+}
+
+/// Builds that were recorded.
+struct Story {
+    place: Place,
+    recording: Recording,
+    /// What each folder of outputs held after one of the builds.
+    versions: Vec<[Contents; 3]>,
+}
+
+impl Story {
+    /// A first build, in three groups; and one after an edit, once everything was written.
+    fn of_an_edit(seen_by: impl FnOnce(Arc<Recorder>) -> Arc<dyn Witness>) -> Self {
+        Self::tell(seen_by, |place, witness, recorder| {
+            let mut versions = Vec::new();
+            for text in ["one", "two, and longer"] {
+                place.source(text);
+                let mut session = place.open(Some(Arc::clone(witness)));
+                let store = Arc::clone(&session.store);
+                session.meanwhile = Some(Arc::new(move || store.sync().unwrap()));
+                place.build(&session);
+                versions.push(place.outputs());
+                drop(session);
+                recorder.sync_all();
+            }
+            versions
+        })
+    }
+
+    /// A build, and another process that does the same while nothing of the first is durable.
+    fn of_two_processes() -> Self {
+        Self::tell(
+            |recorder| recorder,
+            |place, witness, _| {
+                let mut session = place.open(Some(Arc::clone(witness)));
+                let (inner, watched) = (place.dir.path().to_owned(), Arc::clone(witness));
+                session.meanwhile = Some(Arc::new(move || {
+                    let other =
+                        LocalStore::open_watched(&inner.join("disk/store"), Some(Arc::clone(&watched)));
+                    let other = other.unwrap();
+                    // It believes what it finds there, and makes that durable.
+                    assert!(other.verify().unwrap().blobs.n_files > 5);
+                    other.sync().unwrap();
+                }));
+                place.build(&session);
+                vec![place.outputs()]
+            },
+        )
+    }
+
+    fn tell(
+        seen_by: impl FnOnce(Arc<Recorder>) -> Arc<dyn Witness>,
+        happen: impl FnOnce(&Place, &Arc<dyn Witness>, &Recorder) -> Vec<[Contents; 3]>,
+    ) -> Self {
+        let place = Place::new();
+        let recorder = Arc::new(Recorder::new(&place.disk()));
+        let witness = seen_by(Arc::clone(&recorder));
+        let versions = happen(&place, &witness, &recorder);
+        Self { recording: recorder.finish(), place, versions }
+    }
+}
+
+/// What was seen in many states of a disk.
+#[derive(Debug, Default)]
+struct Tally {
+    n_states: usize,
+    /// States with a torn blob under its name.
+    n_torn: usize,
+    /// Blobs that were believed at once.
+    n_believed: usize,
+    /// Actions that were found and that ran in the next builds.
+    n_hits: usize,
+    n_ran: usize,
+    /// Blobs that were believed and should not have been, and folders of outputs that were not whole.
+    n_wrong: usize,
+}
+
+impl Tally {
+    /// Looks at one state, as it is written to the disk. Tells whether it is right.
+    fn look(&mut self, story: &Story, n_ops: usize, random: &mut Random) -> bool {
+        let place = &story.place;
+        let mut disk = Disk::after(&story.recording, n_ops, random);
+        disk.write(&place.disk());
+        self.n_states += 1;
+        let n_wrong = self.n_wrong;
+        self.look_at_blobs(&disk, &place.disk());
+        for (index, folder) in place.outputs().iter().enumerate() {
+            let is_whole =
+                folder.is_empty() || story.versions.iter().any(|version| version[index] == *folder);
+            self.n_wrong += usize::from(!is_whole);
+        }
+        self.n_wrong == n_wrong
+    }
+
+    fn look_at_blobs(&mut self, disk: &Disk<'_>, root: &Path) {
+        let base =
+            Arc::new(Folder::open(&root.join("store")).unwrap_or_else(|_| Folder::open(root).unwrap()));
+        let session = LazySession::new(Arc::clone(&base), Path::new("tmp"));
+        let memo = VerifiedMemo::open(&base, Path::new("memo/verified.log"), &session).unwrap();
+        let mut is_torn = false;
+        for (hash, stamp, found) in disk.blobs(root) {
+            is_torn |= found.hash != hash;
+            if memo.trusts(&hash, &stamp) && stamp.n_bytes == found.n_bytes {
+                self.n_believed += 1;
+                self.n_wrong += usize::from(found.hash != hash);
+            }
+        }
+        self.n_torn += usize::from(is_torn);
+    }
+
+    /// Builds on the state that the disk is in.
+    fn build_on(&mut self, story: &Story) {
+        let place = &story.place;
+        fs::create_dir_all(place.disk().join("workspace")).unwrap();
+        let session = place.open(None);
+        let built = place.build(&session);
+        (self.n_hits, self.n_ran) = (self.n_hits + built.n_hits, self.n_ran + built.n_ran);
+        assert_eq!(place.outputs(), *story.versions.last().unwrap());
+        if !self.n_states.is_multiple_of(N_VERIFIED) {
+            return;
+        }
+        // What is torn and was not needed is found when everything is read. Nothing of it is missed.
+        session.store.verify().unwrap();
+        assert_eq!(place.build(&session).n_ran, 0);
+        session.store.take_corruptions();
+        session.store.verify().unwrap();
+        assert_eq!(session.store.take_corruptions(), []);
+    }
+}
+
+/// Lets the power go off after each operation, several times.
+fn lose_power(story: &Story, seed: u64, n_losses: usize) -> Tally {
+    let (mut tally, mut random) = (Tally::default(), Random(seed));
+    for n_ops in 0..=story.recording.ops.len() {
+        for _ in 0..n_losses {
+            if tally.look(story, n_ops, &mut random) {
+                tally.build_on(story);
+            }
+        }
+    }
+    tally
+}
+
+fn n_losses() -> usize {
+    std::env::var("MC_POWER_LOSSES").map_or(N_LOSSES, |text| text.parse().unwrap())
+}
+
+/// Shows a recorder all but one thing: that files are synced. So does a disk that says so and does not.
+#[derive(Debug)]
+struct Liar(Arc<Recorder>);
+
+impl Witness for Liar {
+    fn saw(&self, operation: &Operation<'_>) {
+        if !matches!(operation, Operation::Synced { .. }) {
+            self.0.saw(operation);
+        }
+    }
+}
+
+#[test]
+fn after_a_loss_of_power_nothing_torn_is_believed_and_the_next_build_is_right() {
+    let tally = lose_power(&Story::of_an_edit(|recorder| recorder), 1, n_losses());
+    assert_eq!(tally.n_wrong, 0, "{tally:?}");
+    assert!(tally.n_torn > 100 && tally.n_believed > 1000, "{tally:?}");
+    assert!(tally.n_hits > 1000 && tally.n_ran > 1000, "{tally:?}");
+}
+
+#[test]
+fn what_another_process_finds_before_it_is_durable_is_not_believed_after_a_loss_of_power() {
+    let tally = lose_power(&Story::of_two_processes(), 2, n_losses());
+    assert_eq!(tally.n_wrong, 0, "{tally:?}");
+    assert!(tally.n_torn > 100 && tally.n_believed > 100, "{tally:?}");
+}
+
+#[test]
+fn a_disk_that_does_not_sync_is_found_out_by_these_tests() {
+    let story = Story::of_an_edit(|recorder| Arc::new(Liar(recorder)));
+    let (mut tally, mut random) = (Tally::default(), Random(3));
+    for n_ops in 0..=story.recording.ops.len() {
+        tally.look(&story, n_ops, &mut random);
+    }
+    assert!(tally.n_wrong > 10, "{tally:?}");
+}
