@@ -11,6 +11,8 @@ use std::collections::BTreeMap;
 
 use mc_codec::codec::Codec;
 use mc_decoder::program::Head;
+use mc_expression::adapter_expression::AdapterExpr;
+use mc_expression::expression::TensorExpr;
 use mc_family::adapter::change::{
     BaseTensors, Change, FactorName, Layout, LowRankPair, WeightChange, match_adapter,
 };
@@ -19,9 +21,7 @@ use mc_format::gguf::layout::TensorPlan;
 use mc_format::gguf::names::wire_name;
 use mc_format::gguf::tensor_type::TensorType;
 use mc_ir::action::{Artifact, Input};
-use mc_ir::adapter_expression::AdapterExpr;
 use mc_ir::attribute::Record;
-use mc_ir::expression::TensorExpr;
 use mc_ir::label::Label;
 use mc_tensor::model_tensor::ModelTensor;
 

@@ -6,12 +6,12 @@
 use mc_codec::codec::{Codec, Importance};
 use mc_codec::recipes;
 use mc_codec::recipes::recipe::Choice;
+use mc_expression::expression::TensorExpr;
 use mc_format::gguf::layout::TensorPlan;
 use mc_format::gguf::names::wire_name_in;
 use mc_format::gguf::tensor_type::TensorType;
 use mc_ir::action::{Artifact, Input};
 use mc_ir::attribute::{Place, Record};
-use mc_ir::expression::TensorExpr;
 use mc_ir::fault::Fault;
 use mc_ir::label::Label;
 use mc_ir::provider::Providers;

@@ -3,8 +3,8 @@
 //! The passes run over tiles, side by side. What they find is a count, or a sum over rows in order, so it depends
 //! neither on the tiles nor on the threads.
 
+use mc_expression::blend::{Blend, Formula, Keep, Term};
 use mc_ir::action::{ActionContext, ActionError};
-use mc_ir::blend::{Blend, Formula, Keep, Term};
 use mc_tensor::blend::{
     Divide, Draw, Products, add_elected, add_to_base, add_weighted, divide, divisor, subtract, sum_of,
 };
@@ -249,8 +249,8 @@ mod tests {
     use std::sync::Arc;
 
     use mc_digest::digest::BlobDigest;
+    use mc_expression::expression::TensorExpr;
     use mc_ir::action::{Content, Piece};
-    use mc_ir::expression::TensorExpr;
     use mc_ir::output::Output;
     use mc_tensor::dtype::DType;
 

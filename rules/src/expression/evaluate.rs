@@ -7,8 +7,8 @@ use std::ops::Range;
 
 use mc_codec::codec::Codec;
 use mc_codec::codecs;
+use mc_expression::expression::TensorExpr;
 use mc_ir::action::{ActionContext, ActionError, Content};
-use mc_ir::expression::TensorExpr;
 use mc_tensor::block_scales::BlockScales;
 use mc_tensor::convert;
 use mc_tensor::dtype::DType;

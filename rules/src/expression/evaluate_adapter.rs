@@ -6,8 +6,8 @@
 
 use std::collections::BTreeMap;
 
+use mc_expression::adapter_expression::AdapterExpr;
 use mc_ir::action::{ActionContext, ActionError};
-use mc_ir::adapter_expression::AdapterExpr;
 use mc_tensor::low_rank::add_low_rank;
 
 use crate::expression::evaluate::{Node, rows_and_columns};
@@ -69,9 +69,10 @@ impl AdapterNode {
                 let stack = Stack::new(&factors, *n_experts as usize, *n_rows, *scale, *is_input_first)?;
                 Self::AddStacked { of: Box::new(Node::new(of, ctx)?), stack }
             }
-            AdapterExpr::Transpose { .. } => {
-                Self::Transpose(Factor::new(&mc_ir::expression::TensorExpr::Adapter(step.clone()), ctx)?)
-            }
+            AdapterExpr::Transpose { .. } => Self::Transpose(Factor::new(
+                &mc_expression::expression::TensorExpr::Adapter(step.clone()),
+                ctx,
+            )?),
             AdapterExpr::Scale { of, factor } => {
                 Self::Scale { of: Box::new(Node::new(of, ctx)?), factor: *factor }
             }

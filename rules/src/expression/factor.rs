@@ -6,10 +6,10 @@
 use std::borrow::Cow;
 
 use mc_codec::codec::Codec;
+use mc_expression::adapter_expression::AdapterExpr;
+use mc_expression::expression::TensorExpr;
 use mc_format::gguf::tensor_type::TensorType;
 use mc_ir::action::{ActionContext, ActionError, Content};
-use mc_ir::adapter_expression::AdapterExpr;
-use mc_ir::expression::TensorExpr;
 use mc_tensor::convert;
 use mc_tensor::dtype::DType;
 

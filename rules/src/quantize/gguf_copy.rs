@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use mc_codec::codec::Codec;
 use mc_codec::codecs;
+use mc_expression::expression::TensorExpr;
 use mc_ir::action::{Input, Source};
 use mc_ir::attribute::{Place, Record};
-use mc_ir::expression::TensorExpr;
 use mc_ir::fault::Fault;
 
 use crate::quantize::type_rules;

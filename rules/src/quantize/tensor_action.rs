@@ -9,9 +9,9 @@ use std::io::Write;
 use mc_codec::codec::{Codec, Importance};
 use mc_codec::codecs;
 use mc_codec::loss::Loss;
+use mc_expression::expression::TensorExpr;
 use mc_format::gguf::tensor_type::TensorType;
 use mc_ir::action::{Action, ActionContext, ActionError, ActionKind, write_bytes};
-use mc_ir::expression::TensorExpr;
 use mc_ir::output::{Output, Outputs};
 use rayon::prelude::*;
 

@@ -8,12 +8,12 @@ use std::sync::Arc;
 
 use mc_codec::codecs;
 use mc_decoder::program::{Decoder, RotaryPairing};
+use mc_expression::adapter_expression::AdapterExpr;
+use mc_expression::expression::TensorExpr;
 use mc_family::families;
 use mc_family::family::Change;
 use mc_format::gguf::names::{model_tensor, wire_name};
 use mc_ir::action::{ActionContext, ActionError, Input};
-use mc_ir::adapter_expression::AdapterExpr;
-use mc_ir::expression::TensorExpr;
 use mc_runtime::error::RuntimeError;
 use mc_runtime::model::Model;
 use mc_runtime::runnable;

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use mc_expression::expression::TensorExpr;
 use mc_family::config::quantization::StoredScales;
 use mc_family::family::{Family, Found};
 use mc_family::needed::Needed;
 use mc_ir::action::Input;
 use mc_ir::attribute::Place;
-use mc_ir::expression::TensorExpr;
 use mc_ir::fault::Fault;
 use mc_tensor::dtype::DType;
 use mc_tensor::model_tensor::ModelTensor;

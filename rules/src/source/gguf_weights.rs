@@ -7,12 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use mc_codec::codecs;
 use mc_decoder::program::Decoder;
+use mc_expression::expression::TensorExpr;
 use mc_family::family::{Change, Family};
 use mc_family::needed::Needed;
 use mc_format::gguf::names::{model_tensor, wire_name_in};
 use mc_ir::action::{Input, Range64, Source};
 use mc_ir::attribute::Place;
-use mc_ir::expression::TensorExpr;
 use mc_ir::fault::Fault;
 use mc_tensor::dtype::DType;
 use mc_tensor::model_tensor::ModelTensor;

@@ -1,8 +1,8 @@
 //! Weights of 8-bit floats: each is read together with the scales that stand beside it.
 
+use mc_expression::expression::TensorExpr;
 use mc_family::config::quantization::StoredScales;
 use mc_ir::action::Input;
-use mc_ir::expression::TensorExpr;
 
 use crate::source::weights::StoredTensor;
 

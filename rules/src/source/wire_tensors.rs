@@ -4,10 +4,10 @@
 
 use std::collections::BTreeMap;
 
+use mc_expression::expression::TensorExpr;
 use mc_family::families;
 use mc_family::family::{Change, Family};
 use mc_ir::action::Input;
-use mc_ir::expression::TensorExpr;
 use mc_tensor::model_tensor::ModelTensor;
 
 use crate::source::model_info::{ModelInfo, Weight};

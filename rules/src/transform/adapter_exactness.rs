@@ -13,13 +13,13 @@ use std::sync::Arc;
 
 use mc_decoder::program::Head;
 use mc_digest::digest::BlobDigest;
+use mc_expression::expression::TensorExpr;
 use mc_family::adapter::AdapterConfig;
 use mc_family::families::for_config;
 use mc_family::families::llama::Llama;
 use mc_format::safetensors::header::Header;
 use mc_ir::action::{ActionContext, ActionError, Content, Input, Piece, Range64, Source};
 use mc_ir::attribute::Place;
-use mc_ir::expression::TensorExpr;
 use mc_ir::fault::Fault;
 use mc_ir::label::{Label, PackageId};
 use mc_ir::output::Output;

@@ -6,13 +6,13 @@
 use std::collections::BTreeSet;
 
 use mc_decoder::program::Head;
+use mc_expression::adapter_expression::AdapterExpr;
+use mc_expression::expression::TensorExpr;
 use mc_family::adapter::change::{
     BaseTensors, Change, FactorName, Layout, Lengths, LowRankPair, WeightChange, match_adapter,
 };
 use mc_family::family::Family;
 use mc_ir::action::Input;
-use mc_ir::adapter_expression::AdapterExpr;
-use mc_ir::expression::TensorExpr;
 use mc_ir::fault::Fault;
 use mc_tensor::model_tensor::ModelTensor;
 

@@ -5,10 +5,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use mc_expression::blend::{Blend, Formula, Keep, Term};
+use mc_expression::expression::TensorExpr;
 use mc_family::family::Family;
 use mc_ir::attribute::Place;
-use mc_ir::blend::{Blend, Formula, Keep, Term};
-use mc_ir::expression::TensorExpr;
 use mc_ir::fault::Fault;
 use mc_ir::label::Label;
 use mc_tensor::blend::{stream, sum_of};
