@@ -17,7 +17,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("mc-codec", &["mc-tensor"]),
     ("mc-family", &["mc-decoder", "mc-tensor"]),
     ("mc-format", &["mc-codec", "mc-decoder", "mc-tensor"]),
-    ("mc-expression", &["mc-tensor"]),
+    ("mc-expression", &["mc-codec", "mc-tensor"]),
     ("mc-ir", &["mc-digest"]),
     ("mc-store", &["mc-digest", "mc-files"]),
     ("mc-fetch", &["mc-digest", "mc-files", "mc-ir", "mc-syntax"]),

@@ -15,5 +15,4 @@ pub mod transform;
 
 pub(crate) mod action;
 pub(crate) mod attributes;
-pub(crate) mod expression;
 pub(crate) mod runnable;

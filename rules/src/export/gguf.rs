@@ -7,6 +7,8 @@ use mc_codec::codec::{Codec, Importance};
 use mc_codec::recipes;
 use mc_codec::recipes::recipe::Choice;
 use mc_expression::expression::TensorExpr;
+use mc_expression::operators::literal::Literal;
+use mc_expression::operators::quantize::Quantize;
 use mc_format::gguf::layout::TensorPlan;
 use mc_format::gguf::names::wire_name_in;
 use mc_format::gguf::tensor_type::TensorType;
@@ -25,7 +27,7 @@ use crate::attributes::{label, place_of, provider, text};
 use crate::calibrate::imatrix::ImatrixInfo;
 use crate::export::container::{Container, MODEL_FILE, REPORTS_FILE};
 use crate::export::gguf_split::{self, MAX_FILE_SIZE};
-use crate::quantize::gguf_copy::{self, COPY, stored_codec};
+use crate::quantize::gguf_copy::{self, COPY};
 use crate::quantize::tensor_action::{REPORT, TENSOR, TensorAction};
 use crate::quantize::tensor_types::tensor_types;
 use crate::quantize::type_rules::{EMBEDDING_TYPE, OUTPUT_TYPE, PURE, TENSOR_TYPE, TENSOR_TYPES};
@@ -227,7 +229,7 @@ impl Planner<'_> {
         let family = family_of(self.model);
         let extra = family.map(|family| family.extra_tensors(&self.model.decoder)).unwrap_or_default();
         let extra = extra.into_iter().map(|(tensor, values)| {
-            let expression = TensorExpr::Literal { values };
+            let expression = TensorExpr::new(Literal { values });
             WireTensor { tensor, expression, inputs: Vec::new() }
         });
         let factors =
@@ -269,12 +271,8 @@ impl Planner<'_> {
         let kind = TensorType::of(codec);
         kind.n_bytes(&dims).ok_or_else(unknown)?;
         // Blocks are not made anew of themselves, which would lose something for nothing.
-        let is_stored = (self.is_copy || codec.block_len > 1) && stored_codec(&of) == Some(codec);
-        let expression = if is_stored {
-            of
-        } else {
-            TensorExpr::Quantize { codec: codec.name, version: codec.version, importance, of: Box::new(of) }
-        };
+        let is_stored = (self.is_copy || codec.block_len > 1) && of.stored_codec() == Some(codec);
+        let expression = if is_stored { of } else { TensorExpr::new(Quantize::new(codec, importance, of)) };
         let action = TensorAction { expression, codec, name: name.clone() };
         let node = target_step(self.owner, self.record, action, inputs);
         Ok(Planned {
