@@ -32,4 +32,3 @@ pub mod transform;
 
 pub(crate) mod action;
 pub(crate) mod attributes;
-pub(crate) mod expression;

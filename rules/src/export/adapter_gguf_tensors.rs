@@ -11,6 +11,13 @@ use std::collections::BTreeMap;
 
 use mc_codec::codec::Codec;
 use mc_decoder::program::Head;
+use mc_expression::expression::TensorExpr;
+use mc_expression::operators::load::Load;
+use mc_expression::operators::permute_heads::PermuteHeads;
+use mc_expression::operators::quantize::Quantize;
+use mc_expression::operators::scale::Scale;
+use mc_expression::operators::stack::Stack;
+use mc_expression::operators::transpose::Transpose;
 use mc_family::adapter::change::{
     BaseTensors, Change, FactorName, Layout, LowRankPair, WeightChange, match_adapter,
 };
@@ -19,9 +26,7 @@ use mc_format::gguf::layout::TensorPlan;
 use mc_format::gguf::names::wire_name;
 use mc_format::gguf::tensor_type::TensorType;
 use mc_ir::action::{Artifact, Input};
-use mc_ir::adapter_expression::AdapterExpr;
 use mc_ir::attribute::Record;
-use mc_ir::expression::TensorExpr;
 use mc_ir::label::Label;
 use mc_tensor::model_tensor::ModelTensor;
 
@@ -71,9 +76,7 @@ impl FactorTensor {
     pub(crate) fn step(self, owner: &Label, record: &Record) -> (TensorPlan, Artifact) {
         let dims = self.factor.of.shape().into_iter().rev().collect();
         let (codec, name) = (self.codec, self.name);
-        let of = Box::new(self.factor.of);
-        let expression =
-            TensorExpr::Quantize { codec: codec.name, version: codec.version, importance: None, of };
+        let expression = TensorExpr::new(Quantize::new(codec, None, self.factor.of));
         let action = TensorAction { expression, codec, name: name.clone() };
         let node = target_step(owner, record, action, self.factor.inputs);
         (TensorPlan { name, kind: TensorType::of(codec), dims }, node.artifact(TENSOR))
@@ -240,11 +243,11 @@ impl Export<'_> {
         let (a, mut b) = (self.load(a)?, self.load(&b)?);
         let factor = rest_of_scale(pair, self.alpha());
         if factor != 1.0 {
-            b.of = TensorExpr::Adapter(AdapterExpr::Scale { of: Box::new(b.of), factor });
+            b.of = TensorExpr::new(Scale { of: b.of, factor });
         }
         let change = self.family.change(tensor, &self.adapter.model.decoder);
         if let Some(WireChange::Interleave { n_heads }) = change {
-            b.of = TensorExpr::PermuteHeads { n_heads: n_heads.into(), of: Box::new(b.of) };
+            b.of = TensorExpr::new(PermuteHeads { n_heads: n_heads.into(), of: b.of });
         }
         Ok(Pair { a, b })
     }
@@ -252,9 +255,10 @@ impl Export<'_> {
     fn load(&self, factor: &FactorName) -> Result<Factor, Refusal> {
         let stored = stored(self.adapter, &factor.name);
         check_dtype(stored).map_err(does_not_fit)?;
-        let load = TensorExpr::Load { input: 0, dtype: stored.dtype, shape: stored.shape.clone() };
+        let load = Load { input: 0, dtype: stored.dtype, shape: stored.shape.clone() };
+        let load = TensorExpr::new(load);
         let of = match factor.is_turned {
-            true => TensorExpr::Adapter(AdapterExpr::Transpose { of: Box::new(load) }),
+            true => TensorExpr::new(Transpose { of: load }),
             false => load,
         };
         Ok(Factor { of, inputs: vec![Input::Source(stored.source.clone())] })
@@ -310,7 +314,7 @@ fn stack(factors: Vec<Factor>) -> Factor {
         of.push(factor.of.map_inputs(&|input| first + input));
         inputs.extend(factor.inputs);
     }
-    Factor { of: TensorExpr::Stack { of }, inputs }
+    Factor { of: TensorExpr::new(Stack { of }), inputs }
 }
 
 #[cfg(test)]
@@ -349,7 +353,7 @@ mod tests {
             part,
             name: family.checkpoint_name(tensor, part).unwrap(),
             dtype: DType::BF16,
-            expression: TensorExpr::Load { input: 0, dtype: DType::BF16, shape },
+            expression: TensorExpr::new(Load { input: 0, dtype: DType::BF16, shape }),
             inputs: vec![Input::Source(source("base"))],
         };
         ModelInfo {

@@ -2,18 +2,19 @@
 
 use mc_codec::codec::{Codec, Importance};
 use mc_codec::recipes::recipe::Choice;
+use mc_expression::expression::TensorExpr;
+use mc_expression::operators::literal::Literal;
+use mc_expression::operators::quantize::Quantize;
 use mc_format::gguf::layout::TensorPlan;
 use mc_format::gguf::names::wire_name_in;
 use mc_format::gguf::tensor_type::TensorType;
 use mc_ir::action::{Artifact, Input};
 use mc_ir::attribute::{Place, Record};
-use mc_ir::expression::TensorExpr;
 use mc_ir::fault::Fault;
 use mc_ir::label::Label;
 
 use crate::action::target_step::target_step;
 use crate::calibrate::imatrix::ImatrixInfo;
-use crate::quantize::gguf_copy::stored_codec;
 use crate::quantize::tensor_action::{REPORT, TENSOR, TensorAction};
 use crate::source::model_info::ModelInfo;
 use crate::source::wire_tensors::{WireTensor, factor_tensors, family_of};
@@ -54,7 +55,7 @@ impl Planner<'_> {
         let family = family_of(self.model);
         let extra = family.map(|family| family.extra_tensors(&self.model.decoder)).unwrap_or_default();
         let extra = extra.into_iter().map(|(tensor, values)| {
-            let expression = TensorExpr::Literal { values };
+            let expression = TensorExpr::new(Literal { values });
             WireTensor { tensor, expression, inputs: Vec::new() }
         });
         let factors =
@@ -97,12 +98,8 @@ impl Planner<'_> {
         let kind = TensorType::of(codec);
         kind.n_bytes(&dims).ok_or_else(unknown)?;
         // Blocks are not made anew of themselves, which would lose something for nothing.
-        let is_stored = (self.is_copy || codec.block_len > 1) && stored_codec(&of) == Some(codec);
-        let expression = if is_stored {
-            of
-        } else {
-            TensorExpr::Quantize { codec: codec.name, version: codec.version, importance, of: Box::new(of) }
-        };
+        let is_stored = (self.is_copy || codec.block_len > 1) && of.stored_codec() == Some(codec);
+        let expression = if is_stored { of } else { TensorExpr::new(Quantize::new(codec, importance, of)) };
         let action = TensorAction { expression, codec, name: name.clone() };
         let node = target_step(self.owner, self.record, action, inputs);
         Ok(Planned {

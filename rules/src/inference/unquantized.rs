@@ -6,26 +6,24 @@
 
 use std::sync::Arc;
 
-use mc_codec::codecs;
 use mc_decoder::program::{Decoder, RotaryPairing};
+use mc_expression::expression::TensorExpr;
+use mc_expression::operators::decode::Decode;
+use mc_expression::operators::load::Load;
 use mc_family::families;
 use mc_family::family::Change;
 use mc_format::gguf::names::{model_tensor, wire_name};
 use mc_ir::action::{ActionContext, ActionError, Input};
-use mc_ir::adapter_expression::AdapterExpr;
-use mc_ir::expression::TensorExpr;
 use mc_runtime::error::RuntimeError;
 use mc_runtime::model::Model;
 use mc_runtime::runnable;
 use mc_runtime::weight::{Weight as RuntimeWeight, WeightBytes};
 use mc_runtime::weights::Weights;
 use mc_tensor::convert;
-use mc_tensor::dtype::DType;
 use mc_tensor::model_tensor::ModelTensor;
 use rayon::prelude::*;
 
-use crate::action::expression_text::expression;
-use crate::expression::evaluate::Evaluator;
+use crate::action::evaluation::{action_error, evaluator};
 use crate::inference::opened::{Opened, dimensions, tensor_error};
 use crate::source::model_info::ModelInfo;
 use crate::source::token_files::{Contents, tokenizer_of, vocabulary_of};
@@ -121,7 +119,8 @@ impl Unquantized {
         let weight = |(name, text): &(String, String)| {
             let tensor =
                 model_tensor(name).ok_or_else(|| format!("Tensor `{name}` is of no known purpose"))?;
-            Ok::<_, String>(Weight::new(tensor, expression(text)?))
+            let expression = TensorExpr::parse(text).map_err(|error| error.to_string())?;
+            Ok::<_, String>(Weight::new(tensor, expression))
         };
         Ok(Self {
             roles: roles.split(' ').map(str::to_owned).collect(),
@@ -192,9 +191,7 @@ impl Weight {
         ctx: &dyn ActionContext,
     ) -> Result<Result<RuntimeWeight, RuntimeError>, ActionError> {
         let shape = dimensions(&self.expression.shape())?;
-        if let TensorExpr::Decode { codec, .. } = self.expression
-            && let Some(codec) = codecs::by_name(codec)
-        {
+        if let Some(Decode { codec, .. }) = self.expression.get() {
             let content = ctx.input(first)?;
             let bytes = match content.parts.as_slice() {
                 [piece] => WeightBytes::new(Arc::clone(&piece.bytes), piece.range.clone()),
@@ -203,29 +200,29 @@ impl Weight {
             return Ok(bytes.and_then(|bytes| RuntimeWeight::blocks(shape, codec, bytes)));
         }
         let bytes = self.bytes(first, ctx)?;
-        Ok(RuntimeWeight::plain(shape, element_type(&self.expression), bytes))
+        Ok(RuntimeWeight::plain(shape, self.expression.element_type(), bytes))
     }
 
     /// The weight's bytes in its own type: mapped when it is as stored, else computed.
     fn bytes(&self, first: usize, ctx: &dyn ActionContext) -> Result<WeightBytes, ActionError> {
-        if matches!(self.expression, TensorExpr::Load { .. }) {
+        if self.expression.get::<Load>().is_some() {
             let content = ctx.input(first)?;
             if let [piece] = content.parts.as_slice() {
                 return WeightBytes::new(Arc::clone(&piece.bytes), piece.range.clone())
                     .map_err(ActionError::failed);
             }
         }
-        let dtype = element_type(&self.expression);
+        let dtype = self.expression.element_type();
         let expression = self.expression.map_inputs(&|input| first + input);
-        let evaluator = Evaluator::new(&expression, ctx)?;
-        let rows_per_tile = (TILE_ELEMENTS / evaluator.n_cols.max(1)).max(1);
-        let row_bytes = evaluator.n_cols * dtype.n_bytes();
-        let n_rows = usize::try_from(evaluator.n_rows).map_err(ActionError::failed)?;
+        let evaluator = evaluator(&expression, ctx)?;
+        let rows_per_tile = (TILE_ELEMENTS / evaluator.n_cols().max(1)).max(1);
+        let row_bytes = evaluator.n_cols() * dtype.n_bytes();
+        let n_rows = usize::try_from(evaluator.n_rows()).map_err(ActionError::failed)?;
         let mut bytes = vec![0; n_rows * row_bytes];
         bytes.par_chunks_mut(rows_per_tile * row_bytes).enumerate().try_for_each(|(tile, bytes)| {
             ctx.go_on()?;
             let mut values = vec![0.0; bytes.len() / dtype.n_bytes()];
-            evaluator.rows((tile * rows_per_tile) as u64, &mut values)?;
+            evaluator.rows((tile * rows_per_tile) as u64, &mut values).map_err(action_error)?;
             convert::from_f32(dtype, &values, bytes);
             Ok::<_, ActionError>(())
         })?;
@@ -233,32 +230,15 @@ impl Weight {
     }
 }
 
-/// The type in which a weight is held: the one that it is stored in or rounded to, F32 where blocks or scales are read.
-fn element_type(expression: &TensorExpr) -> DType {
-    match expression {
-        TensorExpr::Load { dtype, .. } | TensorExpr::Cast { dtype, .. } => *dtype,
-        TensorExpr::PermuteHeads { of, .. }
-        | TensorExpr::HalfSplitHeads { of, .. }
-        | TensorExpr::AddConstant { of, .. }
-        | TensorExpr::Reshape { of, .. }
-        | TensorExpr::Adapter(AdapterExpr::Transpose { of }) => element_type(of),
-        TensorExpr::Stack { of } => of.first().map_or(DType::F32, element_type),
-        TensorExpr::Decode { .. }
-        | TensorExpr::Literal { .. }
-        | TensorExpr::AddLowRank { .. }
-        | TensorExpr::Adapter(_)
-        | TensorExpr::Blend(_)
-        | TensorExpr::ScaleBlocks { .. }
-        | TensorExpr::Quantize { .. } => DType::F32,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::Path;
 
+    use mc_expression::operators::add_low_rank::AddLowRank;
+    use mc_expression::operators::cast::Cast;
     use mc_family::families::for_config;
     use mc_ir::action::Source;
+    use mc_tensor::dtype::DType;
     use serde_json::json;
 
     use super::*;
@@ -284,7 +264,7 @@ mod tests {
             tensor,
             part: None,
             name: "weight".to_owned(),
-            dtype: element_type(&expression),
+            dtype: expression.element_type(),
             inputs: (0..expression.n_inputs()).map(|n| Input::Source(source(&n.to_string()))).collect(),
             expression: expression.clone(),
         };
@@ -304,9 +284,9 @@ mod tests {
 
     #[test]
     fn a_model_is_made_again_of_its_parameters() {
-        let load = |input| Box::new(TensorExpr::Load { input, dtype: DType::BF16, shape: vec![4, 8] });
-        let sum = TensorExpr::AddLowRank { of: load(0), up: load(1), down: load(2), scale: 2.0 };
-        let merged = TensorExpr::Cast { dtype: DType::BF16, of: Box::new(sum) };
+        let load = |input| TensorExpr::new(Load { input, dtype: DType::BF16, shape: vec![4, 8] });
+        let sum = AddLowRank { of: load(0), up: load(1), down: load(2), scale: 2.0 };
+        let merged = TensorExpr::new(Cast { dtype: DType::BF16, of: TensorExpr::new(sum) });
         let (model, inputs) = Unquantized::of(&info(merged));
         assert_eq!(inputs.len(), 2 + 2 * 3);
         assert_eq!(model.n_inputs(), inputs.len());
@@ -323,7 +303,7 @@ mod tests {
 
     #[test]
     fn the_program_that_a_number_is_measured_with_is_among_its_parameters() {
-        let load = TensorExpr::Load { input: 0, dtype: DType::F32, shape: vec![4, 8] };
+        let load = TensorExpr::new(Load { input: 0, dtype: DType::F32, shape: vec![4, 8] });
         let mut info = info(load);
         let before = Unquantized::of(&info).0.parameters();
         info.decoder.output_norm.epsilon = 1e-6;

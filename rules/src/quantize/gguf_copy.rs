@@ -6,10 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use mc_codec::codec::Codec;
-use mc_codec::codecs;
 use mc_ir::action::{Input, Source};
 use mc_ir::attribute::{Place, Record};
-use mc_ir::expression::TensorExpr;
 use mc_ir::fault::Fault;
 
 use crate::quantize::type_rules;
@@ -18,19 +16,6 @@ use crate::source::wire_tensors::{WireTensor, factor_tensors, wire_tensors};
 
 /// What stands where else a recipe does; llama.cpp's quantizer has the same word for it.
 pub(crate) const COPY: &str = "COPY";
-
-/// The codec that a tensor is stored in, if nothing is done to it.
-pub(crate) fn stored_codec(expression: &TensorExpr) -> Option<&'static Codec> {
-    match expression {
-        TensorExpr::Load { dtype, .. } => codecs::by_name(&dtype.to_string()),
-        TensorExpr::Decode { codec, .. } => codecs::by_name(codec),
-        TensorExpr::Stack { of } => {
-            let first = stored_codec(of.first()?)?;
-            of.iter().all(|part| stored_codec(part) == Some(first)).then_some(first)
-        }
-        _ => None,
-    }
-}
 
 /// The tensors of a model that was read from a GGUF, in the order of the file.
 ///
@@ -57,7 +42,7 @@ pub(crate) fn tensors(
     let is_whole = model.files.head.is_some() && model.files.head == model.files.vocabulary;
     let stored: Option<Vec<_>> = tensors
         .into_iter()
-        .map(|tensor| stored_codec(&tensor.expression).map(|codec| (tensor, codec)))
+        .map(|tensor| tensor.expression.stored_codec().map(|codec| (tensor, codec)))
         .collect();
     let stored = stored.filter(|_| is_whole && model.lineage.len() == 1);
     let mut stored = stored.ok_or_else(|| {

@@ -7,18 +7,17 @@
 use std::io::Write;
 
 use mc_codec::codec::{Codec, Importance};
-use mc_codec::codecs;
 use mc_codec::loss::Loss;
+use mc_expression::evaluator::Evaluator;
+use mc_expression::expression::TensorExpr;
+use mc_expression::operators::quantize::Quantize;
 use mc_format::gguf::tensor_type::TensorType;
 use mc_ir::action::{Action, ActionContext, ActionError, ActionKind, write_bytes};
-use mc_ir::expression::TensorExpr;
 use mc_ir::output::{Output, Outputs};
 use rayon::prelude::*;
 
-use crate::action::expression_text::expression;
+use crate::action::evaluation::{action_error, evaluator};
 use crate::action::remote_kind::{Parameters, RemoteKind, last};
-use crate::expression::evaluate::Evaluator;
-use crate::quantize::gguf_copy::stored_codec;
 use crate::quantize::tensor_report::TensorReport;
 
 /// The output that holds the encoded rows.
@@ -73,15 +72,15 @@ impl Action for TensorAction {
     }
 
     fn run(&self, ctx: &dyn ActionContext) -> Result<Outputs, ActionError> {
-        let evaluator = Evaluator::new(&self.expression, ctx)?;
+        let evaluator = evaluator(self.rows(), ctx)?;
         let importance = self.importance(ctx, &evaluator)?;
-        let rows_per_tile = (TILE_ELEMENTS / evaluator.n_cols.max(1)).max(1) as u64;
-        let starts: Vec<u64> = (0..evaluator.n_rows).step_by(rows_per_tile as usize).collect();
+        let rows_per_tile = (TILE_ELEMENTS / evaluator.n_cols().max(1)).max(1) as u64;
+        let starts: Vec<u64> = (0..evaluator.n_rows()).step_by(rows_per_tile as usize).collect();
         let tiles_at_once = 2 * rayon::current_num_threads();
         let mut loss = Loss::default();
         let encode = |batch: &[u64]| -> Vec<Tile> {
             let tile = |&start: &u64| {
-                let n_rows = rows_per_tile.min(evaluator.n_rows - start);
+                let n_rows = rows_per_tile.min(evaluator.n_rows() - start);
                 self.tile(&evaluator, importance.as_ref(), start, n_rows)
             };
             batch.par_iter().map(tile).collect()
@@ -124,12 +123,10 @@ fn of_parameters(parameters: &Parameters) -> Result<Box<dyn Action>, String> {
     let ([], text) = last(parameters, EXPRESSION)? else {
         return Err(format!("Expected no parameter besides `{EXPRESSION}`"));
     };
-    let expression = expression(text)?;
-    let codec = match &expression {
-        TensorExpr::Quantize { codec, version, .. } => {
-            codecs::by_name(codec).filter(|codec| codec.version == *version)
-        }
-        stored => stored_codec(stored),
+    let expression = TensorExpr::parse(text).map_err(|error| error.to_string())?;
+    let codec = match expression.get::<Quantize>() {
+        Some(quantize) => Some(quantize.codec).filter(|codec| codec.version == quantize.version),
+        None => expression.stored_codec(),
     };
     let codec =
         codec.ok_or("Its last step is no codec, or another version of it, and it is not as stored")?;
@@ -156,6 +153,11 @@ fn write_tiles(tiles: Vec<Tile>, loss: &mut Loss, writer: &mut dyn Write) -> Res
 }
 
 impl TensorAction {
+    /// The rows before they are encoded.
+    fn rows(&self) -> &TensorExpr {
+        self.expression.get::<Quantize>().map_or(&self.expression, |quantize| &quantize.of)
+    }
+
     fn tile(
         &self,
         evaluator: &Evaluator,
@@ -163,14 +165,15 @@ impl TensorAction {
         first_row: u64,
         n_rows: u64,
     ) -> Tile {
-        let n_cols = evaluator.n_cols;
+        let n_cols = evaluator.n_cols();
         let n_rows = usize::try_from(n_rows).map_err(ActionError::failed)?;
         let mut values = vec![0.0_f32; n_rows * n_cols];
-        evaluator.rows(first_row, &mut values)?;
+        evaluator.rows(first_row, &mut values).map_err(action_error)?;
         self.check_finite(&values, n_cols, first_row)?;
-        if !matches!(self.expression, TensorExpr::Quantize { .. }) {
+        if self.expression.get::<Quantize>().is_none() {
             let loss = Loss::of(&values, &values, self.codec.block_len);
-            return Ok((evaluator.stored_rows(first_row, n_rows as u64)?, loss));
+            let stored = evaluator.stored_rows(first_row, n_rows as u64).map_err(action_error)?;
+            return Ok((stored, loss));
         }
         let encoded = self.encode(&values, n_cols, importance, first_row);
         let mut decoded = vec![0.0; values.len()];
@@ -227,7 +230,7 @@ impl TensorAction {
         ctx: &dyn ActionContext,
         evaluator: &Evaluator,
     ) -> Result<Option<RowWeights>, ActionError> {
-        let TensorExpr::Quantize { importance: Some(input), of, .. } = &self.expression else {
+        let Some(Quantize { importance: Some(input), of, .. }) = self.expression.get() else {
             return Ok(None);
         };
         let n_parts = match of.shape().as_slice() {
@@ -236,9 +239,9 @@ impl TensorAction {
         };
         let content = ctx.input(*input)?;
         let weights =
-            importance(&content.to_contiguous(), n_parts, evaluator.n_cols, self.codec, &self.name)?;
-        let rows_per_part = evaluator.n_rows / n_parts.max(1);
-        Ok(weights.map(|weights| RowWeights { weights, n_cols: evaluator.n_cols, rows_per_part }))
+            importance(&content.to_contiguous(), n_parts, evaluator.n_cols(), self.codec, &self.name)?;
+        let rows_per_part = evaluator.n_rows() / n_parts.max(1);
+        Ok(weights.map(|weights| RowWeights { weights, n_cols: evaluator.n_cols(), rows_per_part }))
     }
 }
 

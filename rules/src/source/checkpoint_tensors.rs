@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use mc_expression::expression::TensorExpr;
+use mc_expression::operators::load::Load;
 use mc_family::config::quantization::StoredScales;
 use mc_family::family::{Family, Found};
 use mc_family::needed::Needed;
 use mc_ir::action::Input;
 use mc_ir::attribute::Place;
-use mc_ir::expression::TensorExpr;
 use mc_ir::fault::Fault;
 use mc_tensor::dtype::DType;
 use mc_tensor::model_tensor::ModelTensor;
@@ -127,7 +128,7 @@ impl Matching<'_> {
         }
         let (dtype, (expression, inputs)) = if tensor.dtype.is_weight() {
             let shape = tensor.shape.clone();
-            let load = TensorExpr::Load { input: 0, dtype: tensor.dtype, shape };
+            let load = TensorExpr::new(Load { input: 0, dtype: tensor.dtype, shape });
             (tensor.dtype, (load, vec![Input::Source(tensor.source.clone())]))
         } else {
             (DType::F32, self.scaled(tensor, stored)?)

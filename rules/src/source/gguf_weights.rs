@@ -7,13 +7,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use mc_codec::codecs;
 use mc_decoder::program::Decoder;
+use mc_expression::expression::TensorExpr;
+use mc_expression::operators::add_constant::AddConstant;
+use mc_expression::operators::decode::Decode;
+use mc_expression::operators::half_split_heads::HalfSplitHeads;
+use mc_expression::operators::load::Load;
+use mc_expression::operators::reshape::Reshape;
 use mc_family::family::{Change, Family};
 use mc_family::needed::Needed;
 use mc_format::gguf::names::{model_tensor, wire_name_in};
 use mc_format::gguf::reader::TensorInfo;
 use mc_ir::action::{Input, Range64, Source};
 use mc_ir::attribute::Place;
-use mc_ir::expression::TensorExpr;
 use mc_ir::fault::Fault;
 use mc_tensor::dtype::DType;
 use mc_tensor::model_tensor::ModelTensor;
@@ -163,8 +168,8 @@ impl Matching<'_> {
             _ => None,
         };
         let expression = match (plain, codecs::by_wire_id(kind.wire_id)) {
-            (Some(dtype), _) => TensorExpr::Load { input: 0, dtype, shape },
-            (None, Some(codec)) => TensorExpr::Decode { input: 0, codec: codec.name, shape },
+            (Some(dtype), _) => TensorExpr::new(Load { input: 0, dtype, shape }),
+            (None, Some(codec)) => TensorExpr::new(Decode { input: 0, codec, shape }),
             (None, None) => {
                 return Err(self.fault(format!(
                     "Tensor `{}` has type {}, which no codec reads",
@@ -189,12 +194,11 @@ impl Matching<'_> {
 }
 
 /// The expression before a container's change.
-fn undone(expression: TensorExpr, change: Change, shape: &[u64]) -> TensorExpr {
-    let of = Box::new(expression);
+fn undone(of: TensorExpr, change: Change, shape: &[u64]) -> TensorExpr {
     match change {
-        Change::Interleave { n_heads } => TensorExpr::HalfSplitHeads { n_heads: n_heads.into(), of },
-        Change::Add(value) => TensorExpr::AddConstant { value: -value, of },
-        Change::Squeeze => TensorExpr::Reshape { shape: shape.to_vec(), of },
+        Change::Interleave { n_heads } => TensorExpr::new(HalfSplitHeads { n_heads: n_heads.into(), of }),
+        Change::Add(value) => TensorExpr::new(AddConstant { value: -value, of }),
+        Change::Squeeze => TensorExpr::new(Reshape { shape: shape.to_vec(), of }),
     }
 }
 
@@ -205,7 +209,8 @@ mod tests {
 
     #[test]
     fn what_was_undone_and_is_done_again_leaves_the_bytes_alone() {
-        let stored = |shape: &[u64]| TensorExpr::Decode { input: 0, codec: "Q8_0", shape: shape.to_vec() };
+        let codec = &mc_codec::blocks::q8_0::CODEC;
+        let stored = |shape: &[u64]| TensorExpr::new(Decode { input: 0, codec, shape: shape.to_vec() });
         for (change, shape, in_container) in [
             (Change::Interleave { n_heads: 2 }, &[8, 32][..], &[8, 32][..]),
             (Change::Add(1.0), &[32], &[32]),
@@ -219,7 +224,7 @@ mod tests {
 
     #[test]
     fn a_change_that_was_not_undone_is_made() {
-        let weight = TensorExpr::Load { input: 0, dtype: DType::F32, shape: vec![8, 32] };
+        let weight = TensorExpr::new(Load { input: 0, dtype: DType::F32, shape: vec![8, 32] });
         let other_heads = undone(weight, Change::Interleave { n_heads: 4 }, &[8, 32]);
         let changed = changed(other_heads, Change::Interleave { n_heads: 2 });
         assert_eq!(changed.to_string(), "permute(2, half_split(4, load($0, F32, [8, 32])))");

@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use mc_decoder::program::Decoder;
+use mc_expression::expression::TensorExpr;
 use mc_ir::action::{Input, Source};
-use mc_ir::expression::TensorExpr;
 use mc_ir::label::Label;
 use mc_tensor::dtype::DType;
 use mc_tensor::model_tensor::ModelTensor;

@@ -1,8 +1,10 @@
 //! Weights of 8-bit floats: each is read together with the scales that stand beside it.
 
+use mc_expression::expression::TensorExpr;
+use mc_expression::operators::load::Load;
+use mc_expression::operators::scale_blocks::ScaleBlocks;
 use mc_family::config::quantization::StoredScales;
 use mc_ir::action::Input;
-use mc_ir::expression::TensorExpr;
 
 use crate::source::weights::StoredTensor;
 
@@ -44,8 +46,11 @@ pub(crate) fn scaled(
         }
     };
     let load = |input: usize, tensor: &StoredTensor| {
-        Box::new(TensorExpr::Load { input, dtype: tensor.dtype, shape: tensor.shape.clone() })
+        TensorExpr::new(Load { input, dtype: tensor.dtype, shape: tensor.shape.clone() })
     };
-    let expression = TensorExpr::ScaleBlocks { of: load(0, weight), scales: load(1, scales), block };
-    Ok((expression, vec![Input::Source(weight.source.clone()), Input::Source(scales.source.clone())]))
+    let expression = ScaleBlocks { of: load(0, weight), scales: load(1, scales), block };
+    Ok((
+        TensorExpr::new(expression),
+        vec![Input::Source(weight.source.clone()), Input::Source(scales.source.clone())],
+    ))
 }

@@ -4,10 +4,15 @@
 
 use std::collections::BTreeMap;
 
+use mc_expression::expression::TensorExpr;
+use mc_expression::operators::add_constant::AddConstant;
+use mc_expression::operators::half_split_heads::HalfSplitHeads;
+use mc_expression::operators::permute_heads::PermuteHeads;
+use mc_expression::operators::reshape::Reshape;
+use mc_expression::operators::stack::Stack;
 use mc_family::families;
 use mc_family::family::{Change, Family};
 use mc_ir::action::Input;
-use mc_ir::expression::TensorExpr;
 use mc_tensor::model_tensor::ModelTensor;
 
 use crate::source::model_info::{ModelInfo, Weight};
@@ -91,33 +96,34 @@ fn stack(tensor: ModelTensor, mut parts: Vec<&Weight>) -> WireTensor {
         of.push(part.expression.map_inputs(&|input| first + input));
         inputs.extend(part.inputs.iter().cloned());
     }
-    WireTensor { tensor, expression: TensorExpr::Stack { of }, inputs }
+    WireTensor { tensor, expression: TensorExpr::new(Stack { of }), inputs }
 }
 
 /// The expression with a change made; what undid the same change, because the weight was read from a container, and
 /// the change cancel.
 pub(crate) fn changed(expression: TensorExpr, change: Change) -> TensorExpr {
-    match (change, expression) {
-        (Change::Interleave { n_heads }, TensorExpr::HalfSplitHeads { n_heads: undone, of })
-            if undone == u64::from(n_heads) =>
-        {
-            *of
+    before(&expression, change).cloned().unwrap_or_else(|| made(expression, change))
+}
+
+/// The operand of what undid the change, if the top of the expression does.
+fn before(expression: &TensorExpr, change: Change) -> Option<&TensorExpr> {
+    match change {
+        Change::Interleave { n_heads } => expression
+            .get::<HalfSplitHeads>()
+            .filter(|undone| undone.n_heads == u64::from(n_heads))
+            .map(|undone| &undone.of),
+        Change::Add(value) => {
+            expression.get::<AddConstant>().filter(|undone| undone.value == -value).map(|undone| &undone.of)
         }
-        (Change::Add(value), TensorExpr::AddConstant { value: undone, of }) if undone == -value => *of,
-        (Change::Squeeze, TensorExpr::Reshape { of, .. }) => *of,
-        (change, expression) => made(expression, change),
+        Change::Squeeze => expression.get::<Reshape>().map(|undone| &undone.of),
     }
 }
 
-fn made(expression: TensorExpr, change: Change) -> TensorExpr {
+fn made(of: TensorExpr, change: Change) -> TensorExpr {
     match change {
-        Change::Interleave { n_heads } => {
-            TensorExpr::PermuteHeads { n_heads: n_heads.into(), of: Box::new(expression) }
-        }
-        Change::Add(value) => TensorExpr::AddConstant { value, of: Box::new(expression) },
-        Change::Squeeze => {
-            TensorExpr::Reshape { shape: squeezed(&expression.shape()), of: Box::new(expression) }
-        }
+        Change::Interleave { n_heads } => TensorExpr::new(PermuteHeads { n_heads: n_heads.into(), of }),
+        Change::Add(value) => TensorExpr::new(AddConstant { value, of }),
+        Change::Squeeze => TensorExpr::new(Reshape { shape: squeezed(&of.shape()), of }),
     }
 }
 

@@ -13,13 +13,14 @@ use std::sync::Arc;
 
 use mc_decoder::program::Head;
 use mc_digest::digest::BlobDigest;
+use mc_expression::expression::TensorExpr;
+use mc_expression::operators::load::Load;
 use mc_family::adapter::AdapterConfig;
 use mc_family::families::for_config;
 use mc_family::families::llama::Llama;
 use mc_format::safetensors::header::Header;
 use mc_ir::action::{ActionContext, ActionError, Content, Input, Piece, Range64, Source};
 use mc_ir::attribute::Place;
-use mc_ir::expression::TensorExpr;
 use mc_ir::fault::Fault;
 use mc_ir::label::{Label, PackageId};
 use mc_ir::output::Output;
@@ -27,7 +28,7 @@ use mc_tensor::convert;
 use mc_tensor::dtype::DType;
 use serde_json::{Value, json};
 
-use crate::expression::evaluate::Evaluator;
+use crate::action::evaluation::evaluator;
 use crate::source::adapter::{AdapterInfo, AdapterTokenizer};
 use crate::source::model_info::{ModelFiles, ModelInfo, Weight};
 use crate::source::weights::StoredTensor;
@@ -104,7 +105,7 @@ fn model(config: &Value, stored: &[StoredTensor]) -> ModelInfo {
         part: None,
         name: stored.name.clone(),
         dtype: stored.dtype,
-        expression: TensorExpr::Load { input: 0, dtype: stored.dtype, shape: stored.shape.clone() },
+        expression: TensorExpr::new(Load { input: 0, dtype: stored.dtype, shape: stored.shape.clone() }),
         inputs: vec![Input::Source(stored.source.clone())],
     };
     let nowhere = source("nowhere");
@@ -177,11 +178,11 @@ fn merge(
 }
 
 fn evaluate(weight: &Weight, files: &Files, n_rows: u64) -> Tensor {
-    let evaluator = Evaluator::new(&weight.expression, &Memory { files, inputs: &weight.inputs }).unwrap();
+    let evaluator = evaluator(&weight.expression, &Memory { files, inputs: &weight.inputs }).unwrap();
     let mut values = Vec::new();
-    for first in (0..evaluator.n_rows).step_by(n_rows as usize) {
-        let n_tile = n_rows.min(evaluator.n_rows - first) as usize;
-        let mut tile = vec![0.0; n_tile * evaluator.n_cols];
+    for first in (0..evaluator.n_rows()).step_by(n_rows as usize) {
+        let n_tile = n_rows.min(evaluator.n_rows() - first) as usize;
+        let mut tile = vec![0.0; n_tile * evaluator.n_cols()];
         evaluator.rows(first, &mut tile).unwrap();
         values.extend(tile);
     }

@@ -6,13 +6,21 @@
 use std::collections::BTreeSet;
 
 use mc_decoder::program::Head;
+use mc_expression::expression::TensorExpr;
+use mc_expression::operators::add_low_rank::AddLowRank;
+use mc_expression::operators::add_stacked::AddStacked;
+use mc_expression::operators::cast::Cast;
+use mc_expression::operators::literal::Literal;
+use mc_expression::operators::load::Load;
+use mc_expression::operators::normalize_columns::NormalizeColumns;
+use mc_expression::operators::normalize_rows::NormalizeRows;
+use mc_expression::operators::replace_rows::ReplaceRows;
+use mc_expression::operators::transpose::Transpose;
 use mc_family::adapter::change::{
     BaseTensors, Change, FactorName, Layout, Lengths, LowRankPair, WeightChange, match_adapter,
 };
 use mc_family::family::Family;
 use mc_ir::action::Input;
-use mc_ir::adapter_expression::AdapterExpr;
-use mc_ir::expression::TensorExpr;
 use mc_ir::fault::Fault;
 use mc_tensor::model_tensor::ModelTensor;
 
@@ -48,12 +56,11 @@ impl AdaptedWeights {
     pub(crate) fn finish(self) -> Vec<Weight> {
         let Self { weights, changed } = self;
         let round = |weight: Weight| {
-            let is_stored =
-                matches!(&weight.expression, TensorExpr::Load { dtype, .. } if *dtype == weight.dtype);
+            let is_stored = weight.expression.get::<Load>().is_some_and(|load| load.dtype == weight.dtype);
             if is_stored || !changed.contains(&weight.name) {
                 return weight;
             }
-            let expression = TensorExpr::Cast { dtype: weight.dtype, of: Box::new(weight.expression) };
+            let expression = TensorExpr::new(Cast { dtype: weight.dtype, of: weight.expression });
             Weight { expression, ..weight }
         };
         weights.into_iter().map(round).collect()
@@ -237,68 +244,62 @@ impl Step<'_> {
             let message = format!("The adapter replaces `{name}`, which an adapter before it has changed");
             return Err((self.application.fault)("merge::lost", message));
         }
-        let of = Box::new(weight.expression.clone());
+        let of = weight.expression.clone();
         Ok(match change {
-            Change::Replace { with } => *self.load(weight, with)?,
+            Change::Replace { with } => self.load(weight, with)?,
             Change::AddLowRank(pair) => self.low_rank(weight, of, pair)?,
             Change::AddVector { values, scale } => {
                 // A vector is one row: a product of rank 1 with the number 1.
-                let up = Box::new(TensorExpr::Literal { values: vec![1.0] });
+                let up = TensorExpr::new(Literal { values: vec![1.0] });
                 let scale = (scale * self.application.scale) as f32;
-                TensorExpr::AddLowRank { of, up, down: self.load(weight, values)?, scale }
+                TensorExpr::new(AddLowRank { of, up, down: self.load(weight, values)?, scale })
             }
             Change::ReplaceRows { rows, with } => {
                 let with = self.load(weight, with)?;
-                TensorExpr::Adapter(AdapterExpr::ReplaceRows { of, rows: rows.clone(), with })
+                TensorExpr::new(ReplaceRows { of, rows: rows.clone(), with })
             }
         })
     }
 
-    fn low_rank(
-        &self,
-        weight: &mut Weight,
-        of: Box<TensorExpr>,
-        pair: &LowRankPair,
-    ) -> Result<TensorExpr, Fault> {
+    fn low_rank(&self, weight: &mut Weight, of: TensorExpr, pair: &LowRankPair) -> Result<TensorExpr, Fault> {
         let up = self.factor(weight, &pair.up)?;
         let down = self.factor(weight, &pair.down)?;
         let scale = (pair.scale * self.application.scale) as f32;
-        let sum = match pair.layout {
-            Layout::Matrix => TensorExpr::AddLowRank { of, up, down, scale },
+        let of = match pair.layout {
+            Layout::Matrix => TensorExpr::new(AddLowRank { of, up, down, scale }),
             Layout::Stacked { is_input_first } => {
-                TensorExpr::Adapter(AdapterExpr::AddStacked { of, up, down, scale, is_input_first })
+                TensorExpr::new(AddStacked { of, up, down, scale, is_input_first })
             }
         };
-        let of = Box::new(sum);
         Ok(match &pair.lengths {
-            None => *of,
+            None => of,
             Some(Lengths::Rows(name)) => {
                 let magnitude = self.load(weight, name)?;
-                TensorExpr::Adapter(AdapterExpr::NormalizeRows { of, magnitude })
+                TensorExpr::new(NormalizeRows { of, magnitude })
             }
             Some(Lengths::Columns(name)) => {
                 let magnitude = self.load(weight, name)?;
-                TensorExpr::Adapter(AdapterExpr::NormalizeColumns { of, magnitude })
+                TensorExpr::new(NormalizeColumns { of, magnitude })
             }
         })
     }
 
-    fn factor(&self, weight: &mut Weight, factor: &FactorName) -> Result<Box<TensorExpr>, Fault> {
+    fn factor(&self, weight: &mut Weight, factor: &FactorName) -> Result<TensorExpr, Fault> {
         let of = self.load(weight, &factor.name)?;
         Ok(match factor.is_turned {
-            true => Box::new(TensorExpr::Adapter(AdapterExpr::Transpose { of })),
+            true => TensorExpr::new(Transpose { of }),
             false => of,
         })
     }
 
-    fn load(&self, weight: &mut Weight, name: &str) -> Result<Box<TensorExpr>, Fault> {
+    fn load(&self, weight: &mut Weight, name: &str) -> Result<TensorExpr, Fault> {
         let stored = stored(self.application.adapter, name);
         check_dtype(stored).map_err(|message| {
             (self.application.fault)("merge::adapter", message).file(stored.file.clone())
         })?;
         weight.inputs.push(Input::Source(stored.source.clone()));
         let input = weight.inputs.len() - 1;
-        Ok(Box::new(TensorExpr::Load { input, dtype: stored.dtype, shape: stored.shape.clone() }))
+        Ok(TensorExpr::new(Load { input, dtype: stored.dtype, shape: stored.shape.clone() }))
     }
 }
 

@@ -348,11 +348,12 @@ fn lineage(lead: &Label, models: &BTreeMap<Label, ModelInfo>) -> Vec<Lineage> {
 mod tests {
     use std::path::Path;
 
+    use mc_expression::expression::TensorExpr;
+    use mc_expression::operators::load::Load;
     use mc_family::families::FAMILIES;
     use mc_family::needed::Needed;
     use mc_ir::action::{Input, Source};
     use mc_ir::attribute::{Place, Value};
-    use mc_ir::expression::TensorExpr;
     use mc_ir::label::PackageId;
     use serde_json::json;
 
@@ -381,7 +382,8 @@ mod tests {
         let weight = |needed: Needed| {
             let Needed { tensor, part, shape: given } = needed;
             let name = family.checkpoint_name(tensor, part)?;
-            let expression = TensorExpr::Load { input: 0, dtype: DType::BF16, shape: shape(&name, given)? };
+            let load = Load { input: 0, dtype: DType::BF16, shape: shape(&name, given)? };
+            let expression = TensorExpr::new(load);
             let inputs = vec![Input::Source(source(&name))];
             Some(Weight { tensor, part, name, dtype: DType::BF16, expression, inputs })
         };

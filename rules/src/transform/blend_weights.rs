@@ -5,10 +5,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use mc_expression::expression::TensorExpr;
+use mc_expression::operators::blend::deltas::Deltas;
+use mc_expression::operators::blend::linear::Linear;
+use mc_expression::operators::blend::slerp::Slerp;
+use mc_expression::operators::blend::term::{Keep, Term};
+use mc_expression::operators::cast::Cast;
 use mc_family::family::Family;
 use mc_ir::attribute::Place;
-use mc_ir::blend::{Blend, Formula, Keep, Term};
-use mc_ir::expression::TensorExpr;
 use mc_ir::fault::Fault;
 use mc_ir::label::Label;
 use mc_tensor::blend::{stream, sum_of};
@@ -196,15 +200,27 @@ impl Weaver<'_> {
             let expression = weight.expression.map_inputs(&|input| input + first);
             sources.push(Source { part, weight, expression });
         }
-        let blended = self.expression(place, &name, sources)?;
-        // A layer that passes through as it is stays the same step as in its own model.
-        let is_as_stored = !matches!(blended, TensorExpr::Blend(_)) && dtype == reference.dtype;
-        let expression =
-            if is_as_stored { blended } else { TensorExpr::Cast { dtype, of: Box::new(blended) } };
+        let cast = |of| TensorExpr::new(Cast { dtype, of });
+        let expression = match self.passed_through(place, &sources) {
+            // A layer that passes through as it is stays the same action as in its own model.
+            Some(expression) if dtype == reference.dtype => expression,
+            Some(expression) => cast(expression),
+            None => cast(self.expression(place, &name, sources)?),
+        };
         let mut weight = reference.clone();
         (weight.tensor, weight.name, weight.dtype) = (tensor, name, dtype);
         (weight.expression, weight.inputs) = (expression, inputs);
         Ok(weight)
+    }
+
+    /// The expression of a weight that stays as it is in its model.
+    fn passed_through(&self, place: &Seat<'_>, sources: &[Source<'_>]) -> Option<TensorExpr> {
+        let source = sources.first().filter(|_| self.method == Method::Passthrough)?;
+        (self.scale(source, place) == 1.0).then(|| source.expression.clone())
+    }
+
+    fn scale(&self, source: &Source<'_>, place: &Seat<'_>) -> f64 {
+        self.own(source, "scale", place.position).map_or(1.0, |(scale, _)| scale)
     }
 
     fn expression(
@@ -214,15 +230,12 @@ impl Weaver<'_> {
         mut sources: Vec<Source<'_>>,
     ) -> Result<TensorExpr, Fault> {
         let reference = place.slice.reference;
-        let blend = match self.method {
+        Ok(match self.method {
             Method::Passthrough => {
                 let source = sources.remove(0);
-                let scale = self.own(&source, "scale", place.position).map_or(1.0, |(scale, _)| scale);
-                if scale == 1.0 {
-                    return Ok(source.expression);
-                }
-                let term = Term { of: source.expression, weight: scale as f32, keep: Keep::All };
-                Blend { formula: Formula::Linear { divide: false }, terms: vec![term] }
+                let weight = self.scale(&source, place) as f32;
+                let term = Term { of: source.expression, weight, keep: Keep::All };
+                TensorExpr::new(Linear { divide: false, terms: vec![term] })
             }
             Method::Slerp => {
                 let base = sources.remove(reference);
@@ -232,7 +245,7 @@ impl Weaver<'_> {
                 within(t, at, "t", name, (0.0..=1.0).contains(&t), "from 0, the base, to 1, the other")?;
                 let term = |source: Source<'_>| Term { of: source.expression, weight: 1.0, keep: Keep::All };
                 let terms = std::iter::once(base).chain(sources).map(term).collect();
-                Blend { formula: Formula::Slerp { t }, terms }
+                TensorExpr::new(Slerp { t, terms })
             }
             Method::Linear => {
                 let terms = self.terms(place, name, sources)?;
@@ -243,7 +256,7 @@ impl Weaver<'_> {
                     return Err(Fault::new(place.slice.place, "blend::parameter", message)
                         .help("Write `normalize #false`, or other weights"));
                 }
-                Blend { formula: Formula::Linear { divide: self.divide }, terms }
+                TensorExpr::new(Linear { divide: self.divide, terms })
             }
             Method::TaskArithmetic | Method::Ties | Method::DareLinear | Method::DareTies => {
                 let base = sources.remove(reference);
@@ -251,16 +264,15 @@ impl Weaver<'_> {
                 let others =
                     sources.into_iter().filter(|source| source.part.label.value != base.part.label.value);
                 let terms = self.terms(place, name, others.collect())?;
-                let formula = Formula::Deltas {
+                TensorExpr::new(Deltas {
                     base: base.expression,
                     elect: self.method.elects(),
                     divide: self.divide,
                     lambda: lambda.map_or(1.0, |(lambda, _)| lambda as f32),
-                };
-                Blend { formula, terms }
+                    terms,
+                })
             }
-        };
-        Ok(TensorExpr::Blend(Box::new(blend)))
+        })
     }
 
     fn terms(&self, place: &Seat<'_>, name: &str, sources: Vec<Source<'_>>) -> Result<Vec<Term>, Fault> {

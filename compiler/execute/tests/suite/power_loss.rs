@@ -14,8 +14,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use mc_execute::build::{Built, OnFailure, OnMiss, Options, build};
+use mc_execute::build::build;
+use mc_execute::built::Built;
 use mc_execute::doubts::Doubts;
+use mc_execute::options::{OnFailure, OnMiss, Options};
 use mc_execute::services::Services;
 use mc_files::folder::Folder;
 use mc_files::witness::{Operation, Witness};

@@ -1,6 +1,0 @@
-//! Tensor expressions, evaluated.
-
-pub(crate) mod blend_evaluate;
-pub(crate) mod evaluate;
-pub(crate) mod evaluate_adapter;
-pub(crate) mod factor;
