@@ -65,7 +65,7 @@ pub(crate) fn analyze_target<'db>(db: &'db dyn Db, key: TargetKey<'db>) -> Arc<A
         faults.push(Fault::new(target.record.place, "analysis::rule", message));
         return Analysis::failed(faults);
     };
-    let context = Context::new(db, &target);
+    let context = Context::new(db, &target, providers_of);
     let result = rule.analyze(&context);
     faults.extend(context.into_faults());
     match result {
@@ -81,6 +81,11 @@ pub(crate) fn analyze_target<'db>(db: &'db dyn Db, key: TargetKey<'db>) -> Arc<A
             Analysis::failed(faults)
         }
     }
+}
+
+/// What a dependency provides, for the context of a target that names it.
+fn providers_of(db: &dyn Db, label: &Label) -> Result<Arc<Providers>, DependencyFailed> {
+    analyze_target(db, target_key(db, label)).providers.clone()
 }
 
 /// Tells whether the target names a target that does not exist; [`crate::check`] says which.

@@ -14,18 +14,20 @@ use mc_ir::provider::Providers;
 use mc_ir::rule::{DependencyFailed, Head, HeadFormat, RuleContext, SourceError};
 use mc_ir::target::Target;
 
-use crate::analyze::analyze_target;
 use crate::db::Db;
 use crate::file_system::unusable;
-use crate::keys::target_key;
 use crate::outside;
 use crate::path::{join, normalize};
 use crate::source_file::{Content, Request};
+
+/// Query that returns the providers of a target. It is passed, because it makes contexts itself.
+pub(crate) type ProvidersOf = fn(&dyn Db, &Label) -> Result<Arc<Providers>, DependencyFailed>;
 
 /// The context of one target.
 pub(crate) struct Context<'a> {
     db: &'a dyn Db,
     target: &'a Target,
+    providers_of: ProvidersOf,
     /// Every label that the target names, once somebody asked.
     named: OnceCell<BTreeSet<Label>>,
     faults: RefCell<Vec<Fault>>,
@@ -34,8 +36,9 @@ pub(crate) struct Context<'a> {
 }
 
 impl<'a> Context<'a> {
-    pub(crate) fn new(db: &'a dyn Db, target: &'a Target) -> Self {
-        Self { db, target, named: OnceCell::new(), faults: RefCell::default(), fetched: RefCell::default() }
+    pub(crate) fn new(db: &'a dyn Db, target: &'a Target, providers_of: ProvidersOf) -> Self {
+        let (faults, fetched) = (RefCell::default(), RefCell::default());
+        Self { db, target, providers_of, named: OnceCell::new(), faults, fetched }
     }
 
     /// Returns the faults: forbidden operations of the rule, and sources that it may not use.
@@ -102,7 +105,7 @@ impl RuleContext for Context<'_> {
             ));
             return Err(DependencyFailed);
         }
-        analyze_target(self.db, target_key(self.db, label)).providers.clone()
+        (self.providers_of)(self.db, label)
     }
 
     fn read(&self, path: &str) -> Result<Arc<[u8]>, SourceError> {

@@ -9,9 +9,8 @@ use mc_syntax::diagnostic::Diagnostic;
 use mc_syntax::span::Span;
 
 use crate::db::Db;
-use crate::parse::parse;
+use crate::outside;
 use crate::resolve::Suggestions;
-use crate::source_file::Request;
 
 /// A mistake in a file of declarations, with all that is needed to show it.
 #[derive(Clone, Debug, PartialEq)]
@@ -174,5 +173,5 @@ impl File {
 }
 
 fn text(db: &dyn Db, path: &str) -> Arc<str> {
-    Arc::clone(&parse(db, db.source_file(Request::Declarations(path.to_owned()))).text)
+    outside::parse_permitted(db, path).map_or_else(|_| "".into(), |parsed| Arc::clone(&parsed.text))
 }

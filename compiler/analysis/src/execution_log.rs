@@ -4,10 +4,10 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use salsa::EventKind;
 use salsa::plumbing::{DatabaseKeyIndex, FromId};
-use salsa::{Database as _, EventKind};
 
-use crate::database::Database;
+use crate::db::Db;
 use crate::keys::{PackageKey, TargetKey};
 use crate::source_file::SourceFile;
 
@@ -19,7 +19,7 @@ pub struct ExecutionLog {
 
 impl ExecutionLog {
     /// The storage of a database that writes this log.
-    pub(crate) fn storage(&self) -> salsa::Storage<Database> {
+    pub(crate) fn storage<D: salsa::Database>(&self) -> salsa::Storage<D> {
         let log = self.clone();
         salsa::Storage::new(Some(Box::new(move |event| {
             if let EventKind::WillExecute { database_key } = event.kind {
@@ -30,7 +30,7 @@ impl ExecutionLog {
 
     /// Each query that ran, such as `parse(models/package.kdl)` or `analyze_target(//models:tone)`, in the order in
     /// which they began. Empties the log.
-    pub fn take(&self, db: &Database) -> Vec<String> {
+    pub fn take(&self, db: &dyn Db) -> Vec<String> {
         let executed = std::mem::take(&mut *self.executed());
         executed.into_iter().map(|key| name(db, key)).collect()
     }
@@ -41,7 +41,7 @@ impl ExecutionLog {
     }
 }
 
-fn name(db: &Database, key: DatabaseKeyIndex) -> String {
+fn name(db: &dyn Db, key: DatabaseKeyIndex) -> String {
     let query = db.ingredient_debug_name(key.ingredient_index());
     let id = key.key_index();
     match &*query {

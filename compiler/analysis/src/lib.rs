@@ -20,6 +20,7 @@ pub mod file_system;
 pub mod memory;
 pub mod needed;
 pub mod package;
+pub mod packages;
 pub mod path;
 pub mod patterns;
 pub mod query;

@@ -10,9 +10,13 @@
 use std::path::{Component, Path, PathBuf};
 
 use mc_ir::rule::SourceError;
+use mc_syntax::diagnostic::Diagnostic;
+use mc_syntax::span::Span;
 
 use crate::db::Db;
 use crate::file_system::{Outside, unusable};
+use crate::parse::{Parsed, parse};
+use crate::path::WORKSPACE_FILE;
 use crate::source_file::{Content, Request};
 use crate::workspace::workspace;
 
@@ -31,6 +35,20 @@ pub(crate) fn check(db: &dyn Db, path: &str) -> Result<(), SourceError> {
         Some(link) => Err(refusal(link)),
         None => Ok(()),
     }
+}
+
+/// Reads the file of declarations at `path`.
+///
+/// # Errors
+/// The diagnostic of a file that lies behind a link out of the workspace without permission; nothing of its text may be
+/// shown, either.
+pub(crate) fn parse_permitted<'db>(db: &'db dyn Db, path: &str) -> Result<&'db Parsed, Diagnostic> {
+    // The file that gives the permission needs none.
+    if path != WORKSPACE_FILE {
+        let start = Span { start: 0, end: 0 };
+        check(db, path).map_err(|error| Diagnostic::error("file::outside", error.message, start))?;
+    }
+    Ok(parse(db, db.source_file(Request::Declarations(path.to_owned()))))
 }
 
 fn is_permitted(db: &dyn Db, path: &Path) -> bool {

@@ -9,7 +9,6 @@ use mc_syntax::span::Span;
 
 use crate::db::Db;
 use crate::declaration::{Declaration, declarations};
-use crate::outside;
 use crate::path::WORKSPACE_FILE;
 use crate::source_file::{Content, SourceFile};
 
@@ -33,17 +32,12 @@ impl Parsed {
     }
 }
 
-/// Reads a file of declarations.
+/// Reads a file of declarations, wherever links lead: for `workspace.kdl`, which gives the permission and needs none.
+/// Others are read by [`crate::outside::parse_permitted`].
 #[salsa::tracked(returns(ref), no_eq)]
 pub(crate) fn parse(db: &dyn Db, file: SourceFile) -> Parsed {
     let empty = Parsed { text: "".into(), diagnostics: Vec::new(), n_more: 0, tree: None };
     let start = Span { start: 0, end: 0 };
-    // The file that gives the permission needs none.
-    let path = file.request(db).file().filter(|path| *path != WORKSPACE_FILE);
-    if let Some(Err(error)) = path.map(|path| outside::check(db, path)) {
-        let diagnostic = Diagnostic::error("file::outside", error.message, start);
-        return Parsed { diagnostics: vec![diagnostic], ..empty };
-    }
     match file.content(db) {
         Ok(Content::Bytes(bytes)) => text(bytes),
         Ok(Content::Head(_) | Content::Names(_) | Content::Outside(_)) => {

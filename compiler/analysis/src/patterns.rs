@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use mc_ir::label::{Label, PackageId, Pattern};
 
 use crate::db::Db;
-use crate::package::{package_of, packages};
+use crate::packages::{package_of, packages};
 use crate::resolve::{Resolution, Suggestions, resolve_label};
 use crate::suggest::did_you_mean;
 

@@ -9,7 +9,7 @@ use mc_ir::target::Target;
 
 use crate::db::Db;
 use crate::keys::{TargetKey, package_key, target_key};
-use crate::package::{package, package_of, packages};
+use crate::packages::{package, package_of, packages};
 use crate::path::{PACKAGE_FILE, package_file};
 use crate::suggest::{SEARCHED, did_you_mean, guess};
 

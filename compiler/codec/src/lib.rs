@@ -15,4 +15,5 @@ pub mod layouts;
 pub mod loss;
 pub mod recipes;
 pub(crate) mod rounding;
+pub(crate) mod rows;
 pub mod search;

@@ -6,6 +6,7 @@
 //! Source: `make_qx_quants`, `make_q3_quants`, `make_qkx2_quants`, `make_qkx3_quants`, `make_qp_quants` of
 //! ggml-quants.c.
 
+pub mod affine_subs;
 pub mod extremes;
 pub(crate) mod lanes;
 pub mod lattice;
@@ -53,6 +54,18 @@ pub(crate) struct Walk {
     pub(crate) deviation: Deviation,
 }
 
+/// The number of greatest magnitude, the first of them, and its magnitude; zero and zero if there is none.
+pub(crate) fn extreme(x: &[f32]) -> (f32, f32) {
+    let (mut max, mut abs_max) = (0.0_f32, 0.0_f32);
+    for &value in x {
+        if value.abs() > abs_max {
+            abs_max = value.abs();
+            max = value;
+        }
+    }
+    (max, abs_max)
+}
+
 /// A symmetric scale for codes `-n_max..n_max`, kept as `0..2 n_max`; squared error weighted by `weights`, or by
 /// `x^2` without.
 ///
@@ -63,13 +76,7 @@ pub(crate) fn symmetric<const N: usize>(
     weights: Option<&[f32; N]>,
     codes: &mut [u8; N],
 ) -> f32 {
-    let (mut max, mut abs_max) = (0.0_f32, 0.0_f32);
-    for &value in x {
-        if value.abs() > abs_max {
-            abs_max = value.abs();
-            max = value;
-        }
-    }
+    let (max, abs_max) = extreme(x);
     codes.fill(0);
     if abs_max < GROUP_MAX_EPS {
         return 0.0;
@@ -112,13 +119,7 @@ pub(crate) fn symmetric<const N: usize>(
 /// Starts from the scale that maps the largest number to `-n_max` and moves single codes while the fit improves.
 /// Returns the scale; codes go to `codes`.
 pub(crate) fn descend<const N: usize>(x: &[f32; N], n_max: i32, codes: &mut [u8; N]) -> f32 {
-    let (mut max, mut abs_max) = (0.0_f32, 0.0_f32);
-    for &value in x {
-        if value.abs() > abs_max {
-            abs_max = value.abs();
-            max = value;
-        }
-    }
+    let (max, abs_max) = extreme(x);
     codes.fill(0);
     if abs_max < GROUP_MAX_EPS {
         return 0.0;

@@ -8,6 +8,8 @@ use std::sync::{Arc, Mutex};
 use mc_codec::blocks::plain::F32;
 use mc_decoder::program::Decoder;
 use mc_digest::digest::BlobDigest;
+use mc_expression::expression::TensorExpr;
+use mc_expression::operators::load::Load;
 use mc_family::families::for_config;
 use mc_family::needed::Needed;
 use mc_family::tokenizer::vocabulary::{TokenizerFiles, vocabulary};
@@ -20,7 +22,6 @@ use mc_ir::action::{
     Action, ActionContext, ActionError, ActionKind, ActionNode, Artifact, Content, Input, Piece, Source,
 };
 use mc_ir::attribute::{Place, Record};
-use mc_ir::expression::TensorExpr;
 use mc_ir::label::{Label, PackageId};
 use mc_ir::origin::Origin;
 use mc_ir::output::{Output, Outputs};
@@ -71,7 +72,7 @@ fn tensors(decoder: &Decoder, seed: u32) -> Vec<Tensor> {
             part: None,
             name,
             dtype: DType::F32,
-            expression: TensorExpr::Load { input: 0, dtype: DType::F32, shape: needed.shape },
+            expression: TensorExpr::new(Load { input: 0, dtype: DType::F32, shape: needed.shape }),
             inputs: vec![Input::Source(source)],
         };
         (weight, bytes.collect())

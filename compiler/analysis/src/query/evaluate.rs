@@ -17,7 +17,7 @@ use std::ops::Range;
 use mc_ir::label::{Label, PackageId, Pattern};
 
 use crate::db::Db;
-use crate::package::package_of;
+use crate::packages::package_of;
 use crate::patterns::labels;
 use crate::query::error::QueryError;
 use crate::query::expression::{Expression, Operator, parse};

@@ -8,7 +8,7 @@ use mc_analysis::analyze::analyze;
 use mc_analysis::check::check;
 use mc_analysis::database::Database;
 use mc_analysis::disk::Disk;
-use mc_analysis::package::packages;
+use mc_analysis::packages::packages;
 
 use crate::fake::{RULES, Words, label, pattern};
 

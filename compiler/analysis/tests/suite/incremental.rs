@@ -2,7 +2,7 @@
 
 use mc_analysis::analyze::analyze;
 use mc_analysis::check::check;
-use mc_analysis::package::packages;
+use mc_analysis::packages::packages;
 
 use crate::fake::{Fixture, Words, label, pattern};
 

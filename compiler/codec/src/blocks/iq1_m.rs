@@ -8,18 +8,18 @@
 //! Source: `block_iq1_m` of ggml-common.h. Bytes are compared with ggml's in `tests/golden.rs`.
 
 use mc_tensor::convert::f16_to_f32;
-use mc_tensor::cpu_path::CpuPath;
 
 use crate::blocks::iq4_nl;
-use crate::codec::{Codec, Importance, Rows, Vector};
+use crate::codec::{Codec, Importance, Vector};
 use crate::lanes::blocks::{self, DecodeBlock};
-use crate::lanes::{Kernel, MAX_LANES, Simd, dispatch};
+use crate::lanes::{MAX_LANES, Simd};
 use crate::layouts::iq1::{self, Best, DOWN, GROUP, Sums, UP, Values, values};
-use crate::layouts::iq1_lanes::{self, Plan};
+use crate::layouts::iq1_lanes::{self, Found, SearchSubs};
 use crate::rounding::f16_bits;
+use crate::rows::encode_blocks;
 use crate::search::lattice::{groups, max, scale_code};
-use crate::search::lattice_subs::{Plain, numbers};
-use crate::search::super_blocks::{self, MAX_SUBS, WINDOW};
+use crate::search::lattice_subs::{Counting, Plain, numbers};
+use crate::search::super_blocks::{self, EncodeWindow, MAX_SUBS, WINDOW, Window};
 use crate::search::{sum_of_squares, weigh};
 
 const LEN: usize = 256;
@@ -28,6 +28,7 @@ const N_SUBS: usize = LEN / SUB_LEN;
 const HIGH: usize = LEN / GROUP;
 const SCALES: usize = HIGH + N_SUBS;
 const BYTES: usize = SCALES + 8;
+const COUNTING: Counting = Counting { sigma2_factor: 2.0, plain: Plain::Square };
 /// Below this a group of numbers counts as zero.
 const GROUP_MAX_EPS: f32 = 1e-7;
 /// The rounding of scales and points loses less under a larger scale.
@@ -44,16 +45,14 @@ pub static CODEC: Codec = Codec {
     importance: Importance::Expected,
     encode_row,
     decode_row,
-    vector: Vector { encode: Some(encode_vector), decode: Some(blocks::decode::<Block, LEN, BYTES>) },
+    vector: Vector {
+        encode: Some(super_blocks::encode::<Block, LEN, BYTES>),
+        decode: Some(blocks::decode::<Block, LEN, BYTES>),
+    },
 };
 
 fn encode_row(row: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
-    let importance = importance.map(|weights| weights.as_chunks::<LEN>().0);
-    for (block_idx, (x, block)) in
-        row.as_chunks::<LEN>().0.iter().zip(out.as_chunks_mut::<BYTES>().0).enumerate()
-    {
-        encode_block(x, importance.map(|weights| &weights[block_idx]), block);
-    }
+    encode_blocks(row, importance, out, encode_block);
 }
 
 /// Whether the values of the two groups are moved down.
@@ -177,75 +176,46 @@ fn search(x: &[f32; SUB_LEN], weights: &[f32; SUB_LEN], order: &[u8; SUB_LEN]) -
     best.choice
 }
 
-fn encode_vector(path: CpuPath, rows: &Rows<'_>, out: &mut [u8]) -> bool {
-    dispatch::run(path, Encode { rows, out })
-}
+/// [`encode_row`] and [`decode_row`] in lanes.
+struct Block;
 
-struct Encode<'a> {
-    rows: &'a Rows<'a>,
-    out: &'a mut [u8],
-}
-
-impl Kernel for Encode<'_> {
+impl EncodeWindow<LEN, BYTES> for Block {
     #[inline(always)]
-    fn run<S: Simd>(self) {
-        let blocks = self.out.as_chunks_mut::<BYTES>().0;
+    fn encode<S: Simd>(window: &Window<'_>, blocks: &mut [[u8; BYTES]]) {
         let mut subs = [Sub::default(); WINDOW * MAX_SUBS];
         let mut weights = [[0.0; SUB_LEN]; WINDOW * MAX_SUBS];
-        for (window, blocks) in super_blocks::windows(self.rows).zip(blocks.chunks_mut(WINDOW)) {
-            let sums = window.sums_of_squares::<S>();
-            for first in (0..window.x.len() / SUB_LEN).step_by(S::N) {
-                let (x, w) = numbers::<S, SUB_LEN>(&window, &sums, first, 2.0, Plain::Square);
-                let found = find::<S>(&x, &w);
-                subs[first..][..S::N].copy_from_slice(&found[..S::N]);
-                let mut rows = [[0.0; SUB_LEN]; MAX_LANES];
-                S::store_rows::<SUB_LEN>(&w, &mut rows);
-                weights[first..][..S::N].copy_from_slice(&rows[..S::N]);
+        let sums = window.sums_of_squares::<S>();
+        for first in (0..window.x.len() / SUB_LEN).step_by(S::N) {
+            let (x, w) = numbers::<S, SUB_LEN>(window, &sums, first, COUNTING);
+            let found = iq1_lanes::find::<S, Self, 2, SUB_LEN>(&x, &w);
+            for (sub, found) in subs[first..].iter_mut().zip(&found[..S::N]) {
+                let found =
+                    found.map(|Found { points, scale, is_down }| Sub { points, scale, shifts: is_down });
+                *sub = found.unwrap_or_default();
             }
-            let encoded =
-                subs.as_chunks::<N_SUBS>().0.iter().zip(weights.as_flattened().as_chunks::<LEN>().0);
-            for (block_idx, ((subs, weights), block)) in encoded.zip(blocks).enumerate() {
-                write_block(subs, &window.x.as_chunks::<LEN>().0[block_idx], weights, block);
-            }
+            let mut rows = [[0.0; SUB_LEN]; MAX_LANES];
+            S::store_rows::<SUB_LEN>(&w, &mut rows);
+            weights[first..][..S::N].copy_from_slice(&rows[..S::N]);
+        }
+        let encoded = subs.as_chunks::<N_SUBS>().0.iter().zip(weights.as_flattened().as_chunks::<LEN>().0);
+        for (block_idx, ((subs, weights), block)) in encoded.zip(blocks).enumerate() {
+            write_block(subs, &window.x.as_chunks::<LEN>().0[block_idx], weights, block);
         }
     }
 }
 
-/// [`encode_sub`] of every lane.
-#[inline(always)]
-fn find<S: Simd>(x: &[S::F; SUB_LEN], weights: &[S::F; SUB_LEN]) -> [Sub; MAX_LANES] {
-    let mut max = S::splat(0.0);
-    for value in x {
-        max = S::max(max, S::abs(*value));
+impl SearchSubs<2, SUB_LEN> for Block {
+    const GROUP_MAX_EPS: f32 = GROUP_MAX_EPS;
+
+    #[inline(always)]
+    fn search<S: Simd>(sorted: &iq1_lanes::Sorted<S, SUB_LEN>) -> iq1_lanes::Best<S> {
+        search_lanes::<S>(sorted)
     }
-    let is_zero = S::mask_bits(S::lt(max, S::splat(GROUP_MAX_EPS)));
-    let sorted = iq1_lanes::sort::<S, SUB_LEN>(x, weights);
-    let best = search_lanes::<S>(&sorted);
-    let orders = sorted.orders();
-    let (mut scales, mut choices) = ([0.0; MAX_LANES], [-1; MAX_LANES]);
-    S::store(best.scale, &mut scales);
-    S::store_i(best.choice, &mut choices);
-    let mut plans = [None; MAX_LANES];
-    for lane in 0..S::N {
-        if is_zero >> lane & 1 == 1 || choices[lane] < 0 {
-            continue;
-        }
-        let is_flipped = scales[lane] < 0.0;
-        let (borders, shifts) = choice(choices[lane]);
-        let codes = iq1::codes(&orders[lane], borders, is_flipped);
-        let codes = *codes.as_chunks::<GROUP>().0.first_chunk::<2>().expect("two groups of eight");
-        let is_down = shifts.map(|is_down| is_down != is_flipped);
-        plans[lane] = Some(Plan { codes, is_down, scale: scales[lane].abs() });
+
+    #[inline(always)]
+    fn choice(choice: i32) -> ((usize, usize), Shifts) {
+        self::choice(choice)
     }
-    let found = iq1_lanes::to_grid::<S, 2, SUB_LEN>(x, weights, &plans);
-    let mut subs = [Sub::default(); MAX_LANES];
-    for lane in 0..S::N {
-        let (points, scale) = found[lane];
-        if let Some(plan) = plans[lane] {
-            subs[lane] = Sub { points, scale, shifts: plan.is_down };
-        }
-    }
-    subs
 }
 
 /// Borders and an index of [`SHIFTS`] as one number.
@@ -337,9 +307,6 @@ fn decode_row(blocks: &[u8], out: &mut [f32]) {
         }
     }
 }
-
-/// [`decode_row`] in lanes.
-struct Block;
 
 impl DecodeBlock<LEN, BYTES> for Block {
     #[inline(always)]

@@ -7,24 +7,24 @@
 //! Source: `block_iq1_s` of ggml-common.h. Bytes are compared with ggml's in `tests/golden.rs`.
 
 use mc_tensor::convert::{f16_to_f32, f32_to_f16};
-use mc_tensor::cpu_path::CpuPath;
 
 use crate::blocks::iq4_nl;
-use crate::codec::{Codec, Importance, Rows, Vector};
+use crate::codec::{Codec, Importance, Vector};
+use crate::lanes::Simd;
 use crate::lanes::blocks::{self, DecodeBlock};
-use crate::lanes::{Kernel, MAX_LANES, Simd, dispatch};
 use crate::layouts::iq1::{self, Best, DOWN, GROUP, UP, values};
-use crate::layouts::iq1_lanes::{self, Plan};
+use crate::layouts::iq1_lanes::{self, Found, SearchSubs};
+use crate::rows::encode_blocks;
 use crate::search::lattice::{groups, max, scale_code};
-use crate::search::lattice_subs::{Plain, numbers};
-use crate::search::super_blocks::{self, MAX_SUBS, WINDOW};
-use crate::search::{sum_of_squares, weigh};
+use crate::search::lattice_subs::{Counting, Plain, numbers, search_each};
+use crate::search::super_blocks::{self, EncodeWindow, MAX_SUBS, WINDOW, Window};
 
 const LEN: usize = 256;
 const SUB_LEN: usize = 32;
 const N_SUBS: usize = LEN / SUB_LEN;
 const HEADS: usize = 2 + LEN / GROUP;
 const BYTES: usize = HEADS + 2 * N_SUBS;
+const COUNTING: Counting = Counting { sigma2_factor: 2.0, plain: Plain::Square };
 /// Below this a group of numbers counts as zero.
 const GROUP_MAX_EPS: f32 = 1e-12;
 /// The rounding of scales and points loses less under a larger scale.
@@ -41,15 +41,15 @@ pub static CODEC: Codec = Codec {
     importance: Importance::Required,
     encode_row,
     decode_row,
-    vector: Vector { encode: Some(encode_vector), decode: Some(blocks::decode::<Block, LEN, BYTES>) },
+    vector: Vector {
+        encode: Some(super_blocks::encode::<Block, LEN, BYTES>),
+        decode: Some(blocks::decode::<Block, LEN, BYTES>),
+    },
 };
 
 fn encode_row(row: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
     let importance = importance.expect("`IQ1_S` cannot be encoded without importance");
-    let blocks = row.as_chunks::<LEN>().0.iter().zip(importance.as_chunks::<LEN>().0);
-    for ((x, importance), block) in blocks.zip(out.as_chunks_mut::<BYTES>().0) {
-        encode_block(x, importance, block);
-    }
+    encode_blocks(row, Some(importance), out, encode_block);
 }
 
 #[derive(Clone, Copy)]
@@ -59,14 +59,8 @@ struct Sub {
     is_down: bool,
 }
 
-fn encode_block(x: &[f32; LEN], importance: &[f32; LEN], block: &mut [u8; BYTES]) {
-    let sigma2 = 2.0 * sum_of_squares(x) / LEN as f32;
-    let mut found = [None; N_SUBS];
-    let subs = x.as_chunks::<SUB_LEN>().0.iter().zip(importance.as_chunks::<SUB_LEN>().0);
-    for (found, (x, importance)) in found.iter_mut().zip(subs) {
-        *found = encode_sub(x, &weigh(x, importance, sigma2));
-    }
-    write_block(&found, block);
+fn encode_block(x: &[f32; LEN], importance: Option<&[f32; LEN]>, block: &mut [u8; BYTES]) {
+    write_block(&search_each(x, importance, COUNTING, encode_sub), block);
 }
 
 fn write_block(subs: &[Option<Sub>; N_SUBS], block: &mut [u8; BYTES]) {
@@ -134,68 +128,45 @@ fn encode_sub(x: &[f32; SUB_LEN], weights: &[f32; SUB_LEN]) -> Option<Sub> {
     Some(Sub { points, scale, is_down })
 }
 
-fn encode_vector(path: CpuPath, rows: &Rows<'_>, out: &mut [u8]) -> bool {
-    dispatch::run(path, Encode { rows, out })
-}
+/// [`encode_row`] and [`decode_row`] in lanes.
+struct Block;
 
-struct Encode<'a> {
-    rows: &'a Rows<'a>,
-    out: &'a mut [u8],
-}
-
-impl Kernel for Encode<'_> {
+impl EncodeWindow<LEN, BYTES> for Block {
     #[inline(always)]
-    fn run<S: Simd>(self) {
-        let blocks = self.out.as_chunks_mut::<BYTES>().0;
+    fn encode<S: Simd>(window: &Window<'_>, blocks: &mut [[u8; BYTES]]) {
         let mut subs = [None; WINDOW * MAX_SUBS];
-        for (window, blocks) in super_blocks::windows(self.rows).zip(blocks.chunks_mut(WINDOW)) {
-            assert!(window.importance.is_some(), "`IQ1_S` cannot be encoded without importance");
-            let sums = window.sums_of_squares::<S>();
-            for first in (0..window.x.len() / SUB_LEN).step_by(S::N) {
-                let (x, weights) = numbers::<S, SUB_LEN>(&window, &sums, first, 2.0, Plain::Square);
-                let found = find::<S>(&x, &weights);
-                subs[first..][..S::N].copy_from_slice(&found[..S::N]);
+        assert!(window.importance.is_some(), "`IQ1_S` cannot be encoded without importance");
+        let sums = window.sums_of_squares::<S>();
+        for first in (0..window.x.len() / SUB_LEN).step_by(S::N) {
+            let (x, weights) = numbers::<S, SUB_LEN>(window, &sums, first, COUNTING);
+            let found = iq1_lanes::find::<S, Self, 4, SUB_LEN>(&x, &weights);
+            for (sub, found) in subs[first..].iter_mut().zip(&found[..S::N]) {
+                *sub = found.map(|Found { points, scale, is_down: [is_down, ..] }| Sub {
+                    points,
+                    scale,
+                    is_down,
+                });
             }
-            for (subs, block) in subs.as_chunks::<N_SUBS>().0.iter().zip(blocks) {
-                write_block(subs, block);
-            }
+        }
+        for (subs, block) in subs.as_chunks::<N_SUBS>().0.iter().zip(blocks) {
+            write_block(subs, block);
         }
     }
 }
 
-/// [`encode_sub`] of every lane.
-#[inline(always)]
-fn find<S: Simd>(x: &[S::F; SUB_LEN], weights: &[S::F; SUB_LEN]) -> [Option<Sub>; MAX_LANES] {
-    let mut max = S::splat(0.0);
-    for value in x {
-        max = S::max(max, S::abs(*value));
+impl SearchSubs<4, SUB_LEN> for Block {
+    const GROUP_MAX_EPS: f32 = GROUP_MAX_EPS;
+
+    #[inline(always)]
+    fn search<S: Simd>(sorted: &iq1_lanes::Sorted<S, SUB_LEN>) -> iq1_lanes::Best<S> {
+        search_lanes::<S>(sorted)
     }
-    let is_zero = S::mask_bits(S::lt(max, S::splat(GROUP_MAX_EPS)));
-    let sorted = iq1_lanes::sort::<S, SUB_LEN>(x, weights);
-    let best = search_lanes::<S>(&sorted);
-    let orders = sorted.orders();
-    let (mut scales, mut choices) = ([0.0; MAX_LANES], [-1; MAX_LANES]);
-    S::store(best.scale, &mut scales);
-    S::store_i(best.choice, &mut choices);
-    let mut plans = [None; MAX_LANES];
-    for lane in 0..S::N {
-        if is_zero >> lane & 1 == 1 || choices[lane] < 0 {
-            continue;
-        }
-        let is_flipped = scales[lane] < 0.0;
-        let (first, second, is_down) = choice(choices[lane]);
-        let codes = iq1::codes(&orders[lane], (first, second), is_flipped);
-        let codes = *codes.as_chunks::<GROUP>().0.first_chunk::<4>().expect("four groups of eight");
-        let is_down = [is_down != is_flipped; 4];
-        plans[lane] = Some(Plan { codes, is_down, scale: scales[lane].abs() });
+
+    #[inline(always)]
+    fn choice(choice: i32) -> ((usize, usize), [bool; 4]) {
+        let (first, second, is_down) = self::choice(choice);
+        ((first, second), [is_down; 4])
     }
-    let found = iq1_lanes::to_grid::<S, 4, SUB_LEN>(x, weights, &plans);
-    let mut subs = [None; MAX_LANES];
-    for lane in 0..S::N {
-        let (points, scale) = found[lane];
-        subs[lane] = plans[lane].map(|plan| Sub { points, scale, is_down: plan.is_down[0] });
-    }
-    subs
 }
 
 /// Borders and shift as one number.
@@ -260,9 +231,6 @@ fn decode_row(blocks: &[u8], out: &mut [f32]) {
         }
     }
 }
-
-/// [`decode_row`] in lanes.
-struct Block;
 
 impl DecodeBlock<LEN, BYTES> for Block {
     #[inline(always)]

@@ -7,18 +7,18 @@
 //! Source: `block_iq2_s` of ggml-common.h. Bytes are compared with ggml's in `tests/golden.rs`.
 
 use mc_tensor::convert::{f16_to_f32, f32_to_f16};
-use mc_tensor::cpu_path::CpuPath;
 
 use crate::blocks::iq4_nl;
-use crate::codec::{Codec, Importance, Rows, Vector};
+use crate::codec::{Codec, Importance, Vector};
 use crate::grid;
 use crate::grid::lanes as grid_lanes;
+use crate::lanes::Simd;
 use crate::lanes::blocks;
-use crate::lanes::{Kernel, Simd, dispatch};
 use crate::layouts::grid_runs::{self, Runs, Unpack};
+use crate::rows::encode_blocks;
 use crate::search::lattice::{self, Fit, Refine, SIGNED, Tries};
-use crate::search::lattice_subs::{self, Plain, Search, Start};
-use crate::search::{sum_of_squares, weigh};
+use crate::search::lattice_subs::{self, Counting, Plain, Search, Start};
+use crate::search::super_blocks::{self, EncodeWindow, Window};
 
 const LEN: usize = 256;
 const SUB_LEN: usize = 16;
@@ -29,6 +29,7 @@ const HIGH: usize = SIGNS + N_POINTS;
 const SCALES: usize = HIGH + N_POINTS / 4;
 const BYTES: usize = SCALES + N_SUBS / 2;
 const TRIES: Tries = Tries { n: 9, step: 0.1, refine: Refine::Between };
+const COUNTING: Counting = Counting { sigma2_factor: 2.0, plain: Plain::SquareAndMean };
 /// Below this a group of numbers counts as zero.
 const GROUP_MAX_EPS: f32 = 1e-8;
 /// The rounding of scales and points loses less under a slightly smaller scale.
@@ -45,29 +46,18 @@ pub static CODEC: Codec = Codec {
     importance: Importance::Expected,
     encode_row,
     decode_row,
-    vector: Vector { encode: Some(encode_vector), decode: Some(blocks::decode::<Block, LEN, BYTES>) },
+    vector: Vector {
+        encode: Some(super_blocks::encode::<Block, LEN, BYTES>),
+        decode: Some(blocks::decode::<Block, LEN, BYTES>),
+    },
 };
 
 fn encode_row(row: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
-    let importance = importance.map(|weights| weights.as_chunks::<LEN>().0);
-    for (block_idx, (x, block)) in
-        row.as_chunks::<LEN>().0.iter().zip(out.as_chunks_mut::<BYTES>().0).enumerate()
-    {
-        encode_block(x, importance.map(|weights| &weights[block_idx]), block);
-    }
+    encode_blocks(row, importance, out, encode_block);
 }
 
 fn encode_block(x: &[f32; LEN], importance: Option<&[f32; LEN]>, block: &mut [u8; BYTES]) {
-    let sigma2 = 2.0 * sum_of_squares(x) / LEN as f32;
-    let mut subs = [None; N_SUBS];
-    for (sub, x) in x.as_chunks::<SUB_LEN>().0.iter().enumerate() {
-        let weights = match importance {
-            Some(importance) => weigh(x, &importance.as_chunks::<SUB_LEN>().0[sub], sigma2),
-            None => x.map(|x| 0.25 * sigma2 + x * x),
-        };
-        subs[sub] = search(x, &weights);
-    }
-    write_block(&subs, block);
+    write_block(&lattice_subs::search_each(x, importance, COUNTING, search), block);
 }
 
 type Sub = lattice_subs::Sub<2, 2>;
@@ -107,28 +97,21 @@ fn write_block(subs: &[Option<Sub>; N_SUBS], block: &mut [u8; BYTES]) {
     }
 }
 
-fn encode_vector(path: CpuPath, rows: &Rows<'_>, out: &mut [u8]) -> bool {
-    dispatch::run(path, Encode { rows, out })
-}
+/// [`encode_row`] and [`decode_row`] in lanes.
+struct Block;
 
-struct Encode<'a> {
-    rows: &'a Rows<'a>,
-    out: &'a mut [u8],
-}
-
-impl Kernel for Encode<'_> {
+impl EncodeWindow<LEN, BYTES> for Block {
     #[inline(always)]
-    fn run<S: Simd>(self) {
+    fn encode<S: Simd>(window: &Window<'_>, blocks: &mut [[u8; BYTES]]) {
         let search = Search {
             near: &grid_lanes::IQ2_S,
             tries: TRIES,
-            sigma2_factor: 2.0,
-            plain: Plain::SquareAndMean,
+            counting: COUNTING,
             has_even_signs: false,
             max_eps: GROUP_MAX_EPS,
             start: Start::Largest(5.0),
         };
-        lattice_subs::encode::<S, 8, 2, SUB_LEN, 2, N_SUBS, BYTES>(&search, self.rows, self.out, write_block);
+        lattice_subs::encode::<S, 8, 2, SUB_LEN, 2, N_SUBS, BYTES>(&search, window, blocks, write_block);
     }
 }
 
@@ -143,9 +126,6 @@ fn decode_row(blocks: &[u8], out: &mut [f32]) {
         }
     }
 }
-
-/// [`decode_row`] by runs.
-struct Block;
 
 impl Unpack<BYTES> for Block {
     #[inline(always)]

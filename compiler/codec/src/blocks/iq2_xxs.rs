@@ -7,18 +7,19 @@
 //! Source: `block_iq2_xxs` of ggml-common.h. Bytes are compared with ggml's in `tests/golden.rs`.
 
 use mc_tensor::convert::{f16_to_f32, f32_to_f16};
-use mc_tensor::cpu_path::CpuPath;
 
 use crate::blocks::iq4_nl;
-use crate::codec::{Codec, Importance, Rows, Vector};
+use crate::codec::{Codec, Importance, Vector};
 use crate::grid;
 use crate::grid::lanes as grid_lanes;
+use crate::lanes::Simd;
 use crate::lanes::blocks;
-use crate::lanes::{Kernel, Simd, dispatch};
 use crate::layouts::grid_runs::{self, Runs, Unpack};
+use crate::rows::encode_blocks;
 use crate::search::lattice::{self, Fit, Refine, Tries};
-use crate::search::lattice_subs::{self, Plain, Search, Start};
-use crate::search::{GROUP_MAX_EPS, positive, sum_of_squares, weigh};
+use crate::search::lattice_subs::{self, Counting, Plain, Search, Start};
+use crate::search::super_blocks::{self, EncodeWindow, Window};
+use crate::search::{GROUP_MAX_EPS, positive};
 
 const LEN: usize = 256;
 const SUB_LEN: usize = 32;
@@ -26,6 +27,7 @@ const N_SUBS: usize = LEN / SUB_LEN;
 const SUB_BYTES: usize = 8;
 const BYTES: usize = 2 + N_SUBS * SUB_BYTES;
 const TRIES: Tries = Tries { n: 6, step: 0.1, refine: Refine::All };
+const COUNTING: Counting = Counting { sigma2_factor: 1.0, plain: Plain::Square };
 
 /// The codec.
 pub static CODEC: Codec = Codec {
@@ -38,25 +40,19 @@ pub static CODEC: Codec = Codec {
     importance: Importance::Required,
     encode_row,
     decode_row,
-    vector: Vector { encode: Some(encode_vector), decode: Some(blocks::decode::<Block, LEN, BYTES>) },
+    vector: Vector {
+        encode: Some(super_blocks::encode::<Block, LEN, BYTES>),
+        decode: Some(blocks::decode::<Block, LEN, BYTES>),
+    },
 };
 
 fn encode_row(row: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
     let importance = importance.expect("`IQ2_XXS` cannot be encoded without importance");
-    let blocks = row.as_chunks::<LEN>().0.iter().zip(importance.as_chunks::<LEN>().0);
-    for ((x, importance), block) in blocks.zip(out.as_chunks_mut::<BYTES>().0) {
-        encode_block(x, importance, block);
-    }
+    encode_blocks(row, Some(importance), out, encode_block);
 }
 
-fn encode_block(x: &[f32; LEN], importance: &[f32; LEN], block: &mut [u8; BYTES]) {
-    let sigma2 = sum_of_squares(x) / LEN as f32;
-    let mut found = [None; N_SUBS];
-    let subs = x.as_chunks::<SUB_LEN>().0.iter().zip(importance.as_chunks::<SUB_LEN>().0);
-    for (found, (x, importance)) in found.iter_mut().zip(subs) {
-        *found = search(x, &weigh(x, importance, sigma2));
-    }
-    write_block(&found, block);
+fn encode_block(x: &[f32; LEN], importance: Option<&[f32; LEN]>, block: &mut [u8; BYTES]) {
+    write_block(&lattice_subs::search_each(x, importance, COUNTING, search), block);
 }
 
 type Sub = lattice_subs::Sub<4, 4>;
@@ -110,28 +106,21 @@ fn write_block(subs: &[Option<Sub>; N_SUBS], block: &mut [u8; BYTES]) {
     }
 }
 
-fn encode_vector(path: CpuPath, rows: &Rows<'_>, out: &mut [u8]) -> bool {
-    dispatch::run(path, Encode { rows, out })
-}
+/// [`encode_row`] and [`decode_row`] in lanes.
+struct Block;
 
-struct Encode<'a> {
-    rows: &'a Rows<'a>,
-    out: &'a mut [u8],
-}
-
-impl Kernel for Encode<'_> {
+impl EncodeWindow<LEN, BYTES> for Block {
     #[inline(always)]
-    fn run<S: Simd>(self) {
+    fn encode<S: Simd>(window: &Window<'_>, blocks: &mut [[u8; BYTES]]) {
         let search = Search {
             near: &grid_lanes::IQ2_XXS,
             tries: TRIES,
-            sigma2_factor: 1.0,
-            plain: Plain::Square,
+            counting: COUNTING,
             has_even_signs: true,
             max_eps: GROUP_MAX_EPS,
             start: Start::Positive,
         };
-        lattice_subs::encode::<S, 8, 4, SUB_LEN, 4, N_SUBS, BYTES>(&search, self.rows, self.out, write_block);
+        lattice_subs::encode::<S, 8, 4, SUB_LEN, 4, N_SUBS, BYTES>(&search, window, blocks, write_block);
     }
 }
 
@@ -149,9 +138,6 @@ fn decode_row(blocks: &[u8], out: &mut [f32]) {
         }
     }
 }
-
-/// [`decode_row`] by runs.
-struct Block;
 
 impl Unpack<BYTES> for Block {
     #[inline(always)]

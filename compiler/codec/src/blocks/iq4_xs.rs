@@ -7,16 +7,17 @@
 //! Source: `block_iq4_xs` of ggml-common.h. Bytes are compared with ggml's in `tests/golden.rs`.
 
 use mc_tensor::convert::{f16_to_f32, f32_to_f16};
-use mc_tensor::cpu_path::CpuPath;
 
 use crate::blocks::iq4_nl;
-use crate::codec::{Codec, Importance, Rows, Vector};
+use crate::codec::{Codec, Importance, Vector};
+use crate::lanes::Simd;
 use crate::lanes::blocks::{self, DecodeBlock};
-use crate::lanes::{Kernel, Simd, dispatch};
 use crate::layouts::iq4::{self, SUB_LEN};
 use crate::layouts::iq4_lanes;
 use crate::rounding::nearest_int;
-use crate::search::super_blocks::{self, MAX_SUBS, WINDOW};
+use crate::rows::encode_blocks;
+use crate::search::extreme;
+use crate::search::super_blocks::{self, EncodeWindow, MAX_SUBS, WINDOW, Window};
 
 const LEN: usize = 256;
 const N_SUBS: usize = LEN / SUB_LEN;
@@ -35,16 +36,14 @@ pub static CODEC: Codec = Codec {
     importance: Importance::Used,
     encode_row,
     decode_row,
-    vector: Vector { encode: Some(encode_vector), decode: Some(blocks::decode::<Block, LEN, BYTES>) },
+    vector: Vector {
+        encode: Some(super_blocks::encode::<Block, LEN, BYTES>),
+        decode: Some(blocks::decode::<Block, LEN, BYTES>),
+    },
 };
 
 fn encode_row(row: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
-    let importance = importance.map(|weights| weights.as_chunks::<LEN>().0);
-    for (block_idx, (x, block)) in
-        row.as_chunks::<LEN>().0.iter().zip(out.as_chunks_mut::<BYTES>().0).enumerate()
-    {
-        encode_block(x, importance.map(|weights| &weights[block_idx]), block);
-    }
+    encode_blocks(row, importance, out, encode_block);
 }
 
 fn encode_block(x: &[f32; LEN], importance: Option<&[f32; LEN]>, block: &mut [u8; BYTES]) {
@@ -63,13 +62,7 @@ fn encode_block(x: &[f32; LEN], importance: Option<&[f32; LEN]>, block: &mut [u8
 
 /// Writes the scales; returns the inverses of what they are before `d` is rounded to f16, which the codes fit.
 fn write_scales(scales: &[f32; N_SUBS], block: &mut [u8; BYTES]) -> [f32; N_SUBS] {
-    let (mut max_scale, mut max_abs_scale) = (0.0_f32, 0.0_f32);
-    for scale in scales {
-        if scale.abs() > max_abs_scale {
-            max_abs_scale = scale.abs();
-            max_scale = *scale;
-        }
-    }
+    let (max_scale, _) = extreme(scales);
     let d = -max_scale / 32.0;
     block[..2].copy_from_slice(&f32_to_f16(d).to_le_bytes());
     let inverse = iq4::inverse(d);
@@ -87,33 +80,24 @@ fn write_scales(scales: &[f32; N_SUBS], block: &mut [u8; BYTES]) -> [f32; N_SUBS
     inverses
 }
 
-fn encode_vector(path: CpuPath, rows: &Rows<'_>, out: &mut [u8]) -> bool {
-    dispatch::run(path, Encode { rows, out })
-}
+/// [`encode_row`] and [`decode_row`] in lanes.
+struct Block;
 
-struct Encode<'a> {
-    rows: &'a Rows<'a>,
-    out: &'a mut [u8],
-}
-
-impl Kernel for Encode<'_> {
+impl EncodeWindow<LEN, BYTES> for Block {
     #[inline(always)]
-    fn run<S: Simd>(self) {
-        let blocks = self.out.as_chunks_mut::<BYTES>().0;
-        for (window, blocks) in super_blocks::windows(self.rows).zip(blocks.chunks_mut(WINDOW)) {
-            let mut sigma2 = window.sums_of_squares::<S>();
-            for sigma2 in &mut sigma2 {
-                *sigma2 *= 2.0 / LEN as f32;
-            }
-            let mut scales = [0.0; WINDOW * MAX_SUBS];
-            iq4_lanes::scales::<S>(&window, Some(&sigma2), &mut scales);
-            let blocks = window.x.as_chunks::<LEN>().0.iter().zip(blocks);
-            for ((x, block), scales) in blocks.zip(scales.as_chunks::<N_SUBS>().0) {
-                let inverses = write_scales(scales, block);
-                for (sub, x) in x.as_chunks::<SUB_LEN>().0.iter().enumerate() {
-                    let codes = &mut block[CODES + sub * SUB_LEN / 2..];
-                    iq4_lanes::write_codes::<S>(x, inverses[sub], codes);
-                }
+    fn encode<S: Simd>(window: &Window<'_>, blocks: &mut [[u8; BYTES]]) {
+        let mut sigma2 = window.sums_of_squares::<S>();
+        for sigma2 in &mut sigma2 {
+            *sigma2 *= 2.0 / LEN as f32;
+        }
+        let mut scales = [0.0; WINDOW * MAX_SUBS];
+        iq4_lanes::scales::<S>(window, Some(&sigma2), &mut scales);
+        let blocks = window.x.as_chunks::<LEN>().0.iter().zip(blocks);
+        for ((x, block), scales) in blocks.zip(scales.as_chunks::<N_SUBS>().0) {
+            let inverses = write_scales(scales, block);
+            for (sub, x) in x.as_chunks::<SUB_LEN>().0.iter().enumerate() {
+                let codes = &mut block[CODES + sub * SUB_LEN / 2..];
+                iq4_lanes::write_codes::<S>(x, inverses[sub], codes);
             }
         }
     }
@@ -131,9 +115,6 @@ fn decode_row(blocks: &[u8], out: &mut [f32]) {
         }
     }
 }
-
-/// [`decode_row`] in lanes.
-struct Block;
 
 impl DecodeBlock<LEN, BYTES> for Block {
     #[inline(always)]

@@ -6,13 +6,11 @@
 //! Source: `block_mxfp4` of ggml-common.h; OCP Microscaling Formats specification 1.0. Bytes are compared with ggml's
 //! in `tests/golden.rs`.
 
-use mc_tensor::cpu_path::CpuPath;
-
-use crate::codec::{Codec, Importance, Rows, Vector};
-use crate::lanes::blocks::{self, DecodeBlock};
-use crate::lanes::{Kernel, Simd, dispatch};
+use crate::codec::{Codec, Importance, Vector};
+use crate::lanes::Simd;
+use crate::lanes::blocks::{self, DecodeBlock, EncodeBlocks};
 use crate::layouts::fp4;
-use crate::search::extremes::{WINDOW, magnitudes};
+use crate::search::extremes::magnitudes;
 
 const LEN: usize = 32;
 const BYTES: usize = 1 + LEN / 2;
@@ -28,7 +26,10 @@ pub static CODEC: Codec = Codec {
     importance: Importance::Ignored,
     encode_row,
     decode_row,
-    vector: Vector { encode: Some(encode_vector), decode: Some(blocks::decode::<Block, LEN, BYTES>) },
+    vector: Vector {
+        encode: Some(blocks::encode::<Block, LEN, BYTES>),
+        decode: Some(blocks::decode::<Block, LEN, BYTES>),
+    },
 };
 
 fn encode_row(row: &[f32], _importance: Option<&[f32]>, out: &mut [u8]) {
@@ -41,34 +42,25 @@ fn encode_row(row: &[f32], _importance: Option<&[f32]>, out: &mut [u8]) {
     }
 }
 
-fn encode_vector(path: CpuPath, rows: &Rows<'_>, out: &mut [u8]) -> bool {
-    dispatch::run(path, Encode { x: rows.x, out })
-}
+/// [`encode_row`] and [`decode_row`] in lanes.
+struct Block;
 
-struct Encode<'a> {
-    x: &'a [f32],
-    out: &'a mut [u8],
-}
-
-impl Kernel for Encode<'_> {
+impl EncodeBlocks<LEN, BYTES> for Block {
     #[inline(always)]
-    fn run<S: Simd>(self) {
-        let (x, out) = (self.x.as_chunks::<LEN>().0, self.out.as_chunks_mut::<BYTES>().0);
-        for (x, out) in x.chunks(WINDOW).zip(out.chunks_mut(WINDOW)) {
-            let magnitudes = magnitudes::<S, LEN>(x);
-            for ((x, block), magnitude) in x.iter().zip(out).zip(magnitudes) {
-                let [first, codes @ ..] = block;
-                *first = exponent_byte(magnitude);
-                let half_scale = half_scale(*first);
-                if fp4::is_exact(magnitude, half_scale) {
-                    for first in (0..LEN / 2).step_by(S::N) {
-                        let lower = fp4::codes::<S>(&x[first..], half_scale);
-                        let upper = fp4::codes::<S>(&x[first + LEN / 2..], half_scale);
-                        S::store_bytes(lower | S::shl::<4>(upper), &mut codes[first..]);
-                    }
-                } else {
-                    fp4::encode(x, half_scale, codes);
+    fn encode<S: Simd>(x: &[[f32; LEN]], blocks: &mut [[u8; BYTES]]) {
+        let magnitudes = magnitudes::<S, LEN>(x);
+        for ((x, block), magnitude) in x.iter().zip(blocks).zip(magnitudes) {
+            let [first, codes @ ..] = block;
+            *first = exponent_byte(magnitude);
+            let half_scale = half_scale(*first);
+            if fp4::is_exact(magnitude, half_scale) {
+                for first in (0..LEN / 2).step_by(S::N) {
+                    let lower = fp4::codes::<S>(&x[first..], half_scale);
+                    let upper = fp4::codes::<S>(&x[first + LEN / 2..], half_scale);
+                    S::store_bytes(lower | S::shl::<4>(upper), &mut codes[first..]);
                 }
+            } else {
+                fp4::encode(x, half_scale, codes);
             }
         }
     }
@@ -118,9 +110,6 @@ fn floor_log2(value: f32) -> i32 {
     let m_max = [0, 1, 2, 5, 11, 22, 44, 88][j as usize];
     if 0x0100_0000 - mantissa <= m_max { next } else { exponent }
 }
-
-/// [`decode_row`] in lanes.
-struct Block;
 
 impl DecodeBlock<LEN, BYTES> for Block {
     #[inline(always)]

@@ -6,14 +6,12 @@
 //!
 //! Source: `block_nvfp4` of ggml-common.h. Bytes are compared with ggml's in `tests/golden.rs`.
 
-use mc_tensor::cpu_path::CpuPath;
-
-use crate::codec::{Codec, Importance, Rows, Vector};
-use crate::lanes::blocks::{self, DecodeBlock};
-use crate::lanes::{Kernel, Simd, dispatch};
+use crate::codec::{Codec, Importance, Vector};
+use crate::lanes::Simd;
+use crate::lanes::blocks::{self, DecodeBlock, EncodeBlocks, WINDOW};
 use crate::layouts::fp4;
 use crate::rounding::truncate;
-use crate::search::extremes::{WINDOW, magnitudes};
+use crate::search::extremes::magnitudes;
 
 const LEN: usize = 64;
 const SUB_LEN: usize = 16;
@@ -34,7 +32,10 @@ pub static CODEC: Codec = Codec {
     importance: Importance::Ignored,
     encode_row,
     decode_row,
-    vector: Vector { encode: Some(encode_vector), decode: Some(blocks::decode::<Block, LEN, BYTES>) },
+    vector: Vector {
+        encode: Some(blocks::encode::<Block, LEN, BYTES>),
+        decode: Some(blocks::decode::<Block, LEN, BYTES>),
+    },
 };
 
 fn encode_row(row: &[f32], _importance: Option<&[f32]>, out: &mut [u8]) {
@@ -50,23 +51,17 @@ fn encode_row(row: &[f32], _importance: Option<&[f32]>, out: &mut [u8]) {
     }
 }
 
-fn encode_vector(path: CpuPath, rows: &Rows<'_>, out: &mut [u8]) -> bool {
-    dispatch::run(path, Encode { x: rows.x, out })
-}
+/// [`encode_row`] and [`decode_row`] in lanes.
+struct Block;
 
-struct Encode<'a> {
-    x: &'a [f32],
-    out: &'a mut [u8],
-}
-
-impl Kernel for Encode<'_> {
+impl EncodeBlocks<LEN, BYTES> for Block {
     #[inline(always)]
-    fn run<S: Simd>(self) {
-        let (x, out) = (self.x.as_chunks::<SUB_LEN>().0, self.out.as_chunks_mut::<BYTES>().0);
-        for (x, out) in x.chunks(WINDOW).zip(out.chunks_mut(WINDOW / N_SUBS)) {
+    fn encode<S: Simd>(x: &[[f32; LEN]], blocks: &mut [[u8; BYTES]]) {
+        for (x, blocks) in x.chunks(WINDOW / N_SUBS).zip(blocks.chunks_mut(WINDOW / N_SUBS)) {
+            let x = x.as_flattened().as_chunks::<SUB_LEN>().0;
             let magnitudes = magnitudes::<S, SUB_LEN>(x);
             for (sub, x) in x.iter().enumerate() {
-                let (scales, codes) = out[sub / N_SUBS].split_at_mut(N_SUBS);
+                let (scales, codes) = blocks[sub / N_SUBS].split_at_mut(N_SUBS);
                 let codes = &mut codes.as_chunks_mut::<{ SUB_LEN / 2 }>().0[sub % N_SUBS];
                 let scale = scale_byte(magnitudes[sub] / 6.0);
                 scales[sub % N_SUBS] = scale;
@@ -123,9 +118,6 @@ fn half_scale(byte: u8) -> f32 {
         _ => 0.5 * f32::from_bits((exponent + 120) << 23 | mantissa << 20),
     }
 }
-
-/// [`decode_row`] in lanes.
-struct Block;
 
 impl DecodeBlock<LEN, BYTES> for Block {
     #[inline(always)]

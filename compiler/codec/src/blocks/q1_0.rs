@@ -5,13 +5,11 @@
 //!
 //! Source: `block_q1_0` of ggml-common.h. Bytes are compared with ggml's in `tests/golden.rs`.
 
+use crate::codec::{Codec, Importance, Vector};
+use crate::lanes::Simd;
+use crate::lanes::blocks::{self, DecodeBlock, EncodeBlocks, WINDOW};
+use crate::search::extremes::{OfBlocks, Scales};
 use mc_tensor::convert::{f16_to_f32, f32_to_f16};
-use mc_tensor::cpu_path::CpuPath;
-
-use crate::codec::{Codec, Importance, Rows, Vector};
-use crate::lanes::blocks::{self, DecodeBlock};
-use crate::lanes::{Kernel, Simd, dispatch};
-use crate::search::extremes::{OfBlocks, Scales, WINDOW};
 
 const LEN: usize = 128;
 const BYTES: usize = 2 + LEN / 8;
@@ -27,7 +25,10 @@ pub static CODEC: Codec = Codec {
     importance: Importance::Ignored,
     encode_row,
     decode_row,
-    vector: Vector { encode: Some(encode_vector), decode: Some(blocks::decode::<Block, LEN, BYTES>) },
+    vector: Vector {
+        encode: Some(blocks::encode::<Block, LEN, BYTES>),
+        decode: Some(blocks::decode::<Block, LEN, BYTES>),
+    },
 };
 
 fn encode_row(row: &[f32], _importance: Option<&[f32]>, out: &mut [u8]) {
@@ -43,32 +44,23 @@ fn encode_row(row: &[f32], _importance: Option<&[f32]>, out: &mut [u8]) {
     }
 }
 
-fn encode_vector(path: CpuPath, rows: &Rows<'_>, out: &mut [u8]) -> bool {
-    dispatch::run(path, Encode { x: rows.x, out })
-}
+/// [`encode_row`] and [`decode_row`] in lanes.
+struct Block;
 
-struct Encode<'a> {
-    x: &'a [f32],
-    out: &'a mut [u8],
-}
-
-impl Kernel for Encode<'_> {
+impl EncodeBlocks<LEN, BYTES> for Block {
     #[inline(always)]
-    fn run<S: Simd>(self) {
-        let (x, out) = (self.x.as_chunks::<LEN>().0, self.out.as_chunks_mut::<BYTES>().0);
-        for (x, out) in x.chunks(WINDOW).zip(out.chunks_mut(WINDOW)) {
-            let halves = Scales::new::<S>(&sums(x), LEN as f32).halves;
-            for (block_idx, (x, block)) in x.iter().zip(out).enumerate() {
-                let (half, bits) = block.split_at_mut(2);
-                half.copy_from_slice(&halves[block_idx]);
-                for (bits, x) in bits.as_chunks_mut::<2>().0.iter_mut().zip(x.as_chunks::<16>().0) {
-                    let mut word = 0;
-                    for first in (0..16).step_by(S::N) {
-                        let is_positive = S::le(S::splat(0.0), S::load(&x[first..]));
-                        word |= S::mask_bits(is_positive) << first;
-                    }
-                    *bits = (word as u16).to_le_bytes();
+    fn encode<S: Simd>(x: &[[f32; LEN]], blocks: &mut [[u8; BYTES]]) {
+        let halves = Scales::new::<S>(&sums(x), LEN as f32).halves;
+        for (block_idx, (x, block)) in x.iter().zip(blocks).enumerate() {
+            let (half, bits) = block.split_at_mut(2);
+            half.copy_from_slice(&halves[block_idx]);
+            for (bits, x) in bits.as_chunks_mut::<2>().0.iter_mut().zip(x.as_chunks::<16>().0) {
+                let mut word = 0;
+                for first in (0..16).step_by(S::N) {
+                    let is_positive = S::le(S::splat(0.0), S::load(&x[first..]));
+                    word |= S::mask_bits(is_positive) << first;
                 }
+                *bits = (word as u16).to_le_bytes();
             }
         }
     }
@@ -105,9 +97,6 @@ fn decode_row(blocks: &[u8], out: &mut [f32]) {
         }
     }
 }
-
-/// [`decode_row`] in lanes.
-struct Block;
 
 impl DecodeBlock<LEN, BYTES> for Block {
     #[inline(always)]

@@ -7,19 +7,20 @@
 //! Source: `block_q2_K` of ggml-common.h. Bytes are compared with ggml's in `tests/golden.rs`.
 
 use mc_tensor::convert::{f16_to_f32, f32_to_f16};
-use mc_tensor::cpu_path::CpuPath;
 
 use crate::blocks::q4_0;
-use crate::codec::{Codec, Importance, Rows, Vector};
+use crate::codec::{Codec, Importance, Vector};
+use crate::lanes::Simd;
 use crate::lanes::blocks::{self, DecodeBlock};
-use crate::lanes::{Kernel, Simd, dispatch};
 use crate::layouts::two_bits::{self, LEN};
 use crate::rounding::nearest_int;
+use crate::rows::encode_blocks;
+use crate::search::affine_subs::weighted_affine;
 use crate::search::super_blocks::{
-    self, BlockScales, Found, WINDOW, Weighting, Window, affine_codes, affine_subs, block_starts,
-    positive_blocks, store_codes,
+    self, BlockScales, EncodeWindow, Found, WINDOW, Weighting, Window, affine_codes, affine_subs,
+    block_starts, positive_blocks, store_codes,
 };
-use crate::search::{Deviation, Walk, affine, positive, sum_of_squares, weigh};
+use crate::search::{Deviation, Walk, affine, sum_of_squares};
 
 const SUB_LEN: usize = 16;
 const N_SUBS: usize = LEN / SUB_LEN;
@@ -43,7 +44,10 @@ pub static CODEC: Codec = Codec {
     importance: Importance::Used,
     encode_row,
     decode_row,
-    vector: Vector { encode: Some(encode_vector), decode: Some(blocks::decode::<Block, LEN, BYTES>) },
+    vector: Vector {
+        encode: Some(super_blocks::encode::<Block, LEN, BYTES>),
+        decode: Some(blocks::decode::<Block, LEN, BYTES>),
+    },
 };
 
 /// `d`, `dmin` and a byte per sub-block.
@@ -62,18 +66,17 @@ impl Head {
 }
 
 fn encode_row(row: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
-    let importance = importance.map(|weights| weights.as_chunks::<LEN>().0);
-    for (block_idx, (x, block)) in
-        row.as_chunks::<LEN>().0.iter().zip(out.as_chunks_mut::<BYTES>().0).enumerate()
-    {
-        let mut codes = [0; LEN];
-        let head = match importance {
-            None => plain_head(x, &mut codes),
-            Some(weights) => weighted_head(x, &weights[block_idx], &mut codes),
-        };
-        choose_codes(x, &head, &mut codes);
-        write_block(&head, &codes, block);
-    }
+    encode_blocks(row, importance, out, encode_block);
+}
+
+fn encode_block(x: &[f32; LEN], importance: Option<&[f32; LEN]>, block: &mut [u8; BYTES]) {
+    let mut codes = [0; LEN];
+    let head = match importance {
+        None => plain_head(x, &mut codes),
+        Some(importance) => weighted_head(x, importance, &mut codes),
+    };
+    choose_codes(x, &head, &mut codes);
+    write_block(&head, &codes, block);
 }
 
 #[inline(always)]
@@ -108,20 +111,9 @@ fn four_bits(values: &[f32; N_SUBS]) -> (u16, [u8; N_SUBS]) {
 
 fn weighted_head(x: &[f32; LEN], importance: &[f32; LEN], codes: &mut [u8; LEN]) -> Head {
     let sigma2 = sum_of_squares(x) / LEN as f32;
-    let (mut scales, mut mins) = ([0.0_f32; N_SUBS], [0.0_f32; N_SUBS]);
-    let mut sub_weights = [0.0_f32; N_SUBS];
-    let subs = x.as_chunks::<SUB_LEN>().0.iter().zip(importance.as_chunks::<SUB_LEN>().0);
-    for (sub, ((x, importance), codes)) in subs.zip(codes.as_chunks_mut::<SUB_LEN>().0).enumerate() {
-        let weights = weigh(x, importance, sigma2);
-        for weight in weights {
-            sub_weights[sub] += weight;
-        }
-        (scales[sub], mins[sub]) = affine(x, &weights, IMPORTANCE_WALK, codes);
-    }
-    let (mut scale_codes, mut min_codes) = ([0; N_SUBS], [0; N_SUBS]);
-    let d = positive(&scales, 15, &sub_weights, &mut scale_codes);
-    let dmin = positive(&mins, 15, &sub_weights, &mut min_codes);
-    Head { d: f32_to_f16(d), dmin: f32_to_f16(dmin), packed: join(&scale_codes, &min_codes) }
+    let [(d, scales), (dmin, mins)] =
+        weighted_affine::<SUB_LEN, N_SUBS>(x, importance, sigma2, (IMPORTANCE_WALK, 15), codes);
+    Head { d: f32_to_f16(d), dmin: f32_to_f16(dmin), packed: join(&scales, &mins) }
 }
 
 #[inline(always)]
@@ -148,36 +140,27 @@ fn choose_codes(x: &[f32; LEN], head: &Head, codes: &mut [u8; LEN]) {
     }
 }
 
-fn encode_vector(path: CpuPath, rows: &Rows<'_>, out: &mut [u8]) -> bool {
-    dispatch::run(path, Encode { rows, out })
-}
+/// [`encode_row`] and [`decode_row`] in lanes.
+struct Block;
 
-struct Encode<'a> {
-    rows: &'a Rows<'a>,
-    out: &'a mut [u8],
-}
-
-impl Kernel for Encode<'_> {
+impl EncodeWindow<LEN, BYTES> for Block {
     #[inline(always)]
-    fn run<S: Simd>(self) {
-        let blocks = self.out.as_chunks_mut::<BYTES>().0;
-        for (window, blocks) in super_blocks::windows(self.rows).zip(blocks.chunks_mut(WINDOW)) {
-            let [scales, mins] = if window.importance.is_none() {
-                let found = affine_subs::<S, SUB_LEN>(&window, Weighting::Magnitude, WALK);
-                four_bits_in_lanes::<S>(&found, window.len())
-            } else {
-                let weighting = Weighting::ImportanceAndMean(1.0);
-                let found = affine_subs::<S, SUB_LEN>(&window, weighting, IMPORTANCE_WALK);
-                positive_blocks::<S, N_SUBS>(&found, 15, window.len())
+    fn encode<S: Simd>(window: &Window<'_>, blocks: &mut [[u8; BYTES]]) {
+        let [scales, mins] = if window.importance.is_none() {
+            let found = affine_subs::<S, SUB_LEN>(window, Weighting::Magnitude, WALK);
+            four_bits_in_lanes::<S>(&found, window.len())
+        } else {
+            let weighting = Weighting::ImportanceAndMean(1.0);
+            let found = affine_subs::<S, SUB_LEN>(window, weighting, IMPORTANCE_WALK);
+            positive_blocks::<S, N_SUBS>(&found, 15, window.len())
+        };
+        for (block_idx, block) in blocks.iter_mut().enumerate() {
+            let head = Head {
+                d: f32_to_f16(scales.0[block_idx]),
+                dmin: f32_to_f16(mins.0[block_idx]),
+                packed: join(&scales.1[block_idx], &mins.1[block_idx]),
             };
-            for (block_idx, block) in blocks.iter_mut().enumerate() {
-                let head = Head {
-                    d: f32_to_f16(scales.0[block_idx]),
-                    dmin: f32_to_f16(mins.0[block_idx]),
-                    packed: join(&scales.1[block_idx], &mins.1[block_idx]),
-                };
-                encode_block_in_lanes::<S>(&window, block_idx, &head, block);
-            }
+            encode_block_in_lanes::<S>(window, block_idx, &head, block);
         }
     }
 }
@@ -251,9 +234,6 @@ fn decode_row(blocks: &[u8], out: &mut [f32]) {
         }
     }
 }
-
-/// [`decode_row`] in lanes.
-struct Block;
 
 impl DecodeBlock<LEN, BYTES> for Block {
     #[inline(always)]

@@ -12,18 +12,18 @@
 //! Source: `block_q3_K` of ggml-common.h. Bytes are compared with ggml's in `tests/golden.rs`.
 
 use mc_tensor::convert::{f16_to_f32, f32_to_f16};
-use mc_tensor::cpu_path::CpuPath;
 
 use crate::blocks::q4_0;
-use crate::codec::{Codec, Importance, Rows, Vector};
+use crate::codec::{Codec, Importance, Vector};
+use crate::lanes::Simd;
 use crate::lanes::blocks::{self, DecodeBlock};
-use crate::lanes::{Kernel, Simd, dispatch};
 use crate::layouts::two_bits::{self, LEN};
 use crate::rounding::nearest_int;
+use crate::rows::encode_blocks;
 use crate::search::lanes::symmetric::{extreme, symmetric};
 use crate::search::super_blocks::{
-    self, BlockScales, WINDOW, Weighting, Window, block_starts, descend_subs, signed_codes, store_codes,
-    symmetric_subs,
+    self, BlockScales, EncodeWindow, WINDOW, Weighting, Window, block_starts, descend_subs, signed_codes,
+    store_codes, symmetric_subs,
 };
 use crate::search::{self, descend, sum_of_squares, weigh};
 
@@ -46,23 +46,25 @@ pub static CODEC: Codec = Codec {
     importance: Importance::Used,
     encode_row,
     decode_row,
-    vector: Vector { encode: Some(encode_vector), decode: Some(blocks::decode::<Block, LEN, BYTES>) },
+    vector: Vector {
+        encode: Some(super_blocks::encode::<Block, LEN, BYTES>),
+        decode: Some(blocks::decode::<Block, LEN, BYTES>),
+    },
 };
 
 fn encode_row(row: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
-    let importance = importance.map(|weights| weights.as_chunks::<LEN>().0);
-    for (block_idx, (x, block)) in
-        row.as_chunks::<LEN>().0.iter().zip(out.as_chunks_mut::<BYTES>().0).enumerate()
-    {
-        let mut codes = [0; LEN];
-        let (d, scales) = match importance {
-            None => plain_scales(x, &mut codes),
-            Some(weights) => weighted_scales(x, &weights[block_idx], &mut codes),
-        };
-        let d = f32_to_f16(d);
-        choose_codes(x, d, &scales, &mut codes);
-        write_block(d, &scales, &codes, block);
-    }
+    encode_blocks(row, importance, out, encode_block);
+}
+
+fn encode_block(x: &[f32; LEN], importance: Option<&[f32; LEN]>, block: &mut [u8; BYTES]) {
+    let mut codes = [0; LEN];
+    let (d, scales) = match importance {
+        None => plain_scales(x, &mut codes),
+        Some(importance) => weighted_scales(x, importance, &mut codes),
+    };
+    let d = f32_to_f16(d);
+    choose_codes(x, d, &scales, &mut codes);
+    write_block(d, &scales, &codes, block);
 }
 
 #[inline(always)]
@@ -76,16 +78,12 @@ fn write_block(d: u16, scales: &[u8; N_SUBS], codes: &[u8; LEN], block: &mut [u8
 
 fn plain_scales(x: &[f32; LEN], codes: &mut [u8; LEN]) -> (f32, [u8; N_SUBS]) {
     let mut scales = [0.0_f32; N_SUBS];
-    let (mut max_scale, mut max_abs_scale) = (0.0_f32, 0.0_f32);
     for (sub, (x, codes)) in
         x.as_chunks::<SUB_LEN>().0.iter().zip(codes.as_chunks_mut::<SUB_LEN>().0).enumerate()
     {
         scales[sub] = descend(x, 4, codes);
-        if scales[sub].abs() > max_abs_scale {
-            max_abs_scale = scales[sub].abs();
-            max_scale = scales[sub];
-        }
     }
+    let (max_scale, _) = search::extreme(&scales);
     if max_scale == 0.0 {
         return (0.0, [0; N_SUBS]);
     }
@@ -158,27 +156,18 @@ fn unpack_scales(packed: &[u8]) -> [u8; N_SUBS] {
     })
 }
 
-fn encode_vector(path: CpuPath, rows: &Rows<'_>, out: &mut [u8]) -> bool {
-    dispatch::run(path, Encode { rows, out })
-}
+/// [`encode_row`] and [`decode_row`] in lanes.
+struct Block;
 
-struct Encode<'a> {
-    rows: &'a Rows<'a>,
-    out: &'a mut [u8],
-}
-
-impl Kernel for Encode<'_> {
+impl EncodeWindow<LEN, BYTES> for Block {
     #[inline(always)]
-    fn run<S: Simd>(self) {
-        let blocks = self.out.as_chunks_mut::<BYTES>().0;
-        for (window, blocks) in super_blocks::windows(self.rows).zip(blocks.chunks_mut(WINDOW)) {
-            let (units, scales) = match window.importance {
-                None => plain_scales_in_lanes::<S>(&window),
-                Some(_) => weighted_scales_in_lanes::<S>(&window),
-            };
-            for (block_idx, block) in blocks.iter_mut().enumerate() {
-                encode_block_in_lanes::<S>(&window, block_idx, units[block_idx], &scales[block_idx], block);
-            }
+    fn encode<S: Simd>(window: &Window<'_>, blocks: &mut [[u8; BYTES]]) {
+        let (units, scales) = match window.importance {
+            None => plain_scales_in_lanes::<S>(window),
+            Some(_) => weighted_scales_in_lanes::<S>(window),
+        };
+        for (block_idx, block) in blocks.iter_mut().enumerate() {
+            encode_block_in_lanes::<S>(window, block_idx, units[block_idx], &scales[block_idx], block);
         }
     }
 }
@@ -267,9 +256,6 @@ fn decode_row(blocks: &[u8], out: &mut [f32]) {
         }
     }
 }
-
-/// [`decode_row`] in lanes.
-struct Block;
 
 impl DecodeBlock<LEN, BYTES> for Block {
     #[inline(always)]

@@ -6,18 +6,19 @@
 //! Source: `block_q6_K` of ggml-common.h. Bytes are compared with ggml's in `tests/golden.rs`.
 
 use mc_tensor::convert::{f16_to_f32, f32_to_f16};
-use mc_tensor::cpu_path::CpuPath;
 
 use crate::blocks::q8_0;
-use crate::codec::{Codec, Importance, Rows, Vector};
+use crate::codec::{Codec, Importance, Vector};
+use crate::lanes::Simd;
 use crate::lanes::blocks::{self, DecodeBlock};
-use crate::lanes::{Kernel, Simd, dispatch};
 use crate::rounding::nearest_int;
+use crate::rows::encode_blocks;
 use crate::search::lanes::symmetric::extreme;
 use crate::search::super_blocks::{
-    self, BlockScales, WINDOW, Weighting, Window, block_starts, signed_codes, store_codes, symmetric_subs,
+    self, BlockScales, EncodeWindow, WINDOW, Weighting, Window, block_starts, signed_codes, store_codes,
+    symmetric_subs,
 };
-use crate::search::{GROUP_MAX_EPS, symmetric};
+use crate::search::{self, GROUP_MAX_EPS, symmetric};
 
 const LEN: usize = 256;
 const SUB_LEN: usize = 16;
@@ -38,31 +39,25 @@ pub static CODEC: Codec = Codec {
     importance: Importance::Used,
     encode_row,
     decode_row,
-    vector: Vector { encode: Some(encode_vector), decode: Some(blocks::decode::<Block, LEN, BYTES>) },
+    vector: Vector {
+        encode: Some(super_blocks::encode::<Block, LEN, BYTES>),
+        decode: Some(blocks::decode::<Block, LEN, BYTES>),
+    },
 };
 
 fn encode_row(row: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
-    let importance = importance.map(|weights| weights.as_chunks::<LEN>().0);
-    for (block_idx, (x, block)) in
-        row.as_chunks::<LEN>().0.iter().zip(out.as_chunks_mut::<BYTES>().0).enumerate()
-    {
-        encode_block(x, importance.map(|weights| &weights[block_idx]), block);
-    }
+    encode_blocks(row, importance, out, encode_block);
 }
 
 fn encode_block(x: &[f32; LEN], importance: Option<&[f32; LEN]>, block: &mut [u8; BYTES]) {
     let mut codes = [0; LEN];
     let mut scales = [0.0_f32; N_SUBS];
-    let (mut max_scale, mut max_abs_scale) = (0.0_f32, 0.0_f32);
     let x_subs = x.as_chunks::<SUB_LEN>().0;
     for (sub, (x, codes)) in x_subs.iter().zip(codes.as_chunks_mut::<SUB_LEN>().0).enumerate() {
         let weights = importance.map(|weights| &weights.as_chunks::<SUB_LEN>().0[sub]);
         scales[sub] = symmetric(x, 32, weights, codes);
-        if scales[sub].abs() > max_abs_scale {
-            max_abs_scale = scales[sub].abs();
-            max_scale = scales[sub];
-        }
     }
+    let (max_scale, max_abs_scale) = search::extreme(&scales);
     if max_abs_scale < GROUP_MAX_EPS {
         block.fill(0);
         return;
@@ -96,24 +91,15 @@ fn write_codes(codes: &[u8; LEN], block: &mut [u8; BYTES]) {
     }
 }
 
-fn encode_vector(path: CpuPath, rows: &Rows<'_>, out: &mut [u8]) -> bool {
-    dispatch::run(path, Encode { rows, out })
-}
+/// [`encode_row`] and [`decode_row`] in lanes.
+struct Block;
 
-struct Encode<'a> {
-    rows: &'a Rows<'a>,
-    out: &'a mut [u8],
-}
-
-impl Kernel for Encode<'_> {
+impl EncodeWindow<LEN, BYTES> for Block {
     #[inline(always)]
-    fn run<S: Simd>(self) {
-        let blocks = self.out.as_chunks_mut::<BYTES>().0;
-        for (window, blocks) in super_blocks::windows(self.rows).zip(blocks.chunks_mut(WINDOW)) {
-            let scales = scales::<S>(&window);
-            for (block_idx, block) in blocks.iter_mut().enumerate() {
-                encode_block_in_lanes::<S>(&window, block_idx, &scales, block);
-            }
+    fn encode<S: Simd>(window: &Window<'_>, blocks: &mut [[u8; BYTES]]) {
+        let scales = scales::<S>(window);
+        for (block_idx, block) in blocks.iter_mut().enumerate() {
+            encode_block_in_lanes::<S>(window, block_idx, &scales, block);
         }
     }
 }
@@ -192,9 +178,6 @@ fn decode_row(blocks: &[u8], out: &mut [f32]) {
         }
     }
 }
-
-/// [`decode_row`] in lanes.
-struct Block;
 
 impl DecodeBlock<LEN, BYTES> for Block {
     #[inline(always)]

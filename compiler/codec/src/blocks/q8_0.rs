@@ -5,13 +5,12 @@
 //! Source: `block_q8_0` of ggml-common.h. Bytes are compared with ggml's in `tests/golden.rs`.
 
 use mc_tensor::convert::{f16_to_f32, f32_to_f16};
-use mc_tensor::cpu_path::CpuPath;
 
-use crate::codec::{Codec, Importance, Rows, Vector};
+use crate::codec::{Codec, Importance, Vector};
+use crate::lanes::Simd;
 use crate::lanes::blocks::{self, DecodeBlock};
-use crate::lanes::{Kernel, Simd, dispatch};
 use crate::rounding::truncate;
-use crate::search::extremes::{Scales, WINDOW, magnitudes};
+use crate::search::extremes::EncodeScaled;
 
 const LEN: usize = 32;
 const BYTES: usize = 2 + LEN;
@@ -27,7 +26,10 @@ pub static CODEC: Codec = Codec {
     importance: Importance::Ignored,
     encode_row,
     decode_row,
-    vector: Vector { encode: Some(encode_vector), decode: Some(blocks::decode::<Block, LEN, BYTES>) },
+    vector: Vector {
+        encode: Some(blocks::encode::<Block, LEN, BYTES>),
+        decode: Some(blocks::decode::<Block, LEN, BYTES>),
+    },
 };
 
 fn encode_row(row: &[f32], _importance: Option<&[f32]>, out: &mut [u8]) {
@@ -43,30 +45,19 @@ fn encode_row(row: &[f32], _importance: Option<&[f32]>, out: &mut [u8]) {
     }
 }
 
-fn encode_vector(path: CpuPath, rows: &Rows<'_>, out: &mut [u8]) -> bool {
-    dispatch::run(path, Encode { x: rows.x, out })
-}
+/// [`encode_row`] and [`decode_row`] in lanes.
+struct Block;
 
-struct Encode<'a> {
-    x: &'a [f32],
-    out: &'a mut [u8],
-}
+impl EncodeScaled<LEN, BYTES> for Block {
+    const DIVISOR: f32 = 127.0;
 
-impl Kernel for Encode<'_> {
     #[inline(always)]
-    fn run<S: Simd>(self) {
-        let (x, out) = (self.x.as_chunks::<LEN>().0, self.out.as_chunks_mut::<BYTES>().0);
-        for (x, out) in x.chunks(WINDOW).zip(out.chunks_mut(WINDOW)) {
-            let scales = Scales::new::<S>(&magnitudes::<S, LEN>(x), 127.0);
-            for (block_idx, (x, block)) in x.iter().zip(out).enumerate() {
-                let inverse = S::splat(scales.inverses[block_idx]);
-                let (half, bytes) = block.split_at_mut(2);
-                half.copy_from_slice(&scales.halves[block_idx]);
-                for first in (0..LEN).step_by(S::N) {
-                    let codes = S::round_away(S::load(&x[first..]) * inverse);
-                    S::store_bytes(codes, &mut bytes[first..]);
-                }
-            }
+    fn encode_block<S: Simd>(x: &[f32; LEN], inverse: S::F, half: [u8; 2], block: &mut [u8; BYTES]) {
+        let (head, bytes) = block.split_at_mut(2);
+        head.copy_from_slice(&half);
+        for first in (0..LEN).step_by(S::N) {
+            let codes = S::round_away(S::load(&x[first..]) * inverse);
+            S::store_bytes(codes, &mut bytes[first..]);
         }
     }
 }
@@ -79,9 +70,6 @@ fn decode_row(blocks: &[u8], out: &mut [f32]) {
         }
     }
 }
-
-/// [`decode_row`] in lanes.
-struct Block;
 
 impl DecodeBlock<LEN, BYTES> for Block {
     #[inline(always)]

@@ -10,13 +10,12 @@
 //! Source: `block_tq1_0` of ggml-common.h. Bytes are compared with ggml's in `tests/golden.rs`.
 
 use mc_tensor::convert::{f16_to_f32, f32_to_f16};
-use mc_tensor::cpu_path::CpuPath;
 
 use crate::blocks::q4_0;
-use crate::codec::{Codec, Importance, Rows, Vector};
+use crate::codec::{Codec, Importance, Vector};
+use crate::lanes::Simd;
 use crate::lanes::blocks::{self, DecodeBlock};
-use crate::lanes::{Kernel, Simd, dispatch};
-use crate::search::extremes::{Scales, WINDOW, magnitudes, ternary_codes};
+use crate::search::extremes::{EncodeScaled, ternary_codes};
 use crate::search::ternary;
 
 const LEN: usize = 256;
@@ -41,7 +40,10 @@ pub static CODEC: Codec = Codec {
     importance: Importance::Ignored,
     encode_row,
     decode_row,
-    vector: Vector { encode: Some(encode_vector), decode: Some(blocks::decode::<Block, LEN, BYTES>) },
+    vector: Vector {
+        encode: Some(blocks::encode::<Block, LEN, BYTES>),
+        decode: Some(blocks::decode::<Block, LEN, BYTES>),
+    },
 };
 
 fn encode_row(row: &[f32], _importance: Option<&[f32]>, out: &mut [u8]) {
@@ -67,46 +69,35 @@ fn encode_group(codes: &[u8], (n_bytes, n_codes): (usize, usize), bytes: &mut [u
     }
 }
 
-fn encode_vector(path: CpuPath, rows: &Rows<'_>, out: &mut [u8]) -> bool {
-    dispatch::run(path, Encode { x: rows.x, out })
-}
+/// [`encode_row`] and [`decode_row`] in lanes.
+struct Block;
 
-struct Encode<'a> {
-    x: &'a [f32],
-    out: &'a mut [u8],
-}
+impl EncodeScaled<LEN, BYTES> for Block {
+    const DIVISOR: f32 = 1.0;
 
-impl Kernel for Encode<'_> {
     #[inline(always)]
-    fn run<S: Simd>(self) {
-        let (x, out) = (self.x.as_chunks::<LEN>().0, self.out.as_chunks_mut::<BYTES>().0);
-        for (x, out) in x.chunks(WINDOW).zip(out.chunks_mut(WINDOW)) {
-            let scales = Scales::new::<S>(&magnitudes::<S, LEN>(x), 1.0);
-            for (block_idx, (x, block)) in x.iter().zip(out).enumerate() {
-                let inverse = S::splat(scales.inverses[block_idx]);
-                block[D..].copy_from_slice(&scales.halves[block_idx]);
-                let (mut at, mut byte) = (0, 0);
-                for (n_bytes, n_codes) in &GROUPS[..2] {
-                    for first in (0..*n_bytes).step_by(S::N) {
-                        let mut number = S::splat_i(0);
-                        for n in 0..*n_codes {
-                            let code = ternary_codes::<S>(&x[at + n * n_bytes + first..], inverse);
-                            // What an infinite inverse gives has the code in its lower bits only.
-                            number = number + number + number + (code & S::splat_i(3));
-                        }
-                        S::store_bytes(stretch::<S>(number), &mut block[byte + first..]);
-                    }
-                    at += n_bytes * n_codes;
-                    byte += n_bytes;
+    fn encode_block<S: Simd>(x: &[f32; LEN], inverse: S::F, half: [u8; 2], block: &mut [u8; BYTES]) {
+        block[D..].copy_from_slice(&half);
+        let (mut at, mut byte) = (0, 0);
+        for (n_bytes, n_codes) in &GROUPS[..2] {
+            for first in (0..*n_bytes).step_by(S::N) {
+                let mut number = S::splat_i(0);
+                for n in 0..*n_codes {
+                    let code = ternary_codes::<S>(&x[at + n * n_bytes + first..], inverse);
+                    // What an infinite inverse gives has the code in its lower bits only.
+                    number = number + number + number + (code & S::splat_i(3));
                 }
-                let mut codes = [0; LAST];
-                for first in (0..LAST).step_by(S::N) {
-                    let code = ternary_codes::<S>(&x[at + first..], inverse);
-                    S::store_bytes(code, &mut codes[first..]);
-                }
-                encode_group(&codes, GROUPS[2], &mut block[byte..D]);
+                S::store_bytes(stretch::<S>(number), &mut block[byte + first..]);
             }
+            at += n_bytes * n_codes;
+            byte += n_bytes;
         }
+        let mut codes = [0; LAST];
+        for first in (0..LAST).step_by(S::N) {
+            let code = ternary_codes::<S>(&x[at + first..], inverse);
+            S::store_bytes(code, &mut codes[first..]);
+        }
+        encode_group(&codes, GROUPS[2], &mut block[byte..D]);
     }
 }
 
@@ -138,9 +129,6 @@ fn decode_group(bytes: &[u8], (n_bytes, n_codes): (usize, usize), d: f32, out: &
         }
     }
 }
-
-/// [`decode_row`] in lanes.
-struct Block;
 
 impl DecodeBlock<LEN, BYTES> for Block {
     #[inline(always)]

@@ -6,14 +6,13 @@
 //! Source: `block_tq2_0` of ggml-common.h. Bytes are compared with ggml's in `tests/golden.rs`.
 
 use mc_tensor::convert::{f16_to_f32, f32_to_f16};
-use mc_tensor::cpu_path::CpuPath;
 
 use crate::blocks::q4_0;
-use crate::codec::{Codec, Importance, Rows, Vector};
+use crate::codec::{Codec, Importance, Vector};
+use crate::lanes::Simd;
 use crate::lanes::blocks::{self, DecodeBlock};
-use crate::lanes::{Kernel, Simd, dispatch};
 use crate::layouts::two_bits::{self, LEN};
-use crate::search::extremes::{Scales, WINDOW, magnitudes, ternary_codes};
+use crate::search::extremes::{EncodeScaled, ternary_codes};
 use crate::search::ternary;
 
 const D: usize = two_bits::BYTES;
@@ -30,7 +29,10 @@ pub static CODEC: Codec = Codec {
     importance: Importance::Ignored,
     encode_row,
     decode_row,
-    vector: Vector { encode: Some(encode_vector), decode: Some(blocks::decode::<Block, LEN, BYTES>) },
+    vector: Vector {
+        encode: Some(blocks::encode::<Block, LEN, BYTES>),
+        decode: Some(blocks::decode::<Block, LEN, BYTES>),
+    },
 };
 
 fn encode_row(row: &[f32], _importance: Option<&[f32]>, out: &mut [u8]) {
@@ -41,34 +43,23 @@ fn encode_row(row: &[f32], _importance: Option<&[f32]>, out: &mut [u8]) {
     }
 }
 
-fn encode_vector(path: CpuPath, rows: &Rows<'_>, out: &mut [u8]) -> bool {
-    dispatch::run(path, Encode { x: rows.x, out })
-}
+/// [`encode_row`] and [`decode_row`] in lanes.
+struct Block;
 
-struct Encode<'a> {
-    x: &'a [f32],
-    out: &'a mut [u8],
-}
+impl EncodeScaled<LEN, BYTES> for Block {
+    const DIVISOR: f32 = 1.0;
 
-impl Kernel for Encode<'_> {
     #[inline(always)]
-    fn run<S: Simd>(self) {
-        let (x, out) = (self.x.as_chunks::<LEN>().0, self.out.as_chunks_mut::<BYTES>().0);
-        for (x, out) in x.chunks(WINDOW).zip(out.chunks_mut(WINDOW)) {
-            let scales = Scales::new::<S>(&magnitudes::<S, LEN>(x), 1.0);
-            for (block_idx, (x, block)) in x.iter().zip(out).enumerate() {
-                let inverse = S::splat(scales.inverses[block_idx]);
-                block[D..].copy_from_slice(&scales.halves[block_idx]);
-                let halves = x.as_chunks::<128>().0.iter().zip(block[..D].as_chunks_mut::<32>().0);
-                for (x, bytes) in halves {
-                    for first in (0..32).step_by(S::N) {
-                        let a = ternary_codes::<S>(&x[first..], inverse);
-                        let b = S::shl::<2>(ternary_codes::<S>(&x[first + 32..], inverse));
-                        let c = S::shl::<4>(ternary_codes::<S>(&x[first + 64..], inverse));
-                        let d = S::shl::<6>(ternary_codes::<S>(&x[first + 96..], inverse));
-                        S::store_bytes(a | b | c | d, &mut bytes[first..]);
-                    }
-                }
+    fn encode_block<S: Simd>(x: &[f32; LEN], inverse: S::F, half: [u8; 2], block: &mut [u8; BYTES]) {
+        block[D..].copy_from_slice(&half);
+        let halves = x.as_chunks::<128>().0.iter().zip(block[..D].as_chunks_mut::<32>().0);
+        for (x, bytes) in halves {
+            for first in (0..32).step_by(S::N) {
+                let a = ternary_codes::<S>(&x[first..], inverse);
+                let b = S::shl::<2>(ternary_codes::<S>(&x[first + 32..], inverse));
+                let c = S::shl::<4>(ternary_codes::<S>(&x[first + 64..], inverse));
+                let d = S::shl::<6>(ternary_codes::<S>(&x[first + 96..], inverse));
+                S::store_bytes(a | b | c | d, &mut bytes[first..]);
             }
         }
     }
@@ -83,9 +74,6 @@ fn decode_row(blocks: &[u8], out: &mut [f32]) {
         }
     }
 }
-
-/// [`decode_row`] in lanes.
-struct Block;
 
 impl DecodeBlock<LEN, BYTES> for Block {
     #[inline(always)]

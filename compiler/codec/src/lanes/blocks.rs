@@ -1,12 +1,47 @@
-//! Decoding in lanes, block by block.
+//! Blocks encoded and decoded in lanes, where importance does not count.
 
 use std::marker::PhantomData;
 
 use mc_tensor::cpu_path::CpuPath;
 
-use crate::lanes::{Kernel, Simd, dispatch};
+use crate::codec::Rows;
+use crate::lanes::{Kernel, MAX_LANES, Simd, dispatch};
 
-/// How a block of `LEN` weights in `BYTES` bytes is decoded; all of it is `#[inline(always)]`.
+/// Blocks that are encoded together: few enough to stay in the first cache.
+pub(crate) const WINDOW: usize = MAX_LANES;
+
+/// Encoder of blocks of `LEN` weights in `BYTES` bytes each; all of it is `#[inline(always)]`.
+pub(crate) trait EncodeBlocks<const LEN: usize, const BYTES: usize> {
+    /// Encodes up to [`WINDOW`] blocks, as the codec's `encode_row` does.
+    fn encode<S: Simd>(x: &[[f32; LEN]], blocks: &mut [[u8; BYTES]]);
+}
+
+/// Encodes rows on a path, whatever their importance; `false` if it has no vectors.
+pub(crate) fn encode<E: EncodeBlocks<LEN, BYTES>, const LEN: usize, const BYTES: usize>(
+    path: CpuPath,
+    rows: &Rows<'_>,
+    out: &mut [u8],
+) -> bool {
+    dispatch::run(path, Encode::<E, LEN, BYTES> { x: rows.x, out, encode: PhantomData })
+}
+
+struct Encode<'a, E, const LEN: usize, const BYTES: usize> {
+    x: &'a [f32],
+    out: &'a mut [u8],
+    encode: PhantomData<E>,
+}
+
+impl<E: EncodeBlocks<LEN, BYTES>, const LEN: usize, const BYTES: usize> Kernel for Encode<'_, E, LEN, BYTES> {
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let (x, blocks) = (self.x.as_chunks::<LEN>().0, self.out.as_chunks_mut::<BYTES>().0);
+        for (x, blocks) in x.chunks(WINDOW).zip(blocks.chunks_mut(WINDOW)) {
+            E::encode::<S>(x, blocks);
+        }
+    }
+}
+
+/// Decoder of blocks of `LEN` weights in `BYTES` bytes each; all of it is `#[inline(always)]`.
 pub(crate) trait DecodeBlock<const LEN: usize, const BYTES: usize> {
     /// Decodes a block, as the codec's `decode_row` does.
     fn decode<S: Simd>(block: &[u8; BYTES], out: &mut [f32; LEN]);

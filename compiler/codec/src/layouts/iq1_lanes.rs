@@ -2,7 +2,7 @@
 
 use crate::grid::lanes::{self, N_SHARES, Shares};
 use crate::lanes::{MAX_LANES, Simd};
-use crate::layouts::iq1::{DOWN, GROUP, UP, Values};
+use crate::layouts::iq1::{self, DOWN, GROUP, UP, Values};
 
 /// Weights in ascending order, of equal ones by index.
 pub(crate) struct Sorted<S: Simd, const LEN: usize> {
@@ -14,7 +14,7 @@ pub(crate) struct Sorted<S: Simd, const LEN: usize> {
 
 /// [`crate::layouts::iq1::ascending`], by a network that merges odd and even places.
 #[inline(always)]
-pub(crate) fn sort<S: Simd, const LEN: usize>(x: &[S::F; LEN], weights: &[S::F; LEN]) -> Sorted<S, LEN> {
+fn sort<S: Simd, const LEN: usize>(x: &[S::F; LEN], weights: &[S::F; LEN]) -> Sorted<S, LEN> {
     let mut sorted = Sorted::<S, LEN> { x: *x, weights: *weights, order: [S::splat_i(0); LEN] };
     for (i, index) in sorted.order.iter_mut().enumerate() {
         *index = S::splat_i(i as i32);
@@ -57,7 +57,7 @@ impl<S: Simd, const LEN: usize> Sorted<S, LEN> {
 
     /// The order of every lane.
     #[inline(always)]
-    pub(crate) fn orders(&self) -> [[u8; LEN]; MAX_LANES] {
+    fn orders(&self) -> [[u8; LEN]; MAX_LANES] {
         let mut orders = [[0; LEN]; MAX_LANES];
         let mut bytes = [0; MAX_LANES];
         for (rank, index) in self.order.iter().enumerate() {
@@ -105,16 +105,74 @@ impl<S: Simd> Best<S> {
 
 /// What the groups of a sub-block become without the grid.
 #[derive(Clone, Copy)]
-pub(crate) struct Plan<const N: usize> {
-    pub(crate) codes: [[u8; GROUP]; N],
-    pub(crate) is_down: [bool; N],
+struct Plan<const N: usize> {
+    codes: [[u8; GROUP]; N],
+    is_down: [bool; N],
     /// Not negative.
+    scale: f32,
+}
+
+/// A codec's search for its sub-blocks, `N` groups of eight weights each; all of it is `#[inline(always)]`.
+pub(crate) trait SearchSubs<const N: usize, const SUB_LEN: usize> {
+    /// Below this a group of numbers counts as zero.
+    const GROUP_MAX_EPS: f32;
+
+    /// Returns the best borders and shifts of every lane, as one number.
+    fn search<S: Simd>(sorted: &Sorted<S, SUB_LEN>) -> Best<S>;
+
+    /// The borders and shifts of a number.
+    fn choice(choice: i32) -> ((usize, usize), [bool; N]);
+}
+
+/// Result of a search for a sub-block.
+#[derive(Clone, Copy)]
+pub(crate) struct Found<const N: usize> {
+    pub(crate) points: [u16; N],
     pub(crate) scale: f32,
+    pub(crate) is_down: [bool; N],
+}
+
+/// Searches the sub-blocks of all lanes; there is nothing for one of zeros.
+#[inline(always)]
+pub(crate) fn find<S: Simd, C: SearchSubs<N, SUB_LEN>, const N: usize, const SUB_LEN: usize>(
+    x: &[S::F; SUB_LEN],
+    weights: &[S::F; SUB_LEN],
+) -> [Option<Found<N>>; MAX_LANES] {
+    let mut max = S::splat(0.0);
+    for value in x {
+        max = S::max(max, S::abs(*value));
+    }
+    let is_zero = S::mask_bits(S::lt(max, S::splat(C::GROUP_MAX_EPS)));
+    let sorted = sort::<S, SUB_LEN>(x, weights);
+    let best = C::search::<S>(&sorted);
+    let orders = sorted.orders();
+    let (mut scales, mut choices) = ([0.0; MAX_LANES], [-1; MAX_LANES]);
+    S::store(best.scale, &mut scales);
+    S::store_i(best.choice, &mut choices);
+    let mut plans = [None; MAX_LANES];
+    for lane in 0..S::N {
+        if is_zero >> lane & 1 == 1 || choices[lane] < 0 {
+            continue;
+        }
+        let is_flipped = scales[lane] < 0.0;
+        let (borders, is_down) = C::choice(choices[lane]);
+        let codes = iq1::codes(&orders[lane], borders, is_flipped);
+        let codes = *codes.as_chunks::<GROUP>().0.first_chunk::<N>().expect("groups of eight");
+        let is_down = is_down.map(|is_down| is_down != is_flipped);
+        plans[lane] = Some(Plan { codes, is_down, scale: scales[lane].abs() });
+    }
+    let placed = to_grid::<S, N, SUB_LEN>(x, weights, &plans);
+    let mut found = [None; MAX_LANES];
+    for lane in 0..S::N {
+        let (points, scale) = placed[lane];
+        found[lane] = plans[lane].map(|plan| Found { points, scale, is_down: plan.is_down });
+    }
+    found
 }
 
 /// [`crate::layouts::iq1::to_grid`] of all lanes that have a plan: points and scales.
 #[inline(always)]
-pub(crate) fn to_grid<S: Simd, const N: usize, const LEN: usize>(
+fn to_grid<S: Simd, const N: usize, const LEN: usize>(
     x: &[S::F; LEN],
     weights: &[S::F; LEN],
     plans: &[Option<Plan<N>>; MAX_LANES],

@@ -5,7 +5,7 @@
 //! Source: `kvalues_iq4nl` of ggml-common.h, `quantize_row_iq4_nl_impl` of ggml-quants.c.
 
 use crate::lanes::Simd;
-use crate::search::{GROUP_MAX_EPS, sum_of_squares, weigh};
+use crate::search::{GROUP_MAX_EPS, extreme, sum_of_squares, weigh};
 
 /// Weights under one scale.
 pub(crate) const SUB_LEN: usize = 32;
@@ -36,13 +36,7 @@ pub(crate) fn sigma2(x: &[f32]) -> f32 {
 /// The scale of 32 weights: the best of those tried, by squared error weighted with importance, or with `x^2`.
 pub(crate) fn scale(x: &[f32; SUB_LEN], importance: Option<&[f32; SUB_LEN]>, sigma2: f32) -> f32 {
     let weights = importance.map_or_else(|| x.map(|x| x * x), |importance| weigh(x, importance, sigma2));
-    let (mut max, mut abs_max) = (0.0_f32, 0.0_f32);
-    for &value in x {
-        if value.abs() > abs_max {
-            abs_max = value.abs();
-            max = value;
-        }
-    }
+    let (max, abs_max) = extreme(x);
     if abs_max < GROUP_MAX_EPS {
         return 0.0;
     }

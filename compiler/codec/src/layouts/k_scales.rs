@@ -13,10 +13,12 @@ use mc_tensor::cpu_path::CpuPath;
 use crate::codec::Rows;
 use crate::lanes::{Kernel, Simd, dispatch};
 use crate::rounding::nearest_int;
+use crate::rows::encode_blocks;
+use crate::search::affine_subs::weighted_affine;
 use crate::search::super_blocks::{
     self, WINDOW, Weighting, Window, affine_codes, affine_subs, positive_blocks,
 };
-use crate::search::{Deviation, Walk, affine, positive, sum_of_squares, weigh};
+use crate::search::{Deviation, Walk, affine, sum_of_squares};
 
 /// Weights of a super-block.
 pub(crate) const LEN: usize = 256;
@@ -46,12 +48,7 @@ pub(crate) struct Layout<const BYTES: usize, const N_MAX: i32> {
 impl<const BYTES: usize, const N_MAX: i32> Layout<BYTES, N_MAX> {
     /// Encodes a row, one super-block after the other.
     pub(crate) fn encode_row(&self, row: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
-        let importance = importance.map(|weights| weights.as_chunks::<LEN>().0);
-        for (block_idx, (x, block)) in
-            row.as_chunks::<LEN>().0.iter().zip(out.as_chunks_mut::<BYTES>().0).enumerate()
-        {
-            self.encode_block(x, importance.map(|weights| &weights[block_idx]), block);
-        }
+        encode_blocks(row, importance, out, |x, importance, block| self.encode_block(x, importance, block));
     }
 
     fn encode_block(&self, x: &[f32; LEN], importance: Option<&[f32; LEN]>, block: &mut [u8; BYTES]) {
@@ -180,21 +177,10 @@ fn weighted_scales(
     codes: &mut [u8; LEN],
 ) -> Scales {
     let sigma2 = 2.0 * sum_of_squares(x) / LEN as f32;
-    let (mut scales, mut mins) = ([0.0_f32; N_SUBS], [0.0_f32; N_SUBS]);
-    let mut sub_weights = [0.0_f32; N_SUBS];
-    let subs = x.as_chunks::<SUB_LEN>().0.iter().zip(importance.as_chunks::<SUB_LEN>().0);
-    for (sub, ((x, importance), codes)) in subs.zip(codes.as_chunks_mut::<SUB_LEN>().0).enumerate() {
-        let weights = weigh(x, importance, sigma2);
-        for weight in weights {
-            sub_weights[sub] += weight;
-        }
-        (scales[sub], mins[sub]) = affine(x, &weights, walk, codes);
-    }
-    let (mut scale_codes, mut min_codes) = ([0; N_SUBS], [0; N_SUBS]);
-    let d = positive(&scales, 63, &sub_weights, &mut scale_codes);
-    let dmin = positive(&mins, 63, &sub_weights, &mut min_codes);
+    let [(d, scales), (dmin, mins)] =
+        weighted_affine::<SUB_LEN, N_SUBS>(x, importance, sigma2, (walk, 63), codes);
     let cut = |codes: [u8; N_SUBS]| codes.map(|code| code.min(code_limit));
-    (d, dmin, cut(scale_codes), cut(min_codes))
+    (d, dmin, cut(scales), cut(mins))
 }
 
 fn pack(scales: &[u8; N_SUBS], mins: &[u8; N_SUBS]) -> [u8; 12] {

@@ -1,5 +1,6 @@
 //! Parts of blocks that several codecs have: packed codes, scales, tables of values.
 
+pub mod four_or_five_bits;
 pub mod fp4;
 pub mod grid_runs;
 pub mod iq1;
@@ -7,4 +8,6 @@ pub mod iq1_lanes;
 pub mod iq4;
 pub mod iq4_lanes;
 pub mod k_scales;
+pub mod scale_alone;
+pub mod scale_and_min;
 pub mod two_bits;

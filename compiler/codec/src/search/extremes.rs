@@ -4,10 +4,8 @@
 //! all its blocks are made from them with a block in every lane, for the codes, with places of a block in the lanes. No
 //! sum is made, so lanes need not be blocks for the order's sake.
 
-use crate::lanes::{MAX_LANES, Simd};
-
-/// Blocks of a window.
-pub(crate) const WINDOW: usize = MAX_LANES;
+use crate::lanes::Simd;
+use crate::lanes::blocks::{EncodeBlocks, WINDOW};
 
 /// A number of every block of a window.
 pub(crate) type OfBlocks = [f32; WINDOW];
@@ -34,6 +32,29 @@ impl Scales {
             S::store_halves(S::to_f16(d), halves[first..].as_flattened_mut());
         }
         Self { inverses, halves }
+    }
+}
+
+/// Encoder of blocks whose scale is the greatest magnitude divided by a number; all of it is `#[inline(always)]`.
+pub(crate) trait EncodeScaled<const LEN: usize, const BYTES: usize> {
+    /// The number.
+    const DIVISOR: f32;
+
+    /// Encodes a block, as the codec's `encode_row` does.
+    ///
+    /// * `inverse`: one over the scale, or zero
+    /// * `half`: the scale as f16
+    fn encode_block<S: Simd>(x: &[f32; LEN], inverse: S::F, half: [u8; 2], block: &mut [u8; BYTES]);
+}
+
+impl<E: EncodeScaled<LEN, BYTES>, const LEN: usize, const BYTES: usize> EncodeBlocks<LEN, BYTES> for E {
+    #[inline(always)]
+    fn encode<S: Simd>(x: &[[f32; LEN]], blocks: &mut [[u8; BYTES]]) {
+        let scales = Scales::new::<S>(&magnitudes::<S, LEN>(x), E::DIVISOR);
+        for (block_idx, (x, block)) in x.iter().zip(blocks).enumerate() {
+            let inverse = S::splat(scales.inverses[block_idx]);
+            E::encode_block::<S>(x, inverse, scales.halves[block_idx], block);
+        }
     }
 }
 

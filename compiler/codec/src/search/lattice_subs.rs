@@ -1,14 +1,16 @@
-//! Sub-blocks of the IQ2 and IQ3 codecs in lanes: weights, signs and magnitudes, and what [`crate::search::lattice_lanes`]
-//! finds for them.
+//! Sub-blocks of the IQ2 and IQ3 codecs: their weights, and what a search finds for them.
+//!
+//! A codec searches one sub-block of a super-block after the other, or, in lanes, one in every lane with
+//! [`crate::search::lattice_lanes`].
 
-use crate::codec::Rows;
 use crate::grid::lanes::Near;
 use crate::lanes::{MAX_LANES, Simd};
 use crate::search::lanes::positive::positive;
 use crate::search::lanes::weigh;
 use crate::search::lattice::{SIGNED, Tries};
 use crate::search::lattice_lanes::{self, Groups};
-use crate::search::super_blocks::{self, LEN, MAX_SUBS, WINDOW, Window};
+use crate::search::super_blocks::{LEN, MAX_SUBS, WINDOW, Window};
+use crate::search::{self, sum_of_squares};
 
 /// How sub-blocks are searched.
 pub(crate) struct Search<const DIM: usize> {
@@ -16,10 +18,8 @@ pub(crate) struct Search<const DIM: usize> {
     pub(crate) near: &'static Near<DIM>,
     /// The scales.
     pub(crate) tries: Tries,
-    /// The mean square of a super-block counts so many times.
-    pub(crate) sigma2_factor: f32,
-    /// How weights count without importance.
-    pub(crate) plain: Plain,
+    /// The weighting of errors.
+    pub(crate) counting: Counting,
     /// Whether seven signs are kept of eight.
     pub(crate) has_even_signs: bool,
     /// A sub-block whose largest magnitude is less is zero; one of zeros always is.
@@ -28,7 +28,16 @@ pub(crate) struct Search<const DIM: usize> {
     pub(crate) start: Start,
 }
 
-/// How weights count without importance.
+/// The weighting of errors in a search.
+#[derive(Clone, Copy)]
+pub(crate) struct Counting {
+    /// The mean square of a super-block counts so many times.
+    pub(crate) sigma2_factor: f32,
+    /// The weighting without importance.
+    pub(crate) plain: Plain,
+}
+
+/// The weighting of errors without importance.
 #[derive(Clone, Copy)]
 pub(crate) enum Plain {
     /// By square.
@@ -57,7 +66,27 @@ pub(crate) struct Sub<const N: usize, const N_SIGNS: usize> {
     pub(crate) signs: [u8; N_SIGNS],
 }
 
-/// Encodes rows: `write` makes a block of its sub-blocks.
+/// Searches the sub-blocks of a super-block, one after the other.
+pub(crate) fn search_each<const SUB_LEN: usize, const N_SUBS: usize, T: Copy>(
+    x: &[f32; LEN],
+    importance: Option<&[f32; LEN]>,
+    counting: Counting,
+    search: impl Fn(&[f32; SUB_LEN], &[f32; SUB_LEN]) -> Option<T>,
+) -> [Option<T>; N_SUBS] {
+    let sigma2 = counting.sigma2_factor * sum_of_squares(x) / LEN as f32;
+    let mut found = [None; N_SUBS];
+    for (sub, (found, x)) in found.iter_mut().zip(x.as_chunks::<SUB_LEN>().0).enumerate() {
+        let weights = match (importance, counting.plain) {
+            (Some(importance), _) => search::weigh(x, &importance.as_chunks::<SUB_LEN>().0[sub], sigma2),
+            (None, Plain::Square) => x.map(|x| x * x),
+            (None, Plain::SquareAndMean) => x.map(|x| 0.25 * sigma2 + x * x),
+        };
+        *found = search(x, &weights);
+    }
+    found
+}
+
+/// Encodes the super-blocks of a window: `write` makes a block of its sub-blocks.
 #[inline(always)]
 pub(crate) fn encode<
     S: Simd,
@@ -69,22 +98,19 @@ pub(crate) fn encode<
     const BYTES: usize,
 >(
     search: &Search<DIM>,
-    rows: &Rows<'_>,
-    out: &mut [u8],
+    window: &Window<'_>,
+    blocks: &mut [[u8; BYTES]],
     write: fn(&[Option<Sub<N, N_SIGNS>>; N_SUBS], &mut [u8; BYTES]),
 ) {
     const { assert!(SUB_LEN * N_SUBS == LEN && SIGNED * N_SIGNS == SUB_LEN) };
-    let blocks = out.as_chunks_mut::<BYTES>().0;
     let mut subs = [None; WINDOW * MAX_SUBS];
-    for (window, blocks) in super_blocks::windows(rows).zip(blocks.chunks_mut(WINDOW)) {
-        let sums = window.sums_of_squares::<S>();
-        for first in (0..window.x.len() / SUB_LEN).step_by(S::N) {
-            let found = find::<S, DIM, N, SUB_LEN, N_SIGNS>(search, &window, &sums, first);
-            subs[first..][..S::N].copy_from_slice(&found[..S::N]);
-        }
-        for (subs, block) in subs.as_chunks::<N_SUBS>().0.iter().zip(blocks) {
-            write(subs, block);
-        }
+    let sums = window.sums_of_squares::<S>();
+    for first in (0..window.x.len() / SUB_LEN).step_by(S::N) {
+        let found = find::<S, DIM, N, SUB_LEN, N_SIGNS>(search, window, &sums, first);
+        subs[first..][..S::N].copy_from_slice(&found[..S::N]);
+    }
+    for (subs, block) in subs.as_chunks::<N_SUBS>().0.iter().zip(blocks) {
+        write(subs, block);
     }
 }
 
@@ -96,7 +122,7 @@ fn find<S: Simd, const DIM: usize, const N: usize, const SUB_LEN: usize, const N
     sums: &[f32; WINDOW],
     first: usize,
 ) -> [Option<Sub<N, N_SIGNS>>; MAX_LANES] {
-    let (x, weights) = numbers::<S, SUB_LEN>(window, sums, first, search.sigma2_factor, search.plain);
+    let (x, weights) = numbers::<S, SUB_LEN>(window, sums, first, search.counting);
     let (magnitudes, signs) = split_signs::<S, SUB_LEN, N_SIGNS>(&x, &weights, search.has_even_signs);
     let mut max = S::splat(f32::NEG_INFINITY);
     for magnitude in magnitudes {
@@ -141,19 +167,18 @@ pub(crate) fn numbers<S: Simd, const SUB_LEN: usize>(
     window: &Window<'_>,
     sums: &[f32; WINDOW],
     first: usize,
-    sigma2_factor: f32,
-    plain: Plain,
+    counting: Counting,
 ) -> ([S::F; SUB_LEN], [S::F; SUB_LEN]) {
     let (starts, cols) = window.starts::<S>(first, SUB_LEN);
     let x = S::columns::<SUB_LEN>(window.x, &starts);
     let mut sigma2 = [0.0; MAX_LANES];
     for lane in 0..S::N {
-        sigma2[lane] = sigma2_factor * sums[starts[lane] / LEN] / LEN as f32;
+        sigma2[lane] = counting.sigma2_factor * sums[starts[lane] / LEN] / LEN as f32;
     }
     let sigma2 = S::load(&sigma2);
     let weights = match window.importance {
         Some(importance) => weigh::<S, SUB_LEN>(&x, &S::columns::<SUB_LEN>(importance, &cols), sigma2),
-        None => plain_weights::<S, SUB_LEN>(&x, sigma2, plain),
+        None => plain_weights::<S, SUB_LEN>(&x, sigma2, counting.plain),
     };
     (x, weights)
 }

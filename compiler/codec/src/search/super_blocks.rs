@@ -3,8 +3,12 @@
 //! A window of up to sixteen super-blocks is searched with a sub-block in every lane, then with a super-block in every
 //! lane. Blocks may come from several rows: only importance depends on the column.
 
+use std::marker::PhantomData;
+
+use mc_tensor::cpu_path::CpuPath;
+
 use crate::codec::Rows;
-use crate::lanes::{MAX_LANES, Simd};
+use crate::lanes::{Kernel, MAX_LANES, Simd, dispatch};
 use crate::search::Walk;
 use crate::search::lanes::affine::affine;
 use crate::search::lanes::positive::positive;
@@ -39,6 +43,40 @@ pub(crate) fn windows<'a>(rows: &Rows<'a>) -> impl Iterator<Item = Window<'a>> {
         first: i * WINDOW * LEN,
         n_cols,
     })
+}
+
+/// Encoder of the blocks of a window, `BLOCK_LEN` weights in `BYTES` bytes each; all of it is `#[inline(always)]`.
+pub(crate) trait EncodeWindow<const BLOCK_LEN: usize, const BYTES: usize> {
+    /// Encodes the blocks, as the codec's `encode_row` does.
+    fn encode<S: Simd>(window: &Window<'_>, blocks: &mut [[u8; BYTES]]);
+}
+
+/// Encodes rows on a path, window by window; `false` if it has no vectors.
+pub(crate) fn encode<E: EncodeWindow<BLOCK_LEN, BYTES>, const BLOCK_LEN: usize, const BYTES: usize>(
+    path: CpuPath,
+    rows: &Rows<'_>,
+    out: &mut [u8],
+) -> bool {
+    dispatch::run(path, Encode::<E, BLOCK_LEN, BYTES> { rows, out, encode: PhantomData })
+}
+
+struct Encode<'a, E, const BLOCK_LEN: usize, const BYTES: usize> {
+    rows: &'a Rows<'a>,
+    out: &'a mut [u8],
+    encode: PhantomData<E>,
+}
+
+impl<E, const BLOCK_LEN: usize, const BYTES: usize> Kernel for Encode<'_, E, BLOCK_LEN, BYTES>
+where
+    E: EncodeWindow<BLOCK_LEN, BYTES>,
+{
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let blocks = self.out.as_chunks_mut::<BYTES>().0;
+        for (window, blocks) in windows(self.rows).zip(blocks.chunks_mut(WINDOW * LEN / BLOCK_LEN)) {
+            E::encode::<S>(&window, blocks);
+        }
+    }
 }
 
 impl<'a> Window<'a> {

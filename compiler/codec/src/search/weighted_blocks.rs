@@ -1,33 +1,108 @@
-//! Blocks of 32 weights under importance, in lanes: what the vector paths of Q4_0, Q4_1, Q5_0 and Q5_1 share.
+//! Blocks of 32 weights, with importance and without: the frame of Q4_0, Q4_1, Q5_0 and Q5_1.
 //!
-//! A batch of up to sixteen rows is read with a row in every lane, for the mean square that every block of a row counts
+//! Under importance, in lanes, a batch of up to sixteen rows is read with a row in every lane, for the mean square that every block of a row counts
 //! with, and then window by window with a block in every lane.
 
+use std::marker::PhantomData;
+
+use mc_tensor::cpu_path::CpuPath;
+
 use crate::codec::Rows;
-use crate::lanes::{MAX_LANES, Simd};
-use crate::search::Walk;
+use crate::lanes::blocks::{self, EncodeBlocks};
+use crate::lanes::{Kernel, MAX_LANES, Simd, dispatch};
+use crate::rows::encode_blocks;
 use crate::search::lanes::affine::affine;
 use crate::search::lanes::symmetric::symmetric;
 use crate::search::lanes::weigh;
 use crate::search::super_blocks::{self, Window};
+use crate::search::{self, Walk, sum_of_squares};
 
 /// Weights of a block.
-pub(crate) const LEN: usize = 32;
+const LEN: usize = 32;
 /// The most blocks of a window.
-pub(crate) const WINDOW: usize = super_blocks::WINDOW * super_blocks::LEN / LEN;
+const WINDOW: usize = super_blocks::WINDOW * super_blocks::LEN / LEN;
 
 /// Registers of blocks that are searched side by side.
 const GROUPS: usize = 4;
 
+/// The mean square of every row of a batch.
+pub(crate) type Means = [f32; MAX_LANES];
+
+/// Encoder of blocks of `BYTES`, with importance and without.
+pub(crate) trait Encode<const BYTES: usize>: EncodeBlocks<LEN, BYTES> {
+    /// Encodes a block whose errors count alike.
+    fn encode_plain(x: &[f32; LEN], block: &mut [u8; BYTES]);
+
+    /// Encodes a block whose errors count as much as `weights` say.
+    fn encode_weighted(x: &[f32; LEN], weights: &[f32; LEN], block: &mut [u8; BYTES]);
+
+    /// Searches the blocks of a window; `importance` is that of all columns. It is `#[inline(always)]`.
+    fn search<S: Simd>(window: &Window<'_>, importance: &[f32], means: &Means) -> Found;
+
+    /// Writes a block of the window. It is `#[inline(always)]`.
+    fn write<S: Simd>(found: &Found, block_idx: usize, x: &[f32; LEN], block: &mut [u8; BYTES]);
+}
+
+/// Encodes a row, one block after the other.
+pub(crate) fn encode_row<E: Encode<BYTES>, const BYTES: usize>(
+    row: &[f32],
+    importance: Option<&[f32]>,
+    out: &mut [u8],
+) {
+    // Without importance nobody asks for it.
+    let sigma2 = importance.map_or(0.0, |_| sum_of_squares(row) / row.len() as f32);
+    encode_blocks(row, importance, out, |x, importance, block| match importance {
+        Some(importance) => E::encode_weighted(x, &search::weigh(x, importance, sigma2), block),
+        None => E::encode_plain(x, block),
+    });
+}
+
+/// Encodes rows on a path; `false` if it has no vectors.
+pub(crate) fn encode<E: Encode<BYTES>, const BYTES: usize>(
+    path: CpuPath,
+    rows: &Rows<'_>,
+    out: &mut [u8],
+) -> bool {
+    match rows.importance {
+        None => blocks::encode::<E, LEN, BYTES>(path, rows, out),
+        Some(importance) => {
+            dispatch::run(path, Weighted::<E, BYTES> { rows, importance, out, encode: PhantomData })
+        }
+    }
+}
+
+struct Weighted<'a, E, const BYTES: usize> {
+    rows: &'a Rows<'a>,
+    importance: &'a [f32],
+    out: &'a mut [u8],
+    encode: PhantomData<E>,
+}
+
+impl<E: Encode<BYTES>, const BYTES: usize> Kernel for Weighted<'_, E, BYTES> {
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let mut blocks = self.out.as_chunks_mut::<BYTES>().0.iter_mut();
+        for batch in batches(self.rows) {
+            let means = mean_squares::<S>(&batch);
+            for window in super_blocks::windows(&batch) {
+                let found = E::search::<S>(&window, self.importance, &means);
+                let x = window.x.as_chunks::<LEN>().0;
+                for (block_idx, (x, block)) in x.iter().zip(&mut blocks).enumerate() {
+                    E::write::<S>(&found, block_idx, x, block);
+                }
+            }
+        }
+    }
+}
+
 /// The rows in batches.
-pub(crate) fn batches<'a>(rows: &Rows<'a>) -> impl Iterator<Item = Rows<'a>> {
+fn batches<'a>(rows: &Rows<'a>) -> impl Iterator<Item = Rows<'a>> {
     let rows = *rows;
     rows.x.chunks(MAX_LANES * rows.n_cols).map(move |x| Rows { x, ..rows })
 }
 
-/// The mean square of every row of a batch.
 #[inline(always)]
-pub(crate) fn mean_squares<S: Simd>(batch: &Rows<'_>) -> [f32; MAX_LANES] {
+fn mean_squares<S: Simd>(batch: &Rows<'_>) -> Means {
     let n_rows = batch.x.len() / batch.n_cols;
     let mut means = [0.0; MAX_LANES];
     for first in (0..n_rows).step_by(S::N) {
@@ -100,12 +175,7 @@ struct Loaded<S: Simd> {
 }
 
 #[inline(always)]
-fn load<S: Simd>(
-    window: &Window<'_>,
-    importance: &[f32],
-    means: &[f32; MAX_LANES],
-    first: usize,
-) -> Loaded<S> {
+fn load<S: Simd>(window: &Window<'_>, importance: &[f32], means: &Means, first: usize) -> Loaded<S> {
     let zeros = [[S::splat(0.0); LEN]; GROUPS];
     let (mut x, mut weights) = (zeros, zeros);
     for g in 0..GROUPS {
@@ -126,7 +196,7 @@ fn load<S: Simd>(
 pub(crate) fn affine_blocks<S: Simd>(
     window: &Window<'_>,
     importance: &[f32],
-    means: &[f32; MAX_LANES],
+    means: &Means,
     walk: Walk,
 ) -> Found {
     let mut blocks = NOTHING;
@@ -148,7 +218,7 @@ pub(crate) fn affine_blocks<S: Simd>(
 pub(crate) fn symmetric_blocks<S: Simd>(
     window: &Window<'_>,
     importance: &[f32],
-    means: &[f32; MAX_LANES],
+    means: &Means,
     n_max: i32,
 ) -> Found {
     let mut blocks = NOTHING;

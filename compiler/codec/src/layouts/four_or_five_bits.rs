@@ -1,0 +1,140 @@
+//! Codes of four or five bits, 32 to a block, as Q4_0, Q4_1, Q5_0 and Q5_1 pack them.
+//!
+//! Byte `j` of sixteen holds the lower 4 bits of code `j` in its lower half and those of code `j + 16` in its upper. Before
+//! them, codes of five bits have a u32 of their fifth bits, the first code's lowest.
+
+use crate::lanes::Simd;
+use crate::rounding::truncate;
+
+/// Codes of a block.
+pub(crate) const LEN: usize = 32;
+const HALF: usize = LEN / 2;
+
+/// Splits packed codes of `BITS` bits into the u32 of their fifth bits, zero for codes of four bits, and their lower bits.
+#[inline(always)]
+fn parts<const BITS: u32>(packed: &[u8]) -> (u32, &[u8]) {
+    const { assert!(BITS == 4 || BITS == 5) };
+    match packed.split_first_chunk() {
+        Some((fifth, low)) if BITS == 5 => (u32::from_le_bytes(*fifth), low),
+        _ => (0, packed),
+    }
+}
+
+/// The largest code of `BITS` bits.
+pub(crate) const fn max_code(bits: u32) -> i32 {
+    (1 << bits) - 1
+}
+
+/// Codes `(x - min) * inverse + half`, cut towards zero, which rounds.
+///
+/// * `half`: one half more than the code of `min`
+pub(crate) fn codes<const BITS: u32>(x: &[f32; LEN], min: f32, inverse: f32, half: f32) -> [u8; LEN] {
+    // What an infinite inverse gives becomes code 0.
+    x.map(|value| (truncate((value - min) * inverse + half) as i8).min(max_code(BITS) as i8) as u8)
+}
+
+/// Packs codes of `BITS` bits.
+#[inline(always)]
+pub(crate) fn pack<const BITS: u32>(codes: &[u8; LEN], packed: &mut [u8]) {
+    let mut low = packed;
+    if BITS == 5 {
+        let mut fifth = 0_u32;
+        for (j, code) in codes.iter().enumerate() {
+            fifth |= u32::from(code >> 4) << j;
+        }
+        let (bits, rest) = low.split_at_mut(4);
+        bits.copy_from_slice(&fifth.to_le_bytes());
+        low = rest;
+    }
+    for (j, byte) in low.iter_mut().enumerate() {
+        *byte = codes[j] & 15 | (codes[j + HALF] & 15) << 4;
+    }
+}
+
+/// The inverse of [`pack`].
+pub(crate) fn unpack<const BITS: u32>(packed: &[u8]) -> [u8; LEN] {
+    let (fifth, low) = parts::<BITS>(packed);
+    let mut codes = [0; LEN];
+    for (j, byte) in low.iter().enumerate() {
+        codes[j] = byte & 15;
+        codes[j + HALF] = byte >> 4;
+    }
+    for (j, code) in codes.iter_mut().enumerate() {
+        *code |= ((fifth >> j & 1) << 4) as u8;
+    }
+    codes
+}
+
+/// [`pack`] of [`codes`], in lanes.
+#[inline(always)]
+pub(crate) fn encode<S: Simd, const BITS: u32>(
+    x: &[f32; LEN],
+    min: S::F,
+    inverse: S::F,
+    half: f32,
+    packed: &mut [u8],
+) {
+    let four_bits = S::splat_i(15);
+    let (bits, low) = packed.split_at_mut(if BITS == 5 { 4 } else { 0 });
+    let mut fifth = 0;
+    for first in (0..HALF).step_by(S::N) {
+        let lower = codes_in_lanes::<S, BITS>(&x[first..], min, inverse, half);
+        let upper = codes_in_lanes::<S, BITS>(&x[first + HALF..], min, inverse, half);
+        if BITS == 5 {
+            fifth |= S::mask_bits(S::gt_i(lower, four_bits)) << first;
+            fifth |= S::mask_bits(S::gt_i(upper, four_bits)) << (first + HALF);
+            S::store_bytes(lower & four_bits | S::shl::<4>(upper & four_bits), &mut low[first..]);
+        } else {
+            S::store_bytes(lower | S::shl::<4>(upper), &mut low[first..]);
+        }
+    }
+    if BITS == 5 {
+        bits.copy_from_slice(&fifth.to_le_bytes());
+    }
+}
+
+/// Codes; what an infinite inverse gives becomes code 0.
+#[inline(always)]
+fn codes_in_lanes<S: Simd, const BITS: u32>(x: &[f32], min: S::F, inverse: S::F, half: f32) -> S::I {
+    let max = S::splat_i(max_code(BITS));
+    S::min_i(S::truncate((S::load(x) - min) * inverse + S::splat(half)), max) & max
+}
+
+/// [`unpack`] in lanes: the codes from `first` on, and those sixteen further on.
+#[inline(always)]
+pub(crate) fn codes_at<S: Simd, const BITS: u32>(packed: &[u8], first: usize) -> [S::I; 2] {
+    let (fifth, low) = parts::<BITS>(packed);
+    let low = S::load_bytes(&low[first..]);
+    let codes = [low & S::splat_i(15), S::shr::<4>(low)];
+    if BITS == 4 {
+        return codes;
+    }
+    let [lower, upper] = codes;
+    let (zero, bit) = (S::splat_i(0), S::splat_i(16));
+    let of_lower = S::from_mask_bits(fifth >> first);
+    let of_upper = S::from_mask_bits(fifth >> (first + HALF));
+    [lower | S::select_i(of_lower, bit, zero), upper | S::select_i(of_upper, bit, zero)]
+}
+
+/// The places for which [`codes_at`] is asked, in order.
+#[inline(always)]
+pub(crate) fn firsts<S: Simd>() -> impl Iterator<Item = usize> {
+    (0..HALF).step_by(S::N)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packed_codes_read_back() {
+        let codes = std::array::from_fn(|i| (i * 7 % 32) as u8);
+        let mut packed = [0; 20];
+        pack::<5>(&codes, &mut packed);
+        assert_eq!(unpack::<5>(&packed), codes);
+        let codes = codes.map(|code| code & 15);
+        let mut packed = [0; 16];
+        pack::<4>(&codes, &mut packed);
+        assert_eq!(unpack::<4>(&packed), codes);
+    }
+}
