@@ -58,6 +58,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "mc",
         &[
+            "mc-analysis",
             "mc-codec",
             "mc-digest",
             "mc-execute",
