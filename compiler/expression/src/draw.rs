@@ -13,7 +13,7 @@ const MAX_DEPTH: usize = 4;
 pub(crate) struct Draw {
     state: u64,
     depth: usize,
-    /// Whether numbers are any and operands have any shape: such expressions have a text, but seldom a value.
+    /// Draws any numbers, and operands of any shape: such expressions have a text, but seldom a value.
     is_wild: bool,
     leaf: DrawExpression,
     operators: Vec<DrawExpression>,
@@ -32,7 +32,7 @@ impl Draw {
         Self { is_wild: true, ..Self::fitting(seed, leaf, operators) }
     }
 
-    /// Whether the draw needs to have a text only.
+    /// Returns true if what is drawn needs to have a text only.
     pub(crate) fn is_wild(&self) -> bool {
         self.is_wild
     }

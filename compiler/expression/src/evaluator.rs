@@ -108,7 +108,7 @@ impl Evaluator {
         Err(EvaluationError::misfit(message))
     }
 
-    /// Whether a part of a row costs no more than its elements.
+    /// Returns true if a part of a row costs no more than its elements.
     pub(crate) fn has_stretches(&self) -> bool {
         self.rows.as_stretches().is_some()
     }

@@ -5,6 +5,7 @@ pub mod add_low_rank;
 pub mod add_stacked;
 pub mod blend;
 pub mod cast;
+pub mod concat;
 pub mod decode;
 pub mod half_split_heads;
 pub mod literal;
@@ -15,8 +16,12 @@ pub mod permute_heads;
 pub mod quantize;
 pub mod replace_rows;
 pub mod reshape;
+pub mod rotate;
 pub mod scale;
 pub mod scale_blocks;
+pub mod scale_columns;
+pub mod scale_rows;
+pub mod slice;
 pub mod stack;
 pub mod transpose;
 
@@ -38,11 +43,16 @@ pub static OPERATORS: &[OperatorRow] = &[
     deltas::ROW,
     add_constant::ROW,
     scale::ROW,
+    scale_rows::ROW,
+    scale_columns::ROW,
     scale_blocks::ROW,
+    rotate::ROW,
     permute_heads::ROW,
     half_split_heads::ROW,
     transpose::ROW,
     stack::ROW,
+    concat::ROW,
+    slice::ROW,
     reshape::ROW,
     cast::ROW,
     quantize::ROW,

@@ -44,7 +44,7 @@ pub struct Parser<'a> {
     operators: &'static [OperatorRow],
 }
 
-/// What was read, or why it does not read.
+/// The result of reading a part of the text.
 pub(crate) type Parsed<T> = Result<T, ParseError>;
 
 impl<'a> Parser<'a> {
@@ -105,7 +105,7 @@ impl<'a> Parser<'a> {
         if self.rest().is_empty() { Ok(()) } else { Err(self.error("the end")) }
     }
 
-    /// Whether the rest begins like this.
+    /// Returns true if the rest begins with this text.
     pub(crate) fn is_at(&self, text: &str) -> bool {
         self.rest().starts_with(text)
     }

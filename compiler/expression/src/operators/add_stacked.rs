@@ -35,7 +35,7 @@ pub struct AddStacked {
     pub down: TensorExpr,
     /// Factor on the product.
     pub scale: f32,
-    /// Whether the rows of a matrix are its inputs.
+    /// True if the rows of a matrix are its inputs.
     pub is_input_first: bool,
 }
 

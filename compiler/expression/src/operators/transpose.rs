@@ -1,7 +1,7 @@
 //! `transpose(OF)`: a matrix with rows and columns exchanged; a vector stays as it is.
 //!
-//! Where parts of the operand's rows can be read by themselves, as those of a load, a row of the result is gathered from all
-//! rows of the operand, and no copy is made. Any other operand is computed as a whole first, and held in f32.
+//! A row of the result is gathered from all rows of the operand if parts of those can be read by themselves, as those of a
+//! load can; then no copy is made. Any other operand is computed as a whole first, and held in f32.
 
 use std::fmt;
 

@@ -31,9 +31,9 @@ pub(crate) const ROW: OperatorRow = OperatorRow {
 pub struct Deltas {
     /// The model that the others were made of.
     pub base: TensorExpr,
-    /// Whether only the differences of the elected sign are summed.
+    /// True if only the differences of the elected sign are summed.
     pub elect: bool,
-    /// Whether the sum is divided by the sum of the weights.
+    /// True if the sum is divided by the sum of the weights.
     pub divide: bool,
     /// Factor on the sum.
     pub lambda: f32,

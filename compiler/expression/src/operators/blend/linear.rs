@@ -23,7 +23,7 @@ pub(crate) const ROW: OperatorRow = OperatorRow {
 /// The sum of `weight * term`, divided by the sum of the weights if `divide` says so.
 #[derive(Clone)]
 pub struct Linear {
-    /// Whether it is divided.
+    /// True if the sum is divided.
     pub divide: bool,
     /// The models' weights in order; all of one shape.
     pub terms: Vec<Term>,
