@@ -39,7 +39,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("mc-hostile", &["mc-family", "mc-format"]),
     ("mc-execute", &["mc-digest", "mc-files", "mc-ir", "mc-store"]),
     (
-        "mc",
+        "mc-driver",
         &[
             "mc-analysis",
             "mc-codec",
@@ -51,7 +51,21 @@ const ARROWS: &[(&str, &[&str])] = &[
             "mc-ir",
             "mc-remote",
             "mc-rules",
-            "mc-runtime",
+            "mc-store",
+        ],
+    ),
+    (
+        "mc",
+        &[
+            "mc-analysis",
+            "mc-digest",
+            "mc-driver",
+            "mc-execute",
+            "mc-fetch",
+            "mc-files",
+            "mc-ir",
+            "mc-remote",
+            "mc-rules",
             "mc-store",
             "mc-syntax",
             "mc-tensor",
