@@ -2,10 +2,27 @@
 //!
 //! A rule is a row of [`rules::RULES`]. Rules know families, formats, codecs and the runtime; they know neither
 //! salsa nor the store: the analysis calls them, and the executor runs the actions that they make.
+//!
+//! A folder imports only from those above it in this list. Each says first which of its files are rules.
+//!
+//! | folder | what it holds | rules |
+//! |---|---|---|
+//! | `attributes`, `action` | what all rules need | – |
+//! | `expression` | tensor expressions, evaluated | – |
+//! | [`source`] | models, adapters and texts as they come | `checkpoint`, `adapter`, `dataset` |
+//! | [`transform`] | weights made of other weights | `merge`, `blend` |
+//! | [`inference`] | a model, opened to be run | – |
+//! | [`calibrate`] | statistics of a model on a text | `imatrix` |
+//! | [`quantize`] | tensors in the encodings of a recipe | – |
+//! | [`export`] | files that runtimes read | `gguf`, `adapter-gguf` |
+//! | [`evaluate`] | measurements, and what judges them | `gate` |
+//! | [`ship`] | what leaves the workspace | `bundle`, `device`, `model` |
+//! | [`remote_kinds`], [`rules`] | the tables of all these | – |
 
 pub mod calibrate;
 pub mod evaluate;
 pub mod export;
+pub mod inference;
 pub mod quantize;
 pub mod remote_kinds;
 pub mod rules;
@@ -16,4 +33,3 @@ pub mod transform;
 pub(crate) mod action;
 pub(crate) mod attributes;
 pub(crate) mod expression;
-pub(crate) mod runnable;

@@ -2,30 +2,20 @@
 //!
 //! A step is made of its parameters and gives them again; whatever does not come out as it went in is refused, so a
 //! worker that understands a command otherwise than its sender never gives a result. To let a worker do another kind,
-//! write [`RemoteKind`] beside its action and add a row here.
+//! write [`RemoteKind`] beside its action and list it here; metrics name theirs themselves.
 
 use mc_ir::action::{Action, ActionKind};
 
+use crate::action::remote_kind::{Parameters, RemoteKind};
 use crate::calibrate::imatrix;
-use crate::evaluate::{accuracy, perplexity};
+use crate::evaluate::metrics::METRICS;
 use crate::quantize::tensor_action;
 
-/// What a dataset is called where nobody knows its name.
-pub(crate) const ITS_INPUT: &str = "its input";
-
-/// The parameters of an action, in their order.
-pub(crate) type Parameters = [(String, String)];
-
-/// A kind of action that is made of its parameters alone.
-pub(crate) struct RemoteKind {
-    /// What it is, and its version.
-    pub(crate) kind: ActionKind,
-    /// Makes one; a sentence says what is wrong.
-    pub(crate) make: fn(&Parameters) -> Result<Box<dyn Action>, String>,
+/// Every kind: those of this table, and those of metrics.
+fn kinds() -> impl Iterator<Item = RemoteKind> {
+    let of_metrics = METRICS.iter().filter_map(|metric| metric.remote);
+    [tensor_action::REMOTE, imatrix::REMOTE].into_iter().chain(of_metrics)
 }
-
-static KINDS: &[&RemoteKind] =
-    &[&tensor_action::REMOTE, &imatrix::REMOTE, &perplexity::REMOTE, &accuracy::REMOTE];
 
 /// Why a command is no step that can be done here.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -50,7 +40,7 @@ pub enum NotMade {
 
 /// Whether a worker can do steps of this kind.
 pub fn is_remote(kind: ActionKind) -> bool {
-    KINDS.iter().any(|known| known.kind == kind)
+    kinds().any(|known| known.kind == kind)
 }
 
 /// The action of a kind such as `tensor@2` with these parameters.
@@ -59,8 +49,8 @@ pub fn is_remote(kind: ActionKind) -> bool {
 /// [`NotMade`] when there is none.
 pub fn make(kind: &str, parameters: &Parameters) -> Result<Box<dyn Action>, NotMade> {
     let shown = |kind: ActionKind| format!("{}@{}", kind.name, kind.version);
-    let Some(known) = KINDS.iter().find(|known| shown(known.kind) == kind) else {
-        let known: Vec<String> = KINDS.iter().map(|known| format!("`{}`", shown(known.kind))).collect();
+    let Some(known) = kinds().find(|known| shown(known.kind) == kind) else {
+        let known: Vec<String> = kinds().map(|known| format!("`{}`", shown(known.kind))).collect();
         return Err(NotMade::UnknownKind { found: kind.to_owned(), known: known.join(", ") });
     };
     let refused = |reason: String| NotMade::Parameters { kind: kind.to_owned(), reason };
@@ -69,25 +59,6 @@ pub fn make(kind: &str, parameters: &Parameters) -> Result<Box<dyn Action>, NotM
         return Err(refused("They do not come out as they went in".to_owned()));
     }
     Ok(action)
-}
-
-/// The value of the last parameter, which must have this name, and those before it.
-///
-/// # Errors
-/// A sentence, when it has another.
-pub(crate) fn last<'a>(parameters: &'a Parameters, name: &str) -> Result<(&'a Parameters, &'a str), String> {
-    match parameters {
-        [before @ .., (found, value)] if found == name => Ok((before, value)),
-        _ => Err(format!("Expected `{name}` as the last parameter")),
-    }
-}
-
-/// A parameter that is a number.
-///
-/// # Errors
-/// A sentence, when it is none.
-pub(crate) fn number(name: &str, text: &str) -> Result<usize, String> {
-    text.parse().map_err(|_| format!("Parameter `{name}` is `{text}`; expected a number"))
 }
 
 #[cfg(test)]
@@ -104,11 +75,12 @@ mod tests {
         let of_gguf = |own: &[(&str, &str)]| owned(&[&gguf[..], own].concat());
         let version = |kind: ActionKind| format!("{}@{}", kind.name, kind.version);
         let quantize = "quantize(Q8_0@1, load($0, BF16, [4, 32]))";
+        let of_metric = |name: &str| kinds().find(|remote| remote.kind.name == name).unwrap();
         for (remote, parameters) in [
-            (&tensor_action::REMOTE, owned(&[("expression", quantize)])),
-            (&tensor_action::REMOTE, owned(&[("expression", "decode($0, Q4_K, [4, 256])")])),
-            (&perplexity::REMOTE, of_gguf(&[("context", "64")])),
-            (&accuracy::REMOTE, of_gguf(&[("max-tokens", "8")])),
+            (tensor_action::REMOTE, owned(&[("expression", quantize)])),
+            (tensor_action::REMOTE, owned(&[("expression", "decode($0, Q4_K, [4, 256])")])),
+            (of_metric("perplexity"), of_gguf(&[("context", "64")])),
+            (of_metric("accuracy"), of_gguf(&[("max-tokens", "8")])),
         ] {
             let action = make(&version(remote.kind), &parameters).unwrap();
             assert_eq!(action.parameters(), parameters);

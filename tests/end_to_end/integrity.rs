@@ -98,7 +98,8 @@ fn rot(sandbox: &Sandbox, blobs: &[PathBuf]) {
         fs::set_permissions(path, before.permissions()).unwrap();
         // The time of change cannot be set, so the note of it is.
         let hash: Digest = path.file_name().unwrap().to_str().unwrap().parse().unwrap();
-        memo.remember(hash, stamp(path));
+        memo.believe(hash, stamp(path));
+        memo.note(&[(hash, stamp(path))]);
     }
 }
 

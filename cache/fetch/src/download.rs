@@ -14,9 +14,12 @@ use mc_ir::origin::Origin;
 
 use crate::area::Part;
 use crate::checksum::Checking;
-use crate::client::{Access, Answer, Ask, Client, Refusal};
+use crate::client::Client;
 use crate::error::FetchError;
-use crate::listing::RemoteFile;
+use crate::http::answer::Answer;
+use crate::http::ask::{Access, Ask};
+use crate::http::refusal::Refusal;
+use crate::origins::listing::RemoteFile;
 
 /// A try that brought fewer bytes than this counts as one that brought nothing.
 const PROGRESS: u64 = 64 << 10;
@@ -52,7 +55,7 @@ pub fn download(
                 }
                 furthest = furthest.max(transfer.n_bytes());
                 n_failed += 1;
-                client.wait(refusal, n_failed)?;
+                refusal.wait(client.patience(), n_failed)?;
             }
         }
     }

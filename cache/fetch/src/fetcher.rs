@@ -14,10 +14,10 @@ use crate::checksum::{Expected, ServerDigest};
 use crate::client::Client;
 use crate::download::download;
 use crate::error::FetchError;
-use crate::listing::RemoteFile;
 use crate::lock_file::LockedFile;
+use crate::origins::listing::RemoteFile;
+use crate::origins::{http_files, hugging_face, oci};
 use crate::url::Url;
-use crate::{http_files, hugging_face, oci};
 
 /// Files that come at the same time. More take bandwidth from each other.
 const N_CONNECTIONS: usize = 4;

@@ -5,30 +5,22 @@
 //! not read the environment and prints nothing: who may ask for what is told to it ([`credentials`]).
 
 pub mod area;
+pub mod calendar;
 pub mod checksum;
 pub mod client;
 pub mod credentials;
-pub mod docker_config;
 pub mod download;
 pub mod error;
 pub mod fetcher;
-pub mod google;
-pub mod helper;
-pub mod http_files;
-pub mod hugging_face;
+pub mod http;
 pub mod inventory;
 mod lifetime;
-pub mod listing;
 pub mod lock_file;
 mod nearby;
-pub mod netrc;
-pub mod oci;
+pub mod origins;
 pub mod patience;
 pub mod proxies;
 pub mod secret;
-pub mod send;
 pub mod stamps;
 pub mod tls;
-pub mod token_service;
 pub mod url;
-mod watched;

@@ -3,6 +3,9 @@
 //! It can be shown and compared nowhere; only the request that needs it opens it. The bytes are not wiped from memory:
 //! the process ends soon, and the headers of a request are copies anyway.
 
+pub mod header;
+pub mod login;
+
 use std::fmt;
 
 /// Text that must not be seen.

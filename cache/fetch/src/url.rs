@@ -147,9 +147,14 @@ impl Url {
 
     /// Scheme, host and port: `https://host`.
     pub fn root(&self) -> String {
+        format!("{}://{}", self.scheme(), self.authority())
+    }
+
+    /// Host, and the port where it is not the scheme's own: `host:8080`.
+    pub fn authority(&self) -> String {
         match (self.is_https, self.port) {
-            (true, 443) | (false, 80) => format!("{}://{}", self.scheme(), self.host),
-            _ => format!("{}://{}:{}", self.scheme(), self.host, self.port),
+            (true, 443) | (false, 80) => self.host.clone(),
+            _ => format!("{}:{}", self.host, self.port),
         }
     }
 
@@ -160,14 +165,24 @@ impl Url {
 
     /// Values of the query that are long enough to be signatures or keys.
     pub(crate) fn secrets(&self) -> impl Iterator<Item = &str> {
-        let query = self.target.split_once('?').map_or("", |(_, query)| query);
-        let values = query.split('&').filter_map(|pair| Some(pair.split_once('=')?.1));
+        let values = self.query().split('&').filter_map(|pair| Some(pair.split_once('=')?.1));
         values.filter(|value| value.len() >= SHORTEST_SECRET)
     }
 
-    /// Without the query.
-    fn path(&self) -> &str {
+    /// The path on the server; begins with `/`.
+    pub fn path(&self) -> &str {
         self.target.split_once('?').map_or(&self.target, |(path, _)| path)
+    }
+
+    /// The query, which may hold what must not be shown; empty where there is none.
+    pub fn query(&self) -> &str {
+        self.target.split_once('?').map_or("", |(_, query)| query)
+    }
+
+    /// The same without its query.
+    #[must_use]
+    pub fn without_query(&self) -> Self {
+        Self { target: self.path().to_owned(), ..self.clone() }
     }
 
     fn scheme(&self) -> &'static str {
@@ -242,6 +257,12 @@ mod tests {
         let address = url("https://Host.example:8443/a/b?token=secret#part");
         assert_eq!(address.full(), "https://host.example:8443/a/b?token=secret");
         assert_eq!(address.to_string(), "https://host.example:8443/a/b?…");
+        assert_eq!((address.path(), address.query()), ("/a/b", "token=secret"));
+        assert_eq!(address.without_query().full(), "https://host.example:8443/a/b");
+        assert_eq!(
+            (address.authority(), url("http://h:80").authority()),
+            ("host.example:8443".into(), "h".into())
+        );
         assert!(!format!("{address:?}").contains("secret"));
         assert_eq!(url("http://h").full(), "http://h/");
         assert!(url("http://[::1]:80/").is_loopback() && url("http://127.8.8.8/").is_loopback());

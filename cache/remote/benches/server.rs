@@ -21,12 +21,14 @@ use mc_fetch::url::Url;
 use mc_ir::action::{Action, ActionContext, ActionError, ActionKind, ActionNode};
 use mc_ir::label::{Label, PackageId};
 use mc_ir::output::{Output, Outputs};
+use mc_remote::download::Fetching;
 use mc_remote::function::DigestFunction;
-use mc_remote::grpc::settings::{Place, Settings};
-use mc_remote::grpc::transport::Grpc;
+use mc_remote::made::Made;
 use mc_remote::notes::Notes;
-use mc_remote::remote::{Fetching, Made, Remote};
+use mc_remote::remote::Remote;
 use mc_remote::signing::Signatures;
+use mc_remote::transports::grpc::settings::{Place, Settings};
+use mc_remote::transports::grpc::transport::Grpc;
 use mc_store::local::store::LocalStore;
 use mc_store::traits::BlobStore;
 

@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use mc_fetch::oci;
+use mc_fetch::origins::oci;
 use mc_fetch::url::Url;
 
 use crate::error::RemoteError;
-use crate::grpc::settings::Place;
+use crate::transports::grpc::settings::Place;
 
 /// What an address may begin with.
 const SCHEMES: &str = "`file://`, `http://`, `https://`, `s3://`, `oci://`, `grpc://`, `grpcs://` or `unix:`";

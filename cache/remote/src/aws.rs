@@ -10,15 +10,29 @@
 //! Whoever calls has read the environment and the files. Machines that give roles to what runs on them, and logins
 //! through a browser, are not asked: `aws configure export-credentials --format env` gives variables for both.
 
+pub(crate) mod bucket;
+pub(crate) mod signature;
+
 use std::collections::BTreeMap;
 
-use rusty_s3::Credentials;
+use mc_fetch::secret::Secret;
+
+/// Keys with which requests are signed.
+#[derive(Clone, Debug)]
+pub struct Keys {
+    /// Which ones they are; anybody may see it.
+    pub id: String,
+    /// The key itself.
+    pub secret: Secret,
+    /// What is sent with it, where the keys are good for a time only.
+    pub token: Option<Secret>,
+}
 
 /// Who asks, and where.
 #[derive(Clone, Debug)]
 pub struct Account {
     /// The keys.
-    pub credentials: Credentials,
+    pub keys: Keys,
     /// Where the bucket is.
     pub region: Option<String>,
     /// Another server than AWS's.
@@ -59,15 +73,12 @@ impl Account {
             names.iter().find_map(|name| variable(name)).or_else(|| section.get(key).cloned())
         };
         let keys = |id: Option<String>, secret: Option<String>, token: Option<String>| {
-            Some(match token {
-                Some(token) => Credentials::new_with_token(id?, secret?, token),
-                None => Credentials::new(id?, secret?),
-            })
+            Some(Keys { id: id?, secret: Secret::new(&secret?), token: token.as_deref().map(Secret::new) })
         };
         let [id, secret, token] =
             ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"].map(variable);
         // Never half from here and half from there: the parts would not fit.
-        let credentials = keys(id, secret, token).or_else(|| {
+        let keys = keys(id, secret, token).or_else(|| {
             let [id, secret, token] = ["aws_access_key_id", "aws_secret_access_key", "aws_session_token"]
                 .map(|key| section.get(key).cloned());
             keys(id, secret, token)
@@ -75,7 +86,7 @@ impl Account {
         Ok(Self {
             region: first(&["AWS_REGION", "AWS_DEFAULT_REGION"], "region"),
             endpoint: first(&["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"], "endpoint_url"),
-            credentials: credentials.ok_or(NoKeys { profile })?,
+            keys: keys.ok_or(NoKeys { profile })?,
         })
     }
 }
@@ -121,10 +132,13 @@ mod tests {
     #[test]
     fn a_profile_is_read_from_both_files() {
         let account = read(&[], FILE).unwrap();
-        assert_eq!((account.credentials.key(), account.credentials.secret()), ("AK1", "s3cret/+="));
+        assert_eq!((account.keys.id.as_str(), account.keys.secret.open()), ("AK1", "s3cret/+="));
         assert_eq!((account.region.as_deref(), account.endpoint), (Some("eu-west-1"), None));
         let account = read(&[("AWS_PROFILE", "ci")], FILE).unwrap();
-        assert_eq!((account.credentials.key(), account.credentials.token()), ("AK2", Some("tok")));
+        assert_eq!(
+            (account.keys.id.as_str(), account.keys.token.as_ref().map(Secret::open)),
+            ("AK2", Some("tok"))
+        );
         assert_eq!(account.region.as_deref(), Some("us-east-2"));
         assert_eq!(account.endpoint.as_deref(), Some("http://127.0.0.1:9000"));
     }
@@ -134,8 +148,8 @@ mod tests {
         let variables =
             [("AWS_ACCESS_KEY_ID", "AK3"), ("AWS_SECRET_ACCESS_KEY", "x"), ("AWS_REGION", "eu-north-1")];
         let account = read(&variables, FILE).unwrap();
-        assert_eq!((account.credentials.key(), account.region.as_deref()), ("AK3", Some("eu-north-1")));
-        assert_eq!(read(&variables[..1], FILE).unwrap().credentials.key(), "AK1");
+        assert_eq!((account.keys.id.as_str(), account.region.as_deref()), ("AK3", Some("eu-north-1")));
+        assert_eq!(read(&variables[..1], FILE).unwrap().keys.id, "AK1");
         let shown = format!("{:?}", read(&[], FILE).unwrap());
         assert!(!shown.contains("s3cret"), "{shown}");
     }

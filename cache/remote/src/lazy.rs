@@ -36,6 +36,10 @@ impl BlobStore for LazyStore<'_> {
         self.local.doubt(digest)
     }
 
+    fn sync(&self) -> Result<(), StoreError> {
+        self.local.sync()
+    }
+
     fn writer(&self) -> Result<Box<dyn BlobWriter + '_>, StoreError> {
         self.local.writer()
     }

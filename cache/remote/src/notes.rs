@@ -1,12 +1,18 @@
 //! What is known of servers from before, in files beside the store. All of it may be lost; that costs time.
 
+pub mod chunks;
+pub mod known;
+pub mod promised;
+mod records;
+
 use std::path::Path;
 
-use mc_digest::digest::Digest;
+use mc_digest::digest::{BlobDigest, Digest};
 
-use crate::chunks::Chunks;
-use crate::known::Known;
-use crate::promised::Promised;
+use crate::function::DigestFunction;
+use crate::notes::chunks::Chunks;
+use crate::notes::known::Known;
+use crate::notes::promised::Promised;
 
 /// Notes on blobs.
 pub struct Notes {
@@ -29,6 +35,21 @@ impl Notes {
             known: Known::open(&folder.join("sha256")),
             promised: Promised::open(Some(&folder.join(format!("promised-{server}")))),
             chunks: Chunks::open(Some(&folder.join("chunks"))),
+        }
+    }
+
+    /// The blob that is here under a name of the server, as far as that is known.
+    pub(crate) fn here(&self, function: DigestFunction, theirs: &BlobDigest) -> Option<BlobDigest> {
+        match function {
+            DigestFunction::Blake3 => Some(*theirs),
+            DigestFunction::Sha256 => self.known.ours(theirs),
+        }
+    }
+
+    /// Takes note of the server's name of a blob of ours.
+    pub(crate) fn name(&self, function: DigestFunction, ours: BlobDigest, theirs: BlobDigest) {
+        if function == DigestFunction::Sha256 {
+            self.known.add(ours, theirs);
         }
     }
 }

@@ -17,11 +17,11 @@ use mc_files::folder::Folder;
 use mc_files::regular;
 
 use crate::error::StoreError;
-use crate::local::layout::sharded;
 use crate::publish::{publish, read_note};
 use crate::reading::hash_range;
 use crate::record::{Kind, Reader, Writer, seal, unseal};
 use crate::session::LazySession;
+use crate::sharded::sharded;
 use crate::stamp::FileStamp;
 
 const KIND: Kind = *b"inp1";

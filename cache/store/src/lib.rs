@@ -17,6 +17,7 @@ pub mod publish;
 pub mod reading;
 pub mod record;
 pub mod session;
+mod sharded;
 pub mod stamp;
 pub mod traits;
 pub mod voucher;

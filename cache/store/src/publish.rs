@@ -1,9 +1,9 @@
 //! Makes a small file appear at once: written aside, then renamed.
 //!
-//! For the store's notes. They are not synced: each carries a checksum ([`crate::record`]), so one that a
-//! crash of the machine cut short is a miss. Blobs are synced where they are written.
+//! For the store's notes. They are not synced here: each carries a checksum ([`crate::record`]), so one that a loss of
+//! power cut short is a miss.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -20,18 +20,17 @@ pub(crate) const READ_ONLY: u32 = 0o444;
 /// The most bytes of a note. Every note is far smaller; a larger file is none of ours.
 pub(crate) const MAX_NOTE: u64 = 256 << 20;
 
-/// Writes `bytes` to `path` below `base`, replacing what is there. The session must be on the same file system.
+/// Writes `bytes` to `path` below `base`, replacing what is there, and returns the file. The session must be on the same file system.
 ///
 /// # Errors
 /// If the file cannot be written, or a folder above it is a link; then `path` is as it was.
-pub fn publish(session: &Session, base: &Folder, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+pub fn publish(session: &Session, base: &Folder, path: &Path, bytes: &[u8]) -> Result<File, StoreError> {
     let failed = |source| StoreError::io_needing("write", &base.at(path), bytes.len() as u64, source);
     let mut unfinished = session.file()?;
     unfinished.file.write_all(bytes).map_err(failed)?;
     unfinished.file.set_permissions(fs::Permissions::from_mode(READ_ONLY)).map_err(failed)?;
     create_parent(base, path)?;
-    unfinished.rename(base, path).map_err(failed)?;
-    Ok(())
+    unfinished.rename(base, path).map_err(failed)
 }
 
 /// Creates the folder below `base` that `path` lies in.

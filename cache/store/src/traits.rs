@@ -48,6 +48,15 @@ pub trait BlobStore: Send + Sync {
         Ok(None)
     }
 
+    /// Makes everything durable that was stored so far: blobs, and results where the same store holds them. A store
+    /// does so by itself when there is enough of it.
+    ///
+    /// # Errors
+    /// If the storage cannot be written. What could not be made durable is missing from then on.
+    fn sync(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     /// Stores these bytes.
     ///
     /// # Errors
@@ -67,7 +76,7 @@ pub trait BlobStore: Send + Sync {
 ///
 /// Errors of the `Write` face hold a [`StoreError`]; see [`StoreError::from_writer`].
 pub trait BlobWriter: Write {
-    /// Makes the blob durable and visible, and tells its digest.
+    /// Makes the blob visible, and tells its digest. It becomes durable with others ([`BlobStore::sync`]).
     ///
     /// # Errors
     /// If an earlier write failed, or the storage cannot be written. The store is as it was.

@@ -1,12 +1,15 @@
 //! The reason for which a verb did not come to its end.
 
+use mc_driver::build::error::EngineError;
 use mc_driver::clean::CleanError;
+use mc_driver::declaration_error::DeclarationError;
 use mc_driver::error::Error;
 use mc_driver::fetching::error::FetchingError;
 use mc_driver::inspect::error::InspectError;
 use mc_driver::remote_cache::error::RemoteCacheError;
 use mc_driver::settings::error::SettingsError;
 use mc_driver::store::StoreUnavailable;
+use mc_driver::store_contents::ContentsError;
 use mc_driver::workspace::WorkspaceError;
 
 use crate::report::Report;
@@ -44,6 +47,9 @@ macro_rules! from_errors {
 
 from_errors!(
     CleanError,
+    ContentsError,
+    DeclarationError,
+    EngineError,
     FetchingError,
     InspectError,
     RemoteCacheError,

@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use mc_rules::evaluate::chat::TEMPLATE_THREAD;
+use mc_rules::inference::chat::TEMPLATE_THREAD;
 use mc_syntax::terminal::printable;
 
 use crate::exit::Exit;

@@ -5,7 +5,7 @@
 use mc_tensor::cpu_path::CpuPath;
 use mc_tensor::math;
 
-use crate::lanes::{self, Kernel, Simd};
+use crate::lanes::{Kernel, Simd, dispatch};
 
 /// Lanes of every sum.
 const N_LANES: usize = 16;
@@ -44,7 +44,7 @@ impl Loss {
         assert_eq!(weights.len(), decoded.len(), "weights and decoded numbers");
         let mut loss = Self::default();
         let compare = Compare { weights, decoded, block_len: block_len.max(N_LANES), loss: &mut loss };
-        if !lanes::run(path, compare) {
+        if !dispatch::run(path, compare) {
             loss.compare(weights, decoded, block_len.max(N_LANES));
         }
         loss

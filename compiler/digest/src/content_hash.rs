@@ -21,7 +21,10 @@
 //! | tuple | `0x53` | arity as one byte, each item |
 //! | [`Digest`] | `0x60` | 32 bytes |
 //! | [`BlobDigest`], [`ActionDigest`] | `0x61`, `0x62` | 32 bytes, size as `u64` |
-//! | struct or enum variant | `0x70` | its name as length and UTF-8, then each field ([`ContentHasher::name`]) |
+//! | struct or enum variant | `0x70` | its name as length and UTF-8, then each field that is present: its name as a `str`, its value; then `0x71` |
+//!
+//! The derive macro of the same name writes structs and variants. A field that is absent is left out, so a new option
+//! keeps the digest of every value that does not use it.
 //!
 //! There is no implementation for hash maps on purpose: their order is not a property of their content.
 //! The encoding is part of every action's identity: changing it changes every digest.
@@ -33,11 +36,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
-/// A value whose identity is its content. Implementations for own types call [`ContentHasher::name`] once,
-/// then `content_hash` of every field that is part of the identity, in declaration order.
+pub use mc_digest_derive::ContentHash;
+
+/// A value whose identity is its content. Types of our own derive it: `#[derive(ContentHash)]` with a name for the
+/// type and for every field.
 pub trait ContentHash {
     /// Feeds the value's encoding to `state`.
     fn content_hash(&self, state: &mut ContentHasher);
+
+    /// Tells whether a field with this value is left out of a struct's encoding.
+    fn is_absent(&self) -> bool {
+        false
+    }
 }
 
 /// The hash of a value's encoding.
@@ -45,6 +55,11 @@ pub fn content_digest<T: ContentHash + ?Sized>(value: &T) -> Digest {
     let mut state = ContentHasher::new();
     value.content_hash(&mut state);
     state.finish()
+}
+
+/// Tells whether a value is the default of its type, to the bit: `-0.0` is not.
+pub fn is_default<T: ContentHash + Default>(value: &T) -> bool {
+    content_digest(value) == content_digest(&T::default())
 }
 
 /// Where values feed their encoding.
@@ -63,6 +78,11 @@ impl ContentHasher {
     pub fn name(&mut self, name: &str) {
         self.tag(0x70);
         self.sized(name.as_bytes());
+    }
+
+    /// Ends the struct or the enum variant that [`Self::name`] began.
+    pub fn end(&mut self) {
+        self.tag(0x71);
     }
 
     /// Feeds one value; the same as `value.content_hash(self)`, for chains of fields.
@@ -175,6 +195,10 @@ impl<T: ContentHash> ContentHash for Option<T> {
             }
         }
     }
+
+    fn is_absent(&self) -> bool {
+        self.is_none()
+    }
 }
 
 impl<T: ContentHash> ContentHash for [T] {
@@ -269,6 +293,10 @@ macro_rules! pointers {
         impl<T: ContentHash + ?Sized> ContentHash for $pointer {
             fn content_hash(&self, state: &mut ContentHasher) {
                 (**self).content_hash(state);
+            }
+
+            fn is_absent(&self) -> bool {
+                (**self).is_absent()
             }
         }
     )*};

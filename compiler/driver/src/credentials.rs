@@ -14,11 +14,11 @@
 use std::path::Path;
 
 use mc_fetch::credentials::Credentials;
-use mc_fetch::docker_config;
+use mc_fetch::credentials::docker_config;
+use mc_fetch::credentials::google::Google;
+use mc_fetch::credentials::helper::Helper;
+use mc_fetch::credentials::netrc::Netrc;
 use mc_fetch::error::FetchError;
-use mc_fetch::google::Google;
-use mc_fetch::helper::Helper;
-use mc_fetch::netrc::Netrc;
 use mc_fetch::secret::Secret;
 use mc_fetch::url::Url;
 use mc_files::regular::read_text;

@@ -20,7 +20,7 @@ use mc_ir::target::Target;
 use mc_rules::rules::RULES;
 use mc_rules::source::origin;
 
-use crate::error::Error;
+use crate::declaration_error::DeclarationError;
 use crate::event::EventSink;
 use crate::fetching::files::{bring, folders};
 use crate::settings::declared::DeclaredCache;
@@ -100,11 +100,11 @@ impl Declarations {
     ///
     /// # Errors
     /// If a pattern stands for nothing, or a file that declares them is wrong.
-    pub fn origins(&self, texts: &[String]) -> Result<Vec<Origin>, Error> {
+    pub fn origins(&self, texts: &[String]) -> Result<Vec<Origin>, DeclarationError> {
         let patterns = self.patterns(texts)?;
         self.labels(&patterns)?;
-        let targets =
-            needed(&self.db, &patterns).map_err(|diagnostics| Error::Declarations(Box::new(diagnostics)))?;
+        let targets = needed(&self.db, &patterns)
+            .map_err(|diagnostics| DeclarationError::Wrong(Box::new(diagnostics)))?;
         Ok(origins(&targets))
     }
 
@@ -117,7 +117,7 @@ impl Declarations {
         texts: &[String],
         settings: &FetchSettings,
         events: &dyn EventSink,
-    ) -> Result<Vec<Wanted>, Error> {
+    ) -> Result<Vec<Wanted>, DeclarationError> {
         let patterns = self.patterns(texts)?;
         let found = self.labels(&patterns)?;
         // Where a declaration is wrong nothing is fetched, and the check below says what is wrong.
@@ -126,7 +126,7 @@ impl Declarations {
         }
         let diagnostics = check(&self.db, &patterns);
         if !diagnostics.is_empty() {
-            return Err(Error::Declarations(Box::new(diagnostics)));
+            return Err(DeclarationError::Wrong(Box::new(diagnostics)));
         }
         let wanted = |label: Label| {
             let analysis = analyze(&self.db, &label);
@@ -143,7 +143,7 @@ impl Declarations {
     ///
     /// # Errors
     /// If a pattern stands for nothing.
-    pub fn check(&self, texts: &[String]) -> Result<Checked, Error> {
+    pub fn check(&self, texts: &[String]) -> Result<Checked, DeclarationError> {
         let patterns = self.patterns(texts)?;
         let found = self.labels(&patterns)?;
         let diagnostics = check(&self.db, &patterns);
@@ -155,9 +155,9 @@ impl Declarations {
     ///
     /// # Errors
     /// If the query is wrong.
-    pub fn query(&self, text: &str) -> Result<Vec<Found>, Error> {
+    pub fn query(&self, text: &str) -> Result<Vec<Found>, DeclarationError> {
         let labels = query(&self.db, text, &self.workspace.here)
-            .map_err(|error| Error::Query { text: text.to_owned(), error })?;
+            .map_err(|error| DeclarationError::Query { text: text.to_owned(), error })?;
         let found = |label: Label| {
             let rule = match resolve_label(&self.db, &label) {
                 Resolution::Found(target) => Some(target.rule),
@@ -168,16 +168,16 @@ impl Declarations {
         Ok(labels.into_iter().map(found).collect())
     }
 
-    fn patterns(&self, texts: &[String]) -> Result<Vec<Pattern>, Error> {
+    fn patterns(&self, texts: &[String]) -> Result<Vec<Pattern>, DeclarationError> {
         let parse = |text: &String| {
             Pattern::parse(text, &self.workspace.here)
-                .map_err(|error| Error::Pattern { text: text.clone(), error })
+                .map_err(|error| DeclarationError::Pattern { text: text.clone(), error })
         };
         texts.iter().map(parse).collect()
     }
 
-    fn labels(&self, patterns: &[Pattern]) -> Result<Vec<Label>, Error> {
-        labels(&self.db, patterns).map_err(Error::Unknown)
+    fn labels(&self, patterns: &[Pattern]) -> Result<Vec<Label>, DeclarationError> {
+        labels(&self.db, patterns).map_err(DeclarationError::Unknown)
     }
 }
 

@@ -19,10 +19,10 @@
 
 pub mod build;
 pub mod clean;
+pub mod declaration_error;
 pub mod declarations;
 pub mod error;
 pub mod event;
-pub mod failure;
 pub mod fetching;
 pub mod input_root;
 pub mod inspect;

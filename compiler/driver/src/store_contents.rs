@@ -2,11 +2,11 @@
 
 use mc_fetch::area::Area;
 use mc_fetch::inventory::Held;
+use mc_store::error::StoreError;
 use mc_store::local::stats::{Count, Stats};
 
-use crate::error::Error;
-use crate::fetching::error::Task;
-use crate::store::Store;
+use crate::fetching::error::{FetchingError, Task};
+use crate::store::{Store, StoreUnavailable};
 
 /// The contents of a store.
 #[derive(Clone, Debug)]
@@ -30,11 +30,25 @@ pub struct Verified {
     pub damaged: Vec<String>,
 }
 
+/// A store whose contents cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ContentsError {
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Unavailable(#[from] StoreUnavailable),
+    /// Blobs and results cannot be read.
+    #[error("Cannot use the store")]
+    Store(#[from] StoreError),
+    /// Fetched files cannot be read.
+    #[error(transparent)]
+    Fetched(#[from] FetchingError),
+}
+
 /// Counts what is in the store.
 ///
 /// # Errors
 /// If the store cannot be read.
-pub fn count(store: &Store) -> Result<Contents, Error> {
+pub fn count(store: &Store) -> Result<Contents, ContentsError> {
     let store = store.open()?;
     let stats = store.stats()?;
     let inventory = Area::new(store.root()).inventory().map_err(|error| Task::Read.failed(error))?;
@@ -45,7 +59,7 @@ pub fn count(store: &Store) -> Result<Contents, Error> {
 ///
 /// # Errors
 /// If the store cannot be read.
-pub fn verify(store: &Store) -> Result<Verified, Error> {
+pub fn verify(store: &Store) -> Result<Verified, ContentsError> {
     let store = store.open()?;
     let stats = store.verify()?;
     let mut damaged: Vec<String> = store.take_corruptions().iter().map(ToString::to_string).collect();

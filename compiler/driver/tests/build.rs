@@ -12,6 +12,7 @@ use mc_driver::build::engine::Engine;
 use mc_driver::build::outputs::{Outputs, build_outputs};
 use mc_driver::build::tally::Fate;
 use mc_driver::build::targets::Status;
+use mc_driver::declaration_error::DeclarationError;
 use mc_driver::declarations::Declarations;
 use mc_driver::error::Error;
 use mc_driver::event::Event;
@@ -114,7 +115,7 @@ fn a_wrong_declaration_is_an_error_with_its_place() {
     let Err(error) = house.build("store", CacheSettings::default(), &Arc::default()) else {
         panic!("nothing is called `bse`")
     };
-    let Error::Declarations(diagnostics) = error else { panic!("{error}") };
+    let Error::Declaration(DeclarationError::Wrong(diagnostics)) = error else { panic!("{error}") };
     assert_eq!(diagnostics.shown[0].path, "package.kdl");
     assert!(!house.root().join("store").exists(), "nothing was made");
 }

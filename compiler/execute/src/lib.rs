@@ -3,11 +3,13 @@
 //! This crate knows actions only as `dyn Action`; it knows no rule, no format and no declaration.
 
 pub mod build;
+pub mod built;
 pub mod context;
 pub mod doubts;
 pub mod event;
 pub mod fetch;
 pub mod lookup;
+pub mod options;
 mod permits;
 pub mod remote;
 pub mod running;

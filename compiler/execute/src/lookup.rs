@@ -55,7 +55,7 @@ pub(crate) fn lookup(services: &Services<'_>, action: &EncodedAction) -> Result<
 }
 
 /// Remembers the outputs of an action. Its blobs are in the store already, so an entry never promises what is not
-/// there, wherever the process is killed.
+/// there, wherever the process is killed. After a loss of power it may: then [`lookup`] finds no intact blob.
 ///
 /// * `voucher`: who answers for them
 ///

@@ -12,8 +12,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use mc_ir::action::{ActionError, Input};
 use mc_ir::graph::{ActionGraph, NodeId};
 
-use crate::build::{Built, Failure, OnFailure};
+use crate::built::{Built, Failure};
 use crate::event::Origin;
+use crate::options::OnFailure;
 use crate::services::Services;
 use crate::step::{Done, Given};
 

@@ -19,11 +19,11 @@ use mc_ir::reapi::{self, EncodedAction};
 use mc_ir::tags::Tags;
 use mc_store::voucher::Voucher;
 
-use crate::build::OnMiss;
 use crate::context::{RunContext, changed};
 use crate::event::{Event, EventSink, Origin};
 use crate::in_flight::InFlight;
 use crate::lookup::{Known, lookup, record};
+use crate::options::OnMiss;
 use crate::permits::Permits;
 use crate::remote::{Found, RemoteResults};
 use crate::running::Running;

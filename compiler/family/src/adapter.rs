@@ -27,7 +27,7 @@ pub const ADAPTER_CONFIG: &str = "adapter_config.json";
 const MAX_RULE_BYTES: usize = 256 << 10;
 
 /// How a LoRA adapter was trained.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct AdapterConfig {
     /// The rank of every module that no pattern names.
     pub rank: u32,
@@ -61,8 +61,18 @@ pub struct AdapterConfig {
     /// Parameters that are no module's `weight` (stacked experts).
     pub target_parameters: Vec<String>,
     // In the file's order, in which the first match wins.
-    rank_rules: Vec<(Regex, u32)>,
-    alpha_rules: Vec<(Regex, f64)>,
+    rank_rules: Vec<(Modules, u32)>,
+    alpha_rules: Vec<(Modules, f64)>,
+}
+
+/// A pattern of names of modules. Equal patterns are equal texts.
+#[derive(Clone, Debug)]
+struct Modules(Regex);
+
+impl PartialEq for Modules {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.as_str() == other.0.as_str()
+    }
 }
 
 impl AdapterConfig {
@@ -94,8 +104,8 @@ impl AdapterConfig {
             token_rows: token_rows(&config)?,
             ensure_weight_tying: config.flag("ensure_weight_tying")?,
             target_parameters: texts(&config, "target_parameters")?,
-            rank_rules: ranks.into_iter().map(|(_, rule, rank)| (rule, rank)).collect(),
-            alpha_rules: alphas.into_iter().map(|(_, rule, alpha)| (rule, alpha)).collect(),
+            rank_rules: ranks.into_iter().map(|(_, rule, rank)| (Modules(rule), rank)).collect(),
+            alpha_rules: alphas.into_iter().map(|(_, rule, alpha)| (Modules(rule), alpha)).collect(),
         })
     }
 
@@ -115,8 +125,8 @@ impl AdapterConfig {
     }
 }
 
-fn first_match<T: Copy>(rules: &[(Regex, T)], module: &str) -> Option<T> {
-    rules.iter().find(|(rule, _)| rule.is_match(module)).map(|(_, value)| *value)
+fn first_match<T: Copy>(rules: &[(Modules, T)], module: &str) -> Option<T> {
+    rules.iter().find(|(rule, _)| rule.0.is_match(module)).map(|(_, value)| *value)
 }
 
 /// The patterns under `key` in the file's order, each with its rule and its value.

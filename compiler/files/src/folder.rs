@@ -10,6 +10,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fs::{AtFlags, Dir, Mode, OFlags, mkdirat, readlinkat, renameat, statat, unlinkat};
 use rustix::io::Errno;
@@ -19,6 +20,8 @@ use crate::regular::{checked, read_all};
 use crate::removal;
 use crate::resolve::{FOLDER, check, open_below};
 use crate::status::{Kind, Status};
+use crate::sync::sync_all;
+use crate::witness::{Operation, Witness};
 
 /// Permissions of new folders, before the process's mask.
 const FOLDER_MODE: u32 = 0o777;
@@ -28,6 +31,7 @@ const FOLDER_MODE: u32 = 0o777;
 pub struct Folder {
     handle: OwnedFd,
     path: PathBuf,
+    witness: Option<Arc<dyn Witness>>,
 }
 
 /// An entry of a folder.
@@ -46,7 +50,7 @@ impl Folder {
     /// If it is not there, is not a folder, or the system refuses.
     pub fn open(path: &Path) -> io::Result<Self> {
         let handle = rustix::fs::open(path, FOLDER, Mode::empty())?;
-        Ok(Self { handle, path: path.to_owned() })
+        Ok(Self { handle, path: path.to_owned(), witness: None })
     }
 
     /// Opens a folder that the user named, and makes it and those above it if they are not there; links are followed.
@@ -56,6 +60,16 @@ impl Folder {
     pub fn create(path: &Path) -> io::Result<Self> {
         fs::create_dir_all(path)?;
         Self::open(path)
+    }
+
+    /// The same folder with a witness, who sees what is done through it and through folders that are opened below it.
+    pub fn watched_by(self, witness: Option<Arc<dyn Witness>>) -> Self {
+        Self { witness, ..self }
+    }
+
+    /// Its witness, if it has one.
+    pub fn witness(&self) -> Option<Arc<dyn Witness>> {
+        self.witness.clone()
     }
 
     /// The path that it was opened by, for messages.
@@ -100,7 +114,7 @@ impl Folder {
     pub fn folder(&self, path: &Path) -> io::Result<Self> {
         let opened = open_below(self.fd(), path, FOLDER, Mode::empty());
         let handle = opened.map_err(|error| self.explained(path, "a folder", error))?;
-        Ok(Self { handle, path: self.at(path) })
+        Ok(Self { handle, path: self.at(path), witness: self.witness() })
     }
 
     /// Opens a folder below this one, and makes it and those above it if they are not there.
@@ -141,7 +155,9 @@ impl Folder {
     }
 
     fn create_new_folder_with(&self, path: &Path, mode: u32) -> io::Result<()> {
-        self.in_parent(path, |folder, name| Ok(mkdirat(folder, name, Mode::from_raw_mode(mode as _))?))
+        self.in_parent(path, |folder, name| Ok(mkdirat(folder, name, Mode::from_raw_mode(mode as _))?))?;
+        self.show(|| Operation::FolderMade { path: self.at(path) });
+        Ok(())
     }
 
     /// Opens a regular file below it, to be read. Never blocks.
@@ -169,7 +185,7 @@ impl Folder {
     /// # Errors
     /// `AlreadyExists`, also where a link has the name; and as [`Self::folder`] for the folders above.
     pub fn create_file(&self, path: &Path, mode: u32) -> io::Result<File> {
-        self.open_with(path, OFlags::RDWR | OFlags::CREATE | OFlags::EXCL, mode)
+        self.open_to_write(path, OFlags::CREATE | OFlags::EXCL, mode)
     }
 
     /// Opens a regular file below it to be read and appended to; makes it if it is not there.
@@ -179,7 +195,7 @@ impl Folder {
     /// # Errors
     /// As [`Self::open_file`], or if it cannot be made.
     pub fn append(&self, path: &Path, mode: u32) -> io::Result<File> {
-        self.open_with(path, OFlags::RDWR | OFlags::APPEND | OFlags::CREATE, mode)
+        self.open_to_write(path, OFlags::APPEND | OFlags::CREATE, mode)
     }
 
     /// Opens a regular file below it to be read and written; makes it if it is not there, and keeps its bytes if it is.
@@ -189,7 +205,7 @@ impl Folder {
     /// # Errors
     /// As [`Self::open_file`], or if it cannot be made.
     pub fn open_or_create(&self, path: &Path, mode: u32) -> io::Result<File> {
-        self.open_with(path, OFlags::RDWR | OFlags::CREATE, mode)
+        self.open_to_write(path, OFlags::CREATE, mode)
     }
 
     /// Makes a file that is not there yet and shares the storage of another, where the file system can do that.
@@ -212,6 +228,7 @@ impl Folder {
             self.in_parent(path, |folder, name| Ok(rustix::fs::fclonefileat(source, folder, name, flags)?))?;
             let clone = self.open_file(path)?;
             rustix::fs::fchmod(&clone, Mode::from_raw_mode(mode as _))?;
+            self.show(|| Operation::Opened { path: self.at(path), file: &clone });
             Ok(clone)
         }
         #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "macos")))]
@@ -219,6 +236,22 @@ impl Folder {
             let _ = (source, path, mode);
             Err(io::ErrorKind::Unsupported.into())
         }
+    }
+
+    fn open_to_write(&self, path: &Path, flags: OFlags, mode: u32) -> io::Result<File> {
+        let file = self.open_with(path, OFlags::RDWR | flags, mode)?;
+        self.show(|| Operation::Opened { path: self.at(path), file: &file });
+        Ok(file)
+    }
+
+    /// Makes files durable that lie on the file system of this folder, many at a time; and the names in a folder, if it
+    /// is given as a file ([`Self::file`]). The results are in the order of the files.
+    pub fn sync(&self, files: &[&File]) -> Vec<io::Result<()>> {
+        let results = sync_all(files);
+        for (file, _) in files.iter().zip(&results).filter(|(_, result)| result.is_ok()) {
+            self.show(|| Operation::Synced { file });
+        }
+        results
     }
 
     fn open_with(&self, path: &Path, flags: OFlags, mode: u32) -> io::Result<File> {
@@ -250,7 +283,9 @@ impl Folder {
     /// # Errors
     /// As [`Self::folder`] for the folders above either; and as the system says.
     pub fn rename(&self, from: &Path, folder: &Self, to: &Path) -> io::Result<()> {
-        self.between(from, folder, to, |old, from, new, to| Ok(renameat(old, from, new, to)?))
+        self.between(from, folder, to, |old, from, new, to| Ok(renameat(old, from, new, to)?))?;
+        self.show(|| Operation::Renamed { from: self.at(from), to: folder.at(to) });
+        Ok(())
     }
 
     /// Renames a file to a name that is free.
@@ -258,7 +293,9 @@ impl Folder {
     /// # Errors
     /// `AlreadyExists`, also where a link has the new name; and as [`Self::rename`].
     pub fn rename_new(&self, from: &Path, folder: &Self, to: &Path) -> io::Result<()> {
-        self.between(from, folder, to, rename_new)
+        self.between(from, folder, to, rename_new)?;
+        self.show(|| Operation::Renamed { from: self.at(from), to: folder.at(to) });
+        Ok(())
     }
 
     /// Swaps two entries in one moment.
@@ -266,7 +303,9 @@ impl Folder {
     /// # Errors
     /// If the system or the file system cannot do that; and as [`Self::rename`].
     pub fn exchange(&self, one: &Path, folder: &Self, other: &Path) -> io::Result<()> {
-        self.between(one, folder, other, exchange)
+        self.between(one, folder, other, exchange)?;
+        self.show(|| Operation::Exchanged { one: self.at(one), other: folder.at(other) });
+        Ok(())
     }
 
     /// Removes a file or a link. An entry that is gone already is not an error.
@@ -275,7 +314,7 @@ impl Folder {
     /// If it is a folder; and as [`Self::folder`] for the folders above.
     pub fn remove_file(&self, path: &Path) -> io::Result<()> {
         let removed = self.in_parent(path, |folder, name| Ok(unlinkat(folder, name, AtFlags::empty())?));
-        gone_is_done(removed)
+        self.shown_removed(path, gone_is_done(removed))
     }
 
     /// Removes an empty folder.
@@ -283,7 +322,8 @@ impl Folder {
     /// # Errors
     /// If it is not empty or not a folder; and as [`Self::folder`] for the folders above.
     pub fn remove_folder(&self, path: &Path) -> io::Result<()> {
-        self.in_parent(path, |folder, name| Ok(unlinkat(folder, name, AtFlags::REMOVEDIR)?))
+        let removed = self.in_parent(path, |folder, name| Ok(unlinkat(folder, name, AtFlags::REMOVEDIR)?));
+        self.shown_removed(path, removed)
     }
 
     /// Removes a file, a link, or a folder with all that is in it. An entry that is gone already is not an error.
@@ -291,7 +331,7 @@ impl Folder {
     /// # Errors
     /// As the system says; part of it may be removed then.
     pub fn remove_all(&self, path: &Path) -> io::Result<()> {
-        gone_is_done(self.in_parent(path, removal::remove_all))
+        self.shown_removed(path, gone_is_done(self.in_parent(path, removal::remove_all)))
     }
 
     /// The entries of this folder, by name.
@@ -318,6 +358,19 @@ impl Folder {
         }
         entries.sort();
         Ok(entries)
+    }
+
+    fn shown_removed(&self, path: &Path, removed: io::Result<()>) -> io::Result<()> {
+        removed?;
+        self.show(|| Operation::Removed { path: self.at(path) });
+        Ok(())
+    }
+
+    /// Shows an operation that succeeded to the witness, if there is one.
+    fn show<'a>(&self, operation: impl FnOnce() -> Operation<'a>) {
+        if let Some(witness) = &self.witness {
+            witness.saw(&operation());
+        }
     }
 
     fn fd(&self) -> BorrowedFd<'_> {
@@ -545,6 +598,55 @@ mod tests {
         fixture.assert_outside_is_untouched();
     }
 
+    /// Writes down what it sees.
+    #[derive(Debug, Default)]
+    struct Scribe(std::sync::Mutex<Vec<String>>);
+
+    impl Witness for Scribe {
+        fn saw(&self, operation: &Operation<'_>) {
+            let name = |path: &Path| path.file_name().unwrap().to_string_lossy().into_owned();
+            self.0.lock().unwrap().push(match operation {
+                Operation::Opened { path, .. } => format!("open {}", name(path)),
+                Operation::FolderMade { path } => format!("make {}", name(path)),
+                Operation::Renamed { from, to } => format!("rename {} to {}", name(from), name(to)),
+                Operation::Exchanged { one, other } => format!("swap {} and {}", name(one), name(other)),
+                Operation::Removed { path } => format!("remove {}", name(path)),
+                Operation::Synced { file } => format!("sync {}", file.metadata().unwrap().len()),
+            });
+        }
+    }
+
+    #[test]
+    fn a_witness_sees_what_is_done_below_a_folder_and_nothing_that_failed() {
+        let scribe = Arc::new(Scribe::default());
+        let Fixture { folder, dir: _dir } = Fixture::new();
+        let witness: Arc<dyn Witness> = Arc::<Scribe>::clone(&scribe);
+        let folder = folder.watched_by(Some(witness));
+        let below = folder.create_folder(p("a/b")).unwrap();
+        let file = below.create_file(p("one"), 0o600).unwrap();
+        assert!(below.create_file(p("one"), 0o600).is_err());
+        fs::write(below.at(p("one")), "text").unwrap();
+        assert!(below.sync(&[&file]).iter().all(Result::is_ok));
+        below.rename_new(p("one"), &folder, p("two")).unwrap();
+        folder.exchange(p("two"), &folder, p("a")).unwrap();
+        folder.remove_all(p("two")).unwrap();
+        folder.remove_file(p("a")).unwrap();
+        let seen = scribe.0.lock().unwrap();
+        assert_eq!(
+            *seen,
+            [
+                "make a",
+                "make b",
+                "open one",
+                "sync 4",
+                "rename one to two",
+                "swap two and a",
+                "remove two",
+                "remove a"
+            ]
+        );
+    }
+
     #[test]
     fn a_file_system_says_how_much_room_it_has() {
         let Fixture { folder, .. } = &Fixture::new();
@@ -577,7 +679,7 @@ mod tests {
             if depth % 100 == 50 {
                 deep.create_file(p("file"), 0o444).unwrap();
             }
-            deep = Folder { handle: deep.folder(p("down")).unwrap().handle, path: PathBuf::new() };
+            deep = Folder { path: PathBuf::new(), ..deep.folder(p("down")).unwrap() };
         }
         for index in 0..3000 {
             folder.create_folder(&p("down/wide").join(index.to_string())).unwrap();

@@ -7,6 +7,8 @@
 //! [`regular`] opens the files that `mc` reads: regular files and nothing else, without blocking, and with a limit on
 //! the size where all of a file is read into memory.
 //!
+//! Files are made durable many at a time ([`folder::Folder::sync`]). A [`witness::Witness`] sees what is done, for tests.
+//!
 //! This crate knows nothing of stores, formats or rules.
 
 pub mod folder;
@@ -15,3 +17,5 @@ pub mod regular;
 mod removal;
 mod resolve;
 pub mod status;
+mod sync;
+pub mod witness;

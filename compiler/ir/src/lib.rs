@@ -14,6 +14,7 @@ pub mod graph;
 pub mod label;
 pub mod origin;
 pub mod output;
+pub mod parameters;
 pub mod parse_expression;
 pub mod protobuf;
 pub mod provider;

@@ -1,7 +1,7 @@
 //! Providers: what a target tells the targets that depend on it.
 //!
-//! A rule defines its own provider types; here is only the bag that carries them. Two bags are equal when they print
-//! the same, so a provider's `Debug` must show everything that matters (derived ones do).
+//! A rule defines its own provider types; here is only the bag that carries them. Two bags are equal if they hold equal
+//! providers in the same order, so a provider's `PartialEq` must compare everything that matters (a derived one does).
 
 use std::any::Any;
 use std::fmt;
@@ -10,9 +10,17 @@ use std::sync::Arc;
 use crate::action::Artifact;
 
 /// A piece of information that one rule gives to others.
-pub trait Provider: Any + fmt::Debug + Send + Sync {}
+pub trait Provider: Any + fmt::Debug + Send + Sync {
+    /// Tells whether another provider is of the same type and equal.
+    fn equals(&self, other: &dyn Provider) -> bool;
+}
 
-impl<T: Any + fmt::Debug + Send + Sync> Provider for T {}
+impl<T: Any + PartialEq + fmt::Debug + Send + Sync> Provider for T {
+    fn equals(&self, other: &dyn Provider) -> bool {
+        let other: &dyn Any = other;
+        other.downcast_ref::<T>().is_some_and(|other| self == other)
+    }
+}
 
 /// Everything that a target gives to its dependents and to the command line.
 #[derive(Clone, Default)]
@@ -54,8 +62,34 @@ impl fmt::Debug for Providers {
 
 impl PartialEq for Providers {
     fn eq(&self, other: &Self) -> bool {
-        format!("{self:?}") == format!("{other:?}")
+        let Self { outputs, gates, values } = self;
+        let is_equal = |(left, right): (&Arc<dyn Provider>, &Arc<dyn Provider>)| left.equals(&**right);
+        *outputs == other.outputs
+            && *gates == other.gates
+            && values.len() == other.values.len()
+            && values.iter().zip(&other.values).all(is_equal)
     }
 }
 
 impl Eq for Providers {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, PartialEq)]
+    struct Rows(u64);
+
+    #[derive(Debug, PartialEq)]
+    struct Columns(u64);
+
+    #[test]
+    fn bags_are_equal_if_their_providers_are() {
+        let rows = |n_rows| Providers::default().with(Rows(n_rows));
+        assert_eq!(rows(7), rows(7));
+        assert_ne!(rows(7), rows(8));
+        assert_ne!(rows(7), Providers::default().with(Columns(7)), "another type with equal content");
+        assert_ne!(rows(7), rows(7).with(Columns(7)));
+        assert_eq!(rows(7).with(Columns(8)).get::<Columns>(), Some(&Columns(8)));
+    }
+}

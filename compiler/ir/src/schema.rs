@@ -46,7 +46,7 @@ pub struct PropertySchema {
 }
 
 /// A child node.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct ChildSchema {
     /// What it looks like. A child that takes exactly one argument may also be written as a property of its parent:
     /// `dir "base"` and `dir="base"` mean the same.

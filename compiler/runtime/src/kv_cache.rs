@@ -3,7 +3,7 @@
 use mc_decoder::program::Decoder;
 
 use crate::error::RuntimeError;
-use crate::kernel::lanes;
+use crate::lanes;
 
 /// Keys and values of one sequence.
 #[derive(Clone, Debug)]

@@ -15,6 +15,7 @@ pub mod generate;
 pub mod imatrix;
 pub mod kernel;
 pub mod kv_cache;
+pub mod lanes;
 pub mod log_probabilities;
 pub mod logits;
 pub mod model;

@@ -11,7 +11,7 @@ use mc_tensor::convert;
 use mc_tensor::dtype::DType;
 
 use crate::error::RuntimeError;
-use crate::kernel::lanes;
+use crate::lanes;
 
 /// Bytes borrowed from whatever owns them: a mapped file, a buffer.
 #[derive(Clone)]

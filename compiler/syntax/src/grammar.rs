@@ -7,36 +7,16 @@
 
 use crate::diagnostic::Diagnostic;
 use crate::entry::Entries;
-use crate::lex::{Lexer, Token, TokenKind};
-use crate::sink::Sink;
+use crate::lex::TokenKind;
+use crate::parser::Parser;
 use crate::span::Span;
 use crate::string::is_string;
 use crate::tree::{Children, Name, Node};
-use crate::word::excerpt;
 
 /// Blocks may be nested so deep; a reader of the tree may recurse as deep without fear for its stack.
 pub(crate) const MAX_DEPTH: usize = 128;
 
-/// Reads tokens and gives nodes.
-pub(crate) struct Parser<'a> {
-    pub(crate) text: &'a str,
-    pub(crate) token: Token,
-    pub(crate) sink: &'a mut Sink,
-    lexer: Lexer<'a>,
-    depth: usize,
-    /// The end of the last token that is not layout.
-    pub(crate) last_end: usize,
-    /// Whether blocks that are still open at the end of the file have been explained already.
-    pub(crate) is_end_explained: bool,
-}
-
-impl<'a> Parser<'a> {
-    pub(crate) fn new(text: &'a str, sink: &'a mut Sink) -> Self {
-        let mut lexer = Lexer::new(text);
-        let token = lexer.next_token();
-        Self { text, token, sink, lexer, depth: 0, last_end: 0, is_end_explained: false }
-    }
-
+impl Parser<'_> {
     /// All nodes up to the end of the file.
     pub(crate) fn document(&mut self) -> Vec<Node> {
         if self.at(TokenKind::ByteOrderMark) {
@@ -114,7 +94,7 @@ impl<'a> Parser<'a> {
     /// The rest of a node, up to and with what ends it; a closing brace is left to the block.
     fn entries(&mut self) -> Entries {
         let mut entries = Entries::default();
-        entries.read(self);
+        entries.read(self, |parser| parser.children());
         if matches!(self.token.kind, TokenKind::Newline | TokenKind::Semicolon) {
             self.bump_layout();
         }
@@ -122,7 +102,7 @@ impl<'a> Parser<'a> {
     }
 
     /// A block from brace to brace.
-    pub(crate) fn children(&mut self) -> Children {
+    fn children(&mut self) -> Children {
         let open = self.bump();
         let mut nodes = Vec::new();
         if self.depth == MAX_DEPTH {
@@ -160,97 +140,6 @@ impl<'a> Parser<'a> {
                 _ => {}
             }
             self.bump_layout();
-        }
-    }
-
-    /// Whether a node ends here.
-    pub(crate) const fn is_node_end(&self) -> bool {
-        matches!(
-            self.token.kind,
-            TokenKind::End
-                | TokenKind::Newline
-                | TokenKind::LineComment
-                | TokenKind::Semicolon
-                | TokenKind::CloseBrace
-        )
-    }
-
-    pub(crate) fn dangling_slashdash(&mut self, slashdash: Span) {
-        let message = format!("Expected something to drop after `/-`, found {}", self.found());
-        let help = "`/-` drops the node, value or block that follows it; remove it if there is none";
-        self.sink.push(Diagnostic::error("kdl::slashdash", message, slashdash).with_help(help));
-    }
-
-    /// Skips spaces, block comments and continued lines; whether there were any.
-    pub(crate) fn skip_node_space(&mut self) -> bool {
-        let start = self.token.span.start;
-        loop {
-            match self.token.kind {
-                TokenKind::Space | TokenKind::BlockComment | TokenKind::Continuation => {}
-                TokenKind::UnclosedBlockComment => {
-                    let opening = Span::new(self.token.span.start, self.token.span.start + 2);
-                    let message = "Expected `*/` to close the comment, found the end of the file";
-                    let help = "Comments nest: every `/*` inside one needs its own `*/`";
-                    self.sink.push(Diagnostic::error("kdl::comment", message, opening).with_help(help));
-                    self.is_end_explained = true;
-                }
-                _ => return self.token.span.start > start,
-            }
-            self.bump_layout();
-        }
-    }
-
-    /// Skips all that may stand between nodes.
-    pub(crate) fn skip_line_space(&mut self) {
-        loop {
-            self.skip_node_space();
-            if !matches!(self.token.kind, TokenKind::Newline | TokenKind::LineComment) {
-                return;
-            }
-            self.bump_layout();
-        }
-    }
-
-    pub(crate) fn at(&self, kind: TokenKind) -> bool {
-        self.token.kind == kind
-    }
-
-    /// Takes the token; it is part of what is being read.
-    pub(crate) fn bump(&mut self) -> Span {
-        self.last_end = self.token.span.end;
-        self.bump_layout()
-    }
-
-    /// Takes a token that does not count for the span of a node.
-    pub(crate) fn bump_layout(&mut self) -> Span {
-        let span = self.token.span;
-        self.token = self.lexer.next_token();
-        span
-    }
-
-    /// A mistake at the current token.
-    pub(crate) fn error(&mut self, code: &'static str, message: impl Into<String>, help: &str) {
-        let diagnostic = Diagnostic::error(code, message, self.found_span());
-        self.sink.push(diagnostic.with_help(help));
-    }
-
-    /// The current token, in words.
-    pub(crate) fn found(&self) -> String {
-        match self.token.kind {
-            TokenKind::End => "the end of the file".to_owned(),
-            TokenKind::Newline => "the end of the line".to_owned(),
-            TokenKind::LineComment => "a comment".to_owned(),
-            TokenKind::Space | TokenKind::BlockComment | TokenKind::Continuation => "a space".to_owned(),
-            TokenKind::MultilineString | TokenKind::RawMultilineString => "a multi-line string".to_owned(),
-            _ => format!("`{}`", excerpt(self.token.span.of(self.text))),
-        }
-    }
-
-    /// Where it is shown: the end of a line is a point and not the break itself.
-    fn found_span(&self) -> Span {
-        match self.token.kind {
-            TokenKind::Newline => Span::at(self.token.span.start),
-            _ => self.token.span,
         }
     }
 }

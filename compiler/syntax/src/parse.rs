@@ -5,8 +5,8 @@
 
 use crate::character::{BYTE_ORDER_MARK, is_disallowed};
 use crate::diagnostic::Diagnostic;
-use crate::grammar::Parser;
 use crate::lex::{TokenKind, tokens};
+use crate::parser::Parser;
 use crate::sink::Sink;
 use crate::span::Span;
 use crate::tree::Document;

@@ -21,12 +21,13 @@ use mc_runtime::chunks::ChunkOptions;
 use mc_tensor::model_tensor::ModelTensor;
 
 use crate::action::exec_property::EXEC_PROPERTY;
+use crate::action::remote_kind::{RemoteKind, last, number};
 use crate::action::tags::TAGS;
 use crate::action::target_step::target_step;
 use crate::attributes::{label, place_of, provider, shown_path, text};
-use crate::evaluate::perplexity::chunk_len;
-use crate::remote_kinds::{RemoteKind, last, number};
-use crate::runnable::subject::{Subject, measurement_error};
+use crate::inference::chunk_len::chunk_len;
+use crate::inference::opened::measurement_error;
+use crate::inference::subject::Subject;
 use crate::source::dataset::{DatasetInfo, DatasetKind};
 use crate::source::model_info::ModelInfo;
 
@@ -238,7 +239,7 @@ const CONTEXT_LEN: &str = "context";
 const CALIBRATION: &str = "dataset";
 
 /// What a worker makes of the parameters.
-pub(crate) static REMOTE: RemoteKind = RemoteKind {
+pub(crate) const REMOTE: RemoteKind = RemoteKind {
     kind: ActionKind { name: "imatrix", version: mc_runtime::imatrix::VERSION },
     make: |parameters| {
         let (rest, data) = last(parameters, CALIBRATION)?;
@@ -279,7 +280,7 @@ impl Action for Compute {
     }
 
     fn run(&self, ctx: &dyn ActionContext) -> Result<Outputs, ActionError> {
-        let opened = self.subject.open(ctx)?;
+        let opened = self.subject.open(ctx, 0)?;
         let items = ctx.input(self.subject.n_inputs())?;
         let text = String::from_utf8_lossy(&items.to_contiguous()).into_owned();
         let options = ChunkOptions { n_ctx: self.n_ctx, bos: opened.begin(), max_chunks: None };

@@ -1,3 +1,7 @@
-//! Statistics of a model on a text: the rule `imatrix`.
+//! Statistics of a model on a text.
+//!
+//! | file | rule |
+//! |---|---|
+//! | `imatrix` | `imatrix` |
 
 pub mod imatrix;

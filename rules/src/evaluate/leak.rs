@@ -53,7 +53,7 @@ impl Action for LeakCheck {
 
     fn parameters(&self) -> Vec<(String, String)> {
         let kinds = |files: &[(String, DatasetKind)]| {
-            files.iter().map(|(_, kind)| format!("{kind:?}")).collect::<Vec<_>>().join(" ")
+            files.iter().map(|(_, kind)| kind.name()).collect::<Vec<_>>().join(" ")
         };
         vec![
             ("calibration".to_owned(), kinds(&self.calibration)),

@@ -1,9 +1,23 @@
-//! Measurements of a model, and the rule `gate` that judges them.
+//! Measurements of a model, and what judges them.
+//!
+//! | file | rule |
+//! |---|---|
+//! | `gate` | `gate` |
+//!
+//! What a gate can measure is a table, [`metrics`], with one file for each metric in the folder of that name; the trait is
+//! in [`metric`]. The other files are the actions that measure ([`measure`]), judge ([`judge`]) and find overlaps
+//! ([`leak`]), and the texts between them.
 
-pub(crate) mod accuracy;
-pub mod chat;
 pub mod gate;
+pub(crate) mod gated_model;
+pub(crate) mod judge;
 pub(crate) mod leak;
-pub(crate) mod perplexity;
-pub(crate) mod tokenizer_fidelity;
+pub(crate) mod measure;
+pub(crate) mod measurement;
+pub(crate) mod metric;
+pub(crate) mod metrics;
+#[cfg(test)]
+mod toy_gate;
+#[cfg(test)]
+mod two_models;
 pub mod verdict;

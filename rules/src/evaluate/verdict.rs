@@ -109,6 +109,11 @@ pub(crate) fn percent(share: f64) -> String {
     format!("{} %", text.trim_end_matches('0').trim_end_matches('.'))
 }
 
+/// A size in decimal megabytes, as app stores count: `2.71 MB`.
+pub(crate) fn megabytes(n_bytes: u64) -> String {
+    format!("{:.2} MB", n_bytes as f64 / 1e6)
+}
+
 #[cfg(test)]
 mod tests {
     use expect_test::expect;

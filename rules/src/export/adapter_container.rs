@@ -1,9 +1,11 @@
 //! The step that makes an adapter's GGUF file of its tensors: it writes the head and joins the blobs.
 
+use mc_digest::digest::BlobDigest;
 use mc_format::gguf::layout::{Layout, TensorPlan};
 use mc_format::gguf::value::Value;
 use mc_ir::action::{Action, ActionContext, ActionError, ActionKind, write_bytes};
 use mc_ir::output::{Output, Outputs};
+use mc_ir::parameters::Parameters;
 
 /// The output that holds the adapter.
 pub(crate) const ADAPTER_FILE: &str = "adapter.gguf";
@@ -25,9 +27,9 @@ impl Action for AdapterContainer {
     }
 
     fn parameters(&self) -> Vec<(String, String)> {
-        let keys = self.keys.iter().map(|(name, value)| (name.clone(), format!("{value:?}")));
-        let tensor = |plan: &TensorPlan| (plan.name.clone(), format!("{} {:?}", plan.kind.name, plan.dims));
-        keys.chain(self.plans.iter().map(tensor)).collect()
+        // The head is what is written, and all that the output has besides its inputs.
+        let layout = Layout::new(&self.keys, &self.plans, ALIGNMENT);
+        Parameters::new().text("head", BlobDigest::of(&layout.head)).into_pairs()
     }
 
     fn outputs(&self) -> Vec<String> {

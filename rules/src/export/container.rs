@@ -6,22 +6,25 @@ use mc_codec::recipes::recipe::Recipe;
 use mc_digest::digest::BlobDigest;
 use mc_digest::hasher::Hasher;
 use mc_format::gguf::key_writer::Keys;
-use mc_format::gguf::keys::{ModelFacts, SamplingDefaults, keys, size_label};
+use mc_format::gguf::keys::{keys, size_label};
 use mc_format::gguf::layout::{Layout, TensorPlan};
+use mc_format::gguf::model_facts::{ModelFacts, SamplingDefaults};
 use mc_format::gguf::reader::Gguf;
 use mc_format::gguf::value::Value;
 use mc_ir::action::{
     Action, ActionContext, ActionError, ActionKind, Input, OutputReader, head_pieces, write_bytes,
 };
 use mc_ir::output::{Output, Outputs};
+use mc_ir::parameters::{Parameters, list};
 
 use crate::calibrate::imatrix::ImatrixInfo;
-use crate::export::gguf::Planned;
-use crate::export::gguf_head;
-use crate::export::token_files::{Contents, vocabulary_of};
+use crate::export::gguf_keys;
+use crate::export::tensor_steps::Planned;
 use crate::quantize::gguf_copy::COPY;
 use crate::quantize::tensor_report;
+use crate::source::gguf_head;
 use crate::source::model_info::{HEAD, ModelInfo};
+use crate::source::token_files::{Contents, vocabulary_of};
 
 /// The output that holds the model.
 pub(crate) const MODEL_FILE: &str = "model.gguf";
@@ -108,7 +111,7 @@ impl Container {
         let head = contents.get(HEAD).map(|head| gguf_head::parse(&head)).transpose()?;
         let mut keys = match (head, self.recipe) {
             (Some(head), Some(recipe)) => self.keys_of_head(&head, recipe, &contents)?,
-            (Some(head), None) => return Ok(gguf_head::copied(&head)),
+            (Some(head), None) => return Ok(gguf_keys::copied(&head)),
             (None, Some(recipe)) => self.keys_of_files(recipe, &contents)?,
             (None, None) => return Err(ActionError::failed("Only the keys of a GGUF can be copied")),
         };
@@ -132,7 +135,7 @@ impl Container {
         // Only an adapter or a blend brings another vocabulary.
         let is_own = self.model.files.vocabulary == self.model.files.head;
         let vocabulary = (!is_own).then(|| vocabulary_of(contents, &self.model.decoder)).transpose()?;
-        let changes = gguf_head::Changes {
+        let changes = gguf_keys::Changes {
             name: &self.name,
             file_type: recipe.file_type,
             is_quantized: recipe.default.block_len > 1,
@@ -178,6 +181,11 @@ fn sampling(config: &serde_json::Value) -> SamplingDefaults {
     }
 }
 
+/// Adds the type and the dimensions of a tensor.
+pub(crate) fn with_plan(parameters: Parameters, plan: &TensorPlan) -> Parameters {
+    parameters.text(&plan.name, format_args!("{} {}", plan.kind.name, list(&plan.dims)))
+}
+
 impl Action for Container {
     fn kind(&self) -> ActionKind {
         ActionKind { name: "gguf", version: 3 }
@@ -186,24 +194,21 @@ impl Action for Container {
     fn parameters(&self) -> Vec<(String, String)> {
         let roles: Vec<String> =
             self.model.files.tokenizer_sources().into_iter().map(|(role, _)| role).collect();
-        let mut parameters = vec![
-            ("name".to_owned(), self.name.clone()),
-            ("recipe".to_owned(), self.recipe_name().to_owned()),
-            ("tool".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
-            ("files".to_owned(), roles.join(" ")),
-            ("licence".to_owned(), format!("{:?}", self.model.files.licence_id)),
-            ("imatrix".to_owned(), format!("{:?}", self.imatrix)),
+        let mut parameters = Parameters::new()
+            .text("name", &self.name)
+            .text("recipe", self.recipe_name())
+            .text("tool", env!("CARGO_PKG_VERSION"))
+            .text("files", roles.join(" "))
+            .option("license", self.model.files.licence_id.as_ref())
+            .option("imatrix", self.imatrix.as_ref())
             // The configuration's bytes are an input, but how we read them may change.
-            ("decoder".to_owned(), format!("{:?}", self.model.decoder)),
-        ];
+            .content("decoder", &self.model.decoder);
         for lineage in self.model.lineage.iter() {
             let names: Vec<&str> = lineage.tensors.iter().map(|(name, _)| name.as_str()).collect();
-            parameters.push((lineage.role.clone(), format!("{} {}", lineage.label.name, names.join(" "))));
+            let names = format!("{} {}", lineage.label.name, names.join(" "));
+            parameters = parameters.text(&lineage.role, names);
         }
-        for plan in &self.plans {
-            parameters.push((plan.name.clone(), format!("{} {:?}", plan.kind.name, plan.dims)));
-        }
-        parameters
+        self.plans.iter().fold(parameters, with_plan).into_pairs()
     }
 
     fn outputs(&self) -> Vec<String> {

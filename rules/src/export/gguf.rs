@@ -1,17 +1,10 @@
 //! `gguf`: a checkpoint or merge as a quantized GGUF file.
 //!
-//! All types are resolved first ([`crate::quantize::tensor_types`]), before any step has a key. Each tensor is a step of its own; the file is a composite
-//! of the head and the tensors' blobs, so no tensor is copied to be packed.
+//! All types are resolved first ([`crate::quantize::tensor_types`]), before any step has a key. Each tensor is a step of its own
+//! ([`crate::export::tensor_steps`]); the file is a composite of the head and the tensors' blobs, so no tensor is copied to be packed.
 
-use mc_codec::codec::{Codec, Importance};
 use mc_codec::recipes;
-use mc_codec::recipes::recipe::Choice;
-use mc_format::gguf::layout::TensorPlan;
-use mc_format::gguf::names::wire_name_in;
-use mc_format::gguf::tensor_type::TensorType;
-use mc_ir::action::{Artifact, Input};
-use mc_ir::attribute::{Place, Record};
-use mc_ir::expression::TensorExpr;
+use mc_ir::action::Artifact;
 use mc_ir::fault::Fault;
 use mc_ir::label::Label;
 use mc_ir::provider::Providers;
@@ -25,13 +18,13 @@ use crate::attributes::{label, place_of, provider, text};
 use crate::calibrate::imatrix::ImatrixInfo;
 use crate::export::container::{Container, MODEL_FILE, REPORTS_FILE};
 use crate::export::gguf_split::{self, MAX_FILE_SIZE};
-use crate::quantize::gguf_copy::{self, COPY, stored_codec};
-use crate::quantize::tensor_action::{REPORT, TENSOR, TensorAction};
+use crate::export::tensor_steps::Planner;
+use crate::quantize::gguf_copy::{self, COPY};
 use crate::quantize::tensor_types::tensor_types;
 use crate::quantize::type_rules::{EMBEDDING_TYPE, OUTPUT_TYPE, PURE, TENSOR_TYPE, TENSOR_TYPES};
 use crate::source::dataset::DatasetInfo;
 use crate::source::model_info::ModelInfo;
-use crate::source::wire_tensors::{WireTensor, factor_tensors, family_of, wire_tensors};
+use crate::source::wire_tensors::wire_tensors;
 use crate::transform::requantize::{REQUANTIZE, check_quantized};
 
 /// The rule's name.
@@ -199,90 +192,6 @@ fn titled(name: &str) -> String {
             .unwrap_or_default()
     };
     name.split(['-', '_', ' ']).filter(|word| !word.is_empty()).map(capital).collect::<Vec<_>>().join(" ")
-}
-
-/// A tensor of the file and the step that makes it.
-pub(crate) struct Planned {
-    /// Its place in the file.
-    pub(crate) plan: TensorPlan,
-    /// Its bytes.
-    pub(crate) artifact: Artifact,
-    /// What was lost.
-    pub(crate) report: Artifact,
-}
-
-struct Planner<'a> {
-    owner: &'a Label,
-    record: &'a Record,
-    place: Place,
-    model: &'a ModelInfo,
-    imatrix: Option<&'a ImatrixInfo>,
-    /// Whether tensors stay as they are whatever their type.
-    is_copy: bool,
-}
-
-impl Planner<'_> {
-    /// Every tensor of the file, in the order of llama.cpp's converter.
-    fn plan(&self, tensors: Vec<WireTensor>, choices: &[Choice]) -> Result<Vec<Planned>, Vec<Fault>> {
-        let family = family_of(self.model);
-        let extra = family.map(|family| family.extra_tensors(&self.model.decoder)).unwrap_or_default();
-        let extra = extra.into_iter().map(|(tensor, values)| {
-            let expression = TensorExpr::Literal { values };
-            WireTensor { tensor, expression, inputs: Vec::new() }
-        });
-        let factors =
-            extra.chain(factor_tensors(self.model)).map(|tensor| (tensor, &mc_codec::blocks::plain::F32));
-        let tensors = tensors.into_iter().zip(choices.iter().map(|choice| choice.codec));
-        self.steps(&factors.chain(tensors).collect::<Vec<_>>())
-    }
-
-    fn steps(&self, tensors: &[(WireTensor, &'static Codec)]) -> Result<Vec<Planned>, Vec<Fault>> {
-        tensors.iter().map(|(tensor, codec)| self.tensor_step(tensor, codec)).collect()
-    }
-
-    fn tensor_step(&self, tensor: &WireTensor, codec: &'static Codec) -> Result<Planned, Vec<Fault>> {
-        let importance = self
-            .imatrix
-            .filter(|_| codec.importance != Importance::Ignored)
-            .and_then(|imatrix| imatrix.rows.get(&tensor.tensor));
-        let name = wire_name_in(&self.model.decoder.architecture, tensor.tensor);
-        self.step(name, codec, tensor.expression.clone(), tensor.inputs.clone(), importance)
-    }
-
-    fn step(
-        &self,
-        name: String,
-        codec: &'static Codec,
-        of: TensorExpr,
-        mut inputs: Vec<Input>,
-        importance: Option<&Artifact>,
-    ) -> Result<Planned, Vec<Fault>> {
-        let importance = importance.map(|artifact| {
-            inputs.push(Input::Artifact(artifact.clone()));
-            inputs.len() - 1
-        });
-        let dims: Vec<u64> = of.shape().into_iter().rev().collect();
-        let unknown = || {
-            let message = format!("Tensor `{name}` with dimensions {dims:?} cannot be stored as {codec}");
-            vec![Fault::new(self.place, "gguf::type", message)]
-        };
-        let kind = TensorType::of(codec);
-        kind.n_bytes(&dims).ok_or_else(unknown)?;
-        // Blocks are not made anew of themselves, which would lose something for nothing.
-        let is_stored = (self.is_copy || codec.block_len > 1) && stored_codec(&of) == Some(codec);
-        let expression = if is_stored {
-            of
-        } else {
-            TensorExpr::Quantize { codec: codec.name, version: codec.version, importance, of: Box::new(of) }
-        };
-        let action = TensorAction { expression, codec, name: name.clone() };
-        let node = target_step(self.owner, self.record, action, inputs);
-        Ok(Planned {
-            plan: TensorPlan { name, kind, dims },
-            artifact: node.artifact(TENSOR),
-            report: node.artifact(REPORT),
-        })
-    }
 }
 
 #[cfg(test)]

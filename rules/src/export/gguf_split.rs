@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
+use crate::export::container::with_plan;
 use mc_digest::digest::BlobDigest;
 use mc_format::gguf::layout::{Layout, TensorPlan};
 use mc_format::gguf::split::{file_name, partition, place_keys};
@@ -14,11 +15,12 @@ use mc_ir::attribute::{Placed, Record, Value};
 use mc_ir::fault::Fault;
 use mc_ir::label::Label;
 use mc_ir::output::{Output, Outputs};
+use mc_ir::parameters::Parameters;
 use mc_ir::schema::{Arguments, NodeSchema, ValueKind};
 
 use crate::action::target_step::target_step;
 use crate::export::container::{ALIGNMENT, MODEL_FILE};
-use crate::runnable::subject::gguf_head;
+use crate::source::gguf_head;
 
 /// How large a file may be; for `gguf` and `model`.
 pub(crate) static MAX_FILE_SIZE: NodeSchema = NodeSchema {
@@ -75,7 +77,7 @@ pub(crate) fn files(
 impl Split {
     /// The first file: every key and no tensor.
     fn first(&self, ctx: &dyn ActionContext) -> Result<Output, ActionError> {
-        let gguf = gguf_head(&ctx.input(0)?)?;
+        let gguf = gguf_head::of_content(&ctx.input(0)?)?;
         let mut keys = gguf.to_keys();
         keys.extend(place_keys(0, self.ranges.len() + 1, self.plans.len()));
         let head = Layout::new(&keys, &[], ALIGNMENT).head;
@@ -101,13 +103,13 @@ impl Action for Split {
     }
 
     fn parameters(&self) -> Vec<(String, String)> {
-        let mut parameters = vec![
-            ("max-bytes".to_owned(), self.max_bytes.to_string()),
-            ("ranges".to_owned(), format!("{:?}", self.ranges)),
-        ];
-        let plan = |plan: &TensorPlan| (plan.name.clone(), format!("{} {:?}", plan.kind.name, plan.dims));
-        parameters.extend(self.plans.iter().map(plan));
-        parameters
+        let starts: Vec<usize> = self.ranges.iter().map(|range| range.start).collect();
+        let ends: Vec<usize> = self.ranges.iter().map(|range| range.end).collect();
+        let parameters = Parameters::new()
+            .text("max-bytes", self.max_bytes)
+            .numbers("starts", &starts)
+            .numbers("ends", &ends);
+        self.plans.iter().fold(parameters, with_plan).into_pairs()
     }
 
     fn outputs(&self) -> Vec<String> {

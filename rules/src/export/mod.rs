@@ -1,10 +1,17 @@
-//! Files that runtimes read: the rules `gguf` and `adapter-gguf`.
+//! Files that runtimes read.
+//!
+//! | file | rule |
+//! |---|---|
+//! | `gguf` | `gguf` |
+//! | `adapter_gguf` | `adapter-gguf` |
+//!
+//! The other files are their steps and parts.
 
 pub(crate) mod adapter_container;
 pub mod adapter_gguf;
 pub(crate) mod adapter_gguf_tensors;
 pub(crate) mod container;
 pub mod gguf;
-pub(crate) mod gguf_head;
+pub(crate) mod gguf_keys;
 pub(crate) mod gguf_split;
-pub(crate) mod token_files;
+pub(crate) mod tensor_steps;

@@ -15,11 +15,11 @@ use mc_ir::expression::TensorExpr;
 use mc_ir::output::{Output, Outputs};
 use rayon::prelude::*;
 
+use crate::action::expression_text::expression;
+use crate::action::remote_kind::{Parameters, RemoteKind, last};
 use crate::expression::evaluate::Evaluator;
 use crate::quantize::gguf_copy::stored_codec;
 use crate::quantize::tensor_report::TensorReport;
-use crate::remote_kinds::{Parameters, RemoteKind, last};
-use crate::runnable::unquantized::expression;
 
 /// The output that holds the encoded rows.
 pub(crate) const TENSOR: &str = "tensor";
@@ -31,7 +31,7 @@ pub(crate) const REPORT: &str = "report.json";
 const EXPRESSION: &str = "expression";
 
 /// What a worker makes of the parameters.
-pub(crate) static REMOTE: RemoteKind =
+pub(crate) const REMOTE: RemoteKind =
     RemoteKind { kind: ActionKind { name: "tensor", version: 2 }, make: of_parameters };
 
 /// Elements in one tile: 1 MiB of f32, small enough for a core's cache, large enough to hide the scheduling.

@@ -6,6 +6,7 @@ use mc_ir::action::{Action, ActionContext, ActionError, ActionKind, Input, write
 use mc_ir::attribute::{Placed, Record};
 use mc_ir::fault::Fault;
 use mc_ir::output::{Output, Outputs};
+use mc_ir::parameters::Parameters;
 use mc_ir::provider::Providers;
 use mc_ir::rule::{Rule, RuleContext};
 use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs, ValueKind};
@@ -13,17 +14,18 @@ use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs, ValueKind};
 use crate::action::tags::TAGS;
 use crate::action::target_step::target_step;
 use crate::attributes::{label, place_of, provider, text};
-use crate::evaluate::gate::{GateInfo, megabytes};
-use crate::evaluate::verdict::Verdict;
+use crate::evaluate::gate::GateInfo;
+use crate::evaluate::verdict::{Verdict, megabytes};
 use crate::export::adapter_gguf::AdapterGgufInfo;
 use crate::export::gguf::GgufInfo;
 use crate::export::gguf_split::file_names;
-use crate::runnable::subject::open_head;
 use crate::ship::device::DeviceInfo;
 use crate::ship::file_name::gguf_name;
 use crate::ship::manifest::Manifest;
 use crate::ship::memory::{MemoryEstimate, estimate};
+use crate::ship::package::Package;
 use crate::ship::{model_card, modelfile};
+use crate::source::gguf_head;
 
 /// The rule's name.
 pub const NAME: &str = "bundle";
@@ -218,72 +220,13 @@ fn fits(record: &Record, device: &DeviceInfo, memory: &MemoryEstimate, n_ctx: u6
     }
 }
 
-/// What a bundle says about its model, all of it known before anything is built.
-#[derive(Clone, Debug)]
-pub(crate) struct Package {
-    /// The target.
-    pub(crate) target: String,
-    /// The names of the model's files: one, or those that it is spread over, the first of which is to be opened.
-    pub(crate) files: Vec<String>,
-    /// What the model is called.
-    pub(crate) name: String,
-    /// Its version.
-    pub(crate) version: String,
-    /// How it is quantized.
-    pub(crate) recipe: String,
-    /// What it ships to.
-    pub(crate) device: Option<DeviceInfo>,
-    /// Tokens of context that the memory is estimated for.
-    pub(crate) n_ctx: u64,
-    /// What it needs.
-    pub(crate) memory: MemoryEstimate,
-    /// How many numbers it has.
-    pub(crate) n_parameters: u64,
-    /// The licence's short name.
-    pub(crate) licence: Option<String>,
-    /// The names of the licence texts.
-    pub(crate) licences: Vec<String>,
-    /// The checkpoint and the adapters: role and name.
-    pub(crate) sources: Vec<(String, String)>,
-    /// What it was calibrated on.
-    pub(crate) calibration: Option<String>,
-    /// Whether a verdict is among the inputs.
-    pub(crate) has_gate: bool,
-    /// The files of adapters beside the model.
-    pub(crate) adapters: Vec<String>,
-}
-
-impl Package {
-    /// The file that is to be opened.
-    pub(crate) fn main_file(&self) -> &str {
-        self.files.first().map_or("", String::as_str)
-    }
-
-    /// Each of the model's files and the input that holds it; `first` is that of the first of several.
-    fn model_inputs(&self, first: usize) -> impl Iterator<Item = (&str, usize)> {
-        let first = if self.files.len() == 1 { 0 } else { first };
-        self.files.iter().map(String::as_str).zip(first..)
-    }
-
-    fn output_names(&self) -> Vec<String> {
-        let mut names = self.files.clone();
-        names.extend(["manifest.json", "README.md", "Modelfile"].map(str::to_owned));
-        names.extend(self.licences.iter().cloned());
-        names.extend(self.adapters.iter().cloned());
-        names
-    }
-}
-
 impl Action for Package {
     fn kind(&self) -> ActionKind {
         ActionKind { name: "bundle", version: 1 + mc_family::chat::VERSION }
     }
 
     fn parameters(&self) -> Vec<(String, String)> {
-        vec![
-            ("package".to_owned(), format!("{self:?}")),
-            ("tool".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
-        ]
+        Parameters::new().content("package", self).text("tool", env!("CARGO_PKG_VERSION")).into_pairs()
     }
 
     fn outputs(&self) -> Vec<String> {
@@ -305,7 +248,7 @@ impl Action for Package {
             return Err(ActionError::GateMissed(verdict.table()));
         }
         let content = ctx.input(0)?;
-        let (decoder, vocabulary) = open_head(&content)?;
+        let (decoder, vocabulary) = gguf_head::program(&content)?;
         let first_licence = 1 + usize::from(self.has_gate);
         let models = self.model_inputs(first_licence + self.licences.len() + self.adapters.len());
         let models = models.map(|(name, index)| Ok((name, index, ctx.input(index)?)));

@@ -2,6 +2,7 @@
 //!
 //! A device makes nothing; bundles ask it for its memory and its formats.
 
+use mc_digest::content_hash::ContentHash;
 use mc_ir::attribute::Record;
 use mc_ir::fault::Fault;
 use mc_ir::provider::Providers;
@@ -17,19 +18,26 @@ pub const FORMATS: [&str; 3] = ["gguf", "coreml", "executorch"];
 pub struct Device;
 
 /// What a device tells a bundle.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, ContentHash, Debug, Eq, PartialEq)]
+#[content("device-info")]
 pub struct DeviceInfo {
     /// Its name.
+    #[content("name")]
     pub name: String,
     /// Its operating system.
+    #[content("os")]
     pub os: String,
     /// Its chip, as its maker calls it.
+    #[content("chip")]
     pub chip: Option<String>,
     /// All of its memory, in bytes.
+    #[content("ram")]
     pub ram: Option<u64>,
     /// What one app may use of it, in bytes.
+    #[content("app-memory")]
     pub app_memory: Option<u64>,
     /// The formats that it can run.
+    #[content("formats")]
     pub formats: Vec<String>,
 }
 

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::evaluate::verdict::Verdict;
-use crate::ship::bundle::Package;
+use crate::ship::package::Package;
 
 /// The manifest of a bundle.
 pub(crate) struct Manifest<'a> {

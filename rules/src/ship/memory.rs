@@ -1,18 +1,23 @@
 //! How much memory a model needs on a device.
 
 use mc_decoder::program::{Decoder, Mixer};
+use mc_digest::content_hash::ContentHash;
 
 /// Tokens that llama.cpp computes at once.
 const N_BATCH: u64 = 512;
 
 /// What a model needs, in bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, ContentHash, Copy, Debug, Eq, PartialEq)]
+#[content("memory-estimate")]
 pub(crate) struct MemoryEstimate {
     /// The weights.
+    #[content("weights")]
     pub(crate) weights: u64,
     /// Keys and values of the context, in 16 bits.
+    #[content("kv-cache")]
     pub(crate) kv_cache: u64,
     /// What a batch needs while it is computed.
+    #[content("compute")]
     pub(crate) compute: u64,
 }
 

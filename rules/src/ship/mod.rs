@@ -1,4 +1,12 @@
-//! What leaves the workspace: the rules `bundle`, `device` and `model`.
+//! What leaves the workspace.
+//!
+//! | file | rule |
+//! |---|---|
+//! | `bundle` | `bundle` |
+//! | `device` | `device` |
+//! | `model` | `model`, which expands into other rules |
+//!
+//! The other files are the documents in a bundle and what they say.
 
 pub mod bundle;
 pub mod device;
@@ -8,3 +16,4 @@ pub(crate) mod memory;
 pub mod model;
 pub(crate) mod model_card;
 pub(crate) mod modelfile;
+pub(crate) mod package;

@@ -23,6 +23,7 @@ use crate::action::tags::TAGS;
 use crate::attributes::child;
 use crate::calibrate::imatrix;
 use crate::evaluate::gate;
+use crate::evaluate::metrics::NODES;
 use crate::export::gguf;
 use crate::export::gguf_split::MAX_FILE_SIZE;
 use crate::quantize::type_rules;
@@ -79,7 +80,7 @@ static GATE: NodeSchema = NodeSchema {
     doc: "What must hold before anything is published.",
     arguments: Arguments::None,
     properties: &[],
-    children: gate::CHECKS,
+    children: &NODES,
 };
 
 static SCHEMA: NodeSchema = NodeSchema {
@@ -179,8 +180,8 @@ impl Expansion {
         if let Some(gate) = record.child("gate") {
             let mut children = vec![("gguf", vec![gguf])];
             children.extend(of_steps());
-            for check in gate::CHECKS {
-                children.push((check.node.name, gate.children(check.node.name).to_vec()));
+            for metric in &NODES {
+                children.push((metric.node.name, gate.children(metric.node.name).to_vec()));
             }
             bundle_children.push(("gate", vec![self.make("gate", gate::NAME, &children)]));
         }

@@ -3,9 +3,8 @@
 use mc_decoder::program::Decoder;
 use mc_format::gguf::keys::count_label;
 
-use crate::evaluate::gate::megabytes;
-use crate::evaluate::verdict::Verdict;
-use crate::ship::bundle::Package;
+use crate::evaluate::verdict::{Verdict, megabytes};
+use crate::ship::package::Package;
 
 /// The card.
 pub(crate) fn text(package: &Package, decoder: &Decoder, verdict: Option<&Verdict>) -> String {

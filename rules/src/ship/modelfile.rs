@@ -7,8 +7,8 @@ use mc_decoder::vocabulary::Vocabulary;
 use mc_family::chat::{ChatTemplate, Message};
 use mc_family::error::FamilyError;
 
-use crate::runnable::subject::GGUF_TEMPLATE;
-use crate::ship::bundle::Package;
+use crate::ship::package::Package;
+use crate::source::gguf_head::GGUF_TEMPLATE;
 
 const SYSTEM: &str = "\u{1}system\u{1}";
 const PROMPT: &str = "\u{1}prompt\u{1}";

@@ -23,7 +23,7 @@ use crate::source::weights::{StoredTensor, joined, stored_tensors};
 pub struct Adapter;
 
 /// What an adapter tells a merge.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct AdapterInfo {
     /// The checkpoint that it belongs to.
     pub base: Label,

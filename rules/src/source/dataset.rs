@@ -7,6 +7,7 @@ use mc_digest::digest::Digest;
 use mc_ir::action::{Action, ActionContext, ActionError, ActionKind, Artifact, Input, Source, write_bytes};
 use mc_ir::fault::Fault;
 use mc_ir::output::{Output, Outputs};
+use mc_ir::parameters::Parameters;
 use mc_ir::provider::Providers;
 use mc_ir::rule::{Rule, RuleContext};
 use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs, Presence, PropertySchema, ValueKind};
@@ -39,6 +40,16 @@ pub enum DatasetKind {
     Text,
     /// JSON objects.
     Json,
+}
+
+impl DatasetKind {
+    /// The kind's name in keys.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Json => "json",
+        }
+    }
 }
 
 static FILES: NodeSchema = NodeSchema {
@@ -180,12 +191,12 @@ impl Action for Collect {
     }
 
     fn parameters(&self) -> Vec<(String, String)> {
-        let mut parameters = vec![("kind".to_owned(), format!("{:?}", self.kind))];
-        if let Some(sample) = &self.sample {
-            parameters.push(("sample".to_owned(), sample.count.to_string()));
-            parameters.push(("seed".to_owned(), sample.seed.to_string()));
-        }
-        parameters
+        let sample = self.sample.as_ref();
+        Parameters::new()
+            .text("kind", self.kind.name())
+            .option("sample", sample.map(|sample| sample.count))
+            .option("seed", sample.map(|sample| sample.seed))
+            .into_pairs()
     }
 
     fn outputs(&self) -> Vec<String> {

@@ -6,7 +6,7 @@
 use mc_decoder::program::RotaryPairing;
 use mc_family::families::for_decoder;
 use mc_format::gguf::model::decoder;
-use mc_format::gguf::reader::{Gguf, TensorInfo};
+use mc_format::gguf::reader::Gguf;
 use mc_format::gguf::split::{self, Place as SeriesPlace};
 use mc_format::gguf::value::Value;
 use mc_format::gguf::vocabulary_keys::vocabulary;
@@ -18,16 +18,8 @@ use mc_ir::rule::{HeadFormat, RuleContext};
 
 use crate::attributes::{shown_path, source_fault};
 use crate::source::checkpoint_files::licences;
-use crate::source::gguf_weights::Matching;
+use crate::source::gguf_weights::{Matching, StoredBlocks};
 use crate::source::model_info::{Lineage, ModelFiles, ModelInfo};
-
-/// A tensor of a file, and where its bytes are.
-pub(crate) struct StoredBlocks {
-    /// Its name, type and dimensions.
-    pub(crate) info: TensorInfo,
-    /// Its bytes.
-    pub(crate) source: Source,
-}
 
 /// What the model in the file at `path` provides; of a series, `path` is the first file.
 ///

@@ -10,6 +10,7 @@ use mc_decoder::program::Decoder;
 use mc_family::family::{Change, Family};
 use mc_family::needed::Needed;
 use mc_format::gguf::names::{model_tensor, wire_name_in};
+use mc_format::gguf::reader::TensorInfo;
 use mc_ir::action::{Input, Range64, Source};
 use mc_ir::attribute::Place;
 use mc_ir::expression::TensorExpr;
@@ -18,9 +19,16 @@ use mc_tensor::dtype::DType;
 use mc_tensor::model_tensor::ModelTensor;
 
 use crate::source::checkpoint_tensors::{lacking, unplaced};
-use crate::source::gguf_checkpoint::StoredBlocks;
 use crate::source::model_info::Weight;
 use crate::source::wire_tensors::squeezed;
+
+/// A tensor of a file, and where its bytes are.
+pub(crate) struct StoredBlocks {
+    /// Its name, type and dimensions.
+    pub(crate) info: TensorInfo,
+    /// Its bytes.
+    pub(crate) source: Source,
+}
 
 /// What is compared.
 pub(crate) struct Matching<'a> {

@@ -1,4 +1,12 @@
-//! Models, adapters and texts as they come: the rules `checkpoint`, `adapter` and `dataset`, and what they read.
+//! Models, adapters and texts as they come, and what others read of them.
+//!
+//! | file | rule |
+//! |---|---|
+//! | `checkpoint` | `checkpoint` |
+//! | `adapter` | `adapter` |
+//! | `dataset` | `dataset` |
+//!
+//! The other files are their parts, and what they provide ([`model_info`]). Nothing here makes or runs a model.
 
 pub mod adapter;
 pub mod checkpoint;
@@ -7,9 +15,11 @@ pub(crate) mod checkpoint_tensors;
 pub mod dataset;
 pub(crate) mod file_size;
 pub(crate) mod gguf_checkpoint;
+pub(crate) mod gguf_head;
 pub(crate) mod gguf_weights;
 pub mod model_info;
 pub mod origin;
 pub mod scaled_weights;
+pub(crate) mod token_files;
 pub mod weights;
 pub mod wire_tensors;

@@ -1,4 +1,11 @@
-//! Weights made of other weights: the rules `merge` and `blend`.
+//! Weights made of other weights.
+//!
+//! | file | rule |
+//! |---|---|
+//! | `merge` | `merge` |
+//! | `blend` | `blend` |
+//!
+//! The other files are their parts. No byte is computed here: a weight becomes an expression.
 
 #[cfg(test)]
 mod adapter_exactness;

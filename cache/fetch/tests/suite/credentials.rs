@@ -2,11 +2,12 @@
 
 use std::sync::{Arc, Mutex};
 
-use mc_fetch::client::{Ask, Client};
+use mc_fetch::client::Client;
 use mc_fetch::credentials::Credentials;
+use mc_fetch::credentials::helper::Helper;
+use mc_fetch::credentials::netrc::Netrc;
 use mc_fetch::error::FetchError;
-use mc_fetch::helper::Helper;
-use mc_fetch::netrc::Netrc;
+use mc_fetch::http::ask::Ask;
 use mc_fetch::proxies::Proxies;
 use mc_fetch::secret::Secret;
 use mc_fetch::url::Url;

@@ -5,8 +5,9 @@ use std::fs;
 use std::sync::{Arc, Mutex};
 
 use mc_fetch::checksum::sha256;
-use mc_fetch::credentials::{Credentials, Login};
+use mc_fetch::credentials::Credentials;
 use mc_fetch::secret::Secret;
+use mc_fetch::secret::login::Login;
 use mc_ir::origin::Origin;
 
 use crate::server::{Server, answer, file, head};

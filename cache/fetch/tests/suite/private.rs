@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use mc_fetch::area::Presence;
 use mc_fetch::credentials::Credentials;
-use mc_fetch::netrc::Netrc;
+use mc_fetch::credentials::netrc::Netrc;
 use mc_ir::origin::Origin;
 
 use crate::server::{Request, Server, file, head};

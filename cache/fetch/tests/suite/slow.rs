@@ -5,8 +5,9 @@ use std::net::TcpListener;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use mc_fetch::client::{Ask, Client};
+use mc_fetch::client::Client;
 use mc_fetch::credentials::Credentials;
+use mc_fetch::http::ask::Ask;
 use mc_fetch::patience::Patience;
 use mc_fetch::proxies::Proxies;
 use mc_fetch::url::Url;

@@ -14,7 +14,7 @@ use bazel_remote_apis::build::bazel::remote::execution::v2::{
 use bazel_remote_apis::build::bazel::semver::SemVer;
 use bazel_remote_apis::google::bytestream::ReadRequest;
 use http_body::{Body as _, Frame};
-use mc_remote::grpc::settings::Settings;
+use mc_remote::transports::grpc::settings::Settings;
 use prost::Message as _;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::Code;

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
-use mc_remote::folder::Folder;
-use mc_remote::remote::Fetching;
+use mc_remote::download::Fetching;
+use mc_remote::transports::folder::Folder;
 use tempfile::tempdir;
 
 use crate::attacks::Attack;

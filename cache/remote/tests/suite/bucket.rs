@@ -5,10 +5,10 @@ use std::net::TcpListener;
 
 use mc_fetch::credentials::Credentials;
 use mc_remote::aws::Account;
+use mc_remote::download::Fetching;
 use mc_remote::function::DigestFunction;
-use mc_remote::remote::Fetching;
-use mc_remote::s3::S3;
 use mc_remote::transport::Transport;
+use mc_remote::transports::s3::S3;
 use tempfile::tempdir;
 
 use crate::server::{Fault, Request, Server};

@@ -2,7 +2,7 @@
 
 use mc_digest::digest::Digest;
 use mc_ir::output::Outputs;
-use mc_remote::grpc::settings::Settings;
+use mc_remote::transports::grpc::settings::Settings;
 use tempfile::{TempDir, tempdir};
 
 use crate::grpc::{machine, settings};

@@ -30,8 +30,8 @@ use mc_fetch::url::Url;
 use mc_remote::error::RemoteError;
 use mc_remote::executor::{Answer, Executor, Task};
 use mc_remote::function::DigestFunction;
-use mc_remote::grpc::settings::{Place, Settings};
-use mc_remote::grpc::transport::Grpc;
+use mc_remote::transports::grpc::settings::{Place, Settings};
+use mc_remote::transports::grpc::transport::Grpc;
 use prost::Message;
 use tonic::{Request, Response, Status};
 

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use mc_digest::digest::BlobDigest;
 use mc_fetch::credentials::Credentials;
-use mc_fetch::netrc::Netrc;
+use mc_fetch::credentials::netrc::Netrc;
 use mc_fetch::url::Url;
+use mc_remote::download::Fetching;
 use mc_remote::error::RemoteError;
-use mc_remote::http::Http;
 use mc_remote::lazy::LazyStore;
-use mc_remote::remote::Fetching;
+use mc_remote::transports::http::Http;
 use mc_store::error::StoreError;
 use mc_store::mapping::MappedFile;
 use mc_store::traits::{BlobStore, BlobWriter};

@@ -6,14 +6,15 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use bazel_remote_apis::build::bazel::remote::execution::v2::digest_function::Value as Function;
-use mc_fetch::credentials::{Credentials, SecretHeader};
-use mc_fetch::helper::Helper;
+use mc_fetch::credentials::Credentials;
+use mc_fetch::credentials::helper::Helper;
+use mc_fetch::secret::header::SecretHeader;
+use mc_remote::download::Fetching;
 use mc_remote::function::DigestFunction;
-use mc_remote::grpc::call_log::CallLog;
-use mc_remote::grpc::settings::Settings;
-use mc_remote::grpc::transport::Grpc;
-use mc_remote::remote::Fetching;
 use mc_remote::signing::{Signatures, Signer, Trusted};
+use mc_remote::transports::grpc::call_log::CallLog;
+use mc_remote::transports::grpc::settings::Settings;
+use mc_remote::transports::grpc::transport::Grpc;
 use serde_json::Value;
 use tempfile::tempdir;
 

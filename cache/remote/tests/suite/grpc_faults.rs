@@ -6,9 +6,9 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
-use mc_remote::grpc::settings::Settings;
-use mc_remote::grpc::transport::Grpc;
-use mc_remote::remote::Fetching;
+use mc_remote::download::Fetching;
+use mc_remote::transports::grpc::settings::Settings;
+use mc_remote::transports::grpc::transport::Grpc;
 use tempfile::tempdir;
 
 use crate::frames::{FAULTS, Fault, Way};

@@ -3,11 +3,11 @@
 use bazel_remote_apis::build::bazel::remote::execution::v2::digest_function::Value as Function;
 use mc_digest::digest::BlobDigest;
 use mc_ir::output::Outputs;
+use mc_remote::download::Fetching;
 use mc_remote::function::DigestFunction;
-use mc_remote::grpc::transport::Grpc;
 use mc_remote::notes::Notes;
-use mc_remote::remote::Fetching;
 use mc_remote::signing::Signatures;
+use mc_remote::transports::grpc::transport::Grpc;
 use tempfile::{TempDir, tempdir};
 
 use crate::grpc::settings;

@@ -7,12 +7,13 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use mc_digest::digest::BlobDigest;
-use mc_fetch::credentials::{Credentials, Login};
+use mc_fetch::credentials::Credentials;
 use mc_fetch::secret::Secret;
+use mc_fetch::secret::login::Login;
+use mc_remote::download::Fetching;
 use mc_remote::function::DigestFunction;
-use mc_remote::oci::Oci;
-use mc_remote::remote::Fetching;
 use mc_remote::transport::Transport;
+use mc_remote::transports::oci::Oci;
 use tempfile::tempdir;
 
 use crate::server::Request;

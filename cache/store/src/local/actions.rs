@@ -8,6 +8,7 @@ use mc_digest::digest::{ActionDigest, BlobDigest, Digest};
 use crate::error::StoreError;
 use crate::local::corruption::Corruption;
 use crate::local::store::LocalStore;
+use crate::local::sync_group::{Content, Written};
 use crate::publish::{MAX_NOTE, is_in_place_of, publish};
 use crate::record::{Kind, Reader, Writer, seal, unseal};
 use crate::traits::{ActionCache, Recorded};
@@ -29,8 +30,9 @@ impl ActionCache for LocalStore {
     fn put(&self, digest: &ActionDigest, result: &[u8], voucher: Option<Voucher>) -> Result<(), StoreError> {
         // Two processes that record at once may lose one of two vouchers, which costs a fetch or a run.
         let recorded = Recorded::after(self.get(digest)?, result, voucher);
-        let path = self.layout.action(&digest.hash);
-        publish(self.session.get()?, self.layout.folder(), &path, &encode(digest, &recorded))
+        let (path, entry) = (self.layout.action(&digest.hash), encode(digest, &recorded));
+        let file = publish(self.session.get()?, self.layout.folder(), &path, &entry)?;
+        self.sync_later(Written { file, path, n_bytes: entry.len() as u64, content: Content::Result })
     }
 
     fn forget(&self, digest: &ActionDigest) -> Result<(), StoreError> {

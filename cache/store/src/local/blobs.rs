@@ -1,8 +1,7 @@
 //! Blobs as files, each under the hash of its bytes.
 //!
-//! A blob is written to the session's folder, hashed on the way, synced, made read-only and renamed into
-//! place. It is synced before the rename, because after a crash of the machine a short blob under its full
-//! digest would otherwise be found, and hashed again to no avail.
+//! A blob is written to the session's folder, hashed on the way, made read-only and renamed into place. It is made durable
+//! after that, with others ([`super::durable`]).
 //!
 //! A blob that the memo of checked blobs does not vouch for is hashed before it is given out. If its bytes do
 //! not match, it goes to the quarantine, is reported ([`LocalStore::take_corruptions`]) and counts as missing.
@@ -20,6 +19,7 @@ use mc_files::status::{Kind, Status};
 use crate::error::StoreError;
 use crate::local::corruption::{Corruption, Damage};
 use crate::local::store::LocalStore;
+use crate::local::sync_group::{Content, Written};
 use crate::mapping::MappedFile;
 use crate::publish::{READ_ONLY, create_parent, is_in_place_of};
 use crate::reading::hash_range;
@@ -57,6 +57,10 @@ impl BlobStore for LocalStore {
     fn room(&self) -> Result<Option<u64>, StoreError> {
         let folder = self.layout.folder();
         folder.room().map(Some).map_err(|source| StoreError::io("examine", folder.path(), source))
+    }
+
+    fn sync(&self) -> Result<(), StoreError> {
+        self.sync_group()
     }
 
     fn doubt(&self, digest: &BlobDigest) -> Result<(), StoreError> {
@@ -141,8 +145,11 @@ impl LocalStore {
             self.quarantine(hash, Damage::Bytes(found), &after, path)?;
             return Ok(None);
         }
-        if stamp.is_settled() || stamp.is_quiet_at(started) {
-            self.verified.remember(*hash, stamp);
+        if (stamp.is_settled() || stamp.is_quiet_at(started)) && !self.verified.trusts(hash, &stamp) {
+            self.verified.believe(*hash, stamp);
+            let file = file.try_clone().map_err(|source| StoreError::io("open", &absolute, source))?;
+            let (path, n_bytes) = (path.to_owned(), stamp.n_bytes);
+            self.sync_later(Written { file, path, n_bytes, content: Content::Found(*hash, stamp) })?;
         }
         Ok(Some(found))
     }
@@ -189,7 +196,6 @@ impl LocalStore {
         let failed = |source| StoreError::io_needing("write", &absolute, digest.n_bytes, source);
         unfinished.file.set_permissions(fs::Permissions::from_mode(READ_ONLY)).map_err(failed)?;
         settle(&unfinished.file);
-        unfinished.file.sync_all().map_err(failed)?;
         create_parent(self.layout.folder(), &path)?;
         for _ in 0..MAX_ATTEMPTS {
             unfinished = match unfinished.rename_new(self.layout.folder(), &path) {
@@ -197,9 +203,10 @@ impl LocalStore {
                     // The stamp is taken after the rename, which changes it, and from our own file, not from the name.
                     let stamp = stamp_of(&file, &absolute)?;
                     if stamp.is_settled() && stamp.n_bytes == digest.n_bytes {
-                        self.verified.remember(digest.hash, stamp);
+                        self.verified.believe(digest.hash, stamp);
                     }
-                    return Ok(());
+                    let content = Content::Blob(digest.hash, stamp);
+                    return self.sync_later(Written { file, path, n_bytes: digest.n_bytes, content });
                 }
                 Err((unfinished, error)) if error.kind() == io::ErrorKind::AlreadyExists => unfinished,
                 Err((_, error)) => return Err(failed(error)),
@@ -424,7 +431,7 @@ mod tests {
         let path = store.layout.at(&store.layout.blob(&bad.hash));
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
         fs::write(&path, b"rot").unwrap();
-        store.verified.remember(bad.hash, FileStamp::of(&fs::metadata(&path).unwrap()));
+        store.verified.believe(bad.hash, FileStamp::of(&fs::metadata(&path).unwrap()));
         assert!(store.contains(&bad).unwrap(), "the stamp is believed");
         store.doubt(&good).unwrap();
         store.doubt(&bad).unwrap();

@@ -11,14 +11,17 @@
 //! | `tmp/` | unfinished files ([`crate::session`]) |
 //! | `quarantine/` | blobs whose bytes did not match, kept for a look |
 
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use mc_digest::digest::Digest;
 use mc_files::folder::Folder;
+use mc_files::witness::Witness;
 
 use crate::error::StoreError;
+use crate::sharded::sharded;
 
 /// The first line of `VERSION`.
 const VERSION: &str = "mc-store 1";
@@ -38,12 +41,15 @@ pub struct Layout {
 impl Layout {
     /// Checks that `root` is a store of the known format; makes it one if it is empty or absent.
     ///
+    /// * `witness`: sees what is done below the folder, in tests
+    ///
     /// # Errors
     /// If the folder cannot be created or read, holds another format, or holds something else.
-    pub fn prepare(root: &Path) -> Result<Self, StoreError> {
+    pub fn prepare(root: &Path, witness: Option<Arc<dyn Witness>>) -> Result<Self, StoreError> {
         // Absolute, so that a later change of the working directory does not move the store.
         let root = std::path::absolute(root).map_err(|source| StoreError::io("resolve", root, source))?;
         let folder = Folder::create(&root).map_err(|source| StoreError::io("create", &root, source))?;
+        let folder = folder.watched_by(witness);
         match folder.read(Path::new("VERSION"), MAX_VERSION) {
             Ok(found) => check_version(&root, &found)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -116,14 +122,6 @@ impl Layout {
     }
 }
 
-/// `folder/ab/abcd…`: 256 folders keep each one small.
-pub(crate) fn sharded(folder: &Path, hash: &Digest) -> PathBuf {
-    let hex = hash.to_string();
-    let mut path = folder.join(&hex[..2]);
-    path.push(hex);
-    path
-}
-
 fn check_version(root: &Path, found: &[u8]) -> Result<(), StoreError> {
     let found = String::from_utf8_lossy(found);
     let found = found.lines().next().unwrap_or_default();
@@ -153,17 +151,22 @@ fn write_version(folder: &Folder) -> Result<(), StoreError> {
     let version = Path::new("VERSION");
     let failed = |source| StoreError::io("write", &folder.at(version), source);
     let (mut file, name) = unfinished_version(folder).map_err(failed)?;
-    let written = file.write_all(format!("{VERSION}\n").as_bytes()).and_then(|()| file.sync_all());
+    let sync = |file: &File| folder.sync(&[file]).into_iter().collect::<io::Result<()>>();
+    let written = file.write_all(format!("{VERSION}\n").as_bytes()).and_then(|()| sync(&file));
     let renamed = written.and_then(|()| folder.rename(&name, folder, version));
     renamed.map_err(|source| {
         // The first error is the one to tell.
         drop(folder.remove_file(&name));
         failed(source)
-    })
+    })?;
+    // Whatever else is on the disk after a loss of power, the name by which the store is known is there, too. Some file
+    // systems do not sync folders; they may give a folder then that is refused until it is emptied.
+    drop(folder.file().map(|names| sync(&names)));
+    Ok(())
 }
 
 /// A new file beside `VERSION`. Its name may have been left behind by a process that was killed.
-fn unfinished_version(folder: &Folder) -> io::Result<(std::fs::File, PathBuf)> {
+fn unfinished_version(folder: &Folder) -> io::Result<(File, PathBuf)> {
     let mut last = None;
     for attempt in 0..MAX_ATTEMPTS {
         let name = PathBuf::from(format!(".VERSION-{}-{attempt}", std::process::id()));
@@ -185,8 +188,8 @@ mod tests {
     fn an_absent_folder_becomes_a_store() {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().join("deep/cache");
-        Layout::prepare(&root).unwrap();
-        Layout::prepare(&root).unwrap();
+        Layout::prepare(&root, None).unwrap();
+        Layout::prepare(&root, None).unwrap();
         assert_eq!(fs::read_to_string(root.join("VERSION")).unwrap(), "mc-store 1\n");
     }
 
@@ -194,7 +197,7 @@ mod tests {
     fn an_unknown_version_is_refused_and_left_alone() {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("VERSION"), "mc-store 99\n").unwrap();
-        let error = Layout::prepare(dir.path()).unwrap_err();
+        let error = Layout::prepare(dir.path(), None).unwrap_err();
         let root = dir.path().display();
         assert_eq!(
             error.to_string(),
@@ -210,7 +213,7 @@ mod tests {
     fn a_folder_with_other_things_in_it_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("thesis.tex"), "").unwrap();
-        let error = Layout::prepare(dir.path()).unwrap_err();
+        let error = Layout::prepare(dir.path(), None).unwrap_err();
         assert!(error.to_string().contains("found `thesis.tex`"), "{error}");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }

@@ -4,8 +4,10 @@ use crate::error::StoreError;
 use crate::input_memo::InputMemo;
 use crate::local::corruption::Corruption;
 use crate::local::layout::Layout;
+use crate::local::sync_group::SyncGroup;
 use crate::local::verified::VerifiedMemo;
 use crate::session::LazySession;
+use mc_files::witness::Witness;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -15,6 +17,7 @@ pub struct LocalStore {
     pub(crate) layout: Layout,
     pub(crate) session: Arc<LazySession>,
     pub(crate) verified: VerifiedMemo,
+    pub(crate) group: SyncGroup,
     input_memo: InputMemo,
     corruptions: Mutex<Vec<Corruption>>,
 }
@@ -26,12 +29,21 @@ impl LocalStore {
     /// # Errors
     /// If the folder cannot be used, holds a store of another format, or holds something else.
     pub fn open(root: &Path) -> Result<Self, StoreError> {
-        let layout = Layout::prepare(root)?;
+        Self::open_watched(root, None)
+    }
+
+    /// As [`Self::open`], with a witness of what is done to files there and in folders of outputs.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_watched(root: &Path, witness: Option<Arc<dyn Witness>>) -> Result<Self, StoreError> {
+        let layout = Layout::prepare(root, witness)?;
         let folder = layout.folder();
         let session = Arc::new(LazySession::new(Arc::clone(folder), layout.unfinished()));
         let verified = VerifiedMemo::open(folder, layout.verified_log(), &session)?;
         let input_memo = InputMemo::new(Arc::clone(folder), layout.inputs(), Arc::clone(&session));
-        Ok(Self { layout, session, verified, input_memo, corruptions: Mutex::default() })
+        let (group, corruptions) = (SyncGroup::new(), Mutex::default());
+        Ok(Self { layout, session, verified, group, input_memo, corruptions })
     }
 
     /// The store's folder.

@@ -1,8 +1,8 @@
 //! Remembers which blobs were checked, so that a blob is hashed once and not once per build.
 //!
-//! An entry says: the file with this stamp had bytes with this hash. Entries are appended to one log that all
-//! processes share; each is a [`crate::record`] written by a single call, so that appends of different
-//! processes do not mix, and a torn or damaged entry is skipped. A lost entry costs one hashing of the blob;
+//! An entry says: the file with this stamp has bytes with this hash, on the disk. Entries are appended to one log that all
+//! processes share; each is a [`crate::record`], and those of a group are written by a single call, so that appends of
+//! different processes do not mix, and a torn or damaged entry is skipped. A lost entry costs one hashing of the blob;
 //! no entry is believed unless the file still has the very stamp, and no entry is made for a stamp that a
 //! later write might leave unchanged (see [`crate::stamp`]).
 
@@ -66,12 +66,27 @@ impl VerifiedMemo {
         self.stamps.read().unwrap_or_else(PoisonError::into_inner).get(hash) == Some(stamp)
     }
 
-    /// Remembers that the file with this stamp holds bytes with this hash. The caller has made sure that a
-    /// later write changes the stamp.
-    pub fn remember(&self, hash: Digest, stamp: FileStamp) {
+    /// Believes from now on that the file with this stamp holds bytes with this hash. The caller has made sure that a
+    /// later write changes the stamp. Other processes learn it by [`Self::note`].
+    pub fn believe(&self, hash: Digest, stamp: FileStamp) {
         self.stamps.write().unwrap_or_else(PoisonError::into_inner).insert(hash, stamp);
-        // A full disk or a read-only folder costs the next process a hashing, nothing else.
-        drop(self.append(&encode(&hash, &stamp)));
+    }
+
+    /// Notes for other processes what this one believes. The caller has made the files durable: after a loss of power,
+    /// a note about a file of which the bytes were lost would be believed.
+    pub fn note(&self, files: &[(Digest, FileStamp)]) {
+        let is_believed = |(hash, stamp): &&(Digest, FileStamp)| self.trusts(hash, stamp);
+        let entries: Vec<u8> =
+            files.iter().filter(is_believed).flat_map(|(hash, stamp)| encode(hash, stamp)).collect();
+        if !entries.is_empty() {
+            // A full disk or a read-only folder costs the next process a hashing, nothing else.
+            drop(self.append(&entries));
+        }
+    }
+
+    /// Tells whether anything can be noted.
+    pub fn is_writable(&self) -> bool {
+        self.append(&[]).is_ok()
     }
 
     /// Forgets a blob that turned out to be damaged, also for processes to come.
@@ -167,6 +182,11 @@ mod tests {
         Digest::of(&number.to_le_bytes())
     }
 
+    fn remember(memo: &VerifiedMemo, hash: Digest, stamp: FileStamp) {
+        memo.believe(hash, stamp);
+        memo.note(&[(hash, stamp)]);
+    }
+
     fn open(dir: &Path) -> Result<VerifiedMemo, StoreError> {
         let base = Arc::new(Folder::open(dir).unwrap());
         let session = LazySession::new(Arc::clone(&base), Path::new("tmp"));
@@ -178,9 +198,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let one = open(dir.path()).unwrap();
         let two = open(dir.path()).unwrap();
-        one.remember(hash(1), stamp(1));
-        two.remember(hash(2), stamp(2));
-        one.remember(hash(1), stamp(3));
+        remember(&one, hash(1), stamp(1));
+        remember(&two, hash(2), stamp(2));
+        remember(&one, hash(1), stamp(3));
         let three = open(dir.path()).unwrap();
         assert!(three.trusts(&hash(1), &stamp(3)));
         assert!(!three.trusts(&hash(1), &stamp(1)));
@@ -216,23 +236,37 @@ mod tests {
         fs::write(&path, &log).unwrap();
         let memo = open(dir.path()).unwrap();
         assert_eq!(fs::read(&path).unwrap().len(), 3 * encode(&hash(0), &stamp(0)).len());
-        memo.remember(hash(7), stamp(7));
+        remember(&memo, hash(7), stamp(7));
         let next = open(dir.path()).unwrap();
         assert!(next.trusts(&hash(4999 % 3), &stamp(4999)));
         assert!(next.trusts(&hash(7), &stamp(7)));
     }
 
     #[test]
+    fn what_is_believed_is_not_noted_before_it_is_durable_or_once_it_is_forgotten() {
+        let dir = tempfile::tempdir().unwrap();
+        let memo = open(dir.path()).unwrap();
+        memo.believe(hash(1), stamp(1));
+        memo.believe(hash(2), stamp(2));
+        assert!(memo.trusts(&hash(1), &stamp(1)));
+        assert!(!open(dir.path()).unwrap().trusts(&hash(1), &stamp(1)));
+        memo.forget(&hash(2));
+        memo.note(&[(hash(1), stamp(1)), (hash(2), stamp(2))]);
+        let next = open(dir.path()).unwrap();
+        assert!(next.trusts(&hash(1), &stamp(1)) && !next.trusts(&hash(2), &stamp(2)));
+    }
+
+    #[test]
     fn what_was_forgotten_is_forgotten_by_the_next_process_too() {
         let dir = tempfile::tempdir().unwrap();
         let memo = open(dir.path()).unwrap();
-        memo.remember(hash(1), stamp(1));
+        remember(&memo, hash(1), stamp(1));
         memo.forget(&hash(1));
         memo.forget(&hash(2));
         assert!(!memo.trusts(&hash(1), &stamp(1)));
         let next = open(dir.path()).unwrap();
         assert!(!next.trusts(&hash(1), &stamp(1)));
-        next.remember(hash(1), stamp(3));
+        remember(&next, hash(1), stamp(3));
         assert!(open(dir.path()).unwrap().trusts(&hash(1), &stamp(3)));
     }
 
@@ -257,7 +291,7 @@ mod tests {
         let path = dir.path().join("memo/verified.log");
         fs::create_dir(dir.path().join("memo")).unwrap();
         File::create(&path).unwrap().set_len(4 << 40).unwrap();
-        open(dir.path()).unwrap().remember(hash(1), stamp(1));
+        remember(&open(dir.path()).unwrap(), hash(1), stamp(1));
         assert!(open(dir.path()).unwrap().trusts(&hash(1), &stamp(1)));
         assert!(fs::metadata(&path).unwrap().len() < 1000);
     }

@@ -13,7 +13,7 @@ use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs, Presence, Proper
 use mc_ir::target::Target;
 
 /// What every rule here provides.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(crate) struct Words(pub(crate) String);
 
 pub(crate) static RULES: &[&AnyRule] = &[&Note, &Join, &Count, &Folder, &Pair, &Everything, &Rogue];

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use mc_driver::settings::connection::{Connection, TlsFiles};
-use mc_fetch::credentials::SecretHeader;
+use mc_fetch::secret::header::SecretHeader;
 
 use crate::report::Report;
 

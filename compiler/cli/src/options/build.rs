@@ -3,7 +3,7 @@
 use mc_driver::settings::build::BuildSettings;
 use mc_driver::settings::cache::CacheSettings;
 use mc_driver::settings::declared::DeclaredCache;
-use mc_execute::build::{OnFailure, OnMiss};
+use mc_execute::options::{OnFailure, OnMiss};
 
 use crate::failure::Failure;
 use crate::options::environment::access;

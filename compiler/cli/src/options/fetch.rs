@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 use mc_driver::settings::fetch::{FetchSettings, PATIENCE};
-use mc_fetch::hugging_face;
+use mc_fetch::origins::hugging_face;
 use mc_fetch::url::Url;
 
 use crate::options::duration::patience;

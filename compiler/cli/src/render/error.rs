@@ -1,14 +1,17 @@
 //! Errors of the library as reports: the exit code, and what to type instead.
 
 use mc_analysis::query::error::QueryError;
+use mc_driver::build::error::EngineError;
+use mc_driver::build::failure::BuildFailure;
 use mc_driver::clean::CleanError;
+use mc_driver::declaration_error::DeclarationError;
 use mc_driver::error::Error;
-use mc_driver::failure::BuildFailure;
 use mc_driver::fetching::error::FetchingError;
 use mc_driver::inspect::error::InspectError;
 use mc_driver::remote_cache::error::{RemoteCacheError, Role};
 use mc_driver::settings::error::SettingsError;
 use mc_driver::store::StoreUnavailable;
+use mc_driver::store_contents::ContentsError;
 use mc_driver::workspace::{MARKER, WorkspaceError};
 use mc_fetch::lock_file::LOCK_FILE;
 use mc_ir::action::ActionError;
@@ -24,28 +27,18 @@ pub(crate) fn report(error: &Error) -> Report {
     match error {
         Error::Workspace(error) => workspace(error),
         Error::StoreUnavailable(error) => unavailable(error),
-        Error::Store(error) => store(error),
-        // Shown with their source lines, see `failure`.
-        Error::Declarations(_) => Report::usage(error),
-        Error::Unbuilt(_) => Report::failed(error),
-        Error::Pattern { text, .. } => pattern(text, error),
-        Error::Unknown(errors) => {
-            Report::usage(error).maybe_hint(errors.iter().find_map(|it| it.help.as_ref()))
-        }
-        Error::Query { text, error } => query(text, error),
+        Error::Declaration(error) => declaration(error),
         Error::Fetching(error) => fetching(error),
-        Error::Inspect(error) => inspect(error),
-        Error::Clean(error) => clean(error),
         Error::Settings(error) => settings(error),
         Error::RemoteCache(error) => remote_cache(error),
-        Error::Threads(reason) => Report::usage(error).because(reason),
-        Error::BringOutput(reason) | Error::ReadOutput(reason) => action(error, reason),
-        Error::Verdict(reason) => {
-            Report::failed(error).because(reason).hint("Build again with another `--cache-dir`")
-        }
-        Error::TensorReports(reason) => Report::failed(error)
-            .because(reason)
-            .hint("Damaged objects are found and removed by `mc cache verify`; then build again"),
+        Error::Engine(error) => engine(error),
+        Error::Inspect(error) => inspect(error),
+        Error::Contents(error) => match &**error {
+            ContentsError::Unavailable(error) => unavailable(error),
+            ContentsError::Store(error) => store(error),
+            ContentsError::Fetched(error) => fetching(error),
+        },
+        Error::Clean(error) => clean(error),
     }
 }
 
@@ -113,7 +106,36 @@ fn store(error: &StoreError) -> Report {
     }
 }
 
-fn pattern(text: &str, error: &Error) -> Report {
+fn declaration(error: &DeclarationError) -> Report {
+    match error {
+        // Shown with their source lines, see `failure`.
+        DeclarationError::Wrong(_) => Report::usage(error),
+        DeclarationError::Pattern { text, .. } => pattern(text, error),
+        DeclarationError::Unknown(errors) => {
+            Report::usage(error).maybe_hint(errors.iter().find_map(|it| it.help.as_ref()))
+        }
+        DeclarationError::Query { text, error } => query(text, error),
+        DeclarationError::Fetching(error) => fetching(error),
+    }
+}
+
+fn engine(error: &EngineError) -> Report {
+    match error {
+        EngineError::StoreUnavailable(error) => unavailable(error),
+        EngineError::Store(error) => store(error),
+        EngineError::RemoteCache(error) => remote_cache(error),
+        EngineError::Threads(reason) => Report::usage(error).because(reason),
+        EngineError::BringOutput(reason) | EngineError::ReadOutput(reason) => action(error, reason),
+        EngineError::Verdict(reason) => {
+            Report::failed(error).because(reason).hint("Build again with another `--cache-dir`")
+        }
+        EngineError::TensorReports(reason) => Report::failed(error)
+            .because(reason)
+            .hint("Damaged objects are found and removed by `mc cache verify`; then build again"),
+    }
+}
+
+fn pattern(text: &str, error: &DeclarationError) -> Report {
     let report = Report::usage(error);
     // The commonest slip: `models:app` for `//models:app`.
     if text.contains(':') && !text.starts_with(['/', ':', '.']) {
@@ -201,6 +223,10 @@ fn inspect(error: &InspectError) -> Report {
         InspectError::NotOneTarget { .. } => Report::usage(error),
         InspectError::NoGguf { .. } => Report::usage(error)
             .hint("Name a `model`, `gguf` or `bundle` target: mc query 'kind(model, //...)'"),
+        // Shown failure by failure, see `failure`.
+        InspectError::Unbuilt(_) => Report::failed(error),
+        InspectError::Engine(error) => engine(error),
+        InspectError::Store(error) => store(error),
         InspectError::NoObject { store, .. } => Report::failed(error).at(store.display()).hint(
             "Hashes are those of `mc build --output json`; build again, or name the store with `--cache-dir`",
         ),

@@ -1,8 +1,10 @@
 //! Shows why a verb did not come to its end, and says how `mc` ends.
 
 use mc_analysis::diagnostic::Diagnostics;
+use mc_driver::build::failure::{BuildFailure, Unbuilt};
+use mc_driver::declaration_error::DeclarationError;
 use mc_driver::error::Error;
-use mc_driver::failure::{BuildFailure, Unbuilt};
+use mc_driver::inspect::error::InspectError;
 use serde_json::json;
 
 use crate::exit::Exit;
@@ -16,8 +18,8 @@ pub(crate) fn tell(invocation: &Invocation, failure: Failure) -> Exit {
     match failure {
         Failure::Report(report) => tell_report(invocation, &report),
         Failure::Error(error) => match *error {
-            Error::Declarations(diagnostics) => refuse(invocation, &diagnostics),
-            Error::Unbuilt(unbuilt) => tell_unbuilt(invocation, &unbuilt),
+            Error::Declaration(DeclarationError::Wrong(diagnostics)) => refuse(invocation, &diagnostics),
+            Error::Inspect(InspectError::Unbuilt(unbuilt)) => tell_unbuilt(invocation, &unbuilt),
             other => tell_report(invocation, &error::report(&other)),
         },
     }

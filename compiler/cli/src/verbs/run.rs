@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Read};
 use std::time::Instant;
 
 use clap::Args;
-use mc_rules::evaluate::chat::{Candidate, ChatModel, ChatOptions};
+use mc_rules::inference::chat::{Candidate, ChatModel, ChatOptions};
 use serde_json::json;
 
 use crate::exit::Exit;

@@ -13,7 +13,7 @@ use mc_tensor::cpu_path::CpuPath;
 use crate::blocks::iq4_nl;
 use crate::codec::{Codec, Importance, Rows, Vector};
 use crate::lanes::blocks::{self, DecodeBlock};
-use crate::lanes::{self, Kernel, MAX_LANES, Simd};
+use crate::lanes::{Kernel, MAX_LANES, Simd, dispatch};
 use crate::layouts::iq1::{self, Best, DOWN, GROUP, Sums, UP, Values, values};
 use crate::layouts::iq1_lanes::{self, Plan};
 use crate::rounding::f16_bits;
@@ -178,7 +178,7 @@ fn search(x: &[f32; SUB_LEN], weights: &[f32; SUB_LEN], order: &[u8; SUB_LEN]) -
 }
 
 fn encode_vector(path: CpuPath, rows: &Rows<'_>, out: &mut [u8]) -> bool {
-    lanes::run(path, Encode { rows, out })
+    dispatch::run(path, Encode { rows, out })
 }
 
 struct Encode<'a> {

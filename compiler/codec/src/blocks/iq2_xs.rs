@@ -14,7 +14,7 @@ use crate::codec::{Codec, Importance, Rows, Vector};
 use crate::grid;
 use crate::grid::lanes as grid_lanes;
 use crate::lanes::blocks;
-use crate::lanes::{self, Kernel, Simd};
+use crate::lanes::{Kernel, Simd, dispatch};
 use crate::layouts::grid_runs::{self, Runs, Unpack};
 use crate::search::lattice::{self, Fit, Refine, Tries};
 use crate::search::lattice_subs::{self, Plain, Search, Start};
@@ -99,7 +99,7 @@ fn write_block(subs: &[Option<Sub>; N_SUBS], block: &mut [u8; BYTES]) {
 }
 
 fn encode_vector(path: CpuPath, rows: &Rows<'_>, out: &mut [u8]) -> bool {
-    lanes::run(path, Encode { rows, out })
+    dispatch::run(path, Encode { rows, out })
 }
 
 struct Encode<'a> {

@@ -9,7 +9,7 @@ use mc_tensor::cpu_path::CpuPath;
 
 use crate::codec::{Codec, Importance, Rows, Vector};
 use crate::lanes::blocks::{self, DecodeBlock};
-use crate::lanes::{self, Kernel, Simd};
+use crate::lanes::{Kernel, Simd, dispatch};
 use crate::layouts::iq4::{self, SUB_LEN as LEN};
 use crate::layouts::iq4_lanes;
 use crate::rounding::f16_bits;
@@ -43,7 +43,7 @@ fn encode_row(row: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
 }
 
 fn encode_vector(path: CpuPath, rows: &Rows<'_>, out: &mut [u8]) -> bool {
-    lanes::run(path, Encode { rows, out })
+    dispatch::run(path, Encode { rows, out })
 }
 
 struct Encode<'a> {

@@ -12,7 +12,7 @@ use mc_tensor::cpu_path::CpuPath;
 use crate::blocks::iq4_nl;
 use crate::codec::{Codec, Importance, Rows, Vector};
 use crate::lanes::blocks::{self, DecodeBlock};
-use crate::lanes::{self, Kernel, Simd};
+use crate::lanes::{Kernel, Simd, dispatch};
 use crate::layouts::iq4::{self, SUB_LEN};
 use crate::layouts::iq4_lanes;
 use crate::rounding::nearest_int;
@@ -88,7 +88,7 @@ fn write_scales(scales: &[f32; N_SUBS], block: &mut [u8; BYTES]) -> [f32; N_SUBS
 }
 
 fn encode_vector(path: CpuPath, rows: &Rows<'_>, out: &mut [u8]) -> bool {
-    lanes::run(path, Encode { rows, out })
+    dispatch::run(path, Encode { rows, out })
 }
 
 struct Encode<'a> {

@@ -5,7 +5,7 @@ use mc_tensor::cpu_path::{CpuPath, Width};
 use mc_tensor::dtype::DType;
 
 use crate::codec::{Codec, Importance, Rows, Vector};
-use crate::lanes::{self, Kernel, Simd};
+use crate::lanes::{Kernel, Simd, dispatch};
 
 /// 32-bit floats.
 pub static F32: Codec = Codec {
@@ -51,7 +51,7 @@ pub static BF16: Codec = Codec {
 
 /// Runs where lanes are instructions: without, one conversion after the other is slower than those in bulk.
 fn run(path: CpuPath, kernel: impl Kernel) -> bool {
-    path.width() != Width::Portable && lanes::run(path, kernel)
+    path.width() != Width::Portable && dispatch::run(path, kernel)
 }
 
 fn f16_encode(path: CpuPath, rows: &Rows<'_>, out: &mut [u8]) -> bool {

@@ -10,7 +10,7 @@ use mc_tensor::cpu_path::CpuPath;
 
 use crate::codec::{Codec, Importance, Rows, Vector};
 use crate::lanes::blocks::{self, DecodeBlock};
-use crate::lanes::{self, Kernel, Simd};
+use crate::lanes::{Kernel, Simd, dispatch};
 use crate::search::extremes::{OfBlocks, Scales, WINDOW};
 
 const LEN: usize = 128;
@@ -44,7 +44,7 @@ fn encode_row(row: &[f32], _importance: Option<&[f32]>, out: &mut [u8]) {
 }
 
 fn encode_vector(path: CpuPath, rows: &Rows<'_>, out: &mut [u8]) -> bool {
-    lanes::run(path, Encode { x: rows.x, out })
+    dispatch::run(path, Encode { x: rows.x, out })
 }
 
 struct Encode<'a> {

@@ -11,7 +11,7 @@ use mc_tensor::cpu_path::CpuPath;
 use crate::blocks::q4_0;
 use crate::codec::{Codec, Importance, Rows, Vector};
 use crate::lanes::blocks::{self, DecodeBlock};
-use crate::lanes::{self, Kernel, Simd};
+use crate::lanes::{Kernel, Simd, dispatch};
 use crate::rounding::truncate;
 use crate::search::extremes::{Scales, WINDOW, magnitudes, ternary_codes};
 
@@ -49,7 +49,7 @@ fn encode_row(row: &[f32], _importance: Option<&[f32]>, out: &mut [u8]) {
 }
 
 fn encode_vector(path: CpuPath, rows: &Rows<'_>, out: &mut [u8]) -> bool {
-    lanes::run(path, Encode { x: rows.x, out })
+    dispatch::run(path, Encode { x: rows.x, out })
 }
 
 struct Encode<'a> {

@@ -17,7 +17,7 @@ use mc_tensor::cpu_path::CpuPath;
 use crate::blocks::q4_0;
 use crate::codec::{Codec, Importance, Rows, Vector};
 use crate::lanes::blocks::{self, DecodeBlock};
-use crate::lanes::{self, Kernel, Simd};
+use crate::lanes::{Kernel, Simd, dispatch};
 use crate::layouts::two_bits::{self, LEN};
 use crate::rounding::nearest_int;
 use crate::search::lanes::symmetric::{extreme, symmetric};
@@ -159,7 +159,7 @@ fn unpack_scales(packed: &[u8]) -> [u8; N_SUBS] {
 }
 
 fn encode_vector(path: CpuPath, rows: &Rows<'_>, out: &mut [u8]) -> bool {
-    lanes::run(path, Encode { rows, out })
+    dispatch::run(path, Encode { rows, out })
 }
 
 struct Encode<'a> {

@@ -10,7 +10,7 @@ use mc_tensor::cpu_path::CpuPath;
 
 use crate::codec::{Codec, Importance, Rows, Vector};
 use crate::lanes::blocks::{self, DecodeBlock};
-use crate::lanes::{self, Kernel, Simd};
+use crate::lanes::{Kernel, Simd, dispatch};
 use crate::rounding::truncate;
 use crate::search::extremes::{Scales, WINDOW, halves, ranges};
 use crate::search::super_blocks;
@@ -74,8 +74,8 @@ fn encode_block(x: &[f32; LEN], block: &mut [u8; BYTES]) {
 
 fn encode_vector(path: CpuPath, rows: &Rows<'_>, out: &mut [u8]) -> bool {
     match rows.importance {
-        None => lanes::run(path, EncodePlain { x: rows.x, out }),
-        Some(importance) => lanes::run(path, EncodeWeighted { rows, importance, out }),
+        None => dispatch::run(path, EncodePlain { x: rows.x, out }),
+        Some(importance) => dispatch::run(path, EncodeWeighted { rows, importance, out }),
     }
 }
 

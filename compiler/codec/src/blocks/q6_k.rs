@@ -11,7 +11,7 @@ use mc_tensor::cpu_path::CpuPath;
 use crate::blocks::q8_0;
 use crate::codec::{Codec, Importance, Rows, Vector};
 use crate::lanes::blocks::{self, DecodeBlock};
-use crate::lanes::{self, Kernel, Simd};
+use crate::lanes::{Kernel, Simd, dispatch};
 use crate::rounding::nearest_int;
 use crate::search::lanes::symmetric::extreme;
 use crate::search::super_blocks::{
@@ -97,7 +97,7 @@ fn write_codes(codes: &[u8; LEN], block: &mut [u8; BYTES]) {
 }
 
 fn encode_vector(path: CpuPath, rows: &Rows<'_>, out: &mut [u8]) -> bool {
-    lanes::run(path, Encode { rows, out })
+    dispatch::run(path, Encode { rows, out })
 }
 
 struct Encode<'a> {

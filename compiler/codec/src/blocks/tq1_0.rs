@@ -15,7 +15,7 @@ use mc_tensor::cpu_path::CpuPath;
 use crate::blocks::q4_0;
 use crate::codec::{Codec, Importance, Rows, Vector};
 use crate::lanes::blocks::{self, DecodeBlock};
-use crate::lanes::{self, Kernel, Simd};
+use crate::lanes::{Kernel, Simd, dispatch};
 use crate::search::extremes::{Scales, WINDOW, magnitudes, ternary_codes};
 use crate::search::ternary;
 
@@ -68,7 +68,7 @@ fn encode_group(codes: &[u8], (n_bytes, n_codes): (usize, usize), bytes: &mut [u
 }
 
 fn encode_vector(path: CpuPath, rows: &Rows<'_>, out: &mut [u8]) -> bool {
-    lanes::run(path, Encode { x: rows.x, out })
+    dispatch::run(path, Encode { x: rows.x, out })
 }
 
 struct Encode<'a> {

@@ -1,7 +1,7 @@
 //! Lanes of AVX2: eight at a time.
 //!
 //! Every `unsafe` here is one intrinsic (or one load, store or gather whose bounds were checked). They are sound because
-//! kernels run only where [`crate::lanes::run`] found the CPU to have the instructions; the safe twin is
+//! kernels run only where [`crate::lanes::dispatch::run`] found the CPU to have the instructions; the safe twin is
 //! [`crate::lanes::portable`], and the tests of [`crate::lanes`] compare the two.
 #![expect(unsafe_code, reason = "vector intrinsics buy the speed that the benchmark shows")]
 

@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use mc_tensor::cpu_path::CpuPath;
 
-use crate::lanes::{self, Kernel, Simd};
+use crate::lanes::{Kernel, Simd, dispatch};
 
 /// How a block of `LEN` weights in `BYTES` bytes is decoded; all of it is `#[inline(always)]`.
 pub(crate) trait DecodeBlock<const LEN: usize, const BYTES: usize> {
@@ -18,7 +18,7 @@ pub(crate) fn decode<D: DecodeBlock<LEN, BYTES>, const LEN: usize, const BYTES: 
     blocks: &[u8],
     out: &mut [f32],
 ) -> bool {
-    lanes::run(path, Decode::<D, LEN, BYTES> { blocks, out, decode: PhantomData })
+    dispatch::run(path, Decode::<D, LEN, BYTES> { blocks, out, decode: PhantomData })
 }
 
 struct Decode<'a, D, const LEN: usize, const BYTES: usize> {

@@ -11,7 +11,7 @@ use mc_tensor::convert::{f16_to_f32, f32_to_f16};
 use mc_tensor::cpu_path::CpuPath;
 
 use crate::codec::Rows;
-use crate::lanes::{self, Kernel, Simd};
+use crate::lanes::{Kernel, Simd, dispatch};
 use crate::rounding::nearest_int;
 use crate::search::super_blocks::{
     self, WINDOW, Weighting, Window, affine_codes, affine_subs, positive_blocks,
@@ -80,7 +80,7 @@ impl<const BYTES: usize, const N_MAX: i32> Layout<BYTES, N_MAX> {
 
     /// Encodes rows on a path; `false` if it has no vectors.
     pub(crate) fn encode_vector(&self, path: CpuPath, rows: &Rows<'_>, out: &mut [u8]) -> bool {
-        lanes::run(path, Encode { layout: self, rows, out })
+        dispatch::run(path, Encode { layout: self, rows, out })
     }
 }
 

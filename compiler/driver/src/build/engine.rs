@@ -5,9 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use mc_digest::digest::Digest;
 use mc_digest::hasher::Hasher;
-use mc_execute::build::{Built, Options, build};
+use mc_execute::build::build;
+use mc_execute::built::Built;
 use mc_execute::doubts::Doubts;
 use mc_execute::fetch::output_content;
+use mc_execute::options::Options;
 use mc_execute::remote::RemoteResults;
 use mc_execute::services::Services;
 use mc_ir::action::{Artifact, Content, Piece};
@@ -19,10 +21,10 @@ use mc_store::local::store::LocalStore;
 use mc_store::traits::BlobStore;
 use mc_store::voucher::Trust;
 
+use crate::build::error::EngineError;
+use crate::build::failure::BuildFailure;
 use crate::build::tally::Tally;
-use crate::error::Error;
 use crate::event::{Event, EventSink};
-use crate::failure::BuildFailure;
 use crate::interrupt::Interrupt;
 use crate::remote_cache::cache::{MAX_TRIES, RemoteCache, Traffic};
 use crate::remote_cache::trust::{signatures, trust};
@@ -69,7 +71,7 @@ impl<'a> Engine<'a> {
         settings: &BuildSettings,
         interrupt: &Arc<Interrupt>,
         events: &'a dyn EventSink,
-    ) -> Result<Self, Error> {
+    ) -> Result<Self, EngineError> {
         let store = store.open()?;
         let remote_cache = RemoteCache::open(&settings.cache, &store, interrupt, events)?;
         let trust = match &remote_cache {
@@ -110,7 +112,7 @@ impl<'a> Engine<'a> {
         artifacts: &[Artifact],
         read: &[Artifact],
         tally: &Mutex<Tally>,
-    ) -> Result<Pass, Error> {
+    ) -> Result<Pass, EngineError> {
         let graph = ActionGraph::new(artifacts);
         let (mut n_tries, mut n_ran) = (0, 0);
         loop {
@@ -149,7 +151,7 @@ impl<'a> Engine<'a> {
         has_lost || !is_over && n_tries < MAX_TRIES && self.doubts.n_reasons() > n_reasons
     }
 
-    fn build_once(&self, graph: &ActionGraph, tally: &Mutex<Tally>) -> Result<Built, Error> {
+    fn build_once(&self, graph: &ActionGraph, tally: &Mutex<Tally>) -> Result<Built, EngineError> {
         self.with_services(|services| {
             let building = self.interrupt.building();
             let built = build(graph, services, self.options, &|event| {
@@ -158,7 +160,7 @@ impl<'a> Engine<'a> {
                 self.events.event(Event::Build(event));
             });
             drop(building);
-            built.map_err(Error::Threads)
+            Ok(built?)
         })
     }
 
@@ -177,11 +179,11 @@ impl<'a> Engine<'a> {
     }
 
     /// Makes what artifacts became come, if it is not here.
-    fn bring(&self, graph: &ActionGraph, built: &Built, artifacts: &[Artifact]) -> Result<(), Error> {
+    fn bring(&self, graph: &ActionGraph, built: &Built, artifacts: &[Artifact]) -> Result<(), EngineError> {
         let Some(cache) = &self.remote_cache else { return Ok(()) };
         let wanted: Vec<Output> =
             artifacts.iter().filter_map(|artifact| built.output(graph, artifact).cloned()).collect();
-        cache.bring(&wanted).map_err(Error::BringOutput)
+        cache.bring(&wanted).map_err(EngineError::BringOutput)
     }
 
     /// Bytes of blobs that went to the remote cache and came from there; `None` if there is no cache.
@@ -200,27 +202,27 @@ impl<'a> Engine<'a> {
     ///
     /// # Errors
     /// If they cannot be had.
-    pub fn content(&self, output: &Output) -> Result<Content, Error> {
+    pub fn content(&self, output: &Output) -> Result<Content, EngineError> {
         let lazy =
             self.remote_cache.as_ref().map(|cache| LazyStore { local: &*self.store, remote: &cache.remote });
         let store = lazy.as_ref().map_or(&*self.store as &dyn BlobStore, |lazy| lazy);
-        output_content(store, output).map_err(Error::ReadOutput)
+        output_content(store, output).map_err(EngineError::ReadOutput)
     }
 
     /// The verdict that an output holds.
     ///
     /// # Errors
     /// If it cannot be read.
-    pub fn verdict(&self, output: &Output) -> Result<Verdict, Error> {
+    pub fn verdict(&self, output: &Output) -> Result<Verdict, EngineError> {
         let content = self.content(output)?;
-        Verdict::from_json(&content.to_contiguous()).map_err(|error| Error::Verdict(error.to_string()))
+        Verdict::from_json(&content.to_contiguous()).map_err(|error| EngineError::Verdict(error.to_string()))
     }
 
     /// The digest of an output's bytes as one file.
     ///
     /// # Errors
     /// If they cannot be had.
-    pub fn digest(&self, output: &Output) -> Result<Digest, Error> {
+    pub fn digest(&self, output: &Output) -> Result<Digest, EngineError> {
         if let Output::File(blob) = output {
             return Ok(blob.hash);
         }

@@ -3,13 +3,13 @@
 use mc_ir::output::Output;
 
 use crate::build::engine::Engine;
+use crate::build::error::EngineError;
+use crate::build::failure::BuildFailure;
 use crate::build::publish::{Published, directory, path_below_out, publish};
 use crate::build::targets::{Finished, Goal, Status, build_targets};
 use crate::build::tensor_reports;
 use crate::declarations::Wanted;
-use crate::error::Error;
 use crate::event::Event;
-use crate::failure::BuildFailure;
 use crate::warning::Warning;
 use crate::workspace::Workspace;
 
@@ -31,7 +31,7 @@ pub fn build_outputs(
     engine: &mut Engine<'_>,
     workspace: &Workspace,
     targets: Vec<Wanted>,
-) -> Result<Outputs, Error> {
+) -> Result<Outputs, EngineError> {
     let mut finished = build_targets(engine, targets.clone(), Goal::Outputs)?;
     let mut published = publish_built(engine, workspace, &mut finished);
     if published.has_lost_blobs {
@@ -59,7 +59,7 @@ pub struct Gates {
 ///
 /// # Errors
 /// If the build cannot begin, or a result cannot be read. Failures of actions are in [`Gates`].
-pub fn build_gates(engine: &mut Engine<'_>, targets: Vec<Wanted>) -> Result<Gates, Error> {
+pub fn build_gates(engine: &mut Engine<'_>, targets: Vec<Wanted>) -> Result<Gates, EngineError> {
     let mut finished = build_targets(engine, targets, Goal::Gates)?;
     engine.warn_of_damage();
     let warnings = engine.finish_remote_cache(&mut finished.failures);
@@ -77,34 +77,40 @@ struct PublishedTargets {
 
 /// Publishes each target that is whole and passed; what cannot be published becomes a failure of its target.
 fn publish_built(engine: &Engine<'_>, workspace: &Workspace, finished: &mut Finished) -> PublishedTargets {
+    let wanted: Vec<usize> =
+        (0..finished.targets.len()).filter(|&index| is_to_publish(engine, finished, index)).collect();
+    let outputs =
+        wanted.iter().map(|&index| (&finished.targets[index].0.label, outputs_of(engine, finished, index)));
+    let results = publish(engine, workspace, outputs.collect());
     let mut published = PublishedTargets::default();
-    for index in 0..finished.targets.len() {
-        let (target, status) = &finished.targets[index];
-        let outputs = coming(engine, finished, target);
-        // After an interrupt nothing new appears, even what is whole: the user wanted out.
-        if *status != Status::Built || finished.is_interrupted || outputs.is_empty() {
-            published.folders.push(None);
-            continue;
-        }
-        match publish(engine, workspace, &target.label, outputs) {
-            Ok(folder) => published.folders.push(Some(folder)),
+    published.folders.resize_with(finished.targets.len(), || None);
+    for (index, result) in wanted.into_iter().zip(results) {
+        match result {
+            Ok(folder) => published.folders[index] = Some(folder),
             Err(error) => {
                 published.has_lost_blobs |= error.is_lost_blob();
+                let (target, status) = &mut finished.targets[index];
                 let directory = directory(workspace, &target.label);
-                finished.targets[index].1 = Status::Failed;
+                *status = Status::Failed;
                 finished.failures.push(BuildFailure::Publish { directory, error });
-                published.folders.push(None);
             }
         }
     }
     published
 }
 
-/// The outputs of a target that do not stay in the remote cache, by their paths.
-fn coming(engine: &Engine<'_>, finished: &Finished, target: &Wanted) -> Vec<(String, Output)> {
-    let Wanted { label, providers } = target;
-    let comes = |(path, _): &&(String, _)| !engine.leaves(&path_below_out(label, path));
-    let outputs = providers.outputs.iter().filter(comes).filter_map(|(path, artifact)| {
+/// Returns true if a target has outputs to be published. After an interrupt nothing new appears, even what is whole:
+/// the user wanted out.
+fn is_to_publish(engine: &Engine<'_>, finished: &Finished, index: usize) -> bool {
+    let is_built = finished.targets[index].1 == Status::Built && !finished.is_interrupted;
+    is_built && !outputs_of(engine, finished, index).is_empty()
+}
+
+/// The outputs of a target that come under `mc-out/`, by their paths in its folder.
+fn outputs_of(engine: &Engine<'_>, finished: &Finished, index: usize) -> Vec<(String, Output)> {
+    let (target, _) = &finished.targets[index];
+    let comes = |(path, _): &&(String, _)| !engine.leaves(&path_below_out(&target.label, path));
+    let outputs = target.providers.outputs.iter().filter(comes).filter_map(|(path, artifact)| {
         finished.output(artifact).map(|output| (path.clone(), output.clone()))
     });
     outputs.collect()

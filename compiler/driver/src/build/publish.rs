@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use mc_ir::label::Label;
 use mc_ir::output::Output;
 use mc_store::error::StoreError;
-use mc_store::materialize::{Destination, TreeFile};
+use mc_store::materialize::tree::{Destination, Tree, TreeFile};
 
 use crate::build::engine::Engine;
 use crate::workspace::{OUT, Workspace};
@@ -35,23 +35,31 @@ fn folder_below_out(label: &Label) -> PathBuf {
     Path::new(&label.package.0).join(&label.name)
 }
 
-/// Puts the outputs into the target's folder, whole or not at all.
+/// A target, and its outputs by their paths in its folder.
+pub(crate) type TargetOutputs<'a> = (&'a Label, Vec<(String, Output)>);
+
+/// Puts the outputs of each target into its folder, whole or not at all. The results are in the order of the targets.
 ///
 /// # Errors
 /// If a blob is lost or a file cannot be written.
 pub(crate) fn publish(
     engine: &Engine<'_>,
     workspace: &Workspace,
-    label: &Label,
-    outputs: Vec<(String, Output)>,
-) -> Result<Published, StoreError> {
-    let folder = folder_below_out(label);
-    let directory = directory(workspace, label);
-    let files: Vec<TreeFile> = outputs
-        .iter()
-        .map(|(path, output)| TreeFile { path: path.clone(), parts: output.parts().to_vec() })
-        .collect();
-    let destination = Destination { base: &workspace.root, root: Path::new(OUT), folder: &folder };
-    engine.store.materialize(destination, &files)?;
-    Ok(Published { directory, outputs })
+    targets: Vec<TargetOutputs<'_>>,
+) -> Vec<Result<Published, StoreError>> {
+    let trees: Vec<(PathBuf, Vec<TreeFile>)> =
+        targets.iter().map(|(label, outputs)| (folder_below_out(label), files(outputs))).collect();
+    let trees: Vec<Tree<'_>> = trees.iter().map(|(folder, files)| Tree { folder, files }).collect();
+    let destination = Destination { base: &workspace.root, root: Path::new(OUT) };
+    let results = engine.store.materialize(destination, &trees);
+    let published = |((label, outputs), result): (TargetOutputs<'_>, Result<_, StoreError>)| {
+        result.map(|_| Published { directory: directory(workspace, label), outputs })
+    };
+    targets.into_iter().zip(results).map(published).collect()
+}
+
+fn files(outputs: &[(String, Output)]) -> Vec<TreeFile> {
+    let file =
+        |(path, output): &(String, Output)| TreeFile { path: path.clone(), parts: output.parts().to_vec() };
+    outputs.iter().map(file).collect()
 }

@@ -10,12 +10,12 @@ use mc_rules::evaluate::verdict::Verdict;
 use mc_rules::export::gguf::GgufInfo;
 
 use crate::build::engine::{Engine, Pass};
+use crate::build::error::EngineError;
+use crate::build::failure::BuildFailure;
 use crate::build::publish::path_below_out;
 use crate::build::tally::{Fate, Tally};
 use crate::declarations::Wanted;
-use crate::error::Error;
 use crate::event::Event;
-use crate::failure::BuildFailure;
 
 /// The artifacts of a target that are asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,7 +79,7 @@ impl Finished {
 ///
 /// # Errors
 /// If the build cannot begin, or a result cannot be read. Failures of actions are in [`Finished`].
-pub fn build_targets(engine: &Engine<'_>, targets: Vec<Wanted>, goal: Goal) -> Result<Finished, Error> {
+pub fn build_targets(engine: &Engine<'_>, targets: Vec<Wanted>, goal: Goal) -> Result<Finished, EngineError> {
     let tally = Mutex::default();
     let passes = passes(engine, &targets, goal, &tally);
     engine.events.event(Event::BuildPaused);
@@ -107,7 +107,7 @@ fn passes(
     targets: &[Wanted],
     goal: Goal,
     tally: &Mutex<Tally>,
-) -> Result<Vec<Pass>, Error> {
+) -> Result<Vec<Pass>, EngineError> {
     let mut passes = Vec::new();
     let mut pending = targets.to_vec();
     loop {
@@ -166,7 +166,7 @@ fn is_open(engine: &Engine<'_>, pass: &Pass, target: &Wanted, goal: Goal) -> boo
 }
 
 impl Finished {
-    fn judge(&mut self, engine: &Engine<'_>, targets: Vec<Wanted>, goal: Goal) -> Result<(), Error> {
+    fn judge(&mut self, engine: &Engine<'_>, targets: Vec<Wanted>, goal: Goal) -> Result<(), EngineError> {
         for target in targets {
             let mut is_missed = false;
             for gate in &target.providers.gates {

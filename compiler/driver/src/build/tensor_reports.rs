@@ -5,21 +5,22 @@ use mc_rules::export::gguf::GgufInfo;
 use mc_rules::quantize::tensor_report::{self, Entry};
 
 use crate::build::engine::Engine;
+use crate::build::error::EngineError;
 use crate::build::targets::Finished;
-use crate::error::Error;
 use crate::warning::Warning;
 
 /// Warnings of one file that are shown; a model has hundreds of tensors.
 const MAX_WARNINGS: usize = 8;
 
 /// The reports of a file's tensors.
-pub(crate) fn read(engine: &Engine<'_>, output: &Output) -> Result<Vec<Entry>, Error> {
+pub(crate) fn read(engine: &Engine<'_>, output: &Output) -> Result<Vec<Entry>, EngineError> {
     let content = engine.content(output)?;
-    tensor_report::read(&content.to_contiguous()).map_err(|error| Error::TensorReports(error.to_string()))
+    tensor_report::read(&content.to_contiguous())
+        .map_err(|error| EngineError::TensorReports(error.to_string()))
 }
 
 /// Warnings about the tensors of files that were built.
-pub(crate) fn warnings(engine: &Engine<'_>, finished: &Finished) -> Result<Vec<Warning>, Error> {
+pub(crate) fn warnings(engine: &Engine<'_>, finished: &Finished) -> Result<Vec<Warning>, EngineError> {
     let mut warnings = Vec::new();
     let mut seen = Vec::new();
     for (target, _) in &finished.targets {

@@ -7,6 +7,9 @@ use mc_digest::digest::Digest;
 use mc_ir::label::Label;
 use mc_store::error::StoreError;
 
+use crate::build::error::EngineError;
+use crate::build::failure::Unbuilt;
+
 /// A model that cannot be looked into.
 #[derive(Debug, thiserror::Error)]
 pub enum InspectError {
@@ -82,6 +85,15 @@ pub enum InspectError {
         /// The target.
         label: Label,
     },
+    /// The target cannot be built.
+    #[error("The model is not built")]
+    Unbuilt(Unbuilt),
+    /// The build cannot begin, or its results cannot be read.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The store cannot be read.
+    #[error("Cannot use the store")]
+    Store(#[source] Box<StoreError>),
     /// There is no such object.
     #[error("The store has no object `{hash}`")]
     NoObject {

@@ -7,7 +7,6 @@ use mc_ir::action::{Content, Piece};
 use mc_store::local::store::LocalStore;
 use mc_store::traits::BlobStore;
 
-use crate::error::Error;
 use crate::inspect::error::InspectError;
 
 /// The hash in `HASH` or `HASH/SIZE`.
@@ -22,11 +21,12 @@ pub fn hash(text: &str) -> Option<Digest> {
 ///
 /// # Errors
 /// If there is no such object, or it is damaged.
-pub fn content(store: &LocalStore, hash: &Digest) -> Result<Content, Error> {
+pub fn content(store: &LocalStore, hash: &Digest) -> Result<Content, InspectError> {
     let layout = store.layout();
     let missing = |_| InspectError::NoObject { hash: *hash, store: store.root().to_owned() };
     let n_bytes = layout.folder().status_of(&layout.blob(hash)).map_err(missing)?.n_bytes;
-    let blob = store.open(&BlobDigest::new(*hash, n_bytes))?;
+    let blob = store.open(&BlobDigest::new(*hash, n_bytes));
+    let blob = blob.map_err(|error| InspectError::Store(Box::new(error)))?;
     let blob = blob.ok_or(InspectError::DamagedObject { hash: *hash })?;
     Ok(Content { parts: vec![Piece::whole(Arc::new(blob))] })
 }

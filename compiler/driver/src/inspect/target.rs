@@ -7,11 +7,10 @@ use mc_rules::export::gguf::GgufInfo;
 use mc_rules::quantize::tensor_report::Entry;
 
 use crate::build::engine::Engine;
+use crate::build::failure::{BuildFailure, Unbuilt};
 use crate::build::tensor_reports;
 use crate::declarations::Wanted;
-use crate::error::Error;
 use crate::event::Event;
-use crate::failure::{BuildFailure, Unbuilt};
 use crate::inspect::error::InspectError;
 use crate::inspect::file::map_file;
 use crate::inspect::series;
@@ -56,7 +55,7 @@ pub fn gguf_of<'a>(text: &str, targets: &'a [Wanted]) -> Result<&'a GgufInfo, In
 ///
 /// # Errors
 /// If it cannot be built or read.
-pub fn build_gguf(engine: &mut Engine<'_>, info: &GgufInfo) -> Result<TargetGguf, Error> {
+pub fn build_gguf(engine: &mut Engine<'_>, info: &GgufInfo) -> Result<TargetGguf, InspectError> {
     let asked = [info.gguf.clone()];
     let pass = engine.build(&asked, &asked, &Mutex::default());
     engine.events.event(Event::BuildPaused);
@@ -73,7 +72,7 @@ pub fn build_gguf(engine: &mut Engine<'_>, info: &GgufInfo) -> Result<TargetGguf
         }
         None => {
             let is_interrupted = pass.built.is_interrupted;
-            Err(Error::Unbuilt(Box::new(Unbuilt { failures, is_interrupted })))
+            Err(InspectError::Unbuilt(Unbuilt { failures, is_interrupted }))
         }
     }
 }

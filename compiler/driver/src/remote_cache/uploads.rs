@@ -12,7 +12,8 @@ use mc_execute::services::source_content;
 use mc_ir::action::{ActionNode, Input};
 use mc_ir::output::{Output, Outputs};
 use mc_remote::error::RemoteError;
-use mc_remote::remote::{Made, Remote};
+use mc_remote::made::Made;
+use mc_remote::remote::Remote;
 use mc_store::local::store::LocalStore;
 
 use crate::interrupt::Interrupt;

@@ -1,6 +1,6 @@
 //! Settings of a build.
 
-use mc_execute::build::{OnFailure, OnMiss};
+use mc_execute::options::{OnFailure, OnMiss};
 
 use crate::settings::cache::CacheSettings;
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use mc_fetch::credentials::SecretHeader;
+use mc_fetch::secret::header::SecretHeader;
 use mc_remote::function::DigestFunction;
 
 use crate::settings::access::Access;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mc_fetch::hugging_face;
+use mc_fetch::origins::hugging_face;
 use mc_fetch::url::{Url, UrlError};
 
 use crate::settings::access::Access;

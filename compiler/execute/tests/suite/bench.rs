@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
-use mc_execute::build::{Built, OnFailure, OnMiss, Options, build};
+use mc_execute::build::build;
+use mc_execute::built::Built;
 use mc_execute::doubts::Doubts;
 use mc_execute::event::{Event, Origin};
 use mc_execute::fetch::output_content;
+use mc_execute::options::{OnFailure, OnMiss, Options};
 use mc_execute::remote::RemoteResults;
 use mc_execute::services::Services;
 use mc_files::folder::Folder;

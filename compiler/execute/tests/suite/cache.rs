@@ -1,6 +1,6 @@
 //! What is a hit and what is not.
 
-use mc_execute::build::{OnFailure, OnMiss, Options};
+use mc_execute::options::{OnFailure, OnMiss, Options};
 
 use crate::bench::{Bench, over_stores};
 use crate::glue::{Effect, Glue, file, glue, node, of, step};

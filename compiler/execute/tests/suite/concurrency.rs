@@ -3,8 +3,9 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Barrier};
 
-use mc_execute::build::{OnFailure, OnMiss, Options, build};
+use mc_execute::build::build;
 use mc_execute::doubts::Doubts;
+use mc_execute::options::{OnFailure, OnMiss, Options};
 use mc_execute::services::Services;
 use mc_ir::action::ActionNode;
 use mc_ir::graph::ActionGraph;

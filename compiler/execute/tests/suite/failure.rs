@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use mc_execute::build::{OnFailure, OnMiss, Options};
+use mc_execute::options::{OnFailure, OnMiss, Options};
 use mc_ir::action::{ActionError, ActionNode};
 
 use crate::bench::{Bench, Store, over_stores};

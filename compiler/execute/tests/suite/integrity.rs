@@ -124,7 +124,9 @@ fn rot(bench: &Bench<mc_store::local::store::LocalStore>, blob: &BlobDigest, byt
     // The time of change cannot be set, so the note of it is.
     let session = LazySession::new(Arc::clone(layout.folder()), layout.unfinished());
     let memo = VerifiedMemo::open(layout.folder(), layout.verified_log(), &session).unwrap();
-    memo.remember(blob.hash, FileStamp::of(&fs::metadata(&path).unwrap()));
+    let stamp = FileStamp::of(&fs::metadata(&path).unwrap());
+    memo.believe(blob.hash, stamp);
+    memo.note(&[(blob.hash, stamp)]);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use mc_execute::build::{OnFailure, OnMiss, Options};
+use mc_execute::options::{OnFailure, OnMiss, Options};
 use mc_execute::remote::{Found, RemoteResults};
 use mc_ir::action::{ActionError, ActionNode, Content};
 use mc_ir::output::{Output, Outputs};

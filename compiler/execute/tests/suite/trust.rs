@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use mc_digest::digest::{BlobDigest, Digest};
-use mc_execute::build::{OnFailure, OnMiss, Options};
+use mc_execute::options::{OnFailure, OnMiss, Options};
 use mc_execute::remote::{Found, RemoteResults};
 use mc_ir::action::{ActionError, ActionNode, Content};
 use mc_ir::output::{Output, Outputs};

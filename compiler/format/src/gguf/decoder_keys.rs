@@ -5,7 +5,7 @@
 use mc_decoder::program::{Attention, Decoder, FeedForward, Mixer, Rotary, RotaryScaling, Yarn};
 
 use crate::gguf::key_writer::KeyWriter;
-use crate::gguf::keys::ModelFacts;
+use crate::gguf::model_facts::ModelFacts;
 use crate::gguf::value::Value;
 
 /// What the converter writes while it makes tensors, before all other keys.

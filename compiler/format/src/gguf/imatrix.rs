@@ -9,12 +9,11 @@ use std::collections::BTreeMap;
 
 use mc_tensor::model_tensor::ModelTensor;
 
-use crate::gguf::array::Array;
 use crate::gguf::layout::{Layout, TensorPlan};
 use crate::gguf::names::{model_tensor, wire_name};
 use crate::gguf::reader::{Gguf, GgufError};
 use crate::gguf::tensor_type::by_name;
-use crate::gguf::value::Value;
+use crate::gguf::value::{Array, Value};
 
 /// A file's contents.
 #[derive(Clone, Debug, Default, PartialEq)]

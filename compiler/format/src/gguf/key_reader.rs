@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::ops::RangeInclusive;
 
-use crate::gguf::model::ModelError;
+use crate::gguf::model_error::ModelError;
 use crate::gguf::reader::Gguf;
 use crate::gguf::value::Value;
 

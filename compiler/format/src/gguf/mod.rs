@@ -1,7 +1,6 @@
 //! The GGUF container, version 3: keys, a list of tensors, and their bytes.
 
 pub(crate) mod architecture;
-pub mod array;
 pub(crate) mod decoder_keys;
 pub mod imatrix;
 mod key_reader;
@@ -9,6 +8,8 @@ pub mod key_writer;
 pub mod keys;
 pub mod layout;
 pub mod model;
+pub mod model_error;
+pub mod model_facts;
 pub mod names;
 pub mod reader;
 pub mod split;

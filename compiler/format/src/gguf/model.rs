@@ -1,7 +1,5 @@
 //! From a GGUF file back to a program, for running and inspecting it.
 
-use std::borrow::Cow;
-
 use mc_decoder::program::{
     Attention, Block, Decoder, Experts, FeedForward, Head, MAX_EXPERTS, MAX_EXPERTS_OF_MODEL, Mixer, Norm,
     QkNorm, Rotary, RotaryScaling, Scales, ShortConvolution, Yarn,
@@ -10,30 +8,13 @@ use mc_tensor::model_tensor::ModelTensor;
 
 use crate::gguf::architecture::{self, Architecture, Norms, QkNorms};
 use crate::gguf::key_reader::{count, float, text, wrong};
+use crate::gguf::model_error::ModelError;
 use crate::gguf::names::wire_name;
 use crate::gguf::reader::Gguf;
 use crate::gguf::value::Value;
 
 /// The fewest tensors of a layer: what bounds the layers that a file may claim by the bytes that it has.
 const MIN_BLOCK_TENSORS: u32 = 4;
-
-/// The file is whole, but no model that can be run.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ModelError {
-    /// A key is not there, or not of its type.
-    #[error("Key `{key}`: {found}; expected {expected}")]
-    Key {
-        /// The key.
-        key: String,
-        /// What it should be.
-        expected: Cow<'static, str>,
-        /// What it is.
-        found: String,
-    },
-    /// Nobody here knows the architecture.
-    #[error("The file has architecture `{0}`; known are {known}", known = architecture::names())]
-    Architecture(String),
-}
 
 /// The program that the keys describe; rotary pairs as GGUF files have them.
 ///
@@ -292,8 +273,9 @@ mod tests {
     use mc_decoder::program::{Activation, RotaryPairing};
     use mc_decoder::vocabulary::{SpecialKey, SpecialTokens, TokenType, Vocabulary, VocabularyKind};
 
-    use crate::gguf::keys::{ModelFacts, keys};
+    use crate::gguf::keys::keys;
     use crate::gguf::layout::{Layout, TensorPlan};
+    use crate::gguf::model_facts::ModelFacts;
     use crate::gguf::tensor_type::by_name;
     use crate::gguf::vocabulary_keys::vocabulary;
 

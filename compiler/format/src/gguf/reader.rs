@@ -3,10 +3,9 @@
 //! Every length is checked against the bytes that are left before anything is allocated, every tensor against the
 //! length of the file. Versions 2 and 3 are read; version 1 counted in 32 bits and is no longer met.
 
-use crate::gguf::array::Array;
 use crate::gguf::key_writer::Keys;
 use crate::gguf::tensor_type::{self, TensorType};
-use crate::gguf::value::{ARRAY, TEXT, Value};
+use crate::gguf::value::{ARRAY, Array, TEXT, Value};
 
 /// Arrays of arrays deeper than this are refused; no known file nests at all.
 const MAX_NESTING: u32 = 4;

@@ -1,6 +1,7 @@
 //! Values of GGUF keys: thirteen types, arrays typed throughout, order kept.
-
-use crate::gguf::array::Array;
+//!
+//! Arrays are kept as they stand in a file, so that a vocabulary takes no more memory than its bytes, and decoded item by
+//! item.
 
 /// The value of a key.
 #[derive(Clone, Debug, PartialEq)]
@@ -145,4 +146,131 @@ impl Value {
 pub(crate) fn write_text(text: &str, out: &mut Vec<u8>) {
     out.extend((text.len() as u64).to_le_bytes());
     out.extend_from_slice(text.as_bytes());
+}
+
+/// Values of one type; the type is kept for an empty array too.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Array {
+    type_id: u32,
+    n_items: u64,
+    /// The items as they stand in a file, checked.
+    bytes: Vec<u8>,
+}
+
+impl Array {
+    /// An array of these values, all of the type.
+    pub fn new(type_id: u32, items: impl IntoIterator<Item = Value>) -> Self {
+        let (mut n_items, mut bytes) = (0, Vec::new());
+        for item in items {
+            debug_assert_eq!(item.type_id(), type_id, "an array has values of one type");
+            item.write(&mut bytes);
+            n_items += 1;
+        }
+        Self { type_id, n_items, bytes }
+    }
+
+    /// The array of items that a reader has checked: so many, of this type, in these bytes and no more.
+    pub(crate) fn checked(type_id: u32, n_items: u64, bytes: &[u8]) -> Self {
+        Self { type_id, n_items, bytes: bytes.to_vec() }
+    }
+
+    /// The number of the items' type.
+    pub fn type_id(&self) -> u32 {
+        self.type_id
+    }
+
+    /// How many items there are.
+    pub fn len(&self) -> usize {
+        usize::try_from(self.n_items).expect("each item has a byte in memory")
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.n_items == 0
+    }
+
+    /// The items, in order.
+    pub fn items(&self) -> impl Iterator<Item = Value> + '_ {
+        let mut rest = self.bytes.as_slice();
+        (0..self.n_items).map(move |_| next(self.type_id, &mut rest))
+    }
+
+    /// The items as texts; `None` when they are something else.
+    pub fn texts(&self) -> Option<impl Iterator<Item = &str> + '_> {
+        let mut rest = self.bytes.as_slice();
+        (self.type_id == TEXT).then(|| (0..self.n_items).map(move |_| text(&mut rest)))
+    }
+
+    /// Appends the array as it stands in a file.
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        out.extend(self.type_id.to_le_bytes());
+        out.extend(self.n_items.to_le_bytes());
+        out.extend_from_slice(&self.bytes);
+    }
+}
+
+/// Takes the next `N` bytes.
+fn take<const N: usize>(rest: &mut &[u8]) -> [u8; N] {
+    let (first, after) = rest.split_first_chunk().expect("the items were checked when they came");
+    *rest = after;
+    *first
+}
+
+fn text<'a>(rest: &mut &'a [u8]) -> &'a str {
+    let n_bytes =
+        usize::try_from(u64::from_le_bytes(take(rest))).expect("the items were checked when they came");
+    let (text, after) = rest.split_at(n_bytes);
+    *rest = after;
+    std::str::from_utf8(text).expect("the items were checked when they came")
+}
+
+fn next(type_id: u32, rest: &mut &[u8]) -> Value {
+    match type_id {
+        0 => Value::U8(take::<1>(rest)[0]),
+        1 => Value::I8(i8::from_le_bytes(take(rest))),
+        2 => Value::U16(u16::from_le_bytes(take(rest))),
+        3 => Value::I16(i16::from_le_bytes(take(rest))),
+        4 => Value::U32(u32::from_le_bytes(take(rest))),
+        5 => Value::I32(i32::from_le_bytes(take(rest))),
+        6 => Value::F32(f32::from_le_bytes(take(rest))),
+        7 => Value::Bool(take::<1>(rest)[0] != 0),
+        TEXT => Value::Text(text(rest).to_owned()),
+        ARRAY => {
+            let type_id = u32::from_le_bytes(take(rest));
+            let n_items = u64::from_le_bytes(take(rest));
+            let before = *rest;
+            for _ in 0..n_items {
+                drop(next(type_id, rest));
+            }
+            Value::Array(Array::checked(type_id, n_items, &before[..before.len() - rest.len()]))
+        }
+        10 => Value::U64(u64::from_le_bytes(take(rest))),
+        11 => Value::I64(i64::from_le_bytes(take(rest))),
+        12 => Value::F64(f64::from_le_bytes(take(rest))),
+        other => unreachable!("value type {other} is refused when items are checked"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn items_come_back_as_they_were_put_in() {
+        let inner = |n| Value::Array(Array::new(4, (0..n).map(Value::U32)));
+        let lists: Vec<(u32, Vec<Value>)> = vec![
+            (0, vec![Value::U8(1), Value::U8(255)]),
+            (6, vec![Value::F32(0.5), Value::F32(-1e9)]),
+            (7, vec![Value::Bool(true), Value::Bool(false)]),
+            (TEXT, vec![Value::Text(String::new()), Value::Text("größer".to_owned())]),
+            (ARRAY, vec![inner(0), inner(3)]),
+            (12, vec![]),
+        ];
+        for (type_id, items) in lists {
+            let array = Array::new(type_id, items.clone());
+            assert_eq!((array.type_id(), array.len()), (type_id, items.len()));
+            assert_eq!(array.items().collect::<Vec<_>>(), items);
+            assert_eq!(array.texts().is_some(), type_id == TEXT);
+        }
+    }
 }

@@ -4,7 +4,7 @@ use mc_decoder::vocabulary::{SpecialKey, SpecialTokens, TokenType, Vocabulary, V
 
 use crate::gguf::key_reader::{get, number, shown, text, texts, wrong};
 use crate::gguf::key_writer::{KeyWriter, Keys};
-use crate::gguf::model::ModelError;
+use crate::gguf::model_error::ModelError;
 use crate::gguf::reader::Gguf;
 use crate::gguf::value::Value;
 

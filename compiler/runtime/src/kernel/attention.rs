@@ -10,10 +10,10 @@ use rayon::iter::{IndexedParallelIterator, ParallelIterator};
 use rayon::slice::ParallelSliceMut;
 
 use crate::kernel::cpu_path::{self, Kernel};
-use crate::kernel::lanes::{self, N_LANES};
 use crate::kernel::matmul;
 use crate::kernel::products::{Products, Rows};
 use crate::kv_cache::{BlockCache, HeadCache};
+use crate::lanes::{self, N_LANES};
 use mc_tensor::cpu_path::CpuPath;
 use mc_tensor::math;
 

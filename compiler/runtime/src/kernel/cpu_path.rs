@@ -1,6 +1,6 @@
 //! Compiles kernels for the widths of [`CpuPath`].
 //!
-//! The sixteen lanes of [`crate::kernel::lanes`] are computed sixteen, eight or four at a time, each lane by the same
+//! The sixteen lanes of [`crate::lanes`] are computed sixteen, eight or four at a time, each lane by the same
 //! operations in the same order.
 
 use mc_tensor::cpu_path::{CpuPath, Width};

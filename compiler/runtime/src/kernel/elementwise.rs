@@ -5,7 +5,7 @@ use rayon::iter::{IndexedParallelIterator, ParallelIterator};
 use rayon::slice::ParallelSliceMut;
 
 use crate::kernel::cpu_path::{self, Kernel};
-use crate::kernel::lanes;
+use crate::lanes;
 use crate::rotary::RotaryTable;
 use mc_tensor::cpu_path::CpuPath;
 use mc_tensor::math;

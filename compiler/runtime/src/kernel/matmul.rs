@@ -2,7 +2,7 @@
 //!
 //! Work is cut into tiles of weight rows. A tile is decoded to f32 once and multiplied with every token, four tokens
 //! by several rows at a time, so memory beyond the result is one tile per thread. Which thread takes which tile
-//! does not matter: every element of the result is one dot product of [`crate::kernel::lanes`].
+//! does not matter: every element of the result is one dot product of [`crate::lanes`].
 
 use std::borrow::Cow;
 
@@ -10,8 +10,8 @@ use rayon::iter::{IndexedParallelIterator, ParallelIterator};
 use rayon::slice::ParallelSliceMut;
 
 use crate::kernel::cpu_path;
-use crate::kernel::lanes;
 use crate::kernel::products::{Products, Rows};
+use crate::lanes;
 use crate::weight::Weight;
 use mc_tensor::cpu_path::CpuPath;
 

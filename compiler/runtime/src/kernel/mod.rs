@@ -5,6 +5,5 @@
 pub mod attention;
 pub mod cpu_path;
 pub mod elementwise;
-pub mod lanes;
 pub mod matmul;
 pub mod products;

@@ -1,7 +1,7 @@
 //! All dot products between two sets of rows.
 
 use crate::kernel::cpu_path::Kernel;
-use crate::kernel::lanes;
+use crate::lanes;
 
 /// Left rows that are multiplied at once.
 const N_LEFT: usize = 4;

@@ -1,0 +1,212 @@
+//! How a registry lets somebody in: it answers 401 and names a service that gives tokens.
+//!
+//! Source: the distribution project's token authentication specification, and RFC 6750.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use serde::Deserialize;
+
+use crate::credentials::Credentials;
+use crate::error::FetchError;
+use crate::http::agents::Agents;
+use crate::http::answer::Answer;
+use crate::http::ask::Ask;
+use crate::http::refusal::Refusal;
+use crate::http::told::Told;
+use crate::secret::Secret;
+use crate::secret::header::SecretHeader;
+use crate::url::Url;
+
+/// A longer answer of a token service is none.
+const MAX_TOKEN: u64 = 1 << 20;
+
+/// A longer token is none.
+const MAX_HEADER: usize = 32 << 10;
+
+/// A header that lets somebody in.
+#[derive(Clone, Debug)]
+pub(crate) struct Token {
+    pub(crate) header: SecretHeader,
+    /// True if it was given to the user, and not to anybody who asks.
+    pub(crate) is_private: bool,
+}
+
+#[derive(Deserialize)]
+struct Given {
+    token: Option<String>,
+    access_token: Option<String>,
+}
+
+/// The use that somebody makes of a registry; whoever may read may not send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Intent {
+    Read,
+    Send,
+}
+
+/// Headers that token services gave, by registry and scope.
+#[derive(Debug, Default)]
+pub(crate) struct Tokens(Mutex<BTreeMap<String, Token>>);
+
+impl Tokens {
+    /// The header that was last good for a repository of a registry.
+    pub(crate) fn known(&self, url: &Url, intent: Intent) -> Option<Token> {
+        self.lock().get(&scope_of(url, intent)).cloned()
+    }
+
+    /// Gets the header that the registry's challenge asks for; `false` when it asks for nothing that we have.
+    ///
+    /// # Errors
+    /// When the token service cannot be asked.
+    pub(crate) fn answer_challenge(
+        &self,
+        agents: &Agents,
+        credentials: &Credentials,
+        url: &Url,
+        intent: Intent,
+        answer: &Answer,
+    ) -> Result<bool, Refusal> {
+        // A redirect elsewhere asks in its own name, and gets nothing from us.
+        if !answer.url.is_same_server(url) {
+            return Ok(false);
+        }
+        let Some(challenge) = answer.header("www-authenticate") else { return Ok(false) };
+        let token = match challenge.split_once(' ') {
+            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("bearer") => {
+                Some(bearer(agents, credentials, url, rest)?)
+            }
+            _ if challenge.to_ascii_lowercase().starts_with("basic") => {
+                let login = credentials.registry_login(url);
+                login.map(|login| Token { header: SecretHeader::basic(&login), is_private: true })
+            }
+            _ => None,
+        };
+        let Some(token) = token else { return Ok(false) };
+        self.lock().insert(scope_of(url, intent), token);
+        Ok(true)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Token>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn bearer(agents: &Agents, credentials: &Credentials, url: &Url, challenge: &str) -> Result<Token, Refusal> {
+    let lie = |what: String| FetchError::Lie { url: url.clone(), what };
+    let realm = parameter(challenge, "realm")
+        .ok_or_else(|| lie("asks for a token and does not say from where".to_owned()))?;
+    let service = Url::parse(&realm)
+        .map_err(|error| lie(format!("names a token service that cannot be asked: {error}")))?;
+    if !service.is_private() {
+        return Err(lie(format!(
+            "names the token service `{service}`, which is not asked over plain `http`"
+        ))
+        .into());
+    }
+    url.may_lead_to(&service).map_err(|what| lie(format!("leads to a token service {what}")))?;
+    // What is meant for the registry is not for whomever it names; who has a login there may have written it down.
+    let login = if is_of(url.host(), service.host()) {
+        credentials.registry_login(url)
+    } else {
+        credentials.own_login(&service)
+    };
+    let is_private = login.is_some();
+    let headers = login.iter().map(SecretHeader::basic).collect();
+    let mut pairs = Vec::new();
+    let (name, scope) = (parameter(challenge, "service"), parameter(challenge, "scope"));
+    pairs.extend(name.as_deref().map(|name| ("service", name)));
+    pairs.extend(scope.as_deref().map(|scope| ("scope", scope)));
+    let address = service.with_query(&pairs);
+    let mut answer = agents.follow(&Ask::whole(&address), Told { headers, is_private })?;
+    if answer.status != 200 {
+        let (url, status) = (address, answer.status);
+        let message = match is_private {
+            true => "it is the token service of the registry".to_owned(),
+            false => format!(
+                "it is the token service that `{}` names, and was told nobody's name; a login for `{}` itself would be",
+                url.host(),
+                service.host()
+            ),
+        };
+        return Err(FetchError::Denied { url, status, message }.into());
+    }
+    let given: Option<Given> = serde_json::from_slice(&answer.short(MAX_TOKEN)?).ok();
+    let is_header = |token: &String| {
+        (1..=MAX_HEADER).contains(&token.len()) && token.bytes().all(|byte| byte.is_ascii_graphic())
+    };
+    let token = given.and_then(|given| given.token.or(given.access_token)).filter(is_header);
+    let token = token.ok_or_else(|| FetchError::Lie { url: address, what: "gave no token".to_owned() })?;
+    Ok(Token { header: SecretHeader::bearer(&Secret::new(&token)), is_private })
+}
+
+/// Tells whether a token service belongs to the registry: it is on the registry's host, or on one that shares its
+/// domain (`registry.gitlab.com` and `gitlab.com`). Docker's two hosts belong together.
+fn is_of(registry: &str, service: &str) -> bool {
+    if registry == service || (registry, service) == ("registry-1.docker.io", "auth.docker.io") {
+        return true;
+    }
+    let is_name = |host: &str| !host.starts_with('[') && host.parse::<std::net::Ipv4Addr>().is_err();
+    // Of a name with two labels the rest is nobody's: `com`.
+    let domain = registry.split_once('.').map(|(_, domain)| domain);
+    let domain = domain.filter(|domain| domain.contains('.') && is_name(registry));
+    let below = domain.and_then(|domain| service.strip_suffix(domain));
+    below.is_some_and(|below| below.is_empty() || below.ends_with('.'))
+}
+
+#[test]
+fn a_login_goes_to_the_token_service_of_its_registry_alone() {
+    for (registry, service) in [
+        ("ghcr.io", "ghcr.io"),
+        ("registry-1.docker.io", "auth.docker.io"),
+        ("registry.gitlab.com", "gitlab.com"),
+        ("registry.example.com", "auth.example.com"),
+        ("127.0.0.1", "127.0.0.1"),
+    ] {
+        assert!(is_of(registry, service), "{registry} {service}");
+    }
+    for (registry, service) in [
+        ("ghcr.io", "evil.io"),
+        ("ghcr.io", "io"),
+        ("registry.gitlab.com", "evilgitlab.com"),
+        ("registry.gitlab.com", "gitlab.com.evil.io"),
+        ("registry.example.com", "com"),
+        ("127.0.0.1", "5.0.0.1"),
+        ("auth.docker.io", "registry-1.docker.io.evil.io"),
+    ] {
+        assert!(!is_of(registry, service), "{registry} {service}");
+    }
+}
+
+/// Server and repository, and what is wanted: `https://registry/v2/org/name Read`.
+fn scope_of(url: &Url, intent: Intent) -> String {
+    let text = url.to_string();
+    let end = text.find("/manifests/").or_else(|| text.find("/blobs/")).unwrap_or(text.len());
+    format!("{} {intent:?}", &text[..end])
+}
+
+/// The value of `name="value"` or `name=value` in a challenge.
+fn parameter(challenge: &str, name: &str) -> Option<String> {
+    let mut rest = challenge.trim();
+    while let Some((key, after)) = rest.split_once('=') {
+        let (value, after) = match after.strip_prefix('"') {
+            Some(quoted) => quoted.split_once('"')?,
+            None => after.split_once(',').unwrap_or((after, "")),
+        };
+        if key.trim_start_matches([',', ' ']).trim().eq_ignore_ascii_case(name) {
+            return Some(value.trim().to_owned());
+        }
+        rest = after.trim_start_matches([',', ' ']);
+    }
+    None
+}
+
+#[test]
+fn parameters_of_a_challenge_are_found() {
+    let challenge = "realm=\"https://auth/token\",service=registry, scope=\"repository:a/b:pull,push\"";
+    assert_eq!(parameter(challenge, "realm").as_deref(), Some("https://auth/token"));
+    assert_eq!(parameter(challenge, "service").as_deref(), Some("registry"));
+    assert_eq!(parameter(challenge, "scope").as_deref(), Some("repository:a/b:pull,push"));
+    assert_eq!(parameter(challenge, "error"), None);
+    assert_eq!(parameter("realm=\"open", "realm"), None);
+}

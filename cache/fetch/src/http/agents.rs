@@ -1,0 +1,234 @@
+//! One request and its answer: proxies, redirects, and how long anybody waits.
+//!
+//! What must not be seen is sent to the server that it is meant for and to no other: a redirect elsewhere goes on
+//! without it, and a redirect from `https` to `http` goes nowhere. Answers come as they are, never decompressed.
+//! Who asks is for the caller to say ([`crate::client`]), and so is whether to try again.
+
+use std::io::Read;
+
+use ureq::config::Config;
+use ureq::http::{Method, Request, Response};
+use ureq::unversioned::resolver::DefaultResolver;
+use ureq::unversioned::transport::{Connector, DefaultConnector};
+use ureq::{Agent, Body, SendBody, Timeout};
+
+use crate::error::FetchError;
+use crate::http::answer::Answer;
+use crate::http::ask::Ask;
+use crate::http::redirects::{MAX_REDIRECTS, circle, target};
+use crate::http::refusal::Refusal;
+use crate::http::sending::{Sending, Verb};
+use crate::http::told::Told;
+use crate::http::watched::Watching;
+use crate::nearby::FarOnly;
+use crate::patience::Patience;
+use crate::proxies::{Proxies, is_direct};
+use crate::secret::header::SecretHeader;
+use crate::tls::Pem;
+use crate::url::Url;
+
+/// A server is asked whether it takes more than this before it is sent.
+const ASKED_FIRST: u64 = 8 << 20;
+
+/// The HTTP client, once for each way to a server.
+#[derive(Debug)]
+pub(crate) struct Agents {
+    /// For servers to which no proxy leads.
+    direct: Agent,
+    /// For those of them to which a server elsewhere redirects.
+    far: Agent,
+    /// For the others, over `https` and over `http`.
+    proxied: [Option<Agent>; 2],
+    /// The text of `NO_PROXY`.
+    no_proxy: String,
+    pub(crate) patience: Patience,
+}
+
+impl Agents {
+    /// Ways through these proxies, with certificates and keys of the user's.
+    ///
+    /// # Errors
+    /// When a proxy's address cannot be used.
+    pub(crate) fn new(patience: Patience, proxies: &Proxies, pem: &Pem) -> Result<Self, FetchError> {
+        let proxied = |address: &Option<String>| {
+            let Some(address) = address else { return Ok(None) };
+            // The client's message may quote the address, which may hold a password.
+            let proxy = ureq::Proxy::new(address).map_err(|_| FetchError::Listing {
+                origin: "The proxy".to_owned(),
+                what: "its address cannot be used; expected `http://host:port`".to_owned(),
+            })?;
+            Ok::<_, FetchError>(Some(agent(&patience, Some(proxy), pem)))
+        };
+        let proxied = [proxied(&proxies.https)?, proxied(&proxies.http)?];
+        let (direct, no_proxy) = (agent(&patience, None, pem), proxies.none.clone());
+        let far = Agent::with_parts(config(&patience, None, pem), connector(), FarOnly::default());
+        Ok(Self { direct, far, proxied, no_proxy, patience })
+    }
+
+    /// Asks, and goes where the answer points.
+    pub(crate) fn follow(&self, ask: &Ask<'_>, told: Told) -> Result<Answer, Refusal> {
+        let Told { mut headers, is_private } = told;
+        let mut url = ask.url.clone();
+        for _ in 0..=MAX_REDIRECTS {
+            let response = self.once(ask, &url, &headers)?;
+            let status = response.status().as_u16();
+            if !matches!(status, 301 | 302 | 303 | 307 | 308) {
+                return Ok(Answer::new(&url, response, Told { headers, is_private }, &self.patience));
+            }
+            let next = target(&url, &response)?;
+            if !next.is_same_server(&url) {
+                headers.clear();
+            }
+            url = next;
+        }
+        Err(circle(ask.url).into())
+    }
+
+    /// Sends something, and goes where those point that want the same sent elsewhere.
+    ///
+    /// * `bytes`: gives them from the first to the last, as often as they are sent
+    pub(crate) fn send<R: Read>(
+        &self,
+        sending: &Sending<'_>,
+        told: Told,
+        n_bytes: u64,
+        bytes: &impl Fn() -> R,
+    ) -> Result<Answer, Refusal> {
+        let Told { headers: mut secrets, is_private } = told;
+        let mut url = sending.url.clone();
+        for _ in 0..=MAX_REDIRECTS {
+            let response = self.send_to(&url, sending, &secrets, n_bytes, &mut bytes())?;
+            if !matches!(response.status().as_u16(), 307 | 308) {
+                return Ok(Answer::new(
+                    &url,
+                    response,
+                    Told { headers: secrets, is_private },
+                    &self.patience,
+                ));
+            }
+            let next = target(&url, &response)?;
+            if !next.is_same_server(&url) {
+                secrets.clear();
+            }
+            url = next;
+        }
+        Err(circle(sending.url).into())
+    }
+
+    fn once(&self, ask: &Ask<'_>, url: &Url, headers: &[SecretHeader]) -> Result<Response<Body>, Refusal> {
+        // What is hashed are the bytes that were published, so no server may send them in another coding.
+        let agent = self.agent_for(url, ask.url);
+        let request = if ask.is_head { agent.head(url.full()) } else { agent.get(url.full()) };
+        let mut request = request.header("accept-encoding", "identity");
+        if let Some(accept) = ask.accept {
+            request = request.header("accept", accept);
+        }
+        if ask.from > 0 {
+            request = request.header("range", format!("bytes={}-", ask.from));
+            if let Some(version) = ask.if_range {
+                request = request.header("if-range", version);
+            }
+        }
+        for header in headers {
+            request = request.header(&header.name, header.value.open());
+        }
+        request.call().map_err(|error| self.unanswered(url, &error))
+    }
+
+    fn send_to(
+        &self,
+        url: &Url,
+        sending: &Sending<'_>,
+        secrets: &[SecretHeader],
+        n_bytes: u64,
+        bytes: &mut dyn Read,
+    ) -> Result<Response<Body>, Refusal> {
+        let Sending { verb, headers, .. } = *sending;
+        let method = match verb {
+            Verb::Put => Method::PUT,
+            Verb::Post => Method::POST,
+            Verb::Patch => Method::PATCH,
+            Verb::Delete => Method::DELETE,
+        };
+        let mut request = Request::builder().method(method).uri(url.full());
+        if verb != Verb::Delete {
+            request = request.header("content-length", n_bytes.to_string());
+        }
+        // A server that does not take so much says so before it has come, not by breaking the connection.
+        if n_bytes > ASKED_FIRST {
+            request = request.header("expect", "100-continue");
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        for header in secrets {
+            request = request.header(&header.name, header.value.open());
+        }
+        let agent = self.agent_for(url, sending.url);
+        let sent = if verb == Verb::Delete {
+            request.body(()).map_err(ureq::Error::from).and_then(|request| agent.run(request))
+        } else {
+            let body = SendBody::from_reader(bytes);
+            request.body(body).map_err(ureq::Error::from).and_then(|request| agent.run(request))
+        };
+        sent.map_err(|error| self.unanswered(url, &error))
+    }
+
+    /// The agent for an address.
+    ///
+    /// * `first`: the address that was asked first; others are where it redirects to
+    fn agent_for(&self, url: &Url, first: &Url) -> &Agent {
+        let [https, http] = &self.proxied;
+        let proxied = if url.is_https() { https } else { http };
+        let direct = if url.is_same_server(first) || first.is_near() { &self.direct } else { &self.far };
+        proxied.as_ref().filter(|_| !is_direct(&self.no_proxy, url)).unwrap_or(direct)
+    }
+
+    /// The reason why there was no answer.
+    fn unanswered(&self, url: &Url, error: &ureq::Error) -> Refusal {
+        let is_passing = !matches!(
+            error,
+            ureq::Error::Tls(_) | ureq::Error::Rustls(_) | ureq::Error::Http(_) | ureq::Error::BadUri(_)
+        );
+        let reason = match error {
+            ureq::Error::Timeout(Timeout::Resolve | Timeout::Connect) => {
+                format!("no connection came about within {} s", self.patience.connect.as_secs_f32())
+            }
+            ureq::Error::Timeout(_) => {
+                format!("it said nothing for {} s", self.patience.idle.as_secs_f32())
+            }
+            // The client's message may quote a header that it could not send.
+            ureq::Error::Http(_) => "a header for it holds characters that cannot be sent".to_owned(),
+            _ => error.to_string(),
+        };
+        let is_silence = matches!(error, ureq::Error::Timeout(_));
+        Refusal { is_silence, ..Refusal::connection(url, &reason, is_passing) }
+    }
+}
+
+fn agent(patience: &Patience, proxy: Option<ureq::Proxy>, pem: &Pem) -> Agent {
+    Agent::with_parts(config(patience, proxy, pem), connector(), DefaultResolver::default())
+}
+
+fn connector() -> impl Connector {
+    DefaultConnector::default().chain(Watching)
+}
+
+fn config(patience: &Patience, proxy: Option<ureq::Proxy>, pem: &Pem) -> Config {
+    let (connect, idle) = (Some(patience.connect), Some(patience.idle));
+    let config = Agent::config_builder()
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .proxy(proxy)
+        .tls_config(pem.config())
+        .user_agent(concat!("mc/", env!("CARGO_PKG_VERSION")))
+        .timeout_resolve(connect)
+        .timeout_connect(connect)
+        .timeout_send_request(idle)
+        .timeout_recv_response(idle)
+        .timeout_per_read(idle)
+        .timeout_per_write(idle)
+        .max_response_header_size(64 * 1024);
+    config.build()
+}

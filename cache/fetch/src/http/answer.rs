@@ -1,0 +1,195 @@
+//! The answer of a server, of which nothing is believed: short texts have bounds, and what it says of a refusal is shown
+//! without what it was told.
+
+use std::io::{self, Read};
+use std::time::{Duration, Instant};
+
+use ureq::Body;
+use ureq::http::{HeaderMap, Response};
+
+use crate::calendar::http_date;
+use crate::error::FetchError;
+use crate::http::explanation::{json_error, printable, xml_error};
+use crate::http::refusal::Refusal;
+use crate::http::told::Told;
+use crate::http::watched::Watched;
+use crate::patience::{Paced, Patience};
+use crate::secret::header::SecretHeader;
+use crate::url::Url;
+
+/// A short answer is there as a whole after this many times the time for which a server may say nothing.
+const SHORT: u32 = 2;
+
+/// This much of a server's explanation is shown.
+const MAX_EXPLANATION: usize = 300;
+
+/// The answer of a server.
+pub struct Answer {
+    /// The status.
+    pub status: u16,
+    /// Where the answer came from, after redirects.
+    pub url: Url,
+    headers: HeaderMap,
+    sent: Vec<SecretHeader>,
+    /// True if the server that was asked first was told who asks: what it gave is not for everybody.
+    pub is_private: bool,
+    /// How long a short answer may take.
+    short_time: Duration,
+    /// The bytes.
+    pub body: Paced<Box<dyn Read + Send>>,
+}
+
+impl Answer {
+    /// The answer of a server that was told this.
+    pub(crate) fn new(url: &Url, response: Response<Body>, told: Told, patience: &Patience) -> Self {
+        let Told { headers: sent, is_private } = told;
+        let status = response.status().as_u16();
+        let (parts, body) = response.into_parts();
+        let short_time = patience.idle.saturating_mul(SHORT);
+        let body: Box<dyn Read + Send> = Box::new(Watched::new(body.into_reader(), short_time));
+        let body = Paced::new(body, patience.idle);
+        Self { status, url: url.clone(), headers: parts.headers, sent, is_private, short_time, body }
+    }
+
+    /// The whole of an answer that is short, and comes at once: a server must not keep anybody waiting for a few bytes.
+    ///
+    /// # Errors
+    /// When it breaks off, takes too long, or is longer than `limit` bytes.
+    pub(crate) fn short(&mut self, limit: u64) -> Result<Vec<u8>, Refusal> {
+        let bytes = self.beginning(limit + 1).map_err(|error| Refusal::broken(&self.url, &error))?;
+        if bytes.len() as u64 > limit {
+            let what = format!("sent more than {limit} bytes, which is the limit for such an answer");
+            return Err(FetchError::Lie { url: self.url.clone(), what }.into());
+        }
+        Ok(bytes)
+    }
+
+    /// As [`Self::short`], as text.
+    ///
+    /// # Errors
+    /// As [`Self::short`], or when it is not text.
+    pub fn short_text(mut self, limit: u64) -> Result<String, FetchError> {
+        let bytes = self.short(limit).map_err(|refusal| *refusal.error)?;
+        let what = "sent bytes that are not text".to_owned();
+        String::from_utf8(bytes).map_err(|_| FetchError::Lie { url: self.url.clone(), what })
+    }
+
+    /// The first bytes, as many as there are and no more than `limit`.
+    fn beginning(&mut self, limit: u64) -> io::Result<Vec<u8>> {
+        let (began, mut bytes) = (Instant::now(), Vec::new());
+        let mut buffer = vec![0; 16 << 10];
+        loop {
+            let room = usize::try_from(limit - bytes.len() as u64).unwrap_or(usize::MAX).min(buffer.len());
+            let n_read = match self.body.read(&mut buffer[..room]) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                read => read?,
+            };
+            if n_read == 0 {
+                return Ok(bytes);
+            }
+            bytes.extend_from_slice(&buffer[..n_read]);
+            if began.elapsed() > self.short_time {
+                let what = format!("{} bytes came in {} s", bytes.len(), began.elapsed().as_secs_f32());
+                return Err(io::Error::new(io::ErrorKind::TimedOut, what));
+            }
+        }
+    }
+
+    /// A header, when it is there once and is text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut values = self.headers.get_all(name).iter();
+        let first = values.next()?.to_str().ok()?;
+        values.next().is_none().then(|| first.trim())
+    }
+
+    /// Checks that the bytes are those that were published.
+    ///
+    /// # Errors
+    /// When they are compressed although nobody asked for it.
+    pub fn check_plain(&self) -> Result<(), FetchError> {
+        match self.headers.get("content-encoding").map(|value| value.to_str().unwrap_or("?")) {
+            None | Some("identity" | "") => Ok(()),
+            Some(coding) => {
+                let what = format!(
+                    "sent the bytes in the coding `{}`, expected them as they are",
+                    printable(coding)
+                );
+                Err(FetchError::Lie { url: self.url.clone(), what })
+            }
+        }
+    }
+
+    /// The answer, unless it says no.
+    pub(crate) fn accepted(self, patience: &Patience) -> Result<Self, Refusal> {
+        match self.status {
+            200..=299 => Ok(self),
+            _ => Err(self.refusal(patience)),
+        }
+    }
+
+    /// An answer that says no, as an error.
+    pub(crate) fn refusal(mut self, patience: &Patience) -> Refusal {
+        let (url, status) = (self.url.clone(), self.status);
+        let message = self.explanation();
+        let date = self.header("date").and_then(http_date);
+        let after = self.header("retry-after").and_then(|text| retry_after(text, date));
+        let error = match status {
+            401 | 403 => FetchError::Denied { url, status, message },
+            404 | 410 => FetchError::Missing { url, status, message },
+            413 => FetchError::TooLarge { url, message },
+            408 | 425 | 429 | 500..=599 => {
+                if let Some(seconds) = after.filter(|seconds| *seconds > patience.longest_delay) {
+                    let limit = patience.longest_delay;
+                    return FetchError::Busy { url, seconds, limit }.into();
+                }
+                let error = FetchError::Status { url, status, expected: "200", message };
+                return Refusal { error: error.into(), is_passing: true, is_silence: false, after };
+            }
+            _ => FetchError::Status { url, status, expected: "200", message },
+        };
+        error.into()
+    }
+
+    /// The server's own words about its refusal, without what was told to it.
+    fn explanation(&mut self) -> String {
+        let said = match self.header("x-error-message") {
+            Some(said) => said.to_owned(),
+            None => {
+                // An explanation that cannot be read is none.
+                let body = self.beginning(4096).unwrap_or_default();
+                json_error(&body).or_else(|| xml_error(&body)).unwrap_or_default()
+            }
+        };
+        let mut said = printable(&said);
+        for header in &self.sent {
+            for secret in [header.value.open(), header.value.open().rsplit(' ').next().unwrap_or_default()] {
+                if !secret.is_empty() {
+                    said = said.replace(secret, "***");
+                }
+            }
+        }
+        for secret in self.url.secrets() {
+            said = said.replace(secret, "***");
+        }
+        said.chars().take(MAX_EXPLANATION).collect()
+    }
+}
+
+/// `Retry-After`: seconds, or a date. A date is counted from the server's own (`Date`), so that it does not matter what
+/// this machine's clock says; without one it says nothing.
+fn retry_after(text: &str, date: Option<u64>) -> Option<Duration> {
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    Some(Duration::from_secs(http_date(text)?.saturating_sub(date?)))
+}
+
+#[test]
+fn a_server_says_when_to_come_again_by_its_own_clock() {
+    assert_eq!(retry_after("7", None), Some(Duration::from_secs(7)));
+    // Whatever year this machine believes it to be.
+    let at = "Sun, 06 Nov 1994 08:49:37 GMT";
+    assert_eq!(retry_after(at, Some(784_111_770)), Some(Duration::from_secs(7)));
+    assert_eq!(retry_after(at, Some(784_111_780)), Some(Duration::ZERO));
+    assert_eq!(retry_after(at, None), None);
+}

@@ -1,0 +1,113 @@
+//! Blobs of the server that are needed here: promised as long as nobody reads them, and then brought.
+//!
+//! How bytes come is in [`incoming`], what travels together in [`fetch`], what comes as chunks in [`joined`], and what a
+//! server has no more in [`losses`]. Results are [`crate::lookup`]'s.
+
+pub(crate) mod fetch;
+pub(crate) mod incoming;
+mod joined;
+pub(crate) mod losses;
+mod permits;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use mc_digest::digest::BlobDigest;
+use mc_store::traits::BlobStore;
+
+use crate::download::fetch::Fetcher;
+use crate::download::losses::Losses;
+use crate::error::RemoteError;
+use crate::session::Session;
+
+/// When the blobs of a result are fetched.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fetching {
+    /// With the result.
+    AtOnce,
+    /// When somebody reads them.
+    #[default]
+    WhenRead,
+}
+
+/// Blobs that come, or may come.
+pub(crate) struct Download {
+    pub(crate) session: Arc<Session>,
+    pub(crate) fetcher: Fetcher,
+    pub(crate) losses: Losses,
+    pub(crate) fetching: Fetching,
+    n_lost: AtomicUsize,
+}
+
+impl Download {
+    pub(crate) fn new(session: Arc<Session>, fetching: Fetching) -> Self {
+        Self {
+            fetcher: Fetcher::new(Arc::clone(&session)),
+            losses: Losses::new(Arc::clone(&session)),
+            session,
+            fetching,
+            n_lost: AtomicUsize::new(0),
+        }
+    }
+
+    /// Number of blobs that were promised and could not be had.
+    pub(crate) fn n_lost(&self) -> usize {
+        self.n_lost.load(Ordering::Relaxed)
+    }
+
+    /// Brings blobs that the server promised, all that are not here.
+    ///
+    /// # Errors
+    /// When the server fails, or the store cannot be written. What the server has not any more, or sends wrongly, is
+    /// counted in [`Self::n_lost`].
+    pub(crate) fn bring(&self, store: &dyn BlobStore, ours: &[BlobDigest]) -> Result<(), RemoteError> {
+        let promised = &self.session.notes.promised;
+        let mut absent = BTreeSet::new();
+        for blob in ours {
+            if promised.theirs_in(None, blob).is_some() && !store.contains(blob)? {
+                absent.insert(*blob);
+            }
+        }
+        if absent.is_empty() {
+            return Ok(());
+        }
+        let brought = self.session.function_to_read().and_then(|function| {
+            let named = absent.iter().filter_map(|ours| {
+                let theirs = promised.theirs(function, ours)?;
+                Some((theirs, Some(*ours)))
+            });
+            let fetched = self.fetcher.fetch(function, store, &named.collect())?;
+            Ok(fetched.into_values().collect::<BTreeSet<_>>())
+        });
+        if let Err(RemoteError::Store(error)) = brought {
+            return Err(error.into());
+        }
+        let nothing = BTreeSet::new();
+        // Also those that it promised in a digest function that it has no more.
+        let lost: Vec<&BlobDigest> = absent.difference(brought.as_ref().unwrap_or(&nothing)).collect();
+        self.n_lost.fetch_add(lost.len(), Ordering::Relaxed);
+        let function = self.session.known_function();
+        let named = lost.iter().filter_map(|ours| promised.theirs_in(function, ours));
+        match brought {
+            Ok(_) => self.session.findings.are_gone(named),
+            Err(_) => self.session.findings.are_wrong(named),
+        }
+        brought.map(drop)
+    }
+
+    /// Tells whether a blob was promised, and nothing is known that speaks against it. A server that cannot be asked just
+    /// now does not: most of what it promised is never read. Where everything is to be here, no promise is as good.
+    pub(crate) fn promises(&self, ours: &BlobDigest) -> bool {
+        if self.fetching == Fetching::AtOnce {
+            return false;
+        }
+        let function = self.session.known_function();
+        let Some(theirs) = self.session.notes.promised.theirs_in(function, ours) else { return false };
+        if self.session.findings.speak_against(&theirs) {
+            return false;
+        }
+        self.losses.believe(*ours);
+        self.losses.are_there(BTreeSet::from([theirs])).unwrap_or(false)
+    }
+}

@@ -1,0 +1,243 @@
+//! Blobs on their way into the store: small ones together, large ones side by side, and each once, whoever asks for it.
+//!
+//! A blob is checked against the one thing that names it here: its BLAKE3 where the result says it, which the store
+//! computes anyway and is several times faster, and the server's digest where it does not. A result that says two
+//! digests of different blobs could as well name the wrong blob: who may write results is trusted to that extent, and
+//! signatures say who that is.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Instant;
+
+use mc_digest::digest::BlobDigest;
+use mc_store::traits::BlobStore;
+
+use crate::download::incoming::{Check, Incoming};
+use crate::download::joined::{chunks_of, join};
+use crate::download::permits::Permits;
+use crate::error::RemoteError;
+use crate::function::DigestFunction;
+use crate::session::Session;
+use crate::session::in_flight::InFlight;
+use crate::session::parallel::in_parallel;
+
+/// Streams at a time: while one waits until the disk has its blob, others bring theirs.
+const N_STREAMS: usize = 5;
+/// Groups and streams of blobs at a time, in all: each holds some megabytes.
+const N_STREAMS_IN_ALL: usize = 16;
+/// Bytes that are asked for together, so that several such groups travel side by side.
+const GROUP_BYTES: u64 = 1 << 20;
+/// Bytes that a blob of a group costs besides its own.
+const PER_BLOB: u64 = 128;
+
+/// Blobs by the server's names, and with ours where they are known.
+pub(crate) type Wanted = BTreeMap<BlobDigest, Option<BlobDigest>>;
+
+/// Fetches blobs, for many at a time.
+pub(crate) struct Fetcher {
+    pub(crate) incoming: Incoming,
+    coming: InFlight,
+    streams: Permits,
+}
+
+/// Blobs that are fetched with one request or one stream.
+enum Errand {
+    Group(Vec<BlobDigest>),
+    Stream(BlobDigest),
+}
+
+impl Errand {
+    fn blobs(&self) -> Vec<BlobDigest> {
+        match self {
+            Self::Group(blobs) => blobs.clone(),
+            Self::Stream(blob) => vec![*blob],
+        }
+    }
+}
+
+impl Fetcher {
+    pub(crate) fn new(session: Arc<Session>) -> Self {
+        Self {
+            incoming: Incoming::new(session),
+            coming: InFlight::default(),
+            streams: Permits::new(N_STREAMS_IN_ALL),
+        }
+    }
+
+    /// Blobs of the server as ones of the store; those that are not there, or are not what they should be, are left
+    /// out.
+    ///
+    /// # Errors
+    /// When the server fails, or the store cannot be written.
+    pub(crate) fn fetch(
+        &self,
+        function: DigestFunction,
+        store: &dyn BlobStore,
+        wanted: &Wanted,
+    ) -> Result<BTreeMap<BlobDigest, BlobDigest>, RemoteError> {
+        if wanted.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let notes = &self.incoming.session.notes;
+        let since = self.coming.moment();
+        let largest = self.incoming.largest_in_batch()?;
+        let errands = errands(wanted.keys().copied(), largest);
+        let fetched = in_parallel(&errands, N_STREAMS, |errand| {
+            let flight = self.coming.take(errand.blobs(), since);
+            // Not before: whoever moves a blob that others wait for must not wait for them.
+            let _permit = self.streams.take();
+            let mut fetched = match errand {
+                Errand::Group(_) => self.fetch_group(function, store, flight.blobs(), wanted)?,
+                Errand::Stream(_) => self.fetch_each(function, store, flight.blobs(), wanted)?,
+            };
+            // What another step fetched meanwhile is here, unless that failed after all.
+            let moved: BTreeSet<&BlobDigest> = flight.blobs().iter().collect();
+            let mut absent = Vec::new();
+            for theirs in errand.blobs().into_iter().filter(|theirs| !moved.contains(theirs)) {
+                match wanted[&theirs].or_else(|| notes.here(function, &theirs)) {
+                    Some(ours) if store.contains(&ours)? => fetched.push((theirs, ours)),
+                    _ => absent.push(theirs),
+                }
+            }
+            flight.arrived();
+            fetched.extend(self.fetch_each(function, store, &absent, wanted)?);
+            Ok::<_, RemoteError>(fetched)
+        })?;
+        Ok(fetched.into_iter().flatten().collect())
+    }
+
+    /// Blobs as one stream each.
+    fn fetch_each(
+        &self,
+        function: DigestFunction,
+        store: &dyn BlobStore,
+        blobs: &[BlobDigest],
+        wanted: &Wanted,
+    ) -> Result<Vec<(BlobDigest, BlobDigest)>, RemoteError> {
+        let fetched = blobs.iter().map(|blob| self.fetch_one(function, store, blob, wanted[blob]));
+        Ok(fetched.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+    }
+
+    fn fetch_group(
+        &self,
+        function: DigestFunction,
+        store: &dyn BlobStore,
+        blobs: &[BlobDigest],
+        wanted: &Wanted,
+    ) -> Result<Vec<(BlobDigest, BlobDigest)>, RemoteError> {
+        let session = &self.incoming.session;
+        let mut open: BTreeSet<BlobDigest> = blobs.iter().copied().collect();
+        let mut fetched = Vec::new();
+        for (theirs, bytes) in self.incoming.batch(blobs)? {
+            // A server may send what it was not asked for.
+            if !open.remove(&theirs) {
+                continue;
+            }
+            let (expected, found) = match wanted[&theirs] {
+                Some(ours) => (ours, BlobDigest::of(&bytes)),
+                None => (theirs, function.digest(&bytes)),
+            };
+            if found != expected {
+                session.disbelieve(&theirs, format!("blob {expected}"), format!("blob {found}"));
+                continue;
+            }
+            let ours = store.put_bytes(&bytes)?;
+            if wanted[&theirs].is_none() {
+                session.notes.name(function, ours, theirs);
+            }
+            fetched.push((theirs, ours));
+        }
+        // A server may answer for fewer than it was asked.
+        let open: Vec<BlobDigest> = open.into_iter().collect();
+        fetched.extend(self.fetch_each(function, store, &open, wanted)?);
+        Ok(fetched)
+    }
+
+    fn fetch_one(
+        &self,
+        function: DigestFunction,
+        store: &dyn BlobStore,
+        theirs: &BlobDigest,
+        ours: Option<BlobDigest>,
+    ) -> Result<Option<(BlobDigest, BlobDigest)>, RemoteError> {
+        let session = &self.incoming.session;
+        if session.findings.is_given_up() {
+            return Ok(None);
+        }
+        let began = Instant::now();
+        let chunks = chunks_of(session, theirs)?.unwrap_or_default();
+        let joined = join(&self.incoming, function, store, theirs, ours, &chunks)?;
+        let fetched = match joined {
+            Some(found) => Some(found),
+            None => self.fetch_whole(function, store, theirs, ours)?,
+        };
+        let Some(found) = fetched else {
+            session.findings.in_vain(began.elapsed());
+            return Ok(None);
+        };
+        if !chunks.is_empty() {
+            session.notes.chunks.add(found, &chunks);
+        }
+        if ours.is_none() {
+            session.notes.name(function, found, *theirs);
+        }
+        Ok(Some((*theirs, found)))
+    }
+
+    /// A blob as one stream.
+    fn fetch_whole(
+        &self,
+        function: DigestFunction,
+        store: &dyn BlobStore,
+        theirs: &BlobDigest,
+        ours: Option<BlobDigest>,
+    ) -> Result<Option<BlobDigest>, RemoteError> {
+        let session = &self.incoming.session;
+        // A server that lies about a size must not fill the disk. A blob that does not fit is made here when it is needed;
+        // if the disk is full, that says so, and the server is not blamed.
+        if store.room()?.is_some_and(|room| theirs.n_bytes > room) {
+            session.findings.are_wrong([*theirs]);
+            return Ok(None);
+        }
+        let mut writer = store.writer()?;
+        let check = if ours.is_some() { Check::Length } else { Check::Digest(function) };
+        match self.incoming.stream(check, theirs, &mut |bytes| writer.write_all(bytes)) {
+            Ok(true) => {}
+            Ok(false) => return Ok(None),
+            Err(RemoteError::Lie { expected, found, .. }) => {
+                session.disbelieve(theirs, expected, found);
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
+        }
+        let found = writer.finish()?;
+        match ours {
+            Some(ours) if ours != found => {
+                session.disbelieve(theirs, format!("blob {ours}"), format!("blob {found}"));
+                Ok(None)
+            }
+            _ => Ok(Some(found)),
+        }
+    }
+}
+
+/// Blobs in the order in which they are asked for: the large ones first, because they take longest.
+fn errands(blobs: impl Iterator<Item = BlobDigest>, largest_in_batch: u64) -> Vec<Errand> {
+    let (small, mut large): (Vec<BlobDigest>, Vec<BlobDigest>) =
+        blobs.partition(|blob| blob.n_bytes <= largest_in_batch);
+    large.sort_by_key(|blob| std::cmp::Reverse(blob.n_bytes));
+    let mut errands: Vec<Errand> = large.into_iter().map(Errand::Stream).collect();
+    let (mut group, mut n_bytes) = (Vec::new(), 0);
+    for blob in small {
+        if !group.is_empty() && n_bytes + blob.n_bytes + PER_BLOB > GROUP_BYTES {
+            errands.push(Errand::Group(std::mem::take(&mut group)));
+            n_bytes = 0;
+        }
+        n_bytes += blob.n_bytes + PER_BLOB;
+        group.push(blob);
+    }
+    if !group.is_empty() {
+        errands.push(Errand::Group(group));
+    }
+    errands
+}

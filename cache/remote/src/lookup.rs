@@ -1,0 +1,146 @@
+//! Results of actions: whether the server has one under an action's key, and who signed it.
+//!
+//! How a result is read is in [`result`], how its blobs become ones of the store in [`adopt`]. Nothing is fetched here
+//! ([`crate::download`]) and nothing sent ([`crate::upload`]).
+
+pub(crate) mod adopt;
+pub(crate) mod result;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use mc_digest::digest::BlobDigest;
+use mc_ir::output::Outputs;
+use mc_ir::reapi;
+use mc_store::traits::BlobStore;
+use mc_store::voucher::Voucher;
+
+use crate::download::Download;
+use crate::error::RemoteError;
+use crate::function::DigestFunction;
+use crate::lookup::adopt::adopt;
+use crate::lookup::result::TheirResult;
+use crate::made::Made;
+use crate::session::Session;
+use crate::session::naming::encoded;
+use crate::signing::Signer;
+
+/// Results whose trees have more bytes are taken over one at a time.
+const LARGE_TREES: u64 = 1 << 20;
+
+/// Looks results up.
+pub(crate) struct Lookup {
+    session: Arc<Session>,
+    download: Arc<Download>,
+    /// Held by whoever takes a result over that has long lists in it.
+    large: Mutex<()>,
+    n_unsigned: AtomicUsize,
+    /// Number of results that were none, and why the first was.
+    unreadable: Mutex<Option<(usize, String)>>,
+}
+
+impl Lookup {
+    pub(crate) fn new(session: Arc<Session>, download: Arc<Download>) -> Self {
+        Self {
+            session,
+            download,
+            large: Mutex::default(),
+            n_unsigned: AtomicUsize::new(0),
+            unreadable: Mutex::default(),
+        }
+    }
+
+    /// Number of results that were left alone because nobody who is trusted signed them.
+    pub(crate) fn n_unsigned(&self) -> usize {
+        self.n_unsigned.load(Ordering::Relaxed)
+    }
+
+    /// Number of results that were none at all, and why the first was.
+    pub(crate) fn unreadable(&self) -> Option<(usize, String)> {
+        self.lock_unreadable().clone()
+    }
+
+    /// The outputs of an action, and who signed them; see [`crate::remote::Remote::lookup`].
+    ///
+    /// # Errors
+    /// When the server fails, or has something under the key that is no result.
+    pub(crate) fn lookup(
+        &self,
+        store: &dyn BlobStore,
+        made: &Made<'_>,
+    ) -> Result<Option<(Outputs, Option<Voucher>)>, RemoteError> {
+        let session = &self.session;
+        let function = session.function_to_read()?;
+        let key = self.key(store, made)?;
+        if session.findings.is_given_up() {
+            return Ok(None);
+        }
+        let found = session.reading.ask_shortly(|| session.transport.result(&key))?;
+        let Some(entry) = found else { return Ok(None) };
+        let _alone = self.alone_with(&entry);
+        let read = TheirResult::read(&self.download, function, &entry);
+        let read = read.and_then(|result| result.map(|result| result.of(made, &session.name())).transpose());
+        let read = read.inspect_err(|error| {
+            if let RemoteError::NoResult { reason, .. } = error {
+                self.lock_unreadable().get_or_insert_with(|| (0, reason.clone())).0 += 1;
+            }
+        });
+        let Some(result) = read? else { return Ok(None) };
+        let voucher = match &session.signatures.trusted {
+            None => None,
+            Some(trusted) => {
+                let signer = |signature: &[u8], signed: &[u8]| trusted.signer(signature, &key, signed);
+                let Some(voucher) = result.signer(function, &entry, signer) else {
+                    self.n_unsigned.fetch_add(1, Ordering::Relaxed);
+                    return Ok(None);
+                };
+                Some(voucher)
+            }
+        };
+        Ok(adopt(&self.download, function, store, &result)?.map(|outputs| (outputs, voucher)))
+    }
+
+    /// Tells whether clients that ask for signatures as we do would take the result that the server has under a key.
+    ///
+    /// # Errors
+    /// When the server fails.
+    pub(crate) fn counts(
+        &self,
+        function: DigestFunction,
+        key: &BlobDigest,
+        entry: &[u8],
+    ) -> Result<bool, RemoteError> {
+        let Some(trusted) = &self.session.signatures.trusted else { return Ok(true) };
+        let own = self.session.signatures.signer.as_ref().map(Signer::trusted).unwrap_or_default();
+        match TheirResult::read(&self.download, function, entry) {
+            Ok(Some(result)) => Ok(result
+                .signer(function, entry, |signature, signed| {
+                    trusted.signer(signature, key, signed).or_else(|| own.signer(signature, key, signed))
+                })
+                .is_some()),
+            Ok(None) | Err(RemoteError::NoResult { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The key of an action there. Naming its sources is part of that, and remembered.
+    ///
+    /// # Errors
+    /// When the server fails, or an input cannot be read.
+    pub(crate) fn key(&self, store: &dyn BlobStore, made: &Made<'_>) -> Result<BlobDigest, RemoteError> {
+        let function = self.session.function_to_read()?;
+        let key = encoded(&self.session.notes, function, store, made)?.digest;
+        Ok(BlobDigest::new(key.hash, key.n_bytes))
+    }
+
+    /// Waits, where a result has long lists in it, until nobody else takes such a one over: each costs a hundred
+    /// megabytes or more.
+    pub(crate) fn alone_with(&self, entry: &[u8]) -> Option<MutexGuard<'_, ()>> {
+        let is_large = reapi::n_tree_bytes(entry) > LARGE_TREES;
+        is_large.then(|| self.large.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn lock_unreadable(&self) -> MutexGuard<'_, Option<(usize, String)>> {
+        self.unreadable.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

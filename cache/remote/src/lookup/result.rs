@@ -1,0 +1,96 @@
+//! A result as the server has it: outputs in its digests, and what it claims of them.
+
+use std::collections::BTreeMap;
+
+use mc_digest::digest::{BlobDigest, Digest};
+use mc_ir::output::Outputs;
+use mc_ir::reapi;
+use mc_store::voucher::Voucher;
+
+use crate::download::Download;
+use crate::error::RemoteError;
+use crate::function::DigestFunction;
+use crate::made::Made;
+use crate::signing::NOTE;
+
+/// The BLAKE3 of blobs, by the server's names.
+pub(crate) type Claims = BTreeMap<BlobDigest, Digest>;
+
+/// A result of the server.
+pub(crate) struct TheirResult {
+    pub(crate) outputs: Outputs,
+    pub(crate) claims: Claims,
+}
+
+impl TheirResult {
+    /// Reads a result; `None` when the tree of one of its outputs is gone or wrong.
+    ///
+    /// # Errors
+    /// When the server fails, or sent no result.
+    pub(crate) fn read(
+        download: &Download,
+        function: DigestFunction,
+        entry: &[u8],
+    ) -> Result<Option<Self>, RemoteError> {
+        let session = &download.session;
+        let (mut failure, mut claims) = (None, Claims::new());
+        let mut is_whole = true;
+        let decoded = reapi::decode_result_with(
+            entry,
+            &mut |tree| {
+                let found = download.fetcher.incoming.small(function, tree).unwrap_or_else(|error| {
+                    failure = Some(error);
+                    None
+                });
+                if found.is_none() && failure.is_none() {
+                    is_whole = false;
+                    session.findings.are_gone([*tree]);
+                }
+                found
+            },
+            &mut |blob, hash| {
+                claims.insert(*blob, hash);
+            },
+        );
+        match (failure, decoded) {
+            (Some(error), _) => Err(error),
+            (None, Ok(outputs)) => Ok(Some(Self { outputs, claims })),
+            (None, Err(_)) if !is_whole => Ok(None),
+            (None, Err(error)) => {
+                Err(RemoteError::NoResult { server: session.name(), reason: error.to_string() })
+            }
+        }
+    }
+
+    /// The result, unless it has other outputs than the action declares: one that belongs under another key.
+    ///
+    /// # Errors
+    /// When it has.
+    pub(crate) fn of(self, made: &Made<'_>, server: &str) -> Result<Self, RemoteError> {
+        let mut declared = made.node.action.outputs();
+        declared.sort();
+        if self.outputs.keys().eq(&declared) {
+            return Ok(self);
+        }
+        let reason = "it has other outputs than the action".to_owned();
+        Err(RemoteError::NoResult { server: server.to_owned(), reason })
+    }
+
+    /// The answer of `signer` about the signature on a result and the signed bytes; `None` without a signature.
+    pub(crate) fn signer(
+        &self,
+        function: DigestFunction,
+        entry: &[u8],
+        signer: impl FnOnce(&[u8], &[u8]) -> Option<Voucher>,
+    ) -> Option<Voucher> {
+        // Servers may write a message in other words; what was signed is what it says.
+        let claim = |blob: &BlobDigest| self.claims.get(blob).copied();
+        let (result, _) = reapi::encode_result_with(&|bytes| function.digest(bytes), &self.outputs, &claim);
+        signer(reapi::annotation(entry, NOTE)?, &result)
+    }
+
+    /// The name that a blob of the server would have here.
+    pub(crate) fn claimed(&self, blob: &BlobDigest) -> Option<BlobDigest> {
+        self.claims.get(blob).map(|&hash| BlobDigest::new(hash, blob.n_bytes))
+    }
+}

@@ -1,0 +1,138 @@
+//! Turns a failing or a very slow server off for the rest of a command, so that a dead one costs one wait and one
+//! warning, and a slow one less than what it saves.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::error::RemoteError;
+
+/// A short question that takes longer has a slow answer.
+const SLOW: Duration = Duration::from_secs(5);
+
+/// So many slow answers, each asked for after the one before, with no quick one between them, are enough. Those that
+/// were waited for at the same time are one: a server that halts once keeps everybody waiting.
+const MAX_SLOW: u32 = 4;
+
+/// Whether a server is still asked.
+#[derive(Debug, Default)]
+pub(crate) struct Breaker {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    reason: Option<String>,
+    n_slow: u32,
+    /// When the last slow answer that counts came.
+    slow_at: Option<Instant>,
+}
+
+impl Breaker {
+    /// Runs `ask` unless the server failed before; its failure is the last.
+    ///
+    /// # Errors
+    /// What `ask` says, or [`RemoteError::Off`].
+    pub(crate) fn ask<T>(&self, ask: impl FnOnce() -> Result<T, RemoteError>) -> Result<T, RemoteError> {
+        if self.is_open() {
+            return Err(RemoteError::Off);
+        }
+        ask().inspect_err(|error| {
+            // What is wrong with one blob, or with this machine, says nothing of the others.
+            if error.is_of_server() {
+                self.open(error.to_string());
+            }
+        })
+    }
+
+    /// As [`Self::ask`], for a question with a short answer: when those are slow again and again, they are the last.
+    ///
+    /// # Errors
+    /// As [`Self::ask`].
+    pub(crate) fn ask_shortly<T>(
+        &self,
+        ask: impl FnOnce() -> Result<T, RemoteError>,
+    ) -> Result<T, RemoteError> {
+        let began = Instant::now();
+        let answer = self.ask(ask)?;
+        self.answered(began, Instant::now());
+        Ok(answer)
+    }
+
+    fn answered(&self, asked: Instant, answered: Instant) {
+        let mut state = self.lock();
+        if answered.saturating_duration_since(asked) <= SLOW {
+            (state.n_slow, state.slow_at) = (0, None);
+            return;
+        }
+        if state.slow_at.is_some_and(|before| asked < before) {
+            return;
+        }
+        (state.n_slow, state.slow_at) = (state.n_slow + 1, Some(answered));
+        if state.n_slow == MAX_SLOW {
+            let seconds = SLOW.as_secs();
+            state.reason.get_or_insert(format!(
+                "{MAX_SLOW} times, one after the other, it took more than {seconds} s for a short answer"
+            ));
+        }
+    }
+
+    /// The server is asked no more, for this reason, unless there is one already.
+    pub(crate) fn open(&self, reason: String) {
+        self.lock().reason.get_or_insert(reason);
+    }
+
+    /// Whether the server is not asked any more.
+    pub(crate) fn is_open(&self) -> bool {
+        self.lock().reason.is_some()
+    }
+
+    /// Why the server is not asked any more.
+    pub(crate) fn reason(&self) -> Option<String> {
+        self.lock().reason.clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_failed_is_not_asked_again() {
+        let breaker = Breaker::default();
+        let lie =
+            RemoteError::Lie { server: "s".to_owned(), expected: "a".to_owned(), found: "b".to_owned() };
+        assert!(breaker.ask(|| Err::<(), _>(lie)).is_err());
+        assert_eq!(breaker.ask(|| Ok(1)).unwrap(), 1);
+        let down = || RemoteError::Folder { path: "/gone".to_owned(), source: std::io::Error::other("gone") };
+        assert!(breaker.ask(|| Err::<(), _>(down())).is_err());
+        assert!(matches!(breaker.ask(|| Ok(1)), Err(RemoteError::Off)));
+        assert_eq!(breaker.reason().as_deref(), Some("/gone: gone"));
+    }
+
+    #[test]
+    fn a_server_that_is_slow_again_and_again_is_not_asked_again() {
+        let (breaker, start) = (Breaker::default(), Instant::now());
+        let slow = |nth: u32| breaker.answered(start + SLOW * 2 * nth, start + SLOW * 2 * (nth + 1));
+        (1..MAX_SLOW).for_each(slow);
+        breaker.answered(start + SLOW * 20, start + SLOW * 21);
+        (21..20 + MAX_SLOW).for_each(slow);
+        assert_eq!(breaker.reason(), None);
+        slow(20 + MAX_SLOW);
+        let reason = breaker.reason().unwrap();
+        assert_eq!(reason, "4 times, one after the other, it took more than 5 s for a short answer");
+    }
+
+    #[test]
+    fn a_server_that_halts_once_keeps_all_waiting_and_is_asked_again() {
+        let (breaker, start) = (Breaker::default(), Instant::now());
+        for _ in 0..32 {
+            breaker.answered(start, start + SLOW * 2);
+            breaker.answered(start + SLOW / 2, start + SLOW * 2);
+        }
+        assert_eq!(breaker.reason(), None);
+    }
+}

@@ -1,0 +1,283 @@
+//! A folder that all share, in the layout of Bazel's disk cache: `blake3/ac/ab/abcd…` and `blake3/cas/ab/abcd…`.
+//!
+//! Others write there, too, so nothing in it is believed: no link below the root is followed, and what is not a regular
+//! file is not opened. A file appears whole or not at all: it is written in `blake3/tmp`, made durable and renamed. Nobody takes a lock.
+//! Who may read and write what is made in it is what the root's permissions say, whatever the maker's umask is.
+
+use std::fs::{self, File, Permissions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Once;
+use std::time::Duration;
+
+use mc_digest::digest::BlobDigest;
+use mc_files::folder::Folder as Directory;
+use mc_files::refused::Refused;
+use mc_files::regular::touch;
+use mc_files::status::Kind;
+
+use crate::error::RemoteError;
+use crate::function::DigestFunction;
+use crate::transport::Transport;
+use crate::transports::answer::MAX_RESULT;
+use crate::transports::grpc::resource::uuid;
+
+/// A file that nobody wrote to for so long will never be whole.
+const ABANDONED: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Bytes that are written at a time.
+const PIECE: usize = 1 << 20;
+
+/// Folder of files that are not whole yet.
+const UNFINISHED: &str = "blake3/tmp";
+
+/// A shared folder.
+#[derive(Debug)]
+pub struct Folder {
+    root: PathBuf,
+    /// Of the root.
+    permissions: Permissions,
+    /// Runs when something is written for the first time: removes what killed processes left.
+    clearing: Once,
+}
+
+impl Folder {
+    /// The cache in a folder, which must be there: what is not mounted must not be made on this machine's own disk.
+    ///
+    /// # Errors
+    /// When it is not there or is not a folder.
+    pub fn open(root: &Path) -> Result<Self, RemoteError> {
+        let found = fs::metadata(root).and_then(|metadata| {
+            if metadata.is_dir() {
+                Ok(metadata.permissions())
+            } else {
+                Err(io::Error::other("it is not a folder"))
+            }
+        });
+        let permissions = found.map_err(|source| failed(root, source))?;
+        Ok(Self { root: root.to_path_buf(), permissions, clearing: Once::new() })
+    }
+
+    /// The root, which may be gone by now because it is not mounted any more. Below it no link is followed.
+    fn root(&self) -> Result<Directory, RemoteError> {
+        Directory::open(&self.root).map_err(|source| failed(&self.root, source))
+    }
+
+    /// Something in the folder, which may be missing.
+    fn there<T>(&self, path: &Path, found: io::Result<T>) -> Result<Option<T>, RemoteError> {
+        match found {
+            Ok(found) => Ok(Some(found)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(failed(&self.root.join(path), error)),
+        }
+    }
+
+    /// Makes a folder below the root, and those that it is in. Who may use them is what the root's permissions say.
+    fn make(&self, root: &Directory, folder: &Path) -> io::Result<Directory> {
+        match root.folder(folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            other => return other,
+        }
+        let mut part = PathBuf::new();
+        for name in folder {
+            part.push(name);
+            match root.create_new_folder(&part) {
+                // A file system without permissions lets everybody in, or nobody.
+                Ok(()) => drop(root.folder(&part)?.file()?.set_permissions(self.permissions.clone())),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error),
+            }
+        }
+        root.folder(folder)
+    }
+
+    fn put(&self, path: &Path, bytes: &[u8], sent: &dyn Fn(usize)) -> Result<(), RemoteError> {
+        let root = self.root()?;
+        self.write_in(&root, path, bytes, sent).map_err(|source| failed(&self.root.join(path), source))
+    }
+
+    fn write_in(&self, root: &Directory, path: &Path, bytes: &[u8], sent: &dyn Fn(usize)) -> io::Result<()> {
+        self.make(root, path.parent().unwrap_or(path))?;
+        let unfinished = self.make(root, Path::new(UNFINISHED))?;
+        let name = PathBuf::from(uuid());
+        let mut file = unfinished.create_file(&name, 0o600)?;
+        self.clearing.call_once(|| clear(&unfinished, &file));
+        let mut write = || {
+            for (index, piece) in bytes.chunks(PIECE).enumerate() {
+                file.write_all(piece)?;
+                sent(index * PIECE + piece.len());
+            }
+            file.set_permissions(of_file(&self.permissions))?;
+            file.sync_all()?;
+            unfinished.rename(&name, root, path)
+        };
+        // What could not be finished is of no use.
+        write().inspect_err(|_| drop(unfinished.remove_file(&name)))
+    }
+}
+
+/// Removes what processes that were killed left. What cannot be removed is for whoever may.
+///
+/// * `new`: a file that was made there just now, which tells the time by the folder's own clock: that of this machine
+///   may be another, and files of others must not look old because of it
+fn clear(unfinished: &Directory, new: &File) {
+    let modified = |metadata: fs::Metadata| mc_files::status::Status::of(&metadata).modified_ns;
+    let Ok(now) = new.metadata().map(modified) else { return };
+    for entry in unfinished.entries().unwrap_or_default().iter().filter(|entry| entry.kind == Kind::File) {
+        let name = Path::new(&entry.name);
+        let is_abandoned = |modified_ns: i128| now - modified_ns > ABANDONED.as_nanos() as i128;
+        if unfinished.status_of(name).is_ok_and(|status| is_abandoned(status.modified_ns)) {
+            drop(unfinished.remove_file(name));
+        }
+    }
+}
+
+/// A path below the root.
+fn place(kind: &str, digest: &BlobDigest) -> PathBuf {
+    let name = digest.hash.to_string();
+    Path::new("blake3").join(kind).join(&name[..2]).join(name)
+}
+
+/// Who may read a file in a folder with these permissions: whoever may read the folder. Its owner may touch it, too.
+fn of_file(folder: &Permissions) -> Permissions {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    Permissions::from_mode(folder.mode() & 0o444 | 0o600)
+}
+
+fn failed(path: &Path, source: io::Error) -> RemoteError {
+    RemoteError::Folder { path: path.display().to_string(), source }
+}
+
+impl Transport for Folder {
+    fn name(&self) -> String {
+        format!("file://{}", self.root.display())
+    }
+
+    fn function(&self) -> Result<DigestFunction, RemoteError> {
+        Ok(DigestFunction::Blake3)
+    }
+
+    fn result(&self, key: &BlobDigest) -> Result<Option<Vec<u8>>, RemoteError> {
+        let path = place("ac", key);
+        match self.root()?.read(&path, MAX_RESULT) {
+            // Somebody planted it there; it says nothing of other results.
+            Err(error) if Refused::of(&error).is_some() => {
+                Err(RemoteError::NoResult { server: self.name(), reason: error.to_string() })
+            }
+            found => self.there(&path, found),
+        }
+    }
+
+    fn put_result(&self, key: &BlobDigest, result: &[u8], _named: &[BlobDigest]) -> Result<(), RemoteError> {
+        self.put(&place("ac", key), result, &|_| {})
+    }
+
+    fn missing(&self, blobs: &[BlobDigest]) -> Result<Vec<BlobDigest>, RemoteError> {
+        let root = self.root()?;
+        let mut missing = Vec::new();
+        for blob in blobs {
+            let path = place("cas", blob);
+            let status = self.there(&path, root.status_of(&path))?;
+            if status.is_none_or(|status| status.kind != Kind::File || status.n_bytes != blob.n_bytes) {
+                missing.push(*blob);
+            }
+        }
+        Ok(missing)
+    }
+
+    fn read(&self, blob: &BlobDigest, first: u64) -> Result<Option<Box<dyn Read + Send>>, RemoteError> {
+        let path = place("cas", blob);
+        let opened = match self.root()?.open_file(&path) {
+            Err(error) if Refused::of(&error).is_some() => {
+                let (server, expected) = (self.name(), format!("blob {blob}"));
+                return Err(RemoteError::Lie { server, expected, found: error.to_string() });
+            }
+            opened => self.there(&path, opened)?,
+        };
+        let Some(mut file) = opened else { return Ok(None) };
+        // Whoever clears the folder goes by age. A folder that may only be read stays as it is.
+        drop(touch(&file));
+        file.seek(SeekFrom::Start(first)).map_err(|source| failed(&self.root.join(path), source))?;
+        Ok(Some(Box::new(file)))
+    }
+
+    fn write_telling(
+        &self,
+        blob: &BlobDigest,
+        bytes: &[u8],
+        sent: &dyn Fn(usize),
+    ) -> Result<(), RemoteError> {
+        self.put(&place("cas", blob), bytes, sent)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use super::*;
+
+    #[test]
+    fn what_was_put_is_there_and_what_was_left_behind_goes() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = Folder::open(root.path()).unwrap();
+        let blob = BlobDigest::of(b"abc");
+        assert_eq!(folder.missing(&[blob]).unwrap(), [blob]);
+        folder.write(&blob, b"abc").unwrap();
+        assert!(folder.missing(&[blob]).unwrap().is_empty());
+        let mut bytes = String::new();
+        folder.read(&blob, 1).unwrap().unwrap().read_to_string(&mut bytes).unwrap();
+        assert_eq!(bytes, "bc");
+
+        let unfinished = root.path().join(UNFINISHED);
+        assert_eq!(fs::read_dir(&unfinished).unwrap().count(), 0);
+        let (old, new) = (unfinished.join("old"), unfinished.join("new"));
+        fs::write(&new, "half").unwrap();
+        fs::write(&old, "half").unwrap();
+        let long_ago = SystemTime::now() - 2 * ABANDONED;
+        File::options().write(true).open(&old).unwrap().set_modified(long_ago).unwrap();
+        // Whoever only reads removes nothing.
+        let folder = Folder::open(root.path()).unwrap();
+        assert!(folder.missing(&[blob]).unwrap().is_empty() && old.exists());
+        folder.write(&blob, b"abc").unwrap();
+        assert_eq!((old.exists(), new.exists()), (false, true));
+        assert!(Folder::open(&new).is_err());
+    }
+
+    #[test]
+    fn a_root_that_is_gone_is_told_of_and_not_made_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("team");
+        fs::create_dir(&root).unwrap();
+        let folder = Folder::open(&root).unwrap();
+        fs::remove_dir(&root).unwrap();
+        let blob = BlobDigest::of(b"abc");
+        let errors = [folder.write(&blob, b"abc").unwrap_err(), folder.result(&blob).unwrap_err()];
+        assert!(errors.iter().all(RemoteError::is_of_server), "{errors:?}");
+        assert!(!root.exists());
+    }
+
+    #[test]
+    fn what_is_made_may_be_used_by_whoever_may_use_the_root() {
+        use std::os::unix::fs::PermissionsExt as _;
+
+        let root = tempfile::tempdir().unwrap();
+        // No umask that anybody has lets all of the first through, nor gives the second.
+        for (mode, of_file) in [(0o2777, 0o644), (0o2770, 0o640)] {
+            let root = root.path().join(format!("{mode:o}"));
+            fs::create_dir(&root).unwrap();
+            fs::set_permissions(&root, Permissions::from_mode(mode)).unwrap();
+            let folder = Folder::open(&root).unwrap();
+            let blob = BlobDigest::of(b"abc");
+            folder.write(&blob, b"abc").unwrap();
+            let path = root.join(place("cas", &blob));
+            let found = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
+            assert_eq!(found(&path), of_file);
+            let made = path.ancestors().skip(1).take_while(|above| *above != root);
+            for made in made.chain([root.join(UNFINISHED).as_path()]) {
+                assert_eq!(found(made), mode, "{}", made.display());
+            }
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! What a server can do, asked once, and what follows for us.
+
+use bazel_remote_apis::build::bazel::remote::execution::v2::capabilities_client::CapabilitiesClient;
+use bazel_remote_apis::build::bazel::remote::execution::v2::digest_function::Value as Function;
+use bazel_remote_apis::build::bazel::remote::execution::v2::{
+    ExecutionCapabilities, GetCapabilitiesRequest, ServerCapabilities, compressor,
+};
+use tonic::Code;
+
+use crate::error::RemoteError;
+use crate::function::DigestFunction;
+use crate::transports::grpc::connection::{Connection, Failure};
+use crate::transports::grpc::cut::Cut;
+
+/// The longest message that a gRPC program takes unless it is told otherwise.
+const MAX_MESSAGE: u64 = 4 << 20;
+
+/// The longest answer of a server about itself: a list of names and numbers.
+const MAX_ANSWER: usize = 256 << 10;
+
+/// So many digest functions are named in a message.
+const MAX_NAMED: usize = 20;
+
+/// What the messages around the blobs of a batch need, at most.
+const SLACK: u64 = 16 << 10;
+
+/// The first version of the interface in which lists of chunks are streams.
+const STREAMED_SINCE: (i32, i32) = (2, 13);
+
+/// What was agreed upon.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Agreed {
+    /// How bytes are named.
+    pub function: DigestFunction,
+    /// How many bytes of blobs fit into one request.
+    pub batch_bytes: u64,
+    /// The largest blob that is taken; `None` for no limit.
+    pub max_blob_bytes: Option<u64>,
+    /// Whether results may be put.
+    pub takes_results: bool,
+    /// Whether streams may be compressed with zstd.
+    pub zstd: bool,
+    /// How large blobs are cut, where the server joins chunks.
+    pub cut: Option<Cut>,
+    /// Whether it says of which chunks a blob consists.
+    pub splits: bool,
+    /// Whether lists of chunks travel as streams of messages, and not in one.
+    pub streams_chunks: bool,
+    /// Whether actions are run.
+    pub executes: bool,
+    /// With which digest functions, of ours; none where it does not say.
+    pub executes_in: Vec<DigestFunction>,
+    /// The versions of the interface that it speaks.
+    pub versions: String,
+}
+
+impl Agreed {
+    /// Asks a server.
+    ///
+    /// # Errors
+    /// When it does not answer, or knows no digest function that we know.
+    pub fn with(connection: &Connection) -> Result<Self, RemoteError> {
+        let settings = &connection.settings;
+        let asked = connection.ask("GetCapabilities", || {
+            let message = GetCapabilitiesRequest { instance_name: settings.instance.clone() };
+            let request = connection.request(message)?;
+            let mut client =
+                CapabilitiesClient::new(connection.channel.clone()).max_decoding_message_size(MAX_ANSWER);
+            let patience = settings.connect.min(settings.idle);
+            let answer = connection.wait_for(patience, async { client.get_capabilities(request).await });
+            match answer {
+                Ok(answer) => Ok(Some(answer.into_inner())),
+                // A plain store of blobs, which says nothing about itself.
+                Err(status) if status.code() == Code::Unimplemented => Ok(None),
+                Err(status) => Err(Failure::Status(status)),
+            }
+        })?;
+        Self::from_capabilities(&asked.unwrap_or_default(), settings.function)
+            .map_err(|reason| RemoteError::Address { address: connection.name(), reason })
+    }
+
+    fn from_capabilities(
+        server: &ServerCapabilities,
+        wanted: Option<DigestFunction>,
+    ) -> Result<Self, String> {
+        let version = |version: Option<_>| {
+            let version: bazel_remote_apis::build::bazel::semver::SemVer = version.unwrap_or_default();
+            (version.major, version.minor)
+        };
+        let (low, high) = (version(server.low_api_version.clone()), version(server.high_api_version.clone()));
+        if low.0 > 2 || high.0 == 1 {
+            return Err(format!(
+                "it speaks versions {}.{} to {}.{} of the Remote Execution API; expected 2",
+                low.0, low.1, high.0, high.1
+            ));
+        }
+        let cache = server.cache_capabilities.clone().unwrap_or_default();
+        let function = choose(&cache.digest_functions, wanted)?;
+        let advertised = u64::try_from(cache.max_batch_total_size_bytes).unwrap_or(0);
+        let batch_bytes =
+            if advertised == 0 { MAX_MESSAGE } else { advertised.min(MAX_MESSAGE) }.saturating_sub(SLACK);
+        let zstd = cache.supported_compressors.contains(&(compressor::Value::Zstd as i32));
+        let takes_results =
+            cache.action_cache_update_capabilities.is_none_or(|capabilities| capabilities.update_enabled);
+        let executes =
+            server.execution_capabilities.as_ref().is_some_and(|capabilities| capabilities.exec_enabled);
+        let cut = cache.fast_cdc_2020_params.as_ref().filter(|_| cache.splice_blob_support);
+        Ok(Self {
+            cut: cut.and_then(Cut::of),
+            splits: cache.split_blob_support,
+            streams_chunks: high >= STREAMED_SINCE,
+            function,
+            batch_bytes,
+            max_blob_bytes: u64::try_from(cache.max_cas_blob_size_bytes).ok().filter(|&max| max > 0),
+            takes_results,
+            zstd,
+            executes,
+            executes_in: server.execution_capabilities.as_ref().map(executes_in).unwrap_or_default(),
+            versions: format!("{}.{} to {}.{}", low.0, low.1, high.0, high.1),
+        })
+    }
+}
+
+/// The digest functions that a server names for actions; servers before 2.3 of the interface name one.
+fn executes_in(server: &ExecutionCapabilities) -> Vec<DigestFunction> {
+    let named = |function: DigestFunction| {
+        let number = value(function) as i32;
+        server.digest_functions.contains(&number)
+            || server.digest_functions.is_empty() && server.digest_function == number
+    };
+    [DigestFunction::Blake3, DigestFunction::Sha256].into_iter().filter(|&function| named(function)).collect()
+}
+
+/// Ours where the server has it, because it need not be computed; else what all have.
+fn choose(offered: &[i32], wanted: Option<DigestFunction>) -> Result<DigestFunction, String> {
+    let is_offered = |function: DigestFunction| {
+        // A server that names none is older than the list: all of those know SHA-256.
+        offered.contains(&(value(function) as i32))
+            || offered.is_empty() && function == DigestFunction::Sha256
+    };
+    let ours = [DigestFunction::Blake3, DigestFunction::Sha256];
+    let mut acceptable = ours.into_iter().filter(|&function| wanted.is_none_or(|wanted| wanted == function));
+    acceptable.find(|&function| is_offered(function)).ok_or_else(|| {
+        let names: Vec<&str> = offered
+            .iter()
+            .take(MAX_NAMED)
+            .map(|&number| Function::try_from(number).map_or("unknown", |function| function.as_str_name()))
+            .collect();
+        let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+        let expected = wanted.map_or("BLAKE3 or SHA256", |wanted| value(wanted).as_str_name());
+        format!("its digest functions are {names}; expected {expected}")
+    })
+}
+
+/// A digest function as the interface numbers it.
+pub(crate) fn value(function: DigestFunction) -> Function {
+    match function {
+        DigestFunction::Blake3 => Function::Blake3,
+        DigestFunction::Sha256 => Function::Sha256,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bazel_remote_apis::build::bazel::remote::execution::v2::CacheCapabilities;
+    use bazel_remote_apis::build::bazel::semver::SemVer;
+
+    use super::*;
+
+    fn server(functions: &[Function], max_batch: i64) -> ServerCapabilities {
+        let cache = CacheCapabilities {
+            digest_functions: functions.iter().map(|&function| function as i32).collect(),
+            max_batch_total_size_bytes: max_batch,
+            ..CacheCapabilities::default()
+        };
+        let version = |major| Some(SemVer { major, ..SemVer::default() });
+        ServerCapabilities {
+            cache_capabilities: Some(cache),
+            low_api_version: version(2),
+            high_api_version: version(2),
+            ..ServerCapabilities::default()
+        }
+    }
+
+    #[test]
+    fn our_digest_function_is_taken_where_it_is_known() {
+        let agreed = |functions: &[Function]| Agreed::from_capabilities(&server(functions, 0), None);
+        assert_eq!(agreed(&[Function::Sha256, Function::Blake3]).unwrap().function, DigestFunction::Blake3);
+        assert_eq!(agreed(&[Function::Sha256]).unwrap().function, DigestFunction::Sha256);
+        assert_eq!(agreed(&[]).unwrap().function, DigestFunction::Sha256);
+        let error = agreed(&[Function::Md5, Function::Sha1]).unwrap_err();
+        assert_eq!(error, "its digest functions are MD5, SHA1; expected BLAKE3 or SHA256");
+        let wanted = Agreed::from_capabilities(&server(&[Function::Sha256], 0), Some(DigestFunction::Blake3));
+        assert_eq!(wanted.unwrap_err(), "its digest functions are SHA256; expected BLAKE3");
+    }
+
+    #[test]
+    fn batches_keep_to_the_limit_of_the_server_and_of_grpc() {
+        let batch =
+            |limit| Agreed::from_capabilities(&server(&[Function::Sha256], limit), None).unwrap().batch_bytes;
+        assert_eq!(batch(0), (4 << 20) - SLACK);
+        assert_eq!(batch(64 << 10), (64 << 10) - SLACK);
+        assert_eq!(batch(64 << 20), (4 << 20) - SLACK);
+        assert_eq!(batch(1000), 0);
+    }
+
+    #[test]
+    fn the_digest_functions_of_actions_are_told_apart_from_those_of_blobs() {
+        let executes = |digest_function, digest_functions: &[Function]| {
+            let mut server = server(&[Function::Sha256, Function::Blake3], 0);
+            server.execution_capabilities = Some(ExecutionCapabilities {
+                digest_function: digest_function as i32,
+                exec_enabled: true,
+                digest_functions: digest_functions.iter().map(|&function| function as i32).collect(),
+                ..ExecutionCapabilities::default()
+            });
+            let agreed = Agreed::from_capabilities(&server, None).unwrap();
+            assert!(agreed.executes && agreed.function == DigestFunction::Blake3);
+            agreed.executes_in
+        };
+        assert_eq!(executes(Function::Sha256, &[]), [DigestFunction::Sha256]);
+        assert_eq!(executes(Function::Sha256, &[Function::Sha256, Function::Blake3]).len(), 2);
+        assert_eq!(executes(Function::Unknown, &[]), []);
+    }
+
+    #[test]
+    fn another_version_of_the_interface_is_refused() {
+        let mut future = server(&[Function::Sha256], 0);
+        future.low_api_version = Some(SemVer { major: 3, ..SemVer::default() });
+        future.high_api_version = Some(SemVer { major: 3, minor: 1, ..SemVer::default() });
+        let error = Agreed::from_capabilities(&future, None).unwrap_err();
+        assert_eq!(error, "it speaks versions 3.0 to 3.1 of the Remote Execution API; expected 2");
+    }
+}

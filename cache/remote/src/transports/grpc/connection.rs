@@ -1,0 +1,303 @@
+//! A connection, made when it is first needed, and what every request over it has: headers, a deadline, repetition.
+//!
+//! The rest of the program waits for answers in threads, so the runtime that gRPC needs is kept in here.
+
+use std::future::Future;
+use std::io;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use bazel_remote_apis::build::bazel::remote::execution::v2::{RequestMetadata, ToolDetails};
+use mc_fetch::url::Url;
+use prost::Message as _;
+use tokio::runtime::Runtime;
+use tonic::metadata::{Ascii, MetadataKey, MetadataMap, MetadataValue};
+use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
+use tonic::{Code, Request, Status};
+
+use crate::error::RemoteError;
+use crate::transports::grpc::call_log::{About, LoggedChannel};
+use crate::transports::grpc::patience::{delay, is_passing};
+use crate::transports::grpc::resource::uuid;
+use crate::transports::grpc::settings::{Place, Settings};
+
+/// The header in which a client says who it is.
+const METADATA: &str = "build.bazel.remote.execution.v2.requestmetadata-bin";
+
+/// Threads that move bytes; hashing and writing is done by those who ask.
+const N_THREADS: usize = 2;
+
+/// Bytes that may be under way on one stream and on all: what a far and fast server needs to be kept busy.
+const STREAM_WINDOW: u32 = 1 << 20;
+const CONNECTION_WINDOW: u32 = 8 << 20;
+
+/// The longest piece of a stream that a server may send in one go; by default it is 16 KiB, which costs time.
+const MAX_FRAME: u32 = 1 << 20;
+
+/// A way to a server.
+pub struct Connection {
+    pub(crate) runtime: Runtime,
+    pub(crate) channel: LoggedChannel,
+    pub(crate) settings: Settings,
+    metadata: MetadataMap,
+    /// What credentials are looked up for; none for a socket of this machine.
+    url: Option<Url>,
+}
+
+impl Connection {
+    /// A way to a server, which is not asked yet.
+    ///
+    /// # Errors
+    /// When certificates, keys or headers cannot be used.
+    pub fn new(settings: Settings) -> Result<Self, RemoteError> {
+        let wrong = |reason: String| RemoteError::Address { address: settings.place.to_string(), reason };
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(N_THREADS)
+            .thread_name("mc-grpc")
+            .enable_all()
+            .build()
+            .map_err(|error| wrong(format!("cannot start its threads: {error}")))?;
+        let entered = runtime.enter();
+        let channel = endpoint(&settings).map_err(|error| wrong(told(&error)))?.connect_lazy();
+        drop(entered);
+        let channel = LoggedChannel::new(channel, settings.log.clone(), &name(&settings));
+        let url = settings.place.url().cloned();
+        let mut metadata = MetadataMap::new();
+        for header in &settings.headers {
+            let (name, value) = ascii(&header.name, header.value.open())
+                .ok_or_else(|| wrong(format!("the header `{}` cannot be sent", header.name)))?;
+            metadata.insert(name, value);
+        }
+        let who = RequestMetadata {
+            tool_details: Some(ToolDetails {
+                tool_name: "mc".to_owned(),
+                tool_version: settings.version.to_owned(),
+            }),
+            tool_invocation_id: uuid(),
+            ..RequestMetadata::default()
+        };
+        metadata.insert_bin(METADATA, MetadataValue::from_bytes(&who.encode_to_vec()));
+        Ok(Self { runtime, channel, settings, metadata, url })
+    }
+
+    /// What the server is called in messages.
+    pub fn name(&self) -> String {
+        name(&self.settings)
+    }
+
+    /// A message as a request.
+    ///
+    /// # Errors
+    /// When the credential helper fails.
+    pub(crate) fn request<T>(&self, message: T) -> Result<Request<T>, RemoteError> {
+        let mut request = Request::new(message);
+        *request.metadata_mut() = self.metadata.clone();
+        if let Some(url) = &self.url {
+            for header in self.settings.credentials.headers(url)? {
+                if let Some((name, value)) = ascii(&header.name, header.value.open()) {
+                    request.metadata_mut().insert(name, value);
+                }
+            }
+        }
+        Ok(request)
+    }
+
+    /// A message as a request, and what it is about, for the log of calls.
+    ///
+    /// # Errors
+    /// When the credential helper fails.
+    pub(crate) fn request_about<T>(
+        &self,
+        about: impl Into<String>,
+        message: T,
+    ) -> Result<Request<T>, RemoteError> {
+        let mut request = self.request(message)?;
+        if self.settings.log.is_some() {
+            request.extensions_mut().insert(About(about.into()));
+        }
+        Ok(request)
+    }
+
+    /// Waits for a future, for so long as the server may say nothing.
+    pub(crate) fn wait<T>(&self, future: impl Future<Output = Result<T, Status>>) -> Result<T, Status> {
+        self.wait_for(self.settings.idle, future)
+    }
+
+    /// Waits for a future, for so long.
+    pub(crate) fn wait_for<T>(
+        &self,
+        patience: Duration,
+        future: impl Future<Output = Result<T, Status>>,
+    ) -> Result<T, Status> {
+        self.runtime.block_on(async {
+            match tokio::time::timeout(patience, future).await {
+                Ok(answer) => answer,
+                Err(_) => Err(silent(patience)),
+            }
+        })
+    }
+
+    /// Asks until there is an answer, or a failure that does not pass.
+    ///
+    /// * `method`: what is asked, for messages
+    ///
+    /// # Errors
+    /// The last failure.
+    pub(crate) fn ask<T>(
+        &self,
+        method: &'static str,
+        mut once: impl FnMut() -> Result<T, Failure>,
+    ) -> Result<T, RemoteError> {
+        let (mut n_failed, mut has_renewed) = (0, false);
+        loop {
+            let began = Instant::now();
+            match once() {
+                Ok(answer) => return Ok(answer),
+                // Who takes so long to say no has had its time.
+                Err(Failure::Status(status))
+                    if is_passing(&status)
+                        && n_failed < self.settings.n_retries
+                        && began.elapsed() < self.settings.connect =>
+                {
+                    n_failed += 1;
+                    thread::sleep(delay(n_failed, &status, self.settings.idle));
+                }
+                // What was known of who asks may have expired; what is known now is tried once.
+                Err(Failure::Status(status))
+                    if status.code() == Code::Unauthenticated
+                        && !has_renewed
+                        && self
+                            .url
+                            .as_ref()
+                            .is_some_and(|url| self.settings.credentials.renews(url, began)) =>
+                {
+                    has_renewed = true;
+                }
+                Err(Failure::Status(status)) => return Err(self.failed(method, &status)),
+                Err(Failure::Other(error)) => return Err(error),
+            }
+        }
+    }
+
+    /// A status as an error.
+    pub(crate) fn failed(&self, method: &'static str, status: &Status) -> RemoteError {
+        let code = format!("{:?}", status.code());
+        RemoteError::Rpc { server: self.name(), method, code, reason: self.reason(status) }
+    }
+
+    /// What a status says, without what must not be seen, in one line of decent length.
+    fn reason(&self, status: &Status) -> String {
+        let mut reason = match status.code() {
+            // What the library says of a connection is in the reasons beneath.
+            Code::Unavailable | Code::Unknown | Code::Internal => told_of(status),
+            _ => status.message().to_owned(),
+        };
+        for header in self.settings.headers.iter().chain(self.secrets().iter()) {
+            let secret = header.value.open();
+            let bare = secret.rsplit(' ').next().unwrap_or(secret);
+            if !bare.is_empty() {
+                reason = reason.replace(bare, "***");
+            }
+        }
+        reason.chars().map(|char| if char.is_control() { ' ' } else { char }).take(MAX_REASON).collect()
+    }
+
+    fn secrets(&self) -> Vec<mc_fetch::secret::header::SecretHeader> {
+        self.url.as_ref().and_then(|url| self.settings.credentials.headers(url).ok()).unwrap_or_default()
+    }
+}
+
+/// This much of a server's explanation is shown.
+const MAX_REASON: usize = 300;
+
+/// Why one try gave no answer.
+pub(crate) enum Failure {
+    /// The server, or the way to it.
+    Status(Status),
+    /// Something else, which another try will not mend.
+    Other(RemoteError),
+}
+
+impl From<Status> for Failure {
+    fn from(status: Status) -> Self {
+        Self::Status(status)
+    }
+}
+
+impl From<RemoteError> for Failure {
+    fn from(error: RemoteError) -> Self {
+        Self::Other(error)
+    }
+}
+
+/// The server said nothing for too long.
+pub(crate) fn silent(patience: Duration) -> Status {
+    Status::deadline_exceeded(format!("it said nothing for {} s", patience.as_secs_f32()))
+}
+
+/// A status as the error of a reader.
+pub(crate) fn as_io(status: &Status) -> io::Error {
+    io::Error::other(format!("{:?}: {}", status.code(), told_of(status)))
+}
+
+/// An error with the reasons beneath it, each once.
+fn told(error: &dyn std::error::Error) -> String {
+    beneath(error.to_string(), error)
+}
+
+fn told_of(status: &Status) -> String {
+    beneath(status.message().to_owned(), status)
+}
+
+fn beneath(mut told: String, error: &dyn std::error::Error) -> String {
+    let mut beneath = error.source();
+    while let Some(reason) = beneath {
+        let reason_told = reason.to_string();
+        if !told.contains(&reason_told) {
+            told = if told.is_empty() { reason_told } else { format!("{told}: {reason_told}") };
+        }
+        beneath = reason.source();
+    }
+    told
+}
+
+fn ascii(name: &str, value: &str) -> Option<(MetadataKey<Ascii>, MetadataValue<Ascii>)> {
+    let name = MetadataKey::from_bytes(name.to_ascii_lowercase().as_bytes()).ok()?;
+    let mut value: MetadataValue<Ascii> = value.parse().ok()?;
+    value.set_sensitive(true);
+    Some((name, value))
+}
+
+fn name(settings: &Settings) -> String {
+    let Settings { place, instance, .. } = settings;
+    if instance.is_empty() { place.to_string() } else { format!("{place} ({instance})") }
+}
+
+fn endpoint(settings: &Settings) -> Result<Endpoint, tonic::transport::Error> {
+    let uri = match &settings.place {
+        Place::Plain(url) | Place::Tls(url) => url.root(),
+        Place::Unix(path) => format!("unix:{path}"),
+    };
+    let mut endpoint = Endpoint::from_shared(uri)?
+        .user_agent(format!("mc/{}", settings.version))?
+        .connect_timeout(settings.connect)
+        .tcp_nodelay(true)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_frame_size(MAX_FRAME)
+        .keep_alive_timeout(settings.idle);
+    if let Some(interval) = settings.keep_alive {
+        endpoint = endpoint.http2_keep_alive_interval(interval);
+    }
+    if let Place::Tls(_) = settings.place {
+        let mut tls = ClientTlsConfig::new().with_enabled_roots();
+        if let Some(authority) = &settings.pem.authority {
+            tls = tls.ca_certificate(Certificate::from_pem(authority));
+        }
+        if let Some((certificate, key)) = &settings.pem.identity {
+            tls = tls.identity(Identity::from_pem(certificate, key));
+        }
+        endpoint = endpoint.tls_config(tls)?;
+    }
+    Ok(endpoint)
+}

@@ -1,0 +1,218 @@
+//! A bucket that keeps results under `PREFIX/ac/HASH` and blobs under `PREFIX/cas/HASH`, as Bazel's HTTP caches do.
+//!
+//! Every request is signed in its address, for one thing and a short time. A bucket checks nothing, so everything that
+//! comes from it is checked here. Nothing is ever removed: that is for a lifecycle rule of the bucket.
+
+use std::io::Read;
+
+use mc_digest::digest::BlobDigest;
+use mc_fetch::client::Client;
+use mc_fetch::error::FetchError;
+use mc_fetch::http::ask::{Access, Ask};
+use mc_fetch::http::sending::{Sending, Verb};
+use mc_fetch::url::Url;
+
+use crate::aws::Account;
+use crate::aws::bucket::Bucket;
+use crate::error::RemoteError;
+use crate::function::DigestFunction;
+use crate::transport::Transport;
+use crate::transports::answer::{MAX_RESULT, bytes_from, greeting, missing, there};
+
+/// What is sent at once, and again when that fails; a longer blob is sent in parts. It is what AWS's own tools take;
+/// buckets want 5 MiB at least, and take 5 GB at most.
+const PART: usize = 8 << 20;
+
+/// Buckets take no more parts than this.
+const MAX_PARTS: usize = 10_000;
+
+/// A longer tag of a part is none: ten thousand are kept.
+const MAX_TAG: usize = 256;
+
+/// A longer name of an upload is none: it is part of addresses.
+const MAX_UPLOAD_ID: usize = 2048;
+
+/// A longer answer about an upload is none.
+const MAX_TEXT: u64 = 1 << 20;
+
+/// A folder of a bucket.
+pub struct S3 {
+    client: Client,
+    bucket: Bucket,
+    /// Empty, or with a slash at its end.
+    prefix: String,
+}
+
+impl S3 {
+    /// The cache below `prefix`; nobody is asked yet.
+    ///
+    /// * `client`: without credentials of its own, because requests are signed
+    ///
+    /// # Errors
+    /// When it is not known where the bucket is.
+    pub fn new(client: Client, bucket: &str, prefix: &str, account: Account) -> Result<Self, RemoteError> {
+        let address = format!("s3://{bucket}/{prefix}");
+        let wrong = |reason: String| RemoteError::Address { address: address.clone(), reason };
+        let bucket = match (account.endpoint, account.region) {
+            (Some(endpoint), region) => {
+                let region = region.unwrap_or_else(|| "us-east-1".to_owned());
+                Bucket::below(&endpoint, bucket, region, account.keys)
+            }
+            (None, Some(region)) => Bucket::of_aws(bucket, region, account.keys),
+            (None, None) => return Err(wrong("It is not known where it is; set `AWS_REGION`".to_owned())),
+        };
+        let bucket = bucket.map_err(|error| wrong(format!("Its endpoint cannot be used: {error}")))?;
+        let prefix = prefix.trim_matches('/');
+        let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
+        Ok(Self { client, bucket, prefix })
+    }
+
+    fn key(&self, kind: &str, digest: &BlobDigest) -> String {
+        format!("{}{kind}/{}", self.prefix, digest.hash)
+    }
+
+    fn write_parts(&self, key: &str, bytes: &[u8], sent: &dyn Fn(usize)) -> Result<(), RemoteError> {
+        let url = self.bucket.signed("POST", key, &[("uploads", "1")]);
+        let text = self.client.send(&Sending::to(Verb::Post, &url), &[])?.short_text(MAX_TEXT)?;
+        let upload = element(&text, "UploadId")
+            .filter(|upload| upload.len() <= MAX_UPLOAD_ID)
+            .ok_or_else(|| lie(&url, "began no upload, expected its `UploadId`"))?;
+        let done = self.send_parts(key, upload, bytes, sent);
+        if done.is_err() {
+            // What was sent of it would be kept, and paid for. Where that fails a lifecycle rule has to do it.
+            let url = self.bucket.signed("DELETE", key, &[("uploadId", upload)]);
+            drop(self.client.send(&Sending::to(Verb::Delete, &url), &[]));
+        }
+        done
+    }
+
+    fn send_parts(
+        &self,
+        key: &str,
+        upload: &str,
+        bytes: &[u8],
+        sent: &dyn Fn(usize),
+    ) -> Result<(), RemoteError> {
+        let (mut tags, mut n_sent) = (Vec::new(), 0);
+        for (index, part) in bytes.chunks(PART.max(bytes.len().div_ceil(MAX_PARTS))).enumerate() {
+            let number = (index + 1).to_string();
+            let url = self.bucket.signed("PUT", key, &[("partNumber", &number), ("uploadId", upload)]);
+            let answer = self.client.send(&Sending::to(Verb::Put, &url), part)?;
+            let tag = answer.header("etag").filter(|tag| tag.len() <= MAX_TAG);
+            let tag = tag.ok_or_else(|| lie(&url, "gave a part no `ETag` of decent length"))?;
+            tags.push(tag.to_owned());
+            n_sent += part.len();
+            sent(n_sent);
+        }
+        let url = self.bucket.signed("POST", key, &[("uploadId", upload)]);
+        let text = self
+            .client
+            .send(&Sending::to(Verb::Post, &url), parts(&tags).as_bytes())?
+            .short_text(MAX_TEXT)?;
+        // Success of the request is not success of the upload.
+        element(&text, "ETag").ok_or_else(|| lie(&url, "did not join the parts that were sent"))?;
+        Ok(())
+    }
+}
+
+/// What ends an upload: its parts in order, by the tags that the server gave them.
+fn parts(tags: &[String]) -> String {
+    let part = |(index, tag): (usize, &String)| {
+        format!("<Part><ETag>{}</ETag><PartNumber>{}</PartNumber></Part>", xml(tag), index + 1)
+    };
+    let parts: String = tags.iter().enumerate().map(part).collect();
+    format!("<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>")
+}
+
+/// A text as the content of an element.
+fn xml(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&apos;"),
+            letter => escaped.push(letter),
+        }
+    }
+    escaped
+}
+
+#[test]
+fn parts_are_named_by_their_tags_whatever_stands_in_them() {
+    let tags = ["\"abc\"".to_owned(), "</ETag>&'".to_owned()];
+    assert_eq!(
+        parts(&tags),
+        "<CompleteMultipartUpload><Part><ETag>&quot;abc&quot;</ETag><PartNumber>1</PartNumber></Part>\
+         <Part><ETag>&lt;/ETag&gt;&amp;&apos;</ETag><PartNumber>2</PartNumber></Part></CompleteMultipartUpload>"
+    );
+}
+
+fn is_without_bucket(error: &FetchError) -> bool {
+    matches!(error, FetchError::Missing { message, .. } if message.starts_with("NoSuchBucket"))
+}
+
+/// The text of an element. Namespaces are not looked at: servers other than AWS's leave them out.
+fn element<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    let (_, rest) = text.split_once(&format!("<{name}>"))?;
+    rest.split_once(&format!("</{name}>")).map(|(found, _)| found)
+}
+
+fn lie(url: &Url, what: &str) -> RemoteError {
+    FetchError::Lie { url: url.clone(), what: what.to_owned() }.into()
+}
+
+impl Transport for S3 {
+    fn name(&self) -> String {
+        format!("s3://{}/{}", self.bucket.name(), self.prefix.trim_end_matches('/'))
+    }
+
+    fn function(&self) -> Result<DigestFunction, RemoteError> {
+        Ok(DigestFunction::Sha256)
+    }
+
+    fn result(&self, key: &BlobDigest) -> Result<Option<Vec<u8>>, RemoteError> {
+        let url = self.bucket.signed("GET", &self.key("ac", key), &[]);
+        match self.client.text(&Ask::whole(&url), MAX_RESULT) {
+            // Without the bucket more is missing than a result.
+            Err(error) if is_without_bucket(&error) => Err(error.into()),
+            found => there(found),
+        }
+    }
+
+    fn put_result(&self, key: &BlobDigest, result: &[u8], _named: &[BlobDigest]) -> Result<(), RemoteError> {
+        let url = self.bucket.signed("PUT", &self.key("ac", key), &[]);
+        self.client.send(&Sending::to(Verb::Put, &url), result)?;
+        Ok(())
+    }
+
+    fn details(&self) -> Result<Vec<(&'static str, String)>, RemoteError> {
+        greeting(self)
+    }
+
+    fn missing(&self, blobs: &[BlobDigest]) -> Result<Vec<BlobDigest>, RemoteError> {
+        let url = |blob: &BlobDigest| Ok(self.bucket.signed("HEAD", &self.key("cas", blob), &[]));
+        missing(&self.client, blobs, &url, Access::Server)
+    }
+
+    fn read(&self, blob: &BlobDigest, first: u64) -> Result<Option<Box<dyn Read + Send>>, RemoteError> {
+        let url = self.bucket.signed("GET", &self.key("cas", blob), &[]);
+        bytes_from(&self.client, &Ask { from: first, ..Ask::whole(&url) })
+    }
+
+    fn write_telling(
+        &self,
+        blob: &BlobDigest,
+        bytes: &[u8],
+        sent: &dyn Fn(usize),
+    ) -> Result<(), RemoteError> {
+        let key = self.key("cas", blob);
+        if bytes.len() > PART {
+            return self.write_parts(&key, bytes, sent);
+        }
+        self.client.send(&Sending::to(Verb::Put, &self.bucket.signed("PUT", &key, &[])), bytes)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,529 @@
+//! Makes folders of outputs, in groups.
+//!
+//! Each folder is written aside. When a group of them is written, all its files are made durable together, the folders
+//! are put in place, and the folders above them are made durable; only then are the folders that were there before
+//! removed, and is it noted how each folder was left. So a folder is whole, or as it was, at every moment, also after a
+//! loss of power; and a note about a file never outlives the file's bytes.
+//!
+//! Files are made while others make theirs; only the change of names, which must see what others put there, is one
+//! process's at a time.
+
+use std::cell::OnceCell;
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use mc_files::folder::Folder;
+
+use crate::error::StoreError;
+use crate::folder_lock::{LockedFolder, lock_folder};
+use crate::local::store::LocalStore;
+use crate::materialize::aside::Unsynced;
+use crate::materialize::left::{Left, is_unchanged};
+use crate::materialize::place::{TARGET, keep_foreign, refuse_link, replace};
+use crate::materialize::tree::{Destination, Materialized, Tree, check_paths};
+use crate::publish::create_parent;
+use crate::session::{Session, UnfinishedFolder};
+use crate::stamp::FileStamp;
+
+/// The folder beside the user's, for when the store is on another disk.
+const UNFINISHED: &str = ".unfinished";
+
+/// Files that are written before they are made durable. Each is open until then.
+const GROUP_FILES: usize = 32;
+
+/// Bytes of such files.
+const GROUP_BYTES: u64 = 64 << 20;
+
+impl LocalStore {
+    /// Makes each folder hold exactly its files, in the order of the trees. The results are in that order, too.
+    ///
+    /// Files that other targets have put below a folder stay.
+    ///
+    /// # Errors
+    /// If a blob is missing or damaged, a file cannot be written, or a part of the path is a link; then the folder is as
+    /// it was, and the others are made. A damaged blob is set aside.
+    pub fn materialize(
+        &self,
+        destination: Destination<'_>,
+        trees: &[Tree<'_>],
+    ) -> Vec<Result<Materialized, StoreError>> {
+        let mut results = Vec::with_capacity(trees.len());
+        while results.len() < trees.len() {
+            results.extend(Group::new(self, destination).make(&trees[results.len()..]));
+        }
+        results
+    }
+}
+
+/// Trees that are put in place together.
+struct Group<'a> {
+    store: &'a LocalStore,
+    destination: Destination<'a>,
+    outputs: OnceCell<Outputs>,
+    /// A session beside the outputs, if they need one.
+    beside: OnceCell<Option<Session>>,
+}
+
+/// The folder of all outputs, open.
+struct Outputs {
+    base: Folder,
+    root: Arc<Folder>,
+}
+
+/// A tree that is written aside.
+struct Aside<'a> {
+    tree: Tree<'a>,
+    made: UnfinishedFolder<'a>,
+    unsynced: Vec<Unsynced>,
+}
+
+/// A tree that is in place, and the record to be written of it.
+struct Placed {
+    record_path: PathBuf,
+    left: Vec<Left>,
+}
+
+impl<'a> Group<'a> {
+    fn new(store: &'a LocalStore, destination: Destination<'a>) -> Self {
+        Self { store, destination, outputs: OnceCell::new(), beside: OnceCell::new() }
+    }
+
+    /// Makes the first trees, as many as are a group. One result for each of them.
+    fn make(&'a self, trees: &[Tree<'a>]) -> Vec<Result<Materialized, StoreError>> {
+        let (mut n_files, mut n_bytes) = (0, 0);
+        let mut written = Vec::new();
+        for tree in trees {
+            let aside = self.write(*tree);
+            if let Ok(Some(aside)) = &aside {
+                // A tree without files costs a folder.
+                n_files += aside.unsynced.len().max(1);
+                n_bytes += aside.unsynced.iter().map(|file| file.n_bytes).sum::<u64>();
+            }
+            written.push(aside);
+            if n_files >= GROUP_FILES || n_bytes >= GROUP_BYTES {
+                break;
+            }
+        }
+        self.sync(&mut written);
+        self.place(written)
+    }
+
+    /// Writes a tree aside; `None` if it is in place and as it should be.
+    fn write(&'a self, tree: Tree<'a>) -> Result<Option<Aside<'a>>, StoreError> {
+        check_paths(tree.files)?;
+        let Outputs { root, .. } = self.outputs()?;
+        refuse_link(root, tree.folder)?;
+        let before = self.store.read_record(&self.store.record_path(root, tree.folder));
+        if is_unchanged(root, tree.folder, tree.files, &before) {
+            return Ok(None);
+        }
+        create_parent(root, tree.folder)?;
+        let made = self.session()?.new_folder()?;
+        let target = Path::new(TARGET);
+        made.folder
+            .create_new_folder(target)
+            .map_err(|source| StoreError::io("create", &made.folder.at(target), source))?;
+        let mut aside = Aside { tree, made, unsynced: Vec::new() };
+        for file in tree.files {
+            let path = target.join(&file.path);
+            aside.unsynced.push(self.store.write_file(&aside.made.folder, &path, file)?);
+            if aside.unsynced.len() >= GROUP_FILES {
+                aside.sync()?;
+            }
+        }
+        Ok(Some(aside))
+    }
+
+    /// Makes all files durable that were written. A tree of which one cannot be is an error from now on.
+    fn sync(&self, written: &mut [Result<Option<Aside<'a>>, StoreError>]) {
+        let asides = || written.iter().flatten().flatten();
+        let files: Vec<&File> = asides().flat_map(|aside| &aside.unsynced).map(|file| &file.file).collect();
+        let folders: Vec<File> = asides().flat_map(Aside::folders).collect();
+        let all: Vec<&File> = files.iter().copied().chain(&folders).collect();
+        let mut results = self.store.layout.folder().sync(&all).into_iter();
+        for slot in written {
+            let Ok(Some(aside)) = slot else { continue };
+            let n_files = aside.unsynced.len();
+            let failures: Vec<StoreError> = aside
+                .unsynced
+                .drain(..)
+                .zip(results.by_ref().take(n_files))
+                .filter_map(|(file, result)| result.err().map(|error| file.failed(error)))
+                .collect();
+            if let Some(failure) = failures.into_iter().next() {
+                *slot = Err(failure);
+            }
+        }
+    }
+
+    /// Puts trees in place, and notes how they were left.
+    fn place(
+        &self,
+        written: Vec<Result<Option<Aside<'a>>, StoreError>>,
+    ) -> Vec<Result<Materialized, StoreError>> {
+        let mut lock = None;
+        let mut results = Vec::with_capacity(written.len());
+        let (mut placed, mut replaced) = (Vec::new(), Vec::new());
+        for aside in written {
+            results.push(match aside {
+                Err(error) => Err(error),
+                Ok(None) => Ok(Materialized::Unchanged),
+                Ok(Some(aside)) => self.place_one(&mut lock, &aside).map(|done| {
+                    placed.push(done);
+                    replaced.push(aside);
+                    Materialized::Written
+                }),
+            });
+        }
+        if let Some(LockedFolder { folder: root, .. }) = &lock {
+            self.sync_names(root, &replaced);
+        }
+        for Placed { record_path, left } in placed {
+            self.store.write_record(&record_path, &left);
+        }
+        drop(lock);
+        // What was there before goes last: no loss of power can bring it back in parts now.
+        drop(replaced);
+        results
+    }
+
+    fn place_one(&self, lock: &mut Option<LockedFolder>, aside: &Aside<'_>) -> Result<Placed, StoreError> {
+        let LockedFolder { folder: root, .. } = match lock {
+            Some(locked) => locked,
+            None => lock.insert(lock_folder(&self.outputs()?.base, self.destination.root)?),
+        };
+        let Tree { folder, files } = aside.tree;
+        // Another process may have put the same tree in place since it was looked at.
+        let record_path = self.store.record_path(root, folder);
+        let before = self.store.read_record(&record_path);
+        create_parent(root, folder)?;
+        refuse_link(root, folder)?;
+        keep_foreign(root, folder, &aside.made.folder, &before)?;
+        replace(&aside.made.folder, root, folder)?;
+        let mut left = Vec::with_capacity(files.len());
+        for file in files {
+            let path = folder.join(&file.path);
+            let status =
+                root.status_of(&path).map_err(|source| StoreError::io("examine", &root.at(&path), source))?;
+            left.push((file.clone(), FileStamp::from(status)));
+        }
+        Ok(Placed { record_path, left })
+    }
+
+    /// Makes the names of trees durable, and those of the folders above them.
+    fn sync_names(&self, root: &Folder, asides: &[Aside<'a>]) {
+        let above = |aside: &Aside<'a>| aside.tree.folder.ancestors().skip(1).map(Path::to_owned);
+        let paths: BTreeSet<PathBuf> = asides.iter().flat_map(above).collect();
+        let below = paths.iter().filter(|path| !path.as_os_str().is_empty());
+        let mut folders: Vec<File> =
+            below.filter_map(|path| root.folder(path).and_then(|folder| folder.file()).ok()).collect();
+        folders.extend(root.file());
+        folders.extend(self.outputs().ok().and_then(|outputs| outputs.base.file().ok()));
+        // Some file systems do not sync folders; nobody can act on it.
+        drop(root.sync(&folders.iter().collect::<Vec<_>>()));
+    }
+
+    fn outputs(&self) -> Result<&Outputs, StoreError> {
+        if let Some(outputs) = self.outputs.get() {
+            return Ok(outputs);
+        }
+        let Destination { base, root } = self.destination;
+        let opened = Folder::open(base).map_err(|source| StoreError::io("open", base, source))?;
+        let base = opened.watched_by(self.store.layout.folder().witness());
+        let root =
+            base.create_folder(root).map_err(|source| StoreError::io("create", &base.at(root), source))?;
+        Ok(self.outputs.get_or_init(|| Outputs { base, root: Arc::new(root) }))
+    }
+
+    /// The session that unfinished folders belong to: the store's own, or one beside the outputs where that will not do.
+    /// A rename needs both ends on one file system, and a store that is read-only has no unfinished files.
+    fn session(&self) -> Result<&Session, StoreError> {
+        let root = &self.outputs()?.root;
+        let beside = match self.beside.get() {
+            Some(beside) => beside,
+            None => {
+                let is_near = self.is_near(root)?;
+                let made = if is_near { None } else { Some(Session::start(root, Path::new(UNFINISHED))?) };
+                self.beside.get_or_init(|| made)
+            }
+        };
+        beside.as_ref().map_or_else(|| self.store.session.get(), Ok)
+    }
+
+    fn is_near(&self, root: &Folder) -> Result<bool, StoreError> {
+        let device = |folder: &Folder| folder.status().map(|status| status.device).ok();
+        match self.store.session.get() {
+            Ok(session) => Ok(device(root) == device(session.folder())),
+            Err(error) if error.is_read_only() => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl Aside<'_> {
+    /// Makes the files durable that were written so far.
+    fn sync(&mut self) -> Result<(), StoreError> {
+        let files: Vec<&File> = self.unsynced.iter().map(|file| &file.file).collect();
+        let results = self.made.folder.sync(&files);
+        let mut results = self.unsynced.drain(..).zip(results);
+        results.try_for_each(|(file, result)| result.map_err(|error| file.failed(error)))
+    }
+
+    /// The new folder and those below it, whose names have to be durable before it is put in place.
+    fn folders(&self) -> Vec<File> {
+        let target = Path::new(TARGET);
+        let below = self.tree.files.iter().flat_map(|file| Path::new(&file.path).ancestors().skip(1));
+        let paths: BTreeSet<PathBuf> = below.map(|path| target.join(path)).collect();
+        let open = |path: &PathBuf| self.made.folder.folder(path).and_then(|folder| folder.file()).ok();
+        paths.iter().filter_map(open).collect()
+    }
+}
+
+impl Unsynced {
+    fn failed(&self, error: std::io::Error) -> StoreError {
+        StoreError::io_needing("write", &self.path, self.n_bytes, error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    use mc_digest::digest::BlobDigest;
+    use mc_files::status::Kind;
+
+    use super::*;
+    use crate::materialize::tree::TreeFile;
+    use crate::traits::BlobStore;
+
+    struct Fixture {
+        dir: tempfile::TempDir,
+        store: LocalStore,
+    }
+
+    impl Fixture {
+        fn new() -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            let store = LocalStore::open(&dir.path().join("cache")).unwrap();
+            fs::create_dir(dir.path().join("workspace")).unwrap();
+            Self { dir, store }
+        }
+
+        fn folder(&self) -> PathBuf {
+            self.dir.path().join("workspace/mc-out/models/app")
+        }
+
+        fn file(&self, path: &str, parts: &[&[u8]]) -> TreeFile {
+            let parts = parts.iter().map(|part| self.store.put_bytes(part).unwrap()).collect();
+            TreeFile { path: path.to_owned(), parts }
+        }
+
+        fn make(&self, files: &[TreeFile]) -> Result<Materialized, StoreError> {
+            self.make_all(&[("models/app", files)]).remove(0)
+        }
+
+        fn make_all(&self, trees: &[(&str, &[TreeFile])]) -> Vec<Result<Materialized, StoreError>> {
+            let destination =
+                Destination { base: &self.dir.path().join("workspace"), root: Path::new("mc-out") };
+            let tree = |&(folder, files): &(_, _)| Tree { folder: Path::new(folder), files };
+            let trees: Vec<Tree<'_>> = trees.iter().map(tree).collect();
+            self.store.materialize(destination, &trees)
+        }
+
+        fn names(&self) -> Vec<String> {
+            let mut names = Vec::new();
+            let base = Folder::open(&self.folder()).unwrap();
+            for entry in base.entries().unwrap() {
+                let name = PathBuf::from(entry.name);
+                if entry.kind != Kind::Folder {
+                    names.push(name.display().to_string());
+                    continue;
+                }
+                crate::local::stats::for_each_file(&base, &name, &mut |path, _| {
+                    names.push(path.display().to_string());
+                    Ok(())
+                })
+                .unwrap();
+            }
+            names
+        }
+    }
+
+    #[test]
+    fn a_tree_is_written_once_and_then_left_alone() {
+        let fixture = Fixture::new();
+        let files = [fixture.file("a.gguf", &[b"head", b"tensor"]), fixture.file("licences/b", &[b"text"])];
+        assert_eq!(fixture.make(&files).unwrap(), Materialized::Written);
+        assert_eq!(fs::read(fixture.folder().join("a.gguf")).unwrap(), b"headtensor");
+        assert_eq!(fixture.names(), ["a.gguf", "licences/b"]);
+        let mode = fs::metadata(fixture.folder().join("a.gguf")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o444);
+        assert_eq!(fixture.make(&files).unwrap(), Materialized::Unchanged);
+    }
+
+    #[test]
+    fn what_is_edited_added_or_removed_is_put_right() {
+        let fixture = Fixture::new();
+        let files = [fixture.file("a", &[b"one"]), fixture.file("b", &[b"two"])];
+        fixture.make(&files).unwrap();
+        fs::remove_file(fixture.folder().join("a")).unwrap();
+        fs::write(fixture.folder().join("a"), b"three").unwrap();
+        assert_eq!(fixture.make(&files).unwrap(), Materialized::Written);
+        assert_eq!(fs::read(fixture.folder().join("a")).unwrap(), b"one");
+        assert_eq!(fixture.make(&files[..1]).unwrap(), Materialized::Written);
+        assert_eq!(fixture.names(), ["a"]);
+    }
+
+    #[test]
+    fn many_trees_are_put_in_place_and_each_has_its_own_result() {
+        let fixture = Fixture::new();
+        let names: Vec<String> = (0..3 * GROUP_FILES).map(|index| format!("app/{index}")).collect();
+        let files: Vec<TreeFile> =
+            names.iter().map(|name| fixture.file("deep/file", &[name.as_bytes(), b"text"])).collect();
+        let lost = TreeFile { path: "b".to_owned(), parts: vec![BlobDigest::of(b"never stored")] };
+        // A target of this name and the package of this name have one folder.
+        let mut trees: Vec<(&str, &[TreeFile])> =
+            vec![("app", &files[..1]), ("lost", std::slice::from_ref(&lost))];
+        trees.extend(names.iter().zip(&files).map(|(name, file)| (&**name, std::slice::from_ref(file))));
+        for expected in [Materialized::Written, Materialized::Unchanged] {
+            let results = fixture.make_all(&trees);
+            assert_eq!(results.len(), trees.len());
+            for ((folder, _), result) in trees.iter().zip(results) {
+                match result {
+                    Ok(made) => assert_eq!(made, expected, "{folder}"),
+                    Err(error) => assert!(*folder == "lost" && error.is_lost_blob(), "{error}"),
+                }
+            }
+            let out = fixture.dir.path().join("workspace/mc-out");
+            assert_eq!(fs::read_to_string(out.join("app/deep/file")).unwrap(), "app/0text");
+            for name in &names {
+                assert_eq!(
+                    fs::read_to_string(out.join(name).join("deep/file")).unwrap(),
+                    format!("{name}text")
+                );
+            }
+            assert!(!out.join("lost").exists());
+        }
+        assert_eq!(fixture.store.session.get().unwrap().folder().entries().unwrap(), []);
+    }
+
+    #[test]
+    fn the_folder_of_another_target_stays() {
+        let fixture = Fixture::new();
+        fixture.make(&[fixture.file("a", &[b"one"])]).unwrap();
+        fs::create_dir_all(fixture.folder().join("deep/other")).unwrap();
+        fs::write(fixture.folder().join("deep/other/file"), b"x").unwrap();
+        fixture.make(&[fixture.file("a", &[b"two"])]).unwrap();
+        assert_eq!(fixture.names(), ["a", "deep/other/file"]);
+    }
+
+    #[test]
+    fn many_processes_put_one_target_in_place_at_once() {
+        for _ in 0..20 {
+            let fixture = Fixture::new();
+            let files = [fixture.file("a", &[b"one"]), fixture.file("licences/b", &[b"two"])];
+            std::thread::scope(|scope| {
+                for _ in 0..8 {
+                    scope.spawn(|| fixture.make(&files).unwrap());
+                }
+            });
+            assert_eq!(fixture.names(), ["a", "licences/b"]);
+            assert_eq!(fixture.make(&files).unwrap(), Materialized::Unchanged);
+        }
+    }
+
+    #[test]
+    fn an_edit_of_an_output_does_not_reach_the_store() {
+        let fixture = Fixture::new();
+        let file = fixture.file("a", &[b"one"]);
+        fixture.make(std::slice::from_ref(&file)).unwrap();
+        let path = fixture.folder().join("a");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        fs::write(&path, b"changed").unwrap();
+        assert_eq!(&fixture.store.open(&file.parts[0]).unwrap().unwrap()[..], b"one");
+    }
+
+    #[test]
+    fn a_missing_blob_leaves_the_old_folder_and_nothing_unfinished() {
+        let fixture = Fixture::new();
+        let good = fixture.file("a", &[b"one"]);
+        fixture.make(std::slice::from_ref(&good)).unwrap();
+        let lost = TreeFile { path: "b".to_owned(), parts: vec![BlobDigest::of(b"never stored")] };
+        let error = fixture.make(&[good, lost]).unwrap_err().to_string();
+        assert!(error.contains("is not in the store"), "{error}");
+        assert_eq!(fixture.names(), ["a"]);
+        assert_eq!(fixture.store.session.get().unwrap().folder().entries().unwrap(), []);
+    }
+
+    #[test]
+    fn a_link_on_the_way_to_an_output_is_refused_and_what_it_leads_to_stays() {
+        for link in ["mc-out", "mc-out/models", "mc-out/models/app"] {
+            let fixture = Fixture::new();
+            let home = fixture.dir.path().join("home");
+            fs::create_dir_all(home.join("models/app")).unwrap();
+            fs::write(home.join("models/app/thesis"), "years of work").unwrap();
+            fs::write(home.join("thesis"), "years of work").unwrap();
+            let link = fixture.dir.path().join("workspace").join(link);
+            fs::create_dir_all(link.parent().unwrap()).unwrap();
+            std::os::unix::fs::symlink(&home, &link).unwrap();
+            let error = fixture.make(&[fixture.file("a", &[b"one"])]).unwrap_err().to_string();
+            let expected = format!("`{}` is a symbolic link to `{}`", link.display(), home.display());
+            assert!(error.contains(&expected), "{error}");
+            assert_eq!(fs::read_dir(&home).unwrap().count(), 2);
+            assert_eq!(fs::read_dir(home.join("models/app")).unwrap().count(), 1);
+        }
+    }
+
+    #[test]
+    fn a_link_in_an_output_folder_is_replaced_and_what_it_leads_to_stays() {
+        let fixture = Fixture::new();
+        let files = [fixture.file("a", &[b"one"]), fixture.file("licenses/b", &[b"two"])];
+        fixture.make(&files).unwrap();
+        let home = fixture.dir.path().join("home");
+        fs::create_dir(&home).unwrap();
+        fs::write(home.join("b"), "years of work").unwrap();
+        fs::remove_dir_all(fixture.folder().join("licenses")).unwrap();
+        std::os::unix::fs::symlink(&home, fixture.folder().join("licenses")).unwrap();
+        std::os::unix::fs::symlink(&home, fixture.folder().join("stray")).unwrap();
+        assert_eq!(fixture.make(&files).unwrap(), Materialized::Written);
+        assert_eq!(fixture.names(), ["a", "licenses/b"]);
+        assert_eq!(fs::read(home.join("b")).unwrap(), b"years of work");
+    }
+
+    #[test]
+    fn a_blob_that_rots_below_the_file_system_is_set_aside_when_it_is_copied() {
+        let fixture = Fixture::new();
+        let file = fixture.file("a", &[b"one", b"two"]);
+        let layout = fixture.store.layout();
+        let blob = layout.at(&layout.blob(&file.parts[1].hash));
+        fs::set_permissions(&blob, fs::Permissions::from_mode(0o644)).unwrap();
+        fs::write(&blob, b"ten").unwrap();
+        // As if the file system did not know: what is believed is the stamp that the file has now.
+        let stamp = FileStamp::of(&fs::metadata(&blob).unwrap());
+        fixture.store.verified.believe(file.parts[1].hash, stamp);
+        let error = fixture.make(std::slice::from_ref(&file)).unwrap_err();
+        assert!(matches!(error, StoreError::CorruptBlob { .. }), "{error}");
+        assert_eq!(fixture.store.take_corruptions().len(), 1);
+        assert!(!fixture.store.contains(&file.parts[1]).unwrap());
+        fixture.store.put_bytes(b"two").unwrap();
+        assert_eq!(fixture.make(&[file]).unwrap(), Materialized::Written);
+        assert_eq!(fs::read(fixture.folder().join("a")).unwrap(), b"onetwo");
+    }
+
+    #[test]
+    fn names_that_leave_the_folder_are_refused() {
+        let fixture = Fixture::new();
+        for (path, problem) in
+            [("../a", "not below"), ("/a", "not below"), ("", "empty"), ("b/../a", "not below")]
+        {
+            let file = TreeFile { path: path.to_owned(), parts: Vec::new() };
+            let error = fixture.make(&[file]).unwrap_err().to_string();
+            assert!(error.contains(problem), "{error}");
+        }
+        let twice = fixture.file("a", &[b"one"]);
+        assert!(fixture.make(&[twice.clone(), twice]).unwrap_err().to_string().contains("used twice"));
+    }
+}

@@ -1,0 +1,73 @@
+//! Puts folders that are written aside in place.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::Path;
+
+use mc_files::folder::Folder;
+use mc_files::refused::Refused;
+use mc_files::status::Kind;
+
+use crate::error::StoreError;
+use crate::materialize::left::Left;
+
+/// The new folder of a tree, in an unfinished folder.
+pub(crate) const TARGET: &str = "target";
+
+/// Takes the old folder of a target, where two folders cannot be swapped.
+const OLD: &str = "old";
+
+/// Refuses to replace a link: what it leads to is not ours.
+pub(crate) fn refuse_link(root: &Folder, folder: &Path) -> Result<(), StoreError> {
+    match root.folder(folder) {
+        Err(source) if matches!(Refused::of(&source), Some(Refused::Link { .. })) => {
+            Err(StoreError::io("replace", &root.at(folder), source))
+        }
+        // A file in its place is replaced; whatever else is wrong is told by whoever writes.
+        _ => Ok(()),
+    }
+}
+
+/// Moves what this target did not put into the old folder over to the new one: the folders of targets whose package
+/// bears this target's name.
+pub(crate) fn keep_foreign(
+    root: &Folder,
+    folder: &Path,
+    made: &Folder,
+    before: &[Left],
+) -> Result<(), StoreError> {
+    let failed = |source| StoreError::io("read", &root.at(folder), source);
+    let old = match root.folder(folder) {
+        // There is none, or a file is in its place.
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Ok(());
+        }
+        other => other.map_err(failed)?,
+    };
+    let own: BTreeSet<&str> = before.iter().filter_map(|(file, _)| file.path.split('/').next()).collect();
+    for entry in old.entries().map_err(failed)? {
+        let is_own = entry.name.to_str().is_some_and(|name| own.contains(name));
+        let to = Path::new(TARGET).join(&entry.name);
+        // A stray file or link is somebody's edit of an output folder, which the manual says is replaced.
+        if is_own || entry.kind != Kind::Folder || made.status_of(&to).is_ok() {
+            continue;
+        }
+        let name = Path::new(&entry.name);
+        old.rename(name, made, &to).map_err(|source| StoreError::io("move", &old.at(name), source))?;
+    }
+    Ok(())
+}
+
+/// Puts the new folder where the old one is; the old one is removed with the folder that held the new one.
+pub(crate) fn replace(made: &Folder, root: &Folder, folder: &Path) -> Result<(), StoreError> {
+    let failed = |source| StoreError::io("replace", &root.at(folder), source);
+    let target = Path::new(TARGET);
+    if root.status_of(folder).is_ok() {
+        match made.exchange(target, root, folder) {
+            Ok(()) => return Ok(()),
+            // A file system that cannot swap: for a moment there is no folder.
+            Err(_) => root.rename(folder, made, Path::new(OLD)).map_err(failed)?,
+        }
+    }
+    made.rename(target, root, folder).map_err(failed)
+}

@@ -1,0 +1,70 @@
+//! Result of a build: outputs, failures and counts.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use mc_digest::digest::BlobDigest;
+use mc_ir::action::{ActionError, ActionNode, Artifact};
+use mc_ir::graph::ActionGraph;
+use mc_ir::output::Output;
+
+use crate::fetch::output_content;
+use crate::services::Services;
+use crate::step::Done;
+
+/// An action that gave no outputs, and why.
+#[derive(Debug)]
+pub struct Failure {
+    /// Which.
+    pub node: Arc<ActionNode>,
+    /// Why.
+    pub error: ActionError,
+}
+
+/// What a build gave.
+#[derive(Debug, Default)]
+pub struct Built {
+    pub(crate) done: Vec<Option<Done>>,
+    /// Every action that failed by itself, in the order of the graph. Those that only depend on one are not here.
+    pub failures: Vec<Failure>,
+    /// Whether the user stopped the build.
+    pub is_interrupted: bool,
+    /// Actions found in the cache.
+    pub n_hits: usize,
+    /// Actions run.
+    pub n_ran: usize,
+}
+
+impl Built {
+    /// The output that an artifact stands for; `None` if its action failed or was never reached.
+    pub fn output(&self, graph: &ActionGraph, artifact: &Artifact) -> Option<&Output> {
+        let id = graph.id(&artifact.node)?;
+        self.done[id.0].as_ref()?.outputs.get(&artifact.output)
+    }
+
+    /// Looks at an artifact that is read outside of actions as an action does at its inputs: a blob that was wrong, and a
+    /// result of others that cannot be read, are reasons to build again, and are made here then. What cannot be opened is
+    /// told by whoever reads it.
+    pub fn judge(&self, graph: &ActionGraph, artifact: &Artifact, services: &Services<'_>) {
+        let done = graph.id(&artifact.node).and_then(|id| self.done[id.0].as_ref());
+        let Some(Done { outputs, digest, is_own, .. }) = done else { return };
+        let Some(output) = outputs.get(&artifact.output) else { return };
+        let Some(read) = artifact.node.action.reader(&artifact.output) else { return };
+        let Ok(content) = output_content(services.store, output) else { return };
+        let mut is_right = true;
+        for (part, expected) in content.parts.iter().zip(output.parts()) {
+            if BlobDigest::of(part.as_slice()) != *expected {
+                is_right = false;
+                // Where it cannot be set aside, it is found again.
+                drop(services.store.doubt(expected));
+                services.doubts.lost();
+            }
+        }
+        if is_right
+            && !is_own
+            && let Err(why) = read(&content.to_contiguous())
+        {
+            services.refuse(&artifact.node, &why, &BTreeSet::from([*digest]));
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! The size of a GGUF file. Nothing is run for it: the file's digest says how many bytes it has.
+
+use mc_digest::content_hash::ContentHash;
+use mc_ir::action::ActionError;
+use mc_ir::attribute::Record;
+use mc_ir::fault::Fault;
+use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs, Presence, PropertySchema, ValueKind};
+
+use crate::evaluate::gated_model::GatedModel;
+use crate::evaluate::metric::{Metric, Plan, Results};
+use crate::evaluate::verdict::{Check, megabytes};
+
+static NODE: NodeSchema = NodeSchema {
+    name: "size",
+    doc: "Bytes of the GGUF file.",
+    arguments: Arguments::None,
+    properties: &[PropertySchema {
+        name: "max",
+        value: ValueKind::Bytes,
+        presence: Presence::Required,
+        doc: "The most that it may have.",
+    }],
+    children: &[],
+};
+
+/// The most bytes that the file may have.
+#[derive(ContentHash, Debug)]
+#[content("size")]
+pub(crate) struct Size {
+    #[content("max")]
+    max: u64,
+}
+
+impl Metric for Size {
+    const SCHEMA: ChildSchema = ChildSchema { node: &NODE, occurs: Occurs::Optional };
+
+    fn plan(gate: &GatedModel<'_>, node: &Record) -> Result<Plan<Self>, Vec<Fault>> {
+        let max = node.property("max").and_then(|max| max.value.as_bytes()).unwrap_or(u64::MAX);
+        Ok(Plan { metric: Self { max }, results: vec![gate.gguf.gguf.clone()], held_out: None })
+    }
+
+    fn judge(&self, results: &Results<'_>) -> Result<Check, ActionError> {
+        let n_bytes = results.n_bytes(0);
+        Ok(Check {
+            name: NODE.name.to_owned(),
+            on: None,
+            baseline: None,
+            measured: megabytes(n_bytes),
+            value: n_bytes as f64,
+            baseline_value: None,
+            delta: None,
+            limit: format!("at most {}", megabytes(self.max)),
+            passed: n_bytes <= self.max,
+        })
+    }
+}

@@ -1,0 +1,267 @@
+//! Tokenizer fidelity: whether a GGUF cuts text as the checkpoint does.
+//!
+//! Compared are the ids of our tokenizer on the checkpoint's files, of the `tokenizers` library on `tokenizer.json`, and
+//! of the vocabulary in the GGUF, on each line of a dataset and on texts that are known to be hard. Of the texts that
+//! differ the shortest is shown, because it says the most.
+
+use mc_digest::content_hash::ContentHash;
+use mc_family::tokenizer::fidelity::{Difference, Fidelity};
+use mc_format::gguf::vocabulary_keys::vocabulary as gguf_vocabulary;
+use mc_ir::action::{Action, ActionContext, ActionError, ActionKind, Input, write_bytes};
+use mc_ir::attribute::Record;
+use mc_ir::fault::Fault;
+use mc_ir::output::{Output, Outputs};
+use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs, Presence, PropertySchema, ValueKind};
+use serde::{Deserialize, Serialize};
+
+use crate::attributes::label_property;
+use crate::evaluate::gated_model::{GatedModel, ON};
+use crate::evaluate::metric::{Metric, Plan, Results};
+use crate::evaluate::verdict::Check;
+use crate::source::dataset::DatasetKind;
+use crate::source::gguf_head;
+use crate::source::model_info::ModelInfo;
+use crate::source::token_files::{Contents, fidelity_of};
+
+/// The property that names another checkpoint.
+const AGAINST: &str = "against";
+
+/// The output that holds the [`Fidelities`].
+const FIDELITY: &str = "fidelity.json";
+
+static NODE: NodeSchema = NodeSchema {
+    name: "tokenizer-fidelity",
+    doc: "Equal token ids from the checkpoint's tokenizer and from the GGUF.",
+    arguments: Arguments::None,
+    properties: &[
+        ON,
+        PropertySchema {
+            name: AGAINST,
+            value: ValueKind::Label,
+            presence: Presence::Optional,
+            doc: "The checkpoint whose tokenizer it is held against; by default, the one that the GGUF was made of.",
+        },
+    ],
+    children: &[],
+};
+
+/// Leave for no difference at all.
+#[derive(ContentHash, Debug)]
+#[content("tokenizer-fidelity")]
+pub(crate) struct TokenizerFidelity {
+    #[content("on")]
+    on: String,
+}
+
+impl Metric for TokenizerFidelity {
+    const SCHEMA: ChildSchema = ChildSchema { node: &NODE, occurs: Occurs::Any };
+
+    fn plan(gate: &GatedModel<'_>, node: &Record) -> Result<Plan<Self>, Vec<Fault>> {
+        let model = match label_property(node, AGAINST) {
+            None => gate.gguf.model.clone(),
+            Some(named) => gate.provider::<ModelInfo>(&named, "a `checkpoint`")?,
+        };
+        if model.files.tokenizer.is_none() && model.files.tokenizer_model.is_none() {
+            return Err(vec![no_tokenizer(node)]);
+        }
+        let data = gate.dataset(node, DatasetKind::Text)?;
+        let files = model.files.tokenizer_sources().into_iter().map(|(_, source)| Input::Source(source));
+        let inputs = [Input::Artifact(gate.gguf.gguf.clone()), Input::Artifact(data.items.clone())];
+        let inputs = inputs.into_iter().chain(files).collect();
+        let compare = Compare { model, data: data.name.clone() };
+        let result = gate.step(compare, inputs).artifact(FIDELITY);
+        // Calibration text may be compared as well: nothing is measured that could be learnt from it.
+        Ok(Plan { metric: Self { on: data.name }, results: vec![result], held_out: None })
+    }
+
+    fn judge(&self, results: &Results<'_>) -> Result<Check, ActionError> {
+        let found = serde_json::from_slice(&results.content(0)?.to_contiguous());
+        Ok(check(&found.map_err(ActionError::failed)?, &self.on))
+    }
+}
+
+fn no_tokenizer(node: &Record) -> Fault {
+    let message = "The model was read from a GGUF, which brings no other tokenizer to compare with";
+    Fault::new(node.place, "gate::tokenizer", message)
+        .help("Write `against=\":checkpoint\"`, a folder with the tokenizer that it should have")
+}
+
+/// What was compared and what differed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Fidelities {
+    n_texts: usize,
+    n_different: usize,
+    /// The shortest text that differs.
+    first: Option<String>,
+}
+
+/// What a comparison means for a verdict.
+fn check(found: &Fidelities, on: &str) -> Check {
+    let measured = match &found.first {
+        None => format!("{} texts equal", found.n_texts),
+        Some(first) => format!("{} of {} texts differ: {first}", found.n_different, found.n_texts),
+    };
+    Check {
+        name: NODE.name.to_owned(),
+        on: Some(on.to_owned()),
+        baseline: None,
+        measured,
+        value: found.n_different as f64,
+        baseline_value: None,
+        delta: None,
+        limit: "all equal".to_owned(),
+        passed: found.n_different == 0,
+    }
+}
+
+struct Compare {
+    model: ModelInfo,
+    data: String,
+}
+
+impl Action for Compare {
+    fn kind(&self) -> ActionKind {
+        ActionKind { name: "fidelity", version: 1 }
+    }
+
+    fn parameters(&self) -> Vec<(String, String)> {
+        let roles: Vec<String> =
+            self.model.files.tokenizer_sources().into_iter().map(|(role, _)| role).collect();
+        vec![
+            ("files".to_owned(), roles.join(" ")),
+            ("architecture".to_owned(), self.model.decoder.architecture.clone()),
+            ("n-vocab".to_owned(), self.model.decoder.n_vocab.to_string()),
+        ]
+    }
+
+    fn outputs(&self) -> Vec<String> {
+        vec![FIDELITY.to_owned()]
+    }
+
+    fn describe(&self) -> String {
+        format!("tokenizer on {}", self.data)
+    }
+
+    fn run(&self, ctx: &dyn ActionContext) -> Result<Outputs, ActionError> {
+        let gguf = gguf_head::of_content(&ctx.input(0)?)?;
+        let container = gguf_vocabulary(&gguf).map_err(ActionError::failed)?;
+        let files = self.model.files.tokenizer_sources();
+        let contents = Contents::read_from(ctx, &files, 2)?;
+        let fidelity = fidelity_of(&contents, &self.model.decoder, &container)?;
+        let data = ctx.input(1)?;
+        let found =
+            compare(&fidelity, &String::from_utf8_lossy(&data.to_contiguous()), &self.data, &|| ctx.go_on())?;
+        let json = serde_json::to_vec(&found).map_err(ActionError::failed)?;
+        let blob = write_bytes(ctx, &json)?;
+        Ok(Outputs::from([(FIDELITY.to_owned(), Output::File(blob))]))
+    }
+}
+
+fn compare(
+    fidelity: &Fidelity,
+    text: &str,
+    data: &str,
+    go_on: &dyn Fn() -> Result<(), ActionError>,
+) -> Result<Fidelities, ActionError> {
+    let lines = (1..).zip(text.lines()).map(|(line, text)| (format!("line {line} of `{data}`"), text));
+    let hard = fidelity.hard_texts().map(|text| ("a built-in text".to_owned(), text));
+    let mut found = Fidelities { n_texts: 0, n_different: 0, first: None };
+    let mut shortest = usize::MAX;
+    for (place, text) in lines.chain(hard) {
+        go_on()?;
+        found.n_texts += 1;
+        let Some(difference) = fidelity.difference(text).map_err(ActionError::failed)? else { continue };
+        found.n_different += 1;
+        if text.len() < shortest {
+            shortest = text.len();
+            found.first = Some(told(&place, &difference));
+        }
+    }
+    Ok(found)
+}
+
+fn told(place: &str, difference: &Difference) -> String {
+    let [(left, left_ids), (right, right_ids)] = &difference.sides;
+    format!(
+        "{place}, {:?}, from byte {} on: {left} has {left_ids}; {right} has {right_ids}",
+        difference.text, difference.n_equal_bytes
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use mc_decoder::vocabulary::Vocabulary;
+    use mc_family::tokenizer::vocabulary::{TokenizerFiles, vocabulary};
+    use mc_format::gguf::layout::Layout;
+    use mc_format::gguf::reader::Gguf;
+    use mc_format::gguf::vocabulary_keys::vocabulary_keys;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const TOKENIZER: &str = include_str!("../../../../compiler/family/tests/data/tokenizer.json");
+    const N_VOCAB: u32 = 4100;
+    const LINES: &str = "A boat at sea\nWhere is the hexagon?\nA hexagon\nNothing else";
+
+    /// A tokenizer with one more token and another merge at the first place.
+    fn tuned() -> String {
+        let mut json: Value = serde_json::from_str(TOKENIZER).unwrap();
+        json["model"]["merges"].as_array_mut().unwrap().swap(0, 5);
+        let added = json["added_tokens"].as_array_mut().unwrap();
+        let mut own = added[2].clone();
+        (own["id"], own["content"], own["special"]) = (json!(4096), json!("<scratch pad>"), json!(false));
+        added.push(own);
+        json.to_string()
+    }
+
+    /// The vocabulary that a file holds after it was written and read.
+    fn through_gguf(vocabulary: &Vocabulary) -> Vocabulary {
+        let head = Layout::new(&vocabulary_keys(vocabulary, "llama"), &[], 32).head;
+        gguf_vocabulary(&Gguf::parse(&head, head.len() as u64).unwrap()).unwrap()
+    }
+
+    /// What the gate says of a checkpoint with a tokenizer and a file with another's vocabulary.
+    fn verdict(checkpoint: &str, of_file: &str, change: impl Fn(&mut Vocabulary)) -> Check {
+        let files =
+            |text| TokenizerFiles { config: b"{}", tokenizer: Some(text), ..TokenizerFiles::default() };
+        let mut written = vocabulary(&files(of_file.as_bytes()), N_VOCAB, "llama").unwrap();
+        change(&mut written);
+        let container = through_gguf(&written);
+        let fidelity = Fidelity::new(&files(checkpoint.as_bytes()), N_VOCAB, "llama", &container).unwrap();
+        let found = compare(&fidelity, LINES, "lines", &|| Ok(())).unwrap();
+        check(&found, "lines")
+    }
+
+    #[test]
+    fn a_fine_tuned_tokenizer_passes_through_its_file() {
+        let tuned = tuned();
+        let check = verdict(&tuned, &tuned, |_| {});
+        assert!(check.passed, "{}", check.measured);
+        let files =
+            TokenizerFiles { config: b"{}", tokenizer: Some(tuned.as_bytes()), ..TokenizerFiles::default() };
+        let written = vocabulary(&files, N_VOCAB, "llama").unwrap();
+        let read = through_gguf(&written);
+        assert_eq!(
+            (&read.tokens, &read.types, &read.merges),
+            (&written.tokens, &written.types, &written.merges)
+        );
+        assert_eq!(read.tokens[4096], "<scratch pad>");
+    }
+
+    #[test]
+    fn a_merge_that_is_missing_in_the_file_fails_at_the_shortest_text_that_needs_it() {
+        let check = verdict(TOKENIZER, TOKENIZER, |vocabulary| {
+            assert_eq!(vocabulary.merges.remove(0), "h e");
+        });
+        assert!(!check.passed);
+        let start = "line 3 of `lines`, \"A hexagon\", from byte 1 on: the checkpoint has ";
+        assert!(check.measured.contains(start), "{}", check.measured);
+    }
+
+    #[test]
+    fn a_tokenizer_that_was_changed_after_the_file_was_written_fails() {
+        let check = verdict(&tuned(), TOKENIZER, |_| {});
+        assert!(!check.passed);
+        assert!(check.measured.contains("texts differ: "), "{}", check.measured);
+    }
+}

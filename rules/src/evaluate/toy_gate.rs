@@ -1,0 +1,286 @@
+//! A model for the tests of metrics: small enough to be run, as a file and as a checkpoint, with the gate around it.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use mc_codec::blocks::plain::F32;
+use mc_decoder::program::Decoder;
+use mc_digest::digest::BlobDigest;
+use mc_family::families::for_config;
+use mc_family::needed::Needed;
+use mc_family::tokenizer::vocabulary::{TokenizerFiles, vocabulary};
+use mc_format::gguf::keys::keys;
+use mc_format::gguf::layout::{Layout, TensorPlan};
+use mc_format::gguf::model_facts::ModelFacts;
+use mc_format::gguf::names::wire_name_in;
+use mc_format::gguf::tensor_type::TensorType;
+use mc_ir::action::{
+    Action, ActionContext, ActionError, ActionKind, ActionNode, Artifact, Content, Input, Piece, Source,
+};
+use mc_ir::attribute::{Place, Record};
+use mc_ir::expression::TensorExpr;
+use mc_ir::label::{Label, PackageId};
+use mc_ir::origin::Origin;
+use mc_ir::output::{Output, Outputs};
+use mc_ir::provider::Providers;
+use mc_ir::rule::{DependencyFailed, Head, HeadFormat, RuleContext, SourceError};
+use mc_tensor::dtype::DType;
+use serde_json::json;
+
+use crate::export::gguf::GgufInfo;
+use crate::source::dataset::{DatasetInfo, DatasetKind};
+use crate::source::model_info::{ModelFiles, ModelInfo, Weight};
+
+const TOKENIZER: &[u8] = include_bytes!("../../../compiler/family/tests/data/tokenizer.json");
+const ITEMS: &str = "A boat at sea\nWhere is the hexagon?\n";
+
+/// A family whose weights are the same in a GGUF and in a checkpoint, so that one model may be both.
+fn config() -> serde_json::Value {
+    json!({
+        "architectures": ["Qwen2ForCausalLM"],
+        "hidden_act": "silu",
+        "hidden_size": 32,
+        "intermediate_size": 32,
+        "max_position_embeddings": 64,
+        "num_attention_heads": 2,
+        "num_hidden_layers": 1,
+        "num_key_value_heads": 1,
+        "rms_norm_eps": 1e-6,
+        "rope_theta": 10000.0,
+        "tie_word_embeddings": true,
+        "vocab_size": 4100,
+    })
+}
+
+/// A tensor of the toy model: its name, its shape, and its bytes.
+type Tensor = (Weight, Vec<u8>);
+
+/// The tensors of a toy model; each seed gives other numbers.
+fn tensors(decoder: &Decoder, seed: u32) -> Vec<Tensor> {
+    let family = for_config(&config()).unwrap();
+    let tensor = |needed: Needed| {
+        let name = wire_name_in(&decoder.architecture, needed.tensor);
+        let n_elements = needed.shape.iter().product::<u64>() as u32;
+        let number = |index: u32| (index + seed).wrapping_mul(2_654_435_761) >> 16;
+        let bytes = (0..n_elements).flat_map(|index| (number(index) as f32 / 65536.0 - 0.5).to_le_bytes());
+        let source = Source { path: Path::new(&name).into(), range: None };
+        let weight = Weight {
+            tensor: needed.tensor,
+            part: None,
+            name,
+            dtype: DType::F32,
+            expression: TensorExpr::Load { input: 0, dtype: DType::F32, shape: needed.shape },
+            inputs: vec![Input::Source(source)],
+        };
+        (weight, bytes.collect())
+    };
+    family.tensors(decoder).map(tensor).collect()
+}
+
+/// The toy model as a file.
+fn gguf(decoder: &Decoder, tensors: &[Tensor]) -> Vec<u8> {
+    let files = TokenizerFiles { config: b"{}", tokenizer: Some(TOKENIZER), ..TokenizerFiles::default() };
+    let vocabulary = vocabulary(&files, decoder.n_vocab, &decoder.architecture).unwrap();
+    let plan = |(weight, _): &Tensor| TensorPlan {
+        name: weight.name.clone(),
+        kind: TensorType::of(&F32),
+        dims: weight.shape().into_iter().rev().collect(),
+    };
+    let plans: Vec<TensorPlan> = tensors.iter().map(plan).collect();
+    let layout = Layout::new(&keys(decoder, &vocabulary, &ModelFacts::default()), &plans, 32);
+    let mut file = layout.head;
+    for ((_, bytes), stretch) in tensors.iter().zip(&layout.tensors) {
+        file.extend(bytes);
+        file.resize(file.len() + stretch.padding as usize, 0);
+    }
+    file
+}
+
+/// An action that somebody else runs.
+struct Elsewhere;
+
+impl Action for Elsewhere {
+    fn kind(&self) -> ActionKind {
+        ActionKind { name: "elsewhere", version: 1 }
+    }
+
+    fn parameters(&self) -> Vec<(String, String)> {
+        Vec::new()
+    }
+
+    fn outputs(&self) -> Vec<String> {
+        ["model.gguf", "tensors.json", "items"].map(str::to_owned).to_vec()
+    }
+
+    fn describe(&self) -> String {
+        String::new()
+    }
+
+    fn run(&self, _: &dyn ActionContext) -> Result<Outputs, ActionError> {
+        unreachable!("its outputs are given")
+    }
+}
+
+fn artifact(output: &str) -> Artifact {
+    ActionNode::new(label("elsewhere"), Box::new(Elsewhere), Vec::new()).artifact(output)
+}
+
+/// A label of the root package.
+pub(crate) fn label(name: &str) -> Label {
+    Label::new(PackageId(String::new()), name)
+}
+
+/// A gate with a dataset, whatever it is called.
+pub(crate) struct ToyGate {
+    label: Label,
+    record: Record,
+    dataset: Arc<Providers>,
+}
+
+impl ToyGate {
+    /// The gate.
+    pub(crate) fn new() -> Self {
+        let data = DatasetInfo {
+            name: "held-out".to_owned(),
+            files: Vec::new(),
+            kind: DatasetKind::Text,
+            items: artifact("items"),
+        };
+        let dataset = Arc::new(Providers::default().with(data));
+        Self { label: label("gate"), record: Record::new(Place(0)), dataset }
+    }
+}
+
+impl RuleContext for ToyGate {
+    fn label(&self) -> &Label {
+        &self.label
+    }
+
+    fn record(&self) -> &Record {
+        &self.record
+    }
+
+    fn providers(&self, _: &Label) -> Result<Arc<Providers>, DependencyFailed> {
+        Ok(Arc::clone(&self.dataset))
+    }
+
+    fn read(&self, _: &str) -> Result<Arc<[u8]>, SourceError> {
+        unreachable!("metrics read no files")
+    }
+
+    fn read_head(&self, _: &str, _: HeadFormat) -> Result<Head, SourceError> {
+        unreachable!("metrics read no files")
+    }
+
+    fn list(&self, _: &str) -> Result<Arc<[String]>, SourceError> {
+        unreachable!("metrics read no files")
+    }
+
+    fn glob(&self, _: &str) -> Result<Arc<[String]>, SourceError> {
+        unreachable!("metrics read no files")
+    }
+
+    fn source(&self, _: &str) -> Source {
+        unreachable!("metrics read no files")
+    }
+
+    fn fetched(&self, _: &Origin) -> Result<String, SourceError> {
+        unreachable!("metrics read no files")
+    }
+}
+
+/// The bytes of sources and artifacts by their names, and what actions wrote.
+#[derive(Default)]
+pub(crate) struct Bytes {
+    /// The bytes.
+    pub(crate) known: BTreeMap<String, Vec<u8>>,
+    written: Mutex<BTreeMap<BlobDigest, Vec<u8>>>,
+}
+
+/// An action that runs with these inputs.
+struct Running<'a>(&'a Bytes, &'a [Input]);
+
+impl Running<'_> {
+    fn bytes(&self, index: usize) -> Vec<u8> {
+        let name = match &self.1[index] {
+            Input::Source(source) => source.path.to_str().unwrap(),
+            Input::Artifact(artifact) => &artifact.output,
+        };
+        self.0.known[name].clone()
+    }
+}
+
+impl ActionContext for Running<'_> {
+    fn input(&self, index: usize) -> Result<Content, ActionError> {
+        Ok(Content { parts: vec![Piece::whole(Arc::new(self.bytes(index)))] })
+    }
+
+    fn input_digest(&self, index: usize) -> Output {
+        Output::File(BlobDigest::of(&self.bytes(index)))
+    }
+
+    fn write_blob(
+        &self,
+        write: &mut dyn FnMut(&mut dyn Write) -> Result<(), ActionError>,
+    ) -> Result<BlobDigest, ActionError> {
+        let mut bytes = Vec::new();
+        write(&mut bytes)?;
+        let digest = BlobDigest::of(&bytes);
+        self.0.written.lock().unwrap().insert(digest, bytes);
+        Ok(digest)
+    }
+
+    fn is_cancelled(&self) -> bool {
+        false
+    }
+}
+
+impl Bytes {
+    /// Runs an action; its output is known from then on.
+    pub(crate) fn run(&mut self, action: &dyn Action, inputs: &[Input], output: &str) {
+        let outputs = action.run(&Running(self, inputs)).unwrap();
+        let bytes = self.written.lock().unwrap()[&outputs[output].parts()[0]].clone();
+        self.known.insert(output.to_owned(), bytes);
+    }
+}
+
+/// The model of a gate, quantized with the numbers of this seed and unquantized with those of seed 0, and the bytes of
+/// both.
+pub(crate) fn toy(seed: u32) -> (GgufInfo, Bytes) {
+    let family = for_config(&config()).unwrap();
+    let decoder = family.decoder(&config()).unwrap();
+    let source = |path: &str| Source { path: Path::new(path).into(), range: None };
+    let weights = tensors(&decoder, 0);
+    let mut known = BTreeMap::from([
+        ("config.json".to_owned(), config().to_string().into_bytes()),
+        ("tokenizer.json".to_owned(), TOKENIZER.to_vec()),
+        ("items".to_owned(), ITEMS.as_bytes().to_vec()),
+        ("model.gguf".to_owned(), gguf(&decoder, &tensors(&decoder, seed))),
+    ]);
+    known.extend(weights.iter().map(|(weight, bytes)| (weight.name.clone(), bytes.clone())));
+    let model = ModelInfo {
+        name: "toy".to_owned(),
+        title: None,
+        known_as: Vec::new(),
+        is_quantized: false,
+        family: family.name(),
+        decoder,
+        weights: weights.into_iter().map(|(weight, _)| weight).collect(),
+        factors: [].into(),
+        files: ModelFiles::of(source("config.json"), source("tokenizer.json")),
+        lineage: [].into(),
+    };
+    let info = GgufInfo {
+        gguf: artifact("model.gguf"),
+        files: vec![artifact("model.gguf")],
+        reports: artifact("tensors.json"),
+        name: "toy".to_owned(),
+        recipe: "F32".to_owned(),
+        n_tensor_bytes: 0,
+        model,
+        calibration: None,
+    };
+    (info, Bytes { known, ..Bytes::default() })
+}

@@ -1,0 +1,10 @@
+//! A model, opened to be run. No file here is a rule: `imatrix`, `gate` and the command line use them.
+
+pub(crate) mod abandon;
+pub mod chat;
+pub(crate) mod chunk_len;
+pub(crate) mod gguf;
+pub(crate) mod opened;
+pub(crate) mod prompts;
+pub(crate) mod subject;
+pub(crate) mod unquantized;

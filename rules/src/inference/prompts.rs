@@ -1,0 +1,63 @@
+//! User messages as the ids that a model reads, by its own chat template.
+
+use mc_digest::digest::BlobDigest;
+use mc_family::chat::{ChatTemplate, Message};
+use mc_family::error::FamilyError;
+use mc_family::tokenizer::ParseSpecial;
+use mc_ir::action::ActionError;
+
+use crate::inference::opened::Opened;
+
+/// Turns user messages into ids with the model's chat template.
+pub(crate) struct Prompts<'a> {
+    opened: &'a Opened,
+    source: &'a str,
+    template: ChatTemplate,
+    begin: String,
+    end: String,
+}
+
+impl<'a> Prompts<'a> {
+    /// Reads the template.
+    pub(crate) fn new(opened: &'a Opened) -> Result<Self, ActionError> {
+        let source = opened.vocabulary.chat_template.as_deref().ok_or_else(|| {
+            ActionError::failed("The model has no chat template").with_help(
+                "Put `chat_template` into `tokenizer_config.json`, or beside it as `chat_template.jinja`",
+            )
+        })?;
+        let token = |id: Option<u32>| {
+            id.and_then(|id| opened.vocabulary.tokens.get(id as usize)).cloned().unwrap_or_default()
+        };
+        Ok(Self {
+            opened,
+            source,
+            template: ChatTemplate::new(source, opened.template_place)
+                .map_err(|error| refused(&error, source))?,
+            begin: token(opened.vocabulary.special.bos),
+            end: token(opened.vocabulary.special.eos),
+        })
+    }
+
+    /// The ids of one user message and the beginning of the answer.
+    pub(crate) fn ids(&self, user: &str) -> Result<Vec<u32>, ActionError> {
+        let message = Message { role: "user".to_owned(), content: user.to_owned() };
+        let text = self
+            .template
+            .render(&[message], &self.begin, &self.end, true)
+            .map_err(|error| refused(&error, self.source))?;
+        let mut ids = self.opened.tokenizer.encode(&text, ParseSpecial::Yes).map_err(ActionError::failed)?;
+        // Most templates write the begin token themselves; it must stand there once.
+        if let Some(begin) = self.opened.begin()
+            && ids.first() != Some(&begin)
+        {
+            ids.insert(0, begin);
+        }
+        Ok(ids)
+    }
+}
+
+/// The error of a template. Models of one target carry the same template, and are measured side by side: the template is
+/// to blame for both failures.
+fn refused(error: &FamilyError, source: &str) -> ActionError {
+    ActionError::failed(error).with_cause(BlobDigest::of(source.as_bytes()).to_string())
+}

@@ -1,0 +1,332 @@
+//! A model that was never written, as those who measure it run it: a program, weights as expressions, and the files that
+//! say how text becomes tokens.
+//!
+//! It is made of a [`ModelInfo`] or of the parameters that it gives itself, and has nothing that is not among them: so
+//! whatever can change a measured number is in the action's key, and a worker that has only the action can measure.
+
+use std::sync::Arc;
+
+use mc_codec::codecs;
+use mc_decoder::program::{Decoder, RotaryPairing};
+use mc_family::families;
+use mc_family::family::Change;
+use mc_format::gguf::names::{model_tensor, wire_name};
+use mc_ir::action::{ActionContext, ActionError, Input};
+use mc_ir::adapter_expression::AdapterExpr;
+use mc_ir::expression::TensorExpr;
+use mc_runtime::error::RuntimeError;
+use mc_runtime::model::Model;
+use mc_runtime::runnable;
+use mc_runtime::weight::{Weight as RuntimeWeight, WeightBytes};
+use mc_runtime::weights::Weights;
+use mc_tensor::convert;
+use mc_tensor::dtype::DType;
+use mc_tensor::model_tensor::ModelTensor;
+use rayon::prelude::*;
+
+use crate::action::expression_text::expression;
+use crate::expression::evaluate::Evaluator;
+use crate::inference::opened::{Opened, dimensions, tensor_error};
+use crate::source::model_info::ModelInfo;
+use crate::source::token_files::{Contents, tokenizer_of, vocabulary_of};
+use crate::source::wire_tensors::{WireTensor, factor_tensors, family_of, wire_tensors};
+
+/// Elements that are computed at once while a merged weight is brought into memory.
+const TILE_ELEMENTS: usize = 1 << 18;
+
+/// The parameters that come before the weights.
+const FILES: &str = "files";
+const FAMILY: &str = "family";
+const PROGRAM: &str = "program";
+
+/// A model that was never written.
+#[derive(Clone, Debug)]
+pub(crate) struct Unquantized {
+    /// What the first inputs are: the roles of the tokenizer's files.
+    roles: Vec<String>,
+    /// The family's name.
+    family: String,
+    /// What it computes; rotary pairs as in `weights`.
+    program: Decoder,
+    /// What the other inputs become.
+    weights: Vec<Weight>,
+}
+
+#[derive(Clone, Debug)]
+struct Weight {
+    tensor: ModelTensor,
+    /// Its inputs are numbered from 0.
+    expression: TensorExpr,
+    n_inputs: usize,
+}
+
+impl Weight {
+    fn new(tensor: ModelTensor, expression: TensorExpr) -> Self {
+        let n_inputs = expression.n_inputs();
+        Self { tensor, expression, n_inputs }
+    }
+}
+
+impl Unquantized {
+    /// The model, and what an action that measures it reads.
+    pub(crate) fn of(info: &ModelInfo) -> (Self, Vec<Input>) {
+        let files = info.files.tokenizer_sources();
+        let mut inputs: Vec<Input> = files.iter().map(|(_, source)| Input::Source(source.clone())).collect();
+        let mut weights = Vec::new();
+        for WireTensor { tensor, expression, inputs: read } in measured(info) {
+            let weight = Weight::new(tensor, expression);
+            inputs.extend(read.into_iter().take(weight.n_inputs));
+            weights.push(weight);
+        }
+        let roles = files.into_iter().map(|(role, _)| role).collect();
+        let program = info.decoder.clone().with_pairing(pairing(info));
+        (Self { roles, family: info.family.to_owned(), program, weights }, inputs)
+    }
+
+    /// How many inputs it has.
+    pub(crate) fn n_inputs(&self) -> usize {
+        self.roles.len() + self.weights.iter().map(|weight| weight.n_inputs).sum::<usize>()
+    }
+
+    /// What its weights are for, in their order.
+    pub(crate) fn tensors(&self) -> impl Iterator<Item = ModelTensor> {
+        self.weights.iter().map(|weight| weight.tensor)
+    }
+
+    /// What besides the inputs' bytes makes it what it is.
+    pub(crate) fn parameters(&self) -> Vec<(String, String)> {
+        let program = serde_json::to_string(&self.program).expect("a program has text keys");
+        let mut parameters = vec![
+            (FILES.to_owned(), self.roles.join(" ")),
+            (FAMILY.to_owned(), self.family.clone()),
+            (PROGRAM.to_owned(), program),
+        ];
+        let weight = |weight: &Weight| (wire_name(weight.tensor), weight.expression.to_string());
+        parameters.extend(self.weights.iter().map(weight));
+        parameters
+    }
+
+    /// The model with these parameters.
+    ///
+    /// # Errors
+    /// What is wrong, when none has them.
+    pub(crate) fn of_parameters(parameters: &[(String, String)]) -> Result<Self, String> {
+        let [(files, roles), (family, name), (program, text), weights @ ..] = parameters else {
+            return Err(format!("Expected the parameters `{FILES}`, `{FAMILY}` and `{PROGRAM}`"));
+        };
+        if (files.as_str(), family.as_str(), program.as_str()) != (FILES, FAMILY, PROGRAM) {
+            let message = format!("Found `{files}`, `{family}` and `{program}`");
+            return Err(format!("Expected the parameters `{FILES}`, `{FAMILY}` and `{PROGRAM}`. {message}"));
+        }
+        let weight = |(name, text): &(String, String)| {
+            let tensor =
+                model_tensor(name).ok_or_else(|| format!("Tensor `{name}` is of no known purpose"))?;
+            Ok::<_, String>(Weight::new(tensor, expression(text)?))
+        };
+        Ok(Self {
+            roles: roles.split(' ').map(str::to_owned).collect(),
+            family: name.clone(),
+            program: serde_json::from_str(text).map_err(|error| format!("Parameter `{PROGRAM}`: {error}"))?,
+            weights: weights.iter().map(weight).collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// Brings the model up. Its inputs are those of the action from `first` on.
+    ///
+    /// # Errors
+    /// When its files cannot be read or contradict each other.
+    pub(crate) fn open(&self, ctx: &dyn ActionContext, first: usize) -> Result<Opened, ActionError> {
+        runnable::check(&self.program).map_err(ActionError::failed)?;
+        let contents = Contents::of_roles(ctx, &self.roles, first)?;
+        let vocabulary = vocabulary_of(&contents, &self.program)?;
+        let tokenizer = tokenizer_of(&contents, &self.program)?;
+        let mut weights = Weights::new();
+        let mut first = first + self.roles.len();
+        for weight in &self.weights {
+            ctx.go_on()?;
+            let runtime = weight.runtime(first, ctx)?;
+            first += weight.n_inputs;
+            let runtime = runtime.map_err(|error| tensor_error(&wire_name(weight.tensor), &error))?;
+            weights.insert(weight.tensor, runtime);
+        }
+        let family = families::by_name(&self.family);
+        let extra = family.map(|family| family.extra_tensors(&self.program)).unwrap_or_default();
+        for (tensor, values) in extra {
+            let weight = RuntimeWeight::from_f32(vec![values.len()], values).map_err(ActionError::failed)?;
+            weights.insert(tensor, weight);
+        }
+        let model = Model::new(self.program.clone(), weights).map_err(ActionError::failed)?;
+        let template_place = contents.template_place();
+        Ok(Opened { model, tokenizer: Arc::new(tokenizer), vocabulary, template_place })
+    }
+}
+
+/// The weights that are run. Those from a GGUF are run in its own layout, so that blocks stay blocks and every bit is
+/// that of the file.
+fn measured(info: &ModelInfo) -> Vec<WireTensor> {
+    if info.files.head.is_some() {
+        return factor_tensors(info).into_iter().chain(wire_tensors(info)).collect();
+    }
+    let as_stored = |weight: &crate::source::model_info::Weight| WireTensor {
+        tensor: weight.tensor,
+        expression: weight.expression.clone(),
+        inputs: weight.inputs.clone(),
+    };
+    info.weights.iter().map(as_stored).collect()
+}
+
+/// The order of rotary pairs in the weights that are run.
+fn pairing(info: &ModelInfo) -> RotaryPairing {
+    let query = ModelTensor::AttnQ { block: 0 };
+    let change = family_of(info).and_then(|family| family.change(query, &info.decoder));
+    match change {
+        Some(Change::Interleave { .. }) if info.files.head.is_some() => RotaryPairing::Interleaved,
+        _ => RotaryPairing::HalfSplit,
+    }
+}
+
+impl Weight {
+    fn runtime(
+        &self,
+        first: usize,
+        ctx: &dyn ActionContext,
+    ) -> Result<Result<RuntimeWeight, RuntimeError>, ActionError> {
+        let shape = dimensions(&self.expression.shape())?;
+        if let TensorExpr::Decode { codec, .. } = self.expression
+            && let Some(codec) = codecs::by_name(codec)
+        {
+            let content = ctx.input(first)?;
+            let bytes = match content.parts.as_slice() {
+                [piece] => WeightBytes::new(Arc::clone(&piece.bytes), piece.range.clone()),
+                _ => Ok(WeightBytes::owned(content.to_contiguous().into_owned())),
+            };
+            return Ok(bytes.and_then(|bytes| RuntimeWeight::blocks(shape, codec, bytes)));
+        }
+        let bytes = self.bytes(first, ctx)?;
+        Ok(RuntimeWeight::plain(shape, element_type(&self.expression), bytes))
+    }
+
+    /// The weight's bytes in its own type: mapped when it is as stored, else computed.
+    fn bytes(&self, first: usize, ctx: &dyn ActionContext) -> Result<WeightBytes, ActionError> {
+        if matches!(self.expression, TensorExpr::Load { .. }) {
+            let content = ctx.input(first)?;
+            if let [piece] = content.parts.as_slice() {
+                return WeightBytes::new(Arc::clone(&piece.bytes), piece.range.clone())
+                    .map_err(ActionError::failed);
+            }
+        }
+        let dtype = element_type(&self.expression);
+        let expression = self.expression.map_inputs(&|input| first + input);
+        let evaluator = Evaluator::new(&expression, ctx)?;
+        let rows_per_tile = (TILE_ELEMENTS / evaluator.n_cols.max(1)).max(1);
+        let row_bytes = evaluator.n_cols * dtype.n_bytes();
+        let n_rows = usize::try_from(evaluator.n_rows).map_err(ActionError::failed)?;
+        let mut bytes = vec![0; n_rows * row_bytes];
+        bytes.par_chunks_mut(rows_per_tile * row_bytes).enumerate().try_for_each(|(tile, bytes)| {
+            ctx.go_on()?;
+            let mut values = vec![0.0; bytes.len() / dtype.n_bytes()];
+            evaluator.rows((tile * rows_per_tile) as u64, &mut values)?;
+            convert::from_f32(dtype, &values, bytes);
+            Ok::<_, ActionError>(())
+        })?;
+        Ok(WeightBytes::owned(bytes))
+    }
+}
+
+/// The type in which a weight is held: the one that it is stored in or rounded to, F32 where blocks or scales are read.
+fn element_type(expression: &TensorExpr) -> DType {
+    match expression {
+        TensorExpr::Load { dtype, .. } | TensorExpr::Cast { dtype, .. } => *dtype,
+        TensorExpr::PermuteHeads { of, .. }
+        | TensorExpr::HalfSplitHeads { of, .. }
+        | TensorExpr::AddConstant { of, .. }
+        | TensorExpr::Reshape { of, .. }
+        | TensorExpr::Adapter(AdapterExpr::Transpose { of }) => element_type(of),
+        TensorExpr::Stack { of } => of.first().map_or(DType::F32, element_type),
+        TensorExpr::Decode { .. }
+        | TensorExpr::Literal { .. }
+        | TensorExpr::AddLowRank { .. }
+        | TensorExpr::Adapter(_)
+        | TensorExpr::Blend(_)
+        | TensorExpr::ScaleBlocks { .. }
+        | TensorExpr::Quantize { .. } => DType::F32,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use mc_family::families::for_config;
+    use mc_ir::action::Source;
+    use serde_json::json;
+
+    use super::*;
+    use crate::source::model_info::{self, ModelFiles};
+
+    fn info(expression: TensorExpr) -> ModelInfo {
+        let config = json!({
+            "architectures": ["LlamaForCausalLM"],
+            "hidden_act": "silu",
+            "hidden_size": 8,
+            "intermediate_size": 16,
+            "max_position_embeddings": 64,
+            "num_attention_heads": 2,
+            "num_hidden_layers": 1,
+            "num_key_value_heads": 1,
+            "rms_norm_eps": 1e-5,
+            "rope_theta": 500000.1,
+            "vocab_size": 32,
+        });
+        let family = for_config(&config).unwrap();
+        let source = |path: &str| Source { path: Path::new(path).into(), range: None };
+        let weight = |tensor| model_info::Weight {
+            tensor,
+            part: None,
+            name: "weight".to_owned(),
+            dtype: element_type(&expression),
+            inputs: (0..expression.n_inputs()).map(|n| Input::Source(source(&n.to_string()))).collect(),
+            expression: expression.clone(),
+        };
+        ModelInfo {
+            name: "base".to_owned(),
+            family: family.name(),
+            title: None,
+            factors: [].into(),
+            known_as: Vec::new(),
+            is_quantized: false,
+            decoder: family.decoder(&config).unwrap(),
+            weights: [ModelTensor::TokenEmbedding, ModelTensor::AttnQ { block: 0 }].map(weight).into(),
+            files: ModelFiles::of(source("config.json"), source("tokenizer.json")),
+            lineage: [].into(),
+        }
+    }
+
+    #[test]
+    fn a_model_is_made_again_of_its_parameters() {
+        let load = |input| Box::new(TensorExpr::Load { input, dtype: DType::BF16, shape: vec![4, 8] });
+        let sum = TensorExpr::AddLowRank { of: load(0), up: load(1), down: load(2), scale: 2.0 };
+        let merged = TensorExpr::Cast { dtype: DType::BF16, of: Box::new(sum) };
+        let (model, inputs) = Unquantized::of(&info(merged));
+        assert_eq!(inputs.len(), 2 + 2 * 3);
+        assert_eq!(model.n_inputs(), inputs.len());
+        let parameters = model.parameters();
+        let again = Unquantized::of_parameters(&parameters).unwrap();
+        assert_eq!(again.parameters(), parameters);
+        assert_eq!(again.program, model.program);
+        assert_eq!(again.n_inputs(), inputs.len());
+        assert!(again.tensors().eq([ModelTensor::TokenEmbedding, ModelTensor::AttnQ { block: 0 }]));
+        for cut in 0..3 {
+            assert!(Unquantized::of_parameters(&parameters[..cut]).is_err());
+        }
+    }
+
+    #[test]
+    fn the_program_that_a_number_is_measured_with_is_among_its_parameters() {
+        let load = TensorExpr::Load { input: 0, dtype: DType::F32, shape: vec![4, 8] };
+        let mut info = info(load);
+        let before = Unquantized::of(&info).0.parameters();
+        info.decoder.output_norm.epsilon = 1e-6;
+        assert_ne!(Unquantized::of(&info).0.parameters(), before);
+    }
+}

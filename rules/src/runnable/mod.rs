@@ -1,5 +1,0 @@
-//! A model, opened to be run.
-
-pub(crate) mod abandon;
-pub(crate) mod subject;
-pub(crate) mod unquantized;

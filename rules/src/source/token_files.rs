@@ -1,0 +1,139 @@
+//! The files of a checkpoint that say how text becomes tokens, as inputs of an action.
+
+use std::borrow::Cow;
+
+use mc_decoder::program::Decoder;
+use mc_decoder::vocabulary::Vocabulary;
+use mc_family::error::FamilyError;
+use mc_family::tokenizer::Tokenizer;
+use mc_family::tokenizer::fidelity::Fidelity;
+use mc_family::tokenizer::vocabulary::{TokenizerFiles, vocabulary};
+use mc_ir::action::{ActionContext, ActionError, Content, Source};
+
+use crate::source::gguf_head::{self, GGUF_TEMPLATE};
+use crate::source::model_info::{ADDITIONAL_CHAT_TEMPLATES, VOCABULARY};
+
+/// The files' bytes, by role.
+pub(crate) struct Contents(Vec<(String, Content)>);
+
+impl Contents {
+    /// Reads the files of these roles, which are inputs of the action from `first` on, in this order.
+    pub(crate) fn of_roles<'a>(
+        ctx: &dyn ActionContext,
+        roles: impl IntoIterator<Item = &'a String>,
+        first: usize,
+    ) -> Result<Self, ActionError> {
+        let read = |(index, role): (usize, &String)| Ok((role.clone(), ctx.input(index)?));
+        (first..).zip(roles).map(read).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// Reads the files, which are inputs of the action from `first` on, in this order.
+    pub(crate) fn read_from(
+        ctx: &dyn ActionContext,
+        files: &[(String, Source)],
+        first: usize,
+    ) -> Result<Self, ActionError> {
+        Self::of_roles(ctx, files.iter().map(|(role, _)| role), first)
+    }
+
+    /// Reads the files, which are the first inputs of the action, in this order.
+    pub(crate) fn read(ctx: &dyn ActionContext, files: &[(String, Source)]) -> Result<Self, ActionError> {
+        Self::read_from(ctx, files, 0)
+    }
+
+    /// The bytes of a role's file.
+    pub(crate) fn get(&self, role: &str) -> Option<Cow<'_, [u8]>> {
+        self.0.iter().find(|(known, _)| known == role).map(|(_, content)| content.to_contiguous())
+    }
+
+    /// The file or key that the chat template stands in, in quotes: the first of those that may have one.
+    pub(crate) fn template_place(&self) -> &'static str {
+        let places = [
+            (VOCABULARY, GGUF_TEMPLATE),
+            ("chat_template", "`chat_template.jinja`"),
+            ("chat_template_json", "`chat_template.json`"),
+        ];
+        let found = places.into_iter().find(|(role, _)| self.0.iter().any(|(known, _)| known == role));
+        found.map_or("`tokenizer_config.json`", |(_, place)| place)
+    }
+
+    /// The vocabulary in the head of a GGUF, where no file of Hugging Face has one.
+    ///
+    /// # Errors
+    /// When the head is broken.
+    fn of_container(&self) -> Result<Option<Vocabulary>, ActionError> {
+        let Some(head) = self.get(VOCABULARY) else { return Ok(None) };
+        let vocabulary = mc_format::gguf::vocabulary_keys::vocabulary(&gguf_head::parse(&head)?);
+        vocabulary.map(Some).map_err(ActionError::failed)
+    }
+
+    /// Does something with the files by their names.
+    fn with<T>(&self, use_files: impl FnOnce(&TokenizerFiles<'_>) -> T) -> T {
+        let config = self.get("config");
+        let [tokenizer, tokenizer_model, tokenizer_config, added_tokens] =
+            ["tokenizer", "tokenizer_model", "tokenizer_config", "added_tokens"].map(|role| self.get(role));
+        let [special_tokens_map, generation_config, chat_template, chat_template_json] =
+            ["special_tokens_map", "generation_config", "chat_template", "chat_template_json"]
+                .map(|role| self.get(role));
+        let additional: Vec<(&str, Cow<'_, [u8]>)> = self
+            .0
+            .iter()
+            .filter_map(|(role, content)| {
+                let name = role.strip_prefix(ADDITIONAL_CHAT_TEMPLATES)?.strip_prefix('/')?;
+                Some((name, content.to_contiguous()))
+            })
+            .collect();
+        let additional: Vec<(&str, &[u8])> =
+            additional.iter().map(|(name, bytes)| (*name, bytes.as_ref())).collect();
+        use_files(&TokenizerFiles {
+            config: config.as_deref().unwrap_or(b"{}"),
+            tokenizer: tokenizer.as_deref(),
+            tokenizer_model: tokenizer_model.as_deref(),
+            tokenizer_config: tokenizer_config.as_deref(),
+            added_tokens: added_tokens.as_deref(),
+            special_tokens_map: special_tokens_map.as_deref(),
+            generation_config: generation_config.as_deref(),
+            chat_template: chat_template.as_deref(),
+            chat_template_json: chat_template_json.as_deref(),
+            additional_chat_templates: &additional,
+        })
+    }
+}
+
+/// The vocabulary in the files of a model that computes `decoder`.
+///
+/// # Errors
+/// When one of the files cannot be understood.
+pub(crate) fn vocabulary_of(contents: &Contents, decoder: &Decoder) -> Result<Vocabulary, ActionError> {
+    if let Some(vocabulary) = contents.of_container()? {
+        return Ok(vocabulary);
+    }
+    understood(contents.with(|files| vocabulary(files, decoder.n_vocab, &decoder.architecture)))
+}
+
+/// The tokenizer in the files.
+///
+/// # Errors
+/// When it cannot be understood.
+pub(crate) fn tokenizer_of(contents: &Contents, decoder: &Decoder) -> Result<Tokenizer, ActionError> {
+    if let Some(vocabulary) = contents.of_container()? {
+        return understood(Tokenizer::from_vocabulary(&vocabulary));
+    }
+    understood(contents.with(|files| Tokenizer::from_files(files, decoder.n_vocab, &decoder.architecture)))
+}
+
+/// The files' tokenizer, to be held against the vocabulary of a container.
+///
+/// # Errors
+/// When one of them cannot be understood.
+pub(crate) fn fidelity_of(
+    contents: &Contents,
+    decoder: &Decoder,
+    container: &Vocabulary,
+) -> Result<Fidelity, ActionError> {
+    understood(contents.with(|files| Fidelity::new(files, decoder.n_vocab, &decoder.architecture, container)))
+}
+
+fn understood<T>(result: Result<T, FamilyError>) -> Result<T, ActionError> {
+    result.map_err(ActionError::failed)
+}

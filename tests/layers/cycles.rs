@@ -1,0 +1,49 @@
+//! Cycles of a graph of names, told as the arrows that make them.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// From each node the nodes that it has an arrow to, and the cause of each arrow.
+pub(crate) type Arrows = BTreeMap<String, BTreeMap<String, String>>;
+
+/// Describes a shortest cycle through each node that has one and is on none of the cycles before it.
+pub(crate) fn cycles(arrows: &Arrows) -> Vec<String> {
+    let mut told: BTreeSet<&str> = BTreeSet::new();
+    let mut found = Vec::new();
+    for node in arrows.keys() {
+        if told.contains(node.as_str()) {
+            continue;
+        }
+        if let Some(cycle) = shortest(arrows, node) {
+            found.push(describe(arrows, &cycle));
+            told.extend(cycle);
+        }
+    }
+    found
+}
+
+/// The nodes of a shortest cycle through `start`, which is its first and its last.
+fn shortest<'a>(arrows: &'a Arrows, start: &'a str) -> Option<Vec<&'a str>> {
+    let mut before: BTreeMap<&str, &str> = BTreeMap::new();
+    let mut queue = VecDeque::from([start]);
+    while let Some(node) = queue.pop_front() {
+        for next in arrows.get(node).into_iter().flat_map(BTreeMap::keys) {
+            if before.contains_key(next.as_str()) {
+                continue;
+            }
+            before.insert(next, node);
+            queue.push_back(next);
+        }
+    }
+    let mut cycle = vec![start, before.get(start)?];
+    while cycle.last() != Some(&start) {
+        cycle.push(before[cycle[cycle.len() - 1]]);
+    }
+    cycle.reverse();
+    Some(cycle)
+}
+
+fn describe(arrows: &Arrows, cycle: &[&str]) -> String {
+    let arrow = |pair: &[&str]| format!("\n  {} -> {} ({})", pair[0], pair[1], arrows[pair[0]][pair[1]]);
+    let lines: String = cycle.windows(2).map(arrow).collect();
+    format!("{}{lines}", cycle.join(" -> "))
+}
