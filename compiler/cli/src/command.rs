@@ -6,13 +6,12 @@ use std::sync::Arc;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 use mc_syntax::terminal::{Markup, printable};
-use serde_json::json;
 
 use crate::exit::Exit;
-use crate::failure::Failure;
 use crate::invocation::Invocation;
-use crate::options::GlobalOptions;
+use crate::options::global::GlobalOptions;
 use crate::panic;
+use crate::render::failure;
 use crate::report::Report;
 use crate::signals;
 use crate::spelling;
@@ -66,17 +65,10 @@ fn run(cli: Cli, streams: &Arc<Streams>) -> Exit {
         let is_first = path.choose();
         debug_assert!(is_first, "nothing has computed yet");
     }
-    let invocation = Invocation { options: cli.options, streams: Arc::clone(streams) };
+    let invocation = Invocation { options: cli.options, streams: Arc::clone(streams), command: Cli::command };
     let exit = match cli.verb.run(&invocation) {
         Ok(exit) => exit,
-        Err(Failure::Told(exit)) => exit,
-        Err(Failure::Report(report)) => {
-            invocation.error(&report);
-            if invocation.is_json() {
-                invocation.json(&json!({ "status": report.exit.word(), "errors": [report.json()] }));
-            }
-            report.exit
-        }
+        Err(failure) => failure::tell(&invocation, failure),
     };
     match streams.finish() {
         Ok(()) => exit,
@@ -114,5 +106,60 @@ mod tests {
             let cli = Cli::try_parse_from(arguments).unwrap();
             assert_eq!(cli.options.n_jobs(), 2);
         }
+    }
+
+    fn spelled(arguments: &[&str]) -> Vec<String> {
+        let arguments = arguments.iter().map(OsString::from);
+        let spelled = spelling::declared(&Cli::command(), arguments);
+        spelled.into_iter().map(|argument| argument.into_string().unwrap()).collect()
+    }
+
+    #[test]
+    fn options_of_bazels_users_are_ours() {
+        for (typed, ours) in [
+            ("--remote_cache=grpc://a_b", "--remote-cache=grpc://a_b"),
+            ("--remote_header", "--remote-header"),
+            ("--keep_going", "--keep-going"),
+            ("--disk_cache=/a_b", "--disk-cache=/a_b"),
+            ("--noremote_accept_cached", "--remote-accept-cached=false"),
+            ("--no-remote-accept-cached", "--remote-accept-cached=false"),
+            ("--remote_accept_cached=no", "--remote-accept-cached=false"),
+            ("--remote_accept_cached=1", "--remote-accept-cached=true"),
+            ("--remote_retries=1", "--remote-retries=1"),
+            ("--experimental_remote_cache_compression", "--remote-cache-compression"),
+            ("--noexperimental_remote_cache_chunking", "--remote-cache-chunking=false"),
+            ("--experimental_remote_require_cached=yes", "--remote-require-cached=true"),
+        ] {
+            assert_eq!(spelled(&[typed]), [ours]);
+        }
+    }
+
+    #[test]
+    fn everything_else_stays_as_it_was_typed() {
+        let typed = [
+            "mc",
+            "//models:a_b",
+            "-k",
+            "--no_such_option",
+            "--nokeep_going",
+            "--noremote_cache=x",
+            "--noremote_retries",
+            "--remote_no_such",
+            "--",
+            "--remote_cache",
+        ];
+        assert_eq!(spelled(&typed), typed);
+        let step = ["mc", "action", "tensor@2", "--remote_cache=x", "--remote-accept-cached=no"];
+        assert_eq!(spelled(&step), step);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_path_need_not_be_text() {
+        use std::ffi::OsStr;
+        use std::os::unix::ffi::OsStrExt as _;
+
+        let [typed, ours] = [&b"--disk_cache=/\xff_"[..], b"--disk-cache=/\xff_"].map(OsStr::from_bytes);
+        assert_eq!(spelling::declared(&Cli::command(), std::iter::once(typed.to_owned())), [ours]);
     }
 }

@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use mc_driver::build::targets::{Finished, Status};
+
 /// The end of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Exit {
@@ -20,6 +22,19 @@ pub(crate) enum Exit {
 }
 
 impl Exit {
+    /// The end of a build: what hinders the user most comes first.
+    pub(crate) fn of_build(finished: &Finished) -> Self {
+        let has = |wanted| finished.targets.iter().any(|(_, status)| *status == wanted);
+        match () {
+            () if finished.is_interrupted => Self::Interrupted,
+            () if !finished.failures.is_empty() || has(Status::Failed) => Self::Failed,
+            () if has(Status::GateMissed) || finished.gates.iter().any(|gate| !gate.verdict.passed) => {
+                Self::GateMissed
+            }
+            () => Self::Done,
+        }
+    }
+
     /// The process's exit code.
     pub(crate) const fn code(self) -> u8 {
         match self {

@@ -5,10 +5,11 @@
 //! that was asked to stop, and only waits for servers, is ended, too.
 
 use std::io::Write;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use mc_driver::interrupt::Interrupt;
 use mc_execute::running::n_running;
 
 use crate::exit::Exit;
@@ -16,12 +17,11 @@ use crate::exit::Exit;
 /// How long nothing may compute before a build that was asked to stop is ended: what comes in that time is told as ever.
 const IDLE: Duration = Duration::from_secs(1);
 
-static CANCELLED: AtomicBool = AtomicBool::new(false);
-static IS_BUILDING: AtomicBool = AtomicBool::new(false);
+static INTERRUPT: LazyLock<Arc<Interrupt>> = LazyLock::new(Arc::default);
 
-/// The flag that a build looks at. Until [`Building`] says that one does, an interrupt ends the process at once.
-pub(crate) fn cancelled() -> &'static AtomicBool {
-    &CANCELLED
+/// The interrupt of this process. While no build looks at it, an interrupt ends the process at once.
+pub(crate) fn interrupt() -> Arc<Interrupt> {
+    Arc::clone(&INTERRUPT)
 }
 
 /// Listens for interrupts from now on; [`crate::signals`] does so before anything else.
@@ -30,8 +30,7 @@ pub(crate) fn cancelled() -> &'static AtomicBool {
 /// When the system does not let us.
 pub(crate) fn listen() -> Result<(), ctrlc::Error> {
     ctrlc::set_handler(|| {
-        let is_first = !CANCELLED.swap(true, Ordering::Relaxed);
-        if !(is_first && IS_BUILDING.load(Ordering::Relaxed)) {
+        if !(INTERRUPT.request() && INTERRUPT.is_building()) {
             end();
         }
         // A panic here would end the thread that listens, and every further interrupt would be lost.
@@ -49,7 +48,7 @@ fn end_when_idle() {
         if n_running() > 0 {
             since = Instant::now();
         }
-        if !IS_BUILDING.load(Ordering::Relaxed) {
+        if !INTERRUPT.is_building() {
             return;
         }
     }
@@ -62,21 +61,4 @@ fn end_when_idle() {
 #[expect(clippy::exit, reason = "the handler's thread cannot return from `main`")]
 fn end() {
     std::process::exit(Exit::Interrupted.code().into());
-}
-
-/// While this lives, somebody looks at the flag and stops by himself.
-pub(crate) struct Building;
-
-impl Building {
-    /// Begins to look at the flag.
-    pub(crate) fn begin() -> Self {
-        IS_BUILDING.store(true, Ordering::Relaxed);
-        Self
-    }
-}
-
-impl Drop for Building {
-    fn drop(&mut self) {
-        IS_BUILDING.store(false, Ordering::Relaxed);
-    }
 }

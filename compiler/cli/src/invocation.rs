@@ -2,9 +2,16 @@
 
 use std::sync::Arc;
 
+use mc_driver::build::engine::Engine;
+use mc_driver::declarations::{Declarations, Wanted};
+use mc_driver::event::EventSink;
+use mc_driver::settings::declared::DeclaredCache;
+use mc_driver::store::Store;
 use serde::Serialize;
 
-use crate::options::GlobalOptions;
+use crate::failure::Failure;
+use crate::interrupt::interrupt;
+use crate::options::global::GlobalOptions;
 use crate::report::{Report, warning};
 use crate::streams::Streams;
 
@@ -14,6 +21,8 @@ pub(crate) struct Invocation {
     pub(crate) options: GlobalOptions,
     /// The way out.
     pub(crate) streams: Arc<Streams>,
+    /// Describes the whole command line, for those who write it down.
+    pub(crate) command: fn() -> clap::Command,
 }
 
 impl Invocation {
@@ -27,6 +36,43 @@ impl Invocation {
         let text = serde_json::to_string_pretty(value).expect("results have text keys and finite numbers");
         self.streams.json(&text);
         self.streams.json("\n");
+    }
+
+    /// The declarations of the workspace around, with the store of this machine.
+    ///
+    /// # Errors
+    /// If there is no workspace.
+    pub(crate) fn declarations(&self) -> Result<(Declarations, Arc<Store>), Failure> {
+        let workspace = self.options.find_workspace()?;
+        let store = self.options.store();
+        Ok((Declarations::open(&workspace, &store), store))
+    }
+
+    /// The targets that patterns stand for, after what they need from elsewhere was fetched.
+    ///
+    /// # Errors
+    /// If the declarations are wrong, or something cannot be fetched.
+    pub(crate) fn wanted(
+        &self,
+        declarations: &Declarations,
+        patterns: &[String],
+        events: &dyn EventSink,
+    ) -> Result<Vec<Wanted>, Failure> {
+        Ok(declarations.wanted(patterns, &self.options.fetch.settings(), events)?)
+    }
+
+    /// The store, with the remote cache that options or the workspace name.
+    ///
+    /// # Errors
+    /// If one of them cannot be used.
+    pub(crate) fn engine<'a>(
+        &self,
+        store: &Store,
+        declared: &DeclaredCache,
+        events: &'a dyn EventSink,
+    ) -> Result<Engine<'a>, Failure> {
+        let settings = self.options.build_settings(declared)?;
+        Ok(Engine::open(store, &settings, &interrupt(), events)?)
     }
 
     /// Writes an error.

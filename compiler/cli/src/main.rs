@@ -1,9 +1,8 @@
-//! The `mc` binary: it reads the command line, joins rules, analysis, executor and store, and shows what happens.
+//! The `mc` binary: it turns the command line into settings, hands them to `mc_driver`, and shows what happens.
 //!
 //! Nothing else prints, reads the environment or knows the terminal.
 
 mod command;
-mod duration;
 mod exit;
 mod failure;
 mod interrupt;
@@ -15,9 +14,8 @@ mod report;
 mod signals;
 mod spelling;
 mod streams;
+mod verb;
 mod verbs;
-mod wire;
-mod workspace;
 
 fn main() -> std::process::ExitCode {
     command::main().into()

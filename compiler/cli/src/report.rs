@@ -60,6 +60,15 @@ impl Report {
         self
     }
 
+    /// Says what to do, if something is known.
+    #[must_use]
+    pub(crate) fn maybe_hint(self, hint: Option<&String>) -> Self {
+        match hint {
+            Some(hint) => self.hint(hint),
+            None => self,
+        }
+    }
+
     /// The report as lines of text, with a newline at the end.
     pub(crate) fn markup(&self) -> Markup {
         let mut markup = Markup::default();

@@ -14,7 +14,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use mc_syntax::terminal::{Markup, escaped, is_steering};
 
-use crate::options::{Color, GlobalOptions};
+use crate::options::global::{Color, GlobalOptions};
 
 /// Stdout and stderr, with what may be written to each.
 pub(crate) struct Streams {

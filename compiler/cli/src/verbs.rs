@@ -12,6 +12,7 @@ mod import;
 mod info;
 mod inspect;
 mod lock;
+mod model;
 mod query;
 mod run;
 mod test;
@@ -21,6 +22,7 @@ use clap::Subcommand;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::invocation::Invocation;
+use crate::verb::Run;
 
 /// What `mc` is asked to do.
 #[derive(Subcommand)]
@@ -40,15 +42,6 @@ pub(crate) enum Verb {
     Info(info::Info),
     Completions(completions::Completions),
     Action(action::Action),
-}
-
-/// A verb with its arguments.
-pub(crate) trait Run {
-    /// Does what was asked for.
-    ///
-    /// # Errors
-    /// Whatever kept it from coming to its end.
-    fn run(&self, invocation: &Invocation) -> Result<Exit, Failure>;
 }
 
 impl Verb {

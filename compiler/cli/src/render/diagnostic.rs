@@ -10,7 +10,7 @@ use mc_syntax::render::render;
 use serde_json::{Value, json};
 
 use crate::invocation::Invocation;
-use crate::render::summary::plural;
+use crate::render::plural::plural;
 use crate::report::under;
 
 /// The lines of each file, found once however many mistakes are in it.

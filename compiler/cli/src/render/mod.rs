@@ -2,13 +2,19 @@
 
 pub(crate) mod bars;
 pub(crate) mod diagnostic;
+pub(crate) mod error;
+pub(crate) mod failure;
 pub(crate) mod fetching;
 pub(crate) mod fidelity;
+pub(crate) mod gates;
 pub(crate) mod lines;
 pub(crate) mod listing;
 pub(crate) mod live;
+pub(crate) mod path;
+pub(crate) mod plural;
 pub(crate) mod printable;
 pub(crate) mod progress;
 pub(crate) mod size;
 pub(crate) mod summary;
 pub(crate) mod table;
+pub(crate) mod warning;

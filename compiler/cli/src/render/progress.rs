@@ -1,74 +1,82 @@
-//! Progress of a build: counts every step, and shows those that run in the way that the stream allows.
+//! Progress of a command: takes its events, and shows them in the way that the stream allows.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
-use mc_execute::event::{Event, Origin};
+use mc_driver::event::{Event, EventSink};
+use mc_execute::event::{Event as BuildEvent, Origin};
 
 use crate::render::bars::Bars;
+use crate::render::fetching::FetchProgress;
 use crate::render::lines;
-use crate::render::summary::{Fate, Tally};
+use crate::render::size::size;
+use crate::render::warning::text;
 use crate::report::warning;
 use crate::streams::Streams;
 
-/// Takes the events of a build.
+/// Shows the events of a command.
 pub(crate) struct Progress<'a> {
     streams: &'a Streams,
-    tally: Mutex<Tally>,
     bars: Option<Bars>,
+    fetching: FetchProgress<'a>,
 }
 
 impl<'a> Progress<'a> {
     /// Bars on a terminal, plain lines elsewhere, nothing with `--quiet`.
     pub(crate) fn new(streams: &'a Streams) -> Self {
         let bars = (streams.is_live && !streams.is_quiet()).then(Bars::default);
-        Self { streams, tally: Mutex::default(), bars }
+        Self { streams, bars, fetching: FetchProgress::new(streams) }
     }
 
-    /// Takes one event.
-    pub(crate) fn event(&self, event: &Event) {
-        self.count(event);
-        match &self.bars {
-            Some(bars) => bars.event(event),
-            None => self.print(event),
-        }
-    }
-
-    /// Tells something that cannot wait until the end.
-    pub(crate) fn warn(&self, text: &str) {
+    fn clear(&self) {
         if let Some(bars) = &self.bars {
             bars.clear();
         }
-        self.streams.error_markup(&warning(text));
     }
 
-    /// Ends the showing and tells what happened.
-    pub(crate) fn finish(self) -> Tally {
-        if let Some(bars) = &self.bars {
-            bars.clear();
-        }
-        self.tally.into_inner().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn count(&self, event: &Event) {
-        let (node, fate) = match event {
-            Event::Finished { node, origin: Origin::Hit, .. } => (node, Fate::Hit),
-            Event::Finished { node, origin: Origin::Fetched, .. } => (node, Fate::Fetched),
-            Event::Finished { node, origin: Origin::RanRemotely, .. } => (node, Fate::RanRemotely),
-            Event::Finished { node, origin: Origin::Ran, .. } => (node, Fate::Ran),
-            Event::Failed { node, .. } => (node, Fate::Failed),
-            _ => return,
-        };
-        self.lock().add(node.structure(), node.action.kind().name, fate);
-    }
-
-    fn print(&self, event: &Event) {
-        if let Event::Finished { node, origin: Origin::Ran | Origin::RanRemotely, elapsed, .. } = event {
-            self.streams.note(&lines::ran(node, *elapsed));
+    fn build(&self, event: &BuildEvent) {
+        match (&self.bars, event) {
+            (Some(bars), event) => bars.event(event),
+            (None, BuildEvent::Finished { node, origin: Origin::Ran | Origin::RanRemotely, elapsed, .. }) => {
+                self.streams.note(&lines::ran(node, *elapsed));
+            }
+            (None, _) => {}
         }
     }
 
-    // Counting cannot leave a tally half-changed, so one behind a panic may be read.
-    fn lock(&self) -> MutexGuard<'_, Tally> {
-        self.tally.lock().unwrap_or_else(PoisonError::into_inner)
+    fn waiting(&self, server: &str, n_uploads: usize, n_bytes: u64, n_asked: usize) {
+        if n_uploads > 0 {
+            let bytes = size(n_bytes);
+            self.streams.note(&format!("waiting for {n_uploads} uploads to {server}, at most {bytes}\n"));
+        }
+        if n_asked > 0 {
+            self.streams.note(&format!("asking {server} for {n_asked} results that were here before\n"));
+        }
+    }
+
+    fn traffic(&self, server: &str, n_bytes_down: u64, n_bytes_up: u64) {
+        let told = [("fetched", n_bytes_down), ("sent", n_bytes_up)];
+        let told = told.into_iter().filter(|(_, n_bytes)| *n_bytes > 0);
+        let told: Vec<String> = told.map(|(word, n_bytes)| format!("{word} {}", size(n_bytes))).collect();
+        self.streams.note(&format!("{server}: {}\n", told.join(", ")));
+    }
+}
+
+impl EventSink for Progress<'_> {
+    fn event(&self, event: Event<'_>) {
+        match event {
+            Event::Build(event) => self.build(&event),
+            Event::BuildPaused => self.clear(),
+            Event::Fetch(event) => self.fetching.event(event),
+            Event::FetchEnded => self.fetching.finish(),
+            Event::WaitingForUploads { server, n_uploads, n_bytes, n_asked } => {
+                self.waiting(server, n_uploads, n_bytes, n_asked);
+            }
+            Event::Traffic { server, n_bytes_down, n_bytes_up } => {
+                self.traffic(server, n_bytes_down, n_bytes_up);
+            }
+            Event::Warning(about) => {
+                // What comes now may take long, and the reason may be all that somebody wants to know.
+                self.clear();
+                self.streams.error_markup(&warning(&text(about)));
+            }
+        }
     }
 }

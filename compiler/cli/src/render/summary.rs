@@ -1,101 +1,47 @@
-//! Counts of a build: which steps were hits and which ran, by kind.
+//! Counts of a build in one line, and as JSON.
 
 use std::collections::BTreeMap;
 
-use mc_digest::digest::Digest;
+use mc_driver::build::tally::{Fate, RAN, Tally};
 use serde_json::{Value, json};
 
-/// What became of one step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Fate {
-    /// Found in the cache.
-    Hit,
-    /// Brought here from the team's cache.
-    Fetched,
-    /// Done now, by a worker of the team.
-    RanRemotely,
-    /// Done now, on this machine.
-    Ran,
-    /// Done now, in vain.
-    Failed,
+use crate::render::plural::plural;
+
+/// One line such as `45 actions: 44 hits, 1 ran (1 tensor)`.
+pub(crate) fn line(tally: &Tally) -> String {
+    let n_actions = tally.n_actions();
+    let n_fetched = tally.count(Fate::Fetched);
+    let n_hits = tally.count(Fate::Hit) + n_fetched;
+    let fetched = if n_fetched == 0 { String::new() } else { format!(" ({n_fetched} remote)") };
+    let n_remote = tally.count(Fate::RanRemotely);
+    let remote = if n_remote == 0 { String::new() } else { format!(", {n_remote} of them on workers") };
+    let mut line = format!(
+        "{n_actions} action{}: {n_hits} hit{}{fetched}, {} ran{}{remote}",
+        plural(n_actions),
+        plural(n_hits),
+        tally.count(Fate::Ran) + n_remote,
+        kinds(&tally.by_kind(RAN))
+    );
+    let n_failed = tally.count(Fate::Failed);
+    if n_failed > 0 {
+        line.push_str(&format!(", {n_failed} failed{}", kinds(&tally.by_kind(&[Fate::Failed]))));
+    }
+    line
 }
 
-/// Done now, wherever.
-const RAN: &[Fate] = &[Fate::RanRemotely, Fate::Ran];
-
-/// Every step that a command went through, each once however many passes met it.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Tally {
-    // By the step's structure: a step that ran in one pass and was a hit in the next has run.
-    steps: BTreeMap<Digest, (&'static str, Fate)>,
-}
-
-impl Tally {
-    /// Notes what became of a step.
-    pub(crate) fn add(&mut self, structure: Digest, kind: &'static str, fate: Fate) {
-        let step = self.steps.entry(structure).or_insert((kind, fate));
-        // What failed for want of a blob that a team's cache lost is done in the next try.
-        step.1 = if step.1 == Fate::Failed { fate } else { step.1.max(fate) };
-    }
-
-    /// What became of the step, if it was met.
-    pub(crate) fn fate(&self, structure: Digest) -> Option<Fate> {
-        self.steps.get(&structure).map(|(_, fate)| *fate)
-    }
-
-    fn count(&self, fate: Fate) -> usize {
-        self.steps.values().filter(|step| step.1 == fate).count()
-    }
-
-    fn by_kind(&self, fates: &[Fate]) -> BTreeMap<&'static str, usize> {
-        let mut kinds = BTreeMap::new();
-        for (kind, _) in self.steps.values().filter(|step| fates.contains(&step.1)) {
-            *kinds.entry(*kind).or_insert(0) += 1;
-        }
-        kinds
-    }
-
-    /// One line such as `45 actions: 44 hits, 1 ran (1 tensor)`.
-    pub(crate) fn line(&self) -> String {
-        let n_steps = self.steps.len();
-        let n_fetched = self.count(Fate::Fetched);
-        let n_hits = self.count(Fate::Hit) + n_fetched;
-        let fetched = if n_fetched == 0 { String::new() } else { format!(" ({n_fetched} remote)") };
-        let n_remote = self.count(Fate::RanRemotely);
-        let remote = if n_remote == 0 { String::new() } else { format!(", {n_remote} of them on workers") };
-        let mut line = format!(
-            "{n_steps} action{}: {n_hits} hit{}{fetched}, {} ran{}{remote}",
-            plural(n_steps),
-            plural(n_hits),
-            self.count(Fate::Ran) + n_remote,
-            kinds(&self.by_kind(RAN))
-        );
-        let n_failed = self.count(Fate::Failed);
-        if n_failed > 0 {
-            line.push_str(&format!(", {n_failed} failed{}", kinds(&self.by_kind(&[Fate::Failed]))));
-        }
-        line
-    }
-
-    /// The same for programs.
-    pub(crate) fn json(&self) -> Value {
-        json!({
-            "total": self.steps.len(),
-            "hits": self.count(Fate::Hit) + self.count(Fate::Fetched),
-            "remote_hits": self.count(Fate::Fetched),
-            "ran": self.count(Fate::Ran) + self.count(Fate::RanRemotely),
-            "ran_remotely": self.count(Fate::RanRemotely),
-            "failed": self.count(Fate::Failed),
-            "hits_by_kind": self.by_kind(&[Fate::Hit]),
-            "ran_by_kind": self.by_kind(RAN),
-            "failed_by_kind": self.by_kind(&[Fate::Failed]),
-        })
-    }
-}
-
-/// `s` for every number but one.
-pub(crate) fn plural(n: usize) -> &'static str {
-    if n == 1 { "" } else { "s" }
+/// The same for programs.
+pub(crate) fn json(tally: &Tally) -> Value {
+    json!({
+        "total": tally.n_actions(),
+        "hits": tally.count(Fate::Hit) + tally.count(Fate::Fetched),
+        "remote_hits": tally.count(Fate::Fetched),
+        "ran": tally.count(Fate::Ran) + tally.count(Fate::RanRemotely),
+        "ran_remotely": tally.count(Fate::RanRemotely),
+        "failed": tally.count(Fate::Failed),
+        "hits_by_kind": tally.by_kind(&[Fate::Hit]),
+        "ran_by_kind": tally.by_kind(RAN),
+        "failed_by_kind": tally.by_kind(&[Fate::Failed]),
+    })
 }
 
 fn kinds(counts: &BTreeMap<&'static str, usize>) -> String {
@@ -108,6 +54,8 @@ fn kinds(counts: &BTreeMap<&'static str, usize>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use mc_digest::digest::Digest;
+
     use super::*;
 
     fn digest(text: &str) -> Digest {
@@ -121,24 +69,24 @@ mod tests {
         tally.add(digest("a"), "tensor", Fate::Hit);
         tally.add(digest("b"), "gguf", Fate::Hit);
         tally.add(digest("c"), "tensor", Fate::Hit);
-        assert_eq!(tally.line(), "3 actions: 2 hits, 1 ran (1 tensor)");
-        assert_eq!(tally.json()["ran_by_kind"]["tensor"], 1);
-        assert_eq!(tally.json()["hits_by_kind"]["gguf"], 1);
+        assert_eq!(line(&tally), "3 actions: 2 hits, 1 ran (1 tensor)");
+        assert_eq!(json(&tally)["ran_by_kind"]["tensor"], 1);
+        assert_eq!(json(&tally)["hits_by_kind"]["gguf"], 1);
         assert_eq!(tally.fate(digest("a")), Some(Fate::Ran));
         tally.add(digest("a"), "tensor", Fate::Failed);
         tally.add(digest("a"), "tensor", Fate::Ran);
         tally.add(digest("d"), "bundle", Fate::Failed);
-        assert_eq!(tally.line(), "4 actions: 2 hits, 1 ran (1 tensor), 1 failed (1 bundle)");
+        assert_eq!(line(&tally), "4 actions: 2 hits, 1 ran (1 tensor), 1 failed (1 bundle)");
         tally.add(digest("e"), "tensor", Fate::RanRemotely);
         assert_eq!(
-            tally.line(),
+            line(&tally),
             "5 actions: 2 hits, 2 ran (2 tensor), 1 of them on workers, 1 failed (1 bundle)"
         );
-        assert_eq!((&tally.json()["ran"], &tally.json()["ran_remotely"]), (&json!(2), &json!(1)));
+        assert_eq!((&json(&tally)["ran"], &json(&tally)["ran_remotely"]), (&json!(2), &json!(1)));
     }
 
     #[test]
     fn nothing_to_do_is_said_so() {
-        assert_eq!(Tally::default().line(), "0 actions: 0 hits, 0 ran");
+        assert_eq!(line(&Tally::default()), "0 actions: 0 hits, 0 ran");
     }
 }

@@ -7,6 +7,7 @@
 use std::path::Path;
 
 use clap::Args;
+use mc_driver::input_root::InputRoot;
 use mc_ir::action::ActionError;
 use mc_rules::remote_kinds;
 
@@ -14,8 +15,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::invocation::Invocation;
 use crate::report::Report;
-use crate::verbs::Run;
-use crate::wire::input_root::InputRoot;
+use crate::verb::Run;
 
 /// Do one step in the current folder, as a worker of remote execution
 #[derive(Args)]

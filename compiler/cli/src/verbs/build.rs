@@ -3,23 +3,24 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use mc_ir::output::Output;
-use mc_rules::evaluate::verdict::Verdict;
+use mc_driver::build::engine::Engine;
+use mc_driver::build::outputs::{Outputs, build_outputs};
+use mc_driver::build::publish::Published;
+use mc_driver::build::targets::{Finished, GateResult, Status};
+use mc_driver::declarations::Wanted;
 use serde_json::{Value, json};
 
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::invocation::Invocation;
+use crate::render::failure::{json_errors, tell_errors};
+use crate::render::gates;
+use crate::render::progress::Progress;
 use crate::render::size::size;
+use crate::render::summary;
 use crate::render::table::{Align, table};
-use crate::report::Report;
-use crate::verbs::Run;
-use crate::wire::declarations::Declarations;
-use crate::wire::engine::Engine;
-use crate::wire::publish::{Published, directory, path_below_out, publish};
-use crate::wire::targets::{Finished, GateResult, Goal, Status, build_targets};
-use crate::wire::tensor_reports;
-use crate::workspace::Workspace;
+use crate::render::warning::texts;
+use crate::verb::Run;
 
 /// Build targets; outputs appear under mc-out/PACKAGE/TARGET/
 #[derive(Args)]
@@ -35,84 +36,21 @@ pub(crate) struct Build {
 
 impl Run for Build {
     fn run(&self, invocation: &Invocation) -> Result<Exit, Failure> {
-        let workspace = Workspace::find(&invocation.options)?;
-        let declarations = Declarations::open(invocation, &workspace);
-        let targets = declarations.wanted(invocation, &self.patterns)?;
-        let mut engine = Engine::open_with_team(invocation, &declarations.team_cache())?;
-        let mut finished = build_targets(invocation, &engine, targets.clone(), Goal::Outputs)?;
-        let mut published = publish_built(&engine, &workspace, &mut finished);
-        if published.has_lost_blobs {
-            // Blobs that rotted were set aside when they were copied: one more build makes them anew.
-            finished = build_targets(invocation, &engine, targets, Goal::Outputs)?;
-            published = publish_built(&engine, &workspace, &mut finished);
-        }
-        let published = published.folders;
-        let mut warnings = tensor_reports::warnings(&engine, &finished)?;
-        engine.warn_of_damage(invocation);
-        let of_team = engine.finish_team(invocation, &mut finished.reports);
-        warnings.iter().for_each(|warning| invocation.warn(warning));
-        warnings.extend(of_team);
-        finished.tell_errors(invocation);
+        let progress = Progress::new(&invocation.streams);
+        let (declarations, store) = invocation.declarations()?;
+        let targets = invocation.wanted(&declarations, &self.patterns, &progress)?;
+        let mut engine = invocation.engine(&store, &declarations.remote_cache(), &progress)?;
+        let workspace = declarations.workspace();
+        let Outputs { finished, published, warnings } = build_outputs(&mut engine, workspace, targets)?;
+        tell_errors(invocation, &finished.failures, finished.is_interrupted);
         if invocation.is_json() {
-            invocation.json(&document(&engine, &finished, &published, &warnings)?);
+            invocation.json(&document(&engine, &finished, &published, &texts(&warnings))?);
         } else {
             invocation.streams.result(&text(&finished, &published, &workspace.root));
         }
-        invocation.streams.note(&format!("{}\n", finished.tally.line()));
-        Ok(finished.exit())
+        invocation.streams.note(&format!("{}\n", summary::line(&finished.tally)));
+        Ok(Exit::of_build(&finished))
     }
-}
-
-/// The published outputs of each target.
-#[derive(Default)]
-struct PublishedTargets {
-    /// One entry for each target; `None` if it is not published.
-    folders: Vec<Option<Published>>,
-    /// Blobs turned out to be missing or damaged when they were copied.
-    has_lost_blobs: bool,
-}
-
-/// Publishes each target that is whole and passed; what cannot be published becomes a failure of its target.
-fn publish_built(engine: &Engine, workspace: &Workspace, finished: &mut Finished) -> PublishedTargets {
-    let wanted: Vec<usize> =
-        (0..finished.targets.len()).filter(|&index| is_to_publish(engine, finished, index)).collect();
-    let outputs =
-        wanted.iter().map(|&index| (&finished.targets[index].0.label, outputs_of(engine, finished, index)));
-    let results = publish(engine, workspace, outputs.collect());
-    let mut published = PublishedTargets::default();
-    published.folders.resize_with(finished.targets.len(), || None);
-    for (index, result) in wanted.into_iter().zip(results) {
-        match result {
-            Ok(folder) => published.folders[index] = Some(folder),
-            Err(error) => {
-                published.has_lost_blobs |= error.is_lost_blob();
-                let (target, status) = &mut finished.targets[index];
-                let report = Report::failed("Cannot put the outputs in place")
-                    .at(directory(workspace, &target.label).display())
-                    .because(error);
-                *status = Status::Failed;
-                finished.reports.push(report);
-            }
-        }
-    }
-    published
-}
-
-/// Tells whether a target has outputs to be published. After an interrupt nothing new appears, even what is whole: the
-/// user wanted out.
-fn is_to_publish(engine: &Engine, finished: &Finished, index: usize) -> bool {
-    let is_built = finished.targets[index].1 == Status::Built && !finished.is_interrupted;
-    is_built && !outputs_of(engine, finished, index).is_empty()
-}
-
-/// The outputs of a target that come under `mc-out/`, by their paths in its folder.
-fn outputs_of(engine: &Engine, finished: &Finished, index: usize) -> Vec<(String, Output)> {
-    let (target, _) = &finished.targets[index];
-    let comes = |(path, _): &&(String, _)| !engine.leaves(&path_below_out(&target.label, path));
-    let outputs = target.providers.outputs.iter().filter(comes).filter_map(|(path, artifact)| {
-        finished.output(artifact).map(|output| (path.clone(), output.clone()))
-    });
-    outputs.collect()
 }
 
 fn text(finished: &Finished, published: &[Option<Published>], root: &Path) -> String {
@@ -148,10 +86,7 @@ fn remark(status: Status, is_published: bool, is_left: bool, is_interrupted: boo
 }
 
 /// The verdicts on a target, also those that another target's line shows.
-fn gates_of<'a>(
-    finished: &'a Finished,
-    target: &'a crate::wire::targets::Wanted,
-) -> impl Iterator<Item = &'a GateResult> {
+fn gates_of<'a>(finished: &'a Finished, target: &'a Wanted) -> impl Iterator<Item = &'a GateResult> {
     finished.gates.iter().filter(|gate| target.providers.gates.contains(&gate.artifact))
 }
 
@@ -176,7 +111,7 @@ fn shown(directory: &Path, root: &Path) -> PathBuf {
 }
 
 fn document(
-    engine: &Engine,
+    engine: &Engine<'_>,
     finished: &Finished,
     published: &[Option<Published>],
     warnings: &[String],
@@ -196,26 +131,17 @@ fn document(
         }));
     }
     let mut document = json!({
-        "status": finished.exit().word(),
+        "status": Exit::of_build(finished).word(),
         "targets": targets,
-        "gates": gates(&finished.gates),
-        "actions": finished.tally.json(),
+        "gates": gates::json(&finished.gates),
+        "actions": summary::json(&finished.tally),
         "warnings": warnings,
-        "errors": finished.reports.iter().map(crate::report::Report::json).collect::<Vec<_>>(),
+        "errors": json_errors(&finished.failures),
     });
     if let Some(traffic) = engine.traffic() {
-        document["remote"] = traffic;
+        document["remote"] = json!({ "bytes_down": traffic.n_bytes_down, "bytes_up": traffic.n_bytes_up });
     }
     Ok(document)
-}
-
-/// The verdicts as JSON.
-pub(crate) fn gates(gates: &[GateResult]) -> Vec<Value> {
-    let gate = |gate: &GateResult| {
-        let Verdict { passed, checks } = &gate.verdict;
-        json!({ "label": gate.label.to_string(), "passed": passed, "cached": gate.is_cached, "checks": checks })
-    };
-    gates.iter().map(gate).collect()
 }
 
 fn word(status: Status) -> &'static str {

@@ -7,10 +7,8 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::invocation::Invocation;
 use crate::render::diagnostic;
-use crate::render::summary::plural;
-use crate::verbs::Run;
-use crate::wire::declarations::Declarations;
-use crate::workspace::Workspace;
+use crate::render::plural::plural;
+use crate::verb::Run;
 
 /// Check declarations and report every mistake; builds nothing
 #[derive(Args)]
@@ -22,8 +20,7 @@ pub(crate) struct Check {
 
 impl Run for Check {
     fn run(&self, invocation: &Invocation) -> Result<Exit, Failure> {
-        let workspace = Workspace::find(&invocation.options)?;
-        let declarations = Declarations::open(invocation, &workspace);
+        let (declarations, _) = invocation.declarations()?;
         let checked = declarations.check(&self.patterns)?;
         let exit = if checked.has_errors() { Exit::Declaration } else { Exit::Done };
         if invocation.is_json() {

@@ -1,13 +1,12 @@
 //! `mc completions`: a script that teaches a shell our verbs and options.
 
-use clap::{Args, CommandFactory};
+use clap::Args;
 use clap_complete::Shell;
 
-use crate::command::Cli;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::invocation::Invocation;
-use crate::verbs::Run;
+use crate::verb::Run;
 
 /// Print a script that completes mc's verbs and options in a shell
 #[derive(Args)]
@@ -21,7 +20,7 @@ impl Run for Completions {
     fn run(&self, invocation: &Invocation) -> Result<Exit, Failure> {
         // Through memory, because the generator panics when its writer fails.
         let mut script = Vec::new();
-        clap_complete::generate(self.shell, &mut Cli::command(), "mc", &mut script);
+        clap_complete::generate(self.shell, &mut (invocation.command)(), "mc", &mut script);
         invocation.streams.result(&String::from_utf8_lossy(&script));
         Ok(Exit::Done)
     }

@@ -3,18 +3,17 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use mc_driver::fetching::files::fetch;
 use mc_ir::origin::Origin;
 use serde_json::json;
 
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::invocation::Invocation;
-use crate::render::summary::plural;
-use crate::report::Report;
-use crate::verbs::Run;
-use crate::wire::declarations::Declarations;
-use crate::wire::fetching::{bring, read_lock, shown};
-use crate::workspace::Workspace;
+use crate::render::path::shown;
+use crate::render::plural::plural;
+use crate::render::progress::Progress;
+use crate::verb::Run;
 
 /// Download the files that mc.lock pins; nothing is fetched twice
 #[derive(Args)]
@@ -26,22 +25,11 @@ pub(crate) struct Fetch {
 
 impl Run for Fetch {
     fn run(&self, invocation: &Invocation) -> Result<Exit, Failure> {
-        let workspace = Workspace::find(&invocation.options)?;
-        let declarations = Declarations::open(invocation, &workspace);
-        let origins = declarations.origins(invocation, &self.patterns)?;
-        let lock = read_lock(&workspace)?;
-        let unpinned: Vec<&Origin> =
-            origins.iter().filter(|origin| !lock.entries.contains_key(*origin)).collect();
-        if !unpinned.is_empty() {
-            let names: Vec<String> = unpinned.iter().map(ToString::to_string).collect();
-            let what = format!(
-                "{} origin{} not in `mc.lock`",
-                names.len(),
-                if names.len() == 1 { " is" } else { "s are" }
-            );
-            return Err(Report::usage(what).because(names.join("\n")).hint("Run `mc lock`").into());
-        }
-        let brought = bring(invocation, &workspace, &origins)?;
+        let progress = Progress::new(&invocation.streams);
+        let (declarations, store) = invocation.declarations()?;
+        let origins = declarations.origins(&self.patterns)?;
+        let settings = invocation.options.fetch.settings();
+        let brought = fetch(declarations.workspace(), &store, &origins, &settings, &progress)?;
         if invocation.is_json() {
             let row = |(origin, folder): &(Origin, PathBuf)| json!({ "origin": origin.to_string(), "folder": shown(folder) });
             invocation.json(&json!({

@@ -16,9 +16,9 @@ use serde_json::json;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::invocation::Invocation;
+use crate::render::path::shown;
 use crate::report::Report;
-use crate::verbs::Run;
-use crate::wire::fetching::shown;
+use crate::verb::Run;
 
 /// More than a declaration ever has.
 const MAX_BYTES: u64 = 1 << 20;

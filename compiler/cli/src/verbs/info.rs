@@ -1,22 +1,27 @@
-//! `mc info`: which mc this is, and where it looks; `mc info remote`: what was agreed upon with the team's cache.
+//! `mc info`: which mc this is, and where it looks; `mc info remote`: what was agreed upon with the remote cache.
 
 use clap::{Args, ValueEnum};
+use mc_driver::declarations::Declarations;
+use mc_driver::remote_cache::cache::RemoteCache;
+use mc_driver::settings::keys::Keys;
+use mc_driver::settings::remote::RemoteSettings;
+use mc_driver::store::Store;
 use mc_remote::error::RemoteError;
 use mc_remote::function::DigestFunction;
 use mc_rules::rules::RULES;
 use mc_tensor::cpu_path::CpuPath;
+use regex::Regex;
 use serde_json::{Value, json};
 
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::interrupt::interrupt;
 use crate::invocation::Invocation;
+use crate::options::build::cache_settings;
+use crate::render::progress::Progress;
 use crate::render::table::{Align, table};
 use crate::report::Report;
-use crate::verbs::Run;
-use crate::wire::declarations::Declarations;
-use crate::wire::engine::Engine;
-use crate::wire::team_cache::TeamCache;
-use crate::workspace::{Workspace, cache_dir};
+use crate::verb::Run;
 
 /// Show the version, the workspace, the store, CPU paths, rules and devices; `info remote`: the team's cache
 #[derive(Args)]
@@ -35,13 +40,13 @@ enum Topic {
 impl Run for Info {
     fn run(&self, invocation: &Invocation) -> Result<Exit, Failure> {
         // Outside a workspace there is still something to tell.
-        let workspace = Workspace::find(&invocation.options).ok();
+        let workspace = invocation.options.find_workspace().ok();
+        let store = invocation.options.store();
+        let declarations = workspace.as_ref().map(|workspace| Declarations::open(workspace, &store));
         if self.topic == Some(Topic::Remote) {
-            return remote(invocation, workspace.as_ref());
+            return remote(invocation, declarations.as_ref(), &store);
         }
-        let cache = cache_dir(&invocation.options)?;
-        let store_format =
-            std::fs::read_to_string(cache.join("VERSION")).ok().map(|version| version.trim().to_owned());
+        let cache = store.dir()?;
         let rules: Vec<&str> = RULES.iter().map(|rule| rule.schema().name).collect();
         let cpu_path = CpuPath::detect().name();
         let cpu_paths: Vec<&str> = CpuPath::available().into_iter().map(CpuPath::name).collect();
@@ -49,13 +54,13 @@ impl Run for Info {
             ("version", json!(env!("CARGO_PKG_VERSION"))),
             ("workspace", json!(workspace.as_ref().map(|workspace| workspace.root.display().to_string()))),
             ("cache", json!(cache.display().to_string())),
-            ("store format", json!(store_format)),
+            ("store format", json!(store.format())),
             ("jobs", json!(invocation.options.n_jobs())),
             ("backends", json!(["cpu"])),
             ("cpu path", json!(cpu_path)),
             ("cpu paths", json!(cpu_paths)),
             ("rules", json!(rules)),
-            ("devices", json!(workspace.as_ref().map(|workspace| devices(invocation, workspace)))),
+            ("devices", json!(declarations.as_ref().map(devices))),
         ];
         tell(invocation, &facts);
         Ok(Exit::Done)
@@ -74,33 +79,56 @@ fn tell(invocation: &Invocation, facts: &[(&str, Value)]) {
     }
 }
 
-/// Asks the team's cache what it can do.
-fn remote(invocation: &Invocation, workspace: Option<&Workspace>) -> Result<Exit, Failure> {
-    let declared = workspace.map(|workspace| Declarations::open(invocation, workspace).team_cache());
-    let engine = Engine::open(invocation)?;
-    let Some(team) = TeamCache::open(invocation, &declared.unwrap_or_default(), &engine.store)? else {
+/// Asks the remote cache what it can do.
+fn remote(
+    invocation: &Invocation,
+    declarations: Option<&Declarations>,
+    store: &Store,
+) -> Result<Exit, Failure> {
+    let progress = Progress::new(&invocation.streams);
+    let declared = declarations.map(Declarations::remote_cache).unwrap_or_default();
+    let store = store.open()?;
+    let settings = cache_settings(&invocation.options, &declared)?;
+    let Some(cache) = RemoteCache::open(&settings, &store, &interrupt(), &progress)? else {
         let report = Report::usage("There is no remote cache")
             .hint("Name it with `--remote-cache URL`, or in workspace.kdl: cache { remote \"URL\" }");
         return Err(report.into());
     };
     let failed = |error: RemoteError| {
-        Report::failed(format!("Cannot use the remote cache {}", team.remote.name())).because(error)
+        Report::failed(format!("Cannot use the remote cache {}", cache.name())).because(error)
     };
-    let function = match team.remote.function().map_err(failed)? {
+    let function = match cache.function().map_err(failed)? {
         DigestFunction::Blake3 => "BLAKE3",
         DigestFunction::Sha256 => "SHA-256",
     };
-    let mut facts = vec![("address", json!(team.remote.name())), ("digest function", json!(function))];
-    facts
-        .extend(team.remote.details().map_err(failed)?.into_iter().map(|(name, value)| (name, json!(value))));
-    facts.extend(team.use_of_it());
+    let mut facts = vec![("address", json!(cache.name())), ("digest function", json!(function))];
+    facts.extend(cache.details().map_err(failed)?.into_iter().map(|(name, value)| (name, json!(value))));
+    facts.extend(use_of(&cache, &settings.keys));
     tell(invocation, &facts);
     Ok(Exit::Done)
 }
 
+/// The settings that the remote cache is used with.
+fn use_of(cache: &RemoteCache, keys: &Keys) -> Vec<(&'static str, Value)> {
+    let RemoteSettings { accept, sends_behind, required, download, download_regex, n_askers, .. } =
+        cache.settings();
+    let fetched: Vec<&str> = download_regex.iter().map(Regex::as_str).collect();
+    vec![
+        ("results are taken", json!(accept)),
+        ("results are sent", json!(cache.sends())),
+        ("sending is waited for", json!(if *sends_behind { "at the end" } else { "step by step" })),
+        ("outputs fetched", json!(download.word())),
+        ("fetched in any case", json!(fetched)),
+        ("required", json!(required)),
+        ("signs", json!(keys.signing.is_some())),
+        ("signatures from", json!(keys.require_signed.as_ref().map(|path| path.display().to_string()))),
+        ("look-ups at a time", json!(n_askers)),
+    ]
+}
+
 /// The devices that the workspace declares; none where the declarations cannot be read.
-fn devices(invocation: &Invocation, workspace: &Workspace) -> Vec<String> {
-    let found = Declarations::open(invocation, workspace).query("kind(device, //...)").unwrap_or_default();
+fn devices(declarations: &Declarations) -> Vec<String> {
+    let found = declarations.query("kind(device, //...)").unwrap_or_default();
     found.iter().map(|found| found.label.to_string()).collect()
 }
 

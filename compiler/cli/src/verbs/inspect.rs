@@ -1,13 +1,14 @@
 //! `mc inspect`: what is in a GGUF or safetensors file, an object of the store, or the GGUF of a target.
 
-mod gguf;
-mod object;
-mod safetensors;
-
-use std::borrow::Cow;
 use std::path::Path;
 
 use clap::Args;
+use mc_driver::build::engine::warn_of_damage;
+use mc_driver::inspect::error::InspectError;
+use mc_driver::inspect::file::map_file;
+use mc_driver::inspect::object;
+use mc_driver::inspect::read::{add_reports, head, list};
+use mc_driver::inspect::target::is_label;
 use mc_ir::action::Content;
 use mc_rules::quantize::tensor_report::Entry;
 use serde_json::json;
@@ -15,13 +16,11 @@ use serde_json::json;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::invocation::Invocation;
-use crate::render::fidelity::Fidelity;
-use crate::render::listing::{Listing, Parts};
+use crate::render::listing::{self, Parts};
 use crate::render::printable::abbreviated;
-use crate::report::Report;
-use crate::verbs::Run;
-use crate::wire::engine::Engine;
-use crate::wire::model::{is_label, map_file, target_gguf};
+use crate::render::progress::Progress;
+use crate::verb::Run;
+use crate::verbs::model::target_gguf;
 
 /// Show what is in a GGUF or safetensors file, a store object or a target's model
 #[derive(Args)]
@@ -37,9 +36,6 @@ pub(crate) struct Inspect {
     #[arg(long)]
     tensors: bool,
 }
-
-/// As much of a composite is joined to read its head; the limit of the analysis too.
-const MAX_HEAD: usize = 64 << 20;
 
 /// Bytes of an object of unknown format that are shown.
 const PREVIEW: usize = 200;
@@ -60,19 +56,21 @@ impl Run for Inspect {
             })
         });
         match listing {
-            Ok(Some(listing)) if invocation.is_json() => invocation.json(&listing.json(&self.source, parts)),
-            Ok(Some(listing)) => invocation.streams.result(&listing.text(&self.source, parts)),
+            Ok(Some(listing)) if invocation.is_json() => {
+                invocation.json(&listing::json(&listing, &self.source, parts));
+            }
+            Ok(Some(listing)) => invocation.streams.result(&listing::text(&listing, &self.source, parts)),
             Ok(None) if object::hash(&self.source).is_some() => self.tell_data(invocation, &head, n_bytes),
             Ok(None) => {
                 let start = head.get(..4.min(head.len())).unwrap_or_default().escape_ascii();
-                return Err(Report::failed(format!("Cannot tell what `{}` is", self.source))
-                    .because(format!(
-                        "It begins with `{start}`; expected `GGUF`, or the length of a safetensors header and `{{`"
-                    ))
-                    .into());
+                let source_name = self.source.clone();
+                return Err(
+                    InspectError::UnknownFormat { source_name, start: Some(start.to_string()) }.into()
+                );
             }
             Err(reason) => {
-                return Err(Report::failed(format!("Cannot read `{}`", self.source)).because(reason).into());
+                let what = format!("`{}`", self.source);
+                return Err(InspectError::Unreadable { what, reason }.into());
             }
         }
         Ok(Exit::Done)
@@ -87,9 +85,10 @@ impl Inspect {
             return Ok((target.content, target.reports));
         }
         if let Some(hash) = object::hash(&self.source).filter(|_| !Path::new(&self.source).exists()) {
-            let engine = Engine::open(invocation)?;
-            let content = object::content(&engine, &hash)?;
-            engine.warn_of_damage(invocation);
+            let progress = Progress::new(&invocation.streams);
+            let store = invocation.options.store().open()?;
+            let content = object::content(&store, &hash)?;
+            warn_of_damage(&store, &progress);
             return Ok((content, Vec::new()));
         }
         Ok((map_file(&self.source)?, Vec::new()))
@@ -106,51 +105,6 @@ impl Inspect {
             invocation
                 .streams
                 .result(&format!("{}: data\nbegins: {begins}\nfile: {n_bytes} bytes\n", self.source));
-        }
-    }
-}
-
-fn add_reports(listing: &mut Listing, reports: &[Entry]) {
-    for tensor in &mut listing.tensors {
-        let entry = reports.iter().find(|entry| entry.name == tensor.name);
-        tensor.fidelity = entry.map(|Entry { report, .. }| Fidelity {
-            rmse: report.rmse,
-            max_error: report.max_error,
-            snr_db: report.snr_db,
-        });
-    }
-}
-
-/// The listing by what the bytes are; the name decides only where they are too damaged to tell.
-pub(crate) fn list(source: &str, head: &[u8], n_bytes: u64) -> Result<Option<Listing>, String> {
-    let is_named = |extension: &str| source.ends_with(extension);
-    if head.starts_with(b"GGUF") || is_named(".gguf") {
-        return gguf::listing(head, n_bytes).map(Some).map_err(|error| error.to_string());
-    }
-    if head.get(8) == Some(&b'{') || is_named(".safetensors") {
-        let listing = safetensors::listing(head, n_bytes).map(Some);
-        // A stored text may have a brace there by chance.
-        return match listing {
-            Err(_) if object::hash(source).is_some() => Ok(None),
-            other => other.map_err(|error| error.to_string()),
-        };
-    }
-    Ok(None)
-}
-
-/// The first bytes: of a plain file all, without copying; of a composite as many pieces as a head may need.
-pub(crate) fn head(content: &Content) -> Cow<'_, [u8]> {
-    match content.parts.as_slice() {
-        [] => Cow::Borrowed(&[]),
-        [part] => Cow::Borrowed(part.as_slice()),
-        parts => {
-            let mut head = Vec::new();
-            for part in parts {
-                let rest = MAX_HEAD.saturating_sub(head.len());
-                let bytes = part.as_slice();
-                head.extend_from_slice(&bytes[..bytes.len().min(rest)]);
-            }
-            Cow::Owned(head)
         }
     }
 }

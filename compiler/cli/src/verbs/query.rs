@@ -6,9 +6,7 @@ use serde_json::json;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::invocation::Invocation;
-use crate::verbs::Run;
-use crate::wire::declarations::Declarations;
-use crate::workspace::Workspace;
+use crate::verb::Run;
 
 /// List targets: patterns, deps(), rdeps(), kind(), allpaths(), somepath()
 #[derive(Args)]
@@ -26,8 +24,7 @@ pub(crate) struct Query {
 
 impl Run for Query {
     fn run(&self, invocation: &Invocation) -> Result<Exit, Failure> {
-        let workspace = Workspace::find(&invocation.options)?;
-        let declarations = Declarations::open(invocation, &workspace);
+        let (declarations, _) = invocation.declarations()?;
         let found = declarations.query(&self.query)?;
         if invocation.is_json() {
             let targets: Vec<_> = found

@@ -10,10 +10,10 @@ use serde_json::json;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::invocation::Invocation;
+use crate::render::error;
 use crate::report::Report;
-use crate::verbs::Run as RunVerb;
-use crate::wire::engine::action_report;
-use crate::wire::model::gguf;
+use crate::verb::Run as RunVerb;
+use crate::verbs::model::gguf;
 
 /// Ask a model something: mc run //models:app -- "find a charger"
 #[derive(Args)]
@@ -62,7 +62,7 @@ impl RunVerb for Run {
     fn run(&self, invocation: &Invocation) -> Result<Exit, Failure> {
         let prompt = self.prompt()?;
         let content = gguf(invocation, &self.model)?;
-        let failed = |error| action_report("Cannot run the model", &error).at(&self.model);
+        let failed = |reason| error::action("Cannot run the model", &reason).at(&self.model);
         let model = ChatModel::open(&content).map_err(failed)?;
         let start = Instant::now();
         let streams = &invocation.streams;

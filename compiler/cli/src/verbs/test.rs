@@ -1,17 +1,20 @@
 //! `mc test`: runs gates, or recalls what they measured, and shows their tables.
 
 use clap::Args;
+use mc_driver::build::outputs::{Gates, build_gates};
+use mc_driver::build::targets::Finished;
 use serde_json::json;
 
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::invocation::Invocation;
-use crate::render::summary::plural;
-use crate::verbs::{Run, build};
-use crate::wire::declarations::Declarations;
-use crate::wire::engine::Engine;
-use crate::wire::targets::{Finished, Goal, build_targets};
-use crate::workspace::Workspace;
+use crate::render::failure::{json_errors, tell_errors};
+use crate::render::gates;
+use crate::render::plural::plural;
+use crate::render::progress::Progress;
+use crate::render::summary;
+use crate::render::warning::texts;
+use crate::verb::Run;
 
 /// Run the gates of targets and show what they measured
 #[derive(Args)]
@@ -23,28 +26,27 @@ pub(crate) struct Test {
 
 impl Run for Test {
     fn run(&self, invocation: &Invocation) -> Result<Exit, Failure> {
-        let workspace = Workspace::find(&invocation.options)?;
-        let declarations = Declarations::open(invocation, &workspace);
-        let mut targets = declarations.wanted(invocation, &self.patterns)?;
+        let progress = Progress::new(&invocation.streams);
+        let (declarations, store) = invocation.declarations()?;
+        let mut targets = invocation.wanted(&declarations, &self.patterns, &progress)?;
         targets.retain(|target| !target.providers.gates.is_empty());
-        let mut engine = Engine::open_with_team(invocation, &declarations.team_cache())?;
-        let mut finished = build_targets(invocation, &engine, targets, Goal::Gates)?;
-        engine.warn_of_damage(invocation);
-        let warnings = engine.finish_team(invocation, &mut finished.reports);
-        finished.tell_errors(invocation);
+        let mut engine = invocation.engine(&store, &declarations.remote_cache(), &progress)?;
+        let Gates { finished, warnings } = build_gates(&mut engine, targets)?;
+        tell_errors(invocation, &finished.failures, finished.is_interrupted);
+        let exit = Exit::of_build(&finished);
         if invocation.is_json() {
             invocation.json(&json!({
-                "status": finished.exit().word(),
-                "gates": build::gates(&finished.gates),
-                "actions": finished.tally.json(),
-                "warnings": warnings,
-                "errors": finished.reports.iter().map(crate::report::Report::json).collect::<Vec<_>>(),
+                "status": exit.word(),
+                "gates": gates::json(&finished.gates),
+                "actions": summary::json(&finished.tally),
+                "warnings": texts(&warnings),
+                "errors": json_errors(&finished.failures),
             }));
         } else {
             invocation.streams.result(&text(&finished));
         }
-        invocation.streams.note(&format!("{}\n", finished.tally.line()));
-        Ok(finished.exit())
+        invocation.streams.note(&format!("{}\n", summary::line(&finished.tally)));
+        Ok(exit)
     }
 }
 

@@ -1,0 +1,41 @@
+//! Options for fetching files of declared origins.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use mc_driver::settings::fetch::{FetchSettings, PATIENCE};
+use mc_fetch::origins::hugging_face;
+use mc_fetch::url::Url;
+
+use crate::options::duration::patience;
+use crate::options::environment::{access, variable};
+
+/// Options for fetching files of declared origins.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct FetchOptions {
+    /// Ask no server; what is not here is an error
+    #[arg(long, global = true)]
+    pub(crate) offline: bool,
+
+    /// A program that knows the headers for an address, as Bazel's [default: $MC_CREDENTIAL_HELPER]
+    #[arg(long, global = true, value_name = "PROGRAM")]
+    pub(crate) credential_helper: Option<PathBuf>,
+
+    /// Give a server up that says nothing for so long [default: 60]
+    #[arg(long, global = true, value_name = "SECONDS", value_parser = patience)]
+    pub(crate) fetch_timeout: Option<Duration>,
+}
+
+impl FetchOptions {
+    /// The settings.
+    pub(crate) fn settings(&self) -> FetchSettings {
+        let endpoint = variable("HF_ENDPOINT");
+        FetchSettings {
+            offline: self.offline,
+            hugging_face: Url::parse(endpoint.as_deref().unwrap_or(hugging_face::ENDPOINT)),
+            idle: self.fetch_timeout.unwrap_or(PATIENCE),
+            access: access(self.credential_helper.as_deref()),
+        }
+    }
+}

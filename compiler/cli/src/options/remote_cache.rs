@@ -1,0 +1,183 @@
+//! Options for the use of the remote cache.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use mc_driver::settings::cache::CacheChoices;
+use mc_driver::settings::download::Download;
+use mc_driver::settings::keys::{Keys, PrivateKey};
+use mc_driver::settings::remote::{RemoteChoices, ServerChoice};
+use mc_fetch::secret::Secret;
+use mc_remote::signing::is_pem;
+use regex::Regex;
+
+use crate::options::environment::variable;
+use crate::report::Report;
+
+/// The variable that holds the key with which results are signed, or its path.
+const KEY_VARIABLE: &str = "MC_REMOTE_SIGNING_KEY";
+
+/// Options for the use of the remote cache.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct RemoteCacheOptions {
+    /// The team's cache, such as `grpcs://host`, `https://host/path` or `file:///folder`; empty for none [default:
+    /// workspace.kdl's]
+    #[arg(long, global = true, value_name = "URL")]
+    pub(crate) remote_cache: Option<String>,
+
+    /// Which of the caches that a gRPC server keeps
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) remote_instance_name: Option<String>,
+
+    /// Send the results that are made here to the team's cache
+    #[arg(long, global = true, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub(crate) remote_upload_local_results: Option<bool>,
+
+    /// Go on while results are sent, and wait for the last at the end; else each step waits for its own [default: true]
+    #[arg(long, global = true, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub(crate) remote_cache_async: Option<bool>,
+
+    /// Take results from the team's cache [default: true]
+    #[arg(long, global = true, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub(crate) remote_accept_cached: Option<bool>,
+
+    /// Which blobs of results to fetch: only those that a step here reads, those that were asked for, or all
+    /// [default: toplevel]
+    #[arg(long, global = true, value_name = "WHICH", overrides_with_all = ["remote_download_minimal", "remote_download_toplevel", "remote_download_all"])]
+    pub(crate) remote_download_outputs: Option<DownloadWord>,
+
+    /// The same as `--remote-download-outputs=minimal`
+    #[arg(long, global = true, hide = true, overrides_with_all = ["remote_download_toplevel", "remote_download_all"])]
+    pub(crate) remote_download_minimal: bool,
+
+    /// The same as `--remote-download-outputs=toplevel`
+    #[arg(long, global = true, hide = true, overrides_with = "remote_download_all")]
+    pub(crate) remote_download_toplevel: bool,
+
+    /// The same as `--remote-download-outputs=all`
+    #[arg(long, global = true, hide = true)]
+    pub(crate) remote_download_all: bool,
+
+    /// Fetch and write outputs that were asked for even with `minimal`, where this matches the path below mc-out/; may
+    /// be repeated
+    #[arg(long, global = true, value_name = "REGEX", value_parser = regex)]
+    pub(crate) remote_download_regex: Vec<Regex>,
+
+    /// Fail when the team's cache does, instead of going on without
+    #[arg(long, global = true, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub(crate) remote_cache_required: Option<bool>,
+
+    /// Fail where a step would have to run because no cache has what it gives
+    #[arg(long, global = true, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub(crate) remote_require_cached: Option<bool>,
+
+    /// Check all that comes, which is always done
+    #[arg(long, global = true, hide = true, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = verified)]
+    pub(crate) remote_verify_downloads: Option<bool>,
+
+    /// Send results, signed with this private key (Ed25519, PEM) [default: $MC_REMOTE_SIGNING_KEY]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) remote_signing_key: Option<PathBuf>,
+
+    /// Take only results that one of these public keys signed (Ed25519, PEM) [default: workspace.kdl's]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) remote_require_signed: Option<PathBuf>,
+}
+
+/// Which blobs of the team's results are fetched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DownloadWord {
+    /// Only what a step on this machine reads; outputs stay where they are.
+    Minimal,
+    /// What was asked for, too.
+    Toplevel,
+    /// Everything.
+    All,
+}
+
+impl From<DownloadWord> for Download {
+    fn from(word: DownloadWord) -> Self {
+        match word {
+            DownloadWord::Minimal => Self::Minimal,
+            DownloadWord::Toplevel => Self::Toplevel,
+            DownloadWord::All => Self::All,
+        }
+    }
+}
+
+impl RemoteCacheOptions {
+    /// The choices that the options stand for.
+    ///
+    /// * `executor`: the address of the server whose workers run actions, as it was typed
+    ///
+    /// # Errors
+    /// If a key stands where its path belongs.
+    pub(crate) fn choices(&self, executor: Option<&str>) -> Result<CacheChoices, Report> {
+        let remote = RemoteChoices {
+            server: choice(self.remote_cache.as_deref()),
+            executor: choice(executor),
+            instance: self.remote_instance_name.clone(),
+            upload: self.remote_upload_local_results,
+            sends_behind: self.remote_cache_async,
+            accept: self.remote_accept_cached,
+            required: self.remote_cache_required,
+            download: self.download(),
+            download_regex: self.remote_download_regex.clone(),
+            ..RemoteChoices::default()
+        };
+        let keys = Keys { signing: self.signing_key()?, require_signed: self.remote_require_signed.clone() };
+        Ok(CacheChoices { keys, remote })
+    }
+
+    fn download(&self) -> Option<Download> {
+        match self {
+            Self { remote_download_minimal: true, .. } => Some(Download::Minimal),
+            Self { remote_download_toplevel: true, .. } => Some(Download::Toplevel),
+            Self { remote_download_all: true, .. } => Some(Download::All),
+            _ => self.remote_download_outputs.map(Into::into),
+        }
+    }
+
+    fn signing_key(&self) -> Result<Option<PrivateKey>, Report> {
+        let Some(path) = &self.remote_signing_key else {
+            let value = variable(KEY_VARIABLE).map(|value| Secret::new(&value));
+            return Ok(value.map(|value| PrivateKey::Variable { name: KEY_VARIABLE, value }));
+        };
+        // The message must not say it.
+        if path.to_str().is_some_and(is_pem) {
+            return Err(Report::usage(
+                "`--remote-signing-key` takes the path of a file, and was given a key",
+            )
+            .hint(format!(
+                "Other programs see what is on the command line; `{KEY_VARIABLE}` takes a key itself"
+            )));
+        }
+        Ok(Some(PrivateKey::File(path.clone())))
+    }
+}
+
+/// The choice of a server; an empty address is none.
+fn choice(address: Option<&str>) -> ServerChoice {
+    match address {
+        None => ServerChoice::Declared,
+        Some("") => ServerChoice::Off,
+        Some(address) => ServerChoice::At(address.to_owned()),
+    }
+}
+
+fn verified(text: &str) -> Result<bool, String> {
+    match text {
+        "true" => Ok(true),
+        "false" => Err("all that comes is checked, always: nothing else could be believed".to_owned()),
+        _ => Err("expected `true`".to_owned()),
+    }
+}
+
+fn regex(text: &str) -> Result<Regex, String> {
+    // The library repeats the expression on lines of its own; what is wrong with it is on the last.
+    let reason = |error: regex::Error| {
+        let told = error.to_string();
+        told.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
+    };
+    Regex::new(text).map_err(reason)
+}

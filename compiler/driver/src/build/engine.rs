@@ -1,0 +1,264 @@
+//! The executor, with the store and the remote cache under it.
+
+use std::io::Write as _;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use mc_digest::digest::Digest;
+use mc_digest::hasher::Hasher;
+use mc_execute::build::build;
+use mc_execute::built::Built;
+use mc_execute::doubts::Doubts;
+use mc_execute::fetch::output_content;
+use mc_execute::options::Options;
+use mc_execute::remote::RemoteResults;
+use mc_execute::services::Services;
+use mc_ir::action::{Artifact, Content, Piece};
+use mc_ir::graph::ActionGraph;
+use mc_ir::output::Output;
+use mc_remote::lazy::LazyStore;
+use mc_rules::evaluate::verdict::Verdict;
+use mc_store::local::store::LocalStore;
+use mc_store::traits::BlobStore;
+use mc_store::voucher::Trust;
+
+use crate::build::error::EngineError;
+use crate::build::failure::BuildFailure;
+use crate::build::tally::Tally;
+use crate::event::{Event, EventSink};
+use crate::interrupt::Interrupt;
+use crate::remote_cache::cache::{MAX_TRIES, RemoteCache, Traffic};
+use crate::remote_cache::trust::{signatures, trust};
+use crate::settings::build::BuildSettings;
+use crate::store::Store;
+use crate::warning::Warning;
+
+/// The store and the remote cache, and how to build with them.
+pub struct Engine<'a> {
+    /// Blobs and results of this machine.
+    pub store: Arc<LocalStore>,
+    options: Options,
+    remote_cache: Option<RemoteCache>,
+    /// The vouchers that count.
+    trust: Trust,
+    /// Results and blobs that turned out to be wrong in the builds so far.
+    doubts: Doubts,
+    interrupt: Arc<Interrupt>,
+    pub(crate) events: &'a dyn EventSink,
+}
+
+/// One pass over some artifacts.
+pub(crate) struct Pass {
+    /// The steps.
+    pub(crate) graph: ActionGraph,
+    /// Their outcome.
+    pub(crate) built: Built,
+}
+
+impl Pass {
+    /// The output that an artifact stands for; `None` if its action failed or was not reached.
+    pub(crate) fn output(&self, artifact: &Artifact) -> Option<&Output> {
+        self.built.output(&self.graph, artifact)
+    }
+}
+
+impl<'a> Engine<'a> {
+    /// Opens the store, and the remote cache that the settings name.
+    ///
+    /// # Errors
+    /// If one of them cannot be used; a remote cache that the build may go on without is left out, with a warning.
+    pub fn open(
+        store: &Store,
+        settings: &BuildSettings,
+        interrupt: &Arc<Interrupt>,
+        events: &'a dyn EventSink,
+    ) -> Result<Self, EngineError> {
+        let store = store.open()?;
+        let remote_cache = RemoteCache::open(&settings.cache, &store, interrupt, events)?;
+        let trust = match &remote_cache {
+            Some(remote_cache) => remote_cache.trust().clone(),
+            None => trust(&signatures(&settings.cache.keys, false)?, None),
+        };
+        let BuildSettings { n_jobs, on_failure, on_miss, .. } = *settings;
+        let options = Options { n_jobs, on_failure, on_miss };
+        let (doubts, interrupt) = (Doubts::default(), Arc::clone(interrupt));
+        Ok(Self { store, options, remote_cache, trust, doubts, interrupt, events })
+    }
+
+    /// Ends the work with the remote cache: waits for what is sent. What did no harm is an event, and returned.
+    ///
+    /// * `failures`: those of the command so far; the cache's, where the command fails of it, is added once and last
+    pub(crate) fn finish_remote_cache(&mut self, failures: &mut Vec<BuildFailure>) -> Vec<Warning> {
+        let Some(remote_cache) = &mut self.remote_cache else { return Vec::new() };
+        let ended = remote_cache.finish(self.events);
+        ended.warnings.iter().for_each(|warning| self.events.event(Event::Warning(warning)));
+        if let Some(failure) = ended.failure {
+            let is_told = |failure: &BuildFailure| match failure {
+                BuildFailure::Action { error, .. } => remote_cache.is_blamed_for(error),
+                BuildFailure::Publish { .. } | BuildFailure::RemoteCache(_) => false,
+            };
+            failures.retain(|failure| !is_told(failure));
+            failures.push(BuildFailure::RemoteCache(failure));
+        }
+        ended.warnings
+    }
+
+    /// Builds the artifacts; an interrupt stops it between two steps. A build that a cache let down is tried again, and
+    /// makes here what was of no use: a blob that was promised and is gone, one of the store that was gone or wrong when it
+    /// was read, and a result of others that its reader refused.
+    ///
+    /// * `read`: those of which the bytes are wanted here; the others may stay in the remote cache
+    pub(crate) fn build(
+        &self,
+        artifacts: &[Artifact],
+        read: &[Artifact],
+        tally: &Mutex<Tally>,
+    ) -> Result<Pass, EngineError> {
+        let graph = ActionGraph::new(artifacts);
+        let (mut n_tries, mut n_ran) = (0, 0);
+        loop {
+            let n_lost = self.remote_cache.as_ref().map_or(0, |cache| cache.remote.n_lost());
+            let n_reasons = self.doubts.n_reasons();
+            let mut built = self.build_once(&graph, tally)?;
+            n_tries += 1;
+            // Whoever interrupted it does not want to wait for what would come.
+            if !built.is_interrupted {
+                self.bring(&graph, &built, read)?;
+                self.with_services(|services| {
+                    read.iter().for_each(|artifact| built.judge(&graph, artifact, services));
+                });
+            }
+            if !built.is_interrupted && self.is_worth_another_try(n_lost, n_reasons, n_tries) {
+                // What comes now may take long, and the reason may be all that somebody wants to know.
+                self.warn_of_doubts();
+                n_ran += built.n_ran;
+                continue;
+            }
+            // What the earlier tries made is a hit of the last.
+            built.n_ran += n_ran;
+            built.n_hits = built.n_hits.saturating_sub(n_ran);
+            return Ok(Pass { graph, built });
+        }
+    }
+
+    /// Returns true if a build is to be tried again.
+    ///
+    /// * `n_lost`, `n_reasons`: number of lost blobs and of doubts before the build
+    /// * `n_tries`: number of builds so far
+    fn is_worth_another_try(&self, n_lost: usize, n_reasons: usize, n_tries: usize) -> bool {
+        let cache = self.remote_cache.as_ref();
+        let has_lost = cache.is_some_and(|cache| cache.is_worth_another_try(n_lost, n_tries));
+        let is_over = cache.is_some_and(RemoteResults::is_over);
+        has_lost || !is_over && n_tries < MAX_TRIES && self.doubts.n_reasons() > n_reasons
+    }
+
+    fn build_once(&self, graph: &ActionGraph, tally: &Mutex<Tally>) -> Result<Built, EngineError> {
+        self.with_services(|services| {
+            let building = self.interrupt.building();
+            let built = build(graph, services, self.options, &|event| {
+                // Counting cannot leave a tally half-changed, so one behind a panic may be used.
+                tally.lock().unwrap_or_else(PoisonError::into_inner).event(&event);
+                self.events.event(Event::Build(event));
+            });
+            drop(building);
+            Ok(built?)
+        })
+    }
+
+    fn with_services<T>(&self, work: impl FnOnce(&Services<'_>) -> T) -> T {
+        let lazy =
+            self.remote_cache.as_ref().map(|cache| LazyStore { local: &*self.store, remote: &cache.remote });
+        work(&Services {
+            store: lazy.as_ref().map_or(&*self.store, |lazy| lazy as &dyn BlobStore),
+            actions: &*self.store,
+            trust: &self.trust,
+            doubts: &self.doubts,
+            memo: self.store.input_memo(),
+            remote: self.remote_cache.as_ref().map(|cache| cache as &dyn RemoteResults),
+            cancelled: self.interrupt.flag(),
+        })
+    }
+
+    /// Makes what artifacts became come, if it is not here.
+    fn bring(&self, graph: &ActionGraph, built: &Built, artifacts: &[Artifact]) -> Result<(), EngineError> {
+        let Some(cache) = &self.remote_cache else { return Ok(()) };
+        let wanted: Vec<Output> =
+            artifacts.iter().filter_map(|artifact| built.output(graph, artifact).cloned()).collect();
+        cache.bring(&wanted).map_err(EngineError::BringOutput)
+    }
+
+    /// Bytes of blobs that went to the remote cache and came from there; `None` if there is no cache.
+    pub fn traffic(&self) -> Option<Traffic> {
+        self.remote_cache.as_ref().map(RemoteCache::traffic)
+    }
+
+    /// Returns true if an output that was asked for stays in the remote cache.
+    ///
+    /// * `path`: its place below `mc-out/`, if it came
+    pub(crate) fn leaves(&self, path: &str) -> bool {
+        self.remote_cache.as_ref().is_some_and(|cache| cache.leaves(path))
+    }
+
+    /// The bytes of an output, which come from the remote cache if need be.
+    ///
+    /// # Errors
+    /// If they cannot be had.
+    pub fn content(&self, output: &Output) -> Result<Content, EngineError> {
+        let lazy =
+            self.remote_cache.as_ref().map(|cache| LazyStore { local: &*self.store, remote: &cache.remote });
+        let store = lazy.as_ref().map_or(&*self.store as &dyn BlobStore, |lazy| lazy);
+        output_content(store, output).map_err(EngineError::ReadOutput)
+    }
+
+    /// The verdict that an output holds.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn verdict(&self, output: &Output) -> Result<Verdict, EngineError> {
+        let content = self.content(output)?;
+        Verdict::from_json(&content.to_contiguous()).map_err(|error| EngineError::Verdict(error.to_string()))
+    }
+
+    /// The digest of an output's bytes as one file.
+    ///
+    /// # Errors
+    /// If they cannot be had.
+    pub fn digest(&self, output: &Output) -> Result<Digest, EngineError> {
+        if let Output::File(blob) = output {
+            return Ok(blob.hash);
+        }
+        let mut hasher = Hasher::new();
+        for part in &self.content(output)?.parts {
+            hasher.write_all(Piece::as_slice(part)).expect("hashing writes nothing that could fail");
+        }
+        Ok(hasher.finish().hash)
+    }
+
+    /// The remote cache in use.
+    pub fn remote_cache(&self) -> Option<&RemoteCache> {
+        self.remote_cache.as_ref()
+    }
+
+    /// Returns true if somebody wants the command to stop.
+    pub(crate) fn is_interrupted(&self) -> bool {
+        self.interrupt.is_wanted()
+    }
+
+    /// Warns once about everything in the store that turned out to be damaged, and about results that were of no use.
+    pub fn warn_of_damage(&self) {
+        warn_of_damage(&self.store, self.events);
+        self.warn_of_doubts();
+    }
+
+    fn warn_of_doubts(&self) {
+        for doubt in self.doubts.take_warnings() {
+            self.events.event(Event::Warning(&Warning::Doubted(doubt)));
+        }
+    }
+}
+
+/// Warns once about everything in a store that turned out to be damaged.
+pub fn warn_of_damage(store: &LocalStore, events: &dyn EventSink) {
+    for corruption in store.take_corruptions() {
+        events.event(Event::Warning(&Warning::Damaged(corruption)));
+    }
+}

@@ -1,0 +1,52 @@
+//! Errors of an engine: the store, the remote cache, and results that cannot be read.
+
+use mc_execute::build::BuildError;
+use mc_ir::action::ActionError;
+use mc_store::error::StoreError;
+
+use crate::remote_cache::error::RemoteCacheError;
+use crate::store::StoreUnavailable;
+
+/// A build that cannot begin, or whose results cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The store cannot be opened.
+    #[error(transparent)]
+    StoreUnavailable(#[from] StoreUnavailable),
+    /// The store cannot be read or written.
+    #[error("Cannot use the store")]
+    Store(#[source] Box<StoreError>),
+    /// The remote cache cannot be used.
+    #[error(transparent)]
+    RemoteCache(Box<RemoteCacheError>),
+    /// The threads of the build cannot be started.
+    #[error("Cannot start the build")]
+    Threads(#[source] Box<BuildError>),
+    /// An output that was asked for cannot be fetched from the remote cache.
+    #[error("Cannot fetch what was asked for")]
+    BringOutput(#[source] ActionError),
+    /// An output cannot be read.
+    #[error("Cannot read an output")]
+    ReadOutput(#[source] ActionError),
+    /// The verdict of a gate cannot be read.
+    #[error("Cannot read a gate's verdict")]
+    Verdict(String),
+    /// The reports about a model's tensors cannot be read.
+    #[error("Cannot read what was told of a model's tensors")]
+    TensorReports(String),
+}
+
+impl From<RemoteCacheError> for EngineError {
+    fn from(error: RemoteCacheError) -> Self {
+        Self::RemoteCache(Box::new(error))
+    }
+}
+
+impl From<BuildError> for EngineError {
+    fn from(error: BuildError) -> Self {
+        match error {
+            BuildError::Store(error) => Self::Store(Box::new(error)),
+            threads @ BuildError::Threads { .. } => Self::Threads(Box::new(threads)),
+        }
+    }
+}

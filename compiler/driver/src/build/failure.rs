@@ -1,0 +1,50 @@
+//! Failures of a build, which go on with everything else.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use mc_ir::action::{ActionError, ActionNode};
+use mc_store::error::StoreError;
+
+use crate::warning::RemoteFailure;
+
+/// A failure of a build.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildFailure {
+    /// An action failed.
+    #[error("Cannot build `{}`", node.label)]
+    Action {
+        /// The action.
+        node: Arc<ActionNode>,
+        /// The reason.
+        #[source]
+        error: ActionError,
+    },
+    /// The outputs of a target cannot be put in place.
+    #[error("Cannot put the outputs in place")]
+    Publish {
+        /// Their folder.
+        directory: PathBuf,
+        /// The reason.
+        #[source]
+        error: StoreError,
+    },
+    /// The remote cache failed, and the build must not go on without it.
+    #[error("{0}")]
+    RemoteCache(RemoteFailure),
+}
+
+impl From<mc_execute::built::Failure> for BuildFailure {
+    fn from(failure: mc_execute::built::Failure) -> Self {
+        Self::Action { node: failure.node, error: failure.error }
+    }
+}
+
+/// A build that lacks something that was asked for.
+#[derive(Debug)]
+pub struct Unbuilt {
+    /// The reasons.
+    pub failures: Vec<BuildFailure>,
+    /// True if somebody stopped the build.
+    pub is_interrupted: bool,
+}

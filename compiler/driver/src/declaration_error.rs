@@ -1,0 +1,49 @@
+//! Errors of declarations, and of the patterns and queries that ask for them.
+
+use mc_analysis::diagnostic::Diagnostics;
+use mc_analysis::patterns::PatternError;
+use mc_analysis::query::error::QueryError;
+use mc_ir::label::LabelError;
+
+use crate::fetching::error::FetchingError;
+
+/// Targets that cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum DeclarationError {
+    /// Declarations are wrong.
+    #[error("The declarations are wrong")]
+    Wrong(Box<Diagnostics>),
+    /// A pattern is not a label.
+    #[error("`{text}` is not a label: {}", error.reason)]
+    Pattern {
+        /// The pattern.
+        text: String,
+        /// The reason.
+        error: LabelError,
+    },
+    /// Patterns stand for nothing.
+    #[error("{}", messages(.0))]
+    Unknown(Vec<PatternError>),
+    /// A query is wrong.
+    #[error("{error}")]
+    Query {
+        /// The query.
+        text: String,
+        /// The reason, and the place.
+        error: QueryError,
+    },
+    /// Files that targets need cannot be fetched.
+    #[error(transparent)]
+    Fetching(Box<FetchingError>),
+}
+
+impl From<FetchingError> for DeclarationError {
+    fn from(error: FetchingError) -> Self {
+        Self::Fetching(Box::new(error))
+    }
+}
+
+fn messages(errors: &[PatternError]) -> String {
+    let messages: Vec<&str> = errors.iter().map(|error| error.message.as_str()).collect();
+    messages.join("\n")
+}

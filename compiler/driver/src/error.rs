@@ -1,0 +1,67 @@
+//! Errors of a command as a whole, for callers that tell them all in one way.
+//!
+//! The text of an error says what went wrong, and its source says why. What to type instead is up to the caller, who
+//! knows the words of its users.
+
+use crate::build::error::EngineError;
+use crate::clean::CleanError;
+use crate::declaration_error::DeclarationError;
+use crate::fetching::error::FetchingError;
+use crate::inspect::error::InspectError;
+use crate::remote_cache::error::RemoteCacheError;
+use crate::settings::error::SettingsError;
+use crate::store::StoreUnavailable;
+use crate::store_contents::ContentsError;
+use crate::workspace::WorkspaceError;
+
+/// The reason for which a command did not come to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is no workspace.
+    #[error(transparent)]
+    Workspace(#[from] WorkspaceError),
+    /// The store cannot be opened.
+    #[error(transparent)]
+    StoreUnavailable(#[from] StoreUnavailable),
+    /// Targets cannot be had.
+    #[error(transparent)]
+    Declaration(#[from] DeclarationError),
+    /// Files of declared origins cannot be pinned or fetched.
+    #[error(transparent)]
+    Fetching(Box<FetchingError>),
+    /// Settings do not fit together.
+    #[error(transparent)]
+    Settings(Box<SettingsError>),
+    /// The remote cache cannot be used.
+    #[error(transparent)]
+    RemoteCache(Box<RemoteCacheError>),
+    /// A build cannot begin, or its results cannot be read.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// A model cannot be looked into.
+    #[error(transparent)]
+    Inspect(#[from] InspectError),
+    /// The contents of the store cannot be read.
+    #[error(transparent)]
+    Contents(Box<ContentsError>),
+    /// Outputs or a store cannot be removed.
+    #[error(transparent)]
+    Clean(#[from] CleanError),
+}
+
+macro_rules! boxed {
+    ($($variant:ident($error:ty)),*) => {
+        $(impl From<$error> for Error {
+            fn from(error: $error) -> Self {
+                Self::$variant(Box::new(error))
+            }
+        })*
+    };
+}
+
+boxed!(
+    Fetching(FetchingError),
+    Settings(SettingsError),
+    RemoteCache(RemoteCacheError),
+    Contents(ContentsError)
+);

@@ -1,0 +1,136 @@
+//! Files of declared origins: where they are, and how they come here.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use mc_fetch::area::{Area, Presence};
+use mc_fetch::client::Client;
+use mc_fetch::fetcher::Fetcher;
+use mc_fetch::lock_file::{LOCK_FILE, LockedFile};
+use mc_fetch::patience::Patience;
+use mc_ir::origin::Origin;
+
+use crate::credentials::credentials;
+use crate::event::{Event, EventSink};
+use crate::fetching::error::{FetchingError, Task};
+use crate::fetching::lock_file::read_lock;
+use crate::settings::fetch::FetchSettings;
+use crate::store::Store;
+use crate::workspace::Workspace;
+
+/// The files of some origins, which are here now.
+#[derive(Debug, Default)]
+pub struct Brought {
+    /// Origins whose files were here, with their folders.
+    pub present: Vec<(Origin, PathBuf)>,
+    /// Origins whose files came now, with their folders.
+    pub fetched: Vec<(Origin, PathBuf)>,
+}
+
+/// Finds the folder with the fetched files of an origin, or says why there is none; fetches nothing.
+pub(crate) fn folders(
+    store: Arc<Store>,
+    workspace: &Workspace,
+) -> impl Fn(&Origin) -> Result<PathBuf, String> + Send + Sync + 'static {
+    let workspace = workspace.clone();
+    move |origin| {
+        let dir = store.dir().map_err(|error| error.to_string())?;
+        let lock = read_lock(&workspace).map_err(|error| match error {
+            FetchingError::LockFile { reason, .. } => reason,
+            other => other.to_string(),
+        })?;
+        let Some(files) = lock.entries.get(origin) else {
+            return Err(format!("{origin} is not in `{LOCK_FILE}`; run `mc lock`"));
+        };
+        match Area::new(dir).presence(origin, files).map_err(|error| error.to_string())? {
+            Presence::Whole(folder) => Ok(folder),
+            Presence::Missing => Err(format!("{origin} is not fetched; run `mc fetch`")),
+            Presence::Damaged(names) => {
+                Err(format!("{origin} was changed in the store (`{}`); run `mc fetch`", names.join("`, `")))
+            }
+        }
+    }
+}
+
+/// The client of servers, with the store under it.
+pub(crate) fn fetcher(store: &Store, settings: &FetchSettings) -> Result<Fetcher, FetchingError> {
+    // Makes the folder a store, so that whatever is in it is known as ours.
+    let area = Area::new(store.open()?.root());
+    let endpoint = settings.hugging_face.clone().map_err(FetchingError::HuggingFace)?;
+    let patience = Patience { connect: settings.idle, idle: settings.idle, ..Patience::default() };
+    let access = &settings.access;
+    let client = Client::new(credentials(access, &endpoint), patience, &access.proxies)
+        .map_err(|error| Task::Proxy.failed(error))?;
+    Ok(Fetcher { client, area, endpoint })
+}
+
+/// Brings the pinned files of all these origins here.
+///
+/// # Errors
+/// If an origin is not pinned, or its files cannot be fetched.
+pub fn fetch(
+    workspace: &Workspace,
+    store: &Store,
+    origins: &[Origin],
+    settings: &FetchSettings,
+    events: &dyn EventSink,
+) -> Result<Brought, FetchingError> {
+    let lock = read_lock(workspace)?;
+    let unpinned = origins.iter().filter(|origin| !lock.entries.contains_key(*origin));
+    let unpinned: Vec<Origin> = unpinned.cloned().collect();
+    if !unpinned.is_empty() {
+        return Err(FetchingError::Unpinned { origins: unpinned });
+    }
+    bring(workspace, store, origins, settings, events)
+}
+
+/// Brings the pinned files of the origins here. Origins that are not pinned are left out: the analysis reports them with
+/// their places.
+pub(crate) fn bring(
+    workspace: &Workspace,
+    store: &Store,
+    origins: &[Origin],
+    settings: &FetchSettings,
+    events: &dyn EventSink,
+) -> Result<Brought, FetchingError> {
+    let mut brought = Brought::default();
+    if origins.is_empty() {
+        return Ok(brought);
+    }
+    let lock = read_lock(workspace)?;
+    let area = Area::new(store.dir()?);
+    let mut missing: Vec<(&Origin, &[LockedFile])> = Vec::new();
+    for origin in origins {
+        let Some(files) = lock.entries.get(origin) else { continue };
+        match area.presence(origin, files).map_err(|error| Task::Read.failed(error))? {
+            Presence::Whole(folder) => brought.present.push((origin.clone(), folder)),
+            Presence::Missing | Presence::Damaged(_) => missing.push((origin, files)),
+        }
+    }
+    if missing.is_empty() {
+        return Ok(brought);
+    }
+    if settings.offline {
+        let names = missing.iter().flat_map(|(origin, files)| files.iter().map(|file| (*origin, file)));
+        let missing = names.map(|(origin, file)| (origin.clone(), file.name.clone())).collect();
+        return Err(FetchingError::OfflineMissing { missing });
+    }
+    let fetcher = fetcher(store, settings)?;
+    let fetched = fetch_missing(&fetcher, &missing, events);
+    events.event(Event::FetchEnded);
+    brought.fetched = fetched?;
+    Ok(brought)
+}
+
+fn fetch_missing(
+    fetcher: &Fetcher,
+    missing: &[(&Origin, &[LockedFile])],
+    events: &dyn EventSink,
+) -> Result<Vec<(Origin, PathBuf)>, FetchingError> {
+    let fetch = |(origin, files): &(&Origin, &[LockedFile])| {
+        let fetched = fetcher.fetch(origin, files, &|event| events.event(Event::Fetch(event)));
+        let folder = fetched.map_err(|error| Task::Fetch((*origin).clone()).failed(error))?;
+        Ok(((*origin).clone(), folder))
+    };
+    missing.iter().map(fetch).collect()
+}

@@ -1,0 +1,6 @@
+//! Files of declared origins: pinned in `mc.lock`, and brought here before the analysis reads them.
+
+pub mod error;
+pub mod files;
+pub mod lock;
+pub mod lock_file;

@@ -1,0 +1,117 @@
+//! Errors of looking into models.
+
+use std::io;
+use std::path::PathBuf;
+
+use mc_digest::digest::Digest;
+use mc_ir::label::Label;
+use mc_store::error::StoreError;
+
+use crate::build::error::EngineError;
+use crate::build::failure::Unbuilt;
+
+/// A model that cannot be looked into.
+#[derive(Debug, thiserror::Error)]
+pub enum InspectError {
+    /// There is no such file.
+    #[error("Cannot open `{path}`")]
+    NotFound {
+        /// The file.
+        path: String,
+        /// The reason.
+        source: io::Error,
+    },
+    /// The path names something else than a file.
+    #[error("`{path}` is not a file")]
+    NotAFile {
+        /// The path.
+        path: String,
+    },
+    /// The file cannot be mapped.
+    #[error("Cannot open `{path}`")]
+    Open {
+        /// The file.
+        path: String,
+        /// The reason.
+        source: Box<StoreError>,
+    },
+    /// The file is one of a series, and not the first.
+    #[error("`{path}` is file {number} of {count}")]
+    NotTheFirst {
+        /// The file.
+        path: String,
+        /// Its number, from 1.
+        number: u32,
+        /// Number of files of the series.
+        count: u32,
+        /// The first file.
+        first: String,
+    },
+    /// A file of a series is missing.
+    #[error("`{missing}` is not there, which the series of `{path}` needs")]
+    MissingOfSeries {
+        /// The file that was named.
+        path: String,
+        /// The file that is missing.
+        missing: String,
+    },
+    /// The bytes are not what they should be.
+    #[error("Cannot read {what}")]
+    Unreadable {
+        /// The file, target or object.
+        what: String,
+        /// The reason.
+        reason: String,
+    },
+    /// The bytes are of no known format.
+    #[error("Cannot tell what `{source_name}` is")]
+    UnknownFormat {
+        /// The file, target or object.
+        source_name: String,
+        /// The first bytes, escaped, if they may tell more.
+        start: Option<String>,
+    },
+    /// A pattern stands for several targets, or for none.
+    #[error("`{text}` stands for {n_targets} targets; expected one")]
+    NotOneTarget {
+        /// The pattern.
+        text: String,
+        /// Number of targets.
+        n_targets: usize,
+    },
+    /// The target has no model in GGUF.
+    #[error("`{label}` has no GGUF")]
+    NoGguf {
+        /// The target.
+        label: Label,
+    },
+    /// The target cannot be built.
+    #[error("The model is not built")]
+    Unbuilt(Unbuilt),
+    /// The build cannot begin, or its results cannot be read.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The store cannot be read.
+    #[error("Cannot use the store")]
+    Store(#[source] Box<StoreError>),
+    /// There is no such object.
+    #[error("The store has no object `{hash}`")]
+    NoObject {
+        /// The object.
+        hash: Digest,
+        /// The folder of the store.
+        store: PathBuf,
+    },
+    /// An object was damaged, and was set aside.
+    #[error("The object `{hash}` was damaged")]
+    DamagedObject {
+        /// The object.
+        hash: Digest,
+    },
+    /// A tensor lies outside of its file.
+    #[error("Tensor `{name}` lies outside its file")]
+    OutsideFile {
+        /// The tensor.
+        name: String,
+    },
+}

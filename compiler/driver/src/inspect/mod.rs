@@ -1,0 +1,14 @@
+//! Looks into models: files, objects of the store, and the models of targets.
+
+pub mod diff;
+pub mod error;
+pub mod fidelity;
+pub mod file;
+pub mod listing;
+pub mod object;
+pub mod read;
+pub mod target;
+
+mod gguf;
+mod safetensors;
+mod series;

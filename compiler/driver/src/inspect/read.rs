@@ -1,0 +1,64 @@
+//! Reads the contents of a model file of any known format.
+
+use std::borrow::Cow;
+
+use mc_ir::action::Content;
+use mc_rules::quantize::tensor_report::Entry;
+
+use crate::inspect::fidelity::Fidelity;
+use crate::inspect::listing::Listing;
+use crate::inspect::object::hash;
+use crate::inspect::{gguf, safetensors};
+
+/// As much of a composite is joined to read its head; the limit of the analysis too.
+const MAX_HEAD: usize = 64 << 20;
+
+/// Lists a file by its first bytes; the name decides only where they are too damaged to tell. Returns `None` if the
+/// format is not known.
+///
+/// # Errors
+/// The reason for which a file of a known format cannot be read.
+pub fn list(source: &str, head: &[u8], n_bytes: u64) -> Result<Option<Listing>, String> {
+    let is_named = |extension: &str| source.ends_with(extension);
+    if head.starts_with(b"GGUF") || is_named(".gguf") {
+        return gguf::listing(head, n_bytes).map(Some).map_err(|error| error.to_string());
+    }
+    if head.get(8) == Some(&b'{') || is_named(".safetensors") {
+        let listing = safetensors::listing(head, n_bytes).map(Some);
+        // A stored text may have a brace there by chance.
+        return match listing {
+            Err(_) if hash(source).is_some() => Ok(None),
+            other => other.map_err(|error| error.to_string()),
+        };
+    }
+    Ok(None)
+}
+
+/// The first bytes: of a plain file all, without copying; of a composite as many pieces as a head may need.
+pub fn head(content: &Content) -> Cow<'_, [u8]> {
+    match content.parts.as_slice() {
+        [] => Cow::Borrowed(&[]),
+        [part] => Cow::Borrowed(part.as_slice()),
+        parts => {
+            let mut head = Vec::new();
+            for part in parts {
+                let rest = MAX_HEAD.saturating_sub(head.len());
+                let bytes = part.as_slice();
+                head.extend_from_slice(&bytes[..bytes.len().min(rest)]);
+            }
+            Cow::Owned(head)
+        }
+    }
+}
+
+/// Adds the distances to their sources to the tensors of a listing.
+pub fn add_reports(listing: &mut Listing, reports: &[Entry]) {
+    for tensor in &mut listing.tensors {
+        let entry = reports.iter().find(|entry| entry.name == tensor.name);
+        tensor.fidelity = entry.map(|Entry { report, .. }| Fidelity {
+            rmse: report.rmse,
+            max_error: report.max_error,
+            snr_db: report.snr_db,
+        });
+    }
+}

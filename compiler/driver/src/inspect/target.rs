@@ -1,0 +1,91 @@
+//! The model that a user names by a label, or by the path of a file.
+
+use std::sync::Mutex;
+
+use mc_ir::action::Content;
+use mc_rules::export::gguf::GgufInfo;
+use mc_rules::quantize::tensor_report::Entry;
+
+use crate::build::engine::Engine;
+use crate::build::failure::{BuildFailure, Unbuilt};
+use crate::build::tensor_reports;
+use crate::declarations::Wanted;
+use crate::event::Event;
+use crate::inspect::error::InspectError;
+use crate::inspect::file::map_file;
+use crate::inspect::series;
+
+/// Returns true if the text names a target, and not a file.
+pub fn is_label(text: &str) -> bool {
+    text.starts_with("//") || text.starts_with(':')
+}
+
+/// The model in a file; of a series of files the whole.
+///
+/// # Errors
+/// If the file, or one of its series, cannot be read.
+pub fn model_file(path: &str) -> Result<Content, InspectError> {
+    match series::whole(path)? {
+        Some(content) => Ok(content),
+        None => map_file(path),
+    }
+}
+
+/// The model of a target.
+pub struct TargetGguf {
+    /// Its bytes.
+    pub content: Content,
+    /// The reports about its tensors.
+    pub reports: Vec<Entry>,
+}
+
+/// The declaration of the model in GGUF of the one target that a pattern stands for.
+///
+/// # Errors
+/// If there are several targets, or the target has no GGUF.
+pub fn gguf_of<'a>(text: &str, targets: &'a [Wanted]) -> Result<&'a GgufInfo, InspectError> {
+    let [target] = targets else {
+        return Err(InspectError::NotOneTarget { text: text.to_owned(), n_targets: targets.len() });
+    };
+    let info = target.providers.get::<GgufInfo>();
+    info.ok_or_else(|| InspectError::NoGguf { label: target.label.clone() })
+}
+
+/// Builds the model of a target; its gates are not asked.
+///
+/// # Errors
+/// If it cannot be built or read.
+pub fn build_gguf(engine: &mut Engine<'_>, info: &GgufInfo) -> Result<TargetGguf, InspectError> {
+    let asked = [info.gguf.clone()];
+    let pass = engine.build(&asked, &asked, &Mutex::default());
+    engine.events.event(Event::BuildPaused);
+    let mut pass = pass?;
+    engine.warn_of_damage();
+    let failures = std::mem::take(&mut pass.built.failures);
+    let mut failures: Vec<BuildFailure> = failures.into_iter().map(BuildFailure::from).collect();
+    engine.finish_remote_cache(&mut failures);
+    match pass.output(&info.gguf).filter(|_| failures.is_empty()) {
+        Some(output) => {
+            let reports = pass.output(&info.reports).map(|output| tensor_reports::read(engine, output));
+            let reports = reports.transpose()?.unwrap_or_default();
+            Ok(TargetGguf { content: engine.content(output)?, reports })
+        }
+        None => {
+            let is_interrupted = pass.built.is_interrupted;
+            Err(InspectError::Unbuilt(Unbuilt { failures, is_interrupted }))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_told_from_files() {
+        assert!(is_label("//models:app-1.0.gguf"));
+        assert!(is_label(":app"));
+        assert!(!is_label("model.gguf"));
+        assert!(!is_label("/abs/model.gguf"));
+    }
+}

@@ -1,0 +1,37 @@
+//! One build, query, lock or clean of `mc` as a library: typed settings in, events and results out.
+//!
+//! Rules, analysis and executor meet here.
+//!
+//! | to | call |
+//! |---|---|
+//! | find a workspace | [`workspace::Workspace`] |
+//! | check and query declarations | [`declarations::Declarations`] |
+//! | build targets, and put their outputs under `mc-out/` | [`build::outputs::build_outputs`], with an [`build::engine::Engine`] |
+//! | measure gates only | [`build::targets::build_targets`] |
+//! | pin and fetch files from elsewhere | [`fetching::lock::lock`], [`fetching::files::fetch`] |
+//! | look into models, and compare them | [`inspect`] |
+//! | count and verify what is in a store | [`store_contents`] |
+//! | remove outputs and stores | [`clean::Removal`] |
+//! | run one action as a worker does | [`input_root::InputRoot`] |
+//!
+//! [`settings`] say how; [events](event) tell what happens meanwhile. This crate does not know command lines, terminals
+//! or environment variables: the caller reads them, and hands them in as values.
+
+pub mod build;
+pub mod clean;
+pub mod declaration_error;
+pub mod declarations;
+pub mod error;
+pub mod event;
+pub mod fetching;
+pub mod input_root;
+pub mod inspect;
+pub mod interrupt;
+pub mod remote_cache;
+pub mod settings;
+pub mod store;
+pub mod store_contents;
+pub mod warning;
+pub mod workspace;
+
+pub(crate) mod credentials;

@@ -1,0 +1,11 @@
+//! The remote cache and its workers, as the settings name them, for the executor.
+
+pub mod cache;
+pub mod error;
+
+mod ending;
+mod transport;
+pub(crate) mod trust;
+mod uploads;
+mod watch;
+mod workers;

@@ -1,0 +1,89 @@
+//! Workers as the settings name them: what they are asked for, and what it means when they fail.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use mc_execute::lookup::store_failed;
+use mc_ir::action::{ActionError, Piece};
+use mc_ir::output::Outputs;
+use mc_ir::tags::Tags;
+use mc_remote::address::Address;
+use mc_remote::error::RemoteError;
+use mc_remote::made::Made;
+use mc_remote::remote::Remote;
+use mc_remote::workers::{Outcome, Wishes, Workers};
+use mc_rules::remote_kinds::is_remote;
+use mc_store::local::store::LocalStore;
+use mc_store::mapping::MappedFile;
+
+use crate::remote_cache::error::{RemoteCacheError, Role};
+use crate::remote_cache::transport;
+use crate::settings::remote::RemoteSettings;
+use crate::warning::Warning;
+
+/// Workers in use.
+pub(crate) struct RemoteWorkers {
+    workers: Workers,
+    /// True if actions that they cannot run are run here.
+    falls_back: bool,
+    /// The first action that they could not run.
+    failure: Mutex<Option<String>>,
+}
+
+impl RemoteWorkers {
+    /// The workers that the settings name.
+    pub(crate) fn open(settings: &RemoteSettings) -> Result<Option<Self>, RemoteCacheError> {
+        let Some(executor) = &settings.executor else { return Ok(None) };
+        let Address::Grpc(place) = executor.address() else { return Err(RemoteCacheError::NotAnExecutor) };
+        let executor = transport::grpc(settings, Role::Executor, place.clone())?;
+        let workers = &settings.workers;
+        let tool = MappedFile::open(&workers.program)
+            .map_err(|error| RemoteCacheError::Program(RemoteError::Unusable(error.to_string())))?;
+        let wishes = Wishes {
+            properties: workers.properties.clone(),
+            queue: workers.queue,
+            run: workers.run,
+            all: workers.all,
+            kinds: is_remote,
+        };
+        Ok(Some(Self {
+            workers: Workers::new(Box::new(executor), Piece::whole(Arc::new(tool)), wishes),
+            falls_back: workers.falls_back,
+            failure: Mutex::default(),
+        }))
+    }
+
+    /// The outputs of a step that they did; `None` when it is to be done here.
+    ///
+    /// * `is_cancelled`: whether nobody wants them any more
+    pub(crate) fn execute(
+        &self,
+        remote: &Remote,
+        store: &LocalStore,
+        made: &Made<'_>,
+        tags: Tags,
+        begins: &dyn Fn(),
+        is_cancelled: &dyn Fn() -> bool,
+    ) -> Result<Option<Outputs>, ActionError> {
+        match self.workers.execute(remote, store, made, tags, begins, is_cancelled) {
+            Ok(Outcome::Done(outputs)) => Ok(Some(outputs)),
+            Ok(Outcome::Stays) => Ok(None),
+            Ok(Outcome::Failed(reason)) if self.falls_back => {
+                self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(reason);
+                Ok(None)
+            }
+            Ok(Outcome::Failed(reason)) => Err(ActionError::failed(format!(
+                "The workers of {} did not do this step: {reason}",
+                self.workers.name()
+            ))
+            .with_help("Leave `--remote-local-fallback=false` out to do it here")),
+            Err(RemoteError::Store(error)) => Err(store_failed(error)),
+            Err(error) => Err(ActionError::failed(error)),
+        }
+    }
+
+    /// The warning about actions that were run here instead; returned once.
+    pub(crate) fn failure(&self) -> Option<Warning> {
+        let reason = self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        Some(Warning::WorkersFailed { server: self.workers.name(), reason })
+    }
+}

@@ -1,0 +1,14 @@
+//! Settings: typed values, made once by the caller from options, the environment and `workspace.kdl`.
+
+pub mod access;
+pub mod build;
+pub mod cache;
+pub mod connection;
+pub mod declared;
+pub mod download;
+pub mod error;
+pub mod fetch;
+pub mod keys;
+pub mod remote;
+pub mod server;
+pub mod workers;

@@ -1,0 +1,85 @@
+//! The store of this machine, opened when it is needed first, and once.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use mc_store::error::StoreError;
+use mc_store::local::store::LocalStore;
+
+/// The store of this machine. A folder is made, and looked into, only when something is read or written.
+#[derive(Debug, Default)]
+pub struct Store {
+    dir: Option<PathBuf>,
+    opened: Mutex<Option<Arc<LocalStore>>>,
+}
+
+/// A store that cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreUnavailable {
+    /// Nobody named a folder for it.
+    #[error("Cannot tell where the store is")]
+    NoFolder,
+    /// The folder cannot be used.
+    #[error("Cannot use the store")]
+    Unusable(#[source] Box<StoreError>),
+}
+
+impl From<StoreError> for StoreUnavailable {
+    fn from(error: StoreError) -> Self {
+        Self::Unusable(Box::new(error))
+    }
+}
+
+impl Store {
+    /// A store in a folder.
+    ///
+    /// * `dir`: `None` if the folder is not known, which is an error for those only who need the store
+    pub fn new(dir: Option<PathBuf>) -> Self {
+        Self { dir, opened: Mutex::default() }
+    }
+
+    /// The folder of the store.
+    ///
+    /// # Errors
+    /// If it is not known.
+    pub fn dir(&self) -> Result<&Path, StoreUnavailable> {
+        self.dir.as_deref().ok_or(StoreUnavailable::NoFolder)
+    }
+
+    /// The format of the store that is in the folder, if there is one.
+    pub fn format(&self) -> Option<String> {
+        let version = std::fs::read_to_string(self.dir.as_ref()?.join("VERSION")).ok()?;
+        Some(version.trim().to_owned())
+    }
+
+    /// Opens the store; makes it if there is none.
+    ///
+    /// # Errors
+    /// If the folder is not known, is not a store, or cannot be used.
+    pub fn open(&self) -> Result<Arc<LocalStore>, StoreUnavailable> {
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(store) = &*opened {
+            return Ok(Arc::clone(store));
+        }
+        let store = Arc::new(LocalStore::open(self.dir()?)?);
+        Ok(Arc::clone(opened.insert(store)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_is_opened_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::new(Some(folder.path().join("store")));
+        assert!(!folder.path().join("store").exists());
+        assert!(Arc::ptr_eq(&store.open().unwrap(), &store.open().unwrap()));
+    }
+
+    #[test]
+    fn a_store_without_a_folder_is_an_error_for_those_who_need_it() {
+        assert!(matches!(Store::default().open(), Err(StoreUnavailable::NoFolder)));
+    }
+}

@@ -1,0 +1,161 @@
+//! Warnings: what went wrong and did no harm.
+
+use std::fmt;
+
+use mc_ir::label::Label;
+use mc_store::local::corruption::Corruption;
+
+/// Something that went wrong and did no harm.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Warning {
+    /// An object of the store was damaged.
+    #[error("{0}")]
+    Damaged(Corruption),
+    /// A result, or a blob, was of no use and is made here.
+    #[error("{0}")]
+    Doubted(String),
+    /// The remote cache cannot be used, and the build goes on without it.
+    #[error("The remote cache is left out: {reason}")]
+    RemoteCacheLeftOut {
+        /// The reason.
+        reason: String,
+    },
+    /// The remote cache failed during the build.
+    #[error("{0}")]
+    RemoteCache(RemoteFailure),
+    /// The remote cache sent what was of no use.
+    #[error("{0}")]
+    Useless(Useless),
+    /// Workers failed, and their actions were run here.
+    #[error("Steps were done here that the workers of {server} did not do: {reason}")]
+    WorkersFailed {
+        /// The server of the workers.
+        server: String,
+        /// The first failure.
+        reason: String,
+    },
+    /// Workers are not asked, because results have to be signed and they sign nothing.
+    #[error("The workers of {address} are not asked, because nobody signs what they make")]
+    WorkersUnsigned {
+        /// The server of the workers.
+        address: String,
+    },
+    /// Something that a person should know of a tensor.
+    #[error("{label}: {text}")]
+    Tensor {
+        /// The target.
+        label: Label,
+        /// The text.
+        text: String,
+    },
+    /// More warnings about tensors than are shown.
+    #[error("{label}: {n_more} more")]
+    MoreTensors {
+        /// The target.
+        label: Label,
+        /// Their number.
+        n_more: usize,
+    },
+}
+
+/// A failure of the remote cache.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RemoteFailure {
+    /// It failed, and the build must not go on without it.
+    #[error("The remote cache {server} failed: {reason}")]
+    Required {
+        /// The cache.
+        server: String,
+        /// The reason.
+        reason: String,
+    },
+    /// It failed, and the build went on without it.
+    #[error("The remote cache {server} was left alone after it failed: {reason}")]
+    LeftAlone {
+        /// The cache.
+        server: String,
+        /// The reason.
+        reason: String,
+    },
+    /// It does not take results.
+    #[error("The remote cache {server} does not take {} was made here: {reason}", what(*takes_some))]
+    NotTaken {
+        /// The cache.
+        server: String,
+        /// True if it takes some.
+        takes_some: bool,
+        /// The reason.
+        reason: String,
+    },
+}
+
+fn what(takes_some: bool) -> &'static str {
+    if takes_some { "all that" } else { "what" }
+}
+
+/// Results and blobs of a remote cache that were of no use; they were made here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Useless {
+    /// The cache.
+    pub server: String,
+    /// Number of results that could not be read, and the reason for the first.
+    pub unreadable: Option<(usize, String)>,
+    /// Number of results that nobody signed who is trusted.
+    pub n_unsigned: usize,
+    /// Number of blobs that results name and that are gone.
+    pub n_gone: usize,
+    /// True if the cache was not asked any more, because too many blobs were gone.
+    pub is_given_up: bool,
+    /// Bytes that were not those that were asked for.
+    pub lie: Option<String>,
+}
+
+impl Useless {
+    /// Returns true if there is nothing to tell.
+    pub fn is_empty(&self) -> bool {
+        let Self { unreadable, n_unsigned, n_gone, is_given_up, lie, .. } = self;
+        unreadable.is_none() && *n_unsigned == 0 && *n_gone == 0 && !is_given_up && lie.is_none()
+    }
+}
+
+impl fmt::Display for Useless {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = |n: usize, what: &str, why: &str| {
+            let plural = if n == 1 { "" } else { "s" };
+            (n > 0).then(|| format!("{n} {what}{plural} {why}"))
+        };
+        let (n_unreadable, reason) = self.unreadable.clone().unwrap_or_default();
+        let counted = [
+            count(n_unreadable, "result", &format!("could not be read ({reason})")),
+            count(self.n_unsigned, "result", "not signed by anyone who is trusted"),
+            count(self.n_gone, "blob", "gone that results name"),
+            self.is_given_up.then(|| "it was left alone after that had happened too often".to_owned()),
+        ];
+        let counted: Vec<String> = counted.into_iter().flatten().collect();
+        let counted = (!counted.is_empty()).then(|| format!("{}: {}", self.server, counted.join(", ")));
+        let useless: Vec<String> = counted.into_iter().chain(self.lie.clone()).collect();
+        write!(f, "{}; what is missing was made here", useless.join("; "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_of_no_use_are_told_in_one_line() {
+        let useless = Useless {
+            server: "grpc://cache".to_owned(),
+            unreadable: None,
+            n_unsigned: 1,
+            n_gone: 2,
+            is_given_up: true,
+            lie: None,
+        };
+        assert_eq!(
+            useless.to_string(),
+            "grpc://cache: 1 result not signed by anyone who is trusted, 2 blobs gone that results name, it was left \
+             alone after that had happened too often; what is missing was made here"
+        );
+    }
+}

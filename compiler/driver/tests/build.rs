@@ -1,0 +1,131 @@
+//! Builds a toy model through the library: no process, no options, no environment.
+
+#[expect(dead_code, reason = "the pages of the manual use more of it")]
+#[path = "../../../tests/suite/toy.rs"]
+mod toy;
+
+use std::fs;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use mc_driver::build::engine::Engine;
+use mc_driver::build::outputs::{Outputs, build_outputs};
+use mc_driver::build::tally::Fate;
+use mc_driver::build::targets::Status;
+use mc_driver::declaration_error::DeclarationError;
+use mc_driver::declarations::Declarations;
+use mc_driver::error::Error;
+use mc_driver::event::Event;
+use mc_driver::interrupt::Interrupt;
+use mc_driver::settings::build::BuildSettings;
+use mc_driver::settings::cache::{CacheChoices, CacheSettings};
+use mc_driver::settings::declared::DeclaredCache;
+use mc_driver::settings::fetch::FetchSettings;
+use mc_driver::settings::remote::{RemoteChoices, ServerChoice};
+use mc_driver::store::Store;
+use mc_driver::workspace::Workspace;
+use tempfile::TempDir;
+
+const PACKAGE: &str =
+    "checkpoint \"base\" dir=\"base\"\ngguf \"app\" { model \":base\"; quantize \"Q8_0\"; }\n";
+
+/// A workspace with a toy model, on a disk of its own.
+struct House(TempDir);
+
+impl House {
+    fn new(package: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("workspace.kdl"), "workspace \"toys\"\n").unwrap();
+        fs::write(folder.path().join("package.kdl"), package).unwrap();
+        toy::write_checkpoint(&folder.path().join("base"));
+        Self(folder)
+    }
+
+    fn root(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// Builds `//:app` with a store of the given name; returns its outputs and what was told meanwhile.
+    fn build(
+        &self,
+        store: &str,
+        cache: CacheSettings,
+        interrupt: &Arc<Interrupt>,
+    ) -> Result<(Outputs, Vec<String>), Error> {
+        let told = Mutex::new(Vec::new());
+        let events = |event: Event<'_>| told.lock().unwrap().push(event.to_string());
+        let workspace = Workspace::at(self.root(), self.root())?;
+        let store = Arc::new(Store::new(Some(self.root().join(store))));
+        let declarations = Declarations::open(&workspace, &store);
+        let targets = declarations.wanted(&["//:app".to_owned()], &FetchSettings::default(), &events)?;
+        let settings = BuildSettings { n_jobs: 2, cache, ..BuildSettings::default() };
+        let mut engine = Engine::open(&store, &settings, interrupt, &events)?;
+        let outputs = build_outputs(&mut engine, &workspace, targets)?;
+        drop(engine);
+        Ok((outputs, told.into_inner().unwrap()))
+    }
+}
+
+fn n_with(told: &[String], start: &str) -> usize {
+    told.iter().filter(|line| line.starts_with(start)).count()
+}
+
+#[test]
+fn a_model_is_built_once_and_then_found() {
+    let house = House::new(PACKAGE);
+    let (outputs, told) = house.build("store", CacheSettings::default(), &Arc::default()).unwrap();
+    let finished = &outputs.finished;
+    let n_actions = finished.tally.n_actions();
+    assert!(finished.failures.is_empty() && outputs.warnings.is_empty());
+    assert_eq!(finished.targets[0].1, Status::Built);
+    assert_eq!(told[0], format!("{n_actions} actions are planned"));
+    assert_eq!((n_with(&told, "started "), n_with(&told, "ran ")), (n_actions, n_actions));
+    let published = outputs.published[0].as_ref().unwrap();
+    assert_eq!(published.directory, house.root().canonicalize().unwrap().join("mc-out/app"));
+    for (path, output) in &published.outputs {
+        assert_eq!(fs::metadata(published.directory.join(path)).unwrap().len(), output.n_bytes());
+    }
+
+    let (again, told) = house.build("store", CacheSettings::default(), &Arc::default()).unwrap();
+    assert_eq!(again.finished.tally.count(Fate::Hit), n_actions);
+    assert_eq!((n_with(&told, "started "), n_with(&told, "hit ")), (0, n_actions));
+}
+
+#[test]
+fn a_folder_that_is_shared_has_the_results_for_another_store() {
+    let house = House::new(PACKAGE);
+    let shared = tempfile::tempdir().unwrap();
+    let settings = || {
+        let server = ServerChoice::At(format!("file://{}", shared.path().display()));
+        let remote = RemoteChoices { server, upload: Some(true), ..RemoteChoices::default() };
+        let choices = CacheChoices { remote, ..CacheChoices::default() };
+        CacheSettings::new(choices, &DeclaredCache::default()).unwrap()
+    };
+    let (first, told) = house.build("one", settings(), &Arc::default()).unwrap();
+    assert_eq!(n_with(&told, "file://"), 1, "{told:#?}");
+    let (second, _) = house.build("two", settings(), &Arc::default()).unwrap();
+    assert_eq!(first.finished.tally.count(Fate::Ran), second.finished.tally.count(Fate::Fetched));
+    assert!(second.published[0].is_some());
+}
+
+#[test]
+fn a_wrong_declaration_is_an_error_with_its_place() {
+    let house =
+        House::new("checkpoint \"base\" dir=\"base\"\ngguf \"app\" { model \":bse\"; quantize \"Q8_0\"; }\n");
+    let Err(error) = house.build("store", CacheSettings::default(), &Arc::default()) else {
+        panic!("nothing is called `bse`")
+    };
+    let Error::Declaration(DeclarationError::Wrong(diagnostics)) = error else { panic!("{error}") };
+    assert_eq!(diagnostics.shown[0].path, "package.kdl");
+    assert!(!house.root().join("store").exists(), "nothing was made");
+}
+
+#[test]
+fn after_an_interrupt_nothing_is_published() {
+    let house = House::new(PACKAGE);
+    let interrupt = Arc::new(Interrupt::default());
+    assert!(interrupt.request() && !interrupt.request());
+    let (outputs, _) = house.build("store", CacheSettings::default(), &interrupt).unwrap();
+    assert!(outputs.finished.is_interrupted && !interrupt.is_building());
+    assert!(outputs.published[0].is_none() && !house.root().join("mc-out").exists());
+}
