@@ -190,6 +190,8 @@ fn throughput(server: SocketAddr, round: u64, runtime: &tokio::runtime::Runtime)
     for part in 0..N_PARTS {
         parts.push(store.put_bytes(&noise(1000 * round + 500 + part, PART))?);
     }
+    // Nobody is to pay later for what is not on the disk yet.
+    store.sync()?;
     let outputs = Outputs::from([("whole".to_owned(), Output::Composite(parts))]);
     let node = node(noise(round, 8).iter().fold(0, |number, &byte| number << 8 | u64::from(byte)));
     let made = Made { node: &node, inputs: &[], source: &|_| None };
@@ -206,7 +208,7 @@ fn throughput(server: SocketAddr, round: u64, runtime: &tokio::runtime::Runtime)
         down[whose as usize] = match whose {
             Whose::Plain => seconds(|| runtime.block_on(copy_down(server, &plain, user.path())))?,
             Whose::Ours => seconds(|| match from.lookup(&theirs, &made)? {
-                Some((found, _)) if found == outputs => Ok(()),
+                Some((found, _)) if found == outputs => Ok(theirs.sync()?),
                 _ => Err("not what was sent".into()),
             })?,
         };
