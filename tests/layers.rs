@@ -55,6 +55,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "mc",
         &[
+            "mc-analysis",
             "mc-codec",
             "mc-digest",
             "mc-execute",
