@@ -114,9 +114,6 @@ const DOORS: &[(&str, &[&str])] = &[
     ("zstd", &["mc-remote"]),
 ];
 
-/// Crates whose files still import each other in cycles. Only ever made shorter.
-const KNOWN: &[&str] = &["mc-family"];
-
 struct Package {
     folder: PathBuf,
     normal: BTreeSet<String>,
@@ -182,10 +179,8 @@ fn libraries_are_known_behind_their_doors_only() {
 fn no_cycles(cycles: &dyn Fn(&Sources) -> Vec<String>) {
     let mut wrong = Vec::new();
     for (name, package) in packages() {
-        if !KNOWN.contains(&name.as_str()) {
-            let found = cycles(&Sources::read(&package.folder.join("src")));
-            wrong.extend(found.into_iter().map(|cycle| format!("`{name}`: {cycle}")));
-        }
+        let found = cycles(&Sources::read(&package.folder.join("src")));
+        wrong.extend(found.into_iter().map(|cycle| format!("`{name}`: {cycle}")));
     }
     assert!(wrong.is_empty(), "{} cycles\n{}", wrong.len(), wrong.join("\n"));
 }

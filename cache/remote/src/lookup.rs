@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mc_digest::digest::BlobDigest;
 use mc_ir::output::Outputs;
-use mc_ir::reapi;
+use mc_ir::reapi_result;
 use mc_store::traits::BlobStore;
 use mc_store::voucher::Voucher;
 
@@ -136,7 +136,7 @@ impl Lookup {
     /// Waits, where a result has long lists in it, until nobody else takes such a one over: each costs a hundred
     /// megabytes or more.
     pub(crate) fn alone_with(&self, entry: &[u8]) -> Option<MutexGuard<'_, ()>> {
-        let is_large = reapi::n_tree_bytes(entry) > LARGE_TREES;
+        let is_large = reapi_result::n_tree_bytes(entry) > LARGE_TREES;
         is_large.then(|| self.large.lock().unwrap_or_else(PoisonError::into_inner))
     }
 

@@ -14,6 +14,7 @@ pub mod parameters;
 pub mod protobuf;
 pub mod provider;
 pub mod reapi;
+pub mod reapi_result;
 pub mod rule;
 pub mod schema;
 pub mod tags;

@@ -18,10 +18,10 @@ use mc_expression::operators::quantize::Quantize;
 use mc_expression::operators::scale::Scale;
 use mc_expression::operators::stack::Stack;
 use mc_expression::operators::transpose::Transpose;
-use mc_family::adapter::change::{
-    BaseTensors, Change, FactorName, Layout, LowRankPair, WeightChange, match_adapter,
-};
-use mc_family::family::{Change as WireChange, Family, Found};
+use mc_family::adapter::change::{Change, FactorName, Layout, LowRankPair, WeightChange};
+use mc_family::adapter::matching::{BaseTensors, match_adapter};
+use mc_family::family::{Change as WireChange, Family};
+use mc_family::names::Found;
 use mc_format::gguf::layout::TensorPlan;
 use mc_format::gguf::names::wire_name;
 use mc_format::gguf::tensor_type::TensorType;

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use mc_decoder::vocabulary::Vocabulary;
-use mc_family::tokenizer::{ParseSpecial, Tokenizer};
+use mc_family::tokenizer::Tokenizer;
+use mc_family::tokenizer::parse_special::ParseSpecial;
 use mc_ir::action::{ActionContext, ActionError};
 use mc_runtime::error::RuntimeError;
 use mc_runtime::model::Model;

@@ -3,7 +3,7 @@
 use mc_digest::digest::BlobDigest;
 use mc_family::chat::{ChatTemplate, Message};
 use mc_family::error::FamilyError;
-use mc_family::tokenizer::ParseSpecial;
+use mc_family::tokenizer::parse_special::ParseSpecial;
 use mc_ir::action::ActionError;
 
 use crate::inference::opened::Opened;

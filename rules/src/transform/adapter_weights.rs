@@ -16,9 +16,8 @@ use mc_expression::operators::normalize_columns::NormalizeColumns;
 use mc_expression::operators::normalize_rows::NormalizeRows;
 use mc_expression::operators::replace_rows::ReplaceRows;
 use mc_expression::operators::transpose::Transpose;
-use mc_family::adapter::change::{
-    BaseTensors, Change, FactorName, Layout, Lengths, LowRankPair, WeightChange, match_adapter,
-};
+use mc_family::adapter::change::{Change, FactorName, Layout, Lengths, LowRankPair, WeightChange};
+use mc_family::adapter::matching::{BaseTensors, match_adapter};
 use mc_family::family::Family;
 use mc_ir::action::Input;
 use mc_ir::fault::Fault;

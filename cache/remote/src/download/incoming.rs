@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use mc_digest::digest::BlobDigest;
-use mc_ir::reapi::MAX_TREE_BYTES;
+use mc_ir::reapi_result::MAX_TREE_BYTES;
 
 use crate::error::RemoteError;
 use crate::function::{DigestFunction, Hashing};

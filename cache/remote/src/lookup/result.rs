@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use mc_digest::digest::{BlobDigest, Digest};
 use mc_ir::output::Outputs;
-use mc_ir::reapi;
+use mc_ir::{reapi, reapi_result};
 use mc_store::voucher::Voucher;
 
 use crate::download::Download;
@@ -35,7 +35,7 @@ impl TheirResult {
         let session = &download.session;
         let (mut failure, mut claims) = (None, Claims::new());
         let mut is_whole = true;
-        let decoded = reapi::decode_result_with(
+        let decoded = reapi_result::decode_result_with(
             entry,
             &mut |tree| {
                 let found = download.fetcher.incoming.small(function, tree).unwrap_or_else(|error| {
