@@ -1,13 +1,14 @@
 //! The configuration of PEFT LoRA adapters.
 //!
 //! What a configuration may not ask for is listed in [`refusal`]; which weights of the base the tensors change
-//! is for [`change`].
+//! is for [`matching`].
 //!
 //! Source: `LoraConfig` and `get_pattern_key` of PEFT.
 
 pub mod base;
 pub mod change;
 pub mod factors;
+pub mod matching;
 pub mod mismatch;
 pub mod name;
 pub mod refusal;

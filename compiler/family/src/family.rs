@@ -13,7 +13,7 @@ use mc_tensor::model_tensor::ModelTensor;
 use serde_json::Value;
 
 use crate::error::FamilyError;
-use crate::names::Names;
+use crate::names::{Found, Names};
 use crate::needed::{self, Needed};
 use crate::rope_tensors;
 
@@ -80,15 +80,6 @@ pub trait Family: Sync {
     fn extra_tensors(&self, decoder: &Decoder) -> Vec<(ModelTensor, Vec<f32>)> {
         rope_tensors::of(decoder)
     }
-}
-
-/// What a stored tensor is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Found {
-    /// What it is for.
-    pub tensor: ModelTensor,
-    /// Which expert's part of it, where each expert is stored by itself.
-    pub part: Option<u32>,
 }
 
 /// What containers want done to a tensor.

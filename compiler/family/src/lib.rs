@@ -12,3 +12,4 @@ pub mod names;
 pub mod needed;
 pub(crate) mod rope_tensors;
 pub mod tokenizer;
+pub mod tokenizer_files;

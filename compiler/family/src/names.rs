@@ -2,7 +2,14 @@
 
 use mc_tensor::model_tensor::ModelTensor;
 
-use crate::family::Found;
+/// What a stored tensor is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Found {
+    /// What it is for.
+    pub tensor: ModelTensor,
+    /// Which expert's part of it, where each expert is stored by itself.
+    pub part: Option<u32>,
+}
 
 /// The names of a family's tensors.
 #[derive(Debug)]

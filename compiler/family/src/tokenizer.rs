@@ -9,11 +9,13 @@ pub mod byte_level;
 pub mod fidelity;
 pub mod library_tokenizer;
 pub mod merges;
+pub mod parse_special;
 pub mod piece_encoder;
 pub mod piece_vocabulary;
 pub mod pre_tokenizer;
 pub mod pre_tokenizers;
 pub mod protobuf;
+pub mod recognition;
 pub mod sentence_piece;
 pub mod special_tokens;
 pub mod tokenizer_json;
@@ -31,20 +33,14 @@ use crate::error::FamilyError;
 use crate::tokenizer::added_tokens::AddedToken;
 use crate::tokenizer::byte_level::byte_level_bytes;
 use crate::tokenizer::library_tokenizer::{LibraryTokenizer, Parts};
+use crate::tokenizer::parse_special::ParseSpecial;
 use crate::tokenizer::piece_encoder::PieceEncoder;
 use crate::tokenizer::piece_vocabulary::byte_of;
-use crate::tokenizer::pre_tokenizer::PreTokenizer;
+use crate::tokenizer::recognition::named;
 use crate::tokenizer::tokenizer_json::{Merge, TokenizerJson};
-use crate::tokenizer::vocabulary::{TOKENIZER_CONFIG, TokenizerFiles, vocabulary};
-
-/// Whether control tokens written in a text are recognised or are text like any other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ParseSpecial {
-    /// Recognised: the text is a rendered chat template.
-    Yes,
-    /// Ordinary text: the text comes from a user or a corpus.
-    No,
-}
+use crate::tokenizer::vocabulary::vocabulary;
+use crate::tokenizer::windows::WINDOW_BYTES;
+use crate::tokenizer_files::{TOKENIZER_CONFIG, TokenizerFiles};
 
 /// Encodes and decodes text.
 pub struct Tokenizer {
@@ -138,10 +134,7 @@ impl Tokenizer {
     /// # Errors
     /// When the tokenizer fails, which happens only if bytes are missing from its vocabulary.
     pub fn encode(&self, text: &str, special: ParseSpecial) -> Result<Vec<u32>, FamilyError> {
-        match &self.encoder {
-            Encoder::Library(library) => library.encode(text, special),
-            Encoder::Pieces(pieces) => pieces.encode(text, special),
-        }
+        self.encode_in_windows(text, special, WINDOW_BYTES)
     }
 
     /// The ids of `text`, which are those of [`Tokenizer::encode`] whatever the size of a window.
@@ -190,7 +183,7 @@ impl Tokenizer {
 }
 
 fn byte_level(vocabulary: &Vocabulary) -> Result<LibraryTokenizer, FamilyError> {
-    let pre_tokenizer = PreTokenizer::named(&vocabulary.pre_tokenizer)?;
+    let pre_tokenizer = named(&vocabulary.pre_tokenizer)?;
     let merges =
         vocabulary.merges.iter().map(|merge| merges::pieces(merge)).collect::<Result<Vec<_>, _>>()?;
     let merged = added_in_merges(vocabulary, &merges);

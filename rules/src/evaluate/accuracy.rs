@@ -6,7 +6,7 @@
 use mc_digest::digest::BlobDigest;
 use mc_family::chat::{ChatTemplate, Message};
 use mc_family::error::FamilyError;
-use mc_family::tokenizer::ParseSpecial;
+use mc_family::tokenizer::parse_special::ParseSpecial;
 use mc_ir::action::{Action, ActionContext, ActionError, ActionKind, Artifact, Input};
 use mc_ir::attribute::Record;
 use mc_ir::label::Label;

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use mc_family::tokenizer::ParseSpecial;
+use mc_family::tokenizer::parse_special::ParseSpecial;
 use mc_ir::action::{ActionError, Content};
 use mc_runtime::generate::{GenerateOptions, StopReason, generate};
 use mc_runtime::log_probabilities::log_probability;

@@ -170,7 +170,8 @@ fn told(place: &str, difference: &Difference) -> String {
 #[cfg(test)]
 mod tests {
     use mc_decoder::vocabulary::Vocabulary;
-    use mc_family::tokenizer::vocabulary::{TokenizerFiles, vocabulary};
+    use mc_family::tokenizer::vocabulary::vocabulary;
+    use mc_family::tokenizer_files::TokenizerFiles;
     use mc_format::gguf::layout::Layout;
     use mc_format::gguf::reader::Gguf;
     use mc_format::gguf::vocabulary_keys::vocabulary_keys;

@@ -11,10 +11,10 @@ use std::collections::BTreeMap;
 
 use mc_codec::codec::Codec;
 use mc_decoder::program::Head;
-use mc_family::adapter::change::{
-    BaseTensors, Change, FactorName, Layout, LowRankPair, WeightChange, match_adapter,
-};
-use mc_family::family::{Change as WireChange, Family, Found};
+use mc_family::adapter::change::{Change, FactorName, Layout, LowRankPair, WeightChange};
+use mc_family::adapter::matching::{BaseTensors, match_adapter};
+use mc_family::family::{Change as WireChange, Family};
+use mc_family::names::Found;
 use mc_format::gguf::layout::TensorPlan;
 use mc_format::gguf::names::wire_name;
 use mc_format::gguf::tensor_type::TensorType;

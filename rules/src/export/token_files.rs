@@ -7,7 +7,8 @@ use mc_decoder::vocabulary::Vocabulary;
 use mc_family::error::FamilyError;
 use mc_family::tokenizer::Tokenizer;
 use mc_family::tokenizer::fidelity::Fidelity;
-use mc_family::tokenizer::vocabulary::{TokenizerFiles, vocabulary};
+use mc_family::tokenizer::vocabulary::vocabulary;
+use mc_family::tokenizer_files::TokenizerFiles;
 use mc_ir::action::{ActionContext, ActionError, Content, Source};
 
 use crate::export::gguf_head;

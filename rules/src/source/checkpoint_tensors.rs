@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use mc_family::config::quantization::StoredScales;
-use mc_family::family::{Family, Found};
+use mc_family::family::Family;
+use mc_family::names::Found;
 use mc_family::needed::Needed;
 use mc_ir::action::Input;
 use mc_ir::attribute::Place;

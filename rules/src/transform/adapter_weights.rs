@@ -6,9 +6,8 @@
 use std::collections::BTreeSet;
 
 use mc_decoder::program::Head;
-use mc_family::adapter::change::{
-    BaseTensors, Change, FactorName, Layout, Lengths, LowRankPair, WeightChange, match_adapter,
-};
+use mc_family::adapter::change::{Change, FactorName, Layout, Lengths, LowRankPair, WeightChange};
+use mc_family::adapter::matching::{BaseTensors, match_adapter};
 use mc_family::family::Family;
 use mc_ir::action::Input;
 use mc_ir::adapter_expression::AdapterExpr;

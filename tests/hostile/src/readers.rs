@@ -3,7 +3,8 @@
 use mc_family::adapter::AdapterConfig;
 use mc_family::families::{for_config, for_decoder};
 use mc_family::tokenizer::Tokenizer;
-use mc_family::tokenizer::vocabulary::{TokenizerFiles, vocabulary};
+use mc_family::tokenizer::vocabulary::vocabulary;
+use mc_family::tokenizer_files::TokenizerFiles;
 use mc_format::gguf::reader::Gguf;
 use mc_format::gguf::{imatrix, model, split, vocabulary_keys};
 use mc_format::safetensors::header::Header;

@@ -1,6 +1,7 @@
 //! Encoding a long text takes memory for its ids, and for a window of it.
 
-use mc_family::tokenizer::{ParseSpecial, Tokenizer};
+use mc_family::tokenizer::Tokenizer;
+use mc_family::tokenizer::parse_special::ParseSpecial;
 use mc_hostile::allocations::{Watched, peak};
 
 #[global_allocator]

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::error::FamilyError;
-use crate::tokenizer::vocabulary::TokenizerFiles;
+use crate::tokenizer_files::TokenizerFiles;
 
 /// The chat templates of a checkpoint.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

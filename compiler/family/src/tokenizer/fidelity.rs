@@ -10,9 +10,10 @@ use mc_decoder::vocabulary::Vocabulary;
 use tokenizers::NormalizedString;
 
 use crate::error::FamilyError;
+use crate::tokenizer::Tokenizer;
+use crate::tokenizer::parse_special::ParseSpecial;
 use crate::tokenizer::tokenizer_json::TokenizerJson;
-use crate::tokenizer::vocabulary::TokenizerFiles;
-use crate::tokenizer::{ParseSpecial, Tokenizer};
+use crate::tokenizer_files::TokenizerFiles;
 
 /// Tokens of each side that a difference shows.
 const N_SHOWN: usize = 8;

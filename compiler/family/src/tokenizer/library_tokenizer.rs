@@ -9,10 +9,10 @@ use tokenizers::models::bpe::{BPE, Vocab};
 use tokenizers::{NormalizerWrapper, PreTokenizerWrapper};
 
 use crate::error::FamilyError;
-use crate::tokenizer::ParseSpecial;
 use crate::tokenizer::added_tokens::AddedToken;
 use crate::tokenizer::merges;
-use crate::tokenizer::windows::{Cuts, MAX_WHOLE_BYTES, WINDOW_BYTES, space_cut, word_cut};
+use crate::tokenizer::parse_special::ParseSpecial;
+use crate::tokenizer::windows::{Cuts, MAX_WHOLE_BYTES, space_cut, word_cut};
 
 /// What a tokenizer is made of.
 pub(crate) struct Parts<'a> {
@@ -104,16 +104,11 @@ impl LibraryTokenizer {
         Ok(Self { inner, plain: OnceLock::new(), ids, cuts })
     }
 
-    /// The ids of `text`.
+    /// The ids of `text`, which is encoded in windows of about so many bytes.
     ///
     /// # Errors
     /// When a character has no token, nor its bytes, and there is no unknown token; or the text is long and cannot be
     /// cut.
-    pub(crate) fn encode(&self, text: &str, special: ParseSpecial) -> Result<Vec<u32>, FamilyError> {
-        self.encode_in_windows(text, special, WINDOW_BYTES)
-    }
-
-    /// The same in windows of about so many bytes.
     pub(crate) fn encode_in_windows(
         &self,
         text: &str,

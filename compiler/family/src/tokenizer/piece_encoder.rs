@@ -12,10 +12,10 @@ use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use mc_decoder::vocabulary::{TokenType, Vocabulary};
 
 use crate::error::FamilyError;
-use crate::tokenizer::ParseSpecial;
 use crate::tokenizer::library_tokenizer::uncuttable;
+use crate::tokenizer::parse_special::ParseSpecial;
 use crate::tokenizer::piece_vocabulary::byte_of;
-use crate::tokenizer::windows::{MAX_WHOLE_BYTES, WINDOW_BYTES, crosses_space, space_cut};
+use crate::tokenizer::windows::{MAX_WHOLE_BYTES, crosses_space, space_cut};
 
 /// Encodes text with scores.
 pub(crate) struct PieceEncoder {
@@ -89,15 +89,10 @@ impl PieceEncoder {
         Ok(Self { ids, scores: vocabulary.scores.clone(), bytes, added, space_prefix, may_cut })
     }
 
-    /// The ids of `text`.
+    /// The ids of `text`, which is encoded in windows of about so many bytes.
     ///
     /// # Errors
     /// When it is long and cannot be cut.
-    pub(crate) fn encode(&self, text: &str, special: ParseSpecial) -> Result<Vec<u32>, FamilyError> {
-        self.encode_in_windows(text, special, WINDOW_BYTES)
-    }
-
-    /// The same in windows of about so many bytes.
     pub(crate) fn encode_in_windows(
         &self,
         text: &str,

@@ -16,7 +16,7 @@ use crate::error::FamilyError;
 use crate::tokenizer::added_tokens::{self, AddedToken, looks_special};
 use crate::tokenizer::sentence_piece::SentencePieceModel;
 use crate::tokenizer::tokenizer_json::{Merge, TokenizerJson};
-use crate::tokenizer::vocabulary::TokenizerFiles;
+use crate::tokenizer_files::TokenizerFiles;
 
 /// The score of an id that nothing is said about.
 const PADDING_SCORE: f32 = -10000.0;

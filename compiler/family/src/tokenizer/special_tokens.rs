@@ -16,7 +16,7 @@ use crate::config::{CONFIG, shown};
 use crate::error::FamilyError;
 use crate::tokenizer::added_tokens::AddedToken;
 use crate::tokenizer::tokenizer_json::TokenizerJson;
-use crate::tokenizer::vocabulary::{GENERATION_CONFIG, SPECIAL_TOKENS_MAP, TOKENIZER_CONFIG};
+use crate::tokenizer_files::{GENERATION_CONFIG, SPECIAL_TOKENS_MAP, TOKENIZER_CONFIG};
 
 /// The largest id that a configuration may name, whatever the vocabulary.
 const MAX_ID: i64 = 1 << 24;

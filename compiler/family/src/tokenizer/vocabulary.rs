@@ -10,43 +10,10 @@ use crate::config::{self, CONFIG, Config};
 use crate::error::FamilyError;
 use crate::tokenizer::added_tokens;
 use crate::tokenizer::piece_vocabulary::{self, Pieces};
-use crate::tokenizer::pre_tokenizer::PreTokenizer;
+use crate::tokenizer::recognition::recognize;
 use crate::tokenizer::special_tokens::{self, Settings, Sources};
 use crate::tokenizer::tokenizer_json::{Merge, TokenizerJson};
-
-/// The name of the tokenizer's configuration.
-pub const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
-/// The name of the file that names the special tokens' texts.
-pub const SPECIAL_TOKENS_MAP: &str = "special_tokens_map.json";
-/// The name of the file with the defaults of generation.
-pub const GENERATION_CONFIG: &str = "generation_config.json";
-
-/// The bytes of a checkpoint's files that say something about its tokens.
-///
-/// Of `tokenizer` and `tokenizer_model` one must be there.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct TokenizerFiles<'a> {
-    /// `config.json`.
-    pub config: &'a [u8],
-    /// `tokenizer.json`.
-    pub tokenizer: Option<&'a [u8]>,
-    /// `tokenizer.model`.
-    pub tokenizer_model: Option<&'a [u8]>,
-    /// `tokenizer_config.json`.
-    pub tokenizer_config: Option<&'a [u8]>,
-    /// `added_tokens.json`.
-    pub added_tokens: Option<&'a [u8]>,
-    /// `special_tokens_map.json`.
-    pub special_tokens_map: Option<&'a [u8]>,
-    /// `generation_config.json`.
-    pub generation_config: Option<&'a [u8]>,
-    /// `chat_template.jinja`.
-    pub chat_template: Option<&'a [u8]>,
-    /// `chat_template.json`.
-    pub chat_template_json: Option<&'a [u8]>,
-    /// The files of `additional_chat_templates`, each with its name.
-    pub additional_chat_templates: &'a [(&'a str, &'a [u8])],
-}
+use crate::tokenizer_files::{GENERATION_CONFIG, SPECIAL_TOKENS_MAP, TOKENIZER_CONFIG, TokenizerFiles};
 
 /// What the families' converters do differently about vocabularies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -162,7 +129,7 @@ fn of_bytes(
     n_vocab: u32,
     architecture: &str,
 ) -> Result<Vocabulary, FamilyError> {
-    let pre_tokenizer = PreTokenizer::recognise(&json.pre_tokenizer, json.model.ignore_merges, architecture)?;
+    let pre_tokenizer = recognize(&json.pre_tokenizer, json.model.ignore_merges, architecture)?;
     let configured = added_tokens::of_config(&settings.tokenizer_config)?;
     let (tokens, types) = tokens(json, &configured, n_vocab)?;
     Ok(Vocabulary {

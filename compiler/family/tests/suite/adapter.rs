@@ -8,9 +8,8 @@ use std::collections::BTreeSet;
 
 use expect_test::{Expect, expect};
 use mc_family::adapter::AdapterConfig;
-use mc_family::adapter::change::{
-    BaseTensors, Change, Layout, Lengths, LowRankPair, WeightChange, match_adapter,
-};
+use mc_family::adapter::change::{Change, Layout, Lengths, LowRankPair, WeightChange};
+use mc_family::adapter::matching::{BaseTensors, match_adapter};
 use mc_family::error::FamilyError;
 use proptest::prelude::*;
 use serde_json::{Value, json};

@@ -4,10 +4,12 @@ use std::fmt::Write as _;
 
 use mc_decoder::vocabulary::{TokenType, Vocabulary, VocabularyKind};
 use mc_family::error::FamilyError;
+use mc_family::tokenizer::Tokenizer;
 use mc_family::tokenizer::fidelity::Fidelity;
+use mc_family::tokenizer::parse_special::ParseSpecial;
 use mc_family::tokenizer::sentence_piece::SentencePieceModel;
-use mc_family::tokenizer::vocabulary::{TokenizerFiles, vocabulary};
-use mc_family::tokenizer::{ParseSpecial, Tokenizer};
+use mc_family::tokenizer::vocabulary::vocabulary;
+use mc_family::tokenizer_files::TokenizerFiles;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 

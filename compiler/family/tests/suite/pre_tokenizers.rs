@@ -1,6 +1,6 @@
 //! Pre-tokenizers: the name that an expression gets, by what it is and whose model it is.
 
-use mc_family::tokenizer::pre_tokenizer::PreTokenizer;
+use mc_family::tokenizer::recognition::{named, recognize};
 use serde_json::{Value, json};
 
 const LLAMA3: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
@@ -8,7 +8,7 @@ const O200K: &str = r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\
 
 fn name(steps: Value, ignore_merges: bool, architecture: &str) -> &'static str {
     let description = json!({"type": "Sequence", "pretokenizers": steps});
-    PreTokenizer::recognise(&description, ignore_merges, architecture).unwrap().name
+    recognize(&description, ignore_merges, architecture).unwrap().name
 }
 
 fn split(expression: &str) -> Value {
@@ -47,10 +47,10 @@ fn keeping_matches_is_the_same_as_removing_what_lies_between() {
 
 #[test]
 fn every_name_that_is_given_can_be_read_and_compiles() {
-    let refused = PreTokenizer::named("").unwrap_err().to_string();
+    let refused = named("").unwrap_err().to_string();
     let names: Vec<&str> = refused.split('`').skip(3).step_by(2).collect();
     assert!(names.len() > 25, "{names:?}");
     for name in names {
-        PreTokenizer::named(name).unwrap().step().unwrap_or_else(|error| panic!("{name}: {error}"));
+        named(name).unwrap().step().unwrap_or_else(|error| panic!("{name}: {error}"));
     }
 }

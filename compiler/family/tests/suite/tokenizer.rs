@@ -4,9 +4,11 @@ use std::sync::LazyLock;
 
 use expect_test::expect;
 use mc_decoder::vocabulary::{SpecialTokens, TokenType, Vocabulary, VocabularyKind};
+use mc_family::tokenizer::Tokenizer;
 use mc_family::tokenizer::fidelity::Fidelity;
-use mc_family::tokenizer::vocabulary::{TokenizerFiles, vocabulary};
-use mc_family::tokenizer::{ParseSpecial, Tokenizer};
+use mc_family::tokenizer::parse_special::ParseSpecial;
+use mc_family::tokenizer::vocabulary::vocabulary;
+use mc_family::tokenizer_files::TokenizerFiles;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 

@@ -3,7 +3,8 @@
 use expect_test::{Expect, expect};
 use mc_decoder::vocabulary::{SpecialKey, SpecialTokens, TokenType, Vocabulary};
 use mc_family::error::FamilyError;
-use mc_family::tokenizer::vocabulary::{TokenizerFiles, vocabulary};
+use mc_family::tokenizer::vocabulary::vocabulary;
+use mc_family::tokenizer_files::TokenizerFiles;
 use serde_json::{Value, json};
 
 pub(crate) const TOKENIZER: &str = include_str!("../data/tokenizer.json");

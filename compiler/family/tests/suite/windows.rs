@@ -1,9 +1,10 @@
 //! Tests that encoding long texts in windows changes no id.
 
 use mc_decoder::vocabulary::Vocabulary;
-use mc_family::tokenizer::pre_tokenizer::PreTokenizer;
+use mc_family::tokenizer::Tokenizer;
+use mc_family::tokenizer::parse_special::ParseSpecial;
+use mc_family::tokenizer::recognition;
 use mc_family::tokenizer::windows::MAX_WHOLE_BYTES;
-use mc_family::tokenizer::{ParseSpecial, Tokenizer};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -29,7 +30,7 @@ fn check(tokenizer: &Tokenizer, text: &str) -> Result<(), TestCaseError> {
 }
 
 fn names() -> Vec<String> {
-    let refused = PreTokenizer::named("").unwrap_err().to_string();
+    let refused = recognition::named("").unwrap_err().to_string();
     refused.split('`').skip(3).step_by(2).map(str::to_owned).collect()
 }
 
