@@ -61,21 +61,13 @@ const fn switch(name: &'static str, doc: &'static str) -> PropertySchema {
     PropertySchema { name, value: ValueKind::Bool, presence: Presence::Default("false"), doc }
 }
 
-static NAME: NodeSchema = NodeSchema {
-    name: "workspace",
-    doc: "The name of the workspace.",
-    arguments: Arguments::One(ValueKind::Text),
-    properties: &[],
-    children: &[],
-};
+static NAME: NodeSchema = NodeSchema::leaf("workspace", "The name of the workspace.", ValueKind::Text);
 
-static ALLOW_OUTSIDE: NodeSchema = NodeSchema {
-    name: "allow-outside",
-    doc: "A file or folder outside of the workspace that links in it may lead to.",
-    arguments: Arguments::One(ValueKind::Text),
-    properties: &[],
-    children: &[],
-};
+static ALLOW_OUTSIDE: NodeSchema = NodeSchema::leaf(
+    "allow-outside",
+    "A file or folder outside of the workspace that links in it may lead to.",
+    ValueKind::Text,
+);
 
 static DISK: NodeSchema = NodeSchema {
     name: "disk",

@@ -19,6 +19,13 @@ pub struct NodeSchema {
     pub children: &'static [ChildSchema],
 }
 
+impl NodeSchema {
+    /// A node with one value and nothing else.
+    pub const fn leaf(name: &'static str, doc: &'static str, value: ValueKind) -> Self {
+        Self { name, doc, arguments: Arguments::One(value), properties: &[], children: &[] }
+    }
+}
+
 /// Positional values of a node.
 #[derive(Clone, Copy, Debug)]
 pub enum Arguments {

@@ -50,20 +50,16 @@ pub struct ImatrixInfo {
     pub calibration: Option<DatasetInfo>,
 }
 
-const fn leaf(name: &'static str, doc: &'static str, value: ValueKind) -> NodeSchema {
-    NodeSchema { name, doc, arguments: Arguments::One(value), properties: &[], children: &[] }
-}
-
 static MODEL: NodeSchema =
-    leaf("model", "The checkpoint or merge whose matrices are measured.", ValueKind::Label);
-static DATASET: NodeSchema = leaf("dataset", "The text to compute it on.", ValueKind::Label);
-static CONTEXT: NodeSchema = leaf(
+    NodeSchema::leaf("model", "The checkpoint or merge whose matrices are measured.", ValueKind::Label);
+static DATASET: NodeSchema = NodeSchema::leaf("dataset", "The text to compute it on.", ValueKind::Label);
+static CONTEXT: NodeSchema = NodeSchema::leaf(
     "context",
     "Tokens per chunk; 512, or the model's context when that is shorter.",
     ValueKind::Integer,
 );
 static FROM_FILE: NodeSchema =
-    leaf("file", "A file of `llama-imatrix` to read instead of computing.", ValueKind::Path);
+    NodeSchema::leaf("file", "A file of `llama-imatrix` to read instead of computing.", ValueKind::Path);
 
 static SCHEMA: NodeSchema = NodeSchema {
     name: NAME,

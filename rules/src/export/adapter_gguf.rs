@@ -45,12 +45,8 @@ fn types() -> Vec<&'static str> {
     vec!["F32", "F16", "BF16", "Q8_0"]
 }
 
-const fn leaf(name: &'static str, doc: &'static str, value: ValueKind) -> NodeSchema {
-    NodeSchema { name, doc, arguments: Arguments::One(value), properties: &[], children: &[] }
-}
-
-static ADAPTER: NodeSchema = leaf("adapter", "The adapter to write.", ValueKind::Label);
-static TYPE: NodeSchema = leaf(
+static ADAPTER: NodeSchema = NodeSchema::leaf("adapter", "The adapter to write.", ValueKind::Label);
+static TYPE: NodeSchema = NodeSchema::leaf(
     "type",
     "How its numbers are stored, F32 if not said; rows that are no whole blocks of Q8_0 are stored as F16.",
     ValueKind::OneOf(types),

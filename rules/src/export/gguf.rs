@@ -61,17 +61,13 @@ pub struct GgufInfo {
     pub calibration: Option<DatasetInfo>,
 }
 
-const fn leaf(name: &'static str, doc: &'static str, value: ValueKind) -> NodeSchema {
-    NodeSchema { name, doc, arguments: Arguments::One(value), properties: &[], children: &[] }
-}
-
 static MODEL: NodeSchema = NodeSchema {
     properties: &[REQUANTIZE],
-    ..leaf("model", "The checkpoint, merge or blend to write.", ValueKind::Label)
+    ..NodeSchema::leaf("model", "The checkpoint, merge or blend to write.", ValueKind::Label)
 };
 
 /// Which recipe; for this rule and for `model`.
-pub(crate) static QUANTIZE: NodeSchema = leaf(
+pub(crate) static QUANTIZE: NodeSchema = NodeSchema::leaf(
     "quantize",
     "How the weights are stored: a recipe of llama.cpp, or `COPY` for a GGUF that stays as it is.",
     ValueKind::OneOf(recipes_and_copy),
@@ -82,10 +78,10 @@ fn recipes_and_copy() -> Vec<&'static str> {
 }
 
 static IMATRIX: NodeSchema =
-    leaf("imatrix", "Which columns matter, for the codecs that ask.", ValueKind::Label);
+    NodeSchema::leaf("imatrix", "Which columns matter, for the codecs that ask.", ValueKind::Label);
 
 /// What the model is called; for this rule and for `model`.
-pub(crate) static MODEL_NAME: NodeSchema = leaf(
+pub(crate) static MODEL_NAME: NodeSchema = NodeSchema::leaf(
     "model-name",
     "What the model is called in its files; by default, as its checkpoint.",
     ValueKind::Text,

@@ -31,22 +31,19 @@ pub const NAME: &str = "bundle";
 /// The `bundle` rule.
 pub struct Bundle;
 
-const fn leaf(name: &'static str, doc: &'static str, value: ValueKind) -> NodeSchema {
-    NodeSchema { name, doc, arguments: Arguments::One(value), properties: &[], children: &[] }
-}
-
-static GGUF: NodeSchema = leaf("gguf", "The model: a `gguf` target.", ValueKind::Label);
-static ADAPTER: NodeSchema = leaf(
+static GGUF: NodeSchema = NodeSchema::leaf("gguf", "The model: a `gguf` target.", ValueKind::Label);
+static ADAPTER: NodeSchema = NodeSchema::leaf(
     "adapter",
     "An adapter that the app may add to the model: an `adapter-gguf` target.",
     ValueKind::Label,
 );
-static GATE: NodeSchema = leaf("gate", "What must hold before anything is published.", ValueKind::Label);
+static GATE: NodeSchema =
+    NodeSchema::leaf("gate", "What must hold before anything is published.", ValueKind::Label);
 static DEVICE: NodeSchema =
-    leaf("device", "What it ships to; without one, the bundle is for any.", ValueKind::Label);
+    NodeSchema::leaf("device", "What it ships to; without one, the bundle is for any.", ValueKind::Label);
 
 /// Tokens that the app will keep; for this rule and for `model`.
-pub(crate) static CONTEXT: NodeSchema = leaf(
+pub(crate) static CONTEXT: NodeSchema = NodeSchema::leaf(
     "context",
     "Tokens that the app will keep in its cache; by default as many as the model was trained on, at most 4096.",
     ValueKind::Integer,
@@ -54,7 +51,7 @@ pub(crate) static CONTEXT: NodeSchema = leaf(
 
 /// The version in the file's name; for this rule and for `model`.
 pub(crate) static VERSION: NodeSchema =
-    leaf("version", "The model's version, in the name of its file: `1.0`.", ValueKind::Text);
+    NodeSchema::leaf("version", "The model's version, in the name of its file: `1.0`.", ValueKind::Text);
 
 static SCHEMA: NodeSchema = NodeSchema {
     name: NAME,

@@ -41,19 +41,20 @@ fn systems() -> Vec<&'static str> {
     vec!["android", "ios", "linux", "macos", "windows"]
 }
 
-const fn leaf(name: &'static str, doc: &'static str, arguments: Arguments) -> NodeSchema {
-    NodeSchema { name, doc, arguments, properties: &[], children: &[] }
-}
-
-static CHIP: NodeSchema = leaf("chip", "Its chip, as its maker calls it.", Arguments::One(ValueKind::Text));
-static RAM: NodeSchema = leaf("ram", "All of its memory.", Arguments::One(ValueKind::Bytes));
-static APP_MEMORY: NodeSchema = leaf(
+static CHIP: NodeSchema = NodeSchema::leaf("chip", "Its chip, as its maker calls it.", ValueKind::Text);
+static RAM: NodeSchema = NodeSchema::leaf("ram", "All of its memory.", ValueKind::Bytes);
+static APP_MEMORY: NodeSchema = NodeSchema::leaf(
     "app-memory",
     "What one app may use of it; a bundle that needs more fails.",
-    Arguments::One(ValueKind::Bytes),
+    ValueKind::Bytes,
 );
-static RUNS: NodeSchema =
-    leaf("formats", "The container formats that it can run.", Arguments::Many(ValueKind::OneOf(formats)));
+static RUNS: NodeSchema = NodeSchema {
+    name: "formats",
+    doc: "The container formats that it can run.",
+    arguments: Arguments::Many(ValueKind::OneOf(formats)),
+    properties: &[],
+    children: &[],
+};
 
 static SCHEMA: NodeSchema = NodeSchema {
     name: "device",

@@ -28,10 +28,6 @@ pub const NAME: &str = "blend";
 /// The `blend` rule.
 pub struct Blend;
 
-const fn leaf(name: &'static str, doc: &'static str, value: ValueKind) -> NodeSchema {
-    NodeSchema { name, doc, arguments: Arguments::One(value), properties: &[], children: &[] }
-}
-
 const FILTER: &[PropertySchema] = &[PropertySchema {
     name: "filter",
     value: ValueKind::Text,
@@ -100,20 +96,21 @@ static SLICE: NodeSchema = NodeSchema {
     children: &[any(&LAYERS), any(&T)],
 };
 
-static METHOD: NodeSchema = leaf("method", "How weights become one.", ValueKind::OneOf(names));
-static BASE: NodeSchema = leaf(
+static METHOD: NodeSchema = NodeSchema::leaf("method", "How weights become one.", ValueKind::OneOf(names));
+static BASE: NodeSchema = NodeSchema::leaf(
     "base",
     "What the models were made of; its configuration is the result's. Without one: the first model's.",
     ValueKind::Label,
 );
 static NORMALIZE: NodeSchema =
-    leaf("normalize", "Whether sums are divided by the sum of the weights.", ValueKind::Bool);
+    NodeSchema::leaf("normalize", "Whether sums are divided by the sum of the weights.", ValueKind::Bool);
 static RESCALE: NodeSchema =
-    leaf("rescale", "Whether what is kept at random is divided by the density.", ValueKind::Bool);
-static SEED: NodeSchema = leaf("seed", "What the random choice begins with.", ValueKind::Integer);
-static DTYPE: NodeSchema = leaf("dtype", "The type of the result's weights.", ValueKind::OneOf(dtypes));
+    NodeSchema::leaf("rescale", "Whether what is kept at random is divided by the density.", ValueKind::Bool);
+static SEED: NodeSchema = NodeSchema::leaf("seed", "What the random choice begins with.", ValueKind::Integer);
+static DTYPE: NodeSchema =
+    NodeSchema::leaf("dtype", "The type of the result's weights.", ValueKind::OneOf(dtypes));
 static TOKENIZER: NodeSchema =
-    leaf("tokenizer", "The model whose tokenizer the result has.", ValueKind::Label);
+    NodeSchema::leaf("tokenizer", "The model whose tokenizer the result has.", ValueKind::Label);
 
 static SCHEMA: NodeSchema = NodeSchema {
     name: NAME,
