@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use mc_digest::digest::BlobDigest;
-use mc_ir::reapi::MAX_TREE_BYTES;
+use mc_ir::reapi_result::MAX_TREE_BYTES;
 use mc_store::traits::BlobStore;
 
 use crate::error::RemoteError;

@@ -2,7 +2,7 @@
 
 use mc_digest::digest::BlobDigest;
 use mc_ir::protobuf::{self, MalformedMessage};
-use mc_ir::reapi::decode_digest;
+use mc_ir::reapi_result::decode_digest;
 
 /// Characters that are shown of what a program wrote.
 const MAX_SHOWN: usize = 2000;

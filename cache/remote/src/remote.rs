@@ -11,7 +11,7 @@ use std::time::Duration;
 use mc_digest::digest::{BlobDigest, Digest};
 use mc_ir::action::{ActionNode, Content};
 use mc_ir::output::{Output, Outputs};
-use mc_ir::reapi;
+use mc_ir::{reapi, reapi_result};
 use mc_store::traits::BlobStore;
 use mc_store::voucher::Voucher;
 
@@ -302,7 +302,7 @@ impl Remote {
     ) -> Result<Option<(Outputs, Claims)>, RemoteError> {
         let (mut failure, mut claims) = (None, Claims::new());
         let mut is_whole = true;
-        let decoded = reapi::decode_result_with(
+        let decoded = reapi_result::decode_result_with(
             entry,
             &mut |tree| {
                 let found = self.small(function, tree).unwrap_or_else(|error| {
@@ -332,7 +332,7 @@ impl Remote {
     /// Waits, where a result has long lists in it, until nobody else takes such a one over: each costs a hundred
     /// megabytes or more.
     pub(crate) fn alone_with(&self, entry: &[u8]) -> Option<MutexGuard<'_, ()>> {
-        let is_large = reapi::n_tree_bytes(entry) > LARGE_TREES;
+        let is_large = reapi_result::n_tree_bytes(entry) > LARGE_TREES;
         is_large.then(|| self.large.lock().unwrap_or_else(PoisonError::into_inner))
     }
 

@@ -9,6 +9,7 @@
 use mc_ir::action::ActionError;
 use mc_ir::output::Outputs;
 use mc_ir::reapi::{self, EncodedAction};
+use mc_ir::reapi_result;
 use mc_store::error::StoreError;
 use mc_store::voucher::Voucher;
 
@@ -33,7 +34,7 @@ pub(crate) fn lookup(services: &Services<'_>, action: &EncodedAction) -> Result<
         return Ok(None);
     }
     let mut failure = None;
-    let decoded = reapi::decode_result(&entry.result, &mut |tree| match services.store.open(tree) {
+    let decoded = reapi_result::decode_result(&entry.result, &mut |tree| match services.store.open(tree) {
         Ok(blob) => blob.map(|blob| blob.to_vec()),
         Err(error) => {
             failure = Some(error);

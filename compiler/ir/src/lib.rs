@@ -18,6 +18,7 @@ pub mod parse_expression;
 pub mod protobuf;
 pub mod provider;
 pub mod reapi;
+pub mod reapi_result;
 pub mod rule;
 pub mod schema;
 pub mod tags;

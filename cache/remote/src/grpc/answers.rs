@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use mc_digest::digest::BlobDigest;
 use mc_ir::protobuf::{self, MalformedMessage};
-use mc_ir::reapi::decode_digest;
+use mc_ir::reapi_result::decode_digest;
 use tonic::{Code, Status};
 
 /// The status for an answer that cannot be read.

@@ -366,7 +366,7 @@ impl Grpc {
 
 #[cfg(test)]
 mod tests {
-    use mc_ir::reapi::decode_digest;
+    use mc_ir::reapi_result::decode_digest;
 
     use super::*;
 
