@@ -1,4 +1,4 @@
-//! How a graph is built: how much at a time, and what to do after a failure and on a miss.
+//! Options of a build: how much runs at a time, and what to do after a failure and on a miss.
 
 /// What to do after a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
