@@ -51,18 +51,16 @@ pub(crate) fn pack<const BITS: u32>(codes: &[u8; LEN], packed: &mut [u8]) {
     }
 }
 
-/// The inverse of [`pack`].
-pub(crate) fn unpack<const BITS: u32>(packed: &[u8]) -> [u8; LEN] {
+/// Decodes packed codes: `value` is the weight of a code.
+#[inline(always)]
+pub(crate) fn decode<const BITS: u32>(packed: &[u8], out: &mut [f32; LEN], value: impl Fn(f32) -> f32) {
     let (fifth, low) = parts::<BITS>(packed);
-    let mut codes = [0; LEN];
-    for (j, byte) in low.iter().enumerate() {
-        codes[j] = byte & 15;
-        codes[j + HALF] = byte >> 4;
+    let (lower, upper) = out.split_at_mut(HALF);
+    for (j, (byte, (lower, upper))) in low.iter().zip(lower.iter_mut().zip(upper)).enumerate() {
+        let bit = |place: usize| if BITS == 5 { (fifth >> place & 1) << 4 } else { 0 };
+        *lower = value((u32::from(byte & 15) | bit(j)) as f32);
+        *upper = value((u32::from(byte >> 4) | bit(j + HALF)) as f32);
     }
-    for (j, code) in codes.iter_mut().enumerate() {
-        *code |= ((fifth >> j & 1) << 4) as u8;
-    }
-    codes
 }
 
 /// [`pack`] of [`codes`], in lanes.
@@ -100,7 +98,7 @@ fn codes_in_lanes<S: Simd, const BITS: u32>(x: &[f32], min: S::F, inverse: S::F,
     S::min_i(S::truncate((S::load(x) - min) * inverse + S::splat(half)), max) & max
 }
 
-/// [`unpack`] in lanes: the codes from `first` on, and those sixteen further on.
+/// Codes in lanes: those from `first` on, and those sixteen further on.
 #[inline(always)]
 pub(crate) fn codes_at<S: Simd, const BITS: u32>(packed: &[u8], first: usize) -> [S::I; 2] {
     let (fifth, low) = parts::<BITS>(packed);
@@ -129,12 +127,13 @@ mod tests {
     #[test]
     fn packed_codes_read_back() {
         let codes = std::array::from_fn(|i| (i * 7 % 32) as u8);
-        let mut packed = [0; 20];
+        let (mut packed, mut read) = ([0; 20], [0.0; LEN]);
         pack::<5>(&codes, &mut packed);
-        assert_eq!(unpack::<5>(&packed), codes);
+        decode::<5>(&packed, &mut read, |code| code);
+        assert_eq!(read, codes.map(f32::from));
         let codes = codes.map(|code| code & 15);
-        let mut packed = [0; 16];
-        pack::<4>(&codes, &mut packed);
-        assert_eq!(unpack::<4>(&packed), codes);
+        pack::<4>(&codes, &mut packed[..16]);
+        decode::<4>(&packed[..16], &mut read, |code| code);
+        assert_eq!(read, codes.map(f32::from));
     }
 }

@@ -30,9 +30,7 @@ impl<const BITS: u32, const BYTES: usize> Block<BITS, BYTES> {
     pub(crate) fn decode_row(blocks: &[u8], out: &mut [f32]) {
         for (block, out) in blocks.as_chunks::<BYTES>().0.iter().zip(out.as_chunks_mut::<LEN>().0) {
             let d = f16_to_f32(u16::from_le_bytes([block[0], block[1]]));
-            for (value, code) in out.iter_mut().zip(four_or_five_bits::unpack::<BITS>(&block[2..])) {
-                *value = (f32::from(code) - Self::N_MAX as f32) * d;
-            }
+            four_or_five_bits::decode::<BITS>(&block[2..], out, |code| (code - Self::N_MAX as f32) * d);
         }
     }
 }

@@ -32,17 +32,16 @@ impl<const BITS: u32, const BYTES: usize> Block<BITS, BYTES> {
     pub(crate) fn decode_row(blocks: &[u8], out: &mut [f32]) {
         for (block, out) in blocks.as_chunks::<BYTES>().0.iter().zip(out.as_chunks_mut::<LEN>().0) {
             let (d, min) = scale_and_min(block);
-            for (value, code) in out.iter_mut().zip(four_or_five_bits::unpack::<BITS>(&block[4..])) {
-                *value = f32::from(code) * d + min;
-            }
+            four_or_five_bits::decode::<BITS>(&block[4..], out, |code| code * d + min);
         }
     }
 }
 
 #[inline(always)]
-fn scale_and_min(block: &[u8]) -> (f32, f32) {
-    let half = |at: usize| f16_to_f32(u16::from_le_bytes([block[at], block[at + 1]]));
-    (half(0), half(2))
+fn scale_and_min<const BYTES: usize>(block: &[u8; BYTES]) -> (f32, f32) {
+    let d = f16_to_f32(u16::from_le_bytes([block[0], block[1]]));
+    let min = f16_to_f32(u16::from_le_bytes([block[2], block[3]]));
+    (d, min)
 }
 
 impl<const BITS: u32, const BYTES: usize> EncodeBlocks<LEN, BYTES> for Block<BITS, BYTES> {
