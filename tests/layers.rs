@@ -171,7 +171,7 @@ fn no_cycles(cycles: &dyn Fn(&Sources) -> Vec<String>) {
             wrong.extend(found.into_iter().map(|cycle| format!("`{name}`: {cycle}")));
         }
     }
-    assert!(wrong.is_empty(), "{} cycles\n{}", wrong.len(), wrong.join("\n"));
+    assert!(wrong.is_empty(), "cycles: {}\n{}", wrong.len(), wrong.join("\n"));
 }
 
 #[test]
