@@ -182,7 +182,7 @@ fn no_cycles(cycles: &dyn Fn(&Sources) -> Vec<String>) {
         let found = cycles(&Sources::read(&package.folder.join("src")));
         wrong.extend(found.into_iter().map(|cycle| format!("`{name}`: {cycle}")));
     }
-    assert!(wrong.is_empty(), "{} cycles\n{}", wrong.len(), wrong.join("\n"));
+    assert!(wrong.is_empty(), "cycles: {}\n{}", wrong.len(), wrong.join("\n"));
 }
 
 #[test]
