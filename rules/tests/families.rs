@@ -6,14 +6,14 @@ mod configs;
 use mc_decoder::program::{Decoder, RotaryScaling};
 use mc_decoder::vocabulary::{SpecialTokens, TokenType, Vocabulary, VocabularyKind};
 use mc_family::families;
-use mc_format::gguf::keys::keys;
-use mc_format::gguf::layout::{Layout, TensorPlan};
-use mc_format::gguf::model;
-use mc_format::gguf::model_facts::ModelFacts;
-use mc_format::gguf::names::wire_name_in;
-use mc_format::gguf::reader::Gguf;
-use mc_format::gguf::tensor_type::by_name;
-use mc_format::gguf::value::Value;
+use mc_gguf::keys::keys;
+use mc_gguf::layout::{Layout, TensorPlan};
+use mc_gguf::model;
+use mc_gguf::model_facts::ModelFacts;
+use mc_gguf::names::wire_name_in;
+use mc_gguf::reader::Gguf;
+use mc_gguf::tensor_type::by_name;
+use mc_gguf::value::Value;
 use serde_json::json;
 
 fn vocabulary() -> Vocabulary {

@@ -4,8 +4,9 @@ Usage: pairs.py WORK BASE MC N_PAIRS N_TARGETS
 
 Each target is a dataset of one file of two lines, so a build is hardly more than writing small files: a blob, a result
 and two notes in the store for each target, and a file under mc-out. Each pair runs both binaries one after the other, the
-next pair in the other order, so that what drifts on the machine falls on both. Before each build the store and mc-out are
-removed and the disk is synced.
+next pair in the other order, so that what drifts on the machine falls on both. Before each build the disk is synced. Each
+build has a store of its own, and nothing is removed before the end: ext4 takes no inode that was freed a moment ago, and
+looks for others one by one, so a build after a removal would measure that.
 """
 
 import os
@@ -51,12 +52,18 @@ def seconds(command):
 def main():
     work, base, new = pathlib.Path(sys.argv[1]), sys.argv[2], sys.argv[3]
     n_pairs, n_targets = int(sys.argv[4]), int(sys.argv[5])
-    workspace, cache = work / "workspace", work / "cache"
+    workspace, runs = work / "workspace", work / "runs"
+    shutil.rmtree(runs, ignore_errors=True)
     make_workspace(workspace, n_targets)
+    caches = []
 
     def build(binary):
-        shutil.rmtree(cache, ignore_errors=True)
-        shutil.rmtree(workspace / "mc-out", ignore_errors=True)
+        run = runs / str(len(caches))
+        run.mkdir(parents=True)
+        if (workspace / "mc-out").exists():
+            (workspace / "mc-out").rename(run / "mc-out before")
+        cache = run / "cache"
+        caches.append(cache)
         os.sync()
         return seconds([binary, "--workspace", str(workspace), "--cache-dir", str(cache), "build", "//..."])
 
@@ -67,7 +74,7 @@ def main():
             took[name].append(build(binary))
             wall, cpu = took[name][-1]
             print(f"{name:<6} {wall:8.1f} s wall, {cpu:6.1f} s CPU", flush=True)
-    n_files = sum(len(files) for _, _, files in os.walk(cache))
+    n_files = sum(len(files) for _, _, files in os.walk(caches[-1]))
     print(f"{n_targets} targets, {n_files} files in the store; medians of {n_pairs} pairs:")
     for name, times in took.items():
         wall, cpu = (statistics.median(column) for column in zip(*times))

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Measures what it costs to make many small blobs durable: pairs of cold builds of 10,000 small targets with two binaries,
-# one after the other, wall and CPU time. Needs Rust, Python 3 and 1 GB of disk; a file system in memory shows nothing.
+# one after the other, wall and CPU time. Needs Rust, Python 3 and 2 GB of disk; a file system in memory shows nothing.
 # `MC_BASE` names the binary to compare with, such as one of an earlier revision; `MC` the other [default: a release build
 # of this tree]; `N_PAIRS` is the number of pairs [default: 3]; `N_TARGETS` that of targets [default: 10000]; `WORK` is a
 # folder on the disk to be measured [default: a temporary one].
@@ -12,8 +12,8 @@ work=${WORK:-$(mktemp -d)}
 [ -n "${WORK:-}" ] || trap 'rm -rf "$work"' EXIT
 mkdir -p "$work"
 n_free=$(df -Pm "$work" | awk 'NR == 2 { print $4 }')
-if [ "$n_free" -lt 1000 ]; then
-    echo "error: $work has $n_free MB free; expected 1000" >&2
+if [ "$n_free" -lt 2000 ]; then
+    echo "error: $work has $n_free MB free; expected 2000" >&2
     exit 1
 fi
 if [ -z "${MC:-}" ]; then

@@ -78,7 +78,7 @@ def reference(library, name, rows, importance):
 
 def ours(root, name):
     """MB/s by label ("", "imatrix") and path, of our benchmark."""
-    command = ["cargo", "bench", "--quiet", "--manifest-path", f"{root}/Cargo.toml", "-p", "mc-codec", "--bench", "codecs"]
+    command = ["cargo", "bench", "--quiet", "--manifest-path", f"{root}/Cargo.toml", "-p", "mc-encoding", "--bench", "codecs"]
     printed = subprocess.run([*command, "--", name], capture_output=True, text=True, check=True).stdout
     lines = printed.splitlines()
     head = next(index for index, line in enumerate(lines) if line.startswith("type"))

@@ -35,5 +35,5 @@ print(pathlib.Path(manifest).parent / "llama.cpp" / "ggml")
 printf '#define GGML_VERSION "reference"\n#define GGML_COMMIT "reference"\n' >"$work/ggml-version.h"
 cc -O3 -fPIC -shared -w -D_GNU_SOURCE -I "$work" -I "$ggml/include" -I "$ggml/src" -o "$work/libreference.so" \
     "$ggml/src/ggml-quants.c" "$ggml/src/ggml.c" -lm -lpthread
-cargo bench --quiet --manifest-path "$root/Cargo.toml" -p mc-codec --no-run 2>/dev/null
+cargo bench --quiet --manifest-path "$root/Cargo.toml" -p mc-encoding --no-run 2>/dev/null
 python3 compare.py "$root" "$work/libreference.so" "$@"

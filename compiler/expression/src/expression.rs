@@ -14,7 +14,7 @@ use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
 
-use mc_codec::codec::Codec;
+use mc_encoding::codec::Codec;
 use mc_tensor::dtype::DType;
 
 use crate::error::EvaluationError;

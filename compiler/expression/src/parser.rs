@@ -2,8 +2,8 @@
 //!
 //! Does not know which operators there are: the caller gives the table.
 
-use mc_codec::codec::Codec;
-use mc_codec::codecs;
+use mc_encoding::codec::Codec;
+use mc_encoding::codecs;
 use mc_tensor::dtype::DType;
 
 #[cfg(test)]

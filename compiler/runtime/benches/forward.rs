@@ -8,11 +8,11 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use candle_core::{Device, Tensor};
-use mc_codec::codecs;
 use mc_decoder::program::{
     Activation, Attention, Block, Decoder, FeedForward, Head, Mixer, Norm, QkNorm, Rotary, RotaryPairing,
     RotaryScaling, Scales,
 };
+use mc_encoding::codecs;
 use mc_runtime::backend::Backend;
 use mc_runtime::cancellation::Cancellation;
 use mc_runtime::chunks::ChunkOptions;

@@ -6,7 +6,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use mc_codec::codec::Codec;
+use mc_encoding::codec::Codec;
 use mc_tensor::convert;
 use mc_tensor::dtype::DType;
 
@@ -200,7 +200,7 @@ impl Weight {
 
 #[cfg(test)]
 mod tests {
-    use mc_codec::codecs;
+    use mc_encoding::codecs;
 
     use super::*;
 

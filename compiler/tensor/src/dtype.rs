@@ -1,6 +1,6 @@
 //! Element types of plain (not block-quantized) tensors, under the names that safetensors gives them.
 //!
-//! Block quantizations are codecs, not dtypes: they live in `mc-codec`.
+//! Block quantizations are codecs, not dtypes: they live in `mc-encoding`.
 
 use std::fmt;
 use std::str::FromStr;

@@ -6,8 +6,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mc_format::gguf::imatrix::{ImatrixEntry, ImatrixFile};
-use mc_format::gguf::names::wire_name;
+use mc_gguf::imatrix::{ImatrixEntry, ImatrixFile};
+use mc_gguf::names::wire_name;
 use mc_ir::action::{Action, ActionContext, ActionError, ActionKind, Artifact, Input, write_bytes};
 use mc_ir::attribute::Placed;
 use mc_ir::fault::Fault;

@@ -5,20 +5,20 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use mc_codec::blocks::plain::F32;
 use mc_decoder::program::Decoder;
 use mc_digest::digest::BlobDigest;
+use mc_encoding::blocks::plain::F32;
 use mc_expression::expression::TensorExpr;
 use mc_expression::operators::load::Load;
 use mc_family::families::for_config;
 use mc_family::needed::Needed;
 use mc_family::tokenizer::vocabulary::vocabulary;
 use mc_family::tokenizer_files::TokenizerFiles;
-use mc_format::gguf::keys::keys;
-use mc_format::gguf::layout::{Layout, TensorPlan};
-use mc_format::gguf::model_facts::ModelFacts;
-use mc_format::gguf::names::wire_name_in;
-use mc_format::gguf::tensor_type::TensorType;
+use mc_gguf::keys::keys;
+use mc_gguf::layout::{Layout, TensorPlan};
+use mc_gguf::model_facts::ModelFacts;
+use mc_gguf::names::wire_name_in;
+use mc_gguf::tensor_type::TensorType;
 use mc_ir::action::{
     Action, ActionContext, ActionError, ActionKind, ActionNode, Artifact, Content, Input, Piece, Source,
 };

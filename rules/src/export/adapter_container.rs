@@ -1,8 +1,8 @@
 //! The step that makes an adapter's GGUF file of its tensors: it writes the head and joins the blobs.
 
 use mc_digest::digest::BlobDigest;
-use mc_format::gguf::layout::{Layout, TensorPlan};
-use mc_format::gguf::value::Value;
+use mc_gguf::layout::{Layout, TensorPlan};
+use mc_gguf::value::Value;
 use mc_ir::action::{Action, ActionContext, ActionError, ActionKind, write_bytes};
 use mc_ir::output::{Output, Outputs};
 use mc_ir::parameters::Parameters;

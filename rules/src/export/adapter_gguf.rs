@@ -4,9 +4,9 @@
 //!
 //! Source: `convert_lora_to_gguf.py` of llama.cpp.
 
-use mc_codec::codecs;
-use mc_format::gguf::layout::TensorPlan;
-use mc_format::gguf::value::Value;
+use mc_encoding::codecs;
+use mc_gguf::layout::TensorPlan;
+use mc_gguf::value::Value;
 use mc_ir::action::{Artifact, Input};
 use mc_ir::fault::Fault;
 use mc_ir::label::Label;

@@ -9,8 +9,8 @@
 
 use std::collections::BTreeMap;
 
-use mc_codec::codec::Codec;
 use mc_decoder::program::Head;
+use mc_encoding::codec::Codec;
 use mc_expression::expression::TensorExpr;
 use mc_expression::operators::load::Load;
 use mc_expression::operators::permute_heads::PermuteHeads;
@@ -22,9 +22,9 @@ use mc_family::adapter::change::{Change, FactorName, Layout, LowRankPair, Weight
 use mc_family::adapter::matching::{BaseTensors, match_adapter};
 use mc_family::family::{Change as WireChange, Family};
 use mc_family::names::Found;
-use mc_format::gguf::layout::TensorPlan;
-use mc_format::gguf::names::wire_name;
-use mc_format::gguf::tensor_type::TensorType;
+use mc_gguf::layout::TensorPlan;
+use mc_gguf::names::wire_name;
+use mc_gguf::tensor_type::TensorType;
 use mc_ir::action::{Artifact, Input};
 use mc_ir::attribute::Record;
 use mc_ir::label::Label;
@@ -300,7 +300,7 @@ impl Export<'_> {
         let named = |end: &str, factor: Factor| {
             let n_cols = factor.of.shape().last().copied().unwrap_or(0);
             let is_whole = n_cols.is_multiple_of(self.codec.block_len as u64);
-            let codec = if is_whole { self.codec } else { &mc_codec::blocks::plain::F16 };
+            let codec = if is_whole { self.codec } else { &mc_encoding::blocks::plain::F16 };
             FactorTensor { name: format!("{name}.{end}"), factor, codec }
         };
         [named("lora_a", pair.a), named("lora_b", pair.b)]
@@ -401,7 +401,7 @@ mod tests {
             licences: Vec::new(),
         };
         let family = mc_family::families::by_name(adapter.model.family).unwrap();
-        let export = Export { adapter: &adapter, family, codec: &mc_codec::blocks::plain::F32 };
+        let export = Export { adapter: &adapter, family, codec: &mc_encoding::blocks::plain::F32 };
         let shown = |tensor: FactorTensor| {
             let shape = tensor.factor.of.shape();
             format!("{} {shape:?} of {}", tensor.name, tensor.factor.inputs.len())

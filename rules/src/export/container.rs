@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use mc_codec::recipes::recipe::Recipe;
 use mc_digest::digest::BlobDigest;
 use mc_digest::hasher::Hasher;
-use mc_format::gguf::key_writer::Keys;
-use mc_format::gguf::keys::{keys, size_label};
-use mc_format::gguf::layout::{Layout, TensorPlan};
-use mc_format::gguf::model_facts::{ModelFacts, SamplingDefaults};
-use mc_format::gguf::reader::Gguf;
-use mc_format::gguf::value::Value;
+use mc_encoding::recipes::recipe::Recipe;
+use mc_gguf::key_writer::Keys;
+use mc_gguf::keys::{keys, size_label};
+use mc_gguf::layout::{Layout, TensorPlan};
+use mc_gguf::model_facts::{ModelFacts, SamplingDefaults};
+use mc_gguf::reader::Gguf;
+use mc_gguf::value::Value;
 use mc_ir::action::{
     Action, ActionContext, ActionError, ActionKind, Input, OutputReader, head_pieces, write_bytes,
 };

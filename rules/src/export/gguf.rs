@@ -3,7 +3,7 @@
 //! All types are resolved first ([`crate::quantize::tensor_types`]), before any step has a key. Each tensor is a step of its own
 //! ([`crate::export::tensor_steps`]); the file is a composite of the head and the tensors' blobs, so no tensor is copied to be packed.
 
-use mc_codec::recipes;
+use mc_encoding::recipes;
 use mc_ir::action::Artifact;
 use mc_ir::fault::Fault;
 use mc_ir::label::Label;

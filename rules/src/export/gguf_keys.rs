@@ -4,11 +4,11 @@
 
 use mc_decoder::program::Decoder;
 use mc_decoder::vocabulary::Vocabulary;
-use mc_format::gguf::key_writer::Keys;
-use mc_format::gguf::reader::Gguf;
-use mc_format::gguf::split::{COUNT_KEY, NUMBER_KEY, TENSORS_KEY};
-use mc_format::gguf::value::Value;
-use mc_format::gguf::vocabulary_keys::vocabulary_keys;
+use mc_gguf::key_writer::Keys;
+use mc_gguf::reader::Gguf;
+use mc_gguf::split::{COUNT_KEY, NUMBER_KEY, TENSORS_KEY};
+use mc_gguf::value::Value;
+use mc_gguf::vocabulary_keys::vocabulary_keys;
 use mc_ir::action::ActionError;
 
 /// Before keys that say where a file of ours comes from.

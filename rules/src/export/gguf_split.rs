@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use crate::export::container::with_plan;
 use mc_digest::digest::BlobDigest;
-use mc_format::gguf::layout::{Layout, TensorPlan};
-use mc_format::gguf::split::{file_name, partition, place_keys};
+use mc_gguf::layout::{Layout, TensorPlan};
+use mc_gguf::split::{file_name, partition, place_keys};
 use mc_ir::action::{Action, ActionContext, ActionError, ActionKind, Artifact, Input, write_bytes};
 use mc_ir::attribute::{Placed, Record, Value};
 use mc_ir::fault::Fault;
@@ -46,7 +46,7 @@ struct Split {
 }
 
 /// The files of a GGUF that may not be larger than `max`: one, or several to be named by
-/// [`mc_format::gguf::split::file_name`], in order.
+/// [`mc_gguf::split::file_name`], in order.
 ///
 /// # Errors
 /// A fault at `max` when a tensor alone is too large.

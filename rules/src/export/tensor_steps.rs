@@ -1,13 +1,13 @@
 //! The steps that make the tensors of a GGUF, one for each.
 
-use mc_codec::codec::{Codec, Importance};
-use mc_codec::recipes::recipe::Choice;
+use mc_encoding::codec::{Codec, Importance};
+use mc_encoding::recipes::recipe::Choice;
 use mc_expression::expression::TensorExpr;
 use mc_expression::operators::literal::Literal;
 use mc_expression::operators::quantize::Quantize;
-use mc_format::gguf::layout::TensorPlan;
-use mc_format::gguf::names::wire_name_in;
-use mc_format::gguf::tensor_type::TensorType;
+use mc_gguf::layout::TensorPlan;
+use mc_gguf::names::wire_name_in;
+use mc_gguf::tensor_type::TensorType;
 use mc_ir::action::{Artifact, Input};
 use mc_ir::attribute::{Place, Record};
 use mc_ir::fault::Fault;
@@ -59,7 +59,7 @@ impl Planner<'_> {
             WireTensor { tensor, expression, inputs: Vec::new() }
         });
         let factors =
-            extra.chain(factor_tensors(self.model)).map(|tensor| (tensor, &mc_codec::blocks::plain::F32));
+            extra.chain(factor_tensors(self.model)).map(|tensor| (tensor, &mc_encoding::blocks::plain::F32));
         let tensors = tensors.into_iter().zip(choices.iter().map(|choice| choice.codec));
         self.steps(&factors.chain(tensors).collect::<Vec<_>>())
     }

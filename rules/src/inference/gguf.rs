@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use mc_codec::codecs;
+use mc_encoding::codecs;
 use mc_family::tokenizer::Tokenizer;
-use mc_format::gguf::model::decoder;
-use mc_format::gguf::names::model_tensor;
-use mc_format::gguf::vocabulary_keys::vocabulary as gguf_vocabulary;
+use mc_gguf::model::decoder;
+use mc_gguf::names::model_tensor;
+use mc_gguf::vocabulary_keys::vocabulary as gguf_vocabulary;
 use mc_ir::action::{ActionError, Content};
 use mc_runtime::model::Model;
 use mc_runtime::runnable;

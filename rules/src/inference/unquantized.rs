@@ -12,7 +12,7 @@ use mc_expression::operators::decode::Decode;
 use mc_expression::operators::load::Load;
 use mc_family::families;
 use mc_family::family::Change;
-use mc_format::gguf::names::{model_tensor, wire_name};
+use mc_gguf::names::{model_tensor, wire_name};
 use mc_ir::action::{ActionContext, ActionError, Input};
 use mc_runtime::error::RuntimeError;
 use mc_runtime::model::Model;

@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use mc_codec::codec::Codec;
+use mc_encoding::codec::Codec;
 use mc_ir::action::{Input, Source};
 use mc_ir::attribute::{Place, Record};
 use mc_ir::fault::Fault;

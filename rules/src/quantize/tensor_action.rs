@@ -6,12 +6,12 @@
 
 use std::io::Write;
 
-use mc_codec::codec::{Codec, Importance};
-use mc_codec::loss::Loss;
+use mc_encoding::codec::{Codec, Importance};
+use mc_encoding::loss::Loss;
 use mc_expression::evaluator::Evaluator;
 use mc_expression::expression::TensorExpr;
 use mc_expression::operators::quantize::Quantize;
-use mc_format::gguf::tensor_type::TensorType;
+use mc_gguf::tensor_type::TensorType;
 use mc_ir::action::{Action, ActionContext, ActionError, ActionKind, write_bytes};
 use mc_ir::output::{Output, Outputs};
 use rayon::prelude::*;
@@ -211,7 +211,7 @@ impl TensorAction {
     }
 
     fn check_finite(&self, values: &[f32], n_cols: usize, first_row: u64) -> Result<(), ActionError> {
-        mc_codec::health::check_finite(values, n_cols).map_err(|found| {
+        mc_encoding::health::check_finite(values, n_cols).map_err(|found| {
             ActionError::failed(format!(
                 "Tensor `{}` has {} at row {}, column {}; every weight must be a finite number",
                 self.name,
@@ -299,16 +299,16 @@ mod tests {
     #[test]
     fn a_tensor_that_was_not_measured_is_refused_by_codecs_that_ask() {
         let read = |codec| importance(&[], 1, 256, codec, "blk.0.attn_q.weight");
-        assert_eq!(read(&mc_codec::blocks::q4_k::CODEC).unwrap(), None);
-        assert!(read(&mc_codec::blocks::iq2_xxs::CODEC).is_err());
-        assert!(read(&mc_codec::blocks::iq2_s::CODEC).is_err());
+        assert_eq!(read(&mc_encoding::blocks::q4_k::CODEC).unwrap(), None);
+        assert!(read(&mc_encoding::blocks::iq2_xxs::CODEC).is_err());
+        assert!(read(&mc_encoding::blocks::iq2_s::CODEC).is_err());
     }
 
     #[test]
     fn there_is_one_weight_for_each_column() {
         let bytes: Vec<u8> = [1.0_f32, 2.0].iter().flat_map(|weight| weight.to_le_bytes()).collect();
         let read = |n_parts, n_cols| {
-            importance(&bytes, n_parts, n_cols, &mc_codec::blocks::q4_k::CODEC, "blk.0.attn_q.weight")
+            importance(&bytes, n_parts, n_cols, &mc_encoding::blocks::q4_k::CODEC, "blk.0.attn_q.weight")
         };
         assert_eq!(read(1, 2).unwrap(), Some(vec![1.0, 2.0]));
         assert_eq!(read(2, 1).unwrap(), Some(vec![1.0, 2.0]));

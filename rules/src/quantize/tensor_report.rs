@@ -3,8 +3,8 @@
 //! A tensor's step writes its report next to the bytes, so a report is there however the bytes came to be, from a run,
 //! a store or a cache. The container joins the reports of its tensors in the order of the file.
 
-use mc_codec::codec::Codec;
-use mc_codec::loss::Loss;
+use mc_encoding::codec::Codec;
+use mc_encoding::loss::Loss;
 use serde::{Deserialize, Serialize};
 
 /// One tensor of a file.
@@ -114,7 +114,7 @@ mod tests {
     use super::*;
 
     fn entry(loss: &Loss, importance: &[f32]) -> Entry {
-        let report = TensorReport::new(&mc_codec::blocks::plain::F16, 8, loss, Some(importance));
+        let report = TensorReport::new(&mc_encoding::blocks::plain::F16, 8, loss, Some(importance));
         Entry { name: "w".to_owned(), report }
     }
 

@@ -4,11 +4,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mc_codec::codec::{Codec, Importance};
-use mc_codec::recipes::overrides::Overrides;
-use mc_codec::recipes::recipe::{Choice, Recipe};
-use mc_codec::recipes::seat::ModelShape;
-use mc_format::gguf::names::wire_name_in;
+use mc_encoding::codec::{Codec, Importance};
+use mc_encoding::recipes::overrides::Overrides;
+use mc_encoding::recipes::recipe::{Choice, Recipe};
+use mc_encoding::recipes::seat::ModelShape;
+use mc_gguf::names::wire_name_in;
 use mc_ir::attribute::Place;
 use mc_ir::fault::Fault;
 use mc_ir::rule::RuleContext;

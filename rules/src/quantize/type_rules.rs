@@ -9,8 +9,8 @@
 //!
 //! This module reads rules and applies none: [`crate::quantize::tensor_types`] does.
 
-use mc_codec::codec::Codec;
-use mc_codec::codecs;
+use mc_encoding::codec::Codec;
+use mc_encoding::codecs;
 use mc_ir::attribute::{Place, Record};
 use mc_ir::fault::Fault;
 use mc_ir::rule::RuleContext;

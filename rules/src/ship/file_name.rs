@@ -2,7 +2,7 @@
 //!
 //! Source: "GGUF Naming Convention" in docs/gguf.md of ggml.
 
-use mc_format::gguf::keys::count_label;
+use mc_gguf::keys::count_label;
 
 /// `Roadtrip-4.2M-v1.0-Q4_K_M.gguf`.
 pub(crate) fn gguf_name(name: &str, n_parameters: u64, version: &str, recipe: &str) -> String {

@@ -1,7 +1,7 @@
 //! `README.md` of a bundle: the model card, for people.
 
 use mc_decoder::program::Decoder;
-use mc_format::gguf::keys::count_label;
+use mc_gguf::keys::count_label;
 
 use crate::evaluate::verdict::{Verdict, megabytes};
 use crate::ship::package::Package;

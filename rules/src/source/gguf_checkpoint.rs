@@ -5,11 +5,11 @@
 
 use mc_decoder::program::RotaryPairing;
 use mc_family::families::for_decoder;
-use mc_format::gguf::model::decoder;
-use mc_format::gguf::reader::Gguf;
-use mc_format::gguf::split::{self, Place as SeriesPlace};
-use mc_format::gguf::value::Value;
-use mc_format::gguf::vocabulary_keys::vocabulary;
+use mc_gguf::model::decoder;
+use mc_gguf::reader::Gguf;
+use mc_gguf::split::{self, Place as SeriesPlace};
+use mc_gguf::value::Value;
+use mc_gguf::vocabulary_keys::vocabulary;
 use mc_ir::action::{Range64, Source};
 use mc_ir::attribute::Place;
 use mc_ir::fault::Fault;

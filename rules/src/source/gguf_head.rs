@@ -2,9 +2,9 @@
 
 use mc_decoder::program::Decoder;
 use mc_decoder::vocabulary::Vocabulary;
-use mc_format::gguf::model::decoder;
-use mc_format::gguf::reader::Gguf;
-use mc_format::gguf::vocabulary_keys::vocabulary;
+use mc_gguf::model::decoder;
+use mc_gguf::reader::Gguf;
+use mc_gguf::vocabulary_keys::vocabulary;
 use mc_ir::action::{ActionError, Content, Piece};
 
 /// The place of the chat template in a GGUF.

@@ -5,8 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mc_codec::codecs;
 use mc_decoder::program::Decoder;
+use mc_encoding::codecs;
 use mc_expression::expression::TensorExpr;
 use mc_expression::operators::add_constant::AddConstant;
 use mc_expression::operators::decode::Decode;
@@ -15,8 +15,8 @@ use mc_expression::operators::load::Load;
 use mc_expression::operators::reshape::Reshape;
 use mc_family::family::{Change, Family};
 use mc_family::needed::Needed;
-use mc_format::gguf::names::{model_tensor, wire_name_in};
-use mc_format::gguf::reader::TensorInfo;
+use mc_gguf::names::{model_tensor, wire_name_in};
+use mc_gguf::reader::TensorInfo;
 use mc_ir::action::{Input, Range64, Source};
 use mc_ir::attribute::Place;
 use mc_ir::fault::Fault;
@@ -209,7 +209,7 @@ mod tests {
 
     #[test]
     fn what_was_undone_and_is_done_again_leaves_the_bytes_alone() {
-        let codec = &mc_codec::blocks::q8_0::CODEC;
+        let codec = &mc_encoding::blocks::q8_0::CODEC;
         let stored = |shape: &[u64]| TensorExpr::new(Decode { input: 0, codec, shape: shape.to_vec() });
         for (change, shape, in_container) in [
             (Change::Interleave { n_heads: 2 }, &[8, 32][..], &[8, 32][..]),

@@ -4,7 +4,7 @@
 //! Nothing is fetched here: the analysis knows in which folder fetched files are. Origins are no part of any action;
 //! the bytes of the files are.
 
-use mc_format::gguf::split::Place as SeriesPlace;
+use mc_gguf::split::Place as SeriesPlace;
 use mc_ir::attribute::{Place, Placed, Record, Value};
 use mc_ir::fault::Fault;
 use mc_ir::origin::Origin;

@@ -64,7 +64,7 @@ impl Contents {
     /// When the head is broken.
     fn of_container(&self) -> Result<Option<Vocabulary>, ActionError> {
         let Some(head) = self.get(VOCABULARY) else { return Ok(None) };
-        let vocabulary = mc_format::gguf::vocabulary_keys::vocabulary(&gguf_head::parse(&head)?);
+        let vocabulary = mc_gguf::vocabulary_keys::vocabulary(&gguf_head::parse(&head)?);
         vocabulary.map(Some).map_err(ActionError::failed)
     }
 

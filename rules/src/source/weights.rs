@@ -4,12 +4,12 @@
 
 use std::collections::BTreeMap;
 
-use mc_format::safetensors::header::Header;
-use mc_format::safetensors::index::shards;
 use mc_ir::action::{Range64, Source};
 use mc_ir::attribute::Place;
 use mc_ir::fault::Fault;
 use mc_ir::rule::{HeadFormat, RuleContext};
+use mc_safetensors::header::Header;
+use mc_safetensors::index::shards;
 use mc_tensor::dtype::DType;
 
 use crate::attributes::{shown_path, source_fault};
@@ -120,7 +120,7 @@ fn file_tensors(ctx: &dyn RuleContext, place: Place, path: &str) -> Result<Vec<S
     })?;
     let file = ctx.source(path);
     let shown = shown_path(ctx, path);
-    let tensor = |tensor: mc_format::safetensors::header::TensorInfo| StoredTensor {
+    let tensor = |tensor: mc_safetensors::header::TensorInfo| StoredTensor {
         name: tensor.name,
         dtype: tensor.dtype,
         shape: tensor.shape,

@@ -18,12 +18,12 @@ use mc_expression::operators::load::Load;
 use mc_family::adapter::AdapterConfig;
 use mc_family::families::for_config;
 use mc_family::families::llama::Llama;
-use mc_format::safetensors::header::Header;
 use mc_ir::action::{ActionContext, ActionError, Content, Input, Piece, Range64, Source};
 use mc_ir::attribute::Place;
 use mc_ir::fault::Fault;
 use mc_ir::label::{Label, PackageId};
 use mc_ir::output::Output;
+use mc_safetensors::header::Header;
 use mc_tensor::convert;
 use mc_tensor::dtype::DType;
 use serde_json::{Value, json};
@@ -530,7 +530,7 @@ fn what_would_be_lost_or_cannot_be_scaled_is_refused() {
 fn read(path: &Path) -> Tensors {
     let bytes = fs::read(path).unwrap();
     let header = Header::parse(&bytes, bytes.len() as u64).unwrap();
-    let tensor = |info: &mc_format::safetensors::header::TensorInfo| {
+    let tensor = |info: &mc_safetensors::header::TensorInfo| {
         let mut values = vec![0.0; info.shape.iter().product::<u64>() as usize];
         convert::to_f32(info.dtype, &bytes[info.start as usize..info.end as usize], &mut values);
         (info.name.clone(), Tensor { shape: info.shape.clone(), values })

@@ -5,10 +5,10 @@ use mc_family::families::{for_config, for_decoder};
 use mc_family::tokenizer::Tokenizer;
 use mc_family::tokenizer::vocabulary::vocabulary;
 use mc_family::tokenizer_files::TokenizerFiles;
-use mc_format::gguf::reader::Gguf;
-use mc_format::gguf::{imatrix, model, split, vocabulary_keys};
-use mc_format::safetensors::header::Header;
-use mc_format::safetensors::index::shards;
+use mc_gguf::reader::Gguf;
+use mc_gguf::{imatrix, model, split, vocabulary_keys};
+use mc_safetensors::header::Header;
+use mc_safetensors::index::shards;
 
 /// A format and what reads it.
 #[derive(Debug)]

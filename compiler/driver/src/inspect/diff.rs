@@ -1,9 +1,9 @@
 //! Compares two models, tensor by tensor and key by key.
 
-use mc_codec::codecs;
-use mc_codec::loss::Loss;
-use mc_format::gguf::reader::Gguf;
-use mc_format::gguf::value::Value as GgufValue;
+use mc_encoding::codecs;
+use mc_encoding::loss::Loss;
+use mc_gguf::reader::Gguf;
+use mc_gguf::value::Value as GgufValue;
 use mc_ir::action::Content;
 use rayon::prelude::*;
 use serde_json::Value;

@@ -1,7 +1,7 @@
 //! A GGUF file as a listing.
 
-use mc_format::gguf::reader::{Gguf, GgufError};
-use mc_format::gguf::value::Value as GgufValue;
+use mc_gguf::reader::{Gguf, GgufError};
+use mc_gguf::value::Value as GgufValue;
 use serde_json::{Value, json};
 
 use crate::inspect::listing::{Key, Listing, Tensor, cut_array};
@@ -18,7 +18,7 @@ pub(crate) fn listing(head: &[u8], n_bytes: u64) -> Result<Listing, GgufError> {
         kind: kind(value),
         value: shown(value),
     };
-    let tensor = |tensor: &mc_format::gguf::reader::TensorInfo| Tensor {
+    let tensor = |tensor: &mc_gguf::reader::TensorInfo| Tensor {
         name: tensor.name.clone(),
         kind: tensor.kind.name,
         shape: tensor.dims.clone(),

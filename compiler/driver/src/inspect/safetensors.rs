@@ -1,6 +1,6 @@
 //! A safetensors file as a listing.
 
-use mc_format::safetensors::header::{Header, SafetensorsError, head_bytes};
+use mc_safetensors::header::{Header, SafetensorsError, head_bytes};
 use serde_json::json;
 
 use crate::inspect::listing::{Key, Listing, Tensor};
@@ -8,7 +8,7 @@ use crate::inspect::listing::{Key, Listing, Tensor};
 /// Lists a file by its head and its length.
 pub(crate) fn listing(head: &[u8], n_bytes: u64) -> Result<Listing, SafetensorsError> {
     let header = Header::parse(head, n_bytes)?;
-    let tensor = |tensor: &mc_format::safetensors::header::TensorInfo| Tensor {
+    let tensor = |tensor: &mc_safetensors::header::TensorInfo| Tensor {
         name: tensor.name.clone(),
         kind: tensor.dtype.name(),
         shape: tensor.shape.clone(),

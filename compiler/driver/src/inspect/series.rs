@@ -5,8 +5,8 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use mc_format::gguf::reader::Gguf;
-use mc_format::gguf::split::{Place, merge};
+use mc_gguf::reader::Gguf;
+use mc_gguf::split::{Place, merge};
 use mc_ir::action::{Bytes, Content, Piece};
 
 use crate::inspect::error::InspectError;

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use mc_codec::codec::Codec;
+use mc_encoding::codec::Codec;
 
 use crate::error::EvaluationError;
 use crate::expression::{Operator, OperatorName, TensorExpr};
@@ -120,7 +120,7 @@ impl Rows for Decoded {
 
 #[cfg(test)]
 mod tests {
-    use mc_codec::blocks::{q4_k, q8_0};
+    use mc_encoding::blocks::{q4_k, q8_0};
 
     use super::*;
     use crate::draw::Draw;

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use mc_codec::codec::Codec;
-use mc_codec::codecs;
+use mc_encoding::codec::Codec;
+use mc_encoding::codecs;
 use mc_tensor::convert;
 use mc_tensor::dtype::DType;
 

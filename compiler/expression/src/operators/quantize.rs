@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use mc_codec::codec::Codec;
+use mc_encoding::codec::Codec;
 
 use crate::error::EvaluationError;
 use crate::expression::{Operator, OperatorName, TensorExpr};
@@ -85,7 +85,7 @@ impl Operator for Quantize {
 
 #[cfg(test)]
 mod tests {
-    use mc_codec::blocks::{iq2_xxs, q8_0};
+    use mc_encoding::blocks::{iq2_xxs, q8_0};
     use mc_tensor::dtype::DType;
 
     use super::*;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use mc_codec::codec::Codec;
+use mc_encoding::codec::Codec;
 use mc_tensor::dtype::DType;
 
 use crate::error::EvaluationError;

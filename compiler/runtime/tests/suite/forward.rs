@@ -155,7 +155,7 @@ fn a_truncated_cache_goes_on_as_if_the_rest_had_never_been() {
 fn quantized_weights_give_the_logits_of_their_decoded_values() {
     let decoder = toy::each_block(toy::decoder(), |block| block.feed_forward.n_ff = 64);
     let weights = toy::weights(&decoder);
-    let codec = mc_codec::codecs::by_name("Q8_0").unwrap();
+    let codec = mc_encoding::codecs::by_name("Q8_0").unwrap();
     let (mut quantized, mut decoded) = (Weights::new(), Weights::new());
     for (tensor, shape) in toy::shapes(&decoder) {
         let values = weights.get(tensor).unwrap().to_f32();

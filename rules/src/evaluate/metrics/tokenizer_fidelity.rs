@@ -6,7 +6,7 @@
 
 use mc_digest::content_hash::ContentHash;
 use mc_family::tokenizer::fidelity::{Difference, Fidelity};
-use mc_format::gguf::vocabulary_keys::vocabulary as gguf_vocabulary;
+use mc_gguf::vocabulary_keys::vocabulary as gguf_vocabulary;
 use mc_ir::action::{Action, ActionContext, ActionError, ActionKind, Input, write_bytes};
 use mc_ir::attribute::Record;
 use mc_ir::fault::Fault;
@@ -193,9 +193,9 @@ mod tests {
     use mc_decoder::vocabulary::Vocabulary;
     use mc_family::tokenizer::vocabulary::vocabulary;
     use mc_family::tokenizer_files::TokenizerFiles;
-    use mc_format::gguf::layout::Layout;
-    use mc_format::gguf::reader::Gguf;
-    use mc_format::gguf::vocabulary_keys::vocabulary_keys;
+    use mc_gguf::layout::Layout;
+    use mc_gguf::reader::Gguf;
+    use mc_gguf::vocabulary_keys::vocabulary_keys;
     use serde_json::{Value, json};
 
     use super::*;

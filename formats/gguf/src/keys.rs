@@ -1,0 +1,121 @@
+//! The keys that llama.cpp's converter writes for a decoder and its vocabulary, in its order.
+//!
+//! Source: `convert_hf_to_gguf.py` and gguf-py of llama.cpp, compared key by key with its output.
+
+use mc_decoder::program::Decoder;
+use mc_decoder::vocabulary::Vocabulary;
+
+use crate::decoder_keys::{write_decoder, write_early};
+use crate::key_writer::{KeyWriter, Keys};
+use crate::layout::TensorPlan;
+use crate::model_facts::{ModelFacts, SamplingDefaults};
+use crate::value::Value;
+use crate::vocabulary_keys::write_vocabulary;
+
+/// Every key that the converter writes.
+pub fn keys(decoder: &Decoder, vocabulary: &Vocabulary, facts: &ModelFacts) -> Keys {
+    let mut keys = KeyWriter::default();
+    keys.text("general.architecture", &decoder.architecture);
+    write_early(&mut keys, decoder);
+    keys.text("general.type", "model");
+    keys.sampling(&facts.sampling);
+    keys.text("general.name", &facts.name);
+    keys.optional_text("general.quantized_by", facts.quantized_by.as_deref());
+    keys.text("general.size_label", &facts.size_label);
+    keys.optional_text("general.license", facts.license.as_deref());
+    if let Some(base) = &facts.base_model {
+        keys.u32("general.base_model.count", 1);
+        keys.text("general.base_model.0.name", base);
+    }
+    write_decoder(&mut keys, decoder, facts);
+    keys.u32("general.quantization_version", 2);
+    write_vocabulary(&mut keys, vocabulary, &decoder.architecture);
+    keys.0
+}
+
+/// How many numbers the tensors of a file hold, as the converter writes it: `90M`, `1.2B`; `8x7B` for experts, where
+/// the second number is what a model with one of them would have.
+///
+/// Source: `get_total_parameter_count` and `size_label` in gguf-py.
+pub fn size_label(plans: &[TensorPlan]) -> String {
+    let (mut shared, mut of_one, mut n_experts, mut n_stacks) = (0, 0, 0, 0);
+    for plan in plans {
+        let n_elements: u64 = plan.dims.iter().product();
+        match plan.dims.as_slice() {
+            [_, _, n, ..] if *n > 0 && plan.name.contains("_exps.") => {
+                of_one += n_elements / n;
+                n_experts += n;
+                n_stacks += 1;
+            }
+            _ => shared += n_elements,
+        }
+    }
+    let count = count_label(shared + of_one);
+    match n_experts.checked_div(n_stacks) {
+        None => count,
+        Some(n_experts) => format!("{n_experts}x{count}"),
+    }
+}
+
+/// A count with two digits at least: `4.2M`.
+pub fn count_label(n_parameters: u64) -> String {
+    let count = n_parameters as f64;
+    let (scaled, suffix) = match count {
+        count if count > 1e12 => (count * 1e-12, "T"),
+        count if count > 1e9 => (count * 1e-9, "B"),
+        count if count > 1e6 => (count * 1e-6, "M"),
+        count => (count * 1e-3, "K"),
+    };
+    // Two digits at least.
+    let n_digits = if scaled.round_ties_even() >= 10.0 { 0 } else { 1 };
+    let n_digits = if scaled.round_ties_even() < 1.0 { 2 } else { n_digits };
+    format!("{scaled:.n_digits$}{suffix}")
+}
+
+impl KeyWriter {
+    fn sampling(&mut self, sampling: &SamplingDefaults) {
+        if let Some(top_k) = sampling.top_k {
+            self.put("general.sampling.top_k", Value::I32(top_k));
+        }
+        let floats = [
+            ("top_p", sampling.top_p),
+            ("min_p", sampling.min_p),
+            ("temp", sampling.temperature),
+            ("penalty_repeat", sampling.repetition_penalty),
+        ];
+        for (name, value) in floats {
+            if let Some(value) = value {
+                self.f32(format!("general.sampling.{name}"), value);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_two_digits() {
+        for (n_parameters, label) in [
+            (89_660_928, "90M"),
+            (4_196_608, "4.2M"),
+            (1_235_814_400, "1.2B"),
+            (9_960_000, "10M"),
+            (500, "0.50K"),
+            (35_000, "35K"),
+        ] {
+            assert_eq!(count_label(n_parameters), label);
+        }
+    }
+
+    #[test]
+    fn experts_are_counted_apart() {
+        let kind = crate::tensor_type::by_name("F32").unwrap();
+        let plan = |name: &str, dims: &[u64]| TensorPlan { name: name.to_owned(), kind, dims: dims.to_vec() };
+        let mut plans = vec![plan("blk.0.ffn_gate_exps.weight", &[1000, 2000, 8])];
+        assert_eq!(size_label(&plans), "8x2.0M");
+        plans.push(plan("token_embd.weight", &[1000, 1000]));
+        assert_eq!(size_label(&plans), "8x3.0M");
+    }
+}

@@ -1,0 +1,71 @@
+//! Lays a GGUF file out: its head, and where each tensor goes.
+//!
+//! The file is the head, then each tensor's bytes followed by zeros up to the alignment. Sizes are enough to write
+//! the head, so tensors may come later, in any order, and are never copied to be packed.
+
+use crate::tensor_type::TensorType;
+use crate::value::{Value, write_text};
+
+/// A tensor that a file will hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TensorPlan {
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    pub kind: TensorType,
+    /// Its dimensions, fastest first; rows are whole numbers of blocks.
+    pub dims: Vec<u64>,
+}
+
+/// A file, but for the tensors' bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// Everything before the first tensor, padding included.
+    pub head: Vec<u8>,
+    /// Each tensor's stretch, in order.
+    pub tensors: Vec<Stretch>,
+}
+
+/// The bytes of one tensor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stretch {
+    /// Bytes of the tensor.
+    pub n_bytes: u64,
+    /// Zeros after it.
+    pub padding: u64,
+}
+
+impl Layout {
+    /// Lays out a file with these keys and tensors, in this order.
+    ///
+    /// # Panics
+    /// If a tensor's rows are no whole number of blocks: recipes resolve types by shape first.
+    pub fn new(keys: &[(String, Value)], tensors: &[TensorPlan], alignment: u64) -> Self {
+        let mut head = b"GGUF".to_vec();
+        head.extend(3_u32.to_le_bytes());
+        head.extend((tensors.len() as u64).to_le_bytes());
+        head.extend((keys.len() as u64).to_le_bytes());
+        for (name, value) in keys {
+            write_text(name, &mut head);
+            head.extend(value.type_id().to_le_bytes());
+            value.write(&mut head);
+        }
+        let mut offset = 0_u64;
+        let mut stretches = Vec::with_capacity(tensors.len());
+        for tensor in tensors {
+            write_text(&tensor.name, &mut head);
+            head.extend((tensor.dims.len() as u32).to_le_bytes());
+            for dim in &tensor.dims {
+                head.extend(dim.to_le_bytes());
+            }
+            head.extend(tensor.kind.wire_id.to_le_bytes());
+            head.extend(offset.to_le_bytes());
+            let n_bytes = tensor.kind.n_bytes(&tensor.dims).expect("rows are whole numbers of blocks");
+            let padding = n_bytes.next_multiple_of(alignment) - n_bytes;
+            stretches.push(Stretch { n_bytes, padding });
+            offset += n_bytes + padding;
+        }
+        head.resize(head.len().next_multiple_of(alignment as usize), 0);
+        Self { head, tensors: stretches }
+    }
+}

@@ -1,0 +1,37 @@
+//! Facts about a model that its keys state besides the decoder and the vocabulary.
+
+/// What the keys tell besides the decoder and the vocabulary.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ModelFacts {
+    /// What the model is called: `general.name`.
+    pub name: String,
+    /// The program that quantized it, if any did.
+    pub quantized_by: Option<String>,
+    /// The licence's short name.
+    pub license: Option<String>,
+    /// The checkpoint that was trained further, if any was.
+    pub base_model: Option<String>,
+    /// How many numbers the model has, as [`crate::keys::size_label`] puts it.
+    pub size_label: String,
+    /// The number of the recipe: `general.file_type`.
+    pub file_type: u32,
+    /// Whether the configuration gives the width of a head, which is else left to the reader.
+    pub has_head_dim: bool,
+    /// Defaults of sampling, from `generation_config.json`.
+    pub sampling: SamplingDefaults,
+}
+
+/// What a model's makers advise for sampling.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct SamplingDefaults {
+    /// Likeliest tokens to choose among.
+    pub top_k: Option<i32>,
+    /// Probability that the tokens to choose among have together.
+    pub top_p: Option<f32>,
+    /// Least probability relative to the likeliest token.
+    pub min_p: Option<f32>,
+    /// Temperature.
+    pub temperature: Option<f32>,
+    /// Penalty on repeated tokens.
+    pub repetition_penalty: Option<f32>,
+}
