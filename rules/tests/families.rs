@@ -3,7 +3,7 @@
 #[path = "../../compiler/family/tests/suite/configs.rs"]
 mod configs;
 
-use mc_decoder::program::{Decoder, RotaryScaling};
+use mc_decoder::program::Decoder;
 use mc_decoder::vocabulary::{SpecialTokens, TokenType, Vocabulary, VocabularyKind};
 use mc_family::families;
 use mc_gguf::keys::keys;
@@ -14,6 +14,7 @@ use mc_gguf::names::wire_name_in;
 use mc_gguf::reader::Gguf;
 use mc_gguf::tensor_type::by_name;
 use mc_gguf::value::Value;
+use mc_graph::rotary::RotaryScaling;
 use serde_json::json;
 
 fn vocabulary() -> Vocabulary {

@@ -2,7 +2,7 @@
 //!
 //! A family maps checkpoint names to [`ModelTensor`]s and a configuration to a [`Decoder`]. It reads no tensor and
 //! knows no container: what GGUF calls a tensor is the format's business. What most families share is told once: the
-//! tensors that a program needs in [`needed`](crate::needed), names in [`names`](crate::names), the usual keys of a
+//! tensors that a program needs in [`needed`](mc_decoder::needed), names in [`names`](crate::names), the usual keys of a
 //! configuration in [`outline`](crate::config::outline). So a new family is one file and one row in
 //! [`families`](crate::families).
 
@@ -14,8 +14,8 @@ use serde_json::Value;
 
 use crate::error::FamilyError;
 use crate::names::{Found, Names};
-use crate::needed::{self, Needed};
 use crate::rope_tensors;
+use mc_decoder::needed::Needed;
 
 /// One family of models, as Hugging Face stores them.
 pub trait Family: Sync {
@@ -73,7 +73,7 @@ pub trait Family: Sync {
 
     /// Every tensor that a checkpoint of `decoder` must hold, in the program's order.
     fn tensors<'a>(&self, decoder: &'a Decoder) -> Box<dyn Iterator<Item = Needed> + 'a> {
-        needed::tensors(decoder)
+        Box::new(decoder.tensors())
     }
 
     /// Tensors that containers hold besides those of the checkpoint: vectors that come from the configuration.

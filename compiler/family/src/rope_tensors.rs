@@ -4,7 +4,9 @@
 
 use std::f32::consts::TAU;
 
-use mc_decoder::program::{Decoder, Rotary, RotaryScaling};
+use mc_decoder::program::Decoder;
+use mc_decoder::rotary::Rotary;
+use mc_graph::rotary::RotaryScaling;
 use mc_tensor::math;
 use mc_tensor::model_tensor::ModelTensor;
 

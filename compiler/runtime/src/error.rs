@@ -62,17 +62,6 @@ pub enum RuntimeError {
         /// Columns found.
         n_columns: usize,
     },
-    /// The program has parts that this runtime does not compute.
-    #[error(
-        "A `{architecture}` model cannot be run here yet: it has {what}. It can be converted and quantized; leave out \
-         what runs it (an imatrix computed here, perplexity, accuracy, generation), or read an imatrix from a file"
-    )]
-    CannotRun {
-        /// The architecture.
-        architecture: String,
-        /// The parts.
-        what: String,
-    },
     /// The program contradicts itself.
     #[error("The program is inconsistent: {what}")]
     InconsistentProgram {

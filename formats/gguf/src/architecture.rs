@@ -2,7 +2,8 @@
 //!
 //! Source: `src/models` of llama.cpp.
 
-use mc_decoder::program::{Activation, RotaryPairing};
+use mc_decoder::activation::Activation;
+use mc_graph::rotary::RotaryPairing;
 
 /// An architecture whose programs can be read from keys.
 #[derive(Clone, Copy, Debug)]

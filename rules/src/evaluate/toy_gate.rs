@@ -5,13 +5,13 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use mc_decoder::needed::Needed;
 use mc_decoder::program::Decoder;
 use mc_digest::digest::BlobDigest;
 use mc_encoding::blocks::plain::F32;
 use mc_expression::expression::TensorExpr;
 use mc_expression::operators::load::Load;
 use mc_family::families::for_config;
-use mc_family::needed::Needed;
 use mc_family::tokenizer::vocabulary::vocabulary;
 use mc_family::tokenizer_files::TokenizerFiles;
 use mc_gguf::keys::keys;

@@ -9,7 +9,6 @@ use mc_gguf::names::model_tensor;
 use mc_gguf::vocabulary_keys::vocabulary as gguf_vocabulary;
 use mc_ir::action::{ActionError, Content};
 use mc_runtime::model::Model;
-use mc_runtime::runnable;
 use mc_runtime::weight::{Weight as RuntimeWeight, WeightBytes};
 use mc_runtime::weights::Weights;
 use mc_tensor::dtype::DType;
@@ -24,7 +23,6 @@ use crate::source::gguf_head::{self, GGUF_TEMPLATE};
 pub(crate) fn open_gguf(content: &Content) -> Result<Opened, ActionError> {
     let gguf = gguf_head::of_content(content)?;
     let decoder = decoder(&gguf).map_err(ActionError::failed)?;
-    runnable::check(&decoder).map_err(ActionError::failed)?;
     let vocabulary = gguf_vocabulary(&gguf).map_err(ActionError::failed)?;
     let tokenizer = Tokenizer::from_vocabulary(&vocabulary).map_err(ActionError::failed)?;
     let mut weights = Weights::new();
@@ -53,6 +51,6 @@ pub(crate) fn open_gguf(content: &Content) -> Result<Opened, ActionError> {
         };
         weights.insert(purpose, weight.map_err(|error| tensor_error(&tensor.name, &error))?);
     }
-    let model = Model::new(decoder, weights).map_err(ActionError::failed)?;
+    let model = Model::new(&decoder, weights).map_err(ActionError::failed)?;
     Ok(Opened { model, tokenizer: Arc::new(tokenizer), vocabulary, template_place: GGUF_TEMPLATE })
 }

@@ -4,22 +4,25 @@
 //! It is made of a [`ModelInfo`] or of the parameters that it gives itself, and has nothing that is not among them: so
 //! whatever can change a measured number is in the action's key, and a worker that has only the action can measure.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
-use mc_decoder::program::{Decoder, RotaryPairing};
+use mc_decoder::program::Decoder;
 use mc_expression::expression::TensorExpr;
 use mc_expression::operators::decode::Decode;
 use mc_expression::operators::load::Load;
+use mc_expression::operators::stack::Stack;
 use mc_family::families;
 use mc_family::family::Change;
 use mc_gguf::names::{model_tensor, wire_name};
+use mc_graph::rotary::RotaryPairing;
 use mc_ir::action::{ActionContext, ActionError, Input};
 use mc_runtime::error::RuntimeError;
 use mc_runtime::model::Model;
-use mc_runtime::runnable;
 use mc_runtime::weight::{Weight as RuntimeWeight, WeightBytes};
 use mc_runtime::weights::Weights;
 use mc_tensor::convert;
+use mc_tensor::dtype::DType;
 use mc_tensor::model_tensor::ModelTensor;
 use rayon::prelude::*;
 
@@ -27,7 +30,7 @@ use crate::action::evaluation::{action_error, evaluator};
 use crate::inference::opened::{Opened, dimensions, tensor_error};
 use crate::source::model_info::ModelInfo;
 use crate::source::token_files::{Contents, tokenizer_of, vocabulary_of};
-use crate::source::wire_tensors::{WireTensor, factor_tensors, family_of, wire_tensors};
+use crate::source::wire_tensors::{WireTensor, factor_tensors, family_of, run_tensors, wire_tensors};
 
 /// Elements that are computed at once while a merged weight is brought into memory.
 const TILE_ELEMENTS: usize = 1 << 18;
@@ -135,7 +138,6 @@ impl Unquantized {
     /// # Errors
     /// When its files cannot be read or contradict each other.
     pub(crate) fn open(&self, ctx: &dyn ActionContext, first: usize) -> Result<Opened, ActionError> {
-        runnable::check(&self.program).map_err(ActionError::failed)?;
         let contents = Contents::of_roles(ctx, &self.roles, first)?;
         let vocabulary = vocabulary_of(&contents, &self.program)?;
         let tokenizer = tokenizer_of(&contents, &self.program)?;
@@ -154,7 +156,7 @@ impl Unquantized {
             let weight = RuntimeWeight::from_f32(vec![values.len()], values).map_err(ActionError::failed)?;
             weights.insert(tensor, weight);
         }
-        let model = Model::new(self.program.clone(), weights).map_err(ActionError::failed)?;
+        let model = Model::new(&self.program, weights).map_err(ActionError::failed)?;
         let template_place = contents.template_place();
         Ok(Opened { model, tokenizer: Arc::new(tokenizer), vocabulary, template_place })
     }
@@ -166,12 +168,7 @@ fn measured(info: &ModelInfo) -> Vec<WireTensor> {
     if info.files.head.is_some() {
         return factor_tensors(info).into_iter().chain(wire_tensors(info)).collect();
     }
-    let as_stored = |weight: &crate::source::model_info::Weight| WireTensor {
-        tensor: weight.tensor,
-        expression: weight.expression.clone(),
-        inputs: weight.inputs.clone(),
-    };
-    info.weights.iter().map(as_stored).collect()
+    run_tensors(info)
 }
 
 /// The order of rotary pairs in the weights that are run.
@@ -191,6 +188,11 @@ impl Weight {
         ctx: &dyn ActionContext,
     ) -> Result<Result<RuntimeWeight, RuntimeError>, ActionError> {
         let shape = dimensions(&self.expression.shape())?;
+        if let Some(Stack { of }) = self.expression.get()
+            && are_in_order(of)
+        {
+            return self.stack(of, first, ctx);
+        }
         if let Some(Decode { codec, .. }) = self.expression.get() {
             let content = ctx.input(first)?;
             let bytes = match content.parts.as_slice() {
@@ -200,7 +202,34 @@ impl Weight {
             return Ok(bytes.and_then(|bytes| RuntimeWeight::blocks(shape, codec, bytes)));
         }
         let bytes = self.bytes(first, ctx)?;
-        Ok(RuntimeWeight::plain(shape, self.expression.element_type(), bytes))
+        Ok(RuntimeWeight::plain(shape, self.element_type(), bytes))
+    }
+
+    /// That of the expression; f32 for vectors that are computed, since containers keep them so.
+    fn element_type(&self) -> DType {
+        let is_stored = self.expression.get::<Load>().is_some() || self.tensor.is_quantizable();
+        if is_stored { self.expression.element_type() } else { DType::F32 }
+    }
+
+    /// Each part by itself, so that those that are as stored stay mapped.
+    fn stack(
+        &self,
+        of: &[TensorExpr],
+        first: usize,
+        ctx: &dyn ActionContext,
+    ) -> Result<Result<RuntimeWeight, RuntimeError>, ActionError> {
+        let mut parts = Vec::with_capacity(of.len());
+        let mut next = 0;
+        for expression in of {
+            let start = next;
+            let part = Self::new(self.tensor, expression.map_inputs(&|input| input - start));
+            match part.runtime(first + start, ctx)? {
+                Ok(part) => parts.push(part),
+                Err(error) => return Ok(Err(error)),
+            }
+            next += part.n_inputs;
+        }
+        Ok(RuntimeWeight::stack(parts))
     }
 
     /// The weight's bytes in its own type: mapped when it is as stored, else computed.
@@ -212,7 +241,7 @@ impl Weight {
                     .map_err(ActionError::failed);
             }
         }
-        let dtype = self.expression.element_type();
+        let dtype = self.element_type();
         let expression = self.expression.map_inputs(&|input| first + input);
         let evaluator = evaluator(&expression, ctx)?;
         let rows_per_tile = (TILE_ELEMENTS / evaluator.n_cols().max(1)).max(1);
@@ -230,6 +259,22 @@ impl Weight {
     }
 }
 
+/// Whether each part reads inputs of its own, one part's after another's.
+fn are_in_order(parts: &[TensorExpr]) -> bool {
+    let mut start = 0;
+    parts.iter().all(|part| {
+        let end = Cell::new(start);
+        let is_own = Cell::new(true);
+        drop(part.map_inputs(&|input| {
+            is_own.set(is_own.get() && input >= start);
+            end.set(end.get().max(input + 1));
+            input
+        }));
+        start = end.get();
+        is_own.get()
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::Path;
@@ -238,7 +283,6 @@ mod tests {
     use mc_expression::operators::cast::Cast;
     use mc_family::families::for_config;
     use mc_ir::action::Source;
-    use mc_tensor::dtype::DType;
     use serde_json::json;
 
     use super::*;

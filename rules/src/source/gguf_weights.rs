@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use mc_decoder::needed::Needed;
 use mc_decoder::program::Decoder;
 use mc_encoding::codecs;
 use mc_expression::expression::TensorExpr;
@@ -14,7 +15,6 @@ use mc_expression::operators::half_split_heads::HalfSplitHeads;
 use mc_expression::operators::load::Load;
 use mc_expression::operators::reshape::Reshape;
 use mc_family::family::{Change, Family};
-use mc_family::needed::Needed;
 use mc_gguf::names::{model_tensor, wire_name_in};
 use mc_gguf::reader::TensorInfo;
 use mc_ir::action::{Input, Range64, Source};

@@ -36,6 +36,15 @@ pub(crate) fn family_of(model: &ModelInfo) -> Option<&'static dyn Family> {
 /// The tensors in the order of llama.cpp's converter: that of the checkpoint, with a layer's experts where the last of
 /// them stands.
 pub(crate) fn wire_tensors(model: &ModelInfo) -> Vec<WireTensor> {
+    tensors(model, |_| true)
+}
+
+/// The tensors as the runtime runs them: norm weights whole, rotary pairs as the checkpoint has them.
+pub(crate) fn run_tensors(model: &ModelInfo) -> Vec<WireTensor> {
+    tensors(model, |change| matches!(change, Change::Add(_)))
+}
+
+fn tensors(model: &ModelInfo, is_made: impl Fn(Change) -> bool) -> Vec<WireTensor> {
     let family = family_of(model);
     let mut n_parts: BTreeMap<Option<u32>, usize> = BTreeMap::new();
     for weight in model.weights.iter().filter(|weight| weight.part.is_some()) {
@@ -57,7 +66,9 @@ pub(crate) fn wire_tensors(model: &ModelInfo) -> Vec<WireTensor> {
     }
     if let Some(family) = family {
         for tensor in &mut tensors {
-            if let Some(change) = family.change(tensor.tensor, &model.decoder) {
+            if let Some(change) =
+                family.change(tensor.tensor, &model.decoder).filter(|change| is_made(*change))
+            {
                 tensor.expression = changed(tensor.expression.clone(), change);
             }
         }

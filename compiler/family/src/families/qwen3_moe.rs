@@ -49,7 +49,7 @@ impl Family for Qwen3Moe {
         let outline = Outline::read(&config, &DEFAULTS)?;
         refuse_dense_layers(&config)?;
         let n_ff = config.need_count("moe_intermediate_size")?;
-        let experts = experts(&config, "num_experts", n_ff, outline.n_blocks)?;
+        let experts = experts(&config, "num_experts", n_ff, &outline.feed_forward, outline.n_blocks)?;
         let attention = qwen3::attention(&config, &outline)?;
         Ok(outline.uniform(&with_experts(outline.block(attention), experts)))
     }

@@ -1,9 +1,12 @@
 //! Every family: names and shapes of its tensors, what containers want done to them, and what it refuses.
 
 use expect_test::{Expect, expect};
-use mc_decoder::program::{Decoder, Head, QkNorm, RotaryScaling};
+use mc_decoder::kinds::attention::QkNorm;
+use mc_decoder::kinds::gated_feed_forward::GatedFeedForward;
+use mc_decoder::program::{Decoder, Head};
 use mc_family::families;
 use mc_family::family::{Change, Family};
+use mc_graph::rotary::RotaryScaling;
 use mc_tensor::model_tensor::ModelTensor;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -355,8 +358,22 @@ fn tensors_of_lfm2() {
         model.embedding_norm.weight: output-norm [64]
     "#]],
     );
-    assert_eq!(decoder("lfm2", &json!({"block_auto_adjust_ff_dim": false})).blocks[0].feed_forward.n_ff, 96);
-    assert_eq!(decoder("lfm2", &json!({"block_ff_dim": 120})).blocks[0].feed_forward.n_ff, 96);
+    assert_eq!(
+        decoder("lfm2", &json!({"block_auto_adjust_ff_dim": false})).blocks[0]
+            .feed_forward
+            .get::<GatedFeedForward>()
+            .unwrap()
+            .n_ff,
+        96
+    );
+    assert_eq!(
+        decoder("lfm2", &json!({"block_ff_dim": 120})).blocks[0]
+            .feed_forward
+            .get::<GatedFeedForward>()
+            .unwrap()
+            .n_ff,
+        96
+    );
 }
 
 #[test]

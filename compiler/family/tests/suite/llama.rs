@@ -1,12 +1,13 @@
 //! The Llama family: names both ways, the program of a configuration, and what is refused.
 
 use expect_test::{Expect, expect};
-use mc_decoder::program::{Decoder, Head, RotaryPairing, RotaryScaling};
+use mc_decoder::needed::Needed;
+use mc_decoder::program::{Decoder, Head};
 use mc_family::error::FamilyError;
 use mc_family::families;
 use mc_family::families::llama::Llama;
 use mc_family::family::{Change, Family};
-use mc_family::needed::Needed;
+use mc_graph::rotary::{RotaryPairing, RotaryScaling};
 use mc_tensor::model_tensor::ModelTensor;
 use proptest::prelude::*;
 use serde_json::{Value, json};
