@@ -172,9 +172,9 @@ fn nats_limit(limit: f64) -> String {
     limit.to_string()
 }
 
-/// A divergence with the digits that llama.cpp shows.
+/// A divergence: with the digits that llama.cpp shows, and with four that count where those would show little.
 fn nats(number: f64) -> String {
-    format!("{number:.6}")
+    if number == 0.0 || number >= 0.001 { format!("{number:.6}") } else { format!("{number:.3e}") }
 }
 
 /// A share with a fixed number of digits, so that a small error of it can be seen beside it.
@@ -318,7 +318,7 @@ mod tests {
         let text =
             |number: &Number| (number.shown.clone(), number.interval.clone().map(|interval| interval.shown));
         let row = |shown: &str, interval: &str| (shown.to_owned(), Some(interval.to_owned()));
-        assert_eq!(text(&found.mean), row("0.012346 ± 0.000500", "0.011366 to 0.013326"));
+        assert_eq!(text(&found.mean), row("0.012346 ± 5.000e-4", "0.011366 to 0.013326"));
         assert_eq!(text(&found.p999), ("0.250000".to_owned(), None));
         assert_eq!(text(&found.top_1), row("95.000 % ± 1.545 %", "91.042 % to 97.262 %"));
         assert_eq!(text(&found.top_5), row("100.000 % ± 0.000 %", "98.115 % to 100.000 %"));
