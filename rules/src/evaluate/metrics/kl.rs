@@ -297,7 +297,49 @@ impl Measure<2> for Compared {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use mc_ir::action::Input;
+    use mc_ir::attribute::{Place, Placed, Value};
+
     use super::*;
+    use crate::evaluate::judge::Judge;
+    use crate::evaluate::metric::Row;
+    use crate::evaluate::toy_gate::{ToyGate, label, toy};
+    use crate::evaluate::verdict::Verdict;
+
+    /// The lines of the verdict on a toy whose file has the numbers of a seed; its checkpoint has those of seed 0.
+    fn checks(seed: u32) -> Vec<Check> {
+        let (gguf, mut bytes) = toy(seed);
+        let mut node = Record::new(Place(0));
+        for (name, value) in [
+            (ON.name, Value::Label(label("held-out"))),
+            (CONTEXT.name, Value::Integer(4)),
+            (MAX_MEAN.name, Value::Number(mc_ir::attribute::Number(0.0))),
+        ] {
+            node.properties.insert(name.to_owned(), Placed { value, place: Place(0) });
+        }
+        let row = const { Row::of::<Kl>() };
+        let plan = (row.plan)(&GatedModel { ctx: &ToyGate::new(), gguf: &gguf }, &node).unwrap();
+        let node = Arc::clone(&plan.results[0].node);
+        // A worker has the parameters alone.
+        let action = (row.remote.unwrap().make)(&node.action.parameters()).unwrap();
+        bytes.run(&*action, &node.inputs, "measurement.json");
+        let results: Vec<Input> = plan.results.iter().cloned().map(Input::Artifact).collect();
+        bytes.run(&Judge::new(vec![plan]), &results, "verdict.json");
+        Verdict::from_json(&bytes.known["verdict.json"]).unwrap().checks
+    }
+
+    #[test]
+    fn a_file_with_the_weights_of_its_checkpoint_does_not_diverge_and_another_does() {
+        let values = |checks: &[Check]| checks.iter().map(|check| check.value).collect::<Vec<_>>();
+        let same = checks(0);
+        assert_eq!(values(&same), [0.0, 0.0, 0.0, 1.0, 1.0, 0.0]);
+        assert!(same.iter().all(|check| check.passed));
+        let other = checks(7);
+        assert!(!other[0].passed && other[0].value > 0.0, "{:?}", other[0]);
+        assert!(other[1..].iter().all(|check| check.passed), "without a limit, a number passes");
+    }
 
     fn found(top_1: usize) -> Found {
         Found::from(Divergence {

@@ -1,12 +1,16 @@
 //! What `mc run` is asked: words, token ids, or the lines of a file.
 
-use std::fs;
 use std::io::{IsTerminal, Read};
+use std::path::Path;
 
+use mc_files::regular;
 use mc_rules::inference::chat::Prompt;
 use serde::Deserialize;
 
 use crate::report::Report;
+
+/// The longest file of prompts that is read.
+const MAX_BYTES: u64 = 256 << 20;
 
 /// A prompt of token ids.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,7 +64,7 @@ pub(crate) fn of_words(words: &[String], model: &str) -> Result<String, Report> 
 /// # Errors
 /// If the file cannot be read, has no prompt, or a line that is not one.
 pub(crate) fn of_file(path: &str, text: impl Fn(String) -> Prompt) -> Result<Vec<Prompt>, Report> {
-    let lines = fs::read_to_string(path)
+    let lines = regular::read_text(Path::new(path), MAX_BYTES)
         .map_err(|error| Report::usage(format!("Cannot read the prompts of `{path}`")).because(error))?;
     let prompts: Vec<Prompt> = of_lines(&lines, text).map_err(|(number, reason)| {
         Report::usage(format!("Line {number} of `{path}` is not a prompt"))
