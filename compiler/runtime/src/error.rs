@@ -76,6 +76,14 @@ pub enum RuntimeError {
         /// Rows of the embedding.
         n_vocab: usize,
     },
+    /// Two models that are compared have vocabularies of different sizes.
+    #[error("The model has {found} tokens; expected {expected}, as many as the baseline")]
+    OtherVocabulary {
+        /// Tokens of the model.
+        found: usize,
+        /// Tokens of the baseline.
+        expected: usize,
+    },
     /// No token was given where at least one is needed.
     #[error("The sequence is empty; expected at least one token")]
     EmptySequence,

@@ -2,9 +2,12 @@
 
 use std::sync::Mutex;
 
-use mc_ir::action::Content;
+use mc_execute::services::source_content;
+use mc_ir::action::{ActionError, Content};
 use mc_rules::export::gguf::GgufInfo;
+use mc_rules::inference::chat::ChatModel;
 use mc_rules::quantize::tensor_report::Entry;
+use mc_rules::source::model_info::ModelInfo;
 
 use crate::build::engine::Engine;
 use crate::build::failure::{BuildFailure, Unbuilt};
@@ -44,11 +47,45 @@ pub struct TargetGguf {
 /// # Errors
 /// If there are several targets, or the target has no GGUF.
 pub fn gguf_of<'a>(text: &str, targets: &'a [Wanted]) -> Result<&'a GgufInfo, InspectError> {
+    let target = one_target(text, targets)?;
+    let info = target.providers.get::<GgufInfo>();
+    info.ok_or_else(|| InspectError::NoGguf { label: target.label.clone() })
+}
+
+/// The model of the one target that a pattern stands for.
+pub enum TargetModel<'a> {
+    /// One that is written as a GGUF.
+    Gguf(&'a GgufInfo),
+    /// A checkpoint, a merge or a blend, which nobody writes.
+    Unwritten(&'a ModelInfo),
+}
+
+/// The declaration of the model of the one target that a pattern stands for.
+///
+/// # Errors
+/// If there are several targets, or the target has no model.
+pub fn model_of<'a>(text: &str, targets: &'a [Wanted]) -> Result<TargetModel<'a>, InspectError> {
+    let target = one_target(text, targets)?;
+    if let Some(info) = target.providers.get::<GgufInfo>() {
+        return Ok(TargetModel::Gguf(info));
+    }
+    let info = target.providers.get::<ModelInfo>();
+    info.map(TargetModel::Unwritten).ok_or_else(|| InspectError::NoModel { label: target.label.clone() })
+}
+
+fn one_target<'a>(text: &str, targets: &'a [Wanted]) -> Result<&'a Wanted, InspectError> {
     let [target] = targets else {
         return Err(InspectError::NotOneTarget { text: text.to_owned(), n_targets: targets.len() });
     };
-    let info = target.providers.get::<GgufInfo>();
-    info.ok_or_else(|| InspectError::NoGguf { label: target.label.clone() })
+    Ok(target)
+}
+
+/// Brings up a model that nobody writes, from the files that it is made of.
+///
+/// # Errors
+/// If they cannot be read, or it cannot be run.
+pub fn open_unwritten(info: &ModelInfo) -> Result<ChatModel, ActionError> {
+    ChatModel::of_model(info, &source_content)
 }
 
 /// Builds the model of a target; its gates are not asked.
