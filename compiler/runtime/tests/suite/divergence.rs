@@ -24,7 +24,7 @@ fn other_weights() -> Weights {
 }
 
 fn other() -> Model {
-    Model::new(toy::decoder(), other_weights()).unwrap()
+    Model::new(&toy::decoder(), other_weights()).unwrap()
 }
 
 fn compared(model: &Model, baseline: &Model, n_tokens: usize) -> Divergence {
