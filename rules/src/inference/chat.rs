@@ -117,7 +117,7 @@ impl ChatModel {
 
     fn check(&self, ids: &[u32]) -> Result<(), RuntimeError> {
         let model = &self.0.model;
-        let (n_vocab, capacity) = (model.n_vocab(), model.decoder().context_length as usize);
+        let (n_vocab, capacity) = (model.n_vocab(), model.context_length());
         if let Some(token) = ids.iter().find(|id| **id as usize >= n_vocab) {
             return Err(RuntimeError::TokenOutOfRange { token: *token, n_vocab });
         }
