@@ -3,8 +3,10 @@
 use mc_graph::builder::Builder;
 use mc_graph::decompose::decompose;
 use mc_graph::evaluate::evaluate;
-use mc_graph::graph::{Graph, Origin, ValueId};
+use mc_graph::graph::{Graph, Origin};
+use mc_graph::ids::ValueId;
 use mc_graph::json;
+use mc_graph::operator::Fragment;
 use mc_graph::operators::OPERATORS;
 use mc_graph::scope::Lengths;
 use mc_graph::tensor::Tensor;

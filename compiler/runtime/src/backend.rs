@@ -11,7 +11,8 @@ use std::any::Any;
 use std::fmt;
 
 use candle_core::{Device, Result, Tensor};
-use mc_graph::graph::{State, StateId};
+use mc_graph::graph::State;
+use mc_graph::ids::StateId;
 use mc_graph::operator::Operator;
 use mc_graph::scope::Lengths;
 

@@ -5,7 +5,8 @@
 //! [`KERNELS`].
 
 use candle_core::{Device, Result, Tensor, WithDType};
-use mc_graph::graph::{State, StateId};
+use mc_graph::graph::State;
+use mc_graph::ids::StateId;
 use mc_graph::operator::Operator;
 use mc_graph::operators::attention::Attention;
 use mc_graph::operators::cache_update::CacheUpdate;

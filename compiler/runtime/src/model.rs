@@ -10,7 +10,8 @@ use candle_core::{DType, Tensor};
 use mc_decoder::lower::lower;
 use mc_decoder::program::Decoder;
 use mc_graph::decompose::decompose;
-use mc_graph::graph::{Graph, Origin, ValueId};
+use mc_graph::graph::{Graph, Origin};
+use mc_graph::ids::ValueId;
 use mc_graph::scope::Lengths;
 use mc_tensor::model_tensor::ModelTensor;
 
