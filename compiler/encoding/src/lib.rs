@@ -6,9 +6,9 @@
 //! Knows no file, no container and no model family.
 
 pub mod blocks;
+pub mod codebook;
 pub mod codec;
 pub mod codecs;
-pub mod grid;
 pub mod health;
 pub mod lanes;
 pub mod layouts;
