@@ -36,11 +36,13 @@ mod tests {
             assert_eq!(all().filter(|other| other.name == grid.name).count(), 1, "{grid}");
             let (low, high) = grid.codes;
             assert!(low < high && high - low < 1 << grid.bits, "{grid}");
-            for code in low..=high {
-                assert_eq!((grid.nearest)((grid.level)(code)), code, "{grid}");
-            }
-            assert_eq!((grid.nearest)(f32::NEG_INFINITY), low, "{grid}");
-            assert_eq!((grid.nearest)(f32::INFINITY), high, "{grid}");
+            let codes: Vec<i32> = (low..=high).collect();
+            let (mut levels, mut nearest) = (vec![0.0; codes.len()], vec![0; codes.len()]);
+            (grid.levels)(&codes, &mut levels);
+            (grid.nearest)(&levels, &mut nearest);
+            assert_eq!(nearest, codes, "{grid}");
+            (grid.nearest)(&[f32::NEG_INFINITY, f32::INFINITY], &mut nearest);
+            assert_eq!(nearest[..2], [low, high], "{grid}");
         }
     }
 

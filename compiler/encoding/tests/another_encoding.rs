@@ -38,8 +38,17 @@ mod nf4 {
         group: Group::Columns(64),
         has_bias: false,
         scale_type: ScaleType::Fixed(DType::F32),
-        level: |code| LEVELS[code as usize & 15],
-        nearest: |value| LEVELS.windows(2).filter(|pair| value > 0.5 * (pair[0] + pair[1])).count() as i32,
+        levels: |codes, out| {
+            for (level, code) in out.iter_mut().zip(codes) {
+                *level = LEVELS[*code as usize & 15];
+            }
+        },
+        nearest: |values, out| {
+            for (code, value) in out.iter_mut().zip(values) {
+                let is_above = |pair: &&[f32]| *value > 0.5 * (pair[0] + pair[1]);
+                *code = LEVELS.windows(2).filter(is_above).count() as i32;
+            }
+        },
         solver: "absmax",
         packing: "high-nibbles",
     };

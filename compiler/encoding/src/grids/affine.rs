@@ -18,7 +18,7 @@ macro_rules! affine {
             group: Group::Columns($group),
             has_bias: true,
             scale_type: ScaleType::OfWeights,
-            level: uniform::level,
+            levels: uniform::levels,
             nearest: uniform::nearest::<0, { (1 << $bits) - 1 }>,
             solver: "nearest",
             packing: "mlx",

@@ -24,10 +24,11 @@ pub struct Grid {
     pub has_bias: bool,
     /// Type in which scales and biases are stored.
     pub scale_type: ScaleType,
-    /// Returns the level of a code: the weight that it means where the scale is 1 and the bias 0.
-    pub level: fn(i32) -> f32,
-    /// Returns the code whose level is nearest, within [`Self::codes`]; of two equally near, the even one.
-    pub nearest: fn(f32) -> i32,
+    /// Writes the level of each code: the weight that it means where the scale is 1 and the bias 0.
+    pub levels: fn(&[i32], &mut [f32]),
+    /// Writes the code whose level is nearest to each number, within [`Self::codes`]; of two equally near, the even
+    /// one.
+    pub nearest: fn(&[f32], &mut [i32]),
     /// Name of the solver where an encoding names none.
     pub solver: &'static str,
     /// Name of the packing where an encoding names none.
@@ -75,6 +76,13 @@ impl Grid {
             Group::Columns(len) => n_cols / len,
             Group::Row => 1,
         }
+    }
+
+    /// The highest level.
+    pub fn top(&self) -> f32 {
+        let mut level = [0.0];
+        (self.levels)(&[self.codes.1], &mut level);
+        level[0]
     }
 
     /// Type in which the scales of such weights are stored.

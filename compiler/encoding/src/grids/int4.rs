@@ -19,7 +19,7 @@ const fn blocks(name: &'static str, scales: DType) -> Grid {
         group: Group::Columns(32),
         has_bias: false,
         scale_type: ScaleType::Fixed(scales),
-        level: uniform::level,
+        levels: uniform::levels,
         nearest: uniform::nearest::<{ -HIGH }, HIGH>,
         solver: "absmax",
         packing: "offset-nibbles",

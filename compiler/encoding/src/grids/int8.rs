@@ -18,7 +18,7 @@ pub static GRIDS: [Grid; 1] = [Grid {
     group: Group::Row,
     has_bias: false,
     scale_type: ScaleType::Fixed(DType::F32),
-    level: uniform::level,
+    levels: uniform::levels,
     nearest: uniform::nearest::<{ -HIGH }, HIGH>,
     solver: "absmax",
     packing: "signed-bytes",

@@ -2,13 +2,16 @@
 
 use crate::rounding::nearest_int;
 
-/// The level of a code.
-pub(crate) fn level(code: i32) -> f32 {
-    code as f32
+/// The levels of codes.
+pub(crate) fn levels(codes: &[i32], out: &mut [f32]) {
+    for (level, code) in out.iter_mut().zip(codes) {
+        *level = *code as f32;
+    }
 }
 
-/// The nearest code in `LOW..=HIGH`, ties to even. Clamping first gives the same, since both bounds are whole.
-#[inline(always)]
-pub(crate) fn nearest<const LOW: i32, const HIGH: i32>(value: f32) -> i32 {
-    nearest_int(value.clamp(LOW as f32, HIGH as f32))
+/// The nearest codes in `LOW..=HIGH`, ties to even. Clamping first gives the same, since both bounds are whole.
+pub(crate) fn nearest<const LOW: i32, const HIGH: i32>(values: &[f32], out: &mut [i32]) {
+    for (code, value) in out.iter_mut().zip(values) {
+        *code = nearest_int(value.clamp(LOW as f32, HIGH as f32));
+    }
 }

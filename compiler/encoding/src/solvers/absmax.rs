@@ -9,26 +9,23 @@ use mc_tensor::dtype::DType;
 
 use crate::codec::Importance;
 use crate::grids::grid::Grid;
-use crate::solvers::solver::{GroupMut, Solved, Solver, Weights};
+use crate::solvers::solver::{Solved, Solver, Weights};
 
 /// The solver.
 pub static SOLVER: Solver = Solver {
     name: "absmax",
     version: 1,
     importance: Importance::Ignored,
-    accepts: |grid| !grid.has_bias && (grid.level)(grid.codes.1) > 0.0,
+    accepts: |grid| !grid.has_bias && grid.top() > 0.0,
     solve,
 };
 
 pub(crate) fn solve(grid: &Grid, weights: &Weights<'_>, solved: &mut Solved) {
-    let top = (grid.level)(grid.codes.1);
-    solved.each_group(grid, weights, |group| {
+    let top = grid.top();
+    let mut scaled = vec![0.0; grid.group_len(weights.x.len())];
+    solved.each_group(grid, weights, |mut group| {
         let scale = scale(group.x, top, weights.scale_dtype);
-        let GroupMut { x, codes, .. } = group;
-        for (code, x) in codes.iter_mut().zip(x) {
-            *code = (grid.nearest)(x / scale);
-        }
-        *group.scale = scale;
+        group.set(grid, scale, 0.0, &mut scaled);
     });
 }
 

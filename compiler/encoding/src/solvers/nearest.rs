@@ -17,7 +17,7 @@
 
 use crate::codec::Importance;
 use crate::grids::grid::Grid;
-use crate::solvers::solver::{GroupMut, Solved, Solver, Weights};
+use crate::solvers::solver::{Solved, Solver, Weights};
 
 /// The least magnitude of a scale before it is fitted to the edge.
 const MIN_SCALE: f32 = 1e-7;
@@ -27,19 +27,16 @@ pub static SOLVER: Solver = Solver {
     name: "nearest",
     version: 1,
     importance: Importance::Ignored,
-    accepts: |grid| grid.has_bias && grid.codes.0 == 0 && (grid.level)(grid.codes.1) == grid.codes.1 as f32,
+    accepts: |grid| grid.has_bias && grid.codes.0 == 0 && grid.top() == grid.codes.1 as f32,
     solve,
 };
 
 pub(crate) fn solve(grid: &Grid, weights: &Weights<'_>, solved: &mut Solved) {
     let top = grid.codes.1 as f32;
-    solved.each_group(grid, weights, |group| {
+    let mut scaled = vec![0.0; grid.group_len(weights.x.len())];
+    solved.each_group(grid, weights, |mut group| {
         let (scale, bias) = scale_and_bias(group.x, top);
-        let GroupMut { x, codes, .. } = group;
-        for (code, x) in codes.iter_mut().zip(x) {
-            *code = (grid.nearest)((x - bias) / scale);
-        }
-        (*group.scale, *group.bias) = (scale, bias);
+        group.set(grid, scale, bias, &mut scaled);
     });
 }
 

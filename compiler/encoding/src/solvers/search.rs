@@ -5,7 +5,9 @@
 //! codes are rounded once more. The first choice of the least error wins, so the plain one stays where nothing is
 //! better, and the error is never above it.
 //!
-//! Errors are summed in f64 in ascending order of columns.
+//! Sums are taken in eight lanes of f64 and folded by halves.
+
+use std::array;
 
 use mc_tensor::convert;
 use mc_tensor::dtype::DType;
@@ -24,6 +26,8 @@ const STEPS: f32 = 40.0;
 /// Fits of scale and bias to the codes, for each range.
 const N_FITS: usize = 2;
 
+const N_LANES: usize = 8;
+
 /// Fills in a row; `weights.importance` are the weights of the errors, and all are alike where there are none.
 pub(crate) fn solve(grid: &Grid, weights: &Weights<'_>, solved: &mut Solved) {
     if grid.has_bias {
@@ -31,8 +35,8 @@ pub(crate) fn solve(grid: &Grid, weights: &Weights<'_>, solved: &mut Solved) {
     } else {
         absmax::solve(grid, weights, solved);
     }
-    let mut codes = vec![0; grid.group_len(weights.x.len())];
-    solved.each_group(grid, weights, |group| improve(grid, weights.scale_dtype, group, &mut codes));
+    let mut search = Search::new(grid, weights.scale_dtype, grid.group_len(weights.x.len()));
+    solved.each_group(grid, weights, |group| search.improve(group));
 }
 
 /// Scale and bias of a group.
@@ -42,31 +46,92 @@ struct Line {
     bias: f32,
 }
 
-fn improve(grid: &Grid, dtype: DType, group: GroupMut<'_>, codes: &mut [i32]) {
-    let GroupMut { x, importance, codes: best_codes, scale, bias } = group;
-    let weight = |column: usize| importance.map_or(1.0, |importance| f64::from(importance[column]));
-    let plain = Line { scale: *scale, bias: *bias };
-    let mut best = plain.rounded(dtype);
-    let mut least = error(grid, x, &weight, best, best_codes);
-    let center = center(grid, x);
-    for share in SHARES {
-        let mut line = plain.narrowed(1.0 + share as f32 / STEPS, center, grid.has_bias);
-        for _ in 0..N_FITS {
-            round(grid, x, line, codes);
-            let Some(fitted) = fit(grid, x, &weight, codes) else { break };
-            line = fitted.rounded(dtype);
-            if !line.is_usable() {
-                break;
-            }
-            round(grid, x, line, codes);
-            let found = error(grid, x, &weight, line, codes);
-            if found < least {
-                (best, least) = (line, found);
-                best_codes.copy_from_slice(codes);
+/// What is tried for a group, and room for it.
+struct Search<'a> {
+    grid: &'a Grid,
+    dtype: DType,
+    importance: Vec<f32>,
+    scaled: Vec<f32>,
+    codes: Vec<i32>,
+    fitted_codes: Vec<i32>,
+    levels: Vec<f32>,
+}
+
+impl<'a> Search<'a> {
+    fn new(grid: &'a Grid, dtype: DType, len: usize) -> Self {
+        let (importance, scaled, levels) = (vec![1.0; len], vec![0.0; len], vec![0.0; len]);
+        Self { grid, dtype, importance, scaled, codes: vec![0; len], fitted_codes: vec![0; len], levels }
+    }
+
+    fn improve(&mut self, group: GroupMut<'_>) {
+        let GroupMut { x, importance, codes, scale, bias } = group;
+        if let Some(importance) = importance {
+            self.importance.copy_from_slice(importance);
+        }
+        let plain = Line { scale: *scale, bias: *bias };
+        let mut best = plain.rounded(self.dtype);
+        self.codes.copy_from_slice(codes);
+        let mut least = self.error(x, best);
+        let center = center(self.grid, x);
+        self.fitted_codes.fill(i32::MIN);
+        for share in SHARES {
+            let mut line = plain.narrowed(1.0 + share as f32 / STEPS, center, self.grid.has_bias);
+            for _ in 0..N_FITS {
+                self.round(x, line);
+                // The same codes have the same fit, which was tried already.
+                let Some(fitted) = (self.codes != self.fitted_codes).then(|| self.fit(x)).flatten() else {
+                    break;
+                };
+                line = fitted.rounded(self.dtype);
+                if !line.is_usable() {
+                    break;
+                }
+                self.round(x, line);
+                let found = self.error(x, line);
+                if found < least {
+                    (best, least) = (line, found);
+                    codes.copy_from_slice(&self.codes);
+                }
             }
         }
+        (*scale, *bias) = (best.scale, best.bias);
     }
-    (*scale, *bias) = (best.scale, best.bias);
+
+    fn round(&mut self, x: &[f32], line: Line) {
+        for (scaled, x) in self.scaled.iter_mut().zip(x) {
+            *scaled = (x - line.bias) / line.scale;
+        }
+        (self.grid.nearest)(&self.scaled, &mut self.codes);
+    }
+
+    /// The weighted squared error of the codes.
+    fn error(&mut self, x: &[f32], line: Line) -> f64 {
+        (self.grid.levels)(&self.codes, &mut self.levels);
+        let [error] = sums(x, &self.levels, &self.importance, |x, level, weight| {
+            let difference = f64::from(line.scale * level + line.bias) - f64::from(x);
+            [weight * difference * difference]
+        });
+        error
+    }
+
+    /// Scale and bias of the least weighted squared error for the codes; `None` where they are not determined.
+    fn fit(&mut self, x: &[f32]) -> Option<Line> {
+        self.fitted_codes.copy_from_slice(&self.codes);
+        (self.grid.levels)(&self.codes, &mut self.levels);
+        let [w, wq, wqq, wx, wxq] = sums(x, &self.levels, &self.importance, |x, level, weight| {
+            let (x, q) = (f64::from(x), f64::from(level));
+            [weight, weight * q, weight * q * q, weight * x, weight * x * q]
+        });
+        if !self.grid.has_bias {
+            return (wqq > 0.0).then(|| Line { scale: (wxq / wqq) as f32, bias: 0.0 });
+        }
+        let determinant = w * wqq - wq * wq;
+        // Codes that are all alike leave rounding errors, or less than nothing.
+        (determinant > 1e-9 * w * wqq).then(|| Line {
+            scale: ((w * wxq - wq * wx) / determinant) as f32,
+            bias: ((wqq * wx - wq * wxq) / determinant) as f32,
+        })
+    }
 }
 
 impl Line {
@@ -97,39 +162,33 @@ fn center(grid: &Grid, x: &[f32]) -> f32 {
     0.5 * lo + 0.5 * hi
 }
 
-fn round(grid: &Grid, x: &[f32], line: Line, codes: &mut [i32]) {
-    for (code, x) in codes.iter_mut().zip(x) {
-        *code = (grid.nearest)((x - line.bias) / line.scale);
+/// Sums of terms of weight, level and importance, column by column in lanes.
+#[inline(always)]
+fn sums<const N: usize>(
+    x: &[f32],
+    levels: &[f32],
+    importance: &[f32],
+    terms: impl Fn(f32, f32, f64) -> [f64; N],
+) -> [f64; N] {
+    let mut lanes = [[0.0_f64; N_LANES]; N];
+    let (x, x_rest) = x.as_chunks::<N_LANES>();
+    let (levels, levels_rest) = levels.as_chunks::<N_LANES>();
+    let (importance, importance_rest) = importance.as_chunks::<N_LANES>();
+    for ((x, levels), importance) in x.iter().zip(levels).zip(importance) {
+        for lane in 0..N_LANES {
+            let terms = terms(x[lane], levels[lane], f64::from(importance[lane]));
+            for (lanes, term) in lanes.iter_mut().zip(terms) {
+                lanes[lane] += term;
+            }
+        }
     }
-}
-
-fn error(grid: &Grid, x: &[f32], weight: &impl Fn(usize) -> f64, line: Line, codes: &[i32]) -> f64 {
-    let mut sum = 0.0;
-    for (column, (x, code)) in x.iter().zip(codes).enumerate() {
-        let difference = f64::from(line.scale * (grid.level)(*code) + line.bias) - f64::from(*x);
-        sum += weight(column) * difference * difference;
+    for (lane, ((x, level), weight)) in x_rest.iter().zip(levels_rest).zip(importance_rest).enumerate() {
+        for (lanes, term) in lanes.iter_mut().zip(terms(*x, *level, f64::from(*weight))) {
+            lanes[lane] += term;
+        }
     }
-    sum
-}
-
-/// Scale and bias of the least weighted squared error for these codes; `None` where they are not determined.
-fn fit(grid: &Grid, x: &[f32], weight: &impl Fn(usize) -> f64, codes: &[i32]) -> Option<Line> {
-    let (mut w, mut wq, mut wqq, mut wx, mut wxq) = (0.0, 0.0, 0.0, 0.0, 0.0);
-    for (column, (x, code)) in x.iter().zip(codes).enumerate() {
-        let (weight, x, q) = (weight(column), f64::from(*x), f64::from((grid.level)(*code)));
-        w += weight;
-        wq += weight * q;
-        wqq += weight * q * q;
-        wx += weight * x;
-        wxq += weight * x * q;
-    }
-    if !grid.has_bias {
-        return (wqq > 0.0).then(|| Line { scale: (wxq / wqq) as f32, bias: 0.0 });
-    }
-    let determinant = w * wqq - wq * wq;
-    // Codes that are all alike leave rounding errors, or less than nothing.
-    (determinant > 1e-9 * w * wqq).then(|| Line {
-        scale: ((w * wxq - wq * wx) / determinant) as f32,
-        bias: ((wqq * wx - wq * wxq) / determinant) as f32,
+    lanes.map(|lanes| {
+        let quarters: [f64; 4] = array::from_fn(|lane| lanes[lane] + lanes[lane + 4]);
+        (quarters[0] + quarters[2]) + (quarters[1] + quarters[3])
     })
 }

@@ -55,6 +55,19 @@ pub(crate) struct GroupMut<'a> {
     pub(crate) bias: &'a mut f32,
 }
 
+impl GroupMut<'_> {
+    /// Sets scale, bias and the nearest codes.
+    ///
+    /// * `scaled`: as many numbers, whatever they are
+    pub(crate) fn set(&mut self, grid: &Grid, scale: f32, bias: f32, scaled: &mut [f32]) {
+        (*self.scale, *self.bias) = (scale, bias);
+        for (scaled, x) in scaled.iter_mut().zip(self.x) {
+            *scaled = (x - bias) / scale;
+        }
+        (grid.nearest)(scaled, self.codes);
+    }
+}
+
 impl Solved {
     /// A row of this grid with nothing in it.
     pub fn new(grid: &Grid, n_cols: usize) -> Self {
@@ -73,11 +86,11 @@ impl Solved {
         if group_len == 0 {
             return;
         }
-        let groups = out.chunks_exact_mut(group_len).zip(self.codes.chunks_exact(group_len));
-        for (group, (out, codes)) in groups.enumerate() {
+        (grid.levels)(&self.codes, out);
+        for (group, out) in out.chunks_exact_mut(group_len).enumerate() {
             let (scale, bias) = (self.scales[group], self.biases.get(group).copied().unwrap_or(0.0));
-            for (out, code) in out.iter_mut().zip(codes) {
-                *out = scale * (grid.level)(*code) + bias;
+            for level in out {
+                *level = scale * *level + bias;
             }
         }
     }
