@@ -25,5 +25,6 @@ pub mod random;
 pub mod rotary;
 pub mod runnable;
 pub mod sampler;
+pub mod statistics;
 pub mod weight;
 pub mod weights;
