@@ -12,6 +12,7 @@ pub mod chunks;
 pub mod cpu_exact;
 pub mod divergence;
 pub mod error;
+pub mod estimate;
 pub(crate) mod fallback;
 pub mod generate;
 pub(crate) mod host;

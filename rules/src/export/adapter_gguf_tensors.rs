@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 
 use mc_decoder::program::Head;
 use mc_encoding::codec::Codec;
+use mc_encoding::stored_form::StoredForm;
 use mc_expression::expression::TensorExpr;
 use mc_expression::operators::load::Load;
 use mc_expression::operators::permute_heads::PermuteHeads;
@@ -77,7 +78,7 @@ impl FactorTensor {
         let dims = self.factor.of.shape().into_iter().rev().collect();
         let (codec, name) = (self.codec, self.name);
         let expression = TensorExpr::new(Quantize::new(codec, None, self.factor.of));
-        let action = TensorAction { expression, codec, name: name.clone() };
+        let action = TensorAction { expression, form: StoredForm::Blocks(codec), name: name.clone() };
         let node = target_step(owner, record, action, self.factor.inputs);
         (TensorPlan { name, kind: TensorType::of(codec), dims }, node.artifact(TENSOR))
     }

@@ -2,6 +2,7 @@
 
 use mc_encoding::codec::{Codec, Importance};
 use mc_encoding::recipes::recipe::Choice;
+use mc_encoding::stored_form::StoredForm;
 use mc_expression::expression::TensorExpr;
 use mc_expression::operators::literal::Literal;
 use mc_expression::operators::quantize::Quantize;
@@ -100,7 +101,7 @@ impl Planner<'_> {
         // Blocks are not made anew of themselves, which would lose something for nothing.
         let is_stored = (self.is_copy || codec.block_len > 1) && of.stored_codec() == Some(codec);
         let expression = if is_stored { of } else { TensorExpr::new(Quantize::new(codec, importance, of)) };
-        let action = TensorAction { expression, codec, name: name.clone() };
+        let action = TensorAction { expression, form: StoredForm::Blocks(codec), name: name.clone() };
         let node = target_step(self.owner, self.record, action, inputs);
         Ok(Planned {
             plan: TensorPlan { name, kind, dims },

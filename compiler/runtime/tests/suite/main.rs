@@ -7,4 +7,5 @@ mod forward;
 mod generation;
 mod metrics;
 mod reference;
+mod statistics;
 mod toy;
