@@ -8,6 +8,7 @@
 pub mod accuracy;
 pub mod backend;
 pub mod cancellation;
+pub mod candle_backend;
 pub mod chunks;
 pub mod cpu_exact;
 pub mod divergence;
