@@ -5,13 +5,18 @@ mod configs;
 
 use mc_decoder::program::{Decoder, RotaryScaling};
 use mc_decoder::vocabulary::{SpecialTokens, TokenType, Vocabulary, VocabularyKind};
+use mc_exporter::change::Change;
+use mc_exporter::exporter::Exporter;
+use mc_exporter::model_description::{ModelDescription, TensorDescription};
 use mc_family::families;
+use mc_gguf::exporter::GgufExporter;
 use mc_gguf::keys::keys;
 use mc_gguf::layout::{Layout, TensorPlan};
 use mc_gguf::model;
 use mc_gguf::model_facts::ModelFacts;
 use mc_gguf::names::wire_name_in;
 use mc_gguf::reader::Gguf;
+use mc_gguf::rope_tensors;
 use mc_gguf::tensor_type::by_name;
 use mc_gguf::value::Value;
 use serde_json::json;
@@ -264,8 +269,7 @@ fn every_program_is_read_back_from_its_file() {
             kind,
             dims: shape.iter().rev().copied().collect(),
         };
-        let mut plans: Vec<TensorPlan> = family
-            .extra_tensors(&expected)
+        let mut plans: Vec<TensorPlan> = rope_tensors::of(&expected)
             .iter()
             .map(|(tensor, values)| plan(*tensor, &[values.len() as u64]))
             .collect();
@@ -288,4 +292,56 @@ fn every_program_is_read_back_from_its_file() {
         let pairing = found.attentions().find_map(|attention| attention.rotary.as_ref()).unwrap().pairing;
         assert_eq!(found, expected.with_pairing(pairing), "{name}: {config}");
     }
+}
+
+/// What files want done to the tensors of a family, kind by kind, and the tensors that they add.
+fn check_changes(family: &str, changes: &serde_json::Value, expected: &[&str]) {
+    let (decoder, _) = changed(family, changes);
+    let family = families::by_name(family).unwrap();
+    let model = ModelDescription::new(family.name(), &decoder);
+    let mut found: Vec<String> = Vec::new();
+    for needed in family.tensors(&decoder) {
+        let tensor = TensorDescription { tensor: needed.tensor, stored: family.stored(needed.tensor) };
+        let change = match GgufExporter.change(&model, &tensor) {
+            None => continue,
+            Some(Change::Interleave { n_heads }) => format!("{n_heads} heads interleaved"),
+            Some(Change::Add(number)) => format!("plus {number}"),
+            Some(Change::Squeeze) => "squeezed".to_owned(),
+        };
+        let line = format!("{}: {change}", needed.tensor.role());
+        if !found.contains(&line) {
+            found.push(line);
+        }
+    }
+    let own = GgufExporter.own_tensors(&model);
+    found.extend(own.iter().map(|(tensor, values)| format!("{tensor}: {values:?}")));
+    assert_eq!(found, expected, "{}", family.name());
+}
+
+#[test]
+fn files_want_the_tensors_of_each_family_changed_as_the_converter_changes_them() {
+    let none = json!({});
+    let heads = ["attn-q: 4 heads interleaved", "attn-k: 2 heads interleaved"];
+    for family in ["mistral", "mixtral", "smollm3", "granite"] {
+        check_changes(family, &none, &heads);
+    }
+    let with_biases =
+        [heads[0], heads[1], "attn-q-bias: 4 heads interleaved", "attn-k-bias: 2 heads interleaved"];
+    check_changes("llama", &json!({"attention_bias": true}), &with_biases);
+    for family in ["qwen2", "qwen3", "qwen3moe", "olmo2"] {
+        check_changes(family, &none, &[]);
+    }
+    let norms = ["attn-norm: plus 1", "post-attn-norm: plus 1", "ffn-norm: plus 1", "post-ffn-norm: plus 1"];
+    check_changes("gemma2", &none, &[&norms[..], &["output-norm: plus 1"]].concat());
+    let qk_norms = ["attn-q-norm: plus 1", "attn-k-norm: plus 1"];
+    check_changes("gemma3", &none, &[&norms[..1], &qk_norms, &norms[1..], &["output-norm: plus 1"]].concat());
+    check_changes("lfm2", &none, &["shortconv-conv: squeezed"]);
+    check_changes(
+        "phi3",
+        &none,
+        &[
+            "rope-factors-long: [1.0, 1.5, 2.0, 2.5, 3.0, 3.5]",
+            "rope-factors-short: [1.0, 1.0, 1.0, 1.0, 1.0, 1.25]",
+        ],
+    );
 }

@@ -4,4 +4,5 @@
 //! emits it. This crate computes nothing and reads nothing: it is only the description.
 
 pub mod program;
+pub mod rotary_factors;
 pub mod vocabulary;

@@ -10,6 +10,5 @@ pub mod families;
 pub mod family;
 pub mod names;
 pub mod needed;
-pub(crate) mod rope_tensors;
 pub mod tokenizer;
 pub mod tokenizer_files;

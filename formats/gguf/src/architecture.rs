@@ -3,6 +3,7 @@
 //! Source: `src/models` of llama.cpp.
 
 use mc_decoder::program::{Activation, RotaryPairing};
+use mc_exporter::model_description::ModelDescription;
 
 /// An architecture whose programs can be read from keys.
 #[derive(Clone, Copy, Debug)]
@@ -104,4 +105,9 @@ pub(crate) fn names() -> String {
     let names: Vec<String> =
         ARCHITECTURES.iter().map(|architecture| format!("`{}`", architecture.name)).collect();
     names.join(", ")
+}
+
+/// The architecture of a model.
+pub(crate) fn of(model: &ModelDescription<'_>) -> Option<&'static Architecture> {
+    by_name(&model.decoder.architecture)
 }

@@ -4,11 +4,13 @@
 
 use mc_decoder::program::Decoder;
 use mc_decoder::vocabulary::Vocabulary;
+use mc_exporter::count_label::count_label;
+use mc_exporter::model_facts::SamplingDefaults;
 
 use crate::decoder_keys::{write_decoder, write_early};
 use crate::key_writer::{KeyWriter, Keys};
 use crate::layout::TensorPlan;
-use crate::model_facts::{ModelFacts, SamplingDefaults};
+use crate::model_facts::ModelFacts;
 use crate::value::Value;
 use crate::vocabulary_keys::write_vocabulary;
 
@@ -57,21 +59,6 @@ pub fn size_label(plans: &[TensorPlan]) -> String {
     }
 }
 
-/// A count with two digits at least: `4.2M`.
-pub fn count_label(n_parameters: u64) -> String {
-    let count = n_parameters as f64;
-    let (scaled, suffix) = match count {
-        count if count > 1e12 => (count * 1e-12, "T"),
-        count if count > 1e9 => (count * 1e-9, "B"),
-        count if count > 1e6 => (count * 1e-6, "M"),
-        count => (count * 1e-3, "K"),
-    };
-    // Two digits at least.
-    let n_digits = if scaled.round_ties_even() >= 10.0 { 0 } else { 1 };
-    let n_digits = if scaled.round_ties_even() < 1.0 { 2 } else { n_digits };
-    format!("{scaled:.n_digits$}{suffix}")
-}
-
 impl KeyWriter {
     fn sampling(&mut self, sampling: &SamplingDefaults) {
         if let Some(top_k) = sampling.top_k {
@@ -94,20 +81,6 @@ impl KeyWriter {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sizes_have_two_digits() {
-        for (n_parameters, label) in [
-            (89_660_928, "90M"),
-            (4_196_608, "4.2M"),
-            (1_235_814_400, "1.2B"),
-            (9_960_000, "10M"),
-            (500, "0.50K"),
-            (35_000, "35K"),
-        ] {
-            assert_eq!(count_label(n_parameters), label);
-        }
-    }
 
     #[test]
     fn experts_are_counted_apart() {

@@ -22,7 +22,7 @@ use crate::export::adapter_container::{ADAPTER_FILE, AdapterContainer};
 use crate::export::adapter_gguf_tensors::Export;
 use crate::export::gguf::file_name;
 use crate::source::adapter::AdapterInfo;
-use crate::source::wire_tensors::family_of;
+use crate::source::export_tensors::family_of;
 
 /// The rule's name.
 pub const NAME: &str = "adapter-gguf";

@@ -1,4 +1,4 @@
-//! Asking a GGUF model something, for the command line.
+//! Asking a model in a file something, for the command line.
 
 use std::ops::ControlFlow;
 
@@ -9,7 +9,7 @@ use mc_runtime::log_probabilities::log_probability;
 use mc_runtime::logits::LogitPositions;
 use mc_runtime::sampler::Sampling;
 
-use crate::inference::gguf::open_gguf;
+use crate::inference::exported::open_exported;
 use crate::inference::opened::Opened;
 use crate::inference::prompts::Prompts;
 
@@ -64,12 +64,12 @@ pub struct Candidate {
 pub struct ChatModel(Opened);
 
 impl ChatModel {
-    /// Brings up the model in a GGUF.
+    /// Brings up the model in a file.
     ///
     /// # Errors
     /// When the file is broken, or no model that we can run.
     pub fn open(content: &Content) -> Result<Self, ActionError> {
-        open_gguf(content).map(Self)
+        open_exported(content).map(Self)
     }
 
     /// Answers a prompt; `on_text` gets the text while it comes.

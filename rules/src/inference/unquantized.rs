@@ -7,11 +7,11 @@
 use std::sync::Arc;
 
 use mc_decoder::program::{Decoder, RotaryPairing};
+use mc_decoder::rotary_factors;
+use mc_exporter::exporter::Exporter;
 use mc_expression::expression::TensorExpr;
 use mc_expression::operators::decode::Decode;
 use mc_expression::operators::load::Load;
-use mc_family::families;
-use mc_family::family::Change;
 use mc_gguf::names::{model_tensor, wire_name};
 use mc_ir::action::{ActionContext, ActionError, Input};
 use mc_runtime::error::RuntimeError;
@@ -24,10 +24,11 @@ use mc_tensor::model_tensor::ModelTensor;
 use rayon::prelude::*;
 
 use crate::action::evaluation::{action_error, evaluator};
+use crate::exporters;
 use crate::inference::opened::{Opened, dimensions, tensor_error};
+use crate::source::export_tensors::{ExportTensor, described, export_tensors, factor_tensors};
 use crate::source::model_info::ModelInfo;
 use crate::source::token_files::{Contents, tokenizer_of, vocabulary_of};
-use crate::source::wire_tensors::{WireTensor, factor_tensors, family_of, wire_tensors};
 
 /// Elements that are computed at once while a merged weight is brought into memory.
 const TILE_ELEMENTS: usize = 1 << 18;
@@ -71,7 +72,7 @@ impl Unquantized {
         let files = info.files.tokenizer_sources();
         let mut inputs: Vec<Input> = files.iter().map(|(_, source)| Input::Source(source.clone())).collect();
         let mut weights = Vec::new();
-        for WireTensor { tensor, expression, inputs: read } in measured(info) {
+        for ExportTensor { tensor, expression, inputs: read } in measured(info) {
             let weight = Weight::new(tensor, expression);
             inputs.extend(read.into_iter().take(weight.n_inputs));
             weights.push(weight);
@@ -148,11 +149,12 @@ impl Unquantized {
             let runtime = runtime.map_err(|error| tensor_error(&wire_name(weight.tensor), &error))?;
             weights.insert(weight.tensor, runtime);
         }
-        let family = families::by_name(&self.family);
-        let extra = family.map(|family| family.extra_tensors(&self.program)).unwrap_or_default();
-        for (tensor, values) in extra {
-            let weight = RuntimeWeight::from_f32(vec![values.len()], values).map_err(ActionError::failed)?;
-            weights.insert(tensor, weight);
+        // The runtime takes the divisors as a weight, wherever they come from.
+        let rotary = self.program.attentions().find_map(|attention| attention.rotary.as_ref());
+        if let Some(factors) = rotary.and_then(rotary_factors::llama3) {
+            let weight =
+                RuntimeWeight::from_f32(vec![factors.len()], factors).map_err(ActionError::failed)?;
+            weights.insert(ModelTensor::RopeFreqs, weight);
         }
         let model = Model::new(self.program.clone(), weights).map_err(ActionError::failed)?;
         let template_place = contents.template_place();
@@ -160,13 +162,13 @@ impl Unquantized {
     }
 }
 
-/// The weights that are run. Those from a GGUF are run in its own layout, so that blocks stay blocks and every bit is
-/// that of the file.
-fn measured(info: &ModelInfo) -> Vec<WireTensor> {
-    if info.files.head.is_some() {
-        return factor_tensors(info).into_iter().chain(wire_tensors(info)).collect();
+/// The weights that are run. Those from a container are run in its own layout, so that blocks stay blocks and every bit
+/// is that of the file.
+fn measured(info: &ModelInfo) -> Vec<ExportTensor> {
+    if let Some(format) = read_from(info) {
+        return factor_tensors(info).into_iter().chain(export_tensors(format, info)).collect();
     }
-    let as_stored = |weight: &crate::source::model_info::Weight| WireTensor {
+    let as_stored = |weight: &crate::source::model_info::Weight| ExportTensor {
         tensor: weight.tensor,
         expression: weight.expression.clone(),
         inputs: weight.inputs.clone(),
@@ -176,12 +178,12 @@ fn measured(info: &ModelInfo) -> Vec<WireTensor> {
 
 /// The order of rotary pairs in the weights that are run.
 fn pairing(info: &ModelInfo) -> RotaryPairing {
-    let query = ModelTensor::AttnQ { block: 0 };
-    let change = family_of(info).and_then(|family| family.change(query, &info.decoder));
-    match change {
-        Some(Change::Interleave { .. }) if info.files.head.is_some() => RotaryPairing::Interleaved,
-        _ => RotaryPairing::HalfSplit,
-    }
+    read_from(info).map_or(RotaryPairing::HalfSplit, |format| format.pairing(&described(info)))
+}
+
+/// The format that the model was read from, if it was a container.
+fn read_from(info: &ModelInfo) -> Option<&'static dyn Exporter> {
+    info.files.head.as_ref().and_then(|head| exporters::by_name(head.format))
 }
 
 impl Weight {

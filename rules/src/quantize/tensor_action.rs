@@ -11,7 +11,6 @@ use mc_encoding::loss::Loss;
 use mc_expression::evaluator::Evaluator;
 use mc_expression::expression::TensorExpr;
 use mc_expression::operators::quantize::Quantize;
-use mc_gguf::tensor_type::TensorType;
 use mc_ir::action::{Action, ActionContext, ActionError, ActionKind, write_bytes};
 use mc_ir::output::{Output, Outputs};
 use rayon::prelude::*;
@@ -63,8 +62,7 @@ impl Action for TensorAction {
     }
 
     fn output_size(&self, output: &str) -> Option<u64> {
-        let dims: Vec<u64> = self.expression.shape().into_iter().rev().collect();
-        TensorType::of(self.codec).n_bytes(&dims).filter(|_| output == TENSOR)
+        self.codec.tensor_bytes(&self.expression.shape()).filter(|_| output == TENSOR)
     }
 
     fn describe(&self) -> String {
@@ -131,8 +129,9 @@ fn of_parameters(parameters: &Parameters) -> Result<Box<dyn Action>, String> {
     let codec =
         codec.ok_or("Its last step is no codec, or another version of it, and it is not as stored")?;
     // Rows of whole blocks, as the rules check before they ask for a step.
-    let dims: Vec<u64> = expression.shape().into_iter().rev().collect();
-    if TensorType::of(codec).n_bytes(&dims).is_none() {
+    let mut dims = expression.shape();
+    if codec.tensor_bytes(&dims).is_none() {
+        dims.reverse();
         return Err(format!("Dimensions {dims:?} cannot be stored as {codec}"));
     }
     // Its sender knows its name.

@@ -5,10 +5,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mc_encoding::codec::{Codec, Importance};
-use mc_encoding::recipes::overrides::Overrides;
-use mc_encoding::recipes::recipe::{Choice, Recipe};
-use mc_encoding::recipes::seat::ModelShape;
 use mc_gguf::names::wire_name_in;
+use mc_gguf::recipes::overrides::Overrides;
+use mc_gguf::recipes::recipe::{Choice, Recipe};
+use mc_gguf::recipes::seat::ModelShape;
 use mc_ir::attribute::Place;
 use mc_ir::fault::Fault;
 use mc_ir::rule::RuleContext;
@@ -18,8 +18,8 @@ use crate::attributes::{counted, place_of};
 use crate::calibrate::imatrix::ImatrixInfo;
 use crate::quantize::resemblance::{kind, resembling};
 use crate::quantize::type_rules::{PURE, Selects, TypeRule, type_rules};
+use crate::source::export_tensors::ExportTensor;
 use crate::source::model_info::ModelInfo;
-use crate::source::wire_tensors::WireTensor;
 
 /// Where a recipe is named.
 const QUANTIZE: &str = "quantize";
@@ -31,7 +31,7 @@ const QUANTIZE: &str = "quantize";
 pub(crate) fn tensor_types(
     ctx: &dyn RuleContext,
     model: &ModelInfo,
-    tensors: &[WireTensor],
+    tensors: &[ExportTensor],
     recipe: &'static Recipe,
     imatrix: Option<&ImatrixInfo>,
 ) -> Result<Vec<Choice>, Vec<Fault>> {

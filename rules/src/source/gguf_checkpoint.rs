@@ -5,6 +5,7 @@
 
 use mc_decoder::program::RotaryPairing;
 use mc_family::families::for_decoder;
+use mc_gguf::exporter::NAME;
 use mc_gguf::model::decoder;
 use mc_gguf::reader::Gguf;
 use mc_gguf::split::{self, Place as SeriesPlace};
@@ -19,7 +20,7 @@ use mc_ir::rule::{HeadFormat, RuleContext};
 use crate::attributes::{shown_path, source_fault};
 use crate::source::checkpoint_files::licences;
 use crate::source::gguf_weights::{Matching, StoredBlocks};
-use crate::source::model_info::{Lineage, ModelFiles, ModelInfo};
+use crate::source::model_info::{FileHead, Lineage, ModelFiles, ModelInfo};
 
 /// What the model in the file at `path` provides; of a series, `path` is the first file.
 ///
@@ -65,7 +66,7 @@ pub(crate) fn provide(ctx: &dyn RuleContext, place: Place, path: &str) -> Result
         weights: found.weights.into(),
         factors: found.factors.into(),
         files: ModelFiles {
-            head: Some(head.clone()),
+            head: Some(FileHead { format: NAME, source: head.clone() }),
             vocabulary: Some(head),
             licences: licences(ctx, folder, &names),
             licence_id: text("general.license"),
@@ -97,7 +98,7 @@ fn series(place: Place, path: &str) -> Result<Vec<String>, Vec<Fault>> {
 
 /// The head of a file, and the file's length.
 fn head(ctx: &dyn RuleContext, place: Place, path: &str) -> Result<(Gguf, u64), Vec<Fault>> {
-    let head = ctx.read_head(path, HeadFormat::Gguf).map_err(|error| {
+    let head = ctx.read_head(path, HeadFormat::Beginning).map_err(|error| {
         let fault = source_fault(place, "checkpoint::gguf", &error);
         vec![if error.is_missing {
             fault

@@ -13,7 +13,7 @@ use crate::invocation::Invocation;
 use crate::render::error;
 use crate::report::Report;
 use crate::verb::Run as RunVerb;
-use crate::verbs::model::gguf;
+use crate::verbs::model::model;
 
 /// Ask a model something: mc run //models:app -- "find a charger"
 #[derive(Args)]
@@ -61,7 +61,7 @@ pub(crate) struct Run {
 impl RunVerb for Run {
     fn run(&self, invocation: &Invocation) -> Result<Exit, Failure> {
         let prompt = self.prompt()?;
-        let content = gguf(invocation, &self.model)?;
+        let content = model(invocation, &self.model)?;
         let failed = |reason| error::action("Cannot run the model", &reason).at(&self.model);
         let model = ChatModel::open(&content).map_err(failed)?;
         let start = Instant::now();

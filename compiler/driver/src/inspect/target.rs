@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 
 use mc_ir::action::Content;
-use mc_rules::export::gguf::GgufInfo;
+use mc_rules::export::export_info::ExportInfo;
 use mc_rules::quantize::tensor_report::Entry;
 
 use crate::build::engine::Engine;
@@ -32,31 +32,31 @@ pub fn model_file(path: &str) -> Result<Content, InspectError> {
 }
 
 /// The model of a target.
-pub struct TargetGguf {
+pub struct TargetModel {
     /// Its bytes.
     pub content: Content,
     /// The reports about its tensors.
     pub reports: Vec<Entry>,
 }
 
-/// The declaration of the model in GGUF of the one target that a pattern stands for.
+/// The declaration of the model that is written for the one target that a pattern stands for.
 ///
 /// # Errors
-/// If there are several targets, or the target has no GGUF.
-pub fn gguf_of<'a>(text: &str, targets: &'a [Wanted]) -> Result<&'a GgufInfo, InspectError> {
+/// If there are several targets, or the target has no model file.
+pub fn export_of<'a>(text: &str, targets: &'a [Wanted]) -> Result<&'a ExportInfo, InspectError> {
     let [target] = targets else {
         return Err(InspectError::NotOneTarget { text: text.to_owned(), n_targets: targets.len() });
     };
-    let info = target.providers.get::<GgufInfo>();
-    info.ok_or_else(|| InspectError::NoGguf { label: target.label.clone() })
+    let info = target.providers.get::<ExportInfo>();
+    info.ok_or_else(|| InspectError::NoModelFile { label: target.label.clone() })
 }
 
 /// Builds the model of a target; its gates are not asked.
 ///
 /// # Errors
 /// If it cannot be built or read.
-pub fn build_gguf(engine: &mut Engine<'_>, info: &GgufInfo) -> Result<TargetGguf, InspectError> {
-    let asked = [info.gguf.clone()];
+pub fn build_export(engine: &mut Engine<'_>, info: &ExportInfo) -> Result<TargetModel, InspectError> {
+    let asked = [info.whole.clone()];
     let pass = engine.build(&asked, &asked, &Mutex::default());
     engine.events.event(Event::BuildPaused);
     let mut pass = pass?;
@@ -64,11 +64,11 @@ pub fn build_gguf(engine: &mut Engine<'_>, info: &GgufInfo) -> Result<TargetGguf
     let failures = std::mem::take(&mut pass.built.failures);
     let mut failures: Vec<BuildFailure> = failures.into_iter().map(BuildFailure::from).collect();
     engine.finish_remote_cache(&mut failures);
-    match pass.output(&info.gguf).filter(|_| failures.is_empty()) {
+    match pass.output(&info.whole).filter(|_| failures.is_empty()) {
         Some(output) => {
             let reports = pass.output(&info.reports).map(|output| tensor_reports::read(engine, output));
             let reports = reports.transpose()?.unwrap_or_default();
-            Ok(TargetGguf { content: engine.content(output)?, reports })
+            Ok(TargetModel { content: engine.content(output)?, reports })
         }
         None => {
             let is_interrupted = pass.built.is_interrupted;

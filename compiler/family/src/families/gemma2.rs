@@ -4,6 +4,7 @@
 
 use mc_decoder::program::{Attention, Block, Decoder, Scales};
 use mc_tensor::model_tensor::ModelTensor;
+use mc_tensor::stored::Stored;
 use serde_json::Value;
 
 use crate::config::layer_types::{check_windows, has_window};
@@ -12,7 +13,7 @@ use crate::config::rotary::RotaryDefaults;
 use crate::config::{CONFIG, Config};
 use crate::error::FamilyError;
 use crate::families::llama;
-use crate::family::{Change, Family, offset_norms};
+use crate::family::{Family, norms_less_one};
 use crate::names::{ATTENTION, FEED_FORWARD, Names, OUTSIDE, SANDWICH_NORMS};
 
 /// Gemma 2.
@@ -74,8 +75,8 @@ impl Family for Gemma2 {
         })
     }
 
-    fn change(&self, tensor: ModelTensor, _decoder: &Decoder) -> Option<Change> {
-        offset_norms(tensor)
+    fn stored(&self, tensor: ModelTensor) -> Stored {
+        norms_less_one(tensor)
     }
 }
 

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 
 use mc_decoder::program::{Attention, Decoder, QkNorm, Rotary, RotaryScaling};
 use mc_tensor::model_tensor::ModelTensor;
+use mc_tensor::stored::Stored;
 use serde_json::Value;
 
 use crate::config::layer_types::{check_windows, has_window};
@@ -17,7 +18,7 @@ use crate::config::rotary::{RotaryDefaults, Scaling};
 use crate::config::{CONFIG, Config};
 use crate::error::FamilyError;
 use crate::families::gemma2::{embedding_scale, query_scale, sandwich};
-use crate::family::{Change, Family, offset_norms};
+use crate::family::{Family, norms_less_one};
 use crate::names::{ATTENTION, FEED_FORWARD, Names, OUTSIDE, QK_NORMS, SANDWICH_NORMS};
 
 /// Gemma 3.
@@ -99,8 +100,8 @@ impl Family for Gemma3 {
         Ok(Decoder { scales: embedding_scale(outline.n_embd), logit_soft_cap: soft_cap, ..decoder })
     }
 
-    fn change(&self, tensor: ModelTensor, _decoder: &Decoder) -> Option<Change> {
-        offset_norms(tensor)
+    fn stored(&self, tensor: ModelTensor) -> Stored {
+        norms_less_one(tensor)
     }
 
     fn plain_name<'a>(&self, name: &'a str) -> Cow<'a, str> {

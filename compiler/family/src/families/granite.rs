@@ -3,14 +3,13 @@
 //! Source: `modeling_granite.py` and `configuration_granite.py` of Transformers.
 
 use mc_decoder::program::{Attention, Decoder, Scales};
-use mc_tensor::model_tensor::ModelTensor;
 use serde_json::Value;
 
 use crate::config::outline::{Defaults, Outline, factor, refuse_flag};
 use crate::config::{CONFIG, Config};
 use crate::error::FamilyError;
 use crate::families::llama;
-use crate::family::{Change, Family, interleaved};
+use crate::family::Family;
 use crate::names::{ATTENTION, FEED_FORWARD, Names, OUTSIDE, PRE_NORMS};
 
 /// Granite 3.
@@ -51,9 +50,5 @@ impl Family for Granite {
             logit_divisor: factor(&config, "logits_scaling", 1.0)?,
         };
         Ok(Decoder { scales, ..outline.uniform(&outline.block(attention)) })
-    }
-
-    fn change(&self, tensor: ModelTensor, decoder: &Decoder) -> Option<Change> {
-        interleaved(tensor, decoder)
     }
 }

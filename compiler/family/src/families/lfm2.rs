@@ -12,7 +12,7 @@ use crate::config::rotary::{RotaryDefaults, Scaling};
 use crate::config::{CONFIG, Config};
 use crate::error::FamilyError;
 use crate::families::llama;
-use crate::family::{Change, Family};
+use crate::family::Family;
 use crate::names::{LayerName, Names};
 
 /// LFM2.
@@ -91,10 +91,6 @@ impl Family for Lfm2 {
             Some(_) => Head::Untied,
         };
         Ok(Decoder { head, ..decoder })
-    }
-
-    fn change(&self, tensor: ModelTensor, _decoder: &Decoder) -> Option<Change> {
-        matches!(tensor, ModelTensor::ShortconvConv { .. }).then_some(Change::Squeeze)
     }
 }
 

@@ -3,14 +3,13 @@
 //! Source: `modeling_llama.py` and `configuration_llama.py` of Transformers.
 
 use mc_decoder::program::{Attention, Decoder};
-use mc_tensor::model_tensor::ModelTensor;
 use serde_json::Value;
 
 use crate::config::outline::{Defaults, Outline, refuse_flag};
 use crate::config::rotary::{RotaryDefaults, Scaling};
 use crate::config::{CONFIG, Config};
 use crate::error::FamilyError;
-use crate::family::{Change, Family, interleaved};
+use crate::family::Family;
 use crate::names::{ATTENTION, FEED_FORWARD, Names, OUTSIDE, PRE_NORMS};
 
 /// The Llama family.
@@ -53,9 +52,5 @@ impl Family for Llama {
         let bias = config.flag("attention_bias")?;
         let attention = Attention { qkv_bias: bias, output_bias: bias, ..outline.attention() };
         Ok(outline.uniform(&outline.block(attention)))
-    }
-
-    fn change(&self, tensor: ModelTensor, decoder: &Decoder) -> Option<Change> {
-        interleaved(tensor, decoder)
     }
 }

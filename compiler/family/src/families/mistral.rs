@@ -3,14 +3,13 @@
 //! Source: `modeling_mistral.py` and `configuration_mistral.py` of Transformers.
 
 use mc_decoder::program::{Attention, Decoder};
-use mc_tensor::model_tensor::ModelTensor;
 use serde_json::Value;
 
 use crate::config::outline::Outline;
 use crate::config::{CONFIG, Config};
 use crate::error::FamilyError;
 use crate::families::llama;
-use crate::family::{Change, Family, interleaved};
+use crate::family::Family;
 use crate::names::{ATTENTION, FEED_FORWARD, Names, OUTSIDE, PRE_NORMS};
 
 /// Mistral.
@@ -40,9 +39,5 @@ impl Family for Mistral {
         let outline = Outline::read(&config, &llama::DEFAULTS)?;
         let attention = Attention { window: config.count("sliding_window")?, ..outline.attention() };
         Ok(outline.uniform(&outline.block(attention)))
-    }
-
-    fn change(&self, tensor: ModelTensor, decoder: &Decoder) -> Option<Change> {
-        interleaved(tensor, decoder)
     }
 }

@@ -12,7 +12,7 @@ use crate::config::rotary::RotaryDefaults;
 use crate::config::{CONFIG, Config};
 use crate::error::FamilyError;
 use crate::families::llama;
-use crate::family::{Change, Family, interleaved};
+use crate::family::Family;
 use crate::names::{ATTENTION, ExpertName, LayerName, Names, OUTSIDE, PRE_NORMS};
 
 /// Mixtral.
@@ -56,9 +56,5 @@ impl Family for Mixtral {
         let experts = experts(&config, "num_local_experts", outline.feed_forward.n_ff, outline.n_blocks)?;
         let attention = Attention { window: config.count("sliding_window")?, ..outline.attention() };
         Ok(outline.uniform(&with_experts(outline.block(attention), experts)))
-    }
-
-    fn change(&self, tensor: ModelTensor, decoder: &Decoder) -> Option<Change> {
-        interleaved(tensor, decoder)
     }
 }

@@ -3,7 +3,6 @@
 //! Source: `modeling_smollm3.py` and `configuration_smollm3.py` of Transformers.
 
 use mc_decoder::program::{Attention, Decoder};
-use mc_tensor::model_tensor::ModelTensor;
 use serde_json::Value;
 
 use crate::config::outline::{Defaults, Outline, refuse_flag};
@@ -12,7 +11,7 @@ use crate::config::{CONFIG, Config};
 use crate::error::FamilyError;
 use crate::families::llama;
 use crate::families::qwen2::refuse_windows;
-use crate::family::{Change, Family, interleaved};
+use crate::family::Family;
 use crate::names::{ATTENTION, FEED_FORWARD, Names, OUTSIDE, PRE_NORMS};
 
 /// `SmolLM3`.
@@ -57,10 +56,6 @@ impl Family for SmolLm3 {
             let rotary = attention.rotary.clone().filter(|_| has_positions(block));
             outline.block(Attention { rotary, ..attention })
         }))
-    }
-
-    fn change(&self, tensor: ModelTensor, decoder: &Decoder) -> Option<Change> {
-        interleaved(tensor, decoder)
     }
 }
 

@@ -38,6 +38,9 @@ const HARD: &[&str] = &[
     "<0x0A> <s> </s> <unk> <|im_start|> <|eot_id|> [INST] ▁under▁lines Ġbytes",
 ];
 
+/// The side of a difference that is the vocabulary of a container.
+pub const CONTAINER: &str = "the container";
+
 /// What is compared.
 pub struct Fidelity {
     checkpoint: Tokenizer,
@@ -119,7 +122,7 @@ impl Fidelity {
             }
             let container = self.container.encode(&composed, special)?;
             if container != ours {
-                let sides = [("the checkpoint", ours.as_slice()), ("the GGUF", container.as_slice())];
+                let sides = [("the checkpoint", ours.as_slice()), (CONTAINER, container.as_slice())];
                 return Ok(Some(self.told(composed, sides)));
             }
         }

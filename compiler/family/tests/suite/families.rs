@@ -1,10 +1,11 @@
-//! Every family: names and shapes of its tensors, what containers want done to them, and what it refuses.
+//! Every family: names and shapes of its tensors, how their numbers are stored, and what it refuses.
 
 use expect_test::{Expect, expect};
 use mc_decoder::program::{Decoder, Head, QkNorm, RotaryScaling};
 use mc_family::families;
-use mc_family::family::{Change, Family};
+use mc_family::family::Family;
 use mc_tensor::model_tensor::ModelTensor;
+use mc_tensor::stored::Stored;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -14,7 +15,7 @@ fn decoder(family: &str, changes: &Value) -> Decoder {
     families::by_name(family).unwrap().decoder(&with(family, changes)).unwrap()
 }
 
-/// The tensors outside the layers and of some layers, each with what is done to it.
+/// The tensors outside the layers and of some layers, each with how it is stored.
 fn check_tensors(family: &str, blocks: &[u32], expected: Expect) {
     let decoder = decoder(family, &json!({}));
     let family = families::by_name(family).unwrap();
@@ -26,16 +27,11 @@ fn check_tensors(family: &str, blocks: &[u32], expected: Expect) {
         if needed.tensor.block().is_some_and(|block| !blocks.contains(&block)) || needed.part > Some(1) {
             continue;
         }
-        let change = match family.change(needed.tensor, &decoder) {
-            None => String::new(),
-            Some(Change::Interleave { n_heads }) => format!(", {n_heads} heads interleaved"),
-            Some(Change::Add(number)) => format!(", plus {number}"),
-            Some(Change::Squeeze) => ", squeezed".to_owned(),
+        let stored = match family.stored(needed.tensor) {
+            Stored::AsUsed => "",
+            Stored::LessOne => ", less 1",
         };
-        lines.push(format!("{name}: {} {:?}{change}", needed.tensor.role(), needed.shape));
-    }
-    for (tensor, values) in family.extra_tensors(&decoder) {
-        lines.push(format!("{tensor}: {values:?}"));
+        lines.push(format!("{name}: {} {:?}{stored}", needed.tensor.role(), needed.shape));
     }
     expected.assert_eq(&(lines.join("\n") + "\n"));
 }
@@ -77,8 +73,8 @@ fn tensors_of_mixtral() {
         expect![[r#"
         model.embed_tokens.weight: token-embedding [300, 64]
         model.layers.1.input_layernorm.weight: attn-norm [64]
-        model.layers.1.self_attn.q_proj.weight: attn-q [64, 64], 4 heads interleaved
-        model.layers.1.self_attn.k_proj.weight: attn-k [32, 64], 2 heads interleaved
+        model.layers.1.self_attn.q_proj.weight: attn-q [64, 64]
+        model.layers.1.self_attn.k_proj.weight: attn-k [32, 64]
         model.layers.1.self_attn.v_proj.weight: attn-v [32, 64]
         model.layers.1.self_attn.o_proj.weight: attn-output [64, 64]
         model.layers.1.post_attention_layernorm.weight: ffn-norm [64]
@@ -181,18 +177,18 @@ fn tensors_of_gemma2() {
         &[0],
         expect![[r#"
         model.embed_tokens.weight: token-embedding [300, 64]
-        model.layers.0.input_layernorm.weight: attn-norm [64], plus 1
+        model.layers.0.input_layernorm.weight: attn-norm [64], less 1
         model.layers.0.self_attn.q_proj.weight: attn-q [128, 64]
         model.layers.0.self_attn.k_proj.weight: attn-k [64, 64]
         model.layers.0.self_attn.v_proj.weight: attn-v [64, 64]
         model.layers.0.self_attn.o_proj.weight: attn-output [64, 128]
-        model.layers.0.post_attention_layernorm.weight: post-attn-norm [64], plus 1
-        model.layers.0.pre_feedforward_layernorm.weight: ffn-norm [64], plus 1
+        model.layers.0.post_attention_layernorm.weight: post-attn-norm [64], less 1
+        model.layers.0.pre_feedforward_layernorm.weight: ffn-norm [64], less 1
         model.layers.0.mlp.gate_proj.weight: ffn-gate [96, 64]
         model.layers.0.mlp.up_proj.weight: ffn-up [96, 64]
         model.layers.0.mlp.down_proj.weight: ffn-down [64, 96]
-        model.layers.0.post_feedforward_layernorm.weight: post-ffn-norm [64], plus 1
-        model.norm.weight: output-norm [64], plus 1
+        model.layers.0.post_feedforward_layernorm.weight: post-ffn-norm [64], less 1
+        model.norm.weight: output-norm [64], less 1
     "#]],
     );
     let decoder = decoder("gemma2", &json!({"query_pre_attn_scalar": 64}));
@@ -210,20 +206,20 @@ fn tensors_of_gemma3() {
         &[0],
         expect![[r#"
         model.embed_tokens.weight: token-embedding [300, 64]
-        model.layers.0.input_layernorm.weight: attn-norm [64], plus 1
+        model.layers.0.input_layernorm.weight: attn-norm [64], less 1
         model.layers.0.self_attn.q_proj.weight: attn-q [128, 64]
         model.layers.0.self_attn.k_proj.weight: attn-k [64, 64]
         model.layers.0.self_attn.v_proj.weight: attn-v [64, 64]
         model.layers.0.self_attn.o_proj.weight: attn-output [64, 128]
-        model.layers.0.self_attn.q_norm.weight: attn-q-norm [32], plus 1
-        model.layers.0.self_attn.k_norm.weight: attn-k-norm [32], plus 1
-        model.layers.0.post_attention_layernorm.weight: post-attn-norm [64], plus 1
-        model.layers.0.pre_feedforward_layernorm.weight: ffn-norm [64], plus 1
+        model.layers.0.self_attn.q_norm.weight: attn-q-norm [32], less 1
+        model.layers.0.self_attn.k_norm.weight: attn-k-norm [32], less 1
+        model.layers.0.post_attention_layernorm.weight: post-attn-norm [64], less 1
+        model.layers.0.pre_feedforward_layernorm.weight: ffn-norm [64], less 1
         model.layers.0.mlp.gate_proj.weight: ffn-gate [96, 64]
         model.layers.0.mlp.up_proj.weight: ffn-up [96, 64]
         model.layers.0.mlp.down_proj.weight: ffn-down [64, 96]
-        model.layers.0.post_feedforward_layernorm.weight: post-ffn-norm [64], plus 1
-        model.norm.weight: output-norm [64], plus 1
+        model.layers.0.post_feedforward_layernorm.weight: post-ffn-norm [64], less 1
+        model.norm.weight: output-norm [64], less 1
     "#]],
     );
     let decoder = decoder("gemma3", &json!({}));
@@ -289,8 +285,6 @@ fn tensors_of_phi3() {
         model.layers.0.mlp.down_proj.weight: ffn-down [64, 96]
         model.norm.weight: output-norm [64]
         lm_head.weight: output [300, 64]
-        rope-factors-long: [1.0, 1.5, 2.0, 2.5, 3.0, 3.5]
-        rope-factors-short: [1.0, 1.0, 1.0, 1.0, 1.0, 1.25]
     "#]],
     );
     let decoder = decoder("phi3", &json!({}));
@@ -310,8 +304,8 @@ fn tensors_of_smollm3() {
         expect![[r#"
         model.embed_tokens.weight: token-embedding [300, 64]
         model.layers.3.input_layernorm.weight: attn-norm [64]
-        model.layers.3.self_attn.q_proj.weight: attn-q [64, 64], 4 heads interleaved
-        model.layers.3.self_attn.k_proj.weight: attn-k [32, 64], 2 heads interleaved
+        model.layers.3.self_attn.q_proj.weight: attn-q [64, 64]
+        model.layers.3.self_attn.k_proj.weight: attn-k [32, 64]
         model.layers.3.self_attn.v_proj.weight: attn-v [32, 64]
         model.layers.3.self_attn.o_proj.weight: attn-output [64, 64]
         model.layers.3.post_attention_layernorm.weight: ffn-norm [64]
@@ -334,7 +328,7 @@ fn tensors_of_lfm2() {
         expect![[r#"
         model.embed_tokens.weight: token-embedding [300, 64]
         model.layers.0.operator_norm.weight: attn-norm [64]
-        model.layers.0.conv.conv.weight: shortconv-conv [64, 1, 3], squeezed
+        model.layers.0.conv.conv.weight: shortconv-conv [64, 1, 3]
         model.layers.0.conv.in_proj.weight: shortconv-in-proj [192, 64]
         model.layers.0.conv.out_proj.weight: shortconv-out-proj [64, 64]
         model.layers.0.ffn_norm.weight: ffn-norm [64]
@@ -575,11 +569,10 @@ proptest! {
         let family = families::by_name(name).unwrap();
         if let Ok(decoder) = family.decoder(&config) {
             prop_assert!(decoder.blocks.len() <= 1000);
-            family.extra_tensors(&decoder);
             if decoder.blocks.len() <= 64 {
                 for needed in family.tensors(&decoder) {
                     prop_assert!(family.checkpoint_name(needed.tensor, needed.part).is_some());
-                    family.change(needed.tensor, &decoder);
+                    family.stored(needed.tensor);
                 }
             }
         }

@@ -2,10 +2,11 @@
 
 use expect_test::{Expect, expect};
 use mc_decoder::program::{Decoder, Head, RotaryPairing, RotaryScaling};
+use mc_decoder::rotary_factors::llama3;
 use mc_family::error::FamilyError;
 use mc_family::families;
 use mc_family::families::llama::Llama;
-use mc_family::family::{Change, Family};
+use mc_family::family::Family;
 use mc_family::needed::Needed;
 use mc_tensor::model_tensor::ModelTensor;
 use proptest::prelude::*;
@@ -123,10 +124,13 @@ fn rotary_factors_have_the_bits_of_the_reference_converter() {
     let mut expected = vec![0x3f80_0000; 15];
     expected.extend([0x3fd3_5ec2, 0x4052_b46f, 0x411a_aaee]);
     expected.resize(32, 0x4200_0000);
-    let extra = Llama.extra_tensors(&decoder(&json!({})));
-    let [(ModelTensor::RopeFreqs, factors)] = extra.as_slice() else { panic!("{extra:?}") };
-    assert_eq!(factors.iter().map(|factor| factor.to_bits()).collect::<Vec<_>>(), expected);
-    assert!(Llama.extra_tensors(&decoder(&json!({"rope_scaling": null}))).is_empty());
+    let factors = |changes: &Value| {
+        let decoder = decoder(changes);
+        llama3(decoder.blocks[0].attention().unwrap().rotary.as_ref().unwrap())
+    };
+    let found: Vec<u32> = factors(&json!({})).unwrap().into_iter().map(f32::to_bits).collect();
+    assert_eq!(found, expected);
+    assert_eq!(factors(&json!({"rope_scaling": null})), None);
 }
 
 #[test]
@@ -148,22 +152,18 @@ fn names_and_shapes_of_a_layer() {
     let lines: Vec<String> = Llama
         .tensors(&decoder)
         .map(|Needed { tensor, part, shape }| {
-            let heads = match Llama.change(tensor, &decoder) {
-                Some(Change::Interleave { n_heads }) => format!(" in {n_heads} heads"),
-                _ => String::new(),
-            };
-            format!("{} {shape:?}{heads}", Llama.checkpoint_name(tensor, part).unwrap())
+            format!("{} {shape:?}", Llama.checkpoint_name(tensor, part).unwrap())
         })
         .collect();
     expect![[r#"
         model.embed_tokens.weight [128256, 512]
         model.layers.0.input_layernorm.weight [512]
-        model.layers.0.self_attn.q_proj.weight [512, 512] in 8 heads
-        model.layers.0.self_attn.k_proj.weight [128, 512] in 2 heads
+        model.layers.0.self_attn.q_proj.weight [512, 512]
+        model.layers.0.self_attn.k_proj.weight [128, 512]
         model.layers.0.self_attn.v_proj.weight [128, 512]
         model.layers.0.self_attn.o_proj.weight [512, 512]
-        model.layers.0.self_attn.q_proj.bias [512] in 8 heads
-        model.layers.0.self_attn.k_proj.bias [128] in 2 heads
+        model.layers.0.self_attn.q_proj.bias [512]
+        model.layers.0.self_attn.k_proj.bias [128]
         model.layers.0.self_attn.v_proj.bias [128]
         model.layers.0.self_attn.o_proj.bias [512]
         model.layers.0.post_attention_layernorm.weight [512]

@@ -199,7 +199,7 @@ fn a_changed_merge_is_told_by_the_text_that_it_changes() {
     }
     assert_eq!(difference.n_equal_bytes, 2);
     assert!(told.starts_with("the checkpoint has 259 \"▁t\", 260 \"he\", "), "{told}");
-    assert!(told.contains("the GGUF has 261 \"▁the\", "), "{told}");
+    assert!(told.contains("the container has 261 \"▁the\", "), "{told}");
 }
 
 #[test]

@@ -63,7 +63,7 @@ impl Metric for Perplexity {
     fn plan(gate: &GatedModel<'_>, node: &Record) -> Result<Plan<Self>, Vec<Fault>> {
         let data = gate.dataset(node, DatasetKind::Text)?;
         let context = number_property(node, CONTEXT).map(|context| context as usize);
-        let max = gate.gguf.model.decoder.context_length as usize;
+        let max = gate.export.model.decoder.context_length as usize;
         let n_ctx = chunk_len(context, max).map_err(|message| {
             let place = node.property(CONTEXT).map_or(node.place, |context| context.place);
             vec![Fault::new(place, "gate::context", message)]
