@@ -15,6 +15,7 @@ use mc_gguf::layout::{Layout, TensorPlan};
 use mc_gguf::model;
 use mc_gguf::model_facts::ModelFacts;
 use mc_gguf::names::wire_name_in;
+use mc_gguf::pre_tokenizers::named;
 use mc_gguf::reader::Gguf;
 use mc_gguf::rope_tensors;
 use mc_gguf::tensor_type::by_name;
@@ -24,7 +25,7 @@ use serde_json::json;
 fn vocabulary() -> Vocabulary {
     Vocabulary {
         kind: VocabularyKind::BytePair,
-        pre_tokenizer: "llama-bpe".to_owned(),
+        pre_tokenizer: named("llama-bpe"),
         tokens: vec!["a".to_owned()],
         scores: Vec::new(),
         types: vec![TokenType::Normal],
@@ -45,7 +46,7 @@ fn changed(family: &str, changes: &serde_json::Value) -> (Decoder, Vec<(String, 
     let decoder = families::by_name(family).unwrap().decoder(&config).unwrap();
     let has_head_dim = config.get("head_dim").is_some_and(|dim| !dim.is_null());
     let facts = ModelFacts { has_head_dim, ..ModelFacts::default() };
-    let keys = keys(&decoder, &vocabulary(), &facts);
+    let keys = keys(&decoder, &vocabulary(), &facts).unwrap();
     (decoder, keys)
 }
 

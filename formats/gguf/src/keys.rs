@@ -5,6 +5,7 @@
 use mc_decoder::program::Decoder;
 use mc_decoder::vocabulary::Vocabulary;
 use mc_exporter::count_label::count_label;
+use mc_exporter::format_error::FormatError;
 use mc_exporter::model_facts::SamplingDefaults;
 
 use crate::decoder_keys::{write_decoder, write_early};
@@ -15,7 +16,10 @@ use crate::value::Value;
 use crate::vocabulary_keys::write_vocabulary;
 
 /// Every key that the converter writes.
-pub fn keys(decoder: &Decoder, vocabulary: &Vocabulary, facts: &ModelFacts) -> Keys {
+///
+/// # Errors
+/// When files have no words for the vocabulary.
+pub fn keys(decoder: &Decoder, vocabulary: &Vocabulary, facts: &ModelFacts) -> Result<Keys, FormatError> {
     let mut keys = KeyWriter::default();
     keys.text("general.architecture", &decoder.architecture);
     write_early(&mut keys, decoder);
@@ -31,8 +35,8 @@ pub fn keys(decoder: &Decoder, vocabulary: &Vocabulary, facts: &ModelFacts) -> K
     }
     write_decoder(&mut keys, decoder, facts);
     keys.u32("general.quantization_version", 2);
-    write_vocabulary(&mut keys, vocabulary, &decoder.architecture);
-    keys.0
+    write_vocabulary(&mut keys, vocabulary, &decoder.architecture)?;
+    Ok(keys.0)
 }
 
 /// How many numbers the tensors of a file hold, as the converter writes it: `90M`, `1.2B`; `8x7B` for experts, where

@@ -19,6 +19,7 @@ pub mod model_error;
 pub mod model_facts;
 pub mod names;
 pub(crate) mod origin_keys;
+pub mod pre_tokenizers;
 pub mod reader;
 pub mod recipes;
 pub mod rope_tensors;

@@ -276,6 +276,7 @@ mod tests {
     use crate::keys::keys;
     use crate::layout::{Layout, TensorPlan};
     use crate::model_facts::ModelFacts;
+    use crate::pre_tokenizers::named;
     use crate::tensor_type::by_name;
     use crate::vocabulary_keys::vocabulary;
 
@@ -328,7 +329,7 @@ mod tests {
     fn words() -> Vocabulary {
         Vocabulary {
             kind: VocabularyKind::BytePair,
-            pre_tokenizer: "llama-bpe".to_owned(),
+            pre_tokenizer: named("llama-bpe"),
             tokens: vec!["a".to_owned(), "<|begin_of_text|>".to_owned(), "<|eot_id|>".to_owned()],
             scores: Vec::new(),
             types: vec![TokenType::Normal, TokenType::Control, TokenType::Control],
@@ -349,7 +350,7 @@ mod tests {
 
     fn gguf(change: impl FnOnce(&mut Vec<(String, Value)>)) -> Gguf {
         let facts = ModelFacts { has_head_dim: true, ..ModelFacts::default() };
-        let mut keys = keys(&toy(), &words(), &facts);
+        let mut keys = keys(&toy(), &words(), &facts).unwrap();
         change(&mut keys);
         let kind = by_name("F32").unwrap();
         let plan = |name: &str| TensorPlan { name: name.to_owned(), kind, dims: vec![32, 3] };

@@ -61,7 +61,7 @@ impl Changes<'_> {
         self.layers(&mut keys)?;
         if let Some(vocabulary) = self.vocabulary {
             keys.retain(|(name, _)| !name.starts_with("tokenizer."));
-            keys.extend(vocabulary_keys(vocabulary, &self.decoder.architecture));
+            keys.extend(vocabulary_keys(vocabulary, &self.decoder.architecture)?);
         }
         Ok(keys)
     }

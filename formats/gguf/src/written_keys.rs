@@ -72,7 +72,7 @@ fn of_files(
         has_head_dim: facts.has_head_dim,
         sampling: facts.sampling,
     };
-    Ok(keys(model.decoder, vocabulary, &facts))
+    keys(model.decoder, vocabulary, &facts)
 }
 
 fn quantized_by(recipe: &Recipe) -> Option<&'static str> {

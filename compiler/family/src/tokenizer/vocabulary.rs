@@ -2,6 +2,7 @@
 //!
 //! Source: the `set_vocab` of each family in `convert_hf_to_gguf.py`, and `SpecialVocab` of gguf-py, llama.cpp.
 
+use mc_decoder::pre_tokenizer::PreTokenizer;
 use mc_decoder::vocabulary::{SpecialKey, TokenType, Vocabulary, VocabularyKind};
 use serde_json::Value;
 
@@ -45,8 +46,8 @@ impl Custom {
 /// The vocabulary of a checkpoint of `architecture` (GGUF's word) whose token embedding has `n_vocab` rows.
 ///
 /// # Errors
-/// When a file cannot be read, the tokenizer is of a kind that no container carries, its pre-tokenizer is not known, or
-/// it has more tokens than the embedding has rows.
+/// When a file cannot be read, the tokenizer is of a kind that no container carries, or it has more tokens than the
+/// embedding has rows.
 pub fn vocabulary(
     files: &TokenizerFiles<'_>,
     n_vocab: u32,
@@ -68,7 +69,7 @@ pub fn vocabulary(
             let pieces = if custom == Custom::Phi3 { pieces.phi3() } else { pieces };
             of_pieces(pieces.finish())
         }
-        (None, Some(json)) if is_bytes => of_bytes(json, &settings, n_vocab, architecture)?,
+        (None, Some(json)) if is_bytes => of_bytes(json, &settings, n_vocab)?,
         (None, Some(json)) => {
             of_pieces(piece_vocabulary::of_json(json, &settings.tokenizer_config, n_vocab)?)
         }
@@ -114,7 +115,6 @@ pub fn vocabulary(
 
 fn of_pieces(pieces: piece_vocabulary::PieceTable) -> Vocabulary {
     Vocabulary {
-        pre_tokenizer: "default".to_owned(),
         tokens: pieces.tokens,
         scores: pieces.scores,
         types: pieces.types,
@@ -123,17 +123,11 @@ fn of_pieces(pieces: piece_vocabulary::PieceTable) -> Vocabulary {
     }
 }
 
-fn of_bytes(
-    json: &TokenizerJson,
-    settings: &Settings,
-    n_vocab: u32,
-    architecture: &str,
-) -> Result<Vocabulary, FamilyError> {
-    let pre_tokenizer = recognize(&json.pre_tokenizer, json.model.ignore_merges, architecture)?;
+fn of_bytes(json: &TokenizerJson, settings: &Settings, n_vocab: u32) -> Result<Vocabulary, FamilyError> {
     let configured = added_tokens::of_config(&settings.tokenizer_config)?;
     let (tokens, types) = tokens(json, &configured, n_vocab)?;
     Ok(Vocabulary {
-        pre_tokenizer: pre_tokenizer.name.to_owned(),
+        pre_tokenizer: recognize(&json.pre_tokenizer, json.model.ignore_merges),
         tokens,
         types,
         merges: json.model.merges.iter().map(Merge::text).collect(),
@@ -144,7 +138,7 @@ fn of_bytes(
 fn empty(kind: VocabularyKind) -> Vocabulary {
     Vocabulary {
         kind,
-        pre_tokenizer: String::new(),
+        pre_tokenizer: PreTokenizer::NONE,
         tokens: Vec::new(),
         scores: Vec::new(),
         types: Vec::new(),

@@ -1,19 +1,28 @@
 //! The pre-tokenizers that llama.cpp knows by name: their expressions, and whether whole words come before merges.
 //!
 //! Many names stand for one expression, because llama.cpp names a model and not a rule. Of several, the first row whose
-//! families include the model's wins, then the first row that names no family; among rows of the same expression the one
+//! architectures include the model's wins, then the first row that names none; among rows of the same expression the one
 //! with the same `ignore_merges` comes before the others. So a model gets the name that the reference converter gives
 //! to the family's well-known releases: `lfm2` for LFM2, `refact` for Granite 3, `dbrx` for OLMo 2 and Phi-4.
 //!
 //! Source: `llama-vocab.cpp` of llama.cpp for names and flags; the expressions are those of the models' own
 //! `tokenizer.json`, which llama.cpp rewrites for its own engine.
 
-use crate::tokenizer::pre_tokenizer::PreTokenizer;
+use mc_decoder::pre_tokenizer::{Cut, DIGIT, GPT2, PreTokenizer};
+use mc_exporter::format_error::FormatError;
 
-/// GPT-2's words.
-pub(crate) const GPT2: &str = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
-/// Each digit by itself.
-pub(crate) const DIGIT: &str = r"\p{N}";
+/// A name, and what it stands for.
+#[derive(Debug)]
+struct Row {
+    name: &'static str,
+    expressions: &'static [&'static str],
+    /// The architectures that give the expressions this name; none: all others.
+    architectures: &'static [&'static str],
+    ignore_merges: bool,
+}
+
+/// The name that files of SentencePiece give, which has no pre-tokenizer.
+pub(crate) const NO_NAME: &str = "default";
 
 const LLAMA3: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 const QWEN2: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
@@ -30,7 +39,7 @@ const SEED: &str = "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\\p{L}\\p{N}]?\\p{L}+|\\p
 const BLOOM: &str = r" ?[^(\s|.,!?…。，、।۔،)]+";
 
 /// Every pre-tokenizer. To add one, add a row.
-pub(crate) const PRE_TOKENIZERS: &[PreTokenizer] = &[
+const PRE_TOKENIZERS: &[Row] = &[
     row("lfm2", &[LLAMA3], &["lfm2"]).whole_words(),
     row("llama-bpe", &[LLAMA3], &[]).whole_words(),
     row("dbrx", &[LLAMA3], &[]),
@@ -92,19 +101,80 @@ pub(crate) const PRE_TOKENIZERS: &[PreTokenizer] = &[
     row("viking", &[BLOOM, DIGIT], &[]),
 ];
 
-/// A name that is read and never given: no family is called so.
+/// A name that is read and never given: no architecture is called so.
 const NOBODY: [&str; 1] = [""];
 
 const fn row(
     name: &'static str,
     expressions: &'static [&'static str],
-    families: &'static [&'static str],
-) -> PreTokenizer {
-    PreTokenizer { name, expressions, families, ignore_merges: false }
+    architectures: &'static [&'static str],
+) -> Row {
+    Row { name, expressions, architectures, ignore_merges: false }
 }
 
-impl PreTokenizer {
+impl Row {
     const fn whole_words(self) -> Self {
         Self { ignore_merges: true, ..self }
     }
+}
+
+/// The pre-tokenizer that a file calls `name`.
+///
+/// GGUF carries only a name, so the expression behind a name is part of the format.
+pub fn named(name: &str) -> PreTokenizer {
+    let row = PRE_TOKENIZERS.iter().find(|known| known.name == name);
+    let unknown = || Cut::Unknown(format!("Pre-tokenizer `{name}` is not known; expected {}", listed()));
+    let cut = row.map_or_else(unknown, |row| Cut::Expressions {
+        expressions: row.expressions.iter().map(|expression| (*expression).to_owned()).collect(),
+        ignore_merges: row.ignore_merges,
+    });
+    PreTokenizer { name: Some(name.to_owned()), cut }
+}
+
+/// What files of an architecture call a pre-tokenizer.
+///
+/// It is recognized by its expressions and not by the ids of a test sentence, because those change with every vocabulary
+/// that somebody trains.
+///
+/// # Errors
+/// When it has no name.
+pub fn name_of(pre_tokenizer: &PreTokenizer, architecture: &str) -> Result<String, FormatError> {
+    if let Some(name) = &pre_tokenizer.name {
+        return Ok(name.clone());
+    }
+    let (expressions, ignore_merges) = match &pre_tokenizer.cut {
+        Cut::Nowhere => return Ok(NO_NAME.to_owned()),
+        Cut::Expressions { expressions, ignore_merges } => (expressions, ignore_merges),
+        Cut::Unknown(reason) => return Err(without_name(reason)),
+    };
+    let fits = |known: &&Row| {
+        known.expressions == expressions.as_slice()
+            && (known.architectures.is_empty() || known.architectures.contains(&architecture))
+    };
+    let mut known: Vec<&Row> = PRE_TOKENIZERS.iter().filter(fits).collect();
+    // Stable, so that rows of equal rank keep their order.
+    known.sort_by_key(|known| (known.architectures.is_empty(), known.ignore_merges != *ignore_merges));
+    known.first().map(|row| row.name.to_owned()).ok_or_else(|| {
+        let shown: Vec<String> = expressions.iter().map(|expression| format!("`{expression}`")).collect();
+        without_name(&format!(
+            "The pre-tokenizer of `tokenizer.json` is not known: {}",
+            shown.join(", then ")
+        ))
+    })
+}
+
+/// Every name that is given.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    PRE_TOKENIZERS.iter().filter(|known| known.architectures != NOBODY).map(|known| known.name)
+}
+
+fn listed() -> String {
+    names().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
+fn without_name(reason: &str) -> FormatError {
+    FormatError::new(format!(
+        "{reason}. Known are {}; to add one, add a row to `formats/gguf/src/pre_tokenizers.rs`",
+        listed()
+    ))
 }
