@@ -346,3 +346,66 @@ fn files_want_the_tensors_of_each_family_changed_as_the_converter_changes_them()
         ],
     );
 }
+
+/// What the format refuses of a family's model, and nothing else.
+fn refusals(family: &str, changes: &serde_json::Value) -> Vec<String> {
+    let (decoder, _) = changed(family, changes);
+    let model = ModelDescription::new(family, &decoder);
+    GgufExporter.accepts(&model).into_iter().map(|refusal| refusal.message).collect()
+}
+
+#[test]
+fn what_files_have_no_words_for_is_refused_and_nothing_else() {
+    for (family, _) in configs::all() {
+        assert_eq!(refusals(family, &json!({})), Vec::<String>::new(), "{family}");
+    }
+    let llama3 = json!({
+        "type": "llama3", "factor": 8, "low_freq_factor": 1, "high_freq_factor": 4,
+        "original_max_position_embeddings": 256
+    });
+    for (family, changes, expected) in [
+        ("qwen2", json!({"rope_scaling": llama3}), "`llama3` scaling in a `qwen2` model"),
+        (
+            "gemma2",
+            json!({"rope_scaling": {"type": "linear", "factor": 2}}),
+            "`linear` scaling in a `gemma2` model",
+        ),
+        (
+            "phi3",
+            json!({"rope_scaling": {"type": "linear", "factor": 2}}),
+            "`linear` scaling in a `phi3` model",
+        ),
+        (
+            "gemma2",
+            json!({"rope_theta": 20_000}),
+            "a rotary base of 20000 in a `gemma2` model; expected 10000",
+        ),
+        (
+            "qwen2",
+            json!({"use_sliding_window": true, "max_window_layers": 1}),
+            "attention windows in a `qwen2` model",
+        ),
+        (
+            "gemma2",
+            json!({"layer_types": ["full_attention", "sliding_attention"]}),
+            "attention windows in some layers in a `gemma2` model; expected them in all but the last of each 2 layers",
+        ),
+        (
+            "gemma3",
+            json!({"sliding_window_pattern": 4}),
+            "attention windows in some layers in a `gemma3` model; expected them in all but the last of each 6 layers",
+        ),
+        (
+            "smollm3",
+            json!({"no_rope_layers": [1, 1, 0, 1]}),
+            "these layers without positions in a `smollm3` model; expected the last of each 4 alone",
+        ),
+        (
+            "qwen3moe",
+            json!({"mlp_only_layers": [0]}),
+            "layers without experts among layers with them in a `qwen3moe` model",
+        ),
+    ] {
+        assert_eq!(refusals(family, &changes), [format!("GGUF has no words for {expected}")]);
+    }
+}

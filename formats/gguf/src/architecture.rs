@@ -28,8 +28,21 @@ pub(crate) struct Architecture {
     pub(crate) position_interval: Option<u32>,
     /// Whether layers without key and value heads are short convolutions.
     pub(crate) has_convolutions: bool,
+    /// Kinds of rotary scaling that it has words for.
+    pub(crate) scalings: &'static [Scaling],
+    /// The one rotary base that it has.
+    pub(crate) base: Option<f32>,
     /// The number of layers of the one size whose scores are divided by the root of `n_embd / n_heads`.
     pub(crate) large: Option<u32>,
+}
+
+/// A kind of rotary scaling.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scaling {
+    Linear,
+    Llama3,
+    Yarn,
+    LongRope,
 }
 
 /// Where norms stand in a layer.
@@ -59,10 +72,17 @@ const LLAMA: Architecture = Architecture {
     window_interval: None,
     position_interval: None,
     has_convolutions: false,
+    scalings: &[Scaling::Linear, Scaling::Llama3, Scaling::Yarn],
+    base: None,
     large: None,
 };
 
-const QWEN2: Architecture = Architecture { name: "qwen2", pairing: RotaryPairing::HalfSplit, ..LLAMA };
+const QWEN2: Architecture = Architecture {
+    name: "qwen2",
+    pairing: RotaryPairing::HalfSplit,
+    scalings: &[Scaling::Linear, Scaling::Yarn],
+    ..LLAMA
+};
 
 const GEMMA2: Architecture = Architecture {
     name: "gemma2",
@@ -70,6 +90,8 @@ const GEMMA2: Architecture = Architecture {
     activation: Activation::GeluTanh,
     scales_embedding: true,
     window_interval: Some(2),
+    scalings: &[],
+    base: Some(10_000.0),
     large: Some(46),
     ..QWEN2
 };
@@ -85,10 +107,18 @@ pub(crate) const ARCHITECTURES: &[Architecture] = &[
         name: "gemma3",
         qk: QkNorms::PerHead,
         window_interval: Some(6),
+        scalings: &[Scaling::Linear],
+        base: None,
         large: Some(62),
         ..GEMMA2
     },
-    Architecture { name: "phi3", is_fused: true, window_interval: Some(u32::MAX), ..QWEN2 },
+    Architecture {
+        name: "phi3",
+        is_fused: true,
+        window_interval: Some(u32::MAX),
+        scalings: &[Scaling::LongRope],
+        ..QWEN2
+    },
     Architecture { name: "smollm3", position_interval: Some(4), ..LLAMA },
     Architecture { name: "lfm2", qk: QkNorms::PerHead, has_convolutions: true, ..QWEN2 },
     Architecture { name: "granite", ..LLAMA },

@@ -56,7 +56,7 @@ impl Planner<'_> {
         if refusals.is_empty() {
             return Ok(());
         }
-        Err(refusals.into_iter().map(|refusal| self.fault("export::unsupported", refusal)).collect())
+        Err(refusals.into_iter().map(|refusal| unsupported(self.place, refusal)).collect())
     }
 
     /// Every tensor of the file: those of the format itself, factors that came from a container, and the model's.
@@ -88,20 +88,12 @@ impl Planner<'_> {
         let planes = self
             .exporter
             .layout(&described(self.model), &encoded)
-            .map_err(|refusal| vec![self.fault("gguf::type", refusal)])?;
+            .map_err(|refusal| vec![fault(self.place, "gguf::type", refusal)])?;
         let step = |plane: Plane| {
             let (tensor, codec) = &tensors[plane.tensor];
             self.step(plane, tensor, codec)
         };
         Ok(planes.into_iter().map(step).collect())
-    }
-
-    fn fault(&self, code: &'static str, refusal: Refusal) -> Fault {
-        let fault = Fault::new(self.place, code, refusal.message);
-        match refusal.help {
-            Some(help) => fault.help(help),
-            None => fault,
-        }
     }
 
     fn step(&self, plane: Plane, tensor: &ExportTensor, codec: &'static Codec) -> Planned {
@@ -120,5 +112,20 @@ impl Planner<'_> {
         let action = TensorAction { expression, codec, name: plane.name.clone() };
         let node = target_step(self.owner, self.record, action, inputs);
         Planned { plane, artifact: node.artifact(TENSOR), report: node.artifact(REPORT) }
+    }
+}
+
+/// The fault for what a format cannot express about a model.
+///
+/// * `place`: where the model is named
+pub(crate) fn unsupported(place: Place, refusal: Refusal) -> Fault {
+    fault(place, "export::unsupported", refusal)
+}
+
+fn fault(place: Place, code: &'static str, refusal: Refusal) -> Fault {
+    let fault = Fault::new(place, code, refusal.message);
+    match refusal.help {
+        Some(help) => fault.help(help),
+        None => fault,
     }
 }

@@ -7,7 +7,7 @@ use mc_tensor::model_tensor::ModelTensor;
 use mc_tensor::stored::Stored;
 use serde_json::Value;
 
-use crate::config::layer_types::{check_windows, has_window};
+use crate::config::layer_types::{PATTERNS, windows};
 use crate::config::outline::{Defaults, Outline, factor, need_count, refuse_flag};
 use crate::config::rotary::RotaryDefaults;
 use crate::config::{CONFIG, Config};
@@ -29,8 +29,7 @@ const DEFAULTS: Defaults = Defaults {
     architecture: "gemma2",
     is_tied: true,
     head_dim: Some(256),
-    // GGUF has no words for another base or a scaling here.
-    rotary: RotaryDefaults { base: 10_000.0, scalings: &[], may_be_partial: false },
+    rotary: RotaryDefaults { base: 10_000.0, may_be_partial: false },
     activation: Some("hidden_activation"),
     counts: &[("sliding_window", 4096), ("query_pre_attn_scalar", 256)],
     ..llama::DEFAULTS
@@ -53,10 +52,13 @@ impl Family for Gemma2 {
         let config = Config::new(CONFIG, config)?;
         let outline = Outline::read(&config, &DEFAULTS)?;
         refuse_flag(&config, "attention_bias")?;
-        if outline.rotary.base != 10_000.0 {
-            return Err(config.unsupported("rope_theta", "expected 10000"));
+        for key in PATTERNS {
+            // Transformers reads no pattern here.
+            if config.count(key)?.is_some_and(|found| found != INTERVAL) {
+                return Err(config.unsupported(key, &format!("expected {INTERVAL}")));
+            }
         }
-        check_windows(&config, outline.n_blocks, INTERVAL)?;
+        let windows = windows(&config, outline.n_blocks, INTERVAL)?;
         let window = need_count(&config, &DEFAULTS, "sliding_window")?;
         let soft_cap = factor(&config, "attn_logit_softcapping", 50.0)?;
         let attention = Attention {
@@ -65,7 +67,7 @@ impl Family for Gemma2 {
             ..outline.attention()
         };
         let decoder = outline.decoder(|block| {
-            let window = has_window(block, INTERVAL).then_some(window);
+            let window = windows[block as usize].then_some(window);
             sandwich(&outline, Attention { window, ..attention.clone() })
         });
         Ok(Decoder {

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::config::layer_types::layer_types;
 use crate::config::outline::{Defaults, Outline, need_count, refuse_flag};
-use crate::config::rotary::{RotaryDefaults, Scaling};
+use crate::config::rotary::RotaryDefaults;
 use crate::config::{CONFIG, Config};
 use crate::error::FamilyError;
 use crate::families::llama;
@@ -49,7 +49,7 @@ const ATTENTION: &str = "full_attention";
 const DEFAULTS: Defaults = Defaults {
     architecture: "lfm2",
     is_tied: true,
-    rotary: RotaryDefaults { base: 1e6, scalings: &[Scaling::Linear, Scaling::Yarn], may_be_partial: false },
+    rotary: RotaryDefaults { base: 1e6, may_be_partial: false },
     epsilon: ("norm_eps", Some(1e-5)),
     activation: None,
     counts: &[("conv_L_cache", 3), ("intermediate_size", 12_288), ("num_key_value_heads", 8)],

@@ -6,7 +6,7 @@ use mc_decoder::program::{Attention, Decoder};
 use serde_json::Value;
 
 use crate::config::outline::{Defaults, Outline, refuse_flag};
-use crate::config::rotary::{RotaryDefaults, Scaling};
+use crate::config::rotary::RotaryDefaults;
 use crate::config::{CONFIG, Config};
 use crate::error::FamilyError;
 use crate::family::Family;
@@ -22,11 +22,7 @@ pub(crate) const DEFAULTS: Defaults = Defaults {
     architecture: "llama",
     is_tied: false,
     head_dim: None,
-    rotary: RotaryDefaults {
-        base: 10_000.0,
-        scalings: &[Scaling::Linear, Scaling::Llama3, Scaling::Yarn],
-        may_be_partial: false,
-    },
+    rotary: RotaryDefaults { base: 10_000.0, may_be_partial: false },
     epsilon: ("rms_norm_eps", None),
     activation: Some("hidden_act"),
     counts: &[],

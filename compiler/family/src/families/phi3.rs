@@ -7,7 +7,7 @@ use mc_tensor::model_tensor::ModelTensor;
 use serde_json::Value;
 
 use crate::config::outline::{Defaults, Outline, refuse_flag};
-use crate::config::rotary::{RotaryDefaults, Scaling};
+use crate::config::rotary::RotaryDefaults;
 use crate::config::{CONFIG, Config};
 use crate::error::FamilyError;
 use crate::families::llama;
@@ -29,7 +29,7 @@ static NAMES: Names = Names { outside: OUTSIDE, layer: &[FUSED, PRE_NORMS], expe
 const DEFAULTS: Defaults = Defaults {
     architecture: "phi3",
     is_tied: false,
-    rotary: RotaryDefaults { base: 10_000.0, scalings: &[Scaling::LongRope], may_be_partial: true },
+    rotary: RotaryDefaults { base: 10_000.0, may_be_partial: true },
     ..llama::DEFAULTS
 };
 

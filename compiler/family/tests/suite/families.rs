@@ -411,44 +411,32 @@ fn tensors_of_olmo2() {
 }
 
 #[test]
-fn what_gguf_has_no_words_for_is_refused() {
+fn what_no_program_says_is_refused() {
     for (family, changes, expected) in [
         ("llama", json!({"mlp_bias": true}), "`mlp_bias`"),
         ("mistral", json!({"hidden_act": "gelu"}), "`hidden_act`"),
         ("mixtral", json!({"num_local_experts": 0}), "`num_local_experts`"),
         ("mixtral", json!({"num_local_experts": 4_000_000}), "at most 1024"),
         ("mixtral", json!({"num_experts_per_tok": 4}), "at most `num_local_experts`, which is 3"),
-        ("qwen2", json!({"use_sliding_window": true}), "`use_sliding_window`"),
-        (
-            "qwen2",
-            json!({"rope_scaling": {"type": "llama3"}}),
-            "expected `\"default\"`, `\"linear\"` or `\"yarn\"`",
-        ),
         (
             "qwen2",
             json!({"rope_scaling": {"type": "yarn", "factor": 2}}),
             "`rope_scaling.original_max_position_embeddings`",
         ),
         ("qwen3", json!({"attention_bias": true}), "`attention_bias`"),
-        ("qwen3moe", json!({"mlp_only_layers": [0]}), "`mlp_only_layers`"),
-        ("qwen3moe", json!({"decoder_sparse_step": 2}), "`decoder_sparse_step`"),
+        ("qwen2", json!({"rope_scaling": {"type": "dynamic"}}), "`\"longrope\"` or `\"yarn\"`"),
+        ("qwen2", json!({"max_window_layers": "all"}), "`max_window_layers`"),
+        ("qwen3moe", json!({"mlp_only_layers": [9]}), "`mlp_only_layers`"),
+        ("qwen3moe", json!({"decoder_sparse_step": "all"}), "`decoder_sparse_step`"),
         ("qwen3moe", json!({"norm_topk_prob": false}), "`norm_topk_prob`"),
-        ("gemma2", json!({"rope_theta": 20_000}), "`rope_theta`"),
-        (
-            "gemma2",
-            json!({"layer_types": ["full_attention", "sliding_attention"]}),
-            "the last of each 2 layers",
-        ),
         ("gemma2", json!({"hidden_activation": "gelu"}), "`hidden_activation`"),
-        ("gemma3", json!({"sliding_window_pattern": 4}), "`sliding_window_pattern`"),
+        ("gemma2", json!({"sliding_window_pattern": 4}), "`sliding_window_pattern`"),
+        ("gemma2", json!({"layer_types": ["full_attention"]}), "for each of 2 layers"),
         ("gemma3", json!({"use_bidirectional_attention": true}), "`use_bidirectional_attention`"),
         ("gemma3", json!({"attn_logit_softcapping": 50.0}), "`attn_logit_softcapping`"),
         ("phi3", json!({"partial_rotary_factor": 0.5}), "a list of 4 numbers above 0"),
         ("phi3", json!({"partial_rotary_factor": 1.5}), "at most 1"),
-        ("phi3", json!({"rope_scaling": {"type": "yarn", "factor": 2}}), "`\"longrope\"`"),
-        ("smollm3", json!({"no_rope_layers": [1, 1, 0, 1]}), "expected 0 for every fourth layer alone"),
         ("smollm3", json!({"no_rope_layers": [1, 1]}), "a list of 0 or 1 for each of 4 layers"),
-        ("smollm3", json!({"no_rope_layers": null, "no_rope_layer_interval": 2}), "`no_rope_layer_interval`"),
         ("lfm2", json!({"conv_bias": true}), "`conv_bias`"),
         (
             "lfm2",
@@ -461,6 +449,53 @@ fn what_gguf_has_no_words_for_is_refused() {
         ("olmo2", json!({"attention_bias": true}), "`attention_bias`"),
     ] {
         check_refused(family, &changes, expected);
+    }
+}
+
+/// The window of each layer, `-` for none.
+fn windows(family: &str, changes: &Value) -> String {
+    let shown = |window: Option<u32>| window.map_or_else(|| "-".to_owned(), |window| window.to_string());
+    let decoder = decoder(family, changes);
+    let windows = decoder.attentions().map(|attention| shown(attention.window));
+    windows.collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn layers_see_as_far_as_the_configuration_says() {
+    let switched =
+        |key: &str, value: Value| json!({"use_sliding_window": true, "sliding_window": 64, key: value});
+    for family in ["qwen2", "qwen3"] {
+        assert_eq!(windows(family, &json!({"sliding_window": 64})), "- -");
+        assert_eq!(windows(family, &switched("max_window_layers", json!(1))), "- 64");
+        assert_eq!(windows(family, &switched("max_window_layers", json!(28))), "- -");
+        let types = json!(["sliding_attention", "full_attention"]);
+        assert_eq!(windows(family, &switched("layer_types", types)), "64 -");
+    }
+    assert_eq!(windows("qwen3moe", &switched("max_window_layers", json!(1))), "64 64");
+    assert_eq!(windows("gemma2", &json!({"layer_types": ["full_attention", "sliding_attention"]})), "- 128");
+    assert_eq!(windows("gemma3", &json!({"sliding_window_pattern": 2})), "128 - 128 - 128 -");
+    assert_eq!(windows("smollm3", &switched("no_rope_layers", json!([1, 0, 1, 1]))), "- 64 - -");
+}
+
+#[test]
+fn any_layer_may_be_without_positions_or_experts() {
+    let positions = |changes: &Value| {
+        let decoder = decoder("smollm3", changes);
+        let has: Vec<bool> = decoder.attentions().map(|attention| attention.rotary.is_some()).collect();
+        has
+    };
+    assert_eq!(positions(&json!({"no_rope_layers": [1, 1, 0, 1]})), [true, true, false, true]);
+    let every_second = json!({"no_rope_layers": null, "no_rope_layer_interval": 2});
+    assert_eq!(positions(&every_second), [true, false, true, false]);
+    for changes in [json!({"mlp_only_layers": [0]}), json!({"decoder_sparse_step": 2})] {
+        let decoder = decoder("qwen3moe", &changes);
+        let has: Vec<bool> =
+            decoder.blocks.iter().map(|block| block.feed_forward.experts.is_some()).collect();
+        assert_eq!(has, [false, true]);
+        let family = families::by_name("qwen3moe").unwrap();
+        let dense = ModelTensor::FfnUp { block: 0 };
+        assert!(family.tensors(&decoder).any(|needed| needed.tensor == dense));
+        assert_eq!(family.tensor("model.layers.0.mlp.up_proj.weight"), Some(dense));
     }
 }
 

@@ -292,7 +292,7 @@ fn what_is_not_supported_says_what_is() {
     check_refused(
         &json!({"rope_scaling": {"rope_type": "dynamic", "factor": 4}}),
         expect![[r#"
-        `rope_scaling.rope_type` in `config.json` is `"dynamic"`, which is not supported yet; expected `"default"`, `"linear"`, `"llama3"` or `"yarn"`
+        `rope_scaling.rope_type` in `config.json` is `"dynamic"`, which is not supported yet; expected `"default"`, `"linear"`, `"llama3"`, `"longrope"` or `"yarn"`
     "#]],
     );
     check_refused(
