@@ -81,6 +81,7 @@ mod tests {
             (tensor_action::REMOTE, owned(&[("expression", "decode($0, Q4_K, [4, 256])")])),
             (of_metric("perplexity"), of_gguf(&[("context", "64")])),
             (of_metric("accuracy"), of_gguf(&[("max-tokens", "8")])),
+            (of_metric("kl"), owned(&[&gguf[..], &gguf, &[("context", "64")]].concat())),
         ] {
             let action = make(&version(remote.kind), &parameters).unwrap();
             assert_eq!(action.parameters(), parameters);
@@ -107,7 +108,7 @@ mod tests {
         }
         assert_ne!(refusal("tensor@2", &[("other", "")]), "");
         let gguf = [("model", "gguf"), ("backend", "cpu-exact@1"), ("context", "64")];
-        assert_eq!(refusal("perplexity@1", &gguf), "");
+        assert_eq!(refusal("perplexity@2", &gguf), "");
         let others = [
             [gguf[0], ("backend", "cpu-exact@0"), gguf[2]],
             [gguf[0], gguf[1], ("context", "064")],
@@ -115,7 +116,7 @@ mod tests {
             [gguf[1], gguf[0], gguf[2]],
         ];
         for parameters in others {
-            assert_ne!(refusal("perplexity@1", &parameters), "", "{parameters:?}");
+            assert_ne!(refusal("perplexity@2", &parameters), "", "{parameters:?}");
         }
     }
 }

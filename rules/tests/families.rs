@@ -3,7 +3,7 @@
 #[path = "../../compiler/family/tests/suite/configs.rs"]
 mod configs;
 
-use mc_decoder::program::{Decoder, RotaryScaling};
+use mc_decoder::program::Decoder;
 use mc_decoder::vocabulary::{SpecialTokens, TokenType, Vocabulary, VocabularyKind};
 use mc_exporter::change::Change;
 use mc_exporter::exporter::Exporter;
@@ -20,6 +20,8 @@ use mc_gguf::reader::Gguf;
 use mc_gguf::rope_tensors;
 use mc_gguf::tensor_type::by_name;
 use mc_gguf::value::Value;
+use mc_graph::rotary::RotaryScaling;
+use mc_tensor::model_tensor::ModelTensor;
 use serde_json::json;
 
 fn vocabulary() -> Vocabulary {
@@ -408,4 +410,23 @@ fn what_files_have_no_words_for_is_refused_and_nothing_else() {
     ] {
         assert_eq!(refusals(family, &changes), [format!("GGUF has no words for {expected}")]);
     }
+}
+
+#[test]
+fn rotary_factors_have_the_bits_of_the_reference_converter() {
+    // The 32 factors that llama.cpp's converter wrote for this configuration.
+    let mut expected = vec![0x3f80_0000; 15];
+    expected.extend([0x3fd3_5ec2, 0x4052_b46f, 0x411a_aaee]);
+    expected.resize(32, 0x4200_0000);
+    let stretched = json!({
+        "head_dim": 64, "rope_theta": 500_000.0,
+        "rope_scaling": {
+            "factor": 32.0, "high_freq_factor": 4.0, "low_freq_factor": 1.0,
+            "original_max_position_embeddings": 8192, "rope_type": "llama3"
+        },
+    });
+    let own = rope_tensors::of(&changed("llama", &stretched).0);
+    let [(ModelTensor::RopeFreqs, factors)] = own.as_slice() else { panic!("{own:?}") };
+    assert_eq!(factors.iter().map(|factor| factor.to_bits()).collect::<Vec<_>>(), expected);
+    assert!(rope_tensors::of(&changed("llama", &json!({"rope_scaling": null})).0).is_empty());
 }

@@ -8,6 +8,7 @@ mod corruption;
 mod crash;
 mod determinism;
 mod disk_full;
+mod divergence;
 mod fetching;
 mod integrity;
 mod links;

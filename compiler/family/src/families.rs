@@ -48,7 +48,7 @@ pub fn by_name(name: &str) -> Option<&'static dyn Family> {
 /// The family whose checkpoints hold the tensors of a program that was read from a container; the first where several
 /// have the same.
 pub fn for_decoder(decoder: &Decoder) -> Option<&'static dyn Family> {
-    let has_experts = decoder.blocks.iter().any(|block| block.feed_forward.experts.is_some());
+    let has_experts = decoder.blocks.iter().any(|block| block.experts().is_some());
     FAMILIES.iter().copied().find(|family| {
         family.decoder_architecture() == decoder.architecture
             && family.names().expert.is_empty() != has_experts

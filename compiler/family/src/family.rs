@@ -1,13 +1,15 @@
 //! What a model family answers about its checkpoints.
 //!
 //! A family maps checkpoint names to [`ModelTensor`]s and a configuration to a [`Decoder`]. It reads no tensor and
-//! knows no container: what a file calls a tensor, and what it wants done to it, is the format's business. What most families share is told once: the
-//! tensors that a program needs in [`needed`](crate::needed), names in [`names`](crate::names), the usual keys of a
+//! knows no container: what a file calls a tensor, and what it wants done to it, is the format's business. What most
+//! families share is told once: the tensors that a program needs in [`needed`](mc_decoder::needed), names in
+//! [`names`](crate::names), the usual keys of a
 //! configuration in [`outline`](crate::config::outline). So a new family is one file and one row in
 //! [`families`](crate::families).
 
 use std::borrow::Cow;
 
+use mc_decoder::needed::Needed;
 use mc_decoder::program::Decoder;
 use mc_tensor::model_tensor::ModelTensor;
 use mc_tensor::stored::Stored;
@@ -15,7 +17,6 @@ use serde_json::Value;
 
 use crate::error::FamilyError;
 use crate::names::{Found, Names};
-use crate::needed::{self, Needed};
 
 /// One family of models, as Hugging Face stores them.
 pub trait Family: Sync {
@@ -73,7 +74,7 @@ pub trait Family: Sync {
 
     /// Every tensor that a checkpoint of `decoder` must hold, in the program's order.
     fn tensors<'a>(&self, decoder: &'a Decoder) -> Box<dyn Iterator<Item = Needed> + 'a> {
-        needed::tensors(decoder)
+        Box::new(decoder.tensors())
     }
 }
 

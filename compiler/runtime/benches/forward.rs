@@ -8,12 +8,18 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use candle_core::{Device, Tensor};
-use mc_decoder::program::{
-    Activation, Attention, Block, Decoder, FeedForward, Head, Mixer, Norm, QkNorm, Rotary, RotaryPairing,
-    RotaryScaling, Scales,
-};
+use mc_decoder::activation::Activation;
+use mc_decoder::kind::Kind;
+use mc_decoder::kinds::attention::{Attention, QkNorm};
+use mc_decoder::kinds::gated_feed_forward::GatedFeedForward;
+use mc_decoder::norm::Norm;
+use mc_decoder::program::{Block, Decoder, Head, Scales};
+use mc_decoder::rotary::Rotary;
 use mc_encoding::codecs;
-use mc_runtime::backend::Backend;
+use mc_graph::operators::matmul::Matmul;
+use mc_graph::rotary::{RotaryPairing, RotaryScaling};
+use mc_graph::scope::Lengths;
+use mc_runtime::backend::{Backend, Call, Input, Value};
 use mc_runtime::cancellation::Cancellation;
 use mc_runtime::chunks::ChunkOptions;
 use mc_runtime::cpu_exact::CpuExact;
@@ -74,7 +80,7 @@ fn products(n_tokens: usize, n_rows: usize, n_columns: usize) {
     for path in CpuPath::available() {
         let backend = CpuExact::on_path(path);
         let seconds = fastest(|| {
-            black_box(backend.matmul(&input, &plain, None).expect("the shapes agree"));
+            black_box(product(&backend, &input, &plain));
         });
         report(&format!("exact f32 {}", path.name()), seconds);
     }
@@ -85,10 +91,19 @@ fn products(n_tokens: usize, n_rows: usize, n_columns: usize) {
         let weight = encoded(&values, &shape, encoding);
         let backend = CpuExact::new();
         let seconds = fastest(|| {
-            black_box(backend.matmul(&input, &weight, None).expect("the shapes agree"));
+            black_box(product(&backend, &input, &weight));
         });
         report(&format!("exact {encoding}"), seconds);
     }
+}
+
+/// `input * weight^T`.
+fn product(backend: &CpuExact, input: &Tensor, weight: &Weight) -> Vec<Value> {
+    let input = Value::Tensor(input.clone());
+    let inputs = vec![Input::Value(&input), Input::Weight(weight)];
+    let lengths = Lengths { first_position: 0, n_tokens: 1, n_positions_at_most: 1 };
+    let mut call = Call { operator: &Matmul {}, inputs, lengths, states: &mut [] };
+    backend.run(&mut call).expect("the shapes agree")
 }
 
 /// Six layers, 192 wide, 4096 tokens: 3.5 million weights.
@@ -113,14 +128,13 @@ fn small_model() -> Model {
         soft_cap: None,
     };
     let norm = Norm { epsilon: 1e-5 };
-    let feed_forward =
-        FeedForward { n_ff: 576, activation: Activation::Silu, is_fused: false, experts: None };
+    let feed_forward = GatedFeedForward { n_ff: 576, activation: Activation::Silu, is_fused: false };
     let block = Block {
         attn_norm: Some(norm),
-        mixer: Mixer::Attention(attention),
+        mixer: Kind::new(attention),
         post_attn_norm: None,
         ffn_norm: Some(norm),
-        feed_forward,
+        feed_forward: Kind::new(feed_forward),
         post_ffn_norm: None,
     };
     let decoder = Decoder {
@@ -154,7 +168,7 @@ fn small_model() -> Model {
         add(ModelTensor::FfnUp { block }, &[576, 192]);
         add(ModelTensor::FfnDown { block }, &[192, 576]);
     }
-    Model::new(decoder, weights).expect("every tensor is there")
+    Model::new(&decoder, weights).expect("every tensor is there")
 }
 
 fn models() {

@@ -1,19 +1,23 @@
-//! Who computes: the operations that the forward pass is made of, over candle's tensors.
+//! Who computes: kernels for operators, over candle's tensors.
 //!
-//! The forward pass (`model`) knows only this trait. [`crate::cpu_exact::CpuExact`] is the one that everything
-//! hashed is made with; a backend on another device computes the same operations with candle's own kernels, to
-//! other bits. So a backend has an id, and the id is part of the digest of every action that runs a model.
+//! The interpreter (`model`) knows only this trait. [`crate::cpu_exact::CpuExact`] is the backend that everything hashed
+//! is made with; [`crate::candle_backend::CandleBackend`] computes the same graph with candle's own operators on any of
+//! its devices, to other bits. So a backend has an id, and the id is part of the digest of every action that runs a model.
+//!
+//! Operators for which a backend has no kernel reach it decomposed; primitive ones among them are computed by their
+//! reference evaluation, on the host.
 
+use std::any::Any;
 use std::fmt;
 
-use candle_core::{Result, Tensor};
-use mc_decoder::program::{Activation, Attention};
+use candle_core::{Device, Result, Tensor};
+use mc_graph::graph::{State, StateId};
+use mc_graph::operator::Operator;
+use mc_graph::scope::Lengths;
 
-use crate::kv_cache::BlockCache;
-use crate::rotary::RotaryTable;
 use crate::weight::Weight;
 
-/// Which arithmetic a number was made with; equal ids promise equal bits.
+/// The arithmetic that a number was made with; equal ids promise equal bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct BackendId {
     /// The backend's name (`cpu-exact`).
@@ -28,42 +32,72 @@ impl fmt::Display for BackendId {
     }
 }
 
-/// The operations of a decoder. Activations are `[n_tokens, width]`, f32, on the backend's device.
+/// Kernels for operators. Values are contiguous f32 tensors, whole numbers are u32, on the backend's device.
 pub trait Backend: fmt::Debug + Send + Sync {
-    /// Which arithmetic this is.
+    /// The arithmetic.
     fn id(&self) -> BackendId;
 
-    /// Rows of a table: `[tokens.len(), n_columns]`.
-    fn rows(&self, table: &Weight, tokens: &[u32]) -> Result<Tensor>;
+    /// The device that values are on.
+    fn device(&self) -> &Device;
 
-    /// Root-mean-square norm of every row.
-    fn norm(&self, input: &Tensor, weight: &[f32], epsilon: f32) -> Result<Tensor>;
+    /// Whether there is a kernel for an operator.
+    fn has(&self, operator: &dyn Operator) -> bool;
 
-    /// `input * weight^T`, plus a bias on every row.
-    fn matmul(&self, input: &Tensor, weight: &Weight, bias: Option<&[f32]>) -> Result<Tensor>;
-
-    /// Rotary embedding of `[n_tokens, n_heads * head_dim]`.
-    fn rotate(&self, input: &Tensor, head_dim: usize, table: &RotaryTable) -> Result<Tensor>;
-
-    /// Adds keys and values to the cache, then attends over it.
-    fn attend(
-        &self,
-        queries: &Tensor,
-        keys: &Tensor,
-        values: &Tensor,
-        cache: &mut BlockCache,
-        attention: &Attention,
-    ) -> Result<Tensor>;
-
-    /// `activation(gate) * up`.
-    fn gate(&self, gate: &Tensor, up: &Tensor, activation: Activation) -> Result<Tensor>;
-
-    /// `left + right`.
-    fn add(&self, left: &Tensor, right: &Tensor) -> Result<Tensor>;
-
-    /// Lends the numbers of a tensor, row-major.
+    /// Computes the outputs of an operator that it has a kernel for.
     ///
     /// # Errors
-    /// If they cannot be brought to the host.
-    fn read(&self, tensor: &Tensor, reader: &mut dyn FnMut(&[f32])) -> Result<()>;
+    /// If candle fails, or the inputs are not what the operator's shape rule lets through.
+    fn run(&self, call: &mut Call<'_>) -> Result<Vec<Value>>;
+
+    /// Storage for a state, empty.
+    fn new_state(&self, state: &State) -> Box<dyn StateRows>;
+}
+
+/// An operator that is about to be computed.
+#[derive(Debug)]
+pub struct Call<'a> {
+    /// The operator.
+    pub operator: &'a dyn Operator,
+    /// Its inputs, in its order.
+    pub inputs: Vec<Input<'a>>,
+    /// Where in the sequence the batch stands.
+    pub lengths: Lengths,
+    /// Rows of each state.
+    pub states: &'a mut [Box<dyn StateRows>],
+}
+
+/// An input of an operator.
+#[derive(Clone, Copy, Debug)]
+pub enum Input<'a> {
+    /// A computed value.
+    Value(&'a Value),
+    /// A weight of the model.
+    Weight(&'a Weight),
+}
+
+/// A computed value.
+#[derive(Clone, Debug)]
+pub enum Value {
+    /// Numbers.
+    Tensor(Tensor),
+    /// All rows of a state, left where they are.
+    State(StateId),
+}
+
+/// Rows that a state holds, one for each position.
+pub trait StateRows: fmt::Debug + Send + Sync {
+    /// Forgets all rows but the first `n`.
+    ///
+    /// # Errors
+    /// If candle fails.
+    fn truncate(&mut self, n: usize) -> Result<()>;
+
+    /// A copy.
+    fn copy(&self) -> Box<dyn StateRows>;
+
+    /// For the backend that made it.
+    fn as_any(&self) -> &dyn Any;
+
+    /// For the backend that made it.
+    fn as_any_mut(&mut self) -> &mut dyn Any;
 }

@@ -31,7 +31,7 @@ pub struct ChunkOptions {
 impl ChunkOptions {
     /// Chunks of [`DEFAULT_N_CTX`], or of the model's context where that is shorter.
     pub fn for_model(model: &Model, bos: Option<u32>) -> Self {
-        let n_ctx = DEFAULT_N_CTX.min(model.decoder().context_length as usize);
+        let n_ctx = DEFAULT_N_CTX.min(model.context_length());
         Self { n_ctx, bos, max_chunks: None }
     }
 }
@@ -45,7 +45,7 @@ pub(crate) fn chunks(
     tokens: &[u32],
     options: &ChunkOptions,
 ) -> Result<Vec<Vec<u32>>, RuntimeError> {
-    let (n_ctx, max) = (options.n_ctx, model.decoder().context_length as usize);
+    let (n_ctx, max) = (options.n_ctx, model.context_length());
     if !(MIN_N_CTX..=max).contains(&n_ctx) {
         return Err(RuntimeError::ContextOutOfRange { n_ctx, min: MIN_N_CTX, max });
     }

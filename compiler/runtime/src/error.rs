@@ -62,17 +62,6 @@ pub enum RuntimeError {
         /// Columns found.
         n_columns: usize,
     },
-    /// The program has parts that this runtime does not compute.
-    #[error(
-        "A `{architecture}` model cannot be run here yet: it has {what}. It can be converted and quantized; leave out \
-         what runs it (an imatrix computed here, perplexity, accuracy, generation), or read an imatrix from a file"
-    )]
-    CannotRun {
-        /// The architecture.
-        architecture: String,
-        /// The parts.
-        what: String,
-    },
     /// The program contradicts itself.
     #[error("The program is inconsistent: {what}")]
     InconsistentProgram {
@@ -86,6 +75,14 @@ pub enum RuntimeError {
         token: u32,
         /// Rows of the embedding.
         n_vocab: usize,
+    },
+    /// Two models that are compared have vocabularies of different sizes.
+    #[error("The model has {found} tokens; expected {expected}, as many as the baseline")]
+    OtherVocabulary {
+        /// Tokens of the model.
+        found: usize,
+        /// Tokens of the baseline.
+        expected: usize,
     },
     /// No token was given where at least one is needed.
     #[error("The sequence is empty; expected at least one token")]

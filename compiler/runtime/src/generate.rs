@@ -70,7 +70,9 @@ pub(crate) fn generate_unless(
     mut on_token: impl FnMut(u32) -> ControlFlow<()>,
 ) -> Result<Generated, RuntimeError> {
     let mut sampler = Sampler::new(options.sampling)?;
-    let mut cache = model.new_cache(model.decoder().context_length as usize);
+    // No longer than needed, because of some models a longer sequence turns otherwise.
+    let longest = prompt.len().saturating_add(options.max_tokens);
+    let mut cache = model.new_cache(longest.clamp(1, model.context_length().max(1)));
     let mut tokens = Vec::new();
     let ended = |tokens, stop_reason| Ok(Generated { tokens, stop_reason });
     if prompt.is_empty() {

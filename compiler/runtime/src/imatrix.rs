@@ -18,24 +18,30 @@ use crate::chunks::{self, ChunkOptions};
 use crate::error::RuntimeError;
 use crate::logits::LogitPositions;
 use crate::model::Model;
-use crate::observer::ActivationObserver;
+use crate::observer::{ActivationObserver, Chosen, ProductInputs};
 
 /// Version of the algorithm, for action digests: raised when a result may change in its last bit.
 pub const VERSION: u32 = 1;
 
-/// What one matrix was fed.
+/// The inputs of one matrix, or of each matrix of a stack.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ImatrixEntry {
-    /// Sum of squared inputs, per column.
+    /// Sum of squared inputs, per column, matrix after matrix.
     pub in_sum2: Vec<f32>,
-    /// Positions summed over.
-    pub count: u64,
+    /// Positions summed over, one number for each matrix.
+    pub counts: Vec<u64>,
 }
 
 impl ImatrixEntry {
-    /// The mean squared input of each column: what encoders weigh errors by.
+    /// The mean squared input of each column: the weights of errors for encoders. An expert that no token chose has 1
+    /// everywhere, as llama.cpp's quantizer takes it.
     pub fn importance(&self) -> Vec<f32> {
-        self.in_sum2.iter().map(|sum| sum / self.count as f32).collect()
+        let n_columns = self.in_sum2.len() / self.counts.len().max(1);
+        let of_matrix = |(sums, count): (&[f32], &u64)| -> Vec<f32> {
+            let mean = |sum: &f32| if *count == 0 { 1.0 } else { sum / *count as f32 };
+            sums.iter().map(mean).collect()
+        };
+        self.in_sum2.chunks_exact(n_columns.max(1)).zip(&self.counts).flat_map(of_matrix).collect()
     }
 }
 
@@ -84,8 +90,9 @@ pub struct ImatrixCollector {
 #[derive(Clone, Debug)]
 struct SharedSums {
     tensors: Vec<ModelTensor>,
+    /// Matrix after matrix.
     squares: Vec<f64>,
-    count: u64,
+    counts: Vec<u64>,
 }
 
 impl ImatrixCollector {
@@ -97,7 +104,9 @@ impl ImatrixCollector {
                     self.sums.insert(*first, later.clone());
                 }
                 Some(sums) => {
-                    sums.count += later.count;
+                    for (count, later) in sums.counts.iter_mut().zip(&later.counts) {
+                        *count += later;
+                    }
                     for (sum, later) in sums.squares.iter_mut().zip(&later.squares) {
                         *sum += later;
                     }
@@ -110,7 +119,7 @@ impl ImatrixCollector {
     pub fn into_entries(self) -> BTreeMap<ModelTensor, ImatrixEntry> {
         let entries = self.sums.into_values().flat_map(|sums| {
             let in_sum2: Vec<f32> = sums.squares.iter().map(|sum| *sum as f32).collect();
-            let entry = ImatrixEntry { in_sum2, count: sums.count };
+            let entry = ImatrixEntry { in_sum2, counts: sums.counts };
             sums.tensors.into_iter().map(move |tensor| (tensor, entry.clone()))
         });
         entries.collect()
@@ -118,21 +127,35 @@ impl ImatrixCollector {
 }
 
 impl ActivationObserver for ImatrixCollector {
-    fn observe(&mut self, tensors: &[ModelTensor], inputs: &[f32], n_columns: usize) {
-        let [first, ..] = tensors else { return };
+    fn observe(&mut self, inputs: &ProductInputs<'_>) {
+        let [first, ..] = inputs.tensors else { return };
         if matches!(first, ModelTensor::Output | ModelTensor::TokenEmbedding) {
             return;
         }
+        let n_columns = inputs.n_columns;
+        let n_matrices = inputs.chosen.map_or(1, |chosen| chosen.n_experts);
         let sums = self.sums.entry(*first).or_insert_with(|| SharedSums {
-            tensors: tensors.to_vec(),
-            squares: vec![0.0; n_columns],
-            count: 0,
+            tensors: inputs.tensors.to_vec(),
+            squares: vec![0.0; n_columns * n_matrices],
+            counts: vec![0; n_matrices],
         });
-        for row in inputs.chunks_exact(n_columns) {
-            for (sum, value) in sums.squares.iter_mut().zip(row) {
-                *sum += f64::from(*value) * f64::from(*value);
-            }
-            sums.count += 1;
+        let rows = inputs.rows.chunks_exact(n_columns);
+        let Some(Chosen { experts, .. }) = inputs.chosen else {
+            rows.for_each(|row| sums.add(0, row));
+            return;
+        };
+        let n_used = (experts.len() * n_columns / inputs.rows.len().max(1)).max(1);
+        for (row, experts) in rows.zip(experts.chunks_exact(n_used)) {
+            experts.iter().for_each(|expert| sums.add(*expert as usize, row));
         }
+    }
+}
+
+impl SharedSums {
+    fn add(&mut self, matrix: usize, row: &[f32]) {
+        for (sum, value) in self.squares[matrix * row.len()..].iter_mut().zip(row) {
+            *sum += f64::from(*value) * f64::from(*value);
+        }
+        self.counts[matrix] += 1;
     }
 }

@@ -2,12 +2,32 @@
 
 use mc_tensor::model_tensor::ModelTensor;
 
+/// Rows that are about to be multiplied.
+#[derive(Clone, Copy, Debug)]
+pub struct ProductInputs<'a> {
+    /// The matrices that share the rows, as q, k and v do.
+    pub tensors: &'a [ModelTensor],
+    /// `[n_rows, n_columns]`, row-major, tokens in ascending position.
+    pub rows: &'a [f32],
+    /// Length of a row.
+    pub n_columns: usize,
+    /// In stacks of experts: those that each row is for, `[n_rows, n_used]`.
+    pub chosen: Option<Chosen<'a>>,
+}
+
+/// The experts that rows are for.
+#[derive(Clone, Copy, Debug)]
+pub struct Chosen<'a> {
+    /// Numbers of experts, as many for each row.
+    pub experts: &'a [u32],
+    /// Experts of the stack.
+    pub n_experts: usize,
+}
+
 /// Sees the inputs of every matrix product of a forward pass, in the order of the program.
 pub trait ActivationObserver {
-    /// The rows that are about to be multiplied with each of `tensors` (which share them, as q, k and v do).
-    ///
-    /// * `inputs`: `[n_tokens, n_columns]`, row-major, tokens in ascending position
-    fn observe(&mut self, tensors: &[ModelTensor], inputs: &[f32], n_columns: usize);
+    /// Rows are about to be multiplied.
+    fn observe(&mut self, inputs: &ProductInputs<'_>);
 }
 
 /// Lends an observer for a shorter while.

@@ -8,11 +8,14 @@
 //!
 //! Source: `perplexity` in tools/perplexity/perplexity.cpp of llama.cpp.
 
+use std::ops::Range;
+
 use crate::cancellation::Cancellation;
 use crate::chunks::{self, ChunkOptions};
 use crate::error::RuntimeError;
 use crate::log_probabilities;
 use crate::model::Model;
+use crate::statistics::Estimate;
 use mc_tensor::math;
 
 /// Version of the algorithm, for action digests: raised when a result may change in its last bit.
@@ -31,6 +34,18 @@ pub struct Perplexity {
     pub perplexity: f64,
     /// Standard error of `perplexity`.
     pub standard_error: f64,
+}
+
+impl Perplexity {
+    /// The interval of 95 % confidence around `perplexity`: that of the mean of `ln` of it, raised to powers of e.
+    pub fn interval(&self) -> Range<f64> {
+        let mean = Estimate {
+            value: self.nll / self.n_scored as f64,
+            standard_error: self.standard_error / self.perplexity,
+        };
+        let Range { start, end } = mean.interval();
+        math::exp(start)..math::exp(end)
+    }
 }
 
 /// Perplexity of a text; chunks run in parallel, and the result does not depend on the number of threads.

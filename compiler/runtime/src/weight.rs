@@ -50,6 +50,9 @@ impl fmt::Debug for WeightBytes {
     }
 }
 
+/// Columns below which a matrix is decoded once and kept, such as the kernels of a convolution.
+const SMALL_ROW: usize = 16;
+
 /// The numbers of a tensor.
 #[derive(Clone, Debug)]
 pub enum WeightData {
@@ -69,6 +72,8 @@ pub enum WeightData {
         /// The blocks, row-major.
         bytes: WeightBytes,
     },
+    /// Tensors of one shape, one after another, such as the experts of a layer.
+    Stack(Arc<[Weight]>),
 }
 
 /// One tensor of a model.
@@ -103,6 +108,10 @@ impl Weight {
                 }
                 (codec.name.to_owned(), codec.row_bytes(n_elements), bytes.range.len())
             }
+            WeightData::Stack(parts) => {
+                let n_found: usize = parts.iter().map(|part| part.n_rows() * part.n_columns()).sum();
+                ("stack".to_owned(), n_elements * 4, n_found * 4)
+            }
         };
         if expected != found || n_elements == 0 {
             return Err(RuntimeError::WrongByteCount { shape, encoding, expected, found });
@@ -136,6 +145,85 @@ impl Weight {
         bytes: WeightBytes,
     ) -> Result<Self, RuntimeError> {
         Self::new(shape, WeightData::Blocks { codec, bytes })
+    }
+
+    /// Tensors of one shape, one after another.
+    ///
+    /// # Errors
+    /// As [`Weight::new`]; if their shapes differ or there are none.
+    pub fn stack(parts: Vec<Self>) -> Result<Self, RuntimeError> {
+        let inner = parts.first().map(|part| part.shape.clone()).unwrap_or_default();
+        if let Some(other) = parts.iter().find(|part| part.shape != inner) {
+            let (expected, found) = (inner.iter().product(), other.shape.iter().product());
+            let (shape, encoding) = (inner, "stack".to_owned());
+            return Err(RuntimeError::WrongByteCount { shape, encoding, expected, found });
+        }
+        let shape = std::iter::once(parts.len()).chain(inner).collect();
+        Self::new(shape, WeightData::Stack(parts.into()))
+    }
+
+    /// The same numbers under a shape that differs only in dimensions of 1; nothing if it differs otherwise.
+    pub(crate) fn reshaped(mut self, shape: &[usize]) -> Option<Self> {
+        let significant = |shape: &[usize]| shape.iter().copied().filter(|n| *n != 1).collect::<Vec<_>>();
+        let is_same = self.shape.last() == shape.last() && significant(&self.shape) == significant(shape);
+        self.shape = shape.to_vec();
+        is_same.then_some(self)
+    }
+
+    /// The tensor as kernels want it: vectors and small matrices decoded, stacks of matrices part by part.
+    pub(crate) fn prepared(self) -> Self {
+        let is_small = self.shape.len() < 2 || self.n_columns() < SMALL_ROW;
+        let data = match (&self.data, self.shape.as_slice()) {
+            (WeightData::F32(_) | WeightData::Stack(_), _) if self.shape.len() < 3 => return self,
+            (WeightData::Stack(_), _) => return self,
+            (_, [_, _, _]) => WeightData::Stack(self.parts().into()),
+            _ if is_small => WeightData::F32(self.to_f32().into()),
+            _ => return self,
+        };
+        Self { shape: self.shape, data }
+    }
+
+    /// The tensors along the outermost dimension.
+    fn parts(&self) -> Vec<Self> {
+        let shape = self.shape[1..].to_vec();
+        let n_rows: usize = shape.iter().rev().skip(1).product();
+        (0..self.shape[0])
+            .map(|part| Self { shape: shape.clone(), data: self.rows(part * n_rows, n_rows) })
+            .collect()
+    }
+
+    fn rows(&self, first: usize, n: usize) -> WeightData {
+        let n_columns = self.n_columns();
+        let stretch = |bytes: &WeightBytes, row_bytes: usize| {
+            let start = bytes.range.start + first * row_bytes;
+            WeightBytes { owner: Arc::clone(&bytes.owner), range: start..start + n * row_bytes }
+        };
+        match &self.data {
+            WeightData::F32(values) => WeightData::F32(values[first * n_columns..][..n * n_columns].into()),
+            WeightData::Plain { dtype, bytes } => {
+                WeightData::Plain { dtype: *dtype, bytes: stretch(bytes, n_columns * dtype.n_bytes()) }
+            }
+            WeightData::Blocks { codec, bytes } => {
+                WeightData::Blocks { codec, bytes: stretch(bytes, codec.row_bytes(n_columns)) }
+            }
+            WeightData::Stack(parts) => parts[first / n].data.clone(),
+        }
+    }
+
+    /// A tensor of the outermost dimension of a stack.
+    pub(crate) fn part(&self, number: usize) -> Option<&Self> {
+        match &self.data {
+            WeightData::Stack(parts) => parts.get(number),
+            _ => None,
+        }
+    }
+
+    /// The numbers, if they lie ready as f32.
+    pub(crate) fn floats(&self) -> Option<&[f32]> {
+        match &self.data {
+            WeightData::F32(values) => Some(values),
+            _ => None,
+        }
     }
 
     /// Outermost dimension first.
@@ -174,6 +262,10 @@ impl Weight {
             WeightData::Blocks { codec, bytes } => {
                 let n_bytes = codec.row_bytes(n_columns);
                 codec.decode(&bytes.as_slice()[row * n_bytes..][..n_bytes], out);
+            }
+            WeightData::Stack(parts) => {
+                let n_rows = parts[0].n_rows();
+                parts[row / n_rows].decode_row(row % n_rows, out);
             }
         }
     }

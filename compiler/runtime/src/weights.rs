@@ -38,19 +38,10 @@ impl Weights {
             .tensors
             .remove(&tensor)
             .ok_or_else(|| RuntimeError::MissingTensor { tensor, expected: expected.to_vec() })?;
-        if weight.shape() != expected {
-            let found = weight.shape().to_vec();
-            return Err(RuntimeError::WrongShape { tensor, expected: expected.to_vec(), found });
-        }
-        Ok(weight)
-    }
-
-    /// A vector that must be there with this length, as f32.
-    ///
-    /// # Errors
-    /// As [`Weights::take`].
-    pub(crate) fn take_vector(&mut self, tensor: ModelTensor, len: usize) -> Result<Vec<f32>, RuntimeError> {
-        self.take(tensor, &[len]).map(|weight| weight.to_f32())
+        let found = weight.shape().to_vec();
+        // Checkpoints store a convolution's kernels with a dimension of 1 that the graph does not have.
+        let wrong = || RuntimeError::WrongShape { tensor, expected: expected.to_vec(), found };
+        weight.reshaped(expected).ok_or_else(wrong)
     }
 }
 

@@ -6,7 +6,7 @@
 //! the file is made: what it consists of ([`write`](Exporter::write)). All answers are functions of what they are given,
 //! so the same model gives the same bytes.
 
-use mc_decoder::program::RotaryPairing;
+use mc_graph::rotary::RotaryPairing;
 use mc_tensor::model_tensor::ModelTensor;
 
 use crate::change::Change;

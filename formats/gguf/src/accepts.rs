@@ -3,9 +3,11 @@
 //! Files leave much unsaid because the architecture's name says it: which layers have a window or no positions, and which
 //! rotary scalings its readers know. A model that differs would be read as another one, so it is refused.
 
-use mc_decoder::program::{Attention, Decoder, RotaryScaling};
+use mc_decoder::kinds::attention::Attention;
+use mc_decoder::program::Decoder;
 use mc_exporter::model_description::ModelDescription;
 use mc_exporter::refusal::Refusal;
+use mc_graph::rotary::RotaryScaling;
 
 use crate::architecture::{self, Architecture, Scaling};
 
@@ -92,7 +94,7 @@ impl Check<'_> {
     }
 
     fn experts(&self) -> Option<String> {
-        let mut layers = self.decoder.blocks.iter().map(|block| block.feed_forward.experts);
+        let mut layers = self.decoder.blocks.iter().map(|block| block.experts().is_some());
         let first = layers.next()?;
         layers
             .any(|experts| experts != first)
@@ -103,7 +105,8 @@ impl Check<'_> {
 /// The kind of a scaling and its name in configurations; `None` where there is none.
 fn kind(scaling: &RotaryScaling) -> Option<(Scaling, &'static str)> {
     Some(match scaling {
-        RotaryScaling::None => return None,
+        // Divisors are tensors of the file, whatever made them.
+        RotaryScaling::None | RotaryScaling::Divisors { .. } => return None,
         RotaryScaling::Linear { .. } => (Scaling::Linear, "linear"),
         RotaryScaling::Llama3 { .. } => (Scaling::Llama3, "llama3"),
         RotaryScaling::Yarn(_) => (Scaling::Yarn, "yarn"),

@@ -2,8 +2,9 @@
 //!
 //! Source: `src/models` of llama.cpp.
 
-use mc_decoder::program::{Activation, RotaryPairing};
+use mc_decoder::activation::Activation;
 use mc_exporter::model_description::ModelDescription;
+use mc_graph::rotary::RotaryPairing;
 
 /// An architecture whose programs can be read from keys.
 #[derive(Clone, Copy, Debug)]

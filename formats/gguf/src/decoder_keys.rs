@@ -2,7 +2,13 @@
 //!
 //! Source: `set_gguf_parameters` of each model in `convert_hf_to_gguf.py` of llama.cpp.
 
-use mc_decoder::program::{Attention, Decoder, FeedForward, Mixer, Rotary, RotaryScaling, Yarn};
+use mc_decoder::kinds::attention::Attention;
+use mc_decoder::kinds::experts::Experts;
+use mc_decoder::kinds::gated_feed_forward::GatedFeedForward;
+use mc_decoder::kinds::short_convolution::ShortConvolution;
+use mc_decoder::program::{Block, Decoder};
+use mc_decoder::rotary::Rotary;
+use mc_graph::rotary::{RotaryScaling, Yarn};
 
 use crate::key_writer::KeyWriter;
 use crate::model_facts::ModelFacts;
@@ -18,11 +24,25 @@ pub(crate) fn write_early(keys: &mut KeyWriter, decoder: &Decoder) {
     }
 }
 
+/// The feed-forward of a layer, as the keys speak of it.
+struct FeedForward {
+    /// Width of a layer without experts.
+    n_ff: u32,
+    experts: Option<Experts>,
+}
+
+impl FeedForward {
+    fn of(block: &Block) -> Self {
+        let experts = block.experts().copied();
+        let dense = block.feed_forward.get::<GatedFeedForward>().map(|dense| dense.n_ff);
+        Self { n_ff: dense.or(experts.map(|experts| experts.n_ff_dense)).unwrap_or(0), experts }
+    }
+}
+
 /// Writes what the architecture's converter writes.
 pub(crate) fn write_decoder(keys: &mut KeyWriter, decoder: &Decoder, facts: &ModelFacts) {
     let Some(attention) = decoder.attentions().next() else { return };
-    let Some(block) = decoder.blocks.first() else { return };
-    let feed_forward = &block.feed_forward;
+    let Some(feed_forward) = decoder.blocks.first().map(FeedForward::of) else { return };
     let mut writer = Writer { keys, arch: &decoder.architecture, decoder, attention, feed_forward, facts };
     match decoder.architecture.as_str() {
         "gemma2" => writer.gemma2(),
@@ -48,7 +68,7 @@ struct Writer<'a> {
     decoder: &'a Decoder,
     /// The first layer's that has one; layers differ only in windows and positions.
     attention: &'a Attention,
-    feed_forward: &'a FeedForward,
+    feed_forward: FeedForward,
     facts: &'a ModelFacts,
 }
 
@@ -134,8 +154,7 @@ impl Writer<'_> {
 
     /// One number, or one for each layer with zero for those without attention.
     fn kv_heads(&mut self) {
-        let is_everywhere = |mixer: &Mixer| matches!(mixer, Mixer::Attention(_));
-        if self.decoder.blocks.iter().all(|block| is_everywhere(&block.mixer)) {
+        if self.decoder.blocks.iter().all(|block| block.attention().is_some()) {
             self.u32("attention.head_count_kv", self.attention.n_kv_heads);
             return;
         }
@@ -183,7 +202,7 @@ impl Writer<'_> {
             RotaryScaling::Yarn(yarn) => self.yarn(yarn),
             RotaryScaling::LongRope { .. } => self.text("rope.scaling.type", "longrope"),
             // Llama 3's stretching is a tensor of the file, not a key.
-            RotaryScaling::None | RotaryScaling::Llama3 { .. } => {}
+            RotaryScaling::None | RotaryScaling::Divisors { .. } | RotaryScaling::Llama3 { .. } => {}
         }
     }
 
@@ -224,10 +243,8 @@ impl Writer<'_> {
 
     fn convolution(&mut self) {
         self.u32("vocab_size", self.decoder.n_vocab);
-        let kernel_len = self.decoder.blocks.iter().find_map(|block| match &block.mixer {
-            Mixer::ShortConvolution(convolution) => Some(convolution.kernel_len),
-            Mixer::Attention(_) => None,
-        });
+        let kernel_len = self.decoder.blocks.iter().find_map(|block| block.mixer.get::<ShortConvolution>());
+        let kernel_len = kernel_len.map(|convolution| convolution.kernel_len);
         if let Some(kernel_len) = kernel_len {
             self.u32("shortconv.l_cache", kernel_len);
         }

@@ -1,6 +1,5 @@
 //! GGUF as a format that models are written in.
 
-use mc_decoder::program::RotaryPairing;
 use mc_exporter::change::Change;
 use mc_exporter::container::Container;
 use mc_exporter::exporter::{Exporter, Release};
@@ -8,6 +7,7 @@ use mc_exporter::format_error::FormatError;
 use mc_exporter::model_description::{ModelDescription, TensorDescription};
 use mc_exporter::plane::{EncodedTensor, Part, Plane};
 use mc_exporter::refusal::Refusal;
+use mc_graph::rotary::RotaryPairing;
 use mc_tensor::model_tensor::ModelTensor;
 use mc_tensor::stored::Stored;
 

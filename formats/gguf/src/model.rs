@@ -1,9 +1,14 @@
 //! From a GGUF file back to a program, for running and inspecting it.
 
-use mc_decoder::program::{
-    Attention, Block, Decoder, Experts, FeedForward, Head, MAX_EXPERTS, MAX_EXPERTS_OF_MODEL, Mixer, Norm,
-    QkNorm, Rotary, RotaryScaling, Scales, ShortConvolution, Yarn,
-};
+use mc_decoder::kind::Kind;
+use mc_decoder::kinds::attention::{Attention, QkNorm};
+use mc_decoder::kinds::experts::{Experts, MAX_EXPERTS, MAX_EXPERTS_OF_MODEL};
+use mc_decoder::kinds::gated_feed_forward::GatedFeedForward;
+use mc_decoder::kinds::short_convolution::ShortConvolution;
+use mc_decoder::norm::Norm;
+use mc_decoder::program::{Block, Decoder, Head, Scales};
+use mc_decoder::rotary::Rotary;
+use mc_graph::rotary::{RotaryScaling, Yarn};
 use mc_tensor::model_tensor::ModelTensor;
 
 use crate::architecture::{self, Architecture, Norms, QkNorms};
@@ -77,11 +82,11 @@ impl Reader<'_> {
         for (block, n_kv_heads) in (0..n_blocks).zip(kv_heads) {
             // Elsewhere it is a mistake, which whoever runs the program names.
             let mixer = if n_kv_heads == 0 && self.architecture.has_convolutions {
-                Mixer::ShortConvolution(ShortConvolution { kernel_len: self.number("shortconv.l_cache")? })
+                Kind::new(ShortConvolution { kernel_len: self.number("shortconv.l_cache")? })
             } else {
-                Mixer::Attention(self.attention_of(block, &attention, windows.as_ref()))
+                Kind::new(self.attention_of(block, &attention, windows.as_ref()))
             };
-            blocks.push(self.block(mixer, norm, feed_forward));
+            blocks.push(self.block(mixer, norm, feed_forward.clone()));
         }
         let embedding = wire_name(ModelTensor::TokenEmbedding);
         let n_vocab = self.gguf.tensor(&embedding).and_then(|tensor| tensor.dims.get(1).copied());
@@ -199,8 +204,19 @@ impl Reader<'_> {
             });
         }
         match self.key("rope.scaling.type").and_then(Value::as_text) {
+            None | Some("none") if self.has(ModelTensor::RopeFreqs) => {
+                Ok(RotaryScaling::Divisors { factor: 1.0 })
+            }
             None | Some("none") => Ok(RotaryScaling::None),
-            Some("linear") => Ok(RotaryScaling::Linear { factor: need("rope.scaling.factor")? }),
+            Some("linear") => {
+                let factor = need("rope.scaling.factor")?;
+                let has_divisors = self.has(ModelTensor::RopeFreqs);
+                Ok(if has_divisors {
+                    RotaryScaling::Divisors { factor }
+                } else {
+                    RotaryScaling::Linear { factor }
+                })
+            }
             Some("yarn") => Ok(RotaryScaling::Yarn(Yarn {
                 factor: need("rope.scaling.factor")?,
                 original_context: original_context()?,
@@ -215,27 +231,29 @@ impl Reader<'_> {
         }
     }
 
-    fn feed_forward(&self, n_blocks: u32) -> Result<FeedForward, ModelError> {
+    fn feed_forward(&self, n_blocks: u32) -> Result<Kind, ModelError> {
         let n_ff = self.number("feed_forward_length")?;
         let n_experts = self.number_or("expert_count", 0)?;
         if n_experts > MAX_EXPERTS || u64::from(n_experts) * u64::from(n_blocks) > MAX_EXPERTS_OF_MODEL {
             let expected = "at most 1024, and 40000 in all layers together";
             return Err(wrong(self.name("expert_count"), expected, n_experts.to_string()));
         }
-        let experts = if n_experts == 0 {
-            None
-        } else {
-            Some(Experts {
-                n_experts,
-                n_used: self.number("expert_used_count")?,
-                n_ff: self.number_or("expert_feed_forward_length", n_ff)?,
-            })
-        };
         let Architecture { activation, is_fused, .. } = *self.architecture;
-        Ok(FeedForward { n_ff, activation, is_fused, experts })
+        if n_experts == 0 {
+            return Ok(Kind::new(GatedFeedForward { n_ff, activation, is_fused }));
+        }
+        Ok(Kind::new(Experts {
+            n_experts,
+            n_used: self.number("expert_used_count")?,
+            n_ff: self.number_or("expert_feed_forward_length", n_ff)?,
+            activation,
+            // llama.cpp does so in every architecture that is known here.
+            is_normalized: true,
+            n_ff_dense: n_ff,
+        }))
     }
 
-    fn block(&self, mixer: Mixer, norm: Norm, feed_forward: FeedForward) -> Block {
+    fn block(&self, mixer: Kind, norm: Norm, feed_forward: Kind) -> Block {
         let before = Some(norm).filter(|_| self.architecture.norms != Norms::After);
         let after = Some(norm).filter(|_| self.architecture.norms != Norms::Before);
         Block {
@@ -270,8 +288,9 @@ struct Windows {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mc_decoder::program::{Activation, RotaryPairing};
+    use mc_decoder::activation::Activation;
     use mc_decoder::vocabulary::{SpecialKey, SpecialTokens, TokenType, Vocabulary, VocabularyKind};
+    use mc_graph::rotary::RotaryPairing;
 
     use crate::keys::keys;
     use crate::layout::{Layout, TensorPlan};
@@ -290,7 +309,7 @@ mod tests {
         };
         let block = Block {
             attn_norm: Some(norm),
-            mixer: Mixer::Attention(Attention {
+            mixer: Kind::new(Attention {
                 n_heads: 4,
                 n_kv_heads: 2,
                 head_dim: 8,
@@ -305,12 +324,11 @@ mod tests {
             }),
             post_attn_norm: None,
             ffn_norm: Some(norm),
-            feed_forward: FeedForward {
+            feed_forward: Kind::new(GatedFeedForward {
                 n_ff: 64,
                 activation: Activation::Silu,
                 is_fused: false,
-                experts: None,
-            },
+            }),
             post_ffn_norm: None,
         };
         Decoder {

@@ -287,7 +287,7 @@ impl Action for Compute {
             .map_err(|error| measurement_error(&format!("Imatrix on `{}`", self.data), &error))?;
         let entry = |entry: mc_runtime::imatrix::ImatrixEntry| ImatrixEntry {
             in_sum2: entry.in_sum2,
-            counts: vec![entry.count as f32],
+            counts: entry.counts.iter().map(|count| *count as f32).collect(),
         };
         let file = ImatrixFile {
             datasets: vec![self.data.clone()],

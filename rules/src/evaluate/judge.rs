@@ -28,7 +28,7 @@ impl Judge {
 
 impl Action for Judge {
     fn kind(&self) -> ActionKind {
-        ActionKind { name: "verdict", version: 2 }
+        ActionKind { name: "verdict", version: 3 }
     }
 
     fn parameters(&self) -> Vec<(String, String)> {
@@ -55,7 +55,7 @@ impl Action for Judge {
         let mut first = 0;
         let mut checks = Vec::new();
         for (limit, n_results) in &self.limits {
-            checks.push(limit.judge(&Results { ctx, first })?);
+            checks.extend(limit.judge(&Results { ctx, first })?);
             first += n_results;
         }
         let blob = write_bytes(ctx, Verdict::new(checks).to_json().as_bytes())?;

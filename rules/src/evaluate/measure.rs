@@ -1,29 +1,34 @@
-//! The action that measures: it opens one model or several, runs a computation on a dataset, and writes its number.
+//! The action that measures: it opens one model or several, runs a computation on a dataset, and writes what it
+//! found.
 //!
 //! A metric with a model to run brings a [`Measure`], its own computation and parameters. This module does the rest; it
-//! judges no number.
+//! judges nothing.
 
 use mc_ir::action::{Action, ActionContext, ActionError, ActionKind, Input, write_bytes};
 use mc_ir::output::{Output, Outputs};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::action::remote_kind::{Parameters, RemoteKind};
-use crate::evaluate::measurement::Measurement;
 use crate::inference::opened::Opened;
 use crate::inference::subject::Subject;
 use crate::source::dataset::DatasetInfo;
 
-/// The output that holds the [`Measurement`].
+/// The output that holds what was found: a [`Measure::Found`] as JSON.
 pub(crate) const MEASUREMENT: &str = "measurement.json";
 
 /// The name of a dataset in messages of a worker, which is not told the real one.
 const ITS_INPUT: &str = "its input";
 
-/// A computation on so many models and a dataset that gives one number.
+/// A computation on so many models and a dataset.
 pub(crate) trait Measure<const N_MODELS: usize>: Sized + Send + Sync + 'static {
-    /// The action's kind. Its version is raised when the same models and items may give another number.
+    /// The action's kind. Its version is raised when the same models and items may give another result.
     const KIND: ActionKind;
 
-    /// Returns everything besides the models and the items that the number depends on.
+    /// What it finds: [`crate::evaluate::measurement::Measurement`], where that is one number.
+    type Found: Serialize + DeserializeOwned;
+
+    /// Returns everything besides the models and the items that the result depends on.
     fn parameters(&self) -> Vec<(String, String)>;
 
     /// Takes what [`Self::parameters`] gave from the end of an action's parameters, and returns those before.
@@ -32,7 +37,7 @@ pub(crate) trait Measure<const N_MODELS: usize>: Sized + Send + Sync + 'static {
     /// A sentence that says what is wrong.
     fn of_parameters(parameters: &Parameters) -> Result<(&Parameters, Self), String>;
 
-    /// Computes the number. Of two models, the first is the quantized one.
+    /// Computes the result. Of two models, the first is the quantized one.
     ///
     /// # Errors
     /// When it cannot be computed on these items, or nobody wants it any more.
@@ -41,7 +46,7 @@ pub(crate) trait Measure<const N_MODELS: usize>: Sized + Send + Sync + 'static {
         models: &[Opened; N_MODELS],
         data: &Data,
         ctx: &dyn ActionContext,
-    ) -> Result<Measurement, ActionError>;
+    ) -> Result<Self::Found, ActionError>;
 }
 
 /// The dataset that is measured on.
@@ -120,8 +125,9 @@ impl<M: Measure<N_MODELS>, const N_MODELS: usize> Action for MeasureAction<M, N_
         let (models, items) = self.open(ctx)?;
         let items = String::from_utf8_lossy(&ctx.input(items)?.to_contiguous()).into_owned();
         let data = Data { name: self.data.clone(), items };
-        let measurement = self.measure.measure(&models, &data, ctx)?;
-        let blob = write_bytes(ctx, &measurement.to_json()?)?;
+        let found = self.measure.measure(&models, &data, ctx)?;
+        let json = serde_json::to_vec(&found).map_err(ActionError::failed)?;
+        let blob = write_bytes(ctx, &json)?;
         Ok(Outputs::from([(MEASUREMENT.to_owned(), Output::File(blob))]))
     }
 }

@@ -1,36 +1,25 @@
-//! A measured number: the file between the action that measures and the one that judges.
+//! A measured number: what most actions that measure write, and the one that judges reads.
 
-use mc_ir::action::ActionError;
 use serde::{Deserialize, Serialize};
 
+use crate::evaluate::interval::Interval;
 use crate::evaluate::verdict::{Check, signed_percent};
 
-/// A measured number, as a measuring action writes it.
+/// Version of the form, which adds to that of each action that writes it.
+pub(crate) const VERSION: u32 = 1;
+
+/// A measured number.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Measurement {
     /// The number.
     pub(crate) value: f64,
     /// How it is shown.
     pub(crate) shown: String,
+    /// The interval around it.
+    pub(crate) interval: Interval,
 }
 
 impl Measurement {
-    /// Returns the bytes that hold it.
-    ///
-    /// # Errors
-    /// When the number cannot be written.
-    pub(crate) fn to_json(&self) -> Result<Vec<u8>, ActionError> {
-        serde_json::to_vec(self).map_err(ActionError::failed)
-    }
-
-    /// Reads the bytes that [`Self::to_json`] gave.
-    ///
-    /// # Errors
-    /// When they hold no measurement.
-    pub(crate) fn from_json(bytes: &[u8]) -> Result<Self, ActionError> {
-        serde_json::from_slice(bytes).map_err(ActionError::failed)
-    }
-
     /// Returns the line of a verdict for a number that is compared with the unquantized model's.
     ///
     /// * `name`, `on`: the metric and the dataset
@@ -50,6 +39,8 @@ impl Measurement {
             measured: self.shown.clone(),
             value: self.value,
             baseline_value: Some(baseline.value),
+            interval: Some(self.interval.clone()),
+            baseline_interval: Some(baseline.interval.clone()),
             // Nothing is relative to zero.
             delta: (baseline.value != 0.0).then(|| signed_percent(self.value / baseline.value - 1.0)),
             limit,

@@ -9,6 +9,7 @@ use mc_ir::action::{ActionContext, ActionError, Artifact, Content};
 use mc_ir::attribute::Record;
 use mc_ir::fault::Fault;
 use mc_ir::schema::ChildSchema;
+use serde::de::DeserializeOwned;
 
 use crate::action::remote_kind::RemoteKind;
 use crate::evaluate::gated_model::GatedModel;
@@ -34,11 +35,11 @@ pub(crate) trait Metric: ContentHash + Send + Sync + Sized + 'static {
     /// Everything that is wrong with the node.
     fn plan(gate: &GatedModel<'_>, node: &Record) -> Result<Plan<Self>, Vec<Fault>>;
 
-    /// Compares results with what the node allows: a line of the verdict.
+    /// Compares results with what the node allows: a line of the verdict for each number.
     ///
     /// # Errors
     /// When a result cannot be read.
-    fn judge(&self, results: &Results<'_>) -> Result<Check, ActionError>;
+    fn judge(&self, results: &Results<'_>) -> Result<Vec<Check>, ActionError>;
 }
 
 /// A node of a gate with the actions that measure it.
@@ -63,12 +64,20 @@ pub(crate) struct Results<'a> {
 }
 
 impl Results<'_> {
-    /// Reads a result as what [`crate::evaluate::measure`] writes.
+    /// Reads a result as what [`crate::evaluate::measure`] writes where that is one number.
     ///
     /// # Errors
     /// When it cannot be read.
     pub(crate) fn measurement(&self, index: usize) -> Result<Measurement, ActionError> {
-        Measurement::from_json(&self.content(index)?.to_contiguous())
+        self.found(index)
+    }
+
+    /// Reads a result as what an action wrote in JSON.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub(crate) fn found<T: DeserializeOwned>(&self, index: usize) -> Result<T, ActionError> {
+        serde_json::from_slice(&self.content(index)?.to_contiguous()).map_err(ActionError::failed)
     }
 
     /// Reads a result.
@@ -110,11 +119,11 @@ fn plan<M: Metric>(gate: &GatedModel<'_>, node: &Record) -> Result<AnyPlan, Vec<
 /// A node of any metric, as the verdict sees it.
 pub(crate) trait Limit: ContentHash + Send + Sync {
     /// Does what [`Metric::judge`] does.
-    fn judge(&self, results: &Results<'_>) -> Result<Check, ActionError>;
+    fn judge(&self, results: &Results<'_>) -> Result<Vec<Check>, ActionError>;
 }
 
 impl<M: Metric> Limit for M {
-    fn judge(&self, results: &Results<'_>) -> Result<Check, ActionError> {
+    fn judge(&self, results: &Results<'_>) -> Result<Vec<Check>, ActionError> {
         Metric::judge(self, results)
     }
 }

@@ -1,6 +1,7 @@
 //! The metrics that gates know. To add one, write its file and list it here.
 
 pub(crate) mod accuracy;
+pub(crate) mod kl;
 pub(crate) mod perplexity;
 pub(crate) mod size;
 pub(crate) mod tokenizer_fidelity;
@@ -9,13 +10,19 @@ use mc_ir::schema::ChildSchema;
 
 use crate::evaluate::metric::Row;
 use crate::evaluate::metrics::accuracy::Accuracy;
+use crate::evaluate::metrics::kl::Kl;
 use crate::evaluate::metrics::perplexity::Perplexity;
 use crate::evaluate::metrics::size::Size;
 use crate::evaluate::metrics::tokenizer_fidelity::TokenizerFidelity;
 
 /// Every metric, in the order of verdicts.
-pub(crate) static METRICS: &[Row] =
-    &[Row::of::<Perplexity>(), Row::of::<Accuracy>(), Row::of::<TokenizerFidelity>(), Row::of::<Size>()];
+pub(crate) static METRICS: &[Row] = &[
+    Row::of::<Perplexity>(),
+    Row::of::<Kl>(),
+    Row::of::<Accuracy>(),
+    Row::of::<TokenizerFidelity>(),
+    Row::of::<Size>(),
+];
 
 /// Number of metrics.
 pub(crate) const N_METRICS: usize = METRICS.len();

@@ -8,8 +8,10 @@
 //! in [`metric`]. The other files are the actions that measure ([`measure`]), judge ([`judge`]) and find overlaps
 //! ([`leak`]), and the texts between them.
 
+pub(crate) mod chunk_context;
 pub mod gate;
 pub(crate) mod gated_model;
+pub mod interval;
 pub(crate) mod judge;
 pub(crate) mod leak;
 pub(crate) mod measure;

@@ -5,6 +5,7 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use mc_decoder::needed::Needed;
 use mc_decoder::program::Decoder;
 use mc_decoder::vocabulary::Vocabulary;
 use mc_digest::digest::BlobDigest;
@@ -16,7 +17,6 @@ use mc_exporter::plane::{EncodedTensor, Part};
 use mc_expression::expression::TensorExpr;
 use mc_expression::operators::load::Load;
 use mc_family::families::for_config;
-use mc_family::needed::Needed;
 use mc_family::tokenizer::vocabulary::vocabulary;
 use mc_family::tokenizer_files::TokenizerFiles;
 use mc_ir::action::{

@@ -12,10 +12,12 @@ use mc_ir::attribute::{Place, Placed, Record, Value};
 use mc_ir::fault::Fault;
 use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs};
 use mc_runtime::logits::LogitPositions;
+use mc_runtime::statistics::Share;
 
 use crate::action::remote_kind::{Parameters, RemoteKind};
 use crate::attributes::number_property;
 use crate::evaluate::gated_model::{GatedModel, ON};
+use crate::evaluate::interval::Interval;
 use crate::evaluate::judge::Judge;
 use crate::evaluate::measure::{Data, Measure, MeasureAction};
 use crate::evaluate::measurement::Measurement;
@@ -59,9 +61,9 @@ impl Metric for Agreement {
         })
     }
 
-    fn judge(&self, results: &Results<'_>) -> Result<Check, ActionError> {
+    fn judge(&self, results: &Results<'_>) -> Result<Vec<Check>, ActionError> {
         let measured = results.measurement(0)?;
-        Ok(Check {
+        Ok(vec![Check {
             name: NODE.name.to_owned(),
             on: Some(self.on.clone()),
             baseline: None,
@@ -70,8 +72,10 @@ impl Metric for Agreement {
             baseline_value: None,
             delta: None,
             limit: format!("at least {}", percent(self.min)),
+            interval: Some(measured.interval),
+            baseline_interval: None,
             passed: measured.value >= self.min,
-        })
+        }])
     }
 }
 
@@ -80,6 +84,8 @@ struct Likeliest;
 
 impl Measure<2> for Likeliest {
     const KIND: ActionKind = ActionKind { name: "agreement", version: 1 };
+
+    type Found = Measurement;
 
     fn parameters(&self) -> Vec<(String, String)> {
         Vec::new()
@@ -99,7 +105,9 @@ impl Measure<2> for Likeliest {
         let (left, right) = (likeliest(quantized, &ids)?, likeliest(unquantized, &ids)?);
         let n_equal = left.iter().zip(&right).filter(|(left, right)| left == right).count();
         let shown = format!("{n_equal} of {}", ids.len());
-        Ok(Measurement { value: n_equal as f64 / ids.len() as f64, shown })
+        let share = Share { n_counted: n_equal, n: ids.len() };
+        let interval = Interval::new(share.interval(), percent);
+        Ok(Measurement { value: share.estimate().value, shown, interval })
     }
 }
 

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::evaluate::interval::Interval;
+
 /// The result of all gates of one model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {
@@ -14,7 +16,7 @@ pub struct Verdict {
 /// One measured number and its limit.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Check {
-    /// What was measured: `perplexity`, `accuracy`, `size`.
+    /// What was measured: `perplexity`, `accuracy`, `kl top-1`, `size`.
     pub name: String,
     /// The dataset, if any.
     pub on: Option<String>,
@@ -26,6 +28,12 @@ pub struct Check {
     pub value: f64,
     /// The unquantized model's number, if it was measured.
     pub baseline_value: Option<f64>,
+    /// The interval around the number, where it is a mean or a share of a sample.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval: Option<Interval>,
+    /// The interval around the unquantized model's number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline_interval: Option<Interval>,
     /// The change relative to the baseline.
     pub delta: Option<String>,
     /// What is allowed, in words.
@@ -38,6 +46,12 @@ impl Verdict {
     /// Joins checks; the verdict passes when each does.
     pub fn new(checks: Vec<Check>) -> Self {
         Self { passed: checks.iter().all(|check| check.passed), checks }
+    }
+
+    /// The verdict as a manifest holds it: apps read its numbers in the form that they have had from the beginning.
+    pub(crate) fn without_intervals(&self) -> Self {
+        let plain = |check: &Check| Check { interval: None, baseline_interval: None, ..check.clone() };
+        Self { passed: self.passed, checks: self.checks.iter().map(plain).collect() }
     }
 
     /// Reads a verdict as a gate wrote it.
@@ -57,7 +71,8 @@ impl Verdict {
 
     /// The checks as an aligned table for a terminal or a log.
     pub fn table(&self) -> String {
-        let header = ["gate", "baseline", "measured", "change", "limit", ""].map(str::to_owned);
+        let header =
+            ["gate", "baseline", "measured", "95 % interval", "change", "limit", ""].map(str::to_owned);
         let mut rows = vec![header];
         for check in &self.checks {
             let name = match &check.on {
@@ -69,6 +84,7 @@ impl Verdict {
                 name,
                 check.baseline.clone().unwrap_or_else(dash),
                 check.measured.clone(),
+                check.interval.as_ref().map_or_else(dash, |interval| interval.shown.clone()),
                 check.delta.clone().unwrap_or_else(dash),
                 check.limit.clone(),
                 if check.passed { "pass" } else { "MISS" }.to_owned(),
@@ -128,6 +144,8 @@ mod tests {
             measured: "7.2010".to_owned(),
             value: 7.201,
             baseline_value: Some(7.12),
+            interval: Some(Interval::new(7.1..7.3, |end| format!("{end:.2}"))),
+            baseline_interval: None,
             delta: Some(signed_percent(0.0114)),
             limit: "at most +2 %".to_owned(),
             passed,
@@ -144,8 +162,8 @@ mod tests {
     fn the_table_is_aligned_and_the_json_reads_back() {
         let verdict = Verdict::new(vec![check(true)]);
         expect![[r#"
-            gate                      baseline  measured  change   limit
-            perplexity on evaluation  7.1200    7.2010    +1.14 %  at most +2 %  pass
+            gate                      baseline  measured  95 % interval  change   limit
+            perplexity on evaluation  7.1200    7.2010    7.10 to 7.30   +1.14 %  at most +2 %  pass
         "#]]
         .assert_eq(&verdict.table());
         assert_eq!(Verdict::from_json(verdict.to_json().as_bytes()).unwrap(), verdict);

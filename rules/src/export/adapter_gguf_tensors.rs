@@ -326,9 +326,9 @@ mod tests {
     use std::path::Path;
     use std::sync::Arc;
 
+    use mc_decoder::needed::Needed;
     use mc_family::adapter::AdapterConfig;
     use mc_family::families::for_config;
-    use mc_family::needed::Needed;
     use mc_ir::action::Source;
     use mc_ir::label::PackageId;
     use mc_tensor::dtype::DType;

@@ -1,20 +1,34 @@
-//! Asking a model in a file something, for the command line.
+//! Asking a model something, for the command line.
 
 use std::ops::ControlFlow;
 
 use mc_family::tokenizer::parse_special::ParseSpecial;
 use mc_ir::action::{ActionError, Content};
-use mc_runtime::generate::{GenerateOptions, StopReason, generate};
-use mc_runtime::log_probabilities::log_probability;
-use mc_runtime::logits::LogitPositions;
+use mc_runtime::error::RuntimeError;
+use mc_runtime::generate::{GenerateOptions, Generated, StopReason, generate};
 use mc_runtime::sampler::Sampling;
 
 use crate::inference::exported::open_exported;
 use crate::inference::opened::Opened;
 use crate::inference::prompts::Prompts;
+use crate::inference::scores::{ScoreOptions, Scores};
+use crate::inference::source_inputs::{ReadSource, SourceInputs};
+use crate::inference::unquantized::Unquantized;
+use crate::source::model_info::ModelInfo;
 
 /// Name of the threads that chat templates run on; a panic there is told as an error of the template.
 pub const TEMPLATE_THREAD: &str = mc_family::chat::THREAD;
+
+/// What a model is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Prompt {
+    /// A user message for the chat template.
+    Message(String),
+    /// A text that is continued as it is, behind the token that begins every text of the model.
+    Text(String),
+    /// Tokens that are continued as they are, with nothing before them.
+    Ids(Vec<u32>),
+}
 
 /// How to answer.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -29,10 +43,10 @@ pub struct ChatOptions {
     pub top_k: usize,
     /// Which choice; the same seed gives the same answer.
     pub seed: u64,
-    /// Whether the prompt is continued as it is, without the chat template.
-    pub raw: bool,
-    /// How many of the likeliest tokens are told at each step of the answer.
-    pub n_top: usize,
+    /// Whether the answer goes on past tokens that end it.
+    pub ignores_end: bool,
+    /// The scores that are wanted besides.
+    pub scores: ScoreOptions,
 }
 
 /// An answer.
@@ -44,20 +58,21 @@ pub struct Reply {
     pub prompt: Vec<u32>,
     /// Tokens of the answer.
     pub tokens: Vec<u32>,
-    /// The likeliest tokens at each step; after the last token of an answer that ended by itself comes the step that
-    /// ended it. Empty unless asked for.
-    pub steps: Vec<Vec<Candidate>>,
+    /// Why it ended.
+    pub ending: Ending,
+    /// The scores that were asked for.
+    pub scores: Scores,
 }
 
-/// A token that might have come next.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Candidate {
-    /// Its number.
-    pub id: u32,
-    /// Its text.
-    pub text: String,
-    /// Logarithm of its probability.
-    pub log_probability: f64,
+/// Why an answer ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// The model gave this token, which ends an answer and is not part of it.
+    EndToken(u32),
+    /// It had as many tokens as were asked for.
+    MaxTokens,
+    /// The model's context was full.
+    ContextFull,
 }
 
 /// A model that answers.
@@ -72,23 +87,90 @@ impl ChatModel {
         open_exported(content).map(Self)
     }
 
-    /// Answers a prompt; `on_text` gets the text while it comes.
+    /// Brings up a checkpoint, a merge or a blend in its own precision.
     ///
     /// # Errors
-    /// When the prompt is longer than the model's context, or the model has no chat template and needs one.
+    /// When its files cannot be read or contradict each other, or it is no model that we can run.
+    pub fn of_model(info: &ModelInfo, read: ReadSource<'_>) -> Result<Self, ActionError> {
+        let (model, inputs) = Unquantized::of(info);
+        model.open(&SourceInputs { inputs: &inputs, read }, 0).map(Self)
+    }
+
+    /// The ids of a prompt.
+    ///
+    /// # Errors
+    /// When there are none, one is not in the vocabulary, or they are more than the model attends over; or the prompt is
+    /// a message, and the model has no chat template.
+    pub fn ids(&self, prompt: &Prompt) -> Result<Vec<u32>, ActionError> {
+        let opened = &self.0;
+        let ids = match prompt {
+            Prompt::Message(message) => Prompts::new(opened)?.ids(message)?,
+            Prompt::Text(text) => {
+                let ids = opened.tokenizer.encode(text, ParseSpecial::Yes).map_err(ActionError::failed)?;
+                opened.begin().filter(|begin| ids.first() != Some(begin)).into_iter().chain(ids).collect()
+            }
+            Prompt::Ids(ids) => ids.clone(),
+        };
+        self.check(&ids).map_err(ActionError::failed)?;
+        Ok(ids)
+    }
+
+    fn check(&self, ids: &[u32]) -> Result<(), RuntimeError> {
+        let model = &self.0.model;
+        let (n_vocab, capacity) = (model.n_vocab(), model.context_length());
+        if let Some(token) = ids.iter().find(|id| **id as usize >= n_vocab) {
+            return Err(RuntimeError::TokenOutOfRange { token: *token, n_vocab });
+        }
+        match ids.len() {
+            0 => Err(RuntimeError::EmptySequence),
+            needed if needed > capacity => Err(RuntimeError::CacheFull { capacity, needed }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Answers a prompt of ids; `on_text` gets the text while it comes.
+    ///
+    /// # Errors
+    /// When the ids are no prompt, as [`ChatModel::ids`] says, or an option is out of its range.
     pub fn reply(
         &self,
-        prompt: &str,
+        ids: Vec<u32>,
         options: &ChatOptions,
         on_text: &mut dyn FnMut(&str),
     ) -> Result<Reply, ActionError> {
+        self.check(&ids).map_err(ActionError::failed)?;
         let opened = &self.0;
-        let ids = if options.raw {
-            let ids = opened.tokenizer.encode(prompt, ParseSpecial::Yes).map_err(ActionError::failed)?;
-            opened.begin().filter(|begin| ids.first() != Some(begin)).into_iter().chain(ids).collect()
-        } else {
-            Prompts::new(opened)?.ids(prompt)?
+        let mut pieces = Pieces::default();
+        let Generated { tokens, stop_reason } = self.generated(&ids, options, |token| {
+            let text = pieces.push(&opened.tokenizer.piece_bytes(token));
+            if !text.is_empty() {
+                on_text(&text);
+            }
+        })?;
+        let rest = pieces.finish();
+        if !rest.is_empty() {
+            on_text(&rest);
+        }
+        let ending = match stop_reason {
+            StopReason::Stop(token) => Ending::EndToken(token),
+            StopReason::MaxTokens => Ending::MaxTokens,
+            StopReason::ContextFull => Ending::ContextFull,
+            StopReason::Cancelled => unreachable!("`generated` breaks nothing off"),
         };
+        let has_ended = matches!(ending, Ending::EndToken(_));
+        let scores = options.scores.scores(opened, &ids, &tokens, has_ended)?;
+        Ok(Reply { text: pieces.text, prompt: ids, tokens, ending, scores })
+    }
+
+    fn generated(
+        &self,
+        ids: &[u32],
+        options: &ChatOptions,
+        mut on_token: impl FnMut(u32),
+    ) -> Result<Generated, ActionError> {
+        if options.max_tokens == 0 {
+            return Ok(Generated { tokens: Vec::new(), stop_reason: StopReason::MaxTokens });
+        }
         let sampling = if options.temperature == 0.0 {
             Sampling::Greedy
         } else {
@@ -99,60 +181,13 @@ impl ChatModel {
                 seed: options.seed,
             }
         };
-        let generate_options = GenerateOptions {
-            sampling,
-            max_tokens: options.max_tokens,
-            stop: opened.vocabulary.special.stop.clone(),
-        };
-        let mut pieces = Pieces::default();
-        let generated = generate(&opened.model, &ids, &generate_options, |token| {
-            let text = pieces.push(&opened.tokenizer.piece_bytes(token));
-            if !text.is_empty() {
-                on_text(&text);
-            }
+        let stop = if options.ignores_end { Vec::new() } else { self.0.vocabulary.special.stop.clone() };
+        let generate_options = GenerateOptions { sampling, max_tokens: options.max_tokens, stop };
+        let generated = generate(&self.0.model, ids, &generate_options, |token| {
+            on_token(token);
             ControlFlow::Continue(())
-        })
-        .map_err(ActionError::failed)?;
-        let rest = pieces.finish();
-        if !rest.is_empty() {
-            on_text(&rest);
-        }
-        let steps = match options.n_top {
-            0 => Vec::new(),
-            n_top => {
-                let mut steps = self.steps(&ids, &generated.tokens, n_top)?;
-                if !matches!(generated.stop_reason, StopReason::Stop(_)) {
-                    steps.truncate(generated.tokens.len());
-                }
-                steps
-            }
-        };
-        Ok(Reply { text: pieces.text, prompt: ids, tokens: generated.tokens, steps })
-    }
-
-    /// The likeliest tokens after the prompt and after each token of the answer.
-    fn steps(
-        &self,
-        prompt: &[u32],
-        answer: &[u32],
-        n_top: usize,
-    ) -> Result<Vec<Vec<Candidate>>, ActionError> {
-        let opened = &self.0;
-        let ids: Vec<u32> = prompt.iter().chain(answer).copied().collect();
-        let mut cache = opened.model.new_cache(ids.len());
-        let positions = LogitPositions::Range(prompt.len() - 1..ids.len());
-        let logits = opened.model.forward(&ids, &mut cache, &positions, None).map_err(ActionError::failed)?;
-        let step = |logits: &[f32]| {
-            let mut order: Vec<u32> = (0..logits.len() as u32).collect();
-            order.sort_by(|a, b| logits[*b as usize].total_cmp(&logits[*a as usize]).then(a.cmp(b)));
-            let candidate = |id: &u32| Candidate {
-                id: *id,
-                text: String::from_utf8_lossy(&opened.tokenizer.piece_bytes(*id)).into_owned(),
-                log_probability: log_probability(logits, *id),
-            };
-            order.iter().take(n_top).map(candidate).collect()
-        };
-        Ok(logits.rows().map(step).collect())
+        });
+        generated.map_err(ActionError::failed)
     }
 }
 

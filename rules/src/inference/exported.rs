@@ -6,7 +6,6 @@ use mc_exporter::model_file::FileTensor;
 use mc_family::tokenizer::Tokenizer;
 use mc_ir::action::{ActionError, Content};
 use mc_runtime::model::Model;
-use mc_runtime::runnable;
 use mc_runtime::weight::{Weight as RuntimeWeight, WeightBytes};
 use mc_runtime::weights::Weights;
 use mc_tensor::dtype::DType;
@@ -21,7 +20,6 @@ use crate::source::file_head;
 pub(crate) fn open_exported(content: &Content) -> Result<Opened, ActionError> {
     let file = file_head::open(content)?;
     let template_place = file_head::template_place(content);
-    runnable::check(&file.decoder).map_err(ActionError::failed)?;
     let tokenizer = Tokenizer::from_vocabulary(&file.vocabulary).map_err(ActionError::failed)?;
     let mut weights = Weights::new();
     for tensor in &file.tensors {
@@ -30,7 +28,7 @@ pub(crate) fn open_exported(content: &Content) -> Result<Opened, ActionError> {
         };
         weights.insert(purpose, weight(tensor, content)?);
     }
-    let model = Model::new(file.decoder, weights).map_err(ActionError::failed)?;
+    let model = Model::new(&file.decoder, weights).map_err(ActionError::failed)?;
     Ok(Opened { model, tokenizer: Arc::new(tokenizer), vocabulary: file.vocabulary, template_place })
 }
 

@@ -6,5 +6,7 @@ pub(crate) mod chunk_len;
 pub(crate) mod exported;
 pub(crate) mod opened;
 pub(crate) mod prompts;
+pub mod scores;
+pub mod source_inputs;
 pub(crate) mod subject;
 pub(crate) mod unquantized;

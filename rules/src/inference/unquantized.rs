@@ -4,29 +4,30 @@
 //! It is made of a [`ModelInfo`] or of the parameters that it gives itself, and has nothing that is not among them: so
 //! whatever can change a measured number is in the action's key, and a worker that has only the action can measure.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
-use mc_decoder::program::{Decoder, RotaryPairing};
-use mc_decoder::rotary_factors;
+use mc_decoder::program::Decoder;
 use mc_exporter::exporter::Exporter;
 use mc_expression::expression::TensorExpr;
 use mc_expression::operators::decode::Decode;
 use mc_expression::operators::load::Load;
-use mc_gguf::names::{model_tensor, wire_name};
+use mc_expression::operators::stack::Stack;
+use mc_graph::rotary::RotaryPairing;
 use mc_ir::action::{ActionContext, ActionError, Input};
 use mc_runtime::error::RuntimeError;
 use mc_runtime::model::Model;
-use mc_runtime::runnable;
 use mc_runtime::weight::{Weight as RuntimeWeight, WeightBytes};
 use mc_runtime::weights::Weights;
 use mc_tensor::convert;
+use mc_tensor::dtype::DType;
 use mc_tensor::model_tensor::ModelTensor;
 use rayon::prelude::*;
 
 use crate::action::evaluation::{action_error, evaluator};
 use crate::exporters;
 use crate::inference::opened::{Opened, dimensions, tensor_error};
-use crate::source::export_tensors::{ExportTensor, described, export_tensors, factor_tensors};
+use crate::source::export_tensors::{ExportTensor, described, export_tensors, factor_tensors, run_tensors};
 use crate::source::model_info::ModelInfo;
 use crate::source::token_files::{Contents, tokenizer_of, vocabulary_of};
 
@@ -100,7 +101,7 @@ impl Unquantized {
             (FAMILY.to_owned(), self.family.clone()),
             (PROGRAM.to_owned(), program),
         ];
-        let weight = |weight: &Weight| (wire_name(weight.tensor), weight.expression.to_string());
+        let weight = |weight: &Weight| (weight.tensor.to_string(), weight.expression.to_string());
         parameters.extend(self.weights.iter().map(weight));
         parameters
     }
@@ -119,7 +120,7 @@ impl Unquantized {
         }
         let weight = |(name, text): &(String, String)| {
             let tensor =
-                model_tensor(name).ok_or_else(|| format!("Tensor `{name}` is of no known purpose"))?;
+                ModelTensor::parse(name).ok_or_else(|| format!("Tensor `{name}` is of no known purpose"))?;
             let expression = TensorExpr::parse(text).map_err(|error| error.to_string())?;
             Ok::<_, String>(Weight::new(tensor, expression))
         };
@@ -136,7 +137,6 @@ impl Unquantized {
     /// # Errors
     /// When its files cannot be read or contradict each other.
     pub(crate) fn open(&self, ctx: &dyn ActionContext, first: usize) -> Result<Opened, ActionError> {
-        runnable::check(&self.program).map_err(ActionError::failed)?;
         let contents = Contents::of_roles(ctx, &self.roles, first)?;
         let vocabulary = vocabulary_of(&contents, &self.program)?;
         let tokenizer = tokenizer_of(&contents, &self.program)?;
@@ -146,17 +146,10 @@ impl Unquantized {
             ctx.go_on()?;
             let runtime = weight.runtime(first, ctx)?;
             first += weight.n_inputs;
-            let runtime = runtime.map_err(|error| tensor_error(&wire_name(weight.tensor), &error))?;
+            let runtime = runtime.map_err(|error| tensor_error(&weight.tensor.to_string(), &error))?;
             weights.insert(weight.tensor, runtime);
         }
-        // The runtime takes the divisors as a weight, wherever they come from.
-        let rotary = self.program.attentions().find_map(|attention| attention.rotary.as_ref());
-        if let Some(factors) = rotary.and_then(rotary_factors::llama3) {
-            let weight =
-                RuntimeWeight::from_f32(vec![factors.len()], factors).map_err(ActionError::failed)?;
-            weights.insert(ModelTensor::RopeFreqs, weight);
-        }
-        let model = Model::new(self.program.clone(), weights).map_err(ActionError::failed)?;
+        let model = Model::new(&self.program, weights).map_err(ActionError::failed)?;
         let template_place = contents.template_place();
         Ok(Opened { model, tokenizer: Arc::new(tokenizer), vocabulary, template_place })
     }
@@ -168,12 +161,7 @@ fn measured(info: &ModelInfo) -> Vec<ExportTensor> {
     if let Some(format) = read_from(info) {
         return factor_tensors(info).into_iter().chain(export_tensors(format, info)).collect();
     }
-    let as_stored = |weight: &crate::source::model_info::Weight| ExportTensor {
-        tensor: weight.tensor,
-        expression: weight.expression.clone(),
-        inputs: weight.inputs.clone(),
-    };
-    info.weights.iter().map(as_stored).collect()
+    run_tensors(info)
 }
 
 /// The order of rotary pairs in the weights that are run.
@@ -193,6 +181,11 @@ impl Weight {
         ctx: &dyn ActionContext,
     ) -> Result<Result<RuntimeWeight, RuntimeError>, ActionError> {
         let shape = dimensions(&self.expression.shape())?;
+        if let Some(Stack { of }) = self.expression.get()
+            && are_in_order(of)
+        {
+            return self.stack(of, first, ctx);
+        }
         if let Some(Decode { codec, .. }) = self.expression.get() {
             let content = ctx.input(first)?;
             let bytes = match content.parts.as_slice() {
@@ -202,7 +195,34 @@ impl Weight {
             return Ok(bytes.and_then(|bytes| RuntimeWeight::blocks(shape, codec, bytes)));
         }
         let bytes = self.bytes(first, ctx)?;
-        Ok(RuntimeWeight::plain(shape, self.expression.element_type(), bytes))
+        Ok(RuntimeWeight::plain(shape, self.element_type(), bytes))
+    }
+
+    /// That of the expression; f32 for vectors that are computed, since containers keep them so.
+    fn element_type(&self) -> DType {
+        let is_stored = self.expression.get::<Load>().is_some() || self.tensor.is_quantizable();
+        if is_stored { self.expression.element_type() } else { DType::F32 }
+    }
+
+    /// Each part by itself, so that those that are as stored stay mapped.
+    fn stack(
+        &self,
+        of: &[TensorExpr],
+        first: usize,
+        ctx: &dyn ActionContext,
+    ) -> Result<Result<RuntimeWeight, RuntimeError>, ActionError> {
+        let mut parts = Vec::with_capacity(of.len());
+        let mut next = 0;
+        for expression in of {
+            let start = next;
+            let part = Self::new(self.tensor, expression.map_inputs(&|input| input - start));
+            match part.runtime(first + start, ctx)? {
+                Ok(part) => parts.push(part),
+                Err(error) => return Ok(Err(error)),
+            }
+            next += part.n_inputs;
+        }
+        Ok(RuntimeWeight::stack(parts))
     }
 
     /// The weight's bytes in its own type: mapped when it is as stored, else computed.
@@ -214,7 +234,7 @@ impl Weight {
                     .map_err(ActionError::failed);
             }
         }
-        let dtype = self.expression.element_type();
+        let dtype = self.element_type();
         let expression = self.expression.map_inputs(&|input| first + input);
         let evaluator = evaluator(&expression, ctx)?;
         let rows_per_tile = (TILE_ELEMENTS / evaluator.n_cols().max(1)).max(1);
@@ -232,6 +252,22 @@ impl Weight {
     }
 }
 
+/// Whether each part reads inputs of its own, one part's after another's.
+fn are_in_order(parts: &[TensorExpr]) -> bool {
+    let mut start = 0;
+    parts.iter().all(|part| {
+        let end = Cell::new(start);
+        let is_own = Cell::new(true);
+        drop(part.map_inputs(&|input| {
+            is_own.set(is_own.get() && input >= start);
+            end.set(end.get().max(input + 1));
+            input
+        }));
+        start = end.get();
+        is_own.get()
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::Path;
@@ -240,7 +276,6 @@ mod tests {
     use mc_expression::operators::cast::Cast;
     use mc_family::families::for_config;
     use mc_ir::action::Source;
-    use mc_tensor::dtype::DType;
     use serde_json::json;
 
     use super::*;

@@ -76,7 +76,7 @@ fn shape(model: &ModelInfo) -> ModelShape {
     let first = model.decoder.blocks.first();
     let n_heads = model.decoder.attentions().next().map_or(0, |attention| attention.n_heads);
     let n_kv_heads = first.and_then(|block| block.attention()).map_or(0, |attention| attention.n_kv_heads);
-    let experts = first.and_then(|block| block.feed_forward.experts);
+    let experts = first.and_then(|block| block.experts());
     ModelShape {
         n_blocks: model.decoder.blocks.len(),
         n_heads,

@@ -60,7 +60,7 @@ impl Manifest<'_> {
                 "ram": device.ram,
                 "app_memory": device.app_memory,
             })),
-            "gates": self.verdict,
+            "gates": self.verdict.map(Verdict::without_intervals),
             "sources": package.sources.iter().map(|(role, name)| json!({ "role": role, "name": name })).collect::<Vec<_>>(),
             "calibration": package.calibration,
             "license": package.licence,

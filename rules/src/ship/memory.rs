@@ -1,6 +1,7 @@
 //! How much memory a model needs on a device.
 
-use mc_decoder::program::{Decoder, Mixer};
+use mc_decoder::kind::Site;
+use mc_decoder::program::{Block, Decoder};
 use mc_digest::content_hash::ContentHash;
 
 /// Tokens that llama.cpp computes at once.
@@ -35,19 +36,9 @@ impl MemoryEstimate {
 /// that a token uses: the activations of one layer, its attention scores, and one row of logits.
 pub(crate) fn estimate(decoder: &Decoder, n_tensor_bytes: u64, n_ctx: u64) -> MemoryEstimate {
     let batch = N_BATCH.min(n_ctx);
-    let layer = |block: &mc_decoder::program::Block| {
-        let mixer = match &block.mixer {
-            Mixer::Attention(attention) => {
-                let heads = u64::from(attention.n_heads) + 2 * u64::from(attention.n_kv_heads);
-                heads * u64::from(attention.head_dim)
-            }
-            Mixer::ShortConvolution(_) => 3 * u64::from(decoder.n_embd),
-        };
-        let feed_forward = match block.feed_forward.experts {
-            Some(experts) => u64::from(experts.n_used) * u64::from(experts.n_ff),
-            None => u64::from(block.feed_forward.n_ff),
-        };
-        mixer.max(2 * feed_forward)
+    let layer = |block: &Block| {
+        let site = Site { block: 0, n_embd: decoder.n_embd };
+        block.mixer.widest(site).max(block.feed_forward.widest(site))
     };
     let widest = decoder.blocks.iter().map(layer).max().unwrap_or(0);
     let n_heads = decoder.attentions().map(|attention| u64::from(attention.n_heads)).max().unwrap_or(0);

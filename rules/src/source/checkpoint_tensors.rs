@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use mc_decoder::needed::Needed;
 use mc_expression::expression::TensorExpr;
 use mc_expression::operators::load::Load;
 use mc_family::config::quantization::StoredScales;
 use mc_family::family::Family;
 use mc_family::names::Found;
-use mc_family::needed::Needed;
 use mc_ir::action::Input;
 use mc_ir::attribute::Place;
 use mc_ir::fault::Fault;

@@ -17,6 +17,7 @@ use mc_family::families;
 use mc_family::family::Family;
 use mc_ir::action::Input;
 use mc_tensor::model_tensor::ModelTensor;
+use mc_tensor::stored::Stored;
 
 use crate::source::model_info::{ModelInfo, Weight};
 
@@ -49,6 +50,17 @@ pub(crate) fn change_of(exporter: &dyn Exporter, model: &ModelInfo, tensor: Mode
 
 /// The tensors in the order of the checkpoint, with a layer's experts where the last of them stands.
 pub(crate) fn export_tensors(exporter: &dyn Exporter, model: &ModelInfo) -> Vec<ExportTensor> {
+    tensors(model, |tensor| change_of(exporter, model, tensor))
+}
+
+/// The tensors as the runtime runs them: norm weights whole, rotary pairs as the checkpoint has them.
+pub(crate) fn run_tensors(model: &ModelInfo) -> Vec<ExportTensor> {
+    let family = family_of(model);
+    let stored = |tensor| family.map(|family| family.stored(tensor)).unwrap_or_default();
+    tensors(model, |tensor| (stored(tensor) == Stored::LessOne).then_some(Change::Add(1.0)))
+}
+
+fn tensors(model: &ModelInfo, change: impl Fn(ModelTensor) -> Option<Change>) -> Vec<ExportTensor> {
     let family = family_of(model);
     let mut n_parts: BTreeMap<Option<u32>, usize> = BTreeMap::new();
     for weight in model.weights.iter().filter(|weight| weight.part.is_some()) {
@@ -69,7 +81,7 @@ pub(crate) fn export_tensors(exporter: &dyn Exporter, model: &ModelInfo) -> Vec<
         }
     }
     for tensor in &mut tensors {
-        if let Some(change) = change_of(exporter, model, tensor.tensor) {
+        if let Some(change) = change(tensor.tensor) {
             tensor.expression = changed(tensor.expression.clone(), change);
         }
     }

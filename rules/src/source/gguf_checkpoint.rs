@@ -3,7 +3,6 @@
 //! So adapters, blends and recipes see what they always see. Nothing is converted for it: a weight says how it comes
 //! from the file ([`crate::source::gguf_weights`]), and where the way goes back into a GGUF, both ways cancel.
 
-use mc_decoder::program::RotaryPairing;
 use mc_family::families::for_decoder;
 use mc_gguf::exporter::NAME;
 use mc_gguf::model::decoder;
@@ -11,6 +10,7 @@ use mc_gguf::reader::Gguf;
 use mc_gguf::split::{self, Place as SeriesPlace};
 use mc_gguf::value::Value;
 use mc_gguf::vocabulary_keys::vocabulary;
+use mc_graph::rotary::RotaryPairing;
 use mc_ir::action::{Range64, Source};
 use mc_ir::attribute::Place;
 use mc_ir::fault::Fault;

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use mc_decoder::needed::Needed;
 use mc_decoder::program::Decoder;
 use mc_exporter::change::Change;
 use mc_exporter::exporter::Exporter;
@@ -16,7 +17,6 @@ use mc_expression::operators::half_split_heads::HalfSplitHeads;
 use mc_expression::operators::load::Load;
 use mc_expression::operators::reshape::Reshape;
 use mc_family::family::Family;
-use mc_family::needed::Needed;
 use mc_gguf::exporter::GgufExporter;
 use mc_gguf::names::{model_tensor, wire_name_in};
 use mc_gguf::reader::TensorInfo;

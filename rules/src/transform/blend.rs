@@ -345,10 +345,10 @@ fn lineage(lead: &Label, models: &BTreeMap<Label, ModelInfo>) -> Vec<Lineage> {
 mod tests {
     use std::path::Path;
 
+    use mc_decoder::needed::Needed;
     use mc_expression::expression::TensorExpr;
     use mc_expression::operators::load::Load;
     use mc_family::families::FAMILIES;
-    use mc_family::needed::Needed;
     use mc_ir::action::{Input, Source};
     use mc_ir::attribute::{Place, Value};
     use mc_ir::label::PackageId;

@@ -4,7 +4,12 @@
 //! have it too; blended they would give a model that only looks like one. How long a context may be, how far a layer
 //! sees and what norms add to a mean square may differ: the result has those of the leading model.
 
-use mc_decoder::program::{Attention, Decoder, Rotary, RotaryScaling};
+use mc_decoder::activation::Activation;
+use mc_decoder::kinds::attention::Attention;
+use mc_decoder::kinds::gated_feed_forward::GatedFeedForward;
+use mc_decoder::program::{Block, Decoder};
+use mc_decoder::rotary::Rotary;
+use mc_graph::rotary::RotaryScaling;
 
 /// A setting in which two models differ.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,8 +35,7 @@ fn settings(decoder: &Decoder) -> [(&'static str, String); 8] {
     let of_rotary = |value: &dyn Fn(&Rotary) -> String| {
         distinct(decoder.attentions().filter_map(|attention| attention.rotary.as_ref()).map(value))
     };
-    let feed_forwards = || decoder.blocks.iter().map(|block| &block.feed_forward);
-    let n_used = feed_forwards().filter_map(|feed_forward| feed_forward.experts);
+    let n_used = decoder.blocks.iter().filter_map(Block::experts);
     [
         ("Query heads", of_attention(&|attention| attention.n_heads.to_string())),
         ("Key and value heads", of_attention(&|attention| attention.n_kv_heads.to_string())),
@@ -42,9 +46,17 @@ fn settings(decoder: &Decoder) -> [(&'static str, String); 8] {
         ("Experts that a token uses", distinct(n_used.map(|experts| experts.n_used.to_string()))),
         (
             "Activation",
-            distinct(feed_forwards().map(|feed_forward| format!("{:?}", feed_forward.activation))),
+            distinct(
+                decoder.blocks.iter().filter_map(activation).map(|activation| format!("{activation:?}")),
+            ),
         ),
     ]
+}
+
+/// The activation of a layer's feed-forward.
+fn activation(block: &Block) -> Option<Activation> {
+    let dense = block.feed_forward.get::<GatedFeedForward>().map(|dense| dense.activation);
+    dense.or_else(|| block.experts().map(|experts| experts.activation))
 }
 
 /// Each value once, in the order of the layers.
@@ -62,6 +74,7 @@ fn scaling(scaling: &RotaryScaling) -> String {
     match scaling {
         RotaryScaling::None => "none".to_owned(),
         RotaryScaling::Linear { factor } => format!("linear by {factor}"),
+        RotaryScaling::Divisors { factor } => format!("divisors of its own, and by {factor}"),
         RotaryScaling::Llama3 { factor, low_freq_factor, high_freq_factor, original_context } => {
             format!("llama3 by {factor} ({low_freq_factor} to {high_freq_factor}, from {original_context})")
         }

@@ -223,6 +223,9 @@ fn inspect(error: &InspectError) -> Report {
         InspectError::NotOneTarget { .. } => Report::usage(error),
         InspectError::NoModelFile { .. } => Report::usage(error)
             .hint("Name a `model`, `gguf` or `bundle` target: mc query 'kind(model, //...)'"),
+        InspectError::NoModel { .. } => Report::usage(error).hint(
+            "Name a `model`, `gguf`, `bundle`, `checkpoint`, `merge` or `blend` target, or a .gguf file",
+        ),
         // Shown failure by failure, see `failure`.
         InspectError::Unbuilt(_) => Report::failed(error),
         InspectError::Engine(error) => engine(error),

@@ -1,36 +1,49 @@
 //! `mc run`: asks a model something, and shows the answer while it comes.
 
-use std::io::{IsTerminal, Read};
+mod document;
+mod prompts;
+
 use std::time::Instant;
 
 use clap::Args;
-use mc_rules::inference::chat::{Candidate, ChatModel, ChatOptions};
-use serde_json::json;
+use mc_rules::inference::chat::{ChatModel, ChatOptions, Prompt, Reply};
+use mc_rules::inference::scores::{Next, ScoreOptions};
 
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::invocation::Invocation;
 use crate::render::error;
+use crate::render::plural::plural;
 use crate::report::Report;
 use crate::verb::Run as RunVerb;
-use crate::verbs::model::model;
+use crate::verbs::model::chat_model;
+use crate::verbs::run::prompts::Ids;
 
 /// Ask a model something: mc run //models:app -- "find a charger"
 #[derive(Args)]
 #[command(
     after_help = "Examples:\n  mc run //models:app -- \"find a charger\"\n  mc run path/to/model.gguf --raw -- \
-                        \"Once upon a time\"\n  echo \"find a charger\" | mc run //models:app"
+                        \"Once upon a time\"\n  echo \"find a charger\" | mc run //models:app\n  mc run //models:base \
+                        --ids 1,306,4658 --top 20 --prompt-logprobs --max-tokens 8 --output json"
 )]
 pub(crate) struct Run {
     /// A target with a model, or the path of a .gguf file
     model: String,
 
     /// What to ask; read from stdin when it is not there
-    #[arg(value_name = "PROMPT")]
+    #[arg(value_name = "PROMPT", conflicts_with_all = ["ids", "prompts"])]
     prompt: Vec<String>,
 
-    /// Stop after this many tokens
-    #[arg(long, default_value_t = 256, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    /// A prompt as token ids, such as 1,306,4658, without chat template and begin token; may be repeated
+    #[arg(long, value_name = "IDS", value_parser = prompts::ids, conflicts_with = "prompts")]
+    ids: Vec<Ids>,
+
+    /// Read prompts from a file: on each line a JSON text, or a JSON array of token ids
+    #[arg(long, value_name = "FILE")]
+    prompts: Option<String>,
+
+    /// Stop after this many tokens; 0 only reads the prompt
+    #[arg(long, default_value_t = 256, value_name = "N")]
     max_tokens: u32,
 
     /// How freely to choose among likely tokens; 0 always takes the likeliest
@@ -53,66 +66,113 @@ pub(crate) struct Run {
     #[arg(long)]
     raw: bool,
 
+    /// Go on past tokens that end an answer
+    #[arg(long)]
+    ignore_end: bool,
+
     /// With --output json, also tell this many of the likeliest tokens at each step
     #[arg(long, default_value_t = 0, value_name = "N")]
     logprobs: usize,
+
+    /// With --output json, also tell the log-probability of each token of a prompt after the first
+    #[arg(long)]
+    prompt_logprobs: bool,
+
+    /// With --output json, also tell the K likeliest tokens after each prompt, or `all` of the vocabulary
+    #[arg(long, value_name = "K", value_parser = next)]
+    top: Option<Next>,
 }
 
 impl RunVerb for Run {
     fn run(&self, invocation: &Invocation) -> Result<Exit, Failure> {
-        let prompt = self.prompt()?;
-        let content = model(invocation, &self.model)?;
-        let failed = |reason| error::action("Cannot run the model", &reason).at(&self.model);
-        let model = ChatModel::open(&content).map_err(failed)?;
+        self.check(invocation)?;
+        let prompts = self.asked()?;
+        let model = chat_model(invocation, &self.model)?;
+        let prompts = self.ids_of(&model, &prompts)?;
         let start = Instant::now();
-        let streams = &invocation.streams;
-        let reply = model
-            .reply(&prompt, &self.chat_options(), &mut |text| {
-                if !invocation.is_json() {
-                    streams.result(text);
-                    streams.flush();
-                }
-            })
-            .map_err(failed)?;
+        let options = self.chat_options();
+        let replies = prompts.into_iter().map(|ids| self.reply(invocation, &model, ids, &options));
+        let replies: Vec<Reply> = replies.collect::<Result<_, _>>()?;
         if invocation.is_json() {
-            invocation.json(&json!({
-                "text": reply.text,
-                "prompt_tokens": reply.prompt,
-                "tokens": reply.tokens,
-                "steps": reply.steps.iter().map(|step| step.iter().map(candidate).collect()).collect::<Vec<Vec<_>>>(),
-            }));
+            match replies.as_slice() {
+                [reply] if !self.is_scripted() => invocation.json(&document::of_one(reply)),
+                replies => invocation.json(&document::of_all(replies, &options.scores)),
+            }
         } else {
-            streams.result("\n");
-            streams.flush();
-            let seconds = start.elapsed().as_secs_f64();
-            streams.note(&format!(
-                "{} prompt tokens, {} tokens in {seconds:.2} s (on this machine)\n",
-                reply.prompt.len(),
-                reply.tokens.len()
-            ));
+            invocation.streams.note(&counted(&replies, start.elapsed().as_secs_f64()));
         }
         Ok(Exit::Done)
     }
 }
 
 impl Run {
-    fn prompt(&self) -> Result<String, Report> {
-        if !self.prompt.is_empty() {
-            return Ok(self.prompt.join(" "));
+    /// Whether one of the options is there that are for scripts, whose document has a form of its own.
+    fn is_scripted(&self) -> bool {
+        !self.ids.is_empty()
+            || self.prompts.is_some()
+            || self.ignore_end
+            || self.prompt_logprobs
+            || self.top.is_some()
+    }
+
+    fn check(&self, invocation: &Invocation) -> Result<(), Report> {
+        let wanted = [("--prompt-logprobs", self.prompt_logprobs), ("--top", self.top.is_some())];
+        match wanted.into_iter().find(|(_, is_wanted)| *is_wanted) {
+            Some((option, _)) if !invocation.is_json() => {
+                Err(Report::usage(format!("`{option}` tells numbers for programs"))
+                    .hint("Add `--output json`"))
+            }
+            _ => Ok(()),
         }
-        if std::io::stdin().is_terminal() {
-            return Err(Report::usage("There is nothing to ask")
-                .hint(format!("Write the prompt after `--`: mc run {} -- \"find a charger\"", self.model)));
+    }
+
+    /// What the model is asked.
+    fn asked(&self) -> Result<Vec<Prompt>, Report> {
+        let text = |text| if self.raw { Prompt::Text(text) } else { Prompt::Message(text) };
+        if let Some(path) = &self.prompts {
+            return prompts::of_file(path, text);
         }
-        let mut prompt = String::new();
-        std::io::stdin()
-            .read_to_string(&mut prompt)
-            .map_err(|error| Report::usage("Cannot read the prompt from stdin").because(error))?;
-        let prompt = prompt.trim_end_matches(['\n', '\r']).to_owned();
-        if prompt.is_empty() {
-            return Err(Report::usage("There is nothing to ask: stdin is empty"));
+        if !self.ids.is_empty() {
+            return Ok(self.ids.iter().map(|Ids(ids)| Prompt::Ids(ids.clone())).collect());
         }
-        Ok(prompt)
+        Ok(vec![text(prompts::of_words(&self.prompt, &self.model)?)])
+    }
+
+    /// The ids of all prompts, before the first is answered: so a mistake in the last costs no time.
+    fn ids_of(&self, model: &ChatModel, prompts: &[Prompt]) -> Result<Vec<Vec<u32>>, Report> {
+        let ids = |(number, prompt): (usize, &Prompt)| {
+            model.ids(prompt).map_err(|reason| match prompt {
+                Prompt::Ids(_) => {
+                    let report = Report::usage(format!("Prompt {number} cannot be run"));
+                    report.at(&self.model).because(reason)
+                }
+                Prompt::Message(_) | Prompt::Text(_) => {
+                    error::action("Cannot run the model", &reason).at(&self.model)
+                }
+            })
+        };
+        (1..).zip(prompts).map(ids).collect()
+    }
+
+    fn reply(
+        &self,
+        invocation: &Invocation,
+        model: &ChatModel,
+        ids: Vec<u32>,
+        options: &ChatOptions,
+    ) -> Result<Reply, Report> {
+        let (streams, is_shown) = (&invocation.streams, !invocation.is_json());
+        let mut show = |text: &str| {
+            if is_shown {
+                streams.result(text);
+                streams.flush();
+            }
+        };
+        let reply = model
+            .reply(ids, options, &mut show)
+            .map_err(|reason| error::action("Cannot run the model", &reason).at(&self.model))?;
+        show("\n");
+        Ok(reply)
     }
 
     fn chat_options(&self) -> ChatOptions {
@@ -122,14 +182,35 @@ impl Run {
             top_p: self.top_p,
             top_k: self.top_k as usize,
             seed: self.seed,
-            raw: self.raw,
-            n_top: self.logprobs,
+            ignores_end: self.ignore_end,
+            scores: ScoreOptions {
+                prompt: self.prompt_logprobs,
+                next: self.top.unwrap_or_default(),
+                answer: self.is_scripted(),
+                n_top: self.logprobs,
+            },
         }
     }
 }
 
-fn candidate(candidate: &Candidate) -> serde_json::Value {
-    json!({ "id": candidate.id, "text": candidate.text, "logprob": candidate.log_probability })
+/// The line behind the answers.
+fn counted(replies: &[Reply], seconds: f64) -> String {
+    let n_prompt: usize = replies.iter().map(|reply| reply.prompt.len()).sum();
+    let n_tokens: usize = replies.iter().map(|reply| reply.tokens.len()).sum();
+    let of = match replies.len() {
+        1 => String::new(),
+        n => format!("{n} prompt{}: ", plural(n)),
+    };
+    format!("{of}{n_prompt} prompt tokens, {n_tokens} tokens in {seconds:.2} s (on this machine)\n")
+}
+
+/// How many of the tokens after a prompt are told.
+fn next(text: &str) -> Result<Next, String> {
+    match text.parse::<usize>() {
+        _ if text == "all" => Ok(Next::All),
+        Ok(n) if n > 0 => Ok(Next::Likeliest(n)),
+        _ => Err("expected a number from 1 up, or `all`".to_owned()),
+    }
 }
 
 fn temperature(text: &str) -> Result<f32, String> {
@@ -157,5 +238,11 @@ mod tests {
         assert!(temperature("NaN").is_err());
         assert!(probability("0").is_err());
         assert_eq!(probability("0.9"), Ok(0.9));
+    }
+
+    #[test]
+    fn a_number_of_tokens_is_one_or_all() {
+        assert_eq!((next("3"), next("all")), (Ok(Next::Likeliest(3)), Ok(Next::All)));
+        assert!(next("0").is_err() && next("-1").is_err() && next("most").is_err());
     }
 }

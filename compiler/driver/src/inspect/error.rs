@@ -85,6 +85,12 @@ pub enum InspectError {
         /// The target.
         label: Label,
     },
+    /// The target is not a model.
+    #[error("`{label}` is not a model")]
+    NoModel {
+        /// The target.
+        label: Label,
+    },
     /// The target cannot be built.
     #[error("The model is not built")]
     Unbuilt(Unbuilt),

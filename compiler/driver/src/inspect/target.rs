@@ -2,9 +2,12 @@
 
 use std::sync::Mutex;
 
-use mc_ir::action::Content;
+use mc_execute::services::source_content;
+use mc_ir::action::{ActionError, Content};
 use mc_rules::export::export_info::ExportInfo;
+use mc_rules::inference::chat::ChatModel;
 use mc_rules::quantize::tensor_report::Entry;
+use mc_rules::source::model_info::ModelInfo;
 
 use crate::build::engine::Engine;
 use crate::build::failure::{BuildFailure, Unbuilt};
@@ -32,7 +35,7 @@ pub fn model_file(path: &str) -> Result<Content, InspectError> {
 }
 
 /// The model of a target.
-pub struct TargetModel {
+pub struct BuiltModel {
     /// Its bytes.
     pub content: Content,
     /// The reports about its tensors.
@@ -44,18 +47,52 @@ pub struct TargetModel {
 /// # Errors
 /// If there are several targets, or the target has no model file.
 pub fn export_of<'a>(text: &str, targets: &'a [Wanted]) -> Result<&'a ExportInfo, InspectError> {
+    let target = one_target(text, targets)?;
+    let info = target.providers.get::<ExportInfo>();
+    info.ok_or_else(|| InspectError::NoModelFile { label: target.label.clone() })
+}
+
+/// The model of the one target that a pattern stands for.
+pub enum NamedModel<'a> {
+    /// One that is written.
+    Exported(&'a ExportInfo),
+    /// A checkpoint, a merge or a blend, which nobody writes.
+    Unwritten(&'a ModelInfo),
+}
+
+/// The declaration of the model of the one target that a pattern stands for.
+///
+/// # Errors
+/// If there are several targets, or the target has no model.
+pub fn model_of<'a>(text: &str, targets: &'a [Wanted]) -> Result<NamedModel<'a>, InspectError> {
+    let target = one_target(text, targets)?;
+    if let Some(info) = target.providers.get::<ExportInfo>() {
+        return Ok(NamedModel::Exported(info));
+    }
+    let info = target.providers.get::<ModelInfo>();
+    info.map(NamedModel::Unwritten).ok_or_else(|| InspectError::NoModel { label: target.label.clone() })
+}
+
+fn one_target<'a>(text: &str, targets: &'a [Wanted]) -> Result<&'a Wanted, InspectError> {
     let [target] = targets else {
         return Err(InspectError::NotOneTarget { text: text.to_owned(), n_targets: targets.len() });
     };
-    let info = target.providers.get::<ExportInfo>();
-    info.ok_or_else(|| InspectError::NoModelFile { label: target.label.clone() })
+    Ok(target)
+}
+
+/// Brings up a model that nobody writes, from the files that it is made of.
+///
+/// # Errors
+/// If they cannot be read, or it cannot be run.
+pub fn open_unwritten(info: &ModelInfo) -> Result<ChatModel, ActionError> {
+    ChatModel::of_model(info, &source_content)
 }
 
 /// Builds the model of a target; its gates are not asked.
 ///
 /// # Errors
 /// If it cannot be built or read.
-pub fn build_export(engine: &mut Engine<'_>, info: &ExportInfo) -> Result<TargetModel, InspectError> {
+pub fn build_export(engine: &mut Engine<'_>, info: &ExportInfo) -> Result<BuiltModel, InspectError> {
     let asked = [info.whole.clone()];
     let pass = engine.build(&asked, &asked, &Mutex::default());
     engine.events.event(Event::BuildPaused);
@@ -68,7 +105,7 @@ pub fn build_export(engine: &mut Engine<'_>, info: &ExportInfo) -> Result<Target
         Some(output) => {
             let reports = pass.output(&info.reports).map(|output| tensor_reports::read(engine, output));
             let reports = reports.transpose()?.unwrap_or_default();
-            Ok(TargetModel { content: engine.content(output)?, reports })
+            Ok(BuiltModel { content: engine.content(output)?, reports })
         }
         None => {
             let is_interrupted = pass.built.is_interrupted;

@@ -1,13 +1,17 @@
 //! The experts that a configuration speaks of.
 
-use mc_decoder::program::{Block, Experts, FeedForward, MAX_EXPERTS, MAX_EXPERTS_OF_MODEL};
+use mc_decoder::kind::Kind;
+use mc_decoder::kinds::experts::{Experts, MAX_EXPERTS, MAX_EXPERTS_OF_MODEL};
+use mc_decoder::kinds::gated_feed_forward::GatedFeedForward;
+use mc_decoder::program::Block;
 
 use crate::config::Config;
 use crate::error::FamilyError;
 
-/// Reads how many experts there are, under `count_key`, and how many each token uses.
+/// Reads how many experts there are, under `count_key`, and how many each token uses. Their shares are normalized.
 ///
 /// * `n_ff`: the width of one
+/// * `dense`: the feed-forward of a layer without experts
 ///
 /// # Errors
 /// When a key is missing or wrong.
@@ -15,6 +19,7 @@ pub(crate) fn experts(
     config: &Config<'_>,
     count_key: &str,
     n_ff: u32,
+    dense: &GatedFeedForward,
     n_blocks: u32,
 ) -> Result<Experts, FamilyError> {
     let n_experts = config.need_count(count_key)?;
@@ -28,11 +33,17 @@ pub(crate) fn experts(
             config.bad("num_experts_per_tok", &format!("at most `{count_key}`, which is {n_experts}"))
         );
     }
-    Ok(Experts { n_experts, n_used, n_ff })
+    Ok(Experts {
+        n_experts,
+        n_used,
+        n_ff,
+        activation: dense.activation,
+        is_normalized: true,
+        n_ff_dense: dense.n_ff,
+    })
 }
 
 /// The layer with experts in place of its one feed-forward.
 pub(crate) fn with_experts(block: Block, experts: Experts) -> Block {
-    let feed_forward = FeedForward { experts: Some(experts), ..block.feed_forward };
-    Block { feed_forward, ..block }
+    Block { feed_forward: Kind::new(experts), ..block }
 }

@@ -2,9 +2,13 @@
 //!
 //! A family starts from the outline's block and changes what is its own.
 
-use mc_decoder::program::{
-    Activation, Attention, Block, Decoder, FeedForward, Head, Mixer, Norm, QkNorm, Rotary, Scales,
-};
+use mc_decoder::activation::Activation;
+use mc_decoder::kind::Kind;
+use mc_decoder::kinds::attention::{Attention, QkNorm};
+use mc_decoder::kinds::gated_feed_forward::GatedFeedForward;
+use mc_decoder::norm::Norm;
+use mc_decoder::program::{Block, Decoder, Head, Scales};
+use mc_decoder::rotary::Rotary;
 
 use crate::config::Config;
 use crate::config::quantization;
@@ -41,7 +45,7 @@ pub(crate) struct Outline {
     n_kv_heads: u32,
     head_dim: u32,
     pub(crate) rotary: Rotary,
-    pub(crate) feed_forward: FeedForward,
+    pub(crate) feed_forward: GatedFeedForward,
     head: Head,
 }
 
@@ -72,11 +76,10 @@ impl Outline {
             n_kv_heads,
             head_dim,
             rotary: rotary::rotary(config, head_dim, &defaults.rotary)?,
-            feed_forward: FeedForward {
+            feed_forward: GatedFeedForward {
                 n_ff: count("intermediate_size")?,
                 activation: activation(config, defaults)?,
                 is_fused: false,
-                experts: None,
             },
             head: if is_tied { Head::Tied } else { Head::Untied },
         })
@@ -103,10 +106,10 @@ impl Outline {
     pub(crate) fn block(&self, attention: Attention) -> Block {
         Block {
             attn_norm: Some(self.norm),
-            mixer: Mixer::Attention(attention),
+            mixer: Kind::new(attention),
             post_attn_norm: None,
             ffn_norm: Some(self.norm),
-            feed_forward: self.feed_forward,
+            feed_forward: Kind::new(self.feed_forward),
             post_ffn_norm: None,
         }
     }

@@ -4,7 +4,8 @@
 
 use std::sync::Arc;
 
-use mc_decoder::program::{LongRopeFactors, Rotary, RotaryPairing, RotaryScaling, Yarn};
+use mc_decoder::rotary::Rotary;
+use mc_graph::rotary::{LongRopeFactors, RotaryPairing, RotaryScaling, Yarn};
 use mc_tensor::math;
 use serde_json::Value;
 

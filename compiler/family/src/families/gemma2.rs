@@ -2,7 +2,8 @@
 //!
 //! Source: `modeling_gemma2.py` and `configuration_gemma2.py` of Transformers.
 
-use mc_decoder::program::{Attention, Block, Decoder, Scales};
+use mc_decoder::kinds::attention::Attention;
+use mc_decoder::program::{Block, Decoder, Scales};
 use mc_tensor::model_tensor::ModelTensor;
 use mc_tensor::stored::Stored;
 use serde_json::Value;

@@ -6,7 +6,10 @@
 
 use std::borrow::Cow;
 
-use mc_decoder::program::{Attention, Decoder, QkNorm, Rotary, RotaryScaling};
+use mc_decoder::kinds::attention::{Attention, QkNorm};
+use mc_decoder::program::Decoder;
+use mc_decoder::rotary::Rotary;
+use mc_graph::rotary::RotaryScaling;
 use mc_tensor::model_tensor::ModelTensor;
 use mc_tensor::stored::Stored;
 use serde_json::Value;

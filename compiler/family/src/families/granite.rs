@@ -2,7 +2,8 @@
 //!
 //! Source: `modeling_granite.py` and `configuration_granite.py` of Transformers.
 
-use mc_decoder::program::{Attention, Decoder, Scales};
+use mc_decoder::kinds::attention::Attention;
+use mc_decoder::program::{Decoder, Scales};
 use serde_json::Value;
 
 use crate::config::outline::{Defaults, Outline, factor, refuse_flag};

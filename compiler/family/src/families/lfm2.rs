@@ -2,7 +2,11 @@
 //!
 //! Source: `modeling_lfm2.py` and `configuration_lfm2.py` of Transformers.
 
-use mc_decoder::program::{Attention, Block, Decoder, FeedForward, Head, Mixer, QkNorm, ShortConvolution};
+use mc_decoder::kind::Kind;
+use mc_decoder::kinds::attention::{Attention, QkNorm};
+use mc_decoder::kinds::gated_feed_forward::GatedFeedForward;
+use mc_decoder::kinds::short_convolution::ShortConvolution;
+use mc_decoder::program::{Block, Decoder, Head};
 use mc_tensor::model_tensor::ModelTensor;
 use serde_json::Value;
 
@@ -74,13 +78,13 @@ impl Family for Lfm2 {
         let outline = Outline::read(&config, &DEFAULTS)?;
         refuse_flag(&config, "conv_bias")?;
         let kernel_len = need_count(&config, &DEFAULTS, "conv_L_cache")?;
-        let convolution = Mixer::ShortConvolution(ShortConvolution { kernel_len });
+        let convolution = Kind::new(ShortConvolution { kernel_len });
         let has_attention = attention_layers(&config, outline.n_blocks)?;
         let n_ff = feed_forward_width(&config)?;
         let decoder = outline.decoder(|block| {
             let attention = Attention { qk_norm: QkNorm::PerHead(outline.norm), ..outline.attention() };
             let block_of = outline.block(attention);
-            let feed_forward = FeedForward { n_ff, ..block_of.feed_forward };
+            let feed_forward = Kind::new(GatedFeedForward { n_ff, ..outline.feed_forward });
             let mixer = if has_attention[block as usize] { block_of.mixer } else { convolution.clone() };
             Block { mixer, feed_forward, ..block_of }
         });

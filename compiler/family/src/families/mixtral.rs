@@ -2,7 +2,8 @@
 //!
 //! Source: `modeling_mixtral.py` and `configuration_mixtral.py` of Transformers.
 
-use mc_decoder::program::{Attention, Decoder};
+use mc_decoder::kinds::attention::Attention;
+use mc_decoder::program::Decoder;
 use mc_tensor::model_tensor::ModelTensor;
 use serde_json::Value;
 
@@ -53,7 +54,13 @@ impl Family for Mixtral {
     fn decoder(&self, config: &Value) -> Result<Decoder, FamilyError> {
         let config = Config::new(CONFIG, config)?;
         let outline = Outline::read(&config, &DEFAULTS)?;
-        let experts = experts(&config, "num_local_experts", outline.feed_forward.n_ff, outline.n_blocks)?;
+        let experts = experts(
+            &config,
+            "num_local_experts",
+            outline.feed_forward.n_ff,
+            &outline.feed_forward,
+            outline.n_blocks,
+        )?;
         let attention = Attention { window: config.count("sliding_window")?, ..outline.attention() };
         Ok(outline.uniform(&with_experts(outline.block(attention), experts)))
     }

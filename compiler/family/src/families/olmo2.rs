@@ -2,7 +2,8 @@
 //!
 //! Source: `modeling_olmo2.py` and `configuration_olmo2.py` of Transformers.
 
-use mc_decoder::program::{Attention, Block, Decoder, QkNorm};
+use mc_decoder::kinds::attention::{Attention, QkNorm};
+use mc_decoder::program::{Block, Decoder};
 use mc_tensor::model_tensor::ModelTensor;
 use serde_json::Value;
 

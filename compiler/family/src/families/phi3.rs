@@ -2,7 +2,10 @@
 //!
 //! Source: `modeling_phi3.py` and `configuration_phi3.py` of Transformers.
 
-use mc_decoder::program::{Attention, Block, Decoder, FeedForward};
+use mc_decoder::kind::Kind;
+use mc_decoder::kinds::attention::Attention;
+use mc_decoder::kinds::gated_feed_forward::GatedFeedForward;
+use mc_decoder::program::{Block, Decoder};
 use mc_tensor::model_tensor::ModelTensor;
 use serde_json::Value;
 
@@ -58,7 +61,7 @@ impl Family for Phi3 {
         let attention =
             Attention { is_fused: true, window: config.count("sliding_window")?, ..outline.attention() };
         let block = outline.block(attention);
-        let feed_forward = FeedForward { is_fused: true, ..block.feed_forward };
+        let feed_forward = Kind::new(GatedFeedForward { is_fused: true, ..outline.feed_forward });
         Ok(outline.uniform(&Block { feed_forward, ..block }))
     }
 }

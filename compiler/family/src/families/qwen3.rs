@@ -2,7 +2,8 @@
 //!
 //! Source: `modeling_qwen3.py` and `configuration_qwen3.py` of Transformers.
 
-use mc_decoder::program::{Attention, Decoder, QkNorm};
+use mc_decoder::kinds::attention::{Attention, QkNorm};
+use mc_decoder::program::Decoder;
 use serde_json::Value;
 
 use crate::config::outline::{Defaults, Outline, refuse_flag};

@@ -2,7 +2,8 @@
 //!
 //! Source: `modeling_qwen3_moe.py` and `configuration_qwen3_moe.py` of Transformers.
 
-use mc_decoder::program::{Attention, Decoder};
+use mc_decoder::kinds::attention::Attention;
+use mc_decoder::program::Decoder;
 use mc_tensor::model_tensor::ModelTensor;
 use serde_json::Value;
 
@@ -54,7 +55,7 @@ impl Family for Qwen3Moe {
         refuse_unscaled_experts(&config)?;
         let has_experts = expert_layers(&config, outline.n_blocks)?;
         let n_ff = config.need_count("moe_intermediate_size")?;
-        let experts = experts(&config, "num_experts", n_ff, outline.n_blocks)?;
+        let experts = experts(&config, "num_experts", n_ff, &outline.feed_forward, outline.n_blocks)?;
         let attention =
             Attention { window: switched_window(&config)?, ..qwen3::attention(&config, &outline)? };
         Ok(outline.decoder(|block| {

@@ -2,7 +2,8 @@
 //!
 //! Source: `modeling_smollm3.py` and `configuration_smollm3.py` of Transformers.
 
-use mc_decoder::program::{Attention, Decoder};
+use mc_decoder::kinds::attention::Attention;
+use mc_decoder::program::Decoder;
 use serde_json::Value;
 
 use crate::config::outline::{Defaults, Outline, refuse_flag};

@@ -1,9 +1,12 @@
 //! Every family: names and shapes of its tensors, how their numbers are stored, and what it refuses.
 
 use expect_test::{Expect, expect};
-use mc_decoder::program::{Decoder, Head, QkNorm, RotaryScaling};
+use mc_decoder::kinds::attention::QkNorm;
+use mc_decoder::kinds::gated_feed_forward::GatedFeedForward;
+use mc_decoder::program::{Decoder, Head};
 use mc_family::families;
 use mc_family::family::Family;
+use mc_graph::rotary::RotaryScaling;
 use mc_tensor::model_tensor::ModelTensor;
 use mc_tensor::stored::Stored;
 use proptest::prelude::*;
@@ -349,8 +352,22 @@ fn tensors_of_lfm2() {
         model.embedding_norm.weight: output-norm [64]
     "#]],
     );
-    assert_eq!(decoder("lfm2", &json!({"block_auto_adjust_ff_dim": false})).blocks[0].feed_forward.n_ff, 96);
-    assert_eq!(decoder("lfm2", &json!({"block_ff_dim": 120})).blocks[0].feed_forward.n_ff, 96);
+    assert_eq!(
+        decoder("lfm2", &json!({"block_auto_adjust_ff_dim": false})).blocks[0]
+            .feed_forward
+            .get::<GatedFeedForward>()
+            .unwrap()
+            .n_ff,
+        96
+    );
+    assert_eq!(
+        decoder("lfm2", &json!({"block_ff_dim": 120})).blocks[0]
+            .feed_forward
+            .get::<GatedFeedForward>()
+            .unwrap()
+            .n_ff,
+        96
+    );
 }
 
 #[test]
@@ -489,8 +506,7 @@ fn any_layer_may_be_without_positions_or_experts() {
     assert_eq!(positions(&every_second), [true, false, true, false]);
     for changes in [json!({"mlp_only_layers": [0]}), json!({"decoder_sparse_step": 2})] {
         let decoder = decoder("qwen3moe", &changes);
-        let has: Vec<bool> =
-            decoder.blocks.iter().map(|block| block.feed_forward.experts.is_some()).collect();
+        let has: Vec<bool> = decoder.blocks.iter().map(|block| block.experts().is_some()).collect();
         assert_eq!(has, [false, true]);
         let family = families::by_name("qwen3moe").unwrap();
         let dense = ModelTensor::FfnUp { block: 0 };

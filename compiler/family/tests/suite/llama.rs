@@ -1,13 +1,13 @@
 //! The Llama family: names both ways, the program of a configuration, and what is refused.
 
 use expect_test::{Expect, expect};
-use mc_decoder::program::{Decoder, Head, RotaryPairing, RotaryScaling};
-use mc_decoder::rotary_factors::llama3;
+use mc_decoder::needed::Needed;
+use mc_decoder::program::{Decoder, Head};
 use mc_family::error::FamilyError;
 use mc_family::families;
 use mc_family::families::llama::Llama;
 use mc_family::family::Family;
-use mc_family::needed::Needed;
+use mc_graph::rotary::{RotaryPairing, RotaryScaling};
 use mc_tensor::model_tensor::ModelTensor;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -116,21 +116,6 @@ fn rotary_parameters_are_read_in_both_spellings() {
         (1e6, linear)
     );
     assert_eq!(scaling(&json!({"rope_scaling": {"rope_type": "default"}})), (500_000.0, RotaryScaling::None));
-}
-
-#[test]
-fn rotary_factors_have_the_bits_of_the_reference_converter() {
-    // The 32 factors that llama.cpp's converter wrote for this configuration.
-    let mut expected = vec![0x3f80_0000; 15];
-    expected.extend([0x3fd3_5ec2, 0x4052_b46f, 0x411a_aaee]);
-    expected.resize(32, 0x4200_0000);
-    let factors = |changes: &Value| {
-        let decoder = decoder(changes);
-        llama3(decoder.blocks[0].attention().unwrap().rotary.as_ref().unwrap())
-    };
-    let found: Vec<u32> = factors(&json!({})).unwrap().into_iter().map(f32::to_bits).collect();
-    assert_eq!(found, expected);
-    assert_eq!(factors(&json!({"rope_scaling": null})), None);
 }
 
 #[test]

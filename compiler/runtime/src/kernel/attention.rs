@@ -1,8 +1,8 @@
 //! Causal attention of new tokens over all positions in the cache.
 //!
-//! For a query at position `p`: `scores[j] = scale * dot(q, k[j])` for `j <= p`, in sixteen lanes;
-//! `e[j] = exp(scores[j] - max(scores))`; `out = (sum over j, ascending, of e[j] * v[j]) / (sum of e in sixteen lanes)`.
-//! What a query gets depends on its position alone, not on how many tokens came in the same batch.
+//! For a query at position `p` and the positions `j` that it sees: `scores[j] = cap(scale * dot(q, k[j]))`, in sixteen
+//! lanes; `e[j] = exp(scores[j] - max(scores))`; `out = (sum over j, ascending, of e[j] * v[j]) / (sum of e in sixteen
+//! lanes)`. What a query gets depends on its position alone, not on how many tokens came in the same batch.
 
 use std::borrow::Cow;
 
@@ -10,9 +10,9 @@ use rayon::iter::{IndexedParallelIterator, ParallelIterator};
 use rayon::slice::ParallelSliceMut;
 
 use crate::kernel::cpu_path::{self, Kernel};
+use crate::kernel::head_rows::{Head, HeadRows};
 use crate::kernel::matmul;
 use crate::kernel::products::{Products, Rows};
-use crate::kv_cache::{BlockCache, HeadCache};
 use crate::lanes::{self, N_LANES};
 use mc_tensor::cpu_path::CpuPath;
 use mc_tensor::math;
@@ -23,29 +23,34 @@ const TASK_QUERIES: usize = 32;
 /// Queries whose values are summed at once.
 const N_QUERIES: usize = 8;
 
-/// Shape and factor of one attention.
+/// Keys and values of all positions, and what is done with the scores.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct AttentionShape {
-    /// Query heads; a multiple of the cache's heads.
-    pub(crate) n_heads: usize,
-    /// Width of a head.
-    pub(crate) head_dim: usize,
+pub(crate) struct Context<'a> {
+    /// Keys.
+    pub(crate) keys: &'a HeadRows,
+    /// Values, of as many positions and heads.
+    pub(crate) values: &'a HeadRows,
     /// Factor on the scores.
     pub(crate) scale: f32,
+    /// How many positions back a query sees, itself among them.
+    pub(crate) window: usize,
+    /// Bends the scores: `cap * tanh(score / cap)`.
+    pub(crate) soft_cap: Option<f32>,
 }
 
-/// Attention of `queries`, which are the last positions of the cache.
+/// Attention of `queries`, which are the last positions of the context.
 ///
-/// * `queries`: `[n_tokens, n_heads * head_dim]`
-/// * returns the same shape
-pub(crate) fn attend(path: CpuPath, queries: &[f32], cache: &BlockCache, shape: AttentionShape) -> Vec<f32> {
-    let AttentionShape { n_heads, head_dim, .. } = shape;
+/// * `queries`: `[n_tokens, n_heads * head_dim]`; `n_heads` is a multiple of the context's heads
+/// * returns `[n_tokens, n_heads * value_dim]`
+pub(crate) fn attend(path: CpuPath, queries: &[f32], n_heads: usize, context: Context<'_>) -> Vec<f32> {
+    let head_dim = context.keys.row_len();
+    let value_dim = context.values.row_len();
     let row_len = n_heads * head_dim;
     let n_tokens = queries.len() / row_len;
-    let first_position = cache.n_positions() - n_tokens;
-    let n_shared = n_heads / cache.heads().len();
+    let first_position = context.keys.n_rows() - n_tokens;
+    let n_shared = n_heads / context.keys.heads().len();
     let tasks_per_head = n_tokens.div_ceil(TASK_QUERIES);
-    let padded_dim = lanes::padded(head_dim);
+    let padded_dim = lanes::padded(value_dim);
     let mut by_task = vec![0f32; tasks_per_head * TASK_QUERIES * n_heads * padded_dim];
     let run = |(task, out): (usize, &mut [f32])| {
         let (head, first) = (task / tasks_per_head, task % tasks_per_head * TASK_QUERIES);
@@ -53,40 +58,54 @@ pub(crate) fn attend(path: CpuPath, queries: &[f32], cache: &BlockCache, shape: 
         let queries: Vec<f32> =
             rows.chunks_exact(row_len).flat_map(|row| &row[head * head_dim..][..head_dim]).copied().collect();
         let queries = matmul::pad_rows(&queries, head_dim);
-        let cache = &cache.heads()[head / n_shared];
-        attend_head(path, queries, cache, first_position + first, shape.scale, out);
+        let head = HeadContext {
+            keys: &context.keys.heads()[head / n_shared],
+            values: &context.values.heads()[head / n_shared],
+            context,
+        };
+        attend_head(path, queries, head, first_position + first, out);
     };
     if n_tokens == 1 {
         by_task.chunks_mut(TASK_QUERIES * padded_dim).enumerate().for_each(run);
     } else {
         by_task.par_chunks_mut(TASK_QUERIES * padded_dim).enumerate().for_each(run);
     }
-    let mut out = Vec::with_capacity(queries.len());
+    let mut out = Vec::with_capacity(n_tokens * n_heads * value_dim);
     for token in 0..n_tokens {
         for head in 0..n_heads {
             let task = head * tasks_per_head + token / TASK_QUERIES;
             let row = task * TASK_QUERIES + token % TASK_QUERIES;
-            out.extend_from_slice(&by_task[row * padded_dim..][..head_dim]);
+            out.extend_from_slice(&by_task[row * padded_dim..][..value_dim]);
         }
     }
     out
+}
+
+/// The context of one head.
+#[derive(Clone, Copy)]
+struct HeadContext<'a> {
+    keys: &'a Head,
+    values: &'a Head,
+    context: Context<'a>,
 }
 
 /// Consecutive queries of one head, the first at `first_position`.
 fn attend_head(
     path: CpuPath,
     queries: Cow<'_, [f32]>,
-    cache: &HeadCache,
+    head: HeadContext<'_>,
     first_position: usize,
-    scale: f32,
     out: &mut [f32],
 ) {
-    let padded_len = cache.padded_dim();
+    let Context { scale, window, soft_cap, .. } = head.context;
+    let padded_len = head.keys.padded_dim();
     let n_queries = queries.len() / padded_len;
-    let n_keys = first_position + n_queries;
-    // Rows of probabilities are zero behind the query's position, up to whole lanes and whole groups of queries.
+    // The positions that any of the queries sees.
+    let start = (first_position + 1).saturating_sub(window);
+    let n_keys = first_position + n_queries - start;
+    // Rows of probabilities are zero where the query does not see, up to whole lanes and whole groups of queries.
     let mut probabilities = vec![0f32; n_queries * n_keys];
-    let left = Rows { values: &cache.keys()[..n_keys * padded_len], padded_len };
+    let left = Rows { values: head.keys.rows(start..start + n_keys), padded_len };
     cpu_path::run(
         path,
         Products { left, right: Rows { values: &queries, padded_len }, out: &mut probabilities },
@@ -94,11 +113,40 @@ fn attend_head(
     let mut sums = [1f32; TASK_QUERIES];
     let rows = probabilities.chunks_exact_mut(n_keys).zip(&mut sums).enumerate();
     for (i, (scores, sum)) in rows {
-        let (seen, unseen) = scores.split_at_mut(first_position + i + 1);
+        let position = first_position + i;
+        let (seen, unseen) = scores.split_at_mut(position + 1 - start);
         unseen.fill(0.0);
-        cpu_path::run(path, Exponentials { scores: seen, scale, sum });
+        let (unseen, seen) = seen.split_at_mut((position + 1).saturating_sub(window).max(start) - start);
+        unseen.fill(0.0);
+        if let Some(cap) = soft_cap {
+            cpu_path::run(path, SoftCap { scores: seen, scale, cap });
+            cpu_path::run(path, Exponentials { scores: seen, scale: 1.0, sum });
+        } else {
+            cpu_path::run(path, Exponentials { scores: seen, scale, sum });
+        }
     }
-    cpu_path::run(path, WeightedValues { probabilities: &probabilities, n_keys, sums: &sums, cache, out });
+    let (values, padded_len) = (head.values.rows(start..start + n_keys), head.values.padded_dim());
+    let right = Rows { values, padded_len };
+    cpu_path::run(
+        path,
+        WeightedValues { probabilities: &probabilities, n_keys, sums: &sums, values: right, out },
+    );
+}
+
+/// Replaces scores by `cap * tanh(scale * score / cap)`.
+struct SoftCap<'a> {
+    scores: &'a mut [f32],
+    scale: f32,
+    cap: f32,
+}
+
+impl Kernel for SoftCap<'_> {
+    #[inline(always)]
+    fn run<const W: usize, const N: usize>(self) {
+        for score in self.scores.iter_mut() {
+            *score = self.cap * math::tanh_f32(*score * self.scale / self.cap);
+        }
+    }
 }
 
 /// Replaces scores by `exp(scale * (score) - max)` and gives their sum.
@@ -136,17 +184,17 @@ struct WeightedValues<'a> {
     probabilities: &'a [f32],
     n_keys: usize,
     sums: &'a [f32],
-    cache: &'a HeadCache,
+    values: Rows<'a>,
     out: &'a mut [f32],
 }
 
 impl WeightedValues<'_> {
     #[inline(always)]
     fn group<const W: usize, const Q: usize>(&mut self, first: usize) {
-        let padded_len = self.cache.padded_dim();
+        let padded_len = self.values.padded_len;
         let probabilities: [&[f32]; Q] =
             std::array::from_fn(|i| &self.probabilities[(first + i) * self.n_keys..][..self.n_keys]);
-        let values = &self.cache.values()[..self.n_keys * padded_len];
+        let values = self.values.values;
         for start in (0..padded_len).step_by(W) {
             let mut sums = [[0f32; W]; Q];
             for (position, row) in values.chunks_exact(padded_len).enumerate() {

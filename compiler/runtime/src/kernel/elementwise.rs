@@ -1,12 +1,11 @@
-//! Kernels that take each token by itself: norm, rotary embedding, gate, bias.
+//! Kernels that take each token by itself: norm, rotary embedding, activations.
 
-use mc_decoder::program::{Activation, RotaryPairing};
+use mc_graph::rotary::RotaryPairing;
 use rayon::iter::{IndexedParallelIterator, ParallelIterator};
 use rayon::slice::ParallelSliceMut;
 
 use crate::kernel::cpu_path::{self, Kernel};
 use crate::lanes;
-use crate::rotary::RotaryTable;
 use mc_tensor::cpu_path::CpuPath;
 use mc_tensor::math;
 
@@ -42,65 +41,101 @@ impl Kernel for RmsNorm<'_> {
     }
 }
 
-/// `activation(gate) * up`, number by number.
-pub(crate) fn gate(path: CpuPath, gate: &[f32], up: &[f32], activation: Activation) -> Vec<f32> {
-    let mut out = gate.to_vec();
-    out.par_chunks_mut(TASK_LEN).enumerate().for_each(|(task, gate)| {
-        let up = &up[task * TASK_LEN..][..gate.len()];
-        match activation {
-            Activation::Silu => cpu_path::run(path, SiluGate { gate, up }),
-            Activation::GeluTanh => cpu_path::run(path, GeluGate { gate, up }),
-        }
-    });
+/// `x / (1 + exp(-x))`, number by number.
+pub(crate) fn silu(path: CpuPath, input: &[f32]) -> Vec<f32> {
+    in_tasks(input, |values| cpu_path::run(path, Silu { values }))
+}
+
+/// `x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3)))`, number by number.
+pub(crate) fn gelu_tanh(path: CpuPath, input: &[f32]) -> Vec<f32> {
+    in_tasks(input, |values| cpu_path::run(path, GeluTanh { values }))
+}
+
+/// `cap * tanh(x / cap)`, number by number.
+pub(crate) fn soft_cap(path: CpuPath, input: &[f32], cap: f32) -> Vec<f32> {
+    in_tasks(input, |values| cpu_path::run(path, SoftCap { values, cap }))
+}
+
+fn in_tasks(input: &[f32], run: impl Fn(&mut [f32]) + Send + Sync) -> Vec<f32> {
+    let mut out = input.to_vec();
+    out.par_chunks_mut(TASK_LEN).for_each(run);
     out
 }
 
-struct SiluGate<'a> {
-    gate: &'a mut [f32],
-    up: &'a [f32],
+struct Silu<'a> {
+    values: &'a mut [f32],
 }
 
-impl Kernel for SiluGate<'_> {
+impl Kernel for Silu<'_> {
     #[inline(always)]
     fn run<const W: usize, const N: usize>(self) {
-        for (gate, up) in self.gate.iter_mut().zip(self.up) {
-            *gate = *gate / (1.0 + math::exp_f32(-*gate)) * up;
+        for value in self.values.iter_mut() {
+            *value /= 1.0 + math::exp_f32(-*value);
         }
     }
 }
 
-struct GeluGate<'a> {
-    gate: &'a mut [f32],
-    up: &'a [f32],
+struct GeluTanh<'a> {
+    values: &'a mut [f32],
 }
 
-impl Kernel for GeluGate<'_> {
+impl Kernel for GeluTanh<'_> {
     /// `x / 2 * (1 + tanh(u))` is `x / (1 + exp(-2 u))`.
     #[inline(always)]
     fn run<const W: usize, const N: usize>(self) {
         // 2 sqrt(2 / pi), and the cube's factor.
         const TWICE_ROOT: f32 = 1.595_769;
         const CUBIC: f32 = 0.044_715;
-        for (gate, up) in self.gate.iter_mut().zip(self.up) {
-            let inner = TWICE_ROOT * (*gate + CUBIC * *gate * *gate * *gate);
-            *gate = *gate / (1.0 + math::exp_f32(-inner)) * up;
+        for value in self.values.iter_mut() {
+            let inner = TWICE_ROOT * (*value + CUBIC * *value * *value * *value);
+            *value /= 1.0 + math::exp_f32(-inner);
         }
     }
 }
 
+struct SoftCap<'a> {
+    values: &'a mut [f32],
+    cap: f32,
+}
+
+impl Kernel for SoftCap<'_> {
+    #[inline(always)]
+    fn run<const W: usize, const N: usize>(self) {
+        for value in self.values.iter_mut() {
+            *value = self.cap * math::tanh_f32(*value / self.cap);
+        }
+    }
+}
+
+/// Cosines and sines of a batch's positions, `[n_tokens, n_pairs]` each.
+#[derive(Clone, Copy)]
+pub(crate) struct Angles<'a> {
+    pub(crate) cosines: &'a [f32],
+    pub(crate) sines: &'a [f32],
+    pub(crate) n_pairs: usize,
+}
+
 /// Turns the pairs of every head by the angles of the token's position.
 ///
-/// * `input`: `[n_tokens, n_heads * head_dim]`; the table's row `i` belongs to token `i`
+/// * `input`: `[n_tokens, n_heads * head_dim]`
 ///
 /// `(a, b)` becomes `(a cos - b sin, a sin + b cos)`.
-pub(crate) fn rotate(input: &[f32], row_len: usize, head_dim: usize, table: &RotaryTable) -> Vec<f32> {
+pub(crate) fn rotate(
+    input: &[f32],
+    row_len: usize,
+    head_dim: usize,
+    pairing: RotaryPairing,
+    angles: Angles<'_>,
+) -> Vec<f32> {
     let mut out = input.to_vec();
     let rows_per_task = (TASK_LEN / row_len).max(1);
     out.par_chunks_mut(rows_per_task * row_len).enumerate().for_each(|(task, rows)| {
         for (i, row) in rows.chunks_exact_mut(row_len).enumerate() {
-            let (cosines, sines) = table.row(task * rows_per_task + i);
+            let first = (task * rows_per_task + i) * angles.n_pairs;
+            let (cosines, sines) =
+                (&angles.cosines[first..][..angles.n_pairs], &angles.sines[first..][..angles.n_pairs]);
             for head in row.chunks_exact_mut(head_dim) {
-                rotate_head(head, cosines, sines, table.pairing());
+                rotate_head(head, cosines, sines, pairing);
             }
         }
     });
@@ -120,15 +155,6 @@ fn rotate_head(head: &mut [f32], cosines: &[f32], sines: &[f32], pairing: Rotary
             for (([a, b], cos), sin) in head.as_chunks_mut().0.iter_mut().zip(cosines).zip(sines) {
                 (*a, *b) = (*a * cos - *b * sin, *a * sin + *b * cos);
             }
-        }
-    }
-}
-
-/// Adds the bias to every row.
-pub(crate) fn add_bias(rows: &mut [f32], bias: &[f32]) {
-    for row in rows.chunks_exact_mut(bias.len()) {
-        for (value, bias) in row.iter_mut().zip(bias) {
-            *value += bias;
         }
     }
 }

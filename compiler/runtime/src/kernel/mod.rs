@@ -5,5 +5,7 @@
 pub mod attention;
 pub mod cpu_path;
 pub mod elementwise;
+pub(crate) mod experts;
+pub mod head_rows;
 pub mod matmul;
 pub mod products;

@@ -7,7 +7,6 @@ use mc_runtime::cancellation::Cancellation;
 use mc_runtime::chunks::ChunkOptions;
 use mc_runtime::error::RuntimeError;
 use mc_runtime::imatrix;
-use mc_runtime::model::Model;
 use mc_runtime::perplexity;
 
 use crate::toy;
@@ -38,15 +37,15 @@ fn check(n_products: usize, run: impl Fn(Cancellation<'_>) -> Result<(), Runtime
 }
 
 /// Products of one pass over the blocks.
-fn n_in_blocks(model: &Model) -> usize {
-    7 * model.decoder().blocks.len()
+fn n_in_blocks() -> usize {
+    7 * toy::decoder().blocks.len()
 }
 
 #[test]
 fn a_perplexity_is_asked_for_before_each_product() {
     let model = toy::model(toy::decoder());
     let tokens = toy::tokens(2 * OPTIONS.n_ctx);
-    check(2 * (n_in_blocks(&model) + 1), |cancellation| {
+    check(2 * (n_in_blocks() + 1), |cancellation| {
         perplexity::perplexity(&model, &tokens, &OPTIONS, cancellation).map(|_| ())
     });
 }
@@ -55,7 +54,7 @@ fn a_perplexity_is_asked_for_before_each_product() {
 fn an_importance_matrix_is_asked_for_before_each_product() {
     let model = toy::model(toy::decoder());
     let tokens = toy::tokens(2 * OPTIONS.n_ctx);
-    check(2 * n_in_blocks(&model), |cancellation| {
+    check(2 * n_in_blocks(), |cancellation| {
         imatrix::imatrix(&model, &tokens, &OPTIONS, cancellation).map(|_| ())
     });
 }
@@ -65,7 +64,7 @@ fn answers_are_asked_for_before_each_product() {
     let model = toy::model(toy::decoder());
     let questions = [[3, 1], [4, 1]].map(|prompt| Question { prompt: prompt.to_vec(), max_tokens: 2 });
     // The prompt gives the first token of two.
-    check(2 * 2 * (n_in_blocks(&model) + 1), |cancellation| {
+    check(2 * 2 * (n_in_blocks() + 1), |cancellation| {
         accuracy::answers(&model, &questions, &[], cancellation).map(|_| ())
     });
 }

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use mc_decoder::program::{Activation, Decoder, Head, RotaryPairing, RotaryScaling};
+use mc_decoder::activation::Activation;
+use mc_decoder::program::{Decoder, Head};
+use mc_graph::rotary::{RotaryPairing, RotaryScaling};
 use mc_runtime::cpu_exact::CpuExact;
 use mc_runtime::logits::{LogitPositions, Logits};
 use mc_runtime::model::Model;
@@ -22,7 +24,7 @@ fn check_against_reference(decoder: Decoder) {
     let weights = toy::weights(&decoder);
     let tokens = toy::tokens(37);
     let (expected, _) = reference::logits(&decoder, &weights, &tokens);
-    let logits = all_logits(&Model::new(decoder, weights).unwrap(), &tokens);
+    let logits = all_logits(&Model::new(&decoder, weights).unwrap(), &tokens);
     assert_eq!(logits.n_rows(), 37);
     for (row, expected) in logits.rows().zip(&expected) {
         for (found, expected) in row.iter().zip(expected) {
@@ -48,7 +50,7 @@ fn logits_agree_for_interleaved_pairs_and_linear_scaling() {
 #[test]
 fn logits_agree_for_a_gate_of_gelu() {
     check_against_reference(toy::each_block(toy::decoder(), |block| {
-        block.feed_forward.activation = Activation::GeluTanh;
+        toy::feed_forward(block).activation = Activation::GeluTanh;
     }));
 }
 
@@ -85,7 +87,7 @@ fn permuted_rows_with_interleaved_pairs_are_the_same_model() {
     let tokens = toy::tokens(20);
     let expected = all_logits(&toy::model(decoder.clone()), &tokens);
     let interleaved = decoder.with_pairing(RotaryPairing::Interleaved);
-    let found = all_logits(&Model::new(interleaved, permuted).unwrap(), &tokens);
+    let found = all_logits(&Model::new(&interleaved, permuted).unwrap(), &tokens);
     for (a, b) in found.values().iter().zip(expected.values()) {
         assert!((a - b).abs() < 1e-4, "{a} {b}");
     }
@@ -113,7 +115,7 @@ fn every_path_and_number_of_threads_gives_the_same_bits() {
     let tokens = toy::tokens(70);
     let run = |path, n_threads| {
         let backend = Arc::new(CpuExact::on_path(path));
-        let model = Model::with_backend(decoder.clone(), toy::weights(&decoder), backend).unwrap();
+        let model = Model::with_backend(&decoder, toy::weights(&decoder), backend).unwrap();
         let pool = rayon::ThreadPoolBuilder::new().num_threads(n_threads).build().unwrap();
         pool.install(|| toy::bits(all_logits(&model, &tokens).values()))
     };
@@ -145,7 +147,7 @@ fn a_truncated_cache_goes_on_as_if_the_rest_had_never_been() {
     let tokens = toy::tokens(12);
     let mut cache = model.new_cache(40);
     model.forward(&tokens, &mut cache, &LogitPositions::Last, None).unwrap();
-    cache.truncate(5);
+    cache.truncate(5).unwrap();
     let again = model.forward(&tokens[5..], &mut cache, &LogitPositions::Last, None).unwrap();
     assert_eq!(again.row(0), all_logits(&model, &tokens).row(11));
     assert_eq!(cache.n_positions(), 12);
@@ -153,7 +155,7 @@ fn a_truncated_cache_goes_on_as_if_the_rest_had_never_been() {
 
 #[test]
 fn quantized_weights_give_the_logits_of_their_decoded_values() {
-    let decoder = toy::each_block(toy::decoder(), |block| block.feed_forward.n_ff = 64);
+    let decoder = toy::each_block(toy::decoder(), |block| toy::feed_forward(block).n_ff = 64);
     let weights = toy::weights(&decoder);
     let codec = mc_encoding::codecs::by_name("Q8_0").unwrap();
     let (mut quantized, mut decoded) = (Weights::new(), Weights::new());
@@ -172,8 +174,8 @@ fn quantized_weights_give_the_logits_of_their_decoded_values() {
         quantized.insert(tensor, weight);
     }
     let tokens = toy::tokens(11);
-    let expected = all_logits(&Model::new(decoder.clone(), decoded).unwrap(), &tokens);
-    let found = all_logits(&Model::new(decoder, quantized).unwrap(), &tokens);
+    let expected = all_logits(&Model::new(&decoder, decoded).unwrap(), &tokens);
+    let found = all_logits(&Model::new(&decoder, quantized).unwrap(), &tokens);
     assert_eq!(toy::bits(found.values()), toy::bits(expected.values()));
 }
 
@@ -184,10 +186,14 @@ fn rotary_factors_divide_the_frequencies() {
         block.attention_mut().unwrap().rotary.as_mut().unwrap().scaling =
             RotaryScaling::Linear { factor: 4.0 };
     });
+    let decoder = toy::each_block(decoder, |block| {
+        block.attention_mut().unwrap().rotary.as_mut().unwrap().scaling =
+            RotaryScaling::Divisors { factor: 1.0 };
+    });
     let mut weights = toy::weights(&decoder);
     weights.insert(ModelTensor::RopeFreqs, Weight::from_f32(vec![4], vec![4.0; 4]).unwrap());
     let tokens = toy::tokens(20);
     let expected = all_logits(&toy::model(scaled), &tokens);
-    let found = all_logits(&Model::new(decoder, weights).unwrap(), &tokens);
+    let found = all_logits(&Model::new(&decoder, weights).unwrap(), &tokens);
     assert_eq!(toy::bits(found.values()), toy::bits(expected.values()));
 }

@@ -4,7 +4,12 @@
 
 use std::f64::consts::PI;
 
-use mc_decoder::program::{Activation, Attention, Decoder, Head, Rotary, RotaryPairing, RotaryScaling};
+use mc_decoder::activation::Activation;
+use mc_decoder::kinds::attention::Attention;
+use mc_decoder::kinds::gated_feed_forward::GatedFeedForward;
+use mc_decoder::program::{Decoder, Head};
+use mc_decoder::rotary::Rotary;
+use mc_graph::rotary::{RotaryPairing, RotaryScaling};
 use mc_runtime::weights::Weights;
 use mc_tensor::model_tensor::ModelTensor;
 
@@ -123,7 +128,7 @@ pub(crate) fn logits(
         let up = linear(&normed, &get(ModelTensor::FfnUp { block }), None);
         for (gate, up) in gate.iter_mut().flatten().zip(up.iter().flatten()) {
             *gate = up
-                * match layer.feed_forward.activation {
+                * match layer.feed_forward.get::<GatedFeedForward>().unwrap().activation {
                     Activation::Silu => *gate / (1.0 + (-*gate).exp()),
                     Activation::GeluTanh => {
                         let inner = (2.0 / PI).sqrt() * (*gate + 0.044715 * gate.powi(3));

@@ -1,9 +1,13 @@
 //! Small models with made-up weights.
 
-use mc_decoder::program::{
-    Activation, Attention, Block, Decoder, FeedForward, Head, Mixer, Norm, QkNorm, Rotary, RotaryPairing,
-    RotaryScaling, Scales,
-};
+use mc_decoder::activation::Activation;
+use mc_decoder::kind::Kind;
+use mc_decoder::kinds::attention::{Attention, QkNorm};
+use mc_decoder::kinds::gated_feed_forward::GatedFeedForward;
+use mc_decoder::norm::Norm;
+use mc_decoder::program::{Block, Decoder, Head, Scales};
+use mc_decoder::rotary::Rotary;
+use mc_graph::rotary::{RotaryPairing, RotaryScaling};
 use mc_runtime::model::Model;
 use mc_runtime::random::Random;
 use mc_runtime::weight::Weight;
@@ -29,10 +33,10 @@ pub(crate) fn decoder() -> Decoder {
     };
     let block = Block {
         attn_norm: Some(Norm { epsilon: 1e-5 }),
-        mixer: Mixer::Attention(attention),
+        mixer: Kind::new(attention),
         post_attn_norm: None,
         ffn_norm: Some(Norm { epsilon: 1e-6 }),
-        feed_forward: FeedForward { n_ff: 50, activation: Activation::Silu, is_fused: false, experts: None },
+        feed_forward: Kind::new(GatedFeedForward { n_ff: 50, activation: Activation::Silu, is_fused: false }),
         post_ffn_norm: None,
     };
     Decoder {
@@ -54,41 +58,19 @@ pub(crate) fn each_block(mut decoder: Decoder, mut change: impl FnMut(&mut Block
     decoder
 }
 
-/// All tensors that a program needs, with their shapes.
+/// All tensors that a program needs, with their shapes; the experts of a layer as one.
 pub(crate) fn shapes(decoder: &Decoder) -> Vec<(ModelTensor, Vec<usize>)> {
-    let (n_vocab, n_embd) = (decoder.n_vocab as usize, decoder.n_embd as usize);
-    let mut shapes =
-        vec![(ModelTensor::TokenEmbedding, vec![n_vocab, n_embd]), (ModelTensor::OutputNorm, vec![n_embd])];
-    if decoder.head == Head::Untied {
-        shapes.push((ModelTensor::Output, vec![n_vocab, n_embd]));
-    }
-    for (block, layer) in (0u32..).zip(&decoder.blocks) {
-        let attention = layer.attention().unwrap();
-        let n_q = (attention.n_heads * attention.head_dim) as usize;
-        let n_kv = (attention.n_kv_heads * attention.head_dim) as usize;
-        let n_ff = layer.feed_forward.n_ff as usize;
-        shapes.extend([
-            (ModelTensor::AttnNorm { block }, vec![n_embd]),
-            (ModelTensor::AttnQ { block }, vec![n_q, n_embd]),
-            (ModelTensor::AttnK { block }, vec![n_kv, n_embd]),
-            (ModelTensor::AttnV { block }, vec![n_kv, n_embd]),
-            (ModelTensor::AttnOutput { block }, vec![n_embd, n_q]),
-            (ModelTensor::FfnNorm { block }, vec![n_embd]),
-            (ModelTensor::FfnGate { block }, vec![n_ff, n_embd]),
-            (ModelTensor::FfnUp { block }, vec![n_ff, n_embd]),
-            (ModelTensor::FfnDown { block }, vec![n_embd, n_ff]),
-        ]);
-        if attention.qkv_bias {
-            shapes.extend([
-                (ModelTensor::AttnQBias { block }, vec![n_q]),
-                (ModelTensor::AttnKBias { block }, vec![n_kv]),
-                (ModelTensor::AttnVBias { block }, vec![n_kv]),
-            ]);
-        }
-        if attention.output_bias {
-            shapes.push((ModelTensor::AttnOutputBias { block }, vec![n_embd]));
+    let mut shapes: Vec<(ModelTensor, Vec<usize>)> = Vec::new();
+    for needed in decoder.tensors() {
+        let shape: Vec<usize> = needed.shape.iter().map(|n| *n as usize).collect();
+        match (needed.part, shapes.iter_mut().find(|(tensor, _)| *tensor == needed.tensor)) {
+            (Some(_), Some((_, stacked))) => stacked[0] += 1,
+            (Some(_), None) => shapes.push((needed.tensor, [vec![1], shape].concat())),
+            (None, _) => shapes.push((needed.tensor, shape)),
         }
     }
+    // Made-up numbers are drawn in this order.
+    shapes.sort_by_key(|(tensor, _)| tensor.block().is_some());
     shapes
 }
 
@@ -99,7 +81,7 @@ pub(crate) fn weights(decoder: &Decoder) -> Weights {
         let n = shape.iter().product::<usize>();
         let (center, spread) = match (shape.len(), tensor) {
             (2, ModelTensor::TokenEmbedding) => (0.0, 1.0),
-            (2, _) => (0.0, 2.0 / (shape[1] as f64).sqrt()),
+            (2 | 3, _) => (0.0, 2.0 / (shape[shape.len() - 1] as f64).sqrt()),
             _ => (if tensor.role().ends_with("norm") { 1.0 } else { 0.0 }, 0.3),
         };
         let values = (0..n).map(|_| (center + spread * (2.0 * random.next_f64() - 1.0)) as f32).collect();
@@ -111,7 +93,7 @@ pub(crate) fn weights(decoder: &Decoder) -> Weights {
 /// A model with those weights.
 pub(crate) fn model(decoder: Decoder) -> Model {
     let weights = weights(&decoder);
-    Model::new(decoder, weights).unwrap()
+    Model::new(&decoder, weights).unwrap()
 }
 
 /// Some tokens of the vocabulary.
@@ -123,4 +105,9 @@ pub(crate) fn tokens(n: usize) -> Vec<u32> {
 /// The bits of numbers, for comparisons that allow nothing.
 pub(crate) fn bits(values: &[f32]) -> Vec<u32> {
     values.iter().map(|value| value.to_bits()).collect()
+}
+
+/// The feed-forward of a layer, to change it.
+pub(crate) fn feed_forward(block: &mut Block) -> &mut GatedFeedForward {
+    block.feed_forward.get_mut().unwrap()
 }

@@ -10,13 +10,15 @@ use mc_ir::fault::Fault;
 use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs, Presence, PropertySchema, ValueKind};
 use mc_runtime::accuracy::{Question, answers};
 use mc_runtime::cancellation::Cancellation;
+use mc_runtime::statistics::Share;
 use serde::Deserialize;
 
 use crate::action::remote_kind::{Parameters, RemoteKind, last, number};
 use crate::attributes::number_property;
 use crate::evaluate::gated_model::{GatedModel, ON};
+use crate::evaluate::interval::Interval;
 use crate::evaluate::measure::{Data, Measure, MeasureAction};
-use crate::evaluate::measurement::Measurement;
+use crate::evaluate::measurement::{self, Measurement};
 use crate::evaluate::metric::{Metric, Plan, Results};
 use crate::evaluate::verdict::{Check, percent};
 use crate::inference::opened::{Opened, measurement_error};
@@ -85,7 +87,7 @@ impl Metric for Accuracy {
         })
     }
 
-    fn judge(&self, results: &Results<'_>) -> Result<Check, ActionError> {
+    fn judge(&self, results: &Results<'_>) -> Result<Vec<Check>, ActionError> {
         let (measured, baseline) = (results.measurement(0)?, results.measurement(1)?);
         let mut limit = format!("at most -{}", percent(self.max_decrease));
         let mut passed = measured.value >= baseline.value * (1.0 - self.max_decrease);
@@ -93,7 +95,7 @@ impl Metric for Accuracy {
             limit = format!("at least {}, {limit}", percent(min));
             passed &= measured.value >= min;
         }
-        Ok(measured.against(&baseline, NODE.name, &self.on, limit, passed))
+        Ok(vec![measured.against(&baseline, NODE.name, &self.on, limit, passed)])
     }
 }
 
@@ -103,8 +105,12 @@ struct Answers {
 }
 
 impl Measure<1> for Answers {
-    const KIND: ActionKind =
-        ActionKind { name: "accuracy", version: mc_runtime::accuracy::VERSION + mc_family::chat::VERSION };
+    const KIND: ActionKind = ActionKind {
+        name: "accuracy",
+        version: mc_runtime::accuracy::VERSION + mc_family::chat::VERSION + measurement::VERSION,
+    };
+
+    type Found = Measurement;
 
     fn parameters(&self) -> Vec<(String, String)> {
         vec![(MAX_TOKENS.to_owned(), self.max_tokens.to_string())]
@@ -139,7 +145,8 @@ impl Measure<1> for Answers {
         }
         let value = n_right as f64 / items.len() as f64;
         let shown = format!("{} ({n_right} of {})", percent(value), items.len());
-        Ok(Measurement { value, shown })
+        let interval = Interval::new(Share { n_counted: n_right, n: items.len() }.interval(), percent);
+        Ok(Measurement { value, shown, interval })
     }
 }
 

@@ -10,14 +10,15 @@ use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs, Presence, Proper
 use mc_runtime::cancellation::Cancellation;
 use mc_runtime::chunks::ChunkOptions;
 
-use crate::action::remote_kind::{Parameters, RemoteKind, last, number};
+use crate::action::remote_kind::{Parameters, RemoteKind};
 use crate::attributes::number_property;
+use crate::evaluate::chunk_context::{CONTEXT, chunk_context, context_of_parameters};
 use crate::evaluate::gated_model::{GatedModel, ON};
+use crate::evaluate::interval::Interval;
 use crate::evaluate::measure::{Data, Measure, MeasureAction};
-use crate::evaluate::measurement::Measurement;
+use crate::evaluate::measurement::{self, Measurement};
 use crate::evaluate::metric::{Metric, Plan, Results};
 use crate::evaluate::verdict::{Check, percent};
-use crate::inference::chunk_len::chunk_len;
 use crate::inference::opened::{Opened, measurement_error};
 use crate::source::dataset::DatasetKind;
 
@@ -33,18 +34,10 @@ static NODE: NodeSchema = NodeSchema {
             presence: Presence::Default("2%"),
             doc: "How much higher than the baseline it may be, relative to it.",
         },
-        PropertySchema {
-            name: CONTEXT,
-            value: ValueKind::Integer,
-            presence: Presence::Optional,
-            doc: "Tokens per chunk; 512, or the model's context when that is shorter.",
-        },
+        CONTEXT,
     ],
     children: &[],
 };
-
-/// The name of the property and of the action's parameter.
-const CONTEXT: &str = "context";
 
 /// How much higher than the baseline the perplexity may be.
 #[derive(ContentHash, Debug)]
@@ -62,12 +55,7 @@ impl Metric for Perplexity {
 
     fn plan(gate: &GatedModel<'_>, node: &Record) -> Result<Plan<Self>, Vec<Fault>> {
         let data = gate.dataset(node, DatasetKind::Text)?;
-        let context = number_property(node, CONTEXT).map(|context| context as usize);
-        let max = gate.export.model.decoder.context_length as usize;
-        let n_ctx = chunk_len(context, max).map_err(|message| {
-            let place = node.property(CONTEXT).map_or(node.place, |context| context.place);
-            vec![Fault::new(place, "gate::context", message)]
-        })?;
+        let n_ctx = chunk_context(gate, node)?;
         let max_increase = number_property(node, "max-increase").unwrap_or(0.02);
         let models = [gate.quantized(), gate.unquantized()];
         Ok(Plan {
@@ -77,11 +65,11 @@ impl Metric for Perplexity {
         })
     }
 
-    fn judge(&self, results: &Results<'_>) -> Result<Check, ActionError> {
+    fn judge(&self, results: &Results<'_>) -> Result<Vec<Check>, ActionError> {
         let (measured, baseline) = (results.measurement(0)?, results.measurement(1)?);
         let limit = format!("at most +{}", percent(self.max_increase));
         let passed = measured.value <= baseline.value * (1.0 + self.max_increase);
-        Ok(measured.against(&baseline, NODE.name, &self.on, limit, passed))
+        Ok(vec![measured.against(&baseline, NODE.name, &self.on, limit, passed)])
     }
 }
 
@@ -91,15 +79,18 @@ struct Chunks {
 }
 
 impl Measure<1> for Chunks {
-    const KIND: ActionKind = ActionKind { name: "perplexity", version: mc_runtime::perplexity::VERSION };
+    const KIND: ActionKind =
+        ActionKind { name: "perplexity", version: mc_runtime::perplexity::VERSION + measurement::VERSION };
+
+    type Found = Measurement;
 
     fn parameters(&self) -> Vec<(String, String)> {
-        vec![(CONTEXT.to_owned(), self.n_ctx.to_string())]
+        vec![(CONTEXT.name.to_owned(), self.n_ctx.to_string())]
     }
 
     fn of_parameters(parameters: &Parameters) -> Result<(&Parameters, Self), String> {
-        let (before, context) = last(parameters, CONTEXT)?;
-        Ok((before, Self { n_ctx: number(CONTEXT, context)? }))
+        let (before, n_ctx) = context_of_parameters(parameters)?;
+        Ok((before, Self { n_ctx }))
     }
 
     fn measure(
@@ -115,6 +106,7 @@ impl Measure<1> for Chunks {
         let found = mc_runtime::perplexity::perplexity(&model.model, &ids, &options, cancellation)
             .map_err(|error| measurement_error(&format!("Perplexity on `{}`", data.name), &error))?;
         let shown = format!("{:.4} ± {:.4}", found.perplexity, found.standard_error);
-        Ok(Measurement { value: found.perplexity, shown })
+        let interval = Interval::new(found.interval(), |end| format!("{end:.4}"));
+        Ok(Measurement { value: found.perplexity, shown, interval })
     }
 }

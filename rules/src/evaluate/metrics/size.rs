@@ -39,9 +39,9 @@ impl Metric for Size {
         Ok(Plan { metric: Self { max }, results: vec![gate.export.whole.clone()], held_out: None })
     }
 
-    fn judge(&self, results: &Results<'_>) -> Result<Check, ActionError> {
+    fn judge(&self, results: &Results<'_>) -> Result<Vec<Check>, ActionError> {
         let n_bytes = results.n_bytes(0);
-        Ok(Check {
+        Ok(vec![Check {
             name: NODE.name.to_owned(),
             on: None,
             baseline: None,
@@ -50,7 +50,9 @@ impl Metric for Size {
             baseline_value: None,
             delta: None,
             limit: format!("at most {}", megabytes(self.max)),
+            interval: None,
+            baseline_interval: None,
             passed: n_bytes <= self.max,
-        })
+        }])
     }
 }

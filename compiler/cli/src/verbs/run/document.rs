@@ -1,0 +1,72 @@
+//! Answers as JSON.
+//!
+//! There are two forms. One prompt in words gives the plain one, as ever. Whoever asks with an option for scripts gets
+//! the other, which says its version, and has a list of answers.
+
+use mc_rules::inference::chat::{Ending, Reply};
+use mc_rules::inference::scores::{Candidate, Next, ScoreOptions};
+use serde_json::{Value, json};
+
+/// Version of the form of [`of_all`]: raised when a field changes its meaning or goes; new fields do not raise it.
+const SCHEMA: u32 = 1;
+
+/// The plain form, of one answer.
+pub(crate) fn of_one(reply: &Reply) -> Value {
+    json!({
+        "text": reply.text,
+        "prompt_tokens": reply.prompt,
+        "tokens": reply.tokens,
+        "steps": steps(reply),
+    })
+}
+
+/// The form for scripts: the answers, in the order of the prompts.
+///
+/// * `asked`: the scores that were asked for; the fields of others are left out
+pub(crate) fn of_all(replies: &[Reply], asked: &ScoreOptions) -> Value {
+    let answers: Vec<Value> = replies.iter().map(|reply| answer(reply, asked)).collect();
+    json!({ "schema": SCHEMA, "answers": answers })
+}
+
+fn answer(reply: &Reply, asked: &ScoreOptions) -> Value {
+    let scores = &reply.scores;
+    let (end, end_token) = end(reply.ending);
+    let mut answer = json!({
+        "prompt_tokens": reply.prompt,
+        "tokens": reply.tokens,
+        "logprobs": scores.answer,
+        "text": reply.text,
+        "end": end,
+        "end_token": end_token,
+    });
+    if asked.prompt {
+        answer["prompt_logprobs"] = json!(scores.prompt);
+    }
+    match asked.next {
+        Next::None => {}
+        Next::Likeliest(_) => answer["next"] = candidates(&scores.next),
+        Next::All => answer["distribution"] = json!(scores.distribution),
+    }
+    if asked.n_top > 0 {
+        answer["steps"] = steps(reply);
+    }
+    answer
+}
+
+/// Why an answer ended, in a word, and the token that ended it.
+fn end(ending: Ending) -> (&'static str, Option<u32>) {
+    match ending {
+        Ending::EndToken(token) => ("end-token", Some(token)),
+        Ending::MaxTokens => ("max-tokens", None),
+        Ending::ContextFull => ("context-full", None),
+    }
+}
+
+fn steps(reply: &Reply) -> Value {
+    reply.scores.steps.iter().map(|step| candidates(step)).collect()
+}
+
+fn candidates(candidates: &[Candidate]) -> Value {
+    let candidate = |candidate: &Candidate| json!({ "id": candidate.id, "text": candidate.text, "logprob": candidate.log_probability });
+    candidates.iter().map(candidate).collect()
+}

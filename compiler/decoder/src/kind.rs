@@ -1,0 +1,191 @@
+//! The kinds of half layers: what mixes positions, and what transforms each.
+//!
+//! A kind is a file under [`crate::kinds`]: its parameters, the tensors that it needs, and its lowering to a graph.
+
+use std::any::Any;
+use std::fmt;
+
+use mc_digest::content_hash::{ContentHash, ContentHasher};
+use mc_graph::builder::Builder;
+use mc_graph::error::GraphError;
+use mc_graph::graph::ValueId;
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Map, Value};
+
+use crate::needed::Needed;
+
+/// Where in a model a half layer stands.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Site {
+    /// Number of the layer.
+    pub block: u32,
+    /// Width of the residual stream.
+    pub n_embd: u32,
+}
+
+/// A kind of half layer, with its parameters.
+pub trait LayerKind: fmt::Debug + Send + Sync + 'static {
+    /// Its name, the key of the table [`crate::kinds::KINDS`].
+    fn name(&self) -> &'static str;
+
+    /// The tensors that a checkpoint must hold for it, in the order of a program.
+    fn tensors(&self, site: Site) -> Box<dyn Iterator<Item = Needed>>;
+
+    /// Numbers of one token in the widest values that running it holds at once, for estimates of memory.
+    fn widest(&self, site: Site) -> u64;
+
+    /// Adds it to a graph: `[tokens, n_embd]` to `[tokens, n_embd]`.
+    ///
+    /// # Errors
+    /// If the parameters contradict each other.
+    fn lower(&self, builder: &mut Builder, site: Site, input: ValueId) -> Result<ValueId, GraphError>;
+}
+
+/// What every kind has of its own accord: identity, a copy, and its parameters as JSON.
+trait AnyKind: LayerKind + Any {
+    fn parameters(&self) -> Value;
+    fn hash(&self, state: &mut ContentHasher);
+    fn is_same(&self, other: &dyn AnyKind) -> bool;
+    fn copy(&self) -> Box<dyn AnyKind>;
+    fn as_any(&self) -> &dyn Any;
+    fn as_any_mut(&mut self) -> &mut dyn Any;
+}
+
+impl<T: LayerKind + Clone + ContentHash + PartialEq + Serialize> AnyKind for T {
+    fn parameters(&self) -> Value {
+        serde_json::to_value(self).expect("parameters have text keys and finite numbers")
+    }
+
+    fn hash(&self, state: &mut ContentHasher) {
+        self.content_hash(state);
+    }
+
+    fn is_same(&self, other: &dyn AnyKind) -> bool {
+        other.as_any().downcast_ref::<T>() == Some(self)
+    }
+
+    fn copy(&self) -> Box<dyn AnyKind> {
+        Box::new(self.clone())
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn as_any_mut(&mut self) -> &mut dyn Any {
+        self
+    }
+}
+
+/// A half layer of any kind.
+pub struct Kind(Box<dyn AnyKind>);
+
+impl Kind {
+    /// A half layer.
+    pub fn new<T: LayerKind + Clone + ContentHash + PartialEq + Serialize>(kind: T) -> Self {
+        Self(Box::new(kind))
+    }
+
+    /// The half layer, if it is of that kind.
+    pub fn get<T: LayerKind>(&self) -> Option<&T> {
+        self.0.as_any().downcast_ref()
+    }
+
+    /// The half layer, if it is of that kind, to change it.
+    pub fn get_mut<T: LayerKind>(&mut self) -> Option<&mut T> {
+        self.0.as_any_mut().downcast_mut()
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &'static str {
+        self.0.name()
+    }
+
+    /// The tensors that it needs; see [`LayerKind::tensors`].
+    pub fn tensors(&self, site: Site) -> Box<dyn Iterator<Item = Needed>> {
+        self.0.tensors(site)
+    }
+
+    /// Numbers of one token in its widest values; see [`LayerKind::widest`].
+    pub fn widest(&self, site: Site) -> u64 {
+        self.0.widest(site)
+    }
+
+    /// Adds it to a graph; see [`LayerKind::lower`].
+    ///
+    /// # Errors
+    /// If the parameters contradict each other.
+    pub fn lower(&self, builder: &mut Builder, site: Site, input: ValueId) -> Result<ValueId, GraphError> {
+        self.0.lower(builder, site, input)
+    }
+}
+
+impl Clone for Kind {
+    fn clone(&self) -> Self {
+        Self(self.0.copy())
+    }
+}
+
+impl fmt::Debug for Kind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
+
+impl PartialEq for Kind {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.is_same(&*other.0)
+    }
+}
+
+impl ContentHash for Kind {
+    fn content_hash(&self, state: &mut ContentHasher) {
+        self.name().content_hash(state);
+        self.0.hash(state);
+    }
+}
+
+/// Written as `{name: parameters}`.
+impl Serialize for Kind {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let entry = (self.name().to_owned(), self.0.parameters());
+        Map::from_iter([entry]).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Kind {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let object = Map::deserialize(deserializer)?;
+        let mut entries = object.iter();
+        let (Some((name, parameters)), None) = (entries.next(), entries.next()) else {
+            return Err(D::Error::custom("expected an object with the name of one layer kind"));
+        };
+        let entry = crate::kinds::KINDS.iter().find(|entry| entry.name == name);
+        let entry = entry.ok_or_else(|| D::Error::custom(format!("`{name}` is not a layer kind")))?;
+        (entry.read)(parameters).map_err(D::Error::custom)
+    }
+}
+
+/// A kind in the table: its name, and how it is read from its parameters.
+#[derive(Clone, Copy)]
+pub struct KindEntry {
+    /// Its name.
+    pub name: &'static str,
+    /// Reads the parameters.
+    pub read: fn(&Value) -> Result<Kind, serde_json::Error>,
+}
+
+impl fmt::Debug for KindEntry {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name)
+    }
+}
+
+/// Reads parameters with serde.
+pub(crate) fn read<T>(parameters: &Value) -> Result<Kind, serde_json::Error>
+where
+    T: LayerKind + Clone + ContentHash + DeserializeOwned + PartialEq + Serialize,
+{
+    T::deserialize(parameters).map(Kind::new)
+}

@@ -1,0 +1,58 @@
+//! The rows of a batch behind the last ones before it, and keeps those of the batch: `[tokens, width]` to
+//! `[tokens + n_before, width]`. Before the first position stand zeros. Primitive.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::error::GraphError;
+use crate::graph::StateId;
+use crate::operator::{self, Operator};
+use crate::operators::rule;
+use crate::scope::Scope;
+use crate::tensor::Tensor;
+use crate::value_type::{Dim, TOKENS, ValueType};
+
+/// The rows of a batch behind the last ones before it.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
+pub struct RecentRows {
+    /// The state that rows are kept in.
+    pub state: StateId,
+    /// How many earlier rows.
+    pub n_before: u32,
+}
+
+/// Its name.
+pub(crate) const NAME: &str = "recent_rows";
+
+impl Operator for RecentRows {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn attributes(&self) -> Value {
+        operator::attributes(self)
+    }
+
+    fn types(&self, inputs: &[&ValueType]) -> Result<Vec<ValueType>, GraphError> {
+        let [input] = rule::reals(NAME, inputs)?;
+        match input.dims.as_slice() {
+            [first, width] if *first == TOKENS => {
+                Ok(vec![ValueType::real([Dim::Tokens(self.n_before), *width])])
+            }
+            _ => Err(rule::misfit(NAME, "a row for each token", inputs)),
+        }
+    }
+
+    fn evaluate(&self, inputs: &[&Tensor], scope: &mut Scope<'_>) -> Vec<Tensor> {
+        let (width, n_before) = (inputs[0].width(), self.n_before as usize);
+        let all = scope.extend(self.state, inputs[0]);
+        let first = scope.lengths.first_position;
+        let mut values = vec![0.0; n_before.saturating_sub(first) * width];
+        values.extend_from_slice(&all.values[first.saturating_sub(n_before) * width..]);
+        vec![Tensor::new(vec![scope.lengths.n_tokens + n_before, width], values)]
+    }
+
+    fn is_pure(&self) -> bool {
+        false
+    }
+}

@@ -1,0 +1,385 @@
+//! KL divergence: how far the quantized model's predictions of a text are from the unquantized model's.
+//!
+//! One action has both models open and runs them chunk by chunk, so nobody stores their logits.
+//!
+//! Source: `kl_divergence` of llama.cpp, which its numbers compare with; [`mc_runtime::divergence`] defines them.
+
+use std::fmt::Display;
+
+use mc_digest::content_hash::ContentHash;
+use mc_ir::action::{ActionContext, ActionError, ActionKind};
+use mc_ir::attribute::Record;
+use mc_ir::fault::Fault;
+use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs, Presence, PropertySchema, ValueKind};
+use mc_runtime::cancellation::Cancellation;
+use mc_runtime::chunks::ChunkOptions;
+use mc_runtime::divergence::{Divergence, divergence};
+use mc_runtime::statistics::{Estimate, Share};
+use serde::{Deserialize, Serialize};
+
+use crate::action::remote_kind::{Parameters, RemoteKind};
+use crate::attributes::number_property;
+use crate::evaluate::chunk_context::{CONTEXT, chunk_context, context_of_parameters};
+use crate::evaluate::gated_model::{GatedModel, ON};
+use crate::evaluate::interval::Interval;
+use crate::evaluate::measure::{Data, Measure, MeasureAction};
+use crate::evaluate::metric::{Metric, Plan, Results};
+use crate::evaluate::verdict::{Check, percent};
+use crate::inference::opened::{Opened, measurement_error};
+use crate::source::dataset::DatasetKind;
+
+/// A property that limits one of the numbers.
+const fn limit(name: &'static str, value: ValueKind, doc: &'static str) -> PropertySchema {
+    PropertySchema { name, value, presence: Presence::Optional, doc }
+}
+
+const MAX_MEAN: PropertySchema =
+    limit("max-mean", ValueKind::Number, "The greatest mean of the divergence, in nats.");
+const MAX_MEDIAN: PropertySchema =
+    limit("max-median", ValueKind::Number, "The greatest median of the divergence, in nats.");
+const MAX_P999: PropertySchema =
+    limit("max-p999", ValueKind::Number, "The greatest divergence of 99.9 % of the positions, in nats.");
+const MIN_TOP_1: PropertySchema = limit(
+    "min-top-1",
+    ValueKind::Fraction,
+    "The least share of positions at which both models find the same token likeliest.",
+);
+const MIN_TOP_5: PropertySchema = limit(
+    "min-top-5",
+    ValueKind::Fraction,
+    "The least share of positions at which the baseline's likeliest token is among the model's five likeliest.",
+);
+const MAX_RMS_DELTA_P: PropertySchema = limit(
+    "max-rms-delta-p",
+    ValueKind::Fraction,
+    "The greatest root mean square of the change of the following token's probability.",
+);
+
+static NODE: NodeSchema = NodeSchema {
+    name: "kl",
+    doc: "KL divergence on held-out text from the unquantized model, and agreement with it.",
+    arguments: Arguments::None,
+    properties: &[ON, MAX_MEAN, MAX_MEDIAN, MAX_P999, MIN_TOP_1, MIN_TOP_5, MAX_RMS_DELTA_P, CONTEXT],
+    children: &[],
+};
+
+/// The limits, each of which may be left open.
+#[derive(ContentHash, Debug)]
+#[content("kl")]
+pub(crate) struct Kl {
+    #[content("on")]
+    on: String,
+    #[content("max-mean")]
+    max_mean: Option<f64>,
+    #[content("max-median")]
+    max_median: Option<f64>,
+    #[content("max-p999")]
+    max_p999: Option<f64>,
+    #[content("min-top-1")]
+    min_top_1: Option<f64>,
+    #[content("min-top-5")]
+    min_top_5: Option<f64>,
+    #[content("max-rms-delta-p")]
+    max_rms_delta_p: Option<f64>,
+}
+
+impl Metric for Kl {
+    const SCHEMA: ChildSchema = ChildSchema { node: &NODE, occurs: Occurs::Any };
+    const REMOTE: Option<RemoteKind> = Some(MeasureAction::<Compared, 2>::REMOTE);
+
+    fn plan(gate: &GatedModel<'_>, node: &Record) -> Result<Plan<Self>, Vec<Fault>> {
+        let data = gate.dataset(node, DatasetKind::Text)?;
+        let n_ctx = chunk_context(gate, node)?;
+        check_limits(node)?;
+        let limit = |schema: &PropertySchema| number_property(node, schema.name);
+        let metric = Self {
+            on: data.name.clone(),
+            max_mean: limit(&MAX_MEAN),
+            max_median: limit(&MAX_MEDIAN),
+            max_p999: limit(&MAX_P999),
+            min_top_1: limit(&MIN_TOP_1),
+            min_top_5: limit(&MIN_TOP_5),
+            max_rms_delta_p: limit(&MAX_RMS_DELTA_P),
+        };
+        let models = [gate.quantized(), gate.unquantized()];
+        let results = vec![gate.measured(models, Compared { n_ctx }, &data)];
+        Ok(Plan { metric, results, held_out: Some(data) })
+    }
+
+    fn judge(&self, results: &Results<'_>) -> Result<Vec<Check>, ActionError> {
+        let found: Found = results.found(0)?;
+        let row = |name: &str, number: Number, limit: Bound| number.check(name, &self.on, limit);
+        Ok(vec![
+            row("kl", found.mean, Bound::at_most(self.max_mean, nats_limit)),
+            row("kl median", found.median, Bound::at_most(self.max_median, nats_limit)),
+            row("kl p99.9", found.p999, Bound::at_most(self.max_p999, nats_limit)),
+            row("kl top-1", found.top_1, Bound::at_least(self.min_top_1)),
+            row("kl top-5", found.top_5, Bound::at_least(self.min_top_5)),
+            row("kl rms-delta-p", found.rms_delta_p, Bound::at_most(self.max_rms_delta_p, percent)),
+        ])
+    }
+}
+
+/// Refuses a node without a limit, or with one that no number can keep.
+fn check_limits(node: &Record) -> Result<(), Vec<Fault>> {
+    let limits = [MAX_MEAN, MAX_MEDIAN, MAX_P999, MIN_TOP_1, MIN_TOP_5, MAX_RMS_DELTA_P];
+    let given: Vec<_> = limits.iter().filter_map(|limit| Some((limit, node.property(limit.name)?))).collect();
+    if given.is_empty() {
+        let fault = Fault::new(node.place, "gate::limit", "`kl` limits nothing");
+        return Err(vec![fault.help("Add a limit, such as `max-mean=0.02` or `min-top-1=\"95%\"`")]);
+    }
+    let is_negative = |number: Option<f64>| number.is_some_and(|number| number < 0.0);
+    let faults: Vec<Fault> = given
+        .into_iter()
+        .filter(|(_, value)| is_negative(value.value.as_number()))
+        .map(|(limit, value)| {
+            let message = format!("`{}` is negative, and no divergence is", limit.name);
+            Fault::new(value.place, "gate::limit", message).help("Write a number from 0 up, in nats")
+        })
+        .collect();
+    if faults.is_empty() { Ok(()) } else { Err(faults) }
+}
+
+/// What a number may be.
+struct Bound {
+    /// In words.
+    shown: String,
+    keeps: Box<dyn Fn(f64) -> bool>,
+}
+
+impl Bound {
+    fn at_most(max: Option<f64>, show: impl Fn(f64) -> String) -> Self {
+        max.map_or_else(Self::none, |max| Self {
+            shown: format!("at most {}", show(max)),
+            keeps: Box::new(move |value| value <= max),
+        })
+    }
+
+    fn at_least(min: Option<f64>) -> Self {
+        min.map_or_else(Self::none, |min| Self {
+            shown: format!("at least {}", percent(min)),
+            keeps: Box::new(move |value| value >= min),
+        })
+    }
+
+    fn none() -> Self {
+        Self { shown: "none".to_owned(), keeps: Box::new(|_| true) }
+    }
+}
+
+/// A limit in nats, as it was written.
+fn nats_limit(limit: f64) -> String {
+    limit.to_string()
+}
+
+/// A divergence: with the digits that llama.cpp shows, and with four that count where those would show little.
+fn nats(number: f64) -> String {
+    if number == 0.0 || number >= 0.001 { format!("{number:.6}") } else { format!("{number:.3e}") }
+}
+
+/// A share with a fixed number of digits, so that a small error of it can be seen beside it.
+fn share_percent(share: f64) -> String {
+    format!("{:.3} %", share * 100.0)
+}
+
+/// The numbers, as the action writes them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Found {
+    mean: Number,
+    median: Number,
+    p999: Number,
+    top_1: Number,
+    top_5: Number,
+    rms_delta_p: Number,
+}
+
+/// One of the numbers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Number {
+    value: f64,
+    shown: String,
+    /// Of means and shares.
+    interval: Option<Interval>,
+}
+
+impl Number {
+    /// A mean of what is never negative.
+    fn mean(estimate: Estimate, show: impl Fn(f64) -> String) -> Self {
+        let interval = estimate.interval();
+        let interval = Interval::new(interval.start.max(0.0)..interval.end, &show);
+        let shown = with_error(show(estimate.value), show(estimate.standard_error));
+        Self { value: estimate.value, shown, interval: Some(interval) }
+    }
+
+    fn share(share: Share) -> Self {
+        let estimate = share.estimate();
+        let shown = with_error(share_percent(estimate.value), share_percent(estimate.standard_error));
+        let interval = Interval::new(share.interval(), share_percent);
+        Self { value: estimate.value, shown, interval: Some(interval) }
+    }
+
+    /// A percentile.
+    fn plain(value: f64) -> Self {
+        Self { value, shown: nats(value), interval: None }
+    }
+
+    /// The line of a verdict.
+    fn check(self, name: &str, on: &str, limit: Bound) -> Check {
+        Check {
+            name: name.to_owned(),
+            on: Some(on.to_owned()),
+            baseline: None,
+            measured: self.shown,
+            value: self.value,
+            baseline_value: None,
+            interval: self.interval,
+            baseline_interval: None,
+            delta: None,
+            passed: (limit.keeps)(self.value),
+            limit: limit.shown,
+        }
+    }
+}
+
+/// A number with its standard error.
+fn with_error(number: impl Display, error: impl Display) -> String {
+    format!("{number} ± {error}")
+}
+
+impl From<Divergence> for Found {
+    fn from(found: Divergence) -> Self {
+        Self {
+            mean: Number::mean(found.mean, nats),
+            median: Number::plain(found.median),
+            p999: Number::plain(found.p999),
+            top_1: Number::share(found.top_1),
+            top_5: Number::share(found.top_5),
+            rms_delta_p: Number::mean(found.rms_delta_p, share_percent),
+        }
+    }
+}
+
+/// The divergence over chunks of so many tokens.
+struct Compared {
+    n_ctx: usize,
+}
+
+impl Measure<2> for Compared {
+    const KIND: ActionKind = ActionKind { name: "kl", version: mc_runtime::divergence::VERSION };
+
+    type Found = Found;
+
+    fn parameters(&self) -> Vec<(String, String)> {
+        vec![(CONTEXT.name.to_owned(), self.n_ctx.to_string())]
+    }
+
+    fn of_parameters(parameters: &Parameters) -> Result<(&Parameters, Self), String> {
+        let (before, n_ctx) = context_of_parameters(parameters)?;
+        Ok((before, Self { n_ctx }))
+    }
+
+    fn measure(
+        &self,
+        [model, baseline]: &[Opened; 2],
+        data: &Data,
+        ctx: &dyn ActionContext,
+    ) -> Result<Found, ActionError> {
+        // Both read the ids of the baseline, as in llama.cpp; `tokenizer-fidelity` tells whether the file has the same.
+        let ids = baseline.text_ids(data.items.clone(), ctx)?;
+        let options = ChunkOptions { n_ctx: self.n_ctx, bos: baseline.begin(), max_chunks: None };
+        let is_cancelled = || ctx.is_cancelled();
+        let cancellation = Cancellation::new(&is_cancelled);
+        let found = divergence(&model.model, &baseline.model, &ids, &options, cancellation)
+            .map_err(|error| measurement_error(&format!("KL divergence on `{}`", data.name), &error))?;
+        Ok(found.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use mc_ir::action::Input;
+    use mc_ir::attribute::{Place, Placed, Value};
+
+    use super::*;
+    use crate::evaluate::judge::Judge;
+    use crate::evaluate::metric::Row;
+    use crate::evaluate::toy_gate::{ToyGate, label, toy};
+    use crate::evaluate::verdict::Verdict;
+
+    /// The lines of the verdict on a toy whose file has the numbers of a seed; its checkpoint has those of seed 0.
+    fn checks(seed: u32) -> Vec<Check> {
+        let (export, mut bytes) = toy(seed);
+        let mut node = Record::new(Place(0));
+        for (name, value) in [
+            (ON.name, Value::Label(label("held-out"))),
+            (CONTEXT.name, Value::Integer(4)),
+            (MAX_MEAN.name, Value::Number(mc_ir::attribute::Number(0.0))),
+        ] {
+            node.properties.insert(name.to_owned(), Placed { value, place: Place(0) });
+        }
+        let row = const { Row::of::<Kl>() };
+        let plan = (row.plan)(&GatedModel { ctx: &ToyGate::new(), export: &export }, &node).unwrap();
+        let node = Arc::clone(&plan.results[0].node);
+        // A worker has the parameters alone.
+        let action = (row.remote.unwrap().make)(&node.action.parameters()).unwrap();
+        bytes.run(&*action, &node.inputs, "measurement.json");
+        let results: Vec<Input> = plan.results.iter().cloned().map(Input::Artifact).collect();
+        bytes.run(&Judge::new(vec![plan]), &results, "verdict.json");
+        Verdict::from_json(&bytes.known["verdict.json"]).unwrap().checks
+    }
+
+    #[test]
+    fn a_file_with_the_weights_of_its_checkpoint_does_not_diverge_and_another_does() {
+        let values = |checks: &[Check]| checks.iter().map(|check| check.value).collect::<Vec<_>>();
+        let same = checks(0);
+        assert_eq!(values(&same), [0.0, 0.0, 0.0, 1.0, 1.0, 0.0]);
+        assert!(same.iter().all(|check| check.passed));
+        let other = checks(7);
+        assert!(!other[0].passed && other[0].value > 0.0, "{:?}", other[0]);
+        assert!(other[1..].iter().all(|check| check.passed), "without a limit, a number passes");
+    }
+
+    fn found(top_1: usize) -> Found {
+        Found::from(Divergence {
+            n_chunks: 1,
+            n_scored: 200,
+            mean: Estimate { value: 0.012_345_6, standard_error: 0.000_5 },
+            median: 0.003,
+            p999: 0.25,
+            top_1: Share { n_counted: top_1, n: 200 },
+            top_5: Share { n_counted: 200, n: 200 },
+            rms_delta_p: Estimate { value: 0.015, standard_error: 0.02 },
+        })
+    }
+
+    #[test]
+    fn numbers_are_shown_with_their_uncertainty() {
+        let found = found(190);
+        let text =
+            |number: &Number| (number.shown.clone(), number.interval.clone().map(|interval| interval.shown));
+        let row = |shown: &str, interval: &str| (shown.to_owned(), Some(interval.to_owned()));
+        assert_eq!(text(&found.mean), row("0.012346 ± 5.000e-4", "0.011366 to 0.013326"));
+        assert_eq!(text(&found.p999), ("0.250000".to_owned(), None));
+        assert_eq!(text(&found.top_1), row("95.000 % ± 1.545 %", "91.042 % to 97.262 %"));
+        assert_eq!(text(&found.top_5), row("100.000 % ± 0.000 %", "98.115 % to 100.000 %"));
+        assert_eq!(text(&found.rms_delta_p), row("1.500 % ± 2.000 %", "0.000 % to 5.420 %"));
+    }
+
+    #[test]
+    fn a_number_without_a_limit_passes() {
+        let check = |limit| found(190).mean.check("kl", "held-out", Bound::at_most(limit, nats_limit));
+        let limits = [None, Some(0.02), Some(0.01)].map(check).map(|check| (check.limit, check.passed));
+        assert_eq!(
+            limits,
+            [
+                ("none".to_owned(), true),
+                ("at most 0.02".to_owned(), true),
+                ("at most 0.01".to_owned(), false)
+            ]
+        );
+        let share = found(190).top_1.check("kl top-1", "held-out", Bound::at_least(Some(0.95)));
+        assert!(share.passed, "a share that is as large as the least keeps to it");
+    }
+}
