@@ -20,13 +20,8 @@ use crate::names::{Found, Names};
 
 /// One family of models, as Hugging Face stores them.
 pub trait Family: Sync {
-    /// The family's word (`mixtral`). Several families may share the architecture that their decoders name.
+    /// The family's word (`mixtral`), which its decoders have, too.
     fn name(&self) -> &'static str;
-
-    /// What its decoders call themselves, in containers, too.
-    fn decoder_architecture(&self) -> &'static str {
-        self.name()
-    }
 
     /// The names under `architectures` in `config.json` that this family reads.
     fn architectures(&self) -> &'static [&'static str];

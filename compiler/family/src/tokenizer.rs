@@ -56,18 +56,14 @@ enum Encoder {
 }
 
 impl Tokenizer {
-    /// Reads the tokenizer of a checkpoint of `architecture` whose token embedding has `n_vocab` rows: `tokenizer.json`
+    /// Reads the tokenizer of a checkpoint of `family` whose token embedding has `n_vocab` rows: `tokenizer.json`
     /// where there is one, else `tokenizer.model`.
     ///
     /// # Errors
     /// When there is none, or it is of a kind that no container carries.
-    pub fn from_files(
-        files: &TokenizerFiles<'_>,
-        n_vocab: u32,
-        architecture: &str,
-    ) -> Result<Self, FamilyError> {
+    pub fn from_files(files: &TokenizerFiles<'_>, n_vocab: u32, family: &str) -> Result<Self, FamilyError> {
         let Some(bytes) = files.tokenizer else {
-            return Self::from_vocabulary(&vocabulary(files, n_vocab, architecture)?);
+            return Self::from_vocabulary(&vocabulary(files, n_vocab, family)?);
         };
         let config = match files.tokenizer_config {
             Some(config) => crate::config::parse(TOKENIZER_CONFIG, config)?,

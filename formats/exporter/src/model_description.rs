@@ -11,8 +11,6 @@ use crate::model_facts::ModelFacts;
 /// A model that is to be written.
 #[derive(Clone, Copy, Debug)]
 pub struct ModelDescription<'a> {
-    /// The name of the family whose checkpoints hold such models: `mixtral`.
-    pub family: &'a str,
     /// What it computes; rotary pairs as in its checkpoint.
     pub decoder: &'a Decoder,
     /// Its vocabulary, which is read when it is written; absent before, and where it is that of `origin`.
@@ -26,8 +24,8 @@ pub struct ModelDescription<'a> {
 
 impl<'a> ModelDescription<'a> {
     /// A model before it is written.
-    pub fn new(family: &'a str, decoder: &'a Decoder) -> Self {
-        Self { family, decoder, vocabulary: None, facts: None, origin: None }
+    pub fn new(decoder: &'a Decoder) -> Self {
+        Self { decoder, vocabulary: None, facts: None, origin: None }
     }
 }
 

@@ -17,8 +17,8 @@ const WITHOUT_WINDOWS: &str = "llama";
 
 /// Every reason for which a file cannot hold a model.
 pub(crate) fn refusals(model: &ModelDescription<'_>) -> Vec<Refusal> {
-    let Some(architecture) = architecture::of(model) else {
-        let message = format!("GGUF has no architecture for models of the family `{}`", model.family);
+    let Some(architecture) = architecture::of_family(&model.decoder.family) else {
+        let message = format!("GGUF has no architecture for models of the family `{}`", model.decoder.family);
         return vec![Refusal::new(message)];
     };
     let check = Check { architecture, decoder: model.decoder };

@@ -3,7 +3,7 @@
 //! Source: `src/models` of llama.cpp.
 
 use mc_decoder::activation::Activation;
-use mc_exporter::model_description::ModelDescription;
+use mc_decoder::program::Decoder;
 use mc_graph::rotary::RotaryPairing;
 
 /// An architecture whose programs can be read from keys.
@@ -138,7 +138,41 @@ pub(crate) fn names() -> String {
     names.join(", ")
 }
 
-/// The architecture of a model.
-pub(crate) fn of(model: &ModelDescription<'_>) -> Option<&'static Architecture> {
-    by_name(&model.decoder.architecture)
+/// Families whose files have Llama's word; those of the last have experts.
+const NAMED_LLAMA: [&str; 2] = ["mistral", "mixtral"];
+
+/// The architecture of a family's files.
+pub(crate) fn of_family(family: &str) -> Option<&'static Architecture> {
+    by_name(if NAMED_LLAMA.contains(&family) { LLAMA.name } else { family })
+}
+
+/// What files call the architecture of a model: the word that stands before its keys.
+pub fn name_of(decoder: &Decoder) -> &str {
+    of_family(&decoder.family).map_or(&decoder.family, |architecture| architecture.name)
+}
+
+impl Architecture {
+    /// The family of a model in a file.
+    pub(crate) fn family(&self, has_experts: bool) -> &'static str {
+        let [_, with_experts] = NAMED_LLAMA;
+        if has_experts && self.name == LLAMA.name { with_experts } else { self.name }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn families_that_share_a_word_are_told_by_their_experts() {
+        for (family, has_experts, read) in [
+            ("llama", false, "llama"),
+            ("mistral", false, "llama"),
+            ("mixtral", true, "mixtral"),
+            ("qwen3moe", true, "qwen3moe"),
+        ] {
+            assert_eq!(of_family(family).unwrap().family(has_experts), read);
+        }
+        assert!(of_family("mamba").is_none());
+    }
 }

@@ -7,6 +7,7 @@ use mc_exporter::listing::Listing;
 use mc_exporter::model_file::{FileTensor, ModelFile};
 use mc_exporter::series::{Joined, Series};
 
+use crate::architecture;
 use crate::listing;
 use crate::model::decoder;
 use crate::names::model_tensor;
@@ -33,7 +34,7 @@ impl Container for GgufContainer {
         let gguf = Gguf::parse(head, n_bytes).map_err(FormatError::new)?;
         let decoder = decoder(&gguf).map_err(FormatError::new)?;
         Ok(ModelFile {
-            architecture: decoder.architecture.clone(),
+            architecture: architecture::name_of(&decoder).to_owned(),
             decoder,
             vocabulary: vocabulary(&gguf).map_err(FormatError::new)?,
             tensors: gguf.tensors.iter().map(|info| file_tensor(info)).collect(),

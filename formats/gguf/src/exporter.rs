@@ -56,7 +56,8 @@ impl Exporter for GgufExporter {
     }
 
     fn pairing(&self, model: &ModelDescription<'_>) -> RotaryPairing {
-        architecture::of(model).map_or(RotaryPairing::HalfSplit, |architecture| architecture.pairing)
+        architecture::of_family(&model.decoder.family)
+            .map_or(RotaryPairing::HalfSplit, |architecture| architecture.pairing)
     }
 
     fn own_tensors(&self, model: &ModelDescription<'_>) -> Vec<(ModelTensor, Vec<f32>)> {
@@ -101,7 +102,7 @@ fn interleaved(model: &ModelDescription<'_>, tensor: ModelTensor) -> Option<Chan
 
 /// A tensor's one plane: blocks lie interleaved in a file, and dimensions stand fastest first.
 fn plane(model: &ModelDescription<'_>, number: usize, tensor: &EncodedTensor) -> Result<Plane, Refusal> {
-    let name = wire_name_in(&model.decoder.architecture, tensor.tensor);
+    let name = wire_name_in(architecture::name_of(model.decoder), tensor.tensor);
     let [plane] = tensor.planes.as_slice() else {
         let roles: Vec<&str> = tensor.planes.iter().map(|plane| plane.role).collect();
         let message =

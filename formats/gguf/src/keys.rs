@@ -8,6 +8,7 @@ use mc_exporter::count_label::count_label;
 use mc_exporter::format_error::FormatError;
 use mc_exporter::model_facts::SamplingDefaults;
 
+use crate::architecture;
 use crate::decoder_keys::{write_decoder, write_early};
 use crate::key_writer::{KeyWriter, Keys};
 use crate::layout::TensorPlan;
@@ -21,7 +22,7 @@ use crate::vocabulary_keys::write_vocabulary;
 /// When files have no words for the vocabulary.
 pub fn keys(decoder: &Decoder, vocabulary: &Vocabulary, facts: &ModelFacts) -> Result<Keys, FormatError> {
     let mut keys = KeyWriter::default();
-    keys.text("general.architecture", &decoder.architecture);
+    keys.text("general.architecture", architecture::name_of(decoder));
     write_early(&mut keys, decoder);
     keys.text("general.type", "model");
     keys.sampling(&facts.sampling);
@@ -35,7 +36,7 @@ pub fn keys(decoder: &Decoder, vocabulary: &Vocabulary, facts: &ModelFacts) -> R
     }
     write_decoder(&mut keys, decoder, facts);
     keys.u32("general.quantization_version", 2);
-    write_vocabulary(&mut keys, vocabulary, &decoder.architecture)?;
+    write_vocabulary(&mut keys, vocabulary, architecture::name_of(decoder))?;
     Ok(keys.0)
 }
 

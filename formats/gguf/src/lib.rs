@@ -3,7 +3,7 @@
 //! Works on slices and returns bytes; opens no file and maps nothing. Tensors are known by purpose, never by family.
 
 mod accepts;
-pub(crate) mod architecture;
+pub mod architecture;
 pub mod container;
 pub(crate) mod decoder_keys;
 pub mod exporter;

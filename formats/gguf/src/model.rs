@@ -99,7 +99,7 @@ impl Reader<'_> {
             blocks,
             output_norm: norm,
             head: if self.has(ModelTensor::Output) { Head::Untied } else { Head::Tied },
-            architecture: self.architecture.name.to_owned(),
+            family: self.architecture.family(self.number_or("expert_count", 0)? > 0).to_owned(),
             scales: self.scales(n_embd)?,
             logit_soft_cap: self.float("final_logit_softcapping")?,
         })
@@ -332,7 +332,7 @@ mod tests {
             post_ffn_norm: None,
         };
         Decoder {
-            architecture: "llama".to_owned(),
+            family: "llama".to_owned(),
             context_length: 128,
             n_embd: 32,
             n_vocab: 3,

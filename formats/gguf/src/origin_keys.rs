@@ -6,6 +6,7 @@ use mc_decoder::program::Decoder;
 use mc_decoder::vocabulary::Vocabulary;
 use mc_exporter::format_error::FormatError;
 
+use crate::architecture;
 use crate::key_writer::Keys;
 use crate::reader::Gguf;
 use crate::split::{COUNT_KEY, NUMBER_KEY, TENSORS_KEY};
@@ -61,13 +62,13 @@ impl Changes<'_> {
         self.layers(&mut keys)?;
         if let Some(vocabulary) = self.vocabulary {
             keys.retain(|(name, _)| !name.starts_with("tokenizer."));
-            keys.extend(vocabulary_keys(vocabulary, &self.decoder.architecture)?);
+            keys.extend(vocabulary_keys(vocabulary, architecture::name_of(self.decoder))?);
         }
         Ok(keys)
     }
 
     fn layers(&self, keys: &mut Keys) -> Result<(), FormatError> {
-        let architecture = &self.decoder.architecture;
+        let architecture = architecture::name_of(self.decoder);
         let count = format!("{architecture}.block_count");
         let n_blocks = self.decoder.blocks.len() as u32;
         let stated = keys.iter().find(|(name, _)| *name == count).and_then(|(_, value)| value.as_u64());

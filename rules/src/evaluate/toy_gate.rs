@@ -96,7 +96,7 @@ pub(crate) fn file(vocabulary: &Vocabulary, tensors: &[(ModelTensor, Vec<u64>, V
     let model = ModelDescription {
         vocabulary: Some(vocabulary),
         facts: Some(&facts),
-        ..ModelDescription::new(family.name(), &decoder)
+        ..ModelDescription::new(&decoder)
     };
     let encoded = |(tensor, shape, _): &(ModelTensor, Vec<u64>, Vec<u8>)| {
         EncodedTensor::whole(*tensor, F32.name, shape.clone())
@@ -116,7 +116,7 @@ pub(crate) fn file(vocabulary: &Vocabulary, tensors: &[(ModelTensor, Vec<u64>, V
 /// The toy model as a file.
 fn written(decoder: &Decoder, tensors: &[Tensor]) -> Vec<u8> {
     let files = TokenizerFiles { config: b"{}", tokenizer: Some(TOKENIZER), ..TokenizerFiles::default() };
-    let vocabulary = vocabulary(&files, decoder.n_vocab, &decoder.architecture).unwrap();
+    let vocabulary = vocabulary(&files, decoder.n_vocab, &decoder.family).unwrap();
     let tensor = |(weight, bytes): &Tensor| (weight.tensor, weight.shape(), bytes.clone());
     file(&vocabulary, &tensors.iter().map(tensor).collect::<Vec<_>>())
 }

@@ -6,6 +6,7 @@
 
 use mc_encoding::codecs;
 use mc_exporter::exporter::Exporter;
+use mc_gguf::architecture::name_of;
 use mc_gguf::exporter::GgufExporter;
 use mc_gguf::layout::TensorPlan;
 use mc_gguf::value::Value;
@@ -111,7 +112,7 @@ fn keys(name: &str, adapter: &AdapterInfo, alpha: f64) -> Vec<(String, Value)> {
     let text = |text: &str| Value::Text(text.to_owned());
     let key = |name: &str, value: Value| (name.to_owned(), value);
     vec![
-        key("general.architecture", text(&adapter.model.decoder.architecture)),
+        key("general.architecture", text(name_of(&adapter.model.decoder))),
         key("general.type", text("adapter")),
         key("adapter.type", text("lora")),
         key("general.name", text(name)),

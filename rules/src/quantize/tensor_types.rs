@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mc_encoding::codec::{Codec, Importance};
+use mc_gguf::architecture::name_of;
 use mc_gguf::names::wire_name_in;
 use mc_gguf::recipes::overrides::Overrides;
 use mc_gguf::recipes::recipe::{Choice, Recipe};
@@ -40,7 +41,7 @@ pub(crate) fn tensor_types(
     let (rules, mut faults) = type_rules(ctx, head);
     let tensors: Vec<(ModelTensor, Vec<u64>)> =
         tensors.iter().map(|tensor| (tensor.tensor, tensor.expression.shape())).collect();
-    let architecture = &model.decoder.architecture;
+    let architecture = name_of(&model.decoder);
     let names: Vec<(ModelTensor, String)> =
         tensors.iter().map(|(tensor, _)| (*tensor, wire_name_in(architecture, *tensor))).collect();
     let applied = apply(&rules, &names, &mut faults);

@@ -39,7 +39,7 @@ pub(crate) fn family_of(model: &ModelInfo) -> Option<&'static dyn Family> {
 
 /// The model as a format sees it before it is written.
 pub(crate) fn described(model: &ModelInfo) -> ModelDescription<'_> {
-    ModelDescription::new(model.family, &model.decoder)
+    ModelDescription::new(&model.decoder)
 }
 
 /// What a format wants done to one of a model's tensors.

@@ -4,6 +4,7 @@
 //! from the file ([`crate::source::gguf_weights`]), and where the way goes back into a GGUF, both ways cancel.
 
 use mc_family::families::for_decoder;
+use mc_gguf::architecture::name_of;
 use mc_gguf::exporter::NAME;
 use mc_gguf::model::decoder;
 use mc_gguf::reader::Gguf;
@@ -46,7 +47,7 @@ pub(crate) fn provide(ctx: &dyn RuleContext, place: Place, path: &str) -> Result
     // Read now, so that a broken vocabulary is a mistake of the declaration.
     vocabulary(&whole).map_err(|error| fault(error.to_string()))?;
     let family = for_decoder(&stated)
-        .ok_or_else(|| fault(format!("No family has the architecture `{}` as here", stated.architecture)))?;
+        .ok_or_else(|| fault(format!("No family has the architecture `{}` as here", name_of(&stated))))?;
     let decoder = stated.with_pairing(RotaryPairing::HalfSplit);
     let found = Matching { place, file: &shown, family, decoder: &decoder }.weights(&stored)?;
     let text = |key: &str| whole.key(key).and_then(Value::as_text).map(str::to_owned);

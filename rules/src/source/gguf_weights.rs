@@ -17,6 +17,7 @@ use mc_expression::operators::half_split_heads::HalfSplitHeads;
 use mc_expression::operators::load::Load;
 use mc_expression::operators::reshape::Reshape;
 use mc_family::family::Family;
+use mc_gguf::architecture::name_of;
 use mc_gguf::exporter::GgufExporter;
 use mc_gguf::names::{model_tensor, wire_name_in};
 use mc_gguf::reader::TensorInfo;
@@ -109,7 +110,7 @@ impl Matching<'_> {
         let missing: Vec<String> = needed
             .keys()
             .filter(|tensor| !seen.contains(tensor))
-            .map(|tensor| wire_name_in(&self.decoder.architecture, *tensor))
+            .map(|tensor| wire_name_in(name_of(self.decoder), *tensor))
             .collect();
         let missing = lacking(self.place, self.file, "its keys ask for", &missing);
         faults.extend(missing.map(|fault| fault.help("Fetch it again")));
@@ -118,7 +119,7 @@ impl Matching<'_> {
 
     /// What files want done to a tensor, which is undone here.
     fn change(&self, tensor: ModelTensor) -> Option<Change> {
-        let model = ModelDescription::new(self.family.name(), self.decoder);
+        let model = ModelDescription::new(self.decoder);
         GgufExporter.change(&model, &TensorDescription { tensor, stored: self.family.stored(tensor) })
     }
 

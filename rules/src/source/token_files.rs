@@ -109,7 +109,7 @@ pub(crate) fn vocabulary_of(contents: &Contents, decoder: &Decoder) -> Result<Vo
     if let Some(vocabulary) = contents.of_container()? {
         return Ok(vocabulary);
     }
-    understood(contents.with(|files| vocabulary(files, decoder.n_vocab, &decoder.architecture)))
+    understood(contents.with(|files| vocabulary(files, decoder.n_vocab, &decoder.family)))
 }
 
 /// The tokenizer in the files.
@@ -120,7 +120,7 @@ pub(crate) fn tokenizer_of(contents: &Contents, decoder: &Decoder) -> Result<Tok
     if let Some(vocabulary) = contents.of_container()? {
         return understood(Tokenizer::from_vocabulary(&vocabulary));
     }
-    understood(contents.with(|files| Tokenizer::from_files(files, decoder.n_vocab, &decoder.architecture)))
+    understood(contents.with(|files| Tokenizer::from_files(files, decoder.n_vocab, &decoder.family)))
 }
 
 /// The files' tokenizer, to be held against the vocabulary of a container.
@@ -132,7 +132,7 @@ pub(crate) fn fidelity_of(
     decoder: &Decoder,
     container: &Vocabulary,
 ) -> Result<Fidelity, ActionError> {
-    understood(contents.with(|files| Fidelity::new(files, decoder.n_vocab, &decoder.architecture, container)))
+    understood(contents.with(|files| Fidelity::new(files, decoder.n_vocab, &decoder.family, container)))
 }
 
 fn understood<T>(result: Result<T, FamilyError>) -> Result<T, ActionError> {

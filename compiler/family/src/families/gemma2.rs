@@ -27,7 +27,7 @@ static NAMES: Names =
 const INTERVAL: u32 = 2;
 
 const DEFAULTS: Defaults = Defaults {
-    architecture: "gemma2",
+    family: "gemma2",
     is_tied: true,
     head_dim: Some(256),
     rotary: RotaryDefaults { base: 10_000.0, may_be_partial: false },

@@ -38,7 +38,7 @@ const VISION: &[&str] =
     &["vision_tower.", "vision_model.", "multi_modal_projector.", "multimodal_projector."];
 
 const DEFAULTS: Defaults = Defaults {
-    architecture: "gemma3",
+    family: "gemma3",
     is_tied: true,
     head_dim: Some(256),
     rotary: RotaryDefaults { base: 1e6, may_be_partial: false },

@@ -18,7 +18,7 @@ pub struct Granite;
 
 static NAMES: Names = Names { outside: OUTSIDE, layer: &[ATTENTION, PRE_NORMS, FEED_FORWARD], expert: &[] };
 
-const DEFAULTS: Defaults = Defaults { architecture: "granite", ..llama::DEFAULTS };
+const DEFAULTS: Defaults = Defaults { family: "granite", ..llama::DEFAULTS };
 
 impl Family for Granite {
     fn name(&self) -> &'static str {

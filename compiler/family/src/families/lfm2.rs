@@ -51,7 +51,7 @@ const CONVOLUTION: &str = "conv";
 const ATTENTION: &str = "full_attention";
 
 const DEFAULTS: Defaults = Defaults {
-    architecture: "lfm2",
+    family: "lfm2",
     is_tied: true,
     rotary: RotaryDefaults { base: 1e6, may_be_partial: false },
     epsilon: ("norm_eps", Some(1e-5)),

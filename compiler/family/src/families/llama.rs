@@ -20,7 +20,7 @@ static NAMES: Names = Names { outside: OUTSIDE, layer: &[ATTENTION, PRE_NORMS, F
 
 /// What Llama and its kin take for granted.
 pub(crate) const DEFAULTS: Defaults = Defaults {
-    architecture: "llama",
+    family: "llama",
     is_tied: false,
     head_dim: None,
     rotary: RotaryDefaults { base: 10_000.0, may_be_partial: false },

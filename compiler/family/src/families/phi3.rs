@@ -30,7 +30,7 @@ const FUSED: &[LayerName] = &[
 static NAMES: Names = Names { outside: OUTSIDE, layer: &[FUSED, PRE_NORMS], expert: &[] };
 
 const DEFAULTS: Defaults = Defaults {
-    architecture: "phi3",
+    family: "phi3",
     is_tied: false,
     rotary: RotaryDefaults { base: 10_000.0, may_be_partial: true },
     ..llama::DEFAULTS

@@ -22,7 +22,7 @@ static NAMES: Names = Names { outside: OUTSIDE, layer: &[ATTENTION, PRE_NORMS, F
 
 /// What Qwen2 and its kin take for granted.
 pub(crate) const DEFAULTS: Defaults = Defaults {
-    architecture: "qwen2",
+    family: "qwen2",
     rotary: RotaryDefaults { base: 10_000.0, may_be_partial: false },
     ..llama::DEFAULTS
 };

@@ -19,7 +19,7 @@ pub struct Qwen3;
 static NAMES: Names =
     Names { outside: OUTSIDE, layer: &[ATTENTION, QK_NORMS, PRE_NORMS, FEED_FORWARD], expert: &[] };
 
-const DEFAULTS: Defaults = Defaults { architecture: "qwen3", head_dim: Some(128), ..qwen2::DEFAULTS };
+const DEFAULTS: Defaults = Defaults { family: "qwen3", head_dim: Some(128), ..qwen2::DEFAULTS };
 
 impl Family for Qwen3 {
     fn name(&self) -> &'static str {

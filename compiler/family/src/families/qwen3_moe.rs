@@ -34,7 +34,7 @@ static NAMES: Names = Names {
     expert: EXPERTS,
 };
 
-const DEFAULTS: Defaults = Defaults { architecture: "qwen3moe", ..qwen2::DEFAULTS };
+const DEFAULTS: Defaults = Defaults { family: "qwen3moe", ..qwen2::DEFAULTS };
 
 impl Family for Qwen3Moe {
     fn name(&self) -> &'static str {

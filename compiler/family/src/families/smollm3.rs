@@ -24,7 +24,7 @@ static NAMES: Names = Names { outside: OUTSIDE, layer: &[ATTENTION, PRE_NORMS, F
 const INTERVAL: u32 = 4;
 
 const DEFAULTS: Defaults = Defaults {
-    architecture: "smollm3",
+    family: "smollm3",
     is_tied: true,
     rotary: RotaryDefaults { base: 2e6, ..llama::DEFAULTS.rotary },
     counts: &[("num_key_value_heads", 4)],

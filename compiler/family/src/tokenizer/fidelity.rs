@@ -71,7 +71,7 @@ impl Fidelity {
     pub fn new(
         files: &TokenizerFiles<'_>,
         n_vocab: u32,
-        architecture: &str,
+        family: &str,
         container: &Vocabulary,
     ) -> Result<Self, FamilyError> {
         let json = files.tokenizer.map(TokenizerJson::from_bytes).transpose()?;
@@ -89,7 +89,7 @@ impl Fidelity {
         let added = json.iter().flat_map(|json| &json.added_tokens).map(|token| token.content.as_str());
         let with_tokens = added.map(|token| format!("before{token}after {token}{token}")).collect();
         Ok(Self {
-            checkpoint: Tokenizer::from_files(files, n_vocab, architecture)?,
+            checkpoint: Tokenizer::from_files(files, n_vocab, family)?,
             library,
             container: Tokenizer::from_vocabulary(container)?,
             is_composing: json.as_ref().is_some_and(TokenizerJson::is_composing),

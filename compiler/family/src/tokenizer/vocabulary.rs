@@ -32,10 +32,10 @@ enum Custom {
 }
 
 impl Custom {
-    fn of(architecture: &str) -> Self {
-        match architecture {
-            "llama" | "granite" | "granitemoe" | "smollm3" => Self::Llama,
-            "gemma" | "gemma2" | "gemma3" => Self::Gemma,
+    fn of(family: &str) -> Self {
+        match family {
+            "llama" | "mistral" | "mixtral" | "granite" | "smollm3" => Self::Llama,
+            "gemma2" | "gemma3" => Self::Gemma,
             "phi3" => Self::Phi3,
             "qwen2" | "qwen3" => Self::Qwen,
             _ => Self::Other,
@@ -43,18 +43,14 @@ impl Custom {
     }
 }
 
-/// The vocabulary of a checkpoint of `architecture` (GGUF's word) whose token embedding has `n_vocab` rows.
+/// The vocabulary of a checkpoint of `family` whose token embedding has `n_vocab` rows.
 ///
 /// # Errors
 /// When a file cannot be read, the tokenizer is of a kind that no container carries, or it has more tokens than the
 /// embedding has rows.
-pub fn vocabulary(
-    files: &TokenizerFiles<'_>,
-    n_vocab: u32,
-    architecture: &str,
-) -> Result<Vocabulary, FamilyError> {
+pub fn vocabulary(files: &TokenizerFiles<'_>, n_vocab: u32, family: &str) -> Result<Vocabulary, FamilyError> {
     let settings = parse(files)?;
-    let custom = Custom::of(architecture);
+    let custom = Custom::of(family);
     let json = files.tokenizer.map(TokenizerJson::from_bytes).transpose()?;
     let is_bytes = json.as_ref().is_some_and(|json| json.kind() == VocabularyKind::BytePair);
     let class = &settings.tokenizer_config["tokenizer_class"];

@@ -65,7 +65,7 @@ fn check_unknown(config: &Value, expected: Expect) {
 #[test]
 fn a_configuration_becomes_a_program() {
     let decoder = decoder(&json!({}));
-    assert_eq!(decoder.architecture, "llama");
+    assert_eq!(decoder.family, "llama");
     assert_eq!((decoder.n_embd, decoder.n_vocab, decoder.context_length), (512, 128_256, 131_072));
     assert_eq!((decoder.blocks.len(), decoder.head), (8, Head::Tied));
     let attention = decoder.blocks[7].attention().unwrap();

@@ -134,7 +134,7 @@ impl Action for Compare {
             self.model.files.tokenizer_sources().into_iter().map(|(role, _)| role).collect();
         vec![
             ("files".to_owned(), roles.join(" ")),
-            ("architecture".to_owned(), self.model.decoder.architecture.clone()),
+            ("family".to_owned(), self.model.decoder.family.clone()),
             ("n-vocab".to_owned(), self.model.decoder.n_vocab.to_string()),
         ]
     }
