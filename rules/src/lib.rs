@@ -13,7 +13,7 @@
 //! | [`source`] | models, adapters and texts as they come | `checkpoint`, `adapter`, `dataset` |
 //! | [`transform`] | weights made of other weights | `merge`, `blend` |
 //! | [`inference`] | a model, opened to be run | – |
-//! | [`calibrate`] | statistics of a model on a text | `imatrix` |
+//! | [`calibrate`] | statistics of a model on a text | `calibrate`, `imatrix` |
 //! | [`quantize`] | tensors in the encodings of a recipe | – |
 //! | [`export`] | files that runtimes read | `gguf`, `adapter-gguf` |
 //! | [`evaluate`] | measurements, and what judges them | `gate` |

@@ -7,14 +7,14 @@
 use mc_ir::action::{Action, ActionKind};
 
 use crate::action::remote_kind::{Parameters, RemoteKind};
-use crate::calibrate::imatrix;
+use crate::calibrate::{calibrate, imatrix};
 use crate::evaluate::metrics::METRICS;
 use crate::quantize::tensor_action;
 
 /// Every kind: those of this table, and those of metrics.
 fn kinds() -> impl Iterator<Item = RemoteKind> {
     let of_metrics = METRICS.iter().filter_map(|metric| metric.remote);
-    [tensor_action::REMOTE, imatrix::REMOTE].into_iter().chain(of_metrics)
+    [tensor_action::REMOTE, imatrix::REMOTE, calibrate::REMOTE].into_iter().chain(of_metrics)
 }
 
 /// Why a command is no step that can be done here.

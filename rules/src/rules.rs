@@ -2,6 +2,7 @@
 
 use mc_ir::rule::Rule;
 
+use crate::calibrate::calibrate::Calibrate;
 use crate::calibrate::imatrix::Imatrix;
 use crate::evaluate::gate::Gate;
 use crate::export::adapter_gguf::AdapterGguf;
@@ -22,6 +23,7 @@ pub static RULES: &[&dyn Rule] = &[
     &Dataset,
     &Merge,
     &Blend,
+    &Calibrate,
     &Imatrix,
     &Gguf,
     &AdapterGguf,

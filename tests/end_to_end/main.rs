@@ -1,6 +1,7 @@
 //! The main job on the demo model, as a user runs it: the real binary, on copies of this repository's models.
 
 mod background;
+mod calibrate;
 mod changes;
 mod clean;
 mod commands;

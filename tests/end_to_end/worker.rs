@@ -21,8 +21,8 @@ use bazel_remote_apis::build::bazel::remote::execution::v2::capabilities_server:
 use bazel_remote_apis::build::bazel::remote::execution::v2::execution_server::{Execution, ExecutionServer};
 use bazel_remote_apis::build::bazel::remote::execution::v2::{
     Action, ActionResult, CacheCapabilities, Command as ToRun, Digest, Directory, ExecuteRequest,
-    ExecuteResponse, ExecutionCapabilities, GetCapabilitiesRequest, OutputFile, ServerCapabilities,
-    WaitExecutionRequest, compressor,
+    ExecuteResponse, ExecutionCapabilities, FileNode, GetCapabilitiesRequest, OutputDirectory, OutputFile,
+    ServerCapabilities, Tree, WaitExecutionRequest, compressor,
 };
 use bazel_remote_apis::google::longrunning::{Operation, operation};
 use bazel_remote_apis::google::protobuf::Any;
@@ -133,6 +133,19 @@ impl Worker {
         digest
     }
 
+    /// Puts the files of a folder and the tree that lists them; `None` if it is not a folder.
+    fn put_folder(&self, folder: &Path) -> Option<Digest> {
+        let mut paths: Vec<PathBuf> = fs::read_dir(folder).ok()?.map(|entry| entry.unwrap().path()).collect();
+        paths.sort();
+        let file = |path: &PathBuf| FileNode {
+            name: path.file_name().unwrap().to_str().unwrap().to_owned(),
+            digest: Some(self.put(&fs::read(path).unwrap())),
+            ..FileNode::default()
+        };
+        let root = Directory { files: paths.iter().map(file).collect(), ..Directory::default() };
+        Some(self.put(&Tree { root: Some(root), children: Vec::new() }.encode_to_vec()))
+    }
+
     fn lay_out(&self, directory: &Directory, folder: &Path) {
         let withheld = self.withheld.lock().unwrap().clone();
         for file in directory.files.iter().filter(|file| Some(&file.name) != withheld.as_ref()) {
@@ -171,8 +184,13 @@ impl Worker {
             let bytes = fs::read(folder.path().join(path)).ok()?;
             Some(OutputFile { path: path.clone(), digest: Some(self.put(&bytes)), ..OutputFile::default() })
         };
+        let parts = |path: &String| {
+            let tree_digest = Some(self.put_folder(&folder.path().join(path))?);
+            Some(OutputDirectory { path: path.clone(), tree_digest, ..OutputDirectory::default() })
+        };
         ActionResult {
             output_files: command.output_paths.iter().filter_map(output).collect(),
+            output_directories: command.output_paths.iter().filter_map(parts).collect(),
             exit_code: ended.status.code().unwrap(),
             stdout_digest: Some(self.put(&ended.stdout)),
             stderr_raw: ended.stderr,

@@ -8,9 +8,8 @@ use std::fmt;
 use mc_digest::content_hash::{ContentHash, ContentHasher};
 use mc_graph::builder::Builder;
 use mc_graph::error::GraphError;
-use mc_graph::graph::ValueId;
-use serde::de::{DeserializeOwned, Error as _};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use mc_graph::ids::ValueId;
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use crate::needed::Needed;
@@ -152,40 +151,4 @@ impl Serialize for Kind {
         let entry = (self.name().to_owned(), self.0.parameters());
         Map::from_iter([entry]).serialize(serializer)
     }
-}
-
-impl<'de> Deserialize<'de> for Kind {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let object = Map::deserialize(deserializer)?;
-        let mut entries = object.iter();
-        let (Some((name, parameters)), None) = (entries.next(), entries.next()) else {
-            return Err(D::Error::custom("expected an object with the name of one layer kind"));
-        };
-        let entry = crate::kinds::KINDS.iter().find(|entry| entry.name == name);
-        let entry = entry.ok_or_else(|| D::Error::custom(format!("`{name}` is not a layer kind")))?;
-        (entry.read)(parameters).map_err(D::Error::custom)
-    }
-}
-
-/// A kind in the table: its name, and how it is read from its parameters.
-#[derive(Clone, Copy)]
-pub struct KindEntry {
-    /// Its name.
-    pub name: &'static str,
-    /// Reads the parameters.
-    pub read: fn(&Value) -> Result<Kind, serde_json::Error>,
-}
-
-impl fmt::Debug for KindEntry {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.name)
-    }
-}
-
-/// Reads parameters with serde.
-pub(crate) fn read<T>(parameters: &Value) -> Result<Kind, serde_json::Error>
-where
-    T: LayerKind + Clone + ContentHash + DeserializeOwned + PartialEq + Serialize,
-{
-    T::deserialize(parameters).map(Kind::new)
 }

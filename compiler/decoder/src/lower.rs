@@ -2,7 +2,8 @@
 
 use mc_graph::builder::Builder;
 use mc_graph::error::GraphError;
-use mc_graph::graph::{Graph, ValueId};
+use mc_graph::graph::Graph;
+use mc_graph::ids::ValueId;
 use mc_graph::operators::add::Add;
 use mc_graph::operators::gather::Gather;
 use mc_graph::operators::matmul::Matmul;

@@ -3,7 +3,7 @@
 use mc_digest::content_hash::ContentHash;
 use mc_graph::builder::Builder;
 use mc_graph::error::GraphError;
-use mc_graph::graph::ValueId;
+use mc_graph::ids::ValueId;
 use mc_graph::operators::rms_norm::RmsNorm;
 use mc_tensor::model_tensor::ModelTensor;
 use serde::{Deserialize, Serialize};

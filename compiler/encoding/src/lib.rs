@@ -1,18 +1,27 @@
-//! Block quantization codecs.
+//! How tensors are stored: block codecs, and encodings in planes.
 //!
-//! One file per codec, and a table of them. The scalar code here defines the bytes: they are equal to
-//! those of ggml's reference encoders (ARCHITECTURE.md, section "Numbers").
+//! A codec makes interleaved blocks ([`codec`]); an [`encoding`] is a grid, a solver and a packing, and makes a plane of
+//! codes and planes of scales and biases. [`stored_form`] is either of them.
+//! One file per codec, grid, solver and packing, a table for each. The scalar code here defines the bytes:
+//! codecs give those of ggml's reference encoders, affine grids those of MLX (ARCHITECTURE.md, section "Numbers").
 //!
 //! Knows no file, no container and no model family.
 
 pub mod blocks;
+pub mod codebook;
 pub mod codec;
 pub mod codecs;
-pub mod grid;
+pub mod encoding;
+pub mod encoding_error;
+pub mod grids;
 pub mod health;
 pub mod lanes;
 pub mod layouts;
 pub mod loss;
+pub mod packings;
+pub mod plane;
 pub(crate) mod rounding;
 pub(crate) mod rows;
 pub mod search;
+pub mod solvers;
+pub mod stored_form;

@@ -7,6 +7,7 @@ pub mod blend;
 pub mod cast;
 pub mod concat;
 pub mod decode;
+pub mod encode;
 pub mod half_split_heads;
 pub mod literal;
 pub mod load;
@@ -56,6 +57,7 @@ pub static OPERATORS: &[OperatorRow] = &[
     reshape::ROW,
     cast::ROW,
     quantize::ROW,
+    encode::ROW,
 ];
 
 #[cfg(test)]

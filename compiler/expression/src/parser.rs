@@ -122,6 +122,16 @@ impl<'a> Parser<'a> {
         Ok(self.small_number()? as usize)
     }
 
+    /// The number of an input with importance weights and the comma after it, if they stand here.
+    pub(crate) fn importance(&mut self) -> Parsed<Option<usize>> {
+        if !self.is_at("$") {
+            return Ok(None);
+        }
+        let input = self.input()?;
+        self.eat(", ", "`, `")?;
+        Ok(Some(input))
+    }
+
     /// An element type by its name.
     pub(crate) fn dtype(&mut self) -> Parsed<DType> {
         let start = self.at;
@@ -237,6 +247,29 @@ impl<'a> Parser<'a> {
     pub(crate) fn word(&mut self, expected: &'static str) -> Parsed<&'a str> {
         let word = self.taken(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
         if word.is_empty() { Err(self.error(expected)) } else { Ok(word) }
+    }
+
+    /// Small letters, digits and hyphens.
+    pub(crate) fn kebab(&mut self, expected: &'static str) -> Parsed<&'a str> {
+        let is_wanted = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        let name = self.taken(is_wanted);
+        if name.is_empty() { Err(self.error(expected)) } else { Ok(name) }
+    }
+
+    /// One of the things that have such a name, and the version after it.
+    pub(crate) fn versioned<T>(
+        &mut self,
+        by_name: impl Fn(&str) -> Option<T>,
+        expected: &'static str,
+    ) -> Parsed<(T, u32)> {
+        let start = self.at;
+        let found = by_name(self.kebab(expected)?);
+        let found = found.ok_or_else(|| {
+            self.at = start;
+            self.error(expected)
+        })?;
+        self.eat("@", "`@` and a version")?;
+        Ok((found, self.small_number()?))
     }
 
     /// The longest stretch of such bytes, which are ASCII.

@@ -9,8 +9,9 @@ use std::sync::Arc;
 use mc_tensor::model_tensor::ModelTensor;
 
 use crate::error::GraphError;
-use crate::graph::{Graph, Node, Origin, State, StateId, Value, ValueId};
-use crate::operator::Operator;
+use crate::graph::{Graph, Node, Origin, State, Value};
+use crate::ids::{StateId, ValueId};
+use crate::operator::{Fragment, Operator};
 use crate::value_type::{TOKENS, ValueType};
 
 /// A graph that is being built.
@@ -79,7 +80,7 @@ impl Builder {
     /// # Errors
     /// [`GraphError::Misfit`] if the inputs do not fit it.
     pub fn all<T: Operator>(&mut self, operator: T, inputs: &[ValueId]) -> Result<Vec<ValueId>, GraphError> {
-        self.node(Arc::new(operator), inputs)
+        Fragment::node(self, Arc::new(operator), inputs)
     }
 
     /// Adds an operator and returns its first output.
@@ -88,34 +89,6 @@ impl Builder {
     /// As [`Builder::all`].
     pub fn one<T: Operator>(&mut self, operator: T, inputs: &[ValueId]) -> Result<ValueId, GraphError> {
         Ok(self.all(operator, inputs)?[0])
-    }
-
-    /// As [`Builder::all`], of an operator that is shared.
-    ///
-    /// # Errors
-    /// As [`Builder::all`].
-    pub fn node(
-        &mut self,
-        operator: Arc<dyn Operator>,
-        inputs: &[ValueId],
-    ) -> Result<Vec<ValueId>, GraphError> {
-        let key = (operator.name(), operator.attributes().to_string(), inputs.to_vec());
-        if let Some(outputs) = self.known.get(&key).filter(|_| operator.is_pure()) {
-            return Ok(outputs.clone());
-        }
-        let types: Vec<&ValueType> = inputs.iter().map(|input| self.value_type(*input)).collect();
-        let types = operator.types(&types)?;
-        let node = u32::try_from(self.graph.nodes.len()).expect("fewer than 2^32 nodes");
-        let outputs: Vec<ValueId> =
-            types.into_iter().map(|value_type| self.push(value_type, Origin::Node(node))).collect();
-        self.graph.nodes.push(Node { operator, inputs: inputs.to_vec(), outputs: outputs.clone() });
-        self.known.insert(key, outputs.clone());
-        Ok(outputs)
-    }
-
-    /// The type of a value.
-    pub fn value_type(&self, id: ValueId) -> &ValueType {
-        &self.graph.value(id).value_type
     }
 
     /// Names a value, for messages.
@@ -137,5 +110,26 @@ impl Builder {
         let id = ValueId(u32::try_from(self.graph.values.len()).expect("fewer than 2^32 values"));
         self.graph.values.push(Value { value_type, origin, name: None });
         id
+    }
+}
+
+impl Fragment for Builder {
+    fn node(&mut self, operator: Arc<dyn Operator>, inputs: &[ValueId]) -> Result<Vec<ValueId>, GraphError> {
+        let key = (operator.name(), operator.attributes().to_string(), inputs.to_vec());
+        if let Some(outputs) = self.known.get(&key).filter(|_| operator.is_pure()) {
+            return Ok(outputs.clone());
+        }
+        let types: Vec<&ValueType> = inputs.iter().map(|input| self.value_type(*input)).collect();
+        let types = operator.types(&types)?;
+        let node = u32::try_from(self.graph.nodes.len()).expect("fewer than 2^32 nodes");
+        let outputs: Vec<ValueId> =
+            types.into_iter().map(|value_type| self.push(value_type, Origin::Node(node))).collect();
+        self.graph.nodes.push(Node { operator, inputs: inputs.to_vec(), outputs: outputs.clone() });
+        self.known.insert(key, outputs.clone());
+        Ok(outputs)
+    }
+
+    fn value_type(&self, id: ValueId) -> &ValueType {
+        &self.graph.value(id).value_type
     }
 }

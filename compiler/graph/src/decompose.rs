@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use crate::builder::Builder;
 use crate::error::GraphError;
-use crate::graph::{Graph, Node, Origin, ValueId};
-use crate::operator::Operator;
+use crate::graph::{Graph, Node, Origin};
+use crate::ids::ValueId;
+use crate::operator::{Fragment, Operator};
 
 /// The same graph without the operators that `is_native` does not name, each replaced by its decomposition, as deep as
 /// needed. Primitive operators stay, named or not: whoever serializes a graph refuses those that it does not have.

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use mc_tensor::model_tensor::ModelTensor;
 
 use crate::error::GraphError;
-use crate::graph::{Graph, Origin, ValueId};
+use crate::graph::{Graph, Origin};
+use crate::ids::ValueId;
 use crate::scope::{Lengths, Scope};
 use crate::tensor::Tensor;
 

@@ -13,7 +13,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use crate::error::GraphError;
-use crate::graph::{Graph, Node, Origin, State, Value, ValueId};
+use crate::graph::{Graph, Node, Origin, State, Value};
+use crate::ids::ValueId;
 use crate::operators;
 use crate::value_type::ValueType;
 

@@ -12,6 +12,7 @@ pub mod decompose;
 pub mod error;
 pub mod evaluate;
 pub mod graph;
+pub mod ids;
 pub mod json;
 pub mod operator;
 pub mod operators;

@@ -1,4 +1,4 @@
-//! The trait of all operators.
+//! The trait of all operators, and of that which they decompose into.
 
 use std::any::Any;
 use std::fmt;
@@ -6,9 +6,8 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::builder::Builder;
 use crate::error::GraphError;
-use crate::graph::ValueId;
+use crate::ids::ValueId;
 use crate::scope::Scope;
 use crate::tensor::Tensor;
 use crate::value_type::ValueType;
@@ -36,10 +35,10 @@ pub trait Operator: Any + fmt::Debug + Send + Sync {
     /// As [`Operator::types`], which a decomposition of inputs that fit does not meet.
     fn decompose(
         &self,
-        builder: &mut Builder,
+        fragment: &mut dyn Fragment,
         inputs: &[ValueId],
     ) -> Result<Option<Vec<ValueId>>, GraphError> {
-        let _ = (builder, inputs);
+        let _ = (fragment, inputs);
         Ok(None)
     }
 
@@ -54,6 +53,28 @@ impl dyn Operator {
     pub fn get<T: Operator>(&self) -> Option<&T> {
         let any: &dyn Any = self;
         any.downcast_ref()
+    }
+}
+
+/// A graph that operators are added to.
+pub trait Fragment {
+    /// Adds an operator and returns its outputs.
+    ///
+    /// # Errors
+    /// [`GraphError::Misfit`] if the inputs do not fit it.
+    fn node(&mut self, operator: Arc<dyn Operator>, inputs: &[ValueId]) -> Result<Vec<ValueId>, GraphError>;
+
+    /// The type of a value.
+    fn value_type(&self, id: ValueId) -> &ValueType;
+}
+
+impl dyn Fragment + '_ {
+    /// Adds an operator and returns its first output.
+    ///
+    /// # Errors
+    /// As [`Fragment::node`].
+    pub fn one<T: Operator>(&mut self, operator: T, inputs: &[ValueId]) -> Result<ValueId, GraphError> {
+        Ok(self.node(Arc::new(operator), inputs)?[0])
     }
 }
 

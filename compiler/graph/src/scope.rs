@@ -1,6 +1,6 @@
 //! Where in a sequence a graph is run, and the state that earlier runs left.
 
-use crate::graph::StateId;
+use crate::ids::StateId;
 use crate::tensor::Tensor;
 
 /// The lengths that are not known before a graph is run.

@@ -317,6 +317,50 @@ pub fn write_bytes(ctx: &dyn ActionContext, bytes: &[u8]) -> Result<BlobDigest, 
     ctx.write_blob(&mut |writer| Ok(writer.write_all(bytes)?))
 }
 
+/// Writes to several blobs at once, each by its writer.
+pub type WriteAll<'a> = dyn FnMut(&mut [&mut dyn io::Write]) -> Result<(), ActionError> + 'a;
+
+/// Stores several blobs that are written side by side, so that none of them has to wait in memory for another.
+///
+/// * `write`: writes to all of them, in any order
+///
+/// # Errors
+/// As [`ActionContext::write_blob`].
+pub fn write_blobs(
+    ctx: &dyn ActionContext,
+    n_blobs: usize,
+    write: &mut WriteAll<'_>,
+) -> Result<Vec<BlobDigest>, ActionError> {
+    let mut blobs = Vec::new();
+    write_within(ctx, n_blobs, &mut [], write, &mut blobs)?;
+    // The last to be opened is the first to be complete.
+    blobs.reverse();
+    Ok(blobs)
+}
+
+/// Opens blobs within each other until all are open.
+fn write_within(
+    ctx: &dyn ActionContext,
+    n_left: usize,
+    opened: &mut [&mut dyn io::Write],
+    write: &mut WriteAll<'_>,
+    blobs: &mut Vec<BlobDigest>,
+) -> Result<(), ActionError> {
+    if n_left == 0 {
+        return write(opened);
+    }
+    let blob = ctx.write_blob(&mut |writer| {
+        let mut all: Vec<&mut dyn io::Write> = Vec::with_capacity(opened.len() + 1);
+        for writer in opened.iter_mut() {
+            all.push(&mut **writer);
+        }
+        all.push(writer);
+        write_within(ctx, n_left - 1, &mut all, write, blobs)
+    })?;
+    blobs.push(blob);
+    Ok(())
+}
+
 /// Why an action gave no outputs.
 #[derive(Debug, thiserror::Error)]
 pub enum ActionError {
@@ -457,6 +501,60 @@ pub(crate) mod tests {
             assert!(head.is_empty() || content.parts[0].as_slice() == head);
             assert_eq!(content.parts.last().unwrap().as_slice(), tensors[1]);
         }
+    }
+
+    /// Keeps what is written.
+    #[derive(Default)]
+    struct Kept(std::sync::Mutex<Vec<Vec<u8>>>);
+
+    impl ActionContext for Kept {
+        fn input(&self, _: usize) -> Result<Content, ActionError> {
+            Err(ActionError::failed("there are no inputs"))
+        }
+
+        fn input_digest(&self, _: usize) -> Output {
+            unreachable!("there are no inputs")
+        }
+
+        fn write_blob(
+            &self,
+            write: &mut dyn FnMut(&mut dyn io::Write) -> Result<(), ActionError>,
+        ) -> Result<BlobDigest, ActionError> {
+            let mut bytes = Vec::new();
+            write(&mut bytes)?;
+            let digest = BlobDigest::of(&bytes);
+            self.0.lock().unwrap().push(bytes);
+            Ok(digest)
+        }
+
+        fn is_cancelled(&self) -> bool {
+            false
+        }
+    }
+
+    #[test]
+    fn blobs_are_written_side_by_side() {
+        let kept = Kept::default();
+        let blobs = write_blobs(&kept, 3, &mut |writers| {
+            for round in 0..2 {
+                for (index, writer) in writers.iter_mut().enumerate() {
+                    write!(writer, "{index}{round} ")?;
+                }
+            }
+            Ok(())
+        });
+        let expected = ["00 01 ", "10 11 ", "20 21 "].map(|text| BlobDigest::of(text.as_bytes()));
+        assert_eq!(blobs.unwrap(), expected);
+        assert_eq!(
+            write_blobs(&kept, 0, &mut |writers| {
+                assert!(writers.is_empty());
+                Ok(())
+            })
+            .unwrap(),
+            []
+        );
+        assert!(write_blobs(&kept, 2, &mut |_| Err(ActionError::Cancelled)).is_err());
+        assert_eq!(kept.0.lock().unwrap().len(), 3);
     }
 
     #[test]

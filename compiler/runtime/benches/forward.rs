@@ -102,7 +102,7 @@ fn product(backend: &CpuExact, input: &Tensor, weight: &Weight) -> Vec<Value> {
     let input = Value::Tensor(input.clone());
     let inputs = vec![Input::Value(&input), Input::Weight(weight)];
     let lengths = Lengths { first_position: 0, n_tokens: 1, n_positions_at_most: 1 };
-    let mut call = Call { operator: &Matmul {}, inputs, lengths, states: &mut [] };
+    let mut call = Call { operator: &Matmul {}, inputs, lengths, device: &Device::Cpu, states: &mut [] };
     backend.run(&mut call).expect("the shapes agree")
 }
 

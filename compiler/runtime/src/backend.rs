@@ -11,7 +11,8 @@ use std::any::Any;
 use std::fmt;
 
 use candle_core::{Device, Result, Tensor};
-use mc_graph::graph::{State, StateId};
+use mc_graph::graph::State;
+use mc_graph::ids::StateId;
 use mc_graph::operator::Operator;
 use mc_graph::scope::Lengths;
 
@@ -43,6 +44,12 @@ pub trait Backend: fmt::Debug + Send + Sync {
     /// Whether there is a kernel for an operator.
     fn has(&self, operator: &dyn Operator) -> bool;
 
+    /// A weight as its kernels want it, made once when a model is built.
+    ///
+    /// # Errors
+    /// If candle fails.
+    fn load(&self, weight: Weight) -> Result<Weight>;
+
     /// Computes the outputs of an operator that it has a kernel for.
     ///
     /// # Errors
@@ -62,6 +69,8 @@ pub struct Call<'a> {
     pub inputs: Vec<Input<'a>>,
     /// Where in the sequence the batch stands.
     pub lengths: Lengths,
+    /// The device that outputs are put on.
+    pub device: &'a Device,
     /// Rows of each state.
     pub states: &'a mut [Box<dyn StateRows>],
 }

@@ -5,7 +5,8 @@
 //! [`KERNELS`].
 
 use candle_core::{Device, Result, Tensor, WithDType};
-use mc_graph::graph::{State, StateId};
+use mc_graph::graph::State;
+use mc_graph::ids::StateId;
 use mc_graph::operator::Operator;
 use mc_graph::operators::attention::Attention;
 use mc_graph::operators::cache_update::CacheUpdate;
@@ -28,6 +29,7 @@ use crate::kernel::attention::{self, Context};
 use crate::kernel::elementwise::{self, Angles};
 use crate::kernel::head_rows::HeadRows;
 use crate::kernel::{experts, matmul};
+use crate::weight::Weight;
 
 /// The id of this backend.
 pub const CPU_EXACT: BackendId = BackendId { name: "cpu-exact", version: 1 };
@@ -100,6 +102,10 @@ impl Backend for CpuExact {
         KERNELS.iter().any(|(name, _)| *name == operator.name())
     }
 
+    fn load(&self, weight: Weight) -> Result<Weight> {
+        Ok(weight.prepared())
+    }
+
     fn run(&self, call: &mut Call<'_>) -> Result<Vec<Value>> {
         let name = call.operator.name();
         match KERNELS.iter().find(|(known, _)| *known == name) {
@@ -144,11 +150,11 @@ fn with_width(mut shape: Vec<usize>, width: usize) -> Vec<usize> {
 }
 
 fn reference(_: CpuPath, call: &mut Call<'_>) -> Result<Vec<Value>> {
-    fallback::run(call, &Device::Cpu)
+    fallback::run(call)
 }
 
 fn gather(_: CpuPath, call: &mut Call<'_>) -> Result<Vec<Value>> {
-    let [Input::Weight(table), rows] = call.inputs[..] else { return fallback::run(call, &Device::Cpu) };
+    let [Input::Weight(table), rows] = call.inputs[..] else { return fallback::run(call) };
     let n_columns = table.n_columns();
     let values = with_numbers(rows.tensor()?, |rows: &[u32]| {
         let mut values = vec![0_f32; rows.len() * n_columns];
@@ -162,7 +168,7 @@ fn gather(_: CpuPath, call: &mut Call<'_>) -> Result<Vec<Value>> {
 }
 
 fn matmul_of(path: CpuPath, call: &mut Call<'_>) -> Result<Vec<Value>> {
-    let [input, Input::Weight(weight)] = call.inputs[..] else { return fallback::run(call, &Device::Cpu) };
+    let [input, Input::Weight(weight)] = call.inputs[..] else { return fallback::run(call) };
     let out = input.with_floats(|rows| matmul::matmul(path, rows, weight))?;
     tensor(out, with_width(input.shape()?, weight.n_rows()))
 }
@@ -341,7 +347,7 @@ fn by_element(call: &Call<'_>, compute: impl Fn(f32, f32) -> f32 + Copy) -> Resu
     let [left, right] = call.inputs[..] else { candle_core::bail!("expected two tensors") };
     let (shape, other) = (left.shape()?, right.shape()?);
     if shape != other && (other.len() != 1 || shape.last() != other.last()) {
-        return fallback::run(call, &Device::Cpu);
+        return fallback::run(call);
     }
     right.with_floats(|right| {
         map(left, |left| {

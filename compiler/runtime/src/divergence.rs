@@ -20,11 +20,11 @@ use rayon::iter::{IntoParallelIterator, ParallelExtend, ParallelIterator};
 use crate::cancellation::Cancellation;
 use crate::chunks::{self, ChunkOptions};
 use crate::error::RuntimeError;
+use crate::estimate::{Estimate, Share, mean, percentile};
 use crate::log_probabilities::sum_in_lanes;
 use crate::logit_rows::pieces;
 use crate::model::Model;
 use crate::sampler::greatest;
-use crate::statistics::{Estimate, Share, mean, percentile};
 use mc_tensor::math;
 
 /// Version of the algorithm, for action digests: raised when a result may change in its last bit.

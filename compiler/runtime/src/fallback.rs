@@ -1,6 +1,6 @@
 //! Primitive operators that a backend has no kernel for, by their reference evaluation on the host.
 
-use candle_core::{DType, Device, Result, Tensor};
+use candle_core::{DType, Result, Tensor};
 use mc_graph::scope::Scope;
 use mc_graph::tensor::Tensor as Plain;
 
@@ -10,11 +10,12 @@ use crate::backend::{Call, Input, Value};
 ///
 /// # Errors
 /// If an input is a state, or candle fails.
-pub(crate) fn run(call: &Call<'_>, device: &Device) -> Result<Vec<Value>> {
+pub(crate) fn run(call: &Call<'_>) -> Result<Vec<Value>> {
     let inputs: Vec<Plain> = call.inputs.iter().map(|input| plain(*input)).collect::<Result<_>>()?;
     let inputs: Vec<&Plain> = inputs.iter().collect();
     let outputs = call.operator.evaluate(&inputs, &mut Scope { lengths: call.lengths, states: &mut [] });
-    let value = |output: Plain| Ok(Value::Tensor(Tensor::from_vec(output.values, output.shape, device)?));
+    let value =
+        |output: Plain| Ok(Value::Tensor(Tensor::from_vec(output.values, output.shape, call.device)?));
     outputs.into_iter().map(value).collect()
 }
 

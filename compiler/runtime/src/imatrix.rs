@@ -18,7 +18,7 @@ use crate::chunks::{self, ChunkOptions};
 use crate::error::RuntimeError;
 use crate::logits::LogitPositions;
 use crate::model::Model;
-use crate::observer::{ActivationObserver, Chosen, ProductInputs};
+use crate::observer::{ActivationObserver, ProductInputs};
 
 /// Version of the algorithm, for action digests: raised when a result may change in its last bit.
 pub const VERSION: u32 = 1;
@@ -139,14 +139,8 @@ impl ActivationObserver for ImatrixCollector {
             squares: vec![0.0; n_columns * n_matrices],
             counts: vec![0; n_matrices],
         });
-        let rows = inputs.rows.chunks_exact(n_columns);
-        let Some(Chosen { experts, .. }) = inputs.chosen else {
-            rows.for_each(|row| sums.add(0, row));
-            return;
-        };
-        let n_used = (experts.len() * n_columns / inputs.rows.len().max(1)).max(1);
-        for (row, experts) in rows.zip(experts.chunks_exact(n_used)) {
-            experts.iter().for_each(|expert| sums.add(*expert as usize, row));
+        for (matrix, rows) in inputs.by_matrix() {
+            rows.chunks_exact(n_columns).for_each(|row| sums.add(matrix, row));
         }
     }
 }

@@ -8,10 +8,12 @@
 pub mod accuracy;
 pub mod backend;
 pub mod cancellation;
+pub mod candle_backend;
 pub mod chunks;
 pub mod cpu_exact;
 pub mod divergence;
 pub mod error;
+pub mod estimate;
 pub(crate) mod fallback;
 pub mod generate;
 pub(crate) mod host;

@@ -10,7 +10,8 @@ use candle_core::{DType, Tensor};
 use mc_decoder::lower::lower;
 use mc_decoder::program::Decoder;
 use mc_graph::decompose::decompose;
-use mc_graph::graph::{Graph, Origin, ValueId};
+use mc_graph::graph::{Graph, Origin};
+use mc_graph::ids::ValueId;
 use mc_graph::scope::Lengths;
 use mc_tensor::model_tensor::ModelTensor;
 
@@ -81,7 +82,7 @@ impl Model {
         for (tensor, id, value_type) in graph.weights() {
             let shape: Vec<usize> =
                 value_type.dims.iter().filter_map(|dim| dim.fixed()).map(|n| n as usize).collect();
-            by_value[id.index()] = Some(weights.take(tensor, &shape)?.prepared());
+            by_value[id.index()] = Some(backend.load(weights.take(tensor, &shape)?)?);
         }
         let n_vocab = graph.value(plan.logits).value_type.width().unwrap_or(0) as usize;
         Ok(Self { graph, plan, backend, weights: by_value, context_length, n_vocab })
@@ -260,12 +261,10 @@ impl Pass<'_, '_, '_, '_> {
         let node = &model.graph.nodes()[step.node];
         let inputs = node.inputs.iter().map(|input| model.input(*input, slots)).collect::<Result<_, _>>()?;
         let operator = &*node.operator;
-        let mut call = Call { operator, inputs, lengths: self.lengths, states: self.states };
-        let outputs = if model.backend.has(operator) {
-            model.backend.run(&mut call)?
-        } else {
-            fallback::run(&call, model.backend.device())?
-        };
+        let device = model.backend.device();
+        let mut call = Call { operator, inputs, lengths: self.lengths, device, states: self.states };
+        let outputs =
+            if model.backend.has(operator) { model.backend.run(&mut call)? } else { fallback::run(&call)? };
         for (id, output) in node.outputs.iter().zip(outputs) {
             if let (Value::Tensor(tensor), Some(name)) = (&output, &model.graph.value(*id).name) {
                 self.check_finite(tensor, name)?;

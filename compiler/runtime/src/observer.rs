@@ -1,5 +1,7 @@
 //! A window on what enters the matrix products.
 
+use std::borrow::Cow;
+
 use mc_tensor::model_tensor::ModelTensor;
 
 /// Rows that are about to be multiplied.
@@ -13,6 +15,30 @@ pub struct ProductInputs<'a> {
     pub n_columns: usize,
     /// In stacks of experts: those that each row is for, `[n_rows, n_used]`.
     pub chosen: Option<Chosen<'a>>,
+}
+
+impl<'a> ProductInputs<'a> {
+    /// The rows that enter each matrix, in ascending position: the one matrix, or those of a stack that were chosen.
+    pub fn by_matrix(&self) -> Vec<(usize, Cow<'a, [f32]>)> {
+        let Some(Chosen { experts, n_experts }) = self.chosen else {
+            return vec![(0, Cow::Borrowed(self.rows))];
+        };
+        let rows = self.rows.chunks_exact(self.n_columns);
+        let n_used = (experts.len() / rows.len().max(1)).max(1);
+        let mut of_each: Vec<Vec<f32>> = vec![Vec::new(); n_experts];
+        for (row, experts) in rows.zip(experts.chunks_exact(n_used)) {
+            for expert in experts {
+                of_each[*expert as usize].extend_from_slice(row);
+            }
+        }
+        let is_used = |(_, rows): &(usize, Vec<f32>)| !rows.is_empty();
+        of_each
+            .into_iter()
+            .enumerate()
+            .filter(is_used)
+            .map(|(expert, rows)| (expert, Cow::Owned(rows)))
+            .collect()
+    }
 }
 
 /// The experts that rows are for.

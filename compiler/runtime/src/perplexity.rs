@@ -13,9 +13,9 @@ use std::ops::Range;
 use crate::cancellation::Cancellation;
 use crate::chunks::{self, ChunkOptions};
 use crate::error::RuntimeError;
+use crate::estimate::Estimate;
 use crate::log_probabilities;
 use crate::model::Model;
-use crate::statistics::Estimate;
 use mc_tensor::math;
 
 /// Version of the algorithm, for action digests: raised when a result may change in its last bit.

@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use mc_decoder::lower::{HIDDEN, LOGITS};
-use mc_graph::graph::{Graph, Node, Origin, ValueId};
+use mc_graph::graph::{Graph, Node, Origin};
+use mc_graph::ids::ValueId;
 use mc_graph::operators::gather_matmul::GatherMatmul;
 use mc_graph::operators::matmul::Matmul;
 use mc_tensor::model_tensor::ModelTensor;

@@ -6,6 +6,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
+use candle_core::{Device, Tensor};
 use mc_encoding::codec::Codec;
 use mc_tensor::convert;
 use mc_tensor::dtype::DType;
@@ -74,6 +75,8 @@ pub enum WeightData {
     },
     /// Tensors of one shape, one after another, such as the experts of a layer.
     Stack(Arc<[Weight]>),
+    /// Numbers on a device, as f32.
+    Device(Tensor),
 }
 
 /// One tensor of a model.
@@ -112,6 +115,7 @@ impl Weight {
                 let n_found: usize = parts.iter().map(|part| part.n_rows() * part.n_columns()).sum();
                 ("stack".to_owned(), n_elements * 4, n_found * 4)
             }
+            WeightData::Device(tensor) => ("F32".to_owned(), n_elements * 4, tensor.elem_count() * 4),
         };
         if expected != found || n_elements == 0 {
             return Err(RuntimeError::WrongByteCount { shape, encoding, expected, found });
@@ -207,6 +211,24 @@ impl Weight {
                 WeightData::Blocks { codec, bytes: stretch(bytes, codec.row_bytes(n_columns)) }
             }
             WeightData::Stack(parts) => parts[first / n].data.clone(),
+            WeightData::Device(tensor) => WeightData::Device(tensor.clone()),
+        }
+    }
+
+    /// The numbers on a device, as f32.
+    ///
+    /// # Errors
+    /// If candle fails.
+    pub(crate) fn on_device(self, device: &Device) -> candle_core::Result<Self> {
+        let tensor = Tensor::from_vec(self.to_f32(), self.shape.as_slice(), device)?;
+        Ok(Self { shape: self.shape, data: WeightData::Device(tensor) })
+    }
+
+    /// The numbers, if they are on a device.
+    pub(crate) fn device_tensor(&self) -> Option<&Tensor> {
+        match &self.data {
+            WeightData::Device(tensor) => Some(tensor),
+            _ => None,
         }
     }
 
@@ -267,6 +289,7 @@ impl Weight {
                 let n_rows = parts[0].n_rows();
                 parts[row / n_rows].decode_row(row % n_rows, out);
             }
+            WeightData::Device(_) => unreachable!("decoded before it was put on a device"),
         }
     }
 

@@ -1,5 +1,7 @@
 //! Encoded tensors, where their bytes go in a file, and the file as a list of pieces.
 
+use mc_encoding::encoding_error::EncodingError;
+use mc_encoding::stored_form::StoredForm;
 use mc_tensor::model_tensor::ModelTensor;
 
 /// A tensor in the encoding that it is stored in: one plane of bytes where everything is interleaved in blocks, several
@@ -24,6 +26,25 @@ pub struct EncodedPlane {
 }
 
 impl EncodedTensor {
+    /// A tensor in a form.
+    ///
+    /// * `shape`: rows last
+    ///
+    /// # Errors
+    /// If a tensor of this shape cannot be stored so. Blocks are not looked at: formats know which rows they take.
+    pub fn of(tensor: ModelTensor, form: &StoredForm, shape: Vec<u64>) -> Result<Self, EncodingError> {
+        if let StoredForm::Blocks(codec) = form {
+            return Ok(Self::whole(tensor, codec.name, shape));
+        }
+        let planes = form.planes(&shape)?.into_iter();
+        let planes = planes.map(|plane| EncodedPlane {
+            role: plane.name,
+            kind: plane.dtype.name(),
+            shape: plane.shape,
+        });
+        Ok(Self { tensor, planes: planes.collect() })
+    }
+
     /// A tensor whose bytes are all in one plane.
     ///
     /// * `kind`: the name of its codec

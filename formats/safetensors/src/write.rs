@@ -7,8 +7,15 @@ use serde_json::json;
 ///
 /// The header is filled with spaces so that the tensors begin at a multiple of 8, as the reference writes it.
 pub fn header(tensors: &[(String, DType, Vec<u64>)]) -> Vec<u8> {
+    header_with(&[("format", "pt".to_owned())], tensors)
+}
+
+/// As [`header`], with other metadata: names and texts, in this order.
+pub fn header_with(metadata: &[(&str, String)], tensors: &[(String, DType, Vec<u64>)]) -> Vec<u8> {
+    let text = |(name, text): &(&str, String)| ((*name).to_owned(), json!(text));
+    let metadata: serde_json::Map<_, _> = metadata.iter().map(text).collect();
     let mut object = serde_json::Map::new();
-    object.insert("__metadata__".to_owned(), json!({"format": "pt"}));
+    object.insert("__metadata__".to_owned(), metadata.into());
     let mut start = 0;
     for (name, dtype, shape) in tensors {
         let end = start + shape.iter().product::<u64>() * dtype.n_bytes() as u64;
@@ -40,5 +47,9 @@ mod tests {
         assert_eq!(read.tensor("a").unwrap().shape, [3]);
         let other = safetensors::SafeTensors::deserialize(&bytes).unwrap();
         assert_eq!(other.tensor("b").unwrap().shape(), [2, 2]);
+        assert_eq!(read.metadata["format"], "pt");
+        let named = header_with(&[("a", "1".to_owned()), ("b", "\"".to_owned())], &[]);
+        let read = Header::parse(&named, named.len() as u64).unwrap();
+        assert_eq!((read.metadata["a"].as_str(), read.metadata["b"].as_str()), ("1", "\""));
     }
 }

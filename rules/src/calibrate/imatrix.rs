@@ -4,31 +4,28 @@
 //! Besides the file, the step gives the weights of each matrix as an output of its own, so that a quantized tensor
 //! depends on its own weights and not on the whole file.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use mc_gguf::imatrix::{ImatrixEntry, ImatrixFile};
 use mc_gguf::names::wire_name;
 use mc_ir::action::{Action, ActionContext, ActionError, ActionKind, Artifact, Input, write_bytes};
-use mc_ir::attribute::Placed;
 use mc_ir::fault::Fault;
-use mc_ir::label::Label;
 use mc_ir::output::{Output, Outputs};
 use mc_ir::provider::Providers;
 use mc_ir::rule::{Rule, RuleContext};
 use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs, ValueKind};
-use mc_runtime::cancellation::Cancellation;
-use mc_runtime::chunks::ChunkOptions;
+use mc_runtime::statistics::diagonal::DIAGONAL;
 use mc_tensor::model_tensor::ModelTensor;
 
 use crate::action::exec_property::EXEC_PROPERTY;
-use crate::action::remote_kind::{RemoteKind, last, number};
+use crate::action::remote_kind::{RemoteKind, last};
 use crate::action::tags::TAGS;
 use crate::action::target_step::target_step;
 use crate::attributes::{label, place_of, provider, shown_path, text};
-use crate::inference::chunk_len::chunk_len;
-use crate::inference::opened::measurement_error;
-use crate::inference::subject::Subject;
-use crate::source::dataset::{DatasetInfo, DatasetKind};
+use crate::calibrate::calibration::{Calibration, context_of, text_of};
+use crate::calibrate::matrices::{Matrix, matrices, row_output, rows};
+use crate::calibrate::statistic_info::StatisticInfo;
+use crate::source::dataset::DatasetInfo;
 use crate::source::model_info::ModelInfo;
 
 /// The rule's name.
@@ -89,17 +86,10 @@ impl Rule for Imatrix {
         let matrices = matrices(&model);
         let (node, calibration) = match (label(record, "dataset"), text(record, "file")) {
             (Some(dataset), None) => {
-                let data = calibration(ctx, &dataset)?;
-                let context = record.value("context").and_then(|context| context.value.as_integer());
-                let context = context.and_then(|context| usize::try_from(context).ok());
-                let n_ctx = chunk_len(context, model.decoder.context_length as usize).map_err(|message| {
-                    vec![Fault::new(place_of(record, "context"), "imatrix::context", message)]
-                })?;
-                let (subject, mut inputs) = Subject::of_model(&model);
-                inputs.push(Input::Artifact(data.items.clone()));
-                let measured = matrices.iter().map(|matrix| matrix.tensor).collect();
-                let action = Compute { subject, n_ctx, data: data.name.clone(), measured };
-                (target_step(ctx.label(), record, action, inputs), Some(data))
+                let data = text_of(ctx, &dataset, "imatrix::dataset")?;
+                let n_ctx = context_of(record, &model, "imatrix::context")?;
+                let (calibration, inputs) = Calibration::new(&model, &matrices, n_ctx, &data);
+                (target_step(ctx.label(), record, Compute { calibration }, inputs), Some(data))
             }
             (None, Some(file)) => {
                 let place = place_of(record, "file");
@@ -130,78 +120,41 @@ impl Rule for Imatrix {
                 ]);
             }
         };
-        let rows = matrices
-            .iter()
-            .map(|matrix| (matrix.tensor, node.artifact(&row_output(matrix.tensor))))
-            .collect();
-        let info = ImatrixInfo { name: ctx.label().name.clone(), rows, calibration };
-        let mut providers = Providers::default().with(info);
+        let rows = rows(&node, &matrices);
+        let mut providers = provided(ctx.label().name.clone(), rows, calibration);
         providers.outputs.push((FILE.to_owned(), node.artifact(FILE)));
         Ok(providers)
     }
 }
 
-fn calibration(ctx: &dyn RuleContext, dataset: &Placed<Label>) -> Result<DatasetInfo, Vec<Fault>> {
-    let data: DatasetInfo = provider(ctx, dataset, "a `dataset`")?;
-    if data.kind != DatasetKind::Text {
-        let message = format!("`{}` does not hold text (`.txt` or `.md`)", dataset.value);
-        return Err(vec![Fault::new(dataset.place, "imatrix::dataset", message)]);
+/// What a target provides that measured mean squares: an imatrix, which is the statistic `diagonal`.
+pub(crate) fn provided(
+    name: String,
+    rows: BTreeMap<ModelTensor, Artifact>,
+    calibration: Option<DatasetInfo>,
+) -> Providers {
+    let info = ImatrixInfo { name: name.clone(), rows: rows.clone(), calibration: calibration.clone() };
+    let statistic = StatisticInfo { name, statistic: &DIAGONAL, rows, calibration };
+    Providers::default().with(info).with(statistic)
+}
+
+/// Checks that an entry of a file is of a matrix; one count for all experts becomes one for each.
+fn check(matrix: &Matrix, entry: &mut ImatrixEntry, shown: &str) -> Result<(), ActionError> {
+    let n_parts = usize::try_from(matrix.n_parts).map_err(ActionError::failed)?;
+    if let [count] = entry.counts[..] {
+        entry.counts = vec![count; n_parts];
     }
-    Ok(data)
-}
-
-/// A matrix that may have weights.
-#[derive(Clone, Debug)]
-struct Matrix {
-    tensor: ModelTensor,
-    n_cols: u64,
-    /// How many experts are stacked in it; 1 for a plain matrix.
-    n_parts: u64,
-}
-
-impl Matrix {
-    /// Whether an entry of a file is of this matrix; one count for all experts becomes one for each.
-    fn check(&self, entry: &mut ImatrixEntry, shown: &str) -> Result<(), ActionError> {
-        let n_parts = usize::try_from(self.n_parts).map_err(ActionError::failed)?;
-        if let [count] = entry.counts[..] {
-            entry.counts = vec![count; n_parts];
-        }
-        let n_sums = entry.in_sum2.len() as u64;
-        if entry.counts.len() == n_parts && Some(n_sums) == self.n_cols.checked_mul(self.n_parts) {
-            return Ok(());
-        }
-        let of_each = if n_parts == 1 { String::new() } else { format!(" in each of {n_parts} experts") };
-        let message = format!(
-            "`{shown}` has {n_sums} columns for `{}`; the model has {}{of_each}",
-            wire_name(self.tensor),
-            self.n_cols
-        );
-        Err(ActionError::failed(message).with_help("It belongs to another model; compute one for this"))
+    let n_sums = entry.in_sum2.len() as u64;
+    if entry.counts.len() == n_parts && Some(n_sums) == matrix.n_cols.checked_mul(matrix.n_parts) {
+        return Ok(());
     }
-}
-
-/// Whether a tensor is a matrix of a layer; embedding and head are not measured, as in llama.cpp.
-fn is_measured(tensor: ModelTensor) -> bool {
-    tensor.is_quantizable() && tensor.block().is_some()
-}
-
-/// The matrices of the layers.
-fn matrices(model: &ModelInfo) -> Vec<Matrix> {
-    let mut matrices: BTreeMap<ModelTensor, Matrix> = BTreeMap::new();
-    for weight in model.weights.iter().filter(|weight| is_measured(weight.tensor)) {
-        let n_cols = weight.shape().last().copied().unwrap_or(0);
-        matrices
-            .entry(weight.tensor)
-            // The experts of a layer are one matrix of the file.
-            .and_modify(|matrix| matrix.n_parts += 1)
-            .or_insert(Matrix { tensor: weight.tensor, n_cols, n_parts: 1 });
-    }
-    matrices.into_values().collect()
-}
-
-/// The output with the weights of a matrix.
-fn row_output(tensor: ModelTensor) -> String {
-    format!("rows/{}", wire_name(tensor))
+    let of_each = if n_parts == 1 { String::new() } else { format!(" in each of {n_parts} experts") };
+    let message = format!(
+        "`{shown}` has {n_sums} columns for `{}`; the model has {}{of_each}",
+        wire_name(matrix.tensor),
+        matrix.n_cols
+    );
+    Err(ActionError::failed(message).with_help("It belongs to another model; compute one for this"))
 }
 
 fn output_names(tensors: impl Iterator<Item = ModelTensor>) -> Vec<String> {
@@ -225,13 +178,9 @@ fn write(
 
 /// Runs the model over the calibration text.
 struct Compute {
-    subject: Subject,
-    n_ctx: usize,
-    data: String,
-    measured: BTreeSet<ModelTensor>,
+    calibration: Calibration,
 }
 
-const CONTEXT_LEN: &str = "context";
 const CALIBRATION: &str = "dataset";
 
 /// What a worker makes of the parameters.
@@ -239,18 +188,7 @@ pub(crate) const REMOTE: RemoteKind = RemoteKind {
     kind: ActionKind { name: "imatrix", version: mc_runtime::imatrix::VERSION },
     make: |parameters| {
         let (rest, data) = last(parameters, CALIBRATION)?;
-        let (of_subject, context) = last(rest, CONTEXT_LEN)?;
-        let subject = Subject::of_parameters(of_subject)?;
-        let Subject::Unquantized(model) = &subject else {
-            return Err("An imatrix is computed on a model that was not written".to_owned());
-        };
-        let measured = model.tensors().filter(|tensor| is_measured(*tensor)).collect();
-        Ok(Box::new(Compute {
-            subject,
-            n_ctx: number(CONTEXT_LEN, context)?,
-            data: data.to_owned(),
-            measured,
-        }))
+        Ok(Box::new(Compute { calibration: Calibration::of_parameters(rest, data)? }))
     },
 };
 
@@ -260,42 +198,33 @@ impl Action for Compute {
     }
 
     fn parameters(&self) -> Vec<(String, String)> {
-        let mut parameters = self.subject.parameters();
-        parameters.push((CONTEXT_LEN.to_owned(), self.n_ctx.to_string()));
+        let mut parameters = self.calibration.parameters();
         // It stands in the file.
-        parameters.push((CALIBRATION.to_owned(), self.data.clone()));
+        parameters.push((CALIBRATION.to_owned(), self.calibration.data.clone()));
         parameters
     }
 
     fn outputs(&self) -> Vec<String> {
-        output_names(self.measured.iter().copied())
+        output_names(self.calibration.measured.iter().copied())
     }
 
     fn describe(&self) -> String {
-        format!("on {}", self.data)
+        format!("on {}", self.calibration.data)
     }
 
     fn run(&self, ctx: &dyn ActionContext) -> Result<Outputs, ActionError> {
-        let opened = self.subject.open(ctx, 0)?;
-        let items = ctx.input(self.subject.n_inputs())?;
-        let text = String::from_utf8_lossy(&items.to_contiguous()).into_owned();
-        let options = ChunkOptions { n_ctx: self.n_ctx, bos: opened.begin(), max_chunks: None };
-        let is_cancelled = || ctx.is_cancelled();
-        let cancellation = Cancellation::new(&is_cancelled);
-        let ids = opened.text_ids(text, ctx)?;
-        let found = mc_runtime::imatrix::imatrix(&opened.model, &ids, &options, cancellation)
-            .map_err(|error| measurement_error(&format!("Imatrix on `{}`", self.data), &error))?;
+        let found = self.calibration.compute(ctx, "Imatrix", mc_runtime::imatrix::imatrix)?;
         let entry = |entry: mc_runtime::imatrix::ImatrixEntry| ImatrixEntry {
             in_sum2: entry.in_sum2,
             counts: entry.counts.iter().map(|count| *count as f32).collect(),
         };
         let file = ImatrixFile {
-            datasets: vec![self.data.clone()],
+            datasets: vec![self.calibration.data.clone()],
             n_chunks: u32::try_from(found.n_chunks).unwrap_or(u32::MAX),
             chunk_len: u32::try_from(found.n_ctx).unwrap_or(u32::MAX),
             entries: found.entries.into_iter().map(|(tensor, sums)| (tensor, entry(sums))).collect(),
         };
-        write(ctx, &file, self.measured.iter().copied())
+        write(ctx, &file, self.calibration.measured.iter().copied())
     }
 }
 
@@ -329,7 +258,7 @@ impl Action for Import {
             .map_err(|error| ActionError::failed(format!("`{}`: {error}", self.shown)))?;
         for matrix in &self.matrices {
             let Some(entry) = file.entries.get_mut(&matrix.tensor) else { continue };
-            matrix.check(entry, &self.shown)?;
+            check(matrix, entry, &self.shown)?;
         }
         if !self.matrices.iter().any(|matrix| file.entries.contains_key(&matrix.tensor)) {
             let message = format!("`{}` has no matrix of this model", self.shown);
@@ -348,7 +277,7 @@ mod tests {
         let matrix = Matrix { tensor: ModelTensor::FfnUpExps { block: 0 }, n_cols: 2, n_parts: 3 };
         let check = |n_sums: usize, counts: &[f32]| {
             let mut entry = ImatrixEntry { in_sum2: vec![1.0; n_sums], counts: counts.to_vec() };
-            matrix.check(&mut entry, "a.gguf").map(|()| entry.counts)
+            super::check(&matrix, &mut entry, "a.gguf").map(|()| entry.counts)
         };
         assert_eq!(check(6, &[1.0, 2.0, 3.0]).unwrap(), [1.0, 2.0, 3.0]);
         // The older layout has one count for all.

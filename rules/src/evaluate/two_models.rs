@@ -11,8 +11,8 @@ use mc_ir::action::{ActionContext, ActionError, ActionKind, Input};
 use mc_ir::attribute::{Place, Placed, Record, Value};
 use mc_ir::fault::Fault;
 use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs};
+use mc_runtime::estimate::Share;
 use mc_runtime::logits::LogitPositions;
-use mc_runtime::statistics::Share;
 
 use crate::action::remote_kind::{Parameters, RemoteKind};
 use crate::attributes::number_property;

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 
 use mc_decoder::program::Head;
 use mc_encoding::codec::Codec;
+use mc_encoding::stored_form::StoredForm;
 use mc_exporter::change::Change as WireChange;
 use mc_expression::expression::TensorExpr;
 use mc_expression::operators::load::Load;
@@ -80,7 +81,7 @@ impl FactorTensor {
         let dims = self.factor.of.shape().into_iter().rev().collect();
         let (codec, name) = (self.codec, self.name);
         let expression = TensorExpr::new(Quantize::new(codec, None, self.factor.of));
-        let action = TensorAction { expression, codec, name: name.clone() };
+        let action = TensorAction { expression, form: StoredForm::Blocks(codec), name: name.clone() };
         let node = target_step(owner, record, action, self.factor.inputs);
         let kind = TensorType::of(codec).expect("files have a type for each that the rule offers, and F16");
         (TensorPlan { name, kind, dims }, node.artifact(TENSOR))

@@ -1,6 +1,7 @@
 //! The steps that make the tensors of a file, one for each.
 
 use mc_encoding::codec::{Codec, Importance};
+use mc_encoding::stored_form::StoredForm;
 use mc_exporter::exporter::Exporter;
 use mc_exporter::plane::{EncodedTensor, Plane};
 use mc_exporter::refusal::Refusal;
@@ -109,7 +110,7 @@ impl Planner<'_> {
         // Blocks are not made anew of themselves, which would lose something for nothing.
         let is_stored = (self.is_copy || codec.block_len > 1) && of.stored_codec() == Some(codec);
         let expression = if is_stored { of } else { TensorExpr::new(Quantize::new(codec, importance, of)) };
-        let action = TensorAction { expression, codec, name: plane.name.clone() };
+        let action = TensorAction { expression, form: StoredForm::Blocks(codec), name: plane.name.clone() };
         let node = target_step(self.owner, self.record, action, inputs);
         Planned { plane, artifact: node.artifact(TENSOR), report: node.artifact(REPORT) }
     }

@@ -1,26 +1,32 @@
 //! The tensor step: load, add low-rank, permute, quantize, hash and store, in one pass over tiles of rows; what was
 //! lost is measured on the way.
 //!
+//! It has one output for each plane of the form in which the tensor is stored, which is one for blocks, and a report.
+//!
 //! Tiles are computed side by side and written in order, so the bytes do not depend on the number of threads and
 //! memory holds a few tiles a thread, never a tensor.
 
 use std::io::Write;
 
-use mc_encoding::codec::{Codec, Importance};
+use mc_encoding::codec::{Importance, Rows};
 use mc_encoding::loss::Loss;
+use mc_encoding::plane::Plane;
+use mc_encoding::stored_form::{self, StoredForm};
 use mc_expression::evaluator::Evaluator;
 use mc_expression::expression::TensorExpr;
+use mc_expression::operators::encode::Encode;
 use mc_expression::operators::quantize::Quantize;
-use mc_ir::action::{Action, ActionContext, ActionError, ActionKind, write_bytes};
+use mc_ir::action::{Action, ActionContext, ActionError, ActionKind, write_blobs, write_bytes};
 use mc_ir::output::{Output, Outputs};
 use rayon::prelude::*;
 
 use crate::action::evaluation::{action_error, evaluator};
 use crate::action::remote_kind::{Parameters, RemoteKind, last};
+use crate::quantize::row_weights::{self, RowWeights};
 use crate::quantize::tensor_report::TensorReport;
 
-/// The output that holds the encoded rows.
-pub(crate) const TENSOR: &str = "tensor";
+/// The output that holds the blocks of a tensor; one that is stored in planes has an output of each plane's name.
+pub(crate) const TENSOR: &str = stored_form::BLOCKS;
 
 /// The output that holds the [`TensorReport`].
 pub(crate) const REPORT: &str = "report.json";
@@ -40,10 +46,10 @@ const TILES_TO_HOLD: usize = 8;
 
 /// One tensor of an artifact.
 pub(crate) struct TensorAction {
-    /// The expression; its top is a `quantize`, or it is what is stored and stays as it is.
+    /// The expression; its top is a `quantize` or an `encode`, or it is what is stored and stays as it is.
     pub(crate) expression: TensorExpr,
-    /// The codec that the top names.
-    pub(crate) codec: &'static Codec,
+    /// The form that the top names.
+    pub(crate) form: StoredForm,
     /// The tensor's name, for messages.
     pub(crate) name: String,
 }
@@ -58,15 +64,16 @@ impl Action for TensorAction {
     }
 
     fn outputs(&self) -> Vec<String> {
-        vec![TENSOR.to_owned(), REPORT.to_owned()]
+        self.form.plane_names().into_iter().chain([REPORT]).map(str::to_owned).collect()
     }
 
     fn output_size(&self, output: &str) -> Option<u64> {
-        self.codec.tensor_bytes(&self.expression.shape()).filter(|_| output == TENSOR)
+        let planes = self.form.planes(&self.expression.shape()).ok()?;
+        planes.iter().find(|plane| plane.name == output).map(Plane::n_bytes)
     }
 
     fn describe(&self) -> String {
-        format!("{} {}", self.name, self.codec.name)
+        format!("{} {}", self.name, self.form)
     }
 
     fn run(&self, ctx: &dyn ActionContext) -> Result<Outputs, ActionError> {
@@ -83,7 +90,8 @@ impl Action for TensorAction {
             };
             batch.par_iter().map(tile).collect()
         };
-        let blob = ctx.write_blob(&mut |writer| {
+        let names = self.form.plane_names();
+        let blobs = write_blobs(ctx, names.len(), &mut |writers| {
             let mut batches = starts.chunks(tiles_at_once);
             let mut tiles = batches.next().map(encode).unwrap_or_default();
             let mut n_read = 0;
@@ -95,7 +103,7 @@ impl Action for TensorAction {
                     if let Some(batch) = batches.next() {
                         scope.spawn(|_| next = encode(batch));
                     }
-                    write_tiles(tiles, &mut loss, writer)
+                    write_tiles(tiles, &mut loss, writers)
                 })?;
                 tiles = next;
                 n_read += tiles_at_once;
@@ -107,13 +115,14 @@ impl Action for TensorAction {
             Ok(())
         })?;
         let weights = importance.as_ref().map(|importance| importance.weights.as_slice());
-        let report = TensorReport::new(self.codec, blob.n_bytes, &loss, weights);
+        let n_bytes = blobs.iter().map(|blob| blob.n_bytes).sum();
+        let report = TensorReport::new(&self.form, n_bytes, &loss, weights);
         let report = serde_json::to_vec(&report).map_err(ActionError::failed)?;
         let report = write_bytes(ctx, &report)?;
-        Ok(Outputs::from([
-            (TENSOR.to_owned(), Output::File(blob)),
-            (REPORT.to_owned(), Output::File(report)),
-        ]))
+        let planes = names.into_iter().zip(blobs);
+        let mut outputs: Outputs = planes.map(|(name, blob)| (name.to_owned(), Output::File(blob))).collect();
+        outputs.insert(REPORT.to_owned(), Output::File(report));
+        Ok(outputs)
     }
 }
 
@@ -122,31 +131,47 @@ fn of_parameters(parameters: &Parameters) -> Result<Box<dyn Action>, String> {
         return Err(format!("Expected no parameter besides `{EXPRESSION}`"));
     };
     let expression = TensorExpr::parse(text).map_err(|error| error.to_string())?;
-    let codec = match expression.get::<Quantize>() {
-        Some(quantize) => Some(quantize.codec).filter(|codec| codec.version == quantize.version),
-        None => expression.stored_codec(),
-    };
-    let codec =
-        codec.ok_or("Its last step is no codec, or another version of it, and it is not as stored")?;
-    // Rows of whole blocks, as the rules check before they ask for a step.
-    let mut dims = expression.shape();
-    if codec.tensor_bytes(&dims).is_none() {
-        dims.reverse();
-        return Err(format!("Dimensions {dims:?} cannot be stored as {codec}"));
+    let form = form_of(&expression)
+        .ok_or("Its last step stores nothing, or in another version of its form, and it is not as stored")?;
+    // Rows of whole blocks or groups, as the rules check before they ask for a step.
+    form.planes(&expression.shape()).map_err(|error| error.to_string())?;
+    if form.importance() == Importance::Required && matches!(encoded(&expression), Some((_, None))) {
+        return Err(format!("Nothing is stored as {form} without importance"));
     }
     // Its sender knows its name.
     let name = "of this step".to_owned();
-    Ok(Box::new(TensorAction { expression, codec, name }))
+    Ok(Box::new(TensorAction { expression, form, name }))
 }
 
-/// A tile's bytes and what they lost.
-type Tile = Result<(Vec<u8>, Loss), ActionError>;
+/// The form in which the last step stores the tensor, if it is one that this `mc` has.
+fn form_of(expression: &TensorExpr) -> Option<StoredForm> {
+    if let Some(quantize) = expression.get::<Quantize>() {
+        return Some(StoredForm::Blocks(quantize.codec))
+            .filter(|_| quantize.codec.version == quantize.version);
+    }
+    if let Some(encode) = expression.get::<Encode>() {
+        let form = StoredForm::Planes { encoding: encode.encoding, weights: encode.of.element_type() };
+        return Some(form).filter(|_| encode.is_current());
+    }
+    expression.stored_codec().map(StoredForm::Blocks)
+}
 
-fn write_tiles(tiles: Vec<Tile>, loss: &mut Loss, writer: &mut dyn Write) -> Result<(), ActionError> {
+/// The tensor before it is encoded and the input with its importance; `None` if it stays as it is stored.
+fn encoded(expression: &TensorExpr) -> Option<(&TensorExpr, Option<usize>)> {
+    let quantize = expression.get::<Quantize>().map(|quantize| (&quantize.of, quantize.importance));
+    quantize.or_else(|| expression.get::<Encode>().map(|encode| (&encode.of, encode.importance)))
+}
+
+/// A tile's bytes in each plane and what they lost.
+type Tile = Result<(Vec<Vec<u8>>, Loss), ActionError>;
+
+fn write_tiles(tiles: Vec<Tile>, loss: &mut Loss, writers: &mut [&mut dyn Write]) -> Result<(), ActionError> {
     for tile in tiles {
-        let (encoded, of_tile) = tile?;
+        let (planes, of_tile) = tile?;
         loss.add(&of_tile);
-        writer.write_all(&encoded)?;
+        for (plane, writer) in planes.iter().zip(writers.iter_mut()) {
+            writer.write_all(plane)?;
+        }
     }
     Ok(())
 }
@@ -154,7 +179,7 @@ fn write_tiles(tiles: Vec<Tile>, loss: &mut Loss, writer: &mut dyn Write) -> Res
 impl TensorAction {
     /// The rows before they are encoded.
     fn rows(&self) -> &TensorExpr {
-        self.expression.get::<Quantize>().map_or(&self.expression, |quantize| &quantize.of)
+        encoded(&self.expression).map_or(&self.expression, |(of, _)| of)
     }
 
     fn tile(
@@ -169,31 +194,32 @@ impl TensorAction {
         let mut values = vec![0.0_f32; n_rows * n_cols];
         evaluator.rows(first_row, &mut values).map_err(action_error)?;
         self.check_finite(&values, n_cols, first_row)?;
-        if self.expression.get::<Quantize>().is_none() {
-            let loss = Loss::of(&values, &values, self.codec.block_len);
+        let group_len = self.form.group_len(n_cols);
+        if encoded(&self.expression).is_none() {
+            let loss = Loss::of(&values, &values, group_len);
             let stored = evaluator.stored_rows(first_row, n_rows as u64).map_err(action_error)?;
-            return Ok((stored, loss));
+            return Ok((vec![stored], loss));
         }
-        let encoded = self.encode(&values, n_cols, importance, first_row);
+        let planes = self.encode(&values, n_cols, importance, first_row);
         let mut decoded = vec![0.0; values.len()];
-        self.codec.decode(&encoded, &mut decoded);
-        let loss = Loss::of(&values, &decoded, self.codec.block_len);
-        Ok((encoded, loss))
+        self.form.decode(&planes, n_cols, &mut decoded).map_err(ActionError::failed)?;
+        let loss = Loss::of(&values, &decoded, group_len);
+        Ok((planes, loss))
     }
 
-    /// The rows from `first_row` on, each with its own weights.
+    /// The planes of the rows from `first_row` on, each with its own weights.
     fn encode(
         &self,
         values: &[f32],
         n_cols: usize,
         importance: Option<&RowWeights>,
         first_row: u64,
-    ) -> Vec<u8> {
-        let (n_rows, row_bytes) = (values.len() / n_cols.max(1), self.codec.row_bytes(n_cols));
-        let mut encoded = vec![0; n_rows * row_bytes];
+    ) -> Vec<Vec<u8>> {
+        let n_rows = values.len() / n_cols.max(1);
+        let mut planes = vec![Vec::new(); self.form.plane_names().len()];
         let mut row = 0;
         while row < n_rows {
-            let (weights, n_alike) = match importance {
+            let (importance, n_alike) = match importance {
                 None => (None, n_rows - row),
                 Some(importance) => {
                     let (weights, n_left) = importance.at(first_row + row as u64);
@@ -201,12 +227,11 @@ impl TensorAction {
                 }
             };
             let end = row + n_alike;
-            let (from, to) =
-                (&values[row * n_cols..end * n_cols], &mut encoded[row * row_bytes..end * row_bytes]);
-            self.codec.encode(from, n_cols, weights, to);
+            let rows = Rows { x: &values[row * n_cols..end * n_cols], n_cols, importance };
+            self.form.encode(&rows, &mut planes);
             row = end;
         }
-        encoded
+        planes
     }
 
     fn check_finite(&self, values: &[f32], n_cols: usize, first_row: u64) -> Result<(), ActionError> {
@@ -229,99 +254,16 @@ impl TensorAction {
         ctx: &dyn ActionContext,
         evaluator: &Evaluator,
     ) -> Result<Option<RowWeights>, ActionError> {
-        let Some(Quantize { importance: Some(input), of, .. }) = self.expression.get() else {
+        let Some((of, Some(input))) = encoded(&self.expression) else {
             return Ok(None);
         };
         let n_parts = match of.shape().as_slice() {
             [n_parts, _, _] => *n_parts,
             _ => 1,
         };
-        let content = ctx.input(*input)?;
-        let weights =
-            importance(&content.to_contiguous(), n_parts, evaluator.n_cols(), self.codec, &self.name)?;
+        let (n_cols, content) = (evaluator.n_cols(), ctx.input(input)?);
+        let weights = row_weights::read(&content.to_contiguous(), n_parts, n_cols, &self.form, &self.name)?;
         let rows_per_part = evaluator.n_rows() / n_parts.max(1);
-        Ok(weights.map(|weights| RowWeights { weights, n_cols: evaluator.n_cols(), rows_per_part }))
-    }
-}
-
-/// What the columns of a tensor weigh; in a stack of experts, those of each expert.
-struct RowWeights {
-    weights: Vec<f32>,
-    n_cols: usize,
-    rows_per_part: u64,
-}
-
-impl RowWeights {
-    /// The weights of a row, and for how many rows from it they hold.
-    fn at(&self, row: u64) -> (&[f32], u64) {
-        let rows_per_part = self.rows_per_part.max(1);
-        let part = (row / rows_per_part) as usize;
-        (&self.weights[part * self.n_cols..(part + 1) * self.n_cols], rows_per_part - row % rows_per_part)
-    }
-}
-
-/// Reads the weights of a tensor's columns, part after part; `None` where nothing was measured and the codec does
-/// without.
-fn importance(
-    bytes: &[u8],
-    n_parts: u64,
-    n_cols: usize,
-    codec: &Codec,
-    name: &str,
-) -> Result<Option<Vec<f32>>, ActionError> {
-    if bytes.is_empty() {
-        if matches!(codec.importance, Importance::Expected | Importance::Required) {
-            let message = format!(
-                "The imatrix has nothing for tensor `{name}`, which is not stored as {codec} without"
-            );
-            let help = "Measure on text that reaches it, or give it another type with `tensor-type`";
-            return Err(ActionError::failed(message).with_help(help));
-        }
-        return Ok(None);
-    }
-    let weights: Vec<f32> = bytes.as_chunks::<4>().0.iter().map(|word| f32::from_le_bytes(*word)).collect();
-    if Some(weights.len() as u64) != n_parts.checked_mul(n_cols as u64) {
-        let of_each = if n_parts == 1 { String::new() } else { format!(" in each of {n_parts} experts") };
-        return Err(ActionError::failed(format!(
-            "The imatrix has {} columns for tensor `{name}`, which has {n_cols}{of_each}",
-            weights.len(),
-        ))
-        .with_help("It was measured on another model; measure it on this one"));
-    }
-    Ok(Some(weights))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_tensor_that_was_not_measured_is_refused_by_codecs_that_ask() {
-        let read = |codec| importance(&[], 1, 256, codec, "blk.0.attn_q.weight");
-        assert_eq!(read(&mc_encoding::blocks::q4_k::CODEC).unwrap(), None);
-        assert!(read(&mc_encoding::blocks::iq2_xxs::CODEC).is_err());
-        assert!(read(&mc_encoding::blocks::iq2_s::CODEC).is_err());
-    }
-
-    #[test]
-    fn there_is_one_weight_for_each_column() {
-        let bytes: Vec<u8> = [1.0_f32, 2.0].iter().flat_map(|weight| weight.to_le_bytes()).collect();
-        let read = |n_parts, n_cols| {
-            importance(&bytes, n_parts, n_cols, &mc_encoding::blocks::q4_k::CODEC, "blk.0.attn_q.weight")
-        };
-        assert_eq!(read(1, 2).unwrap(), Some(vec![1.0, 2.0]));
-        assert_eq!(read(2, 1).unwrap(), Some(vec![1.0, 2.0]));
-        assert!(read(1, 3).is_err());
-        let message = read(3, 1).unwrap_err().to_string();
-        assert!(message.contains("has 2 columns") && message.contains("1 in each of 3 experts"), "{message}");
-    }
-
-    #[test]
-    fn each_expert_has_weights_of_its_own() {
-        let weights = RowWeights { weights: vec![1.0, 2.0, 3.0, 4.0], n_cols: 2, rows_per_part: 3 };
-        assert_eq!(weights.at(0), (&[1.0, 2.0][..], 3));
-        assert_eq!(weights.at(2), (&[1.0, 2.0][..], 1));
-        assert_eq!(weights.at(3), (&[3.0, 4.0][..], 3));
-        assert_eq!(weights.at(5), (&[3.0, 4.0][..], 1));
+        Ok(weights.map(|weights| RowWeights::new(weights, n_cols, rows_per_part)))
     }
 }

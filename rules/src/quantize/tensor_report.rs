@@ -3,8 +3,8 @@
 //! A tensor's step writes its report next to the bytes, so a report is there however the bytes came to be, from a run,
 //! a store or a cache. The container joins the reports of its tensors in the order of the file.
 
-use mc_encoding::codec::Codec;
 use mc_encoding::loss::Loss;
+use mc_encoding::stored_form::StoredForm;
 use serde::{Deserialize, Serialize};
 
 /// One tensor of a file.
@@ -19,7 +19,7 @@ pub struct Entry {
 /// What a tensor's step tells.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct TensorReport {
-    /// Its type.
+    /// Its type: the name of a codec or of an encoding.
     #[serde(rename = "type")]
     pub codec: String,
     /// Bytes.
@@ -39,11 +39,11 @@ pub struct TensorReport {
 }
 
 impl TensorReport {
-    pub(crate) fn new(codec: &Codec, bytes: u64, loss: &Loss, importance: Option<&[f32]>) -> Self {
+    pub(crate) fn new(form: &StoredForm, bytes: u64, loss: &Loss, importance: Option<&[f32]>) -> Self {
         // JSON has no infinities; a block out of range is told by its count.
         let finite = |value: f64| if value.is_finite() { value } else { f64::MAX };
         Self {
-            codec: codec.name.to_owned(),
+            codec: form.to_string(),
             bytes,
             rmse: finite(loss.rmse()),
             max_error: finite(loss.max_error.into()),
@@ -114,7 +114,12 @@ mod tests {
     use super::*;
 
     fn entry(loss: &Loss, importance: &[f32]) -> Entry {
-        let report = TensorReport::new(&mc_encoding::blocks::plain::F16, 8, loss, Some(importance));
+        let report = TensorReport::new(
+            &StoredForm::Blocks(&mc_encoding::blocks::plain::F16),
+            8,
+            loss,
+            Some(importance),
+        );
         Entry { name: "w".to_owned(), report }
     }
 

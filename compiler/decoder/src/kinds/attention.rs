@@ -8,7 +8,7 @@
 use mc_digest::content_hash::ContentHash;
 use mc_graph::builder::Builder;
 use mc_graph::error::GraphError;
-use mc_graph::graph::ValueId;
+use mc_graph::ids::ValueId;
 use mc_graph::operators::add::Add;
 use mc_graph::operators::attention::Attention as Attend;
 use mc_graph::operators::cache_update::CacheUpdate;

@@ -11,7 +11,7 @@
 use mc_digest::content_hash::ContentHash;
 use mc_graph::builder::Builder;
 use mc_graph::error::GraphError;
-use mc_graph::graph::ValueId;
+use mc_graph::ids::ValueId;
 use mc_graph::operators::div::Div;
 use mc_graph::operators::gather_matmul::GatherMatmul;
 use mc_graph::operators::mul::Mul;

@@ -6,7 +6,7 @@
 use mc_digest::content_hash::ContentHash;
 use mc_graph::builder::Builder;
 use mc_graph::error::GraphError;
-use mc_graph::graph::ValueId;
+use mc_graph::ids::ValueId;
 use mc_graph::operators::conv1d::Conv1d;
 use mc_graph::operators::mul::Mul;
 use mc_graph::operators::recent_rows::RecentRows;

@@ -1,7 +1,7 @@
 //! IQ1_M: 256 weights in 56 bytes, 1.75 bits per weight.
 //!
 //! Sixteen sub-blocks of 16 weights with 3-bit scales under one f16 number. A sub-block is two points of a grid of 2048
-//! (see [`crate::grid`]). 32 bytes hold the lower 8 bits of the points; 16 bytes, in each half, the upper 3 bits of a
+//! (see [`crate::codebook`]). 32 bytes hold the lower 8 bits of the points; 16 bytes, in each half, the upper 3 bits of a
 //! point and whether its values are moved down; four u16 the scales of four sub-blocks each and, in the highest 4 bits,
 //! a quarter of the f16 number. `w ~= d * (2 scale + 1) * (q - 1 +- 1/8)` for the code `q`.
 //!

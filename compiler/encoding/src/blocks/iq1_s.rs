@@ -1,7 +1,7 @@
 //! IQ1_S: 256 weights in 50 bytes, 1.5625 bits per weight.
 //!
 //! Eight sub-blocks of 32 weights under one f16 number. A sub-block is four points of a grid of 2048 (see
-//! [`crate::grid`]): four bytes of their lower 8 bits, and a u16 of 3 upper bits each, a 3-bit scale and whether the
+//! [`crate::codebook`]): four bytes of their lower 8 bits, and a u16 of 3 upper bits each, a 3-bit scale and whether the
 //! values are moved down. `w ~= d * (2 scale + 1) * (q - 1 +- 1/8)` for the code `q`.
 //!
 //! Source: `block_iq1_s` of ggml-common.h. Bytes are compared with ggml's in `tests/golden.rs`.

@@ -1,7 +1,7 @@
 //! IQ2_S: 256 weights in 82 bytes, 2.5625 bits per weight.
 //!
 //! Sixteen sub-blocks of 16 weights with 4-bit scales under one f16 number. A sub-block is two points of a grid of 1024
-//! (see [`crate::grid`]), each with a byte of signs. 32 bytes hold the lower 8 bits of the points, 32 the signs, eight
+//! (see [`crate::codebook`]), each with a byte of signs. 32 bytes hold the lower 8 bits of the points, 32 the signs, eight
 //! the upper 2 bits of the points. `w ~= d * (2 scale + 1) / 8 * value` with the values 8, 25, 43 for the codes 0, 1, 2.
 //!
 //! Source: `block_iq2_s` of ggml-common.h. Bytes are compared with ggml's in `tests/golden.rs`.
@@ -9,9 +9,9 @@
 use mc_tensor::convert::{f16_to_f32, f32_to_f16};
 
 use crate::blocks::iq4_nl;
+use crate::codebook;
+use crate::codebook::lanes as grid_lanes;
 use crate::codec::{Codec, Importance, Vector};
-use crate::grid;
-use crate::grid::lanes as grid_lanes;
 use crate::lanes::Simd;
 use crate::lanes::blocks;
 use crate::layouts::grid_runs::{self, Runs, Unpack};
@@ -70,7 +70,7 @@ fn search(x: &[f32; SUB_LEN], weights: &[f32; SUB_LEN]) -> Option<Sub> {
         return None;
     }
     let Fit { scale, points } =
-        lattice::fit(&grid::IQ2_S, &magnitudes, lattice::groups(weights), max / 5.0, max, &TRIES);
+        lattice::fit(&codebook::IQ2_S, &magnitudes, lattice::groups(weights), max / 5.0, max, &TRIES);
     Some(Sub { scale, points, signs: split.map(|(_, signs)| signs) })
 }
 
@@ -121,7 +121,7 @@ fn decode_row(blocks: &[u8], out: &mut [f32]) {
             let high = block[HIGH + i / 4] >> (2 * (i % 4)) & 3;
             let point_idx = u16::from_le_bytes([block[2 + i], high]);
             let scale = lattice::decode_scale(d, &block[SCALES..], i / 2);
-            lattice::decode_2_bit(grid::IQ2_S.point(point_idx), scale, block[SIGNS + i], out);
+            lattice::decode_2_bit(codebook::IQ2_S.point(point_idx), scale, block[SIGNS + i], out);
         }
     }
 }
@@ -130,7 +130,7 @@ impl Unpack<BYTES> for Block {
     #[inline(always)]
     fn unpack(block: &[u8; BYTES], runs: &mut Runs) {
         let d = f16_to_f32(u16::from_le_bytes([block[0], block[1]]));
-        let grid = &*grid::IQ2_S;
+        let grid = &*codebook::IQ2_S;
         for run in 0..N_SUBS {
             runs.scales[run] = lattice::decode_scale(d, &block[SCALES..], run);
             runs.signs[run] = u16::from_le_bytes([block[SIGNS + 2 * run], block[SIGNS + 2 * run + 1]]);

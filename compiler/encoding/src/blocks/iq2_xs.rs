@@ -1,7 +1,7 @@
 //! IQ2_XS: 256 weights in 74 bytes, 2.3125 bits per weight.
 //!
 //! Sixteen sub-blocks of 16 weights with 4-bit scales under one f16 number. A sub-block is two points of a grid of 512
-//! (see [`crate::grid`]), each a u16: the index of the point in the lower 9 bits, seven signs above, of which the
+//! (see [`crate::codebook`]), each a u16: the index of the point in the lower 9 bits, seven signs above, of which the
 //! eighth makes their number even. `w ~= d * (2 scale + 1) / 8 * value` with the values 8, 25, 43 for the codes 0, 1, 2.
 //!
 //! Source: `block_iq2_xs` of ggml-common.h. Bytes are compared with ggml's in `tests/golden.rs`.
@@ -9,9 +9,9 @@
 use mc_tensor::convert::{f16_to_f32, f32_to_f16};
 
 use crate::blocks::iq4_nl;
+use crate::codebook;
+use crate::codebook::lanes as grid_lanes;
 use crate::codec::{Codec, Importance, Vector};
-use crate::grid;
-use crate::grid::lanes as grid_lanes;
 use crate::lanes::Simd;
 use crate::lanes::blocks;
 use crate::layouts::grid_runs::{self, Runs, Unpack};
@@ -66,7 +66,7 @@ fn search(x: &[f32; SUB_LEN], weights: &[f32; SUB_LEN]) -> Option<Sub> {
     if max < GROUP_MAX_EPS {
         return None;
     }
-    let Fit { scale, points } = lattice::fit(&grid::IQ2_XS, &magnitudes, weights, max / 5.0, max, &TRIES);
+    let Fit { scale, points } = lattice::fit(&codebook::IQ2_XS, &magnitudes, weights, max / 5.0, max, &TRIES);
     Some(Sub { scale, points, signs: split.map(|(_, signs)| signs) })
 }
 
@@ -119,7 +119,7 @@ fn decode_row(blocks: &[u8], out: &mut [f32]) {
             let scale = lattice::decode_scale(d, &block[SCALES..], i / 2);
             let word = u16::from_le_bytes(*word);
             let signs = lattice::even_signs((word >> 9) as u8);
-            lattice::decode_2_bit(grid::IQ2_XS.point(word & 511), scale, signs, out);
+            lattice::decode_2_bit(codebook::IQ2_XS.point(word & 511), scale, signs, out);
         }
     }
 }
@@ -128,7 +128,7 @@ impl Unpack<BYTES> for Block {
     #[inline(always)]
     fn unpack(block: &[u8; BYTES], runs: &mut Runs) {
         let d = f16_to_f32(u16::from_le_bytes([block[0], block[1]]));
-        let grid = &*grid::IQ2_XS;
+        let grid = &*codebook::IQ2_XS;
         for (run, bytes) in block[2..SCALES].as_chunks::<SUB_BYTES>().0.iter().enumerate() {
             let [first, second] = [0, 2].map(|at| u16::from_le_bytes([bytes[at], bytes[at + 1]]));
             runs.scales[run] = lattice::decode_scale(d, &block[SCALES..], run);

@@ -1,7 +1,7 @@
 //! IQ2_XXS: 256 weights in 66 bytes, 2.0625 bits per weight.
 //!
 //! Eight sub-blocks of 32 weights under one f16 number. A sub-block is four points of a grid of 256 (see
-//! [`crate::grid`]), a byte each, and a u32: seven signs a point, the eighth makes their number even, and in the
+//! [`crate::codebook`]), a byte each, and a u32: seven signs a point, the eighth makes their number even, and in the
 //! highest 4 bits the scale. `w ~= d * (2 scale + 1) / 8 * value` with the values 8, 25, 43 for the codes 0, 1, 2.
 //!
 //! Source: `block_iq2_xxs` of ggml-common.h. Bytes are compared with ggml's in `tests/golden.rs`.
@@ -9,9 +9,9 @@
 use mc_tensor::convert::{f16_to_f32, f32_to_f16};
 
 use crate::blocks::iq4_nl;
+use crate::codebook;
+use crate::codebook::lanes as grid_lanes;
 use crate::codec::{Codec, Importance, Vector};
-use crate::grid;
-use crate::grid::lanes as grid_lanes;
 use crate::lanes::Simd;
 use crate::lanes::blocks;
 use crate::layouts::grid_runs::{self, Runs, Unpack};
@@ -71,7 +71,7 @@ fn search(x: &[f32; SUB_LEN], weights: &[f32; SUB_LEN]) -> Option<Sub> {
         return None;
     }
     let Fit { scale, points } =
-        lattice::fit(&grid::IQ2_XXS, &magnitudes, group_weights, start, range, &TRIES);
+        lattice::fit(&codebook::IQ2_XXS, &magnitudes, group_weights, start, range, &TRIES);
     Some(Sub { scale, points, signs: split.map(|(_, signs)| signs) })
 }
 
@@ -132,7 +132,7 @@ fn decode_row(blocks: &[u8], out: &mut [f32]) {
             let signs = u32::from_le_bytes([bytes[4], bytes[5], bytes[6], bytes[7]]);
             for (i, out) in out.as_chunks_mut::<8>().0.iter_mut().enumerate() {
                 let signs = lattice::even_signs((signs >> (7 * i)) as u8 & 127);
-                lattice::decode_2_bit(grid::IQ2_XXS.point(u16::from(bytes[i])), scale, signs, out);
+                lattice::decode_2_bit(codebook::IQ2_XXS.point(u16::from(bytes[i])), scale, signs, out);
             }
         }
     }
@@ -142,7 +142,7 @@ impl Unpack<BYTES> for Block {
     #[inline(always)]
     fn unpack(block: &[u8; BYTES], runs: &mut Runs) {
         let d = f16_to_f32(u16::from_le_bytes([block[0], block[1]]));
-        let grid = &*grid::IQ2_XXS;
+        let grid = &*codebook::IQ2_XXS;
         for (sub, bytes) in block[2..].as_chunks::<SUB_BYTES>().0.iter().enumerate() {
             let scale = d * (0.5 + f32::from(bytes[7] >> 4)) * 0.25;
             let signs = u32::from_le_bytes([bytes[4], bytes[5], bytes[6], bytes[7]]);

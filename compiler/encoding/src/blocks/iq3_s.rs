@@ -1,7 +1,7 @@
 //! IQ3_S: 256 weights in 110 bytes, 3.4375 bits per weight.
 //!
 //! Eight sub-blocks of 32 weights with 4-bit scales under one f16 number. A sub-block is eight points of four codes of a
-//! grid of 512 (see [`crate::grid`]). 64 bytes hold the lower 8 bits of the points, eight the upper bits, 32 the signs
+//! grid of 512 (see [`crate::codebook`]). 64 bytes hold the lower 8 bits of the points, eight the upper bits, 32 the signs
 //! of all weights, four the scales. `w ~= d * (2 scale + 1) * (2 l + 1)` for the code `l`.
 //!
 //! Where all weights of a sub-block are zero, the reference leaves no room for its points and signs: those of the next
@@ -13,9 +13,9 @@
 use mc_tensor::convert::{f16_to_f32, f32_to_f16};
 
 use crate::blocks::iq4_nl;
+use crate::codebook;
+use crate::codebook::lanes as grid_lanes;
 use crate::codec::{Codec, Importance, Vector};
-use crate::grid;
-use crate::grid::lanes as grid_lanes;
 use crate::lanes::Simd;
 use crate::lanes::blocks;
 use crate::layouts::grid_runs::{Runs, Unpack};
@@ -73,7 +73,7 @@ fn search(x: &[f32; SUB_LEN], weights: &[f32; SUB_LEN]) -> Option<Sub> {
         return None;
     }
     let Fit { scale, points } =
-        lattice::fit(&grid::IQ3_S, magnitudes, lattice::groups(weights), max / 15.0, max, &TRIES);
+        lattice::fit(&codebook::IQ3_S, magnitudes, lattice::groups(weights), max / 15.0, max, &TRIES);
     Some(Sub { scale, points, signs: split.map(|(_, signs)| signs) })
 }
 
@@ -127,7 +127,7 @@ fn decode_row(blocks: &[u8], out: &mut [f32]) {
             let scale = block[SCALES + sub / 2] >> (4 * (sub % 2)) & 15;
             let scale = d * f32::from(1 + 2 * scale);
             let high = block[HIGH + sub] >> (i % 8) & 1;
-            let codes = grid::IQ3_S.point(u16::from_le_bytes([block[2 + i], high]));
+            let codes = codebook::IQ3_S.point(u16::from_le_bytes([block[2 + i], high]));
             let signs = block[SIGNS + i / 2] >> (4 * (i % 2));
             for (j, (out, code)) in out.iter_mut().zip(codes).enumerate() {
                 *out = scale * lattice::magnitude(*code) * lattice::sign(signs, j);
@@ -140,7 +140,7 @@ impl Unpack<BYTES> for Block {
     #[inline(always)]
     fn unpack(block: &[u8; BYTES], runs: &mut Runs) {
         let d = f16_to_f32(u16::from_le_bytes([block[0], block[1]]));
-        let grid = &*grid::IQ3_S;
+        let grid = &*codebook::IQ3_S;
         for run in 0..2 * N_SUBS {
             let sub = run / 2;
             let scale = block[SCALES + sub / 2] >> (4 * (sub % 2)) & 15;

@@ -1,7 +1,7 @@
 //! IQ3_XXS: 256 weights in 98 bytes, 3.0625 bits per weight.
 //!
 //! Eight sub-blocks of 32 weights under one f16 number. A sub-block is eight points of four codes of a grid of 256 (see
-//! [`crate::grid`]), a byte each, and a u32: seven signs for two points, the eighth makes their number even, and in the
+//! [`crate::codebook`]), a byte each, and a u32: seven signs for two points, the eighth makes their number even, and in the
 //! highest 4 bits the scale. `w ~= d * (2 scale + 1) / 4 * value` with the values 4, 12, 20, 28, 36, 44, 52, 62.
 //!
 //! Source: `block_iq3_xxs` of ggml-common.h. Bytes are compared with ggml's in `tests/golden.rs`.
@@ -9,9 +9,9 @@
 use mc_tensor::convert::{f16_to_f32, f32_to_f16};
 
 use crate::blocks::iq4_nl;
+use crate::codebook;
+use crate::codebook::lanes as grid_lanes;
 use crate::codec::{Codec, Importance, Vector};
-use crate::grid;
-use crate::grid::lanes as grid_lanes;
 use crate::lanes::Simd;
 use crate::lanes::blocks;
 use crate::layouts::grid_runs::{self, Runs, Unpack};
@@ -72,7 +72,7 @@ fn search(x: &[f32; SUB_LEN], weights: &[f32; SUB_LEN]) -> Option<Sub> {
         return None;
     }
     let Fit { scale, points } =
-        lattice::fit(&grid::IQ3_XXS, magnitudes, lattice::groups(weights), max / 15.0, max, &TRIES);
+        lattice::fit(&codebook::IQ3_XXS, magnitudes, lattice::groups(weights), max / 15.0, max, &TRIES);
     Some(Sub { scale, points, signs })
 }
 
@@ -132,7 +132,7 @@ fn decode_row(blocks: &[u8], out: &mut [f32]) {
             let bytes = block[SIGNS..].as_chunks::<4>().0[i / 4];
             let scale = d * (0.5 + f32::from(bytes[3] >> 4)) * 0.5;
             let signs = lattice::even_signs((u32::from_le_bytes(bytes) >> (7 * (i % 4))) as u8 & 127);
-            let codes = points.map(|point_idx| grid::IQ3_XXS.point(u16::from(point_idx)));
+            let codes = points.map(|point_idx| codebook::IQ3_XXS.point(u16::from(point_idx)));
             for (j, out) in out.iter_mut().enumerate() {
                 let value = VALUES[usize::from(codes[j / 4][j % 4])];
                 *out = scale * value * lattice::sign(signs, j);
@@ -145,7 +145,7 @@ impl Unpack<BYTES> for Block {
     #[inline(always)]
     fn unpack(block: &[u8; BYTES], runs: &mut Runs) {
         let d = f16_to_f32(u16::from_le_bytes([block[0], block[1]]));
-        let grid = &*grid::IQ3_XXS;
+        let grid = &*codebook::IQ3_XXS;
         let points = block[2..SIGNS].as_chunks::<8>().0;
         for (sub, (points, bytes)) in points.iter().zip(block[SIGNS..].as_chunks::<4>().0).enumerate() {
             let scale = d * (0.5 + f32::from(bytes[3] >> 4)) * 0.5;

@@ -6,7 +6,7 @@
 //! Source: `quantize_row_iq1_*_impl` of ggml-quants.c. Where those abort, because numbers overflow, some point and scale
 //! are taken.
 
-use crate::grid::{self, Place};
+use crate::codebook::{self, Place};
 use crate::lanes::Simd;
 
 /// Weights of a point.
@@ -101,7 +101,7 @@ pub(crate) fn to_grid<const N: usize>(
     let mut points = [0; N];
     let mut is_any_between = false;
     for group in 0..N {
-        points[group] = match grid::IQ1.place(&codes[group]) {
+        points[group] = match codebook::IQ1.place(&codes[group]) {
             Place::Point(point_idx) => point_idx,
             Place::Between(neighbours) => {
                 is_any_between = true;
@@ -125,7 +125,7 @@ fn nearest(neighbours: &[u16], x: &[f32; GROUP], weights: &[f32; GROUP], values:
     let (mut best, mut nearest) = (f32::MAX, neighbours[0]);
     for &point_idx in neighbours {
         let mut distance = 0.0_f32;
-        for ((code, x), w) in grid::IQ1.point(point_idx).iter().zip(x).zip(weights) {
+        for ((code, x), w) in codebook::IQ1.point(point_idx).iter().zip(x).zip(weights) {
             let difference = scale * values[usize::from(*code)] - x;
             distance += w * difference * difference;
         }
@@ -156,7 +156,7 @@ impl Sums {
         values: &Values,
         scale: f32,
     ) {
-        for ((code, x), w) in grid::IQ1.point(point_idx).iter().zip(x).zip(weights) {
+        for ((code, x), w) in codebook::IQ1.point(point_idx).iter().zip(x).zip(weights) {
             let q = values[usize::from(*code)] * scale;
             self.qx += w * q * x;
             self.q2 += w * q * q;
@@ -171,7 +171,7 @@ impl Sums {
 
 /// The weights of a point.
 pub(crate) fn decode(point_idx: u16, scale: f32, values: &Values, out: &mut [f32; GROUP]) {
-    for (out, code) in out.iter_mut().zip(grid::IQ1.point(point_idx)) {
+    for (out, code) in out.iter_mut().zip(codebook::IQ1.point(point_idx)) {
         *out = scale * values[usize::from(*code)];
     }
 }
@@ -186,7 +186,7 @@ pub(crate) fn decode_pair<S: Simd>(
     is_down: [bool; 2],
     out: &mut [f32; 2 * GROUP],
 ) {
-    let grid = &*grid::IQ1;
+    let grid = &*codebook::IQ1;
     let mut codes = [0; 2 * GROUP];
     codes[..GROUP].copy_from_slice(grid.point(points[0]));
     codes[GROUP..].copy_from_slice(grid.point(points[1]));

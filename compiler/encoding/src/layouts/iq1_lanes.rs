@@ -1,6 +1,6 @@
 //! What IQ1_S and IQ1_M share in lanes, with a sub-block in every lane: see [`crate::layouts::iq1`].
 
-use crate::grid::lanes::{self, N_SHARES, Shares};
+use crate::codebook::lanes::{self, N_SHARES, Shares};
 use crate::lanes::{MAX_LANES, Simd};
 use crate::layouts::iq1::{self, DOWN, GROUP, UP, Values};
 

@@ -1,4 +1,4 @@
-//! What the IQ2 and IQ3 codecs share: groups of weights become points of a [`Grid`], signs are kept apart.
+//! What the IQ2 and IQ3 codecs share: groups of weights become points of a [`Codebook`], signs are kept apart.
 //!
 //! A code `l` of a point stands for `2 l + 1`, so a group is `scale * (2 l + 1)` with signs. Some codecs keep seven
 //! signs of eight, the eighth makes the number of minus signs even: where it is odd, the sign of the weight that
@@ -7,7 +7,7 @@
 //! Source: `quantize_row_iq2_*_impl` and `quantize_row_iq3_*_impl` of ggml-quants.c. Where those abort, because numbers
 //! overflow, some point and scale are taken.
 
-use crate::grid::{Grid, Place};
+use crate::codebook::{Codebook, Place};
 use crate::rounding::nearest_int;
 
 /// Weights that share a byte of signs.
@@ -80,7 +80,7 @@ pub(crate) struct Fit<const N: usize> {
 /// * `start`: the scale if no try is any good
 /// * `range`: the magnitude that the largest code should meet
 pub(crate) fn fit<const DIM: usize, const N: usize>(
-    grid: &Grid<DIM>,
+    grid: &Codebook<DIM>,
     x: &[[f32; DIM]; N],
     weights: &[[f32; DIM]; N],
     start: f32,
@@ -127,7 +127,7 @@ pub(crate) fn fit<const DIM: usize, const N: usize>(
 /// The point of a group, and whether it was chosen among neighbours.
 #[inline(always)]
 fn place<const DIM: usize>(
-    grid: &Grid<DIM>,
+    grid: &Codebook<DIM>,
     x: &[f32; DIM],
     roots: &[f32; DIM],
     inverse: f32,
@@ -143,7 +143,7 @@ fn place<const DIM: usize>(
 /// The first of the nearest points; the first of all where no distance is finite.
 #[inline(always)]
 fn nearest<const DIM: usize>(
-    grid: &Grid<DIM>,
+    grid: &Codebook<DIM>,
     neighbours: &[u16],
     x: &[f32; DIM],
     roots: &[f32; DIM],
@@ -167,7 +167,7 @@ fn nearest<const DIM: usize>(
 /// The weighted sums of `q x` and `q^2`, in order.
 #[inline(always)]
 fn sums<const DIM: usize, const N: usize>(
-    grid: &Grid<DIM>,
+    grid: &Codebook<DIM>,
     x: &[[f32; DIM]; N],
     weights: &[[f32; DIM]; N],
     points: &[u16; N],

@@ -4,7 +4,7 @@
 //! neighbour in every lane; groups of one, of two and of more chunks of neighbours apart, so that no branch is a
 //! surprise.
 
-use crate::grid::lanes::{COUNT_BITS, N_SHARES, Near, Shares, n_codes, odd_numbers, places, spread};
+use crate::codebook::lanes::{COUNT_BITS, N_SHARES, Near, Shares, n_codes, odd_numbers, places, spread};
 use crate::lanes::{MAX_LANES, Simd};
 use crate::search::lattice::{Refine, Tries};
 

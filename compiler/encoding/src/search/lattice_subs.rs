@@ -3,7 +3,7 @@
 //! A codec searches one sub-block of a super-block after the other, or, in lanes, one in every lane with
 //! [`crate::search::lattice_lanes`].
 
-use crate::grid::lanes::Near;
+use crate::codebook::lanes::Near;
 use crate::lanes::{MAX_LANES, Simd};
 use crate::search::lanes::positive::positive;
 use crate::search::lanes::weigh;

@@ -46,13 +46,7 @@ fn parse(parser: &mut Parser<'_>) -> Parsed<TensorExpr> {
     parser.eat("@", "`@` and the codec's version")?;
     let version = parser.small_number()?;
     parser.eat(", ", "`, `")?;
-    let importance = if parser.is_at("$") {
-        let input = parser.input()?;
-        parser.eat(", ", "`, `")?;
-        Some(input)
-    } else {
-        None
-    };
+    let importance = parser.importance()?;
     Ok(TensorExpr::new(Quantize { codec, version, importance, of: parser.expression()? }))
 }
 

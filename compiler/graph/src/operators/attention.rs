@@ -9,10 +9,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::builder::Builder;
 use crate::error::GraphError;
-use crate::graph::ValueId;
-use crate::operator::{self, Operator};
+use crate::ids::ValueId;
+use crate::operator::{self, Fragment, Operator};
 use crate::operators::add::Add;
 use crate::operators::batch_matmul::BatchMatmul;
 use crate::operators::causal_mask::CausalMask;
@@ -102,34 +101,34 @@ impl Operator for Attention {
 
     fn decompose(
         &self,
-        builder: &mut Builder,
+        fragment: &mut dyn Fragment,
         inputs: &[ValueId],
     ) -> Result<Option<Vec<ValueId>>, GraphError> {
         let shapes: Option<Vec<Shape>> =
-            inputs.iter().map(|input| Shape::of(builder.value_type(*input))).collect();
+            inputs.iter().map(|input| Shape::of(fragment.value_type(*input))).collect();
         let Some([q, k, v]) = shapes.as_deref() else { return Ok(None) };
         let (groups, shared) = (Dim::Fixed(k.n_heads), Dim::Fixed(q.n_heads / k.n_heads));
         let mut shaped = |value: ValueId, dims: Vec<Dim>, order: &[u32]| {
-            let value = builder.one(Reshape { dims }, &[value])?;
-            builder.one(Transpose { order: order.to_vec() }, &[value])
+            let value = fragment.one(Reshape { dims }, &[value])?;
+            fragment.one(Transpose { order: order.to_vec() }, &[value])
         };
         let one = Dim::Fixed(1);
         let queries = shaped(inputs[0], vec![TOKENS, groups, shared, Dim::Fixed(q.width)], &[1, 2, 0, 3])?;
         let keys = shaped(inputs[1], vec![Dim::Positions, groups, one, Dim::Fixed(k.width)], &[1, 2, 0, 3])?;
         let values =
             shaped(inputs[2], vec![Dim::Positions, groups, one, Dim::Fixed(v.width)], &[1, 2, 3, 0])?;
-        let products = builder.one(BatchMatmul {}, &[queries, keys])?;
-        let mut scores = builder.one(Scale { factor: self.scale }, &[products])?;
+        let products = fragment.one(BatchMatmul {}, &[queries, keys])?;
+        let mut scores = fragment.one(Scale { factor: self.scale }, &[products])?;
         if let Some(cap) = self.soft_cap {
-            scores = builder.one(SoftCap { cap }, &[scores])?;
+            scores = fragment.one(SoftCap { cap }, &[scores])?;
         }
-        let mask = builder.one(CausalMask { window: self.window }, &[])?;
-        let masked = builder.one(Add {}, &[scores, mask])?;
-        let weights = builder.one(Softmax {}, &[masked])?;
-        let mixed = builder.one(BatchMatmul {}, &[weights, values])?;
-        let mixed = builder.one(Transpose { order: vec![2, 0, 1, 3] }, &[mixed])?;
+        let mask = fragment.one(CausalMask { window: self.window }, &[])?;
+        let masked = fragment.one(Add {}, &[scores, mask])?;
+        let weights = fragment.one(Softmax {}, &[masked])?;
+        let mixed = fragment.one(BatchMatmul {}, &[weights, values])?;
+        let mixed = fragment.one(Transpose { order: vec![2, 0, 1, 3] }, &[mixed])?;
         let dims = vec![TOKENS, Dim::Fixed(q.n_heads), Dim::Fixed(v.width)];
-        Ok(Some(vec![builder.one(Reshape { dims }, &[mixed])?]))
+        Ok(Some(vec![fragment.one(Reshape { dims }, &[mixed])?]))
     }
 }
 

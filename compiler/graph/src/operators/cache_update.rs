@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::error::GraphError;
-use crate::graph::StateId;
+use crate::ids::StateId;
 use crate::operator::{self, Operator};
 use crate::operators::rule;
 use crate::scope::Scope;

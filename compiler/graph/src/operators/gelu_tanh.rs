@@ -4,10 +4,9 @@ use mc_tensor::math;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::builder::Builder;
 use crate::error::GraphError;
-use crate::graph::ValueId;
-use crate::operator::{self, Operator};
+use crate::ids::ValueId;
+use crate::operator::{self, Fragment, Operator};
 use crate::operators::add::Add;
 use crate::operators::mul::Mul;
 use crate::operators::offset::Offset;
@@ -52,17 +51,17 @@ impl Operator for GeluTanh {
 
     fn decompose(
         &self,
-        builder: &mut Builder,
+        fragment: &mut dyn Fragment,
         inputs: &[ValueId],
     ) -> Result<Option<Vec<ValueId>>, GraphError> {
-        let square = builder.one(Mul {}, &[inputs[0], inputs[0]])?;
-        let cube = builder.one(Mul {}, &[square, inputs[0]])?;
-        let bent = builder.one(Scale { factor: CUBIC }, &[cube])?;
-        let sum = builder.one(Add {}, &[inputs[0], bent])?;
-        let inner = builder.one(Scale { factor: TWICE_ROOT / 2.0 }, &[sum])?;
-        let tanh = builder.one(Tanh {}, &[inner])?;
-        let share = builder.one(Offset { term: 1.0 }, &[tanh])?;
-        let half = builder.one(Scale { factor: 0.5 }, inputs)?;
-        Ok(Some(vec![builder.one(Mul {}, &[half, share])?]))
+        let square = fragment.one(Mul {}, &[inputs[0], inputs[0]])?;
+        let cube = fragment.one(Mul {}, &[square, inputs[0]])?;
+        let bent = fragment.one(Scale { factor: CUBIC }, &[cube])?;
+        let sum = fragment.one(Add {}, &[inputs[0], bent])?;
+        let inner = fragment.one(Scale { factor: TWICE_ROOT / 2.0 }, &[sum])?;
+        let tanh = fragment.one(Tanh {}, &[inner])?;
+        let share = fragment.one(Offset { term: 1.0 }, &[tanh])?;
+        let half = fragment.one(Scale { factor: 0.5 }, inputs)?;
+        Ok(Some(vec![fragment.one(Mul {}, &[half, share])?]))
     }
 }

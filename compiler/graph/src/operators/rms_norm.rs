@@ -7,10 +7,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::builder::Builder;
 use crate::error::GraphError;
-use crate::graph::ValueId;
-use crate::operator::{self, Operator};
+use crate::ids::ValueId;
+use crate::operator::{self, Fragment, Operator};
 use crate::operators::mul::Mul;
 use crate::operators::offset::Offset;
 use crate::operators::reduce_mean::ReduceMean;
@@ -58,14 +57,14 @@ impl Operator for RmsNorm {
 
     fn decompose(
         &self,
-        builder: &mut Builder,
+        fragment: &mut dyn Fragment,
         inputs: &[ValueId],
     ) -> Result<Option<Vec<ValueId>>, GraphError> {
-        let squares = builder.one(Mul {}, &[inputs[0], inputs[0]])?;
-        let mean = builder.one(ReduceMean {}, &[squares])?;
-        let sum = builder.one(Offset { term: self.epsilon }, &[mean])?;
-        let root = builder.one(Rsqrt {}, &[sum])?;
-        let normed = builder.one(Mul {}, &[inputs[0], root])?;
-        Ok(Some(vec![builder.one(Mul {}, &[normed, inputs[1]])?]))
+        let squares = fragment.one(Mul {}, &[inputs[0], inputs[0]])?;
+        let mean = fragment.one(ReduceMean {}, &[squares])?;
+        let sum = fragment.one(Offset { term: self.epsilon }, &[mean])?;
+        let root = fragment.one(Rsqrt {}, &[sum])?;
+        let normed = fragment.one(Mul {}, &[inputs[0], root])?;
+        Ok(Some(vec![fragment.one(Mul {}, &[normed, inputs[1]])?]))
     }
 }

@@ -9,10 +9,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::builder::Builder;
 use crate::error::GraphError;
-use crate::graph::ValueId;
-use crate::operator::{self, Operator};
+use crate::ids::ValueId;
+use crate::operator::{self, Fragment, Operator};
 use crate::operators::add::Add;
 use crate::operators::concat::Concat;
 use crate::operators::mul::Mul;
@@ -77,13 +76,13 @@ impl Operator for Rope {
 
     fn decompose(
         &self,
-        builder: &mut Builder,
+        fragment: &mut dyn Fragment,
         inputs: &[ValueId],
     ) -> Result<Option<Vec<ValueId>>, GraphError> {
-        let [tokens, heads, Dim::Fixed(head_dim)] = builder.value_type(inputs[0]).dims[..] else {
+        let [tokens, heads, Dim::Fixed(head_dim)] = fragment.value_type(inputs[0]).dims[..] else {
             return Ok(None);
         };
-        let n_pairs = builder.value_type(inputs[1]).width().unwrap_or(0);
+        let n_pairs = fragment.value_type(inputs[1]).width().unwrap_or(0);
         // Pairs lie side by side along a dimension of their own, where they are not halves.
         let (pair_dims, halves) = match self.pairing {
             RotaryPairing::HalfSplit => (vec![tokens, heads, Dim::Fixed(2 * n_pairs)], n_pairs),
@@ -92,25 +91,25 @@ impl Operator for Rope {
         let mut angle_dims = pair_dims.clone();
         angle_dims[1] = Dim::Fixed(1);
         *angle_dims.last_mut().expect("three or four dimensions") = Dim::Fixed(halves);
-        let cosines = builder.one(Reshape { dims: angle_dims.clone() }, &inputs[1..2])?;
-        let sines = builder.one(Reshape { dims: angle_dims }, &inputs[2..3])?;
-        let turning = builder.one(Slice { start: 0, len: 2 * n_pairs }, &inputs[..1])?;
-        let pairs = builder.one(Reshape { dims: pair_dims }, &[turning])?;
-        let a = builder.one(Slice { start: 0, len: halves }, &[pairs])?;
-        let b = builder.one(Slice { start: halves, len: halves }, &[pairs])?;
-        let mut product = |left, right| builder.one(Mul {}, &[left, right]);
+        let cosines = fragment.one(Reshape { dims: angle_dims.clone() }, &inputs[1..2])?;
+        let sines = fragment.one(Reshape { dims: angle_dims }, &inputs[2..3])?;
+        let turning = fragment.one(Slice { start: 0, len: 2 * n_pairs }, &inputs[..1])?;
+        let pairs = fragment.one(Reshape { dims: pair_dims }, &[turning])?;
+        let a = fragment.one(Slice { start: 0, len: halves }, &[pairs])?;
+        let b = fragment.one(Slice { start: halves, len: halves }, &[pairs])?;
+        let mut product = |left, right| fragment.one(Mul {}, &[left, right]);
         let (a_cos, b_sin, a_sin, b_cos) =
             (product(a, cosines)?, product(b, sines)?, product(a, sines)?, product(b, cosines)?);
-        let first = builder.one(Sub {}, &[a_cos, b_sin])?;
-        let second = builder.one(Add {}, &[a_sin, b_cos])?;
-        let turned = builder.one(Concat {}, &[first, second])?;
+        let first = fragment.one(Sub {}, &[a_cos, b_sin])?;
+        let second = fragment.one(Add {}, &[a_sin, b_cos])?;
+        let turned = fragment.one(Concat {}, &[first, second])?;
         let turned =
-            builder.one(Reshape { dims: vec![tokens, heads, Dim::Fixed(2 * n_pairs)] }, &[turned])?;
+            fragment.one(Reshape { dims: vec![tokens, heads, Dim::Fixed(2 * n_pairs)] }, &[turned])?;
         if head_dim == 2 * n_pairs {
             return Ok(Some(vec![turned]));
         }
-        let rest = builder.one(Slice { start: 2 * n_pairs, len: head_dim - 2 * n_pairs }, &inputs[..1])?;
-        Ok(Some(vec![builder.one(Concat {}, &[turned, rest])?]))
+        let rest = fragment.one(Slice { start: 2 * n_pairs, len: head_dim - 2 * n_pairs }, &inputs[..1])?;
+        Ok(Some(vec![fragment.one(Concat {}, &[turned, rest])?]))
     }
 }
 

@@ -4,10 +4,9 @@ use mc_tensor::math;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::builder::Builder;
 use crate::error::GraphError;
-use crate::graph::ValueId;
-use crate::operator::{self, Operator};
+use crate::ids::ValueId;
+use crate::operator::{self, Fragment, Operator};
 use crate::operators::div::Div;
 use crate::operators::exp::Exp;
 use crate::operators::offset::Offset;
@@ -44,12 +43,12 @@ impl Operator for Silu {
 
     fn decompose(
         &self,
-        builder: &mut Builder,
+        fragment: &mut dyn Fragment,
         inputs: &[ValueId],
     ) -> Result<Option<Vec<ValueId>>, GraphError> {
-        let negative = builder.one(Scale { factor: -1.0 }, inputs)?;
-        let power = builder.one(Exp {}, &[negative])?;
-        let divisor = builder.one(Offset { term: 1.0 }, &[power])?;
-        Ok(Some(vec![builder.one(Div {}, &[inputs[0], divisor])?]))
+        let negative = fragment.one(Scale { factor: -1.0 }, inputs)?;
+        let power = fragment.one(Exp {}, &[negative])?;
+        let divisor = fragment.one(Offset { term: 1.0 }, &[power])?;
+        Ok(Some(vec![fragment.one(Div {}, &[inputs[0], divisor])?]))
     }
 }

@@ -4,10 +4,9 @@ use mc_tensor::math;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::builder::Builder;
 use crate::error::GraphError;
-use crate::graph::ValueId;
-use crate::operator::{self, Operator};
+use crate::ids::ValueId;
+use crate::operator::{self, Fragment, Operator};
 use crate::operators::rule;
 use crate::operators::scale::Scale;
 use crate::operators::tanh::Tanh;
@@ -45,11 +44,11 @@ impl Operator for SoftCap {
 
     fn decompose(
         &self,
-        builder: &mut Builder,
+        fragment: &mut dyn Fragment,
         inputs: &[ValueId],
     ) -> Result<Option<Vec<ValueId>>, GraphError> {
-        let small = builder.one(Scale { factor: 1.0 / self.cap }, inputs)?;
-        let bent = builder.one(Tanh {}, &[small])?;
-        Ok(Some(vec![builder.one(Scale { factor: self.cap }, &[bent])?]))
+        let small = fragment.one(Scale { factor: 1.0 / self.cap }, inputs)?;
+        let bent = fragment.one(Tanh {}, &[small])?;
+        Ok(Some(vec![fragment.one(Scale { factor: self.cap }, &[bent])?]))
     }
 }

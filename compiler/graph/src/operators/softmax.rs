@@ -4,10 +4,9 @@ use mc_tensor::math;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::builder::Builder;
 use crate::error::GraphError;
-use crate::graph::ValueId;
-use crate::operator::{self, Operator};
+use crate::ids::ValueId;
+use crate::operator::{self, Fragment, Operator};
 use crate::operators::div::Div;
 use crate::operators::exp::Exp;
 use crate::operators::reduce_max::ReduceMax;
@@ -50,13 +49,13 @@ impl Operator for Softmax {
 
     fn decompose(
         &self,
-        builder: &mut Builder,
+        fragment: &mut dyn Fragment,
         inputs: &[ValueId],
     ) -> Result<Option<Vec<ValueId>>, GraphError> {
-        let greatest = builder.one(ReduceMax {}, inputs)?;
-        let below = builder.one(Sub {}, &[inputs[0], greatest])?;
-        let powers = builder.one(Exp {}, &[below])?;
-        let sum = builder.one(ReduceSum {}, &[powers])?;
-        Ok(Some(vec![builder.one(Div {}, &[powers, sum])?]))
+        let greatest = fragment.one(ReduceMax {}, inputs)?;
+        let below = fragment.one(Sub {}, &[inputs[0], greatest])?;
+        let powers = fragment.one(Exp {}, &[below])?;
+        let sum = fragment.one(ReduceSum {}, &[powers])?;
+        Ok(Some(vec![fragment.one(Div {}, &[powers, sum])?]))
     }
 }

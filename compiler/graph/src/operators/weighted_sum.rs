@@ -3,10 +3,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::builder::Builder;
 use crate::error::GraphError;
-use crate::graph::ValueId;
-use crate::operator::{self, Operator};
+use crate::ids::ValueId;
+use crate::operator::{self, Fragment, Operator};
 use crate::operators::batch_matmul::BatchMatmul;
 use crate::operators::reshape::Reshape;
 use crate::operators::rule;
@@ -56,13 +55,13 @@ impl Operator for WeightedSum {
 
     fn decompose(
         &self,
-        builder: &mut Builder,
+        fragment: &mut dyn Fragment,
         inputs: &[ValueId],
     ) -> Result<Option<Vec<ValueId>>, GraphError> {
-        let [tokens, n, width] = builder.value_type(inputs[0]).dims[..] else { return Ok(None) };
-        let columns = builder.one(Transpose { order: vec![0, 2, 1] }, &inputs[..1])?;
-        let shares = builder.one(Reshape { dims: vec![tokens, Dim::Fixed(1), n] }, &inputs[1..])?;
-        let sums = builder.one(BatchMatmul {}, &[columns, shares])?;
-        Ok(Some(vec![builder.one(Reshape { dims: vec![tokens, width] }, &[sums])?]))
+        let [tokens, n, width] = fragment.value_type(inputs[0]).dims[..] else { return Ok(None) };
+        let columns = fragment.one(Transpose { order: vec![0, 2, 1] }, &inputs[..1])?;
+        let shares = fragment.one(Reshape { dims: vec![tokens, Dim::Fixed(1), n] }, &inputs[1..])?;
+        let sums = fragment.one(BatchMatmul {}, &[columns, shares])?;
+        Ok(Some(vec![fragment.one(Reshape { dims: vec![tokens, width] }, &[sums])?]))
     }
 }

@@ -3,8 +3,13 @@
 mod cancellation;
 mod divergence;
 mod errors;
+#[path = "../../../graph/tests/examples/mod.rs"]
+mod examples;
 mod forward;
 mod generation;
+mod graphs;
 mod metrics;
+mod operators;
 mod reference;
+mod statistics;
 mod toy;

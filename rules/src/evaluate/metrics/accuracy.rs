@@ -10,7 +10,7 @@ use mc_ir::fault::Fault;
 use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs, Presence, PropertySchema, ValueKind};
 use mc_runtime::accuracy::{Question, answers};
 use mc_runtime::cancellation::Cancellation;
-use mc_runtime::statistics::Share;
+use mc_runtime::estimate::Share;
 use serde::Deserialize;
 
 use crate::action::remote_kind::{Parameters, RemoteKind, last, number};

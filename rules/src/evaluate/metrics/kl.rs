@@ -14,7 +14,7 @@ use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs, Presence, Proper
 use mc_runtime::cancellation::Cancellation;
 use mc_runtime::chunks::ChunkOptions;
 use mc_runtime::divergence::{Divergence, divergence};
-use mc_runtime::statistics::{Estimate, Share};
+use mc_runtime::estimate::{Estimate, Share};
 use serde::{Deserialize, Serialize};
 
 use crate::action::remote_kind::{Parameters, RemoteKind};

@@ -1,11 +1,11 @@
-//! The grids of [`crate::grid`] for lanes: a neighbour in every lane, while one group looks for the nearest.
+//! The grids of [`crate::codebook`] for lanes: a neighbour in every lane, while one group looks for the nearest.
 //!
 //! A point is packed, a nibble per code, so that a nibble is the place of that code's share of the distance in a table
 //! of all shares of a group: see [`shares`].
 
 use std::sync::LazyLock;
 
-use crate::grid::{self, Grid, Place};
+use crate::codebook::{self, Codebook, Place};
 use crate::lanes::{MAX_LANES, Simd};
 
 /// Neighbours that are read together.
@@ -28,18 +28,18 @@ pub(crate) struct Near<const DIM: usize> {
     neighbours: Vec<[i32; CHUNK]>,
 }
 
-/// See [`grid::IQ1`].
-pub(crate) static IQ1: LazyLock<Near<8>> = LazyLock::new(|| Near::of(&grid::IQ1));
-/// See [`grid::IQ2_XXS`].
-pub(crate) static IQ2_XXS: LazyLock<Near<8>> = LazyLock::new(|| Near::of(&grid::IQ2_XXS));
-/// See [`grid::IQ2_XS`].
-pub(crate) static IQ2_XS: LazyLock<Near<8>> = LazyLock::new(|| Near::of(&grid::IQ2_XS));
-/// See [`grid::IQ2_S`].
-pub(crate) static IQ2_S: LazyLock<Near<8>> = LazyLock::new(|| Near::of(&grid::IQ2_S));
-/// See [`grid::IQ3_XXS`].
-pub(crate) static IQ3_XXS: LazyLock<Near<4>> = LazyLock::new(|| Near::of(&grid::IQ3_XXS));
-/// See [`grid::IQ3_S`].
-pub(crate) static IQ3_S: LazyLock<Near<4>> = LazyLock::new(|| Near::of(&grid::IQ3_S));
+/// See [`codebook::IQ1`].
+pub(crate) static IQ1: LazyLock<Near<8>> = LazyLock::new(|| Near::of(&codebook::IQ1));
+/// See [`codebook::IQ2_XXS`].
+pub(crate) static IQ2_XXS: LazyLock<Near<8>> = LazyLock::new(|| Near::of(&codebook::IQ2_XXS));
+/// See [`codebook::IQ2_XS`].
+pub(crate) static IQ2_XS: LazyLock<Near<8>> = LazyLock::new(|| Near::of(&codebook::IQ2_XS));
+/// See [`codebook::IQ2_S`].
+pub(crate) static IQ2_S: LazyLock<Near<8>> = LazyLock::new(|| Near::of(&codebook::IQ2_S));
+/// See [`codebook::IQ3_XXS`].
+pub(crate) static IQ3_XXS: LazyLock<Near<4>> = LazyLock::new(|| Near::of(&codebook::IQ3_XXS));
+/// See [`codebook::IQ3_S`].
+pub(crate) static IQ3_S: LazyLock<Near<4>> = LazyLock::new(|| Near::of(&codebook::IQ3_S));
 
 /// Bits of a list that say how many chunks it has; above them is the first chunk.
 pub(crate) const COUNT_BITS: u32 = 5;
@@ -51,7 +51,7 @@ pub(crate) fn n_chunks(list: i32) -> usize {
 }
 
 impl<const DIM: usize> Near<DIM> {
-    fn of(grid: &Grid<DIM>) -> Self {
+    fn of(grid: &Codebook<DIM>) -> Self {
         let mut near = Self {
             lists: Box::new([0; MAX_VECTORS]),
             point_at: Box::new([0; MAX_VECTORS]),

@@ -1,4 +1,5 @@
-//! The grids of the IQ1, IQ2 and IQ3 codecs: short vectors of codes, of which a block names some by their index.
+//! The codebooks of the IQ1, IQ2 and IQ3 codecs (ggml calls them grids): short vectors of codes, of which a block names
+//! some by their index.
 //!
 //! Few of all vectors of codes are points of a grid. For each that is not, the grid lists the points near it, from
 //! which an encoder chooses by its own measure.
@@ -16,8 +17,8 @@ pub mod lanes;
 
 use std::sync::LazyLock;
 
-/// A grid of vectors of `DIM` codes.
-pub(crate) struct Grid<const DIM: usize> {
+/// A codebook: points in the lattice of vectors of `DIM` codes.
+pub(crate) struct Codebook<const DIM: usize> {
     /// The codes are `0..n_codes`.
     n_codes: usize,
     points: Vec<[u8; DIM]>,
@@ -42,19 +43,22 @@ pub(crate) enum Place<'a> {
 }
 
 /// The grid of IQ1_S and IQ1_M.
-pub(crate) static IQ1: LazyLock<Grid<8>> = LazyLock::new(|| Grid::unpack(&iq1::PACKED, 2, 3, 3));
+pub(crate) static IQ1: LazyLock<Codebook<8>> = LazyLock::new(|| Codebook::unpack(&iq1::PACKED, 2, 3, 3));
 /// The grid of IQ2_XXS.
-pub(crate) static IQ2_XXS: LazyLock<Grid<8>> = LazyLock::new(|| Grid::unpack(&iq2_xxs::PACKED, 2, 3, 2));
+pub(crate) static IQ2_XXS: LazyLock<Codebook<8>> =
+    LazyLock::new(|| Codebook::unpack(&iq2_xxs::PACKED, 2, 3, 2));
 /// The grid of IQ2_XS.
-pub(crate) static IQ2_XS: LazyLock<Grid<8>> = LazyLock::new(|| Grid::unpack(&iq2_xs::PACKED, 2, 3, 2));
+pub(crate) static IQ2_XS: LazyLock<Codebook<8>> =
+    LazyLock::new(|| Codebook::unpack(&iq2_xs::PACKED, 2, 3, 2));
 /// The grid of IQ2_S.
-pub(crate) static IQ2_S: LazyLock<Grid<8>> = LazyLock::new(|| Grid::unpack(&iq2_s::PACKED, 2, 3, 1));
+pub(crate) static IQ2_S: LazyLock<Codebook<8>> = LazyLock::new(|| Codebook::unpack(&iq2_s::PACKED, 2, 3, 1));
 /// The grid of IQ3_XXS.
-pub(crate) static IQ3_XXS: LazyLock<Grid<4>> = LazyLock::new(|| Grid::unpack(&iq3_xxs::PACKED, 3, 8, 2));
+pub(crate) static IQ3_XXS: LazyLock<Codebook<4>> =
+    LazyLock::new(|| Codebook::unpack(&iq3_xxs::PACKED, 3, 8, 2));
 /// The grid of IQ3_S.
-pub(crate) static IQ3_S: LazyLock<Grid<4>> = LazyLock::new(|| Grid::unpack(&iq3_s::PACKED, 3, 8, 3));
+pub(crate) static IQ3_S: LazyLock<Codebook<4>> = LazyLock::new(|| Codebook::unpack(&iq3_s::PACKED, 3, 8, 3));
 
-impl<const DIM: usize> Grid<DIM> {
+impl<const DIM: usize> Codebook<DIM> {
     /// Unpacks a grid and finds the neighbours of what lies between its points.
     ///
     /// * `packed`: the points, `code_bits` bits a code, the first code lowest
@@ -166,7 +170,7 @@ mod tests {
     use super::*;
 
     /// Every vector is a point, or has neighbours in order, and no point left out is nearer than the farthest.
-    fn check<const DIM: usize>(grid: &Grid<DIM>, n_points: usize, n_shells: usize) {
+    fn check<const DIM: usize>(grid: &Codebook<DIM>, n_points: usize, n_shells: usize) {
         assert_eq!(grid.points.len(), n_points);
         assert_eq!(*grid.point(0), [0; DIM]);
         for vector_idx in 0..grid.point_at.len() {

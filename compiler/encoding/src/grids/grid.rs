@@ -1,0 +1,116 @@
+//! A grid: the numbers that the weights of one group can become.
+//!
+//! A weight is stored as a code, and a group of weights shares a scale and, on some grids, a bias:
+//! `w ~= scale * level(code) + bias`. Which code a weight gets is the solver's choice; how codes, scales and biases
+//! become bytes is the packing's.
+
+use std::fmt;
+
+use mc_tensor::dtype::DType;
+
+/// The numbers that weights can become.
+pub struct Grid {
+    /// Name, such as `affine-4-g64`; the first part of an encoding's name.
+    pub name: &'static str,
+    /// Raised when the same codes may mean other numbers; part of every key of an encoded tensor.
+    pub version: u32,
+    /// Bits of a code.
+    pub bits: u32,
+    /// Lowest and highest code.
+    pub codes: (i32, i32),
+    /// The weights that share a scale.
+    pub group: Group,
+    /// True if a group has a bias beside its scale.
+    pub has_bias: bool,
+    /// Type in which scales and biases are stored.
+    pub scale_type: ScaleType,
+    /// Writes the level of each code: the weight that it means where the scale is 1 and the bias 0.
+    pub levels: fn(&[i32], &mut [f32]),
+    /// Writes the code whose level is nearest to each number, within [`Self::codes`]; of two equally near, the even
+    /// one.
+    pub nearest: fn(&[f32], &mut [i32]),
+    /// Name of the solver where an encoding names none.
+    pub solver: &'static str,
+    /// Name of the packing where an encoding names none.
+    pub packing: &'static str,
+}
+
+/// The weights that share a scale.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Group {
+    /// So many neighboring columns of a row.
+    Columns(usize),
+    /// A whole row, which is one output channel of a matrix.
+    Row,
+}
+
+/// Type in which scales and biases are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ScaleType {
+    /// The type of the weights, where that is F16 or BF16; else F32.
+    OfWeights,
+    /// Always this float type, of 16 or 32 bits.
+    Fixed(DType),
+}
+
+impl Grid {
+    /// Returns true if a row of so many columns is a whole number of groups.
+    pub fn fits(&self, n_cols: usize) -> bool {
+        match self.group {
+            Group::Columns(len) => n_cols.is_multiple_of(len),
+            Group::Row => true,
+        }
+    }
+
+    /// Number of weights in a group of a row.
+    pub fn group_len(&self, n_cols: usize) -> usize {
+        match self.group {
+            Group::Columns(len) => len,
+            Group::Row => n_cols,
+        }
+    }
+
+    /// Number of groups in a row, which must fit.
+    pub fn n_groups(&self, n_cols: usize) -> usize {
+        match self.group {
+            Group::Columns(len) => n_cols / len,
+            Group::Row => 1,
+        }
+    }
+
+    /// The highest level.
+    pub fn top(&self) -> f32 {
+        let mut level = [0.0];
+        (self.levels)(&[self.codes.1], &mut level);
+        level[0]
+    }
+
+    /// Type in which the scales of such weights are stored.
+    pub fn scale_dtype(&self, weights: DType) -> DType {
+        match (self.scale_type, weights) {
+            (ScaleType::Fixed(dtype), _) => dtype,
+            (ScaleType::OfWeights, DType::F16 | DType::BF16) => weights,
+            (ScaleType::OfWeights, _) => DType::F32,
+        }
+    }
+}
+
+impl fmt::Display for Grid {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name)
+    }
+}
+
+impl fmt::Debug for Grid {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}@{}", self.name, self.version)
+    }
+}
+
+impl PartialEq for Grid {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for Grid {}

@@ -1,0 +1,62 @@
+//! `mlx`: the planes of a quantized layer of MLX: `weight`, `scales`, `biases`.
+//!
+//! `weight` is U32 `[rows, columns * bits / 32]`: the codes of a row are one stream of bits, the lowest bit of each
+//! code first, and code `k` takes the bits from `k * bits` on; a word holds 32 of them, the first lowest. So codes of 3,
+//! 5 and 6 bits lie across words. `scales` and `biases` are `[rows, groups]` in the type of the weights.
+//!
+//! Source: `affine_quantize` of mlx 0.32; bytes are compared with it in `tests/planes.rs`.
+
+use mc_tensor::dtype::DType;
+
+use crate::grids::grid::{Grid, Group};
+use crate::packings::packing::{Packing, PlaneRow, pack_scales, planes, unpack_scales};
+use crate::solvers::solver::Solved;
+
+/// The packing.
+pub static PACKING: Packing = Packing { name: "mlx", version: 1, accepts, planes: planes_of, pack, unpack };
+
+fn accepts(grid: &Grid) -> bool {
+    // 32 columns are whole words whatever the bits.
+    let is_whole = matches!(grid.group, Group::Columns(len) if len.is_multiple_of(32));
+    is_whole && grid.has_bias && grid.codes.0 == 0 && grid.bits <= 8
+}
+
+fn planes_of(grid: &Grid, n_cols: usize, scales: DType) -> Vec<PlaneRow> {
+    let n_words = n_cols / 32 * grid.bits as usize;
+    planes(PlaneRow { name: "weight", dtype: DType::U32, n_cols: n_words }, grid, n_cols, scales)
+}
+
+fn pack(grid: &Grid, row: &Solved, scales: DType, planes: &mut [&mut [u8]]) {
+    let mut words = planes[0].as_chunks_mut::<4>().0.iter_mut();
+    let (mut bits, mut n_bits) = (0_u64, 0);
+    for code in &row.codes {
+        bits |= u64::from(*code as u32) << n_bits;
+        n_bits += grid.bits;
+        if n_bits >= 32
+            && let Some(word) = words.next()
+        {
+            *word = (bits as u32).to_le_bytes();
+            bits >>= 32;
+            n_bits -= 32;
+        }
+    }
+    pack_scales(row, scales, planes);
+}
+
+fn unpack(grid: &Grid, planes: &[&[u8]], scales: DType, row: &mut Solved) {
+    let mut words = planes[0].as_chunks::<4>().0.iter();
+    let mask = (1_u64 << grid.bits) - 1;
+    let (mut bits, mut n_bits) = (0_u64, 0);
+    for code in &mut row.codes {
+        if n_bits < grid.bits
+            && let Some(word) = words.next()
+        {
+            bits |= u64::from(u32::from_le_bytes(*word)) << n_bits;
+            n_bits += 32;
+        }
+        *code = (bits & mask) as i32;
+        bits >>= grid.bits;
+        n_bits -= grid.bits;
+    }
+    unpack_scales(planes, scales, row);
+}

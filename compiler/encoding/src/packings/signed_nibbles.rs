@@ -1,0 +1,24 @@
+//! `signed-nibbles`: `weight` U8 `[rows, columns / 2]` with each code as a four-bit two's complement number, the even
+//! column in the lower half, and `scales` `[rows, groups]`.
+//!
+//! These are the bytes of LiteRT's and Core ML's type INT4.
+
+use crate::packings::nibbles;
+use crate::packings::packing::{Packing, pack_scales, unpack_scales};
+
+/// The packing.
+pub static PACKING: Packing = Packing {
+    name: "signed-nibbles",
+    version: 1,
+    accepts: nibbles::accepts,
+    planes: nibbles::planes_of,
+    pack: |_, row, scales, planes| {
+        nibbles::join(&row.codes, planes[0], |code| code as u8 & 15);
+        pack_scales(row, scales, planes);
+    },
+    unpack: |_, planes, scales, row| {
+        // The sign is moved to the top of a byte and back.
+        nibbles::part(planes[0], &mut row.codes, |nibble| i32::from((nibble << 4) as i8 >> 4));
+        unpack_scales(planes, scales, row);
+    },
+};

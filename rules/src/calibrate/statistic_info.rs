@@ -1,0 +1,22 @@
+//! What the rules of calibration provide: where the statistic of each matrix is.
+
+use std::collections::BTreeMap;
+
+use mc_ir::action::Artifact;
+use mc_runtime::statistics::statistic::Statistic;
+use mc_tensor::model_tensor::ModelTensor;
+
+use crate::source::dataset::DatasetInfo;
+
+/// A statistic of the matrices of a model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatisticInfo {
+    /// The target's name.
+    pub name: String,
+    /// The kind.
+    pub statistic: &'static Statistic,
+    /// The numbers of each matrix, F32 in the shape that the statistic says; empty where nothing was measured.
+    pub rows: BTreeMap<ModelTensor, Artifact>,
+    /// The text that it was computed on; unknown for one that was read.
+    pub calibration: Option<DatasetInfo>,
+}
