@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
+use mc_rules::inference::backends;
 use mc_syntax::terminal::{Markup, printable};
 
 use crate::exit::Exit;
@@ -64,6 +65,10 @@ fn run(cli: Cli, streams: &Arc<Streams>) -> Exit {
     if let Some(path) = cli.options.cpu_path {
         let is_first = path.choose();
         debug_assert!(is_first, "nothing has computed yet");
+    }
+    if let Some(name) = &cli.options.backend {
+        let is_known = backends::choose(name);
+        debug_assert!(is_known, "the option takes known names only");
     }
     let invocation = Invocation { options: cli.options, streams: Arc::clone(streams), command: Cli::command };
     let exit = match cli.verb.run(&invocation) {

@@ -64,7 +64,7 @@ impl Calibration {
     pub(crate) fn of_parameters(parameters: &Parameters, data: &str) -> Result<Self, String> {
         let (of_subject, context) = last(parameters, CONTEXT)?;
         let subject = Subject::of_parameters(of_subject)?;
-        let Subject::Unquantized(model) = &subject else {
+        let Some(model) = subject.unquantized() else {
             return Err("Statistics are computed on a model that was not written".to_owned());
         };
         let measured = model.tensors().filter(|tensor| is_measured(*tensor)).collect();

@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 
 use mc_family::tokenizer::parse_special::ParseSpecial;
 use mc_ir::action::{ActionError, Content};
+use mc_runtime::backends;
 use mc_runtime::error::RuntimeError;
 use mc_runtime::generate::{GenerateOptions, Generated, StopReason, generate};
 use mc_runtime::sampler::Sampling;
@@ -84,7 +85,7 @@ impl ChatModel {
     /// # Errors
     /// When the file is broken, or no model that we can run.
     pub fn open(content: &Content) -> Result<Self, ActionError> {
-        open_exported(content).map(Self)
+        open_exported(content, backends::chosen()).map(Self)
     }
 
     /// Brings up a checkpoint, a merge or a blend in its own precision.
@@ -93,7 +94,7 @@ impl ChatModel {
     /// When its files cannot be read or contradict each other, or it is no model that we can run.
     pub fn of_model(info: &ModelInfo, read: ReadSource<'_>) -> Result<Self, ActionError> {
         let (model, inputs) = Unquantized::of(info);
-        model.open(&SourceInputs { inputs: &inputs, read }, 0).map(Self)
+        model.open(&SourceInputs { inputs: &inputs, read }, 0, backends::chosen()).map(Self)
     }
 
     /// The ids of a prompt.

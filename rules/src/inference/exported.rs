@@ -5,6 +5,7 @@ use std::sync::Arc;
 use mc_exporter::model_file::FileTensor;
 use mc_family::tokenizer::Tokenizer;
 use mc_ir::action::{ActionError, Content};
+use mc_runtime::backends::BackendEntry;
 use mc_runtime::model::Model;
 use mc_runtime::weight::{Weight as RuntimeWeight, WeightBytes};
 use mc_runtime::weights::Weights;
@@ -17,7 +18,8 @@ use crate::source::file_head;
 ///
 /// # Errors
 /// When the file is broken, or no model that we can run.
-pub(crate) fn open_exported(content: &Content) -> Result<Opened, ActionError> {
+pub(crate) fn open_exported(content: &Content, backend: &BackendEntry) -> Result<Opened, ActionError> {
+    let backend = backend.open().map_err(ActionError::failed)?;
     let file = file_head::open(content)?;
     let template_place = file_head::template_place(content);
     let tokenizer = Tokenizer::from_vocabulary(&file.vocabulary).map_err(ActionError::failed)?;
@@ -28,7 +30,7 @@ pub(crate) fn open_exported(content: &Content) -> Result<Opened, ActionError> {
         };
         weights.insert(purpose, weight(tensor, content)?);
     }
-    let model = Model::new(&file.decoder, weights).map_err(ActionError::failed)?;
+    let model = Model::with_backend(&file.decoder, weights, backend).map_err(ActionError::failed)?;
     Ok(Opened { model, tokenizer: Arc::new(tokenizer), vocabulary: file.vocabulary, template_place })
 }
 

@@ -1,7 +1,8 @@
 //! What is measured: a model in a file, or one that was never written, as a runtime model with its tokenizer.
 
 use mc_ir::action::{ActionContext, ActionError, Artifact, Input};
-use mc_runtime::cpu_exact::CPU_EXACT;
+use mc_runtime::backend::BackendId;
+use mc_runtime::backends::{self, BACKENDS, BackendEntry};
 
 use crate::action::remote_kind::Parameters;
 use crate::exporters::{self, EXPORTERS};
@@ -16,9 +17,15 @@ const UNQUANTIZED: &str = "unquantized";
 /// The parameter that names what computes.
 const BACKEND: &str = "backend";
 
-/// A model to be measured.
+/// A model to be measured, and what computes it.
 #[derive(Clone, Debug)]
-pub(crate) enum Subject {
+pub(crate) struct Subject {
+    backend: &'static BackendEntry,
+    form: Form,
+}
+
+#[derive(Clone, Debug)]
+enum Form {
     /// A file that was written, in the format of this name; one input of the action.
     Exported(&'static str),
     /// The checkpoint or merge itself, in its own precision.
@@ -28,29 +35,41 @@ pub(crate) enum Subject {
 impl Subject {
     /// A file, and what an action that measures it reads; the action's own inputs come after.
     pub(crate) fn of_export(format: &'static str, whole: &Artifact) -> (Self, Vec<Input>) {
-        (Self::Exported(format), vec![Input::Artifact(whole.clone())])
+        (Self::on_chosen(Form::Exported(format)), vec![Input::Artifact(whole.clone())])
     }
 
     /// A model that was never written, and what an action that measures it reads; the action's own inputs come after.
     pub(crate) fn of_model(info: &ModelInfo) -> (Self, Vec<Input>) {
         let (model, inputs) = Unquantized::of(info);
-        (Self::Unquantized(Box::new(model)), inputs)
+        (Self::on_chosen(Form::Unquantized(Box::new(model))), inputs)
+    }
+
+    fn on_chosen(form: Form) -> Self {
+        Self { backend: backends::chosen(), form }
+    }
+
+    /// The model, if it was never written.
+    pub(crate) fn unquantized(&self) -> Option<&Unquantized> {
+        match &self.form {
+            Form::Exported(_) => None,
+            Form::Unquantized(model) => Some(model),
+        }
     }
 
     /// The number of the first input that is the action's own.
     pub(crate) fn n_inputs(&self) -> usize {
-        match self {
-            Self::Exported(_) => 1,
-            Self::Unquantized(model) => model.n_inputs(),
+        match &self.form {
+            Form::Exported(_) => 1,
+            Form::Unquantized(model) => model.n_inputs(),
         }
     }
 
     /// What besides the inputs' bytes makes the model what it is.
     pub(crate) fn parameters(&self) -> Vec<(String, String)> {
-        let backend = (BACKEND.to_owned(), format!("{}@{}", CPU_EXACT.name, CPU_EXACT.version));
-        let (model, own) = match self {
-            Self::Exported(format) => (*format, Vec::new()),
-            Self::Unquantized(model) => (UNQUANTIZED, model.parameters()),
+        let backend = (BACKEND.to_owned(), key(self.backend.id));
+        let (model, own) = match &self.form {
+            Form::Exported(format) => (*format, Vec::new()),
+            Form::Unquantized(model) => (UNQUANTIZED, model.parameters()),
         };
         [(MODEL.to_owned(), model.to_owned()), backend].into_iter().chain(own).collect()
     }
@@ -64,12 +83,19 @@ impl Subject {
         if !names(MODEL, 0) || !names(BACKEND, 1) {
             return Err(format!("Expected the parameters `{MODEL}` and `{BACKEND}` first"));
         }
-        let model = parameters[0].1.as_str();
+        let (model, named) = (parameters[0].1.as_str(), parameters[1].1.as_str());
+        let backend = BACKENDS.iter().find(|backend| key(backend.id) == named);
+        let backend = backend.ok_or_else(|| {
+            let known: Vec<String> =
+                BACKENDS.iter().map(|backend| format!("`{}`", key(backend.id))).collect();
+            format!("Parameter `{BACKEND}` is `{named}`; this mc has {}", known.join(", "))
+        })?;
         if model == UNQUANTIZED {
-            return Ok(Self::Unquantized(Box::new(Unquantized::of_parameters(&parameters[2..])?)));
+            let model = Unquantized::of_parameters(&parameters[2..])?;
+            return Ok(Self { backend, form: Form::Unquantized(Box::new(model)) });
         }
         let exporter = exporters::by_name(model).filter(|exporter| exporter.container().is_some());
-        exporter.map(|exporter| Self::Exported(exporter.name())).ok_or_else(|| {
+        exporter.map(|exporter| Self { backend, form: Form::Exported(exporter.name()) }).ok_or_else(|| {
             let known: Vec<String> = EXPORTERS.iter().map(|known| format!("`{}`", known.name())).collect();
             let known = known.join(", ");
             format!("Parameter `{MODEL}` is `{model}`; expected {known} or `{UNQUANTIZED}`")
@@ -90,9 +116,9 @@ impl Subject {
 
     /// A word for progress lines.
     pub(crate) fn describe(&self) -> &'static str {
-        match self {
-            Self::Exported(_) => "quantized",
-            Self::Unquantized(_) => "unquantized",
+        match &self.form {
+            Form::Exported(_) => "quantized",
+            Form::Unquantized(_) => "unquantized",
         }
     }
 
@@ -101,9 +127,14 @@ impl Subject {
     /// # Errors
     /// When its files cannot be read or contradict each other.
     pub(crate) fn open(&self, ctx: &dyn ActionContext, first: usize) -> Result<Opened, ActionError> {
-        match self {
-            Self::Exported(_) => open_exported(&ctx.input(first)?),
-            Self::Unquantized(model) => model.open(ctx, first),
+        match &self.form {
+            Form::Exported(_) => open_exported(&ctx.input(first)?, self.backend),
+            Form::Unquantized(model) => model.open(ctx, first, self.backend),
         }
     }
+}
+
+/// A backend's id, as keys have it.
+fn key(id: BackendId) -> String {
+    format!("{}@{}", id.name, id.version)
 }

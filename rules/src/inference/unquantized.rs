@@ -15,6 +15,7 @@ use mc_expression::operators::load::Load;
 use mc_expression::operators::stack::Stack;
 use mc_graph::rotary::RotaryPairing;
 use mc_ir::action::{ActionContext, ActionError, Input};
+use mc_runtime::backends::BackendEntry;
 use mc_runtime::error::RuntimeError;
 use mc_runtime::model::Model;
 use mc_runtime::weight::{Weight as RuntimeWeight, WeightBytes};
@@ -136,7 +137,13 @@ impl Unquantized {
     ///
     /// # Errors
     /// When its files cannot be read or contradict each other.
-    pub(crate) fn open(&self, ctx: &dyn ActionContext, first: usize) -> Result<Opened, ActionError> {
+    pub(crate) fn open(
+        &self,
+        ctx: &dyn ActionContext,
+        first: usize,
+        backend: &BackendEntry,
+    ) -> Result<Opened, ActionError> {
+        let backend = backend.open().map_err(ActionError::failed)?;
         let contents = Contents::of_roles(ctx, &self.roles, first)?;
         let vocabulary = vocabulary_of(&contents, &self.program)?;
         let tokenizer = tokenizer_of(&contents, &self.program)?;
@@ -149,7 +156,7 @@ impl Unquantized {
             let runtime = runtime.map_err(|error| tensor_error(&weight.tensor.to_string(), &error))?;
             weights.insert(weight.tensor, runtime);
         }
-        let model = Model::new(&self.program, weights).map_err(ActionError::failed)?;
+        let model = Model::with_backend(&self.program, weights, backend).map_err(ActionError::failed)?;
         let template_place = contents.template_place();
         Ok(Opened { model, tokenizer: Arc::new(tokenizer), vocabulary, template_place })
     }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use mc_rules::inference::backends;
 use mc_tensor::cpu_path::CpuPath;
 
 use crate::options::access::AccessOptions;
@@ -42,6 +43,10 @@ pub(crate) struct GlobalOptions {
     /// Vector instructions to compute with; results do not depend on it [default: the widest of this CPU]
     #[arg(long, global = true, value_name = "PATH", value_parser = cpu_path)]
     pub(crate) cpu_path: Option<CpuPath>,
+
+    /// Run models with this backend; numbers of different backends are kept apart [default: cpu-exact]
+    #[arg(long, global = true, value_name = "NAME", value_parser = backend)]
+    pub(crate) backend: Option<String>,
 
     #[command(flatten)]
     pub(crate) fetch: FetchOptions,
@@ -83,6 +88,12 @@ pub(crate) enum Color {
     Always,
     /// Never, and no moving bars either.
     Never,
+}
+
+fn backend(name: &str) -> Result<String, String> {
+    let names = backends::names();
+    let known = names.iter().find(|known| **known == name);
+    known.map(|known| (*known).to_owned()).ok_or_else(|| format!("this mc has {}", names.join(", ")))
 }
 
 fn cpu_path(name: &str) -> Result<CpuPath, String> {
