@@ -104,3 +104,25 @@ fn a_prompt_that_is_too_long_is_refused_with_its_number() {
     assert!(ran.stderr.contains("The sequence needs 5000 positions"), "{}", ran.stderr);
     assert_eq!(ran.stdout, "");
 }
+
+#[test]
+fn another_backend_measures_the_same_model_under_a_key_of_its_own() {
+    let sandbox = Sandbox::warm_gguf();
+    add_gate(&sandbox, "loose", "max-mean=0.01");
+    sandbox.mc(&["test", "//models:loose"]).exits(0);
+    let ran = sandbox.mc(&["test", "--backend", "candle-cpu", "//models:loose"]).exits(0);
+    assert!(ran.stderr.contains("kl"), "{}", ran.stderr);
+    assert!(!ran.stderr.contains(" 0 ran"), "{}", ran.stderr);
+    let again = sandbox.mc(&["test", "--backend", "candle-cpu", "//models:loose"]).exits(0);
+    assert!(again.stderr.contains(" 0 ran"), "{}", again.stderr);
+
+    let ids = ["--ids", "1,200,300,7", "--max-tokens", "0", "--prompt-logprobs"];
+    let exact = answers(&sandbox, BASE, &ids);
+    let candle = answers(&sandbox, BASE, &[&ids[..], &["--backend", "candle-cpu"]].concat());
+    let pairs = numbers(&exact[0]["prompt_logprobs"]).into_iter().zip(numbers(&candle[0]["prompt_logprobs"]));
+    let worst = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+    assert!(worst < 1e-3, "{worst}");
+
+    let unknown = sandbox.mc(&["test", "--backend", "abacus", "//models:loose"]).exits(2);
+    assert!(unknown.stderr.contains("this mc has cpu-exact, candle-cpu"), "{}", unknown.stderr);
+}
