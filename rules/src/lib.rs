@@ -8,6 +8,7 @@
 //! | folder | what it holds | rules |
 //! |---|---|---|
 //! | `attributes`, `action` | what all rules need | – |
+//! | [`exporters`] | the table of formats | – |
 //! | `expression` | tensor expressions, evaluated | – |
 //! | [`source`] | models, adapters and texts as they come | `checkpoint`, `adapter`, `dataset` |
 //! | [`transform`] | weights made of other weights | `merge`, `blend` |
@@ -22,6 +23,7 @@
 pub mod calibrate;
 pub mod evaluate;
 pub mod export;
+pub mod exporters;
 pub mod inference;
 pub mod quantize;
 pub mod remote_kinds;

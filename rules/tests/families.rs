@@ -5,22 +5,30 @@ mod configs;
 
 use mc_decoder::program::Decoder;
 use mc_decoder::vocabulary::{SpecialTokens, TokenType, Vocabulary, VocabularyKind};
+use mc_exporter::change::Change;
+use mc_exporter::exporter::Exporter;
+use mc_exporter::model_description::{ModelDescription, TensorDescription};
 use mc_family::families;
+use mc_gguf::architecture::name_of;
+use mc_gguf::exporter::GgufExporter;
 use mc_gguf::keys::keys;
 use mc_gguf::layout::{Layout, TensorPlan};
 use mc_gguf::model;
 use mc_gguf::model_facts::ModelFacts;
 use mc_gguf::names::wire_name_in;
+use mc_gguf::pre_tokenizers::named;
 use mc_gguf::reader::Gguf;
+use mc_gguf::rope_tensors;
 use mc_gguf::tensor_type::by_name;
 use mc_gguf::value::Value;
 use mc_graph::rotary::RotaryScaling;
+use mc_tensor::model_tensor::ModelTensor;
 use serde_json::json;
 
 fn vocabulary() -> Vocabulary {
     Vocabulary {
         kind: VocabularyKind::BytePair,
-        pre_tokenizer: "llama-bpe".to_owned(),
+        pre_tokenizer: named("llama-bpe"),
         tokens: vec!["a".to_owned()],
         scores: Vec::new(),
         types: vec![TokenType::Normal],
@@ -41,7 +49,7 @@ fn changed(family: &str, changes: &serde_json::Value) -> (Decoder, Vec<(String, 
     let decoder = families::by_name(family).unwrap().decoder(&config).unwrap();
     let has_head_dim = config.get("head_dim").is_some_and(|dim| !dim.is_null());
     let facts = ModelFacts { has_head_dim, ..ModelFacts::default() };
-    let keys = keys(&decoder, &vocabulary(), &facts);
+    let keys = keys(&decoder, &vocabulary(), &facts).unwrap();
     (decoder, keys)
 }
 
@@ -261,12 +269,11 @@ fn every_program_is_read_back_from_its_file() {
         let (mut expected, keys) = decoder(name);
         let kind = by_name("F32").unwrap();
         let plan = |tensor, shape: &[u64]| TensorPlan {
-            name: wire_name_in(&expected.architecture, tensor),
+            name: wire_name_in(name_of(&expected), tensor),
             kind,
             dims: shape.iter().rev().copied().collect(),
         };
-        let mut plans: Vec<TensorPlan> = family
-            .extra_tensors(&expected)
+        let mut plans: Vec<TensorPlan> = rope_tensors::of(&expected)
             .iter()
             .map(|(tensor, values)| plan(*tensor, &[values.len() as u64]))
             .collect();
@@ -276,6 +283,11 @@ fn every_program_is_read_back_from_its_file() {
         let n_bytes = layout.tensors.iter().map(|tensor| tensor.n_bytes + tensor.padding).sum::<u64>();
         let gguf = Gguf::parse(&layout.head, layout.head.len() as u64 + n_bytes).unwrap();
         let found = model::decoder(&gguf).unwrap();
+        let architecture = name_of(&expected).to_owned();
+        if name == "mistral" {
+            // Its files are those of Llama.
+            expected.family = "llama".to_owned();
+        }
         for attention in expected.blocks.iter_mut().filter_map(|block| block.attention_mut()) {
             // A file says which tensors there are, but their numbers are not in its head.
             if let Some(RotaryScaling::LongRope { factors, .. }) =
@@ -284,9 +296,143 @@ fn every_program_is_read_back_from_its_file() {
                 *factors = None;
             }
             // Files of the Llama architecture have no words for a window.
-            attention.window = attention.window.filter(|_| expected.architecture != "llama");
+            attention.window = attention.window.filter(|_| architecture != "llama");
         }
         let pairing = found.attentions().find_map(|attention| attention.rotary.as_ref()).unwrap().pairing;
         assert_eq!(found, expected.with_pairing(pairing), "{name}: {config}");
     }
+}
+
+/// What files want done to the tensors of a family, kind by kind, and the tensors that they add.
+fn check_changes(family: &str, changes: &serde_json::Value, expected: &[&str]) {
+    let (decoder, _) = changed(family, changes);
+    let family = families::by_name(family).unwrap();
+    let model = ModelDescription::new(&decoder);
+    let mut found: Vec<String> = Vec::new();
+    for needed in family.tensors(&decoder) {
+        let tensor = TensorDescription { tensor: needed.tensor, stored: family.stored(needed.tensor) };
+        let change = match GgufExporter.change(&model, &tensor) {
+            None => continue,
+            Some(Change::Interleave { n_heads }) => format!("{n_heads} heads interleaved"),
+            Some(Change::Add(number)) => format!("plus {number}"),
+            Some(Change::Squeeze) => "squeezed".to_owned(),
+        };
+        let line = format!("{}: {change}", needed.tensor.role());
+        if !found.contains(&line) {
+            found.push(line);
+        }
+    }
+    let own = GgufExporter.own_tensors(&model);
+    found.extend(own.iter().map(|(tensor, values)| format!("{tensor}: {values:?}")));
+    assert_eq!(found, expected, "{}", family.name());
+}
+
+#[test]
+fn files_want_the_tensors_of_each_family_changed_as_the_converter_changes_them() {
+    let none = json!({});
+    let heads = ["attn-q: 4 heads interleaved", "attn-k: 2 heads interleaved"];
+    for family in ["mistral", "mixtral", "smollm3", "granite"] {
+        check_changes(family, &none, &heads);
+    }
+    let with_biases =
+        [heads[0], heads[1], "attn-q-bias: 4 heads interleaved", "attn-k-bias: 2 heads interleaved"];
+    check_changes("llama", &json!({"attention_bias": true}), &with_biases);
+    for family in ["qwen2", "qwen3", "qwen3moe", "olmo2"] {
+        check_changes(family, &none, &[]);
+    }
+    let norms = ["attn-norm: plus 1", "post-attn-norm: plus 1", "ffn-norm: plus 1", "post-ffn-norm: plus 1"];
+    check_changes("gemma2", &none, &[&norms[..], &["output-norm: plus 1"]].concat());
+    let qk_norms = ["attn-q-norm: plus 1", "attn-k-norm: plus 1"];
+    check_changes("gemma3", &none, &[&norms[..1], &qk_norms, &norms[1..], &["output-norm: plus 1"]].concat());
+    check_changes("lfm2", &none, &["shortconv-conv: squeezed"]);
+    check_changes(
+        "phi3",
+        &none,
+        &[
+            "rope-factors-long: [1.0, 1.5, 2.0, 2.5, 3.0, 3.5]",
+            "rope-factors-short: [1.0, 1.0, 1.0, 1.0, 1.0, 1.25]",
+        ],
+    );
+}
+
+/// What the format refuses of a family's model, and nothing else.
+fn refusals(family: &str, changes: &serde_json::Value) -> Vec<String> {
+    let (decoder, _) = changed(family, changes);
+    let model = ModelDescription::new(&decoder);
+    GgufExporter.accepts(&model).into_iter().map(|refusal| refusal.message).collect()
+}
+
+#[test]
+fn what_files_have_no_words_for_is_refused_and_nothing_else() {
+    for (family, _) in configs::all() {
+        assert_eq!(refusals(family, &json!({})), Vec::<String>::new(), "{family}");
+    }
+    let llama3 = json!({
+        "type": "llama3", "factor": 8, "low_freq_factor": 1, "high_freq_factor": 4,
+        "original_max_position_embeddings": 256
+    });
+    for (family, changes, expected) in [
+        ("qwen2", json!({"rope_scaling": llama3}), "`llama3` scaling in a `qwen2` model"),
+        (
+            "gemma2",
+            json!({"rope_scaling": {"type": "linear", "factor": 2}}),
+            "`linear` scaling in a `gemma2` model",
+        ),
+        (
+            "phi3",
+            json!({"rope_scaling": {"type": "linear", "factor": 2}}),
+            "`linear` scaling in a `phi3` model",
+        ),
+        (
+            "gemma2",
+            json!({"rope_theta": 20_000}),
+            "a rotary base of 20000 in a `gemma2` model; expected 10000",
+        ),
+        (
+            "qwen2",
+            json!({"use_sliding_window": true, "max_window_layers": 1}),
+            "attention windows in a `qwen2` model",
+        ),
+        (
+            "gemma2",
+            json!({"layer_types": ["full_attention", "sliding_attention"]}),
+            "attention windows in some layers in a `gemma2` model; expected them in all but the last of each 2 layers",
+        ),
+        (
+            "gemma3",
+            json!({"sliding_window_pattern": 4}),
+            "attention windows in some layers in a `gemma3` model; expected them in all but the last of each 6 layers",
+        ),
+        (
+            "smollm3",
+            json!({"no_rope_layers": [1, 1, 0, 1]}),
+            "these layers without positions in a `smollm3` model; expected the last of each 4 alone",
+        ),
+        (
+            "qwen3moe",
+            json!({"mlp_only_layers": [0]}),
+            "layers without experts among layers with them in a `qwen3moe` model",
+        ),
+    ] {
+        assert_eq!(refusals(family, &changes), [format!("GGUF has no words for {expected}")]);
+    }
+}
+
+#[test]
+fn rotary_factors_have_the_bits_of_the_reference_converter() {
+    // The 32 factors that llama.cpp's converter wrote for this configuration.
+    let mut expected = vec![0x3f80_0000; 15];
+    expected.extend([0x3fd3_5ec2, 0x4052_b46f, 0x411a_aaee]);
+    expected.resize(32, 0x4200_0000);
+    let stretched = json!({
+        "head_dim": 64, "rope_theta": 500_000.0,
+        "rope_scaling": {
+            "factor": 32.0, "high_freq_factor": 4.0, "low_freq_factor": 1.0,
+            "original_max_position_embeddings": 8192, "rope_type": "llama3"
+        },
+    });
+    let own = rope_tensors::of(&changed("llama", &stretched).0);
+    let [(ModelTensor::RopeFreqs, factors)] = own.as_slice() else { panic!("{own:?}") };
+    assert_eq!(factors.iter().map(|factor| factor.to_bits()).collect::<Vec<_>>(), expected);
+    assert!(rope_tensors::of(&changed("llama", &json!({"rope_scaling": null})).0).is_empty());
 }

@@ -22,8 +22,8 @@ const MAX_DECLARATIONS: u64 = 16 << 20;
 /// The limit that the safetensors format sets for its header.
 const MAX_SAFETENSORS_HEADER: u64 = 100_000_000;
 
-/// The head of a GGUF file.
-const GGUF_HEAD: u64 = 64 << 20;
+/// The head of a file whose beginning does not tell how long the head is.
+const BEGINNING: u64 = 64 << 20;
 
 /// Something that was asked of the file system. Paths are relative to the workspace.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -127,7 +127,7 @@ fn read_head(files: &dyn FileSystem, path: &str, format: HeadFormat) -> Result<H
     let n_bytes = files.stat(path)?.n_bytes;
     let wanted = match format {
         HeadFormat::Nothing => 0,
-        HeadFormat::Gguf => GGUF_HEAD,
+        HeadFormat::Beginning => BEGINNING,
         HeadFormat::Safetensors => {
             let start = files.read_start(path, 8)?;
             // A file of less than eight bytes, or with a header beyond the limit, is for the format's reader to
@@ -162,7 +162,7 @@ mod tests {
         let bytes = [&u64::MAX.to_le_bytes()[..], b"{}"].concat();
         assert_eq!(&*head(&bytes, HeadFormat::Safetensors).bytes, bytes);
         assert_eq!(&*head(b"abc", HeadFormat::Safetensors).bytes, b"abc");
-        assert_eq!(&*head(b"", HeadFormat::Gguf).bytes, b"");
+        assert_eq!(&*head(b"", HeadFormat::Beginning).bytes, b"");
         assert_eq!(head(b"abc", HeadFormat::Nothing), Head { bytes: [].into(), n_bytes: 3 });
     }
 

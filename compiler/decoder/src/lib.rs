@@ -10,6 +10,7 @@ pub mod kinds;
 pub mod lower;
 pub mod needed;
 pub mod norm;
+pub mod pre_tokenizer;
 pub mod program;
 pub mod rotary;
 pub mod vocabulary;

@@ -31,9 +31,9 @@ use crate::norm::Norm;
 #[derive(Clone, ContentHash, Debug, Deserialize, PartialEq, Serialize)]
 #[content("decoder")]
 pub struct Decoder {
-    /// The family's word for the architecture, as GGUF writes it (`llama`).
-    #[content("architecture")]
-    pub architecture: String,
+    /// The family whose checkpoints hold such models: `mixtral`.
+    #[content("family")]
+    pub family: String,
     /// Tokens the model was trained to attend over.
     #[content("context-length")]
     pub context_length: u32,

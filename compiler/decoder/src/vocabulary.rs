@@ -2,16 +2,18 @@
 //!
 //! A description only: encoding and decoding text is done by the family's tokenizer.
 
+use crate::pre_tokenizer::PreTokenizer;
+
 /// How text is cut into tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum VocabularyKind {
-    /// Byte-level byte-pair encoding (GPT-2, Llama 3); GGUF calls it `gpt2`.
+    /// Byte-level byte-pair encoding (GPT-2, Llama 3).
     BytePair,
-    /// SentencePiece's byte-pair encoding with a score for each piece (Llama 2, Gemma, Mistral); GGUF calls it `llama`.
+    /// SentencePiece's byte-pair encoding with a score for each piece (Llama 2, Gemma, Mistral).
     SentencePiece,
 }
 
-/// What a token is; the numbers are GGUF's.
+/// What a token is; the numbers are SentencePiece's, which containers have, too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i32)]
 pub enum TokenType {
@@ -34,9 +36,8 @@ pub enum TokenType {
 pub struct Vocabulary {
     /// How text is cut.
     pub kind: VocabularyKind,
-    /// llama.cpp's name of the pre-tokenizer, recognised from its regular expression (`llama-bpe`); `default` for
-    /// SentencePiece, which has none.
-    pub pre_tokenizer: String,
+    /// How it is cut into words first.
+    pub pre_tokenizer: PreTokenizer,
     /// The text of each id, padded to the embedding's rows.
     pub tokens: Vec<String>,
     /// The score of each id: the pair whose joined piece has the highest is merged first. Empty for byte-level

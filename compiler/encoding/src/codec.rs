@@ -10,8 +10,6 @@ pub struct Codec {
     pub name: &'static str,
     /// Raised when the same rows may give other bytes; part of every key of a quantized tensor.
     pub version: u32,
-    /// Its number in GGUF.
-    pub wire_id: u32,
     /// Elements of one block.
     pub block_len: usize,
     /// Bytes of one block.
@@ -65,8 +63,7 @@ pub enum Importance {
     Ignored,
     /// They change the bytes where they are given.
     Used,
-    /// As [`Self::Used`], but what comes out without them is so poor that recipes refuse to
-    /// ([`crate::recipes::recipe::Recipe::needs_imatrix`]), as llama.cpp's quantizer does.
+    /// As [`Self::Used`], but what comes out without them is so poor that recipes refuse to.
     Expected,
     /// There is no encoding without them: [`Codec::encode`] panics.
     Required,
@@ -76,6 +73,15 @@ impl Codec {
     /// Whether a row of so many elements is a whole number of blocks.
     pub fn fits(&self, n_cols: usize) -> bool {
         n_cols.is_multiple_of(self.block_len)
+    }
+
+    /// Bytes of a tensor of this shape, rows last; `None` where its rows are no whole number of blocks, or the product
+    /// of its dimensions overflows.
+    pub fn tensor_bytes(&self, shape: &[u64]) -> Option<u64> {
+        let (block_len, block_bytes) = (self.block_len as u64, self.block_bytes as u64);
+        let n_elements = shape.iter().try_fold(1_u64, |product, n| product.checked_mul(*n))?;
+        let is_whole = shape.last().copied().unwrap_or(1).is_multiple_of(block_len);
+        is_whole.then(|| n_elements.div_ceil(block_len)).and_then(|n| n.checked_mul(block_bytes))
     }
 
     /// Bytes of an encoded row; `n_cols` must fit.
@@ -161,7 +167,7 @@ impl fmt::Debug for Codec {
 
 impl PartialEq for Codec {
     fn eq(&self, other: &Self) -> bool {
-        self.wire_id == other.wire_id
+        self.name == other.name
     }
 }
 

@@ -6,7 +6,7 @@ use crate::blocks::{
 };
 use crate::codec::Codec;
 
-/// Every codec, by its number in GGUF.
+/// Every codec, in the order in which messages list them.
 pub static CODECS: &[&Codec] = &[
     &plain::F32,
     &plain::F16,
@@ -48,21 +48,31 @@ pub fn names() -> Vec<&'static str> {
     CODECS.iter().map(|codec| codec.name).collect()
 }
 
-/// The codec of a number in GGUF.
-pub fn by_wire_id(wire_id: u32) -> Option<&'static Codec> {
-    CODECS.iter().copied().find(|codec| codec.wire_id == wire_id)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn names_and_numbers_are_unique_and_sorted() {
-        assert!(CODECS.is_sorted_by(|a, b| a.wire_id < b.wire_id));
-        for codec in CODECS {
+    fn names_are_unique() {
+        for (index, codec) in CODECS.iter().enumerate() {
             assert_eq!(by_name(codec.name), Some(*codec));
-            assert_eq!(by_wire_id(codec.wire_id), Some(*codec));
+            assert!(CODECS[..index].iter().all(|other| other.name != codec.name), "{codec}");
         }
+    }
+
+    #[test]
+    fn every_stand_in_has_shorter_blocks() {
+        for codec in CODECS {
+            assert!(codec.fallback.is_none_or(|fallback| fallback.block_len < codec.block_len), "{codec}");
+        }
+    }
+
+    #[test]
+    fn a_tensor_has_whole_blocks_or_no_length() {
+        let codec = by_name("Q4_K").unwrap();
+        assert_eq!(codec.tensor_bytes(&[3, 512]), Some(3 * 2 * 144));
+        assert_eq!(codec.tensor_bytes(&[0, 512]), Some(0));
+        assert_eq!(codec.tensor_bytes(&[512, 3]), None);
+        assert_eq!(codec.tensor_bytes(&[u64::MAX, 512]), None);
     }
 }

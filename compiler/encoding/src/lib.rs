@@ -1,8 +1,8 @@
-//! How tensors are stored: block codecs with the recipes that mix them, and encodings in planes.
+//! How tensors are stored: block codecs, and encodings in planes.
 //!
 //! A codec makes interleaved blocks ([`codec`]); an [`encoding`] is a grid, a solver and a packing, and makes a plane of
 //! codes and planes of scales and biases. [`stored_form`] is either of them.
-//! One file per codec, recipe, grid, solver and packing, a table for each. The scalar code here defines the bytes:
+//! One file per codec, grid, solver and packing, a table for each. The scalar code here defines the bytes:
 //! codecs give those of ggml's reference encoders, affine grids those of MLX (ARCHITECTURE.md, section "Numbers").
 //!
 //! Knows no file, no container and no model family.
@@ -20,7 +20,6 @@ pub mod layouts;
 pub mod loss;
 pub mod packings;
 pub mod plane;
-pub mod recipes;
 pub(crate) mod rounding;
 pub(crate) mod rows;
 pub mod search;

@@ -18,7 +18,6 @@ mod q3_0 {
     pub(crate) static CODEC: Codec = Codec {
         name: "Q3_0",
         version: 1,
-        wire_id: 1000,
         block_len: LEN,
         block_bytes: BYTES,
         fallback: None,

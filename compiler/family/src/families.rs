@@ -45,14 +45,10 @@ pub fn by_name(name: &str) -> Option<&'static dyn Family> {
     FAMILIES.iter().copied().find(|family| family.name() == name)
 }
 
-/// The family whose checkpoints hold the tensors of a program that was read from a container; the first where several
-/// have the same.
+/// The family that a program names, if its checkpoints hold the tensors of such a program.
 pub fn for_decoder(decoder: &Decoder) -> Option<&'static dyn Family> {
     let has_experts = decoder.blocks.iter().any(|block| block.experts().is_some());
-    FAMILIES.iter().copied().find(|family| {
-        family.decoder_architecture() == decoder.architecture
-            && family.names().expert.is_empty() != has_experts
-    })
+    by_name(&decoder.family).filter(|family| family.names().expert.is_empty() != has_experts)
 }
 
 /// The family of a checkpoint, by the first of `architectures` in its `config.json`.

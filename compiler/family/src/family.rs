@@ -1,31 +1,27 @@
 //! What a model family answers about its checkpoints.
 //!
 //! A family maps checkpoint names to [`ModelTensor`]s and a configuration to a [`Decoder`]. It reads no tensor and
-//! knows no container: what GGUF calls a tensor is the format's business. What most families share is told once: the
-//! tensors that a program needs in [`needed`](mc_decoder::needed), names in [`names`](crate::names), the usual keys of a
+//! knows no container: what a file calls a tensor, and what it wants done to it, is the format's business. What most
+//! families share is told once: the tensors that a program needs in [`needed`](mc_decoder::needed), names in
+//! [`names`](crate::names), the usual keys of a
 //! configuration in [`outline`](crate::config::outline). So a new family is one file and one row in
 //! [`families`](crate::families).
 
 use std::borrow::Cow;
 
+use mc_decoder::needed::Needed;
 use mc_decoder::program::Decoder;
 use mc_tensor::model_tensor::ModelTensor;
+use mc_tensor::stored::Stored;
 use serde_json::Value;
 
 use crate::error::FamilyError;
 use crate::names::{Found, Names};
-use crate::rope_tensors;
-use mc_decoder::needed::Needed;
 
 /// One family of models, as Hugging Face stores them.
 pub trait Family: Sync {
-    /// The family's word (`mixtral`). Several families may share the architecture that their decoders name.
+    /// The family's word (`mixtral`), which its decoders have, too.
     fn name(&self) -> &'static str;
-
-    /// What its decoders call themselves, in containers, too.
-    fn decoder_architecture(&self) -> &'static str {
-        self.name()
-    }
 
     /// The names under `architectures` in `config.json` that this family reads.
     fn architectures(&self) -> &'static [&'static str];
@@ -39,10 +35,10 @@ pub trait Family: Sync {
     /// When a key is missing, has a wrong type, contradicts another or asks for what is not supported.
     fn decoder(&self, config: &Value) -> Result<Decoder, FamilyError>;
 
-    /// What containers want done to a tensor before they hold it.
-    fn change(&self, tensor: ModelTensor, decoder: &Decoder) -> Option<Change> {
-        let _ = (tensor, decoder);
-        None
+    /// How a checkpoint stores the numbers of a tensor.
+    fn stored(&self, tensor: ModelTensor) -> Stored {
+        let _ = tensor;
+        Stored::AsUsed
     }
 
     /// A stored name as [`Family::names`] has it: some checkpoints hold a language model within another model.
@@ -75,44 +71,11 @@ pub trait Family: Sync {
     fn tensors<'a>(&self, decoder: &'a Decoder) -> Box<dyn Iterator<Item = Needed> + 'a> {
         Box::new(decoder.tensors())
     }
-
-    /// Tensors that containers hold besides those of the checkpoint: vectors that come from the configuration.
-    fn extra_tensors(&self, decoder: &Decoder) -> Vec<(ModelTensor, Vec<f32>)> {
-        rope_tensors::of(decoder)
-    }
 }
 
-/// What containers want done to a tensor.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Change {
-    /// Rows of each head from the half-split rotary order to the interleaved one.
-    Interleave {
-        /// Heads that the rows fall into.
-        n_heads: u32,
-    },
-    /// A number added to every element.
-    Add(f32),
-    /// The middle one of three dimensions, which is 1, left out.
-    Squeeze,
-}
-
-/// The change of families whose rotary pairs containers hold interleaved.
-pub(crate) fn interleaved(tensor: ModelTensor, decoder: &Decoder) -> Option<Change> {
-    let attention = decoder.blocks.get(tensor.block()? as usize)?.attention()?;
-    match tensor {
-        ModelTensor::AttnQ { .. } | ModelTensor::AttnQBias { .. } => {
-            Some(Change::Interleave { n_heads: attention.n_heads })
-        }
-        ModelTensor::AttnK { .. } | ModelTensor::AttnKBias { .. } => {
-            Some(Change::Interleave { n_heads: attention.n_kv_heads })
-        }
-        _ => None,
-    }
-}
-
-/// The change of families whose norm weights are stored less 1.
-pub(crate) fn offset_norms(tensor: ModelTensor) -> Option<Change> {
-    matches!(
+/// How norms are stored that are trained around 0: each weight less 1.
+pub(crate) fn norms_less_one(tensor: ModelTensor) -> Stored {
+    let is_norm = matches!(
         tensor,
         ModelTensor::AttnNorm { .. }
             | ModelTensor::AttnQNorm { .. }
@@ -121,6 +84,6 @@ pub(crate) fn offset_norms(tensor: ModelTensor) -> Option<Change> {
             | ModelTensor::FfnNorm { .. }
             | ModelTensor::PostFfnNorm { .. }
             | ModelTensor::OutputNorm
-    )
-    .then_some(Change::Add(1.0))
+    );
+    if is_norm { Stored::LessOne } else { Stored::AsUsed }
 }

@@ -9,6 +9,5 @@ pub mod error;
 pub mod families;
 pub mod family;
 pub mod names;
-pub(crate) mod rope_tensors;
 pub mod tokenizer;
 pub mod tokenizer_files;

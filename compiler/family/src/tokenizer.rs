@@ -13,7 +13,6 @@ pub mod parse_special;
 pub mod piece_encoder;
 pub mod piece_vocabulary;
 pub mod pre_tokenizer;
-pub mod pre_tokenizers;
 pub mod protobuf;
 pub mod recognition;
 pub mod sentence_piece;
@@ -24,6 +23,7 @@ pub mod windows;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use mc_decoder::pre_tokenizer::Cut;
 use mc_decoder::vocabulary::{TokenType, Vocabulary, VocabularyKind};
 use serde::Deserialize;
 use serde_json::Value;
@@ -36,7 +36,6 @@ use crate::tokenizer::library_tokenizer::{LibraryTokenizer, Parts};
 use crate::tokenizer::parse_special::ParseSpecial;
 use crate::tokenizer::piece_encoder::PieceEncoder;
 use crate::tokenizer::piece_vocabulary::byte_of;
-use crate::tokenizer::recognition::named;
 use crate::tokenizer::tokenizer_json::{Merge, TokenizerJson};
 use crate::tokenizer::vocabulary::vocabulary;
 use crate::tokenizer::windows::WINDOW_BYTES;
@@ -57,18 +56,14 @@ enum Encoder {
 }
 
 impl Tokenizer {
-    /// Reads the tokenizer of a checkpoint of `architecture` whose token embedding has `n_vocab` rows: `tokenizer.json`
+    /// Reads the tokenizer of a checkpoint of `family` whose token embedding has `n_vocab` rows: `tokenizer.json`
     /// where there is one, else `tokenizer.model`.
     ///
     /// # Errors
     /// When there is none, or it is of a kind that no container carries.
-    pub fn from_files(
-        files: &TokenizerFiles<'_>,
-        n_vocab: u32,
-        architecture: &str,
-    ) -> Result<Self, FamilyError> {
+    pub fn from_files(files: &TokenizerFiles<'_>, n_vocab: u32, family: &str) -> Result<Self, FamilyError> {
         let Some(bytes) = files.tokenizer else {
-            return Self::from_vocabulary(&vocabulary(files, n_vocab, architecture)?);
+            return Self::from_vocabulary(&vocabulary(files, n_vocab, family)?);
         };
         let config = match files.tokenizer_config {
             Some(config) => crate::config::parse(TOKENIZER_CONFIG, config)?,
@@ -183,7 +178,11 @@ impl Tokenizer {
 }
 
 fn byte_level(vocabulary: &Vocabulary) -> Result<LibraryTokenizer, FamilyError> {
-    let pre_tokenizer = named(&vocabulary.pre_tokenizer)?;
+    let (expressions, ignore_merges) = match &vocabulary.pre_tokenizer.cut {
+        Cut::Expressions { expressions, ignore_merges } => (expressions.as_slice(), *ignore_merges),
+        Cut::Nowhere => (&[][..], false),
+        Cut::Unknown(reason) => return Err(FamilyError::Tokenizer(reason.clone())),
+    };
     let merges =
         vocabulary.merges.iter().map(|merge| merges::pieces(merge)).collect::<Result<Vec<_>, _>>()?;
     let merged = added_in_merges(vocabulary, &merges);
@@ -208,13 +207,13 @@ fn byte_level(vocabulary: &Vocabulary) -> Result<LibraryTokenizer, FamilyError> 
     LibraryTokenizer::new(Parts {
         vocab,
         merges,
-        ignore_merges: pre_tokenizer.ignore_merges,
+        ignore_merges,
         unknown: None,
         fuse_unknown: false,
         byte_fallback: false,
         added,
         normalizer: None,
-        pre_tokenizer: Some(pre_tokenizer.step()?),
+        pre_tokenizer: Some(pre_tokenizer::step(expressions)?),
     })
 }
 

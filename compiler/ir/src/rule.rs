@@ -91,8 +91,9 @@ pub trait RuleContext {
 pub enum HeadFormat {
     /// Eight bytes with the header's length, then the header.
     Safetensors,
-    /// The first 64 MiB, or the whole file when it is shorter: keys and the tensor list of any GGUF in use.
-    Gguf,
+    /// The first 64 MiB, or the whole file when it is shorter: keys and the tensor list of any file in use whose head
+    /// does not tell its length.
+    Beginning,
     /// No byte: of other files only the length is of interest.
     Nothing,
 }

@@ -138,7 +138,7 @@ fn small_model() -> Model {
         post_ffn_norm: None,
     };
     let decoder = Decoder {
-        architecture: "llama".to_owned(),
+        family: "llama".to_owned(),
         context_length: 1024,
         n_embd: 192,
         n_vocab: 4096,

@@ -56,6 +56,17 @@ const KERNELS: &[Kernel] = &[
     ("transpose", transpose),
 ];
 
+/// The id on the CPU.
+pub const CPU: BackendId = BackendId { name: "candle-cpu", version: 1 };
+
+/// The id on a CUDA device.
+#[cfg(feature = "cuda")]
+pub const CUDA: BackendId = BackendId { name: "candle-cuda", version: 1 };
+
+/// The id on a Metal device.
+#[cfg(feature = "metal")]
+pub const METAL: BackendId = BackendId { name: "candle-metal", version: 1 };
+
 /// Candle's operators on a device.
 #[derive(Clone, Debug)]
 pub struct CandleBackend {
@@ -66,7 +77,7 @@ pub struct CandleBackend {
 impl CandleBackend {
     /// On the CPU.
     pub fn cpu() -> Self {
-        Self { id: BackendId { name: "candle-cpu", version: 1 }, device: Device::Cpu }
+        Self { id: CPU, device: Device::Cpu }
     }
 
     /// On the first CUDA device.
@@ -75,7 +86,7 @@ impl CandleBackend {
     /// If there is none.
     #[cfg(feature = "cuda")]
     pub fn cuda() -> Result<Self> {
-        Ok(Self { id: BackendId { name: "candle-cuda", version: 1 }, device: Device::new_cuda(0)? })
+        Ok(Self { id: CUDA, device: Device::new_cuda(0)? })
     }
 
     /// On the first Metal device.
@@ -84,7 +95,7 @@ impl CandleBackend {
     /// If there is none.
     #[cfg(feature = "metal")]
     pub fn metal() -> Result<Self> {
-        Ok(Self { id: BackendId { name: "candle-metal", version: 1 }, device: Device::new_metal(0)? })
+        Ok(Self { id: METAL, device: Device::new_metal(0)? })
     }
 }
 

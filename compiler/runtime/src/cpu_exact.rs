@@ -351,8 +351,11 @@ fn by_element(call: &Call<'_>, compute: impl Fn(f32, f32) -> f32 + Copy) -> Resu
     }
     right.with_floats(|right| {
         map(left, |left| {
-            let rows = left.chunks_exact(right.len());
-            rows.flat_map(|row| row.iter().zip(right).map(|(a, b)| compute(*a, *b))).collect()
+            let mut out = Vec::with_capacity(left.len());
+            for row in left.chunks_exact(right.len()) {
+                out.extend(row.iter().zip(right).map(|(a, b)| compute(*a, *b)));
+            }
+            out
         })
     })?
 }
@@ -413,7 +416,11 @@ fn slice(_: CpuPath, call: &mut Call<'_>) -> Result<Vec<Value>> {
     let shape = call.inputs[0].shape()?;
     let width = shape.last().copied().unwrap_or(1);
     let out = call.inputs[0].with_floats(|values| {
-        values.chunks_exact(width).flat_map(|row| &row[start..start + len]).copied().collect::<Vec<_>>()
+        let mut out = Vec::with_capacity(values.len() / width * len);
+        for row in values.chunks_exact(width) {
+            out.extend_from_slice(&row[start..start + len]);
+        }
+        out
     })?;
     tensor(out, with_width(shape, len))
 }

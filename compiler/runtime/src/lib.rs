@@ -7,6 +7,7 @@
 
 pub mod accuracy;
 pub mod backend;
+pub mod backends;
 pub mod cancellation;
 pub mod candle_backend;
 pub mod chunks;

@@ -11,3 +11,4 @@ pub mod largest;
 pub mod low_rank;
 pub mod math;
 pub mod model_tensor;
+pub mod stored;

@@ -130,6 +130,15 @@ model_tensors! {
     }
 }
 
+impl ModelTensor {
+    /// The tensor that prints so.
+    pub fn parse(text: &str) -> Option<Self> {
+        let Some(rest) = text.strip_prefix("block ") else { return Self::of_role(text, None) };
+        let (block, role) = rest.split_once(' ')?;
+        Self::of_role(role, Some(block.parse().ok()?))
+    }
+}
+
 impl fmt::Display for ModelTensor {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.block() {
@@ -155,6 +164,7 @@ mod tests {
             [ModelTensor::AttnQ { block: 3 }, ModelTensor::Output, ModelTensor::ShortconvConv { block: 0 }]
         {
             assert_eq!(ModelTensor::of_role(tensor.role(), tensor.block()), Some(tensor));
+            assert_eq!(ModelTensor::parse(&tensor.to_string()), Some(tensor));
         }
         assert_eq!(ModelTensor::of_role("output", Some(1)), None);
         assert_eq!(ModelTensor::of_role("attn-q", None), None);

@@ -3,6 +3,7 @@
 //! Source: `src/models` of llama.cpp.
 
 use mc_decoder::activation::Activation;
+use mc_decoder::program::Decoder;
 use mc_graph::rotary::RotaryPairing;
 
 /// An architecture whose programs can be read from keys.
@@ -28,8 +29,21 @@ pub(crate) struct Architecture {
     pub(crate) position_interval: Option<u32>,
     /// Whether layers without key and value heads are short convolutions.
     pub(crate) has_convolutions: bool,
+    /// Kinds of rotary scaling that it has words for.
+    pub(crate) scalings: &'static [Scaling],
+    /// The one rotary base that it has.
+    pub(crate) base: Option<f32>,
     /// The number of layers of the one size whose scores are divided by the root of `n_embd / n_heads`.
     pub(crate) large: Option<u32>,
+}
+
+/// A kind of rotary scaling.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scaling {
+    Linear,
+    Llama3,
+    Yarn,
+    LongRope,
 }
 
 /// Where norms stand in a layer.
@@ -59,10 +73,17 @@ const LLAMA: Architecture = Architecture {
     window_interval: None,
     position_interval: None,
     has_convolutions: false,
+    scalings: &[Scaling::Linear, Scaling::Llama3, Scaling::Yarn],
+    base: None,
     large: None,
 };
 
-const QWEN2: Architecture = Architecture { name: "qwen2", pairing: RotaryPairing::HalfSplit, ..LLAMA };
+const QWEN2: Architecture = Architecture {
+    name: "qwen2",
+    pairing: RotaryPairing::HalfSplit,
+    scalings: &[Scaling::Linear, Scaling::Yarn],
+    ..LLAMA
+};
 
 const GEMMA2: Architecture = Architecture {
     name: "gemma2",
@@ -70,6 +91,8 @@ const GEMMA2: Architecture = Architecture {
     activation: Activation::GeluTanh,
     scales_embedding: true,
     window_interval: Some(2),
+    scalings: &[],
+    base: Some(10_000.0),
     large: Some(46),
     ..QWEN2
 };
@@ -85,10 +108,18 @@ pub(crate) const ARCHITECTURES: &[Architecture] = &[
         name: "gemma3",
         qk: QkNorms::PerHead,
         window_interval: Some(6),
+        scalings: &[Scaling::Linear],
+        base: None,
         large: Some(62),
         ..GEMMA2
     },
-    Architecture { name: "phi3", is_fused: true, window_interval: Some(u32::MAX), ..QWEN2 },
+    Architecture {
+        name: "phi3",
+        is_fused: true,
+        window_interval: Some(u32::MAX),
+        scalings: &[Scaling::LongRope],
+        ..QWEN2
+    },
     Architecture { name: "smollm3", position_interval: Some(4), ..LLAMA },
     Architecture { name: "lfm2", qk: QkNorms::PerHead, has_convolutions: true, ..QWEN2 },
     Architecture { name: "granite", ..LLAMA },
@@ -105,4 +136,43 @@ pub(crate) fn names() -> String {
     let names: Vec<String> =
         ARCHITECTURES.iter().map(|architecture| format!("`{}`", architecture.name)).collect();
     names.join(", ")
+}
+
+/// Families whose files have Llama's word; those of the last have experts.
+const NAMED_LLAMA: [&str; 2] = ["mistral", "mixtral"];
+
+/// The architecture of a family's files.
+pub(crate) fn of_family(family: &str) -> Option<&'static Architecture> {
+    by_name(if NAMED_LLAMA.contains(&family) { LLAMA.name } else { family })
+}
+
+/// What files call the architecture of a model: the word that stands before its keys.
+pub fn name_of(decoder: &Decoder) -> &str {
+    of_family(&decoder.family).map_or(&decoder.family, |architecture| architecture.name)
+}
+
+impl Architecture {
+    /// The family of a model in a file.
+    pub(crate) fn family(&self, has_experts: bool) -> &'static str {
+        let [_, with_experts] = NAMED_LLAMA;
+        if has_experts && self.name == LLAMA.name { with_experts } else { self.name }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn families_that_share_a_word_are_told_by_their_experts() {
+        for (family, has_experts, read) in [
+            ("llama", false, "llama"),
+            ("mistral", false, "llama"),
+            ("mixtral", true, "mixtral"),
+            ("qwen3moe", true, "qwen3moe"),
+        ] {
+            assert_eq!(of_family(family).unwrap().family(has_experts), read);
+        }
+        assert!(of_family("mamba").is_none());
+    }
 }

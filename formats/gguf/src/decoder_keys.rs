@@ -10,6 +10,7 @@ use mc_decoder::program::{Block, Decoder};
 use mc_decoder::rotary::Rotary;
 use mc_graph::rotary::{RotaryScaling, Yarn};
 
+use crate::architecture;
 use crate::key_writer::KeyWriter;
 use crate::model_facts::ModelFacts;
 use crate::value::Value;
@@ -20,7 +21,7 @@ pub(crate) fn write_early(keys: &mut KeyWriter, decoder: &Decoder) {
     if let Some(RotaryScaling::LongRope { attention_factor, factors: Some(_), .. }) =
         rotary.map(|rotary| &rotary.scaling)
     {
-        keys.f32(format!("{}.rope.scaling.attn_factor", decoder.architecture), *attention_factor);
+        keys.f32(format!("{}.rope.scaling.attn_factor", architecture::name_of(decoder)), *attention_factor);
     }
 }
 
@@ -43,13 +44,14 @@ impl FeedForward {
 pub(crate) fn write_decoder(keys: &mut KeyWriter, decoder: &Decoder, facts: &ModelFacts) {
     let Some(attention) = decoder.attentions().next() else { return };
     let Some(feed_forward) = decoder.blocks.first().map(FeedForward::of) else { return };
-    let mut writer = Writer { keys, arch: &decoder.architecture, decoder, attention, feed_forward, facts };
-    match decoder.architecture.as_str() {
+    let arch = architecture::name_of(decoder);
+    let mut writer = Writer { keys, arch, decoder, attention, feed_forward, facts };
+    match arch {
         "gemma2" => writer.gemma2(),
         "phi3" => writer.phi3(),
         _ => writer.usual(),
     }
-    match decoder.architecture.as_str() {
+    match arch {
         "llama" | "smollm3" => writer.vocabulary_and_rope(),
         "granite" => {
             writer.vocabulary_and_rope();

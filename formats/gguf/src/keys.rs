@@ -4,18 +4,25 @@
 
 use mc_decoder::program::Decoder;
 use mc_decoder::vocabulary::Vocabulary;
+use mc_exporter::count_label::count_label;
+use mc_exporter::format_error::FormatError;
+use mc_exporter::model_facts::SamplingDefaults;
 
+use crate::architecture;
 use crate::decoder_keys::{write_decoder, write_early};
 use crate::key_writer::{KeyWriter, Keys};
 use crate::layout::TensorPlan;
-use crate::model_facts::{ModelFacts, SamplingDefaults};
+use crate::model_facts::ModelFacts;
 use crate::value::Value;
 use crate::vocabulary_keys::write_vocabulary;
 
 /// Every key that the converter writes.
-pub fn keys(decoder: &Decoder, vocabulary: &Vocabulary, facts: &ModelFacts) -> Keys {
+///
+/// # Errors
+/// When files have no words for the vocabulary.
+pub fn keys(decoder: &Decoder, vocabulary: &Vocabulary, facts: &ModelFacts) -> Result<Keys, FormatError> {
     let mut keys = KeyWriter::default();
-    keys.text("general.architecture", &decoder.architecture);
+    keys.text("general.architecture", architecture::name_of(decoder));
     write_early(&mut keys, decoder);
     keys.text("general.type", "model");
     keys.sampling(&facts.sampling);
@@ -29,8 +36,8 @@ pub fn keys(decoder: &Decoder, vocabulary: &Vocabulary, facts: &ModelFacts) -> K
     }
     write_decoder(&mut keys, decoder, facts);
     keys.u32("general.quantization_version", 2);
-    write_vocabulary(&mut keys, vocabulary, &decoder.architecture);
-    keys.0
+    write_vocabulary(&mut keys, vocabulary, architecture::name_of(decoder))?;
+    Ok(keys.0)
 }
 
 /// How many numbers the tensors of a file hold, as the converter writes it: `90M`, `1.2B`; `8x7B` for experts, where
@@ -57,21 +64,6 @@ pub fn size_label(plans: &[TensorPlan]) -> String {
     }
 }
 
-/// A count with two digits at least: `4.2M`.
-pub fn count_label(n_parameters: u64) -> String {
-    let count = n_parameters as f64;
-    let (scaled, suffix) = match count {
-        count if count > 1e12 => (count * 1e-12, "T"),
-        count if count > 1e9 => (count * 1e-9, "B"),
-        count if count > 1e6 => (count * 1e-6, "M"),
-        count => (count * 1e-3, "K"),
-    };
-    // Two digits at least.
-    let n_digits = if scaled.round_ties_even() >= 10.0 { 0 } else { 1 };
-    let n_digits = if scaled.round_ties_even() < 1.0 { 2 } else { n_digits };
-    format!("{scaled:.n_digits$}{suffix}")
-}
-
 impl KeyWriter {
     fn sampling(&mut self, sampling: &SamplingDefaults) {
         if let Some(top_k) = sampling.top_k {
@@ -94,20 +86,6 @@ impl KeyWriter {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sizes_have_two_digits() {
-        for (n_parameters, label) in [
-            (89_660_928, "90M"),
-            (4_196_608, "4.2M"),
-            (1_235_814_400, "1.2B"),
-            (9_960_000, "10M"),
-            (500, "0.50K"),
-            (35_000, "35K"),
-        ] {
-            assert_eq!(count_label(n_parameters), label);
-        }
-    }
 
     #[test]
     fn experts_are_counted_apart() {

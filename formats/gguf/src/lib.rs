@@ -2,19 +2,29 @@
 //!
 //! Works on slices and returns bytes; opens no file and maps nothing. Tensors are known by purpose, never by family.
 
-pub(crate) mod architecture;
+mod accepts;
+pub mod architecture;
+pub mod container;
 pub(crate) mod decoder_keys;
+pub mod exporter;
+pub mod file_name;
 pub mod imatrix;
 mod key_reader;
 pub mod key_writer;
 pub mod keys;
 pub mod layout;
+pub(crate) mod listing;
 pub mod model;
 pub mod model_error;
 pub mod model_facts;
 pub mod names;
+pub(crate) mod origin_keys;
+pub mod pre_tokenizers;
 pub mod reader;
+pub mod recipes;
+pub mod rope_tensors;
 pub mod split;
 pub mod tensor_type;
 pub mod value;
 pub mod vocabulary_keys;
+pub(crate) mod written_keys;

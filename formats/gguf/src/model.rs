@@ -99,7 +99,7 @@ impl Reader<'_> {
             blocks,
             output_norm: norm,
             head: if self.has(ModelTensor::Output) { Head::Untied } else { Head::Tied },
-            architecture: self.architecture.name.to_owned(),
+            family: self.architecture.family(self.number_or("expert_count", 0)? > 0).to_owned(),
             scales: self.scales(n_embd)?,
             logit_soft_cap: self.float("final_logit_softcapping")?,
         })
@@ -295,6 +295,7 @@ mod tests {
     use crate::keys::keys;
     use crate::layout::{Layout, TensorPlan};
     use crate::model_facts::ModelFacts;
+    use crate::pre_tokenizers::named;
     use crate::tensor_type::by_name;
     use crate::vocabulary_keys::vocabulary;
 
@@ -331,7 +332,7 @@ mod tests {
             post_ffn_norm: None,
         };
         Decoder {
-            architecture: "llama".to_owned(),
+            family: "llama".to_owned(),
             context_length: 128,
             n_embd: 32,
             n_vocab: 3,
@@ -346,7 +347,7 @@ mod tests {
     fn words() -> Vocabulary {
         Vocabulary {
             kind: VocabularyKind::BytePair,
-            pre_tokenizer: "llama-bpe".to_owned(),
+            pre_tokenizer: named("llama-bpe"),
             tokens: vec!["a".to_owned(), "<|begin_of_text|>".to_owned(), "<|eot_id|>".to_owned()],
             scores: Vec::new(),
             types: vec![TokenType::Normal, TokenType::Control, TokenType::Control],
@@ -367,7 +368,7 @@ mod tests {
 
     fn gguf(change: impl FnOnce(&mut Vec<(String, Value)>)) -> Gguf {
         let facts = ModelFacts { has_head_dim: true, ..ModelFacts::default() };
-        let mut keys = keys(&toy(), &words(), &facts);
+        let mut keys = keys(&toy(), &words(), &facts).unwrap();
         change(&mut keys);
         let kind = by_name("F32").unwrap();
         let plan = |name: &str| TensorPlan { name: name.to_owned(), kind, dims: vec![32, 3] };

@@ -1,5 +1,7 @@
 //! Facts about a model that its keys state besides the decoder and the vocabulary.
 
+use mc_exporter::model_facts::SamplingDefaults;
+
 /// What the keys tell besides the decoder and the vocabulary.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ModelFacts {
@@ -19,19 +21,4 @@ pub struct ModelFacts {
     pub has_head_dim: bool,
     /// Defaults of sampling, from `generation_config.json`.
     pub sampling: SamplingDefaults,
-}
-
-/// What a model's makers advise for sampling.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct SamplingDefaults {
-    /// Likeliest tokens to choose among.
-    pub top_k: Option<i32>,
-    /// Probability that the tokens to choose among have together.
-    pub top_p: Option<f32>,
-    /// Least probability relative to the likeliest token.
-    pub min_p: Option<f32>,
-    /// Temperature.
-    pub temperature: Option<f32>,
-    /// Penalty on repeated tokens.
-    pub repetition_penalty: Option<f32>,
 }

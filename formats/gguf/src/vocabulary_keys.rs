@@ -1,10 +1,13 @@
 //! The vocabulary in a file's keys: written in the order of llama.cpp's converter, and read back.
 
+use mc_decoder::pre_tokenizer::PreTokenizer;
 use mc_decoder::vocabulary::{SpecialKey, SpecialTokens, TokenType, Vocabulary, VocabularyKind};
+use mc_exporter::format_error::FormatError;
 
 use crate::key_reader::{get, number, shown, text, texts, wrong};
 use crate::key_writer::{KeyWriter, Keys};
 use crate::model_error::ModelError;
+use crate::pre_tokenizers::{NO_NAME, name_of, named};
 use crate::reader::Gguf;
 use crate::value::Value;
 
@@ -31,14 +34,24 @@ const TEMPLATE: &str = "tokenizer.chat_template";
 const TEMPLATES: &str = "tokenizer.chat_templates";
 
 /// The keys of the vocabulary of a model of `architecture`, in the order of a file.
-pub fn vocabulary_keys(vocabulary: &Vocabulary, architecture: &str) -> Keys {
+///
+/// # Errors
+/// When files have no name for its pre-tokenizer.
+pub fn vocabulary_keys(vocabulary: &Vocabulary, architecture: &str) -> Result<Keys, FormatError> {
     let mut keys = KeyWriter::default();
-    write_vocabulary(&mut keys, vocabulary, architecture);
-    keys.0
+    write_vocabulary(&mut keys, vocabulary, architecture)?;
+    Ok(keys.0)
 }
 
 /// Adds the keys of the vocabulary of a model of `architecture`.
-pub(crate) fn write_vocabulary(keys: &mut KeyWriter, vocabulary: &Vocabulary, architecture: &str) {
+///
+/// # Errors
+/// As [`vocabulary_keys`].
+pub(crate) fn write_vocabulary(
+    keys: &mut KeyWriter,
+    vocabulary: &Vocabulary,
+    architecture: &str,
+) -> Result<(), FormatError> {
     let is_pieces = vocabulary.kind == VocabularyKind::SentencePiece;
     // llama.cpp's converter writes it first for Llama and last for Gemma.
     let is_last = is_pieces && architecture.starts_with("gemma");
@@ -47,7 +60,7 @@ pub(crate) fn write_vocabulary(keys: &mut KeyWriter, vocabulary: &Vocabulary, ar
         keys.put(SPACE_PREFIX, space_prefix);
     }
     keys.text("tokenizer.ggml.model", if is_pieces { "llama" } else { "gpt2" });
-    keys.text("tokenizer.ggml.pre", &vocabulary.pre_tokenizer);
+    keys.text("tokenizer.ggml.pre", &name_of(&vocabulary.pre_tokenizer, architecture)?);
     keys.put("tokenizer.ggml.tokens", Value::texts(vocabulary.tokens.iter().cloned()));
     if is_pieces {
         keys.put("tokenizer.ggml.scores", Value::floats(vocabulary.scores.iter().copied()));
@@ -68,6 +81,7 @@ pub(crate) fn write_vocabulary(keys: &mut KeyWriter, vocabulary: &Vocabulary, ar
     if let Some(space_prefix) = space_prefix.filter(|_| is_last) {
         keys.put(SPACE_PREFIX, space_prefix);
     }
+    Ok(())
 }
 
 fn write_special(keys: &mut KeyWriter, special: &SpecialTokens) {
@@ -104,13 +118,17 @@ pub fn vocabulary(gguf: &Gguf) -> Result<Vocabulary, ModelError> {
         VocabularyKind::SentencePiece => (scores(gguf, &key("scores"), tokens.len())?, Vec::new()),
     };
     // Old files of this kind name no pre-tokenizer, because there is only one.
-    let pre_tokenizer = match kind {
-        VocabularyKind::SentencePiece if gguf.key(&key("pre")).is_none() => "default",
+    let name = match kind {
+        VocabularyKind::SentencePiece if gguf.key(&key("pre")).is_none() => NO_NAME,
         _ => text(gguf, &key("pre"))?,
+    };
+    let pre_tokenizer = match kind {
+        VocabularyKind::BytePair => named(name),
+        VocabularyKind::SentencePiece => PreTokenizer { name: Some(name.to_owned()), ..PreTokenizer::NONE },
     };
     Ok(Vocabulary {
         kind,
-        pre_tokenizer: pre_tokenizer.to_owned(),
+        pre_tokenizer,
         special: special(gguf, &tokens, &types)?,
         tokens,
         scores,

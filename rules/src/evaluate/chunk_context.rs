@@ -23,7 +23,7 @@ pub(crate) const CONTEXT: PropertySchema = PropertySchema {
 /// A fault at the property, when the model does not attend over so many.
 pub(crate) fn chunk_context(gate: &GatedModel<'_>, node: &Record) -> Result<usize, Vec<Fault>> {
     let context = number_property(node, CONTEXT.name).map(|context| context as usize);
-    let max = gate.gguf.model.decoder.context_length as usize;
+    let max = gate.export.model.decoder.context_length as usize;
     chunk_len(context, max).map_err(|message| {
         let place = node.property(CONTEXT.name).map_or(node.place, |context| context.place);
         vec![Fault::new(place, "gate::context", message)]

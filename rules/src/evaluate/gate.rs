@@ -8,7 +8,7 @@ use mc_ir::action::{Artifact, Input};
 use mc_ir::fault::Fault;
 use mc_ir::provider::Providers;
 use mc_ir::rule::{Rule, RuleContext};
-use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs, ValueKind};
+use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs};
 
 use crate::action::exec_property::EXEC_PROPERTY;
 use crate::action::tags::TAGS;
@@ -19,7 +19,8 @@ use crate::evaluate::judge::{Judge, VERDICT};
 use crate::evaluate::leak;
 use crate::evaluate::metric::AnyPlan;
 use crate::evaluate::metrics::{METRICS, N_METRICS, NODES};
-use crate::export::gguf::GgufInfo;
+use crate::export::export_info::ExportInfo;
+use crate::export::model_node::{MODEL, MODEL_EXPECTED};
 
 /// The rule's name.
 pub const NAME: &str = "gate";
@@ -34,17 +35,9 @@ pub struct GateInfo {
     pub verdict: Artifact,
 }
 
-static GGUF: NodeSchema = NodeSchema {
-    name: "gguf",
-    doc: "The model to measure: a `gguf` target.",
-    arguments: Arguments::One(ValueKind::Label),
-    properties: &[],
-    children: &[],
-};
-
 /// The model, the metrics, and what every rule with steps has.
 static CHILDREN: [ChildSchema; N_METRICS + 3] = {
-    let mut children = [ChildSchema { node: &GGUF, occurs: Occurs::Once }; N_METRICS + 3];
+    let mut children = [ChildSchema { node: &MODEL, occurs: Occurs::Once }; N_METRICS + 3];
     let mut index = 0;
     while index < N_METRICS {
         children[1 + index] = NODES[index];
@@ -70,11 +63,11 @@ impl Rule for Gate {
 
     fn analyze(&self, ctx: &dyn RuleContext) -> Result<Providers, Vec<Fault>> {
         let (owner, record) = (ctx.label(), ctx.record());
-        let gguf_label = label(record, "gguf").ok_or_else(Vec::new)?;
-        let gguf: GgufInfo = provider(ctx, &gguf_label, "a `gguf` target")?;
-        let plans = plans(&GatedModel { ctx, gguf: &gguf })?;
+        let named = label(record, MODEL.name).ok_or_else(Vec::new)?;
+        let export: ExportInfo = provider(ctx, &named, MODEL_EXPECTED)?;
+        let plans = plans(&GatedModel { ctx, export: &export })?;
         let mut inputs: Vec<Artifact> = plans.iter().flat_map(|plan| &plan.results).cloned().collect();
-        if let Some(calibration) = &gguf.calibration {
+        if let Some(calibration) = &export.calibration {
             // A model must not be measured on what it was calibrated on.
             let held_out = plans.iter().filter_map(|plan| plan.held_out.as_ref());
             inputs.extend(held_out.map(|data| leak::action(owner, record, calibration, data)));

@@ -13,7 +13,7 @@ use mc_ir::schema::{Presence, PropertySchema, ValueKind};
 use crate::action::target_step::target_step;
 use crate::attributes::{label_property, provider};
 use crate::evaluate::measure::{MEASUREMENT, Measure, MeasureAction};
-use crate::export::gguf::GgufInfo;
+use crate::export::export_info::ExportInfo;
 use crate::inference::subject::Subject;
 use crate::source::dataset::{DatasetInfo, DatasetKind};
 
@@ -30,7 +30,7 @@ pub(crate) struct GatedModel<'a> {
     /// The gate.
     pub(crate) ctx: &'a dyn RuleContext,
     /// The quantized model; the unquantized one is the model that it was made of.
-    pub(crate) gguf: &'a GgufInfo,
+    pub(crate) export: &'a ExportInfo,
 }
 
 impl GatedModel<'_> {
@@ -66,12 +66,12 @@ impl GatedModel<'_> {
 
     /// Returns the quantized model, to be measured.
     pub(crate) fn quantized(&self) -> (Subject, Vec<Input>) {
-        Subject::of_gguf(&self.gguf.gguf)
+        Subject::of_export(self.export.format, &self.export.whole)
     }
 
     /// Returns the unquantized model, to be measured: the baseline.
     pub(crate) fn unquantized(&self) -> (Subject, Vec<Input>) {
-        Subject::of_model(&self.gguf.model)
+        Subject::of_model(&self.export.model)
     }
 
     /// Measures one model, or several that one action has open side by side.

@@ -7,18 +7,18 @@ use std::sync::{Arc, Mutex};
 
 use mc_decoder::needed::Needed;
 use mc_decoder::program::Decoder;
+use mc_decoder::vocabulary::Vocabulary;
 use mc_digest::digest::BlobDigest;
 use mc_encoding::blocks::plain::F32;
+use mc_exporter::exporter::Exporter;
+use mc_exporter::model_description::ModelDescription;
+use mc_exporter::model_facts::ModelFacts;
+use mc_exporter::plane::{EncodedTensor, Part};
 use mc_expression::expression::TensorExpr;
 use mc_expression::operators::load::Load;
 use mc_family::families::for_config;
 use mc_family::tokenizer::vocabulary::vocabulary;
 use mc_family::tokenizer_files::TokenizerFiles;
-use mc_gguf::keys::keys;
-use mc_gguf::layout::{Layout, TensorPlan};
-use mc_gguf::model_facts::ModelFacts;
-use mc_gguf::names::wire_name_in;
-use mc_gguf::tensor_type::TensorType;
 use mc_ir::action::{
     Action, ActionContext, ActionError, ActionKind, ActionNode, Artifact, Content, Input, Piece, Source,
 };
@@ -29,16 +29,18 @@ use mc_ir::output::{Output, Outputs};
 use mc_ir::provider::Providers;
 use mc_ir::rule::{DependencyFailed, Head, HeadFormat, RuleContext, SourceError};
 use mc_tensor::dtype::DType;
+use mc_tensor::model_tensor::ModelTensor;
 use serde_json::json;
 
-use crate::export::gguf::GgufInfo;
+use crate::export::export_info::ExportInfo;
+use crate::exporters::EXPORTERS;
 use crate::source::dataset::{DatasetInfo, DatasetKind};
 use crate::source::model_info::{ModelFiles, ModelInfo, Weight};
 
 const TOKENIZER: &[u8] = include_bytes!("../../../compiler/family/tests/data/tokenizer.json");
 const ITEMS: &str = "A boat at sea\nWhere is the hexagon?\n";
 
-/// A family whose weights are the same in a GGUF and in a checkpoint, so that one model may be both.
+/// A family whose weights are the same in a file and in a checkpoint, so that one model may be both.
 fn config() -> serde_json::Value {
     json!({
         "architectures": ["Qwen2ForCausalLM"],
@@ -63,7 +65,7 @@ type Tensor = (Weight, Vec<u8>);
 fn tensors(decoder: &Decoder, seed: u32) -> Vec<Tensor> {
     let family = for_config(&config()).unwrap();
     let tensor = |needed: Needed| {
-        let name = wire_name_in(&decoder.architecture, needed.tensor);
+        let name = needed.tensor.to_string();
         let n_elements = needed.shape.iter().product::<u64>() as u32;
         let number = |index: u32| (index + seed).wrapping_mul(2_654_435_761) >> 16;
         let bytes = (0..n_elements).flat_map(|index| (number(index) as f32 / 65536.0 - 0.5).to_le_bytes());
@@ -81,23 +83,42 @@ fn tensors(decoder: &Decoder, seed: u32) -> Vec<Tensor> {
     family.tensors(decoder).map(tensor).collect()
 }
 
-/// The toy model as a file.
-fn gguf(decoder: &Decoder, tensors: &[Tensor]) -> Vec<u8> {
-    let files = TokenizerFiles { config: b"{}", tokenizer: Some(TOKENIZER), ..TokenizerFiles::default() };
-    let vocabulary = vocabulary(&files, decoder.n_vocab, &decoder.architecture).unwrap();
-    let plan = |(weight, _): &Tensor| TensorPlan {
-        name: weight.name.clone(),
-        kind: TensorType::of(&F32),
-        dims: weight.shape().into_iter().rev().collect(),
+/// The format of the file.
+pub(crate) fn format() -> &'static dyn Exporter {
+    EXPORTERS.iter().copied().find(|format| format.container().is_some()).unwrap()
+}
+
+/// A file of the toy model with a vocabulary, and with these tensors.
+pub(crate) fn file(vocabulary: &Vocabulary, tensors: &[(ModelTensor, Vec<u64>, Vec<u8>)]) -> Vec<u8> {
+    let family = for_config(&config()).unwrap();
+    let decoder = family.decoder(&config()).unwrap();
+    let facts = ModelFacts { recipe: F32.name.to_owned(), ..ModelFacts::default() };
+    let model = ModelDescription {
+        vocabulary: Some(vocabulary),
+        facts: Some(&facts),
+        ..ModelDescription::new(&decoder)
     };
-    let plans: Vec<TensorPlan> = tensors.iter().map(plan).collect();
-    let layout = Layout::new(&keys(decoder, &vocabulary, &ModelFacts::default()), &plans, 32);
-    let mut file = layout.head;
-    for ((_, bytes), stretch) in tensors.iter().zip(&layout.tensors) {
-        file.extend(bytes);
-        file.resize(file.len() + stretch.padding as usize, 0);
+    let encoded = |(tensor, shape, _): &(ModelTensor, Vec<u64>, Vec<u8>)| {
+        EncodedTensor::whole(*tensor, F32.name, shape.clone())
+    };
+    let planes = format().layout(&model, &tensors.iter().map(encoded).collect::<Vec<_>>()).unwrap();
+    let mut file = Vec::new();
+    for part in format().write(&model, &planes).unwrap() {
+        match part {
+            Part::Bytes(bytes) => file.extend(bytes),
+            Part::Plane(number) => file.extend(&tensors[planes[number].tensor].2),
+            Part::Zeros(n_bytes) => file.resize(file.len() + n_bytes as usize, 0),
+        }
     }
     file
+}
+
+/// The toy model as a file.
+fn written(decoder: &Decoder, tensors: &[Tensor]) -> Vec<u8> {
+    let files = TokenizerFiles { config: b"{}", tokenizer: Some(TOKENIZER), ..TokenizerFiles::default() };
+    let vocabulary = vocabulary(&files, decoder.n_vocab, &decoder.family).unwrap();
+    let tensor = |(weight, bytes): &Tensor| (weight.tensor, weight.shape(), bytes.clone());
+    file(&vocabulary, &tensors.iter().map(tensor).collect::<Vec<_>>())
 }
 
 /// An action that somebody else runs.
@@ -113,7 +134,7 @@ impl Action for Elsewhere {
     }
 
     fn outputs(&self) -> Vec<String> {
-        ["model.gguf", "tensors.json", "items"].map(str::to_owned).to_vec()
+        ["model", "tensors.json", "items"].map(str::to_owned).to_vec()
     }
 
     fn describe(&self) -> String {
@@ -250,7 +271,7 @@ impl Bytes {
 
 /// The model of a gate, quantized with the numbers of this seed and unquantized with those of seed 0, and the bytes of
 /// both.
-pub(crate) fn toy(seed: u32) -> (GgufInfo, Bytes) {
+pub(crate) fn toy(seed: u32) -> (ExportInfo, Bytes) {
     let family = for_config(&config()).unwrap();
     let decoder = family.decoder(&config()).unwrap();
     let source = |path: &str| Source { path: Path::new(path).into(), range: None };
@@ -259,7 +280,7 @@ pub(crate) fn toy(seed: u32) -> (GgufInfo, Bytes) {
         ("config.json".to_owned(), config().to_string().into_bytes()),
         ("tokenizer.json".to_owned(), TOKENIZER.to_vec()),
         ("items".to_owned(), ITEMS.as_bytes().to_vec()),
-        ("model.gguf".to_owned(), gguf(&decoder, &tensors(&decoder, seed))),
+        ("model".to_owned(), written(&decoder, &tensors(&decoder, seed))),
     ]);
     known.extend(weights.iter().map(|(weight, bytes)| (weight.name.clone(), bytes.clone())));
     let model = ModelInfo {
@@ -274,9 +295,10 @@ pub(crate) fn toy(seed: u32) -> (GgufInfo, Bytes) {
         files: ModelFiles::of(source("config.json"), source("tokenizer.json")),
         lineage: [].into(),
     };
-    let info = GgufInfo {
-        gguf: artifact("model.gguf"),
-        files: vec![artifact("model.gguf")],
+    let info = ExportInfo {
+        format: format().name(),
+        whole: artifact("model"),
+        files: vec![artifact("model")],
         reports: artifact("tensors.json"),
         name: "toy".to_owned(),
         recipe: "F32".to_owned(),

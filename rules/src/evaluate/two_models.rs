@@ -24,7 +24,7 @@ use crate::evaluate::measurement::Measurement;
 use crate::evaluate::metric::{AnyPlan, Metric, Plan, Results, Row};
 use crate::evaluate::toy_gate::{ToyGate, label, toy};
 use crate::evaluate::verdict::{Check, Verdict, percent};
-use crate::export::gguf::GgufInfo;
+use crate::export::export_info::ExportInfo;
 use crate::inference::opened::Opened;
 use crate::source::dataset::DatasetKind;
 
@@ -120,18 +120,18 @@ fn likeliest(model: &Opened, ids: &[u32]) -> Result<Vec<usize>, ActionError> {
 }
 
 /// The plan of the metric, by its row.
-fn plan(gguf: &GgufInfo) -> AnyPlan {
+fn plan(export: &ExportInfo) -> AnyPlan {
     let mut node = Record::new(Place(0));
     let on = Placed { value: Value::Label(label("held-out")), place: Place(0) };
     node.properties.insert(ON.name.to_owned(), on);
     let row = const { Row::of::<Agreement>() };
-    (row.plan)(&GatedModel { ctx: &ToyGate::new(), gguf }, &node).unwrap()
+    (row.plan)(&GatedModel { ctx: &ToyGate::new(), export }, &node).unwrap()
 }
 
 /// The line of the verdict.
 fn check(seed: u32) -> Check {
-    let (gguf, mut bytes) = toy(seed);
-    let plan = plan(&gguf);
+    let (export, mut bytes) = toy(seed);
+    let plan = plan(&export);
     let node = Arc::clone(&plan.results[0].node);
     bytes.run(&*node.action, &node.inputs, "measurement.json");
     let results: Vec<Input> = plan.results.iter().cloned().map(Input::Artifact).collect();
@@ -150,8 +150,8 @@ fn a_metric_may_compare_two_models_that_are_open_at_once() {
 
 #[test]
 fn a_worker_makes_the_action_of_two_models_of_its_parameters() {
-    let (gguf, mut bytes) = toy(0);
-    let node = Arc::clone(&plan(&gguf).results[0].node);
+    let (export, mut bytes) = toy(0);
+    let node = Arc::clone(&plan(&export).results[0].node);
     assert_eq!(node.action.describe(), "quantized and unquantized model on held-out");
     let remote = Row::of::<Agreement>().remote.unwrap();
     let action = (remote.make)(&node.action.parameters()).unwrap();

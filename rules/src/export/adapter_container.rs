@@ -1,7 +1,7 @@
 //! The step that makes an adapter's GGUF file of its tensors: it writes the head and joins the blobs.
 
 use mc_digest::digest::BlobDigest;
-use mc_gguf::layout::{Layout, TensorPlan};
+use mc_gguf::layout::{ALIGNMENT, Layout, TensorPlan};
 use mc_gguf::value::Value;
 use mc_ir::action::{Action, ActionContext, ActionError, ActionKind, write_bytes};
 use mc_ir::output::{Output, Outputs};
@@ -9,9 +9,6 @@ use mc_ir::parameters::Parameters;
 
 /// The output that holds the adapter.
 pub(crate) const ADAPTER_FILE: &str = "adapter.gguf";
-
-/// Where tensors begin, in bytes.
-const ALIGNMENT: u64 = 32;
 
 /// Writes the head of a file with these keys and tensors.
 pub(crate) struct AdapterContainer {

@@ -5,6 +5,9 @@
 //! Source: `convert_lora_to_gguf.py` of llama.cpp.
 
 use mc_encoding::codecs;
+use mc_exporter::exporter::Exporter;
+use mc_gguf::architecture::name_of;
+use mc_gguf::exporter::GgufExporter;
 use mc_gguf::layout::TensorPlan;
 use mc_gguf::value::Value;
 use mc_ir::action::{Artifact, Input};
@@ -21,8 +24,9 @@ use crate::attributes::{label, provider, text};
 use crate::export::adapter_container::{ADAPTER_FILE, AdapterContainer};
 use crate::export::adapter_gguf_tensors::Export;
 use crate::export::gguf::file_name;
+use crate::export::tensor_steps::unsupported;
 use crate::source::adapter::AdapterInfo;
-use crate::source::wire_tensors::family_of;
+use crate::source::export_tensors::{described, family_of};
 
 /// The rule's name.
 pub const NAME: &str = "adapter-gguf";
@@ -75,6 +79,10 @@ impl Rule for AdapterGguf {
         let named = label(record, "adapter").ok_or_else(Vec::new)?;
         let adapter: AdapterInfo = provider(ctx, &named, "an `adapter`")?;
         let codec = codecs::by_name(text(record, "type").unwrap_or("F32")).ok_or_else(Vec::new)?;
+        let refusals = GgufExporter.accepts(&described(&adapter.model));
+        if !refusals.is_empty() {
+            return Err(refusals.into_iter().map(|refusal| unsupported(named.place, refusal)).collect());
+        }
         let family = family_of(&adapter.model);
         let export = Export { adapter: &adapter, family: family.ok_or_else(Vec::new)?, codec };
         let tensors = export.tensors().map_err(|refusal| {
@@ -104,7 +112,7 @@ fn keys(name: &str, adapter: &AdapterInfo, alpha: f64) -> Vec<(String, Value)> {
     let text = |text: &str| Value::Text(text.to_owned());
     let key = |name: &str, value: Value| (name.to_owned(), value);
     vec![
-        key("general.architecture", text(&adapter.model.decoder.architecture)),
+        key("general.architecture", text(name_of(&adapter.model.decoder))),
         key("general.type", text("adapter")),
         key("adapter.type", text("lora")),
         key("general.name", text(name)),

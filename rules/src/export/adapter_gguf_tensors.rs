@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use mc_decoder::program::Head;
 use mc_encoding::codec::Codec;
 use mc_encoding::stored_form::StoredForm;
+use mc_exporter::change::Change as WireChange;
 use mc_expression::expression::TensorExpr;
 use mc_expression::operators::load::Load;
 use mc_expression::operators::permute_heads::PermuteHeads;
@@ -21,8 +22,9 @@ use mc_expression::operators::stack::Stack;
 use mc_expression::operators::transpose::Transpose;
 use mc_family::adapter::change::{Change, FactorName, Layout, LowRankPair, WeightChange};
 use mc_family::adapter::matching::{BaseTensors, match_adapter};
-use mc_family::family::{Change as WireChange, Family};
+use mc_family::family::Family;
 use mc_family::names::Found;
+use mc_gguf::exporter::GgufExporter;
 use mc_gguf::layout::TensorPlan;
 use mc_gguf::names::wire_name;
 use mc_gguf::tensor_type::TensorType;
@@ -34,6 +36,7 @@ use mc_tensor::model_tensor::ModelTensor;
 use crate::action::target_step::target_step;
 use crate::quantize::tensor_action::{TENSOR, TensorAction};
 use crate::source::adapter::AdapterInfo;
+use crate::source::export_tensors::change_of;
 use crate::transform::adapter_weights::{check_dtype, stored};
 
 /// Why an adapter has no such file.
@@ -80,7 +83,8 @@ impl FactorTensor {
         let expression = TensorExpr::new(Quantize::new(codec, None, self.factor.of));
         let action = TensorAction { expression, form: StoredForm::Blocks(codec), name: name.clone() };
         let node = target_step(owner, record, action, self.factor.inputs);
-        (TensorPlan { name, kind: TensorType::of(codec), dims }, node.artifact(TENSOR))
+        let kind = TensorType::of(codec).expect("files have a type for each that the rule offers, and F16");
+        (TensorPlan { name, kind, dims }, node.artifact(TENSOR))
     }
 }
 
@@ -246,7 +250,7 @@ impl Export<'_> {
         if factor != 1.0 {
             b.of = TensorExpr::new(Scale { of: b.of, factor });
         }
-        let change = self.family.change(tensor, &self.adapter.model.decoder);
+        let change = change_of(&GgufExporter, &self.adapter.model, tensor);
         if let Some(WireChange::Interleave { n_heads }) = change {
             b.of = TensorExpr::new(PermuteHeads { n_heads: n_heads.into(), of: b.of });
         }

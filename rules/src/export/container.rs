@@ -1,16 +1,13 @@
-//! The step that makes a GGUF file of its tensors: it writes the head and joins the blobs.
+//! The step that makes a file of its tensors, in any format: it writes what the format makes and joins the blobs.
 
 use std::collections::BTreeMap;
 
 use mc_digest::digest::BlobDigest;
 use mc_digest::hasher::Hasher;
-use mc_encoding::recipes::recipe::Recipe;
-use mc_gguf::key_writer::Keys;
-use mc_gguf::keys::{keys, size_label};
-use mc_gguf::layout::{Layout, TensorPlan};
-use mc_gguf::model_facts::{ModelFacts, SamplingDefaults};
-use mc_gguf::reader::Gguf;
-use mc_gguf::value::Value;
+use mc_exporter::exporter::Exporter;
+use mc_exporter::model_description::ModelDescription;
+use mc_exporter::model_facts::{ModelFacts, SamplingDefaults};
+use mc_exporter::plane::{Part, Plane};
 use mc_ir::action::{
     Action, ActionContext, ActionError, ActionKind, Input, OutputReader, head_pieces, write_bytes,
 };
@@ -18,61 +15,58 @@ use mc_ir::output::{Output, Outputs};
 use mc_ir::parameters::{Parameters, list};
 
 use crate::calibrate::imatrix::ImatrixInfo;
-use crate::export::gguf_keys;
 use crate::export::tensor_steps::Planned;
-use crate::quantize::gguf_copy::COPY;
 use crate::quantize::tensor_report;
-use crate::source::gguf_head;
+use crate::source::export_tensors::described;
+use crate::source::file_head::format_error;
 use crate::source::model_info::{HEAD, ModelInfo};
 use crate::source::token_files::{Contents, vocabulary_of};
-
-/// The output that holds the model.
-pub(crate) const MODEL_FILE: &str = "model.gguf";
 
 /// The output that holds the reports of its tensors.
 pub(crate) const REPORTS_FILE: &str = "tensors.json";
 
-/// Where tensors begin, in bytes.
-pub(crate) const ALIGNMENT: u64 = 32;
-
-/// Writes the head of a GGUF.
+/// Writes a file.
 pub(crate) struct Container {
+    exporter: &'static dyn Exporter,
+    /// The output that holds the model.
+    file: &'static str,
     name: String,
     model: ModelInfo,
-    /// None where a GGUF is copied.
-    recipe: Option<&'static Recipe>,
+    recipe: &'static str,
     imatrix: Option<String>,
-    plans: Vec<TensorPlan>,
+    planes: Vec<Plane>,
 }
 
 impl Container {
     /// A file of these tensors.
+    ///
+    /// * `file`: the output that holds it
+    /// * `recipe`: how it is encoded
     pub(crate) fn new(
+        (exporter, file): (&'static dyn Exporter, &'static str),
         name: &str,
-        recipe: Option<&'static Recipe>,
+        recipe: &'static str,
         model: &ModelInfo,
         imatrix: Option<&ImatrixInfo>,
         planned: &[Planned],
     ) -> Self {
         Self {
+            exporter,
+            file,
             name: name.to_owned(),
             model: model.clone(),
             recipe,
             imatrix: imatrix.map(|imatrix| {
                 imatrix.calibration.as_ref().map_or_else(|| imatrix.name.clone(), |data| data.name.clone())
             }),
-            plans: planned.iter().map(|tensor| tensor.plan.clone()).collect(),
+            planes: planned.iter().map(|tensor| tensor.plane.clone()).collect(),
         }
     }
 
-    fn recipe_name(&self) -> &'static str {
-        self.recipe.map_or(COPY, |recipe| recipe.name)
-    }
-
     /// The tokenizer's files, then the sources of the weights for the lineage, then the tensors, then their reports.
-    pub(crate) fn inputs(&self, model: &ModelInfo, planned: &[Planned]) -> Vec<Input> {
-        let files = model.files.tokenizer_sources().into_iter().map(|(_, source)| Input::Source(source));
-        let sources = model.lineage.iter().flat_map(|lineage| &lineage.tensors);
+    pub(crate) fn inputs(&self, planned: &[Planned]) -> Vec<Input> {
+        let files = self.model.files.tokenizer_sources().into_iter().map(|(_, source)| Input::Source(source));
+        let sources = self.model.lineage.iter().flat_map(|lineage| &lineage.tensors);
         let sources = sources.map(|(_, source)| Input::Source(source.clone()));
         let tensors = planned.iter().map(|tensor| Input::Artifact(tensor.artifact.clone()));
         let reports = planned.iter().map(|tensor| Input::Artifact(tensor.report.clone()));
@@ -80,8 +74,8 @@ impl Container {
     }
 
     /// One digest over all tensors of a source, whatever files they are spread over.
-    fn lineage(&self, ctx: &dyn ActionContext, first: usize) -> Vec<(String, Value)> {
-        let mut keys = Vec::new();
+    fn sources(&self, ctx: &dyn ActionContext, first: usize) -> Vec<(String, String)> {
+        let mut notes = Vec::new();
         let mut input = first;
         for lineage in self.model.lineage.iter() {
             let mut digests = BTreeMap::new();
@@ -96,32 +90,19 @@ impl Container {
                 }
             }
             let digest = hasher.finish().hash;
-            keys.push((format!("mc.source.{}.name", lineage.role), Value::Text(lineage.label.name.clone())));
-            keys.push((
-                format!("mc.source.{}.digest", lineage.role),
-                Value::Text(format!("blake3:{digest}")),
-            ));
+            notes.push((format!("source.{}.name", lineage.role), lineage.label.name.clone()));
+            notes.push((format!("source.{}.digest", lineage.role), format!("blake3:{digest}")));
         }
-        keys
+        notes
     }
 
-    fn keys(&self, ctx: &dyn ActionContext) -> Result<Keys, ActionError> {
-        let files = self.model.files.tokenizer_sources();
-        let contents = Contents::read(ctx, &files)?;
-        let head = contents.get(HEAD).map(|head| gguf_head::parse(&head)).transpose()?;
-        let mut keys = match (head, self.recipe) {
-            (Some(head), Some(recipe)) => self.keys_of_head(&head, recipe, &contents)?,
-            (Some(head), None) => return Ok(gguf_keys::copied(&head)),
-            (None, Some(recipe)) => self.keys_of_files(recipe, &contents)?,
-            (None, None) => return Err(ActionError::failed("Only the keys of a GGUF can be copied")),
-        };
-        keys.push(("mc.version".to_owned(), Value::Text(env!("CARGO_PKG_VERSION").to_owned())));
-        keys.push(("mc.recipe".to_owned(), Value::Text(self.recipe_name().to_owned())));
-        if let Some(imatrix) = &self.imatrix {
-            keys.push(("mc.imatrix".to_owned(), Value::Text(imatrix.clone())));
-        }
-        keys.extend(self.lineage(ctx, files.len()));
-        Ok(keys)
+    /// Where the file comes from.
+    fn lineage(&self, ctx: &dyn ActionContext, first: usize) -> Vec<(String, String)> {
+        let note = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let mut notes = vec![note("version", env!("CARGO_PKG_VERSION")), note("recipe", self.recipe)];
+        notes.extend(self.imatrix.iter().map(|imatrix| note("imatrix", imatrix)));
+        notes.extend(self.sources(ctx, first));
+        notes
     }
 
     /// The checkpoint that the model was trained further from.
@@ -130,46 +111,80 @@ impl Container {
         lineage.map(|lineage| lineage.label.name.as_str())
     }
 
-    /// The keys of a model that was read from a GGUF.
-    fn keys_of_head(&self, head: &Gguf, recipe: &Recipe, contents: &Contents) -> Result<Keys, ActionError> {
-        // Only an adapter or a blend brings another vocabulary.
-        let is_own = self.model.files.vocabulary == self.model.files.head;
-        let vocabulary = (!is_own).then(|| vocabulary_of(contents, &self.model.decoder)).transpose()?;
-        let changes = gguf_keys::Changes {
-            name: &self.name,
-            file_type: recipe.file_type,
-            is_quantized: recipe.default.block_len > 1,
-            base_model: self.base_model(),
-            decoder: &self.model.decoder,
-            vocabulary: vocabulary.as_ref(),
-        };
-        changes.keys(head)
-    }
-
-    /// The keys of a model of Hugging Face.
-    fn keys_of_files(&self, recipe: &Recipe, contents: &Contents) -> Result<Keys, ActionError> {
-        let vocabulary = vocabulary_of(contents, &self.model.decoder)?;
+    fn facts(&self, contents: &Contents, lineage: Vec<(String, String)>) -> ModelFacts {
         let json = |role: &str| {
             contents.get(role).and_then(|bytes| serde_json::from_slice::<serde_json::Value>(&bytes).ok())
         };
-        let has_head_dim =
-            json("config").is_some_and(|config| config.get("head_dim").is_some_and(|dim| !dim.is_null()));
-        let is_quantized = recipe.default.block_len > 1;
-        let facts = ModelFacts {
+        ModelFacts {
             name: self.name.clone(),
-            quantized_by: is_quantized.then(|| "mc".to_owned()),
+            recipe: self.recipe.to_owned(),
             license: self.model.files.licence_id.clone(),
             base_model: self.base_model().map(str::to_owned),
-            size_label: size_label(&self.plans),
-            file_type: recipe.file_type,
-            has_head_dim,
+            has_head_dim: json("config")
+                .is_some_and(|config| config.get("head_dim").is_some_and(|dim| !dim.is_null())),
             sampling: json("generation_config").map(|config| sampling(&config)).unwrap_or_default(),
+            lineage,
+        }
+    }
+
+    /// The pieces of the file.
+    fn parts(&self, ctx: &dyn ActionContext) -> Result<Vec<Part>, ActionError> {
+        let files = self.model.files.tokenizer_sources();
+        let contents = Contents::read(ctx, &files)?;
+        let is_of_format = |format: &str| format == self.exporter.name();
+        let head = self.model.files.head.as_ref().filter(|head| is_of_format(head.format));
+        let origin = head.and_then(|_| contents.get(HEAD));
+        // Only an adapter or a blend brings another vocabulary than that of the head.
+        let is_own = head.is_some_and(|head| self.model.files.vocabulary.as_ref() == Some(&head.source));
+        let vocabulary = (!is_own).then(|| vocabulary_of(&contents, &self.model.decoder)).transpose()?;
+        let facts = self.facts(&contents, self.lineage(ctx, files.len()));
+        let description = ModelDescription {
+            vocabulary: vocabulary.as_ref(),
+            facts: Some(&facts),
+            origin: origin.as_deref(),
+            ..described(&self.model)
         };
-        Ok(keys(&self.model.decoder, &vocabulary, &facts))
+        self.exporter.write(&description, &self.planes).map_err(format_error)
+    }
+
+    /// The composite of these pieces.
+    ///
+    /// * `first`: the input that is the first plane
+    fn composite(
+        &self,
+        ctx: &dyn ActionContext,
+        parts: &[Part],
+        first: usize,
+    ) -> Result<Vec<BlobDigest>, ActionError> {
+        let mut blobs = Vec::new();
+        let mut zeros: BTreeMap<u64, BlobDigest> = BTreeMap::new();
+        for part in parts {
+            match part {
+                Part::Bytes(bytes) => {
+                    for piece in head_pieces(bytes) {
+                        blobs.push(write_bytes(ctx, piece)?);
+                    }
+                }
+                Part::Plane(number) => {
+                    let digest = ctx.input_digest(first + number);
+                    check_length(&self.planes[*number], digest.n_bytes())?;
+                    blobs.extend(digest.parts());
+                }
+                Part::Zeros(n_bytes) => {
+                    let blob = match zeros.get(n_bytes) {
+                        Some(known) => *known,
+                        None => write_bytes(ctx, &vec![0; *n_bytes as usize])?,
+                    };
+                    zeros.insert(*n_bytes, blob);
+                    blobs.push(blob);
+                }
+            }
+        }
+        Ok(blobs)
     }
 }
 
-/// What the model's makers advise. The converter takes the file's numbers as they are.
+/// What the model's makers advise. The numbers are taken as they are.
 fn sampling(config: &serde_json::Value) -> SamplingDefaults {
     let number = |key: &str| config.get(key).and_then(serde_json::Value::as_f64);
     SamplingDefaults {
@@ -181,14 +196,22 @@ fn sampling(config: &serde_json::Value) -> SamplingDefaults {
     }
 }
 
-/// Adds the type and the dimensions of a tensor.
-pub(crate) fn with_plan(parameters: Parameters, plan: &TensorPlan) -> Parameters {
-    parameters.text(&plan.name, format_args!("{} {}", plan.kind.name, list(&plan.dims)))
+fn check_length(plane: &Plane, n_bytes: u64) -> Result<(), ActionError> {
+    if n_bytes == plane.n_bytes {
+        return Ok(());
+    }
+    let Plane { name, n_bytes: place, .. } = plane;
+    Err(ActionError::failed(format!("Tensor `{name}` has {n_bytes} bytes; its place has {place}")))
+}
+
+/// Adds the type and the dimensions of a plane.
+pub(crate) fn with_plane(parameters: Parameters, plane: &Plane) -> Parameters {
+    parameters.text(&plane.name, format_args!("{} {}", plane.kind, list(&plane.dims)))
 }
 
 impl Action for Container {
     fn kind(&self) -> ActionKind {
-        ActionKind { name: "gguf", version: 3 }
+        ActionKind { name: self.exporter.name(), version: self.exporter.version() }
     }
 
     fn parameters(&self) -> Vec<(String, String)> {
@@ -196,7 +219,7 @@ impl Action for Container {
             self.model.files.tokenizer_sources().into_iter().map(|(role, _)| role).collect();
         let mut parameters = Parameters::new()
             .text("name", &self.name)
-            .text("recipe", self.recipe_name())
+            .text("recipe", self.recipe)
             .text("tool", env!("CARGO_PKG_VERSION"))
             .text("files", roles.join(" "))
             .option("license", self.model.files.licence_id.as_ref())
@@ -208,11 +231,11 @@ impl Action for Container {
             let names = format!("{} {}", lineage.label.name, names.join(" "));
             parameters = parameters.text(&lineage.role, names);
         }
-        self.plans.iter().fold(parameters, with_plan).into_pairs()
+        self.planes.iter().fold(parameters, with_plane).into_pairs()
     }
 
     fn outputs(&self) -> Vec<String> {
-        vec![MODEL_FILE.to_owned(), REPORTS_FILE.to_owned()]
+        vec![self.file.to_owned(), REPORTS_FILE.to_owned()]
     }
 
     fn reader(&self, output: &str) -> Option<OutputReader> {
@@ -222,45 +245,23 @@ impl Action for Container {
     }
 
     fn describe(&self) -> String {
-        format!("{} {}", self.name, self.recipe_name())
+        format!("{} {}", self.name, self.recipe)
     }
 
     fn run(&self, ctx: &dyn ActionContext) -> Result<Outputs, ActionError> {
-        let layout = Layout::new(&self.keys(ctx)?, &self.plans, ALIGNMENT);
+        let parts = self.parts(ctx)?;
         let n_sources: usize = self.model.lineage.iter().map(|lineage| lineage.tensors.len()).sum();
         let first = self.model.files.tokenizer_sources().len() + n_sources;
-        let head = head_pieces(&layout.head).into_iter().map(|piece| write_bytes(ctx, piece));
-        let mut parts = head.collect::<Result<Vec<_>, _>>()?;
-        let mut paddings: BTreeMap<u64, BlobDigest> = BTreeMap::new();
-        for (index, stretch) in layout.tensors.iter().enumerate() {
-            let digest = ctx.input_digest(first + index);
-            if digest.n_bytes() != stretch.n_bytes {
-                return Err(ActionError::failed(format!(
-                    "Tensor `{}` has {} bytes; its place has {}",
-                    self.plans[index].name,
-                    digest.n_bytes(),
-                    stretch.n_bytes
-                )));
-            }
-            parts.extend(digest.parts());
-            if stretch.padding > 0 {
-                let padding = match paddings.get(&stretch.padding) {
-                    Some(known) => *known,
-                    None => write_bytes(ctx, &vec![0; stretch.padding as usize])?,
-                };
-                paddings.insert(stretch.padding, padding);
-                parts.push(padding);
-            }
-        }
+        let blobs = self.composite(ctx, &parts, first)?;
         let mut reports = Vec::new();
-        for (index, plan) in self.plans.iter().enumerate() {
-            let report = ctx.input(first + self.plans.len() + index)?;
-            reports.push((plan.name.as_str(), report.to_contiguous().into_owned()));
+        for (index, plane) in self.planes.iter().enumerate() {
+            let report = ctx.input(first + self.planes.len() + index)?;
+            reports.push((plane.name.as_str(), report.to_contiguous().into_owned()));
         }
         let reports = tensor_report::join(reports.into_iter()).map_err(ActionError::failed)?;
         let reports = write_bytes(ctx, &reports)?;
         Ok(Outputs::from([
-            (MODEL_FILE.to_owned(), Output::Composite(parts)),
+            (self.file.to_owned(), Output::Composite(blobs)),
             (REPORTS_FILE.to_owned(), Output::File(reports)),
         ]))
     }

@@ -3,8 +3,9 @@
 //! All types are resolved first ([`crate::quantize::tensor_types`]), before any step has a key. Each tensor is a step of its own
 //! ([`crate::export::tensor_steps`]); the file is a composite of the head and the tensors' blobs, so no tensor is copied to be packed.
 
-use mc_encoding::recipes;
-use mc_ir::action::Artifact;
+use mc_exporter::exporter::Exporter;
+use mc_gguf::exporter::GgufExporter;
+use mc_gguf::recipes;
 use mc_ir::fault::Fault;
 use mc_ir::label::Label;
 use mc_ir::provider::Providers;
@@ -16,43 +17,24 @@ use crate::action::tags::TAGS;
 use crate::action::target_step::target_step;
 use crate::attributes::{label, place_of, provider, text};
 use crate::calibrate::imatrix::ImatrixInfo;
-use crate::export::container::{Container, MODEL_FILE, REPORTS_FILE};
-use crate::export::gguf_split::{self, MAX_FILE_SIZE};
+use crate::export::container::{Container, REPORTS_FILE};
+use crate::export::export_info::ExportInfo;
+use crate::export::gguf_split::{self, MAX_FILE_SIZE, MODEL_FILE};
 use crate::export::tensor_steps::Planner;
 use crate::quantize::gguf_copy::{self, COPY};
 use crate::quantize::tensor_types::tensor_types;
 use crate::quantize::type_rules::{EMBEDDING_TYPE, OUTPUT_TYPE, PURE, TENSOR_TYPE, TENSOR_TYPES};
-use crate::source::dataset::DatasetInfo;
+use crate::source::export_tensors::export_tensors;
 use crate::source::model_info::ModelInfo;
-use crate::source::wire_tensors::wire_tensors;
 use crate::transform::requantize::{REQUANTIZE, check_quantized};
 
 /// The rule's name.
-pub const NAME: &str = "gguf";
+pub const NAME: &str = mc_gguf::exporter::NAME;
 
 /// The `gguf` rule.
 pub struct Gguf;
 
-/// What a GGUF tells gates, bundles and the command line.
-#[derive(Clone, Debug, PartialEq)]
-pub struct GgufInfo {
-    /// The file, whole: what gates measure and `mc run` runs.
-    pub gguf: Artifact,
-    /// The files that are shipped: that one, or those that it is spread over.
-    pub files: Vec<Artifact>,
-    /// The reports of its tensors: see [`crate::quantize::tensor_report::read`].
-    pub reports: Artifact,
-    /// What the model is called in it.
-    pub name: String,
-    /// The recipe's name.
-    pub recipe: String,
-    /// Bytes of all tensors.
-    pub n_tensor_bytes: u64,
-    /// The model that it was made of.
-    pub model: ModelInfo,
-    /// What it was calibrated on, if that is known.
-    pub calibration: Option<DatasetInfo>,
-}
+static EXPORTER: &dyn Exporter = &GgufExporter;
 
 static MODEL: NodeSchema = NodeSchema {
     properties: &[REQUANTIZE],
@@ -125,6 +107,7 @@ impl Rule for Gguf {
         let title = model.title.clone().unwrap_or_else(|| titled(&model.name));
         let name = text(record, "model-name").map_or(title, str::to_owned);
         let planner = Planner {
+            exporter: EXPORTER,
             owner: ctx.label(),
             record,
             place: model_label.place,
@@ -136,28 +119,36 @@ impl Rule for Gguf {
             None => planner.steps(&gguf_copy::tensors(record, place_of(record, "quantize"), &model)?)?,
             Some(recipe) => {
                 check_quantized(record.child("model"), &model_label, &model)?;
-                let tensors = wire_tensors(&model);
+                planner.check()?;
+                let tensors = export_tensors(EXPORTER, &model);
                 let choices = tensor_types(ctx, &model, &tensors, recipe, imatrix.as_ref())?;
-                planner.plan(tensors, &choices)?
+                planner.plan(tensors, choices.iter().map(|choice| choice.codec))?
             }
         };
-        let n_tensor_bytes =
-            planned.iter().filter_map(|tensor| tensor.plan.kind.n_bytes(&tensor.plan.dims)).sum();
+        let n_tensor_bytes = planned.iter().map(|tensor| tensor.plane.n_bytes).sum();
         let calibration = imatrix.as_ref().and_then(|imatrix| imatrix.calibration.clone());
-        let container = Container::new(&name, recipe, &model, imatrix.as_ref(), &planned);
-        let inputs = container.inputs(&model, &planned);
+        let container = Container::new(
+            (EXPORTER, MODEL_FILE),
+            &name,
+            recipe.map_or(COPY, |recipe| recipe.name),
+            &model,
+            imatrix.as_ref(),
+            &planned,
+        );
+        let inputs = container.inputs(&planned);
         let node = target_step(ctx.label(), record, container, inputs);
-        let gguf = node.artifact(MODEL_FILE);
+        let whole = node.artifact(MODEL_FILE);
         let reports = node.artifact(REPORTS_FILE);
         let files = match record.value(MAX_FILE_SIZE.name) {
-            None => vec![gguf.clone()],
+            None => vec![whole.clone()],
             Some(max) => {
-                let plans = planned.iter().map(|tensor| tensor.plan.clone()).collect();
-                gguf_split::files(ctx.label(), record, max, &name, &gguf, plans, model.decoder.n_vocab)?
+                let planes = planned.iter().map(|tensor| tensor.plane.clone()).collect();
+                gguf_split::files(ctx.label(), record, max, &name, &whole, planes, model.decoder.n_vocab)?
             }
         };
-        let info = GgufInfo {
-            gguf,
+        let info = ExportInfo {
+            format: EXPORTER.name(),
+            whole,
             files,
             reports,
             name,

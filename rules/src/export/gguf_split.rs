@@ -6,9 +6,12 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::export::container::with_plan;
 use mc_digest::digest::BlobDigest;
-use mc_gguf::layout::{Layout, TensorPlan};
+use mc_exporter::plane::Plane;
+use mc_gguf::exporter::plans;
+use mc_gguf::file_name::of_series;
+use mc_gguf::layout::{ALIGNMENT, Layout, TensorPlan};
+use mc_gguf::reader::Gguf;
 use mc_gguf::split::{file_name, partition, place_keys};
 use mc_ir::action::{Action, ActionContext, ActionError, ActionKind, Artifact, Input, write_bytes};
 use mc_ir::attribute::{Placed, Record, Value};
@@ -19,8 +22,11 @@ use mc_ir::parameters::Parameters;
 use mc_ir::schema::{Arguments, NodeSchema, ValueKind};
 
 use crate::action::target_step::target_step;
-use crate::export::container::{ALIGNMENT, MODEL_FILE};
-use crate::source::gguf_head;
+use crate::export::container::with_plane;
+use crate::source::file_head::first_piece;
+
+/// The output that holds a model in one file.
+pub(crate) const MODEL_FILE: &str = "model.gguf";
 
 /// How large a file may be; for `gguf` and `model`.
 pub(crate) static MAX_FILE_SIZE: NodeSchema = NodeSchema {
@@ -40,6 +46,7 @@ const OTHER_KEY_BYTES: u64 = 1 << 20;
 struct Split {
     name: String,
     max_bytes: u64,
+    planes: Arc<[Plane]>,
     plans: Arc<[TensorPlan]>,
     /// The tensors of each file after the first; none when all is in one file.
     ranges: Vec<Range<usize>>,
@@ -56,19 +63,20 @@ pub(crate) fn files(
     max: &Placed<Value>,
     name: &str,
     whole: &Artifact,
-    plans: Arc<[TensorPlan]>,
+    planes: Arc<[Plane]>,
     n_vocab: u32,
 ) -> Result<Vec<Artifact>, Vec<Fault>> {
     let max_bytes = max.value.as_bytes().ok_or_else(Vec::new)?;
-    let n_tensor_bytes: u64 = plans.iter().filter_map(|plan| plan.kind.n_bytes(&plan.dims)).sum();
+    let fault = |message: String| vec![Fault::new(max.place, "gguf::split", message)];
+    let plans: Arc<[TensorPlan]> = plans(&planes).map_err(|error| fault(error.message))?.into();
+    let n_tensor_bytes: u64 = planes.iter().map(|plane| plane.n_bytes).sum();
     let n_keys_bytes = KEY_BYTES_PER_TOKEN * u64::from(n_vocab) + OTHER_KEY_BYTES;
     let ranges = if n_tensor_bytes + n_keys_bytes <= max_bytes {
         Vec::new()
     } else {
-        partition(&plans, max_bytes, ALIGNMENT)
-            .map_err(|error| vec![Fault::new(max.place, "gguf::split", error.to_string())])?
+        partition(&plans, max_bytes, ALIGNMENT).map_err(|error| fault(error.to_string()))?
     };
-    let split = Split { name: name.to_owned(), max_bytes, plans, ranges };
+    let split = Split { name: name.to_owned(), max_bytes, planes, plans, ranges };
     let names = split.outputs();
     let node = target_step(owner, record, split, vec![Input::Artifact(whole.clone())]);
     Ok(names.iter().map(|name| node.artifact(name)).collect())
@@ -77,7 +85,8 @@ pub(crate) fn files(
 impl Split {
     /// The first file: every key and no tensor.
     fn first(&self, ctx: &dyn ActionContext) -> Result<Output, ActionError> {
-        let gguf = gguf_head::of_content(&ctx.input(0)?)?;
+        let whole = ctx.input(0)?;
+        let gguf = Gguf::parse(first_piece(&whole), whole.n_bytes()).map_err(ActionError::failed)?;
         let mut keys = gguf.to_keys();
         keys.extend(place_keys(0, self.ranges.len() + 1, self.plans.len()));
         let head = Layout::new(&keys, &[], ALIGNMENT).head;
@@ -109,7 +118,7 @@ impl Action for Split {
             .text("max-bytes", self.max_bytes)
             .numbers("starts", &starts)
             .numbers("ends", &ends);
-        self.plans.iter().fold(parameters, with_plan).into_pairs()
+        self.planes.iter().fold(parameters, with_plane).into_pairs()
     }
 
     fn outputs(&self) -> Vec<String> {
@@ -162,29 +171,14 @@ fn take(blobs: &mut impl Iterator<Item = BlobDigest>, n_bytes: u64) -> Option<Ve
     Some(taken)
 }
 
-/// The name of each file when the whole is called `name.gguf`.
-pub(crate) fn file_names(name: &str, count: usize) -> Vec<String> {
-    let stem = name.strip_suffix(".gguf").unwrap_or(name);
-    match count {
-        0 | 1 => vec![name.to_owned()],
-        count => (1..=count).map(|number| file_name(stem, number, count)).collect(),
-    }
-}
-
 /// Each file of a GGUF by its name.
 pub(crate) fn named(name: &str, files: &[Artifact]) -> BTreeMap<String, Artifact> {
-    file_names(name, files.len()).into_iter().zip(files.iter().cloned()).collect()
+    of_series(name, files.len()).into_iter().zip(files.iter().cloned()).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn one_file_keeps_its_name_and_several_are_numbered() {
-        assert_eq!(file_names("app.gguf", 1), ["app.gguf"]);
-        assert_eq!(file_names("app.gguf", 2), ["app-00001-of-00002.gguf", "app-00002-of-00002.gguf"]);
-    }
 
     #[test]
     fn blobs_are_taken_whole() {

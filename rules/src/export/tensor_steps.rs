@@ -1,14 +1,13 @@
-//! The steps that make the tensors of a GGUF, one for each.
+//! The steps that make the tensors of a file, one for each.
 
 use mc_encoding::codec::{Codec, Importance};
-use mc_encoding::recipes::recipe::Choice;
 use mc_encoding::stored_form::StoredForm;
+use mc_exporter::exporter::Exporter;
+use mc_exporter::plane::{EncodedTensor, Plane};
+use mc_exporter::refusal::Refusal;
 use mc_expression::expression::TensorExpr;
 use mc_expression::operators::literal::Literal;
 use mc_expression::operators::quantize::Quantize;
-use mc_gguf::layout::TensorPlan;
-use mc_gguf::names::wire_name_in;
-use mc_gguf::tensor_type::TensorType;
 use mc_ir::action::{Artifact, Input};
 use mc_ir::attribute::{Place, Record};
 use mc_ir::fault::Fault;
@@ -17,13 +16,13 @@ use mc_ir::label::Label;
 use crate::action::target_step::target_step;
 use crate::calibrate::imatrix::ImatrixInfo;
 use crate::quantize::tensor_action::{REPORT, TENSOR, TensorAction};
+use crate::source::export_tensors::{ExportTensor, described, factor_tensors};
 use crate::source::model_info::ModelInfo;
-use crate::source::wire_tensors::{WireTensor, factor_tensors, family_of};
 
 /// A tensor of the file and the step that makes it.
 pub(crate) struct Planned {
     /// Its place in the file.
-    pub(crate) plan: TensorPlan,
+    pub(crate) plane: Plane,
     /// Its bytes.
     pub(crate) artifact: Artifact,
     /// What was lost.
@@ -32,6 +31,8 @@ pub(crate) struct Planned {
 
 /// Plans the steps of a file.
 pub(crate) struct Planner<'a> {
+    /// The format of the file.
+    pub(crate) exporter: &'static dyn Exporter,
     /// The target that wants them.
     pub(crate) owner: &'a Label,
     /// Its attributes.
@@ -47,66 +48,85 @@ pub(crate) struct Planner<'a> {
 }
 
 impl Planner<'_> {
-    /// Every tensor of the file, in the order of llama.cpp's converter.
+    /// Faults for what the format cannot express about the model.
+    ///
+    /// # Errors
+    /// Each of them.
+    pub(crate) fn check(&self) -> Result<(), Vec<Fault>> {
+        let refusals = self.exporter.accepts(&described(self.model));
+        if refusals.is_empty() {
+            return Ok(());
+        }
+        Err(refusals.into_iter().map(|refusal| unsupported(self.place, refusal)).collect())
+    }
+
+    /// Every tensor of the file: those of the format itself, factors that came from a container, and the model's.
+    ///
+    /// * `codecs`: those of `tensors`, in their order
     pub(crate) fn plan(
         &self,
-        tensors: Vec<WireTensor>,
-        choices: &[Choice],
+        tensors: Vec<ExportTensor>,
+        codecs: impl Iterator<Item = &'static Codec>,
     ) -> Result<Vec<Planned>, Vec<Fault>> {
-        let family = family_of(self.model);
-        let extra = family.map(|family| family.extra_tensors(&self.model.decoder)).unwrap_or_default();
-        let extra = extra.into_iter().map(|(tensor, values)| {
+        let own = self.exporter.own_tensors(&described(self.model)).into_iter().map(|(tensor, values)| {
             let expression = TensorExpr::new(Literal { values });
-            WireTensor { tensor, expression, inputs: Vec::new() }
+            ExportTensor { tensor, expression, inputs: Vec::new() }
         });
         let factors =
-            extra.chain(factor_tensors(self.model)).map(|tensor| (tensor, &mc_encoding::blocks::plain::F32));
-        let tensors = tensors.into_iter().zip(choices.iter().map(|choice| choice.codec));
-        self.steps(&factors.chain(tensors).collect::<Vec<_>>())
+            own.chain(factor_tensors(self.model)).map(|tensor| (tensor, &mc_encoding::blocks::plain::F32));
+        self.steps(&factors.chain(tensors.into_iter().zip(codecs)).collect::<Vec<_>>())
     }
 
     /// These tensors, in this order.
-    pub(crate) fn steps(&self, tensors: &[(WireTensor, &'static Codec)]) -> Result<Vec<Planned>, Vec<Fault>> {
-        tensors.iter().map(|(tensor, codec)| self.tensor_step(tensor, codec)).collect()
+    pub(crate) fn steps(
+        &self,
+        tensors: &[(ExportTensor, &'static Codec)],
+    ) -> Result<Vec<Planned>, Vec<Fault>> {
+        let encoded: Vec<EncodedTensor> = tensors
+            .iter()
+            .map(|(of, codec)| EncodedTensor::whole(of.tensor, codec.name, of.expression.shape()))
+            .collect();
+        let planes = self
+            .exporter
+            .layout(&described(self.model), &encoded)
+            .map_err(|refusal| vec![fault(self.place, "gguf::type", refusal)])?;
+        let step = |plane: Plane| {
+            let (tensor, codec) = &tensors[plane.tensor];
+            self.step(plane, tensor, codec)
+        };
+        Ok(planes.into_iter().map(step).collect())
     }
 
-    fn tensor_step(&self, tensor: &WireTensor, codec: &'static Codec) -> Result<Planned, Vec<Fault>> {
+    fn step(&self, plane: Plane, tensor: &ExportTensor, codec: &'static Codec) -> Planned {
         let importance = self
             .imatrix
             .filter(|_| codec.importance != Importance::Ignored)
             .and_then(|imatrix| imatrix.rows.get(&tensor.tensor));
-        let name = wire_name_in(&self.model.decoder.architecture, tensor.tensor);
-        self.step(name, codec, tensor.expression.clone(), tensor.inputs.clone(), importance)
-    }
-
-    fn step(
-        &self,
-        name: String,
-        codec: &'static Codec,
-        of: TensorExpr,
-        mut inputs: Vec<Input>,
-        importance: Option<&Artifact>,
-    ) -> Result<Planned, Vec<Fault>> {
+        let (of, mut inputs) = (tensor.expression.clone(), tensor.inputs.clone());
         let importance = importance.map(|artifact| {
             inputs.push(Input::Artifact(artifact.clone()));
             inputs.len() - 1
         });
-        let dims: Vec<u64> = of.shape().into_iter().rev().collect();
-        let unknown = || {
-            let message = format!("Tensor `{name}` with dimensions {dims:?} cannot be stored as {codec}");
-            vec![Fault::new(self.place, "gguf::type", message)]
-        };
-        let kind = TensorType::of(codec);
-        kind.n_bytes(&dims).ok_or_else(unknown)?;
         // Blocks are not made anew of themselves, which would lose something for nothing.
         let is_stored = (self.is_copy || codec.block_len > 1) && of.stored_codec() == Some(codec);
         let expression = if is_stored { of } else { TensorExpr::new(Quantize::new(codec, importance, of)) };
-        let action = TensorAction { expression, form: StoredForm::Blocks(codec), name: name.clone() };
+        let action = TensorAction { expression, form: StoredForm::Blocks(codec), name: plane.name.clone() };
         let node = target_step(self.owner, self.record, action, inputs);
-        Ok(Planned {
-            plan: TensorPlan { name, kind, dims },
-            artifact: node.artifact(TENSOR),
-            report: node.artifact(REPORT),
-        })
+        Planned { plane, artifact: node.artifact(TENSOR), report: node.artifact(REPORT) }
+    }
+}
+
+/// The fault for what a format cannot express about a model.
+///
+/// * `place`: where the model is named
+pub(crate) fn unsupported(place: Place, refusal: Refusal) -> Fault {
+    fault(place, "export::unsupported", refusal)
+}
+
+fn fault(place: Place, code: &'static str, refusal: Refusal) -> Fault {
+    let fault = Fault::new(place, code, refusal.message);
+    match refusal.help {
+        Some(help) => fault.help(help),
+        None => fault,
     }
 }

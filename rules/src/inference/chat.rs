@@ -8,7 +8,7 @@ use mc_runtime::error::RuntimeError;
 use mc_runtime::generate::{GenerateOptions, Generated, StopReason, generate};
 use mc_runtime::sampler::Sampling;
 
-use crate::inference::gguf::open_gguf;
+use crate::inference::exported::open_exported;
 use crate::inference::opened::Opened;
 use crate::inference::prompts::Prompts;
 use crate::inference::scores::{ScoreOptions, Scores};
@@ -79,12 +79,12 @@ pub enum Ending {
 pub struct ChatModel(Opened);
 
 impl ChatModel {
-    /// Brings up the model in a GGUF.
+    /// Brings up the model in a file.
     ///
     /// # Errors
     /// When the file is broken, or no model that we can run.
     pub fn open(content: &Content) -> Result<Self, ActionError> {
-        open_gguf(content).map(Self)
+        open_exported(content).map(Self)
     }
 
     /// Brings up a checkpoint, a merge or a blend in its own precision.

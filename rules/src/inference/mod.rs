@@ -3,7 +3,7 @@
 pub(crate) mod abandon;
 pub mod chat;
 pub(crate) mod chunk_len;
-pub(crate) mod gguf;
+pub(crate) mod exported;
 pub(crate) mod opened;
 pub(crate) mod prompts;
 pub mod scores;

@@ -1,17 +1,17 @@
-//! What is measured: a model in a GGUF, or one that was never written, as a runtime model with its tokenizer.
+//! What is measured: a model in a file, or one that was never written, as a runtime model with its tokenizer.
 
 use mc_ir::action::{ActionContext, ActionError, Artifact, Input};
 use mc_runtime::cpu_exact::CPU_EXACT;
 
 use crate::action::remote_kind::Parameters;
-use crate::inference::gguf::open_gguf;
+use crate::exporters::{self, EXPORTERS};
+use crate::inference::exported::open_exported;
 use crate::inference::opened::Opened;
 use crate::inference::unquantized::Unquantized;
 use crate::source::model_info::ModelInfo;
 
 /// The parameter that says which kind of subject it is.
 const MODEL: &str = "model";
-const GGUF: &str = "gguf";
 const UNQUANTIZED: &str = "unquantized";
 /// The parameter that names what computes.
 const BACKEND: &str = "backend";
@@ -19,16 +19,16 @@ const BACKEND: &str = "backend";
 /// A model to be measured.
 #[derive(Clone, Debug)]
 pub(crate) enum Subject {
-    /// A file that was written; one input of the action.
-    Gguf,
+    /// A file that was written, in the format of this name; one input of the action.
+    Exported(&'static str),
     /// The checkpoint or merge itself, in its own precision.
     Unquantized(Box<Unquantized>),
 }
 
 impl Subject {
     /// A file, and what an action that measures it reads; the action's own inputs come after.
-    pub(crate) fn of_gguf(gguf: &Artifact) -> (Self, Vec<Input>) {
-        (Self::Gguf, vec![Input::Artifact(gguf.clone())])
+    pub(crate) fn of_export(format: &'static str, whole: &Artifact) -> (Self, Vec<Input>) {
+        (Self::Exported(format), vec![Input::Artifact(whole.clone())])
     }
 
     /// A model that was never written, and what an action that measures it reads; the action's own inputs come after.
@@ -40,7 +40,7 @@ impl Subject {
     /// The number of the first input that is the action's own.
     pub(crate) fn n_inputs(&self) -> usize {
         match self {
-            Self::Gguf => 1,
+            Self::Exported(_) => 1,
             Self::Unquantized(model) => model.n_inputs(),
         }
     }
@@ -49,7 +49,7 @@ impl Subject {
     pub(crate) fn parameters(&self) -> Vec<(String, String)> {
         let backend = (BACKEND.to_owned(), format!("{}@{}", CPU_EXACT.name, CPU_EXACT.version));
         let (model, own) = match self {
-            Self::Gguf => (GGUF, Vec::new()),
+            Self::Exported(format) => (*format, Vec::new()),
             Self::Unquantized(model) => (UNQUANTIZED, model.parameters()),
         };
         [(MODEL.to_owned(), model.to_owned()), backend].into_iter().chain(own).collect()
@@ -64,11 +64,16 @@ impl Subject {
         if !names(MODEL, 0) || !names(BACKEND, 1) {
             return Err(format!("Expected the parameters `{MODEL}` and `{BACKEND}` first"));
         }
-        match parameters[0].1.as_str() {
-            GGUF => Ok(Self::Gguf),
-            UNQUANTIZED => Ok(Self::Unquantized(Box::new(Unquantized::of_parameters(&parameters[2..])?))),
-            other => Err(format!("Parameter `{MODEL}` is `{other}`; expected `{GGUF}` or `{UNQUANTIZED}`")),
+        let model = parameters[0].1.as_str();
+        if model == UNQUANTIZED {
+            return Ok(Self::Unquantized(Box::new(Unquantized::of_parameters(&parameters[2..])?)));
         }
+        let exporter = exporters::by_name(model).filter(|exporter| exporter.container().is_some());
+        exporter.map(|exporter| Self::Exported(exporter.name())).ok_or_else(|| {
+            let known: Vec<String> = EXPORTERS.iter().map(|known| format!("`{}`", known.name())).collect();
+            let known = known.join(", ");
+            format!("Parameter `{MODEL}` is `{model}`; expected {known} or `{UNQUANTIZED}`")
+        })
     }
 
     /// The subjects whose parameters follow each other.
@@ -86,7 +91,7 @@ impl Subject {
     /// A word for progress lines.
     pub(crate) fn describe(&self) -> &'static str {
         match self {
-            Self::Gguf => "quantized",
+            Self::Exported(_) => "quantized",
             Self::Unquantized(_) => "unquantized",
         }
     }
@@ -97,7 +102,7 @@ impl Subject {
     /// When its files cannot be read or contradict each other.
     pub(crate) fn open(&self, ctx: &dyn ActionContext, first: usize) -> Result<Opened, ActionError> {
         match self {
-            Self::Gguf => open_gguf(&ctx.input(first)?),
+            Self::Exported(_) => open_exported(&ctx.input(first)?),
             Self::Unquantized(model) => model.open(ctx, first),
         }
     }

@@ -8,13 +8,11 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use mc_decoder::program::Decoder;
+use mc_exporter::exporter::Exporter;
 use mc_expression::expression::TensorExpr;
 use mc_expression::operators::decode::Decode;
 use mc_expression::operators::load::Load;
 use mc_expression::operators::stack::Stack;
-use mc_family::families;
-use mc_family::family::Change;
-use mc_gguf::names::{model_tensor, wire_name};
 use mc_graph::rotary::RotaryPairing;
 use mc_ir::action::{ActionContext, ActionError, Input};
 use mc_runtime::error::RuntimeError;
@@ -27,10 +25,11 @@ use mc_tensor::model_tensor::ModelTensor;
 use rayon::prelude::*;
 
 use crate::action::evaluation::{action_error, evaluator};
+use crate::exporters;
 use crate::inference::opened::{Opened, dimensions, tensor_error};
+use crate::source::export_tensors::{ExportTensor, described, export_tensors, factor_tensors, run_tensors};
 use crate::source::model_info::ModelInfo;
 use crate::source::token_files::{Contents, tokenizer_of, vocabulary_of};
-use crate::source::wire_tensors::{WireTensor, factor_tensors, family_of, run_tensors, wire_tensors};
 
 /// Elements that are computed at once while a merged weight is brought into memory.
 const TILE_ELEMENTS: usize = 1 << 18;
@@ -74,7 +73,7 @@ impl Unquantized {
         let files = info.files.tokenizer_sources();
         let mut inputs: Vec<Input> = files.iter().map(|(_, source)| Input::Source(source.clone())).collect();
         let mut weights = Vec::new();
-        for WireTensor { tensor, expression, inputs: read } in measured(info) {
+        for ExportTensor { tensor, expression, inputs: read } in measured(info) {
             let weight = Weight::new(tensor, expression);
             inputs.extend(read.into_iter().take(weight.n_inputs));
             weights.push(weight);
@@ -102,7 +101,7 @@ impl Unquantized {
             (FAMILY.to_owned(), self.family.clone()),
             (PROGRAM.to_owned(), program),
         ];
-        let weight = |weight: &Weight| (wire_name(weight.tensor), weight.expression.to_string());
+        let weight = |weight: &Weight| (weight.tensor.to_string(), weight.expression.to_string());
         parameters.extend(self.weights.iter().map(weight));
         parameters
     }
@@ -121,7 +120,7 @@ impl Unquantized {
         }
         let weight = |(name, text): &(String, String)| {
             let tensor =
-                model_tensor(name).ok_or_else(|| format!("Tensor `{name}` is of no known purpose"))?;
+                ModelTensor::parse(name).ok_or_else(|| format!("Tensor `{name}` is of no known purpose"))?;
             let expression = TensorExpr::parse(text).map_err(|error| error.to_string())?;
             Ok::<_, String>(Weight::new(tensor, expression))
         };
@@ -147,14 +146,8 @@ impl Unquantized {
             ctx.go_on()?;
             let runtime = weight.runtime(first, ctx)?;
             first += weight.n_inputs;
-            let runtime = runtime.map_err(|error| tensor_error(&wire_name(weight.tensor), &error))?;
+            let runtime = runtime.map_err(|error| tensor_error(&weight.tensor.to_string(), &error))?;
             weights.insert(weight.tensor, runtime);
-        }
-        let family = families::by_name(&self.family);
-        let extra = family.map(|family| family.extra_tensors(&self.program)).unwrap_or_default();
-        for (tensor, values) in extra {
-            let weight = RuntimeWeight::from_f32(vec![values.len()], values).map_err(ActionError::failed)?;
-            weights.insert(tensor, weight);
         }
         let model = Model::new(&self.program, weights).map_err(ActionError::failed)?;
         let template_place = contents.template_place();
@@ -162,23 +155,23 @@ impl Unquantized {
     }
 }
 
-/// The weights that are run. Those from a GGUF are run in its own layout, so that blocks stay blocks and every bit is
-/// that of the file.
-fn measured(info: &ModelInfo) -> Vec<WireTensor> {
-    if info.files.head.is_some() {
-        return factor_tensors(info).into_iter().chain(wire_tensors(info)).collect();
+/// The weights that are run. Those from a container are run in its own layout, so that blocks stay blocks and every bit
+/// is that of the file.
+fn measured(info: &ModelInfo) -> Vec<ExportTensor> {
+    if let Some(format) = read_from(info) {
+        return factor_tensors(info).into_iter().chain(export_tensors(format, info)).collect();
     }
     run_tensors(info)
 }
 
 /// The order of rotary pairs in the weights that are run.
 fn pairing(info: &ModelInfo) -> RotaryPairing {
-    let query = ModelTensor::AttnQ { block: 0 };
-    let change = family_of(info).and_then(|family| family.change(query, &info.decoder));
-    match change {
-        Some(Change::Interleave { .. }) if info.files.head.is_some() => RotaryPairing::Interleaved,
-        _ => RotaryPairing::HalfSplit,
-    }
+    read_from(info).map_or(RotaryPairing::HalfSplit, |format| format.pairing(&described(info)))
+}
+
+/// The format that the model was read from, if it was a container.
+fn read_from(info: &ModelInfo) -> Option<&'static dyn Exporter> {
+    info.files.head.as_ref().and_then(|head| exporters::by_name(head.format))
 }
 
 impl Weight {

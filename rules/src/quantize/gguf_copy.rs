@@ -6,13 +6,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use mc_encoding::codec::Codec;
+use mc_gguf::exporter::{GgufExporter, NAME};
 use mc_ir::action::{Input, Source};
 use mc_ir::attribute::{Place, Record};
 use mc_ir::fault::Fault;
 
 use crate::quantize::type_rules;
+use crate::source::export_tensors::{ExportTensor, export_tensors, factor_tensors};
 use crate::source::model_info::ModelInfo;
-use crate::source::wire_tensors::{WireTensor, factor_tensors, wire_tensors};
 
 /// What stands where else a recipe does; llama.cpp's quantizer has the same word for it.
 pub(crate) const COPY: &str = "COPY";
@@ -25,7 +26,7 @@ pub(crate) fn tensors(
     record: &Record,
     place: Place,
     model: &ModelInfo,
-) -> Result<Vec<(WireTensor, &'static Codec)>, Vec<Fault>> {
+) -> Result<Vec<(ExportTensor, &'static Codec)>, Vec<Fault>> {
     let fault = |place, message: &str| Fault::new(place, "gguf::copy", message.to_owned());
     let others = type_rules::ALL.iter().map(|schema| schema.name).chain(["imatrix", "model-name"]);
     let faults: Vec<Fault> = others
@@ -38,8 +39,9 @@ pub(crate) fn tensors(
         return Err(faults);
     }
     let mut tensors = factor_tensors(model);
-    tensors.extend(wire_tensors(model));
-    let is_whole = model.files.head.is_some() && model.files.head == model.files.vocabulary;
+    tensors.extend(export_tensors(&GgufExporter, model));
+    let head = model.files.head.as_ref().filter(|head| head.format == NAME);
+    let is_whole = head.is_some_and(|head| model.files.vocabulary.as_ref() == Some(&head.source));
     let stored: Option<Vec<_>> = tensors
         .into_iter()
         .map(|tensor| tensor.expression.stored_codec().map(|codec| (tensor, codec)))
@@ -54,7 +56,7 @@ pub(crate) fn tensors(
 }
 
 /// Where a tensor begins. The names of a series sort as its files.
-fn first_byte(tensor: &WireTensor) -> Option<(Arc<Path>, u64)> {
+fn first_byte(tensor: &ExportTensor) -> Option<(Arc<Path>, u64)> {
     match tensor.inputs.first() {
         Some(Input::Source(Source { path, range })) => {
             Some((Arc::clone(path), range.as_ref().map_or(0, |range| range.start)))

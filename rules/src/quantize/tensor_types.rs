@@ -5,10 +5,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mc_encoding::codec::{Codec, Importance};
-use mc_encoding::recipes::overrides::Overrides;
-use mc_encoding::recipes::recipe::{Choice, Recipe};
-use mc_encoding::recipes::seat::ModelShape;
+use mc_gguf::architecture::name_of;
 use mc_gguf::names::wire_name_in;
+use mc_gguf::recipes::overrides::Overrides;
+use mc_gguf::recipes::recipe::{Choice, Recipe};
+use mc_gguf::recipes::seat::ModelShape;
 use mc_ir::attribute::Place;
 use mc_ir::fault::Fault;
 use mc_ir::rule::RuleContext;
@@ -18,8 +19,8 @@ use crate::attributes::{counted, place_of};
 use crate::calibrate::imatrix::ImatrixInfo;
 use crate::quantize::resemblance::{kind, resembling};
 use crate::quantize::type_rules::{PURE, Selects, TypeRule, type_rules};
+use crate::source::export_tensors::ExportTensor;
 use crate::source::model_info::ModelInfo;
-use crate::source::wire_tensors::WireTensor;
 
 /// Where a recipe is named.
 const QUANTIZE: &str = "quantize";
@@ -31,7 +32,7 @@ const QUANTIZE: &str = "quantize";
 pub(crate) fn tensor_types(
     ctx: &dyn RuleContext,
     model: &ModelInfo,
-    tensors: &[WireTensor],
+    tensors: &[ExportTensor],
     recipe: &'static Recipe,
     imatrix: Option<&ImatrixInfo>,
 ) -> Result<Vec<Choice>, Vec<Fault>> {
@@ -40,7 +41,7 @@ pub(crate) fn tensor_types(
     let (rules, mut faults) = type_rules(ctx, head);
     let tensors: Vec<(ModelTensor, Vec<u64>)> =
         tensors.iter().map(|tensor| (tensor.tensor, tensor.expression.shape())).collect();
-    let architecture = &model.decoder.architecture;
+    let architecture = name_of(&model.decoder);
     let names: Vec<(ModelTensor, String)> =
         tensors.iter().map(|(tensor, _)| (*tensor, wire_name_in(architecture, *tensor))).collect();
     let applied = apply(&rules, &names, &mut faults);

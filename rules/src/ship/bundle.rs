@@ -2,6 +2,7 @@
 //!
 //! A bundle needs a passed gate, and a device whose app memory holds the model; then it joins what was made.
 
+use mc_exporter::exporter::Release;
 use mc_ir::action::{Action, ActionContext, ActionError, ActionKind, Input, write_bytes};
 use mc_ir::attribute::{Placed, Record};
 use mc_ir::fault::Fault;
@@ -17,15 +18,15 @@ use crate::attributes::{label, place_of, provider, text};
 use crate::evaluate::gate::GateInfo;
 use crate::evaluate::verdict::{Verdict, megabytes};
 use crate::export::adapter_gguf::AdapterGgufInfo;
-use crate::export::gguf::GgufInfo;
-use crate::export::gguf_split::file_names;
+use crate::export::export_info::ExportInfo;
+use crate::export::model_node::{MODEL, MODEL_EXPECTED};
+use crate::exporters;
 use crate::ship::device::DeviceInfo;
-use crate::ship::file_name::gguf_name;
 use crate::ship::manifest::Manifest;
 use crate::ship::memory::{MemoryEstimate, estimate};
 use crate::ship::package::Package;
 use crate::ship::{model_card, modelfile};
-use crate::source::gguf_head;
+use crate::source::file_head;
 
 /// The rule's name.
 pub const NAME: &str = "bundle";
@@ -33,7 +34,6 @@ pub const NAME: &str = "bundle";
 /// The `bundle` rule.
 pub struct Bundle;
 
-static GGUF: NodeSchema = NodeSchema::leaf("gguf", "The model: a `gguf` target.", ValueKind::Label);
 static ADAPTER: NodeSchema = NodeSchema::leaf(
     "adapter",
     "An adapter that the app may add to the model: an `adapter-gguf` target.",
@@ -61,7 +61,7 @@ static SCHEMA: NodeSchema = NodeSchema {
     arguments: Arguments::None,
     properties: &[],
     children: &[
-        ChildSchema { node: &GGUF, occurs: Occurs::Once },
+        ChildSchema { node: &MODEL, occurs: Occurs::Once },
         ChildSchema { node: &ADAPTER, occurs: Occurs::Any },
         ChildSchema { node: &GATE, occurs: Occurs::Optional },
         ChildSchema { node: &DEVICE, occurs: Occurs::Optional },
@@ -81,61 +81,63 @@ impl Rule for Bundle {
 
     fn analyze(&self, ctx: &dyn RuleContext) -> Result<Providers, Vec<Fault>> {
         let record = ctx.record();
-        let gguf_label = label(record, "gguf").ok_or_else(Vec::new)?;
-        let gguf: Result<GgufInfo, _> = provider(ctx, &gguf_label, "a `gguf` target");
+        let named = label(record, MODEL.name).ok_or_else(Vec::new)?;
+        let export: Result<ExportInfo, _> = provider(ctx, &named, MODEL_EXPECTED);
         let gate = label(record, "gate").map(|gate| provider::<GateInfo>(ctx, &gate, "a `gate`")).transpose();
         let device = label(record, "device")
             .map(|device| provider::<DeviceInfo>(ctx, &device, "a `device`"))
             .transpose();
-        let (gguf, gate, device) = match (gguf, gate, device) {
-            (Ok(gguf), Ok(gate), Ok(device)) => (gguf, gate, device),
-            (gguf, gate, device) => {
-                return Err([gguf.err(), gate.err(), device.err()].into_iter().flatten().flatten().collect());
+        let (export, gate, device) = match (export, gate, device) {
+            (Ok(export), Ok(gate), Ok(device)) => (export, gate, device),
+            (export, gate, device) => {
+                return Err([export.err(), gate.err(), device.err()]
+                    .into_iter()
+                    .flatten()
+                    .flatten()
+                    .collect());
             }
         };
-        let adapters = adapters(ctx, &gguf)?;
-        let n_ctx = context(record, &gguf)?;
+        let adapters = adapters(ctx, &export)?;
+        let n_ctx = context(record, &export)?;
         let version = version(record)?;
-        let memory = estimate(&gguf.model.decoder, gguf.n_tensor_bytes, n_ctx);
+        let memory = estimate(&export.model.decoder, export.n_tensor_bytes, n_ctx);
         if let Some(device) = &device {
-            fits(record, device, &memory, n_ctx)?;
+            fits(record, device, &export, &memory, n_ctx)?;
         }
         let package = Package {
             target: ctx.label().to_string(),
-            files: file_names(
-                &gguf_name(&gguf.name, gguf.model.n_parameters(), &version, &gguf.recipe),
-                gguf.files.len(),
-            ),
-            name: gguf.name.clone(),
+            files: file_names(&export, &version),
+            format: export.format,
+            name: export.name.clone(),
             version,
-            recipe: gguf.recipe.clone(),
+            recipe: export.recipe.clone(),
             device,
             n_ctx,
             memory,
-            n_parameters: gguf.model.n_parameters(),
-            licence: gguf.model.files.licence_id.clone(),
-            licences: gguf.model.files.licences.iter().map(|(_, name)| name.clone()).collect(),
-            sources: gguf
+            n_parameters: export.model.n_parameters(),
+            licence: export.model.files.licence_id.clone(),
+            licences: export.model.files.licences.iter().map(|(_, name)| name.clone()).collect(),
+            sources: export
                 .model
                 .lineage
                 .iter()
                 .map(|lineage| (lineage.role.clone(), lineage.label.name.clone()))
                 .collect(),
-            calibration: gguf.calibration.as_ref().map(|data| data.name.clone()),
+            calibration: export.calibration.as_ref().map(|data| data.name.clone()),
             has_gate: gate.is_some(),
             adapters: adapters.iter().map(|adapter| adapter.file.clone()).collect(),
         };
-        let mut inputs = vec![Input::Artifact(gguf.gguf.clone())];
+        let mut inputs = vec![Input::Artifact(export.whole.clone())];
         inputs.extend(gate.iter().map(|gate| Input::Artifact(gate.verdict.clone())));
-        inputs.extend(gguf.model.files.licences.iter().map(|(source, _)| Input::Source(source.clone())));
+        inputs.extend(export.model.files.licences.iter().map(|(source, _)| Input::Source(source.clone())));
         inputs.extend(adapters.into_iter().map(|adapter| Input::Artifact(adapter.gguf)));
         // The whole file is the first input already.
-        let shards = gguf.files.iter().filter(|file| **file != gguf.gguf);
+        let shards = export.files.iter().filter(|file| **file != export.whole);
         inputs.extend(shards.cloned().map(Input::Artifact));
         let names = package.output_names();
         let node = target_step(ctx.label(), record, package, inputs);
         // `mc run` and `mc inspect` ask a bundle for the model in it.
-        let mut providers = Providers::default().with(gguf);
+        let mut providers = Providers::default().with(export);
         providers.outputs = names.into_iter().map(|name| (name.clone(), node.artifact(&name))).collect();
         providers.gates = gate.into_iter().map(|gate| gate.verdict).collect();
         Ok(providers)
@@ -143,10 +145,10 @@ impl Rule for Bundle {
 }
 
 /// The adapters, each of which must belong to the model's checkpoint.
-fn adapters(ctx: &dyn RuleContext, gguf: &GgufInfo) -> Result<Vec<AdapterGgufInfo>, Vec<Fault>> {
+fn adapters(ctx: &dyn RuleContext, export: &ExportInfo) -> Result<Vec<AdapterGgufInfo>, Vec<Fault>> {
     let mut adapters: Vec<AdapterGgufInfo> = Vec::new();
     let mut faults = Vec::new();
-    let base = gguf.model.lineage.first().map(|lineage| &lineage.label);
+    let base = export.model.lineage.first().map(|lineage| &lineage.label);
     for child in ctx.record().children("adapter") {
         let Some(placed) = child.argument() else { continue };
         let Some(value) = placed.value.as_label().cloned() else { continue };
@@ -170,8 +172,8 @@ fn adapters(ctx: &dyn RuleContext, gguf: &GgufInfo) -> Result<Vec<AdapterGgufInf
     if faults.is_empty() { Ok(adapters) } else { Err(faults) }
 }
 
-fn context(record: &Record, gguf: &GgufInfo) -> Result<u64, Vec<Fault>> {
-    let trained = u64::from(gguf.model.decoder.context_length);
+fn context(record: &Record, export: &ExportInfo) -> Result<u64, Vec<Fault>> {
+    let trained = u64::from(export.model.decoder.context_length);
     let asked = record.value("context").and_then(|context| context.value.as_integer());
     match asked.map(|asked| u64::try_from(asked).unwrap_or(0)) {
         None => Ok(DEFAULT_CONTEXT.min(trained)),
@@ -194,10 +196,30 @@ fn version(record: &Record) -> Result<String, Vec<Fault>> {
     Err(vec![Fault::new(place_of(record, "version"), "bundle::version", message)])
 }
 
-fn fits(record: &Record, device: &DeviceInfo, memory: &MemoryEstimate, n_ctx: u64) -> Result<(), Vec<Fault>> {
+/// The names of the model's files.
+fn file_names(export: &ExportInfo, version: &str) -> Vec<String> {
+    let release = Release {
+        name: &export.name,
+        n_parameters: export.model.n_parameters(),
+        version,
+        recipe: &export.recipe,
+    };
+    let names =
+        exporters::by_name(export.format).map(|format| format.file_names(&release, export.files.len()));
+    names.unwrap_or_default()
+}
+
+fn fits(
+    record: &Record,
+    device: &DeviceInfo,
+    export: &ExportInfo,
+    memory: &MemoryEstimate,
+    n_ctx: u64,
+) -> Result<(), Vec<Fault>> {
     let place = place_of(record, "device");
-    if !device.formats.is_empty() && !device.formats.iter().any(|format| format == "gguf") {
-        let message = format!("`{}` does not run GGUF, but {}", device.name, device.formats.join(", "));
+    if !device.formats.is_empty() && !device.formats.iter().any(|format| format == export.format) {
+        let format = exporters::title(export.format);
+        let message = format!("`{}` does not run {format}, but {}", device.name, device.formats.join(", "));
         return Err(vec![Fault::new(place, "bundle::format", message)]);
     }
     match device.app_memory {
@@ -245,20 +267,15 @@ impl Action for Package {
             return Err(ActionError::GateMissed(verdict.table()));
         }
         let content = ctx.input(0)?;
-        let (decoder, vocabulary) = gguf_head::program(&content)?;
+        let file = file_head::open(&content)?;
         let first_licence = 1 + usize::from(self.has_gate);
         let models = self.model_inputs(first_licence + self.licences.len() + self.adapters.len());
         let models = models.map(|(name, index)| Ok((name, index, ctx.input(index)?)));
         let models = models.collect::<Result<Vec<_>, ActionError>>()?;
-        let manifest = Manifest {
-            package: self,
-            decoder: &decoder,
-            vocabulary: &vocabulary,
-            verdict: verdict.as_ref(),
-            models: &models,
-        };
-        let card = model_card::text(self, &decoder, verdict.as_ref());
-        let modelfile = modelfile::text(self, &vocabulary).map_err(ActionError::failed)?;
+        let manifest = Manifest { package: self, file: &file, verdict: verdict.as_ref(), models: &models };
+        let card = model_card::text(self, &file.architecture, verdict.as_ref());
+        let modelfile = modelfile::text(self, &file.vocabulary, file_head::template_place(&content))
+            .map_err(ActionError::failed)?;
         let mut outputs = Outputs::from([
             ("README.md".to_owned(), Output::File(write_bytes(ctx, card.as_bytes())?)),
             ("Modelfile".to_owned(), Output::File(write_bytes(ctx, modelfile.as_bytes())?)),

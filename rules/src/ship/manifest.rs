@@ -2,8 +2,7 @@
 
 use std::fmt::Write;
 
-use mc_decoder::program::Decoder;
-use mc_decoder::vocabulary::Vocabulary;
+use mc_exporter::model_file::ModelFile;
 use mc_ir::action::{ActionError, Content, Piece};
 use mc_ir::output::{Output, Outputs};
 use serde_json::{Value, json};
@@ -16,10 +15,8 @@ use crate::ship::package::Package;
 pub(crate) struct Manifest<'a> {
     /// What was known before anything was built.
     pub(crate) package: &'a Package,
-    /// The model.
-    pub(crate) decoder: &'a Decoder,
-    /// Its tokens.
-    pub(crate) vocabulary: &'a Vocabulary,
+    /// The model, as it was written.
+    pub(crate) file: &'a ModelFile,
     /// What the gates measured.
     pub(crate) verdict: Option<&'a Verdict>,
     /// The model's files: name, input, and bytes.
@@ -42,12 +39,12 @@ impl Manifest<'_> {
             "name": package.name,
             "version": package.version,
             "model": model,
-            "architecture": self.decoder.architecture,
+            "architecture": self.file.architecture,
             "parameters": package.n_parameters,
             "quantization": package.recipe,
-            "context_length": self.decoder.context_length,
-            "chat_template": self.vocabulary.chat_template,
-            "bos_token": self.token(self.vocabulary.special.bos),
+            "context_length": self.file.decoder.context_length,
+            "chat_template": self.file.vocabulary.chat_template,
+            "bos_token": self.token(self.file.vocabulary.special.bos),
             "stop_tokens": self.stop_tokens(),
             "memory": {
                 "context": package.n_ctx,
@@ -79,12 +76,12 @@ impl Manifest<'_> {
     }
 
     fn token(&self, id: Option<u32>) -> Option<&str> {
-        self.vocabulary.tokens.get(id? as usize).map(String::as_str)
+        self.file.vocabulary.tokens.get(id? as usize).map(String::as_str)
     }
 
     fn stop_tokens(&self) -> Vec<Value> {
         let token = |id: &u32| json!({ "id": id, "text": self.token(Some(*id)) });
-        self.vocabulary.special.stop.iter().map(token).collect()
+        self.file.vocabulary.special.stop.iter().map(token).collect()
     }
 }
 

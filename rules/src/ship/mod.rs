@@ -10,7 +10,6 @@
 
 pub mod bundle;
 pub mod device;
-pub(crate) mod file_name;
 pub(crate) mod manifest;
 pub(crate) mod memory;
 pub mod model;

@@ -1,22 +1,21 @@
 //! `README.md` of a bundle: the model card, for people.
 
-use mc_decoder::program::Decoder;
-use mc_gguf::keys::count_label;
+use mc_exporter::count_label::count_label;
 
 use crate::evaluate::verdict::{Verdict, megabytes};
 use crate::ship::package::Package;
 
-/// The card.
-pub(crate) fn text(package: &Package, decoder: &Decoder, verdict: Option<&Verdict>) -> String {
+/// The card of a model that its file calls `architecture`.
+pub(crate) fn text(package: &Package, architecture: &str, verdict: Option<&Verdict>) -> String {
     let mut card = String::from("---\n");
     if let Some(licence) = &package.licence {
         card.push_str(&format!("license: {licence}\n"));
     }
-    card.push_str(&format!("library_name: gguf\nquantization: {}\n---\n\n", package.recipe));
+    card.push_str(&format!("library_name: {}\nquantization: {}\n---\n\n", package.format, package.recipe));
     card.push_str(&format!("# {} {} ({})\n\n", package.name, package.version, package.recipe));
     card.push_str(&format!(
         "A {} model with {} parameters, quantized to {} for {}.\n\n",
-        decoder.architecture,
+        architecture,
         count_label(package.n_parameters),
         package.recipe,
         package.device.as_ref().map_or("any device", |device| device.name.as_str()),

@@ -8,16 +8,21 @@ use mc_family::chat::{ChatTemplate, Message};
 use mc_family::error::FamilyError;
 
 use crate::ship::package::Package;
-use crate::source::gguf_head::GGUF_TEMPLATE;
 
 const SYSTEM: &str = "\u{1}system\u{1}";
 const PROMPT: &str = "\u{1}prompt\u{1}";
 
 /// The file.
 ///
+/// * `template_place`: the file or key that the chat template stands in, in quotes
+///
 /// # Errors
 /// When the chat template exceeds a limit. One that fails otherwise, or that Ollama's words cannot say, is left out.
-pub(crate) fn text(package: &Package, vocabulary: &Vocabulary) -> Result<String, FamilyError> {
+pub(crate) fn text(
+    package: &Package,
+    vocabulary: &Vocabulary,
+    template_place: &str,
+) -> Result<String, FamilyError> {
     let mut text = format!("FROM ./{}\n", package.main_file());
     // Ollama adds all adapters that it is given; of several an app wants one at a time.
     let mark = if package.adapters.len() > 1 { "# " } else { "" };
@@ -25,7 +30,7 @@ pub(crate) fn text(package: &Package, vocabulary: &Vocabulary) -> Result<String,
         text.push_str(&format!("{mark}ADAPTER ./{adapter}\n"));
     }
     let template = match vocabulary.chat_template.as_deref() {
-        Some(source) => template(source, vocabulary)?,
+        Some(source) => template(source, vocabulary, template_place)?,
         None => None,
     };
     if let Some(template) = template {
@@ -42,8 +47,8 @@ pub(crate) fn text(package: &Package, vocabulary: &Vocabulary) -> Result<String,
 }
 
 /// The chat template for one prompt in the words of Go's templates; `None` when it cannot be derived.
-fn template(source: &str, vocabulary: &Vocabulary) -> Result<Option<String>, FamilyError> {
-    let Some(chat) = within_limits(ChatTemplate::new(source, GGUF_TEMPLATE))? else { return Ok(None) };
+fn template(source: &str, vocabulary: &Vocabulary, place: &str) -> Result<Option<String>, FamilyError> {
+    let Some(chat) = within_limits(ChatTemplate::new(source, place))? else { return Ok(None) };
     let message = |role: &str, content: &str| Message { role: role.to_owned(), content: content.to_owned() };
     let end = vocabulary.special.eos.and_then(|id| vocabulary.tokens.get(id as usize));
     let end = end.map_or("", String::as_str);

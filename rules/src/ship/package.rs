@@ -14,6 +14,9 @@ pub(crate) struct Package {
     /// The names of the model's files: one, or those that it is spread over, the first of which is to be opened.
     #[content("files")]
     pub(crate) files: Vec<String>,
+    /// The format of these files.
+    #[content("format")]
+    pub(crate) format: &'static str,
     /// What the model is called.
     #[content("name")]
     pub(crate) name: String,

@@ -4,6 +4,8 @@
 //! from the file ([`crate::source::gguf_weights`]), and where the way goes back into a GGUF, both ways cancel.
 
 use mc_family::families::for_decoder;
+use mc_gguf::architecture::name_of;
+use mc_gguf::exporter::NAME;
 use mc_gguf::model::decoder;
 use mc_gguf::reader::Gguf;
 use mc_gguf::split::{self, Place as SeriesPlace};
@@ -19,7 +21,7 @@ use mc_ir::rule::{HeadFormat, RuleContext};
 use crate::attributes::{shown_path, source_fault};
 use crate::source::checkpoint_files::licences;
 use crate::source::gguf_weights::{Matching, StoredBlocks};
-use crate::source::model_info::{Lineage, ModelFiles, ModelInfo};
+use crate::source::model_info::{FileHead, Lineage, ModelFiles, ModelInfo};
 
 /// What the model in the file at `path` provides; of a series, `path` is the first file.
 ///
@@ -45,7 +47,7 @@ pub(crate) fn provide(ctx: &dyn RuleContext, place: Place, path: &str) -> Result
     // Read now, so that a broken vocabulary is a mistake of the declaration.
     vocabulary(&whole).map_err(|error| fault(error.to_string()))?;
     let family = for_decoder(&stated)
-        .ok_or_else(|| fault(format!("No family has the architecture `{}` as here", stated.architecture)))?;
+        .ok_or_else(|| fault(format!("No family has the architecture `{}` as here", name_of(&stated))))?;
     let decoder = stated.with_pairing(RotaryPairing::HalfSplit);
     let found = Matching { place, file: &shown, family, decoder: &decoder }.weights(&stored)?;
     let text = |key: &str| whole.key(key).and_then(Value::as_text).map(str::to_owned);
@@ -65,7 +67,7 @@ pub(crate) fn provide(ctx: &dyn RuleContext, place: Place, path: &str) -> Result
         weights: found.weights.into(),
         factors: found.factors.into(),
         files: ModelFiles {
-            head: Some(head.clone()),
+            head: Some(FileHead { format: NAME, source: head.clone() }),
             vocabulary: Some(head),
             licences: licences(ctx, folder, &names),
             licence_id: text("general.license"),
@@ -97,7 +99,7 @@ fn series(place: Place, path: &str) -> Result<Vec<String>, Vec<Fault>> {
 
 /// The head of a file, and the file's length.
 fn head(ctx: &dyn RuleContext, place: Place, path: &str) -> Result<(Gguf, u64), Vec<Fault>> {
-    let head = ctx.read_head(path, HeadFormat::Gguf).map_err(|error| {
+    let head = ctx.read_head(path, HeadFormat::Beginning).map_err(|error| {
         let fault = source_fault(place, "checkpoint::gguf", &error);
         vec![if error.is_missing {
             fault

@@ -1,20 +1,24 @@
 //! The tensors of a GGUF as weights of a family: by its names, in its checkpoints' layout.
 //!
 //! What a container wants done to a weight is undone as an expression ([`undone`]), and a stack of experts is cut into
-//! the parts that checkpoints store. [`crate::source::wire_tensors`] does the same the other way round.
+//! the parts that checkpoints store. [`crate::source::export_tensors`] does the same the other way round.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use mc_decoder::needed::Needed;
 use mc_decoder::program::Decoder;
-use mc_encoding::codecs;
+use mc_exporter::change::Change;
+use mc_exporter::exporter::Exporter;
+use mc_exporter::model_description::{ModelDescription, TensorDescription};
 use mc_expression::expression::TensorExpr;
 use mc_expression::operators::add_constant::AddConstant;
 use mc_expression::operators::decode::Decode;
 use mc_expression::operators::half_split_heads::HalfSplitHeads;
 use mc_expression::operators::load::Load;
 use mc_expression::operators::reshape::Reshape;
-use mc_family::family::{Change, Family};
+use mc_family::family::Family;
+use mc_gguf::architecture::name_of;
+use mc_gguf::exporter::GgufExporter;
 use mc_gguf::names::{model_tensor, wire_name_in};
 use mc_gguf::reader::TensorInfo;
 use mc_ir::action::{Input, Range64, Source};
@@ -24,8 +28,8 @@ use mc_tensor::dtype::DType;
 use mc_tensor::model_tensor::ModelTensor;
 
 use crate::source::checkpoint_tensors::{lacking, unplaced};
+use crate::source::export_tensors::squeezed;
 use crate::source::model_info::Weight;
-use crate::source::wire_tensors::squeezed;
 
 /// A tensor of a file, and where its bytes are.
 pub(crate) struct StoredBlocks {
@@ -106,11 +110,17 @@ impl Matching<'_> {
         let missing: Vec<String> = needed
             .keys()
             .filter(|tensor| !seen.contains(tensor))
-            .map(|tensor| wire_name_in(&self.decoder.architecture, *tensor))
+            .map(|tensor| wire_name_in(name_of(self.decoder), *tensor))
             .collect();
         let missing = lacking(self.place, self.file, "its keys ask for", &missing);
         faults.extend(missing.map(|fault| fault.help("Fetch it again")));
         if faults.is_empty() { Ok(found) } else { Err(faults) }
+    }
+
+    /// What files want done to a tensor, which is undone here.
+    fn change(&self, tensor: ModelTensor) -> Option<Change> {
+        let model = ModelDescription::new(self.decoder);
+        GgufExporter.change(&model, &TensorDescription { tensor, stored: self.family.stored(tensor) })
     }
 
     /// The weights in one tensor: several where it stacks experts.
@@ -118,7 +128,7 @@ impl Matching<'_> {
         let info = &tensor.info;
         let first = parts.first().ok_or_else(|| self.fault(format!("Nothing needs `{}`", info.name)))?;
         let shape: Vec<u64> = info.dims.iter().rev().copied().collect();
-        let change = self.family.change(first.tensor, self.decoder);
+        let change = self.change(first.tensor);
         let of_part = match change {
             Some(Change::Squeeze) => squeezed(&first.shape),
             _ => first.shape.clone(),
@@ -167,7 +177,7 @@ impl Matching<'_> {
             "BF16" => Some(DType::BF16),
             _ => None,
         };
-        let expression = match (plain, codecs::by_wire_id(kind.wire_id)) {
+        let expression = match (plain, kind.codec()) {
             (Some(dtype), _) => TensorExpr::new(Load { input: 0, dtype, shape }),
             (None, Some(codec)) => TensorExpr::new(Decode { input: 0, codec, shape }),
             (None, None) => {
@@ -205,7 +215,7 @@ fn undone(of: TensorExpr, change: Change, shape: &[u64]) -> TensorExpr {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::wire_tensors::changed;
+    use crate::source::export_tensors::changed;
 
     #[test]
     fn what_was_undone_and_is_done_again_leaves_the_bytes_alone() {

@@ -62,14 +62,23 @@ pub struct Weight {
     pub inputs: Vec<Input>,
 }
 
+/// The head of a container that holds a whole model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileHead {
+    /// The format: [`crate::exporters::by_name`].
+    pub format: &'static str,
+    /// Its bytes.
+    pub source: Source,
+}
+
 /// The files of a checkpoint that are not weights.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ModelFiles {
     /// `config.json`; it or `head` is there.
     pub config: Option<Source>,
-    /// The head of a GGUF that the model was read from: its keys go into what is made of it.
-    pub head: Option<Source>,
-    /// The head of a GGUF with the vocabulary, where no file of Hugging Face has it.
+    /// The head of the container that the model was read from: its keys go into files of the same format.
+    pub head: Option<FileHead>,
+    /// The head of a container with the vocabulary, where no file of Hugging Face has it.
     pub vocabulary: Option<Source>,
     /// `tokenizer.json`; it, `tokenizer_model` or `vocabulary` is there.
     pub tokenizer: Option<Source>,
@@ -140,7 +149,7 @@ impl ModelFiles {
     pub fn tokenizer_sources(&self) -> Vec<(String, Source)> {
         let optional = [
             ("config", &self.config),
-            (HEAD, &self.head),
+            (HEAD, &self.head.as_ref().map(|head| head.source.clone())),
             (VOCABULARY, &self.vocabulary),
             ("tokenizer", &self.tokenizer),
             ("tokenizer_model", &self.tokenizer_model),

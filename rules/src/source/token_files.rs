@@ -11,7 +11,8 @@ use mc_family::tokenizer::vocabulary::vocabulary;
 use mc_family::tokenizer_files::TokenizerFiles;
 use mc_ir::action::{ActionContext, ActionError, Content, Source};
 
-use crate::source::gguf_head::{self, GGUF_TEMPLATE};
+use crate::exporters;
+use crate::source::file_head::format_error;
 use crate::source::model_info::{ADDITIONAL_CHAT_TEMPLATES, VOCABULARY};
 
 /// The files' bytes, by role.
@@ -49,23 +50,22 @@ impl Contents {
 
     /// The file or key that the chat template stands in, in quotes: the first of those that may have one.
     pub(crate) fn template_place(&self) -> &'static str {
-        let places = [
-            (VOCABULARY, GGUF_TEMPLATE),
-            ("chat_template", "`chat_template.jinja`"),
-            ("chat_template_json", "`chat_template.json`"),
-        ];
+        if let Some(container) = self.get(VOCABULARY).and_then(|head| exporters::recognized(&head)) {
+            return container.template_place();
+        }
+        let places =
+            [("chat_template", "`chat_template.jinja`"), ("chat_template_json", "`chat_template.json`")];
         let found = places.into_iter().find(|(role, _)| self.0.iter().any(|(known, _)| known == role));
         found.map_or("`tokenizer_config.json`", |(_, place)| place)
     }
 
-    /// The vocabulary in the head of a GGUF, where no file of Hugging Face has one.
+    /// The vocabulary in the head of a container, where no file of Hugging Face has one.
     ///
     /// # Errors
     /// When the head is broken.
     fn of_container(&self) -> Result<Option<Vocabulary>, ActionError> {
         let Some(head) = self.get(VOCABULARY) else { return Ok(None) };
-        let vocabulary = mc_gguf::vocabulary_keys::vocabulary(&gguf_head::parse(&head)?);
-        vocabulary.map(Some).map_err(ActionError::failed)
+        exporters::vocabulary(&head).map(Some).map_err(format_error)
     }
 
     /// Does something with the files by their names.
@@ -109,7 +109,7 @@ pub(crate) fn vocabulary_of(contents: &Contents, decoder: &Decoder) -> Result<Vo
     if let Some(vocabulary) = contents.of_container()? {
         return Ok(vocabulary);
     }
-    understood(contents.with(|files| vocabulary(files, decoder.n_vocab, &decoder.architecture)))
+    understood(contents.with(|files| vocabulary(files, decoder.n_vocab, &decoder.family)))
 }
 
 /// The tokenizer in the files.
@@ -120,7 +120,7 @@ pub(crate) fn tokenizer_of(contents: &Contents, decoder: &Decoder) -> Result<Tok
     if let Some(vocabulary) = contents.of_container()? {
         return understood(Tokenizer::from_vocabulary(&vocabulary));
     }
-    understood(contents.with(|files| Tokenizer::from_files(files, decoder.n_vocab, &decoder.architecture)))
+    understood(contents.with(|files| Tokenizer::from_files(files, decoder.n_vocab, &decoder.family)))
 }
 
 /// The files' tokenizer, to be held against the vocabulary of a container.
@@ -132,7 +132,7 @@ pub(crate) fn fidelity_of(
     decoder: &Decoder,
     container: &Vocabulary,
 ) -> Result<Fidelity, ActionError> {
-    understood(contents.with(|files| Fidelity::new(files, decoder.n_vocab, &decoder.architecture, container)))
+    understood(contents.with(|files| Fidelity::new(files, decoder.n_vocab, &decoder.family, container)))
 }
 
 fn understood<T>(result: Result<T, FamilyError>) -> Result<T, ActionError> {

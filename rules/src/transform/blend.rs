@@ -14,8 +14,8 @@ use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs, Presence, Proper
 use mc_tensor::dtype::DType;
 
 use crate::attributes::{label, provider, text};
+use crate::source::export_tensors::family_of;
 use crate::source::model_info::{Lineage, ModelFiles, ModelInfo};
-use crate::source::wire_tensors::family_of;
 use crate::transform::blend_meaning::{Difference, first_difference};
 use crate::transform::blend_method::{ATTRIBUTES, Method, names};
 use crate::transform::blend_parts::{OF_MODELS, Slice, labels, slices};

@@ -13,8 +13,8 @@ use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs, Presence, Proper
 
 use crate::attributes::{bool_property, label, number_property, provider};
 use crate::source::adapter::AdapterInfo;
+use crate::source::export_tensors::family_of;
 use crate::source::model_info::{Lineage, ModelInfo};
-use crate::source::wire_tensors::family_of;
 use crate::transform::adapter_weights::{AdaptedWeights, Application};
 use crate::transform::requantize::{REQUANTIZE, check_quantized};
 

@@ -221,7 +221,7 @@ fn inspect(error: &InspectError) -> Report {
             Report::failed(error).because("Expected a GGUF or a safetensors file")
         }
         InspectError::NotOneTarget { .. } => Report::usage(error),
-        InspectError::NoGguf { .. } => Report::usage(error)
+        InspectError::NoModelFile { .. } => Report::usage(error)
             .hint("Name a `model`, `gguf` or `bundle` target: mc query 'kind(model, //...)'"),
         InspectError::NoModel { .. } => Report::usage(error).hint(
             "Name a `model`, `gguf`, `bundle`, `checkpoint`, `merge` or `blend` target, or a .gguf file",

@@ -126,7 +126,6 @@ fn shown(value: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use expect_test::expect;
-    use mc_driver::inspect::listing::cut_array;
 
     use super::*;
 
@@ -136,17 +135,19 @@ mod tests {
             n_bytes: 160,
             facts: vec![("version", "3".to_owned())],
             keys: vec![
-                Key { name: "a".to_owned(), kind: "text".to_owned(), value: json!("x\u{1b}") },
+                Key { name: "a".to_owned(), kind: "text".to_owned(), value: json!("x\u{1b}"), whole: None },
                 Key {
                     name: "tokens".to_owned(),
                     kind: "text[]".to_owned(),
-                    value: cut_array("text", vec![json!("<s>")], 3),
+                    value: json!({ "type": "text", "length": 3, "first": ["<s>"] }),
+                    whole: Some(Vec::new()),
                 },
             ],
             tensors: vec![Tensor {
                 name: "w".to_owned(),
                 kind: "F32",
                 shape: vec![4, 2],
+                is_fastest_first: true,
                 offset: 96,
                 n_bytes: 32,
                 fidelity: None,

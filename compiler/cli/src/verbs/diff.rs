@@ -14,7 +14,7 @@ use crate::render::plural::plural;
 use crate::render::printable::abbreviated;
 use crate::render::table::{Align, table};
 use crate::verb::Run;
-use crate::verbs::model::gguf;
+use crate::verbs::model::model;
 
 /// Compare two models: types, bytes and what differs in every tensor
 #[derive(Args)]
@@ -36,8 +36,9 @@ pub(crate) struct Diff {
 
 impl Run for Diff {
     fn run(&self, invocation: &Invocation) -> Result<Exit, Failure> {
-        let open =
-            |source: &String| -> Result<Side, Failure> { Ok(Side::open(source, gguf(invocation, source)?)?) };
+        let open = |source: &String| -> Result<Side, Failure> {
+            Ok(Side::open(source, model(invocation, source)?)?)
+        };
         let (reference, other) = (open(&self.reference)?, open(&self.other)?);
         let comparison = Comparison::new(&reference, &other)?;
         let names = [self.reference.as_str(), self.other.as_str()];

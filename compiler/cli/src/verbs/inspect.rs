@@ -1,4 +1,4 @@
-//! `mc inspect`: what is in a GGUF or safetensors file, an object of the store, or the GGUF of a target.
+//! `mc inspect`: what is in a GGUF or safetensors file, an object of the store, or the model of a target.
 
 use std::path::Path;
 
@@ -20,7 +20,7 @@ use crate::render::listing::{self, Parts};
 use crate::render::printable::abbreviated;
 use crate::render::progress::Progress;
 use crate::verb::Run;
-use crate::verbs::model::target_gguf;
+use crate::verbs::model::target_model;
 
 /// Show what is in a GGUF or safetensors file, a store object or a target's model
 #[derive(Args)]
@@ -81,7 +81,7 @@ impl Inspect {
     /// The bytes; of a target also what was told of its tensors.
     fn content(&self, invocation: &Invocation) -> Result<(Content, Vec<Entry>), Failure> {
         if is_label(&self.source) {
-            let target = target_gguf(invocation, &self.source)?;
+            let target = target_model(invocation, &self.source)?;
             return Ok((target.content, target.reports));
         }
         if let Some(hash) = object::hash(&self.source).filter(|_| !Path::new(&self.source).exists()) {

@@ -1,7 +1,7 @@
 //! The model that a user names: a label, which is built if need be, or the path of a file.
 
 use mc_driver::inspect::target::{
-    TargetGguf, TargetModel, build_gguf, gguf_of, is_label, model_file, model_of, open_unwritten,
+    BuiltModel, NamedModel, build_export, export_of, is_label, model_file, model_of, open_unwritten,
 };
 use mc_ir::action::{ActionError, Content};
 use mc_rules::inference::chat::ChatModel;
@@ -11,25 +11,25 @@ use crate::invocation::Invocation;
 use crate::render::error;
 use crate::render::progress::Progress;
 
-/// The GGUF that the text names; of a series of files the whole.
-pub(crate) fn gguf(invocation: &Invocation, text: &str) -> Result<Content, Failure> {
+/// The model that the text names; of a series of files the whole.
+pub(crate) fn model(invocation: &Invocation, text: &str) -> Result<Content, Failure> {
     if is_label(text) {
-        return Ok(target_gguf(invocation, text)?.content);
+        return Ok(target_model(invocation, text)?.content);
     }
     Ok(model_file(text)?)
 }
 
-/// The GGUF of a target, built if need be; its gates are not asked.
-pub(crate) fn target_gguf(invocation: &Invocation, text: &str) -> Result<TargetGguf, Failure> {
+/// The model of a target, built if need be; its gates are not asked.
+pub(crate) fn target_model(invocation: &Invocation, text: &str) -> Result<BuiltModel, Failure> {
     let progress = Progress::new(&invocation.streams);
     let (declarations, store) = invocation.declarations()?;
     let targets = invocation.wanted(&declarations, &[text.to_owned()], &progress)?;
-    let info = gguf_of(text, &targets)?;
+    let info = export_of(text, &targets)?;
     let mut engine = invocation.engine(&store, &declarations.remote_cache(), &progress)?;
-    Ok(build_gguf(&mut engine, info)?)
+    Ok(build_export(&mut engine, info)?)
 }
 
-/// The model that the text names, brought up to be run: a GGUF, which is built if need be, or a model that nobody writes.
+/// The model that the text names, brought up to be run: a file, which is built if need be, or a model that nobody writes.
 pub(crate) fn chat_model(invocation: &Invocation, text: &str) -> Result<ChatModel, Failure> {
     let failed = |reason: ActionError| error::action("Cannot run the model", &reason).at(text);
     if !is_label(text) {
@@ -39,11 +39,11 @@ pub(crate) fn chat_model(invocation: &Invocation, text: &str) -> Result<ChatMode
     let (declarations, store) = invocation.declarations()?;
     let targets = invocation.wanted(&declarations, &[text.to_owned()], &progress)?;
     match model_of(text, &targets)? {
-        TargetModel::Gguf(info) => {
+        NamedModel::Exported(info) => {
             let mut engine = invocation.engine(&store, &declarations.remote_cache(), &progress)?;
-            let content = build_gguf(&mut engine, info)?.content;
+            let content = build_export(&mut engine, info)?.content;
             Ok(ChatModel::open(&content).map_err(failed)?)
         }
-        TargetModel::Unwritten(info) => Ok(open_unwritten(info).map_err(failed)?),
+        NamedModel::Unwritten(info) => Ok(open_unwritten(info).map_err(failed)?),
     }
 }

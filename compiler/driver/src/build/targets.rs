@@ -7,7 +7,7 @@ use mc_ir::action::{ActionError, Artifact};
 use mc_ir::label::Label;
 use mc_ir::output::Output;
 use mc_rules::evaluate::verdict::Verdict;
-use mc_rules::export::gguf::GgufInfo;
+use mc_rules::export::export_info::ExportInfo;
 
 use crate::build::engine::{Engine, Pass};
 use crate::build::error::EngineError;
@@ -145,7 +145,7 @@ fn read(engine: &Engine<'_>, target: &Wanted, goal: Goal) -> Vec<Artifact> {
     };
     let comes = |(path, _): &&(String, Artifact)| !engine.leaves(&path_below_out(label, path));
     let reports = match goal {
-        Goal::Outputs => providers.get::<GgufInfo>().map(|info| info.reports.clone()),
+        Goal::Outputs => providers.get::<ExportInfo>().map(|info| info.reports.clone()),
         Goal::Gates => None,
     };
     let outputs = outputs.iter().filter(comes).map(|(_, artifact)| artifact);

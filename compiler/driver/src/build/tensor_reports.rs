@@ -1,7 +1,7 @@
 //! Reports of actions about their tensors: for the warnings of a build, and for inspection.
 
 use mc_ir::output::Output;
-use mc_rules::export::gguf::GgufInfo;
+use mc_rules::export::export_info::ExportInfo;
 use mc_rules::quantize::tensor_report::{self, Entry};
 
 use crate::build::engine::Engine;
@@ -24,7 +24,7 @@ pub(crate) fn warnings(engine: &Engine<'_>, finished: &Finished) -> Result<Vec<W
     let mut warnings = Vec::new();
     let mut seen = Vec::new();
     for (target, _) in &finished.targets {
-        let Some(info) = target.providers.get::<GgufInfo>() else { continue };
+        let Some(info) = target.providers.get::<ExportInfo>() else { continue };
         let Some(output) = finished.output(&info.reports) else { continue };
         // A bundle's file is its model's file.
         if seen.contains(&info.reports) {

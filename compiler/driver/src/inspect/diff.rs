@@ -2,8 +2,6 @@
 
 use mc_encoding::codecs;
 use mc_encoding::loss::Loss;
-use mc_gguf::reader::Gguf;
-use mc_gguf::value::Value as GgufValue;
 use mc_ir::action::Content;
 use rayon::prelude::*;
 use serde_json::Value;
@@ -20,8 +18,6 @@ const TILE: usize = 1 << 18;
 pub struct Side {
     content: Content,
     listing: Listing,
-    /// A listing cuts long arrays; to compare them, their values are needed whole.
-    values: Vec<GgufValue>,
 }
 
 /// The difference of two tensors.
@@ -46,11 +42,7 @@ impl Side {
     pub fn open(source: &str, content: Content) -> Result<Self, InspectError> {
         let listing = list(source, &head(&content), content.n_bytes());
         match listing {
-            Ok(Some(listing)) => {
-                let whole = Gguf::parse(&head(&content), content.n_bytes());
-                let values = whole.map(|gguf| gguf.to_keys().into_iter().map(|(_, value)| value).collect());
-                Ok(Self { content, listing, values: values.unwrap_or_default() })
-            }
+            Ok(Some(listing)) => Ok(Self { content, listing }),
             Ok(None) => Err(InspectError::UnknownFormat { source_name: source.to_owned(), start: None }),
             Err(reason) => Err(InspectError::Unreadable { what: format!("`{source}`"), reason }),
         }
@@ -60,19 +52,10 @@ impl Side {
         self.listing.tensors.iter().find(|tensor| tensor.name == name)
     }
 
-    /// A key's value as it is shown and, in a GGUF, as it is.
-    fn key(&self, name: &str) -> Option<(&Value, Option<&GgufValue>)> {
-        let index = self.listing.keys.iter().position(|key| key.name == name)?;
-        Some((&self.listing.keys[index].value, self.values.get(index)))
-    }
-
-    /// The shape with the fastest dimension first, as GGUF writes it.
-    fn dims(&self, tensor: &Tensor) -> Vec<u64> {
-        let mut dims = tensor.shape.clone();
-        if self.listing.format == "safetensors" {
-            dims.reverse();
-        }
-        dims
+    /// A key's value as it is shown and, where it is not shown whole, as it is.
+    fn key(&self, name: &str) -> Option<(&Value, Option<&[u8]>)> {
+        let key = self.listing.keys.iter().find(|key| key.name == name)?;
+        Some((&key.value, key.whole.as_deref()))
     }
 
     fn bytes(&self, tensor: &Tensor) -> Result<std::borrow::Cow<'_, [u8]>, InspectError> {
@@ -88,9 +71,18 @@ impl Side {
     }
 }
 
+/// The shape with the fastest dimension first, as some formats write it.
+fn dims(tensor: &Tensor) -> Vec<u64> {
+    let mut dims = tensor.shape.clone();
+    if !tensor.is_fastest_first {
+        dims.reverse();
+    }
+    dims
+}
+
 fn compare(reference: &Side, a: &Tensor, other: &Side, b: &Tensor) -> Result<Difference, InspectError> {
-    let dims = reference.dims(a);
-    if dims != other.dims(b) {
+    let dims = dims(a);
+    if dims != self::dims(b) {
         return Ok(Difference::Shape);
     }
     let (a_bytes, b_bytes) = (reference.bytes(a)?, other.bytes(b)?);

@@ -79,9 +79,9 @@ pub enum InspectError {
         /// Number of targets.
         n_targets: usize,
     },
-    /// The target has no model in GGUF.
-    #[error("`{label}` has no GGUF")]
-    NoGguf {
+    /// No model is written for the target.
+    #[error("`{label}` has no model file")]
+    NoModelFile {
         /// The target.
         label: Label,
     },

@@ -1,6 +1,7 @@
 //! The contents of a file: facts, keys, tensors, and the places of their bytes.
 
-use serde_json::{Value, json};
+use mc_exporter::listing as exporter;
+use serde_json::Value;
 
 use crate::inspect::fidelity::Fidelity;
 
@@ -30,6 +31,8 @@ pub struct Key {
     pub kind: String,
     /// Its value; long arrays are cut down already.
     pub value: Value,
+    /// The bytes of a value that is not shown whole, so that it can be compared.
+    pub whole: Option<Vec<u8>>,
 }
 
 /// One tensor.
@@ -41,6 +44,8 @@ pub struct Tensor {
     pub kind: &'static str,
     /// Its dimensions, as the file writes them.
     pub shape: Vec<u64>,
+    /// Whether the file writes the fastest dimension first.
+    pub is_fastest_first: bool,
     /// The place of its bytes in the file.
     pub offset: u64,
     /// Their number.
@@ -61,10 +66,23 @@ impl Listing {
     }
 }
 
-/// A long array as its type, its length and its first elements.
-pub fn cut_array(kind: &str, first: Vec<Value>, len: usize) -> Value {
-    if first.len() == len {
-        return Value::Array(first);
+impl From<exporter::Listing> for Listing {
+    fn from(listing: exporter::Listing) -> Self {
+        let exporter::Listing { format, n_bytes, facts, keys, tensors, header_bytes } = listing;
+        let (keys, tensors) = (keys.into_iter().map(Key::from), tensors.into_iter().map(Tensor::from));
+        Self { format, n_bytes, facts, keys: keys.collect(), tensors: tensors.collect(), header_bytes }
     }
-    json!({ "type": kind, "length": len, "first": first })
+}
+
+impl From<exporter::Key> for Key {
+    fn from(exporter::Key { name, kind, value, whole }: exporter::Key) -> Self {
+        Self { name, kind, value, whole }
+    }
+}
+
+impl From<exporter::Tensor> for Tensor {
+    fn from(tensor: exporter::Tensor) -> Self {
+        let exporter::Tensor { name, kind, shape, is_fastest_first, offset, n_bytes } = tensor;
+        Self { name, kind, shape, is_fastest_first, offset, n_bytes, fidelity: None }
+    }
 }

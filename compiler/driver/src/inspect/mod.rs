@@ -9,6 +9,5 @@ pub mod object;
 pub mod read;
 pub mod target;
 
-mod gguf;
 mod safetensors;
 mod series;

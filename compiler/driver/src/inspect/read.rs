@@ -2,13 +2,15 @@
 
 use std::borrow::Cow;
 
+use mc_exporter::container::Container;
 use mc_ir::action::Content;
+use mc_rules::exporters;
 use mc_rules::quantize::tensor_report::Entry;
 
 use crate::inspect::fidelity::Fidelity;
 use crate::inspect::listing::Listing;
 use crate::inspect::object::hash;
-use crate::inspect::{gguf, safetensors};
+use crate::inspect::safetensors;
 
 /// As much of a composite is joined to read its head; the limit of the analysis too.
 const MAX_HEAD: usize = 64 << 20;
@@ -20,8 +22,12 @@ const MAX_HEAD: usize = 64 << 20;
 /// The reason for which a file of a known format cannot be read.
 pub fn list(source: &str, head: &[u8], n_bytes: u64) -> Result<Option<Listing>, String> {
     let is_named = |extension: &str| source.ends_with(extension);
-    if head.starts_with(b"GGUF") || is_named(".gguf") {
-        return gguf::listing(head, n_bytes).map(Some).map_err(|error| error.to_string());
+    let is_of = |container: &&dyn Container| {
+        container.recognizes(head) || is_named(&format!(".{}", container.extension()))
+    };
+    if let Some(container) = exporters::containers().find(is_of) {
+        let listing = container.list(head, n_bytes);
+        return listing.map(|listing| Some(listing.into())).map_err(|error| error.message);
     }
     if head.get(8) == Some(&b'{') || is_named(".safetensors") {
         let listing = safetensors::listing(head, n_bytes).map(Some);

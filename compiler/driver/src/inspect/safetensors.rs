@@ -14,12 +14,14 @@ pub(crate) fn listing(head: &[u8], n_bytes: u64) -> Result<Listing, SafetensorsE
         shape: tensor.shape.clone(),
         offset: tensor.start,
         n_bytes: tensor.end - tensor.start,
+        is_fastest_first: false,
         fidelity: None,
     };
     let key = |(name, value): (&String, &String)| Key {
         name: name.clone(),
         kind: "text".to_owned(),
         value: json!(value),
+        whole: None,
     };
     Ok(Listing {
         format: "safetensors",

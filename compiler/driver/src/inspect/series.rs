@@ -1,13 +1,13 @@
-//! A GGUF that is spread over several files, as the one that it stands for: mapped, and not copied.
+//! A model that is spread over several files, as the one file that it stands for: mapped, and not copied.
 
-use std::fmt::Display;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use mc_gguf::reader::Gguf;
-use mc_gguf::split::{Place, merge};
-use mc_ir::action::{Bytes, Content, Piece};
+use mc_exporter::container::Container;
+use mc_exporter::series::{Joined, Series};
+use mc_ir::action::{Content, Piece};
+use mc_rules::exporters;
 
 use crate::inspect::error::InspectError;
 use crate::inspect::file::map_file;
@@ -15,38 +15,37 @@ use crate::inspect::file::map_file;
 /// The whole model that the named file is the first of; `None` if its name does not tell of a series.
 pub(crate) fn whole(path: &str) -> Result<Option<Content>, InspectError> {
     // A file that is not there is told as any other.
-    let Some(place) = Place::of(path).filter(|_| Path::new(path).is_file()) else { return Ok(None) };
-    let path = path.to_owned();
-    if place.number != 1 {
-        let first = place.names().swap_remove(0);
-        let (number, count) = (place.number, place.count);
-        return Err(InspectError::NotTheFirst { path, number, count, first });
+    let mut told = exporters::containers().filter_map(|container| Some((container, container.series(path)?)));
+    let Some((container, series)) = told.next().filter(|_| Path::new(path).is_file()) else {
+        return Ok(None);
+    };
+    joined(container, path.to_owned(), series).map(Some)
+}
+
+fn joined(container: &dyn Container, path: String, series: Series) -> Result<Content, InspectError> {
+    let Series { number, mut names } = series;
+    if number != 1 {
+        let count = names.len() as u32;
+        return Err(InspectError::NotTheFirst { path, number, count, first: names.swap_remove(0) });
     }
-    let names = place.names();
     if let Some(missing) = names.iter().find(|name| !Path::new(name).is_file()) {
         return Err(InspectError::MissingOfSeries { path, missing: missing.clone() });
     }
     let files: Vec<Content> = names.iter().map(|name| map_file(name)).collect::<Result<_, _>>()?;
-    let mut heads = Vec::new();
-    for (name, file) in names.iter().zip(&files) {
-        let bytes = file.to_contiguous();
-        let head = Gguf::parse(&bytes, file.n_bytes());
-        heads.push(head.map_err(|error| unreadable(format!("`{name}`"), &error))?);
-    }
-    let merged = merge(&heads).map_err(|error| unreadable(format!("the series of `{path}`"), &error))?;
-    let mut parts = vec![Piece::whole(Arc::new(merged.layout.head))];
-    for (stretch, (file, range)) in merged.layout.tensors.iter().zip(merged.tensors) {
-        parts.push(piece(&files[file], range));
-        if stretch.padding > 0 {
-            let zeros: Bytes = Arc::new(vec![0_u8; stretch.padding as usize]);
-            parts.push(Piece::whole(zeros));
-        }
-    }
-    Ok(Some(Content { parts }))
-}
-
-fn unreadable(what: String, error: &dyn Display) -> InspectError {
-    InspectError::Unreadable { what, reason: error.to_string() }
+    let bytes: Vec<_> = files.iter().map(Content::to_contiguous).collect();
+    let bytes: Vec<&[u8]> = bytes.iter().map(AsRef::as_ref).collect();
+    let parts = container.join(&bytes).map_err(|(file, error)| {
+        let what = match file.and_then(|file| names.get(file)) {
+            Some(name) => format!("`{name}`"),
+            None => format!("the series of `{path}`"),
+        };
+        InspectError::Unreadable { what, reason: error.message }
+    })?;
+    let part = |part| match part {
+        Joined::Bytes(bytes) => Piece::whole(Arc::new(bytes)),
+        Joined::Range { file, range } => piece(&files[file], range),
+    };
+    Ok(Content { parts: parts.into_iter().map(part).collect() })
 }
 
 fn piece(file: &Content, range: Range<u64>) -> Piece {

@@ -4,7 +4,7 @@ use std::sync::Mutex;
 
 use mc_execute::services::source_content;
 use mc_ir::action::{ActionError, Content};
-use mc_rules::export::gguf::GgufInfo;
+use mc_rules::export::export_info::ExportInfo;
 use mc_rules::inference::chat::ChatModel;
 use mc_rules::quantize::tensor_report::Entry;
 use mc_rules::source::model_info::ModelInfo;
@@ -35,27 +35,27 @@ pub fn model_file(path: &str) -> Result<Content, InspectError> {
 }
 
 /// The model of a target.
-pub struct TargetGguf {
+pub struct BuiltModel {
     /// Its bytes.
     pub content: Content,
     /// The reports about its tensors.
     pub reports: Vec<Entry>,
 }
 
-/// The declaration of the model in GGUF of the one target that a pattern stands for.
+/// The declaration of the model that is written for the one target that a pattern stands for.
 ///
 /// # Errors
-/// If there are several targets, or the target has no GGUF.
-pub fn gguf_of<'a>(text: &str, targets: &'a [Wanted]) -> Result<&'a GgufInfo, InspectError> {
+/// If there are several targets, or the target has no model file.
+pub fn export_of<'a>(text: &str, targets: &'a [Wanted]) -> Result<&'a ExportInfo, InspectError> {
     let target = one_target(text, targets)?;
-    let info = target.providers.get::<GgufInfo>();
-    info.ok_or_else(|| InspectError::NoGguf { label: target.label.clone() })
+    let info = target.providers.get::<ExportInfo>();
+    info.ok_or_else(|| InspectError::NoModelFile { label: target.label.clone() })
 }
 
 /// The model of the one target that a pattern stands for.
-pub enum TargetModel<'a> {
-    /// One that is written as a GGUF.
-    Gguf(&'a GgufInfo),
+pub enum NamedModel<'a> {
+    /// One that is written.
+    Exported(&'a ExportInfo),
     /// A checkpoint, a merge or a blend, which nobody writes.
     Unwritten(&'a ModelInfo),
 }
@@ -64,13 +64,13 @@ pub enum TargetModel<'a> {
 ///
 /// # Errors
 /// If there are several targets, or the target has no model.
-pub fn model_of<'a>(text: &str, targets: &'a [Wanted]) -> Result<TargetModel<'a>, InspectError> {
+pub fn model_of<'a>(text: &str, targets: &'a [Wanted]) -> Result<NamedModel<'a>, InspectError> {
     let target = one_target(text, targets)?;
-    if let Some(info) = target.providers.get::<GgufInfo>() {
-        return Ok(TargetModel::Gguf(info));
+    if let Some(info) = target.providers.get::<ExportInfo>() {
+        return Ok(NamedModel::Exported(info));
     }
     let info = target.providers.get::<ModelInfo>();
-    info.map(TargetModel::Unwritten).ok_or_else(|| InspectError::NoModel { label: target.label.clone() })
+    info.map(NamedModel::Unwritten).ok_or_else(|| InspectError::NoModel { label: target.label.clone() })
 }
 
 fn one_target<'a>(text: &str, targets: &'a [Wanted]) -> Result<&'a Wanted, InspectError> {
@@ -92,8 +92,8 @@ pub fn open_unwritten(info: &ModelInfo) -> Result<ChatModel, ActionError> {
 ///
 /// # Errors
 /// If it cannot be built or read.
-pub fn build_gguf(engine: &mut Engine<'_>, info: &GgufInfo) -> Result<TargetGguf, InspectError> {
-    let asked = [info.gguf.clone()];
+pub fn build_export(engine: &mut Engine<'_>, info: &ExportInfo) -> Result<BuiltModel, InspectError> {
+    let asked = [info.whole.clone()];
     let pass = engine.build(&asked, &asked, &Mutex::default());
     engine.events.event(Event::BuildPaused);
     let mut pass = pass?;
@@ -101,11 +101,11 @@ pub fn build_gguf(engine: &mut Engine<'_>, info: &GgufInfo) -> Result<TargetGguf
     let failures = std::mem::take(&mut pass.built.failures);
     let mut failures: Vec<BuildFailure> = failures.into_iter().map(BuildFailure::from).collect();
     engine.finish_remote_cache(&mut failures);
-    match pass.output(&info.gguf).filter(|_| failures.is_empty()) {
+    match pass.output(&info.whole).filter(|_| failures.is_empty()) {
         Some(output) => {
             let reports = pass.output(&info.reports).map(|output| tensor_reports::read(engine, output));
             let reports = reports.transpose()?.unwrap_or_default();
-            Ok(TargetGguf { content: engine.content(output)?, reports })
+            Ok(BuiltModel { content: engine.content(output)?, reports })
         }
         None => {
             let is_interrupted = pass.built.is_interrupted;

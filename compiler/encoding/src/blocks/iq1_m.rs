@@ -38,7 +38,6 @@ const FUDGE: f32 = 1.1125;
 pub static CODEC: Codec = Codec {
     name: "IQ1_M",
     version: 1,
-    wire_id: 29,
     block_len: LEN,
     block_bytes: BYTES,
     fallback: Some(&iq4_nl::CODEC),

@@ -34,7 +34,6 @@ const FUDGE: f32 = 1.125;
 pub static CODEC: Codec = Codec {
     name: "IQ1_S",
     version: 1,
-    wire_id: 19,
     block_len: LEN,
     block_bytes: BYTES,
     fallback: Some(&iq4_nl::CODEC),

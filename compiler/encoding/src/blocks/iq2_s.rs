@@ -39,7 +39,6 @@ const FUDGE: f32 = 0.9875;
 pub static CODEC: Codec = Codec {
     name: "IQ2_S",
     version: 1,
-    wire_id: 22,
     block_len: LEN,
     block_bytes: BYTES,
     fallback: Some(&iq4_nl::CODEC),

@@ -34,7 +34,6 @@ const COUNTING: Counting = Counting { sigma2_factor: 1.0, plain: Plain::Square }
 pub static CODEC: Codec = Codec {
     name: "IQ2_XS",
     version: 1,
-    wire_id: 17,
     block_len: LEN,
     block_bytes: BYTES,
     fallback: Some(&iq4_nl::CODEC),

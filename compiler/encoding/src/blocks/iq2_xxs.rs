@@ -33,7 +33,6 @@ const COUNTING: Counting = Counting { sigma2_factor: 1.0, plain: Plain::Square }
 pub static CODEC: Codec = Codec {
     name: "IQ2_XXS",
     version: 1,
-    wire_id: 16,
     block_len: LEN,
     block_bytes: BYTES,
     fallback: Some(&iq4_nl::CODEC),

@@ -41,7 +41,6 @@ const FUDGE: f32 = 1.033;
 pub static CODEC: Codec = Codec {
     name: "IQ3_S",
     version: 1,
-    wire_id: 21,
     block_len: LEN,
     block_bytes: BYTES,
     fallback: Some(&iq4_nl::CODEC),

@@ -37,7 +37,6 @@ const FUDGE: f32 = 1.0125;
 pub static CODEC: Codec = Codec {
     name: "IQ3_XXS",
     version: 1,
-    wire_id: 18,
     block_len: LEN,
     block_bytes: BYTES,
     fallback: Some(&iq4_nl::CODEC),

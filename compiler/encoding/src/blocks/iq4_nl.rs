@@ -21,7 +21,6 @@ const BYTES: usize = 2 + LEN / 2;
 pub static CODEC: Codec = Codec {
     name: "IQ4_NL",
     version: 1,
-    wire_id: 20,
     block_len: LEN,
     block_bytes: BYTES,
     fallback: None,

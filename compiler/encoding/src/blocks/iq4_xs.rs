@@ -29,7 +29,6 @@ const BYTES: usize = CODES + LEN / 2;
 pub static CODEC: Codec = Codec {
     name: "IQ4_XS",
     version: 1,
-    wire_id: 23,
     block_len: LEN,
     block_bytes: BYTES,
     fallback: Some(&iq4_nl::CODEC),

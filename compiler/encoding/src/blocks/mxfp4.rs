@@ -19,7 +19,6 @@ const BYTES: usize = 1 + LEN / 2;
 pub static CODEC: Codec = Codec {
     name: "MXFP4",
     version: 1,
-    wire_id: 39,
     block_len: LEN,
     block_bytes: BYTES,
     fallback: None,

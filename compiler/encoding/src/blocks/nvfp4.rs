@@ -25,7 +25,6 @@ const MAX_SCALE: u8 = 0x7e;
 pub static CODEC: Codec = Codec {
     name: "NVFP4",
     version: 1,
-    wire_id: 40,
     block_len: LEN,
     block_bytes: BYTES,
     fallback: None,

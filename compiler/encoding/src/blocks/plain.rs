@@ -11,7 +11,6 @@ use crate::lanes::{Kernel, Simd, dispatch};
 pub static F32: Codec = Codec {
     name: "F32",
     version: 1,
-    wire_id: 0,
     block_len: 1,
     block_bytes: 4,
     fallback: None,
@@ -25,7 +24,6 @@ pub static F32: Codec = Codec {
 pub static F16: Codec = Codec {
     name: "F16",
     version: 1,
-    wire_id: 1,
     block_len: 1,
     block_bytes: 2,
     fallback: None,
@@ -39,7 +37,6 @@ pub static F16: Codec = Codec {
 pub static BF16: Codec = Codec {
     name: "BF16",
     version: 1,
-    wire_id: 30,
     block_len: 1,
     block_bytes: 2,
     fallback: None,

@@ -18,7 +18,6 @@ const BYTES: usize = 2 + LEN / 8;
 pub static CODEC: Codec = Codec {
     name: "Q1_0",
     version: 1,
-    wire_id: 41,
     block_len: LEN,
     block_bytes: BYTES,
     fallback: None,

@@ -24,7 +24,6 @@ const SHIFTS: [i32; 16] = [0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28
 pub static CODEC: Codec = Codec {
     name: "Q2_0",
     version: 1,
-    wire_id: 42,
     block_len: LEN,
     block_bytes: BYTES,
     fallback: Some(&q4_0::CODEC),

@@ -37,7 +37,6 @@ const IMPORTANCE_WALK: Walk =
 pub static CODEC: Codec = Codec {
     name: "Q2_K",
     version: 1,
-    wire_id: 10,
     block_len: LEN,
     block_bytes: BYTES,
     fallback: Some(&q4_0::CODEC),

@@ -39,7 +39,6 @@ const BYTES: usize = D + 2;
 pub static CODEC: Codec = Codec {
     name: "Q3_K",
     version: 1,
-    wire_id: 11,
     block_len: LEN,
     block_bytes: BYTES,
     fallback: Some(&q4_0::CODEC),

@@ -18,7 +18,6 @@ type Block = scale_alone::Block<4, BYTES>;
 pub static CODEC: Codec = Codec {
     name: "Q4_0",
     version: 1,
-    wire_id: 2,
     block_len: LEN,
     block_bytes: BYTES,
     fallback: None,

@@ -18,7 +18,6 @@ type Block = scale_and_min::Block<4, BYTES>;
 pub static CODEC: Codec = Codec {
     name: "Q4_1",
     version: 1,
-    wire_id: 3,
     block_len: LEN,
     block_bytes: BYTES,
     fallback: None,

@@ -22,7 +22,6 @@ const IMPORTANCE_WALK: Walk =
 pub static CODEC: Codec = Codec {
     name: "Q4_K",
     version: 2,
-    wire_id: 12,
     block_len: LEN,
     block_bytes: BYTES,
     fallback: Some(&q5_0::CODEC),

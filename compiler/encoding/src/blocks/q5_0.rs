@@ -18,7 +18,6 @@ type Block = scale_alone::Block<5, BYTES>;
 pub static CODEC: Codec = Codec {
     name: "Q5_0",
     version: 1,
-    wire_id: 6,
     block_len: LEN,
     block_bytes: BYTES,
     fallback: None,

@@ -18,7 +18,6 @@ type Block = scale_and_min::Block<5, BYTES>;
 pub static CODEC: Codec = Codec {
     name: "Q5_1",
     version: 1,
-    wire_id: 7,
     block_len: LEN,
     block_bytes: BYTES,
     fallback: None,

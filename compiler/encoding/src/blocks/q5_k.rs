@@ -23,7 +23,6 @@ const IMPORTANCE_WALK: Walk =
 pub static CODEC: Codec = Codec {
     name: "Q5_K",
     version: 2,
-    wire_id: 13,
     block_len: LEN,
     block_bytes: BYTES,
     fallback: Some(&q5_1::CODEC),

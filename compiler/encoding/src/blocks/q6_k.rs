@@ -32,7 +32,6 @@ const BYTES: usize = 210;
 pub static CODEC: Codec = Codec {
     name: "Q6_K",
     version: 1,
-    wire_id: 14,
     block_len: LEN,
     block_bytes: BYTES,
     fallback: Some(&q8_0::CODEC),

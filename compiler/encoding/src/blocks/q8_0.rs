@@ -19,7 +19,6 @@ const BYTES: usize = 2 + LEN;
 pub static CODEC: Codec = Codec {
     name: "Q8_0",
     version: 1,
-    wire_id: 8,
     block_len: LEN,
     block_bytes: BYTES,
     fallback: None,

@@ -33,7 +33,6 @@ const POWERS: [u8; N_DIGITS] = [1, 3, 9, 27, 81];
 pub static CODEC: Codec = Codec {
     name: "TQ1_0",
     version: 1,
-    wire_id: 34,
     block_len: LEN,
     block_bytes: BYTES,
     fallback: Some(&q4_0::CODEC),

@@ -22,7 +22,6 @@ const BYTES: usize = D + 2;
 pub static CODEC: Codec = Codec {
     name: "TQ2_0",
     version: 1,
-    wire_id: 35,
     block_len: LEN,
     block_bytes: BYTES,
     fallback: Some(&q4_0::CODEC),

@@ -23,26 +23,21 @@ pub(crate) fn layer_types<'a>(
     words.map(Some).ok_or_else(|| config.bad(KEY, &expected()))
 }
 
-/// Which layers have a window: all but every `interval`th, the only order that GGUF files of these families have.
+/// Which layers have a window: those that `layer_types` says, else all but the last of each so many, as the
+/// configuration's pattern says, or `interval`.
 ///
 /// # Errors
-/// When the configuration says otherwise.
-pub(crate) fn check_windows(config: &Config<'_>, n_blocks: u32, interval: u32) -> Result<(), FamilyError> {
-    let types = layer_types(config, n_blocks, &["sliding_attention", "full_attention"])?;
-    let is_other = |(block, word): (u32, &str)| (word == "sliding_attention") != has_window(block, interval);
-    if types.is_some_and(|types| (0..).zip(types).any(is_other)) {
-        let advice = format!("expected full attention only in the last of each {interval} layers");
-        return Err(config.unsupported("layer_types", &advice));
+/// When one of the keys is wrong.
+pub(crate) fn windows(config: &Config<'_>, n_blocks: u32, interval: u32) -> Result<Vec<bool>, FamilyError> {
+    if let Some(types) = layer_types(config, n_blocks, &["sliding_attention", "full_attention"])? {
+        return Ok(types.into_iter().map(|word| word == "sliding_attention").collect());
     }
-    for key in ["sliding_window_pattern", "_sliding_window_pattern"] {
-        if config.count(key)?.is_some_and(|found| found != interval) {
-            return Err(config.unsupported(key, &format!("expected {interval}")));
-        }
+    let mut interval = interval;
+    for key in PATTERNS {
+        interval = config.count(key)?.unwrap_or(interval);
     }
-    Ok(())
+    Ok((1..=n_blocks).map(|number| !number.is_multiple_of(interval)).collect())
 }
 
-/// Whether a layer has a window where every `interval`th has none.
-pub(crate) fn has_window(block: u32, interval: u32) -> bool {
-    !(block + 1).is_multiple_of(interval)
-}
+/// The keys of a pattern of windows.
+pub(crate) const PATTERNS: [&str; 2] = ["sliding_window_pattern", "_sliding_window_pattern"];

@@ -17,8 +17,8 @@ use crate::error::FamilyError;
 
 /// What holds where a family's configurations are silent, and which values they may have.
 pub(crate) struct Defaults {
-    /// GGUF's word for the architecture.
-    pub(crate) architecture: &'static str,
+    /// The family's name.
+    pub(crate) family: &'static str,
     /// Whether the token embedding is the head, too.
     pub(crate) is_tied: bool,
     /// Width of a head; absent, it follows from the number of heads.
@@ -35,7 +35,7 @@ pub(crate) struct Defaults {
 
 /// A configuration of the usual kind.
 pub(crate) struct Outline {
-    architecture: &'static str,
+    family: &'static str,
     context_length: u32,
     pub(crate) n_embd: u32,
     n_vocab: u32,
@@ -66,7 +66,7 @@ impl Outline {
             None => defaults.is_tied,
         };
         Ok(Self {
-            architecture: defaults.architecture,
+            family: defaults.family,
             context_length: count("max_position_embeddings")?,
             n_embd,
             n_vocab: count("vocab_size")?,
@@ -117,7 +117,7 @@ impl Outline {
     /// A model of such layers.
     pub(crate) fn decoder(&self, block: impl FnMut(u32) -> Block) -> Decoder {
         Decoder {
-            architecture: self.architecture.to_owned(),
+            family: self.family.to_owned(),
             context_length: self.context_length,
             n_embd: self.n_embd,
             n_vocab: self.n_vocab,

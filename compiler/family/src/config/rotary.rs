@@ -12,32 +12,13 @@ use serde_json::Value;
 use crate::config::{Config, number_range};
 use crate::error::FamilyError;
 
-/// A kind of scaling that a family may use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Scaling {
-    Linear,
-    Llama3,
-    Yarn,
-    LongRope,
-}
-
-impl Scaling {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Linear => "linear",
-            Self::Llama3 => "llama3",
-            Self::Yarn => "yarn",
-            Self::LongRope => "longrope",
-        }
-    }
-}
+/// The kinds of scaling that any family's configuration may ask for.
+const SCALINGS: [&str; 4] = ["linear", "llama3", "longrope", "yarn"];
 
 /// What a family's rotary embeddings may be, and what holds where a configuration is silent.
 pub(crate) struct RotaryDefaults {
     /// The base of the frequencies.
     pub(crate) base: f64,
-    /// Kinds of scaling that containers have words for in this family.
-    pub(crate) scalings: &'static [Scaling],
     /// Whether only a part of a head may turn.
     pub(crate) may_be_partial: bool,
 }
@@ -73,7 +54,7 @@ pub(crate) fn rotary(
         return Err(config.bad("partial_rotary_factor", &expected));
     }
     let scaling = match &parameters {
-        Some(parameters) => Reader { config, parameters, n_dims, defaults }.scaling()?,
+        Some(parameters) => Reader { config, parameters, n_dims }.scaling()?,
         None => RotaryScaling::None,
     };
     let base = base.unwrap_or(defaults.base) as f32;
@@ -92,7 +73,6 @@ struct Reader<'a> {
     config: &'a Config<'a>,
     parameters: &'a Config<'a>,
     n_dims: u32,
-    defaults: &'a RotaryDefaults,
 }
 
 impl Reader<'_> {
@@ -104,15 +84,14 @@ impl Reader<'_> {
             "su" => "longrope",
             name => name,
         };
-        match self.defaults.scalings.iter().find(|scaling| scaling.name() == name) {
-            Some(Scaling::Linear) => Ok(RotaryScaling::Linear { factor: self.number("factor")? }),
-            Some(Scaling::Llama3) => self.llama3(),
-            Some(Scaling::Yarn) => self.yarn(),
-            Some(Scaling::LongRope) => self.long_rope(),
-            None => {
-                let mut names: Vec<String> = vec!["`\"default\"`".to_owned()];
-                names
-                    .extend(self.defaults.scalings.iter().map(|scaling| format!("`\"{}\"`", scaling.name())));
+        match name {
+            "linear" => Ok(RotaryScaling::Linear { factor: self.number("factor")? }),
+            "llama3" => self.llama3(),
+            "yarn" => self.yarn(),
+            "longrope" => self.long_rope(),
+            _ => {
+                let names = ["default"].into_iter().chain(SCALINGS);
+                let names: Vec<String> = names.map(|name| format!("`\"{name}\"`")).collect();
                 Err(self.parameters.unsupported(key, &format!("expected {}", one_of(&names))))
             }
         }

@@ -5,15 +5,16 @@
 use mc_decoder::kinds::attention::Attention;
 use mc_decoder::program::{Block, Decoder, Scales};
 use mc_tensor::model_tensor::ModelTensor;
+use mc_tensor::stored::Stored;
 use serde_json::Value;
 
-use crate::config::layer_types::{check_windows, has_window};
+use crate::config::layer_types::{PATTERNS, windows};
 use crate::config::outline::{Defaults, Outline, factor, need_count, refuse_flag};
 use crate::config::rotary::RotaryDefaults;
 use crate::config::{CONFIG, Config};
 use crate::error::FamilyError;
 use crate::families::llama;
-use crate::family::{Change, Family, offset_norms};
+use crate::family::{Family, norms_less_one};
 use crate::names::{ATTENTION, FEED_FORWARD, Names, OUTSIDE, SANDWICH_NORMS};
 
 /// Gemma 2.
@@ -26,11 +27,10 @@ static NAMES: Names =
 const INTERVAL: u32 = 2;
 
 const DEFAULTS: Defaults = Defaults {
-    architecture: "gemma2",
+    family: "gemma2",
     is_tied: true,
     head_dim: Some(256),
-    // GGUF has no words for another base or a scaling here.
-    rotary: RotaryDefaults { base: 10_000.0, scalings: &[], may_be_partial: false },
+    rotary: RotaryDefaults { base: 10_000.0, may_be_partial: false },
     activation: Some("hidden_activation"),
     counts: &[("sliding_window", 4096), ("query_pre_attn_scalar", 256)],
     ..llama::DEFAULTS
@@ -53,10 +53,13 @@ impl Family for Gemma2 {
         let config = Config::new(CONFIG, config)?;
         let outline = Outline::read(&config, &DEFAULTS)?;
         refuse_flag(&config, "attention_bias")?;
-        if outline.rotary.base != 10_000.0 {
-            return Err(config.unsupported("rope_theta", "expected 10000"));
+        for key in PATTERNS {
+            // Transformers reads no pattern here.
+            if config.count(key)?.is_some_and(|found| found != INTERVAL) {
+                return Err(config.unsupported(key, &format!("expected {INTERVAL}")));
+            }
         }
-        check_windows(&config, outline.n_blocks, INTERVAL)?;
+        let windows = windows(&config, outline.n_blocks, INTERVAL)?;
         let window = need_count(&config, &DEFAULTS, "sliding_window")?;
         let soft_cap = factor(&config, "attn_logit_softcapping", 50.0)?;
         let attention = Attention {
@@ -65,7 +68,7 @@ impl Family for Gemma2 {
             ..outline.attention()
         };
         let decoder = outline.decoder(|block| {
-            let window = has_window(block, INTERVAL).then_some(window);
+            let window = windows[block as usize].then_some(window);
             sandwich(&outline, Attention { window, ..attention.clone() })
         });
         Ok(Decoder {
@@ -75,8 +78,8 @@ impl Family for Gemma2 {
         })
     }
 
-    fn change(&self, tensor: ModelTensor, _decoder: &Decoder) -> Option<Change> {
-        offset_norms(tensor)
+    fn stored(&self, tensor: ModelTensor) -> Stored {
+        norms_less_one(tensor)
     }
 }
 

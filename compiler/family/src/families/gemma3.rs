@@ -11,16 +11,17 @@ use mc_decoder::program::Decoder;
 use mc_decoder::rotary::Rotary;
 use mc_graph::rotary::RotaryScaling;
 use mc_tensor::model_tensor::ModelTensor;
+use mc_tensor::stored::Stored;
 use serde_json::Value;
 
-use crate::config::layer_types::{check_windows, has_window};
+use crate::config::layer_types::windows;
 use crate::config::outline::{Defaults, Outline, factor, need_count, refuse_flag};
 use crate::config::quantization;
-use crate::config::rotary::{RotaryDefaults, Scaling};
+use crate::config::rotary::RotaryDefaults;
 use crate::config::{CONFIG, Config};
 use crate::error::FamilyError;
 use crate::families::gemma2::{embedding_scale, query_scale, sandwich};
-use crate::family::{Change, Family, offset_norms};
+use crate::family::{Family, norms_less_one};
 use crate::names::{ATTENTION, FEED_FORWARD, Names, OUTSIDE, QK_NORMS, SANDWICH_NORMS};
 
 /// Gemma 3.
@@ -37,10 +38,10 @@ const VISION: &[&str] =
     &["vision_tower.", "vision_model.", "multi_modal_projector.", "multimodal_projector."];
 
 const DEFAULTS: Defaults = Defaults {
-    architecture: "gemma3",
+    family: "gemma3",
     is_tied: true,
     head_dim: Some(256),
-    rotary: RotaryDefaults { base: 1e6, scalings: &[Scaling::Linear], may_be_partial: false },
+    rotary: RotaryDefaults { base: 1e6, may_be_partial: false },
     epsilon: ("rms_norm_eps", Some(1e-6)),
     activation: Some("hidden_activation"),
     // Configurations of checkpoints with pictures leave out what is as here.
@@ -80,7 +81,7 @@ impl Family for Gemma3 {
         if config.get("attn_logit_softcapping").is_some() {
             return Err(config.unsupported("attn_logit_softcapping", "expected no such key"));
         }
-        check_windows(&config, outline.n_blocks, INTERVAL)?;
+        let windows = windows(&config, outline.n_blocks, INTERVAL)?;
         let window = need_count(&config, &DEFAULTS, "sliding_window")?;
         let local =
             Rotary { base: local_base(&config)?, scaling: RotaryScaling::None, ..outline.rotary.clone() };
@@ -91,7 +92,7 @@ impl Family for Gemma3 {
         };
         let decoder = outline.decoder(|block| {
             let mut attention = full.clone();
-            if has_window(block, INTERVAL) {
+            if windows[block as usize] {
                 attention.window = Some(window);
                 attention.rotary = Some(local.clone());
             }
@@ -102,8 +103,8 @@ impl Family for Gemma3 {
         Ok(Decoder { scales: embedding_scale(outline.n_embd), logit_soft_cap: soft_cap, ..decoder })
     }
 
-    fn change(&self, tensor: ModelTensor, _decoder: &Decoder) -> Option<Change> {
-        offset_norms(tensor)
+    fn stored(&self, tensor: ModelTensor) -> Stored {
+        norms_less_one(tensor)
     }
 
     fn plain_name<'a>(&self, name: &'a str) -> Cow<'a, str> {

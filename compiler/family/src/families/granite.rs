@@ -4,14 +4,13 @@
 
 use mc_decoder::kinds::attention::Attention;
 use mc_decoder::program::{Decoder, Scales};
-use mc_tensor::model_tensor::ModelTensor;
 use serde_json::Value;
 
 use crate::config::outline::{Defaults, Outline, factor, refuse_flag};
 use crate::config::{CONFIG, Config};
 use crate::error::FamilyError;
 use crate::families::llama;
-use crate::family::{Change, Family, interleaved};
+use crate::family::Family;
 use crate::names::{ATTENTION, FEED_FORWARD, Names, OUTSIDE, PRE_NORMS};
 
 /// Granite 3.
@@ -19,7 +18,7 @@ pub struct Granite;
 
 static NAMES: Names = Names { outside: OUTSIDE, layer: &[ATTENTION, PRE_NORMS, FEED_FORWARD], expert: &[] };
 
-const DEFAULTS: Defaults = Defaults { architecture: "granite", ..llama::DEFAULTS };
+const DEFAULTS: Defaults = Defaults { family: "granite", ..llama::DEFAULTS };
 
 impl Family for Granite {
     fn name(&self) -> &'static str {
@@ -52,9 +51,5 @@ impl Family for Granite {
             logit_divisor: factor(&config, "logits_scaling", 1.0)?,
         };
         Ok(Decoder { scales, ..outline.uniform(&outline.block(attention)) })
-    }
-
-    fn change(&self, tensor: ModelTensor, decoder: &Decoder) -> Option<Change> {
-        interleaved(tensor, decoder)
     }
 }

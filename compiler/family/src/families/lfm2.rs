@@ -12,11 +12,11 @@ use serde_json::Value;
 
 use crate::config::layer_types::layer_types;
 use crate::config::outline::{Defaults, Outline, need_count, refuse_flag};
-use crate::config::rotary::{RotaryDefaults, Scaling};
+use crate::config::rotary::RotaryDefaults;
 use crate::config::{CONFIG, Config};
 use crate::error::FamilyError;
 use crate::families::llama;
-use crate::family::{Change, Family};
+use crate::family::Family;
 use crate::names::{LayerName, Names};
 
 /// LFM2.
@@ -51,9 +51,9 @@ const CONVOLUTION: &str = "conv";
 const ATTENTION: &str = "full_attention";
 
 const DEFAULTS: Defaults = Defaults {
-    architecture: "lfm2",
+    family: "lfm2",
     is_tied: true,
-    rotary: RotaryDefaults { base: 1e6, scalings: &[Scaling::Linear, Scaling::Yarn], may_be_partial: false },
+    rotary: RotaryDefaults { base: 1e6, may_be_partial: false },
     epsilon: ("norm_eps", Some(1e-5)),
     activation: None,
     counts: &[("conv_L_cache", 3), ("intermediate_size", 12_288), ("num_key_value_heads", 8)],
@@ -95,10 +95,6 @@ impl Family for Lfm2 {
             Some(_) => Head::Untied,
         };
         Ok(Decoder { head, ..decoder })
-    }
-
-    fn change(&self, tensor: ModelTensor, _decoder: &Decoder) -> Option<Change> {
-        matches!(tensor, ModelTensor::ShortconvConv { .. }).then_some(Change::Squeeze)
     }
 }
 

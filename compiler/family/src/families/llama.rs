@@ -4,14 +4,13 @@
 
 use mc_decoder::kinds::attention::Attention;
 use mc_decoder::program::Decoder;
-use mc_tensor::model_tensor::ModelTensor;
 use serde_json::Value;
 
 use crate::config::outline::{Defaults, Outline, refuse_flag};
-use crate::config::rotary::{RotaryDefaults, Scaling};
+use crate::config::rotary::RotaryDefaults;
 use crate::config::{CONFIG, Config};
 use crate::error::FamilyError;
-use crate::family::{Change, Family, interleaved};
+use crate::family::Family;
 use crate::names::{ATTENTION, FEED_FORWARD, Names, OUTSIDE, PRE_NORMS};
 
 /// The Llama family.
@@ -21,14 +20,10 @@ static NAMES: Names = Names { outside: OUTSIDE, layer: &[ATTENTION, PRE_NORMS, F
 
 /// What Llama and its kin take for granted.
 pub(crate) const DEFAULTS: Defaults = Defaults {
-    architecture: "llama",
+    family: "llama",
     is_tied: false,
     head_dim: None,
-    rotary: RotaryDefaults {
-        base: 10_000.0,
-        scalings: &[Scaling::Linear, Scaling::Llama3, Scaling::Yarn],
-        may_be_partial: false,
-    },
+    rotary: RotaryDefaults { base: 10_000.0, may_be_partial: false },
     epsilon: ("rms_norm_eps", None),
     activation: Some("hidden_act"),
     counts: &[],
@@ -54,9 +49,5 @@ impl Family for Llama {
         let bias = config.flag("attention_bias")?;
         let attention = Attention { qkv_bias: bias, output_bias: bias, ..outline.attention() };
         Ok(outline.uniform(&outline.block(attention)))
-    }
-
-    fn change(&self, tensor: ModelTensor, decoder: &Decoder) -> Option<Change> {
-        interleaved(tensor, decoder)
     }
 }

@@ -1,17 +1,16 @@
-//! Mistral: Llama's tensors, with a window in its first release. GGUF files name it `llama`.
+//! Mistral: Llama's tensors, with a window in its first release.
 //!
 //! Source: `modeling_mistral.py` and `configuration_mistral.py` of Transformers.
 
 use mc_decoder::kinds::attention::Attention;
 use mc_decoder::program::Decoder;
-use mc_tensor::model_tensor::ModelTensor;
 use serde_json::Value;
 
-use crate::config::outline::Outline;
+use crate::config::outline::{Defaults, Outline};
 use crate::config::{CONFIG, Config};
 use crate::error::FamilyError;
 use crate::families::llama;
-use crate::family::{Change, Family, interleaved};
+use crate::family::Family;
 use crate::names::{ATTENTION, FEED_FORWARD, Names, OUTSIDE, PRE_NORMS};
 
 /// Mistral.
@@ -19,13 +18,11 @@ pub struct Mistral;
 
 static NAMES: Names = Names { outside: OUTSIDE, layer: &[ATTENTION, PRE_NORMS, FEED_FORWARD], expert: &[] };
 
+const DEFAULTS: Defaults = Defaults { family: "mistral", ..llama::DEFAULTS };
+
 impl Family for Mistral {
     fn name(&self) -> &'static str {
         "mistral"
-    }
-
-    fn decoder_architecture(&self) -> &'static str {
-        llama::DEFAULTS.architecture
     }
 
     fn architectures(&self) -> &'static [&'static str] {
@@ -38,12 +35,8 @@ impl Family for Mistral {
 
     fn decoder(&self, config: &Value) -> Result<Decoder, FamilyError> {
         let config = Config::new(CONFIG, config)?;
-        let outline = Outline::read(&config, &llama::DEFAULTS)?;
+        let outline = Outline::read(&config, &DEFAULTS)?;
         let attention = Attention { window: config.count("sliding_window")?, ..outline.attention() };
         Ok(outline.uniform(&outline.block(attention)))
-    }
-
-    fn change(&self, tensor: ModelTensor, decoder: &Decoder) -> Option<Change> {
-        interleaved(tensor, decoder)
     }
 }

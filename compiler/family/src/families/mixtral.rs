@@ -1,4 +1,4 @@
-//! Mixtral: Mistral with experts, each stored by itself. GGUF files name it `llama`.
+//! Mixtral: Mistral with experts, each stored by itself.
 //!
 //! Source: `modeling_mixtral.py` and `configuration_mixtral.py` of Transformers.
 
@@ -13,7 +13,7 @@ use crate::config::rotary::RotaryDefaults;
 use crate::config::{CONFIG, Config};
 use crate::error::FamilyError;
 use crate::families::llama;
-use crate::family::{Change, Family, interleaved};
+use crate::family::Family;
 use crate::names::{ATTENTION, ExpertName, LayerName, Names, OUTSIDE, PRE_NORMS};
 
 /// Mixtral.
@@ -31,16 +31,15 @@ const EXPERTS: &[ExpertName] = &[
 
 static NAMES: Names = Names { outside: OUTSIDE, layer: &[ATTENTION, PRE_NORMS, ROUTER], expert: EXPERTS };
 
-const DEFAULTS: Defaults =
-    Defaults { rotary: RotaryDefaults { base: 1e6, ..llama::DEFAULTS.rotary }, ..llama::DEFAULTS };
+const DEFAULTS: Defaults = Defaults {
+    family: "mixtral",
+    rotary: RotaryDefaults { base: 1e6, ..llama::DEFAULTS.rotary },
+    ..llama::DEFAULTS
+};
 
 impl Family for Mixtral {
     fn name(&self) -> &'static str {
         "mixtral"
-    }
-
-    fn decoder_architecture(&self) -> &'static str {
-        llama::DEFAULTS.architecture
     }
 
     fn architectures(&self) -> &'static [&'static str] {
@@ -63,9 +62,5 @@ impl Family for Mixtral {
         )?;
         let attention = Attention { window: config.count("sliding_window")?, ..outline.attention() };
         Ok(outline.uniform(&with_experts(outline.block(attention), experts)))
-    }
-
-    fn change(&self, tensor: ModelTensor, decoder: &Decoder) -> Option<Change> {
-        interleaved(tensor, decoder)
     }
 }

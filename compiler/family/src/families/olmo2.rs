@@ -25,7 +25,7 @@ const POST_NORMS: &[LayerName] = &[
 static NAMES: Names =
     Names { outside: OUTSIDE, layer: &[ATTENTION, QK_NORMS, POST_NORMS, FEED_FORWARD], expert: &[] };
 
-const DEFAULTS: Defaults = Defaults { architecture: "olmo2", ..qwen2::DEFAULTS };
+const DEFAULTS: Defaults = Defaults { family: "olmo2", ..qwen2::DEFAULTS };
 
 impl Family for Olmo2 {
     fn name(&self) -> &'static str {

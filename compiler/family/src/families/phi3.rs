@@ -10,7 +10,7 @@ use mc_tensor::model_tensor::ModelTensor;
 use serde_json::Value;
 
 use crate::config::outline::{Defaults, Outline, refuse_flag};
-use crate::config::rotary::{RotaryDefaults, Scaling};
+use crate::config::rotary::RotaryDefaults;
 use crate::config::{CONFIG, Config};
 use crate::error::FamilyError;
 use crate::families::llama;
@@ -30,9 +30,9 @@ const FUSED: &[LayerName] = &[
 static NAMES: Names = Names { outside: OUTSIDE, layer: &[FUSED, PRE_NORMS], expert: &[] };
 
 const DEFAULTS: Defaults = Defaults {
-    architecture: "phi3",
+    family: "phi3",
     is_tied: false,
-    rotary: RotaryDefaults { base: 10_000.0, scalings: &[Scaling::LongRope], may_be_partial: true },
+    rotary: RotaryDefaults { base: 10_000.0, may_be_partial: true },
     ..llama::DEFAULTS
 };
 

@@ -6,8 +6,9 @@ use mc_decoder::kinds::attention::Attention;
 use mc_decoder::program::Decoder;
 use serde_json::Value;
 
-use crate::config::outline::{Defaults, Outline, refuse_flag};
-use crate::config::rotary::{RotaryDefaults, Scaling};
+use crate::config::layer_types::layer_types;
+use crate::config::outline::{Defaults, Outline};
+use crate::config::rotary::RotaryDefaults;
 use crate::config::{CONFIG, Config};
 use crate::error::FamilyError;
 use crate::families::llama;
@@ -21,12 +22,8 @@ static NAMES: Names = Names { outside: OUTSIDE, layer: &[ATTENTION, PRE_NORMS, F
 
 /// What Qwen2 and its kin take for granted.
 pub(crate) const DEFAULTS: Defaults = Defaults {
-    architecture: "qwen2",
-    rotary: RotaryDefaults {
-        base: 10_000.0,
-        scalings: &[Scaling::Linear, Scaling::Yarn],
-        may_be_partial: false,
-    },
+    family: "qwen2",
+    rotary: RotaryDefaults { base: 10_000.0, may_be_partial: false },
     ..llama::DEFAULTS
 };
 
@@ -46,13 +43,45 @@ impl Family for Qwen2 {
     fn decoder(&self, config: &Value) -> Result<Decoder, FamilyError> {
         let config = Config::new(CONFIG, config)?;
         let outline = Outline::read(&config, &DEFAULTS)?;
-        refuse_windows(&config)?;
+        let windows = upper_windows(&config, outline.n_blocks)?;
         let attention = Attention { qkv_bias: true, ..outline.attention() };
-        Ok(outline.uniform(&outline.block(attention)))
+        Ok(outline.decoder(|block| {
+            outline.block(Attention { window: windows[block as usize], ..attention.clone() })
+        }))
     }
 }
 
-/// Refuses the windows of upper layers, for which GGUF has no words in these families.
-pub(crate) fn refuse_windows(config: &Config<'_>) -> Result<(), FamilyError> {
-    refuse_flag(config, "use_sliding_window")
+/// How far back each layer sees: those from `max_window_layers` on have a window, where it is switched on.
+pub(crate) fn upper_windows(config: &Config<'_>, n_blocks: u32) -> Result<Vec<Option<u32>>, FamilyError> {
+    const FIRST: &str = "max_window_layers";
+    let window = switched_window(config)?;
+    let first = match config.get(FIRST) {
+        None => 28,
+        Some(value) => value.as_u64().ok_or_else(|| config.bad(FIRST, "a whole number"))?,
+    };
+    let windows = (0..u64::from(n_blocks)).map(|block| window.filter(|_| block >= first)).collect();
+    layer_windows(config, window, windows)
+}
+
+/// The window of a configuration that has a switch for it.
+pub(crate) fn switched_window(config: &Config<'_>) -> Result<Option<u32>, FamilyError> {
+    let is_windowed = config.flag("use_sliding_window")?;
+    let window = config.count("sliding_window")?.unwrap_or(4096);
+    Ok(Some(window).filter(|_| is_windowed))
+}
+
+/// How far back each layer sees: as `layer_types` says, where there is a window and the list, else as given.
+pub(crate) fn layer_windows(
+    config: &Config<'_>,
+    window: Option<u32>,
+    windows: Vec<Option<u32>>,
+) -> Result<Vec<Option<u32>>, FamilyError> {
+    let known = ["sliding_attention", "full_attention"];
+    if window.is_none() {
+        return Ok(windows);
+    }
+    let types = layer_types(config, windows.len() as u32, &known)?;
+    let windows_of =
+        |types: Vec<&str>| types.into_iter().map(|word| window.filter(|_| word == known[0])).collect();
+    Ok(types.map_or(windows, windows_of))
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::config::outline::{Defaults, Outline, refuse_flag};
 use crate::config::{CONFIG, Config};
 use crate::error::FamilyError;
-use crate::families::qwen2::{self, refuse_windows};
+use crate::families::qwen2::{self, upper_windows};
 use crate::family::Family;
 use crate::names::{ATTENTION, FEED_FORWARD, Names, OUTSIDE, PRE_NORMS, QK_NORMS};
 
@@ -19,7 +19,7 @@ pub struct Qwen3;
 static NAMES: Names =
     Names { outside: OUTSIDE, layer: &[ATTENTION, QK_NORMS, PRE_NORMS, FEED_FORWARD], expert: &[] };
 
-const DEFAULTS: Defaults = Defaults { architecture: "qwen3", head_dim: Some(128), ..qwen2::DEFAULTS };
+const DEFAULTS: Defaults = Defaults { family: "qwen3", head_dim: Some(128), ..qwen2::DEFAULTS };
 
 impl Family for Qwen3 {
     fn name(&self) -> &'static str {
@@ -37,14 +37,16 @@ impl Family for Qwen3 {
     fn decoder(&self, config: &Value) -> Result<Decoder, FamilyError> {
         let config = Config::new(CONFIG, config)?;
         let outline = Outline::read(&config, &DEFAULTS)?;
+        let windows = upper_windows(&config, outline.n_blocks)?;
         let attention = attention(&config, &outline)?;
-        Ok(outline.uniform(&outline.block(attention)))
+        Ok(outline.decoder(|block| {
+            outline.block(Attention { window: windows[block as usize], ..attention.clone() })
+        }))
     }
 }
 
 /// The attention of Qwen3, with and without experts.
 pub(crate) fn attention(config: &Config<'_>, outline: &Outline) -> Result<Attention, FamilyError> {
-    refuse_windows(config)?;
     refuse_flag(config, "attention_bias")?;
     Ok(Attention { qk_norm: QkNorm::PerHead(outline.norm), ..outline.attention() })
 }

@@ -1,10 +1,9 @@
-//! `SmolLM3`: Llama's tensors; every fourth layer has no positions.
+//! `SmolLM3`: Llama's tensors; every fourth layer has no positions, unless the configuration says otherwise.
 //!
 //! Source: `modeling_smollm3.py` and `configuration_smollm3.py` of Transformers.
 
 use mc_decoder::kinds::attention::Attention;
 use mc_decoder::program::Decoder;
-use mc_tensor::model_tensor::ModelTensor;
 use serde_json::Value;
 
 use crate::config::outline::{Defaults, Outline, refuse_flag};
@@ -12,8 +11,8 @@ use crate::config::rotary::RotaryDefaults;
 use crate::config::{CONFIG, Config};
 use crate::error::FamilyError;
 use crate::families::llama;
-use crate::families::qwen2::refuse_windows;
-use crate::family::{Change, Family, interleaved};
+use crate::families::qwen2::layer_windows;
+use crate::family::Family;
 use crate::names::{ATTENTION, FEED_FORWARD, Names, OUTSIDE, PRE_NORMS};
 
 /// `SmolLM3`.
@@ -21,11 +20,11 @@ pub struct SmolLm3;
 
 static NAMES: Names = Names { outside: OUTSIDE, layer: &[ATTENTION, PRE_NORMS, FEED_FORWARD], expert: &[] };
 
-/// Every fourth layer has no positions: the only order that its GGUF files have.
+/// The last of each so many layers has no positions.
 const INTERVAL: u32 = 4;
 
 const DEFAULTS: Defaults = Defaults {
-    architecture: "smollm3",
+    family: "smollm3",
     is_tied: true,
     rotary: RotaryDefaults { base: 2e6, ..llama::DEFAULTS.rotary },
     counts: &[("num_key_value_heads", 4)],
@@ -51,39 +50,30 @@ impl Family for SmolLm3 {
         for key in ["attention_bias", "mlp_bias"] {
             refuse_flag(&config, key)?;
         }
-        refuse_windows(&config)?;
-        check_positions(&config, outline.n_blocks)?;
+        let has_positions = positions(&config, outline.n_blocks)?;
+        let is_windowed = config.flag("use_sliding_window")?;
+        let window = config.count("sliding_window")?.filter(|_| is_windowed);
+        // Layers without positions are those that have a window, where there is one.
+        let windows = has_positions.iter().map(|has| window.filter(|_| !has)).collect();
+        let windows = layer_windows(&config, window, windows)?;
         Ok(outline.decoder(|block| {
-            let attention = outline.attention();
-            let rotary = attention.rotary.clone().filter(|_| has_positions(block));
-            outline.block(Attention { rotary, ..attention })
+            let (attention, block) = (outline.attention(), block as usize);
+            let rotary = attention.rotary.clone().filter(|_| has_positions[block]);
+            outline.block(Attention { rotary, window: windows[block], ..attention })
         }))
     }
-
-    fn change(&self, tensor: ModelTensor, decoder: &Decoder) -> Option<Change> {
-        interleaved(tensor, decoder)
-    }
 }
 
-fn has_positions(block: u32) -> bool {
-    !(block + 1).is_multiple_of(INTERVAL)
-}
-
-fn check_positions(config: &Config<'_>, n_blocks: u32) -> Result<(), FamilyError> {
+/// Which layers have positions.
+fn positions(config: &Config<'_>, n_blocks: u32) -> Result<Vec<bool>, FamilyError> {
     let Some(value) = config.get("no_rope_layers") else {
-        return match config.count("no_rope_layer_interval")? {
-            None | Some(INTERVAL) => Ok(()),
-            Some(_) => Err(config.unsupported("no_rope_layer_interval", "expected 4")),
-        };
+        let interval = config.count("no_rope_layer_interval")?.unwrap_or(INTERVAL);
+        return Ok((1..=n_blocks).map(|number| !number.is_multiple_of(interval)).collect());
     };
     // A 1 stands for a layer that has positions.
     let switch = |value: &Value| value.as_u64().filter(|switch| *switch < 2).map(|switch| switch == 1);
     let layers: Option<Vec<bool>> = value.as_array().and_then(|layers| layers.iter().map(switch).collect());
     let layers = layers.filter(|layers| layers.len() == n_blocks as usize);
     let expected = format!("a list of 0 or 1 for each of {n_blocks} layers");
-    let layers = layers.ok_or_else(|| config.bad("no_rope_layers", &expected))?;
-    if (0..).zip(layers).any(|(block, has)| has != has_positions(block)) {
-        return Err(config.unsupported("no_rope_layers", "expected 0 for every fourth layer alone"));
-    }
-    Ok(())
+    layers.ok_or_else(|| config.bad("no_rope_layers", &expected))
 }

@@ -38,6 +38,9 @@ const HARD: &[&str] = &[
     "<0x0A> <s> </s> <unk> <|im_start|> <|eot_id|> [INST] ▁under▁lines Ġbytes",
 ];
 
+/// The side of a difference that is the vocabulary of a container.
+pub const CONTAINER: &str = "the container";
+
 /// What is compared.
 pub struct Fidelity {
     checkpoint: Tokenizer,
@@ -68,7 +71,7 @@ impl Fidelity {
     pub fn new(
         files: &TokenizerFiles<'_>,
         n_vocab: u32,
-        architecture: &str,
+        family: &str,
         container: &Vocabulary,
     ) -> Result<Self, FamilyError> {
         let json = files.tokenizer.map(TokenizerJson::from_bytes).transpose()?;
@@ -86,7 +89,7 @@ impl Fidelity {
         let added = json.iter().flat_map(|json| &json.added_tokens).map(|token| token.content.as_str());
         let with_tokens = added.map(|token| format!("before{token}after {token}{token}")).collect();
         Ok(Self {
-            checkpoint: Tokenizer::from_files(files, n_vocab, architecture)?,
+            checkpoint: Tokenizer::from_files(files, n_vocab, family)?,
             library,
             container: Tokenizer::from_vocabulary(container)?,
             is_composing: json.as_ref().is_some_and(TokenizerJson::is_composing),
@@ -119,7 +122,7 @@ impl Fidelity {
             }
             let container = self.container.encode(&composed, special)?;
             if container != ours {
-                let sides = [("the checkpoint", ours.as_slice()), ("the GGUF", container.as_slice())];
+                let sides = [("the checkpoint", ours.as_slice()), (CONTAINER, container.as_slice())];
                 return Ok(Some(self.told(composed, sides)));
             }
         }

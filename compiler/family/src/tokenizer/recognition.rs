@@ -1,56 +1,24 @@
-//! Finds the pre-tokenizer that a name in a GGUF, or the description in a `tokenizer.json`, stands for.
-//!
-//! GGUF carries only a name, so the expression behind a name is part of the format. It is recognized by that expression
-//! and not by the ids of a test sentence, because those change with every vocabulary that somebody trains.
+//! Reads the expressions behind the pre-tokenizer that a `tokenizer.json` describes.
 
+use mc_decoder::pre_tokenizer::{Cut, DIGIT, GPT2, PreTokenizer};
 use serde_json::Value;
 
-use crate::error::FamilyError;
-use crate::tokenizer::pre_tokenizer::PreTokenizer;
-use crate::tokenizer::pre_tokenizers::{DIGIT, GPT2, PRE_TOKENIZERS};
-
-/// The pre-tokenizer called `name` in GGUF.
+/// The pre-tokenizer that a `tokenizer.json` describes under `pre_tokenizer`.
 ///
-/// # Errors
-/// When it is not known.
-pub fn named(name: &str) -> Result<&'static PreTokenizer, FamilyError> {
-    PRE_TOKENIZERS.iter().find(|known| known.name == name).ok_or_else(|| {
-        FamilyError::Tokenizer(format!("Pre-tokenizer `{name}` is not known; expected {}", names()))
-    })
-}
-
-/// The pre-tokenizer that the `tokenizer.json` of an `architecture` describes under `pre_tokenizer`.
-///
-/// # Errors
-/// When it is none of the known ones.
-pub fn recognize(
-    description: &Value,
-    ignore_merges: bool,
-    architecture: &str,
-) -> Result<&'static PreTokenizer, FamilyError> {
+/// * `ignore_merges`: whether a word that is a token is taken whole
+pub fn recognize(description: &Value, ignore_merges: bool) -> PreTokenizer {
     let steps = steps(description);
-    let unknown = || {
-        FamilyError::Tokenizer(format!(
-            "The pre-tokenizer of `tokenizer.json` is not known: {}. Known are {}; to add one, add a row to \
-             `compiler/family/src/tokenizer/pre_tokenizers.rs`",
-            shown(&steps, description),
-            names()
-        ))
+    let cut = match expressions(&steps) {
+        Some(expressions) => Cut::Expressions {
+            expressions: expressions.into_iter().map(str::to_owned).collect(),
+            ignore_merges,
+        },
+        None => Cut::Unknown(format!(
+            "The pre-tokenizer of `tokenizer.json` is not known: {}",
+            shown(&steps, description)
+        )),
     };
-    let expressions = expressions(&steps).ok_or_else(unknown)?;
-    let fits = |known: &&PreTokenizer| {
-        known.expressions == expressions
-            && (known.families.is_empty() || known.families.contains(&architecture))
-    };
-    let mut known: Vec<&PreTokenizer> = PRE_TOKENIZERS.iter().filter(fits).collect();
-    // Stable, so that rows of equal rank keep their order.
-    known.sort_by_key(|known| (known.families.is_empty(), known.ignore_merges != ignore_merges));
-    known.first().copied().ok_or_else(unknown)
-}
-
-fn names() -> String {
-    let given = PRE_TOKENIZERS.iter().filter(|known| known.families != [""]);
-    given.map(|known| format!("`{}`", known.name)).collect::<Vec<_>>().join(", ")
+    PreTokenizer { name: None, cut }
 }
 
 // A sequence's steps, flat, or the one step.

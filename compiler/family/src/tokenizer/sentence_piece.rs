@@ -46,7 +46,7 @@ impl<'a> SentencePieceModel<'a> {
     /// Reads the bytes of `tokenizer.model`.
     ///
     /// # Errors
-    /// When they are no SentencePiece model, or one that a GGUF cannot carry.
+    /// When they are no SentencePiece model, or one of a kind that is not read.
     pub fn from_bytes(bytes: &'a [u8]) -> Result<Self, FamilyError> {
         let mut settings = Settings {
             algorithm: 1,
@@ -156,7 +156,7 @@ fn broken(error: ProtobufError) -> FamilyError {
 
 fn other_kind(reason: &str) -> FamilyError {
     FamilyError::Tokenizer(format!(
-        "`tokenizer.model` cannot be carried by a GGUF of this family, because {reason}; expected byte-pair encoding \
+        "`tokenizer.model` cannot be used, because {reason}; expected byte-pair encoding \
          that leaves text as it is"
     ))
 }

@@ -2,6 +2,7 @@
 //!
 //! Source: the `set_vocab` of each family in `convert_hf_to_gguf.py`, and `SpecialVocab` of gguf-py, llama.cpp.
 
+use mc_decoder::pre_tokenizer::PreTokenizer;
 use mc_decoder::vocabulary::{SpecialKey, TokenType, Vocabulary, VocabularyKind};
 use serde_json::Value;
 
@@ -31,10 +32,10 @@ enum Custom {
 }
 
 impl Custom {
-    fn of(architecture: &str) -> Self {
-        match architecture {
-            "llama" | "granite" | "granitemoe" | "smollm3" => Self::Llama,
-            "gemma" | "gemma2" | "gemma3" => Self::Gemma,
+    fn of(family: &str) -> Self {
+        match family {
+            "llama" | "mistral" | "mixtral" | "granite" | "smollm3" => Self::Llama,
+            "gemma2" | "gemma3" => Self::Gemma,
             "phi3" => Self::Phi3,
             "qwen2" | "qwen3" => Self::Qwen,
             _ => Self::Other,
@@ -42,18 +43,14 @@ impl Custom {
     }
 }
 
-/// The vocabulary of a checkpoint of `architecture` (GGUF's word) whose token embedding has `n_vocab` rows.
+/// The vocabulary of a checkpoint of `family` whose token embedding has `n_vocab` rows.
 ///
 /// # Errors
-/// When a file cannot be read, the tokenizer is of a kind that no container carries, its pre-tokenizer is not known, or
-/// it has more tokens than the embedding has rows.
-pub fn vocabulary(
-    files: &TokenizerFiles<'_>,
-    n_vocab: u32,
-    architecture: &str,
-) -> Result<Vocabulary, FamilyError> {
+/// When a file cannot be read, the tokenizer is of a kind that no container carries, or it has more tokens than the
+/// embedding has rows.
+pub fn vocabulary(files: &TokenizerFiles<'_>, n_vocab: u32, family: &str) -> Result<Vocabulary, FamilyError> {
     let settings = parse(files)?;
-    let custom = Custom::of(architecture);
+    let custom = Custom::of(family);
     let json = files.tokenizer.map(TokenizerJson::from_bytes).transpose()?;
     let is_bytes = json.as_ref().is_some_and(|json| json.kind() == VocabularyKind::BytePair);
     let class = &settings.tokenizer_config["tokenizer_class"];
@@ -68,7 +65,7 @@ pub fn vocabulary(
             let pieces = if custom == Custom::Phi3 { pieces.phi3() } else { pieces };
             of_pieces(pieces.finish())
         }
-        (None, Some(json)) if is_bytes => of_bytes(json, &settings, n_vocab, architecture)?,
+        (None, Some(json)) if is_bytes => of_bytes(json, &settings, n_vocab)?,
         (None, Some(json)) => {
             of_pieces(piece_vocabulary::of_json(json, &settings.tokenizer_config, n_vocab)?)
         }
@@ -114,7 +111,6 @@ pub fn vocabulary(
 
 fn of_pieces(pieces: piece_vocabulary::PieceTable) -> Vocabulary {
     Vocabulary {
-        pre_tokenizer: "default".to_owned(),
         tokens: pieces.tokens,
         scores: pieces.scores,
         types: pieces.types,
@@ -123,17 +119,11 @@ fn of_pieces(pieces: piece_vocabulary::PieceTable) -> Vocabulary {
     }
 }
 
-fn of_bytes(
-    json: &TokenizerJson,
-    settings: &Settings,
-    n_vocab: u32,
-    architecture: &str,
-) -> Result<Vocabulary, FamilyError> {
-    let pre_tokenizer = recognize(&json.pre_tokenizer, json.model.ignore_merges, architecture)?;
+fn of_bytes(json: &TokenizerJson, settings: &Settings, n_vocab: u32) -> Result<Vocabulary, FamilyError> {
     let configured = added_tokens::of_config(&settings.tokenizer_config)?;
     let (tokens, types) = tokens(json, &configured, n_vocab)?;
     Ok(Vocabulary {
-        pre_tokenizer: pre_tokenizer.name.to_owned(),
+        pre_tokenizer: recognize(&json.pre_tokenizer, json.model.ignore_merges),
         tokens,
         types,
         merges: json.model.merges.iter().map(Merge::text).collect(),
@@ -144,7 +134,7 @@ fn of_bytes(
 fn empty(kind: VocabularyKind) -> Vocabulary {
     Vocabulary {
         kind,
-        pre_tokenizer: String::new(),
+        pre_tokenizer: PreTokenizer::NONE,
         tokens: Vec::new(),
         scores: Vec::new(),
         types: Vec::new(),

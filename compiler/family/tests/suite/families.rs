@@ -1,13 +1,14 @@
-//! Every family: names and shapes of its tensors, what containers want done to them, and what it refuses.
+//! Every family: names and shapes of its tensors, how their numbers are stored, and what it refuses.
 
 use expect_test::{Expect, expect};
 use mc_decoder::kinds::attention::QkNorm;
 use mc_decoder::kinds::gated_feed_forward::GatedFeedForward;
 use mc_decoder::program::{Decoder, Head};
 use mc_family::families;
-use mc_family::family::{Change, Family};
+use mc_family::family::Family;
 use mc_graph::rotary::RotaryScaling;
 use mc_tensor::model_tensor::ModelTensor;
+use mc_tensor::stored::Stored;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -17,7 +18,7 @@ fn decoder(family: &str, changes: &Value) -> Decoder {
     families::by_name(family).unwrap().decoder(&with(family, changes)).unwrap()
 }
 
-/// The tensors outside the layers and of some layers, each with what is done to it.
+/// The tensors outside the layers and of some layers, each with how it is stored.
 fn check_tensors(family: &str, blocks: &[u32], expected: Expect) {
     let decoder = decoder(family, &json!({}));
     let family = families::by_name(family).unwrap();
@@ -29,16 +30,11 @@ fn check_tensors(family: &str, blocks: &[u32], expected: Expect) {
         if needed.tensor.block().is_some_and(|block| !blocks.contains(&block)) || needed.part > Some(1) {
             continue;
         }
-        let change = match family.change(needed.tensor, &decoder) {
-            None => String::new(),
-            Some(Change::Interleave { n_heads }) => format!(", {n_heads} heads interleaved"),
-            Some(Change::Add(number)) => format!(", plus {number}"),
-            Some(Change::Squeeze) => ", squeezed".to_owned(),
+        let stored = match family.stored(needed.tensor) {
+            Stored::AsUsed => "",
+            Stored::LessOne => ", less 1",
         };
-        lines.push(format!("{name}: {} {:?}{change}", needed.tensor.role(), needed.shape));
-    }
-    for (tensor, values) in family.extra_tensors(&decoder) {
-        lines.push(format!("{tensor}: {values:?}"));
+        lines.push(format!("{name}: {} {:?}{stored}", needed.tensor.role(), needed.shape));
     }
     expected.assert_eq(&(lines.join("\n") + "\n"));
 }
@@ -80,8 +76,8 @@ fn tensors_of_mixtral() {
         expect![[r#"
         model.embed_tokens.weight: token-embedding [300, 64]
         model.layers.1.input_layernorm.weight: attn-norm [64]
-        model.layers.1.self_attn.q_proj.weight: attn-q [64, 64], 4 heads interleaved
-        model.layers.1.self_attn.k_proj.weight: attn-k [32, 64], 2 heads interleaved
+        model.layers.1.self_attn.q_proj.weight: attn-q [64, 64]
+        model.layers.1.self_attn.k_proj.weight: attn-k [32, 64]
         model.layers.1.self_attn.v_proj.weight: attn-v [32, 64]
         model.layers.1.self_attn.o_proj.weight: attn-output [64, 64]
         model.layers.1.post_attention_layernorm.weight: ffn-norm [64]
@@ -184,18 +180,18 @@ fn tensors_of_gemma2() {
         &[0],
         expect![[r#"
         model.embed_tokens.weight: token-embedding [300, 64]
-        model.layers.0.input_layernorm.weight: attn-norm [64], plus 1
+        model.layers.0.input_layernorm.weight: attn-norm [64], less 1
         model.layers.0.self_attn.q_proj.weight: attn-q [128, 64]
         model.layers.0.self_attn.k_proj.weight: attn-k [64, 64]
         model.layers.0.self_attn.v_proj.weight: attn-v [64, 64]
         model.layers.0.self_attn.o_proj.weight: attn-output [64, 128]
-        model.layers.0.post_attention_layernorm.weight: post-attn-norm [64], plus 1
-        model.layers.0.pre_feedforward_layernorm.weight: ffn-norm [64], plus 1
+        model.layers.0.post_attention_layernorm.weight: post-attn-norm [64], less 1
+        model.layers.0.pre_feedforward_layernorm.weight: ffn-norm [64], less 1
         model.layers.0.mlp.gate_proj.weight: ffn-gate [96, 64]
         model.layers.0.mlp.up_proj.weight: ffn-up [96, 64]
         model.layers.0.mlp.down_proj.weight: ffn-down [64, 96]
-        model.layers.0.post_feedforward_layernorm.weight: post-ffn-norm [64], plus 1
-        model.norm.weight: output-norm [64], plus 1
+        model.layers.0.post_feedforward_layernorm.weight: post-ffn-norm [64], less 1
+        model.norm.weight: output-norm [64], less 1
     "#]],
     );
     let decoder = decoder("gemma2", &json!({"query_pre_attn_scalar": 64}));
@@ -213,20 +209,20 @@ fn tensors_of_gemma3() {
         &[0],
         expect![[r#"
         model.embed_tokens.weight: token-embedding [300, 64]
-        model.layers.0.input_layernorm.weight: attn-norm [64], plus 1
+        model.layers.0.input_layernorm.weight: attn-norm [64], less 1
         model.layers.0.self_attn.q_proj.weight: attn-q [128, 64]
         model.layers.0.self_attn.k_proj.weight: attn-k [64, 64]
         model.layers.0.self_attn.v_proj.weight: attn-v [64, 64]
         model.layers.0.self_attn.o_proj.weight: attn-output [64, 128]
-        model.layers.0.self_attn.q_norm.weight: attn-q-norm [32], plus 1
-        model.layers.0.self_attn.k_norm.weight: attn-k-norm [32], plus 1
-        model.layers.0.post_attention_layernorm.weight: post-attn-norm [64], plus 1
-        model.layers.0.pre_feedforward_layernorm.weight: ffn-norm [64], plus 1
+        model.layers.0.self_attn.q_norm.weight: attn-q-norm [32], less 1
+        model.layers.0.self_attn.k_norm.weight: attn-k-norm [32], less 1
+        model.layers.0.post_attention_layernorm.weight: post-attn-norm [64], less 1
+        model.layers.0.pre_feedforward_layernorm.weight: ffn-norm [64], less 1
         model.layers.0.mlp.gate_proj.weight: ffn-gate [96, 64]
         model.layers.0.mlp.up_proj.weight: ffn-up [96, 64]
         model.layers.0.mlp.down_proj.weight: ffn-down [64, 96]
-        model.layers.0.post_feedforward_layernorm.weight: post-ffn-norm [64], plus 1
-        model.norm.weight: output-norm [64], plus 1
+        model.layers.0.post_feedforward_layernorm.weight: post-ffn-norm [64], less 1
+        model.norm.weight: output-norm [64], less 1
     "#]],
     );
     let decoder = decoder("gemma3", &json!({}));
@@ -292,8 +288,6 @@ fn tensors_of_phi3() {
         model.layers.0.mlp.down_proj.weight: ffn-down [64, 96]
         model.norm.weight: output-norm [64]
         lm_head.weight: output [300, 64]
-        rope-factors-long: [1.0, 1.5, 2.0, 2.5, 3.0, 3.5]
-        rope-factors-short: [1.0, 1.0, 1.0, 1.0, 1.0, 1.25]
     "#]],
     );
     let decoder = decoder("phi3", &json!({}));
@@ -313,8 +307,8 @@ fn tensors_of_smollm3() {
         expect![[r#"
         model.embed_tokens.weight: token-embedding [300, 64]
         model.layers.3.input_layernorm.weight: attn-norm [64]
-        model.layers.3.self_attn.q_proj.weight: attn-q [64, 64], 4 heads interleaved
-        model.layers.3.self_attn.k_proj.weight: attn-k [32, 64], 2 heads interleaved
+        model.layers.3.self_attn.q_proj.weight: attn-q [64, 64]
+        model.layers.3.self_attn.k_proj.weight: attn-k [32, 64]
         model.layers.3.self_attn.v_proj.weight: attn-v [32, 64]
         model.layers.3.self_attn.o_proj.weight: attn-output [64, 64]
         model.layers.3.post_attention_layernorm.weight: ffn-norm [64]
@@ -337,7 +331,7 @@ fn tensors_of_lfm2() {
         expect![[r#"
         model.embed_tokens.weight: token-embedding [300, 64]
         model.layers.0.operator_norm.weight: attn-norm [64]
-        model.layers.0.conv.conv.weight: shortconv-conv [64, 1, 3], squeezed
+        model.layers.0.conv.conv.weight: shortconv-conv [64, 1, 3]
         model.layers.0.conv.in_proj.weight: shortconv-in-proj [192, 64]
         model.layers.0.conv.out_proj.weight: shortconv-out-proj [64, 64]
         model.layers.0.ffn_norm.weight: ffn-norm [64]
@@ -434,44 +428,32 @@ fn tensors_of_olmo2() {
 }
 
 #[test]
-fn what_gguf_has_no_words_for_is_refused() {
+fn what_no_program_says_is_refused() {
     for (family, changes, expected) in [
         ("llama", json!({"mlp_bias": true}), "`mlp_bias`"),
         ("mistral", json!({"hidden_act": "gelu"}), "`hidden_act`"),
         ("mixtral", json!({"num_local_experts": 0}), "`num_local_experts`"),
         ("mixtral", json!({"num_local_experts": 4_000_000}), "at most 1024"),
         ("mixtral", json!({"num_experts_per_tok": 4}), "at most `num_local_experts`, which is 3"),
-        ("qwen2", json!({"use_sliding_window": true}), "`use_sliding_window`"),
-        (
-            "qwen2",
-            json!({"rope_scaling": {"type": "llama3"}}),
-            "expected `\"default\"`, `\"linear\"` or `\"yarn\"`",
-        ),
         (
             "qwen2",
             json!({"rope_scaling": {"type": "yarn", "factor": 2}}),
             "`rope_scaling.original_max_position_embeddings`",
         ),
         ("qwen3", json!({"attention_bias": true}), "`attention_bias`"),
-        ("qwen3moe", json!({"mlp_only_layers": [0]}), "`mlp_only_layers`"),
-        ("qwen3moe", json!({"decoder_sparse_step": 2}), "`decoder_sparse_step`"),
+        ("qwen2", json!({"rope_scaling": {"type": "dynamic"}}), "`\"longrope\"` or `\"yarn\"`"),
+        ("qwen2", json!({"max_window_layers": "all"}), "`max_window_layers`"),
+        ("qwen3moe", json!({"mlp_only_layers": [9]}), "`mlp_only_layers`"),
+        ("qwen3moe", json!({"decoder_sparse_step": "all"}), "`decoder_sparse_step`"),
         ("qwen3moe", json!({"norm_topk_prob": false}), "`norm_topk_prob`"),
-        ("gemma2", json!({"rope_theta": 20_000}), "`rope_theta`"),
-        (
-            "gemma2",
-            json!({"layer_types": ["full_attention", "sliding_attention"]}),
-            "the last of each 2 layers",
-        ),
         ("gemma2", json!({"hidden_activation": "gelu"}), "`hidden_activation`"),
-        ("gemma3", json!({"sliding_window_pattern": 4}), "`sliding_window_pattern`"),
+        ("gemma2", json!({"sliding_window_pattern": 4}), "`sliding_window_pattern`"),
+        ("gemma2", json!({"layer_types": ["full_attention"]}), "for each of 2 layers"),
         ("gemma3", json!({"use_bidirectional_attention": true}), "`use_bidirectional_attention`"),
         ("gemma3", json!({"attn_logit_softcapping": 50.0}), "`attn_logit_softcapping`"),
         ("phi3", json!({"partial_rotary_factor": 0.5}), "a list of 4 numbers above 0"),
         ("phi3", json!({"partial_rotary_factor": 1.5}), "at most 1"),
-        ("phi3", json!({"rope_scaling": {"type": "yarn", "factor": 2}}), "`\"longrope\"`"),
-        ("smollm3", json!({"no_rope_layers": [1, 1, 0, 1]}), "expected 0 for every fourth layer alone"),
         ("smollm3", json!({"no_rope_layers": [1, 1]}), "a list of 0 or 1 for each of 4 layers"),
-        ("smollm3", json!({"no_rope_layers": null, "no_rope_layer_interval": 2}), "`no_rope_layer_interval`"),
         ("lfm2", json!({"conv_bias": true}), "`conv_bias`"),
         (
             "lfm2",
@@ -484,6 +466,52 @@ fn what_gguf_has_no_words_for_is_refused() {
         ("olmo2", json!({"attention_bias": true}), "`attention_bias`"),
     ] {
         check_refused(family, &changes, expected);
+    }
+}
+
+/// The window of each layer, `-` for none.
+fn windows(family: &str, changes: &Value) -> String {
+    let shown = |window: Option<u32>| window.map_or_else(|| "-".to_owned(), |window| window.to_string());
+    let decoder = decoder(family, changes);
+    let windows = decoder.attentions().map(|attention| shown(attention.window));
+    windows.collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn layers_see_as_far_as_the_configuration_says() {
+    let switched =
+        |key: &str, value: Value| json!({"use_sliding_window": true, "sliding_window": 64, key: value});
+    for family in ["qwen2", "qwen3"] {
+        assert_eq!(windows(family, &json!({"sliding_window": 64})), "- -");
+        assert_eq!(windows(family, &switched("max_window_layers", json!(1))), "- 64");
+        assert_eq!(windows(family, &switched("max_window_layers", json!(28))), "- -");
+        let types = json!(["sliding_attention", "full_attention"]);
+        assert_eq!(windows(family, &switched("layer_types", types)), "64 -");
+    }
+    assert_eq!(windows("qwen3moe", &switched("max_window_layers", json!(1))), "64 64");
+    assert_eq!(windows("gemma2", &json!({"layer_types": ["full_attention", "sliding_attention"]})), "- 128");
+    assert_eq!(windows("gemma3", &json!({"sliding_window_pattern": 2})), "128 - 128 - 128 -");
+    assert_eq!(windows("smollm3", &switched("no_rope_layers", json!([1, 0, 1, 1]))), "- 64 - -");
+}
+
+#[test]
+fn any_layer_may_be_without_positions_or_experts() {
+    let positions = |changes: &Value| {
+        let decoder = decoder("smollm3", changes);
+        let has: Vec<bool> = decoder.attentions().map(|attention| attention.rotary.is_some()).collect();
+        has
+    };
+    assert_eq!(positions(&json!({"no_rope_layers": [1, 1, 0, 1]})), [true, true, false, true]);
+    let every_second = json!({"no_rope_layers": null, "no_rope_layer_interval": 2});
+    assert_eq!(positions(&every_second), [true, false, true, false]);
+    for changes in [json!({"mlp_only_layers": [0]}), json!({"decoder_sparse_step": 2})] {
+        let decoder = decoder("qwen3moe", &changes);
+        let has: Vec<bool> = decoder.blocks.iter().map(|block| block.experts().is_some()).collect();
+        assert_eq!(has, [false, true]);
+        let family = families::by_name("qwen3moe").unwrap();
+        let dense = ModelTensor::FfnUp { block: 0 };
+        assert!(family.tensors(&decoder).any(|needed| needed.tensor == dense));
+        assert_eq!(family.tensor("model.layers.0.mlp.up_proj.weight"), Some(dense));
     }
 }
 
@@ -592,11 +620,10 @@ proptest! {
         let family = families::by_name(name).unwrap();
         if let Ok(decoder) = family.decoder(&config) {
             prop_assert!(decoder.blocks.len() <= 1000);
-            family.extra_tensors(&decoder);
             if decoder.blocks.len() <= 64 {
                 for needed in family.tensors(&decoder) {
                     prop_assert!(family.checkpoint_name(needed.tensor, needed.part).is_some());
-                    family.change(needed.tensor, &decoder);
+                    family.stored(needed.tensor);
                 }
             }
         }

@@ -6,7 +6,7 @@ use mc_decoder::program::{Decoder, Head};
 use mc_family::error::FamilyError;
 use mc_family::families;
 use mc_family::families::llama::Llama;
-use mc_family::family::{Change, Family};
+use mc_family::family::Family;
 use mc_graph::rotary::{RotaryPairing, RotaryScaling};
 use mc_tensor::model_tensor::ModelTensor;
 use proptest::prelude::*;
@@ -65,7 +65,7 @@ fn check_unknown(config: &Value, expected: Expect) {
 #[test]
 fn a_configuration_becomes_a_program() {
     let decoder = decoder(&json!({}));
-    assert_eq!(decoder.architecture, "llama");
+    assert_eq!(decoder.family, "llama");
     assert_eq!((decoder.n_embd, decoder.n_vocab, decoder.context_length), (512, 128_256, 131_072));
     assert_eq!((decoder.blocks.len(), decoder.head), (8, Head::Tied));
     let attention = decoder.blocks[7].attention().unwrap();
@@ -119,18 +119,6 @@ fn rotary_parameters_are_read_in_both_spellings() {
 }
 
 #[test]
-fn rotary_factors_have_the_bits_of_the_reference_converter() {
-    // The 32 factors that llama.cpp's converter wrote for this configuration.
-    let mut expected = vec![0x3f80_0000; 15];
-    expected.extend([0x3fd3_5ec2, 0x4052_b46f, 0x411a_aaee]);
-    expected.resize(32, 0x4200_0000);
-    let extra = Llama.extra_tensors(&decoder(&json!({})));
-    let [(ModelTensor::RopeFreqs, factors)] = extra.as_slice() else { panic!("{extra:?}") };
-    assert_eq!(factors.iter().map(|factor| factor.to_bits()).collect::<Vec<_>>(), expected);
-    assert!(Llama.extra_tensors(&decoder(&json!({"rope_scaling": null}))).is_empty());
-}
-
-#[test]
 fn every_tensor_has_one_name_and_the_name_means_that_tensor() {
     let decoder = decoder(&json!({"attention_bias": true, "tie_word_embeddings": false}));
     let tensors: Vec<Needed> = Llama.tensors(&decoder).collect();
@@ -149,22 +137,18 @@ fn names_and_shapes_of_a_layer() {
     let lines: Vec<String> = Llama
         .tensors(&decoder)
         .map(|Needed { tensor, part, shape }| {
-            let heads = match Llama.change(tensor, &decoder) {
-                Some(Change::Interleave { n_heads }) => format!(" in {n_heads} heads"),
-                _ => String::new(),
-            };
-            format!("{} {shape:?}{heads}", Llama.checkpoint_name(tensor, part).unwrap())
+            format!("{} {shape:?}", Llama.checkpoint_name(tensor, part).unwrap())
         })
         .collect();
     expect![[r#"
         model.embed_tokens.weight [128256, 512]
         model.layers.0.input_layernorm.weight [512]
-        model.layers.0.self_attn.q_proj.weight [512, 512] in 8 heads
-        model.layers.0.self_attn.k_proj.weight [128, 512] in 2 heads
+        model.layers.0.self_attn.q_proj.weight [512, 512]
+        model.layers.0.self_attn.k_proj.weight [128, 512]
         model.layers.0.self_attn.v_proj.weight [128, 512]
         model.layers.0.self_attn.o_proj.weight [512, 512]
-        model.layers.0.self_attn.q_proj.bias [512] in 8 heads
-        model.layers.0.self_attn.k_proj.bias [128] in 2 heads
+        model.layers.0.self_attn.q_proj.bias [512]
+        model.layers.0.self_attn.k_proj.bias [128]
         model.layers.0.self_attn.v_proj.bias [128]
         model.layers.0.self_attn.o_proj.bias [512]
         model.layers.0.post_attention_layernorm.weight [512]
@@ -293,7 +277,7 @@ fn what_is_not_supported_says_what_is() {
     check_refused(
         &json!({"rope_scaling": {"rope_type": "dynamic", "factor": 4}}),
         expect![[r#"
-        `rope_scaling.rope_type` in `config.json` is `"dynamic"`, which is not supported yet; expected `"default"`, `"linear"`, `"llama3"` or `"yarn"`
+        `rope_scaling.rope_type` in `config.json` is `"dynamic"`, which is not supported yet; expected `"default"`, `"linear"`, `"llama3"`, `"longrope"` or `"yarn"`
     "#]],
     );
     check_refused(

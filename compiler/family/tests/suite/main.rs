@@ -9,7 +9,6 @@ mod configs;
 mod families;
 mod llama;
 mod pieces;
-mod pre_tokenizers;
 mod tokenizer;
 mod vocabulary;
 mod windows;

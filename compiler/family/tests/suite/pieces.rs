@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use mc_decoder::pre_tokenizer::PreTokenizer;
 use mc_decoder::vocabulary::{TokenType, Vocabulary, VocabularyKind};
 use mc_family::error::FamilyError;
 use mc_family::tokenizer::Tokenizer;
@@ -127,8 +128,8 @@ pub(crate) fn of_model() -> Vocabulary {
 fn a_model_gives_pieces_scores_and_types() {
     let vocabulary = of_model();
     assert_eq!(
-        (vocabulary.kind, vocabulary.pre_tokenizer.as_str()),
-        (VocabularyKind::SentencePiece, "default")
+        (vocabulary.kind, &vocabulary.pre_tokenizer),
+        (VocabularyKind::SentencePiece, &PreTokenizer::NONE)
     );
     assert_eq!(
         vocabulary.tokens[257..263],
@@ -199,7 +200,7 @@ fn a_changed_merge_is_told_by_the_text_that_it_changes() {
     }
     assert_eq!(difference.n_equal_bytes, 2);
     assert!(told.starts_with("the checkpoint has 259 \"▁t\", 260 \"he\", "), "{told}");
-    assert!(told.contains("the GGUF has 261 \"▁the\", "), "{told}");
+    assert!(told.contains("the container has 261 \"▁the\", "), "{told}");
 }
 
 #[test]

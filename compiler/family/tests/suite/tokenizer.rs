@@ -3,6 +3,7 @@
 use std::sync::LazyLock;
 
 use expect_test::expect;
+use mc_decoder::pre_tokenizer::{Cut, GPT2, PreTokenizer};
 use mc_decoder::vocabulary::{SpecialTokens, TokenType, Vocabulary, VocabularyKind};
 use mc_family::tokenizer::Tokenizer;
 use mc_family::tokenizer::fidelity::Fidelity;
@@ -23,10 +24,10 @@ fn both() -> [&'static Tokenizer; 2] {
     [&FROM_JSON, &FROM_VOCABULARY]
 }
 
-fn of(tokens: &[(&str, TokenType)], merges: &[&str], pre_tokenizer: &str) -> Vocabulary {
+fn of(tokens: &[(&str, TokenType)], merges: &[&str], cut: Cut) -> Vocabulary {
     Vocabulary {
         kind: VocabularyKind::BytePair,
-        pre_tokenizer: pre_tokenizer.to_owned(),
+        pre_tokenizer: PreTokenizer { name: None, cut },
         tokens: tokens.iter().map(|(token, _)| (*token).to_owned()).collect(),
         scores: Vec::new(),
         types: tokens.iter().map(|(_, kind)| *kind).collect(),
@@ -36,6 +37,11 @@ fn of(tokens: &[(&str, TokenType)], merges: &[&str], pre_tokenizer: &str) -> Voc
         chat_template: None,
         named_templates: Vec::new(),
     }
+}
+
+/// GPT-2's words.
+fn gpt2() -> Cut {
+    Cut::Expressions { expressions: vec![GPT2.to_owned()], ignore_merges: false }
 }
 
 fn refused(vocabulary: &Vocabulary) -> String {
@@ -97,7 +103,7 @@ fn added_tokens_may_stand_anywhere() {
         ("aba", UserDefined),
         ("</s>", Control),
     ];
-    let tokenizer = Tokenizer::from_vocabulary(&of(&tokens, &["a b", "ab a"], "gpt-2")).unwrap();
+    let tokenizer = Tokenizer::from_vocabulary(&of(&tokens, &["a b", "ab a"], gpt2())).unwrap();
     let ids = tokenizer.encode("<s>ab<tool>aab</s>", ParseSpecial::Yes).unwrap();
     assert_eq!(ids, [0, 5, 3, 1, 5, 7]);
     assert_eq!(tokenizer.decode(&ids).unwrap(), "ab<tool>aab");
@@ -108,25 +114,29 @@ fn added_tokens_may_stand_anywhere() {
 fn a_vocabulary_that_cannot_be_used_is_told() {
     use TokenType::{Control, Normal};
     expect![[r#"
-        Pre-tokenizer `punched` is not known; expected `lfm2`, `llama-bpe`, `dbrx`, `qwen2`, `stablelm2`, `qwen35`, `gpt-2`, `olmo`, `mpt`, `phi-2`, `jais`, `exaone4`, `modern-bert`, `roberta-bpe`, `smollm`, `refact`, `starcoder`, `command-r`, `codeshell`, `exaone`, `tekken`, `gpt-4o`, `llama4`, `deepseek-v3`, `hunyuan-dense`, `bailingmoe`, `bailingmoe2`, `llada-moe`, `seed-coder`, `bloom`, `viking`
+        Pre-tokenizer `punched` is not known
     "#]]
-    .assert_eq(&refused(&of(&[("a", Normal)], &[], "punched")));
+    .assert_eq(&refused(&of(
+        &[("a", Normal)],
+        &[],
+        Cut::Unknown("Pre-tokenizer `punched` is not known".to_owned()),
+    )));
     expect![[r#"
         Merge `ab` is not two pieces
     "#]]
-    .assert_eq(&refused(&of(&[("a", Normal)], &["ab"], "gpt-2")));
+    .assert_eq(&refused(&of(&[("a", Normal)], &["ab"], gpt2())));
     expect![[r#"
         Merge `a b` needs token `ab`, which the vocabulary does not have
     "#]]
-    .assert_eq(&refused(&of(&[("a", Normal), ("b", Normal)], &["a b"], "gpt-2")));
+    .assert_eq(&refused(&of(&[("a", Normal), ("b", Normal)], &["a b"], gpt2())));
     expect![[r#"
         The vocabulary has two tokens of the same text `a`
     "#]]
-    .assert_eq(&refused(&of(&[("a", Normal), ("a", Normal)], &[], "gpt-2")));
+    .assert_eq(&refused(&of(&[("a", Normal), ("a", Normal)], &[], gpt2())));
     expect![[r#"
         The vocabulary has two tokens of the same text `a`
     "#]]
-    .assert_eq(&refused(&of(&[("a", Normal), ("a", Control)], &[], "gpt-2")));
+    .assert_eq(&refused(&of(&[("a", Normal), ("a", Control)], &[], gpt2())));
 }
 
 #[test]

@@ -1,9 +1,7 @@
 //! Tests that encoding long texts in windows changes no id.
 
-use mc_decoder::vocabulary::Vocabulary;
 use mc_family::tokenizer::Tokenizer;
 use mc_family::tokenizer::parse_special::ParseSpecial;
-use mc_family::tokenizer::recognition;
 use mc_family::tokenizer::windows::MAX_WHOLE_BYTES;
 use proptest::prelude::*;
 use serde_json::json;
@@ -27,26 +25,6 @@ fn check(tokenizer: &Tokenizer, text: &str) -> Result<(), TestCaseError> {
         }
     }
     Ok(())
-}
-
-fn names() -> Vec<String> {
-    let refused = recognition::named("").unwrap_err().to_string();
-    refused.split('`').skip(3).step_by(2).map(str::to_owned).collect()
-}
-
-fn named(name: &str) -> Tokenizer {
-    Tokenizer::from_vocabulary(&Vocabulary { pre_tokenizer: name.to_owned(), ..vocabulary::base() }).unwrap()
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4))]
-
-    #[test]
-    fn no_window_changes_an_id_with_any_pre_tokenizer(text in TEXT) {
-        for name in names() {
-            check(&named(&name), &text).map_err(|error| TestCaseError::fail(format!("{name}: {error}")))?;
-        }
-    }
 }
 
 proptest! {

@@ -40,7 +40,7 @@ pub(crate) fn decoder() -> Decoder {
         post_ffn_norm: None,
     };
     Decoder {
-        architecture: "llama".to_owned(),
+        family: "llama".to_owned(),
         context_length: 80,
         n_embd: 32,
         n_vocab: 41,

@@ -310,7 +310,7 @@ mod tests {
 
     /// The lines of the verdict on a toy whose file has the numbers of a seed; its checkpoint has those of seed 0.
     fn checks(seed: u32) -> Vec<Check> {
-        let (gguf, mut bytes) = toy(seed);
+        let (export, mut bytes) = toy(seed);
         let mut node = Record::new(Place(0));
         for (name, value) in [
             (ON.name, Value::Label(label("held-out"))),
@@ -320,7 +320,7 @@ mod tests {
             node.properties.insert(name.to_owned(), Placed { value, place: Place(0) });
         }
         let row = const { Row::of::<Kl>() };
-        let plan = (row.plan)(&GatedModel { ctx: &ToyGate::new(), gguf: &gguf }, &node).unwrap();
+        let plan = (row.plan)(&GatedModel { ctx: &ToyGate::new(), export: &export }, &node).unwrap();
         let node = Arc::clone(&plan.results[0].node);
         // A worker has the parameters alone.
         let action = (row.remote.unwrap().make)(&node.action.parameters()).unwrap();

@@ -1,4 +1,4 @@
-//! The size of a GGUF file. Nothing is run for it: the file's digest says how many bytes it has.
+//! The size of the file. Nothing is run for it: the file's digest says how many bytes it has.
 
 use mc_digest::content_hash::ContentHash;
 use mc_ir::action::ActionError;
@@ -12,7 +12,7 @@ use crate::evaluate::verdict::{Check, megabytes};
 
 static NODE: NodeSchema = NodeSchema {
     name: "size",
-    doc: "Bytes of the GGUF file.",
+    doc: "Bytes of the model's file.",
     arguments: Arguments::None,
     properties: &[PropertySchema {
         name: "max",
@@ -36,7 +36,7 @@ impl Metric for Size {
 
     fn plan(gate: &GatedModel<'_>, node: &Record) -> Result<Plan<Self>, Vec<Fault>> {
         let max = node.property("max").and_then(|max| max.value.as_bytes()).unwrap_or(u64::MAX);
-        Ok(Plan { metric: Self { max }, results: vec![gate.gguf.gguf.clone()], held_out: None })
+        Ok(Plan { metric: Self { max }, results: vec![gate.export.whole.clone()], held_out: None })
     }
 
     fn judge(&self, results: &Results<'_>) -> Result<Vec<Check>, ActionError> {

@@ -1,12 +1,11 @@
-//! Tokenizer fidelity: whether a GGUF cuts text as the checkpoint does.
+//! Tokenizer fidelity: whether a file cuts text as the checkpoint does.
 //!
 //! Compared are the ids of our tokenizer on the checkpoint's files, of the `tokenizers` library on `tokenizer.json`, and
-//! of the vocabulary in the GGUF, on each line of a dataset and on texts that are known to be hard. Of the texts that
+//! of the vocabulary in the file, on each line of a dataset and on texts that are known to be hard. Of the texts that
 //! differ the shortest is shown, because it says the most.
 
 use mc_digest::content_hash::ContentHash;
-use mc_family::tokenizer::fidelity::{Difference, Fidelity};
-use mc_gguf::vocabulary_keys::vocabulary as gguf_vocabulary;
+use mc_family::tokenizer::fidelity::{CONTAINER, Difference, Fidelity};
 use mc_ir::action::{Action, ActionContext, ActionError, ActionKind, Input, write_bytes};
 use mc_ir::attribute::Record;
 use mc_ir::fault::Fault;
@@ -18,8 +17,9 @@ use crate::attributes::label_property;
 use crate::evaluate::gated_model::{GatedModel, ON};
 use crate::evaluate::metric::{Metric, Plan, Results};
 use crate::evaluate::verdict::Check;
+use crate::exporters;
 use crate::source::dataset::DatasetKind;
-use crate::source::gguf_head;
+use crate::source::file_head::{first_piece, format_error};
 use crate::source::model_info::ModelInfo;
 use crate::source::token_files::{Contents, fidelity_of};
 
@@ -31,7 +31,7 @@ const FIDELITY: &str = "fidelity.json";
 
 static NODE: NodeSchema = NodeSchema {
     name: "tokenizer-fidelity",
-    doc: "Equal token ids from the checkpoint's tokenizer and from the GGUF.",
+    doc: "Equal token ids from the checkpoint's tokenizer and from the file.",
     arguments: Arguments::None,
     properties: &[
         ON,
@@ -39,7 +39,7 @@ static NODE: NodeSchema = NodeSchema {
             name: AGAINST,
             value: ValueKind::Label,
             presence: Presence::Optional,
-            doc: "The checkpoint whose tokenizer it is held against; by default, the one that the GGUF was made of.",
+            doc: "The checkpoint whose tokenizer it is held against; by default, the one that the file was made of.",
         },
     ],
     children: &[],
@@ -58,17 +58,17 @@ impl Metric for TokenizerFidelity {
 
     fn plan(gate: &GatedModel<'_>, node: &Record) -> Result<Plan<Self>, Vec<Fault>> {
         let model = match label_property(node, AGAINST) {
-            None => gate.gguf.model.clone(),
+            None => gate.export.model.clone(),
             Some(named) => gate.provider::<ModelInfo>(&named, "a `checkpoint`")?,
         };
         if model.files.tokenizer.is_none() && model.files.tokenizer_model.is_none() {
-            return Err(vec![no_tokenizer(node)]);
+            return Err(vec![no_tokenizer(node, &model)]);
         }
         let data = gate.dataset(node, DatasetKind::Text)?;
         let files = model.files.tokenizer_sources().into_iter().map(|(_, source)| Input::Source(source));
-        let inputs = [Input::Artifact(gate.gguf.gguf.clone()), Input::Artifact(data.items.clone())];
+        let inputs = [Input::Artifact(gate.export.whole.clone()), Input::Artifact(data.items.clone())];
         let inputs = inputs.into_iter().chain(files).collect();
-        let compare = Compare { model, data: data.name.clone() };
+        let compare = Compare { model, data: data.name.clone(), format: gate.export.format };
         let result = gate.step(compare, inputs).artifact(FIDELITY);
         // Calibration text may be compared as well: nothing is measured that could be learnt from it.
         Ok(Plan { metric: Self { on: data.name }, results: vec![result], held_out: None })
@@ -79,8 +79,10 @@ impl Metric for TokenizerFidelity {
     }
 }
 
-fn no_tokenizer(node: &Record) -> Fault {
-    let message = "The model was read from a GGUF, which brings no other tokenizer to compare with";
+fn no_tokenizer(node: &Record, model: &ModelInfo) -> Fault {
+    let format = model.files.head.as_ref().map_or("container", |head| exporters::title(head.format));
+    let message =
+        format!("The model was read from a {format}, which brings no other tokenizer to compare with");
     Fault::new(node.place, "gate::tokenizer", message)
         .help("Write `against=\":checkpoint\"`, a folder with the tokenizer that it should have")
 }
@@ -118,6 +120,8 @@ fn check(found: &Fidelities, on: &str) -> Check {
 struct Compare {
     model: ModelInfo,
     data: String,
+    /// The format of the file, for the words of its result; the file itself is an input.
+    format: &'static str,
 }
 
 impl Action for Compare {
@@ -130,7 +134,7 @@ impl Action for Compare {
             self.model.files.tokenizer_sources().into_iter().map(|(role, _)| role).collect();
         vec![
             ("files".to_owned(), roles.join(" ")),
-            ("architecture".to_owned(), self.model.decoder.architecture.clone()),
+            ("family".to_owned(), self.model.decoder.family.clone()),
             ("n-vocab".to_owned(), self.model.decoder.n_vocab.to_string()),
         ]
     }
@@ -144,27 +148,35 @@ impl Action for Compare {
     }
 
     fn run(&self, ctx: &dyn ActionContext) -> Result<Outputs, ActionError> {
-        let gguf = gguf_head::of_content(&ctx.input(0)?)?;
-        let container = gguf_vocabulary(&gguf).map_err(ActionError::failed)?;
+        let file = ctx.input(0)?;
+        let container = exporters::vocabulary(first_piece(&file)).map_err(format_error)?;
         let files = self.model.files.tokenizer_sources();
         let contents = Contents::read_from(ctx, &files, 2)?;
         let fidelity = fidelity_of(&contents, &self.model.decoder, &container)?;
         let data = ctx.input(1)?;
-        let found =
-            compare(&fidelity, &String::from_utf8_lossy(&data.to_contiguous()), &self.data, &|| ctx.go_on())?;
+        let names = Names { data: &self.data, file: &format!("the {}", exporters::title(self.format)) };
+        let data = data.to_contiguous();
+        let found = compare(&fidelity, &String::from_utf8_lossy(&data), &names, &|| ctx.go_on())?;
         let json = serde_json::to_vec(&found).map_err(ActionError::failed)?;
         let blob = write_bytes(ctx, &json)?;
         Ok(Outputs::from([(FIDELITY.to_owned(), Output::File(blob))]))
     }
 }
 
+/// What a message calls what is compared.
+struct Names<'a> {
+    data: &'a str,
+    file: &'a str,
+}
+
 fn compare(
     fidelity: &Fidelity,
     text: &str,
-    data: &str,
+    names: &Names<'_>,
     go_on: &dyn Fn() -> Result<(), ActionError>,
 ) -> Result<Fidelities, ActionError> {
-    let lines = (1..).zip(text.lines()).map(|(line, text)| (format!("line {line} of `{data}`"), text));
+    let lines =
+        (1..).zip(text.lines()).map(|(line, text)| (format!("line {line} of `{}`", names.data), text));
     let hard = fidelity.hard_texts().map(|text| ("a built-in text".to_owned(), text));
     let mut found = Fidelities { n_texts: 0, n_different: 0, first: None };
     let mut shortest = usize::MAX;
@@ -175,14 +187,15 @@ fn compare(
         found.n_different += 1;
         if text.len() < shortest {
             shortest = text.len();
-            found.first = Some(told(&place, &difference));
+            found.first = Some(told(&place, &difference, names));
         }
     }
     Ok(found)
 }
 
-fn told(place: &str, difference: &Difference) -> String {
+fn told(place: &str, difference: &Difference, names: &Names<'_>) -> String {
     let [(left, left_ids), (right, right_ids)] = &difference.sides;
+    let right = if right == CONTAINER { names.file } else { right };
     format!(
         "{place}, {:?}, from byte {} on: {left} has {left_ids}; {right} has {right_ids}",
         difference.text, difference.n_equal_bytes
@@ -194,12 +207,10 @@ mod tests {
     use mc_decoder::vocabulary::Vocabulary;
     use mc_family::tokenizer::vocabulary::vocabulary;
     use mc_family::tokenizer_files::TokenizerFiles;
-    use mc_gguf::layout::Layout;
-    use mc_gguf::reader::Gguf;
-    use mc_gguf::vocabulary_keys::vocabulary_keys;
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::evaluate::toy_gate::file;
 
     const TOKENIZER: &str = include_str!("../../../../compiler/family/tests/data/tokenizer.json");
     const N_VOCAB: u32 = 4100;
@@ -217,9 +228,8 @@ mod tests {
     }
 
     /// The vocabulary that a file holds after it was written and read.
-    fn through_gguf(vocabulary: &Vocabulary) -> Vocabulary {
-        let head = Layout::new(&vocabulary_keys(vocabulary, "llama"), &[], 32).head;
-        gguf_vocabulary(&Gguf::parse(&head, head.len() as u64).unwrap()).unwrap()
+    fn through_file(vocabulary: &Vocabulary) -> Vocabulary {
+        exporters::vocabulary(&file(vocabulary, &[])).unwrap()
     }
 
     /// What the gate says of a checkpoint with a tokenizer and a file with another's vocabulary.
@@ -228,9 +238,10 @@ mod tests {
             |text| TokenizerFiles { config: b"{}", tokenizer: Some(text), ..TokenizerFiles::default() };
         let mut written = vocabulary(&files(of_file.as_bytes()), N_VOCAB, "llama").unwrap();
         change(&mut written);
-        let container = through_gguf(&written);
+        let container = through_file(&written);
         let fidelity = Fidelity::new(&files(checkpoint.as_bytes()), N_VOCAB, "llama", &container).unwrap();
-        let found = compare(&fidelity, LINES, "lines", &|| Ok(())).unwrap();
+        let found =
+            compare(&fidelity, LINES, &Names { data: "lines", file: "the file" }, &|| Ok(())).unwrap();
         check(&found, "lines")
     }
 
@@ -242,7 +253,7 @@ mod tests {
         let files =
             TokenizerFiles { config: b"{}", tokenizer: Some(tuned.as_bytes()), ..TokenizerFiles::default() };
         let written = vocabulary(&files, N_VOCAB, "llama").unwrap();
-        let read = through_gguf(&written);
+        let read = through_file(&written);
         assert_eq!(
             (&read.tokens, &read.types, &read.merges),
             (&written.tokens, &written.types, &written.merges)

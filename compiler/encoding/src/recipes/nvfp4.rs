@@ -1,7 +1,0 @@
-//! NVFP4: NVFP4, and Q6_K for the output.
-
-use crate::blocks::nvfp4;
-use crate::recipes::recipe::Recipe;
-
-/// The recipe.
-pub static RECIPE: Recipe = Recipe::uniform("NVFP4", 39, &nvfp4::CODEC);

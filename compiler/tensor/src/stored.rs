@@ -1,0 +1,11 @@
+//! How a checkpoint stores the numbers of a tensor.
+
+/// What the numbers of a checkpoint's tensor are, compared with those that the model computes with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Stored {
+    /// The same.
+    #[default]
+    AsUsed,
+    /// Each is 1 less: weights of norms that are trained around 0.
+    LessOne,
+}

@@ -1,0 +1,35 @@
+//! Facts about a model that a file states besides what the model computes and its vocabulary.
+
+/// What a file may tell its readers. A format writes what it has room for.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ModelFacts {
+    /// What the model is called.
+    pub name: String,
+    /// How it is encoded: the name of a recipe, or the format's word for a copy.
+    pub recipe: String,
+    /// The licence's short name.
+    pub license: Option<String>,
+    /// The checkpoint that was trained further, if any was.
+    pub base_model: Option<String>,
+    /// Whether the configuration states the width of a head, which else follows from the other widths.
+    pub has_head_dim: bool,
+    /// Defaults of sampling, from `generation_config.json`.
+    pub sampling: SamplingDefaults,
+    /// Where the file comes from: names such as `source.base.digest`, and values, in order.
+    pub lineage: Vec<(String, String)>,
+}
+
+/// What a model's makers advise for sampling.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct SamplingDefaults {
+    /// Likeliest tokens to choose among.
+    pub top_k: Option<i32>,
+    /// Probability that the tokens to choose among have together.
+    pub top_p: Option<f32>,
+    /// Least probability relative to the likeliest token.
+    pub min_p: Option<f32>,
+    /// Temperature.
+    pub temperature: Option<f32>,
+    /// Penalty on repeated tokens.
+    pub repetition_penalty: Option<f32>,
+}

@@ -1,0 +1,21 @@
+//! IQ2_M: IQ2_S, and IQ3_S for values, attention outputs and the first down projections.
+
+use mc_encoding::blocks::{iq2_s, iq3_s, q5_k};
+use mc_encoding::codec::Codec;
+
+use crate::recipes::low_bits;
+use crate::recipes::recipe::{Recipe, as_chosen};
+use crate::recipes::seat::Seat;
+
+/// The recipe.
+pub static RECIPE: Recipe = Recipe {
+    choose,
+    head: &q5_k::CODEC,
+    embedding: &iq3_s::CODEC,
+    lift: as_chosen,
+    ..Recipe::uniform("IQ2_M", 29, &iq2_s::CODEC)
+};
+
+fn choose(seat: &Seat) -> Option<&'static Codec> {
+    low_bits::choose(seat, &iq3_s::CODEC, Some(&iq3_s::CODEC))
+}

@@ -1,0 +1,21 @@
+//! IQ2_XS: IQ2_XS, and more for values and the first down projections.
+
+use mc_encoding::blocks::{iq2_xs, q2_k, q5_k};
+use mc_encoding::codec::Codec;
+
+use crate::recipes::low_bits;
+use crate::recipes::recipe::{Recipe, as_chosen};
+use crate::recipes::seat::Seat;
+
+/// The recipe.
+pub static RECIPE: Recipe = Recipe {
+    choose,
+    head: &q5_k::CODEC,
+    embedding: &q2_k::CODEC,
+    lift: as_chosen,
+    ..Recipe::uniform("IQ2_XS", 20, &iq2_xs::CODEC)
+};
+
+fn choose(seat: &Seat) -> Option<&'static Codec> {
+    low_bits::choose(seat, &q2_k::CODEC, None)
+}

@@ -1,0 +1,21 @@
+//! IQ3_M: IQ3_S, and Q4_K for values, attention outputs and the first down projections.
+
+use mc_encoding::blocks::{iq3_s, q4_k, q5_k};
+use mc_encoding::codec::Codec;
+
+use crate::recipes::recipe::Recipe;
+use crate::recipes::seat::{Part, Seat};
+
+/// The recipe.
+pub static RECIPE: Recipe = Recipe { choose, ..Recipe::uniform("IQ3_M", 27, &iq3_s::CODEC) };
+
+fn choose(seat: &Seat) -> Option<&'static Codec> {
+    match seat.part {
+        Part::Down if seat.is_in_first_eighth() || seat.has_eight_experts() && seat.deserves_more() => {
+            Some(&q4_k::CODEC)
+        }
+        Part::AttnOutput if seat.has_eight_experts() => Some(&q5_k::CODEC),
+        Part::Value | Part::AttnOutput => Some(&q4_k::CODEC),
+        _ => None,
+    }
+}

@@ -1,0 +1,22 @@
+//! IQ3_XS: IQ3_S, and IQ3_XXS for queries, keys and the middle of the feed-forward.
+
+use mc_encoding::blocks::{iq3_s, iq3_xxs, q4_k, q5_k};
+use mc_encoding::codec::Codec;
+
+use crate::recipes::recipe::Recipe;
+use crate::recipes::seat::{Part, Seat};
+
+/// The recipe.
+pub static RECIPE: Recipe = Recipe { choose, ..Recipe::uniform("IQ3_XS", 22, &iq3_s::CODEC) };
+
+fn choose(seat: &Seat) -> Option<&'static Codec> {
+    match seat.part {
+        Part::Query | Part::Key => Some(&iq3_xxs::CODEC),
+        Part::Value if seat.has_small_values() => Some(&q4_k::CODEC),
+        Part::Gate | Part::Up if !seat.is_in_first_eighth() && seat.depth < 7 * seat.n / 8 => {
+            Some(&iq3_xxs::CODEC)
+        }
+        Part::AttnOutput if seat.has_eight_experts() => Some(&q5_k::CODEC),
+        _ => None,
+    }
+}

@@ -1,0 +1,17 @@
+//! Q4_0: Q4_0, and Q4_1 for the first eighth of the feed-forward's down projections with importance.
+
+use mc_encoding::blocks::{q4_0, q4_1};
+use mc_encoding::codec::Codec;
+
+use crate::recipes::recipe::Recipe;
+use crate::recipes::seat::{Part, Seat};
+
+/// The recipe.
+pub static RECIPE: Recipe = Recipe { choose, ..Recipe::uniform("Q4_0", 2, &q4_0::CODEC) };
+
+fn choose(seat: &Seat) -> Option<&'static Codec> {
+    match seat.part {
+        Part::Down if seat.has_imatrix && seat.is_in_first_eighth() => Some(&q4_1::CODEC),
+        _ => None,
+    }
+}

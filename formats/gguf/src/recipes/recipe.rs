@@ -1,0 +1,184 @@
+//! What a recipe is: a mix of codecs that names one for every tensor of a model.
+//!
+//! All tensors are resolved together before any is built, because a choice may depend on how many layers there are
+//! and on how many tensors of a part came before.
+//!
+//! Source of the choices: llama.cpp's quantizer, compared tensor by tensor in `tests/recipes.rs`.
+
+use std::collections::BTreeMap;
+
+use mc_encoding::blocks::{plain, q3_k, q4_k, q5_k, q6_k, q8_0};
+use mc_encoding::codec::{Codec, Importance};
+use mc_tensor::model_tensor::ModelTensor;
+
+use crate::recipes::overrides::Overrides;
+use crate::recipes::seat::{ModelShape, Part, Seat};
+
+/// A mix of codecs.
+pub struct Recipe {
+    /// Its name: `Q4_K_M`.
+    pub name: &'static str,
+    /// Its number in GGUF's `general.file_type`.
+    pub file_type: u32,
+    /// The codec of tensors that no rule names.
+    pub default: &'static Codec,
+    /// The codec of the output, or of the embedding that is the output too, where rows fit the default's blocks;
+    /// elsewhere it is Q8_0.
+    pub head: &'static Codec,
+    /// The codec of an embedding that is not the output too.
+    pub embedding: &'static Codec,
+    /// The codec of any other tensor, where it is not the default.
+    pub choose: fn(&Seat) -> Option<&'static Codec>,
+    /// What is made of the chosen codec; [`lift_small_attention`] for most.
+    pub lift: fn(&Seat, &'static Codec) -> &'static Codec,
+    /// Codecs that this recipe uses only with importance, besides those that say so themselves.
+    pub expects_imatrix: &'static [&'static Codec],
+}
+
+/// The codec of one tensor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Choice {
+    /// Which codec.
+    pub codec: &'static Codec,
+    /// Whether it is a fallback, because a row is no whole number of the wanted codec's blocks.
+    pub is_fallback: bool,
+}
+
+impl Recipe {
+    /// One codec for all but the head: what a mix starts from.
+    pub(crate) const fn uniform(name: &'static str, file_type: u32, default: &'static Codec) -> Self {
+        Self {
+            name,
+            file_type,
+            default,
+            head: &q6_k::CODEC,
+            embedding: default,
+            choose: |_| None,
+            lift: lift_small_attention,
+            expects_imatrix: &[],
+        }
+    }
+
+    /// The codec of every tensor.
+    ///
+    /// * `tensors`: what each is for, and its shape, rows last; only those with two dimensions or more are quantized
+    pub fn resolve(
+        &self,
+        model: ModelShape,
+        tensors: &[(ModelTensor, Vec<u64>)],
+        overrides: &Overrides,
+        has_imatrix: bool,
+    ) -> Vec<Choice> {
+        let seats = seats(model, tensors, overrides, has_imatrix);
+        let is_tied = !tensors.iter().any(|(tensor, _)| *tensor == ModelTensor::Output);
+        let choose = |(tensor, dims): &(ModelTensor, Vec<u64>)| {
+            if !is_quantized(*tensor, dims) {
+                return Choice { codec: &plain::F32, is_fallback: false };
+            }
+            let n_cols = dims.last().map_or(0, |n_cols| usize::try_from(*n_cols).unwrap_or(usize::MAX));
+            let wanted = if let Some(codec) = overrides.by_tensor.get(tensor) {
+                codec
+            } else if overrides.is_pure || self.is_plain() {
+                self.default
+            } else if *tensor == ModelTensor::Output || is_tied && *tensor == ModelTensor::TokenEmbedding {
+                if self.default.fits(n_cols) { self.head } else { &q8_0::CODEC }
+            } else if *tensor == ModelTensor::TokenEmbedding {
+                self.embedding
+            } else {
+                let seat = &seats[tensor];
+                (self.lift)(seat, (self.choose)(seat).unwrap_or(self.default))
+            };
+            fit(wanted, n_cols)
+        };
+        tensors.iter().map(choose).collect()
+    }
+
+    /// The tensors that this recipe does not quantize without importance, in the order given; none where it is happy.
+    ///
+    /// Embedding and output never count: an imatrix says nothing about them.
+    pub fn needs_imatrix(
+        &self,
+        model: ModelShape,
+        tensors: &[(ModelTensor, Vec<u64>)],
+        overrides: &Overrides,
+    ) -> Vec<ModelTensor> {
+        let choices = self.resolve(model, tensors, overrides, false);
+        let needs = |codec: &'static Codec| {
+            matches!(codec.importance, Importance::Expected | Importance::Required)
+                || self.expects_imatrix.contains(&codec)
+        };
+        tensors
+            .iter()
+            .zip(choices)
+            .filter(|((tensor, _), choice)| {
+                !matches!(tensor, ModelTensor::TokenEmbedding | ModelTensor::Output) && needs(choice.codec)
+            })
+            .map(|((tensor, _), _)| *tensor)
+            .collect()
+    }
+
+    /// Whether nothing is quantized.
+    fn is_plain(&self) -> bool {
+        self.default.block_len == 1
+    }
+}
+
+/// Whether a recipe has a say about a tensor.
+fn is_quantized(tensor: ModelTensor, dims: &[u64]) -> bool {
+    tensor.is_quantizable() && dims.len() >= 2
+}
+
+/// Where every quantized tensor stands.
+fn seats(
+    model: ModelShape,
+    tensors: &[(ModelTensor, Vec<u64>)],
+    overrides: &Overrides,
+    has_imatrix: bool,
+) -> BTreeMap<ModelTensor, Seat> {
+    let mut by_part: BTreeMap<Part, Vec<(Option<u32>, ModelTensor, usize)>> = BTreeMap::new();
+    for (tensor, dims) in tensors.iter().filter(|(tensor, dims)| is_quantized(*tensor, dims)) {
+        by_part.entry(Part::of(*tensor)).or_default().push((tensor.block(), *tensor, dims.len()));
+    }
+    let mut seats = BTreeMap::new();
+    for (part, mut of_part) in by_part {
+        of_part.sort();
+        let n = if part.is_feed_forward() { model.n_blocks } else { of_part.len() };
+        let mut i = 0;
+        for (block, tensor, n_dims) in of_part {
+            let layer = block.and_then(|block| usize::try_from(block).ok());
+            let depth = layer.filter(|_| part.is_feed_forward() && model.n_experts > 1).unwrap_or(i);
+            let seat = Seat { part, i, depth, n, is_stacked: n_dims > 2, model, has_imatrix };
+            seats.insert(tensor, seat);
+            // llama.cpp does not count a tensor whose codec was named, so the next one takes its place.
+            i += usize::from(!overrides.by_tensor.contains_key(&tensor));
+        }
+    }
+    seats
+}
+
+/// The codec itself, or what stands in for it when rows are no whole number of its blocks.
+///
+/// Where the stand-in does not fit either, or there is none, it is F16.
+fn fit(wanted: &'static Codec, n_cols: usize) -> Choice {
+    if wanted.fits(n_cols) {
+        return Choice { codec: wanted, is_fallback: false };
+    }
+    let codec = wanted.fallback.filter(|fallback| fallback.fits(n_cols)).unwrap_or(&plain::F16);
+    Choice { codec, is_fallback: true }
+}
+
+/// More bits for keys and values where they are small beside the rest: in the 80-layer Llama, whose eight query heads
+/// share one value head, and in models of eight experts.
+pub(crate) fn lift_small_attention(seat: &Seat, chosen: &'static Codec) -> &'static Codec {
+    let is_seventy_billion = seat.model.n_blocks == 80 && seat.model.heads_per_kv_head() > 1;
+    match seat.part {
+        Part::Key | Part::Value if seat.has_eight_experts() => &q8_0::CODEC,
+        Part::Value if is_seventy_billion && [&q3_k::CODEC, &q4_k::CODEC].contains(&chosen) => &q5_k::CODEC,
+        _ => chosen,
+    }
+}
+
+/// The codec as it was chosen.
+pub(crate) fn as_chosen(_: &Seat, chosen: &'static Codec) -> &'static Codec {
+    chosen
+}
