@@ -132,7 +132,7 @@ class Llama:
         return self.lib.llama_vocab_bos(self.vocab) if self.lib.llama_vocab_get_add_bos(self.vocab) else None
 
     def logits(self, ids, positions=None):
-        """The logits after the ids at `positions`, by default at all, in f64."""
+        """The logits after the ids at `positions`, by default at all, in f64; None without positions."""
         self.lib.llama_memory_clear(self.lib.llama_get_memory(self.context), True)
         sequence = (ctypes.c_int32 * 1)(0)
         batch = Batch(
@@ -152,7 +152,7 @@ class Llama:
             numpy.ctypeslib.as_array(self.lib.llama_get_logits_ith(self.context, position), (self.n_vocab,)).copy()
             for position in (range(len(ids)) if positions is None else positions)
         ]
-        return numpy.stack(rows).astype(numpy.float64)
+        return numpy.stack(rows).astype(numpy.float64) if rows else None
 
     def greedy(self, ids, n_tokens):
         """The likeliest tokens after the ids, and by how much each is likelier than the second."""
