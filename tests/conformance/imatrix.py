@@ -24,8 +24,7 @@ from make_family import FAMILIES, write
 N_CTX = 128
 TEXT_BYTES = 20000
 # How far the mean square of a column may be from llama.cpp's, relative to it: 0.000006 from the sums of this script, 0.00008
-# from those of the program, which adds in f32; more in the Gemmas, whose
-# GELU it takes from a table of f16.
+# from those of the program, which adds in f32; more in the Gemmas, whose GELU it takes from a table of f16.
 BOUND = 1e-4
 BOUND_OF_GELU = 2e-3
 # The smallest batch that the program looks at.
