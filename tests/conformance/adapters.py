@@ -43,7 +43,7 @@ def write_adapter(name, checkpoint, folder):
             listed += [(f"{module}.lora_embedding_A", [RANK, rows], False), (f"{module}.lora_embedding_B", [columns, RANK], False)]
         else:
             listed += [(f"{module}.lora_A.weight", [RANK, columns], False), (f"{module}.lora_B.weight", [rows, RANK], False)]
-    write_weights(folder / "adapter_model.safetensors", listed, random.Random(f"{name} adapter"), b"")
+    write_weights(folder / "adapter_model.safetensors", listed, random.Random(f"{name} adapter"))
     settings = {
         "peft_type": "LORA",
         "base_model_name_or_path": name,
@@ -70,7 +70,7 @@ def make_workspace(folder):
     shutil.copytree("models/adapter", package / "demo-adapter")
     targets = []
     for name in NOISE:
-        write(name, package / name)
+        write(name, package / name, sharp=())
         use_all_experts(package / name / "config.json")
         write_adapter(name, package / name, package / f"{name}-adapter")
     for name in ["demo", *NOISE]:

@@ -10,7 +10,6 @@ With the variable LLAMA_PERPLEXITY, the path of that program, its own numbers ar
 usage: divergence.py MC WORK_FOLDER
 """
 
-import ctypes
 import os
 import pathlib
 import re
@@ -19,9 +18,9 @@ import subprocess
 import sys
 
 import numpy
-import xllamacpp
 
 from llama_cpp import mc
+from logits import Llama, log_softmax
 
 N_CTX = 128
 BOUND = 0.01
@@ -50,124 +49,12 @@ gguf "q4km-wide" {
 """
 
 
-class ContextParams(ctypes.Structure):
-    """`llama_context_params`, as far as it is set here; the rest is as the library fills it."""
-
-    _fields_ = [
-        *[(name, ctypes.c_uint32) for name in ("n_ctx", "n_batch", "n_ubatch", "n_seq_max")],
-        ("other", ctypes.c_uint32 * 9),
-        ("flash_attention", ctypes.c_int32),
-        ("rope", ctypes.c_uint32 * 8),
-        ("callback", ctypes.c_void_p * 2),
-        ("type_k", ctypes.c_int32),
-        ("type_v", ctypes.c_int32),
-        ("rest", ctypes.c_byte * 400),
-    ]
-
-
-class ModelParams(ctypes.Structure):
-    _fields_ = [("all", ctypes.c_byte * 512)]
-
-
-class Batch(ctypes.Structure):
-    _fields_ = [
-        ("n_tokens", ctypes.c_int32),
-        ("token", ctypes.POINTER(ctypes.c_int32)),
-        ("embd", ctypes.c_void_p),
-        ("pos", ctypes.POINTER(ctypes.c_int32)),
-        ("n_seq_id", ctypes.POINTER(ctypes.c_int32)),
-        ("seq_id", ctypes.POINTER(ctypes.POINTER(ctypes.c_int32))),
-        ("logits", ctypes.POINTER(ctypes.c_int8)),
-    ]
-
-
-def library():
-    found = ctypes.CDLL(xllamacpp.xllamacpp.__file__)
-    pointer = ctypes.c_void_p
-    for name, result, arguments in [
-        ("llama_model_default_params", ModelParams, []),
-        ("llama_context_default_params", ContextParams, []),
-        ("llama_model_load_from_file", pointer, [ctypes.c_char_p, ModelParams]),
-        ("llama_init_from_model", pointer, [pointer, ContextParams]),
-        ("llama_model_get_vocab", pointer, [pointer]),
-        ("llama_vocab_n_tokens", ctypes.c_int32, [pointer]),
-        ("llama_vocab_get_add_bos", ctypes.c_bool, [pointer]),
-        ("llama_vocab_bos", ctypes.c_int32, [pointer]),
-        (
-            "llama_tokenize",
-            ctypes.c_int32,
-            [pointer, ctypes.c_char_p, ctypes.c_int32, pointer, ctypes.c_int32, ctypes.c_bool, ctypes.c_bool],
-        ),
-        ("llama_n_ctx", ctypes.c_uint32, [pointer]),
-        ("llama_decode", ctypes.c_int32, [pointer, Batch]),
-        ("llama_get_logits_ith", ctypes.POINTER(ctypes.c_float), [pointer, ctypes.c_int32]),
-        ("llama_get_memory", pointer, [pointer]),
-        ("llama_memory_clear", None, [pointer, ctypes.c_bool]),
-        ("llama_free", None, [pointer]),
-        ("llama_model_free", None, [pointer]),
-    ]:
-        function = getattr(found, name)
-        function.restype, function.argtypes = result, arguments
-    return found
-
-
-class Llama:
-    """A file, opened by llama.cpp, with keys and values in f32."""
-
-    def __init__(self, path):
-        self.lib = library()
-        params = self.lib.llama_context_default_params()
-        if (params.n_ctx, params.n_batch, params.type_k, params.type_v) != (512, 2048, 1, 1):
-            sys.exit("llama_context_params has another layout in this version of llama.cpp")
-        params.n_ctx = params.n_batch = params.n_ubatch = N_CTX
-        params.type_k = params.type_v = params.flash_attention = 0
-        self.model = self.lib.llama_model_load_from_file(str(path).encode(), self.lib.llama_model_default_params())
-        self.context = self.lib.llama_init_from_model(self.model, params)
-        self.vocab = self.lib.llama_model_get_vocab(self.model)
-        self.n_vocab = self.lib.llama_vocab_n_tokens(self.vocab)
-        if self.lib.llama_n_ctx(self.context) < N_CTX:
-            sys.exit(f"llama.cpp gave {path} no context of {N_CTX} tokens")
-
-    def close(self):
-        self.lib.llama_free(self.context)
-        self.lib.llama_model_free(self.model)
-
-    def tokens(self, text):
-        text = text.encode()
-        ids = (ctypes.c_int32 * (len(text) + 8))()
-        n_ids = self.lib.llama_tokenize(self.vocab, text, len(text), ids, len(ids), True, False)
-        return list(ids[:n_ids])
-
-    def logits(self, chunk):
-        """The logits of the second half of a chunk's positions, but for the last, which nothing follows."""
-        ids = list(chunk)
-        if self.lib.llama_vocab_get_add_bos(self.vocab):
-            ids[0] = self.lib.llama_vocab_bos(self.vocab)
-        self.lib.llama_memory_clear(self.lib.llama_get_memory(self.context), True)
-        sequence = (ctypes.c_int32 * 1)(0)
-        batch = Batch(
-            len(ids),
-            (ctypes.c_int32 * len(ids))(*ids),
-            None,
-            (ctypes.c_int32 * len(ids))(*range(len(ids))),
-            (ctypes.c_int32 * len(ids))(*[1] * len(ids)),
-            (ctypes.POINTER(ctypes.c_int32) * len(ids))(
-                *[ctypes.cast(sequence, ctypes.POINTER(ctypes.c_int32))] * len(ids)
-            ),
-            (ctypes.c_int8 * len(ids))(*[1] * len(ids)),
-        )
-        if self.lib.llama_decode(self.context, batch) != 0:
-            sys.exit("llama.cpp could not run a chunk")
-        rows = [
-            numpy.ctypeslib.as_array(self.lib.llama_get_logits_ith(self.context, position), (self.n_vocab,)).copy()
-            for position in range(N_CTX // 2, N_CTX - 1)
-        ]
-        return numpy.stack(rows).astype(numpy.float64)
-
-
-def log_softmax(logits):
-    shifted = logits - logits.max(axis=1, keepdims=True)
-    return shifted - numpy.log(numpy.exp(shifted).sum(axis=1, keepdims=True))
+def second_half(model, chunk):
+    """The logits of the second half of a chunk's positions, but for the last, which nothing follows."""
+    ids = list(chunk)
+    if (bos := model.bos()) is not None:
+        ids[0] = bos
+    return model.logits(ids, range(N_CTX // 2, N_CTX - 1))
 
 
 def stored(logits):
@@ -194,12 +81,12 @@ def kept_divergences(baseline, ours):
 def theirs(base_path, path, text):
     """The program's numbers by its formulas. The median is that of all tokens and of a baseline that was not stored: where
     divergences are small, what the program leaves out is a tenth of them."""
-    base, model = Llama(base_path), Llama(path)
+    base, model = Llama(base_path, N_CTX), Llama(path, N_CTX)
     ids = base.tokens(text)
     found, exact, deltas, same = [], [], [], []
     for start in range(0, len(ids) - N_CTX + 1, N_CTX):
         chunk = ids[start : start + N_CTX]
-        logits, ours = base.logits(chunk), model.logits(chunk)
+        logits, ours = second_half(base, chunk), second_half(model, chunk)
         log_p, log_b = log_softmax(ours), stored(logits)
         found.append(kept_divergences(log_b, log_p))
         exact.append(divergences(log_softmax(logits), log_p))

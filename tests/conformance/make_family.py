@@ -15,6 +15,11 @@ HIDDEN, FEED_FORWARD, LAYERS, HEADS, KV_HEADS, HEAD_DIM = 128, 192, 4, 4, 2, 32
 N_EXPERTS, N_USED, EXPERT_WIDTH = 8, 2, 96
 # Of a bfloat16, the high byte has the sign and most of the exponent: sizes around 0.05.
 HIGH_BYTES = bytes(byte | sign for byte in (0x3D, 0x3C, 0x3D, 0x3C) for sign in (0, 0x80) for _ in range(32))
+# Four times as much, where queries and keys come from and experts are chosen: attention then tells positions apart.
+SHARP_BYTES = bytes(byte + 1 for byte in HIGH_BYTES)
+SHARP = ("q_proj.weight", "k_proj.weight", "qkv_proj.weight", ".gate.weight")
+# Norms are between 0.88 and 1.25.
+NORM_LOW_BYTES = bytes(0x60 + byte // 4 for byte in range(256))
 
 QWEN2 = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -40,9 +45,15 @@ COMMON = {
     "torch_dtype": "bfloat16",
     "vocab_size": N_BYTE_PAIR_TOKENS,
 }
-GEMMA = {"hidden_activation": "gelu_pytorch_tanh", "query_pre_attn_scalar": HEAD_DIM, "sliding_window": 64, "tie_word_embeddings": True}
-LONG = {"type": "longrope", "long_factor": [1 + 0.5 * i for i in range(16)], "short_factor": [1 + 0.01 * i for i in range(16)]}
+GEMMA = {"hidden_activation": "gelu_pytorch_tanh", "query_pre_attn_scalar": HEAD_DIM, "sliding_window": 32, "tie_word_embeddings": True}
 EXPERTS = {"num_experts_per_tok": N_USED}
+
+
+def longrope(n_pairs):
+    long, short = ([1 + step * pair for pair in range(n_pairs)] for step in (0.5, 0.01))
+    return {"type": "longrope", "long_factor": long, "short_factor": short}
+
+
 
 # Name: architecture, what differs from COMMON, kind of vocabulary.
 FAMILIES = {
@@ -65,6 +76,14 @@ FAMILIES = {
     "mistral": ("MistralForCausalLM", {"sliding_window": None}, "pieces"),
     "mixtral": ("MixtralForCausalLM", EXPERTS | {"num_local_experts": N_EXPERTS, "sliding_window": None}, "pieces"),
     "qwen2": ("Qwen2ForCausalLM", {"use_sliding_window": False}, "bytes"),
+    "qwen2-yarn": (
+        "Qwen2ForCausalLM",
+        {
+            "use_sliding_window": False,
+            "rope_scaling": {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 64},
+        },
+        "bytes",
+    ),
     "qwen3": ("Qwen3ForCausalLM", {"tie_word_embeddings": True}, "bytes"),
     "qwen3-moe": (
         "Qwen3MoeForCausalLM",
@@ -78,11 +97,39 @@ FAMILIES = {
         },
         "bytes",
     ),
-    "gemma2": ("Gemma2ForCausalLM", GEMMA | {"attn_logit_softcapping": 50.0, "final_logit_softcapping": 30.0}, "pieces"),
-    "gemma3": ("Gemma3ForCausalLM", GEMMA | {"rope_local_base_freq": 10000.0, "sliding_window_pattern": 6}, "pieces"),
+    "gemma2": ("Gemma2ForCausalLM", GEMMA | {"attn_logit_softcapping": 5.0, "final_logit_softcapping": 2.0}, "pieces"),
+    "gemma3": (
+        "Gemma3ForCausalLM",
+        GEMMA
+        | {
+            "num_hidden_layers": 7,
+            "rope_local_base_freq": 10000.0,
+            "rope_scaling": {"rope_type": "linear", "factor": 8.0},
+            "rope_theta": 1000000.0,
+            "sliding_window_pattern": 6,
+        },
+        "pieces",
+    ),
     "phi3": (
         "Phi3ForCausalLM",
-        {"rope_scaling": LONG, "original_max_position_embeddings": 128, "sliding_window": 512, "num_key_value_heads": HEADS},
+        {
+            "num_key_value_heads": HEADS,
+            "original_max_position_embeddings": 256,
+            "rope_scaling": longrope(16),
+            # llama.cpp reads no window of this architecture; ours is longer than what is run.
+            "sliding_window": 512,
+        },
+        "pieces",
+    ),
+    "phi3-long": (
+        "Phi3ForCausalLM",
+        {
+            "original_max_position_embeddings": 32,
+            "partial_rotary_factor": 0.75,
+            "rope_scaling": longrope(12),
+            "sliding_window": None,
+            "tie_word_embeddings": True,
+        },
         "pieces",
     ),
     "smollm3": ("SmolLM3ForCausalLM", {"tie_word_embeddings": True, "no_rope_layers": [1, 1, 1, 0]}, "bytes"),
@@ -100,13 +147,13 @@ FAMILIES = {
     ),
     "granite": (
         "GraniteForCausalLM",
-        {"attention_multiplier": 0.1, "embedding_multiplier": 12.0, "logits_scaling": 8.0, "residual_multiplier": 0.22},
+        {"attention_multiplier": 0.1, "embedding_multiplier": 12.0, "logits_scaling": 0.5, "residual_multiplier": 0.22},
         "bytes",
     ),
     "olmo2": ("Olmo2ForCausalLM", {}, "bytes"),
 }
 # Families whose vocabularies are cut otherwise than Llama 3's.
-EXPRESSIONS = {"qwen2": QWEN2, "qwen3": QWEN2, "qwen3-moe": QWEN2}
+EXPRESSIONS = {"qwen2": QWEN2, "qwen2-yarn": QWEN2, "qwen3": QWEN2, "qwen3-moe": QWEN2}
 
 
 def tensors(name, config):
@@ -141,7 +188,7 @@ def block(name, prefix, layer, config, hidden, queries, keys):
     if name == "lfm2":
         for projection, shape in [("w1", [width, hidden]), ("w3", [width, hidden]), ("w2", [hidden, width])]:
             yield f"{prefix}.feed_forward.{projection}.weight", shape, False
-    elif name == "phi3":
+    elif name.startswith("phi3"):
         yield f"{prefix}.mlp.gate_up_proj.weight", [2 * width, hidden], False
         yield f"{prefix}.mlp.down_proj.weight", [hidden, width], False
     elif name in ("mixtral", "qwen3-moe"):
@@ -153,12 +200,12 @@ def block(name, prefix, layer, config, hidden, queries, keys):
 
 def attention(name, prefix, config, hidden, queries, keys):
     out = "out_proj" if name == "lfm2" else "o_proj"
-    if name == "phi3":
+    if name.startswith("phi3"):
         yield f"{prefix}.qkv_proj.weight", [queries + 2 * keys, hidden], False
     else:
         for projection, rows in [("q", queries), ("k", keys), ("v", keys)]:
             yield f"{prefix}.{projection}_proj.weight", [rows, hidden], False
-            if name == "qwen2" or config["attention_bias"]:
+            if name.startswith("qwen2") or config["attention_bias"]:
                 yield f"{prefix}.{projection}_proj.bias", [rows], False
     yield f"{prefix}.{out}.weight", [hidden, queries], False
     if config["attention_bias"]:
@@ -181,7 +228,9 @@ def experts(name, prefix, width, hidden):
             yield f"{prefix}.{module}.experts.{expert}.{projection}.weight", shape, False
 
 
-def write_weights(path, listed, generator, norm):
+def write_weights(path, listed, generator, less_1=False, sharp=()):
+    """Writes tensors; norms with `less_1` as they are stored where 1 is added to them, and those that end in `sharp` with larger
+    numbers."""
     header, end = {"__metadata__": {"format": "pt"}}, 0
     for name, shape, _ in listed:
         count = 1
@@ -197,9 +246,13 @@ def write_weights(path, listed, generator, norm):
             start, end = header[name]["data_offsets"]
             count = (end - start) // 2
             numbers = bytearray(2 * count)
-            numbers[0::2] = generator.randbytes(count)
-            numbers[1::2] = generator.randbytes(count).translate(HIGH_BYTES)
-            file.write(norm * count if is_norm else numbers)
+            low, high = generator.randbytes(count), generator.randbytes(count)
+            if is_norm and not less_1:
+                low, high = low.translate(NORM_LOW_BYTES), b"\x3f" * count
+            else:
+                high = high.translate(SHARP_BYTES if name.endswith(sharp) else HIGH_BYTES)
+            numbers[0::2], numbers[1::2] = low, high
+            file.write(numbers)
 
 
 def write_bytes_vocabulary(folder, expression):
@@ -255,12 +308,12 @@ def write_pieces_vocabulary(folder):
     return len(listed)
 
 
-def write(name, folder):
-    """Writes the checkpoint of a family into a new folder."""
+def write(name, folder, sharp=SHARP):
+    """Writes the checkpoint of a family into a new folder. Without `sharp`, rounding errors grow less."""
     architecture, changes, vocabulary = FAMILIES[name]
     folder.mkdir(parents=True)
     config = COMMON | changes | {"architectures": [architecture]}
-    if name == "phi3":
+    if name.startswith("phi3"):
         # Its heads share the hidden width evenly, and no key says so.
         del config["head_dim"]
     if vocabulary == "pieces":
@@ -268,6 +321,5 @@ def write(name, folder):
     else:
         write_bytes_vocabulary(folder, EXPRESSIONS.get(name))
     (folder / "config.json").write_text(json.dumps(config, indent=2))
-    # Gemma stores norms less 1.
-    norm = b"\0\0" if name.startswith("gemma") else b"\x80\x3f"
-    write_weights(folder / "model.safetensors", list(tensors(name, config)), random.Random(name), norm)
+    listed, less_1 = list(tensors(name, config)), name.startswith("gemma")
+    write_weights(folder / "model.safetensors", listed, random.Random(name), less_1, sharp)

@@ -12,6 +12,7 @@ mod disk_full;
 mod divergence;
 mod fetching;
 mod integrity;
+mod kinds;
 mod links;
 mod malformed;
 mod outside;
