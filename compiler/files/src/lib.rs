@@ -15,6 +15,7 @@ pub mod folder;
 pub mod refused;
 pub mod regular;
 mod removal;
+mod rename;
 mod resolve;
 pub mod status;
 mod sync;
