@@ -174,6 +174,13 @@ fn a_server_says_when_it_wants_to_be_asked_again() {
 }
 
 #[test]
+fn a_result_that_changed_on_its_way_is_sent_again() {
+    let server = GrpcServer::new(Abilities { garbles: true, ..Abilities::default() });
+    round_trip(&server, &|_| {});
+    assert_eq!(server.seen().calls["UpdateActionResult"], 2);
+}
+
+#[test]
 fn every_call_leaves_a_line_and_no_header_does() {
     let server = GrpcServer::new(Abilities { resumes: true, ..Abilities::default() });
     let folder = tempdir().unwrap();

@@ -83,6 +83,40 @@ pub(crate) fn taken(answer: &[u8]) -> Result<(), Status> {
     Ok(())
 }
 
+/// Checks that an answer that repeats a result repeats the one that was sent: the same outputs. A bit that was flipped on
+/// the way may leave a message that the server reads. An answer without outputs says nothing.
+///
+/// # Errors
+/// A status after which the result is sent again.
+pub(crate) fn repeats(answer: &[u8], sent: &[u8]) -> Result<(), Status> {
+    let mut expected: BTreeSet<_> = outputs(sent).collect::<Result<_, _>>()?;
+    let n_expected = expected.len();
+    for found in outputs(answer) {
+        if !expected.remove(&found?) {
+            return Err(changed());
+        }
+    }
+    if expected.is_empty() || expected.len() == n_expected { Ok(()) } else { Err(changed()) }
+}
+
+fn changed() -> Status {
+    Status::aborted("it stored another result than was sent")
+}
+
+/// The outputs that a result names: the field, the name, and the digest of a file or a tree.
+fn outputs(result: &[u8]) -> impl Iterator<Item = Result<(u32, &[u8], Option<BlobDigest>), Status>> {
+    const NAME: u32 = 1;
+    // Where the digest stands: in a file, and in a folder that is a tree.
+    const FILES: (u32, u32) = (2, 2);
+    const FOLDERS: (u32, u32) = (3, 3);
+    [FILES, FOLDERS].into_iter().flat_map(|(list, digest)| {
+        protobuf::repeated(result, list).map(move |output| {
+            let output = output.map_err(|error| unreadable(&error))?;
+            Ok((list, field(output, NAME)?, decode_digest(field(output, digest)?).ok()))
+        })
+    })
+}
+
 /// The answer for one blob among others.
 struct Response<'a> {
     digest: Option<BlobDigest>,

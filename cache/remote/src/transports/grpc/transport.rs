@@ -190,7 +190,8 @@ impl Transport for Grpc {
                 .connection
                 .failed("UpdateActionResult", &Status::permission_denied("results may only be read")));
         }
-        let result = ActionResult::decode(result)
+        let sent = result;
+        let result = ActionResult::decode(sent)
             .map_err(|error| RemoteError::Local(format!("A result cannot be read back: {error}")))?;
         self.connection.ask("UpdateActionResult", || {
             let request = self.connection.request_about(
@@ -203,8 +204,8 @@ impl Transport for Grpc {
                     ..UpdateActionResultRequest::default()
                 },
             )?;
-            self.connection.wait(UPDATE_RESULT.call(self.channel(), request))?;
-            Ok(())
+            let answer = self.connection.wait(UPDATE_RESULT.call(self.channel(), request))?;
+            Ok(answers::repeats(&answer, sent)?)
         })
     }
 
