@@ -303,7 +303,7 @@ fn every_program_is_read_back_from_its_file() {
     }
 }
 
-/// What files want done to the tensors of a family, kind by kind, and the tensors that they add.
+/// The changes that files make to the tensors of a family, kind by kind, and the tensors that they add.
 fn check_changes(family: &str, changes: &serde_json::Value, expected: &[&str]) {
     let (decoder, _) = changed(family, changes);
     let family = families::by_name(family).unwrap();
@@ -355,7 +355,7 @@ fn files_want_the_tensors_of_each_family_changed_as_the_converter_changes_them()
     );
 }
 
-/// What the format refuses of a family's model, and nothing else.
+/// The format's refusals of a family's model, and nothing else.
 fn refusals(family: &str, changes: &serde_json::Value) -> Vec<String> {
     let (decoder, _) = changed(family, changes);
     let model = ModelDescription::new(&decoder);

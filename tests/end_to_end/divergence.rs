@@ -39,7 +39,7 @@ fn a_divergence_within_its_limits_passes_and_a_tight_limit_misses() {
     assert!(interval["low"].as_f64() < Some(value) && interval["high"].as_f64() > Some(value), "{mean}");
 }
 
-/// What `mc run` says of prompts.
+/// The answers of `mc run` to prompts.
 fn answers(sandbox: &Sandbox, model: &str, arguments: &[&str]) -> Vec<Value> {
     let arguments = [&["run", "--output", "json", model], arguments].concat();
     let document = sandbox.mc(&arguments).exits(0).json();

@@ -37,7 +37,7 @@ model "q4km" {
 }
 "#;
 
-/// What is in a checkpoint.
+/// The contents of a checkpoint.
 struct Checkpoint {
     /// `config.json`, without what all have.
     config: Value,
@@ -177,7 +177,7 @@ fn sandbox(checkpoint: &Checkpoint) -> Sandbox {
     sandbox
 }
 
-/// What `mc run` says of three tokens.
+/// The answer of `mc run` to three tokens.
 fn answer(sandbox: &Sandbox, model: &str) -> Value {
     let options = ["--max-tokens", "4", "--ignore-end", "--prompt-logprobs", "--top", "20"];
     let arguments = [&["run", "--output", "json", model, "--ids", "70,1306,46"], &options[..]].concat();

@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 
 use crate::needed::Needed;
 
-/// Where in a model a half layer stands.
+/// The place of a half layer in a model.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Site {
     /// Number of the layer.
@@ -41,7 +41,7 @@ pub trait LayerKind: fmt::Debug + Send + Sync + 'static {
     fn lower(&self, builder: &mut Builder, site: Site, input: ValueId) -> Result<ValueId, GraphError>;
 }
 
-/// What every kind has of its own accord: identity, a copy, and its parameters as JSON.
+/// Properties that every kind has without code of its own: identity, a copy, and its parameters as JSON.
 trait AnyKind: LayerKind + Any {
     fn parameters(&self) -> Value;
     fn hash(&self, state: &mut ContentHasher);

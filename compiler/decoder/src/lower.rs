@@ -28,7 +28,7 @@ pub const LOGITS: &str = "logits";
 pub struct LowerError {
     /// The part of the program.
     pub place: String,
-    /// What does not fit there.
+    /// The error there.
     pub error: GraphError,
 }
 

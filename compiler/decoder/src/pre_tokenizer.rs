@@ -1,4 +1,4 @@
-//! How text is cut into words before any merge.
+//! The cut of text into words before any merge.
 //!
 //! Tokenizers of checkpoints describe it by expressions, some containers by a name alone; what a name means is the
 //! format's business.
@@ -11,13 +11,13 @@ pub const DIGIT: &str = r"\p{N}";
 /// A pre-tokenizer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PreTokenizer {
-    /// What the container that it was read from calls it.
+    /// Its name in the container that it was read from.
     pub name: Option<String>,
-    /// Where it cuts.
+    /// The places at which it cuts.
     pub cut: Cut,
 }
 
-/// Where a pre-tokenizer cuts.
+/// The places at which a pre-tokenizer cuts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cut {
     /// Nowhere: SentencePiece has none.
@@ -26,7 +26,7 @@ pub enum Cut {
     Expressions {
         /// The expressions.
         expressions: Vec<String>,
-        /// Whether a word that is a token is taken whole, before any merge.
+        /// Tells whether a word that is a token is taken whole, before any merge.
         ignore_merges: bool,
     },
     /// Nobody knows, for the reason that a message gives.

@@ -20,10 +20,10 @@ pub struct Rotary {
     /// Base of the frequencies: `base^(-2i / n_dims)`.
     #[content("base")]
     pub base: f32,
-    /// How the frequencies are stretched for a longer context.
+    /// The stretching of the frequencies for a longer context.
     #[content("scaling")]
     pub scaling: RotaryScaling,
-    /// Which two dimensions turn together.
+    /// The two dimensions that turn together.
     #[content("pairing")]
     pub pairing: RotaryPairing,
 }

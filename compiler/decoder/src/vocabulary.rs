@@ -13,7 +13,7 @@ pub enum VocabularyKind {
     SentencePiece,
 }
 
-/// What a token is; the numbers are SentencePiece's, which containers have, too.
+/// The kind of a token; the numbers are SentencePiece's, which containers have, too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i32)]
 pub enum TokenType {
@@ -36,7 +36,7 @@ pub enum TokenType {
 pub struct Vocabulary {
     /// How text is cut.
     pub kind: VocabularyKind,
-    /// How it is cut into words first.
+    /// The cut into words that comes first.
     pub pre_tokenizer: PreTokenizer,
     /// The text of each id, padded to the embedding's rows.
     pub tokens: Vec<String>,

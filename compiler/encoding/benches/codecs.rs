@@ -1,4 +1,4 @@
-//! How fast the codecs are: `cargo bench -p mc-encoding [-- NAME...]`.
+//! Speed of the codecs: `cargo bench -p mc-encoding [-- NAME...]`.
 //!
 //! One thread, 1024 x 2048 weights like those of a trained model. A figure is MB of f32 input (encoding) or output
 //! (decoding) per CPU second, the best of some runs, and `x` its ratio to the scalar code in the same run. Absolute

@@ -1,4 +1,4 @@
-//! How tensors are stored: block codecs, and encodings in planes.
+//! Encodings of tensors: block codecs, and encodings in planes.
 //!
 //! A codec makes interleaved blocks ([`codec`]); an [`encoding`] is a grid, a solver and a packing, and makes a plane of
 //! codes and planes of scales and biases. [`stored_form`] is either of them.

@@ -1,4 +1,4 @@
-//! How a tensor is stored: as the interleaved blocks of a codec, which are one plane, or in the planes of an encoding.
+//! The stored form of a tensor: as the interleaved blocks of a codec, which are one plane, or in the planes of an encoding.
 //!
 //! The one place where the two meet. Whoever writes tensors asks here for planes and bytes and need not know which it
 //! is.
@@ -22,7 +22,7 @@ pub enum StoredForm {
     Blocks(&'static Codec),
     /// Planes, side by side.
     Planes {
-        /// What makes them.
+        /// The action that makes them.
         encoding: Encoding,
         /// Type of the weights that are encoded, which is that of the scales on some grids.
         weights: DType,

@@ -1,4 +1,4 @@
-//! What holds for every encoding, whatever the weights.
+//! Properties that hold for every encoding, whatever the weights.
 
 use mc_encoding::codec::{Importance, Rows};
 use mc_encoding::encoding::Encoding;

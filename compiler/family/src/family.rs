@@ -35,7 +35,7 @@ pub trait Family: Sync {
     /// When a key is missing, has a wrong type, contradicts another or asks for what is not supported.
     fn decoder(&self, config: &Value) -> Result<Decoder, FamilyError>;
 
-    /// How a checkpoint stores the numbers of a tensor.
+    /// The way in which a checkpoint stores the numbers of a tensor.
     fn stored(&self, tensor: ModelTensor) -> Stored {
         let _ = tensor;
         Stored::AsUsed
@@ -73,7 +73,7 @@ pub trait Family: Sync {
     }
 }
 
-/// How norms are stored that are trained around 0: each weight less 1.
+/// The stored form of norms that are trained around 0: each weight less 1.
 pub(crate) fn norms_less_one(tensor: ModelTensor) -> Stored {
     let is_norm = matches!(
         tensor,

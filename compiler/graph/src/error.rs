@@ -29,7 +29,7 @@ pub enum GraphError {
     /// A serialized graph is not one.
     #[error("Graph: {place}: expected {expected}")]
     Unreadable {
-        /// Where in the text.
+        /// The place in the text.
         place: String,
         /// Expected there.
         expected: String,

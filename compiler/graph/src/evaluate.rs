@@ -65,7 +65,7 @@ impl<'a> Sequence<'a> {
 /// * `given`: the value of what no node computes, with its shape
 ///
 /// # Errors
-/// What `given` says.
+/// The error of `given`.
 pub fn evaluate(
     graph: &Graph,
     given: impl Fn(Origin, &[usize]) -> Result<Tensor, GraphError>,

@@ -26,7 +26,7 @@ pub enum Origin {
 pub struct Value {
     /// Shape and element type.
     pub value_type: ValueType,
-    /// Where it comes from.
+    /// Its origin.
     pub origin: Origin,
     /// Its name, for messages: values that mark the progress through a model have one (`block 3 attention`).
     pub name: Option<String>,
@@ -43,14 +43,14 @@ pub struct Node {
     pub outputs: Vec<ValueId>,
 }
 
-/// What a sequence leaves for later batches: one row for each position.
+/// The rows that a sequence leaves for later batches: one for each position.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct State {
     /// Its name, unique in the graph (`block 3 keys`).
     pub name: String,
     /// Shape of one position's row.
     pub row: Vec<u32>,
-    /// How many of the last positions are ever read again; all when absent.
+    /// Number of the last positions that are ever read again; all when absent.
     pub window: Option<u32>,
 }
 

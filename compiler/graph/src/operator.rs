@@ -42,7 +42,7 @@ pub trait Operator: Any + fmt::Debug + Send + Sync {
         Ok(None)
     }
 
-    /// Whether equal inputs always give equal outputs and nothing else happens; not so for what writes state.
+    /// Tells whether equal inputs always give equal outputs and nothing else happens; not so for what writes state.
     fn is_pure(&self) -> bool {
         true
     }

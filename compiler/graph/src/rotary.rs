@@ -77,7 +77,7 @@ pub struct Yarn {
     /// Context length before stretching.
     #[content("original-context")]
     pub original_context: u32,
-    /// How much of the unstretched frequencies is mixed in.
+    /// The share of the unstretched frequencies that is mixed in.
     #[content("extrapolation-factor")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub extrapolation_factor: Option<f32>,
@@ -107,7 +107,7 @@ pub struct LongRopeFactors {
     pub short: Arc<[f32]>,
 }
 
-/// Which two dimensions of a head form one rotating pair.
+/// The two dimensions of a head that form one rotating pair.
 #[derive(Clone, ContentHash, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub enum RotaryPairing {
     /// Dimension `i` with `i + n_dims / 2`: Hugging Face checkpoints.
@@ -211,7 +211,7 @@ fn llama3_divisor(turns: f64, factor: f64, low: f64, high: f64) -> f64 {
     }
 }
 
-/// How much of a pair's frequency is kept: 1 for pairs that turn often within the original context, 0 for slow ones.
+/// The share of a pair's frequency that is kept: 1 for pairs that turn often within the original context, 0 for slow ones.
 fn yarn_share(yarn: &Yarn, pair: u32, n_dims: u32, log_base: f64) -> f64 {
     let original = f64::from(yarn.original_context);
     let dimension =

@@ -1,4 +1,4 @@
-//! Where in a sequence a graph is run, and the state that earlier runs left.
+//! The place in a sequence at which a graph is run, and the state that earlier runs left.
 
 use crate::ids::StateId;
 use crate::tensor::Tensor;
@@ -21,10 +21,10 @@ impl Lengths {
     }
 }
 
-/// What an operator sees besides its inputs.
+/// The surroundings of an operator: all that it sees besides its inputs.
 #[derive(Debug)]
 pub struct Scope<'a> {
-    /// Where the batch stands.
+    /// The place of the batch.
     pub lengths: Lengths,
     /// Rows of each state, of all positions before the batch.
     pub states: &'a mut [Tensor],

@@ -17,7 +17,7 @@ use serde_json::Value;
 
 use examples::{Example, examples, numbers};
 
-/// How far a decomposition may be from the reference evaluation, relative to the greatest number.
+/// The greatest distance of a decomposition from the reference evaluation, relative to the greatest number.
 const BOUND: f32 = 2e-6;
 
 fn graph(example: &Example) -> Graph {

@@ -118,7 +118,7 @@ pub struct DependencyFailed;
 pub struct SourceError {
     /// The file, relative to the workspace.
     pub path: String,
-    /// What was expected and what was found.
+    /// The expected and the found value.
     pub message: String,
     /// Whether the file (or folder) is simply not there.
     pub is_missing: bool,

@@ -1,4 +1,4 @@
-//! Who computes: kernels for operators, over candle's tensors.
+//! Backends: kernels for operators, over candle's tensors.
 //!
 //! The interpreter (`model`) knows only this trait. [`crate::cpu_exact::CpuExact`] is the backend that everything hashed
 //! is made with; [`crate::candle_backend::CandleBackend`] computes the same graph with candle's own operators on any of
@@ -41,7 +41,7 @@ pub trait Backend: fmt::Debug + Send + Sync {
     /// The device that values are on.
     fn device(&self) -> &Device;
 
-    /// Whether there is a kernel for an operator.
+    /// Tells whether there is a kernel for an operator.
     fn has(&self, operator: &dyn Operator) -> bool;
 
     /// A weight as its kernels want it, made once when a model is built.
@@ -67,7 +67,7 @@ pub struct Call<'a> {
     pub operator: &'a dyn Operator,
     /// Its inputs, in its order.
     pub inputs: Vec<Input<'a>>,
-    /// Where in the sequence the batch stands.
+    /// The place of the batch in the sequence.
     pub lengths: Lengths,
     /// The device that outputs are put on.
     pub device: &'a Device,

@@ -1,4 +1,4 @@
-//! How far a model's predictions are from another's: KL divergence, agreement and change of probability.
+//! The distance of a model's predictions from another's: KL divergence, agreement and change of probability.
 //!
 //! Both models run over the same [`crate::chunks`] in lock-step, and positions `n_ctx / 2 .. n_ctx - 1` are compared as
 //! those of a [`crate::perplexity`]. The logits of both exist for some positions at a time and nowhere else: there is no
@@ -36,7 +36,7 @@ const N_ROWS: usize = 32;
 /// Number of likeliest tokens that count as agreement in the wider sense.
 const N_TOP: usize = 5;
 
-/// How far a model's predictions of a text are from a baseline's.
+/// The distance of a model's predictions of a text from a baseline's.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Divergence {
     /// Chunks that were run.
@@ -87,7 +87,7 @@ pub fn divergence(
 struct Comparison {
     /// The KL divergence.
     divergence: f64,
-    /// How much likelier the model finds the token that follows.
+    /// Gain in probability of the token that follows.
     delta_p: f64,
     /// Number of tokens that the model finds likelier than the baseline's likeliest.
     rank: usize,

@@ -65,7 +65,7 @@ pub enum RuntimeError {
     /// The program contradicts itself.
     #[error("The program is inconsistent: {what}")]
     InconsistentProgram {
-        /// What was expected and what was found.
+        /// The expected and the found value.
         what: String,
     },
     /// A token is no row of the embedding.

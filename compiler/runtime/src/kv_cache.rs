@@ -1,4 +1,4 @@
-//! What a sequence has left so far: the rows of every state of a graph, such as keys and values.
+//! The states of a sequence: the rows of every state of a graph, such as keys and values.
 
 use mc_graph::graph::{Graph, State};
 

@@ -30,9 +30,9 @@ pub(crate) struct Plan {
 pub(crate) struct Step {
     /// Its number in the graph.
     pub(crate) node: usize,
-    /// Whether it is a product with a matrix of the model.
+    /// Tells whether it is a product with a matrix of the model.
     pub(crate) is_product: bool,
-    /// What observers see before it.
+    /// The rows that observers see before it.
     pub(crate) observed: Option<Observed>,
     /// Values that no later node of the stage reads.
     pub(crate) freed: Vec<ValueId>,

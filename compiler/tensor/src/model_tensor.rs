@@ -47,7 +47,7 @@ macro_rules! model_tensors {
                 }
             }
 
-            /// Whether the tensor is a matrix that a recipe may quantize; norms, biases, factors,
+            /// Tells whether the tensor is a matrix that a recipe may quantize; norms, biases, factors,
             /// routers and convolution kernels never are.
             pub fn is_quantizable(self) -> bool {
                 match self {

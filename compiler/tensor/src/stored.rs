@@ -1,6 +1,6 @@
-//! How a checkpoint stores the numbers of a tensor.
+//! The way in which a checkpoint stores the numbers of a tensor.
 
-/// What the numbers of a checkpoint's tensor are, compared with those that the model computes with.
+/// The numbers of a checkpoint's tensor, compared with those that the model computes with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Stored {
     /// The same.

@@ -1,4 +1,4 @@
-//! What a format wants done to a tensor before it is encoded.
+//! Changes that a format makes to a tensor before it is encoded.
 //!
 //! Weights stay as the checkpoint stores them until they are exported, so that adapters and merges see one layout. A
 //! format names changes; whoever exports makes them, as the last operators of a tensor's expression.

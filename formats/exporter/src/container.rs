@@ -1,4 +1,4 @@
-//! How files of a format are read: to be run, to be made something else of, and to be looked into.
+//! The trait of formats that are read: to be run, to be made something else of, and to be looked into.
 
 use mc_decoder::vocabulary::Vocabulary;
 
@@ -9,10 +9,10 @@ use crate::series::{Joined, Series};
 
 /// A format whose files are read. Bytes are foreign: nothing in them is believed.
 pub trait Container: Sync {
-    /// What its files' names end in, without a dot.
+    /// The extension of its files' names, without a dot.
     fn extension(&self) -> &'static str;
 
-    /// Whether a file that begins so is of this format.
+    /// Tells whether a file that begins so is of this format.
     fn recognizes(&self, head: &[u8]) -> bool;
 
     /// The model in a file.
@@ -33,7 +33,7 @@ pub trait Container: Sync {
     /// The place of the chat template in a file, in quotes, for messages.
     fn template_place(&self) -> &'static str;
 
-    /// What is in a file, model or not.
+    /// The contents of a file, model or not.
     ///
     /// # Errors
     /// When it is broken.

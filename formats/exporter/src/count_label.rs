@@ -1,4 +1,4 @@
-//! How many numbers a model has, for names and people.
+//! The number of a model's parameters, for names and people.
 //!
 //! Source: `size_label` in gguf-py of llama.cpp, whose labels model hubs have, too.
 

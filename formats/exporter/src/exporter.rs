@@ -1,4 +1,4 @@
-//! How a format is written.
+//! The trait of formats that are written.
 //!
 //! An exporter is asked in this order. At analysis, before any work: whether it [`accepts`](Exporter::accepts) the model,
 //! what it wants done to each tensor ([`change`](Exporter::change)), which tensors of its own it adds
@@ -27,16 +27,16 @@ pub trait Exporter: Sync {
     /// Raised when the same model may give other bytes; part of the key of every file.
     fn version(&self) -> u32;
 
-    /// What the format cannot express about a model; nothing where it can express all.
+    /// The parts of a model that the format cannot express; nothing where it can express all.
     fn accepts(&self, model: &ModelDescription<'_>) -> Vec<Refusal>;
 
-    /// What the format wants done to a tensor before it is encoded.
+    /// The format's change to a tensor before it is encoded.
     fn change(&self, model: &ModelDescription<'_>, tensor: &TensorDescription) -> Option<Change> {
         let _ = (model, tensor);
         None
     }
 
-    /// Which dimensions of a head turn together once the changes are made.
+    /// The dimensions of a head that turn together once the changes are made.
     fn pairing(&self, model: &ModelDescription<'_>) -> RotaryPairing {
         let _ = model;
         RotaryPairing::HalfSplit
@@ -51,33 +51,33 @@ pub trait Exporter: Sync {
     /// The planes of a file with these tensors, in the order of the file.
     ///
     /// # Errors
-    /// What the format has no type for.
+    /// If the format has no type for an encoding.
     fn layout(&self, model: &ModelDescription<'_>, tensors: &[EncodedTensor]) -> Result<Vec<Plane>, Refusal>;
 
     /// The pieces of a file with these planes.
     ///
     /// # Errors
-    /// What cannot be said in the format, and is known only now: the vocabulary.
+    /// If the vocabulary, which is known only now, cannot be said in the format.
     fn write(&self, model: &ModelDescription<'_>, planes: &[Plane]) -> Result<Vec<Part>, FormatError>;
 
     /// The names of the files that ship: one, or as many as the model is spread over.
     fn file_names(&self, release: &Release<'_>, n_files: usize) -> Vec<String>;
 
-    /// How its files are read; absent where they are only written.
+    /// The reader of its files; absent where they are only written.
     fn container(&self) -> Option<&'static dyn Container> {
         None
     }
 }
 
-/// What the name of a file may tell.
+/// Facts that the name of a file may tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Release<'a> {
-    /// What the model is called.
+    /// The model's name.
     pub name: &'a str,
-    /// How many numbers it has.
+    /// Number of its parameters.
     pub n_parameters: u64,
     /// Its version: `1.0`.
     pub version: &'a str,
-    /// How it is encoded.
+    /// Its encoding.
     pub recipe: &'a str,
 }

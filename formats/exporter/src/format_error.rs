@@ -1,4 +1,4 @@
-//! What is wrong with a file, or with what should become one.
+//! Errors of files that are read or written.
 
 use std::fmt::Display;
 
@@ -6,9 +6,9 @@ use std::fmt::Display;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct FormatError {
-    /// What is wrong, as the format says it.
+    /// The fault, as the format says it.
     pub message: String,
-    /// What to do about it, if anything helps.
+    /// Advice, if anything helps.
     pub help: Option<String>,
 }
 

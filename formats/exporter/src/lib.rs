@@ -1,4 +1,4 @@
-//! What a format answers, so that nobody else has to know it: how a model is written ([`exporter`]), and how a file is
+//! The questions that a format answers, so that nobody else has to know it: how a model is written ([`exporter`]), and how a file is
 //! read, run and looked into ([`container`]).
 //!
 //! Descriptions and two traits only. The crates beside this one implement them; this one knows no format, opens no file

@@ -11,11 +11,11 @@ use crate::model_facts::ModelFacts;
 /// A model that is to be written.
 #[derive(Clone, Copy, Debug)]
 pub struct ModelDescription<'a> {
-    /// What it computes; rotary pairs as in its checkpoint.
+    /// Its computation; rotary pairs as in its checkpoint.
     pub decoder: &'a Decoder,
     /// Its vocabulary, which is read when it is written; absent before, and where it is that of `origin`.
     pub vocabulary: Option<&'a Vocabulary>,
-    /// What else there is to say; absent before it is written.
+    /// Further facts; absent before it is written.
     pub facts: Option<&'a ModelFacts>,
     /// The head of the file that it was read from, where that was a file of the same format: it may say what nobody
     /// else knows.
@@ -32,8 +32,8 @@ impl<'a> ModelDescription<'a> {
 /// A tensor of a model, as its checkpoint has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TensorDescription {
-    /// What it is for.
+    /// Its purpose.
     pub tensor: ModelTensor,
-    /// How its numbers are stored.
+    /// The way in which its numbers are stored.
     pub stored: Stored,
 }

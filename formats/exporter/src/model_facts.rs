@@ -3,19 +3,19 @@
 /// What a file may tell its readers. A format writes what it has room for.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ModelFacts {
-    /// What the model is called.
+    /// The model's name.
     pub name: String,
-    /// How it is encoded: the name of a recipe, or the format's word for a copy.
+    /// Its encoding: the name of a recipe, or the format's word for a copy.
     pub recipe: String,
     /// The licence's short name.
     pub license: Option<String>,
     /// The checkpoint that was trained further, if any was.
     pub base_model: Option<String>,
-    /// Whether the configuration states the width of a head, which else follows from the other widths.
+    /// Tells whether the configuration states the width of a head, which else follows from the other widths.
     pub has_head_dim: bool,
     /// Defaults of sampling, from `generation_config.json`.
     pub sampling: SamplingDefaults,
-    /// Where the file comes from: names such as `source.base.digest`, and values, in order.
+    /// The origin of the file: names such as `source.base.digest`, and values, in order.
     pub lineage: Vec<(String, String)>,
 }
 

@@ -10,9 +10,9 @@ use mc_tensor::model_tensor::ModelTensor;
 /// A model that was read.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModelFile {
-    /// What the file calls the kind of model.
+    /// The name of the kind of model in the file.
     pub architecture: String,
-    /// What it computes; rotary pairs as in the file.
+    /// Its computation; rotary pairs as in the file.
     pub decoder: Decoder,
     /// Its vocabulary.
     pub vocabulary: Vocabulary,
@@ -23,11 +23,11 @@ pub struct ModelFile {
 /// A tensor of a file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FileTensor {
-    /// What the file calls it.
+    /// Its name in the file.
     pub name: String,
-    /// What it is for, if that is known.
+    /// Its purpose, if that is known.
     pub tensor: Option<ModelTensor>,
-    /// What the file calls its type.
+    /// The name of its type in the file.
     pub kind: &'static str,
     /// The codec that reads it, if there is one.
     pub codec: Option<&'static Codec>,

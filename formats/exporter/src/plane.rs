@@ -8,7 +8,7 @@ use mc_tensor::model_tensor::ModelTensor;
 /// where codes, scales and biases lie apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EncodedTensor {
-    /// What it is for.
+    /// Its purpose.
     pub tensor: ModelTensor,
     /// Its planes, in the order of its encoding.
     pub planes: Vec<EncodedPlane>,
@@ -17,7 +17,7 @@ pub struct EncodedTensor {
 /// One plane of an encoded tensor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EncodedPlane {
-    /// What it holds: `weight`, `scales`.
+    /// Its contents: `weight`, `scales`.
     pub role: &'static str,
     /// The name of its codec or of its type: `Q4_K`, `U32`.
     pub kind: &'static str,
@@ -59,11 +59,11 @@ impl EncodedTensor {
 pub struct Plane {
     /// The tensor that it is of, by its number among those that were laid out.
     pub tensor: usize,
-    /// Which of the tensor's planes.
+    /// Number of the plane among the tensor's.
     pub plane: usize,
-    /// What the file calls it.
+    /// Its name in the file.
     pub name: String,
-    /// What the file calls its type.
+    /// The name of its type in the file.
     pub kind: &'static str,
     /// Its dimensions, as the file writes them.
     pub dims: Vec<u64>,

@@ -3,9 +3,9 @@
 /// One reason, told at analysis, before any work.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// What the format cannot express; it names the format.
+    /// The part that the format cannot express; it names the format.
     pub message: String,
-    /// What to do about it, if anything helps.
+    /// Advice, if anything helps.
     pub help: Option<String>,
 }
 

@@ -5,7 +5,7 @@ use std::ops::Range;
 /// A file's place among those of its model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Series {
-    /// Which file, from 1.
+    /// Number of the file, from 1.
     pub number: u32,
     /// The names of all, in order, with the folder of the one that was named.
     pub names: Vec<String>,
@@ -18,9 +18,9 @@ pub enum Joined {
     Bytes(Vec<u8>),
     /// Bytes of one of the files.
     Range {
-        /// Which, from 0.
+        /// Its number, from 0.
         file: usize,
-        /// Where in it.
+        /// The place in it.
         range: Range<u64>,
     },
 }

@@ -1,4 +1,4 @@
-//! What files cannot say about a model, although its configuration does.
+//! Refusals: parts of a configuration that files cannot say.
 //!
 //! Files leave much unsaid because the architecture's name says it: which layers have a window or no positions, and which
 //! rotary scalings its readers know. A model that differs would be read as another one, so it is refused.

@@ -146,7 +146,7 @@ pub(crate) fn of_family(family: &str) -> Option<&'static Architecture> {
     by_name(if NAMED_LLAMA.contains(&family) { LLAMA.name } else { family })
 }
 
-/// What files call the architecture of a model: the word that stands before its keys.
+/// The architecture's name in files: the word that stands before its keys.
 pub fn name_of(decoder: &Decoder) -> &str {
     of_family(&decoder.family).map_or(&decoder.family, |architecture| architecture.name)
 }

@@ -6,7 +6,7 @@
 use crate::tensor_type::TensorType;
 use crate::value::{Value, write_text};
 
-/// Where tensors begin in files of ours, in bytes.
+/// Alignment of tensors in files of ours, in bytes.
 pub const ALIGNMENT: u64 = 32;
 
 /// A tensor that a file will hold.

@@ -2,10 +2,10 @@
 
 use mc_exporter::model_facts::SamplingDefaults;
 
-/// What the keys tell besides the decoder and the vocabulary.
+/// Facts for the keys, besides the decoder and the vocabulary.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ModelFacts {
-    /// What the model is called: `general.name`.
+    /// The model's name: `general.name`.
     pub name: String,
     /// The program that quantized it, if any did.
     pub quantized_by: Option<String>,
@@ -13,11 +13,11 @@ pub struct ModelFacts {
     pub license: Option<String>,
     /// The checkpoint that was trained further, if any was.
     pub base_model: Option<String>,
-    /// How many numbers the model has, as [`crate::keys::size_label`] puts it.
+    /// Number of the model's parameters, as [`crate::keys::size_label`] puts it.
     pub size_label: String,
     /// The number of the recipe: `general.file_type`.
     pub file_type: u32,
-    /// Whether the configuration gives the width of a head, which is else left to the reader.
+    /// Tells whether the configuration gives the width of a head, which is else left to the reader.
     pub has_head_dim: bool,
     /// Defaults of sampling, from `generation_config.json`.
     pub sampling: SamplingDefaults,

@@ -131,7 +131,7 @@ pub fn named(name: &str) -> PreTokenizer {
     PreTokenizer { name: Some(name.to_owned()), cut }
 }
 
-/// What files of an architecture call a pre-tokenizer.
+/// The name of a pre-tokenizer in files of an architecture.
 ///
 /// It is recognized by its expressions and not by the ids of a test sentence, because those change with every vocabulary
 /// that somebody trains.

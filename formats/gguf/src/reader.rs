@@ -68,7 +68,7 @@ pub enum GgufError {
     Wrong {
         /// The key or the tensor.
         what: String,
-        /// What was expected and what was found.
+        /// The expected and the found value.
         reason: String,
     },
     /// A tensor lies outside the file.

@@ -29,7 +29,7 @@ const MAX_FILES: usize = u16::MAX as usize;
 pub struct Place {
     /// The name before the numbers, folders included.
     pub stem: String,
-    /// Which file, from 1.
+    /// Number of the file, from 1.
     pub number: u32,
     /// How many files there are.
     pub count: u32,
@@ -56,7 +56,7 @@ pub enum SplitError {
     /// The files do not belong together.
     #[error("File {number} of the series: {found}; expected {expected}. Take all files from the same place")]
     Series {
-        /// Which file, from 1.
+        /// Number of the file, from 1.
         number: usize,
         /// What it says.
         found: String,

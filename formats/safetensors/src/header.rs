@@ -66,7 +66,7 @@ pub enum SafetensorsError {
     Tensor {
         /// Its name.
         name: String,
-        /// What was expected and what was found.
+        /// The expected and the found value.
         reason: String,
     },
     /// The file ends before its last tensor does.

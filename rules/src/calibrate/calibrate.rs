@@ -106,7 +106,7 @@ const ITS_INPUT: &str = "its input";
 /// The parameter that names the statistic, after those of the calibration.
 const KIND: &str = "statistic";
 
-/// What a worker makes of the parameters.
+/// The action that a worker makes of the parameters.
 pub(crate) const REMOTE: RemoteKind = RemoteKind {
     kind: ActionKind { name: "calibrate", version: 1 },
     make: |parameters| {

@@ -127,7 +127,7 @@ impl Rule for Imatrix {
     }
 }
 
-/// What a target provides that measured mean squares: an imatrix, which is the statistic `diagonal`.
+/// The provider of a target that measured mean squares: an imatrix, which is the statistic `diagonal`.
 pub(crate) fn provided(
     name: String,
     rows: BTreeMap<ModelTensor, Artifact>,
@@ -183,7 +183,7 @@ struct Compute {
 
 const CALIBRATION: &str = "dataset";
 
-/// What a worker makes of the parameters.
+/// The action that a worker makes of the parameters.
 pub(crate) const REMOTE: RemoteKind = RemoteKind {
     kind: ActionKind { name: "imatrix", version: mc_runtime::imatrix::VERSION },
     make: |parameters| {

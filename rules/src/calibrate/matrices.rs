@@ -16,11 +16,11 @@ pub(crate) struct Matrix {
     pub(crate) tensor: ModelTensor,
     /// Number of its columns.
     pub(crate) n_cols: u64,
-    /// How many experts are stacked in it; 1 for a plain matrix.
+    /// Number of experts that are stacked in it; 1 for a plain matrix.
     pub(crate) n_parts: u64,
 }
 
-/// Whether a tensor is a matrix of a layer; embedding and head are not measured, as in llama.cpp.
+/// Tells whether a tensor is a matrix of a layer; embedding and head are not measured, as in llama.cpp.
 pub(crate) fn is_measured(tensor: ModelTensor) -> bool {
     tensor.is_quantizable() && tensor.block().is_some()
 }

@@ -24,7 +24,7 @@ use mc_tensor::model_tensor::ModelTensor;
 const STATISTIC: &str = "statistic";
 const N_CHUNKS: &str = "n_chunks";
 const CONTEXT: &str = "context";
-/// What follows the name of a matrix in that of its count.
+/// The suffix of a matrix's name that names its count.
 const N_ROWS: &str = ".n_rows";
 
 /// A statistic of the matrices of a model.
@@ -61,7 +61,7 @@ pub enum StatisticFileError {
     Tensor {
         /// The name.
         name: String,
-        /// What was expected and what was found.
+        /// The expected and the found value.
         reason: String,
     },
 }

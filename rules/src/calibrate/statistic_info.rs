@@ -1,4 +1,4 @@
-//! What the rules of calibration provide: where the statistic of each matrix is.
+//! The provider of the rules of calibration: where the statistic of each matrix is.
 
 use std::collections::BTreeMap;
 

@@ -11,7 +11,7 @@ pub struct Interval {
     pub low: f64,
     /// Its upper end.
     pub high: f64,
-    /// How it is shown.
+    /// The text that shows it.
     pub shown: String,
 }
 

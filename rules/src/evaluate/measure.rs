@@ -25,7 +25,7 @@ pub(crate) trait Measure<const N_MODELS: usize>: Sized + Send + Sync + 'static {
     /// The action's kind. Its version is raised when the same models and items may give another result.
     const KIND: ActionKind;
 
-    /// What it finds: [`crate::evaluate::measurement::Measurement`], where that is one number.
+    /// Its finding: [`crate::evaluate::measurement::Measurement`], where that is one number.
     type Found: Serialize + DeserializeOwned;
 
     /// Returns everything besides the models and the items that the result depends on.

@@ -13,7 +13,7 @@ pub(crate) const VERSION: u32 = 1;
 pub(crate) struct Measurement {
     /// The number.
     pub(crate) value: f64,
-    /// How it is shown.
+    /// The text that shows it.
     pub(crate) shown: String,
     /// The interval around it.
     pub(crate) interval: Interval,

@@ -16,7 +16,7 @@ pub struct Verdict {
 /// One measured number and its limit.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Check {
-    /// What was measured: `perplexity`, `accuracy`, `kl top-1`, `size`.
+    /// The measured quantity: `perplexity`, `accuracy`, `kl top-1`, `size`.
     pub name: String,
     /// The dataset, if any.
     pub on: Option<String>,

@@ -64,7 +64,7 @@ pub(crate) struct Export<'a> {
     pub(crate) adapter: &'a AdapterInfo,
     /// Its base's family.
     pub(crate) family: &'a dyn Family,
-    /// How its numbers are stored.
+    /// The way in which its numbers are stored.
     pub(crate) codec: &'static Codec,
 }
 

@@ -96,7 +96,7 @@ impl Container {
         notes
     }
 
-    /// Where the file comes from.
+    /// The origin of the file.
     fn lineage(&self, ctx: &dyn ActionContext, first: usize) -> Vec<(String, String)> {
         let note = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         let mut notes = vec![note("version", env!("CARGO_PKG_VERSION")), note("recipe", self.recipe)];
@@ -184,7 +184,7 @@ impl Container {
     }
 }
 
-/// What the model's makers advise. The numbers are taken as they are.
+/// Advice of the model's makers. The numbers are taken as they are.
 fn sampling(config: &serde_json::Value) -> SamplingDefaults {
     let number = |key: &str| config.get(key).and_then(serde_json::Value::as_f64);
     SamplingDefaults {

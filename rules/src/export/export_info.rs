@@ -1,4 +1,4 @@
-//! What a file that was written tells gates, bundles and the command line, whatever its format.
+//! The provider of a file that was written: what it tells gates, bundles and the command line, whatever its format.
 
 use mc_ir::action::Artifact;
 
@@ -16,14 +16,14 @@ pub struct ExportInfo {
     pub files: Vec<Artifact>,
     /// The reports of its tensors: see [`crate::quantize::tensor_report::read`].
     pub reports: Artifact,
-    /// What the model is called in it.
+    /// The model's name in it.
     pub name: String,
-    /// How it is encoded: a recipe's name.
+    /// Its encoding: a recipe's name.
     pub recipe: String,
     /// Bytes of all tensors.
     pub n_tensor_bytes: u64,
     /// The model that it was made of: what it computes, and the files of its tokenizer.
     pub model: ModelInfo,
-    /// What it was calibrated on, if that is known.
+    /// Its calibration text, if that is known.
     pub calibration: Option<DatasetInfo>,
 }

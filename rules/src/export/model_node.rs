@@ -6,5 +6,5 @@ use mc_ir::schema::{NodeSchema, ValueKind};
 pub(crate) static MODEL: NodeSchema =
     NodeSchema::leaf("gguf", "The model: a `gguf` target.", ValueKind::Label);
 
-/// What it must name, for messages.
+/// The thing that it must name, for messages.
 pub(crate) const MODEL_EXPECTED: &str = "a `gguf` target";

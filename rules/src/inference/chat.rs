@@ -20,7 +20,7 @@ use crate::source::model_info::ModelInfo;
 /// Name of the threads that chat templates run on; a panic there is told as an error of the template.
 pub const TEMPLATE_THREAD: &str = mc_family::chat::THREAD;
 
-/// What a model is asked.
+/// The prompt of a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Prompt {
     /// A user message for the chat template.
@@ -44,7 +44,7 @@ pub struct ChatOptions {
     pub top_k: usize,
     /// Which choice; the same seed gives the same answer.
     pub seed: u64,
-    /// Whether the answer goes on past tokens that end it.
+    /// Tells whether the answer goes on past tokens that end it.
     pub ignores_end: bool,
     /// The scores that are wanted besides.
     pub scores: ScoreOptions,

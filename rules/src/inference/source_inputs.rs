@@ -13,7 +13,7 @@ pub type ReadSource<'a> = &'a (dyn Fn(&Source) -> Result<Content, ActionError> +
 pub(crate) struct SourceInputs<'a> {
     /// The files.
     pub(crate) inputs: &'a [Input],
-    /// How to read one.
+    /// Reads one.
     pub(crate) read: ReadSource<'a>,
 }
 

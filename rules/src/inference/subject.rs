@@ -1,4 +1,4 @@
-//! What is measured: a model in a file, or one that was never written, as a runtime model with its tokenizer.
+//! The subject of a measurement: a model in a file, or one that was never written, as a runtime model with its tokenizer.
 
 use mc_ir::action::{ActionContext, ActionError, Artifact, Input};
 use mc_runtime::backend::BackendId;

@@ -259,7 +259,7 @@ impl Weight {
     }
 }
 
-/// Whether each part reads inputs of its own, one part's after another's.
+/// Tells whether each part reads inputs of its own, one part's after another's.
 fn are_in_order(parts: &[TensorExpr]) -> bool {
     let mut start = 0;
     parts.iter().all(|part| {

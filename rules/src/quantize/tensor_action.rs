@@ -34,7 +34,7 @@ pub(crate) const REPORT: &str = "report.json";
 /// The one parameter.
 const EXPRESSION: &str = "expression";
 
-/// What a worker makes of the parameters.
+/// The action that a worker makes of the parameters.
 pub(crate) const REMOTE: RemoteKind =
     RemoteKind { kind: ActionKind { name: "tensor", version: 2 }, make: of_parameters };
 

@@ -17,7 +17,7 @@ pub(crate) struct Package {
     /// The format of these files.
     #[content("format")]
     pub(crate) format: &'static str,
-    /// What the model is called.
+    /// The model's name.
     #[content("name")]
     pub(crate) name: String,
     /// Its version.
@@ -35,7 +35,7 @@ pub(crate) struct Package {
     /// What it needs.
     #[content("memory")]
     pub(crate) memory: MemoryEstimate,
-    /// How many numbers it has.
+    /// Number of its parameters.
     #[content("n-parameters")]
     pub(crate) n_parameters: u64,
     /// The licence's short name.

@@ -24,7 +24,7 @@ use crate::source::model_info::{ModelInfo, Weight};
 /// A tensor of a file.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ExportTensor {
-    /// What it is for.
+    /// Its purpose.
     pub(crate) tensor: ModelTensor,
     /// How it comes from `inputs`.
     pub(crate) expression: TensorExpr,
@@ -42,7 +42,7 @@ pub(crate) fn described(model: &ModelInfo) -> ModelDescription<'_> {
     ModelDescription::new(&model.decoder)
 }
 
-/// What a format wants done to one of a model's tensors.
+/// A format's change to one of a model's tensors.
 pub(crate) fn change_of(exporter: &dyn Exporter, model: &ModelInfo, tensor: ModelTensor) -> Option<Change> {
     let stored = family_of(model).map(|family| family.stored(tensor)).unwrap_or_default();
     exporter.change(&described(model), &TensorDescription { tensor, stored })

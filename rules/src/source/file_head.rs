@@ -24,7 +24,7 @@ pub(crate) fn first_piece(content: &Content) -> &[u8] {
     content.parts.first().map_or(&[][..], Piece::as_slice)
 }
 
-/// What a format says that cannot be read or written.
+/// A format's message about something that cannot be read or written.
 pub(crate) fn format_error(error: FormatError) -> ActionError {
     let help = error.help.clone();
     let failed = ActionError::failed(error);

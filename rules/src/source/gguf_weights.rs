@@ -117,7 +117,7 @@ impl Matching<'_> {
         if faults.is_empty() { Ok(found) } else { Err(faults) }
     }
 
-    /// What files want done to a tensor, which is undone here.
+    /// The change that files make to a tensor, which is undone here.
     fn change(&self, tensor: ModelTensor) -> Option<Change> {
         let model = ModelDescription::new(self.decoder);
         GgufExporter.change(&model, &TensorDescription { tensor, stored: self.family.stored(tensor) })

@@ -48,7 +48,7 @@ pub struct ModelInfo {
 /// One weight of a model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Weight {
-    /// What it is for.
+    /// Its purpose.
     pub tensor: ModelTensor,
     /// Which expert's part of that it is, where a checkpoint stores each expert by itself.
     pub part: Option<u32>,

@@ -61,7 +61,7 @@ pub(crate) struct Abilities {
     pub(crate) resumes: bool,
     /// How long whoever asks for a result has to wait, who is sent away the first time.
     pub(crate) puts_off: Option<Duration>,
-    /// Whether the first result that is put gets another name of an output on its way.
+    /// Tells whether the first result that is put gets another name of an output on its way.
     pub(crate) garbles: bool,
     /// The `Authorization` of those who may ask for results, where not everybody may.
     pub(crate) lets_in: Option<&'static str>,

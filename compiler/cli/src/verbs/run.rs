@@ -106,7 +106,7 @@ impl RunVerb for Run {
 }
 
 impl Run {
-    /// Whether one of the options is there that are for scripts, whose document has a form of its own.
+    /// Tells whether one of the options is there that are for scripts, whose document has a form of its own.
     fn is_scripted(&self) -> bool {
         !self.ids.is_empty()
             || self.prompts.is_some()
@@ -126,7 +126,7 @@ impl Run {
         }
     }
 
-    /// What the model is asked.
+    /// The prompt of the model.
     fn asked(&self) -> Result<Vec<Prompt>, Report> {
         let text = |text| if self.raw { Prompt::Text(text) } else { Prompt::Message(text) };
         if let Some(path) = &self.prompts {
@@ -204,7 +204,7 @@ fn counted(replies: &[Reply], seconds: f64) -> String {
     format!("{of}{n_prompt} prompt tokens, {n_tokens} tokens in {seconds:.2} s (on this machine)\n")
 }
 
-/// How many of the tokens after a prompt are told.
+/// Number of tokens after a prompt that are told.
 fn next(text: &str) -> Result<Next, String> {
     match text.parse::<usize>() {
         _ if text == "all" => Ok(Next::All),

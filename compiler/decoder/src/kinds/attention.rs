@@ -40,13 +40,13 @@ pub struct Attention {
     /// Factor on the scores, usually `1 / sqrt(head_dim)`.
     #[content("scale")]
     pub scale: f32,
-    /// Whether query, key and value projections are one matrix.
+    /// Tells whether query, key and value projections are one matrix.
     #[content("is-fused")]
     pub is_fused: bool,
-    /// Whether the q, k, v projections add a bias.
+    /// Tells whether the q, k, v projections add a bias.
     #[content("qkv-bias")]
     pub qkv_bias: bool,
-    /// Whether the output projection adds a bias.
+    /// Tells whether the output projection adds a bias.
     #[content("output-bias")]
     pub output_bias: bool,
     /// Norm of queries and keys before they turn.
@@ -56,7 +56,7 @@ pub struct Attention {
     #[content("rotary")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rotary: Option<Rotary>,
-    /// How many positions back a token sees, itself among them; all when absent.
+    /// Number of positions that a token sees, itself among them; all when absent.
     #[content("window")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<u32>,

@@ -49,7 +49,7 @@ pub struct Experts {
     /// Applied to the gate.
     #[content("activation")]
     pub activation: Activation,
-    /// Whether the shares of the chosen experts are divided by their sum.
+    /// Tells whether the shares of the chosen experts are divided by their sum.
     #[content("is-normalized")]
     pub is_normalized: bool,
     /// Width that the configuration gives for a layer without experts; containers write it.

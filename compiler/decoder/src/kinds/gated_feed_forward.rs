@@ -24,7 +24,7 @@ pub struct GatedFeedForward {
     /// Applied to the gate.
     #[content("activation")]
     pub activation: Activation,
-    /// Whether gate and up projections are one matrix, the gate's rows first.
+    /// Tells whether gate and up projections are one matrix, the gate's rows first.
     #[content("is-fused")]
     pub is_fused: bool,
 }

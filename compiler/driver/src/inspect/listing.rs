@@ -44,7 +44,7 @@ pub struct Tensor {
     pub kind: &'static str,
     /// Its dimensions, as the file writes them.
     pub shape: Vec<u64>,
-    /// Whether the file writes the fastest dimension first.
+    /// Tells whether the file writes the fastest dimension first.
     pub is_fastest_first: bool,
     /// The place of its bytes in the file.
     pub offset: u64,

@@ -7,7 +7,7 @@
 use crate::packings::nibbles;
 use crate::packings::packing::{Packing, pack_scales, unpack_scales};
 
-/// What is added to a code.
+/// The number that is added to a code.
 const OFFSET: i32 = 8;
 
 /// The packing.

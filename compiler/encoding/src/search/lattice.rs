@@ -1,4 +1,4 @@
-//! What the IQ2 and IQ3 codecs share: groups of weights become points of a [`Codebook`], signs are kept apart.
+//! The common part of the IQ2 and IQ3 codecs: groups of weights become points of a [`Codebook`], signs are kept apart.
 //!
 //! A code `l` of a point stands for `2 l + 1`, so a group is `scale * (2 l + 1)` with signs. Some codecs keep seven
 //! signs of eight, the eighth makes the number of minus signs even: where it is odd, the sign of the weight that

@@ -46,7 +46,7 @@ struct Line {
     bias: f32,
 }
 
-/// What is tried for a group, and room for it.
+/// The candidates for a group, and room for them.
 struct Search<'a> {
     grid: &'a Grid,
     dtype: DType,

@@ -23,7 +23,7 @@ pub(crate) fn layer_types<'a>(
     words.map(Some).ok_or_else(|| config.bad(KEY, &expected()))
 }
 
-/// Which layers have a window: those that `layer_types` says, else all but the last of each so many, as the
+/// The layers that have a window: those that `layer_types` says, else all but the last of each so many, as the
 /// configuration's pattern says, or `interval`.
 ///
 /// # Errors

@@ -51,7 +51,7 @@ impl Family for Qwen2 {
     }
 }
 
-/// How far back each layer sees: those from `max_window_layers` on have a window, where it is switched on.
+/// The window of each layer: those from `max_window_layers` on have a window, where it is switched on.
 pub(crate) fn upper_windows(config: &Config<'_>, n_blocks: u32) -> Result<Vec<Option<u32>>, FamilyError> {
     const FIRST: &str = "max_window_layers";
     let window = switched_window(config)?;
@@ -70,7 +70,7 @@ pub(crate) fn switched_window(config: &Config<'_>) -> Result<Option<u32>, Family
     Ok(Some(window).filter(|_| is_windowed))
 }
 
-/// How far back each layer sees: as `layer_types` says, where there is a window and the list, else as given.
+/// The window of each layer: as `layer_types` says, where there is a window and the list, else as given.
 pub(crate) fn layer_windows(
     config: &Config<'_>,
     window: Option<u32>,

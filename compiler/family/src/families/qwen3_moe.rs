@@ -65,7 +65,7 @@ impl Family for Qwen3Moe {
     }
 }
 
-/// Which layers have experts; the others have one feed-forward of the usual width.
+/// The layers that have experts; the others have one feed-forward of the usual width.
 fn expert_layers(config: &Config<'_>, n_blocks: u32) -> Result<Vec<bool>, FamilyError> {
     const DENSE: &str = "mlp_only_layers";
     let step = config.count("decoder_sparse_step")?.unwrap_or(1);

@@ -64,7 +64,7 @@ impl Family for SmolLm3 {
     }
 }
 
-/// Which layers have positions.
+/// The layers that have positions.
 fn positions(config: &Config<'_>, n_blocks: u32) -> Result<Vec<bool>, FamilyError> {
     let Some(value) = config.get("no_rope_layers") else {
         let interval = config.count("no_rope_layer_interval")?.unwrap_or(INTERVAL);

@@ -34,7 +34,7 @@ use crate::operators::matmul::dot;
 pub struct Attention {
     /// Factor on the scores.
     pub scale: f32,
-    /// How many positions back a token sees, itself among them; all when absent.
+    /// Number of positions that a token sees, itself among them; all when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<u32>,
     /// Bends the scores: `cap * tanh(score / cap)`.

@@ -15,7 +15,7 @@ use crate::value_type::{Dim, TOKENS, ValueType};
 /// Zero or minus infinity.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
 pub struct CausalMask {
-    /// How many positions back a token sees, itself among them; all when absent.
+    /// Number of positions that a token sees, itself among them; all when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<u32>,
 }

@@ -17,7 +17,7 @@ use crate::value_type::{Dim, TOKENS, ValueType};
 pub struct RecentRows {
     /// The state that rows are kept in.
     pub state: StateId,
-    /// How many earlier rows.
+    /// Number of earlier rows.
     pub n_before: u32,
 }
 

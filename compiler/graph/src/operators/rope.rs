@@ -27,7 +27,7 @@ use crate::value_type::{Dim, ValueType};
 /// Turns pairs of dimensions.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Rope {
-    /// Which two dimensions turn together.
+    /// The two dimensions that turn together.
     pub pairing: RotaryPairing,
 }
 

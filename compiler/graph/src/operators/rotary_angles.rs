@@ -21,7 +21,7 @@ pub struct RotaryAngles {
     pub n_dims: u32,
     /// Base of the frequencies: `base^(-2i / n_dims)`.
     pub base: f32,
-    /// How the frequencies are stretched for a longer context.
+    /// The stretching of the frequencies for a longer context.
     pub scaling: RotaryScaling,
 }
 

@@ -15,7 +15,7 @@ use crate::value_type::ValueType;
 pub struct Slice {
     /// The first column.
     pub start: u32,
-    /// How many columns.
+    /// Number of columns.
     pub len: u32,
 }
 

@@ -15,7 +15,7 @@ use crate::value_type::{Element, ValueType};
 /// The greatest numbers and their places.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
 pub struct TopK {
-    /// How many.
+    /// Number of places.
     pub k: u32,
 }
 

@@ -32,7 +32,7 @@ pub(crate) struct Context<'a> {
     pub(crate) values: &'a HeadRows,
     /// Factor on the scores.
     pub(crate) scale: f32,
-    /// How many positions back a query sees, itself among them.
+    /// Number of positions that a query sees, itself among them.
     pub(crate) window: usize,
     /// Bends the scores: `cap * tanh(score / cap)`.
     pub(crate) soft_cap: Option<f32>,

@@ -15,7 +15,7 @@ use candle_core::{DType, Tensor};
 
 use crate::examples::{Example, examples, numbers};
 
-/// How far a kernel may be from the reference evaluation, relative to the greatest number.
+/// The greatest distance of a kernel from the reference evaluation, relative to the greatest number.
 const BOUND: f32 = 3e-6;
 
 const LENGTHS: [Lengths; 3] = [

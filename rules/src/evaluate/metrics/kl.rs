@@ -140,7 +140,7 @@ fn check_limits(node: &Record) -> Result<(), Vec<Fault>> {
     if faults.is_empty() { Ok(()) } else { Err(faults) }
 }
 
-/// What a number may be.
+/// The range of a number.
 struct Bound {
     /// In words.
     shown: String,

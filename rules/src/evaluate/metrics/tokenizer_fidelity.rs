@@ -163,7 +163,7 @@ impl Action for Compare {
     }
 }
 
-/// What a message calls what is compared.
+/// The word for the compared part in a message.
 struct Names<'a> {
     data: &'a str,
     file: &'a str,

@@ -1,4 +1,4 @@
-//! What `mc run` is asked: words, token ids, or the lines of a file.
+//! Prompts of `mc run`: words, token ids, or the lines of a file.
 
 use std::io::{IsTerminal, Read};
 use std::path::Path;
