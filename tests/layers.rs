@@ -59,7 +59,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("mc-analysis", &["mc-files", "mc-ir", "mc-syntax"]),
-    ("mc-hostile", &["mc-family", "mc-gguf", "mc-safetensors"]),
+    ("mc-hostile", &["mc-decoder", "mc-family", "mc-gguf", "mc-safetensors"]),
     ("mc-execute", &["mc-digest", "mc-files", "mc-ir", "mc-store"]),
     (
         "mc-driver",

@@ -413,6 +413,11 @@ fn what_files_have_no_words_for_is_refused_and_nothing_else() {
             json!({"mlp_only_layers": [0]}),
             "layers without experts among layers with them in a `qwen3moe` model",
         ),
+        (
+            "qwen3moe",
+            json!({"norm_topk_prob": false}),
+            "shares of experts that do not sum to 1 in a `qwen3moe` model",
+        ),
     ] {
         assert_eq!(refusals(family, &changes), [format!("GGUF has no words for {expected}")]);
     }

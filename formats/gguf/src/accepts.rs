@@ -22,7 +22,8 @@ pub(crate) fn refusals(model: &ModelDescription<'_>) -> Vec<Refusal> {
         return vec![Refusal::new(message)];
     };
     let check = Check { architecture, decoder: model.decoder };
-    let found = [check.scaling(), check.base(), check.windows(), check.positions(), check.experts()];
+    let found =
+        [check.scaling(), check.base(), check.windows(), check.positions(), check.experts(), check.shares()];
     found.into_iter().flatten().map(Refusal::new).collect()
 }
 
@@ -91,6 +92,13 @@ impl Check<'_> {
             );
             format!("{}; {expected}", self.lacking("these layers without positions"))
         })
+    }
+
+    /// Readers divide the shares of the chosen experts by their sum, whatever the model.
+    fn shares(&self) -> Option<String> {
+        let mut experts = self.decoder.blocks.iter().filter_map(|block| block.experts());
+        let is_plain = experts.any(|experts| !experts.is_normalized);
+        is_plain.then(|| self.lacking("shares of experts that do not sum to 1"))
     }
 
     fn experts(&self) -> Option<String> {

@@ -3,6 +3,7 @@
 //! Source: `modeling_qwen3_moe.py` and `configuration_qwen3_moe.py` of Transformers.
 
 use mc_decoder::kinds::attention::Attention;
+use mc_decoder::kinds::experts::Experts;
 use mc_decoder::program::Decoder;
 use mc_tensor::model_tensor::ModelTensor;
 use serde_json::Value;
@@ -52,10 +53,13 @@ impl Family for Qwen3Moe {
     fn decoder(&self, config: &Value) -> Result<Decoder, FamilyError> {
         let config = Config::new(CONFIG, config)?;
         let outline = Outline::read(&config, &DEFAULTS)?;
-        refuse_unscaled_experts(&config)?;
         let has_experts = expert_layers(&config, outline.n_blocks)?;
         let n_ff = config.need_count("moe_intermediate_size")?;
-        let experts = experts(&config, "num_experts", n_ff, &outline.feed_forward, outline.n_blocks)?;
+        let experts = Experts {
+            // As Transformers has it, where the key is absent, too.
+            is_normalized: config.flag("norm_topk_prob")?,
+            ..experts(&config, "num_experts", n_ff, &outline.feed_forward, outline.n_blocks)?
+        };
         let attention =
             Attention { window: switched_window(&config)?, ..qwen3::attention(&config, &outline)? };
         Ok(outline.decoder(|block| {
@@ -79,12 +83,4 @@ fn expert_layers(config: &Config<'_>, n_blocks: u32) -> Result<Vec<bool>, Family
     };
     let has_experts = |block: u32| (block + 1).is_multiple_of(step) && !dense.contains(&u64::from(block));
     Ok((0..n_blocks).map(has_experts).collect())
-}
-
-/// Refuses weights of experts that do not sum to 1, which no program says.
-fn refuse_unscaled_experts(config: &Config<'_>) -> Result<(), FamilyError> {
-    if config.get("norm_topk_prob").is_some() && !config.flag("norm_topk_prob")? {
-        return Err(config.unsupported("norm_topk_prob", "expected `true`"));
-    }
-    Ok(())
 }

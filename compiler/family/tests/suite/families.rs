@@ -445,7 +445,7 @@ fn what_no_program_says_is_refused() {
         ("qwen2", json!({"max_window_layers": "all"}), "`max_window_layers`"),
         ("qwen3moe", json!({"mlp_only_layers": [9]}), "`mlp_only_layers`"),
         ("qwen3moe", json!({"decoder_sparse_step": "all"}), "`decoder_sparse_step`"),
-        ("qwen3moe", json!({"norm_topk_prob": false}), "`norm_topk_prob`"),
+        ("qwen3moe", json!({"norm_topk_prob": "yes"}), "`norm_topk_prob`"),
         ("gemma2", json!({"hidden_activation": "gelu"}), "`hidden_activation`"),
         ("gemma2", json!({"sliding_window_pattern": 4}), "`sliding_window_pattern`"),
         ("gemma2", json!({"layer_types": ["full_attention"]}), "for each of 2 layers"),
