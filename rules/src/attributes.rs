@@ -4,9 +4,9 @@
 //! one is an `Option`.
 
 use mc_ir::attribute::{Place, Placed, Record, Value};
-use mc_ir::fault::Fault;
 use mc_ir::label::Label;
 use mc_ir::rule::{RuleContext, SourceError};
+use mc_ir::rule_error::RuleError;
 
 /// The text, path or pattern of a child's argument.
 pub(crate) fn text<'a>(record: &'a Record, name: &str) -> Option<&'a str> {
@@ -46,8 +46,8 @@ pub(crate) fn place_of(record: &Record, name: &str) -> Place {
 }
 
 /// A source file that cannot be read, as a fault at the attribute that named it.
-pub(crate) fn source_fault(place: Place, code: &'static str, error: &SourceError) -> Fault {
-    Fault::new(place, code, error.message.clone()).file(error.path.clone())
+pub(crate) fn source_error(place: Place, code: &'static str, error: &SourceError) -> RuleError {
+    RuleError::new(place, code, error.message.clone()).file(error.path.clone())
 }
 
 /// A path of the package as messages call it: from the workspace's root. One of a fetched file is absolute already.
@@ -83,14 +83,14 @@ pub(crate) fn provider<T: mc_ir::provider::Provider + Clone>(
     ctx: &dyn RuleContext,
     label: &Placed<Label>,
     expected: &str,
-) -> Result<T, Vec<Fault>> {
+) -> Result<T, Vec<RuleError>> {
     let Ok(providers) = ctx.providers(&label.value) else {
         return Err(Vec::new());
     };
     providers.get::<T>().cloned().ok_or_else(|| {
         let message = format!("`{}` is not {expected}", label.value);
         vec![
-            Fault::new(label.place, "rule::provider", message)
+            RuleError::new(label.place, "rule::provider", message)
                 .help(format!("Name a target that is {expected}")),
         ]
     })

@@ -19,7 +19,7 @@ fn kinds() -> impl Iterator<Item = RemoteKind> {
 
 /// Why a command is no step that can be done here.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NotMade {
+pub enum RemoteKindError {
     /// A kind, or a version of it, that this `mc` does not have.
     #[error("`{found}` is no step that this mc does for others; it does {known}")]
     UnknownKind {
@@ -46,14 +46,14 @@ pub fn is_remote(kind: ActionKind) -> bool {
 /// The action of a kind such as `tensor@2` with these parameters.
 ///
 /// # Errors
-/// [`NotMade`] when there is none.
-pub fn make(kind: &str, parameters: &Parameters) -> Result<Box<dyn Action>, NotMade> {
+/// [`RemoteKindError`] when there is none.
+pub fn make(kind: &str, parameters: &Parameters) -> Result<Box<dyn Action>, RemoteKindError> {
     let shown = |kind: ActionKind| format!("{}@{}", kind.name, kind.version);
     let Some(known) = kinds().find(|known| shown(known.kind) == kind) else {
         let known: Vec<String> = kinds().map(|known| format!("`{}`", shown(known.kind))).collect();
-        return Err(NotMade::UnknownKind { found: kind.to_owned(), known: known.join(", ") });
+        return Err(RemoteKindError::UnknownKind { found: kind.to_owned(), known: known.join(", ") });
     };
-    let refused = |reason: String| NotMade::Parameters { kind: kind.to_owned(), reason };
+    let refused = |reason: String| RemoteKindError::Parameters { kind: kind.to_owned(), reason };
     let action = (known.make)(parameters).map_err(refused)?;
     if action.kind() != known.kind || action.parameters() != parameters {
         return Err(refused("They do not come out as they went in".to_owned()));

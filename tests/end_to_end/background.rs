@@ -22,13 +22,13 @@ impl Background {
     }
 
     /// What it told so far.
-    pub(crate) fn told(&self) -> String {
+    pub(crate) fn reported(&self) -> String {
         fs::read_to_string(&self.log).unwrap()
     }
 
     /// The steps that were told as done.
     pub(crate) fn steps(&self) -> BTreeSet<String> {
-        steps(&self.told())
+        steps(&self.reported())
     }
 
     /// Waits until at least this many steps are done.

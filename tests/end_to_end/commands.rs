@@ -62,7 +62,7 @@ fn check_tells_every_mistake_at_once() {
 }
 
 #[test]
-fn unknown_labels_are_told_with_the_nearest() {
+fn unknown_labels_are_reported_with_the_nearest() {
     let sandbox = Sandbox::new();
     let ran = sandbox.mc(&["build", "//models:roadtrip-q4kn"]).exits(2);
     assert!(ran.errors()[0].contains("Did you mean `//models:roadtrip-q4km`?"), "{}", ran.stderr);
@@ -116,8 +116,8 @@ fn the_store_is_counted_checked_and_removed_only_when_told_so() {
     let verified = sandbox.mc(&["cache", "verify", "--output", "json"]).exits(0).json();
     assert_eq!((&verified["blobs"], &verified["damaged"]), (&stats["blobs"], &Value::Array(Vec::new())));
 
-    let told = sandbox.mc(&["clean", "--dry-run"]).exits(0).stdout;
-    assert!(told.starts_with("would remove ") && told.ends_with("mc-out\n"), "{told}");
+    let reported = sandbox.mc(&["clean", "--dry-run"]).exits(0).stdout;
+    assert!(reported.starts_with("would remove ") && reported.ends_with("mc-out\n"), "{reported}");
     sandbox.mc(&["clean", "--cache"]).exits(2);
     assert_eq!(sandbox.build(&[GGUF]).n_ran(), 0);
     sandbox.mc(&["clean"]).exits(0);

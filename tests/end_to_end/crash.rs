@@ -105,7 +105,7 @@ fn an_interrupt_ends_with_its_own_code_and_keeps_what_is_done() {
     build.wait_for_steps(3);
     build.interrupt();
     assert_eq!(build.child.wait().unwrap().code(), Some(8));
-    let log = build.told();
+    let log = build.reported();
     assert!(log.contains("interrupted: every step that had finished is kept"), "{log}");
     assert!(sandbox.files("mc-out").is_empty());
     assert!(!sandbox.cache.join("tmp").exists(), "unfinished files were left behind");
@@ -125,7 +125,7 @@ fn an_interrupt_does_not_wait_for_what_is_measured() {
     build.wait_for_measuring();
     build.interrupt();
     assert_eq!(build.child.wait().unwrap().code(), Some(8));
-    let log = build.told();
+    let log = build.reported();
     assert!(log.contains("interrupted: every step that had finished is kept"), "{log}");
     assert!(!build.has_done("perplexity"), "{log}");
 }

@@ -129,7 +129,7 @@ fn a_limit_on_the_size_of_files_is_one_error_and_the_store_stays_usable() {
 }
 
 #[test]
-fn a_limit_on_the_size_of_files_is_told_where_the_result_is_written() {
+fn a_limit_on_the_size_of_files_is_reported_where_the_result_is_written() {
     let sandbox = Sandbox::new();
     let file = sandbox.dir().join("script");
     let script = format!("ulimit -f 1; exec >'{}'", file.display());

@@ -104,9 +104,9 @@ fn listing(base: &Path) -> String {
 #[test]
 fn a_fetched_checkpoint_builds_the_same_bytes_as_a_folder() {
     let elsewhere = Elsewhere::new();
-    let mut told = String::new();
+    let mut reported = String::new();
     let mut tell = |ran: Ran| {
-        told.push_str(&format!("{}{}", ran.stdout, ran.stderr));
+        reported.push_str(&format!("{}{}", ran.stdout, ran.stderr));
         ran
     };
     let unpinned = tell(elsewhere.mc(&["build", GGUF]).exits(2));
@@ -142,7 +142,7 @@ fn a_fetched_checkpoint_builds_the_same_bytes_as_a_folder() {
     assert!(removed.stdout.starts_with("removed hf"), "{}", removed.stdout);
 
     // The token was used, and is nowhere.
-    let mut texts = vec![told, lock];
+    let mut texts = vec![reported, lock];
     for path in files_below(elsewhere.sandbox.dir()) {
         texts.push(path.display().to_string());
         texts.push(String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned());
@@ -258,7 +258,7 @@ fn a_credential_helper_is_asked_for_plain_servers() {
 }
 
 #[test]
-fn a_server_that_lets_nobody_in_is_told_with_what_to_do() {
+fn a_server_that_lets_nobody_in_is_reported_with_what_to_do() {
     let elsewhere = Elsewhere::new();
     let refused = run(elsewhere.command(&["lock"]).env("HF_TOKEN", "wrong-neverToBeSeen")).exits(1);
     assert!(refused.stderr.contains("refused access (status 401): gated"), "{}", refused.stderr);
@@ -268,7 +268,7 @@ fn a_server_that_lets_nobody_in_is_told_with_what_to_do() {
 }
 
 #[test]
-fn a_branch_is_told_with_the_commit_to_write() {
+fn a_branch_is_reported_with_the_commit_to_write() {
     let elsewhere = Elsewhere::new();
     elsewhere.sandbox.edit("models/package.kdl", COMMIT, "main");
     let check = elsewhere.mc(&["check"]).exits(2);
@@ -322,7 +322,10 @@ fn pipes_and_endless_files_in_the_place_of_settings_are_not_waited_for() {
     for path in [&pipe, &long] {
         fs::remove_file(&lock).unwrap();
         fs::rename(path, &lock).unwrap();
-        let told = world.mc(&["fetch"]).exits(2).stderr;
-        assert!(told.contains("expected a regular file") || told.contains("limit for a file"), "{told}");
+        let reported = world.mc(&["fetch"]).exits(2).stderr;
+        assert!(
+            reported.contains("expected a regular file") || reported.contains("limit for a file"),
+            "{reported}"
+        );
     }
 }

@@ -59,7 +59,7 @@ fn check_cut(expected: &str, path: &str, n_bytes: u64) {
 }
 
 #[test]
-fn adapters_that_do_not_fit_are_told_with_both_names() {
+fn adapters_that_do_not_fit_are_reported_with_both_names() {
     let place = &place("\":roadtrip-adapter\" scale");
     let first = "base_model.model.model.layers.0.mlp.down_proj.lora_A.weight";
     let names =
@@ -85,7 +85,7 @@ fn adapters_that_do_not_fit_are_told_with_both_names() {
 }
 
 #[test]
-fn an_adapter_of_another_base_is_told_with_both_bases() {
+fn an_adapter_of_another_base_is_reported_with_both_bases() {
     let expected =
         ["`//models:roadtrip-adapter` was trained on `//models:other`", "`//models:roadtrip-base`"];
     check(GGUF, 2, &expected, |sandbox| {
@@ -99,7 +99,7 @@ fn an_adapter_of_another_base_is_told_with_both_bases() {
 }
 
 #[test]
-fn weights_that_are_cut_off_are_told_with_both_lengths() {
+fn weights_that_are_cut_off_are_reported_with_both_lengths() {
     check_cut("found 0", WEIGHTS, 0);
     check_cut("its header needs 8 bytes, found 5", WEIGHTS, 5);
     check_cut("its header needs 4096 bytes, found 100", WEIGHTS, 100);
@@ -108,7 +108,7 @@ fn weights_that_are_cut_off_are_told_with_both_lengths() {
 }
 
 #[test]
-fn headers_that_lie_are_told_with_the_tensor() {
+fn headers_that_lie_are_reported_with_the_tensor() {
     let norm = "model.norm.weight";
     check(GGUF, 2, &["The header claims 9223372036854775807 bytes"], |sandbox| {
         change_bytes(&sandbox.path(WEIGHTS), |bytes| bytes[..8].copy_from_slice(&i64::MAX.to_le_bytes()));
@@ -127,7 +127,7 @@ fn headers_that_lie_are_told_with_the_tensor() {
 }
 
 #[test]
-fn a_number_that_is_none_is_told_with_tensor_row_and_column() {
+fn a_number_that_is_none_is_reported_with_tensor_row_and_column() {
     let up = "model.layers.1.mlp.up_proj.weight";
     let place = "`blk.1.ffn_up.weight` has NaN at row 3, column 17";
     check(UNCALIBRATED, 1, &["blk.1.ffn_up.weight", place], |sandbox| {
@@ -159,13 +159,13 @@ fn blocks_out_of_range_are_warned_of_each_time() {
 }
 
 #[test]
-fn missing_and_broken_files_of_a_checkpoint_are_told() {
+fn missing_and_broken_files_of_a_checkpoint_are_reported() {
     let place = &place(BASE);
-    let told = [
+    let reported = [
         ("tokenizer.json", "neither `tokenizer.json` nor `tokenizer.model`"),
         ("config.json", "no `config.json`"),
     ];
-    for (file, missing) in told {
+    for (file, missing) in reported {
         check(GGUF, 2, &[&format!("There is {missing} in `models/base`"), place], |sandbox| {
             fs::remove_file(sandbox.path("models/base").join(file)).unwrap();
         });
@@ -179,14 +179,14 @@ fn missing_and_broken_files_of_a_checkpoint_are_told() {
 }
 
 #[test]
-fn an_unknown_quantization_is_told_with_the_nearest_name() {
+fn an_unknown_quantization_is_reported_with_the_nearest_name() {
     check(BUNDLE, 2, &["found the text `Q4_KM`", "Did you mean `Q4_K_M`?", &place("\"F16\"")], |sandbox| {
         sandbox.edit(PACKAGE, "quantize \"F16\"", "quantize \"Q4_KM\"");
     });
 }
 
 #[test]
-fn calibration_that_is_also_measured_on_is_told_with_its_lines() {
+fn calibration_that_is_also_measured_on_is_reported_with_its_lines() {
     let first = "models/data/calibration/prose.txt:1 = models/data/evaluation/seen.txt:1: ";
     check("//models:roadtrip-q4km-ios.gate", 1, &["share 40 lines; expected none", first], |sandbox| {
         let prose = fs::read_to_string(sandbox.path("models/data/calibration/prose.txt")).unwrap();
@@ -249,7 +249,7 @@ fn a_gguf_that_is_cut_off_or_lies_is_one_error() {
 
 /// A file that is all holes costs nothing on a disk, and would be hashed for hours.
 #[test]
-fn files_that_are_far_too_long_are_told_before_they_are_read() {
+fn files_that_are_far_too_long_are_reported_before_they_are_read() {
     let lengthen = |path: &'static str| {
         move |sandbox: &Sandbox| {
             let path = sandbox.path(path);

@@ -69,8 +69,8 @@ fn results_that_their_reader_refuses_are_made_here_in_the_same_build() {
     let made = maker.build(&[TARGET]);
     for user in [clone(), clone()] {
         let built = user.build(&[&team, TARGET]);
-        let told = built.stderr.lines().filter(|line| line.starts_with("warning: ")).collect::<Vec<_>>();
-        assert!(told.len() == 1 && told[0].contains("results that others made"), "{}", built.stderr);
+        let reported = built.stderr.lines().filter(|line| line.starts_with("warning: ")).collect::<Vec<_>>();
+        assert!(reported.len() == 1 && reported[0].contains("results that others made"), "{}", built.stderr);
         assert!(built.n_ran() >= 38, "{}", built.stderr);
         assert_eq!(built.digests(), made.digests());
         assert_eq!(user.build(&[&team, TARGET]).n_ran(), 0);

@@ -89,7 +89,7 @@ fn what_was_agreed_upon_can_be_asked() {
 }
 
 #[test]
-fn the_cache_and_the_workers_are_told_different_things() {
+fn the_cache_and_the_workers_are_reported_different_things() {
     let sandbox = Sandbox::new();
     let (team, worker) = (team(&sandbox), worker(&sandbox));
     let (both, cache, exec) =
@@ -126,7 +126,7 @@ fn the_workspace_may_name_the_workers() {
 }
 
 #[test]
-fn workers_are_told_a_token_of_googles() {
+fn workers_are_reported_a_token_of_googles() {
     let sandbox = Sandbox::new();
     let (team, worker) = (team(&sandbox), worker(&sandbox));
     worker.let_in("Bearer ya29.neverToBeSeen");
@@ -248,8 +248,8 @@ fn a_step_of_another_mc_is_refused() {
         (&["tensor@2", "expression"], "expected `--NAME=VALUE`"),
     ] {
         let (ran, made) = step(arguments, &[]);
-        let told = ran.exits(2).stderr;
-        assert!(told.contains(reason), "{told}");
+        let reported = ran.exits(2).stderr;
+        assert!(reported.contains(reason), "{reported}");
         assert!(made.is_empty(), "{made:?}");
     }
 }

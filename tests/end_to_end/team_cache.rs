@@ -247,13 +247,13 @@ fn whether_a_server_is_a_cache_at_all_is_asked() {
     let ran = asked(&cache.root()).exits(0);
     assert!(ran.stdout.contains("answers"), "{}", ran.stdout);
     assert_eq!(cache.requests()[0].path, format!("/ac/{}", "0".repeat(64)));
-    for (address, told) in [
+    for (address, reported) in [
         ("http://127.0.0.1:1".to_owned(), "refused"),
         (says("200 OK", "<html>Who are you?</html>").root(), "is it a cache, or a page to log in?"),
         (says("401 Unauthorized", "").root(), "say who asks with"),
     ] {
         let ran = asked(&address).exits(1);
-        assert!(ran.stderr.contains(told), "{}", ran.stderr);
+        assert!(ran.stderr.contains(reported), "{}", ran.stderr);
     }
 }
 

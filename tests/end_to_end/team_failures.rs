@@ -53,7 +53,7 @@ fn a_cache_that_was_cleared_is_no_failure() {
 }
 
 #[test]
-fn a_cache_that_is_none_is_told_of() {
+fn a_cache_that_is_none_is_reported_of() {
     static N_PUT: AtomicUsize = AtomicUsize::new(0);
     let team = server_that(|method| {
         N_PUT.fetch_add(usize::from(method == "PUT"), Ordering::Relaxed);
@@ -120,14 +120,14 @@ fn a_required_server_that_fails_ends_what_is_measured() {
     build.wait_for_measuring();
     HAS_FAILED.store(true, Ordering::Relaxed);
     assert_eq!(build.child.wait().unwrap().code(), Some(1));
-    let told = build.told();
-    assert_eq!(told.matches("error").count(), 1, "{told}");
-    assert!(told.contains("The remote cache http://") && !build.has_done("perplexity"), "{told}");
+    let reported = build.reported();
+    assert_eq!(reported.matches("error").count(), 1, "{reported}");
+    assert!(reported.contains("The remote cache http://") && !build.has_done("perplexity"), "{reported}");
     assert!(!sandbox.cache.join("tmp").exists(), "unfinished files were left behind");
 }
 
 #[test]
-fn what_failed_for_another_reason_is_told_before_the_failure_of_the_cache() {
+fn what_failed_for_another_reason_is_reported_before_the_failure_of_the_cache() {
     let sandbox = clone();
     let weights = sandbox.path("models/base/model.safetensors");
     set_element(&weights, "model.layers.0.mlp.up_proj.weight", [0, 0], f32::NAN);
@@ -256,7 +256,7 @@ fn nobody_who_interrupts_waits_for_a_server() {
         let connection = listener.accept().unwrap();
         build.interrupt();
         let code = build.child.wait().unwrap().code();
-        let said = build.told();
+        let said = build.reported();
         assert_eq!(code, Some(8), "{said}");
         drop(connection);
         assert!(said.contains("interrupted: every step that had finished is kept"), "{said}");

@@ -195,14 +195,14 @@ fn workers_are_asked_under_signatures_only_by_whoever_trusts_them() {
     for option in [&sign, &ask] {
         let built = build(&clone(), &[option]);
         assert_eq!(ran_remotely(&built), 0);
-        let told = "are not asked, because nobody signs what they make";
+        let reported = "are not asked, because nobody signs what they make";
         assert_eq!(
             built.stderr.matches("warning: ").count(),
-            built.stderr.matches(told).count(),
+            built.stderr.matches(reported).count(),
             "{}",
             built.stderr
         );
-        assert!(built.stderr.contains(told), "{}", built.stderr);
+        assert!(built.stderr.contains(reported), "{}", built.stderr);
     }
     assert_eq!(worker.did(), "");
     fs::remove_dir_all(ci.dir().join("team/blake3/ac")).unwrap();
@@ -276,18 +276,18 @@ fn an_account_of_googles_that_gets_no_token_costs_one_warning_or_one_error() {
     let team = format!("--remote-cache={}", server.root());
     let ran = logged_in(&clone(), &server, &[&team, TARGET]).exits(0);
     assert_eq!(ran.stderr.matches("warning:").count(), 1, "{}", ran.stderr);
-    let told = "answered with status 400 (`invalid_grant`); log in again with `gcloud auth";
-    assert!(ran.stderr.contains(told), "{}", ran.stderr);
+    let reported = "answered with status 400 (`invalid_grant`); log in again with `gcloud auth";
+    assert!(ran.stderr.contains(reported), "{}", ran.stderr);
     let ran = logged_in(&clone(), &server, &[&team, "--remote-cache-required", TARGET]).exits(1);
-    assert!(ran.errors().len() == 1 && ran.stderr.contains(told), "{}", ran.stderr);
+    assert!(ran.errors().len() == 1 && ran.stderr.contains(reported), "{}", ran.stderr);
 
     let lost = |team: &str, file: &str| {
         let sandbox = clone();
         let mut command = sandbox.command(&["build", "--google-default-credentials", team, TARGET]);
         run(command.env("GOOGLE_APPLICATION_CREDENTIALS", file)).exits(2).stderr
     };
-    let told = lost("--remote-cache=https://cache.example", "/no/such/file");
-    assert!(told.contains("Google's credentials in `/no/such/file`: it cannot be read"), "{told}");
-    let told = lost("--remote-cache=grpc://cache.example", "/no/such/file");
-    assert!(told.contains("is for servers over TLS or on this machine"), "{told}");
+    let reported = lost("--remote-cache=https://cache.example", "/no/such/file");
+    assert!(reported.contains("Google's credentials in `/no/such/file`: it cannot be read"), "{reported}");
+    let reported = lost("--remote-cache=grpc://cache.example", "/no/such/file");
+    assert!(reported.contains("is for servers over TLS or on this machine"), "{reported}");
 }

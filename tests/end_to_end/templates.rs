@@ -70,6 +70,6 @@ fn an_interrupt_ends_a_build_that_renders() {
         build.signal(signal);
         assert_eq!(build.child.wait().unwrap().code(), Some(8));
         assert!(begin.elapsed() < Duration::from_secs(60), "{:?}", begin.elapsed());
-        assert!(!build.has_done("accuracy"), "{}", build.told());
+        assert!(!build.has_done("accuracy"), "{}", build.reported());
     }
 }

@@ -45,9 +45,9 @@ fn without_colors(text: &str) -> String {
 /// Asserts that nothing that was written steers a terminal, and that what would is shown.
 #[track_caller]
 fn check_shown(ran: &Ran) {
-    let told = format!("{}{}", ran.stdout, ran.stderr);
-    assert!(!told.chars().any(steers), "{told:?}");
-    assert!(told.contains(SHOWN) || told.contains(IN_JSON), "{told}");
+    let reported = format!("{}{}", ran.stdout, ran.stderr);
+    assert!(!reported.chars().any(steers), "{reported:?}");
+    assert!(reported.contains(SHOWN) || reported.contains(IN_JSON), "{reported}");
 }
 
 /// Runs a command as text, in colors and as JSON.
@@ -66,7 +66,7 @@ fn check(sandbox: &Sandbox, arguments: &[&str]) {
 }
 
 #[test]
-fn declarations_with_control_characters_are_told_without_obeying_them() {
+fn declarations_with_control_characters_are_reported_without_obeying_them() {
     let sandbox = Sandbox::new();
     let declarations = [
         format!("\"{HOSTILE}\" \"x\"\n"),
@@ -94,7 +94,7 @@ fn declarations_with_control_characters_are_told_without_obeying_them() {
 }
 
 #[test]
-fn arguments_and_paths_with_control_characters_are_told_without_obeying_them() {
+fn arguments_and_paths_with_control_characters_are_reported_without_obeying_them() {
     let sandbox = Sandbox::new();
     let label = format!("//models:{HOSTILE}");
     let option = format!("--{HOSTILE}");
@@ -141,7 +141,7 @@ fn arguments_and_paths_with_control_characters_are_told_without_obeying_them() {
 
 #[cfg(unix)]
 #[test]
-fn a_path_that_is_not_text_is_told_without_obeying_it() {
+fn a_path_that_is_not_text_is_reported_without_obeying_it() {
     use std::ffi::OsStr;
     use std::os::unix::ffi::OsStrExt;
 
@@ -235,7 +235,7 @@ fn pieces_of_a_vocabulary_are_shown_and_not_obeyed() {
 }
 
 #[test]
-fn what_a_chat_template_says_is_told_without_obeying_it() {
+fn what_a_chat_template_says_is_reported_without_obeying_it() {
     let sandbox = Sandbox::warm_gguf();
     let path = sandbox.path("models/base/tokenizer_config.json");
     let mut config: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();

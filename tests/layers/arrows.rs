@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cycle_of_files_is_told_with_the_names_that_make_it() {
+    fn a_cycle_of_files_is_reported_with_the_names_that_make_it() {
         let sources = sources(&[
             ("lib.rs", "mod a; mod b; mod c;"),
             ("a.rs", "use crate::b::{self, B};"),
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn an_arrow_back_between_folders_is_told_although_no_file_imports_itself() {
+    fn an_arrow_back_between_folders_is_reported_although_no_file_imports_itself() {
         let sources = sources(&[
             ("lib.rs", "mod low; mod high;"),
             ("low/mod.rs", "pub mod one; pub mod two;"),

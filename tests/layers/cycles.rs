@@ -7,15 +7,15 @@ pub(crate) type Arrows = BTreeMap<String, BTreeMap<String, String>>;
 
 /// Describes a shortest cycle through each node that has one and is on none of the cycles before it.
 pub(crate) fn cycles(arrows: &Arrows) -> Vec<String> {
-    let mut told: BTreeSet<&str> = BTreeSet::new();
+    let mut reported: BTreeSet<&str> = BTreeSet::new();
     let mut found = Vec::new();
     for node in arrows.keys() {
-        if told.contains(node.as_str()) {
+        if reported.contains(node.as_str()) {
             continue;
         }
         if let Some(cycle) = shortest(arrows, node) {
             found.push(describe(arrows, &cycle));
-            told.extend(cycle);
+            reported.extend(cycle);
         }
     }
     found

@@ -63,11 +63,11 @@ fn the_table_of_a_rule_has_every_attribute() {
     for rule in rules(&sandbox) {
         // The diagnostic about a name that is like no other lists those that are known.
         sandbox.write("models/package.kdl", &format!("{rule} \"name\" qqqqqqqqqqqq=1\n"));
-        let told = sandbox.run("mc check");
+        let reported = sandbox.run("mc check");
         let is_list = |line: &&str| line.contains("Known: ") || line.contains("The only attribute is ");
-        let list = told.lines().find(is_list).unwrap_or_default();
+        let list = reported.lines().find(is_list).unwrap_or_default();
         let known: Vec<&str> = list.split('`').skip(1).step_by(2).collect();
-        assert!(!known.is_empty(), "`{rule}` has no attributes: {told}");
+        assert!(!known.is_empty(), "`{rule}` has no attributes: {reported}");
         let page = fs::read_to_string(docs().join(format!("rules/{rule}.md"))).unwrap();
         for attribute in known {
             assert!(

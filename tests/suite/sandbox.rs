@@ -87,23 +87,25 @@ impl Sandbox {
     }
 
     fn other(&self, words: &[&str]) -> Result<String, String> {
-        let told = |error: std::io::Error| error.to_string();
+        let reported = |error: std::io::Error| error.to_string();
         match words {
-            ["cat", path] => fs::read_to_string(self.root.join(path)).map_err(told),
-            ["ls", path] => list(&self.root.join(path)).map_err(told),
-            ["rm", path] => fs::remove_file(self.root.join(path)).map(quiet).map_err(told),
-            ["rm", "-r", path] => fs::remove_dir_all(self.root.join(path)).map(quiet).map_err(told),
-            ["mv", from, to] => fs::rename(self.root.join(from), self.root.join(to)).map(quiet).map_err(told),
+            ["cat", path] => fs::read_to_string(self.root.join(path)).map_err(reported),
+            ["ls", path] => list(&self.root.join(path)).map_err(reported),
+            ["rm", path] => fs::remove_file(self.root.join(path)).map(quiet).map_err(reported),
+            ["rm", "-r", path] => fs::remove_dir_all(self.root.join(path)).map(quiet).map_err(reported),
+            ["mv", from, to] => {
+                fs::rename(self.root.join(from), self.root.join(to)).map(quiet).map_err(reported)
+            }
             ["cp", from, to] => {
                 // Bytes only: outputs are read-only, and their copies are there to be changed.
                 let bytes = fs::read(self.root.join(from));
-                bytes.and_then(|bytes| fs::write(self.root.join(to), bytes)).map(quiet).map_err(told)
+                bytes.and_then(|bytes| fs::write(self.root.join(to), bytes)).map(quiet).map_err(reported)
             }
-            ["touch", path] => touch(&self.root.join(path)).map(quiet).map_err(told),
+            ["touch", path] => touch(&self.root.join(path)).map(quiet).map_err(reported),
             ["truncate", "-s", size, path] => {
                 let size = size.parse().map_err(|_| format!("`{size}` is no size"))?;
                 let file = File::options().write(true).open(self.root.join(path));
-                file.and_then(|file| file.set_len(size)).map(quiet).map_err(told)
+                file.and_then(|file| file.set_len(size)).map(quiet).map_err(reported)
             }
             ["sed", "-i", script, path] => replace(&self.root.join(path), script),
             _ => Err(format!("`{}` is no command of the suite", words.join(" "))),

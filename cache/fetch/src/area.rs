@@ -362,7 +362,7 @@ fn is_private(store: &Folder, path: &Path) -> bool {
 
 /// Tells whether something else is in the place of a file, or nothing.
 pub(crate) fn is_replaced(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::NotFound || mc_files::refused::Refused::of(error).is_some()
+    error.kind() == io::ErrorKind::NotFound || mc_files::path_error::PathError::of(error).is_some()
 }
 
 /// Writes a note beside a folder, for those who may read the folder.

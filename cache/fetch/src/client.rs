@@ -12,11 +12,11 @@ use crate::error::FetchError;
 use crate::http::agents::Agents;
 use crate::http::answer::Answer;
 use crate::http::ask::{Access, Ask};
+use crate::http::auth_headers::AuthHeaders;
 use crate::http::refusal::{Refusal, patiently};
 use crate::http::sending::{Sending, Verb};
-use crate::http::told::Told;
-use crate::patience::Patience;
 use crate::proxies::Proxies;
+use crate::stall_limit::StallLimit;
 use crate::tls::Pem;
 use crate::url::Url;
 
@@ -33,8 +33,12 @@ impl Client {
     ///
     /// # Errors
     /// When a proxy's address cannot be used.
-    pub fn new(credentials: Credentials, patience: Patience, proxies: &Proxies) -> Result<Self, FetchError> {
-        Self::over(credentials, patience, proxies, &Pem::default())
+    pub fn new(
+        credentials: Credentials,
+        stall_limit: StallLimit,
+        proxies: &Proxies,
+    ) -> Result<Self, FetchError> {
+        Self::over(credentials, stall_limit, proxies, &Pem::default())
     }
 
     /// The same with certificates and keys of the user's.
@@ -43,17 +47,17 @@ impl Client {
     /// When a proxy's address cannot be used.
     pub fn over(
         credentials: Credentials,
-        patience: Patience,
+        stall_limit: StallLimit,
         proxies: &Proxies,
         pem: &Pem,
     ) -> Result<Self, FetchError> {
-        let agents = Agents::new(patience, proxies, pem)?;
+        let agents = Agents::new(stall_limit, proxies, pem)?;
         Ok(Self { agents, credentials, tokens: Tokens::default() })
     }
 
     /// The patience that servers are given.
-    pub(crate) fn patience(&self) -> &Patience {
-        &self.agents.patience
+    pub(crate) fn stall_limit(&self) -> &StallLimit {
+        &self.agents.stall_limit
     }
 
     /// Asks once.
@@ -61,21 +65,21 @@ impl Client {
     /// # Errors
     /// [`Refusal`] when there is no answer, or one that is neither success nor `416`.
     pub fn get(&self, ask: &Ask<'_>) -> Result<Answer, Refusal> {
-        let told = || self.headers(ask.url, ask.access, Intent::Read);
-        let (headers, since) = (told()?, Instant::now());
+        let reported = || self.headers(ask.url, ask.access, Intent::Read);
+        let (headers, since) = (reported()?, Instant::now());
         let mut answer = self.agents.follow(ask, headers)?;
         if answer.status == 401
             && ask.access == Access::Registry
             && self.is_let_in(ask.url, Intent::Read, &answer)?
         {
-            answer = self.agents.follow(ask, told()?)?;
+            answer = self.agents.follow(ask, reported()?)?;
         }
         if ask.access != Access::Nobody && self.may_know_better(ask.url, &answer, since) {
-            answer = self.agents.follow(ask, told()?)?;
+            answer = self.agents.follow(ask, reported()?)?;
         }
         match answer.status {
             416 if ask.from > 0 => Ok(answer),
-            _ => answer.accepted(self.patience()),
+            _ => answer.accepted(self.stall_limit()),
         }
     }
 
@@ -84,7 +88,7 @@ impl Client {
     /// # Errors
     /// When it does not come, or is longer than `limit` bytes.
     pub fn text(&self, ask: &Ask<'_>, limit: u64) -> Result<Vec<u8>, FetchError> {
-        let (answer, bytes) = patiently(self.patience(), || {
+        let (answer, bytes) = patiently(self.stall_limit(), || {
             let mut answer = self.get(ask)?;
             let bytes = answer.short(limit)?;
             Ok((answer, bytes))
@@ -98,7 +102,7 @@ impl Client {
     /// # Errors
     /// When it does not come.
     pub fn open(&self, ask: &Ask<'_>) -> Result<Answer, FetchError> {
-        patiently(self.patience(), || self.get(ask))
+        patiently(self.stall_limit(), || self.get(ask))
     }
 
     /// Number of bytes at an address, as far as the server says; [`FetchError::Missing`] where nothing is.
@@ -118,7 +122,8 @@ impl Client {
     /// When it does not.
     pub fn put<R: Read>(&self, url: &Url, n_bytes: u64, bytes: impl Fn() -> R) -> Result<(), FetchError> {
         let put = || self.admitted(&Sending::to(Verb::Put, url), n_bytes, &bytes);
-        patiently(self.patience(), || put().and_then(|answer| answer.accepted(self.patience()))).map(drop)
+        patiently(self.stall_limit(), || put().and_then(|answer| answer.accepted(self.stall_limit())))
+            .map(drop)
     }
 
     /// Sends bytes until the server takes them.
@@ -126,7 +131,7 @@ impl Client {
     /// # Errors
     /// When it does not.
     pub fn send(&self, sending: &Sending<'_>, bytes: &[u8]) -> Result<Answer, FetchError> {
-        patiently(self.patience(), || self.sent(sending, bytes))
+        patiently(self.stall_limit(), || self.sent(sending, bytes))
     }
 
     /// Sends bytes and does not try again, because the server may have taken some of them.
@@ -139,7 +144,7 @@ impl Client {
 
     fn sent(&self, sending: &Sending<'_>, bytes: &[u8]) -> Result<Answer, Refusal> {
         self.admitted(sending, bytes.len() as u64, &|| bytes)
-            .and_then(|answer| answer.accepted(self.patience()))
+            .and_then(|answer| answer.accepted(self.stall_limit()))
     }
 
     /// An answer of any status; where it is that we are not let in, after all was tried that says who asks.
@@ -150,14 +155,14 @@ impl Client {
         bytes: &impl Fn() -> R,
     ) -> Result<Answer, Refusal> {
         let Sending { url, access, .. } = *sending;
-        let told = || self.headers(url, access, Intent::Send);
-        let (headers, since) = (told()?, Instant::now());
+        let reported = || self.headers(url, access, Intent::Send);
+        let (headers, since) = (reported()?, Instant::now());
         let mut answer = self.agents.send(sending, headers, n_bytes, bytes)?;
         if answer.status == 401 && access == Access::Registry && self.is_let_in(url, Intent::Send, &answer)? {
-            answer = self.agents.send(sending, told()?, n_bytes, bytes)?;
+            answer = self.agents.send(sending, reported()?, n_bytes, bytes)?;
         }
         if access != Access::Nobody && self.may_know_better(url, &answer, since) {
-            answer = self.agents.send(sending, told()?, n_bytes, bytes)?;
+            answer = self.agents.send(sending, reported()?, n_bytes, bytes)?;
         }
         Ok(answer)
     }
@@ -178,7 +183,7 @@ impl Client {
     /// Chooses the headers that tell the server who asks.
     ///
     /// * `intent`: what is wanted of it, where it is a registry
-    fn headers(&self, url: &Url, access: Access, intent: Intent) -> Result<Told, FetchError> {
+    fn headers(&self, url: &Url, access: Access, intent: Intent) -> Result<AuthHeaders, FetchError> {
         let headers = match access {
             Access::Nobody => Vec::new(),
             Access::Server => self.credentials.headers(url)?,
@@ -190,10 +195,10 @@ impl Client {
                     headers.retain(|header| !header.is_authorization());
                     let is_private = token.is_private || !headers.is_empty();
                     headers.push(token.header);
-                    return Ok(Told { headers, is_private });
+                    return Ok(AuthHeaders { headers, is_private });
                 }
             },
         };
-        Ok(Told { is_private: !headers.is_empty(), headers })
+        Ok(AuthHeaders { is_private: !headers.is_empty(), headers })
     }
 }

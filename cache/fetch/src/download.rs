@@ -38,9 +38,9 @@ pub fn download(
     origin: &Origin,
     file: &RemoteFile,
     part: &Part,
-    told: &(dyn Fn(u64) + Sync),
+    reported: &(dyn Fn(u64) + Sync),
 ) -> Result<BlobDigest, FetchError> {
-    let mut transfer = Transfer::open(client, origin, file, part, told)?;
+    let mut transfer = Transfer::open(client, origin, file, part, reported)?;
     let (mut n_failed, mut furthest) = (0, 0);
     loop {
         match transfer.attempt() {
@@ -55,7 +55,7 @@ pub fn download(
                 }
                 furthest = furthest.max(transfer.n_bytes());
                 n_failed += 1;
-                refusal.wait(client.patience(), n_failed)?;
+                refusal.wait(client.stall_limit(), n_failed)?;
             }
         }
     }
@@ -67,7 +67,7 @@ struct Transfer<'a> {
     origin: &'a Origin,
     file: &'a RemoteFile,
     part: &'a Part,
-    told: &'a (dyn Fn(u64) + Sync),
+    reported: &'a (dyn Fn(u64) + Sync),
     checking: Checking,
     version: Version,
     /// Whether the bytes come from more than one answer.
@@ -89,11 +89,11 @@ impl<'a> Transfer<'a> {
         origin: &'a Origin,
         file: &'a RemoteFile,
         part: &'a Part,
-        told: &'a (dyn Fn(u64) + Sync),
+        reported: &'a (dyn Fn(u64) + Sync),
     ) -> Result<Self, FetchError> {
         let checking = Checking::new(&file.expected);
         let version = Version::read(part);
-        let mut transfer = Self { client, origin, file, part, told, checking, version, is_pieced: false };
+        let mut transfer = Self { client, origin, file, part, reported, checking, version, is_pieced: false };
         let Some(status) = part.status() else { return Ok(transfer) };
         let n_bytes = status.n_bytes;
         let is_certain = file.expected.is_certain();
@@ -216,21 +216,24 @@ impl<'a> Transfer<'a> {
     /// Starts over because of what a server says about the part that is here.
     fn distrust(&mut self, what: String) -> Result<Refusal, FetchError> {
         self.restart()?;
-        let error = FetchError::Lie { url: self.file.url.clone(), what };
+        let error = FetchError::InvalidResponse { url: self.file.url.clone(), what };
         Ok(Refusal { is_passing: true, ..error.into() })
     }
 
     /// Whether the answer is about the file that is expected, and says how long it is.
     fn agree(&self, answer: &Answer, version: &Version) -> Result<(), FetchError> {
-        let lie = |what: String| Err(FetchError::Lie { url: self.file.url.clone(), what });
+        let invalid_response =
+            |what: String| Err(FetchError::InvalidResponse { url: self.file.url.clone(), what });
         match (self.file.expected.n_bytes, version.n_bytes) {
             (Some(expected), Some(found)) if expected != found => {
                 self.part.forget()?;
-                lie(format!("has a file of {found} bytes, expected {expected}; nothing of it was kept"))
+                invalid_response(format!(
+                    "has a file of {found} bytes, expected {expected}; nothing of it was kept"
+                ))
             }
-            (None, None) if answer.header("transfer-encoding").is_none() => {
-                lie("does not say how long the file is, so nobody could tell whether it is whole".to_owned())
-            }
+            (None, None) if answer.header("transfer-encoding").is_none() => invalid_response(
+                "does not say how long the file is, so nobody could tell whether it is whole".to_owned(),
+            ),
             _ => Ok(()),
         }
     }
@@ -253,11 +256,11 @@ impl<'a> Transfer<'a> {
                     "sent more than {} bytes; nothing of it was kept",
                     end.unwrap_or(MAX_UNANNOUNCED)
                 );
-                return Err(FetchError::Lie { url: url.clone(), what }.into());
+                return Err(FetchError::InvalidResponse { url: url.clone(), what }.into());
             }
             output.write_all(bytes).map_err(|error| FetchError::io("write", &self.part.path(), error))?;
             self.checking.update(bytes);
-            (self.told)(n_read as u64);
+            (self.reported)(n_read as u64);
         }
         match end {
             Some(end) if self.n_bytes() < end => {
@@ -321,7 +324,7 @@ fn length(answer: &Answer, name: &str) -> Result<Option<u64>, FetchError> {
     let number = |text: &str| {
         text.parse().map_err(|_| {
             let what = "says how long the file is in something that is no number".to_owned();
-            FetchError::Lie { url: answer.url.clone(), what }
+            FetchError::InvalidResponse { url: answer.url.clone(), what }
         })
     };
     answer.header(name).map(number).transpose()

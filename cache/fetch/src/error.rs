@@ -81,7 +81,7 @@ pub enum FetchError {
     },
     /// An answer that contradicts itself, the request, or what is pinned.
     #[error("`{url}` {what}")]
-    Lie {
+    InvalidResponse {
         /// What was asked for.
         url: Url,
         /// What was expected and what was found.

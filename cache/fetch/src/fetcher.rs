@@ -200,11 +200,11 @@ impl Fetcher {
         let one = |file: &RemoteFile| -> Result<(), FetchError> {
             let start = Instant::now();
             let n_fetched = std::sync::atomic::AtomicU64::new(0);
-            let told = |n_bytes| {
+            let reported = |n_bytes| {
                 n_fetched.fetch_add(n_bytes, std::sync::atomic::Ordering::Relaxed);
                 watch(&Event::Bytes(n_bytes));
             };
-            let digest = download(&self.client, origin, file, &work.part(&file.name)?, &told)?;
+            let digest = download(&self.client, origin, file, &work.part(&file.name)?, &reported)?;
             let (name, elapsed) = (file.name.as_str(), start.elapsed());
             watch(&Event::Finished { origin, name, digest, n_fetched: n_fetched.into_inner(), elapsed });
             digests.lock().unwrap_or_else(PoisonError::into_inner).insert(file.name.clone(), digest);

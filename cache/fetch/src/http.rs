@@ -4,9 +4,9 @@
 pub(crate) mod agents;
 pub mod answer;
 pub mod ask;
+pub(crate) mod auth_headers;
 mod explanation;
 mod redirects;
 pub mod refusal;
 pub mod sending;
-pub(crate) mod told;
 mod watched;

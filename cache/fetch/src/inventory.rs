@@ -68,11 +68,11 @@ impl Area {
         let mut verified = Verified::default();
         for folder in entries(&store)? {
             let Some(files) = described(&store, &folder) else {
-                let told = format!(
+                let reported = format!(
                     "The list of the files in `{}` is damaged; the folder is removed",
                     store.at(&folder).display()
                 );
-                verified.damaged.push(told);
+                verified.damaged.push(reported);
                 remove(&folder.with_extension("stamps"))?;
                 remove(&folder.with_extension("lock"))?;
                 remove(&folder)?;

@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_told_with_its_line() {
+    fn what_is_wrong_is_reported_with_its_line() {
         let right = example().text();
         for (from, to, expected) in [
             ("version 1", "version 2", "line 1: Expected `version 1`"),

@@ -120,7 +120,7 @@ mod tests {
         -----END CERTIFICATE-----\n";
 
     #[test]
-    fn files_that_are_not_what_they_should_be_are_told_without_their_content() {
+    fn files_that_are_not_what_they_should_be_are_reported_without_their_content() {
         let folder = tempfile::tempdir().unwrap();
         let write = |name: &str, text: &str| {
             let path = folder.path().join(name);
@@ -133,19 +133,21 @@ mod tests {
         let key =
             write("key", &format!("-----BEGIN PRIVATE KEY-----\n{encoded}\n-----END PRIVATE KEY-----\n"));
         let (certificate, none) = (write("certificate", CERTIFICATE), write("none", "hush"));
-        let told = |authority: Option<&Path>, identity| {
-            let told = Pem::read(authority, identity).unwrap_err().to_string();
-            assert!(!told.contains("hush") && !told.contains(&encoded[..20]), "{told}");
-            told
+        let reported = |authority: Option<&Path>, identity| {
+            let reported = Pem::read(authority, identity).unwrap_err().to_string();
+            assert!(!reported.contains("hush") && !reported.contains(&encoded[..20]), "{reported}");
+            reported
         };
-        assert!(told(Some(&none), None).ends_with("none`: it holds no certificate in PEM"));
-        assert!(told(None, Some((&none, &key))).ends_with("none`: it holds no certificate in PEM"));
-        assert!(told(None, Some((&certificate, &none))).ends_with("none`: it holds no private key in PEM"));
+        assert!(reported(Some(&none), None).ends_with("none`: it holds no certificate in PEM"));
+        assert!(reported(None, Some((&none, &key))).ends_with("none`: it holds no certificate in PEM"));
         assert!(
-            told(None, Some((&certificate, &key)))
+            reported(None, Some((&certificate, &none))).ends_with("none`: it holds no private key in PEM")
+        );
+        assert!(
+            reported(None, Some((&certificate, &key)))
                 .contains("key`: it is not the key of the certificate in `")
         );
-        assert!(told(Some(&folder.path().join("gone")), None).starts_with("Could not read"));
+        assert!(reported(Some(&folder.path().join("gone")), None).starts_with("Could not read"));
         let pem = Pem::read(Some(&certificate), None).unwrap();
         assert!(matches!(pem.config().root_certs(), RootCerts::Specific(found) if found.len() == 1));
         assert_eq!(format!("{pem:?}"), "Pem(authority: true, identity: false)");

@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use crate::nearby::is_near;
+use crate::local_addresses::is_near;
 
 /// An address of a server of ours: `http` or `https`, host, port, path and query.
 #[derive(Clone, PartialEq, Eq)]

@@ -23,7 +23,7 @@ use mc_ir::label::{Label, PackageId};
 use mc_ir::output::{Output, Outputs};
 use mc_remote::download::Fetching;
 use mc_remote::function::DigestFunction;
-use mc_remote::made::Made;
+use mc_remote::local_action::LocalAction;
 use mc_remote::notes::Notes;
 use mc_remote::remote::Remote;
 use mc_remote::signing::Signatures;
@@ -194,7 +194,7 @@ fn throughput(server: SocketAddr, round: u64, runtime: &tokio::runtime::Runtime)
     store.sync()?;
     let outputs = Outputs::from([("whole".to_owned(), Output::Composite(parts))]);
     let node = node(noise(round, 8).iter().fold(0, |number, &byte| number << 8 | u64::from(byte)));
-    let made = Made { node: &node, inputs: &[], source: &|_| None };
+    let made = LocalAction { node: &node, inputs: &[], source: &|_| None };
     let (to, from) = (remote(server, maker.path())?, remote(server, user.path())?);
     let theirs = LocalStore::open(&user.path().join("store"))?;
     let (mut up, mut down) = ([0.0; 2], [0.0; 2]);
@@ -275,7 +275,7 @@ fn lookups(server: SocketAddr, n_askers: usize) -> Result<f64> {
                             return;
                         }
                         let node = node(number);
-                        let made = Made { node: &node, inputs: &[], source: &|_| None };
+                        let made = LocalAction { node: &node, inputs: &[], source: &|_| None };
                         if remote.lookup(&store, &made).is_err() {
                             failed.fetch_add(1, Ordering::Relaxed);
                         }

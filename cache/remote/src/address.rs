@@ -124,20 +124,23 @@ mod tests {
         {
             assert!(Address::parse(wrong).is_err(), "{wrong}");
         }
-        let told = |text: &str| Address::parse(text).unwrap_err().to_string();
+        let reported = |text: &str| Address::parse(text).unwrap_err().to_string();
         assert_eq!(
-            told("file://a"),
+            reported("file://a"),
             "`file://a`: expected a path from the root, as in `file:///mnt/team/mc`"
         );
         assert_eq!(
-            told("s3:///a"),
+            reported("s3:///a"),
             "`s3:///a`: expected a bucket and a folder in it, as in `s3://team-cache/mc`"
         );
-        assert!(told("gopher://a").starts_with("`gopher://a`: expected `file://`, `http://`, "));
-        assert!(told("ftp://me:pass@word@host/").starts_with("`host/`: expected "));
-        assert!(told("https://me@host/a?sig=secret").starts_with("`host/a`: "));
-        assert!(told("/mnt/a").ends_with("or `unix:` and a place"));
-        assert_eq!(told("unix:a"), "`unix:a`: expected a path from the root, as in `unix:/run/cache.sock`");
+        assert!(reported("gopher://a").starts_with("`gopher://a`: expected `file://`, `http://`, "));
+        assert!(reported("ftp://me:pass@word@host/").starts_with("`host/`: expected "));
+        assert!(reported("https://me@host/a?sig=secret").starts_with("`host/a`: "));
+        assert!(reported("/mnt/a").ends_with("or `unix:` and a place"));
+        assert_eq!(
+            reported("unix:a"),
+            "`unix:a`: expected a path from the root, as in `unix:/run/cache.sock`"
+        );
         let shown = |text: &str| match Address::parse(text).unwrap() {
             Address::Grpc(place) => place.to_string(),
             other => format!("{other:?}"),

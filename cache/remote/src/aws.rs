@@ -156,7 +156,10 @@ mod tests {
 
     #[test]
     fn without_keys_the_message_says_where_they_are_looked_for() {
-        let told = read(&[("AWS_PROFILE", "nobody")], FILE).unwrap_err().to_string();
-        assert!(told.contains("profile `nobody`") && told.contains("AWS_ACCESS_KEY_ID"), "{told}");
+        let reported = read(&[("AWS_PROFILE", "nobody")], FILE).unwrap_err().to_string();
+        assert!(
+            reported.contains("profile `nobody`") && reported.contains("AWS_ACCESS_KEY_ID"),
+            "{reported}"
+        );
     }
 }

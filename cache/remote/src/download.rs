@@ -6,7 +6,7 @@
 pub(crate) mod fetch;
 pub(crate) mod incoming;
 mod joined;
-pub(crate) mod losses;
+pub(crate) mod lost_blobs;
 mod permits;
 
 use std::collections::BTreeSet;
@@ -17,7 +17,7 @@ use mc_digest::digest::BlobDigest;
 use mc_store::traits::BlobStore;
 
 use crate::download::fetch::Fetcher;
-use crate::download::losses::Losses;
+use crate::download::lost_blobs::LostBlobs;
 use crate::error::RemoteError;
 use crate::session::Session;
 
@@ -35,7 +35,7 @@ pub enum Fetching {
 pub(crate) struct Download {
     pub(crate) session: Arc<Session>,
     pub(crate) fetcher: Fetcher,
-    pub(crate) losses: Losses,
+    pub(crate) losses: LostBlobs,
     pub(crate) fetching: Fetching,
     n_lost: AtomicUsize,
 }
@@ -44,7 +44,7 @@ impl Download {
     pub(crate) fn new(session: Arc<Session>, fetching: Fetching) -> Self {
         Self {
             fetcher: Fetcher::new(Arc::clone(&session)),
-            losses: Losses::new(Arc::clone(&session)),
+            losses: LostBlobs::new(Arc::clone(&session)),
             session,
             fetching,
             n_lost: AtomicUsize::new(0),

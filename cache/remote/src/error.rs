@@ -62,7 +62,7 @@ pub enum RemoteError {
     },
     /// Bytes that are not those that were asked for.
     #[error("{server} sent {found} for {expected}; what it sends is not believed")]
-    Lie {
+    InvalidResponse {
         /// Who.
         server: String,
         /// What was asked for.
@@ -128,7 +128,7 @@ impl RemoteError {
             | Self::Address { .. } => true,
             Self::Key { .. }
             | Self::TooLarge { .. }
-            | Self::Lie { .. }
+            | Self::InvalidResponse { .. }
             | Self::NoResult { .. }
             | Self::Store(_)
             | Self::Local(_)
@@ -145,7 +145,7 @@ mod tests {
 
     #[test]
     fn a_refusal_says_what_to_do_about_it() {
-        let told = |address: &str, status: u16| {
+        let reported = |address: &str, status: u16| {
             let (url, message) = (Url::parse(address).unwrap(), String::new());
             RemoteError::from(match status {
                 413 => FetchError::TooLarge { url, message },
@@ -153,9 +153,9 @@ mod tests {
             })
             .to_string()
         };
-        assert!(told("https://h/", 401).ends_with(WHO_ASKS));
-        assert!(told("http://h/", 401).contains("; nothing secret is sent over plain `http`"));
-        assert!(told("https://h/", 413).contains("; whoever runs the server can raise its limit"));
+        assert!(reported("https://h/", 401).ends_with(WHO_ASKS));
+        assert!(reported("http://h/", 401).contains("; nothing secret is sent over plain `http`"));
+        assert!(reported("https://h/", 413).contains("; whoever runs the server can raise its limit"));
         let rpc = |code: &str| {
             let (server, code, reason) = ("s".to_owned(), code.to_owned(), "r".to_owned());
             RemoteError::Rpc { server, method: "m", code, reason }.to_string()

@@ -12,15 +12,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use mc_digest::digest::BlobDigest;
 use mc_ir::output::Outputs;
 use mc_ir::reapi_result;
+use mc_store::attester::Attester;
 use mc_store::traits::BlobStore;
-use mc_store::voucher::Voucher;
 
 use crate::download::Download;
 use crate::error::RemoteError;
 use crate::function::DigestFunction;
+use crate::local_action::LocalAction;
 use crate::lookup::adopt::adopt;
-use crate::lookup::result::TheirResult;
-use crate::made::Made;
+use crate::lookup::result::ServerResult;
 use crate::session::Session;
 use crate::session::naming::encoded;
 use crate::signing::Signer;
@@ -67,8 +67,8 @@ impl Lookup {
     pub(crate) fn lookup(
         &self,
         store: &dyn BlobStore,
-        made: &Made<'_>,
-    ) -> Result<Option<(Outputs, Option<Voucher>)>, RemoteError> {
+        made: &LocalAction<'_>,
+    ) -> Result<Option<(Outputs, Option<Attester>)>, RemoteError> {
         let session = &self.session;
         let function = session.function_to_read()?;
         let key = self.key(store, made)?;
@@ -78,7 +78,7 @@ impl Lookup {
         let found = session.reading.ask_shortly(|| session.transport.result(&key))?;
         let Some(entry) = found else { return Ok(None) };
         let _alone = self.alone_with(&entry);
-        let read = TheirResult::read(&self.download, function, &entry);
+        let read = ServerResult::read(&self.download, function, &entry);
         let read = read.and_then(|result| result.map(|result| result.of(made, &session.name())).transpose());
         let read = read.inspect_err(|error| {
             if let RemoteError::NoResult { reason, .. } = error {
@@ -86,18 +86,18 @@ impl Lookup {
             }
         });
         let Some(result) = read? else { return Ok(None) };
-        let voucher = match &session.signatures.trusted {
+        let attester = match &session.signatures.trusted {
             None => None,
             Some(trusted) => {
                 let signer = |signature: &[u8], signed: &[u8]| trusted.signer(signature, &key, signed);
-                let Some(voucher) = result.signer(function, &entry, signer) else {
+                let Some(attester) = result.signer(function, &entry, signer) else {
                     self.n_unsigned.fetch_add(1, Ordering::Relaxed);
                     return Ok(None);
                 };
-                Some(voucher)
+                Some(attester)
             }
         };
-        Ok(adopt(&self.download, function, store, &result)?.map(|outputs| (outputs, voucher)))
+        Ok(adopt(&self.download, function, store, &result)?.map(|outputs| (outputs, attester)))
     }
 
     /// Tells whether clients that ask for signatures as we do would take the result that the server has under a key.
@@ -112,7 +112,7 @@ impl Lookup {
     ) -> Result<bool, RemoteError> {
         let Some(trusted) = &self.session.signatures.trusted else { return Ok(true) };
         let own = self.session.signatures.signer.as_ref().map(Signer::trusted).unwrap_or_default();
-        match TheirResult::read(&self.download, function, entry) {
+        match ServerResult::read(&self.download, function, entry) {
             Ok(Some(result)) => Ok(result
                 .signer(function, entry, |signature, signed| {
                     trusted.signer(signature, key, signed).or_else(|| own.signer(signature, key, signed))
@@ -127,7 +127,11 @@ impl Lookup {
     ///
     /// # Errors
     /// When the server fails, or an input cannot be read.
-    pub(crate) fn key(&self, store: &dyn BlobStore, made: &Made<'_>) -> Result<BlobDigest, RemoteError> {
+    pub(crate) fn key(
+        &self,
+        store: &dyn BlobStore,
+        made: &LocalAction<'_>,
+    ) -> Result<BlobDigest, RemoteError> {
         let function = self.session.function_to_read()?;
         let key = encoded(&self.session.notes, function, store, made)?.digest;
         Ok(BlobDigest::new(key.hash, key.n_bytes))

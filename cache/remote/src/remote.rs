@@ -7,14 +7,14 @@ use std::sync::Arc;
 
 use mc_digest::digest::BlobDigest;
 use mc_ir::output::Outputs;
+use mc_store::attester::Attester;
 use mc_store::traits::BlobStore;
-use mc_store::voucher::Voucher;
 
 use crate::download::{Download, Fetching};
 use crate::error::RemoteError;
 use crate::function::DigestFunction;
+use crate::local_action::LocalAction;
 use crate::lookup::Lookup;
-use crate::made::Made;
 use crate::notes::Notes;
 use crate::session::Session;
 use crate::signing::Signatures;
@@ -92,8 +92,8 @@ impl Remote {
     }
 
     /// The first thing that the server sent and that was not believed.
-    pub fn lie(&self) -> Option<String> {
-        self.session.findings.lie()
+    pub fn invalid_response(&self) -> Option<String> {
+        self.session.findings.invalid_response()
     }
 
     /// Number of blobs that the server had no more, though a result of its names them.
@@ -130,8 +130,8 @@ impl Remote {
     pub fn lookup(
         &self,
         store: &dyn BlobStore,
-        made: &Made<'_>,
-    ) -> Result<Option<(Outputs, Option<Voucher>)>, RemoteError> {
+        made: &LocalAction<'_>,
+    ) -> Result<Option<(Outputs, Option<Attester>)>, RemoteError> {
         self.lookup.lookup(store, made)
     }
 
@@ -139,7 +139,7 @@ impl Remote {
     ///
     /// # Errors
     /// When the server fails, or an input cannot be read.
-    pub fn key(&self, store: &dyn BlobStore, made: &Made<'_>) -> Result<BlobDigest, RemoteError> {
+    pub fn key(&self, store: &dyn BlobStore, made: &LocalAction<'_>) -> Result<BlobDigest, RemoteError> {
         self.lookup.key(store, made)
     }
 
@@ -183,7 +183,7 @@ impl Remote {
     pub fn upload(
         &self,
         store: &dyn BlobStore,
-        made: &Made<'_>,
+        made: &LocalAction<'_>,
         outputs: &Outputs,
     ) -> Result<(), RemoteError> {
         self.upload.upload(store, made, outputs)
@@ -197,7 +197,7 @@ impl Remote {
     pub fn lacks(
         &self,
         store: &dyn BlobStore,
-        made: &Made<'_>,
+        made: &LocalAction<'_>,
         outputs: &Outputs,
     ) -> Result<bool, RemoteError> {
         self.upload.lacks(&self.lookup, store, made, outputs)

@@ -115,7 +115,7 @@ impl Session {
 
     /// Takes note of a blob that came with other bytes than its name says.
     pub(crate) fn disbelieve(&self, theirs: &BlobDigest, expected: String, found: String) {
-        let lie = RemoteError::Lie { server: self.name(), expected, found };
-        self.findings.is_lied_about(*theirs, lie.to_string());
+        let mismatch = RemoteError::InvalidResponse { server: self.name(), expected, found };
+        self.findings.mismatched(*theirs, mismatch.to_string());
     }
 }

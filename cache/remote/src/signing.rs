@@ -14,9 +14,9 @@ use std::path::Path;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use mc_digest::digest::{BlobDigest, Digest};
-use mc_files::refused::Refused;
+use mc_files::path_error::PathError;
 use mc_files::regular::read_text;
-use mc_store::voucher::{Voucher, Vouchers};
+use mc_store::attester::{Attester, Attesters};
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 
 use crate::error::RemoteError;
@@ -84,7 +84,7 @@ impl Signer {
         }
         let text = read_text(Path::new(value), MAX_KEYS).map_err(|error| {
             // A refusal names the path, which may be what is left of a key.
-            let error = match Refused::of(&error) {
+            let error = match PathError::of(&error) {
                 Some(_) => "it is not a regular file, or too long".to_owned(),
                 None => error.to_string(),
             };
@@ -127,22 +127,22 @@ impl Trusted {
     }
 
     /// The owners of the keys.
-    pub fn vouchers(&self) -> Vouchers {
-        self.0.iter().map(voucher).collect()
+    pub fn attesters(&self) -> Attesters {
+        self.0.iter().map(attester).collect()
     }
 
     /// The owner of the key that made a signature; `None` when it is none of these.
-    pub(crate) fn signer(&self, signature: &[u8], key: &BlobDigest, result: &[u8]) -> Option<Voucher> {
+    pub(crate) fn signer(&self, signature: &[u8], key: &BlobDigest, result: &[u8]) -> Option<Attester> {
         let message = message(key, result);
         let has_signed = |trusted: &&[u8; 32]| {
             UnparsedPublicKey::new(&ED25519, trusted).verify(&message, signature).is_ok()
         };
-        self.0.iter().find(has_signed).map(voucher)
+        self.0.iter().find(has_signed).map(attester)
     }
 }
 
-fn voucher(key: &[u8; 32]) -> Voucher {
-    Voucher::Key(Digest::of(key))
+fn attester(key: &[u8; 32]) -> Attester {
+    Attester::Key(Digest::of(key))
 }
 
 fn message(key: &BlobDigest, result: &[u8]) -> Vec<u8> {
@@ -183,7 +183,7 @@ mod tests {
 
     use super::*;
 
-    // Made with `openssl genpkey -algorithm ed25519` and `openssl pkey -pubout`; they protect nothing.
+    // LocalAction with `openssl genpkey -algorithm ed25519` and `openssl pkey -pubout`; they protect nothing.
     const PRIVATE: &str = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIPWMfuXZkU7MsXmTehb1J7/fSXn1iG2ri0FHk0+NN3mp\n-----END PRIVATE KEY-----\n";
     const PUBLIC: &str = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAv3Q0vU1qhOn8Nwfg/bsdFYshwifW+U461/3Pg29jerg=\n-----END PUBLIC KEY-----\n";
 
@@ -197,9 +197,9 @@ mod tests {
         let key = BlobDigest::of(b"action");
         let signature = signer.sign(&key, b"result");
         let owner = trusted.signer(&signature, &key, b"result");
-        assert_eq!(owner, trusted.vouchers().first().copied());
+        assert_eq!(owner, trusted.attesters().first().copied());
         assert_eq!(owner, signer.trusted().signer(&signature, &key, b"result"));
-        assert!(matches!(owner, Some(Voucher::Key(_))));
+        assert!(matches!(owner, Some(Attester::Key(_))));
         for (signature, key, result) in [
             (&signature[..], key, &b"another result"[..]),
             (&signature, BlobDigest::of(b"another action"), b"result"),

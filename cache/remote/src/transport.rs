@@ -60,15 +60,19 @@ pub trait Transport: Send + Sync {
     ///
     /// # Errors
     /// When it does not.
-    fn write_telling(&self, blob: &BlobDigest, bytes: &[u8], sent: &dyn Fn(usize))
-    -> Result<(), RemoteError>;
+    fn write_with_progress(
+        &self,
+        blob: &BlobDigest,
+        bytes: &[u8],
+        sent: &dyn Fn(usize),
+    ) -> Result<(), RemoteError>;
 
     /// Takes a blob's bytes.
     ///
     /// # Errors
     /// When it does not.
     fn write(&self, blob: &BlobDigest, bytes: &[u8]) -> Result<(), RemoteError> {
-        self.write_telling(blob, bytes, &|_| {})
+        self.write_with_progress(blob, bytes, &|_| {})
     }
 
     /// The largest blob that travels together with others; nothing does where a server takes one at a time.

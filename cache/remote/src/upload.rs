@@ -16,8 +16,8 @@ use mc_store::traits::BlobStore;
 
 use crate::error::RemoteError;
 use crate::function::DigestFunction;
+use crate::local_action::LocalAction;
 use crate::lookup::Lookup;
-use crate::made::Made;
 use crate::session::Session;
 use crate::session::breaker::Breaker;
 use crate::session::naming::{encoded, renamed, theirs};
@@ -54,7 +54,7 @@ impl Upload {
     pub(crate) fn upload(
         &self,
         store: &dyn BlobStore,
-        made: &Made<'_>,
+        made: &LocalAction<'_>,
         outputs: &Outputs,
     ) -> Result<(), RemoteError> {
         if self.recording.is_open() {
@@ -92,7 +92,7 @@ impl Upload {
         &self,
         lookup: &Lookup,
         store: &dyn BlobStore,
-        made: &Made<'_>,
+        made: &LocalAction<'_>,
         outputs: &Outputs,
     ) -> Result<bool, RemoteError> {
         let key = lookup.key(store, made)?;

@@ -4,7 +4,7 @@
 //! taken over like any result of the team's cache.
 //!
 //! Nobody signs what workers make. Whoever asks for signatures, or signs, has to trust them as this machine before their
-//! results count ([`Workers::voucher`]).
+//! results count ([`Workers::attester`]).
 //!
 //! A step goes to a worker if at least half of its inputs' bytes are there already, or all of them are few: otherwise
 //! sending them costs more than the step. Everything that goes wrong is a reason to do the step here.
@@ -23,15 +23,15 @@ use mc_digest::digest::{BlobDigest, Digest};
 use mc_ir::action::{ActionKind, Piece};
 use mc_ir::output::Outputs;
 use mc_ir::tags::Tags;
+use mc_store::attester::Attester;
 use mc_store::traits::BlobStore;
-use mc_store::voucher::Voucher;
 
 use crate::error::RemoteError;
 use crate::executor::{Answer, Executor, Task};
 use crate::function::DigestFunction;
+use crate::local_action::LocalAction;
 use crate::lookup::adopt::adopt;
-use crate::lookup::result::TheirResult;
-use crate::made::Made;
+use crate::lookup::result::ServerResult;
 use crate::remote::Remote;
 use crate::session::breaker::Breaker;
 use crate::workers::claims::claims_in;
@@ -47,7 +47,7 @@ const MAX_FAILURES: u32 = 3;
 const MAX_TEXT: u64 = 1 << 20;
 
 /// Requirements on workers, and limits for them.
-pub struct Wishes {
+pub struct WorkerRequirements {
     /// Properties that a worker must have, such as `OSFamily` and `linux`.
     pub properties: Vec<(String, String)>,
     /// The time for which a step may wait until a worker takes it.
@@ -64,7 +64,7 @@ pub struct Wishes {
 pub struct Workers {
     executor: Box<dyn Executor>,
     program: Program,
-    wishes: Wishes,
+    requirements: WorkerRequirements,
     /// The answer of the service to whether it runs such steps at all.
     checked: OnceLock<Result<(), String>>,
     breaker: Breaker,
@@ -88,11 +88,11 @@ pub enum Outcome {
 
 impl Workers {
     /// The workers behind a service; `tool` is the program that they run.
-    pub fn new(executor: Box<dyn Executor>, tool: Piece, wishes: Wishes) -> Self {
+    pub fn new(executor: Box<dyn Executor>, tool: Piece, requirements: WorkerRequirements) -> Self {
         Self {
             executor,
             program: Program::new(tool),
-            wishes,
+            requirements,
             checked: OnceLock::new(),
             breaker: Breaker::default(),
             n_failures: AtomicU32::new(0),
@@ -102,8 +102,8 @@ impl Workers {
     /// The voucher for results of an executor's workers: they answer for them, as far as they are trusted.
     ///
     /// * `address`: of the executor, as people write it
-    pub fn voucher(address: &str) -> Voucher {
-        Voucher::Workers(Digest::of(address.as_bytes()))
+    pub fn attester(address: &str) -> Attester {
+        Attester::Workers(Digest::of(address.as_bytes()))
     }
 
     /// Their name in messages.
@@ -124,12 +124,12 @@ impl Workers {
         &self,
         remote: &Remote,
         store: &dyn BlobStore,
-        made: &Made<'_>,
+        made: &LocalAction<'_>,
         tags: Tags,
         begins: &dyn Fn(),
         is_cancelled: &dyn Fn() -> bool,
     ) -> Result<Outcome, RemoteError> {
-        if !(self.wishes.kinds)(made.node.action.kind()) {
+        if !(self.requirements.kinds)(made.node.action.kind()) {
             return Ok(Outcome::Stays);
         }
         let answer = self.breaker.ask(|| self.ask(remote, store, made, tags, begins, is_cancelled));
@@ -163,7 +163,7 @@ impl Workers {
         &self,
         remote: &Remote,
         store: &dyn BlobStore,
-        made: &Made<'_>,
+        made: &LocalAction<'_>,
         tags: Tags,
         begins: &dyn Fn(),
         is_cancelled: &dyn Fn() -> bool,
@@ -171,19 +171,20 @@ impl Workers {
         let function = remote.session.transport.function()?;
         self.check(function)?;
         let terms = Terms {
-            platform: platform(&self.wishes.properties, made.node.action.exec_properties()),
-            run: self.wishes.run,
+            platform: platform(&self.requirements.properties, made.node.action.exec_properties()),
+            run: self.requirements.run,
             is_not_kept: tags.not_sent,
         };
         let job = Job::new(&remote.session.notes, function, store, made, &self.program, &terms)?;
         let outgoing = &remote.upload.outgoing;
         let missing = outgoing.missing(job.bytes.keys().copied().collect())?;
-        if !self.wishes.all && !pays(&job.inputs, &missing.blobs) {
+        if !self.requirements.all && !pays(&job.inputs, &missing.blobs) {
             return Ok(Outcome::Stays);
         }
         begins();
         outgoing.send(store, &job.bytes, missing)?;
-        let task = Task { action: job.action, function, queue: self.wishes.queue, run: self.wishes.run };
+        let task =
+            Task { action: job.action, function, queue: self.requirements.queue, run: self.requirements.run };
         let mut is_sent_again = false;
         loop {
             let failed = match self.executor.execute(&task, is_cancelled)? {
@@ -203,7 +204,7 @@ impl Workers {
                     )
                 }
                 Answer::Queued => {
-                    let seconds = self.wishes.queue.as_secs();
+                    let seconds = self.requirements.queue.as_secs();
                     let reason = format!("no worker took a step within {seconds} s");
                     // The next would wait as long.
                     self.breaker.open(reason.clone());
@@ -228,7 +229,7 @@ impl Workers {
         function: DigestFunction,
         remote: &Remote,
         store: &dyn BlobStore,
-        made: &Made<'_>,
+        made: &LocalAction<'_>,
         result: &[u8],
     ) -> Result<Outcome, RemoteError> {
         let ran = match Ran::read(result) {
@@ -252,7 +253,7 @@ impl Workers {
             )));
         }
         let _alone = remote.lookup.alone_with(result);
-        let Some(mut theirs) = TheirResult::read(&remote.download, function, result)? else {
+        let Some(mut theirs) = ServerResult::read(&remote.download, function, result)? else {
             return Ok(Outcome::Failed("a tree of its result is not there".to_owned()));
         };
         let said = text(ran.stdout)?;

@@ -1,7 +1,7 @@
 //! What can go wrong in the store, told to the person who can do something about it.
 
 use mc_digest::digest::BlobDigest;
-use mc_files::refused::Refused;
+use mc_files::path_error::PathError;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -24,7 +24,7 @@ pub enum StoreError {
     },
     /// Something is in the way that is not followed, opened or read, such as a link.
     #[error("{0}")]
-    Refused(Refused),
+    PathError(PathError),
     /// The operating system refused.
     #[error("Could not {action} `{path}`: {source}{hint}", path = path.display(), hint = hint(source))]
     Io {
@@ -129,8 +129,8 @@ impl StoreError {
 
     /// Makes the error of a failed write of a file known to need `needed` bytes.
     pub fn io_needing(action: &'static str, path: &Path, needed: u64, source: io::Error) -> Self {
-        if let Some(refused) = Refused::of(&source) {
-            return Self::Refused(refused.clone());
+        if let Some(refused) = PathError::of(&source) {
+            return Self::PathError(refused.clone());
         }
         match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {

@@ -6,6 +6,7 @@
 //!
 //! This crate does not know what an action is, what the blobs mean, or that there is a network.
 
+pub mod attester;
 pub mod error;
 mod folder_lock;
 pub mod input_memo;
@@ -20,4 +21,3 @@ pub mod session;
 mod sharded;
 pub mod stamp;
 pub mod traits;
-pub mod voucher;

@@ -1,9 +1,9 @@
 //! A store that lives and dies with its process. For tests, and for builds that must leave no trace.
 
+use crate::attester::Attester;
 use crate::error::StoreError;
 use crate::mapping::MappedFile;
 use crate::traits::{ActionCache, BlobStore, BlobWriter, Recorded};
-use crate::voucher::Voucher;
 use mc_digest::digest::{ActionDigest, BlobDigest};
 use std::collections::BTreeMap;
 use std::io;
@@ -82,10 +82,15 @@ impl ActionCache for MemoryStore {
         Ok(locked(&self.actions).get(digest).cloned())
     }
 
-    fn put(&self, digest: &ActionDigest, result: &[u8], voucher: Option<Voucher>) -> Result<(), StoreError> {
+    fn put(
+        &self,
+        digest: &ActionDigest,
+        result: &[u8],
+        attester: Option<Attester>,
+    ) -> Result<(), StoreError> {
         let mut actions = locked(&self.actions);
         let before = actions.remove(digest);
-        actions.insert(*digest, Recorded::after(before, result, voucher));
+        actions.insert(*digest, Recorded::after(before, result, attester));
         Ok(())
     }
 

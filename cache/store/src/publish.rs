@@ -9,7 +9,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use mc_files::folder::Folder;
-use mc_files::refused::Refused;
+use mc_files::path_error::PathError;
 
 use crate::error::StoreError;
 use crate::session::Session;
@@ -62,9 +62,9 @@ pub(crate) fn read_note(base: &Folder, path: &Path) -> Result<Option<Vec<u8>>, S
 
 /// Tells whether an error says that something else is in the place of the file itself, and not of a folder above it.
 pub(crate) fn is_in_place_of(base: &Folder, path: &Path, error: &io::Error) -> bool {
-    match Refused::of(error) {
-        Some(Refused::Link { path: link, .. }) => *link == base.at(path),
-        Some(Refused::NotRegular { .. } | Refused::TooLarge { .. }) => true,
-        Some(Refused::NotBelow { .. }) | None => false,
+    match PathError::of(error) {
+        Some(PathError::Link { path: link, .. }) => *link == base.at(path),
+        Some(PathError::NotRegular { .. } | PathError::TooLarge { .. }) => true,
+        Some(PathError::NotBelow { .. }) | None => false,
     }
 }

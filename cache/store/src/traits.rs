@@ -3,9 +3,9 @@
 //!
 //! Implementations: [`crate::local::store::LocalStore`] and [`crate::memory::MemoryStore`].
 
+use crate::attester::{Attester, Attesters};
 use crate::error::StoreError;
 use crate::mapping::MappedFile;
-use crate::voucher::{Voucher, Vouchers};
 use mc_digest::digest::{ActionDigest, BlobDigest};
 use std::io::{self, Write};
 
@@ -89,16 +89,16 @@ pub struct Recorded {
     /// The result, as opaque bytes.
     pub result: Vec<u8>,
     /// Everybody who answers for it.
-    pub vouchers: Vouchers,
+    pub attesters: Attesters,
 }
 
 impl Recorded {
     /// A result after what was recorded before it: whoever answered for the same result goes on to do so, and another
     /// result takes the place of the earlier one with all that was noted of it.
-    pub fn after(before: Option<Self>, result: &[u8], voucher: Option<Voucher>) -> Self {
+    pub fn after(before: Option<Self>, result: &[u8], attester: Option<Attester>) -> Self {
         let before = before.filter(|before| before.result == result);
         let mut recorded = before.unwrap_or_else(|| Self { result: result.to_vec(), ..Self::default() });
-        recorded.vouchers.extend(voucher);
+        recorded.attesters.extend(attester);
         recorded
     }
 }
@@ -113,11 +113,12 @@ pub trait ActionCache: Send + Sync {
 
     /// Records the action's result as [`Recorded::after`] says.
     ///
-    /// * `voucher`: who answers for it; `None` when nobody does
+    /// * `attester`: who answers for it; `None` when nobody does
     ///
     /// # Errors
     /// If the storage cannot be written.
-    fn put(&self, digest: &ActionDigest, result: &[u8], voucher: Option<Voucher>) -> Result<(), StoreError>;
+    fn put(&self, digest: &ActionDigest, result: &[u8], attester: Option<Attester>)
+    -> Result<(), StoreError>;
 
     /// Forgets the action's result, which turned out to be of no use.
     ///
@@ -147,16 +148,16 @@ mod tests {
 
     #[test]
     fn the_same_result_keeps_who_answered_for_it_and_another_does_not() {
-        let key = |name: &[u8]| Voucher::Key(Digest::of(name));
+        let key = |name: &[u8]| Attester::Key(Digest::of(name));
         let fetched = Recorded::after(None, b"result", None);
-        assert!(fetched.vouchers.is_empty());
+        assert!(fetched.attesters.is_empty());
         let signed = Recorded::after(Some(fetched), b"result", Some(key(b"a")));
-        let made = Recorded::after(Some(signed), b"result", Some(Voucher::Here));
+        let made = Recorded::after(Some(signed), b"result", Some(Attester::Here));
         // Whoever fetches it unsigned takes nothing away from it, and two teams share it.
         let again = Recorded::after(Some(made), b"result", None);
         let both = Recorded::after(Some(again), b"result", Some(key(b"b")));
-        assert_eq!(both.vouchers, Vouchers::from([Voucher::Here, key(b"a"), key(b"b")]));
+        assert_eq!(both.attesters, Attesters::from([Attester::Here, key(b"a"), key(b"b")]));
         let other = Recorded::after(Some(both), b"other", Some(key(b"b")));
-        assert_eq!((&*other.result, other.vouchers), (&b"other"[..], Vouchers::from([key(b"b")])));
+        assert_eq!((&*other.result, other.attesters), (&b"other"[..], Attesters::from([key(b"b")])));
     }
 }

@@ -7,10 +7,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use mc_ir::fault::Fault;
 use mc_ir::label::Label;
 use mc_ir::provider::Providers;
 use mc_ir::rule::DependencyFailed;
+use mc_ir::rule_error::RuleError;
 use mc_ir::target::Target;
 
 use crate::context::Context;
@@ -25,12 +25,12 @@ pub struct Analysis {
     /// What it provides, unless it or something that it needs has faults.
     pub providers: Result<Arc<Providers>, DependencyFailed>,
     /// Its own faults, as far as its rule found them; those of its dependencies are theirs.
-    pub faults: Vec<Fault>,
+    pub rule_errors: Vec<RuleError>,
 }
 
 impl Analysis {
-    fn failed(faults: Vec<Fault>) -> Arc<Self> {
-        Arc::new(Self { providers: Err(DependencyFailed), faults })
+    fn failed(rule_errors: Vec<RuleError>) -> Arc<Self> {
+        Arc::new(Self { providers: Err(DependencyFailed), rule_errors })
     }
 }
 
@@ -55,30 +55,31 @@ pub(crate) fn analyze_target<'db>(db: &'db dyn Db, key: TargetKey<'db>) -> Arc<A
     let Resolution::Found(target) = resolve(db, key) else {
         return Analysis::failed(Vec::new());
     };
-    let mut faults = Vec::new();
+    let mut rule_errors = Vec::new();
     let Some(rule) = rule(db, target.rule) else {
         // Only an expansion can name such a rule: what was written has been checked against the table.
         let message = format!(
             "`{}` expands into a target of the rule `{}`, which does not exist",
             target.label, target.rule
         );
-        faults.push(Fault::new(target.record.place, "analysis::rule", message));
-        return Analysis::failed(faults);
+        rule_errors.push(RuleError::new(target.record.place, "analysis::rule", message));
+        return Analysis::failed(rule_errors);
     };
     let context = Context::new(db, &target, providers_of);
     let result = rule.analyze(&context);
-    faults.extend(context.into_faults());
+    rule_errors.extend(context.into_rule_errors());
     match result {
-        Ok(providers) if faults.is_empty() && !has_unknown_labels(db, &target) => {
-            Arc::new(Analysis { providers: Ok(Arc::new(providers)), faults })
+        Ok(providers) if rule_errors.is_empty() && !has_unknown_labels(db, &target) => {
+            Arc::new(Analysis { providers: Ok(Arc::new(providers)), rule_errors })
         }
-        Ok(_) => Analysis::failed(faults),
+        Ok(_) => Analysis::failed(rule_errors),
         Err(found) => {
             // A source that may not be used is told once, where the rule says it.
-            let told: BTreeSet<&str> = found.iter().map(|fault| fault.message.as_str()).collect();
-            faults.retain(|fault| !told.contains(fault.message.as_str()));
-            faults.extend(found);
-            Analysis::failed(faults)
+            let reported: BTreeSet<&str> =
+                found.iter().map(|rule_error| rule_error.message.as_str()).collect();
+            rule_errors.retain(|rule_error| !reported.contains(rule_error.message.as_str()));
+            rule_errors.extend(found);
+            Analysis::failed(rule_errors)
         }
     }
 }

@@ -5,8 +5,8 @@
 use std::collections::BTreeSet;
 
 use mc_ir::attribute::Place;
-use mc_ir::fault::Fault;
 use mc_ir::label::{Label, PackageId, Pattern};
+use mc_ir::rule_error::RuleError;
 use mc_syntax::diagnostic::Diagnostic;
 
 use crate::analyze::analyze_target;
@@ -33,8 +33,8 @@ pub fn check(db: &dyn Db, patterns: &[Pattern]) -> Diagnostics {
     collect_declarations(db, patterns, &walk, &mut collector);
     for label in &walk.order {
         let analysis = analyze_target(db, target_key(db, label));
-        for fault in &analysis.faults {
-            collector.push(fault_diagnostic(db, label, fault));
+        for rule_error in &analysis.rule_errors {
+            collector.push(rule_error_diagnostic(db, label, rule_error));
         }
         collect_unknown(db, label, &mut collector);
     }
@@ -71,8 +71,8 @@ fn collect_unknown(db: &dyn Db, label: &Label, collector: &mut Collector) {
     let Resolution::Found(target) = resolve_label(db, label) else { return };
     for placed in target.record.labels() {
         if let Resolution::Unknown(message) = resolve_label(db, &placed.value) {
-            let fault = Fault::new(placed.place, "label::unknown", message);
-            collector.push_unknown(fault_diagnostic(db, label, &fault), placed.value);
+            let rule_error = RuleError::new(placed.place, "label::unknown", message);
+            collector.push_unknown(rule_error_diagnostic(db, label, &rule_error), placed.value);
         }
     }
 }
@@ -108,7 +108,7 @@ fn collect_chains(db: &dyn Db, walk: &Walk, collector: &mut Collector) {
     }
     for label in &walk.too_long {
         let message = format!("`{label}` needs a chain of more than {MAX_CHAIN} targets");
-        collector.push(fault_diagnostic(db, label, &Fault::new(Place(0), "label::chain", message)));
+        collector.push(rule_error_diagnostic(db, label, &RuleError::new(Place(0), "label::chain", message)));
     }
 }
 
@@ -122,7 +122,7 @@ fn cycle_diagnostic(db: &dyn Db, cycle: &[(Label, Place)]) -> Option<FileDiagnos
     }
     chain.push(format!("`{first}`"));
     let message = format!("Targets need each other: {}", chain.join(" → "));
-    let mut diagnostic = fault_diagnostic(db, first, &Fault::new(*place, "label::cycle", message));
+    let mut diagnostic = rule_error_diagnostic(db, first, &RuleError::new(*place, "label::cycle", message));
     for (index, (label, place)) in named.iter().enumerate().skip(1) {
         let (next, _) = &cycle[(index + 1) % cycle.len()];
         diagnostic.add_related(db, site(db, label, *place), &format!("`{label}` names `{next}` here"));
@@ -130,9 +130,9 @@ fn cycle_diagnostic(db: &dyn Db, cycle: &[(Label, Place)]) -> Option<FileDiagnos
     Some(diagnostic)
 }
 
-fn fault_diagnostic(db: &dyn Db, label: &Label, fault: &Fault) -> FileDiagnostic {
+fn rule_error_diagnostic(db: &dyn Db, label: &Label, rule_error: &RuleError) -> FileDiagnostic {
     let (id, spans, declared) = declaration(db, label);
-    FileDiagnostic::new(db, &package_file(&id), diagnostic(&spans, &declared, fault))
+    FileDiagnostic::new(db, &package_file(&id), diagnostic(&spans, &declared, rule_error))
 }
 
 /// Where a place of a target is: the file and the span.

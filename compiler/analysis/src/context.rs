@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use mc_ir::action::Source;
 use mc_ir::attribute::Record;
-use mc_ir::fault::Fault;
 use mc_ir::label::Label;
 use mc_ir::origin::Origin;
 use mc_ir::provider::Providers;
 use mc_ir::rule::{DependencyFailed, Head, HeadFormat, RuleContext, SourceError};
+use mc_ir::rule_error::RuleError;
 use mc_ir::target::Target;
 
 use crate::db::Db;
@@ -30,20 +30,20 @@ pub(crate) struct Context<'a> {
     providers_of: ProvidersOf,
     /// Every label that the target names, once somebody asked.
     named: OnceCell<BTreeSet<Label>>,
-    faults: RefCell<Vec<Fault>>,
+    rule_errors: RefCell<Vec<RuleError>>,
     /// Folders outside the package that the rule was told of.
     fetched: RefCell<Vec<String>>,
 }
 
 impl<'a> Context<'a> {
     pub(crate) fn new(db: &'a dyn Db, target: &'a Target, providers_of: ProvidersOf) -> Self {
-        let (faults, fetched) = (RefCell::default(), RefCell::default());
-        Self { db, target, providers_of, named: OnceCell::new(), faults, fetched }
+        let (rule_errors, fetched) = (RefCell::default(), RefCell::default());
+        Self { db, target, providers_of, named: OnceCell::new(), rule_errors, fetched }
     }
 
     /// Returns the faults: forbidden operations of the rule, and sources that it may not use.
-    pub(crate) fn into_faults(self) -> Vec<Fault> {
-        self.faults.into_inner()
+    pub(crate) fn into_rule_errors(self) -> Vec<RuleError> {
+        self.rule_errors.into_inner()
     }
 
     /// A path in a folder that this target was told of by [`RuleContext::fetched`].
@@ -98,7 +98,7 @@ impl RuleContext for Context<'_> {
             // A bug of the rule. To answer would let a cycle in that no walk over declarations has seen.
             let message =
                 format!("The rule `{}` asks for `{label}`, which the target does not name", self.target.rule);
-            self.faults.borrow_mut().push(Fault::new(
+            self.rule_errors.borrow_mut().push(RuleError::new(
                 self.target.record.place,
                 "analysis::undeclared",
                 message,
@@ -152,8 +152,9 @@ impl RuleContext for Context<'_> {
                 let path = join(&self.target.label.package.0, &normalize(path).unwrap_or_default());
                 // What nobody read here is read when its action runs.
                 if let Err(error) = outside::check(self.db, &path) {
-                    let fault = Fault::new(self.target.record.place, "source::outside", error.message);
-                    self.faults.borrow_mut().push(fault.file(error.path));
+                    let rule_error =
+                        RuleError::new(self.target.record.place, "source::outside", error.message);
+                    self.rule_errors.borrow_mut().push(rule_error.file(error.path));
                 }
                 self.db.root().join(path)
             },

@@ -26,12 +26,12 @@ struct Shared {
     root: PathBuf,
     rules: &'static [&'static AnyRule],
     files: Box<dyn FileSystem>,
-    asked: Mutex<BTreeMap<Request, Asked>>,
+    asked: Mutex<BTreeMap<Request, AnsweredRequest>>,
 }
 
 /// A request that was answered.
 #[derive(Clone, Copy)]
-struct Asked {
+struct AnsweredRequest {
     input: SourceFile,
     stamp: Option<Stamp>,
 }
@@ -72,7 +72,7 @@ impl Database {
     ///
     /// A file whose stamp is unchanged is not read. Other clones of the database must be gone: salsa waits for them.
     pub fn refresh(&mut self) -> usize {
-        let asked: Vec<(Request, Asked)> =
+        let asked: Vec<(Request, AnsweredRequest)> =
             self.shared.asked().iter().map(|(request, asked)| (request.clone(), *asked)).collect();
         let mut n_changes = 0;
         for (request, before) in asked {
@@ -82,7 +82,7 @@ impl Database {
                 continue;
             }
             let content = load(&*self.shared.files, &request);
-            self.shared.asked().insert(request, Asked { input: before.input, stamp });
+            self.shared.asked().insert(request, AnsweredRequest { input: before.input, stamp });
             if content != *before.input.content(self) {
                 // What was there before is of no use to anybody.
                 drop(before.input.set_content(self).to(content));
@@ -95,7 +95,7 @@ impl Database {
 
 impl Shared {
     // Entries are inserted whole, so a panic elsewhere while the map was locked has not spoilt it.
-    fn asked(&self) -> MutexGuard<'_, BTreeMap<Request, Asked>> {
+    fn asked(&self) -> MutexGuard<'_, BTreeMap<Request, AnsweredRequest>> {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -122,7 +122,7 @@ impl Db for Database {
         let stamp = stamp(&*self.shared.files, &request);
         let content = load(&*self.shared.files, &request);
         let input = SourceFile::new(self, request.clone(), content);
-        asked.insert(request, Asked { input, stamp });
+        asked.insert(request, AnsweredRequest { input, stamp });
         input
     }
 }

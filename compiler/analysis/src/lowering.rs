@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use mc_ir::attribute::Record;
-use mc_ir::fault::Fault;
 use mc_ir::label::{Label, PackageId, check_name};
+use mc_ir::rule_error::RuleError;
 use mc_ir::target::Target;
 use mc_syntax::diagnostic::Diagnostic;
 use mc_syntax::sink::Sink;
@@ -159,9 +159,9 @@ impl<'a> Lowering<'a> {
                     }
                 }
             }
-            Err(faults) => {
-                for fault in faults {
-                    self.result.sink.push(diagnostic(&self.result.spans, &name, &fault));
+            Err(rule_errors) => {
+                for rule_error in rule_errors {
+                    self.result.sink.push(diagnostic(&self.result.spans, &name, &rule_error));
                 }
             }
         }
@@ -206,19 +206,21 @@ fn unknown_rule(db: &dyn Db, node: &Declaration<'_>) -> Diagnostic {
 }
 
 /// A fault of a rule, at its span.
-pub(crate) fn diagnostic(spans: &Spans, declared: &str, fault: &Fault) -> Diagnostic {
-    let span = spans.span(declared, fault.place).unwrap_or(Span { start: 0, end: 0 });
-    let message = match &fault.file {
-        Some(file) if !fault.message.contains(file.as_str()) => format!("{file}: {}", fault.message),
-        _ => fault.message.clone(),
+pub(crate) fn diagnostic(spans: &Spans, declared: &str, rule_error: &RuleError) -> Diagnostic {
+    let span = spans.span(declared, rule_error.place).unwrap_or(Span { start: 0, end: 0 });
+    let message = match &rule_error.file {
+        Some(file) if !rule_error.message.contains(file.as_str()) => {
+            format!("{file}: {}", rule_error.message)
+        }
+        _ => rule_error.message.clone(),
     };
-    let mut diagnostic = Diagnostic::error(fault.code, message, span);
-    for (place, message) in &fault.related {
+    let mut diagnostic = Diagnostic::error(rule_error.code, message, span);
+    for (place, message) in &rule_error.related {
         if let Some(span) = spans.span(declared, *place) {
             diagnostic = diagnostic.with_label(span, message.clone());
         }
     }
-    match &fault.help {
+    match &rule_error.help {
         Some(help) => diagnostic.with_help(help.clone()),
         None => diagnostic,
     }

@@ -29,9 +29,9 @@ thread_local! {
 }
 
 fn count(n_bytes: usize) {
-    let told = N_BYTES.try_with(|counted| counted.set(counted.get() + n_bytes));
+    let reported = N_BYTES.try_with(|counted| counted.set(counted.get() + n_bytes));
     // A thread that is ending has no value any more, and nobody asks it.
-    told.unwrap_or_default();
+    reported.unwrap_or_default();
 }
 
 #[expect(unsafe_code, reason = "allocations can only be counted from inside")]
@@ -107,7 +107,7 @@ fn many_mistakes_of_any_kind_cost_little_more_than_few_each() {
 }
 
 #[test]
-fn the_first_hundred_mistakes_of_a_file_are_told_and_the_rest_is_counted() {
+fn the_first_hundred_mistakes_of_a_file_are_reported_and_the_rest_is_counted() {
     let (_, found) = cost(&KINDS[0].1(16_000));
     assert_eq!((found.shown.len(), found.n_all()), (MAX_SHOWN, 15_999));
     assert_eq!(found.n_more["package.kdl"], 15_899);
@@ -126,7 +126,7 @@ fn help_is_looked_for_where_it_is_shown_and_nowhere_else() {
 }
 
 #[test]
-fn a_long_cycle_is_told_in_few_lines() {
+fn a_long_cycle_is_reported_in_few_lines() {
     let (_, found) = cost(&KINDS[11].1(5_000));
     let cycle = &found.shown[0].diagnostic;
     assert_eq!(cycle.code, "label::cycle");

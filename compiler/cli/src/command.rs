@@ -53,7 +53,7 @@ fn start() -> Exit {
 
 /// The error as it can be shown. Clap quotes arguments among its own codes for colors, so it reads them once more with
 /// every steering character escaped; should they be right then, the error is shown without colors.
-fn told(error: &clap::Error, arguments: &[OsString]) -> Markup {
+fn reported(error: &clap::Error, arguments: &[OsString]) -> Markup {
     let shown = arguments.iter().map(|argument| printable(&argument.to_string_lossy()).into_owned());
     match Cli::try_parse_from(shown) {
         Err(error) => Markup::of_colored(&error.render().ansi().to_string()),
@@ -87,7 +87,7 @@ fn run(cli: Cli, streams: &Arc<Streams>) -> Exit {
 /// Help and version are results; everything else is a wrong command line.
 fn explain(error: &clap::Error, arguments: &[OsString]) -> Exit {
     let streams = Streams::of_process(&GlobalOptions::default());
-    let text = told(error, arguments);
+    let text = reported(error, arguments);
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
         streams.result_markup(&text);
         return if streams.finish().is_ok() { Exit::Done } else { Exit::Failed };

@@ -52,9 +52,10 @@ fn end_when_idle() {
             return;
         }
     }
-    let told = "\ninterrupted: every step that had finished is kept; a server that was waited for was left\n";
+    let reported =
+        "\ninterrupted: every step that had finished is kept; a server that was waited for was left\n";
     // Nobody may read it; the end is the same.
-    drop(std::io::stderr().write_all(told.as_bytes()));
+    drop(std::io::stderr().write_all(reported.as_bytes()));
     end();
 }
 

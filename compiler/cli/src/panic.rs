@@ -13,7 +13,7 @@ use crate::streams::Streams;
 
 /// Runs `body`; a panic, in it or in a thread that it joins, is told once and becomes [`Exit::Bug`].
 pub(crate) fn guard(streams: &Arc<Streams>, body: impl FnOnce() -> Exit) -> Exit {
-    let told = AtomicBool::new(false);
+    let reported = AtomicBool::new(false);
     let hook_streams = Arc::clone(streams);
     std::panic::set_hook(Box::new(move |info| {
         // A template that the engine falls over is the template's error, and its thread is joined.
@@ -21,7 +21,7 @@ pub(crate) fn guard(streams: &Arc<Streams>, body: impl FnOnce() -> Exit) -> Exit
             return;
         }
         // Several threads may fall over the same bug.
-        if !told.swap(true, Ordering::Relaxed) {
+        if !reported.swap(true, Ordering::Relaxed) {
             hook_streams.error(&message(info));
         }
     }));
@@ -59,7 +59,7 @@ mod tests {
     static HOOK: Mutex<()> = Mutex::new(());
 
     #[test]
-    fn a_panic_in_any_thread_is_told_once_and_ends_in_37() {
+    fn a_panic_in_any_thread_is_reported_once_and_ends_in_37() {
         let _hook = HOOK.lock().unwrap_or_else(PoisonError::into_inner);
         let stderr = Captured::default();
         let streams = Arc::new(streams(std::io::sink(), stderr.clone(), true));

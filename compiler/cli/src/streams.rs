@@ -216,7 +216,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_full_disk_is_told() {
+    fn a_full_disk_is_reported() {
         let streams = streams(Broken(io::ErrorKind::StorageFull), Captured::default(), false);
         streams.result("a");
         assert!(streams.finish().is_err());

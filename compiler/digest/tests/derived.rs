@@ -93,7 +93,7 @@ fn options_that_are_given_change_the_digest_each_in_its_own_way() {
 }
 
 #[test]
-fn variants_are_told_apart_by_name_and_content() {
+fn variants_are_distinguished_by_name_and_content() {
     let values = [
         Limit::None,
         Limit::Share(0.5),

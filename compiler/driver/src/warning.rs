@@ -25,7 +25,7 @@ pub enum Warning {
     RemoteCache(RemoteFailure),
     /// The remote cache sent what was of no use.
     #[error("{0}")]
-    Useless(Useless),
+    UnusableResults(UnusableResults),
     /// Workers failed, and their actions were run here.
     #[error("Steps were done here that the workers of {server} did not do: {reason}")]
     WorkersFailed {
@@ -95,7 +95,7 @@ fn what(takes_some: bool) -> &'static str {
 
 /// Results and blobs of a remote cache that were of no use; they were made here.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Useless {
+pub struct UnusableResults {
     /// The cache.
     pub server: String,
     /// Number of results that could not be read, and the reason for the first.
@@ -107,18 +107,18 @@ pub struct Useless {
     /// True if the cache was not asked any more, because too many blobs were gone.
     pub is_given_up: bool,
     /// Bytes that were not those that were asked for.
-    pub lie: Option<String>,
+    pub mismatch: Option<String>,
 }
 
-impl Useless {
+impl UnusableResults {
     /// Returns true if there is nothing to tell.
     pub fn is_empty(&self) -> bool {
-        let Self { unreadable, n_unsigned, n_gone, is_given_up, lie, .. } = self;
-        unreadable.is_none() && *n_unsigned == 0 && *n_gone == 0 && !is_given_up && lie.is_none()
+        let Self { unreadable, n_unsigned, n_gone, is_given_up, mismatch, .. } = self;
+        unreadable.is_none() && *n_unsigned == 0 && *n_gone == 0 && !is_given_up && mismatch.is_none()
     }
 }
 
-impl fmt::Display for Useless {
+impl fmt::Display for UnusableResults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let count = |n: usize, what: &str, why: &str| {
             let plural = if n == 1 { "" } else { "s" };
@@ -133,7 +133,7 @@ impl fmt::Display for Useless {
         ];
         let counted: Vec<String> = counted.into_iter().flatten().collect();
         let counted = (!counted.is_empty()).then(|| format!("{}: {}", self.server, counted.join(", ")));
-        let useless: Vec<String> = counted.into_iter().chain(self.lie.clone()).collect();
+        let useless: Vec<String> = counted.into_iter().chain(self.mismatch.clone()).collect();
         write!(f, "{}; what is missing was made here", useless.join("; "))
     }
 }
@@ -143,14 +143,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn results_of_no_use_are_told_in_one_line() {
-        let useless = Useless {
+    fn results_of_no_use_are_reported_in_one_line() {
+        let useless = UnusableResults {
             server: "grpc://cache".to_owned(),
             unreadable: None,
             n_unsigned: 1,
             n_gone: 2,
             is_given_up: true,
-            lie: None,
+            mismatch: None,
         };
         assert_eq!(
             useless.to_string(),

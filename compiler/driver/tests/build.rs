@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 
 use mc_driver::build::engine::Engine;
 use mc_driver::build::outputs::{Outputs, build_outputs};
-use mc_driver::build::tally::Fate;
+use mc_driver::build::tally::ActionOutcome;
 use mc_driver::build::targets::Status;
 use mc_driver::declaration_error::DeclarationError;
 use mc_driver::declarations::Declarations;
@@ -30,9 +30,9 @@ const PACKAGE: &str =
     "checkpoint \"base\" dir=\"base\"\ngguf \"app\" { model \":base\"; quantize \"Q8_0\"; }\n";
 
 /// A workspace with a toy model, on a disk of its own.
-struct House(TempDir);
+struct TestWorkspace(TempDir);
 
-impl House {
+impl TestWorkspace {
     fn new(package: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("workspace.kdl"), "workspace \"toys\"\n").unwrap();
@@ -52,8 +52,8 @@ impl House {
         cache: CacheSettings,
         interrupt: &Arc<Interrupt>,
     ) -> Result<(Outputs, Vec<String>), Error> {
-        let told = Mutex::new(Vec::new());
-        let events = |event: Event<'_>| told.lock().unwrap().push(event.to_string());
+        let reported = Mutex::new(Vec::new());
+        let events = |event: Event<'_>| reported.lock().unwrap().push(event.to_string());
         let workspace = Workspace::at(self.root(), self.root())?;
         let store = Arc::new(Store::new(Some(self.root().join(store))));
         let declarations = Declarations::open(&workspace, &store);
@@ -62,38 +62,38 @@ impl House {
         let mut engine = Engine::open(&store, &settings, interrupt, &events)?;
         let outputs = build_outputs(&mut engine, &workspace, targets)?;
         drop(engine);
-        Ok((outputs, told.into_inner().unwrap()))
+        Ok((outputs, reported.into_inner().unwrap()))
     }
 }
 
-fn n_with(told: &[String], start: &str) -> usize {
-    told.iter().filter(|line| line.starts_with(start)).count()
+fn n_with(reported: &[String], start: &str) -> usize {
+    reported.iter().filter(|line| line.starts_with(start)).count()
 }
 
 #[test]
 fn a_model_is_built_once_and_then_found() {
-    let house = House::new(PACKAGE);
-    let (outputs, told) = house.build("store", CacheSettings::default(), &Arc::default()).unwrap();
+    let house = TestWorkspace::new(PACKAGE);
+    let (outputs, reported) = house.build("store", CacheSettings::default(), &Arc::default()).unwrap();
     let finished = &outputs.finished;
     let n_actions = finished.tally.n_actions();
     assert!(finished.failures.is_empty() && outputs.warnings.is_empty());
     assert_eq!(finished.targets[0].1, Status::Built);
-    assert_eq!(told[0], format!("{n_actions} actions are planned"));
-    assert_eq!((n_with(&told, "started "), n_with(&told, "ran ")), (n_actions, n_actions));
+    assert_eq!(reported[0], format!("{n_actions} actions are planned"));
+    assert_eq!((n_with(&reported, "started "), n_with(&reported, "ran ")), (n_actions, n_actions));
     let published = outputs.published[0].as_ref().unwrap();
     assert_eq!(published.directory, house.root().canonicalize().unwrap().join("mc-out/app"));
     for (path, output) in &published.outputs {
         assert_eq!(fs::metadata(published.directory.join(path)).unwrap().len(), output.n_bytes());
     }
 
-    let (again, told) = house.build("store", CacheSettings::default(), &Arc::default()).unwrap();
-    assert_eq!(again.finished.tally.count(Fate::Hit), n_actions);
-    assert_eq!((n_with(&told, "started "), n_with(&told, "hit ")), (0, n_actions));
+    let (again, reported) = house.build("store", CacheSettings::default(), &Arc::default()).unwrap();
+    assert_eq!(again.finished.tally.count(ActionOutcome::Hit), n_actions);
+    assert_eq!((n_with(&reported, "started "), n_with(&reported, "hit ")), (0, n_actions));
 }
 
 #[test]
 fn a_folder_that_is_shared_has_the_results_for_another_store() {
-    let house = House::new(PACKAGE);
+    let house = TestWorkspace::new(PACKAGE);
     let shared = tempfile::tempdir().unwrap();
     let settings = || {
         let server = ServerChoice::At(format!("file://{}", shared.path().display()));
@@ -101,17 +101,21 @@ fn a_folder_that_is_shared_has_the_results_for_another_store() {
         let choices = CacheChoices { remote, ..CacheChoices::default() };
         CacheSettings::new(choices, &DeclaredCache::default()).unwrap()
     };
-    let (first, told) = house.build("one", settings(), &Arc::default()).unwrap();
-    assert_eq!(n_with(&told, "file://"), 1, "{told:#?}");
+    let (first, reported) = house.build("one", settings(), &Arc::default()).unwrap();
+    assert_eq!(n_with(&reported, "file://"), 1, "{reported:#?}");
     let (second, _) = house.build("two", settings(), &Arc::default()).unwrap();
-    assert_eq!(first.finished.tally.count(Fate::Ran), second.finished.tally.count(Fate::Fetched));
+    assert_eq!(
+        first.finished.tally.count(ActionOutcome::Ran),
+        second.finished.tally.count(ActionOutcome::Fetched)
+    );
     assert!(second.published[0].is_some());
 }
 
 #[test]
 fn a_wrong_declaration_is_an_error_with_its_place() {
-    let house =
-        House::new("checkpoint \"base\" dir=\"base\"\ngguf \"app\" { model \":bse\"; quantize \"Q8_0\"; }\n");
+    let house = TestWorkspace::new(
+        "checkpoint \"base\" dir=\"base\"\ngguf \"app\" { model \":bse\"; quantize \"Q8_0\"; }\n",
+    );
     let Err(error) = house.build("store", CacheSettings::default(), &Arc::default()) else {
         panic!("nothing is called `bse`")
     };
@@ -122,7 +126,7 @@ fn a_wrong_declaration_is_an_error_with_its_place() {
 
 #[test]
 fn after_an_interrupt_nothing_is_published() {
-    let house = House::new(PACKAGE);
+    let house = TestWorkspace::new(PACKAGE);
     let interrupt = Arc::new(Interrupt::default());
     assert!(interrupt.request() && !interrupt.request());
     let (outputs, _) = house.build("store", CacheSettings::default(), &interrupt).unwrap();

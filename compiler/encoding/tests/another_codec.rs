@@ -4,7 +4,7 @@
 
 use mc_encoding::codec::Codec;
 use mc_encoding::codecs::CODECS;
-use mc_encoding::loss::Loss;
+use mc_encoding::quantization_error::QuantizationError;
 
 /// Q3_0: 32 weights in 14 bytes, 3.5 bits per weight: one f16 scale `d` and 3-bit codes, `w ~= d * (q - 4)`.
 mod q3_0 {
@@ -72,7 +72,7 @@ fn a_codec_from_elsewhere_is_one_like_the_others() {
     codec.encode(&rows, n_cols, None, &mut blocks);
     let mut decoded = vec![0.0; rows.len()];
     codec.decode(&blocks, &mut decoded);
-    let loss = Loss::of(&rows, &decoded, codec.block_len);
+    let loss = QuantizationError::of(&rows, &decoded, codec.block_len);
     assert!(loss.snr_db().unwrap() > 12.0, "{loss:?}");
     assert_eq!((loss.n_overflowed_blocks, loss.n_vanished_blocks), (0, 0));
     assert!(!codec.fits(40));

@@ -16,10 +16,10 @@ use crate::event::{Event, EventSink};
 use crate::in_flight::InFlight;
 use crate::options::Options;
 use crate::permits::Permits;
+use crate::ready_action::ReadyAction;
 use crate::remote::RemoteResults;
 use crate::schedule::Schedule;
 use crate::services::Services;
-use crate::step::Step;
 
 /// A build that did not begin, or of which nobody can say whether it will be there after a loss of power.
 #[derive(Debug, thiserror::Error)]
@@ -62,7 +62,8 @@ pub fn build(
     let work = || {
         while let Some((id, artifacts)) = schedule.next(services) {
             let (tags, on_miss) = (graph.tags(id), options.on_miss);
-            let step = Step { node: graph.node(id), tags, artifacts: &artifacts, services, on_miss, events };
+            let step =
+                ReadyAction { node: graph.node(id), tags, artifacts: &artifacts, services, on_miss, events };
             // A panic is a bug, which the caller is to see. But the other threads wait for this one: they are told
             // to stop before it goes on. What the step has left half done is dropped by the unwind.
             match catch_unwind(AssertUnwindSafe(|| step.perform(&pool, &in_flight, &permits))) {

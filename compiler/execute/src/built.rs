@@ -9,8 +9,8 @@ use mc_ir::graph::ActionGraph;
 use mc_ir::output::Output;
 
 use crate::fetch::output_content;
+use crate::ready_action::Done;
 use crate::services::Services;
-use crate::step::Done;
 
 /// An action that gave no outputs, and why.
 #[derive(Debug)]
@@ -57,7 +57,7 @@ impl Built {
                 is_right = false;
                 // Where it cannot be set aside, it is found again.
                 drop(services.store.doubt(expected));
-                services.doubts.lost();
+                services.suspects.lost();
             }
         }
         if is_right

@@ -102,7 +102,7 @@ impl<'a> RunContext<'a> {
             }
             Input::Artifact(_) => {
                 self.services.store.doubt(expected).map_err(store_failed)?;
-                self.services.doubts.lost();
+                self.services.suspects.lost();
                 Ok(ActionError::failed(format!(
                     "The stored blob `{expected}` had bytes with digest `{found}` when it was read"
                 ))
@@ -117,7 +117,7 @@ impl<'a> RunContext<'a> {
             Input::Artifact(_) => {
                 let open = |part| {
                     self.services.store.open(part).map_err(store_failed)?.ok_or_else(|| {
-                        self.services.doubts.lost();
+                        self.services.suspects.lost();
                         gone(part)
                     })
                 };

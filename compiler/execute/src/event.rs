@@ -11,7 +11,7 @@ use mc_ir::action::ActionNode;
 pub enum Origin {
     /// Found in the action cache, with every output in the store.
     Hit,
-    /// Brought here from the team's cache.
+    /// FetchedFiles here from the team's cache.
     Fetched,
     /// Done now, by a worker of the team.
     RanRemotely,

@@ -5,7 +5,6 @@
 pub mod build;
 pub mod built;
 pub mod context;
-pub mod doubts;
 pub mod event;
 pub mod fetch;
 pub mod lookup;
@@ -14,7 +13,8 @@ mod permits;
 pub mod remote;
 pub mod running;
 pub mod services;
+pub mod suspect_results;
 
 pub(crate) mod in_flight;
+pub(crate) mod ready_action;
 pub(crate) mod schedule;
-pub(crate) mod step;

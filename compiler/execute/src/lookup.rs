@@ -10,8 +10,8 @@ use mc_ir::action::ActionError;
 use mc_ir::output::Outputs;
 use mc_ir::reapi::{self, EncodedAction};
 use mc_ir::reapi_result;
+use mc_store::attester::Attester;
 use mc_store::error::StoreError;
-use mc_store::voucher::Voucher;
 
 use crate::services::Services;
 
@@ -30,7 +30,7 @@ pub(crate) fn lookup(services: &Services<'_>, action: &EncodedAction) -> Result<
     let Some(entry) = services.actions.get(&action.digest).map_err(store_failed)? else {
         return Ok(None);
     };
-    if !services.trust.accepts(&entry.vouchers) {
+    if !services.trust.accepts(&entry.attesters) {
         return Ok(None);
     }
     let mut failure = None;
@@ -52,13 +52,13 @@ pub(crate) fn lookup(services: &Services<'_>, action: &EncodedAction) -> Result<
             return Ok(None);
         }
     }
-    Ok(Some(Known { outputs, is_own: entry.vouchers.contains(&Voucher::Here) }))
+    Ok(Some(Known { outputs, is_own: entry.attesters.contains(&Attester::Here) }))
 }
 
 /// Remembers the outputs of an action. Its blobs are in the store already, so an entry never promises what is not
 /// there, wherever the process is killed. After a loss of power it may: then [`lookup`] finds no intact blob.
 ///
-/// * `voucher`: who answers for them
+/// * `attester`: who answers for them
 ///
 /// # Errors
 /// When the store or the action cache cannot be written.
@@ -66,13 +66,13 @@ pub(crate) fn record(
     services: &Services<'_>,
     action: &EncodedAction,
     outputs: &Outputs,
-    voucher: Option<Voucher>,
+    attester: Option<Attester>,
 ) -> Result<(), ActionError> {
     let (result, trees) = reapi::encode_result(outputs);
     for tree in &trees {
         services.store.put_bytes(tree).map_err(store_failed)?;
     }
-    services.actions.put(&action.digest, &result, voucher).map_err(store_failed)
+    services.actions.put(&action.digest, &result, attester).map_err(store_failed)
 }
 
 /// Makes an action's error of a store's. A store that takes nothing more, because its disk is full, it is read-only, or

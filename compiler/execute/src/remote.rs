@@ -8,10 +8,10 @@ use std::sync::Arc;
 use mc_ir::action::{ActionError, ActionNode, Content};
 use mc_ir::output::{Output, Outputs};
 use mc_ir::tags::Tags;
-use mc_store::voucher::Voucher;
+use mc_store::attester::Attester;
 
 /// The outputs that others have of an action, and who answers for them.
-pub type Found = (Outputs, Option<Voucher>);
+pub type Found = (Outputs, Option<Attester>);
 
 /// Results of other machines.
 pub trait RemoteResults: Sync {

@@ -15,8 +15,8 @@ use mc_ir::graph::{ActionGraph, NodeId};
 use crate::built::{Built, Failure};
 use crate::event::Origin;
 use crate::options::OnFailure;
+use crate::ready_action::{Done, ReadyInput};
 use crate::services::Services;
-use crate::step::{Done, Given};
 
 /// Who is next, and who waits for whom.
 pub(crate) struct Schedule<'a> {
@@ -65,7 +65,7 @@ impl<'a> Schedule<'a> {
     }
 
     /// The next ready action with the outputs that it reads; waits while others may make one ready.
-    pub(crate) fn next(&self, services: &Services<'_>) -> Option<(NodeId, Vec<Option<Given>>)> {
+    pub(crate) fn next(&self, services: &Services<'_>) -> Option<(NodeId, Vec<Option<ReadyInput>>)> {
         let mut state = self.lock();
         loop {
             if state.is_stopped || services.is_cancelled() {
@@ -86,14 +86,14 @@ impl<'a> Schedule<'a> {
         }
     }
 
-    fn made(&self, state: &State, input: &Input) -> Option<Given> {
+    fn made(&self, state: &State, input: &Input) -> Option<ReadyInput> {
         let Input::Artifact(artifact) = input else {
             return None;
         };
         let id = self.graph.id(&artifact.node)?;
         let Done { outputs, digest, is_own, .. } = state.done[id.0].as_ref()?;
         let output = outputs.get(&artifact.output)?.clone();
-        Some(Given { output, maker: *digest, is_own: *is_own })
+        Some(ReadyInput { output, maker: *digest, is_own: *is_own })
     }
 
     pub(crate) fn finish(&self, id: NodeId, result: Result<Done, ActionError>) {
@@ -147,7 +147,7 @@ impl<'a> Schedule<'a> {
         }
         state.failures.sort_by_key(|(id, _)| *id);
         // A store that takes nothing more is one mishap, however many actions ran into it; so is a file that was written to.
-        let mut is_store_told = false;
+        let mut is_store_given = false;
         let mut changed = BTreeSet::new();
         let mut causes = BTreeSet::new();
         let failures = state
@@ -156,7 +156,7 @@ impl<'a> Schedule<'a> {
             .filter(|(_, error)| match error {
                 // Whoever stopped it knows why.
                 ActionError::Cancelled => false,
-                ActionError::Io(error) if takes_nothing(error.kind()) => !replace(&mut is_store_told, true),
+                ActionError::Io(error) if takes_nothing(error.kind()) => !replace(&mut is_store_given, true),
                 ActionError::Changed { path, .. } => changed.insert(Arc::clone(path)),
                 ActionError::Failed { cause: Some(cause), .. } => causes.insert(cause.clone()),
                 _ => true,

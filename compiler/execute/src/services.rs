@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use mc_digest::digest::{ActionDigest, BlobDigest};
 use mc_ir::action::{ActionError, ActionNode, Content, Piece, Source};
+use mc_store::attester::Trust;
 use mc_store::input_memo::InputMemo;
 use mc_store::mapping::MappedFile;
 use mc_store::traits::{ActionCache, BlobStore};
-use mc_store::voucher::Trust;
 
-use crate::doubts::Doubts;
 use crate::remote::RemoteResults;
+use crate::suspect_results::SuspectResults;
 
 /// The outside world of a build.
 #[derive(Clone, Copy)]
@@ -24,7 +24,7 @@ pub struct Services<'a> {
     /// Whose results count, in the action cache and elsewhere.
     pub trust: &'a Trust,
     /// Results and blobs that turned out to be wrong so far, in this build and in those before that it repeats.
-    pub doubts: &'a Doubts,
+    pub suspects: &'a SuspectResults,
     /// Digests of source files, remembered while the files do not change.
     pub memo: &'a InputMemo,
     /// Results of other machines, where a team shares them.
@@ -51,7 +51,7 @@ impl Services<'_> {
 
     /// Takes note of a reader that failed over results that others made, which count no more from now on.
     pub(crate) fn refuse(&self, reader: &ActionNode, why: &str, results: &BTreeSet<ActionDigest>) {
-        if self.doubts.refused(reader, why, results) {
+        if self.suspects.refused(reader, why, results) {
             // Where one cannot be removed, the next command finds out as this one did.
             results.iter().for_each(|result| drop(self.actions.forget(result)));
         }

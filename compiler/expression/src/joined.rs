@@ -2,7 +2,7 @@
 
 use crate::error::EvaluationError;
 use crate::evaluator::Evaluator;
-use crate::rows::{Rows, Stretches};
+use crate::rows::{RowParts, Rows};
 
 /// Tensors of which the rows follow each other, in turns: so many of the first, of the second and so on, then again.
 pub(crate) struct Joined {
@@ -84,12 +84,12 @@ impl Rows for Joined {
             .try_for_each(|run| run.part.of.append_stored_rows(run.first, run.n_rows, out))
     }
 
-    fn as_stretches(&self) -> Option<&dyn Stretches> {
+    fn as_stretches(&self) -> Option<&dyn RowParts> {
         self.has_stretches.then_some(self)
     }
 }
 
-impl Stretches for Joined {
+impl RowParts for Joined {
     fn stretch(
         &self,
         row: u64,

@@ -31,13 +31,13 @@ pub trait Rows: Send + Sync {
     }
 
     /// Itself, if a part of a row costs no more than its elements. Transposing and slicing then read only those.
-    fn as_stretches(&self) -> Option<&dyn Stretches> {
+    fn as_stretches(&self) -> Option<&dyn RowParts> {
         None
     }
 }
 
 /// Rows of which parts can be computed by themselves.
-pub trait Stretches {
+pub trait RowParts {
     /// Computes the elements of one row from a column on.
     ///
     /// * `n_cols`: columns of the whole row

@@ -1,7 +1,7 @@
 //! A handle on a directory, and operations below it that follow no link.
 //!
 //! Paths are relative, of plain names, and no part of one may be a symbolic link; a part that is one is an error that
-//! names it ([`Refused::Link`]). Only the folder that a handle is opened on ([`Folder::open`]) may be reached through
+//! names it ([`PathError::Link`]). Only the folder that a handle is opened on ([`Folder::open`]) may be reached through
 //! links: the user named it.
 
 use std::ffi::OsString;
@@ -15,14 +15,14 @@ use std::sync::Arc;
 use rustix::fs::{AtFlags, Dir, Mode, OFlags, mkdirat, readlinkat, renameat, statat, unlinkat};
 use rustix::io::Errno;
 
-use crate::refused::Refused;
+use crate::file_observer::{FileObserver, Operation};
+use crate::path_error::PathError;
 use crate::regular::{checked, read_all};
 use crate::removal;
 use crate::rename::{exchange, rename_new};
 use crate::resolve::{FOLDER, check, open_below};
 use crate::status::{Kind, Status};
 use crate::sync::sync_all;
-use crate::witness::{Operation, Witness};
 
 /// Permissions of new folders, before the process's mask.
 const FOLDER_MODE: u32 = 0o777;
@@ -32,7 +32,7 @@ const FOLDER_MODE: u32 = 0o777;
 pub struct Folder {
     handle: OwnedFd,
     path: PathBuf,
-    witness: Option<Arc<dyn Witness>>,
+    observer: Option<Arc<dyn FileObserver>>,
 }
 
 /// An entry of a folder.
@@ -51,7 +51,7 @@ impl Folder {
     /// If it is not there, is not a folder, or the system refuses.
     pub fn open(path: &Path) -> io::Result<Self> {
         let handle = rustix::fs::open(path, FOLDER, Mode::empty())?;
-        Ok(Self { handle, path: path.to_owned(), witness: None })
+        Ok(Self { handle, path: path.to_owned(), observer: None })
     }
 
     /// Opens a folder that the user named, and makes it and those above it if they are not there; links are followed.
@@ -64,13 +64,13 @@ impl Folder {
     }
 
     /// The same folder with a witness, who sees what is done through it and through folders that are opened below it.
-    pub fn watched_by(self, witness: Option<Arc<dyn Witness>>) -> Self {
-        Self { witness, ..self }
+    pub fn watched_by(self, observer: Option<Arc<dyn FileObserver>>) -> Self {
+        Self { observer, ..self }
     }
 
     /// Its witness, if it has one.
-    pub fn witness(&self) -> Option<Arc<dyn Witness>> {
-        self.witness.clone()
+    pub fn observer(&self) -> Option<Arc<dyn FileObserver>> {
+        self.observer.clone()
     }
 
     /// The path that it was opened by, for messages.
@@ -111,11 +111,11 @@ impl Folder {
     /// Opens a folder below this one.
     ///
     /// # Errors
-    /// `NotFound`; [`Refused::Link`]; and as the system says.
+    /// `NotFound`; [`PathError::Link`]; and as the system says.
     pub fn folder(&self, path: &Path) -> io::Result<Self> {
         let opened = open_below(self.fd(), path, FOLDER, Mode::empty());
         let handle = opened.map_err(|error| self.explained(path, "a folder", error))?;
-        Ok(Self { handle, path: self.at(path), witness: self.witness() })
+        Ok(Self { handle, path: self.at(path), observer: self.observer() })
     }
 
     /// Opens a folder below this one, and makes it and those above it if they are not there.
@@ -164,7 +164,7 @@ impl Folder {
     /// Opens a regular file below it, to be read. Never blocks.
     ///
     /// # Errors
-    /// `NotFound`; [`Refused`]; and as the system says.
+    /// `NotFound`; [`PathError`]; and as the system says.
     pub fn open_file(&self, path: &Path) -> io::Result<File> {
         self.open_with(path, OFlags::RDONLY, 0)
     }
@@ -174,7 +174,7 @@ impl Folder {
     /// * `limit`: the most bytes that it may have
     ///
     /// # Errors
-    /// As [`Self::open_file`]; [`Refused::TooLarge`] when it has more.
+    /// As [`Self::open_file`]; [`PathError::TooLarge`] when it has more.
     pub fn read(&self, path: &Path, limit: u64) -> io::Result<Vec<u8>> {
         read_all(&self.open_file(path)?, &self.at(path), limit)
     }
@@ -369,8 +369,8 @@ impl Folder {
 
     /// Shows an operation that succeeded to the witness, if there is one.
     fn show<'a>(&self, operation: impl FnOnce() -> Operation<'a>) {
-        if let Some(witness) = &self.witness {
-            witness.saw(&operation());
+        if let Some(observer) = &self.observer {
+            observer.saw(&operation());
         }
     }
 
@@ -406,10 +406,10 @@ impl Folder {
     fn explained(&self, path: &Path, expected: &'static str, error: io::Error) -> io::Error {
         let code = error.raw_os_error().map(Errno::from_raw_os_error);
         if code == Some(Errno::NXIO) {
-            return Refused::NotRegular { path: self.at(path), found: Kind::Socket }.into();
+            return PathError::NotRegular { path: self.at(path), found: Kind::Socket }.into();
         }
         if code == Some(Errno::ISDIR) {
-            return Refused::NotRegular { path: self.at(path), found: Kind::Folder }.into();
+            return PathError::NotRegular { path: self.at(path), found: Kind::Folder }.into();
         }
         if !matches!(code, Some(Errno::LOOP | Errno::NOTDIR | Errno::MLINK | Errno::XDEV)) {
             return error;
@@ -418,7 +418,7 @@ impl Folder {
     }
 
     /// The first link on a path.
-    fn link_on(&self, path: &Path, expected: &'static str) -> Option<Refused> {
+    fn link_on(&self, path: &Path, expected: &'static str) -> Option<PathError> {
         let mut here = self.handle.try_clone().ok()?;
         let mut walked = PathBuf::new();
         let n_parts = path.iter().count();
@@ -427,7 +427,7 @@ impl Folder {
             if let Ok(target) = readlinkat(&here, name, Vec::new()) {
                 let target = PathBuf::from(OsString::from_vec(target.into_bytes()));
                 let expected = if part_idx + 1 < n_parts { "a folder" } else { expected };
-                return Some(Refused::Link { path: self.at(&walked), target, expected });
+                return Some(PathError::Link { path: self.at(&walked), target, expected });
             }
             here = open_below(here.as_fd(), Path::new(name), FOLDER, Mode::empty()).ok()?;
         }

@@ -7,16 +7,16 @@
 //! [`regular`] opens the files that `mc` reads: regular files and nothing else, without blocking, and with a limit on
 //! the size where all of a file is read into memory.
 //!
-//! Files are made durable many at a time ([`folder::Folder::sync`]). A [`witness::Witness`] sees what is done, for tests.
+//! Files are made durable many at a time ([`folder::Folder::sync`]). A [`observer::FileObserver`] sees what is done, for tests.
 //!
 //! This crate knows nothing of stores, formats or rules.
 
+pub mod file_observer;
 pub mod folder;
-pub mod refused;
+pub mod path_error;
 pub mod regular;
 mod removal;
 mod rename;
 mod resolve;
 pub mod status;
 mod sync;
-pub mod witness;

@@ -11,19 +11,19 @@ use std::path::Path;
 
 use rustix::fs::{OFlags, Timespec, Timestamps, UTIME_NOW, futimens};
 
-use crate::refused::Refused;
+use crate::path_error::PathError;
 use crate::status::Kind;
 
 /// Opens a regular file to be read; links are followed.
 ///
 /// # Errors
-/// [`Refused::NotRegular`] for a folder, a pipe, a socket or a device; and as the system says.
+/// [`PathError::NotRegular`] for a folder, a pipe, a socket or a device; and as the system says.
 pub fn open(path: &Path) -> io::Result<File> {
     let flags = (OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC).bits();
     let file = match OpenOptions::new().read(true).custom_flags(flags.cast_signed()).open(path) {
         // A socket cannot be opened at all.
         Err(error) if error.raw_os_error() == Some(rustix::io::Errno::NXIO.raw_os_error()) => {
-            return Err(Refused::NotRegular { path: path.to_owned(), found: Kind::Socket }.into());
+            return Err(PathError::NotRegular { path: path.to_owned(), found: Kind::Socket }.into());
         }
         other => other?,
     };
@@ -35,7 +35,7 @@ pub fn open(path: &Path) -> io::Result<File> {
 /// * `limit`: the most bytes that it may have
 ///
 /// # Errors
-/// As [`open`]; [`Refused::TooLarge`] when it has more.
+/// As [`open`]; [`PathError::TooLarge`] when it has more.
 pub fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     read_all(&open(path)?, path, limit)
 }
@@ -55,7 +55,7 @@ pub fn read_text(path: &Path, limit: u64) -> io::Result<String> {
 pub(crate) fn checked(file: File, path: &Path) -> io::Result<File> {
     match Kind::from(file.metadata()?.file_type()) {
         Kind::File => Ok(file),
-        found => Err(Refused::NotRegular { path: path.to_owned(), found }.into()),
+        found => Err(PathError::NotRegular { path: path.to_owned(), found }.into()),
     }
 }
 
@@ -71,7 +71,7 @@ pub fn touch(file: &File) -> io::Result<()> {
 
 /// All bytes of an open file from its current position, unless there are more than `limit`.
 pub(crate) fn read_all(file: &File, path: &Path, limit: u64) -> io::Result<Vec<u8>> {
-    let too_large = || Refused::TooLarge { path: path.to_owned(), limit };
+    let too_large = || PathError::TooLarge { path: path.to_owned(), limit };
     let n_bytes = file.metadata()?.len();
     if n_bytes > limit {
         return Err(too_large().into());
@@ -110,7 +110,7 @@ mod tests {
             [("zero", "a device"), ("pipe", "a pipe"), ("socket", "a socket"), ("", "a folder")]
         {
             let error = read(&path(name), 100).unwrap_err();
-            assert!(Refused::of(&error).is_some(), "{name}: {error}");
+            assert!(PathError::of(&error).is_some(), "{name}: {error}");
             assert!(error.to_string().ends_with(&format!("is {found}, expected a regular file")), "{error}");
         }
         assert_eq!(open(&path("none")).unwrap_err().kind(), io::ErrorKind::NotFound);

@@ -10,7 +10,7 @@ use std::path::{Component, Path};
 use rustix::fs::{Mode, OFlags, openat};
 use rustix::io::Errno;
 
-use crate::refused::Refused;
+use crate::path_error::PathError;
 
 /// Flags to open a folder.
 pub(crate) const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
@@ -21,7 +21,7 @@ pub(crate) const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(
 /// * `mode`: permissions of a file that is made
 ///
 /// # Errors
-/// [`Refused::NotBelow`] for other paths; `ELOOP` or `ENOTDIR` where a part is a link; and as the system says.
+/// [`PathError::NotBelow`] for other paths; `ELOOP` or `ENOTDIR` where a part is a link; and as the system says.
 pub(crate) fn open_below(
     folder: BorrowedFd<'_>,
     path: &Path,
@@ -43,7 +43,7 @@ pub(crate) fn check(path: &Path) -> io::Result<()> {
     if is_plain && !path.as_os_str().is_empty() {
         return Ok(());
     }
-    Err(Refused::NotBelow { path: path.to_owned() }.into())
+    Err(PathError::NotBelow { path: path.to_owned() }.into())
 }
 
 /// `None` where the system call does not exist or is forbidden.
@@ -103,7 +103,7 @@ fn step_by_step(folder: BorrowedFd<'_>, path: &Path, flags: OFlags, mode: Mode) 
         };
         here = Some(opened);
     }
-    here.ok_or_else(|| Refused::NotBelow { path: path.to_owned() }.into())
+    here.ok_or_else(|| PathError::NotBelow { path: path.to_owned() }.into())
 }
 
 #[cfg(test)]

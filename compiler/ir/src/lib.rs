@@ -5,7 +5,6 @@
 
 pub mod action;
 pub mod attribute;
-pub mod fault;
 pub mod graph;
 pub mod label;
 pub mod origin;
@@ -16,6 +15,7 @@ pub mod provider;
 pub mod reapi;
 pub mod reapi_result;
 pub mod rule;
+pub mod rule_error;
 pub mod schema;
 pub mod tags;
 pub mod target;

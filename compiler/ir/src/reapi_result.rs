@@ -412,8 +412,8 @@ mod tests {
             (Some("its trees have more than 64 MiB"), 0)
         );
         for sizes in [vec![1 << 62; 2], vec![u64::MAX], vec![1 << 63], vec![(1 << 63) - 1, 1]] {
-            let told = refused(&composites(&["a"], 1), &tree(sizes.into_iter()));
-            assert!(told.contains("2^63") || told.contains("negative"), "{told}");
+            let reported = refused(&composites(&["a"], 1), &tree(sizes.into_iter()));
+            assert!(reported.contains("2^63") || reported.contains("negative"), "{reported}");
         }
         let too_many = tree(std::iter::repeat_n(1, MAX_PARTS + MAX_OUTPUTS + 1));
         assert!(refused(&composites(&["a"], 1), &too_many).ends_with("131,072 parts"));

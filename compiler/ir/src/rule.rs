@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use crate::action::Source;
 use crate::attribute::Record;
-use crate::fault::Fault;
 use crate::label::Label;
 use crate::origin::Origin;
 use crate::provider::Providers;
+use crate::rule_error::RuleError;
 use crate::schema::NodeSchema;
 use crate::target::Target;
 
@@ -24,7 +24,7 @@ pub trait Rule: Send + Sync {
     ///
     /// # Errors
     /// Everything that is wrong with the declaration.
-    fn expand(&self, target: Target) -> Result<Vec<Target>, Vec<Fault>> {
+    fn expand(&self, target: Target) -> Result<Vec<Target>, Vec<RuleError>> {
         Ok(vec![target])
     }
 
@@ -32,7 +32,7 @@ pub trait Rule: Send + Sync {
     ///
     /// # Errors
     /// Everything that is wrong with the declaration, all at once.
-    fn analyze(&self, ctx: &dyn RuleContext) -> Result<Providers, Vec<Fault>>;
+    fn analyze(&self, ctx: &dyn RuleContext) -> Result<Providers, Vec<RuleError>>;
 }
 
 /// What a rule may ask while it analyses a target. Every answer is tracked: when it changes, the target is analysed

@@ -12,7 +12,7 @@ impl Parser<'_> {
     /// A value, with a type annotation or without.
     pub(crate) fn typed_value(&mut self) -> Option<Scalar> {
         let start = self.token.span.start;
-        let n_mistakes = self.sink.len();
+        let n_errors = self.sink.len();
         let has_paren = self.at(TokenKind::OpenParen);
         let type_annotation = self.optional_type();
         if has_paren {
@@ -20,7 +20,7 @@ impl Parser<'_> {
         }
         if !self.is_value_start() || self.at(TokenKind::OpenParen) {
             // After a type annotation with a mistake, that one is enough.
-            if self.sink.len() == n_mistakes {
+            if self.sink.len() == n_errors {
                 let message = format!("Expected a value after the type annotation, found {}", self.found());
                 let help = "A type annotation stands before a value: `(type)value`";
                 let span = Span::new(start, self.last_end);

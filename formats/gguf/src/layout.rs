@@ -26,12 +26,12 @@ pub struct Layout {
     /// Everything before the first tensor, padding included.
     pub head: Vec<u8>,
     /// Each tensor's stretch, in order.
-    pub tensors: Vec<Stretch>,
+    pub tensors: Vec<Segment>,
 }
 
 /// The bytes of one tensor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stretch {
+pub struct Segment {
     /// Bytes of the tensor.
     pub n_bytes: u64,
     /// Zeros after it.
@@ -65,7 +65,7 @@ impl Layout {
             head.extend(offset.to_le_bytes());
             let n_bytes = tensor.kind.n_bytes(&tensor.dims).expect("rows are whole numbers of blocks");
             let padding = n_bytes.next_multiple_of(alignment) - n_bytes;
-            stretches.push(Stretch { n_bytes, padding });
+            stretches.push(Segment { n_bytes, padding });
             offset += n_bytes + padding;
         }
         head.resize(head.len().next_multiple_of(alignment as usize), 0);

@@ -438,8 +438,11 @@ mod tests {
             ("tokenizer.ggml.bos_token_id", Value::I32(-1), "a whole number"),
             ("tokenizer.ggml.bos_token_id", Value::U64(1 << 60), "a whole number"),
         ] {
-            let told = message(key, Some(value));
-            assert!(told.contains(key) && told.ends_with(&format!("expected {expected}")), "{told}");
+            let reported = message(key, Some(value));
+            assert!(
+                reported.contains(key) && reported.ends_with(&format!("expected {expected}")),
+                "{reported}"
+            );
         }
         assert_eq!(
             message("tokenizer.ggml.eos_token_id", Some(Value::U32(9))),

@@ -18,9 +18,9 @@ pub struct Gguf {
     /// Version of the format.
     pub version: u32,
     /// The keys, in the order of the file.
-    pub keys: Lean<(String, Value)>,
+    pub keys: BoxedItems<(String, Value)>,
     /// The tensors, in the order of the file.
-    pub tensors: Lean<TensorInfo>,
+    pub tensors: BoxedItems<TensorInfo>,
     /// Tensors begin at multiples of this.
     pub alignment: u64,
     /// First byte of the data section.
@@ -29,7 +29,7 @@ pub struct Gguf {
 
 /// A list whose growing takes no more memory at once than the bytes that its items were read from: an entry of a head
 /// may have 13 bytes in the file, and five times as many in memory.
-pub type Lean<T> = Vec<Box<T>>;
+pub type BoxedItems<T> = Vec<Box<T>>;
 
 /// One tensor of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,7 +105,7 @@ impl Gguf {
         }
         let n_tensors = cursor.u64("the number of tensors")?;
         let n_keys = cursor.u64("the number of keys")?;
-        let mut keys: Lean<(String, Value)> = Vec::new();
+        let mut keys: BoxedItems<(String, Value)> = Vec::new();
         for index in 0..n_keys {
             let name = cursor.text(&format!("the name of key {index}"))?;
             let what = format!("key `{name}`");
@@ -354,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn every_shorter_file_is_told_to_be_cut_off() {
+    fn every_shorter_file_is_reported_to_be_cut_off() {
         let bytes = sample();
         let last = Gguf::parse(&bytes, bytes.len() as u64).unwrap().tensors[1].end;
         for n in 4..usize::try_from(last).unwrap() {

@@ -35,7 +35,7 @@ pub mod q5_k_s;
 pub mod q6_k;
 pub mod q8_0;
 pub mod recipe;
-pub mod seat;
+pub mod tensor_position;
 pub mod tq1_0;
 pub mod tq2_0;
 

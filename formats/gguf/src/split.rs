@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn files_that_do_not_belong_together_are_told() {
+    fn files_that_do_not_belong_together_are_reported() {
         let plans: Vec<TensorPlan> = (1..9).map(|rows| plan(&format!("t{rows}"), rows)).collect();
         let files = series(&plans, 700);
         let message = |files: &[Gguf]| merge(files).unwrap_err().to_string();

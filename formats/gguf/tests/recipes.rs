@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use mc_encoding::codecs;
 use mc_gguf::recipes::overrides::Overrides;
 use mc_gguf::recipes::recipe::{Choice, Recipe};
-use mc_gguf::recipes::seat::ModelShape;
+use mc_gguf::recipes::tensor_position::ModelShape;
 use mc_gguf::recipes::{self, RECIPES};
 use mc_tensor::model_tensor::ModelTensor;
 use serde_json::{Map, Value};

@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn each_lie_is_told_with_its_tensor() {
+    fn each_lie_is_reported_with_its_tensor() {
         check(
             GOOD,
             7,

@@ -83,8 +83,8 @@ mod tests {
 
     #[test]
     fn the_error_of_the_context_comes_back_whole() {
-        let told = ActionError::failed("It is gone").with_help("Look for it");
-        let error = action_error(EvaluationError::Input(Box::new(told)));
+        let reported = ActionError::failed("It is gone").with_help("Look for it");
+        let error = action_error(EvaluationError::Input(Box::new(reported)));
         let ActionError::Failed { message, help, .. } = error else { panic!("{error}") };
         assert_eq!((message.as_str(), help.as_deref()), ("It is gone", Some("Look for it")));
         let cancelled = EvaluationError::Input(Box::new(ActionError::Cancelled));

@@ -4,4 +4,4 @@ pub(crate) mod evaluation;
 pub(crate) mod exec_property;
 pub(crate) mod remote_kind;
 pub(crate) mod tags;
-pub(crate) mod target_step;
+pub(crate) mod target_action;

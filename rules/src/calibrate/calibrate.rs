@@ -7,10 +7,10 @@
 use std::collections::BTreeMap;
 
 use mc_ir::action::{Action, ActionContext, ActionError, ActionKind, write_bytes};
-use mc_ir::fault::Fault;
 use mc_ir::output::{Output, Outputs};
 use mc_ir::provider::Providers;
 use mc_ir::rule::{Rule, RuleContext};
+use mc_ir::rule_error::RuleError;
 use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs, ValueKind};
 use mc_runtime::statistics;
 use mc_runtime::statistics::diagonal::DIAGONAL;
@@ -19,7 +19,7 @@ use mc_runtime::statistics::statistic::Statistic;
 use crate::action::exec_property::EXEC_PROPERTY;
 use crate::action::remote_kind::{RemoteKind, last};
 use crate::action::tags::TAGS;
-use crate::action::target_step::target_step;
+use crate::action::target_action::target_action;
 use crate::attributes::{label, provider, text};
 use crate::calibrate::calibration::{Calibration, context_of, text_of};
 use crate::calibrate::imatrix;
@@ -73,7 +73,7 @@ impl Rule for Calibrate {
         &SCHEMA
     }
 
-    fn analyze(&self, ctx: &dyn RuleContext) -> Result<Providers, Vec<Fault>> {
+    fn analyze(&self, ctx: &dyn RuleContext) -> Result<Providers, Vec<RuleError>> {
         let record = ctx.record();
         let (model, data) = label(record, "model").zip(label(record, "calibration")).ok_or_else(Vec::new)?;
         let statistic = text(record, "statistic").and_then(statistics::by_name).ok_or_else(Vec::new)?;
@@ -82,7 +82,7 @@ impl Rule for Calibrate {
         let n_ctx = context_of(record, &model, "calibrate::context")?;
         let matrices = matrices(&model);
         let (calibration, inputs) = Calibration::new(&model, &matrices, n_ctx, &data);
-        let node = target_step(ctx.label(), record, Compute { calibration, statistic }, inputs);
+        let node = target_action(ctx.label(), record, Compute { calibration, statistic }, inputs);
         let (name, rows) = (ctx.label().name.clone(), rows(&node, &matrices));
         let mut providers = if *statistic == DIAGONAL {
             imatrix::provided(name, rows, Some(data))

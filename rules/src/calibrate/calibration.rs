@@ -6,9 +6,9 @@ use std::collections::BTreeSet;
 
 use mc_ir::action::{ActionContext, ActionError, Input};
 use mc_ir::attribute::{Placed, Record};
-use mc_ir::fault::Fault;
 use mc_ir::label::Label;
 use mc_ir::rule::RuleContext;
+use mc_ir::rule_error::RuleError;
 use mc_runtime::cancellation::Cancellation;
 use mc_runtime::chunks::ChunkOptions;
 use mc_runtime::error::RuntimeError;
@@ -108,11 +108,11 @@ pub(crate) fn text_of(
     ctx: &dyn RuleContext,
     dataset: &Placed<Label>,
     code: &'static str,
-) -> Result<DatasetInfo, Vec<Fault>> {
+) -> Result<DatasetInfo, Vec<RuleError>> {
     let data: DatasetInfo = provider(ctx, dataset, "a `dataset`")?;
     if data.kind != DatasetKind::Text {
         let message = format!("`{}` does not hold text (`.txt` or `.md`)", dataset.value);
-        return Err(vec![Fault::new(dataset.place, code, message)]);
+        return Err(vec![RuleError::new(dataset.place, code, message)]);
     }
     Ok(data)
 }
@@ -125,9 +125,9 @@ pub(crate) fn context_of(
     record: &Record,
     model: &ModelInfo,
     code: &'static str,
-) -> Result<usize, Vec<Fault>> {
+) -> Result<usize, Vec<RuleError>> {
     let context = record.value(CONTEXT).and_then(|context| context.value.as_integer());
     let context = context.and_then(|context| usize::try_from(context).ok());
     chunk_len(context, model.decoder.context_length as usize)
-        .map_err(|message| vec![Fault::new(place_of(record, CONTEXT), code, message)])
+        .map_err(|message| vec![RuleError::new(place_of(record, CONTEXT), code, message)])
 }

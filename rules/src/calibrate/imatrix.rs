@@ -9,10 +9,10 @@ use std::collections::BTreeMap;
 use mc_gguf::imatrix::{ImatrixEntry, ImatrixFile};
 use mc_gguf::names::wire_name;
 use mc_ir::action::{Action, ActionContext, ActionError, ActionKind, Artifact, Input, write_bytes};
-use mc_ir::fault::Fault;
 use mc_ir::output::{Output, Outputs};
 use mc_ir::provider::Providers;
 use mc_ir::rule::{Rule, RuleContext};
+use mc_ir::rule_error::RuleError;
 use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs, ValueKind};
 use mc_runtime::statistics::diagonal::DIAGONAL;
 use mc_tensor::model_tensor::ModelTensor;
@@ -20,7 +20,7 @@ use mc_tensor::model_tensor::ModelTensor;
 use crate::action::exec_property::EXEC_PROPERTY;
 use crate::action::remote_kind::{RemoteKind, last};
 use crate::action::tags::TAGS;
-use crate::action::target_step::target_step;
+use crate::action::target_action::target_action;
 use crate::attributes::{label, place_of, provider, shown_path, text};
 use crate::calibrate::calibration::{Calibration, context_of, text_of};
 use crate::calibrate::matrices::{Matrix, matrices, row_output, rows};
@@ -79,7 +79,7 @@ impl Rule for Imatrix {
         &SCHEMA
     }
 
-    fn analyze(&self, ctx: &dyn RuleContext) -> Result<Providers, Vec<Fault>> {
+    fn analyze(&self, ctx: &dyn RuleContext) -> Result<Providers, Vec<RuleError>> {
         let record = ctx.record();
         let model = label(record, "model").ok_or_else(Vec::new)?;
         let model: ModelInfo = provider(ctx, &model, "a `checkpoint` or a `merge`")?;
@@ -89,7 +89,7 @@ impl Rule for Imatrix {
                 let data = text_of(ctx, &dataset, "imatrix::dataset")?;
                 let n_ctx = context_of(record, &model, "imatrix::context")?;
                 let (calibration, inputs) = Calibration::new(&model, &matrices, n_ctx, &data);
-                (target_step(ctx.label(), record, Compute { calibration }, inputs), Some(data))
+                (target_action(ctx.label(), record, Compute { calibration }, inputs), Some(data))
             }
             (None, Some(file)) => {
                 let place = place_of(record, "file");
@@ -98,7 +98,7 @@ impl Rule for Imatrix {
                 let name = file.rsplit('/').next().unwrap_or(file);
                 let is_there = ctx.list(folder).is_ok_and(|names| names.iter().any(|found| found == name));
                 if !is_there {
-                    return Err(vec![Fault::new(
+                    return Err(vec![RuleError::new(
                         place,
                         "imatrix::file",
                         format!("There is no file `{}`", shown_path(ctx, file)),
@@ -106,12 +106,12 @@ impl Rule for Imatrix {
                 }
                 let action = Import { matrices: matrices.clone(), shown: shown_path(ctx, file) };
                 let inputs = vec![Input::Source(ctx.source(file))];
-                (target_step(ctx.label(), record, action, inputs), None)
+                (target_action(ctx.label(), record, action, inputs), None)
             }
             (dataset, _) => {
                 let found = if dataset.is_some() { "both" } else { "neither" };
                 return Err(vec![
-                    Fault::new(
+                    RuleError::new(
                         record.place,
                         "imatrix::source",
                         format!("An imatrix comes from a `dataset` or from a `file`; found {found}"),

@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn files_of_another_kind_are_told() {
+    fn files_of_another_kind_are_reported() {
         let refusal = |from: &str, to: &str| {
             let text = bytes(&file(&DIAGONAL));
             let at = text.windows(from.len()).position(|window| window == from.as_bytes()).unwrap();

@@ -1,7 +1,7 @@
 //! The length of the chunks that a text is measured in, as a property of metrics and a parameter of their actions.
 
 use mc_ir::attribute::Record;
-use mc_ir::fault::Fault;
+use mc_ir::rule_error::RuleError;
 use mc_ir::schema::{Presence, PropertySchema, ValueKind};
 
 use crate::action::remote_kind::{Parameters, last, number};
@@ -21,12 +21,12 @@ pub(crate) const CONTEXT: PropertySchema = PropertySchema {
 ///
 /// # Errors
 /// A fault at the property, when the model does not attend over so many.
-pub(crate) fn chunk_context(gate: &GatedModel<'_>, node: &Record) -> Result<usize, Vec<Fault>> {
+pub(crate) fn chunk_context(gate: &GatedModel<'_>, node: &Record) -> Result<usize, Vec<RuleError>> {
     let context = number_property(node, CONTEXT.name).map(|context| context as usize);
     let max = gate.export.model.decoder.context_length as usize;
     chunk_len(context, max).map_err(|message| {
         let place = node.property(CONTEXT.name).map_or(node.place, |context| context.place);
-        vec![Fault::new(place, "gate::context", message)]
+        vec![RuleError::new(place, "gate::context", message)]
     })
 }
 

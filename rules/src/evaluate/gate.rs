@@ -5,14 +5,14 @@
 //! refuse to go on.
 
 use mc_ir::action::{Artifact, Input};
-use mc_ir::fault::Fault;
 use mc_ir::provider::Providers;
 use mc_ir::rule::{Rule, RuleContext};
+use mc_ir::rule_error::RuleError;
 use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs};
 
 use crate::action::exec_property::EXEC_PROPERTY;
 use crate::action::tags::TAGS;
-use crate::action::target_step::target_step;
+use crate::action::target_action::target_action;
 use crate::attributes::{label, provider};
 use crate::evaluate::gated_model::GatedModel;
 use crate::evaluate::judge::{Judge, VERDICT};
@@ -61,7 +61,7 @@ impl Rule for Gate {
         &SCHEMA
     }
 
-    fn analyze(&self, ctx: &dyn RuleContext) -> Result<Providers, Vec<Fault>> {
+    fn analyze(&self, ctx: &dyn RuleContext) -> Result<Providers, Vec<RuleError>> {
         let (owner, record) = (ctx.label(), ctx.record());
         let named = label(record, MODEL.name).ok_or_else(Vec::new)?;
         let export: ExportInfo = provider(ctx, &named, MODEL_EXPECTED)?;
@@ -74,7 +74,7 @@ impl Rule for Gate {
         }
         let inputs = inputs.into_iter().map(Input::Artifact).collect();
         let judge = Judge::new(plans);
-        let verdict = target_step(owner, record, judge, inputs).artifact(VERDICT);
+        let verdict = target_action(owner, record, judge, inputs).artifact(VERDICT);
         let mut providers = Providers::default().with(GateInfo { verdict: verdict.clone() });
         providers.outputs.push((VERDICT.to_owned(), verdict.clone()));
         providers.gates.push(verdict);
@@ -83,20 +83,20 @@ impl Rule for Gate {
 }
 
 /// The plan of every check, in the order of the metrics.
-fn plans(gate: &GatedModel<'_>) -> Result<Vec<AnyPlan>, Vec<Fault>> {
+fn plans(gate: &GatedModel<'_>) -> Result<Vec<AnyPlan>, Vec<RuleError>> {
     let record = gate.ctx.record();
-    let (mut plans, mut faults) = (Vec::new(), Vec::new());
+    let (mut plans, mut rule_errors) = (Vec::new(), Vec::new());
     for metric in METRICS {
         for node in record.children(metric.schema.node.name) {
             match (metric.plan)(gate, node) {
                 Ok(plan) => plans.push(plan),
-                Err(found) => faults.extend(found),
+                Err(found) => rule_errors.extend(found),
             }
         }
     }
-    if plans.is_empty() && faults.is_empty() {
-        let fault = Fault::new(record.place, "gate::empty", "The gate checks nothing");
-        faults.push(fault.help("Add `perplexity on=…`, `accuracy on=…` or `size max=…`"));
+    if plans.is_empty() && rule_errors.is_empty() {
+        let rule_error = RuleError::new(record.place, "gate::empty", "The gate checks nothing");
+        rule_errors.push(rule_error.help("Add `perplexity on=…`, `accuracy on=…` or `size max=…`"));
     }
-    if faults.is_empty() { Ok(plans) } else { Err(faults) }
+    if rule_errors.is_empty() { Ok(plans) } else { Err(rule_errors) }
 }

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use mc_ir::action::{Action, ActionNode, Artifact, Input};
 use mc_ir::attribute::{Placed, Record};
-use mc_ir::fault::Fault;
 use mc_ir::label::Label;
 use mc_ir::provider::Provider;
 use mc_ir::rule::RuleContext;
+use mc_ir::rule_error::RuleError;
 use mc_ir::schema::{Presence, PropertySchema, ValueKind};
 
-use crate::action::target_step::target_step;
+use crate::action::target_action::target_action;
 use crate::attributes::{label_property, provider};
 use crate::evaluate::measure::{MEASUREMENT, Measure, MeasureAction};
 use crate::export::export_info::ExportInfo;
@@ -38,7 +38,7 @@ impl GatedModel<'_> {
     ///
     /// # Errors
     /// A fault at its name, when it is no such dataset.
-    pub(crate) fn dataset(&self, node: &Record, kind: DatasetKind) -> Result<DatasetInfo, Vec<Fault>> {
+    pub(crate) fn dataset(&self, node: &Record, kind: DatasetKind) -> Result<DatasetInfo, Vec<RuleError>> {
         let on = label_property(node, ON.name).ok_or_else(Vec::new)?;
         let data: DatasetInfo = self.provider(&on, "a `dataset`")?;
         if data.kind == kind {
@@ -49,7 +49,7 @@ impl GatedModel<'_> {
             DatasetKind::Json => "questions (`.jsonl`, each with `utterance` and `answer`)",
         };
         let message = format!("`{}` does not hold {expected}", on.value);
-        Err(vec![Fault::new(on.place, "gate::dataset", message)])
+        Err(vec![RuleError::new(on.place, "gate::dataset", message)])
     }
 
     /// Returns what a target that a node names provides.
@@ -60,7 +60,7 @@ impl GatedModel<'_> {
         &self,
         label: &Placed<Label>,
         expected: &str,
-    ) -> Result<T, Vec<Fault>> {
+    ) -> Result<T, Vec<RuleError>> {
         provider(self.ctx, label, expected)
     }
 
@@ -87,6 +87,6 @@ impl GatedModel<'_> {
 
     /// Makes an action a step of the gate.
     pub(crate) fn step(&self, action: impl Action + 'static, inputs: Vec<Input>) -> Arc<ActionNode> {
-        target_step(self.ctx.label(), self.ctx.record(), action, inputs)
+        target_action(self.ctx.label(), self.ctx.record(), action, inputs)
     }
 }

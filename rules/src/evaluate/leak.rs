@@ -9,7 +9,7 @@ use mc_ir::attribute::Record;
 use mc_ir::label::Label;
 use mc_ir::output::{Output, Outputs};
 
-use crate::action::target_step::target_step;
+use crate::action::target_action::target_action;
 use crate::attributes::counted;
 use crate::source::dataset::{DatasetInfo, DatasetKind};
 
@@ -37,7 +37,7 @@ pub(crate) fn action(
         calibration: files(calibration),
         evaluation: files(evaluation),
     };
-    target_step(owner, record, action, inputs).artifact("checked")
+    target_action(owner, record, action, inputs).artifact("checked")
 }
 
 struct LeakCheck {

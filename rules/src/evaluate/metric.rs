@@ -7,7 +7,7 @@
 use mc_digest::content_hash::ContentHash;
 use mc_ir::action::{ActionContext, ActionError, Artifact, Content};
 use mc_ir::attribute::Record;
-use mc_ir::fault::Fault;
+use mc_ir::rule_error::RuleError;
 use mc_ir::schema::ChildSchema;
 use serde::de::DeserializeOwned;
 
@@ -33,7 +33,7 @@ pub(crate) trait Metric: ContentHash + Send + Sync + Sized + 'static {
     ///
     /// # Errors
     /// Everything that is wrong with the node.
-    fn plan(gate: &GatedModel<'_>, node: &Record) -> Result<Plan<Self>, Vec<Fault>>;
+    fn plan(gate: &GatedModel<'_>, node: &Record) -> Result<Plan<Self>, Vec<RuleError>>;
 
     /// Compares results with what the node allows: a line of the verdict for each number.
     ///
@@ -101,7 +101,7 @@ pub(crate) struct Row {
     /// The metric's [`Metric::REMOTE`].
     pub(crate) remote: Option<RemoteKind>,
     /// The metric's [`Metric::plan`].
-    pub(crate) plan: fn(&GatedModel<'_>, &Record) -> Result<AnyPlan, Vec<Fault>>,
+    pub(crate) plan: fn(&GatedModel<'_>, &Record) -> Result<AnyPlan, Vec<RuleError>>,
 }
 
 impl Row {
@@ -111,7 +111,7 @@ impl Row {
     }
 }
 
-fn plan<M: Metric>(gate: &GatedModel<'_>, node: &Record) -> Result<AnyPlan, Vec<Fault>> {
+fn plan<M: Metric>(gate: &GatedModel<'_>, node: &Record) -> Result<AnyPlan, Vec<RuleError>> {
     let Plan { metric, results, held_out } = M::plan(gate, node)?;
     Ok(Plan { metric: Box::new(metric), results, held_out })
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use mc_digest::content_hash::ContentHash;
 use mc_ir::action::{ActionContext, ActionError, ActionKind, Input};
 use mc_ir::attribute::{Place, Placed, Record, Value};
-use mc_ir::fault::Fault;
+use mc_ir::rule_error::RuleError;
 use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs};
 use mc_runtime::estimate::Share;
 use mc_runtime::logits::LogitPositions;
@@ -50,7 +50,7 @@ impl Metric for Agreement {
     const SCHEMA: ChildSchema = ChildSchema { node: &NODE, occurs: Occurs::Any };
     const REMOTE: Option<RemoteKind> = Some(MeasureAction::<Likeliest, 2>::REMOTE);
 
-    fn plan(gate: &GatedModel<'_>, node: &Record) -> Result<Plan<Self>, Vec<Fault>> {
+    fn plan(gate: &GatedModel<'_>, node: &Record) -> Result<Plan<Self>, Vec<RuleError>> {
         let data = gate.dataset(node, DatasetKind::Text)?;
         let min = number_property(node, "min").unwrap_or(1.0);
         let models = [gate.quantized(), gate.unquantized()];

@@ -11,20 +11,20 @@ use mc_gguf::exporter::GgufExporter;
 use mc_gguf::layout::TensorPlan;
 use mc_gguf::value::Value;
 use mc_ir::action::{Artifact, Input};
-use mc_ir::fault::Fault;
 use mc_ir::label::Label;
 use mc_ir::provider::Providers;
 use mc_ir::rule::{Rule, RuleContext};
+use mc_ir::rule_error::RuleError;
 use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs, ValueKind};
 
 use crate::action::exec_property::EXEC_PROPERTY;
 use crate::action::tags::TAGS;
-use crate::action::target_step::target_step;
+use crate::action::target_action::target_action;
 use crate::attributes::{label, provider, text};
 use crate::export::adapter_container::{ADAPTER_FILE, AdapterContainer};
 use crate::export::adapter_gguf_tensors::Export;
 use crate::export::gguf::file_name;
-use crate::export::tensor_steps::unsupported;
+use crate::export::tensor_actions::unsupported;
 use crate::source::adapter::AdapterInfo;
 use crate::source::export_tensors::{described, family_of};
 
@@ -74,7 +74,7 @@ impl Rule for AdapterGguf {
         &SCHEMA
     }
 
-    fn analyze(&self, ctx: &dyn RuleContext) -> Result<Providers, Vec<Fault>> {
+    fn analyze(&self, ctx: &dyn RuleContext) -> Result<Providers, Vec<RuleError>> {
         let record = ctx.record();
         let named = label(record, "adapter").ok_or_else(Vec::new)?;
         let adapter: AdapterInfo = provider(ctx, &named, "an `adapter`")?;
@@ -86,10 +86,10 @@ impl Rule for AdapterGguf {
         let family = family_of(&adapter.model);
         let export = Export { adapter: &adapter, family: family.ok_or_else(Vec::new)?, codec };
         let tensors = export.tensors().map_err(|refusal| {
-            let fault = Fault::new(named.place, refusal.code, refusal.message);
+            let rule_error = RuleError::new(named.place, refusal.code, refusal.message);
             vec![match refusal.help {
-                Some(help) => fault.help(help),
-                None => fault,
+                Some(help) => rule_error.help(help),
+                None => rule_error,
             }]
         })?;
         let steps: Vec<(TensorPlan, Artifact)> =
@@ -97,7 +97,7 @@ impl Rule for AdapterGguf {
         let (plans, tensors): (Vec<_>, Vec<_>) = steps.into_iter().unzip();
         let container = AdapterContainer { keys: keys(&named.value.name, &adapter, export.alpha()), plans };
         let inputs = tensors.into_iter().map(Input::Artifact).collect();
-        let node = target_step(ctx.label(), record, container, inputs);
+        let node = target_action(ctx.label(), record, container, inputs);
         let file = file_name(ctx.label());
         let gguf = node.artifact(ADAPTER_FILE);
         let info = AdapterGgufInfo { gguf: gguf.clone(), file: file.clone(), base: adapter.base };

@@ -33,7 +33,7 @@ use mc_ir::attribute::Record;
 use mc_ir::label::Label;
 use mc_tensor::model_tensor::ModelTensor;
 
-use crate::action::target_step::target_step;
+use crate::action::target_action::target_action;
 use crate::quantize::tensor_action::{TENSOR, TensorAction};
 use crate::source::adapter::AdapterInfo;
 use crate::source::export_tensors::change_of;
@@ -82,7 +82,7 @@ impl FactorTensor {
         let (codec, name) = (self.codec, self.name);
         let expression = TensorExpr::new(Quantize::new(codec, None, self.factor.of));
         let action = TensorAction { expression, form: StoredForm::Blocks(codec), name: name.clone() };
-        let node = target_step(owner, record, action, self.factor.inputs);
+        let node = target_action(owner, record, action, self.factor.inputs);
         let kind = TensorType::of(codec).expect("files have a type for each that the rule offers, and F16");
         (TensorPlan { name, kind, dims }, node.artifact(TENSOR))
     }
@@ -376,7 +376,7 @@ mod tests {
     }
 
     /// The tensors of a file with pairs for these modules, or why there is none.
-    fn told(is_tied: bool, more: Value, modules: &[(&str, u64)]) -> Result<Vec<String>, String> {
+    fn reported(is_tied: bool, more: Value, modules: &[(&str, u64)]) -> Result<Vec<String>, String> {
         let model = mixture(is_tied);
         let tensors = modules.iter().flat_map(|(module, rank)| {
             let named = |weight: &&Weight| weight.name == format!("{module}.weight");
@@ -423,7 +423,7 @@ mod tests {
     fn experts_are_stacked_where_the_last_of_them_stands() {
         let (first, second) = (format!("{EXPERT}.0.w2"), format!("{EXPERT}.1.w2"));
         let router = "model.layers.0.block_sparse_moe.gate";
-        let found = told(false, json!({}), &[(&second, 2), (router, 2), (&first, 2)]).unwrap();
+        let found = reported(false, json!({}), &[(&second, 2), (router, 2), (&first, 2)]).unwrap();
         let expected = [
             "blk.0.ffn_gate_inp.weight.lora_a [2, 8] of 1",
             "blk.0.ffn_gate_inp.weight.lora_b [2, 2] of 1",
@@ -437,13 +437,13 @@ mod tests {
     fn experts_that_make_no_stack_are_refused() {
         let (first, second) = (format!("{EXPERT}.0.w2"), format!("{EXPERT}.1.w2"));
         assert_eq!(
-            told(false, json!({}), &[(&second, 2)]).unwrap_err(),
+            reported(false, json!({}), &[(&second, 2)]).unwrap_err(),
             "The adapter changes 1 of the 2 experts that llama.cpp holds as `blk.0.ffn_down_exps.weight`; its adapters \
              change all of them or none"
         );
         let pattern = json!({ "rank_pattern": { "experts.1.w2": 3 } });
         assert_eq!(
-            told(false, pattern, &[(&first, 2), (&second, 3)]).unwrap_err(),
+            reported(false, pattern, &[(&first, 2), (&second, 3)]).unwrap_err(),
             "The adapter has rank 2 for expert 0 of what llama.cpp holds as `blk.0.ffn_down_exps.weight`, and 3 for \
              expert 1; its adapters need one rank for all"
         );
@@ -452,10 +452,10 @@ mod tests {
     #[test]
     fn a_weight_that_is_embedding_and_head_is_refused_and_two_are_not() {
         for module in ["model.embed_tokens", "lm_head"] {
-            let refusal = told(true, json!({}), &[(module, 2)]).unwrap_err();
+            let refusal = reported(true, json!({}), &[(module, 2)]).unwrap_err();
             let start = format!("The adapter changes `{module}.weight`, which its base uses both");
             assert!(refusal.starts_with(&start), "{refusal}");
-            assert_eq!(told(false, json!({}), &[(module, 2)]).unwrap().len(), 2);
+            assert_eq!(reported(false, json!({}), &[(module, 2)]).unwrap().len(), 2);
         }
     }
 }

@@ -15,7 +15,7 @@ use mc_ir::output::{Output, Outputs};
 use mc_ir::parameters::{Parameters, list};
 
 use crate::calibrate::imatrix::ImatrixInfo;
-use crate::export::tensor_steps::Planned;
+use crate::export::tensor_actions::Planned;
 use crate::quantize::tensor_report;
 use crate::source::export_tensors::described;
 use crate::source::file_head::format_error;

@@ -1,26 +1,26 @@
 //! `gguf`: a checkpoint or merge as a quantized GGUF file.
 //!
 //! All types are resolved first ([`crate::quantize::tensor_types`]), before any step has a key. Each tensor is a step of its own
-//! ([`crate::export::tensor_steps`]); the file is a composite of the head and the tensors' blobs, so no tensor is copied to be packed.
+//! ([`crate::export::tensor_actions`]); the file is a composite of the head and the tensors' blobs, so no tensor is copied to be packed.
 
 use mc_exporter::exporter::Exporter;
 use mc_gguf::exporter::GgufExporter;
 use mc_gguf::recipes;
-use mc_ir::fault::Fault;
 use mc_ir::label::Label;
 use mc_ir::provider::Providers;
 use mc_ir::rule::{Rule, RuleContext};
+use mc_ir::rule_error::RuleError;
 use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs, ValueKind};
 
 use crate::action::exec_property::EXEC_PROPERTY;
 use crate::action::tags::TAGS;
-use crate::action::target_step::target_step;
+use crate::action::target_action::target_action;
 use crate::attributes::{label, place_of, provider, text};
 use crate::calibrate::imatrix::ImatrixInfo;
 use crate::export::container::{Container, REPORTS_FILE};
 use crate::export::export_info::ExportInfo;
 use crate::export::gguf_split::{self, MAX_FILE_SIZE, MODEL_FILE};
-use crate::export::tensor_steps::Planner;
+use crate::export::tensor_actions::Planner;
 use crate::quantize::gguf_copy::{self, COPY};
 use crate::quantize::tensor_types::tensor_types;
 use crate::quantize::type_rules::{EMBEDDING_TYPE, OUTPUT_TYPE, PURE, TENSOR_TYPE, TENSOR_TYPES};
@@ -88,7 +88,7 @@ impl Rule for Gguf {
         &SCHEMA
     }
 
-    fn analyze(&self, ctx: &dyn RuleContext) -> Result<Providers, Vec<Fault>> {
+    fn analyze(&self, ctx: &dyn RuleContext) -> Result<Providers, Vec<RuleError>> {
         let record = ctx.record();
         let model_label = label(record, "model").ok_or_else(Vec::new)?;
         let model: Result<ModelInfo, _> =
@@ -136,7 +136,7 @@ impl Rule for Gguf {
             &planned,
         );
         let inputs = container.inputs(&planned);
-        let node = target_step(ctx.label(), record, container, inputs);
+        let node = target_action(ctx.label(), record, container, inputs);
         let whole = node.artifact(MODEL_FILE);
         let reports = node.artifact(REPORTS_FILE);
         let files = match record.value(MAX_FILE_SIZE.name) {

@@ -15,13 +15,13 @@ use mc_gguf::reader::Gguf;
 use mc_gguf::split::{file_name, partition, place_keys};
 use mc_ir::action::{Action, ActionContext, ActionError, ActionKind, Artifact, Input, write_bytes};
 use mc_ir::attribute::{Placed, Record, Value};
-use mc_ir::fault::Fault;
 use mc_ir::label::Label;
 use mc_ir::output::{Output, Outputs};
 use mc_ir::parameters::Parameters;
+use mc_ir::rule_error::RuleError;
 use mc_ir::schema::{Arguments, NodeSchema, ValueKind};
 
-use crate::action::target_step::target_step;
+use crate::action::target_action::target_action;
 use crate::export::container::with_plane;
 use crate::source::file_head::first_piece;
 
@@ -65,20 +65,20 @@ pub(crate) fn files(
     whole: &Artifact,
     planes: Arc<[Plane]>,
     n_vocab: u32,
-) -> Result<Vec<Artifact>, Vec<Fault>> {
+) -> Result<Vec<Artifact>, Vec<RuleError>> {
     let max_bytes = max.value.as_bytes().ok_or_else(Vec::new)?;
-    let fault = |message: String| vec![Fault::new(max.place, "gguf::split", message)];
-    let plans: Arc<[TensorPlan]> = plans(&planes).map_err(|error| fault(error.message))?.into();
+    let rule_error = |message: String| vec![RuleError::new(max.place, "gguf::split", message)];
+    let plans: Arc<[TensorPlan]> = plans(&planes).map_err(|error| rule_error(error.message))?.into();
     let n_tensor_bytes: u64 = planes.iter().map(|plane| plane.n_bytes).sum();
     let n_keys_bytes = KEY_BYTES_PER_TOKEN * u64::from(n_vocab) + OTHER_KEY_BYTES;
     let ranges = if n_tensor_bytes + n_keys_bytes <= max_bytes {
         Vec::new()
     } else {
-        partition(&plans, max_bytes, ALIGNMENT).map_err(|error| fault(error.to_string()))?
+        partition(&plans, max_bytes, ALIGNMENT).map_err(|error| rule_error(error.to_string()))?
     };
     let split = Split { name: name.to_owned(), max_bytes, planes, plans, ranges };
     let names = split.outputs();
-    let node = target_step(owner, record, split, vec![Input::Artifact(whole.clone())]);
+    let node = target_action(owner, record, split, vec![Input::Artifact(whole.clone())]);
     Ok(names.iter().map(|name| node.artifact(name)).collect())
 }
 

@@ -15,4 +15,4 @@ pub mod export_info;
 pub mod gguf;
 pub(crate) mod gguf_split;
 pub(crate) mod model_node;
-pub(crate) mod tensor_steps;
+pub(crate) mod tensor_actions;

@@ -1,7 +1,7 @@
 //! A model, opened to be run. No file here is a rule: `imatrix`, `gate` and the command line use them.
 
-pub(crate) mod abandon;
 pub mod backends;
+pub(crate) mod cancellable;
 pub mod chat;
 pub(crate) mod chunk_len;
 pub(crate) mod exported;

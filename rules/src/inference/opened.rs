@@ -9,7 +9,7 @@ use mc_ir::action::{ActionContext, ActionError};
 use mc_runtime::error::RuntimeError;
 use mc_runtime::model::Model;
 
-use crate::inference::abandon::unless_cancelled;
+use crate::inference::cancellable::unless_cancelled;
 
 /// A model that can be run.
 pub(crate) struct Opened {

@@ -9,7 +9,7 @@ use mc_encoding::codec::Codec;
 use mc_gguf::exporter::{GgufExporter, NAME};
 use mc_ir::action::{Input, Source};
 use mc_ir::attribute::{Place, Record};
-use mc_ir::fault::Fault;
+use mc_ir::rule_error::RuleError;
 
 use crate::quantize::type_rules;
 use crate::source::export_tensors::{ExportTensor, export_tensors, factor_tensors};
@@ -26,17 +26,18 @@ pub(crate) fn tensors(
     record: &Record,
     place: Place,
     model: &ModelInfo,
-) -> Result<Vec<(ExportTensor, &'static Codec)>, Vec<Fault>> {
-    let fault = |place, message: &str| Fault::new(place, "gguf::copy", message.to_owned());
+) -> Result<Vec<(ExportTensor, &'static Codec)>, Vec<RuleError>> {
+    let rule_error = |place, message: &str| RuleError::new(place, "gguf::copy", message.to_owned());
     let others = type_rules::ALL.iter().map(|schema| schema.name).chain(["imatrix", "model-name"]);
-    let faults: Vec<Fault> = others
+    let rule_errors: Vec<RuleError> = others
         .filter_map(|name| record.children(name).first())
         .map(|child| {
-            fault(child.place, "`COPY` leaves everything as it is").help("Leave it out, or name a recipe")
+            rule_error(child.place, "`COPY` leaves everything as it is")
+                .help("Leave it out, or name a recipe")
         })
         .collect();
-    if !faults.is_empty() {
-        return Err(faults);
+    if !rule_errors.is_empty() {
+        return Err(rule_errors);
     }
     let mut tensors = factor_tensors(model);
     tensors.extend(export_tensors(&GgufExporter, model));
@@ -49,7 +50,7 @@ pub(crate) fn tensors(
     let stored = stored.filter(|_| is_whole && model.lineage.len() == 1);
     let mut stored = stored.ok_or_else(|| {
         let message = "`COPY` is for a GGUF to which nothing was done";
-        vec![fault(place, message).help("Name a `checkpoint` with `gguf=`, or a recipe such as `F16`")]
+        vec![rule_error(place, message).help("Name a `checkpoint` with `gguf=`, or a recipe such as `F16`")]
     })?;
     stored.sort_by_key(|(tensor, _)| first_byte(tensor));
     Ok(stored)

@@ -1,7 +1,7 @@
 //! Tensors in the encodings that a recipe names for them. No file here is a rule: the rules of `export` use them.
 
 pub(crate) mod gguf_copy;
-pub(crate) mod resemblance;
+pub(crate) mod near_names;
 pub(crate) mod row_weights;
 pub(crate) mod tensor_action;
 pub mod tensor_report;

@@ -9,8 +9,8 @@
 use std::io::Write;
 
 use mc_encoding::codec::{Importance, Rows};
-use mc_encoding::loss::Loss;
 use mc_encoding::plane::Plane;
+use mc_encoding::quantization_error::QuantizationError;
 use mc_encoding::stored_form::{self, StoredForm};
 use mc_expression::evaluator::Evaluator;
 use mc_expression::expression::TensorExpr;
@@ -82,7 +82,7 @@ impl Action for TensorAction {
         let rows_per_tile = (TILE_ELEMENTS / evaluator.n_cols().max(1)).max(1) as u64;
         let starts: Vec<u64> = (0..evaluator.n_rows()).step_by(rows_per_tile as usize).collect();
         let tiles_at_once = 2 * rayon::current_num_threads();
-        let mut loss = Loss::default();
+        let mut loss = QuantizationError::default();
         let encode = |batch: &[u64]| -> Vec<Tile> {
             let tile = |&start: &u64| {
                 let n_rows = rows_per_tile.min(evaluator.n_rows() - start);
@@ -163,9 +163,13 @@ fn encoded(expression: &TensorExpr) -> Option<(&TensorExpr, Option<usize>)> {
 }
 
 /// A tile's bytes in each plane and what they lost.
-type Tile = Result<(Vec<Vec<u8>>, Loss), ActionError>;
+type Tile = Result<(Vec<Vec<u8>>, QuantizationError), ActionError>;
 
-fn write_tiles(tiles: Vec<Tile>, loss: &mut Loss, writers: &mut [&mut dyn Write]) -> Result<(), ActionError> {
+fn write_tiles(
+    tiles: Vec<Tile>,
+    loss: &mut QuantizationError,
+    writers: &mut [&mut dyn Write],
+) -> Result<(), ActionError> {
     for tile in tiles {
         let (planes, of_tile) = tile?;
         loss.add(&of_tile);
@@ -196,14 +200,14 @@ impl TensorAction {
         self.check_finite(&values, n_cols, first_row)?;
         let group_len = self.form.group_len(n_cols);
         if encoded(&self.expression).is_none() {
-            let loss = Loss::of(&values, &values, group_len);
+            let loss = QuantizationError::of(&values, &values, group_len);
             let stored = evaluator.stored_rows(first_row, n_rows as u64).map_err(action_error)?;
             return Ok((vec![stored], loss));
         }
         let planes = self.encode(&values, n_cols, importance, first_row);
         let mut decoded = vec![0.0; values.len()];
         self.form.decode(&planes, n_cols, &mut decoded).map_err(ActionError::failed)?;
-        let loss = Loss::of(&values, &decoded, group_len);
+        let loss = QuantizationError::of(&values, &decoded, group_len);
         Ok((planes, loss))
     }
 

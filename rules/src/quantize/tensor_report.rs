@@ -3,7 +3,7 @@
 //! A tensor's step writes its report next to the bytes, so a report is there however the bytes came to be, from a run,
 //! a store or a cache. The container joins the reports of its tensors in the order of the file.
 
-use mc_encoding::loss::Loss;
+use mc_encoding::quantization_error::QuantizationError;
 use mc_encoding::stored_form::StoredForm;
 use serde::{Deserialize, Serialize};
 
@@ -39,7 +39,12 @@ pub struct TensorReport {
 }
 
 impl TensorReport {
-    pub(crate) fn new(form: &StoredForm, bytes: u64, loss: &Loss, importance: Option<&[f32]>) -> Self {
+    pub(crate) fn new(
+        form: &StoredForm,
+        bytes: u64,
+        loss: &QuantizationError,
+        importance: Option<&[f32]>,
+    ) -> Self {
         // JSON has no infinities; a block out of range is told by its count.
         let finite = |value: f64| if value.is_finite() { value } else { f64::MAX };
         Self {
@@ -113,7 +118,7 @@ pub fn read(bytes: &[u8]) -> Result<Vec<Entry>, serde_json::Error> {
 mod tests {
     use super::*;
 
-    fn entry(loss: &Loss, importance: &[f32]) -> Entry {
+    fn entry(loss: &QuantizationError, importance: &[f32]) -> Entry {
         let report = TensorReport::new(
             &StoredForm::Blocks(&mc_encoding::blocks::plain::F16),
             8,
@@ -125,9 +130,10 @@ mod tests {
 
     #[test]
     fn only_what_went_wrong_is_warned_of() {
-        let sound = entry(&Loss::of(&[1.0; 4], &[1.0; 4], 1), &[1.0]);
+        let sound = entry(&QuantizationError::of(&[1.0; 4], &[1.0; 4], 1), &[1.0]);
         assert_eq!(sound.warnings(), [""; 0]);
-        let warnings = entry(&Loss::of(&[1e6; 4], &[f32::INFINITY; 4], 1), &[0.0, 0.0]).warnings();
+        let warnings =
+            entry(&QuantizationError::of(&[1e6; 4], &[f32::INFINITY; 4], 1), &[0.0, 0.0]).warnings();
         assert_eq!(warnings.len(), 2);
         assert!(
             warnings[0]
@@ -138,7 +144,7 @@ mod tests {
 
     #[test]
     fn joined_reports_read_back() {
-        let entry = entry(&Loss::of(&[1e6; 4], &[f32::INFINITY; 4], 1), &[0.0]);
+        let entry = entry(&QuantizationError::of(&[1e6; 4], &[f32::INFINITY; 4], 1), &[0.0]);
         let report = serde_json::to_vec(&entry.report).unwrap();
         let joined = join([("w", report.clone()), ("v", report)].into_iter()).unwrap();
         let mut second = entry.clone();

@@ -9,15 +9,15 @@ use mc_gguf::architecture::name_of;
 use mc_gguf::names::wire_name_in;
 use mc_gguf::recipes::overrides::Overrides;
 use mc_gguf::recipes::recipe::{Choice, Recipe};
-use mc_gguf::recipes::seat::ModelShape;
+use mc_gguf::recipes::tensor_position::ModelShape;
 use mc_ir::attribute::Place;
-use mc_ir::fault::Fault;
 use mc_ir::rule::RuleContext;
+use mc_ir::rule_error::RuleError;
 use mc_tensor::model_tensor::ModelTensor;
 
 use crate::attributes::{counted, place_of};
 use crate::calibrate::imatrix::ImatrixInfo;
-use crate::quantize::resemblance::{kind, resembling};
+use crate::quantize::near_names::{kind, near_names_of};
 use crate::quantize::type_rules::{PURE, Selects, TypeRule, type_rules};
 use crate::source::export_tensors::ExportTensor;
 use crate::source::model_info::ModelInfo;
@@ -35,18 +35,18 @@ pub(crate) fn tensor_types(
     tensors: &[ExportTensor],
     recipe: &'static Recipe,
     imatrix: Option<&ImatrixInfo>,
-) -> Result<Vec<Choice>, Vec<Fault>> {
+) -> Result<Vec<Choice>, Vec<RuleError>> {
     let has_output = tensors.iter().any(|tensor| tensor.tensor == ModelTensor::Output);
     let head = if has_output { ModelTensor::Output } else { ModelTensor::TokenEmbedding };
-    let (rules, mut faults) = type_rules(ctx, head);
+    let (rules, mut rule_errors) = type_rules(ctx, head);
     let tensors: Vec<(ModelTensor, Vec<u64>)> =
         tensors.iter().map(|tensor| (tensor.tensor, tensor.expression.shape())).collect();
     let architecture = name_of(&model.decoder);
     let names: Vec<(ModelTensor, String)> =
         tensors.iter().map(|(tensor, _)| (*tensor, wire_name_in(architecture, *tensor))).collect();
-    let applied = apply(&rules, &names, &mut faults);
-    if !faults.is_empty() {
-        return Err(faults);
+    let applied = apply(&rules, &names, &mut rule_errors);
+    if !rule_errors.is_empty() {
+        return Err(rule_errors);
     }
     let pure = ctx.record().value(PURE.name).and_then(|pure| pure.value.as_bool());
     let overrides = Overrides {
@@ -60,16 +60,16 @@ pub(crate) fn tensor_types(
         let needed: BTreeSet<ModelTensor> =
             recipe.needs_imatrix(shape, &tensors, &overrides).into_iter().collect();
         let needed = names.iter().zip(&choices).filter(|((tensor, _), _)| needed.contains(tensor));
-        faults.extend(without_imatrix(needed, &applied, recipe, quantize));
+        rule_errors.extend(without_imatrix(needed, &applied, recipe, quantize));
     }
     let unmeasured = names.iter().zip(&choices).filter(|((tensor, _), choice)| {
         choice.codec.importance == Importance::Required && tensor.block().is_none()
     });
-    faults.extend(unmeasured.map(|((tensor, name), choice)| {
+    rule_errors.extend(unmeasured.map(|((tensor, name), choice)| {
         let place = applied.get(tensor).map_or(quantize, |rule| rule.codec_place);
         never_measured(name, choice.codec, place)
     }));
-    if faults.is_empty() { Ok(choices) } else { Err(faults) }
+    if rule_errors.is_empty() { Ok(choices) } else { Err(rule_errors) }
 }
 
 /// What recipes must know about a model.
@@ -90,7 +90,7 @@ fn shape(model: &ModelInfo) -> ModelShape {
 fn apply<'a>(
     rules: &'a [TypeRule],
     names: &[(ModelTensor, String)],
-    faults: &mut Vec<Fault>,
+    rule_errors: &mut Vec<RuleError>,
 ) -> BTreeMap<ModelTensor, &'a TypeRule> {
     let mut applied: BTreeMap<ModelTensor, &TypeRule> = BTreeMap::new();
     for rule in rules {
@@ -99,14 +99,14 @@ fn apply<'a>(
         let quantized: Vec<&(ModelTensor, String)> =
             selected.iter().copied().filter(|(tensor, _)| tensor.is_quantizable()).collect();
         if quantized.is_empty() {
-            faults.push(no_match(rule, selected.first().map(|(_, name)| name.as_str()), names));
+            rule_errors.push(no_match(rule, selected.first().map(|(_, name)| name.as_str()), names));
         }
         let other = |(tensor, name): &(ModelTensor, String)| {
             let other: &TypeRule = applied.get(tensor).copied()?;
             (other.codec != rule.codec).then(|| two_types(name, other, rule))
         };
         // One tensor is enough to show that two rules contradict each other.
-        faults.extend(quantized.iter().find_map(|named| other(named)));
+        rule_errors.extend(quantized.iter().find_map(|named| other(named)));
         for (tensor, _) in quantized {
             applied.entry(*tensor).or_insert(rule);
         }
@@ -123,9 +123,9 @@ impl Selects {
     }
 }
 
-fn no_match(rule: &TypeRule, unquantized: Option<&str>, names: &[(ModelTensor, String)]) -> Fault {
+fn no_match(rule: &TypeRule, unquantized: Option<&str>, names: &[(ModelTensor, String)]) -> RuleError {
     let Selects::Matching { pattern, .. } = &rule.selects else {
-        return rule.fault(
+        return rule.rule_error(
             rule.place,
             "gguf::no-match",
             format!("The model has no tensor for `{}`", rule.shown),
@@ -136,12 +136,12 @@ fn no_match(rule: &TypeRule, unquantized: Option<&str>, names: &[(ModelTensor, S
         let message =
             format!("{at}`{pattern}` matches only tensors that are never quantized, such as `{name}`");
         return rule
-            .fault(rule.place, "gguf::no-match", message)
+            .rule_error(rule.place, "gguf::no-match", message)
             .help("Norms and biases stay as they are; name a matrix, such as `ffn_down`");
     }
     let quantized = names.iter().filter(|(tensor, _)| tensor.is_quantizable());
     let quantized: Vec<&str> = quantized.map(|(_, name)| name.as_str()).collect();
-    let near = resembling(pattern, quantized.iter().copied());
+    let near = near_names_of(pattern, quantized.iter().copied());
     let help = if near.is_empty() {
         let mut kinds: Vec<&str> = quantized.iter().map(|name| kind(name)).collect();
         kinds.sort_unstable();
@@ -151,21 +151,21 @@ fn no_match(rule: &TypeRule, unquantized: Option<&str>, names: &[(ModelTensor, S
         format!("Did you mean `{}`?", near.join("` or `"))
     };
     let message = format!("{at}`{pattern}` matches the name of no tensor");
-    rule.fault(rule.place, "gguf::no-match", message).help(help)
+    rule.rule_error(rule.place, "gguf::no-match", message).help(help)
 }
 
-fn two_types(name: &str, first: &TypeRule, second: &TypeRule) -> Fault {
+fn two_types(name: &str, first: &TypeRule, second: &TypeRule) -> RuleError {
     let message = format!(
         "`{name}` is given two types: {} by `{}`, and {} by `{}`",
         first.codec, first.shown, second.codec, second.shown
     );
-    let fault = second
-        .fault(second.codec_place, "gguf::two-types", message)
+    let rule_error = second
+        .rule_error(second.codec_place, "gguf::two-types", message)
         .help("Make one of the patterns narrower, or leave one out");
     if first.codec_place == second.codec_place {
-        return fault;
+        return rule_error;
     }
-    fault.related(first.codec_place, format!("{} is given here", first.codec))
+    rule_error.related(first.codec_place, format!("{} is given here", first.codec))
 }
 
 /// What is not quantized without an imatrix: one fault for the recipe, and one for each rule against it.
@@ -174,7 +174,7 @@ fn without_imatrix<'a>(
     applied: &BTreeMap<ModelTensor, &TypeRule>,
     recipe: &Recipe,
     quantize: Place,
-) -> Vec<Fault> {
+) -> Vec<RuleError> {
     let mut by_cause: BTreeMap<(Place, String), Vec<(&str, &'static Codec)>> = BTreeMap::new();
     for ((tensor, name), choice) in needed {
         let cause = match applied.get(tensor) {
@@ -183,24 +183,24 @@ fn without_imatrix<'a>(
         };
         by_cause.entry(cause).or_default().push((name, choice.codec));
     }
-    let fault = |((place, cause), tensors): ((Place, String), Vec<(&str, &'static Codec)>)| {
+    let rule_error = |((place, cause), tensors): ((Place, String), Vec<(&str, &'static Codec)>)| {
         let (name, codec) = tensors[0];
         let count = counted(tensors.len(), "tensor", "tensors");
         let message =
             format!("`{cause}` needs an imatrix for {count}, first for `{name}` as {codec}; found none");
-        Fault::new(place, "gguf::imatrix", message).help(
+        RuleError::new(place, "gguf::imatrix", message).help(
             "Add `imatrix \":target\"`, in a `model` `calibration \":dataset\"`; or take a recipe that needs none, \
              such as `Q2_K` or `IQ3_S`",
         )
     };
-    by_cause.into_iter().map(fault).collect()
+    by_cause.into_iter().map(rule_error).collect()
 }
 
-fn never_measured(name: &str, codec: &Codec, place: Place) -> Fault {
+fn never_measured(name: &str, codec: &Codec, place: Place) -> RuleError {
     let message = format!(
         "`{name}` cannot be stored as {codec}: there is no {codec} without importance, and an imatrix has none for \
          embedding and output"
     );
-    Fault::new(place, "gguf::imatrix", message)
+    RuleError::new(place, "gguf::imatrix", message)
         .help("Give it another type with `embedding-type` or `output-type`, such as `Q2_K` or `IQ3_S`")
 }

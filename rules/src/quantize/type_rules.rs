@@ -12,13 +12,13 @@
 use mc_encoding::codec::Codec;
 use mc_encoding::codecs;
 use mc_ir::attribute::{Place, Record};
-use mc_ir::fault::Fault;
 use mc_ir::rule::RuleContext;
+use mc_ir::rule_error::RuleError;
 use mc_ir::schema::{Arguments, NodeSchema, ValueKind};
 use mc_tensor::model_tensor::ModelTensor;
 use regex::{Regex, RegexBuilder};
 
-use crate::attributes::{shown_path, source_fault};
+use crate::attributes::{shown_path, source_error};
 
 const fn node(name: &'static str, doc: &'static str, arguments: Arguments) -> NodeSchema {
     NodeSchema { name, doc, arguments, properties: &[], children: &[] }
@@ -92,11 +92,11 @@ pub(crate) enum Selects {
 
 impl TypeRule {
     /// A fault of this rule.
-    pub(crate) fn fault(&self, place: Place, code: &'static str, message: String) -> Fault {
-        let fault = Fault::new(place, code, message);
+    pub(crate) fn rule_error(&self, place: Place, code: &'static str, message: String) -> RuleError {
+        let rule_error = RuleError::new(place, code, message);
         match &self.file {
-            Some(file) => fault.file(file.clone()),
-            None => fault,
+            Some(file) => rule_error.file(file.clone()),
+            None => rule_error,
         }
     }
 }
@@ -105,34 +105,34 @@ impl TypeRule {
 /// read: the others may have mistakes of another kind, which are told with them.
 ///
 /// * `head`: what `output-type` is about
-pub(crate) fn type_rules(ctx: &dyn RuleContext, head: ModelTensor) -> (Vec<TypeRule>, Vec<Fault>) {
+pub(crate) fn type_rules(ctx: &dyn RuleContext, head: ModelTensor) -> (Vec<TypeRule>, Vec<RuleError>) {
     let record = ctx.record();
     let mut rules = Vec::new();
-    let mut faults = Vec::new();
+    let mut rule_errors = Vec::new();
     for node in record.children(TENSOR_TYPE.name) {
         match written_rule(node) {
             Ok(rule) => rules.extend(rule),
-            Err(fault) => faults.push(fault),
+            Err(rule_error) => rule_errors.push(rule_error),
         }
     }
     for (schema, tensor) in [(&OUTPUT_TYPE, head), (&EMBEDDING_TYPE, ModelTensor::TokenEmbedding)] {
         rules.extend(record.child(schema.name).and_then(|node| rule_of_one(node, schema.name, tensor)));
     }
     for node in record.children(TENSOR_TYPES.name) {
-        rules_of_file(ctx, node, &mut rules, &mut faults);
+        rules_of_file(ctx, node, &mut rules, &mut rule_errors);
     }
     rules.sort_by_key(|rule| rule.place);
-    (rules, faults)
+    (rules, rule_errors)
 }
 
 /// `tensor-type "pattern" "TYPE"`; nothing when the schema has refused it already.
-fn written_rule(node: &Record) -> Result<Option<TypeRule>, Fault> {
+fn written_rule(node: &Record) -> Result<Option<TypeRule>, RuleError> {
     let [pattern, codec] = node.arguments.as_slice() else { return Ok(None) };
     let (Some(text), Some(codec_name)) = (pattern.value.as_text(), codec.value.as_text()) else {
         return Ok(None);
     };
     let selects = matching(text)
-        .map_err(|reason| Fault::new(pattern.place, "gguf::pattern", reason).help(PATTERN_HELP))?;
+        .map_err(|reason| RuleError::new(pattern.place, "gguf::pattern", reason).help(PATTERN_HELP))?;
     Ok(codecs::by_name(codec_name).map(|found| TypeRule {
         selects,
         codec: found,
@@ -151,19 +151,25 @@ fn rule_of_one(node: &Record, name: &str, tensor: ModelTensor) -> Option<TypeRul
     Some(TypeRule { selects, codec: found, shown: name.to_owned(), file: None, place, codec_place })
 }
 
-fn rules_of_file(ctx: &dyn RuleContext, node: &Record, rules: &mut Vec<TypeRule>, faults: &mut Vec<Fault>) {
+fn rules_of_file(
+    ctx: &dyn RuleContext,
+    node: &Record,
+    rules: &mut Vec<TypeRule>,
+    rule_errors: &mut Vec<RuleError>,
+) {
     let Some((path, place)) = node.argument().and_then(|path| Some((path.value.as_text()?, path.place)))
     else {
         return;
     };
     let bytes = match ctx.read(path) {
         Ok(bytes) => bytes,
-        Err(error) => return faults.push(source_fault(place, "gguf::tensor-types", &error)),
+        Err(error) => return rule_errors.push(source_error(place, "gguf::tensor-types", &error)),
     };
     let file = shown_path(ctx, path);
-    let fault = |message| Fault::new(place, "gguf::tensor-types", message).file(file.clone());
+    let rule_error = |message| RuleError::new(place, "gguf::tensor-types", message).file(file.clone());
     let Ok(text) = std::str::from_utf8(&bytes) else {
-        return faults.push(fault(format!("`{file}` is no text: expected `pattern=TYPE` in each line")));
+        return rule_errors
+            .push(rule_error(format!("`{file}` is no text: expected `pattern=TYPE` in each line")));
     };
     for (line_idx, line) in text.lines().enumerate() {
         let shown = format!("{file}:{}", line_idx + 1);
@@ -178,7 +184,9 @@ fn rules_of_file(ctx: &dyn RuleContext, node: &Record, rules: &mut Vec<TypeRule>
                     place,
                     codec_place: place,
                 }),
-                Err((reason, help)) => faults.push(fault(format!("`{shown}`: {reason}")).help(help)),
+                Err((reason, help)) => {
+                    rule_errors.push(rule_error(format!("`{shown}`: {reason}")).help(help))
+                }
             }
         }
     }

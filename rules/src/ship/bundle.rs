@@ -5,15 +5,15 @@
 use mc_exporter::exporter::Release;
 use mc_ir::action::{Action, ActionContext, ActionError, ActionKind, Input, write_bytes};
 use mc_ir::attribute::{Placed, Record};
-use mc_ir::fault::Fault;
 use mc_ir::output::{Output, Outputs};
 use mc_ir::parameters::Parameters;
 use mc_ir::provider::Providers;
 use mc_ir::rule::{Rule, RuleContext};
+use mc_ir::rule_error::RuleError;
 use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs, ValueKind};
 
 use crate::action::tags::TAGS;
-use crate::action::target_step::target_step;
+use crate::action::target_action::target_action;
 use crate::attributes::{label, place_of, provider, text};
 use crate::evaluate::gate::GateInfo;
 use crate::evaluate::verdict::{Verdict, megabytes};
@@ -79,7 +79,7 @@ impl Rule for Bundle {
         &SCHEMA
     }
 
-    fn analyze(&self, ctx: &dyn RuleContext) -> Result<Providers, Vec<Fault>> {
+    fn analyze(&self, ctx: &dyn RuleContext) -> Result<Providers, Vec<RuleError>> {
         let record = ctx.record();
         let named = label(record, MODEL.name).ok_or_else(Vec::new)?;
         let export: Result<ExportInfo, _> = provider(ctx, &named, MODEL_EXPECTED);
@@ -135,7 +135,7 @@ impl Rule for Bundle {
         let shards = export.files.iter().filter(|file| **file != export.whole);
         inputs.extend(shards.cloned().map(Input::Artifact));
         let names = package.output_names();
-        let node = target_step(ctx.label(), record, package, inputs);
+        let node = target_action(ctx.label(), record, package, inputs);
         // `mc run` and `mc inspect` ask a bundle for the model in it.
         let mut providers = Providers::default().with(export);
         providers.outputs = names.into_iter().map(|name| (name.clone(), node.artifact(&name))).collect();
@@ -145,9 +145,9 @@ impl Rule for Bundle {
 }
 
 /// The adapters, each of which must belong to the model's checkpoint.
-fn adapters(ctx: &dyn RuleContext, export: &ExportInfo) -> Result<Vec<AdapterGgufInfo>, Vec<Fault>> {
+fn adapters(ctx: &dyn RuleContext, export: &ExportInfo) -> Result<Vec<AdapterGgufInfo>, Vec<RuleError>> {
     let mut adapters: Vec<AdapterGgufInfo> = Vec::new();
-    let mut faults = Vec::new();
+    let mut rule_errors = Vec::new();
     let base = export.model.lineage.first().map(|lineage| &lineage.label);
     for child in ctx.record().children("adapter") {
         let Some(placed) = child.argument() else { continue };
@@ -159,20 +159,20 @@ fn adapters(ctx: &dyn RuleContext, export: &ExportInfo) -> Result<Vec<AdapterGgu
                     "`{}` was trained on `{}`, which is not the model's base",
                     named.value, adapter.base
                 );
-                faults.push(Fault::new(named.place, "bundle::adapter", message));
+                rule_errors.push(RuleError::new(named.place, "bundle::adapter", message));
             }
             Ok(adapter) if adapters.iter().any(|known| known.file == adapter.file) => {
                 let message = format!("Two adapters of the bundle are called `{}`", adapter.file);
-                faults.push(Fault::new(named.place, "bundle::adapter", message));
+                rule_errors.push(RuleError::new(named.place, "bundle::adapter", message));
             }
             Ok(adapter) => adapters.push(adapter),
-            Err(found) => faults.extend(found),
+            Err(found) => rule_errors.extend(found),
         }
     }
-    if faults.is_empty() { Ok(adapters) } else { Err(faults) }
+    if rule_errors.is_empty() { Ok(adapters) } else { Err(rule_errors) }
 }
 
-fn context(record: &Record, export: &ExportInfo) -> Result<u64, Vec<Fault>> {
+fn context(record: &Record, export: &ExportInfo) -> Result<u64, Vec<RuleError>> {
     let trained = u64::from(export.model.decoder.context_length);
     let asked = record.value("context").and_then(|context| context.value.as_integer());
     match asked.map(|asked| u64::try_from(asked).unwrap_or(0)) {
@@ -181,19 +181,19 @@ fn context(record: &Record, export: &ExportInfo) -> Result<u64, Vec<Fault>> {
         Some(asked) => {
             let message =
                 format!("A context of {asked} tokens is out of range; the model was trained on {trained}");
-            Err(vec![Fault::new(place_of(record, "context"), "bundle::context", message)])
+            Err(vec![RuleError::new(place_of(record, "context"), "bundle::context", message)])
         }
     }
 }
 
-fn version(record: &Record) -> Result<String, Vec<Fault>> {
+fn version(record: &Record) -> Result<String, Vec<RuleError>> {
     let version = text(record, "version").unwrap_or("1.0");
     let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
     if version.split('.').all(is_number) {
         return Ok(version.to_owned());
     }
     let message = format!("`{version}` is no version; expected numbers with dots, such as `1.0`");
-    Err(vec![Fault::new(place_of(record, "version"), "bundle::version", message)])
+    Err(vec![RuleError::new(place_of(record, "version"), "bundle::version", message)])
 }
 
 /// The names of the model's files.
@@ -215,12 +215,12 @@ fn fits(
     export: &ExportInfo,
     memory: &MemoryEstimate,
     n_ctx: u64,
-) -> Result<(), Vec<Fault>> {
+) -> Result<(), Vec<RuleError>> {
     let place = place_of(record, "device");
     if !device.formats.is_empty() && !device.formats.iter().any(|format| format == export.format) {
         let format = exporters::title(export.format);
         let message = format!("`{}` does not run {format}, but {}", device.name, device.formats.join(", "));
-        return Err(vec![Fault::new(place, "bundle::format", message)]);
+        return Err(vec![RuleError::new(place, "bundle::format", message)]);
     }
     match device.app_memory {
         Some(available) if memory.total() > available => {
@@ -231,7 +231,7 @@ fn fits(
                 megabytes(available)
             );
             Err(vec![
-                Fault::new(place, "bundle::memory", message)
+                RuleError::new(place, "bundle::memory", message)
                     .help("Quantize to fewer bits, or declare a smaller `context`"),
             ])
         }

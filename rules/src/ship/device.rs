@@ -4,9 +4,9 @@
 
 use mc_digest::content_hash::ContentHash;
 use mc_ir::attribute::Record;
-use mc_ir::fault::Fault;
 use mc_ir::provider::Providers;
 use mc_ir::rule::{Rule, RuleContext};
+use mc_ir::rule_error::RuleError;
 use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs, Presence, PropertySchema, ValueKind};
 
 use crate::attributes::{place_of, text, text_property};
@@ -87,7 +87,7 @@ impl Rule for Device {
         &SCHEMA
     }
 
-    fn analyze(&self, ctx: &dyn RuleContext) -> Result<Providers, Vec<Fault>> {
+    fn analyze(&self, ctx: &dyn RuleContext) -> Result<Providers, Vec<RuleError>> {
         let record = ctx.record();
         let info = DeviceInfo {
             name: ctx.label().name.clone(),
@@ -102,7 +102,7 @@ impl Rule for Device {
         {
             let message = format!("An app cannot have {app_memory} bytes of a memory of {ram} bytes");
             return Err(vec![
-                Fault::new(place_of(record, "app-memory"), "device::memory", message)
+                RuleError::new(place_of(record, "app-memory"), "device::memory", message)
                     .help("Make `app-memory` smaller than `ram`"),
             ]);
         }

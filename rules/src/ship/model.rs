@@ -11,10 +11,10 @@
 use std::collections::BTreeMap;
 
 use mc_ir::attribute::{Place, Placed, Record, Value};
-use mc_ir::fault::Fault;
 use mc_ir::label::Label;
 use mc_ir::provider::Providers;
 use mc_ir::rule::{Rule, RuleContext};
+use mc_ir::rule_error::RuleError;
 use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs, Presence, PropertySchema, ValueKind};
 use mc_ir::target::Target;
 
@@ -114,13 +114,13 @@ impl Rule for Model {
         &SCHEMA
     }
 
-    fn expand(&self, target: Target) -> Result<Vec<Target>, Vec<Fault>> {
+    fn expand(&self, target: Target) -> Result<Vec<Target>, Vec<RuleError>> {
         Ok(Expansion::new(target).run())
     }
 
-    fn analyze(&self, ctx: &dyn RuleContext) -> Result<Providers, Vec<Fault>> {
+    fn analyze(&self, ctx: &dyn RuleContext) -> Result<Providers, Vec<RuleError>> {
         // `expand` replaces every `model`, so an analysis would mean that the caller forgot to expand.
-        Err(vec![Fault::new(ctx.record().place, "model::expand", "A `model` is analysed as its parts")])
+        Err(vec![RuleError::new(ctx.record().place, "model::expand", "A `model` is analysed as its parts")])
     }
 }
 

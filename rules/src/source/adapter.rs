@@ -6,13 +6,13 @@ use mc_family::adapter::AdapterConfig;
 use mc_family::adapter::base::is_another_base;
 use mc_ir::action::Source;
 use mc_ir::attribute::Placed;
-use mc_ir::fault::Fault;
 use mc_ir::label::Label;
 use mc_ir::provider::Providers;
 use mc_ir::rule::{Rule, RuleContext};
+use mc_ir::rule_error::RuleError;
 use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs, Presence, PropertySchema, ValueKind};
 
-use crate::attributes::{bool_property, label_property, provider, shown_path, source_fault};
+use crate::attributes::{bool_property, label_property, provider, shown_path, source_error};
 use crate::source::checkpoint_files::{TOKEN_FILES, licences};
 use crate::source::file_size::{self, MAX_TOKEN_FILE_BYTES};
 use crate::source::model_info::{ModelFiles, ModelInfo};
@@ -116,13 +116,13 @@ impl Rule for Adapter {
         &SCHEMA
     }
 
-    fn analyze(&self, ctx: &dyn RuleContext) -> Result<Providers, Vec<Fault>> {
+    fn analyze(&self, ctx: &dyn RuleContext) -> Result<Providers, Vec<RuleError>> {
         let (folder, place) = folder(ctx)?;
         let base: Placed<Label> = label_property(ctx.record(), "base").ok_or_else(Vec::new)?;
         let model: ModelInfo = provider(ctx, &base, "a `checkpoint`")?;
         let names = ctx.list(&folder).map_err(|error| {
             vec![
-                source_fault(place, "adapter::folder", &error)
+                source_error(place, "adapter::folder", &error)
                     .help("`dir` is relative to the package's folder"),
             ]
         })?;
@@ -131,9 +131,12 @@ impl Rule for Adapter {
         file_size::check(ctx, place, "adapter::file", &files, MAX_TOKEN_FILE_BYTES)?;
         let config_path = joined(&folder, "adapter_config.json");
         let config =
-            ctx.read(&config_path).map_err(|error| vec![source_fault(place, "adapter::config", &error)])?;
+            ctx.read(&config_path).map_err(|error| vec![source_error(place, "adapter::config", &error)])?;
         let config = AdapterConfig::from_json(&String::from_utf8_lossy(&config)).map_err(|error| {
-            vec![Fault::new(place, "adapter::config", error.to_string()).file(shown_path(ctx, &config_path))]
+            vec![
+                RuleError::new(place, "adapter::config", error.to_string())
+                    .file(shown_path(ctx, &config_path)),
+            ]
         })?;
         if let Some(declared) = &config.base_model
             && !bool_property(ctx.record(), "any-base")
@@ -142,7 +145,7 @@ impl Rule for Adapter {
             let known = model.known_as.join("` or `");
             let message =
                 format!("The adapter was trained on `{declared}`; `{}` is known as `{known}`", base.value);
-            return Err(vec![Fault::new(base.place, "adapter::base", message).help(
+            return Err(vec![RuleError::new(base.place, "adapter::base", message).help(
                 "Name the checkpoint that it was trained on, or write `any-base=#true` if that is this one",
             )]);
         }

@@ -8,12 +8,12 @@ use mc_decoder::program::Head;
 use mc_family::config::quantization::stored_scales;
 use mc_family::config::{CONFIG, Config};
 use mc_family::families::for_config;
-use mc_ir::fault::Fault;
 use mc_ir::provider::Providers;
 use mc_ir::rule::{Rule, RuleContext};
+use mc_ir::rule_error::RuleError;
 use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs};
 
-use crate::attributes::{shown_path, source_fault};
+use crate::attributes::{shown_path, source_error};
 use crate::source::checkpoint_files::Reader;
 use crate::source::checkpoint_tensors::Matching;
 use crate::source::gguf_checkpoint;
@@ -41,7 +41,7 @@ impl Rule for Checkpoint {
         &SCHEMA
     }
 
-    fn analyze(&self, ctx: &dyn RuleContext) -> Result<Providers, Vec<Fault>> {
+    fn analyze(&self, ctx: &dyn RuleContext) -> Result<Providers, Vec<RuleError>> {
         let (folder, place) = folder(ctx)?;
         if let Some(file) = ctx.record().property(GGUF.name) {
             let name = file.value.as_text().unwrap_or_default();
@@ -49,30 +49,32 @@ impl Rule for Checkpoint {
         }
         let names = ctx.list(&folder).map_err(|error| {
             vec![
-                source_fault(place, "checkpoint::folder", &error)
+                source_error(place, "checkpoint::folder", &error)
                     .help("`dir` is relative to the package's folder"),
             ]
         })?;
         let files = Reader { ctx, place, folder: &folder, names: &names }.files()?;
         let config_path = joined(&folder, "config.json");
         let shown = shown_path(ctx, &config_path);
-        let fault =
-            |message: String| vec![Fault::new(place, "checkpoint::config", message).file(shown.clone())];
+        let rule_error =
+            |message: String| vec![RuleError::new(place, "checkpoint::config", message).file(shown.clone())];
         let config = ctx
             .read(&config_path)
-            .map_err(|error| vec![source_fault(place, "checkpoint::config", &error)])?;
-        let config =
-            mc_family::config::parse("config.json", &config).map_err(|error| fault(error.to_string()))?;
-        let family = for_config(&config).map_err(|error| fault(error.to_string()))?;
-        let decoder = family.decoder(&config).map_err(|error| fault(error.to_string()))?;
+            .map_err(|error| vec![source_error(place, "checkpoint::config", &error)])?;
+        let config = mc_family::config::parse("config.json", &config)
+            .map_err(|error| rule_error(error.to_string()))?;
+        let family = for_config(&config).map_err(|error| rule_error(error.to_string()))?;
+        let decoder = family.decoder(&config).map_err(|error| rule_error(error.to_string()))?;
         let stored = stored_tensors(ctx, place, &folder, &names, "model")?;
         let weights = Matching {
             place,
             folder: &shown_path(ctx, &folder),
             family,
             is_tied: decoder.head == Head::Tied,
-            scales: stored_scales(&Config::new(CONFIG, &config).map_err(|error| fault(error.to_string()))?)
-                .map_err(|error| fault(error.to_string()))?,
+            scales: stored_scales(
+                &Config::new(CONFIG, &config).map_err(|error| rule_error(error.to_string()))?,
+            )
+            .map_err(|error| rule_error(error.to_string()))?,
         }
         .weights(&stored, &family.tensors(&decoder).collect::<Vec<_>>())?;
         let lineage = Lineage {

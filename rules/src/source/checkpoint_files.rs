@@ -2,8 +2,8 @@
 
 use mc_ir::action::Source;
 use mc_ir::attribute::Place;
-use mc_ir::fault::Fault;
 use mc_ir::rule::RuleContext;
+use mc_ir::rule_error::RuleError;
 
 use crate::attributes::shown_path;
 use crate::source::file_size::{self, MAX_TOKEN_FILE_BYTES};
@@ -39,10 +39,10 @@ impl Reader<'_> {
         self.names.iter().any(|found| found == name).then(|| self.ctx.source(&joined(self.folder, name)))
     }
 
-    fn required(&self, name: &str, help: &str) -> Result<Source, Vec<Fault>> {
+    fn required(&self, name: &str, help: &str) -> Result<Source, Vec<RuleError>> {
         self.optional(name).ok_or_else(|| {
             let message = format!("There is no `{name}` in `{}`", shown_path(self.ctx, self.folder));
-            vec![Fault::new(self.place, "checkpoint::file", message).help(help)]
+            vec![RuleError::new(self.place, "checkpoint::file", message).help(help)]
         })
     }
 
@@ -50,7 +50,7 @@ impl Reader<'_> {
     ///
     /// # Errors
     /// A fault for each file that must be there and is not.
-    pub(crate) fn files(&self) -> Result<ModelFiles, Vec<Fault>> {
+    pub(crate) fn files(&self) -> Result<ModelFiles, Vec<RuleError>> {
         let config = self.required("config.json", "A checkpoint is a folder as Hugging Face stores it");
         let (tokenizer, tokenizer_model) =
             (self.optional("tokenizer.json"), self.optional("tokenizer.model"));
@@ -60,7 +60,7 @@ impl Reader<'_> {
                     "There is neither `tokenizer.json` nor `tokenizer.model` in `{}`",
                     shown_path(self.ctx, self.folder)
                 );
-                Err(vec![Fault::new(self.place, "checkpoint::file", message).help(
+                Err(vec![RuleError::new(self.place, "checkpoint::file", message).help(
                     "Save it with the model: `AutoTokenizer.from_pretrained(…).save_pretrained(folder)`",
                 )])
             } else {
@@ -92,7 +92,7 @@ impl Reader<'_> {
         })
     }
 
-    fn check_sizes(&self) -> Result<(), Vec<Fault>> {
+    fn check_sizes(&self) -> Result<(), Vec<RuleError>> {
         let names = self.names.iter().filter(|name| TOKEN_FILES.contains(&name.as_str()) || is_licence(name));
         let mut paths: Vec<String> = names.map(|name| joined(self.folder, name)).collect();
         let folder = joined(self.folder, ADDITIONAL_CHAT_TEMPLATES);

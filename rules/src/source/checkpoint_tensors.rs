@@ -10,7 +10,7 @@ use mc_family::family::Family;
 use mc_family::names::Found;
 use mc_ir::action::Input;
 use mc_ir::attribute::Place;
-use mc_ir::fault::Fault;
+use mc_ir::rule_error::RuleError;
 use mc_tensor::dtype::DType;
 use mc_tensor::model_tensor::ModelTensor;
 
@@ -45,14 +45,14 @@ impl Matching<'_> {
         &self,
         stored: &[StoredTensor],
         needed: &[Needed],
-    ) -> Result<Vec<Weight>, Vec<Fault>> {
+    ) -> Result<Vec<Weight>, Vec<RuleError>> {
         let by_place: BTreeMap<Found, &Needed> = needed
             .iter()
             .map(|needed| (Found { tensor: needed.tensor, part: needed.part }, needed))
             .collect();
         let by_name: BTreeMap<&str, &StoredTensor> =
             stored.iter().map(|tensor| (tensor.name.as_str(), tensor)).collect();
-        let mut faults = Vec::new();
+        let mut rule_errors = Vec::new();
         let mut weights: Vec<Weight> = Vec::new();
         let mut found = BTreeMap::new();
         let mut unknown = Vec::new();
@@ -67,19 +67,20 @@ impl Matching<'_> {
             };
             if let Some(other) = found.insert(place, tensor.name.as_str()) {
                 let message = format!("`{}` and `{other}` are the same tensor", tensor.name);
-                faults.push(self.fault(tensor, message));
+                rule_errors.push(self.rule_error(tensor, message));
                 continue;
             }
             match self.weight(tensor, &by_name, needed) {
                 Ok(weight) => weights.push(weight),
-                Err(fault) => faults.push(fault),
+                Err(rule_error) => rule_errors.push(rule_error),
             }
         }
         let model = format!("a {} model of this configuration", self.family.name());
         let unplaced = unplaced(self.place, self.folder, &model, &unknown);
-        faults.extend(
-            unplaced.map(|fault| fault.help("The weights and `config.json` must be of the same model")),
-        );
+        rule_errors
+            .extend(unplaced.map(|rule_error| {
+                rule_error.help("The weights and `config.json` must be of the same model")
+            }));
         let missing: Vec<String> = needed
             .iter()
             .filter(|needed| !found.contains_key(&Found { tensor: needed.tensor, part: needed.part }))
@@ -89,14 +90,14 @@ impl Matching<'_> {
             })
             .collect();
         let lacking = lacking(self.place, self.folder, "the configuration asks for", &missing);
-        faults.extend(lacking.map(|fault| {
-            fault.help("Fetch all shards, and check `num_hidden_layers` and `tie_word_embeddings`")
+        rule_errors.extend(lacking.map(|rule_error| {
+            rule_error.help("Fetch all shards, and check `num_hidden_layers` and `tie_word_embeddings`")
         }));
-        if faults.is_empty() { Ok(weights) } else { Err(faults) }
+        if rule_errors.is_empty() { Ok(weights) } else { Err(rule_errors) }
     }
 
-    fn fault(&self, tensor: &StoredTensor, message: String) -> Fault {
-        Fault::new(self.place, "checkpoint::tensors", message).file(tensor.file.clone())
+    fn rule_error(&self, tensor: &StoredTensor, message: String) -> RuleError {
+        RuleError::new(self.place, "checkpoint::tensors", message).file(tensor.file.clone())
     }
 
     /// Whether a tensor is of no use by itself.
@@ -117,9 +118,9 @@ impl Matching<'_> {
         tensor: &StoredTensor,
         stored: &BTreeMap<&str, &StoredTensor>,
         needed: &Needed,
-    ) -> Result<Weight, Fault> {
+    ) -> Result<Weight, RuleError> {
         if tensor.shape != needed.shape {
-            return Err(self.fault(
+            return Err(self.rule_error(
                 tensor,
                 format!(
                     "Tensor `{}` has shape {:?}; the configuration says {:?}",
@@ -142,11 +143,11 @@ impl Matching<'_> {
         &self,
         tensor: &StoredTensor,
         stored: &BTreeMap<&str, &StoredTensor>,
-    ) -> Result<(TensorExpr, Vec<Input>), Fault> {
+    ) -> Result<(TensorExpr, Vec<Input>), RuleError> {
         let Some(scales) = self.scales.filter(|_| tensor.dtype.is_scaled_weight()) else {
             let message =
                 format!("Tensor `{}` has type {}; expected F32, F16 or BF16", tensor.name, tensor.dtype);
-            return Err(self.fault(tensor, message).help(
+            return Err(self.rule_error(tensor, message).help(
                 "Save the model in 16 bits, unquantized; weights of 8-bit floats need their `quantization_config` in \
                  `config.json`",
             ));
@@ -157,30 +158,30 @@ impl Matching<'_> {
                 "Tensor `{}` has type {}, but its scales `{name}` are not there",
                 tensor.name, tensor.dtype
             );
-            return Err(self.fault(tensor, message).help("Fetch all shards of the checkpoint"));
+            return Err(self.rule_error(tensor, message).help("Fetch all shards of the checkpoint"));
         };
-        scaled(tensor, scale, scales).map_err(|message| self.fault(scale, message))
+        scaled(tensor, scale, scales).map_err(|message| self.rule_error(scale, message))
     }
 }
 
 /// A fault for tensors that a model has no place for; none where there are none.
-pub(crate) fn unplaced(place: Place, file: &str, model: &str, names: &[&str]) -> Option<Fault> {
+pub(crate) fn unplaced(place: Place, file: &str, model: &str, names: &[&str]) -> Option<RuleError> {
     (!names.is_empty()).then(|| {
         let count = counted(names.len(), "tensor is", "tensors are");
         let message = format!("{count} in `{file}` without a place in {model}: {}", listed(names));
-        Fault::new(place, "checkpoint::tensors", message)
+        RuleError::new(place, "checkpoint::tensors", message)
     })
 }
 
 /// A fault for tensors that are not there; none where all are.
 ///
 /// * `who`: who needs them, as in "its keys ask for"
-pub(crate) fn lacking(place: Place, file: &str, who: &str, names: &[String]) -> Option<Fault> {
+pub(crate) fn lacking(place: Place, file: &str, who: &str, names: &[String]) -> Option<RuleError> {
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     (!names.is_empty()).then(|| {
         let count = counted(names.len(), "tensor is", "tensors are");
         let message = format!("{count} not in `{file}`, which {who}: {}", listed(&names));
-        Fault::new(place, "checkpoint::tensors", message)
+        RuleError::new(place, "checkpoint::tensors", message)
     })
 }
 

@@ -5,16 +5,16 @@
 
 use mc_digest::digest::Digest;
 use mc_ir::action::{Action, ActionContext, ActionError, ActionKind, Artifact, Input, Source, write_bytes};
-use mc_ir::fault::Fault;
 use mc_ir::output::{Output, Outputs};
 use mc_ir::parameters::Parameters;
 use mc_ir::provider::Providers;
 use mc_ir::rule::{Rule, RuleContext};
+use mc_ir::rule_error::RuleError;
 use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs, Presence, PropertySchema, ValueKind};
 
 use crate::action::tags::TAGS;
-use crate::action::target_step::target_step;
-use crate::attributes::{counted, shown_path, source_fault};
+use crate::action::target_action::target_action;
+use crate::attributes::{counted, shown_path, source_error};
 use crate::source::file_size::{self, MAX_DATA_FILE_BYTES};
 
 /// The `dataset` rule.
@@ -90,28 +90,28 @@ impl Rule for Dataset {
         &SCHEMA
     }
 
-    fn analyze(&self, ctx: &dyn RuleContext) -> Result<Providers, Vec<Fault>> {
+    fn analyze(&self, ctx: &dyn RuleContext) -> Result<Providers, Vec<RuleError>> {
         let record = ctx.record();
-        let mut faults = Vec::new();
+        let mut rule_errors = Vec::new();
         let mut paths = std::collections::BTreeSet::new();
         let patterns = record.child("files").map_or(&[][..], |files| files.arguments.as_slice());
         for pattern in patterns {
             let text = pattern.value.as_text().unwrap_or_default();
             match ctx.glob(text) {
-                Ok(found) if found.is_empty() => faults.push(
-                    Fault::new(pattern.place, "dataset::files", format!("No file matches `{text}`"))
+                Ok(found) if found.is_empty() => rule_errors.push(
+                    RuleError::new(pattern.place, "dataset::files", format!("No file matches `{text}`"))
                         .help("Patterns are relative to the package's folder; `*` does not cross folders, `**` does"),
                 ),
                 Ok(found) => paths.extend(found.iter().cloned()),
-                Err(error) => faults.push(source_fault(pattern.place, "dataset::files", &error)),
+                Err(error) => rule_errors.push(source_error(pattern.place, "dataset::files", &error)),
             }
         }
         let kinds: Vec<Option<DatasetKind>> = paths.iter().map(|path| kind_of(path)).collect();
         let place = patterns.first().map_or(record.place, |pattern| pattern.place);
         for (path, kind) in paths.iter().zip(&kinds) {
             if kind.is_none() {
-                faults.push(
-                    Fault::new(
+                rule_errors.push(
+                    RuleError::new(
                         place,
                         "dataset::kind",
                         format!("`{path}` is neither `.txt`, `.md` nor `.jsonl`"),
@@ -121,16 +121,16 @@ impl Rule for Dataset {
             }
         }
         if kinds.contains(&Some(DatasetKind::Text)) && kinds.contains(&Some(DatasetKind::Json)) {
-            faults.push(
-                Fault::new(place, "dataset::kind", "The files are of two kinds, text and `.jsonl`")
+            rule_errors.push(
+                RuleError::new(place, "dataset::kind", "The files are of two kinds, text and `.jsonl`")
                     .help("Declare one dataset for each kind"),
             );
         }
         if let Err(too_long) = file_size::check(ctx, place, "dataset::size", &paths, MAX_DATA_FILE_BYTES) {
-            faults.extend(too_long);
+            rule_errors.extend(too_long);
         }
-        if !faults.is_empty() {
-            return Err(faults);
+        if !rule_errors.is_empty() {
+            return Err(rule_errors);
         }
         let kind = kinds.into_iter().flatten().next().unwrap_or(DatasetKind::Text);
         let files: Vec<(Source, String)> =
@@ -142,12 +142,12 @@ impl Rule for Dataset {
         });
         if sample.as_ref().is_some_and(|sample| sample.count == 0) {
             let place = crate::attributes::place_of(record, "sample");
-            return Err(vec![Fault::new(place, "dataset::sample", "A sample of 0 items holds nothing")]);
+            return Err(vec![RuleError::new(place, "dataset::sample", "A sample of 0 items holds nothing")]);
         }
         let inputs = files.iter().map(|(source, _)| Input::Source(source.clone())).collect();
         let shown = files.iter().map(|(_, shown)| shown.clone()).collect();
         let action = Collect { kind, sample, shown };
-        let node = target_step(ctx.label(), record, action, inputs);
+        let node = target_action(ctx.label(), record, action, inputs);
         let items = node.artifact("items");
         let file_name = match kind {
             DatasetKind::Text => "dataset.txt",

@@ -5,10 +5,10 @@
 //! action.
 
 use mc_ir::attribute::Place;
-use mc_ir::fault::Fault;
 use mc_ir::rule::{HeadFormat, RuleContext};
+use mc_ir::rule_error::RuleError;
 
-use crate::attributes::{shown_path, source_fault};
+use crate::attributes::{shown_path, source_error};
 
 /// Bytes of a file of a tokenizer, a template or a license. The largest `tokenizer.json` in use has 35 MB.
 pub(crate) const MAX_TOKEN_FILE_BYTES: u64 = 256 << 20;
@@ -26,8 +26,8 @@ pub(crate) fn check<'a>(
     code: &'static str,
     paths: impl IntoIterator<Item = &'a String>,
     max_bytes: u64,
-) -> Result<(), Vec<Fault>> {
-    let mut faults = Vec::new();
+) -> Result<(), Vec<RuleError>> {
+    let mut rule_errors = Vec::new();
     for path in paths {
         match ctx.read_head(path, HeadFormat::Nothing) {
             Ok(head) if head.n_bytes <= max_bytes => {}
@@ -37,10 +37,11 @@ pub(crate) fn check<'a>(
                     shown_path(ctx, path),
                     head.n_bytes
                 );
-                faults.push(Fault::new(place, code, message).help("Is it the file that its name says?"));
+                rule_errors
+                    .push(RuleError::new(place, code, message).help("Is it the file that its name says?"));
             }
-            Err(error) => faults.push(source_fault(place, code, &error)),
+            Err(error) => rule_errors.push(source_error(place, code, &error)),
         }
     }
-    if faults.is_empty() { Ok(()) } else { Err(faults) }
+    if rule_errors.is_empty() { Ok(()) } else { Err(rule_errors) }
 }

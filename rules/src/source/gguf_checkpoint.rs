@@ -14,11 +14,11 @@ use mc_gguf::vocabulary_keys::vocabulary;
 use mc_graph::rotary::RotaryPairing;
 use mc_ir::action::{Range64, Source};
 use mc_ir::attribute::Place;
-use mc_ir::fault::Fault;
 use mc_ir::provider::Providers;
 use mc_ir::rule::{HeadFormat, RuleContext};
+use mc_ir::rule_error::RuleError;
 
-use crate::attributes::{shown_path, source_fault};
+use crate::attributes::{shown_path, source_error};
 use crate::source::checkpoint_files::licences;
 use crate::source::gguf_weights::{Matching, StoredBlocks};
 use crate::source::model_info::{FileHead, Lineage, ModelFiles, ModelInfo};
@@ -27,9 +27,10 @@ use crate::source::model_info::{FileHead, Lineage, ModelFiles, ModelInfo};
 ///
 /// # Errors
 /// A fault at `place` when a file is not there, is broken, or holds no model that we know.
-pub(crate) fn provide(ctx: &dyn RuleContext, place: Place, path: &str) -> Result<Providers, Vec<Fault>> {
+pub(crate) fn provide(ctx: &dyn RuleContext, place: Place, path: &str) -> Result<Providers, Vec<RuleError>> {
     let shown = shown_path(ctx, path);
-    let fault = |message: String| vec![Fault::new(place, "checkpoint::gguf", message).file(shown.clone())];
+    let rule_error =
+        |message: String| vec![RuleError::new(place, "checkpoint::gguf", message).file(shown.clone())];
     let series = series(place, path)?;
     let heads = series.iter().map(|path| head(ctx, place, path)).collect::<Result<Vec<_>, _>>()?;
     let head_bytes = heads.first().map_or(0, |(gguf, n_bytes)| gguf.data_start.min(*n_bytes));
@@ -42,18 +43,19 @@ pub(crate) fn provide(ctx: &dyn RuleContext, place: Place, path: &str) -> Result
             source: Source { path: file.clone(), range: Some(Range64 { start: info.start, end: info.end }) },
         }));
     }
-    let whole = whole(heads).map_err(&fault)?;
-    let stated = decoder(&whole).map_err(|error| fault(error.to_string()))?;
+    let whole = whole(heads).map_err(&rule_error)?;
+    let stated = decoder(&whole).map_err(|error| rule_error(error.to_string()))?;
     // Read now, so that a broken vocabulary is a mistake of the declaration.
-    vocabulary(&whole).map_err(|error| fault(error.to_string()))?;
-    let family = for_decoder(&stated)
-        .ok_or_else(|| fault(format!("No family has the architecture `{}` as here", name_of(&stated))))?;
+    vocabulary(&whole).map_err(|error| rule_error(error.to_string()))?;
+    let family = for_decoder(&stated).ok_or_else(|| {
+        rule_error(format!("No family has the architecture `{}` as here", name_of(&stated)))
+    })?;
     let decoder = stated.with_pairing(RotaryPairing::HalfSplit);
     let found = Matching { place, file: &shown, family, decoder: &decoder }.weights(&stored)?;
     let text = |key: &str| whole.key(key).and_then(Value::as_text).map(str::to_owned);
     let head = Source { path: ctx.source(path).path, range: Some(Range64 { start: 0, end: head_bytes }) };
     let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
-    let names = ctx.list(folder).map_err(|error| vec![source_fault(place, "checkpoint::gguf", &error)])?;
+    let names = ctx.list(folder).map_err(|error| vec![source_error(place, "checkpoint::gguf", &error)])?;
     let file_name = path.rsplit('/').next().unwrap_or(path);
     let stem = file_name.strip_suffix(".gguf").unwrap_or(file_name);
     let title = text("general.name").filter(|name| !name.is_empty());
@@ -84,7 +86,7 @@ pub(crate) fn provide(ctx: &dyn RuleContext, place: Place, path: &str) -> Result
 }
 
 /// The files that a path stands for.
-fn series(place: Place, path: &str) -> Result<Vec<String>, Vec<Fault>> {
+fn series(place: Place, path: &str) -> Result<Vec<String>, Vec<RuleError>> {
     let Some(of_series) = SeriesPlace::of(path) else { return Ok(vec![path.to_owned()]) };
     if of_series.number == 1 {
         return Ok(of_series.names());
@@ -92,24 +94,24 @@ fn series(place: Place, path: &str) -> Result<Vec<String>, Vec<Fault>> {
     let message = format!("`{path}` is file {} of {}", of_series.number, of_series.count);
     let first = of_series.names().swap_remove(0);
     Err(vec![
-        Fault::new(place, "checkpoint::gguf", message)
+        RuleError::new(place, "checkpoint::gguf", message)
             .help(format!("Name the first, which has the keys: `{first}`")),
     ])
 }
 
 /// The head of a file, and the file's length.
-fn head(ctx: &dyn RuleContext, place: Place, path: &str) -> Result<(Gguf, u64), Vec<Fault>> {
+fn head(ctx: &dyn RuleContext, place: Place, path: &str) -> Result<(Gguf, u64), Vec<RuleError>> {
     let head = ctx.read_head(path, HeadFormat::Beginning).map_err(|error| {
-        let fault = source_fault(place, "checkpoint::gguf", &error);
+        let rule_error = source_error(place, "checkpoint::gguf", &error);
         vec![if error.is_missing {
-            fault
+            rule_error
                 .help("`gguf` is relative to the package's folder, or to `dir`; a series needs all its files")
         } else {
-            fault
+            rule_error
         }]
     })?;
     let gguf = Gguf::parse(&head.bytes, head.n_bytes).map_err(|error| {
-        vec![Fault::new(place, "checkpoint::gguf", error.to_string()).file(shown_path(ctx, path))]
+        vec![RuleError::new(place, "checkpoint::gguf", error.to_string()).file(shown_path(ctx, path))]
     })?;
     Ok((gguf, head.n_bytes))
 }

@@ -23,7 +23,7 @@ use mc_gguf::names::{model_tensor, wire_name_in};
 use mc_gguf::reader::TensorInfo;
 use mc_ir::action::{Input, Range64, Source};
 use mc_ir::attribute::Place;
-use mc_ir::fault::Fault;
+use mc_ir::rule_error::RuleError;
 use mc_tensor::dtype::DType;
 use mc_tensor::model_tensor::ModelTensor;
 
@@ -67,12 +67,12 @@ impl Matching<'_> {
     ///
     /// # Errors
     /// A fault for what is missing, what has no place, and each tensor of a wrong shape or type.
-    pub(crate) fn weights(&self, stored: &[StoredBlocks]) -> Result<Found, Vec<Fault>> {
+    pub(crate) fn weights(&self, stored: &[StoredBlocks]) -> Result<Found, Vec<RuleError>> {
         let mut needed: BTreeMap<ModelTensor, Vec<Needed>> = BTreeMap::new();
         for one in self.family.tensors(self.decoder) {
             needed.entry(one.tensor).or_default().push(one);
         }
-        let (mut found, mut faults, mut unknown) = (Found::default(), Vec::new(), Vec::new());
+        let (mut found, mut rule_errors, mut unknown) = (Found::default(), Vec::new(), Vec::new());
         let mut seen = BTreeSet::new();
         for tensor in stored {
             let name = tensor.info.name.as_str();
@@ -88,7 +88,7 @@ impl Matching<'_> {
                 let shape = tensor.info.dims.iter().rev().copied().collect();
                 match self.weight(tensor, purpose, name.to_owned(), shape, tensor.source.clone()) {
                     Ok(factor) => found.factors.push(factor),
-                    Err(fault) => faults.push(fault),
+                    Err(rule_error) => rule_errors.push(rule_error),
                 }
                 continue;
             }
@@ -102,19 +102,19 @@ impl Matching<'_> {
                     found.is_quantized |= tensor.info.kind.block_len > 1;
                     found.weights.extend(weights);
                 }
-                Err(fault) => faults.push(fault),
+                Err(rule_error) => rule_errors.push(rule_error),
             }
         }
         let model = format!("a {} model of these keys", self.family.name());
-        faults.extend(unplaced(self.place, self.file, &model, &unknown));
+        rule_errors.extend(unplaced(self.place, self.file, &model, &unknown));
         let missing: Vec<String> = needed
             .keys()
             .filter(|tensor| !seen.contains(tensor))
             .map(|tensor| wire_name_in(name_of(self.decoder), *tensor))
             .collect();
         let missing = lacking(self.place, self.file, "its keys ask for", &missing);
-        faults.extend(missing.map(|fault| fault.help("Fetch it again")));
-        if faults.is_empty() { Ok(found) } else { Err(faults) }
+        rule_errors.extend(missing.map(|rule_error| rule_error.help("Fetch it again")));
+        if rule_errors.is_empty() { Ok(found) } else { Err(rule_errors) }
     }
 
     /// The change that files make to a tensor, which is undone here.
@@ -124,9 +124,9 @@ impl Matching<'_> {
     }
 
     /// The weights in one tensor: several where it stacks experts.
-    fn parts(&self, tensor: &StoredBlocks, parts: &[Needed]) -> Result<Vec<Weight>, Fault> {
+    fn parts(&self, tensor: &StoredBlocks, parts: &[Needed]) -> Result<Vec<Weight>, RuleError> {
         let info = &tensor.info;
-        let first = parts.first().ok_or_else(|| self.fault(format!("Nothing needs `{}`", info.name)))?;
+        let first = parts.first().ok_or_else(|| self.rule_error(format!("Nothing needs `{}`", info.name)))?;
         let shape: Vec<u64> = info.dims.iter().rev().copied().collect();
         let change = self.change(first.tensor);
         let of_part = match change {
@@ -137,7 +137,7 @@ impl Matching<'_> {
         let expected =
             if is_stack { [&[parts.len() as u64][..], &of_part].concat() } else { of_part.clone() };
         if shape != expected {
-            return Err(self.fault(format!(
+            return Err(self.rule_error(format!(
                 "Tensor `{}` has dimensions {:?}; its keys say {:?}",
                 info.name,
                 info.dims,
@@ -169,7 +169,7 @@ impl Matching<'_> {
         name: String,
         shape: Vec<u64>,
         source: Source,
-    ) -> Result<Weight, Fault> {
+    ) -> Result<Weight, RuleError> {
         let kind = tensor.info.kind;
         let plain = match kind.name {
             "F32" => Some(DType::F32),
@@ -181,7 +181,7 @@ impl Matching<'_> {
             (Some(dtype), _) => TensorExpr::new(Load { input: 0, dtype, shape }),
             (None, Some(codec)) => TensorExpr::new(Decode { input: 0, codec, shape }),
             (None, None) => {
-                return Err(self.fault(format!(
+                return Err(self.rule_error(format!(
                     "Tensor `{}` has type {}, which no codec reads",
                     tensor.info.name, kind.name
                 )));
@@ -198,8 +198,8 @@ impl Matching<'_> {
         })
     }
 
-    fn fault(&self, message: String) -> Fault {
-        Fault::new(self.place, "checkpoint::tensors", message).file(self.file.to_owned())
+    fn rule_error(&self, message: String) -> RuleError {
+        RuleError::new(self.place, "checkpoint::tensors", message).file(self.file.to_owned())
     }
 }
 

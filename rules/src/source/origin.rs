@@ -6,9 +6,9 @@
 
 use mc_gguf::split::Place as SeriesPlace;
 use mc_ir::attribute::{Place, Placed, Record, Value};
-use mc_ir::fault::Fault;
 use mc_ir::origin::Origin;
 use mc_ir::rule::RuleContext;
+use mc_ir::rule_error::RuleError;
 use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs, Presence, PropertySchema, ValueKind};
 
 /// The property that stands instead of an origin.
@@ -104,7 +104,7 @@ fn gguf_files(name: &str) -> Vec<String> {
 ///
 /// # Errors
 /// When there is not exactly one such declaration, or it names files that are not pinned or not here.
-pub(crate) fn folder(ctx: &dyn RuleContext) -> Result<(String, Place), Vec<Fault>> {
+pub(crate) fn folder(ctx: &dyn RuleContext) -> Result<(String, Place), Vec<RuleError>> {
     let record = ctx.record();
     let places = [
         record.property("dir").map(|dir| dir.place),
@@ -118,12 +118,14 @@ pub(crate) fn folder(ctx: &dyn RuleContext) -> Result<(String, Place), Vec<Fault
             if let Some(file) = record.property(GGUF.name) {
                 return Ok((String::new(), file.place));
             }
-            let fault = Fault::new(record.place, "origin::missing", "It is not said where the files are");
-            return Err(vec![fault.help("Add `dir=\"folder\"`, or `hf`, `http` or `oci` as a child")]);
+            let rule_error =
+                RuleError::new(record.place, "origin::missing", "It is not said where the files are");
+            return Err(vec![rule_error.help("Add `dir=\"folder\"`, or `hf`, `http` or `oci` as a child")]);
         }
         (Some(first), Some(second)) => {
-            let fault = Fault::new(second, "origin::several", "It is said twice where the files are");
-            return Err(vec![fault.related(first, "first said here")]);
+            let rule_error =
+                RuleError::new(second, "origin::several", "It is said twice where the files are");
+            return Err(vec![rule_error.related(first, "first said here")]);
         }
         (Some(_), None) => {}
     }
@@ -132,12 +134,12 @@ pub(crate) fn folder(ctx: &dyn RuleContext) -> Result<(String, Place), Vec<Fault
     }
     let Some(Placed { value: origin, place }) = declared(record) else { return Err(Vec::new()) };
     origin.check().map_err(|error| {
-        let fault = Fault::new(place, "origin::form", error.message);
-        vec![if error.moves { fault.help("`mc lock` tells what to write") } else { fault }]
+        let rule_error = RuleError::new(place, "origin::form", error.message);
+        vec![if error.moves { rule_error.help("`mc lock` tells what to write") } else { rule_error }]
     })?;
     match ctx.fetched(&origin) {
         Ok(folder) => Ok((folder, place)),
-        Err(error) => Err(vec![Fault::new(place, "origin::fetched", error.message)]),
+        Err(error) => Err(vec![RuleError::new(place, "origin::fetched", error.message)]),
     }
 }
 

@@ -6,13 +6,13 @@ use std::collections::BTreeMap;
 
 use mc_ir::action::{Range64, Source};
 use mc_ir::attribute::Place;
-use mc_ir::fault::Fault;
 use mc_ir::rule::{HeadFormat, RuleContext};
+use mc_ir::rule_error::RuleError;
 use mc_safetensors::header::Header;
 use mc_safetensors::index::shards;
 use mc_tensor::dtype::DType;
 
-use crate::attributes::{shown_path, source_fault};
+use crate::attributes::{shown_path, source_error};
 
 /// A tensor in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +42,7 @@ pub(crate) fn stored_tensors(
     folder: &str,
     files: &[String],
     stem: &str,
-) -> Result<Vec<StoredTensor>, Vec<Fault>> {
+) -> Result<Vec<StoredTensor>, Vec<RuleError>> {
     let single = format!("{stem}.safetensors");
     let index = format!("{single}.index.json");
     if files.contains(&index) {
@@ -54,8 +54,8 @@ pub(crate) fn stored_tensors(
     let pickled = files
         .iter()
         .find(|name| [".bin", ".pt", ".pth", ".ckpt"].iter().any(|extension| name.ends_with(extension)));
-    let fault = match pickled {
-        Some(name) => Fault::new(
+    let rule_error = match pickled {
+        Some(name) => RuleError::new(
             place,
             "weights::pickled",
             format!(
@@ -66,14 +66,14 @@ pub(crate) fn stored_tensors(
         .help(
             "Convert it to safetensors where it came from: `model.save_pretrained(folder, safe_serialization=True)`",
         ),
-        None => Fault::new(
+        None => RuleError::new(
             place,
             "weights::missing",
             format!("There is neither `{single}` nor `{index}` in `{}`", shown_path(ctx, folder)),
         )
         .help("Put the weights there, as Hugging Face stores them"),
     };
-    Err(vec![fault])
+    Err(vec![rule_error])
 }
 
 fn sharded(
@@ -82,41 +82,49 @@ fn sharded(
     folder: &str,
     files: &[String],
     index: &str,
-) -> Result<Vec<StoredTensor>, Vec<Fault>> {
+) -> Result<Vec<StoredTensor>, Vec<RuleError>> {
     let path = joined(folder, index);
-    let fault =
-        |message: String| vec![Fault::new(place, "weights::index", message).file(shown_path(ctx, &path))];
-    let bytes = ctx.read(&path).map_err(|error| vec![source_fault(place, "weights::index", &error)])?;
-    let shard_of = shards(&bytes).map_err(&fault)?;
+    let rule_error =
+        |message: String| vec![RuleError::new(place, "weights::index", message).file(shown_path(ctx, &path))];
+    let bytes = ctx.read(&path).map_err(|error| vec![source_error(place, "weights::index", &error)])?;
+    let shard_of = shards(&bytes).map_err(&rule_error)?;
     let mut names: Vec<&String> = shard_of.values().collect();
     names.sort();
     names.dedup();
     let mut tensors = Vec::new();
     for name in names {
         if !files.contains(name) {
-            return Err(fault(format!("The index lists the shard `{name}`, which is not there; fetch it")));
+            return Err(rule_error(format!(
+                "The index lists the shard `{name}`, which is not there; fetch it"
+            )));
         }
         tensors.extend(file_tensors(ctx, place, &joined(folder, name))?);
     }
     let stored: BTreeMap<&str, &str> =
         tensors.iter().map(|tensor| (tensor.name.as_str(), tensor.file.as_str())).collect();
     if stored.len() != tensors.len() {
-        return Err(fault("Two shards hold a tensor of the same name".to_owned()));
+        return Err(rule_error("Two shards hold a tensor of the same name".to_owned()));
     }
     for (tensor, shard) in &shard_of {
         if stored.get(tensor.as_str()) != Some(&shown_path(ctx, &joined(folder, shard)).as_str()) {
-            return Err(fault(format!("The index says that `{tensor}` is in `{shard}`, where it is not")));
+            return Err(rule_error(format!(
+                "The index says that `{tensor}` is in `{shard}`, where it is not"
+            )));
         }
     }
     Ok(tensors)
 }
 
-fn file_tensors(ctx: &dyn RuleContext, place: Place, path: &str) -> Result<Vec<StoredTensor>, Vec<Fault>> {
+fn file_tensors(
+    ctx: &dyn RuleContext,
+    place: Place,
+    path: &str,
+) -> Result<Vec<StoredTensor>, Vec<RuleError>> {
     let head = ctx
         .read_head(path, HeadFormat::Safetensors)
-        .map_err(|error| vec![source_fault(place, "weights::unreadable", &error)])?;
+        .map_err(|error| vec![source_error(place, "weights::unreadable", &error)])?;
     let header = Header::parse(&head.bytes, head.n_bytes).map_err(|error| {
-        vec![Fault::new(place, "weights::header", error.to_string()).file(shown_path(ctx, path))]
+        vec![RuleError::new(place, "weights::header", error.to_string()).file(shown_path(ctx, path))]
     })?;
     let file = ctx.source(path);
     let shown = shown_path(ctx, path);

@@ -20,9 +20,9 @@ use mc_family::families::for_config;
 use mc_family::families::llama::Llama;
 use mc_ir::action::{ActionContext, ActionError, Content, Input, Piece, Range64, Source};
 use mc_ir::attribute::Place;
-use mc_ir::fault::Fault;
 use mc_ir::label::{Label, PackageId};
 use mc_ir::output::Output;
+use mc_ir::rule_error::RuleError;
 use mc_safetensors::header::Header;
 use mc_tensor::convert;
 use mc_tensor::dtype::DType;
@@ -145,7 +145,7 @@ fn merge(
     dtype: DType,
     adapters: &[Given],
     n_rows: u64,
-) -> Result<Merged, Vec<Fault>> {
+) -> Result<Merged, Vec<RuleError>> {
     let mut files = Files::new();
     let (bytes, stored) = file("base", base, dtype);
     files.insert("base".to_owned(), Arc::new(bytes));
@@ -163,12 +163,12 @@ fn merge(
             tokenizer: given.has_tokenizer.then(|| AdapterTokenizer::alone(source("adapter/tokenizer.json"))),
             licences: Vec::new(),
         };
-        let fault = |code: &'static str, message: String| Fault::new(Place(0), code, message);
+        let rule_error = |code: &'static str, message: String| RuleError::new(Place(0), code, message);
         let application = Application {
             adapter: &adapter,
             scale: given.scale,
             keeps_tied: given.keeps_tied,
-            fault: &fault,
+            rule_error: &rule_error,
         };
         weights.apply(&mut info, &Llama, &application)?;
     }
@@ -500,8 +500,9 @@ fn added_tokens_bring_their_vocabulary() {
 #[test]
 fn what_would_be_lost_or_cannot_be_scaled_is_refused() {
     let codes = |is_tied: bool, adapters: &[Given]| -> Vec<&'static str> {
-        let faults = merge(&base_config(is_tied), &base(is_tied), DType::F32, adapters, 3).err().unwrap();
-        faults.iter().map(|fault| fault.code).collect()
+        let rule_errors =
+            merge(&base_config(is_tied), &base(is_tied), DType::F32, adapters, 3).err().unwrap();
+        rule_errors.iter().map(|rule_error| rule_error.code).collect()
     };
     let dora = || {
         given(
@@ -568,8 +569,8 @@ fn what_peft_merged_is_met_where_it_is_given() {
         let expected = read(&folder.join("merged/model.safetensors"));
         let merged = match merge(&config, &base, DType::F32, &adapters, 7) {
             Ok(merged) => merged,
-            Err(faults) => {
-                report.push_str(&format!("{option}: {faults:?}\n"));
+            Err(rule_errors) => {
+                report.push_str(&format!("{option}: {rule_errors:?}\n"));
                 continue;
             }
         };

@@ -20,7 +20,7 @@ use mc_family::adapter::change::{Change, FactorName, Layout, Lengths, LowRankPai
 use mc_family::adapter::matching::{BaseTensors, match_adapter};
 use mc_family::family::Family;
 use mc_ir::action::Input;
-use mc_ir::fault::Fault;
+use mc_ir::rule_error::RuleError;
 use mc_tensor::model_tensor::ModelTensor;
 
 use crate::source::adapter::AdapterInfo;
@@ -36,7 +36,7 @@ pub(crate) struct Application<'a> {
     /// Whether a head that is the token embedding stays so whatever was trained.
     pub(crate) keeps_tied: bool,
     /// Makes a fault of this application.
-    pub(crate) fault: &'a dyn Fn(&'static str, String) -> Fault,
+    pub(crate) rule_error: &'a dyn Fn(&'static str, String) -> RuleError,
 }
 
 /// The weights of a model on their way through several adapters.
@@ -74,7 +74,7 @@ impl AdaptedWeights {
         model: &mut ModelInfo,
         family: &dyn Family,
         application: &Application<'_>,
-    ) -> Result<(), Vec<Fault>> {
+    ) -> Result<(), Vec<RuleError>> {
         let names = TokenNames::new(self, family);
         let is_tied = model.decoder.head == Head::Tied;
         if is_tied {
@@ -82,7 +82,7 @@ impl AdaptedWeights {
         }
         let changes = self.changes(&names, application)?;
         for change in &changes {
-            self.change(change, application).map_err(|fault| vec![fault])?;
+            self.change(change, application).map_err(|rule_error| vec![rule_error])?;
         }
         self.changed.extend(changes.iter().map(|change| change.weight_name.clone()));
         if is_tied {
@@ -95,7 +95,7 @@ impl AdaptedWeights {
         &self,
         names: &TokenNames,
         application: &Application<'_>,
-    ) -> Result<Vec<WeightChange>, Vec<Fault>> {
+    ) -> Result<Vec<WeightChange>, Vec<RuleError>> {
         let shapes: Vec<_> =
             self.weights.iter().map(|weight| (weight.name.clone(), weight.shape())).collect();
         let stored = &application.adapter.tensors;
@@ -104,10 +104,10 @@ impl AdaptedWeights {
         let by_token: Vec<String> = [&names.embedding, &names.head].into_iter().flatten().cloned().collect();
         let base = BaseTensors { tensors: &shapes, by_token: &by_token };
         match_adapter(&application.adapter.config, &stored, &base)
-            .map_err(|error| vec![(application.fault)("merge::adapter", error.to_string())])
+            .map_err(|error| vec![(application.rule_error)("merge::adapter", error.to_string())])
     }
 
-    fn change(&mut self, change: &WeightChange, application: &Application<'_>) -> Result<(), Fault> {
+    fn change(&mut self, change: &WeightChange, application: &Application<'_>) -> Result<(), RuleError> {
         let was_changed = self.changed.contains(&change.weight_name);
         let weight = self.weights.iter_mut().find(|weight| weight.name == change.weight_name);
         let weight = weight.expect("changes are of weights that the model has");
@@ -134,7 +134,7 @@ impl AdaptedWeights {
         names: &TokenNames,
         changes: &[WeightChange],
         application: &Application<'_>,
-    ) -> Result<(), Vec<Fault>> {
+    ) -> Result<(), Vec<RuleError>> {
         let of = |name: &Option<String>| -> Vec<&Change> {
             let is_its = |change: &&WeightChange| Some(&change.weight_name) == name.as_ref();
             changes.iter().filter(is_its).map(|change| &change.change).collect()
@@ -153,7 +153,7 @@ impl AdaptedWeights {
             (false, false) if application.adapter.config.ensure_weight_tying => true,
             _ if application.keeps_tied => {
                 let message = "The adapter has a head of its own, which cannot stay the token embedding";
-                return Err(vec![(application.fault)("merge::tied", message.to_owned())]);
+                return Err(vec![(application.rule_error)("merge::tied", message.to_owned())]);
             }
             _ => false,
         };
@@ -175,13 +175,13 @@ impl AdaptedWeights {
         &self,
         model: &mut ModelInfo,
         application: &Application<'_>,
-    ) -> Result<(), Vec<Fault>> {
+    ) -> Result<(), Vec<RuleError>> {
         let rows = |tensor: ModelTensor| self.weight(tensor).map(|weight| weight.shape()[0]);
         let Some(n_rows) = rows(ModelTensor::TokenEmbedding) else { return Ok(()) };
         let n_head_rows = rows(ModelTensor::Output).unwrap_or(n_rows);
-        let fault = |message: String| Err(vec![(application.fault)("merge::tokens", message)]);
+        let rule_error = |message: String| Err(vec![(application.rule_error)("merge::tokens", message)]);
         if n_rows != n_head_rows {
-            return fault(format!(
+            return rule_error(format!(
                 "With the adapter the token embedding has {n_rows} rows and the head {n_head_rows}"
             ));
         }
@@ -190,7 +190,7 @@ impl AdaptedWeights {
         }
         let Some(n_vocab) = u32::try_from(n_rows).ok().filter(|_| application.adapter.tokenizer.is_some())
         else {
-            return fault(format!(
+            return rule_error(format!(
                 "The adapter brings {n_rows} rows of tokens where the base has {}, but no `tokenizer.json`",
                 model.decoder.n_vocab
             ));
@@ -226,7 +226,7 @@ struct Step<'a> {
 
 impl Step<'_> {
     /// The weight's new expression; what it reads is added to the weight's inputs.
-    fn expression(&self, weight: &mut Weight, change: &Change) -> Result<TensorExpr, Fault> {
+    fn expression(&self, weight: &mut Weight, change: &Change) -> Result<TensorExpr, RuleError> {
         let is_scalable = match change {
             Change::AddLowRank(pair) => pair.lengths.is_none(),
             Change::AddVector { .. } => true,
@@ -236,12 +236,12 @@ impl Step<'_> {
         if !is_scalable && self.application.scale != 1.0 {
             let what = if matches!(change, Change::AddLowRank(_)) { "DoRA" } else { "trained as a whole" };
             let message = format!("The adapter's `{name}` is {what}, which has no scale");
-            return Err((self.application.fault)("merge::scale", message));
+            return Err((self.application.rule_error)("merge::scale", message));
         }
         let is_replacement = matches!(change, Change::Replace { .. } | Change::ReplaceRows { .. });
         if is_replacement && self.was_changed {
             let message = format!("The adapter replaces `{name}`, which an adapter before it has changed");
-            return Err((self.application.fault)("merge::lost", message));
+            return Err((self.application.rule_error)("merge::lost", message));
         }
         let of = weight.expression.clone();
         Ok(match change {
@@ -260,7 +260,12 @@ impl Step<'_> {
         })
     }
 
-    fn low_rank(&self, weight: &mut Weight, of: TensorExpr, pair: &LowRankPair) -> Result<TensorExpr, Fault> {
+    fn low_rank(
+        &self,
+        weight: &mut Weight,
+        of: TensorExpr,
+        pair: &LowRankPair,
+    ) -> Result<TensorExpr, RuleError> {
         let up = self.factor(weight, &pair.up)?;
         let down = self.factor(weight, &pair.down)?;
         let scale = (pair.scale * self.application.scale) as f32;
@@ -283,7 +288,7 @@ impl Step<'_> {
         })
     }
 
-    fn factor(&self, weight: &mut Weight, factor: &FactorName) -> Result<TensorExpr, Fault> {
+    fn factor(&self, weight: &mut Weight, factor: &FactorName) -> Result<TensorExpr, RuleError> {
         let of = self.load(weight, &factor.name)?;
         Ok(match factor.is_turned {
             true => TensorExpr::new(Transpose { of }),
@@ -291,10 +296,10 @@ impl Step<'_> {
         })
     }
 
-    fn load(&self, weight: &mut Weight, name: &str) -> Result<TensorExpr, Fault> {
+    fn load(&self, weight: &mut Weight, name: &str) -> Result<TensorExpr, RuleError> {
         let stored = stored(self.application.adapter, name);
         check_dtype(stored).map_err(|message| {
-            (self.application.fault)("merge::adapter", message).file(stored.file.clone())
+            (self.application.rule_error)("merge::adapter", message).file(stored.file.clone())
         })?;
         weight.inputs.push(Input::Source(stored.source.clone()));
         let input = weight.inputs.len() - 1;

@@ -6,10 +6,10 @@
 use std::collections::BTreeMap;
 
 use mc_ir::attribute::{Placed, Record};
-use mc_ir::fault::Fault;
 use mc_ir::label::Label;
 use mc_ir::provider::Providers;
 use mc_ir::rule::{Rule, RuleContext};
+use mc_ir::rule_error::RuleError;
 use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs, Presence, PropertySchema, ValueKind};
 use mc_tensor::dtype::DType;
 
@@ -20,7 +20,7 @@ use crate::transform::blend_meaning::{Difference, first_difference};
 use crate::transform::blend_method::{ATTRIBUTES, Method, names};
 use crate::transform::blend_parts::{OF_MODELS, Slice, labels, slices};
 use crate::transform::blend_settings::{Setting, settings};
-use crate::transform::blend_weights::Weaver;
+use crate::transform::blend_weights::WeightBlender;
 
 /// The rule's name.
 pub const NAME: &str = "blend";
@@ -146,23 +146,23 @@ impl Rule for Blend {
         &SCHEMA
     }
 
-    fn analyze(&self, ctx: &dyn RuleContext) -> Result<Providers, Vec<Fault>> {
+    fn analyze(&self, ctx: &dyn RuleContext) -> Result<Providers, Vec<RuleError>> {
         let record = ctx.record();
         let method = text(record, "method").and_then(Method::by_name).ok_or_else(Vec::new)?;
-        let mut faults = meaningless(record, method);
+        let mut rule_errors = meaningless(record, method);
         let base = label(record, "base");
         if base.is_none() && method.needs_base() {
             let message = format!("`{}` changes a base, and there is none", method.name());
-            faults.push(
-                Fault::new(record.place, "blend::models", message)
+            rule_errors.push(
+                RuleError::new(record.place, "blend::models", message)
                     .help("Add `base \":name\"`: what the models were made of"),
             );
         }
         let models = match models(ctx, record) {
-            Ok(models) if faults.is_empty() => models,
+            Ok(models) if rule_errors.is_empty() => models,
             models => {
-                faults.extend(models.err().unwrap_or_default());
-                return Err(faults);
+                rule_errors.extend(models.err().unwrap_or_default());
+                return Err(rule_errors);
             }
         };
         let slices = slices(record, method, base.as_ref(), &models)?;
@@ -176,7 +176,7 @@ impl Rule for Blend {
         let dtype = DTYPES.iter().find(|(name, _)| text(record, "dtype") == Some(*name));
         let shared: BTreeMap<&'static str, Vec<Setting>> =
             OF_MODELS.into_iter().chain(["t", "lambda"]).map(|name| (name, settings(record, name))).collect();
-        let weights = Weaver {
+        let weights = WeightBlender {
             method,
             slices: &slices,
             models: &models,
@@ -202,26 +202,27 @@ impl Rule for Blend {
 }
 
 /// A fault for each parameter that the method does not read: it would be believed to do something.
-fn meaningless(record: &Record, method: Method) -> Vec<Fault> {
+fn meaningless(record: &Record, method: Method) -> Vec<RuleError> {
     let in_slices = record.children("slice").iter().flat_map(|slice| slice.children("model"));
     let models = record.children("model").iter().chain(in_slices).chain(record.children("slice"));
-    let mut faults = Vec::new();
+    let mut rule_errors = Vec::new();
     for node in std::iter::once(record).chain(models) {
         for name in ATTRIBUTES.iter().filter(|name| !method.takes(name)) {
             let place = node.property(name).map(|placed| placed.place);
             let Some(place) = place.or_else(|| node.child(name).map(|child| child.place)) else { continue };
             let message = format!("`{name}` means nothing to the method `{}`", method.name());
-            faults.push(
-                Fault::new(place, "blend::method", message).help("Leave it out, or take another `method`"),
+            rule_errors.push(
+                RuleError::new(place, "blend::method", message)
+                    .help("Leave it out, or take another `method`"),
             );
         }
     }
-    faults
+    rule_errors
 }
 
 /// Every model that is named.
-fn models(ctx: &dyn RuleContext, record: &Record) -> Result<BTreeMap<Label, ModelInfo>, Vec<Fault>> {
-    let (mut models, mut faults, mut is_failed) = (BTreeMap::new(), Vec::new(), false);
+fn models(ctx: &dyn RuleContext, record: &Record) -> Result<BTreeMap<Label, ModelInfo>, Vec<RuleError>> {
+    let (mut models, mut rule_errors, mut is_failed) = (BTreeMap::new(), Vec::new(), false);
     for named in labels(record) {
         match provider::<ModelInfo>(ctx, &named, "a `checkpoint`, a `merge` or a `blend`") {
             Ok(info) => {
@@ -229,38 +230,42 @@ fn models(ctx: &dyn RuleContext, record: &Record) -> Result<BTreeMap<Label, Mode
             }
             Err(found) => {
                 is_failed = true;
-                faults.extend(found);
+                rule_errors.extend(found);
             }
         }
     }
-    if is_failed { Err(faults) } else { Ok(models) }
+    if is_failed { Err(rule_errors) } else { Ok(models) }
 }
 
 /// Whether all models are of one family, one width and one vocabulary, and read their weights alike.
-fn fit(record: &Record, lead: &Placed<Label>, models: &BTreeMap<Label, ModelInfo>) -> Result<(), Vec<Fault>> {
+fn fit(
+    record: &Record,
+    lead: &Placed<Label>,
+    models: &BTreeMap<Label, ModelInfo>,
+) -> Result<(), Vec<RuleError>> {
     let Some(first) = models.get(&lead.value) else { return Ok(()) };
-    let mut faults = Vec::new();
+    let mut rule_errors = Vec::new();
     for named in labels(record) {
         let Some(model) = models.get(&named.value) else { continue };
         let (ours, theirs) = (&model.decoder, &first.decoder);
         let (name, other) = (&named.value, &lead.value);
-        let mut fault = |code, message: String, help: &str| {
-            faults.push(Fault::new(named.place, code, message).help(help));
+        let mut rule_error = |code, message: String, help: &str| {
+            rule_errors.push(RuleError::new(named.place, code, message).help(help));
         };
         if model.family != first.family {
-            fault(
+            rule_error(
                 "blend::family",
                 format!("`{name}` is a {} model and `{other}` a {} model", model.family, first.family),
                 "Only models that were made of the same one can be blended",
             );
         } else if ours.n_embd != theirs.n_embd {
-            fault(
+            rule_error(
                 "blend::family",
                 format!("`{name}` is {} wide and `{other}` {}", ours.n_embd, theirs.n_embd),
                 "Only models of one size can be blended",
             );
         } else if ours.n_vocab != theirs.n_vocab {
-            fault(
+            rule_error(
                 "blend::vocabulary",
                 format!("`{name}` has {} tokens and `{other}` has {}", ours.n_vocab, theirs.n_vocab),
                 "Give both the same tokens first, where they came from: add those that are missing to the \
@@ -268,14 +273,14 @@ fn fit(record: &Record, lead: &Placed<Label>, models: &BTreeMap<Label, ModelInfo
             );
         } else if let Some(difference) = first_difference(ours, theirs) {
             let Difference { what, ours, theirs } = difference;
-            fault(
+            rule_error(
                 "blend::family",
                 format!("{what}: `{name}` has {ours} and `{other}` {theirs}"),
                 "The same numbers mean something else in the other model; only models that were made of the same one \
                  can be blended",
             );
         } else if ours.head != theirs.head {
-            fault(
+            rule_error(
                 "blend::family",
                 format!("One of `{name}` and `{other}` has a head of its own, the other uses its embedding"),
                 "Set `tie_word_embeddings` alike in both, where they came from",
@@ -283,8 +288,8 @@ fn fit(record: &Record, lead: &Placed<Label>, models: &BTreeMap<Label, ModelInfo
         }
     }
     // A model that is named twice is wrong once.
-    faults.dedup_by(|a, b| a.message == b.message);
-    if faults.is_empty() { Ok(()) } else { Err(faults) }
+    rule_errors.dedup_by(|a, b| a.message == b.message);
+    if rule_errors.is_empty() { Ok(()) } else { Err(rule_errors) }
 }
 
 /// The program of a slice's layers.
@@ -406,7 +411,7 @@ mod tests {
     }
 
     /// The messages about a model that is blended with a plain one of four columns and ten tokens.
-    fn told(other: ModelInfo) -> Vec<String> {
+    fn reported(other: ModelInfo) -> Vec<String> {
         let (ours, theirs) = (label("plain"), label("other"));
         let models = BTreeMap::from([(ours.clone(), model(10, 4, as_it_is)), (theirs.clone(), other)]);
         let mut record = Record::new(Place(0));
@@ -416,9 +421,11 @@ mod tests {
             record.children.entry("model".to_owned()).or_default().push(node);
         }
         let lead = Placed { value: ours.clone(), place: Place(0) };
-        let messages = |faults: Vec<Fault>| faults.into_iter().map(|fault| fault.message).collect();
-        if let Err(faults) = fit(&record, &lead, &models) {
-            return messages(faults);
+        let messages = |rule_errors: Vec<RuleError>| {
+            rule_errors.into_iter().map(|rule_error| rule_error.message).collect()
+        };
+        if let Err(rule_errors) = fit(&record, &lead, &models) {
+            return messages(rule_errors);
         }
         let part = |label: Label| {
             let label = Placed { value: label, place: Place(0) };
@@ -427,7 +434,7 @@ mod tests {
         };
         let parts = vec![part(ours), part(theirs)];
         let slice = Slice { place: Place(0), parts, reference: 0, t: Vec::new() };
-        let weaver = Weaver {
+        let weaver = WeightBlender {
             method: Method::Linear,
             slices: &[slice],
             models: &models,
@@ -443,20 +450,20 @@ mod tests {
 
     #[test]
     fn models_that_do_not_fit_are_named_with_the_tensor() {
-        assert_eq!(told(model(10, 4, as_it_is)), ["20 weights"]);
-        assert_eq!(told(model(11, 4, as_it_is)), ["`//:other` has 11 tokens and `//:plain` has 10"]);
-        assert_eq!(told(model(10, 8, as_it_is)), ["`//:other` is 8 wide and `//:plain` 4"]);
+        assert_eq!(reported(model(10, 4, as_it_is)), ["20 weights"]);
+        assert_eq!(reported(model(11, 4, as_it_is)), ["`//:other` has 11 tokens and `//:plain` has 10"]);
+        assert_eq!(reported(model(10, 8, as_it_is)), ["`//:other` is 8 wide and `//:plain` 4"]);
         let without =
             |part: &'static str| move |name: &str, shape: Vec<u64>| (!name.contains(part)).then_some(shape);
         assert_eq!(
-            told(model(10, 4, without("1.mlp.up_proj"))),
+            reported(model(10, 4, without("1.mlp.up_proj"))),
             ["1 tensor is in `//:plain` and not in `//:other`: `model.layers.1.mlp.up_proj.weight`"]
         );
-        assert_eq!(told(model(10, 4, without("mlp")))[0].matches("model.layers").count(), 4);
+        assert_eq!(reported(model(10, 4, without("mlp")))[0].matches("model.layers").count(), 4);
         let taller =
             |name: &str, shape: Vec<u64>| Some(if name.contains("0.mlp.down") { vec![4, 9] } else { shape });
         assert_eq!(
-            told(model(10, 4, taller)),
+            reported(model(10, 4, taller)),
             [
                 "Tensor `model.layers.0.mlp.down_proj.weight` has shape [4, 9] in `//:other` and [4, 8] in `//:plain`"
             ]

@@ -100,7 +100,7 @@ mod tests {
         mc_family::families::for_config(&config).unwrap().decoder(&config).unwrap()
     }
 
-    fn told(more: Value) -> Option<String> {
+    fn reported(more: Value) -> Option<String> {
         let difference = first_difference(&decoder(more), &decoder(json!({})))?;
         Some(format!("{}: {} and {}", difference.what, difference.ours, difference.theirs))
     }
@@ -108,18 +108,18 @@ mod tests {
     #[test]
     fn models_of_equal_shapes_that_read_them_otherwise_differ() {
         let heads = json!({ "num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 32 });
-        assert_eq!(told(heads).unwrap(), "Query heads: 2 and 4");
+        assert_eq!(reported(heads).unwrap(), "Query heads: 2 and 4");
         let fewer = json!({ "num_key_value_heads": 4 });
-        assert_eq!(told(fewer).unwrap(), "Key and value heads: 4 and 2");
-        assert_eq!(told(json!({ "head_dim": 32 })).unwrap(), "Width of a head: 32 and 16");
-        assert_eq!(told(json!({ "rope_theta": 500000.0 })).unwrap(), "Rotary base: 500000 and 10000");
+        assert_eq!(reported(fewer).unwrap(), "Key and value heads: 4 and 2");
+        assert_eq!(reported(json!({ "head_dim": 32 })).unwrap(), "Width of a head: 32 and 16");
+        assert_eq!(reported(json!({ "rope_theta": 500000.0 })).unwrap(), "Rotary base: 500000 and 10000");
         let linear = json!({ "rope_scaling": { "type": "linear", "factor": 2.0 } });
-        assert_eq!(told(linear).unwrap(), "Rotary scaling: linear by 2 and none");
+        assert_eq!(reported(linear).unwrap(), "Rotary scaling: linear by 2 and none");
     }
 
     #[test]
     fn depth_context_and_epsilon_may_differ() {
         let other = json!({ "num_hidden_layers": 4, "max_position_embeddings": 16, "rms_norm_eps": 1e-6 });
-        assert_eq!(told(other), None);
+        assert_eq!(reported(other), None);
     }
 }

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use mc_ir::attribute::{Place, Placed, Record};
-use mc_ir::fault::Fault;
 use mc_ir::label::Label;
+use mc_ir::rule_error::RuleError;
 
 use crate::source::model_info::ModelInfo;
 use crate::transform::blend_method::Method;
@@ -69,26 +69,26 @@ pub(crate) fn slices(
     method: Method,
     base: Option<&Placed<Label>>,
     models: &BTreeMap<Label, ModelInfo>,
-) -> Result<Vec<Slice>, Vec<Fault>> {
+) -> Result<Vec<Slice>, Vec<RuleError>> {
     let (whole, sliced) = (record.children("model"), record.children("slice"));
     let reader = Reader { method, base, models };
     match (whole.is_empty(), sliced.is_empty()) {
         (false, true) => reader.whole(record, whole).map(|slice| vec![slice]),
         (true, false) => {
-            let (mut slices, mut faults) = (Vec::new(), Vec::new());
+            let (mut slices, mut rule_errors) = (Vec::new(), Vec::new());
             for slice in sliced {
                 match reader.slice(slice) {
                     Ok(slice) => slices.push(slice),
-                    Err(found) => faults.extend(found),
+                    Err(found) => rule_errors.extend(found),
                 }
             }
-            if faults.is_empty() { Ok(slices) } else { Err(faults) }
+            if rule_errors.is_empty() { Ok(slices) } else { Err(rule_errors) }
         }
         (is_empty, _) => {
             let found = if is_empty { "neither" } else { "both" };
             let message = format!("A blend is made of `model`s or of `slice`s; found {found}");
             Err(vec![
-                Fault::new(record.place, "blend::models", message).help(
+                RuleError::new(record.place, "blend::models", message).help(
                     "Name whole models, `model \":name\"`, or say which layers of which: `slice { … }`",
                 ),
             ])
@@ -107,7 +107,7 @@ impl Reader<'_> {
         self.models.get(label).map_or(0, |model| model.decoder.blocks.len() as u32)
     }
 
-    fn whole(&self, record: &Record, models: &[Record]) -> Result<Slice, Vec<Fault>> {
+    fn whole(&self, record: &Record, models: &[Record]) -> Result<Slice, Vec<RuleError>> {
         let part = |node: &Record| {
             let label = label_of(node)?;
             let layers = 0..self.n_layers(&label.value);
@@ -122,8 +122,8 @@ impl Reader<'_> {
         self.checked(record.place, parts, Vec::new())
     }
 
-    fn slice(&self, slice: &Record) -> Result<Slice, Vec<Fault>> {
-        let (mut parts, mut faults) = (Vec::new(), Vec::new());
+    fn slice(&self, slice: &Record) -> Result<Slice, Vec<RuleError>> {
+        let (mut parts, mut rule_errors) = (Vec::new(), Vec::new());
         for node in slice.children("model") {
             let Some(label) = label_of(node) else { continue };
             let n_layers = self.n_layers(&label.value);
@@ -139,28 +139,33 @@ impl Reader<'_> {
                         "Layers from {from} to before {to} are not in `{}`, which has {n_layers}",
                         label.value
                     );
-                    faults.push(
-                        Fault::new(label.place, "blend::layers", message)
+                    rule_errors.push(
+                        RuleError::new(label.place, "blend::layers", message)
                             .help("Layers count from 0; the one that `to` names is not taken any more"),
                     );
                 }
             }
         }
-        if faults.is_empty() { self.checked(slice.place, parts, settings(slice, "t")) } else { Err(faults) }
+        if rule_errors.is_empty() {
+            self.checked(slice.place, parts, settings(slice, "t"))
+        } else {
+            Err(rule_errors)
+        }
     }
 
-    fn checked(&self, place: Place, parts: Vec<Part>, t: Vec<Setting>) -> Result<Slice, Vec<Fault>> {
-        let fault =
-            |message: String, help: &str| Err(vec![Fault::new(place, "blend::models", message).help(help)]);
+    fn checked(&self, place: Place, parts: Vec<Part>, t: Vec<Setting>) -> Result<Slice, Vec<RuleError>> {
+        let rule_error = |message: String, help: &str| {
+            Err(vec![RuleError::new(place, "blend::models", message).help(help)])
+        };
         let name = self.method.name();
         let Some(first) = parts.first() else {
-            return fault("There is no `model` here".to_owned(), "Add `model \":name\"`");
+            return rule_error("There is no `model` here".to_owned(), "Add `model \":name\"`");
         };
         let of_base = |part: &Part| self.base.is_some_and(|base| base.value == part.label.value);
         let reference = match parts.iter().position(of_base) {
             Some(index) if self.method.needs_base() => index,
             None if self.method.needs_base() => {
-                return fault(
+                return rule_error(
                     format!("`{name}` changes the base, and there are no layers of it here"),
                     "Add the base's layers: `model \":base\" from=… to=…`",
                 );
@@ -170,19 +175,19 @@ impl Reader<'_> {
         let n_others = parts.iter().filter(|part| !of_base(part)).count();
         match self.method {
             Method::Passthrough if parts.len() != 1 => {
-                return fault(
+                return rule_error(
                     format!("`{name}` takes one model for each slice; found {}", parts.len()),
                     "Write a `slice` for each, or another `method`",
                 );
             }
             Method::Slerp if parts.len() != 2 || n_others != 1 => {
-                return fault(
+                return rule_error(
                     format!("`{name}` goes from the base to one other model; found {n_others}"),
                     "Blend two, and the result with the next; or take another `method`",
                 );
             }
             method if method.needs_base() && n_others == 0 => {
-                return fault(
+                return rule_error(
                     format!("`{name}` adds to the base what others learned; there is no other model"),
                     "Add `model \":name\"`",
                 );
@@ -198,7 +203,7 @@ impl Reader<'_> {
                 other.layers.len()
             );
             return Err(vec![
-                Fault::new(other.label.place, "blend::layers", message)
+                RuleError::new(other.label.place, "blend::layers", message)
                     .help("Take the same number of layers of each, with `slice`"),
             ]);
         }

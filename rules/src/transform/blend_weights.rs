@@ -13,8 +13,8 @@ use mc_expression::operators::blend::term::{Keep, Term};
 use mc_expression::operators::cast::Cast;
 use mc_family::family::Family;
 use mc_ir::attribute::Place;
-use mc_ir::fault::Fault;
 use mc_ir::label::Label;
+use mc_ir::rule_error::RuleError;
 use mc_tensor::blend::{stream, sum_of};
 use mc_tensor::dtype::DType;
 use mc_tensor::model_tensor::ModelTensor;
@@ -29,7 +29,7 @@ use crate::transform::blend_settings::{Setting, value};
 const MAX_LISTED: usize = 4;
 
 /// What is blended, and how.
-pub(crate) struct Weaver<'a> {
+pub(crate) struct WeightBlender<'a> {
     /// The method.
     pub(crate) method: Method,
     /// The slices in the order of the result's layers.
@@ -51,7 +51,7 @@ pub(crate) struct Weaver<'a> {
 }
 
 /// One weight of the result.
-struct Seat<'a> {
+struct BlendedWeight<'a> {
     slice: &'a Slice,
     /// The result's block, for weights of layers.
     block: Option<u32>,
@@ -61,35 +61,36 @@ struct Seat<'a> {
     position: f64,
 }
 
-impl Weaver<'_> {
+impl WeightBlender<'_> {
     /// The weights: embeddings, blocks in ascending order, then what follows them.
     ///
     /// # Errors
     /// A fault for each model whose weights are not those of the others, and for parameters that are missing or out of
     /// range.
-    pub(crate) fn weights(&self) -> Result<Vec<Weight>, Vec<Fault>> {
-        let faults: Vec<Fault> = self.slices.iter().flat_map(|slice| self.mismatches(slice)).collect();
-        if !faults.is_empty() {
-            return Err(faults);
+    pub(crate) fn weights(&self) -> Result<Vec<Weight>, Vec<RuleError>> {
+        let rule_errors: Vec<RuleError> =
+            self.slices.iter().flat_map(|slice| self.mismatches(slice)).collect();
+        if !rule_errors.is_empty() {
+            return Err(rule_errors);
         }
         let (Some(first), Some(last)) = (self.slices.first(), self.slices.last()) else {
             return Ok(Vec::new());
         };
         let mut weights = Vec::new();
-        let mut faults = Vec::new();
-        let mut add = |place: &Seat<'_>, is_wanted: &dyn Fn(ModelTensor) -> bool| {
+        let mut rule_errors = Vec::new();
+        let mut add = |place: &BlendedWeight<'_>, is_wanted: &dyn Fn(ModelTensor) -> bool| {
             for weight in self.reference_weights(place) {
                 if is_wanted(weight.tensor) {
                     match self.weight(place, weight) {
                         Ok(weight) => weights.push(weight),
-                        Err(fault) => faults.push(fault),
+                        Err(rule_error) => rule_errors.push(rule_error),
                     }
                 }
             }
         };
         // What stands outside the layers is at the beginning of every gradient, the head too: as mergekit has it since
         // 0.1, so that its files mean the same here.
-        let outside = |slice| Seat { slice, block: None, offset: 0, position: 0.0 };
+        let outside = |slice| BlendedWeight { slice, block: None, offset: 0, position: 0.0 };
         let is_embedding = |tensor| tensor == ModelTensor::TokenEmbedding;
         add(&outside(first), &is_embedding);
         let mut block = 0;
@@ -97,34 +98,34 @@ impl Weaver<'_> {
             for offset in 0..slice.n_layers() {
                 let steps = slice.n_layers() - 1;
                 let position = if steps == 0 { 1.0 } else { f64::from(offset) / f64::from(steps) };
-                add(&Seat { slice, block: Some(block), offset, position }, &|_| true);
+                add(&BlendedWeight { slice, block: Some(block), offset, position }, &|_| true);
                 block += 1;
             }
         }
         add(&outside(last), &|tensor| !is_embedding(tensor));
-        if faults.is_empty() { Ok(weights) } else { Err(first_of_each(faults)) }
+        if rule_errors.is_empty() { Ok(weights) } else { Err(first_of_each(rule_errors)) }
     }
 
     fn model(&self, part: &Part) -> &ModelInfo {
         &self.models[&part.label.value]
     }
 
-    fn reference_weights<'a>(&'a self, place: &Seat<'a>) -> impl Iterator<Item = &'a Weight> {
+    fn reference_weights<'a>(&'a self, place: &BlendedWeight<'a>) -> impl Iterator<Item = &'a Weight> {
         let part = place.slice.reference();
         let block = place.block.map(|_| part.layers.start + place.offset);
         self.model(part).weights.iter().filter(move |weight| weight.tensor.block() == block)
     }
 
     /// What a model of the slice has and the reference has not, the other way round, or in another shape.
-    fn mismatches(&self, slice: &Slice) -> Vec<Fault> {
+    fn mismatches(&self, slice: &Slice) -> Vec<RuleError> {
         let reference = slice.reference();
         let expected = self.named(reference);
-        let mut faults = Vec::new();
+        let mut rule_errors = Vec::new();
         for part in &slice.parts {
             let found = self.named(part);
             let (ours, theirs) = (&part.label.value, &reference.label.value);
-            let mut told = |message: String, help: &str| {
-                faults.push(Fault::new(part.label.place, "blend::tensor", message).help(help));
+            let mut reported = |message: String, help: &str| {
+                rule_errors.push(RuleError::new(part.label.place, "blend::tensor", message).help(help));
             };
             let lacks =
                 |of: &BTreeMap<String, Vec<u64>>, other: &BTreeMap<String, Vec<u64>>| -> Vec<String> {
@@ -134,7 +135,7 @@ impl Weaver<'_> {
                 [(lacks(&expected, &found), theirs, ours), (lacks(&found, &expected), ours, theirs)]
             {
                 if !missing.is_empty() {
-                    told(
+                    reported(
                         format!(
                             "{} in `{has}` and not in `{has_not}`: {}",
                             counted(missing.len(), "tensor is", "tensors are"),
@@ -147,7 +148,7 @@ impl Weaver<'_> {
             let other_shape =
                 |(name, shape): &(&String, &Vec<u64>)| found.get(*name).is_some_and(|other| other != *shape);
             if let Some((name, shape)) = expected.iter().find(other_shape) {
-                told(
+                reported(
                     format!(
                         "Tensor `{name}` has shape {:?} in `{ours}` and {shape:?} in `{theirs}`",
                         found[name]
@@ -156,7 +157,7 @@ impl Weaver<'_> {
                 );
             }
         }
-        faults
+        rule_errors
     }
 
     /// The shapes of the weights outside the blocks and of the part's layers, by names as if its layers began at 0.
@@ -173,7 +174,7 @@ impl Weaver<'_> {
     }
 
     /// The weight of the result that stands where `reference` does.
-    fn weight(&self, place: &Seat<'_>, reference: &Weight) -> Result<Weight, Fault> {
+    fn weight(&self, place: &BlendedWeight<'_>, reference: &Weight) -> Result<Weight, RuleError> {
         let dtype = self.dtype.unwrap_or(reference.dtype);
         let (name, tensor) = match (place.block, reference.tensor.block()) {
             (Some(block), Some(old)) if block != old => {
@@ -193,7 +194,7 @@ impl Weaver<'_> {
             };
             let Some(weight) = self.model(part).weights.iter().find(|weight| weight.name == of) else {
                 let message = format!("Tensor `{of}` is not in `{}`", part.label.value);
-                return Err(Fault::new(part.label.place, "blend::tensor", message));
+                return Err(RuleError::new(part.label.place, "blend::tensor", message));
             };
             let first = inputs.len();
             inputs.extend(weight.inputs.iter().cloned());
@@ -214,21 +215,21 @@ impl Weaver<'_> {
     }
 
     /// The expression of a weight that stays as it is in its model.
-    fn passed_through(&self, place: &Seat<'_>, sources: &[Source<'_>]) -> Option<TensorExpr> {
+    fn passed_through(&self, place: &BlendedWeight<'_>, sources: &[Source<'_>]) -> Option<TensorExpr> {
         let source = sources.first().filter(|_| self.method == Method::Passthrough)?;
         (self.scale(source, place) == 1.0).then(|| source.expression.clone())
     }
 
-    fn scale(&self, source: &Source<'_>, place: &Seat<'_>) -> f64 {
+    fn scale(&self, source: &Source<'_>, place: &BlendedWeight<'_>) -> f64 {
         self.own(source, "scale", place.position).map_or(1.0, |(scale, _)| scale)
     }
 
     fn expression(
         &self,
-        place: &Seat<'_>,
+        place: &BlendedWeight<'_>,
         name: &str,
         mut sources: Vec<Source<'_>>,
-    ) -> Result<TensorExpr, Fault> {
+    ) -> Result<TensorExpr, RuleError> {
         let reference = place.slice.reference;
         Ok(match self.method {
             Method::Passthrough => {
@@ -253,7 +254,7 @@ impl Weaver<'_> {
                 if self.divide && sum_of(&weights) == 0.0 {
                     let message =
                         format!("The weights for tensor `{name}` sum to 0, and the sum is divided by that");
-                    return Err(Fault::new(place.slice.place, "blend::parameter", message)
+                    return Err(RuleError::new(place.slice.place, "blend::parameter", message)
                         .help("Write `normalize #false`, or other weights"));
                 }
                 TensorExpr::new(Linear { divide: self.divide, terms })
@@ -275,7 +276,12 @@ impl Weaver<'_> {
         })
     }
 
-    fn terms(&self, place: &Seat<'_>, name: &str, sources: Vec<Source<'_>>) -> Result<Vec<Term>, Fault> {
+    fn terms(
+        &self,
+        place: &BlendedWeight<'_>,
+        name: &str,
+        sources: Vec<Source<'_>>,
+    ) -> Result<Vec<Term>, RuleError> {
         let mut terms = Vec::new();
         for (number, source) in (0..).zip(sources) {
             let at = source.part.label.place;
@@ -293,7 +299,13 @@ impl Weaver<'_> {
         Ok(terms)
     }
 
-    fn keep(&self, place: &Seat<'_>, name: &str, number: u64, source: &Source<'_>) -> Result<Keep, Fault> {
+    fn keep(
+        &self,
+        place: &BlendedWeight<'_>,
+        name: &str,
+        number: u64,
+        source: &Source<'_>,
+    ) -> Result<Keep, RuleError> {
         let Some((density, at)) = self.own(source, "density", place.position) else { return Ok(Keep::All) };
         within(density, at, "density", name, density > 0.0 && density <= 1.0, "over 0 and at most 1")?;
         let n_elements: u64 = source.weight.shape().iter().product();
@@ -338,9 +350,9 @@ pub(crate) fn moved(name: &str, from: u32, to: u32) -> String {
     name.split('.').map(moved).collect::<Vec<_>>().join(".")
 }
 
-fn missing(place: Place, parameter: &str, tensor: &str, help: &str) -> Fault {
+fn missing(place: Place, parameter: &str, tensor: &str, help: &str) -> RuleError {
     let message = format!("There is no `{parameter}` for tensor `{tensor}`");
-    Fault::new(place, "blend::parameter", message).help(help)
+    RuleError::new(place, "blend::parameter", message).help(help)
 }
 
 fn within(
@@ -350,18 +362,18 @@ fn within(
     tensor: &str,
     is_within: bool,
     expected: &str,
-) -> Result<(), Fault> {
+) -> Result<(), RuleError> {
     if is_within {
         return Ok(());
     }
     let message = format!("`{parameter}` is {expected}; found {value} for tensor `{tensor}`");
-    Err(Fault::new(place, "blend::parameter", message))
+    Err(RuleError::new(place, "blend::parameter", message))
 }
 
 /// One fault for each place: the others say the same of other weights.
-fn first_of_each(faults: Vec<Fault>) -> Vec<Fault> {
+fn first_of_each(rule_errors: Vec<RuleError>) -> Vec<RuleError> {
     let mut seen = BTreeSet::new();
-    faults.into_iter().filter(|fault| seen.insert((fault.place, fault.code))).collect()
+    rule_errors.into_iter().filter(|rule_error| seen.insert((rule_error.place, rule_error.code))).collect()
 }
 
 fn listed(names: &[String]) -> String {

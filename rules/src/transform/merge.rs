@@ -5,10 +5,10 @@
 //! changed weight is rounded to the type of the base once, after the last.
 
 use mc_ir::attribute::{Placed, Record};
-use mc_ir::fault::Fault;
 use mc_ir::label::Label;
 use mc_ir::provider::Providers;
 use mc_ir::rule::{Rule, RuleContext};
+use mc_ir::rule_error::RuleError;
 use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs, Presence, PropertySchema, ValueKind};
 
 use crate::attributes::{bool_property, label, number_property, provider};
@@ -70,42 +70,46 @@ impl Rule for Merge {
         &SCHEMA
     }
 
-    fn analyze(&self, ctx: &dyn RuleContext) -> Result<Providers, Vec<Fault>> {
+    fn analyze(&self, ctx: &dyn RuleContext) -> Result<Providers, Vec<RuleError>> {
         let record = ctx.record();
         let base = label(record, "base").ok_or_else(Vec::new)?;
-        let mut faults = Vec::new();
+        let mut rule_errors = Vec::new();
         let info: Option<ModelInfo> = provider(ctx, &base, "a `checkpoint`, a `merge` or a `blend`")
-            .map_err(|found| faults.extend(found))
+            .map_err(|found| rule_errors.extend(found))
             .ok();
         if record.children("adapter").is_empty() {
-            faults.push(
-                Fault::new(record.place, "merge::empty", "The merge adds no adapter")
+            rule_errors.push(
+                RuleError::new(record.place, "merge::empty", "The merge adds no adapter")
                     .help("Add `adapter \":name\"`, or use the checkpoint itself"),
             );
         }
         if let Some(Err(found)) = info.as_ref().map(|info| check_quantized(record.child("base"), &base, info))
         {
-            faults.extend(found);
+            rule_errors.extend(found);
         }
         let mut merging =
             info.map(|info| Merging { base: &base.value, weights: AdaptedWeights::new(&info), info });
         for child in record.children("adapter") {
             if let Err(found) = add(ctx, merging.as_mut(), child) {
-                faults.extend(found);
+                rule_errors.extend(found);
             }
         }
         match merging {
-            Some(Merging { info, weights, .. }) if faults.is_empty() => {
+            Some(Merging { info, weights, .. }) if rule_errors.is_empty() => {
                 // Whoever gave leave need not do so again for what is made of the merge.
                 let info = ModelInfo { weights: weights.finish().into(), is_quantized: false, ..info };
                 Ok(Providers::default().with(info))
             }
-            _ => Err(faults),
+            _ => Err(rule_errors),
         }
     }
 }
 
-fn add(ctx: &dyn RuleContext, merging: Option<&mut Merging<'_>>, child: &Record) -> Result<(), Vec<Fault>> {
+fn add(
+    ctx: &dyn RuleContext,
+    merging: Option<&mut Merging<'_>>,
+    child: &Record,
+) -> Result<(), Vec<RuleError>> {
     let Some(placed) = child.argument() else { return Err(Vec::new()) };
     let Some(named) = placed.value.as_label() else { return Err(Vec::new()) };
     let named = Placed { value: named.clone(), place: placed.place };
@@ -127,30 +131,30 @@ impl Merging<'_> {
         child: &Record,
         named: &Placed<Label>,
         adapter: &AdapterInfo,
-    ) -> Result<(), Vec<Fault>> {
+    ) -> Result<(), Vec<RuleError>> {
         // A merge of a merge keeps the checkpoint at its bottom as what adapters are for.
         let checkpoint = self.info.lineage.first().map(|lineage| &lineage.label);
         if adapter.base != *self.base && Some(&adapter.base) != checkpoint {
             let (found, base) = (&adapter.base, self.base);
             let message = format!("`{}` was trained on `{found}`; it is added to `{base}`", named.value);
             return Err(vec![
-                Fault::new(named.place, "merge::base", message)
+                RuleError::new(named.place, "merge::base", message)
                     .help("Name the checkpoint that the adapter declares as its `base`"),
             ]);
         }
         let family = family_of(&self.info).ok_or_else(Vec::new)?;
-        let fault = |code: &'static str, message: String| {
-            let fault = Fault::new(named.place, code, message);
+        let rule_error = |code: &'static str, message: String| {
+            let rule_error = RuleError::new(named.place, code, message);
             match help(code) {
-                Some(help) => fault.help(help),
-                None => fault,
+                Some(help) => rule_error.help(help),
+                None => rule_error,
             }
         };
         let application = Application {
             adapter,
             scale: number_property(child, "scale").unwrap_or(1.0),
             keeps_tied: bool_property(child, "keep-tied"),
-            fault: &fault,
+            rule_error: &rule_error,
         };
         self.weights.apply(&mut self.info, family, &application)?;
         self.add_files(named, adapter);

@@ -1,8 +1,8 @@
 //! Weights that were quantized before: what is made of them loses twice, so it must be asked for.
 
 use mc_ir::attribute::{Placed, Record};
-use mc_ir::fault::Fault;
 use mc_ir::label::Label;
+use mc_ir::rule_error::RuleError;
 use mc_ir::schema::{Presence, PropertySchema, ValueKind};
 
 use crate::attributes::bool_property;
@@ -26,15 +26,15 @@ pub(crate) fn check_quantized(
     node: Option<&Record>,
     label: &Placed<Label>,
     model: &ModelInfo,
-) -> Result<(), Vec<Fault>> {
-    let is_told = node.is_some_and(|node| bool_property(node, REQUANTIZE.name));
-    if is_told || !model.is_quantized {
+) -> Result<(), Vec<RuleError>> {
+    let is_reported = node.is_some_and(|node| bool_property(node, REQUANTIZE.name));
+    if is_reported || !model.is_quantized {
         return Ok(());
     }
     let message =
         format!("The weights of `{}` were quantized before; what is made of them loses twice", label.value);
     Err(vec![
-        Fault::new(label.place, "model::quantized", message)
+        RuleError::new(label.place, "model::quantized", message)
             .help("Name a checkpoint with 16-bit weights, or write `requantize=#true`"),
     ])
 }

@@ -58,7 +58,8 @@ impl Workspace {
         }
         let rule = RULES.iter().find(|known| known.schema().name == rule).unwrap();
         let target = Target { workspace: self, label: label(name), record };
-        let providers = Arc::new(rule.analyze(&target).unwrap_or_else(|faults| panic!("{faults:?}")));
+        let providers =
+            Arc::new(rule.analyze(&target).unwrap_or_else(|rule_errors| panic!("{rule_errors:?}")));
         self.targets.insert(label(name), Arc::clone(&providers));
         providers
     }

@@ -18,9 +18,9 @@ static PEAK: AtomicUsize = AtomicUsize::new(0);
 pub struct Watched;
 
 fn note(n_bytes: usize) {
-    let told = LARGEST.try_with(|largest| largest.set(largest.get().max(n_bytes)));
+    let reported = LARGEST.try_with(|largest| largest.set(largest.get().max(n_bytes)));
     // A thread that is ending has no value any more, and nobody asks it.
-    told.unwrap_or_default();
+    reported.unwrap_or_default();
     let live = LIVE.fetch_add(n_bytes, Ordering::Relaxed) + n_bytes;
     PEAK.fetch_max(live, Ordering::Relaxed);
 }

@@ -30,14 +30,14 @@ use crate::error::FetchError;
 use crate::http::agents::Agents;
 use crate::http::answer::Answer;
 use crate::http::ask::Ask;
+use crate::http::auth_headers::AuthHeaders;
 use crate::http::refusal::patiently;
 use crate::http::sending::{Sending, Verb};
-use crate::http::told::Told;
 use crate::lifetime::{Lifetime, Moment};
-use crate::patience::Patience;
 use crate::proxies::Proxies;
 use crate::secret::Secret;
 use crate::secret::header::SecretHeader;
+use crate::stall_limit::StallLimit;
 use crate::tls::Pem;
 use crate::url::{Url, escaped_all};
 
@@ -83,7 +83,7 @@ const ANOTHER_FILE: &str = "name another file in GOOGLE_APPLICATION_CREDENTIALS,
                             application-default login`";
 
 /// The patience that Google's token service is given.
-const PATIENCE: Patience = Patience {
+const PATIENCE: StallLimit = StallLimit {
     connect: Duration::from_secs(10),
     idle: Duration::from_secs(10),
     n_retries: 2,
@@ -93,7 +93,8 @@ const PATIENCE: Patience = Patience {
 };
 
 /// The patience that a metadata server is given: it is near, or not there.
-const NEAR: Patience = Patience { connect: Duration::from_secs(3), idle: Duration::from_secs(3), ..PATIENCE };
+const NEAR: StallLimit =
+    StallLimit { connect: Duration::from_secs(3), idle: Duration::from_secs(3), ..PATIENCE };
 
 /// An account that gives tokens.
 pub struct Google {
@@ -240,18 +241,18 @@ impl Google {
         let headers = [("content-type", "application/x-www-form-urlencoded")];
         let sending = Sending { headers: &headers, ..Sending::to(Verb::Post, service) };
         let body = body.as_bytes();
-        patiently(&self.agents.patience, || {
-            let answer = self.agents.send(&sending, Told::default(), body.len() as u64, &|| body)?;
-            answer.accepted(&self.agents.patience)
+        patiently(&self.agents.stall_limit, || {
+            let answer = self.agents.send(&sending, AuthHeaders::default(), body.len() as u64, &|| body)?;
+            answer.accepted(&self.agents.stall_limit)
         })
     }
 
     fn look_up(&self, token: &Url) -> Result<Answer, FetchError> {
-        patiently(&self.agents.patience, || {
+        patiently(&self.agents.stall_limit, || {
             let flavor = SecretHeader { name: FLAVOR.0.to_owned(), value: Secret::new(FLAVOR.1) };
-            let told = Told { headers: vec![flavor], ..Told::default() };
-            let answer = self.agents.follow(&Ask::whole(token), told)?;
-            if answer.status == 200 { Ok(answer) } else { Err(answer.refusal(&self.agents.patience)) }
+            let reported = AuthHeaders { headers: vec![flavor], ..AuthHeaders::default() };
+            let answer = self.agents.follow(&Ask::whole(token), reported)?;
+            if answer.status == 200 { Ok(answer) } else { Err(answer.refusal(&self.agents.stall_limit)) }
         })
     }
 }

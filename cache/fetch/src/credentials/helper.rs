@@ -39,7 +39,7 @@ const RENEWED: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub struct Helper {
     program: PathBuf,
-    patience: Duration,
+    stall_limit: Duration,
     /// By server. Held while the helper runs, so that it runs once for all who wait.
     answers: Mutex<BTreeMap<String, Known>>,
 }
@@ -65,7 +65,7 @@ struct Answer {
 impl Helper {
     /// The helper at a path.
     pub fn new(program: &Path) -> Self {
-        Self { program: program.to_owned(), patience: PATIENCE, answers: Mutex::default() }
+        Self { program: program.to_owned(), stall_limit: PATIENCE, answers: Mutex::default() }
     }
 
     /// The headers for an address.
@@ -145,8 +145,8 @@ impl Helper {
             // Nobody waits any more for a helper that is late.
             drop(sender.send(read.map(|_| text).unwrap_or_default()));
         });
-        let late = || format!("has said nothing for {} s", self.patience.as_secs_f32());
-        if !ended(&mut child, self.patience).map_err(|error| format!("cannot be waited for: {error}"))? {
+        let late = || format!("has said nothing for {} s", self.stall_limit.as_secs_f32());
+        if !ended(&mut child, self.stall_limit).map_err(|error| format!("cannot be waited for: {error}"))? {
             return Err(late());
         }
         let status = child.wait().map_err(|error| format!("cannot be waited for: {error}"))?;
@@ -154,7 +154,7 @@ impl Helper {
             return Err(format!("failed for `{url}` with {status}; run it by hand to see why"));
         }
         // A program that it started and left behind may hold its output open.
-        let text = text.recv_timeout(self.patience.saturating_sub(start.elapsed())).map_err(|_| late())?;
+        let text = text.recv_timeout(self.stall_limit.saturating_sub(start.elapsed())).map_err(|_| late())?;
         serde_json::from_slice(&text)
             .map_err(|error| format!("did not answer with `headers` in JSON: {}", kind(&error)))
     }
@@ -177,10 +177,10 @@ fn kind(error: &serde_json::Error) -> &'static str {
 }
 
 /// Waits for the end of the helper; `false` when it was ended for being late.
-fn ended(child: &mut Child, patience: Duration) -> std::io::Result<bool> {
+fn ended(child: &mut Child, stall_limit: Duration) -> std::io::Result<bool> {
     let start = Instant::now();
     while child.try_wait()?.is_none() {
-        if start.elapsed() > patience {
+        if start.elapsed() > stall_limit {
             child.kill()?;
             child.wait()?;
             return Ok(false);
@@ -245,7 +245,7 @@ mod tests {
         helper(dir, &script)
     }
 
-    fn told(helper: &Helper, url: &Url) -> String {
+    fn reported(helper: &Helper, url: &Url) -> String {
         helper.headers(url).unwrap()[0].value.open().trim().to_owned()
     }
 
@@ -262,7 +262,7 @@ mod tests {
         let url = Url::parse("https://h/").unwrap();
         let seen = dir.path().join("seen");
         let mut helper = helper(dir.path(), &format!("echo >> {}; exec sleep 60", seen.display()));
-        helper.patience = Duration::from_millis(300);
+        helper.stall_limit = Duration::from_millis(300);
         std::thread::scope(|scope| {
             for _ in 0..16 {
                 scope.spawn(|| {
@@ -278,7 +278,7 @@ mod tests {
     fn what_a_helper_left_behind_is_not_waited_for() {
         let dir = tempfile::tempdir().unwrap();
         let mut helper = helper(dir.path(), "echo '{}'; sleep 60 &");
-        helper.patience = Duration::from_millis(300);
+        helper.stall_limit = Duration::from_millis(300);
         let error = helper.headers(&Url::parse("https://h/").unwrap()).unwrap_err().to_string();
         assert!(error.contains("has said nothing for 0.3 s"), "{error}");
     }
@@ -288,15 +288,15 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let url = Url::parse("https://h/").unwrap();
         let helper = counting(dir.path(), "2020-02-20T20:20:20+01:00");
-        assert_eq!((told(&helper, &url), told(&helper, &url)), ("1".to_owned(), "1".to_owned()));
+        assert_eq!((reported(&helper, &url), reported(&helper, &url)), ("1".to_owned(), "1".to_owned()));
         pass(&helper, KEPT);
-        assert_eq!(told(&helper, &url), "2");
+        assert_eq!(reported(&helper, &url), "2");
         for lasting in ["2999-01-01T00:00:00Z", "soon"] {
             let dir = tempfile::tempdir().unwrap();
             let helper = counting(dir.path(), lasting);
-            assert_eq!(told(&helper, &url), "1");
+            assert_eq!(reported(&helper, &url), "1");
             pass(&helper, KEPT);
-            assert_eq!(told(&helper, &url), "1");
+            assert_eq!(reported(&helper, &url), "1");
         }
     }
 
@@ -309,12 +309,12 @@ mod tests {
         let [year, month, day] = [&at[..4], &at[4..6], &at[6..8]];
         let [hour, minute, second] = [&at[9..11], &at[11..13], &at[13..15]];
         let helper = counting(dir.path(), &format!("{year}-{month}-{day}T{hour}:{minute}:{second}Z"));
-        let told = |steady: Duration| {
+        let reported = |steady: Duration| {
             let now = Moment { steady: before.steady + steady, wall: std::time::SystemTime::UNIX_EPOCH };
             helper.headers_at(&url, &now).unwrap()[0].value.open().trim().to_owned()
         };
-        assert_eq!((told(Duration::ZERO), told(RENEWED)), ("1".to_owned(), "1".to_owned()));
-        assert_eq!(told(3 * RENEWED), "2");
+        assert_eq!((reported(Duration::ZERO), reported(RENEWED)), ("1".to_owned(), "1".to_owned()));
+        assert_eq!(reported(3 * RENEWED), "2");
     }
 
     #[test]
@@ -323,14 +323,14 @@ mod tests {
         let url = Url::parse("https://h/").unwrap();
         let helper = counting(dir.path(), "2999-01-01T00:00:00Z");
         assert!(!helper.renews(&url, Instant::now()));
-        assert_eq!(told(&helper, &url), "1");
+        assert_eq!(reported(&helper, &url), "1");
         let since = Instant::now();
         // Several who were refused at a time.
         assert!(helper.renews(&url, since) && helper.renews(&url, since));
-        assert_eq!(told(&helper, &url), "2");
+        assert_eq!(reported(&helper, &url), "2");
         assert!(!helper.renews(&url, Instant::now()));
         pass(&helper, RENEWED);
         assert!(helper.renews(&url, Instant::now()));
-        assert_eq!(told(&helper, &url), "3");
+        assert_eq!(reported(&helper, &url), "3");
     }
 }

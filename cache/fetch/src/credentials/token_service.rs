@@ -12,8 +12,8 @@ use crate::error::FetchError;
 use crate::http::agents::Agents;
 use crate::http::answer::Answer;
 use crate::http::ask::Ask;
+use crate::http::auth_headers::AuthHeaders;
 use crate::http::refusal::Refusal;
-use crate::http::told::Told;
 use crate::secret::Secret;
 use crate::secret::header::SecretHeader;
 use crate::url::Url;
@@ -93,18 +93,18 @@ impl Tokens {
 }
 
 fn bearer(agents: &Agents, credentials: &Credentials, url: &Url, challenge: &str) -> Result<Token, Refusal> {
-    let lie = |what: String| FetchError::Lie { url: url.clone(), what };
+    let invalid_response = |what: String| FetchError::InvalidResponse { url: url.clone(), what };
     let realm = parameter(challenge, "realm")
-        .ok_or_else(|| lie("asks for a token and does not say from where".to_owned()))?;
+        .ok_or_else(|| invalid_response("asks for a token and does not say from where".to_owned()))?;
     let service = Url::parse(&realm)
-        .map_err(|error| lie(format!("names a token service that cannot be asked: {error}")))?;
+        .map_err(|error| invalid_response(format!("names a token service that cannot be asked: {error}")))?;
     if !service.is_private() {
-        return Err(lie(format!(
+        return Err(invalid_response(format!(
             "names the token service `{service}`, which is not asked over plain `http`"
         ))
         .into());
     }
-    url.may_lead_to(&service).map_err(|what| lie(format!("leads to a token service {what}")))?;
+    url.may_lead_to(&service).map_err(|what| invalid_response(format!("leads to a token service {what}")))?;
     // What is meant for the registry is not for whomever it names; who has a login there may have written it down.
     let login = if is_of(url.host(), service.host()) {
         credentials.registry_login(url)
@@ -118,7 +118,7 @@ fn bearer(agents: &Agents, credentials: &Credentials, url: &Url, challenge: &str
     pairs.extend(name.as_deref().map(|name| ("service", name)));
     pairs.extend(scope.as_deref().map(|scope| ("scope", scope)));
     let address = service.with_query(&pairs);
-    let mut answer = agents.follow(&Ask::whole(&address), Told { headers, is_private })?;
+    let mut answer = agents.follow(&Ask::whole(&address), AuthHeaders { headers, is_private })?;
     if answer.status != 200 {
         let (url, status) = (address, answer.status);
         let message = match is_private {
@@ -136,7 +136,8 @@ fn bearer(agents: &Agents, credentials: &Credentials, url: &Url, challenge: &str
         (1..=MAX_HEADER).contains(&token.len()) && token.bytes().all(|byte| byte.is_ascii_graphic())
     };
     let token = given.and_then(|given| given.token.or(given.access_token)).filter(is_header);
-    let token = token.ok_or_else(|| FetchError::Lie { url: address, what: "gave no token".to_owned() })?;
+    let token = token
+        .ok_or_else(|| FetchError::InvalidResponse { url: address, what: "gave no token".to_owned() })?;
     Ok(Token { header: SecretHeader::bearer(&Secret::new(&token)), is_private })
 }
 

@@ -15,15 +15,15 @@ use ureq::{Agent, Body, SendBody, Timeout};
 use crate::error::FetchError;
 use crate::http::answer::Answer;
 use crate::http::ask::Ask;
+use crate::http::auth_headers::AuthHeaders;
 use crate::http::redirects::{MAX_REDIRECTS, circle, target};
 use crate::http::refusal::Refusal;
 use crate::http::sending::{Sending, Verb};
-use crate::http::told::Told;
 use crate::http::watched::Watching;
-use crate::nearby::FarOnly;
-use crate::patience::Patience;
+use crate::local_addresses::PublicResolver;
 use crate::proxies::{Proxies, is_direct};
 use crate::secret::header::SecretHeader;
+use crate::stall_limit::StallLimit;
 use crate::tls::Pem;
 use crate::url::Url;
 
@@ -41,7 +41,7 @@ pub(crate) struct Agents {
     proxied: [Option<Agent>; 2],
     /// The text of `NO_PROXY`.
     no_proxy: String,
-    pub(crate) patience: Patience,
+    pub(crate) stall_limit: StallLimit,
 }
 
 impl Agents {
@@ -49,7 +49,7 @@ impl Agents {
     ///
     /// # Errors
     /// When a proxy's address cannot be used.
-    pub(crate) fn new(patience: Patience, proxies: &Proxies, pem: &Pem) -> Result<Self, FetchError> {
+    pub(crate) fn new(stall_limit: StallLimit, proxies: &Proxies, pem: &Pem) -> Result<Self, FetchError> {
         let proxied = |address: &Option<String>| {
             let Some(address) = address else { return Ok(None) };
             // The client's message may quote the address, which may hold a password.
@@ -57,23 +57,28 @@ impl Agents {
                 origin: "The proxy".to_owned(),
                 what: "its address cannot be used; expected `http://host:port`".to_owned(),
             })?;
-            Ok::<_, FetchError>(Some(agent(&patience, Some(proxy), pem)))
+            Ok::<_, FetchError>(Some(agent(&stall_limit, Some(proxy), pem)))
         };
         let proxied = [proxied(&proxies.https)?, proxied(&proxies.http)?];
-        let (direct, no_proxy) = (agent(&patience, None, pem), proxies.none.clone());
-        let far = Agent::with_parts(config(&patience, None, pem), connector(), FarOnly::default());
-        Ok(Self { direct, far, proxied, no_proxy, patience })
+        let (direct, no_proxy) = (agent(&stall_limit, None, pem), proxies.none.clone());
+        let far = Agent::with_parts(config(&stall_limit, None, pem), connector(), PublicResolver::default());
+        Ok(Self { direct, far, proxied, no_proxy, stall_limit })
     }
 
     /// Asks, and goes where the answer points.
-    pub(crate) fn follow(&self, ask: &Ask<'_>, told: Told) -> Result<Answer, Refusal> {
-        let Told { mut headers, is_private } = told;
+    pub(crate) fn follow(&self, ask: &Ask<'_>, reported: AuthHeaders) -> Result<Answer, Refusal> {
+        let AuthHeaders { mut headers, is_private } = reported;
         let mut url = ask.url.clone();
         for _ in 0..=MAX_REDIRECTS {
             let response = self.once(ask, &url, &headers)?;
             let status = response.status().as_u16();
             if !matches!(status, 301 | 302 | 303 | 307 | 308) {
-                return Ok(Answer::new(&url, response, Told { headers, is_private }, &self.patience));
+                return Ok(Answer::new(
+                    &url,
+                    response,
+                    AuthHeaders { headers, is_private },
+                    &self.stall_limit,
+                ));
             }
             let next = target(&url, &response)?;
             if !next.is_same_server(&url) {
@@ -90,11 +95,11 @@ impl Agents {
     pub(crate) fn send<R: Read>(
         &self,
         sending: &Sending<'_>,
-        told: Told,
+        reported: AuthHeaders,
         n_bytes: u64,
         bytes: &impl Fn() -> R,
     ) -> Result<Answer, Refusal> {
-        let Told { headers: mut secrets, is_private } = told;
+        let AuthHeaders { headers: mut secrets, is_private } = reported;
         let mut url = sending.url.clone();
         for _ in 0..=MAX_REDIRECTS {
             let response = self.send_to(&url, sending, &secrets, n_bytes, &mut bytes())?;
@@ -102,8 +107,8 @@ impl Agents {
                 return Ok(Answer::new(
                     &url,
                     response,
-                    Told { headers: secrets, is_private },
-                    &self.patience,
+                    AuthHeaders { headers: secrets, is_private },
+                    &self.stall_limit,
                 ));
             }
             let next = target(&url, &response)?;
@@ -192,10 +197,10 @@ impl Agents {
         );
         let reason = match error {
             ureq::Error::Timeout(Timeout::Resolve | Timeout::Connect) => {
-                format!("no connection came about within {} s", self.patience.connect.as_secs_f32())
+                format!("no connection came about within {} s", self.stall_limit.connect.as_secs_f32())
             }
             ureq::Error::Timeout(_) => {
-                format!("it said nothing for {} s", self.patience.idle.as_secs_f32())
+                format!("it said nothing for {} s", self.stall_limit.idle.as_secs_f32())
             }
             // The client's message may quote a header that it could not send.
             ureq::Error::Http(_) => "a header for it holds characters that cannot be sent".to_owned(),
@@ -206,16 +211,16 @@ impl Agents {
     }
 }
 
-fn agent(patience: &Patience, proxy: Option<ureq::Proxy>, pem: &Pem) -> Agent {
-    Agent::with_parts(config(patience, proxy, pem), connector(), DefaultResolver::default())
+fn agent(stall_limit: &StallLimit, proxy: Option<ureq::Proxy>, pem: &Pem) -> Agent {
+    Agent::with_parts(config(stall_limit, proxy, pem), connector(), DefaultResolver::default())
 }
 
 fn connector() -> impl Connector {
     DefaultConnector::default().chain(Watching)
 }
 
-fn config(patience: &Patience, proxy: Option<ureq::Proxy>, pem: &Pem) -> Config {
-    let (connect, idle) = (Some(patience.connect), Some(patience.idle));
+fn config(stall_limit: &StallLimit, proxy: Option<ureq::Proxy>, pem: &Pem) -> Config {
+    let (connect, idle) = (Some(stall_limit.connect), Some(stall_limit.idle));
     let config = Agent::config_builder()
         .http_status_as_error(false)
         .max_redirects(0)

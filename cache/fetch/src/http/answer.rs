@@ -9,12 +9,12 @@ use ureq::http::{HeaderMap, Response};
 
 use crate::calendar::http_date;
 use crate::error::FetchError;
+use crate::http::auth_headers::AuthHeaders;
 use crate::http::explanation::{json_error, printable, xml_error};
 use crate::http::refusal::Refusal;
-use crate::http::told::Told;
 use crate::http::watched::Watched;
-use crate::patience::{Paced, Patience};
 use crate::secret::header::SecretHeader;
+use crate::stall_limit::{StallLimit, StallReader};
 use crate::url::Url;
 
 /// A short answer is there as a whole after this many times the time for which a server may say nothing.
@@ -36,18 +36,23 @@ pub struct Answer {
     /// The time that a short answer may take.
     short_time: Duration,
     /// The bytes.
-    pub body: Paced<Box<dyn Read + Send>>,
+    pub body: StallReader<Box<dyn Read + Send>>,
 }
 
 impl Answer {
     /// The answer of a server that was told this.
-    pub(crate) fn new(url: &Url, response: Response<Body>, told: Told, patience: &Patience) -> Self {
-        let Told { headers: sent, is_private } = told;
+    pub(crate) fn new(
+        url: &Url,
+        response: Response<Body>,
+        reported: AuthHeaders,
+        stall_limit: &StallLimit,
+    ) -> Self {
+        let AuthHeaders { headers: sent, is_private } = reported;
         let status = response.status().as_u16();
         let (parts, body) = response.into_parts();
-        let short_time = patience.idle.saturating_mul(SHORT);
+        let short_time = stall_limit.idle.saturating_mul(SHORT);
         let body: Box<dyn Read + Send> = Box::new(Watched::new(body.into_reader(), short_time));
-        let body = Paced::new(body, patience.idle);
+        let body = StallReader::new(body, stall_limit.idle);
         Self { status, url: url.clone(), headers: parts.headers, sent, is_private, short_time, body }
     }
 
@@ -59,7 +64,7 @@ impl Answer {
         let bytes = self.beginning(limit + 1).map_err(|error| Refusal::broken(&self.url, &error))?;
         if bytes.len() as u64 > limit {
             let what = format!("sent more than {limit} bytes, which is the limit for such an answer");
-            return Err(FetchError::Lie { url: self.url.clone(), what }.into());
+            return Err(FetchError::InvalidResponse { url: self.url.clone(), what }.into());
         }
         Ok(bytes)
     }
@@ -71,7 +76,7 @@ impl Answer {
     pub fn short_text(mut self, limit: u64) -> Result<String, FetchError> {
         let bytes = self.short(limit).map_err(|refusal| *refusal.error)?;
         let what = "sent bytes that are not text".to_owned();
-        String::from_utf8(bytes).map_err(|_| FetchError::Lie { url: self.url.clone(), what })
+        String::from_utf8(bytes).map_err(|_| FetchError::InvalidResponse { url: self.url.clone(), what })
     }
 
     /// The first bytes, as many as there are and no more than `limit`.
@@ -114,21 +119,21 @@ impl Answer {
                     "sent the bytes in the coding `{}`, expected them as they are",
                     printable(coding)
                 );
-                Err(FetchError::Lie { url: self.url.clone(), what })
+                Err(FetchError::InvalidResponse { url: self.url.clone(), what })
             }
         }
     }
 
     /// The answer, unless it says no.
-    pub(crate) fn accepted(self, patience: &Patience) -> Result<Self, Refusal> {
+    pub(crate) fn accepted(self, stall_limit: &StallLimit) -> Result<Self, Refusal> {
         match self.status {
             200..=299 => Ok(self),
-            _ => Err(self.refusal(patience)),
+            _ => Err(self.refusal(stall_limit)),
         }
     }
 
     /// An answer that says no, as an error.
-    pub(crate) fn refusal(mut self, patience: &Patience) -> Refusal {
+    pub(crate) fn refusal(mut self, stall_limit: &StallLimit) -> Refusal {
         let (url, status) = (self.url.clone(), self.status);
         let message = self.explanation();
         let date = self.header("date").and_then(http_date);
@@ -138,8 +143,8 @@ impl Answer {
             404 | 410 => FetchError::Missing { url, status, message },
             413 => FetchError::TooLarge { url, message },
             408 | 425 | 429 | 500..=599 => {
-                if let Some(seconds) = after.filter(|seconds| *seconds > patience.longest_delay) {
-                    let limit = patience.longest_delay;
+                if let Some(seconds) = after.filter(|seconds| *seconds > stall_limit.longest_delay) {
+                    let limit = stall_limit.longest_delay;
                     return FetchError::Busy { url, seconds, limit }.into();
                 }
                 let error = FetchError::Status { url, status, expected: "200", message };

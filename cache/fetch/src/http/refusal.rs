@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::error::FetchError;
-use crate::patience::Patience;
+use crate::stall_limit::StallLimit;
 use crate::url::Url;
 
 /// The reason why there is no answer, or none of use.
@@ -39,12 +39,12 @@ impl Refusal {
     ///
     /// # Errors
     /// The refusal, when it does not help, or was tried too often.
-    pub(crate) fn wait(self, patience: &Patience, n_failed: u32) -> Result<(), FetchError> {
-        let had_its_time = self.is_silence && !patience.asks_silent;
-        if !self.is_passing || had_its_time || n_failed > patience.n_retries {
+    pub(crate) fn wait(self, stall_limit: &StallLimit, n_failed: u32) -> Result<(), FetchError> {
+        let had_its_time = self.is_silence && !stall_limit.asks_silent;
+        if !self.is_passing || had_its_time || n_failed > stall_limit.n_retries {
             return Err(*self.error);
         }
-        let delay = patience.delay(n_failed).max(self.after.unwrap_or_default());
+        let delay = stall_limit.delay(n_failed).max(self.after.unwrap_or_default());
         thread::sleep(delay);
         Ok(())
     }
@@ -61,7 +61,7 @@ impl From<FetchError> for Refusal {
 /// # Errors
 /// The last refusal.
 pub(crate) fn patiently<T>(
-    patience: &Patience,
+    stall_limit: &StallLimit,
     ask: impl Fn() -> Result<T, Refusal>,
 ) -> Result<T, FetchError> {
     let mut n_failed = 0;
@@ -70,7 +70,7 @@ pub(crate) fn patiently<T>(
             Ok(found) => return Ok(found),
             Err(refusal) => {
                 n_failed += 1;
-                refusal.wait(patience, n_failed)?;
+                refusal.wait(stall_limit, n_failed)?;
             }
         }
     }

@@ -147,10 +147,10 @@ fn ask(
     let url = endpoint.below(&format!("api/models/{repository}/revision/{revision}"));
     let url = url.with_query(&[("blobs", "true")]);
     let bytes = client.text(&Ask { accept: Some("application/json"), ..Ask::whole(&url) }, MAX_LISTING)?;
-    let lie = |what: String| FetchError::Lie { url: url.clone(), what };
-    let answer: Answer =
-        serde_json::from_slice(&bytes).map_err(|error| lie(format!("sent no list of files: {error}")))?;
+    let invalid_response = |what: String| FetchError::InvalidResponse { url: url.clone(), what };
+    let answer: Answer = serde_json::from_slice(&bytes)
+        .map_err(|error| invalid_response(format!("sent no list of files: {error}")))?;
     let commit = answer.sha.filter(|commit| is_commit(commit));
-    let commit = commit.ok_or_else(|| lie("did not say which commit it is".to_owned()))?;
+    let commit = commit.ok_or_else(|| invalid_response("did not say which commit it is".to_owned()))?;
     Ok((commit, answer.siblings))
 }

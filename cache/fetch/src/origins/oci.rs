@@ -55,7 +55,7 @@ pub fn files(client: &Client, origin: &Origin, reference: &str) -> Result<Vec<Re
     let found = format!("sha256:{}", sha256(&bytes));
     let expected = reference.split_once('@').map_or("", |(_, digest)| digest);
     if found != expected {
-        return Err(FetchError::Lie {
+        return Err(FetchError::InvalidResponse {
             url,
             what: format!("sent the manifest `{found}`, expected `{expected}`"),
         });

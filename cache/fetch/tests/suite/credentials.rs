@@ -136,9 +136,9 @@ fn a_server_that_repeats_the_token_is_not_quoted() {
     });
     let world = World::with(&server, with_token(&server));
     let error = world.fetch_a(&server, b"abc").unwrap_err();
-    let told = format!("{error} {error:?} {:?} {:?}", error.help(), world.fetcher);
-    assert!(told.contains("not for ***"), "{told}");
-    assert!(!told.contains("neverToBeSeen"), "{told}");
+    let reported = format!("{error} {error:?} {:?} {:?}", error.help(), world.fetcher);
+    assert!(reported.contains("not for ***"), "{reported}");
+    assert!(!reported.contains("neverToBeSeen"), "{reported}");
     assert!(!world.holds("neverToBeSeen"));
 }
 
@@ -187,7 +187,7 @@ fn a_token_with_a_line_break_is_not_sent_as_two_headers() {
 
 #[cfg(unix)]
 #[test]
-fn a_server_that_refuses_what_a_helper_said_is_told_what_it_says_now() {
+fn a_server_that_refuses_what_a_helper_said_is_reported_what_it_says_now() {
     use std::os::unix::fs::PermissionsExt;
 
     let dir = tempfile::tempdir().unwrap();

@@ -167,14 +167,20 @@ fn a_machine_of_googles_cloud_asks_beside_itself() {
 
     // Whoever answers there without saying that it is Google's is somebody else.
     let other = Server::new(|_, stream| answer(stream, "200 OK", &[], b"{}"));
-    let told = refusal(&Google::of_machine(&other.authority()).unwrap());
-    assert!(told.starts_with("Google's credentials of this machine: expected a token from "), "{told}");
-    assert!(told.contains("which is not Google's; outside of Google's cloud name a file in "), "{told}");
+    let reported = refusal(&Google::of_machine(&other.authority()).unwrap());
+    assert!(
+        reported.starts_with("Google's credentials of this machine: expected a token from "),
+        "{reported}"
+    );
+    assert!(
+        reported.contains("which is not Google's; outside of Google's cloud name a file in "),
+        "{reported}"
+    );
     assert!(Google::of_machine("a b").is_err());
 }
 
 #[test]
-fn a_refusal_is_told_without_what_was_sent_and_not_asked_for_again() {
+fn a_refusal_is_reported_without_what_was_sent_and_not_asked_for_again() {
     let cases = [
         (
             "400 Bad Request",
@@ -198,13 +204,16 @@ fn a_refusal_is_told_without_what_was_sent_and_not_asked_for_again() {
         let server = Server::new(move |_, stream| answer(stream, status, &[], body.as_bytes()));
         let tools = Tools::login(&server);
         let google = tools.google();
-        let told = refusal(&google);
+        let reported = refusal(&google);
         assert!(
-            told.starts_with(&format!("Google's credentials in `{}`: ", tools.path().display())),
-            "{told}"
+            reported.starts_with(&format!("Google's credentials in `{}`: ", tools.path().display())),
+            "{reported}"
         );
-        assert!(told.contains(&format!("`{}/token`", server.root())) && told.contains(expected), "{told}");
-        assert_eq!(refusal(&google), told);
+        assert!(
+            reported.contains(&format!("`{}/token`", server.root())) && reported.contains(expected),
+            "{reported}"
+        );
+        assert_eq!(refusal(&google), reported);
         assert_eq!(server.requests().len(), 1);
     }
 }
@@ -219,7 +228,7 @@ fn a_service_that_fails_in_passing_is_asked_again() {
 }
 
 #[test]
-fn files_that_are_not_what_they_should_be_are_told_without_their_content() {
+fn files_that_are_not_what_they_should_be_are_reported_without_their_content() {
     let service = |key: &str, uri: &str| {
         json!({
             "type": "service_account", "client_email": "a@b", "private_key": key, "token_uri": uri,
@@ -243,13 +252,17 @@ fn files_that_are_not_what_they_should_be_are_told_without_their_content() {
         (service(KEY, "http://neverToBeSeen/t"), "begins with `https://` in `token_uri`, found another"),
     ];
     for (content, expected) in cases {
-        let told =
+        let reported =
             Google::of_file(&Tools::with(&content).path(), &Proxies::default()).unwrap_err().to_string();
-        assert!(told.contains("adc.json`: ") && told.contains(expected), "{told}");
-        assert!(!told.contains("neverToBeSeen"), "{told}");
+        assert!(reported.contains("adc.json`: ") && reported.contains(expected), "{reported}");
+        assert!(!reported.contains("neverToBeSeen"), "{reported}");
     }
-    let told = Google::of_file(&PathBuf::from("/no/such/file"), &Proxies::default()).unwrap_err().to_string();
-    assert!(told.starts_with("Google's credentials in `/no/such/file`: it cannot be read: "), "{told}");
+    let reported =
+        Google::of_file(&PathBuf::from("/no/such/file"), &Proxies::default()).unwrap_err().to_string();
+    assert!(
+        reported.starts_with("Google's credentials in `/no/such/file`: it cannot be read: "),
+        "{reported}"
+    );
 }
 
 #[test]

@@ -60,9 +60,9 @@ fn a_checkpoint_is_pinned_with_what_the_server_says_of_each_file() {
     ));
     let world = World::new(&server);
     let files = world.lock(&origin(&[])).unwrap();
-    let told: Vec<_> = files.iter().map(|file| (file.name.as_str(), &file.sha256, &file.git)).collect();
+    let reported: Vec<_> = files.iter().map(|file| (file.name.as_str(), &file.sha256, &file.git)).collect();
     assert_eq!(
-        told,
+        reported,
         [
             ("LICENSE", &None, &None),
             ("config.json", &None, &Some(HELLO.to_owned())),
@@ -151,7 +151,7 @@ fn another_commit_than_the_one_asked_for_is_refused() {
 }
 
 #[test]
-fn a_branch_is_not_pinned_but_its_commit_is_told() {
+fn a_branch_is_not_pinned_but_its_commit_is_reported() {
     let server = repository("");
     let world = World::new(&server);
     let branch = Origin::hugging_face("org/name", "main", Vec::new());

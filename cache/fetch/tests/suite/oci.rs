@@ -134,7 +134,7 @@ fn a_registry_may_want_a_password() {
 }
 
 #[test]
-fn a_token_that_does_not_help_is_told() {
+fn a_token_that_does_not_help_is_reported() {
     let Registry { server, origin } = registry(&two_files(), Door::Token);
     let error = World::new(&server).lock(&origin).unwrap_err().to_string();
     assert!(error.contains("refused access (status 401)"), "{error}");

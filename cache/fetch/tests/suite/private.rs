@@ -82,7 +82,7 @@ fn what_came_with_credentials_is_its_owners_alone_and_what_came_without_is_not()
 }
 
 #[test]
-fn a_redirect_to_a_server_that_is_told_nothing_makes_nothing_public() {
+fn a_redirect_to_a_server_that_is_reported_nothing_makes_nothing_public() {
     let other = names();
     let elsewhere = format!("{}/x/a", other.root());
     let server = Server::new(move |_, stream| head(stream, "302 Found", &[("Location", &elsewhere)]));

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use mc_fetch::client::Client;
 use mc_fetch::credentials::Credentials;
 use mc_fetch::http::ask::Ask;
-use mc_fetch::patience::Patience;
 use mc_fetch::proxies::Proxies;
+use mc_fetch::stall_limit::StallLimit;
 use mc_fetch::url::Url;
 
 use crate::server::{Server, head};
@@ -85,8 +85,8 @@ fn a_slow_server_that_goes_on_is_waited_for() {
 }
 
 /// Who can go on without the server.
-fn client(patience: Patience) -> Client {
-    Client::new(Credentials::default(), Patience { asks_silent: false, ..patience }, &Proxies::default())
+fn client(stall_limit: StallLimit) -> Client {
+    Client::new(Credentials::default(), StallLimit { asks_silent: false, ..stall_limit }, &Proxies::default())
         .unwrap()
 }
 
@@ -126,7 +126,7 @@ fn a_connection_that_does_not_come_about_is_given_up_in_its_own_time() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = Url::parse(&format!("https://{}/", listener.local_addr().unwrap())).unwrap();
     let start = Instant::now();
-    let error = client(Patience { idle: END, ..PATIENCE }).text(&Ask::whole(&url), 10).unwrap_err();
+    let error = client(StallLimit { idle: END, ..PATIENCE }).text(&Ask::whole(&url), 10).unwrap_err();
     assert!(error.to_string().contains("no connection came about within 0.4 s"), "{error}");
     assert!(start.elapsed() < END / 4, "{:?}", start.elapsed());
 }

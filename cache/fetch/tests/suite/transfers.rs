@@ -206,7 +206,7 @@ fn another_version_between_two_parts_is_noticed() {
 }
 
 #[test]
-fn another_version_without_a_tag_is_told_by_its_bytes() {
+fn another_version_without_a_tag_is_reported_by_its_bytes() {
     let (old, new) = (noise(1_000), noise(1_001)[1..].to_vec());
     let (before, after) = (old, new.clone());
     let server = Server::new(move |request, stream| match request.n_before {
@@ -321,7 +321,7 @@ fn an_empty_file_is_a_file() {
 }
 
 #[test]
-fn statuses_are_told_and_only_passing_ones_are_tried_again() {
+fn statuses_are_reported_and_only_passing_ones_are_tried_again() {
     for (status, n_requests, expected) in [
         ("401 Unauthorized", 1, "refused access (status 401): who are you"),
         ("403 Forbidden", 1, "refused access (status 403): who are you"),

@@ -11,8 +11,8 @@ use mc_fetch::credentials::Credentials;
 use mc_fetch::error::FetchError;
 use mc_fetch::fetcher::{Event, Fetcher};
 use mc_fetch::lock_file::LockedFile;
-use mc_fetch::patience::Patience;
 use mc_fetch::proxies::Proxies;
+use mc_fetch::stall_limit::StallLimit;
 use mc_fetch::url::Url;
 use mc_ir::origin::Origin;
 use tempfile::TempDir;
@@ -26,7 +26,7 @@ pub(crate) struct World {
 }
 
 /// Little patience, so that tests end soon.
-pub(crate) const PATIENCE: Patience = Patience {
+pub(crate) const PATIENCE: StallLimit = StallLimit {
     connect: Duration::from_millis(400),
     idle: Duration::from_millis(400),
     n_retries: 3,

@@ -41,12 +41,12 @@ pub(crate) struct Fetcher {
 }
 
 /// Blobs that are fetched with one request or one stream.
-enum Errand {
+enum BlobRequest {
     Group(Vec<BlobDigest>),
     Stream(BlobDigest),
 }
 
-impl Errand {
+impl BlobRequest {
     fn blobs(&self) -> Vec<BlobDigest> {
         match self {
             Self::Group(blobs) => blobs.clone(),
@@ -81,19 +81,19 @@ impl Fetcher {
         let notes = &self.incoming.session.notes;
         let since = self.coming.moment();
         let largest = self.incoming.largest_in_batch()?;
-        let errands = errands(wanted.keys().copied(), largest);
-        let fetched = in_parallel(&errands, N_STREAMS, |errand| {
-            let flight = self.coming.take(errand.blobs(), since);
+        let blob_requests = blob_requests(wanted.keys().copied(), largest);
+        let fetched = in_parallel(&blob_requests, N_STREAMS, |blob_request| {
+            let flight = self.coming.take(blob_request.blobs(), since);
             // Not before: whoever moves a blob that others wait for must not wait for them.
             let _permit = self.streams.take();
-            let mut fetched = match errand {
-                Errand::Group(_) => self.fetch_group(function, store, flight.blobs(), wanted)?,
-                Errand::Stream(_) => self.fetch_each(function, store, flight.blobs(), wanted)?,
+            let mut fetched = match blob_request {
+                BlobRequest::Group(_) => self.fetch_group(function, store, flight.blobs(), wanted)?,
+                BlobRequest::Stream(_) => self.fetch_each(function, store, flight.blobs(), wanted)?,
             };
             // What another step fetched meanwhile is here, unless that failed after all.
             let moved: BTreeSet<&BlobDigest> = flight.blobs().iter().collect();
             let mut absent = Vec::new();
-            for theirs in errand.blobs().into_iter().filter(|theirs| !moved.contains(theirs)) {
+            for theirs in blob_request.blobs().into_iter().filter(|theirs| !moved.contains(theirs)) {
                 match wanted[&theirs].or_else(|| notes.here(function, &theirs)) {
                     Some(ours) if store.contains(&ours)? => fetched.push((theirs, ours)),
                     _ => absent.push(theirs),
@@ -204,7 +204,7 @@ impl Fetcher {
         match self.incoming.stream(check, theirs, &mut |bytes| writer.write_all(bytes)) {
             Ok(true) => {}
             Ok(false) => return Ok(None),
-            Err(RemoteError::Lie { expected, found, .. }) => {
+            Err(RemoteError::InvalidResponse { expected, found, .. }) => {
                 session.disbelieve(theirs, expected, found);
                 return Ok(None);
             }
@@ -222,22 +222,22 @@ impl Fetcher {
 }
 
 /// Blobs in the order in which they are asked for: the large ones first, because they take longest.
-fn errands(blobs: impl Iterator<Item = BlobDigest>, largest_in_batch: u64) -> Vec<Errand> {
+fn blob_requests(blobs: impl Iterator<Item = BlobDigest>, largest_in_batch: u64) -> Vec<BlobRequest> {
     let (small, mut large): (Vec<BlobDigest>, Vec<BlobDigest>) =
         blobs.partition(|blob| blob.n_bytes <= largest_in_batch);
     large.sort_by_key(|blob| std::cmp::Reverse(blob.n_bytes));
-    let mut errands: Vec<Errand> = large.into_iter().map(Errand::Stream).collect();
+    let mut blob_requests: Vec<BlobRequest> = large.into_iter().map(BlobRequest::Stream).collect();
     let (mut group, mut n_bytes) = (Vec::new(), 0);
     for blob in small {
         if !group.is_empty() && n_bytes + blob.n_bytes + PER_BLOB > GROUP_BYTES {
-            errands.push(Errand::Group(std::mem::take(&mut group)));
+            blob_requests.push(BlobRequest::Group(std::mem::take(&mut group)));
             n_bytes = 0;
         }
         n_bytes += blob.n_bytes + PER_BLOB;
         group.push(blob);
     }
     if !group.is_empty() {
-        errands.push(Errand::Group(group));
+        blob_requests.push(BlobRequest::Group(group));
     }
-    errands
+    blob_requests
 }

@@ -94,7 +94,7 @@ impl Incoming {
             return Ok(None);
         }
         match self.whole(function, theirs) {
-            Err(RemoteError::Lie { expected, found, .. }) => {
+            Err(RemoteError::InvalidResponse { expected, found, .. }) => {
                 self.session.disbelieve(theirs, expected, found);
                 Ok(None)
             }
@@ -113,8 +113,12 @@ impl Incoming {
         theirs: &BlobDigest,
         take: &mut dyn FnMut(&[u8]) -> io::Result<()>,
     ) -> Result<bool, RemoteError> {
-        let lie = |found: String| {
-            Err(RemoteError::Lie { server: self.session.name(), expected: format!("blob {theirs}"), found })
+        let invalid_response = |found: String| {
+            Err(RemoteError::InvalidResponse {
+                server: self.session.name(),
+                expected: format!("blob {theirs}"),
+                found,
+            })
         };
         let mut hashing = match check {
             Check::Digest(function) => Some(Hashing::new(function)),
@@ -125,7 +129,7 @@ impl Incoming {
         while n_bytes < theirs.n_bytes {
             n_opened += 1;
             if n_vain > MAX_RETRIES || n_opened > MAX_OPENED {
-                return lie(format!("{n_bytes} bytes{reason}"));
+                return invalid_response(format!("{n_bytes} bytes{reason}"));
             }
             let before = n_bytes;
             let Some(mut reader) =
@@ -145,7 +149,7 @@ impl Incoming {
                 self.n_bytes.fetch_add(n_read as u64, Ordering::Relaxed);
                 n_bytes += n_read as u64;
                 if n_bytes > theirs.n_bytes {
-                    return lie("more bytes".to_owned());
+                    return invalid_response("more bytes".to_owned());
                 }
                 if let Some(hashing) = &mut hashing {
                     hashing.update(&buffer[..n_read]);
@@ -155,7 +159,7 @@ impl Incoming {
             n_vain = if n_bytes < before + PROGRESS { n_vain + 1 } else { 0 };
         }
         match hashing.map(Hashing::finish) {
-            Some(found) if found != *theirs => lie(format!("blob {found}")),
+            Some(found) if found != *theirs => invalid_response(format!("blob {found}")),
             _ => Ok(true),
         }
     }

@@ -15,7 +15,7 @@ use mc_store::traits::{BlobStore, BlobWriter};
 use crate::download::incoming::Incoming;
 use crate::error::RemoteError;
 use crate::function::{DigestFunction, Hashing};
-use crate::notes::chunks::Stretch;
+use crate::notes::chunks::ChunkRange;
 use crate::session::Session;
 
 /// Chunks are joined when at least one byte in so many is here.
@@ -28,7 +28,7 @@ const WINDOW: u64 = 4 << 20;
 const MAX_CHUNK: u64 = 4 << 20;
 
 /// A blob as its chunks, in order, each with its place here where it has one.
-type Plan<'a> = &'a [(BlobDigest, Option<Stretch>)];
+type Plan<'a> = &'a [(BlobDigest, Option<ChunkRange>)];
 
 /// The chunks of a blob, if the server says them and they make sense.
 pub(crate) fn chunks_of(
@@ -59,7 +59,7 @@ pub(crate) fn join(
     let mut plan = Vec::new();
     for chunk in chunks {
         let mut stretch = incoming.session.notes.chunks.stretch(chunk);
-        if let Some(Stretch { blob, .. }) = stretch {
+        if let Some(ChunkRange { blob, .. }) = stretch {
             if let Entry::Vacant(entry) = here.entry(blob) {
                 let opened = entry.insert(store.open(&blob)?);
                 // That checked it from front to back; only some of it is read again, and later.
@@ -140,7 +140,7 @@ fn bring_chunks(
         match incoming.whole(function, &chunk) {
             Ok(Some(bytes)) => drop(come.insert(chunk, bytes)),
             // The blob may still come as one stream.
-            Ok(None) | Err(RemoteError::Lie { .. }) => {}
+            Ok(None) | Err(RemoteError::InvalidResponse { .. }) => {}
             Err(error) => return Err(error),
         }
     }
@@ -150,7 +150,7 @@ fn bring_chunks(
 /// Number of chunks that are joined at a time: those whose missing bytes fit into a window, and one at least.
 fn window(plan: Plan<'_>) -> usize {
     let mut n_bytes = 0;
-    let fits = |(chunk, stretch): &&(BlobDigest, Option<Stretch>)| {
+    let fits = |(chunk, stretch): &&(BlobDigest, Option<ChunkRange>)| {
         n_bytes += if stretch.is_none() { chunk.n_bytes } else { 0 };
         n_bytes <= WINDOW
     };
@@ -160,7 +160,7 @@ fn window(plan: Plan<'_>) -> usize {
 /// The bytes of a chunk that is here, unless its blob is not, or is shorter than was noted.
 fn bytes_of<'a>(
     here: &'a BTreeMap<BlobDigest, Option<MappedFile>>,
-    stretch: &Stretch,
+    stretch: &ChunkRange,
     chunk: &BlobDigest,
 ) -> Option<&'a [u8]> {
     let blob = here.get(&stretch.blob)?.as_ref()?;

@@ -10,7 +10,7 @@ use crate::download::fetch::Wanted;
 use crate::download::{Download, Fetching};
 use crate::error::RemoteError;
 use crate::function::DigestFunction;
-use crate::lookup::result::TheirResult;
+use crate::lookup::result::ServerResult;
 use crate::session::naming::renamed;
 
 /// Blobs of a result, by the server's names.
@@ -33,7 +33,7 @@ pub(crate) fn adopt(
     download: &Download,
     function: DigestFunction,
     store: &dyn BlobStore,
-    result: &TheirResult,
+    result: &ServerResult,
 ) -> Result<Option<Outputs>, RemoteError> {
     let session = &download.session;
     let promises = &session.notes.promised;
@@ -74,7 +74,7 @@ fn sort(
     download: &Download,
     function: DigestFunction,
     store: &dyn BlobStore,
-    result: &TheirResult,
+    result: &ServerResult,
 ) -> Result<Option<Sorted>, RemoteError> {
     let session = &download.session;
     let mut sorted = Sorted::default();

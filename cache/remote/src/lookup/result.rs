@@ -5,24 +5,24 @@ use std::collections::BTreeMap;
 use mc_digest::digest::{BlobDigest, Digest};
 use mc_ir::output::Outputs;
 use mc_ir::{reapi, reapi_result};
-use mc_store::voucher::Voucher;
+use mc_store::attester::Attester;
 
 use crate::download::Download;
 use crate::error::RemoteError;
 use crate::function::DigestFunction;
-use crate::made::Made;
+use crate::local_action::LocalAction;
 use crate::signing::NOTE;
 
 /// The BLAKE3 of blobs, by the server's names.
 pub(crate) type Claims = BTreeMap<BlobDigest, Digest>;
 
 /// A result of the server.
-pub(crate) struct TheirResult {
+pub(crate) struct ServerResult {
     pub(crate) outputs: Outputs,
     pub(crate) claims: Claims,
 }
 
-impl TheirResult {
+impl ServerResult {
     /// Reads a result; `None` when the tree of one of its outputs is gone or wrong.
     ///
     /// # Errors
@@ -66,7 +66,7 @@ impl TheirResult {
     ///
     /// # Errors
     /// When it has.
-    pub(crate) fn of(self, made: &Made<'_>, server: &str) -> Result<Self, RemoteError> {
+    pub(crate) fn of(self, made: &LocalAction<'_>, server: &str) -> Result<Self, RemoteError> {
         let mut declared = made.node.action.outputs();
         declared.sort();
         if self.outputs.keys().eq(&declared) {
@@ -81,8 +81,8 @@ impl TheirResult {
         &self,
         function: DigestFunction,
         entry: &[u8],
-        signer: impl FnOnce(&[u8], &[u8]) -> Option<Voucher>,
-    ) -> Option<Voucher> {
+        signer: impl FnOnce(&[u8], &[u8]) -> Option<Attester>,
+    ) -> Option<Attester> {
         // Servers may write a message in other words; what was signed is what it says.
         let claim = |blob: &BlobDigest| self.claims.get(blob).copied();
         let (result, _) = reapi::encode_result_with(&|bytes| function.digest(bytes), &self.outputs, &claim);

@@ -18,7 +18,7 @@ const MAX_STRETCHES: usize = 1 << 19;
 
 /// A stretch of a blob of ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Stretch {
+pub(crate) struct ChunkRange {
     pub(crate) blob: BlobDigest,
     pub(crate) first: u64,
 }
@@ -33,7 +33,7 @@ pub struct Chunks {
 
 #[derive(Debug, Default)]
 struct State {
-    stretches: HashMap<BlobDigest, Stretch>,
+    stretches: HashMap<BlobDigest, ChunkRange>,
     records: Records<RECORD>,
 }
 
@@ -52,13 +52,13 @@ impl Chunks {
                 let hash = Digest::from_bytes(*record[at..].first_chunk().expect("a record has 88 bytes"));
                 BlobDigest::new(hash, number(at + 32))
             };
-            stretches.insert(blob(0), Stretch { blob: blob(40), first: number(80) });
+            stretches.insert(blob(0), ChunkRange { blob: blob(40), first: number(80) });
         });
         State { stretches, records }
     }
 
     /// The place of a chunk, if the blob is still there.
-    pub(crate) fn stretch(&self, chunk: &BlobDigest) -> Option<Stretch> {
+    pub(crate) fn stretch(&self, chunk: &BlobDigest) -> Option<ChunkRange> {
         self.lock().stretches.get(chunk).copied()
     }
 
@@ -67,7 +67,7 @@ impl Chunks {
         let mut state = self.lock();
         let (mut first, mut records) = (0, Vec::new());
         for chunk in chunks {
-            let stretch = Stretch { blob, first };
+            let stretch = ChunkRange { blob, first };
             first += chunk.n_bytes;
             if state.stretches.len() >= MAX_STRETCHES && !state.stretches.contains_key(chunk) {
                 break;
@@ -113,9 +113,9 @@ mod tests {
         chunks.add(second, &[c, b]);
         assert_eq!(std::fs::metadata(&path).unwrap().len(), n_bytes);
         for chunks in [chunks, Chunks::open(Some(&path))] {
-            assert_eq!(chunks.stretch(&a), Some(Stretch { blob: first, first: 0 }));
-            assert_eq!(chunks.stretch(&b), Some(Stretch { blob: second, first: 3 }));
-            assert_eq!(chunks.stretch(&c), Some(Stretch { blob: second, first: 0 }));
+            assert_eq!(chunks.stretch(&a), Some(ChunkRange { blob: first, first: 0 }));
+            assert_eq!(chunks.stretch(&b), Some(ChunkRange { blob: second, first: 3 }));
+            assert_eq!(chunks.stretch(&c), Some(ChunkRange { blob: second, first: 0 }));
             assert_eq!(chunks.stretch(&first), None);
         }
     }

@@ -103,9 +103,12 @@ mod tests {
     #[test]
     fn a_server_that_failed_is_not_asked_again() {
         let breaker = Breaker::default();
-        let lie =
-            RemoteError::Lie { server: "s".to_owned(), expected: "a".to_owned(), found: "b".to_owned() };
-        assert!(breaker.ask(|| Err::<(), _>(lie)).is_err());
+        let invalid_response = RemoteError::InvalidResponse {
+            server: "s".to_owned(),
+            expected: "a".to_owned(),
+            found: "b".to_owned(),
+        };
+        assert!(breaker.ask(|| Err::<(), _>(invalid_response)).is_err());
         assert_eq!(breaker.ask(|| Ok(1)).unwrap(), 1);
         let down = || RemoteError::Folder { path: "/gone".to_owned(), source: std::io::Error::other("gone") };
         assert!(breaker.ask(|| Err::<(), _>(down())).is_err());

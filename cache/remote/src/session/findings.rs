@@ -25,7 +25,7 @@ struct State {
     /// whatever it says that it has.
     wrong: BTreeSet<BlobDigest>,
     /// The first thing that it sent and that was not believed.
-    lie: Option<String>,
+    mismatch: Option<String>,
     /// Number of blobs that were not there though a result names them.
     n_gone: usize,
     /// Number of blobs that were asked for in vain, and how long that took in all.
@@ -74,15 +74,15 @@ impl Findings {
     }
 
     /// Takes note of a blob that came wrongly.
-    pub(crate) fn is_lied_about(&self, theirs: BlobDigest, lie: String) {
+    pub(crate) fn mismatched(&self, theirs: BlobDigest, mismatch: String) {
         let mut state = self.lock();
         state.wrong.insert(theirs);
-        state.lie.get_or_insert(lie);
+        state.mismatch.get_or_insert(mismatch);
     }
 
     /// The first thing that was sent and not believed.
-    pub(crate) fn lie(&self) -> Option<String> {
-        self.lock().lie.clone()
+    pub(crate) fn invalid_response(&self) -> Option<String> {
+        self.lock().mismatch.clone()
     }
 
     /// Takes note of a blob that was asked for in vain.
@@ -116,10 +116,10 @@ mod tests {
     fn a_blob_that_came_wrongly_is_not_gone() {
         let findings = Findings::default();
         let [wrong, gone] = [b"a", b"b"].map(|bytes| BlobDigest::of(bytes));
-        findings.is_lied_about(wrong, "the first".to_owned());
-        findings.is_lied_about(wrong, "the second".to_owned());
+        findings.mismatched(wrong, "the first".to_owned());
+        findings.mismatched(wrong, "the second".to_owned());
         findings.are_gone([wrong, gone, gone]);
-        assert_eq!((findings.n_gone(), findings.lie().as_deref()), (1, Some("the first")));
+        assert_eq!((findings.n_gone(), findings.invalid_response().as_deref()), (1, Some("the first")));
         assert!(findings.is_wrong(&gone) && findings.speak_against(&wrong));
         assert_eq!(findings.wrong_among(&[wrong, BlobDigest::of(b"c")]), BTreeSet::from([wrong]));
     }

@@ -9,7 +9,7 @@ use mc_digest::digest::BlobDigest;
 #[derive(Default)]
 pub(crate) struct InFlight {
     state: Mutex<State>,
-    /// Told whenever something is on its way no more.
+    /// AuthHeaders whenever something is on its way no more.
     landed: Condvar,
 }
 

@@ -11,7 +11,7 @@ use mc_store::traits::BlobStore;
 
 use crate::error::RemoteError;
 use crate::function::{DigestFunction, Hashing};
-use crate::made::Made;
+use crate::local_action::LocalAction;
 use crate::notes::Notes;
 
 /// Bytes that are hashed before their memory is given back; many do so at a time.
@@ -42,7 +42,7 @@ pub(crate) fn encoded(
     notes: &Notes,
     function: DigestFunction,
     store: &dyn BlobStore,
-    made: &Made<'_>,
+    made: &LocalAction<'_>,
 ) -> Result<EncodedAction, RemoteError> {
     let mut inputs = Vec::new();
     for (index, input) in made.inputs.iter().enumerate() {

@@ -52,7 +52,7 @@ impl Transport for Absent {
         self.gone()
     }
 
-    fn write_telling(&self, _: &BlobDigest, _: &[u8], _: &dyn Fn(usize)) -> Result<(), RemoteError> {
+    fn write_with_progress(&self, _: &BlobDigest, _: &[u8], _: &dyn Fn(usize)) -> Result<(), RemoteError> {
         self.gone()
     }
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use mc_digest::digest::BlobDigest;
 use mc_files::folder::Folder as Directory;
-use mc_files::refused::Refused;
+use mc_files::path_error::PathError;
 use mc_files::regular::touch;
 use mc_files::status::Kind;
 
@@ -162,7 +162,7 @@ impl Transport for Folder {
         let path = place("ac", key);
         match self.root()?.read(&path, MAX_RESULT) {
             // Somebody planted it there; it says nothing of other results.
-            Err(error) if Refused::of(&error).is_some() => {
+            Err(error) if PathError::of(&error).is_some() => {
                 Err(RemoteError::NoResult { server: self.name(), reason: error.to_string() })
             }
             found => self.there(&path, found),
@@ -189,9 +189,9 @@ impl Transport for Folder {
     fn read(&self, blob: &BlobDigest, first: u64) -> Result<Option<Box<dyn Read + Send>>, RemoteError> {
         let path = place("cas", blob);
         let opened = match self.root()?.open_file(&path) {
-            Err(error) if Refused::of(&error).is_some() => {
+            Err(error) if PathError::of(&error).is_some() => {
                 let (server, expected) = (self.name(), format!("blob {blob}"));
-                return Err(RemoteError::Lie { server, expected, found: error.to_string() });
+                return Err(RemoteError::InvalidResponse { server, expected, found: error.to_string() });
             }
             opened => self.there(&path, opened)?,
         };
@@ -202,7 +202,7 @@ impl Transport for Folder {
         Ok(Some(Box::new(file)))
     }
 
-    fn write_telling(
+    fn write_with_progress(
         &self,
         blob: &BlobDigest,
         bytes: &[u8],
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn a_root_that_is_gone_is_told_of_and_not_made_anew() {
+    fn a_root_that_is_gone_is_reported_of_and_not_made_anew() {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().join("team");
         fs::create_dir(&root).unwrap();

@@ -67,25 +67,25 @@ impl Transport for Http {
         bytes_from(&self.client, &Ask { from: first, ..Ask::whole(&url) })
     }
 
-    fn write_telling(
+    fn write_with_progress(
         &self,
         blob: &BlobDigest,
         bytes: &[u8],
         sent: &dyn Fn(usize),
     ) -> Result<(), RemoteError> {
-        let telling = || Telling { bytes, n_read: 0, sent };
+        let telling = || ReadProgress { bytes, n_read: 0, sent };
         Ok(self.client.put(&self.url("cas", blob), blob.n_bytes, telling)?)
     }
 }
 
 /// Bytes that tell how far they were read.
-struct Telling<'a> {
+struct ReadProgress<'a> {
     bytes: &'a [u8],
     n_read: usize,
     sent: &'a dyn Fn(usize),
 }
 
-impl Read for Telling<'_> {
+impl Read for ReadProgress<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let n_read = (&self.bytes[self.n_read..]).read(buffer)?;
         let before = self.n_read;

@@ -140,11 +140,15 @@ impl Oci {
 
 /// Where an upload goes on.
 fn next(url: &Url, answer: &Answer) -> Result<Url, RemoteError> {
-    let lie = |what: &str| FetchError::Lie { url: url.clone(), what: what.to_owned() };
-    let location = answer.header("location").ok_or_else(|| lie("took an upload and does not say where"))?;
-    let next =
-        answer.url.join(location).map_err(|error| lie(&format!("sends an upload to nowhere: {error}")))?;
-    url.may_lead_to(&next).map_err(|what| lie(&format!("sends an upload {what}")))?;
+    let invalid_response =
+        |what: &str| FetchError::InvalidResponse { url: url.clone(), what: what.to_owned() };
+    let location =
+        answer.header("location").ok_or_else(|| invalid_response("took an upload and does not say where"))?;
+    let next = answer
+        .url
+        .join(location)
+        .map_err(|error| invalid_response(&format!("sends an upload to nowhere: {error}")))?;
+    url.may_lead_to(&next).map_err(|what| invalid_response(&format!("sends an upload {what}")))?;
     Ok(next)
 }
 
@@ -226,7 +230,7 @@ impl Transport for Oci {
         bytes_from(&self.client, &Ask { from: first, access: Access::Registry, ..Ask::whole(&url) })
     }
 
-    fn write_telling(
+    fn write_with_progress(
         &self,
         blob: &BlobDigest,
         bytes: &[u8],

@@ -76,7 +76,7 @@ impl S3 {
         let text = self.client.send(&Sending::to(Verb::Post, &url), &[])?.short_text(MAX_TEXT)?;
         let upload = element(&text, "UploadId")
             .filter(|upload| upload.len() <= MAX_UPLOAD_ID)
-            .ok_or_else(|| lie(&url, "began no upload, expected its `UploadId`"))?;
+            .ok_or_else(|| invalid_response(&url, "began no upload, expected its `UploadId`"))?;
         let done = self.send_parts(key, upload, bytes, sent);
         if done.is_err() {
             // What was sent of it would be kept, and paid for. Where that fails a lifecycle rule has to do it.
@@ -99,7 +99,7 @@ impl S3 {
             let url = self.bucket.signed("PUT", key, &[("partNumber", &number), ("uploadId", upload)]);
             let answer = self.client.send(&Sending::to(Verb::Put, &url), part)?;
             let tag = answer.header("etag").filter(|tag| tag.len() <= MAX_TAG);
-            let tag = tag.ok_or_else(|| lie(&url, "gave a part no `ETag` of decent length"))?;
+            let tag = tag.ok_or_else(|| invalid_response(&url, "gave a part no `ETag` of decent length"))?;
             tags.push(tag.to_owned());
             n_sent += part.len();
             sent(n_sent);
@@ -110,7 +110,8 @@ impl S3 {
             .send(&Sending::to(Verb::Post, &url), parts(&tags).as_bytes())?
             .short_text(MAX_TEXT)?;
         // Success of the request is not success of the upload.
-        element(&text, "ETag").ok_or_else(|| lie(&url, "did not join the parts that were sent"))?;
+        element(&text, "ETag")
+            .ok_or_else(|| invalid_response(&url, "did not join the parts that were sent"))?;
         Ok(())
     }
 }
@@ -160,8 +161,8 @@ fn element<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     rest.split_once(&format!("</{name}>")).map(|(found, _)| found)
 }
 
-fn lie(url: &Url, what: &str) -> RemoteError {
-    FetchError::Lie { url: url.clone(), what: what.to_owned() }.into()
+fn invalid_response(url: &Url, what: &str) -> RemoteError {
+    FetchError::InvalidResponse { url: url.clone(), what: what.to_owned() }.into()
 }
 
 impl Transport for S3 {
@@ -202,7 +203,7 @@ impl Transport for S3 {
         bytes_from(&self.client, &Ask { from: first, ..Ask::whole(&url) })
     }
 
-    fn write_telling(
+    fn write_with_progress(
         &self,
         blob: &BlobDigest,
         bytes: &[u8],

@@ -117,7 +117,7 @@ impl Outgoing {
             }
             let opened = blobs[blob].open(store)?;
             let released = |n_bytes| opened.release(n_bytes);
-            self.sending.ask(|| transport.write_telling(blob, opened.as_slice(), &released))?;
+            self.sending.ask(|| transport.write_with_progress(blob, opened.as_slice(), &released))?;
             self.sent(flight);
             Ok::<_, RemoteError>(())
         })?;

@@ -15,7 +15,7 @@ use prost::Message;
 
 use crate::error::RemoteError;
 use crate::function::DigestFunction;
-use crate::made::Made;
+use crate::local_action::LocalAction;
 use crate::notes::Notes;
 use crate::session::naming::{encoded, theirs};
 use crate::transports::grpc::transport::wire;
@@ -52,7 +52,7 @@ impl Job<'_> {
         notes: &Notes,
         function: DigestFunction,
         store: &dyn BlobStore,
-        made: &Made<'_>,
+        made: &LocalAction<'_>,
         program: &Program,
         terms: &Terms,
     ) -> Result<Self, RemoteError> {
@@ -130,7 +130,7 @@ pub(crate) fn platform(common: &[(String, String)], own: &[(String, String)]) ->
 }
 
 /// The place of an input's bytes.
-fn origin<'a>(made: &Made<'_>, index: usize, part: &BlobDigest) -> Bytes<'a> {
+fn origin<'a>(made: &LocalAction<'_>, index: usize, part: &BlobDigest) -> Bytes<'a> {
     match (made.source)(index).map(|content| content.parts) {
         Some(mut parts) if parts.len() == 1 => Bytes::Input(*part, parts.swap_remove(0)),
         Some(parts) => {

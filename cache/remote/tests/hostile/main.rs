@@ -4,6 +4,9 @@
 //! One table of attacks ([`attacks`]) runs over every transport ([`over_all_transports`]); attacks that only one kind
 //! of server can try are beside it.
 
+#[expect(dead_code, reason = "the other suite uses the rest")]
+#[path = "../suite/action.rs"]
+mod action;
 mod attacks;
 mod flow;
 mod grpc_only;
@@ -12,9 +15,6 @@ mod over_all_transports;
 mod redirects;
 mod rpc;
 mod shared_folder;
-#[expect(dead_code, reason = "the other suite uses the rest")]
-#[path = "../suite/step.rs"]
-mod step;
 mod web;
 
 #[global_allocator]

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use mc_fetch::client::Client;
 use mc_fetch::credentials::Credentials;
-use mc_fetch::patience::Patience;
+use mc_fetch::stall_limit::StallLimit;
 use mc_fetch::proxies::Proxies;
 use mc_fetch::url::Url;
 use mc_remote::aws::Account;
@@ -22,11 +22,11 @@ use mc_remote::transports::oci::Oci;
 use mc_remote::transports::s3::S3;
 use tempfile::tempdir;
 
+use crate::action::Machine;
 use crate::attacks::{Attack, attacks};
 use crate::memory;
 use crate::rpc::{RpcServer, settings};
 use crate::shared_folder;
-use crate::step::Machine;
 use crate::web;
 
 /// Longest silence of a server.
@@ -41,7 +41,7 @@ const MOST: usize = 200 << 20;
 
 /// A client with little patience.
 pub(crate) fn client(credentials: Credentials) -> Client {
-    let patience = Patience {
+    let patience = StallLimit {
         connect: PATIENCE,
         idle: PATIENCE,
         n_retries: 1,
@@ -65,8 +65,8 @@ pub(crate) fn in_time<T: Send>(what: &str, work: impl FnOnce() -> T + Send) -> T
         let began = Instant::now();
         if ends.recv_timeout(LONGEST) == Err::<(), _>(RecvTimeoutError::Timeout) {
             // Past the harness, which keeps what tests print until they end.
-            let told = format!("{what}: nothing after {:?}\n", began.elapsed());
-            drop(std::io::stderr().write_all(told.as_bytes()));
+            let reported = format!("{what}: nothing after {:?}\n", began.elapsed());
+            drop(std::io::stderr().write_all(reported.as_bytes()));
             std::process::abort();
         }
         working.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))

@@ -22,10 +22,10 @@ use tonic::body::Body;
 use tonic::codegen::http::{HeaderMap, HeaderValue, Request, Response};
 use tonic::codegen::{BoxFuture, Bytes, Service};
 
+use crate::action;
 use crate::attacks::{Attack, message};
 use crate::flow::{Given, Stream};
 use crate::over_all_transports::PATIENCE;
-use crate::step;
 
 /// An answer: bytes, a piece again and again, and the end.
 #[derive(Clone)]
@@ -162,7 +162,7 @@ impl RpcServer {
 /// Settings for such a server, with little patience.
 pub(crate) fn settings(address: SocketAddr) -> Settings {
     let idle = PATIENCE;
-    Settings { connect: idle, idle, compress: true, compress_from: 1, ..step::settings(address) }
+    Settings { connect: idle, idle, compress: true, compress_from: 1, ..action::settings(address) }
 }
 
 /// Capabilities of a server that can do all.

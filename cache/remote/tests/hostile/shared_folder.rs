@@ -11,11 +11,11 @@ use mc_remote::download::Fetching;
 use mc_remote::transports::folder::Folder;
 use tempfile::tempdir;
 
+use crate::action::Machine;
 use crate::attacks::Attack;
 use crate::flow::Given;
 use crate::memory;
 use crate::over_all_transports::in_time;
-use crate::step::Machine;
 
 fn sharded(root: &Path, kind: &str, name: &str) -> PathBuf {
     root.join("blake3").join(kind).join(&name[..2]).join(name)
@@ -94,8 +94,8 @@ fn links_in_the_place_of_folders_lead_nothing_outside() {
         symlink(scene.home(), &link).unwrap();
         let maker = scene.machine("maker");
         let outputs = maker.run();
-        let told = in_time(planted, || maker.upload(&outputs)).unwrap_err().to_string();
-        assert!(told.contains("is a symbolic link to"), "{planted}: {told}");
+        let reported = in_time(planted, || maker.upload(&outputs)).unwrap_err().to_string();
+        assert!(reported.contains("is a symbolic link to"), "{planted}: {reported}");
         assert!(!matches!(scene.machine("user").lookup(), Ok(Some(_))), "{planted}");
         scene.assert_home_is_untouched(planted);
     }
@@ -140,8 +140,8 @@ fn what_is_planted_in_the_place_of_files_is_not_followed_opened_or_waited_for_an
             }
         }
         let user = scene.machine("user");
-        let told = in_time(planted, || user.lookup()).unwrap_err().to_string();
-        assert!(told.contains("sent what is no result"), "{planted}: {told}");
+        let reported = in_time(planted, || user.lookup()).unwrap_err().to_string();
+        assert!(reported.contains("sent what is no result"), "{planted}: {reported}");
         // It says nothing of the rest, so it is still asked, and what is made here takes the place of all that.
         assert_eq!(user.remote.failure(), None, "{planted}");
         user.run();
@@ -155,7 +155,7 @@ fn what_is_planted_in_the_place_of_files_is_not_followed_opened_or_waited_for_an
 }
 
 #[test]
-fn blobs_that_are_planted_are_told_of_and_made_here() {
+fn blobs_that_are_planted_are_reported_of_and_made_here() {
     let _alone = memory::alone();
     let scene = Scene::new();
     let maker = scene.machine("maker");
@@ -167,8 +167,8 @@ fn blobs_that_are_planted_are_told_of_and_made_here() {
     }
     let user = scene.machine("user");
     assert_eq!(in_time("links", || user.lookup()).unwrap(), None);
-    let told = user.remote.lie().unwrap();
-    assert!(told.contains("is a symbolic link to `/dev/zero`"), "{told}");
+    let reported = user.remote.invalid_response().unwrap();
+    assert!(reported.contains("is a symbolic link to `/dev/zero`"), "{reported}");
     assert_eq!(user.remote.failure(), None);
 }
 

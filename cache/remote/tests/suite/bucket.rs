@@ -11,8 +11,8 @@ use mc_remote::transport::Transport;
 use mc_remote::transports::s3::S3;
 use tempfile::tempdir;
 
+use crate::action::{Machine, client};
 use crate::server::{Fault, Request, Server};
-use crate::step::{Machine, client};
 
 const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
 
@@ -79,8 +79,11 @@ fn an_upload_that_fails_leaves_nothing_and_tells_no_signature() {
     server.fail(None);
     server.ask_for("nobody's");
     for error in [bucket.missing(&[blob]).unwrap_err(), bucket.put_result(&blob, b"x", &[]).unwrap_err()] {
-        let told = format!("{error} {error:?}");
-        assert!(!told.contains("Signature") && !told.contains("AKIA") && !told.contains(SECRET), "{told}");
+        let reported = format!("{error} {error:?}");
+        assert!(
+            !reported.contains("Signature") && !reported.contains("AKIA") && !reported.contains(SECRET),
+            "{reported}"
+        );
     }
 }
 
@@ -94,8 +97,8 @@ fn buckets_of_aws_have_a_host_each() {
         open("team", &[]).unwrap_err().to_string(),
         "`s3://team/mc`: It is not known where it is; set `AWS_REGION`"
     );
-    let told = open("team", &[("AWS_ENDPOINT_URL", "http://me:hush@h/")]).unwrap_err().to_string();
-    assert!(told.contains("endpoint") && !told.contains("hush"), "{told}");
+    let reported = open("team", &[("AWS_ENDPOINT_URL", "http://me:hush@h/")]).unwrap_err().to_string();
+    assert!(reported.contains("endpoint") && !reported.contains("hush"), "{reported}");
 }
 
 #[test]

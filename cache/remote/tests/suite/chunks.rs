@@ -5,9 +5,9 @@ use mc_ir::output::Outputs;
 use mc_remote::transports::grpc::settings::Settings;
 use tempfile::{TempDir, tempdir};
 
+use crate::action::Machine;
 use crate::grpc::{machine, settings};
 use crate::grpc_server::{Abilities, GrpcServer};
-use crate::step::Machine;
 
 /// An average chunk, and a file that consists of some three hundred.
 const CHUNK: u64 = 4096;
@@ -53,7 +53,7 @@ fn fetched(user: &Machine, expected: &Outputs) -> usize {
     let (before, _) = user.remote.traffic();
     assert_eq!(user.lookup().unwrap().as_ref(), Some(expected));
     assert!(user.holds(expected));
-    assert_eq!((user.remote.lie(), user.remote.failure()), (None, None));
+    assert_eq!((user.remote.invalid_response(), user.remote.failure()), (None, None));
     usize::try_from(user.remote.traffic().0 - before).unwrap()
 }
 

@@ -16,8 +16,8 @@ use mc_store::mapping::MappedFile;
 use mc_store::traits::{BlobStore, BlobWriter};
 use tempfile::tempdir;
 
+use crate::action::{Machine, client};
 use crate::server::{FAULTS, Fault, Server};
-use crate::step::{Machine, client};
 
 #[test]
 fn what_one_machine_made_is_a_hit_on_another() {
@@ -127,8 +127,8 @@ fn a_blob_that_came_damaged_is_sent_anew() {
     server.damage(5000);
     let user = Machine::new(&server.root(), &folder.path().join("b"));
     assert_eq!(user.lookup().unwrap(), None);
-    let lie = user.remote.lie().unwrap();
-    assert!(lie.contains("is not believed"), "{lie}");
+    let invalid_response = user.remote.invalid_response().unwrap();
+    assert!(invalid_response.contains("is not believed"), "{invalid_response}");
     assert_eq!(user.remote.failure(), None);
     user.run();
     user.upload(&outputs).unwrap();
@@ -187,7 +187,7 @@ fn a_server_that_gives_a_byte_at_a_time_is_given_up() {
     server.drip();
     let user = Machine::new(&server.root(), &folder.path().join("b"));
     assert_eq!(user.lookup().unwrap(), None);
-    assert!(user.remote.lie().is_some());
+    assert!(user.remote.invalid_response().is_some());
     assert!(server.n_requests() < 200, "{}", server.n_requests());
 }
 

@@ -18,9 +18,9 @@ use mc_remote::transports::grpc::transport::Grpc;
 use serde_json::Value;
 use tempfile::tempdir;
 
+use crate::action::Machine;
+pub(crate) use crate::action::settings;
 use crate::grpc_server::{Abilities, GrpcServer};
-use crate::step::Machine;
-pub(crate) use crate::step::settings;
 
 pub(crate) fn machine(settings: Settings, known: &Path) -> Machine {
     Machine::of(Box::new(Grpc::new(settings).unwrap()), known, Fetching::AtOnce)
@@ -65,7 +65,7 @@ fn our_digest_function_is_used_where_the_server_has_it() {
 }
 
 #[test]
-fn a_server_that_checks_with_another_function_than_it_names_is_told_of() {
+fn a_server_that_checks_with_another_function_than_it_names_is_reported_of() {
     let functions = vec![Function::Sha256, Function::Blake3];
     let server = GrpcServer::new(Abilities { functions, ..Abilities::default() });
     let folder = tempdir().unwrap();
@@ -225,7 +225,7 @@ fn every_call_leaves_a_line_and_no_header_does() {
 }
 
 #[test]
-fn blobs_come_when_they_are_read_and_a_loss_is_told() {
+fn blobs_come_when_they_are_read_and_a_loss_is_reported() {
     let server = GrpcServer::new(Abilities::default());
     let folder = tempdir().unwrap();
     let maker = machine(settings(server.address), &folder.path().join("a"));
@@ -310,7 +310,7 @@ fn a_result_counts_only_with_a_signature_where_the_team_asks_for_one() {
     maker.run();
     maker.upload(&outputs).unwrap();
     let user = new("d", false, true);
-    let signed = Trusted::read(&public).unwrap().vouchers().first().copied();
+    let signed = Trusted::read(&public).unwrap().attesters().first().copied();
     assert_eq!(user.found().unwrap(), Some((outputs.clone(), signed)));
     assert_eq!(user.remote.n_unsigned(), 0);
     // Whoever asks for no signature looks at none, and knows nobody who answers for the result.
@@ -343,13 +343,13 @@ fn whoever_signs_lacks_on_the_server_what_nobody_who_is_trusted_signed() {
     assert!(new("d", false, Some(Trusted::default())).0.lacks(&outputs));
 }
 
-// Made with `openssl genpkey -algorithm ed25519` and `openssl pkey -pubout`; they protect nothing.
+// LocalAction with `openssl genpkey -algorithm ed25519` and `openssl pkey -pubout`; they protect nothing.
 const PRIVATE: &str = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIPWMfuXZkU7MsXmTehb1J7/fSXn1iG2ri0FHk0+NN3mp\n-----END PRIVATE KEY-----\n";
 const PUBLIC: &str = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAv3Q0vU1qhOn8Nwfg/bsdFYshwifW+U461/3Pg29jerg=\n-----END PUBLIC KEY-----\n";
 
 #[cfg(unix)]
 #[test]
-fn a_server_that_refuses_what_a_helper_said_is_told_what_it_says_now() {
+fn a_server_that_refuses_what_a_helper_said_is_reported_what_it_says_now() {
     use std::os::unix::fs::PermissionsExt;
 
     let server = GrpcServer::new(Abilities { lets_in: Some("Bearer 2"), ..Abilities::default() });

@@ -11,10 +11,10 @@ use mc_remote::transports::grpc::settings::Settings;
 use mc_remote::transports::grpc::transport::Grpc;
 use tempfile::tempdir;
 
+use crate::action::Machine;
 use crate::frames::{FAULTS, Fault, Way};
 use crate::grpc::settings;
 use crate::grpc_server::{Abilities, GrpcServer};
-use crate::step::Machine;
 
 /// How long the client waits for a sign of the server when something is to go wrong, and how late a late frame is.
 const PATIENCE: Duration = Duration::from_millis(400);

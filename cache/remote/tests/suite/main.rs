@@ -1,7 +1,9 @@
 //! The team's cache against servers of its own, which do what a test tells them.
 
+mod action;
 mod bucket;
 mod chunks;
+mod corrupt_blob;
 mod execution;
 mod faults;
 mod frames;
@@ -10,7 +12,5 @@ mod grpc_faults;
 mod grpc_server;
 mod promises;
 mod registry;
-mod rot;
 mod server;
-mod step;
 mod workers;

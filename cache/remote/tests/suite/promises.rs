@@ -10,9 +10,9 @@ use mc_remote::signing::Signatures;
 use mc_remote::transports::grpc::transport::Grpc;
 use tempfile::{TempDir, tempdir};
 
+use crate::action::Machine;
 use crate::grpc::settings;
 use crate::grpc_server::{Abilities, GrpcServer};
-use crate::step::Machine;
 
 /// A machine that does not fetch what it need not, and keeps its notes on the server in a folder.
 fn lazy(server: &GrpcServer, folder: &TempDir) -> Machine {
@@ -48,7 +48,7 @@ fn what_was_promised_in_another_digest_function_is_a_promise_no_more() {
         assert_eq!(next.lookup().unwrap().as_ref(), Some(&outputs));
         next.bring(&outputs).unwrap();
         assert!(next.holds(&outputs));
-        assert_eq!((next.remote.n_lost(), next.remote.lie()), (0, None));
+        assert_eq!((next.remote.n_lost(), next.remote.invalid_response()), (0, None));
     }
 }
 

@@ -16,8 +16,8 @@ use mc_remote::transport::Transport;
 use mc_remote::transports::oci::Oci;
 use tempfile::tempdir;
 
+use crate::action::{Machine, client};
 use crate::server::Request;
-use crate::step::{Machine, client};
 
 /// A registry with a token service: who reads may be anybody, who sends must be `me`.
 #[derive(Default)]
@@ -125,8 +125,8 @@ impl Registry {
                 let mut named =
                     text.split("\"digest\":\"").skip(1).map(|rest| rest.split('"').next().unwrap());
                 if !named.all(|digest| self.blobs.contains_key(&format!("blobs/{digest}"))) {
-                    let told = br#"{"errors": [{"message": "blob unknown to registry"}]}"#;
-                    return say(stream, "400 MANIFEST_BLOB_UNKNOWN", "", told);
+                    let reported = br#"{"errors": [{"message": "blob unknown to registry"}]}"#;
+                    return say(stream, "400 MANIFEST_BLOB_UNKNOWN", "", reported);
                 }
                 self.manifests.insert(tag.to_owned(), body.clone());
                 say(stream, "201 Created", "", b"")
@@ -189,8 +189,8 @@ fn a_result_is_an_artifact_that_names_what_it_needs() {
         );
         stranger.run();
         registry.lock().unwrap().blobs.clear();
-        let told = stranger.upload(&outputs).unwrap_err().to_string();
-        assert!(told.contains("refused access") && !told.contains("guessed"), "{told}");
+        let reported = stranger.upload(&outputs).unwrap_err().to_string();
+        assert!(reported.contains("refused access") && !reported.contains("guessed"), "{reported}");
     }
 }
 
@@ -216,8 +216,11 @@ fn a_result_whose_blobs_are_gone_is_refused() {
     let repository = repository(&registry, Some("secret"));
     let key = DigestFunction::Sha256.digest(b"action");
     let gone = BlobDigest::new(DigestFunction::Sha256.digest(b"gone").hash, 4);
-    let told = repository.put_result(&key, b"result", &[gone]).unwrap_err().to_string();
-    assert!(told.contains("blob unknown to registry") && !told.contains("hidden-state"), "{told}");
+    let reported = repository.put_result(&key, b"result", &[gone]).unwrap_err().to_string();
+    assert!(
+        reported.contains("blob unknown to registry") && !reported.contains("hidden-state"),
+        "{reported}"
+    );
     assert_eq!(repository.result(&key).unwrap(), None);
     repository.write(&gone, b"gone").unwrap();
     repository.put_result(&key, b"result", &[gone]).unwrap();

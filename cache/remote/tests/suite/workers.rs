@@ -18,7 +18,7 @@ use mc_remote::download::Fetching;
 use mc_remote::error::RemoteError;
 use mc_remote::executor::{Answer, Executor, Task};
 use mc_remote::function::DigestFunction;
-use mc_remote::made::Made;
+use mc_remote::local_action::LocalAction;
 use mc_remote::notes::Notes;
 use mc_remote::notes::chunks::Chunks;
 use mc_remote::notes::known::Known;
@@ -27,7 +27,7 @@ use mc_remote::remote::Remote;
 use mc_remote::signing::Signatures;
 use mc_remote::transport::Transport;
 use mc_remote::transports::folder::Folder;
-use mc_remote::workers::{Outcome, Wishes, Workers};
+use mc_remote::workers::{Outcome, WorkerRequirements, Workers};
 use mc_store::memory::MemoryStore;
 use mc_store::traits::BlobStore;
 use prost::Message;
@@ -69,7 +69,7 @@ enum Instead {
     Forget,
     Queue,
     Refuse,
-    Lie,
+    InvalidResponse,
 }
 
 /// What a worker will do, the next last, and what it was asked for.
@@ -156,12 +156,13 @@ impl Executor for Worker {
                 }
                 return Ok(Answer::Missing(inputs.to_vec()));
             }
-            Some(Instead::Lie) | None => {}
+            Some(Instead::InvalidResponse) | None => {}
         }
         let joined = self.join(&action);
         let blob = BlobDigest::of(&joined);
         Folder::open(&self.folder).unwrap().write(&blob, &joined).unwrap();
-        let said = if matches!(instead, Some(Instead::Lie)) { BlobDigest::of(b"?") } else { blob };
+        let said =
+            if matches!(instead, Some(Instead::InvalidResponse)) { BlobDigest::of(b"?") } else { blob };
         let file = OutputFile {
             path: "out/joined".to_owned(),
             digest: Some(WireDigest { hash: said.hash.to_string(), size_bytes: blob.n_bytes as i64 }),
@@ -194,7 +195,7 @@ impl Machine {
         let shared = Shared::default();
         let worker = Worker { folder: folder.path().to_owned(), shared: shared.clone() };
         let transport = Box::new(Folder::open(folder.path()).unwrap());
-        let wishes = Wishes {
+        let requirements = WorkerRequirements {
             properties: vec![
                 ("gpu".to_owned(), "a100".to_owned()),
                 ("OSFamily".to_owned(), "linux".to_owned()),
@@ -213,7 +214,7 @@ impl Machine {
                 Fetching::AtOnce,
                 Signatures::default(),
             ),
-            workers: Workers::new(Box::new(worker), program, wishes),
+            workers: Workers::new(Box::new(worker), program, requirements),
             shared,
             folder,
             last,
@@ -237,7 +238,7 @@ impl Machine {
             [Output::File(first), Output::Composite(vec![b, c]), Output::File(BlobDigest::of(&self.last))];
         let piece = || Piece::whole(Arc::new(self.last.clone()));
         let source = |index: usize| (index == 2).then(|| Content { parts: vec![piece()] });
-        let made = Made { node: &node, inputs: &inputs, source: &source };
+        let made = LocalAction { node: &node, inputs: &inputs, source: &source };
         self.workers.execute(&self.remote, &self.store, &made, tags, &|| {}, &|| false).unwrap()
     }
 
@@ -260,7 +261,7 @@ fn workers_go_on_where_nobody_else_may_write_results() {
         Outputs::from([("out/joined".to_owned(), Output::File(machine.store.put_bytes(b"x").unwrap()))]);
     let label = Label::new(PackageId(String::new()), "step");
     let node = ActionNode::new(label, Box::new(Joined(Vec::new())), Vec::new());
-    let made = Made { node: &node, inputs: &[], source: &|_| None };
+    let made = LocalAction { node: &node, inputs: &[], source: &|_| None };
     assert!(machine.remote.upload(&machine.store, &made, &outputs).is_err());
     assert!(machine.remote.send_failure().is_some());
     assert!(matches!(machine.execute(), Outcome::Done(_)));
@@ -321,17 +322,17 @@ fn a_step_that_no_worker_takes_is_the_last_that_is_asked_for() {
 }
 
 #[test]
-fn failures_are_told_and_three_in_a_row_are_enough() {
+fn failures_are_reported_and_three_in_a_row_are_enough() {
     let machine = Machine::new();
     let fail = Instead::Fail("error: no such input\n  hint: none\n");
-    let told = "a `join` ended with exit code 1: error: no such input | hint: none";
+    let reported = "a `join` ended with exit code 1: error: no such input | hint: none";
     machine.will(&[fail.clone(), Instead::Refuse]);
-    assert_eq!(failure(machine.execute()), told);
+    assert_eq!(failure(machine.execute()), reported);
     assert_eq!(failure(machine.execute()), "DeadlineExceeded: too long");
     assert!(matches!(machine.execute(), Outcome::Done(_)));
     machine.will(&[fail.clone(), fail.clone(), fail]);
     for _ in 0..5 {
-        assert_eq!(failure(machine.execute()), told);
+        assert_eq!(failure(machine.execute()), reported);
     }
     assert_eq!(machine.n_asked(), 6);
 }
@@ -339,7 +340,7 @@ fn failures_are_told_and_three_in_a_row_are_enough() {
 #[test]
 fn a_result_whose_blob_is_not_there_is_none() {
     let machine = Machine::new();
-    machine.will(&[Instead::Lie]);
+    machine.will(&[Instead::InvalidResponse]);
     assert!(failure(machine.execute()).starts_with("a blob of its result is not there; if its workers read"));
 }
 
@@ -364,7 +365,7 @@ fn large_inputs_are_not_sent_unless_somebody_insists() {
 #[test]
 fn other_steps_stay_here() {
     let mut machine = Machine::new();
-    let wishes = Wishes {
+    let requirements = WorkerRequirements {
         properties: Vec::new(),
         queue: Duration::ZERO,
         run: Duration::ZERO,
@@ -373,7 +374,7 @@ fn other_steps_stay_here() {
     };
     let worker = Worker { folder: machine.folder.path().to_owned(), shared: machine.shared.clone() };
     let program = Piece::whole(Arc::new(PROGRAM.to_vec()));
-    machine.workers = Workers::new(Box::new(worker), program, wishes);
+    machine.workers = Workers::new(Box::new(worker), program, requirements);
     assert_eq!(machine.execute(), Outcome::Stays);
     assert_eq!(machine.n_asked(), 0);
 }

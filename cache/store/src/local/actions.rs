@@ -5,6 +5,7 @@ use std::path::Path;
 
 use mc_digest::digest::{ActionDigest, BlobDigest, Digest};
 
+use crate::attester::{self, Attester, Attesters};
 use crate::error::StoreError;
 use crate::local::corruption::Corruption;
 use crate::local::store::LocalStore;
@@ -12,7 +13,6 @@ use crate::local::sync_group::{Content, Written};
 use crate::publish::{MAX_NOTE, is_in_place_of, publish};
 use crate::record::{Kind, Reader, Writer, seal, unseal};
 use crate::traits::{ActionCache, Recorded};
-use crate::voucher::{self, Voucher, Vouchers};
 
 const KIND: Kind = *b"act2";
 
@@ -27,9 +27,14 @@ impl ActionCache for LocalStore {
         Ok((found == *digest).then_some(recorded))
     }
 
-    fn put(&self, digest: &ActionDigest, result: &[u8], voucher: Option<Voucher>) -> Result<(), StoreError> {
+    fn put(
+        &self,
+        digest: &ActionDigest,
+        result: &[u8],
+        attester: Option<Attester>,
+    ) -> Result<(), StoreError> {
         // Two processes that record at once may lose one of two vouchers, which costs a fetch or a run.
-        let recorded = Recorded::after(self.get(digest)?, result, voucher);
+        let recorded = Recorded::after(self.get(digest)?, result, attester);
         let (path, entry) = (self.layout.action(&digest.hash), encode(digest, &recorded));
         let file = publish(self.session.get()?, self.layout.folder(), &path, &entry)?;
         self.sync_later(Written { file, path, n_bytes: entry.len() as u64, content: Content::Result })
@@ -81,7 +86,7 @@ impl LocalStore {
 fn encode(digest: &ActionDigest, recorded: &Recorded) -> Vec<u8> {
     let mut writer = Writer::default();
     writer.blob_digest(&BlobDigest::new(digest.hash, digest.n_bytes)).sized(&recorded.result);
-    voucher::encode(&recorded.vouchers, &mut writer);
+    attester::encode(&recorded.attesters, &mut writer);
     seal(KIND, &writer.into_bytes())
 }
 
@@ -94,9 +99,9 @@ fn decode(sealed: &[u8]) -> Option<(ActionDigest, Recorded)> {
     let mut reader = Reader::new(body);
     let BlobDigest { hash, n_bytes } = reader.blob_digest()?;
     let result = reader.sized()?.to_vec();
-    let vouchers = if is_vouched { voucher::decode(&mut reader)? } else { Vouchers::new() };
+    let attesters = if is_vouched { attester::decode(&mut reader)? } else { Attesters::new() };
     reader.end()?;
-    Some((ActionDigest::new(hash, n_bytes), Recorded { result, vouchers }))
+    Some((ActionDigest::new(hash, n_bytes), Recorded { result, attesters }))
 }
 
 #[cfg(test)]
@@ -115,12 +120,12 @@ mod tests {
         let path = store.layout().action(&digest.hash);
         let session = store.session.get().unwrap();
         publish(session, store.layout().folder(), &path, &seal(UNVOUCHED, &writer.into_bytes())).unwrap();
-        let recorded = Recorded { result: b"result".to_vec(), vouchers: Vouchers::new() };
+        let recorded = Recorded { result: b"result".to_vec(), attesters: Attesters::new() };
         assert_eq!(store.get(&digest).unwrap(), Some(recorded));
         assert_eq!(store.verify().unwrap().actions.n_files, 1);
         // Made again, it is vouched for; forgotten, it is gone, also twice.
-        store.put(&digest, b"result", Some(Voucher::Here)).unwrap();
-        assert_eq!(store.get(&digest).unwrap().unwrap().vouchers, Vouchers::from([Voucher::Here]));
+        store.put(&digest, b"result", Some(Attester::Here)).unwrap();
+        assert_eq!(store.get(&digest).unwrap().unwrap().attesters, Attesters::from([Attester::Here]));
         for _ in 0..2 {
             store.forget(&digest).unwrap();
             assert_eq!(store.get(&digest).unwrap(), None);
@@ -134,10 +139,10 @@ mod tests {
             action: Vec<u8>, result: Vec<u8>, is_here: bool, keys: Vec<[u8; 32]>, workers: Vec<[u8; 32]>,
         ) {
             let digest = ActionDigest::of(&action);
-            let keys = keys.into_iter().map(|key| Voucher::Key(Digest::from_bytes(key)));
-            let workers = workers.into_iter().map(|address| Voucher::Workers(Digest::from_bytes(address)));
-            let vouchers = is_here.then_some(Voucher::Here).into_iter().chain(keys).chain(workers).collect();
-            let recorded = Recorded { result, vouchers };
+            let keys = keys.into_iter().map(|key| Attester::Key(Digest::from_bytes(key)));
+            let workers = workers.into_iter().map(|address| Attester::Workers(Digest::from_bytes(address)));
+            let attesters = is_here.then_some(Attester::Here).into_iter().chain(keys).chain(workers).collect();
+            let recorded = Recorded { result, attesters };
             prop_assert_eq!(decode(&encode(&digest, &recorded)), Some((digest, recorded)));
         }
     }

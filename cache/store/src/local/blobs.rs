@@ -394,11 +394,14 @@ mod tests {
                 fs::write(&blob, "wrong").unwrap();
                 store.contains(&digest).map(drop)
             };
-            let told = match attempts() {
+            let reported = match attempts() {
                 Err(error) => error.to_string(),
                 Ok(()) => panic!("`{link}` was followed"),
             };
-            assert!(told.contains(&format!("store/{link}` is a symbolic link to `../home`")), "{told}");
+            assert!(
+                reported.contains(&format!("store/{link}` is a symbolic link to `../home`")),
+                "{reported}"
+            );
             assert_eq!(fs::read_dir(dir.path().join("home")).unwrap().count(), 1);
         }
     }

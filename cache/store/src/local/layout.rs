@@ -17,8 +17,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use mc_digest::digest::Digest;
+use mc_files::file_observer::FileObserver;
 use mc_files::folder::Folder;
-use mc_files::witness::Witness;
 
 use crate::error::StoreError;
 use crate::sharded::sharded;
@@ -41,15 +41,15 @@ pub struct Layout {
 impl Layout {
     /// Checks that `root` is a store of the known format; makes it one if it is empty or absent.
     ///
-    /// * `witness`: sees what is done below the folder, in tests
+    /// * `observer`: sees what is done below the folder, in tests
     ///
     /// # Errors
     /// If the folder cannot be created or read, holds another format, or holds something else.
-    pub fn prepare(root: &Path, witness: Option<Arc<dyn Witness>>) -> Result<Self, StoreError> {
+    pub fn prepare(root: &Path, observer: Option<Arc<dyn FileObserver>>) -> Result<Self, StoreError> {
         // Absolute, so that a later change of the working directory does not move the store.
         let root = std::path::absolute(root).map_err(|source| StoreError::io("resolve", root, source))?;
         let folder = Folder::create(&root).map_err(|source| StoreError::io("create", &root, source))?;
-        let folder = folder.watched_by(witness);
+        let folder = folder.watched_by(observer);
         match folder.read(Path::new("VERSION"), MAX_VERSION) {
             Ok(found) => check_version(&root, &found)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {

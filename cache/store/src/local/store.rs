@@ -7,7 +7,7 @@ use crate::local::layout::Layout;
 use crate::local::sync_group::SyncGroup;
 use crate::local::verified::VerifiedMemo;
 use crate::session::LazySession;
-use mc_files::witness::Witness;
+use mc_files::file_observer::FileObserver;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -36,8 +36,8 @@ impl LocalStore {
     ///
     /// # Errors
     /// As [`Self::open`].
-    pub fn open_watched(root: &Path, witness: Option<Arc<dyn Witness>>) -> Result<Self, StoreError> {
-        let layout = Layout::prepare(root, witness)?;
+    pub fn open_watched(root: &Path, observer: Option<Arc<dyn FileObserver>>) -> Result<Self, StoreError> {
+        let layout = Layout::prepare(root, observer)?;
         let folder = layout.folder();
         let session = Arc::new(LazySession::new(Arc::clone(folder), layout.unfinished()));
         let verified = VerifiedMemo::open(folder, layout.verified_log(), &session)?;

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use mc_digest::digest::Digest;
 use mc_files::folder::Folder;
-use mc_files::refused::Refused;
+use mc_files::path_error::PathError;
 
 use crate::error::StoreError;
 use crate::publish::{MAX_NOTE, create_parent};
@@ -48,7 +48,9 @@ impl VerifiedMemo {
         let (log, is_too_long) = match base.read(log_path, MAX_NOTE) {
             Ok(log) => (log, false),
             Err(error) if error.kind() == io::ErrorKind::NotFound => (Vec::new(), false),
-            Err(error) if matches!(Refused::of(&error), Some(Refused::TooLarge { .. })) => (Vec::new(), true),
+            Err(error) if matches!(PathError::of(&error), Some(PathError::TooLarge { .. })) => {
+                (Vec::new(), true)
+            }
             Err(source) => return Err(StoreError::io("read", &base.at(log_path), source)),
         };
         let (stamps, n_entries) = decode_log(&log);
@@ -75,9 +77,9 @@ impl VerifiedMemo {
     /// Notes for other processes what this one believes. The caller has made the files durable: after a loss of power,
     /// a note about a file of which the bytes were lost would be believed.
     pub fn note(&self, files: &[(Digest, FileStamp)]) {
-        let is_believed = |(hash, stamp): &&(Digest, FileStamp)| self.trusts(hash, stamp);
+        let is_assumed = |(hash, stamp): &&(Digest, FileStamp)| self.trusts(hash, stamp);
         let entries: Vec<u8> =
-            files.iter().filter(is_believed).flat_map(|(hash, stamp)| encode(hash, stamp)).collect();
+            files.iter().filter(is_assumed).flat_map(|(hash, stamp)| encode(hash, stamp)).collect();
         if !entries.is_empty() {
             // A full disk or a read-only folder costs the next process a hashing, nothing else.
             drop(self.append(&entries));

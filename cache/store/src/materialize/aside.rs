@@ -62,7 +62,7 @@ impl LocalStore {
                 let n_read = match blob.read(&mut buffer) {
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                     Err(source) => {
-                        self.doubt_part(part)?;
+                        self.suspect_part(part)?;
                         return Err(StoreError::io("read", &blob_path, source));
                     }
                     Ok(n_read) => n_read,
@@ -109,11 +109,11 @@ impl LocalStore {
         if found == *part {
             return Ok(());
         }
-        self.doubt_part(part)?;
+        self.suspect_part(part)?;
         Err(StoreError::CorruptBlob { expected: *part, found, path: path.to_owned() })
     }
 
-    fn doubt_part(&self, part: &BlobDigest) -> Result<(), StoreError> {
+    fn suspect_part(&self, part: &BlobDigest) -> Result<(), StoreError> {
         crate::traits::BlobStore::doubt(self, part)
     }
 }

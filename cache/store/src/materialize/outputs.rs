@@ -73,7 +73,7 @@ struct Outputs {
 }
 
 /// A tree that is written aside.
-struct Aside<'a> {
+struct StagedTree<'a> {
     tree: Tree<'a>,
     made: UnfinishedFolder<'a>,
     unsynced: Vec<Unsynced>,
@@ -111,7 +111,7 @@ impl<'a> Group<'a> {
     }
 
     /// Writes a tree aside; `None` if it is in place and as it should be.
-    fn write(&'a self, tree: Tree<'a>) -> Result<Option<Aside<'a>>, StoreError> {
+    fn write(&'a self, tree: Tree<'a>) -> Result<Option<StagedTree<'a>>, StoreError> {
         check_paths(tree.files)?;
         let Outputs { root, .. } = self.outputs()?;
         refuse_link(root, tree.folder)?;
@@ -125,7 +125,7 @@ impl<'a> Group<'a> {
         made.folder
             .create_new_folder(target)
             .map_err(|source| StoreError::io("create", &made.folder.at(target), source))?;
-        let mut aside = Aside { tree, made, unsynced: Vec::new() };
+        let mut aside = StagedTree { tree, made, unsynced: Vec::new() };
         for file in tree.files {
             let path = target.join(&file.path);
             aside.unsynced.push(self.store.write_file(&aside.made.folder, &path, file)?);
@@ -137,10 +137,10 @@ impl<'a> Group<'a> {
     }
 
     /// Makes all files durable that were written. A tree of which one cannot be is an error from now on.
-    fn sync(&self, written: &mut [Result<Option<Aside<'a>>, StoreError>]) {
+    fn sync(&self, written: &mut [Result<Option<StagedTree<'a>>, StoreError>]) {
         let asides = || written.iter().flatten().flatten();
         let files: Vec<&File> = asides().flat_map(|aside| &aside.unsynced).map(|file| &file.file).collect();
-        let folders: Vec<File> = asides().flat_map(Aside::folders).collect();
+        let folders: Vec<File> = asides().flat_map(StagedTree::folders).collect();
         let all: Vec<&File> = files.iter().copied().chain(&folders).collect();
         let mut results = self.store.layout.folder().sync(&all).into_iter();
         for slot in written {
@@ -161,7 +161,7 @@ impl<'a> Group<'a> {
     /// Puts trees in place, and notes how they were left.
     fn place(
         &self,
-        written: Vec<Result<Option<Aside<'a>>, StoreError>>,
+        written: Vec<Result<Option<StagedTree<'a>>, StoreError>>,
     ) -> Vec<Result<Materialized, StoreError>> {
         let mut lock = None;
         let mut results = Vec::with_capacity(written.len());
@@ -189,7 +189,11 @@ impl<'a> Group<'a> {
         results
     }
 
-    fn place_one(&self, lock: &mut Option<LockedFolder>, aside: &Aside<'_>) -> Result<Placed, StoreError> {
+    fn place_one(
+        &self,
+        lock: &mut Option<LockedFolder>,
+        aside: &StagedTree<'_>,
+    ) -> Result<Placed, StoreError> {
         let LockedFolder { folder: root, .. } = match lock {
             Some(locked) => locked,
             None => lock.insert(lock_folder(&self.outputs()?.base, self.destination.root)?),
@@ -213,8 +217,8 @@ impl<'a> Group<'a> {
     }
 
     /// Makes the names of trees durable, and those of the folders above them.
-    fn sync_names(&self, root: &Folder, asides: &[Aside<'a>]) {
-        let above = |aside: &Aside<'a>| aside.tree.folder.ancestors().skip(1).map(Path::to_owned);
+    fn sync_names(&self, root: &Folder, asides: &[StagedTree<'a>]) {
+        let above = |aside: &StagedTree<'a>| aside.tree.folder.ancestors().skip(1).map(Path::to_owned);
         let paths: BTreeSet<PathBuf> = asides.iter().flat_map(above).collect();
         let below = paths.iter().filter(|path| !path.as_os_str().is_empty());
         let mut folders: Vec<File> =
@@ -231,7 +235,7 @@ impl<'a> Group<'a> {
         }
         let Destination { base, root } = self.destination;
         let opened = Folder::open(base).map_err(|source| StoreError::io("open", base, source))?;
-        let base = opened.watched_by(self.store.layout.folder().witness());
+        let base = opened.watched_by(self.store.layout.folder().observer());
         let root =
             base.create_folder(root).map_err(|source| StoreError::io("create", &base.at(root), source))?;
         Ok(self.outputs.get_or_init(|| Outputs { base, root: Arc::new(root) }))
@@ -262,7 +266,7 @@ impl<'a> Group<'a> {
     }
 }
 
-impl Aside<'_> {
+impl StagedTree<'_> {
     /// Makes the files durable that were written so far.
     fn sync(&mut self) -> Result<(), StoreError> {
         let files: Vec<&File> = self.unsynced.iter().map(|file| &file.file).collect();

@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 
 use mc_files::folder::Folder;
-use mc_files::refused::Refused;
+use mc_files::path_error::PathError;
 use mc_files::status::Kind;
 
 use crate::error::StoreError;
@@ -20,7 +20,7 @@ const OLD: &str = "old";
 /// Refuses to replace a link: what it leads to is not ours.
 pub(crate) fn refuse_link(root: &Folder, folder: &Path) -> Result<(), StoreError> {
     match root.folder(folder) {
-        Err(source) if matches!(Refused::of(&source), Some(Refused::Link { .. })) => {
+        Err(source) if matches!(PathError::of(&source), Some(PathError::Link { .. })) => {
             Err(StoreError::io("replace", &root.at(folder), source))
         }
         // A file in its place is replaced; whatever else is wrong is told by whoever writes.

@@ -457,7 +457,7 @@ fn one_slip_of_the_pen_is_one_mistake() {
 }
 
 #[test]
-fn what_a_rule_may_not_do_is_told_where_its_target_is() {
+fn what_a_rule_may_not_do_is_reported_where_its_target_is() {
     check_text(
         "note \"a\" file=\"n.txt\"\nrogue \"asks\"\nrogue \"declares\"\nrogue \"invents\"\nrogue \"reads\"\n",
         expect![[r#"

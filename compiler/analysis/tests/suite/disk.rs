@@ -51,7 +51,7 @@ impl Folder {
         let analysis = analyze(&self.db, &label(target));
         match &analysis.providers {
             Ok(providers) => providers.get::<Words>().unwrap().0.clone(),
-            Err(_) => analysis.faults.iter().map(|fault| fault.message.clone()).collect(),
+            Err(_) => analysis.rule_errors.iter().map(|rule_error| rule_error.message.clone()).collect(),
         }
     }
 }

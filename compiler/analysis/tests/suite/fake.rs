@@ -5,10 +5,10 @@ use mc_analysis::db::AnyRule;
 use mc_analysis::execution_log::ExecutionLog;
 use mc_analysis::memory::Memory;
 use mc_ir::attribute::Placed;
-use mc_ir::fault::Fault;
 use mc_ir::label::{Label, PackageId, Pattern};
 use mc_ir::provider::Providers;
 use mc_ir::rule::{Rule, RuleContext};
+use mc_ir::rule_error::RuleError;
 use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs, Presence, PropertySchema, ValueKind};
 use mc_ir::target::Target;
 
@@ -53,12 +53,12 @@ impl Rule for Note {
         &NOTE
     }
 
-    fn analyze(&self, ctx: &dyn RuleContext) -> Result<Providers, Vec<Fault>> {
+    fn analyze(&self, ctx: &dyn RuleContext) -> Result<Providers, Vec<RuleError>> {
         let file = ctx.record().value("file").expect("the schema asks for it");
         let path = file.value.as_text().expect("the schema says so");
         match ctx.read(path) {
             Ok(bytes) => Ok(Providers::default().with(Words(String::from_utf8_lossy(&bytes).into_owned()))),
-            Err(error) => Err(vec![Fault::new(file.place, "note::file", error.to_string())]),
+            Err(error) => Err(vec![RuleError::new(file.place, "note::file", error.to_string())]),
         }
     }
 }
@@ -78,7 +78,7 @@ impl Rule for Join {
         &JOIN
     }
 
-    fn analyze(&self, ctx: &dyn RuleContext) -> Result<Providers, Vec<Fault>> {
+    fn analyze(&self, ctx: &dyn RuleContext) -> Result<Providers, Vec<RuleError>> {
         let mut words = Vec::new();
         for Placed { value, .. } in ctx.record().labels() {
             let Ok(providers) = ctx.providers(&value) else {
@@ -103,7 +103,7 @@ impl Rule for Count {
         &COUNT
     }
 
-    fn analyze(&self, ctx: &dyn RuleContext) -> Result<Providers, Vec<Fault>> {
+    fn analyze(&self, ctx: &dyn RuleContext) -> Result<Providers, Vec<RuleError>> {
         let of = ctx.record().value("of").and_then(|of| of.value.as_label()).expect("the schema asks for it");
         let providers = ctx.providers(of).map_err(|_| Vec::new())?;
         let words = providers.get::<Words>().expect("every rule gives words");
@@ -122,11 +122,11 @@ impl Rule for Folder {
         &FOLDER
     }
 
-    fn analyze(&self, ctx: &dyn RuleContext) -> Result<Providers, Vec<Fault>> {
+    fn analyze(&self, ctx: &dyn RuleContext) -> Result<Providers, Vec<RuleError>> {
         let files = ctx.record().value("files").expect("the schema asks for it");
         match ctx.glob(files.value.as_text().expect("the schema says so")) {
             Ok(names) => Ok(Providers::default().with(Words(names.join(" ")))),
-            Err(error) => Err(vec![Fault::new(files.place, "folder::files", error.to_string())]),
+            Err(error) => Err(vec![RuleError::new(files.place, "folder::files", error.to_string())]),
         }
     }
 }
@@ -146,13 +146,17 @@ impl Rule for Pair {
         &PAIR
     }
 
-    fn expand(&self, target: Target) -> Result<Vec<Target>, Vec<Fault>> {
+    fn expand(&self, target: Target) -> Result<Vec<Target>, Vec<RuleError>> {
         let mut whole = target;
         let mut targets = Vec::new();
         for side in ["left", "right"] {
             let written = whole.record.children.remove(side).expect("the schema asks for it").remove(0);
             if written.argument().is_some_and(|path| path.value.as_text() == Some("never.txt")) {
-                return Err(vec![Fault::new(written.place, "pair::never", "`never.txt` is never a side")]);
+                return Err(vec![RuleError::new(
+                    written.place,
+                    "pair::never",
+                    "`never.txt` is never a side",
+                )]);
             }
             let label = Label::new(whole.label.package.clone(), format!("{}-{side}", whole.label.name));
             let mut part = mc_ir::attribute::Record::new(whole.record.place);
@@ -171,7 +175,7 @@ impl Rule for Pair {
         Ok(targets)
     }
 
-    fn analyze(&self, _ctx: &dyn RuleContext) -> Result<Providers, Vec<Fault>> {
+    fn analyze(&self, _ctx: &dyn RuleContext) -> Result<Providers, Vec<RuleError>> {
         Err(vec![])
     }
 }
@@ -213,7 +217,7 @@ impl Rule for Everything {
         &EVERYTHING
     }
 
-    fn analyze(&self, _ctx: &dyn RuleContext) -> Result<Providers, Vec<Fault>> {
+    fn analyze(&self, _ctx: &dyn RuleContext) -> Result<Providers, Vec<RuleError>> {
         Ok(Providers::default())
     }
 }
@@ -228,7 +232,7 @@ impl Rule for Rogue {
         &ROGUE
     }
 
-    fn expand(&self, target: Target) -> Result<Vec<Target>, Vec<Fault>> {
+    fn expand(&self, target: Target) -> Result<Vec<Target>, Vec<RuleError>> {
         let part = |label, rule| Target { label, rule, record: target.record.clone(), expanded_from: None };
         let part = match target.label.name.as_str() {
             "declares" => Some(part(label("//elsewhere:part"), "note")),
@@ -238,16 +242,16 @@ impl Rule for Rogue {
         Ok(part.into_iter().chain([target]).collect())
     }
 
-    fn analyze(&self, ctx: &dyn RuleContext) -> Result<Providers, Vec<Fault>> {
-        let fault = |text: String| vec![Fault::new(ctx.record().place, "rogue::read", text)];
+    fn analyze(&self, ctx: &dyn RuleContext) -> Result<Providers, Vec<RuleError>> {
+        let rule_error = |text: String| vec![RuleError::new(ctx.record().place, "rogue::read", text)];
         match ctx.label().name.as_str() {
             // Whoever goes on as if nothing had happened fails all the same.
             "asks" => {
                 Ok(ctx.providers(&label("//:a")).map_or_else(|_| Providers::default(), |_| unreachable!()))
             }
             "reads" => match ctx.read("../../etc/passwd") {
-                Ok(_) => Err(fault("It left the package".to_owned())),
-                Err(error) => Err(fault(error.to_string())),
+                Ok(_) => Err(rule_error("It left the package".to_owned())),
+                Err(error) => Err(rule_error(error.to_string())),
             },
             _ => Ok(Providers::default()),
         }

@@ -10,10 +10,10 @@ use mc_analysis::db::AnyRule;
 use mc_analysis::disk::Disk;
 use mc_analysis::needed::needed;
 use mc_ir::attribute::Place;
-use mc_ir::fault::Fault;
 use mc_ir::origin::Origin;
 use mc_ir::provider::Providers;
 use mc_ir::rule::{Rule, RuleContext};
+use mc_ir::rule_error::RuleError;
 use mc_ir::schema::{Arguments, NodeSchema, Presence, PropertySchema, ValueKind};
 
 use crate::fake::{Words, label, pattern};
@@ -41,13 +41,13 @@ impl Rule for Far {
         &FAR
     }
 
-    fn analyze(&self, ctx: &dyn RuleContext) -> Result<Providers, Vec<Fault>> {
+    fn analyze(&self, ctx: &dyn RuleContext) -> Result<Providers, Vec<RuleError>> {
         let from = ctx.record().property("from").and_then(|from| from.value.as_text()).unwrap_or_default();
-        let fault = |message: String| vec![Fault::new(Place(0), "far::fetched", message)];
+        let rule_error = |message: String| vec![RuleError::new(Place(0), "far::fetched", message)];
         let origin = Origin::http(from, vec!["a".to_owned()]);
-        let folder = ctx.fetched(&origin).map_err(|error| fault(error.to_string()))?;
-        let names = ctx.list(&folder).map_err(|error| fault(error.to_string()))?;
-        let bytes = ctx.read(&format!("{folder}/a")).map_err(|error| fault(error.to_string()))?;
+        let folder = ctx.fetched(&origin).map_err(|error| rule_error(error.to_string()))?;
+        let names = ctx.list(&folder).map_err(|error| rule_error(error.to_string()))?;
+        let bytes = ctx.read(&format!("{folder}/a")).map_err(|error| rule_error(error.to_string()))?;
         let source = ctx.source(&format!("{folder}/a")).path;
         assert!(source.is_absolute() && source.exists(), "{}", source.display());
         for outside in [format!("{folder}/../a"), format!("{folder}x"), "/etc/passwd".to_owned()] {
@@ -78,7 +78,7 @@ fn a_rule_reads_in_the_folder_that_it_was_told_of_and_no_other() {
     let found = analyze(&db, &label("//:f"));
     assert_eq!(found.providers.as_ref().unwrap().get::<Words>().unwrap().0, "a: inside");
     let refused = analyze(&db, &label("//:g"));
-    assert_eq!(refused.faults[0].message, "http \"https://there/\" is far away");
+    assert_eq!(refused.rule_errors[0].message, "http \"https://there/\" is far away");
 
     let targets = needed(&db, &[pattern("//...")]).unwrap();
     let names: BTreeSet<&str> = targets.iter().map(|target| target.label.name.as_str()).collect();

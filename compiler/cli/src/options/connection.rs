@@ -8,7 +8,7 @@ use mc_driver::settings::connection::Connection;
 use mc_driver::settings::remote::RemoteChoices;
 use mc_remote::function::DigestFunction;
 
-use crate::options::duration::{duration, patience};
+use crate::options::duration::{duration, stall_limit};
 
 /// Options for connections to the remote cache and to workers.
 #[derive(Args, Clone, Debug, Default)]
@@ -34,7 +34,7 @@ pub(crate) struct ConnectionOptions {
     pub(crate) remote_digest_function: Option<DigestName>,
 
     /// Give a connection to the team's cache up after so long [default: 5]
-    #[arg(long, global = true, value_name = "SECONDS", value_parser = patience)]
+    #[arg(long, global = true, value_name = "SECONDS", value_parser = stall_limit)]
     pub(crate) remote_connect_timeout: Option<Duration>,
 
     /// Ask the team's cache again so often after a failure that may pass [default: 3]
@@ -46,7 +46,7 @@ pub(crate) struct ConnectionOptions {
     pub(crate) remote_max_connections: Option<u16>,
 
     /// Give the team's cache up when it says nothing for so long [default: 60]
-    #[arg(long, global = true, value_name = "SECONDS", value_parser = patience)]
+    #[arg(long, global = true, value_name = "SECONDS", value_parser = stall_limit)]
     pub(crate) remote_timeout: Option<Duration>,
 
     /// Try a connection over which gRPC is spoken so often while an answer is waited for; 0 for never [default: 30]

@@ -27,7 +27,7 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
 ///
 /// # Errors
 /// What was expected.
-pub(crate) fn patience(text: &str) -> Result<Duration, String> {
+pub(crate) fn stall_limit(text: &str) -> Result<Duration, String> {
     let duration = duration(text)?;
     if duration.is_zero() {
         return Err("expected at least one second".to_owned());
@@ -48,6 +48,6 @@ mod tests {
         for text in ["", "s", "-1", "+1", "1.5s", "5 m", "500ms", "99999999999", "9999999999999999999d"] {
             assert!(duration(text).is_err(), "{text}");
         }
-        assert!(patience("0s").is_err() && patience("1s").is_ok());
+        assert!(stall_limit("0s").is_err() && stall_limit("1s").is_ok());
     }
 }

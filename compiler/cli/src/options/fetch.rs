@@ -8,7 +8,7 @@ use mc_driver::settings::fetch::{FetchSettings, PATIENCE};
 use mc_fetch::origins::hugging_face;
 use mc_fetch::url::Url;
 
-use crate::options::duration::patience;
+use crate::options::duration::stall_limit;
 use crate::options::environment::{access, variable};
 
 /// Options for fetching files of declared origins.
@@ -23,7 +23,7 @@ pub(crate) struct FetchOptions {
     pub(crate) credential_helper: Option<PathBuf>,
 
     /// Give a server up that says nothing for so long [default: 60]
-    #[arg(long, global = true, value_name = "SECONDS", value_parser = patience)]
+    #[arg(long, global = true, value_name = "SECONDS", value_parser = stall_limit)]
     pub(crate) fetch_timeout: Option<Duration>,
 }
 

@@ -176,8 +176,8 @@ fn verified(text: &str) -> Result<bool, String> {
 fn regex(text: &str) -> Result<Regex, String> {
     // The library repeats the expression on lines of its own; what is wrong with it is on the last.
     let reason = |error: regex::Error| {
-        let told = error.to_string();
-        told.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
+        let reported = error.to_string();
+        reported.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
     };
     Regex::new(text).map_err(reason)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Args;
 use mc_driver::settings::workers::WorkerSettings;
 
-use crate::options::duration::patience;
+use crate::options::duration::stall_limit;
 use crate::report::Report;
 
 /// Options for workers that run actions.
@@ -28,11 +28,11 @@ pub(crate) struct WorkerOptions {
     pub(crate) remote_default_exec_properties: Vec<(String, String)>,
 
     /// Do a step here that no worker takes for so long [default: 60]
-    #[arg(long, global = true, value_name = "SECONDS", value_parser = patience)]
+    #[arg(long, global = true, value_name = "SECONDS", value_parser = stall_limit)]
     pub(crate) remote_queue_timeout: Option<Duration>,
 
     /// Do a step here that a worker runs for so long in vain [default: 3600]
-    #[arg(long, global = true, value_name = "SECONDS", value_parser = patience)]
+    #[arg(long, global = true, value_name = "SECONDS", value_parser = stall_limit)]
     pub(crate) remote_execution_timeout: Option<Duration>,
 
     /// Do a step here that workers could not do, instead of failing [default: true]

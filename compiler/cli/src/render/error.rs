@@ -170,7 +170,7 @@ fn fetching(error: &FetchingError) -> Report {
                 .because(names(origins))
                 .hint("Run `mc lock`")
         }
-        FetchingError::Refused { origin, now, .. } => {
+        FetchingError::PathError { origin, now, .. } => {
             let now = now.as_ref().map(|now| format!("Write `{now}`, which is where it is now"));
             Report::usage(error).at(origin).maybe_hint(now.as_ref())
         }

@@ -16,17 +16,17 @@ use crate::report::Report;
 /// Shows a failure.
 pub(crate) fn tell(invocation: &Invocation, failure: Failure) -> Exit {
     match failure {
-        Failure::Report(report) => tell_report(invocation, &report),
+        Failure::Report(report) => print_report(invocation, &report),
         Failure::Error(error) => match *error {
             Error::Declaration(DeclarationError::Wrong(diagnostics)) => refuse(invocation, &diagnostics),
-            Error::Inspect(InspectError::Unbuilt(unbuilt)) => tell_unbuilt(invocation, &unbuilt),
-            other => tell_report(invocation, &error::report(&other)),
+            Error::Inspect(InspectError::Unbuilt(unbuilt)) => report_unbuilt(invocation, &unbuilt),
+            other => print_report(invocation, &error::report(&other)),
         },
     }
 }
 
 /// Writes failures of a build.
-pub(crate) fn tell_errors(invocation: &Invocation, failures: &[BuildFailure], is_interrupted: bool) {
+pub(crate) fn report_errors(invocation: &Invocation, failures: &[BuildFailure], is_interrupted: bool) {
     for failure in failures {
         invocation.error(&error::build_failure(failure));
     }
@@ -40,7 +40,7 @@ pub(crate) fn json_errors(failures: &[BuildFailure]) -> Vec<serde_json::Value> {
     failures.iter().map(|failure| error::build_failure(failure).json()).collect()
 }
 
-fn tell_report(invocation: &Invocation, report: &Report) -> Exit {
+fn print_report(invocation: &Invocation, report: &Report) -> Exit {
     invocation.error(report);
     if invocation.is_json() {
         invocation.json(&json!({ "status": report.exit.word(), "errors": [report.json()] }));
@@ -48,9 +48,9 @@ fn tell_report(invocation: &Invocation, report: &Report) -> Exit {
     report.exit
 }
 
-fn tell_unbuilt(invocation: &Invocation, unbuilt: &Unbuilt) -> Exit {
+fn report_unbuilt(invocation: &Invocation, unbuilt: &Unbuilt) -> Exit {
     let Unbuilt { failures, is_interrupted } = unbuilt;
-    tell_errors(invocation, failures, *is_interrupted);
+    report_errors(invocation, failures, *is_interrupted);
     let exit = if *is_interrupted { Exit::Interrupted } else { Exit::Failed };
     if invocation.is_json() {
         invocation.json(&json!({ "status": exit.word(), "errors": json_errors(failures) }));

@@ -52,10 +52,11 @@ impl<'a> Progress<'a> {
     }
 
     fn traffic(&self, server: &str, n_bytes_down: u64, n_bytes_up: u64) {
-        let told = [("fetched", n_bytes_down), ("sent", n_bytes_up)];
-        let told = told.into_iter().filter(|(_, n_bytes)| *n_bytes > 0);
-        let told: Vec<String> = told.map(|(word, n_bytes)| format!("{word} {}", size(n_bytes))).collect();
-        self.streams.note(&format!("{server}: {}\n", told.join(", ")));
+        let reported = [("fetched", n_bytes_down), ("sent", n_bytes_up)];
+        let reported = reported.into_iter().filter(|(_, n_bytes)| *n_bytes > 0);
+        let reported: Vec<String> =
+            reported.map(|(word, n_bytes)| format!("{word} {}", size(n_bytes))).collect();
+        self.streams.note(&format!("{server}: {}\n", reported.join(", ")));
     }
 }
 

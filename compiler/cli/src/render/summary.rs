@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use mc_driver::build::tally::{Fate, RAN, Tally};
+use mc_driver::build::tally::{ActionOutcome, RAN, Tally};
 use serde_json::{Value, json};
 
 use crate::render::plural::plural;
@@ -10,21 +10,21 @@ use crate::render::plural::plural;
 /// One line such as `45 actions: 44 hits, 1 ran (1 tensor)`.
 pub(crate) fn line(tally: &Tally) -> String {
     let n_actions = tally.n_actions();
-    let n_fetched = tally.count(Fate::Fetched);
-    let n_hits = tally.count(Fate::Hit) + n_fetched;
+    let n_fetched = tally.count(ActionOutcome::Fetched);
+    let n_hits = tally.count(ActionOutcome::Hit) + n_fetched;
     let fetched = if n_fetched == 0 { String::new() } else { format!(" ({n_fetched} remote)") };
-    let n_remote = tally.count(Fate::RanRemotely);
+    let n_remote = tally.count(ActionOutcome::RanRemotely);
     let remote = if n_remote == 0 { String::new() } else { format!(", {n_remote} of them on workers") };
     let mut line = format!(
         "{n_actions} action{}: {n_hits} hit{}{fetched}, {} ran{}{remote}",
         plural(n_actions),
         plural(n_hits),
-        tally.count(Fate::Ran) + n_remote,
+        tally.count(ActionOutcome::Ran) + n_remote,
         kinds(&tally.by_kind(RAN))
     );
-    let n_failed = tally.count(Fate::Failed);
+    let n_failed = tally.count(ActionOutcome::Failed);
     if n_failed > 0 {
-        line.push_str(&format!(", {n_failed} failed{}", kinds(&tally.by_kind(&[Fate::Failed]))));
+        line.push_str(&format!(", {n_failed} failed{}", kinds(&tally.by_kind(&[ActionOutcome::Failed]))));
     }
     line
 }
@@ -33,14 +33,14 @@ pub(crate) fn line(tally: &Tally) -> String {
 pub(crate) fn json(tally: &Tally) -> Value {
     json!({
         "total": tally.n_actions(),
-        "hits": tally.count(Fate::Hit) + tally.count(Fate::Fetched),
-        "remote_hits": tally.count(Fate::Fetched),
-        "ran": tally.count(Fate::Ran) + tally.count(Fate::RanRemotely),
-        "ran_remotely": tally.count(Fate::RanRemotely),
-        "failed": tally.count(Fate::Failed),
-        "hits_by_kind": tally.by_kind(&[Fate::Hit]),
+        "hits": tally.count(ActionOutcome::Hit) + tally.count(ActionOutcome::Fetched),
+        "remote_hits": tally.count(ActionOutcome::Fetched),
+        "ran": tally.count(ActionOutcome::Ran) + tally.count(ActionOutcome::RanRemotely),
+        "ran_remotely": tally.count(ActionOutcome::RanRemotely),
+        "failed": tally.count(ActionOutcome::Failed),
+        "hits_by_kind": tally.by_kind(&[ActionOutcome::Hit]),
         "ran_by_kind": tally.by_kind(RAN),
-        "failed_by_kind": tally.by_kind(&[Fate::Failed]),
+        "failed_by_kind": tally.by_kind(&[ActionOutcome::Failed]),
     })
 }
 
@@ -65,19 +65,19 @@ mod tests {
     #[test]
     fn steps_are_counted_once_and_by_kind() {
         let mut tally = Tally::default();
-        tally.add(digest("a"), "tensor", Fate::Ran);
-        tally.add(digest("a"), "tensor", Fate::Hit);
-        tally.add(digest("b"), "gguf", Fate::Hit);
-        tally.add(digest("c"), "tensor", Fate::Hit);
+        tally.add(digest("a"), "tensor", ActionOutcome::Ran);
+        tally.add(digest("a"), "tensor", ActionOutcome::Hit);
+        tally.add(digest("b"), "gguf", ActionOutcome::Hit);
+        tally.add(digest("c"), "tensor", ActionOutcome::Hit);
         assert_eq!(line(&tally), "3 actions: 2 hits, 1 ran (1 tensor)");
         assert_eq!(json(&tally)["ran_by_kind"]["tensor"], 1);
         assert_eq!(json(&tally)["hits_by_kind"]["gguf"], 1);
-        assert_eq!(tally.fate(digest("a")), Some(Fate::Ran));
-        tally.add(digest("a"), "tensor", Fate::Failed);
-        tally.add(digest("a"), "tensor", Fate::Ran);
-        tally.add(digest("d"), "bundle", Fate::Failed);
+        assert_eq!(tally.outcome(digest("a")), Some(ActionOutcome::Ran));
+        tally.add(digest("a"), "tensor", ActionOutcome::Failed);
+        tally.add(digest("a"), "tensor", ActionOutcome::Ran);
+        tally.add(digest("d"), "bundle", ActionOutcome::Failed);
         assert_eq!(line(&tally), "4 actions: 2 hits, 1 ran (1 tensor), 1 failed (1 bundle)");
-        tally.add(digest("e"), "tensor", Fate::RanRemotely);
+        tally.add(digest("e"), "tensor", ActionOutcome::RanRemotely);
         assert_eq!(
             line(&tally),
             "5 actions: 2 hits, 2 ran (2 tensor), 1 of them on workers, 1 failed (1 bundle)"

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::invocation::Invocation;
-use crate::render::failure::{json_errors, tell_errors};
+use crate::render::failure::{json_errors, report_errors};
 use crate::render::gates;
 use crate::render::progress::Progress;
 use crate::render::size::size;
@@ -42,7 +42,7 @@ impl Run for Build {
         let mut engine = invocation.engine(&store, &declarations.remote_cache(), &progress)?;
         let workspace = declarations.workspace();
         let Outputs { finished, published, warnings } = build_outputs(&mut engine, workspace, targets)?;
-        tell_errors(invocation, &finished.failures, finished.is_interrupted);
+        report_errors(invocation, &finished.failures, finished.is_interrupted);
         if invocation.is_json() {
             invocation.json(&document(&engine, &finished, &published, &texts(&warnings))?);
         } else {

@@ -19,11 +19,11 @@ use crate::verb::Run;
 #[derive(Args)]
 pub(crate) struct Cache {
     #[command(subcommand)]
-    what: What,
+    what: CacheCommand,
 }
 
 #[derive(Subcommand)]
-enum What {
+enum CacheCommand {
     /// Count what is in the store
     Stats,
     /// Read everything and compare it with its digests; exit code 1 when something was damaged
@@ -34,13 +34,13 @@ impl Run for Cache {
     fn run(&self, invocation: &Invocation) -> Result<Exit, Failure> {
         let store = invocation.options.store();
         match self.what {
-            What::Stats => {
+            CacheCommand::Stats => {
                 let contents = count(&store)?;
                 let rows = [("fetched", contents.fetched), ("on their way", contents.unfinished)];
                 tell(invocation, store.dir()?, &contents.stats, &rows, &[]);
                 Ok(Exit::Done)
             }
-            What::Verify => {
+            CacheCommand::Verify => {
                 let verified = verify(&store)?;
                 for text in &verified.damaged {
                     invocation.warn(text);

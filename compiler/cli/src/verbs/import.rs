@@ -27,11 +27,11 @@ const MAX_BYTES: u64 = 1 << 20;
 #[derive(Args)]
 pub(crate) struct Import {
     #[command(subcommand)]
-    what: What,
+    what: ImportCommand,
 }
 
 #[derive(Subcommand)]
-enum What {
+enum ImportCommand {
     /// A merge of models as mergekit declares it
     Mergekit {
         /// The YAML file
@@ -45,7 +45,7 @@ enum What {
 
 impl Run for Import {
     fn run(&self, invocation: &Invocation) -> Result<Exit, Failure> {
-        let What::Mergekit { file, to } = &self.what;
+        let ImportCommand::Mergekit { file, to } = &self.what;
         let text = read(file)?;
         let name = file.file_stem().map(|stem| stem.to_string_lossy()).unwrap_or_default();
         let file_name = file.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
@@ -73,10 +73,10 @@ impl Run for Import {
 }
 
 fn read(file: &Path) -> Result<String, Report> {
-    let told = |because: &dyn std::fmt::Display| {
+    let reported = |because: &dyn std::fmt::Display| {
         Report::failed(format!("Cannot read `{}`", file.display())).because(because)
     };
-    regular::read_text(file, MAX_BYTES).map_err(|error| told(&error))
+    regular::read_text(file, MAX_BYTES).map_err(|error| reported(&error))
 }
 
 /// Writes a file that is not there yet; whole, or not at all.

@@ -60,7 +60,7 @@ impl Run for Inspect {
                 invocation.json(&listing::json(&listing, &self.source, parts));
             }
             Ok(Some(listing)) => invocation.streams.result(&listing::text(&listing, &self.source, parts)),
-            Ok(None) if object::hash(&self.source).is_some() => self.tell_data(invocation, &head, n_bytes),
+            Ok(None) if object::hash(&self.source).is_some() => self.report_data(invocation, &head, n_bytes),
             Ok(None) => {
                 let start = head.get(..4.min(head.len())).unwrap_or_default().escape_ascii();
                 let source_name = self.source.clone();
@@ -95,7 +95,7 @@ impl Inspect {
     }
 
     /// Objects of the store may be anything; of those that we do not know, size and beginning are shown.
-    fn tell_data(&self, invocation: &Invocation, head: &[u8], n_bytes: u64) {
+    fn report_data(&self, invocation: &Invocation, head: &[u8], n_bytes: u64) {
         let text = String::from_utf8_lossy(&head[..head.len().min(PREVIEW)]);
         if invocation.is_json() {
             invocation

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::invocation::Invocation;
-use crate::render::failure::{json_errors, tell_errors};
+use crate::render::failure::{json_errors, report_errors};
 use crate::render::gates;
 use crate::render::plural::plural;
 use crate::render::progress::Progress;
@@ -32,7 +32,7 @@ impl Run for Test {
         targets.retain(|target| !target.providers.gates.is_empty());
         let mut engine = invocation.engine(&store, &declarations.remote_cache(), &progress)?;
         let Gates { finished, warnings } = build_gates(&mut engine, targets)?;
-        tell_errors(invocation, &finished.failures, finished.is_interrupted);
+        report_errors(invocation, &finished.failures, finished.is_interrupted);
         let exit = Exit::of_build(&finished);
         if invocation.is_json() {
             invocation.json(&json!({

@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn mistaken_arguments_are_told() {
+    fn mistaken_arguments_are_reported() {
         let unknown = parse_quote!(
             #[content("w")]
             struct W {

@@ -7,19 +7,19 @@ use mc_digest::digest::Digest;
 use mc_digest::hasher::Hasher;
 use mc_execute::build::build;
 use mc_execute::built::Built;
-use mc_execute::doubts::Doubts;
 use mc_execute::fetch::output_content;
 use mc_execute::options::Options;
 use mc_execute::remote::RemoteResults;
 use mc_execute::services::Services;
+use mc_execute::suspect_results::SuspectResults;
 use mc_ir::action::{Artifact, Content, Piece};
 use mc_ir::graph::ActionGraph;
 use mc_ir::output::Output;
 use mc_remote::lazy::LazyStore;
 use mc_rules::evaluate::verdict::Verdict;
+use mc_store::attester::Trust;
 use mc_store::local::store::LocalStore;
 use mc_store::traits::BlobStore;
-use mc_store::voucher::Trust;
 
 use crate::build::error::EngineError;
 use crate::build::failure::BuildFailure;
@@ -41,7 +41,7 @@ pub struct Engine<'a> {
     /// The vouchers that count.
     trust: Trust,
     /// Results and blobs that turned out to be wrong in the builds so far.
-    doubts: Doubts,
+    suspects: SuspectResults,
     interrupt: Arc<Interrupt>,
     pub(crate) events: &'a dyn EventSink,
 }
@@ -80,8 +80,8 @@ impl<'a> Engine<'a> {
         };
         let BuildSettings { n_jobs, on_failure, on_miss, .. } = *settings;
         let options = Options { n_jobs, on_failure, on_miss };
-        let (doubts, interrupt) = (Doubts::default(), Arc::clone(interrupt));
-        Ok(Self { store, options, remote_cache, trust, doubts, interrupt, events })
+        let (suspects, interrupt) = (SuspectResults::default(), Arc::clone(interrupt));
+        Ok(Self { store, options, remote_cache, trust, suspects, interrupt, events })
     }
 
     /// Ends the work with the remote cache: waits for what is sent. What did no harm is an event, and returned.
@@ -92,11 +92,11 @@ impl<'a> Engine<'a> {
         let ended = remote_cache.finish(self.events);
         ended.warnings.iter().for_each(|warning| self.events.event(Event::Warning(warning)));
         if let Some(failure) = ended.failure {
-            let is_told = |failure: &BuildFailure| match failure {
+            let is_reported = |failure: &BuildFailure| match failure {
                 BuildFailure::Action { error, .. } => remote_cache.is_blamed_for(error),
                 BuildFailure::Publish { .. } | BuildFailure::RemoteCache(_) => false,
             };
-            failures.retain(|failure| !is_told(failure));
+            failures.retain(|failure| !is_reported(failure));
             failures.push(BuildFailure::RemoteCache(failure));
         }
         ended.warnings
@@ -117,7 +117,7 @@ impl<'a> Engine<'a> {
         let (mut n_tries, mut n_ran) = (0, 0);
         loop {
             let n_lost = self.remote_cache.as_ref().map_or(0, |cache| cache.remote.n_lost());
-            let n_reasons = self.doubts.n_reasons();
+            let n_reasons = self.suspects.n_reasons();
             let mut built = self.build_once(&graph, tally)?;
             n_tries += 1;
             // Whoever interrupted it does not want to wait for what would come.
@@ -129,7 +129,7 @@ impl<'a> Engine<'a> {
             }
             if !built.is_interrupted && self.is_worth_another_try(n_lost, n_reasons, n_tries) {
                 // What comes now may take long, and the reason may be all that somebody wants to know.
-                self.warn_of_doubts();
+                self.warn_of_suspects();
                 n_ran += built.n_ran;
                 continue;
             }
@@ -148,7 +148,7 @@ impl<'a> Engine<'a> {
         let cache = self.remote_cache.as_ref();
         let has_lost = cache.is_some_and(|cache| cache.is_worth_another_try(n_lost, n_tries));
         let is_over = cache.is_some_and(RemoteResults::is_over);
-        has_lost || !is_over && n_tries < MAX_TRIES && self.doubts.n_reasons() > n_reasons
+        has_lost || !is_over && n_tries < MAX_TRIES && self.suspects.n_reasons() > n_reasons
     }
 
     fn build_once(&self, graph: &ActionGraph, tally: &Mutex<Tally>) -> Result<Built, EngineError> {
@@ -171,7 +171,7 @@ impl<'a> Engine<'a> {
             store: lazy.as_ref().map_or(&*self.store, |lazy| lazy as &dyn BlobStore),
             actions: &*self.store,
             trust: &self.trust,
-            doubts: &self.doubts,
+            suspects: &self.suspects,
             memo: self.store.input_memo(),
             remote: self.remote_cache.as_ref().map(|cache| cache as &dyn RemoteResults),
             cancelled: self.interrupt.flag(),
@@ -246,11 +246,11 @@ impl<'a> Engine<'a> {
     /// Warns once about everything in the store that turned out to be damaged, and about results that were of no use.
     pub fn warn_of_damage(&self) {
         warn_of_damage(&self.store, self.events);
-        self.warn_of_doubts();
+        self.warn_of_suspects();
     }
 
-    fn warn_of_doubts(&self) {
-        for doubt in self.doubts.take_warnings() {
+    fn warn_of_suspects(&self) {
+        for doubt in self.suspects.take_warnings() {
             self.events.event(Event::Warning(&Warning::Doubted(doubt)));
         }
     }

@@ -13,7 +13,7 @@ use crate::build::engine::{Engine, Pass};
 use crate::build::error::EngineError;
 use crate::build::failure::BuildFailure;
 use crate::build::publish::path_below_out;
-use crate::build::tally::{Fate, Tally};
+use crate::build::tally::{ActionOutcome, Tally};
 use crate::declarations::Wanted;
 use crate::event::Event;
 
@@ -174,7 +174,7 @@ impl Finished {
                 let verdict = engine.verdict(output)?;
                 is_missed |= !verdict.passed;
                 if !self.gates.iter().any(|judged| judged.artifact == *gate) {
-                    let is_cached = self.tally.fate(gate.node.structure()) == Some(Fate::Hit);
+                    let is_cached = self.tally.outcome(gate.node.structure()) == Some(ActionOutcome::Hit);
                     let (label, artifact) = (target.label.clone(), gate.clone());
                     self.gates.push(GateResult { label, artifact, verdict, is_cached });
                 }

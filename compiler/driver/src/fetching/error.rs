@@ -64,7 +64,7 @@ pub enum FetchingError {
     },
     /// An origin cannot be pinned as it is declared.
     #[error("{message}")]
-    Refused {
+    PathError {
         /// The origin.
         origin: Origin,
         /// The reason.

@@ -7,7 +7,7 @@ use mc_fetch::area::{Area, Presence};
 use mc_fetch::client::Client;
 use mc_fetch::fetcher::Fetcher;
 use mc_fetch::lock_file::{LOCK_FILE, LockedFile};
-use mc_fetch::patience::Patience;
+use mc_fetch::stall_limit::StallLimit;
 use mc_ir::origin::Origin;
 
 use crate::credentials::credentials;
@@ -20,7 +20,7 @@ use crate::workspace::Workspace;
 
 /// The files of some origins, which are here now.
 #[derive(Debug, Default)]
-pub struct Brought {
+pub struct FetchedFiles {
     /// Origins whose files were here, with their folders.
     pub present: Vec<(Origin, PathBuf)>,
     /// Origins whose files came now, with their folders.
@@ -57,9 +57,9 @@ pub(crate) fn fetcher(store: &Store, settings: &FetchSettings) -> Result<Fetcher
     // Makes the folder a store, so that whatever is in it is known as ours.
     let area = Area::new(store.open()?.root());
     let endpoint = settings.hugging_face.clone().map_err(FetchingError::HuggingFace)?;
-    let patience = Patience { connect: settings.idle, idle: settings.idle, ..Patience::default() };
+    let stall_limit = StallLimit { connect: settings.idle, idle: settings.idle, ..StallLimit::default() };
     let access = &settings.access;
-    let client = Client::new(credentials(access, &endpoint), patience, &access.proxies)
+    let client = Client::new(credentials(access, &endpoint), stall_limit, &access.proxies)
         .map_err(|error| Task::Proxy.failed(error))?;
     Ok(Fetcher { client, area, endpoint })
 }
@@ -74,7 +74,7 @@ pub fn fetch(
     origins: &[Origin],
     settings: &FetchSettings,
     events: &dyn EventSink,
-) -> Result<Brought, FetchingError> {
+) -> Result<FetchedFiles, FetchingError> {
     let lock = read_lock(workspace)?;
     let unpinned = origins.iter().filter(|origin| !lock.entries.contains_key(*origin));
     let unpinned: Vec<Origin> = unpinned.cloned().collect();
@@ -92,23 +92,23 @@ pub(crate) fn bring(
     origins: &[Origin],
     settings: &FetchSettings,
     events: &dyn EventSink,
-) -> Result<Brought, FetchingError> {
-    let mut brought = Brought::default();
+) -> Result<FetchedFiles, FetchingError> {
+    let mut files = FetchedFiles::default();
     if origins.is_empty() {
-        return Ok(brought);
+        return Ok(files);
     }
     let lock = read_lock(workspace)?;
     let area = Area::new(store.dir()?);
     let mut missing: Vec<(&Origin, &[LockedFile])> = Vec::new();
     for origin in origins {
-        let Some(files) = lock.entries.get(origin) else { continue };
-        match area.presence(origin, files).map_err(|error| Task::Read.failed(error))? {
-            Presence::Whole(folder) => brought.present.push((origin.clone(), folder)),
-            Presence::Missing | Presence::Damaged(_) => missing.push((origin, files)),
+        let Some(locked) = lock.entries.get(origin) else { continue };
+        match area.presence(origin, locked).map_err(|error| Task::Read.failed(error))? {
+            Presence::Whole(folder) => files.present.push((origin.clone(), folder)),
+            Presence::Missing | Presence::Damaged(_) => missing.push((origin, locked)),
         }
     }
     if missing.is_empty() {
-        return Ok(brought);
+        return Ok(files);
     }
     if settings.offline {
         let names = missing.iter().flat_map(|(origin, files)| files.iter().map(|file| (*origin, file)));
@@ -118,8 +118,8 @@ pub(crate) fn bring(
     let fetcher = fetcher(store, settings)?;
     let fetched = fetch_missing(&fetcher, &missing, events);
     events.event(Event::FetchEnded);
-    brought.fetched = fetched?;
-    Ok(brought)
+    files.fetched = fetched?;
+    Ok(files)
 }
 
 fn fetch_missing(

@@ -124,5 +124,5 @@ fn check(fetcher: &Fetcher, origin: &Origin) -> Result<(), FetchingError> {
     } else {
         None
     };
-    Err(FetchingError::Refused { origin: origin.clone(), message: error.message, now })
+    Err(FetchingError::PathError { origin: origin.clone(), message: error.message, now })
 }

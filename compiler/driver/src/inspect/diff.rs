@@ -1,7 +1,7 @@
 //! Compares two models, tensor by tensor and key by key.
 
 use mc_encoding::codecs;
-use mc_encoding::loss::Loss;
+use mc_encoding::quantization_error::QuantizationError;
 use mc_ir::action::Content;
 use rayon::prelude::*;
 use serde_json::Value;
@@ -109,11 +109,11 @@ fn compare(reference: &Side, a: &Tensor, other: &Side, b: &Tensor) -> Result<Dif
             numbers
         });
         let [a_numbers, b_numbers] = &mut numbers;
-        Loss::of(a_numbers, b_numbers, b_codec.block_len)
+        QuantizationError::of(a_numbers, b_numbers, b_codec.block_len)
     };
     let starts: Vec<usize> = (0..n_elements).step_by(TILE).collect();
-    let tiles: Vec<Loss> = starts.into_par_iter().map(tile_loss).collect();
-    let mut loss = Loss::default();
+    let tiles: Vec<QuantizationError> = starts.into_par_iter().map(tile_loss).collect();
+    let mut loss = QuantizationError::default();
     for tile in &tiles {
         loss.add(tile);
     }

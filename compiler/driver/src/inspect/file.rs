@@ -29,7 +29,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_missing_file_is_told_from_one_that_cannot_be_mapped() {
+    fn a_missing_file_is_distinguished_from_one_that_cannot_be_mapped() {
         let Err(error) = map_file("/nowhere/model.gguf") else { panic!("there is no such file") };
         assert!(matches!(error, InspectError::NotFound { .. }), "{error}");
     }

@@ -36,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hashes_are_told_from_names() {
+    fn hashes_are_distinguished_from_names() {
         let blob = BlobDigest::of(b"a");
         assert_eq!(hash(&blob.to_string()), Some(blob.hash));
         assert_eq!(hash(&blob.hash.to_string()), Some(blob.hash));

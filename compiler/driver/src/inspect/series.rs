@@ -15,8 +15,9 @@ use crate::inspect::file::map_file;
 /// The whole model that the named file is the first of; `None` if its name does not tell of a series.
 pub(crate) fn whole(path: &str) -> Result<Option<Content>, InspectError> {
     // A file that is not there is told as any other.
-    let mut told = exporters::containers().filter_map(|container| Some((container, container.series(path)?)));
-    let Some((container, series)) = told.next().filter(|_| Path::new(path).is_file()) else {
+    let mut reported =
+        exporters::containers().filter_map(|container| Some((container, container.series(path)?)));
+    let Some((container, series)) = reported.next().filter(|_| Path::new(path).is_file()) else {
         return Ok(None);
     };
     joined(container, path.to_owned(), series).map(Some)

@@ -119,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn labels_are_told_from_files() {
+    fn labels_are_distinguished_from_files() {
         assert!(is_label("//models:app-1.0.gguf"));
         assert!(is_label(":app"));
         assert!(!is_label("model.gguf"));

@@ -2,7 +2,7 @@
 //!
 //! Looking up happens where an action would run; sending happens behind the build, and the command waits for it at its
 //! end, unless each action is to wait for its own. A server that fails is left alone for the rest of the command, with
-//! one warning (see [`super::ending`]).
+//! one warning (see [`super::finish`]).
 
 use std::fs;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,14 +16,14 @@ use mc_ir::tags::Tags;
 use mc_remote::download::Fetching;
 use mc_remote::error::RemoteError;
 use mc_remote::function::DigestFunction;
-use mc_remote::made::Made;
+use mc_remote::local_action::LocalAction;
 use mc_remote::notes::Notes;
 use mc_remote::notes::promised::Promised;
 use mc_remote::remote::Remote;
 use mc_remote::signing::Signatures;
 use mc_remote::workers::Workers;
+use mc_store::attester::{Attester, Trust};
 use mc_store::local::store::LocalStore;
-use mc_store::voucher::{Trust, Voucher};
 
 use crate::event::EventSink;
 use crate::interrupt::Interrupt;
@@ -86,8 +86,8 @@ impl RemoteCache {
         let signatures = signatures(keys, settings.upload)?;
         let executor = settings.executor.as_ref().map(Server::text);
         let trusted_workers = executor.filter(|_| settings.workers.is_trusted);
-        let trust = trust(&signatures, trusted_workers.map(Workers::voucher));
-        let unsigned_workers = executor.filter(|address| !trust.accepts(&[Workers::voucher(address)]));
+        let trust = trust(&signatures, trusted_workers.map(Workers::attester));
+        let unsigned_workers = executor.filter(|address| !trust.accepts(&[Workers::attester(address)]));
         // What workers promise is not a promise to whoever does not trust them.
         let promising_workers = trusted_workers.filter(|_| matches!(trust, Trust::Only(_)));
         let notes = notes(settings, store, &signatures, promising_workers);
@@ -229,7 +229,7 @@ impl RemoteResults for RemoteCache {
         if self.is_absent {
             return Ok(None);
         }
-        let made = Made { node, inputs, source };
+        let made = LocalAction { node, inputs, source };
         let found = if self.settings.accept {
             self.remote.lookup(&*self.store, &made)
         } else {
@@ -252,11 +252,11 @@ impl RemoteResults for RemoteCache {
     ) -> Result<Option<Found>, ActionError> {
         let Some(workers) = &self.workers else { return Ok(None) };
         let is_cancelled = || self.interrupt.is_wanted() || self.is_over();
-        let made = Made { node, inputs, source };
+        let made = LocalAction { node, inputs, source };
         let outputs = workers.execute(&self.remote, &self.store, &made, tags, begins, &is_cancelled)?;
-        let voucher: Option<Voucher> =
-            self.settings.executor.as_ref().map(|server| Workers::voucher(server.text()));
-        Ok(outputs.map(|outputs| (outputs, voucher)))
+        let attester: Option<Attester> =
+            self.settings.executor.as_ref().map(|server| Workers::attester(server.text()));
+        Ok(outputs.map(|outputs| (outputs, attester)))
     }
 
     fn bring(&self, outputs: &[Output]) -> Result<(), ActionError> {

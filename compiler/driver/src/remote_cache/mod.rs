@@ -3,7 +3,7 @@
 pub mod cache;
 pub mod error;
 
-mod ending;
+mod finish;
 mod transport;
 pub(crate) mod trust;
 mod uploads;

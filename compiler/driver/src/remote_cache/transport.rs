@@ -9,8 +9,8 @@ use mc_fetch::client::Client;
 use mc_fetch::credentials::Credentials;
 use mc_fetch::origins::hugging_face;
 use mc_fetch::origins::oci;
-use mc_fetch::patience::Patience;
 use mc_fetch::secret::header::SecretHeader;
+use mc_fetch::stall_limit::StallLimit;
 use mc_fetch::tls::Pem;
 use mc_fetch::url::Url;
 use mc_remote::address::Address;
@@ -138,12 +138,12 @@ fn headers(
         Role::Cache => &connection.cache_headers,
         Role::Executor => &connection.executor_headers,
     };
-    let may_be_told = match address {
+    let may_be_reported = match address {
         Address::Http(url) | Address::Grpc(Place::Plain(url)) => url.is_private(),
         Address::Grpc(Place::Tls(_) | Place::Unix(_)) | Address::Oci { .. } => true,
         Address::Folder(_) | Address::S3 { .. } => false,
     };
-    if headers.is_empty() || may_be_told {
+    if headers.is_empty() || may_be_reported {
         Ok(headers.clone())
     } else {
         Err(RemoteCacheError::HeadersExposed(role))
@@ -183,7 +183,7 @@ fn account(connection: &Connection, bucket: &str, prefix: &str) -> Result<Accoun
 }
 
 fn client(connection: &Connection, credentials: Credentials) -> Result<Client, RemoteCacheError> {
-    let patience = Patience {
+    let stall_limit = StallLimit {
         connect: connection.connect,
         idle: connection.idle,
         n_retries: connection.n_retries,
@@ -192,7 +192,7 @@ fn client(connection: &Connection, credentials: Credentials) -> Result<Client, R
         first_delay: Duration::from_millis(100),
         longest_delay: Duration::from_secs(5),
     };
-    Client::over(credentials, patience, &connection.access.proxies, &pem(connection)?)
+    Client::over(credentials, stall_limit, &connection.access.proxies, &pem(connection)?)
         .map_err(RemoteCacheError::Proxy)
 }
 

@@ -5,7 +5,7 @@
 
 use mc_remote::error::RemoteError;
 use mc_remote::signing::{Signatures, Signer, Trusted};
-use mc_store::voucher::{Trust, Voucher};
+use mc_store::attester::{Attester, Trust};
 
 use crate::remote_cache::error::RemoteCacheError;
 use crate::settings::keys::{Keys, PrivateKey};
@@ -29,10 +29,10 @@ pub(crate) fn signatures(keys: &Keys, sends: bool) -> Result<Signatures, RemoteC
 /// The vouchers that are trusted.
 ///
 /// * `workers`: the voucher of workers, who need not sign
-pub(crate) fn trust(signatures: &Signatures, workers: Option<Voucher>) -> Trust {
+pub(crate) fn trust(signatures: &Signatures, workers: Option<Attester>) -> Trust {
     match &signatures.trusted {
         None => Trust::Anyone,
-        Some(trusted) => Trust::Only(trusted.vouchers().into_iter().chain(workers).collect()),
+        Some(trusted) => Trust::Only(trusted.attesters().into_iter().chain(workers).collect()),
     }
 }
 

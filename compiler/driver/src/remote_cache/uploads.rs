@@ -12,7 +12,7 @@ use mc_execute::services::source_content;
 use mc_ir::action::{ActionNode, Input};
 use mc_ir::output::{Output, Outputs};
 use mc_remote::error::RemoteError;
-use mc_remote::made::Made;
+use mc_remote::local_action::LocalAction;
 use mc_remote::remote::Remote;
 use mc_store::local::store::LocalStore;
 
@@ -192,12 +192,12 @@ impl Uploader {
         self.ended(job);
     }
 
-    fn with<T>(&self, job: &Job, work: impl FnOnce(&Made<'_>) -> T) -> T {
+    fn with<T>(&self, job: &Job, work: impl FnOnce(&LocalAction<'_>) -> T) -> T {
         let source = |index| match job.node.inputs.get(index) {
             Some(Input::Source(source)) => source_content(source).ok(),
             _ => None,
         };
-        work(&Made { node: &job.node, inputs: &job.inputs, source: &source })
+        work(&LocalAction { node: &job.node, inputs: &job.inputs, source: &source })
     }
 
     fn failed(&self, error: &RemoteError) {

@@ -8,9 +8,9 @@ use mc_ir::output::Outputs;
 use mc_ir::tags::Tags;
 use mc_remote::address::Address;
 use mc_remote::error::RemoteError;
-use mc_remote::made::Made;
+use mc_remote::local_action::LocalAction;
 use mc_remote::remote::Remote;
-use mc_remote::workers::{Outcome, Wishes, Workers};
+use mc_remote::workers::{Outcome, WorkerRequirements, Workers};
 use mc_rules::remote_kinds::is_remote;
 use mc_store::local::store::LocalStore;
 use mc_store::mapping::MappedFile;
@@ -38,7 +38,7 @@ impl RemoteWorkers {
         let workers = &settings.workers;
         let tool = MappedFile::open(&workers.program)
             .map_err(|error| RemoteCacheError::Program(RemoteError::Unusable(error.to_string())))?;
-        let wishes = Wishes {
+        let requirements = WorkerRequirements {
             properties: workers.properties.clone(),
             queue: workers.queue,
             run: workers.run,
@@ -46,7 +46,7 @@ impl RemoteWorkers {
             kinds: is_remote,
         };
         Ok(Some(Self {
-            workers: Workers::new(Box::new(executor), Piece::whole(Arc::new(tool)), wishes),
+            workers: Workers::new(Box::new(executor), Piece::whole(Arc::new(tool)), requirements),
             falls_back: workers.falls_back,
             failure: Mutex::default(),
         }))
@@ -59,7 +59,7 @@ impl RemoteWorkers {
         &self,
         remote: &Remote,
         store: &LocalStore,
-        made: &Made<'_>,
+        made: &LocalAction<'_>,
         tags: Tags,
         begins: &dyn Fn(),
         is_cancelled: &dyn Fn() -> bool,

@@ -7,22 +7,22 @@ use std::sync::{Arc, Mutex};
 
 use mc_execute::build::build;
 use mc_execute::built::Built;
-use mc_execute::doubts::Doubts;
 use mc_execute::event::{Event, Origin};
 use mc_execute::fetch::output_content;
 use mc_execute::options::{OnFailure, OnMiss, Options};
 use mc_execute::remote::RemoteResults;
 use mc_execute::services::Services;
+use mc_execute::suspect_results::SuspectResults;
 use mc_files::folder::Folder;
 use mc_ir::action::{ActionNode, Input};
 use mc_ir::graph::ActionGraph;
 use mc_ir::output::Output;
+use mc_store::attester::{Attester, Trust};
 use mc_store::input_memo::InputMemo;
 use mc_store::local::store::LocalStore;
 use mc_store::memory::MemoryStore;
 use mc_store::session::LazySession;
 use mc_store::traits::{ActionCache, BlobStore};
-use mc_store::voucher::{Trust, Voucher};
 
 use crate::glue::file;
 
@@ -43,7 +43,7 @@ pub(crate) struct Bench<S: Store + ?Sized> {
     /// Whose results count.
     trust: Mutex<Trust>,
     /// Results and blobs that turned out to be wrong in all its builds.
-    pub(crate) doubts: Doubts,
+    pub(crate) suspects: SuspectResults,
     folder: tempfile::TempDir,
     memo: InputMemo,
     pub(crate) store: S,
@@ -96,7 +96,7 @@ impl<S: Store> Bench<S> {
         Self {
             cancelled: Arc::default(),
             trust: Mutex::default(),
-            doubts: Doubts::default(),
+            suspects: SuspectResults::default(),
             folder,
             memo,
             store,
@@ -117,8 +117,8 @@ impl<S: Store + ?Sized> Bench<S> {
     }
 
     /// Only these results count from now on, and this machine's own.
-    pub(crate) fn trusts(&self, vouchers: &[Voucher]) {
-        *self.trust.lock().unwrap() = Trust::Only(vouchers.iter().copied().collect());
+    pub(crate) fn trusts(&self, attesters: &[Attester]) {
+        *self.trust.lock().unwrap() = Trust::Only(attesters.iter().copied().collect());
     }
 
     /// Every result counts from now on.
@@ -146,9 +146,9 @@ impl<S: Store + ?Sized> Bench<S> {
             nodes.iter().map(|node| node.artifact(&node.action.outputs().remove(0))).collect();
         let graph = ActionGraph::new(&artifacts);
         let (store, actions) = self.store.faces();
-        let Self { memo, doubts, cancelled, .. } = self;
+        let Self { memo, suspects, cancelled, .. } = self;
         let trust = &self.trust.lock().unwrap().clone();
-        let services = Services { store, actions, trust, doubts, memo, remote, cancelled };
+        let services = Services { store, actions, trust, suspects, memo, remote, cancelled };
         let order = Mutex::new(Vec::new());
         let built = build(&graph, &services, options, &|event| order.lock().unwrap().extend(line(&event)));
         let order = order.into_inner().unwrap();

@@ -4,14 +4,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Barrier};
 
 use mc_execute::build::build;
-use mc_execute::doubts::Doubts;
 use mc_execute::options::{OnFailure, OnMiss, Options};
 use mc_execute::services::Services;
+use mc_execute::suspect_results::SuspectResults;
 use mc_ir::action::ActionNode;
 use mc_ir::graph::ActionGraph;
 use mc_ir::output::Output;
+use mc_store::attester::Trust;
 use mc_store::local::store::LocalStore;
-use mc_store::voucher::Trust;
 
 use crate::bench::{Bench, over_stores};
 use crate::glue::{Effect, Working, file, glue, node, of, step};
@@ -62,7 +62,7 @@ fn build_in(bench: &Bench<LocalStore>, begin: impl FnOnce()) -> (Vec<Output>, us
         store: &store,
         actions: &store,
         trust: &Trust::Anyone,
-        doubts: &Doubts::default(),
+        suspects: &SuspectResults::default(),
         memo,
         remote: None,
         cancelled: &AtomicBool::new(false),

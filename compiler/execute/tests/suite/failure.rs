@@ -37,14 +37,15 @@ fn a_failure_stops_the_build_and_is_the_only_one_told() {
 }
 
 #[test]
-fn failures_of_one_cause_are_told_once() {
+fn failures_of_one_cause_are_reported_once() {
     over_stores(|bench| {
         let failing = |name, cause| node(name, glue(name, Effect::FailFor(cause)), Vec::new());
         let nodes = [failing("a", "water"), failing("b", "heat"), failing("c", "water")];
         let outcome = bench.build_with(&nodes.each_ref(), KEEP_GOING);
         assert_eq!(outcome.log.len(), 3, "each is an event");
-        let told: Vec<_> = outcome.built.failures.iter().map(|failure| Arc::clone(&failure.node)).collect();
-        assert_eq!(told, nodes[..2]);
+        let reported: Vec<_> =
+            outcome.built.failures.iter().map(|failure| Arc::clone(&failure.node)).collect();
+        assert_eq!(reported, nodes[..2]);
     });
 }
 

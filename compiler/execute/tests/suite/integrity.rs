@@ -53,13 +53,13 @@ fn what_is_written_through_a_mapping_is_never_recorded_under_the_old_key() {
         let outcome = bench.build(&[&second]);
         if is_silent {
             let (before, after) = (key_of("before"), key_of("after!"));
-            let told = format!(
+            let reported = format!(
                 "fail b: `{}` changed without a change of its size or times: expected digest `{before}`, found `{after}`",
                 path.display()
             );
-            assert_eq!(outcome.log, [told]);
+            assert_eq!(outcome.log, [reported]);
             // It is no result that is to be blamed, so nothing is tried again by itself; the next build is right.
-            assert_eq!(bench.doubts.n_reasons(), 0);
+            assert_eq!(bench.suspects.n_reasons(), 0);
             let again = bench.build(&[&second]);
             assert_eq!((&*again.log, &*bench.text(&again, &second)), (&["run b".to_owned()][..], "after!b"));
         } else {
@@ -88,10 +88,10 @@ fn only_the_ranges_that_are_read_are_compared_and_named() {
             return;
         }
         let log = bench.build(&[&of_range("c", (0, 5)), &of_range("d", (5, 10))]).log;
-        let told = format!("fail d: `{}` changed without", path.display());
+        let reported = format!("fail d: `{}` changed without", path.display());
         assert!(
             log.len() == 2
-                && log[0].starts_with(&told)
+                && log[0].starts_with(&reported)
                 && log[0].contains("in bytes 5 to 10, found")
                 && log[1] == "run c",
             "{log:?}"
@@ -141,10 +141,10 @@ fn a_blob_that_rots_without_a_sign_is_found_by_its_reader_and_made_anew() {
     let gate = step("gate", vec![of(&a)]);
     let found = key_of("Xb");
     let outcome = bench.build(&[&gate]);
-    let told =
+    let reported =
         format!("fail gate: The stored blob `{blob}` had bytes with digest `{found}` when it was read");
-    assert_eq!(outcome.log, [told, "hit a".to_owned()]);
-    assert_eq!((bench.doubts.n_reasons(), bench.doubts.take_warnings()), (1, Vec::new()));
+    assert_eq!(outcome.log, [reported, "hit a".to_owned()]);
+    assert_eq!((bench.suspects.n_reasons(), bench.suspects.take_warnings()), (1, Vec::new()));
     let corruptions = bench.store.take_corruptions();
     assert!(corruptions.len() == 1 && corruptions[0].is_blob(&blob), "{corruptions:?}");
     let outcome = bench.build(&[&gate]);

@@ -16,26 +16,26 @@ use std::sync::atomic::AtomicBool;
 
 use mc_execute::build::build;
 use mc_execute::built::Built;
-use mc_execute::doubts::Doubts;
 use mc_execute::options::{OnFailure, OnMiss, Options};
 use mc_execute::services::Services;
+use mc_execute::suspect_results::SuspectResults;
+use mc_files::file_observer::{FileObserver, Operation};
 use mc_files::folder::Folder;
-use mc_files::witness::{Operation, Witness};
 use mc_ir::action::ActionNode;
 use mc_ir::graph::ActionGraph;
+use mc_store::attester::Trust;
 use mc_store::local::store::LocalStore;
 use mc_store::local::verified::VerifiedMemo;
 use mc_store::materialize::tree::{Destination, Tree, TreeFile};
 use mc_store::session::LazySession;
 use mc_store::traits::BlobStore;
-use mc_store::voucher::Trust;
 
 use crate::glue::{Effect, file, glue, node, of, step};
 use crate::power_loss::disk::Disk;
 use crate::power_loss::random::Random;
 use crate::power_loss::recorder::{Recorder, Recording};
 
-/// Losses of power after each operation; `MC_POWER_LOSSES` asks for another number.
+/// LostBlobs of power after each operation; `MC_POWER_LOSSES` asks for another number.
 const N_LOSSES: usize = 12;
 
 /// One state in so many is looked at once more after the next build.
@@ -82,8 +82,8 @@ impl Place {
         fs::write(self.dir.path().join("y"), "always the same").unwrap();
     }
 
-    fn open(&self, witness: Option<Arc<dyn Witness>>) -> Session {
-        let store = LocalStore::open_watched(&self.disk().join("store"), witness).unwrap();
+    fn open(&self, observer: Option<Arc<dyn FileObserver>>) -> Session {
+        let store = LocalStore::open_watched(&self.disk().join("store"), observer).unwrap();
         Session { store: Arc::new(store), meanwhile: None }
     }
 
@@ -110,7 +110,7 @@ impl Place {
             store,
             actions: store,
             trust: &Trust::Anyone,
-            doubts: &Doubts::default(),
+            suspects: &SuspectResults::default(),
             memo: store.input_memo(),
             remote: None,
             cancelled: &AtomicBool::new(false),
@@ -149,21 +149,21 @@ fn read_files(folder: &Path, contents: &mut Contents) {
 }
 
 /// Builds that were recorded.
-struct Story {
+struct RecordedBuilds {
     place: Place,
     recording: Recording,
     /// What each folder of outputs held after one of the builds.
     versions: Vec<[Contents; 3]>,
 }
 
-impl Story {
+impl RecordedBuilds {
     /// A first build, in three groups; and one after an edit, once everything was written.
-    fn of_an_edit(seen_by: impl FnOnce(Arc<Recorder>) -> Arc<dyn Witness>) -> Self {
-        Self::tell(seen_by, |place, witness, recorder| {
+    fn of_an_edit(seen_by: impl FnOnce(Arc<Recorder>) -> Arc<dyn FileObserver>) -> Self {
+        Self::tell(seen_by, |place, observer, recorder| {
             let mut versions = Vec::new();
             for text in ["one", "two, and longer"] {
                 place.source(text);
-                let mut session = place.open(Some(Arc::clone(witness)));
+                let mut session = place.open(Some(Arc::clone(observer)));
                 let store = Arc::clone(&session.store);
                 session.meanwhile = Some(Arc::new(move || store.sync().unwrap()));
                 place.build(&session);
@@ -179,9 +179,9 @@ impl Story {
     fn of_two_processes() -> Self {
         Self::tell(
             |recorder| recorder,
-            |place, witness, _| {
-                let mut session = place.open(Some(Arc::clone(witness)));
-                let (inner, watched) = (place.dir.path().to_owned(), Arc::clone(witness));
+            |place, observer, _| {
+                let mut session = place.open(Some(Arc::clone(observer)));
+                let (inner, watched) = (place.dir.path().to_owned(), Arc::clone(observer));
                 session.meanwhile = Some(Arc::new(move || {
                     let other =
                         LocalStore::open_watched(&inner.join("disk/store"), Some(Arc::clone(&watched)));
@@ -197,13 +197,13 @@ impl Story {
     }
 
     fn tell(
-        seen_by: impl FnOnce(Arc<Recorder>) -> Arc<dyn Witness>,
-        happen: impl FnOnce(&Place, &Arc<dyn Witness>, &Recorder) -> Vec<[Contents; 3]>,
+        seen_by: impl FnOnce(Arc<Recorder>) -> Arc<dyn FileObserver>,
+        happen: impl FnOnce(&Place, &Arc<dyn FileObserver>, &Recorder) -> Vec<[Contents; 3]>,
     ) -> Self {
         let place = Place::new();
         let recorder = Arc::new(Recorder::new(&place.disk()));
-        let witness = seen_by(Arc::clone(&recorder));
-        let versions = happen(&place, &witness, &recorder);
+        let observer = seen_by(Arc::clone(&recorder));
+        let versions = happen(&place, &observer, &recorder);
         Self { recording: recorder.finish(), place, versions }
     }
 }
@@ -215,7 +215,7 @@ struct Tally {
     /// States with a torn blob under its name.
     n_torn: usize,
     /// Blobs that were believed at once.
-    n_believed: usize,
+    n_assumed: usize,
     /// Actions that were found and that ran in the next builds.
     n_hits: usize,
     n_ran: usize,
@@ -225,7 +225,7 @@ struct Tally {
 
 impl Tally {
     /// Looks at one state, as it is written to the disk. Tells whether it is right.
-    fn look(&mut self, story: &Story, n_ops: usize, random: &mut Random) -> bool {
+    fn look(&mut self, story: &RecordedBuilds, n_ops: usize, random: &mut Random) -> bool {
         let place = &story.place;
         let mut disk = Disk::after(&story.recording, n_ops, random);
         disk.write(&place.disk());
@@ -249,7 +249,7 @@ impl Tally {
         for (hash, stamp, found) in disk.blobs(root) {
             is_torn |= found.hash != hash;
             if memo.trusts(&hash, &stamp) && stamp.n_bytes == found.n_bytes {
-                self.n_believed += 1;
+                self.n_assumed += 1;
                 self.n_wrong += usize::from(found.hash != hash);
             }
         }
@@ -257,7 +257,7 @@ impl Tally {
     }
 
     /// Builds on the state that the disk is in.
-    fn build_on(&mut self, story: &Story) {
+    fn build_on(&mut self, story: &RecordedBuilds) {
         let place = &story.place;
         fs::create_dir_all(place.disk().join("workspace")).unwrap();
         let session = place.open(None);
@@ -277,7 +277,7 @@ impl Tally {
 }
 
 /// Lets the power go off after each operation, several times.
-fn lose_power(story: &Story, seed: u64, n_losses: usize) -> Tally {
+fn lose_power(story: &RecordedBuilds, seed: u64, n_losses: usize) -> Tally {
     let (mut tally, mut random) = (Tally::default(), Random(seed));
     for n_ops in 0..=story.recording.ops.len() {
         for _ in 0..n_losses {
@@ -295,9 +295,9 @@ fn n_losses() -> usize {
 
 /// Shows a recorder all but one thing: that files are synced. So does a disk that says so and does not.
 #[derive(Debug)]
-struct Liar(Arc<Recorder>);
+struct FaultyDisk(Arc<Recorder>);
 
-impl Witness for Liar {
+impl FileObserver for FaultyDisk {
     fn saw(&self, operation: &Operation<'_>) {
         if !matches!(operation, Operation::Synced { .. }) {
             self.0.saw(operation);
@@ -307,22 +307,22 @@ impl Witness for Liar {
 
 #[test]
 fn after_a_loss_of_power_nothing_torn_is_believed_and_the_next_build_is_right() {
-    let tally = lose_power(&Story::of_an_edit(|recorder| recorder), 1, n_losses());
+    let tally = lose_power(&RecordedBuilds::of_an_edit(|recorder| recorder), 1, n_losses());
     assert_eq!(tally.n_wrong, 0, "{tally:?}");
-    assert!(tally.n_torn > 100 && tally.n_believed > 1000, "{tally:?}");
+    assert!(tally.n_torn > 100 && tally.n_assumed > 1000, "{tally:?}");
     assert!(tally.n_hits > 1000 && tally.n_ran > 1000, "{tally:?}");
 }
 
 #[test]
 fn what_another_process_finds_before_it_is_durable_is_not_believed_after_a_loss_of_power() {
-    let tally = lose_power(&Story::of_two_processes(), 2, n_losses());
+    let tally = lose_power(&RecordedBuilds::of_two_processes(), 2, n_losses());
     assert_eq!(tally.n_wrong, 0, "{tally:?}");
-    assert!(tally.n_torn > 100 && tally.n_believed > 100, "{tally:?}");
+    assert!(tally.n_torn > 100 && tally.n_assumed > 100, "{tally:?}");
 }
 
 #[test]
 fn a_disk_that_does_not_sync_is_found_out_by_these_tests() {
-    let story = Story::of_an_edit(|recorder| Arc::new(Liar(recorder)));
+    let story = RecordedBuilds::of_an_edit(|recorder| Arc::new(FaultyDisk(recorder)));
     let (mut tally, mut random) = (Tally::default(), Random(3));
     for n_ops in 0..=story.recording.ops.len() {
         tally.look(&story, n_ops, &mut random);

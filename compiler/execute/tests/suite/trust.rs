@@ -10,8 +10,8 @@ use mc_ir::action::{ActionError, ActionNode, Content};
 use mc_ir::output::{Output, Outputs};
 use mc_ir::reapi::encode_action;
 use mc_ir::tags::Tags;
+use mc_store::attester::Attester;
 use mc_store::traits::BlobStore;
-use mc_store::voucher::Voucher;
 
 use crate::bench::{Bench, Outcome, Store, over_stores};
 use crate::glue::{Effect, Glue, glue, node, of, step};
@@ -20,9 +20,9 @@ use crate::glue::{Effect, Glue, glue, node, of, step};
 #[derive(Default)]
 struct Team {
     /// Kept by its cache.
-    results: BTreeMap<&'static str, (Outputs, Option<Voucher>)>,
+    results: BTreeMap<&'static str, (Outputs, Option<Attester>)>,
     /// Done by its workers.
-    done: BTreeMap<&'static str, (Outputs, Option<Voucher>)>,
+    done: BTreeMap<&'static str, (Outputs, Option<Attester>)>,
     sent: Mutex<Vec<String>>,
 }
 
@@ -32,9 +32,9 @@ impl Team {
         bench: &Bench<impl Store + ?Sized>,
         name: &'static str,
         text: &str,
-        voucher: Option<Voucher>,
+        attester: Option<Attester>,
     ) -> Self {
-        Self { results: BTreeMap::from([(name, (outputs(bench, text), voucher))]), ..Self::default() }
+        Self { results: BTreeMap::from([(name, (outputs(bench, text), attester))]), ..Self::default() }
     }
 
     fn sent(&self) -> Vec<String> {
@@ -102,8 +102,8 @@ fn build<S: Store + ?Sized>(bench: &Bench<S>, team: &Team, wanted: &Arc<ActionNo
     bench.build_for(&[wanted], KEEP_GOING, Some(team))
 }
 
-fn key(name: &str) -> Voucher {
-    Voucher::Key(Digest::of(name.as_bytes()))
+fn key(name: &str) -> Attester {
+    Attester::Key(Digest::of(name.as_bytes()))
 }
 
 /// Two steps in a row.
@@ -205,8 +205,8 @@ fn a_blob_that_came_unsigned_takes_nothing_from_the_result_that_it_belongs_to() 
 fn what_workers_made_counts_only_where_they_are_trusted() {
     over_stores(|bench| {
         let [a, b] = row(bench);
-        let workers = Voucher::Workers(Digest::of(b"grpc://build.example"));
-        let others = Voucher::Workers(Digest::of(b"grpc://other.example"));
+        let workers = Attester::Workers(Digest::of(b"grpc://build.example"));
+        let others = Attester::Workers(Digest::of(b"grpc://other.example"));
         let team = Team {
             done: BTreeMap::from([("a", (outputs(bench, "worked"), Some(workers)))]),
             ..Team::default()
@@ -242,7 +242,7 @@ fn a_result_of_another_size_than_the_action_knows_is_a_miss() {
         let wrong = mc_ir::reapi::encode_result(&outputs(bench, "too long")).0;
         let digest = Output::File(BlobDigest::of(b"X"));
         let action = encode_action(&a, std::slice::from_ref(&digest));
-        bench.store.faces().1.put(&action.digest, &wrong, Some(Voucher::Here)).unwrap();
+        bench.store.faces().1.put(&action.digest, &wrong, Some(Attester::Here)).unwrap();
         assert_eq!(build(bench, &team, &a).log, ["run a"]);
         assert_eq!(build(bench, &team, &a).log, ["hit a"]);
         // A run that gives it is a bug.
@@ -266,9 +266,9 @@ fn a_result_that_its_reader_refuses_is_made_here_by_the_next_build() {
         let team = Team::with(bench, "a", "poison", None);
         let outcome = build(bench, &team, &reader);
         assert_eq!(outcome.log, ["fail reader: `poison` does not begin with `X`", "fetch a"]);
-        assert_eq!(bench.doubts.n_reasons(), 1);
+        assert_eq!(bench.suspects.n_reasons(), 1);
         assert_eq!(
-            bench.doubts.take_warnings(),
+            bench.suspects.take_warnings(),
             [
                 "`//:reader` could not use 1 result that others made: `poison` does not begin with `X`; what it read is made here"
             ]
@@ -280,8 +280,8 @@ fn a_result_that_its_reader_refuses_is_made_here_by_the_next_build() {
             (&["run a", "run reader"].map(str::to_owned)[..], "Xap")
         );
         assert_eq!(build(bench, &team, &reader).log, ["hit a", "hit reader"]);
-        assert_eq!(bench.doubts.n_reasons(), 1);
-        assert_eq!(bench.doubts.take_warnings(), [""; 0]);
+        assert_eq!(bench.suspects.n_reasons(), 1);
+        assert_eq!(bench.suspects.take_warnings(), [""; 0]);
     });
 }
 
@@ -293,7 +293,7 @@ fn a_reader_that_fails_over_what_was_made_here_fails() {
         for _ in 0..2 {
             build(bench, &Team::default(), &reader);
         }
-        assert_eq!(bench.doubts.n_reasons(), 0);
+        assert_eq!(bench.suspects.n_reasons(), 0);
         // Over what came from elsewhere it fails once more, and then it is its own failure.
         let other = step("b", vec![bench.source("y", "also wrong")]);
         let reader = picky("other", &other);
@@ -305,7 +305,7 @@ fn a_reader_that_fails_over_what_was_made_here_fails() {
         ] {
             let log = build(bench, &team, &reader).log;
             assert!(log.iter().zip(expected).all(|(line, expected)| line.starts_with(expected)), "{log:?}");
-            assert_eq!(bench.doubts.n_reasons(), 1);
+            assert_eq!(bench.suspects.n_reasons(), 1);
         }
     });
 }
@@ -318,7 +318,7 @@ fn a_result_that_nobody_read_is_not_blamed() {
         let reader = node("reader", glue("r", Effect::Fail), vec![of(&a)]);
         let team = Team::with(bench, "a", "poison", None);
         build(bench, &team, &reader);
-        assert_eq!(bench.doubts.n_reasons(), 0);
+        assert_eq!(bench.suspects.n_reasons(), 0);
         assert_eq!(build(bench, &team, &a).log, ["hit a"]);
     });
 }

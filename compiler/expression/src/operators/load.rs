@@ -12,7 +12,7 @@ use crate::error::EvaluationError;
 use crate::expression::{Operator, OperatorName, TensorExpr};
 use crate::inputs::{InputBytes, Inputs};
 use crate::parser::{OperatorRow, Parsed, Parser};
-use crate::rows::{Rows, Stretches};
+use crate::rows::{RowParts, Rows};
 use crate::text::Numbers;
 
 const NAME: OperatorName = OperatorName::new("load");
@@ -118,12 +118,12 @@ impl Rows for Loaded {
         Ok(())
     }
 
-    fn as_stretches(&self) -> Option<&dyn Stretches> {
+    fn as_stretches(&self) -> Option<&dyn RowParts> {
         Some(self)
     }
 }
 
-impl Stretches for Loaded {
+impl RowParts for Loaded {
     fn stretch(
         &self,
         row: u64,

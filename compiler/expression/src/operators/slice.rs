@@ -13,7 +13,7 @@ use crate::evaluator::{Evaluator, TILE_ELEMENTS};
 use crate::expression::{Operator, OperatorName, TensorExpr};
 use crate::inputs::Inputs;
 use crate::parser::{OperatorRow, Parsed, Parser};
-use crate::rows::{Rows, Stretches, rows_and_columns};
+use crate::rows::{RowParts, Rows, rows_and_columns};
 use crate::text::Numbers;
 
 const NAME: OperatorName = OperatorName::new("slice");
@@ -130,12 +130,12 @@ impl Rows for Chosen {
         Ok(())
     }
 
-    fn as_stretches(&self) -> Option<&dyn Stretches> {
+    fn as_stretches(&self) -> Option<&dyn RowParts> {
         self.of.has_stretches().then_some(self)
     }
 }
 
-impl Stretches for Chosen {
+impl RowParts for Chosen {
     fn stretch(
         &self,
         row: u64,
@@ -175,12 +175,12 @@ impl Rows for Columns {
         Ok(())
     }
 
-    fn as_stretches(&self) -> Option<&dyn Stretches> {
+    fn as_stretches(&self) -> Option<&dyn RowParts> {
         self.of.has_stretches().then_some(self)
     }
 }
 
-impl Stretches for Columns {
+impl RowParts for Columns {
     fn stretch(
         &self,
         row: u64,

@@ -69,7 +69,7 @@ impl Operator for Transpose {
         if of.has_stretches() {
             return Ok(Box::new(Gathered { of }));
         }
-        Ok(Box::new(Turned { values: of.all(inputs)?, n_cols: of.n_cols() }))
+        Ok(Box::new(TransposedRows { values: of.all(inputs)?, n_cols: of.n_cols() }))
     }
 }
 
@@ -93,14 +93,14 @@ impl Rows for Gathered {
 }
 
 /// The transposed matrix of numbers that are held.
-struct Turned {
+struct TransposedRows {
     /// The operand.
     values: Vec<f32>,
     /// Its columns: the rows of the result.
     n_cols: usize,
 }
 
-impl Rows for Turned {
+impl Rows for TransposedRows {
     fn rows(&self, first: u64, n_cols: usize, out: &mut [f32]) -> Result<(), EvaluationError> {
         let n_rows = out.len() / n_cols;
         for (col, of_operand) in self.values.chunks_exact(self.n_cols).enumerate() {

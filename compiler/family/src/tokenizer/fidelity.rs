@@ -117,13 +117,13 @@ impl Fidelity {
                 })?;
                 if encoding.get_ids() != ours {
                     let sides = [("`mc`", ours.as_slice()), ("the library", encoding.get_ids())];
-                    return Ok(Some(self.told(composed, sides)));
+                    return Ok(Some(self.reported(composed, sides)));
                 }
             }
             let container = self.container.encode(&composed, special)?;
             if container != ours {
                 let sides = [("the checkpoint", ours.as_slice()), (CONTAINER, container.as_slice())];
-                return Ok(Some(self.told(composed, sides)));
+                return Ok(Some(self.reported(composed, sides)));
             }
         }
         Ok(None)
@@ -138,7 +138,7 @@ impl Fidelity {
         normalized.get().to_owned()
     }
 
-    fn told(&self, text: String, sides: [(&str, &[u32]); 2]) -> Difference {
+    fn reported(&self, text: String, sides: [(&str, &[u32]); 2]) -> Difference {
         let [(_, left), (_, right)] = sides;
         let n_equal = left.iter().zip(right).take_while(|(left, right)| left == right).count();
         let n_equal_bytes = self.n_bytes(&text, &left[..n_equal]);

@@ -74,7 +74,7 @@ fn json_is_plain_and_spaced_like_pythons() {
 }
 
 #[test]
-fn what_a_template_refuses_is_told_in_its_words() {
+fn what_a_template_refuses_is_reported_in_its_words() {
     let template =
         ChatTemplate::new("{{ raise_exception('Roles must alternate') }}", "`chat_template.jinja`").unwrap();
     let error = template.render(&messages(&[]), "", "", false).unwrap_err();

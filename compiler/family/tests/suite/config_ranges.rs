@@ -78,7 +78,7 @@ fn no_number_of_any_family_may_be_nonsense() {
 }
 
 #[test]
-fn each_kind_of_nonsense_is_told_with_the_range() {
+fn each_kind_of_nonsense_is_reported_with_the_range() {
     let (_, llama) = configs::all().swap_remove(0);
     for (key, value, expected) in [
         ("rms_norm_eps", json!(1.8e19), "expected a number from 1e-12 to 0.1"),

@@ -183,7 +183,7 @@ fn pairs_are_joined_by_score_and_the_rest_is_bytes() {
 }
 
 #[test]
-fn a_changed_merge_is_told_by_the_text_that_it_changes() {
+fn a_changed_merge_is_reported_by_the_text_that_it_changes() {
     let mut json = converted();
     let merges = json["model"]["merges"].as_array_mut().unwrap();
     // `▁the` is no longer made.
@@ -194,25 +194,25 @@ fn a_changed_merge_is_told_by_the_text_that_it_changes() {
     let fidelity = Fidelity::new(&files, N_VOCAB, "llama", &of_model()).unwrap();
     assert_eq!(fidelity.difference("in a ring").unwrap(), None);
     let difference = fidelity.difference("in the ring").unwrap().unwrap();
-    let mut told = String::new();
+    let mut reported = String::new();
     for (side, ids) in &difference.sides {
-        writeln!(told, "{side} has {ids}").unwrap();
+        writeln!(reported, "{side} has {ids}").unwrap();
     }
     assert_eq!(difference.n_equal_bytes, 2);
-    assert!(told.starts_with("the checkpoint has 259 \"▁t\", 260 \"he\", "), "{told}");
-    assert!(told.contains("the container has 261 \"▁the\", "), "{told}");
+    assert!(reported.starts_with("the checkpoint has 259 \"▁t\", 260 \"he\", "), "{reported}");
+    assert!(reported.contains("the container has 261 \"▁the\", "), "{reported}");
 }
 
 #[test]
 fn models_that_no_container_carries_are_refused() {
-    let told = |settings: &[u8]| of(Some(&model(settings)), None, "llama").unwrap_err().to_string();
-    assert!(told(&bytes(2, &switch(3, 1))).contains("it was trained as unigram"));
-    assert!(told(&bytes(3, &bytes(2, b"table"))).contains("`precompiled_charsmap`"));
-    assert!(told(&bytes(3, &switch(4, 1))).contains("`remove_extra_whitespaces`"));
-    assert!(told(&bytes(1, &switch(3, 1))).contains("has no text"));
-    assert!(told(&bytes(1, &[bytes(1, b"x"), switch(3, 9)].concat())).contains("has the type 9"));
-    assert!(told(&bytes(1, &bytes(1, &[0xff]))).contains("is not UTF-8"));
-    assert!(told(&[0x0a, 0x7f]).contains("cannot be read"));
+    let reported = |settings: &[u8]| of(Some(&model(settings)), None, "llama").unwrap_err().to_string();
+    assert!(reported(&bytes(2, &switch(3, 1))).contains("it was trained as unigram"));
+    assert!(reported(&bytes(3, &bytes(2, b"table"))).contains("`precompiled_charsmap`"));
+    assert!(reported(&bytes(3, &switch(4, 1))).contains("`remove_extra_whitespaces`"));
+    assert!(reported(&bytes(1, &switch(3, 1))).contains("has no text"));
+    assert!(reported(&bytes(1, &[bytes(1, b"x"), switch(3, 9)].concat())).contains("has the type 9"));
+    assert!(reported(&bytes(1, &bytes(1, &[0xff]))).contains("is not UTF-8"));
+    assert!(reported(&[0x0a, 0x7f]).contains("cannot be read"));
     assert!(SentencePieceModel::from_bytes(&[]).unwrap_err().to_string().contains("holds no pieces"));
     let neither = of(None, None, "llama").unwrap_err().to_string();
     assert!(neither.contains("neither `tokenizer.json` nor `tokenizer.model`"));

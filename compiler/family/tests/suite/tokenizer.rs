@@ -82,7 +82,7 @@ fn pieces_are_bytes_that_join_to_the_text() {
 }
 
 #[test]
-fn an_id_outside_the_vocabulary_is_told() {
+fn an_id_outside_the_vocabulary_is_reported() {
     let error = FROM_JSON.decode(&[4096]).unwrap_err();
     expect![[r#"
         Token 4096 is not in the vocabulary, which has 4096 tokens
@@ -111,7 +111,7 @@ fn added_tokens_may_stand_anywhere() {
 }
 
 #[test]
-fn a_vocabulary_that_cannot_be_used_is_told() {
+fn a_vocabulary_that_cannot_be_used_is_reported() {
     use TokenType::{Control, Normal};
     expect![[r#"
         Pre-tokenizer `punched` is not known
@@ -183,7 +183,7 @@ fn a_fine_tuned_tokenizer_keeps_its_ids() {
 }
 
 #[test]
-fn a_tampered_merge_is_told_by_the_text_that_it_changes() {
+fn a_tampered_merge_is_reported_by_the_text_that_it_changes() {
     let files = TokenizerFiles {
         config: b"{}",
         tokenizer: Some(toy::TOKENIZER.as_bytes()),

@@ -48,7 +48,7 @@ fn files_and_folders_are_made_renamed_and_removed() {
     assert_eq!(folder.create_file(p("a/b/one"), 0o644).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
     fs::write(folder.at(p("a/b/one")), "text").unwrap();
     assert_eq!(folder.read(p("a/b/one"), 4).unwrap(), b"text");
-    assert!(Refused::of(&folder.read(p("a/b/one"), 3).unwrap_err()).is_some());
+    assert!(PathError::of(&folder.read(p("a/b/one"), 3).unwrap_err()).is_some());
     folder.rename(p("a/b/one"), folder, p("two")).unwrap();
     folder.create_file(p("three"), 0o600).unwrap();
     assert_eq!(folder.status_of(p("three")).unwrap().mode, 0o600);
@@ -99,7 +99,7 @@ fn no_operation_follows_a_link_anywhere_on_its_path() {
         ];
         for (index, refusal) in refusals.into_iter().enumerate() {
             let error = refusal.unwrap_err();
-            let Some(Refused::Link { path, .. }) = Refused::of(&error) else {
+            let Some(PathError::Link { path, .. }) = PathError::of(&error) else {
                 panic!("operation {index}: {error}");
             };
             assert_eq!(*path, fixture.path("inside").join(link));
@@ -110,7 +110,7 @@ fn no_operation_follows_a_link_anywhere_on_its_path() {
         let opened =
             [folder.open_file(p(name)), folder.append(p(name), 0o644), folder.open_or_create(p(name), 0o644)];
         for opened in opened {
-            assert!(matches!(Refused::of(&opened.unwrap_err()), Some(Refused::Link { .. })), "{name}");
+            assert!(matches!(PathError::of(&opened.unwrap_err()), Some(PathError::Link { .. })), "{name}");
         }
         let made = folder.create_file(p(name), 0o644).unwrap_err();
         assert_eq!(made.kind(), io::ErrorKind::AlreadyExists);
@@ -118,8 +118,8 @@ fn no_operation_follows_a_link_anywhere_on_its_path() {
     }
     for path in ["../outside/thesis", "/etc/hosts", "a/../../outside/thesis", ""] {
         assert!(matches!(
-            Refused::of(&folder.remove_all(p(path)).unwrap_err()),
-            Some(Refused::NotBelow { .. })
+            PathError::of(&folder.remove_all(p(path)).unwrap_err()),
+            Some(PathError::NotBelow { .. })
         ));
     }
     // A link itself is removed and replaced, not what it leads to.
@@ -132,9 +132,9 @@ fn no_operation_follows_a_link_anywhere_on_its_path() {
 
 /// Writes down what it sees.
 #[derive(Debug, Default)]
-struct Scribe(std::sync::Mutex<Vec<String>>);
+struct RecordingObserver(std::sync::Mutex<Vec<String>>);
 
-impl Witness for Scribe {
+impl FileObserver for RecordingObserver {
     fn saw(&self, operation: &Operation<'_>) {
         let name = |path: &Path| path.file_name().unwrap().to_string_lossy().into_owned();
         self.0.lock().unwrap().push(match operation {
@@ -150,10 +150,10 @@ impl Witness for Scribe {
 
 #[test]
 fn a_witness_sees_what_is_done_below_a_folder_and_nothing_that_failed() {
-    let scribe = Arc::new(Scribe::default());
+    let scribe = Arc::new(RecordingObserver::default());
     let Fixture { folder, dir: _dir } = Fixture::new();
-    let witness: Arc<dyn Witness> = Arc::<Scribe>::clone(&scribe);
-    let folder = folder.watched_by(Some(witness));
+    let observer: Arc<dyn FileObserver> = Arc::<RecordingObserver>::clone(&scribe);
+    let folder = folder.watched_by(Some(observer));
     let below = folder.create_folder(p("a/b")).unwrap();
     let file = below.create_file(p("one"), 0o600).unwrap();
     assert!(below.create_file(p("one"), 0o600).is_err());
@@ -193,7 +193,7 @@ fn what_is_no_regular_file_is_refused_without_waiting() {
     for (name, found) in [("pipe", Kind::Pipe), ("folder", Kind::Folder)] {
         for opened in [folder.open_file(p(name)), folder.append(p(name), 0o644)] {
             let error = opened.unwrap_err();
-            let Some(Refused::NotRegular { found: what, .. }) = Refused::of(&error) else {
+            let Some(PathError::NotRegular { found: what, .. }) = PathError::of(&error) else {
                 panic!("{name}: {error}");
             };
             assert_eq!(*what, found);

@@ -5,7 +5,7 @@ use mc_encoding::codec::Codec;
 
 use crate::recipes::low_bits;
 use crate::recipes::recipe::{Recipe, as_chosen};
-use crate::recipes::seat::Seat;
+use crate::recipes::tensor_position::TensorPosition;
 
 /// The recipe.
 pub static RECIPE: Recipe = Recipe {
@@ -16,6 +16,6 @@ pub static RECIPE: Recipe = Recipe {
     ..Recipe::uniform("IQ1_S", 24, &iq1_s::CODEC)
 };
 
-fn choose(seat: &Seat) -> Option<&'static Codec> {
-    low_bits::choose(seat, &q2_k::CODEC, Some(&iq2_xxs::CODEC))
+fn choose(position: &TensorPosition) -> Option<&'static Codec> {
+    low_bits::choose(position, &q2_k::CODEC, Some(&iq2_xxs::CODEC))
 }

@@ -4,15 +4,15 @@ use mc_encoding::blocks::{iq3_s, q4_k, q5_k};
 use mc_encoding::codec::Codec;
 
 use crate::recipes::recipe::Recipe;
-use crate::recipes::seat::{Part, Seat};
+use crate::recipes::tensor_position::{Part, TensorPosition};
 
 /// The recipe.
 pub static RECIPE: Recipe = Recipe { choose, ..Recipe::uniform("IQ3_S", 26, &iq3_s::CODEC) };
 
-fn choose(seat: &Seat) -> Option<&'static Codec> {
-    match seat.part {
-        Part::Value if seat.has_small_values() => Some(&q4_k::CODEC),
-        Part::AttnOutput if seat.has_eight_experts() => Some(&q5_k::CODEC),
+fn choose(position: &TensorPosition) -> Option<&'static Codec> {
+    match position.part {
+        Part::Value if position.has_small_values() => Some(&q4_k::CODEC),
+        Part::AttnOutput if position.has_eight_experts() => Some(&q5_k::CODEC),
         _ => None,
     }
 }

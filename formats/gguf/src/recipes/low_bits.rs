@@ -5,24 +5,24 @@
 use mc_encoding::blocks::{q4_k, q5_k};
 use mc_encoding::codec::Codec;
 
-use crate::recipes::seat::{Part, Seat};
+use crate::recipes::tensor_position::{Part, TensorPosition};
 
 /// The codec of a tensor, where it is not the recipe's default.
 ///
 /// * `more`: for values, and for the first eighth of the down projections
 /// * `attn_output`: for attention outputs, if not the default
 pub(crate) fn choose(
-    seat: &Seat,
+    position: &TensorPosition,
     more: &'static Codec,
     attn_output: Option<&'static Codec>,
 ) -> Option<&'static Codec> {
-    match seat.part {
-        Part::Value if seat.has_small_values() || seat.model.n_experts >= 4 => Some(&q4_k::CODEC),
+    match position.part {
+        Part::Value if position.has_small_values() || position.model.n_experts >= 4 => Some(&q4_k::CODEC),
         Part::Value => Some(more),
-        Part::Key if seat.has_eight_experts() => Some(&q4_k::CODEC),
+        Part::Key if position.has_eight_experts() => Some(&q4_k::CODEC),
         // Counted, and not by layer as elsewhere: llama.cpp does so here.
-        Part::Down if seat.i < seat.n / 8 => Some(more),
-        Part::AttnOutput if seat.has_eight_experts() => Some(&q5_k::CODEC),
+        Part::Down if position.i < position.n / 8 => Some(more),
+        Part::AttnOutput if position.has_eight_experts() => Some(&q5_k::CODEC),
         Part::AttnOutput => attn_output,
         _ => None,
     }

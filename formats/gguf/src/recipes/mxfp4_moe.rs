@@ -4,7 +4,7 @@ use mc_encoding::blocks::{mxfp4, q8_0};
 use mc_encoding::codec::Codec;
 
 use crate::recipes::recipe::{Recipe, as_chosen};
-use crate::recipes::seat::Seat;
+use crate::recipes::tensor_position::TensorPosition;
 
 /// The recipe.
 pub static RECIPE: Recipe = Recipe {
@@ -15,6 +15,6 @@ pub static RECIPE: Recipe = Recipe {
     ..Recipe::uniform("MXFP4_MOE", 38, &mxfp4::CODEC)
 };
 
-fn choose(seat: &Seat) -> Option<&'static Codec> {
-    (!seat.is_stacked).then_some(&q8_0::CODEC)
+fn choose(position: &TensorPosition) -> Option<&'static Codec> {
+    (!position.is_stacked).then_some(&q8_0::CODEC)
 }

@@ -12,7 +12,7 @@ use mc_encoding::codec::{Codec, Importance};
 use mc_tensor::model_tensor::ModelTensor;
 
 use crate::recipes::overrides::Overrides;
-use crate::recipes::seat::{ModelShape, Part, Seat};
+use crate::recipes::tensor_position::{ModelShape, Part, TensorPosition};
 
 /// A mix of codecs.
 pub struct Recipe {
@@ -28,9 +28,9 @@ pub struct Recipe {
     /// The codec of an embedding that is not the output too.
     pub embedding: &'static Codec,
     /// The codec of any other tensor, where it is not the default.
-    pub choose: fn(&Seat) -> Option<&'static Codec>,
+    pub choose: fn(&TensorPosition) -> Option<&'static Codec>,
     /// What is made of the chosen codec; [`lift_small_attention`] for most.
-    pub lift: fn(&Seat, &'static Codec) -> &'static Codec,
+    pub lift: fn(&TensorPosition, &'static Codec) -> &'static Codec,
     /// Codecs that this recipe uses only with importance, besides those that say so themselves.
     pub expects_imatrix: &'static [&'static Codec],
 }
@@ -85,8 +85,8 @@ impl Recipe {
             } else if *tensor == ModelTensor::TokenEmbedding {
                 self.embedding
             } else {
-                let seat = &seats[tensor];
-                (self.lift)(seat, (self.choose)(seat).unwrap_or(self.default))
+                let position = &seats[tensor];
+                (self.lift)(position, (self.choose)(position).unwrap_or(self.default))
             };
             fit(wanted, n_cols)
         };
@@ -134,7 +134,7 @@ fn seats(
     tensors: &[(ModelTensor, Vec<u64>)],
     overrides: &Overrides,
     has_imatrix: bool,
-) -> BTreeMap<ModelTensor, Seat> {
+) -> BTreeMap<ModelTensor, TensorPosition> {
     let mut by_part: BTreeMap<Part, Vec<(Option<u32>, ModelTensor, usize)>> = BTreeMap::new();
     for (tensor, dims) in tensors.iter().filter(|(tensor, dims)| is_quantized(*tensor, dims)) {
         by_part.entry(Part::of(*tensor)).or_default().push((tensor.block(), *tensor, dims.len()));
@@ -147,8 +147,8 @@ fn seats(
         for (block, tensor, n_dims) in of_part {
             let layer = block.and_then(|block| usize::try_from(block).ok());
             let depth = layer.filter(|_| part.is_feed_forward() && model.n_experts > 1).unwrap_or(i);
-            let seat = Seat { part, i, depth, n, is_stacked: n_dims > 2, model, has_imatrix };
-            seats.insert(tensor, seat);
+            let position = TensorPosition { part, i, depth, n, is_stacked: n_dims > 2, model, has_imatrix };
+            seats.insert(tensor, position);
             // llama.cpp does not count a tensor whose codec was named, so the next one takes its place.
             i += usize::from(!overrides.by_tensor.contains_key(&tensor));
         }
@@ -169,16 +169,16 @@ fn fit(wanted: &'static Codec, n_cols: usize) -> Choice {
 
 /// More bits for keys and values where they are small beside the rest: in the 80-layer Llama, whose eight query heads
 /// share one value head, and in models of eight experts.
-pub(crate) fn lift_small_attention(seat: &Seat, chosen: &'static Codec) -> &'static Codec {
-    let is_seventy_billion = seat.model.n_blocks == 80 && seat.model.heads_per_kv_head() > 1;
-    match seat.part {
-        Part::Key | Part::Value if seat.has_eight_experts() => &q8_0::CODEC,
+pub(crate) fn lift_small_attention(position: &TensorPosition, chosen: &'static Codec) -> &'static Codec {
+    let is_seventy_billion = position.model.n_blocks == 80 && position.model.heads_per_kv_head() > 1;
+    match position.part {
+        Part::Key | Part::Value if position.has_eight_experts() => &q8_0::CODEC,
         Part::Value if is_seventy_billion && [&q3_k::CODEC, &q4_k::CODEC].contains(&chosen) => &q5_k::CODEC,
         _ => chosen,
     }
 }
 
 /// The codec as it was chosen.
-pub(crate) fn as_chosen(_: &Seat, chosen: &'static Codec) -> &'static Codec {
+pub(crate) fn as_chosen(_: &TensorPosition, chosen: &'static Codec) -> &'static Codec {
     chosen
 }

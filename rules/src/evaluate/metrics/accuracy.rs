@@ -6,7 +6,7 @@
 use mc_digest::content_hash::ContentHash;
 use mc_ir::action::{ActionContext, ActionError, ActionKind};
 use mc_ir::attribute::Record;
-use mc_ir::fault::Fault;
+use mc_ir::rule_error::RuleError;
 use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs, Presence, PropertySchema, ValueKind};
 use mc_runtime::accuracy::{Question, answers};
 use mc_runtime::cancellation::Cancellation;
@@ -72,7 +72,7 @@ impl Metric for Accuracy {
     const SCHEMA: ChildSchema = ChildSchema { node: &NODE, occurs: Occurs::Any };
     const REMOTE: Option<RemoteKind> = Some(MeasureAction::<Answers, 1>::REMOTE);
 
-    fn plan(gate: &GatedModel<'_>, node: &Record) -> Result<Plan<Self>, Vec<Fault>> {
+    fn plan(gate: &GatedModel<'_>, node: &Record) -> Result<Plan<Self>, Vec<RuleError>> {
         let data = gate.dataset(node, DatasetKind::Json)?;
         let max_tokens = number_property(node, MAX_TOKENS).unwrap_or(32.0) as usize;
         let models = [gate.quantized(), gate.unquantized()];

@@ -9,7 +9,7 @@ use std::fmt::Display;
 use mc_digest::content_hash::ContentHash;
 use mc_ir::action::{ActionContext, ActionError, ActionKind};
 use mc_ir::attribute::Record;
-use mc_ir::fault::Fault;
+use mc_ir::rule_error::RuleError;
 use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs, Presence, PropertySchema, ValueKind};
 use mc_runtime::cancellation::Cancellation;
 use mc_runtime::chunks::ChunkOptions;
@@ -87,7 +87,7 @@ impl Metric for Kl {
     const SCHEMA: ChildSchema = ChildSchema { node: &NODE, occurs: Occurs::Any };
     const REMOTE: Option<RemoteKind> = Some(MeasureAction::<Compared, 2>::REMOTE);
 
-    fn plan(gate: &GatedModel<'_>, node: &Record) -> Result<Plan<Self>, Vec<Fault>> {
+    fn plan(gate: &GatedModel<'_>, node: &Record) -> Result<Plan<Self>, Vec<RuleError>> {
         let data = gate.dataset(node, DatasetKind::Text)?;
         let n_ctx = chunk_context(gate, node)?;
         check_limits(node)?;
@@ -121,23 +121,23 @@ impl Metric for Kl {
 }
 
 /// Refuses a node without a limit, or with one that no number can keep.
-fn check_limits(node: &Record) -> Result<(), Vec<Fault>> {
+fn check_limits(node: &Record) -> Result<(), Vec<RuleError>> {
     let limits = [MAX_MEAN, MAX_MEDIAN, MAX_P999, MIN_TOP_1, MIN_TOP_5, MAX_RMS_DELTA_P];
     let given: Vec<_> = limits.iter().filter_map(|limit| Some((limit, node.property(limit.name)?))).collect();
     if given.is_empty() {
-        let fault = Fault::new(node.place, "gate::limit", "`kl` limits nothing");
-        return Err(vec![fault.help("Add a limit, such as `max-mean=0.02` or `min-top-1=\"95%\"`")]);
+        let rule_error = RuleError::new(node.place, "gate::limit", "`kl` limits nothing");
+        return Err(vec![rule_error.help("Add a limit, such as `max-mean=0.02` or `min-top-1=\"95%\"`")]);
     }
     let is_negative = |number: Option<f64>| number.is_some_and(|number| number < 0.0);
-    let faults: Vec<Fault> = given
+    let rule_errors: Vec<RuleError> = given
         .into_iter()
         .filter(|(_, value)| is_negative(value.value.as_number()))
         .map(|(limit, value)| {
             let message = format!("`{}` is negative, and no divergence is", limit.name);
-            Fault::new(value.place, "gate::limit", message).help("Write a number from 0 up, in nats")
+            RuleError::new(value.place, "gate::limit", message).help("Write a number from 0 up, in nats")
         })
         .collect();
-    if faults.is_empty() { Ok(()) } else { Err(faults) }
+    if rule_errors.is_empty() { Ok(()) } else { Err(rule_errors) }
 }
 
 /// The range of a number.

@@ -5,7 +5,7 @@
 use mc_digest::content_hash::ContentHash;
 use mc_ir::action::{ActionContext, ActionError, ActionKind};
 use mc_ir::attribute::Record;
-use mc_ir::fault::Fault;
+use mc_ir::rule_error::RuleError;
 use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs, Presence, PropertySchema, ValueKind};
 use mc_runtime::cancellation::Cancellation;
 use mc_runtime::chunks::ChunkOptions;
@@ -53,7 +53,7 @@ impl Metric for Perplexity {
     const SCHEMA: ChildSchema = ChildSchema { node: &NODE, occurs: Occurs::Any };
     const REMOTE: Option<RemoteKind> = Some(MeasureAction::<Chunks, 1>::REMOTE);
 
-    fn plan(gate: &GatedModel<'_>, node: &Record) -> Result<Plan<Self>, Vec<Fault>> {
+    fn plan(gate: &GatedModel<'_>, node: &Record) -> Result<Plan<Self>, Vec<RuleError>> {
         let data = gate.dataset(node, DatasetKind::Text)?;
         let n_ctx = chunk_context(gate, node)?;
         let max_increase = number_property(node, "max-increase").unwrap_or(0.02);

@@ -3,7 +3,7 @@
 use mc_digest::content_hash::ContentHash;
 use mc_ir::action::ActionError;
 use mc_ir::attribute::Record;
-use mc_ir::fault::Fault;
+use mc_ir::rule_error::RuleError;
 use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs, Presence, PropertySchema, ValueKind};
 
 use crate::evaluate::gated_model::GatedModel;
@@ -34,7 +34,7 @@ pub(crate) struct Size {
 impl Metric for Size {
     const SCHEMA: ChildSchema = ChildSchema { node: &NODE, occurs: Occurs::Optional };
 
-    fn plan(gate: &GatedModel<'_>, node: &Record) -> Result<Plan<Self>, Vec<Fault>> {
+    fn plan(gate: &GatedModel<'_>, node: &Record) -> Result<Plan<Self>, Vec<RuleError>> {
         let max = node.property("max").and_then(|max| max.value.as_bytes()).unwrap_or(u64::MAX);
         Ok(Plan { metric: Self { max }, results: vec![gate.export.whole.clone()], held_out: None })
     }

@@ -8,8 +8,8 @@ use mc_digest::content_hash::ContentHash;
 use mc_family::tokenizer::fidelity::{CONTAINER, Difference, Fidelity};
 use mc_ir::action::{Action, ActionContext, ActionError, ActionKind, Input, write_bytes};
 use mc_ir::attribute::Record;
-use mc_ir::fault::Fault;
 use mc_ir::output::{Output, Outputs};
+use mc_ir::rule_error::RuleError;
 use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs, Presence, PropertySchema, ValueKind};
 use serde::{Deserialize, Serialize};
 
@@ -56,7 +56,7 @@ pub(crate) struct TokenizerFidelity {
 impl Metric for TokenizerFidelity {
     const SCHEMA: ChildSchema = ChildSchema { node: &NODE, occurs: Occurs::Any };
 
-    fn plan(gate: &GatedModel<'_>, node: &Record) -> Result<Plan<Self>, Vec<Fault>> {
+    fn plan(gate: &GatedModel<'_>, node: &Record) -> Result<Plan<Self>, Vec<RuleError>> {
         let model = match label_property(node, AGAINST) {
             None => gate.export.model.clone(),
             Some(named) => gate.provider::<ModelInfo>(&named, "a `checkpoint`")?,
@@ -79,11 +79,11 @@ impl Metric for TokenizerFidelity {
     }
 }
 
-fn no_tokenizer(node: &Record, model: &ModelInfo) -> Fault {
+fn no_tokenizer(node: &Record, model: &ModelInfo) -> RuleError {
     let format = model.files.head.as_ref().map_or("container", |head| exporters::title(head.format));
     let message =
         format!("The model was read from a {format}, which brings no other tokenizer to compare with");
-    Fault::new(node.place, "gate::tokenizer", message)
+    RuleError::new(node.place, "gate::tokenizer", message)
         .help("Write `against=\":checkpoint\"`, a folder with the tokenizer that it should have")
 }
 
@@ -187,13 +187,13 @@ fn compare(
         found.n_different += 1;
         if text.len() < shortest {
             shortest = text.len();
-            found.first = Some(told(&place, &difference, names));
+            found.first = Some(reported(&place, &difference, names));
         }
     }
     Ok(found)
 }
 
-fn told(place: &str, difference: &Difference, names: &Names<'_>) -> String {
+fn reported(place: &str, difference: &Difference, names: &Names<'_>) -> String {
     let [(left, left_ids), (right, right_ids)] = &difference.sides;
     let right = if right == CONTAINER { names.file } else { right };
     format!(

@@ -2,7 +2,7 @@
 //! for each call, written when it has ended.
 //!
 //! It sits between the clients of the single services and the connection, so no call goes past it. Headers are in no
-//! line, and so no credentials either; what a call was about it learns from an extension of the request (`About`).
+//! line, and so no credentials either; what a call was about it learns from an extension of the request (`CallName`).
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
@@ -51,7 +51,7 @@ impl CallLog {
 
 /// What a call is about, such as a digest or the name of a stream.
 #[derive(Clone, Debug)]
-pub(crate) struct About(pub(crate) String);
+pub(crate) struct CallName(pub(crate) String);
 
 /// A connection whose calls are logged, where anybody wants that.
 #[derive(Clone)]
@@ -83,7 +83,7 @@ impl Service<Request<Body>> for LoggedChannel {
             log: Arc::clone(log),
             server: Arc::clone(&self.server),
             method: request.uri().path().trim_start_matches('/').to_owned(),
-            about: request.extensions().get::<About>().cloned(),
+            about: request.extensions().get::<CallName>().cloned(),
             time: SystemTime::now(),
             began: Instant::now(),
             end: OnceLock::new(),
@@ -107,7 +107,7 @@ struct Call {
     log: Arc<CallLog>,
     server: Arc<str>,
     method: String,
-    about: Option<About>,
+    about: Option<CallName>,
     time: SystemTime,
     began: Instant,
     /// How it ended, and after how long.
@@ -138,7 +138,7 @@ impl Drop for Call {
             "server": &*self.server,
             "method": self.method,
         });
-        if let Some(About(about)) = &self.about {
+        if let Some(CallName(about)) = &self.about {
             line["about"] = json!(about);
         }
         line["seconds"] = json!(elapsed.as_micros() as f64 / 1e6);

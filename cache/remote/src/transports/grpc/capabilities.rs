@@ -29,7 +29,7 @@ const STREAMED_SINCE: (i32, i32) = (2, 13);
 
 /// What was agreed upon.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Agreed {
+pub struct NegotiatedCapabilities {
     /// How bytes are named.
     pub function: DigestFunction,
     /// How many bytes of blobs fit into one request.
@@ -54,7 +54,7 @@ pub struct Agreed {
     pub versions: String,
 }
 
-impl Agreed {
+impl NegotiatedCapabilities {
     /// Asks a server.
     ///
     /// # Errors
@@ -184,20 +184,27 @@ mod tests {
 
     #[test]
     fn our_digest_function_is_taken_where_it_is_known() {
-        let agreed = |functions: &[Function]| Agreed::from_capabilities(&server(functions, 0), None);
+        let agreed =
+            |functions: &[Function]| NegotiatedCapabilities::from_capabilities(&server(functions, 0), None);
         assert_eq!(agreed(&[Function::Sha256, Function::Blake3]).unwrap().function, DigestFunction::Blake3);
         assert_eq!(agreed(&[Function::Sha256]).unwrap().function, DigestFunction::Sha256);
         assert_eq!(agreed(&[]).unwrap().function, DigestFunction::Sha256);
         let error = agreed(&[Function::Md5, Function::Sha1]).unwrap_err();
         assert_eq!(error, "its digest functions are MD5, SHA1; expected BLAKE3 or SHA256");
-        let wanted = Agreed::from_capabilities(&server(&[Function::Sha256], 0), Some(DigestFunction::Blake3));
+        let wanted = NegotiatedCapabilities::from_capabilities(
+            &server(&[Function::Sha256], 0),
+            Some(DigestFunction::Blake3),
+        );
         assert_eq!(wanted.unwrap_err(), "its digest functions are SHA256; expected BLAKE3");
     }
 
     #[test]
     fn batches_keep_to_the_limit_of_the_server_and_of_grpc() {
-        let batch =
-            |limit| Agreed::from_capabilities(&server(&[Function::Sha256], limit), None).unwrap().batch_bytes;
+        let batch = |limit| {
+            NegotiatedCapabilities::from_capabilities(&server(&[Function::Sha256], limit), None)
+                .unwrap()
+                .batch_bytes
+        };
         assert_eq!(batch(0), (4 << 20) - SLACK);
         assert_eq!(batch(64 << 10), (64 << 10) - SLACK);
         assert_eq!(batch(64 << 20), (4 << 20) - SLACK);
@@ -205,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn the_digest_functions_of_actions_are_told_apart_from_those_of_blobs() {
+    fn the_digest_functions_of_actions_are_distinguished_from_those_of_blobs() {
         let executes = |digest_function, digest_functions: &[Function]| {
             let mut server = server(&[Function::Sha256, Function::Blake3], 0);
             server.execution_capabilities = Some(ExecutionCapabilities {
@@ -214,7 +221,7 @@ mod tests {
                 digest_functions: digest_functions.iter().map(|&function| function as i32).collect(),
                 ..ExecutionCapabilities::default()
             });
-            let agreed = Agreed::from_capabilities(&server, None).unwrap();
+            let agreed = NegotiatedCapabilities::from_capabilities(&server, None).unwrap();
             assert!(agreed.executes && agreed.function == DigestFunction::Blake3);
             agreed.executes_in
         };
@@ -228,7 +235,7 @@ mod tests {
         let mut future = server(&[Function::Sha256], 0);
         future.low_api_version = Some(SemVer { major: 3, ..SemVer::default() });
         future.high_api_version = Some(SemVer { major: 3, minor: 1, ..SemVer::default() });
-        let error = Agreed::from_capabilities(&future, None).unwrap_err();
+        let error = NegotiatedCapabilities::from_capabilities(&future, None).unwrap_err();
         assert_eq!(error, "it speaks versions 3.0 to 3.1 of the Remote Execution API; expected 2");
     }
 }

@@ -17,7 +17,7 @@ use tonic::{Code, Status};
 use crate::error::RemoteError;
 use crate::transport::Transport;
 use crate::transports::grpc::answers;
-use crate::transports::grpc::capabilities::{Agreed, value};
+use crate::transports::grpc::capabilities::{NegotiatedCapabilities, value};
 use crate::transports::grpc::connection::{Failure, silent};
 use crate::transports::grpc::cut::{Cut, SMALLEST};
 use crate::transports::grpc::raw::Method;
@@ -43,7 +43,7 @@ impl Grpc {
     /// The chunks of a blob. `None` where the server cannot say, or says something else.
     pub(crate) fn split(
         &self,
-        agreed: &Agreed,
+        agreed: &NegotiatedCapabilities,
         blob: &BlobDigest,
     ) -> Result<Option<Vec<BlobDigest>>, RemoteError> {
         let is_large = agreed.cut.map_or(blob.n_bytes >= SMALLEST, |cut| cut.is_for(blob.n_bytes));
@@ -66,7 +66,11 @@ impl Grpc {
         })
     }
 
-    fn split_blob(&self, agreed: &Agreed, blob: &BlobDigest) -> Result<Option<Vec<BlobDigest>>, Failure> {
+    fn split_blob(
+        &self,
+        agreed: &NegotiatedCapabilities,
+        blob: &BlobDigest,
+    ) -> Result<Option<Vec<BlobDigest>>, Failure> {
         let request = self.connection.request_about(
             blob.to_string(),
             SplitBlobRequest {
@@ -80,7 +84,11 @@ impl Grpc {
         Ok(answers::chunks(&answer, Vec::new(), MAX_CHUNKS)?)
     }
 
-    fn chunk_mapping(&self, agreed: &Agreed, blob: &BlobDigest) -> Result<Option<Vec<BlobDigest>>, Failure> {
+    fn chunk_mapping(
+        &self,
+        agreed: &NegotiatedCapabilities,
+        blob: &BlobDigest,
+    ) -> Result<Option<Vec<BlobDigest>>, Failure> {
         let request = self.connection.request_about(
             blob.to_string(),
             GetChunkMappingRequest {
@@ -108,7 +116,7 @@ impl Grpc {
     /// travels whole.
     pub(crate) fn splice(
         &self,
-        agreed: &Agreed,
+        agreed: &NegotiatedCapabilities,
         cut: Cut,
         blob: &BlobDigest,
         bytes: &[u8],
@@ -148,7 +156,12 @@ impl Grpc {
         })
     }
 
-    fn splice_blob(&self, agreed: &Agreed, blob: &BlobDigest, chunks: &[BlobDigest]) -> Result<(), Failure> {
+    fn splice_blob(
+        &self,
+        agreed: &NegotiatedCapabilities,
+        blob: &BlobDigest,
+        chunks: &[BlobDigest],
+    ) -> Result<(), Failure> {
         let request = self.connection.request_about(
             blob.to_string(),
             SpliceBlobRequest {
@@ -166,7 +179,7 @@ impl Grpc {
 
     fn register_chunk_mapping(
         &self,
-        agreed: &Agreed,
+        agreed: &NegotiatedCapabilities,
         blob: &BlobDigest,
         chunks: &[BlobDigest],
     ) -> Result<(), Failure> {

@@ -16,9 +16,9 @@ use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
 use tonic::{Code, Request, Status};
 
 use crate::error::RemoteError;
-use crate::transports::grpc::call_log::{About, LoggedChannel};
-use crate::transports::grpc::patience::{delay, is_passing};
+use crate::transports::grpc::call_log::{CallName, LoggedChannel};
 use crate::transports::grpc::resource::uuid;
+use crate::transports::grpc::retry_delay::{delay, is_passing};
 use crate::transports::grpc::settings::{Place, Settings};
 
 /// The header in which a client says who it is.
@@ -58,7 +58,7 @@ impl Connection {
             .build()
             .map_err(|error| wrong(format!("cannot start its threads: {error}")))?;
         let entered = runtime.enter();
-        let channel = endpoint(&settings).map_err(|error| wrong(told(&error)))?.connect_lazy();
+        let channel = endpoint(&settings).map_err(|error| wrong(with_reasons(&error)))?.connect_lazy();
         drop(entered);
         let channel = LoggedChannel::new(channel, settings.log.clone(), &name(&settings));
         let url = settings.place.url().cloned();
@@ -113,7 +113,7 @@ impl Connection {
     ) -> Result<Request<T>, RemoteError> {
         let mut request = self.request(message)?;
         if self.settings.log.is_some() {
-            request.extensions_mut().insert(About(about.into()));
+            request.extensions_mut().insert(CallName(about.into()));
         }
         Ok(request)
     }
@@ -189,7 +189,7 @@ impl Connection {
     fn reason(&self, status: &Status) -> String {
         let mut reason = match status.code() {
             // What the library says of a connection is in the reasons beneath.
-            Code::Unavailable | Code::Unknown | Code::Internal => told_of(status),
+            Code::Unavailable | Code::Unknown | Code::Internal => status_text(status),
             _ => status.message().to_owned(),
         };
         for header in self.settings.headers.iter().chain(self.secrets().iter()) {
@@ -237,28 +237,28 @@ pub(crate) fn silent(patience: Duration) -> Status {
 
 /// A status as the error of a reader.
 pub(crate) fn as_io(status: &Status) -> io::Error {
-    io::Error::other(format!("{:?}: {}", status.code(), told_of(status)))
+    io::Error::other(format!("{:?}: {}", status.code(), status_text(status)))
 }
 
 /// An error with the reasons beneath it, each once.
-fn told(error: &dyn std::error::Error) -> String {
+fn with_reasons(error: &dyn std::error::Error) -> String {
     beneath(error.to_string(), error)
 }
 
-fn told_of(status: &Status) -> String {
+fn status_text(status: &Status) -> String {
     beneath(status.message().to_owned(), status)
 }
 
-fn beneath(mut told: String, error: &dyn std::error::Error) -> String {
+fn beneath(mut text: String, error: &dyn std::error::Error) -> String {
     let mut beneath = error.source();
     while let Some(reason) = beneath {
-        let reason_told = reason.to_string();
-        if !told.contains(&reason_told) {
-            told = if told.is_empty() { reason_told } else { format!("{told}: {reason_told}") };
+        let reason_text = reason.to_string();
+        if !text.contains(&reason_text) {
+            text = if text.is_empty() { reason_text } else { format!("{text}: {reason_text}") };
         }
         beneath = reason.source();
     }
-    told
+    text
 }
 
 fn ascii(name: &str, value: &str) -> Option<(MetadataKey<Ascii>, MetadataValue<Ascii>)> {

@@ -22,8 +22,8 @@ use crate::transports::grpc::answers::{code, field, unreadable, words};
 use crate::transports::grpc::call_log::LoggedChannel;
 use crate::transports::grpc::capabilities::value;
 use crate::transports::grpc::connection::{Failure, silent};
-use crate::transports::grpc::patience::{delay, is_passing};
 use crate::transports::grpc::raw::Method;
+use crate::transports::grpc::retry_delay::{delay, is_passing};
 use crate::transports::grpc::transport::{Grpc, wire};
 
 /// How often it is looked whether anybody still waits.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bazel_remote_apis::google::bytestream::byte_stream_client::ByteStreamClient;
 use bazel_remote_apis::google::bytestream::{ReadRequest, ReadResponse};
 use mc_digest::digest::BlobDigest;
-use mc_fetch::patience::Paced;
+use mc_fetch::stall_limit::StallReader;
 use tokio::sync::mpsc::{Receiver, channel};
 use tonic::{Code, Status, Streaming};
 
@@ -58,7 +58,7 @@ pub(crate) fn open(
     })?;
     let Some((stream, first)) = opened else { return Ok(None) };
     let idle = connection.settings.idle;
-    let reader = Paced::new(Messages::start(connection, stream, first, idle), idle);
+    let reader = StallReader::new(Messages::start(connection, stream, first, idle), idle);
     Ok(Some(match travel {
         Travel::Plain => Box::new(reader),
         Travel::Zstd => {

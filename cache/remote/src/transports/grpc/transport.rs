@@ -19,7 +19,7 @@ use crate::transport::Transport;
 use crate::transports::answer::MAX_RESULT;
 use crate::transports::grpc::answers;
 use crate::transports::grpc::call_log::LoggedChannel;
-use crate::transports::grpc::capabilities::{Agreed, value};
+use crate::transports::grpc::capabilities::{NegotiatedCapabilities, value};
 use crate::transports::grpc::connection::{Connection, Failure};
 use crate::transports::grpc::raw::Method;
 use crate::transports::grpc::read;
@@ -67,7 +67,7 @@ const SAMPLE: usize = 64 << 10;
 /// A server.
 pub struct Grpc {
     pub(crate) connection: Connection,
-    agreed: OnceLock<Result<Agreed, String>>,
+    agreed: OnceLock<Result<NegotiatedCapabilities, String>>,
 }
 
 impl Grpc {
@@ -83,9 +83,10 @@ impl Grpc {
     ///
     /// # Errors
     /// When the server cannot be reached, or knows no digest function of ours.
-    pub fn agreed(&self) -> Result<&Agreed, RemoteError> {
-        let agreed =
-            self.agreed.get_or_init(|| Agreed::with(&self.connection).map_err(|error| error.to_string()));
+    pub fn agreed(&self) -> Result<&NegotiatedCapabilities, RemoteError> {
+        let agreed = self.agreed.get_or_init(|| {
+            NegotiatedCapabilities::with(&self.connection).map_err(|error| error.to_string())
+        });
         agreed.as_ref().map_err(|reason| RemoteError::Unusable(reason.clone()))
     }
 
@@ -109,7 +110,12 @@ impl Grpc {
     }
 
     /// Blobs in groups that fit into a batch; what is too large for any is left out.
-    fn batches<'a, T>(&self, agreed: &Agreed, blobs: &'a [T], size: impl Fn(&T) -> u64) -> Vec<Vec<&'a T>> {
+    fn batches<'a, T>(
+        &self,
+        agreed: &NegotiatedCapabilities,
+        blobs: &'a [T],
+        size: impl Fn(&T) -> u64,
+    ) -> Vec<Vec<&'a T>> {
         let mut batches: Vec<Vec<&T>> = Vec::new();
         let mut n_bytes = u64::MAX;
         for blob in blobs {
@@ -127,7 +133,7 @@ impl Grpc {
         batches
     }
 
-    fn how_to_send(&self, agreed: &Agreed, bytes: &[u8]) -> Travel {
+    fn how_to_send(&self, agreed: &NegotiatedCapabilities, bytes: &[u8]) -> Travel {
         let is_asked = self.connection.settings.compress && agreed.zstd;
         if is_asked && bytes.len() as u64 >= self.connection.settings.compress_from && shrinks(bytes) {
             Travel::Zstd
@@ -246,7 +252,7 @@ impl Transport for Grpc {
         self.split(self.agreed()?, blob)
     }
 
-    fn write_telling(
+    fn write_with_progress(
         &self,
         blob: &BlobDigest,
         bytes: &[u8],
@@ -348,7 +354,7 @@ impl Transport for Grpc {
 
 impl Grpc {
     /// Some servers offer a digest function and then check what is sent with another.
-    fn refused(&self, agreed: &Agreed, status: Status) -> Failure {
+    fn refused(&self, agreed: &NegotiatedCapabilities, status: Status) -> Failure {
         if status.code() != Code::InvalidArgument {
             return Failure::Status(status);
         }

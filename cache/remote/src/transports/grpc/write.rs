@@ -14,8 +14,8 @@ use tonic::Status;
 use crate::error::RemoteError;
 use crate::function::DigestFunction;
 use crate::transports::grpc::connection::{Connection, silent};
-use crate::transports::grpc::patience::{delay, is_passing};
 use crate::transports::grpc::resource::{Travel, uuid, writing};
+use crate::transports::grpc::retry_delay::{delay, is_passing};
 
 /// Bytes in one message: large enough that few are needed, small enough for every server's limit.
 const MESSAGE: usize = 1 << 18;
@@ -44,7 +44,7 @@ pub(crate) struct Sending<'a> {
     pub(crate) blob: &'a BlobDigest,
     /// Its bytes.
     pub(crate) bytes: &'a [u8],
-    /// Told how many of them are on their way.
+    /// AuthHeaders how many of them are on their way.
     pub(crate) sent: &'a dyn Fn(usize),
 }
 

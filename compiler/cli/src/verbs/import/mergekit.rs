@@ -5,7 +5,7 @@
 
 use super::kdl::{Line, comment, number, quoted};
 use super::reading::{At, Condition, Merge, Parameter, Slice, Source, Sources, Value, merge};
-use super::yaml::{Mistake, parse};
+use super::yaml::{YamlError, parse};
 
 /// mergekit's word, ours, and whether the base is changed rather than summed.
 const METHODS: &[(&str, &str, bool)] = &[
@@ -47,13 +47,13 @@ const DTYPES: &[(&str, &str)] = &[("float32", "F32"), ("float16", "F16"), ("bflo
 ///
 /// # Errors
 /// The first thing that cannot be written, with its line.
-pub(crate) fn kdl(yaml: &str, name: &str, file: &str) -> Result<String, Mistake> {
+pub(crate) fn kdl(yaml: &str, name: &str, file: &str) -> Result<String, YamlError> {
     let merge = merge(&parse(yaml)?)?;
     let found = METHODS.iter().find(|(theirs, ..)| *theirs == merge.method.value);
     let Some((_, method, needs_base)) = found else {
         let known: Vec<&str> = METHODS.iter().map(|(theirs, ..)| *theirs).collect();
         let what = format!("`merge_method: {}` cannot be written as KDL", merge.method.value);
-        return Err(Mistake::new(merge.method.line, what).help(format!("Known: `{}`", known.join("`, `"))));
+        return Err(YamlError::new(merge.method.line, what).help(format!("Known: `{}`", known.join("`, `"))));
     };
     let mut writer =
         Writer { method, needs_base: *needs_base, models: Vec::new(), names: Vec::new(), notes: Vec::new() };
@@ -89,7 +89,7 @@ struct Model {
 }
 
 impl Writer {
-    fn blend(&mut self, merge: &Merge) -> Result<Line, Mistake> {
+    fn blend(&mut self, merge: &Merge) -> Result<Line, YamlError> {
         let mut children = vec![Line::new(format!("method {}", quoted(self.method)))];
         if let Some(base) = &merge.base {
             let label = self.label(base)?;
@@ -106,14 +106,14 @@ impl Writer {
                     let what =
                         format!("`base_model` is not one of the models, and `{}` has no base", self.method);
                     return Err(
-                        Mistake::new(base.line, what).help("Leave it out, or list it with a `weight`")
+                        YamlError::new(base.line, what).help("Leave it out, or list it with a `weight`")
                     );
                 }
                 let needs_base = self.needs_base;
                 for source in models.iter().filter(|source| !(needs_base && is_base(source))) {
                     if source.layers.is_some() {
                         let what = "`layer_range` belongs into `slices`";
-                        return Err(Mistake::new(source.model.line, what));
+                        return Err(YamlError::new(source.model.line, what));
                     }
                     children.push(self.source(source, &[])?);
                 }
@@ -127,7 +127,7 @@ impl Writer {
         for parameter in &merge.parameters {
             // mergekit scales what it keeps up to the old sum of magnitudes, which no method here does.
             if parameter.name == "rescale" && self.method == "ties" && truth(parameter)? {
-                return Err(Mistake::new(parameter.line, "`rescale` of `ties` cannot be written as KDL")
+                return Err(YamlError::new(parameter.line, "`rescale` of `ties` cannot be written as KDL")
                     .help("Leave it out, or take `dare_ties`"));
             }
             if self.owner(parameter).is_none() {
@@ -141,14 +141,14 @@ impl Writer {
         }
         if let Some(dtype) = merge.out_dtype.as_ref().or(merge.dtype.as_ref()) {
             let ours = DTYPES.iter().find(|(theirs, _)| *theirs == dtype.value).ok_or_else(|| {
-                Mistake::new(dtype.line, format!("The type `{}` cannot be written as KDL", dtype.value))
+                YamlError::new(dtype.line, format!("The type `{}` cannot be written as KDL", dtype.value))
                     .help("Known: `float32`, `float16`, `bfloat16`")
             })?;
             children.push(Line::new(format!("dtype {}", quoted(ours.1))));
         }
         if let Some(seed) = &merge.seed {
             let number: u64 = seed.value.parse().map_err(|_| {
-                Mistake::new(seed.line, format!("Expected a whole number, found `{}`", seed.value))
+                YamlError::new(seed.line, format!("Expected a whole number, found `{}`", seed.value))
             })?;
             if self.method.starts_with("dare") {
                 children.push(Line::new(format!("seed {number}")));
@@ -158,7 +158,7 @@ impl Writer {
             match tokenizer.value.as_str() {
                 "base" => {}
                 "union" => {
-                    return Err(Mistake::new(
+                    return Err(YamlError::new(
                         tokenizer.line,
                         "`tokenizer_source: union` cannot be written as KDL",
                     )
@@ -173,7 +173,7 @@ impl Writer {
         Ok(Line { text: format!("blend {}", quoted(&self.names[0])), children })
     }
 
-    fn slice(&mut self, slice: &Slice, base: Option<&At<String>>) -> Result<Line, Mistake> {
+    fn slice(&mut self, slice: &Slice, base: Option<&At<String>>) -> Result<Line, YamlError> {
         let mut of_models = Vec::new();
         let mut of_slice = Vec::new();
         for parameter in &slice.parameters {
@@ -184,7 +184,7 @@ impl Writer {
                 }
                 Some(Owner::Merge) => {
                     let what = format!("`{}` of a single slice cannot be written as KDL", parameter.name);
-                    return Err(Mistake::new(parameter.line, what).help("Say it for the whole merge"));
+                    return Err(YamlError::new(parameter.line, what).help("Say it for the whole merge"));
                 }
                 None => {}
             }
@@ -205,7 +205,7 @@ impl Writer {
         Ok(Line { text: "slice".to_owned(), children })
     }
 
-    fn source(&mut self, source: &Source, of_slice: &[&Parameter]) -> Result<Line, Mistake> {
+    fn source(&mut self, source: &Source, of_slice: &[&Parameter]) -> Result<Line, YamlError> {
         let mut text = format!("model {}", self.label(&source.model)?);
         if let Some([from, to]) = source.layers {
             text.push_str(&format!(" from={from} to={to}"));
@@ -263,13 +263,13 @@ impl Writer {
     }
 
     /// The label of a model, quoted; its checkpoint is remembered.
-    fn label(&mut self, model: &At<String>) -> Result<String, Mistake> {
+    fn label(&mut self, model: &At<String>) -> Result<String, YamlError> {
         if let Some(known) = self.models.iter().find(|known| known.reference == model.value) {
             return Ok(quoted(&format!(":{}", known.name)));
         }
         if model.value.contains('+') {
             let what = format!("The model `{}` with an adapter cannot be written as KDL", model.value);
-            return Err(Mistake::new(model.line, what)
+            return Err(YamlError::new(model.line, what)
                 .help("Declare an `adapter` and a `merge`, and name that in the `blend`"));
         }
         let path = model.value.split('@').next().unwrap_or_default().trim_end_matches('/');
@@ -323,10 +323,10 @@ fn target_name(text: &str) -> String {
     if name.is_empty() { "blend".to_owned() } else { name.to_owned() }
 }
 
-fn conditions(parameter: &Parameter, value: &Value) -> Result<Vec<Condition>, Mistake> {
+fn conditions(parameter: &Parameter, value: &Value) -> Result<Vec<Condition>, YamlError> {
     match value {
         Value::Numbers(conditions) => Ok(conditions.clone()),
-        Value::Truth(truth) => Err(Mistake::new(
+        Value::Truth(truth) => Err(YamlError::new(
             parameter.line,
             format!("Expected a number for `{}`, found `{truth}`", parameter.name),
         )),
@@ -334,7 +334,7 @@ fn conditions(parameter: &Parameter, value: &Value) -> Result<Vec<Condition>, Mi
 }
 
 /// `true`, or a number that stands for it.
-fn truth(parameter: &Parameter) -> Result<bool, Mistake> {
+fn truth(parameter: &Parameter) -> Result<bool, YamlError> {
     match &parameter.value {
         Value::Truth(truth) => Ok(*truth),
         Value::Numbers(conditions) => match conditions.as_slice() {
@@ -344,7 +344,7 @@ fn truth(parameter: &Parameter) -> Result<bool, Mistake> {
                     "`{}` that differs from weight to weight cannot be written as KDL",
                     parameter.name
                 );
-                Err(Mistake::new(parameter.line, what).help("Say it for the whole merge"))
+                Err(YamlError::new(parameter.line, what).help("Say it for the whole merge"))
             }
         },
     }

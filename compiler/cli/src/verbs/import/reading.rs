@@ -3,7 +3,7 @@
 //! What cannot be said in KDL is a mistake that names the key and its line; how the rest is written is for
 //! [`super::mergekit`].
 
-use super::yaml::{Data, Mistake, Node};
+use super::yaml::{Data, Node, YamlError};
 
 /// A value and where it stands.
 #[derive(Clone, Debug, PartialEq)]
@@ -78,7 +78,7 @@ pub(crate) struct Condition {
 ///
 /// # Errors
 /// The first mistake.
-pub(crate) fn merge(root: &Node) -> Result<Merge, Mistake> {
+pub(crate) fn merge(root: &Node) -> Result<Merge, YamlError> {
     let pairs = mapping(root, "a mapping with `merge_method`")?;
     let keys = Keys { pairs };
     let models = keys.optional("models").map(|node| list(node, source)).transpose()?;
@@ -87,11 +87,11 @@ pub(crate) fn merge(root: &Node) -> Result<Merge, Mistake> {
         (Some(models), None) => Sources::Models(models),
         (None, Some(slices)) => Sources::Slices(slices),
         (Some(_), Some(_)) => {
-            return Err(Mistake::new(root.line, "Expected `models` or `slices`, found both"));
+            return Err(YamlError::new(root.line, "Expected `models` or `slices`, found both"));
         }
         (None, None) => {
             let line = keys.line_of("modules").unwrap_or(root.line);
-            return Err(Mistake::new(
+            return Err(YamlError::new(
                 line,
                 "Expected `models` or `slices`; nothing else can be written as KDL",
             ));
@@ -100,12 +100,12 @@ pub(crate) fn merge(root: &Node) -> Result<Merge, Mistake> {
     if let Some(node) = keys.optional("chat_template") {
         let chat = scalar(node)?;
         if chat.value != "auto" {
-            return Err(Mistake::new(chat.line, "`chat_template` cannot be written as KDL")
+            return Err(YamlError::new(chat.line, "`chat_template` cannot be written as KDL")
                 .help("Put `chat_template.jinja` into the folder of the base"));
         }
     }
     let method = keys.optional("merge_method");
-    let method = method.ok_or_else(|| Mistake::new(root.line, "There is no `merge_method`"))?;
+    let method = method.ok_or_else(|| YamlError::new(root.line, "There is no `merge_method`"))?;
     let seed = keys.optional("random_seed").or(keys.optional("seed"));
     let merge = Merge {
         method: scalar(method)?,
@@ -135,7 +135,7 @@ pub(crate) fn merge(root: &Node) -> Result<Merge, Mistake> {
 }
 
 /// `tokenizer_source: X` or `tokenizer: { source: X }`.
-fn tokenizer(keys: &Keys<'_>) -> Result<Option<At<String>>, Mistake> {
+fn tokenizer(keys: &Keys<'_>) -> Result<Option<At<String>>, YamlError> {
     if let Some(node) = keys.optional("tokenizer") {
         let inner = Keys { pairs: mapping(node, "a mapping with `source`")? };
         inner.known(&["source"])?;
@@ -145,30 +145,30 @@ fn tokenizer(keys: &Keys<'_>) -> Result<Option<At<String>>, Mistake> {
 }
 
 /// A word, or the model under `model`, as newer releases write it.
-fn tokenizer_source(node: &Node) -> Result<At<String>, Mistake> {
+fn tokenizer_source(node: &Node) -> Result<At<String>, YamlError> {
     let source = model(node)?;
     // `model:path` is how older releases tell a model from a word.
     let value = source.value.strip_prefix("model:").map_or(source.value.clone(), str::to_owned);
     Ok(At { value, line: source.line })
 }
 
-fn slice(node: &Node) -> Result<Slice, Mistake> {
+fn slice(node: &Node) -> Result<Slice, YamlError> {
     let keys = Keys { pairs: mapping(node, "a mapping with `sources`")? };
     keys.known(&["sources", "parameters"])?;
     let sources =
-        keys.optional("sources").ok_or_else(|| Mistake::new(node.line, "The slice has no `sources`"))?;
+        keys.optional("sources").ok_or_else(|| YamlError::new(node.line, "The slice has no `sources`"))?;
     let sources = list(sources, source)?;
     if let Some(source) = sources.iter().find(|source| source.layers.is_none()) {
-        return Err(Mistake::new(source.model.line, "A source of a slice needs `layer_range`"));
+        return Err(YamlError::new(source.model.line, "A source of a slice needs `layer_range`"));
     }
     let parameters = keys.optional("parameters").map(parameters).transpose()?.unwrap_or_default();
     Ok(Slice { sources, parameters })
 }
 
-fn source(node: &Node) -> Result<Source, Mistake> {
+fn source(node: &Node) -> Result<Source, YamlError> {
     let keys = Keys { pairs: mapping(node, "a mapping with `model`")? };
     keys.known(&["model", "layer_range", "parameters"])?;
-    let named = keys.optional("model").ok_or_else(|| Mistake::new(node.line, "There is no `model`"))?;
+    let named = keys.optional("model").ok_or_else(|| YamlError::new(node.line, "There is no `model`"))?;
     Ok(Source {
         model: model(named)?,
         layers: keys.optional("layer_range").map(layers).transpose()?,
@@ -177,7 +177,7 @@ fn source(node: &Node) -> Result<Source, Mistake> {
 }
 
 /// `path`, `org/name`, or mergekit's long form `{ model: { path: …, revision: … } }`.
-fn model(node: &Node) -> Result<At<String>, Mistake> {
+fn model(node: &Node) -> Result<At<String>, YamlError> {
     let Data::Mapping(pairs) = &node.data else { return scalar(node) };
     let keys = Keys { pairs };
     if let Some(inner) = keys.optional("model") {
@@ -185,7 +185,7 @@ fn model(node: &Node) -> Result<At<String>, Mistake> {
         return model(inner);
     }
     keys.known(&["path", "revision"])?;
-    let path = keys.optional("path").ok_or_else(|| Mistake::new(node.line, "The model has no `path`"))?;
+    let path = keys.optional("path").ok_or_else(|| YamlError::new(node.line, "The model has no `path`"))?;
     let mut path = scalar(path)?;
     if let Some(revision) = keys.optional("revision") {
         path.value = format!("{}@{}", path.value, scalar(revision)?.value);
@@ -193,9 +193,9 @@ fn model(node: &Node) -> Result<At<String>, Mistake> {
     Ok(path)
 }
 
-fn layers(node: &Node) -> Result<[u64; 2], Mistake> {
+fn layers(node: &Node) -> Result<[u64; 2], YamlError> {
     let wrong =
-        || Mistake::new(node.line, format!("Expected two layers, `[0, 16]`; found {}", node.describe()));
+        || YamlError::new(node.line, format!("Expected two layers, `[0, 16]`; found {}", node.describe()));
     let Data::Sequence(items) = &node.data else { return Err(wrong()) };
     let numbers: Vec<u64> = items
         .iter()
@@ -204,7 +204,7 @@ fn layers(node: &Node) -> Result<[u64; 2], Mistake> {
     numbers.try_into().map_err(|_| wrong())
 }
 
-fn parameters(node: &Node) -> Result<Vec<Parameter>, Mistake> {
+fn parameters(node: &Node) -> Result<Vec<Parameter>, YamlError> {
     let pairs = mapping(node, "a mapping of parameters")?;
     let parameter = |(name, node): &(String, Node)| {
         Ok(Parameter { name: name.clone(), line: node.line, value: value(node)? })
@@ -212,7 +212,7 @@ fn parameters(node: &Node) -> Result<Vec<Parameter>, Mistake> {
     pairs.iter().map(parameter).collect()
 }
 
-fn value(node: &Node) -> Result<Value, Mistake> {
+fn value(node: &Node) -> Result<Value, YamlError> {
     match &node.data {
         Data::Scalar { text, is_quoted: false } if matches!(text.as_str(), "true" | "True" | "TRUE") => {
             Ok(Value::Truth(true))
@@ -230,16 +230,16 @@ fn value(node: &Node) -> Result<Value, Mistake> {
 }
 
 /// `{ filter: self_attn, value: … }`.
-fn conditional(node: &Node) -> Result<Condition, Mistake> {
+fn conditional(node: &Node) -> Result<Condition, YamlError> {
     let keys = Keys { pairs: mapping(node, "a mapping with `value`")? };
     keys.known(&["filter", "value"])?;
     let filter = keys.optional("filter").map(scalar).transpose()?;
     let filter = filter.map(|filter| filter.value).filter(|filter| filter != "*");
-    let value = keys.optional("value").ok_or_else(|| Mistake::new(node.line, "There is no `value`"))?;
+    let value = keys.optional("value").ok_or_else(|| YamlError::new(node.line, "There is no `value`"))?;
     condition(filter, value)
 }
 
-fn condition(filter: Option<String>, node: &Node) -> Result<Condition, Mistake> {
+fn condition(filter: Option<String>, node: &Node) -> Result<Condition, YamlError> {
     let values = match &node.data {
         Data::Sequence(items) if !items.is_empty() => items.iter().map(number).collect::<Result<_, _>>()?,
         _ => vec![number(node)?],
@@ -247,30 +247,30 @@ fn condition(filter: Option<String>, node: &Node) -> Result<Condition, Mistake> 
     Ok(Condition { filter, values })
 }
 
-fn number(node: &Node) -> Result<f64, Mistake> {
-    let wrong = || Mistake::new(node.line, format!("Expected a number, found {}", node.describe()));
+fn number(node: &Node) -> Result<f64, YamlError> {
+    let wrong = || YamlError::new(node.line, format!("Expected a number, found {}", node.describe()));
     let Data::Scalar { text, .. } = &node.data else { return Err(wrong()) };
     text.parse().ok().filter(|number: &f64| number.is_finite()).ok_or_else(wrong)
 }
 
-fn scalar(node: &Node) -> Result<At<String>, Mistake> {
+fn scalar(node: &Node) -> Result<At<String>, YamlError> {
     match &node.data {
         Data::Scalar { text, .. } if !node.is_null() => Ok(At { value: text.clone(), line: node.line }),
-        _ => Err(Mistake::new(node.line, format!("Expected a text, found {}", node.describe()))),
+        _ => Err(YamlError::new(node.line, format!("Expected a text, found {}", node.describe()))),
     }
 }
 
-fn list<T>(node: &Node, item: fn(&Node) -> Result<T, Mistake>) -> Result<Vec<T>, Mistake> {
+fn list<T>(node: &Node, item: fn(&Node) -> Result<T, YamlError>) -> Result<Vec<T>, YamlError> {
     match &node.data {
         Data::Sequence(items) if !items.is_empty() => items.iter().map(item).collect(),
-        _ => Err(Mistake::new(node.line, format!("Expected a list, found {}", node.describe()))),
+        _ => Err(YamlError::new(node.line, format!("Expected a list, found {}", node.describe()))),
     }
 }
 
-fn mapping<'a>(node: &'a Node, expected: &str) -> Result<&'a [(String, Node)], Mistake> {
+fn mapping<'a>(node: &'a Node, expected: &str) -> Result<&'a [(String, Node)], YamlError> {
     match &node.data {
         Data::Mapping(pairs) => Ok(pairs),
-        _ => Err(Mistake::new(node.line, format!("Expected {expected}, found {}", node.describe()))),
+        _ => Err(YamlError::new(node.line, format!("Expected {expected}, found {}", node.describe()))),
     }
 }
 
@@ -290,10 +290,10 @@ impl<'a> Keys<'a> {
     }
 
     /// Whether there is no other key.
-    fn known(&self, names: &[&str]) -> Result<(), Mistake> {
+    fn known(&self, names: &[&str]) -> Result<(), YamlError> {
         match self.pairs.iter().find(|(key, node)| !names.contains(&key.as_str()) && !node.is_null()) {
             None => Ok(()),
-            Some((key, node)) => Err(Mistake::new(node.line, format!("`{key}` cannot be written as KDL"))
+            Some((key, node)) => Err(YamlError::new(node.line, format!("`{key}` cannot be written as KDL"))
                 .help(format!("Known here: `{}`", names.join("`, `")))),
         }
     }

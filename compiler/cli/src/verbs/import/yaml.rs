@@ -9,7 +9,7 @@ const MAX_DEPTH: usize = 64;
 
 /// What is wrong with a file, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Mistake {
+pub(crate) struct YamlError {
     /// The line, from 1.
     pub(crate) line: usize,
     /// What was expected and what was found.
@@ -43,7 +43,7 @@ pub(crate) enum Data {
     Mapping(Vec<(String, Node)>),
 }
 
-impl Mistake {
+impl YamlError {
     /// A mistake without advice.
     pub(crate) fn new(line: usize, what: impl Into<String>) -> Self {
         Self { line, what: what.into(), help: None }
@@ -77,7 +77,7 @@ impl Node {
 ///
 /// # Errors
 /// The first mistake.
-pub(crate) fn parse(text: &str) -> Result<Node, Mistake> {
+pub(crate) fn parse(text: &str) -> Result<Node, YamlError> {
     let mut events = Events(Parser::new_from_str(text));
     let mut root = None;
     loop {
@@ -85,31 +85,31 @@ pub(crate) fn parse(text: &str) -> Result<Node, Mistake> {
         match event {
             Event::StreamEnd => break,
             Event::StreamStart | Event::DocumentStart(_) | Event::DocumentEnd | Event::Nothing => {}
-            _ if root.is_some() => return Err(Mistake::new(line, "Expected one document, found a second")),
+            _ if root.is_some() => return Err(YamlError::new(line, "Expected one document, found a second")),
             event => root = Some(node(&mut events, event, line, 0)?),
         }
     }
-    root.ok_or_else(|| Mistake::new(1, "The file is empty"))
+    root.ok_or_else(|| YamlError::new(1, "The file is empty"))
 }
 
 struct Events<'a>(Parser<'a, saphyr_parser::StrInput<'a>>);
 
 impl<'a> Events<'a> {
-    fn next(&mut self) -> Result<(Event<'a>, usize), Mistake> {
+    fn next(&mut self) -> Result<(Event<'a>, usize), YamlError> {
         match self.0.next() {
             Some(Ok((event, Span { start, .. }))) => Ok((event, start.line())),
             Some(Err(error)) => {
                 let what = format!("This is not YAML: {}", error.info());
-                Err(Mistake::new(error.marker().line(), what))
+                Err(YamlError::new(error.marker().line(), what))
             }
             None => Ok((Event::StreamEnd, 0)),
         }
     }
 }
 
-fn node<'a>(events: &mut Events<'a>, event: Event<'a>, line: usize, depth: usize) -> Result<Node, Mistake> {
+fn node<'a>(events: &mut Events<'a>, event: Event<'a>, line: usize, depth: usize) -> Result<Node, YamlError> {
     if depth > MAX_DEPTH {
-        return Err(Mistake::new(line, format!("It is more than {MAX_DEPTH} levels deep")));
+        return Err(YamlError::new(line, format!("It is more than {MAX_DEPTH} levels deep")));
     }
     let data = match event {
         Event::Scalar(text, style, ..) => {
@@ -133,10 +133,10 @@ fn node<'a>(events: &mut Events<'a>, event: Event<'a>, line: usize, depth: usize
                 let key = match event {
                     Event::MappingEnd | Event::StreamEnd => break,
                     Event::Scalar(key, ..) => key.into_owned(),
-                    _ => return Err(Mistake::new(line, "Expected a text as a key")),
+                    _ => return Err(YamlError::new(line, "Expected a text as a key")),
                 };
                 if pairs.iter().any(|(known, _)| *known == key) {
-                    return Err(Mistake::new(line, format!("`{key}` is given twice")));
+                    return Err(YamlError::new(line, format!("`{key}` is given twice")));
                 }
                 // What is wrong with a value is looked for at its key.
                 let (event, _) = events.next()?;
@@ -146,10 +146,10 @@ fn node<'a>(events: &mut Events<'a>, event: Event<'a>, line: usize, depth: usize
         }
         Event::Alias(_) => {
             return Err(
-                Mistake::new(line, "Aliases (`*name`) are not read").help("Write out what it stands for")
+                YamlError::new(line, "Aliases (`*name`) are not read").help("Write out what it stands for")
             );
         }
-        other => return Err(Mistake::new(line, format!("Expected a value, found {other:?}"))),
+        other => return Err(YamlError::new(line, format!("Expected a value, found {other:?}"))),
     };
     Ok(Node { line, data })
 }

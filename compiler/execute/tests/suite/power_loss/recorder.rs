@@ -1,6 +1,6 @@
 //! Records what is done to the files of a disk.
 //!
-//! Operations on names are shown to a [`Witness`]. What is written to files is not, so the recorder looks at the sizes of
+//! Operations on names are shown to a [`FileObserver`]. What is written to files is not, so the recorder looks at the sizes of
 //! all files at each operation: files of a store are written from front to back, and once.
 
 use std::collections::BTreeMap;
@@ -11,7 +11,7 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard};
 
-use mc_files::witness::{Operation, Witness};
+use mc_files::file_observer::{FileObserver, Operation};
 use mc_store::stamp::FileStamp;
 
 /// A file or folder, by the order in which they were made.
@@ -121,7 +121,7 @@ impl Recorder {
     }
 }
 
-impl Witness for Recorder {
+impl FileObserver for Recorder {
     fn saw(&self, operation: &Operation<'_>) {
         let mut state = self.state();
         if state.recording.is_none() {

@@ -68,7 +68,7 @@ fn ranks_by_pattern_reach_the_pairs() {
 }
 
 #[test]
-fn an_adapter_of_another_class_is_told_by_its_prefix() {
+fn an_adapter_of_another_class_is_reported_by_its_prefix() {
     check_mismatch(
         &json!({}),
         &renamed("model.model.layers", "model.model.language_model.layers"),
@@ -100,7 +100,7 @@ fn an_adapter_of_another_class_is_told_by_its_prefix() {
 }
 
 #[test]
-fn an_adapter_of_a_deeper_base_is_told_by_what_is_left_over() {
+fn an_adapter_of_a_deeper_base_is_reported_by_what_is_left_over() {
     check_mismatch(
         &json!({}),
         &renamed("layers.1", "layers.7"),

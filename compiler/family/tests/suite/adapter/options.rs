@@ -177,7 +177,7 @@ fn trained_tokens_replace_their_rows() {
 }
 
 #[test]
-fn a_transposed_weight_is_told_by_its_shape_alone() {
+fn a_transposed_weight_is_reported_by_its_shape_alone() {
     let swapped: Vec<Named> = base()
         .into_iter()
         .map(|(name, mut shape)| {
@@ -211,7 +211,7 @@ fn experts_of_their_own_are_modules_like_others() {
 }
 
 #[test]
-fn stacked_experts_are_told_by_their_shapes() {
+fn stacked_experts_are_reported_by_their_shapes() {
     let experts = "model.layers.0.mlp.experts";
     let base = [
         (format!("{experts}.gate_up_proj"), vec![4, 64, 192]),

@@ -3,14 +3,14 @@
 use super::*;
 
 #[test]
-fn ranks_beyond_everything_are_told() {
+fn ranks_beyond_everything_are_reported() {
     let error = matched(&json!({"r": u32::MAX}), &adapter()).unwrap_err().to_string();
     assert!(error.contains("`adapter_config.json` says 4294967295"), "{error}");
     assert!(AdapterConfig::from_json(&config_json(&json!({"r": u64::MAX}))).is_err());
 }
 
 #[test]
-fn half_a_pair_is_told() {
+fn half_a_pair_is_reported() {
     check_mismatch(
         &json!({}),
         &adapter()[..3],
@@ -35,7 +35,7 @@ fn half_a_pair_is_told() {
 }
 
 #[test]
-fn two_adapters_in_one_file_are_told() {
+fn two_adapters_in_one_file_are_reported() {
     let mut adapter = adapter();
     adapter.extend(renamed(".weight", ".second.weight"));
     check_mismatch(
@@ -48,7 +48,7 @@ fn two_adapters_in_one_file_are_told() {
 }
 
 #[test]
-fn ranks_and_shapes_that_do_not_fit_are_told() {
+fn ranks_and_shapes_that_do_not_fit_are_reported() {
     check_mismatch(
         &json!({"r": 16}),
         &adapter(),
@@ -86,7 +86,7 @@ fn ranks_and_shapes_that_do_not_fit_are_told() {
 }
 
 #[test]
-fn layers_outside_the_configuration_are_told() {
+fn layers_outside_the_configuration_are_reported() {
     assert_eq!(config(&json!({"layers_to_transform": 1})).layers, Some(BTreeSet::from([1])));
     check_mismatch(
         &json!({"layers_to_transform": [1]}),

@@ -8,7 +8,7 @@ const TOLD: usize = 3;
 /// The names that hold something near to the pattern, nearest first; of each kind of tensor only one.
 ///
 /// Near is what differs by at most a third of the pattern's characters.
-pub(crate) fn resembling<'a>(pattern: &str, names: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
+pub(crate) fn near_names_of<'a>(pattern: &str, names: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     let wanted: Vec<char> =
         pattern.to_lowercase().chars().filter(|letter| !r"\^$()[]{}*+?".contains(*letter)).collect();
     let limit = (wanted.len() / 3).max(1);
@@ -18,13 +18,13 @@ pub(crate) fn resembling<'a>(pattern: &str, names: impl IntoIterator<Item = &'a 
         .filter(|(distance, _)| *distance <= limit && *distance < wanted.len())
         .collect();
     near.sort_by_key(|(distance, _)| *distance);
-    let mut told: Vec<&str> = Vec::new();
+    let mut reported: Vec<&str> = Vec::new();
     for (_, name) in near {
-        if told.len() < TOLD && told.iter().all(|other| kind(other) != kind(name)) {
-            told.push(name);
+        if reported.len() < TOLD && reported.iter().all(|other| kind(other) != kind(name)) {
+            reported.push(name);
         }
     }
-    told
+    reported
 }
 
 /// A tensor's name without its layer.
@@ -63,13 +63,13 @@ mod tests {
 
     #[test]
     fn a_slip_is_found_in_one_tensor_of_its_kind() {
-        assert_eq!(resembling("ffn_dwon", NAMES), ["blk.0.ffn_down.weight"]);
-        assert_eq!(resembling(r"blk\.9\.attn_q", NAMES), ["blk.1.attn_q.weight", "blk.1.attn_k.weight"]);
+        assert_eq!(near_names_of("ffn_dwon", NAMES), ["blk.0.ffn_down.weight"]);
+        assert_eq!(near_names_of(r"blk\.9\.attn_q", NAMES), ["blk.1.attn_q.weight", "blk.1.attn_k.weight"]);
     }
 
     #[test]
     fn what_is_like_no_name_is_like_none() {
-        assert!(resembling("xyzzy", NAMES).is_empty());
-        assert!(resembling("", NAMES).is_empty());
+        assert!(near_names_of("xyzzy", NAMES).is_empty());
+        assert!(near_names_of("", NAMES).is_empty());
     }
 }

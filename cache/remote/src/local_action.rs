@@ -5,7 +5,7 @@ use mc_ir::output::Output;
 
 /// An action as this machine knows it.
 #[derive(Clone, Copy)]
-pub struct Made<'a> {
+pub struct LocalAction<'a> {
     /// The action.
     pub node: &'a ActionNode,
     /// The digests of its inputs.

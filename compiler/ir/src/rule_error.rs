@@ -6,7 +6,7 @@ use crate::attribute::Place;
 
 /// One mistake in a target's declaration, or in a source file that the declaration names.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
+pub struct RuleError {
     /// The value or node that is wrong, in the target under analysis.
     pub place: Place,
     /// A stable code, `rule::what`.
@@ -21,7 +21,7 @@ pub struct Fault {
     pub related: Vec<(Place, String)>,
 }
 
-impl Fault {
+impl RuleError {
     /// A fault at a place.
     pub fn new(place: Place, code: &'static str, message: impl Into<String>) -> Self {
         Self { place, code, message: message.into(), help: None, file: None, related: Vec::new() }

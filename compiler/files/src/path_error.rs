@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use crate::status::Kind;
 
-/// A file or folder that is refused. It travels inside an [`io::Error`]; see [`Refused::of`].
+/// A file or folder that is refused. It travels inside an [`io::Error`]; see [`PathError::of`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
+pub enum PathError {
     /// A part of a path is a symbolic link.
     #[error(
         "`{path}` is a symbolic link to `{target}`, expected {expected} in its place, because a link could lead \
@@ -46,17 +46,17 @@ pub enum Refused {
     },
 }
 
-impl Refused {
+impl PathError {
     /// The refusal inside an error; `None` if the system gave the error.
     pub fn of(error: &io::Error) -> Option<&Self> {
         error.get_ref()?.downcast_ref()
     }
 }
 
-impl From<Refused> for io::Error {
-    fn from(refused: Refused) -> Self {
+impl From<PathError> for io::Error {
+    fn from(refused: PathError) -> Self {
         let kind = match refused {
-            Refused::TooLarge { .. } => io::ErrorKind::FileTooLarge,
+            PathError::TooLarge { .. } => io::ErrorKind::FileTooLarge,
             _ => io::ErrorKind::InvalidInput,
         };
         Self::new(kind, refused)

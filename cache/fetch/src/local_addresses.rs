@@ -30,9 +30,9 @@ pub(crate) fn is_near(address: IpAddr) -> bool {
 
 /// Resolves names of servers, and leaves near addresses out, whatever name leads to them.
 #[derive(Debug, Default)]
-pub(crate) struct FarOnly(DefaultResolver);
+pub(crate) struct PublicResolver(DefaultResolver);
 
-impl Resolver for FarOnly {
+impl Resolver for PublicResolver {
     fn resolve(
         &self,
         uri: &Uri,

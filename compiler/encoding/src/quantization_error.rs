@@ -12,7 +12,7 @@ const N_LANES: usize = 16;
 
 /// The difference between weights and their blocks, over any number of rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Loss {
+pub struct QuantizationError {
     /// Weights compared.
     pub n_elements: u64,
     /// The sum of their squares.
@@ -27,7 +27,7 @@ pub struct Loss {
     pub n_vanished_blocks: u64,
 }
 
-impl Loss {
+impl QuantizationError {
     /// Compares weights with what was decoded, both whole blocks.
     ///
     /// # Panics
@@ -118,12 +118,12 @@ impl Loss {
     }
 }
 
-/// [`Loss::compare`], compiled for every width: the compiler finds the lanes itself.
+/// [`QuantizationError::compare`], compiled for every width: the compiler finds the lanes itself.
 struct Compare<'a> {
     weights: &'a [f32],
     decoded: &'a [f32],
     block_len: usize,
-    loss: &'a mut Loss,
+    loss: &'a mut QuantizationError,
 }
 
 impl Kernel for Compare<'_> {
@@ -151,7 +151,7 @@ mod tests {
 
     #[test]
     fn a_loss_is_what_its_name_says() {
-        let loss = Loss::of(&[3.0, -4.0, 0.0, 0.0], &[3.0, -3.0, 0.0, 0.0], 4);
+        let loss = QuantizationError::of(&[3.0, -4.0, 0.0, 0.0], &[3.0, -3.0, 0.0, 0.0], 4);
         assert_eq!((loss.n_elements, loss.signal, loss.noise, loss.max_error), (4, 25.0, 1.0, 1.0));
         assert_eq!(loss.rmse(), 0.5);
         assert!((loss.snr_db().unwrap() - 13.979_400_086_720_377).abs() < 1e-12);
@@ -159,9 +159,9 @@ mod tests {
 
     #[test]
     fn nothing_lost_has_no_ratio() {
-        let loss = Loss::of(&[1.0; 40], &[1.0; 40], 8);
+        let loss = QuantizationError::of(&[1.0; 40], &[1.0; 40], 8);
         assert_eq!((loss.noise, loss.snr_db()), (0.0, None));
-        assert_eq!(Loss::default().rmse(), 0.0);
+        assert_eq!(QuantizationError::default().rmse(), 0.0);
     }
 
     #[test]
@@ -172,7 +172,7 @@ mod tests {
         let mut decoded = [0.0; 64];
         decoded[..16].fill(f32::INFINITY);
         decoded[16..32].fill(f32::NAN);
-        let loss = Loss::of(&weights, &decoded, 16);
+        let loss = QuantizationError::of(&weights, &decoded, 16);
         assert_eq!((loss.n_overflowed_blocks, loss.n_vanished_blocks), (2, 1));
     }
 
@@ -186,10 +186,10 @@ mod tests {
         for (weights, decoded) in
             [(&weights[..], &sound), (&weights[500..], &broken), (&weights[..500], &decoded)]
         {
-            let expected = Loss::of_on(CpuPath::available()[0], weights, decoded, 32);
+            let expected = QuantizationError::of_on(CpuPath::available()[0], weights, decoded, 32);
             for path in CpuPath::available() {
-                let found = Loss::of_on(path, weights, decoded, 32);
-                let bits = |loss: &Loss| {
+                let found = QuantizationError::of_on(path, weights, decoded, 32);
+                let bits = |loss: &QuantizationError| {
                     [loss.signal.to_bits(), loss.noise.to_bits(), loss.max_error.to_bits().into()]
                 };
                 assert_eq!(bits(&found), bits(&expected), "{}", path.name());
@@ -203,9 +203,9 @@ mod tests {
     fn parts_add_up_to_the_whole() {
         let weights: Vec<f32> = (0..96).map(|i| (i * 37 % 101) as f32 - 50.0).collect();
         let decoded: Vec<f32> = weights.iter().map(|weight| (weight / 4.0).round() * 4.0).collect();
-        let whole = Loss::of(&weights, &decoded, 32);
-        let mut parts = Loss::of(&weights[..32], &decoded[..32], 32);
-        parts.add(&Loss::of(&weights[32..], &decoded[32..], 32));
+        let whole = QuantizationError::of(&weights, &decoded, 32);
+        let mut parts = QuantizationError::of(&weights[..32], &decoded[..32], 32);
+        parts.add(&QuantizationError::of(&weights[32..], &decoded[32..], 32));
         assert_eq!(parts, whole);
     }
 }

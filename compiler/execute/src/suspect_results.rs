@@ -4,7 +4,7 @@
 //! results that it read and that this machine did not make are made here when the build is tried again. That happens
 //! once for each reader; if it fails a second time, the failure is its own.
 //!
-//! All tries of a command's builds share one [`Doubts`], so that nothing is doubted twice.
+//! All tries of a command's builds share one [`SuspectResults`], so that nothing is doubted twice.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -14,7 +14,7 @@ use mc_ir::action::ActionNode;
 
 /// Results and blobs that turned out to be wrong so far.
 #[derive(Debug, Default)]
-pub struct Doubts(Mutex<State>);
+pub struct SuspectResults(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -26,7 +26,7 @@ struct State {
     n_reasons: usize,
 }
 
-impl Doubts {
+impl SuspectResults {
     /// Number of reasons to build again so far. A build after which there are more is to be tried again.
     pub fn n_reasons(&self) -> usize {
         self.lock().n_reasons
@@ -38,7 +38,7 @@ impl Doubts {
     }
 
     /// Tells whether a result is to be made here, even if somebody has one.
-    pub(crate) fn is_doubted(&self, result: &ActionDigest) -> bool {
+    pub(crate) fn is_suspect(&self, result: &ActionDigest) -> bool {
         self.lock().results.contains(result)
     }
 

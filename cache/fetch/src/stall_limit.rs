@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 /// How long a server is waited for, and how often it is asked again.
 #[derive(Clone, Copy, Debug)]
-pub struct Patience {
+pub struct StallLimit {
     /// A server that is not connected to within so long is given up: its name found, the way there, and TLS.
     pub connect: Duration,
     /// A connection on which nothing comes for so long is given up, and so is one that is slower than
@@ -25,7 +25,7 @@ pub struct Patience {
 /// Fewer bytes per second than this are as good as none.
 pub const SLOWEST: u64 = 1024;
 
-impl Default for Patience {
+impl Default for StallLimit {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(60),
@@ -38,7 +38,7 @@ impl Default for Patience {
     }
 }
 
-impl Patience {
+impl StallLimit {
     /// The wait before try number `n_failed + 1`.
     pub fn delay(&self, n_failed: u32) -> Duration {
         let factor = 1_u32 << n_failed.saturating_sub(1).min(16);
@@ -47,21 +47,21 @@ impl Patience {
 }
 
 /// A reader that gives up on a source that drips.
-pub struct Paced<R> {
+pub struct StallReader<R> {
     inner: R,
     idle: Duration,
     since: Instant,
     n_bytes: u64,
 }
 
-impl<R> Paced<R> {
+impl<R> StallReader<R> {
     /// Reads from `inner`, at [`SLOWEST`] bytes per second or more in every stretch of `idle`.
     pub fn new(inner: R, idle: Duration) -> Self {
         Self { inner, idle, since: Instant::now(), n_bytes: 0 }
     }
 }
 
-impl<R: Read> Read for Paced<R> {
+impl<R: Read> Read for StallReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let n_read = self.inner.read(buffer)?;
         self.n_bytes += n_read as u64;
@@ -83,10 +83,10 @@ mod tests {
 
     #[test]
     fn waits_double_and_end() {
-        let patience = Patience::default();
-        let waits: Vec<u128> = (1..=9).map(|n_failed| patience.delay(n_failed).as_millis()).collect();
+        let stall_limit = StallLimit::default();
+        let waits: Vec<u128> = (1..=9).map(|n_failed| stall_limit.delay(n_failed).as_millis()).collect();
         assert_eq!(waits, [500, 1000, 2000, 4000, 8000, 16000, 32000, 60000, 60000]);
-        assert_eq!(patience.delay(u32::MAX), patience.longest_delay);
+        assert_eq!(stall_limit.delay(u32::MAX), stall_limit.longest_delay);
     }
 
     #[test]
@@ -99,7 +99,7 @@ mod tests {
                 Ok(1)
             }
         }
-        let mut paced = Paced::new(Drip, Duration::from_millis(30));
+        let mut paced = StallReader::new(Drip, Duration::from_millis(30));
         let error = io::copy(&mut paced, &mut io::sink()).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }

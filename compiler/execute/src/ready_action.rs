@@ -17,7 +17,7 @@ use mc_ir::action::{ActionError, ActionNode, Content, Input};
 use mc_ir::output::{Output, Outputs};
 use mc_ir::reapi::{self, EncodedAction};
 use mc_ir::tags::Tags;
-use mc_store::voucher::Voucher;
+use mc_store::attester::Attester;
 
 use crate::context::{RunContext, changed};
 use crate::event::{Event, EventSink, Origin};
@@ -30,18 +30,18 @@ use crate::running::Running;
 use crate::services::{Services, source_content};
 
 /// An action whose inputs are made.
-pub(crate) struct Step<'a> {
+pub(crate) struct ReadyAction<'a> {
     pub(crate) node: &'a Arc<ActionNode>,
     pub(crate) tags: Tags,
     /// For each input that is an artifact, what it became.
-    pub(crate) artifacts: &'a [Option<Given>],
+    pub(crate) artifacts: &'a [Option<ReadyInput>],
     pub(crate) services: &'a Services<'a>,
     pub(crate) on_miss: OnMiss,
     pub(crate) events: &'a EventSink<'a>,
 }
 
 /// An artifact that an action reads.
-pub(crate) struct Given {
+pub(crate) struct ReadyInput {
     pub(crate) output: Output,
     /// The key of the action that gave it.
     pub(crate) maker: ActionDigest,
@@ -60,7 +60,7 @@ pub(crate) struct Done {
     pub(crate) is_own: bool,
 }
 
-impl Step<'_> {
+impl ReadyAction<'_> {
     /// Looks the action up, or runs it.
     pub(crate) fn perform(
         &self,
@@ -135,7 +135,7 @@ impl Step<'_> {
     }
 
     fn lookup(&self, action: &EncodedAction) -> Result<Option<Known>, ActionError> {
-        if self.services.doubts.is_doubted(&action.digest) {
+        if self.services.suspects.is_suspect(&action.digest) {
             return Ok(None);
         }
         // An entry of other outputs is damaged, or somebody else's: a miss.
@@ -144,20 +144,20 @@ impl Step<'_> {
 
     /// Outputs that others made, if they fit and somebody who is trusted answers for them.
     fn believed(&self, found: Option<Found>) -> Option<Found> {
-        found.filter(|(outputs, voucher)| {
-            misfit(self.node, outputs).is_none() && self.services.trust.accepts(voucher)
+        found.filter(|(outputs, attester)| {
+            misfit(self.node, outputs).is_none() && self.services.trust.accepts(attester)
         })
     }
 
     /// What the team's cache has, from now on in the action cache of the store as well.
     fn fetch(&self, digests: &[Output], action: &EncodedAction) -> Result<Option<Outputs>, ActionError> {
-        let is_wanted = !self.tags.not_taken && !self.services.doubts.is_doubted(&action.digest);
+        let is_wanted = !self.tags.not_taken && !self.services.suspects.is_suspect(&action.digest);
         let Some(remote) = self.remote().filter(|_| is_wanted) else { return Ok(None) };
         // Somebody else's entry under our key is a miss.
         let found = self.believed(remote.find(self.node, digests, &|index| self.source(index))?);
-        let Some((outputs, voucher)) = found else { return Ok(None) };
+        let Some((outputs, attester)) = found else { return Ok(None) };
         self.check_sources(digests)?;
-        record(self.services, action, &outputs, voucher)?;
+        record(self.services, action, &outputs, attester)?;
         Ok(Some(outputs))
     }
 
@@ -179,14 +179,14 @@ impl Step<'_> {
         digests: &[Output],
         action: &EncodedAction,
     ) -> Result<Option<Outputs>, ActionError> {
-        let is_wanted = !self.tags.not_on_workers && !self.services.doubts.is_doubted(&action.digest);
+        let is_wanted = !self.tags.not_on_workers && !self.services.suspects.is_suspect(&action.digest);
         let Some(remote) = self.remote().filter(|_| is_wanted) else { return Ok(None) };
         let begins = || (self.events)(Event::Started { node: Arc::clone(self.node) });
         let made = remote.execute(self.node, self.tags, digests, &|index| self.source(index), &begins)?;
         // Whatever gave other outputs did not do this step.
-        let Some((outputs, voucher)) = self.believed(made) else { return Ok(None) };
+        let Some((outputs, attester)) = self.believed(made) else { return Ok(None) };
         self.check_sources(digests)?;
-        record(self.services, action, &outputs, voucher)?;
+        record(self.services, action, &outputs, attester)?;
         self.send(remote, digests, &outputs);
         Ok(Some(outputs))
     }
@@ -228,8 +228,8 @@ impl Step<'_> {
             let kind = self.node.action.kind().name;
             return Err(ActionError::failed(format!("Action `{kind}` {misfit}; this is a bug in its rule")));
         }
-        record(self.services, action, &outputs, Some(Voucher::Here))?;
-        self.services.doubts.made(&action.digest);
+        record(self.services, action, &outputs, Some(Attester::Here))?;
+        self.services.suspects.made(&action.digest);
         Ok(outputs)
     }
 
@@ -247,7 +247,7 @@ impl Step<'_> {
     /// The digest of every input.
     fn digests(&self) -> Result<Vec<Output>, ActionError> {
         let inputs = self.node.inputs.iter().zip(self.artifacts);
-        let digest = |(input, artifact): (&Input, &Option<Given>)| match (input, artifact) {
+        let digest = |(input, artifact): (&Input, &Option<ReadyInput>)| match (input, artifact) {
             (Input::Source(source), _) => self.services.source_digest(source).map(Output::File),
             (Input::Artifact(_), Some(given)) => Ok(given.output.clone()),
             (Input::Artifact(artifact), None) => {

@@ -14,7 +14,7 @@ use crate::action::tags::tags;
 /// Joins an action of a target with its inputs.
 ///
 /// * `record`: the target's attributes
-pub(crate) fn target_step(
+pub(crate) fn target_action(
     owner: &Label,
     record: &Record,
     action: impl Action + 'static,

@@ -49,7 +49,7 @@ pub enum Operation<'a> {
 }
 
 /// Somebody who sees operations.
-pub trait Witness: fmt::Debug + Send + Sync {
+pub trait FileObserver: fmt::Debug + Send + Sync {
     /// Sees an operation right after it was done.
     fn saw(&self, operation: &Operation<'_>);
 }

@@ -8,11 +8,11 @@ use crate::event::{Event, EventSink};
 use crate::remote_cache::cache::{RemoteCache, Traffic};
 use crate::remote_cache::uploads::Waiting;
 use crate::remote_cache::workers::RemoteWorkers;
-use crate::warning::{RemoteFailure, Useless, Warning};
+use crate::warning::{RemoteFailure, UnusableResults, Warning};
 
 /// The outcome of the work with a remote cache.
 #[derive(Debug, Default)]
-pub(crate) struct Ended {
+pub(crate) struct RemoteOutcome {
     /// Problems that did no harm.
     pub(crate) warnings: Vec<Warning>,
     /// The reason for which the command failed.
@@ -21,17 +21,19 @@ pub(crate) struct Ended {
 
 impl RemoteCache {
     /// Waits for what is being sent, and returns what went wrong.
-    pub(crate) fn finish(&mut self, events: &dyn EventSink) -> Ended {
+    pub(crate) fn finish(&mut self, events: &dyn EventSink) -> RemoteOutcome {
         let not_sent = self.finish_uploads(events);
-        self.tell_traffic(events);
-        let mut ended = Ended::default();
+        self.report_traffic(events);
+        let mut ended = RemoteOutcome::default();
         let not_asked = self.remote.failure().filter(|_| !self.is_absent);
         // Workers cannot do without the cache: its failure says it all.
         let not_done = self.workers.as_ref().and_then(RemoteWorkers::failure);
         ended.warnings.extend(not_done.filter(|_| not_asked.is_none()));
         let unsigned = self.unsigned_workers.clone();
         ended.warnings.extend(unsigned.map(|address| Warning::WorkersUnsigned { address }));
-        ended.warnings.extend(Some(self.useless()).filter(|it| !it.is_empty()).map(Warning::Useless));
+        ended
+            .warnings
+            .extend(Some(self.unusable_results()).filter(|it| !it.is_empty()).map(Warning::UnusableResults));
         match self.failure(not_asked, not_sent) {
             Some(failure) if self.settings().required => ended.failure = Some(failure),
             failure => ended.warnings.extend(failure.map(Warning::RemoteCache)),
@@ -50,7 +52,7 @@ impl RemoteCache {
         uploads.finish()
     }
 
-    fn tell_traffic(&self, events: &dyn EventSink) {
+    fn report_traffic(&self, events: &dyn EventSink) {
         let Traffic { n_bytes_down, n_bytes_up } = self.traffic();
         if n_bytes_down + n_bytes_up > 0 {
             events.event(Event::Traffic { server: &self.name(), n_bytes_down, n_bytes_up });
@@ -75,19 +77,19 @@ impl RemoteCache {
         }
     }
 
-    /// Returns true if an action failed for the reason that [`Ended::failure`] gives for all actions.
+    /// Returns true if an action failed for the reason that [`RemoteOutcome::failure`] gives for all actions.
     pub(crate) fn is_blamed_for(&self, error: &ActionError) -> bool {
         error.to_string().starts_with(&self.required("").to_string())
     }
 
-    fn useless(&self) -> Useless {
-        Useless {
+    fn unusable_results(&self) -> UnusableResults {
+        UnusableResults {
             server: self.name(),
             unreadable: self.remote.unreadable(),
             n_unsigned: self.remote.n_unsigned(),
             n_gone: self.remote.n_gone(),
             is_given_up: self.remote.is_given_up(),
-            lie: self.remote.lie(),
+            mismatch: self.remote.invalid_response(),
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::error::RemoteError;
 use crate::session::Session;
 
 /// Promises that somebody relies on.
-pub(crate) struct Losses {
+pub(crate) struct LostBlobs {
     session: Arc<Session>,
     promises: Mutex<Promises>,
 }
@@ -27,7 +27,7 @@ struct Promises {
     checked: BTreeSet<BlobDigest>,
 }
 
-impl Losses {
+impl LostBlobs {
     pub(crate) fn new(session: Arc<Session>) -> Self {
         Self { session, promises: Mutex::default() }
     }

@@ -10,10 +10,10 @@ use mc_expression::operators::literal::Literal;
 use mc_expression::operators::quantize::Quantize;
 use mc_ir::action::{Artifact, Input};
 use mc_ir::attribute::{Place, Record};
-use mc_ir::fault::Fault;
 use mc_ir::label::Label;
+use mc_ir::rule_error::RuleError;
 
-use crate::action::target_step::target_step;
+use crate::action::target_action::target_action;
 use crate::calibrate::imatrix::ImatrixInfo;
 use crate::quantize::tensor_action::{REPORT, TENSOR, TensorAction};
 use crate::source::export_tensors::{ExportTensor, described, factor_tensors};
@@ -52,7 +52,7 @@ impl Planner<'_> {
     ///
     /// # Errors
     /// Each of them.
-    pub(crate) fn check(&self) -> Result<(), Vec<Fault>> {
+    pub(crate) fn check(&self) -> Result<(), Vec<RuleError>> {
         let refusals = self.exporter.accepts(&described(self.model));
         if refusals.is_empty() {
             return Ok(());
@@ -67,7 +67,7 @@ impl Planner<'_> {
         &self,
         tensors: Vec<ExportTensor>,
         codecs: impl Iterator<Item = &'static Codec>,
-    ) -> Result<Vec<Planned>, Vec<Fault>> {
+    ) -> Result<Vec<Planned>, Vec<RuleError>> {
         let own = self.exporter.own_tensors(&described(self.model)).into_iter().map(|(tensor, values)| {
             let expression = TensorExpr::new(Literal { values });
             ExportTensor { tensor, expression, inputs: Vec::new() }
@@ -81,7 +81,7 @@ impl Planner<'_> {
     pub(crate) fn steps(
         &self,
         tensors: &[(ExportTensor, &'static Codec)],
-    ) -> Result<Vec<Planned>, Vec<Fault>> {
+    ) -> Result<Vec<Planned>, Vec<RuleError>> {
         let encoded: Vec<EncodedTensor> = tensors
             .iter()
             .map(|(of, codec)| EncodedTensor::whole(of.tensor, codec.name, of.expression.shape()))
@@ -89,7 +89,7 @@ impl Planner<'_> {
         let planes = self
             .exporter
             .layout(&described(self.model), &encoded)
-            .map_err(|refusal| vec![fault(self.place, "gguf::type", refusal)])?;
+            .map_err(|refusal| vec![rule_error(self.place, "gguf::type", refusal)])?;
         let step = |plane: Plane| {
             let (tensor, codec) = &tensors[plane.tensor];
             self.step(plane, tensor, codec)
@@ -111,7 +111,7 @@ impl Planner<'_> {
         let is_stored = (self.is_copy || codec.block_len > 1) && of.stored_codec() == Some(codec);
         let expression = if is_stored { of } else { TensorExpr::new(Quantize::new(codec, importance, of)) };
         let action = TensorAction { expression, form: StoredForm::Blocks(codec), name: plane.name.clone() };
-        let node = target_step(self.owner, self.record, action, inputs);
+        let node = target_action(self.owner, self.record, action, inputs);
         Planned { plane, artifact: node.artifact(TENSOR), report: node.artifact(REPORT) }
     }
 }
@@ -119,14 +119,14 @@ impl Planner<'_> {
 /// The fault for what a format cannot express about a model.
 ///
 /// * `place`: where the model is named
-pub(crate) fn unsupported(place: Place, refusal: Refusal) -> Fault {
-    fault(place, "export::unsupported", refusal)
+pub(crate) fn unsupported(place: Place, refusal: Refusal) -> RuleError {
+    rule_error(place, "export::unsupported", refusal)
 }
 
-fn fault(place: Place, code: &'static str, refusal: Refusal) -> Fault {
-    let fault = Fault::new(place, code, refusal.message);
+fn rule_error(place: Place, code: &'static str, refusal: Refusal) -> RuleError {
+    let rule_error = RuleError::new(place, code, refusal.message);
     match refusal.help {
-        Some(help) => fault.help(help),
-        None => fault,
+        Some(help) => rule_error.help(help),
+        None => rule_error,
     }
 }

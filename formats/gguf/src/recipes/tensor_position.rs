@@ -68,7 +68,7 @@ impl ModelShape {
 
 /// Where a tensor stands among those of its part.
 #[derive(Clone, Copy, Debug)]
-pub struct Seat {
+pub struct TensorPosition {
     /// What the tensor does.
     pub part: Part,
     /// How many of the part came before, by layer; those whose codec a declaration names are not counted.
@@ -85,7 +85,7 @@ pub struct Seat {
     pub has_imatrix: bool,
 }
 
-impl Seat {
+impl TensorPosition {
     /// Whether the tensor is in the first eighth.
     pub fn is_in_first_eighth(&self) -> bool {
         self.depth < self.n / 8
@@ -114,20 +114,20 @@ impl Seat {
 mod tests {
     use super::*;
 
-    fn seat(depth: usize, n: usize) -> Seat {
+    fn position(depth: usize, n: usize) -> TensorPosition {
         let model = ModelShape { n_blocks: n, n_heads: 8, n_kv_heads: 0, n_experts: 0 };
-        Seat { part: Part::Down, i: depth, depth, n, is_stacked: false, model, has_imatrix: false }
+        TensorPosition { part: Part::Down, i: depth, depth, n, is_stacked: false, model, has_imatrix: false }
     }
 
     #[test]
     fn the_ends_and_every_third_between_deserve_more() {
-        let chosen = |n| (0..n).filter(|depth| seat(*depth, n).deserves_more()).collect::<Vec<_>>();
+        let chosen = |n| (0..n).filter(|depth| position(*depth, n).deserves_more()).collect::<Vec<_>>();
         assert_eq!(chosen(4), [2, 3]);
         assert_eq!(chosen(16), [0, 1, 4, 7, 10, 13, 14, 15]);
     }
 
     #[test]
     fn a_first_layer_without_attention_has_no_small_values() {
-        assert!(!seat(0, 4).has_small_values());
+        assert!(!position(0, 4).has_small_values());
     }
 }

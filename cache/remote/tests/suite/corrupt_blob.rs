@@ -14,17 +14,17 @@ use mc_store::mapping::MappedFile;
 use mc_store::memory::MemoryStore;
 use mc_store::traits::{BlobStore, BlobWriter};
 
+use crate::action::{Machine, client};
 use crate::server::Server;
-use crate::step::{Machine, client};
 
 /// A store in which one blob has rotted.
-struct Rotten<'a> {
+struct CorruptBlob<'a> {
     store: &'a MemoryStore,
     blob: BlobDigest,
     doubted: Mutex<Vec<BlobDigest>>,
 }
 
-impl BlobStore for Rotten<'_> {
+impl BlobStore for CorruptBlob<'_> {
     fn contains(&self, digest: &BlobDigest) -> Result<bool, StoreError> {
         self.store.contains(digest)
     }
@@ -52,14 +52,14 @@ fn sends_nothing_wrong(transport: impl Fn() -> Box<dyn Transport>) {
     let machine = Machine::of(transport(), &folder.path().join("a"), Fetching::AtOnce);
     let outputs = machine.run();
     let output = outputs["whole"].parts()[0];
-    let rotten = Rotten { store: &machine.store, blob: output, doubted: Mutex::default() };
+    let rotten = CorruptBlob { store: &machine.store, blob: output, doubted: Mutex::default() };
     let error = machine.remote.upload(&rotten, &machine.made(), &outputs).unwrap_err().to_string();
     assert!(error.contains(&format!("`{output}` has other bytes than its digest says")), "{error}");
     assert_eq!(rotten.doubted.lock().unwrap().first(), Some(&output));
     // No result names it, and nobody else gets it.
     let other = Machine::of(transport(), &folder.path().join("b"), Fetching::AtOnce);
     assert_eq!(other.lookup().unwrap(), None);
-    // Made anew, it is sent, under its own name.
+    // LocalAction anew, it is sent, under its own name.
     machine.upload(&outputs).unwrap();
     assert_eq!(other.lookup().unwrap(), Some(outputs.clone()));
     assert!(other.holds(&outputs));

@@ -3,8 +3,8 @@
 use mc_digest::digest::BlobDigest;
 use mc_fetch::client::Client;
 use mc_fetch::credentials::Credentials;
-use mc_fetch::patience::Patience;
 use mc_fetch::proxies::Proxies;
+use mc_fetch::stall_limit::StallLimit;
 use mc_fetch::tls::Pem;
 use mc_fetch::url::Url;
 use mc_ir::action::{Action, ActionContext, ActionError, ActionKind, ActionNode};
@@ -12,7 +12,7 @@ use mc_ir::label::{Label, PackageId};
 use mc_ir::output::{Output, Outputs};
 use mc_remote::download::Fetching;
 use mc_remote::error::RemoteError;
-use mc_remote::made::Made;
+use mc_remote::local_action::LocalAction;
 use mc_remote::notes::Notes;
 use mc_remote::notes::chunks::Chunks;
 use mc_remote::notes::known::Known;
@@ -22,9 +22,9 @@ use mc_remote::signing::Signatures;
 use mc_remote::transport::Transport;
 use mc_remote::transports::grpc::settings::{Place, Settings};
 use mc_remote::transports::http::Http;
+use mc_store::attester::Attester;
 use mc_store::memory::MemoryStore;
 use mc_store::traits::BlobStore;
-use mc_store::voucher::Voucher;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -89,7 +89,7 @@ fn bytes(seed: u8, n: usize) -> Vec<u8> {
 
 /// Who asks, with little patience.
 pub(crate) fn client(credentials: Credentials) -> Client {
-    let patience = Patience {
+    let patience = StallLimit {
         connect: Duration::from_secs(5),
         idle: Duration::from_secs(5),
         n_retries: 1,
@@ -169,7 +169,7 @@ impl Machine {
     }
 
     /// Looks the action up; returns its outputs, and who answers for them.
-    pub(crate) fn found(&self) -> Result<Option<(Outputs, Option<Voucher>)>, RemoteError> {
+    pub(crate) fn found(&self) -> Result<Option<(Outputs, Option<Attester>)>, RemoteError> {
         self.remote.lookup(&self.store, &self.made())
     }
 
@@ -178,8 +178,8 @@ impl Machine {
         self.remote.lacks(&self.store, &self.made(), outputs).unwrap()
     }
 
-    pub(crate) fn made(&self) -> Made<'_> {
-        Made { node: &self.node, inputs: &self.inputs, source: &|_| None }
+    pub(crate) fn made(&self) -> LocalAction<'_> {
+        LocalAction { node: &self.node, inputs: &self.inputs, source: &|_| None }
     }
 
     /// What the action gives, with a blob that takes several messages.
