@@ -5,7 +5,9 @@ Two pairs of files are compared. In the first, the weights of the demo's Q4_K_M 
 computes in f32, as we do: the numbers must be equal within 1 %. In the second, llama.cpp runs the Q4_K_M file itself, and
 rounds activations to 8 bits on the way, which is a divergence of its own: it is bounded, and shown.
 
-With the variable LLAMA_PERPLEXITY, the path of that program, its own numbers are compared, too.
+With the variable LLAMA_PERPLEXITY, the path of that program, its own numbers on the first pair are compared, too. A build
+with BLAS decodes the matrices of the Q4_K_M file and multiplies in f32 (with `--no-repack`, since repacked matrices do not go
+through BLAS): with the path of such a build in LLAMA_PERPLEXITY_BLAS, the second pair must be equal within 1 %, too.
 
 usage: divergence.py MC WORK_FOLDER
 """
@@ -106,12 +108,12 @@ def theirs(base_path, path, text):
     }
 
 
-def of_program(program, base_path, path, text, work):
+def of_program(program, base_path, path, text, work, *options):
     """What the program itself says."""
     text_file, base_file = work / "evaluation.txt", work / "base.kld"
     text_file.write_text(text)
     common = ["-f", text_file, "-c", str(N_CTX), "-b", str(N_CTX), "--kl-divergence-base", base_file]
-    common += ["-ctk", "f32", "-ctv", "f32", "-fa", "off"]
+    common += ["-ctk", "f32", "-ctv", "f32", "-fa", "off", *options]
     subprocess.run([program, "-m", base_path, *common], check=True, capture_output=True)
     said = subprocess.run([program, "-m", path, *common, "--kl-divergence"], check=True, capture_output=True, text=True)
 
@@ -170,6 +172,9 @@ def main():
     ok &= agrees("kl with activations of 8 bits", ours, {"kl": eight_bits["kl"]}, BOUND_OF_8_BITS)
     if program := os.environ.get("LLAMA_PERPLEXITY"):
         ok &= agrees("llama-perplexity in f32", ours, of_program(program, base, wide, text, work), BOUND)
+    if program := os.environ.get("LLAMA_PERPLEXITY_BLAS"):
+        found = of_program(program, base, quantized, text, work, "--no-repack")
+        ok &= agrees("llama-perplexity with BLAS", ours, found, BOUND)
     print(f"kl against llama.cpp: {'ok' if ok else 'FAILED'}")
     sys.exit(0 if ok else 1)
 

@@ -1,7 +1,8 @@
 """Compares the importance matrix of a small checkpoint of every family with llama.cpp's: sums of squares and counts as its
 `llama-imatrix` takes them, experts included, from the operations of its library while they run. They run on an F32 file, which
 it computes in f32, as we do: inputs of F16 matrices it rounds to f16, which changes means by 0.0001 and sends some of ten
-thousand tokens to another expert.
+thousand tokens to another expert. (In a mixture, the median difference on F16 is 0.0007 for 20 kB of text and 0.0005 for
+100 kB; a build with BLAS multiplies in f32 outside of experts, and its median on F16 is 0.00006.)
 
 With the variable LLAMA_IMATRIX, the path of that program, its own file is compared, too.
 
