@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, Dir, Mode, OFlags, fchmod, fstat, unlinkat};
+use rustix::fs::{AtFlags, Dir, Mode, fchmod, fstat, unlinkat};
 use rustix::io::Errno;
 
 use crate::resolve::{FOLDER, open_below};
@@ -139,6 +139,8 @@ fn open_folder(folder: BorrowedFd<'_>, name: &Path) -> io::Result<OwnedFd> {
 #[cfg(target_os = "linux")]
 fn grant_all(folder: BorrowedFd<'_>, name: &Path) -> io::Result<()> {
     use std::os::fd::AsRawFd;
+
+    use rustix::fs::OFlags;
 
     let handle = open_below(folder, name, OFlags::PATH | OFlags::DIRECTORY, Mode::empty())?;
     Ok(rustix::fs::chmod(format!("/proc/self/fd/{}", handle.as_raw_fd()), Mode::RWXU)?)
