@@ -1,4 +1,5 @@
-//! The literate suite: each page of `tests/suite/*.md` is a manual and a test.
+//! The literate suite: each page of `tests/suite/*.md` is a manual and a test, and so are pages of the manual that a
+//! reader follows from top to bottom ([`MANUAL_PAGES`]).
 //!
 //! A page is Markdown. Three kinds of fenced blocks matter; everything else is prose:
 //!
@@ -35,14 +36,23 @@ use std::thread;
 use page::{Page, Piece};
 use sandbox::Sandbox;
 
+/// Pages below `docs/` that run as they stand.
+const MANUAL_PAGES: [&str; 3] = ["getting-started.md", "skill/SKILL.md", "troubleshooting.md"];
+
+/// Every page, those that take longest first.
+fn pages() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let is_page = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "md");
+    let suite = fs::read_dir(root.join("tests/suite")).unwrap().map(|entry| entry.unwrap().path());
+    let mut suite: Vec<PathBuf> = suite.filter(is_page).collect();
+    suite.sort();
+    assert!(!suite.is_empty(), "There are no pages in `tests/suite`");
+    MANUAL_PAGES.iter().map(|page| root.join("docs").join(page)).chain(suite).collect()
+}
+
 #[test]
 fn every_page_says_what_happens() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/suite");
-    let is_page = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "md");
-    let mut pages: Vec<PathBuf> =
-        fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).filter(is_page).collect();
-    pages.sort();
-    assert!(!pages.is_empty(), "There are no pages in `{}`", folder.display());
+    let pages = pages();
     let n_threads = thread::available_parallelism().map_or(1, Into::into);
     let queue = Mutex::new(pages.into_iter());
     let reports = Mutex::new(Vec::new());
@@ -72,11 +82,12 @@ fn next(queue: &Mutex<impl Iterator<Item = PathBuf>>) -> Option<PathBuf> {
 
 /// Runs a page and gives its differences, or writes them into it.
 fn run(path: &Path) -> Vec<String> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let folder = path.parent().and_then(Path::file_name).unwrap_or_default();
+    let name = Path::new(folder).join(path.file_name().unwrap_or_default()).display().to_string();
     let text = fs::read_to_string(path).unwrap();
     let mut page = match Page::parse(&text) {
         Ok(page) => page,
-        Err(error) => return vec![format!("tests/suite/{name}: {error}")],
+        Err(error) => return vec![format!("{name}: {error}")],
     };
     let sandbox = Sandbox::new();
     let mut differences = Vec::new();
@@ -113,7 +124,7 @@ fn difference(name: &str, step: &page::Step, found: &str) -> String {
         .zip(found[n_before..].iter().rev())
         .take_while(|(left, right)| left == right)
         .count();
-    let mut text = format!("tests/suite/{name}:{}: $ {}\n", step.line + n_before, step.command);
+    let mut text = format!("{name}:{}: $ {}\n", step.line + n_before, step.command);
     for line in &expected[n_before..expected.len() - n_after] {
         text.push_str(&format!("  - {line}\n"));
     }

@@ -2,7 +2,9 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process;
 
+use crate::command::Command;
 use crate::sandbox::Sandbox;
 
 fn docs() -> PathBuf {
@@ -101,4 +103,58 @@ fn links_of_the_manual_lead_somewhere() {
         }
     }
     assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+/// Every command line of the manual that begins with `mc`, with the page that it is on.
+fn command_lines() -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for path in markdown(&docs()).into_iter().chain([docs().join("../README.md")]) {
+        let text = fs::read_to_string(&path).unwrap();
+        let blocks = text.split("```").skip(1).step_by(2);
+        let shell = blocks.filter_map(|block| block.strip_prefix("console\n").or(block.strip_prefix("sh\n")));
+        for line in shell.flat_map(str::lines) {
+            let line = line.strip_prefix("$ ").unwrap_or(line).replace("cargo run -- ", "mc ");
+            if line.starts_with("mc ") {
+                found.push((path.display().to_string(), line));
+            }
+        }
+    }
+    found
+}
+
+fn markdown(folder: &Path) -> Vec<PathBuf> {
+    let mut pages = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        match path.extension() {
+            _ if path.is_dir() => pages.extend(markdown(&path)),
+            Some(extension) if extension == "md" => pages.push(path),
+            _ => {}
+        }
+    }
+    pages
+}
+
+/// The words of a command line before a comment, a pipe or a redirection.
+fn words(line: &str) -> Vec<String> {
+    let is_end = |word: &String| matches!(word.as_str(), "|" | ">" | "&&") || word.starts_with('#');
+    Command::parse(line.split(" | ").next().unwrap_or(line))
+        .map(|command| command.words.into_iter().take_while(|word| !is_end(word)).collect())
+        .unwrap_or_else(|error| panic!("{line}: {error}"))
+}
+
+#[test]
+fn every_command_of_the_manual_is_one_that_mc_takes() {
+    // Outside a workspace, a command that is spelled right fails for the lack of one and does nothing.
+    let empty = tempfile::tempdir().unwrap();
+    let lines = command_lines();
+    assert!(lines.len() > 30, "expected the manual's commands, found {lines:?}");
+    for (page, line) in lines {
+        let words = words(&line);
+        let mut command = process::Command::new(env!("CARGO_BIN_EXE_mc"));
+        command.current_dir(empty.path()).args(&words[1..]).args(["--cache-dir", "store", "--offline"]);
+        let output = command.stdin(process::Stdio::null()).output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(!stderr.contains("Usage: ") && !stderr.contains("invalid value"), "{page}: {line}\n{stderr}");
+    }
 }
