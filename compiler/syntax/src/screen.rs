@@ -83,6 +83,28 @@ fn first_shown(line: &str, focus: usize) -> usize {
     0
 }
 
+/// A text in one line of at most so many cells, escaped; what does not fit is cut off at the end, with `…` in its place.
+#[must_use]
+pub fn fitted(text: &str, n_cells: usize) -> String {
+    let text = printable(text);
+    let (mut fitted, mut n_taken) = (String::new(), 0);
+    for (at, character) in text.char_indices() {
+        let n_wanted = n_taken + width(character);
+        // The last cell is for the mark, unless nothing follows.
+        let is_last = at + character.len_utf8() == text.len();
+        if n_wanted > n_cells || n_wanted == n_cells && !is_last {
+            // A text of one cell less than this character needs has room for the mark, too.
+            if n_cells > 0 {
+                fitted.push('…');
+            }
+            return fitted;
+        }
+        fitted.push(character);
+        n_taken = n_wanted;
+    }
+    fitted
+}
+
 fn show(character: char, shown: &mut String) -> usize {
     match character {
         '\t' => shown.push_str(TAB),

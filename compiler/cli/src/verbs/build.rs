@@ -15,7 +15,6 @@ use crate::failure::Failure;
 use crate::invocation::Invocation;
 use crate::render::failure::{json_errors, report_errors};
 use crate::render::gates;
-use crate::render::progress::Progress;
 use crate::render::size::size;
 use crate::render::summary;
 use crate::render::table::{Align, table};
@@ -36,7 +35,7 @@ pub(crate) struct Build {
 
 impl Run for Build {
     fn run(&self, invocation: &Invocation) -> Result<Exit, Failure> {
-        let progress = Progress::new(&invocation.streams);
+        let progress = invocation.progress();
         let (declarations, store) = invocation.declarations()?;
         let targets = invocation.wanted(&declarations, &self.patterns, &progress)?;
         let mut engine = invocation.engine(&store, &declarations.remote_cache(), &progress)?;
@@ -45,7 +44,7 @@ impl Run for Build {
         report_errors(invocation, &finished.failures, finished.is_interrupted);
         if invocation.is_json() {
             invocation.json(&document(&engine, &finished, &published, &texts(&warnings))?);
-        } else {
+        } else if !finished.is_interrupted {
             invocation.streams.result(&text(&finished, &published, &workspace.root));
         }
         invocation.streams.note(&format!("{}\n", summary::line(&finished.tally)));

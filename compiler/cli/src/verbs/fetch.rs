@@ -12,7 +12,6 @@ use crate::failure::Failure;
 use crate::invocation::Invocation;
 use crate::render::path::shown;
 use crate::render::plural::plural;
-use crate::render::progress::Progress;
 use crate::verb::Run;
 
 /// Download the files that mc.lock pins; nothing is fetched twice
@@ -25,7 +24,7 @@ pub(crate) struct Fetch {
 
 impl Run for Fetch {
     fn run(&self, invocation: &Invocation) -> Result<Exit, Failure> {
-        let progress = Progress::new(&invocation.streams);
+        let progress = invocation.progress();
         let (declarations, store) = invocation.declarations()?;
         let origins = declarations.origins(&self.patterns)?;
         let settings = invocation.options.fetch.settings();

@@ -18,7 +18,6 @@ use crate::failure::Failure;
 use crate::interrupt::interrupt;
 use crate::invocation::Invocation;
 use crate::options::build::cache_settings;
-use crate::render::progress::Progress;
 use crate::render::table::{Align, table};
 use crate::report::Report;
 use crate::verb::Run;
@@ -85,7 +84,7 @@ fn remote(
     declarations: Option<&Declarations>,
     store: &Store,
 ) -> Result<Exit, Failure> {
-    let progress = Progress::new(&invocation.streams);
+    let progress = invocation.progress();
     let declared = declarations.map(Declarations::remote_cache).unwrap_or_default();
     let store = store.open()?;
     let settings = cache_settings(&invocation.options, &declared)?;

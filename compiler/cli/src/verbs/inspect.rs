@@ -18,7 +18,6 @@ use crate::failure::Failure;
 use crate::invocation::Invocation;
 use crate::render::listing::{self, Parts};
 use crate::render::printable::abbreviated;
-use crate::render::progress::Progress;
 use crate::verb::Run;
 use crate::verbs::model::target_model;
 
@@ -85,7 +84,7 @@ impl Inspect {
             return Ok((target.content, target.reports));
         }
         if let Some(hash) = object::hash(&self.source).filter(|_| !Path::new(&self.source).exists()) {
-            let progress = Progress::new(&invocation.streams);
+            let progress = invocation.progress();
             let store = invocation.options.store().open()?;
             let content = object::content(&store, &hash)?;
             warn_of_damage(&store, &progress);

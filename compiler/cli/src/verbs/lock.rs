@@ -8,7 +8,6 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::invocation::Invocation;
 use crate::render::plural::plural;
-use crate::render::progress::Progress;
 use crate::render::size::size;
 use crate::verb::Run;
 
@@ -28,7 +27,7 @@ pub(crate) struct Lock {
 
 impl Run for Lock {
     fn run(&self, invocation: &Invocation) -> Result<Exit, Failure> {
-        let progress = Progress::new(&invocation.streams);
+        let progress = invocation.progress();
         let (declarations, store) = invocation.declarations()?;
         let origins = declarations.origins(&self.patterns)?;
         let scope = Scope {

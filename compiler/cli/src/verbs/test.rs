@@ -11,7 +11,6 @@ use crate::invocation::Invocation;
 use crate::render::failure::{json_errors, report_errors};
 use crate::render::gates;
 use crate::render::plural::plural;
-use crate::render::progress::Progress;
 use crate::render::summary;
 use crate::render::warning::texts;
 use crate::verb::Run;
@@ -26,7 +25,7 @@ pub(crate) struct Test {
 
 impl Run for Test {
     fn run(&self, invocation: &Invocation) -> Result<Exit, Failure> {
-        let progress = Progress::new(&invocation.streams);
+        let progress = invocation.progress();
         let (declarations, store) = invocation.declarations()?;
         let mut targets = invocation.wanted(&declarations, &self.patterns, &progress)?;
         targets.retain(|target| !target.providers.gates.is_empty());
@@ -42,7 +41,7 @@ impl Run for Test {
                 "warnings": texts(&warnings),
                 "errors": json_errors(&finished.failures),
             }));
-        } else {
+        } else if !finished.is_interrupted {
             invocation.streams.result(&text(&finished));
         }
         invocation.streams.note(&format!("{}\n", summary::line(&finished.tally)));
