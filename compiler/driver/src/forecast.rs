@@ -44,6 +44,14 @@ impl Forecast {
         Self { actions }
     }
 
+    /// A forecast that somebody else made, by the structures of actions.
+    pub fn of_durations(durations: impl Iterator<Item = (Digest, Duration)>, is_recorded: bool) -> Self {
+        let action = |(structure, duration)| {
+            (structure, (Work::small("unknown"), Expected { duration, is_recorded }))
+        };
+        Self { actions: durations.map(action).collect() }
+    }
+
     /// The expected duration of an action of the graph.
     pub fn expected(&self, action: &Digest) -> Option<Expected> {
         self.actions.get(action).map(|(_, expected)| *expected)

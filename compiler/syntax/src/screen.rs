@@ -134,3 +134,19 @@ fn width(character: char) -> usize {
         _ => 1,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_cut_at_the_cells_that_there_are() {
+        assert_eq!(fitted("abcdef", 6), "abcdef");
+        assert_eq!(fitted("abcdef", 4), "abc…");
+        assert_eq!([fitted("ab", 1), fitted("ab", 0)], ["…", ""]);
+        // Two cells each.
+        assert_eq!([fitted("日本語", 6), fitted("日本語", 5), fitted("日本語", 4)], ["日本語", "日本…", "日…"]);
+        assert_eq!(fitted("a\u{1b}b", 8), "a\\u{1b}b");
+        assert_eq!(fitted("a\u{1b}b", 4), "a\\u…");
+    }
+}

@@ -110,3 +110,52 @@ fn bar(share: f64) -> String {
     let n_full = ((share * N_BAR_CELLS as f64) as usize).min(N_BAR_CELLS);
     format!("[{}{}]", "#".repeat(n_full), "-".repeat(N_BAR_CELLS - n_full))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::render::tracker::tests::node;
+
+    fn snapshot(n_running: usize) -> Snapshot {
+        let names = ["blk.0.ffn_down.weight Q4_K", "quantized model on evaluation"];
+        let progress = |n_done, unit| Some(Progress { n_done, n_total: 65_536, unit });
+        let running = (0..n_running).map(|index| Running {
+            node: node(names[index % 2]),
+            elapsed: Duration::from_secs(31),
+            progress: [progress(1024, ProgressUnit::Bytes), progress(12_288, ProgressUnit::Tokens)][index % 2],
+        });
+        Snapshot {
+            n_actions: 51,
+            n_done: 12,
+            n_hits: 8,
+            n_queued: 2,
+            share: 0.437,
+            elapsed: Duration::from_secs(42),
+            left: Some(Duration::from_secs(68)),
+            running: running.collect(),
+        }
+    }
+
+    fn shown(n_running: usize, n_columns: usize, n_rows: usize) -> String {
+        build(&snapshot(n_running), false, TerminalSize { n_columns, n_rows }).join("\n")
+    }
+
+    #[test]
+    fn a_frame_shows_the_share_the_counts_the_times_and_what_runs() {
+        let expected = "\
+[########------------]   43 %  12/51 actions, 8 hits, 2 queued  0:42, about 70 s left
+  tensor     //:app  blk.0.ffn_down.weight Q4_K  1.02 kB of 65.5 kB   1 %  0:31
+  tensor     //:app  quantized model on evaluation  12288/65536 tokens  18 %  0:31";
+        assert_eq!(shown(2, 99, 24), expected);
+    }
+
+    #[test]
+    fn names_are_cut_where_the_terminal_is_narrow_and_what_does_not_fit_is_counted() {
+        let expected = "\
+[########------------]   43 %  12/51 actions, 8 hits,…
+  tensor     //:app  blk…  1.02 kB of 65.5 kB   1 %  0:31
+  tensor     //:app  quan…  12288/65536 tokens  18 %  0:31
+  and 5 more";
+        assert_eq!(shown(7, 58, 5), expected.replace("8 hits,…", "8 hits, 2 …"));
+    }
+}

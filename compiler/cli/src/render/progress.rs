@@ -236,3 +236,53 @@ fn life(snapshot: &Snapshot) -> String {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use mc_execute::event::Origin;
+
+    use super::*;
+    use crate::render::tracker::tests::{finished, node, progressed};
+    use crate::streams::tests::{Captured, streams};
+
+    fn build(progress: &Progress, event: BuildEvent) {
+        progress.event(Event::Build(event));
+    }
+
+    #[test]
+    fn a_log_gets_a_sign_of_life_when_nothing_is_written_for_a_while() {
+        let log = Captured::default();
+        let streams = Arc::new(streams(io::sink(), log.clone(), false));
+        let progress = Progress::with_silence(&streams, false, Duration::from_millis(300));
+        let (tensor, gate) = (node("a tensor"), node("a gate"));
+        build(&progress, BuildEvent::Planned { nodes: vec![Arc::clone(&tensor), Arc::clone(&gate)] });
+        build(&progress, finished(&tensor, Origin::Hit, 0));
+        build(&progress, BuildEvent::Started { node: Arc::clone(&gate) });
+        build(&progress, progressed(&gate, 128, 512));
+        while log.text().is_empty() {
+            thread::sleep(TICK);
+        }
+        let sign = "  1/2 actions, 1 hit  0:00; tensor     //:app  a gate  128/512 tokens  25 %  0:00\n";
+        assert!(log.text().contains(&sign[1..]), "{}", log.text());
+        build(&progress, finished(&gate, Origin::Ran, 2));
+        drop(progress);
+        let lines = log.text();
+        assert!(lines.contains("tensor     //:app  a gate  (2.00 s)\n"), "{lines}");
+        assert!(lines.contains("//:app  1 ran (1 tensor), 1 hit  ("), "{lines}");
+    }
+
+    #[test]
+    fn each_action_that_runs_has_a_line_if_details_are_wanted() {
+        let log = Captured::default();
+        let streams = Arc::new(streams(io::sink(), log.clone(), false));
+        let progress = Progress::new(&streams, true);
+        let nodes = [node("a"), node("b"), node("c")];
+        build(&progress, BuildEvent::Planned { nodes: nodes.to_vec() });
+        for (node, origin) in nodes.iter().zip([Origin::Hit, Origin::Ran, Origin::RanRemotely]) {
+            build(&progress, finished(node, origin, 0));
+        }
+        assert_eq!(log.text(), "tensor     //:app  b  (0.00 s)\ntensor     //:app  c  (0.00 s)\n");
+    }
+}

@@ -225,3 +225,151 @@ impl Tracker {
         recorded > guessed
     }
 }
+
+/// Actions for tests of progress.
+#[cfg(test)]
+pub(crate) mod tests {
+    use mc_digest::digest::ActionDigest;
+    use mc_ir::action::{Action, ActionContext, ActionError, ActionKind, ActionNode};
+    use mc_ir::label::{Label, PackageId};
+    use mc_ir::output::Outputs;
+    use mc_ir::work::ProgressUnit;
+
+    use super::*;
+
+    struct Fake(&'static str);
+
+    impl Action for Fake {
+        fn kind(&self) -> ActionKind {
+            ActionKind { name: "tensor", version: 1 }
+        }
+
+        fn parameters(&self) -> Vec<(String, String)> {
+            vec![("name".to_owned(), self.0.to_owned())]
+        }
+
+        fn outputs(&self) -> Vec<String> {
+            Vec::new()
+        }
+
+        fn describe(&self) -> String {
+            self.0.to_owned()
+        }
+
+        fn run(&self, _: &dyn ActionContext) -> Result<Outputs, ActionError> {
+            unreachable!("nothing is run")
+        }
+    }
+
+    /// An action of `//:app` with this name.
+    pub(crate) fn node(name: &'static str) -> Arc<ActionNode> {
+        ActionNode::new(Label::new(PackageId(String::new()), "app"), Box::new(Fake(name)), Vec::new())
+    }
+
+    /// The end of an action after so many seconds.
+    pub(crate) fn finished(node: &Arc<ActionNode>, origin: Origin, seconds: u64) -> Event {
+        let digest = ActionDigest::of(node.action.describe().as_bytes());
+        Event::Finished { node: Arc::clone(node), digest, origin, elapsed: Duration::from_secs(seconds) }
+    }
+
+    /// How far an action is, in tokens.
+    pub(crate) fn progressed(node: &Arc<ActionNode>, n_done: u64, n_total: u64) -> Event {
+        let progress = Progress { n_done, n_total, unit: ProgressUnit::Tokens };
+        Event::Progressed { node: Arc::clone(node), progress }
+    }
+
+    /// A build of actions that are expected to take so many seconds, and whether durations are recorded.
+    struct Build {
+        tracker: Tracker,
+        begin: Instant,
+        nodes: Vec<Arc<ActionNode>>,
+    }
+
+    impl Build {
+        fn new(expected: &[(&'static str, u64)], is_recorded: bool) -> Self {
+            let nodes: Vec<_> = expected.iter().map(|(name, _)| node(name)).collect();
+            let seconds = expected.iter().map(|(_, seconds)| Duration::from_secs(*seconds));
+            let structures = nodes.iter().map(|node| node.structure());
+            let mut tracker = Tracker::default();
+            tracker.forecast(&Forecast::of_durations(structures.zip(seconds), is_recorded));
+            let begin = Instant::now();
+            tracker.event(&Event::Planned { nodes: nodes.clone() }, begin);
+            Self { tracker, begin, nodes }
+        }
+
+        fn at(&self, seconds: u64) -> Instant {
+            self.begin + Duration::from_secs(seconds)
+        }
+
+        fn start(&mut self, index: usize, seconds: u64) {
+            let now = self.at(seconds);
+            self.tracker.event(&Event::Started { node: Arc::clone(&self.nodes[index]) }, now);
+        }
+
+        fn finish(&mut self, index: usize, origin: Origin, seconds: u64) {
+            let now = self.at(seconds);
+            self.tracker.event(&finished(&self.nodes[index], origin, seconds), now);
+        }
+
+        /// The share in percent and the seconds that are left.
+        fn snapshot(&mut self, seconds: u64) -> (u64, Option<u64>) {
+            let now = self.at(seconds);
+            let snapshot = self.tracker.snapshot(now);
+            ((snapshot.share * 100.0).round() as u64, snapshot.left.map(|left| left.as_secs()))
+        }
+    }
+
+    #[test]
+    fn a_share_is_of_work_and_not_of_actions() {
+        let mut build = Build::new(&[("small", 1), ("gate", 99)], true);
+        build.start(0, 0);
+        build.finish(0, Origin::Ran, 1);
+        build.start(1, 1);
+        assert_eq!(build.snapshot(1), (1, Some(99)));
+        assert_eq!(build.snapshot(50).0, 50);
+    }
+
+    #[test]
+    fn a_hit_counts_as_an_action_and_not_as_work() {
+        let mut build = Build::new(&[("hit", 90), ("runs", 10)], true);
+        build.finish(0, Origin::Hit, 0);
+        build.start(1, 0);
+        assert_eq!(build.snapshot(5), (50, Some(5)));
+        let now = build.at(5);
+        let snapshot = build.tracker.snapshot(now);
+        assert_eq!((snapshot.n_actions, snapshot.n_done, snapshot.n_hits), (2, 1, 1));
+    }
+
+    #[test]
+    fn an_action_that_tells_how_far_it_is_corrects_what_was_expected() {
+        let mut build = Build::new(&[("gate", 10)], true);
+        build.start(0, 0);
+        build.tracker.event(&progressed(&build.nodes[0], 20, 100), build.begin);
+        assert_eq!(build.snapshot(20), (20, Some(80)));
+        // It turns out to be slower still: what was shown stays.
+        assert_eq!(build.snapshot(40), (20, Some(160)));
+    }
+
+    #[test]
+    fn a_guess_is_no_estimate_before_the_pace_is_known() {
+        let mut build = Build::new(&[("a", 10), ("b", 10)], false);
+        build.start(0, 0);
+        assert_eq!(build.snapshot(1).1, None);
+        assert_eq!(build.snapshot(5), (25, Some(15)));
+    }
+
+    #[test]
+    fn what_is_queued_does_not_run() {
+        let mut build = Build::new(&[("a", 10)], true);
+        let node = Arc::clone(&build.nodes[0]);
+        build.tracker.event(&Event::Queued { node }, build.begin);
+        let now = build.at(3);
+        let snapshot = build.tracker.snapshot(now);
+        assert_eq!((snapshot.n_queued, snapshot.running.len(), snapshot.elapsed), (1, 0, Duration::ZERO));
+        build.start(0, 4);
+        let now = build.at(5);
+        let snapshot = build.tracker.snapshot(now);
+        assert_eq!((snapshot.n_queued, snapshot.running.len()), (0, 1));
+        assert_eq!(snapshot.running[0].elapsed, Duration::from_secs(1));
+    }
+}
