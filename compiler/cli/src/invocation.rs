@@ -12,7 +12,6 @@ use serde::Serialize;
 use crate::failure::Failure;
 use crate::interrupt::interrupt;
 use crate::options::global::GlobalOptions;
-use crate::render::progress::Progress;
 use crate::report::{Report, warning};
 use crate::streams::Streams;
 
@@ -27,11 +26,6 @@ pub(crate) struct Invocation {
 }
 
 impl Invocation {
-    /// Progress of this call, for whoever tells of it.
-    pub(crate) fn progress(&self) -> Progress {
-        Progress::new(&self.streams, self.options.verbose)
-    }
-
     /// Whether results are JSON.
     pub(crate) fn is_json(&self) -> bool {
         self.options.is_json()

@@ -46,9 +46,8 @@ impl Forecast {
 
     /// A forecast that somebody else made, by the structures of actions.
     pub fn of_durations(durations: impl Iterator<Item = (Digest, Duration)>, is_recorded: bool) -> Self {
-        let action = |(structure, duration)| {
-            (structure, (Work::small("unknown"), Expected { duration, is_recorded }))
-        };
+        let action =
+            |(structure, duration)| (structure, (Work::small("unknown"), Expected { duration, is_recorded }));
         Self { actions: durations.map(action).collect() }
     }
 

@@ -145,7 +145,10 @@ mod tests {
         assert_eq!(fitted("abcdef", 4), "abc…");
         assert_eq!([fitted("ab", 1), fitted("ab", 0)], ["…", ""]);
         // Two cells each.
-        assert_eq!([fitted("日本語", 6), fitted("日本語", 5), fitted("日本語", 4)], ["日本語", "日本…", "日…"]);
+        assert_eq!(
+            [fitted("日本語", 6), fitted("日本語", 5), fitted("日本語", 4)],
+            ["日本語", "日本…", "日…"]
+        );
         assert_eq!(fitted("a\u{1b}b", 8), "a\\u{1b}b");
         assert_eq!(fitted("a\u{1b}b", 4), "a\\u…");
     }

@@ -122,7 +122,8 @@ mod tests {
         let running = (0..n_running).map(|index| Running {
             node: node(names[index % 2]),
             elapsed: Duration::from_secs(31),
-            progress: [progress(1024, ProgressUnit::Bytes), progress(12_288, ProgressUnit::Tokens)][index % 2],
+            progress: [progress(1024, ProgressUnit::Bytes), progress(12_288, ProgressUnit::Tokens)]
+                [index % 2],
         });
         Snapshot {
             n_actions: 51,

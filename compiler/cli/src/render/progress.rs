@@ -11,6 +11,7 @@ use mc_driver::event::{Event, EventSink};
 use mc_execute::event::Event as BuildEvent;
 
 use crate::interrupt::interrupt;
+use crate::invocation::Invocation;
 use crate::live::TerminalSize;
 use crate::render::fetching::FetchTracker;
 use crate::render::frame;
@@ -53,10 +54,15 @@ struct State {
 }
 
 impl Progress {
+    /// Progress of a call of `mc`.
+    pub(crate) fn of(invocation: &Invocation) -> Self {
+        Self::new(&invocation.streams, invocation.options.verbose)
+    }
+
     /// Frames on a terminal, lines elsewhere, nothing with `--quiet`.
     ///
     /// * `is_verbose`: true if each action that runs has a line
-    pub(crate) fn new(streams: &Arc<Streams>, is_verbose: bool) -> Self {
+    fn new(streams: &Arc<Streams>, is_verbose: bool) -> Self {
         Self::with_silence(streams, is_verbose, SILENCE)
     }
 

@@ -15,6 +15,7 @@ use crate::failure::Failure;
 use crate::invocation::Invocation;
 use crate::render::failure::{json_errors, report_errors};
 use crate::render::gates;
+use crate::render::progress::Progress;
 use crate::render::size::size;
 use crate::render::summary;
 use crate::render::table::{Align, table};
@@ -35,7 +36,7 @@ pub(crate) struct Build {
 
 impl Run for Build {
     fn run(&self, invocation: &Invocation) -> Result<Exit, Failure> {
-        let progress = invocation.progress();
+        let progress = Progress::of(invocation);
         let (declarations, store) = invocation.declarations()?;
         let targets = invocation.wanted(&declarations, &self.patterns, &progress)?;
         let mut engine = invocation.engine(&store, &declarations.remote_cache(), &progress)?;

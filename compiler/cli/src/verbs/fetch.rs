@@ -12,6 +12,7 @@ use crate::failure::Failure;
 use crate::invocation::Invocation;
 use crate::render::path::shown;
 use crate::render::plural::plural;
+use crate::render::progress::Progress;
 use crate::verb::Run;
 
 /// Download the files that mc.lock pins; nothing is fetched twice
@@ -24,7 +25,7 @@ pub(crate) struct Fetch {
 
 impl Run for Fetch {
     fn run(&self, invocation: &Invocation) -> Result<Exit, Failure> {
-        let progress = invocation.progress();
+        let progress = Progress::of(invocation);
         let (declarations, store) = invocation.declarations()?;
         let origins = declarations.origins(&self.patterns)?;
         let settings = invocation.options.fetch.settings();

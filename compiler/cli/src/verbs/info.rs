@@ -18,6 +18,7 @@ use crate::failure::Failure;
 use crate::interrupt::interrupt;
 use crate::invocation::Invocation;
 use crate::options::build::cache_settings;
+use crate::render::progress::Progress;
 use crate::render::table::{Align, table};
 use crate::report::Report;
 use crate::verb::Run;
@@ -84,7 +85,7 @@ fn remote(
     declarations: Option<&Declarations>,
     store: &Store,
 ) -> Result<Exit, Failure> {
-    let progress = invocation.progress();
+    let progress = Progress::of(invocation);
     let declared = declarations.map(Declarations::remote_cache).unwrap_or_default();
     let store = store.open()?;
     let settings = cache_settings(&invocation.options, &declared)?;

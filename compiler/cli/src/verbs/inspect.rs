@@ -18,6 +18,7 @@ use crate::failure::Failure;
 use crate::invocation::Invocation;
 use crate::render::listing::{self, Parts};
 use crate::render::printable::abbreviated;
+use crate::render::progress::Progress;
 use crate::verb::Run;
 use crate::verbs::model::target_model;
 
@@ -84,7 +85,7 @@ impl Inspect {
             return Ok((target.content, target.reports));
         }
         if let Some(hash) = object::hash(&self.source).filter(|_| !Path::new(&self.source).exists()) {
-            let progress = invocation.progress();
+            let progress = Progress::of(invocation);
             let store = invocation.options.store().open()?;
             let content = object::content(&store, &hash)?;
             warn_of_damage(&store, &progress);

@@ -8,6 +8,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::invocation::Invocation;
 use crate::render::plural::plural;
+use crate::render::progress::Progress;
 use crate::render::size::size;
 use crate::verb::Run;
 
@@ -27,7 +28,7 @@ pub(crate) struct Lock {
 
 impl Run for Lock {
     fn run(&self, invocation: &Invocation) -> Result<Exit, Failure> {
-        let progress = invocation.progress();
+        let progress = Progress::of(invocation);
         let (declarations, store) = invocation.declarations()?;
         let origins = declarations.origins(&self.patterns)?;
         let scope = Scope {

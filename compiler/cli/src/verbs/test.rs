@@ -11,6 +11,7 @@ use crate::invocation::Invocation;
 use crate::render::failure::{json_errors, report_errors};
 use crate::render::gates;
 use crate::render::plural::plural;
+use crate::render::progress::Progress;
 use crate::render::summary;
 use crate::render::warning::texts;
 use crate::verb::Run;
@@ -25,7 +26,7 @@ pub(crate) struct Test {
 
 impl Run for Test {
     fn run(&self, invocation: &Invocation) -> Result<Exit, Failure> {
-        let progress = invocation.progress();
+        let progress = Progress::of(invocation);
         let (declarations, store) = invocation.declarations()?;
         let mut targets = invocation.wanted(&declarations, &self.patterns, &progress)?;
         targets.retain(|target| !target.providers.gates.is_empty());
