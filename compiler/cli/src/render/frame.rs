@@ -153,10 +153,10 @@ mod tests {
     #[test]
     fn names_are_cut_where_the_terminal_is_narrow_and_what_does_not_fit_is_counted() {
         let expected = "\
-[########------------]   43 %  12/51 actions, 8 hits,…
-  tensor     //:app  blk…  1.02 kB of 65.5 kB   1 %  0:31
+[########------------]   43 %  12/51 actions, 8 hits, 2 q…
+  tensor     //:app  blk.…  1.02 kB of 65.5 kB   1 %  0:31
   tensor     //:app  quan…  12288/65536 tokens  18 %  0:31
   and 5 more";
-        assert_eq!(shown(7, 58, 5), expected.replace("8 hits,…", "8 hits, 2 …"));
+        assert_eq!(shown(7, 58, 5), expected);
     }
 }
