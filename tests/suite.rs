@@ -1,11 +1,13 @@
 //! The literate suite: each page of `tests/suite/*.md` is a manual and a test, and so are pages of the manual that a
 //! reader follows from top to bottom ([`MANUAL_PAGES`]).
 //!
-//! A page is Markdown. Three kinds of fenced blocks matter; everything else is prose:
+//! A page is Markdown. Some kinds of fenced blocks matter; everything else is prose:
 //!
 //! * ```` ```kdl models/package.kdl ```` (any language, then a path) writes that file into the page's workspace;
 //! * ```` ```console ```` holds commands after `$ `, each followed by exactly what it writes to stdout and stderr, and by
 //!   `[exit N]` when it does not end with 0;
+//! * ```` ```terminal ```` holds one command that runs at a terminal, followed by exactly what a user sees there; what
+//!   stands behind the prompts `> ` and `... ` is typed;
 //! * a block without a path is an illustration.
 //!
 //! Each page has a workspace and a store of its own. The workspace holds a toy checkpoint in `models/toy` and a toy
@@ -21,6 +23,9 @@ mod command;
 mod manual;
 #[path = "suite/page.rs"]
 mod page;
+#[expect(dead_code, reason = "the end-to-end tests use more of it")]
+#[path = "terminal/pty.rs"]
+mod pty;
 #[path = "suite/sandbox.rs"]
 mod sandbox;
 #[path = "suite/steady.rs"]
@@ -95,6 +100,13 @@ fn run(path: &Path) -> Vec<String> {
         match piece {
             Piece::Prose(_) => {}
             Piece::File { path, text, .. } => sandbox.write(path, text),
+            Piece::Terminal(step) => {
+                let found = sandbox.at_terminal(&step.command, &step.expected);
+                if found != step.expected {
+                    differences.push(difference(&name, step, &found));
+                    step.expected = found;
+                }
+            }
             Piece::Console(steps) => {
                 for step in steps {
                     let found = sandbox.run(&step.command);

@@ -17,6 +17,8 @@ impl Background {
     pub(crate) fn start(sandbox: &Sandbox, arguments: &[&str]) -> Self {
         let log = sandbox.dir().join("stderr");
         let mut command = sandbox.command(arguments);
+        // Each action has a line.
+        command.arg("--verbose");
         let child = command.stdout(Stdio::null()).stderr(File::create(&log).unwrap()).spawn().unwrap();
         Self { child, log }
     }

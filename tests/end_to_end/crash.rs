@@ -45,7 +45,7 @@ fn killed_builds_lose_nothing_and_leave_nothing_half_made() {
                 }
             }
         }
-        let built = sandbox.build(&[GGUF]);
+        let built = sandbox.build(&["--verbose", GGUF]);
         let again: Vec<_> = done.intersection(&steps(&built.stderr)).cloned().collect();
         assert!(again.is_empty(), "had finished before the kill and ran again: {again:?}");
         assert_eq!(built.digests(), template.gguf.digests());
@@ -106,12 +106,12 @@ fn an_interrupt_ends_with_its_own_code_and_keeps_what_is_done() {
     build.interrupt();
     assert_eq!(build.child.wait().unwrap().code(), Some(8));
     let log = build.reported();
-    assert!(log.contains("interrupted: every step that had finished is kept"), "{log}");
+    assert!(log.contains("interrupted: every action that had finished is kept"), "{log}");
     assert!(sandbox.files("mc-out").is_empty());
     assert!(!sandbox.cache.join("tmp").exists(), "unfinished files were left behind");
 
     let done = build.steps();
-    let built = sandbox.build(&[GGUF]);
+    let built = sandbox.build(&["--verbose", GGUF]);
     assert!(done.is_disjoint(&steps(&built.stderr)));
     assert_eq!(built.n_hits(), done.len() as u64);
     assert_eq!(built.digests(), Template::get().gguf.digests());
@@ -126,6 +126,6 @@ fn an_interrupt_does_not_wait_for_what_is_measured() {
     build.interrupt();
     assert_eq!(build.child.wait().unwrap().code(), Some(8));
     let log = build.reported();
-    assert!(log.contains("interrupted: every step that had finished is kept"), "{log}");
+    assert!(log.contains("interrupted: every action that had finished is kept"), "{log}");
     assert!(!build.has_done("perplexity"), "{log}");
 }

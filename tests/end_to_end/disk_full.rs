@@ -58,7 +58,7 @@ fn a_full_store_is_one_error_and_usable_when_there_is_room() {
     let mount = sandbox.dir().join("disk");
     let Some(disk) = SmallDisk::mount(&mount, "2m") else { return };
     sandbox.cache = mount.join("store");
-    let ran = sandbox.mc(&["build", "--jobs", "1", GGUF]);
+    let ran = sandbox.mc(&["build", "-v", "--jobs", "1", GGUF]);
     check_error(ran.clone(), &sandbox, "The disk is full: could not write");
     let n_done = ran.stderr.lines().filter(|line| line.ends_with(" s)")).count() as u64;
     assert!(n_done > 0);

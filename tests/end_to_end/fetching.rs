@@ -155,7 +155,7 @@ fn a_build_fetches_what_it_needs() {
     let elsewhere = Elsewhere::new();
     elsewhere.mc(&["lock"]).exits(0);
     elsewhere.forget();
-    let built = elsewhere.mc(&["build", "//models:roadtrip-base"]).exits(0);
+    let built = elsewhere.mc(&["build", "--verbose", "//models:roadtrip-base"]).exits(0);
     assert!(built.stderr.contains("fetch      org/base  model.safetensors"), "{}", built.stderr);
     let again = elsewhere.mc(&["build", "//models:roadtrip-base"]).exits(0);
     assert!(!again.stderr.contains("fetch"), "{}", again.stderr);

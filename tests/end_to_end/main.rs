@@ -3,6 +3,7 @@
 mod background;
 mod calibrate;
 mod changes;
+mod chat;
 mod clean;
 mod commands;
 mod corruption;
@@ -17,10 +18,15 @@ mod links;
 mod malformed;
 mod outside;
 mod poison;
+mod progress;
+#[path = "../terminal/pty.rs"]
+mod pty;
 mod random;
 mod remote_execution;
 mod safetensors_file;
 mod sandbox;
+#[path = "../../compiler/cli/src/live/screen_model.rs"]
+mod screen_model;
 #[expect(dead_code, reason = "the tests of `cache/fetch` use more of it")]
 #[path = "../../cache/fetch/tests/suite/server.rs"]
 mod server;

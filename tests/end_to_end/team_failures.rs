@@ -259,7 +259,7 @@ fn nobody_who_interrupts_waits_for_a_server() {
         let said = build.reported();
         assert_eq!(code, Some(8), "{said}");
         drop(connection);
-        assert!(said.contains("interrupted: every step that had finished is kept"), "{said}");
+        assert!(said.contains("interrupted: every action that had finished is kept"), "{said}");
     }
 }
 

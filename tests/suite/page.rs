@@ -22,6 +22,8 @@ pub(crate) enum Piece {
     },
     /// Commands to run.
     Console(Vec<Step>),
+    /// A command at a terminal, and all that is seen there.
+    Terminal(Step),
 }
 
 /// A command and what it writes.
@@ -66,6 +68,10 @@ impl Page {
                     text: body.iter().map(|(_, line)| format!("{line}\n")).collect(),
                 },
                 None if info == "console" => Piece::Console(steps(&body)?),
+                None if info == "terminal" => match <[Step; 1]>::try_from(steps(&body)?) {
+                    Ok([step]) => Piece::Terminal(step),
+                    Err(_) => return Err(format!("The block in line {number} has not one command")),
+                },
                 None => {
                     prose.push(line.to_owned());
                     prose.extend(body.iter().map(|(_, line)| (*line).to_owned()));
@@ -96,6 +102,9 @@ impl Page {
                     }
                     text.push_str(&format!("{FENCE}\n"));
                 }
+                Piece::Terminal(Step { command, expected, .. }) => {
+                    text.push_str(&format!("{FENCE}terminal\n$ {command}\n{expected}{FENCE}\n"));
+                }
             }
         }
         text
@@ -118,7 +127,7 @@ fn steps(body: &[(usize, &str)]) -> Result<Vec<Step>, String> {
 
 #[test]
 fn a_page_is_written_as_it_was_read() {
-    let text = "# A\n\n```kdl models/package.kdl\na \"b\"\n```\n```kdl\nshown\n```\n\n```console\n$ mc check\nok\n\n[exit 2]\n$ ls\n```\nend\n";
+    let text = "# A\n\n```kdl models/package.kdl\na \"b\"\n```\n```kdl\nshown\n```\n\n```console\n$ mc check\nok\n\n[exit 2]\n$ ls\n```\nend\n```terminal\n$ mc run\n> hello\nok\n```\n";
     let page = Page::parse(text).unwrap();
     assert_eq!(page.text(), text);
     let Piece::Console(steps) = &page.pieces[3] else { panic!("expected the console block") };

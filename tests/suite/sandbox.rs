@@ -9,11 +9,15 @@ use std::time::SystemTime;
 use tempfile::TempDir;
 
 use crate::command::Command;
+use crate::pty::Terminal;
 use crate::steady::steady;
 use crate::toy;
 
 /// Variables that would change what `mc` writes.
 const REMOVED: [&str; 4] = ["MC_CACHE_DIR", "NO_COLOR", "RUST_BACKTRACE", "XDG_CACHE_HOME"];
+
+/// Prompts behind which a user types.
+const PROMPTS: [&str; 2] = ["> ", "... "];
 
 /// A page's own folders, removed with it.
 pub(crate) struct Sandbox {
@@ -68,15 +72,49 @@ impl Sandbox {
         text
     }
 
-    fn mc(&self, arguments: &[&str]) -> (String, i32) {
-        // One pipe for both streams, so that their lines come in the order in which they were written.
-        let (mut reader, writer) = std::io::pipe().unwrap();
+    /// Runs a command at a terminal without any abilities, and gives what a user sees there, with `[exit N]`.
+    ///
+    /// * `expected`: what is to be seen; what stands behind prompts in it is typed
+    pub(crate) fn at_terminal(&self, line: &str, expected: &str) -> String {
+        let words = match Command::parse(line) {
+            Ok(command) => command.words,
+            Err(error) => return format!("{error}\n"),
+        };
+        let arguments: Vec<&str> = words.iter().skip(1).map(String::as_str).collect();
+        let mut command = self.command(&arguments);
+        command.env("TERM", "dumb");
+        let mut terminal = Terminal::start(command, 80, 24);
+        let mut n_seen = 0;
+        for line in expected.lines() {
+            let Some(prompt) = PROMPTS.iter().find(|prompt| line.starts_with(**prompt)) else { continue };
+            terminal.wait_until(|output| output.len() > n_seen && output.ends_with(&format!("\n{prompt}")));
+            n_seen = terminal.output().len();
+            terminal.type_keys(&format!("{}\r", &line[prompt.len()..]));
+        }
+        let ended = terminal.end();
+        let text = ended.output.replace("\r\n", "\n");
+        let text = steady(&text, &self.root.to_string_lossy(), &self.cache.to_string_lossy());
+        match ended.code {
+            Some(0) => text,
+            code => format!("{text}[exit {}]\n", code.unwrap_or(-1)),
+        }
+    }
+
+    fn command(&self, arguments: &[&str]) -> process::Command {
         let mut command = process::Command::new(env!("CARGO_BIN_EXE_mc"));
         command.current_dir(&self.root).args(["--jobs", "1"]).arg("--cache-dir").arg(&self.cache);
-        command.args(arguments).stdin(Stdio::null());
+        command.args(arguments);
         for name in REMOVED {
             command.env_remove(name);
         }
+        command
+    }
+
+    fn mc(&self, arguments: &[&str]) -> (String, i32) {
+        // One pipe for both streams, so that their lines come in the order in which they were written.
+        let (mut reader, writer) = std::io::pipe().unwrap();
+        let mut command = self.command(arguments);
+        command.stdin(Stdio::null());
         let mut child = command.stdout(writer.try_clone().unwrap()).stderr(writer).spawn().unwrap();
         // It holds the writing end, and reading would wait for it.
         drop(command);

@@ -50,9 +50,15 @@ pub trait Executor: Send + Sync {
 
     /// Has an action run, and waits for its end.
     ///
+    /// * `begins`: told when a worker takes the action; again, if it is taken anew
     /// * `is_cancelled`: asked a few times a second; when it says so, the action is given up
     ///
     /// # Errors
     /// When the service fails.
-    fn execute(&self, task: &Task, is_cancelled: &dyn Fn() -> bool) -> Result<Answer, RemoteError>;
+    fn execute(
+        &self,
+        task: &Task,
+        begins: &dyn Fn(),
+        is_cancelled: &dyn Fn() -> bool,
+    ) -> Result<Answer, RemoteError>;
 }

@@ -23,6 +23,7 @@ use mc_digest::digest::{BlobDigest, Digest};
 use mc_ir::action::{ActionKind, Piece};
 use mc_ir::output::Outputs;
 use mc_ir::tags::Tags;
+use mc_ir::work::WorkerStage;
 use mc_store::attester::Attester;
 use mc_store::traits::BlobStore;
 
@@ -115,7 +116,7 @@ impl Workers {
     ///
     /// * `remote`: the store that workers read from
     /// * `tags`: what its result is kept from
-    /// * `begins`: told when the step is on its way
+    /// * `on_stage`: told when the action is on its way, and when a worker takes it
     /// * `is_cancelled`: asked a few times a second whether the step is still wanted
     ///
     /// # Errors
@@ -126,13 +127,13 @@ impl Workers {
         store: &dyn BlobStore,
         made: &LocalAction<'_>,
         tags: Tags,
-        begins: &dyn Fn(),
+        on_stage: &dyn Fn(WorkerStage),
         is_cancelled: &dyn Fn() -> bool,
     ) -> Result<Outcome, RemoteError> {
         if !(self.requirements.kinds)(made.node.action.kind()) {
             return Ok(Outcome::Stays);
         }
-        let answer = self.breaker.ask(|| self.ask(remote, store, made, tags, begins, is_cancelled));
+        let answer = self.breaker.ask(|| self.ask(remote, store, made, tags, on_stage, is_cancelled));
         match answer {
             Ok(outcome) => {
                 self.count(&outcome);
@@ -165,7 +166,7 @@ impl Workers {
         store: &dyn BlobStore,
         made: &LocalAction<'_>,
         tags: Tags,
-        begins: &dyn Fn(),
+        on_stage: &dyn Fn(WorkerStage),
         is_cancelled: &dyn Fn() -> bool,
     ) -> Result<Outcome, RemoteError> {
         let function = remote.session.transport.function()?;
@@ -181,38 +182,39 @@ impl Workers {
         if !self.requirements.all && !pays(&job.inputs, &missing.blobs) {
             return Ok(Outcome::Stays);
         }
-        begins();
+        on_stage(WorkerStage::Queued);
         outgoing.send(store, &job.bytes, missing)?;
         let task =
             Task { action: job.action, function, queue: self.requirements.queue, run: self.requirements.run };
         let mut is_sent_again = false;
         loop {
-            let failed = match self.executor.execute(&task, is_cancelled)? {
-                Answer::Ran(result) => return self.take_over(function, remote, store, made, &result),
-                Answer::Missing(missing) if !is_sent_again => {
-                    // Whatever it said before: it has lost them since.
-                    is_sent_again = true;
-                    let known = missing.into_iter().filter(|blob| job.bytes.contains_key(blob)).collect();
-                    outgoing.send(store, &job.bytes, outgoing.missed(known))?;
-                    continue;
-                }
-                Answer::Missing(missing) => {
-                    let first = missing.first().map(ToString::to_string).unwrap_or_default();
-                    format!(
-                        "it lacks {} blobs that it was sent, such as {first}; {OTHER_STORE}",
-                        missing.len()
-                    )
-                }
-                Answer::Queued => {
-                    let seconds = self.requirements.queue.as_secs();
-                    let reason = format!("no worker took a step within {seconds} s");
-                    // The next would wait as long.
-                    self.breaker.open(reason.clone());
-                    reason
-                }
-                Answer::NotRun(reason) => reason,
-                Answer::Cancelled => return Ok(Outcome::Stays),
-            };
+            let failed =
+                match self.executor.execute(&task, &|| on_stage(WorkerStage::Running), is_cancelled)? {
+                    Answer::Ran(result) => return self.take_over(function, remote, store, made, &result),
+                    Answer::Missing(missing) if !is_sent_again => {
+                        // Whatever it said before: it has lost them since.
+                        is_sent_again = true;
+                        let known = missing.into_iter().filter(|blob| job.bytes.contains_key(blob)).collect();
+                        outgoing.send(store, &job.bytes, outgoing.missed(known))?;
+                        continue;
+                    }
+                    Answer::Missing(missing) => {
+                        let first = missing.first().map(ToString::to_string).unwrap_or_default();
+                        format!(
+                            "it lacks {} blobs that it was sent, such as {first}; {OTHER_STORE}",
+                            missing.len()
+                        )
+                    }
+                    Answer::Queued => {
+                        let seconds = self.requirements.queue.as_secs();
+                        let reason = format!("no worker took a step within {seconds} s");
+                        // The next would wait as long.
+                        self.breaker.open(reason.clone());
+                        reason
+                    }
+                    Answer::NotRun(reason) => reason,
+                    Answer::Cancelled => return Ok(Outcome::Stays),
+                };
             return Ok(Outcome::Failed(failed));
         }
     }

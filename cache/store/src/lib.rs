@@ -7,6 +7,7 @@
 //! This crate does not know what an action is, what the blobs mean, or that there is a network.
 
 pub mod attester;
+pub mod duration_notes;
 pub mod error;
 mod folder_lock;
 pub mod input_memo;

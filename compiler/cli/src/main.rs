@@ -7,6 +7,7 @@ mod exit;
 mod failure;
 mod interrupt;
 mod invocation;
+mod live;
 mod options;
 mod panic;
 mod render;

@@ -14,12 +14,19 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use mc_syntax::terminal::{Markup, escaped, is_steering};
 
+use crate::live::{self, TerminalSize};
 use crate::options::global::{Color, GlobalOptions};
+
+/// Stderr, and the frame that may be drawn on it.
+struct Messages {
+    writer: Box<dyn Write + Send>,
+    has_frame: bool,
+}
 
 /// Stdout and stderr, with what may be written to each.
 pub(crate) struct Streams {
     stdout: Mutex<Box<dyn Write + Send>>,
-    stderr: Mutex<Box<dyn Write + Send>>,
+    stderr: Mutex<Messages>,
     is_closed: AtomicBool,
     failure: Mutex<Option<io::Error>>,
     is_quiet: bool,
@@ -40,7 +47,7 @@ impl Streams {
             && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
         Self {
             stdout: Mutex::new(Box::new(io::BufWriter::new(io::stdout()))),
-            stderr: Mutex::new(Box::new(io::stderr())),
+            stderr: Mutex::new(Messages { writer: Box::new(io::stderr()), has_frame: false }),
             is_closed: AtomicBool::new(false),
             failure: Mutex::new(None),
             is_quiet: options.quiet,
@@ -69,6 +76,8 @@ impl Streams {
         if self.is_closed() {
             return;
         }
+        // Both streams may go to the same terminal.
+        self.erase();
         let written = lock(&self.stdout).write_all(shown.as_bytes());
         self.check(written);
     }
@@ -107,8 +116,41 @@ impl Streams {
     }
 
     fn write_error(&self, shown: &str) {
+        let mut messages = lock(&self.stderr);
+        messages.erase();
         // When stderr is gone there is nobody left to tell.
-        drop(lock(&self.stderr).write_all(shown.as_bytes()));
+        drop(messages.writer.write_all(shown.as_bytes()));
+    }
+
+    /// The part of the terminal that frames are drawn on; `None` if there is none, or it shall not be drawn on. The last
+    /// column stays free, because terminals differ in where the cursor is behind a full line.
+    pub(crate) fn terminal_size(&self) -> Option<TerminalSize> {
+        // A terminal that does not tell its size has that of the first ones.
+        const USUAL: TerminalSize = TerminalSize { n_columns: 80, n_rows: 24 };
+        self.is_live.then(|| {
+            let size = terminal_size::terminal_size_of(io::stderr());
+            let size = size.map_or(USUAL, |(width, height)| TerminalSize {
+                n_columns: width.0.into(),
+                n_rows: height.0.into(),
+            });
+            TerminalSize { n_columns: size.n_columns.saturating_sub(1), ..size }
+        })
+    }
+
+    /// Draws a frame in the place of the one before. Whatever is written next takes its place.
+    pub(crate) fn draw(&self, lines: &[String]) {
+        if self.is_quiet {
+            return;
+        }
+        let mut messages = lock(&self.stderr);
+        messages.has_frame = true;
+        live::note(true);
+        drop(messages.writer.write_all(live::drawn(lines).as_bytes()));
+    }
+
+    /// Takes the frame off the terminal, if there is one.
+    pub(crate) fn erase(&self) {
+        lock(&self.stderr).erase();
     }
 
     /// Ends the result; tells why it could not be written, unless its reader went away.
@@ -123,6 +165,15 @@ impl Streams {
             if error.kind() != io::ErrorKind::BrokenPipe {
                 lock(&self.failure).get_or_insert(error);
             }
+        }
+    }
+}
+
+impl Messages {
+    fn erase(&mut self) {
+        if std::mem::take(&mut self.has_frame) {
+            live::note(false);
+            drop(self.writer.write_all(live::ERASE.as_bytes()));
         }
     }
 }
@@ -197,7 +248,7 @@ pub(crate) mod tests {
     pub(crate) fn streams(stdout: impl Write + Send + 'static, stderr: Captured, is_quiet: bool) -> Streams {
         Streams {
             stdout: Mutex::new(Box::new(stdout)),
-            stderr: Mutex::new(Box::new(stderr)),
+            stderr: Mutex::new(Messages { writer: Box::new(stderr), has_frame: false }),
             is_closed: AtomicBool::new(false),
             failure: Mutex::new(None),
             is_quiet,

@@ -4,12 +4,16 @@ use std::fmt;
 
 use mc_execute::event::{Event as BuildEvent, Origin};
 use mc_fetch::fetcher::Event as FetchEvent;
+use mc_ir::work::Progress;
 
+use crate::forecast::Forecast;
 use crate::warning::Warning;
 
 /// One thing that happened.
 #[derive(Debug)]
 pub enum Event<'a> {
+    /// The expected durations of the actions that are planned next.
+    Forecast(&'a Forecast),
     /// An action was planned, started, found, run or failed.
     Build(BuildEvent),
     /// The actions are done for now: nothing computes any more.
@@ -46,6 +50,10 @@ pub enum Event<'a> {
 impl fmt::Display for Event<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Forecast(forecast) => {
+                let (n_actions, n_recorded) = (forecast.n_actions(), forecast.n_recorded());
+                write!(f, "durations of {n_recorded} of {n_actions} actions are recorded")
+            }
             Self::Build(event) => build(event, f),
             Self::BuildPaused => f.write_str("no action runs any more"),
             Self::Fetch(event) => fetch(event, f),
@@ -63,8 +71,13 @@ impl fmt::Display for Event<'_> {
 
 fn build(event: &BuildEvent, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     match event {
-        BuildEvent::Planned { n_actions } => write!(f, "{n_actions} actions are planned"),
+        BuildEvent::Planned { nodes } => write!(f, "{} actions are planned", nodes.len()),
+        BuildEvent::Queued { node } => write!(f, "queued {} {}", node.label, node.action.describe()),
         BuildEvent::Started { node } => write!(f, "started {} {}", node.label, node.action.describe()),
+        BuildEvent::Progressed { node, progress } => {
+            let Progress { n_done, n_total, unit } = progress;
+            write!(f, "at {n_done} of {n_total} {unit}: {} {}", node.label, node.action.describe())
+        }
         BuildEvent::Finished { node, origin, elapsed, .. } => {
             let word = match origin {
                 Origin::Hit => "hit",

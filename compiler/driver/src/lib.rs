@@ -24,6 +24,7 @@ pub mod declarations;
 pub mod error;
 pub mod event;
 pub mod fetching;
+pub mod forecast;
 pub mod input_root;
 pub mod inspect;
 pub mod interrupt;

@@ -78,7 +78,8 @@ fn a_model_is_built_once_and_then_found() {
     let n_actions = finished.tally.n_actions();
     assert!(finished.failures.is_empty() && outputs.warnings.is_empty());
     assert_eq!(finished.targets[0].1, Status::Built);
-    assert_eq!(reported[0], format!("{n_actions} actions are planned"));
+    assert_eq!(reported[0], format!("durations of 0 of {n_actions} actions are recorded"));
+    assert_eq!(reported[1], format!("{n_actions} actions are planned"));
     assert_eq!((n_with(&reported, "started "), n_with(&reported, "ran ")), (n_actions, n_actions));
     let published = outputs.published[0].as_ref().unwrap();
     assert_eq!(published.directory, house.root().canonicalize().unwrap().join("mc-out/app"));
@@ -87,6 +88,7 @@ fn a_model_is_built_once_and_then_found() {
     }
 
     let (again, reported) = house.build("store", CacheSettings::default(), &Arc::default()).unwrap();
+    assert_eq!(reported[0], format!("durations of {n_actions} of {n_actions} actions are recorded"));
     assert_eq!(again.finished.tally.count(ActionOutcome::Hit), n_actions);
     assert_eq!((n_with(&reported, "started "), n_with(&reported, "hit ")), (0, n_actions));
 }

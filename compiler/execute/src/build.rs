@@ -50,7 +50,7 @@ pub fn build(
     options: Options,
     events: &EventSink<'_>,
 ) -> Result<Built, BuildError> {
-    events(Event::Planned { n_actions: graph.len() });
+    events(Event::planned(graph));
     let n_jobs = options.n_jobs.max(1);
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(n_jobs)

@@ -14,14 +14,17 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use mc_digest::digest::BlobDigest;
 use mc_digest::hasher::Hasher;
-use mc_ir::action::{ActionContext, ActionError, Content, Input, Piece, Source};
+use mc_ir::action::{ActionContext, ActionError, ActionNode, Content, Input, Piece, Source};
 use mc_ir::output::Output;
+use mc_ir::work::Progress;
 use mc_store::error::StoreError;
 use mc_store::mapping::MappedFile;
 
+use crate::event::{Event, EventSink};
 use crate::fetch::{content_of, gone};
 use crate::lookup::store_failed;
 use crate::services::{Services, source_file};
@@ -37,11 +40,18 @@ const STRETCH: usize = 4 << 20;
 /// action that has ended.
 const PATIENCE: u64 = 1 << 30;
 
+/// Time between two reports of progress: as often as a screen is drawn.
+const BETWEEN_REPORTS: Duration = Duration::from_millis(100);
+
 /// One run of one action.
 pub(crate) struct RunContext<'a> {
     services: &'a Services<'a>,
+    node: &'a Arc<ActionNode>,
     inputs: &'a [Input],
     digests: &'a [Output],
+    events: &'a EventSink<'a>,
+    /// When progress was passed on last.
+    reported: Mutex<Option<Instant>>,
     /// Inputs that were read so far, in one file for each of their parts.
     mapped: Mutex<BTreeMap<usize, Vec<MappedFile>>>,
     /// True if an input could not be read, or an output could not be written.
@@ -49,8 +59,22 @@ pub(crate) struct RunContext<'a> {
 }
 
 impl<'a> RunContext<'a> {
-    pub(crate) fn new(services: &'a Services<'a>, inputs: &'a [Input], digests: &'a [Output]) -> Self {
-        Self { services, inputs, digests, mapped: Mutex::default(), has_failed: AtomicBool::new(false) }
+    pub(crate) fn new(
+        services: &'a Services<'a>,
+        node: &'a Arc<ActionNode>,
+        digests: &'a [Output],
+        events: &'a EventSink<'a>,
+    ) -> Self {
+        Self {
+            services,
+            node,
+            inputs: &node.inputs,
+            digests,
+            events,
+            reported: Mutex::default(),
+            mapped: Mutex::default(),
+            has_failed: AtomicBool::new(false),
+        }
     }
 
     /// Tells whether this machine could not read an input or write an output, so that no input is to blame.
@@ -177,6 +201,17 @@ impl ActionContext for RunContext<'_> {
                 Err(error) => ActionError::Io(error),
             }),
             Err(error) => Err(error),
+        }
+    }
+
+    fn progress(&self, progress: Progress) {
+        let now = Instant::now();
+        let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_soon = reported.is_some_and(|last| now.duration_since(last) < BETWEEN_REPORTS);
+        if !is_soon || progress.n_done >= progress.n_total {
+            *reported = Some(now);
+            drop(reported);
+            (self.events)(Event::Progressed { node: Arc::clone(self.node), progress });
         }
     }
 

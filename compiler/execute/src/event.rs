@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use mc_digest::digest::ActionDigest;
 use mc_ir::action::ActionNode;
+use mc_ir::graph::ActionGraph;
+use mc_ir::work::Progress;
 
 /// How an action got its outputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,13 +26,25 @@ pub enum Origin {
 pub enum Event {
     /// The graph is known.
     Planned {
-        /// How many actions it has.
-        n_actions: usize,
+        /// Its actions, inputs before their readers.
+        nodes: Vec<Arc<ActionNode>>,
+    },
+    /// An action was not in the cache, and was sent to workers, of which none has taken it yet.
+    Queued {
+        /// Which.
+        node: Arc<ActionNode>,
     },
     /// An action was not in the cache and begins to run.
     Started {
         /// Which.
         node: Arc<ActionNode>,
+    },
+    /// A running action is further than before.
+    Progressed {
+        /// Which.
+        node: Arc<ActionNode>,
+        /// How far it is.
+        progress: Progress,
     },
     /// An action has its outputs.
     Finished {
@@ -40,7 +54,7 @@ pub enum Event {
         digest: ActionDigest,
         /// Hit or run.
         origin: Origin,
-        /// How long that took.
+        /// Time that the run took, or the look-up of one that was not run. Waits before a run are not in it.
         elapsed: Duration,
     },
     /// An action gave no outputs.
@@ -50,6 +64,13 @@ pub enum Event {
         /// Why, in full.
         message: String,
     },
+}
+
+impl Event {
+    /// The event that tells of the actions of a graph.
+    pub(crate) fn planned(graph: &ActionGraph) -> Self {
+        Self::Planned { nodes: graph.ids().map(|id| Arc::clone(graph.node(id))).collect() }
+    }
 }
 
 /// Takes events; called from several threads.

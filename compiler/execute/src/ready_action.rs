@@ -8,15 +8,17 @@
 //! action that runs here on the outputs of such a result runs on bytes that its own key names, so its result is this
 //! machine's own, whatever those bytes are: a wrong input gives another key, which nobody with the right input asks for.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use mc_digest::digest::ActionDigest;
 use mc_ir::action::{ActionError, ActionNode, Content, Input};
 use mc_ir::output::{Output, Outputs};
 use mc_ir::reapi::{self, EncodedAction};
 use mc_ir::tags::Tags;
+use mc_ir::work::WorkerStage;
 use mc_store::attester::Attester;
 
 use crate::context::{RunContext, changed};
@@ -58,6 +60,8 @@ pub(crate) struct Done {
     pub(crate) origin: Origin,
     /// True if this machine made it, now or before.
     pub(crate) is_own: bool,
+    /// Time of the run, if there was one.
+    ran_for: Option<Duration>,
 }
 
 impl ReadyAction<'_> {
@@ -74,7 +78,8 @@ impl ReadyAction<'_> {
         match result {
             Ok(done) => {
                 let (digest, origin) = (done.digest, done.origin);
-                (self.events)(Event::Finished { node, digest, origin, elapsed: start.elapsed() });
+                let elapsed = done.ran_for.unwrap_or_else(|| start.elapsed());
+                (self.events)(Event::Finished { node, digest, origin, elapsed });
                 Ok(done)
             }
             Err(error) => {
@@ -98,7 +103,8 @@ impl ReadyAction<'_> {
             let known = self.lookup(&action)?;
             Ok::<_, ActionError>((digests, action, known))
         })?;
-        let done = |outputs, origin, is_own| Done { outputs, digest: action.digest, origin, is_own };
+        let done =
+            |outputs, origin, is_own| Done { outputs, digest: action.digest, origin, is_own, ran_for: None };
         if let Some(Known { outputs, is_own }) = known {
             if let Some(remote) = self.remote().filter(|_| !self.tags.not_sent) {
                 remote.had(self.node, &digests, &outputs);
@@ -117,21 +123,24 @@ impl ReadyAction<'_> {
             return Ok(done(outputs, Origin::Fetched, false));
         }
         self.may_run()?;
-        if let Some(outputs) = self.run_elsewhere(&digests, &action)? {
-            return Ok(done(outputs, Origin::RanRemotely, false));
+        if let Some((outputs, ran_for)) = self.run_elsewhere(&digests, &action)? {
+            return Ok(Done { ran_for, ..done(outputs, Origin::RanRemotely, false) });
         }
         if let Some(remote) = self.services.remote {
             remote.bring(&digests)?;
         }
         let permit = permits.take();
-        let outputs = pool.install(|| self.run(&digests, &action));
+        let ran = pool.install(|| {
+            let start = Instant::now();
+            self.run(&digests, &action).map(|outputs| (outputs, start.elapsed()))
+        });
         drop(permit);
-        let outputs = outputs?;
+        let (outputs, ran_for) = ran?;
         // Outside the pool once more: it may be waited for until it is sent.
         if let Some(remote) = self.services.remote {
             self.send(remote, &digests, &outputs);
         }
-        Ok(done(outputs, Origin::Ran, true))
+        Ok(Done { ran_for: Some(ran_for), ..done(outputs, Origin::Ran, true) })
     }
 
     fn lookup(&self, action: &EncodedAction) -> Result<Option<Known>, ActionError> {
@@ -173,22 +182,32 @@ impl ReadyAction<'_> {
         }
     }
 
-    /// What workers of the team made of it, if they do it.
+    /// What workers of the team made of it, if they do it, and the time since one of them took it.
     fn run_elsewhere(
         &self,
         digests: &[Output],
         action: &EncodedAction,
-    ) -> Result<Option<Outputs>, ActionError> {
+    ) -> Result<Option<(Outputs, Option<Duration>)>, ActionError> {
         let is_wanted = !self.tags.not_on_workers && !self.services.suspects.is_suspect(&action.digest);
         let Some(remote) = self.remote().filter(|_| is_wanted) else { return Ok(None) };
-        let begins = || (self.events)(Event::Started { node: Arc::clone(self.node) });
-        let made = remote.execute(self.node, self.tags, digests, &|index| self.source(index), &begins)?;
+        let started = Cell::new(None);
+        let on_stage = |stage| {
+            let node = Arc::clone(self.node);
+            (self.events)(match stage {
+                WorkerStage::Queued => Event::Queued { node },
+                WorkerStage::Running => {
+                    started.set(Some(Instant::now()));
+                    Event::Started { node }
+                }
+            });
+        };
+        let made = remote.execute(self.node, self.tags, digests, &|index| self.source(index), &on_stage)?;
         // Whatever gave other outputs did not do this step.
         let Some((outputs, attester)) = self.believed(made) else { return Ok(None) };
         self.check_sources(digests)?;
         record(self.services, action, &outputs, attester)?;
         self.send(remote, digests, &outputs);
-        Ok(Some(outputs))
+        Ok(Some((outputs, started.get().map(|start| start.elapsed()))))
     }
 
     /// The team's cache, unless nothing is to be begun any more.
@@ -216,7 +235,7 @@ impl ReadyAction<'_> {
         }
         (self.events)(Event::Started { node: Arc::clone(self.node) });
         let _running = Running::begin();
-        let ctx = RunContext::new(self.services, &self.node.inputs, digests);
+        let ctx = RunContext::new(self.services, self.node, digests, self.events);
         let ran = self.node.action.run(&ctx);
         if let Ok(_) | Err(ActionError::Failed { .. } | ActionError::GateMissed(_)) = &ran {
             // Also what failed may have failed over bytes that are not those of its key.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use mc_ir::action::{ActionError, ActionNode, Content};
 use mc_ir::output::{Output, Outputs};
 use mc_ir::tags::Tags;
+use mc_ir::work::WorkerStage;
 use mc_store::attester::Attester;
 
 /// The outputs that others have of an action, and who answers for them.
@@ -40,7 +41,7 @@ pub trait RemoteResults: Sync {
     /// The outputs of an action that workers ran; `None` when it is to be run here. Blobs are as with [`Self::find`].
     ///
     /// * `tags`: what its result is kept from
-    /// * `begins`: told when it is on its way to them
+    /// * `on_stage`: told when it is on its way to them, and when one of them takes it
     ///
     /// # Errors
     /// When the build must not go on without them.
@@ -50,7 +51,7 @@ pub trait RemoteResults: Sync {
         tags: Tags,
         inputs: &[Output],
         source: &dyn Fn(usize) -> Option<Content>,
-        begins: &dyn Fn(),
+        on_stage: &dyn Fn(WorkerStage),
     ) -> Result<Option<Found>, ActionError>;
 
     /// Makes promised blobs of some outputs come, because they will be read.

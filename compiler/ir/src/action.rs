@@ -27,6 +27,7 @@ use mc_digest::digest::{BlobDigest, Digest};
 use crate::label::Label;
 use crate::output::{Output, Outputs};
 use crate::tags::Tags;
+use crate::work::{Progress, Work};
 
 /// What an action does, and the version of how it does it. A change that may change a byte raises the version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -59,6 +60,12 @@ pub trait Action: Send + Sync {
     }
     /// A few words for progress lines.
     fn describe(&self) -> String;
+    /// Estimates the work. No byte depends on it.
+    ///
+    /// * `sizes`: bytes of each input, as far as they are known before anything runs, else as they are guessed
+    fn work(&self, _sizes: &[u64]) -> Work {
+        Work::small(self.kind().name)
+    }
     /// What a worker must have that does the step: names and values, as servers know them. No byte depends on it.
     fn exec_properties(&self) -> &[(String, String)] {
         &[]
@@ -295,6 +302,9 @@ pub trait ActionContext: Sync {
         &self,
         write: &mut dyn FnMut(&mut dyn io::Write) -> Result<(), ActionError>,
     ) -> Result<BlobDigest, ActionError>;
+
+    /// Takes note of how far the run is, for those who watch. It may be called often.
+    fn progress(&self, _progress: Progress) {}
 
     /// Whether nobody wants the outputs any more: the build was interrupted, or cannot succeed. Long actions ask now and
     /// then and return [`ActionError::Cancelled`].

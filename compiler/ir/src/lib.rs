@@ -19,3 +19,4 @@ pub mod rule_error;
 pub mod schema;
 pub mod tags;
 pub mod target;
+pub mod work;

@@ -26,7 +26,8 @@ pub struct Question {
 
 /// The greedy answer to each question, in order.
 ///
-/// Questions run in parallel, as many at once as there are threads; an answer depends on its question alone.
+/// Questions run in parallel, as many at once as there are threads; an answer depends on its question alone. The caller
+/// hears of the number of answers.
 ///
 /// # Errors
 /// Of the first question, in order, that fails: see [`generate::generate`]; or nobody wants the answers any more.
@@ -51,6 +52,7 @@ pub fn answers(
         for answer in answers {
             out.push(answer?);
         }
+        cancellation.report(out.len(), questions.len());
     }
     Ok(out)
 }

@@ -8,6 +8,7 @@
 
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
+use crate::cancellation::Cancellation;
 use crate::error::RuntimeError;
 use crate::model::Model;
 
@@ -65,17 +66,27 @@ pub(crate) fn chunks(
 
 /// What `run` gives for every chunk, in order.
 ///
-/// As many chunks as there are threads run at once: more would only take memory.
+/// As many chunks as there are threads run at once: more would only take memory. The caller hears of tokens.
 pub(crate) fn run_all<T: Send>(
+    caller: Cancellation<'_>,
     chunks: &[Vec<u32>],
     run: impl Fn(&[u32]) -> Result<T, RuntimeError> + Sync,
     mut take: impl FnMut(T),
 ) -> Result<(), RuntimeError> {
+    let mut n_done = 0;
     for group in chunks.chunks(rayon::current_num_threads()) {
         let results: Vec<Result<T, RuntimeError>> = group.par_iter().map(|chunk| run(chunk)).collect();
         for result in results {
             take(result?);
         }
+        n_done += group.len();
+        report(caller, chunks, n_done);
     }
     Ok(())
+}
+
+/// Tells the caller that so many chunks, which all have the same length, are done.
+pub(crate) fn report(caller: Cancellation<'_>, chunks: &[Vec<u32>], n_done: usize) {
+    let n_tokens = chunks.first().map_or(0, Vec::len);
+    caller.report(n_done * n_tokens, chunks.len() * n_tokens);
 }

@@ -78,7 +78,7 @@ pub fn divergence(
     let first = options.n_ctx / 2;
     let compare = |chunk: &[u32]| compare_chunk(cancellation, [model, baseline], chunk, first);
     let mut found = Vec::new();
-    chunks::run_all(&chunks, compare, |positions| found.extend(positions))?;
+    chunks::run_all(cancellation, &chunks, compare, |positions| found.extend(positions))?;
     Ok(summary(chunks.len(), &found))
 }
 

@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 
 use crate::cancellation::Cancellation;
 use crate::error::RuntimeError;
+use crate::kv_cache::KvCache;
 use crate::logits::LogitPositions;
 use crate::model::Model;
 use crate::sampler::{Sampler, Sampling};
@@ -67,12 +68,28 @@ pub(crate) fn generate_unless(
     model: &Model,
     prompt: &[u32],
     options: &GenerateOptions,
-    mut on_token: impl FnMut(u32) -> ControlFlow<()>,
+    on_token: impl FnMut(u32) -> ControlFlow<()>,
 ) -> Result<Generated, RuntimeError> {
-    let mut sampler = Sampler::new(options.sampling)?;
     // No longer than needed, because of some models a longer sequence turns otherwise.
     let longest = prompt.len().saturating_add(options.max_tokens);
     let mut cache = model.new_cache(longest.clamp(1, model.context_length().max(1)));
+    generate_after(cancellation, model, &mut cache, prompt, options, on_token)
+}
+
+/// Continues the sequence that a cache holds, after `prompt` was added to it. The cache then holds both and the
+/// continuation, except perhaps its last token.
+///
+/// # Errors
+/// As [`generate`]; or nobody wants the text any more. The cache then holds a part of the prompt and of the continuation.
+pub fn generate_after(
+    cancellation: Cancellation<'_>,
+    model: &Model,
+    cache: &mut KvCache,
+    prompt: &[u32],
+    options: &GenerateOptions,
+    mut on_token: impl FnMut(u32) -> ControlFlow<()>,
+) -> Result<Generated, RuntimeError> {
+    let mut sampler = Sampler::new(options.sampling)?;
     let mut tokens = Vec::new();
     let ended = |tokens, stop_reason| Ok(Generated { tokens, stop_reason });
     if prompt.is_empty() {
@@ -80,10 +97,10 @@ pub(crate) fn generate_unless(
     }
     let (head, last) = prompt.split_at((prompt.len() - 1) / N_BATCH * N_BATCH);
     for batch in head.chunks(N_BATCH) {
-        model.forward_unless(cancellation, batch, &mut cache, &LogitPositions::Range(0..0), None)?;
+        model.forward_unless(cancellation, batch, cache, &LogitPositions::Range(0..0), None)?;
     }
     let last_one = LogitPositions::Last;
-    let mut logits = model.forward_unless(cancellation, last, &mut cache, &last_one, None)?;
+    let mut logits = model.forward_unless(cancellation, last, cache, &last_one, None)?;
     while tokens.len() < options.max_tokens {
         let token = sampler.next(logits.row(0));
         if options.stop.contains(&token) {
@@ -99,7 +116,7 @@ pub(crate) fn generate_unless(
         if cache.n_positions() == cache.capacity() {
             return ended(tokens, StopReason::ContextFull);
         }
-        logits = model.forward_unless(cancellation, &[token], &mut cache, &last_one, None)?;
+        logits = model.forward_unless(cancellation, &[token], cache, &last_one, None)?;
     }
     ended(tokens, StopReason::MaxTokens)
 }

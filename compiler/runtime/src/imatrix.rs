@@ -75,7 +75,7 @@ pub fn imatrix(
         Ok(collector)
     };
     let mut total = ImatrixCollector::default();
-    chunks::run_all(&chunks, collect, |collector| total.add(&collector))?;
+    chunks::run_all(cancellation, &chunks, collect, |collector| total.add(&collector))?;
     let entries = total.into_entries();
     Ok(Imatrix { entries, n_chunks: chunks.len(), n_ctx: options.n_ctx })
 }

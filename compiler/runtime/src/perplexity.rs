@@ -62,7 +62,7 @@ pub fn perplexity(
     let first = options.n_ctx / 2;
     let score = |chunk: &[u32]| log_probabilities::log_probabilities_from(cancellation, model, chunk, first);
     let (mut nll, mut squares, mut n_scored) = (0f64, 0f64, 0usize);
-    chunks::run_all(&chunks, score, |log_probabilities: Vec<f64>| {
+    chunks::run_all(cancellation, &chunks, score, |log_probabilities: Vec<f64>| {
         for log_probability in &log_probabilities {
             nll -= log_probability;
             squares += log_probability * log_probability;

@@ -60,14 +60,19 @@ pub fn measure(
     };
     let mut total = Collector::new(statistic);
     match statistic.order {
-        Order::OneByOne => chunks.iter().try_for_each(|chunk| observe(chunk, &mut total))?,
+        Order::OneByOne => {
+            for (chunk_idx, chunk) in chunks.iter().enumerate() {
+                observe(chunk, &mut total)?;
+                chunks::report(cancellation, &chunks, chunk_idx + 1);
+            }
+        }
         Order::SideBySide => {
             let collect = |chunk: &[u32]| {
                 let mut collector = Collector::new(statistic);
                 observe(chunk, &mut collector)?;
                 Ok(collector)
             };
-            chunks::run_all(&chunks, collect, |collector| total.join(collector))?;
+            chunks::run_all(cancellation, &chunks, collect, |collector| total.join(collector))?;
         }
     }
     Ok(Measurement { matrices: total.finish(), n_chunks: chunks.len() })

@@ -15,7 +15,7 @@ pub mod parse;
 mod parser;
 pub mod print;
 pub mod render;
-mod screen;
+pub mod screen;
 pub mod sink;
 pub mod span;
 mod string;

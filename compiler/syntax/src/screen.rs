@@ -83,6 +83,28 @@ fn first_shown(line: &str, focus: usize) -> usize {
     0
 }
 
+/// A text in one line of at most so many cells, escaped; what does not fit is cut off at the end, with `…` in its place.
+#[must_use]
+pub fn fitted(text: &str, n_cells: usize) -> String {
+    let text = printable(text);
+    let (mut fitted, mut n_taken) = (String::new(), 0);
+    for (at, character) in text.char_indices() {
+        let n_wanted = n_taken + width(character);
+        // The last cell is for the mark, unless nothing follows.
+        let is_last = at + character.len_utf8() == text.len();
+        if n_wanted > n_cells || n_wanted == n_cells && !is_last {
+            // A text of one cell less than this character needs has room for the mark, too.
+            if n_cells > 0 {
+                fitted.push('…');
+            }
+            return fitted;
+        }
+        fitted.push(character);
+        n_taken = n_wanted;
+    }
+    fitted
+}
+
 fn show(character: char, shown: &mut String) -> usize {
     match character {
         '\t' => shown.push_str(TAB),
@@ -110,5 +132,24 @@ fn width(character: char) -> usize {
         | '\u{1F900}'..='\u{1F9FF}'
         | '\u{20000}'..='\u{3FFFD}' => 2,
         _ => 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_cut_at_the_cells_that_there_are() {
+        assert_eq!(fitted("abcdef", 6), "abcdef");
+        assert_eq!(fitted("abcdef", 4), "abc…");
+        assert_eq!([fitted("ab", 1), fitted("ab", 0)], ["…", ""]);
+        // Two cells each.
+        assert_eq!(
+            [fitted("日本語", 6), fitted("日本語", 5), fitted("日本語", 4)],
+            ["日本語", "日本…", "日…"]
+        );
+        assert_eq!(fitted("a\u{1b}b", 8), "a\\u{1b}b");
+        assert_eq!(fitted("a\u{1b}b", 4), "a\\u…");
     }
 }

@@ -7,6 +7,7 @@ use mc_ir::attribute::Record;
 use mc_ir::label::Label;
 use mc_ir::output::Outputs;
 use mc_ir::tags::Tags;
+use mc_ir::work::Work;
 
 use crate::action::exec_property::exec_properties;
 use crate::action::tags::tags;
@@ -61,6 +62,10 @@ impl Action for OfTarget {
 
     fn describe(&self) -> String {
         self.action.describe()
+    }
+
+    fn work(&self, sizes: &[u64]) -> Work {
+        self.action.work(sizes)
     }
 
     fn exec_properties(&self) -> &[(String, String)] {

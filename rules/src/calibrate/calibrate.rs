@@ -12,6 +12,7 @@ use mc_ir::provider::Providers;
 use mc_ir::rule::{Rule, RuleContext};
 use mc_ir::rule_error::RuleError;
 use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs, ValueKind};
+use mc_ir::work::Work;
 use mc_runtime::statistics;
 use mc_runtime::statistics::diagonal::DIAGONAL;
 use mc_runtime::statistics::statistic::Statistic;
@@ -26,6 +27,7 @@ use crate::calibrate::imatrix;
 use crate::calibrate::matrices::{matrices, row_output, rows};
 use crate::calibrate::statistic_file::{StatisticFile, by_version, number_bytes, version_of};
 use crate::calibrate::statistic_info::StatisticInfo;
+use crate::inference::model_work;
 use crate::source::model_info::ModelInfo;
 
 /// The rule's name.
@@ -135,6 +137,10 @@ impl Action for Compute {
 
     fn describe(&self) -> String {
         format!("{} on {}", self.statistic, self.calibration.data)
+    }
+
+    fn work(&self, sizes: &[u64]) -> Work {
+        model_work::reading(&format!("{} {}", REMOTE.kind.name, self.statistic), sizes)
     }
 
     fn run(&self, ctx: &dyn ActionContext) -> Result<Outputs, ActionError> {

@@ -9,6 +9,7 @@ use mc_ir::attribute::{Placed, Record};
 use mc_ir::label::Label;
 use mc_ir::rule::RuleContext;
 use mc_ir::rule_error::RuleError;
+use mc_ir::work::ProgressUnit;
 use mc_runtime::cancellation::Cancellation;
 use mc_runtime::chunks::ChunkOptions;
 use mc_runtime::error::RuntimeError;
@@ -19,6 +20,7 @@ use crate::action::remote_kind::{Parameters, last, number};
 use crate::attributes::{place_of, provider};
 use crate::calibrate::matrices::{Matrix, is_measured};
 use crate::inference::chunk_len::chunk_len;
+use crate::inference::model_work;
 use crate::inference::opened::measurement_error;
 use crate::inference::subject::Subject;
 use crate::source::dataset::{DatasetInfo, DatasetKind};
@@ -93,7 +95,8 @@ impl Calibration {
         let text = String::from_utf8_lossy(&items.to_contiguous()).into_owned();
         let options = ChunkOptions { n_ctx: self.n_ctx, bos: opened.begin(), max_chunks: None };
         let is_cancelled = || ctx.is_cancelled();
-        let cancellation = Cancellation::new(&is_cancelled);
+        let report = model_work::report(ctx, ProgressUnit::Tokens);
+        let cancellation = Cancellation::new(&is_cancelled).reporting(&report);
         let ids = opened.text_ids(text, ctx)?;
         compute(&opened.model, &ids, &options, cancellation)
             .map_err(|error| measurement_error(&format!("{what} on `{}`", self.data), &error))

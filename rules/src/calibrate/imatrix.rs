@@ -14,6 +14,7 @@ use mc_ir::provider::Providers;
 use mc_ir::rule::{Rule, RuleContext};
 use mc_ir::rule_error::RuleError;
 use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs, ValueKind};
+use mc_ir::work::Work;
 use mc_runtime::statistics::diagonal::DIAGONAL;
 use mc_tensor::model_tensor::ModelTensor;
 
@@ -25,6 +26,7 @@ use crate::attributes::{label, place_of, provider, shown_path, text};
 use crate::calibrate::calibration::{Calibration, context_of, text_of};
 use crate::calibrate::matrices::{Matrix, matrices, row_output, rows};
 use crate::calibrate::statistic_info::StatisticInfo;
+use crate::inference::model_work;
 use crate::source::dataset::DatasetInfo;
 use crate::source::model_info::ModelInfo;
 
@@ -210,6 +212,10 @@ impl Action for Compute {
 
     fn describe(&self) -> String {
         format!("on {}", self.calibration.data)
+    }
+
+    fn work(&self, sizes: &[u64]) -> Work {
+        model_work::reading(REMOTE.kind.name, sizes)
     }
 
     fn run(&self, ctx: &dyn ActionContext) -> Result<Outputs, ActionError> {

@@ -8,6 +8,7 @@ use mc_ir::action::{Action, ActionContext, ActionError, ActionKind, Artifact, In
 use mc_ir::attribute::Record;
 use mc_ir::label::Label;
 use mc_ir::output::{Output, Outputs};
+use mc_ir::work::Work;
 
 use crate::action::target_action::target_action;
 use crate::attributes::counted;
@@ -67,6 +68,10 @@ impl Action for LeakCheck {
 
     fn describe(&self) -> String {
         format!("{} against {}", self.names.0, self.names.1)
+    }
+
+    fn work(&self, sizes: &[u64]) -> Work {
+        Work::reading(self.kind().name, sizes.iter().sum())
     }
 
     fn run(&self, ctx: &dyn ActionContext) -> Result<Outputs, ActionError> {

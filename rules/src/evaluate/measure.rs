@@ -6,10 +6,12 @@
 
 use mc_ir::action::{Action, ActionContext, ActionError, ActionKind, Input, write_bytes};
 use mc_ir::output::{Output, Outputs};
+use mc_ir::work::Work;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::action::remote_kind::{Parameters, RemoteKind};
+use crate::inference::model_work;
 use crate::inference::opened::Opened;
 use crate::inference::subject::Subject;
 use crate::source::dataset::DatasetInfo;
@@ -119,6 +121,10 @@ impl<M: Measure<N_MODELS>, const N_MODELS: usize> Action for MeasureAction<M, N_
     fn describe(&self) -> String {
         let models = self.models.each_ref().map(Subject::describe).join(" and ");
         format!("{models} model on {}", self.data)
+    }
+
+    fn work(&self, sizes: &[u64]) -> Work {
+        model_work::reading(M::KIND.name, sizes)
     }
 
     fn run(&self, ctx: &dyn ActionContext) -> Result<Outputs, ActionError> {

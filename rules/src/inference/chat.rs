@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 
+use mc_family::chat::Message;
 use mc_family::tokenizer::parse_special::ParseSpecial;
 use mc_ir::action::{ActionError, Content};
 use mc_runtime::backends;
@@ -11,7 +12,7 @@ use mc_runtime::sampler::Sampling;
 
 use crate::inference::exported::open_exported;
 use crate::inference::opened::Opened;
-use crate::inference::prompts::Prompts;
+use crate::inference::prompts::{Prompts, SYSTEM, USER, message};
 use crate::inference::scores::{ScoreOptions, Scores};
 use crate::inference::source_inputs::{ReadSource, SourceInputs};
 use crate::inference::unquantized::Unquantized;
@@ -24,7 +25,12 @@ pub const TEMPLATE_THREAD: &str = mc_family::chat::THREAD;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Prompt {
     /// A user message for the chat template.
-    Message(String),
+    Message {
+        /// The message that tells the model how to answer, if there is one.
+        system: Option<String>,
+        /// The message.
+        user: String,
+    },
     /// A text that is continued as it is, behind the token that begins every text of the model.
     Text(String),
     /// Tokens that are continued as they are, with nothing before them.
@@ -77,7 +83,7 @@ pub enum Ending {
 }
 
 /// A model that answers.
-pub struct ChatModel(Opened);
+pub struct ChatModel(pub(crate) Opened);
 
 impl ChatModel {
     /// Brings up the model in a file.
@@ -105,7 +111,11 @@ impl ChatModel {
     pub fn ids(&self, prompt: &Prompt) -> Result<Vec<u32>, ActionError> {
         let opened = &self.0;
         let ids = match prompt {
-            Prompt::Message(message) => Prompts::new(opened)?.ids(message)?,
+            Prompt::Message { system, user } => {
+                let system = system.as_deref().map(|system| message(SYSTEM, system));
+                let messages: Vec<Message> = system.into_iter().chain([message(USER, user)]).collect();
+                Prompts::new(opened)?.ids_of(&messages)?
+            }
             Prompt::Text(text) => {
                 let ids = opened.tokenizer.encode(text, ParseSpecial::Yes).map_err(ActionError::failed)?;
                 opened.begin().filter(|begin| ids.first() != Some(begin)).into_iter().chain(ids).collect()
@@ -172,19 +182,7 @@ impl ChatModel {
         if options.max_tokens == 0 {
             return Ok(Generated { tokens: Vec::new(), stop_reason: StopReason::MaxTokens });
         }
-        let sampling = if options.temperature == 0.0 {
-            Sampling::Greedy
-        } else {
-            Sampling::Random {
-                temperature: options.temperature.into(),
-                top_k: Some(options.top_k).filter(|top_k| *top_k > 0),
-                top_p: options.top_p.into(),
-                seed: options.seed,
-            }
-        };
-        let stop = if options.ignores_end { Vec::new() } else { self.0.vocabulary.special.stop.clone() };
-        let generate_options = GenerateOptions { sampling, max_tokens: options.max_tokens, stop };
-        let generated = generate(&self.0.model, ids, &generate_options, |token| {
+        let generated = generate(&self.0.model, ids, &options.generation(&self.0), |token| {
             on_token(token);
             ControlFlow::Continue(())
         });
@@ -192,16 +190,35 @@ impl ChatModel {
     }
 }
 
+impl ChatOptions {
+    /// The same for the runtime.
+    pub(crate) fn generation(&self, opened: &Opened) -> GenerateOptions {
+        let sampling = if self.temperature == 0.0 {
+            Sampling::Greedy
+        } else {
+            Sampling::Random {
+                temperature: self.temperature.into(),
+                top_k: Some(self.top_k).filter(|top_k| *top_k > 0),
+                top_p: self.top_p.into(),
+                seed: self.seed,
+            }
+        };
+        let stop = if self.ignores_end { Vec::new() } else { opened.vocabulary.special.stop.clone() };
+        GenerateOptions { sampling, max_tokens: self.max_tokens, stop }
+    }
+}
+
 /// Joins the bytes of tokens to text: a character may be spread over several.
 #[derive(Default)]
-struct Pieces {
-    text: String,
+pub(crate) struct Pieces {
+    /// The text so far.
+    pub(crate) text: String,
     pending: Vec<u8>,
 }
 
 impl Pieces {
     /// Adds bytes; the characters that are complete now.
-    fn push(&mut self, bytes: &[u8]) -> String {
+    pub(crate) fn push(&mut self, bytes: &[u8]) -> String {
         self.pending.extend_from_slice(bytes);
         let n_whole = match std::str::from_utf8(&self.pending) {
             Ok(text) => text.len(),
@@ -216,7 +233,7 @@ impl Pieces {
     }
 
     /// What never became a character.
-    fn finish(&mut self) -> String {
+    pub(crate) fn finish(&mut self) -> String {
         let text = String::from_utf8_lossy(&std::mem::take(&mut self.pending)).into_owned();
         self.text.push_str(&text);
         text

@@ -40,10 +40,14 @@ impl<'a> Prompts<'a> {
 
     /// The ids of one user message and the beginning of the answer.
     pub(crate) fn ids(&self, user: &str) -> Result<Vec<u32>, ActionError> {
-        let message = Message { role: "user".to_owned(), content: user.to_owned() };
+        self.ids_of(&[message(USER, user)])
+    }
+
+    /// The ids of a conversation and the beginning of the answer to it.
+    pub(crate) fn ids_of(&self, messages: &[Message]) -> Result<Vec<u32>, ActionError> {
         let text = self
             .template
-            .render(&[message], &self.begin, &self.end, true)
+            .render(messages, &self.begin, &self.end, true)
             .map_err(|error| refused(&error, self.source))?;
         let mut ids = self.opened.tokenizer.encode(&text, ParseSpecial::Yes).map_err(ActionError::failed)?;
         // Most templates write the begin token themselves; it must stand there once.
@@ -54,6 +58,20 @@ impl<'a> Prompts<'a> {
         }
         Ok(ids)
     }
+}
+
+/// Role of the user's messages.
+pub(crate) const USER: &str = "user";
+
+/// Role of the model's messages.
+pub(crate) const ASSISTANT: &str = "assistant";
+
+/// Role of the message that tells the model how to answer.
+pub(crate) const SYSTEM: &str = "system";
+
+/// A message of a role.
+pub(crate) fn message(role: &str, content: &str) -> Message {
+    Message { role: role.to_owned(), content: content.to_owned() }
 }
 
 /// The error of a template. Models of one target carry the same template, and are measured side by side: the template is

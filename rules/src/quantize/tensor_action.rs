@@ -18,6 +18,7 @@ use mc_expression::operators::encode::Encode;
 use mc_expression::operators::quantize::Quantize;
 use mc_ir::action::{Action, ActionContext, ActionError, ActionKind, write_blobs, write_bytes};
 use mc_ir::output::{Output, Outputs};
+use mc_ir::work::{Progress, ProgressUnit, Work};
 use rayon::prelude::*;
 
 use crate::action::evaluation::{action_error, evaluator};
@@ -43,6 +44,9 @@ const TILE_ELEMENTS: usize = 1 << 18;
 
 /// Tiles after which the memory of what they were made of is let go of: some MiB of an embedding of half a GiB.
 const TILES_TO_HOLD: usize = 8;
+
+/// Seconds for an encoded byte while none is recorded. Picked by gut feeling.
+const SECONDS_PER_BYTE: f64 = 1e-7;
 
 /// One tensor of an artifact.
 pub(crate) struct TensorAction {
@@ -76,6 +80,11 @@ impl Action for TensorAction {
         format!("{} {}", self.name, self.form)
     }
 
+    fn work(&self, _: &[u64]) -> Work {
+        let class = format!("{} {}", REMOTE.kind.name, self.form);
+        Work { class, n_units: self.n_bytes().max(1), assumed: SECONDS_PER_BYTE }
+    }
+
     fn run(&self, ctx: &dyn ActionContext) -> Result<Outputs, ActionError> {
         let evaluator = evaluator(self.rows(), ctx)?;
         let importance = self.importance(ctx, &evaluator)?;
@@ -91,12 +100,15 @@ impl Action for TensorAction {
             batch.par_iter().map(tile).collect()
         };
         let names = self.form.plane_names();
+        let n_tiles = starts.len() as u64;
+        let n_total = self.n_bytes();
         let blobs = write_blobs(ctx, names.len(), &mut |writers| {
             let mut batches = starts.chunks(tiles_at_once);
             let mut tiles = batches.next().map(encode).unwrap_or_default();
-            let mut n_read = 0;
+            let (mut n_read, mut n_written) = (0, 0);
             while !tiles.is_empty() {
                 ctx.go_on()?;
+                n_written += tiles.len() as u64;
                 // While one batch is hashed and written, the next is encoded.
                 let mut next = Vec::new();
                 rayon::in_place_scope(|scope| {
@@ -106,6 +118,9 @@ impl Action for TensorAction {
                     write_tiles(tiles, &mut loss, writers)
                 })?;
                 tiles = next;
+                // Every tile but the last has as many bytes.
+                let n_done = (n_total * n_written).checked_div(n_tiles).unwrap_or(n_total);
+                ctx.progress(Progress { n_done, n_total, unit: ProgressUnit::Bytes });
                 n_read += tiles_at_once;
                 if n_read >= TILES_TO_HOLD {
                     ctx.release_inputs();
@@ -123,6 +138,14 @@ impl Action for TensorAction {
         let mut outputs: Outputs = planes.map(|(name, blob)| (name.to_owned(), Output::File(blob))).collect();
         outputs.insert(REPORT.to_owned(), Output::File(report));
         Ok(outputs)
+    }
+}
+
+impl TensorAction {
+    /// Number of bytes of all planes.
+    fn n_bytes(&self) -> u64 {
+        let planes = self.form.planes(&self.expression.shape()).unwrap_or_default();
+        planes.iter().map(Plane::n_bytes).sum()
     }
 }
 

@@ -11,6 +11,7 @@ use mc_ir::provider::Providers;
 use mc_ir::rule::{Rule, RuleContext};
 use mc_ir::rule_error::RuleError;
 use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs, Presence, PropertySchema, ValueKind};
+use mc_ir::work::Work;
 
 use crate::action::tags::TAGS;
 use crate::action::target_action::target_action;
@@ -208,6 +209,10 @@ impl Action for Collect {
             [one] => one.clone(),
             files => format!("{} files", files.len()),
         }
+    }
+
+    fn work(&self, sizes: &[u64]) -> Work {
+        Work::reading(self.kind().name, sizes.iter().sum())
     }
 
     fn run(&self, ctx: &dyn ActionContext) -> Result<Outputs, ActionError> {

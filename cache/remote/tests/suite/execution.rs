@@ -1,5 +1,6 @@
 //! A service that runs actions, and every way in which its answer breaks off.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::net::TcpListener;
 use std::pin::Pin;
@@ -245,6 +246,15 @@ fn execute_while(
     streams: &[&[Next]],
     is_cancelled: &dyn Fn() -> bool,
 ) -> (Result<Answer, RemoteError>, Vec<String>) {
+    execute_telling(streams, &|| {}, is_cancelled)
+}
+
+/// * `begins`: told when a worker takes the action
+fn execute_telling(
+    streams: &[&[Next]],
+    begins: &dyn Fn(),
+    is_cancelled: &dyn Fn() -> bool,
+) -> (Result<Answer, RemoteError>, Vec<String>) {
     let service = Service::default();
     service.0.lock().unwrap().streams = streams.iter().map(|events| events.to_vec()).collect();
     let task = Task {
@@ -253,7 +263,7 @@ fn execute_while(
         queue: Duration::from_millis(600),
         run: Duration::from_secs(20),
     };
-    let answer = client(&service, true).execute(&task, is_cancelled);
+    let answer = client(&service, true).execute(&task, begins, is_cancelled);
     let heard = service.0.lock().unwrap().heard.clone();
     (answer, heard)
 }
@@ -270,6 +280,20 @@ fn an_action_goes_through_its_stages_to_its_result() {
     assert_eq!(answer.unwrap(), ran(0));
     assert_eq!(heard, ["execute"]);
     assert_eq!(execute(&[&[Done(7)]]).0.unwrap(), ran(7));
+}
+
+#[test]
+fn an_action_begins_when_a_worker_takes_it_and_not_while_it_is_queued() {
+    use Next::{Done, Say};
+    let n_begun = |stages: &[Next]| {
+        let n_begun = Cell::new(0);
+        let (answer, _) = execute_telling(&[stages], &|| n_begun.set(n_begun.get() + 1), &|| false);
+        assert_eq!(answer.unwrap(), ran(0));
+        n_begun.get()
+    };
+    assert_eq!(n_begun(&[Say(Stage::CacheCheck), Say(Stage::Queued), Done(0)]), 0);
+    let stages = [Say(Stage::Queued), Say(Stage::Executing), Say(Stage::Executing), Done(0)];
+    assert_eq!(n_begun(&stages), 1);
 }
 
 #[test]

@@ -133,7 +133,7 @@ impl Executor for Worker {
         Ok(())
     }
 
-    fn execute(&self, task: &Task, _: &dyn Fn() -> bool) -> Result<Answer, RemoteError> {
+    fn execute(&self, task: &Task, _: &dyn Fn(), _: &dyn Fn() -> bool) -> Result<Answer, RemoteError> {
         let digest =
             WireDigest { hash: task.action.hash.to_string(), size_bytes: task.action.n_bytes as i64 };
         let action = Action::decode(self.blob(&digest).as_slice()).unwrap();
@@ -239,7 +239,7 @@ impl Machine {
         let piece = || Piece::whole(Arc::new(self.last.clone()));
         let source = |index: usize| (index == 2).then(|| Content { parts: vec![piece()] });
         let made = LocalAction { node: &node, inputs: &inputs, source: &source };
-        self.workers.execute(&self.remote, &self.store, &made, tags, &|| {}, &|| false).unwrap()
+        self.workers.execute(&self.remote, &self.store, &made, tags, &|_| {}, &|| false).unwrap()
     }
 
     fn will(&self, instead: &[Instead]) {

@@ -7,6 +7,7 @@
 //! | `ac/ab/<hash>` | action results, under the hash of the action |
 //! | `memo/verified.log` | which blobs were checked, and their stamps then |
 //! | `memo/inputs/ab/<hash>` | digests of input files, under the hash of device and inode |
+//! | `memo/durations` | how long actions took, for estimates |
 //! | `out/ab/<hash>` | what was materialized where, under the hash of the destination |
 //! | `tmp/` | unfinished files ([`crate::session`]) |
 //! | `quarantine/` | blobs whose bytes did not match, kept for a look |
@@ -104,6 +105,11 @@ impl Layout {
     /// The folder of the digests of input files.
     pub fn inputs(&self) -> &'static Path {
         Path::new("memo/inputs")
+    }
+
+    /// The notes about how long actions took.
+    pub fn durations(&self) -> &'static Path {
+        Path::new("memo/durations")
     }
 
     /// The folder of the records of what was materialized.

@@ -1,5 +1,6 @@
 //! The store's folder, opened: what its faces ([`super::blobs`], [`super::actions`]) share.
 
+use crate::duration_notes::DurationNotes;
 use crate::error::StoreError;
 use crate::input_memo::InputMemo;
 use crate::local::corruption::Corruption;
@@ -19,6 +20,7 @@ pub struct LocalStore {
     pub(crate) verified: VerifiedMemo,
     pub(crate) group: SyncGroup,
     input_memo: InputMemo,
+    durations: DurationNotes,
     corruptions: Mutex<Vec<Corruption>>,
 }
 
@@ -42,8 +44,9 @@ impl LocalStore {
         let session = Arc::new(LazySession::new(Arc::clone(folder), layout.unfinished()));
         let verified = VerifiedMemo::open(folder, layout.verified_log(), &session)?;
         let input_memo = InputMemo::new(Arc::clone(folder), layout.inputs(), Arc::clone(&session));
+        let durations = DurationNotes::new(Arc::clone(folder), layout.durations(), Arc::clone(&session));
         let (group, corruptions) = (SyncGroup::new(), Mutex::default());
-        Ok(Self { layout, session, verified, group, input_memo, corruptions })
+        Ok(Self { layout, session, verified, group, input_memo, durations, corruptions })
     }
 
     /// The store's folder.
@@ -59,6 +62,11 @@ impl LocalStore {
     /// The digests of input files.
     pub fn input_memo(&self) -> &InputMemo {
         &self.input_memo
+    }
+
+    /// The durations of actions.
+    pub fn durations(&self) -> &DurationNotes {
+        &self.durations
     }
 
     /// The damage found since the last call, for a warning to the user.

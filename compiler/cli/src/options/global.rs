@@ -40,6 +40,10 @@ pub(crate) struct GlobalOptions {
     #[arg(long, short = 'q', global = true)]
     pub(crate) quiet: bool,
 
+    /// Print details: every action that runs
+    #[arg(long, short = 'v', global = true, conflicts_with = "quiet")]
+    pub(crate) verbose: bool,
+
     /// Vector instructions to compute with; results do not depend on it [default: the widest of this CPU]
     #[arg(long, global = true, value_name = "PATH", value_parser = cpu_path)]
     pub(crate) cpu_path: Option<CpuPath>,

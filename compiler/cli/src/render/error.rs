@@ -45,7 +45,7 @@ pub(crate) fn report(error: &Error) -> Report {
 /// A failure of a build as a report.
 pub(crate) fn build_failure(failure: &BuildFailure) -> Report {
     match failure {
-        BuildFailure::Action { node, error } => action(failure, error).at(lines::step(node)),
+        BuildFailure::Action { node, error } => action(failure, error).at(lines::action(node)),
         BuildFailure::Publish { directory, error } => {
             Report::failed(failure).at(directory.display()).because(error)
         }

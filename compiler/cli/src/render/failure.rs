@@ -31,7 +31,7 @@ pub(crate) fn report_errors(invocation: &Invocation, failures: &[BuildFailure], 
         invocation.error(&error::build_failure(failure));
     }
     if is_interrupted {
-        invocation.streams.error("interrupted: every step that had finished is kept\n");
+        invocation.streams.error("interrupted: every action that had finished is kept\n");
     }
 }
 

@@ -1,65 +1,130 @@
-//! Progress of downloads: a bar of bytes on a terminal, a line for each file that came elsewhere.
+//! State of downloads, by their events: which bytes came, from where, and which files are here now.
 
-use std::sync::{Mutex, PoisonError};
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
-use indicatif::ProgressBar;
 use mc_fetch::fetcher::Event;
 use mc_ir::origin::Origin;
+use mc_ir::work::seconds as duration;
 
-use crate::render::lines::seconds;
-use crate::render::live;
+use crate::render::clock::seconds;
 use crate::render::size::size;
-use crate::streams::Streams;
 
-/// Takes the events of downloads, from several threads.
-pub(crate) struct FetchProgress<'a> {
-    streams: &'a Streams,
-    bar: Mutex<Option<ProgressBar>>,
+/// A file that took longer has a line of its own.
+const LONG: Duration = Duration::from_secs(1);
+
+/// State of downloads.
+#[derive(Default)]
+pub(crate) struct FetchTracker {
+    /// True if each file has a line.
+    is_verbose: bool,
+    n_total: u64,
+    n_done: u64,
+    origin: String,
+    begin: Option<Instant>,
+    /// What came from each origin, in the order of their names.
+    came: BTreeMap<String, Came>,
 }
 
-impl<'a> FetchProgress<'a> {
-    /// Nothing is shown before something comes.
-    pub(crate) fn new(streams: &'a Streams) -> Self {
-        Self { streams, bar: Mutex::new(None) }
+/// The files that came from an origin.
+#[derive(Clone, Copy)]
+struct Came {
+    n_files: usize,
+    n_bytes: u64,
+    begin: Instant,
+    end: Instant,
+}
+
+/// Numbers of downloads at one moment.
+pub(crate) struct FetchSnapshot {
+    /// Bytes that came.
+    pub(crate) n_done: u64,
+    /// Bytes that are wanted, as far as that is known.
+    pub(crate) n_total: u64,
+    /// Time since the first origin was listed.
+    pub(crate) elapsed: Duration,
+    /// The origin that was listed last.
+    pub(crate) origin: String,
+}
+
+impl FetchTracker {
+    /// * `is_verbose`: true if each file has a line
+    pub(crate) fn new(is_verbose: bool) -> Self {
+        Self { is_verbose, ..Self::default() }
     }
 
-    /// Takes one event.
-    pub(crate) fn event(&self, event: &Event<'_>) {
-        // A bar behind a panic is at worst some bytes behind.
-        let mut bar = self.bar.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_live = self.streams.is_live && !self.streams.is_quiet();
+    /// Takes an event, and returns the lines that it is worth in a log.
+    pub(crate) fn event(&mut self, event: &Event<'_>, now: Instant) -> String {
         match event {
             Event::Waiting { origin } => {
-                self.streams.note(&format!("waiting for another mc that fetches {}\n", short(origin)));
+                return format!("waiting for another mc that fetches {}\n", short(origin));
             }
-            Event::Listed { origin, n_bytes } if is_live => {
-                let template =
-                    "{bar:32.green} {bytes}/{total_bytes} {binary_bytes_per_sec} {eta}  {wide_msg}";
-                *bar = Some(live::bar(Some(*n_bytes), template, &short(origin)));
+            Event::Listed { origin, n_bytes } => {
+                self.n_total = self.n_total.saturating_add(*n_bytes);
+                self.origin = short(origin);
+                self.begin.get_or_insert(now);
             }
-            Event::Listed { .. } => {}
-            Event::Bytes(n_bytes) => {
-                if let Some(bar) = &*bar {
-                    bar.inc(*n_bytes);
-                }
-            }
+            Event::Bytes(n_bytes) => self.n_done = self.n_done.saturating_add(*n_bytes),
             Event::Finished { n_fetched: 0, .. } => {}
             Event::Finished { origin, name, digest, elapsed, .. } => {
-                let (bytes, time) = (size(digest.n_bytes), seconds(*elapsed));
-                let line = format!("{:<10} {}  {name}  {bytes}  ({time})\n", "fetch", short(origin));
-                match &*bar {
-                    Some(bar) => bar.suspend(|| self.streams.note(&line)),
-                    None => self.streams.note(&line),
+                let begin = now.checked_sub(*elapsed).unwrap_or(now);
+                let fresh = Came { n_files: 0, n_bytes: 0, begin, end: now };
+                let came = self.came.entry(short(origin)).or_insert(fresh);
+                came.n_files += 1;
+                came.n_bytes = came.n_bytes.saturating_add(digest.n_bytes);
+                (came.begin, came.end) = (came.begin.min(begin), now);
+                if self.is_verbose || *elapsed > LONG {
+                    let (bytes, time) = (size(digest.n_bytes), seconds(*elapsed));
+                    return format!("{:<10} {}  {name}  {bytes}  ({time})\n", "fetch", short(origin));
                 }
             }
         }
+        String::new()
     }
 
-    /// Takes the bar off the screen.
-    pub(crate) fn finish(&self) {
-        if let Some(bar) = self.bar.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            bar.finish_and_clear();
+    /// Ends the downloads, and returns a line for each origin that files came from; none if each file had one.
+    pub(crate) fn finish(&mut self) -> String {
+        let came = std::mem::replace(self, Self::new(self.is_verbose)).came;
+        if self.is_verbose {
+            return String::new();
         }
+        let line = |(origin, came): (String, Came)| {
+            let files = if came.n_files == 1 { "file" } else { "files" };
+            let time = seconds(came.end.duration_since(came.begin));
+            format!("{:<10} {origin}  {} {files}, {}  ({time})\n", "fetch", came.n_files, size(came.n_bytes))
+        };
+        came.into_iter().map(line).collect()
+    }
+
+    /// The numbers at this moment; `None` if nothing is fetched.
+    pub(crate) fn snapshot(&self, now: Instant) -> Option<FetchSnapshot> {
+        let begin = self.begin?;
+        Some(FetchSnapshot {
+            n_done: self.n_done,
+            n_total: self.n_total,
+            elapsed: now.duration_since(begin),
+            origin: self.origin.clone(),
+        })
+    }
+}
+
+impl FetchSnapshot {
+    /// The share of the bytes that came.
+    pub(crate) fn share(&self) -> f64 {
+        if self.n_total == 0 { 0.0 } else { (self.n_done as f64 / self.n_total as f64).min(1.0) }
+    }
+
+    /// Bytes that came in a second, on average.
+    pub(crate) fn n_bytes_per_second(&self) -> u64 {
+        let seconds = self.elapsed.as_secs_f64();
+        if seconds > 0.0 { (self.n_done as f64 / seconds) as u64 } else { 0 }
+    }
+
+    /// The time that is left at the pace so far; `None` as long as there is no pace.
+    pub(crate) fn left(&self) -> Option<Duration> {
+        let n_left = self.n_total.saturating_sub(self.n_done);
+        let pace = self.n_bytes_per_second();
+        (pace > 0 && self.elapsed > LONG).then(|| duration(n_left as f64 / pace as f64))
     }
 }
 

@@ -1,33 +1,124 @@
-//! Progress as plain lines, for logs: one for each step that ran.
+//! Progress as plain lines, for logs: actions that took long, and one line for each target.
 
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use mc_digest::digest::Digest;
+use mc_execute::event::{Event, Origin};
 use mc_ir::action::ActionNode;
+use mc_ir::label::Label;
 use mc_syntax::terminal::printable;
 
-/// The line of a step that ran: kind, label, description, time.
+use crate::render::clock::seconds;
+
+/// An action that took longer has a line of its own.
+const LONG: Duration = Duration::from_secs(1);
+
+/// The line of an action that ran: kind, label, description, time.
 pub(crate) fn ran(node: &ActionNode, elapsed: Duration) -> String {
-    format!("{}  ({})\n", step(node), seconds(elapsed))
+    format!("{}  ({})\n", action(node), seconds(elapsed))
 }
 
-/// A step in one line: kind, label, description.
-pub(crate) fn step(node: &ActionNode) -> String {
+/// An action in one line: kind, label, description.
+pub(crate) fn action(node: &ActionNode) -> String {
     format!("{:<10} {}  {}", node.action.kind().name, node.label, printable(&node.action.describe()))
 }
 
-/// A time with the digits that matter.
-pub(crate) fn seconds(elapsed: Duration) -> String {
-    let seconds = elapsed.as_secs_f64();
-    if seconds < 10.0 { format!("{seconds:.2} s") } else { format!("{seconds:.0} s") }
+/// Writes the lines of a build.
+#[derive(Default)]
+pub(crate) struct LogLines {
+    /// True if each action that ran has a line.
+    is_verbose: bool,
+    targets: BTreeMap<Label, Target>,
+    /// The target of each action that did not end yet.
+    open: BTreeMap<Digest, Label>,
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// The actions of a target.
+#[derive(Default)]
+struct Target {
+    n_open: usize,
+    n_hits: usize,
+    ran: BTreeMap<&'static str, usize>,
+    has_failed: bool,
+    begin: Option<Instant>,
+}
 
-    #[test]
-    fn short_times_have_two_digits() {
-        assert_eq!(seconds(Duration::from_millis(1234)), "1.23 s");
-        assert_eq!(seconds(Duration::from_secs(75)), "75 s");
+impl LogLines {
+    /// * `is_verbose`: true if each action that ran has a line
+    pub(crate) fn new(is_verbose: bool) -> Self {
+        Self { is_verbose, ..Self::default() }
+    }
+
+    /// The lines that an event is worth.
+    pub(crate) fn event(&mut self, event: &Event, now: Instant) -> String {
+        match event {
+            Event::Planned { nodes } => self.plan(nodes),
+            Event::Queued { .. } | Event::Progressed { .. } => {}
+            Event::Started { node } => {
+                if let Some(target) = self.target(node) {
+                    target.begin.get_or_insert(now);
+                }
+            }
+            Event::Finished { node, origin, elapsed, .. } => {
+                return self.finished(node, *origin, *elapsed, now);
+            }
+            Event::Failed { node, .. } => {
+                if let Some(target) = self.target(node) {
+                    target.has_failed = true;
+                }
+            }
+        }
+        String::new()
+    }
+
+    fn plan(&mut self, nodes: &[Arc<ActionNode>]) {
+        self.targets.clear();
+        self.open = nodes.iter().map(|node| (node.structure(), node.label.clone())).collect();
+        for label in self.open.values() {
+            self.targets.entry(label.clone()).or_default().n_open += 1;
+        }
+    }
+
+    fn target(&mut self, node: &ActionNode) -> Option<&mut Target> {
+        self.targets.get_mut(self.open.get(&node.structure())?)
+    }
+
+    fn finished(&mut self, node: &ActionNode, origin: Origin, elapsed: Duration, now: Instant) -> String {
+        let has_run = matches!(origin, Origin::Ran | Origin::RanRemotely);
+        let is_told = has_run && (self.is_verbose || elapsed > LONG);
+        let mut lines = if is_told { ran(node, elapsed) } else { String::new() };
+        let Some(label) = self.open.remove(&node.structure()) else { return lines };
+        let Some(target) = self.targets.get_mut(&label) else { return lines };
+        target.n_open -= 1;
+        if has_run {
+            *target.ran.entry(node.action.kind().name).or_default() += 1;
+        } else {
+            target.n_hits += 1;
+        }
+        // With a line for each action, one for their target says nothing new.
+        if target.n_open == 0 && !self.is_verbose {
+            lines.push_str(&target.line(&label, now));
+        }
+        lines
+    }
+}
+
+impl Target {
+    /// The line of a target whose actions ended; none if nothing of it ran.
+    fn line(&self, label: &Label, now: Instant) -> String {
+        let Some(begin) = self.begin.filter(|_| !self.ran.is_empty() && !self.has_failed) else {
+            return String::new();
+        };
+        let kinds: Vec<String> = self.ran.iter().map(|(kind, n)| format!("{n} {kind}")).collect();
+        let n_ran: usize = self.ran.values().sum();
+        let hits = match self.n_hits {
+            0 => String::new(),
+            1 => ", 1 hit".to_owned(),
+            n => format!(", {n} hits"),
+        };
+        let elapsed = seconds(now.duration_since(begin));
+        format!("{label}  {n_ran} ran ({}){hits}  ({elapsed})\n", kinds.join(", "))
     }
 }

@@ -1,15 +1,15 @@
 //! What a user sees: progress while something runs, and results when it is done.
 
-pub(crate) mod bars;
+pub(crate) mod clock;
 pub(crate) mod diagnostic;
 pub(crate) mod error;
 pub(crate) mod failure;
 pub(crate) mod fetching;
 pub(crate) mod fidelity;
+pub(crate) mod frame;
 pub(crate) mod gates;
 pub(crate) mod lines;
 pub(crate) mod listing;
-pub(crate) mod live;
 pub(crate) mod path;
 pub(crate) mod plural;
 pub(crate) mod printable;
@@ -17,4 +17,5 @@ pub(crate) mod progress;
 pub(crate) mod size;
 pub(crate) mod summary;
 pub(crate) mod table;
+pub(crate) mod tracker;
 pub(crate) mod warning;

@@ -1,83 +1,294 @@
 //! Progress of a command: takes its events, and shows them in the way that the stream allows.
+//!
+//! On a terminal a frame is drawn ten times a second while something runs. Elsewhere there are lines: for actions that
+//! took long, for each target, and a sign of life when nothing was written for a while.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use mc_driver::event::{Event, EventSink};
-use mc_execute::event::{Event as BuildEvent, Origin};
+use mc_execute::event::Event as BuildEvent;
 
-use crate::render::bars::Bars;
-use crate::render::fetching::FetchProgress;
-use crate::render::lines;
+use crate::interrupt::interrupt;
+use crate::invocation::Invocation;
+use crate::live::TerminalSize;
+use crate::render::fetching::FetchTracker;
+use crate::render::frame;
+use crate::render::lines::{self, LogLines};
 use crate::render::size::size;
+use crate::render::tracker::{Snapshot, Tracker};
 use crate::render::warning::text;
 use crate::report::warning;
 use crate::streams::Streams;
 
+/// Time between two frames.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Time without a line after which a log gets a sign of life.
+const SILENCE: Duration = Duration::from_secs(30);
+
 /// Shows the events of a command.
-pub(crate) struct Progress<'a> {
-    streams: &'a Streams,
-    bars: Option<Bars>,
-    fetching: FetchProgress<'a>,
+pub(crate) struct Progress {
+    shared: Arc<Shared>,
+    /// Draws frames and gives signs of life; begins when there is something to show.
+    ticker: Mutex<Option<JoinHandle<()>>>,
 }
 
-impl<'a> Progress<'a> {
-    /// Bars on a terminal, plain lines elsewhere, nothing with `--quiet`.
-    pub(crate) fn new(streams: &'a Streams) -> Self {
-        let bars = (streams.is_live && !streams.is_quiet()).then(Bars::default);
-        Self { streams, bars, fetching: FetchProgress::new(streams) }
+struct Shared {
+    streams: Arc<Streams>,
+    is_verbose: bool,
+    silence: Duration,
+    state: Mutex<State>,
+    ended: Condvar,
+}
+
+struct State {
+    tracker: Tracker,
+    log: LogLines,
+    fetching: FetchTracker,
+    is_building: bool,
+    /// When a line was written last.
+    last_line: Instant,
+    has_ended: bool,
+}
+
+impl Progress {
+    /// Progress of a call of `mc`.
+    pub(crate) fn of(invocation: &Invocation) -> Self {
+        Self::new(&invocation.streams, invocation.options.verbose)
     }
 
-    fn clear(&self) {
-        if let Some(bars) = &self.bars {
-            bars.clear();
+    /// Frames on a terminal, lines elsewhere, nothing with `--quiet`.
+    ///
+    /// * `is_verbose`: true if each action that runs has a line
+    fn new(streams: &Arc<Streams>, is_verbose: bool) -> Self {
+        Self::with_silence(streams, is_verbose, SILENCE)
+    }
+
+    fn with_silence(streams: &Arc<Streams>, is_verbose: bool, silence: Duration) -> Self {
+        let state = State {
+            tracker: Tracker::default(),
+            log: LogLines::new(is_verbose),
+            fetching: FetchTracker::new(is_verbose),
+            is_building: false,
+            last_line: Instant::now(),
+            has_ended: false,
+        };
+        let (streams, ended) = (Arc::clone(streams), Condvar::new());
+        let shared = Shared { streams, is_verbose, silence, state: Mutex::new(state), ended };
+        Self { shared: Arc::new(shared), ticker: Mutex::default() }
+    }
+
+    /// Starts the ticker if it is not there yet.
+    fn tick(&self) {
+        let mut ticker = self.ticker.lock().unwrap_or_else(PoisonError::into_inner);
+        if ticker.is_none() && !self.shared.streams.is_quiet() {
+            let shared = Arc::clone(&self.shared);
+            // Without it the build goes on unseen.
+            *ticker = thread::Builder::new().spawn(move || shared.tick_until_end()).ok();
         }
     }
 
     fn build(&self, event: &BuildEvent) {
-        match (&self.bars, event) {
-            (Some(bars), event) => bars.event(event),
-            (None, BuildEvent::Finished { node, origin: Origin::Ran | Origin::RanRemotely, elapsed, .. }) => {
-                self.streams.note(&lines::ran(node, *elapsed));
-            }
-            (None, _) => {}
+        let now = Instant::now();
+        if let BuildEvent::Planned { .. } = event {
+            self.tick();
         }
+        let mut state = self.shared.lock();
+        state.is_building = true;
+        state.tracker.event(event, now);
+        let lines = state.log.event(event, now);
+        self.shared.write(&mut state, &lines);
     }
 
     fn waiting(&self, server: &str, n_uploads: usize, n_bytes: u64, n_asked: usize) {
+        let streams = &self.shared.streams;
+        // Who interrupted the build sees that it ends, and no more.
+        if interrupt().is_wanted() {
+            return;
+        }
         if n_uploads > 0 {
             let bytes = size(n_bytes);
-            self.streams.note(&format!("waiting for {n_uploads} uploads to {server}, at most {bytes}\n"));
+            streams.note(&format!("waiting for {n_uploads} uploads to {server}, at most {bytes}\n"));
         }
         if n_asked > 0 {
-            self.streams.note(&format!("asking {server} for {n_asked} results that were here before\n"));
+            streams.note(&format!("asking {server} for {n_asked} results that were here before\n"));
         }
     }
 
     fn traffic(&self, server: &str, n_bytes_down: u64, n_bytes_up: u64) {
+        if interrupt().is_wanted() {
+            return;
+        }
         let reported = [("fetched", n_bytes_down), ("sent", n_bytes_up)];
         let reported = reported.into_iter().filter(|(_, n_bytes)| *n_bytes > 0);
         let reported: Vec<String> =
             reported.map(|(word, n_bytes)| format!("{word} {}", size(n_bytes))).collect();
-        self.streams.note(&format!("{server}: {}\n", reported.join(", ")));
+        self.shared.streams.note(&format!("{server}: {}\n", reported.join(", ")));
     }
 }
 
-impl EventSink for Progress<'_> {
+impl EventSink for Progress {
     fn event(&self, event: Event<'_>) {
         match event {
+            Event::Forecast(forecast) => self.shared.lock().tracker.forecast(forecast),
             Event::Build(event) => self.build(&event),
-            Event::BuildPaused => self.clear(),
-            Event::Fetch(event) => self.fetching.event(event),
-            Event::FetchEnded => self.fetching.finish(),
+            Event::BuildPaused => {
+                self.shared.lock().is_building = false;
+                self.shared.streams.erase();
+            }
+            Event::Fetch(event) => {
+                self.tick();
+                let mut state = self.shared.lock();
+                let lines = state.fetching.event(event, Instant::now());
+                self.shared.write(&mut state, &lines);
+            }
+            Event::FetchEnded => {
+                let mut state = self.shared.lock();
+                let lines = state.fetching.finish();
+                self.shared.streams.erase();
+                self.shared.write(&mut state, &lines);
+            }
             Event::WaitingForUploads { server, n_uploads, n_bytes, n_asked } => {
                 self.waiting(server, n_uploads, n_bytes, n_asked);
             }
             Event::Traffic { server, n_bytes_down, n_bytes_up } => {
                 self.traffic(server, n_bytes_down, n_bytes_up);
             }
-            Event::Warning(about) => {
-                // What comes now may take long, and the reason may be all that somebody wants to know.
-                self.clear();
-                self.streams.error_markup(&warning(&text(about)));
+            Event::Warning(about) => self.shared.streams.error_markup(&warning(&text(about))),
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.shared.lock().has_ended = true;
+        self.shared.ended.notify_all();
+        let ticker = self.ticker.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        // A panic there was told where it happened.
+        drop(ticker.map(JoinHandle::join));
+        self.shared.streams.erase();
+    }
+}
+
+impl Shared {
+    // A state behind a panic is at worst one event behind.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes lines: into logs, and with `--verbose` on a terminal, too.
+    fn write(&self, state: &mut State, lines: &str) {
+        // Who interrupted the build sees that it ends, and asks with `--verbose` for all that ended before.
+        let is_wanted = !lines.is_empty() && (self.is_verbose || !interrupt().is_wanted());
+        if is_wanted && (self.is_verbose || !self.streams.is_live) {
+            state.last_line = Instant::now();
+            self.streams.note(lines);
+        }
+    }
+
+    fn tick_until_end(&self) {
+        let mut state = self.lock();
+        while !state.has_ended {
+            let waited = self.ended.wait_timeout(state, TICK);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            let now = Instant::now();
+            match self.streams.terminal_size() {
+                _ if state.has_ended => {}
+                Some(terminal) => self.draw(&mut state, terminal, now),
+                None => self.show_life(&mut state, now),
             }
         }
+    }
+
+    fn draw(&self, state: &mut State, terminal: TerminalSize, now: Instant) {
+        let frame = if let Some(fetching) = state.fetching.snapshot(now) {
+            frame::fetch(&fetching, terminal)
+        } else if state.is_building && state.tracker.has_begun() {
+            frame::build(&state.tracker.snapshot(now), interrupt().is_wanted(), terminal)
+        } else {
+            return;
+        };
+        self.streams.draw(&frame);
+    }
+
+    /// Writes a line into a log that had none for a while.
+    fn show_life(&self, state: &mut State, now: Instant) {
+        if now.duration_since(state.last_line) < self.silence {
+            return;
+        }
+        let line = if let Some(fetching) = state.fetching.snapshot(now) {
+            format!("{}\n", frame::fetched(&fetching))
+        } else if state.is_building {
+            life(&state.tracker.snapshot(now))
+        } else {
+            return;
+        };
+        state.last_line = now;
+        self.streams.note(&line);
+    }
+}
+
+/// The counts of a build, and the action that runs longest.
+fn life(snapshot: &Snapshot) -> String {
+    let counts = frame::counts(snapshot);
+    match snapshot.running.as_slice() {
+        [] => format!("{counts}\n"),
+        [longest, others @ ..] => {
+            let action = lines::action(&longest.node);
+            let more = if others.is_empty() { String::new() } else { format!("; and {} more", others.len()) };
+            format!("{counts}; {action}  {}{more}\n", frame::extent(longest))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use mc_execute::event::Origin;
+
+    use super::*;
+    use crate::render::tracker::tests::{finished, node, progressed};
+    use crate::streams::tests::{Captured, streams};
+
+    fn build(progress: &Progress, event: BuildEvent) {
+        progress.event(Event::Build(event));
+    }
+
+    #[test]
+    fn a_log_gets_a_sign_of_life_when_nothing_is_written_for_a_while() {
+        let log = Captured::default();
+        let streams = Arc::new(streams(io::sink(), log.clone(), false));
+        let progress = Progress::with_silence(&streams, false, Duration::from_millis(300));
+        let (tensor, gate) = (node("a tensor"), node("a gate"));
+        build(&progress, BuildEvent::Planned { nodes: vec![Arc::clone(&tensor), Arc::clone(&gate)] });
+        build(&progress, finished(&tensor, Origin::Hit, 0));
+        build(&progress, BuildEvent::Started { node: Arc::clone(&gate) });
+        build(&progress, progressed(&gate, 128, 512));
+        while log.text().is_empty() {
+            thread::sleep(TICK);
+        }
+        let sign = "  1/2 actions, 1 hit  0:00; tensor     //:app  a gate  128/512 tokens  25 %  0:00\n";
+        assert!(log.text().contains(&sign[1..]), "{}", log.text());
+        build(&progress, finished(&gate, Origin::Ran, 2));
+        drop(progress);
+        let lines = log.text();
+        assert!(lines.contains("tensor     //:app  a gate  (2.00 s)\n"), "{lines}");
+        assert!(lines.contains("//:app  1 ran (1 tensor), 1 hit  ("), "{lines}");
+    }
+
+    #[test]
+    fn each_action_that_runs_has_a_line_if_details_are_wanted() {
+        let log = Captured::default();
+        let streams = Arc::new(streams(io::sink(), log.clone(), false));
+        let progress = Progress::new(&streams, true);
+        let nodes = [node("a"), node("b"), node("c")];
+        build(&progress, BuildEvent::Planned { nodes: nodes.to_vec() });
+        for (node, origin) in nodes.iter().zip([Origin::Hit, Origin::Ran, Origin::RanRemotely]) {
+            build(&progress, finished(node, origin, 0));
+        }
+        assert_eq!(log.text(), "tensor     //:app  b  (0.00 s)\ntensor     //:app  c  (0.00 s)\n");
     }
 }

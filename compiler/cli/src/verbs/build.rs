@@ -36,7 +36,7 @@ pub(crate) struct Build {
 
 impl Run for Build {
     fn run(&self, invocation: &Invocation) -> Result<Exit, Failure> {
-        let progress = Progress::new(&invocation.streams);
+        let progress = Progress::of(invocation);
         let (declarations, store) = invocation.declarations()?;
         let targets = invocation.wanted(&declarations, &self.patterns, &progress)?;
         let mut engine = invocation.engine(&store, &declarations.remote_cache(), &progress)?;
@@ -45,7 +45,7 @@ impl Run for Build {
         report_errors(invocation, &finished.failures, finished.is_interrupted);
         if invocation.is_json() {
             invocation.json(&document(&engine, &finished, &published, &texts(&warnings))?);
-        } else {
+        } else if !finished.is_interrupted {
             invocation.streams.result(&text(&finished, &published, &workspace.root));
         }
         invocation.streams.note(&format!("{}\n", summary::line(&finished.tally)));

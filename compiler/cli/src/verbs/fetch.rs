@@ -25,7 +25,7 @@ pub(crate) struct Fetch {
 
 impl Run for Fetch {
     fn run(&self, invocation: &Invocation) -> Result<Exit, Failure> {
-        let progress = Progress::new(&invocation.streams);
+        let progress = Progress::of(invocation);
         let (declarations, store) = invocation.declarations()?;
         let origins = declarations.origins(&self.patterns)?;
         let settings = invocation.options.fetch.settings();

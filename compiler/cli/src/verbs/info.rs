@@ -85,7 +85,7 @@ fn remote(
     declarations: Option<&Declarations>,
     store: &Store,
 ) -> Result<Exit, Failure> {
-    let progress = Progress::new(&invocation.streams);
+    let progress = Progress::of(invocation);
     let declared = declarations.map(Declarations::remote_cache).unwrap_or_default();
     let store = store.open()?;
     let settings = cache_settings(&invocation.options, &declared)?;

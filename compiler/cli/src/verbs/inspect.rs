@@ -85,7 +85,7 @@ impl Inspect {
             return Ok((target.content, target.reports));
         }
         if let Some(hash) = object::hash(&self.source).filter(|_| !Path::new(&self.source).exists()) {
-            let progress = Progress::new(&invocation.streams);
+            let progress = Progress::of(invocation);
             let store = invocation.options.store().open()?;
             let content = object::content(&store, &hash)?;
             warn_of_damage(&store, &progress);

@@ -28,7 +28,7 @@ pub(crate) struct Lock {
 
 impl Run for Lock {
     fn run(&self, invocation: &Invocation) -> Result<Exit, Failure> {
-        let progress = Progress::new(&invocation.streams);
+        let progress = Progress::of(invocation);
         let (declarations, store) = invocation.declarations()?;
         let origins = declarations.origins(&self.patterns)?;
         let scope = Scope {

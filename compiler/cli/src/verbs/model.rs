@@ -21,7 +21,7 @@ pub(crate) fn model(invocation: &Invocation, text: &str) -> Result<Content, Fail
 
 /// The model of a target, built if need be; its gates are not asked.
 pub(crate) fn target_model(invocation: &Invocation, text: &str) -> Result<BuiltModel, Failure> {
-    let progress = Progress::new(&invocation.streams);
+    let progress = Progress::of(invocation);
     let (declarations, store) = invocation.declarations()?;
     let targets = invocation.wanted(&declarations, &[text.to_owned()], &progress)?;
     let info = export_of(text, &targets)?;
@@ -35,7 +35,7 @@ pub(crate) fn chat_model(invocation: &Invocation, text: &str) -> Result<ChatMode
     if !is_label(text) {
         return Ok(ChatModel::open(&model_file(text)?).map_err(failed)?);
     }
-    let progress = Progress::new(&invocation.streams);
+    let progress = Progress::of(invocation);
     let (declarations, store) = invocation.declarations()?;
     let targets = invocation.wanted(&declarations, &[text.to_owned()], &progress)?;
     match model_of(text, &targets)? {

@@ -1,8 +1,14 @@
 //! `mc run`: asks a model something, and shows the answer while it comes.
 
+mod chat;
+mod command;
 mod document;
+mod limit;
+mod pace;
 mod prompts;
+mod typing;
 
+use std::io::IsTerminal;
 use std::time::Instant;
 
 use clap::Args;
@@ -17,6 +23,8 @@ use crate::render::plural::plural;
 use crate::report::Report;
 use crate::verb::Run as RunVerb;
 use crate::verbs::model::chat_model;
+use crate::verbs::run::chat::ChatSettings;
+use crate::verbs::run::pace::{Pace, Stopwatch};
 use crate::verbs::run::prompts::Ids;
 
 /// Ask a model something: mc run //models:app -- "find a charger"
@@ -30,7 +38,7 @@ pub(crate) struct Run {
     /// A target with a model, or the path of a .gguf file
     model: String,
 
-    /// What to ask; read from stdin when it is not there
+    /// What to ask; read from stdin when it is not there, where a terminal begins a chat
     #[arg(value_name = "PROMPT", conflicts_with_all = ["ids", "prompts"])]
     prompt: Vec<String>,
 
@@ -66,6 +74,14 @@ pub(crate) struct Run {
     #[arg(long)]
     raw: bool,
 
+    /// System prompt: a message that tells the model how to answer
+    #[arg(long, value_name = "TEXT", conflicts_with_all = ["ids", "raw"])]
+    system: Option<String>,
+
+    /// Also show the time to the first token, and tokens per second
+    #[arg(long)]
+    stats: bool,
+
     /// Go on past tokens that end an answer
     #[arg(long)]
     ignore_end: bool,
@@ -86,17 +102,21 @@ pub(crate) struct Run {
 impl RunVerb for Run {
     fn run(&self, invocation: &Invocation) -> Result<Exit, Failure> {
         self.check(invocation)?;
+        if self.is_chat(invocation) {
+            let model = chat_model(invocation, &self.model)?;
+            return chat::run(invocation, &model, self.chat_settings());
+        }
         let prompts = self.asked()?;
         let model = chat_model(invocation, &self.model)?;
         let prompts = self.ids_of(&model, &prompts)?;
         let start = Instant::now();
         let options = self.chat_options();
         let replies = prompts.into_iter().map(|ids| self.reply(invocation, &model, ids, &options));
-        let replies: Vec<Reply> = replies.collect::<Result<_, _>>()?;
+        let replies: Vec<(Reply, Pace)> = replies.collect::<Result<_, _>>()?;
         if invocation.is_json() {
             match replies.as_slice() {
-                [reply] if !self.is_scripted() => invocation.json(&document::of_one(reply)),
-                replies => invocation.json(&document::of_all(replies, &options.scores)),
+                [reply] if !self.is_scripted() => invocation.json(&document::of_one(reply, self.stats)),
+                replies => invocation.json(&document::of_all(replies, &options.scores, self.stats)),
             }
         } else {
             invocation.streams.note(&counted(&replies, start.elapsed().as_secs_f64()));
@@ -115,6 +135,21 @@ impl Run {
             || self.top.is_some()
     }
 
+    /// Tells whether the user wants to talk: there is no prompt, and somebody sits at stdin.
+    fn is_chat(&self, invocation: &Invocation) -> bool {
+        let has_prompt = !self.prompt.is_empty() || !self.ids.is_empty() || self.prompts.is_some();
+        !has_prompt && !self.raw && !invocation.is_json() && std::io::stdin().is_terminal()
+    }
+
+    fn chat_settings(&self) -> ChatSettings {
+        ChatSettings {
+            model: self.model.clone(),
+            system: self.system.clone(),
+            shows_stats: self.stats,
+            options: self.chat_options(),
+        }
+    }
+
     fn check(&self, invocation: &Invocation) -> Result<(), Report> {
         let wanted = [("--prompt-logprobs", self.prompt_logprobs), ("--top", self.top.is_some())];
         match wanted.into_iter().find(|(_, is_wanted)| *is_wanted) {
@@ -128,7 +163,10 @@ impl Run {
 
     /// The prompt of the model.
     fn asked(&self) -> Result<Vec<Prompt>, Report> {
-        let text = |text| if self.raw { Prompt::Text(text) } else { Prompt::Message(text) };
+        let text = |text| match self.raw {
+            true => Prompt::Text(text),
+            false => Prompt::Message { system: self.system.clone(), user: text },
+        };
         if let Some(path) = &self.prompts {
             return prompts::of_file(path, text);
         }
@@ -146,7 +184,7 @@ impl Run {
                     let report = Report::usage(format!("Prompt {number} cannot be run"));
                     report.at(&self.model).because(reason)
                 }
-                Prompt::Message(_) | Prompt::Text(_) => {
+                Prompt::Message { .. } | Prompt::Text(_) => {
                     error::action("Cannot run the model", &reason).at(&self.model)
                 }
             })
@@ -160,9 +198,11 @@ impl Run {
         model: &ChatModel,
         ids: Vec<u32>,
         options: &ChatOptions,
-    ) -> Result<Reply, Report> {
+    ) -> Result<(Reply, Pace), Report> {
         let (streams, is_shown) = (&invocation.streams, !invocation.is_json());
+        let mut stopwatch = Stopwatch::start();
         let mut show = |text: &str| {
+            stopwatch.text();
             if is_shown {
                 streams.result(text);
                 streams.flush();
@@ -171,8 +211,18 @@ impl Run {
         let reply = model
             .reply(ids, options, &mut show)
             .map_err(|reason| error::action("Cannot run the model", &reason).at(&self.model))?;
-        show("\n");
-        Ok(reply)
+        let pace = stopwatch.pace(reply.tokens.len());
+        if is_shown {
+            streams.result("\n");
+            streams.flush();
+            if let Some(reason) = limit::reached(reply.ending, options.max_tokens) {
+                streams.note(&format!("({reason})\n"));
+            }
+            if self.stats {
+                streams.note(&format!("{} (on this machine)\n", pace.text()));
+            }
+        }
+        Ok((reply, pace))
     }
 
     fn chat_options(&self) -> ChatOptions {
@@ -194,9 +244,9 @@ impl Run {
 }
 
 /// The line behind the answers.
-fn counted(replies: &[Reply], seconds: f64) -> String {
-    let n_prompt: usize = replies.iter().map(|reply| reply.prompt.len()).sum();
-    let n_tokens: usize = replies.iter().map(|reply| reply.tokens.len()).sum();
+fn counted(replies: &[(Reply, Pace)], seconds: f64) -> String {
+    let n_prompt: usize = replies.iter().map(|(reply, _)| reply.prompt.len()).sum();
+    let n_tokens: usize = replies.iter().map(|(reply, _)| reply.tokens.len()).sum();
     let of = match replies.len() {
         1 => String::new(),
         n => format!("{n} prompt{}: ", plural(n)),

@@ -26,7 +26,7 @@ pub(crate) struct Test {
 
 impl Run for Test {
     fn run(&self, invocation: &Invocation) -> Result<Exit, Failure> {
-        let progress = Progress::new(&invocation.streams);
+        let progress = Progress::of(invocation);
         let (declarations, store) = invocation.declarations()?;
         let mut targets = invocation.wanted(&declarations, &self.patterns, &progress)?;
         targets.retain(|target| !target.providers.gates.is_empty());
@@ -42,7 +42,7 @@ impl Run for Test {
                 "warnings": texts(&warnings),
                 "errors": json_errors(&finished.failures),
             }));
-        } else {
+        } else if !finished.is_interrupted {
             invocation.streams.result(&text(&finished));
         }
         invocation.streams.note(&format!("{}\n", summary::line(&finished.tally)));

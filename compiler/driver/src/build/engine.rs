@@ -7,6 +7,7 @@ use mc_digest::digest::Digest;
 use mc_digest::hasher::Hasher;
 use mc_execute::build::build;
 use mc_execute::built::Built;
+use mc_execute::event::{Event as BuildEvent, Origin};
 use mc_execute::fetch::output_content;
 use mc_execute::options::Options;
 use mc_execute::remote::RemoteResults;
@@ -25,6 +26,7 @@ use crate::build::error::EngineError;
 use crate::build::failure::BuildFailure;
 use crate::build::tally::Tally;
 use crate::event::{Event, EventSink};
+use crate::forecast::Forecast;
 use crate::interrupt::Interrupt;
 use crate::remote_cache::cache::{MAX_TRIES, RemoteCache, Traffic};
 use crate::remote_cache::trust::{signatures, trust};
@@ -153,13 +155,20 @@ impl<'a> Engine<'a> {
 
     fn build_once(&self, graph: &ActionGraph, tally: &Mutex<Tally>) -> Result<Built, EngineError> {
         self.with_services(|services| {
+            let durations = self.store.durations();
+            let forecast = Forecast::new(graph, durations);
+            self.events.event(Event::Forecast(&forecast));
             let building = self.interrupt.building();
             let built = build(graph, services, self.options, &|event| {
+                if let BuildEvent::Finished { node, origin: Origin::Ran, elapsed, .. } = &event {
+                    forecast.record(durations, node, *elapsed);
+                }
                 // Counting cannot leave a tally half-changed, so one behind a panic may be used.
                 tally.lock().unwrap_or_else(PoisonError::into_inner).event(&event);
                 self.events.event(Event::Build(event));
             });
             drop(building);
+            durations.save();
             Ok(built?)
         })
     }

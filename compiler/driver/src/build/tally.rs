@@ -47,7 +47,10 @@ impl Tally {
         let (node, outcome) = match event {
             Event::Finished { node, origin, .. } => (node, ActionOutcome::of(*origin)),
             Event::Failed { node, .. } => (node, ActionOutcome::Failed),
-            Event::Planned { .. } | Event::Started { .. } => return,
+            Event::Planned { .. }
+            | Event::Queued { .. }
+            | Event::Started { .. }
+            | Event::Progressed { .. } => return,
         };
         self.add(node.structure(), node.action.kind().name, outcome);
     }

@@ -13,6 +13,7 @@ use mc_execute::remote::{Found, RemoteResults};
 use mc_ir::action::{ActionError, ActionNode, Content};
 use mc_ir::output::{Output, Outputs};
 use mc_ir::tags::Tags;
+use mc_ir::work::WorkerStage;
 use mc_remote::download::Fetching;
 use mc_remote::error::RemoteError;
 use mc_remote::function::DigestFunction;
@@ -248,12 +249,12 @@ impl RemoteResults for RemoteCache {
         tags: Tags,
         inputs: &[Output],
         source: &dyn Fn(usize) -> Option<Content>,
-        begins: &dyn Fn(),
+        on_stage: &dyn Fn(WorkerStage),
     ) -> Result<Option<Found>, ActionError> {
         let Some(workers) = &self.workers else { return Ok(None) };
         let is_cancelled = || self.interrupt.is_wanted() || self.is_over();
         let made = LocalAction { node, inputs, source };
-        let outputs = workers.execute(&self.remote, &self.store, &made, tags, begins, &is_cancelled)?;
+        let outputs = workers.execute(&self.remote, &self.store, &made, tags, on_stage, &is_cancelled)?;
         let attester: Option<Attester> =
             self.settings.executor.as_ref().map(|server| Workers::attester(server.text()));
         Ok(outputs.map(|outputs| (outputs, attester)))

@@ -6,6 +6,7 @@ use mc_execute::lookup::store_failed;
 use mc_ir::action::{ActionError, Piece};
 use mc_ir::output::Outputs;
 use mc_ir::tags::Tags;
+use mc_ir::work::WorkerStage;
 use mc_remote::address::Address;
 use mc_remote::error::RemoteError;
 use mc_remote::local_action::LocalAction;
@@ -54,6 +55,7 @@ impl RemoteWorkers {
 
     /// The outputs of a step that they did; `None` when it is to be done here.
     ///
+    /// * `on_stage`: told when it is on its way, and when a worker takes it
     /// * `is_cancelled`: whether nobody wants them any more
     pub(crate) fn execute(
         &self,
@@ -61,10 +63,10 @@ impl RemoteWorkers {
         store: &LocalStore,
         made: &LocalAction<'_>,
         tags: Tags,
-        begins: &dyn Fn(),
+        on_stage: &dyn Fn(WorkerStage),
         is_cancelled: &dyn Fn() -> bool,
     ) -> Result<Option<Outputs>, ActionError> {
-        match self.workers.execute(remote, store, made, tags, begins, is_cancelled) {
+        match self.workers.execute(remote, store, made, tags, on_stage, is_cancelled) {
             Ok(Outcome::Done(outputs)) => Ok(Some(outputs)),
             Ok(Outcome::Stays) => Ok(None),
             Ok(Outcome::Failed(reason)) if self.falls_back => {

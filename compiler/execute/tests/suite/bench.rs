@@ -178,7 +178,9 @@ impl Outcome {
 
 fn line(event: &Event) -> Option<String> {
     match event {
-        Event::Planned { .. } | Event::Started { .. } => None,
+        Event::Planned { .. } | Event::Queued { .. } | Event::Started { .. } | Event::Progressed { .. } => {
+            None
+        }
         Event::Finished { node, origin: Origin::Hit, .. } => Some(format!("hit {}", node.label.name)),
         Event::Finished { node, origin: Origin::Fetched, .. } => Some(format!("fetch {}", node.label.name)),
         Event::Finished { node, origin: Origin::RanRemotely, .. } => {

@@ -10,6 +10,7 @@ use mc_execute::remote::{Found, RemoteResults};
 use mc_ir::action::{ActionError, ActionNode, Content};
 use mc_ir::output::{Output, Outputs};
 use mc_ir::tags::Tags;
+use mc_ir::work::WorkerStage;
 
 use crate::bench::Bench;
 use crate::glue::{Effect, glue, node, of, step};
@@ -52,7 +53,7 @@ impl RemoteResults for Others {
         _: Tags,
         _: &[Output],
         _: &dyn Fn(usize) -> Option<Content>,
-        _: &dyn Fn(),
+        _: &dyn Fn(WorkerStage),
     ) -> Result<Option<Found>, ActionError> {
         Ok(None)
     }

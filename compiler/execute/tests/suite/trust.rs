@@ -10,6 +10,7 @@ use mc_ir::action::{ActionError, ActionNode, Content};
 use mc_ir::output::{Output, Outputs};
 use mc_ir::reapi::encode_action;
 use mc_ir::tags::Tags;
+use mc_ir::work::WorkerStage;
 use mc_store::attester::Attester;
 use mc_store::traits::BlobStore;
 
@@ -72,7 +73,7 @@ impl RemoteResults for Team {
         _: Tags,
         _: &[Output],
         _: &dyn Fn(usize) -> Option<Content>,
-        _: &dyn Fn(),
+        _: &dyn Fn(WorkerStage),
     ) -> Result<Option<Found>, ActionError> {
         Ok(self.done.get(&*node.label.name).cloned())
     }

@@ -1,5 +1,6 @@
 //! Whoever does not want a result any more need not wait for it.
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use mc_runtime::accuracy::{self, Question};
@@ -8,6 +9,7 @@ use mc_runtime::chunks::ChunkOptions;
 use mc_runtime::error::RuntimeError;
 use mc_runtime::imatrix;
 use mc_runtime::perplexity;
+use mc_runtime::statistics;
 
 use crate::toy;
 
@@ -67,4 +69,30 @@ fn answers_are_asked_for_before_each_product() {
     check(2 * 2 * (n_in_blocks() + 1), |cancellation| {
         accuracy::answers(&model, &questions, &[], cancellation).map(|_| ())
     });
+}
+
+/// What the caller of `run` hears of progress, with one thread.
+fn told(run: impl Fn(Cancellation<'_>) -> Result<(), RuntimeError> + Sync) -> Vec<(usize, usize)> {
+    let told = Mutex::new(Vec::new());
+    let on_progress = |n_done, n_total| told.lock().unwrap().push((n_done, n_total));
+    let one = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    one.install(|| run(Cancellation::NEVER.reporting(&on_progress))).unwrap();
+    told.into_inner().unwrap()
+}
+
+#[test]
+fn the_caller_hears_of_tokens_that_were_read_and_prompts_that_were_answered() {
+    let model = toy::model(toy::decoder());
+    let tokens = toy::tokens(3 * OPTIONS.n_ctx);
+    let read = told(|caller| perplexity::perplexity(&model, &tokens, &OPTIONS, caller).map(|_| ()));
+    assert_eq!(read, [(16, 48), (32, 48), (48, 48)]);
+    for statistic in statistics::STATISTICS {
+        let measure = |caller: Cancellation<'_>| {
+            statistics::measure(statistic, &model, &tokens, &OPTIONS, caller).map(|_| ())
+        };
+        assert_eq!(told(measure), read, "{}", statistic.name);
+    }
+    let questions = [[3, 1], [4, 1]].map(|prompt| Question { prompt: prompt.to_vec(), max_tokens: 2 });
+    let answered = told(|caller| accuracy::answers(&model, &questions, &[], caller).map(|_| ()));
+    assert_eq!(answered, [(1, 2), (2, 2)]);
 }

@@ -90,3 +90,23 @@ fn answers_come_in_the_order_of_the_questions_and_depend_on_nothing_else() {
     let empty = Question { prompt: Vec::new(), max_tokens: 3 };
     assert!(accuracy::answers(&model, &[empty], &[], Cancellation::NEVER).is_err());
 }
+
+#[test]
+fn a_cache_that_is_cut_back_continues_as_one_that_is_new() {
+    let model = toy::model(toy::decoder());
+    let options = GenerateOptions { sampling: Sampling::Greedy, max_tokens: 6, stop: Vec::new() };
+    let go_on = |_| ControlFlow::Continue(());
+    let mut cache = model.new_cache(model.context_length());
+    let first = [3, 1, 4, 1, 5];
+    generate::generate_after(Cancellation::NEVER, &model, &mut cache, &first, &options, go_on).unwrap();
+    // Every token but the last, whose follower nobody asked for.
+    assert_eq!(cache.n_positions(), first.len() + 5);
+    for n_common in [0, 1, 3] {
+        let next = [&first[..n_common], &[9, 2, 6]].concat();
+        cache.truncate(n_common).unwrap();
+        let rest = &next[n_common..];
+        let continued =
+            generate::generate_after(Cancellation::NEVER, &model, &mut cache, rest, &options, go_on).unwrap();
+        assert_eq!(continued, generate::generate(&model, &next, &options, go_on).unwrap());
+    }
+}

@@ -8,6 +8,7 @@ use mc_ir::action::{ActionContext, ActionError, ActionKind};
 use mc_ir::attribute::Record;
 use mc_ir::rule_error::RuleError;
 use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs, Presence, PropertySchema, ValueKind};
+use mc_ir::work::ProgressUnit;
 use mc_runtime::accuracy::{Question, answers};
 use mc_runtime::cancellation::Cancellation;
 use mc_runtime::estimate::Share;
@@ -21,6 +22,7 @@ use crate::evaluate::measure::{Data, Measure, MeasureAction};
 use crate::evaluate::measurement::{self, Measurement};
 use crate::evaluate::metric::{Metric, Plan, Results};
 use crate::evaluate::verdict::{Check, percent};
+use crate::inference::model_work;
 use crate::inference::opened::{Opened, measurement_error};
 use crate::inference::prompts::Prompts;
 use crate::source::dataset::{DatasetKind, reason};
@@ -135,7 +137,9 @@ impl Measure<1> for Answers {
         });
         let questions: Vec<Question> = questions.collect::<Result<_, ActionError>>()?;
         let is_cancelled = || ctx.is_cancelled();
-        let (stop, cancellation) = (&model.vocabulary.special.stop, Cancellation::new(&is_cancelled));
+        let report = model_work::report(ctx, ProgressUnit::Prompts);
+        let cancellation = Cancellation::new(&is_cancelled).reporting(&report);
+        let stop = &model.vocabulary.special.stop;
         let found = answers(&model.model, &questions, stop, cancellation)
             .map_err(|error| measurement_error(&format!("Accuracy on `{}`", data.name), &error))?;
         let mut n_right = 0;

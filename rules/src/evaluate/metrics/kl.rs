@@ -11,6 +11,7 @@ use mc_ir::action::{ActionContext, ActionError, ActionKind};
 use mc_ir::attribute::Record;
 use mc_ir::rule_error::RuleError;
 use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs, Presence, PropertySchema, ValueKind};
+use mc_ir::work::ProgressUnit;
 use mc_runtime::cancellation::Cancellation;
 use mc_runtime::chunks::ChunkOptions;
 use mc_runtime::divergence::{Divergence, divergence};
@@ -25,6 +26,7 @@ use crate::evaluate::interval::Interval;
 use crate::evaluate::measure::{Data, Measure, MeasureAction};
 use crate::evaluate::metric::{Metric, Plan, Results};
 use crate::evaluate::verdict::{Check, percent};
+use crate::inference::model_work;
 use crate::inference::opened::{Opened, measurement_error};
 use crate::source::dataset::DatasetKind;
 
@@ -288,7 +290,8 @@ impl Measure<2> for Compared {
         let ids = baseline.text_ids(data.items.clone(), ctx)?;
         let options = ChunkOptions { n_ctx: self.n_ctx, bos: baseline.begin(), max_chunks: None };
         let is_cancelled = || ctx.is_cancelled();
-        let cancellation = Cancellation::new(&is_cancelled);
+        let report = model_work::report(ctx, ProgressUnit::Tokens);
+        let cancellation = Cancellation::new(&is_cancelled).reporting(&report);
         let found = divergence(&model.model, &baseline.model, &ids, &options, cancellation)
             .map_err(|error| measurement_error(&format!("KL divergence on `{}`", data.name), &error))?;
         Ok(found.into())

@@ -7,6 +7,7 @@ use mc_ir::action::{ActionContext, ActionError, ActionKind};
 use mc_ir::attribute::Record;
 use mc_ir::rule_error::RuleError;
 use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs, Presence, PropertySchema, ValueKind};
+use mc_ir::work::ProgressUnit;
 use mc_runtime::cancellation::Cancellation;
 use mc_runtime::chunks::ChunkOptions;
 
@@ -19,6 +20,7 @@ use crate::evaluate::measure::{Data, Measure, MeasureAction};
 use crate::evaluate::measurement::{self, Measurement};
 use crate::evaluate::metric::{Metric, Plan, Results};
 use crate::evaluate::verdict::{Check, percent};
+use crate::inference::model_work;
 use crate::inference::opened::{Opened, measurement_error};
 use crate::source::dataset::DatasetKind;
 
@@ -101,7 +103,8 @@ impl Measure<1> for Chunks {
     ) -> Result<Measurement, ActionError> {
         let options = ChunkOptions { n_ctx: self.n_ctx, bos: model.begin(), max_chunks: None };
         let is_cancelled = || ctx.is_cancelled();
-        let cancellation = Cancellation::new(&is_cancelled);
+        let report = model_work::report(ctx, ProgressUnit::Tokens);
+        let cancellation = Cancellation::new(&is_cancelled).reporting(&report);
         let ids = model.text_ids(data.items.clone(), ctx)?;
         let found = mc_runtime::perplexity::perplexity(&model.model, &ids, &options, cancellation)
             .map_err(|error| measurement_error(&format!("Perplexity on `{}`", data.name), &error))?;

@@ -11,6 +11,7 @@ use mc_ir::attribute::Record;
 use mc_ir::output::{Output, Outputs};
 use mc_ir::rule_error::RuleError;
 use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs, Presence, PropertySchema, ValueKind};
+use mc_ir::work::Work;
 use serde::{Deserialize, Serialize};
 
 use crate::attributes::label_property;
@@ -145,6 +146,10 @@ impl Action for Compare {
 
     fn describe(&self) -> String {
         format!("tokenizer on {}", self.data)
+    }
+
+    fn work(&self, sizes: &[u64]) -> Work {
+        Work::reading(self.kind().name, sizes.get(1).copied().unwrap_or_default())
     }
 
     fn run(&self, ctx: &dyn ActionContext) -> Result<Outputs, ActionError> {

@@ -81,12 +81,17 @@ impl Executor for Grpc {
         Ok(())
     }
 
-    fn execute(&self, task: &Task, is_cancelled: &dyn Fn() -> bool) -> Result<Answer, RemoteError> {
+    fn execute(
+        &self,
+        task: &Task,
+        begins: &dyn Fn(),
+        is_cancelled: &dyn Fn() -> bool,
+    ) -> Result<Answer, RemoteError> {
         let mut operated = Operated::new();
         let mut n_broken = 0;
         loop {
             let began = Instant::now();
-            let status = match self.follow(task, &mut operated, is_cancelled) {
+            let status = match self.follow(task, &mut operated, begins, is_cancelled) {
                 Ok(End::Answer(answer)) => return Ok(answer),
                 Ok(End::Remembered) => {
                     // Some servers remember failures, too, and what failed there once may not fail again.
@@ -124,6 +129,7 @@ impl Grpc {
         &self,
         task: &Task,
         operated: &mut Operated,
+        begins: &dyn Fn(),
         is_cancelled: &dyn Fn() -> bool,
     ) -> Result<End, Failure> {
         let mut stream = self.open_stream(task, operated)?;
@@ -144,8 +150,12 @@ impl Grpc {
                 Err(_) => {}
                 Ok(message) => match message? {
                     Some(operation) => {
+                        let was_running = operated.running.is_some();
                         if let Some(end) = operated.heard(&operation)? {
                             return Ok(end);
+                        }
+                        if !was_running && operated.running.is_some() {
+                            begins();
                         }
                     }
                     None => {

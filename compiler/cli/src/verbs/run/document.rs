@@ -7,24 +7,41 @@ use mc_rules::inference::chat::{Ending, Reply};
 use mc_rules::inference::scores::{Candidate, Next, ScoreOptions};
 use serde_json::{Value, json};
 
+use crate::verbs::run::pace::Pace;
+
 /// Version of the form of [`of_all`]: raised when a field changes its meaning or goes; new fields do not raise it.
 const SCHEMA: u32 = 1;
 
 /// The plain form, of one answer.
-pub(crate) fn of_one(reply: &Reply) -> Value {
-    json!({
+///
+/// * `shows_pace`: true if the pace was asked for
+pub(crate) fn of_one((reply, pace): &(Reply, Pace), shows_pace: bool) -> Value {
+    let mut answer = json!({
         "text": reply.text,
         "prompt_tokens": reply.prompt,
         "tokens": reply.tokens,
+        "end": end(reply.ending).0,
         "steps": steps(reply),
-    })
+    });
+    if shows_pace {
+        answer["stats"] = pace.json();
+    }
+    answer
 }
 
 /// The form for scripts: the answers, in the order of the prompts.
 ///
 /// * `asked`: the scores that were asked for; the fields of others are left out
-pub(crate) fn of_all(replies: &[Reply], asked: &ScoreOptions) -> Value {
-    let answers: Vec<Value> = replies.iter().map(|reply| answer(reply, asked)).collect();
+/// * `shows_pace`: true if the pace was asked for
+pub(crate) fn of_all(replies: &[(Reply, Pace)], asked: &ScoreOptions, shows_pace: bool) -> Value {
+    let answer = |(reply, pace): &(Reply, Pace)| {
+        let mut answer = answer(reply, asked);
+        if shows_pace {
+            answer["stats"] = pace.json();
+        }
+        answer
+    };
+    let answers: Vec<Value> = replies.iter().map(answer).collect();
     json!({ "schema": SCHEMA, "answers": answers })
 }
 

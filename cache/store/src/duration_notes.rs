@@ -1,0 +1,216 @@
+//! Remembers how long actions took, for estimates of when a build will end.
+//!
+//! Durations are noted for each class of work and each size of it, in powers of two: a small tensor may take longer for
+//! each of its bytes than a large one. A new duration counts as much as all before it, so that an estimate follows the
+//! machine that it is made on. No key, no result and no output depends on these notes; losing them costs an estimate.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use mc_files::folder::Folder;
+
+use crate::publish::{publish, read_note};
+use crate::record::{Kind, Reader, Writer, seal, unseal};
+use crate::session::LazySession;
+
+const KIND: Kind = *b"dur1";
+
+/// Encoded size of an entry with a class of no bytes.
+const MIN_ENTRY_BYTES: usize = 8 + 8 + 8;
+
+/// Entries that are kept; a workspace has some dozens.
+const MAX_ENTRIES: usize = 10_000;
+
+/// Bytes of the name of a class that are kept.
+const MAX_CLASS_BYTES: usize = 200;
+
+/// The longest duration that is given: about thirty years.
+const MAX_SECONDS: f64 = 1e9;
+
+/// A class of work, and the logarithm of its size.
+type Key = (String, u32);
+
+/// How long actions took.
+#[derive(Debug)]
+pub struct DurationNotes {
+    base: Arc<Folder>,
+    path: PathBuf,
+    session: Arc<LazySession>,
+    /// Seconds for each unit of work, as they were before this process.
+    before: OnceLock<BTreeMap<Key, f64>>,
+    /// The same, from this process.
+    learned: Mutex<Learned>,
+}
+
+#[derive(Debug, Default)]
+struct Learned {
+    rates: BTreeMap<Key, f64>,
+    /// Those that were not written down yet.
+    unsaved: BTreeSet<Key>,
+}
+
+impl DurationNotes {
+    /// Notes in the file `path` below `base`, which is read when it is needed.
+    pub fn new(base: Arc<Folder>, path: &Path, session: Arc<LazySession>) -> Self {
+        let (before, learned) = (OnceLock::new(), Mutex::default());
+        Self { base, path: path.to_owned(), session, before, learned }
+    }
+
+    /// Notes that work of a class took so long.
+    pub fn record(&self, class: &str, n_units: u64, elapsed: Duration) {
+        let key = key(class, n_units);
+        let rate = elapsed.as_secs_f64() / n_units.max(1) as f64;
+        let mut learned = self.lock();
+        let known = learned.rates.get(&key).or_else(|| self.before().get(&key)).copied();
+        let rate = known.map_or(rate, |known| (known + rate) / 2.0);
+        learned.rates.insert(key.clone(), rate);
+        learned.unsaved.insert(key);
+    }
+
+    /// The time that work of a class takes, by what was noted of the same or the nearest size; `None` if nothing was.
+    pub fn expected(&self, class: &str, n_units: u64) -> Option<Duration> {
+        let (class, size) = key(class, n_units);
+        let learned = self.lock();
+        let of_class = |rates: &BTreeMap<Key, f64>| -> Vec<(u32, f64)> {
+            let range = rates.range((class.clone(), 0)..=(class.clone(), u32::MAX));
+            range.map(|((_, size), rate)| (*size, *rate)).collect()
+        };
+        // Of two that are as near, this process's own.
+        let known = of_class(&learned.rates).into_iter().chain(of_class(self.before()));
+        let (_, rate) = known.min_by_key(|(known, _)| known.abs_diff(size))?;
+        Some(Duration::from_secs_f64((rate * n_units.max(1) as f64).clamp(0.0, MAX_SECONDS)))
+    }
+
+    /// Writes down what was learned, for the next process. Done when the notes are dropped, too.
+    pub fn save(&self) {
+        let mut learned = self.lock();
+        if learned.unsaved.is_empty() {
+            return;
+        }
+        // What other processes noted meanwhile stays.
+        let mut rates = self.read();
+        for key in std::mem::take(&mut learned.unsaved) {
+            if let Some(rate) = learned.rates.get(&key)
+                && (rates.len() < MAX_ENTRIES || rates.contains_key(&key))
+            {
+                rates.insert(key, *rate);
+            }
+        }
+        // A full or read-only disk costs an estimate, nothing else.
+        drop(
+            self.session.get().and_then(|session| publish(session, &self.base, &self.path, &encode(&rates))),
+        );
+    }
+
+    fn before(&self) -> &BTreeMap<Key, f64> {
+        self.before.get_or_init(|| self.read())
+    }
+
+    fn read(&self) -> BTreeMap<Key, f64> {
+        let sealed = read_note(&self.base, &self.path).ok().flatten();
+        sealed.and_then(|sealed| decode(&sealed)).unwrap_or_default()
+    }
+
+    // Each change is whole before the lock is given up.
+    fn lock(&self) -> MutexGuard<'_, Learned> {
+        self.learned.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for DurationNotes {
+    fn drop(&mut self) {
+        self.save();
+    }
+}
+
+fn key(class: &str, n_units: u64) -> Key {
+    let end = class.floor_char_boundary(MAX_CLASS_BYTES);
+    (class[..end].to_owned(), n_units.max(1).ilog2())
+}
+
+fn encode(rates: &BTreeMap<Key, f64>) -> Vec<u8> {
+    let mut writer = Writer::default();
+    writer.u64(rates.len() as u64);
+    for ((class, size), rate) in rates {
+        writer.sized(class.as_bytes()).u64((*size).into()).u64(rate.to_bits());
+    }
+    seal(KIND, &writer.into_bytes())
+}
+
+fn decode(sealed: &[u8]) -> Option<BTreeMap<Key, f64>> {
+    let mut reader = Reader::new(unseal(KIND, sealed)?);
+    let mut rates = BTreeMap::new();
+    for _ in 0..reader.count(MIN_ENTRY_BYTES)? {
+        let class = String::from_utf8(reader.sized()?.to_vec()).ok()?;
+        let size = u32::try_from(reader.u64()?).ok()?;
+        let rate = f64::from_bits(reader.u64()?);
+        if !(rate.is_finite() && rate >= 0.0) {
+            return None;
+        }
+        rates.insert((class, size), rate);
+    }
+    reader.end()?;
+    Some(rates)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn notes(dir: &Path) -> DurationNotes {
+        let base = Arc::new(Folder::open(dir).unwrap());
+        let session = Arc::new(LazySession::new(Arc::clone(&base), Path::new("tmp")));
+        DurationNotes::new(base, Path::new("durations"), session)
+    }
+
+    const fn seconds(n: u64) -> Duration {
+        Duration::from_secs(n)
+    }
+
+    #[test]
+    fn work_is_expected_to_take_as_long_as_work_of_the_nearest_size_did() {
+        let dir = tempfile::tempdir().unwrap();
+        let notes = notes(dir.path());
+        assert_eq!(notes.expected("tensor Q4_K", 1024), None);
+        notes.record("tensor Q4_K", 1024, seconds(2));
+        notes.record("tensor Q4_K", 1 << 20, seconds(1024));
+        assert_eq!(notes.expected("tensor Q4_K", 2048), Some(seconds(4)));
+        assert_eq!(notes.expected("tensor Q4_K", 1 << 21), Some(seconds(2048)));
+        assert_eq!(notes.expected("tensor Q4_", 1024), None);
+        notes.record("tensor Q4_K", 1024, seconds(4));
+        assert_eq!(notes.expected("tensor Q4_K", 1024), Some(seconds(3)));
+        assert_eq!(notes.expected("tensor Q4_K", u64::MAX), Some(seconds(1_000_000_000)));
+    }
+
+    #[test]
+    fn the_next_process_knows_what_all_before_it_learned() {
+        let dir = tempfile::tempdir().unwrap();
+        let [first, second] = [notes(dir.path()), notes(dir.path())];
+        first.record("a", 1, seconds(1));
+        second.record("b", 1, seconds(2));
+        drop(first);
+        drop(second);
+        let next = notes(dir.path());
+        assert_eq!(["a", "b"].map(|class| next.expected(class, 1)), [Some(seconds(1)), Some(seconds(2))]);
+        next.record("a", 1, seconds(3));
+        drop(next);
+        assert_eq!(notes(dir.path()).expected("a", 1), Some(seconds(2)));
+    }
+
+    #[test]
+    fn damaged_notes_are_no_notes_and_are_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        for bytes in [&b""[..], b"dur1", &seal(KIND, &[255; 40]), &encode(&[(key("a", 1), f64::NAN)].into())]
+        {
+            std::fs::write(dir.path().join("durations"), bytes).unwrap();
+            let notes = notes(dir.path());
+            assert_eq!(notes.expected("a", 1), None);
+            notes.record("a", 1, seconds(1));
+            drop(notes);
+            assert_eq!(self::notes(dir.path()).expected("a", 1), Some(seconds(1)));
+            std::fs::remove_file(dir.path().join("durations")).unwrap();
+        }
+    }
+}

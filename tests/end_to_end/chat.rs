@@ -1,0 +1,98 @@
+//! A chat at a terminal that can do what most can: editing, history, and interrupts.
+
+use std::fs;
+
+use crate::pty::Terminal;
+use crate::sandbox::{Sandbox, Template};
+
+/// A chat with the demo, which has begun, with some more arguments.
+fn begin(sandbox: &Sandbox, arguments: &[&str]) -> Terminal {
+    let file = sandbox.dir().join("model.gguf");
+    fs::write(&file, &Template::get().gguf_files[0].1).unwrap();
+    let mut command = sandbox.command(&[&["run", file.to_str().unwrap()], arguments].concat());
+    command.env("TERM", "xterm-256color");
+    let terminal = Terminal::start(command, 80, 24);
+    prompted(&terminal, 1);
+    terminal
+}
+
+/// Waits until the user was asked so often.
+#[track_caller]
+fn prompted(terminal: &Terminal, n_times: usize) {
+    // Bracketed paste is switched on whenever a line is read.
+    terminal.wait_until(|output| output.matches("\u{1b}[?2004h").count() >= n_times);
+}
+
+#[test]
+fn a_line_is_edited_and_found_again() {
+    let sandbox = Sandbox::new();
+    let mut terminal = begin(&sandbox, &[]);
+    // Two letters too many, which are taken back; then the cursor goes to the beginning.
+    terminal.type_keys("heplxx\u{7f}\u{7f}\u{1}/\r");
+    terminal.wait_until(|output| output.contains("`/hepl` is not a command. Did you mean `/help`?"));
+    prompted(&terminal, 2);
+    // The line before, once more.
+    terminal.type_keys("\u{1b}[A\r");
+    terminal.wait_until(|output| output.matches("`/hepl` is not a command").count() == 2);
+    prompted(&terminal, 3);
+    terminal.type_keys("\u{4}");
+    assert_eq!(terminal.end().code, Some(0));
+}
+
+#[test]
+fn an_interrupt_stops_the_answer_and_a_second_one_ends_the_chat() {
+    let sandbox = Sandbox::new();
+    let mut terminal = begin(&sandbox, &["--ignore-end", "--max-tokens", "1000000"]);
+    terminal.type_keys("find a charger\r");
+    terminal.wait_until(|output| output.rsplit("charger").next().unwrap().len() > 200);
+    terminal.type_keys("\u{3}");
+    terminal.wait_until(|output| output.contains("(stopped; Ctrl-C once more ends the chat)"));
+    prompted(&terminal, 2);
+    terminal.type_keys("\u{3}");
+    assert_eq!(terminal.end().code, Some(8));
+}
+
+#[test]
+fn an_interrupt_while_nothing_comes_asks_for_a_second_one() {
+    let sandbox = Sandbox::new();
+    let mut terminal = begin(&sandbox, &[]);
+    terminal.type_keys("half a line\u{3}");
+    terminal.wait_until(|output| output.contains("Ctrl-C once more ends the chat."));
+    prompted(&terminal, 2);
+    // A line in between is no second one.
+    terminal.type_keys("/stats\r");
+    prompted(&terminal, 3);
+    terminal.type_keys("\u{3}");
+    prompted(&terminal, 4);
+    terminal.type_keys("\u{3}");
+    assert_eq!(terminal.end().code, Some(8));
+}
+
+#[test]
+fn an_answer_says_when_the_context_is_full() {
+    let sandbox = Sandbox::new();
+    let mut terminal = begin(&sandbox, &["--ignore-end", "--max-tokens", "1000000"]);
+    terminal.type_keys("find a charger\r");
+    terminal.wait_until(|output| {
+        output.contains("(stopped: the context of the model is full; /clear begins anew)")
+    });
+    prompted(&terminal, 2);
+    // A message that does not fit is pasted at once; after the conversation is forgotten, others do again.
+    terminal.type_keys(&format!("\u{1b}[200~{}\u{1b}[201~\r", "and a lake ".repeat(400)));
+    terminal.wait_until(|output| output.contains(" tokens; the context of the model has "));
+    prompted(&terminal, 3);
+    terminal.type_keys("/clear\r");
+    prompted(&terminal, 4);
+    terminal.type_keys("/exit\r");
+    assert_eq!(terminal.end().code, Some(0));
+}
+
+#[test]
+fn a_chat_needs_nothing_of_a_pipe() {
+    let sandbox = Sandbox::new();
+    let file = sandbox.dir().join("model.gguf");
+    fs::write(&file, &Template::get().gguf_files[0].1).unwrap();
+    // Stdin is empty, and no terminal.
+    let ran = sandbox.mc(&["run", file.to_str().unwrap()]).exits(2);
+    assert!(ran.stderr.contains("There is nothing to ask: stdin is empty"), "{}", ran.stderr);
+}
