@@ -47,7 +47,8 @@ fn of_head(
         name: &facts.name,
         file_type: recipe.file_type,
         quantized_by: quantized_by(recipe),
-        base_model: facts.base_model.as_deref(),
+        identity: &facts.identity,
+        is_changed: facts.is_changed,
         decoder: model.decoder,
         vocabulary: model.vocabulary,
     };
@@ -65,8 +66,7 @@ fn of_files(
     let facts = ModelFacts {
         name: facts.name.clone(),
         quantized_by: quantized_by(recipe).map(str::to_owned),
-        license: facts.license.clone(),
-        base_model: facts.base_model.clone(),
+        identity: facts.identity.clone(),
         size_label: size_label(plans),
         file_type: recipe.file_type,
         has_head_dim: facts.has_head_dim,
