@@ -22,6 +22,8 @@ mod manual;
 mod page;
 #[path = "suite/sandbox.rs"]
 mod sandbox;
+#[path = "suite/schema.rs"]
+mod schema;
 #[path = "suite/steady.rs"]
 mod steady;
 #[path = "suite/toy.rs"]

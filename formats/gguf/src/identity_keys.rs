@@ -64,12 +64,14 @@ pub(crate) fn write_identity(
 }
 
 /// The keys of the facts alone.
-pub(crate) fn identity_keys(identity: &Identity) -> Keys {
+///
+/// * `size_label`: the size, where the makers state none
+pub(crate) fn identity_keys(identity: &Identity, size_label: Option<&str>) -> Keys {
     let mut keys = KeyWriter::default();
     for (name, fact, _) in &EARLY {
         keys.optional_text(name, fact(identity).as_deref());
     }
-    keys.optional_text(SIZE_LABEL, identity.size_label.as_deref());
+    keys.optional_text(SIZE_LABEL, identity.size_label.as_deref().or(size_label));
     write_late(&mut keys, identity);
     keys.0
 }
@@ -177,7 +179,7 @@ mod tests {
             languages: vec!["en".to_owned(), "no".to_owned()],
             ..Identity::default()
         };
-        let head = Layout::new(&identity_keys(&written), &[], 32).head;
+        let head = Layout::new(&identity_keys(&written, None), &[], 32).head;
         let gguf = Gguf::parse(&head, head.len() as u64).unwrap();
         assert_eq!(identity(&gguf), written);
         assert!(gguf.keys.iter().all(|key| is_about_identity(&key.0)));

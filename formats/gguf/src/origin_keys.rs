@@ -37,6 +37,8 @@ pub(crate) struct Changes<'a> {
     pub(crate) identity: &'a Identity,
     /// Tells whether they replace those of the head, because the weights changed.
     pub(crate) is_changed: bool,
+    /// Number of the model's parameters, where the facts do not state it.
+    pub(crate) size_label: &'a str,
     /// What the model computes.
     pub(crate) decoder: &'a Decoder,
     /// The vocabulary, where it is not the head's own.
@@ -61,10 +63,10 @@ impl Changes<'_> {
         let names_no_parent = keys.iter().all(|(name, _)| !name.starts_with("general.base_model."));
         if self.is_changed {
             keys.retain(|(name, _)| !is_about_identity(name));
-            insert_identity(&mut keys, identity_keys(self.identity));
+            insert_identity(&mut keys, identity_keys(self.identity, Some(self.size_label)));
         } else if names_no_parent {
             let parents = Identity { base_models: self.identity.base_models.clone(), ..Identity::default() };
-            insert_identity(&mut keys, identity_keys(&parents));
+            insert_identity(&mut keys, identity_keys(&parents, None));
         }
         self.layers(&mut keys)?;
         if let Some(vocabulary) = self.vocabulary {

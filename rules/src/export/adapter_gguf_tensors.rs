@@ -404,6 +404,7 @@ mod tests {
             tensors,
             tokenizer: None,
             licences: Vec::new(),
+            is_of_any_base: false,
             card: crate::source::front_matter::FrontMatter::default(),
             published: crate::source::about::Published::default(),
         };

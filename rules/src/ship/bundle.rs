@@ -140,10 +140,12 @@ impl Rule for Bundle {
         inputs.extend(shards.cloned().map(Input::Artifact));
         inputs.extend(source_digests::inputs(&export.model));
         let names = package.output_names();
+        let releases = package.files.iter().cloned().zip(export.files.iter().cloned()).collect();
         let node = target_action(ctx.label(), record, package, inputs);
         // `mc run` and `mc inspect` ask a bundle for the model in it.
         let mut providers = Providers::default().with(export);
         providers.outputs = names.into_iter().map(|name| (name.clone(), node.artifact(&name))).collect();
+        providers.releases = releases;
         providers.gates = gate.into_iter().map(|gate| gate.verdict).collect();
         Ok(providers)
     }

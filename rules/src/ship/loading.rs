@@ -1,6 +1,7 @@
 //! How to load a bundle's model: one line for each program, and the exact prompt.
 
 use mc_family::chat::turns::SystemPlace;
+use serde_json::Value;
 
 use crate::ship::package::Package;
 use crate::ship::prompt::{MESSAGE, Prompt};
@@ -31,10 +32,11 @@ fn of_prompt(prompt: &Prompt) -> String {
         return "\nThe model has no chat template that can be rendered: it continues a text, and has no turns.\n"
             .to_owned();
     };
-    let fence = fence(example);
+    // As a JSON string, because white space at the ends of a prompt matters.
+    let example = Value::from(example.as_str()).to_string();
+    let fence = fence(&example);
     let mut text = format!(
-        "\nThe exact prompt for the message `{MESSAGE}`, with the token that begins a text where the model has one:\n\n\
-         {fence}text\n{example}\n{fence}\n"
+        "\nThe exact prompt for the message `{MESSAGE}`, as a JSON string:\n\n{fence}json\n{example}\n{fence}\n"
     );
     match &prompt.turns {
         Some(Err(reason)) => {

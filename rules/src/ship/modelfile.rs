@@ -47,8 +47,10 @@ pub(crate) fn text(
         }
     }
     // Three quotes within a text would end it; such a text is in the bundle all the same.
-    for license in licenses.iter().filter(|license| !license.contains("\"\"\"")) {
-        text.push_str(&format!("LICENSE \"\"\"{license}\"\"\"\n"));
+    for (index, license) in licenses.iter().enumerate() {
+        if !license.contains("\"\"\"") && !licenses[..index].contains(license) {
+            text.push_str(&format!("LICENSE \"\"\"{license}\"\"\"\n"));
+        }
     }
     text
 }

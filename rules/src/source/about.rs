@@ -10,7 +10,7 @@ use mc_ir::origin::Origin;
 use serde_json::Value;
 
 use crate::source::front_matter::FrontMatter;
-use crate::source::model_id::{ModelId, title};
+use crate::source::model_id::{ModelId, hub_path, title};
 
 /// Facts about a model.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -79,8 +79,23 @@ impl Published {
                 url: Some(format!("oci://{reference}")),
                 ..published
             },
-            None => published,
+            None => Self {
+                repository: published.url.as_deref().and_then(hub_path).map(str::to_owned),
+                ..published
+            },
         }
+    }
+
+    /// The source with the repository that an adapter names as its base, where no origin names one.
+    pub(crate) fn known_as(mut self, repository: &str) -> Self {
+        let is_repository = repository.matches('/').count() == 1
+            && !repository.starts_with(['/', '.'])
+            && !repository.ends_with('/');
+        if self.repository.is_none() && self.url.is_none() && is_repository {
+            self.url = Some(format!("https://huggingface.co/{repository}"));
+            self.repository = Some(repository.to_owned());
+        }
+        self
     }
 
     /// The source as a parent of a model.

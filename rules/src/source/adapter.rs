@@ -41,6 +41,8 @@ pub struct AdapterInfo {
     pub tokenizer: Option<AdapterTokenizer>,
     /// License texts, each with the name that a bundle gives it.
     pub licences: Vec<(Source, String)>,
+    /// Tells whether the declaration overrules the base that its configuration names.
+    pub(crate) is_of_any_base: bool,
     /// The front matter of its model card.
     pub(crate) card: FrontMatter,
     /// What is published about it.
@@ -167,6 +169,7 @@ impl Rule for Adapter {
             base: base.value,
             published: Published::new(&model_id::title(&title), &of_card(&card, None), origin.as_ref()),
             card,
+            is_of_any_base: bool_property(ctx.record(), "any-base"),
             model,
             config,
             tensors: stored_tensors(ctx, place, &folder, &names, "adapter_model")?,

@@ -126,7 +126,7 @@ impl ModelId {
 }
 
 /// The path of a repository at an address of Hugging Face.
-fn hub_path(address: &str) -> Option<&str> {
+pub(crate) fn hub_path(address: &str) -> Option<&str> {
     let rest = address.strip_prefix("https://").or_else(|| address.strip_prefix("http://"))?;
     let path = rest.strip_prefix("huggingface.co/")?;
     let is_repository = path.matches('/').count() == 1 && !path.starts_with('/') && !path.ends_with('/');

@@ -162,6 +162,7 @@ fn merge(
             tensors,
             tokenizer: given.has_tokenizer.then(|| AdapterTokenizer::alone(source("adapter/tokenizer.json"))),
             licences: Vec::new(),
+            is_of_any_base: false,
             card: crate::source::front_matter::FrontMatter::default(),
             published: crate::source::about::Published::default(),
         };

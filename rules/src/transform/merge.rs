@@ -186,8 +186,14 @@ impl Merging<'_> {
                 .map(|tensor| (tensor.name.clone(), tensor.source.clone()))
                 .collect(),
         };
+        let base = adapter.config.base_model.as_deref().filter(|_| !adapter.is_of_any_base);
         self.cards.push((named.value.name.clone(), adapter.card.clone()));
-        self.info.lineage = self.info.lineage.iter().cloned().chain([lineage]).collect();
+        let mut sources: Vec<Lineage> = self.info.lineage.iter().cloned().chain([lineage]).collect();
+        if let (Some(base), Some(first)) = (base, sources.first_mut()) {
+            // The adapter was checked to be of this checkpoint.
+            first.published = first.published.clone().known_as(base);
+        }
+        self.info.lineage = sources.into();
         let files = &mut self.info.files;
         if let Some(tokenizer) = &adapter.tokenizer {
             tokenizer.replace(files);
