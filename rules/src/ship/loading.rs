@@ -33,11 +33,9 @@ fn of_prompt(prompt: &Prompt) -> String {
             .to_owned();
     };
     // As a JSON string, because white space at the ends of a prompt matters.
-    let example = Value::from(example.as_str()).to_string();
-    let fence = fence(&example);
-    let mut text = format!(
-        "\nThe exact prompt for the message `{MESSAGE}`, as a JSON string:\n\n{fence}json\n{example}\n{fence}\n"
-    );
+    let example = Value::from(example.as_str());
+    let mut text =
+        format!("\nThe exact prompt for the message `{MESSAGE}`, as a JSON string:\n\n    {example}\n");
     match &prompt.turns {
         Some(Err(reason)) => {
             text.push_str(&format!("\n`Modelfile` has no `TEMPLATE`: {reason}.\n"));
@@ -55,12 +53,6 @@ fn of_prompt(prompt: &Prompt) -> String {
     text
 }
 
-/// A fence that no line of the text ends.
-fn fence(text: &str) -> String {
-    let longest = text.split(|letter| letter != '`').map(str::len).max().unwrap_or(0);
-    "`".repeat(longest.max(2) + 1)
-}
-
 /// A name that Ollama takes for a model.
 fn ollama_name(name: &str) -> String {
     let words: Vec<String> = name
@@ -74,12 +66,6 @@ fn ollama_name(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_fence_is_longer_than_any_in_the_text() {
-        assert_eq!(fence("plain"), "```");
-        assert_eq!(fence("```\ncode\n````"), "`````");
-    }
 
     #[test]
     fn names_for_ollama_are_words_in_small_letters() {

@@ -89,15 +89,17 @@ fn entry(value: &str, below: &[&str]) -> Option<Entry> {
             let items: Vec<String> = flow_items(inner).iter().filter_map(|item| scalar(item)).collect();
             (!items.is_empty()).then_some(Entry::List(items))
         }
-        Some('|') => block(below, "\n"),
-        Some('>') => block(below, " "),
+        Some('|') => block(value, below, "\n"),
+        Some('>') => block(value, below, " "),
         _ => scalar(value).map(Entry::Text),
     }
 }
 
-fn block(below: &[&str], joint: &str) -> Option<Entry> {
+/// A block scalar; it ends with a line end unless its indicator has a `-`.
+fn block(indicator: &str, below: &[&str], joint: &str) -> Option<Entry> {
     let lines: Vec<&str> = below.iter().map(|line| line.trim()).filter(|line| !line.is_empty()).collect();
-    (!lines.is_empty()).then(|| Entry::Text(lines.join(joint)))
+    let end = if indicator.contains('-') { "" } else { "\n" };
+    (!lines.is_empty()).then(|| Entry::Text(lines.join(joint) + end))
 }
 
 /// The items of a list in brackets: commas within quotes part nothing.
@@ -145,7 +147,7 @@ mod tests {
     fn a_card_says_what_its_front_matter_says() {
         let card = "---\nlicense: other  # see below\nlicense_name: 'it''s mine'\nlanguage:\n- en\n- no # Norwegian\n\
                     tags: [car, \"a, b\",\n  voice]\nbase_model:\n  - meta-llama/Llama-3.2-1B\nmodel-index:\n- name: x\n  \
-                    results:\n  - task: y\nempty:\nnothing: null\ndescription: >\n  One\n  sentence.\nlicense_link: https://a.b/c\n\
+                    results:\n  - task: y\nempty:\nnothing: null\ndescription: >-\n  One\n  sentence.\nlicense_link: https://a.b/c\n\
                     ---\n# A\nauthor: nobody\n";
         let front = FrontMatter::parse(card);
         assert_eq!(front.text("license"), Some("other"));
