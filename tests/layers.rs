@@ -32,7 +32,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("mc-decoder", &["mc-digest", "mc-graph", "mc-tensor"]),
     ("mc-encoding", &["mc-tensor"]),
     ("mc-family", &["mc-decoder", "mc-graph", "mc-tensor"]),
-    ("mc-exporter", &["mc-encoding", "mc-decoder", "mc-graph", "mc-tensor"]),
+    ("mc-exporter", &["mc-digest", "mc-encoding", "mc-decoder", "mc-graph", "mc-tensor"]),
     ("mc-gguf", &["mc-encoding", "mc-decoder", "mc-exporter", "mc-graph", "mc-tensor"]),
     ("mc-safetensors", &["mc-tensor"]),
     ("mc-expression", &["mc-encoding", "mc-tensor"]),

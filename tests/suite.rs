@@ -28,6 +28,8 @@ mod page;
 mod pty;
 #[path = "suite/sandbox.rs"]
 mod sandbox;
+#[path = "suite/schema.rs"]
+mod schema;
 #[path = "suite/steady.rs"]
 mod steady;
 #[path = "suite/toy.rs"]

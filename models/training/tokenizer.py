@@ -77,10 +77,11 @@ def save(tokenizer, folder):
         "eos_token": EOT,
         "model_input_names": ["input_ids", "attention_mask"],
         "model_max_length": 512,
+        "pad_token": END,
         "tokenizer_class": "PreTrainedTokenizerFast",
     }
     write_json(folder / "tokenizer_config.json", config)
-    write_json(folder / "special_tokens_map.json", {"bos_token": BEGIN, "eos_token": EOT})
+    write_json(folder / "special_tokens_map.json", {"bos_token": BEGIN, "eos_token": EOT, "pad_token": END})
 
 
 def write_json(path, value):

@@ -102,7 +102,7 @@ fn listing(base: &Path) -> String {
 }
 
 #[test]
-fn a_fetched_checkpoint_builds_the_same_bytes_as_a_folder() {
+fn a_fetched_checkpoint_builds_the_same_tensors_as_a_folder_and_names_its_repository() {
     let elsewhere = Elsewhere::new();
     let mut reported = String::new();
     let mut tell = |ran: Ran| {
@@ -130,14 +130,22 @@ fn a_fetched_checkpoint_builds_the_same_bytes_as_a_folder() {
     let built = tell(elsewhere.mc(&["build", "--output", "json", "--offline", GGUF]).exits(0));
     assert_eq!(elsewhere.server.requests().len(), n_requests);
 
-    let template = &Template::get().gguf;
-    assert_eq!(built.json()["targets"][0]["outputs"], template.document["targets"][0]["outputs"]);
+    let document = built.json();
+    let target = &document["targets"][0];
+    let folder = Path::new(target["directory"].as_str().unwrap());
+    let file = fs::read(folder.join(target["outputs"][0]["path"].as_str().unwrap())).unwrap();
+    let names = |address: &str| file.windows(address.len()).any(|bytes| bytes == address.as_bytes());
+    assert!(names("https://huggingface.co/org/base"));
 
-    // The folder's results are hits for the fetched files and the other way round: names and places are in no key.
+    // The tensors of the folder are hits for the fetched files and the other way round: places are in no key. Only the
+    // file that names the repository is made anew.
     fs::rename(elsewhere.sandbox.dir().join("elsewhere"), elsewhere.sandbox.path("models/base")).unwrap();
     let fetched = format!("{{ hf \"org/base\" revision=\"{COMMIT}\" }}");
     elsewhere.sandbox.edit("models/package.kdl", &fetched, "dir=\"base\"");
-    assert_eq!(elsewhere.sandbox.build(&[GGUF]).n_ran(), 0);
+    let of_folder = elsewhere.sandbox.build(&[GGUF]);
+    assert_eq!(of_folder.n_ran(), 1);
+    let template = &Template::get().gguf;
+    assert_eq!(of_folder.document["targets"][0]["outputs"], template.document["targets"][0]["outputs"]);
     let removed = tell(elsewhere.mc(&["lock"]).exits(0));
     assert!(removed.stdout.starts_with("removed hf"), "{}", removed.stdout);
 

@@ -47,6 +47,11 @@ impl Sandbox {
         fs::write(path, text).unwrap();
     }
 
+    /// The text of a file as it is, with its digests.
+    pub(crate) fn read(&self, path: &str) -> String {
+        fs::read_to_string(self.root.join(path)).unwrap()
+    }
+
     /// Runs a command and gives what it writes, with `[exit N]`.
     pub(crate) fn run(&self, line: &str) -> String {
         let command = match Command::parse(line) {

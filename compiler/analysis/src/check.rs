@@ -18,6 +18,7 @@ use crate::package::Spans;
 use crate::packages::{lower, package_of, spans_of};
 use crate::path::{WORKSPACE_FILE, package_file};
 use crate::patterns::{labels, packages_of};
+use crate::releases::{SharedName, shared_names};
 use crate::resolve::{Resolution, resolve_label};
 use crate::walk::{MAX_CHAIN, Walk, walk};
 use crate::workspace::workspace_diagnostics;
@@ -39,6 +40,7 @@ pub fn check(db: &dyn Db, patterns: &[Pattern]) -> Diagnostics {
         collect_unknown(db, label, &mut collector);
     }
     collect_chains(db, &walk, &mut collector);
+    collect_shared_names(db, &walk, &mut collector);
     collector.finish(db)
 }
 
@@ -92,6 +94,22 @@ pub(crate) fn roots(db: &dyn Db, patterns: &[Pattern]) -> BTreeSet<Label> {
         }
     }
     roots
+}
+
+/// Targets that would ship different files under one name.
+fn collect_shared_names(db: &dyn Db, walk: &Walk, collector: &mut Collector) {
+    for SharedName { file, first, second } in shared_names(db, &walk.order) {
+        let place = |label: &Label| match resolve_label(db, label) {
+            Resolution::Found(target) => target.record.place,
+            Resolution::Broken | Resolution::Unknown(_) => Place(0),
+        };
+        let message = format!("`{second}` would ship `{file}`, the name of another file of `{first}`");
+        let rule_error = RuleError::new(place(&second), "release::name", message)
+            .help("Tell them apart: give one of them another `model-name` or `version`");
+        let mut diagnostic = rule_error_diagnostic(db, &second, &rule_error);
+        diagnostic.add_related(db, site(db, &first, place(&first)), &format!("`{first}` ships it here"));
+        collector.push(diagnostic);
+    }
 }
 
 /// Targets of a cycle that a report names; the others are counted.

@@ -24,6 +24,7 @@ pub mod packages;
 pub mod path;
 pub mod patterns;
 pub mod query;
+pub(crate) mod releases;
 pub mod resolve;
 pub mod source_file;
 pub mod workspace;

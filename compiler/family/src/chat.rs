@@ -14,10 +14,12 @@ pub mod budget;
 pub(crate) mod builtins;
 pub(crate) mod date;
 pub(crate) mod json;
+pub mod ollama;
 pub(crate) mod operators;
 pub mod outline;
 pub(crate) mod rewrite;
 pub mod templates;
+pub mod turns;
 
 use std::collections::BTreeMap;
 use std::sync::{LazyLock, OnceLock};

@@ -1,7 +1,7 @@
 //! Where files come from that do not lie in the workspace: Hugging Face, a web server, an OCI registry.
 //!
 //! An origin is what a declaration says, no more: which bytes those are is for `mc.lock` to pin, and how they come
-//! here for `cache/fetch`. Nothing of it ever enters an action's digest.
+//! here for `cache/fetch`. It enters the digests of those actions alone that write it into a file.
 
 use std::fmt;
 

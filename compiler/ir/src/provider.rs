@@ -29,6 +29,8 @@ pub struct Providers {
     pub outputs: Vec<(String, Artifact)>,
     /// What `mc test` runs: verdicts of gates.
     pub gates: Vec<Artifact>,
+    /// The files that leave the workspace, under the names by which others know them.
+    pub releases: Vec<(String, Artifact)>,
     values: Vec<Arc<dyn Provider>>,
 }
 
@@ -55,6 +57,7 @@ impl fmt::Debug for Providers {
             .debug_struct("Providers")
             .field("outputs", &self.outputs)
             .field("gates", &self.gates)
+            .field("releases", &self.releases)
             .field("values", &self.values)
             .finish()
     }
@@ -62,10 +65,11 @@ impl fmt::Debug for Providers {
 
 impl PartialEq for Providers {
     fn eq(&self, other: &Self) -> bool {
-        let Self { outputs, gates, values } = self;
+        let Self { outputs, gates, releases, values } = self;
         let is_equal = |(left, right): (&Arc<dyn Provider>, &Arc<dyn Provider>)| left.equals(&**right);
         *outputs == other.outputs
             && *gates == other.gates
+            && *releases == other.releases
             && values.len() == other.values.len()
             && values.iter().zip(&other.values).all(is_equal)
     }

@@ -9,6 +9,7 @@ pub mod container;
 pub mod count_label;
 pub mod exporter;
 pub mod format_error;
+pub mod identity;
 pub mod listing;
 pub mod model_description;
 pub mod model_facts;

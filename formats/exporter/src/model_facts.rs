@@ -1,5 +1,7 @@
 //! Facts about a model that a file states besides what the model computes and its vocabulary.
 
+use crate::identity::Identity;
+
 /// What a file may tell its readers. A format writes what it has room for.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ModelFacts {
@@ -7,10 +9,10 @@ pub struct ModelFacts {
     pub name: String,
     /// Its encoding: the name of a recipe, or the format's word for a copy.
     pub recipe: String,
-    /// The licence's short name.
-    pub license: Option<String>,
-    /// The checkpoint that was trained further, if any was.
-    pub base_model: Option<String>,
+    /// The published facts about the model.
+    pub identity: Identity,
+    /// Tells whether `identity` replaces that of the file that the model was read from, because its weights changed.
+    pub is_changed: bool,
     /// Tells whether the configuration states the width of a head, which else follows from the other widths.
     pub has_head_dim: bool,
     /// Defaults of sampling, from `generation_config.json`.

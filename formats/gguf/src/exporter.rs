@@ -37,7 +37,7 @@ impl Exporter for GgufExporter {
     }
 
     fn version(&self) -> u32 {
-        3
+        4
     }
 
     fn accepts(&self, model: &ModelDescription<'_>) -> Vec<Refusal> {

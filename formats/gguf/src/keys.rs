@@ -10,6 +10,7 @@ use mc_exporter::model_facts::SamplingDefaults;
 
 use crate::architecture;
 use crate::decoder_keys::{write_decoder, write_early};
+use crate::identity_keys::write_identity;
 use crate::key_writer::{KeyWriter, Keys};
 use crate::layout::TensorPlan;
 use crate::model_facts::ModelFacts;
@@ -27,13 +28,7 @@ pub fn keys(decoder: &Decoder, vocabulary: &Vocabulary, facts: &ModelFacts) -> R
     keys.text("general.type", "model");
     keys.sampling(&facts.sampling);
     keys.text("general.name", &facts.name);
-    keys.optional_text("general.quantized_by", facts.quantized_by.as_deref());
-    keys.text("general.size_label", &facts.size_label);
-    keys.optional_text("general.license", facts.license.as_deref());
-    if let Some(base) = &facts.base_model {
-        keys.u32("general.base_model.count", 1);
-        keys.text("general.base_model.0.name", base);
-    }
+    write_identity(&mut keys, &facts.identity, facts.quantized_by.as_deref(), &facts.size_label);
     write_decoder(&mut keys, decoder, facts);
     keys.u32("general.quantization_version", 2);
     write_vocabulary(&mut keys, vocabulary, architecture::name_of(decoder))?;

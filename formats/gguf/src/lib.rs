@@ -8,6 +8,7 @@ pub mod container;
 pub(crate) mod decoder_keys;
 pub mod exporter;
 pub mod file_name;
+pub mod identity_keys;
 pub mod imatrix;
 mod key_reader;
 pub mod key_writer;

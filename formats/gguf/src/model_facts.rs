@@ -1,5 +1,6 @@
 //! Facts about a model that its keys state besides the decoder and the vocabulary.
 
+use mc_exporter::identity::Identity;
 use mc_exporter::model_facts::SamplingDefaults;
 
 /// Facts for the keys, besides the decoder and the vocabulary.
@@ -9,10 +10,8 @@ pub struct ModelFacts {
     pub name: String,
     /// The program that quantized it, if any did.
     pub quantized_by: Option<String>,
-    /// The licence's short name.
-    pub license: Option<String>,
-    /// The checkpoint that was trained further, if any was.
-    pub base_model: Option<String>,
+    /// The published facts about the model.
+    pub identity: Identity,
     /// Number of the model's parameters, as [`crate::keys::size_label`] puts it.
     pub size_label: String,
     /// The number of the recipe: `general.file_type`.

@@ -5,8 +5,10 @@
 use mc_decoder::program::Decoder;
 use mc_decoder::vocabulary::Vocabulary;
 use mc_exporter::format_error::FormatError;
+use mc_exporter::identity::Identity;
 
 use crate::architecture;
+use crate::identity_keys::{identity_keys, is_about_identity};
 use crate::key_writer::Keys;
 use crate::reader::Gguf;
 use crate::split::{COUNT_KEY, NUMBER_KEY, TENSORS_KEY};
@@ -31,8 +33,12 @@ pub(crate) struct Changes<'a> {
     pub(crate) file_type: u32,
     /// The program that quantizes it, if any does.
     pub(crate) quantized_by: Option<&'a str>,
-    /// The checkpoint that was trained further, if any was.
-    pub(crate) base_model: Option<&'a str>,
+    /// The published facts about the model.
+    pub(crate) identity: &'a Identity,
+    /// Tells whether they replace those of the head, because the weights changed.
+    pub(crate) is_changed: bool,
+    /// Number of the model's parameters, where the facts do not state it.
+    pub(crate) size_label: &'a str,
     /// What the model computes.
     pub(crate) decoder: &'a Decoder,
     /// The vocabulary, where it is not the head's own.
@@ -54,10 +60,13 @@ impl Changes<'_> {
             None => keys.retain(|(name, _)| name != "general.quantized_by"),
         }
         set(&mut keys, "general.quantization_version", Value::U32(2));
-        if let Some(base) = self.base_model {
-            keys.retain(|(name, _)| !name.starts_with("general.base_model."));
-            keys.push(("general.base_model.count".to_owned(), Value::U32(1)));
-            keys.push(("general.base_model.0.name".to_owned(), Value::Text(base.to_owned())));
+        let names_no_parent = keys.iter().all(|(name, _)| !name.starts_with("general.base_model."));
+        if self.is_changed {
+            keys.retain(|(name, _)| !is_about_identity(name));
+            insert_identity(&mut keys, identity_keys(self.identity, Some(self.size_label)));
+        } else if names_no_parent {
+            let parents = Identity { base_models: self.identity.base_models.clone(), ..Identity::default() };
+            insert_identity(&mut keys, identity_keys(&parents, None));
         }
         self.layers(&mut keys)?;
         if let Some(vocabulary) = self.vocabulary {
@@ -86,6 +95,13 @@ impl Changes<'_> {
         set(keys, &count, Value::U32(n_blocks));
         Ok(())
     }
+}
+
+/// Puts keys behind the last general one.
+fn insert_identity(keys: &mut Keys, identity: Keys) {
+    let last = keys.iter().rposition(|(name, _)| name.starts_with("general."));
+    let place = last.map_or(keys.len(), |last| last + 1);
+    keys.splice(place..place, identity);
 }
 
 /// Replaces the value of a key, or adds it behind the last of its kind.

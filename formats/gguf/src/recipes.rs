@@ -86,6 +86,11 @@ pub fn by_name(name: &str) -> Option<&'static Recipe> {
     RECIPES.iter().copied().find(|recipe| recipe.name == name)
 }
 
+/// The recipe of a number in `general.file_type`.
+pub fn by_file_type(number: u64) -> Option<&'static Recipe> {
+    RECIPES.iter().copied().find(|recipe| u64::from(recipe.file_type) == number)
+}
+
 /// Every name, in the order of the table.
 pub fn names() -> Vec<&'static str> {
     RECIPES.iter().map(|recipe| recipe.name).collect()

@@ -26,7 +26,7 @@ pub(crate) fn of(model: &ModelDescription<'_>, plans: &[TensorPlan]) -> Result<K
     let facts = model.facts.ok_or_else(|| without("facts about its model"))?;
     let head = model.origin.map(|head| Gguf::parse(head, u64::MAX).map_err(FormatError::new)).transpose()?;
     let mut keys = match (head, recipes::by_name(&facts.recipe)) {
-        (Some(head), Some(recipe)) => of_head(model, &head, facts, recipe)?,
+        (Some(head), Some(recipe)) => of_head(model, &head, facts, recipe, plans)?,
         (Some(head), None) => return Ok(origin_keys::copied(&head)),
         (None, Some(recipe)) => of_files(model, facts, recipe, plans)?,
         (None, None) => return Err(FormatError::new("Only the keys of a GGUF can be copied")),
@@ -42,12 +42,15 @@ fn of_head(
     head: &Gguf,
     facts: &Facts,
     recipe: &Recipe,
+    plans: &[TensorPlan],
 ) -> Result<Keys, FormatError> {
     let changes = Changes {
         name: &facts.name,
         file_type: recipe.file_type,
         quantized_by: quantized_by(recipe),
-        base_model: facts.base_model.as_deref(),
+        identity: &facts.identity,
+        is_changed: facts.is_changed,
+        size_label: &size_label(plans),
         decoder: model.decoder,
         vocabulary: model.vocabulary,
     };
@@ -65,8 +68,7 @@ fn of_files(
     let facts = ModelFacts {
         name: facts.name.clone(),
         quantized_by: quantized_by(recipe).map(str::to_owned),
-        license: facts.license.clone(),
-        base_model: facts.base_model.clone(),
+        identity: facts.identity.clone(),
         size_label: size_label(plans),
         file_type: recipe.file_type,
         has_head_dim: facts.has_head_dim,

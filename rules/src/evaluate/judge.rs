@@ -28,7 +28,7 @@ impl Judge {
 
 impl Action for Judge {
     fn kind(&self) -> ActionKind {
-        ActionKind { name: "verdict", version: 3 }
+        ActionKind { name: "verdict", version: 4 }
     }
 
     fn parameters(&self) -> Vec<(String, String)> {

@@ -1,5 +1,7 @@
 //! A measured number: what most actions that measure write, and the one that judges reads.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::evaluate::interval::Interval;
@@ -44,6 +46,7 @@ impl Measurement {
             // Nothing is relative to zero.
             delta: (baseline.value != 0.0).then(|| signed_percent(self.value / baseline.value - 1.0)),
             limit,
+            limits: BTreeMap::new(),
             passed,
         }
     }

@@ -285,7 +285,7 @@ pub(crate) fn toy(seed: u32) -> (ExportInfo, Bytes) {
     known.extend(weights.iter().map(|(weight, bytes)| (weight.name.clone(), bytes.clone())));
     let model = ModelInfo {
         name: "toy".to_owned(),
-        title: None,
+        about: std::sync::Arc::default(),
         known_as: Vec::new(),
         is_quantized: false,
         family: family.name(),
@@ -301,7 +301,9 @@ pub(crate) fn toy(seed: u32) -> (ExportInfo, Bytes) {
         files: vec![artifact("model")],
         reports: artifact("tensors.json"),
         name: "toy".to_owned(),
+        identity: mc_exporter::identity::Identity::default(),
         recipe: "F32".to_owned(),
+        types: Vec::new(),
         n_tensor_bytes: 0,
         model,
         calibration: None,

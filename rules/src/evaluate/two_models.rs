@@ -72,6 +72,7 @@ impl Metric for Agreement {
             baseline_value: None,
             delta: None,
             limit: format!("at least {}", percent(self.min)),
+            limits: std::collections::BTreeMap::new(),
             interval: Some(measured.interval),
             baseline_interval: None,
             passed: measured.value >= self.min,

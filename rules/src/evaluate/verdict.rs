@@ -1,5 +1,7 @@
 //! Verdicts: what the gates of a model measured, against what they allow, and the table that shows it.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::evaluate::interval::Interval;
@@ -38,20 +40,32 @@ pub struct Check {
     pub delta: Option<String>,
     /// What is allowed, in words.
     pub limit: String,
+    /// What is allowed, as numbers: names as in the declaration of the gate.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub limits: BTreeMap<String, f64>,
     /// Whether the number keeps the limit.
     pub passed: bool,
+}
+
+impl Check {
+    /// The change relative to the baseline, as a share of it.
+    pub fn change(&self) -> Option<f64> {
+        let baseline = self.baseline_value.filter(|baseline| *baseline != 0.0)?;
+        self.delta.is_some().then(|| self.value / baseline - 1.0)
+    }
+
+    /// Adds limits as numbers; those that are not declared are left out.
+    pub(crate) fn with_limits<const N: usize>(mut self, limits: [(&str, Option<f64>); N]) -> Self {
+        let declared = limits.into_iter().filter_map(|(name, limit)| Some((name.to_owned(), limit?)));
+        self.limits.extend(declared);
+        self
+    }
 }
 
 impl Verdict {
     /// Joins checks; the verdict passes when each does.
     pub fn new(checks: Vec<Check>) -> Self {
         Self { passed: checks.iter().all(|check| check.passed), checks }
-    }
-
-    /// The verdict as a manifest holds it: apps read its numbers in the form that they have had from the beginning.
-    pub(crate) fn without_intervals(&self) -> Self {
-        let plain = |check: &Check| Check { interval: None, baseline_interval: None, ..check.clone() };
-        Self { passed: self.passed, checks: self.checks.iter().map(plain).collect() }
     }
 
     /// Reads a verdict as a gate wrote it.
@@ -148,6 +162,7 @@ mod tests {
             baseline_interval: None,
             delta: Some(signed_percent(0.0114)),
             limit: "at most +2 %".to_owned(),
+            limits: BTreeMap::from([("max-increase".to_owned(), 0.02)]),
             passed,
         }
     }

@@ -363,7 +363,7 @@ mod tests {
         };
         ModelInfo {
             name: String::new(),
-            title: None,
+            about: Arc::default(),
             known_as: Vec::new(),
             factors: [].into(),
             is_quantized: false,
@@ -404,6 +404,9 @@ mod tests {
             tensors,
             tokenizer: None,
             licences: Vec::new(),
+            is_of_any_base: false,
+            card: crate::source::front_matter::FrontMatter::default(),
+            published: crate::source::about::Published::default(),
         };
         let family = mc_family::families::by_name(adapter.model.family).unwrap();
         let export = Export { adapter: &adapter, family, codec: &mc_encoding::blocks::plain::F32 };

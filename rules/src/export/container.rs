@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use mc_digest::digest::BlobDigest;
-use mc_digest::hasher::Hasher;
 use mc_exporter::exporter::Exporter;
+use mc_exporter::identity::Identity;
 use mc_exporter::model_description::ModelDescription;
 use mc_exporter::model_facts::{ModelFacts, SamplingDefaults};
 use mc_exporter::plane::{Part, Plane};
@@ -17,9 +17,11 @@ use mc_ir::parameters::{Parameters, list};
 use crate::calibrate::imatrix::ImatrixInfo;
 use crate::export::tensor_actions::Planned;
 use crate::quantize::tensor_report;
+use crate::source::about::Change;
 use crate::source::export_tensors::described;
 use crate::source::file_head::format_error;
 use crate::source::model_info::{HEAD, ModelInfo};
+use crate::source::source_digests::{self, tensor_names};
 use crate::source::token_files::{Contents, vocabulary_of};
 
 /// The output that holds the reports of its tensors.
@@ -32,6 +34,7 @@ pub(crate) struct Container {
     file: &'static str,
     name: String,
     model: ModelInfo,
+    identity: Identity,
     recipe: &'static str,
     imatrix: Option<String>,
     planes: Vec<Plane>,
@@ -41,10 +44,12 @@ impl Container {
     /// A file of these tensors.
     ///
     /// * `file`: the output that holds it
-    /// * `recipe`: how it is encoded
+    /// * `name`: the model's name, and the facts that are published about it
+    /// * `recipe`: its encoding
+    /// * `imatrix`: the imatrix of the declaration; it is named in the file if a tensor was weighed by it
     pub(crate) fn new(
         (exporter, file): (&'static dyn Exporter, &'static str),
-        name: &str,
+        (name, identity): (&str, Identity),
         recipe: &'static str,
         model: &ModelInfo,
         imatrix: Option<&ImatrixInfo>,
@@ -55,8 +60,9 @@ impl Container {
             file,
             name: name.to_owned(),
             model: model.clone(),
+            identity,
             recipe,
-            imatrix: imatrix.map(|imatrix| {
+            imatrix: imatrix.filter(|_| planned.iter().any(|tensor| tensor.is_weighed)).map(|imatrix| {
                 imatrix.calibration.as_ref().map_or_else(|| imatrix.name.clone(), |data| data.name.clone())
             }),
             planes: planned.iter().map(|tensor| tensor.plane.clone()).collect(),
@@ -73,27 +79,17 @@ impl Container {
         files.chain(sources).chain(tensors).chain(reports).collect()
     }
 
-    /// One digest over all tensors of a source, whatever files they are spread over.
+    /// The name and the digest of each source.
     fn sources(&self, ctx: &dyn ActionContext, first: usize) -> Vec<(String, String)> {
-        let mut notes = Vec::new();
-        let mut input = first;
-        for lineage in self.model.lineage.iter() {
-            let mut digests = BTreeMap::new();
-            for (name, _) in &lineage.tensors {
-                digests.insert(name.as_str(), ctx.input_digest(input));
-                input += 1;
-            }
-            let mut hasher = Hasher::new();
-            for (name, digest) in digests {
-                for part in digest.parts() {
-                    hasher.update(format!("{name} {part}\n").as_bytes());
-                }
-            }
-            let digest = hasher.finish().hash;
-            notes.push((format!("source.{}.name", lineage.role), lineage.label.name.clone()));
-            notes.push((format!("source.{}.digest", lineage.role), format!("blake3:{digest}")));
-        }
-        notes
+        let tensors = tensor_names(&self.model);
+        let digests = source_digests::digests(ctx, &tensors, first);
+        let notes = self.model.lineage.iter().zip(digests).flat_map(|(lineage, digest)| {
+            [
+                (format!("source.{}.name", lineage.role), lineage.label.name.clone()),
+                (format!("source.{}.digest", lineage.role), digest),
+            ]
+        });
+        notes.collect()
     }
 
     /// The origin of the file.
@@ -105,12 +101,6 @@ impl Container {
         notes
     }
 
-    /// The checkpoint that the model was trained further from.
-    fn base_model(&self) -> Option<&str> {
-        let lineage = self.model.lineage.first().filter(|_| self.model.lineage.len() > 1);
-        lineage.map(|lineage| lineage.label.name.as_str())
-    }
-
     fn facts(&self, contents: &Contents, lineage: Vec<(String, String)>) -> ModelFacts {
         let json = |role: &str| {
             contents.get(role).and_then(|bytes| serde_json::from_slice::<serde_json::Value>(&bytes).ok())
@@ -118,8 +108,8 @@ impl Container {
         ModelFacts {
             name: self.name.clone(),
             recipe: self.recipe.to_owned(),
-            license: self.model.files.licence_id.clone(),
-            base_model: self.base_model().map(str::to_owned),
+            identity: self.identity.clone(),
+            is_changed: self.model.about.change != Change::None,
             has_head_dim: json("config")
                 .is_some_and(|config| config.get("head_dim").is_some_and(|dim| !dim.is_null())),
             sampling: json("generation_config").map(|config| sampling(&config)).unwrap_or_default(),
@@ -222,7 +212,8 @@ impl Action for Container {
             .text("recipe", self.recipe)
             .text("tool", env!("CARGO_PKG_VERSION"))
             .text("files", roles.join(" "))
-            .option("license", self.model.files.licence_id.as_ref())
+            .content("identity", &self.identity)
+            .text("changed", self.model.about.change != Change::None)
             .option("imatrix", self.imatrix.as_ref())
             // The configuration's bytes are an input, but how we read them may change.
             .content("decoder", &self.model.decoder);

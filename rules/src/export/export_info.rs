@@ -1,5 +1,8 @@
 //! The provider of a file that was written: what it tells gates, bundles and the command line, whatever its format.
 
+use mc_digest::content_hash::ContentHash;
+use mc_exporter::identity::Identity;
+use mc_exporter::plane::Plane;
 use mc_ir::action::Artifact;
 
 use crate::source::dataset::DatasetInfo;
@@ -18,12 +21,47 @@ pub struct ExportInfo {
     pub reports: Artifact,
     /// The model's name in it.
     pub name: String,
-    /// Its encoding: a recipe's name.
+    /// The facts that are published about it in the file.
+    pub identity: Identity,
+    /// Its encoding: a recipe's name; of a copy, that of the recipe that its types are of, or its main type.
     pub recipe: String,
+    /// The types of its tensors, with how many tensors and bytes are stored in each; the most bytes first.
+    pub types: Vec<TypeShare>,
     /// Bytes of all tensors.
     pub n_tensor_bytes: u64,
     /// The model that it was made of: what it computes, and the files of its tokenizer.
     pub model: ModelInfo,
-    /// Its calibration text, if that is known.
+    /// The calibration text by which its tensors were weighed, if any was and that is known.
     pub calibration: Option<DatasetInfo>,
+}
+
+/// The tensors of a file that are stored in one type.
+#[derive(Clone, ContentHash, Debug, PartialEq, Eq)]
+#[content("type-share")]
+pub struct TypeShare {
+    /// The type, as the format names it.
+    #[content("type")]
+    pub kind: String,
+    /// Number of tensors.
+    #[content("tensors")]
+    pub n_tensors: u64,
+    /// Bytes of these tensors.
+    #[content("bytes")]
+    pub n_bytes: u64,
+}
+
+/// The types of planes, the one with the most bytes first.
+pub(crate) fn type_shares<'a>(planes: impl Iterator<Item = &'a Plane>) -> Vec<TypeShare> {
+    let mut shares: Vec<TypeShare> = Vec::new();
+    for plane in planes {
+        let known = shares.iter().position(|share| share.kind == plane.kind);
+        let index = known.unwrap_or_else(|| {
+            shares.push(TypeShare { kind: plane.kind.to_owned(), n_tensors: 0, n_bytes: 0 });
+            shares.len() - 1
+        });
+        shares[index].n_tensors += 1;
+        shares[index].n_bytes += plane.n_bytes;
+    }
+    shares.sort_by(|one, other| (other.n_bytes, &one.kind).cmp(&(one.n_bytes, &other.kind)));
+    shares
 }

@@ -18,8 +18,10 @@ use crate::action::target_action::target_action;
 use crate::attributes::{label, place_of, provider, text};
 use crate::calibrate::imatrix::ImatrixInfo;
 use crate::export::container::{Container, REPORTS_FILE};
-use crate::export::export_info::ExportInfo;
+use crate::export::export_info::{ExportInfo, type_shares};
 use crate::export::gguf_split::{self, MAX_FILE_SIZE, MODEL_FILE};
+use crate::export::published_identity::published_identity;
+use crate::export::recipe_of_copy::recipe_of_copy;
 use crate::export::tensor_actions::Planner;
 use crate::quantize::gguf_copy::{self, COPY};
 use crate::quantize::tensor_types::tensor_types;
@@ -58,7 +60,7 @@ static IMATRIX: NodeSchema =
 /// What the model is called; for this rule and for `model`.
 pub(crate) static MODEL_NAME: NodeSchema = NodeSchema::leaf(
     "model-name",
-    "What the model is called in its files; by default, as its checkpoint.",
+    "The model's name in its files; by default that of its checkpoint, or of the target that changed its weights.",
     ValueKind::Text,
 );
 
@@ -104,8 +106,8 @@ impl Rule for Gguf {
         };
         let stated = text(record, "quantize").ok_or_else(Vec::new)?;
         let recipe = recipes::by_name(stated);
-        let title = model.title.clone().unwrap_or_else(|| titled(&model.name));
-        let name = text(record, "model-name").map_or(title, str::to_owned);
+        let name = text(record, "model-name").unwrap_or(&model.about.title).to_owned();
+        let identity = published_identity(&model, recipe.is_some_and(|recipe| recipe.default.block_len > 1));
         let planner = Planner {
             exporter: EXPORTER,
             owner: ctx.label(),
@@ -126,10 +128,14 @@ impl Rule for Gguf {
             }
         };
         let n_tensor_bytes = planned.iter().map(|tensor| tensor.plane.n_bytes).sum();
-        let calibration = imatrix.as_ref().and_then(|imatrix| imatrix.calibration.clone());
+        let is_weighed = planned.iter().any(|tensor| tensor.is_weighed);
+        let calibration =
+            imatrix.as_ref().filter(|_| is_weighed).and_then(|imatrix| imatrix.calibration.clone());
+        let types = type_shares(planned.iter().map(|tensor| &tensor.plane));
+        let shown_recipe = recipe.map_or_else(|| recipe_of_copy(&model, &types), |_| stated.to_owned());
         let container = Container::new(
             (EXPORTER, MODEL_FILE),
-            &name,
+            (&name, identity.clone()),
             recipe.map_or(COPY, |recipe| recipe.name),
             &model,
             imatrix.as_ref(),
@@ -152,7 +158,9 @@ impl Rule for Gguf {
             files,
             reports,
             name,
-            recipe: stated.to_owned(),
+            identity,
+            recipe: shown_recipe,
+            types,
             n_tensor_bytes,
             model,
             calibration,
@@ -169,27 +177,9 @@ pub(crate) fn file_name(label: &Label) -> String {
     if label.name.ends_with(".gguf") { label.name.clone() } else { format!("{}.gguf", label.name) }
 }
 
-/// `roadtrip-base` as people write it: `Roadtrip Base`. llama.cpp's converter does the same with a folder's name.
-fn titled(name: &str) -> String {
-    let capital = |word: &str| {
-        let mut letters = word.chars();
-        letters
-            .next()
-            .map(|first| first.to_uppercase().chain(letters).collect::<String>())
-            .unwrap_or_default()
-    };
-    name.split(['-', '_', ' ']).filter(|word| !word.is_empty()).map(capital).collect::<Vec<_>>().join(" ")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_are_titled_as_the_converter_titles_folders() {
-        assert_eq!(titled("llama"), "Llama");
-        assert_eq!(titled("roadtrip-base_2"), "Roadtrip Base 2");
-    }
 
     #[test]
     fn the_output_ends_in_gguf_once() {

@@ -15,4 +15,6 @@ pub mod export_info;
 pub mod gguf;
 pub(crate) mod gguf_split;
 pub(crate) mod model_node;
+pub(crate) mod published_identity;
+pub(crate) mod recipe_of_copy;
 pub(crate) mod tensor_actions;

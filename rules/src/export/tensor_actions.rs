@@ -25,8 +25,10 @@ pub(crate) struct Planned {
     pub(crate) plane: Plane,
     /// Its bytes.
     pub(crate) artifact: Artifact,
-    /// What was lost.
+    /// The quantization error.
     pub(crate) report: Artifact,
+    /// Tells whether the imatrix is an input of the action.
+    pub(crate) is_weighed: bool,
 }
 
 /// Plans the steps of a file.
@@ -98,21 +100,22 @@ impl Planner<'_> {
     }
 
     fn step(&self, plane: Plane, tensor: &ExportTensor, codec: &'static Codec) -> Planned {
+        let (of, mut inputs) = (tensor.expression.clone(), tensor.inputs.clone());
+        // Blocks are not made anew of themselves, which would lose something for nothing.
+        let is_stored = (self.is_copy || codec.block_len > 1) && of.stored_codec() == Some(codec);
         let importance = self
             .imatrix
-            .filter(|_| codec.importance != Importance::Ignored)
+            .filter(|_| codec.importance != Importance::Ignored && !is_stored)
             .and_then(|imatrix| imatrix.rows.get(&tensor.tensor));
-        let (of, mut inputs) = (tensor.expression.clone(), tensor.inputs.clone());
         let importance = importance.map(|artifact| {
             inputs.push(Input::Artifact(artifact.clone()));
             inputs.len() - 1
         });
-        // Blocks are not made anew of themselves, which would lose something for nothing.
-        let is_stored = (self.is_copy || codec.block_len > 1) && of.stored_codec() == Some(codec);
         let expression = if is_stored { of } else { TensorExpr::new(Quantize::new(codec, importance, of)) };
+        let is_weighed = importance.is_some();
         let action = TensorAction { expression, form: StoredForm::Blocks(codec), name: plane.name.clone() };
         let node = target_action(self.owner, self.record, action, inputs);
-        Planned { plane, artifact: node.artifact(TENSOR), report: node.artifact(REPORT) }
+        Planned { plane, artifact: node.artifact(TENSOR), report: node.artifact(REPORT), is_weighed }
     }
 }
 

@@ -315,7 +315,7 @@ mod tests {
         ModelInfo {
             name: "base".to_owned(),
             family: family.name(),
-            title: None,
+            about: Arc::default(),
             factors: [].into(),
             known_as: Vec::new(),
             is_quantized: false,

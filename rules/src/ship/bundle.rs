@@ -1,4 +1,4 @@
-//! `bundle`: a folder that an app team can ship: the model, what is known about it, and the licences.
+//! `bundle`: a folder that an app team can ship: the model, what is known about it, and the licenses.
 //!
 //! A bundle needs a passed gate, and a device whose app memory holds the model; then it joins what was made.
 
@@ -21,12 +21,17 @@ use crate::export::adapter_gguf::AdapterGgufInfo;
 use crate::export::export_info::ExportInfo;
 use crate::export::model_node::{MODEL, MODEL_EXPECTED};
 use crate::exporters;
+use crate::ship::bundle_file::{BundleFile, checksums};
 use crate::ship::device::DeviceInfo;
 use crate::ship::manifest::Manifest;
 use crate::ship::memory::{MemoryEstimate, estimate};
-use crate::ship::package::Package;
-use crate::ship::{model_card, modelfile};
-use crate::source::file_head;
+use crate::ship::model_card::ModelCard;
+use crate::ship::modelfile;
+use crate::ship::package::{CARD, CHECKSUMS, MANIFEST, MODELFILE, Package, SourceFacts};
+use crate::ship::prompt::Prompt;
+use crate::source::about::Change;
+use crate::source::model_info::Lineage;
+use crate::source::{file_head, source_digests};
 
 /// The rule's name.
 pub const NAME: &str = "bundle";
@@ -57,7 +62,7 @@ pub(crate) static VERSION: NodeSchema =
 
 static SCHEMA: NodeSchema = NodeSchema {
     name: NAME,
-    doc: "A folder to ship: the model, its manifest, its card and its licences.",
+    doc: "A folder to ship: the model, its manifest, its card and its licenses.",
     arguments: Arguments::None,
     properties: &[],
     children: &[
@@ -111,18 +116,17 @@ impl Rule for Bundle {
             name: export.name.clone(),
             version,
             recipe: export.recipe.clone(),
+            types: export.types.clone(),
             device,
             n_ctx,
             memory,
             n_parameters: export.model.n_parameters(),
-            licence: export.model.files.licence_id.clone(),
+            identity: export.identity.clone(),
+            pipeline_tag: export.model.about.pipeline_tag.clone(),
+            relation: relation(export.model.about.change),
+            sampling: export.model.about.sampling.clone(),
             licences: export.model.files.licences.iter().map(|(_, name)| name.clone()).collect(),
-            sources: export
-                .model
-                .lineage
-                .iter()
-                .map(|lineage| (lineage.role.clone(), lineage.label.name.clone()))
-                .collect(),
+            sources: sources(&export),
             calibration: export.calibration.as_ref().map(|data| data.name.clone()),
             has_gate: gate.is_some(),
             adapters: adapters.iter().map(|adapter| adapter.file.clone()).collect(),
@@ -134,11 +138,14 @@ impl Rule for Bundle {
         // The whole file is the first input already.
         let shards = export.files.iter().filter(|file| **file != export.whole);
         inputs.extend(shards.cloned().map(Input::Artifact));
+        inputs.extend(source_digests::inputs(&export.model));
         let names = package.output_names();
+        let releases = package.files.iter().cloned().zip(export.files.iter().cloned()).collect();
         let node = target_action(ctx.label(), record, package, inputs);
         // `mc run` and `mc inspect` ask a bundle for the model in it.
         let mut providers = Providers::default().with(export);
         providers.outputs = names.into_iter().map(|name| (name.clone(), node.artifact(&name))).collect();
+        providers.releases = releases;
         providers.gates = gate.into_iter().map(|gate| gate.verdict).collect();
         Ok(providers)
     }
@@ -196,6 +203,34 @@ fn version(record: &Record) -> Result<String, Vec<RuleError>> {
     Err(vec![RuleError::new(place_of(record, "version"), "bundle::version", message)])
 }
 
+/// The relation to the sources, as model hubs name it.
+fn relation(change: Change) -> &'static str {
+    match change {
+        Change::None => "quantized",
+        Change::Adapted => "finetune",
+        Change::Blended => "merge",
+    }
+}
+
+/// The sources of a model.
+fn sources(export: &ExportInfo) -> Vec<SourceFacts> {
+    let tensors = source_digests::tensor_names(&export.model);
+    let of_source = |(lineage, tensors): (&Lineage, Vec<String>)| {
+        let published = lineage.published.clone();
+        SourceFacts {
+            role: lineage.role.clone(),
+            name: lineage.label.name.clone(),
+            repository: published.repository,
+            revision: published.revision,
+            url: published.url,
+            license: published.license,
+            is_checkpoint: lineage.is_checkpoint(),
+            tensors,
+        }
+    };
+    export.model.lineage.iter().zip(tensors).map(of_source).collect()
+}
+
 /// The names of the model's files.
 fn file_names(export: &ExportInfo, version: &str) -> Vec<String> {
     let release = Release {
@@ -241,7 +276,7 @@ fn fits(
 
 impl Action for Package {
     fn kind(&self) -> ActionKind {
-        ActionKind { name: "bundle", version: 1 + mc_family::chat::VERSION }
+        ActionKind { name: "bundle", version: 2 + mc_family::chat::VERSION }
     }
 
     fn parameters(&self) -> Vec<(String, String)> {
@@ -268,29 +303,93 @@ impl Action for Package {
         }
         let content = ctx.input(0)?;
         let file = file_head::open(&content)?;
-        let first_licence = 1 + usize::from(self.has_gate);
-        let models = self.model_inputs(first_licence + self.licences.len() + self.adapters.len());
-        let models = models.map(|(name, index)| Ok((name, index, ctx.input(index)?)));
-        let models = models.collect::<Result<Vec<_>, ActionError>>()?;
-        let manifest = Manifest { package: self, file: &file, verdict: verdict.as_ref(), models: &models };
-        let card = model_card::text(self, &file.architecture, verdict.as_ref());
-        let modelfile = modelfile::text(self, &file.vocabulary, file_head::template_place(&content))
+        let prompt = Prompt::new(&file.vocabulary, file_head::template_place(&content))
             .map_err(ActionError::failed)?;
-        let mut outputs = Outputs::from([
-            ("README.md".to_owned(), Output::File(write_bytes(ctx, card.as_bytes())?)),
-            ("Modelfile".to_owned(), Output::File(write_bytes(ctx, modelfile.as_bytes())?)),
-        ]);
-        outputs.extend(models.iter().map(|(name, index, _)| ((*name).to_owned(), ctx.input_digest(*index))));
-        for (index, name) in self.licences.iter().enumerate() {
-            let text = ctx.input(first_licence + index)?;
-            outputs.insert(name.clone(), Output::File(write_bytes(ctx, &text.to_contiguous())?));
-        }
-        let first_adapter = first_licence + self.licences.len();
-        for (index, name) in self.adapters.iter().enumerate() {
-            outputs.insert(name.clone(), ctx.input_digest(first_adapter + index));
-        }
-        let manifest = manifest.json(&outputs)?;
-        outputs.insert("manifest.json".to_owned(), Output::File(write_bytes(ctx, manifest.as_bytes())?));
+        let mut outputs = Outputs::new();
+        let mut copied = Copied { ctx, outputs: &mut outputs };
+        let models = copied.inputs(self.model_inputs())?;
+        let adapters = copied.inputs(self.adapters.iter().map(String::as_str).zip(self.first_adapter()..))?;
+        let licenses = copied.texts(self.licences.iter().map(String::as_str).zip(self.first_license()..))?;
+        let texts: Vec<String> = licenses.iter().map(|(_, text)| text.clone()).collect();
+        let modelfile = modelfile::text(self, &file.vocabulary, &prompt, &texts);
+        let modelfile = copied.written(MODELFILE, &modelfile)?;
+        let digests = self.digests(ctx);
+        let licenses: Vec<BundleFile> = licenses.into_iter().map(|(file, _)| file).collect();
+        let known: Vec<&BundleFile> =
+            models.iter().chain(&adapters).chain(&licenses).chain([&modelfile]).collect();
+        let card = ModelCard {
+            package: self,
+            architecture: &file.architecture,
+            verdict: verdict.as_ref(),
+            prompt: &prompt,
+            digests: &digests,
+            files: &known,
+        };
+        let card = copied.written(CARD, &card.text())?;
+        let mut others: Vec<BundleFile> =
+            adapters.into_iter().chain(licenses).chain([modelfile, card]).collect();
+        others.sort_by(|one, other| one.name.cmp(&other.name));
+        let manifest = Manifest {
+            package: self,
+            file: &file,
+            stop: &prompt.stop,
+            verdict: verdict.as_ref(),
+            digests: &digests,
+            models: &models,
+            others: &others,
+        };
+        let manifest = copied.written(MANIFEST, &manifest.json()?)?;
+        copied.written(CHECKSUMS, &checksums(models.iter().chain(&others).chain([&manifest])))?;
         Ok(outputs)
+    }
+}
+
+impl Package {
+    /// The digest of each source.
+    fn digests(&self, ctx: &dyn ActionContext) -> Vec<String> {
+        let tensors: Vec<Vec<String>> = self.sources.iter().map(|source| source.tensors.clone()).collect();
+        source_digests::digests(ctx, &tensors, self.first_source())
+    }
+}
+
+/// Puts files into a bundle.
+struct Copied<'a> {
+    ctx: &'a dyn ActionContext,
+    outputs: &'a mut Outputs,
+}
+
+impl Copied<'_> {
+    /// Inputs under other names; their blobs are referenced, not copied.
+    fn inputs<'n>(
+        &mut self,
+        named: impl Iterator<Item = (&'n str, usize)>,
+    ) -> Result<Vec<BundleFile>, ActionError> {
+        let mut files = Vec::new();
+        for (name, index) in named {
+            files.push(BundleFile::of_content(name, &self.ctx.input(index)?));
+            self.outputs.insert(name.to_owned(), self.ctx.input_digest(index));
+        }
+        Ok(files)
+    }
+
+    /// Sources under other names, with their texts.
+    fn texts<'n>(
+        &mut self,
+        named: impl Iterator<Item = (&'n str, usize)>,
+    ) -> Result<Vec<(BundleFile, String)>, ActionError> {
+        let mut texts = Vec::new();
+        for (name, index) in named {
+            let content = self.ctx.input(index)?;
+            let bytes = content.to_contiguous();
+            self.outputs.insert(name.to_owned(), Output::File(write_bytes(self.ctx, &bytes)?));
+            texts.push((BundleFile::of_bytes(name, &bytes), String::from_utf8_lossy(&bytes).into_owned()));
+        }
+        Ok(texts)
+    }
+
+    /// A document.
+    fn written(&mut self, name: &str, text: &str) -> Result<BundleFile, ActionError> {
+        self.outputs.insert(name.to_owned(), Output::File(write_bytes(self.ctx, text.as_bytes())?));
+        Ok(BundleFile::of_bytes(name, text.as_bytes()))
     }
 }

@@ -1,15 +1,22 @@
 //! `manifest.json`: what an app needs to know about the bundle that it loads.
-
-use std::fmt::Write;
+//!
+//! Its schema is `docs/schemas/bundle-manifest-2.schema.json`, which a test holds it to. A change that a reader of the
+//! old form does not understand gets a new number.
 
 use mc_exporter::model_file::ModelFile;
-use mc_ir::action::{ActionError, Content, Piece};
-use mc_ir::output::{Output, Outputs};
-use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
+use mc_ir::action::ActionError;
+use serde_json::{Map, Number, Value, json};
 
-use crate::evaluate::verdict::Verdict;
-use crate::ship::package::Package;
+use crate::evaluate::verdict::{Check, Verdict};
+use crate::ship::bundle_file::BundleFile;
+use crate::ship::package::{Package, SourceFacts};
+use crate::source::about::DO_SAMPLE;
+
+/// The version of the manifest's form.
+pub(crate) const VERSION: u32 = 2;
+
+/// The name of its schema.
+pub(crate) const SCHEMA: &str = "urn:mc:schema:bundle-manifest:2";
 
 /// The manifest of a bundle.
 pub(crate) struct Manifest<'a> {
@@ -17,35 +24,47 @@ pub(crate) struct Manifest<'a> {
     pub(crate) package: &'a Package,
     /// The model, as it was written.
     pub(crate) file: &'a ModelFile,
+    /// The tokens that end an answer.
+    pub(crate) stop: &'a [u32],
     /// What the gates measured.
     pub(crate) verdict: Option<&'a Verdict>,
-    /// The model's files: name, input, and bytes.
-    pub(crate) models: &'a [(&'a str, usize, Content)],
+    /// The digest of each source.
+    pub(crate) digests: &'a [String],
+    /// The model's files.
+    pub(crate) models: &'a [BundleFile],
+    /// The other files, but for the checksums.
+    pub(crate) others: &'a [BundleFile],
 }
 
 impl Manifest<'_> {
-    /// The manifest beside these files.
-    pub(crate) fn json(&self, files: &Outputs) -> Result<String, ActionError> {
+    /// The manifest as text.
+    pub(crate) fn json(&self) -> Result<String, ActionError> {
         let package = self.package;
-        let mut models: Vec<Value> =
-            self.models.iter().map(|(name, _, content)| model_file(name, content)).collect();
+        let mut models: Vec<Value> = self.models.iter().map(BundleFile::json).collect();
         // One file is told by itself, as it has always been.
         let model = if models.len() == 1 { models.remove(0) } else { json!({ "files": models }) };
-        let others = files.iter().filter(|(name, _)| !package.files.contains(name));
-        let files: Vec<Value> = others.map(|(name, output)| file(name, output)).collect();
-        let mut manifest = json!({
-            "manifest": 1,
+        let sources = package.sources.iter().zip(self.digests);
+        let manifest = json!({
+            "$schema": SCHEMA,
+            "manifest": VERSION,
             "target": package.target,
             "name": package.name,
             "version": package.version,
             "model": model,
+            "format": package.format,
             "architecture": self.file.architecture,
             "parameters": package.n_parameters,
             "quantization": package.recipe,
+            "types": package.types.iter().map(|share| json!({
+                "type": share.kind,
+                "tensors": share.n_tensors,
+                "bytes": share.n_bytes,
+            })).collect::<Vec<_>>(),
             "context_length": self.file.decoder.context_length,
             "chat_template": self.file.vocabulary.chat_template,
             "bos_token": self.token(self.file.vocabulary.special.bos),
             "stop_tokens": self.stop_tokens(),
+            "sampling": sampling(&package.sampling),
             "memory": {
                 "context": package.n_ctx,
                 "weights": package.memory.weights,
@@ -60,16 +79,22 @@ impl Manifest<'_> {
                 "ram": device.ram,
                 "app_memory": device.app_memory,
             })),
-            "gates": self.verdict.map(Verdict::without_intervals),
-            "sources": package.sources.iter().map(|(role, name)| json!({ "role": role, "name": name })).collect::<Vec<_>>(),
+            "gates": self.verdict.map(|verdict| json!({
+                "passed": verdict.passed,
+                "checks": verdict.checks.iter().map(check).collect::<Vec<_>>(),
+            })),
+            "sources": sources.map(|(source, digest)| of_source(source, digest)).collect::<Vec<_>>(),
+            "base_model_relation": package.relation,
             "calibration": package.calibration,
-            "license": package.licence,
-            "files": files,
+            "license": package.license(),
+            "license_name": package.identity.license_name,
+            "license_link": package.license_link(),
+            "languages": package.identity.languages,
+            "tags": package.identity.tags,
+            "adapters": package.adapters,
+            "files": self.others.iter().map(BundleFile::json).collect::<Vec<_>>(),
             "tool": format!("mc {}", env!("CARGO_PKG_VERSION")),
         });
-        if !package.adapters.is_empty() {
-            manifest["adapters"] = json!(package.adapters);
-        }
         let mut text = serde_json::to_string_pretty(&manifest).map_err(ActionError::failed)?;
         text.push('\n');
         Ok(text)
@@ -81,31 +106,49 @@ impl Manifest<'_> {
 
     fn stop_tokens(&self) -> Vec<Value> {
         let token = |id: &u32| json!({ "id": id, "text": self.token(Some(*id)) });
-        self.file.vocabulary.special.stop.iter().map(token).collect()
+        self.stop.iter().map(token).collect()
     }
 }
 
-fn file(name: &str, output: &Output) -> Value {
-    let digest = output.parts().first().map(|part| part.hash.to_string());
-    json!({ "file": name, "size": output.n_bytes(), "blake3": digest })
-}
-
-/// The model's file, with the digest that app stores and download managers check, too.
-fn model_file(name: &str, content: &Content) -> Value {
-    let mut sha256 = Sha256::new();
-    let mut blake3 = mc_digest::hasher::Hasher::new();
-    for part in &content.parts {
-        sha256.update(Piece::as_slice(part));
-        blake3.update_parallel(Piece::as_slice(part));
-    }
-    let sha256 = sha256.finalize().iter().fold(String::new(), |mut hex, byte| {
-        write!(hex, "{byte:02x}").expect("a string takes all that is written to it");
-        hex
-    });
+fn of_source(source: &SourceFacts, digest: &str) -> Value {
     json!({
-        "file": name,
-        "size": content.n_bytes(),
-        "sha256": sha256,
-        "blake3": blake3.finish().hash.to_string(),
+        "role": source.role,
+        "name": source.name,
+        "digest": digest,
+        "repository": source.repository,
+        "revision": source.revision,
+        "url": source.url,
+        "license": source.license,
     })
+}
+
+/// A check: numbers as numbers, and beside them the words that people read.
+fn check(check: &Check) -> Value {
+    json!({
+        "name": check.name,
+        "on": check.on,
+        "value": check.value,
+        "baseline": check.baseline_value,
+        "change": check.change(),
+        "limits": check.limits,
+        "passed": check.passed,
+        "text": {
+            "value": check.measured,
+            "baseline": check.baseline,
+            "change": check.delta,
+            "limit": check.limit,
+        },
+    })
+}
+
+fn sampling(advice: &[(String, String)]) -> Value {
+    let value = |(name, number): &(String, String)| {
+        let value = if name == DO_SAMPLE {
+            Value::Bool(number == "true")
+        } else {
+            number.parse::<Number>().map_or(Value::Null, Value::Number)
+        };
+        (name.clone(), value)
+    };
+    Value::Object(advice.iter().map(value).collect::<Map<_, _>>())
 }

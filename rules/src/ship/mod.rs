@@ -9,10 +9,14 @@
 //! The other files are the documents in a bundle and what they say.
 
 pub mod bundle;
+pub(crate) mod bundle_file;
+pub(crate) mod card_header;
 pub mod device;
+pub(crate) mod loading;
 pub(crate) mod manifest;
 pub(crate) mod memory;
 pub mod model;
 pub(crate) mod model_card;
 pub(crate) mod modelfile;
 pub(crate) mod package;
+pub(crate) mod prompt;

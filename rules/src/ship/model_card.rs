@@ -3,66 +3,167 @@
 use mc_exporter::count_label::count_label;
 
 use crate::evaluate::verdict::{Verdict, megabytes};
-use crate::ship::package::Package;
+use crate::ship::bundle_file::BundleFile;
+use crate::ship::card_header;
+use crate::ship::loading;
+use crate::ship::package::{CARD, CHECKSUMS, MANIFEST, MODELFILE, Package, SourceFacts};
+use crate::ship::prompt::Prompt;
 
-/// The card of a model that its file calls `architecture`.
-pub(crate) fn text(package: &Package, architecture: &str, verdict: Option<&Verdict>) -> String {
-    let mut card = String::from("---\n");
-    if let Some(licence) = &package.licence {
-        card.push_str(&format!("license: {licence}\n"));
+/// What a card says besides the facts of its package.
+pub(crate) struct ModelCard<'a> {
+    /// The facts that were known before anything was built.
+    pub(crate) package: &'a Package,
+    /// The architecture that the model's file names.
+    pub(crate) architecture: &'a str,
+    /// The measurements of the gates.
+    pub(crate) verdict: Option<&'a Verdict>,
+    /// The chat of the model.
+    pub(crate) prompt: &'a Prompt,
+    /// The digest of each source.
+    pub(crate) digests: &'a [String],
+    /// The files that were made before the card.
+    pub(crate) files: &'a [&'a BundleFile],
+}
+
+impl ModelCard<'_> {
+    /// The card as text.
+    pub(crate) fn text(&self) -> String {
+        let sections = [
+            Some(self.title()),
+            Some(loading::text(self.package, self.prompt)),
+            Some(self.sources()),
+            Some(self.types()),
+            Some(self.memory()),
+            self.verdict.map(quality),
+            Some(self.files()),
+        ];
+        let sections: Vec<String> = sections.into_iter().flatten().collect();
+        format!("{}\n{}", card_header::text(self.package), sections.join("\n"))
     }
-    card.push_str(&format!("library_name: {}\nquantization: {}\n---\n\n", package.format, package.recipe));
-    card.push_str(&format!("# {} {} ({})\n\n", package.name, package.version, package.recipe));
-    card.push_str(&format!(
-        "A {} model with {} parameters, quantized to {} for {}.\n\n",
-        architecture,
-        count_label(package.n_parameters),
-        package.recipe,
-        package.device.as_ref().map_or("any device", |device| device.name.as_str()),
-    ));
-    card.push_str("## Made of\n\n| role | source |\n|---|---|\n");
-    for (role, name) in &package.sources {
-        card.push_str(&format!("| {role} | {name} |\n"));
+
+    fn title(&self) -> String {
+        let package = self.package;
+        let description = package
+            .identity
+            .description
+            .as_ref()
+            .map_or(String::new(), |text| format!("{}\n\n", one_line(text)));
+        format!(
+            "# {} {} ({})\n\n{description}A {} model with {} parameters, stored as {} for {}.\n",
+            one_line(&package.name),
+            package.version,
+            package.recipe,
+            self.architecture,
+            count_label(package.n_parameters),
+            package.recipe,
+            package.device.as_ref().map_or("any device", |device| device.name.as_str()),
+        )
     }
-    if let Some(calibration) = &package.calibration {
-        card.push_str(&format!("| calibration | {calibration} |\n"));
-    }
-    card.push_str(&format!(
-        "\n## Memory\n\nEstimated for {} tokens of context.\n\n| part | size |\n|---|---|\n",
-        package.n_ctx
-    ));
-    let memory = &package.memory;
-    for (part, n_bytes) in [
-        ("weights", memory.weights),
-        ("key-value cache", memory.kv_cache),
-        ("compute buffers", memory.compute),
-        ("total", memory.total()),
-    ] {
-        card.push_str(&format!("| {part} | {} |\n", megabytes(n_bytes)));
-    }
-    if let Some(verdict) = verdict {
-        card.push_str("\n## Quality\n\nBaseline: the same model before quantization, on the same data.\n\n");
-        card.push_str("| gate | baseline | measured | change | limit |\n|---|---|---|---|---|\n");
-        for check in &verdict.checks {
-            let name =
-                check.on.as_ref().map_or_else(|| check.name.clone(), |on| format!("{} on {on}", check.name));
-            let dash = || "-".to_owned();
-            card.push_str(&format!(
-                "| {name} | {} | {} | {} | {} |\n",
-                check.baseline.clone().unwrap_or_else(dash),
-                check.measured,
-                check.delta.clone().unwrap_or_else(dash),
-                check.limit
+
+    fn sources(&self) -> String {
+        let mut text =
+            "## Made of\n\n| role | source | revision | license | digest |\n|---|---|---|---|---|\n"
+                .to_owned();
+        for (source, digest) in self.package.sources.iter().zip(self.digests) {
+            let SourceFacts { role, name, repository, revision, url, license, .. } = source;
+            let name = cell(repository.as_ref().unwrap_or(name));
+            let linked = match url {
+                Some(url) if url.starts_with("https://") || url.starts_with("http://") => {
+                    format!("[{name}]({url})")
+                }
+                _ => name,
+            };
+            let or_dash =
+                |text: &Option<String>| text.as_ref().map_or_else(|| "-".to_owned(), |text| cell(text));
+            text.push_str(&format!(
+                "| {role} | {linked} | {} | {} | `{digest}` |\n",
+                or_dash(revision),
+                or_dash(license)
             ));
         }
+        if let Some(calibration) = &self.package.calibration {
+            text.push_str(&format!("| calibration | {} | - | - | - |\n", cell(calibration)));
+        }
+        text
     }
-    card.push_str(&format!(
-        "\n## Files\n\n- `{}`: the model\n- `manifest.json`: the same facts for programs, with digests\n\
-         - `Modelfile`: for `ollama create`\n",
-        package.main_file()
-    ));
-    for licence in &package.licences {
-        card.push_str(&format!("- `{licence}`: a licence text of the sources\n"));
+
+    fn types(&self) -> String {
+        let mut text = "## Types\n\n| type | tensors | size |\n|---|---|---|\n".to_owned();
+        for share in &self.package.types {
+            text.push_str(&format!(
+                "| {} | {} | {} |\n",
+                share.kind,
+                share.n_tensors,
+                megabytes(share.n_bytes)
+            ));
+        }
+        text
     }
-    card
+
+    fn memory(&self) -> String {
+        let (n_ctx, memory) = (self.package.n_ctx, &self.package.memory);
+        let mut text =
+            format!("## Memory\n\nEstimated for {n_ctx} tokens of context.\n\n| part | size |\n|---|---|\n");
+        for (part, n_bytes) in [
+            ("weights", memory.weights),
+            ("key-value cache", memory.kv_cache),
+            ("compute buffers", memory.compute),
+            ("total", memory.total()),
+        ] {
+            text.push_str(&format!("| {part} | {} |\n", megabytes(n_bytes)));
+        }
+        text
+    }
+
+    fn files(&self) -> String {
+        let package = self.package;
+        let meaning = |name: &str| {
+            if package.files.iter().any(|file| file == name) {
+                "the model"
+            } else if package.adapters.iter().any(|file| file == name) {
+                "an adapter that an app may add"
+            } else if name == MODELFILE {
+                "for `ollama create`"
+            } else {
+                "a license text of the sources"
+            }
+        };
+        let mut text = "## Files\n\n| file | content | SHA-256 |\n|---|---|---|\n".to_owned();
+        for file in self.files {
+            text.push_str(&format!("| `{}` | {} | `{}` |\n", file.name, meaning(&file.name), file.sha256));
+        }
+        text.push_str(&format!(
+            "\n`{MANIFEST}` holds the same facts for programs. `{CHECKSUMS}` covers every file, `{CARD}` and \
+             `{MANIFEST}` too: `sha256sum --check {CHECKSUMS}`.\n"
+        ));
+        text
+    }
+}
+
+fn quality(verdict: &Verdict) -> String {
+    let mut text = "## Quality\n\nBaseline: the same model before quantization, on the same data.\n\n\
+                    | gate | baseline | measured | change | limit |\n|---|---|---|---|---|\n"
+        .to_owned();
+    for check in &verdict.checks {
+        let name =
+            check.on.as_ref().map_or_else(|| check.name.clone(), |on| format!("{} on {on}", check.name));
+        let dash = || "-".to_owned();
+        text.push_str(&format!(
+            "| {name} | {} | {} | {} | {} |\n",
+            check.baseline.clone().unwrap_or_else(dash),
+            check.measured,
+            check.delta.clone().unwrap_or_else(dash),
+            check.limit
+        ));
+    }
+    text
+}
+
+/// A text within a table.
+fn cell(text: &str) -> String {
+    one_line(text).replace('|', "\\|")
+}
+
+fn one_line(text: &str) -> String {
+    text.split(|letter: char| letter.is_control()).collect::<Vec<_>>().join(" ")
 }

@@ -1,8 +1,17 @@
 //! The facts of a bundle that are known before anything is built; its documents say them.
 
+use mc_digest::content_hash::ContentHash;
+use mc_exporter::identity::Identity;
+
+use crate::export::export_info::TypeShare;
 use crate::ship::device::DeviceInfo;
 use crate::ship::memory::MemoryEstimate;
-use mc_digest::content_hash::ContentHash;
+
+/// The documents that every bundle has, besides its license texts.
+pub(crate) const MANIFEST: &str = "manifest.json";
+pub(crate) const CARD: &str = "README.md";
+pub(crate) const MODELFILE: &str = "Modelfile";
+pub(crate) const CHECKSUMS: &str = "SHA256SUMS";
 
 /// What a bundle says about its model, all of it known before anything is built.
 #[derive(Clone, ContentHash, Debug)]
@@ -23,9 +32,12 @@ pub(crate) struct Package {
     /// Its version.
     #[content("version")]
     pub(crate) version: String,
-    /// How it is quantized.
+    /// Its encoding.
     #[content("recipe")]
     pub(crate) recipe: String,
+    /// The types of its tensors.
+    #[content("types")]
+    pub(crate) types: Vec<TypeShare>,
     /// What it ships to.
     #[content("device")]
     pub(crate) device: Option<DeviceInfo>,
@@ -38,16 +50,25 @@ pub(crate) struct Package {
     /// Number of its parameters.
     #[content("n-parameters")]
     pub(crate) n_parameters: u64,
-    /// The licence's short name.
-    #[content("licence")]
-    pub(crate) licence: Option<String>,
-    /// The names of the licence texts.
+    /// The facts that are published about it.
+    #[content("identity")]
+    pub(crate) identity: Identity,
+    /// Its task, as model hubs name it.
+    #[content("pipeline-tag")]
+    pub(crate) pipeline_tag: Option<String>,
+    /// The relation to its sources, as model hubs name it.
+    #[content("relation")]
+    pub(crate) relation: &'static str,
+    /// Advice for sampling: names as in `generation_config.json`, and numbers as they stand there.
+    #[content("sampling")]
+    pub(crate) sampling: Vec<(String, String)>,
+    /// The names of the license texts.
     #[content("licences")]
     pub(crate) licences: Vec<String>,
-    /// The checkpoint and the adapters: role and name.
+    /// The checkpoints and the adapters.
     #[content("sources")]
-    pub(crate) sources: Vec<(String, String)>,
-    /// What it was calibrated on.
+    pub(crate) sources: Vec<SourceFacts>,
+    /// The text that it was calibrated on.
     #[content("calibration")]
     pub(crate) calibration: Option<String>,
     /// Whether a verdict is among the inputs.
@@ -58,24 +79,106 @@ pub(crate) struct Package {
     pub(crate) adapters: Vec<String>,
 }
 
+/// A checkpoint or an adapter that the model was made of.
+#[derive(Clone, ContentHash, Debug)]
+#[content("source-facts")]
+pub(crate) struct SourceFacts {
+    /// `base`, `adapter.0` and so on.
+    #[content("role")]
+    pub(crate) role: String,
+    /// The name of its target.
+    #[content("name")]
+    pub(crate) name: String,
+    /// Its repository on Hugging Face.
+    #[content("repository")]
+    pub(crate) repository: Option<String>,
+    /// The revision that was taken.
+    #[content("revision")]
+    pub(crate) revision: Option<String>,
+    /// The address of that revision.
+    #[content("url")]
+    pub(crate) url: Option<String>,
+    /// The short name of its license.
+    #[content("license")]
+    pub(crate) license: Option<String>,
+    /// Whether it is a checkpoint and not an adapter.
+    #[content("is-checkpoint")]
+    pub(crate) is_checkpoint: bool,
+    /// The names of its tensors, by which its digest is made.
+    #[content("tensors")]
+    pub(crate) tensors: Vec<String>,
+}
+
 impl Package {
     /// The file that is to be opened.
     pub(crate) fn main_file(&self) -> &str {
         self.files.first().map_or("", String::as_str)
     }
 
-    /// Each of the model's files and the input that holds it; `first` is that of the first of several.
-    pub(crate) fn model_inputs(&self, first: usize) -> impl Iterator<Item = (&str, usize)> {
-        let first = if self.files.len() == 1 { 0 } else { first };
+    /// The input that is the first license text; the model and the verdict come before it.
+    pub(crate) fn first_license(&self) -> usize {
+        1 + usize::from(self.has_gate)
+    }
+
+    /// The input that is the first adapter.
+    pub(crate) fn first_adapter(&self) -> usize {
+        self.first_license() + self.licences.len()
+    }
+
+    /// Each of the model's files and the input that holds it.
+    pub(crate) fn model_inputs(&self) -> impl Iterator<Item = (&str, usize)> {
+        let first = if self.files.len() == 1 { 0 } else { self.first_shard() };
         self.files.iter().map(String::as_str).zip(first..)
+    }
+
+    /// The input that is the first of several files of the model.
+    fn first_shard(&self) -> usize {
+        self.first_adapter() + self.adapters.len()
+    }
+
+    /// The input that is the first tensor of the sources.
+    pub(crate) fn first_source(&self) -> usize {
+        // The whole file is one of the model's files where that is alone.
+        self.first_shard() + if self.files.len() == 1 { 0 } else { self.files.len() }
     }
 
     /// The names of all files of the bundle.
     pub(crate) fn output_names(&self) -> Vec<String> {
         let mut names = self.files.clone();
-        names.extend(["manifest.json", "README.md", "Modelfile"].map(str::to_owned));
+        names.extend([MANIFEST, CARD, MODELFILE].map(str::to_owned));
         names.extend(self.licences.iter().cloned());
         names.extend(self.adapters.iter().cloned());
+        names.push(CHECKSUMS.to_owned());
         names
+    }
+
+    /// The license as model hubs name it: `other` where there are only texts.
+    pub(crate) fn license(&self) -> Option<&str> {
+        let texts = (!self.licences.is_empty()).then_some("other");
+        self.identity.license.as_deref().or(texts)
+    }
+
+    /// The address of the license's text: the published one, or the first text of the bundle.
+    pub(crate) fn license_link(&self) -> Option<&str> {
+        let text = self.licences.first().filter(|_| self.license() == Some("other"));
+        self.identity.license_link.as_deref().or(text.map(String::as_str))
+    }
+
+    /// The names by which model hubs know the checkpoints that it was made of.
+    pub(crate) fn base_models(&self) -> Vec<&str> {
+        let checkpoints = self.sources.iter().filter(|source| source.is_checkpoint);
+        let mut names: Vec<&str> = Vec::new();
+        for source in checkpoints {
+            let name = source.repository.as_deref().unwrap_or(&source.name);
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        names
+    }
+
+    /// Its task: all models here write text.
+    pub(crate) fn pipeline_tag(&self) -> &str {
+        self.pipeline_tag.as_deref().unwrap_or("text-generation")
     }
 }

@@ -7,16 +7,20 @@ use mc_family::adapter::base::is_another_base;
 use mc_ir::action::Source;
 use mc_ir::attribute::Placed;
 use mc_ir::label::Label;
+use mc_ir::origin::Origin;
 use mc_ir::provider::Providers;
 use mc_ir::rule::{Rule, RuleContext};
 use mc_ir::rule_error::RuleError;
 use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs, Presence, PropertySchema, ValueKind};
 
 use crate::attributes::{bool_property, label_property, provider, shown_path, source_error};
-use crate::source::checkpoint_files::{TOKEN_FILES, licences};
+use crate::source::about::{Published, of_card};
+use crate::source::checkpoint_files::{TOKEN_FILES, front_matter, licences};
 use crate::source::file_size::{self, MAX_TOKEN_FILE_BYTES};
+use crate::source::front_matter::FrontMatter;
+use crate::source::model_id::{self, ModelId};
 use crate::source::model_info::{ModelFiles, ModelInfo};
-use crate::source::origin::{DIR, HTTP, HUGGING_FACE, OCI, folder};
+use crate::source::origin::{DIR, HTTP, HUGGING_FACE, OCI, declared, folder};
 use crate::source::weights::{StoredTensor, joined, stored_tensors};
 
 /// The `adapter` rule.
@@ -35,8 +39,14 @@ pub struct AdapterInfo {
     pub tensors: Vec<StoredTensor>,
     /// The tokenizer that lies beside it.
     pub tokenizer: Option<AdapterTokenizer>,
-    /// Licence texts, each with the name that a bundle gives it.
+    /// License texts, each with the name that a bundle gives it.
     pub licences: Vec<(Source, String)>,
+    /// Tells whether the declaration overrules the base that its configuration names.
+    pub(crate) is_of_any_base: bool,
+    /// The front matter of its model card.
+    pub(crate) card: FrontMatter,
+    /// What is published about it.
+    pub published: Published,
 }
 
 /// The tokenizer's files in an adapter's folder. They go together: what is missing here is missing, whatever the base
@@ -149,8 +159,17 @@ impl Rule for Adapter {
                 "Name the checkpoint that it was trained on, or write `any-base=#true` if that is this one",
             )]);
         }
+        let card = front_matter(ctx, &folder, &names);
+        let origin = declared(ctx.record()).map(|origin| origin.value);
+        let title = match &origin {
+            Some(Origin::HuggingFace { repository, .. }) => ModelId::parse(repository, None).name,
+            _ => ctx.label().name.clone(),
+        };
         let info = AdapterInfo {
             base: base.value,
+            published: Published::new(&model_id::title(&title), &of_card(&card, None), origin.as_ref()),
+            card,
+            is_of_any_base: bool_property(ctx.record(), "any-base"),
             model,
             config,
             tensors: stored_tensors(ctx, place, &folder, &names, "adapter_model")?,

@@ -14,11 +14,12 @@ use mc_ir::rule_error::RuleError;
 use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs};
 
 use crate::attributes::{shown_path, source_error};
-use crate::source::checkpoint_files::Reader;
+use crate::source::about::{About, Names, Published, sampling};
+use crate::source::checkpoint_files::{Reader, front_matter};
 use crate::source::checkpoint_tensors::Matching;
 use crate::source::gguf_checkpoint;
 use crate::source::model_info::{Lineage, ModelInfo};
-use crate::source::origin::{DIR, GGUF, HTTP, HUGGING_FACE, OCI, folder};
+use crate::source::origin::{DIR, GGUF, HTTP, HUGGING_FACE, OCI, declared, folder};
 use crate::source::weights::{joined, stored_tensors};
 
 /// The `checkpoint` rule.
@@ -54,6 +55,7 @@ impl Rule for Checkpoint {
             ]
         })?;
         let files = Reader { ctx, place, folder: &folder, names: &names }.files()?;
+        let card = front_matter(ctx, &folder, &names);
         let config_path = joined(&folder, "config.json");
         let shown = shown_path(ctx, &config_path);
         let rule_error =
@@ -77,15 +79,31 @@ impl Rule for Checkpoint {
             .map_err(|error| rule_error(error.to_string()))?,
         }
         .weights(&stored, &family.tensors(&decoder).collect::<Vec<_>>())?;
+        let origin = declared(ctx.record()).map(|origin| origin.value);
+        let folder_shown = shown_path(ctx, &folder);
+        let about = About {
+            pipeline_tag: card.text("pipeline_tag").map(str::to_owned),
+            sampling: advice(ctx, &folder, &names),
+            ..Names {
+                card: &card,
+                origin: origin.as_ref(),
+                configured: config.get("_name_or_path").and_then(serde_json::Value::as_str),
+                folder: folder_shown.rsplit('/').next().unwrap_or_default(),
+                label: ctx.label(),
+                n_parameters: weights.iter().map(|weight| weight.shape().iter().product::<u64>()).sum(),
+            }
+            .about()
+        };
         let lineage = Lineage {
             role: "base".to_owned(),
             label: ctx.label().clone(),
+            published: Published::new(&about.title, &about.identity, origin.as_ref()),
             tensors: stored.into_iter().map(|tensor| (tensor.name, tensor.source)).collect(),
         };
         let info = ModelInfo {
             name: ctx.label().name.clone(),
-            title: None,
-            known_as: known_as(&config, &shown_path(ctx, &folder)),
+            about: about.into(),
+            known_as: known_as(&config, &folder_shown),
             is_quantized: false,
             family: family.name(),
             decoder,
@@ -97,6 +115,16 @@ impl Rule for Checkpoint {
         Ok(Providers::default().with(info))
     }
 }
+
+/// The advice of `generation_config.json` for sampling; a file that is broken is an error of whoever reads its tokens.
+fn advice(ctx: &dyn RuleContext, folder: &str, names: &[String]) -> Vec<(String, String)> {
+    let is_there = names.iter().any(|name| name == GENERATION_CONFIG);
+    let bytes = is_there.then(|| ctx.read(&joined(folder, GENERATION_CONFIG)).ok()).flatten();
+    let config = bytes.and_then(|bytes| serde_json::from_slice::<serde_json::Value>(&bytes).ok());
+    config.map_or_else(Vec::new, |config| sampling(&config))
+}
+
+const GENERATION_CONFIG: &str = "generation_config.json";
 
 /// What the checkpoint is called: by its makers, and as a folder.
 fn known_as(config: &serde_json::Value, folder: &str) -> Vec<String> {

@@ -7,6 +7,7 @@ use mc_ir::rule_error::RuleError;
 
 use crate::attributes::shown_path;
 use crate::source::file_size::{self, MAX_TOKEN_FILE_BYTES};
+use crate::source::front_matter::FrontMatter;
 use crate::source::model_info::{ADDITIONAL_CHAT_TEMPLATES, ModelFiles};
 use crate::source::weights::joined;
 
@@ -88,7 +89,6 @@ impl Reader<'_> {
             chat_template_json: self.optional("chat_template.json"),
             additional_chat_templates: self.additional_chat_templates(),
             licences: licences(self.ctx, self.folder, self.names),
-            licence_id: self.licence_id(),
         })
     }
 
@@ -110,16 +110,17 @@ impl Reader<'_> {
         names.sort();
         names.into_iter().map(|name| (name.clone(), self.ctx.source(&joined(&folder, name)))).collect()
     }
-
-    /// `license: mit` in the front matter of the model card.
-    fn licence_id(&self) -> Option<String> {
-        self.optional("README.md")?;
-        let card = self.ctx.read(&joined(self.folder, "README.md")).ok()?;
-        licence_id(&String::from_utf8_lossy(&card))
-    }
 }
 
-/// The licence texts of a folder, each with the name that a bundle gives it.
+/// The front matter of the model card in a folder; empty where there is none.
+pub(crate) fn front_matter(ctx: &dyn RuleContext, folder: &str, names: &[String]) -> FrontMatter {
+    const CARD: &str = "README.md";
+    // A card that cannot be read says nothing, as one that is not there.
+    let card = names.iter().any(|name| name == CARD).then(|| ctx.read(&joined(folder, CARD)).ok()).flatten();
+    card.map_or_else(FrontMatter::default, |card| FrontMatter::parse(&String::from_utf8_lossy(&card)))
+}
+
+/// The license texts of a folder, each with the name that a bundle gives it.
 pub(crate) fn licences(ctx: &dyn RuleContext, folder: &str, names: &[String]) -> Vec<(Source, String)> {
     names
         .iter()
@@ -131,24 +132,4 @@ pub(crate) fn licences(ctx: &dyn RuleContext, folder: &str, names: &[String]) ->
 fn is_licence(name: &str) -> bool {
     let upper = name.to_uppercase();
     ["LICENSE", "LICENCE", "NOTICE", "COPYING", "USE_POLICY"].iter().any(|word| upper.starts_with(word))
-}
-
-fn licence_id(card: &str) -> Option<String> {
-    let front_matter = card.strip_prefix("---")?.split("\n---").next()?;
-    let line = front_matter.lines().find_map(|line| line.strip_prefix("license:"))?;
-    let id = line.trim().trim_matches(['"', '\'']);
-    (!id.is_empty()).then(|| id.to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_licence_is_read_from_the_front_matter_only() {
-        assert_eq!(licence_id("---\nlicense: mit\ntags: x\n---\n# A").as_deref(), Some("mit"));
-        assert_eq!(licence_id("---\nlicense: \"llama3.2\"\n---\n").as_deref(), Some("llama3.2"));
-        assert_eq!(licence_id("# A\nlicense: mit\n"), None);
-        assert_eq!(licence_id("---\ntags: x\n---\nlicense: mit\n"), None);
-    }
 }

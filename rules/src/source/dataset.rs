@@ -8,7 +8,7 @@ use mc_ir::action::{Action, ActionContext, ActionError, ActionKind, Artifact, In
 use mc_ir::output::{Output, Outputs};
 use mc_ir::parameters::Parameters;
 use mc_ir::provider::Providers;
-use mc_ir::rule::{Rule, RuleContext};
+use mc_ir::rule::{HeadFormat, Rule, RuleContext};
 use mc_ir::rule_error::RuleError;
 use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs, Presence, PropertySchema, ValueKind};
 use mc_ir::work::Work;
@@ -130,6 +130,11 @@ impl Rule for Dataset {
         if let Err(too_long) = file_size::check(ctx, place, "dataset::size", &paths, MAX_DATA_FILE_BYTES) {
             rule_errors.extend(too_long);
         }
+        rule_errors.extend(paths.iter().filter(|path| is_blank(ctx, path)).map(|path| {
+            RuleError::new(place, "dataset::empty", format!("`{path}` has no text"))
+                .file(shown_path(ctx, path))
+                .help("Remove the file, narrow the pattern, or write a line that is not empty")
+        }));
         if !rule_errors.is_empty() {
             return Err(rule_errors);
         }
@@ -165,6 +170,18 @@ impl Rule for Dataset {
     }
 }
 
+/// Longer files are looked at when they are joined: what is read here is read again at every change.
+const MAX_LOOKED_AT: u64 = 4096;
+
+/// Tells whether a short file has nothing but white space.
+fn is_blank(ctx: &dyn RuleContext, path: &str) -> bool {
+    let n_bytes = ctx.read_head(path, HeadFormat::Nothing).map_or(u64::MAX, |head| head.n_bytes);
+    n_bytes <= MAX_LOOKED_AT
+        && ctx
+            .read(path)
+            .is_ok_and(|bytes| std::str::from_utf8(&bytes).is_ok_and(|text| text.trim().is_empty()))
+}
+
 fn kind_of(path: &str) -> Option<DatasetKind> {
     match path.rsplit('.').next() {
         Some("txt" | "md") => Some(DatasetKind::Text),
@@ -188,7 +205,7 @@ struct Collect {
 
 impl Action for Collect {
     fn kind(&self) -> ActionKind {
-        ActionKind { name: "dataset", version: 1 }
+        ActionKind { name: "dataset", version: 2 }
     }
 
     fn parameters(&self) -> Vec<(String, String)> {
@@ -224,6 +241,7 @@ impl Action for Collect {
                 ActionError::failed(format!("`{shown}` is not UTF-8 at byte {}", error.valid_up_to()))
                     .with_help("Save the file as UTF-8")
             })?;
+            let n_before = items.len();
             for (line_idx, line) in text.lines().enumerate() {
                 ctx.go_on()?;
                 if line.trim().is_empty() {
@@ -234,10 +252,10 @@ impl Action for Collect {
                 }
                 items.push(line.trim_end().to_owned());
             }
-        }
-        if items.is_empty() {
-            return Err(ActionError::failed(format!("There is no item in `{}`", self.shown.join("`, `")))
-                .with_help("A dataset needs at least one line that is not empty"));
+            if items.len() == n_before {
+                return Err(ActionError::failed(format!("`{shown}` has no text"))
+                    .with_help("Every file of a dataset needs a line that is not empty"));
+            }
         }
         if let Some(sample) = &self.sample {
             items = draw(items, sample)?;

@@ -3,25 +3,33 @@
 //! So adapters, blends and recipes see what they always see. Nothing is converted for it: a weight says how it comes
 //! from the file ([`crate::source::gguf_weights`]), and where the way goes back into a GGUF, both ways cancel.
 
+use mc_exporter::identity::Identity;
 use mc_family::families::for_decoder;
 use mc_gguf::architecture::name_of;
 use mc_gguf::exporter::NAME;
+use mc_gguf::identity_keys;
 use mc_gguf::model::decoder;
 use mc_gguf::reader::Gguf;
+use mc_gguf::recipes;
 use mc_gguf::split::{self, Place as SeriesPlace};
 use mc_gguf::value::Value;
 use mc_gguf::vocabulary_keys::vocabulary;
 use mc_graph::rotary::RotaryPairing;
 use mc_ir::action::{Range64, Source};
 use mc_ir::attribute::Place;
+use mc_ir::origin::Origin;
 use mc_ir::provider::Providers;
 use mc_ir::rule::{HeadFormat, RuleContext};
 use mc_ir::rule_error::RuleError;
 
 use crate::attributes::{shown_path, source_error};
-use crate::source::checkpoint_files::licences;
+use crate::source::about::{About, Change, Published, SAMPLING, of_card};
+use crate::source::checkpoint_files::{front_matter, licences};
+use crate::source::front_matter::FrontMatter;
 use crate::source::gguf_weights::{Matching, StoredBlocks};
+use crate::source::model_id::{self, ModelId};
 use crate::source::model_info::{FileHead, Lineage, ModelFiles, ModelInfo};
+use crate::source::origin::declared;
 
 /// What the model in the file at `path` provides; of a series, `path` is the first file.
 ///
@@ -52,6 +60,8 @@ pub(crate) fn provide(ctx: &dyn RuleContext, place: Place, path: &str) -> Result
     })?;
     let decoder = stated.with_pairing(RotaryPairing::HalfSplit);
     let found = Matching { place, file: &shown, family, decoder: &decoder }.weights(&stored)?;
+    let file_type = whole.key("general.file_type").and_then(Value::as_u64);
+    let recipe = file_type.and_then(recipes::by_file_type).map(|recipe| recipe.name);
     let text = |key: &str| whole.key(key).and_then(Value::as_text).map(str::to_owned);
     let head = Source { path: ctx.source(path).path, range: Some(Range64 { start: 0, end: head_bytes }) };
     let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
@@ -59,30 +69,87 @@ pub(crate) fn provide(ctx: &dyn RuleContext, place: Place, path: &str) -> Result
     let file_name = path.rsplit('/').next().unwrap_or(path);
     let stem = file_name.strip_suffix(".gguf").unwrap_or(file_name);
     let title = text("general.name").filter(|name| !name.is_empty());
+    let origin = declared(ctx.record()).map(|origin| origin.value);
+    let card = front_matter(ctx, folder, &names);
+    let about = About {
+        title: title.clone().unwrap_or_else(|| model_id::title(&ctx.label().name)),
+        identity: identity(&whole, &card, origin.as_ref()),
+        pipeline_tag: card.text("pipeline_tag").map(str::to_owned),
+        sampling: sampling(&whole),
+        change: Change::None,
+    };
     let info = ModelInfo {
         name: ctx.label().name.clone(),
-        known_as: title.iter().cloned().chain([stem.to_owned()]).collect(),
-        title,
+        known_as: title.into_iter().chain([stem.to_owned()]).collect(),
         is_quantized: found.is_quantized,
         family: family.name(),
         decoder,
         weights: found.weights.into(),
         factors: found.factors.into(),
         files: ModelFiles {
-            head: Some(FileHead { format: NAME, source: head.clone() }),
+            head: Some(FileHead { format: NAME, recipe, source: head.clone() }),
             vocabulary: Some(head),
-            licences: licences(ctx, folder, &names),
-            licence_id: text("general.license"),
+            licences: all_licenses(ctx, folder, &names),
             ..ModelFiles::default()
         },
         lineage: [Lineage {
             role: "base".to_owned(),
             label: ctx.label().clone(),
+            published: Published::new(&about.title, &about.identity, origin.as_ref()),
             tensors: stored.into_iter().map(|tensor| (tensor.info.name, tensor.source)).collect(),
         }]
         .into(),
+        about: about.into(),
     };
     Ok(Providers::default().with(info))
+}
+
+/// The facts that the keys state, and those of a model card beside the file that they leave open.
+fn identity(whole: &Gguf, card: &FrontMatter, origin: Option<&Origin>) -> Identity {
+    let (keys, card) = (identity_keys::identity(whole), of_card(card, None));
+    let is_licensed = keys.license.is_some();
+    let list = |first: Vec<String>, second: Vec<String>| if first.is_empty() { second } else { first };
+    let mut identity = Identity {
+        license: keys.license.or(card.license),
+        license_name: keys.license_name.or(card.license_name.filter(|_| !is_licensed)),
+        license_link: keys.license_link.or(card.license_link.filter(|_| !is_licensed)),
+        tags: list(keys.tags, card.tags),
+        languages: list(keys.languages, card.languages),
+        base_models: if keys.base_models.is_empty() { card.base_models } else { keys.base_models },
+        ..keys
+    };
+    if let Some(Origin::HuggingFace { repository, .. }) = origin
+        && identity.base_models.is_empty()
+    {
+        identity.base_models.push(ModelId::parent(repository, None));
+    }
+    identity
+}
+
+/// The advice for sampling in the keys, with the names of `generation_config.json`.
+fn sampling(whole: &Gguf) -> Vec<(String, String)> {
+    let names = ["temp", "top_k", "top_p", "min_p", "penalty_repeat"];
+    let number = |key: &str| match whole.key(&format!("general.sampling.{key}"))? {
+        Value::F32(number) if number.is_finite() => Some(number.to_string()),
+        value => value.as_u64().map(|number| number.to_string()),
+    };
+    let advice = SAMPLING.iter().zip(names);
+    advice.filter_map(|(name, key)| Some(((*name).to_owned(), number(key)?))).collect()
+}
+
+/// The license texts beside the file, and those of the folder that is declared.
+fn all_licenses(ctx: &dyn RuleContext, folder: &str, names: &[String]) -> Vec<(Source, String)> {
+    let mut found = licences(ctx, folder, names);
+    let declared = crate::source::origin::folder(ctx).map(|(folder, _)| folder).unwrap_or_default();
+    if declared != folder
+        && let Ok(names) = ctx.list(&declared)
+    {
+        let is_new = |name: &str| !found.iter().any(|(_, known)| known == name);
+        let more: Vec<_> =
+            licences(ctx, &declared, &names).into_iter().filter(|(_, name)| is_new(name)).collect();
+        found.extend(more);
+    }
+    found
 }
 
 /// The files that a path stands for.

@@ -8,6 +8,7 @@
 //!
 //! The other files are their parts, and what they provide ([`model_info`]). Nothing here makes or runs a model.
 
+pub mod about;
 pub mod adapter;
 pub mod checkpoint;
 pub(crate) mod checkpoint_files;
@@ -16,10 +17,13 @@ pub mod dataset;
 pub(crate) mod export_tensors;
 pub(crate) mod file_head;
 pub(crate) mod file_size;
+pub(crate) mod front_matter;
 pub(crate) mod gguf_checkpoint;
 pub(crate) mod gguf_weights;
+pub(crate) mod model_id;
 pub mod model_info;
 pub mod origin;
 pub mod scaled_weights;
+pub(crate) mod source_digests;
 pub(crate) mod token_files;
 pub mod weights;

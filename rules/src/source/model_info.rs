@@ -12,6 +12,8 @@ use mc_ir::label::Label;
 use mc_tensor::dtype::DType;
 use mc_tensor::model_tensor::ModelTensor;
 
+use crate::source::about::{About, Published};
+
 /// The folder in a checkpoint with further chat templates.
 pub(crate) const ADDITIONAL_CHAT_TEMPLATES: &str = "additional_chat_templates";
 
@@ -23,10 +25,10 @@ pub(crate) const VOCABULARY: &str = "vocabulary";
 /// A model as those that make something of it see it, whatever it was read from.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModelInfo {
-    /// What the model is called in the files that we write.
+    /// The name of its target, for messages and measurements.
     pub name: String,
-    /// What a container that it was read from calls it.
-    pub title: Option<String>,
+    /// What is published about it.
+    pub about: Arc<About>,
     /// What its checkpoint is called elsewhere: in its own configuration, and as a folder.
     pub known_as: Vec<String>,
     /// Whether its weights were quantized before: what is made of them has lost something already.
@@ -67,6 +69,8 @@ pub struct Weight {
 pub struct FileHead {
     /// The format: [`crate::exporters::by_name`].
     pub format: &'static str,
+    /// The recipe that it names, if that is known.
+    pub recipe: Option<&'static str>,
     /// Its bytes.
     pub source: Source,
 }
@@ -98,10 +102,8 @@ pub struct ModelFiles {
     pub chat_template_json: Option<Source>,
     /// The files of `additional_chat_templates`, each with its name.
     pub additional_chat_templates: Vec<(String, Source)>,
-    /// Licence texts: the file, and the name that a bundle gives it.
+    /// License texts: the file, and the name that a bundle gives it.
     pub licences: Vec<(Source, String)>,
-    /// The licence's short name, from the front matter of `README.md`.
-    pub licence_id: Option<String>,
 }
 
 #[cfg(test)]
@@ -119,8 +121,17 @@ pub struct Lineage {
     pub role: String,
     /// Its target.
     pub label: Label,
+    /// What is published about it.
+    pub published: Published,
     /// Its tensors: name in the file, and where the bytes are.
     pub tensors: Vec<(String, Source)>,
+}
+
+impl Lineage {
+    /// Tells whether it is a checkpoint, and not an adapter of one.
+    pub fn is_checkpoint(&self) -> bool {
+        !self.role.split('.').any(|part| part == "adapter")
+    }
 }
 
 impl Weight {

@@ -1,8 +1,8 @@
 //! Where the files of a `checkpoint` or an `adapter` are: in a folder of the package (`dir`), or at an origin
 //! elsewhere (`hf`, `http`, `oci`), from which they were fetched.
 //!
-//! Nothing is fetched here: the analysis knows in which folder fetched files are. Origins are no part of any action;
-//! the bytes of the files are.
+//! Nothing is fetched here: the analysis knows in which folder fetched files are. Origins are part of the actions alone
+//! that write them into files; the bytes of the files are part of all that read them.
 
 use mc_gguf::split::Place as SeriesPlace;
 use mc_ir::attribute::{Place, Placed, Record, Value};

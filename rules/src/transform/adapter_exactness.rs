@@ -112,7 +112,7 @@ fn model(config: &Value, stored: &[StoredTensor]) -> ModelInfo {
     ModelInfo {
         name: "base".to_owned(),
         family: family.name(),
-        title: None,
+        about: Arc::default(),
         factors: [].into(),
         known_as: Vec::new(),
         is_quantized: false,
@@ -162,6 +162,9 @@ fn merge(
             tensors,
             tokenizer: given.has_tokenizer.then(|| AdapterTokenizer::alone(source("adapter/tokenizer.json"))),
             licences: Vec::new(),
+            is_of_any_base: false,
+            card: crate::source::front_matter::FrontMatter::default(),
+            published: crate::source::about::Published::default(),
         };
         let rule_error = |code: &'static str, message: String| RuleError::new(Place(0), code, message);
         let application = Application {

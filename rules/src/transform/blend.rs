@@ -191,7 +191,7 @@ impl Rule for Blend {
         let tokenizer = label(record, "tokenizer").and_then(|label| models.get(&label.value)).unwrap_or(info);
         let mut blended = info.clone();
         blended.name.clone_from(&ctx.label().name);
-        blended.title = None;
+        blended.about = info.about.blended(ctx.label(), models.values().map(|model| &*model.about)).into();
         blended.decoder.blocks = slices.iter().flat_map(|slice| blocks(slice, &models)).collect();
         blended.weights = weights.into();
         blended.files = files(info, tokenizer, &models);
@@ -314,13 +314,11 @@ fn files(info: &ModelInfo, tokenizer: &ModelInfo, models: &BTreeMap<Label, Model
             licences.push((source.clone(), name));
         }
     }
-    let is_one_licence = models.values().all(|model| model.files.licence_id == info.files.licence_id);
     ModelFiles {
         config: info.files.config.clone(),
         head: info.files.head.clone(),
         generation_config: info.files.generation_config.clone(),
         licences,
-        licence_id: info.files.licence_id.clone().filter(|_| is_one_licence),
         ..tokenizer.files.clone()
     }
 }
@@ -360,6 +358,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::source::about::Published;
     use crate::source::model_info::Weight;
     use crate::transform::blend_parts::Part;
 
@@ -390,7 +389,12 @@ mod tests {
             Some(Weight { tensor, part, name, dtype: DType::BF16, expression, inputs })
         };
         let weights: Vec<Weight> = family.tensors(&decoder).filter_map(weight).collect();
-        let lineage = Lineage { role: "base".to_owned(), label: label("x"), tensors: Vec::new() };
+        let lineage = Lineage {
+            role: "base".to_owned(),
+            label: label("x"),
+            published: Published::default(),
+            tensors: Vec::new(),
+        };
         let files = ModelFiles::of(source("config.json"), source("tokenizer.json"));
         ModelInfo {
             name: String::new(),
@@ -399,7 +403,7 @@ mod tests {
             weights: weights.into(),
             files,
             lineage: [lineage].into(),
-            title: None,
+            about: std::sync::Arc::default(),
             factors: [].into(),
             known_as: Vec::new(),
             is_quantized: false,

@@ -14,6 +14,7 @@ use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs, Presence, Proper
 use crate::attributes::{bool_property, label, number_property, provider};
 use crate::source::adapter::AdapterInfo;
 use crate::source::export_tensors::family_of;
+use crate::source::front_matter::FrontMatter;
 use crate::source::model_info::{Lineage, ModelInfo};
 use crate::transform::adapter_weights::{AdaptedWeights, Application};
 use crate::transform::requantize::{REQUANTIZE, check_quantized};
@@ -87,17 +88,26 @@ impl Rule for Merge {
         {
             rule_errors.extend(found);
         }
-        let mut merging =
-            info.map(|info| Merging { base: &base.value, weights: AdaptedWeights::new(&info), info });
+        let mut merging = info.map(|info| Merging {
+            base: &base.value,
+            weights: AdaptedWeights::new(&info),
+            info,
+            cards: Vec::new(),
+        });
         for child in record.children("adapter") {
             if let Err(found) = add(ctx, merging.as_mut(), child) {
                 rule_errors.extend(found);
             }
         }
         match merging {
-            Some(Merging { info, weights, .. }) if rule_errors.is_empty() => {
+            Some(Merging { info, weights, cards, .. }) if rule_errors.is_empty() => {
                 // Whoever gave leave need not do so again for what is made of the merge.
-                let info = ModelInfo { weights: weights.finish().into(), is_quantized: false, ..info };
+                let info = ModelInfo {
+                    about: info.about.adapted(ctx.label(), &cards).into(),
+                    weights: weights.finish().into(),
+                    is_quantized: false,
+                    ..info
+                };
                 Ok(Providers::default().with(info))
             }
             _ => Err(rule_errors),
@@ -123,6 +133,8 @@ struct Merging<'a> {
     base: &'a Label,
     info: ModelInfo,
     weights: AdaptedWeights,
+    /// The name and the model card of each adapter.
+    cards: Vec<(String, FrontMatter)>,
 }
 
 impl Merging<'_> {
@@ -167,13 +179,21 @@ impl Merging<'_> {
         let lineage = Lineage {
             role: format!("adapter.{n_adapters}"),
             label: named.value.clone(),
+            published: adapter.published.clone(),
             tensors: adapter
                 .tensors
                 .iter()
                 .map(|tensor| (tensor.name.clone(), tensor.source.clone()))
                 .collect(),
         };
-        self.info.lineage = self.info.lineage.iter().cloned().chain([lineage]).collect();
+        let base = adapter.config.base_model.as_deref().filter(|_| !adapter.is_of_any_base);
+        self.cards.push((named.value.name.clone(), adapter.card.clone()));
+        let mut sources: Vec<Lineage> = self.info.lineage.iter().cloned().chain([lineage]).collect();
+        if let (Some(base), Some(first)) = (base, sources.first_mut()) {
+            // The adapter was checked to be of this checkpoint.
+            first.published = first.published.clone().known_as(base);
+        }
+        self.info.lineage = sources.into();
         let files = &mut self.info.files;
         if let Some(tokenizer) = &adapter.tokenizer {
             tokenizer.replace(files);

@@ -13,6 +13,9 @@ use crate::url::Url;
 /// Where Hugging Face is.
 pub const ENDPOINT: &str = "https://huggingface.co";
 
+/// Patterns of texts that a repository need not have.
+const OPTIONAL: [&str; 3] = ["LICENSE*", "LICENCE*", "NOTICE*"];
+
 /// What a checkpoint does not need: weights of other kinds, which are pickled or doubled, and pictures.
 const UNWANTED: [&str; 22] = [
     ".bin",
@@ -94,8 +97,10 @@ pub fn files(
     if commit != revision {
         return Err(wrong(format!("the server answered for the commit `{commit}`")));
     }
-    if let Some(pattern) =
-        patterns.iter().find(|pattern| !listed.iter().any(|file| fits(pattern, &file.rfilename)))
+    if let Some(pattern) = patterns
+        .iter()
+        .filter(|pattern| !OPTIONAL.contains(&pattern.as_str()))
+        .find(|pattern| !listed.iter().any(|file| fits(pattern, &file.rfilename)))
     {
         return Err(wrong(format!("no file fits `{pattern}`")));
     }

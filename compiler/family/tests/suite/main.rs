@@ -8,6 +8,7 @@ mod config_ranges;
 mod configs;
 mod families;
 mod llama;
+mod ollama;
 mod pieces;
 mod tokenizer;
 mod vocabulary;

@@ -97,7 +97,8 @@ impl Metric for Accuracy {
             limit = format!("at least {}, {limit}", percent(min));
             passed &= measured.value >= min;
         }
-        Ok(vec![measured.against(&baseline, NODE.name, &self.on, limit, passed)])
+        let check = measured.against(&baseline, NODE.name, &self.on, limit, passed);
+        Ok(vec![check.with_limits([("min", self.min), ("max-decrease", Some(self.max_decrease))])])
     }
 }
 

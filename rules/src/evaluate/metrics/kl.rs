@@ -4,6 +4,7 @@
 //!
 //! Source: `kl_divergence` of llama.cpp, which its numbers compare with; [`mc_runtime::divergence`] defines them.
 
+use std::collections::BTreeMap;
 use std::fmt::Display;
 
 use mc_digest::content_hash::ContentHash;
@@ -112,12 +113,18 @@ impl Metric for Kl {
         let found: Found = results.found(0)?;
         let row = |name: &str, number: Number, limit: Bound| number.check(name, &self.on, limit);
         Ok(vec![
-            row("kl", found.mean, Bound::at_most(self.max_mean, nats_limit)),
-            row("kl median", found.median, Bound::at_most(self.max_median, nats_limit)),
-            row("kl p99.9", found.p999, Bound::at_most(self.max_p999, nats_limit)),
-            row("kl top-1", found.top_1, Bound::at_least(self.min_top_1)),
-            row("kl top-5", found.top_5, Bound::at_least(self.min_top_5)),
-            row("kl rms-delta-p", found.rms_delta_p, Bound::at_most(self.max_rms_delta_p, percent)),
+            row("kl", found.mean, Bound::at_most(self.max_mean, nats_limit))
+                .with_limits([(MAX_MEAN.name, self.max_mean)]),
+            row("kl median", found.median, Bound::at_most(self.max_median, nats_limit))
+                .with_limits([(MAX_MEDIAN.name, self.max_median)]),
+            row("kl p99.9", found.p999, Bound::at_most(self.max_p999, nats_limit))
+                .with_limits([(MAX_P999.name, self.max_p999)]),
+            row("kl top-1", found.top_1, Bound::at_least(self.min_top_1))
+                .with_limits([(MIN_TOP_1.name, self.min_top_1)]),
+            row("kl top-5", found.top_5, Bound::at_least(self.min_top_5))
+                .with_limits([(MIN_TOP_5.name, self.min_top_5)]),
+            row("kl rms-delta-p", found.rms_delta_p, Bound::at_most(self.max_rms_delta_p, percent))
+                .with_limits([(MAX_RMS_DELTA_P.name, self.max_rms_delta_p)]),
         ])
     }
 }
@@ -239,6 +246,7 @@ impl Number {
             delta: None,
             passed: (limit.keeps)(self.value),
             limit: limit.shown,
+            limits: BTreeMap::new(),
         }
     }
 }

@@ -71,7 +71,8 @@ impl Metric for Perplexity {
         let (measured, baseline) = (results.measurement(0)?, results.measurement(1)?);
         let limit = format!("at most +{}", percent(self.max_increase));
         let passed = measured.value <= baseline.value * (1.0 + self.max_increase);
-        Ok(vec![measured.against(&baseline, NODE.name, &self.on, limit, passed)])
+        let check = measured.against(&baseline, NODE.name, &self.on, limit, passed);
+        Ok(vec![check.with_limits([("max-increase", Some(self.max_increase))])])
     }
 }
 

@@ -1,5 +1,7 @@
 //! The size of the file. Nothing is run for it: the file's digest says how many bytes it has.
 
+use std::collections::BTreeMap;
+
 use mc_digest::content_hash::ContentHash;
 use mc_ir::action::ActionError;
 use mc_ir::attribute::Record;
@@ -50,6 +52,7 @@ impl Metric for Size {
             baseline_value: None,
             delta: None,
             limit: format!("at most {}", megabytes(self.max)),
+            limits: BTreeMap::from([("max".to_owned(), self.max as f64)]),
             interval: None,
             baseline_interval: None,
             passed: n_bytes <= self.max,
