@@ -16,3 +16,4 @@ pub mod gguf;
 pub(crate) mod gguf_split;
 pub(crate) mod model_node;
 pub(crate) mod tensor_actions;
+pub mod written_tensors;

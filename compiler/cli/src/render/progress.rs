@@ -78,6 +78,10 @@ impl EventSink for Progress<'_> {
                 self.clear();
                 self.streams.error_markup(&warning(&text(about)));
             }
+            Event::StoreTrimmed { collected } => {
+                let (removed, left) = (size(collected.n_bytes_removed()), size(collected.n_bytes_after));
+                self.streams.note(&format!("removed {removed} from the store, which has {left} now\n"));
+            }
         }
     }
 }

@@ -25,10 +25,12 @@ use crate::build::error::EngineError;
 use crate::build::failure::BuildFailure;
 use crate::build::tally::Tally;
 use crate::event::{Event, EventSink};
+use crate::garbage::trim;
 use crate::interrupt::Interrupt;
 use crate::remote_cache::cache::{MAX_TRIES, RemoteCache, Traffic};
 use crate::remote_cache::trust::{signatures, trust};
 use crate::settings::build::BuildSettings;
+use crate::settings::store_limit::StoreLimit;
 use crate::store::Store;
 use crate::warning::Warning;
 
@@ -43,6 +45,7 @@ pub struct Engine<'a> {
     /// Results and blobs that turned out to be wrong in the builds so far.
     suspects: SuspectResults,
     interrupt: Arc<Interrupt>,
+    store_limit: Option<StoreLimit>,
     pub(crate) events: &'a dyn EventSink,
 }
 
@@ -81,7 +84,33 @@ impl<'a> Engine<'a> {
         let BuildSettings { n_jobs, on_failure, on_miss, .. } = *settings;
         let options = Options { n_jobs, on_failure, on_miss };
         let (suspects, interrupt) = (SuspectResults::default(), Arc::clone(interrupt));
-        Ok(Self { store, options, remote_cache, trust, suspects, interrupt, events })
+        let store_limit = settings.store_limit.clone();
+        Ok(Self { store, options, remote_cache, trust, suspects, interrupt, store_limit, events })
+    }
+
+    /// Brings the store within its limit, if there is one and nobody wants the command to stop. A store that stays larger
+    /// is a warning, and so is one that cannot be cleared up: what was asked for is done.
+    pub(crate) fn trim_store(&self) {
+        let Some(limit) = self.store_limit.as_ref().filter(|_| !self.is_interrupted()) else { return };
+        match trim(&self.store, limit) {
+            Ok(None) => {}
+            Ok(Some(collected)) => {
+                if collected.n_bytes_removed() > 0 {
+                    self.events.event(Event::StoreTrimmed { collected });
+                }
+                if collected.n_bytes_after > limit.max_bytes {
+                    let (n_bytes, max_bytes) = (collected.n_bytes_after, limit.max_bytes);
+                    self.events.event(Event::Warning(&Warning::StoreTooLarge { n_bytes, max_bytes }));
+                }
+            }
+            Err(error) => {
+                let mut reason = error.to_string();
+                if let Some(source) = std::error::Error::source(&error) {
+                    reason = format!("{reason}: {source}");
+                }
+                self.events.event(Event::Warning(&Warning::StoreNotTrimmed { reason }));
+            }
+        }
     }
 
     /// Ends the work with the remote cache: waits for what is sent. What did no harm is an event, and returned.
