@@ -157,7 +157,7 @@ fn run_answers_with_a_specialist() {
 fn test_shows_the_gates() {
     let sandbox = Sandbox::warm();
     let ran = sandbox.mc(&["test", BUNDLE, "//models:roadtrip-q4km"]).exits(0);
-    for text in ["perplexity on evaluation", "accuracy on intents", "2 gates: 2 passed, 0 missed", "(cached)"]
+    for text in ["perplexity on evaluation", "accuracy on intents", "2 gates: 2 passed, 0 failed", "(cached)"]
     {
         assert!(ran.stdout.contains(text), "{}", ran.stdout);
     }

@@ -340,6 +340,13 @@ fn fetched_files_are_collected_unless_the_workspace_pins_them() {
     );
     let built = elsewhere.mc(&["build", "//models:roadtrip-base"]).exits(0);
     assert!(built.stderr.contains("fetch      org/base  model.safetensors"), "{}", built.stderr);
+    // With a limit, the end of a fetch says that what is pinned stays.
+    let workspace = fs::read_to_string(elsewhere.sandbox.path("workspace.kdl")).unwrap();
+    let limited = format!("{workspace}cache {{ disk max-size=\"1kB\" }}\n");
+    fs::write(elsewhere.sandbox.path("workspace.kdl"), limited).unwrap();
+    let again = elsewhere.mc(&["fetch"]).exits(0);
+    assert!(again.stderr.contains("more than its limit of 1000"), "{}", again.stderr);
+    assert!(fetched() > 0);
 }
 
 #[test]

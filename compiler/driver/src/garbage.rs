@@ -12,11 +12,13 @@ use mc_store::local::collect::other::Other;
 use mc_store::local::collect::{Collected, Collection, ReadBlob};
 use mc_store::local::store::LocalStore;
 
+use crate::event::{Event, EventSink};
 use crate::fetching::error::Task;
 use crate::fetching::lock_file::read_lock;
 use crate::settings::store_limit::StoreLimit;
 use crate::store::Store;
 use crate::store_contents::ContentsError;
+use crate::warning::Warning;
 
 /// Removes what was used least recently until the store has no more than a number of bytes. Everything stays that a
 /// running process uses, that outputs in place are made of, and that the workspace has pinned.
@@ -31,11 +33,35 @@ pub fn collect(store: &Store, limit: &StoreLimit, is_dry: bool) -> Result<Collec
     Ok(collect_from(&store, limit, others, is_dry)?)
 }
 
+/// Brings the store within its limit at the end of a command. A store that stays larger is a warning, and so is one that
+/// cannot be cleared up: what was asked for is done.
+pub fn keep_within(store: &LocalStore, limit: &StoreLimit, events: &dyn EventSink) {
+    match trim(store, limit) {
+        Ok(None) => {}
+        Ok(Some(collected)) => {
+            if collected.n_bytes_removed() > 0 {
+                events.event(Event::StoreTrimmed { collected });
+            }
+            if collected.n_bytes_after > limit.max_bytes {
+                let (n_bytes, max_bytes) = (collected.n_bytes_after, limit.max_bytes);
+                events.event(Event::Warning(&Warning::StoreTooLarge { n_bytes, max_bytes }));
+            }
+        }
+        Err(error) => {
+            let mut reason = error.to_string();
+            if let Some(source) = std::error::Error::source(&error) {
+                reason = format!("{reason}: {source}");
+            }
+            events.event(Event::Warning(&Warning::StoreNotTrimmed { reason }));
+        }
+    }
+}
+
 /// Brings a store within its limit after a command has written to it; `None` if it was within it.
 ///
 /// # Errors
 /// As [`collect`].
-pub(crate) fn trim(store: &LocalStore, limit: &StoreLimit) -> Result<Option<Collected>, ContentsError> {
+fn trim(store: &LocalStore, limit: &StoreLimit) -> Result<Option<Collected>, ContentsError> {
     if !store.is_used() {
         return Ok(None);
     }

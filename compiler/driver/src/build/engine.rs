@@ -25,7 +25,7 @@ use crate::build::error::EngineError;
 use crate::build::failure::BuildFailure;
 use crate::build::tally::Tally;
 use crate::event::{Event, EventSink};
-use crate::garbage::trim;
+use crate::garbage::keep_within;
 use crate::interrupt::Interrupt;
 use crate::remote_cache::cache::{MAX_TRIES, RemoteCache, Traffic};
 use crate::remote_cache::trust::{signatures, trust};
@@ -88,29 +88,10 @@ impl<'a> Engine<'a> {
         Ok(Self { store, options, remote_cache, trust, suspects, interrupt, store_limit, events })
     }
 
-    /// Brings the store within its limit, if there is one and nobody wants the command to stop. A store that stays larger
-    /// is a warning, and so is one that cannot be cleared up: what was asked for is done.
+    /// Brings the store within its limit, if there is one and nobody wants the command to stop.
     pub(crate) fn trim_store(&self) {
         let Some(limit) = self.store_limit.as_ref().filter(|_| !self.is_interrupted()) else { return };
-        match trim(&self.store, limit) {
-            Ok(None) => {}
-            Ok(Some(collected)) => {
-                if collected.n_bytes_removed() > 0 {
-                    self.events.event(Event::StoreTrimmed { collected });
-                }
-                if collected.n_bytes_after > limit.max_bytes {
-                    let (n_bytes, max_bytes) = (collected.n_bytes_after, limit.max_bytes);
-                    self.events.event(Event::Warning(&Warning::StoreTooLarge { n_bytes, max_bytes }));
-                }
-            }
-            Err(error) => {
-                let mut reason = error.to_string();
-                if let Some(source) = std::error::Error::source(&error) {
-                    reason = format!("{reason}: {source}");
-                }
-                self.events.event(Event::Warning(&Warning::StoreNotTrimmed { reason }));
-            }
-        }
+        keep_within(&self.store, limit, self.events);
     }
 
     /// Ends the work with the remote cache: waits for what is sent. What did no harm is an event, and returned.

@@ -61,7 +61,9 @@ pub(crate) fn folders(
 /// The client of servers, with the store under it.
 pub(crate) fn fetcher(store: &Store, settings: &FetchSettings) -> Result<Fetcher, FetchingError> {
     // Makes the folder a store, so that whatever is in it is known as ours.
-    let area = Area::new(store.open()?.root());
+    let opened = store.open()?;
+    opened.announce();
+    let area = Area::new(opened.root());
     let endpoint = settings.hugging_face.clone().map_err(FetchingError::HuggingFace)?;
     let stall_limit = StallLimit { connect: settings.idle, idle: settings.idle, ..StallLimit::default() };
     let access = &settings.access;
