@@ -26,8 +26,10 @@ fn check(ran: &Ran) {
         }
         Some(1) => {
             // One step runs at a time, so one fails.
-            let errors = ran.errors();
-            assert_eq!(errors.len(), 1, "{}", ran.stderr);
+            let document = ran.json();
+            let errors = document["errors"].as_array().unwrap();
+            let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+            assert_eq!(errors.len(), 1, "{document}");
             assert!(
                 errors[0].contains("No such file") || errors[0].contains("gone from the store"),
                 "{errors:?}"

@@ -157,7 +157,7 @@ fn run_answers_with_a_specialist() {
 fn test_shows_the_gates() {
     let sandbox = Sandbox::warm();
     let ran = sandbox.mc(&["test", BUNDLE, "//models:roadtrip-q4km"]).exits(0);
-    for text in ["perplexity on evaluation", "accuracy on intents", "2 gates: 2 passed, 0 missed", "(cached)"]
+    for text in ["perplexity on evaluation", "accuracy on intents", "2 gates: 2 passed, 0 failed", "(cached)"]
     {
         assert!(ran.stdout.contains(text), "{}", ran.stdout);
     }
@@ -172,16 +172,22 @@ fn a_missed_gate_publishes_nothing_and_keeps_what_was_there() {
     sandbox.build(&[BUNDLE]);
     sandbox.edit(PACKAGE, "max=\"525MB\"", "max=\"2MB\"");
     let ran = sandbox.mc(&["build", BUNDLE]).exits(3);
-    assert!(ran.stdout.contains("missed a gate; nothing of it is published"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("gate failed; nothing of it is published"), "{}", ran.stdout);
     let row = ran.stdout.lines().find(|line| line.trim_start().starts_with("size ")).unwrap();
     assert!(row.contains("at most 2.00 MB") && row.ends_with("MISS"), "{}", ran.stdout);
-    assert_eq!(ran.errors(), Vec::<String>::new());
+    let errors = ran.errors();
+    let [error] = errors.as_slice() else { panic!("{}", ran.stderr) };
+    assert!(error.starts_with("error: Gate failed") && error.contains("limit at most 2.00 MB"), "{error}");
+    assert!(ran.stderr.contains("; 1 gate failed\n") && !ran.stderr.contains("1 failed"), "{}", ran.stderr);
     assert_eq!(sandbox.files("mc-out"), Template::get().bundle_files);
-    sandbox.mc(&["test", BUNDLE]).exits(3);
+    let tested = sandbox.mc(&["test", BUNDLE]).exits(3);
+    assert!(tested.stdout.contains("  gate failed"), "{}", tested.stdout);
+    let document = sandbox.mc(&["test", "--output", "json", BUNDLE]).exits(3).json();
+    assert_eq!((&document["status"], &document["actions"]["failed"]), (&"gate-failed".into(), &0.into()));
 
     // Another target is none the worse for it.
     let document = sandbox.mc(&["build", "--output", "json", BUNDLE, GGUF]).exits(3).json();
-    let statuses = ["gate-missed", "built"];
+    let statuses = ["gate-failed", "built"];
     for (target, status) in document["targets"].as_array().unwrap().iter().zip(statuses) {
         assert_eq!(target["status"], status, "{document}");
     }
@@ -206,5 +212,9 @@ fn keep_going_builds_what_does_not_need_what_failed() {
     assert_eq!(document["targets"][1]["status"], "built");
     assert_eq!(document["errors"].as_array().unwrap().len(), 1);
     assert_eq!(sandbox.files("mc-out"), Template::get().gguf_files);
-    assert!(ran.errors()[0].contains("`blk.0.ffn_up.weight`"), "{}", ran.stderr);
+    assert!(
+        document["errors"][0]["because"].as_str().unwrap().contains("`blk.0.ffn_up.weight`"),
+        "{document}"
+    );
+    assert_eq!(ran.errors(), Vec::<String>::new(), "the document has them");
 }

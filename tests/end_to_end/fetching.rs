@@ -276,6 +276,88 @@ fn a_server_that_lets_nobody_in_is_reported_with_what_to_do() {
 }
 
 #[test]
+fn a_lock_changes_as_a_whole_or_not_at_all() {
+    let elsewhere = Elsewhere::new();
+    let package = fs::read_to_string(elsewhere.sandbox.path("models/package.kdl")).unwrap();
+    // The server has no files of it, and it is pinned last.
+    let other = format!("checkpoint \"other\" {{ hf \"org/other\" revision=\"{COMMIT}\" }}\n");
+    let with_other = format!("{package}{other}");
+    let lock = elsewhere.sandbox.path("mc.lock");
+    fs::write(elsewhere.sandbox.path("models/package.kdl"), &with_other).unwrap();
+    elsewhere.mc(&["lock"]).exits(1);
+    assert!(!lock.exists(), "half of a lock was written");
+    fs::write(elsewhere.sandbox.path("models/package.kdl"), &package).unwrap();
+    elsewhere.mc(&["lock"]).exits(0);
+    // What came before does not come again.
+    assert_eq!(elsewhere.starts(), [0]);
+    let before = fs::read(&lock).unwrap();
+    fs::write(elsewhere.sandbox.path("models/package.kdl"), &with_other).unwrap();
+    for arguments in [&["lock"][..], &["lock", "--update"]] {
+        elsewhere.mc(arguments).exits(1);
+        assert_eq!(fs::read(&lock).unwrap(), before);
+    }
+}
+
+#[test]
+fn a_check_needs_no_weights_and_says_what_it_left_out() {
+    let elsewhere = Elsewhere::new();
+    // What is not pinned is an error for everybody.
+    elsewhere.mc(&["check"]).exits(2);
+    elsewhere.mc(&["lock"]).exits(0);
+    elsewhere.mc(&["check"]).exits(0);
+    elsewhere.forget();
+    let n_requests = elsewhere.server.requests().len();
+    let checked = elsewhere.mc(&["check"]).exits(0);
+    assert!(
+        checked.stdout.contains("ok: 2 packages, 10 targets\nonly the declarations"),
+        "{}",
+        checked.stdout
+    );
+    for part in ["//models:roadtrip-base  ", "is not fetched; run `mc fetch`", "needs //models:roadtrip-base"]
+    {
+        assert!(checked.stdout.contains(part), "{}", checked.stdout);
+    }
+    let document = elsewhere.mc(&["check", "--output", "json"]).exits(0).json();
+    let left_out = document["left_out"].as_array().unwrap();
+    assert!(left_out.iter().any(|it| it["label"] == "//models:roadtrip-q4km-ios" && it["needs"].is_string()));
+    assert!(left_out.iter().all(|it| it["label"] != "//models:calibration"));
+    // Mistakes elsewhere are found all the same.
+    elsewhere.sandbox.edit("models/package.kdl", "quantize \"F16\"", "quantize \"F15\"");
+    let wrong = elsewhere.mc(&["check"]).exits(2);
+    assert!(wrong.stderr.contains("Did you mean `F16`?"), "{}", wrong.stderr);
+    assert_eq!(elsewhere.server.requests().len(), n_requests, "a check asks no server");
+    assert!(!elsewhere.sandbox.cache.exists(), "a check makes no store");
+}
+
+#[test]
+fn fetched_files_are_collected_unless_the_workspace_pins_them() {
+    let elsewhere = Elsewhere::new();
+    elsewhere.mc(&["lock"]).exits(0);
+    let collect = ["cache", "gc", "--max-size", "0B"];
+    let fetched = || files_below(&elsewhere.sandbox.cache.join("fetched")).len();
+    let before = fetched();
+    elsewhere.mc(&collect).exits(0);
+    assert_eq!(fetched(), before);
+    let outside = elsewhere.sandbox.dir().to_owned();
+    let ran = run(elsewhere.command(&collect).current_dir(outside)).exits(0);
+    assert!(ran.stdout.contains("fetched  1"), "{}", ran.stdout);
+    assert!(
+        files_below(&elsewhere.sandbox.cache.join("fetched"))
+            .iter()
+            .all(|path| { path.components().any(|part| part.as_os_str() == "partial") })
+    );
+    let built = elsewhere.mc(&["build", "//models:roadtrip-base"]).exits(0);
+    assert!(built.stderr.contains("fetch      org/base  model.safetensors"), "{}", built.stderr);
+    // With a limit, the end of a fetch says that what is pinned stays.
+    let workspace = fs::read_to_string(elsewhere.sandbox.path("workspace.kdl")).unwrap();
+    let limited = format!("{workspace}cache {{ disk max-size=\"1kB\" }}\n");
+    fs::write(elsewhere.sandbox.path("workspace.kdl"), limited).unwrap();
+    let again = elsewhere.mc(&["fetch"]).exits(0);
+    assert!(again.stderr.contains("more than its limit of 1000"), "{}", again.stderr);
+    assert!(fetched() > 0);
+}
+
+#[test]
 fn a_branch_is_reported_with_the_commit_to_write() {
     let elsewhere = Elsewhere::new();
     elsewhere.sandbox.edit("models/package.kdl", COMMIT, "main");

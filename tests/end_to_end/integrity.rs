@@ -133,7 +133,8 @@ fn a_rotten_tensor_is_not_sent() {
     let largest = tensors(&sandbox).into_iter().max_by_key(|path| fs::metadata(path).unwrap().len());
     rot(&sandbox, &[largest.unwrap()]);
     let ran = sandbox.mc(&["build", "--output", "json", &team, SEND, "--remote-download-minimal", GGUF]);
-    assert!(ran.stderr.contains("has other bytes than its digest says"), "{}", ran.stderr);
+    let reported = format!("{}{}", ran.stdout, ran.stderr);
+    assert!(reported.contains("has other bytes than its digest says"), "{reported}");
     for path in files_below(&sandbox.dir().join("team/blake3/cas")) {
         let name = path.file_name().unwrap().to_str().unwrap();
         assert_eq!(Digest::of(&fs::read(&path).unwrap()).to_string(), name);

@@ -12,10 +12,13 @@ mod determinism;
 mod disk_full;
 mod divergence;
 mod fetching;
+mod garbage;
 mod integrity;
 mod kinds;
 mod links;
 mod malformed;
+#[cfg(target_os = "linux")]
+mod names;
 mod outside;
 mod poison;
 mod progress;

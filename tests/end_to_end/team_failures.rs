@@ -135,11 +135,12 @@ fn what_failed_for_another_reason_is_reported_before_the_failure_of_the_cache() 
     let team = server_that(|method| if method == "PUT" { ("403 No", "") } else { ("404 Not Found", "") });
     let build = ["build", "--output=json", "--keep-going", &team, SEND, "--remote-cache-required", TARGET];
     let ran = sandbox.mc(&build).exits(1);
-    let errors = ran.errors();
-    assert_eq!(errors.len(), 2, "{}", ran.stderr);
-    assert!(errors[0].contains("blk.0.ffn_up.weight"), "{}", ran.stderr);
-    assert!(errors[1].contains("does not take what was made here"), "{}", ran.stderr);
-    assert_eq!(ran.json()["errors"].as_array().unwrap().len(), 2);
+    let document = ran.json();
+    let errors: Vec<String> =
+        document["errors"].as_array().unwrap().iter().map(ToString::to_string).collect();
+    assert_eq!(errors.len(), 2, "{document}");
+    assert!(errors[0].contains("blk.0.ffn_up.weight"), "{document}");
+    assert!(errors[1].contains("does not take what was made here"), "{document}");
 }
 
 /// A server that keeps nothing, and answers each method with a status and a text.

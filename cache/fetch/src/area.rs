@@ -25,6 +25,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use mc_digest::digest::{BlobDigest, Digest};
 use mc_digest::hasher::Hasher;
@@ -143,6 +144,7 @@ impl Area {
         let record = place.with_extension("stamps");
         let now = stamps(&folder, files).ok();
         let before = store.read(&record, MAX_LOCK).ok();
+        note_use(&store, &place);
         if now.is_some() && now.as_ref().map(String::as_bytes) == before.as_deref() {
             return Ok(Presence::Whole(store.at(&place)));
         }
@@ -374,6 +376,13 @@ fn note(store: &Folder, path: &Path, folder: &Folder, bytes: &[u8]) -> io::Resul
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         file => file?.write_all(bytes),
     }
+}
+
+/// Notes that somebody asks for a folder, by the time of the list beside it.
+fn note_use(store: &Folder, place: &Path) {
+    let list = store.open_file(&place.with_extension("lock"));
+    // Whoever may not set the time leaves that of an earlier use.
+    drop(list.and_then(|list| list.set_modified(SystemTime::now())));
 }
 
 /// Writes which files a folder has, for those who know no lock file.

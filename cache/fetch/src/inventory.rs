@@ -3,6 +3,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use mc_digest::digest::Digest;
 use mc_files::folder::Folder;
@@ -39,7 +40,46 @@ pub struct Verified {
     pub damaged: Vec<String>,
 }
 
+/// A folder of fetched files, with the notes beside it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FetchedFolder {
+    /// The folder.
+    pub folder: PathBuf,
+    /// The paths below the store that belong to it, in the order in which they may be removed: a folder of which a
+    /// removal was killed is damaged, and is fetched again.
+    pub paths: Vec<PathBuf>,
+    /// Bytes of its files.
+    pub n_bytes: u64,
+    /// The last time that somebody asked for it.
+    pub last_used: SystemTime,
+}
+
 impl Area {
+    /// Lists the folders of whole entries.
+    ///
+    /// # Errors
+    /// When a folder cannot be read.
+    pub fn folders(&self) -> Result<Vec<FetchedFolder>, FetchError> {
+        let Some(store) = self.store_if_there()? else { return Ok(Vec::new()) };
+        let mut folders = Vec::new();
+        for folder in entries(&store)? {
+            let mut held = Held::default();
+            count(&store, folder.clone(), &mut held)?;
+            let list = folder.with_extension("lock");
+            // One without its list is of no use to anybody.
+            let used = store.status_of(&list).map_or(0, |status| status.modified_ns);
+            let last_used = UNIX_EPOCH + Duration::from_nanos(u64::try_from(used).unwrap_or(0));
+            let paths = vec![folder.with_extension("stamps"), folder.clone(), list];
+            folders.push(FetchedFolder {
+                folder: store.at(&folder),
+                paths,
+                n_bytes: held.n_bytes,
+                last_used,
+            });
+        }
+        Ok(folders)
+    }
+
     /// Counts what is here; nothing is read but folders.
     ///
     /// # Errors

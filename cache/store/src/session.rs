@@ -7,6 +7,7 @@
 //!
 //! Files are made, renamed and removed through handles on the session's folder, so that no link leads them elsewhere.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -21,8 +22,17 @@ use crate::folder_lock::lock_folder;
 
 const PREFIX: &str = "session-";
 
+/// The file of a session in which it notes what it uses.
+const USES: &str = "uses";
+
+/// The most bytes that are read of such a file: 32 million uses.
+const MAX_USES: u64 = 1 << 30;
+
 /// Permissions of an unfinished file.
 const UNFINISHED: u32 = 0o600;
+
+/// Permissions of notes that other users of the store read.
+const UNFINISHED_SHARED: u32 = 0o644;
 
 /// A folder for unfinished files, removed with everything in it when dropped.
 #[derive(Debug)]
@@ -60,6 +70,11 @@ impl Session {
         &self.folder
     }
 
+    /// The name of the session's folder in the root of all sessions.
+    pub(crate) fn name(&self) -> Option<&OsStr> {
+        self.path.file_name()
+    }
+
     /// Makes a new empty file in the session's folder.
     ///
     /// # Errors
@@ -89,6 +104,14 @@ impl Session {
         self.folder.create_new_folder(&name).map_err(failed)?;
         let folder = self.folder.folder(&name).map_err(failed)?;
         Ok(UnfinishedFolder { folder, _name: Unfinished { session: self, name, is_gone: false } })
+    }
+
+    /// Makes the file in which the session notes what it uses, for [`uses_of_living`].
+    ///
+    /// # Errors
+    /// If it cannot be created.
+    pub(crate) fn uses(&self) -> io::Result<File> {
+        self.folder.append(Path::new(USES), UNFINISHED_SHARED)
     }
 
     fn next_name(&self) -> PathBuf {
@@ -240,6 +263,54 @@ fn remove_dead_sessions(root: &Folder) {
             drop(root.remove_all(name));
         }
     }
+}
+
+/// The notes of each session whose process lives.
+///
+/// * `root`: the root of all sessions, below `base`
+///
+/// # Errors
+/// If the notes of a living session cannot be read.
+pub(crate) fn uses_of_living(base: &Folder, root: &Path) -> Result<Vec<Vec<u8>>, StoreError> {
+    let mut uses = Vec::new();
+    for name in living_sessions(base, root)? {
+        let path = root.join(name).join(USES);
+        match base.read(&path, MAX_USES) {
+            Ok(found) => uses.push(found),
+            // It has used nothing so far, or has ended.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(source) => return Err(StoreError::io("read", &base.at(&path), source)),
+        }
+    }
+    Ok(uses)
+}
+
+/// The names of the sessions whose processes live; of this process, too.
+///
+/// # Errors
+/// If the root cannot be read.
+pub(crate) fn living_sessions(base: &Folder, root: &Path) -> Result<Vec<PathBuf>, StoreError> {
+    let failed = |source| StoreError::io("read", &base.at(root), source);
+    let folder = match base.folder(root) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        folder => folder.map_err(failed)?,
+    };
+    let mut living = Vec::new();
+    for entry in folder.entries().map_err(failed)? {
+        if entry.kind != Kind::Folder || !entry.name.to_string_lossy().starts_with(PREFIX) {
+            continue;
+        }
+        let name = PathBuf::from(entry.name);
+        let lives = match folder.folder(&name).and_then(|session| session.file()) {
+            Ok(file) => file.try_lock().is_err(),
+            // One that has ended meanwhile; one that cannot be opened may live.
+            Err(error) => error.kind() != io::ErrorKind::NotFound,
+        };
+        if lives {
+            living.push(name);
+        }
+    }
+    Ok(living)
 }
 
 #[cfg(test)]

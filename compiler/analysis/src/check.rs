@@ -2,7 +2,7 @@
 //!
 //! No query: spans are looked up here, after the queries that do not depend on them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mc_ir::attribute::Place;
 use mc_ir::label::{Label, PackageId, Pattern};
@@ -19,7 +19,7 @@ use crate::packages::{lower, package_of, spans_of};
 use crate::path::{WORKSPACE_FILE, package_file};
 use crate::patterns::{labels, packages_of};
 use crate::releases::{SharedName, shared_names};
-use crate::resolve::{Resolution, resolve_label};
+use crate::resolve::{Resolution, owner, resolve_label};
 use crate::walk::{MAX_CHAIN, Walk, walk};
 use crate::workspace::workspace_diagnostics;
 
@@ -28,6 +28,68 @@ use crate::workspace::workspace_diagnostics;
 ///
 /// A pattern that stands for nothing is no mistake of a file: [`labels`] reports it.
 pub fn check(db: &dyn Db, patterns: &[Pattern]) -> Diagnostics {
+    checked(db, patterns, &mut |_, _| false)
+}
+
+/// As [`check`], but files that are not on this machine are not an error: the targets are listed that could not be
+/// checked because of them.
+pub fn check_without_weights(db: &dyn Db, patterns: &[Pattern]) -> (Diagnostics, Vec<LeftOut>) {
+    let mut absences = BTreeMap::new();
+    let diagnostics = checked(db, patterns, &mut |label, rule_error| {
+        if rule_error.is_absence {
+            absences.entry(owner(db, label)).or_insert_with(|| rule_error.message.clone());
+        }
+        rule_error.is_absence
+    });
+    let walk = walk(db, &roots(db, patterns));
+    (diagnostics, left_out(db, &walk, absences))
+}
+
+/// A target of which only the declaration was checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftOut {
+    /// The target, as it was written.
+    pub label: Label,
+    /// The files that are not on this machine, or the target that needs them.
+    pub reason: Absence,
+}
+
+/// The reason for which a target could not be checked as a whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Absence {
+    /// Files of its own are not on this machine.
+    Files(String),
+    /// It needs another target that could not be checked.
+    Needs(Label),
+}
+
+/// The targets whose files are absent, and those that need them, by label.
+///
+/// * `walk`: dependencies before those that need them
+fn left_out(db: &dyn Db, walk: &Walk, absences: BTreeMap<Label, String>) -> Vec<LeftOut> {
+    let mut found: BTreeMap<Label, Absence> =
+        absences.into_iter().map(|(label, message)| (label, Absence::Files(message))).collect();
+    for label in &walk.order {
+        let owner = owner(db, label);
+        let Resolution::Found(target) = resolve_label(db, label) else { continue };
+        if found.contains_key(&owner) || analyze_target(db, target_key(db, label)).providers.is_ok() {
+            continue;
+        }
+        let needed =
+            target.record.labels().into_iter().map(|placed| crate::resolve::owner(db, &placed.value));
+        if let Some(needed) = needed.into_iter().find(|needed| found.contains_key(needed)) {
+            found.insert(owner, Absence::Needs(needed));
+        }
+    }
+    found.into_iter().map(|(label, reason)| LeftOut { label, reason }).collect()
+}
+
+/// * `is_left_out`: returns true if an error of a target is not to be reported
+fn checked(
+    db: &dyn Db,
+    patterns: &[Pattern],
+    is_left_out: &mut dyn FnMut(&Label, &RuleError) -> bool,
+) -> Diagnostics {
     let roots = roots(db, patterns);
     let walk = walk(db, &roots);
     let mut collector = Collector::default();
@@ -35,7 +97,9 @@ pub fn check(db: &dyn Db, patterns: &[Pattern]) -> Diagnostics {
     for label in &walk.order {
         let analysis = analyze_target(db, target_key(db, label));
         for rule_error in &analysis.rule_errors {
-            collector.push(rule_error_diagnostic(db, label, rule_error));
+            if !is_left_out(label, rule_error) {
+                collector.push(rule_error_diagnostic(db, label, rule_error));
+            }
         }
         collect_unknown(db, label, &mut collector);
     }
@@ -162,10 +226,7 @@ fn site(db: &dyn Db, label: &Label, place: Place) -> (String, mc_syntax::span::S
 
 /// The package, the span table and the name that a target was declared under.
 fn declaration(db: &dyn Db, label: &Label) -> (PackageId, std::sync::Arc<Spans>, String) {
-    let owner = match resolve_label(db, label) {
-        Resolution::Found(target) => target.expanded_from.clone().unwrap_or_else(|| label.clone()),
-        Resolution::Broken | Resolution::Unknown(_) => label.clone(),
-    };
+    let owner = owner(db, label);
     let spans = spans_of(db, &owner.package);
     (owner.package, spans, owner.name)
 }

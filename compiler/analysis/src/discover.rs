@@ -38,7 +38,9 @@ pub(crate) fn packages(files: &dyn FileSystem) -> Result<Vec<String>, SourceErro
             found.push(folder.clone());
         }
         for entry in entries {
-            let is_searched = entry.is_folder && !entry.is_link && !entry.name.starts_with('.');
+            // No label can name a package in a folder whose name is not UTF-8.
+            let is_searched =
+                entry.is_folder && !entry.is_link && entry.not_utf8.is_none() && !entry.name.starts_with('.');
             if is_searched && entry.name != OUTPUT_FOLDER && depth < MAX_DEPTH {
                 folders.push((join(&folder, &entry.name), depth + 1));
             }

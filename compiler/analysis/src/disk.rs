@@ -1,5 +1,6 @@
 //! The real file system, below a folder, and the folders of fetched files.
 
+use std::ffi::OsStr;
 use std::fs::{self, Metadata};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -10,7 +11,7 @@ use mc_files::regular;
 use mc_ir::origin::Origin;
 use mc_ir::rule::SourceError;
 
-use crate::file_system::{Entry, FileSystem, Outside, Stamp, Stat, missing, unusable};
+use crate::file_system::{Entry, FileSystem, Outside, Stamp, Stat, missing, not_utf8, unusable};
 
 /// A file written less than this before it was looked at may be written again without a new time. Two seconds is the
 /// coarsest clock of the file systems in use (FAT).
@@ -24,19 +25,33 @@ pub struct Disk {
 }
 
 /// Says in which folder the files of an origin are, or why they are in none.
-pub type FetchedFolders = dyn Fn(&Origin) -> Result<PathBuf, String> + Send + Sync;
+pub type FetchedFolders = dyn Fn(&Origin) -> Result<PathBuf, NotFetched> + Send + Sync;
+
+/// An origin whose files are in no folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotFetched {
+    /// The reason.
+    pub message: String,
+    /// True if they only have to be fetched: nothing is wrong with what is declared and pinned.
+    pub is_pinned: bool,
+}
 
 impl Disk {
     /// The files below `root`.
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into(), fetched: Arc::new(|origin| Err(format!("{origin} is not fetched"))) }
+        Self {
+            root: root.into(),
+            fetched: Arc::new(|origin| {
+                Err(NotFetched { message: format!("{origin} is not fetched"), is_pinned: true })
+            }),
+        }
     }
 
     /// The same, and it is asked where fetched files are.
     #[must_use]
     pub fn with_fetched(
         self,
-        fetched: impl Fn(&Origin) -> Result<PathBuf, String> + Send + Sync + 'static,
+        fetched: impl Fn(&Origin) -> Result<PathBuf, NotFetched> + Send + Sync + 'static,
     ) -> Self {
         Self { fetched: Arc::new(fetched), ..self }
     }
@@ -93,8 +108,9 @@ impl FileSystem for Disk {
         let mut entries = Vec::new();
         for entry in fs::read_dir(self.at(folder)).map_err(|error| source_error(folder, &error))? {
             let entry = entry.map_err(|error| source_error(folder, &error))?;
-            let Ok(name) = entry.file_name().into_string() else {
-                continue;
+            let (name, not_utf8) = match entry.file_name().into_string() {
+                Ok(name) => (name, None),
+                Err(name) => (name.to_string_lossy().into_owned(), Some(escaped(&name))),
             };
             let is_link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
             // A link to nowhere is listed as a file, so that reading it says what is wrong.
@@ -103,17 +119,18 @@ impl FileSystem for Disk {
             } else {
                 entry.file_type().is_ok_and(|kind| kind.is_dir())
             };
-            entries.push(Entry { name, is_folder, is_link });
+            entries.push(Entry { name, not_utf8, is_folder, is_link });
         }
         entries.sort();
         Ok(entries)
     }
 
     fn fetched(&self, origin: &Origin) -> Result<String, SourceError> {
-        let refused = |message| SourceError { path: String::new(), message, is_missing: true };
-        let folder = (self.fetched)(origin).map_err(refused)?;
+        let refused = |message, is_missing| SourceError { path: String::new(), message, is_missing };
+        let folder = (self.fetched)(origin)
+            .map_err(|NotFetched { message, is_pinned }| refused(message, is_pinned))?;
         folder.into_os_string().into_string().map_err(|folder| {
-            refused(format!("The store's folder `{}` has a name that is not UTF-8", folder.display()))
+            refused(format!("The store's folder `{}` has a name that is not UTF-8", folder.display()), false)
         })
     }
 }
@@ -127,8 +144,20 @@ fn link_error(link: &str, target: &Path, error: &io::Error) -> SourceError {
     unusable(link, &what)
 }
 
+/// A name with each byte that belongs to no character as `\xE9`.
+fn escaped(name: &OsStr) -> String {
+    let mut escaped = String::new();
+    for chunk in name.as_encoded_bytes().utf8_chunks() {
+        escaped.push_str(chunk.valid());
+        escaped.extend(chunk.invalid().iter().map(|byte| format!("\\x{byte:02X}")));
+    }
+    escaped
+}
+
 fn source_error(path: &str, error: &io::Error) -> SourceError {
     match error.kind() {
+        // As a folder lists it.
+        io::ErrorKind::NotFound if path.contains(char::REPLACEMENT_CHARACTER) => not_utf8(path),
         io::ErrorKind::NotFound => missing(path),
         io::ErrorKind::NotADirectory => unusable(path, "is not below a folder, or is no folder itself"),
         _ => unusable(path, &format!("cannot be read: {error}")),

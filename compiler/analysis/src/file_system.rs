@@ -28,8 +28,10 @@ pub struct Stamp(pub [u128; 5]);
 /// One name in a folder.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Entry {
-    /// The name, without the folder.
+    /// The name, without the folder; of one that is not UTF-8, each wrong part as `U+FFFD`.
     pub name: String,
+    /// A name that is not UTF-8 with its wrong bytes as `\xE9`, for messages. No declaration can name such a file.
+    pub not_utf8: Option<String>,
     /// Whether it is a folder, or a link to one.
     pub is_folder: bool,
     /// Whether it is a link; walks do not follow links to folders, which might lead in a circle.
@@ -71,7 +73,7 @@ pub trait FileSystem: Send + Sync {
     /// [`SourceError`] when it is no file or cannot be read.
     fn read_start(&self, path: &str, n_bytes: u64) -> Result<Vec<u8>, SourceError>;
 
-    /// The names in a folder, sorted. Names that are not UTF-8 are left out: no declaration could name them.
+    /// The names in a folder, sorted, also those that are not UTF-8: whoever needs such a file says so.
     ///
     /// # Errors
     /// [`SourceError`] when it is no folder or cannot be read.
@@ -95,6 +97,11 @@ pub(crate) fn missing(path: &str) -> SourceError {
         message: format!("`{}` does not exist", shown(path)),
         is_missing: true,
     }
+}
+
+/// A file that somebody needs and whose name is not UTF-8.
+pub(crate) fn not_utf8(path: &str) -> SourceError {
+    unusable(path, "has a name that is not UTF-8, so that nothing can refer to it; rename it")
 }
 
 /// Something that is there but is of no use.

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use mc_ir::rule::SourceError;
 
-use crate::file_system::FileSystem;
+use crate::file_system::{FileSystem, not_utf8};
 use crate::path::join;
 
 /// Folders nested deeper than this are not searched.
@@ -19,7 +19,8 @@ const MAX_DEPTH: usize = 64;
 /// come next, as an automaton does.
 ///
 /// # Errors
-/// [`SourceError`] when the folder before the first wildcard is not there, or a folder cannot be listed.
+/// [`SourceError`] when the folder before the first wildcard is not there, a folder cannot be listed, or the pattern
+/// matches a name that is not UTF-8.
 pub(crate) fn glob(files: &dyn FileSystem, folder: &str, pattern: &str) -> Result<Vec<String>, SourceError> {
     let parts: Vec<&str> = pattern.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
     let n_literal =
@@ -31,14 +32,24 @@ pub(crate) fn glob(files: &dyn FileSystem, folder: &str, pattern: &str) -> Resul
     while let Some((below, states, depth)) = folders.pop() {
         for entry in files.list(&join(folder, &below))? {
             let next = closure(parts, step(parts, &states, &entry.name));
-            let path = join(&below, &entry.name);
-            if !entry.is_folder {
+            let is_met = if entry.is_folder {
+                !entry.is_link && depth < MAX_DEPTH && next.iter().any(|&state| state < parts.len())
+            } else {
                 // A `**` at the end stands for files too.
-                if next.contains(&parts.len()) {
-                    found.push(path);
-                }
-            } else if !entry.is_link && depth < MAX_DEPTH && next.iter().any(|&state| state < parts.len()) {
+                next.contains(&parts.len())
+            };
+            if !is_met {
+                continue;
+            }
+            if let Some(name) = &entry.not_utf8 {
+                // To leave it out would lose data without a word.
+                return Err(not_utf8(&join(&join(folder, &below), name)));
+            }
+            let path = join(&below, &entry.name);
+            if entry.is_folder {
                 folders.push((path, next, depth + 1));
+            } else {
+                found.push(path);
             }
         }
     }

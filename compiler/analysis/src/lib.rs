@@ -38,7 +38,7 @@ pub(crate) mod keys;
 pub(crate) mod lowering;
 pub(crate) mod outside;
 pub(crate) mod parse;
-pub(crate) mod quantity;
+pub mod quantity;
 pub(crate) mod suggest;
 pub(crate) mod value;
 pub(crate) mod walk;

@@ -141,16 +141,21 @@ impl<'a> Lowering<'a> {
             return false;
         }
         self.names.insert(name.to_owned(), span);
-        let declared = Declared { rule: rule.map(|rule| rule.schema().name) };
+        let declared = Declared { rule: rule.map(|rule| rule.schema().name), record: None };
         self.result.package.declared.insert(name.to_owned(), declared);
         true
     }
 
     fn expand(&mut self, name: String, rule: &AnyRule, record: Record) {
         let label = Label::new(self.here.clone(), name.clone());
+        let written = record.clone();
         let target = Target { label: label.clone(), rule: rule.schema().name, record, expanded_from: None };
         match rule.expand(target) {
             Ok(targets) => {
+                let is_expanded = targets.len() > 1;
+                if let Some(declared) = self.result.package.declared.get_mut(&name).filter(|_| is_expanded) {
+                    declared.record = Some(Arc::new(written));
+                }
                 for target in targets {
                     if target.label == label {
                         self.result.package.targets.insert(name.clone(), Arc::new(target));

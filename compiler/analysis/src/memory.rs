@@ -73,14 +73,18 @@ impl FileSystem for Memory {
             .keys()
             .filter_map(|file| file.strip_prefix(&prefix))
             .map(|rest| match rest.split_once('/') {
-                Some((folder, _)) => Entry { name: folder.to_owned(), is_folder: true, is_link: false },
-                None => Entry { name: rest.to_owned(), is_folder: false, is_link: false },
+                Some((folder, _)) => entry(folder, true),
+                None => entry(rest, false),
             })
             .collect();
         entries.sort();
         entries.dedup();
         Ok(entries)
     }
+}
+
+fn entry(name: &str, is_folder: bool) -> Entry {
+    Entry { name: name.to_owned(), not_utf8: None, is_folder, is_link: false }
 }
 
 fn prefix(folder: &str) -> String {

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use mc_ir::attribute::Place;
+use mc_ir::attribute::{Place, Record};
 use mc_ir::target::Target;
 use mc_syntax::span::Span;
 
@@ -27,6 +27,8 @@ pub struct Package {
 pub struct Declared {
     /// Its rule, before expansion; `None` when there is no such rule.
     pub rule: Option<&'static str>,
+    /// Its attributes, where it expands into others, which have other ones.
+    pub record: Option<Arc<Record>>,
 }
 
 /// Where the places of a package's targets are.

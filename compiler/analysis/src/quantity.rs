@@ -19,7 +19,7 @@ const UNITS: [(&str, u64); 10] = [
 ///
 /// # Errors
 /// What is wrong with the text.
-pub(crate) fn bytes(text: &str) -> Result<u64, String> {
+pub fn bytes(text: &str) -> Result<u64, String> {
     let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = (&text[..split], text[split..].trim_start());
     let names = || UNITS.map(|(name, _)| format!("`{name}`")).join(", ");

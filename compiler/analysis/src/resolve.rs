@@ -48,6 +48,14 @@ pub(crate) fn resolve<'db>(db: &'db dyn Db, key: TargetKey<'db>) -> Resolution {
     })
 }
 
+/// The target as it was written that a target is, or that it is a part of.
+pub(crate) fn owner(db: &dyn Db, label: &Label) -> Label {
+    match resolve_label(db, label) {
+        Resolution::Found(target) => target.expanded_from.clone().unwrap_or_else(|| label.clone()),
+        Resolution::Broken | Resolution::Unknown(_) => label.clone(),
+    }
+}
+
 /// Looks for what was meant by labels that stand for nothing.
 ///
 /// No query: names are gathered once for all labels, and only for those that somebody will be told of.

@@ -73,7 +73,12 @@ static DISK: NodeSchema = NodeSchema {
     name: "disk",
     doc: "The store on this machine.",
     arguments: Arguments::None,
-    properties: &[optional("max-size", ValueKind::Bytes, "How much it may take.")],
+    properties: &[PropertySchema {
+        name: "max-size",
+        value: ValueKind::Bytes,
+        presence: Presence::Required,
+        doc: "Bytes that it may take; what was used least recently is removed beyond that.",
+    }],
     children: &[],
 };
 
@@ -147,6 +152,12 @@ fn lower_workspace(db: &dyn Db) -> (Arc<Workspace>, Vec<Diagnostic>, usize) {
     let here = PackageId(String::new());
     let mut checker = Checker::new(&here, Sink::default());
     let record = checker.top(&nodes, &SCHEMA);
+    for node in nodes.iter().filter(|node| node.name == CACHE.name && node.children.is_empty()) {
+        let help =
+            "Leave it out, or write `cache { disk max-size=\"50GB\" }` or `cache { remote \"grpcs://…\" }`";
+        let message = "`cache` has no effect without `disk` or `remote`";
+        checker.sink.push(Diagnostic::error("cache::empty", message, node.name_span).with_help(help));
+    }
     let (found, n_more) = checker.sink.finish();
     diagnostics.extend(found);
     (Arc::new(settings(&record)), diagnostics, parsed.n_more + n_more)

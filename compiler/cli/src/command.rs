@@ -7,6 +7,7 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 use mc_rules::inference::backends;
 use mc_syntax::terminal::{Markup, printable};
+use serde_json::json;
 
 use crate::exit::Exit;
 use crate::invocation::Invocation;
@@ -23,8 +24,8 @@ use crate::verbs::Verb;
 #[derive(Parser)]
 #[command(name = "mc", version, arg_required_else_help = true, disable_help_subcommand = true)]
 #[command(
-    after_help = "Exit codes: 0 done, 1 failed, 2 wrong declaration or command line, 3 a gate was missed, \
-                        8 interrupted, 37 a bug in mc"
+    after_help = "Exit codes: 0 done, 1 failed, 2 wrong declaration or command line, 3 a gate failed, \
+                        4 no gates to test, 8 interrupted, 37 a bug in mc"
 )]
 pub(crate) struct Cli {
     #[command(flatten)]
@@ -71,6 +72,13 @@ fn run(cli: Cli, streams: &Arc<Streams>) -> Exit {
         debug_assert!(is_known, "the option takes known names only");
     }
     let invocation = Invocation { options: cli.options, streams: Arc::clone(streams), command: Cli::command };
+    if let Some(format) =
+        invocation.options.output.of_queries().filter(|_| !matches!(cli.verb, Verb::Query(_)))
+    {
+        let report = Report::usage(format!("`--output {format}` is for `mc query`"));
+        invocation.error(&report.hint("Write `--output text` or `--output json`"));
+        return Exit::Declaration;
+    }
     let exit = match cli.verb.run(&invocation) {
         Ok(exit) => exit,
         Err(failure) => failure::tell(&invocation, failure),
@@ -92,8 +100,47 @@ fn explain(error: &clap::Error, arguments: &[OsString]) -> Exit {
         streams.result_markup(&text);
         return if streams.finish().is_ok() { Exit::Done } else { Exit::Failed };
     }
+    if wants_json(arguments) {
+        let report = usage_report(&error_text(error, arguments));
+        let document = json!({ "status": Exit::Declaration.word(), "errors": [report.json()] });
+        streams.json(&format!("{document:#}\n"));
+        return if streams.finish().is_ok() { Exit::Declaration } else { Exit::Failed };
+    }
     streams.error_markup(&text);
     Exit::Declaration
+}
+
+/// Returns true if the command line asks for JSON, as far as it can be read although something in it is wrong.
+fn wants_json(arguments: &[OsString]) -> bool {
+    let mut arguments = arguments.iter().take_while(|argument| *argument != "--").peekable();
+    let mut is_json = false;
+    while let Some(argument) = arguments.next() {
+        if argument == "--output" {
+            is_json = arguments.peek().is_some_and(|format| *format == "json");
+        } else if let Some(format) = argument.to_str().and_then(|argument| argument.strip_prefix("--output="))
+        {
+            is_json = format == "json";
+        }
+    }
+    is_json
+}
+
+/// The error as plain text.
+fn error_text(error: &clap::Error, arguments: &[OsString]) -> String {
+    let shown = arguments.iter().map(|argument| printable(&argument.to_string_lossy()).into_owned());
+    match Cli::try_parse_from(shown) {
+        Err(error) => error.render().to_string(),
+        Ok(_) => error.to_string(),
+    }
+}
+
+/// Clap's paragraphs as a report: the first says what is wrong, tips say what to do; the usage is for people.
+fn usage_report(text: &str) -> Report {
+    let mut paragraphs = text.split("\n\n").map(str::trim);
+    let what = paragraphs.next().unwrap_or_default();
+    let report = Report::usage(what.strip_prefix("error: ").unwrap_or(what));
+    let tips: Vec<&str> = paragraphs.filter_map(|paragraph| paragraph.strip_prefix("tip: ")).collect();
+    if tips.is_empty() { report } else { report.hint(tips.join("\n")) }
 }
 
 #[cfg(test)]

@@ -13,8 +13,10 @@ pub(crate) enum Exit {
     Failed,
     /// A declaration or the command line is wrong.
     Declaration,
-    /// Everything was built, but a gate was missed.
-    GateMissed,
+    /// Everything was built, but a gate failed.
+    GateFailed,
+    /// No target that was asked for has a gate.
+    NoTests,
     /// The user stopped it.
     Interrupted,
     /// A bug in `mc`.
@@ -28,8 +30,8 @@ impl Exit {
         match () {
             () if finished.is_interrupted => Self::Interrupted,
             () if !finished.failures.is_empty() || has(Status::Failed) => Self::Failed,
-            () if has(Status::GateMissed) || finished.gates.iter().any(|gate| !gate.verdict.passed) => {
-                Self::GateMissed
+            () if has(Status::GateFailed) || finished.gates.iter().any(|gate| !gate.verdict.passed) => {
+                Self::GateFailed
             }
             () => Self::Done,
         }
@@ -41,7 +43,8 @@ impl Exit {
             Self::Done => 0,
             Self::Failed => 1,
             Self::Declaration => 2,
-            Self::GateMissed => 3,
+            Self::GateFailed => 3,
+            Self::NoTests => 4,
             Self::Interrupted => 8,
             Self::Bug => 37,
         }
@@ -53,7 +56,8 @@ impl Exit {
             Self::Done => "done",
             Self::Failed => "failed",
             Self::Declaration => "wrong-declaration",
-            Self::GateMissed => "gate-missed",
+            Self::GateFailed => "gate-failed",
+            Self::NoTests => "no-tests",
             Self::Interrupted => "interrupted",
             Self::Bug => "bug",
         }

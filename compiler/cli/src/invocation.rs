@@ -5,6 +5,7 @@ use std::sync::Arc;
 use mc_driver::build::engine::Engine;
 use mc_driver::declarations::{Declarations, Wanted};
 use mc_driver::event::EventSink;
+use mc_driver::garbage::keep_within;
 use mc_driver::settings::declared::DeclaredCache;
 use mc_driver::store::Store;
 use serde::Serialize;
@@ -73,6 +74,22 @@ impl Invocation {
     ) -> Result<Engine<'a>, Failure> {
         let settings = self.options.build_settings(declared)?;
         Ok(Engine::open(store, &settings, &interrupt(), events)?)
+    }
+
+    /// Brings the store within the size that the workspace allows, at the end of a command that fetches.
+    ///
+    /// # Errors
+    /// If there is no store.
+    pub(crate) fn keep_within_limit(
+        &self,
+        declarations: &Declarations,
+        store: &Store,
+        events: &dyn EventSink,
+    ) -> Result<(), Failure> {
+        if let Some(limit) = declarations.store_limit().filter(|_| store.format().is_some()) {
+            keep_within(&*store.open()?, &limit, events);
+        }
+        Ok(())
     }
 
     /// Writes an error.

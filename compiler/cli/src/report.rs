@@ -35,6 +35,11 @@ impl Report {
         Self::new(Exit::Declaration, what)
     }
 
+    /// Targets without a gate, where gates were asked for.
+    pub(crate) fn no_tests(what: impl Display) -> Self {
+        Self::new(Exit::NoTests, what)
+    }
+
     fn new(exit: Exit, what: impl Display) -> Self {
         Self { exit, what: what.to_string(), place: None, because: None, hint: None }
     }

@@ -15,7 +15,7 @@ use crate::workspace::{OUT, Workspace};
 
 /// The entries of a store. `VERSION` stays: a build that goes on meanwhile makes folders anew, and without it nobody
 /// would know them as those of a store.
-const STORE: [&str; 8] = ["ac", "cas", "fetched", "memo", "out", "quarantine", "remote", "tmp"];
+const STORE: [&str; 9] = ["ac", "cas", "evicted", "fetched", "memo", "out", "quarantine", "remote", "tmp"];
 
 /// A failure to remove something.
 #[derive(Debug, thiserror::Error)]

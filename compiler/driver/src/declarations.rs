@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use mc_analysis::analyze::analyze;
-use mc_analysis::check::check;
+use mc_analysis::check::{LeftOut, check, check_without_weights};
 use mc_analysis::database::Database;
 use mc_analysis::diagnostic::Diagnostics;
 use mc_analysis::disk::Disk;
 use mc_analysis::needed::needed;
 use mc_analysis::patterns::labels;
 use mc_analysis::query::evaluate::query;
+use mc_analysis::query::locations::{Location, locations, named};
 use mc_analysis::resolve::{Resolution, resolve_label};
 use mc_analysis::workspace::workspace;
 use mc_ir::label::{Label, Pattern};
@@ -26,6 +27,7 @@ use crate::fetching::files::{bring, folders};
 use crate::settings::declared::DeclaredCache;
 use crate::settings::download::Download;
 use crate::settings::fetch::FetchSettings;
+use crate::settings::store_limit::StoreLimit;
 use crate::store::Store;
 use crate::workspace::Workspace;
 
@@ -42,6 +44,8 @@ pub struct Found {
     pub label: Label,
     /// Its rule; unknown where the declaration is broken.
     pub rule: Option<&'static str>,
+    /// The place of its declaration.
+    pub location: Location,
 }
 
 /// A target that was asked for, analyzed.
@@ -61,6 +65,8 @@ pub struct Checked {
     pub n_targets: usize,
     /// Everything that is wrong.
     pub diagnostics: Diagnostics,
+    /// Targets that could not be checked as a whole, because weights are not on this machine.
+    pub left_out: Vec<LeftOut>,
 }
 
 impl Declarations {
@@ -81,7 +87,10 @@ impl Declarations {
     /// The remote cache that the workspace declares; nothing if the declaration cannot be read, which a check reports.
     pub fn remote_cache(&self) -> DeclaredCache {
         let workspace = workspace(&self.db);
-        let Some(remote) = workspace.remotes.first() else { return DeclaredCache::default() };
+        let store_limit = self.store_limit();
+        let Some(remote) = workspace.remotes.first() else {
+            return DeclaredCache { store_limit, ..DeclaredCache::default() };
+        };
         DeclaredCache {
             address: Some(remote.url.clone()),
             instance: remote.instance.clone(),
@@ -92,8 +101,15 @@ impl Declarations {
             compression: remote.compression,
             chunking: Some(remote.chunking),
             require_signed: remote.require_signed.as_ref().map(|path| self.workspace.root.join(path)),
+            store_limit,
             has_more: workspace.remotes.len() > 1,
         }
+    }
+
+    /// The size that the workspace allows the store of this machine; `None` if it says nothing about it.
+    pub fn store_limit(&self) -> Option<StoreLimit> {
+        let max_bytes = workspace(&self.db).disk_max_bytes?;
+        Some(StoreLimit { max_bytes, workspace: Some(self.workspace.clone()) })
     }
 
     /// The origins elsewhere that the targets and all that they need declare, sorted, each once.
@@ -139,33 +155,60 @@ impl Declarations {
         Ok(targets)
     }
 
-    /// Everything that is wrong with the targets, and with all that they need.
+    /// Everything that is wrong with the targets, and with all that they need. Headers and configuration are enough for
+    /// it; where they are not on this machine either, targets are left out.
     ///
     /// # Errors
     /// If a pattern stands for nothing.
     pub fn check(&self, texts: &[String]) -> Result<Checked, DeclarationError> {
         let patterns = self.patterns(texts)?;
         let found = self.labels(&patterns)?;
-        let diagnostics = check(&self.db, &patterns);
+        let (diagnostics, left_out) = check_without_weights(&self.db, &patterns);
         let packages: BTreeSet<_> = found.iter().map(|label| &label.package).collect();
-        Ok(Checked { n_packages: packages.len(), n_targets: found.len(), diagnostics })
+        Ok(Checked { n_packages: packages.len(), n_targets: found.len(), diagnostics, left_out })
     }
 
-    /// The targets that a query stands for.
+    /// The targets that a query stands for: a path in its order, others sorted.
     ///
     /// # Errors
     /// If the query is wrong.
     pub fn query(&self, text: &str) -> Result<Vec<Found>, DeclarationError> {
-        let labels = query(&self.db, text, &self.workspace.here)
-            .map_err(|error| DeclarationError::Query { text: text.to_owned(), error })?;
-        let found = |label: Label| {
+        self.query_all(&[text.to_owned()])
+    }
+
+    /// The targets that some queries stand for together: those of one alone in its order, those of several sorted.
+    ///
+    /// # Errors
+    /// If a query is wrong.
+    pub fn query_all(&self, texts: &[String]) -> Result<Vec<Found>, DeclarationError> {
+        let evaluate = |text: &String| {
+            query(&self.db, text, &self.workspace.here)
+                .map_err(|error| DeclarationError::Query { text: text.clone(), error })
+        };
+        let mut labels = match texts {
+            [text] => return Ok(self.found(evaluate(text)?)),
+            texts => texts.iter().map(evaluate).collect::<Result<Vec<_>, _>>()?.concat(),
+        };
+        labels.sort();
+        labels.dedup();
+        Ok(self.found(labels))
+    }
+
+    fn found(&self, labels: Vec<Label>) -> Vec<Found> {
+        let locations = locations(&self.db, &labels);
+        let found = |(label, location): (Label, Location)| {
             let rule = match resolve_label(&self.db, &label) {
                 Resolution::Found(target) => Some(target.rule),
                 Resolution::Broken | Resolution::Unknown(_) => None,
             };
-            Found { label, rule }
+            Found { label, rule, location }
         };
-        Ok(labels.into_iter().map(found).collect())
+        labels.into_iter().zip(locations).map(found).collect()
+    }
+
+    /// The targets that a target names, as far as they exist.
+    pub fn named(&self, label: &Label) -> Vec<Label> {
+        named(&self.db, label)
     }
 
     fn patterns(&self, texts: &[String]) -> Result<Vec<Pattern>, DeclarationError> {

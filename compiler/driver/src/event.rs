@@ -5,6 +5,7 @@ use std::fmt;
 use mc_execute::event::{Event as BuildEvent, Origin};
 use mc_fetch::fetcher::Event as FetchEvent;
 use mc_ir::work::Progress;
+use mc_store::local::collect::Collected;
 
 use crate::forecast::Forecast;
 use crate::warning::Warning;
@@ -44,6 +45,11 @@ pub enum Event<'a> {
     },
     /// Something went wrong and did no harm.
     Warning(&'a Warning),
+    /// The store was larger than its limit, and what was used least recently was removed.
+    StoreTrimmed {
+        /// The parts that were removed.
+        collected: Collected,
+    },
 }
 
 /// One line in plain English, for logs. It is escaped nowhere: names of others may be in it.
@@ -65,6 +71,9 @@ impl fmt::Display for Event<'_> {
                 write!(f, "{server}: fetched {n_bytes_down} bytes, sent {n_bytes_up} bytes")
             }
             Self::Warning(warning) => write!(f, "warning: {warning}"),
+            Self::StoreTrimmed { collected } => {
+                write!(f, "removed {} bytes from the store", collected.n_bytes_removed())
+            }
         }
     }
 }
@@ -87,7 +96,8 @@ fn build(event: &BuildEvent, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             };
             write!(f, "{word} {} {} in {elapsed:.2?}", node.label, node.action.describe())
         }
-        BuildEvent::Failed { node, message } => write!(f, "failed {}: {message}", node.label),
+        BuildEvent::Failed { node, is_gate: true, .. } => write!(f, "gate failed: {}", node.label),
+        BuildEvent::Failed { node, message, .. } => write!(f, "failed {}: {message}", node.label),
     }
 }
 

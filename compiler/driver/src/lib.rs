@@ -11,6 +11,7 @@
 //! | pin and fetch files from elsewhere | [`fetching::lock::lock`], [`fetching::files::fetch`] |
 //! | look into models, and compare them | [`inspect`] |
 //! | count and verify what is in a store | [`store_contents`] |
+//! | bring a store down to a size | [`garbage::collect`] |
 //! | remove outputs and stores | [`clean::Removal`] |
 //! | run one action as a worker does | [`input_root::InputRoot`] |
 //!
@@ -25,6 +26,7 @@ pub mod error;
 pub mod event;
 pub mod fetching;
 pub mod forecast;
+pub mod garbage;
 pub mod input_root;
 pub mod inspect;
 pub mod interrupt;

@@ -66,6 +66,17 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Tells other processes that fetched files in the store are in use from now on, if there is a store.
+    pub(crate) fn announce(&self) {
+        if self.format().is_some()
+            && let Ok(store) = self.open()
+        {
+            store.announce();
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -48,6 +48,23 @@ pub enum Warning {
         /// The text.
         text: String,
     },
+    /// The store is larger than its limit, and what is left is in use.
+    #[error(
+        "The store has {n_bytes} bytes, more than its limit of {max_bytes}: the rest is in use, by a running command, by \
+         outputs under mc-out, or as files that the workspace has pinned"
+    )]
+    StoreTooLarge {
+        /// Bytes that it has.
+        n_bytes: u64,
+        /// Bytes that it may have.
+        max_bytes: u64,
+    },
+    /// The store is larger than its limit and cannot be cleared up.
+    #[error("The store is not brought within its limit: {reason}")]
+    StoreNotTrimmed {
+        /// The reason.
+        reason: String,
+    },
     /// More warnings about tensors than are shown.
     #[error("{label}: {n_more} more")]
     MoreTensors {

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use mc_digest::digest::BlobDigest;
+use mc_digest::digest::{ActionDigest, BlobDigest};
 use mc_ir::action::{ActionError, ActionNode, Artifact};
-use mc_ir::graph::ActionGraph;
+use mc_ir::graph::{ActionGraph, NodeId};
 use mc_ir::output::Output;
 
 use crate::fetch::output_content;
@@ -40,6 +40,22 @@ impl Built {
     pub fn output(&self, graph: &ActionGraph, artifact: &Artifact) -> Option<&Output> {
         let id = graph.id(&artifact.node)?;
         self.done[id.0].as_ref()?.outputs.get(&artifact.output)
+    }
+
+    /// The results behind some artifacts: those of their actions and of all that these need, sorted.
+    pub fn results_behind<'a>(
+        &self,
+        graph: &ActionGraph,
+        artifacts: impl Iterator<Item = &'a Artifact>,
+    ) -> Vec<ActionDigest> {
+        let mut pending: Vec<NodeId> = artifacts.filter_map(|artifact| graph.id(&artifact.node)).collect();
+        let mut seen: BTreeSet<NodeId> = pending.iter().copied().collect();
+        let mut results = BTreeSet::new();
+        while let Some(id) = pending.pop() {
+            results.extend(self.done[id.0].as_ref().map(|done| done.digest));
+            pending.extend(graph.dependencies(id).into_iter().filter(|id| seen.insert(*id)));
+        }
+        results.into_iter().collect()
     }
 
     /// Looks at an artifact that is read outside of actions as an action does at its inputs: a blob that was wrong, and a

@@ -63,6 +63,8 @@ pub enum Event {
         node: Arc<ActionNode>,
         /// Why, in full.
         message: String,
+        /// True if nothing is wrong with the action: a gate failed that it waits for.
+        is_gate: bool,
     },
 }
 

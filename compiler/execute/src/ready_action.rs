@@ -84,7 +84,8 @@ impl ReadyAction<'_> {
             }
             Err(error) => {
                 if !matches!(error, ActionError::Cancelled) {
-                    (self.events)(Event::Failed { node, message: error.to_string() });
+                    let is_gate = matches!(error, ActionError::GateMissed(_));
+                    (self.events)(Event::Failed { node, message: error.to_string(), is_gate });
                 }
                 Err(error)
             }

@@ -17,6 +17,8 @@ pub struct RuleError {
     pub help: Option<String>,
     /// A source file that the fault is in, when it is not in the KDL itself (shown as `path: …`).
     pub file: Option<String>,
+    /// True if nothing needs to be wrong with the declaration: files that it names are not on this machine.
+    pub is_absence: bool,
     /// Other places in the target that explain it, and what is there.
     pub related: Vec<(Place, String)>,
 }
@@ -24,7 +26,15 @@ pub struct RuleError {
 impl RuleError {
     /// A fault at a place.
     pub fn new(place: Place, code: &'static str, message: impl Into<String>) -> Self {
-        Self { place, code, message: message.into(), help: None, file: None, related: Vec::new() }
+        let message = message.into();
+        Self { place, code, message, help: None, file: None, is_absence: false, related: Vec::new() }
+    }
+
+    /// Says that only files are missing on this machine. A check that needs no weights leaves out what depends on them.
+    #[must_use]
+    pub fn absence(mut self) -> Self {
+        self.is_absence = true;
+        self
     }
 
     /// Says what to do.

@@ -2,6 +2,9 @@
 
 use serde_json::{Value, json};
 
+/// The format of a GGUF file with statistics instead of weights.
+pub const IMPORTANCE_MATRIX: &str = "GGUF (importance matrix)";
+
 /// The contents of one file.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Listing {

@@ -1,6 +1,6 @@
 //! A GGUF file as a listing.
 
-use mc_exporter::listing::{Key, Listing, Tensor, cut_array};
+use mc_exporter::listing::{IMPORTANCE_MATRIX, Key, Listing, Tensor, cut_array};
 use serde_json::{Value, json};
 
 use crate::reader::{Gguf, GgufError, TensorInfo};
@@ -32,7 +32,7 @@ pub(crate) fn listing(head: &[u8], n_bytes: u64) -> Result<Listing, GgufError> {
         n_bytes: tensor.end - tensor.start,
     };
     Ok(Listing {
-        format: if is_imatrix { "GGUF (importance matrix)" } else { "GGUF" },
+        format: if is_imatrix { IMPORTANCE_MATRIX } else { "GGUF" },
         n_bytes,
         facts: vec![("version", gguf.version.to_string()), ("alignment", gguf.alignment.to_string())],
         keys: gguf.keys.iter().map(|one| key(one)).collect(),

@@ -18,3 +18,4 @@ pub(crate) mod model_node;
 pub(crate) mod published_identity;
 pub(crate) mod recipe_of_copy;
 pub(crate) mod tensor_actions;
+pub mod written_tensors;

@@ -139,7 +139,10 @@ pub(crate) fn folder(ctx: &dyn RuleContext) -> Result<(String, Place), Vec<RuleE
     })?;
     match ctx.fetched(&origin) {
         Ok(folder) => Ok((folder, place)),
-        Err(error) => Err(vec![RuleError::new(place, "origin::fetched", error.message)]),
+        Err(error) => {
+            let rule_error = RuleError::new(place, "origin::fetched", error.message);
+            Err(vec![if error.is_missing { rule_error.absence() } else { rule_error }])
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use mc_ir::action::{Range64, Source};
 use mc_ir::attribute::Place;
-use mc_ir::rule::{HeadFormat, RuleContext};
+use mc_ir::rule::{HeadFormat, RuleContext, SourceError};
 use mc_ir::rule_error::RuleError;
 use mc_safetensors::header::Header;
 use mc_safetensors::index::shards;
@@ -71,7 +71,8 @@ pub(crate) fn stored_tensors(
             "weights::missing",
             format!("There is neither `{single}` nor `{index}` in `{}`", shown_path(ctx, folder)),
         )
-        .help("Put the weights there, as Hugging Face stores them"),
+        .help("Put the weights there, as Hugging Face stores them")
+        .absence(),
     };
     Err(vec![rule_error])
 }
@@ -94,9 +95,8 @@ fn sharded(
     let mut tensors = Vec::new();
     for name in names {
         if !files.contains(name) {
-            return Err(rule_error(format!(
-                "The index lists the shard `{name}`, which is not there; fetch it"
-            )));
+            let message = format!("The index lists the shard `{name}`, which is not there; fetch it");
+            return Err(rule_error(message).into_iter().map(RuleError::absence).collect());
         }
         tensors.extend(file_tensors(ctx, place, &joined(folder, name))?);
     }
@@ -120,9 +120,8 @@ fn file_tensors(
     place: Place,
     path: &str,
 ) -> Result<Vec<StoredTensor>, Vec<RuleError>> {
-    let head = ctx
-        .read_head(path, HeadFormat::Safetensors)
-        .map_err(|error| vec![source_error(place, "weights::unreadable", &error)])?;
+    let head =
+        ctx.read_head(path, HeadFormat::Safetensors).map_err(|error| vec![unreadable(place, &error)])?;
     let header = Header::parse(&head.bytes, head.n_bytes).map_err(|error| {
         vec![RuleError::new(place, "weights::header", error.to_string()).file(shown_path(ctx, path))]
     })?;
@@ -139,6 +138,13 @@ fn file_tensors(
         file: shown.clone(),
     };
     Ok(by_name(header.tensors.into_iter().map(tensor).collect()))
+}
+
+/// The error of a file of weights that cannot be read. One that is listed and not there, such as a link to a cache that
+/// was cleared, is only absent.
+fn unreadable(place: Place, error: &SourceError) -> RuleError {
+    let rule_error = source_error(place, "weights::unreadable", error);
+    if error.is_missing { rule_error.absence() } else { rule_error }
 }
 
 /// As the safetensors library lists them. The bytes stand in another order where a file mixes types.

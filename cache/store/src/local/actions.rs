@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 use mc_digest::digest::{ActionDigest, BlobDigest, Digest};
 
@@ -23,6 +24,7 @@ impl ActionCache for LocalStore {
     fn get(&self, digest: &ActionDigest) -> Result<Option<Recorded>, StoreError> {
         let path = self.layout.action(&digest.hash);
         let Some((found, recorded)) = self.read_action(&digest.hash, &path)? else { return Ok(None) };
+        self.touch(&path);
         // A hash with another size than its action's is a wrong digest, not a damaged entry.
         Ok((found == *digest).then_some(recorded))
     }
@@ -47,7 +49,28 @@ impl ActionCache for LocalStore {
     }
 }
 
+/// Time after which another use of a result is noted.
+const USE_INTERVAL: Duration = Duration::from_secs(60);
+
 impl LocalStore {
+    /// Notes that a result is used now, by the time of its file. The time is no part of what makes an entry believed,
+    /// and blobs have no such note: theirs would change the stamp by which they are.
+    fn touch(&self, path: &Path) {
+        let folder = self.layout.folder();
+        let Ok(file) = folder.open_file(path) else { return };
+        let modified = file.metadata().and_then(|metadata| metadata.modified());
+        if modified.is_ok_and(|modified| modified.elapsed().is_ok_and(|age| age > USE_INTERVAL)) {
+            // Whoever may not set it (the file is another user's) leaves the time of an earlier use.
+            drop(file.set_modified(SystemTime::now()));
+        }
+    }
+
+    /// The action of an entry, and its result; `None` if it is damaged or gone. Nothing is changed.
+    pub(crate) fn peek_action(&self, hash: &Digest, path: &Path) -> Option<Recorded> {
+        let sealed = self.layout.folder().read(path, MAX_NOTE).ok()?;
+        decode(&sealed).filter(|(found, _)| found.hash == *hash).map(|(_, recorded)| recorded)
+    }
+
     /// The action of an intact entry, and its result. A damaged entry, or something else in its place, is removed and
     /// reported.
     ///

@@ -33,8 +33,10 @@ const MAX_ATTEMPTS: usize = 16;
 
 impl BlobStore for LocalStore {
     fn contains(&self, digest: &BlobDigest) -> Result<bool, StoreError> {
+        self.note_use(&digest.hash);
         let path = self.layout.blob(&digest.hash);
-        match self.layout.folder().status_of(&path) {
+        let folder = self.layout.folder();
+        match self.or_recovered(&digest.hash, || folder.status_of(&path)) {
             Ok(status) if status.kind == Kind::File && self.is_known(digest, &FileStamp::from(status)) => {
                 Ok(true)
             }
@@ -77,6 +79,7 @@ impl LocalStore {
     /// # Errors
     /// If the file cannot be read.
     pub(crate) fn open_intact(&self, digest: &BlobDigest) -> Result<Option<(File, PathBuf)>, StoreError> {
+        self.note_use(&digest.hash);
         let path = self.layout.blob(&digest.hash);
         let absolute = self.layout.at(&path);
         let Some(file) = self.open_blob(&digest.hash, &path)? else { return Ok(None) };
@@ -94,7 +97,7 @@ impl LocalStore {
     /// Opens the file of a blob. Something else in its place, such as a link, is damage: it goes to the quarantine.
     pub(crate) fn open_blob(&self, hash: &Digest, path: &Path) -> Result<Option<File>, StoreError> {
         let folder = self.layout.folder();
-        match folder.open_file(path) {
+        match self.or_recovered(hash, || folder.open_file(path)) {
             Ok(file) => Ok(Some(file)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) if is_in_place_of(folder, path, &error) => {
@@ -197,6 +200,7 @@ impl LocalStore {
         unfinished.file.set_permissions(fs::Permissions::from_mode(READ_ONLY)).map_err(failed)?;
         settle(&unfinished.file);
         create_parent(self.layout.folder(), &path)?;
+        self.note_use(&digest.hash);
         for _ in 0..MAX_ATTEMPTS {
             unfinished = match unfinished.rename_new(self.layout.folder(), &path) {
                 Ok(file) => {

@@ -11,6 +11,7 @@
 //! | `out/ab/<hash>` | what was materialized where, under the hash of the destination |
 //! | `tmp/` | unfinished files ([`crate::session`]) |
 //! | `quarantine/` | blobs whose bytes did not match, kept for a look |
+//! | `evicted/<hash>` | blobs that a collection ([`super::collect`]) removes, until it knows that nobody uses them |
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -120,6 +121,16 @@ impl Layout {
     /// The folder of unfinished files.
     pub fn unfinished(&self) -> &'static Path {
         Path::new("tmp")
+    }
+
+    /// The folder of blobs that a collection is about to remove.
+    pub fn evicted(&self) -> &'static Path {
+        Path::new("evicted")
+    }
+
+    /// The file of a blob that a collection is about to remove.
+    pub(crate) fn evicted_blob(&self, hash: &Digest) -> PathBuf {
+        self.evicted().join(hash.to_string())
     }
 
     /// The folder of damaged blobs.

@@ -6,6 +6,7 @@ use crate::input_memo::InputMemo;
 use crate::local::corruption::Corruption;
 use crate::local::layout::Layout;
 use crate::local::sync_group::SyncGroup;
+use crate::local::use_notes::UseNotes;
 use crate::local::verified::VerifiedMemo;
 use crate::session::LazySession;
 use mc_files::file_observer::FileObserver;
@@ -19,6 +20,7 @@ pub struct LocalStore {
     pub(crate) session: Arc<LazySession>,
     pub(crate) verified: VerifiedMemo,
     pub(crate) group: SyncGroup,
+    pub(crate) uses: UseNotes,
     input_memo: InputMemo,
     durations: DurationNotes,
     corruptions: Mutex<Vec<Corruption>>,
@@ -45,8 +47,8 @@ impl LocalStore {
         let verified = VerifiedMemo::open(folder, layout.verified_log(), &session)?;
         let input_memo = InputMemo::new(Arc::clone(folder), layout.inputs(), Arc::clone(&session));
         let durations = DurationNotes::new(Arc::clone(folder), layout.durations(), Arc::clone(&session));
-        let (group, corruptions) = (SyncGroup::new(), Mutex::default());
-        Ok(Self { layout, session, verified, group, input_memo, durations, corruptions })
+        let (group, uses, corruptions) = (SyncGroup::new(), UseNotes::default(), Mutex::default());
+        Ok(Self { layout, session, verified, group, uses, input_memo, durations, corruptions })
     }
 
     /// The store's folder.
@@ -72,6 +74,17 @@ impl LocalStore {
     /// The damage found since the last call, for a warning to the user.
     pub fn take_corruptions(&self) -> Vec<Corruption> {
         std::mem::take(&mut *self.corruptions.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Tells collections in other processes that this one is running. A store that cannot be written to is used all the
+    /// same; nobody can collect what is in it, either.
+    pub fn announce(&self) {
+        drop(self.session.get());
+    }
+
+    /// Returns true if this process has written to the store or asked for a blob in it.
+    pub fn is_used(&self) -> bool {
+        self.session.started().is_some()
     }
 
     pub(crate) fn report(&self, corruption: Corruption) {

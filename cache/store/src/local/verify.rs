@@ -43,7 +43,7 @@ impl LocalStore {
 }
 
 /// The hash that a file of the store is named by.
-fn hash_of(path: &Path) -> Option<Digest> {
+pub(crate) fn hash_of(path: &Path) -> Option<Digest> {
     path.file_name()?.to_str()?.parse().ok()
 }
 

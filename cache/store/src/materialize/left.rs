@@ -1,43 +1,86 @@
 //! Records of how folders of outputs were left, so that one that nobody touched is not written again.
 
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
 use mc_digest::digest::Digest;
 use mc_files::folder::Folder;
 
+use crate::error::StoreError;
+use crate::local::stats::for_each_file;
 use crate::local::store::LocalStore;
-use crate::materialize::tree::TreeFile;
+use crate::materialize::tree::{Tree, TreeFile};
 use crate::publish::{publish, read_note};
 use crate::record::{Kind, Reader, Writer, seal, unseal};
 use crate::sharded::sharded;
 use crate::stamp::FileStamp;
 
-const KIND: Kind = *b"out1";
+const KIND: Kind = *b"out2";
 
 /// A file, and its stamp when it was put in place.
 pub(crate) type Left = (TreeFile, FileStamp);
+
+/// How a folder was left.
+#[derive(Debug, Default)]
+pub(crate) struct LeftFolder {
+    folder: PathBuf,
+    /// The results that its files came of, directly or not.
+    pub(crate) results: Vec<Digest>,
+    pub(crate) files: Vec<Left>,
+}
+
+/// The blobs and results behind all outputs in place.
+#[derive(Debug, Default)]
+pub(crate) struct InPlace {
+    pub(crate) blobs: BTreeSet<Digest>,
+    pub(crate) results: BTreeSet<Digest>,
+}
 
 impl LocalStore {
     /// The path of the record of a folder.
     ///
     /// * `root`: the folder of all outputs
     pub(crate) fn record_path(&self, root: &Folder, folder: &Path) -> PathBuf {
-        let folder = root.at(folder);
-        let absolute = std::path::absolute(&folder).unwrap_or(folder);
+        let absolute = absolute(root, folder);
         sharded(self.layout.outputs(), &Digest::of(absolute.as_os_str().as_encoded_bytes()))
     }
 
+    /// The blobs and the results behind outputs in place: those of each folder that is still there, as it was left or
+    /// not.
+    ///
+    /// # Errors
+    /// If the records cannot be read.
+    pub(crate) fn in_place(&self) -> Result<InPlace, StoreError> {
+        let mut in_place = InPlace::default();
+        for_each_file(self.layout.folder(), self.layout.outputs(), &mut |path, _| {
+            let sealed = read_note(self.layout.folder(), path)?;
+            let record = sealed.as_deref().and_then(decode);
+            if let Some(LeftFolder { results, files, .. }) = record.filter(|left| left.folder.is_dir()) {
+                let parts = files.iter().flat_map(|(file, _)| &file.parts);
+                in_place.blobs.extend(parts.map(|part| part.hash));
+                in_place.results.extend(results);
+            }
+            Ok(())
+        })?;
+        Ok(in_place)
+    }
+
     /// How the folder was left; nothing if that is not known.
-    pub(crate) fn read_record(&self, path: &Path) -> Vec<Left> {
+    pub(crate) fn read_record(&self, path: &Path) -> LeftFolder {
         let sealed = read_note(self.layout.folder(), path).ok().flatten();
         sealed.and_then(|sealed| decode(&sealed)).unwrap_or_default()
     }
 
     /// Notes how a folder was left. Without a record the next build writes the folder again, which costs time and no
     /// more.
-    pub(crate) fn write_record(&self, path: &Path, left: &[Left]) {
+    ///
+    /// * `root`: the folder of all outputs
+    pub(crate) fn write_record(&self, path: &Path, root: &Folder, tree: &Tree<'_>, files: &[Left]) {
         let session = self.session.get();
-        drop(session.and_then(|session| publish(session, self.layout.folder(), path, &encode(left))));
+        let record = encode(&absolute(root, tree.folder), tree.results, files);
+        drop(session.and_then(|session| publish(session, self.layout.folder(), path, &record)));
     }
 }
 
@@ -52,8 +95,17 @@ pub(crate) fn is_unchanged(root: &Folder, folder: &Path, files: &[TreeFile], bef
         && before.iter().all(is_left)
 }
 
-fn encode(files: &[Left]) -> Vec<u8> {
+fn absolute(root: &Folder, folder: &Path) -> PathBuf {
+    let folder = root.at(folder);
+    std::path::absolute(&folder).unwrap_or(folder)
+}
+
+fn encode(folder: &Path, results: &[Digest], files: &[Left]) -> Vec<u8> {
     let mut writer = Writer::default();
+    writer.sized(folder.as_os_str().as_bytes()).u64(results.len() as u64);
+    for result in results {
+        writer.bytes(result.as_bytes());
+    }
     writer.u64(files.len() as u64);
     for (file, stamp) in files {
         writer.sized(file.path.as_bytes()).u64(file.parts.len() as u64);
@@ -65,8 +117,11 @@ fn encode(files: &[Left]) -> Vec<u8> {
     seal(KIND, &writer.into_bytes())
 }
 
-fn decode(sealed: &[u8]) -> Option<Vec<Left>> {
+fn decode(sealed: &[u8]) -> Option<LeftFolder> {
     let mut reader = Reader::new(unseal(KIND, sealed)?);
+    let folder = PathBuf::from(OsString::from_vec(reader.sized()?.to_vec()));
+    let n_results = reader.count(32)?;
+    let results = (0..n_results).map(|_| reader.array().map(Digest::from_bytes)).collect::<Option<_>>()?;
     let mut files = Vec::new();
     for _ in 0..reader.count(FileStamp::N_BYTES)? {
         let path = String::from_utf8(reader.sized()?.to_vec()).ok()?;
@@ -75,5 +130,65 @@ fn decode(sealed: &[u8]) -> Option<Vec<Left>> {
         files.push((TreeFile { path, parts }, FileStamp::decode(&mut reader)?));
     }
     reader.end()?;
-    Some(files)
+    Some(LeftFolder { folder, results, files })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use mc_digest::digest::{ActionDigest, BlobDigest};
+
+    use super::*;
+    use crate::local::collect::{Collection, ReadBlob};
+    use crate::materialize::tree::Destination;
+    use crate::traits::{ActionCache as _, BlobStore as _};
+
+    /// Results of this test are hashes, one after the other.
+    fn blobs_of(result: &[u8], _: &mut ReadBlob<'_>) -> Option<Vec<Digest>> {
+        Some(result.as_chunks::<32>().0.iter().map(|hash| Digest::from_bytes(*hash)).collect())
+    }
+
+    /// Collects all that is not in use, and gives the bytes that are left.
+    fn collect(dir: &Path) -> u64 {
+        let store = LocalStore::open(&dir.join("store")).unwrap();
+        let (others, is_dry) = (Vec::new(), false);
+        store
+            .collect(&Collection { max_bytes: 0, blobs_of: &blobs_of, others, is_dry })
+            .unwrap()
+            .n_bytes_after
+    }
+
+    fn record(store: &LocalStore, name: &str, blob: &BlobDigest) -> ActionDigest {
+        let digest = ActionDigest::of(name.as_bytes());
+        store.put(&digest, blob.hash.as_bytes(), None).unwrap();
+        digest
+    }
+
+    #[test]
+    fn what_outputs_in_place_came_of_is_not_collected_while_the_folder_is_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let base = dir.path().join("workspace");
+        fs::create_dir(&base).unwrap();
+        let store = LocalStore::open(&dir.path().join("store")).unwrap();
+        let blobs = [1, 2, 3].map(|number| store.put_bytes(&[number; 1000]).unwrap());
+        let names = ["bundle", "imatrix", "other"];
+        let results = [0, 1, 2].map(|index| record(&store, names[index], &blobs[index]));
+        let files = [TreeFile { path: "model.gguf".to_owned(), parts: vec![blobs[0]] }];
+        let tree = Tree { folder: Path::new("models/app"), files: &files, results: &[] };
+        let destination = Destination { base: &base, root: Path::new("mc-out") };
+        assert!(store.materialize(destination, &[tree]).remove(0).is_ok());
+        // What they came of is noted though nothing has to be written.
+        let tree = Tree { results: &[results[1].hash], ..tree };
+        assert!(store.materialize(destination, &[tree]).remove(0).is_ok());
+        drop(store);
+        assert!(collect(dir.path()) > 2000);
+        let store = LocalStore::open(&dir.path().join("store")).unwrap();
+        let here = |result: &ActionDigest| store.get(result).unwrap().is_some();
+        assert_eq!(results.each_ref().map(here), [true, true, false]);
+        assert_eq!(blobs.map(|blob| store.contains(&blob).unwrap()), [true, true, false]);
+        drop(store);
+        fs::remove_dir_all(&base).unwrap();
+        assert_eq!(collect(dir.path()), 0);
+    }
 }

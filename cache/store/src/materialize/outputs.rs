@@ -80,8 +80,9 @@ struct StagedTree<'a> {
 }
 
 /// A tree that is in place, and the record to be written of it.
-struct Placed {
+struct Placed<'a> {
     record_path: PathBuf,
+    tree: Tree<'a>,
     left: Vec<Left>,
 }
 
@@ -115,8 +116,12 @@ impl<'a> Group<'a> {
         check_paths(tree.files)?;
         let Outputs { root, .. } = self.outputs()?;
         refuse_link(root, tree.folder)?;
-        let before = self.store.read_record(&self.store.record_path(root, tree.folder));
-        if is_unchanged(root, tree.folder, tree.files, &before) {
+        let record_path = self.store.record_path(root, tree.folder);
+        let before = self.store.read_record(&record_path);
+        if is_unchanged(root, tree.folder, tree.files, &before.files) {
+            if before.results != tree.results {
+                self.store.write_record(&record_path, root, &tree, &before.files);
+            }
             return Ok(None);
         }
         create_parent(root, tree.folder)?;
@@ -179,9 +184,9 @@ impl<'a> Group<'a> {
         }
         if let Some(LockedFolder { folder: root, .. }) = &lock {
             self.sync_names(root, &replaced);
-        }
-        for Placed { record_path, left } in placed {
-            self.store.write_record(&record_path, &left);
+            for Placed { record_path, tree, left } in placed {
+                self.store.write_record(&record_path, root, &tree, &left);
+            }
         }
         drop(lock);
         // What was there before goes last: no loss of power can bring it back in parts now.
@@ -192,19 +197,19 @@ impl<'a> Group<'a> {
     fn place_one(
         &self,
         lock: &mut Option<LockedFolder>,
-        aside: &StagedTree<'_>,
-    ) -> Result<Placed, StoreError> {
+        aside: &StagedTree<'a>,
+    ) -> Result<Placed<'a>, StoreError> {
         let LockedFolder { folder: root, .. } = match lock {
             Some(locked) => locked,
             None => lock.insert(lock_folder(&self.outputs()?.base, self.destination.root)?),
         };
-        let Tree { folder, files } = aside.tree;
+        let Tree { folder, files, .. } = aside.tree;
         // Another process may have put the same tree in place since it was looked at.
         let record_path = self.store.record_path(root, folder);
         let before = self.store.read_record(&record_path);
         create_parent(root, folder)?;
         refuse_link(root, folder)?;
-        keep_foreign(root, folder, &aside.made.folder, &before)?;
+        keep_foreign(root, folder, &aside.made.folder, &before.files)?;
         replace(&aside.made.folder, root, folder)?;
         let mut left = Vec::with_capacity(files.len());
         for file in files {
@@ -213,7 +218,7 @@ impl<'a> Group<'a> {
                 root.status_of(&path).map_err(|source| StoreError::io("examine", &root.at(&path), source))?;
             left.push((file.clone(), FileStamp::from(status)));
         }
-        Ok(Placed { record_path, left })
+        Ok(Placed { record_path, tree: aside.tree, left })
     }
 
     /// Makes the names of trees durable, and those of the folders above them.
@@ -316,6 +321,12 @@ mod tests {
             Self { dir, store }
         }
 
+        /// The names of the session's files: its notes on what it uses, and what is unfinished.
+        fn unfinished(&self) -> Vec<std::ffi::OsString> {
+            let entries = self.store.session.get().unwrap().folder().entries().unwrap();
+            entries.into_iter().map(|entry| entry.name).collect()
+        }
+
         fn folder(&self) -> PathBuf {
             self.dir.path().join("workspace/mc-out/models/app")
         }
@@ -332,7 +343,7 @@ mod tests {
         fn make_all(&self, trees: &[(&str, &[TreeFile])]) -> Vec<Result<Materialized, StoreError>> {
             let destination =
                 Destination { base: &self.dir.path().join("workspace"), root: Path::new("mc-out") };
-            let tree = |&(folder, files): &(_, _)| Tree { folder: Path::new(folder), files };
+            let tree = |&(folder, files): &(_, _)| Tree { folder: Path::new(folder), files, results: &[] };
             let trees: Vec<Tree<'_>> = trees.iter().map(tree).collect();
             self.store.materialize(destination, &trees)
         }
@@ -411,7 +422,7 @@ mod tests {
             }
             assert!(!out.join("lost").exists());
         }
-        assert_eq!(fixture.store.session.get().unwrap().folder().entries().unwrap(), []);
+        assert_eq!(fixture.unfinished(), ["uses"]);
     }
 
     #[test]
@@ -459,7 +470,7 @@ mod tests {
         let error = fixture.make(&[good, lost]).unwrap_err().to_string();
         assert!(error.contains("is not in the store"), "{error}");
         assert_eq!(fixture.names(), ["a"]);
-        assert_eq!(fixture.store.session.get().unwrap().folder().entries().unwrap(), []);
+        assert_eq!(fixture.unfinished(), ["uses"]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Component, Path};
 
-use mc_digest::digest::BlobDigest;
+use mc_digest::digest::{BlobDigest, Digest};
 
 use crate::error::StoreError;
 
@@ -23,6 +23,9 @@ pub struct Tree<'a> {
     pub folder: &'a Path,
     /// Exactly the files that it will hold, beside folders of other trees.
     pub files: &'a [TreeFile],
+    /// The action results that the files came of, directly or not, sorted: they stay in the store as long as the folder
+    /// is there, so that another build of it is all hits.
+    pub results: &'a [Digest],
 }
 
 /// The folder of all outputs.

@@ -1,67 +1,70 @@
 //! Answers queries about targets: `deps(//models:tone)`, `rdeps(//..., //data:held-out) ^ kind(gate, //...)`.
 //!
-//! | function | gives |
-//! |---|---|
-//! | `deps(set[, depth])` | the targets and everything that they name, directly or not, or within `depth` steps |
-//! | `rdeps([universe,] set[, depth])` | everything in `deps(universe)` that needs one of the set; the universe is `//...` |
-//! | `kind(rule, set)` | those of the set that are of a rule, as declared or as expanded; `*` stands for any letters |
-//! | `allpaths(from, to)` | everything on some path from one set to the other |
-//! | `somepath(from, to)` | the targets of one shortest such path |
-//!
-//! A pattern stands for what was written; the parts that a short way of writing expands into come in by `deps`.
-//! Targets that are named but do not exist are left out: [`crate::check`] reports them.
+//! The functions are in [`crate::query::functions`]. A pattern stands for what was written; the parts that a short way of
+//! writing expands into come in by `deps`. Targets that are named but do not exist are left out: [`crate::check`] reports
+//! them.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Range;
 
 use mc_ir::label::{Label, PackageId, Pattern};
 
 use crate::db::Db;
-use crate::packages::package_of;
 use crate::patterns::labels;
+use crate::query::call::{Answer, Call};
 use crate::query::error::QueryError;
 use crate::query::expression::{Expression, Operator, parse};
-use crate::resolve::{Resolution, resolve_label};
-use crate::suggest::did_you_mean;
+use crate::query::functions;
+use crate::query::targets::{Set, Targets};
 
-const FUNCTIONS: [&str; 5] = ["deps", "rdeps", "kind", "allpaths", "somepath"];
-
-type Set = BTreeSet<Label>;
-
-/// The targets that a query stands for, sorted. Labels without `//` are read in the package `here`.
+/// The targets that a query stands for: a path in its order, others sorted. Labels without `//` are read in the package
+/// `here`.
 ///
 /// # Errors
 /// [`QueryError`], with the place in `text`, when the query is none or names something that does not exist.
 pub fn query(db: &dyn Db, text: &str, here: &PackageId) -> Result<Vec<Label>, QueryError> {
     let expression = parse(text)?;
-    let set = Evaluation { db, here }.set(&expression)?;
-    Ok(set.into_iter().collect())
+    let answer = Evaluation { targets: Targets { db }, here }.answer(&expression)?;
+    Ok(match answer {
+        Answer::Set(set) => set.into_iter().collect(),
+        Answer::Path(path) => path,
+    })
 }
 
 struct Evaluation<'a> {
-    db: &'a dyn Db,
+    targets: Targets<'a>,
     here: &'a PackageId,
 }
 
 impl Evaluation<'_> {
-    fn set(&self, expression: &Expression<'_>) -> Result<Set, QueryError> {
+    fn answer(&self, expression: &Expression<'_>) -> Result<Answer, QueryError> {
         match expression {
-            Expression::Word { text, span } => self.pattern(text, span),
+            Expression::Word { text, span } => self.pattern(text, span).map(Answer::Set),
             Expression::Join { operator, left, right } => {
                 let (left, right) = (self.set(left)?, self.set(right)?);
-                Ok(match operator {
+                Ok(Answer::Set(match operator {
                     Operator::Union => &left | &right,
                     Operator::Except => &left - &right,
                     Operator::Intersect => &left & &right,
-                })
+                }))
             }
-            Expression::Call { name, span, arguments } => self.call(name, span, arguments),
+            Expression::Call { name, span, arguments } => {
+                let evaluate = &|argument: &Expression<'_>| self.set(argument);
+                let call = Call { targets: &self.targets, span: span.clone(), arguments, evaluate };
+                functions::call(name, &call)
+            }
         }
+    }
+
+    fn set(&self, expression: &Expression<'_>) -> Result<Set, QueryError> {
+        Ok(match self.answer(expression)? {
+            Answer::Set(set) => set,
+            Answer::Path(path) => path.into_iter().collect(),
+        })
     }
 
     fn pattern(&self, text: &str, span: &Range<usize>) -> Result<Set, QueryError> {
         let pattern = Pattern::parse(text, self.here).map_err(|error| {
-            let function = mc_syntax::nearest::nearest(text, FUNCTIONS);
+            let function = mc_syntax::nearest::nearest(text, functions::names());
             let help = function.map(|name| format!("Did you mean `{name}(…)`?")).or_else(|| {
                 // The colon is what people forget.
                 let with_colon = format!(":{text}");
@@ -71,145 +74,10 @@ impl Evaluation<'_> {
             });
             QueryError { help, ..QueryError::new(span.clone(), error.to_string()) }
         })?;
-        labels(self.db, &[pattern]).map(|labels| labels.into_iter().collect()).map_err(|errors| {
+        labels(self.targets.db, &[pattern]).map(|labels| labels.into_iter().collect()).map_err(|errors| {
             let message: Vec<&str> = errors.iter().map(|error| error.message.as_str()).collect();
             let help = errors.iter().find_map(|error| error.help.clone());
             QueryError { help, ..QueryError::new(span.clone(), message.join("; ")) }
         })
-    }
-
-    fn call(&self, name: &str, span: &Range<usize>, arguments: &[Expression<'_>]) -> Result<Set, QueryError> {
-        let usage = |usage: &str| {
-            let message = format!("`{name}` takes other arguments, found {} of them", arguments.len());
-            QueryError::new(span.clone(), message).help(format!("Write `{usage}`"))
-        };
-        match (name, arguments) {
-            ("deps", [set]) => Ok(self.deps(self.set(set)?, usize::MAX)),
-            ("deps", [set, depth]) => Ok(self.deps(self.set(set)?, number(depth)?)),
-            ("deps", _) => Err(usage("deps(set)` or `deps(set, depth)")),
-            ("rdeps", [set]) => Ok(self.rdeps(self.everything(), &self.set(set)?, usize::MAX)),
-            ("rdeps", [set, depth]) if number(depth).is_ok() => {
-                Ok(self.rdeps(self.everything(), &self.set(set)?, number(depth)?))
-            }
-            ("rdeps", [universe, set]) => Ok(self.rdeps(self.set(universe)?, &self.set(set)?, usize::MAX)),
-            ("rdeps", [universe, set, depth]) => {
-                Ok(self.rdeps(self.set(universe)?, &self.set(set)?, number(depth)?))
-            }
-            ("rdeps", _) => Err(usage("rdeps(set)` or `rdeps(universe, set, depth)")),
-            ("kind", [rule, set]) => self.kind(rule, &self.set(set)?),
-            ("kind", _) => Err(usage("kind(rule, set)")),
-            ("allpaths", [from, to]) => Ok(self.all_paths(self.set(from)?, &self.set(to)?)),
-            ("allpaths", _) => Err(usage("allpaths(from, to)")),
-            ("somepath", [from, to]) => Ok(self.some_path(&self.set(from)?, &self.set(to)?)),
-            ("somepath", _) => Err(usage("somepath(from, to)")),
-            _ => {
-                let known = FUNCTIONS.map(|name| format!("`{name}`")).join(", ");
-                let help =
-                    did_you_mean(name, FUNCTIONS).unwrap_or_else(|| format!("The functions are {known}"));
-                Err(QueryError::new(span.clone(), format!("There is no function `{name}`")).help(help))
-            }
-        }
-    }
-
-    fn everything(&self) -> Set {
-        // An empty workspace is an empty set and no mistake, as nobody wrote this pattern.
-        labels(self.db, &[Pattern::Below(PackageId(String::new()))]).unwrap_or_default().into_iter().collect()
-    }
-
-    /// What a target names, as far as it exists.
-    fn named(&self, label: &Label) -> Set {
-        let Resolution::Found(target) = resolve_label(self.db, label) else {
-            return Set::new();
-        };
-        let labels = target.record.labels().into_iter().map(|placed| placed.value);
-        labels.filter(|label| !matches!(resolve_label(self.db, label), Resolution::Unknown(_))).collect()
-    }
-
-    fn deps(&self, mut reached: Set, depth: usize) -> Set {
-        let mut border = reached.clone();
-        for _ in 0..depth {
-            let next: Set = border.iter().flat_map(|label| self.named(label)).collect();
-            border = &next - &reached;
-            if border.is_empty() {
-                break;
-            }
-            reached.extend(border.iter().cloned());
-        }
-        reached
-    }
-
-    fn rdeps(&self, universe: Set, set: &Set, depth: usize) -> Set {
-        let mut needed_by: BTreeMap<Label, Set> = BTreeMap::new();
-        let universe = self.deps(universe, usize::MAX);
-        for label in &universe {
-            for named in self.named(label) {
-                needed_by.entry(named).or_default().insert(label.clone());
-            }
-        }
-        let mut reached: Set = set & &universe;
-        let mut border = reached.clone();
-        for _ in 0..depth {
-            let next: Set =
-                border.iter().filter_map(|label| needed_by.get(label)).flatten().cloned().collect();
-            border = &next - &reached;
-            if border.is_empty() {
-                break;
-            }
-            reached.extend(border.iter().cloned());
-        }
-        reached
-    }
-
-    fn kind(&self, rule: &Expression<'_>, set: &Set) -> Result<Set, QueryError> {
-        let Expression::Word { text, span } = rule else {
-            return Err(QueryError::new(rule.span(), "Expected the name of a rule"));
-        };
-        let rules: Vec<&str> = self.db.rules().iter().map(|rule| rule.schema().name).collect();
-        if !rules.iter().any(|name| crate::glob::matches(text, name)) {
-            let known = || format!("The rules are `{}`", rules.join("`, `"));
-            let help = did_you_mean(text, rules.iter().copied()).unwrap_or_else(known);
-            return Err(QueryError::new(span.clone(), format!("There is no rule `{text}`")).help(help));
-        }
-        let is_of_kind = |label: &&Label| {
-            let package = package_of(self.db, &label.package);
-            let declared = package.declared.get(&label.name).and_then(|declared| declared.rule);
-            let expanded = package.targets.get(&label.name).map(|target| target.rule);
-            declared.into_iter().chain(expanded).any(|rule| crate::glob::matches(text, rule))
-        };
-        Ok(set.iter().filter(is_of_kind).cloned().collect())
-    }
-
-    fn all_paths(&self, from: Set, to: &Set) -> Set {
-        let reached = self.deps(from, usize::MAX);
-        // Everything that was reached and reaches on.
-        self.rdeps(reached, to, usize::MAX)
-    }
-
-    fn some_path(&self, from: &Set, to: &Set) -> Set {
-        let mut came_from: BTreeMap<Label, Option<Label>> =
-            from.iter().map(|label| (label.clone(), None)).collect();
-        let mut queue: VecDeque<Label> = from.iter().cloned().collect();
-        while let Some(label) = queue.pop_front() {
-            if to.contains(&label) {
-                let path =
-                    std::iter::successors(Some(label), |label| came_from.get(label).cloned().flatten());
-                return path.collect();
-            }
-            for named in self.named(&label) {
-                came_from.entry(named.clone()).or_insert_with(|| {
-                    queue.push_back(named);
-                    Some(label.clone())
-                });
-            }
-        }
-        Set::new()
-    }
-}
-
-fn number(expression: &Expression<'_>) -> Result<usize, QueryError> {
-    let wrong = || QueryError::new(expression.span(), "Expected a number of steps");
-    match expression {
-        Expression::Word { text, .. } => text.parse().map_err(|_| wrong()),
-        _ => Err(wrong()),
     }
 }

@@ -26,6 +26,9 @@ pub(crate) enum Operator {
 /// Parentheses nested deeper than this are refused, because reading them recurses.
 const MAX_DEPTH: usize = 100;
 
+/// The function whose arguments need no commas.
+pub(crate) const SET: &str = "set";
+
 /// A query has at most this many tokens; joined sets nest to the left, and taking them apart recurses.
 const MAX_TOKENS: usize = 2_000;
 
@@ -118,7 +121,11 @@ impl<'a, 'b> Parser<'a, 'b> {
         if self.take(TokenKind::Close).is_none() {
             loop {
                 arguments.push(self.expression(depth + 1)?);
-                if self.take(TokenKind::Comma).is_none() {
+                let has_comma = self.take(TokenKind::Comma).is_some();
+                // The members of a set stand side by side, as in Bazel's queries.
+                let has_next =
+                    *text == SET && matches!(self.peek(), Some(Token { kind: TokenKind::Word(_), .. }));
+                if !has_comma && !has_next {
                     break;
                 }
             }

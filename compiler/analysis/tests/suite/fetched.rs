@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use mc_analysis::analyze::analyze;
 use mc_analysis::database::Database;
 use mc_analysis::db::AnyRule;
-use mc_analysis::disk::Disk;
+use mc_analysis::disk::{Disk, NotFetched};
 use mc_analysis::needed::needed;
 use mc_ir::attribute::Place;
 use mc_ir::origin::Origin;
@@ -72,7 +72,7 @@ fn a_rule_reads_in_the_folder_that_it_was_told_of_and_no_other() {
     fs::write(workspace.join("package.kdl"), text).unwrap();
     let disk = Disk::new(&workspace).with_fetched(move |origin| match origin {
         Origin::Http { base, .. } if base == "https://here/" => Ok(store.join("here")),
-        _ => Err(format!("{origin} is far away")),
+        _ => Err(NotFetched { message: format!("{origin} is far away"), is_pinned: true }),
     });
     let db = Database::new(&workspace, RULES, disk);
     let found = analyze(&db, &label("//:f"));

@@ -98,8 +98,8 @@ fn paths_between_sets() {
         "allpaths(:size, //data:all)",
         expect!["//data:held-out //data:train //models:base //models:size //models:tone"],
     );
-    check("somepath(:size, //data:train)", expect!["//data:train //models:base //models:size //models:tone"]);
-    check("somepath(//models/..., //data:train)", expect!["//data:train //models:base"]);
+    check("somepath(:size, //data:train)", expect!["//models:size //models:tone //models:base //data:train"]);
+    check("somepath(//models/..., //data:train)", expect!["//models:base //data:train"]);
     check("somepath(//data:train, :size)", expect![""]);
     check("somepath(:size, :size)", expect!["//models:size"]);
 }
@@ -112,6 +112,62 @@ fn sets_are_joined_from_left_to_right() {
     check("//data:all except (//data:train union //data:held-out)", expect![""]);
     check("deps(:tone) ^ //data:all", expect!["//data:held-out //data:train"]);
     check("deps(:tone) intersect //models:all", expect!["//models:base //models:tone"]);
+}
+
+#[test]
+fn sets_filters_and_attributes() {
+    check("set(:tone //data:train)", expect!["//data:train //models:tone"]);
+    check("set(:tone, :base) + set()", expect!["//models:base //models:tone"]);
+    check("some(//...)", expect!["//data:held-out"]);
+    check("some(//..., 3)", expect!["//data:held-out //data:train //loop:a"]);
+    check("filter(\"^//m.*size$\", //...)", expect!["//models:size //models/deep:size"]);
+    check("attr(file, n.txt, //...)", expect!["//data:held-out //data:train"]);
+    check("attr(part, \"//data:\", //...)", expect!["//loop:b //models:base //models:tone"]);
+    check("attr(left, ., //...)", expect!["//models:both"]);
+    check("labels(part, :tone)", expect!["//data:held-out //models:base"]);
+    check("labels(of, //models/...)", expect!["//data:train //models:tone"]);
+    check(
+        "somepath(:size, //data:train) ^ //...",
+        expect!["//data:train //models:base //models:size //models:tone"],
+    );
+    check(
+        "some(:tone - :tone)",
+        expect![[r#"
+        some(:tone - :tone)
+             ^^^^^^^^^^^^^ The set is empty, and `some` gives one of it"#]],
+    );
+    check(
+        "attr(fil, x, //...)",
+        expect![[r#"
+        attr(fil, x, //...)
+             ^^^ No rule has an attribute `fil`
+        = Did you mean `file`?"#]],
+    );
+    check(
+        "attr(file, \"(\", //...)",
+        expect![[r#"
+        attr(file, "(", //...)
+                   ^^^ `(` is not a regular expression: unclosed group"#]],
+    );
+    check(
+        "filter(//...)",
+        expect![[r#"
+        filter(//...)
+        ^^^^^^ `filter` takes other arguments, found 1 of them
+        = Write `filter(regex, set)`"#]],
+    );
+    check(
+        "set(:tone :base",
+        expect![[r#"
+        set(:tone :base
+                       ^ Expected `)`, found the end of the query"#]],
+    );
+    check(
+        "deps(:tone :base)",
+        expect![[r#"
+        deps(:tone :base)
+                   ^^^^^ Expected `)`"#]],
+    );
 }
 
 #[test]
@@ -151,9 +207,9 @@ fn a_mistake_is_shown_where_it_is() {
     check(
         "sources(:tone)",
         expect![[r#"
-        sources(:tone)
-        ^^^^^^^ There is no function `sources`
-        = The functions are `deps`, `rdeps`, `kind`, `allpaths`, `somepath`"#]],
+            sources(:tone)
+            ^^^^^^^ There is no function `sources`
+            = The functions are `allpaths`, `attr`, `deps`, `filter`, `kind`, `labels`, `rdeps`, `set`, `some`, `somepath`, `tests`"#]],
     );
     check(
         "deps()",

@@ -34,6 +34,7 @@ impl GlobalOptions {
             on_failure: if self.keep_going { OnFailure::KeepGoing } else { OnFailure::Stop },
             on_miss: if is_miss_failure { OnMiss::Fail } else { OnMiss::Run },
             cache: cache_settings(self, declared)?,
+            store_limit: declared.store_limit.clone(),
         })
     }
 }

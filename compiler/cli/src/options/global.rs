@@ -80,6 +80,27 @@ pub(crate) enum OutputFormat {
     Text,
     /// For programs: one JSON document.
     Json,
+    /// For `mc query`: the rule and the label of each target.
+    #[value(name = "label_kind", hide = true)]
+    LabelKind,
+    /// For `mc query`: file, line and column of each target.
+    #[value(hide = true)]
+    Location,
+    /// For `mc query`: a graph in the language of Graphviz.
+    #[value(hide = true)]
+    Graph,
+}
+
+impl OutputFormat {
+    /// The name of a format that only `mc query` has.
+    pub(crate) fn of_queries(self) -> Option<&'static str> {
+        match self {
+            Self::Text | Self::Json => None,
+            Self::LabelKind => Some("label_kind"),
+            Self::Location => Some("location"),
+            Self::Graph => Some("graph"),
+        }
+    }
 }
 
 /// When to use colours.

@@ -203,8 +203,20 @@ fn inspect(error: &InspectError) -> Report {
         InspectError::NotFound { source, .. } => {
             Report::usage(error).because(source).hint("Name a file, or a target as `//package:target`")
         }
-        InspectError::NotAFile { path } => {
-            Report::usage(format!("`{path}` is no file")).hint("Name one of the files in it")
+        InspectError::NotAFile { .. } => Report::usage(error).hint("Name a file, or a folder with a model"),
+        InspectError::NotAModelFolder { reason, .. } => {
+            Report::usage(error).because(reason).hint("Name one of the files in it")
+        }
+        InspectError::Unmapped { reason, .. } => Report::failed(error).because(reason),
+        InspectError::Tensor { source, .. } => action(error, source),
+        InspectError::AmbiguousHash { candidates, .. } => {
+            const MAX_SHOWN: usize = 10;
+            let shown = candidates.iter().take(MAX_SHOWN).map(ToString::to_string);
+            let mut shown: Vec<String> = shown.collect();
+            if candidates.len() > MAX_SHOWN {
+                shown.push(format!("and {} more", candidates.len() - MAX_SHOWN));
+            }
+            Report::usage(error).because(shown.join("\n")).hint("Write more digits")
         }
         InspectError::Open { source, .. } => Report::failed(error).because(source),
         InspectError::NotTheFirst { first, .. } => {

@@ -25,8 +25,11 @@ pub(crate) fn tell(invocation: &Invocation, failure: Failure) -> Exit {
     }
 }
 
-/// Writes failures of a build.
+/// Writes failures of a build, which a JSON document holds by itself.
 pub(crate) fn report_errors(invocation: &Invocation, failures: &[BuildFailure], is_interrupted: bool) {
+    if invocation.is_json() {
+        return;
+    }
     for failure in failures {
         invocation.error(&error::build_failure(failure));
     }
@@ -41,9 +44,10 @@ pub(crate) fn json_errors(failures: &[BuildFailure]) -> Vec<serde_json::Value> {
 }
 
 fn print_report(invocation: &Invocation, report: &Report) -> Exit {
-    invocation.error(report);
     if invocation.is_json() {
         invocation.json(&json!({ "status": report.exit.word(), "errors": [report.json()] }));
+    } else {
+        invocation.error(report);
     }
     report.exit
 }
@@ -59,9 +63,10 @@ fn report_unbuilt(invocation: &Invocation, unbuilt: &Unbuilt) -> Exit {
 }
 
 fn refuse(invocation: &Invocation, diagnostics: &Diagnostics) -> Exit {
-    diagnostic::tell(invocation, diagnostics);
     let exit = Exit::Declaration;
-    if invocation.is_json() {
+    if !invocation.is_json() {
+        diagnostic::tell(invocation, diagnostics);
+    } else {
         invocation.json(&json!({
             "status": exit.word(),
             "diagnostics": diagnostic::json(diagnostics),

@@ -1,6 +1,6 @@
 //! The contents of a file as `mc inspect` shows them: facts, keys, tensors, and the places of their bytes.
 
-use mc_driver::inspect::listing::{Key, Listing, Tensor};
+use mc_driver::inspect::listing::{Key, Listing, Tensor, TypeShare};
 use mc_syntax::terminal::printable;
 use serde_json::{Value, json};
 
@@ -27,6 +27,7 @@ pub(crate) fn text(listing: &Listing, source: &str, parts: Parts) -> String {
     for (name, value) in &listing.facts {
         text.push_str(&format!("{name}: {}\n", printable(value)));
     }
+    text.push_str(&summary(listing));
     if parts.keys {
         text.push_str(&format!("\n{} key{}\n", listing.keys.len(), plural(listing.keys.len())));
         let row = |key: &Key| vec![key.name.clone(), key.kind.clone(), shown(&key.value)];
@@ -38,6 +39,20 @@ pub(crate) fn text(listing: &Listing, source: &str, parts: Parts) -> String {
     }
     text.push_str(&totals(listing));
     text
+}
+
+/// Number of parameters, bits per weight and the share of each type; nothing where there are no weights.
+fn summary(listing: &Listing) -> String {
+    let summary = listing.summary();
+    let Some(bits) = summary.bits_per_weight().filter(|_| listing.is_model()) else { return String::new() };
+    let n_parameters = summary.n_parameters;
+    let share = |of: &TypeShare| format!("{} {}", of.kind, percent(of.n_parameters, n_parameters));
+    let types: Vec<String> = summary.types.iter().map(share).collect();
+    format!("parameters: {n_parameters}\nbits per weight: {bits:.2}\ntypes: {}\n", types.join(", "))
+}
+
+fn percent(part: u64, whole: u64) -> String {
+    format!("{:.1} %", part as f64 * 100.0 / whole as f64)
 }
 
 fn tensor_table(listing: &Listing) -> String {
@@ -84,7 +99,16 @@ fn totals(listing: &Listing) -> String {
 pub(crate) fn json(listing: &Listing, source: &str, parts: Parts) -> Value {
     let facts: serde_json::Map<String, Value> =
         listing.facts.iter().map(|(name, value)| (name.replace(' ', "_"), json!(value))).collect();
-    let mut object = json!({ "source": source, "format": listing.format, "facts": facts });
+    let summary = listing.summary();
+    let types: Vec<Value> = summary.types.iter().map(json_type).collect();
+    let mut object = json!({
+        "source": source,
+        "format": listing.format,
+        "facts": facts,
+        "summary": {
+            "parameters": summary.n_parameters, "bits_per_weight": summary.bits_per_weight(), "types": types,
+        },
+    });
     if parts.keys {
         let key = |key: &Key| json!({ "name": key.name, "type": key.kind, "value": key.value });
         object["keys"] = listing.keys.iter().map(key).collect();
@@ -121,6 +145,13 @@ fn shown(value: &Value) -> String {
         }
         other => other.to_string(),
     }
+}
+
+fn json_type(share: &TypeShare) -> Value {
+    json!({
+        "type": share.kind, "tensors": share.n_tensors,
+        "parameters": share.n_parameters, "bytes": share.n_bytes,
+    })
 }
 
 #[cfg(test)]
@@ -162,6 +193,9 @@ mod tests {
         expect![[r#"
             x.gguf: GGUF
             version: 3
+            parameters: 8
+            bits per weight: 32.00
+            types: F32 100.0 %
 
             2 keys
             a       text    "x\u{1b}"

@@ -157,6 +157,10 @@ impl EventSink for Progress {
                 self.traffic(server, n_bytes_down, n_bytes_up);
             }
             Event::Warning(about) => self.shared.streams.error_markup(&warning(&text(about))),
+            Event::StoreTrimmed { collected } => {
+                let (removed, left) = (size(collected.n_bytes_removed()), size(collected.n_bytes_after));
+                self.shared.streams.note(&format!("removed {removed} from the store, which has {left} now\n"));
+            }
         }
     }
 }

@@ -26,6 +26,9 @@ pub(crate) fn line(tally: &Tally) -> String {
     if n_failed > 0 {
         line.push_str(&format!(", {n_failed} failed{}", kinds(&tally.by_kind(&[ActionOutcome::Failed]))));
     }
+    if tally.n_failed_gates > 0 {
+        line.push_str(&format!("; {} gate{} failed", tally.n_failed_gates, plural(tally.n_failed_gates)));
+    }
     line
 }
 
@@ -37,6 +40,7 @@ pub(crate) fn json(tally: &Tally) -> Value {
         "remote_hits": tally.count(ActionOutcome::Fetched),
         "ran": tally.count(ActionOutcome::Ran) + tally.count(ActionOutcome::RanRemotely),
         "ran_remotely": tally.count(ActionOutcome::RanRemotely),
+        "gates_failed": tally.n_failed_gates,
         "failed": tally.count(ActionOutcome::Failed),
         "hits_by_kind": tally.by_kind(&[ActionOutcome::Hit]),
         "ran_by_kind": tally.by_kind(RAN),

@@ -14,7 +14,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::invocation::Invocation;
 use crate::render::failure::{json_errors, report_errors};
-use crate::render::gates;
+use crate::render::gates::{self, report_gates};
 use crate::render::progress::Progress;
 use crate::render::size::size;
 use crate::render::summary;
@@ -43,6 +43,7 @@ impl Run for Build {
         let workspace = declarations.workspace();
         let Outputs { finished, published, warnings } = build_outputs(&mut engine, workspace, targets)?;
         report_errors(invocation, &finished.failures, finished.is_interrupted);
+        report_gates(invocation, &finished.gates);
         if invocation.is_json() {
             invocation.json(&document(&engine, &finished, &published, &texts(&warnings))?);
         } else if !finished.is_interrupted {
@@ -80,7 +81,7 @@ fn remark(status: Status, is_published: bool, is_left: bool, is_interrupted: boo
         (Status::Built, false) if !is_left => "  has no outputs",
         (Status::Built, false) if is_interrupted => "  is built; after an interrupt nothing is published",
         (Status::Built, false) => "  is built; its outputs stay in the caches",
-        (Status::GateMissed, _) => "  missed a gate; nothing of it is published",
+        (Status::GateFailed, _) => "  gate failed; nothing of it is published",
         (Status::Failed, _) => "  was not built",
     }
 }
@@ -147,7 +148,7 @@ fn document(
 fn word(status: Status) -> &'static str {
     match status {
         Status::Built => "built",
-        Status::GateMissed => "gate-missed",
+        Status::GateFailed => "gate-failed",
         Status::Failed => "failed",
     }
 }

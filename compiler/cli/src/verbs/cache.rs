@@ -1,9 +1,16 @@
-//! `mc cache`: what is in the store, and whether it is intact.
+//! `mc cache`: counts what is in the store, checks it, and keeps it within a size.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use clap::{Args, Subcommand};
+use mc_analysis::quantity;
+use mc_driver::declarations::Declarations;
+use mc_driver::garbage::collect;
+use mc_driver::settings::store_limit::StoreLimit;
+use mc_driver::store::Store;
 use mc_driver::store_contents::{count, verify};
+use mc_store::local::collect::Collected;
 use mc_store::local::stats::{Count, Stats};
 use serde_json::{Value, json};
 
@@ -13,6 +20,7 @@ use crate::invocation::Invocation;
 use crate::render::path::shown;
 use crate::render::size::size;
 use crate::render::table::{Align, table};
+use crate::report::Report;
 use crate::verb::Run;
 
 /// Look after the store
@@ -28,12 +36,26 @@ enum CacheCommand {
     Stats,
     /// Read everything and compare it with its digests; exit code 1 when something was damaged
     Verify,
+    /// Remove what was used least recently, until the store is within its limit
+    Gc(Gc),
+}
+
+/// Bring the store within its limit.
+#[derive(Args)]
+struct Gc {
+    /// Size that the store may have, such as `50GB` [default: that of `cache { disk max-size=… }` in workspace.kdl]
+    #[arg(long, value_name = "SIZE", value_parser = quantity::bytes)]
+    max_size: Option<u64>,
+
+    /// Only tell what would be removed
+    #[arg(long)]
+    dry_run: bool,
 }
 
 impl Run for Cache {
     fn run(&self, invocation: &Invocation) -> Result<Exit, Failure> {
         let store = invocation.options.store();
-        match self.what {
+        match &self.what {
             CacheCommand::Stats => {
                 let contents = count(&store)?;
                 let rows = [("fetched", contents.fetched), ("on their way", contents.unfinished)];
@@ -49,7 +71,63 @@ impl Run for Cache {
                 tell(invocation, store.dir()?, &verified.stats, &rows, &verified.damaged);
                 Ok(if verified.damaged.is_empty() { Exit::Done } else { Exit::Failed })
             }
+            CacheCommand::Gc(gc) => {
+                let limit = gc.limit(invocation, &store)?;
+                let collected = collect(&store, &limit, gc.dry_run)?;
+                gc.tell(invocation, store.dir()?, &limit, &collected);
+                Ok(Exit::Done)
+            }
         }
+    }
+}
+
+impl Gc {
+    /// The limit that the command line or the workspace sets. Files that the workspace has pinned stay in any case.
+    fn limit(&self, invocation: &Invocation, store: &Arc<Store>) -> Result<StoreLimit, Failure> {
+        let workspace = invocation.options.find_workspace().ok();
+        let declared = || Declarations::open(workspace.as_ref()?, store).store_limit();
+        let max_bytes = self.max_size.or_else(|| declared().map(|limit| limit.max_bytes));
+        let max_bytes = max_bytes.ok_or_else(|| {
+            Report::usage("The store has no limit").hint(
+                "Name one with `--max-size 50GB`, or in workspace.kdl: cache { disk max-size=\"50GB\" }",
+            )
+        })?;
+        Ok(StoreLimit { max_bytes, workspace })
+    }
+
+    fn tell(&self, invocation: &Invocation, store: &Path, limit: &StoreLimit, collected: &Collected) {
+        let Collected { n_bytes_before, n_bytes_after, results, blobs, quarantine, others } = *collected;
+        let rows =
+            [("action results", results), ("blobs", blobs), ("quarantine", quarantine), ("fetched", others)];
+        if invocation.is_json() {
+            let removed: serde_json::Map<String, Value> =
+                rows.iter().map(|(name, count)| (name.replace(' ', "_"), json_count(*count))).collect();
+            invocation.json(&json!({
+                "store": shown(store),
+                "dry_run": self.dry_run,
+                "max_bytes": limit.max_bytes,
+                "bytes_before": n_bytes_before,
+                "bytes_after": n_bytes_after,
+                "removed": removed,
+            }));
+            return;
+        }
+        let removed = rows.iter().filter(|(_, count)| count.n_files > 0);
+        let removed: Vec<Vec<String>> = removed
+            .map(|(name, count)| vec![(*name).to_owned(), count.n_files.to_string(), size(count.n_bytes)])
+            .collect();
+        let text = match (removed.is_empty(), self.dry_run) {
+            (true, _) => "nothing to remove\n".to_owned(),
+            (false, true) => "would remove\n".to_owned(),
+            (false, false) => "removed\n".to_owned(),
+        };
+        let table = table(&[Align::Left, Align::Right, Align::Right], &removed);
+        let indented: String = table.lines().map(|line| format!("  {line}\n")).collect();
+        let word = if self.dry_run { "would have" } else { "has" };
+        let (after, max) = (size(n_bytes_after), size(limit.max_bytes));
+        let kept = if n_bytes_after > limit.max_bytes { "; the rest is in use" } else { "" };
+        let total = format!("{} {word} {after} of at most {max}{kept}\n", store.display());
+        invocation.streams.result(&format!("{text}{indented}{total}"));
     }
 }
 

@@ -1,13 +1,15 @@
 //! `mc check`: every mistake in the declarations, without building anything.
 
 use clap::Args;
-use serde_json::json;
+use mc_analysis::check::{Absence, LeftOut};
+use serde_json::{Value, json};
 
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::invocation::Invocation;
 use crate::render::diagnostic;
 use crate::render::plural::plural;
+use crate::render::table::{Align, table};
 use crate::verb::Run;
 
 /// Check declarations and report every mistake; builds nothing
@@ -30,6 +32,7 @@ impl Run for Check {
                 "targets": checked.n_targets,
                 "diagnostics": diagnostic::json(&checked.diagnostics),
                 "more": checked.diagnostics.n_more,
+                "left_out": checked.left_out.iter().map(json_left_out).collect::<Vec<_>>(),
             }));
             return Ok(exit);
         }
@@ -40,7 +43,34 @@ impl Run for Check {
             invocation
                 .streams
                 .result(&format!("ok: {n_packages} package{packages}, {n_targets} target{targets}\n"));
+            invocation.streams.result(&left_out(&checked.left_out));
         }
         Ok(exit)
     }
+}
+
+/// The targets that were checked in part, in lines.
+fn left_out(targets: &[LeftOut]) -> String {
+    if targets.is_empty() {
+        return String::new();
+    }
+    let row = |target: &LeftOut| {
+        let reason = match &target.reason {
+            Absence::Files(reason) => reason.clone(),
+            Absence::Needs(label) => format!("needs {label}"),
+        };
+        vec![target.label.to_string(), reason]
+    };
+    let rows: Vec<Vec<String>> = targets.iter().map(row).collect();
+    let table = table(&[Align::Left, Align::Left], &rows);
+    let lines: String = table.lines().map(|line| format!("  {line}\n")).collect();
+    format!("only the declarations of these were checked, because weights are not here:\n{lines}")
+}
+
+fn json_left_out(target: &LeftOut) -> Value {
+    let (reason, needs) = match &target.reason {
+        Absence::Files(reason) => (Some(reason), None),
+        Absence::Needs(label) => (None, Some(label.to_string())),
+    };
+    json!({ "label": target.label.to_string(), "reason": reason, "needs": needs })
 }

@@ -1,8 +1,9 @@
 //! `mc diff`: how two models differ, tensor by tensor and key by key.
 
 use clap::Args;
-use mc_driver::inspect::diff::{Comparison, Difference, KeyPair, Side};
+use mc_driver::inspect::diff::{Comparison, Difference, KeyPair};
 use mc_driver::inspect::listing::Tensor;
+use mc_driver::inspect::side::sides;
 use mc_syntax::terminal::printable;
 use serde_json::{Value, json};
 
@@ -14,14 +15,15 @@ use crate::render::plural::plural;
 use crate::render::printable::abbreviated;
 use crate::render::table::{Align, table};
 use crate::verb::Run;
-use crate::verbs::model::model;
+use crate::verbs::model::operand;
 
 /// Compare two models: types, bytes and what differs in every tensor
 #[derive(Args)]
 #[command(after_help = "Examples:\n  mc diff //models:app-f16 //models:app-q4km   what quantizing lost\n  \
-                        mc diff before.gguf after.gguf               two files")]
+                        mc diff before.gguf after.gguf               two files\n  mc diff \
+                        models/base //models:app-q4km                a checkpoint and the file made of it")]
 pub(crate) struct Diff {
-    /// The model to compare with: a .gguf or .safetensors file, or a label
+    /// The model to compare with: a file, a folder, a label, or a hash
     #[arg(value_name = "A")]
     reference: String,
 
@@ -32,14 +34,16 @@ pub(crate) struct Diff {
     /// Show tensors with equal bytes too
     #[arg(long)]
     all: bool,
+
+    /// End with exit code 1 if anything differs
+    #[arg(long)]
+    exit_code: bool,
 }
 
 impl Run for Diff {
     fn run(&self, invocation: &Invocation) -> Result<Exit, Failure> {
-        let open = |source: &String| -> Result<Side, Failure> {
-            Ok(Side::open(source, model(invocation, source)?)?)
-        };
-        let (reference, other) = (open(&self.reference)?, open(&self.other)?);
+        let (reference, other) = (operand(invocation, &self.reference)?, operand(invocation, &self.other)?);
+        let [reference, other] = sides(reference, other)?;
         let comparison = Comparison::new(&reference, &other)?;
         let names = [self.reference.as_str(), self.other.as_str()];
         if invocation.is_json() {
@@ -47,7 +51,7 @@ impl Run for Diff {
         } else {
             invocation.streams.result(&text(&comparison, names, self.all));
         }
-        Ok(Exit::Done)
+        Ok(if self.exit_code && !comparison.is_equal() { Exit::Failed } else { Exit::Done })
     }
 }
 
@@ -97,13 +101,16 @@ fn text(comparison: &Comparison<'_>, names: [&str; 2], is_all: bool) -> String {
     }
     let n_equal =
         comparison.differences.iter().filter(|difference| matches!(difference, Difference::Equal)).count();
+    let n_keys = comparison.keys.len();
+    let keys = match comparison.is_mapped {
+        true => "keys are not compared".to_owned(),
+        false => format!("{n_keys} key{} differ", plural(n_keys)),
+    };
     text.push_str(&format!(
-        "{} tensor{}: {n_equal} equal, {} differ; {} key{} differ; {} and {} bytes\n",
+        "{} tensor{}: {n_equal} equal, {} differ; {keys}; {} and {} bytes\n",
         comparison.pairs.len(),
         plural(comparison.pairs.len()),
         comparison.pairs.len() - n_equal,
-        comparison.keys.len(),
-        plural(comparison.keys.len()),
         comparison.sides[0].n_bytes,
         comparison.sides[1].n_bytes,
     ));
@@ -126,6 +133,8 @@ fn json(comparison: &Comparison<'_>, names: [&str; 2]) -> Value {
     let key = |(name, a, b): &KeyPair| json!({ "name": name, "values": [a, b] });
     json!({
         "sources": names,
+        "equal": comparison.is_equal(),
+        "mapped": comparison.is_mapped,
         "bytes": [comparison.sides[0].n_bytes, comparison.sides[1].n_bytes],
         "tensors": comparison.pairs.iter().zip(&comparison.differences).map(tensor).collect::<Vec<_>>(),
         "only": [only(&comparison.only[0]), only(&comparison.only[1])],

@@ -30,6 +30,7 @@ impl Run for Fetch {
         let origins = declarations.origins(&self.patterns)?;
         let settings = invocation.options.fetch.settings();
         let brought = fetch(declarations.workspace(), &store, &origins, &settings, &progress)?;
+        invocation.keep_within_limit(&declarations, &store, &progress)?;
         if invocation.is_json() {
             let row = |(origin, folder): &(Origin, PathBuf)| json!({ "origin": origin.to_string(), "folder": shown(folder) });
             invocation.json(&json!({

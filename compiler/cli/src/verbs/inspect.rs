@@ -1,12 +1,13 @@
-//! `mc inspect`: what is in a GGUF or safetensors file, an object of the store, or the model of a target.
+//! `mc inspect`: shows a GGUF or safetensors file, a folder with a model, an object of the store, or the model of a
+//! target.
 
 use std::path::Path;
 
 use clap::Args;
-use mc_driver::build::engine::warn_of_damage;
 use mc_driver::inspect::error::InspectError;
 use mc_driver::inspect::file::map_file;
-use mc_driver::inspect::object;
+use mc_driver::inspect::folder;
+use mc_driver::inspect::listing::Listing;
 use mc_driver::inspect::read::{add_reports, head, list};
 use mc_driver::inspect::target::is_label;
 use mc_ir::action::Content;
@@ -18,14 +19,14 @@ use crate::failure::Failure;
 use crate::invocation::Invocation;
 use crate::render::listing::{self, Parts};
 use crate::render::printable::abbreviated;
-use crate::render::progress::Progress;
 use crate::verb::Run;
-use crate::verbs::model::target_model;
+use crate::verbs::model::{stored, target_model};
 
 /// Show what is in a GGUF or safetensors file, a store object or a target's model
 #[derive(Args)]
 pub(crate) struct Inspect {
-    /// A .gguf or .safetensors file, the hash of a store object, or a label
+    /// A .gguf or .safetensors file, a folder (checkpoint, adapter or bundle), the hash of a store object or its first
+    /// digits, or a label
     source: String,
 
     /// Show keys (and, without --tensors, nothing else but the totals)
@@ -42,25 +43,23 @@ const PREVIEW: usize = 200;
 
 impl Run for Inspect {
     fn run(&self, invocation: &Invocation) -> Result<Exit, Failure> {
-        let (content, reports) = self.content(invocation)?;
-        let head = head(&content);
-        let n_bytes = content.n_bytes();
         let parts = match (self.keys, self.tensors) {
             (false, false) => Parts { keys: true, tensors: true },
             (keys, tensors) => Parts { keys, tensors },
         };
-        let listing = list(&self.source, &head, n_bytes).map(|listing| {
-            listing.map(|mut listing| {
+        if Path::new(&self.source).is_dir() {
+            self.report(invocation, &folder::open(&self.source)?.listing, parts);
+            return Ok(Exit::Done);
+        }
+        let Found { content, reports, is_object } = self.content(invocation)?;
+        let head = head(&content);
+        let n_bytes = content.n_bytes();
+        match list(&self.source, &head, n_bytes) {
+            Ok(Some(mut listing)) => {
                 add_reports(&mut listing, &reports);
-                listing
-            })
-        });
-        match listing {
-            Ok(Some(listing)) if invocation.is_json() => {
-                invocation.json(&listing::json(&listing, &self.source, parts));
+                self.report(invocation, &listing, parts);
             }
-            Ok(Some(listing)) => invocation.streams.result(&listing::text(&listing, &self.source, parts)),
-            Ok(None) if object::hash(&self.source).is_some() => self.report_data(invocation, &head, n_bytes),
+            Ok(None) if is_object => self.report_data(invocation, &head, n_bytes),
             Ok(None) => {
                 let start = head.get(..4.min(head.len())).unwrap_or_default().escape_ascii();
                 let source_name = self.source.clone();
@@ -77,21 +76,36 @@ impl Run for Inspect {
     }
 }
 
+/// What a source turned out to be.
+struct Found {
+    content: Content,
+    /// Of a target, what is known of its tensors.
+    reports: Vec<Entry>,
+    is_object: bool,
+}
+
 impl Inspect {
-    /// The bytes; of a target also what was told of its tensors.
-    fn content(&self, invocation: &Invocation) -> Result<(Content, Vec<Entry>), Failure> {
+    fn report(&self, invocation: &Invocation, listing: &Listing, parts: Parts) {
+        if invocation.is_json() {
+            invocation.json(&listing::json(listing, &self.source, parts));
+        } else {
+            invocation.streams.result(&listing::text(listing, &self.source, parts));
+        }
+    }
+
+    /// The bytes that the source names.
+    fn content(&self, invocation: &Invocation) -> Result<Found, Failure> {
         if is_label(&self.source) {
             let target = target_model(invocation, &self.source)?;
-            return Ok((target.content, target.reports));
+            return Ok(Found { content: target.content, reports: target.reports, is_object: false });
         }
-        if let Some(hash) = object::hash(&self.source).filter(|_| !Path::new(&self.source).exists()) {
-            let progress = Progress::of(invocation);
-            let store = invocation.options.store().open()?;
-            let content = object::content(&store, &hash)?;
-            warn_of_damage(&store, &progress);
-            return Ok((content, Vec::new()));
-        }
-        Ok((map_file(&self.source)?, Vec::new()))
+        let stored = stored(invocation, &self.source)?;
+        let is_object = stored.is_some();
+        let content = match stored {
+            Some(content) => content,
+            None => map_file(&self.source)?,
+        };
+        Ok(Found { content, reports: Vec::new(), is_object })
     }
 
     /// Objects of the store may be anything; of those that we do not know, size and beginning are shown.

@@ -38,6 +38,7 @@ impl Run for Lock {
         let settings = invocation.options.fetch.settings();
         let locked = lock(declarations.workspace(), &store, &origins, scope, &settings, &progress)?;
         tell(invocation, &locked);
+        invocation.keep_within_limit(&declarations, &store, &progress)?;
         Ok(Exit::Done)
     }
 }

@@ -1,5 +1,11 @@
-//! The model that a user names: a label, which is built if need be, or the path of a file.
+//! The model that a user names: a label, which is built if need be, a path, or the hash of an object of the store.
 
+use std::path::Path;
+use std::sync::Arc;
+
+use mc_driver::build::engine::warn_of_damage;
+use mc_driver::inspect::object;
+use mc_driver::inspect::side::Operand;
 use mc_driver::inspect::target::{
     BuiltModel, NamedModel, build_export, export_of, is_label, model_file, model_of, open_unwritten,
 };
@@ -11,12 +17,37 @@ use crate::invocation::Invocation;
 use crate::render::error;
 use crate::render::progress::Progress;
 
-/// The model that the text names; of a series of files the whole.
-pub(crate) fn model(invocation: &Invocation, text: &str) -> Result<Content, Failure> {
-    if is_label(text) {
-        return Ok(target_model(invocation, text)?.content);
+/// The model that the text names, to be compared: a label, a file, a folder, or the hash of an object of the store.
+pub(crate) fn operand(invocation: &Invocation, text: &str) -> Result<Operand, Failure> {
+    if !is_label(text) {
+        return match stored(invocation, text)? {
+            Some(content) => Ok(Operand::content(text, content)?),
+            None => Ok(Operand::path(text)?),
+        };
     }
-    Ok(model_file(text)?)
+    let progress = Progress::of(invocation);
+    let (declarations, store) = invocation.declarations()?;
+    let targets = invocation.wanted(&declarations, &[text.to_owned()], &progress)?;
+    match model_of(text, &targets)? {
+        NamedModel::Exported(info) => {
+            let mut engine = invocation.engine(&store, &declarations.remote_cache(), &progress)?;
+            Ok(Operand::content(text, build_export(&mut engine, info)?.content)?)
+        }
+        NamedModel::Unwritten(info) => {
+            Ok(Operand::Model { name: text.to_owned(), info: Arc::new(info.clone()) })
+        }
+    }
+}
+
+/// The object of the store that the text names by its hash or the first digits of it; `None` if the text is no such
+/// name, or there is a file of that name.
+pub(crate) fn stored(invocation: &Invocation, text: &str) -> Result<Option<Content>, Failure> {
+    let Some(digits) = object::digits(text).filter(|_| !Path::new(text).exists()) else { return Ok(None) };
+    let progress = Progress::of(invocation);
+    let store = invocation.options.store().open()?;
+    let content = object::content(&store, digits)?;
+    warn_of_damage(&store, &progress);
+    Ok(Some(content))
 }
 
 /// The model of a target, built if need be; its gates are not asked.
@@ -33,7 +64,11 @@ pub(crate) fn target_model(invocation: &Invocation, text: &str) -> Result<BuiltM
 pub(crate) fn chat_model(invocation: &Invocation, text: &str) -> Result<ChatModel, Failure> {
     let failed = |reason: ActionError| error::action("Cannot run the model", &reason).at(text);
     if !is_label(text) {
-        return Ok(ChatModel::open(&model_file(text)?).map_err(failed)?);
+        let content = match stored(invocation, text)? {
+            Some(content) => content,
+            None => model_file(text)?,
+        };
+        return Ok(ChatModel::open(&content).map_err(failed)?);
     }
     let progress = Progress::of(invocation);
     let (declarations, store) = invocation.declarations()?;

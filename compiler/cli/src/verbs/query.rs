@@ -1,42 +1,74 @@
 //! `mc query`: which targets there are, and which need which.
 
 use clap::Args;
+use mc_driver::declarations::{Declarations, Found};
 use serde_json::json;
 
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::invocation::Invocation;
+use crate::options::global::OutputFormat;
 use crate::verb::Run;
 
-/// List targets: patterns, deps(), rdeps(), kind(), allpaths(), somepath()
+/// List targets: patterns, deps(), rdeps(), kind(), attr(), filter(), somepath() and more
 #[derive(Args)]
 #[command(
     after_help = "Examples:\n  mc query //...                          everything that is declared\n  mc query \
                         'deps(//models:app)'            what app is made of\n  mc query 'rdeps(//..., \
                         //models:base)'  what a change of base touches\n  mc query 'kind(gate, //...)'            \
-                        the gates"
+                        the gates\n  mc query --output graph 'deps(//...)'   a graph for Graphviz\n\nBesides `text` and \
+                        `json`, --output takes `label_kind`, `location` and `graph`."
 )]
 pub(crate) struct Query {
-    /// The query
-    #[arg(default_value = "//...")]
-    query: String,
+    /// Patterns and queries; several stand for all of their targets together
+    #[arg(value_name = "QUERY", default_value = "//...")]
+    queries: Vec<String>,
 }
 
 impl Run for Query {
     fn run(&self, invocation: &Invocation) -> Result<Exit, Failure> {
         let (declarations, _) = invocation.declarations()?;
-        let found = declarations.query(&self.query)?;
-        if invocation.is_json() {
-            let targets: Vec<_> = found
-                .iter()
-                .map(|found| json!({ "label": found.label.to_string(), "rule": found.rule }))
-                .collect();
-            invocation.json(&json!({ "targets": targets }));
-        } else {
-            for found in &found {
-                invocation.streams.result(&format!("{}\n", found.label));
+        let found = declarations.query_all(&self.queries)?;
+        let text = match invocation.options.output {
+            OutputFormat::Json => {
+                let targets: Vec<_> = found.iter().map(json_target).collect();
+                invocation.json(&json!({ "targets": targets }));
+                return Ok(Exit::Done);
             }
-        }
+            OutputFormat::Text => found.iter().map(|found| format!("{}\n", found.label)).collect(),
+            OutputFormat::LabelKind => found.iter().map(label_kind).collect(),
+            OutputFormat::Location => found.iter().map(location).collect(),
+            OutputFormat::Graph => graph(&declarations, &found),
+        };
+        invocation.streams.result(&text);
         Ok(Exit::Done)
     }
+}
+
+fn json_target(found: &Found) -> serde_json::Value {
+    json!({ "label": found.label.to_string(), "rule": found.rule, "location": found.location.to_string() })
+}
+
+/// The rule and the label; `?` where the declaration is broken.
+fn label_kind(found: &Found) -> String {
+    format!("{} {}\n", found.rule.unwrap_or("?"), found.label)
+}
+
+fn location(found: &Found) -> String {
+    format!("{}: {}", found.location, label_kind(found))
+}
+
+/// The targets as a graph in the language of Graphviz, with an arrow from each target to those that it names.
+fn graph(declarations: &Declarations, found: &[Found]) -> String {
+    let mut text = "digraph mc {\n  node [shape=box];\n".to_owned();
+    for target in found {
+        text.push_str(&format!("  \"{}\";\n", target.label));
+        for named in declarations.named(&target.label) {
+            if found.iter().any(|found| found.label == named) {
+                text.push_str(&format!("  \"{}\" -> \"{named}\";\n", target.label));
+            }
+        }
+    }
+    text.push_str("}\n");
+    text
 }

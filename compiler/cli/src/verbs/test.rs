@@ -9,11 +9,12 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::invocation::Invocation;
 use crate::render::failure::{json_errors, report_errors};
-use crate::render::gates;
+use crate::render::gates::{self, report_gates};
 use crate::render::plural::plural;
 use crate::render::progress::Progress;
 use crate::render::summary;
 use crate::render::warning::texts;
+use crate::report::Report;
 use crate::verb::Run;
 
 /// Run the gates of targets and show what they measured
@@ -22,6 +23,10 @@ pub(crate) struct Test {
     /// Labels and patterns of targets
     #[arg(value_name = "PATTERN", default_value = "//...")]
     patterns: Vec<String>,
+
+    /// Succeed if none of the targets has a gate
+    #[arg(long)]
+    allow_no_tests: bool,
 }
 
 impl Run for Test {
@@ -30,9 +35,13 @@ impl Run for Test {
         let (declarations, store) = invocation.declarations()?;
         let mut targets = invocation.wanted(&declarations, &self.patterns, &progress)?;
         targets.retain(|target| !target.providers.gates.is_empty());
+        if targets.is_empty() {
+            return Ok(self.report_no_tests(invocation));
+        }
         let mut engine = invocation.engine(&store, &declarations.remote_cache(), &progress)?;
         let Gates { finished, warnings } = build_gates(&mut engine, targets)?;
         report_errors(invocation, &finished.failures, finished.is_interrupted);
+        report_gates(invocation, &finished.gates);
         let exit = Exit::of_build(&finished);
         if invocation.is_json() {
             invocation.json(&json!({
@@ -50,20 +59,42 @@ impl Run for Test {
     }
 }
 
+impl Test {
+    /// Targets without gates are an error of their own: in CI a pattern that meets no gate would pass for ever.
+    fn report_no_tests(&self, invocation: &Invocation) -> Exit {
+        let exit = if self.allow_no_tests { Exit::Done } else { Exit::NoTests };
+        let what = format!("No gate is declared for {}", self.patterns.join(" "));
+        let report = Report::no_tests(&what)
+            .hint("Name a target with a `gate`, or add `--allow-no-tests` if this is as it should be");
+        match (invocation.is_json(), exit) {
+            (true, Exit::Done) => {
+                invocation.json(&json!({ "status": exit.word(), "gates": [], "errors": [] }));
+            }
+            (true, _) => {
+                let errors = [report.json()];
+                invocation.json(&json!({ "status": exit.word(), "gates": [], "errors": errors }));
+            }
+            (false, Exit::Done) => invocation.streams.result("0 gates\n"),
+            (false, _) => invocation.error(&report),
+        }
+        exit
+    }
+}
+
 fn text(finished: &Finished) -> String {
     let mut text = String::new();
     for gate in &finished.gates {
-        let word = if gate.verdict.passed { "passed" } else { "MISSED" };
+        let word = if gate.verdict.passed { "passed" } else { "gate failed" };
         let cached = if gate.is_cached { " (cached)" } else { "" };
         text.push_str(&format!("{}  {word}{cached}\n", gate.label));
         text.extend(gate.verdict.table().lines().map(|line| format!("  {line}\n")));
     }
     let n_gates = finished.gates.len();
-    let n_missed = finished.gates.iter().filter(|gate| !gate.verdict.passed).count();
+    let n_failed = finished.gates.iter().filter(|gate| !gate.verdict.passed).count();
     text.push_str(&format!(
-        "{n_gates} gate{}: {} passed, {n_missed} missed\n",
+        "{n_gates} gate{}: {} passed, {n_failed} failed\n",
         plural(n_gates),
-        n_gates - n_missed
+        n_gates - n_failed
     ));
     text
 }

@@ -27,10 +27,12 @@ use crate::build::failure::BuildFailure;
 use crate::build::tally::Tally;
 use crate::event::{Event, EventSink};
 use crate::forecast::Forecast;
+use crate::garbage::keep_within;
 use crate::interrupt::Interrupt;
 use crate::remote_cache::cache::{MAX_TRIES, RemoteCache, Traffic};
 use crate::remote_cache::trust::{signatures, trust};
 use crate::settings::build::BuildSettings;
+use crate::settings::store_limit::StoreLimit;
 use crate::store::Store;
 use crate::warning::Warning;
 
@@ -45,6 +47,7 @@ pub struct Engine<'a> {
     /// Results and blobs that turned out to be wrong in the builds so far.
     suspects: SuspectResults,
     interrupt: Arc<Interrupt>,
+    store_limit: Option<StoreLimit>,
     pub(crate) events: &'a dyn EventSink,
 }
 
@@ -83,7 +86,14 @@ impl<'a> Engine<'a> {
         let BuildSettings { n_jobs, on_failure, on_miss, .. } = *settings;
         let options = Options { n_jobs, on_failure, on_miss };
         let (suspects, interrupt) = (SuspectResults::default(), Arc::clone(interrupt));
-        Ok(Self { store, options, remote_cache, trust, suspects, interrupt, events })
+        let store_limit = settings.store_limit.clone();
+        Ok(Self { store, options, remote_cache, trust, suspects, interrupt, store_limit, events })
+    }
+
+    /// Brings the store within its limit, if there is one and nobody wants the command to stop.
+    pub(crate) fn trim_store(&self) {
+        let Some(limit) = self.store_limit.as_ref().filter(|_| !self.is_interrupted()) else { return };
+        keep_within(&self.store, limit, self.events);
     }
 
     /// Ends the work with the remote cache: waits for what is sent. What did no harm is an event, and returned.

@@ -5,7 +5,7 @@ use mc_ir::output::Output;
 use crate::build::engine::Engine;
 use crate::build::error::EngineError;
 use crate::build::failure::BuildFailure;
-use crate::build::publish::{Published, directory, path_below_out, publish};
+use crate::build::publish::{Published, TargetOutputs, directory, path_below_out, publish};
 use crate::build::targets::{Finished, Goal, Status, build_targets};
 use crate::build::tensor_reports;
 use crate::declarations::Wanted;
@@ -44,6 +44,7 @@ pub fn build_outputs(
     let of_cache = engine.finish_remote_cache(&mut finished.failures);
     warnings.iter().for_each(|warning| engine.events.event(Event::Warning(warning)));
     warnings.extend(of_cache);
+    engine.trim_store();
     Ok(Outputs { finished, published: published.folders, warnings })
 }
 
@@ -63,6 +64,7 @@ pub fn build_gates(engine: &mut Engine<'_>, targets: Vec<Wanted>) -> Result<Gate
     let mut finished = build_targets(engine, targets, Goal::Gates)?;
     engine.warn_of_damage();
     let warnings = engine.finish_remote_cache(&mut finished.failures);
+    engine.trim_store();
     Ok(Gates { finished, warnings })
 }
 
@@ -79,8 +81,11 @@ struct PublishedTargets {
 fn publish_built(engine: &Engine<'_>, workspace: &Workspace, finished: &mut Finished) -> PublishedTargets {
     let wanted: Vec<usize> =
         (0..finished.targets.len()).filter(|&index| is_to_publish(engine, finished, index)).collect();
-    let outputs =
-        wanted.iter().map(|&index| (&finished.targets[index].0.label, outputs_of(engine, finished, index)));
+    let outputs = wanted.iter().map(|&index| {
+        let target = &finished.targets[index].0;
+        let outputs = outputs_of(engine, finished, index);
+        TargetOutputs { label: &target.label, outputs, results: finished.results_behind(target) }
+    });
     let results = publish(engine, workspace, outputs.collect());
     let mut published = PublishedTargets::default();
     published.folders.resize_with(finished.targets.len(), || None);

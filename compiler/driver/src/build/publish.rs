@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use mc_digest::digest::Digest;
 use mc_ir::label::Label;
 use mc_ir::output::Output;
 use mc_store::error::StoreError;
@@ -35,8 +36,15 @@ fn folder_below_out(label: &Label) -> PathBuf {
     Path::new(&label.package.0).join(&label.name)
 }
 
-/// A target, and its outputs by their paths in its folder.
-pub(crate) type TargetOutputs<'a> = (&'a Label, Vec<(String, Output)>);
+/// The outputs of a target.
+pub(crate) struct TargetOutputs<'a> {
+    /// The target.
+    pub(crate) label: &'a Label,
+    /// The outputs by their paths in its folder.
+    pub(crate) outputs: Vec<(String, Output)>,
+    /// The results that they came of, directly or not, sorted.
+    pub(crate) results: Vec<Digest>,
+}
 
 /// Puts the outputs of each target into its folder, whole or not at all. The results are in the order of the targets.
 ///
@@ -48,12 +56,21 @@ pub(crate) fn publish(
     targets: Vec<TargetOutputs<'_>>,
 ) -> Vec<Result<Published, StoreError>> {
     let trees: Vec<(PathBuf, Vec<TreeFile>)> =
-        targets.iter().map(|(label, outputs)| (folder_below_out(label), files(outputs))).collect();
-    let trees: Vec<Tree<'_>> = trees.iter().map(|(folder, files)| Tree { folder, files }).collect();
+        targets.iter().map(|of| (folder_below_out(of.label), files(&of.outputs))).collect();
+    let tree = |((folder, files), of)| {
+        let TargetOutputs { results, .. }: &TargetOutputs<'_> = of;
+        Tree { folder, files, results }
+    };
+    let trees: Vec<Tree<'_>> = trees
+        .iter()
+        .map(|(folder, files)| (folder.as_path(), files.as_slice()))
+        .zip(&targets)
+        .map(tree)
+        .collect();
     let destination = Destination { base: &workspace.root, root: Path::new(OUT) };
     let results = engine.store.materialize(destination, &trees);
-    let published = |((label, outputs), result): (TargetOutputs<'_>, Result<_, StoreError>)| {
-        result.map(|_| Published { directory: directory(workspace, label), outputs })
+    let published = |(of, result): (TargetOutputs<'_>, Result<_, StoreError>)| {
+        result.map(|_| Published { directory: directory(workspace, of.label), outputs: of.outputs })
     };
     targets.into_iter().zip(results).map(published).collect()
 }

@@ -39,6 +39,8 @@ pub const RAN: &[ActionOutcome] = &[ActionOutcome::RanRemotely, ActionOutcome::R
 pub struct Tally {
     // By the action's structure: one that ran in one pass and was a hit in the next has run.
     actions: BTreeMap<Digest, (&'static str, ActionOutcome)>,
+    /// Number of gates that failed.
+    pub n_failed_gates: usize,
 }
 
 impl Tally {
@@ -46,8 +48,10 @@ impl Tally {
     pub fn event(&mut self, event: &Event) {
         let (node, outcome) = match event {
             Event::Finished { node, origin, .. } => (node, ActionOutcome::of(*origin)),
-            Event::Failed { node, .. } => (node, ActionOutcome::Failed),
-            Event::Planned { .. }
+            Event::Failed { node, is_gate: false, .. } => (node, ActionOutcome::Failed),
+            // An action that a failed gate held back did not fail.
+            Event::Failed { .. }
+            | Event::Planned { .. }
             | Event::Queued { .. }
             | Event::Started { .. }
             | Event::Progressed { .. } => return,

@@ -1,8 +1,10 @@
 //! Builds targets: one pass where it can be, and the fate of each target.
 
+use std::collections::BTreeSet;
 use std::mem::take;
 use std::sync::{Mutex, PoisonError};
 
+use mc_digest::digest::Digest;
 use mc_ir::action::{ActionError, Artifact};
 use mc_ir::label::Label;
 use mc_ir::output::Output;
@@ -44,8 +46,8 @@ pub struct GateResult {
 pub enum Status {
     /// Everything asked for is in the store.
     Built,
-    /// A gate was missed.
-    GateMissed,
+    /// A gate failed.
+    GateFailed,
     /// A step failed, or was not reached.
     Failed,
 }
@@ -72,6 +74,15 @@ impl Finished {
     /// The output that an artifact stands for; `None` if it was not built.
     pub fn output(&self, artifact: &Artifact) -> Option<&Output> {
         self.passes.iter().rev().find_map(|pass| pass.output(artifact))
+    }
+
+    /// The results that the outputs and gates of a target came of, directly or not, sorted.
+    pub(crate) fn results_behind(&self, target: &Wanted) -> Vec<Digest> {
+        let wanted = artifacts(target, Goal::Outputs);
+        let behind = |pass: &Pass| pass.built.results_behind(&pass.graph, wanted.iter());
+        let results: BTreeSet<Digest> =
+            self.passes.iter().flat_map(behind).map(|result| result.hash).collect();
+        results.into_iter().collect()
     }
 }
 
@@ -181,17 +192,18 @@ impl Finished {
             }
             let is_whole = artifacts(&target, goal).iter().all(|artifact| self.output(artifact).is_some());
             let status = match (is_missed, is_whole) {
-                (true, _) => Status::GateMissed,
+                (true, _) => Status::GateFailed,
                 (false, true) => Status::Built,
                 (false, false) => self.unfinished(),
             };
             self.targets.push((target, status));
         }
+        self.tally.n_failed_gates = self.gates.iter().filter(|gate| !gate.verdict.passed).count();
         Ok(())
     }
 
     /// A target that is not whole though nothing failed hangs on another's missed gate.
     fn unfinished(&self) -> Status {
-        if self.failures.is_empty() && self.has_missed_gate { Status::GateMissed } else { Status::Failed }
+        if self.failures.is_empty() && self.has_missed_gate { Status::GateFailed } else { Status::Failed }
     }
 }

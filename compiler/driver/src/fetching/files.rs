@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use mc_analysis::disk::NotFetched;
 use mc_fetch::area::{Area, Presence};
 use mc_fetch::client::Client;
 use mc_fetch::fetcher::Fetcher;
@@ -31,23 +32,28 @@ pub struct FetchedFiles {
 pub(crate) fn folders(
     store: Arc<Store>,
     workspace: &Workspace,
-) -> impl Fn(&Origin) -> Result<PathBuf, String> + Send + Sync + 'static {
+) -> impl Fn(&Origin) -> Result<PathBuf, NotFetched> + Send + Sync + 'static {
     let workspace = workspace.clone();
+    let wrong = |message: String| NotFetched { message, is_pinned: false };
     move |origin| {
-        let dir = store.dir().map_err(|error| error.to_string())?;
+        let dir = store.dir().map_err(|error| wrong(error.to_string()))?;
         let lock = read_lock(&workspace).map_err(|error| match error {
-            FetchingError::LockFile { reason, .. } => reason,
-            other => other.to_string(),
+            FetchingError::LockFile { reason, .. } => wrong(reason),
+            other => wrong(other.to_string()),
         })?;
         let Some(files) = lock.entries.get(origin) else {
-            return Err(format!("{origin} is not in `{LOCK_FILE}`; run `mc lock`"));
+            return Err(wrong(format!("{origin} is not in `{LOCK_FILE}`; run `mc lock`")));
         };
-        match Area::new(dir).presence(origin, files).map_err(|error| error.to_string())? {
+        // While this process runs, nobody removes fetched files.
+        store.announce();
+        let pinned = |message: String| NotFetched { message, is_pinned: true };
+        match Area::new(dir).presence(origin, files).map_err(|error| wrong(error.to_string()))? {
             Presence::Whole(folder) => Ok(folder),
-            Presence::Missing => Err(format!("{origin} is not fetched; run `mc fetch`")),
-            Presence::Damaged(names) => {
-                Err(format!("{origin} was changed in the store (`{}`); run `mc fetch`", names.join("`, `")))
-            }
+            Presence::Missing => Err(pinned(format!("{origin} is not fetched; run `mc fetch`"))),
+            Presence::Damaged(names) => Err(pinned(format!(
+                "{origin} was changed in the store (`{}`); run `mc fetch`",
+                names.join("`, `")
+            ))),
         }
     }
 }
@@ -55,7 +61,9 @@ pub(crate) fn folders(
 /// The client of servers, with the store under it.
 pub(crate) fn fetcher(store: &Store, settings: &FetchSettings) -> Result<Fetcher, FetchingError> {
     // Makes the folder a store, so that whatever is in it is known as ours.
-    let area = Area::new(store.open()?.root());
+    let opened = store.open()?;
+    opened.announce();
+    let area = Area::new(opened.root());
     let endpoint = settings.hugging_face.clone().map_err(FetchingError::HuggingFace)?;
     let stall_limit = StallLimit { connect: settings.idle, idle: settings.idle, ..StallLimit::default() };
     let access = &settings.access;
@@ -98,6 +106,7 @@ pub(crate) fn bring(
         return Ok(files);
     }
     let lock = read_lock(workspace)?;
+    store.announce();
     let area = Area::new(store.dir()?);
     let mut missing: Vec<(&Origin, &[LockedFile])> = Vec::new();
     for origin in origins {

@@ -52,7 +52,8 @@ impl Locked {
     }
 }
 
-/// Pins the files of the origins in `mc.lock`. What was pinned before a failure stays pinned: its files are here.
+/// Pins the files of the origins in `mc.lock`. After a failure the lock is as it was: a lock of which half is new would
+/// be committed as if it were whole. Files that came stay, and do not come again.
 ///
 /// # Errors
 /// If an origin cannot be pinned, or the lock cannot be read or written.
@@ -92,10 +93,11 @@ pub fn lock(
         }
     };
     events.event(Event::FetchEnded);
+    pinned?;
     if lock != before || (!lock.entries.is_empty() && !workspace.root.join(LOCK_FILE).exists()) {
         write_lock(workspace, &lock)?;
     }
-    pinned.map(|()| locked)
+    Ok(locked)
 }
 
 fn pin(

@@ -1,24 +1,17 @@
 //! Compares two models, tensor by tensor and key by key.
 
-use mc_encoding::codecs;
 use mc_encoding::quantization_error::QuantizationError;
-use mc_ir::action::Content;
+use mc_ir::action::ActionError;
 use rayon::prelude::*;
 use serde_json::Value;
 
 use crate::inspect::error::InspectError;
 use crate::inspect::fidelity::Fidelity;
 use crate::inspect::listing::{Listing, Tensor};
-use crate::inspect::read::{head, list};
+use crate::inspect::side::{Numbers, Side};
 
-/// Numbers that are compared at a time; a whole number of every block.
-const TILE: usize = 1 << 18;
-
-/// One of the two models.
-pub struct Side {
-    content: Content,
-    listing: Listing,
-}
+/// Numbers that are compared at a time, as far as whole rows allow.
+const TILE: u64 = 1 << 18;
 
 /// The difference of two tensors.
 pub enum Difference {
@@ -30,45 +23,6 @@ pub enum Difference {
     Shape,
     /// No codec reads one of the types.
     Unreadable,
-}
-
-impl Side {
-    /// Reads a model.
-    ///
-    /// * `source`: its name
-    ///
-    /// # Errors
-    /// If the format is not known, or the bytes are not what they should be.
-    pub fn open(source: &str, content: Content) -> Result<Self, InspectError> {
-        let listing = list(source, &head(&content), content.n_bytes());
-        match listing {
-            Ok(Some(listing)) => Ok(Self { content, listing }),
-            Ok(None) => Err(InspectError::UnknownFormat { source_name: source.to_owned(), start: None }),
-            Err(reason) => Err(InspectError::Unreadable { what: format!("`{source}`"), reason }),
-        }
-    }
-
-    fn tensor(&self, name: &str) -> Option<&Tensor> {
-        self.listing.tensors.iter().find(|tensor| tensor.name == name)
-    }
-
-    /// A key's value as it is shown and, where it is not shown whole, as it is.
-    fn key(&self, name: &str) -> Option<(&Value, Option<&[u8]>)> {
-        let key = self.listing.keys.iter().find(|key| key.name == name)?;
-        Some((&key.value, key.whole.as_deref()))
-    }
-
-    fn bytes(&self, tensor: &Tensor) -> Result<std::borrow::Cow<'_, [u8]>, InspectError> {
-        let range = tensor.offset..tensor.offset + tensor.n_bytes;
-        match self.content.parts.as_slice() {
-            [part] => {
-                let range = range.start as usize..range.end as usize;
-                part.as_slice().get(range).map(Into::into)
-            }
-            _ => self.content.piece(range).map(|piece| piece.as_slice().to_vec().into()),
-        }
-        .ok_or_else(|| InspectError::OutsideFile { name: tensor.name.clone() })
-    }
 }
 
 /// The shape with the fastest dimension first, as some formats write it.
@@ -85,43 +39,57 @@ fn compare(reference: &Side, a: &Tensor, other: &Side, b: &Tensor) -> Result<Dif
     if dims != self::dims(b) {
         return Ok(Difference::Shape);
     }
-    let (a_bytes, b_bytes) = (reference.bytes(a)?, other.bytes(b)?);
-    if a.kind == b.kind && a_bytes == b_bytes {
+    if a.kind == b.kind
+        && let (Some(a), Some(b)) = (reference.bytes(a)?, other.bytes(b)?)
+        && a == b
+    {
         return Ok(Difference::Equal);
     }
-    let (Some(a_codec), Some(b_codec)) = (codecs::by_name(a.kind), codecs::by_name(b.kind)) else {
+    let n_cols = usize::try_from(dims.first().copied().unwrap_or(1)).unwrap_or(usize::MAX);
+    let n_rows = dims.iter().skip(1).product::<u64>();
+    let (Some(a_numbers), Some(b_numbers)) =
+        (reference.numbers(a, n_cols, n_rows)?, other.numbers(b, n_cols, n_rows)?)
+    else {
         return Ok(Difference::Unreadable);
     };
-    let n_elements = usize::try_from(dims.iter().product::<u64>()).unwrap_or(usize::MAX);
-    // A file may lie about what its rows hold.
-    if [(a_codec, &a_bytes), (b_codec, &b_bytes)]
-        .iter()
-        .any(|(codec, bytes)| !codec.fits(n_elements) || codec.row_bytes(n_elements) != bytes.len())
-    {
-        return Ok(Difference::Unreadable);
-    }
-    let tile_loss = |start: usize| {
-        let n = TILE.min(n_elements - start);
-        let mut numbers = [(a_codec, &a_bytes), (b_codec, &b_bytes)].map(|(codec, bytes)| {
-            let mut numbers = vec![0.0; n];
-            let first = codec.row_bytes(start);
-            codec.decode(&bytes[first..][..codec.row_bytes(n)], &mut numbers);
-            numbers
-        });
-        let [a_numbers, b_numbers] = &mut numbers;
-        QuantizationError::of(a_numbers, b_numbers, b_codec.block_len)
-    };
-    let starts: Vec<usize> = (0..n_elements).step_by(TILE).collect();
-    let tiles: Vec<QuantizationError> = starts.into_par_iter().map(tile_loss).collect();
-    let mut loss = QuantizationError::default();
-    for tile in &tiles {
-        loss.add(tile);
+    let error = quantization_error(&a_numbers, &b_numbers, n_cols, n_rows)
+        .map_err(|source| InspectError::Tensor { name: a.name.clone(), source })?;
+    if a.kind == b.kind && error.max_error == 0.0 {
+        return Ok(Difference::Equal);
     }
     Ok(Difference::Numbers(Fidelity {
-        rmse: loss.rmse(),
-        max_error: loss.max_error.into(),
-        snr_db: loss.snr_db(),
+        rmse: error.rmse(),
+        max_error: error.max_error.into(),
+        snr_db: error.snr_db(),
     }))
+}
+
+/// The distance of the numbers of `b` to those of `a`, in tiles of whole rows that are summed in order.
+fn quantization_error(
+    a: &Numbers<'_>,
+    b: &Numbers<'_>,
+    n_cols: usize,
+    n_rows: u64,
+) -> Result<QuantizationError, ActionError> {
+    let mut sum = QuantizationError::default();
+    if n_cols == 0 {
+        return Ok(sum);
+    }
+    let rows_per_tile = (TILE / n_cols as u64).max(1);
+    let tile = |index: u64| {
+        let first = index * rows_per_tile;
+        let n = n_cols * rows_per_tile.min(n_rows - first) as usize;
+        let (mut a_numbers, mut b_numbers) = (vec![0.0; n], vec![0.0; n]);
+        a.rows(first, n_cols, &mut a_numbers)?;
+        b.rows(first, n_cols, &mut b_numbers)?;
+        Ok(QuantizationError::of(&a_numbers, &b_numbers, b.block_len()))
+    };
+    let tiles: Vec<Result<QuantizationError, ActionError>> =
+        (0..n_rows.div_ceil(rows_per_tile)).into_par_iter().map(tile).collect();
+    for tile in tiles {
+        sum.add(&tile?);
+    }
+    Ok(sum)
 }
 
 /// A key, and its value in either file.
@@ -129,6 +97,10 @@ pub type KeyPair = (String, Option<Value>, Option<Value>);
 
 /// Keys whose values differ, with both, as far as they are shown.
 fn different_keys(a: &Side, b: &Side) -> Vec<KeyPair> {
+    if a.is_mapped() || b.is_mapped() {
+        // Keys are a file's own; a checkpoint says the same in other words.
+        return Vec::new();
+    }
     let mut names: Vec<&str> =
         a.listing.keys.iter().chain(&b.listing.keys).map(|key| key.name.as_str()).collect();
     names.sort_unstable();
@@ -150,6 +122,17 @@ pub struct Comparison<'a> {
     pub only: [Vec<&'a Tensor>; 2],
     /// Keys whose values differ.
     pub keys: Vec<KeyPair>,
+    /// True if one of them is a checkpoint whose tensors were named and arranged as in the other; keys are not compared
+    /// then.
+    pub is_mapped: bool,
+}
+
+impl Comparison<'_> {
+    /// Returns true if both have the same tensors with the same bytes, and the same keys.
+    pub fn is_equal(&self) -> bool {
+        let is_equal = |difference: &Difference| matches!(difference, Difference::Equal);
+        self.differences.iter().all(is_equal) && self.only.iter().all(Vec::is_empty) && self.keys.is_empty()
+    }
 }
 
 impl<'a> Comparison<'a> {
@@ -176,6 +159,7 @@ impl<'a> Comparison<'a> {
             differences,
             only: [only_reference, only_other],
             keys: different_keys(reference, other),
+            is_mapped: reference.is_mapped() || other.is_mapped(),
         })
     }
 }

@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use mc_digest::digest::Digest;
+use mc_ir::action::ActionError;
 use mc_ir::label::Label;
 use mc_store::error::StoreError;
 
@@ -21,7 +22,7 @@ pub enum InspectError {
         /// The reason.
         source: io::Error,
     },
-    /// The path names something else than a file.
+    /// The path names something else than a file or a folder with a model.
     #[error("`{path}` is not a file")]
     NotAFile {
         /// The path.
@@ -103,10 +104,42 @@ pub enum InspectError {
     /// There is no such object.
     #[error("The store has no object `{hash}`")]
     NoObject {
-        /// The object.
-        hash: Digest,
+        /// Its hash, or the first digits of it.
+        hash: String,
         /// The folder of the store.
         store: PathBuf,
+    },
+    /// Several objects begin with the same digits.
+    #[error("`{digits}` stands for {} objects", candidates.len())]
+    AmbiguousHash {
+        /// The digits.
+        digits: String,
+        /// The objects.
+        candidates: Vec<Digest>,
+    },
+    /// A folder holds no model, or several.
+    #[error("Cannot tell which model is in `{path}`")]
+    NotAModelFolder {
+        /// The folder.
+        path: String,
+        /// What was expected and what was found.
+        reason: String,
+    },
+    /// A checkpoint cannot be compared with a file, because its tensors cannot be named as those of the file.
+    #[error("Cannot map the tensors of `{path}`")]
+    Unmapped {
+        /// The checkpoint.
+        path: String,
+        /// The reason.
+        reason: String,
+    },
+    /// The numbers of a tensor cannot be computed.
+    #[error("Cannot compute tensor `{name}`")]
+    Tensor {
+        /// The tensor.
+        name: String,
+        /// The reason.
+        source: ActionError,
     },
     /// An object was damaged, and was set aside.
     #[error("The object `{hash}` was damaged")]

@@ -1,6 +1,6 @@
 //! The contents of a file: facts, keys, tensors, and the places of their bytes.
 
-use mc_exporter::listing as exporter;
+use mc_exporter::listing::{self as exporter, IMPORTANCE_MATRIX};
 use serde_json::Value;
 
 use crate::inspect::fidelity::Fidelity;
@@ -54,7 +54,65 @@ pub struct Tensor {
     pub fidelity: Option<Fidelity>,
 }
 
+/// The numbers of a model: how many there are, and how they are stored.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Summary {
+    /// Number of elements of all tensors.
+    pub n_parameters: u64,
+    /// Their bytes.
+    pub n_bytes: u64,
+    /// The types, those with the most elements first.
+    pub types: Vec<TypeShare>,
+}
+
+/// The tensors of one type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TypeShare {
+    /// The name of the type.
+    pub kind: &'static str,
+    /// Number of tensors.
+    pub n_tensors: usize,
+    /// Number of their elements.
+    pub n_parameters: u64,
+    /// Their bytes.
+    pub n_bytes: u64,
+}
+
+impl Summary {
+    /// Bits for each element; `None` where there is no element.
+    pub fn bits_per_weight(&self) -> Option<f64> {
+        (self.n_parameters > 0).then(|| self.n_bytes as f64 * 8.0 / self.n_parameters as f64)
+    }
+}
+
 impl Listing {
+    /// Returns true if the tensors are weights, and not statistics.
+    pub fn is_model(&self) -> bool {
+        self.format != IMPORTANCE_MATRIX
+    }
+
+    /// The numbers of the model. Shapes may say anything, so counts stop at the largest number.
+    pub fn summary(&self) -> Summary {
+        let mut summary = Summary::default();
+        for tensor in &self.tensors {
+            let n_parameters = tensor.shape.iter().fold(1, |product: u64, n| product.saturating_mul(*n));
+            summary.n_parameters = summary.n_parameters.saturating_add(n_parameters);
+            summary.n_bytes = summary.n_bytes.saturating_add(tensor.n_bytes);
+            let found = summary.types.iter().position(|share| share.kind == tensor.kind);
+            let index = found.unwrap_or_else(|| {
+                let share = TypeShare { kind: tensor.kind, n_tensors: 0, n_parameters: 0, n_bytes: 0 };
+                summary.types.push(share);
+                summary.types.len() - 1
+            });
+            let share = &mut summary.types[index];
+            share.n_tensors += 1;
+            share.n_parameters = share.n_parameters.saturating_add(n_parameters);
+            share.n_bytes = share.n_bytes.saturating_add(tensor.n_bytes);
+        }
+        summary.types.sort_by(|a, b| b.n_parameters.cmp(&a.n_parameters).then_with(|| a.kind.cmp(b.kind)));
+        summary
+    }
+
     /// Bytes of all tensors.
     pub fn tensor_bytes(&self) -> u64 {
         self.tensors.iter().map(|tensor| tensor.n_bytes).sum()

@@ -9,7 +9,7 @@ use mc_rules::quantize::tensor_report::Entry;
 
 use crate::inspect::fidelity::Fidelity;
 use crate::inspect::listing::Listing;
-use crate::inspect::object::hash;
+use crate::inspect::object::digits;
 use crate::inspect::safetensors;
 
 /// As much of a composite is joined to read its head; the limit of the analysis too.
@@ -33,7 +33,7 @@ pub fn list(source: &str, head: &[u8], n_bytes: u64) -> Result<Option<Listing>, 
         let listing = safetensors::listing(head, n_bytes).map(Some);
         // A stored text may have a brace there by chance.
         return match listing {
-            Err(_) if hash(source).is_some() => Ok(None),
+            Err(_) if digits(source).is_some() => Ok(None),
             other => other.map_err(|error| error.to_string()),
         };
     }

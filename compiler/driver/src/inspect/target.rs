@@ -101,6 +101,7 @@ pub fn build_export(engine: &mut Engine<'_>, info: &ExportInfo) -> Result<BuiltM
     let failures = std::mem::take(&mut pass.built.failures);
     let mut failures: Vec<BuildFailure> = failures.into_iter().map(BuildFailure::from).collect();
     engine.finish_remote_cache(&mut failures);
+    engine.trim_store();
     match pass.output(&info.whole).filter(|_| failures.is_empty()) {
         Some(output) => {
             let reports = pass.output(&info.reports).map(|output| tensor_reports::read(engine, output));

@@ -3,6 +3,7 @@
 use mc_execute::options::{OnFailure, OnMiss};
 
 use crate::settings::cache::CacheSettings;
+use crate::settings::store_limit::StoreLimit;
 
 /// Settings of a build, and the caches that have its results.
 #[derive(Clone, Debug)]
@@ -15,6 +16,8 @@ pub struct BuildSettings {
     pub on_miss: OnMiss,
     /// The remote cache, and whose results count.
     pub cache: CacheSettings,
+    /// The size that the store may have at the end.
+    pub store_limit: Option<StoreLimit>,
 }
 
 impl Default for BuildSettings {
@@ -25,6 +28,7 @@ impl Default for BuildSettings {
             on_failure: OnFailure::Stop,
             on_miss: OnMiss::Run,
             cache: CacheSettings::default(),
+            store_limit: None,
         }
     }
 }

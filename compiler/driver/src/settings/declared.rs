@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::settings::download::Download;
+use crate::settings::store_limit::StoreLimit;
 
 /// The remote cache that a workspace declares. The default is a workspace that declares none.
 #[derive(Clone, Debug, Default)]
@@ -25,6 +26,8 @@ pub struct DeclaredCache {
     pub chunking: Option<bool>,
     /// The file of public keys of which one must have signed a result.
     pub require_signed: Option<PathBuf>,
+    /// The size that the store of this machine may have.
+    pub store_limit: Option<StoreLimit>,
     /// True if the workspace names a second cache.
     pub has_more: bool,
 }

@@ -11,4 +11,5 @@ pub mod fetch;
 pub mod keys;
 pub mod remote;
 pub mod server;
+pub mod store_limit;
 pub mod workers;

@@ -187,6 +187,6 @@ fn line(event: &Event) -> Option<String> {
             Some(format!("send {}", node.label.name))
         }
         Event::Finished { node, origin: Origin::Ran, .. } => Some(format!("run {}", node.label.name)),
-        Event::Failed { node, message } => Some(format!("fail {}: {message}", node.label.name)),
+        Event::Failed { node, message, .. } => Some(format!("fail {}: {message}", node.label.name)),
     }
 }

@@ -123,7 +123,8 @@ impl Place {
             TreeFile { path: format!("deep/{name}"), parts: output.parts().to_vec() }
         };
         let trees = FOLDERS.map(|(folder, names)| (folder, names.iter().map(file).collect::<Vec<_>>()));
-        let trees = trees.each_ref().map(|(folder, files)| Tree { folder: Path::new(folder), files });
+        let trees =
+            trees.each_ref().map(|(folder, files)| Tree { folder: Path::new(folder), files, results: &[] });
         let destination = Destination { base: &self.disk().join("workspace"), root: Path::new("mc-out") };
         for result in store.materialize(destination, &trees) {
             result.unwrap();
