@@ -13,7 +13,8 @@ use crate::steady::steady;
 use crate::toy;
 
 /// Variables that would change what `mc` writes.
-const REMOVED: [&str; 4] = ["MC_CACHE_DIR", "NO_COLOR", "RUST_BACKTRACE", "XDG_CACHE_HOME"];
+const REMOVED: [&str; 7] =
+    ["CLICOLOR", "CLICOLOR_FORCE", "COLUMNS", "MC_CACHE_DIR", "NO_COLOR", "RUST_BACKTRACE", "XDG_CACHE_HOME"];
 
 /// A page's own folders, removed with it.
 pub(crate) struct Sandbox {
@@ -51,7 +52,10 @@ impl Sandbox {
         };
         let words: Vec<&str> = command.words.iter().map(String::as_str).collect();
         let (text, code) = match words.as_slice() {
-            ["mc", arguments @ ..] => self.mc(arguments),
+            ["mc", arguments @ ..] => self.mc(arguments, None),
+            [variable, "mc", arguments @ ..] if variable.contains('=') => {
+                self.mc(arguments, variable.split_once('='))
+            }
             _ => match self.other(&words) {
                 Ok(text) => (text, 0),
                 Err(error) => (format!("{error}\n"), 1),
@@ -68,7 +72,8 @@ impl Sandbox {
         text
     }
 
-    fn mc(&self, arguments: &[&str]) -> (String, i32) {
+    /// Runs `mc`, with one more variable if the line sets one.
+    fn mc(&self, arguments: &[&str], variable: Option<(&str, &str)>) -> (String, i32) {
         // One pipe for both streams, so that their lines come in the order in which they were written.
         let (mut reader, writer) = std::io::pipe().unwrap();
         let mut command = process::Command::new(env!("CARGO_BIN_EXE_mc"));
@@ -77,6 +82,7 @@ impl Sandbox {
         for name in REMOVED {
             command.env_remove(name);
         }
+        command.envs(variable);
         let mut child = command.stdout(writer.try_clone().unwrap()).stderr(writer).spawn().unwrap();
         // It holds the writing end, and reading would wait for it.
         drop(command);

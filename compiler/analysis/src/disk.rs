@@ -110,7 +110,7 @@ impl FileSystem for Disk {
     }
 
     fn fetched(&self, origin: &Origin) -> Result<String, SourceError> {
-        let refused = |message| SourceError { path: String::new(), message, is_missing: true };
+        let refused = |message| SourceError { path: String::new(), message, is_missing: true, help: None };
         let folder = (self.fetched)(origin).map_err(refused)?;
         folder.into_os_string().into_string().map_err(|folder| {
             refused(format!("The store's folder `{}` has a name that is not UTF-8", folder.display()))

@@ -148,8 +148,12 @@ fn lower_workspace(db: &dyn Db) -> (Arc<Workspace>, Vec<Diagnostic>, usize) {
     let mut checker = Checker::new(&here, Sink::default());
     let record = checker.top(&nodes, &SCHEMA);
     let (found, n_more) = checker.sink.finish();
+    // An error of syntax may be the reason for all others.
+    if !diagnostics.is_empty() {
+        return (Arc::new(settings(&record)), diagnostics, parsed.n_more);
+    }
     diagnostics.extend(found);
-    (Arc::new(settings(&record)), diagnostics, parsed.n_more + n_more)
+    (Arc::new(settings(&record)), diagnostics, n_more)
 }
 
 fn settings(record: &Record) -> Workspace {

@@ -4,11 +4,12 @@ use std::ffi::OsString;
 use std::sync::Arc;
 
 use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser};
+use clap::{Command, CommandFactory, FromArgMatches, Parser};
 use mc_rules::inference::backends;
 use mc_syntax::terminal::{Markup, printable};
 
 use crate::exit::Exit;
+use crate::help;
 use crate::invocation::Invocation;
 use crate::options::global::GlobalOptions;
 use crate::panic;
@@ -19,18 +20,29 @@ use crate::spelling;
 use crate::streams::Streams;
 use crate::verbs::Verb;
 
-/// A build system for models that ship on devices.
+/// A compiler and build system for language models that ship on devices
 #[derive(Parser)]
 #[command(name = "mc", version, arg_required_else_help = true, disable_help_subcommand = true)]
 #[command(
-    after_help = "Exit codes: 0 done, 1 failed, 2 wrong declaration or command line, 3 a gate was missed, \
-                        8 interrupted, 37 a bug in mc"
+    before_help = "Examples:\n  mc build //models:app    build a target\n  mc check                 report every error in \
+                         the declarations"
 )]
 pub(crate) struct Cli {
     #[command(flatten)]
     options: GlobalOptions,
     #[command(subcommand)]
     verb: Verb,
+}
+
+/// The command line, with its help in our form.
+pub(crate) fn command() -> Command {
+    help::shaped(Cli::command())
+}
+
+fn parsed(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Result<Cli, clap::Error> {
+    let mut command = command();
+    let matches = command.try_get_matches_from_mut(arguments)?;
+    Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
 }
 
 /// Runs `mc` on the process's arguments.
@@ -42,7 +54,7 @@ pub(crate) fn main() -> Exit {
 
 fn start() -> Exit {
     let arguments = spelling::declared(&Cli::command(), std::env::args_os());
-    match Cli::try_parse_from(&arguments) {
+    match parsed(&arguments) {
         Ok(cli) => {
             let streams = Arc::new(Streams::of_process(&cli.options));
             panic::guard(&streams, || run(cli, &streams))
@@ -55,10 +67,22 @@ fn start() -> Exit {
 /// every steering character escaped; should they be right then, the error is shown without colors.
 fn reported(error: &clap::Error, arguments: &[OsString]) -> Markup {
     let shown = arguments.iter().map(|argument| printable(&argument.to_string_lossy()).into_owned());
-    match Cli::try_parse_from(shown) {
-        Err(error) => Markup::of_colored(&error.render().ansi().to_string()),
-        Ok(_) => error.to_string().into(),
+    match parsed(shown) {
+        Err(error) => Markup::of_colored(&with_our_word(&error.render().ansi().to_string())),
+        Ok(_) => with_our_word(&error.to_string()).into(),
     }
+}
+
+/// Advice begins with `help:` everywhere, and clap says `tip:`.
+fn with_our_word(text: &str) -> String {
+    let is_advice = |line: &str| {
+        let plain = line.trim_start_matches(|c: char| {
+            c == ' ' || c == '\u{1b}' || c == '[' || c.is_ascii_digit() || c == 'm' || c == ';'
+        });
+        plain.starts_with("tip:")
+    };
+    let word = |line: &str| if is_advice(line) { line.replacen("tip:", "help:", 1) } else { line.to_owned() };
+    text.split('\n').map(word).collect::<Vec<_>>().join("\n")
 }
 
 fn run(cli: Cli, streams: &Arc<Streams>) -> Exit {
@@ -70,7 +94,7 @@ fn run(cli: Cli, streams: &Arc<Streams>) -> Exit {
         let is_known = backends::choose(name);
         debug_assert!(is_known, "the option takes known names only");
     }
-    let invocation = Invocation { options: cli.options, streams: Arc::clone(streams), command: Cli::command };
+    let invocation = Invocation { options: cli.options, streams: Arc::clone(streams), command };
     let exit = match cli.verb.run(&invocation) {
         Ok(exit) => exit,
         Err(failure) => failure::tell(&invocation, failure),
@@ -102,13 +126,13 @@ mod tests {
 
     #[test]
     fn the_command_line_is_well_formed() {
-        Cli::command().debug_assert();
+        command().debug_assert();
     }
 
     #[test]
     fn global_options_stand_before_or_after_the_verb() {
         for arguments in [["mc", "--jobs", "2", "clean"], ["mc", "clean", "--jobs", "2"]] {
-            let cli = Cli::try_parse_from(arguments).unwrap();
+            let cli = parsed(arguments).unwrap();
             assert_eq!(cli.options.n_jobs(), 2);
         }
     }

@@ -22,6 +22,7 @@ use crate::export::export_info::ExportInfo;
 use crate::export::gguf_split::{self, MAX_FILE_SIZE, MODEL_FILE};
 use crate::export::tensor_actions::Planner;
 use crate::quantize::gguf_copy::{self, COPY};
+use crate::quantize::recipe_names;
 use crate::quantize::tensor_types::tensor_types;
 use crate::quantize::type_rules::{EMBEDDING_TYPE, OUTPUT_TYPE, PURE, TENSOR_TYPE, TENSOR_TYPES};
 use crate::source::export_tensors::export_tensors;
@@ -45,11 +46,11 @@ static MODEL: NodeSchema = NodeSchema {
 pub(crate) static QUANTIZE: NodeSchema = NodeSchema::leaf(
     "quantize",
     "How the weights are stored: a recipe of llama.cpp, or `COPY` for a GGUF that stays as it is.",
-    ValueKind::OneOf(recipes_and_copy),
+    ValueKind::Advised(recipes_and_copy, recipe_names::advice),
 );
 
 fn recipes_and_copy() -> Vec<&'static str> {
-    recipes::names().into_iter().chain([COPY]).collect()
+    recipes::names().into_iter().chain([COPY]).chain(recipes::aliases()).collect()
 }
 
 static IMATRIX: NodeSchema =
@@ -152,7 +153,7 @@ impl Rule for Gguf {
             files,
             reports,
             name,
-            recipe: stated.to_owned(),
+            recipe: recipe.map_or(COPY, |recipe| recipe.name).to_owned(),
             n_tensor_bytes,
             model,
             calibration,

@@ -24,7 +24,8 @@ use crate::query::expression::{Expression, Operator, parse};
 use crate::resolve::{Resolution, resolve_label};
 use crate::suggest::did_you_mean;
 
-const FUNCTIONS: [&str; 5] = ["deps", "rdeps", "kind", "allpaths", "somepath"];
+/// Names of the functions.
+pub const FUNCTIONS: [&str; 5] = ["deps", "rdeps", "kind", "allpaths", "somepath"];
 
 type Set = BTreeSet<Label>;
 

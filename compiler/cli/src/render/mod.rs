@@ -17,4 +17,5 @@ pub(crate) mod progress;
 pub(crate) mod size;
 pub(crate) mod summary;
 pub(crate) mod table;
+pub(crate) mod targets;
 pub(crate) mod warning;

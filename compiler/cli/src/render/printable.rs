@@ -12,9 +12,31 @@ pub(crate) fn abbreviated(text: &str, n_max: usize) -> String {
     safe
 }
 
+/// The text in at most `n_max` columns: where it is longer, `…` stands for a part before its middle, because names that
+/// belong together differ at their ends.
+pub(crate) fn cut(text: &str, n_max: usize) -> String {
+    let n_chars = text.chars().count();
+    if n_chars <= n_max {
+        return text.to_owned();
+    }
+    let n_kept = n_max.saturating_sub(1);
+    let n_before = n_kept / 3;
+    let before = text.chars().take(n_before);
+    let after = text.chars().skip(n_chars - (n_kept - n_before));
+    before.chain(std::iter::once('…')).chain(after).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_name_keeps_its_end() {
+        assert_eq!(cut("//models:roadtrip-q4km", 12), "//m…rip-q4km");
+        assert_eq!(cut("//models:roadtrip-q4km", 12).chars().count(), 12);
+        assert_eq!(cut("//models:a", 12), "//models:a");
+        assert_eq!(cut("abc", 1), "…");
+    }
 
     #[test]
     fn long_text_is_cut() {

@@ -8,16 +8,15 @@ use crate::failure::Failure;
 use crate::invocation::Invocation;
 use crate::verb::Run;
 
-/// List targets: patterns, deps(), rdeps(), kind(), allpaths(), somepath()
+/// List targets and their dependencies
+///
+/// Functions: deps(), rdeps(), kind(), allpaths(), somepath().
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  mc query //...                          everything that is declared\n  mc query \
-                        'deps(//models:app)'            what app is made of\n  mc query 'rdeps(//..., \
-                        //models:base)'  what a change of base touches\n  mc query 'kind(gate, //...)'            \
-                        the gates"
+    before_help = "Examples:\n  mc query 'deps(//models:app)'            the targets that app is made of\n  mc query 'rdeps(//..., //models:base)'   the targets that need base"
 )]
 pub(crate) struct Query {
-    /// The query
+    /// Query: a pattern, or functions of patterns
     #[arg(default_value = "//...")]
     query: String,
 }

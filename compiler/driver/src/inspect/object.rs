@@ -31,6 +31,22 @@ pub fn content(store: &LocalStore, hash: &Digest) -> Result<Content, InspectErro
     Ok(Content { parts: vec![Piece::whole(Arc::new(blob))] })
 }
 
+/// Hashes of objects that begin with some digits, sorted; at most `n_max`.
+///
+/// * `digits`: two hexadecimal digits or more, in lower case
+pub fn hashes_from(store: &LocalStore, digits: &str, n_max: usize) -> Vec<String> {
+    let layout = store.layout();
+    let Some(first) = digits.get(..2) else { return Vec::new() };
+    let folder = layout.folder().folder(&layout.blobs().join(first));
+    let entries = folder.and_then(|folder| folder.entries()).unwrap_or_default();
+    let names = entries.into_iter().filter_map(|entry| entry.name.into_string().ok());
+    let mut hashes: Vec<String> =
+        names.filter(|name| hash(name).is_some() && name.starts_with(digits)).collect();
+    hashes.sort();
+    hashes.truncate(n_max);
+    hashes
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
