@@ -44,7 +44,7 @@ const ARGUMENTS: &[(&str, &str, Find)] = &[
 #[derive(Clone)]
 struct Context {
     options: Arc<GlobalOptions>,
-    verbs: Arc<Vec<String>>,
+    verbs: Arc<[String]>,
 }
 
 impl Context {
@@ -65,7 +65,7 @@ pub(crate) fn command(command: Command, words: &[OsString]) -> Command {
         ..GlobalOptions::default()
     };
     let verbs = command.get_subcommands().filter(|verb| !verb.is_hide_set());
-    let verbs = Arc::new(verbs.map(|verb| verb.get_name().to_owned()).collect());
+    let verbs = verbs.map(|verb| verb.get_name().to_owned()).collect();
     let context = Context { options: Arc::new(options), verbs };
     ARGUMENTS.iter().fold(command, |command, (verb, id, find)| {
         let completer = || ArgValueCompleter::new(Completer { context: context.clone(), find: *find });

@@ -185,7 +185,7 @@ fn rules_of_file(
                     codec_place: place,
                 }),
                 Err((reason, help)) => {
-                    rule_errors.push(rule_error(format!("`{shown}`: {reason}")).help(help))
+                    rule_errors.push(rule_error(format!("`{shown}`: {reason}")).help(help));
                 }
             }
         }

@@ -119,7 +119,8 @@ fn a_file_that_is_not_utf8() {
         2 | note "caf�" file="n.txt"
           |          ^
           = help: Save the file as UTF-8
-    "#]].assert_eq(&shown(&fixture, &["//..."]));
+    "#]]
+    .assert_eq(&shown(&fixture, &["//..."]));
 }
 
 #[test]

@@ -18,7 +18,7 @@ pub(crate) struct Topic {
     pub(crate) text: &'static str,
 }
 
-const BOOL: &str = "An option with [=<BOOL>] takes `true` or `false`; without a value it means `true`.\n";
+const BOOL: &str = "<BOOL> is `true` or `false`; an option without it means `true`.\n";
 
 /// Every topic.
 pub(crate) const TOPICS: &[Topic] = &[
@@ -27,12 +27,12 @@ pub(crate) const TOPICS: &[Topic] = &[
         title: "Labels and patterns of targets",
         headings: &[],
         text: "\
-//models:app     the target `app` of the package `models`
+//models:app    the target `app` of the package `models`
 //models         short for //models:models
-:app             the target `app` of the package in the current folder
-//models:all     every target of the package `models`
-:all             every target of the package in the current folder
-//models/...     every target of the package `models` and of the packages below it
+:app            the target `app` of the package in the current folder
+//models:all    every target of the package `models`
+:all            every target of the package in the current folder
+//models/...    every target of the package `models` and of the packages below it
 //...            every target of the workspace
 
 A package is a folder with a `package.kdl`; its name is its path from the folder

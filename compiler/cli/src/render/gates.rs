@@ -6,10 +6,13 @@ use mc_syntax::terminal::{Markup, Paint, printable};
 use serde_json::{Value, json};
 
 use crate::render::plural::plural;
-use crate::render::printable::cut;
+use crate::render::printable::{cut, cut_label};
 
 /// Columns before the name of a check: two spaces, the verdict, two spaces.
 const INDENT: usize = 8;
+
+/// Columns before the label of a gate.
+const LABEL_COLUMN: usize = 13;
 
 /// Names are not cut below this many columns.
 const MIN_NAME: usize = 12;
@@ -36,7 +39,9 @@ pub(crate) fn text(gates: &[GateResult], width: Option<usize>) -> Markup {
             if gate.verdict.passed { (Paint::Green, "passed") } else { (Paint::Red, "gate failed") };
         text.painted(paint, word);
         let cached = if gate.is_cached { " (cached)" } else { "" };
-        text.text(format!("{:n_spaces$}{}{cached}\n", "", gate.label, n_spaces = 13 - word.len()));
+        let n_label = width.map_or(usize::MAX, |width| width.saturating_sub(LABEL_COLUMN + cached.len()));
+        let label = cut_label(&gate.label.to_string(), n_label);
+        text.text(format!("{:n_spaces$}{label}{cached}\n", "", n_spaces = LABEL_COLUMN - word.len()));
         text.append(rows(&gate.verdict, width));
     }
     let n_failed = gates.iter().filter(|gate| !gate.verdict.passed).count();
@@ -170,7 +175,7 @@ mod tests {
     #[test]
     fn checks_fit_80_columns() {
         expect![[r#"
-              FAIL  perplexity on //m…s/roadtrip:evaluation-of-long-drives   7.4010  +3.95 %
+              FAIL  perplexity on //models/roa…p:evaluation-of-long-drives   7.4010  +3.95 %
                     at most +2 %; baseline 7.1200; 95 % interval 7.30 to 7.50
               pass  size                                                    2.71 MB
                     at most 3.00 MB
@@ -181,7 +186,7 @@ mod tests {
     #[test]
     fn checks_fit_60_columns() {
         expect![[r#"
-              FAIL  perplexity …luation-of-long-drives   7.4010  +3.95 %
+              FAIL  perplexity on //…on-of-long-drives   7.4010  +3.95 %
                     at most +2 %; baseline 7.1200;
                     95 % interval 7.30 to 7.50
               pass  size                                2.71 MB
@@ -206,7 +211,12 @@ mod tests {
         let long = "6 of 26 texts differ: a built-in text, from byte 21 on: the checkpoint has 263, the GGUF has 220 and 263";
         let check = Check { measured: long.to_owned(), on: None, delta: None, ..verdict().checks[0].clone() };
         let verdict = Verdict::new(vec![Check { baseline: None, interval: None, ..check }]);
-        expect![[""]].assert_eq(&rows(&verdict, Some(60)).to_string());
+        expect![[r#"
+              FAIL  perplexity
+                    6 of 26 texts differ: a built-in text, from byte 21
+                    on: the checkpoint has 263, the GGUF has 220 and
+                    263; at most +2 %
+        "#]].assert_eq(&rows(&verdict, Some(60)).to_string());
     }
 
     #[test]

@@ -10,12 +10,12 @@ use mc_syntax::terminal::{Markup, Paint};
 
 use crate::render::gates;
 use crate::render::plural::plural;
-use crate::render::printable::cut;
+use crate::render::printable::cut_label;
 use crate::render::size::size;
 use crate::render::table::{Align, table};
 
-/// Labels are not cut below this many columns.
-const MIN_LABEL: usize = 16;
+/// Labels are not cut below this many columns; before that, lines lose their count of checks.
+const MIN_LABEL: usize = 24;
 
 /// How a result is shown.
 #[derive(Clone, Copy, Debug)]
@@ -32,22 +32,24 @@ struct Row {
     verdict: &'static str,
     label: String,
     facts: String,
+    /// Number of checks that passed, in words.
+    checks: String,
 }
 
 /// The result of a build.
 pub(crate) fn text(finished: &Finished, published: &[Option<Published>], root: &Path, form: Form) -> Markup {
     let targets = || finished.targets.iter().zip(published);
-    let rows: Vec<Row> = targets()
+    let mut rows: Vec<Row> = targets()
         .map(|((target, status), published)| row(finished, target, *status, published.as_ref()))
         .collect();
     let n_verdict = rows.iter().map(|row| row.verdict.len()).max().unwrap_or_default();
-    let n_label = label_width(&rows, n_verdict, form.width);
+    let n_label = fitted(&mut rows, n_verdict, form.width);
     let mut text = Markup::default();
     for (((target, status), published), row) in targets().zip(&rows) {
         text.painted(row.paint, row.verdict);
         let n_spaces = n_verdict - row.verdict.len() + 2;
-        let label = cut(&row.label, n_label);
-        let line = format!("{:n_spaces$}{label:<n_label$}  {}", "", row.facts);
+        let label = cut_label(&row.label, n_label);
+        let line = format!("{:n_spaces$}{label:<n_label$}  {}{}", "", row.facts, row.checks);
         text.text(format!("{}\n", line.trim_end()));
         for gate in gates_of(finished, target) {
             if form.is_verbose || (*status == Status::GateMissed && !gate.verdict.passed) {
@@ -65,13 +67,19 @@ pub(crate) fn text(finished: &Finished, published: &[Option<Published>], root: &
     text
 }
 
-/// The width of labels: the widest, unless lines would get too long.
-fn label_width(rows: &[Row], n_verdict: usize, width: Option<usize>) -> usize {
-    let widest =
-        |cell: fn(&Row) -> &String| rows.iter().map(|row| cell(row).chars().count()).max().unwrap_or(0);
-    let n_beside = n_verdict + 2 + 2 + widest(|row| &row.facts);
-    let n_left = width.map_or(usize::MAX, |width| width.saturating_sub(n_beside));
-    widest(|row| &row.label).min(n_left.max(MIN_LABEL))
+/// Makes rows fit a width and gives the width of labels: the widest, unless lines would get too long.
+fn fitted(rows: &mut [Row], n_verdict: usize, width: Option<usize>) -> usize {
+    let widest = |cell: &dyn Fn(&Row) -> usize, rows: &[Row]| rows.iter().map(cell).max().unwrap_or_default();
+    let n_label = widest(&|row| row.label.chars().count(), rows);
+    let Some(width) = width else { return n_label };
+    let n_left = |rows: &[Row]| {
+        let n_facts = widest(&|row| row.facts.chars().count() + row.checks.chars().count(), rows);
+        width.saturating_sub(n_verdict + 2 + 2 + n_facts)
+    };
+    if n_left(rows) < n_label.min(MIN_LABEL) {
+        rows.iter_mut().for_each(|row| row.checks.clear());
+    }
+    n_label.min(n_left(rows).max(MIN_LABEL))
 }
 
 fn row(finished: &Finished, target: &Wanted, status: Status, published: Option<&Published>) -> Row {
@@ -79,14 +87,10 @@ fn row(finished: &Finished, target: &Wanted, status: Status, published: Option<&
     let is_left = target.providers.outputs.len() > n_published;
     let (paint, verdict, facts) = match (status, published) {
         (Status::Built, Some(published)) => {
-            let files = counted(published);
-            let checks = passed_checks(finished, target);
-            let left = if is_left { "  (other outputs stay in the caches)" } else { "" };
-            (Paint::Green, "built", format!("{files}{checks}{left}"))
+            let left = if is_left { ", other outputs stay in the caches" } else { "" };
+            (Paint::Green, "built", format!("{}{left}", counted(published)))
         }
-        (Status::Built, None) if !is_left => {
-            (Paint::Green, "built", format!("no outputs{}", passed_checks(finished, target)))
-        }
+        (Status::Built, None) if !is_left => (Paint::Green, "built", "no outputs".to_owned()),
         (Status::Built, None) if finished.is_interrupted => {
             (Paint::Yellow, "built", "not published (interrupted)".to_owned())
         }
@@ -94,7 +98,8 @@ fn row(finished: &Finished, target: &Wanted, status: Status, published: Option<&
         (Status::GateMissed, _) => (Paint::Red, "gate failed", "not published".to_owned()),
         (Status::Failed, _) => (Paint::Red, "not built", String::new()),
     };
-    Row { paint, verdict, label: target.label.to_string(), facts }
+    let checks = if status == Status::Built { passed_checks(finished, target) } else { String::new() };
+    Row { paint, verdict, label: target.label.to_string(), facts, checks }
 }
 
 /// Number and size of the files.
@@ -151,16 +156,19 @@ mod tests {
 
     #[test]
     fn labels_are_cut_where_lines_would_get_too_long() {
-        let row = |label: &str, facts: &str| Row {
+        let row = |label: &str, facts: &str, checks: &str| Row {
             paint: Paint::Green,
             verdict: "built",
             label: label.to_owned(),
             facts: facts.to_owned(),
+            checks: checks.to_owned(),
         };
         let label = "//models/roadtrip:roadtrip-q4km-for-iphones";
-        let rows = [row(label, "8 files, 525 MB, 3 checks passed"), row("//models:a", "")];
-        assert_eq!(label_width(&rows, 11, None), label.len());
-        assert_eq!(label_width(&rows, 11, Some(80)), 80 - 11 - 4 - 32);
-        assert_eq!(label_width(&rows, 11, Some(60)), MIN_LABEL);
+        let rows = || [row(label, "8 files, 525 MB", ", 3 checks passed"), row("//models:a", "", "")];
+        assert_eq!(fitted(&mut rows(), 11, None), label.len());
+        assert_eq!(fitted(&mut rows(), 11, Some(80)), 80 - 11 - 4 - 32);
+        let mut narrow = rows();
+        assert_eq!(fitted(&mut narrow, 11, Some(60)), 60 - 11 - 4 - 15);
+        assert_eq!(narrow[0].checks, "");
     }
 }

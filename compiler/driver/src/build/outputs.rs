@@ -91,6 +91,10 @@ fn publish_built(engine: &Engine<'_>, workspace: &Workspace, finished: &mut Fini
         drop(claim(workspace));
     }
     let results = publish(engine, workspace, outputs.collect());
+    if results.iter().any(Result::is_ok) {
+        // An `mc clean` beside this build may have taken the folder away, which is made anew then.
+        drop(claim(workspace));
+    }
     let mut published = PublishedTargets::default();
     published.folders.resize_with(finished.targets.len(), || None);
     for (index, result) in wanted.into_iter().zip(results) {
