@@ -216,7 +216,8 @@ mod tests {
                     6 of 26 texts differ: a built-in text, from byte 21
                     on: the checkpoint has 263, the GGUF has 220 and
                     263; at most +2 %
-        "#]].assert_eq(&rows(&verdict, Some(60)).to_string());
+        "#]]
+        .assert_eq(&rows(&verdict, Some(60)).to_string());
     }
 
     #[test]
