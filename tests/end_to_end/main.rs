@@ -5,6 +5,7 @@ mod calibrate;
 mod changes;
 mod clean;
 mod commands;
+mod completions;
 mod corruption;
 mod crash;
 mod determinism;
