@@ -123,6 +123,8 @@ fn explain(error: &clap::Error, arguments: &[OsString]) -> Exit {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::help::form::COMMON;
+    use crate::help::topics;
 
     #[test]
     fn the_command_line_is_well_formed() {
@@ -190,5 +192,69 @@ mod tests {
 
         let [typed, ours] = [&b"--disk_cache=/\xff_"[..], b"--disk-cache=/\xff_"].map(OsStr::from_bytes);
         assert_eq!(spelling::declared(&Cli::command(), std::iter::once(typed.to_owned())), [ours]);
+    }
+
+    /// The short help of a verb, at a width.
+    fn short_help(path: &[&str], width: usize) -> String {
+        let mut command = command().term_width(width);
+        command.build();
+        let verb = path.iter().fold(&mut command, |command, name| command.find_subcommand_mut(name).unwrap());
+        verb.render_help().to_string()
+    }
+
+    #[test]
+    fn short_help_fits_on_a_screen() {
+        let mut command = command();
+        command.build();
+        let verbs = command.get_subcommands().filter(|verb| !verb.is_hide_set());
+        let names: Vec<String> = verbs.map(|verb| verb.get_name().to_owned()).collect();
+        assert!(names.len() >= 15, "{names:?}");
+        for name in &names {
+            let help = short_help(&[name], 80);
+            let n_lines = help.lines().count();
+            assert!(n_lines <= 40, "`mc {name} -h` has {n_lines} lines:\n{help}");
+            assert!(help.lines().all(|line| line.chars().count() <= 80), "{help}");
+            let (before, after) = help.split_once("Options:").unwrap_or((&help, ""));
+            assert!(before.contains("Example") && !after.contains("Example"), "{help}");
+        }
+        let help = short_help(&[], 80);
+        assert!(help.lines().count() <= 40, "{help}");
+        assert!(help.lines().all(|line| line.chars().count() <= 80), "{help}");
+    }
+
+    #[test]
+    fn every_option_is_in_one_topic_or_in_the_short_help() {
+        let command = command();
+        let is_in_topic =
+            |heading: &str| topics::TOPICS.iter().any(|topic| topic.headings.contains(&heading));
+        for arg in command.get_arguments() {
+            let heading = arg.get_help_heading();
+            assert!(heading.is_none_or(|heading| heading == COMMON || is_in_topic(heading)), "{arg}");
+        }
+    }
+
+    #[test]
+    fn every_option_says_what_it_does() {
+        fn check(command: &Command, path: &str) {
+            for arg in command.get_arguments().filter(|arg| !arg.is_hide_set()) {
+                let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+                assert!(!help.is_empty(), "{path}: {arg} has no help");
+                let first = help.split(' ').next().unwrap_or_default();
+                let headless = ["What", "Whether", "Who", "How", "Which", "Where"];
+                assert!(!headless.contains(&first), "{path}: {arg}: {help}");
+                assert!(!help.ends_with('.'), "{path}: {arg}: {help}");
+            }
+            command.get_subcommands().for_each(|verb| check(verb, &format!("{path} {}", verb.get_name())));
+        }
+        check(&command(), "mc");
+    }
+
+    #[test]
+    fn every_argument_of_the_table_exists() {
+        let command = command();
+        for (verb, id, _) in crate::completion::ARGUMENTS {
+            let owner = if verb.is_empty() { &command } else { command.find_subcommand(verb).unwrap() };
+            assert!(owner.get_arguments().any(|arg| arg.get_id() == id), "{verb} {id}");
+        }
     }
 }

@@ -3,6 +3,7 @@
 //! [`ARGUMENTS`] says by which function the values of an argument are found. Options and verbs are completed by
 //! `clap_complete`. Nothing here fails: where nothing can be found, there is nothing to offer.
 
+mod context;
 mod labels;
 mod objects;
 mod query;
@@ -13,18 +14,18 @@ use std::sync::Arc;
 
 use clap::{Arg, Command};
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate, PathCompleter, ValueCompleter};
-use mc_driver::declarations::Declarations;
 use mc_rules::inference::backends;
 use mc_tensor::cpu_path::CpuPath;
 
+use crate::completion::context::{Context, starting_with};
 use crate::help::topics;
 use crate::options::global::GlobalOptions;
 
 /// Finds the candidates for a word.
-type Find = fn(&Context, &str) -> Vec<CompletionCandidate>;
+pub(crate) type Find = fn(&Context, &str) -> Vec<CompletionCandidate>;
 
 /// The function for the values of each argument, by its id and the verb that it belongs to.
-const ARGUMENTS: &[(&str, &str, Find)] = &[
+pub(crate) const ARGUMENTS: &[(&str, &str, Find)] = &[
     ("build", "patterns", labels::patterns),
     ("test", "patterns", labels::patterns),
     ("check", "patterns", labels::patterns),
@@ -39,21 +40,6 @@ const ARGUMENTS: &[(&str, &str, Find)] = &[
     ("", "backend", backend_names),
     ("", "cpu_path", cpu_paths),
 ];
-
-/// The workspace and the store that the command line names.
-#[derive(Clone)]
-struct Context {
-    options: Arc<GlobalOptions>,
-    verbs: Arc<[String]>,
-}
-
-impl Context {
-    /// The declarations of the workspace, if there is one.
-    fn declarations(&self) -> Option<Declarations> {
-        let workspace = self.options.find_workspace().ok()?;
-        Some(Declarations::open(&workspace, &self.options.store()))
-    }
-}
 
 /// The command with functions that complete its values.
 ///
@@ -133,23 +119,4 @@ fn backend_names(_: &Context, current: &str) -> Vec<CompletionCandidate> {
 
 fn cpu_paths(_: &Context, current: &str) -> Vec<CompletionCandidate> {
     starting_with(current, CpuPath::available().into_iter().map(CpuPath::name))
-}
-
-/// Those of the words that begin with the current one.
-fn starting_with<'a>(current: &str, words: impl IntoIterator<Item = &'a str>) -> Vec<CompletionCandidate> {
-    words.into_iter().filter(|word| word.starts_with(current)).map(CompletionCandidate::new).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_argument_of_the_table_exists() {
-        let command = crate::command::command();
-        for (verb, id, _) in ARGUMENTS {
-            let owner = if verb.is_empty() { &command } else { command.find_subcommand(verb).unwrap() };
-            assert!(owner.get_arguments().any(|arg| arg.get_id() == id), "{verb} {id}");
-        }
-    }
 }

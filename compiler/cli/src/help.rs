@@ -4,20 +4,15 @@
 //! used with. The other options are grouped by topic (`mc help remote`), and `--help` lists all of them. The text of an
 //! option stands in its doc comment, from which help, topics and man pages are made.
 
+pub(crate) mod form;
 pub(crate) mod topics;
 
-use clap::builder::StyledStr;
 use clap::{Arg, ArgAction, Command};
-use mc_syntax::terminal::Markup;
 
-/// Heading of the options that the short help of every verb shows.
-pub(crate) const COMMON: &str = "Common options";
+use crate::help::form::{COMMON, MAX_WIDTH};
 
 /// The order of help: examples stand before options, because they answer most questions.
 const TEMPLATE: &str = "{about-with-newline}\n{usage-heading} {usage}\n\n{before-help}{all-args}{after-help}";
-
-/// Longest line of help, in columns.
-const MAX_WIDTH: usize = 100;
 
 /// Gives a command and its verbs the form of our help.
 pub(crate) fn shaped(command: Command) -> Command {
@@ -60,70 +55,4 @@ fn shaped_verb(verb: Command, path: &str) -> Command {
 fn option_topics() -> String {
     let topics = topics::TOPICS.iter().filter(|topic| !topic.headings.is_empty());
     topics.map(|topic| topic.name).collect::<Vec<_>>().join("|")
-}
-
-/// Help with its colors, for [`crate::streams::Streams`].
-pub(crate) fn markup(text: &StyledStr) -> Markup {
-    Markup::of_colored(&text.ansi().to_string())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::command::command;
-
-    /// The short help of a verb, at a width.
-    fn short_help(path: &[&str], width: usize) -> String {
-        let mut command = command().term_width(width);
-        command.build();
-        let verb = path.iter().fold(&mut command, |command, name| command.find_subcommand_mut(name).unwrap());
-        verb.render_help().to_string()
-    }
-
-    #[test]
-    fn short_help_fits_on_a_screen() {
-        let mut command = command();
-        command.build();
-        let verbs = command.get_subcommands().filter(|verb| !verb.is_hide_set());
-        let names: Vec<String> = verbs.map(|verb| verb.get_name().to_owned()).collect();
-        assert!(names.len() >= 15, "{names:?}");
-        for name in &names {
-            let help = short_help(&[name], 80);
-            let n_lines = help.lines().count();
-            assert!(n_lines <= 40, "`mc {name} -h` has {n_lines} lines:\n{help}");
-            assert!(help.lines().all(|line| line.chars().count() <= 80), "{help}");
-            let (before, after) = help.split_once("Options:").unwrap_or((&help, ""));
-            assert!(before.contains("Example") && !after.contains("Example"), "{help}");
-        }
-        let help = short_help(&[], 80);
-        assert!(help.lines().count() <= 40, "{help}");
-        assert!(help.lines().all(|line| line.chars().count() <= 80), "{help}");
-    }
-
-    #[test]
-    fn every_option_is_in_one_topic_or_in_the_short_help() {
-        let command = command();
-        let is_in_topic =
-            |heading: &str| topics::TOPICS.iter().any(|topic| topic.headings.contains(&heading));
-        for arg in command.get_arguments() {
-            let heading = arg.get_help_heading();
-            assert!(heading.is_none_or(|heading| heading == COMMON || is_in_topic(heading)), "{arg}");
-        }
-    }
-
-    #[test]
-    fn every_option_says_what_it_does() {
-        fn check(command: &Command, path: &str) {
-            for arg in command.get_arguments().filter(|arg| !arg.is_hide_set()) {
-                let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
-                assert!(!help.is_empty(), "{path}: {arg} has no help");
-                let first = help.split(' ').next().unwrap_or_default();
-                let headless = ["What", "Whether", "Who", "How", "Which", "Where"];
-                assert!(!headless.contains(&first), "{path}: {arg}: {help}");
-                assert!(!help.ends_with('.'), "{path}: {arg}: {help}");
-            }
-            command.get_subcommands().for_each(|verb| check(verb, &format!("{path} {}", verb.get_name())));
-        }
-        check(&command(), "mc");
-    }
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use clap_complete::engine::CompletionCandidate;
 use mc_driver::declarations::Found;
 
-use crate::completion::Context;
+use crate::completion::context::Context;
 
 /// Labels of targets, and patterns that stand for several.
 pub(super) fn patterns(context: &Context, current: &str) -> Vec<CompletionCandidate> {

@@ -3,7 +3,7 @@
 use clap_complete::engine::CompletionCandidate;
 use mc_driver::inspect::object;
 
-use crate::completion::Context;
+use crate::completion::context::Context;
 
 /// Fewer digits match too much of a store to be of help.
 const MIN_DIGITS: usize = 2;

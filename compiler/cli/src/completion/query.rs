@@ -5,7 +5,8 @@ use mc_analysis::query::evaluate::FUNCTIONS;
 use mc_ir::schema::{Arguments, ValueKind};
 use mc_rules::rules::RULES;
 
-use crate::completion::{Context, labels, starting_with};
+use crate::completion::context::{Context, starting_with};
+use crate::completion::labels;
 
 /// Queries that go on from the current one.
 pub(super) fn queries(context: &Context, current: &str) -> Vec<CompletionCandidate> {

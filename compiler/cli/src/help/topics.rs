@@ -4,7 +4,7 @@ use clap::Command;
 use clap::builder::StyledStr;
 use mc_syntax::terminal::{Markup, Paint};
 
-use crate::help::{MAX_WIDTH, markup};
+use crate::help::form::{MAX_WIDTH, markup};
 
 /// A page of `mc help`.
 pub(crate) struct Topic {

@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use mc_rules::inference::backends;
 use mc_tensor::cpu_path::CpuPath;
 
-use crate::help::COMMON;
+use crate::help::form::COMMON;
 use crate::options::access::AccessOptions;
 use crate::options::connection::ConnectionOptions;
 use crate::options::fetch::FetchOptions;

@@ -6,7 +6,8 @@ use mc_syntax::terminal::Markup;
 
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::help::{markup, topics};
+use crate::help::form::markup;
+use crate::help::topics;
 use crate::invocation::Invocation;
 use crate::report::Report;
 use crate::verb::Run;
