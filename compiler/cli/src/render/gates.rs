@@ -175,35 +175,38 @@ mod tests {
     #[test]
     fn checks_fit_80_columns() {
         expect![[r#"
+            checks
               FAIL  perplexity on //models/roa…p:evaluation-of-long-drives   7.4010  +3.95 %
                     at most +2 %; baseline 7.1200; 95 % interval 7.30 to 7.50
               pass  size                                                    2.71 MB
                     at most 3.00 MB
         "#]]
-        .assert_eq(&rows(&verdict(), Some(80)).to_string());
+        .assert_eq(&format!("checks\n{}", rows(&verdict(), Some(80))));
     }
 
     #[test]
     fn checks_fit_60_columns() {
         expect![[r#"
+            checks
               FAIL  perplexity on //…on-of-long-drives   7.4010  +3.95 %
                     at most +2 %; baseline 7.1200;
                     95 % interval 7.30 to 7.50
               pass  size                                2.71 MB
                     at most 3.00 MB
         "#]]
-        .assert_eq(&rows(&verdict(), Some(60)).to_string());
+        .assert_eq(&format!("checks\n{}", rows(&verdict(), Some(60))));
     }
 
     #[test]
     fn without_a_limit_nothing_is_cut() {
         expect![[r#"
+            checks
               FAIL  perplexity on //models/roadtrip:evaluation-of-long-drives   7.4010  +3.95 %
                     at most +2 %; baseline 7.1200; 95 % interval 7.30 to 7.50
               pass  size                                                       2.71 MB
                     at most 3.00 MB
         "#]]
-        .assert_eq(&rows(&verdict(), None).to_string());
+        .assert_eq(&format!("checks\n{}", rows(&verdict(), None)));
     }
 
     #[test]
@@ -212,12 +215,13 @@ mod tests {
         let check = Check { measured: long.to_owned(), on: None, delta: None, ..verdict().checks[0].clone() };
         let verdict = Verdict::new(vec![Check { baseline: None, interval: None, ..check }]);
         expect![[r#"
+            checks
               FAIL  perplexity
                     6 of 26 texts differ: a built-in text, from byte 21
                     on: the checkpoint has 263, the GGUF has 220 and
                     263; at most +2 %
         "#]]
-        .assert_eq(&rows(&verdict, Some(60)).to_string());
+        .assert_eq(&format!("checks\n{}", rows(&verdict, Some(60))));
     }
 
     #[test]
