@@ -103,6 +103,8 @@ const DOORS: &[(&str, &[&str])] = &[
     ("blake3", &["mc-digest"]),
     ("candle-core", &["mc-runtime"]),
     ("clap", &["mc"]),
+    ("clap_complete", &["mc"]),
+    ("clap_mangen", &["mc"]),
     ("libc", &["mc"]),
     ("memmap2", &["mc-store"]),
     ("petgraph", &["mc-ir"]),

@@ -47,7 +47,11 @@ pub(crate) fn place_of(record: &Record, name: &str) -> Place {
 
 /// A source file that cannot be read, as a fault at the attribute that named it.
 pub(crate) fn source_error(place: Place, code: &'static str, error: &SourceError) -> RuleError {
-    RuleError::new(place, code, error.message.clone()).file(error.path.clone())
+    let found = RuleError::new(place, code, error.message.clone()).file(error.path.clone());
+    match error.help {
+        Some(help) => found.help(help),
+        None => found,
+    }
 }
 
 /// A path of the package as messages call it: from the workspace's root. One of a fetched file is absolute already.

@@ -6,6 +6,7 @@ mod changes;
 mod chat;
 mod clean;
 mod commands;
+mod completions;
 mod corruption;
 mod crash;
 mod determinism;

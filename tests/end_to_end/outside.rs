@@ -49,6 +49,7 @@ fn a_link_on_the_way_to_outputs_is_an_error_that_names_it() {
     for link in ["mc-out", "mc-out/models", "mc-out/models/roadtrip-q4km-ios.gguf"] {
         let sandbox = Sandbox::warm_gguf();
         let home = Home::beside(&sandbox);
+        sandbox.build(&[GGUF]);
         plant(&home, &sandbox.path(link));
         let ran = sandbox.mc(&["build", GGUF]).exits(1);
         let errors = ran.errors();

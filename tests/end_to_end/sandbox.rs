@@ -192,7 +192,9 @@ impl Sandbox {
             let name = path.strip_prefix(&root).unwrap().display().to_string();
             (name, fs::read(path).unwrap())
         };
-        files_below(&root).into_iter().map(read).collect()
+        // The mark by which `mc-out` is known as ours is not an output.
+        let is_output = |path: &PathBuf| !path.ends_with("CACHEDIR.TAG");
+        files_below(&root).into_iter().filter(is_output).map(read).collect()
     }
 }
 

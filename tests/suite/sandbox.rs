@@ -14,7 +14,8 @@ use crate::steady::steady;
 use crate::toy;
 
 /// Variables that would change what `mc` writes.
-const REMOVED: [&str; 4] = ["MC_CACHE_DIR", "NO_COLOR", "RUST_BACKTRACE", "XDG_CACHE_HOME"];
+const REMOVED: [&str; 7] =
+    ["CLICOLOR", "CLICOLOR_FORCE", "COLUMNS", "MC_CACHE_DIR", "NO_COLOR", "RUST_BACKTRACE", "XDG_CACHE_HOME"];
 
 /// Prompts behind which a user types.
 const PROMPTS: [&str; 2] = ["> ", "... "];
@@ -60,7 +61,10 @@ impl Sandbox {
         };
         let words: Vec<&str> = command.words.iter().map(String::as_str).collect();
         let (text, code) = match words.as_slice() {
-            ["mc", arguments @ ..] => self.mc(arguments),
+            ["mc", arguments @ ..] => self.mc(arguments, None),
+            [variable, "mc", arguments @ ..] if variable.contains('=') => {
+                self.mc(arguments, variable.split_once('='))
+            }
             _ => match self.other(&words) {
                 Ok(text) => (text, 0),
                 Err(error) => (format!("{error}\n"), 1),
@@ -115,11 +119,13 @@ impl Sandbox {
         command
     }
 
-    fn mc(&self, arguments: &[&str]) -> (String, i32) {
+    /// Runs `mc`, with one more variable if the line sets one.
+    fn mc(&self, arguments: &[&str], variable: Option<(&str, &str)>) -> (String, i32) {
         // One pipe for both streams, so that their lines come in the order in which they were written.
         let (mut reader, writer) = std::io::pipe().unwrap();
         let mut command = self.command(arguments);
         command.stdin(Stdio::null());
+        command.envs(variable);
         let mut child = command.stdout(writer.try_clone().unwrap()).stderr(writer).spawn().unwrap();
         // It holds the writing end, and reading would wait for it.
         drop(command);

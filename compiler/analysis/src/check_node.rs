@@ -15,7 +15,7 @@ use mc_syntax::span::Span;
 
 use crate::declaration::{Declaration, Entry, Scalar};
 use crate::suggest::nearest_or_list;
-use crate::value::{read, read_default};
+use crate::value::{Written, read, read_default};
 
 /// Checks the nodes of one target, or of one file of settings.
 pub(crate) struct Checker<'a> {
@@ -25,6 +25,10 @@ pub(crate) struct Checker<'a> {
     pub(crate) spans: Vec<Span>,
     /// Everything that is wrong, here and in what was checked before.
     pub(crate) sink: Sink,
+    /// The attributes that may stand beside the node that is read.
+    siblings: Vec<&'static str>,
+    /// An attribute that was written in the line of another one: not there, but not to be missed either.
+    in_line: Option<&'static str>,
 }
 
 /// What was written in one node.
@@ -45,7 +49,7 @@ impl Seen<'_> {
 impl<'a> Checker<'a> {
     /// Diagnostics go on from those in `sink`.
     pub(crate) fn new(here: &'a PackageId, sink: Sink) -> Self {
-        Self { here, spans: Vec::new(), sink }
+        Self { here, spans: Vec::new(), sink, siblings: Vec::new(), in_line: None }
     }
 
     /// Reads a node. The first `n_skipped` arguments are somebody else's: a target's name.
@@ -58,6 +62,11 @@ impl<'a> Checker<'a> {
                 Entry::Argument(scalar) => {
                     n_arguments += 1;
                     if n_arguments > n_skipped {
+                        // All that follows belongs to the other attribute.
+                        if self.is_attribute_in_line(schema, scalar, n_arguments - n_skipped) {
+                            seen.meant.extend(self.in_line);
+                            break;
+                        }
                         self.argument(&mut record, schema, scalar, n_arguments - n_skipped);
                     }
                 }
@@ -90,6 +99,37 @@ impl<'a> Checker<'a> {
         let place = Place(u32::try_from(self.spans.len()).unwrap_or(u32::MAX));
         self.spans.push(span);
         place
+    }
+
+    /// Returns true, and reports it, if an argument too many is the name of an attribute: of one that may stand beside
+    /// the node (`;` is missing before it), or within it (the braces around it are missing).
+    fn is_attribute_in_line(&mut self, schema: &NodeSchema, scalar: &Scalar<'_>, number: usize) -> bool {
+        let n_taken = match schema.arguments {
+            Arguments::None => 0,
+            Arguments::One(_) => 1,
+            Arguments::Two(..) => 2,
+            Arguments::Many(_) => return false,
+        };
+        let Written::Text(text) = scalar.written else { return false };
+        if number <= n_taken {
+            return false;
+        }
+        let name_in = |names: &[&'static str]| names.iter().copied().find(|name| *name == text);
+        let sibling = name_in(&self.siblings);
+        let Some(name) = sibling.or_else(|| name_in(&known_names(schema))) else { return false };
+        let (message, help) = match sibling {
+            Some(name) => (
+                format!("Expected the end of `{}`, found the attribute `{name}`", schema.name),
+                format!("Write `;` before `{name}`, or begin a new line"),
+            ),
+            None => (
+                format!("Expected `{{` before the attribute `{name}`, found none"),
+                format!("Attributes stand in a block: `{} \"…\" {{ {name} … }}`", schema.name),
+            ),
+        };
+        self.sink.push(Diagnostic::error("schema::separator", message, scalar.span).with_help(help));
+        self.in_line = Some(name);
+        true
     }
 
     fn argument(&mut self, record: &mut Record, schema: &NodeSchema, scalar: &Scalar<'_>, number: usize) {
@@ -182,7 +222,10 @@ impl<'a> Checker<'a> {
         };
         let is_repeated = child.occurs != Occurs::Any && self.is_repeated(seen, node.name, node.name_span);
         // Read even when it is one too many, for the mistakes in it.
+        let siblings = std::mem::replace(&mut self.siblings, known_names(schema));
         let read = self.record(node, child.node, 0);
+        self.siblings = siblings;
+        seen.meant.extend(self.in_line.take());
         if !is_repeated {
             record.children.entry(node.name.to_owned()).or_default().push(read);
         }
@@ -333,7 +376,9 @@ fn example(schema: &NodeSchema) -> String {
 fn example_value(kind: ValueKind) -> String {
     match kind {
         ValueKind::Text => "\"…\"".to_owned(),
-        ValueKind::OneOf(words) => format!("\"{}\"", words().first().unwrap_or(&"…")),
+        ValueKind::OneOf(words) | ValueKind::Advised(words, _) => {
+            format!("\"{}\"", words().first().unwrap_or(&"…"))
+        }
         ValueKind::Integer => "1".to_owned(),
         ValueKind::Number => "1.0".to_owned(),
         ValueKind::Bool => "#true".to_owned(),

@@ -10,6 +10,8 @@ use crate::value::Written;
 pub(crate) struct Declaration<'a> {
     pub(crate) name: &'a str,
     pub(crate) name_span: Span,
+    /// The whole node, with its block.
+    pub(crate) span: Span,
     pub(crate) entries: Vec<Entry<'a>>,
     pub(crate) children: Vec<Self>,
 }
@@ -48,6 +50,7 @@ fn declaration(node: &mc_syntax::tree::Node) -> Declaration<'_> {
     Declaration {
         name: &node.name.text,
         name_span: node.name.span,
+        span: node.span,
         entries: node.entries.iter().map(entry).collect(),
         children: node.child_nodes().iter().map(declaration).collect(),
     }

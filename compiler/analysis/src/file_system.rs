@@ -86,7 +86,7 @@ pub trait FileSystem: Send + Sync {
     /// [`SourceError`] when they are not here; nothing is fetched.
     fn fetched(&self, origin: &Origin) -> Result<String, SourceError> {
         let message = format!("{origin} is not fetched");
-        Err(SourceError { path: String::new(), message, is_missing: true })
+        Err(SourceError { path: String::new(), message, is_missing: true, help: None })
     }
 }
 
@@ -96,6 +96,7 @@ pub(crate) fn missing(path: &str) -> SourceError {
         path: path.to_owned(),
         message: format!("`{}` does not exist", shown(path)),
         is_missing: true,
+        help: None,
     }
 }
 
@@ -106,7 +107,12 @@ pub(crate) fn not_utf8(path: &str) -> SourceError {
 
 /// Something that is there but is of no use.
 pub(crate) fn unusable(path: &str, what: &str) -> SourceError {
-    SourceError { path: path.to_owned(), message: format!("`{}` {what}", shown(path)), is_missing: false }
+    SourceError {
+        path: path.to_owned(),
+        message: format!("`{}` {what}", shown(path)),
+        is_missing: false,
+        help: None,
+    }
 }
 
 fn shown(path: &str) -> &str {

@@ -16,7 +16,7 @@ use mc_syntax::span::Span;
 
 use crate::check_node::Checker;
 use crate::db::{AnyRule, Db, rule};
-use crate::declaration::{Declaration, Entry};
+use crate::declaration::{Declaration, Entry, Scalar};
 use crate::package::{Declared, Package, Spans};
 use crate::suggest::nearest_or_list;
 use crate::value::Written;
@@ -44,7 +44,8 @@ impl<'a> Lowering<'a> {
         Self { db, here, names: BTreeMap::new(), result: LoweredNodes::default(), parts: Vec::new() }
     }
 
-    pub(crate) fn file(&mut self, nodes: &[Declaration<'_>]) {
+    /// Reads the nodes of the file. Of those with an error of syntax, only the name is taken.
+    pub(crate) fn file(&mut self, nodes: &[Declaration<'_>], is_broken: impl Fn(&Declaration<'_>) -> bool) {
         if let Err(error) = Label::parse(&format!("{}:x", self.here), self.here) {
             let message = format!("The folder `{}` cannot be a package: {}", self.here.0, error.reason);
             self.report(
@@ -55,7 +56,7 @@ impl<'a> Lowering<'a> {
             );
         }
         for node in nodes {
-            self.node(node);
+            if is_broken(node) { self.broken_node(node) } else { self.node(node) }
         }
     }
 
@@ -64,6 +65,17 @@ impl<'a> Lowering<'a> {
             self.part(&owner, part);
         }
         self.result
+    }
+
+    /// Declares the name of a node whose syntax is wrong, and says nothing about the node.
+    fn broken_node(&mut self, node: &Declaration<'_>) {
+        let name = node.entries.iter().find_map(|entry| match entry {
+            Entry::Argument(Scalar { written: Written::Text(name), .. }) => Some(*name),
+            _ => None,
+        });
+        if let Some(name) = name.filter(|name| check_name(name).is_ok() && !self.names.contains_key(*name)) {
+            self.declare(node, name, rule(self.db, node.name));
+        }
     }
 
     fn node(&mut self, node: &Declaration<'_>) {

@@ -68,7 +68,7 @@ pub(crate) fn lower<'db>(db: &'db dyn Db, key: PackageKey<'db>) -> Lowered {
     let mut lowering = Lowering::new(db, id);
     let nodes = parsed.declarations();
     if let Some(nodes) = &nodes {
-        lowering.file(nodes);
+        lowering.file(nodes, |node| parsed.is_broken(node));
     }
     let mut lowered = lowering.finish();
     lowered.package.exists = nodes.is_some();

@@ -5,11 +5,13 @@
 use std::sync::Arc;
 
 use mc_syntax::diagnostic::Diagnostic;
+use mc_syntax::sink::Sink;
 use mc_syntax::span::Span;
 
 use crate::db::Db;
 use crate::declaration::{Declaration, declarations};
 use crate::path::WORKSPACE_FILE;
+use crate::slips;
 use crate::source_file::{Content, SourceFile};
 
 /// A file of declarations.
@@ -29,6 +31,15 @@ impl Parsed {
     /// The nodes at the top of the file; `None` when there is no such file.
     pub(crate) fn declarations(&self) -> Option<Vec<Declaration<'_>>> {
         self.tree.as_ref().map(declarations)
+    }
+
+    /// Returns true if a node has an error of syntax, after which a schema would be held against what nobody wrote.
+    pub(crate) fn is_broken(&self, node: &Declaration<'_>) -> bool {
+        let span = node.span;
+        let first = self.diagnostics.partition_point(|diagnostic| diagnostic.span.start < span.start);
+        let next = self.diagnostics.get(first).map(|diagnostic| diagnostic.span.start);
+        // Those beyond the bound may be anywhere behind the last one.
+        next.map_or(self.n_more > 0, |start| start <= span.end)
     }
 }
 
@@ -60,7 +71,11 @@ pub(crate) fn parse(db: &dyn Db, file: SourceFile) -> Parsed {
 fn text(bytes: &[u8]) -> Parsed {
     let text = String::from_utf8_lossy(bytes);
     let tree = mc_syntax::parse::parse(&text);
-    let mut diagnostics = tree.diagnostics.clone();
+    let mut slips = Sink::default();
+    slips::collect(&text, &tree.document, &mut slips);
+    let (slips, n_more_slips) = slips.finish();
+    let mut diagnostics: Vec<Diagnostic> = tree.diagnostics.iter().cloned().chain(slips).collect();
+    diagnostics.sort_by_key(|diagnostic| diagnostic.span);
     if let Err(error) = std::str::from_utf8(bytes) {
         // What stands before the first wrong byte is the same in both.
         let start = error.valid_up_to();
@@ -69,5 +84,6 @@ fn text(bytes: &[u8]) -> Parsed {
         let diagnostic = Diagnostic::error("file::encoding", message, span);
         diagnostics.insert(0, diagnostic.with_help("Save the file as UTF-8"));
     }
-    Parsed { text: text.into(), diagnostics, n_more: tree.n_more, tree: Some(tree) }
+    let n_more = tree.n_more + n_more_slips;
+    Parsed { text: text.into(), diagnostics, n_more, tree: Some(tree) }
 }

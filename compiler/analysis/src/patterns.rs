@@ -6,7 +6,7 @@ use mc_ir::label::{Label, PackageId, Pattern};
 
 use crate::db::Db;
 use crate::packages::{package_of, packages};
-use crate::resolve::{Resolution, Suggestions, resolve_label};
+use crate::resolve::{Resolution, Suggestions, no_package, resolve_label};
 use crate::suggest::did_you_mean;
 
 /// A pattern that stands for nothing.
@@ -95,7 +95,8 @@ fn help(db: &dyn Db, suggestions: &mut Suggestions<'_>, pattern: &Pattern) -> Op
         Pattern::Target(label) => Some(suggestions.help(label)),
         Pattern::Package(id) | Pattern::Below(id) => {
             let known: Vec<String> = packages(db).iter().map(ToString::to_string).collect();
-            did_you_mean(&id.to_string(), known.iter().map(String::as_str))
+            let near = did_you_mean(&id.to_string(), known.iter().map(String::as_str));
+            near.or_else(|| Some(no_package(id)))
         }
     }
 }

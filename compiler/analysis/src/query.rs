@@ -5,7 +5,7 @@ pub(crate) mod call;
 pub mod error;
 pub mod evaluate;
 pub(crate) mod expression;
-pub(crate) mod functions;
+pub mod functions;
 pub mod locations;
 pub(crate) mod targets;
 pub(crate) mod token;

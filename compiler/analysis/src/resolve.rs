@@ -92,6 +92,12 @@ impl<'a> Suggestions<'a> {
             .names
             .entry(id.clone())
             .or_insert_with(|| package_of(db, id).names().map(str::to_owned).collect());
+        // `//models` is short for `//models:models`, and rarely meant so.
+        if !names.is_empty() && id.0.rsplit('/').next() == Some(&label.name) {
+            return format!(
+                "`{id}` is short for `{label}`; write `{id}:all` for every target of the package"
+            );
+        }
         let near = guess(&label.name, names.iter().map(String::as_str));
         let near = near.map(|name| format!("Did you mean `{}`?", Label::new(id.clone(), name)));
         let listed = match names.as_slice() {
@@ -105,10 +111,7 @@ impl<'a> Suggestions<'a> {
         let known = || packages(self.db).iter().map(ToString::to_string).collect();
         let known = self.packages.get_or_init(known);
         let near = did_you_mean(&label.package.to_string(), known.iter().map(String::as_str));
-        near.or_else(|| self.elsewhere(label)).unwrap_or_else(|| {
-            let file = package_file(&label.package);
-            format!("A package is a folder with a `{PACKAGE_FILE}`; `{file}` does not exist")
-        })
+        near.or_else(|| self.elsewhere(label)).unwrap_or_else(|| no_package(&label.package))
     }
 
     /// The same name, or a near one, in another package.
@@ -138,6 +141,12 @@ impl Everywhere {
         }
         everywhere
     }
+}
+
+/// Says what makes a folder a package.
+pub(crate) fn no_package(id: &PackageId) -> String {
+    let file = package_file(id);
+    format!("A package is a folder with a `{PACKAGE_FILE}`; `{file}` does not exist")
 }
 
 /// The first few names.

@@ -95,7 +95,10 @@ pub(crate) fn load(files: &dyn FileSystem, request: &Request) -> Result<Content,
     match request {
         Request::Declarations(path) => read_whole(files, path, MAX_DECLARATIONS),
         Request::Whole(path) => read_whole(files, path, MAX_WHOLE),
-        Request::Head(path, format) => read_head(files, path, *format).map(Content::Head),
+        Request::Head(path, format) => {
+            let head = read_head(files, path, *format)?;
+            refuse_pointer(path, &head.bytes).map(|()| Content::Head(head))
+        }
         Request::List(folder) => {
             let entries = files.list(folder)?;
             Ok(names(entries.into_iter().filter(|entry| !entry.is_folder).map(|entry| entry.name).collect()))
@@ -120,7 +123,22 @@ fn read_whole(files: &dyn FileSystem, path: &str, limit: u64) -> Result<Content,
             &format!("has more than {limit} bytes, which is the limit for such a file"),
         ));
     }
+    refuse_pointer(path, &bytes)?;
     Ok(Content::Bytes(bytes.into()))
+}
+
+/// Refuses a git-lfs pointer, which a clone without git-lfs has in place of a large file.
+///
+/// Source: the specification of pointer files in git-lfs, `docs/spec.md`.
+fn refuse_pointer(path: &str, bytes: &[u8]) -> Result<(), SourceError> {
+    if !bytes.starts_with(b"version https://git-lfs.github.com/spec/") {
+        return Ok(());
+    }
+    let error = unusable(path, "is a git-lfs pointer, not the file itself");
+    Err(SourceError {
+        help: Some("Run `git lfs install` and `git lfs pull` in the repository of the file"),
+        ..error
+    })
 }
 
 fn read_head(files: &dyn FileSystem, path: &str, format: HeadFormat) -> Result<Head, SourceError> {
@@ -164,6 +182,22 @@ mod tests {
         assert_eq!(&*head(b"abc", HeadFormat::Safetensors).bytes, b"abc");
         assert_eq!(&*head(b"", HeadFormat::Beginning).bytes, b"");
         assert_eq!(head(b"abc", HeadFormat::Nothing), Head { bytes: [].into(), n_bytes: 3 });
+    }
+
+    #[test]
+    fn a_git_lfs_pointer_is_refused() {
+        let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 7\n";
+        let files = Memory::new(&[("x", pointer)]);
+        let head = |format| load(&files, &Request::Head("x".to_owned(), format));
+        for loaded in [
+            head(HeadFormat::Safetensors),
+            head(HeadFormat::Beginning),
+            load(&files, &Request::Whole("x".to_owned())),
+        ] {
+            let error = loaded.unwrap_err();
+            assert_eq!(error.to_string(), "`x` is a git-lfs pointer, not the file itself");
+            assert!(error.help.is_some_and(|help| help.contains("git lfs pull")));
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use mc_ir::attribute::{Number, Value};
 use mc_ir::label::{Label, PackageId};
-use mc_ir::schema::ValueKind;
+use mc_ir::schema::{MAX_WORDS, ValueKind};
 use mc_ir::tags::Tags;
 
 use crate::path::normalize;
@@ -115,6 +115,8 @@ fn read_text(kind: ValueKind, text: &str, here: &PackageId) -> Option<Result<Val
     Some(match kind {
         ValueKind::Text => Ok(Value::Text(text.to_owned())),
         ValueKind::OneOf(words) => one_of(&words(), text),
+        ValueKind::Advised(words, advice) => one_of(&words(), text)
+            .map_err(|mismatch| Mismatch { help: advice(text).or(mismatch.help), found: mismatch.found }),
         ValueKind::Tag if text == NO_CACHE => Err(mismatch(NO_CACHE_HELP.to_owned())),
         ValueKind::Tag => one_of(&Tags::words(), text),
         ValueKind::Label => {
@@ -133,7 +135,8 @@ fn one_of(words: &[&str], text: &str) -> Result<Value, Mismatch> {
     }
     let near = words.iter().find(|word| word.eq_ignore_ascii_case(text));
     let near = near.map(|word| format!("Did you mean `{word}`?"));
-    let help = near.or_else(|| did_you_mean(text, words.iter().copied()));
+    let all = || (words.len() > MAX_WORDS).then(|| format!("Known: `{}`", words.join("`, `")));
+    let help = near.or_else(|| did_you_mean(text, words.iter().copied())).or_else(all);
     Err(Mismatch { found: Written::Text(text).describe(), help })
 }
 
@@ -148,6 +151,9 @@ fn label_mismatch(text: &str, reason: &str) -> Mismatch {
     // The colon is what people forget.
     let help = match Label::parse(&with_colon, &PackageId(String::new())) {
         Ok(_) => format!("Write `{with_colon}` for a target of this package"),
+        Err(_) if !text.starts_with("//") && text.contains('/') => {
+            "A label names a declared target and not a path".to_owned()
+        }
         Err(_) => sentence(reason.to_owned()),
     };
     Mismatch { found, help: Some(help) }

@@ -159,8 +159,12 @@ fn lower_workspace(db: &dyn Db) -> (Arc<Workspace>, Vec<Diagnostic>, usize) {
         checker.sink.push(Diagnostic::error("cache::empty", message, node.name_span).with_help(help));
     }
     let (found, n_more) = checker.sink.finish();
+    // An error of syntax may be the reason for all others.
+    if !diagnostics.is_empty() {
+        return (Arc::new(settings(&record)), diagnostics, parsed.n_more);
+    }
     diagnostics.extend(found);
-    (Arc::new(settings(&record)), diagnostics, parsed.n_more + n_more)
+    (Arc::new(settings(&record)), diagnostics, n_more)
 }
 
 fn settings(record: &Record) -> Workspace {

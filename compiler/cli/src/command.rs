@@ -4,12 +4,13 @@ use std::ffi::OsString;
 use std::sync::Arc;
 
 use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser};
+use clap::{Command, CommandFactory, FromArgMatches, Parser};
 use mc_rules::inference::backends;
 use mc_syntax::terminal::{Markup, printable};
 use serde_json::json;
 
 use crate::exit::Exit;
+use crate::help;
 use crate::invocation::Invocation;
 use crate::options::global::GlobalOptions;
 use crate::panic;
@@ -20,18 +21,29 @@ use crate::spelling;
 use crate::streams::Streams;
 use crate::verbs::Verb;
 
-/// A build system for models that ship on devices.
+/// A compiler and build system for language models that ship on devices
 #[derive(Parser)]
 #[command(name = "mc", version, arg_required_else_help = true, disable_help_subcommand = true)]
 #[command(
-    after_help = "Exit codes: 0 done, 1 failed, 2 wrong declaration or command line, 3 a gate failed, \
-                        4 no gates to test, 8 interrupted, 37 a bug in mc"
+    before_help = "Examples:\n  mc build //models:app    build a target\n  mc check                 report every error in \
+                         the declarations"
 )]
 pub(crate) struct Cli {
     #[command(flatten)]
     options: GlobalOptions,
     #[command(subcommand)]
     verb: Verb,
+}
+
+/// The command line, with its help in our form.
+pub(crate) fn command() -> Command {
+    help::shaped(Cli::command())
+}
+
+fn parsed(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Result<Cli, clap::Error> {
+    let mut command = command();
+    let matches = command.try_get_matches_from_mut(arguments)?;
+    Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
 }
 
 /// Runs `mc` on the process's arguments.
@@ -43,7 +55,7 @@ pub(crate) fn main() -> Exit {
 
 fn start() -> Exit {
     let arguments = spelling::declared(&Cli::command(), std::env::args_os());
-    match Cli::try_parse_from(&arguments) {
+    match parsed(&arguments) {
         Ok(cli) => {
             let streams = Arc::new(Streams::of_process(&cli.options));
             panic::guard(&streams, || run(cli, &streams))
@@ -56,10 +68,22 @@ fn start() -> Exit {
 /// every steering character escaped; should they be right then, the error is shown without colors.
 fn reported(error: &clap::Error, arguments: &[OsString]) -> Markup {
     let shown = arguments.iter().map(|argument| printable(&argument.to_string_lossy()).into_owned());
-    match Cli::try_parse_from(shown) {
-        Err(error) => Markup::of_colored(&error.render().ansi().to_string()),
-        Ok(_) => error.to_string().into(),
+    match parsed(shown) {
+        Err(error) => Markup::of_colored(&with_our_word(&error.render().ansi().to_string())),
+        Ok(_) => with_our_word(&error.to_string()).into(),
     }
+}
+
+/// Advice begins with `help:` everywhere, and clap says `tip:`.
+fn with_our_word(text: &str) -> String {
+    let is_advice = |line: &str| {
+        let plain = line.trim_start_matches(|c: char| {
+            c == ' ' || c == '\u{1b}' || c == '[' || c.is_ascii_digit() || c == 'm' || c == ';'
+        });
+        plain.starts_with("tip:")
+    };
+    let word = |line: &str| if is_advice(line) { line.replacen("tip:", "help:", 1) } else { line.to_owned() };
+    text.split('\n').map(word).collect::<Vec<_>>().join("\n")
 }
 
 fn run(cli: Cli, streams: &Arc<Streams>) -> Exit {
@@ -71,7 +95,7 @@ fn run(cli: Cli, streams: &Arc<Streams>) -> Exit {
         let is_known = backends::choose(name);
         debug_assert!(is_known, "the option takes known names only");
     }
-    let invocation = Invocation { options: cli.options, streams: Arc::clone(streams), command: Cli::command };
+    let invocation = Invocation { options: cli.options, streams: Arc::clone(streams), command };
     if let Some(format) =
         invocation.options.output.of_queries().filter(|_| !matches!(cli.verb, Verb::Query(_)))
     {
@@ -146,16 +170,18 @@ fn usage_report(text: &str) -> Report {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::help::form::COMMON;
+    use crate::help::topics;
 
     #[test]
     fn the_command_line_is_well_formed() {
-        Cli::command().debug_assert();
+        command().debug_assert();
     }
 
     #[test]
     fn global_options_stand_before_or_after_the_verb() {
         for arguments in [["mc", "--jobs", "2", "clean"], ["mc", "clean", "--jobs", "2"]] {
-            let cli = Cli::try_parse_from(arguments).unwrap();
+            let cli = parsed(arguments).unwrap();
             assert_eq!(cli.options.n_jobs(), 2);
         }
     }
@@ -213,5 +239,69 @@ mod tests {
 
         let [typed, ours] = [&b"--disk_cache=/\xff_"[..], b"--disk-cache=/\xff_"].map(OsStr::from_bytes);
         assert_eq!(spelling::declared(&Cli::command(), std::iter::once(typed.to_owned())), [ours]);
+    }
+
+    /// The short help of a verb, at a width.
+    fn short_help(path: &[&str], width: usize) -> String {
+        let mut command = command().term_width(width);
+        command.build();
+        let verb = path.iter().fold(&mut command, |command, name| command.find_subcommand_mut(name).unwrap());
+        verb.render_help().to_string()
+    }
+
+    #[test]
+    fn short_help_fits_on_a_screen() {
+        let mut command = command();
+        command.build();
+        let verbs = command.get_subcommands().filter(|verb| !verb.is_hide_set());
+        let names: Vec<String> = verbs.map(|verb| verb.get_name().to_owned()).collect();
+        assert!(names.len() >= 15, "{names:?}");
+        for name in &names {
+            let help = short_help(&[name], 80);
+            let n_lines = help.lines().count();
+            assert!(n_lines <= 40, "`mc {name} -h` has {n_lines} lines:\n{help}");
+            assert!(help.lines().all(|line| line.chars().count() <= 80), "{help}");
+            let (before, after) = help.split_once("Options:").unwrap_or((&help, ""));
+            assert!(before.contains("Example") && !after.contains("Example"), "{help}");
+        }
+        let help = short_help(&[], 80);
+        assert!(help.lines().count() <= 40, "{help}");
+        assert!(help.lines().all(|line| line.chars().count() <= 80), "{help}");
+    }
+
+    #[test]
+    fn every_option_is_in_one_topic_or_in_the_short_help() {
+        let command = command();
+        let is_in_topic =
+            |heading: &str| topics::TOPICS.iter().any(|topic| topic.headings.contains(&heading));
+        for arg in command.get_arguments() {
+            let heading = arg.get_help_heading();
+            assert!(heading.is_none_or(|heading| heading == COMMON || is_in_topic(heading)), "{arg}");
+        }
+    }
+
+    #[test]
+    fn every_option_says_what_it_does() {
+        fn check(command: &Command, path: &str) {
+            for arg in command.get_arguments().filter(|arg| !arg.is_hide_set()) {
+                let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+                assert!(!help.is_empty(), "{path}: {arg} has no help");
+                let first = help.split(' ').next().unwrap_or_default();
+                let headless = ["What", "Whether", "Who", "How", "Which", "Where"];
+                assert!(!headless.contains(&first), "{path}: {arg}: {help}");
+                assert!(!help.ends_with('.'), "{path}: {arg}: {help}");
+            }
+            command.get_subcommands().for_each(|verb| check(verb, &format!("{path} {}", verb.get_name())));
+        }
+        check(&command(), "mc");
+    }
+
+    #[test]
+    fn every_argument_of_the_table_exists() {
+        let command = command();
+        for (verb, id, _) in crate::completion::ARGUMENTS {
+            let owner = if verb.is_empty() { &command } else { command.find_subcommand(verb).unwrap() };
+            assert!(owner.get_arguments().any(|arg| arg.get_id() == id), "{verb} {id}");
+        }
     }
 }

@@ -3,8 +3,10 @@
 //! Nothing else prints, reads the environment or knows the terminal.
 
 mod command;
+mod completion;
 mod exit;
 mod failure;
+mod help;
 mod interrupt;
 mod invocation;
 mod live;

@@ -40,8 +40,8 @@ fn message(info: &PanicHookInfo<'_>) -> String {
         .map(|argument| printable(&argument.to_string_lossy()).into_owned())
         .collect();
     format!(
-        "error: This is a bug in mc: {}\n  --> {place}\n  because: mc {version} came to a state that its \
-         authors held impossible; the store and mc-out/ are as they were\n  hint: Please report it with this \
+        "error: This is a bug in mc: {}\n  --> {place}\n  because: mc {version} reached a state that should be \
+         impossible; the store and mc-out/ are unchanged\n  help: Please report it with this \
          message, the workspace if you can share it, and the command: mc {}\n",
         under(text),
         arguments.join(" ")

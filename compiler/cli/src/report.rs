@@ -1,4 +1,4 @@
-//! Errors as a user sees them: what, where, because, hint.
+//! Errors as a user sees them: what, where, because, help.
 //!
 //! Mistakes in KDL are diagnostics with a span and are rendered elsewhere; a report is for everything else.
 
@@ -81,7 +81,7 @@ impl Report {
         markup.text(" ");
         markup.painted(Paint::Bold, under(&self.what));
         markup.text("\n");
-        let rows = [("  -->", &self.place), ("  because:", &self.because), ("  hint:", &self.hint)];
+        let rows = [("  -->", &self.place), ("  because:", &self.because), ("  help:", &self.hint)];
         for (word, value) in rows {
             if let Some(value) = value {
                 markup.painted(Paint::Cyan, word);
@@ -93,7 +93,7 @@ impl Report {
 
     /// The report as JSON.
     pub(crate) fn json(&self) -> Value {
-        json!({ "message": self.what, "place": self.place, "because": self.because, "hint": self.hint })
+        json!({ "message": self.what, "place": self.place, "because": self.because, "help": self.hint })
     }
 }
 
@@ -115,14 +115,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_report_says_what_where_because_and_hint() {
+    fn a_report_says_what_where_because_and_help() {
         let report = Report::failed("Cannot build `//models:app`")
             .at("tensor blk.0.attn_q.weight")
             .because("One\ntwo")
             .hint("Try again");
         assert_eq!(
             report.markup().to_string(),
-            "error: Cannot build `//models:app`\n  --> tensor blk.0.attn_q.weight\n  because: One\n    two\n  hint: Try again\n"
+            "error: Cannot build `//models:app`\n  --> tensor blk.0.attn_q.weight\n  because: One\n    two\n  help: Try again\n"
         );
         assert!(report.markup().show(true).contains('\u{1b}'));
     }

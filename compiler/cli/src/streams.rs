@@ -15,6 +15,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use mc_syntax::terminal::{Markup, escaped, is_steering};
 
 use crate::live::{self, TerminalSize};
+use crate::options::environment::variable;
 use crate::options::global::{Color, GlobalOptions};
 
 /// Stderr, and the frame that may be drawn on it.
@@ -30,6 +31,8 @@ pub(crate) struct Streams {
     is_closed: AtomicBool,
     failure: Mutex<Option<io::Error>>,
     is_quiet: bool,
+    /// Columns of results; `None` if lines may be of any length.
+    width: Option<usize>,
     /// True if results may be colored.
     is_out_colored: bool,
     /// True if messages may be colored.
@@ -51,8 +54,9 @@ impl Streams {
             is_closed: AtomicBool::new(false),
             failure: Mutex::new(None),
             is_quiet: options.quiet,
-            is_out_colored: is_colored(options.color, io::stdout().is_terminal()),
-            is_err_colored: is_colored(options.color, io::stderr().is_terminal()),
+            width: width(),
+            is_out_colored: is_colored(options.color, io::stdout().is_terminal(), variable),
+            is_err_colored: is_colored(options.color, io::stderr().is_terminal(), variable),
             is_live,
         }
     }
@@ -91,6 +95,11 @@ impl Streams {
     /// Whether nobody reads the result any more.
     pub(crate) fn is_closed(&self) -> bool {
         self.is_closed.load(Ordering::Relaxed)
+    }
+
+    /// Returns the columns that a line of a result may take; `None` in files and pipes, unless `COLUMNS` says more.
+    pub(crate) fn width(&self) -> Option<usize> {
+        self.width
     }
 
     /// Whether the user wants to see only results and errors.
@@ -198,13 +207,26 @@ fn json_escaped(document: &str) -> String {
     shown
 }
 
-fn is_colored(color: Color, is_terminal: bool) -> bool {
-    // https://no-color.org: any value but the empty one.
-    let is_refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+/// The width of the terminal that results go to, else that of `COLUMNS`.
+fn width() -> Option<usize> {
+    if io::stdout().is_terminal() {
+        let (terminal_size::Width(n_columns), _) = terminal_size::terminal_size_of(io::stdout())?;
+        return Some(n_columns.into());
+    }
+    variable("COLUMNS")?.parse().ok().filter(|&n_columns| n_columns > 0)
+}
+
+/// Decides whether a stream is colored.
+///
+/// `NO_COLOR` (any value but the empty one, <https://no-color.org>) comes before `CLICOLOR_FORCE` and `CLICOLOR`
+/// (<https://bixense.com/clicolors>), of which `0` and the empty value mean no.
+fn is_colored(color: Color, is_terminal: bool, variable: impl Fn(&str) -> Option<String>) -> bool {
     match color {
         Color::Always => true,
-        Color::Auto => is_terminal && !is_refused,
         Color::Never => false,
+        Color::Auto if variable("NO_COLOR").is_some() => false,
+        Color::Auto if variable("CLICOLOR_FORCE").is_some_and(|value| value != "0") => true,
+        Color::Auto => is_terminal && variable("CLICOLOR").is_none_or(|value| value != "0"),
     }
 }
 
@@ -252,6 +274,7 @@ pub(crate) mod tests {
             is_closed: AtomicBool::new(false),
             failure: Mutex::new(None),
             is_quiet,
+            width: None,
             is_out_colored: false,
             is_err_colored: true,
             is_live: false,
@@ -264,6 +287,26 @@ pub(crate) mod tests {
         streams.result("a");
         assert!(streams.is_closed());
         assert!(streams.finish().is_ok());
+    }
+
+    #[test]
+    fn variables_turn_colors_on_and_off() {
+        let is_colored = |color, is_terminal, set: &[(&str, &str)]| {
+            let variable = |name: &str| {
+                set.iter().find(|(other, _)| *other == name).map(|(_, value)| (*value).to_owned())
+            };
+            super::is_colored(color, is_terminal, variable)
+        };
+        assert!(is_colored(Color::Auto, true, &[]) && !is_colored(Color::Auto, false, &[]));
+        assert!(!is_colored(Color::Auto, true, &[("NO_COLOR", "1")]));
+        assert!(!is_colored(Color::Auto, true, &[("CLICOLOR", "0")]));
+        assert!(is_colored(Color::Auto, true, &[("CLICOLOR", "1")]));
+        assert!(is_colored(Color::Auto, false, &[("CLICOLOR_FORCE", "1")]));
+        assert!(is_colored(Color::Auto, false, &[("CLICOLOR_FORCE", "1"), ("CLICOLOR", "0")]));
+        assert!(!is_colored(Color::Auto, false, &[("CLICOLOR_FORCE", "0")]));
+        assert!(!is_colored(Color::Auto, true, &[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")]));
+        assert!(is_colored(Color::Always, false, &[("NO_COLOR", "1")]));
+        assert!(!is_colored(Color::Never, true, &[("CLICOLOR_FORCE", "1")]));
     }
 
     #[test]

@@ -5,13 +5,16 @@ mod build;
 mod cache;
 mod check;
 mod clean;
+mod complete;
 mod completions;
 mod diff;
 mod fetch;
+mod help;
 mod import;
 mod info;
 mod inspect;
 mod lock;
+mod man;
 mod model;
 mod query;
 mod run;
@@ -24,7 +27,7 @@ use crate::failure::Failure;
 use crate::invocation::Invocation;
 use crate::verb::Run;
 
-/// What `mc` is asked to do.
+/// A verb with its arguments.
 #[derive(Subcommand)]
 pub(crate) enum Verb {
     Build(build::Build),
@@ -41,6 +44,9 @@ pub(crate) enum Verb {
     Clean(clean::Clean),
     Info(info::Info),
     Completions(completions::Completions),
+    Man(man::Man),
+    Help(help::Help),
+    Complete(complete::Complete),
     Action(action::Action),
 }
 
@@ -62,6 +68,9 @@ impl Verb {
             Self::Clean(verb) => verb,
             Self::Info(verb) => verb,
             Self::Completions(verb) => verb,
+            Self::Man(verb) => verb,
+            Self::Help(verb) => verb,
+            Self::Complete(verb) => verb,
             Self::Action(verb) => verb,
         };
         verb.run(invocation)

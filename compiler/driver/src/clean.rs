@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use mc_files::folder::Folder;
 use mc_files::regular;
 
+use crate::out_folder::foreign_entry;
 use crate::workspace::{OUT, Workspace};
 
 /// The entries of a store. `VERSION` stays: a build that goes on meanwhile makes folders anew, and without it nobody
@@ -27,6 +28,14 @@ pub enum CleanError {
         path: PathBuf,
         /// The reason.
         source: io::Error,
+    },
+    /// The folder for outputs holds files that mc did not make.
+    #[error("`{dir}` was not made by mc", dir = dir.display())]
+    ForeignOutputs {
+        /// The folder.
+        dir: PathBuf,
+        /// One of the files.
+        entry: String,
     },
     /// The folder is not a store.
     #[error("`{dir}` is not a store of mc", dir = dir.display())]
@@ -46,8 +55,12 @@ impl Removal {
     /// Adds the outputs of a workspace.
     ///
     /// # Errors
-    /// If the workspace cannot be read.
+    /// If the workspace cannot be read, or the folder for outputs is not ours.
     pub fn add_outputs(&mut self, workspace: &Workspace) -> Result<(), CleanError> {
+        let foreign = foreign_entry(workspace).map_err(|error| cannot_remove(&workspace.out(), error))?;
+        if let Some(entry) = foreign {
+            return Err(CleanError::ForeignOutputs { dir: workspace.out(), entry });
+        }
         self.places.push(Place::new(&workspace.root, &[OUT])?);
         Ok(())
     }

@@ -20,6 +20,8 @@ pub enum DeclarationError {
         text: String,
         /// The reason.
         error: LabelError,
+        /// The label or pattern that may be meant.
+        guess: Option<String>,
     },
     /// Patterns stand for nothing.
     #[error("{}", messages(.0))]

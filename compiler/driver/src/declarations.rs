@@ -8,7 +8,10 @@ use mc_analysis::check::{LeftOut, check, check_without_weights};
 use mc_analysis::database::Database;
 use mc_analysis::diagnostic::Diagnostics;
 use mc_analysis::disk::Disk;
+use mc_analysis::near_packages::near_packages;
 use mc_analysis::needed::needed;
+use mc_analysis::packages::packages;
+use mc_analysis::path::PACKAGE_FILE;
 use mc_analysis::patterns::labels;
 use mc_analysis::query::evaluate::query;
 use mc_analysis::query::locations::{Location, locations, named};
@@ -24,6 +27,7 @@ use mc_rules::source::origin;
 use crate::declaration_error::DeclarationError;
 use crate::event::EventSink;
 use crate::fetching::files::{bring, folders};
+use crate::label_guess::guess;
 use crate::settings::declared::DeclaredCache;
 use crate::settings::download::Download;
 use crate::settings::fetch::FetchSettings;
@@ -213,14 +217,31 @@ impl Declarations {
 
     fn patterns(&self, texts: &[String]) -> Result<Vec<Pattern>, DeclarationError> {
         let parse = |text: &String| {
-            Pattern::parse(text, &self.workspace.here)
-                .map_err(|error| DeclarationError::Pattern { text: text.clone(), error })
+            Pattern::parse(text, &self.workspace.here).map_err(|error| {
+                let guess = guess(&self.db, &self.workspace, text);
+                DeclarationError::Pattern { text: text.clone(), error, guess }
+            })
         };
         texts.iter().map(parse).collect()
     }
 
     fn labels(&self, patterns: &[Pattern]) -> Result<Vec<Label>, DeclarationError> {
-        labels(&self.db, patterns).map_err(DeclarationError::Unknown)
+        labels(&self.db, patterns).map_err(|mut errors| {
+            if packages(&self.db).is_empty() {
+                let help = self.help_for_no_packages();
+                errors.iter_mut().for_each(|error| error.help = Some(help.clone()));
+            }
+            DeclarationError::Unknown(errors)
+        })
+    }
+
+    /// Says how packages are declared, and which files may have been meant to declare one.
+    fn help_for_no_packages(&self) -> String {
+        let rule = format!("A package is a folder with a `{PACKAGE_FILE}`");
+        match near_packages(&Disk::new(&self.workspace.root)).as_slice() {
+            [] => format!("{rule}; write one, such as `models/{PACKAGE_FILE}`"),
+            found => format!("{rule}; `{}` is not read", found.join("`, `")),
+        }
     }
 }
 

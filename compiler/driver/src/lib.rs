@@ -38,3 +38,5 @@ pub mod warning;
 pub mod workspace;
 
 pub(crate) mod credentials;
+pub(crate) mod label_guess;
+pub(crate) mod out_folder;

@@ -50,9 +50,7 @@ pub enum FamilyError {
         advice: String,
     },
     /// No family knows the architecture.
-    #[error(
-        "Architecture `{found}` is not known; known are {known}. To add one, write `compiler/family/src/<name>.rs` with its `Family` and list it in `compiler/family/src/families.rs`"
-    )]
+    #[error("Models of the architecture `{found}` are not supported")]
     UnknownArchitecture {
         /// The name in `config.json`.
         found: String,
@@ -88,4 +86,16 @@ pub enum FamilyError {
         /// The limit.
         limit: String,
     },
+}
+
+impl FamilyError {
+    /// The advice for the user, where the message does not hold it.
+    pub fn help(&self) -> Option<String> {
+        match self {
+            Self::UnknownArchitecture { known, .. } => {
+                Some(format!("mc supports {known}; `docs/families.md` has their variants"))
+            }
+            _ => None,
+        }
+    }
 }

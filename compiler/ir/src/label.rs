@@ -74,14 +74,14 @@ impl Label {
 pub enum Pattern {
     /// One target.
     Target(Label),
-    /// `//package:all`: every target of one package.
+    /// `//package:all`, or `:all` for the package around: every target of one package.
     Package(PackageId),
     /// `//package/...`: every target of the package and of the packages below it; `//...` is everything.
     Below(PackageId),
 }
 
 impl Pattern {
-    /// Reads a label or one of the patterns `//package:all`, `//package/...`, `//...`.
+    /// Reads a label or one of the patterns `//package:all`, `:all`, `//package/...`, `//...`.
     ///
     /// # Errors
     /// [`LabelError`], as for [`Label::parse`].
@@ -90,6 +90,9 @@ impl Pattern {
         if text == "..." || text == "//..." {
             let package = if text == "..." { here.clone() } else { PackageId(String::new()) };
             return Ok(Self::Below(package));
+        }
+        if text == ":all" {
+            return Ok(Self::Package(here.clone()));
         }
         if let Some(package) = text.strip_prefix("//").and_then(|rest| rest.strip_suffix("/...")) {
             check_package(package).map_err(wrong)?;

@@ -122,4 +122,6 @@ pub struct SourceError {
     pub message: String,
     /// Whether the file (or folder) is simply not there.
     pub is_missing: bool,
+    /// The way to mend it, if there is one.
+    pub help: Option<&'static str>,
 }

@@ -91,6 +91,8 @@ pub enum ValueKind {
     Text,
     /// One of these words; the function gives them, so that a table elsewhere stays the only list.
     OneOf(fn() -> Vec<&'static str>),
+    /// The same, with advice for other words, such as names that another tool has for the same thing.
+    Advised(fn() -> Vec<&'static str>, fn(&str) -> Option<String>),
     /// A whole number, zero or more.
     Integer,
     /// Any finite number.
@@ -111,12 +113,15 @@ pub enum ValueKind {
     Tag,
 }
 
+/// Words that a message lists.
+pub const MAX_WORDS: usize = 8;
+
 impl ValueKind {
     /// What was expected, for a diagnostic.
     pub fn describe(self) -> String {
         match self {
             Self::Text => "a text".to_owned(),
-            Self::OneOf(words) => format!("one of `{}`", words().join("`, `")),
+            Self::OneOf(words) | Self::Advised(words, _) => one_of(&words()),
             Self::Integer => "a whole number".to_owned(),
             Self::Number => "a number".to_owned(),
             Self::Bool => "`#true` or `#false`".to_owned(),
@@ -127,5 +132,13 @@ impl ValueKind {
             Self::Fraction => "a share such as `2%`".to_owned(),
             Self::Tag => format!("one of `{}`", Tags::words().join("`, `")),
         }
+    }
+}
+
+/// The words, of which a long list is cut: its rest is for the advice.
+fn one_of(words: &[&str]) -> String {
+    match words.get(MAX_WORDS..) {
+        None | Some([]) => format!("one of `{}`", words.join("`, `")),
+        Some(rest) => format!("one of `{}` and {} more", words[..MAX_WORDS].join("`, `"), rest.len()),
     }
 }

@@ -32,6 +32,9 @@ impl Entries {
             match parser.token.kind {
                 TokenKind::Slashdash => self.dropped(parser, read_block),
                 TokenKind::OpenBrace => self.block(parser, read_block),
+                TokenKind::Keyword if parser.token.span.of(parser.text).bytes().all(|byte| byte == b'#') => {
+                    return parser.hash_comment();
+                }
                 TokenKind::Stray | TokenKind::StrayBackslash => parser.skip_stray(),
                 TokenKind::Equals => self.value_without_name(parser),
                 TokenKind::CloseParen => {

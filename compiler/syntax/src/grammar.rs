@@ -12,6 +12,7 @@ use crate::parser::Parser;
 use crate::span::Span;
 use crate::string::is_string;
 use crate::tree::{Children, Name, Node};
+use crate::word::is_keyword;
 
 /// Blocks may be nested so deep; a reader of the tree may recurse as deep without fear for its stack.
 pub(crate) const MAX_DEPTH: usize = 128;
@@ -41,6 +42,10 @@ impl Parser<'_> {
             match self.token.kind {
                 TokenKind::End | TokenKind::CloseBrace => return,
                 TokenKind::Slashdash => self.dropped_node(),
+                TokenKind::OpenBrace if nodes.last().is_some_and(|node| node.children.is_none()) => {
+                    self.late_block(nodes);
+                }
+                TokenKind::Keyword if !is_keyword(self.token.span.of(self.text)) => self.hash_comment(),
                 TokenKind::Semicolon => {
                     let help = "Remove the `;`; one ends a node, and there is none before it";
                     self.error("kdl::node", "Expected a node, found `;`", help);
@@ -49,6 +54,20 @@ impl Parser<'_> {
                 _ => nodes.extend(self.node()),
             }
         }
+    }
+
+    /// A block that begins on a line of its own; it is read as that of the node before it.
+    fn late_block(&mut self, nodes: &mut [Node]) {
+        let open = self.token.span;
+        let children = self.children();
+        let Some(node) = nodes.last_mut() else { return };
+        let message =
+            format!("Expected a node, found the `{{` of a block after the line of `{}`", node.name.text);
+        let help = format!("Write `{{` at the end of the line of `{}`", node.name.text);
+        let diagnostic = Diagnostic::error("kdl::block", message, open);
+        self.sink.push(diagnostic.with_label(node.name.span, "The node ends with its line").with_help(help));
+        node.span = node.span.to(children.span);
+        node.children = Some(children);
     }
 
     fn dropped_node(&mut self) {

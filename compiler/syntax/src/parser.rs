@@ -47,6 +47,17 @@ impl<'a> Parser<'a> {
         self.sink.push(Diagnostic::error("kdl::slashdash", message, slashdash).with_help(help));
     }
 
+    /// A comment as shells and YAML write it, up to the end of the line.
+    pub(crate) fn hash_comment(&mut self) {
+        let help = "A comment begins with `//`, or stands between `/*` and `*/`";
+        let hash = Span::new(self.token.span.start, self.token.span.start + 1);
+        let message = "Expected `//` before a comment, found `#`";
+        self.sink.push(Diagnostic::error("kdl::comment", message, hash).with_help(help));
+        while !matches!(self.token.kind, TokenKind::Newline | TokenKind::End) {
+            self.bump_layout();
+        }
+    }
+
     /// Skips spaces, block comments and continued lines; whether there were any.
     pub(crate) fn skip_node_space(&mut self) -> bool {
         let start = self.token.span.start;

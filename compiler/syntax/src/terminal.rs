@@ -71,6 +71,8 @@ pub enum Paint {
     Bold,
     /// Failures.
     Red,
+    /// Success.
+    Green,
     /// Warnings.
     Yellow,
     /// The frame around source lines.
@@ -84,6 +86,7 @@ impl Paint {
         match self {
             Self::Bold => "1",
             Self::Red => "1;31",
+            Self::Green => "1;32",
             Self::Yellow => "1;33",
             Self::Blue => "1;34",
             Self::Cyan => "36",

@@ -81,14 +81,26 @@ pub static RECIPES: &[&Recipe] = &[
     &q2_0::RECIPE,
 ];
 
-/// The recipe of a name.
+/// Other names of recipes, as `llama-quantize` takes them.
+///
+/// Source: `QUANT_OPTIONS`, quantize.cpp of llama.cpp.
+const ALIASES: [(&str, &str); 3] = [("Q3_K", "Q3_K_M"), ("Q4_K", "Q4_K_M"), ("Q5_K", "Q5_K_M")];
+
+/// The recipe of a name or of an alias.
 pub fn by_name(name: &str) -> Option<&'static Recipe> {
+    let alias = ALIASES.iter().find(|(alias, _)| *alias == name);
+    let name = alias.map_or(name, |(_, recipe)| recipe);
     RECIPES.iter().copied().find(|recipe| recipe.name == name)
 }
 
 /// The recipe of a number in `general.file_type`.
 pub fn by_file_type(number: u64) -> Option<&'static Recipe> {
     RECIPES.iter().copied().find(|recipe| u64::from(recipe.file_type) == number)
+}
+
+/// Every alias.
+pub fn aliases() -> impl Iterator<Item = &'static str> {
+    ALIASES.iter().map(|(alias, _)| *alias)
 }
 
 /// Every name, in the order of the table.
@@ -99,6 +111,14 @@ pub fn names() -> Vec<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_alias_stands_for_a_recipe() {
+        for alias in aliases() {
+            assert_eq!(by_name(alias).unwrap().name, format!("{alias}_M"));
+            assert!(!names().contains(&alias));
+        }
+    }
 
     #[test]
     fn names_and_numbers_of_recipes_are_unique() {

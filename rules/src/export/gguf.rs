@@ -24,6 +24,7 @@ use crate::export::published_identity::published_identity;
 use crate::export::recipe_of_copy::recipe_of_copy;
 use crate::export::tensor_actions::Planner;
 use crate::quantize::gguf_copy::{self, COPY};
+use crate::quantize::recipe_names;
 use crate::quantize::tensor_types::tensor_types;
 use crate::quantize::type_rules::{EMBEDDING_TYPE, OUTPUT_TYPE, PURE, TENSOR_TYPE, TENSOR_TYPES};
 use crate::source::export_tensors::export_tensors;
@@ -47,11 +48,11 @@ static MODEL: NodeSchema = NodeSchema {
 pub(crate) static QUANTIZE: NodeSchema = NodeSchema::leaf(
     "quantize",
     "How the weights are stored: a recipe of llama.cpp, or `COPY` for a GGUF that stays as it is.",
-    ValueKind::OneOf(recipes_and_copy),
+    ValueKind::Advised(recipes_and_copy, recipe_names::advice),
 );
 
 fn recipes_and_copy() -> Vec<&'static str> {
-    recipes::names().into_iter().chain([COPY]).collect()
+    recipes::names().into_iter().chain([COPY]).chain(recipes::aliases()).collect()
 }
 
 static IMATRIX: NodeSchema =
@@ -132,7 +133,7 @@ impl Rule for Gguf {
         let calibration =
             imatrix.as_ref().filter(|_| is_weighed).and_then(|imatrix| imatrix.calibration.clone());
         let types = type_shares(planned.iter().map(|tensor| &tensor.plane));
-        let shown_recipe = recipe.map_or_else(|| recipe_of_copy(&model, &types), |_| stated.to_owned());
+        let shown_recipe = recipe.map_or_else(|| recipe_of_copy(&model, &types), |recipe| recipe.name.to_owned());
         let container = Container::new(
             (EXPORTER, MODEL_FILE),
             (&name, identity.clone()),

@@ -2,6 +2,7 @@
 
 pub(crate) mod gguf_copy;
 pub(crate) mod near_names;
+pub(crate) mod recipe_names;
 pub(crate) mod row_weights;
 pub(crate) mod tensor_action;
 pub mod tensor_report;

@@ -65,7 +65,13 @@ impl Rule for Checkpoint {
             .map_err(|error| vec![source_error(place, "checkpoint::config", &error)])?;
         let config = mc_family::config::parse("config.json", &config)
             .map_err(|error| rule_error(error.to_string()))?;
-        let family = for_config(&config).map_err(|error| rule_error(error.to_string()))?;
+        let family = for_config(&config).map_err(|error| {
+            let found = rule_error(error.to_string());
+            match error.help() {
+                Some(help) => found.into_iter().map(|found| found.help(help.clone())).collect(),
+                None => found,
+            }
+        })?;
         let decoder = family.decoder(&config).map_err(|error| rule_error(error.to_string()))?;
         let stored = stored_tensors(ctx, place, &folder, &names, "model")?;
         let weights = Matching {

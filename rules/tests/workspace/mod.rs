@@ -41,7 +41,12 @@ pub(crate) fn text(text: &str) -> Value {
 }
 
 fn missing(path: &str) -> SourceError {
-    SourceError { path: path.to_owned(), message: format!("There is no file `{path}`"), is_missing: true }
+    SourceError {
+        path: path.to_owned(),
+        message: format!("There is no file `{path}`"),
+        is_missing: true,
+        help: None,
+    }
 }
 
 impl Workspace {

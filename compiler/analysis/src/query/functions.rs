@@ -36,7 +36,7 @@ pub(crate) static FUNCTIONS: [Function; 11] = [
 ];
 
 /// The names of all functions.
-pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+pub fn names() -> impl Iterator<Item = &'static str> {
     FUNCTIONS.iter().map(|function| function.name)
 }
 

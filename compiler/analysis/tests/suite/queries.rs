@@ -307,14 +307,16 @@ fn a_mistake_is_shown_where_it_is() {
     check(
         "//nowhere/...",
         expect![[r#"
-        //nowhere/...
-        ^^^^^^^^^^^^^ There are no packages below `//nowhere`"#]],
+            //nowhere/...
+            ^^^^^^^^^^^^^ There are no packages below `//nowhere`
+            = A package is a folder with a `package.kdl`; `nowhere/package.kdl` does not exist"#]],
     );
     check(
         "//nowhere:all",
         expect![[r#"
-        //nowhere:all
-        ^^^^^^^^^^^^^ There is no package `//nowhere`"#]],
+            //nowhere:all
+            ^^^^^^^^^^^^^ There is no package `//nowhere`
+            = A package is a folder with a `package.kdl`; `nowhere/package.kdl` does not exist"#]],
     );
 }
 

@@ -10,32 +10,33 @@ use crate::report::Report;
 
 /// Options for credentials.
 #[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Credential options")]
 pub(crate) struct AccessOptions {
-    /// A header for the team's cache and workers, whose value is shown nowhere; may be repeated
+    /// HTTP header for the remote cache and the workers; repeatable
     #[arg(long, global = true, value_name = "NAME=VALUE")]
     pub(crate) remote_header: Vec<String>,
 
-    /// A header for the team's cache alone
+    /// HTTP header for the remote cache only; repeatable
     #[arg(long, global = true, value_name = "NAME=VALUE")]
     pub(crate) remote_cache_header: Vec<String>,
 
-    /// A header for the server alone that runs steps
+    /// HTTP header for the remote executor only; repeatable
     #[arg(long, global = true, value_name = "NAME=VALUE")]
     pub(crate) remote_exec_header: Vec<String>,
 
-    /// Say who asks the team's cache by Google's Application Default Credentials
+    /// Authenticate with Google's Application Default Credentials [default: false]
     #[arg(long, global = true, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) google_default_credentials: Option<bool>,
 
-    /// The authority that the team's cache is known by, in PEM [default: the well-known ones]
+    /// Certificate authority of the server, in PEM [default: the well-known authorities]
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) tls_certificate: Option<PathBuf>,
 
-    /// Who we are to the team's cache: a certificate in PEM, with those up to its authority
+    /// Client certificate with its chain, in PEM; needs --tls-client-key
     #[arg(long, global = true, value_name = "FILE", requires = "tls_client_key")]
     pub(crate) tls_client_certificate: Option<PathBuf>,
 
-    /// The certificate's key, in PEM
+    /// Private key of the client certificate, in PEM
     #[arg(long, global = true, value_name = "FILE", requires = "tls_client_certificate")]
     pub(crate) tls_client_key: Option<PathBuf>,
 }

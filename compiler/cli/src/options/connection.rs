@@ -12,44 +12,45 @@ use crate::options::duration::{duration, stall_limit};
 
 /// Options for connections to the remote cache and to workers.
 #[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Connection options")]
 pub(crate) struct ConnectionOptions {
-    /// Add a line of JSON to this file for each call of a gRPC server
+    /// Append one line of JSON to this file for each gRPC call
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) remote_grpc_log: Option<PathBuf>,
 
-    /// Compress what shrinks on its way, where the server can
+    /// Compress blobs in transit if the server supports it [default: false]
     #[arg(long, global = true, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) remote_cache_compression: Option<bool>,
 
-    /// Compress nothing that is smaller [default: 1024]
+    /// Do not compress blobs smaller than this many bytes [default: 1024]
     #[arg(long, global = true, value_name = "BYTES")]
     pub(crate) remote_cache_compression_threshold: Option<u64>,
 
-    /// Send and fetch of large blobs only the chunks that are new, where the server can [default: true]
+    /// Transfer only the new chunks of large blobs if the server supports it [default: true]
     #[arg(long, global = true, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) remote_cache_chunking: Option<bool>,
 
-    /// The digest function of the team's cache, where it offers several [default: BLAKE3 where it has it]
+    /// Digest function of the remote cache, if the server has several [default: blake3 if available]
     #[arg(long, global = true, value_name = "FUNCTION", alias = "digest-function")]
     pub(crate) remote_digest_function: Option<DigestName>,
 
-    /// Give a connection to the team's cache up after so long [default: 5]
+    /// Give up on a connection attempt after this many seconds [default: 5]
     #[arg(long, global = true, value_name = "SECONDS", value_parser = stall_limit)]
     pub(crate) remote_connect_timeout: Option<Duration>,
 
-    /// Ask the team's cache again so often after a failure that may pass [default: 3]
+    /// Number of retries after a temporary failure [default: 3]
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=20))]
     pub(crate) remote_retries: Option<u8>,
 
-    /// Look so many results up in the team's cache at a time [default: 32]
+    /// Number of parallel cache lookups [default: 32]
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) remote_max_connections: Option<u16>,
 
-    /// Give the team's cache up when it says nothing for so long [default: 60]
+    /// Give up on the server after this many seconds of silence [default: 60]
     #[arg(long, global = true, value_name = "SECONDS", value_parser = stall_limit)]
     pub(crate) remote_timeout: Option<Duration>,
 
-    /// Try a connection over which gRPC is spoken so often while an answer is waited for; 0 for never [default: 30]
+    /// Seconds between keepalive pings while a gRPC call waits for its answer; 0 turns them off [default: 30]
     #[arg(long, global = true, value_name = "SECONDS", value_parser = duration)]
     pub(crate) grpc_keepalive_time: Option<Duration>,
 }
@@ -57,9 +58,9 @@ pub(crate) struct ConnectionOptions {
 /// A digest function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum DigestName {
-    /// What every server knows.
+    /// SHA-256, which every server supports.
     Sha256,
-    /// What our store uses.
+    /// BLAKE3, which the local store uses.
     Blake3,
 }
 

@@ -13,16 +13,17 @@ use crate::options::environment::{access, variable};
 
 /// Options for fetching files of declared origins.
 #[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Fetch options")]
 pub(crate) struct FetchOptions {
-    /// Ask no server; what is not here is an error
+    /// Use no network: do not download files, and do not use a remote cache
     #[arg(long, global = true)]
     pub(crate) offline: bool,
 
-    /// A program that knows the headers for an address, as Bazel's [default: $MC_CREDENTIAL_HELPER]
+    /// Program that prints HTTP headers for a server, as for Bazel [default: $MC_CREDENTIAL_HELPER]
     #[arg(long, global = true, value_name = "PROGRAM")]
     pub(crate) credential_helper: Option<PathBuf>,
 
-    /// Give a server up that says nothing for so long [default: 60]
+    /// Give up on a server after this many seconds of silence [default: 60]
     #[arg(long, global = true, value_name = "SECONDS", value_parser = stall_limit)]
     pub(crate) fetch_timeout: Option<Duration>,
 }

@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum};
 use mc_rules::inference::backends;
 use mc_tensor::cpu_path::CpuPath;
 
+use crate::help::form::COMMON;
 use crate::options::access::AccessOptions;
 use crate::options::connection::ConnectionOptions;
 use crate::options::fetch::FetchOptions;
@@ -14,41 +15,41 @@ use crate::options::workers::WorkerOptions;
 
 /// Options that every verb takes.
 #[derive(Args, Clone, Debug, Default)]
-#[command(next_help_heading = "Global options")]
+#[command(next_help_heading = "Build options")]
 pub(crate) struct GlobalOptions {
-    /// How many actions run at a time [default: the number of CPUs and two more]
-    #[arg(long, short = 'j', global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    /// Actions that run at a time [default: CPUs + 2]
+    #[arg(long, short = 'j', global = true, value_name = "N", help_heading = COMMON, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) jobs: Option<u16>,
 
-    /// The folder of the store [default: $MC_CACHE_DIR, else `mc` in the platform's cache folder]
+    /// Folder of the local store [default: $MC_CACHE_DIR, else `mc` in the user's cache folder]
     #[arg(long, global = true, value_name = "DIR", alias = "disk-cache")]
     pub(crate) cache_dir: Option<PathBuf>,
 
-    /// The root of the workspace [default: the nearest folder upward with a workspace.kdl]
+    /// Root folder of the workspace [default: the nearest folder upward with a workspace.kdl]
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) workspace: Option<PathBuf>,
 
-    /// How results are written
-    #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
+    /// Format of results
+    #[arg(long, global = true, value_name = "text|json", default_value = "text", hide_possible_values = true, help_heading = COMMON)]
     pub(crate) output: OutputFormat,
 
-    /// After a failure, go on with everything that does not need what failed
-    #[arg(long, short = 'k', global = true)]
+    /// Continue past failures with independent actions
+    #[arg(long, short = 'k', global = true, help_heading = COMMON)]
     pub(crate) keep_going: bool,
 
-    /// Show results and errors only
-    #[arg(long, short = 'q', global = true)]
+    /// Print results, warnings and errors only
+    #[arg(long, short = 'q', global = true, help_heading = COMMON)]
     pub(crate) quiet: bool,
 
-    /// Print details: every action that runs
-    #[arg(long, short = 'v', global = true, conflicts_with = "quiet")]
+    /// Print details of targets, gates and actions
+    #[arg(long, short = 'v', global = true, help_heading = COMMON)]
     pub(crate) verbose: bool,
 
-    /// Vector instructions to compute with; results do not depend on it [default: the widest of this CPU]
+    /// CPU vector instructions to use; results are the same with each [default: the widest that this CPU has]
     #[arg(long, global = true, value_name = "PATH", value_parser = cpu_path)]
     pub(crate) cpu_path: Option<CpuPath>,
 
-    /// Run models with this backend; numbers of different backends are kept apart [default: cpu-exact]
+    /// Backend that runs models; results of different backends are cached separately [default: cpu-exact]
     #[arg(long, global = true, value_name = "NAME", value_parser = backend)]
     pub(crate) backend: Option<String>,
 
@@ -67,18 +68,18 @@ pub(crate) struct GlobalOptions {
     #[command(flatten)]
     pub(crate) access: AccessOptions,
 
-    /// When to use colours; the variable NO_COLOR turns `auto` off
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    /// When to use colors; NO_COLOR, CLICOLOR and CLICOLOR_FORCE change `auto`
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", help_heading = "Output options")]
     pub(crate) color: Color,
 }
 
 /// How results are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum OutputFormat {
-    /// For people.
+    /// Text for people.
     #[default]
     Text,
-    /// For programs: one JSON document.
+    /// One JSON document for programs.
     Json,
     /// For `mc query`: the rule and the label of each target.
     #[value(name = "label_kind", hide = true)]
@@ -103,15 +104,15 @@ impl OutputFormat {
     }
 }
 
-/// When to use colours.
+/// Use of colors.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Color {
-    /// On a terminal.
+    /// Colors on a terminal.
     #[default]
     Auto,
-    /// Always.
+    /// Colors, also in files and pipes.
     Always,
-    /// Never, and no moving bars either.
+    /// No colors and no moving bars.
     Never,
 }
 

@@ -19,67 +19,68 @@ const KEY_VARIABLE: &str = "MC_REMOTE_SIGNING_KEY";
 
 /// Options for the use of the remote cache.
 #[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Remote cache options")]
 pub(crate) struct RemoteCacheOptions {
-    /// The team's cache, such as `grpcs://host`, `https://host/path` or `file:///folder`; empty for none [default:
-    /// workspace.kdl's]
+    /// Address of the remote cache, such as `grpcs://host`, `https://host/path`, `s3://bucket` or `file:///folder`;
+    /// empty for none [default: the one in workspace.kdl]
     #[arg(long, global = true, value_name = "URL")]
     pub(crate) remote_cache: Option<String>,
 
-    /// Which of the caches that a gRPC server keeps
+    /// Name of the cache on a gRPC server that hosts several [default: empty]
     #[arg(long, global = true, value_name = "NAME")]
     pub(crate) remote_instance_name: Option<String>,
 
-    /// Send the results that are made here to the team's cache
+    /// Upload the results of actions that ran on this machine [default: false]
     #[arg(long, global = true, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) remote_upload_local_results: Option<bool>,
 
-    /// Go on while results are sent, and wait for the last at the end; else each step waits for its own [default: true]
+    /// Upload results in the background, and wait for the last ones at the end; otherwise each action waits for its
+    /// upload [default: true]
     #[arg(long, global = true, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) remote_cache_async: Option<bool>,
 
-    /// Take results from the team's cache [default: true]
+    /// Use results from the remote cache [default: true]
     #[arg(long, global = true, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) remote_accept_cached: Option<bool>,
 
-    /// Which blobs of results to fetch: only those that a step here reads, those that were asked for, or all
-    /// [default: toplevel]
+    /// Outputs to download: those that a local action reads (`minimal`), also those of the requested targets
+    /// (`toplevel`), or all [default: toplevel]
     #[arg(long, global = true, value_name = "WHICH", overrides_with_all = ["remote_download_minimal", "remote_download_toplevel", "remote_download_all"])]
     pub(crate) remote_download_outputs: Option<DownloadWord>,
 
-    /// The same as `--remote-download-outputs=minimal`
+    /// Short for `--remote-download-outputs=minimal`
     #[arg(long, global = true, hide = true, overrides_with_all = ["remote_download_toplevel", "remote_download_all"])]
     pub(crate) remote_download_minimal: bool,
 
-    /// The same as `--remote-download-outputs=toplevel`
+    /// Short for `--remote-download-outputs=toplevel`
     #[arg(long, global = true, hide = true, overrides_with = "remote_download_all")]
     pub(crate) remote_download_toplevel: bool,
 
-    /// The same as `--remote-download-outputs=all`
+    /// Short for `--remote-download-outputs=all`
     #[arg(long, global = true, hide = true)]
     pub(crate) remote_download_all: bool,
 
-    /// Fetch and write outputs that were asked for even with `minimal`, where this matches the path below mc-out/; may
-    /// be repeated
+    /// Also download and write the outputs whose path below mc-out/ matches, even with `minimal`; repeatable
     #[arg(long, global = true, value_name = "REGEX", value_parser = regex)]
     pub(crate) remote_download_regex: Vec<Regex>,
 
-    /// Fail when the team's cache does, instead of going on without
+    /// Fail if the remote cache fails, instead of continuing without it [default: false]
     #[arg(long, global = true, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) remote_cache_required: Option<bool>,
 
-    /// Fail where a step would have to run because no cache has what it gives
+    /// Fail if an action is in no cache and would have to run [default: false]
     #[arg(long, global = true, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) remote_require_cached: Option<bool>,
 
-    /// Check all that comes, which is always done
+    /// Verify downloads, which mc always does
     #[arg(long, global = true, hide = true, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = verified)]
     pub(crate) remote_verify_downloads: Option<bool>,
 
-    /// Send results, signed with this private key (Ed25519, PEM) [default: $MC_REMOTE_SIGNING_KEY]
+    /// Private key that signs uploaded results (Ed25519, PEM) [default: $MC_REMOTE_SIGNING_KEY]
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) remote_signing_key: Option<PathBuf>,
 
-    /// Take only results that one of these public keys signed (Ed25519, PEM) [default: workspace.kdl's]
+    /// Public keys, one of which must have signed a result (Ed25519, PEM) [default: those in workspace.kdl]
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) remote_require_signed: Option<PathBuf>,
 }
@@ -87,11 +88,11 @@ pub(crate) struct RemoteCacheOptions {
 /// Which blobs of the team's results are fetched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum DownloadWord {
-    /// Only what a step on this machine reads; outputs stay where they are.
+    /// Outputs that an action on this machine reads.
     Minimal,
-    /// What was asked for, too.
+    /// Also the outputs of the requested targets.
     Toplevel,
-    /// Everything.
+    /// All outputs.
     All,
 }
 

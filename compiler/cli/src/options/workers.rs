@@ -10,32 +10,33 @@ use crate::report::Report;
 
 /// Options for workers that run actions.
 #[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Worker options")]
 pub(crate) struct WorkerOptions {
-    /// Have steps done by the workers of this server, where that pays; without a remote cache, that of the server is used
+    /// Address of a server whose workers run actions; it is also the remote cache, unless another is named
     #[arg(long, global = true, value_name = "URL")]
     pub(crate) remote_executor: Option<String>,
 
-    /// Have workers do every step that they can, wherever its inputs are
+    /// Run every supported action on workers, even if its inputs are on this machine
     #[arg(long, global = true)]
     pub(crate) remote_executor_all: bool,
 
-    /// Count what workers make as made here where results have to be signed, although nobody signs it
+    /// Accept unsigned results of workers where signatures are required
     #[arg(long, global = true)]
     pub(crate) remote_trust_executor: bool,
 
-    /// What a worker must have, such as `OSFamily=linux`; may be given several times
+    /// Property that a worker must have, such as `OSFamily=linux`; repeatable
     #[arg(long, global = true, value_name = "NAME=VALUE", value_parser = property)]
     pub(crate) remote_default_exec_properties: Vec<(String, String)>,
 
-    /// Do a step here that no worker takes for so long [default: 60]
+    /// Run an action locally if no worker has started it after this many seconds [default: 60]
     #[arg(long, global = true, value_name = "SECONDS", value_parser = stall_limit)]
     pub(crate) remote_queue_timeout: Option<Duration>,
 
-    /// Do a step here that a worker runs for so long in vain [default: 3600]
+    /// Run an action locally if a worker has not finished it after this many seconds [default: 3600]
     #[arg(long, global = true, value_name = "SECONDS", value_parser = stall_limit)]
     pub(crate) remote_execution_timeout: Option<Duration>,
 
-    /// Do a step here that workers could not do, instead of failing [default: true]
+    /// Run an action locally if workers cannot run it, instead of failing [default: true]
     #[arg(long, global = true, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) remote_local_fallback: Option<bool>,
 }

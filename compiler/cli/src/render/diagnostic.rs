@@ -44,7 +44,7 @@ pub(crate) fn tell(invocation: &Invocation, diagnostics: &Diagnostics) {
     }
     let n_errors = diagnostics.n_all();
     if n_errors > 0 {
-        invocation.streams.error(&format!("{n_errors} mistake{} in the declarations\n", plural(n_errors)));
+        invocation.streams.error(&format!("{n_errors} error{} in the declarations\n", plural(n_errors)));
     }
 }
 

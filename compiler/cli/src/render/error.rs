@@ -17,6 +17,7 @@ use mc_fetch::lock_file::LOCK_FILE;
 use mc_ir::action::ActionError;
 use mc_ir::origin::Origin;
 use mc_store::error::StoreError;
+use mc_syntax::terminal::printable;
 
 use crate::render::lines;
 use crate::render::plural::plural;
@@ -106,11 +107,22 @@ fn store(error: &StoreError) -> Report {
     }
 }
 
+/// The folder for outputs holds files of somebody else.
+fn foreign_outputs(error: &dyn std::fmt::Display, entry: &str) -> Report {
+    Report::usage(error).because(format!("It holds `{entry}`, and not the file `CACHEDIR.TAG` of mc")).hint(
+        "Move it away or rename it; if an earlier mc made it, remove it: the next build makes it again from the store",
+    )
+}
+
 fn declaration(error: &DeclarationError) -> Report {
     match error {
         // Shown with their source lines, see `failure`.
         DeclarationError::Wrong(_) => Report::usage(error),
-        DeclarationError::Pattern { text, .. } => pattern(text, error),
+        DeclarationError::Pattern { guess: Some(guess), .. } => {
+            Report::usage(error).hint(format!("Did you mean `{guess}`?"))
+        }
+        DeclarationError::Pattern { guess: None, .. } => Report::usage(error)
+            .hint("A target is named by a label: `//package:target` or `:target`; see `mc help labels`"),
         DeclarationError::Unknown(errors) => {
             Report::usage(error).maybe_hint(errors.iter().find_map(|it| it.help.as_ref()))
         }
@@ -124,6 +136,7 @@ fn engine(error: &EngineError) -> Report {
         EngineError::StoreUnavailable(error) => unavailable(error),
         EngineError::Store(error) => store(error),
         EngineError::RemoteCache(error) => remote_cache(error),
+        EngineError::ForeignOutputs { entry, .. } => foreign_outputs(error, entry),
         EngineError::Threads(reason) => Report::usage(error).because(reason),
         EngineError::BringOutput(reason) | EngineError::ReadOutput(reason) => action(error, reason),
         EngineError::Verdict(reason) => {
@@ -135,19 +148,15 @@ fn engine(error: &EngineError) -> Report {
     }
 }
 
-fn pattern(text: &str, error: &DeclarationError) -> Report {
-    let report = Report::usage(error);
-    // The commonest slip: `models:app` for `//models:app`.
-    if text.contains(':') && !text.starts_with(['/', ':', '.']) {
-        return report.hint(format!("Did you mean `//{text}`?"));
-    }
-    report.hint("Write `//package:target`, `:target`, `//package/...` or `//...`")
-}
-
+/// The query with carets below the place of the error, in the columns that a terminal shows it in.
 fn query(text: &str, error: &QueryError) -> Report {
-    let before = text.get(..error.span.start).unwrap_or(text).chars().count();
-    let n_marks = text.get(error.span.clone()).map_or(1, |marked| marked.chars().count().max(1));
-    let place = format!("{text}\n{}{}", " ".repeat(before), "^".repeat(n_marks));
+    // `-->` and further lines of a report stand in different columns.
+    const INDENT: usize = 2;
+    let n_columns =
+        |range: std::ops::Range<usize>| text.get(range).map_or(0, |part| printable(part).chars().count());
+    let n_before = INDENT + n_columns(0..error.span.start);
+    let n_marks = n_columns(error.span.clone()).max(1);
+    let place = format!("{}\n{}{}", printable(text), " ".repeat(n_before), "^".repeat(n_marks));
     Report::usage(&error.message).at(place).maybe_hint(error.help.as_ref())
 }
 
@@ -255,6 +264,7 @@ fn inspect(error: &InspectError) -> Report {
 fn clean(error: &CleanError) -> Report {
     match error {
         CleanError::Io { source, .. } => Report::failed(error).because(source),
+        CleanError::ForeignOutputs { entry, .. } => foreign_outputs(error, entry),
         CleanError::NotAStore { .. } => Report::usage(error)
             .because("Expected a file `VERSION` that begins with `mc-store`; nothing was removed")
             .hint("Name the store's folder with `--cache-dir DIR`"),
@@ -307,7 +317,7 @@ fn remote_cache(error: &RemoteCacheError) -> Report {
             Report::usage("Cannot write the log of `--remote-grpc-log`").at(path.display()).because(source)
         }
         RemoteCacheError::NotAnExecutor => Report::usage("Cannot use the remote executor")
-            .because("Only servers that speak gRPC run steps")
+            .because("Only gRPC servers run actions")
             .hint("Its address begins with `grpc://`, `grpcs://` or `unix:`"),
     }
 }

@@ -18,4 +18,5 @@ pub(crate) mod size;
 pub(crate) mod summary;
 pub(crate) mod table;
 pub(crate) mod tracker;
+pub(crate) mod targets;
 pub(crate) mod warning;

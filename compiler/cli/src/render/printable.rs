@@ -12,9 +12,44 @@ pub(crate) fn abbreviated(text: &str, n_max: usize) -> String {
     safe
 }
 
+/// The text in at most `n_max` columns: where it is longer, `…` stands for its middle, because names that belong
+/// together differ at their ends.
+pub(crate) fn cut(text: &str, n_max: usize) -> String {
+    let n_chars = text.chars().count();
+    if n_chars <= n_max {
+        return text.to_owned();
+    }
+    let n_kept = n_max.saturating_sub(1);
+    let n_before = n_kept / 2;
+    let before = text.chars().take(n_before);
+    let after = text.chars().skip(n_chars - (n_kept - n_before));
+    before.chain(std::iter::once('…')).chain(after).collect()
+}
+
+/// A label in at most `n_max` columns: its package goes first, which is mostly that of its neighbors.
+pub(crate) fn cut_label(label: &str, n_max: usize) -> String {
+    match label.split_once(':') {
+        Some((_, name)) if label.chars().count() > n_max => {
+            format!("…:{}", cut(name, n_max.saturating_sub(2)))
+        }
+        _ => label.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_name_keeps_its_end() {
+        assert_eq!(cut("//models:roadtrip-q4km", 12), "//mod…p-q4km");
+        assert_eq!(cut_label("//models:roadtrip-q4km", 20), "…:roadtrip-q4km");
+        assert_eq!(cut_label("//models:roadtrip-q4km", 12), "…:road…-q4km");
+        assert_eq!(cut_label("//models:a", 12), "//models:a");
+        assert_eq!(cut("//models:roadtrip-q4km", 12).chars().count(), 12);
+        assert_eq!(cut("//models:a", 12), "//models:a");
+        assert_eq!(cut("abc", 1), "…");
+    }
 
     #[test]
     fn long_text_is_cut() {

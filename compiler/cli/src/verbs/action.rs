@@ -17,11 +17,11 @@ use crate::invocation::Invocation;
 use crate::report::Report;
 use crate::verb::Run;
 
-/// Do one step in the current folder, as a worker of remote execution
+/// Run one action in the current folder, as a worker does
 #[derive(Args)]
 #[command(hide = true)]
 pub(crate) struct Action {
-    /// The kind of the step with its version, and its parameters: `tensor@2 --expression=…`
+    /// Kind of the action with its version, and its parameters: `tensor@2 --expression=…`
     #[arg(value_name = "KIND", required = true, trailing_var_arg = true, allow_hyphen_values = true)]
     command: Vec<String>,
 }

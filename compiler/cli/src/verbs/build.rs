@@ -1,13 +1,10 @@
 //! `mc build`: builds targets and brings their outputs under `mc-out/`.
 
-use std::path::{Path, PathBuf};
-
 use clap::Args;
 use mc_driver::build::engine::Engine;
 use mc_driver::build::outputs::{Outputs, build_outputs};
 use mc_driver::build::publish::Published;
-use mc_driver::build::targets::{Finished, GateResult, Status};
-use mc_driver::declarations::Wanted;
+use mc_driver::build::targets::{Finished, Status};
 use serde_json::{Value, json};
 
 use crate::exit::Exit;
@@ -16,20 +13,18 @@ use crate::invocation::Invocation;
 use crate::render::failure::{json_errors, report_errors};
 use crate::render::gates::{self, report_gates};
 use crate::render::progress::Progress;
-use crate::render::size::size;
 use crate::render::summary;
-use crate::render::table::{Align, table};
+use crate::render::targets::{self, Form};
 use crate::render::warning::texts;
 use crate::verb::Run;
 
-/// Build targets; outputs appear under mc-out/PACKAGE/TARGET/
+/// Build targets; their outputs appear under mc-out/PACKAGE/TARGET/
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  mc build //models:app        one target\n  mc build //models/...        \
-                        everything below a package\n  mc build //...               everything"
+    before_help = "Examples:\n  mc build //models:app      build one target\n  mc build //models/... -k   build a package and those below it, past failures"
 )]
 pub(crate) struct Build {
-    /// Labels and patterns of targets
+    /// Targets: labels and patterns (see `mc help labels`)
     #[arg(required = true, value_name = "PATTERN")]
     patterns: Vec<String>,
 }
@@ -47,68 +42,13 @@ impl Run for Build {
         if invocation.is_json() {
             invocation.json(&document(&engine, &finished, &published, &texts(&warnings))?);
         } else if !finished.is_interrupted {
-            invocation.streams.result(&text(&finished, &published, &workspace.root));
+            let form = Form { width: invocation.streams.width(), is_verbose: invocation.options.verbose };
+            let text = targets::text(&finished, &published, &workspace.root, form);
+            invocation.streams.result_markup(&text);
         }
         invocation.streams.note(&format!("{}\n", summary::line(&finished.tally)));
         Ok(Exit::of_build(&finished))
     }
-}
-
-fn text(finished: &Finished, published: &[Option<Published>], root: &Path) -> String {
-    let mut text = String::new();
-    for ((target, status), published) in finished.targets.iter().zip(published) {
-        let n_left = target.providers.outputs.len() - published.as_ref().map_or(0, |it| it.outputs.len());
-        text.push_str(&format!(
-            "{}{}\n",
-            target.label,
-            remark(*status, published.is_some(), n_left > 0, finished.is_interrupted)
-        ));
-        for gate in gates_of(finished, target) {
-            text.push_str(&indented(&gate.verdict.table()));
-        }
-        if let Some(published) = published {
-            text.push_str(&indented(&outputs(published)));
-            text.push_str(&format!("  in {}/\n", shown(&published.directory, root).display()));
-        }
-    }
-    text
-}
-
-fn remark(status: Status, is_published: bool, is_left: bool, is_interrupted: bool) -> &'static str {
-    match (status, is_published) {
-        (Status::Built, true) if is_left => "  is built; its other outputs stay in the caches",
-        (Status::Built, true) => "",
-        (Status::Built, false) if !is_left => "  has no outputs",
-        (Status::Built, false) if is_interrupted => "  is built; after an interrupt nothing is published",
-        (Status::Built, false) => "  is built; its outputs stay in the caches",
-        (Status::GateFailed, _) => "  gate failed; nothing of it is published",
-        (Status::Failed, _) => "  was not built",
-    }
-}
-
-/// The verdicts on a target, also those that another target's line shows.
-fn gates_of<'a>(finished: &'a Finished, target: &'a Wanted) -> impl Iterator<Item = &'a GateResult> {
-    finished.gates.iter().filter(|gate| target.providers.gates.contains(&gate.artifact))
-}
-
-fn outputs(published: &Published) -> String {
-    let mut rows: Vec<Vec<String>> =
-        published.outputs.iter().map(|(path, output)| vec![path.clone(), size(output.n_bytes())]).collect();
-    if rows.len() > 1 {
-        let total = published.outputs.iter().map(|(_, output)| output.n_bytes()).sum();
-        rows.push(vec!["total".to_owned(), size(total)]);
-    }
-    table(&[Align::Left, Align::Right], &rows)
-}
-
-fn indented(text: &str) -> String {
-    text.lines().map(|line| format!("  {line}\n")).collect()
-}
-
-/// The path from the current folder's point of view when that is shorter, else as it is.
-fn shown(directory: &Path, root: &Path) -> PathBuf {
-    let current = std::env::current_dir().unwrap_or_else(|_| root.to_owned());
-    directory.strip_prefix(current).unwrap_or(directory).to_owned()
 }
 
 fn document(

@@ -23,8 +23,11 @@ use crate::render::table::{Align, table};
 use crate::report::Report;
 use crate::verb::Run;
 
-/// Look after the store
+/// Manage the local store
 #[derive(Args)]
+#[command(
+    before_help = "Examples:\n  mc cache stats    count blobs and results\n  mc cache verify   compare every blob with its digest"
+)]
 pub(crate) struct Cache {
     #[command(subcommand)]
     what: CacheCommand,
@@ -32,9 +35,9 @@ pub(crate) struct Cache {
 
 #[derive(Subcommand)]
 enum CacheCommand {
-    /// Count what is in the store
+    /// Count the objects in the store
     Stats,
-    /// Read everything and compare it with its digests; exit code 1 when something was damaged
+    /// Compare every object with its digest; exit code 1 means that something was damaged
     Verify,
     /// Remove what was used least recently, until the store is within its limit
     Gc(Gc),

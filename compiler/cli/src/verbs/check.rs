@@ -12,10 +12,13 @@ use crate::render::plural::plural;
 use crate::render::table::{Align, table};
 use crate::verb::Run;
 
-/// Check declarations and report every mistake; builds nothing
+/// Check declarations and report every error; builds nothing
 #[derive(Args)]
+#[command(
+    before_help = "Examples:\n  mc check                check the whole workspace\n  mc check //models/...   check a package and those below it"
+)]
 pub(crate) struct Check {
-    /// Labels and patterns of targets
+    /// Targets: labels and patterns (see `mc help labels`)
     #[arg(value_name = "PATTERN", default_value = "//...")]
     patterns: Vec<String>,
 }

@@ -13,18 +13,21 @@ use crate::render::path::shown;
 use crate::report::Report;
 use crate::verb::Run;
 
-/// Remove the workspace's mc-out folder, and with --cache the store
+/// Remove mc-out, and with --cache the local store
 #[derive(Args)]
+#[command(
+    before_help = "Examples:\n  mc clean                     remove the outputs of the workspace\n  mc clean --cache --dry-run   list what --cache would remove"
+)]
 pub(crate) struct Clean {
-    /// Only tell what would be removed
+    /// Only print what would be removed
     #[arg(long)]
     dry_run: bool,
 
-    /// Also remove the store, which other workspaces may share; needs --yes
+    /// Also remove the local store, which other workspaces may share; needs --yes
     #[arg(long)]
     cache: bool,
 
-    /// Do not ask whether the store may be removed
+    /// Confirm that the store may be removed
     #[arg(long, requires = "cache")]
     yes: bool,
 }

@@ -1,4 +1,7 @@
-//! `mc completions`: a script that teaches a shell our verbs and options.
+//! `mc completions`: scripts that make a shell complete verbs, options, labels, queries and hashes.
+//!
+//! The scripts for bash, zsh and fish ask `mc complete` at each tab, so they know the declarations of the workspace and
+//! stay right when mc is updated. Those for other shells are generated and know verbs and options.
 
 use clap::Args;
 use clap_complete::Shell;
@@ -8,20 +11,31 @@ use crate::failure::Failure;
 use crate::invocation::Invocation;
 use crate::verb::Run;
 
-/// Print a script that completes mc's verbs and options in a shell
+/// Print the completion script of a shell
 #[derive(Args)]
-#[command(after_help = "Example: mc completions bash > ~/.local/share/bash-completion/completions/mc")]
+#[command(
+    before_help = "Examples:\n  mc completions bash > ~/.local/share/bash-completion/completions/mc\n  mc completions zsh > \
+                   \"${fpath[1]}/_mc\""
+)]
 pub(crate) struct Completions {
-    /// The shell
+    /// Shell that the script is for
     shell: Shell,
 }
 
 impl Run for Completions {
     fn run(&self, invocation: &Invocation) -> Result<Exit, Failure> {
-        // Through memory, because the generator panics when its writer fails.
-        let mut script = Vec::new();
-        clap_complete::generate(self.shell, &mut (invocation.command)(), "mc", &mut script);
-        invocation.streams.result(&String::from_utf8_lossy(&script));
+        let script = match self.shell {
+            Shell::Bash => include_str!("completions/mc.bash").to_owned(),
+            Shell::Zsh => include_str!("completions/mc.zsh").to_owned(),
+            Shell::Fish => include_str!("completions/mc.fish").to_owned(),
+            other => {
+                // Through memory, because the generator panics when its writer fails.
+                let mut script = Vec::new();
+                clap_complete::generate(other, &mut (invocation.command)(), "mc", &mut script);
+                String::from_utf8_lossy(&script).into_owned()
+            }
+        };
+        invocation.streams.result(&script);
         Ok(Exit::Done)
     }
 }

@@ -17,21 +17,21 @@ use crate::render::table::{Align, table};
 use crate::verb::Run;
 use crate::verbs::model::operand;
 
-/// Compare two models: types, bytes and what differs in every tensor
+/// Compare two models, key by key and tensor by tensor
 #[derive(Args)]
-#[command(after_help = "Examples:\n  mc diff //models:app-f16 //models:app-q4km   what quantizing lost\n  \
-                        mc diff before.gguf after.gguf               two files\n  mc diff \
-                        models/base //models:app-q4km                a checkpoint and the file made of it")]
+#[command(
+    before_help = "Examples:\n  mc diff //models:app-f16 //models:app-q4km   errors of the quantization\n  mc diff before.gguf after.gguf               two files\n  mc diff models/base //models:app-q4km        a checkpoint and the file made of it"
+)]
 pub(crate) struct Diff {
-    /// The model to compare with: a file, a folder, a label, or a hash
+    /// First model: a file (.gguf, .safetensors), a folder, a label, or a hash
     #[arg(value_name = "A")]
     reference: String,
 
-    /// The model that is compared, as A
+    /// Second model, which is measured against the first
     #[arg(value_name = "B")]
     other: String,
 
-    /// Show tensors with equal bytes too
+    /// Also list tensors that are equal
     #[arg(long)]
     all: bool,
 

@@ -15,10 +15,13 @@ use crate::render::plural::plural;
 use crate::render::progress::Progress;
 use crate::verb::Run;
 
-/// Download the files that mc.lock pins; nothing is fetched twice
+/// Download the files that mc.lock pins
 #[derive(Args)]
+#[command(
+    before_help = "Examples:\n  mc fetch                download for every target\n  mc fetch //models:app   download what one target needs"
+)]
 pub(crate) struct Fetch {
-    /// Labels and patterns of targets
+    /// Targets: labels and patterns (see `mc help labels`)
     #[arg(value_name = "PATTERN", default_value = "//...")]
     patterns: Vec<String>,
 }

@@ -23,8 +23,11 @@ use crate::verb::Run;
 /// More than a declaration ever has.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// Write what another tool declares as KDL
+/// Convert a declaration of another tool to KDL
 #[derive(Args)]
+#[command(
+    before_help = "Examples:\n  mc import mergekit merge.yml                           print the KDL\n  mc import mergekit merge.yml --to models/package.kdl   write a new file"
+)]
 pub(crate) struct Import {
     #[command(subcommand)]
     what: ImportCommand,
@@ -32,12 +35,12 @@ pub(crate) struct Import {
 
 #[derive(Subcommand)]
 enum ImportCommand {
-    /// A merge of models as mergekit declares it
+    /// Convert a merge of mergekit
     Mergekit {
-        /// The YAML file
+        /// YAML file of mergekit
         file: PathBuf,
 
-        /// Write a new file, such as models/package.kdl, instead of printing
+        /// New file to write, such as models/package.kdl; without it, the KDL is printed
         #[arg(long, value_name = "FILE")]
         to: Option<PathBuf>,
     },

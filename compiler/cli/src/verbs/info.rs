@@ -23,17 +23,20 @@ use crate::render::table::{Align, table};
 use crate::report::Report;
 use crate::verb::Run;
 
-/// Show the version, the workspace, the store, CPU paths, rules and devices; `info remote`: the team's cache
+/// Show version, workspace, store, CPU features and rules
 #[derive(Args)]
+#[command(
+    before_help = "Examples:\n  mc info          facts about this mc\n  mc info remote   what the remote cache supports"
+)]
 pub(crate) struct Info {
-    /// What to show
+    /// Subject: `remote` asks the remote cache what it supports
     topic: Option<Topic>,
 }
 
 /// What else there is to know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Topic {
-    /// The team's cache: where it is, what it can do and how it is used.
+    /// The remote cache: its address, its features and how they are used.
     Remote,
 }
 

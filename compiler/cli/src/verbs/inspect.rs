@@ -22,18 +22,21 @@ use crate::render::printable::abbreviated;
 use crate::verb::Run;
 use crate::verbs::model::{stored, target_model};
 
-/// Show what is in a GGUF or safetensors file, a store object or a target's model
+/// Show what is in a model file, a store object or a target
 #[derive(Args)]
+#[command(
+    before_help = "Examples:\n  mc inspect //models:app --tensors   types, sizes and quantization errors\n  mc inspect model.safetensors        keys and tensors of a file"
+)]
 pub(crate) struct Inspect {
-    /// A .gguf or .safetensors file, a folder (checkpoint, adapter or bundle), the hash of a store object or its first
-    /// digits, or a label
+    /// File (.gguf, .safetensors), folder (checkpoint, adapter or bundle), label of a target, or hash of an object in
+    /// the store (its first digits are enough)
     source: String,
 
-    /// Show keys (and, without --tensors, nothing else but the totals)
+    /// Show the keys; leave out the tensors, unless --tensors is given, too
     #[arg(long)]
     keys: bool,
 
-    /// Show tensors (and, without --keys, nothing else but the totals)
+    /// Show the tensors; leave out the keys, unless --keys is given, too
     #[arg(long)]
     tensors: bool,
 }

@@ -12,16 +12,19 @@ use crate::render::progress::Progress;
 use crate::render::size::size;
 use crate::verb::Run;
 
-/// Pin the files of hf, http and oci by digest in mc.lock
+/// Pin the files of `hf`, `http` and `oci` by digest in mc.lock
 ///
-/// A digest needs the bytes, so the files are downloaded; a build after it finds them here.
+/// A digest needs the bytes, so the files are downloaded; a later build finds them in the store.
 #[derive(Args)]
+#[command(
+    before_help = "Examples:\n  mc lock            pin what is not pinned yet\n  mc lock --update   pin everything again"
+)]
 pub(crate) struct Lock {
-    /// Labels and patterns of targets
+    /// Targets: labels and patterns (see `mc help labels`)
     #[arg(value_name = "PATTERN", default_value = "//...")]
     patterns: Vec<String>,
 
-    /// Pin anew what is pinned already
+    /// Pin again what is already pinned
     #[arg(long)]
     update: bool,
 }

@@ -10,17 +10,16 @@ use crate::invocation::Invocation;
 use crate::options::global::OutputFormat;
 use crate::verb::Run;
 
-/// List targets: patterns, deps(), rdeps(), kind(), attr(), filter(), somepath() and more
+/// List targets and their dependencies
+///
+/// Functions: allpaths, attr, deps, filter, kind, labels, rdeps, set, some, somepath, tests. Besides `text` and `json`,
+/// --output takes `label_kind`, `location` and `graph`.
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  mc query //...                          everything that is declared\n  mc query \
-                        'deps(//models:app)'            what app is made of\n  mc query 'rdeps(//..., \
-                        //models:base)'  what a change of base touches\n  mc query 'kind(gate, //...)'            \
-                        the gates\n  mc query --output graph 'deps(//...)'   a graph for Graphviz\n\nBesides `text` and \
-                        `json`, --output takes `label_kind`, `location` and `graph`."
+    before_help = "Examples:\n  mc query 'deps(//models:app)'            the targets that app is made of\n  mc query 'rdeps(//..., //models:base)'   the targets that need base"
 )]
 pub(crate) struct Query {
-    /// Patterns and queries; several stand for all of their targets together
+    /// Queries: patterns, or functions of patterns
     #[arg(value_name = "QUERY", default_value = "//...")]
     queries: Vec<String>,
 }

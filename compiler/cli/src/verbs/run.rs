@@ -27,50 +27,51 @@ use crate::verbs::run::chat::ChatSettings;
 use crate::verbs::run::pace::{Pace, Stopwatch};
 use crate::verbs::run::prompts::Ids;
 
-/// Ask a model something: mc run //models:app -- "find a charger"
+/// Heading of options that only scripts need.
+const SCRIPTS: &str = "Options for scripts";
+
+/// Run a model: answer a prompt, or chat
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  mc run //models:app -- \"find a charger\"\n  mc run path/to/model.gguf --raw -- \
-                        \"Once upon a time\"\n  echo \"find a charger\" | mc run //models:app\n  mc run //models:base \
-                        --ids 1,306,4658 --top 20 --prompt-logprobs --max-tokens 8 --output json"
+    before_help = "Examples:\n  mc run //models:app -- \"find a charger\"\n  mc run mc-out/models/app/app.gguf --raw -- \"Once upon a time\""
 )]
 pub(crate) struct Run {
-    /// A target with a model, or the path of a .gguf file
+    /// Label of a target with a model, or path of a .gguf file
     model: String,
 
-    /// What to ask; read from stdin when it is not there, where a terminal begins a chat
+    /// Prompt; without it, a terminal starts a chat, and other input is read as the prompt
     #[arg(value_name = "PROMPT", conflicts_with_all = ["ids", "prompts"])]
     prompt: Vec<String>,
 
-    /// A prompt as token ids, such as 1,306,4658, without chat template and begin token; may be repeated
-    #[arg(long, value_name = "IDS", value_parser = prompts::ids, conflicts_with = "prompts")]
+    /// Prompt as token ids, such as 1,306,4658, used without chat template and begin token; repeatable
+    #[arg(long, help_heading = SCRIPTS, value_name = "IDS", value_parser = prompts::ids, conflicts_with = "prompts")]
     ids: Vec<Ids>,
 
-    /// Read prompts from a file: on each line a JSON text, or a JSON array of token ids
-    #[arg(long, value_name = "FILE")]
+    /// File with prompts: each line is a JSON string, or a JSON array of token ids
+    #[arg(long, help_heading = SCRIPTS, value_name = "FILE")]
     prompts: Option<String>,
 
-    /// Stop after this many tokens; 0 only reads the prompt
+    /// Number of tokens after which the answer stops; 0 only evaluates the prompt
     #[arg(long, default_value_t = 256, value_name = "N")]
     max_tokens: u32,
 
-    /// How freely to choose among likely tokens; 0 always takes the likeliest
+    /// Sampling temperature; 0 always takes the most likely token
     #[arg(long, default_value_t = 0.0, value_name = "T", value_parser = temperature)]
     temperature: f32,
 
-    /// Choose among the likeliest tokens that together have this probability
+    /// Sample from the most likely tokens whose probabilities sum to P
     #[arg(long, default_value_t = 1.0, value_name = "P", value_parser = probability)]
     top_p: f32,
 
-    /// Choose among this many of the likeliest tokens; 0 is all
+    /// Sample from the K most likely tokens; 0 means all
     #[arg(long, default_value_t = 0, value_name = "K")]
     top_k: u32,
 
-    /// The seed of the choice: the same seed gives the same answer
+    /// Seed of the sampling; the same seed gives the same answer
     #[arg(long, default_value_t = 0, value_name = "SEED")]
     seed: u64,
 
-    /// Give the prompt to the model as it is, without the chat template
+    /// Use the prompt as it is, without the chat template
     #[arg(long)]
     raw: bool,
 
@@ -78,24 +79,24 @@ pub(crate) struct Run {
     #[arg(long, value_name = "TEXT", conflicts_with_all = ["ids", "raw"])]
     system: Option<String>,
 
-    /// Also show the time to the first token, and tokens per second
+    /// Print the time to the first token and the tokens per second
     #[arg(long)]
     stats: bool,
 
-    /// Go on past tokens that end an answer
-    #[arg(long)]
+    /// Continue after tokens that end an answer
+    #[arg(long, help_heading = SCRIPTS)]
     ignore_end: bool,
 
-    /// With --output json, also tell this many of the likeliest tokens at each step
-    #[arg(long, default_value_t = 0, value_name = "N")]
+    /// Add the N most likely tokens at each step; needs --output json
+    #[arg(long, help_heading = SCRIPTS, default_value_t = 0, value_name = "N")]
     logprobs: usize,
 
-    /// With --output json, also tell the log-probability of each token of a prompt after the first
-    #[arg(long)]
+    /// Add the log-probability of each token of the prompt after the first; needs --output json
+    #[arg(long, help_heading = SCRIPTS)]
     prompt_logprobs: bool,
 
-    /// With --output json, also tell the K likeliest tokens after each prompt, or `all` of the vocabulary
-    #[arg(long, value_name = "K", value_parser = next)]
+    /// Add the K most likely tokens after each prompt, or `all`; needs --output json
+    #[arg(long, help_heading = SCRIPTS, value_name = "K", value_parser = next)]
     top: Option<Next>,
 }
 

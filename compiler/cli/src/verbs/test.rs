@@ -2,7 +2,6 @@
 
 use clap::Args;
 use mc_driver::build::outputs::{Gates, build_gates};
-use mc_driver::build::targets::Finished;
 use serde_json::json;
 
 use crate::exit::Exit;
@@ -10,7 +9,6 @@ use crate::failure::Failure;
 use crate::invocation::Invocation;
 use crate::render::failure::{json_errors, report_errors};
 use crate::render::gates::{self, report_gates};
-use crate::render::plural::plural;
 use crate::render::progress::Progress;
 use crate::render::summary;
 use crate::render::warning::texts;
@@ -19,8 +17,11 @@ use crate::verb::Run;
 
 /// Run the gates of targets and show what they measured
 #[derive(Args)]
+#[command(
+    before_help = "Examples:\n  mc test                  run every gate of the workspace\n  mc test //models:app -v   run the gates of one target, with all details"
+)]
 pub(crate) struct Test {
-    /// Labels and patterns of targets
+    /// Targets: labels and patterns (see `mc help labels`)
     #[arg(value_name = "PATTERN", default_value = "//...")]
     patterns: Vec<String>,
 
@@ -52,7 +53,7 @@ impl Run for Test {
                 "errors": json_errors(&finished.failures),
             }));
         } else if !finished.is_interrupted {
-            invocation.streams.result(&text(&finished));
+            invocation.streams.result_markup(&gates::text(&finished.gates, invocation.streams.width()));
         }
         invocation.streams.note(&format!("{}\n", summary::line(&finished.tally)));
         Ok(exit)
@@ -79,22 +80,4 @@ impl Test {
         }
         exit
     }
-}
-
-fn text(finished: &Finished) -> String {
-    let mut text = String::new();
-    for gate in &finished.gates {
-        let word = if gate.verdict.passed { "passed" } else { "gate failed" };
-        let cached = if gate.is_cached { " (cached)" } else { "" };
-        text.push_str(&format!("{}  {word}{cached}\n", gate.label));
-        text.extend(gate.verdict.table().lines().map(|line| format!("  {line}\n")));
-    }
-    let n_gates = finished.gates.len();
-    let n_failed = finished.gates.iter().filter(|gate| !gate.verdict.passed).count();
-    text.push_str(&format!(
-        "{n_gates} gate{}: {} passed, {n_failed} failed\n",
-        plural(n_gates),
-        n_gates - n_failed
-    ));
-    text
 }

@@ -1,5 +1,7 @@
 //! Errors of an engine: the store, the remote cache, and results that cannot be read.
 
+use std::path::PathBuf;
+
 use mc_execute::build::BuildError;
 use mc_ir::action::ActionError;
 use mc_store::error::StoreError;
@@ -19,6 +21,14 @@ pub enum EngineError {
     /// The remote cache cannot be used.
     #[error(transparent)]
     RemoteCache(Box<RemoteCacheError>),
+    /// The folder for outputs holds files that mc did not make.
+    #[error("`{dir}` was not made by mc", dir = dir.display())]
+    ForeignOutputs {
+        /// The folder.
+        dir: PathBuf,
+        /// One of the files.
+        entry: String,
+    },
     /// The threads of the build cannot be started.
     #[error("Cannot start the build")]
     Threads(#[source] Box<BuildError>),

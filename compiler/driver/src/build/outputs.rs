@@ -10,6 +10,7 @@ use crate::build::targets::{Finished, Goal, Status, build_targets};
 use crate::build::tensor_reports;
 use crate::declarations::Wanted;
 use crate::event::Event;
+use crate::out_folder::{claim, foreign_entry};
 use crate::warning::Warning;
 use crate::workspace::Workspace;
 
@@ -32,6 +33,10 @@ pub fn build_outputs(
     workspace: &Workspace,
     targets: Vec<Wanted>,
 ) -> Result<Outputs, EngineError> {
+    // What cannot be looked into cannot be written to either, which is reported where it is.
+    if let Ok(Some(entry)) = foreign_entry(workspace) {
+        return Err(EngineError::ForeignOutputs { dir: workspace.out(), entry });
+    }
     let mut finished = build_targets(engine, targets.clone(), Goal::Outputs)?;
     let mut published = publish_built(engine, workspace, &mut finished);
     if published.has_lost_blobs {
@@ -86,7 +91,15 @@ fn publish_built(engine: &Engine<'_>, workspace: &Workspace, finished: &mut Fini
         let outputs = outputs_of(engine, finished, index);
         TargetOutputs { label: &target.label, outputs, results: finished.results_behind(target) }
     });
+    if !wanted.is_empty() {
+        // Where it cannot be marked, publishing fails, too, and says why.
+        drop(claim(workspace));
+    }
     let results = publish(engine, workspace, outputs.collect());
+    if results.iter().any(Result::is_ok) {
+        // An `mc clean` beside this build may have taken the folder away, which is made anew then.
+        drop(claim(workspace));
+    }
     let mut published = PublishedTargets::default();
     published.folders.resize_with(finished.targets.len(), || None);
     for (index, result) in wanted.into_iter().zip(results) {

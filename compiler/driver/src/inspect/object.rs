@@ -56,6 +56,14 @@ pub fn content(store: &LocalStore, digits: &str) -> Result<Content, InspectError
     Ok(Content { parts: vec![Piece::whole(Arc::new(blob))] })
 }
 
+/// Hashes of objects that begin with some digits, sorted; at most `n_max`.
+///
+/// * `digits`: two hexadecimal digits or more, in lower case
+pub fn hashes_from(store: &LocalStore, digits: &str, n_max: usize) -> Vec<String> {
+    let found = store.blobs_beginning_with(digits).unwrap_or_default();
+    found.iter().take(n_max).map(ToString::to_string).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -300,8 +300,8 @@ fn a_family_is_found_by_the_architecture() {
     check_unknown(
         &json!({"architectures": ["FalconForCausalLM"]}),
         expect![[r#"
-        Architecture `FalconForCausalLM` is not known; known are `LlamaForCausalLM`, `LLaMAForCausalLM`, `MistralForCausalLM`, `MixtralForCausalLM`, `Qwen2ForCausalLM`, `Qwen3ForCausalLM`, `Qwen3MoeForCausalLM`, `Gemma2ForCausalLM`, `Gemma3ForCausalLM`, `Gemma3ForConditionalGeneration`, `Phi3ForCausalLM`, `SmolLM3ForCausalLM`, `Lfm2ForCausalLM`, `LFM2ForCausalLM`, `GraniteForCausalLM`, `Olmo2ForCausalLM`. To add one, write `compiler/family/src/<name>.rs` with its `Family` and list it in `compiler/family/src/families.rs`
-    "#]],
+            Models of the architecture `FalconForCausalLM` are not supported; mc supports `LlamaForCausalLM`, `LLaMAForCausalLM`, `MistralForCausalLM`, `MixtralForCausalLM`, `Qwen2ForCausalLM`, `Qwen3ForCausalLM`, `Qwen3MoeForCausalLM`, `Gemma2ForCausalLM`, `Gemma3ForCausalLM`, `Gemma3ForConditionalGeneration`, `Phi3ForCausalLM`, `SmolLM3ForCausalLM`, `Lfm2ForCausalLM`, `LFM2ForCausalLM`, `GraniteForCausalLM`, `Olmo2ForCausalLM`
+        "#]],
     );
     check_unknown(
         &json!({}),

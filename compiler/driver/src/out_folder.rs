@@ -1,0 +1,106 @@
+//! The folder `mc-out`: whose it is.
+//!
+//! A build replaces what is in the folder of a target, and `mc clean` removes all of it, so both must know that nobody
+//! else keeps files there. The first build that publishes something leaves a `CACHEDIR.TAG`, by which programs for
+//! backups know the folder, too. A folder that is empty, or holds only hidden files and what file systems put there, is
+//! free to be taken.
+//!
+//! Source: <https://bford.info/cachedir/>.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use mc_files::folder::Folder;
+use mc_files::status::Kind;
+
+use crate::workspace::{OUT, Workspace};
+
+/// The file that marks the folder as ours.
+const TAG: &str = "CACHEDIR.TAG";
+
+const TEXT: &str = "Signature: 8a477f597d28d172789f06886806bc55\n\
+                    # This folder was made by mc. `mc clean` removes it; the next build makes it again.\n";
+
+/// Names that a file system puts into its root.
+const OF_FILE_SYSTEMS: [&str; 1] = ["lost+found"];
+
+/// Looks at the folder, and pauses between them: an `mc clean` beside a build may take the tag away, which the build
+/// puts back.
+const LOOKS: u32 = 10;
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// An entry of somebody else in the folder for outputs; nothing if the folder is ours, free, or not there.
+///
+/// A link or a file in its place is for those to refuse who write or remove.
+///
+/// # Errors
+/// If the folder cannot be read.
+pub(crate) fn foreign_entry(workspace: &Workspace) -> io::Result<Option<String>> {
+    let mut found = foreign_entry_now(workspace)?;
+    for _ in 1..LOOKS {
+        if found.is_none() {
+            break;
+        }
+        std::thread::sleep(PAUSE);
+        found = foreign_entry_now(workspace)?;
+    }
+    Ok(found)
+}
+
+fn foreign_entry_now(workspace: &Workspace) -> io::Result<Option<String>> {
+    let Ok(root) = Folder::open(&workspace.root) else { return Ok(None) };
+    if !root.status_of(Path::new(OUT)).is_ok_and(|status| status.kind == Kind::Folder) {
+        return Ok(None);
+    }
+    let entries = match root.folder(Path::new(OUT)).and_then(|folder| folder.entries()) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        entries => entries?,
+    };
+    if entries.iter().any(|entry| entry.name == TAG) {
+        return Ok(None);
+    }
+    let names = entries.iter().map(|entry| entry.name.to_string_lossy());
+    let foreign = names.filter(|name| !name.starts_with('.') && !OF_FILE_SYSTEMS.contains(&name.as_ref()));
+    Ok(foreign.map(std::borrow::Cow::into_owned).min())
+}
+
+/// Makes the folder if need be, and marks it as ours: before something is put into it, and once more afterwards.
+///
+/// # Errors
+/// If the folder cannot be made or written to.
+pub(crate) fn claim(workspace: &Workspace) -> io::Result<()> {
+    let out = Folder::open(&workspace.root)?.create_folder(Path::new(OUT))?;
+    if out.status_of(Path::new(TAG)).is_ok() {
+        return Ok(());
+    }
+    // Whole or not at all: half a tag would make the folder somebody else's.
+    let unfinished = PathBuf::from(format!(".mc-tag-{}", std::process::id()));
+    out.create_file(&unfinished, 0o666)?.write_all(TEXT.as_bytes())?;
+    out.rename(&unfinished, &out, Path::new(TAG))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use mc_ir::label::PackageId;
+
+    use super::*;
+
+    #[test]
+    fn a_folder_is_ours_once_it_is_claimed_and_a_foreign_one_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let workspace = Workspace { root: dir.path().to_owned(), here: PackageId(String::new()) };
+        assert_eq!(foreign_entry_now(&workspace).unwrap(), None);
+        fs::create_dir_all(dir.path().join("mc-out/lost+found")).unwrap();
+        fs::write(dir.path().join("mc-out/.hidden"), "").unwrap();
+        assert_eq!(foreign_entry_now(&workspace).unwrap(), None);
+        fs::write(dir.path().join("mc-out/notes"), "mine").unwrap();
+        assert_eq!(foreign_entry(&workspace).unwrap().as_deref(), Some("notes"));
+        claim(&workspace).unwrap();
+        claim(&workspace).unwrap();
+        assert_eq!(foreign_entry_now(&workspace).unwrap(), None);
+        assert_eq!(fs::read_to_string(dir.path().join("mc-out/CACHEDIR.TAG")).unwrap(), TEXT);
+    }
+}
