@@ -288,8 +288,6 @@ fn a_lock_changes_as_a_whole_or_not_at_all() {
     assert!(!lock.exists(), "half of a lock was written");
     fs::write(elsewhere.sandbox.path("models/package.kdl"), &package).unwrap();
     elsewhere.mc(&["lock"]).exits(0);
-    // What came before does not come again.
-    assert_eq!(elsewhere.starts(), [0]);
     let before = fs::read(&lock).unwrap();
     fs::write(elsewhere.sandbox.path("models/package.kdl"), &with_other).unwrap();
     for arguments in [&["lock"][..], &["lock", "--update"]] {

@@ -53,7 +53,7 @@ impl Locked {
 }
 
 /// Pins the files of the origins in `mc.lock`. After a failure the lock is as it was: a lock of which half is new would
-/// be committed as if it were whole. Files that came stay, and do not come again.
+/// be committed as if it were whole. Files that came stay in the store.
 ///
 /// # Errors
 /// If an origin cannot be pinned, or the lock cannot be read or written.
