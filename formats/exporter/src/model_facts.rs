@@ -1,32 +1,32 @@
-//! Facts about a model that a file states besides what the model computes and its vocabulary.
+//! Facts about a model that a file states, besides its computation and its vocabulary.
 
-/// What a file may tell its readers. A format writes what it has room for.
+/// Facts that a file may state. A format writes those that it has keys for.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ModelFacts {
     /// The model's name.
     pub name: String,
-    /// Its encoding: the name of a recipe, or the format's word for a copy.
+    /// Its encoding: the name of a recipe, or the format's word for an unchanged copy.
     pub recipe: String,
-    /// The licence's short name.
+    /// The short name of the license.
     pub license: Option<String>,
-    /// The checkpoint that was trained further, if any was.
+    /// The checkpoint that the model was fine-tuned from, if any.
     pub base_model: Option<String>,
-    /// Tells whether the configuration states the width of a head, which else follows from the other widths.
+    /// True if the configuration states the width of a head, which otherwise follows from other widths.
     pub has_head_dim: bool,
-    /// Defaults of sampling, from `generation_config.json`.
+    /// Sampling defaults, from `generation_config.json`.
     pub sampling: SamplingDefaults,
-    /// The origin of the file: names such as `source.base.digest`, and values, in order.
+    /// The provenance of the file: names such as `source.base.digest` and values, in order.
     pub lineage: Vec<(String, String)>,
 }
 
-/// What a model's makers advise for sampling.
+/// Sampling parameters that the authors of a model recommend.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct SamplingDefaults {
-    /// Likeliest tokens to choose among.
+    /// Number of most likely tokens to sample from.
     pub top_k: Option<i32>,
-    /// Probability that the tokens to choose among have together.
+    /// Cumulative probability of the tokens to sample from.
     pub top_p: Option<f32>,
-    /// Least probability relative to the likeliest token.
+    /// Minimum probability, relative to the most likely token.
     pub min_p: Option<f32>,
     /// Temperature.
     pub temperature: Option<f32>,

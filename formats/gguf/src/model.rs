@@ -1,4 +1,4 @@
-//! From a GGUF file back to a program, for running and inspecting it.
+//! Reads a GGUF file back into a program, to run or inspect it.
 
 use mc_decoder::kind::Kind;
 use mc_decoder::kinds::attention::{Attention, QkNorm};
@@ -18,13 +18,13 @@ use crate::names::wire_name;
 use crate::reader::Gguf;
 use crate::value::Value;
 
-/// The fewest tensors of a layer: what bounds the layers that a file may claim by the bytes that it has.
+/// Minimum number of tensors in a layer. It limits the number of layers that a file may claim by its own size.
 const MIN_BLOCK_TENSORS: u32 = 4;
 
-/// The program that the keys describe; rotary pairs as GGUF files have them.
+/// Reads the program that the keys describe, with rotary pairs as in GGUF files.
 ///
 /// # Errors
-/// [`ModelError`] when a key is missing or wrong, or the architecture is unknown.
+/// [`ModelError`] if a key is missing or wrong, or the architecture is unknown.
 pub fn decoder(gguf: &Gguf) -> Result<Decoder, ModelError> {
     let name = text(gguf, "general.architecture")?;
     let architecture =
@@ -80,7 +80,7 @@ impl Reader<'_> {
         let windows = self.windows()?;
         let mut blocks = Vec::with_capacity(n_blocks as usize);
         for (block, n_kv_heads) in (0..n_blocks).zip(kv_heads) {
-            // Elsewhere it is a mistake, which whoever runs the program names.
+            // In other architectures this is an error, which the lowering of the program reports.
             let mixer = if n_kv_heads == 0 && self.architecture.has_convolutions {
                 Kind::new(ShortConvolution { kernel_len: self.number("shortconv.l_cache")? })
             } else {
@@ -120,7 +120,7 @@ impl Reader<'_> {
         })
     }
 
-    /// The attention of layers that see everything.
+    /// The attention of layers without a window.
     fn attention(
         &self,
         n_embd: u32,
@@ -166,7 +166,7 @@ impl Reader<'_> {
         })
     }
 
-    /// A layer's attention: what all share, with its own window and positions.
+    /// A layer's attention: the shared one with its own window and positions.
     fn attention_of(&self, block: u32, shared: &Attention, windows: Option<&Windows>) -> Attention {
         let mut attention = shared.clone();
         let is_every = |interval: u32| (block + 1).is_multiple_of(interval);
@@ -247,7 +247,7 @@ impl Reader<'_> {
             n_used: self.number("expert_used_count")?,
             n_ff: self.number_or("expert_feed_forward_length", n_ff)?,
             activation,
-            // llama.cpp does so in every architecture that is known here.
+            // llama.cpp does this in every architecture supported here.
             is_normalized: true,
             n_ff_dense: n_ff,
         }))
@@ -279,9 +279,9 @@ impl Reader<'_> {
 /// The windows of a file.
 struct Windows {
     length: u32,
-    /// Every such layer has none.
+    /// One layer in this many has none.
     interval: u32,
-    /// Rotary base of layers with one, where it differs.
+    /// Rotary base of layers with a window, if it differs.
     base: Option<f32>,
 }
 

@@ -1,4 +1,4 @@
-//! Facts about a model that its keys state besides the decoder and the vocabulary.
+//! Facts about a model that its keys state, besides the decoder and the vocabulary.
 
 use mc_exporter::model_facts::SamplingDefaults;
 
@@ -7,18 +7,18 @@ use mc_exporter::model_facts::SamplingDefaults;
 pub struct ModelFacts {
     /// The model's name: `general.name`.
     pub name: String,
-    /// The program that quantized it, if any did.
+    /// The program that quantized the model, if any.
     pub quantized_by: Option<String>,
-    /// The licence's short name.
+    /// The short name of the license.
     pub license: Option<String>,
-    /// The checkpoint that was trained further, if any was.
+    /// The checkpoint that the model was fine-tuned from, if any.
     pub base_model: Option<String>,
-    /// Number of the model's parameters, as [`crate::keys::size_label`] puts it.
+    /// Number of the model's parameters, in the form of [`crate::keys::size_label`].
     pub size_label: String,
     /// The number of the recipe: `general.file_type`.
     pub file_type: u32,
-    /// Tells whether the configuration gives the width of a head, which is else left to the reader.
+    /// True if the configuration states the width of a head; otherwise the reader computes it.
     pub has_head_dim: bool,
-    /// Defaults of sampling, from `generation_config.json`.
+    /// Sampling defaults, from `generation_config.json`.
     pub sampling: SamplingDefaults,
 }

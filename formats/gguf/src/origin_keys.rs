@@ -1,6 +1,6 @@
-//! The keys of a GGUF that a model was read from: those that go into the files that are made of the model.
+//! Keys of the GGUF that a model was read from, for files made from that model.
 //!
-//! Keys are copied, because a file may have some that we do not know; only what is no longer true is replaced.
+//! Keys are copied, because a file may have keys that are unknown here; only those that no longer apply are replaced.
 
 use mc_decoder::program::Decoder;
 use mc_decoder::vocabulary::Vocabulary;
@@ -13,37 +13,37 @@ use crate::split::{COUNT_KEY, NUMBER_KEY, TENSORS_KEY};
 use crate::value::Value;
 use crate::vocabulary_keys::vocabulary_keys;
 
-/// Before keys that say where a file of ours comes from.
+/// Prefix of the keys that describe the provenance of files that we write.
 pub(crate) const OURS: &str = "mc.";
 
-/// The keys that stay as they are when nothing is done to the tensors: all but the place in a series, and how tensors
-/// are aligned, which is for the new file to say.
+/// The keys that stay the same if no tensor changes: all but the position in a series and the alignment, which the new
+/// file determines.
 pub(crate) fn copied(head: &Gguf) -> Keys {
     let is_of_file = |name: &str| [NUMBER_KEY, COUNT_KEY, TENSORS_KEY, "general.alignment"].contains(&name);
     head.to_keys().into_iter().filter(|(name, _)| !is_of_file(name)).collect()
 }
 
-/// What is no longer true of a head's keys.
+/// The properties of a model that differ from its head's keys.
 pub(crate) struct Changes<'a> {
-    /// What the model is called now.
+    /// The new name of the model.
     pub(crate) name: &'a str,
     /// The number of the recipe.
     pub(crate) file_type: u32,
-    /// The program that quantizes it, if any does.
+    /// The program that quantizes the model, if any.
     pub(crate) quantized_by: Option<&'a str>,
-    /// The checkpoint that was trained further, if any was.
+    /// The checkpoint that the model was fine-tuned from, if any.
     pub(crate) base_model: Option<&'a str>,
-    /// What the model computes.
+    /// The model's computation.
     pub(crate) decoder: &'a Decoder,
-    /// The vocabulary, where it is not the head's own.
+    /// The vocabulary, if it differs from the head's.
     pub(crate) vocabulary: Option<&'a Vocabulary>,
 }
 
 impl Changes<'_> {
-    /// The keys of a file that is made of the head's model.
+    /// The keys of a file made from the head's model.
     ///
     /// # Errors
-    /// When the number of layers changed and a key says something for each of them.
+    /// If the number of layers changed and a key has a value per layer.
     pub(crate) fn keys(&self, head: &Gguf) -> Result<Keys, FormatError> {
         let mut keys = copied(head);
         keys.retain(|(name, _)| !name.starts_with(OURS));
@@ -88,7 +88,7 @@ impl Changes<'_> {
     }
 }
 
-/// Replaces the value of a key, or adds it behind the last of its kind.
+/// Replaces the value of a key, or adds the key after the last of its group.
 fn set(keys: &mut Keys, name: &str, value: Value) {
     if let Some((_, known)) = keys.iter_mut().find(|(key, _)| key == name) {
         *known = value;

@@ -1,27 +1,28 @@
-//! The pre-tokenizers that llama.cpp knows by name: their expressions, and whether whole words come before merges.
+//! The pre-tokenizers that llama.cpp knows by name: their expressions, and whether whole words are looked up before
+//! merging.
 //!
-//! Many names stand for one expression, because llama.cpp names a model and not a rule. Of several, the first row whose
-//! architectures include the model's wins, then the first row that names none; among rows of the same expression the one
-//! with the same `ignore_merges` comes before the others. So a model gets the name that the reference converter gives
-//! to the family's well-known releases: `lfm2` for LFM2, `refact` for Granite 3, `dbrx` for OLMo 2 and Phi-4.
+//! Many names share one expression, because llama.cpp names models, not rules. Among several rows, the first whose
+//! architectures include the model's wins, then the first without architectures; among rows with the same expression,
+//! those with the same `ignore_merges` come first. So a model gets the name that the reference converter gives to the
+//! family's well-known releases: `lfm2` for LFM2, `refact` for Granite 3, `dbrx` for OLMo 2 and Phi-4.
 //!
-//! Source: `llama-vocab.cpp` of llama.cpp for names and flags; the expressions are those of the models' own
-//! `tokenizer.json`, which llama.cpp rewrites for its own engine.
+//! Source: `llama-vocab.cpp` of llama.cpp for names and flags. The expressions are those in the models' own
+//! `tokenizer.json`; llama.cpp rewrites them for its own engine.
 
 use mc_decoder::pre_tokenizer::{Cut, DIGIT, GPT2, PreTokenizer};
 use mc_exporter::format_error::FormatError;
 
-/// A name, and what it stands for.
+/// A name and its meaning.
 #[derive(Debug)]
 struct Row {
     name: &'static str,
     expressions: &'static [&'static str],
-    /// The architectures that give the expressions this name; none: all others.
+    /// The architectures that use this name for the expressions; empty means all others.
     architectures: &'static [&'static str],
     ignore_merges: bool,
 }
 
-/// The name that files of SentencePiece give, which has no pre-tokenizer.
+/// The name in SentencePiece files, which have no pre-tokenizer.
 pub(crate) const NO_NAME: &str = "default";
 
 const LLAMA3: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
@@ -101,7 +102,7 @@ const PRE_TOKENIZERS: &[Row] = &[
     row("viking", &[BLOOM, DIGIT], &[]),
 ];
 
-/// A name that is read and never given: no architecture is called so.
+/// Marks a name that is read but never written: no architecture has this name.
 const NOBODY: [&str; 1] = [""];
 
 const fn row(
@@ -118,9 +119,9 @@ impl Row {
     }
 }
 
-/// The pre-tokenizer that a file calls `name`.
+/// The pre-tokenizer with this name in files.
 ///
-/// GGUF carries only a name, so the expression behind a name is part of the format.
+/// GGUF stores only a name, so the expression behind it is part of the format.
 pub fn named(name: &str) -> PreTokenizer {
     let row = PRE_TOKENIZERS.iter().find(|known| known.name == name);
     let unknown = || Cut::Unknown(format!("Pre-tokenizer `{name}` is not known; expected {}", listed()));
@@ -133,11 +134,11 @@ pub fn named(name: &str) -> PreTokenizer {
 
 /// The name of a pre-tokenizer in files of an architecture.
 ///
-/// It is recognized by its expressions and not by the ids of a test sentence, because those change with every vocabulary
-/// that somebody trains.
+/// Pre-tokenizers are recognized by their expressions and not by the token ids of a test sentence, because those change
+/// with every newly trained vocabulary.
 ///
 /// # Errors
-/// When it has no name.
+/// If the pre-tokenizer has no name.
 pub fn name_of(pre_tokenizer: &PreTokenizer, architecture: &str) -> Result<String, FormatError> {
     if let Some(name) = &pre_tokenizer.name {
         return Ok(name.clone());
@@ -152,7 +153,7 @@ pub fn name_of(pre_tokenizer: &PreTokenizer, architecture: &str) -> Result<Strin
             && (known.architectures.is_empty() || known.architectures.contains(&architecture))
     };
     let mut known: Vec<&Row> = PRE_TOKENIZERS.iter().filter(fits).collect();
-    // Stable, so that rows of equal rank keep their order.
+    // The sort is stable, so that rows of equal rank keep their order.
     known.sort_by_key(|known| (known.architectures.is_empty(), known.ignore_merges != *ignore_merges));
     known.first().map(|row| row.name.to_owned()).ok_or_else(|| {
         let shown: Vec<String> = expressions.iter().map(|expression| format!("`{expression}`")).collect();
@@ -163,7 +164,7 @@ pub fn name_of(pre_tokenizer: &PreTokenizer, architecture: &str) -> Result<Strin
     })
 }
 
-/// Every name that is given.
+/// Every name that is written.
 pub fn names() -> impl Iterator<Item = &'static str> {
     PRE_TOKENIZERS.iter().filter(|known| known.architectures != NOBODY).map(|known| known.name)
 }

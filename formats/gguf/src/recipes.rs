@@ -81,7 +81,7 @@ pub static RECIPES: &[&Recipe] = &[
     &q2_0::RECIPE,
 ];
 
-/// The recipe of a name.
+/// The recipe with this name.
 pub fn by_name(name: &str) -> Option<&'static Recipe> {
     RECIPES.iter().copied().find(|recipe| recipe.name == name)
 }

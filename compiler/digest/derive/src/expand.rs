@@ -106,7 +106,7 @@ fn fields(fields: &Fields, access: &dyn Fn(&Member) -> TokenStream) -> Result<To
     Ok(quote!(#(#hashed)*))
 }
 
-/// Names that are taken already.
+/// Names that are already in use.
 #[derive(Default)]
 struct Names(BTreeSet<String>);
 

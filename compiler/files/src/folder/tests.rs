@@ -1,4 +1,4 @@
-//! Operations below a folder: their effects, and the links that none of them follows.
+//! Operations below a folder: their effects, and links, which no operation follows.
 
 use std::os::unix::fs::{PermissionsExt, symlink};
 
@@ -12,7 +12,7 @@ struct Fixture {
 }
 
 impl Fixture {
-    /// A folder `inside` beside a folder `outside` that has a file.
+    /// A folder `inside`, next to a folder `outside` that contains a file.
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join("inside")).unwrap();
@@ -26,7 +26,7 @@ impl Fixture {
         self.dir.path().join(path)
     }
 
-    /// Asserts that everything outside is as it was.
+    /// Asserts that nothing outside has changed.
     fn assert_outside_is_untouched(&self) {
         let names: Vec<_> =
             fs::read_dir(self.path("outside")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
@@ -122,7 +122,7 @@ fn no_operation_follows_a_link_anywhere_on_its_path() {
             Some(PathError::NotBelow { .. })
         ));
     }
-    // A link itself is removed and replaced, not what it leads to.
+    // The link itself is removed or replaced, not its target.
     folder.remove_all(p("link")).unwrap();
     folder.remove_all(p("real")).unwrap();
     folder.rename(p("mine"), folder, p("dangling")).unwrap();
@@ -130,7 +130,7 @@ fn no_operation_follows_a_link_anywhere_on_its_path() {
     fixture.assert_outside_is_untouched();
 }
 
-/// Writes down what it sees.
+/// Records the operations that it receives.
 #[derive(Debug, Default)]
 struct RecordingObserver(std::sync::Mutex<Vec<String>>);
 
@@ -235,7 +235,7 @@ fn a_folder_that_others_fill_meanwhile_is_removed_or_an_error() {
             }
         });
         for _ in 0..500 {
-            // Either is fine, for ever is not.
+            // Either result is fine; running forever is not.
             drop(folder.remove_all(p("busy")));
         }
         is_done.store(true, std::sync::atomic::Ordering::Relaxed);
