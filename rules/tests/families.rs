@@ -419,7 +419,7 @@ fn what_files_have_no_words_for_is_refused_and_nothing_else() {
             "shares of experts that do not sum to 1 in a `qwen3moe` model",
         ),
     ] {
-        assert_eq!(refusals(family, &changes), [format!("GGUF has no words for {expected}")]);
+        assert_eq!(refusals(family, &changes), [format!("GGUF cannot express {expected}")]);
     }
 }
 

@@ -37,7 +37,7 @@ pub(crate) fn remove_all(folder: BorrowedFd<'_>, name: &Path) -> io::Result<()> 
             Err(error) => return Err(error.into()),
         }
     }
-    Err(io::Error::other("others keep putting files into it"))
+    Err(io::Error::other("other processes keep adding files to it"))
 }
 
 /// A folder that is being emptied.

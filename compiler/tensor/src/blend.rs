@@ -207,7 +207,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_draw_is_the_same_in_pieces_and_for_ever() {
+    fn a_draw_does_not_depend_on_pieces_and_never_changes() {
         let draw = Draw { stream: stream(7, 1, "model.norm.weight"), below: 1 << 31, factor: 2.0 };
         let mut whole = vec![1.0_f32; 1000];
         draw.keep(&mut whole, 0);

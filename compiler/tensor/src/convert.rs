@@ -51,7 +51,7 @@ pub fn to_f32(dtype: DType, bytes: &[u8], out: &mut [f32]) {
                 *value = f16_to_f32(u16::from(*byte) << 8);
             }
         }
-        other => panic!("`{other}` is no type of weights"),
+        other => panic!("`{other}` is not a weight type"),
     }
 }
 
@@ -86,7 +86,7 @@ pub fn from_f32(dtype: DType, values: &[f32], out: &mut [u8]) {
                 *word = f64::from(*value).to_le_bytes();
             }
         }
-        other => panic!("`{other}` is no type of weights"),
+        other => panic!("`{other}` is not a weight type"),
     }
 }
 
@@ -110,7 +110,7 @@ pub fn round_through(dtype: DType, values: &mut [f32]) {
                 halves.convert_to_f32_slice(values);
             }
         }
-        other => panic!("`{other}` is no type of weights"),
+        other => panic!("`{other}` is not a weight type"),
     }
 }
 

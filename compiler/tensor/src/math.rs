@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn edges_are_as_the_standard_says() {
+    fn edge_cases_follow_the_standard() {
         assert_eq!(exp(0.0), 1.0);
         assert_eq!(exp(f64::INFINITY), f64::INFINITY);
         assert_eq!(exp(f64::NEG_INFINITY), 0.0);

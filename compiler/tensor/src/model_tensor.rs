@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn experts_and_their_projections_are_quantized_but_not_what_is_small() {
+    fn projections_of_experts_are_quantized_and_small_tensors_are_not() {
         assert!(ModelTensor::FfnDownExps { block: 0 }.is_quantizable());
         assert!(ModelTensor::AttnQkv { block: 0 }.is_quantizable());
         assert!(ModelTensor::ShortconvInProj { block: 0 }.is_quantizable());

@@ -53,6 +53,6 @@ pub trait Container: Sync {
     /// The error, and the index (from 0) of the broken file if a single one is at fault.
     fn join(&self, files: &[&[u8]]) -> Result<Vec<Joined>, (Option<usize>, FormatError)> {
         let _ = files;
-        Err((None, FormatError::new("Files of this format are never spread over several")))
+        Err((None, FormatError::new("Files of this format cannot be split")))
     }
 }

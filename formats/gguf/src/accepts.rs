@@ -40,7 +40,7 @@ impl Check<'_> {
     }
 
     fn lacking(&self, what: &str) -> String {
-        format!("GGUF has no words for {what} in a `{}` model", self.architecture.name)
+        format!("GGUF cannot express {what} in a `{}` model", self.architecture.name)
     }
 
     fn scaling(&self) -> Option<String> {
@@ -88,7 +88,7 @@ impl Check<'_> {
         self.attentions().any(is_other).then(|| {
             let expected = self.architecture.position_interval.map_or_else(
                 || "expected none".to_owned(),
-                |interval| format!("expected the last of each {interval} alone"),
+                |interval| format!("expected only the last of each {interval}"),
             );
             format!("{}; {expected}", self.lacking("these layers without positions"))
         })

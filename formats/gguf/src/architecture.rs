@@ -164,7 +164,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn families_that_share_a_word_are_reported_by_their_experts() {
+    fn families_that_share_an_architecture_name_are_told_apart_by_experts() {
         for (family, has_experts, read) in [
             ("llama", false, "llama"),
             ("mistral", false, "llama"),

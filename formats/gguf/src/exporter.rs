@@ -106,7 +106,7 @@ fn plane(model: &ModelDescription<'_>, number: usize, tensor: &EncodedTensor) ->
     let [plane] = tensor.planes.as_slice() else {
         let roles: Vec<&str> = tensor.planes.iter().map(|plane| plane.role).collect();
         let message =
-            format!("Tensor `{name}` is stored as {}; GGUF has one plane for each", roles.join(", "));
+            format!("Tensor `{name}` is stored as {}; GGUF has one plane per tensor", roles.join(", "));
         return Err(Refusal::new(message));
     };
     let dims: Vec<u64> = plane.shape.iter().rev().copied().collect();

@@ -56,7 +56,7 @@ pub enum ImatrixError {
     },
     /// A file of the older layout ends too early or has an impossible count.
     #[error(
-        "The file is cut off or no importance matrix: at byte {offset} expected {what}; \
+        "The file is cut off or not an importance matrix: expected {what} at byte {offset}; \
          expected a file of `llama-imatrix`"
     )]
     Legacy {
@@ -66,7 +66,7 @@ pub enum ImatrixError {
         what: &'static str,
     },
     /// The file has no entry for a known tensor.
-    #[error("The file holds no matrix of a known name; expected names such as `blk.0.attn_q.weight`")]
+    #[error("The file has no matrix with a known name; expected names such as `blk.0.attn_q.weight`")]
     Empty,
 }
 
@@ -269,14 +269,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_reads_back() {
+    fn a_written_file_reads_back() {
         let bytes = file().to_bytes();
         assert_eq!(ImatrixFile::parse(&bytes).unwrap(), file());
         assert_eq!(file().to_bytes(), bytes);
     }
 
     #[test]
-    fn each_expert_is_weighed_by_what_it_was_fed() {
+    fn each_expert_is_weighted_by_its_own_inputs() {
         let file = ImatrixFile::parse(&file().to_bytes()).unwrap();
         let entry = &file.entries[&ModelTensor::FfnUpExps { block: 3 }];
         assert_eq!(entry.importance(), [4.0, 1.0, 1.0, 1.0, 1.0, 2.0]);
@@ -316,7 +316,7 @@ mod tests {
         for huge in [[0, 1 << 40, 1 << 40, 1], [0, u64::MAX, 2, 1], [u64::MAX; 4]] {
             bytes[at..at + dims.len()].copy_from_slice(&huge.map(u64::to_le_bytes).concat());
             let message = ImatrixFile::parse(&bytes).unwrap_err().to_string();
-            assert!(message.contains("that a file can hold"), "{message}");
+            assert!(message.contains("that fits in a file"), "{message}");
         }
     }
 

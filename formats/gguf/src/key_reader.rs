@@ -21,7 +21,7 @@ pub(crate) fn wrong(
 
 /// The value of a key.
 pub(crate) fn get<'a>(gguf: &'a Gguf, key: &str, expected: &'static str) -> Result<&'a Value, ModelError> {
-    gguf.key(key).ok_or_else(|| wrong(key, expected, "it is not there".to_owned()))
+    gguf.key(key).ok_or_else(|| wrong(key, expected, "missing".to_owned()))
 }
 
 /// The text under a key.
@@ -58,7 +58,7 @@ pub(crate) fn count(gguf: &Gguf, key: &str, name: &str) -> Result<u32, ModelErro
 pub(crate) fn float(gguf: &Gguf, key: &str, name: &str) -> Result<f32, ModelError> {
     let range = float_range(name);
     let expected = || format!("a number from {:e} to {:e}", range.start(), range.end());
-    let value = gguf.key(key).ok_or_else(|| wrong(key, expected(), "it is not there".to_owned()))?;
+    let value = gguf.key(key).ok_or_else(|| wrong(key, expected(), "missing".to_owned()))?;
     value.as_f32().filter(|number| range.contains(number)).ok_or_else(|| wrong(key, expected(), shown(value)))
 }
 
@@ -90,7 +90,7 @@ pub(crate) fn texts(gguf: &Gguf, key: &str) -> Result<Vec<String>, ModelError> {
     let value = get(gguf, key, EXPECTED)?;
     let array = value.as_array().ok_or_else(|| wrong(key, EXPECTED, shown(value)))?;
     let texts = array.texts().map(|texts| texts.map(str::to_owned).collect());
-    texts.ok_or_else(|| wrong(key, EXPECTED, "a list of something else".to_owned()))
+    texts.ok_or_else(|| wrong(key, EXPECTED, "a list of another type".to_owned()))
 }
 
 /// A value, formatted for messages.

@@ -76,8 +76,8 @@ fn shown(value: &GgufValue) -> Value {
     }
 }
 
-/// The shortest decimal that reads back as the number. JSON has none for non-finite numbers, so those are written as
-/// text.
+/// The shortest decimal that reads back as the number. Non-finite numbers have no JSON form and
+/// become text.
 fn float(number: f64, text: String) -> Value {
     match text.parse::<f64>() {
         Ok(short) if number.is_finite() => json!(short),

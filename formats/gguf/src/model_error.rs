@@ -18,6 +18,6 @@ pub enum ModelError {
         found: String,
     },
     /// The architecture is unknown.
-    #[error("The file has architecture `{0}`; known are {known}", known = architecture::names())]
+    #[error("The file has architecture `{0}`; expected one of {known}", known = architecture::names())]
     Architecture(String),
 }

@@ -79,9 +79,9 @@ impl Changes<'_> {
         let by_layer =
             |(name, value): &&(String, Value)| name.starts_with(&prefix) && value.as_array().is_some();
         if let Some((name, _)) = keys.iter().find(by_layer) {
-            let message = format!("Key `{name}` has a value for each layer, and the layers are others now");
+            let message = format!("Key `{name}` has one value per layer, but the layers have changed");
             return Err(FormatError::new(message)
-                .with_help("Start from the checkpoint of Hugging Face that the GGUF was made of"));
+                .with_help("Start from the Hugging Face checkpoint that the GGUF was made from"));
         }
         set(keys, &count, Value::U32(n_blocks));
         Ok(())

@@ -44,25 +44,25 @@ const PRE_TOKENIZERS: &[Row] = &[
     row("lfm2", &[LLAMA3], &["lfm2"]).whole_words(),
     row("llama-bpe", &[LLAMA3], &[]).whole_words(),
     row("dbrx", &[LLAMA3], &[]),
-    row("smaug-bpe", &[LLAMA3], &NOBODY),
-    row("chatglm-bpe", &[LLAMA3], &NOBODY),
-    row("glm4", &[LLAMA3], &NOBODY).whole_words(),
-    row("llama3", &[LLAMA3], &NOBODY).whole_words(),
-    row("llama-v3", &[LLAMA3], &NOBODY).whole_words(),
-    row("falcon3", &[LLAMA3], &NOBODY).whole_words(),
-    row("falcon-h1", &[LLAMA3], &NOBODY).whole_words(),
-    row("pixtral", &[LLAMA3], &NOBODY).whole_words(),
-    row("midm-2.0", &[LLAMA3], &NOBODY).whole_words(),
-    row("jina-v5-nano", &[LLAMA3], &NOBODY).whole_words(),
+    row("smaug-bpe", &[LLAMA3], &READ_ONLY),
+    row("chatglm-bpe", &[LLAMA3], &READ_ONLY),
+    row("glm4", &[LLAMA3], &READ_ONLY).whole_words(),
+    row("llama3", &[LLAMA3], &READ_ONLY).whole_words(),
+    row("llama-v3", &[LLAMA3], &READ_ONLY).whole_words(),
+    row("falcon3", &[LLAMA3], &READ_ONLY).whole_words(),
+    row("falcon-h1", &[LLAMA3], &READ_ONLY).whole_words(),
+    row("pixtral", &[LLAMA3], &READ_ONLY).whole_words(),
+    row("midm-2.0", &[LLAMA3], &READ_ONLY).whole_words(),
+    row("jina-v5-nano", &[LLAMA3], &READ_ONLY).whole_words(),
     row("qwen2", &[QWEN2], &[]),
     row("stablelm2", &[QWEN2], &["stablelm"]),
-    row("deepseek-r1-qwen", &[QWEN2], &NOBODY),
-    row("megrez", &[QWEN2], &NOBODY),
-    row("kormo", &[QWEN2], &NOBODY),
-    row("f2llmv2", &[QWEN2], &NOBODY),
-    row("hunyuan", &[QWEN2], &NOBODY),
-    row("grok-2", &[QWEN2], &NOBODY),
-    row("solar-open", &[QWEN2], &NOBODY),
+    row("deepseek-r1-qwen", &[QWEN2], &READ_ONLY),
+    row("megrez", &[QWEN2], &READ_ONLY),
+    row("kormo", &[QWEN2], &READ_ONLY),
+    row("f2llmv2", &[QWEN2], &READ_ONLY),
+    row("hunyuan", &[QWEN2], &READ_ONLY),
+    row("grok-2", &[QWEN2], &READ_ONLY),
+    row("solar-open", &[QWEN2], &READ_ONLY),
     row("qwen35", &[QWEN35], &[]),
     row("gpt-2", &[GPT2], &[]),
     row("olmo", &[GPT2], &["olmo"]),
@@ -70,11 +70,11 @@ const PRE_TOKENIZERS: &[Row] = &[
     row("phi-2", &[GPT2], &["phi2"]),
     row("jais", &[GPT2], &["jais"]),
     row("exaone4", &[GPT2], &["exaone4"]),
-    row("trillion", &[GPT2], &NOBODY),
-    row("granite-docling", &[GPT2], &NOBODY),
-    row("gigachat", &[GPT2], &NOBODY),
-    row("a.x-4.0", &[GPT2], &NOBODY),
-    row("mellum", &[GPT2], &NOBODY),
+    row("trillion", &[GPT2], &READ_ONLY),
+    row("granite-docling", &[GPT2], &READ_ONLY),
+    row("gigachat", &[GPT2], &READ_ONLY),
+    row("a.x-4.0", &[GPT2], &READ_ONLY),
+    row("mellum", &[GPT2], &READ_ONLY),
     row("modern-bert", &[GPT2], &["modern-bert"]),
     row("roberta-bpe", &[GPT2], &["bert"]),
     row("smollm", &[DIGIT, GPT2], &[]),
@@ -83,27 +83,27 @@ const PRE_TOKENIZERS: &[Row] = &[
     row("command-r", &[DIGIT, GPT2], &["command-r", "cohere2"]),
     row("codeshell", &[DIGIT, GPT2], &["codeshell"]),
     row("exaone", &[DIGIT, GPT2], &["exaone"]),
-    row("minerva-7b", &[DIGIT, GPT2], &NOBODY),
-    row("mellum2", &[DIGIT, GPT2], &NOBODY),
+    row("minerva-7b", &[DIGIT, GPT2], &READ_ONLY),
+    row("mellum2", &[DIGIT, GPT2], &READ_ONLY),
     row("tekken", &[TEKKEN], &[]).whole_words(),
     row("gpt-4o", &[GPT4O], &[]),
     row("llama4", &[GPT4O], &["llama4"]),
-    row("kanana2", &[GPT4O], &NOBODY),
+    row("kanana2", &[GPT4O], &READ_ONLY),
     row("deepseek-v3", DEEPSEEK3, &[]),
     row("hunyuan-dense", DEEPSEEK3, &["hunyuan-dense"]),
-    row("joyai-llm", DEEPSEEK3, &NOBODY),
+    row("joyai-llm", DEEPSEEK3, &READ_ONLY),
     row("bailingmoe", &[BAILING], &[]),
     row("bailingmoe2", &[BAILING], &["bailingmoe2"]),
     row("llada-moe", &[BAILING], &["llada-moe"]),
     row("seed-coder", &[SEED], &[]),
     row("bloom", &[BLOOM], &[]),
-    row("poro-chat", &[BLOOM], &NOBODY),
-    row("gpt3-finnish", &[BLOOM], &NOBODY),
+    row("poro-chat", &[BLOOM], &READ_ONLY),
+    row("gpt3-finnish", &[BLOOM], &READ_ONLY),
     row("viking", &[BLOOM, DIGIT], &[]),
 ];
 
 /// Marks a name that is read but never written: no architecture has this name.
-const NOBODY: [&str; 1] = [""];
+const READ_ONLY: [&str; 1] = [""];
 
 const fn row(
     name: &'static str,
@@ -166,7 +166,7 @@ pub fn name_of(pre_tokenizer: &PreTokenizer, architecture: &str) -> Result<Strin
 
 /// Every name that is written.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    PRE_TOKENIZERS.iter().filter(|known| known.architectures != NOBODY).map(|known| known.name)
+    PRE_TOKENIZERS.iter().filter(|known| known.architectures != READ_ONLY).map(|known| known.name)
 }
 
 fn listed() -> String {
@@ -175,7 +175,7 @@ fn listed() -> String {
 
 fn without_name(reason: &str) -> FormatError {
     FormatError::new(format!(
-        "{reason}. Known are {}; to add one, add a row to `formats/gguf/src/pre_tokenizers.rs`",
+        "{reason}. Expected one of {}; to add one, add a row to `formats/gguf/src/pre_tokenizers.rs`",
         listed()
     ))
 }

@@ -53,7 +53,7 @@ pub enum GgufError {
     #[error("The file begins with `{0}`; a GGUF file begins with `GGUF`")]
     Magic(String),
     /// The version is not supported.
-    #[error("The file is of GGUF version {0}; versions 2 and 3 are read")]
+    #[error("The file has GGUF version {0}; expected 2 or 3")]
     Version(u32),
     /// The head ends too early.
     #[error("The file is cut off at byte {offset} of its head, within {what}; fetch the file again")]
@@ -73,7 +73,7 @@ pub enum GgufError {
     },
     /// A tensor lies outside the file.
     #[error(
-        "Tensor `{name}` ends at byte {end}; the file has {n_bytes}. It is cut off; fetch the file again"
+        "Tensor `{name}` ends at byte {end}, but the file has {n_bytes} bytes; it is cut off: fetch it again"
     )]
     Truncated {
         /// Its name.
@@ -168,7 +168,7 @@ fn place(tensor: &mut TensorInfo, data_start: u64, alignment: u64, n_bytes: u64)
         let (kind, dims) = (tensor.kind.name, &tensor.dims);
         return Err(wrong(
             what(),
-            format!("dimensions {dims:?} are no whole number of {kind} blocks that a file can hold"),
+            format!("dimensions {dims:?} are not a whole number of {kind} blocks that fits in a file"),
         ));
     };
     if !tensor.start.is_multiple_of(alignment) {
@@ -305,7 +305,7 @@ impl<'a> Cursor<'a> {
         if n_dims > MAX_DIMENSIONS {
             return Err(wrong(
                 what,
-                format!("it has {n_dims} dimensions; at most {MAX_DIMENSIONS} are known"),
+                format!("it has {n_dims} dimensions; at most {MAX_DIMENSIONS} are supported"),
             ));
         }
         let dims = (0..n_dims).map(|_| self.u64(&what)).collect::<Result<Vec<_>, _>>()?;
@@ -344,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_layout_wrote_reads_back() {
+    fn a_laid_out_head_reads_back() {
         let bytes = sample();
         let gguf = Gguf::parse(&bytes, bytes.len() as u64).unwrap();
         assert_eq!(gguf.key("x.number"), Some(&Value::F32(0.5)));
@@ -354,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn every_shorter_file_is_reported_to_be_cut_off() {
+    fn every_truncated_file_is_reported() {
         let bytes = sample();
         let last = Gguf::parse(&bytes, bytes.len() as u64).unwrap().tensors[1].end;
         for n in 4..usize::try_from(last).unwrap() {
@@ -376,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn absurd_counts_run_out_of_bytes_and_not_of_memory() {
+    fn huge_counts_exhaust_the_bytes_not_the_memory() {
         let mut bytes = b"GGUF".to_vec();
         bytes.extend(3_u32.to_le_bytes());
         bytes.extend(u64::MAX.to_le_bytes());

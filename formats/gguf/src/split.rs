@@ -41,7 +41,7 @@ pub struct Place {
 pub enum SplitError {
     /// A tensor is larger than the maximum file size.
     #[error(
-        "Tensor `{name}` makes a file of {n_bytes} bytes, and a tensor is never cut; expected at most {max_bytes}"
+        "Tensor `{name}` needs a file of {n_bytes} bytes, and tensors are not split; expected at most {max_bytes}"
     )]
     TensorTooLarge {
         /// The tensor.
@@ -52,7 +52,7 @@ pub enum SplitError {
         max_bytes: u64,
     },
     /// More files than the format supports.
-    #[error("The model would be spread over {0} files; the format counts up to {MAX_FILES}")]
+    #[error("The model would be split into {0} files; the format supports at most {MAX_FILES}")]
     TooManyFiles(usize),
     /// The files do not belong together.
     #[error("File {number} of the series: {found}; expected {expected}. Take all files from the same place")]
@@ -167,7 +167,7 @@ pub fn merge(files: &[Gguf]) -> Result<Merged, SplitError> {
         }
     }
     let Some(first) = files.first() else {
-        let (found, expected) = ("there is none".to_owned(), "a file".to_owned());
+        let (found, expected) = ("missing".to_owned(), "a file".to_owned());
         return Err(SplitError::Series { number: 1, found, expected });
     };
     let mut plans = Vec::new();
@@ -176,7 +176,7 @@ pub fn merge(files: &[Gguf]) -> Result<Merged, SplitError> {
     for (index, file) in files.iter().enumerate() {
         for tensor in &file.tensors {
             if let Some(before) = seen.insert(tensor.name.as_str(), index) {
-                let found = format!("it holds tensor `{}`, as file {} does", tensor.name, before + 1);
+                let found = format!("it holds tensor `{}`, like file {}", tensor.name, before + 1);
                 let expected = "each tensor once".to_owned();
                 return Err(SplitError::Series { number: index + 1, found, expected });
             }
@@ -191,7 +191,7 @@ pub fn merge(files: &[Gguf]) -> Result<Merged, SplitError> {
     let announced = number_in(first, TENSORS_KEY);
     if announced.is_some_and(|announced| announced != plans.len() as u64) {
         let found = format!("`{TENSORS_KEY}` is {}", shown(announced));
-        let expected = format!("{}, which the files hold", plans.len());
+        let expected = format!("{}, the number of tensors in the files", plans.len());
         return Err(SplitError::Series { number: 1, found, expected });
     }
     let is_place = |name: &str| [NUMBER_KEY, COUNT_KEY, TENSORS_KEY].contains(&name);
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn no_file_is_larger_than_asked_and_every_tensor_is_in_one() {
+    fn no_file_exceeds_the_limit_and_every_tensor_is_in_one_file() {
         let plans: Vec<TensorPlan> =
             (1..20).map(|rows| plan(&format!("t{rows}"), rows * 7 % 12 + 1)).collect();
         for max_bytes in [700, 900, 1500, 4000] {
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tensor_that_fits_nowhere_is_named() {
+    fn a_tensor_above_the_limit_is_named() {
         let error = partition(&[plan("small", 1), plan("large", 100)], 1000, ALIGNMENT).unwrap_err();
         let SplitError::TensorTooLarge { name, n_bytes, .. } = error else { panic!("{error}") };
         assert_eq!(name, "large");
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn merging_gives_the_file_that_was_not_split() {
+    fn merging_gives_the_unsplit_file() {
         let plans: Vec<TensorPlan> = (1..20).map(|rows| plan(&format!("t{rows}"), rows)).collect();
         let files = series(&plans, 1500);
         assert!(files.len() > 3);

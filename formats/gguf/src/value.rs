@@ -256,7 +256,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn items_come_back_as_they_were_put_in() {
+    fn items_read_back() {
         let inner = |n| Value::Array(Array::new(4, (0..n).map(Value::U32)));
         let lists: Vec<(u32, Vec<Value>)> = vec![
             (0, vec![Value::U8(1), Value::U8(255)]),

@@ -256,7 +256,7 @@ fn every_tensor_of_every_shape_gets_the_same_type() {
 }
 
 #[test]
-fn the_same_recipes_refuse_to_go_without_an_imatrix() {
+fn the_same_recipes_require_an_imatrix() {
     let mut n_refusals = 0;
     for_all(|what, shape, recipe, has_imatrix, answer| {
         if has_imatrix {
@@ -293,7 +293,7 @@ fn naming(named: &[(ModelTensor, &str)]) -> Overrides {
 }
 
 #[test]
-fn pure_gives_the_default_to_all_but_what_is_never_quantized() {
+fn pure_gives_the_default_to_every_quantizable_tensor() {
     let overrides = Overrides { is_pure: true, ..naming(&[(ModelTensor::Output, "Q8_0")]) };
     for (tensor, choice) in resolve("Q4_K_M", "L32-H8-KV2-untied", &overrides) {
         let expected = match tensor {

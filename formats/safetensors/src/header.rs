@@ -1,7 +1,7 @@
 //! Reads the header of an untrusted safetensors file.
 //!
-//! Every offset is checked against the file's length and against its neighbors before use, and no allocation exceeds a
-//! multiple of the header's own size.
+//! Every offset is checked against the file's length and against its neighbors before use, and memory is bounded by
+//! the size of the header itself.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -52,7 +52,7 @@ pub enum SafetensorsError {
     },
     /// The header's length is above the limit.
     #[error(
-        "The header claims {claimed} bytes; at most {MAX_HEADER_BYTES} are read. Is this a safetensors file?"
+        "The header claims {claimed} bytes; expected at most {MAX_HEADER_BYTES}. Is this a safetensors file?"
     )]
     HeaderTooLong {
         /// The length stated in the file.
@@ -135,7 +135,7 @@ impl Header {
         for tensor in &self.tensors {
             if tensor.start != end {
                 let reason = format!(
-                    "its bytes begin at {} of the data; expected {}, where the one before it ends",
+                    "its bytes begin at {} of the data; expected {}, where the previous tensor ends",
                     tensor.start - data_start,
                     end - data_start
                 );
@@ -196,7 +196,7 @@ impl<'de> Visitor<'de> for &mut EntryReader {
         while let Some(name) = map.next_key::<String>()? {
             let mut fail = |reason: String| {
                 self.error = Some(SafetensorsError::Tensor { name: name.clone(), reason });
-                A::Error::custom("a wrong tensor")
+                A::Error::custom("a tensor is wrong")
             };
             if !names.insert(name.clone()) {
                 return Err(fail("it is listed twice".to_owned()));
@@ -282,7 +282,7 @@ impl Fields {
             expected.ok_or_else(|| format!("shape {shape:?} has more bytes than a file can have"))?;
         if end < start || end - start != expected {
             return Err(format!(
-                "shape {shape:?} of {dtype} has {expected} bytes; `data_offsets` {start}..{end} do not"
+                "shape {shape:?} of {dtype} needs {expected} bytes; `data_offsets` are {start}..{end}"
             ));
         }
         let shifted = |offset: u64| offset.checked_add(data_start).ok_or("its offsets overflow");
@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn each_lie_is_reported_with_its_tensor() {
+    fn each_wrong_value_is_reported_with_its_tensor() {
         check(
             GOOD,
             7,
@@ -342,13 +342,13 @@ mod tests {
         check(
             r#"{"a":{"dtype":"BF16","shape":[3],"data_offsets":[0,4]}}"#,
             4,
-            &expect!["Tensor `a`: shape [3] of BF16 has 6 bytes; `data_offsets` 0..4 do not"],
+            &expect!["Tensor `a`: shape [3] of BF16 needs 6 bytes; `data_offsets` are 0..4"],
         );
         check(
             r#"{"a":{"dtype":"BF16","shape":[2],"data_offsets":[2,6]}}"#,
             6,
             &expect![
-                "Tensor `a`: its bytes begin at 2 of the data; expected 0, where the one before it ends"
+                "Tensor `a`: its bytes begin at 2 of the data; expected 0, where the previous tensor ends"
             ],
         );
         check(
@@ -377,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_that_claims_more_than_the_file_is_refused_before_allocating() {
+    fn a_header_longer_than_the_file_is_refused_before_allocating() {
         let mut bytes = u64::MAX.to_le_bytes().to_vec();
         assert!(matches!(Header::parse(&bytes, 8), Err(SafetensorsError::HeaderTooLong { .. })));
         bytes = 50_000_000_u64.to_le_bytes().to_vec();

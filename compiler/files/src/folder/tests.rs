@@ -149,7 +149,7 @@ impl FileObserver for RecordingObserver {
 }
 
 #[test]
-fn a_witness_sees_what_is_done_below_a_folder_and_nothing_that_failed() {
+fn an_observer_receives_only_operations_that_succeeded() {
     let scribe = Arc::new(RecordingObserver::default());
     let Fixture { folder, dir: _dir } = Fixture::new();
     let observer: Arc<dyn FileObserver> = Arc::<RecordingObserver>::clone(&scribe);
@@ -180,13 +180,13 @@ fn a_witness_sees_what_is_done_below_a_folder_and_nothing_that_failed() {
 }
 
 #[test]
-fn a_file_system_says_how_much_room_it_has() {
+fn the_free_space_of_a_file_system_is_reported() {
     let Fixture { folder, .. } = &Fixture::new();
     assert!((1 << 10..1 << 60).contains(&folder.room().unwrap()));
 }
 
 #[test]
-fn what_is_no_regular_file_is_refused_without_waiting() {
+fn other_than_regular_files_are_refused_without_blocking() {
     let Fixture { folder, dir } = &Fixture::new();
     mknodat(CWD, dir.path().join("inside/pipe"), FileType::Fifo, Mode::from(0o600), 0).unwrap();
     folder.create_new_folder(p("folder")).unwrap();
@@ -202,7 +202,7 @@ fn what_is_no_regular_file_is_refused_without_waiting() {
 }
 
 #[test]
-fn folders_are_removed_however_deep_wide_and_locked_they_are() {
+fn deep_wide_and_read_only_folders_are_removed() {
     let Fixture { folder, dir } = &Fixture::new();
     symlink("../outside", dir.path().join("inside/link")).unwrap();
     let mut deep = Folder::open(folder.path()).unwrap();
@@ -224,7 +224,7 @@ fn folders_are_removed_however_deep_wide_and_locked_they_are() {
 }
 
 #[test]
-fn a_folder_that_others_fill_meanwhile_is_removed_or_an_error() {
+fn removing_a_folder_that_others_fill_ends() {
     let Fixture { folder, .. } = &Fixture::new();
     let is_done = std::sync::atomic::AtomicBool::new(false);
     std::thread::scope(|scope| {

@@ -70,7 +70,7 @@ impl Recipe {
         overrides: &Overrides,
         has_imatrix: bool,
     ) -> Vec<Choice> {
-        let seats = seats(model, tensors, overrides, has_imatrix);
+        let positions = positions(model, tensors, overrides, has_imatrix);
         let is_tied = !tensors.iter().any(|(tensor, _)| *tensor == ModelTensor::Output);
         let choose = |(tensor, dims): &(ModelTensor, Vec<u64>)| {
             if !is_quantized(*tensor, dims) {
@@ -86,7 +86,7 @@ impl Recipe {
             } else if *tensor == ModelTensor::TokenEmbedding {
                 self.embedding
             } else {
-                let position = &seats[tensor];
+                let position = &positions[tensor];
                 (self.lift)(position, (self.choose)(position).unwrap_or(self.default))
             };
             fit(wanted, n_cols)
@@ -130,7 +130,7 @@ fn is_quantized(tensor: ModelTensor, dims: &[u64]) -> bool {
 }
 
 /// The position of every quantized tensor.
-fn seats(
+fn positions(
     model: ModelShape,
     tensors: &[(ModelTensor, Vec<u64>)],
     overrides: &Overrides,
@@ -140,7 +140,7 @@ fn seats(
     for (tensor, dims) in tensors.iter().filter(|(tensor, dims)| is_quantized(*tensor, dims)) {
         by_part.entry(Part::of(*tensor)).or_default().push((tensor.block(), *tensor, dims.len()));
     }
-    let mut seats = BTreeMap::new();
+    let mut positions = BTreeMap::new();
     for (part, mut of_part) in by_part {
         of_part.sort();
         let n = if part.is_feed_forward() { model.n_blocks } else { of_part.len() };
@@ -149,12 +149,12 @@ fn seats(
             let layer = block.and_then(|block| usize::try_from(block).ok());
             let depth = layer.filter(|_| part.is_feed_forward() && model.n_experts > 1).unwrap_or(i);
             let position = TensorPosition { part, i, depth, n, is_stacked: n_dims > 2, model, has_imatrix };
-            seats.insert(tensor, position);
+            positions.insert(tensor, position);
             // llama.cpp does not count a tensor with a named codec, so the next one takes its index.
             i += usize::from(!overrides.by_tensor.contains_key(&tensor));
         }
     }
-    seats
+    positions
 }
 
 /// The codec itself, or its fallback if rows are not a whole number of its blocks.

@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ends_and_every_third_between_deserve_more() {
+    fn the_ends_and_every_third_between_get_more() {
         let chosen = |n| (0..n).filter(|depth| position(*depth, n).deserves_more()).collect::<Vec<_>>();
         assert_eq!(chosen(4), [2, 3]);
         assert_eq!(chosen(16), [0, 1, 4, 7, 10, 13, 14, 15]);
