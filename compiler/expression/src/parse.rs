@@ -1,21 +1,21 @@
-//! Reads the canonical text of expressions back, so that a worker can run an action of which it has only the command.
+//! Parses the canonical text of expressions, so that a worker can run an action from its command alone.
 //!
-//! The text is foreign: its length and its depth are bounded, and text that is not an expression gives an error with
-//! the byte at which it stops making sense. Only canonical text is read, so an expression prints as the text that it was
-//! read from. The evaluation checks whether operands fit each other.
+//! The text is untrusted: its length and depth are bounded, and invalid text gives an error with the byte offset. Only
+//! canonical text is accepted, so an expression prints as the text that it was parsed from. The evaluation checks that
+//! operands match.
 
 use crate::expression::TensorExpr;
 use crate::operators::OPERATORS;
 use crate::parser::{ParseError, Parser};
 
-/// The longest text: that of a stack of a thousand experts, each blended of several models, is shorter.
+/// Maximum length of a text. The text of a stack of a thousand experts, each blended from several models, is shorter.
 const MAX_BYTES: usize = 4 << 20;
 
 impl TensorExpr {
-    /// Reads the canonical text of an expression.
+    /// Parses the canonical text of an expression.
     ///
     /// # Errors
-    /// [`ParseError`] when the text is not one.
+    /// [`ParseError`] if the text is not an expression.
     pub fn parse(text: &str) -> Result<Self, ParseError> {
         let mut parser = Parser::new(text, OPERATORS);
         if text.len() > MAX_BYTES {

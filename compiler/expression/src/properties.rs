@@ -1,4 +1,4 @@
-//! Properties of all operators, over expressions that look random.
+//! Properties of all operators, on random expressions.
 
 use proptest::prelude::*;
 
@@ -19,14 +19,14 @@ fn fitting(seed: u64) -> Draw {
     Draw::fitting(seed, load::tests::draw, OPERATORS.iter().map(|row| row.draw).collect())
 }
 
-/// An expression with the operator of a row at its top, and the inputs that it reads.
+/// An expression with the row's operator at its root, and the inputs that it reads.
 fn drawn(row: &OperatorRow, mut draw: Draw) -> Option<(TensorExpr, Memory)> {
     let shape = draw.one_of(&SHAPES);
     let expression = (row.draw)(&mut draw, shape)?;
     Some((expression, Memory(draw.inputs)))
 }
 
-/// Bits; a NaN is a NaN, because which of two it comes from depends on how a loop was compiled.
+/// The bits of values, with all NaNs equal, because which of two NaNs results depends on how a loop was compiled.
 fn bits(values: &[f32]) -> Vec<u32> {
     values.iter().map(|value| if value.is_nan() { f32::NAN.to_bits() } else { value.to_bits() }).collect()
 }

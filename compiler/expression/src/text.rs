@@ -1,16 +1,16 @@
 //! The canonical form of numbers in the text of expressions.
 //!
-//! The text goes into keys, so nothing in it may come from `Debug`, whose form is not ours to keep.
+//! The text is part of keys, so nothing in it may come from `Debug`, whose format may change.
 
 use std::fmt::{self, Display, Formatter};
 
 /// Numbers in brackets: `[4, 8]`.
 pub(crate) struct Numbers<'a>(pub(crate) &'a [u64]);
 
-/// A float as the 8 hex digits of its bits, because a decimal form would have to round-trip exactly.
+/// A float as the 8 hex digits of its bits; a decimal form would need an exact round trip.
 pub(crate) struct Float(pub(crate) f32);
 
-/// Parts with `, ` between them.
+/// Parts separated by `, `.
 pub(crate) struct List<'a, T>(pub(crate) &'a [T]);
 
 impl Display for Numbers<'_> {

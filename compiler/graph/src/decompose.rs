@@ -1,4 +1,4 @@
-//! A pass that replaces operators by simpler ones, for whoever does not have them.
+//! A pass that replaces operators by simpler ones, for backends without them.
 
 use std::sync::Arc;
 
@@ -8,11 +8,11 @@ use crate::graph::{Graph, Node, Origin};
 use crate::ids::ValueId;
 use crate::operator::{Fragment, Operator};
 
-/// The same graph without the operators that `is_native` does not name, each replaced by its decomposition, as deep as
-/// needed. Primitive operators stay, named or not: whoever serializes a graph refuses those that it does not have.
+/// Replaces each operator that `is_native` does not accept by its decomposition, recursively. Primitive operators
+/// always stay; a backend or exporter without one must refuse it.
 ///
 /// # Errors
-/// If a decomposition does not fit, which a test of each operator rules out.
+/// If a decomposition is invalid, which a test of each operator rules out.
 pub fn decompose(graph: &Graph, is_native: impl Fn(&dyn Operator) -> bool) -> Result<Graph, GraphError> {
     let mut pass = Pass { builder: Builder::new(), is_native: &is_native };
     for state in graph.states() {

@@ -1,7 +1,7 @@
 //! The grammar: tokens to nodes, by recursive descent with one token of lookahead.
 //!
-//! A mistake never ends the parse. What cannot be read is skipped up to the next place where the grammar is sure again:
-//! the next entry, the end of the line, or the closing brace; so one run reports all mistakes of a file.
+//! An error never ends the parse. The parser skips to the next safe position: the next entry, the end of the line, or
+//! the closing brace. So one run reports all errors of a file.
 //!
 //! Source: the KDL 2.0 specification, section "Full Grammar".
 
@@ -13,11 +13,11 @@ use crate::span::Span;
 use crate::string::is_string;
 use crate::tree::{Children, Name, Node};
 
-/// Blocks may be nested so deep; a reader of the tree may recurse as deep without fear for its stack.
+/// Maximum nesting of blocks; code that reads the tree may recurse this deep without overflowing its stack.
 pub(crate) const MAX_DEPTH: usize = 128;
 
 impl Parser<'_> {
-    /// All nodes up to the end of the file.
+    /// Reads all nodes up to the end of the file.
     pub(crate) fn document(&mut self) -> Vec<Node> {
         if self.at(TokenKind::ByteOrderMark) {
             self.bump();
@@ -34,7 +34,7 @@ impl Parser<'_> {
         }
     }
 
-    /// Nodes up to a closing brace or the end of the file.
+    /// Reads nodes up to a closing brace or the end of the file.
     fn nodes(&mut self, nodes: &mut Vec<Node>) {
         loop {
             self.skip_line_space();
@@ -73,14 +73,14 @@ impl Parser<'_> {
         name.map(|name| Node { span, type_annotation, name, entries: rest.entries, children: rest.children })
     }
 
-    /// The name of a node; if there is none, what stands in its place is left for the entries to read, so that
-    /// mistakes in it are found too.
+    /// Reads the name of a node. If there is none, the text in its place is left for the entries to read, so that
+    /// errors in it are reported too.
     fn node_name(&mut self) -> Option<Name> {
         let token = self.token;
         match token.kind {
             TokenKind::Word | TokenKind::Keyword => Some(self.name("node name")),
             kind if is_string(kind) => Some(self.name("node name")),
-            // The characters themselves are reported by `skip_stray`.
+            // `skip_stray` reports the characters themselves.
             TokenKind::Stray => None,
             _ => {
                 let message = format!("Expected a node name, found {}", self.found());
@@ -91,7 +91,7 @@ impl Parser<'_> {
         }
     }
 
-    /// The rest of a node, up to and with what ends it; a closing brace is left to the block.
+    /// Reads the rest of a node, including its end; a closing brace is left for the block.
     fn entries(&mut self) -> Entries {
         let mut entries = Entries::default();
         entries.read(self, |parser| parser.children());
@@ -101,7 +101,7 @@ impl Parser<'_> {
         entries
     }
 
-    /// A block from brace to brace.
+    /// Reads a block from brace to brace.
     fn children(&mut self) -> Children {
         let open = self.bump();
         let mut nodes = Vec::new();
@@ -125,7 +125,7 @@ impl Parser<'_> {
         Children { span: Span::new(open.start, self.last_end), nodes }
     }
 
-    /// Goes to the brace that closes the block that was just opened, without recursion.
+    /// Skips to the brace that closes the block just opened, without recursion.
     fn skip_block(&mut self) {
         let mut n_open = 1_usize;
         loop {

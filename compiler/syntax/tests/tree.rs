@@ -1,4 +1,4 @@
-//! What those who read the tree can ask it.
+//! Queries on the syntax tree.
 
 use mc_syntax::parse::parse;
 use mc_syntax::tree::{Node, Value};

@@ -1,8 +1,8 @@
 //! `encode(affine-4-g64@1, weighted@1, mlx@1, $3, OF)`: a tensor stored in planes, by a grid, a solver and a packing,
-//! with the importance of its columns, if any.
+//! with optional importance of its columns.
 //!
-//! Only the last operator of an expression, as [`quantize`](crate::operators::quantize) is: whoever asked for the
-//! planes evaluates the operand and encodes its rows.
+//! Only allowed as the last operator of an expression, like [`quantize`](crate::operators::quantize): the caller
+//! evaluates the operand and encodes its rows.
 
 use std::fmt;
 
@@ -33,17 +33,17 @@ pub struct Encode {
     pub versions: [u32; 3],
     /// Number of the input with one importance weight per column (F32), if any.
     pub importance: Option<usize>,
-    /// The tensor that is stored; the type of its elements is that of the weights.
+    /// The operand; the type of its elements is that of the weights.
     pub of: TensorExpr,
 }
 
 impl Encode {
-    /// Stores with the versions that there are.
+    /// Creates the operator with the current versions.
     pub fn new(encoding: Encoding, importance: Option<usize>, of: TensorExpr) -> Self {
         Self { encoding, versions: versions(&encoding), importance, of }
     }
 
-    /// Returns true if the versions are those that there are.
+    /// Returns true if the versions are the current ones.
     pub fn is_current(&self) -> bool {
         self.versions == versions(&self.encoding)
     }

@@ -1,4 +1,4 @@
-//! `normalize_columns(OF, LENGTHS)`: each column brought to a given length (DoRA of embeddings).
+//! `normalize_columns(OF, LENGTHS)`: scales each column to a given length (DoRA of embeddings).
 //!
 //! `of[.., col] * (length[col] / ||of[.., col]||)`. The squares of a column are summed in f64 from the first row to the
 //! last, in a pass over the whole operand before any row is computed.
@@ -21,7 +21,7 @@ pub(crate) const ROW: OperatorRow = OperatorRow {
     draw: tests::draw,
 };
 
-/// Each column brought to a given length: `of[.., col] * (length[col] / ||of[.., col]||)`.
+/// Scales each column to a given length: `of[.., col] * (length[col] / ||of[.., col]||)`.
 #[derive(Clone)]
 pub struct NormalizeColumns {
     /// The matrix `[out, in]`.

@@ -1,7 +1,7 @@
-//! `normalize_rows(OF, LENGTHS)`: each row brought to a given length (DoRA).
+//! `normalize_rows(OF, LENGTHS)`: scales each row to a given length (DoRA).
 //!
-//! `of[row] * (length[row] / ||of[row]||)`. The squares of a row are added in sixteen lanes of f64 (column `c` in lane
-//! `c mod 16`), which are then folded by halves; division and square root are exact to the bit by IEEE 754.
+//! `of[row] * (length[row] / ||of[row]||)`. The squares of a row are summed in sixteen lanes of f64 (column `c` in lane
+//! `c mod 16`), which are then folded by halves; division and square root are exact by IEEE 754.
 //!
 //! Source: Liu et al. 2024, arXiv:2402.09353, section 4.1.
 
@@ -23,7 +23,7 @@ pub(crate) const ROW: OperatorRow = OperatorRow {
     draw: tests::draw,
 };
 
-/// Each row brought to a given length: `of[row] * (length[row] / ||of[row]||)`.
+/// Scales each row to a given length: `of[row] * (length[row] / ||of[row]||)`.
 #[derive(Clone)]
 pub struct NormalizeRows {
     /// The matrix `[out, in]`.
@@ -84,7 +84,7 @@ impl Rows for Normalized {
 
 const N_LANES: usize = 16;
 
-/// The Euclidean length of a row: squares and their sum in f64, then the root, then rounded to f32.
+/// The Euclidean length of a row: squares and their sum in f64, then the square root, rounded to f32.
 fn norm(row: &[f32]) -> f32 {
     let mut lanes = [0.0_f64; N_LANES];
     let (whole, rest) = row.as_chunks::<N_LANES>();

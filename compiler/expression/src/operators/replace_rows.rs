@@ -1,4 +1,4 @@
-//! `replace_rows(OF, [9, 0, 4], WITH)`: some rows taken from elsewhere, such as those of trained tokens.
+//! `replace_rows(OF, [9, 0, 4], WITH)`: replaces some rows, for example those of trained tokens.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,12 +20,12 @@ pub(crate) const ROW: OperatorRow = OperatorRow {
     draw: tests::draw,
 };
 
-/// Some rows taken from elsewhere.
+/// Replaces some rows.
 #[derive(Clone)]
 pub struct ReplaceRows {
     /// The matrix `[out, in]`.
     pub of: TensorExpr,
-    /// Numbers of the rows, in the order of `with`.
+    /// Indices of the replaced rows, in the order of `with`.
     pub rows: Vec<u64>,
     /// The new rows `[rows, in]`.
     pub with: TensorExpr,
@@ -73,7 +73,7 @@ impl Operator for ReplaceRows {
 
 struct Replaced {
     of: Evaluator,
-    /// For each replaced row, the row of `with` that replaces it.
+    /// For each replaced row, its row in `with`.
     places: BTreeMap<u64, u64>,
     with: Evaluator,
 }

@@ -1,4 +1,4 @@
-//! `reshape([8, 32], OF)`: the same elements in another shape with rows of the same length.
+//! `reshape([8, 32], OF)`: the same elements with another shape that has rows of the same length.
 
 use std::fmt;
 
@@ -20,12 +20,12 @@ pub(crate) const ROW: OperatorRow = OperatorRow {
     draw: tests::draw,
 };
 
-/// The same elements in another shape with rows of the same length.
+/// The same elements with another shape that has rows of the same length.
 #[derive(Clone)]
 pub struct Reshape {
     /// The shape.
     pub shape: Vec<u64>,
-    /// The tensor that is reshaped.
+    /// The operand.
     pub of: TensorExpr,
 }
 

@@ -80,7 +80,7 @@ mod tests {
 
     pub(super) fn draw(draw: &mut Draw, shape: &[u64]) -> Option<TensorExpr> {
         let [n_parts, part @ ..] = shape else { return None };
-        // Parts without dimensions are numbers and not rows.
+        // Parts without dimensions are scalars and not rows.
         let is_fitting = (1..6).contains(n_parts) && !part.is_empty();
         (is_fitting || draw.is_wild()).then(|| {
             let of = (0..(*n_parts).clamp(1, 5)).map(|_| draw.expression(part)).collect();

@@ -1,4 +1,4 @@
-//! A stretch of the last dimension: `x[…, start .. start + len]`. Primitive.
+//! A range of the last dimension: `x[…, start .. start + len]`. Primitive.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

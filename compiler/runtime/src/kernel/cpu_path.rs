@@ -1,15 +1,15 @@
 //! Compiles kernels for the widths of [`CpuPath`].
 //!
-//! The sixteen lanes of [`crate::lanes`] are computed sixteen, eight or four at a time, each lane by the same
-//! operations in the same order.
+//! The sixteen lanes of [`crate::lanes`] are computed sixteen, eight or four at a time; the operations on each lane and
+//! their order are the same.
 
 use mc_tensor::cpu_path::{CpuPath, Width};
 
-/// A kernel whose body can be compiled for any width.
+/// A kernel that can be compiled for any width.
 pub(crate) trait Kernel {
-    /// Runs it; `W` lanes at a time and, in matrix products, `N` rows at a time.
+    /// Runs the kernel with `W` lanes at a time and, in matrix products, `N` rows at a time.
     ///
-    /// Implementations are `#[inline(always)]`, because only inlined code gets the caller's instructions.
+    /// Implementations are `#[inline(always)]`, because only inlined code is compiled with the caller's instructions.
     fn run<const W: usize, const N: usize>(self);
 }
 

@@ -1,4 +1,4 @@
-//! Whoever does not want a result any more need not wait for it.
+//! A computation stops soon after its result is no longer needed.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -13,7 +13,7 @@ use crate::toy;
 
 const OPTIONS: ChunkOptions = ChunkOptions { n_ctx: 16, bos: Some(1), max_chunks: None };
 
-/// Wants the result of `run` until it was asked for the `n`th time, with one thread; how often it was asked in all.
+/// Cancels `run` at the `n`th check, with one thread, and returns the number of checks.
 fn asked(
     n: usize,
     run: impl Fn(Cancellation<'_>) -> Result<(), RuntimeError> + Sync,
@@ -36,7 +36,7 @@ fn check(n_products: usize, run: impl Fn(Cancellation<'_>) -> Result<(), Runtime
     }
 }
 
-/// Products of one pass over the blocks.
+/// Number of products in one pass over the layers.
 fn n_in_blocks() -> usize {
     7 * toy::decoder().blocks.len()
 }
@@ -63,7 +63,7 @@ fn an_importance_matrix_is_asked_for_before_each_product() {
 fn answers_are_asked_for_before_each_product() {
     let model = toy::model(toy::decoder());
     let questions = [[3, 1], [4, 1]].map(|prompt| Question { prompt: prompt.to_vec(), max_tokens: 2 });
-    // The prompt gives the first token of two.
+    // The prompt yields the first of two tokens.
     check(2 * 2 * (n_in_blocks() + 1), |cancellation| {
         accuracy::answers(&model, &questions, &[], cancellation).map(|_| ())
     });

@@ -1,4 +1,4 @@
-//! What cannot be run says why.
+//! Error messages for models that cannot be run.
 
 use mc_decoder::program::{Decoder, Head};
 use mc_graph::rotary::RotaryScaling;

@@ -1,4 +1,4 @@
-//! Whole graphs: every part of every family, run by kernels and by the reference evaluation of the graph.
+//! Whole graphs: every feature of every family, run by kernels and by the reference evaluation of the graph.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ use crate::toy;
 
 const N_TOKENS: usize = 23;
 
-/// A decoder with something that the plain one has not.
+/// Decoders with a feature that the plain one does not have.
 fn variants() -> Vec<(&'static str, Decoder)> {
     let norm = Norm { epsilon: 1e-5 };
     let each = |change: &dyn Fn(&mut Block)| toy::each_block(toy::decoder(), change);

@@ -28,7 +28,7 @@ fn equal_logits_have_the_size_of_the_vocabulary_as_perplexity() {
     assert!(result.standard_error < 1e-4, "{result:?}");
 }
 
-/// The definition, over the reference's logits.
+/// The definition, from the reference's logits.
 fn expected_perplexity(tokens: &[u32]) -> Perplexity {
     let decoder = toy::decoder();
     let weights = toy::weights(&decoder);
@@ -163,14 +163,14 @@ fn log_probabilities_are_those_of_the_reference() {
     }
 }
 
-/// FNV-1a, to compare many bits with one number.
+/// FNV-1a, to compare many bits as one number.
 fn hash(bits: impl IntoIterator<Item = u64>) -> u64 {
     let mix = |hash: u64, bits: u64| (hash ^ bits).wrapping_mul(0x0000_0100_0000_01b3);
     bits.into_iter().fold(0xcbf2_9ce4_8422_2325, mix)
 }
 
-/// If these numbers change, results that others have stored are no longer what this code computes: raise
-/// `cpu_exact::CPU_EXACT.version` (or the metric's own `VERSION`) together with them.
+/// If these numbers change, results stored by others no longer match this code: raise `cpu_exact::CPU_EXACT.version`
+/// (or the metric's own `VERSION`) in the same change.
 #[test]
 fn results_have_these_bits_on_every_machine() {
     let model = toy::model(toy::decoder());

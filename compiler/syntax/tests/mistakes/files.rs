@@ -1,4 +1,4 @@
-//! What a person sees when something is wrong with the file, or very much of it.
+//! Diagnostics about the whole file or very large parts of it.
 
 use expect_test::expect;
 use mc_syntax::diagnostic::Diagnostic;

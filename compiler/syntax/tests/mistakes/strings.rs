@@ -1,4 +1,4 @@
-//! What a person sees whose text is not quoted as it should be.
+//! Diagnostics about wrongly quoted text.
 
 use expect_test::expect;
 

@@ -1,4 +1,4 @@
-//! What a person sees whose nodes, entries and blocks do not fit together.
+//! Diagnostics about the structure of nodes, entries and blocks.
 
 use expect_test::expect;
 

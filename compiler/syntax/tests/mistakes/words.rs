@@ -1,4 +1,4 @@
-//! What a person sees who writes a keyword, a number or a type wrongly.
+//! Diagnostics about keywords, numbers and types.
 
 use expect_test::expect;
 

@@ -1,4 +1,4 @@
-//! `linear@1(true, TERM, …)`: the sum of `weight * term`, divided by the sum of the weights or not.
+//! `linear@1(true, TERM, …)`: the sum of `weight * term`, optionally divided by the sum of the weights.
 
 use std::fmt;
 
@@ -20,12 +20,12 @@ pub(crate) const ROW: OperatorRow = OperatorRow {
     draw: tests::draw,
 };
 
-/// The sum of `weight * term`, divided by the sum of the weights if `divide` says so.
+/// The sum of `weight * term`, divided by the sum of the weights if `divide` is true.
 #[derive(Clone)]
 pub struct Linear {
     /// True if the sum is divided.
     pub divide: bool,
-    /// The models' weights in order; all of one shape.
+    /// The models' weights, in order; all of one shape.
     pub terms: Vec<Term>,
 }
 

@@ -1,6 +1,6 @@
 //! `slerp@1(3fe0000000000000, TERM, TERM)`: a point on the arc between two weights.
 //!
-//! The angle is that of the whole weights: a pass over both sums in f64, row after row, before any row is computed.
+//! The angle is between the whole weights: before any row is computed, a pass sums both in f64, row after row.
 //!
 //! Source: Shoemake 1985, "Animating rotation with quaternion curves".
 
@@ -26,10 +26,11 @@ pub(crate) const ROW: OperatorRow = OperatorRow {
     draw: tests::draw,
 };
 
-/// `t` of the way from the first of two terms to the second, along the sphere; their weights mean nothing.
+/// The point at fraction `t` of the path from the first of two terms to the second, along the sphere; the factors of
+/// the terms are ignored.
 #[derive(Clone)]
 pub struct Slerp {
-    /// The share of the way.
+    /// The fraction of the path.
     pub t: f64,
     /// The two weights.
     pub terms: Vec<Term>,
