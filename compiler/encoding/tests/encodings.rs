@@ -1,4 +1,4 @@
-//! Properties that hold for every encoding, whatever the weights.
+//! Properties of every encoding, for any weights.
 
 use mc_encoding::codec::{Importance, Rows};
 use mc_encoding::encoding::Encoding;
@@ -11,7 +11,7 @@ use proptest::prelude::*;
 
 const N_COLS: usize = 128;
 
-/// Every grid with every solver and every packing that work on it.
+/// Every grid with every solver and every packing that support it.
 fn encodings() -> Vec<Encoding> {
     let with_solver = |grid| SOLVERS.iter().map(move |solver| (grid, *solver));
     let with_packing =
@@ -37,7 +37,7 @@ fn weighted_error(x: &[f32], decoded: &[f32], importance: &[f32]) -> f64 {
     squares.zip(importance.iter().cycle()).map(|(square, weight)| square * f64::from(*weight)).sum()
 }
 
-/// Rows whose magnitudes differ a lot between columns and rows.
+/// Rows whose magnitudes differ widely between columns and rows.
 fn rows() -> impl Strategy<Value = Vec<f32>> {
     let weight = (-1.0_f32..1.0, -12_i32..6).prop_map(|(x, exponent)| x * 2.0_f32.powi(exponent));
     (prop::collection::vec(weight, 2 * N_COLS), -20_i32..4)

@@ -1,4 +1,4 @@
-//! What holds for every codec and any numbers.
+//! Properties of every codec, for any numbers.
 
 use mc_encoding::codec::Importance;
 use mc_encoding::codecs::CODECS;

@@ -1,4 +1,4 @@
-//! Compiles a kernel once for each width of vectors, and runs it with the one that the CPU has.
+//! Compiles a kernel once per vector width and runs the one for the CPU.
 
 use mc_tensor::cpu_path::{CpuPath, Width};
 
@@ -9,7 +9,7 @@ use crate::lanes::avx2::Avx2;
 use crate::lanes::avx512::Avx512;
 use crate::lanes::portable::Portable;
 
-/// Runs a kernel compiled for the path; `false` if the path has no vectors.
+/// Runs a kernel compiled for the path. Returns false if the path has no vector code.
 #[cfg_attr(
     target_arch = "x86_64",
     expect(unsafe_code, reason = "calling code compiled for more than the baseline needs a detected CPU")
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
     use crate::lanes::{MAX_LANES, Simd};
 
-    /// What moves numbers between lanes, against what it should do.
+    /// Compares operations that move numbers between lanes with their specification.
     struct Moves;
 
     impl Kernel for Moves {

@@ -1,8 +1,8 @@
-//! `absmax`: the highest level meets the largest magnitude of a group, and each weight goes to the nearest level. For
+//! `absmax`: the highest level represents the largest magnitude of a group, and each weight gets the nearest level. For
 //! grids without a bias.
 //!
-//! `scale = max |w| / level(highest code)`, rounded to the type that it is stored in; codes are rounded with that. A
-//! scale that would be zero is 1: the codes are zeros all the same, and some runtimes refuse scales of zero.
+//! `scale = max |w| / level(highest code)`, rounded to its stored type; codes are rounded with the result. A scale that
+//! would be zero is 1: the codes are zeros anyway, and some runtimes refuse scales of zero.
 
 use mc_tensor::convert;
 use mc_tensor::dtype::DType;
