@@ -114,7 +114,7 @@ impl Codec {
         importance: Option<&[f32]>,
         out: &mut [u8],
     ) {
-        assert!(n_cols > 0 && self.fits(n_cols), "{n_cols} columns are no whole number of `{self}` blocks");
+        assert!(n_cols > 0 && self.fits(n_cols), "{n_cols} columns are not a whole number of `{self}` blocks");
         assert!(importance.is_none_or(|weights| weights.len() == n_cols), "one weight per column");
         let row_bytes = self.row_bytes(n_cols);
         assert_eq!(rows.len() / n_cols * row_bytes, out.len(), "bytes of the encoded rows");
@@ -142,7 +142,7 @@ impl Codec {
     /// # Panics
     /// As [`Self::decode`].
     pub fn decode_on(&self, path: CpuPath, blocks: &[u8], out: &mut [f32]) {
-        assert!(self.fits(out.len()), "{} elements are no whole number of `{self}` blocks", out.len());
+        assert!(self.fits(out.len()), "{} elements are not a whole number of `{self}` blocks", out.len());
         assert_eq!(self.row_bytes(out.len()), blocks.len(), "bytes of the encoded rows");
         if let Some(decode) = self.vector.decode
             && decode(path, blocks, out)

@@ -61,14 +61,14 @@ mod tests {
     }
 
     #[test]
-    fn every_stand_in_has_shorter_blocks() {
+    fn every_fallback_has_shorter_blocks() {
         for codec in CODECS {
             assert!(codec.fallback.is_none_or(|fallback| fallback.block_len < codec.block_len), "{codec}");
         }
     }
 
     #[test]
-    fn a_tensor_has_whole_blocks_or_no_length() {
+    fn a_tensor_without_whole_blocks_has_no_size() {
         let codec = by_name("Q4_K").unwrap();
         assert_eq!(codec.tensor_bytes(&[3, 512]), Some(3 * 2 * 144));
         assert_eq!(codec.tensor_bytes(&[0, 512]), Some(0));

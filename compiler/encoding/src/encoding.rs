@@ -211,7 +211,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_grid_has_an_encoding_of_its_name() {
+    fn every_grid_names_an_encoding() {
         for grid in grids::all() {
             let encoding: Encoding = grid.name.parse().unwrap();
             assert_eq!((encoding.grid, encoding.to_string().as_str()), (grid, grid.name));
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn names_say_what_differs_from_the_grid() {
+    fn names_contain_only_differences_from_the_grid() {
         for name in
             ["affine-4-g64:weighted", "int4-b32:signed-nibbles", "int4-b32:least-error:signed-nibbles"]
         {
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_say_nothing_are_refused_with_those_that_do() {
+    fn unknown_names_are_refused_with_the_known_ones() {
         let refusal = |name: &str| name.parse::<Encoding>().unwrap_err().to_string();
         assert!(
             refusal("affine-7-g64")
@@ -295,13 +295,13 @@ mod tests {
         };
         assert_eq!(
             refusal("affine-4-g128", &[3, 96]),
-            "Rows of 96 columns are not whole groups of 128, as the grid `affine-4-g128` needs them; of 4 bits these \
+            "Rows of 96 columns are not whole groups of 128, which the grid `affine-4-g128` needs; with 4 bits these \
              fit: `affine-4-g32`, `int4-b32`, `int4-b32-f32`"
         );
-        assert!(refusal("affine-4-g128", &[3, 33]).ends_with("of 4 bits no grid fits"));
+        assert!(refusal("affine-4-g128", &[3, 33]).ends_with("with 4 bits no grid fits"));
         for shape in [&[][..], &[4, 0], &[u64::MAX, 64], &[u64::MAX, u64::MAX, 64]] {
             assert!(
-                refusal("affine-4-g64", shape).contains("has no columns, or more bytes than can be counted")
+                refusal("affine-4-g64", shape).contains("has no columns, or too many bytes")
             );
         }
     }

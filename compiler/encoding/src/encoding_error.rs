@@ -30,7 +30,7 @@ pub enum EncodingError {
     },
     /// A row is not a whole number of groups.
     #[error(
-        "Rows of {n_cols} columns are not whole groups of {group_len}, as the grid `{grid}` needs them; of {bits} bits \
+        "Rows of {n_cols} columns are not whole groups of {group_len}, which the grid `{grid}` needs; with {bits} bits \
          {}",
         those_that_fit(choices)
     )]
@@ -48,7 +48,7 @@ pub enum EncodingError {
     },
     /// A row is not a whole number of a codec's blocks.
     #[error(
-        "Rows of {n_cols} columns are not whole blocks of {block_len}, as the codec `{codec}` needs them"
+        "Rows of {n_cols} columns are not whole blocks of {block_len}, which the codec `{codec}` needs"
     )]
     Blocks {
         /// Number of columns of the tensor.
@@ -59,7 +59,7 @@ pub enum EncodingError {
         codec: &'static str,
     },
     /// A tensor has no columns, or its size overflows.
-    #[error("A tensor of shape {} has no columns, or more bytes than can be counted", bracketed(shape))]
+    #[error("A tensor of shape {} has no columns, or too many bytes", bracketed(shape))]
     Shape {
         /// The shape.
         shape: Vec<u64>,

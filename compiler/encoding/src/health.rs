@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_bad_number_is_found_wherever_it_is() {
+    fn the_first_bad_number_is_found_at_any_position() {
         let mut rows = vec![1.0_f32; 700];
         assert_eq!(check_finite(&rows, 100), Ok(()));
         rows[699] = f32::NEG_INFINITY;

@@ -150,7 +150,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_loss_is_what_its_name_says() {
+    fn an_error_follows_its_definition() {
         let loss = QuantizationError::of(&[3.0, -4.0, 0.0, 0.0], &[3.0, -3.0, 0.0, 0.0], 4);
         assert_eq!((loss.n_elements, loss.signal, loss.noise, loss.max_error), (4, 25.0, 1.0, 1.0));
         assert_eq!(loss.rmse(), 0.5);
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_lost_has_no_ratio() {
+    fn without_error_there_is_no_ratio() {
         let loss = QuantizationError::of(&[1.0; 40], &[1.0; 40], 8);
         assert_eq!((loss.noise, loss.snr_db()), (0.0, None));
         assert_eq!(QuantizationError::default().rmse(), 0.0);

@@ -11,7 +11,7 @@ pub(crate) fn nearest_int(value: f32) -> i32 {
 
 /// Truncates towards zero as x86-64 does: NaN and values out of range become `i32::MIN`, whose lower byte is 0.
 ///
-/// Scales that are subnormal have an infinite inverse, and the reference's bytes for them result from this.
+/// Scales of subnormal weights have an infinite inverse, and the reference's bytes for them result from this.
 #[inline(always)]
 pub(crate) fn truncate(value: f32) -> i32 {
     if value > -2_147_483_904.0 && value < 2_147_483_648.0 { value as i32 } else { i32::MIN }

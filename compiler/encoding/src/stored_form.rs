@@ -20,7 +20,7 @@ pub const BLOCKS: &str = "tensor";
 pub enum StoredForm {
     /// Blocks, one after another.
     Blocks(&'static Codec),
-    /// Planes, in parallel.
+    /// Separate planes.
     Planes {
         /// The encoding that produces them.
         encoding: Encoding,
@@ -142,13 +142,13 @@ mod tests {
         assert_eq!(planes(&plain::F32, &[0, 4]), plane(&[0, 16]));
         assert_eq!(
             planes(&q8_0::CODEC, &[3, 33]).unwrap_err().to_string(),
-            "Rows of 33 columns are not whole blocks of 32, as the codec `Q8_0` needs them"
+            "Rows of 33 columns are not whole blocks of 32, which the codec `Q8_0` needs"
         );
         assert!(planes(&q8_0::CODEC, &[u64::MAX, 32]).is_err());
     }
 
     #[test]
-    fn either_form_encodes_what_it_decodes() {
+    fn either_form_decodes_what_it_encodes() {
         let planes = |name: &str| StoredForm::Planes { encoding: name.parse().unwrap(), weights: DType::F32 };
         let forms = [StoredForm::Blocks(&q8_0::CODEC), planes("affine-8-g32"), planes("int8-channel")];
         let x: Vec<f32> = (0_u8..128).map(|n| f32::from(n) / 64.0 - 1.0).collect();

@@ -63,7 +63,7 @@ fn table() -> Vec<&'static Codec> {
 }
 
 #[test]
-fn a_codec_from_elsewhere_is_one_like_the_others() {
+fn an_external_codec_works_like_the_others() {
     let codec = table().into_iter().find(|codec| codec.name == "Q3_0").unwrap();
     assert!(CODECS.iter().all(|known| *known != codec), "it is not in the crate's own table");
     let (n_rows, n_cols) = (3, 96);

@@ -96,7 +96,7 @@ fn error(encoding: &Encoding, x: &[f32]) -> f64 {
 }
 
 #[test]
-fn a_grid_of_uneven_levels_is_a_file_of_its_own() {
+fn an_external_grid_with_uneven_levels_works() {
     // The sum of several waves is close enough to a normal distribution.
     let x: Vec<f32> = (0..128)
         .map(|n| [37, 59, 83, 101].map(|k| ((n * k % 128) as f32 - 64.0) / 64.0).iter().sum())

@@ -53,7 +53,7 @@ fn importance() -> impl Strategy<Value = Vec<f32>> {
 }
 
 #[test]
-fn there_are_as_many_encodings_as_parts_that_work_together() {
+fn there_is_an_encoding_for_every_compatible_combination() {
     // 18 affine grids with three solvers, two int4 with three solvers and three packings, int8 with three solvers.
     assert_eq!(encodings().len(), 18 * 3 + 2 * 3 * 3 + 3);
     for encoding in encodings() {

@@ -55,7 +55,7 @@ fn bytes_equal_those_of_the_reference() {
 }
 
 #[test]
-fn scales_outside_their_bits_are_packed_as_the_reference_does() {
+fn scales_out_of_range_are_packed_as_in_the_reference() {
     let bytes = read("quant-sparse-importance.safetensors");
     let tensors = SafeTensors::deserialize(&bytes).unwrap();
     for name in ["Q2_K", "Q4_K", "Q5_K"] {
@@ -73,7 +73,7 @@ fn scales_outside_their_bits_are_packed_as_the_reference_does() {
 }
 
 #[test]
-fn decoded_blocks_are_near_what_was_encoded() {
+fn decoded_blocks_are_near_the_weights() {
     let bytes = golden();
     let tensors = SafeTensors::deserialize(&bytes).unwrap();
     let input = floats(&tensors, "input/normal");

@@ -161,7 +161,7 @@ fn every_path_gives_the_bytes_of_the_scalar_code() {
 }
 
 #[test]
-fn rows_of_any_number_of_blocks_are_whole() {
+fn rows_of_any_number_of_blocks_are_complete() {
     for codec in CODECS {
         for n_blocks_of_row in 1..=19 {
             let has_importance = codec.importance != Importance::Ignored;

@@ -43,7 +43,7 @@ impl Evaluator {
         let n_cols = usize::try_from(n_cols).map_err(EvaluationError::misfit)?;
         if n_rows.checked_mul(n_cols as u64).is_none_or(|n_elements| usize::try_from(n_elements).is_err()) {
             let message =
-                format!("A tensor of shape {} has more elements than can be counted", Numbers(&shape));
+                format!("A tensor of shape {} has too many elements", Numbers(&shape));
             return Err(EvaluationError::misfit(message));
         }
         Ok(Self { rows: expression.evaluate(inputs)?, n_rows, n_cols })

@@ -56,7 +56,7 @@ impl<'a> Parser<'a> {
     /// Parses an operator with its parameters and operands.
     pub(crate) fn expression(&mut self) -> Parsed<TensorExpr> {
         if self.depth == MAX_DEPTH {
-            return Err(self.error("at most 200 steps within each other"));
+            return Err(self.error("at most 200 nested operators"));
         }
         self.depth += 1;
         let row = self.operator()?;
@@ -77,7 +77,7 @@ impl<'a> Parser<'a> {
         self.eat("(", "`(`")?;
         row.ok_or_else(|| {
             self.at = start;
-            self.error("a step such as `load`")
+            self.error("an operator such as `load`")
         })
     }
 
@@ -148,7 +148,7 @@ impl<'a> Parser<'a> {
         let word = self.word("a codec such as `Q4_K`")?;
         codecs::by_name(word).ok_or_else(|| {
             self.at = start;
-            self.error("a codec that this `mc` has")
+            self.error("a codec of this `mc`")
         })
     }
 
@@ -221,7 +221,7 @@ impl<'a> Parser<'a> {
             Some(number) => Ok(number),
             None => {
                 self.at -= digits.len();
-                Err(self.error("a number below 2^64 without zeros before it"))
+                Err(self.error("a number below 2^64 without leading zeros"))
             }
         }
     }

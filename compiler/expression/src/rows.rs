@@ -27,7 +27,7 @@ pub trait Rows: Send + Sync {
         _n_cols: usize,
         _out: &mut Vec<u8>,
     ) -> Result<(), EvaluationError> {
-        Err(EvaluationError::misfit("Only what is stored can be copied"))
+        Err(EvaluationError::misfit("Only stored bytes can be copied"))
     }
 
     /// Returns itself if computing a part of a row costs no more than its elements. Transposing and slicing then read

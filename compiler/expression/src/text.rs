@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_written_as_they_always_were() {
+    fn the_form_of_numbers_never_changes() {
         for numbers in [&[][..], &[7], &[4, 8], &[0, u64::MAX, 1]] {
             assert_eq!(Numbers(numbers).to_string(), format!("{numbers:?}"));
         }

@@ -31,7 +31,7 @@ pub fn decompose(graph: &Graph, is_native: impl Fn(&dyn Operator) -> bool) -> Re
         };
     }
     let place = |places: &[Option<ValueId>], id: ValueId| {
-        places[id.index()].expect("nodes stand behind their inputs")
+        places[id.index()].expect("nodes come after their inputs")
     };
     for Node { operator, inputs, outputs } in graph.nodes() {
         let inputs: Vec<ValueId> = inputs.iter().map(|input| place(&places, *input)).collect();
@@ -70,7 +70,7 @@ impl Pass<'_> {
             places[argument.index()] = Some(*input);
         }
         let place = |places: &[Option<ValueId>], id: ValueId| {
-            places[id.index()].expect("nodes stand behind their inputs")
+            places[id.index()].expect("nodes come after their inputs")
         };
         for node in simpler.nodes() {
             let inputs: Vec<ValueId> = node.inputs.iter().map(|input| place(&places, *input)).collect();

@@ -90,7 +90,7 @@ pub fn evaluate(
 }
 
 fn value(values: &[Option<Tensor>], id: ValueId) -> &Tensor {
-    values[id.index()].as_ref().expect("nodes stand behind their inputs")
+    values[id.index()].as_ref().expect("nodes come after their inputs")
 }
 
 fn weight(

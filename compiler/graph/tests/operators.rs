@@ -60,7 +60,7 @@ fn a_graph_is_read_back_from_its_json() {
 }
 
 #[test]
-fn json_that_is_no_graph_is_refused_and_never_panics() {
+fn json_that_is_not_a_graph_is_refused_and_never_panics() {
     let example = &examples()[0];
     let text = json::write(&graph(example)).to_string();
     for (from, to) in [

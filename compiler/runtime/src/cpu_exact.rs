@@ -181,7 +181,7 @@ fn gather_matmul(path: CpuPath, call: &mut Call<'_>) -> Result<Vec<Value>> {
     let out = with_numbers(chosen.tensor()?, |chosen: &[u32]| {
         input.with_floats(|rows| experts::gather_matmul(path, rows, weights, chosen))
     })??;
-    let Some(out) = out else { candle_core::bail!("expected a stack of experts, and numbers of them") };
+    let Some(out) = out else { candle_core::bail!("expected a stack of experts, and their indices") };
     let n_tokens = input.shape()?[0];
     tensor(out, vec![n_tokens, n_used, weights.shape()[1]])
 }

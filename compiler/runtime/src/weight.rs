@@ -321,7 +321,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_are_borrowed_where_they_lie_ready_and_padded_where_not() {
+    fn rows_are_borrowed_if_possible_and_padded_otherwise() {
         let mut scratch = Vec::new();
         let ready = Weight::from_f32(vec![2, 16], vec![1.0; 32]).unwrap();
         assert_eq!(ready.padded_rows(1..2, &mut scratch), [1.0; 16]);

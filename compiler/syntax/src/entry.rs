@@ -36,7 +36,7 @@ impl Entries {
                 TokenKind::Equals => self.value_without_name(parser),
                 TokenKind::CloseParen => {
                     let help = "Remove it, or add the `(` that it closes";
-                    parser.error("kdl::type", "Expected an entry, found `)` that closes nothing", help);
+                    parser.error("kdl::type", "Expected an entry, found an unmatched `)`", help);
                     parser.bump_layout();
                 }
                 // Whatever follows the block is read as a separate node.
@@ -154,7 +154,7 @@ impl Parser<'_> {
         } else {
             let message = format!("Expected a value after `=`, found {}", self.found());
             let help = if self.at(TokenKind::LineComment) {
-                "`//` begins a comment; text with `//` in it goes in quotes".to_owned()
+                "`//` begins a comment; put text with `//` in quotes".to_owned()
             } else {
                 format!("Write the value of `{}` after `=`, or remove the `=`", excerpt(&name.text))
             };
@@ -189,7 +189,7 @@ impl Parser<'_> {
         let help = if self.token.span.of(self.text).starts_with(',') {
             "Entries are separated by spaces, without commas"
         } else {
-            "Entries are separated by spaces; text with any of `(){}[]/\\\"#;=` in it goes in quotes"
+            "Entries are separated by spaces; put text with any of `(){}[]/\\\"#;=` in quotes"
         };
         self.error("kdl::entry", message, help);
     }
@@ -202,11 +202,11 @@ impl Parser<'_> {
     fn skip_stray(&mut self) {
         let written = self.token.span.of(self.text);
         let help = if self.at(TokenKind::StrayBackslash) {
-            "`\\` at the end of a line continues the node on the next one; text with `\\` in it goes in quotes"
+            "`\\` at the end of a line continues the node on the next one; put text with `\\` in quotes"
         } else if written.contains(['[', ']']) {
-            "Lists have no brackets, and spaces between their values; text with brackets in it goes in quotes"
+            "Lists have no brackets and are separated by spaces; put text with brackets in quotes"
         } else if written == "/" {
-            "Text with `/` in it, such as a path, goes in quotes; a comment begins with `//` or `/*`"
+            "Put text with `/`, such as a path, in quotes; a comment begins with `//` or `/*`"
         } else {
             // Characters that are never allowed were already reported.
             self.bump_layout();

@@ -29,7 +29,7 @@ impl Parser<'_> {
                 return nodes;
             }
             let help = "Remove it, or add the `{` that it closes";
-            self.error("kdl::block", "Expected a node, found `}` that closes nothing", help);
+            self.error("kdl::block", "Expected a node, found an unmatched `}`", help);
             self.bump();
         }
     }
@@ -42,7 +42,7 @@ impl Parser<'_> {
                 TokenKind::End | TokenKind::CloseBrace => return,
                 TokenKind::Slashdash => self.dropped_node(),
                 TokenKind::Semicolon => {
-                    let help = "Remove the `;`; one ends a node, and there is none before it";
+                    let help = "Remove the `;`: it ends a node, and there is no node before it";
                     self.error("kdl::node", "Expected a node, found `;`", help);
                     self.bump();
                 }
@@ -106,7 +106,7 @@ impl Parser<'_> {
         let open = self.bump();
         let mut nodes = Vec::new();
         if self.depth == MAX_DEPTH {
-            let message = format!("Expected at most {MAX_DEPTH} blocks inside each other, found one more");
+            let message = format!("Expected at most {MAX_DEPTH} nested blocks, found one more");
             let help = "Move the inner nodes out of the block";
             self.sink.push(Diagnostic::error("kdl::depth", message, open).with_help(help));
             self.skip_block();

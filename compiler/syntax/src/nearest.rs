@@ -91,7 +91,7 @@ mod tests {
     use super::nearest;
 
     #[test]
-    fn a_slip_of_the_fingers_finds_what_was_meant() {
+    fn a_typo_finds_the_intended_name() {
         let cases = [
             ("Q4_KM", "Q4_K_M"),
             ("q4_k_m", "Q4_K_M"),
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_far_from_all_known_ones_finds_none() {
+    fn a_name_far_from_all_known_ones_has_no_suggestion() {
         assert_eq!(nearest("banana", ["gate", "model"]), None);
         assert_eq!(nearest("x", ["y"]), None);
         assert_eq!(nearest("", ["y", "model"]), None);
@@ -116,19 +116,19 @@ mod tests {
     }
 
     #[test]
-    fn a_name_of_megabytes_is_compared_with_none() {
+    fn a_very_long_name_is_not_compared() {
         let long = "a".repeat(1 << 20);
         assert_eq!(nearest(&long, [long.as_str()]), None);
         assert_eq!(nearest("modle", [long.as_str(), "model"]), Some("model"));
     }
 
     #[test]
-    fn equal_but_for_case_comes_before_near() {
+    fn a_difference_in_case_ranks_before_other_differences() {
         assert_eq!(nearest("Size", ["sizes", "size"]), Some("size"));
     }
 
     #[test]
-    fn a_name_that_was_begun_comes_before_one_that_was_changed() {
+    fn a_completion_ranks_before_a_change() {
         assert_eq!(nearest("Q4_K", ["Q4_0", "Q4_K_M"]), Some("Q4_K_M"));
         assert_eq!(nearest("perple", ["gate", "perplexity"]), Some("perplexity"));
         assert_eq!(nearest("ga", ["gates-of-all-sizes"]), None);

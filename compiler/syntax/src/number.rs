@@ -156,8 +156,8 @@ fn decimal(word: &str, sign: &str, start: usize) -> Result<Number, NumberError> 
 
 fn after_number(offset: usize, found: char) -> NumberError {
     let help = match found {
-        '.' => "A number has one dot at most",
-        'e' | 'E' => "A number has one exponent at most",
+        '.' => "A number has at most one dot",
+        'e' | 'E' => "A number has at most one exponent",
         'X' | 'O' | 'B' => "The prefixes `0x`, `0o` and `0b` are written in lower case",
         _ => "A number has no unit and no letters",
     };

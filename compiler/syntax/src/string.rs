@@ -57,7 +57,7 @@ fn unclosed(token: Token, n_hashes: usize, n_quotes: usize) -> Diagnostic {
     }
     let message = format!("Expected `{quotes}{hashes}` to close the string, found the end of the line");
     let help = format!(
-        "Add `{quotes}{hashes}`; a text of several lines stands between `{hashes}\"\"\"` and `\"\"\"{hashes}`, each on a line of its own"
+        "Add `{quotes}{hashes}`; put text of several lines between `{hashes}\"\"\"` and `\"\"\"{hashes}`, each on a line of its own"
     );
     Diagnostic::error(CODE, message, token.span).with_help(help)
 }
@@ -104,7 +104,7 @@ impl Body<'_> {
             let span = Span::new(last.start, self.start + self.text.len());
             let message = "Expected the closing `\"\"\"` on a line of its own, found text before it";
             let help =
-                "Put `\"\"\"` on a new line; the spaces before it are taken off every line of the text";
+                "Put `\"\"\"` on a new line; the spaces before it are removed from every line of the text";
             sink.push(Diagnostic::error(CODE, message, span).with_help(help));
             return self.text.to_owned();
         }
@@ -152,7 +152,7 @@ impl Body<'_> {
             let help = "Indent the line at least as far as the closing quotes, with the same spaces or tabs";
             let diagnostic = Diagnostic::error(CODE, message, span);
             sink.push(
-                diagnostic.with_label(closing, "These spaces are taken off every line").with_help(help),
+                diagnostic.with_label(closing, "These spaces are removed from every line").with_help(help),
             );
             return line.text.clone();
         };

@@ -185,7 +185,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn control_characters_are_shown_and_not_obeyed() {
+    fn control_characters_are_shown_as_escapes() {
         assert_eq!(escaped("a\u{1b}[2Jb\r\nc\u{202e}d é\t"), "a\\u{1b}[2Jb\\r\nc\\u{202e}d é\t");
         assert_eq!(printable("a\nb\tc"), "a\\nb\\tc");
         assert_eq!(escaped("\u{9b}31m\u{7f}\u{feff}\u{e0041}"), "\\u{9b}31m\\u{7f}\\u{feff}\\u{e0041}");
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn colors_are_codes_and_no_text_is_one() {
+    fn colors_become_codes_and_text_never_does() {
         let mut markup = Markup::default();
         markup.painted(Paint::Red, "error\u{1b}[0m");
         markup.text(": x");
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn of_colored_text_only_the_colors_are_obeyed() {
+    fn only_the_colors_of_colored_text_are_kept() {
         let markup =
             Markup::of_colored("\u{1b}[1m\u{1b}[4mUsage:\u{1b}[0m x\u{1b}[2Jy\u{1b}]0;t\u{7}\u{1b}[31");
         let shown = "\u{1b}[1m\u{1b}[4mUsage:\u{1b}[0m x\\u{1b}[2Jy\\u{1b}]0;t\\u{7}\\u{1b}[31";

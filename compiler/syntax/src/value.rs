@@ -67,7 +67,7 @@ impl Parser<'_> {
         let span = word.to(self.token.span);
         let hashes = "#".repeat(n_hashes.clamp(1, 8));
         let help = format!("KDL 2 writes a raw string without `r`: `{hashes}\"...\"{hashes}`");
-        let message = "Expected a value, found a raw string as KDL 1 writes it";
+        let message = "Expected a value, found a raw string of KDL 1";
         self.sink.push(Diagnostic::error("kdl::string", message, span).with_help(help));
         self.bump();
         body
@@ -86,7 +86,7 @@ impl Parser<'_> {
             Some(self.name("type name"))
         } else {
             let message = format!("Expected a type name after `(`, found {}", self.found());
-            let help = "A type annotation is a name in parentheses: `(type)value`; text with `(` in it goes in quotes";
+            let help = "A type annotation is a name in parentheses: `(type)value`; put text with `(` in quotes";
             self.sink.push(Diagnostic::error("kdl::type", message, open).with_help(help));
             None
         };

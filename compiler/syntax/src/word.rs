@@ -31,7 +31,7 @@ pub(crate) fn keyword(written: &str, span: Span, sink: &mut Sink) -> Option<Valu
         let message = format!("Expected a keyword, found `{}`", excerpt(written));
         let help = nearest(written, KEYWORDS).map_or_else(
             || {
-                "The keywords are `#true #false #null #inf #-inf #nan`; text with `#` goes in quotes"
+                "The keywords are `#true #false #null #inf #-inf #nan`; put text with `#` in quotes"
                     .to_owned()
             },
             |near| format!("Did you mean `{near}`?"),
@@ -81,7 +81,7 @@ fn number_value(word: &str, span: Span, sink: &mut Sink) -> Value {
             let start = span.start + error.offset;
             let found = word[error.offset..].chars().next().map_or(0, char::len_utf8);
             let diagnostic = Diagnostic::error("kdl::number", error.message, Span::new(start, start + found));
-            let help = format!("{}; text goes in quotes: `\"{}\"`", error.help, excerpt(word));
+            let help = format!("{}; put text in quotes: `\"{}\"`", error.help, excerpt(word));
             sink.push(diagnostic.with_help(help));
             Value::String(word.to_owned())
         }

@@ -254,7 +254,7 @@ fn a_canonical_form_prints_as_itself() {
 }
 
 #[test]
-fn the_kdl_crate_finds_the_same_texts_valid_but_for_known_ones() {
+fn the_kdl_crate_accepts_the_same_texts_with_known_exceptions() {
     // It has no integers beyond 128 bits, no slashdash right after a number, and no `;` after a dropped node; the
     // specification allows all three.
     let known = ["node 0xffffffffffffffffffffffffffffffff", "/- a; b", "a 1/-2 /-3/-4", "a 1/-{ b }\nc"];
@@ -290,7 +290,7 @@ fn blocks_may_be_nested_to_the_limit() {
 }
 
 #[test]
-fn time_is_linear_in_texts_that_invite_to_look_twice() {
+fn time_is_linear_in_texts_that_provoke_rescanning() {
     // Each takes minutes if a part of it is read repeatedly.
     for piece in
         ["/* ", "\\ ", "\"\"\"", "#", "#\"", "##\"\"\"\n", "(", "a=", "/-", "{", "\\ /**/", "\"\\", "a \\\n"]

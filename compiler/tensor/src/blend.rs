@@ -200,7 +200,7 @@ impl Products {
 }
 
 #[cfg(test)]
-#[expect(clippy::disallowed_methods, reason = "the platform's functions are what ours are compared with")]
+#[expect(clippy::disallowed_methods, reason = "the platform's functions are the expected values")]
 mod tests {
     use proptest::prelude::*;
 

@@ -70,7 +70,7 @@ impl Update<'_> {
         target_arch = "x86_64",
         expect(
             unsafe_code,
-            reason = "calling code compiled for more than the baseline needs a detected CPU"
+            reason = "calling code compiled for more than the baseline requires CPU detection"
         )
     )]
     fn run(self, path: CpuPath, weight: &mut [f32]) {

@@ -158,7 +158,7 @@ fn atan(x: f64) -> f64 {
 }
 
 #[cfg(test)]
-#[expect(clippy::disallowed_methods, reason = "the platform's functions are what ours are compared with")]
+#[expect(clippy::disallowed_methods, reason = "the platform's functions are the expected values")]
 mod tests {
     use proptest::prelude::*;
 

@@ -59,8 +59,7 @@ fn encode_block(x: &[f32; LEN], importance: Option<&[f32; LEN]>, block: &mut [u8
     }
 }
 
-/// Writes the scales; returns the inverses of the scales before `d` is rounded to f16, because the reference chooses
-/// codes with those.
+/// Writes the scales; returns the inverses of the scales before `d` is rounded to f16, with which the codes are chosen.
 fn write_scales(scales: &[f32; N_SUBS], block: &mut [u8; BYTES]) -> [f32; N_SUBS] {
     let (max_scale, _) = extreme(scales);
     let d = -max_scale / 32.0;

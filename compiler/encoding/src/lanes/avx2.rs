@@ -3,7 +3,7 @@
 //! Every `unsafe` here is one intrinsic (or one load, store or gather whose bounds were checked). They are sound
 //! because kernels run only if [`crate::lanes::dispatch::run`] detected the instructions on the CPU; the safe
 //! counterpart is [`crate::lanes::portable`], and the tests of [`crate::lanes`] compare the two.
-#![expect(unsafe_code, reason = "vector intrinsics buy the speed that the benchmark shows")]
+#![expect(unsafe_code, reason = "vector intrinsics are much faster, as the benchmark shows")]
 
 use std::arch::x86_64::*;
 use std::ops::{Add, BitAnd, BitOr, BitXor, Div, Mul, Not, Sub};

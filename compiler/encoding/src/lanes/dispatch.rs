@@ -12,7 +12,7 @@ use crate::lanes::portable::Portable;
 /// Runs a kernel compiled for the path. Returns false if the path has no vector code.
 #[cfg_attr(
     target_arch = "x86_64",
-    expect(unsafe_code, reason = "calling code compiled for more than the baseline needs a detected CPU")
+    expect(unsafe_code, reason = "calling code compiled for more than the baseline requires CPU detection")
 )]
 pub(crate) fn run<K: Kernel>(path: CpuPath, kernel: K) -> bool {
     match path.width() {
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_move_between_lanes_alike_on_every_path() {
+    fn numbers_move_between_lanes_equally_on_every_path() {
         for path in CpuPath::available() {
             assert_eq!(run(path, Moves), path != CpuPath::BASELINE);
         }

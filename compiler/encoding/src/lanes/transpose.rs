@@ -2,7 +2,7 @@
 //!
 //! Used by [`crate::lanes::Simd::columns`]: a load per row and shuffles cost a fraction of gathers. The safe
 //! counterpart is `columns` of [`crate::lanes::portable`].
-#![expect(unsafe_code, reason = "vector intrinsics buy the speed that the benchmark shows")]
+#![expect(unsafe_code, reason = "vector intrinsics are much faster, as the benchmark shows")]
 
 use std::arch::x86_64::*;
 

@@ -23,7 +23,7 @@ pub(crate) const N_TRIES: i32 = 7;
 #[inline(always)]
 pub(crate) fn nearest_code(x: f32) -> u8 {
     // Counted instead of searched, so that lanes can do the same.
-    #[expect(clippy::neg_cmp_op_on_partial_ord, reason = "what is no number counts as above")]
+    #[expect(clippy::neg_cmp_op_on_partial_ord, reason = "NaN counts as above")]
     let below: usize = VALUES[1..15].iter().map(|value| usize::from(!(x < *value))).sum();
     let is_lower = x - VALUES[below] < VALUES[below + 1] - x;
     (below + usize::from(!is_lower)) as u8

@@ -1,6 +1,6 @@
 //! Packings: turn codes, scales and biases into named planes of bytes.
 //!
-//! A plane has one row per row of the tensor, so all planes are written in parallel, row by row.
+//! A plane has one row per row of the tensor, so all planes are written together, row by row.
 
 use std::fmt;
 

@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn scales_are_those_that_can_be_stored() {
+    fn scales_have_their_stored_precision() {
         assert_eq!(scale(&[1.0, -14.0], 7.0, DType::F16), 2.0);
         assert_eq!(scale(&[0.1], 7.0, DType::F16), convert::f16_to_f32(convert::f32_to_f16(0.1 / 7.0)));
         assert_eq!(scale(&[0.0, -0.0], 7.0, DType::F16), 1.0);

@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_edge_of_the_larger_magnitude_is_met_exactly() {
+    fn the_edge_of_the_larger_magnitude_is_exact() {
         // 3 / 3 is an integer: the bias is the edge, and the scale points away from it.
         assert_eq!(scale_and_bias(&[0.0, 1.0, 2.0, 3.0], 3.0), (-1.0, 3.0));
         assert_eq!(scale_and_bias(&[-3.0, -1.0, -2.0, 0.0], 3.0), (1.0, -3.0));

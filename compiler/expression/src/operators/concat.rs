@@ -74,7 +74,7 @@ impl Operator for Concat {
         let other = self.of.iter().map(TensorExpr::shape).find(|part| !self.fits(&shape, part));
         if let Some(part) = other {
             return Err(EvaluationError::misfit(format!(
-                "A tensor of shape {} cannot be a part of one of shape {} along dimension {}",
+                "A tensor of shape {} cannot be part of one of shape {} along dimension {}",
                 Numbers(&part),
                 Numbers(&shape),
                 self.dimension
@@ -177,7 +177,7 @@ mod tests {
     fn parts_have_the_same_other_dimensions() {
         assert_eq!(
             misfit(&concat(1, &[&[2, 2], &[1, 2]]), &[&A, &B]),
-            "A tensor of shape [1, 2] cannot be a part of one of shape [2, 4] along dimension 1"
+            "A tensor of shape [1, 2] cannot be part of one of shape [2, 4] along dimension 1"
         );
         assert!(misfit(&concat(2, &[&[2, 2], &[1, 2]]), &[&A, &B]).contains("along dimension 2"));
     }

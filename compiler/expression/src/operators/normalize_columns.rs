@@ -58,7 +58,7 @@ impl Operator for NormalizeColumns {
         let lengths = Evaluator::new(&self.magnitude, inputs)?.all(inputs)?;
         if lengths.len() != of.n_cols() {
             let message =
-                format!("A matrix of {} columns has {} lengths of columns", of.n_cols(), lengths.len());
+                format!("A matrix of {} columns has {} column lengths", of.n_cols(), lengths.len());
             return Err(EvaluationError::misfit(message));
         }
         let norms = column_norms(&of, inputs)?;
@@ -128,6 +128,6 @@ mod tests {
         let values: [&[f32]; 2] = [&[3.0, 0.0, 4.0, -2.0], &[10.0, 1.0]];
         assert_eq!(all(&expression, &values), [6.0, 0.0, 8.0, -1.0]);
         let short = TensorExpr::new(NormalizeColumns { of, magnitude: load(1, &[1]) });
-        assert_eq!(misfit(&short, &[values[0], &[1.0]]), "A matrix of 2 columns has 1 lengths of columns");
+        assert_eq!(misfit(&short, &[values[0], &[1.0]]), "A matrix of 2 columns has 1 column lengths");
     }
 }

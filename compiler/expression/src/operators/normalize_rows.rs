@@ -59,7 +59,7 @@ impl Operator for NormalizeRows {
         let of = Evaluator::new(&self.of, inputs)?;
         let lengths = Evaluator::new(&self.magnitude, inputs)?.all(inputs)?;
         if lengths.len() as u64 != of.n_rows() {
-            let message = format!("A matrix of {} rows has {} lengths of rows", of.n_rows(), lengths.len());
+            let message = format!("A matrix of {} rows has {} row lengths", of.n_rows(), lengths.len());
             return Err(EvaluationError::misfit(message));
         }
         Ok(Box::new(Normalized { of, lengths }))
@@ -136,6 +136,6 @@ mod tests {
         let values: [&[f32]; 2] = [&[3.0, 4.0, 0.0, -2.0], &[10.0, 1.0]];
         assert_eq!(all(&expression, &values), [6.0, 8.0, 0.0, -1.0]);
         let short = TensorExpr::new(NormalizeRows { of, magnitude: load(1, &[1]) });
-        assert_eq!(misfit(&short, &[values[0], &[1.0]]), "A matrix of 2 rows has 1 lengths of rows");
+        assert_eq!(misfit(&short, &[values[0], &[1.0]]), "A matrix of 2 rows has 1 row lengths");
     }
 }

@@ -73,7 +73,7 @@ impl Operator for Quantize {
     }
 
     fn evaluate(&self, _inputs: &dyn Inputs) -> Result<Box<dyn Rows>, EvaluationError> {
-        Err(EvaluationError::misfit("`quantize` can only be the last step of an expression"))
+        Err(EvaluationError::misfit("`quantize` can only be the last operator of an expression"))
     }
 }
 
@@ -108,6 +108,6 @@ mod tests {
             format!("quantize(IQ2_XXS@{}, $3, load($2, BF16, [4, 32]))", iq2_xxs::CODEC.version)
         );
         assert_eq!(weighted.n_inputs(), 2);
-        assert_eq!(misfit(&plain, &[]), "`quantize` can only be the last step of an expression");
+        assert_eq!(misfit(&plain, &[]), "`quantize` can only be the last operator of an expression");
     }
 }

@@ -60,7 +60,7 @@ impl Operator for ReplaceRows {
         let with = Evaluator::new(&self.with, inputs)?;
         if with.n_cols() != of.n_cols() {
             let message = format!(
-                "Rows of {} columns cannot stand in a matrix of {} columns",
+                "Rows of {} columns do not fit in a matrix of {} columns",
                 with.n_cols(),
                 of.n_cols()
             );
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_come_from_elsewhere() {
+    fn rows_are_replaced() {
         let (of, with) = (load(0, &[4, 1]), load(1, &[2, 1]));
         let expression = TensorExpr::new(ReplaceRows { of: of.clone(), rows: vec![3, 1], with });
         assert_eq!(
@@ -123,6 +123,6 @@ mod tests {
         let values: [&[f32]; 2] = [&[1.0, 2.0, 3.0, 4.0], &[30.0, 10.0]];
         assert_eq!(all(&expression, &values), [1.0, 10.0, 3.0, 30.0]);
         let wide = TensorExpr::new(ReplaceRows { of, rows: vec![3], with: load(1, &[1, 2]) });
-        assert_eq!(misfit(&wide, &values), "Rows of 2 columns cannot stand in a matrix of 1 columns");
+        assert_eq!(misfit(&wide, &values), "Rows of 2 columns do not fit in a matrix of 1 columns");
     }
 }

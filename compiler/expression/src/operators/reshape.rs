@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kernel_is_squeezed_without_moving_a_number() {
+    fn a_kernel_is_squeezed_without_moving_elements() {
         let squeezed = |shape: &[u64]| {
             let of = TensorExpr::new(Load { input: 0, dtype: DType::F32, shape: vec![2, 1, 2] });
             TensorExpr::new(Reshape { shape: shape.to_vec(), of })

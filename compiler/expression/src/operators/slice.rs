@@ -77,7 +77,7 @@ impl Operator for Slice {
         let of_dimension = shape.get(*dimension).filter(|n| range.start <= range.end && range.end <= **n);
         let Some(n) = of_dimension else {
             let message = format!(
-                "A tensor of shape {} has not the range {} along dimension {dimension}",
+                "A tensor of shape {} does not have the range {} along dimension {dimension}",
                 Numbers(&shape),
                 Numbers(&[range.start, range.end])
             );
@@ -249,11 +249,11 @@ mod tests {
     fn a_range_lies_in_its_dimension() {
         assert_eq!(
             misfit(&slice(1, 2..4, load(&[4, 3])), &[&VALUES]),
-            "A tensor of shape [4, 3] has not the range [2, 4] along dimension 1"
+            "A tensor of shape [4, 3] does not have the range [2, 4] along dimension 1"
         );
         for (dimension, start, end) in [(2, 0, 1), (0, 3, 2), (0, u64::MAX, 0)] {
             let message = misfit(&slice(dimension, start..end, load(&[4, 3])), &[&VALUES]);
-            assert!(message.starts_with("A tensor of shape [4, 3] has not the range"), "{message}");
+            assert!(message.starts_with("A tensor of shape [4, 3] does not have the range"), "{message}");
         }
         assert_eq!(all(&slice(0, 2..2, load(&[4, 3])), &[&VALUES]), [0.0; 0]);
     }

@@ -63,7 +63,7 @@ impl Operator for RotaryAngles {
         let is_rotary =
             self.n_dims > 0 && self.n_dims.is_multiple_of(2) && self.base > 0.0 && self.base.is_finite();
         if !is_fitting || !is_rotary {
-            let expected = format!("a divisor for each of {} dimensions, two by two", self.n_dims);
+            let expected = format!("one divisor per pair of {} dimensions", self.n_dims);
             return Err(rule::misfit(NAME, expected, inputs));
         }
         Ok(vec![ValueType::real([TOKENS, n_pairs]); 2])

@@ -16,7 +16,7 @@ pub(crate) trait Kernel {
 /// Runs a kernel compiled for a path.
 #[cfg_attr(
     target_arch = "x86_64",
-    expect(unsafe_code, reason = "calling code compiled for more than the baseline needs a detected CPU")
+    expect(unsafe_code, reason = "calling code compiled for more than the baseline requires CPU detection")
 )]
 pub(crate) fn run<K: Kernel>(path: CpuPath, kernel: K) {
     match path.width() {

@@ -42,7 +42,7 @@ fn n_in_blocks() -> usize {
 }
 
 #[test]
-fn a_perplexity_is_asked_for_before_each_product() {
+fn a_perplexity_checks_for_cancellation_before_each_product() {
     let model = toy::model(toy::decoder());
     let tokens = toy::tokens(2 * OPTIONS.n_ctx);
     check(2 * (n_in_blocks() + 1), |cancellation| {
@@ -51,7 +51,7 @@ fn a_perplexity_is_asked_for_before_each_product() {
 }
 
 #[test]
-fn an_importance_matrix_is_asked_for_before_each_product() {
+fn an_importance_matrix_checks_for_cancellation_before_each_product() {
     let model = toy::model(toy::decoder());
     let tokens = toy::tokens(2 * OPTIONS.n_ctx);
     check(2 * n_in_blocks(), |cancellation| {
@@ -60,7 +60,7 @@ fn an_importance_matrix_is_asked_for_before_each_product() {
 }
 
 #[test]
-fn answers_are_asked_for_before_each_product() {
+fn answers_check_for_cancellation_before_each_product() {
     let model = toy::model(toy::decoder());
     let questions = [[3, 1], [4, 1]].map(|prompt| Question { prompt: prompt.to_vec(), max_tokens: 2 });
     // The prompt yields the first of two tokens.

@@ -123,7 +123,7 @@ fn models_of_other_vocabularies_are_not_compared() {
 }
 
 #[test]
-fn a_divergence_stops_when_nobody_wants_it() {
+fn a_cancelled_divergence_stops() {
     let (model, baseline) = (other(), toy::model(toy::decoder()));
     let is_cancelled = || true;
     let cancelled =

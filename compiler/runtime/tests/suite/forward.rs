@@ -142,7 +142,7 @@ fn logits_of_some_positions_are_those_of_all() {
 }
 
 #[test]
-fn a_truncated_cache_goes_on_as_if_the_rest_had_never_been() {
+fn a_truncated_cache_continues_as_if_the_rest_had_never_existed() {
     let model = toy::model(toy::decoder());
     let tokens = toy::tokens(12);
     let mut cache = model.new_cache(40);

@@ -167,7 +167,7 @@ fn kernels_candle_and_decompositions_compute_the_graph() {
 }
 
 #[test]
-fn batches_of_any_size_give_the_same_bits_whatever_the_layers() {
+fn batches_of_any_size_give_the_same_bits_with_all_kinds_of_layers() {
     let tokens = toy::tokens(N_TOKENS);
     for (name, decoder) in variants() {
         let whole = toy::bits(&run(&decoder, Arc::new(CpuExact::new()), &tokens, N_TOKENS));
@@ -179,7 +179,7 @@ fn batches_of_any_size_give_the_same_bits_whatever_the_layers() {
 }
 
 #[test]
-fn a_cache_that_was_cut_goes_on_whatever_the_layers() {
+fn a_truncated_cache_continues_with_all_kinds_of_layers() {
     let tokens = toy::tokens(N_TOKENS);
     for (name, decoder) in variants() {
         let model = toy::model(decoder);

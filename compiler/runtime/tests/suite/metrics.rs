@@ -80,7 +80,7 @@ fn metrics_do_not_depend_on_the_number_of_threads() {
 }
 
 #[test]
-fn the_text_must_fill_a_chunk_and_the_chunk_the_context() {
+fn the_text_must_fill_a_chunk_and_the_chunk_must_fit_the_context() {
     let model = toy::model(toy::decoder());
     let error = |n_tokens, n_ctx| {
         let options = ChunkOptions { n_ctx, ..OPTIONS };
@@ -103,7 +103,7 @@ fn imatrix_of(tokens: &[u32], max_chunks: Option<usize>) -> Imatrix {
 }
 
 #[test]
-fn an_imatrix_sums_the_squares_of_what_enters_each_matrix() {
+fn an_imatrix_sums_the_squared_inputs_of_each_matrix() {
     let decoder = toy::decoder();
     let weights = toy::weights(&decoder);
     let tokens = toy::tokens(50);

@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn dare_keeps_what_was_drawn() {
+    fn dare_keeps_the_drawn_elements() {
         let keep = |stream: u64, density: f64| Keep::Random {
             stream,
             below: (density * 4_294_967_296.0) as u64,
@@ -339,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn models_that_learned_nothing_leave_the_base() {
+    fn models_equal_to_the_base_leave_the_base() {
         let weights = weights(0);
         let keeps = [Keep::All, Keep::Largest(3), Keep::Random { stream: 1, below: 1 << 31, factor: 2.0 }];
         for (elect, keep) in [true, false].into_iter().flat_map(|elect| keeps.map(|keep| (elect, keep))) {

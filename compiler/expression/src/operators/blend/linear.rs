@@ -110,9 +110,9 @@ mod tests {
     }
 
     #[test]
-    fn terms_have_one_shape() {
+    fn terms_have_the_same_shape() {
         let terms = vec![term(0, 1.0, &[2, 2]), term(1, 1.0, &[4])];
         let message = misfit(&TensorExpr::new(Linear { divide: true, terms }), &[&[0.0; 4], &[0.0; 4]]);
-        assert_eq!(message, "Only weights of one shape can be blended");
+        assert_eq!(message, "Only weights of the same shape can be blended");
     }
 }

@@ -127,7 +127,7 @@ impl Terms {
     /// Opens the inputs of terms that have the shape of the blend.
     pub(crate) fn new(terms: &[Term], shape: &[u64], inputs: &dyn Inputs) -> Result<Self, EvaluationError> {
         if terms.iter().any(|term| term.of.shape() != shape) {
-            return Err(EvaluationError::misfit("Only weights of one shape can be blended"));
+            return Err(EvaluationError::misfit("Only weights of the same shape can be blended"));
         }
         let of = terms.iter().map(|term| Evaluator::new(&term.of, inputs)).collect::<Result<_, _>>()?;
         Ok(Self { of, weights: terms.iter().map(|term| term.weight).collect() })
@@ -167,7 +167,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn words_of_what_is_kept_are_read_as_they_are_written() {
+    fn the_forms_of_keep_read_back() {
         let message = |text: &str| keep(&mut Parser::new(text, &[])).unwrap_err().to_string();
         assert!(message("some").contains("expected `all`, `largest` or `random`, found `some`"));
         assert!(message("largest(x)").contains("byte 8: expected a number below 2^64"));
