@@ -25,8 +25,8 @@ pub(crate) struct Codebook<const DIM: usize> {
     /// For each vector of codes (see [`Self::vector_idx`]), the index of its point, or [`NO_POINT`].
     point_at: Vec<u16>,
     /// For each vector the end of its neighbors; those of the next vector begin there.
-    neighbours_end: Vec<u32>,
-    neighbours: Vec<u16>,
+    neighbors_end: Vec<u32>,
+    neighbors: Vec<u16>,
 }
 
 const NO_POINT: u16 = u16::MAX;
@@ -75,18 +75,18 @@ impl<const DIM: usize> Codebook<DIM> {
             n_codes,
             points,
             point_at: vec![NO_POINT; n_vectors],
-            neighbours_end: Vec::with_capacity(n_vectors),
-            neighbours: Vec::new(),
+            neighbors_end: Vec::with_capacity(n_vectors),
+            neighbors: Vec::new(),
         };
         for (point_idx, point) in grid.points.iter().enumerate() {
             let vector_idx = grid.vector_idx(point);
             grid.point_at[vector_idx] = point_idx as u16;
         }
-        grid.find_neighbours(n_shells);
+        grid.find_neighbors(n_shells);
         grid
     }
 
-    fn find_neighbours(&mut self, n_shells: usize) {
+    fn find_neighbors(&mut self, n_shells: usize) {
         // The contribution of a code at a position to the squared distance of every point; at most 4 * 7^2 or 8 * 2^2
         // in total.
         let squares: [Vec<Vec<u8>>; DIM] = std::array::from_fn(|i| {
@@ -111,13 +111,13 @@ impl<const DIM: usize> Codebook<DIM> {
                         // Most chunks have none, which this detects at once.
                         if chunk.iter().fold(false, |is_any, distance| is_any | (*distance == shell)) {
                             let in_shell = (0..CHUNK).filter(|i| chunk[*i] == shell);
-                            self.neighbours.extend(in_shell.map(|i| (chunk_idx * CHUNK + i) as u16));
+                            self.neighbors.extend(in_shell.map(|i| (chunk_idx * CHUNK + i) as u16));
                         }
                     }
                     inner = shell + 1;
                 }
             }
-            self.neighbours_end.push(self.neighbours.len() as u32);
+            self.neighbors_end.push(self.neighbors.len() as u32);
         }
     }
 
@@ -159,8 +159,8 @@ impl<const DIM: usize> Codebook<DIM> {
         let vector_idx = self.vector_idx(codes);
         match self.point_at[vector_idx] {
             NO_POINT => {
-                let start = if vector_idx == 0 { 0 } else { self.neighbours_end[vector_idx - 1] as usize };
-                Place::Between(&self.neighbours[start..self.neighbours_end[vector_idx] as usize])
+                let start = if vector_idx == 0 { 0 } else { self.neighbors_end[vector_idx - 1] as usize };
+                Place::Between(&self.neighbors[start..self.neighbors_end[vector_idx] as usize])
             }
             point_idx => Place::Point(point_idx),
         }
@@ -184,22 +184,22 @@ mod tests {
             };
             match grid.place(&vector) {
                 Place::Point(point_idx) => assert_eq!(*grid.point(point_idx), vector),
-                Place::Between(neighbours) => {
-                    let keys: Vec<(i32, u16)> = neighbours.iter().map(|idx| (distance(*idx), *idx)).collect();
+                Place::Between(neighbors) => {
+                    let keys: Vec<(i32, u16)> = neighbors.iter().map(|idx| (distance(*idx), *idx)).collect();
                     assert!(keys.is_sorted());
                     let mut shells: Vec<i32> = keys.iter().map(|(distance, _)| *distance).collect();
                     shells.dedup();
                     assert_eq!(shells.len(), n_shells);
                     let n_within =
                         (0..n_points as u16).filter(|idx| distance(*idx) <= shells[n_shells - 1]).count();
-                    assert_eq!(n_within, neighbours.len());
+                    assert_eq!(n_within, neighbors.len());
                 }
             }
         }
     }
 
     #[test]
-    fn neighbours_are_the_nearest_points_in_order() {
+    fn neighbors_are_the_nearest_points_in_order() {
         check(&IQ1, 2048, 3);
         check(&IQ2_XXS, 256, 2);
         check(&IQ2_XS, 512, 2);

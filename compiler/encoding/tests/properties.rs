@@ -36,7 +36,7 @@ proptest! {
             let mut together = vec![0; 3 * row_bytes];
             codec.encode(&values, N_COLS, importance, &mut together);
             for (row, expected) in values.chunks_exact(N_COLS).zip(together.chunks_exact(row_bytes)) {
-                // What is in the buffer before does not show.
+                // The previous contents of the buffer do not matter.
                 let mut alone = vec![0xa5; row_bytes];
                 codec.encode(row, N_COLS, importance, &mut alone);
                 prop_assert_eq!(&alone, expected, "{}", codec);

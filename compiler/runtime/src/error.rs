@@ -123,7 +123,7 @@ pub enum RuntimeError {
         "A value is infinite or not a number, first seen in {place} at position {position}; check the weights of {place}"
     )]
     NotFinite {
-        /// Where it first occurred (`the token embedding`, `block 3 attention`, `the logits`).
+        /// Location of the first occurrence (`the token embedding`, `block 3 attention`, `the logits`).
         place: String,
         /// Position in the sequence.
         position: usize,

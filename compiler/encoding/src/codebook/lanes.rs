@@ -25,7 +25,7 @@ pub(crate) struct Near<const DIM: usize> {
     /// The point of each vector that is one.
     point_at: Box<[u16; MAX_VECTORS]>,
     /// Packed neighbors; the last one is repeated to fill its chunk.
-    neighbours: Vec<[i32; CHUNK]>,
+    neighbors: Vec<[i32; CHUNK]>,
 }
 
 /// See [`codebook::IQ1`].
@@ -55,19 +55,19 @@ impl<const DIM: usize> Near<DIM> {
         let mut near = Self {
             lists: Box::new([0; MAX_VECTORS]),
             point_at: Box::new([0; MAX_VECTORS]),
-            neighbours: Vec::new(),
+            neighbors: Vec::new(),
         };
         for vector_idx in 0..grid.n_vectors() {
             match grid.place(&grid.vector(vector_idx)) {
                 Place::Point(point_idx) => near.point_at[vector_idx] = point_idx,
-                Place::Between(neighbours) => {
-                    let first = near.neighbours.len();
-                    near.neighbours.extend(neighbours.chunks(CHUNK).map(|chunk| {
+                Place::Between(neighbors) => {
+                    let first = near.neighbors.len();
+                    near.neighbors.extend(neighbors.chunks(CHUNK).map(|chunk| {
                         let last = chunk.len() - 1;
                         std::array::from_fn(|i| pack(grid.point(chunk[i.min(last)])))
                     }));
-                    let n_chunks = near.neighbours.len() - first;
-                    assert!(n_chunks < 1 << COUNT_BITS, "few neighbours");
+                    let n_chunks = near.neighbors.len() - first;
+                    assert!(n_chunks < 1 << COUNT_BITS, "few neighbors");
                     near.lists[vector_idx] = (first << COUNT_BITS | n_chunks) as i32;
                 }
             }
@@ -108,7 +108,7 @@ impl<const DIM: usize> Near<DIM> {
     #[inline(always)]
     pub(crate) fn nearest<S: Simd, const N: usize>(&self, list: i32, shares: &Shares<S>) -> i32 {
         let n_chunks = if N == 0 { n_chunks(list) } else { N };
-        let chunks = &self.neighbours[(list >> COUNT_BITS) as usize..][..n_chunks];
+        let chunks = &self.neighbors[(list >> COUNT_BITS) as usize..][..n_chunks];
         if N != 0 {
             return first_least::<S, DIM, N>(chunks, shares);
         }

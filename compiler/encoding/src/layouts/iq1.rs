@@ -103,9 +103,9 @@ pub(crate) fn to_grid<const N: usize>(
     for group in 0..N {
         points[group] = match codebook::IQ1.place(&codes[group]) {
             Place::Point(point_idx) => point_idx,
-            Place::Between(neighbours) => {
+            Place::Between(neighbors) => {
                 is_any_between = true;
-                nearest(neighbours, &x[group], &weights[group], values[group], scale)
+                nearest(neighbors, &x[group], &weights[group], values[group], scale)
             }
         };
     }
@@ -121,9 +121,9 @@ pub(crate) fn to_grid<const N: usize>(
 }
 
 /// The first of the nearest points; the first of all if no distance is finite.
-fn nearest(neighbours: &[u16], x: &[f32; GROUP], weights: &[f32; GROUP], values: &Values, scale: f32) -> u16 {
-    let (mut best, mut nearest) = (f32::MAX, neighbours[0]);
-    for &point_idx in neighbours {
+fn nearest(neighbors: &[u16], x: &[f32; GROUP], weights: &[f32; GROUP], values: &Values, scale: f32) -> u16 {
+    let (mut best, mut nearest) = (f32::MAX, neighbors[0]);
+    for &point_idx in neighbors {
         let mut distance = 0.0_f32;
         for ((code, x), w) in codebook::IQ1.point(point_idx).iter().zip(x).zip(weights) {
             let difference = scale * values[usize::from(*code)] - x;

@@ -137,7 +137,7 @@ fn place<const DIM: usize>(
     let codes = x.map(|x| nearest_int(0.5 * (inverse * x - 1.0)).clamp(0, grid.max_code()) as u8);
     match grid.place(&codes) {
         Place::Point(point_idx) => (point_idx, false),
-        Place::Between(neighbours) => (nearest(grid, neighbours, x, roots, scale), true),
+        Place::Between(neighbors) => (nearest(grid, neighbors, x, roots, scale), true),
     }
 }
 
@@ -145,13 +145,13 @@ fn place<const DIM: usize>(
 #[inline(always)]
 fn nearest<const DIM: usize>(
     grid: &Codebook<DIM>,
-    neighbours: &[u16],
+    neighbors: &[u16],
     x: &[f32; DIM],
     roots: &[f32; DIM],
     scale: f32,
 ) -> u16 {
-    let (mut best, mut nearest) = (f32::MAX, neighbours[0]);
-    for &point_idx in neighbours {
+    let (mut best, mut nearest) = (f32::MAX, neighbors[0]);
+    for &point_idx in neighbors {
         let mut distance = 0.0_f32;
         for ((code, x), root) in grid.point(point_idx).iter().zip(x).zip(roots) {
             let difference = scale * magnitude(*code) - x;
