@@ -114,7 +114,10 @@ impl Codec {
         importance: Option<&[f32]>,
         out: &mut [u8],
     ) {
-        assert!(n_cols > 0 && self.fits(n_cols), "{n_cols} columns are not a whole number of `{self}` blocks");
+        assert!(
+            n_cols > 0 && self.fits(n_cols),
+            "{n_cols} columns are not a whole number of `{self}` blocks"
+        );
         assert!(importance.is_none_or(|weights| weights.len() == n_cols), "one weight per column");
         let row_bytes = self.row_bytes(n_cols);
         assert_eq!(rows.len() / n_cols * row_bytes, out.len(), "bytes of the encoded rows");

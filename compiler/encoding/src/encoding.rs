@@ -300,9 +300,7 @@ mod tests {
         );
         assert!(refusal("affine-4-g128", &[3, 33]).ends_with("with 4 bits no grid fits"));
         for shape in [&[][..], &[4, 0], &[u64::MAX, 64], &[u64::MAX, u64::MAX, 64]] {
-            assert!(
-                refusal("affine-4-g64", shape).contains("has no columns, or too many bytes")
-            );
+            assert!(refusal("affine-4-g64", shape).contains("has no columns, or too many bytes"));
         }
     }
 

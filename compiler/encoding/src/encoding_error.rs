@@ -47,9 +47,7 @@ pub enum EncodingError {
         choices: Vec<&'static str>,
     },
     /// A row is not a whole number of a codec's blocks.
-    #[error(
-        "Rows of {n_cols} columns are not whole blocks of {block_len}, which the codec `{codec}` needs"
-    )]
+    #[error("Rows of {n_cols} columns are not whole blocks of {block_len}, which the codec `{codec}` needs")]
     Blocks {
         /// Number of columns of the tensor.
         n_cols: u64,

@@ -42,8 +42,7 @@ impl Evaluator {
         let n_rows = if n_cols == 0 { 0 } else { n_rows };
         let n_cols = usize::try_from(n_cols).map_err(EvaluationError::misfit)?;
         if n_rows.checked_mul(n_cols as u64).is_none_or(|n_elements| usize::try_from(n_elements).is_err()) {
-            let message =
-                format!("A tensor of shape {} has too many elements", Numbers(&shape));
+            let message = format!("A tensor of shape {} has too many elements", Numbers(&shape));
             return Err(EvaluationError::misfit(message));
         }
         Ok(Self { rows: expression.evaluate(inputs)?, n_rows, n_cols })

@@ -30,9 +30,8 @@ pub fn decompose(graph: &Graph, is_native: impl Fn(&dyn Operator) -> bool) -> Re
             Origin::Node(_) => None,
         };
     }
-    let place = |places: &[Option<ValueId>], id: ValueId| {
-        places[id.index()].expect("nodes come after their inputs")
-    };
+    let place =
+        |places: &[Option<ValueId>], id: ValueId| places[id.index()].expect("nodes come after their inputs");
     for Node { operator, inputs, outputs } in graph.nodes() {
         let inputs: Vec<ValueId> = inputs.iter().map(|input| place(&places, *input)).collect();
         for (output, id) in outputs.iter().zip(pass.node(operator, &inputs)?) {

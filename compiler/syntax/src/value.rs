@@ -86,7 +86,8 @@ impl Parser<'_> {
             Some(self.name("type name"))
         } else {
             let message = format!("Expected a type name after `(`, found {}", self.found());
-            let help = "A type annotation is a name in parentheses: `(type)value`; put text with `(` in quotes";
+            let help =
+                "A type annotation is a name in parentheses: `(type)value`; put text with `(` in quotes";
             self.sink.push(Diagnostic::error("kdl::type", message, open).with_help(help));
             None
         };

@@ -57,8 +57,7 @@ impl Operator for NormalizeColumns {
         let of = Evaluator::new(&self.of, inputs)?;
         let lengths = Evaluator::new(&self.magnitude, inputs)?.all(inputs)?;
         if lengths.len() != of.n_cols() {
-            let message =
-                format!("A matrix of {} columns has {} column lengths", of.n_cols(), lengths.len());
+            let message = format!("A matrix of {} columns has {} column lengths", of.n_cols(), lengths.len());
             return Err(EvaluationError::misfit(message));
         }
         let norms = column_norms(&of, inputs)?;

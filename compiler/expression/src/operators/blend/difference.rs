@@ -79,7 +79,8 @@ impl Difference<'_> {
     /// The `count` elements with the largest magnitude.
     fn largest(&self, count: u64, inputs: &dyn Inputs) -> Result<Largest, EvaluationError> {
         let tiles = self.of.tiles(self.n_elements);
-        let lacking = || EvaluationError::misfit(format!("The weight has fewer than the {count} elements to keep"));
+        let lacking =
+            || EvaluationError::misfit(format!("The weight has fewer than the {count} elements to keep"));
         let high = self.count(&Counts::of_high_bits(), &tiles, inputs)?.find(count).ok_or_else(lacking)?;
         let low = self.count(&Counts::of_low_bits(high.bits), &tiles, inputs)?;
         let low = low.find(high.n_wanted).ok_or_else(lacking)?;
