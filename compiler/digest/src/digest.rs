@@ -88,7 +88,7 @@ macro_rules! sized_digest {
         pub struct $name {
             /// The hash of the bytes.
             pub hash: Digest,
-            /// How many bytes were hashed.
+            /// Number of bytes hashed.
             pub n_bytes: u64,
         }
 

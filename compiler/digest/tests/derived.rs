@@ -76,7 +76,7 @@ fn renamed_and_moved_fields_and_options_that_are_absent_keep_the_digest() {
 }
 
 #[test]
-fn options_that_are_given_change_the_digest_each_in_its_own_way() {
+fn each_present_option_changes_the_digest_differently() {
     let plain = || After::plain("Q4_K", 7);
     let values = [
         plain(),

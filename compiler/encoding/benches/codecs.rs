@@ -16,7 +16,7 @@ use mc_tensor::cpu_path::CpuPath;
 const N_COLS: usize = 2048;
 const N_ROWS: usize = 1024;
 /// Duration of the measurement of one figure, after the first run.
-const PATIENCE: Duration = Duration::from_millis(300);
+const DURATION: Duration = Duration::from_millis(300);
 
 fn main() {
     let names: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
@@ -70,7 +70,7 @@ fn row(name: &str, label: &str, paths: &[CpuPath], mut run: impl FnMut(CpuPath, 
     for path in paths {
         // A few rows show how many fit into the duration.
         let few = run(*path, 16);
-        let n_rows = ((few * 1e6 * PATIENCE.as_secs_f64() / 4.0) as usize / (4 * N_COLS)).clamp(16, N_ROWS);
+        let n_rows = ((few * 1e6 * DURATION.as_secs_f64() / 4.0) as usize / (4 * N_COLS)).clamp(16, N_ROWS);
         let speed = run(*path, n_rows);
         if scalar == 0.0 {
             scalar = speed;
@@ -85,7 +85,7 @@ fn measure(n_rows: usize, mut run: impl FnMut()) -> f64 {
     let started = Instant::now();
     let mut best = f64::INFINITY;
     let mut n_runs = 0;
-    while n_runs < 3 || started.elapsed() < PATIENCE && n_runs < 50 {
+    while n_runs < 3 || started.elapsed() < DURATION && n_runs < 50 {
         let start = Instant::now();
         run();
         best = best.min(start.elapsed().as_secs_f64());

@@ -65,7 +65,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
-    fn rows_are_encoded_by_themselves(x in rows(), importance in importance(), dtype in dtypes()) {
+    fn rows_are_encoded_independently(x in rows(), importance in importance(), dtype in dtypes()) {
         for encoding in encodings() {
             let whole = encode(&encoding, &x, Some(&importance), dtype);
             let mut joined = encode(&encoding, &x[..N_COLS], Some(&importance), dtype);
@@ -79,7 +79,7 @@ proptest! {
     }
 
     #[test]
-    fn planes_have_the_bytes_of_their_shapes(x in rows(), dtype in dtypes()) {
+    fn the_size_of_planes_matches_their_shapes(x in rows(), dtype in dtypes()) {
         for encoding in encodings() {
             let planes = encoding.planes(&[2, N_COLS as u64], dtype).unwrap();
             let encoded = encode(&encoding, &x, Some(&[1.0; N_COLS]), dtype);
@@ -90,7 +90,7 @@ proptest! {
     }
 
     #[test]
-    fn a_search_is_never_worse_than_where_it_began(x in rows(), importance in importance(), dtype in dtypes()) {
+    fn a_search_is_never_worse_than_its_start(x in rows(), importance in importance(), dtype in dtypes()) {
         let all_alike = [1.0; N_COLS];
         for grid in grids::all() {
             let packing = packings::by_name(grid.packing).unwrap();
@@ -105,7 +105,7 @@ proptest! {
     }
 
     #[test]
-    fn weights_that_are_alike_are_no_weights(x in rows(), dtype in dtypes()) {
+    fn equal_importance_has_no_effect(x in rows(), dtype in dtypes()) {
         for grid in grids::all() {
             let packing = packings::by_name(grid.packing).unwrap();
             let planes = |solver: &str| {
@@ -127,7 +127,7 @@ proptest! {
     }
 
     #[test]
-    fn codes_and_scales_come_back(seed in prop::collection::vec(any::<u16>(), N_COLS)) {
+    fn codes_and_scales_read_back(seed in prop::collection::vec(any::<u16>(), N_COLS)) {
         for encoding in encodings() {
             let (grid, packing) = (encoding.grid, encoding.packing);
             let (low, high) = grid.codes;
@@ -149,7 +149,7 @@ proptest! {
 }
 
 #[test]
-fn importance_changes_what_the_weighted_solver_chooses() {
+fn importance_changes_the_choice_of_the_weighted_solver() {
     assert_eq!(solvers::weighted::SOLVER.importance, Importance::Required);
     let x: Vec<f32> = (0..N_COLS).map(|column| ((column * 37 % 101) as f32 - 50.0) / 7.0).collect();
     let importance: Vec<f32> =

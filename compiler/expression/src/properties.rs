@@ -33,7 +33,7 @@ fn bits(values: &[f32]) -> Vec<u32> {
 
 proptest! {
     #[test]
-    fn an_expression_prints_as_the_text_that_it_was_read_from(seed in any::<u64>()) {
+    fn an_expression_prints_as_its_text(seed in any::<u64>()) {
         for row in OPERATORS {
             for draw in [wild(seed), fitting(seed)] {
                 let Some((expression, _)) = drawn(row, draw) else { continue };
@@ -49,7 +49,7 @@ proptest! {
     }
 
     #[test]
-    fn inputs_are_renumbered_all(seed in any::<u64>(), more in 1_usize..1000) {
+    fn all_inputs_are_renumbered(seed in any::<u64>(), more in 1_usize..1000) {
         for row in OPERATORS {
             let Some((expression, _)) = drawn(row, wild(seed)) else { continue };
             let moved = expression.map_inputs(&|input| input + more);

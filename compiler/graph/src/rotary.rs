@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn divisors_from_the_weights_replace_the_rule_that_made_them() {
+    fn divisors_from_the_weights_replace_the_rule() {
         let plain = frequencies(&RotaryScaling::None, None);
         let by_rule = frequencies(&LLAMA3, None);
         let divisors: Vec<f32> =

@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_backend_has_the_id_that_the_table_says() {
+    fn a_backend_has_the_id_of_its_row() {
         for backend in
             BACKENDS.iter().filter(|backend| backend.id.name.ends_with("cpu") || backend.id == CPU_EXACT)
         {

@@ -75,12 +75,12 @@ pub struct CandleBackend {
 }
 
 impl CandleBackend {
-    /// On the CPU.
+    /// Opens the CPU.
     pub fn cpu() -> Self {
         Self { id: CPU, device: Device::Cpu }
     }
 
-    /// On the first CUDA device.
+    /// Opens the first CUDA device.
     ///
     /// # Errors
     /// If there is none.
@@ -89,7 +89,7 @@ impl CandleBackend {
         Ok(Self { id: CUDA, device: Device::new_cuda(0)? })
     }
 
-    /// On the first Metal device.
+    /// Opens the first Metal device.
     ///
     /// # Errors
     /// If there is none.

@@ -245,7 +245,7 @@ mod tests {
         }
 
         #[test]
-        fn a_constant_that_is_added_to_all_logits_changes_nothing(
+        fn adding_a_constant_to_all_logits_changes_nothing(
             (model, baseline, token) in rows(),
             shift in -8i8..8,
         ) {
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn ranks_count_from_the_likeliest_and_of_equals_from_the_lowest() {
+    fn ranks_start_at_the_likeliest_and_the_lowest_of_equal_ones() {
         let logits = [1.0, 3.0, 2.0, 3.0];
         assert_eq!([1, 3, 2, 0].map(|token| rank(&logits, token)), [0, 1, 2, 3]);
     }

@@ -17,7 +17,7 @@ const N_BATCH: usize = 512;
 /// Options of a generation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GenerateOptions {
-    /// How a token is chosen.
+    /// The choice of each token.
     pub sampling: Sampling,
     /// Maximum number of tokens to generate.
     pub max_tokens: usize,

@@ -86,7 +86,7 @@ impl Plan {
     }
 }
 
-/// The nodes that a value depends on, except those that `given` depends on.
+/// The nodes that a value depends on; the traversal stops at `given`.
 fn needed(graph: &Graph, value: ValueId, given: Option<ValueId>) -> Vec<bool> {
     let mut is_needed = vec![false; graph.nodes().len()];
     let mut open = vec![value];

@@ -4,7 +4,7 @@ use crate::error::RuntimeError;
 use crate::random::Random;
 use mc_tensor::math;
 
-/// How the next token is chosen.
+/// The choice of the next token.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Sampling {
     /// The token with the largest logit; among equals, the lowest id.

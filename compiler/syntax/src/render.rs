@@ -39,7 +39,7 @@ impl Report<'_> {
     fn write(&self, path: &str, out: &mut Markup) {
         let diagnostic = self.diagnostic;
         out.painted(self.primary_paint(), format!("{}[{}]", diagnostic.severity.word(), diagnostic.code));
-        out.painted(Paint::Bold, format!(": {}", said(&diagnostic.message)));
+        out.painted(Paint::Bold, format!(": {}", indented(&diagnostic.message)));
         let marks = self.marks();
         let n_digits = marks.last().map_or(1, |mark| mark.line.to_string().len());
         let place = self.lines.line_column(diagnostic.span.start);
@@ -52,7 +52,7 @@ impl Report<'_> {
         if let Some(help) = &diagnostic.help {
             gutter(out, n_digits, "", "=");
             out.painted(Paint::Bold, " help:");
-            out.text(format!(" {}\n", said(help)));
+            out.text(format!(" {}\n", indented(help)));
         }
     }
 
@@ -101,7 +101,7 @@ impl Report<'_> {
             let (first, n_cells) = shown.cells(mark.span);
             let (sign, paint) =
                 if mark.is_primary { ("^", self.primary_paint()) } else { ("-", Paint::Blue) };
-            let underline = format!("{} {}", sign.repeat(n_cells), said(mark.message));
+            let underline = format!("{} {}", sign.repeat(n_cells), indented(mark.message));
             gutter(out, n_digits, "", "|");
             out.text(format!(" {:first$}", ""));
             out.painted(paint, underline.trim_end());
@@ -123,10 +123,10 @@ fn gutter(out: &mut Markup, n_digits: usize, number: &str, sign: &str) {
 
 /// A message for display: truncated, and with further lines indented, so that quoted text cannot look like a separate
 /// report.
-fn said(message: &str) -> String {
-    let (said, rest) = match message.char_indices().nth(MAX_MESSAGE) {
+fn indented(message: &str) -> String {
+    let (shown, rest) = match message.char_indices().nth(MAX_MESSAGE) {
         Some((end, _)) => (&message[..end], "..."),
         None => (message, ""),
     };
-    format!("{}{rest}", said.replace('\n', "\n    "))
+    format!("{}{rest}", shown.replace('\n', "\n    "))
 }

@@ -40,17 +40,17 @@ proptest! {
     }
 
     #[test]
-    fn any_text_is_read_and_its_mistakes_are_shown(text in any::<String>()) {
+    fn any_text_is_read_and_its_errors_are_shown(text in any::<String>()) {
         check_any(&text)?;
     }
 
     #[test]
-    fn any_text_of_kdl_signs_is_read_and_its_mistakes_are_shown(text in soup()) {
+    fn any_sequence_of_kdl_tokens_is_read_and_its_errors_are_shown(text in soup()) {
         check_any(&text)?;
     }
 
     #[test]
-    fn a_spoiled_document_is_read_and_its_mistakes_are_shown(
+    fn a_damaged_document_is_read_and_its_errors_are_shown(
         text in document(),
         piece in soup(),
         place in any::<prop::sample::Index>(),
@@ -68,7 +68,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn no_text_that_goes_to_a_terminal_steers_it(text in foreign(), own in "[a-z ]{0,5}") {
+    fn no_text_controls_the_terminal(text in foreign(), own in "[a-z ]{0,5}") {
         let mut markup = Markup::default();
         markup.text(own.as_str());
         markup.painted(Paint::Red, text.as_str());
@@ -83,7 +83,7 @@ proptest! {
     }
 
     #[test]
-    fn text_in_which_a_library_put_colors_steers_nothing_else(text in foreign()) {
+    fn colored_text_of_a_library_has_no_other_control_characters(text in foreign()) {
         let shown = Markup::of_colored(&text).show(true);
         check_codes(&shown)?;
         let plain = Markup::of_colored(&text).show(false);

@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_and_opposite_weights_are_joined_by_a_line() {
+    fn equal_and_opposite_weights_are_interpolated_linearly() {
         let ones = [1.0_f32; 12];
         assert_eq!(Products::of_row(&ones, &ones).slerp(0.25), [0.75, 0.25]);
         assert_eq!(Products::of_row(&ones, &ones.map(|one| -one)).slerp(0.25), [0.75, 0.25]);
@@ -268,7 +268,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn factors_are_those_of_the_formula(
+        fn factors_follow_the_formula(
             values in proptest::collection::vec(-1.0_f32..1.0, 40),
             t in 0.0_f64..1.0,
         ) {

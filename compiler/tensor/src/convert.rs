@@ -198,7 +198,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn bulk_equals_one_by_one(values in proptest::collection::vec(any::<f32>(), 0..200)) {
+        fn bulk_conversion_equals_single_conversions(values in proptest::collection::vec(any::<f32>(), 0..200)) {
             for dtype in [DType::F16, DType::BF16, DType::F32, DType::F64] {
                 let mut bytes = vec![0; values.len() * dtype.n_bytes()];
                 from_f32(dtype, &values, &mut bytes);

@@ -157,7 +157,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn counting_keeps_what_sorting_keeps(
+        fn counting_and_sorting_keep_the_same_elements(
             // Few different numbers, so that many are equal.
             values in proptest::collection::vec(prop_oneof![-1.0_f32..1.0, (-3_i8..4).prop_map(f32::from)], 1..200),
             share in 0.0_f64..1.0,

@@ -174,7 +174,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn rows_by_themselves_equal_all_rows_at_once(
+        fn separate_rows_equal_all_rows_at_once(
             values in proptest::collection::vec(-1.0_f32..1.0, 6 * 8 + 6 * 3 + 3 * 8),
         ) {
             let (weight, rest) = values.split_at(48);

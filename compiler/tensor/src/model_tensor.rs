@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_role_and_a_block_give_the_tensor_back() {
+    fn roles_and_blocks_read_back() {
         for tensor in
             [ModelTensor::AttnQ { block: 3 }, ModelTensor::Output, ModelTensor::ShortconvConv { block: 0 }]
         {

@@ -33,6 +33,6 @@ impl<'a> ModelDescription<'a> {
 pub struct TensorDescription {
     /// Its purpose.
     pub tensor: ModelTensor,
-    /// How the checkpoint stores its numbers.
+    /// The way in which the checkpoint stores its numbers.
     pub stored: Stored,
 }

@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn experts_are_counted_apart() {
+    fn experts_are_counted_separately() {
         let kind = crate::tensor_type::by_name("F32").unwrap();
         let plan = |name: &str, dims: &[u64]| TensorPlan { name: name.to_owned(), kind, dims: dims.to_vec() };
         let mut plans = vec![plan("blk.0.ffn_gate_exps.weight", &[1000, 2000, 8])];

@@ -381,7 +381,7 @@ mod tests {
     }
 
     #[test]
-    fn the_keys_of_a_model_give_it_back() {
+    fn the_keys_of_a_model_read_back() {
         let gguf = gguf(|_| {});
         assert_eq!(decoder(&gguf).unwrap(), toy());
         assert_eq!(vocabulary(&gguf).unwrap(), words());

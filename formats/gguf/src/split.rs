@@ -157,8 +157,8 @@ pub fn merge(files: &[Gguf]) -> Result<Merged, SplitError> {
     let shown =
         |number: Option<u64>| number.map_or_else(|| "nothing".to_owned(), |number| number.to_string());
     for (index, file) in files.iter().enumerate() {
-        let said = [(NUMBER_KEY, index as u64), (COUNT_KEY, files.len() as u64)];
-        for (key, expected) in said {
+        let expected_values = [(NUMBER_KEY, index as u64), (COUNT_KEY, files.len() as u64)];
+        for (key, expected) in expected_values {
             let found = number_in(file, key);
             if found != Some(expected) {
                 let found = format!("`{key}` is {}", shown(found));

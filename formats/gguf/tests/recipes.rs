@@ -315,7 +315,7 @@ fn a_named_tensor_gets_its_codec_and_is_not_counted() {
 }
 
 #[test]
-fn a_named_codec_falls_back_as_a_chosen_one_does() {
+fn a_named_codec_falls_back_like_a_chosen_one() {
     let tensor = ModelTensor::FfnUp { block: 0 };
     let choices = resolve("Q8_0", "L4-H6-KV2-D192-F288-untied", &naming(&[(tensor, "Q4_K")]));
     assert_eq!(choices[&tensor], Choice { codec: codecs::by_name("Q5_0").unwrap(), is_fallback: true });

@@ -56,7 +56,7 @@ fn encode_row(row: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
 
 /// For each of the two groups, true if its values are shifted down.
 type Shifts = [bool; 2];
-/// In the order of the tries.
+/// All shifts, in the order of the tries.
 const SHIFTS: [Shifts; 4] = [[false, false], [false, true], [true, false], [true, true]];
 
 #[derive(Clone, Copy, Default)]

@@ -140,9 +140,9 @@ fn nearest(neighbors: &[u16], x: &[f32; GROUP], weights: &[f32; GROUP], values: 
 /// The weighted sums of `q x` and `q^2`, in order.
 #[derive(Default)]
 pub(crate) struct Sums {
-    /// Of `q x`.
+    /// Sum of `q x`.
     pub(crate) qx: f32,
-    /// Of `q^2`.
+    /// Sum of `q^2`.
     pub(crate) q2: f32,
 }
 

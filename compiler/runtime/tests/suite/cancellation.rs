@@ -14,25 +14,25 @@ use crate::toy;
 const OPTIONS: ChunkOptions = ChunkOptions { n_ctx: 16, bos: Some(1), max_chunks: None };
 
 /// Cancels `run` at the `n`th check, with one thread, and returns the number of checks.
-fn asked(
+fn n_checks_of(
     n: usize,
     run: impl Fn(Cancellation<'_>) -> Result<(), RuntimeError> + Sync,
 ) -> (usize, Result<(), RuntimeError>) {
-    let n_asked = AtomicUsize::new(0);
-    let is_cancelled = || n_asked.fetch_add(1, Ordering::SeqCst) + 1 >= n;
+    let n_checks = AtomicUsize::new(0);
+    let is_cancelled = || n_checks.fetch_add(1, Ordering::SeqCst) + 1 >= n;
     let one = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
     let result = one.install(|| run(Cancellation::new(&is_cancelled)));
-    (n_asked.into_inner(), result)
+    (n_checks.into_inner(), result)
 }
 
 fn check(n_products: usize, run: impl Fn(Cancellation<'_>) -> Result<(), RuntimeError> + Sync) {
-    let (n_asked, result) = asked(usize::MAX, &run);
+    let (n_checks, result) = n_checks_of(usize::MAX, &run);
     result.unwrap();
-    assert_eq!(n_asked, n_products);
+    assert_eq!(n_checks, n_products);
     for n in 1..=n_products {
-        let (n_asked, result) = asked(n, &run);
+        let (n_checks, result) = n_checks_of(n, &run);
         assert!(matches!(result, Err(RuntimeError::Cancelled)), "{n}: {result:?}");
-        assert_eq!(n_asked, n, "nothing more is computed");
+        assert_eq!(n_checks, n, "nothing more is computed");
     }
 }
 

@@ -95,7 +95,7 @@ fn a_divergence_does_not_depend_on_the_number_of_threads() {
 }
 
 #[test]
-fn as_many_positions_are_compared_as_a_perplexity_scores() {
+fn the_positions_of_a_perplexity_are_compared() {
     let (model, tokens) = (toy::model(toy::decoder()), toy::tokens(250));
     for n_ctx in [4, 5, 33, 80] {
         let options = ChunkOptions { n_ctx, ..OPTIONS };

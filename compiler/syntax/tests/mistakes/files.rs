@@ -120,7 +120,7 @@ fn errors_on_many_lines_are_all_shown() {
 }
 
 #[test]
-fn a_mistake_after_a_tab_and_wide_characters() {
+fn an_error_after_a_tab_and_wide_characters() {
     check(
         "\tノード\t1.0.0\n",
         expect![[r#"
@@ -135,7 +135,7 @@ fn a_mistake_after_a_tab_and_wide_characters() {
 }
 
 #[test]
-fn a_mistake_at_the_end_of_the_file() {
+fn an_error_at_the_end_of_the_file() {
     check(
         "node a=",
         expect![[r#"
@@ -197,7 +197,7 @@ fn a_file_that_is_too_large() {
 }
 
 #[test]
-fn colors_mark_the_mistake_and_the_help() {
+fn colors_mark_the_error_and_the_help() {
     let text = "node 1.0.0\n";
     let rendered = render("package.kdl", &LineIndex::new(text), &parse(text).diagnostics[0]).show(true);
     expect![[r#"
