@@ -406,7 +406,7 @@ fn what_files_have_no_words_for_is_refused_and_nothing_else() {
         (
             "smollm3",
             json!({"no_rope_layers": [1, 1, 0, 1]}),
-            "these layers without positions in a `smollm3` model; expected the last of each 4 alone",
+            "these layers without positions in a `smollm3` model; expected only the last of each 4",
         ),
         (
             "qwen3moe",
@@ -419,7 +419,7 @@ fn what_files_have_no_words_for_is_refused_and_nothing_else() {
             "shares of experts that do not sum to 1 in a `qwen3moe` model",
         ),
     ] {
-        assert_eq!(refusals(family, &changes), [format!("GGUF has no words for {expected}")]);
+        assert_eq!(refusals(family, &changes), [format!("GGUF cannot express {expected}")]);
     }
 }
 

@@ -82,7 +82,9 @@ fn a_pre_tokenizer_without_a_name_is_shown() {
     ] {
         assert_eq!(
             refused(&description),
-            format!("The pre-tokenizer of `tokenizer.json` is not known: {shown}. Known are {KNOWN}; {row}")
+            format!(
+                "The pre-tokenizer of `tokenizer.json` is not known: {shown}. Expected one of {KNOWN}; {row}"
+            )
         );
     }
 }

@@ -1,4 +1,4 @@
-//! The non-linearity of a feed-forward.
+//! The activation function of a feed-forward.
 
 use mc_digest::content_hash::ContentHash;
 use mc_graph::builder::Builder;
@@ -8,7 +8,7 @@ use mc_graph::operators::gelu_tanh::GeluTanh;
 use mc_graph::operators::silu::Silu;
 use serde::{Deserialize, Serialize};
 
-/// Non-linearity of the gate.
+/// Activation function of the gate.
 #[derive(Clone, ContentHash, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub enum Activation {
     /// `x / (1 + exp(-x))`.
@@ -23,7 +23,7 @@ impl Activation {
     /// Adds the activation to a graph.
     ///
     /// # Errors
-    /// If the input holds whole numbers.
+    /// If the input holds integers.
     pub fn lower(self, builder: &mut Builder, input: ValueId) -> Result<ValueId, GraphError> {
         match self {
             Self::Silu => builder.one(Silu {}, &[input]),

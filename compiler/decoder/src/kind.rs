@@ -1,6 +1,7 @@
-//! The kinds of half layers: what mixes positions, and what transforms each.
+//! The kinds of half layers: mixers, which mix positions, and feed-forwards, which transform each position.
 //!
-//! A kind is a file under [`crate::kinds`]: its parameters, the tensors that it needs, and its lowering to a graph.
+//! A kind is one file under [`crate::kinds`] with its parameters, the tensors that it needs, and its lowering to a
+//! graph.
 
 use std::any::Any;
 use std::fmt;
@@ -14,10 +15,10 @@ use serde_json::{Map, Value};
 
 use crate::needed::Needed;
 
-/// The place of a half layer in a model.
+/// The position of a half layer in a model.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Site {
-    /// Number of the layer.
+    /// Layer number.
     pub block: u32,
     /// Width of the residual stream.
     pub n_embd: u32,
@@ -25,23 +26,23 @@ pub struct Site {
 
 /// A kind of half layer, with its parameters.
 pub trait LayerKind: fmt::Debug + Send + Sync + 'static {
-    /// Its name, the key of the table [`crate::kinds::KINDS`].
+    /// Its name, the key in the table [`crate::kinds::KINDS`].
     fn name(&self) -> &'static str;
 
-    /// The tensors that a checkpoint must hold for it, in the order of a program.
+    /// The tensors that a checkpoint must hold for it, in program order.
     fn tensors(&self, site: Site) -> Box<dyn Iterator<Item = Needed>>;
 
-    /// Numbers of one token in the widest values that running it holds at once, for estimates of memory.
+    /// Largest number of elements per token that its computation holds at once, for memory estimates.
     fn widest(&self, site: Site) -> u64;
 
-    /// Adds it to a graph: `[tokens, n_embd]` to `[tokens, n_embd]`.
+    /// Adds the half layer to a graph: `[tokens, n_embd]` to `[tokens, n_embd]`.
     ///
     /// # Errors
-    /// If the parameters contradict each other.
+    /// If the parameters are inconsistent.
     fn lower(&self, builder: &mut Builder, site: Site, input: ValueId) -> Result<ValueId, GraphError>;
 }
 
-/// Properties that every kind has without code of its own: identity, a copy, and its parameters as JSON.
+/// Operations that every kind gets without code of its own: equality, a copy, and its parameters as JSON.
 trait AnyKind: LayerKind + Any {
     fn parameters(&self) -> Value;
     fn hash(&self, state: &mut ContentHasher);
@@ -81,17 +82,17 @@ impl<T: LayerKind + Clone + ContentHash + PartialEq + Serialize> AnyKind for T {
 pub struct Kind(Box<dyn AnyKind>);
 
 impl Kind {
-    /// A half layer.
+    /// Wraps a half layer.
     pub fn new<T: LayerKind + Clone + ContentHash + PartialEq + Serialize>(kind: T) -> Self {
         Self(Box::new(kind))
     }
 
-    /// The half layer, if it is of that kind.
+    /// The half layer, if it has this kind.
     pub fn get<T: LayerKind>(&self) -> Option<&T> {
         self.0.as_any().downcast_ref()
     }
 
-    /// The half layer, if it is of that kind, to change it.
+    /// The half layer as a mutable reference, if it has this kind.
     pub fn get_mut<T: LayerKind>(&mut self) -> Option<&mut T> {
         self.0.as_any_mut().downcast_mut()
     }
@@ -106,15 +107,15 @@ impl Kind {
         self.0.tensors(site)
     }
 
-    /// Numbers of one token in its widest values; see [`LayerKind::widest`].
+    /// Largest number of elements per token; see [`LayerKind::widest`].
     pub fn widest(&self, site: Site) -> u64 {
         self.0.widest(site)
     }
 
-    /// Adds it to a graph; see [`LayerKind::lower`].
+    /// Adds the half layer to a graph; see [`LayerKind::lower`].
     ///
     /// # Errors
-    /// If the parameters contradict each other.
+    /// If the parameters are inconsistent.
     pub fn lower(&self, builder: &mut Builder, site: Site, input: ValueId) -> Result<ValueId, GraphError> {
         self.0.lower(builder, site, input)
     }
@@ -145,7 +146,7 @@ impl ContentHash for Kind {
     }
 }
 
-/// Written as `{name: parameters}`.
+/// Serialized as `{name: parameters}`.
 impl Serialize for Kind {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let entry = (self.name().to_owned(), self.0.parameters());

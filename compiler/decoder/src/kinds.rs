@@ -1,4 +1,4 @@
-//! All layer kinds: one file each, one row each.
+//! All layer kinds: one file and one row each.
 
 pub mod attention;
 pub mod experts;
@@ -35,7 +35,7 @@ impl<'de> Deserialize<'de> for Kind {
     }
 }
 
-/// A kind in the table: its name, and how it is read from its parameters.
+/// A row of the table: a kind's name and its deserializer.
 #[derive(Clone, Copy)]
 pub struct KindEntry {
     /// Its name.

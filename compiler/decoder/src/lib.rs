@@ -1,8 +1,8 @@
 //! The model as a program of layers, and its lowering to a graph of operators.
 //!
-//! A family writes a [`program::Decoder`] from a checkpoint's configuration, a container's reader writes one from its
-//! keys. [`lower`] turns it into the graph that the runtime interprets and exporters serialize. A layer kind is one file
-//! under [`kinds`]. The crate reads nothing and computes nothing.
+//! A family builds a [`program::Decoder`] from a checkpoint's configuration, a container's reader builds one from its
+//! keys. [`lower`] turns it into the graph that the runtime interprets and exporters serialize. Each layer kind is one
+//! file under [`kinds`]. The crate reads no files and computes nothing.
 
 pub mod activation;
 pub mod kind;

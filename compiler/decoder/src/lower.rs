@@ -1,4 +1,4 @@
-//! From a program to its graph of operators.
+//! Lowers a program to a graph of operators.
 
 use mc_graph::builder::Builder;
 use mc_graph::error::GraphError;
@@ -16,17 +16,17 @@ use crate::kind::{Kind, Site};
 use crate::norm::Norm;
 use crate::program::{Block, Decoder, Head};
 
-/// Name of the result of the last layer, `[tokens, n_embd]`, before the last norm.
+/// Name of the last layer's result, `[tokens, n_embd]`, before the final norm.
 pub const HIDDEN: &str = "hidden";
 
 /// Name of the scores, `[tokens, n_vocab]`.
 pub const LOGITS: &str = "logits";
 
-/// A program that contradicts itself.
+/// The program is inconsistent.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("{place}: {error}")]
 pub struct LowerError {
-    /// The part of the program.
+    /// The part of the program, for messages.
     pub place: String,
     /// The error there.
     pub error: GraphError,
@@ -35,7 +35,7 @@ pub struct LowerError {
 /// The graph of a program: tokens in, [`HIDDEN`] and [`LOGITS`] out.
 ///
 /// # Errors
-/// [`LowerError`] where the program contradicts itself.
+/// [`LowerError`] if the program is inconsistent.
 pub fn lower(decoder: &Decoder) -> Result<Graph, LowerError> {
     let mut builder = Builder::new();
     let mut stream = at("the token embedding", embedding(&mut builder, decoder))?;
@@ -91,7 +91,7 @@ fn layer_of(
     Ok(stream)
 }
 
-/// Half of a layer with its norms.
+/// A half layer with its norms.
 struct Half<'a> {
     kind: &'a Kind,
     before: (Option<Norm>, ModelTensor),
@@ -133,7 +133,7 @@ fn head(builder: &mut Builder, decoder: &Decoder, stream: ValueId) -> Result<Val
     }
 }
 
-/// Times a factor, if it is not 1.
+/// Multiplies by a factor, unless it is 1.
 fn scaled(builder: &mut Builder, value: ValueId, factor: f32) -> Result<ValueId, GraphError> {
     if factor == 1.0 { Ok(value) } else { builder.one(Scale { factor }, &[value]) }
 }

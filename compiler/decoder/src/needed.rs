@@ -1,4 +1,4 @@
-//! Tensors that a checkpoint must hold for a program, and their shapes there.
+//! Tensors that a checkpoint must hold for a program, and their shapes in it.
 
 use mc_tensor::model_tensor::ModelTensor;
 
@@ -7,14 +7,14 @@ use mc_tensor::model_tensor::ModelTensor;
 pub struct Needed {
     /// Its purpose.
     pub tensor: ModelTensor,
-    /// The expert whose part of it this is; absent where all is one tensor.
+    /// The expert that this part of the tensor belongs to; `None` for a whole tensor.
     pub part: Option<u32>,
     /// Its shape, rows first.
     pub shape: Vec<u64>,
 }
 
 impl Needed {
-    /// All of a tensor.
+    /// Creates a whole tensor.
     pub fn whole(tensor: ModelTensor, shape: &[u64]) -> Self {
         Self { tensor, part: None, shape: shape.to_vec() }
     }

@@ -1,4 +1,4 @@
-//! The norm that stands before and after the halves of a layer.
+//! The norm before and after each half of a layer.
 
 use mc_digest::content_hash::ContentHash;
 use mc_graph::builder::Builder;
@@ -18,7 +18,7 @@ pub struct Norm {
 }
 
 impl Norm {
-    /// Adds the norm of rows to a graph.
+    /// Adds the norm of each row to a graph.
     ///
     /// * `len`: length of the weight
     ///

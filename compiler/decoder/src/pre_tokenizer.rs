@@ -1,11 +1,11 @@
-//! The cut of text into words before any merge.
+//! The split of text into words before merging.
 //!
-//! Tokenizers of checkpoints describe it by expressions, some containers by a name alone; what a name means is the
-//! format's business.
+//! A checkpoint's tokenizer describes it by regular expressions, some containers only by a name; the format defines the
+//! meaning of a name.
 
-/// GPT-2's words.
+/// GPT-2's expression for words.
 pub const GPT2: &str = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
-/// Each digit by itself.
+/// Splits off each digit.
 pub const DIGIT: &str = r"\p{N}";
 
 /// A pre-tokenizer.
@@ -13,27 +13,27 @@ pub const DIGIT: &str = r"\p{N}";
 pub struct PreTokenizer {
     /// Its name in the container that it was read from.
     pub name: Option<String>,
-    /// The places at which it cuts.
+    /// Its rules for splitting.
     pub cut: Cut,
 }
 
-/// The places at which a pre-tokenizer cuts.
+/// The splitting rules of a pre-tokenizer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cut {
-    /// Nowhere: SentencePiece has none.
+    /// No split, as in SentencePiece.
     Nowhere,
-    /// By expressions, one after the other; what one matches and what lies between are words.
+    /// Expressions, applied one after another; the matches and the text between them are words.
     Expressions {
         /// The expressions.
         expressions: Vec<String>,
-        /// Tells whether a word that is a token is taken whole, before any merge.
+        /// True if a word that is a token is used as a whole, before merging.
         ignore_merges: bool,
     },
-    /// Nobody knows, for the reason that a message gives.
+    /// Unknown, with the reason as a message.
     Unknown(String),
 }
 
 impl PreTokenizer {
-    /// That of SentencePiece.
+    /// The pre-tokenizer of SentencePiece.
     pub const NONE: Self = Self { name: None, cut: Cut::Nowhere };
 }

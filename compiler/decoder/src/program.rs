@@ -8,13 +8,12 @@
 //! logits = soft-cap( output( output-norm(x) ) / logit-divisor )
 //! ```
 //!
-//! A norm that a family does not have is absent, a factor that it does not use is 1. Tensors are not named here: each
-//! step's weights are the `ModelTensor`s of its block and role, with norms as containers hold them (Gemma's checkpoints
-//! store them less 1).
+//! A missing norm is `None`, an unused factor is 1. Tensors are not named here: the weights of each part are the
+//! `ModelTensor`s of its block and role, with norms as containers store them (Gemma's checkpoints store them less 1).
 //!
-//! A program is part of the key of whatever is measured by running it, in the text that serde gives it, and of the
-//! containers that describe it, by its content hash. What is absent is in neither, so a new option keeps the keys of the
-//! models that do not have it; a field that is renamed in Rust keeps its name for serde and for the hash.
+//! A program is part of the key of every measurement that runs it, as serde's text, and of the containers that describe
+//! it, by its content hash. Absent options appear in neither, so a new option keeps the keys of the models that do not
+//! use it. A field that is renamed in Rust keeps its name for serde and for the hash.
 
 use mc_digest::content_hash::ContentHash;
 use mc_graph::rotary::RotaryPairing;
@@ -31,10 +30,10 @@ use crate::norm::Norm;
 #[derive(Clone, ContentHash, Debug, Deserialize, PartialEq, Serialize)]
 #[content("decoder")]
 pub struct Decoder {
-    /// The family whose checkpoints hold such models: `mixtral`.
+    /// The family of the checkpoints: `mixtral`.
     #[content("family")]
     pub family: String,
-    /// Tokens the model was trained to attend over.
+    /// Context length of the training, in tokens.
     #[content("context-length")]
     pub context_length: u32,
     /// Width of the residual stream.
@@ -49,35 +48,35 @@ pub struct Decoder {
     /// The norm before the head.
     #[content("output-norm")]
     pub output_norm: Norm,
-    /// Where the logits come from.
+    /// Source of the logits.
     #[content("head")]
     pub head: Head,
-    /// Factors outside the layers and on what they add.
+    /// Factors outside the layers and on the layers' outputs.
     #[content("scales")]
     pub scales: Scales,
-    /// Bends the logits: `cap * tanh(logits / cap)`.
+    /// Caps the logits: `cap * tanh(logits / cap)`.
     #[content("logit-soft-cap")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub logit_soft_cap: Option<f32>,
 }
 
-/// Factors that some families put on the residual stream and the logits.
+/// Factors that some families apply to the residual stream and the logits.
 #[derive(Clone, ContentHash, Copy, Debug, Deserialize, PartialEq, Serialize)]
 #[content("scales")]
 pub struct Scales {
-    /// On the rows of the token embedding.
+    /// Factor on the rows of the token embedding.
     #[content("embedding")]
     pub embedding: f32,
-    /// On what each half of a layer adds.
+    /// Factor on the output of each half of a layer.
     #[content("residual")]
     pub residual: f32,
-    /// Divides the logits.
+    /// Divisor of the logits.
     #[content("logit-divisor")]
     pub logit_divisor: f32,
 }
 
 impl Scales {
-    /// None of them.
+    /// No factors.
     pub const ONE: Self = Self { embedding: 1.0, residual: 1.0, logit_divisor: 1.0 };
 }
 
@@ -89,10 +88,10 @@ pub struct Block {
     #[content("attn-norm")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attn_norm: Option<Norm>,
-    /// The half that lets a position see earlier ones.
+    /// The half that mixes positions.
     #[content("mixer")]
     pub mixer: Kind,
-    /// Norm of what the mixer adds.
+    /// Norm of the mixer's output.
     #[content("post-attn-norm")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub post_attn_norm: Option<Norm>,
@@ -100,10 +99,10 @@ pub struct Block {
     #[content("ffn-norm")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ffn_norm: Option<Norm>,
-    /// The half that transforms each position by itself.
+    /// The half that transforms each position separately.
     #[content("feed-forward")]
     pub feed_forward: Kind,
-    /// Norm of what the feed-forward adds.
+    /// Norm of the feed-forward's output.
     #[content("post-ffn-norm")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub post_ffn_norm: Option<Norm>,
@@ -115,18 +114,18 @@ impl Block {
         self.mixer.get()
     }
 
-    /// The layer's attention, to change it.
+    /// The layer's attention as a mutable reference, if it has one.
     pub fn attention_mut(&mut self) -> Option<&mut Attention> {
         self.mixer.get_mut()
     }
 
-    /// The layer's experts, if it has some.
+    /// The layer's experts, if it has any.
     pub fn experts(&self) -> Option<&Experts> {
         self.feed_forward.get()
     }
 
-    /// The tensors that it needs, in order. They are made when they are asked for, because a few words of a
-    /// configuration may ask for a hundred thousand.
+    /// The tensors that the layer needs, in order. They are generated lazily, because a short configuration may require
+    /// a hundred thousand.
     fn tensors(&self, site: Site) -> impl Iterator<Item = Needed> + use<> {
         let Site { block, n_embd } = site;
         let norm = move |norm: Option<Norm>, tensor| {
@@ -153,19 +152,19 @@ impl Block {
     }
 }
 
-/// Where the logits come from.
+/// Source of the logits.
 #[derive(Clone, ContentHash, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub enum Head {
-    /// The token embedding, used again.
+    /// The token embedding.
     #[content("tied")]
     Tied,
-    /// A matrix of its own (`ModelTensor::Output`).
+    /// A separate matrix (`ModelTensor::Output`).
     #[content("untied")]
     Untied,
 }
 
 impl Decoder {
-    /// Every tensor that a checkpoint must hold, in the program's order.
+    /// Every tensor that a checkpoint must hold, in program order.
     pub fn tensors(&self) -> impl Iterator<Item = Needed> + '_ {
         let n_embd = u64::from(self.n_embd);
         let rows = [u64::from(self.n_vocab), n_embd];
@@ -180,10 +179,10 @@ impl Decoder {
             .chain(head)
     }
 
-    /// Bytes of the key-value cache for `n_ctx` tokens in 16-bit floats, where every layer keeps every position.
+    /// Size in bytes of the key-value cache for `n_ctx` tokens in 16-bit floats, if every layer keeps every position.
     ///
-    /// Formula: `sum over blocks with attention of 2 * n_ctx * n_kv_heads * head_dim * 2 bytes`. A reader that drops what
-    /// lies outside a window needs less.
+    /// Formula: `sum over blocks with attention of 2 * n_ctx * n_kv_heads * head_dim * 2 bytes`. A runtime that drops
+    /// positions outside a window needs less.
     pub fn kv_cache_bytes(&self, n_ctx: u64) -> u64 {
         let bytes =
             |attention: &Attention| 2 * u64::from(attention.n_kv_heads) * u64::from(attention.head_dim) * 2;
@@ -195,7 +194,7 @@ impl Decoder {
         self.blocks.iter().filter_map(Block::attention)
     }
 
-    /// The same program for weights whose rotary pairs are laid out as `pairing` says.
+    /// The same program for weights with the given layout of rotary pairs.
     #[must_use]
     pub fn with_pairing(mut self, pairing: RotaryPairing) -> Self {
         for attention in self.blocks.iter_mut().filter_map(Block::attention_mut) {

@@ -14,16 +14,16 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, ContentHash, Debug, Deserialize, PartialEq, Serialize)]
 #[content("rotary")]
 pub struct Rotary {
-    /// Leading dimensions of a head that turn.
+    /// Number of leading dimensions of a head that rotate.
     #[content("n-dims")]
     pub n_dims: u32,
     /// Base of the frequencies: `base^(-2i / n_dims)`.
     #[content("base")]
     pub base: f32,
-    /// The stretching of the frequencies for a longer context.
+    /// The scaling of the frequencies for a longer context.
     #[content("scaling")]
     pub scaling: RotaryScaling,
-    /// The two dimensions that turn together.
+    /// The pairs of dimensions that rotate together.
     #[content("pairing")]
     pub pairing: RotaryPairing,
 }
@@ -32,7 +32,7 @@ impl Rotary {
     /// Adds the rotation of heads `[tokens, heads, head_dim]` to a graph. Layers with the same angles share them.
     ///
     /// # Errors
-    /// If the heads are narrower than what turns.
+    /// If the heads have fewer dimensions than rotate.
     pub fn lower(&self, builder: &mut Builder, heads: ValueId) -> Result<ValueId, GraphError> {
         let angles = RotaryAngles { n_dims: self.n_dims, base: self.base, scaling: self.scaling.clone() };
         let divisors: &[ModelTensor] = match &self.scaling {

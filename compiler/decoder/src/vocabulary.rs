@@ -1,10 +1,10 @@
-//! The token side of a model: which pieces of text its ids stand for.
+//! The tokens of a model: the text of each id.
 //!
-//! A description only: encoding and decoding text is done by the family's tokenizer.
+//! This is only a description: the family's tokenizer encodes and decodes text.
 
 use crate::pre_tokenizer::PreTokenizer;
 
-/// How text is cut into tokens.
+/// The tokenization algorithm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum VocabularyKind {
     /// Byte-level byte-pair encoding (GPT-2, Llama 3).
@@ -13,7 +13,7 @@ pub enum VocabularyKind {
     SentencePiece,
 }
 
-/// The kind of a token; the numbers are SentencePiece's, which containers have, too.
+/// The kind of a token. The numbers are SentencePiece's, which containers use too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i32)]
 pub enum TokenType {
@@ -21,9 +21,9 @@ pub enum TokenType {
     Normal = 1,
     /// The unknown token.
     Unknown = 2,
-    /// A control token, never shown.
+    /// A control token, never displayed.
     Control = 3,
-    /// An added token that is ordinary text.
+    /// An added token that is treated as ordinary text.
     UserDefined = 4,
     /// A padding slot of the embedding.
     Unused = 5,
@@ -31,38 +31,38 @@ pub enum TokenType {
     Byte = 6,
 }
 
-/// Everything that a container must carry about the tokens.
+/// Everything that a container must store about the tokens.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Vocabulary {
-    /// How text is cut.
+    /// The tokenization algorithm.
     pub kind: VocabularyKind,
-    /// The cut into words that comes first.
+    /// The split into words before it.
     pub pre_tokenizer: PreTokenizer,
-    /// The text of each id, padded to the embedding's rows.
+    /// The text of each id, padded to the number of rows of the embedding.
     pub tokens: Vec<String>,
-    /// The score of each id: the pair whose joined piece has the highest is merged first. Empty for byte-level
+    /// The score of each id: the pair whose joined piece has the highest score is merged first. Empty for byte-level
     /// vocabularies, which have `merges` instead.
     pub scores: Vec<f32>,
     /// The type of each id.
     pub types: Vec<TokenType>,
-    /// The merges, most frequent first, each as two pieces parted by a space.
+    /// The merges, most frequent first, each as two pieces separated by a space.
     pub merges: Vec<String>,
     /// Ids with a special meaning.
     pub special: SpecialTokens,
-    /// Whether a space is put before a text, where the container says so.
+    /// True if a space is added before a text; `None` if the container does not say.
     pub space_prefix: Option<bool>,
     /// Jinja source of the chat template.
     pub chat_template: Option<String>,
-    /// Further chat templates by name, in the order of their names (`tool_use`).
+    /// Further chat templates by name (`tool_use`), sorted by name.
     pub named_templates: Vec<(String, String)>,
 }
 
-/// Ids with a special meaning, and what is added around a text.
+/// Ids with a special meaning, and the tokens added around a text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SpecialTokens {
     /// Beginning of sequence.
     pub bos: Option<u32>,
-    /// End of sequence, as the container writes it.
+    /// End of sequence, as in the container.
     pub eos: Option<u32>,
     /// Every id that ends a generation.
     pub stop: Vec<u32>,
@@ -70,23 +70,23 @@ pub struct SpecialTokens {
     pub pad: Option<u32>,
     /// Unknown.
     pub unknown: Option<u32>,
-    /// Between two texts.
+    /// Separator between two texts.
     pub separator: Option<u32>,
-    /// A place to be filled in.
+    /// A masked position.
     pub mask: Option<u32>,
-    /// End of a turn, where that is not the end of a sequence.
+    /// End of a turn, if it differs from the end of a sequence.
     pub end_of_turn: Option<u32>,
-    /// Whether `bos` is put before a text.
+    /// True if `bos` is added before a text.
     pub add_bos: Option<bool>,
-    /// Whether `eos` is put after a text.
+    /// True if `eos` is added after a text.
     pub add_eos: Option<bool>,
-    /// Whether a separator is put after a text.
+    /// True if a separator is added after a text.
     pub add_sep: Option<bool>,
-    /// The order in which a container names them; what is not listed comes after, in the order of [`SpecialKey::ALL`].
+    /// The order of the keys in the container; unlisted keys follow in the order of [`SpecialKey::ALL`].
     pub order: Vec<SpecialKey>,
 }
 
-/// What a container says about special tokens, one key each.
+/// The keys for special tokens and flags in a container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SpecialKey {
     /// [`SpecialTokens::bos`].
@@ -112,7 +112,7 @@ pub enum SpecialKey {
 }
 
 impl SpecialKey {
-    /// Every key, the ids before the switches.
+    /// Every key, the ids before the flags.
     pub const ALL: [Self; 10] = [
         Self::Bos,
         Self::Eos,
@@ -128,7 +128,7 @@ impl SpecialKey {
 }
 
 impl SpecialTokens {
-    /// The id under `key`; `None` also for switches.
+    /// The id of `key`; `None` also for flags.
     pub fn id(&self, key: SpecialKey) -> Option<u32> {
         match key {
             SpecialKey::Bos => self.bos,
@@ -142,7 +142,7 @@ impl SpecialTokens {
         }
     }
 
-    /// The switch under `key`; `None` also for ids.
+    /// The flag of `key`; `None` also for ids.
     pub fn switch(&self, key: SpecialKey) -> Option<bool> {
         match key {
             SpecialKey::AddBos => self.add_bos,

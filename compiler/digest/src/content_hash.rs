@@ -1,8 +1,8 @@
 //! Values to digests: a specified encoding that is hashed and never stored.
 //!
-//! Every value starts with a one-byte tag of its kind, and everything of variable length carries its length
-//! in front, so no two different values of one type, nor a value and a sequence of its parts, give the same
-//! bytes. Numbers are little-endian.
+//! Every value starts with a one-byte tag of its kind, and everything of variable length is preceded by its length. So
+//! no two different values of one type, nor a value and a sequence of its parts, have the same encoding. Numbers are
+//! little-endian.
 //!
 //! | value | tag | then |
 //! |---|---|---|
@@ -23,11 +23,11 @@
 //! | [`BlobDigest`], [`ActionDigest`] | `0x61`, `0x62` | 32 bytes, size as `u64` |
 //! | struct or enum variant | `0x70` | its name as length and UTF-8, then each field that is present: its name as a `str`, its value; then `0x71` |
 //!
-//! The derive macro of the same name writes structs and variants. A field that is absent is left out, so a new option
-//! keeps the digest of every value that does not use it.
+//! The derive macro of the same name writes structs and variants. It leaves out absent fields, so a new option keeps
+//! the digest of every value that does not use it.
 //!
-//! There is no implementation for hash maps on purpose: their order is not a property of their content.
-//! The encoding is part of every action's identity: changing it changes every digest.
+//! Hash maps have no implementation on purpose: their order is not a property of their content. The encoding is part of
+//! every action's identity: changing it changes every digest.
 
 use crate::digest::{ActionDigest, BlobDigest, Digest};
 use crate::hasher::Hasher;
@@ -38,13 +38,13 @@ use std::sync::Arc;
 
 pub use mc_digest_derive::ContentHash;
 
-/// A value whose identity is its content. Types of our own derive it: `#[derive(ContentHash)]` with a name for the
+/// A value identified by its content. The project's own types derive it: `#[derive(ContentHash)]`, with a name for the
 /// type and for every field.
 pub trait ContentHash {
     /// Feeds the value's encoding to `state`.
     fn content_hash(&self, state: &mut ContentHasher);
 
-    /// Tells whether a field with this value is left out of a struct's encoding.
+    /// Returns true if a field with this value is left out of a struct's encoding.
     fn is_absent(&self) -> bool {
         false
     }
@@ -57,30 +57,30 @@ pub fn content_digest<T: ContentHash + ?Sized>(value: &T) -> Digest {
     state.finish()
 }
 
-/// Tells whether a value is the default of its type, to the bit: `-0.0` is not.
+/// Returns true if a value equals the default of its type bit for bit: `-0.0` does not.
 pub fn is_default<T: ContentHash + Default>(value: &T) -> bool {
     content_digest(value) == content_digest(&T::default())
 }
 
-/// Where values feed their encoding.
+/// Hashes the encodings of values.
 #[derive(Clone, Debug, Default)]
 pub struct ContentHasher {
     hasher: Hasher,
 }
 
 impl ContentHasher {
-    /// A state that has seen nothing.
+    /// Creates a hasher without input.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Names the struct or the enum variant whose fields follow, for example `quantize.v1`.
+    /// Starts a struct or enum variant with its name, for example `quantize.v1`; its fields follow.
     pub fn name(&mut self, name: &str) {
         self.tag(0x70);
         self.sized(name.as_bytes());
     }
 
-    /// Ends the struct or the enum variant that [`Self::name`] began.
+    /// Ends the struct or enum variant that [`Self::name`] started.
     pub fn end(&mut self) {
         self.tag(0x71);
     }
@@ -96,7 +96,7 @@ impl ContentHasher {
         self.hasher.finish().hash
     }
 
-    /// The hash of everything fed so far as an action's digest, with the encoding's size.
+    /// The hash of everything fed so far, as an action digest: with the encoding's size.
     pub fn finish_action(&self) -> ActionDigest {
         let BlobDigest { hash, n_bytes } = self.hasher.finish();
         ActionDigest { hash, n_bytes }
@@ -121,7 +121,7 @@ impl ContentHasher {
     }
 }
 
-/// A byte string, hashed as a whole; a slice of `u8` would be hashed item by item.
+/// A byte string, hashed as a whole. A slice of `u8` would be hashed item by item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bytes<'a>(pub &'a [u8]);
 
@@ -344,7 +344,7 @@ mod tests {
         assert_eq!(content_digest(&Arc::new(7u8)), content_digest(&Box::new(7u8)));
     }
 
-    /// The encoding is frozen: if this fails, every cached action of every user is lost.
+    /// The encoding is frozen: if this test fails, every cached action of every user is lost.
     #[test]
     fn the_encoding_is_the_one_in_the_table() {
         let mut state = ContentHasher::new();

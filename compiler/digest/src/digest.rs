@@ -1,8 +1,8 @@
-//! The identity of bytes: 32 bytes of hash, and the typed digests made of it.
+//! Digests of bytes: 32 bytes of hash, and the typed digests built on it.
 //!
-//! A typed digest carries the size beside the hash, as the Remote Execution API's `Digest` does, so that a
-//! blob's size is known before any byte of it is fetched. Two kinds of identity are two types: an
-//! [`ActionDigest`] never passes for a [`BlobDigest`].
+//! A typed digest carries the size beside the hash, as the Remote Execution API's `Digest` does, so that a blob's size
+//! is known before any byte of it is fetched. The two kinds of identity are two types: an [`ActionDigest`] cannot be
+//! used as a [`BlobDigest`].
 //!
 //! This module does not hash; see [`crate::hasher`].
 
@@ -14,7 +14,7 @@ use std::str::FromStr;
 pub struct Digest([u8; 32]);
 
 impl Digest {
-    /// The digest made of these 32 bytes.
+    /// Creates a digest from 32 bytes.
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
@@ -29,7 +29,7 @@ impl Digest {
         BlobDigest::of(bytes).hash
     }
 
-    /// The first twelve hexadecimal digits: enough to tell digests apart on a screen, never to look one up.
+    /// The first twelve hexadecimal digits: enough to tell digests apart on a screen, but never used for a lookup.
     pub fn short(&self) -> String {
         let mut hex = self.to_string();
         hex.truncate(12);
@@ -72,7 +72,7 @@ impl FromStr for Digest {
     }
 }
 
-// Upper case is refused, so that a digest has exactly one text form and so one file name.
+// Upper case is refused, so that a digest has exactly one text form and therefore one file name.
 fn nibble(digit: u8) -> Option<u8> {
     match digit {
         b'0'..=b'9' => Some(digit - b'0'),
@@ -88,17 +88,17 @@ macro_rules! sized_digest {
         pub struct $name {
             /// The hash of the bytes.
             pub hash: Digest,
-            /// How many bytes were hashed.
+            /// Number of bytes hashed.
             pub n_bytes: u64,
         }
 
         impl $name {
-            /// The digest made of a hash and a size.
+            /// Creates a digest from a hash and a size.
             pub const fn new(hash: Digest, n_bytes: u64) -> Self {
                 Self { hash, n_bytes }
             }
 
-            /// The first twelve hexadecimal digits of the hash, for a screen.
+            /// The first twelve hexadecimal digits of the hash, for display.
             pub fn short(&self) -> String {
                 self.hash.short()
             }
@@ -153,13 +153,13 @@ pub enum DigestError {
     /// The hash part is not 64 lower-case hexadecimal digits.
     #[error("`{found}` is not a hash; expected 64 lower-case hexadecimal digits")]
     Hash {
-        /// The text that was read.
+        /// The text found.
         found: String,
     },
     /// The text is not `hash/size`.
     #[error("`{found}` is not a digest; expected `hash/size`, for example `af13…62/0`")]
     Sized {
-        /// The text that was read.
+        /// The text found.
         found: String,
     },
 }

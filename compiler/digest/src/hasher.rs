@@ -1,12 +1,13 @@
-//! Bytes to digests: incrementally, in parallel, or while they are written.
+//! Hashes bytes: incrementally, in parallel, or while they are written.
 //!
-//! The digest of a sequence of bytes does not depend on how it was cut into updates, nor on threads.
+//! The digest of a byte sequence does not depend on how the sequence was split into updates, nor on the number of
+//! threads.
 
 use crate::digest::{ActionDigest, BlobDigest, Digest};
 use std::io;
 
-/// Below this many bytes [`Hasher::update_parallel`] stays on one thread: handing work over costs more than
-/// hashing 128 KiB at 4 GB/s.
+/// [`Hasher::update_parallel`] stays on one thread below this many bytes: distributing the work costs more than hashing
+/// 128 KiB at 4 GB/s.
 const PARALLEL_FROM: usize = 128 * 1024;
 
 /// An incremental BLAKE3 hasher that counts its bytes.
@@ -17,7 +18,7 @@ pub struct Hasher {
 }
 
 impl Hasher {
-    /// A hasher that has seen nothing.
+    /// Creates a hasher without input.
     pub fn new() -> Self {
         Self::default()
     }
@@ -29,7 +30,7 @@ impl Hasher {
         self
     }
 
-    /// Appends `bytes`, splitting large slices over the current rayon pool. The digest is the same as with
+    /// Appends `bytes`, splitting large slices across the current rayon pool. The digest is the same as with
     /// [`Self::update`].
     pub fn update_parallel(&mut self, bytes: &[u8]) -> &mut Self {
         if bytes.len() < PARALLEL_FROM {
@@ -40,7 +41,7 @@ impl Hasher {
         self
     }
 
-    /// How many bytes were appended so far.
+    /// Number of bytes appended so far.
     pub fn n_bytes(&self) -> u64 {
         self.n_bytes
     }
@@ -63,7 +64,7 @@ impl io::Write for Hasher {
 }
 
 impl BlobDigest {
-    /// The digest of `bytes`, in parallel when they are many.
+    /// The digest of `bytes`, computed in parallel if there are many.
     pub fn of(bytes: &[u8]) -> Self {
         Hasher::new().update_parallel(bytes).finish()
     }
@@ -77,7 +78,7 @@ impl ActionDigest {
     }
 }
 
-/// A writer that hashes what the inner writer accepted.
+/// A writer that hashes the bytes that its inner writer accepted.
 #[derive(Debug)]
 pub struct HashingWriter<W> {
     inner: W,

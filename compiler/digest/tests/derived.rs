@@ -3,7 +3,7 @@
 use mc_digest::content_hash::{ContentHash, ContentHasher, content_digest};
 use proptest::prelude::*;
 
-/// The parameters of an action, as they were first written.
+/// The first version of an action's parameters.
 #[derive(ContentHash)]
 #[content("quantize")]
 struct Before {
@@ -13,7 +13,7 @@ struct Before {
     n_rows: u64,
 }
 
-/// The same later: a field was renamed, fields changed places, options were added.
+/// A later version: a field was renamed, fields were reordered, options were added.
 #[derive(ContentHash)]
 #[content("quantize")]
 struct After {
@@ -76,7 +76,7 @@ fn renamed_and_moved_fields_and_options_that_are_absent_keep_the_digest() {
 }
 
 #[test]
-fn options_that_are_given_change_the_digest_each_in_its_own_way() {
+fn each_present_option_changes_the_digest_differently() {
     let plain = || After::plain("Q4_K", 7);
     let values = [
         plain(),
@@ -112,7 +112,7 @@ fn a_transparent_struct_hashes_as_its_field() {
     assert_eq!(content_digest(&Name("tone".to_owned())), content_digest("tone"));
 }
 
-/// The encoding is frozen: if this fails, every cached action of every user is lost.
+/// The encoding is frozen: if this test fails, every cached action of every user is lost.
 #[test]
 fn the_encoding_of_a_struct_is_its_name_its_fields_by_name_and_an_end() {
     let mut state = ContentHasher::new();
@@ -123,7 +123,7 @@ fn the_encoding_of_a_struct_is_its_name_its_fields_by_name_and_an_end() {
 }
 
 proptest! {
-    /// What stands after a struct is never taken for a field of it.
+    /// A value that follows a struct is never read as one of its fields.
     #[test]
     fn neighbors_do_not_run_into_each_other(a: (u8, Option<u8>), b: (u8, Option<u8>), c: (u8, Option<u8>), d: (u8, Option<u8>)) {
         let pair = |(left, right)| Pair { left, right };

@@ -1,8 +1,8 @@
 //! Speed of the codecs: `cargo bench -p mc-encoding [-- NAME...]`.
 //!
 //! One thread, 1024 x 2048 weights like those of a trained model. A figure is MB of f32 input (encoding) or output
-//! (decoding) per CPU second, the best of some runs, and `x` its ratio to the scalar code in the same run. Absolute
-//! figures depend on the machine and on what else it does; ratios much less.
+//! (decoding) per CPU second, the best of several runs, and `x` is its ratio to the scalar code in the same run.
+//! Absolute figures depend on the machine and its load; ratios much less.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its table")]
 
@@ -15,8 +15,8 @@ use mc_tensor::cpu_path::CpuPath;
 
 const N_COLS: usize = 2048;
 const N_ROWS: usize = 1024;
-/// How long one figure is measured, once the first run is over.
-const PATIENCE: Duration = Duration::from_millis(300);
+/// Duration of the measurement of one figure, after the first run.
+const DURATION: Duration = Duration::from_millis(300);
 
 fn main() {
     let names: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
@@ -68,9 +68,9 @@ fn row(name: &str, label: &str, paths: &[CpuPath], mut run: impl FnMut(CpuPath, 
     print!("{name:<8} {label:<10}");
     let mut scalar = 0.0;
     for path in paths {
-        // A few rows tell how many the patience allows.
+        // A few rows show how many fit into the duration.
         let few = run(*path, 16);
-        let n_rows = ((few * 1e6 * PATIENCE.as_secs_f64() / 4.0) as usize / (4 * N_COLS)).clamp(16, N_ROWS);
+        let n_rows = ((few * 1e6 * DURATION.as_secs_f64() / 4.0) as usize / (4 * N_COLS)).clamp(16, N_ROWS);
         let speed = run(*path, n_rows);
         if scalar == 0.0 {
             scalar = speed;
@@ -80,12 +80,12 @@ fn row(name: &str, label: &str, paths: &[CpuPath], mut run: impl FnMut(CpuPath, 
     println!();
 }
 
-/// MB of f32 per second, the best of the runs that the patience allows.
+/// MB of f32 per second, the best of the runs that fit into the duration.
 fn measure(n_rows: usize, mut run: impl FnMut()) -> f64 {
     let started = Instant::now();
     let mut best = f64::INFINITY;
     let mut n_runs = 0;
-    while n_runs < 3 || started.elapsed() < PATIENCE && n_runs < 50 {
+    while n_runs < 3 || started.elapsed() < DURATION && n_runs < 50 {
         let start = Instant::now();
         run();
         best = best.min(start.elapsed().as_secs_f64());
@@ -94,7 +94,7 @@ fn measure(n_rows: usize, mut run: impl FnMut()) -> f64 {
     (4 * n_rows * N_COLS) as f64 / 1e6 / best
 }
 
-/// Weights about normally distributed, and importance that differs by column.
+/// Approximately normally distributed weights, and importance that differs by column.
 fn numbers() -> (Vec<f32>, Vec<f32>) {
     let mut state = 1_u64;
     let mut unit = || {

@@ -1,7 +1,7 @@
 //! Stores every matrix of a safetensors file in the planes of an encoding, a tile of rows at a time:
 //! `cargo run -p mc-encoding --example encode_planes -- model.safetensors affine-4-g64 planes.safetensors`.
 //!
-//! Tensors of the result are called `NAME/PLANE`.
+//! The resulting tensors are named `NAME/PLANE`.
 
 use std::error::Error;
 
@@ -12,7 +12,7 @@ use mc_tensor::dtype::DType;
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 
-/// Rows that are widened at a time.
+/// Number of rows widened at a time.
 const TILE_ROWS: usize = 16;
 
 type Stored = (String, Dtype, Vec<usize>, Vec<u8>);

@@ -1,10 +1,10 @@
-//! The codebooks of the IQ1, IQ2 and IQ3 codecs (ggml calls them grids): short vectors of codes, of which a block names
-//! some by their index.
+//! The codebooks of the IQ1, IQ2 and IQ3 codecs (ggml calls them grids): short vectors of codes, some of which a block
+//! names by index.
 //!
-//! Few of all vectors of codes are points of a grid. For each that is not, the grid lists the points near it, from
-//! which an encoder chooses by its own measure.
+//! Few of all possible vectors are points of a grid. For every other vector, the codebook lists the nearby points, from
+//! which an encoder chooses by its own error measure.
 //!
-//! Source: `iq2xs_init_impl` and `iq3xs_init_impl` of ggml-quants.c. The order of points and of neighbours is part of
+//! Source: `iq2xs_init_impl` and `iq3xs_init_impl` of ggml-quants.c. The order of points and of neighbors is part of
 //! the format.
 
 mod iq1;
@@ -22,23 +22,23 @@ pub(crate) struct Codebook<const DIM: usize> {
     /// The codes are `0..n_codes`.
     n_codes: usize,
     points: Vec<[u8; DIM]>,
-    /// For each vector of codes, see [`Self::vector_idx`], the point that it is, or [`NO_POINT`].
+    /// For each vector of codes (see [`Self::vector_idx`]), the index of its point, or [`NO_POINT`].
     point_at: Vec<u16>,
-    /// For each vector the end of its neighbours; those of the next begin there.
-    neighbours_end: Vec<u32>,
-    neighbours: Vec<u16>,
+    /// For each vector the end of its neighbors; those of the next vector begin there.
+    neighbors_end: Vec<u32>,
+    neighbors: Vec<u16>,
 }
 
 const NO_POINT: u16 = u16::MAX;
 
-/// Every grid has a multiple of so many points.
+/// The number of points of every grid is a multiple of this.
 const CHUNK: usize = 16;
 
-/// Where a vector of codes lies.
+/// The position of a vector of codes relative to the grid.
 pub(crate) enum Place<'a> {
-    /// It is the point of this index.
+    /// It is the point with this index.
     Point(u16),
-    /// It is none; these are the points near it, nearest first, those equally near by index. Never empty.
+    /// It is not a point; these are the nearby points, nearest first, equally near ones by index. Never empty.
     Between(&'a [u16]),
 }
 
@@ -59,10 +59,11 @@ pub(crate) static IQ3_XXS: LazyLock<Codebook<4>> =
 pub(crate) static IQ3_S: LazyLock<Codebook<4>> = LazyLock::new(|| Codebook::unpack(&iq3_s::PACKED, 3, 8, 3));
 
 impl<const DIM: usize> Codebook<DIM> {
-    /// Unpacks a grid and finds the neighbours of what lies between its points.
+    /// Unpacks a grid and finds the neighbors of every vector that is not a point.
     ///
-    /// * `packed`: the points, `code_bits` bits a code, the first code lowest
-    /// * `n_shells`: how many distances the neighbours of a vector have; every vector has points at as many
+    /// * `packed`: the points, `code_bits` bits per code, the first code lowest
+    /// * `n_shells`: the number of different distances among the neighbors of a vector; every vector has points at that
+    ///   many
     fn unpack(packed: &[u16], code_bits: usize, n_codes: usize, n_shells: usize) -> Self {
         let code_mask = (1_u16 << code_bits) - 1;
         let points: Vec<[u8; DIM]> = packed
@@ -74,19 +75,20 @@ impl<const DIM: usize> Codebook<DIM> {
             n_codes,
             points,
             point_at: vec![NO_POINT; n_vectors],
-            neighbours_end: Vec::with_capacity(n_vectors),
-            neighbours: Vec::new(),
+            neighbors_end: Vec::with_capacity(n_vectors),
+            neighbors: Vec::new(),
         };
         for (point_idx, point) in grid.points.iter().enumerate() {
             let vector_idx = grid.vector_idx(point);
             grid.point_at[vector_idx] = point_idx as u16;
         }
-        grid.find_neighbours(n_shells);
+        grid.find_neighbors(n_shells);
         grid
     }
 
-    fn find_neighbours(&mut self, n_shells: usize) {
-        // What a code at a place adds to the squared distance of every point; at most 4 * 7^2 or 8 * 2^2 in all.
+    fn find_neighbors(&mut self, n_shells: usize) {
+        // The contribution of a code at a position to the squared distance of every point; at most 4 * 7^2 or 8 * 2^2
+        // in total.
         let squares: [Vec<Vec<u8>>; DIM] = std::array::from_fn(|i| {
             let column = |code: u8| self.points.iter().map(|point| point[i].abs_diff(code).pow(2)).collect();
             (0..self.n_codes as u8).map(column).collect()
@@ -106,16 +108,16 @@ impl<const DIM: usize> Codebook<DIM> {
                     let beyond = |distance: u8| if distance >= inner { distance } else { u8::MAX };
                     let shell = distances.iter().fold(u8::MAX, |min, distance| min.min(beyond(*distance)));
                     for (chunk_idx, chunk) in distances.as_chunks::<CHUNK>().0.iter().enumerate() {
-                        // Most chunks have none, which is seen at once.
+                        // Most chunks have none, which this detects at once.
                         if chunk.iter().fold(false, |is_any, distance| is_any | (*distance == shell)) {
                             let in_shell = (0..CHUNK).filter(|i| chunk[*i] == shell);
-                            self.neighbours.extend(in_shell.map(|i| (chunk_idx * CHUNK + i) as u16));
+                            self.neighbors.extend(in_shell.map(|i| (chunk_idx * CHUNK + i) as u16));
                         }
                     }
                     inner = shell + 1;
                 }
             }
-            self.neighbours_end.push(self.neighbours.len() as u32);
+            self.neighbors_end.push(self.neighbors.len() as u32);
         }
     }
 
@@ -125,12 +127,12 @@ impl<const DIM: usize> Codebook<DIM> {
         codes.iter().rev().fold(0, |idx, code| idx * self.n_codes + usize::from(*code))
     }
 
-    /// How many vectors of codes there are.
+    /// Number of all vectors of codes.
     pub(crate) fn n_vectors(&self) -> usize {
         self.point_at.len()
     }
 
-    /// The vector of an index.
+    /// The vector with this index.
     pub(crate) fn vector(&self, mut vector_idx: usize) -> [u8; DIM] {
         std::array::from_fn(|_| {
             let code = vector_idx % self.n_codes;
@@ -151,14 +153,14 @@ impl<const DIM: usize> Codebook<DIM> {
         &self.points[usize::from(point_idx)]
     }
 
-    /// Where a vector of codes lies; all codes are at most [`Self::max_code`].
+    /// The position of a vector of codes; all codes are at most [`Self::max_code`].
     #[inline(always)]
     pub(crate) fn place(&self, codes: &[u8; DIM]) -> Place<'_> {
         let vector_idx = self.vector_idx(codes);
         match self.point_at[vector_idx] {
             NO_POINT => {
-                let start = if vector_idx == 0 { 0 } else { self.neighbours_end[vector_idx - 1] as usize };
-                Place::Between(&self.neighbours[start..self.neighbours_end[vector_idx] as usize])
+                let start = if vector_idx == 0 { 0 } else { self.neighbors_end[vector_idx - 1] as usize };
+                Place::Between(&self.neighbors[start..self.neighbors_end[vector_idx] as usize])
             }
             point_idx => Place::Point(point_idx),
         }
@@ -169,7 +171,7 @@ impl<const DIM: usize> Codebook<DIM> {
 mod tests {
     use super::*;
 
-    /// Every vector is a point, or has neighbours in order, and no point left out is nearer than the farthest.
+    /// Every vector is a point or has neighbors in order, and no omitted point is nearer than the farthest neighbor.
     fn check<const DIM: usize>(grid: &Codebook<DIM>, n_points: usize, n_shells: usize) {
         assert_eq!(grid.points.len(), n_points);
         assert_eq!(*grid.point(0), [0; DIM]);
@@ -182,22 +184,22 @@ mod tests {
             };
             match grid.place(&vector) {
                 Place::Point(point_idx) => assert_eq!(*grid.point(point_idx), vector),
-                Place::Between(neighbours) => {
-                    let keys: Vec<(i32, u16)> = neighbours.iter().map(|idx| (distance(*idx), *idx)).collect();
+                Place::Between(neighbors) => {
+                    let keys: Vec<(i32, u16)> = neighbors.iter().map(|idx| (distance(*idx), *idx)).collect();
                     assert!(keys.is_sorted());
                     let mut shells: Vec<i32> = keys.iter().map(|(distance, _)| *distance).collect();
                     shells.dedup();
                     assert_eq!(shells.len(), n_shells);
                     let n_within =
                         (0..n_points as u16).filter(|idx| distance(*idx) <= shells[n_shells - 1]).count();
-                    assert_eq!(n_within, neighbours.len());
+                    assert_eq!(n_within, neighbors.len());
                 }
             }
         }
     }
 
     #[test]
-    fn neighbours_are_the_nearest_points_in_order() {
+    fn neighbors_are_the_nearest_points_in_order() {
         check(&IQ1, 2048, 3);
         check(&IQ2_XXS, 256, 2);
         check(&IQ2_XS, 512, 2);

@@ -1,4 +1,4 @@
-//! The table of codecs. Adding a codec is a file of its own and a row here.
+//! The table of codecs. A codec is a file of its own and a row here.
 
 use crate::blocks::{
     iq1_m, iq1_s, iq2_s, iq2_xs, iq2_xxs, iq3_s, iq3_xxs, iq4_nl, iq4_xs, mxfp4, nvfp4, plain, q1_0, q2_0,
@@ -6,7 +6,7 @@ use crate::blocks::{
 };
 use crate::codec::Codec;
 
-/// Every codec, in the order in which messages list them.
+/// Every codec, in the order of messages.
 pub static CODECS: &[&Codec] = &[
     &plain::F32,
     &plain::F16,
@@ -38,7 +38,7 @@ pub static CODECS: &[&Codec] = &[
     &q2_0::CODEC,
 ];
 
-/// The codec of a name such as `Q4_K`.
+/// The codec with this name, for example `Q4_K`.
 pub fn by_name(name: &str) -> Option<&'static Codec> {
     CODECS.iter().copied().find(|codec| codec.name == name)
 }
@@ -61,14 +61,14 @@ mod tests {
     }
 
     #[test]
-    fn every_stand_in_has_shorter_blocks() {
+    fn every_fallback_has_shorter_blocks() {
         for codec in CODECS {
             assert!(codec.fallback.is_none_or(|fallback| fallback.block_len < codec.block_len), "{codec}");
         }
     }
 
     #[test]
-    fn a_tensor_has_whole_blocks_or_no_length() {
+    fn a_tensor_without_whole_blocks_has_no_size() {
         let codec = by_name("Q4_K").unwrap();
         assert_eq!(codec.tensor_bytes(&[3, 512]), Some(3 * 2 * 144));
         assert_eq!(codec.tensor_bytes(&[0, 512]), Some(0));

@@ -1,10 +1,10 @@
-//! An encoding: a grid, a solver and a packing, which together say how a tensor is stored in planes.
+//! Encodings: a grid, a solver and a packing, which together define how a tensor is stored in planes.
 //!
-//! Its name is the name of the grid; a solver or packing that is not the grid's own follows after a colon:
+//! Its name is the name of the grid; a solver or packing other than the grid's default follows after a colon:
 //! `affine-4-g64`, `affine-4-g64:weighted`, `int4-b32:least-error:signed-nibbles`.
 //!
-//! Rows are encoded by themselves, so a tensor is encoded in tiles of rows, and tiles side by side. Block codecs of
-//! GGUF are not encodings in this sense: see [`crate::stored_form`], where both meet.
+//! Rows are encoded independently, so a tensor is encoded in tiles of rows, in parallel. Block codecs of GGUF are not
+//! encodings in this sense; [`crate::stored_form`] unites both.
 
 use std::fmt;
 use std::str::FromStr;
@@ -22,11 +22,11 @@ use crate::{grids, packings, solvers};
 /// A way to store a tensor in planes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Encoding {
-    /// The numbers that weights can become.
+    /// The possible values of weights.
     pub grid: &'static Grid,
-    /// The choice among them.
+    /// The choice among the values.
     pub solver: &'static Solver,
-    /// The bytes.
+    /// The layout in bytes.
     pub packing: &'static Packing,
 }
 
@@ -34,7 +34,7 @@ impl Encoding {
     /// Joins a grid with a solver and a packing.
     ///
     /// # Errors
-    /// [`EncodingError::Unsuited`] if one of them does not work on the grid.
+    /// [`EncodingError::Unsuited`] if the solver or the packing does not support the grid.
     pub fn new(
         grid: &'static Grid,
         solver: &'static Solver,
@@ -60,11 +60,11 @@ impl Encoding {
     /// The planes of a tensor.
     ///
     /// * `shape`: slowest dimension first; a vector is one row
-    /// * `weights`: type of the weights, which is that of the scales on some grids
+    /// * `weights`: type of the weights, which some grids also use for the scales
     ///
     /// # Errors
-    /// [`EncodingError::Columns`] if rows are not whole groups, [`EncodingError::Shape`] if there are no columns or
-    /// more elements than can be counted.
+    /// [`EncodingError::Columns`] if rows are not whole groups, [`EncodingError::Shape`] if there are no columns or the
+    /// number of elements overflows.
     pub fn planes(&self, shape: &[u64], weights: DType) -> Result<Vec<Plane>, EncodingError> {
         let (leading, n_cols) = match shape {
             [leading @ .., n_cols] if *n_cols > 0 => (leading, *n_cols),
@@ -94,15 +94,15 @@ impl Encoding {
         if self.grid.fits(n_cols) { Ok(()) } else { Err(EncodingError::columns(self.grid, n_cols)) }
     }
 
-    /// Encodes rows, each by itself, and appends them to the bytes of each plane.
+    /// Encodes rows independently and appends them to the bytes of each plane.
     ///
     /// * `rows`: all finite
     /// * `weights`: type of the weights
-    /// * `planes`: as many as [`Self::planes`] gives, in their order
+    /// * `planes`: one per plane of [`Self::planes`], in its order
     ///
     /// # Panics
-    /// If rows are not whole groups, the number of planes is another, or importance is missing that the solver
-    /// requires: the caller asks for the planes and the importance first.
+    /// If rows are not whole groups, the number of planes is wrong, or the solver requires importance and it is
+    /// missing: the caller checks planes and importance first.
     pub fn encode(&self, rows: &Rows<'_>, weights: DType, planes: &mut [Vec<u8>]) {
         assert!(self.check_columns(rows.n_cols).is_ok(), "rows are whole groups of `{}`", self.grid);
         let scale_dtype = self.grid.scale_dtype(weights);
@@ -117,14 +117,14 @@ impl Encoding {
         }
     }
 
-    /// Decodes rows: plain and slow, the reference of what the planes mean.
+    /// Decodes rows. Simple and slow: the reference for the meaning of the planes.
     ///
-    /// * `planes`: the bytes of some whole rows of each plane, in the order of [`Self::planes`]
+    /// * `planes`: the bytes of whole rows of each plane, in the order of [`Self::planes`]
     /// * `weights`: type of the weights
-    /// * `out`: as many rows of `n_cols`
+    /// * `out`: the same number of rows of `n_cols`
     ///
     /// # Errors
-    /// [`EncodingError`] if rows are not whole groups, or a plane has not the bytes of as many rows.
+    /// [`EncodingError`] if rows are not whole groups, or the size of a plane does not match that number of rows.
     pub fn decode(
         &self,
         planes: &[&[u8]],
@@ -152,14 +152,14 @@ impl Encoding {
     }
 }
 
-/// Makes a plane so many bytes longer and returns these.
+/// Extends a plane by this many bytes and returns them.
 fn grow(plane: &mut Vec<u8>, n_bytes: usize) -> &mut [u8] {
     let start = plane.len();
     plane.resize(start + n_bytes, 0);
     &mut plane[start..]
 }
 
-/// Checks that there are so many rows of each plane.
+/// Checks that each plane has this many rows.
 fn check_bytes(planes: &[&[u8]], rows: &[PlaneRow], n_rows: usize) -> Result<(), EncodingError> {
     for (index, row) in rows.iter().enumerate() {
         let expected = (n_rows as u64).saturating_mul(row.n_bytes() as u64);
@@ -193,7 +193,7 @@ impl FromStr for Encoding {
         if let Some(word) = words.next() {
             return Err(EncodingError::unknown("solver or packing", word, names_of_parts()));
         }
-        // A grid names a solver and a packing that there are, and a test says so.
+        // The solver and packing of every grid exist; a test checks this.
         let unknown = |part, name| EncodingError::unknown(part, name, names_of_parts());
         let solver = solvers::by_name(solver).ok_or_else(|| unknown("solver", solver))?;
         let packing = packings::by_name(packing).ok_or_else(|| unknown("packing", packing))?;
@@ -211,7 +211,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_grid_has_an_encoding_of_its_name() {
+    fn every_grid_names_an_encoding() {
         for grid in grids::all() {
             let encoding: Encoding = grid.name.parse().unwrap();
             assert_eq!((encoding.grid, encoding.to_string().as_str()), (grid, grid.name));
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn names_say_what_differs_from_the_grid() {
+    fn names_contain_only_differences_from_the_grid() {
         for name in
             ["affine-4-g64:weighted", "int4-b32:signed-nibbles", "int4-b32:least-error:signed-nibbles"]
         {
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_say_nothing_are_refused_with_those_that_do() {
+    fn unknown_names_are_refused_with_the_known_ones() {
         let refusal = |name: &str| name.parse::<Encoding>().unwrap_err().to_string();
         assert!(
             refusal("affine-7-g64")
@@ -295,14 +295,12 @@ mod tests {
         };
         assert_eq!(
             refusal("affine-4-g128", &[3, 96]),
-            "Rows of 96 columns are not whole groups of 128, as the grid `affine-4-g128` needs them; of 4 bits these \
+            "Rows of 96 columns are not whole groups of 128, which the grid `affine-4-g128` needs; with 4 bits these \
              fit: `affine-4-g32`, `int4-b32`, `int4-b32-f32`"
         );
-        assert!(refusal("affine-4-g128", &[3, 33]).ends_with("of 4 bits no grid fits"));
+        assert!(refusal("affine-4-g128", &[3, 33]).ends_with("with 4 bits no grid fits"));
         for shape in [&[][..], &[4, 0], &[u64::MAX, 64], &[u64::MAX, u64::MAX, 64]] {
-            assert!(
-                refusal("affine-4-g64", shape).contains("has no columns, or more bytes than can be counted")
-            );
+            assert!(refusal("affine-4-g64", shape).contains("has no columns, or too many bytes"));
         }
     }
 

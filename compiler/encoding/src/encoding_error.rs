@@ -1,22 +1,22 @@
-//! The reasons why a tensor is not stored in an encoding.
+//! Reasons why a tensor cannot be stored in an encoding.
 
 use crate::grids;
 use crate::grids::grid::Grid;
 
-/// A name says nothing, or a tensor does not fit.
+/// A name is unknown, or a tensor does not fit.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EncodingError {
-    /// A word of a name is unknown.
+    /// A word in a name is unknown.
     #[error("`{found}` is not a {part}; expected one of {}", quoted(known))]
     Unknown {
-        /// The kind of word that belongs there.
+        /// The expected kind of word.
         part: &'static str,
         /// The word.
         found: String,
-        /// The words that there are.
+        /// The known words.
         known: Vec<&'static str>,
     },
-    /// A solver or a packing has no use for a grid.
+    /// A solver or a packing does not support a grid.
     #[error("The {part} `{name}` does not work on the grid `{grid}`; expected one of {}", quoted(suited))]
     Unsuited {
         /// `solver` or `packing`.
@@ -25,53 +25,51 @@ pub enum EncodingError {
         name: &'static str,
         /// The grid's name.
         grid: &'static str,
-        /// Those that work on it.
+        /// Those that support it.
         suited: Vec<&'static str>,
     },
     /// A row is not a whole number of groups.
     #[error(
-        "Rows of {n_cols} columns are not whole groups of {group_len}, as the grid `{grid}` needs them; of {bits} bits \
+        "Rows of {n_cols} columns are not whole groups of {group_len}, which the grid `{grid}` needs; with {bits} bits \
          {}",
         those_that_fit(choices)
     )]
     Columns {
-        /// Columns of the tensor.
+        /// Number of columns of the tensor.
         n_cols: usize,
-        /// Columns of a group.
+        /// Number of columns per group.
         group_len: usize,
         /// The grid's name.
         grid: &'static str,
         /// Bits of its codes.
         bits: u32,
-        /// The grids of as many bits whose groups divide the row.
+        /// The grids with the same number of bits whose groups divide the row.
         choices: Vec<&'static str>,
     },
     /// A row is not a whole number of a codec's blocks.
-    #[error(
-        "Rows of {n_cols} columns are not whole blocks of {block_len}, as the codec `{codec}` needs them"
-    )]
+    #[error("Rows of {n_cols} columns are not whole blocks of {block_len}, which the codec `{codec}` needs")]
     Blocks {
-        /// Columns of the tensor.
+        /// Number of columns of the tensor.
         n_cols: u64,
-        /// Columns of a block.
+        /// Number of columns per block.
         block_len: usize,
         /// The codec's name.
         codec: &'static str,
     },
-    /// A tensor has no columns, or more than can be counted.
-    #[error("A tensor of shape {} has no columns, or more bytes than can be counted", bracketed(shape))]
+    /// A tensor has no columns, or its size overflows.
+    #[error("A tensor of shape {} has no columns, or too many bytes", bracketed(shape))]
     Shape {
         /// The shape.
         shape: Vec<u64>,
     },
-    /// A plane has not the bytes that its shape says.
+    /// The size of a plane does not match its shape.
     #[error("The plane `{plane}` has {found} bytes; expected {expected}")]
     PlaneBytes {
         /// The plane's name.
         plane: &'static str,
-        /// Bytes of its shape.
+        /// Expected size in bytes.
         expected: u64,
-        /// Bytes that there are.
+        /// Found size in bytes.
         found: u64,
     },
 }

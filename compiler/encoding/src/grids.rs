@@ -1,4 +1,4 @@
-//! The table of grids. Adding one is a file in `grids/` and a row here.
+//! The table of grids. A grid is a file in `grids/` and a row here.
 
 pub mod affine;
 pub mod grid;
@@ -8,7 +8,7 @@ pub(crate) mod uniform;
 
 use crate::grids::grid::Grid;
 
-/// Every grid; each file has those that differ in numbers only.
+/// Every grid; those that differ only in numbers share a file.
 pub static GRIDS: &[&[Grid]] = &[&affine::GRIDS, &int4::GRIDS, &int8::GRIDS];
 
 /// All grids, in the order of the table.
@@ -16,7 +16,7 @@ pub fn all() -> impl Iterator<Item = &'static Grid> {
     GRIDS.iter().copied().flatten()
 }
 
-/// The grid of a name such as `affine-4-g64`.
+/// The grid with this name, for example `affine-4-g64`.
 pub fn by_name(name: &str) -> Option<&'static Grid> {
     all().find(|grid| grid.name == name)
 }

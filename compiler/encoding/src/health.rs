@@ -1,22 +1,22 @@
-//! Checks a row before it is encoded: a block codec would hide a NaN in innocent-looking blocks.
+//! Checks a row before encoding: a block codec would turn a NaN into blocks that look normal.
 
 /// The first number that is not finite.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct NonFinite {
     /// NaN or an infinity.
     pub value: f32,
-    /// Row, counted in the rows that were given.
+    /// Row, relative to the given rows.
     pub row: usize,
     /// Column.
     pub col: usize,
 }
 
-/// Looks for a NaN or an infinity.
+/// Checks for a NaN or an infinity.
 ///
 /// # Errors
 /// The first one, in row-major order.
 pub fn check_finite(rows: &[f32], n_cols: usize) -> Result<(), NonFinite> {
-    // The exponents are combined first, without a branch per element, because nearly every stretch is clean.
+    // The exponents are combined first, without a branch per element, because nearly every chunk is clean.
     for (chunk_idx, chunk) in rows.chunks(256).enumerate() {
         let is_clean =
             chunk.iter().fold(true, |clean, value| clean & (value.to_bits() & 0x7f80_0000 != 0x7f80_0000));
@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_bad_number_is_found_wherever_it_is() {
+    fn the_first_bad_number_is_found_at_any_position() {
         let mut rows = vec![1.0_f32; 700];
         assert_eq!(check_finite(&rows, 100), Ok(()));
         rows[699] = f32::NEG_INFINITY;

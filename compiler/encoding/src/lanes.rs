@@ -1,10 +1,10 @@
-//! Numbers side by side: what vector paths of the codecs are written with.
+//! SIMD abstraction for the vector paths of the codecs.
 //!
-//! A kernel is generic over [`Simd`] and is compiled once per width ([`dispatch`]). Each lane does the operations of the scalar code
-//! in their order, so every path gives the same bytes; `tests/paths.rs` compares them. Mostly a lane is a sub-block
-//! rather than a place within one, because sums within a sub-block have an order.
+//! A kernel is generic over [`Simd`] and is compiled once per width ([`dispatch`]). Each lane performs the operations
+//! of the scalar code in the same order, so every path gives the same bytes; `tests/paths.rs` compares them. A lane is
+//! usually a sub-block rather than a position within one, because sums within a sub-block have a fixed order.
 //!
-//! [`portable::Portable`] is the safe twin of the paths with intrinsics.
+//! [`portable::Portable`] is the safe counterpart of the paths with intrinsics.
 
 #[cfg(target_arch = "x86_64")]
 pub mod avx2;
@@ -20,15 +20,15 @@ mod transpose;
 
 use std::ops::{Add, BitAnd, BitOr, BitXor, Div, Mul, Not, Sub};
 
-/// The most lanes of any path.
+/// Maximum number of lanes of any path.
 pub(crate) const MAX_LANES: usize = 16;
 
-/// A vector instruction set: `N` lanes of f32, of i32, and of truth values.
+/// A vector instruction set: `N` lanes of f32, of i32, and of Booleans.
 ///
-/// Only code inside [`Kernel::run`] may use one, and all of it is `#[inline(always)]`: only inlined code gets the
-/// instructions that [`dispatch::run`] found the CPU to have.
+/// Only code inside [`Kernel::run`] may use it, and all of that code is `#[inline(always)]`: only inlined code is
+/// compiled with the instructions that [`dispatch::run`] detected on the CPU.
 pub(crate) trait Simd: Copy + 'static {
-    /// Lanes.
+    /// Number of lanes.
     const N: usize;
     /// Lanes of f32.
     type F: Copy
@@ -36,14 +36,14 @@ pub(crate) trait Simd: Copy + 'static {
         + Sub<Output = Self::F>
         + Mul<Output = Self::F>
         + Div<Output = Self::F>;
-    /// Lanes of i32; sums and differences wrap.
+    /// Lanes of i32; addition and subtraction wrap.
     type I: Copy
         + Add<Output = Self::I>
         + Sub<Output = Self::I>
         + BitAnd<Output = Self::I>
         + BitOr<Output = Self::I>
         + BitXor<Output = Self::I>;
-    /// Lanes of truth values.
+    /// Lanes of Booleans.
     type M: Copy + BitAnd<Output = Self::M> + BitOr<Output = Self::M> + Not<Output = Self::M>;
 
     /// The same number in every lane.
@@ -66,69 +66,70 @@ pub(crate) trait Simd: Copy + 'static {
     fn load_halves(x: &[u8]) -> Self::I;
     /// Writes the lower half of every lane, little-endian.
     fn store_halves(x: Self::I, out: &mut [u8]);
-    /// `K` numbers from each of `N` places: lane `l` of result `i` is `x[starts[l] + i]`.
+    /// `K` numbers from each of `N` positions: lane `l` of result `i` is `x[starts[l] + i]`.
     fn columns<const K: usize>(x: &[f32], starts: &[usize; MAX_LANES]) -> [Self::F; K];
-    /// What [`Self::columns`] reads, written: lane `l` of number `i` goes to `rows[l][i]`.
+    /// The inverse of [`Self::columns`]: writes lane `l` of number `i` to `rows[l][i]`.
     fn store_rows<const K: usize>(x: &[Self::F; K], rows: &mut [[f32; K]; MAX_LANES]);
-    /// `K` numbers from each of `N` groups that lie one after the other: lane `l` of result `i` is `x[K l + i]`.
+    /// `K` numbers from each of `N` contiguous groups: lane `l` of result `i` is `x[K l + i]`.
     fn groups<const K: usize>(x: &[f32]) -> [Self::F; K];
-    /// The entries of a table; its length is a power of two, and an index counts modulo it.
+    /// Looks up entries of a table; its length is a power of two, and indices are taken modulo it.
     fn lookup<const LEN: usize>(table: &[f32; LEN], index: Self::I) -> Self::F;
-    /// The entries of a table; its length is a power of two, and an index counts modulo it.
+    /// Looks up entries of a table; its length is a power of two, and indices are taken modulo it.
     fn lookup_i<const LEN: usize>(table: &[i32; LEN], index: Self::I) -> Self::I;
-    /// The lanes of `x` that the indices name; an index counts modulo `N`.
+    /// Permutes the lanes of `x` by the indices, which are taken modulo `N`.
     fn permute(x: Self::F, index: Self::I) -> Self::F;
-    /// Writes the lanes where true side by side; returns how many. What comes after them, within `N`, is lost.
+    /// Writes the lanes where the mask is true contiguously and returns their number. The rest of the `N` numbers is
+    /// unspecified.
     fn compress(x: Self::I, mask: Self::M, out: &mut [i32]) -> usize;
-    /// The least number of all lanes, in every lane; none is no number.
+    /// The minimum of all lanes, in every lane; no lane is NaN.
     fn least(x: Self::F) -> Self::F;
-    /// The entries of a table of two times as many as there are lanes; an index counts modulo its length.
+    /// Looks up entries of a table with twice as many entries as lanes; indices are taken modulo its length.
     fn pick_of_two(table: [Self::F; 2], index: Self::I) -> Self::F;
-    /// The lesser; `b` if they are equal or either is no number.
+    /// The minimum; `b` if they are equal or either is NaN.
     fn min(a: Self::F, b: Self::F) -> Self::F;
-    /// The greater; `b` if they are equal or either is no number.
+    /// The maximum; `b` if they are equal or either is NaN.
     fn max(a: Self::F, b: Self::F) -> Self::F;
-    /// The greatest lane; all are numbers, and of two zeros it is either.
+    /// The maximum of all lanes; no lane is NaN, and of two zeros it is either.
     fn reduce_max(x: Self::F) -> f32;
     /// The square root, correctly rounded.
     fn sqrt(x: Self::F) -> Self::F;
-    /// Whether `a < b`.
+    /// `a < b`.
     fn lt(a: Self::F, b: Self::F) -> Self::M;
-    /// Whether `a <= b`.
+    /// `a <= b`.
     fn le(a: Self::F, b: Self::F) -> Self::M;
-    /// Whether `a == b`.
+    /// `a == b`.
     fn eq(a: Self::F, b: Self::F) -> Self::M;
-    /// `a` where true, `b` elsewhere.
+    /// `a` where the mask is true, `b` elsewhere.
     fn select(mask: Self::M, a: Self::F, b: Self::F) -> Self::F;
-    /// `a` where true, `b` elsewhere.
+    /// `a` where the mask is true, `b` elsewhere.
     fn select_i(mask: Self::M, a: Self::I, b: Self::I) -> Self::I;
-    /// Whether any lane is true.
+    /// Returns true if any lane is true.
     fn any(mask: Self::M) -> bool;
     /// One bit per lane, the first lowest.
     fn mask_bits(mask: Self::M) -> u32;
-    /// The inverse of [`Self::mask_bits`]; upper bits are not looked at.
+    /// The inverse of [`Self::mask_bits`]; upper bits are ignored.
     fn from_mask_bits(bits: u32) -> Self::M;
     /// The bits of numbers.
     fn bits(x: Self::F) -> Self::I;
-    /// The numbers of bits.
+    /// The numbers with these bits.
     fn from_bits(x: Self::I) -> Self::F;
-    /// The nearest f32 of whole numbers.
+    /// The nearest f32 to integers.
     fn to_f(x: Self::I) -> Self::F;
-    /// Cuts towards zero; what does not fit, or is no number, becomes `i32::MIN`.
+    /// Truncates towards zero; NaN and values out of range become `i32::MIN`.
     fn truncate(x: Self::F) -> Self::I;
-    /// The lesser.
+    /// The minimum.
     fn min_i(a: Self::I, b: Self::I) -> Self::I;
-    /// The greater.
+    /// The maximum.
     fn max_i(a: Self::I, b: Self::I) -> Self::I;
-    /// Whether `a == b`.
+    /// `a == b`.
     fn eq_i(a: Self::I, b: Self::I) -> Self::M;
-    /// Whether `a > b`.
+    /// `a > b`.
     fn gt_i(a: Self::I, b: Self::I) -> Self::M;
-    /// Moves bits up.
+    /// Shifts bits left.
     fn shl<const BITS: u32>(x: Self::I) -> Self::I;
-    /// Moves bits down; zeros come in.
+    /// Shifts bits right, filling with zeros.
     fn shr<const BITS: u32>(x: Self::I) -> Self::I;
-    /// Moves bits down, in each lane by its own number under 32; zeros come in.
+    /// Shifts bits right by each lane's own amount below 32, filling with zeros.
     fn shr_each(x: Self::I, n_bits: Self::I) -> Self::I;
     /// The f32 of f16 bits, which are the lower half of each lane; exact.
     fn from_f16(x: Self::I) -> Self::F;
@@ -154,25 +155,25 @@ pub(crate) trait Simd: Copy + 'static {
         (bits & Self::splat_i(0x007f_ffff)) - Self::splat_i(0x0040_0000)
     }
 
-    /// [`crate::rounding::truncate`] of every lane rounded, halves away from zero; for magnitudes under 2^22, and what is no
-    /// number becomes `i32::MIN`.
+    /// Rounds, halves away from zero, and truncates each lane as [`crate::rounding::truncate`] does; for magnitudes
+    /// under 2^22. NaN becomes `i32::MIN`.
     #[inline(always)]
     fn round_away(x: Self::F) -> Self::I {
-        // The number below one half: with one half itself the sum may be rounded up to the next whole number.
+        // The largest number below one half: adding one half itself could round up to the next integer.
         let half = Self::bits(Self::splat(0.5_f32.next_down()));
         let sign = Self::bits(x) & Self::splat_i(i32::MIN);
         Self::truncate(x + Self::from_bits(half | sign))
     }
 
-    /// Numbers between `low` and `high`; `low` is not above `high`.
+    /// Clamps numbers to `low..=high`; `low` is not above `high`.
     #[inline(always)]
     fn clamp_i(x: Self::I, low: i32, high: i32) -> Self::I {
         Self::min_i(Self::max_i(x, Self::splat_i(low)), Self::splat_i(high))
     }
 }
 
-/// What is compiled for every width.
+/// Code that is compiled for every width.
 pub(crate) trait Kernel {
-    /// Does the work; implementations are `#[inline(always)]`, and so is all that they call.
+    /// Runs the kernel; implementations and all functions that they call are `#[inline(always)]`.
     fn run<S: Simd>(self);
 }

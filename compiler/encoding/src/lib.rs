@@ -1,11 +1,11 @@
 //! Encodings of tensors: block codecs, and encodings in planes.
 //!
-//! A codec makes interleaved blocks ([`codec`]); an [`encoding`] is a grid, a solver and a packing, and makes a plane of
-//! codes and planes of scales and biases. [`stored_form`] is either of them.
-//! One file per codec, grid, solver and packing, a table for each. The scalar code here defines the bytes:
-//! codecs give those of ggml's reference encoders, affine grids those of MLX (ARCHITECTURE.md, section "Numbers").
+//! A codec produces interleaved blocks ([`codec`]); an [`encoding`] consists of a grid, a solver and a packing, and
+//! produces a plane of codes and planes of scales and biases. A [`stored_form`] is either of them. One file per codec,
+//! grid, solver and packing, and a table for each kind. The scalar code here defines the bytes: codecs give those of
+//! ggml's reference encoders, affine grids those of MLX (ARCHITECTURE.md, section "Numbers").
 //!
-//! Knows no file, no container and no model family.
+//! Knows no files, containers or model families.
 
 pub mod blocks;
 pub mod codebook;

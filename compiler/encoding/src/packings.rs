@@ -1,4 +1,4 @@
-//! The table of packings. Adding one is a file in `packings/` and a row here.
+//! The table of packings. A packing is a file in `packings/` and a row here.
 
 pub mod mlx;
 mod nibbles;
@@ -13,7 +13,7 @@ use crate::packings::packing::Packing;
 pub static PACKINGS: &[&Packing] =
     &[&mlx::PACKING, &offset_nibbles::PACKING, &signed_nibbles::PACKING, &signed_bytes::PACKING];
 
-/// The packing of a name such as `mlx`.
+/// The packing with this name, for example `mlx`.
 pub fn by_name(name: &str) -> Option<&'static Packing> {
     PACKINGS.iter().copied().find(|packing| packing.name == name)
 }

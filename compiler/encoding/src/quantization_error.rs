@@ -1,34 +1,34 @@
-//! What encoding lost: the difference between weights and what their blocks decode to.
+//! Quantization error: the difference between weights and their decoded blocks.
 //!
-//! Sums are taken in sixteen lanes of f64 and folded in a fixed tree, so a loss has the same bits everywhere.
+//! Sums are taken in sixteen lanes of f64 and folded in a fixed tree, so an error has the same bits on every machine.
 
 use mc_tensor::cpu_path::CpuPath;
 use mc_tensor::math;
 
 use crate::lanes::{Kernel, Simd, dispatch};
 
-/// Lanes of every sum.
+/// Number of lanes of every sum.
 const N_LANES: usize = 16;
 
 /// The difference between weights and their blocks, over any number of rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct QuantizationError {
-    /// Weights compared.
+    /// Number of weights compared.
     pub n_elements: u64,
     /// The sum of their squares.
     pub signal: f64,
     /// The sum of the squared differences.
     pub noise: f64,
-    /// The largest difference, without its sign.
+    /// The largest absolute difference.
     pub max_error: f32,
-    /// Blocks that decode to something that is no number, because a scale is out of range.
+    /// Number of blocks that decode to infinities or NaN, because a scale is out of range.
     pub n_overflowed_blocks: u64,
-    /// Blocks that decode to zeros, though a weight is not zero.
+    /// Number of blocks that decode to zeros although a weight is not zero.
     pub n_vanished_blocks: u64,
 }
 
 impl QuantizationError {
-    /// Compares weights with what was decoded, both whole blocks.
+    /// Compares weights with decoded values; both are whole blocks.
     ///
     /// # Panics
     /// If the lengths differ.
@@ -36,7 +36,7 @@ impl QuantizationError {
         Self::of_on(CpuPath::detect(), weights, decoded, block_len)
     }
 
-    /// As [`Self::of`], on a given path; the numbers are the same on all.
+    /// Like [`Self::of`], on a given path; the numbers are the same on all paths.
     ///
     /// # Panics
     /// If the lengths differ.
@@ -77,11 +77,11 @@ impl QuantizationError {
         self.count_blocks(weights, decoded, block_len);
     }
 
-    /// Plain floats have no blocks; sixteen of them count as one, which shows underflow as well.
+    /// Plain floats have no blocks; sixteen of them count as one, which also shows underflow.
     #[inline(always)]
     fn count_blocks(&mut self, weights: &[f32], decoded: &[f32], block_len: usize) {
         for (weights, decoded) in weights.chunks(block_len).zip(decoded.chunks(block_len)) {
-            // Exponents and magnitudes are combined first: nearly every block is sound.
+            // Exponents and magnitudes are combined first, because nearly every block is clean.
             let (mut is_finite, mut magnitudes) = (true, 0);
             for decoded in decoded {
                 is_finite &= decoded.to_bits() & 0x7f80_0000 != 0x7f80_0000;
@@ -95,7 +95,7 @@ impl QuantizationError {
         }
     }
 
-    /// Adds what later rows lost.
+    /// Adds the error of later rows.
     pub fn add(&mut self, later: &Self) {
         self.n_elements += later.n_elements;
         self.signal += later.signal;
@@ -105,12 +105,12 @@ impl QuantizationError {
         self.n_vanished_blocks += later.n_vanished_blocks;
     }
 
-    /// The root of the mean squared difference.
+    /// The root mean square of the differences.
     pub fn rmse(&self) -> f64 {
         if self.n_elements == 0 { 0.0 } else { (self.noise / self.n_elements as f64).sqrt() }
     }
 
-    /// The ratio of signal to noise in decibels; `None` where nothing was lost, or there is no signal or no number.
+    /// The signal-to-noise ratio in decibels; `None` if there is no error, no signal, or a NaN.
     pub fn snr_db(&self) -> Option<f64> {
         let ratio = self.signal / self.noise;
         (self.noise > 0.0 && ratio > 0.0 && ratio.is_finite())
@@ -118,7 +118,7 @@ impl QuantizationError {
     }
 }
 
-/// [`QuantizationError::compare`], compiled for every width: the compiler finds the lanes itself.
+/// [`QuantizationError::compare`], compiled for every width; the compiler vectorizes it.
 struct Compare<'a> {
     weights: &'a [f32],
     decoded: &'a [f32],
@@ -150,7 +150,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_loss_is_what_its_name_says() {
+    fn an_error_follows_its_definition() {
         let loss = QuantizationError::of(&[3.0, -4.0, 0.0, 0.0], &[3.0, -3.0, 0.0, 0.0], 4);
         assert_eq!((loss.n_elements, loss.signal, loss.noise, loss.max_error), (4, 25.0, 1.0, 1.0));
         assert_eq!(loss.rmse(), 0.5);
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_lost_has_no_ratio() {
+    fn without_error_there_is_no_ratio() {
         let loss = QuantizationError::of(&[1.0; 40], &[1.0; 40], 8);
         assert_eq!((loss.noise, loss.snr_db()), (0.0, None));
         assert_eq!(QuantizationError::default().rmse(), 0.0);

@@ -1,6 +1,6 @@
-//! Rows as blocks, one after the other: the frame of scalar encoders.
+//! Rows as sequences of blocks: the common loop of scalar encoders.
 
-/// Encodes a row: `encode` makes a block of its weights, and of their importance where there is any.
+/// Encodes a row; `encode` makes a block from its weights and, if present, their importance.
 pub(crate) fn encode_blocks<const LEN: usize, const BYTES: usize>(
     row: &[f32],
     importance: Option<&[f32]>,

@@ -1,7 +1,7 @@
-//! The searches for scales that the block codecs share.
+//! The searches for scales, shared by the block codecs.
 //!
-//! Every operation and its order is part of the format: f32, multiply then add, never fused, as ggml's reference does
-//! it on x86-64 without FMA. Rounding is to nearest, ties to even, through the addition of 1.5 * 2^23.
+//! Every operation and its order is part of the format: f32, multiply then add, never fused, as in ggml's reference on
+//! x86-64 without FMA. Rounding is to nearest, ties to even, by adding 1.5 * 2^23.
 //!
 //! Source: `make_qx_quants`, `make_q3_quants`, `make_qkx2_quants`, `make_qkx3_quants`, `make_qp_quants` of
 //! ggml-quants.c.
@@ -17,13 +17,13 @@ pub mod weighted_blocks;
 
 use crate::rounding::{nearest_int, truncate};
 
-/// Below this a group of numbers counts as zero.
+/// A group whose numbers are all below this counts as zero.
 pub(crate) const GROUP_MAX_EPS: f32 = 1e-15;
 
-/// How far off a weight counts as.
+/// Error measure of a weight.
 #[derive(Clone, Copy)]
 pub(crate) enum Deviation {
-    /// The difference without its sign.
+    /// The absolute difference.
     Absolute,
     /// The square of the difference.
     Squared,
@@ -39,22 +39,22 @@ impl Deviation {
     }
 }
 
-/// How an affine search walks: from `(n_max + start) / range` in steps of `step`.
+/// The steps of an affine search: from `(n_max + start) / range` in increments of `step`.
 #[derive(Clone, Copy)]
 pub(crate) struct Walk {
     /// Largest code.
     pub(crate) n_max: i32,
     /// First offset of the scale's inverse.
     pub(crate) start: f32,
-    /// Distance of two tries.
+    /// Difference between two tries.
     pub(crate) step: f32,
-    /// Number of steps; one more try is made.
+    /// Number of steps; there is one more try than steps.
     pub(crate) n_steps: i32,
-    /// What is summed, weighted, and made small.
+    /// The weighted error to minimize.
     pub(crate) deviation: Deviation,
 }
 
-/// The number of greatest magnitude, the first of them, and its magnitude; zero and zero if there is none.
+/// The number with the largest magnitude, the first of equal ones, and its magnitude; zero and zero if there is none.
 pub(crate) fn extreme(x: &[f32]) -> (f32, f32) {
     let (mut max, mut abs_max) = (0.0_f32, 0.0_f32);
     for &value in x {
@@ -66,8 +66,8 @@ pub(crate) fn extreme(x: &[f32]) -> (f32, f32) {
     (max, abs_max)
 }
 
-/// A symmetric scale for codes `-n_max..n_max`, kept as `0..2 n_max`; squared error weighted by `weights`, or by
-/// `x^2` without.
+/// Finds a symmetric scale for codes `-n_max..n_max`, stored as `0..2 n_max`. The squared error is weighted by
+/// `weights`, or by `x^2` without them.
 ///
 /// Returns the scale; codes go to `codes`.
 pub(crate) fn symmetric<const N: usize>(
@@ -114,9 +114,9 @@ pub(crate) fn symmetric<const N: usize>(
     scale
 }
 
-/// A symmetric scale for codes `-n_max..n_max`, kept as `0..2 n_max`; squared error weighted by `x^2`.
+/// Finds a symmetric scale for codes `-n_max..n_max`, stored as `0..2 n_max`; the squared error is weighted by `x^2`.
 ///
-/// Starts from the scale that maps the largest number to `-n_max` and moves single codes while the fit improves.
+/// Starts with the scale that maps the largest number to `-n_max` and changes single codes while the fit improves.
 /// Returns the scale; codes go to `codes`.
 pub(crate) fn descend<const N: usize>(x: &[f32; N], n_max: i32, codes: &mut [u8; N]) -> f32 {
     let (max, abs_max) = extreme(x);
@@ -164,7 +164,7 @@ pub(crate) fn descend<const N: usize>(x: &[f32; N], n_max: i32, codes: &mut [u8;
     if sum_l2 > 0.0 { sum_lx / sum_l2 } else { 0.0 }
 }
 
-/// A scale and a minimum for codes `0..=n_max`: `x ~= scale * code - min`, deviation weighted by `weights`.
+/// Finds a scale and a minimum for codes `0..=n_max`: `x ~= scale * code - min`, with the error weighted by `weights`.
 ///
 /// Returns `(scale, min)`; codes go to `codes`.
 pub(crate) fn affine<const N: usize>(
@@ -206,7 +206,7 @@ pub(crate) fn affine<const N: usize>(
     }
     let mut tried = [0_u8; N];
     for is in 0..=walk.n_steps {
-        // The minimum of the best try so far is where the next one starts.
+        // The next try starts from the minimum of the best one so far.
         let inverse = (walk.start + walk.step * is as f32 + n_max) / (max - min);
         let (mut sum_l, mut sum_l2, mut sum_xl) = (0.0_f32, 0.0_f32, 0.0_f32);
         for ((slot, value), w) in tried.iter_mut().zip(x).zip(weights) {
@@ -241,10 +241,10 @@ pub(crate) fn affine<const N: usize>(
     (scale, -min)
 }
 
-/// A scale for numbers with codes `0..=n_max`: the scales or minima of a super-block, or magnitudes.
+/// Finds a scale for numbers with codes `0..=n_max`: the scales or minima of a super-block, or magnitudes.
 ///
-/// A number may still be negative, a scale where nearly all importance is zero; its code is then a negative one's lower
-/// byte.
+/// A number may still be negative, for example a scale if nearly all importance is zero; its code is then the lower
+/// byte of a negative code.
 ///
 /// Returns the scale; codes go to `codes`.
 pub(crate) fn positive<const N: usize>(
@@ -259,7 +259,7 @@ pub(crate) fn positive<const N: usize>(
         return 0.0;
     }
     let mut inverse = n_max as f32 / max;
-    // The reference keeps the codes of its first try in bytes, where a negative one becomes a large one.
+    // The reference stores the codes of its first try in bytes, in which a negative one becomes a large one.
     let mut best_error = positive_error(x, weights, inverse, |code| i32::from(code as u8));
     for is in (-4..=4).filter(|is| *is != 0) {
         let tried = (0.1 * is as f32 + n_max as f32) / max;
@@ -320,15 +320,15 @@ fn positive_error<const N: usize>(
     error
 }
 
-/// The largest magnitude as the scale, and codes 0, 1 and 2 for minus one, zero and one of it.
+/// The largest magnitude as the scale, with codes 0, 1 and 2 for minus one, zero and one times it.
 pub(crate) fn ternary<const N: usize>(x: &[f32; N]) -> (f32, [u8; N]) {
     let d = x.iter().fold(0.0_f32, |max, value| max.max(value.abs()));
     let inverse = if d == 0.0 { 0.0 } else { 1.0 / d };
-    // Half away from zero, as C's `roundf`. An infinite inverse leaves the lower byte 0, so the code of zero.
+    // Half away from zero, like C's `roundf`. An infinite inverse gives a lower byte of 0, so the code of zero.
     (d, x.map(|value| (truncate((value * inverse).round()) as u8).wrapping_add(1)))
 }
 
-/// The weights of a block under importance: `importance * sqrt(sigma2 + x^2)`.
+/// The weights of a block with importance: `importance * sqrt(sigma2 + x^2)`.
 pub(crate) fn weigh<const N: usize>(x: &[f32; N], importance: &[f32; N], sigma2: f32) -> [f32; N] {
     let mut weights = [0.0; N];
     for ((weight, value), importance) in weights.iter_mut().zip(x).zip(importance) {

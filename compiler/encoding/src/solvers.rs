@@ -1,4 +1,4 @@
-//! The table of solvers. Adding one is a file in `solvers/` and a row here.
+//! The table of solvers. A solver is a file in `solvers/` and a row here.
 
 pub mod absmax;
 pub mod least_error;
@@ -13,7 +13,7 @@ use crate::solvers::solver::Solver;
 pub static SOLVERS: &[&Solver] =
     &[&nearest::SOLVER, &absmax::SOLVER, &least_error::SOLVER, &weighted::SOLVER];
 
-/// The solver of a name such as `nearest`.
+/// The solver with this name, for example `nearest`.
 pub fn by_name(name: &str) -> Option<&'static Solver> {
     SOLVERS.iter().copied().find(|solver| solver.name == name)
 }

@@ -1,7 +1,7 @@
-//! The stored form of a tensor: as the interleaved blocks of a codec, which are one plane, or in the planes of an encoding.
+//! The stored form of a tensor: the interleaved blocks of a codec, which are one plane, or the planes of an encoding.
 //!
-//! The one place where the two meet. Whoever writes tensors asks here for planes and bytes and need not know which it
-//! is.
+//! This is the only module that unites the two. Code that writes tensors gets planes and bytes here and does not depend
+//! on the kind.
 
 use std::fmt;
 
@@ -12,19 +12,19 @@ use crate::encoding::Encoding;
 use crate::encoding_error::EncodingError;
 use crate::plane::Plane;
 
-/// Name of the one plane of a codec's blocks.
+/// Name of the single plane of a codec's blocks.
 pub const BLOCKS: &str = "tensor";
 
 /// A way to store a tensor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StoredForm {
-    /// Blocks, one after the other.
+    /// Blocks, one after another.
     Blocks(&'static Codec),
-    /// Planes, side by side.
+    /// Separate planes.
     Planes {
-        /// The action that makes them.
+        /// The encoding that produces them.
         encoding: Encoding,
-        /// Type of the weights that are encoded, which is that of the scales on some grids.
+        /// Type of the weights, which some grids also use for the scales.
         weights: DType,
     },
 }
@@ -33,7 +33,7 @@ impl StoredForm {
     /// The planes of a tensor of this shape, slowest dimension first.
     ///
     /// # Errors
-    /// [`EncodingError`] if it cannot be stored so.
+    /// [`EncodingError`] if the tensor cannot be stored in this form.
     pub fn planes(&self, shape: &[u64]) -> Result<Vec<Plane>, EncodingError> {
         match self {
             Self::Planes { encoding, weights } => encoding.planes(shape, *weights),
@@ -57,7 +57,7 @@ impl StoredForm {
         }
     }
 
-    /// Number of weights that share a scale, in rows of so many columns.
+    /// Number of weights that share a scale, in rows with this number of columns.
     pub fn group_len(&self, n_cols: usize) -> usize {
         match self {
             Self::Planes { encoding, .. } => encoding.grid.group_len(n_cols),
@@ -65,7 +65,7 @@ impl StoredForm {
         }
     }
 
-    /// Encodes rows, each by itself, and appends them to the bytes of each plane.
+    /// Encodes rows independently and appends them to the bytes of each plane.
     ///
     /// # Panics
     /// As [`Codec::encode`] and [`Encoding::encode`].
@@ -80,7 +80,7 @@ impl StoredForm {
         }
     }
 
-    /// Decodes some whole rows of each plane.
+    /// Decodes whole rows of each plane.
     ///
     /// # Errors
     /// As [`Encoding::decode`].
@@ -142,13 +142,13 @@ mod tests {
         assert_eq!(planes(&plain::F32, &[0, 4]), plane(&[0, 16]));
         assert_eq!(
             planes(&q8_0::CODEC, &[3, 33]).unwrap_err().to_string(),
-            "Rows of 33 columns are not whole blocks of 32, as the codec `Q8_0` needs them"
+            "Rows of 33 columns are not whole blocks of 32, which the codec `Q8_0` needs"
         );
         assert!(planes(&q8_0::CODEC, &[u64::MAX, 32]).is_err());
     }
 
     #[test]
-    fn either_form_encodes_what_it_decodes() {
+    fn either_form_decodes_what_it_encodes() {
         let planes = |name: &str| StoredForm::Planes { encoding: name.parse().unwrap(), weights: DType::F32 };
         let forms = [StoredForm::Blocks(&q8_0::CODEC), planes("affine-8-g32"), planes("int8-channel")];
         let x: Vec<f32> = (0_u8..128).map(|n| f32::from(n) / 64.0 - 1.0).collect();

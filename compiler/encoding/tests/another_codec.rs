@@ -1,6 +1,6 @@
-//! Adding a codec is one file and one row: here is one that the table does not know, made outside the crate.
+//! Adding a codec takes one file and one row: this one is not in the table and is defined outside the crate.
 //!
-//! The module below is the file; `TABLE` has the row. Nothing in the crate was changed for it.
+//! The module below is the file; `TABLE` has the row. The crate itself is unchanged.
 
 use mc_encoding::codec::Codec;
 use mc_encoding::codecs::CODECS;
@@ -57,13 +57,13 @@ mod q3_0 {
     }
 }
 
-/// The crate's table and one row more.
+/// The crate's table with one more row.
 fn table() -> Vec<&'static Codec> {
     CODECS.iter().copied().chain([&q3_0::CODEC]).collect()
 }
 
 #[test]
-fn a_codec_from_elsewhere_is_one_like_the_others() {
+fn an_external_codec_works_like_the_others() {
     let codec = table().into_iter().find(|codec| codec.name == "Q3_0").unwrap();
     assert!(CODECS.iter().all(|known| *known != codec), "it is not in the crate's own table");
     let (n_rows, n_cols) = (3, 96);

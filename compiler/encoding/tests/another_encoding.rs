@@ -1,12 +1,12 @@
-//! Adding a grid and a packing is one file and one row each: here are two that the tables do not know, made outside
-//! the crate. Nothing in the crate was changed for them, and the solvers that are there choose on the new grid.
+//! Adding a grid and a packing takes one file and one row each: these two are not in the tables and are defined outside
+//! the crate. The crate itself is unchanged, and its solvers work on the new grid.
 
 use mc_encoding::codec::Rows;
 use mc_encoding::encoding::Encoding;
 use mc_encoding::solvers::{absmax, least_error, nearest, weighted};
 use mc_tensor::dtype::DType;
 
-/// NF4: sixteen levels that normally distributed weights fill evenly, and one F32 scale for 64 of them.
+/// NF4: sixteen levels that normally distributed weights use equally often, and one F32 scale per 64 weights.
 mod nf4 {
     use mc_encoding::grids::grid::{Grid, Group, ScaleType};
     use mc_tensor::dtype::DType;
@@ -54,7 +54,7 @@ mod nf4 {
     };
 }
 
-/// Two codes in a byte, the first in the upper half; scales are called `absmax`.
+/// Two codes per byte, the first in the upper half; scales are named `absmax`.
 mod high_nibbles {
     use mc_encoding::packings::packing::{Packing, PlaneRow};
     use mc_tensor::convert;
@@ -96,8 +96,8 @@ fn error(encoding: &Encoding, x: &[f32]) -> f64 {
 }
 
 #[test]
-fn a_grid_of_uneven_levels_is_a_file_of_its_own() {
-    // The sum of some waves is near enough to normal.
+fn an_external_grid_with_uneven_levels_works() {
+    // The sum of several waves is close enough to a normal distribution.
     let x: Vec<f32> = (0..128)
         .map(|n| [37, 59, 83, 101].map(|k| ((n * k % 128) as f32 - 64.0) / 64.0).iter().sum())
         .collect();

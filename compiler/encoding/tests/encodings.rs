@@ -1,4 +1,4 @@
-//! Properties that hold for every encoding, whatever the weights.
+//! Properties of every encoding, for any weights.
 
 use mc_encoding::codec::{Importance, Rows};
 use mc_encoding::encoding::Encoding;
@@ -11,7 +11,7 @@ use proptest::prelude::*;
 
 const N_COLS: usize = 128;
 
-/// Every grid with every solver and every packing that work on it.
+/// Every grid with every solver and every packing that support it.
 fn encodings() -> Vec<Encoding> {
     let with_solver = |grid| SOLVERS.iter().map(move |solver| (grid, *solver));
     let with_packing =
@@ -37,7 +37,7 @@ fn weighted_error(x: &[f32], decoded: &[f32], importance: &[f32]) -> f64 {
     squares.zip(importance.iter().cycle()).map(|(square, weight)| square * f64::from(*weight)).sum()
 }
 
-/// Rows whose magnitudes differ a lot between columns and rows.
+/// Rows whose magnitudes differ widely between columns and rows.
 fn rows() -> impl Strategy<Value = Vec<f32>> {
     let weight = (-1.0_f32..1.0, -12_i32..6).prop_map(|(x, exponent)| x * 2.0_f32.powi(exponent));
     (prop::collection::vec(weight, 2 * N_COLS), -20_i32..4)
@@ -53,7 +53,7 @@ fn importance() -> impl Strategy<Value = Vec<f32>> {
 }
 
 #[test]
-fn there_are_as_many_encodings_as_parts_that_work_together() {
+fn there_is_an_encoding_for_every_compatible_combination() {
     // 18 affine grids with three solvers, two int4 with three solvers and three packings, int8 with three solvers.
     assert_eq!(encodings().len(), 18 * 3 + 2 * 3 * 3 + 3);
     for encoding in encodings() {
@@ -65,7 +65,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
-    fn rows_are_encoded_by_themselves(x in rows(), importance in importance(), dtype in dtypes()) {
+    fn rows_are_encoded_independently(x in rows(), importance in importance(), dtype in dtypes()) {
         for encoding in encodings() {
             let whole = encode(&encoding, &x, Some(&importance), dtype);
             let mut joined = encode(&encoding, &x[..N_COLS], Some(&importance), dtype);
@@ -79,7 +79,7 @@ proptest! {
     }
 
     #[test]
-    fn planes_have_the_bytes_of_their_shapes(x in rows(), dtype in dtypes()) {
+    fn the_size_of_planes_matches_their_shapes(x in rows(), dtype in dtypes()) {
         for encoding in encodings() {
             let planes = encoding.planes(&[2, N_COLS as u64], dtype).unwrap();
             let encoded = encode(&encoding, &x, Some(&[1.0; N_COLS]), dtype);
@@ -90,7 +90,7 @@ proptest! {
     }
 
     #[test]
-    fn a_search_is_never_worse_than_where_it_began(x in rows(), importance in importance(), dtype in dtypes()) {
+    fn a_search_is_never_worse_than_its_start(x in rows(), importance in importance(), dtype in dtypes()) {
         let all_alike = [1.0; N_COLS];
         for grid in grids::all() {
             let packing = packings::by_name(grid.packing).unwrap();
@@ -105,7 +105,7 @@ proptest! {
     }
 
     #[test]
-    fn weights_that_are_alike_are_no_weights(x in rows(), dtype in dtypes()) {
+    fn equal_importance_has_no_effect(x in rows(), dtype in dtypes()) {
         for grid in grids::all() {
             let packing = packings::by_name(grid.packing).unwrap();
             let planes = |solver: &str| {
@@ -127,7 +127,7 @@ proptest! {
     }
 
     #[test]
-    fn codes_and_scales_come_back(seed in prop::collection::vec(any::<u16>(), N_COLS)) {
+    fn codes_and_scales_read_back(seed in prop::collection::vec(any::<u16>(), N_COLS)) {
         for encoding in encodings() {
             let (grid, packing) = (encoding.grid, encoding.packing);
             let (low, high) = grid.codes;
@@ -149,7 +149,7 @@ proptest! {
 }
 
 #[test]
-fn importance_changes_what_the_weighted_solver_chooses() {
+fn importance_changes_the_choice_of_the_weighted_solver() {
     assert_eq!(solvers::weighted::SOLVER.importance, Importance::Required);
     let x: Vec<f32> = (0..N_COLS).map(|column| ((column * 37 % 101) as f32 - 50.0) / 7.0).collect();
     let importance: Vec<f32> =

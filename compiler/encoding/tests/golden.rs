@@ -1,4 +1,5 @@
-//! Every codec gives the bytes of ggml's reference encoder, on every case, with and without importance.
+//! Compares the bytes of every codec with those of ggml's reference encoder, on every case, with and without
+//! importance.
 
 use mc_encoding::codec::{Codec, Importance};
 use mc_encoding::codecs::CODECS;
@@ -54,7 +55,7 @@ fn bytes_equal_those_of_the_reference() {
 }
 
 #[test]
-fn scales_outside_their_bits_are_packed_as_the_reference_does() {
+fn scales_out_of_range_are_packed_as_in_the_reference() {
     let bytes = read("quant-sparse-importance.safetensors");
     let tensors = SafeTensors::deserialize(&bytes).unwrap();
     for name in ["Q2_K", "Q4_K", "Q5_K"] {
@@ -72,12 +73,12 @@ fn scales_outside_their_bits_are_packed_as_the_reference_does() {
 }
 
 #[test]
-fn decoded_blocks_are_near_what_was_encoded() {
+fn decoded_blocks_are_near_the_weights() {
     let bytes = golden();
     let tensors = SafeTensors::deserialize(&bytes).unwrap();
     let input = floats(&tensors, "input/normal");
     let power: f64 = input.iter().map(|x| f64::from(*x).powi(2)).sum();
-    // Signal to noise in the power domain; about 6 dB a bit, less what the shared scales cost.
+    // Signal-to-noise ratio of powers; about 6 dB per bit, less the cost of the shared scales.
     let bounds = [
         ("F32", f64::INFINITY),
         ("F16", 1e6),
@@ -105,7 +106,7 @@ fn decoded_blocks_are_near_what_was_encoded() {
         ("Q2_K", 9.0),
         ("Q2_0", 1.5),
         ("Q1_0", 2.0),
-        // Made for weights that are ternary already.
+        // For weights that are already ternary.
         ("TQ1_0", 1.2),
         ("TQ2_0", 1.2),
     ];

@@ -1,6 +1,6 @@
-//! Every vector path gives the bytes and the numbers of the scalar code.
+//! Compares the bytes and the numbers of every vector path with those of the scalar code.
 //!
-//! `MC_SOAK_BLOCKS` sets how many blocks of each kind are compared (10,000 without it).
+//! `MC_SOAK_BLOCKS` sets the number of blocks of each kind to compare (default 10,000).
 
 use std::num::NonZero;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,7 +9,7 @@ use mc_encoding::codec::{Codec, Importance};
 use mc_encoding::codecs::CODECS;
 use mc_tensor::cpu_path::CpuPath;
 
-/// A small generator, so that a failure can be made again from its number.
+/// A small generator, so that a failure can be reproduced from its seed.
 struct Random(u64);
 
 impl Random {
@@ -23,7 +23,7 @@ impl Random {
         (self.next() >> 7) as f32 / 16_777_216.0
     }
 
-    /// Near enough to normal.
+    /// Close enough to normal.
     fn normal(&mut self) -> f32 {
         (0..6).map(|_| self.unit()).sum::<f32>() - 3.0
     }
@@ -33,7 +33,7 @@ impl Random {
     }
 }
 
-/// Weights of one kind; each kind has broken some encoder.
+/// Weights of one kind; each kind has broken an encoder.
 fn weights(random: &mut Random, n: usize) -> Vec<f32> {
     let kind = random.below(16);
     let scale = 10_f32.powi(random.below(9) as i32 - 6);
@@ -61,7 +61,7 @@ fn weights(random: &mut Random, n: usize) -> Vec<f32> {
         })
         .collect();
     for weight in &mut weights {
-        // All codecs ask for numbers, and the greatest are no weights of a model.
+        // All codecs require finite numbers, and very large ones are not weights of a model.
         if !weight.is_finite() || weight.abs() > 1e15 {
             *weight = 0.5;
         }
@@ -95,7 +95,7 @@ fn vector_paths() -> impl Iterator<Item = CpuPath> {
     CpuPath::available().into_iter().filter(|path| *path != CpuPath::BASELINE)
 }
 
-/// The scalar bytes, and those of every path, of one batch of rows.
+/// Compares the scalar bytes of one batch of rows with those of every path.
 fn compare(codec: &Codec, seed: u64, n_rows: usize, n_cols: usize, has_importance: bool) {
     let mut random = Random(seed);
     let rows: Vec<f32> = (0..n_rows).flat_map(|_| weights(&mut random, n_cols)).collect();
@@ -124,7 +124,7 @@ fn compare(codec: &Codec, seed: u64, n_rows: usize, n_cols: usize, has_importanc
     }
 }
 
-/// Runs tasks on all cores; they come in any order.
+/// Runs tasks on all cores, in any order.
 fn on_all_cores(n_tasks: usize, task: impl Fn(usize) + Sync) {
     let next = AtomicUsize::new(0);
     let n_threads = std::thread::available_parallelism().map_or(1, NonZero::get);
@@ -146,7 +146,7 @@ fn on_all_cores(n_tasks: usize, task: impl Fn(usize) + Sync) {
 #[test]
 fn every_path_gives_the_bytes_of_the_scalar_code() {
     const N_ROWS: usize = 8;
-    // One task is some batches of a codec, so that the slow codecs keep no core waiting at the end.
+    // A task is a few batches of one codec, so that slow codecs keep no core waiting at the end.
     let (n_tasks_of_codec, n_blocks) = (16, n_blocks());
     on_all_cores(CODECS.len() * n_tasks_of_codec, |task_idx| {
         let codec = CODECS[task_idx / n_tasks_of_codec];
@@ -161,7 +161,7 @@ fn every_path_gives_the_bytes_of_the_scalar_code() {
 }
 
 #[test]
-fn rows_of_any_number_of_blocks_are_whole() {
+fn rows_of_any_number_of_blocks_are_complete() {
     for codec in CODECS {
         for n_blocks_of_row in 1..=19 {
             let has_importance = codec.importance != Importance::Ignored;
@@ -170,7 +170,7 @@ fn rows_of_any_number_of_blocks_are_whole() {
     }
 }
 
-/// All bytes are some block, and both paths must read them alike.
+/// Any bytes are a valid block, and all paths must read it the same way.
 #[test]
 fn any_bytes_decode_alike_on_every_path() {
     const N_BLOCKS: usize = 1024;

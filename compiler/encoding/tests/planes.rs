@@ -1,4 +1,5 @@
-//! Every grid gives the planes that other programs make: MLX's quantizer for affine grids, numpy for symmetric ones.
+//! Compares the planes of every grid with those of other programs: MLX's quantizer for affine grids, numpy for
+//! symmetric ones.
 
 use mc_encoding::codec::Rows;
 use mc_encoding::encoding::Encoding;
@@ -51,7 +52,7 @@ fn planes_equal_those_of_the_reference() {
 fn decoded_planes_are_as_near_as_the_bits_allow() {
     let bytes = golden();
     let tensors = SafeTensors::deserialize(&bytes).unwrap();
-    // The first row is normal. Signal to noise in the power domain: about 6 dB a bit.
+    // The first row is normally distributed. Signal-to-noise ratio of powers: about 6 dB per bit.
     let x = &input(&tensors, DType::F32)[..N_COLS];
     let power: f64 = x.iter().map(|x| f64::from(*x).powi(2)).sum();
     let bounds = [

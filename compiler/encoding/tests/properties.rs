@@ -1,4 +1,4 @@
-//! What holds for every codec and any numbers.
+//! Properties of every codec, for any numbers.
 
 use mc_encoding::codec::Importance;
 use mc_encoding::codecs::CODECS;
@@ -24,7 +24,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn a_row_is_encoded_alike_alone_and_among_others(
+    fn a_row_is_encoded_independently_of_others(
         values in rows(3),
         importance in proptest::collection::vec(0.0_f32..10.0, N_COLS),
         is_weighed: bool,
@@ -36,7 +36,7 @@ proptest! {
             let mut together = vec![0; 3 * row_bytes];
             codec.encode(&values, N_COLS, importance, &mut together);
             for (row, expected) in values.chunks_exact(N_COLS).zip(together.chunks_exact(row_bytes)) {
-                // What is in the buffer before does not show.
+                // The previous contents of the buffer do not matter.
                 let mut alone = vec![0xa5; row_bytes];
                 codec.encode(row, N_COLS, importance, &mut alone);
                 prop_assert_eq!(&alone, expected, "{}", codec);
@@ -45,7 +45,7 @@ proptest! {
     }
 
     #[test]
-    fn importance_changes_bytes_only_where_a_codec_says_so(
+    fn importance_changes_bytes_only_of_codecs_that_use_it(
         values in rows(1),
         importance in proptest::collection::vec(0.01_f32..10.0, N_COLS),
     ) {
@@ -68,7 +68,7 @@ proptest! {
     }
 
     #[test]
-    fn encoding_what_was_decoded_from_a_plain_codec_gives_it_back(values in rows(1)) {
+    fn plain_codecs_read_back(values in rows(1)) {
         for codec in CODECS.iter().filter(|codec| codec.block_len == 1) {
             let mut bytes = vec![0; codec.row_bytes(N_COLS)];
             codec.encode(&values, N_COLS, None, &mut bytes);

@@ -1,28 +1,28 @@
-//! Expressions that look random, for tests of all operators: each operator's file says how one with it at the top is
-//! drawn.
+//! Random expressions for tests of all operators. Each operator's file defines how to draw an expression with that
+//! operator at its root.
 
 use crate::expression::TensorExpr;
 
-/// Draws an expression of a shape; `None` where the operator does not give that shape.
+/// Draws an expression of a shape; `None` if the operator cannot have that shape.
 pub(crate) type DrawExpression = fn(&mut Draw, &[u64]) -> Option<TensorExpr>;
 
-/// The deepest nesting that is drawn.
+/// Maximum nesting of drawn expressions.
 const MAX_DEPTH: usize = 4;
 
-/// A source of expressions, numbers and inputs.
+/// A source of random expressions, numbers and inputs.
 pub(crate) struct Draw {
     state: u64,
     depth: usize,
-    /// Draws any numbers, and operands of any shape: such expressions have a text, but seldom a value.
+    /// Draws any numbers, and operands of any shape: such expressions have a text, but rarely a value.
     is_wild: bool,
     leaf: DrawExpression,
     operators: Vec<DrawExpression>,
-    /// The bytes of the inputs that were drawn so far.
+    /// The bytes of the inputs drawn so far.
     pub(crate) inputs: Vec<Vec<u8>>,
 }
 
 impl Draw {
-    /// Draws whose operands fit each other, so that they can be evaluated.
+    /// Draws whose operands match, so that they can be evaluated.
     pub(crate) fn fitting(seed: u64, leaf: DrawExpression, operators: Vec<DrawExpression>) -> Self {
         Self { state: seed, depth: 0, is_wild: false, leaf, operators, inputs: Vec::new() }
     }
@@ -32,12 +32,12 @@ impl Draw {
         Self { is_wild: true, ..Self::fitting(seed, leaf, operators) }
     }
 
-    /// Returns true if what is drawn needs to have a text only.
+    /// Returns true if drawn expressions only need a text.
     pub(crate) fn is_wild(&self) -> bool {
         self.is_wild
     }
 
-    /// Any number: the next of splitmix64.
+    /// Any number: the next one of splitmix64.
     pub(crate) fn any(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.state;
@@ -51,7 +51,7 @@ impl Draw {
         self.any() % n.max(1)
     }
 
-    /// The number that fits; in a wild draw often another.
+    /// The matching number; in a wild draw often another one.
     pub(crate) fn number(&mut self, fitting: u64) -> u64 {
         match self.is_wild.then(|| self.below(4)) {
             None | Some(0) => fitting,
@@ -60,12 +60,12 @@ impl Draw {
         }
     }
 
-    /// One of some values.
+    /// One of several values.
     pub(crate) fn one_of<T: Copy>(&mut self, values: &[T]) -> T {
         values[self.below(values.len() as u64) as usize]
     }
 
-    /// A small number of eighths; in a wild draw any bits.
+    /// A small multiple of 1/8; in a wild draw any bits.
     pub(crate) fn float(&mut self) -> f32 {
         if self.is_wild {
             return f32::from_bits(self.any() as u32);
@@ -73,12 +73,12 @@ impl Draw {
         (self.below(65) as f32 - 32.0) / 8.0
     }
 
-    /// So many floats.
+    /// This many floats.
     pub(crate) fn floats(&mut self, n: u64) -> Vec<f32> {
         (0..n).map(|_| self.float()).collect()
     }
 
-    /// The shape that fits; in a wild draw often another.
+    /// The matching shape; in a wild draw often another one.
     pub(crate) fn shape(&mut self, fitting: &[u64]) -> Vec<u64> {
         if !self.is_wild || self.below(3) == 0 {
             return fitting.to_vec();
@@ -86,7 +86,7 @@ impl Draw {
         (0..self.below(4)).map(|_| self.one_of(&[0, 1, 2, 3, 8, 32, 60_000])).collect()
     }
 
-    /// A new input with these bytes; in a wild draw often another.
+    /// A new input with these bytes; in a wild draw often with others.
     pub(crate) fn input(&mut self, bytes: impl FnOnce(&mut Self) -> Vec<u8>) -> usize {
         if self.is_wild && self.below(3) == 0 {
             return self.below(4_000_000) as usize;
@@ -96,7 +96,7 @@ impl Draw {
         self.inputs.len() - 1
     }
 
-    /// An operand of this shape; in a wild draw often of another.
+    /// An operand of this shape; in a wild draw often of another shape.
     pub(crate) fn expression(&mut self, shape: &[u64]) -> TensorExpr {
         let shape = self.shape(shape);
         self.depth += 1;

@@ -1,7 +1,7 @@
 //! Evaluates an expression a few rows at a time, in f32, in a fixed order.
 //!
-//! The caller chooses the tiles. What an operator has to know of a whole operand, such as a norm of each column, is
-//! computed once, when the evaluator is made.
+//! The caller chooses the tiles. Values that an operator needs from a whole operand, such as the norm of each column,
+//! are computed once, when the evaluator is created.
 
 use rayon::prelude::*;
 
@@ -11,17 +11,17 @@ use crate::inputs::Inputs;
 use crate::rows::{Rows, rows_and_columns};
 use crate::text::Numbers;
 
-/// Elements that a pass over a whole tensor holds at a time: 1 MiB of f32.
+/// Number of elements that a pass over a whole tensor holds at a time: 1 MiB of f32.
 pub(crate) const TILE_ELEMENTS: usize = 1 << 18;
 
-/// An expression with its inputs at hand.
+/// An expression with opened inputs.
 pub struct Evaluator {
     rows: Box<dyn Rows>,
     n_rows: u64,
     n_cols: usize,
 }
 
-/// Some neighbouring rows.
+/// Adjacent rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Tile {
     pub(crate) first: u64,
@@ -29,27 +29,26 @@ pub(crate) struct Tile {
 }
 
 impl Evaluator {
-    /// Opens the inputs and computes what every row needs.
+    /// Opens the inputs and precomputes the values that every row needs.
     ///
-    /// A `quantize` is not evaluated: it is left to the caller, who encodes the rows of its operand.
+    /// A `quantize` is not evaluated: the caller encodes the rows of its operand.
     ///
     /// # Errors
-    /// When an input cannot be read or has not the length that its shape says, or operands do not fit each other.
+    /// If an input cannot be read or its length does not match its shape, or operands do not match.
     pub fn new(expression: &TensorExpr, inputs: &dyn Inputs) -> Result<Self, EvaluationError> {
         let shape = expression.shape();
         let (n_rows, n_cols) = rows_and_columns(&shape);
-        // Without columns there is nothing to compute, however many rows the shape says.
+        // Without columns there is nothing to compute, whatever the number of rows.
         let n_rows = if n_cols == 0 { 0 } else { n_rows };
         let n_cols = usize::try_from(n_cols).map_err(EvaluationError::misfit)?;
         if n_rows.checked_mul(n_cols as u64).is_none_or(|n_elements| usize::try_from(n_elements).is_err()) {
-            let message =
-                format!("A tensor of shape {} has more elements than can be counted", Numbers(&shape));
+            let message = format!("A tensor of shape {} has too many elements", Numbers(&shape));
             return Err(EvaluationError::misfit(message));
         }
         Ok(Self { rows: expression.evaluate(inputs)?, n_rows, n_cols })
     }
 
-    /// Number of rows of the result; a vector is one row.
+    /// Number of rows of the result; a vector has one row.
     pub fn n_rows(&self) -> u64 {
         self.n_rows
     }
@@ -62,7 +61,7 @@ impl Evaluator {
     /// Computes the rows `first..first + out.len() / n_cols` into `out`.
     ///
     /// # Errors
-    /// When `out` is not some whole rows of the result, or a part of it cannot be computed.
+    /// If `out` is not a whole number of rows of the result, or an operand cannot be computed.
     pub fn rows(&self, first: u64, out: &mut [f32]) -> Result<(), EvaluationError> {
         if out.is_empty() {
             return Ok(());
@@ -75,17 +74,17 @@ impl Evaluator {
         self.rows.rows(first, self.n_cols, out)
     }
 
-    /// The bytes of the rows `first..first + n_rows` as they are stored.
+    /// The bytes of the rows `first..first + n_rows`, as stored.
     ///
     /// # Errors
-    /// When something is done to them, or the result has not those rows.
+    /// If an operation is applied to them, or the result does not have those rows.
     pub fn stored_rows(&self, first: u64, n_rows: u64) -> Result<Vec<u8>, EvaluationError> {
         let mut bytes = Vec::new();
         self.append_stored_rows(first, n_rows, &mut bytes)?;
         Ok(bytes)
     }
 
-    /// Appends the bytes of rows as they are stored.
+    /// Appends the bytes of rows, as stored.
     pub(crate) fn append_stored_rows(
         &self,
         first: u64,
@@ -108,12 +107,12 @@ impl Evaluator {
         Err(EvaluationError::misfit(message))
     }
 
-    /// Returns true if a part of a row costs no more than its elements.
+    /// Returns true if computing a part of a row costs no more than its elements.
     pub(crate) fn has_stretches(&self) -> bool {
         self.rows.as_stretches().is_some()
     }
 
-    /// Computes the elements of one row from a column on; of the whole row, where no less can be computed.
+    /// Computes the elements of one row from a column on, or the whole row if parts cannot be computed.
     pub(crate) fn stretch(&self, row: u64, first_col: usize, out: &mut [f32]) -> Result<(), EvaluationError> {
         self.check_rows(row, 1)?;
         let end = first_col.saturating_add(out.len());
@@ -134,7 +133,7 @@ impl Evaluator {
         Ok(())
     }
 
-    /// The rows cut into tiles of about so many elements, at least a row each.
+    /// Splits the rows into tiles of about this many elements, with at least one row each.
     pub(crate) fn tiles(&self, n_elements: usize) -> Vec<Tile> {
         let n_rows = (n_elements / self.n_cols.max(1)).max(1);
         let tile = |first: u64| Tile { first, n_rows: (self.n_rows - first).min(n_rows as u64) as usize };
@@ -143,14 +142,14 @@ impl Evaluator {
 
     /// Number of elements.
     pub(crate) fn n_elements(&self) -> usize {
-        // `new` has found that they can be counted.
+        // `new` has checked that the number of elements does not overflow.
         self.n_rows as usize * self.n_cols
     }
 
-    /// All rows, tiles side by side; for operands that every row of the result needs.
+    /// All rows, with tiles computed in parallel; for operands that every row of the result needs.
     ///
     /// # Errors
-    /// As [`Self::rows`], or when the result is not wanted any more.
+    /// As [`Self::rows`], or if the evaluation is cancelled.
     pub(crate) fn all(&self, inputs: &dyn Inputs) -> Result<Vec<f32>, EvaluationError> {
         let mut values = vec![0.0; self.n_elements()];
         let n_rows = (TILE_ELEMENTS / self.n_cols.max(1)).max(1);

@@ -1,13 +1,13 @@
-//! Tensor expressions: how one tensor of an artifact comes from the bytes of its inputs.
+//! Tensor expressions: how a tensor of an artifact is computed from the bytes of its inputs.
 //!
 //! ```text
 //! quantize(Q4_K@1, $3, permute(8, cast(BF16, add_low_rank(load($0, BF16, [256, 256]), …, …, 40000000))))
 //! ```
 //!
-//! The text is canonical: it goes into the action's digest, so equal expressions over equal bytes are one action,
-//! whichever target, variant or file they belong to. `$n` counts the inputs of the action.
+//! The text is canonical and part of the action's digest. So equal expressions over equal bytes are one action,
+//! whichever target, variant or file they belong to. `$n` is the number of an input of the action.
 //!
-//! This module does not know which operators there are: each is a file in `operators/` and answers for itself.
+//! This module does not know the operators: each is a file in `operators/` that implements the trait.
 
 use std::any::Any;
 use std::cell::Cell;
@@ -21,14 +21,14 @@ use crate::error::EvaluationError;
 use crate::inputs::Inputs;
 use crate::rows::Rows;
 
-/// One tensor, as a formula over inputs. Expressions are equal if their texts are.
+/// One tensor, as a formula over inputs. Two expressions are equal if their texts are.
 #[derive(Clone)]
 pub struct TensorExpr(Arc<dyn Operator>);
 
-/// The name of an operator in the text: `cast`, or `linear@1` where the formula has a version.
+/// The name of an operator in the text: `cast`, or `linear@1` if the formula has a version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OperatorName {
-    /// The word, which no other operator has.
+    /// The word, unique among operators.
     pub word: &'static str,
     /// Raised when the formula may give other bytes for the same parameters.
     pub version: Option<u32>,
@@ -36,38 +36,38 @@ pub struct OperatorName {
 
 /// One operator with its parameters and its operands.
 ///
-/// A file in `operators/` has the type that implements it, its parser and its row of
+/// A file in `operators/` contains the type that implements it, its parser and its row of
 /// [`OPERATORS`](crate::operators::OPERATORS).
 pub trait Operator: Any + Send + Sync {
     /// The name before the parenthesis.
     fn name(&self) -> OperatorName;
 
-    /// Writes what stands between the parentheses: every parameter and every operand.
+    /// Writes the text between the parentheses: every parameter and every operand.
     ///
     /// # Errors
-    /// When the formatter fails.
+    /// If the formatter fails.
     fn print(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result;
 
     /// The shape of the result, slowest dimension first.
     fn shape(&self) -> Vec<u64>;
 
-    /// The same operator with every input number changed by `renumber`, its own and those of its operands.
+    /// The same operator with every input number mapped by `renumber`, in it and in its operands.
     fn map_inputs(&self, renumber: &dyn Fn(usize) -> usize) -> TensorExpr;
 
-    /// The type that holds the result without loss where its elements are stored or were rounded; else F32.
+    /// The type that holds the result exactly, if its elements are stored in it or were rounded to it; otherwise F32.
     fn element_type(&self) -> DType {
         DType::F32
     }
 
-    /// The codec that the result is stored in, if nothing is done to it.
+    /// The codec in which the result is stored, if no operation is applied to it.
     fn stored_codec(&self) -> Option<&'static Codec> {
         None
     }
 
-    /// Opens the inputs and computes what every row needs.
+    /// Opens the inputs and precomputes the values that every row needs.
     ///
     /// # Errors
-    /// When an input cannot be read, or the operands do not fit each other.
+    /// If an input cannot be read, or the operands do not match.
     fn evaluate(&self, inputs: &dyn Inputs) -> Result<Box<dyn Rows>, EvaluationError>;
 }
 
@@ -84,12 +84,12 @@ impl OperatorName {
 }
 
 impl TensorExpr {
-    /// The expression whose top is `operator`.
+    /// Creates the expression with `operator` at its root.
     pub fn new(operator: impl Operator) -> Self {
         Self(Arc::new(operator))
     }
 
-    /// The top of the expression, if it is an `O`.
+    /// The root operator, if it is an `O`.
     pub fn get<O: Operator>(&self) -> Option<&O> {
         let operator: &dyn Any = &*self.0;
         operator.downcast_ref()
@@ -100,18 +100,18 @@ impl TensorExpr {
         self.0.shape()
     }
 
-    /// The type that holds the result without loss where its elements are stored or were rounded; F32 where blocks or
+    /// The type that holds the result exactly, if its elements are stored in it or were rounded to it; F32 if blocks or
     /// scales are read, or something is computed.
     pub fn element_type(&self) -> DType {
         self.0.element_type()
     }
 
-    /// The codec that the tensor is stored in, if nothing is done to it.
+    /// The codec in which the tensor is stored, if no operation is applied to it.
     pub fn stored_codec(&self) -> Option<&'static Codec> {
         self.0.stored_codec()
     }
 
-    /// Number of inputs that it reads: one more than the highest that it names.
+    /// Number of inputs: one more than the highest input number.
     pub fn n_inputs(&self) -> usize {
         let n_inputs = Cell::new(0);
         drop(self.map_inputs(&|input| {
@@ -121,16 +121,16 @@ impl TensorExpr {
         n_inputs.get()
     }
 
-    /// The same expression with every input number changed by `renumber`.
+    /// The same expression with every input number mapped by `renumber`.
     #[must_use]
     pub fn map_inputs(&self, renumber: &dyn Fn(usize) -> usize) -> Self {
         self.0.map_inputs(renumber)
     }
 
-    /// Opens the inputs; [`crate::evaluator::Evaluator`] knows the size of the result, too.
+    /// Opens the inputs; [`crate::evaluator::Evaluator`] also stores the size of the result.
     ///
     /// # Errors
-    /// When an input cannot be read, or the operands do not fit each other.
+    /// If an input cannot be read, or the operands do not match.
     pub(crate) fn evaluate(&self, inputs: &dyn Inputs) -> Result<Box<dyn Rows>, EvaluationError> {
         self.0.evaluate(inputs)
     }

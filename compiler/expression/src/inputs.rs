@@ -1,6 +1,6 @@
-//! Access to the inputs that an expression numbers with `$0`, `$1` and so on.
+//! Access to the inputs of an expression, which are numbered `$0`, `$1` and so on.
 //!
-//! The crate reads no files: whoever evaluates an expression implements these traits over what it has.
+//! The crate reads no files: the caller of an evaluation implements these traits.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -9,24 +9,24 @@ use crate::error::InputError;
 
 /// The inputs of an evaluation.
 pub trait Inputs: Sync {
-    /// The bytes of an input.
+    /// Opens the bytes of an input.
     ///
     /// # Errors
-    /// When there is no such input or it cannot be read.
+    /// If the input does not exist or cannot be read.
     fn open(&self, input: usize) -> Result<Box<dyn InputBytes>, InputError>;
 
-    /// Succeeds as long as the result is wanted. Passes over a whole tensor ask before each tile.
+    /// Succeeds while the result is needed. Passes over a whole tensor check before each tile.
     ///
     /// # Errors
-    /// When the result is not wanted any more.
+    /// If the evaluation is cancelled.
     fn go_on(&self) -> Result<(), InputError>;
 }
 
-/// The bytes of one input, which stay readable from any thread.
+/// The bytes of one input, readable from any thread.
 pub trait InputBytes: Send + Sync {
     /// Number of bytes.
     fn n_bytes(&self) -> u64;
 
-    /// The bytes of a range, borrowed where they lie in one piece; `None` outside the input.
+    /// The bytes of a range, borrowed if they are contiguous; `None` outside the input.
     fn range(&self, range: Range<u64>) -> Option<Cow<'_, [u8]>>;
 }

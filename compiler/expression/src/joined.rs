@@ -1,26 +1,27 @@
-//! The rows of several tensors one after another: what a stack and a concatenation are.
+//! The rows of several tensors, one after another; used by stacks and concatenations.
 
 use crate::error::EvaluationError;
 use crate::evaluator::Evaluator;
 use crate::rows::{RowParts, Rows};
 
-/// Tensors of which the rows follow each other, in turns: so many of the first, of the second and so on, then again.
+/// Tensors whose rows are interleaved in turns: each turn has some rows of the first tensor, then of the second, and so
+/// on.
 pub(crate) struct Joined {
     parts: Vec<Part>,
-    /// Rows of one turn.
+    /// Number of rows per turn.
     n_turn: u64,
     has_stretches: bool,
 }
 
 struct Part {
     of: Evaluator,
-    /// The part's first row in a turn.
+    /// The part's first row within a turn.
     start: u64,
-    /// Its rows in a turn.
+    /// Number of its rows per turn.
     n_rows: u64,
 }
 
-/// Some rows of one part.
+/// Consecutive rows of one part.
 struct Run<'a> {
     part: &'a Part,
     first: u64,
@@ -28,7 +29,7 @@ struct Run<'a> {
 }
 
 impl Joined {
-    /// Joins tensors of equal columns in `n_turns` turns.
+    /// Joins tensors with equal columns in `n_turns` turns.
     pub(crate) fn new(parts: Vec<Evaluator>, n_turns: u64) -> Self {
         let has_stretches = parts.iter().all(Evaluator::has_stretches);
         let mut n_turn = 0;
@@ -41,10 +42,10 @@ impl Joined {
         Self { parts, n_turn, has_stretches }
     }
 
-    /// The part that a row lies in, with the row's number in it and the rows from there to the part's end in this turn.
+    /// The part that contains a row, the row's number in it, and the number of rows up to the part's end in this turn.
     fn run_at(&self, row: u64, n_at_most: u64) -> Run<'_> {
         let (turn, within) = (row / self.n_turn, row % self.n_turn);
-        // The last that starts there or before; those without rows start where the next one does.
+        // The last part that starts at or before the row; parts without rows start where the next one does.
         let index = self.parts.partition_point(|part| part.start <= within) - 1;
         let part = &self.parts[index];
         let offset = within - part.start;

@@ -1,9 +1,10 @@
-//! Tensor expressions: how one tensor of an artifact comes from the bytes of its inputs.
+//! Tensor expressions: how a tensor of an artifact is computed from the bytes of its inputs.
 //!
-//! An operator is a file in `operators/` and a row of [`operators::OPERATORS`]. The file has its text, its parser, its
-//! shape and its rows; nothing else lists the operators.
+//! An operator is a file in `operators/` and a row of [`operators::OPERATORS`]. The file contains its text, its parser,
+//! its shape and its rows; no other file lists the operators.
 //!
-//! Knows no action, rule, container or file: who evaluates an expression gives the bytes ([`inputs::Inputs`]).
+//! The crate knows no actions, rules, containers or files: the caller of an evaluation provides the bytes
+//! ([`inputs::Inputs`]).
 
 pub mod error;
 pub mod evaluator;

@@ -40,7 +40,7 @@ pub(crate) fn floats(values: &[f32]) -> Vec<u8> {
     values.iter().flat_map(|value| value.to_le_bytes()).collect()
 }
 
-/// All rows, a tile of so many at a time.
+/// All rows, in tiles of this many.
 pub(crate) fn in_tiles(
     expression: &TensorExpr,
     inputs: &Memory,
@@ -54,7 +54,7 @@ pub(crate) fn in_tiles(
     Ok(values)
 }
 
-/// All rows of an expression over F32 inputs, which must be the same at once and row by row.
+/// All rows of an expression over F32 inputs; checks that evaluating all at once and row by row gives the same result.
 pub(crate) fn all(expression: &TensorExpr, inputs: &[&[f32]]) -> Vec<f32> {
     let inputs = Memory(inputs.iter().map(|values| floats(values)).collect());
     let whole = in_tiles(expression, &inputs, usize::MAX >> 32).unwrap();
@@ -68,7 +68,7 @@ pub(crate) fn all(expression: &TensorExpr, inputs: &[&[f32]]) -> Vec<f32> {
     whole
 }
 
-/// The message of an expression over F32 inputs that cannot be evaluated.
+/// The error message of an expression over F32 inputs that cannot be evaluated.
 pub(crate) fn misfit(expression: &TensorExpr, inputs: &[&[f32]]) -> String {
     let inputs = Memory(inputs.iter().map(|values| floats(values)).collect());
     in_tiles(expression, &inputs, 1).unwrap_err().to_string()

@@ -1,4 +1,4 @@
-//! The table of operators. Adding one is a file in `operators/` and a row here.
+//! The table of operators. Each operator is a file in `operators/` and a row here.
 
 pub mod add_constant;
 pub mod add_low_rank;
@@ -29,7 +29,7 @@ pub mod transpose;
 use crate::operators::blend::{deltas, linear, slerp};
 use crate::parser::OperatorRow;
 
-/// Every operator: its name and how it is parsed.
+/// Every operator: its name and its parser.
 pub static OPERATORS: &[OperatorRow] = &[
     load::ROW,
     decode::ROW,

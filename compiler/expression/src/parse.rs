@@ -1,21 +1,21 @@
-//! Reads the canonical text of expressions back, so that a worker can run an action of which it has only the command.
+//! Parses the canonical text of expressions, so that a worker can run an action from its command alone.
 //!
-//! The text is foreign: its length and its depth are bounded, and text that is not an expression gives an error with
-//! the byte at which it stops making sense. Only canonical text is read, so an expression prints as the text that it was
-//! read from. The evaluation checks whether operands fit each other.
+//! The text is untrusted: its length and depth are bounded, and invalid text gives an error with the byte offset. Only
+//! canonical text is accepted, so an expression prints as the text that it was parsed from. The evaluation checks that
+//! operands match.
 
 use crate::expression::TensorExpr;
 use crate::operators::OPERATORS;
 use crate::parser::{ParseError, Parser};
 
-/// The longest text: that of a stack of a thousand experts, each blended of several models, is shorter.
+/// Maximum length of a text. The text of a stack of a thousand experts, each blended from several models, is shorter.
 const MAX_BYTES: usize = 4 << 20;
 
 impl TensorExpr {
-    /// Reads the canonical text of an expression.
+    /// Parses the canonical text of an expression.
     ///
     /// # Errors
-    /// [`ParseError`] when the text is not one.
+    /// [`ParseError`] if the text is not an expression.
     pub fn parse(text: &str) -> Result<Self, ParseError> {
         let mut parser = Parser::new(text, OPERATORS);
         if text.len() > MAX_BYTES {
@@ -40,7 +40,7 @@ mod tests {
     fn errors_say_where_and_what_was_expected() {
         assert_eq!(
             message("cast(BF16, lead($0, F32, [4]))"),
-            "Tensor expression, byte 11: expected a step such as `load`, found `lead($0, F32, [4]))`"
+            "Tensor expression, byte 11: expected an operator such as `load`, found `lead($0, F32, [4]))`"
         );
         assert_eq!(
             message("load($0, F33, [4])"),
@@ -48,13 +48,13 @@ mod tests {
         );
         assert_eq!(
             message("load($0, F32, [04])"),
-            "Tensor expression, byte 15: expected a number below 2^64 without zeros before it, found `04])`"
+            "Tensor expression, byte 15: expected a number below 2^64 without leading zeros, found `04])`"
         );
         assert_eq!(message("load($0, F32"), "Tensor expression, byte 12: expected `, `, found the end");
         assert_eq!(message("lead"), "Tensor expression, byte 4: expected `(`, found the end");
         assert_eq!(
             message("decode($0, Q9_K, [4])"),
-            "Tensor expression, byte 11: expected a codec that this `mc` has, found `Q9_K, [4])`"
+            "Tensor expression, byte 11: expected a codec of this `mc`, found `Q9_K, [4])`"
         );
         assert_eq!(
             message("linear@2(true)"),
@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_divide_by_zero_or_cannot_be_counted_is_refused() {
+    fn divisions_by_zero_and_overflows_are_refused() {
         for text in [
             "permute(0, load($0, F32, [4]))",
             "half_split(0, load($0, F32, [4]))",
@@ -79,8 +79,8 @@ mod tests {
     fn depth_and_length_are_bounded() {
         let nested = |depth| format!("{}load($0, F32, [4]){}", "cast(F32, ".repeat(depth), ")".repeat(depth));
         assert!(TensorExpr::parse(&nested(MAX_DEPTH - 1)).is_ok());
-        assert!(message(&nested(MAX_DEPTH)).contains("at most 200 steps within each other"));
-        assert!(message(&nested(100_000)).contains("at most 200 steps within each other"));
+        assert!(message(&nested(MAX_DEPTH)).contains("at most 200 nested operators"));
+        assert!(message(&nested(100_000)).contains("at most 200 nested operators"));
         assert!(message(&"x".repeat(MAX_BYTES + 1)).contains("at most 4 MiB"));
     }
 }

@@ -1,6 +1,6 @@
-//! The words and numbers of the canonical text: what the operators' files parse their parameters with.
+//! The words and numbers of the canonical text, for the operators' parsers.
 //!
-//! Does not know which operators there are: the caller gives the table.
+//! Does not know the operators: the caller passes the table.
 
 use mc_encoding::codec::Codec;
 use mc_encoding::codecs;
@@ -10,33 +10,33 @@ use mc_tensor::dtype::DType;
 use crate::draw::DrawExpression;
 use crate::expression::{OperatorName, TensorExpr};
 
-/// The deepest nesting: an adapter adds two.
+/// Maximum nesting: an adapter adds two levels.
 pub(crate) const MAX_DEPTH: usize = 200;
-/// Number of characters of what was found that a message shows.
+/// Number of characters of the found text that a message shows.
 const SHOWN_CHARS: usize = 20;
 
 /// The text is not a tensor expression.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("Tensor expression, byte {at}: expected {expected}, found {found}")]
 pub struct ParseError {
-    /// The byte at which it stops making sense.
+    /// The byte offset of the error.
     pub at: usize,
-    /// Text that says what belongs there.
+    /// Expected text.
     pub expected: &'static str,
-    /// Text that stands there.
+    /// Found text.
     pub found: String,
 }
 
-/// An operator in the table: its name and the parser of what stands between its parentheses.
+/// A row of the table: an operator's name and the parser of the text between its parentheses.
 pub struct OperatorRow {
     pub(crate) name: OperatorName,
     pub(crate) parse: fn(&mut Parser<'_>) -> Parsed<TensorExpr>,
-    /// Makes an expression of a given shape with the operator at its top; for tests of all operators.
+    /// Draws an expression of a given shape with the operator at its root; for tests of all operators.
     #[cfg(test)]
     pub(crate) draw: DrawExpression,
 }
 
-/// A place in a text.
+/// A position in a text.
 pub struct Parser<'a> {
     text: &'a str,
     at: usize,
@@ -44,19 +44,19 @@ pub struct Parser<'a> {
     operators: &'static [OperatorRow],
 }
 
-/// The result of reading a part of the text.
+/// The result of parsing a part of the text.
 pub(crate) type Parsed<T> = Result<T, ParseError>;
 
 impl<'a> Parser<'a> {
-    /// The beginning of a text.
+    /// Creates a parser at the start of a text.
     pub(crate) fn new(text: &'a str, operators: &'static [OperatorRow]) -> Self {
         Self { text, at: 0, depth: 0, operators }
     }
 
-    /// An operator with its parameters and operands.
+    /// Parses an operator with its parameters and operands.
     pub(crate) fn expression(&mut self) -> Parsed<TensorExpr> {
         if self.depth == MAX_DEPTH {
-            return Err(self.error("at most 200 steps within each other"));
+            return Err(self.error("at most 200 nested operators"));
         }
         self.depth += 1;
         let row = self.operator()?;
@@ -66,7 +66,7 @@ impl<'a> Parser<'a> {
         Ok(expression)
     }
 
-    /// The name of an operator and its opening parenthesis.
+    /// Parses the name of an operator and its opening parenthesis.
     fn operator(&mut self) -> Parsed<&'static OperatorRow> {
         let start = self.at;
         let word = self.word("a step")?;
@@ -77,7 +77,7 @@ impl<'a> Parser<'a> {
         self.eat("(", "`(`")?;
         row.ok_or_else(|| {
             self.at = start;
-            self.error("a step such as `load`")
+            self.error("an operator such as `load`")
         })
     }
 
@@ -91,7 +91,7 @@ impl<'a> Parser<'a> {
         Err(self.error("the version of the formula that this `mc` computes"))
     }
 
-    /// Expressions with commas between them, at least one.
+    /// Parses expressions separated by commas, at least one.
     pub(crate) fn expressions(&mut self) -> Parsed<Vec<TensorExpr>> {
         let mut expressions = vec![self.expression()?];
         while self.is_at(",") {
@@ -100,29 +100,29 @@ impl<'a> Parser<'a> {
         Ok(expressions)
     }
 
-    /// Checks that nothing is left.
+    /// Checks that the text is at its end.
     pub(crate) fn end(&self) -> Parsed<()> {
         if self.rest().is_empty() { Ok(()) } else { Err(self.error("the end")) }
     }
 
-    /// Returns true if the rest begins with this text.
+    /// Returns true if the rest starts with this text.
     pub(crate) fn is_at(&self, text: &str) -> bool {
         self.rest().starts_with(text)
     }
 
-    /// Reads what comes after a comma.
+    /// Parses a comma and the text after it.
     pub(crate) fn then<T>(&mut self, read: impl FnOnce(&mut Self) -> Parsed<T>) -> Parsed<T> {
         self.eat(", ", "`, `")?;
         read(self)
     }
 
-    /// The number of an input after `$`.
+    /// Parses the number of an input after `$`.
     pub(crate) fn input(&mut self) -> Parsed<usize> {
         self.eat("$", "`$` and the number of an input")?;
         Ok(self.small_number()? as usize)
     }
 
-    /// The number of an input with importance weights and the comma after it, if they stand here.
+    /// Parses the number of an input with importance weights and a comma, if present.
     pub(crate) fn importance(&mut self) -> Parsed<Option<usize>> {
         if !self.is_at("$") {
             return Ok(None);
@@ -132,7 +132,7 @@ impl<'a> Parser<'a> {
         Ok(Some(input))
     }
 
-    /// An element type by its name.
+    /// Parses the name of an element type.
     pub(crate) fn dtype(&mut self) -> Parsed<DType> {
         let start = self.at;
         let word = self.word("a type such as `BF16`")?;
@@ -142,22 +142,22 @@ impl<'a> Parser<'a> {
         })
     }
 
-    /// A codec by its name.
+    /// Parses the name of a codec.
     pub(crate) fn codec(&mut self) -> Parsed<&'static Codec> {
         let start = self.at;
         let word = self.word("a codec such as `Q4_K`")?;
         codecs::by_name(word).ok_or_else(|| {
             self.at = start;
-            self.error("a codec that this `mc` has")
+            self.error("a codec of this `mc`")
         })
     }
 
-    /// `true` or `false`.
+    /// Parses `true` or `false`.
     pub(crate) fn truth(&mut self) -> Parsed<bool> {
         self.one_of(&[("true", true), ("false", false)], "`true` or `false`")
     }
 
-    /// One of some words, as what it means.
+    /// Parses one of several words and returns its meaning.
     pub(crate) fn one_of<T: Copy>(&mut self, choices: &[(&str, T)], expected: &'static str) -> Parsed<T> {
         for (word, meaning) in choices {
             if self.is_at(word) {
@@ -168,7 +168,7 @@ impl<'a> Parser<'a> {
         Err(self.error(expected))
     }
 
-    /// Dimensions, of which the product can be counted.
+    /// Parses dimensions whose product does not overflow.
     pub(crate) fn shape(&mut self) -> Parsed<Vec<u64>> {
         let start = self.at;
         let shape = self.numbers()?;
@@ -179,7 +179,7 @@ impl<'a> Parser<'a> {
         Ok(shape)
     }
 
-    /// Numbers in brackets.
+    /// Parses numbers in brackets.
     pub(crate) fn numbers(&mut self) -> Parsed<Vec<u64>> {
         self.eat("[", "`[`")?;
         let mut numbers = Vec::new();
@@ -193,7 +193,7 @@ impl<'a> Parser<'a> {
         Ok(numbers)
     }
 
-    /// A number above 0.
+    /// Parses a number above 0.
     pub(crate) fn positive(&mut self) -> Parsed<u64> {
         let start = self.at;
         let number = self.number()?;
@@ -204,7 +204,7 @@ impl<'a> Parser<'a> {
         Ok(number)
     }
 
-    /// A number below 2^32.
+    /// Parses a number below 2^32.
     pub(crate) fn small_number(&mut self) -> Parsed<u32> {
         let start = self.at;
         u32::try_from(self.number()?).map_err(|_| {
@@ -213,7 +213,7 @@ impl<'a> Parser<'a> {
         })
     }
 
-    /// A number as it is written: without a sign or zeros before it.
+    /// Parses a number in canonical form: without a sign or leading zeros.
     pub(crate) fn number(&mut self) -> Parsed<u64> {
         let digits = self.taken(|byte| byte.is_ascii_digit());
         let is_canonical = digits == "0" || !digits.starts_with('0');
@@ -221,18 +221,18 @@ impl<'a> Parser<'a> {
             Some(number) => Ok(number),
             None => {
                 self.at -= digits.len();
-                Err(self.error("a number below 2^64 without zeros before it"))
+                Err(self.error("a number below 2^64 without leading zeros"))
             }
         }
     }
 
-    /// An f32 as its bits.
+    /// Parses the bits of an f32.
     pub(crate) fn float(&mut self) -> Parsed<f32> {
         let bits = self.hex(8, "8 hex digits of a number's bits")?;
         Ok(f32::from_bits(u32::try_from(bits).expect("8 hex digits are 32 bits")))
     }
 
-    /// A number of so many hex digits.
+    /// Parses a number of this many hex digits.
     pub(crate) fn hex(&mut self, n_digits: usize, expected: &'static str) -> Parsed<u64> {
         let digits = self.rest().get(..n_digits).filter(|digits| {
             digits.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
@@ -243,20 +243,20 @@ impl<'a> Parser<'a> {
         Ok(number)
     }
 
-    /// Letters, digits and underscores.
+    /// Parses letters, digits and underscores.
     pub(crate) fn word(&mut self, expected: &'static str) -> Parsed<&'a str> {
         let word = self.taken(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
         if word.is_empty() { Err(self.error(expected)) } else { Ok(word) }
     }
 
-    /// Small letters, digits and hyphens.
+    /// Parses lower-case letters, digits and hyphens.
     pub(crate) fn kebab(&mut self, expected: &'static str) -> Parsed<&'a str> {
         let is_wanted = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
         let name = self.taken(is_wanted);
         if name.is_empty() { Err(self.error(expected)) } else { Ok(name) }
     }
 
-    /// One of the things that have such a name, and the version after it.
+    /// Parses the name of a table entry and the version after it.
     pub(crate) fn versioned<T>(
         &mut self,
         by_name: impl Fn(&str) -> Option<T>,
@@ -272,7 +272,7 @@ impl<'a> Parser<'a> {
         Ok((found, self.small_number()?))
     }
 
-    /// The longest stretch of such bytes, which are ASCII.
+    /// Takes the longest run of matching bytes, which are ASCII.
     fn taken(&mut self, is_wanted: impl Fn(u8) -> bool) -> &'a str {
         let rest = self.rest();
         let end = rest.bytes().position(|byte| !is_wanted(byte)).unwrap_or(rest.len());
@@ -280,7 +280,7 @@ impl<'a> Parser<'a> {
         &rest[..end]
     }
 
-    /// Exactly this text.
+    /// Parses exactly this text.
     pub(crate) fn eat(&mut self, text: &str, expected: &'static str) -> Parsed<()> {
         if !self.is_at(text) {
             return Err(self.error(expected));
@@ -293,7 +293,7 @@ impl<'a> Parser<'a> {
         &self.text[self.at..]
     }
 
-    /// An error at this place.
+    /// Creates an error at this position.
     pub(crate) fn error(&self, expected: &'static str) -> ParseError {
         let shown: String = self.rest().chars().take(SHOWN_CHARS).collect();
         let found = if shown.is_empty() { "the end".to_owned() } else { format!("`{shown}`") };

@@ -1,4 +1,4 @@
-//! Properties of all operators, over expressions that look random.
+//! Properties of all operators, on random expressions.
 
 use proptest::prelude::*;
 
@@ -19,21 +19,21 @@ fn fitting(seed: u64) -> Draw {
     Draw::fitting(seed, load::tests::draw, OPERATORS.iter().map(|row| row.draw).collect())
 }
 
-/// An expression with the operator of a row at its top, and the inputs that it reads.
+/// An expression with the row's operator at its root, and the inputs that it reads.
 fn drawn(row: &OperatorRow, mut draw: Draw) -> Option<(TensorExpr, Memory)> {
     let shape = draw.one_of(&SHAPES);
     let expression = (row.draw)(&mut draw, shape)?;
     Some((expression, Memory(draw.inputs)))
 }
 
-/// Bits; a NaN is a NaN, because which of two it comes from depends on how a loop was compiled.
+/// The bits of values, with all NaNs equal, because which of two NaNs results depends on how a loop was compiled.
 fn bits(values: &[f32]) -> Vec<u32> {
     values.iter().map(|value| if value.is_nan() { f32::NAN.to_bits() } else { value.to_bits() }).collect()
 }
 
 proptest! {
     #[test]
-    fn an_expression_prints_as_the_text_that_it_was_read_from(seed in any::<u64>()) {
+    fn an_expression_prints_as_its_text(seed in any::<u64>()) {
         for row in OPERATORS {
             for draw in [wild(seed), fitting(seed)] {
                 let Some((expression, _)) = drawn(row, draw) else { continue };
@@ -49,7 +49,7 @@ proptest! {
     }
 
     #[test]
-    fn inputs_are_renumbered_all(seed in any::<u64>(), more in 1_usize..1000) {
+    fn all_inputs_are_renumbered(seed in any::<u64>(), more in 1_usize..1000) {
         for row in OPERATORS {
             let Some((expression, _)) = drawn(row, wild(seed)) else { continue };
             let moved = expression.map_inputs(&|input| input + more);

@@ -1,7 +1,7 @@
-//! Rows in another order within each head: what the two rotary orders need.
+//! Reordered rows within each head, for the two rotary orders.
 //!
-//! Hugging Face pairs element `i` of a head with element `i + head_dim / 2` (half-split); the interleaved order has the
-//! two of a pair side by side.
+//! Hugging Face pairs element `i` of a head with element `i + head_dim / 2` (half-split); in the interleaved order, the
+//! two elements of a pair are adjacent.
 
 use crate::error::EvaluationError;
 use crate::evaluator::Evaluator;
@@ -9,10 +9,10 @@ use crate::expression::TensorExpr;
 use crate::inputs::Inputs;
 use crate::rows::{Rows, rows_and_columns};
 
-/// The row of the operand that becomes a row of the result, by its number and the rows of a head.
+/// Maps a row of the result to a row of the operand, given its index and the rows per head.
 pub(crate) type SourceRow = fn(u64, u64) -> u64;
 
-/// Row `row` of the interleaved order as a row of the half-split order.
+/// Maps row `row` of the interleaved order to a row of the half-split order.
 ///
 /// Interleaved row `2i + p` of a head is half-split row `p * head_dim / 2 + i`.
 pub(crate) fn half_split_row(row: u64, head_dim: u64) -> u64 {
@@ -20,17 +20,17 @@ pub(crate) fn half_split_row(row: u64, head_dim: u64) -> u64 {
     head * head_dim + (within % 2) * (head_dim / 2) + within / 2
 }
 
-/// Row `row` of the half-split order as a row of the interleaved order; undoes [`half_split_row`].
+/// Maps row `row` of the half-split order to a row of the interleaved order; the inverse of [`half_split_row`].
 pub(crate) fn interleaved_row(row: u64, head_dim: u64) -> u64 {
     let (head, within) = (row / head_dim, row % head_dim);
     let half = head_dim / 2;
     head * head_dim + 2 * (within % half) + within / half
 }
 
-/// The rows of `of` reordered; of a vector, the elements.
+/// The rows of `of`, reordered; for a vector, the elements.
 ///
 /// # Errors
-/// When the rows are not `n_heads` heads of whole pairs, or `of` cannot be evaluated.
+/// If the rows are not `n_heads` heads of whole pairs, or `of` cannot be evaluated.
 pub(crate) fn reordered(
     of: &TensorExpr,
     n_heads: u64,

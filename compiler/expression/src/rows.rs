@@ -1,25 +1,25 @@
-//! The evaluation of one operator: rows in f32, any range of them by itself.
+//! The evaluation of one operator: rows in f32, in independent ranges.
 //!
-//! No sum crosses the range that was asked for, so memory is bounded by the tile and not by the tensor, tiles can be
-//! computed side by side, and a result depends neither on tiles nor on threads.
+//! No sum extends beyond the requested range. So memory is bounded by the tile and not by the tensor, tiles can be
+//! computed in parallel, and a result depends neither on tiles nor on threads.
 
 use crate::error::EvaluationError;
 
-/// An operator with its inputs at hand.
+/// An operator with opened inputs.
 pub trait Rows: Send + Sync {
     /// Computes the rows from `first` on.
     ///
-    /// * `n_cols`: columns of the result, at least one
-    /// * `out`: some whole rows, all within the result
+    /// * `n_cols`: number of columns of the result, at least one
+    /// * `out`: whole rows, all within the result
     ///
     /// # Errors
-    /// When an input cannot be read, or a part does not fit.
+    /// If an input cannot be read, or an operand does not match.
     fn rows(&self, first: u64, n_cols: usize, out: &mut [f32]) -> Result<(), EvaluationError>;
 
-    /// Appends the bytes of some rows as they are stored, where nothing is done to them.
+    /// Appends the bytes of rows as stored, if no operation is applied to them.
     ///
     /// # Errors
-    /// When something is done to them, or an input cannot be read.
+    /// If an operation is applied to them, or an input cannot be read.
     fn stored_rows(
         &self,
         _first: u64,
@@ -27,20 +27,21 @@ pub trait Rows: Send + Sync {
         _n_cols: usize,
         _out: &mut Vec<u8>,
     ) -> Result<(), EvaluationError> {
-        Err(EvaluationError::misfit("Only what is stored can be copied"))
+        Err(EvaluationError::misfit("Only stored bytes can be copied"))
     }
 
-    /// Itself, if a part of a row costs no more than its elements. Transposing and slicing then read only those.
+    /// Returns itself if computing a part of a row costs no more than its elements. Transposing and slicing then read
+    /// only those elements.
     fn as_stretches(&self) -> Option<&dyn RowParts> {
         None
     }
 }
 
-/// Rows of which parts can be computed by themselves.
+/// Rows whose parts can be computed separately.
 pub trait RowParts {
     /// Computes the elements of one row from a column on.
     ///
-    /// * `n_cols`: columns of the whole row
+    /// * `n_cols`: number of columns of the whole row
     ///
     /// # Errors
     /// As [`Rows::rows`].
@@ -53,7 +54,7 @@ pub trait RowParts {
     ) -> Result<(), EvaluationError>;
 }
 
-/// The shape as a matrix: a vector is one row, leading dimensions are folded into rows.
+/// The shape as a matrix: a vector is one row, leading dimensions are merged into rows.
 pub fn rows_and_columns(shape: &[u64]) -> (u64, u64) {
     match shape {
         [] => (1, 1),

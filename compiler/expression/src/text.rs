@@ -1,16 +1,16 @@
 //! The canonical form of numbers in the text of expressions.
 //!
-//! The text goes into keys, so nothing in it may come from `Debug`, whose form is not ours to keep.
+//! The text is part of keys, so nothing in it may come from `Debug`, whose format may change.
 
 use std::fmt::{self, Display, Formatter};
 
 /// Numbers in brackets: `[4, 8]`.
 pub(crate) struct Numbers<'a>(pub(crate) &'a [u64]);
 
-/// A float as the 8 hex digits of its bits, because a decimal form would have to round-trip exactly.
+/// A float as the 8 hex digits of its bits; a decimal form would need an exact round trip.
 pub(crate) struct Float(pub(crate) f32);
 
-/// Parts with `, ` between them.
+/// Parts separated by `, `.
 pub(crate) struct List<'a, T>(pub(crate) &'a [T]);
 
 impl Display for Numbers<'_> {
@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_written_as_they_always_were() {
+    fn the_form_of_numbers_never_changes() {
         for numbers in [&[][..], &[7], &[4, 8], &[0, u64::MAX, 1]] {
             assert_eq!(Numbers(numbers).to_string(), format!("{numbers:?}"));
         }

@@ -1,28 +1,28 @@
-//! A seam for tests: somebody who sees what is done to files below a folder.
+//! An interface for tests: receives every operation on files below a folder.
 //!
-//! A recorder of operations can say in which states a disk may be found after a loss of power, and a test can go on from
-//! each of them. Programs have no witness.
+//! A recording observer can list the states in which a power loss may leave the disk, and a test can continue from each
+//! of them. Programs run without an observer.
 
 use std::fmt;
 use std::fs::File;
 use std::path::PathBuf;
 
-/// An operation that succeeded. Paths are absolute if the first folder's was.
+/// An operation that succeeded. Paths are absolute if the path of the first folder was.
 #[derive(Debug)]
 pub enum Operation<'a> {
-    /// A file was opened to be written, and made if it was not there. What is written to it is not shown.
+    /// A file was opened for writing, and created if it did not exist. Writes to it are not reported.
     Opened {
         /// Its path.
         path: PathBuf,
         /// The file.
         file: &'a File,
     },
-    /// A folder was made.
+    /// A folder was created.
     FolderMade {
         /// Its path.
         path: PathBuf,
     },
-    /// An entry was renamed; a file that had the new name is gone.
+    /// An entry was renamed; a file that already had the new name is gone.
     Renamed {
         /// Its path before.
         from: PathBuf,
@@ -36,20 +36,20 @@ pub enum Operation<'a> {
         /// The path of the other.
         other: PathBuf,
     },
-    /// An entry was removed, and all that was in it; or there was none.
+    /// An entry was removed with everything in it, or did not exist.
     Removed {
         /// Its path.
         path: PathBuf,
     },
-    /// A file was made durable, or the names in a folder.
+    /// A file, or the entries of a folder, were made durable.
     Synced {
         /// The file or the folder.
         file: &'a File,
     },
 }
 
-/// Somebody who sees operations.
+/// Receives a call for every file operation.
 pub trait FileObserver: fmt::Debug + Send + Sync {
-    /// Sees an operation right after it was done.
+    /// Called right after an operation succeeded.
     fn saw(&self, operation: &Operation<'_>);
 }

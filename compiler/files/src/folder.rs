@@ -1,8 +1,8 @@
-//! A handle on a directory, and operations below it that follow no link.
+//! A directory handle, and operations below it that follow no symbolic link.
 //!
-//! Paths are relative, of plain names, and no part of one may be a symbolic link; a part that is one is an error that
-//! names it ([`PathError::Link`]). Only the folder that a handle is opened on ([`Folder::open`]) may be reached through
-//! links: the user named it.
+//! Paths are relative and consist of plain names. If a part of a path is a symbolic link, the operation fails with an
+//! error that names the link ([`PathError::Link`]). Only the path of the handle itself ([`Folder::open`]) may contain
+//! links, because the user named it.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -24,7 +24,7 @@ use crate::resolve::{FOLDER, check, open_below};
 use crate::status::{Kind, Status};
 use crate::sync::sync_all;
 
-/// Permissions of new folders, before the process's mask.
+/// Permissions of new folders, before the process's umask.
 const FOLDER_MODE: u32 = 0o777;
 
 /// An open directory.
@@ -45,45 +45,45 @@ pub struct Entry {
 }
 
 impl Folder {
-    /// Opens a folder that the user named; links are followed.
+    /// Opens a folder that the user named. Follows links.
     ///
     /// # Errors
-    /// If it is not there, is not a folder, or the system refuses.
+    /// If it does not exist, is not a folder, or cannot be opened.
     pub fn open(path: &Path) -> io::Result<Self> {
         let handle = rustix::fs::open(path, FOLDER, Mode::empty())?;
         Ok(Self { handle, path: path.to_owned(), observer: None })
     }
 
-    /// Opens a folder that the user named, and makes it and those above it if they are not there; links are followed.
+    /// Opens a folder that the user named; creates it and its parents if they do not exist. Follows links.
     ///
     /// # Errors
-    /// If it cannot be made or opened.
+    /// If it cannot be created or opened.
     pub fn create(path: &Path) -> io::Result<Self> {
         fs::create_dir_all(path)?;
         Self::open(path)
     }
 
-    /// The same folder with a witness, who sees what is done through it and through folders that are opened below it.
+    /// Returns the same folder with an observer for operations through it and through folders opened below it.
     pub fn watched_by(self, observer: Option<Arc<dyn FileObserver>>) -> Self {
         Self { observer, ..self }
     }
 
-    /// Its witness, if it has one.
+    /// The observer, if there is one.
     pub fn observer(&self) -> Option<Arc<dyn FileObserver>> {
         self.observer.clone()
     }
 
-    /// The path that it was opened by, for messages.
+    /// The path that the folder was opened with, for messages.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The path of something below it, for messages.
+    /// The path of an entry below the folder, for messages.
     pub fn at(&self, path: &Path) -> PathBuf {
         self.path.join(path)
     }
 
-    /// The folder itself as an open file, for locks.
+    /// The folder itself as an open file, for locking.
     ///
     /// # Errors
     /// If the process has no descriptors left.
@@ -94,15 +94,15 @@ impl Folder {
     /// Status of the folder itself.
     ///
     /// # Errors
-    /// As the system says.
+    /// Errors of the system call.
     pub fn status(&self) -> io::Result<Status> {
         Ok(rustix::fs::fstat(&self.handle)?.into())
     }
 
-    /// Bytes that are free on its file system, for users without special rights.
+    /// Free bytes on the file system, for users without special rights.
     ///
     /// # Errors
-    /// As the system says.
+    /// Errors of the system call.
     pub fn room(&self) -> io::Result<u64> {
         let status = rustix::fs::fstatvfs(&self.handle)?;
         Ok(status.f_bavail.saturating_mul(status.f_frsize))
@@ -111,27 +111,27 @@ impl Folder {
     /// Opens a folder below this one.
     ///
     /// # Errors
-    /// `NotFound`; [`PathError::Link`]; and as the system says.
+    /// `NotFound`; [`PathError::Link`]; and errors of the system call.
     pub fn folder(&self, path: &Path) -> io::Result<Self> {
         let opened = open_below(self.fd(), path, FOLDER, Mode::empty());
         let handle = opened.map_err(|error| self.explained(path, "a folder", error))?;
         Ok(Self { handle, path: self.at(path), observer: self.observer() })
     }
 
-    /// Opens a folder below this one, and makes it and those above it if they are not there.
+    /// Opens a folder below this one; creates it and its parents if they do not exist.
     ///
     /// # Errors
-    /// As [`Self::folder`], or if it cannot be made. Folders that were made stay.
+    /// As [`Self::folder`], or if it cannot be created. Folders created before the error stay.
     pub fn create_folder(&self, path: &Path) -> io::Result<Self> {
         self.create_folder_with(path, FOLDER_MODE)
     }
 
-    /// As [`Self::create_folder`], with these permissions for the folders that are made.
+    /// Like [`Self::create_folder`], with the given permissions for new folders.
     ///
     /// # Errors
     /// As [`Self::create_folder`].
     pub fn create_folder_with(&self, path: &Path, mode: u32) -> io::Result<Self> {
-        // It is there already, most of the time.
+        // Most of the time it exists.
         match self.folder(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             other => return other,
@@ -147,10 +147,10 @@ impl Folder {
         self.folder(path)
     }
 
-    /// Makes a folder that is not there yet, in one that is.
+    /// Creates a new folder in an existing one.
     ///
     /// # Errors
-    /// `AlreadyExists`, also where a link has the name; and as [`Self::folder`] for the folders above.
+    /// `AlreadyExists`, also if a link has the name; and as [`Self::folder`] for the parents.
     pub fn create_new_folder(&self, path: &Path) -> io::Result<()> {
         self.create_new_folder_with(path, FOLDER_MODE)
     }
@@ -161,61 +161,62 @@ impl Folder {
         Ok(())
     }
 
-    /// Opens a regular file below it, to be read. Never blocks.
+    /// Opens a regular file below this folder for reading. Never blocks.
     ///
     /// # Errors
-    /// `NotFound`; [`PathError`]; and as the system says.
+    /// `NotFound`; [`PathError`]; and errors of the system call.
     pub fn open_file(&self, path: &Path) -> io::Result<File> {
         self.open_with(path, OFlags::RDONLY, 0)
     }
 
-    /// The whole of a regular file below it.
+    /// Reads a whole regular file below this folder.
     ///
-    /// * `limit`: the most bytes that it may have
+    /// * `limit`: maximum size in bytes
     ///
     /// # Errors
-    /// As [`Self::open_file`]; [`PathError::TooLarge`] when it has more.
+    /// As [`Self::open_file`]; [`PathError::TooLarge`] above the limit.
     pub fn read(&self, path: &Path, limit: u64) -> io::Result<Vec<u8>> {
         read_all(&self.open_file(path)?, &self.at(path), limit)
     }
 
-    /// Makes a file that is not there yet, to be written and read, in a folder that is there.
+    /// Creates a new file for writing and reading, in an existing folder.
     ///
-    /// * `mode`: its permissions, before the process's mask
+    /// * `mode`: permissions, before the process's umask
     ///
     /// # Errors
-    /// `AlreadyExists`, also where a link has the name; and as [`Self::folder`] for the folders above.
+    /// `AlreadyExists`, also if a link has the name; and as [`Self::folder`] for the parents.
     pub fn create_file(&self, path: &Path, mode: u32) -> io::Result<File> {
         self.open_to_write(path, OFlags::CREATE | OFlags::EXCL, mode)
     }
 
-    /// Opens a regular file below it to be read and appended to; makes it if it is not there.
+    /// Opens a regular file below this folder for reading and appending; creates it if it does not exist.
     ///
-    /// * `mode`: permissions of a new file, before the process's mask
+    /// * `mode`: permissions of a new file, before the process's umask
     ///
     /// # Errors
-    /// As [`Self::open_file`], or if it cannot be made.
+    /// As [`Self::open_file`], or if it cannot be created.
     pub fn append(&self, path: &Path, mode: u32) -> io::Result<File> {
         self.open_to_write(path, OFlags::APPEND | OFlags::CREATE, mode)
     }
 
-    /// Opens a regular file below it to be read and written; makes it if it is not there, and keeps its bytes if it is.
+    /// Opens a regular file below this folder for reading and writing, without truncating it; creates it if it does not
+    /// exist.
     ///
-    /// * `mode`: permissions of a new file, before the process's mask
+    /// * `mode`: permissions of a new file, before the process's umask
     ///
     /// # Errors
-    /// As [`Self::open_file`], or if it cannot be made.
+    /// As [`Self::open_file`], or if it cannot be created.
     pub fn open_or_create(&self, path: &Path, mode: u32) -> io::Result<File> {
         self.open_to_write(path, OFlags::CREATE, mode)
     }
 
-    /// Makes a file that is not there yet and shares the storage of another, where the file system can do that.
+    /// Creates a new file that shares the storage of another, if the file system supports it.
     ///
-    /// * `source`: a regular file, open to be read
-    /// * `mode`: permissions of the new file, before the process's mask
+    /// * `source`: a regular file, open for reading
+    /// * `mode`: permissions of the new file, before the process's umask
     ///
     /// # Errors
-    /// As [`Self::create_file`]; and where the file system cannot do that, with an empty file left.
+    /// As [`Self::create_file`]. If the file system does not support it, an empty file is left.
     pub fn clone_file(&self, source: &File, path: &Path, mode: u32) -> io::Result<File> {
         #[cfg(any(target_os = "linux", target_os = "android"))]
         {
@@ -245,8 +246,8 @@ impl Folder {
         Ok(file)
     }
 
-    /// Makes files durable that lie on the file system of this folder, many at a time; and the names in a folder, if it
-    /// is given as a file ([`Self::file`]). The results are in the order of the files.
+    /// Makes files on the file system of this folder durable, many at a time; also the entries of a folder, if it is
+    /// given as a file ([`Self::file`]). The results are in the order of the files.
     pub fn sync(&self, files: &[&File]) -> Vec<io::Result<()>> {
         let results = sync_all(files);
         for (file, _) in files.iter().zip(&results).filter(|(_, result)| result.is_ok()) {
@@ -269,50 +270,50 @@ impl Folder {
         checked(file, &self.at(path))
     }
 
-    /// Status of an entry below it; a link's own, not that of what it leads to.
+    /// Status of an entry below this folder; of a link itself, not of its target.
     ///
     /// # Errors
-    /// `NotFound`; and as [`Self::folder`] for the folders above.
+    /// `NotFound`; and as [`Self::folder`] for the parents.
     pub fn status_of(&self, path: &Path) -> io::Result<Status> {
         self.in_parent(path, |folder, name| Ok(statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)?.into()))
     }
 
     /// Renames an entry, replacing a file that has the new name.
     ///
-    /// * `to`: a path below `folder`, whose own folder is there
+    /// * `to`: a path below `folder`; its parent exists
     ///
     /// # Errors
-    /// As [`Self::folder`] for the folders above either; and as the system says.
+    /// As [`Self::folder`] for the parents of both paths; and errors of the system call.
     pub fn rename(&self, from: &Path, folder: &Self, to: &Path) -> io::Result<()> {
         self.between(from, folder, to, |old, from, new, to| Ok(renameat(old, from, new, to)?))?;
         self.show(|| Operation::Renamed { from: self.at(from), to: folder.at(to) });
         Ok(())
     }
 
-    /// Renames a file to a name that is free.
+    /// Renames a file to a name that is not in use.
     ///
     /// # Errors
-    /// `AlreadyExists`, also where a link has the new name; and as [`Self::rename`].
+    /// `AlreadyExists`, also if a link has the new name; and as [`Self::rename`].
     pub fn rename_new(&self, from: &Path, folder: &Self, to: &Path) -> io::Result<()> {
         self.between(from, folder, to, rename_new)?;
         self.show(|| Operation::Renamed { from: self.at(from), to: folder.at(to) });
         Ok(())
     }
 
-    /// Swaps two entries in one moment.
+    /// Swaps two entries atomically.
     ///
     /// # Errors
-    /// If the system or the file system cannot do that; and as [`Self::rename`].
+    /// If the system or the file system does not support it; and as [`Self::rename`].
     pub fn exchange(&self, one: &Path, folder: &Self, other: &Path) -> io::Result<()> {
         self.between(one, folder, other, exchange)?;
         self.show(|| Operation::Exchanged { one: self.at(one), other: folder.at(other) });
         Ok(())
     }
 
-    /// Removes a file or a link. An entry that is gone already is not an error.
+    /// Removes a file or a link. Succeeds if the entry does not exist.
     ///
     /// # Errors
-    /// If it is a folder; and as [`Self::folder`] for the folders above.
+    /// If it is a folder; and as [`Self::folder`] for the parents.
     pub fn remove_file(&self, path: &Path) -> io::Result<()> {
         let removed = self.in_parent(path, |folder, name| Ok(unlinkat(folder, name, AtFlags::empty())?));
         self.shown_removed(path, gone_is_done(removed))
@@ -321,21 +322,21 @@ impl Folder {
     /// Removes an empty folder.
     ///
     /// # Errors
-    /// If it is not empty or not a folder; and as [`Self::folder`] for the folders above.
+    /// If it is not empty or not a folder; and as [`Self::folder`] for the parents.
     pub fn remove_folder(&self, path: &Path) -> io::Result<()> {
         let removed = self.in_parent(path, |folder, name| Ok(unlinkat(folder, name, AtFlags::REMOVEDIR)?));
         self.shown_removed(path, removed)
     }
 
-    /// Removes a file, a link, or a folder with all that is in it. An entry that is gone already is not an error.
+    /// Removes a file, a link, or a folder with its contents. Succeeds if the entry does not exist.
     ///
     /// # Errors
-    /// As the system says; part of it may be removed then.
+    /// Errors of the system call; part of the contents may have been removed.
     pub fn remove_all(&self, path: &Path) -> io::Result<()> {
         self.shown_removed(path, gone_is_done(self.in_parent(path, removal::remove_all)))
     }
 
-    /// The entries of this folder, by name.
+    /// The entries of this folder, sorted by name.
     ///
     /// # Errors
     /// If it cannot be read.
@@ -348,7 +349,7 @@ impl Folder {
                 continue;
             }
             let kind = match entry.file_type() {
-                // A file system that does not tell.
+                // Some file systems do not report the kind.
                 rustix::fs::FileType::Unknown => match self.status_of(Path::new(&name)) {
                     Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                     status => status?.kind,
@@ -367,7 +368,7 @@ impl Folder {
         Ok(())
     }
 
-    /// Shows an operation that succeeded to the witness, if there is one.
+    /// Reports an operation that succeeded to the observer, if there is one.
     fn show<'a>(&self, operation: impl FnOnce() -> Operation<'a>) {
         if let Some(observer) = &self.observer {
             observer.saw(&operation());
@@ -378,7 +379,7 @@ impl Folder {
         self.handle.as_fd()
     }
 
-    /// Does something to an entry by its name in the folder that it lies in.
+    /// Calls a function with the parent folder of an entry and the entry's name.
     fn in_parent<T>(
         &self,
         path: &Path,
@@ -402,7 +403,7 @@ impl Folder {
         self.in_parent(from, |old, from| folder.in_parent(to, |new, to| act(old, from, new, to)))
     }
 
-    /// An error of opening `path`; where a link is to blame, one that names it.
+    /// Explains an error of opening `path`: if a link caused it, returns an error that names the link.
     fn explained(&self, path: &Path, expected: &'static str, error: io::Error) -> io::Error {
         let code = error.raw_os_error().map(Errno::from_raw_os_error);
         if code == Some(Errno::NXIO) {

@@ -1,13 +1,14 @@
-//! Opens, makes and removes files.
+//! Opens, creates and removes files.
 //!
-//! [`folder::Folder`] is a handle on a directory. Everything that `mc` writes or removes goes through one, by a path
-//! below it on which no part may be a symbolic link: so a link that somebody planted in the store or under `mc-out/`
-//! is an error that names it, and never leads a write or a removal elsewhere.
+//! [`folder::Folder`] is a directory handle. `mc` writes and removes everything through such a handle, by a path below
+//! it that must not contain a symbolic link. So a link planted in the store or under `mc-out/` causes an error that
+//! names it, and never redirects a write or a removal.
 //!
-//! [`regular`] opens the files that `mc` reads: regular files and nothing else, without blocking, and with a limit on
-//! the size where all of a file is read into memory.
+//! [`regular`] opens the files that `mc` reads: regular files only, without blocking, and with a size limit if the
+//! whole file is read into memory.
 //!
-//! Files are made durable many at a time ([`folder::Folder::sync`]). A [`observer::FileObserver`] sees what is done, for tests.
+//! Files are made durable many at a time ([`folder::Folder::sync`]). For tests, a [`file_observer::FileObserver`]
+//! receives every operation.
 //!
 //! This crate knows nothing of stores, formats or rules.
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::status::Kind;
 
-/// A file or folder that is refused. It travels inside an [`io::Error`]; see [`PathError::of`].
+/// A refused file or folder. It is wrapped in an [`io::Error`]; see [`PathError::of`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PathError {
     /// A part of a path is a symbolic link.
@@ -17,28 +17,28 @@ pub enum PathError {
     Link {
         /// The link.
         path: PathBuf,
-        /// The link's target, as it is written in the link.
+        /// The link's target, as stored in the link.
         target: PathBuf,
-        /// The kind of thing that should be there: `a folder` or `a file`.
+        /// The expected kind of entry: `a folder` or `a file`.
         expected: &'static str,
     },
-    /// Something other than a regular file is in the place of one.
+    /// Something other than a regular file has the name.
     #[error("`{path}` is {found}, expected a regular file", path = path.display())]
     NotRegular {
         /// The path.
         path: PathBuf,
-        /// The kind of thing that it is.
+        /// The kind found.
         found: Kind,
     },
-    /// The file has more bytes than a file of its purpose may have.
+    /// The file is larger than the limit for its purpose.
     #[error("`{path}` has more than {limit} bytes, the limit for a file of its kind", path = path.display())]
     TooLarge {
         /// The file.
         path: PathBuf,
-        /// The most bytes that it may have.
+        /// The limit in bytes.
         limit: u64,
     },
-    /// A path is not one of plain names below a folder.
+    /// The path does not consist of plain names below a folder.
     #[error("The path `{path}` is not below its folder, expected plain names", path = path.display())]
     NotBelow {
         /// The path.
@@ -47,7 +47,7 @@ pub enum PathError {
 }
 
 impl PathError {
-    /// The refusal inside an error; `None` if the system gave the error.
+    /// Returns the refusal wrapped in an error, or `None` for an error of the system.
     pub fn of(error: &io::Error) -> Option<&Self> {
         error.get_ref()?.downcast_ref()
     }

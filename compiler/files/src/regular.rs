@@ -1,8 +1,8 @@
-//! Opens files to be read: regular files only, without blocking, with a limit where all of a file is read.
+//! Opens files for reading: regular files only, without blocking, with a limit if the whole file is read.
 //!
-//! Opening a pipe waits for its writer, and a device may have no end; so files are opened without blocking, and
-//! anything but a regular file is refused before a byte of it is read. Links are followed here: the user named the
-//! file. Files in a folder that `mc` keeps are opened by [`crate::folder::Folder`], which follows no links.
+//! Opening a pipe waits for its writer, and a device may have no end. So files are opened without blocking, and
+//! anything but a regular file is refused before any byte is read. Links are followed here because the user named the
+//! file. Files in a folder that `mc` manages are opened with [`crate::folder::Folder`], which follows no links.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
@@ -14,10 +14,10 @@ use rustix::fs::{OFlags, Timespec, Timestamps, UTIME_NOW, futimens};
 use crate::path_error::PathError;
 use crate::status::Kind;
 
-/// Opens a regular file to be read; links are followed.
+/// Opens a regular file for reading. Follows links.
 ///
 /// # Errors
-/// [`PathError::NotRegular`] for a folder, a pipe, a socket or a device; and as the system says.
+/// [`PathError::NotRegular`] for a folder, a pipe, a socket or a device; and errors of the system call.
 pub fn open(path: &Path) -> io::Result<File> {
     let flags = (OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC).bits();
     let file = match OpenOptions::new().read(true).custom_flags(flags.cast_signed()).open(path) {
@@ -30,22 +30,22 @@ pub fn open(path: &Path) -> io::Result<File> {
     checked(file, path)
 }
 
-/// The whole of a regular file; links are followed.
+/// Reads a whole regular file. Follows links.
 ///
-/// * `limit`: the most bytes that it may have
+/// * `limit`: maximum size in bytes
 ///
 /// # Errors
-/// As [`open`]; [`PathError::TooLarge`] when it has more.
+/// As [`open`]; [`PathError::TooLarge`] above the limit.
 pub fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     read_all(&open(path)?, path, limit)
 }
 
-/// The whole of a regular file that holds text; links are followed.
+/// Reads a whole regular file as text. Follows links.
 ///
-/// * `limit`: the most bytes that it may have
+/// * `limit`: maximum size in bytes
 ///
 /// # Errors
-/// As [`read`]; `InvalidData` when it is not UTF-8.
+/// As [`read`]; `InvalidData` if it is not UTF-8.
 pub fn read_text(path: &Path, limit: u64) -> io::Result<String> {
     let text = String::from_utf8(read(path, limit)?);
     text.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.utf8_error()))
@@ -59,17 +59,17 @@ pub(crate) fn checked(file: File, path: &Path) -> io::Result<File> {
     }
 }
 
-/// Sets the time of an open file's last modification to now, by the clock of the file system: that of a server, where
-/// the file is on one.
+/// Sets the modification time of an open file to now, by the clock of the file system, which for a network file system
+/// is the server's.
 ///
 /// # Errors
-/// If the file may not be written to.
+/// If the process may not write to the file.
 pub fn touch(file: &File) -> io::Result<()> {
     let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
     Ok(futimens(file, &Timestamps { last_access: now, last_modification: now })?)
 }
 
-/// All bytes of an open file from its current position, unless there are more than `limit`.
+/// Reads an open file from its current position to the end, unless that is more than `limit` bytes.
 pub(crate) fn read_all(file: &File, path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let too_large = || PathError::TooLarge { path: path.to_owned(), limit };
     let n_bytes = file.metadata()?.len();
@@ -77,7 +77,7 @@ pub(crate) fn read_all(file: &File, path: &Path, limit: u64) -> io::Result<Vec<u
         return Err(too_large().into());
     }
     let mut bytes = Vec::with_capacity(usize::try_from(n_bytes).unwrap_or(0));
-    // A file may grow meanwhile, and some (in `/proc`) say that they have no bytes.
+    // The file may grow meanwhile, and some files (in `/proc`) report a size of 0.
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > limit {
         return Err(too_large().into());

@@ -1,4 +1,4 @@
-//! Removes folders with all that is in them, through handles, so that no link is ever followed.
+//! Removes folders with their contents, through handles, so that no link is ever followed.
 
 use std::ffi::OsString;
 use std::io;
@@ -12,11 +12,11 @@ use rustix::io::Errno;
 use crate::resolve::{FOLDER, open_below};
 use crate::status::Status;
 
-/// Attempts to empty a folder that others fill meanwhile.
+/// Number of attempts to empty a folder that other processes fill meanwhile.
 const MAX_ATTEMPTS: usize = 16;
 
-/// Removes the entry with this name in the folder: a file, a link, or a folder with all that is in it. An entry that is
-/// gone already is not an error.
+/// Removes the entry with this name in the folder: a file, a link, or a folder with its contents. Succeeds if the entry
+/// does not exist.
 pub(crate) fn remove_all(folder: BorrowedFd<'_>, name: &Path) -> io::Result<()> {
     for _ in 0..MAX_ATTEMPTS {
         match unlink(folder, name) {
@@ -25,19 +25,19 @@ pub(crate) fn remove_all(folder: BorrowedFd<'_>, name: &Path) -> io::Result<()> 
         }
         let opened = match open_folder(folder, name) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            // It became something else meanwhile: look again.
+            // Its kind changed meanwhile: look again.
             Err(error) if is_not_folder(&error) => continue,
             other => other?,
         };
         empty(opened)?;
         match unlinkat(folder, name, AtFlags::REMOVEDIR) {
             Ok(()) | Err(Errno::NOENT) => return Ok(()),
-            // Somebody put something in, or another in its place.
+            // Another process added an entry or replaced one.
             Err(Errno::NOTEMPTY | Errno::EXIST | Errno::NOTDIR | Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
     }
-    Err(io::Error::other("others keep putting files into it"))
+    Err(io::Error::other("other processes keep adding files to it"))
 }
 
 /// A folder that is being emptied.
@@ -45,9 +45,9 @@ struct Emptied {
     folder: OwnedFd,
     /// Its name in the folder above.
     name: OsString,
-    /// Names in it that are still to be removed.
+    /// Entries still to be removed.
     pending: Vec<OsString>,
-    /// Number of times that it was listed since we moved something into it.
+    /// Number of listings since an entry was last moved into the folder.
     n_listed: usize,
 }
 
@@ -57,7 +57,7 @@ impl Emptied {
         Ok(Self { folder, name, pending, n_listed: 1 })
     }
 
-    /// The next name to be removed. A folder is listed again until nothing is left in it, but not for ever.
+    /// Returns the next entry to remove. Lists the folder again until it is empty, up to a limit.
     fn next(&mut self) -> io::Result<Option<OsString>> {
         if self.pending.is_empty() && self.n_listed < MAX_ATTEMPTS {
             self.pending = names(&self.folder)?;
@@ -67,8 +67,7 @@ impl Emptied {
     }
 }
 
-/// Removes all that is in an open folder. Folders are worked off from a list and not by recursion, since nothing limits
-/// how deep they lie.
+/// Removes everything in an open folder. Iterates instead of recursing, since the depth of folders has no limit.
 fn empty(folder: OwnedFd) -> io::Result<()> {
     let mut open = vec![Emptied::new(folder, OsString::new())?];
     while let Some(here) = open.last_mut() {
@@ -76,7 +75,7 @@ fn empty(folder: OwnedFd) -> io::Result<()> {
             let Some(Emptied { name, .. }) = open.pop() else { break };
             if let Some(above) = open.last() {
                 match unlinkat(&above.folder, &name, AtFlags::REMOVEDIR) {
-                    // What was put in meanwhile is found when the folder above is listed again.
+                    // Entries added meanwhile are found when the parent is listed again.
                     Ok(()) | Err(Errno::NOENT | Errno::NOTEMPTY | Errno::EXIST | Errno::NOTDIR) => {}
                     Err(error) => return Err(error.into()),
                 }
@@ -100,10 +99,10 @@ fn empty(folder: OwnedFd) -> io::Result<()> {
     Ok(())
 }
 
-/// Folders that are open at a time, because a process has few descriptors.
+/// Maximum number of open folders, because a process has few descriptors.
 const MAX_OPEN: usize = 64;
 
-/// Brings a folder that lies deeper than [`MAX_OPEN`] up to the first of the open ones, which is listed again.
+/// Moves a folder deeper than [`MAX_OPEN`] up into the first of the open folders, which is then listed again.
 fn lift(open: &mut [Emptied], below: &OwnedFd, name: &OsString) -> io::Result<()> {
     let inode = fstat(below)?.st_ino;
     let [top, .., above] = open else { return Ok(()) };
@@ -117,7 +116,7 @@ fn unlink(folder: BorrowedFd<'_>, name: &Path) -> io::Result<()> {
         match unlinkat(folder, name, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => return Ok(()),
             Err(Errno::INTR) => {}
-            // A folder without the right to write keeps its entries until it has it.
+            // Entries of a folder without write permission can be removed only once it has it.
             Err(Errno::ACCESS) if make_writable(folder)? => {}
             Err(error) => return Err(error.into()),
         }
@@ -134,8 +133,8 @@ fn open_folder(folder: BorrowedFd<'_>, name: &Path) -> io::Result<OwnedFd> {
     }
 }
 
-/// Gives the owner all rights on a folder that cannot be opened for the lack of them. Changing permissions by name would
-/// follow a link, so a handle is taken first that needs no rights.
+/// Gives the owner all rights on a folder that cannot be opened without them. Changing permissions by name would follow
+/// a link, so this first takes a handle that needs no rights.
 #[cfg(target_os = "linux")]
 fn grant_all(folder: BorrowedFd<'_>, name: &Path) -> io::Result<()> {
     use std::os::fd::AsRawFd;
@@ -151,7 +150,7 @@ fn grant_all(folder: BorrowedFd<'_>, name: &Path) -> io::Result<()> {
     Ok(rustix::fs::chmodat(folder, name, Mode::RWXU, AtFlags::SYMLINK_NOFOLLOW)?)
 }
 
-/// Gives the owner all rights; tells whether something changed.
+/// Gives the owner all rights. Returns true if the permissions changed.
 fn make_writable(folder: BorrowedFd<'_>) -> io::Result<bool> {
     let mode = Status::from(fstat(folder)?).mode;
     if mode & 0o700 == 0o700 {
@@ -161,7 +160,7 @@ fn make_writable(folder: BorrowedFd<'_>) -> io::Result<bool> {
     Ok(true)
 }
 
-/// The names in a folder, as they are now.
+/// The current entries of a folder.
 fn names(folder: &OwnedFd) -> io::Result<Vec<OsString>> {
     let mut names = Vec::new();
     for entry in Dir::read_from(folder)? {
@@ -173,7 +172,7 @@ fn names(folder: &OwnedFd) -> io::Result<Vec<OsString>> {
     Ok(names)
 }
 
-/// `unlink` of a folder says `EISDIR` on Linux and `EPERM` elsewhere.
+/// `unlink` of a folder returns `EISDIR` on Linux and `EPERM` elsewhere.
 fn is_folder(error: &io::Error) -> bool {
     let code = error.raw_os_error();
     code == Some(Errno::ISDIR.raw_os_error())

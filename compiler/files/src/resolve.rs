@@ -1,7 +1,7 @@
 //! Opens a path below a directory handle on which no part may be a symbolic link.
 //!
-//! Linux has a system call for that (`openat2` with `RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS`, since 5.6). Elsewhere, and
-//! where a sandbox forbids the call, each part is opened by itself with `O_NOFOLLOW`.
+//! Linux has a system call for this (`openat2` with `RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS`, since 5.6). Elsewhere, and
+//! where a sandbox forbids the call, each part is opened separately with `O_NOFOLLOW`.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -12,16 +12,17 @@ use rustix::io::Errno;
 
 use crate::path_error::PathError;
 
-/// Flags to open a folder.
+/// Flags for opening a folder.
 pub(crate) const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
-/// Opens `path`, which has plain names only, below `folder`.
+/// Opens `path` below `folder`.
 ///
 /// * `flags`: `O_CLOEXEC` and `O_NOFOLLOW` are added
-/// * `mode`: permissions of a file that is made
+/// * `mode`: permissions of a new file
 ///
 /// # Errors
-/// [`PathError::NotBelow`] for other paths; `ELOOP` or `ENOTDIR` where a part is a link; and as the system says.
+/// [`PathError::NotBelow`] if the path has anything but plain names; `ELOOP` or `ENOTDIR` if a part is a link; and
+/// errors of the system call.
 pub(crate) fn open_below(
     folder: BorrowedFd<'_>,
     path: &Path,
@@ -37,7 +38,7 @@ pub(crate) fn open_below(
     step_by_step(folder, path, flags, mode)
 }
 
-/// Refuses paths with `..`, `.`, a root, or nothing at all.
+/// Refuses empty paths and those with `..`, `.` or a root.
 pub(crate) fn check(path: &Path) -> io::Result<()> {
     let is_plain = path.components().all(|part| matches!(part, Component::Normal(_)));
     if is_plain && !path.as_os_str().is_empty() {
@@ -46,7 +47,7 @@ pub(crate) fn check(path: &Path) -> io::Result<()> {
     Err(PathError::NotBelow { path: path.to_owned() }.into())
 }
 
-/// `None` where the system call does not exist or is forbidden.
+/// Opens the path with `openat2`; returns `None` if the call does not exist or is forbidden.
 #[cfg(target_os = "linux")]
 fn in_one_call(
     folder: BorrowedFd<'_>,
@@ -58,7 +59,7 @@ fn in_one_call(
 
     use rustix::fs::{ResolveFlags, openat2};
 
-    /// Attempts after which a path that other processes keep renaming is opened part by part.
+    /// Number of attempts before a path that other processes keep renaming is opened part by part.
     const MAX_ATTEMPTS: usize = 16;
     static IS_ABSENT: AtomicBool = AtomicBool::new(false);
 
@@ -68,10 +69,10 @@ fn in_one_call(
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
     for _ in 0..MAX_ATTEMPTS {
         match openat2(folder, path, flags, mode, resolve) {
-            // A rename elsewhere, in the middle of the call.
+            // A rename elsewhere interfered with the call.
             Err(Errno::AGAIN | Errno::INTR) => {}
             Err(Errno::NOSYS | Errno::PERM | Errno::INVAL) => {
-                // A refusal of this one file looks the same: it is told by the other way, too.
+                // A refusal of this one file looks the same; opening part by part reports it too.
                 IS_ABSENT.store(is_absent(), Ordering::Relaxed);
                 return None;
             }
@@ -81,7 +82,7 @@ fn in_one_call(
     None
 }
 
-/// Tells whether the system call fails even where nothing could be refused.
+/// Returns true if the system call fails even where nothing could be refused.
 #[cfg(target_os = "linux")]
 fn is_absent() -> bool {
     use rustix::fs::{CWD, ResolveFlags, openat2};
@@ -140,7 +141,7 @@ mod tests {
         }
         for path in ["../secret", "a/../../secret", "/etc/passwd", "", ".", "a/./b"] {
             let opened = open_below(handle.as_fd(), Path::new(path), OFlags::RDONLY, Mode::empty());
-            // A dot between two names is dropped by the path itself.
+            // `Path` itself drops a dot between two names.
             assert_eq!(opened.is_ok(), path == "a/./b", "{path}");
         }
         assert!(!dir.path().join("nowhere").exists());

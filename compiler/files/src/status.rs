@@ -1,4 +1,4 @@
-//! The metadata of a file, by its name in a folder, without following a link.
+//! File metadata, by name in a folder, without following a link.
 
 use std::fmt;
 use std::fs::{FileType, Metadata};
@@ -67,15 +67,15 @@ pub struct Status {
     pub kind: Kind,
     /// The device that holds it.
     pub device: u64,
-    /// Its number on the device.
+    /// Its inode number.
     pub inode: u64,
     /// Its size in bytes.
     pub n_bytes: u64,
-    /// Its permissions, the lower twelve bits of its mode.
+    /// Its permissions: the lower twelve bits of its mode.
     pub mode: u32,
-    /// Time of its last modification, in nanoseconds since 1970.
+    /// Modification time, in nanoseconds since 1970.
     pub modified_ns: i128,
-    /// Time of the last change of its bytes, names or permissions, in nanoseconds since 1970.
+    /// Time of the last change of contents or metadata, in nanoseconds since 1970.
     pub changed_ns: i128,
 }
 
@@ -93,7 +93,7 @@ impl Status {
         }
     }
 
-    /// Tells whether this is the same file as `other`, whatever it is called and whatever was written since.
+    /// Returns true if `other` is the same file, even if it was renamed or written to.
     pub fn is_same_file(&self, other: &Self) -> bool {
         (self.device, self.inode) == (other.device, other.inode)
     }

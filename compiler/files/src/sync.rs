@@ -1,10 +1,10 @@
 //! Makes files durable, many at a time.
 //!
-//! A disk is slow to confirm that it has written something, and a file system with a journal confirms all files that wait
-//! at the same moment at once. So many files that are synced side by side take little longer than one.
+//! A disk is slow to confirm a write, and a journaling file system confirms all waiting files together. So syncing many
+//! files in parallel takes little longer than syncing one.
 //!
-//! Linux can also sync a whole file system in one call. That call waits for what other programs wrote, does not say which
-//! file failed, and does nothing on some file systems that are not the kernel's own; so it is not used.
+//! Linux can also sync a whole file system in one call. This is not used, because the call also waits for writes of
+//! other programs, does not report which file failed, and does nothing on some file systems outside the kernel.
 
 use std::fs::File;
 use std::io;
@@ -12,10 +12,10 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-/// Files that are synced at a time. More did not make groups faster on the disks that were tried.
+/// Number of files synced in parallel. Higher numbers were not faster on the disks tested.
 const N_THREADS: usize = 32;
 
-/// Waits until the bytes and the metadata of each file are on its disk. The results are in the order of the files.
+/// Waits until the data and metadata of each file are on disk. The results are in the order of the files.
 pub(crate) fn sync_all(files: &[&File]) -> Vec<io::Result<()>> {
     let results: Vec<OnceLock<io::Result<()>>> = files.iter().map(|_| OnceLock::new()).collect();
     let n_begun = AtomicUsize::new(0);
@@ -29,7 +29,7 @@ pub(crate) fn sync_all(files: &[&File]) -> Vec<io::Result<()>> {
     };
     thread::scope(|scope| {
         for _ in 1..files.len().min(N_THREADS) {
-            // Fewer threads are enough: this one takes what is left.
+            // Fewer threads are enough: this one does the remaining work.
             if thread::Builder::new().spawn_scoped(scope, work).is_err() {
                 break;
             }

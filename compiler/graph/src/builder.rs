@@ -1,7 +1,8 @@
 //! Builds a graph node by node.
 //!
-//! Each node is checked by its operator's shape rule when it is added. A pure operator with inputs that it had before
-//! is not added again: its earlier outputs are returned, so layers share what they compute alike, such as rotary angles.
+//! Each node is checked by its operator's shape rule when it is added. A pure operator with the same inputs as an
+//! earlier node is not added again: the builder returns the earlier outputs, so layers share equal computations such as
+//! rotary angles.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use crate::ids::{StateId, ValueId};
 use crate::operator::{Fragment, Operator};
 use crate::value_type::{TOKENS, ValueType};
 
-/// A graph that is being built.
+/// A graph under construction.
 #[derive(Debug, Default)]
 pub struct Builder {
     graph: Graph,
@@ -25,7 +26,7 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// An empty graph.
+    /// Creates an empty graph.
     pub fn new() -> Self {
         Self::default()
     }
@@ -45,7 +46,7 @@ impl Builder {
     /// A weight of the model.
     ///
     /// # Errors
-    /// [`GraphError::TwoShapes`] if it was used with another shape.
+    /// [`GraphError::TwoShapes`] if it was already used with another shape.
     pub fn weight(&mut self, tensor: ModelTensor, shape: &[u32]) -> Result<ValueId, GraphError> {
         let value_type = ValueType::fixed(shape);
         let Some(id) = self.weights.get(&tensor).copied() else {
@@ -61,14 +62,14 @@ impl Builder {
         Ok(id)
     }
 
-    /// An argument, of a graph that is a part of another.
+    /// An argument of a graph that is part of another.
     pub fn argument(&mut self, value_type: ValueType) -> ValueId {
         let number = self.n_arguments;
         self.n_arguments += 1;
         self.push(value_type, Origin::Argument(number))
     }
 
-    /// A new state; see [`State`].
+    /// Adds a state; see [`State`].
     pub fn state(&mut self, name: impl Into<String>, row: &[u32], window: Option<u32>) -> StateId {
         let id = StateId(u32::try_from(self.graph.states.len()).expect("fewer than 2^32 states"));
         self.graph.states.push(State { name: name.into(), row: row.to_vec(), window });
@@ -78,7 +79,7 @@ impl Builder {
     /// Adds an operator with any number of outputs.
     ///
     /// # Errors
-    /// [`GraphError::Misfit`] if the inputs do not fit it.
+    /// [`GraphError::Misfit`] if the inputs do not fit the operator.
     pub fn all<T: Operator>(&mut self, operator: T, inputs: &[ValueId]) -> Result<Vec<ValueId>, GraphError> {
         Fragment::node(self, Arc::new(operator), inputs)
     }
@@ -101,7 +102,7 @@ impl Builder {
         self.graph.outputs.push((name.into(), value));
     }
 
-    /// The graph.
+    /// Returns the finished graph.
     pub fn finish(self) -> Graph {
         self.graph
     }

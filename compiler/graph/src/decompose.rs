@@ -1,4 +1,4 @@
-//! A pass that replaces operators by simpler ones, for whoever does not have them.
+//! A pass that replaces operators by simpler ones, for backends without them.
 
 use std::sync::Arc;
 
@@ -8,11 +8,11 @@ use crate::graph::{Graph, Node, Origin};
 use crate::ids::ValueId;
 use crate::operator::{Fragment, Operator};
 
-/// The same graph without the operators that `is_native` does not name, each replaced by its decomposition, as deep as
-/// needed. Primitive operators stay, named or not: whoever serializes a graph refuses those that it does not have.
+/// Replaces each operator that `is_native` does not accept by its decomposition, recursively. Primitive operators
+/// always stay; a backend or exporter without one must refuse it.
 ///
 /// # Errors
-/// If a decomposition does not fit, which a test of each operator rules out.
+/// If a decomposition is invalid, which a test of each operator rules out.
 pub fn decompose(graph: &Graph, is_native: impl Fn(&dyn Operator) -> bool) -> Result<Graph, GraphError> {
     let mut pass = Pass { builder: Builder::new(), is_native: &is_native };
     for state in graph.states() {
@@ -30,9 +30,8 @@ pub fn decompose(graph: &Graph, is_native: impl Fn(&dyn Operator) -> bool) -> Re
             Origin::Node(_) => None,
         };
     }
-    let place = |places: &[Option<ValueId>], id: ValueId| {
-        places[id.index()].expect("nodes stand behind their inputs")
-    };
+    let place =
+        |places: &[Option<ValueId>], id: ValueId| places[id.index()].expect("nodes come after their inputs");
     for Node { operator, inputs, outputs } in graph.nodes() {
         let inputs: Vec<ValueId> = inputs.iter().map(|input| place(&places, *input)).collect();
         for (output, id) in outputs.iter().zip(pass.node(operator, &inputs)?) {
@@ -70,7 +69,7 @@ impl Pass<'_> {
             places[argument.index()] = Some(*input);
         }
         let place = |places: &[Option<ValueId>], id: ValueId| {
-            places[id.index()].expect("nodes stand behind their inputs")
+            places[id.index()].expect("nodes come after their inputs")
         };
         for node in simpler.nodes() {
             let inputs: Vec<ValueId> = node.inputs.iter().map(|input| place(&places, *input)).collect();

@@ -1,4 +1,4 @@
-//! Errors of building, reading and evaluating graphs.
+//! Errors from building, reading and evaluating graphs.
 
 use mc_tensor::model_tensor::ModelTensor;
 use thiserror::Error;
@@ -9,11 +9,11 @@ pub enum GraphError {
     /// Inputs do not fit the operator.
     #[error("Operator `{operator}`: expected {expected}; found {found}")]
     Misfit {
-        /// Name of the operator.
+        /// The operator's name.
         operator: &'static str,
-        /// Shapes or numbers that fit.
+        /// Expected shapes or numbers.
         expected: String,
-        /// The shapes or numbers that were given.
+        /// Found shapes or numbers.
         found: String,
     },
     /// One weight is used with two shapes.
@@ -21,20 +21,20 @@ pub enum GraphError {
     TwoShapes {
         /// The weight.
         tensor: ModelTensor,
-        /// The shape of the first use.
+        /// Shape of the first use.
         first: String,
-        /// The shape of a later use.
+        /// Shape of a later use.
         second: String,
     },
-    /// A serialized graph is not one.
+    /// A serialized graph is invalid.
     #[error("Graph: {place}: expected {expected}")]
     Unreadable {
-        /// The place in the text.
+        /// The location in the text.
         place: String,
-        /// Expected there.
+        /// The expected contents.
         expected: String,
     },
-    /// The evaluation was given no value for an input or a weight.
+    /// The evaluation has no value for an input or a weight.
     #[error("Evaluation of a graph: no value for {what}")]
     NoValue {
         /// The input or weight.
@@ -43,7 +43,7 @@ pub enum GraphError {
 }
 
 impl GraphError {
-    /// Inputs that do not fit an operator.
+    /// Creates the error for inputs that do not fit an operator.
     pub fn misfit(operator: &'static str, expected: impl Into<String>, found: impl Into<String>) -> Self {
         Self::Misfit { operator, expected: expected.into(), found: found.into() }
     }

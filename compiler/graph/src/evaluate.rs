@@ -1,6 +1,6 @@
-//! The reference evaluation of a whole graph: one operator after the other, in plain f32.
+//! The reference evaluation of a graph: one operator after the other, in plain f32.
 //!
-//! Slow, and meant to be: kernels and exported files are compared with it.
+//! Slow on purpose: kernels and exported files are compared with it.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::ids::ValueId;
 use crate::scope::{Lengths, Scope};
 use crate::tensor::Tensor;
 
-/// One sequence that a graph is run on.
+/// A sequence to run a graph on.
 #[derive(Clone, Debug)]
 pub struct Sequence<'a> {
     graph: &'a Graph,
@@ -23,9 +23,9 @@ pub struct Sequence<'a> {
 }
 
 impl<'a> Sequence<'a> {
-    /// An empty sequence.
+    /// Creates an empty sequence.
     ///
-    /// * `n_positions_at_most`: the length that it may reach
+    /// * `n_positions_at_most`: maximum length of the sequence
     pub fn new(
         graph: &'a Graph,
         weights: &'a BTreeMap<ModelTensor, Tensor>,
@@ -60,12 +60,12 @@ impl<'a> Sequence<'a> {
     }
 }
 
-/// The named results of a graph, in their order.
+/// Evaluates the named results of a graph, in order.
 ///
-/// * `given`: the value of what no node computes, with its shape
+/// * `given`: the values that no node computes, by origin and shape
 ///
 /// # Errors
-/// The error of `given`.
+/// Errors of `given`.
 pub fn evaluate(
     graph: &Graph,
     given: impl Fn(Origin, &[usize]) -> Result<Tensor, GraphError>,
@@ -90,7 +90,7 @@ pub fn evaluate(
 }
 
 fn value(values: &[Option<Tensor>], id: ValueId) -> &Tensor {
-    values[id.index()].as_ref().expect("nodes stand behind their inputs")
+    values[id.index()].as_ref().expect("nodes come after their inputs")
 }
 
 fn weight(

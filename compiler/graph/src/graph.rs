@@ -1,4 +1,4 @@
-//! A graph: values, the operators that compute them, and the state that lasts from batch to batch.
+//! A graph: values, the operators that compute them, and the state that persists between batches.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ pub enum Origin {
     Weight(ModelTensor),
     /// An output of the node with this number.
     Node(u32),
-    /// The argument with this number, of a graph that is a part of another.
+    /// The argument with this number, in a graph that is part of another.
     Argument(u32),
 }
 
@@ -28,7 +28,7 @@ pub struct Value {
     pub value_type: ValueType,
     /// Its origin.
     pub origin: Origin,
-    /// Its name, for messages: values that mark the progress through a model have one (`block 3 attention`).
+    /// Its name, for messages. Values that mark progress through a model have one (`block 3 attention`).
     pub name: Option<String>,
 }
 
@@ -37,20 +37,20 @@ pub struct Value {
 pub struct Node {
     /// The operator.
     pub operator: Arc<dyn Operator>,
-    /// Its inputs, in its order.
+    /// Its inputs, in the operator's order.
     pub inputs: Vec<ValueId>,
-    /// Its outputs, in its order.
+    /// Its outputs, in the operator's order.
     pub outputs: Vec<ValueId>,
 }
 
-/// The rows that a sequence leaves for later batches: one for each position.
+/// The rows that a sequence keeps for later batches: one per position.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct State {
     /// Its name, unique in the graph (`block 3 keys`).
     pub name: String,
     /// Shape of one position's row.
     pub row: Vec<u32>,
-    /// Number of the last positions that are ever read again; all when absent.
+    /// Number of last positions that are read again; `None` for all.
     pub window: Option<u32>,
 }
 
@@ -62,7 +62,7 @@ impl State {
     }
 }
 
-/// A graph. Nodes stand in an order in which they can be computed.
+/// A graph. The order of the nodes is a valid order of computation.
 #[derive(Clone, Debug, Default)]
 pub struct Graph {
     pub(crate) values: Vec<Value>,
@@ -72,12 +72,12 @@ pub struct Graph {
 }
 
 impl Graph {
-    /// All values; a [`ValueId`] is a place in this list.
+    /// All values; a [`ValueId`] is an index into this list.
     pub fn values(&self) -> &[Value] {
         &self.values
     }
 
-    /// The nodes, each behind those whose outputs it reads.
+    /// The nodes, each after those whose outputs it reads.
     pub fn nodes(&self) -> &[Node] {
         &self.nodes
     }
@@ -92,7 +92,7 @@ impl Graph {
         &self.outputs
     }
 
-    /// A result by its name.
+    /// The result with this name.
     pub fn output(&self, name: &str) -> Option<ValueId> {
         self.outputs.iter().find(|(known, _)| known == name).map(|(_, value)| *value)
     }
@@ -102,7 +102,7 @@ impl Graph {
         &self.values[id.index()]
     }
 
-    /// The weights, each once, in the order of their first use.
+    /// The weights, each once, in order of first use.
     pub fn weights(&self) -> impl Iterator<Item = (ModelTensor, ValueId, &ValueType)> {
         (0..).zip(&self.values).filter_map(|(id, value)| match value.origin {
             Origin::Weight(tensor) => Some((tensor, ValueId(id), &value.value_type)),

@@ -1,11 +1,11 @@
-//! Numbers of the values and states of one graph.
+//! Ids of the values and states of one graph.
 
 /// A value of one graph.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct ValueId(pub(crate) u32);
 
 impl ValueId {
-    /// Its place in [`Graph::values`].
+    /// Index into [`Graph::values`].
     pub fn index(self) -> usize {
         self.0 as usize
     }
@@ -17,7 +17,7 @@ impl ValueId {
 pub struct StateId(pub(crate) u32);
 
 impl StateId {
-    /// Its place in [`Graph::states`].
+    /// Index into [`Graph::states`].
     pub fn index(self) -> usize {
         self.0 as usize
     }

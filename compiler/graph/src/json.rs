@@ -1,4 +1,4 @@
-//! A graph as JSON and back: for exporters that write it as it is, and for reading it again.
+//! Graphs as JSON, for exporters that write a graph unchanged and for reading it back.
 //!
 //! ```text
 //! {"states": [{"name", "row", "window"?}],
@@ -64,7 +64,7 @@ struct NodeText {
     outputs: Vec<u32>,
 }
 
-/// The graph as JSON.
+/// Writes a graph as JSON.
 pub fn write(graph: &Graph) -> Json {
     let ids = |ids: &[ValueId]| ids.iter().map(|id| id.0).collect();
     let node = |node: &Node| NodeText {
@@ -97,10 +97,10 @@ pub fn write(graph: &Graph) -> Json {
     serde_json::to_value(text).expect("a graph has text keys and finite numbers")
 }
 
-/// A graph from its JSON; each node is checked by its operator's shape rule.
+/// Reads a graph from JSON; checks each node by its operator's shape rule.
 ///
 /// # Errors
-/// [`GraphError::Unreadable`] and what the shape rules say.
+/// [`GraphError::Unreadable`], and errors of the shape rules.
 pub fn read(json: &Json) -> Result<Graph, GraphError> {
     let text = Text::deserialize(json).map_err(|error| unreadable("the whole", error.to_string()))?;
     let state = |state: StateText| State { name: state.name, row: state.row, window: state.window };
@@ -116,7 +116,7 @@ pub fn read(json: &Json) -> Result<Graph, GraphError> {
             ids.into_iter().map(|id| known(id).then_some(ValueId(id))).collect();
         found.ok_or_else(|| unreadable(place, format!("numbers below {n_values}")))
     };
-    // A value is there when its node stands before.
+    // A value is available after its node.
     let mut is_there: Vec<bool> =
         graph.values.iter().map(|value| !matches!(value.origin, Origin::Node(_))).collect();
     for (number, node) in (0_u32..).zip(text.nodes) {

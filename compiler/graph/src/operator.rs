@@ -1,4 +1,4 @@
-//! The trait of all operators, and of that which they decompose into.
+//! The trait of all operators, and the interface that decompositions use.
 
 use std::any::Any;
 use std::fmt;
@@ -14,10 +14,10 @@ use crate::value_type::ValueType;
 
 /// One operator with its attributes.
 pub trait Operator: Any + fmt::Debug + Send + Sync {
-    /// Its name, the key of the table [`crate::operators::OPERATORS`].
+    /// Its name, the key in the table [`crate::operators::OPERATORS`].
     fn name(&self) -> &'static str;
 
-    /// Its attributes, as the table reads them back.
+    /// Its attributes, in the form that the table reads back.
     fn attributes(&self) -> Value;
 
     /// The shape rule: the types of the outputs.
@@ -26,13 +26,13 @@ pub trait Operator: Any + fmt::Debug + Send + Sync {
     /// [`GraphError::Misfit`] if the inputs do not fit.
     fn types(&self, inputs: &[&ValueType]) -> Result<Vec<ValueType>, GraphError>;
 
-    /// The plain evaluation, in f32; the inputs have the types that the shape rule let through.
+    /// The reference evaluation, in f32; the inputs have types that the shape rule accepted.
     fn evaluate(&self, inputs: &[&Tensor], scope: &mut Scope<'_>) -> Vec<Tensor>;
 
-    /// The same in simpler operators; nothing for a primitive one.
+    /// The decomposition into simpler operators; `None` for a primitive operator.
     ///
     /// # Errors
-    /// As [`Operator::types`], which a decomposition of inputs that fit does not meet.
+    /// As [`Operator::types`]; inputs that the shape rule accepted cause none.
     fn decompose(
         &self,
         fragment: &mut dyn Fragment,
@@ -42,14 +42,15 @@ pub trait Operator: Any + fmt::Debug + Send + Sync {
         Ok(None)
     }
 
-    /// Tells whether equal inputs always give equal outputs and nothing else happens; not so for what writes state.
+    /// Returns true if equal inputs always give equal outputs without side effects; operators that write state are not
+    /// pure.
     fn is_pure(&self) -> bool {
         true
     }
 }
 
 impl dyn Operator {
-    /// The operator as its own type.
+    /// Downcasts the operator to its type.
     pub fn get<T: Operator>(&self) -> Option<&T> {
         let any: &dyn Any = self;
         any.downcast_ref()
@@ -61,7 +62,7 @@ pub trait Fragment {
     /// Adds an operator and returns its outputs.
     ///
     /// # Errors
-    /// [`GraphError::Misfit`] if the inputs do not fit it.
+    /// [`GraphError::Misfit`] if the inputs do not fit the operator.
     fn node(&mut self, operator: Arc<dyn Operator>, inputs: &[ValueId]) -> Result<Vec<ValueId>, GraphError>;
 
     /// The type of a value.
@@ -78,12 +79,12 @@ impl dyn Fragment + '_ {
     }
 }
 
-/// An operator in the table: its name, and how it is read from its attributes.
+/// A row of the table: an operator's name and its deserializer.
 #[derive(Clone, Copy)]
 pub struct OperatorEntry {
     /// Its name.
     pub name: &'static str,
-    /// Reads the attributes; nothing when they are not this operator's.
+    /// Reads the attributes; `None` if they are not those of this operator.
     pub read: fn(&Value) -> Option<Arc<dyn Operator>>,
 }
 
@@ -102,7 +103,7 @@ pub(crate) fn read<T: Operator + serde::de::DeserializeOwned>(
         .map(|operator| Arc::new(operator) as Arc<dyn Operator>)
 }
 
-/// An operator's attributes as serde writes them.
+/// Writes an operator's attributes with serde.
 pub(crate) fn attributes<T: serde::Serialize>(operator: &T) -> Value {
     serde_json::to_value(operator).expect("attributes have text keys and finite numbers")
 }

@@ -1,4 +1,4 @@
-//! All operators: one file each, one row each.
+//! All operators: one file and one row each.
 
 pub mod add;
 pub mod attention;
@@ -77,7 +77,7 @@ pub const OPERATORS: &[OperatorEntry] = &[
     OperatorEntry { name: weighted_sum::NAME, read: read::<weighted_sum::WeightedSum> },
 ];
 
-/// The operator of that name.
+/// The operator with this name.
 pub fn by_name(name: &str) -> Option<&'static OperatorEntry> {
     OPERATORS.iter().find(|operator| operator.name == name)
 }

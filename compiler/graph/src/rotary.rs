@@ -1,7 +1,7 @@
-//! The rotary position embedding: its frequencies, and which dimensions turn together.
+//! The rotary position embedding: its frequencies, and the pairs of dimensions that rotate together.
 //!
-//! Frequencies and angles are f64, and only their cosine and sine are rounded to f32, so positions far out lose nothing
-//! to the product `position * frequency`.
+//! Frequencies and angles are f64; only their cosine and sine are rounded to f32. So the product `position * frequency`
+//! stays precise at large positions.
 
 use std::f64::consts::TAU;
 use std::sync::Arc;
@@ -10,27 +10,27 @@ use mc_digest::content_hash::ContentHash;
 use mc_tensor::math;
 use serde::{Deserialize, Serialize};
 
-/// Stretching of rotary frequencies.
+/// Scaling of rotary frequencies.
 #[derive(Clone, ContentHash, Debug, Deserialize, PartialEq, Serialize)]
 pub enum RotaryScaling {
     /// None.
     #[content("none")]
     None,
-    /// Every frequency divided by `factor`.
+    /// Every frequency is divided by `factor`.
     #[content("linear")]
     Linear {
         /// The divisor.
         #[content("factor")]
         factor: f32,
     },
-    /// Every frequency divided by `factor` and by a divisor of its own, which comes with the weights.
+    /// Every frequency is divided by `factor` and by its own divisor, which comes with the weights.
     #[content("divisors")]
     Divisors {
-        /// The divisor of all.
+        /// The common divisor.
         #[content("factor")]
         factor: f32,
     },
-    /// Llama 3.1's rule: low frequencies divided by `factor`, high ones kept, a ramp between.
+    /// Llama 3.1's rule: low frequencies are divided by `factor`, high ones kept, with a ramp between.
     #[content("llama3")]
     Llama3 {
         /// The divisor of low frequencies.
@@ -42,30 +42,30 @@ pub enum RotaryScaling {
         /// Wavelengths below `original_context / high_freq_factor` are kept.
         #[content("high-freq-factor")]
         high_freq_factor: f32,
-        /// Context length before stretching.
+        /// Context length before scaling.
         #[content("original-context")]
         original_context: u32,
     },
-    /// `YaRN`: as Llama 3's, with the ramp between two numbers of turns, and a factor on queries and keys.
+    /// `YaRN`: like Llama 3's, with the ramp between two numbers of rotations, and a factor on queries and keys.
     #[content("yarn")]
     Yarn(#[content("of")] Yarn),
-    /// A divisor for each frequency; one set for contexts up to the original one and one beyond.
+    /// One divisor per frequency: one set for contexts up to the original length and one for longer ones.
     #[content("long-rope")]
     LongRope {
-        /// Context length before stretching.
+        /// Context length before scaling.
         #[content("original-context")]
         original_context: u32,
         /// Factor on queries and keys.
         #[content("attention-factor")]
         attention_factor: f32,
-        /// The divisors; absent where they come with the weights.
+        /// The divisors; `None` if they come with the weights.
         #[content("factors")]
         #[serde(default, skip_serializing_if = "Option::is_none")]
         factors: Option<LongRopeFactors>,
     },
 }
 
-/// The parameters of `YaRN`; absent ones have the reader's defaults (32 and 1 turns, `0.1 ln(factor) + 1`).
+/// The parameters of `YaRN`. Absent ones have the reader's defaults (32 and 1 rotations, `0.1 ln(factor) + 1`).
 ///
 /// Source: Peng et al. 2023, arXiv:2309.00071.
 #[derive(Clone, ContentHash, Copy, Debug, Deserialize, PartialEq, Serialize)]
@@ -74,10 +74,10 @@ pub struct Yarn {
     /// The divisor of low frequencies.
     #[content("factor")]
     pub factor: f32,
-    /// Context length before stretching.
+    /// Context length before scaling.
     #[content("original-context")]
     pub original_context: u32,
-    /// The share of the unstretched frequencies that is mixed in.
+    /// The fraction of the unscaled frequencies that is mixed in.
     #[content("extrapolation-factor")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub extrapolation_factor: Option<f32>,
@@ -85,11 +85,11 @@ pub struct Yarn {
     #[content("attention-factor")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attention_factor: Option<f32>,
-    /// Turns above which a frequency is kept.
+    /// Rotations above which a frequency is kept.
     #[content("beta-fast")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub beta_fast: Option<f32>,
-    /// Turns below which a frequency is divided.
+    /// Rotations below which a frequency is divided.
     #[content("beta-slow")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub beta_slow: Option<f32>,
@@ -99,10 +99,10 @@ pub struct Yarn {
 #[derive(Clone, ContentHash, Debug, Deserialize, PartialEq, Serialize)]
 #[content("long-rope-factors")]
 pub struct LongRopeFactors {
-    /// Beyond the original context.
+    /// For contexts longer than the original.
     #[content("long")]
     pub long: Arc<[f32]>,
-    /// Up to the original context.
+    /// For contexts up to the original.
     #[content("short")]
     pub short: Arc<[f32]>,
 }
@@ -113,12 +113,12 @@ pub enum RotaryPairing {
     /// Dimension `i` with `i + n_dims / 2`: Hugging Face checkpoints.
     #[content("half-split")]
     HalfSplit,
-    /// Dimension `2i` with `2i + 1`: GGUF files of the Llama family, whose q and k rows are permuted for it.
+    /// Dimension `2i` with `2i + 1`: GGUF files of the Llama family, whose q and k rows are permuted accordingly.
     #[content("interleaved")]
     Interleaved,
 }
 
-/// The frequencies of a rotary embedding, and a factor on cosine and sine.
+/// The frequencies of a rotary embedding, and the factor on cosine and sine.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Frequencies {
     /// Radians per position, for each pair.
@@ -128,10 +128,10 @@ pub struct Frequencies {
 }
 
 impl Frequencies {
-    /// `base^(-2i / n_dims)`, stretched as the scaling says.
+    /// Computes `base^(-2i / n_dims)`, scaled.
     ///
-    /// * `divisors`: those of the frequencies that come with the weights, where the scaling says so
-    /// * `is_long`: whether the sequence may reach beyond the context that [`RotaryScaling::LongRope`] began with
+    /// * `divisors`: divisors of the frequencies that come with the weights, if the scaling uses them
+    /// * `is_long`: true if the sequence may exceed the original context of [`RotaryScaling::LongRope`]
     pub fn new(
         n_dims: u32,
         base: f32,
@@ -150,7 +150,7 @@ impl Frequencies {
         Self { per_pair: (0..n_dims / 2).map(frequency).collect(), factor: attention_factor(scaling) }
     }
 
-    /// Cosines and sines of `n` positions from `first`, a row of all pairs for each position.
+    /// Cosines and sines of `n` positions from `first`, one row of all pairs per position.
     pub fn angles(&self, first: usize, n: usize) -> (Vec<f32>, Vec<f32>) {
         let angles = (first..first + n)
             .flat_map(|position| self.per_pair.iter().map(move |frequency| position as f64 * frequency));
@@ -160,7 +160,7 @@ impl Frequencies {
     }
 }
 
-/// A frequency, stretched.
+/// Scales a frequency.
 ///
 /// Source of the Llama 3 rule: `apply_scaling`, models/llama3/reference_impl/model.py of llama-models; of YaRN:
 /// `_compute_yarn_parameters`, modeling_rope_utils.py of Transformers.
@@ -211,7 +211,8 @@ fn llama3_divisor(turns: f64, factor: f64, low: f64, high: f64) -> f64 {
     }
 }
 
-/// The share of a pair's frequency that is kept: 1 for pairs that turn often within the original context, 0 for slow ones.
+/// The fraction of a pair's frequency that is kept: 1 for pairs that rotate often within the original context, 0 for
+/// slow ones.
 fn yarn_share(yarn: &Yarn, pair: u32, n_dims: u32, log_base: f64) -> f64 {
     let original = f64::from(yarn.original_context);
     let dimension =
@@ -264,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn divisors_from_the_weights_replace_the_rule_that_made_them() {
+    fn divisors_from_the_weights_replace_the_rule() {
         let plain = frequencies(&RotaryScaling::None, None);
         let by_rule = frequencies(&LLAMA3, None);
         let divisors: Vec<f32> =

@@ -1,37 +1,37 @@
-//! The place in a sequence at which a graph is run, and the state that earlier runs left.
+//! Positions in a sequence at which a graph is run, and the state of earlier runs.
 
 use crate::ids::StateId;
 use crate::tensor::Tensor;
 
-/// The lengths that are not known before a graph is run.
+/// The lengths that are unknown until a graph is run.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Lengths {
     /// Position of the first token of the batch.
     pub first_position: usize,
-    /// Tokens of the batch.
+    /// Number of tokens in the batch.
     pub n_tokens: usize,
-    /// Positions that the sequence may reach; it decides between rotary factors for short and for long contexts.
+    /// Maximum number of positions of the sequence; selects the rotary factors for short or long contexts.
     pub n_positions_at_most: usize,
 }
 
 impl Lengths {
-    /// Positions of the sequence, those of the batch included.
+    /// Number of positions in the sequence, including those of the batch.
     pub fn n_positions(self) -> usize {
         self.first_position + self.n_tokens
     }
 }
 
-/// The surroundings of an operator: all that it sees besides its inputs.
+/// Everything that an operator can access besides its inputs.
 #[derive(Debug)]
 pub struct Scope<'a> {
-    /// The place of the batch.
+    /// The lengths of this run.
     pub lengths: Lengths,
-    /// Rows of each state, of all positions before the batch.
+    /// Rows of each state, for all positions before the batch.
     pub states: &'a mut [Tensor],
 }
 
 impl Scope<'_> {
-    /// Appends rows to a state and returns all of them.
+    /// Appends rows to a state and returns all rows.
     ///
     /// * `rows`: `[n_tokens, …]`
     /// * returns `[n_positions, …]`

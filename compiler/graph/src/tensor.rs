@@ -1,16 +1,16 @@
-//! A tensor of the reference evaluation: a shape and numbers in memory.
+//! Tensors of the reference evaluation: a shape and numbers in memory.
 
-/// Numbers, row-major. Whole numbers are held as f32, which is exact up to 2^24.
+/// Numbers, row-major. Integers are stored as f32, which is exact up to 2^24.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tensor {
-    /// Lengths, slowest dimension first.
+    /// Sizes, slowest dimension first.
     pub shape: Vec<usize>,
-    /// As many numbers as the shape has elements.
+    /// The elements.
     pub values: Vec<f32>,
 }
 
 impl Tensor {
-    /// A tensor.
+    /// Creates a tensor.
     ///
     /// # Panics
     /// If the numbers do not fill the shape.
@@ -19,7 +19,7 @@ impl Tensor {
         Self { shape, values }
     }
 
-    /// Length of the last dimension; 1 for a single number.
+    /// Size of the last dimension; 1 for a scalar.
     pub fn width(&self) -> usize {
         self.shape.last().copied().unwrap_or(1)
     }
@@ -29,13 +29,13 @@ impl Tensor {
         self.values.chunks_exact(self.width().max(1))
     }
 
-    /// The same shape with other numbers, element by element.
+    /// Applies a function to each element.
     #[must_use]
     pub fn map(&self, compute: impl Fn(f32) -> f32) -> Self {
         Self { shape: self.shape.clone(), values: self.values.iter().copied().map(compute).collect() }
     }
 
-    /// One number for each row along the last dimension, which becomes 1.
+    /// Reduces each row along the last dimension, which becomes 1, to a number.
     #[must_use]
     pub fn reduce(&self, compute: impl Fn(&[f32]) -> f32) -> Self {
         let mut shape = self.shape.clone();
@@ -45,7 +45,7 @@ impl Tensor {
         Self { shape, values: self.rows().map(compute).collect() }
     }
 
-    /// Each row along the last dimension made into another of `width` numbers.
+    /// Maps each row along the last dimension to a row of `width` numbers.
     #[must_use]
     pub fn map_rows(&self, width: usize, mut compute: impl FnMut(&[f32], &mut Vec<f32>)) -> Self {
         let mut shape = self.shape.clone();
@@ -60,7 +60,7 @@ impl Tensor {
     }
 }
 
-/// The product of the lengths after each dimension.
+/// The product of the sizes after each dimension.
 pub(crate) fn strides(shape: &[usize]) -> Vec<usize> {
     let mut strides = vec![1; shape.len()];
     for axis in (1..shape.len()).rev() {

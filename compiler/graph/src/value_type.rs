@@ -1,6 +1,6 @@
 //! Shapes and element types of the values of a graph.
 //!
-//! Two lengths are not known before a graph is run: the tokens of a batch, and the positions of the sequence so far.
+//! Two sizes are unknown until a graph is run: the tokens of a batch, and the positions of the sequence so far.
 
 use std::fmt;
 
@@ -12,16 +12,16 @@ use crate::scope::Lengths;
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Dim {
-    /// A number that is known.
+    /// A known size.
     Fixed(u32),
-    /// Tokens of the batch, and so many more.
+    /// The tokens of the batch, plus this many.
     Tokens(u32),
-    /// Positions of the sequence, those of the batch included.
+    /// The positions of the sequence, including those of the batch.
     Positions,
 }
 
 impl Dim {
-    /// The length in one run.
+    /// The size in one run.
     pub fn length(self, lengths: Lengths) -> usize {
         match self {
             Self::Fixed(n) => n as usize,
@@ -30,7 +30,7 @@ impl Dim {
         }
     }
 
-    /// The length, if it is known.
+    /// The size, if known.
     pub fn fixed(self) -> Option<u32> {
         match self {
             Self::Fixed(n) => Some(n),
@@ -59,7 +59,7 @@ impl fmt::Display for Dim {
 pub enum Element {
     /// A real number.
     Real,
-    /// A whole number: a token, or the number of an expert.
+    /// An integer: a token, or the index of an expert.
     Index,
 }
 
@@ -78,22 +78,22 @@ impl ValueType {
         Self { dims: dims.into(), element: Element::Real }
     }
 
-    /// Whole numbers.
+    /// Integers.
     pub fn index(dims: impl Into<Vec<Dim>>) -> Self {
         Self { dims: dims.into(), element: Element::Index }
     }
 
-    /// Real numbers of a shape that is known.
+    /// Real numbers with a known shape.
     pub fn fixed(dims: &[u32]) -> Self {
         Self::real(dims.iter().copied().map(Dim::Fixed).collect::<Vec<_>>())
     }
 
-    /// The last dimension, if it is known.
+    /// The size of the last dimension, if known.
     pub fn width(&self) -> Option<u32> {
         self.dims.last().and_then(|dim| dim.fixed())
     }
 
-    /// The same with another last dimension.
+    /// The same type with another last dimension.
     #[must_use]
     pub fn with_width(&self, width: u32) -> Self {
         let mut dims = self.dims.clone();
@@ -120,7 +120,7 @@ impl fmt::Display for ValueType {
     }
 }
 
-/// Shapes in one line, for messages.
+/// Formats types on one line, for messages.
 pub(crate) fn list(types: &[&ValueType]) -> String {
     let shapes: Vec<String> = types.iter().map(ToString::to_string).collect();
     if shapes.is_empty() { "nothing".to_owned() } else { shapes.join(" and ") }

@@ -1,4 +1,4 @@
-//! Every operator: its decomposition computes what its reference evaluation computes, and its attributes are read back.
+//! Tests of every operator: its decomposition agrees with its reference evaluation, and its attributes read back.
 
 mod examples;
 
@@ -17,7 +17,7 @@ use serde_json::Value;
 
 use examples::{Example, examples, numbers};
 
-/// The greatest distance of a decomposition from the reference evaluation, relative to the greatest number.
+/// Maximum difference between a decomposition and the reference evaluation, relative to the largest number.
 const BOUND: f32 = 2e-6;
 
 fn graph(example: &Example) -> Graph {
@@ -60,7 +60,7 @@ fn a_graph_is_read_back_from_its_json() {
 }
 
 #[test]
-fn json_that_is_no_graph_is_refused_and_never_panics() {
+fn json_that_is_not_a_graph_is_refused_and_never_panics() {
     let example = &examples()[0];
     let text = json::write(&graph(example)).to_string();
     for (from, to) in [

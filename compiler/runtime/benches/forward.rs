@@ -1,6 +1,6 @@
-//! How fast the exact kernels are: beside candle's own matrix product, and over a model of four million weights.
+//! Speed of the exact kernels: compared with candle's matrix product, and on a model of four million weights.
 //!
-//! Both run in one process, in turns, because only their ratio means something on a shared machine.
+//! Both run in one process, in turns, because only the ratio is meaningful on a shared machine.
 
 #![expect(clippy::print_stdout, reason = "a benchmark reports to whoever runs it")]
 
@@ -40,7 +40,7 @@ fn numbers(n: usize, spread: f64, seed: u64) -> Vec<f32> {
     (0..n).map(|_| (spread * (2.0 * random.next_f64() - 1.0)) as f32).collect()
 }
 
-/// Seconds of the fastest of several runs.
+/// The shortest of several runs, in seconds.
 fn fastest(mut run: impl FnMut()) -> f64 {
     let time = |_| {
         let start = Instant::now();
@@ -106,7 +106,7 @@ fn product(backend: &CpuExact, input: &Tensor, weight: &Weight) -> Vec<Value> {
     backend.run(&mut call).expect("the shapes agree")
 }
 
-/// Six layers, 192 wide, 4096 tokens: 3.5 million weights.
+/// Six layers of width 192, 4096 tokens: 3.5 million weights.
 fn small_model() -> Model {
     let rotary = Rotary {
         n_dims: 32,

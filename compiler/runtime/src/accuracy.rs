@@ -1,6 +1,6 @@
 //! Answers of a model to many prompts, for comparison with the expected ones.
 //!
-//! This module only produces tokens: what counts as a right answer is decided by whoever decodes them.
+//! This module only generates tokens; the caller decodes and grades them.
 
 use std::ops::ControlFlow;
 
@@ -12,25 +12,25 @@ use crate::generate::{self, GenerateOptions, Generated};
 use crate::model::Model;
 use crate::sampler::Sampling;
 
-/// Version of the algorithm, for action digests: raised when other answers may come out.
+/// Version of the algorithm, for action digests: raised when answers may change.
 pub const VERSION: u32 = generate::VERSION;
 
 /// One question.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Question {
-    /// The prompt, to the token before the answer.
+    /// The prompt, up to the token before the answer.
     pub prompt: Vec<u32>,
-    /// Tokens that the answer may have at most.
+    /// Maximum number of tokens in the answer.
     pub max_tokens: usize,
 }
 
-/// The greedy answer to each question, in order.
+/// Generates the greedy answer to each question, in order.
 ///
 /// Questions run in parallel, as many at once as there are threads; an answer depends on its question alone. The caller
 /// hears of the number of answers.
 ///
 /// # Errors
-/// Of the first question, in order, that fails: see [`generate::generate`]; or nobody wants the answers any more.
+/// The error of the first question, in order, that fails: see [`generate::generate`]; or the answers were cancelled.
 pub fn answers(
     model: &Model,
     questions: &[Question],

@@ -1,10 +1,11 @@
-//! Backends: kernels for operators, over candle's tensors.
+//! Backends: kernels for operators on candle's tensors.
 //!
-//! The interpreter (`model`) knows only this trait. [`crate::cpu_exact::CpuExact`] is the backend that everything hashed
-//! is made with; [`crate::candle_backend::CandleBackend`] computes the same graph with candle's own operators on any of
-//! its devices, to other bits. So a backend has an id, and the id is part of the digest of every action that runs a model.
+//! The interpreter (`model`) knows only this trait. [`crate::cpu_exact::CpuExact`] is the backend for everything that
+//! is hashed; [`crate::candle_backend::CandleBackend`] computes the same graph with candle's own operators on any of
+//! its devices, with different bits. So a backend has an id, which is part of the digest of every action that runs a
+//! model.
 //!
-//! Operators for which a backend has no kernel reach it decomposed; primitive ones among them are computed by their
+//! Operators without a kernel in a backend reach it decomposed; primitive ones among them are computed by their
 //! reference evaluation, on the host.
 
 use std::any::Any;
@@ -18,7 +19,7 @@ use mc_graph::scope::Lengths;
 
 use crate::weight::Weight;
 
-/// The arithmetic that a number was made with; equal ids promise equal bits.
+/// Identifies the arithmetic behind a number; equal ids guarantee equal bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct BackendId {
     /// The backend's name (`cpu-exact`).
@@ -33,43 +34,43 @@ impl fmt::Display for BackendId {
     }
 }
 
-/// Kernels for operators. Values are contiguous f32 tensors, whole numbers are u32, on the backend's device.
+/// Kernels for operators. Values are contiguous f32 tensors, integers are u32, on the backend's device.
 pub trait Backend: fmt::Debug + Send + Sync {
-    /// The arithmetic.
+    /// Identifies the arithmetic.
     fn id(&self) -> BackendId;
 
-    /// The device that values are on.
+    /// The device that holds the values.
     fn device(&self) -> &Device;
 
-    /// Tells whether there is a kernel for an operator.
+    /// Returns true if there is a kernel for an operator.
     fn has(&self, operator: &dyn Operator) -> bool;
 
-    /// A weight as its kernels want it, made once when a model is built.
+    /// Converts a weight to the form that the kernels need, once when a model is built.
     ///
     /// # Errors
     /// If candle fails.
     fn load(&self, weight: Weight) -> Result<Weight>;
 
-    /// Computes the outputs of an operator that it has a kernel for.
+    /// Computes the outputs of an operator that has a kernel.
     ///
     /// # Errors
-    /// If candle fails, or the inputs are not what the operator's shape rule lets through.
+    /// If candle fails, or the inputs violate the operator's shape rule.
     fn run(&self, call: &mut Call<'_>) -> Result<Vec<Value>>;
 
-    /// Storage for a state, empty.
+    /// Creates empty storage for a state.
     fn new_state(&self, state: &State) -> Box<dyn StateRows>;
 }
 
-/// An operator that is about to be computed.
+/// An operator to be computed.
 #[derive(Debug)]
 pub struct Call<'a> {
     /// The operator.
     pub operator: &'a dyn Operator,
-    /// Its inputs, in its order.
+    /// Its inputs, in the operator's order.
     pub inputs: Vec<Input<'a>>,
-    /// The place of the batch in the sequence.
+    /// The position of the batch in the sequence.
     pub lengths: Lengths,
-    /// The device that outputs are put on.
+    /// The device for the outputs.
     pub device: &'a Device,
     /// Rows of each state.
     pub states: &'a mut [Box<dyn StateRows>],
@@ -89,13 +90,13 @@ pub enum Input<'a> {
 pub enum Value {
     /// Numbers.
     Tensor(Tensor),
-    /// All rows of a state, left where they are.
+    /// All rows of a state, not copied.
     State(StateId),
 }
 
-/// Rows that a state holds, one for each position.
+/// The rows of a state, one per position.
 pub trait StateRows: fmt::Debug + Send + Sync {
-    /// Forgets all rows but the first `n`.
+    /// Drops all rows after the first `n`.
     ///
     /// # Errors
     /// If candle fails.
@@ -104,9 +105,9 @@ pub trait StateRows: fmt::Debug + Send + Sync {
     /// A copy.
     fn copy(&self) -> Box<dyn StateRows>;
 
-    /// For the backend that made it.
+    /// Access for the backend that created it.
     fn as_any(&self) -> &dyn Any;
 
-    /// For the backend that made it.
+    /// Access for the backend that created it.
     fn as_any_mut(&mut self) -> &mut dyn Any;
 }

@@ -1,6 +1,6 @@
-//! The backends that this binary has, and the one that was chosen for it.
+//! The backends in this binary, and the chosen one.
 //!
-//! Everything that is measured has the chosen backend's id in its key, so numbers of two backends never mix.
+//! The id of the chosen backend is part of the key of every measurement, so numbers of two backends never mix.
 
 use std::sync::{Arc, OnceLock};
 
@@ -14,7 +14,7 @@ use crate::error::RuntimeError;
 pub struct BackendEntry {
     /// Its name and version.
     pub id: BackendId,
-    /// Sentence for the manual.
+    /// A sentence for the manual.
     pub doc: &'static str,
     open: fn() -> candle_core::Result<Arc<dyn Backend>>,
 }
@@ -47,26 +47,26 @@ pub const BACKENDS: &[BackendEntry] = &[
 
 static CHOSEN: OnceLock<&'static BackendEntry> = OnceLock::new();
 
-/// The backend of that name.
+/// The backend with this name.
 pub fn by_name(name: &str) -> Option<&'static BackendEntry> {
     BACKENDS.iter().find(|backend| backend.id.name == name)
 }
 
-/// Chooses the backend of this process; the first choice holds.
+/// Chooses the backend of this process; only the first call has an effect.
 pub fn choose(backend: &'static BackendEntry) {
     CHOSEN.get_or_init(|| backend);
 }
 
-/// The backend that was chosen, else the first.
+/// The chosen backend, or else the first.
 pub fn chosen() -> &'static BackendEntry {
     CHOSEN.get().copied().unwrap_or(&BACKENDS[0])
 }
 
 impl BackendEntry {
-    /// Opens it.
+    /// Opens the backend.
     ///
     /// # Errors
-    /// If its device is not there.
+    /// If its device does not exist.
     pub fn open(&self) -> Result<Arc<dyn Backend>, RuntimeError> {
         (self.open)().map_err(RuntimeError::Tensor)
     }
@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_backend_has_the_id_that_the_table_says() {
+    fn a_backend_has_the_id_of_its_row() {
         for backend in
             BACKENDS.iter().filter(|backend| backend.id.name.ends_with("cpu") || backend.id == CPU_EXACT)
         {

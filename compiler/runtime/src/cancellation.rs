@@ -16,7 +16,7 @@ impl<'a> Cancellation<'a> {
     /// The result is wanted in any case.
     pub const NEVER: Cancellation<'static> = Cancellation { is_cancelled: None, on_progress: None };
 
-    /// * `is_cancelled`: whether the result is not wanted any more; asked often, from many threads
+    /// * `is_cancelled`: returns true if the result is no longer needed; called often, from many threads
     pub fn new(is_cancelled: &'a (dyn Fn() -> bool + Sync)) -> Self {
         Self { is_cancelled: Some(is_cancelled), on_progress: None }
     }
@@ -38,7 +38,7 @@ impl<'a> Cancellation<'a> {
     }
 
     /// # Errors
-    /// [`RuntimeError::Cancelled`], once the result is not wanted any more.
+    /// [`RuntimeError::Cancelled`] if the result is no longer needed.
     pub(crate) fn check(self) -> Result<(), RuntimeError> {
         if self.is_cancelled.is_some_and(|is_cancelled| is_cancelled()) {
             Err(RuntimeError::Cancelled)

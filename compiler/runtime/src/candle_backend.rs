@@ -1,7 +1,7 @@
-//! The backend `candle`: the same graph on candle's own operators, on any of its devices.
+//! The backend `candle`: runs the same graph on candle's own operators, on any of its devices.
 //!
-//! It has kernels for the primitive operators alone; all others reach it decomposed. Its numbers differ from those of
-//! [`crate::cpu_exact`] in their last bits, and from device to device: the device is part of its name.
+//! It has kernels only for the primitive operators; all others reach it decomposed. Its numbers differ from those of
+//! [`crate::cpu_exact`] in the last bits, and between devices: the device is part of its name.
 
 use std::any::Any;
 
@@ -25,7 +25,7 @@ use crate::weight::Weight;
 /// A kernel: an operator's name, and the function that computes it.
 type Kernel = (&'static str, fn(&mut Call<'_>) -> Result<Vec<Tensor>>);
 
-/// Every operator that is computed here.
+/// Every operator with a kernel here.
 const KERNELS: &[Kernel] = &[
     ("add", |call| both(call, Tensor::broadcast_add)),
     ("batch_matmul", batch_matmul),
@@ -75,12 +75,12 @@ pub struct CandleBackend {
 }
 
 impl CandleBackend {
-    /// On the CPU.
+    /// Opens the CPU.
     pub fn cpu() -> Self {
         Self { id: CPU, device: Device::Cpu }
     }
 
-    /// On the first CUDA device.
+    /// Opens the first CUDA device.
     ///
     /// # Errors
     /// If there is none.
@@ -89,7 +89,7 @@ impl CandleBackend {
         Ok(Self { id: CUDA, device: Device::new_cuda(0)? })
     }
 
-    /// On the first Metal device.
+    /// Opens the first Metal device.
     ///
     /// # Errors
     /// If there is none.
@@ -160,7 +160,7 @@ fn one(tensor: Tensor) -> Result<Vec<Tensor>> {
     Ok(vec![tensor])
 }
 
-/// An input as a tensor, be it computed or a weight.
+/// An input as a tensor, either computed or a weight.
 fn tensor<'a>(call: &Call<'a>, index: usize) -> Result<&'a Tensor> {
     match call.inputs.get(index) {
         Some(Input::Weight(weight)) => match weight.device_tensor() {
@@ -185,7 +185,7 @@ fn both(call: &Call<'_>, compute: impl Fn(&Tensor, &Tensor) -> Result<Tensor>) -
     one(compute(left, right)?)
 }
 
-/// The attributes, as the type that the table's name promises.
+/// The attributes, as the type that belongs to the operator's name.
 fn attributes<'a, T: Operator>(call: &Call<'a>) -> Result<&'a T> {
     match call.operator.get() {
         Some(operator) => Ok(operator),
@@ -326,7 +326,7 @@ fn recent_rows(call: &mut Call<'_>) -> Result<Vec<Tensor>> {
     one(recent.pad_with_zeros(0, n_before.saturating_sub(first), 0)?)
 }
 
-/// Adds rows to a state and returns all of them.
+/// Appends rows to a state and returns all rows.
 fn extend(call: &mut Call<'_>, state: StateId, rows: &Tensor) -> Result<Tensor> {
     let stored = call.states.get_mut(state.index()).and_then(|rows| rows.as_any_mut().downcast_mut());
     let Some(CandleRows(stored)) = stored else { candle_core::bail!("the state is not one of this backend") };

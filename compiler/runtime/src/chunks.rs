@@ -1,7 +1,7 @@
-//! A text cut into chunks of one context each, as llama.cpp cuts it for perplexity and imatrix.
+//! A text split into chunks of one context each, as in llama.cpp's perplexity and imatrix tools.
 //!
-//! Chunks follow each other without overlap; a rest shorter than a chunk is left out. Each chunk is a sequence of
-//! its own. Where the model begins texts with a token (BOS), the first token of every chunk is replaced by it.
+//! Chunks do not overlap; a remainder shorter than a chunk is dropped. Each chunk is a separate sequence. If the model
+//! starts texts with a token (BOS), it replaces the first token of every chunk.
 //!
 //! Source: `perplexity` in tools/perplexity/perplexity.cpp and `compute_imatrix` in tools/imatrix/imatrix.cpp of
 //! llama.cpp.
@@ -12,25 +12,25 @@ use crate::cancellation::Cancellation;
 use crate::error::RuntimeError;
 use crate::model::Model;
 
-/// The context of a chunk unless told otherwise.
+/// The default context of a chunk, in tokens.
 pub const DEFAULT_N_CTX: usize = 512;
 
-/// The smallest context in which a position is scored.
+/// The smallest context with a scored position.
 const MIN_N_CTX: usize = 4;
 
-/// How a text is cut.
+/// Options for splitting a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ChunkOptions {
-    /// Tokens of a chunk.
+    /// Number of tokens per chunk.
     pub n_ctx: usize,
-    /// What replaces the first token of every chunk: the model's BOS, where it adds one to a text.
+    /// Token that replaces the first token of every chunk: the model's BOS, if the model adds one to a text.
     pub bos: Option<u32>,
-    /// Chunks to use at most; `None` for all.
+    /// Maximum number of chunks; `None` for all.
     pub max_chunks: Option<usize>,
 }
 
 impl ChunkOptions {
-    /// Chunks of [`DEFAULT_N_CTX`], or of the model's context where that is shorter.
+    /// Chunks of [`DEFAULT_N_CTX`] tokens, or of the model's context if that is shorter.
     pub fn for_model(model: &Model, bos: Option<u32>) -> Self {
         let n_ctx = DEFAULT_N_CTX.min(model.context_length());
         Self { n_ctx, bos, max_chunks: None }
@@ -64,7 +64,7 @@ pub(crate) fn chunks(
     Ok(tokens.chunks_exact(n_ctx).take(max_chunks).map(begin).collect())
 }
 
-/// What `run` gives for every chunk, in order.
+/// The results of `run` for every chunk, in order.
 ///
 /// As many chunks as there are threads run at once: more would only take memory. The caller hears of tokens.
 pub(crate) fn run_all<T: Send>(

@@ -1,8 +1,8 @@
 //! The backend `cpu-exact`: the same bits on every CPU, at every vector width and for every number of threads.
 //!
-//! Candle holds the tensors; the arithmetic is ours, because the bits of candle's own matrix product depend on the CPU's
-//! width and on the number of threads. Work runs on the current rayon pool. A kernel is one function and one row of
-//! [`KERNELS`].
+//! Candle holds the tensors; the arithmetic is our own, because the bits of candle's matrix product depend on the CPU's
+//! vector width and on the number of threads. Work runs on the current rayon pool. A kernel is one function and one row
+//! of [`KERNELS`].
 
 use candle_core::{Device, Result, Tensor, WithDType};
 use mc_graph::graph::State;
@@ -37,7 +37,7 @@ pub const CPU_EXACT: BackendId = BackendId { name: "cpu-exact", version: 1 };
 /// A kernel: an operator's name, and the function that computes it.
 type Kernel = (&'static str, fn(CpuPath, &mut Call<'_>) -> Result<Vec<Value>>);
 
-/// Every operator that is computed here; the others are decomposed into these and reference evaluations.
+/// Every operator with a kernel here; the others are decomposed into these and reference evaluations.
 const KERNELS: &[Kernel] = &[
     ("add", add),
     ("attention", attend),
@@ -72,12 +72,12 @@ pub struct CpuExact {
 }
 
 impl CpuExact {
-    /// On the widest path of this CPU.
+    /// Uses the widest path of this CPU.
     pub fn new() -> Self {
         Self { path: CpuPath::detect() }
     }
 
-    /// On one path; the results are the same.
+    /// Uses the given path; the results are the same.
     pub fn on_path(path: CpuPath) -> Self {
         Self { path }
     }
@@ -128,7 +128,7 @@ fn tensor<T: WithDType>(values: Vec<T>, shape: Vec<usize>) -> Result<Vec<Value>>
     Ok(vec![Value::Tensor(Tensor::from_vec(values, shape, &Device::Cpu)?)])
 }
 
-/// The attributes, as the type that the table's name promises.
+/// The attributes, as the type that belongs to the operator's name.
 fn attributes<'a, T: Operator>(call: &Call<'a>) -> Result<&'a T> {
     match call.operator.get() {
         Some(operator) => Ok(operator),
@@ -136,7 +136,7 @@ fn attributes<'a, T: Operator>(call: &Call<'a>) -> Result<&'a T> {
     }
 }
 
-/// A number for each of an input, in its shape.
+/// Applies a function to the numbers of an input; the shape stays.
 fn map(input: Input<'_>, compute: impl FnOnce(&[f32]) -> Vec<f32>) -> Result<Vec<Value>> {
     tensor(input.with_floats(compute)?, input.shape()?)
 }
@@ -181,7 +181,7 @@ fn gather_matmul(path: CpuPath, call: &mut Call<'_>) -> Result<Vec<Value>> {
     let out = with_numbers(chosen.tensor()?, |chosen: &[u32]| {
         input.with_floats(|rows| experts::gather_matmul(path, rows, weights, chosen))
     })??;
-    let Some(out) = out else { candle_core::bail!("expected a stack of experts, and numbers of them") };
+    let Some(out) = out else { candle_core::bail!("expected a stack of experts, and their indices") };
     let n_tokens = input.shape()?[0];
     tensor(out, vec![n_tokens, n_used, weights.shape()[1]])
 }
@@ -266,7 +266,7 @@ fn attend(path: CpuPath, call: &mut Call<'_>) -> Result<Vec<Value>> {
     tensor(out, with_width(shape, context.values.row_len()))
 }
 
-/// Keys or values that no state holds.
+/// Keys or values that are not stored in a state.
 fn computed_rows(input: Input<'_>) -> Result<Option<HeadRows>> {
     if let Input::Value(Value::State(_)) = input {
         return Ok(None);
@@ -342,7 +342,7 @@ fn mul(_: CpuPath, call: &mut Call<'_>) -> Result<Vec<Value>> {
     by_element(call, |a, b| a * b)
 }
 
-/// Two tensors of one shape, or a tensor and one row for all of its rows.
+/// Combines two tensors of one shape, or a tensor and one row that is repeated.
 fn by_element(call: &Call<'_>, compute: impl Fn(f32, f32) -> f32 + Copy) -> Result<Vec<Value>> {
     let [left, right] = call.inputs[..] else { candle_core::bail!("expected two tensors") };
     let (shape, other) = (left.shape()?, right.shape()?);

@@ -1,17 +1,17 @@
-//! The distance of a model's predictions from another's: KL divergence, agreement and change of probability.
+//! The difference between a model's predictions and a baseline's: KL divergence, agreement and change of probability.
 //!
-//! Both models run over the same [`crate::chunks`] in lock-step, and positions `n_ctx / 2 .. n_ctx - 1` are compared as
-//! those of a [`crate::perplexity`]. The logits of both exist for some positions at a time and nowhere else: there is no
-//! file of them, and memory does not grow with the text. For a position with the distributions `p` of the model and `b` of
-//! the baseline over the vocabulary, and `t` the token that follows in the text:
+//! Both models run over the same [`crate::chunks`] in lockstep; positions `n_ctx / 2 .. n_ctx - 1` are compared, as in
+//! [`crate::perplexity`]. Only the logits of some positions are in memory at a time and none are written to a file, so
+//! memory does not grow with the text. For a position with the distributions `p` of the model and `b` of the baseline
+//! over the vocabulary, and the next token `t` of the text:
 //!
 //! * divergence: `sum over i of b[i] * (ln b[i] - ln p[i])`, in nats; never below 0
 //! * change of probability: `p[t] - b[t]`
-//! * agreement: whether the token that the baseline finds likeliest is the model's likeliest (top 1), or among the five
-//!   that it finds likeliest (top 5); of equals, the lowest token comes first
+//! * agreement: the baseline's most likely token is the model's most likely one (top 1), or among the model's five most
+//!   likely (top 5); among equals, the lowest token comes first
 //!
-//! All of it is computed in f64, in sums of one order. llama.cpp's tool stores the baseline in 16 bits for each token and
-//! leaves out tokens to which it gives less than `exp(-16)`; its numbers differ by that.
+//! Everything is computed in f64, with sums in a fixed order. llama.cpp's tool stores the baseline in 16 bits per token
+//! and omits tokens with a probability below `exp(-16)`; its numbers differ accordingly.
 //!
 //! Source: `kl_divergence` in tools/perplexity/perplexity.cpp of llama.cpp.
 
@@ -30,39 +30,39 @@ use mc_tensor::math;
 /// Version of the algorithm, for action digests: raised when a result may change in its last bit.
 pub const VERSION: u32 = 1;
 
-/// Positions whose logits both models hold at once; half of what one model holds elsewhere.
+/// Number of positions for which both models hold logits; half as many as for a single model.
 const N_ROWS: usize = 32;
 
-/// Number of likeliest tokens that count as agreement in the wider sense.
+/// Number of most likely tokens that count as agreement in the wider sense.
 const N_TOP: usize = 5;
 
-/// The distance of a model's predictions of a text from a baseline's.
+/// The difference between a model's predictions of a text and a baseline's.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Divergence {
     /// Chunks that were run.
     pub n_chunks: usize,
     /// Positions that were compared.
     pub n_scored: usize,
-    /// Mean of the KL divergence, in nats.
+    /// Mean KL divergence, in nats.
     pub mean: Estimate,
     /// Its median.
     pub median: f64,
     /// Its 99.9th percentile.
     pub p999: f64,
-    /// Share of positions at which both find the same token likeliest.
+    /// Share of positions at which both have the same most likely token.
     pub top_1: Share,
-    /// Share of positions at which the baseline's likeliest token is among the model's five likeliest.
+    /// Share of positions at which the baseline's most likely token is among the model's five most likely.
     pub top_5: Share,
-    /// Root of the mean square of the change of the following token's probability.
+    /// Root mean square of the change of the next token's probability.
     pub rms_delta_p: Estimate,
 }
 
-/// Compares a model with a baseline on a text; chunks run in parallel, and the result does not depend on the number of
+/// Compares a model with a baseline on a text. Chunks run in parallel; the result does not depend on the number of
 /// threads.
 ///
 /// # Errors
 /// If the vocabularies have different sizes, the text fills no chunk, the context is out of range, a model fails, or
-/// nobody wants the result any more.
+/// the computation is cancelled.
 pub fn divergence(
     model: &Model,
     baseline: &Model,
@@ -87,13 +87,13 @@ pub fn divergence(
 struct Comparison {
     /// The KL divergence.
     divergence: f64,
-    /// Gain in probability of the token that follows.
+    /// Change in probability of the next token.
     delta_p: f64,
-    /// Number of tokens that the model finds likelier than the baseline's likeliest.
+    /// Number of tokens that the model ranks above the baseline's most likely token.
     rank: usize,
 }
 
-/// Compares the positions from `first` on that a token follows.
+/// Compares the positions from `first` on that have a next token.
 fn compare_chunk(
     cancellation: Cancellation<'_>,
     models: [&Model; 2],
@@ -114,7 +114,7 @@ fn compare_chunk(
     Ok(found)
 }
 
-/// Compares the logits of one position; `token` follows it.
+/// Compares the logits of one position; `token` is the next token.
 ///
 /// With `Z` the sum of `exp(logit)`, the divergence is `mean under b of (logit of b - logit of p) + ln Zp - ln Zb`, which
 /// needs one exponential for each token and model.
@@ -128,7 +128,7 @@ fn compare(model: &[f32], baseline: &[f32], token: u32) -> Comparison {
     let divergence = mean_difference + ours.log_sum() - theirs.log_sum();
     let at =
         |logits: &[f32], softmax: &Softmax| math::exp(f64::from(logits[token as usize]) - softmax.log_sum());
-    // Rounding may leave it a hair below 0.
+    // Rounding may give a tiny negative number.
     let divergence = divergence.max(0.0);
     Comparison {
         divergence,
@@ -137,7 +137,7 @@ fn compare(model: &[f32], baseline: &[f32], token: u32) -> Comparison {
     }
 }
 
-/// The sum that makes probabilities of logits.
+/// The sum that turns logits into probabilities.
 struct Softmax {
     greatest: f64,
     /// Sum of `exp(logit - greatest)`.
@@ -157,7 +157,7 @@ impl Softmax {
     }
 }
 
-/// Number of tokens that come before this one when they are ordered by their logits, of equals the lowest first.
+/// Number of tokens before this one in descending order of logits; among equals the lowest comes first.
 fn rank(logits: &[f32], token: u32) -> usize {
     let own = logits[token as usize];
     let is_before = |(other, logit): &(u32, &f32)| **logit > own || **logit == own && *other < token;
@@ -186,7 +186,7 @@ fn summary(n_chunks: usize, found: &[Comparison]) -> Divergence {
     }
 }
 
-/// The root of an estimate; its standard error by the derivative, `0.5 / root * error`.
+/// The square root of an estimate; its standard error follows from the derivative, `0.5 / root * error`.
 fn root(of: Estimate) -> Estimate {
     let value = of.value.sqrt();
     let standard_error = if value > 0.0 { 0.5 / value * of.standard_error } else { 0.0 };
@@ -245,11 +245,11 @@ mod tests {
         }
 
         #[test]
-        fn a_constant_that_is_added_to_all_logits_changes_nothing(
+        fn adding_a_constant_to_all_logits_changes_nothing(
             (model, baseline, token) in rows(),
             shift in -8i8..8,
         ) {
-            // Steps of 1/16 are exact in f32, so that the sums are.
+            // Multiples of 1/16 are exact in f32, so the sums are exact.
             let exact = |row: &[f32]| -> Vec<f32> { row.iter().map(|x| (x * 16.0).round() / 16.0).collect() };
             let (model, baseline) = (exact(&model), exact(&baseline));
             let shifted: Vec<f32> = model.iter().map(|logit| logit + f32::from(shift)).collect();
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn ranks_count_from_the_likeliest_and_of_equals_from_the_lowest() {
+    fn ranks_start_at_the_likeliest_and_the_lowest_of_equal_ones() {
         let logits = [1.0, 3.0, 2.0, 3.0];
         assert_eq!([1, 3, 2, 0].map(|token| rank(&logits, token)), [0, 1, 2, 3]);
     }

@@ -1,12 +1,12 @@
-//! Everything that can go wrong while a model is built or run.
+//! Errors from building or running a model.
 
 use mc_tensor::model_tensor::ModelTensor;
 
-/// Why a model could not be built or run.
+/// A reason why a model cannot be built or run.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RuntimeError {
-    /// The program needs a tensor that the weights lack.
+    /// The weights lack a tensor that the program needs.
     #[error("Tensor `{tensor}` is missing; expected shape {expected:?}")]
     MissingTensor {
         /// The tensor.
@@ -14,7 +14,7 @@ pub enum RuntimeError {
         /// The shape that the program needs.
         expected: Vec<usize>,
     },
-    /// A tensor's shape is not the one that the program needs.
+    /// A tensor's shape differs from the one that the program needs.
     #[error("Tensor `{tensor}` has shape {found:?}; expected {expected:?}")]
     WrongShape {
         /// The tensor.
@@ -36,14 +36,14 @@ pub enum RuntimeError {
         /// Bytes given.
         found: usize,
     },
-    /// The byte range lies outside the bytes that it borrows from.
+    /// The byte range lies outside its buffer.
     #[error("Bytes {start}..{end} lie outside the {available} bytes that they are borrowed from")]
     RangeOutside {
         /// First byte.
         start: usize,
         /// One past the last byte.
         end: usize,
-        /// Bytes there are.
+        /// Size of the buffer.
         available: usize,
     },
     /// The runtime cannot compute with this element type.
@@ -52,23 +52,23 @@ pub enum RuntimeError {
         /// The dtype or codec.
         found: String,
     },
-    /// A row's length is no multiple of the codec's block.
+    /// A row's length is not a multiple of the codec's block length.
     #[error("Weights have {n_columns} columns; codec `{codec}` needs a multiple of {block_len}")]
     PartialBlock {
         /// The codec.
         codec: String,
-        /// Weights in a block.
+        /// Block length of the codec, in weights.
         block_len: usize,
         /// Columns found.
         n_columns: usize,
     },
-    /// The program contradicts itself.
+    /// The program is inconsistent.
     #[error("The program is inconsistent: {what}")]
     InconsistentProgram {
         /// The expected and the found value.
         what: String,
     },
-    /// A token is no row of the embedding.
+    /// A token is outside the vocabulary.
     #[error("Token {token} is out of range; the vocabulary has {n_vocab} tokens")]
     TokenOutOfRange {
         /// The token.
@@ -76,7 +76,7 @@ pub enum RuntimeError {
         /// Rows of the embedding.
         n_vocab: usize,
     },
-    /// Two models that are compared have vocabularies of different sizes.
+    /// Two models to compare have vocabularies of different sizes.
     #[error("The model has {found} tokens; expected {expected}, as many as the baseline")]
     OtherVocabulary {
         /// Tokens of the model.
@@ -84,7 +84,7 @@ pub enum RuntimeError {
         /// Tokens of the baseline.
         expected: usize,
     },
-    /// No token was given where at least one is needed.
+    /// The sequence is empty; at least one token is needed.
     #[error("The sequence is empty; expected at least one token")]
     EmptySequence,
     /// The sequence does not fit the cache.
@@ -95,7 +95,7 @@ pub enum RuntimeError {
         /// Positions needed.
         needed: usize,
     },
-    /// The cache was made for another program.
+    /// The cache belongs to another program.
     #[error("The key-value cache was made for another program; make one with `Model::new_cache`")]
     ForeignCache,
     /// The text is shorter than one chunk.
@@ -108,14 +108,14 @@ pub enum RuntimeError {
         /// Tokens of a chunk.
         n_ctx: usize,
     },
-    /// A context too small to score anything, or larger than the model's.
+    /// A context too small for a scored position, or larger than the model's.
     #[error("A context of {n_ctx} tokens cannot be used; expected {min} to {max}")]
     ContextOutOfRange {
-        /// The context asked for.
+        /// The requested context.
         n_ctx: usize,
-        /// The smallest that works.
+        /// The minimum.
         min: usize,
-        /// The largest that works.
+        /// The maximum.
         max: usize,
     },
     /// A number was infinite or not a number.
@@ -123,22 +123,22 @@ pub enum RuntimeError {
         "A value is infinite or not a number, first seen in {place} at position {position}; check the weights of {place}"
     )]
     NotFinite {
-        /// Where it was first seen (`the token embedding`, `block 3 attention`, `the logits`).
+        /// Location of the first occurrence (`the token embedding`, `block 3 attention`, `the logits`).
         place: String,
         /// Position in the sequence.
         position: usize,
     },
-    /// Sampling parameters that mean nothing.
+    /// Invalid sampling parameters.
     #[error("Sampling parameter `{name}` is {found}; expected {expected}")]
     BadSampling {
         /// The parameter.
         name: &'static str,
         /// Its value.
         found: f64,
-        /// What it may be.
+        /// Valid values.
         expected: &'static str,
     },
-    /// Nobody wants the result any more.
+    /// The result is no longer needed.
     #[error("Cancelled")]
     Cancelled,
     /// The tensor library failed.

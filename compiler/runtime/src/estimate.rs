@@ -1,25 +1,24 @@
 //! Means and shares with their uncertainty, and percentiles.
 //!
-//! A standard error is that of a mean of independent values: `sqrt(variance / (n - 1))`, with the variance over `n`, as
-//! llama.cpp's tools compute it. An interval is that of 95 % confidence.
+//! Standard errors assume a mean of independent values: `sqrt(variance / (n - 1))`, with the variance over `n`, as in
+//! llama.cpp's tools. Intervals have 95 % confidence.
 
 use std::ops::Range;
 
-/// Number of standard errors around a mean that make an interval of 95 % confidence: the 0.975 quantile of the normal
-/// distribution.
+/// Half width of a 95 % confidence interval in standard errors: the 0.975 quantile of the normal distribution.
 const Z_95: f64 = 1.959_963_984_540_054;
 
-/// A number that was estimated from a sample.
+/// A number estimated from a sample.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Estimate {
     /// The number.
     pub value: f64,
-    /// Its standard error; 0 where a sample of one says nothing of it.
+    /// Its standard error; 0 for a sample of one, which gives no information about it.
     pub standard_error: f64,
 }
 
 impl Estimate {
-    /// The interval of 95 % confidence, by the normal approximation: `value ± 1.96 standard errors`.
+    /// The 95 % confidence interval by the normal approximation: `value ± 1.96 standard errors`.
     pub fn interval(self) -> Range<f64> {
         let half = Z_95 * self.standard_error;
         self.value - half..self.value + half
@@ -29,9 +28,9 @@ impl Estimate {
 /// A share of a sample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Share {
-    /// Number of those that count.
+    /// Number of items in the share.
     pub n_counted: usize,
-    /// Number of all.
+    /// Number of all items.
     pub n: usize,
 }
 
@@ -44,8 +43,8 @@ impl Share {
         Estimate { value, standard_error }
     }
 
-    /// The interval of 95 % confidence: Wilson's score interval, which lies within 0 and 1 and does not shrink to a point
-    /// where all count, or none does.
+    /// The 95 % confidence interval: Wilson's score interval, which lies within 0 and 1 and does not shrink to a point
+    /// if the share is 0 or 1.
     ///
     /// Source: Wilson 1927, Journal of the American Statistical Association 22, 209-212.
     pub fn interval(self) -> Range<f64> {
@@ -56,7 +55,7 @@ impl Share {
     }
 }
 
-/// The mean of values, which are added in their order; 0 for none.
+/// The mean of values, added in order; 0 for none.
 pub fn mean(values: &[f64]) -> Estimate {
     let n = values.len() as f64;
     if values.is_empty() {
@@ -68,7 +67,7 @@ pub fn mean(values: &[f64]) -> Estimate {
     Estimate { value, standard_error }
 }
 
-/// The value below which a fraction of the values lies: between two of them, on the straight line through both.
+/// The value below which a fraction of the values lies, linearly interpolated between two values.
 ///
 /// * `sorted`: at least one value, in ascending order
 /// * `fraction`: from 0 to 1; 0.5 gives the median
@@ -103,7 +102,7 @@ mod tests {
         assert_eq!([percentile(&[1.0, 9.0], 0.0), percentile(&[1.0, 9.0], 1.0)], [1.0, 9.0]);
     }
 
-    /// Expected: `statsmodels.stats.proportion.proportion_confint(method="wilson")`, by its formula.
+    /// Expected values: the formula of `statsmodels.stats.proportion.proportion_confint(method="wilson")`.
     #[test]
     fn the_interval_of_a_share_stays_within_its_range() {
         let close = |share: Share, low: f64, high: f64| {

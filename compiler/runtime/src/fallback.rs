@@ -1,4 +1,4 @@
-//! Primitive operators that a backend has no kernel for, by their reference evaluation on the host.
+//! Computes primitive operators without a kernel by their reference evaluation on the host.
 
 use candle_core::{DType, Result, Tensor};
 use mc_graph::scope::Scope;
@@ -6,7 +6,7 @@ use mc_graph::tensor::Tensor as Plain;
 
 use crate::backend::{Call, Input, Value};
 
-/// Computes the outputs; the operator neither reads nor writes state.
+/// Computes the outputs of an operator that neither reads nor writes state.
 ///
 /// # Errors
 /// If an input is a state, or candle fails.

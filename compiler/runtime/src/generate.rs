@@ -1,4 +1,4 @@
-//! Continuing a prompt, token by token.
+//! Continues a prompt, token by token.
 
 use std::ops::ControlFlow;
 
@@ -9,49 +9,49 @@ use crate::logits::LogitPositions;
 use crate::model::Model;
 use crate::sampler::{Sampler, Sampling};
 
-/// Version of the algorithm, for action digests: raised when other tokens may come out.
+/// Version of the algorithm, for action digests: raised when tokens may change.
 pub const VERSION: u32 = 1;
 
-/// Tokens of a prompt that are run at once; the result does not depend on it.
+/// Number of prompt tokens per batch; the result does not depend on it.
 const N_BATCH: usize = 512;
 
-/// When and how to go on.
+/// Options of a generation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GenerateOptions {
-    /// How a token is chosen.
+    /// The choice of each token.
     pub sampling: Sampling,
-    /// Tokens to produce at most.
+    /// Maximum number of tokens to generate.
     pub max_tokens: usize,
     /// Tokens that end the text; they are not part of the result.
     pub stop: Vec<u32>,
 }
 
-/// Why a generation ended.
+/// The reason why a generation ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StopReason {
-    /// The model gave this stop token.
+    /// The model produced this stop token.
     Stop(u32),
-    /// `max_tokens` were produced.
+    /// The limit `max_tokens` was reached.
     MaxTokens,
     /// The context is full.
     ContextFull,
-    /// The callback asked for it.
+    /// The callback stopped it.
     Cancelled,
 }
 
-/// A continuation.
+/// A continuation of a prompt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Generated {
-    /// The tokens, without the prompt and without the stop token.
+    /// The tokens, without the prompt and the stop token.
     pub tokens: Vec<u32>,
-    /// Why it ended.
+    /// The reason for the end.
     pub stop_reason: StopReason,
 }
 
-/// Continues `prompt`; `on_token` sees each token as it comes and may break off.
+/// Continues `prompt`; `on_token` receives each token immediately and may stop the generation.
 ///
 /// # Errors
-/// If a parameter is out of range, the prompt is empty or longer than the model's context, or the model gives values
+/// If a parameter is out of range, the prompt is empty or longer than the model's context, or the model computes values
 /// that are not finite.
 pub fn generate(
     model: &Model,
@@ -62,7 +62,7 @@ pub fn generate(
     generate_unless(Cancellation::NEVER, model, prompt, options, on_token)
 }
 
-/// As [`generate`], as long as the text is wanted: while a prompt is read there is no token to break off at.
+/// Like [`generate`], but cancellable while the prompt is processed, when there is no token to stop at.
 pub(crate) fn generate_unless(
     cancellation: Cancellation<'_>,
     model: &Model,

@@ -1,4 +1,4 @@
-//! The numbers of values and weights, lent on the host.
+//! Access to the numbers of values and weights on the host.
 
 use std::borrow::Cow;
 
@@ -6,10 +6,10 @@ use candle_core::{Result, Storage, Tensor, WithDType};
 
 use crate::backend::{Input, Value};
 
-/// Lends the numbers of a contiguous tensor on the CPU, row-major.
+/// Passes the numbers of a contiguous tensor on the CPU, row-major, to `reader`.
 ///
 /// # Errors
-/// If it is elsewhere, not contiguous or of another type.
+/// If it is on another device, not contiguous or of another type.
 pub(crate) fn with_numbers<T: WithDType, R>(tensor: &Tensor, reader: impl FnOnce(&[T]) -> R) -> Result<R> {
     let (storage, layout) = tensor.storage_and_layout();
     let Storage::Cpu(storage) = &*storage else {
@@ -22,7 +22,7 @@ pub(crate) fn with_numbers<T: WithDType, R>(tensor: &Tensor, reader: impl FnOnce
 }
 
 impl<'a> Input<'a> {
-    /// The input as a computed tensor.
+    /// The input, if it is a computed tensor.
     ///
     /// # Errors
     /// If it is a weight or a state.
@@ -45,7 +45,7 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// Lends the numbers of a tensor or a weight, as f32.
+    /// Passes the numbers of a tensor or a weight, as f32, to `reader`.
     ///
     /// # Errors
     /// If it is a state.

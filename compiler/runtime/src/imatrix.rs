@@ -1,11 +1,11 @@
-//! Importance matrices: how strongly each input column of each matrix is used on a calibration text.
+//! Importance matrices: the mean squared input of each column of each matrix on a calibration text.
 //!
-//! For every matrix and column: the sum over all positions of all [`crate::chunks`] of the squared input, and the
-//! number of positions. Importance is their quotient. Squares and sums are f64, each chunk's positions in ascending
-//! order and then chunk after chunk, and are rounded to f32 once at the end (llama.cpp adds in f32, in an order that
-//! depends on its threads, so its numbers differ in the last digits).
+//! For every matrix and column: the sum of the squared inputs over all positions of all [`crate::chunks`], and the
+//! number of positions. The importance is their quotient. Squares and sums are f64, with positions in ascending order
+//! within a chunk and then chunk after chunk, and are rounded to f32 once at the end (llama.cpp adds in f32, in an
+//! order that depends on its threads, so its numbers differ in the last digits).
 //!
-//! The head is not counted, be it a matrix of its own or the token embedding: so does llama.cpp by default.
+//! The head is not counted, whether it is a separate matrix or the token embedding; this is llama.cpp's default too.
 //!
 //! Source: `IMatrixCollector::collect_imatrix` in tools/imatrix/imatrix.cpp of llama.cpp.
 
@@ -26,15 +26,15 @@ pub const VERSION: u32 = 1;
 /// The inputs of one matrix, or of each matrix of a stack.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ImatrixEntry {
-    /// Sum of squared inputs, per column, matrix after matrix.
+    /// Sum of squared inputs per column, matrix after matrix.
     pub in_sum2: Vec<f32>,
-    /// Positions summed over, one number for each matrix.
+    /// Number of positions summed, per matrix.
     pub counts: Vec<u64>,
 }
 
 impl ImatrixEntry {
-    /// The mean squared input of each column: the weights of errors for encoders. An expert that no token chose has 1
-    /// everywhere, as llama.cpp's quantizer takes it.
+    /// The mean squared input of each column, with which encoders weight errors. An expert that no token chose has 1
+    /// everywhere, as in llama.cpp's quantizer.
     pub fn importance(&self) -> Vec<f32> {
         let n_columns = self.in_sum2.len() / self.counts.len().max(1);
         let of_matrix = |(sums, count): (&[f32], &u64)| -> Vec<f32> {
@@ -45,10 +45,10 @@ impl ImatrixEntry {
     }
 }
 
-/// Importance of the columns of every matrix but the head and the embedding.
+/// Importance of the columns of every matrix except the head and the embedding.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Imatrix {
-    /// By matrix.
+    /// The entry of each matrix.
     pub entries: BTreeMap<ModelTensor, ImatrixEntry>,
     /// Chunks that were run.
     pub n_chunks: usize,
@@ -56,10 +56,11 @@ pub struct Imatrix {
     pub n_ctx: usize,
 }
 
-/// Sums over a calibration text; chunks run in parallel, and the result does not depend on the number of threads.
+/// Computes the sums over a calibration text. Chunks run in parallel; the result does not depend on the number of
+/// threads.
 ///
 /// # Errors
-/// If the text fills no chunk, the context is out of range, the model fails, or nobody wants the result any more.
+/// If the text fills no chunk, the context is out of range, the model fails, or the computation is cancelled.
 pub fn imatrix(
     model: &Model,
     tokens: &[u32],
@@ -80,23 +81,23 @@ pub fn imatrix(
     Ok(Imatrix { entries, n_chunks: chunks.len(), n_ctx: options.n_ctx })
 }
 
-/// Sums squared inputs as an observer of forward passes.
+/// An observer of forward passes that sums squared inputs.
 #[derive(Clone, Debug, Default)]
 pub struct ImatrixCollector {
-    /// Sums under the first of the matrices that share them.
+    /// Sums, stored under the first of the matrices that share them.
     sums: BTreeMap<ModelTensor, SharedSums>,
 }
 
 #[derive(Clone, Debug)]
 struct SharedSums {
     tensors: Vec<ModelTensor>,
-    /// Matrix after matrix.
+    /// The sums, matrix after matrix.
     squares: Vec<f64>,
     counts: Vec<u64>,
 }
 
 impl ImatrixCollector {
-    /// Adds what another collector saw after this one.
+    /// Adds the sums of a collector that ran after this one.
     pub fn add(&mut self, later: &Self) {
         for (first, later) in &later.sums {
             match self.sums.get_mut(first) {

@@ -10,29 +10,29 @@ use crate::error::RuntimeError;
 pub struct KvCache {
     capacity: usize,
     n_positions: usize,
-    /// The states that the rows are of.
+    /// The states that the rows belong to.
     layout: Vec<State>,
     states: Vec<Box<dyn StateRows>>,
 }
 
 impl KvCache {
-    /// An empty cache for at most `capacity` positions; memory is taken as positions come.
+    /// Creates an empty cache for at most `capacity` positions; memory grows with the positions.
     pub(crate) fn new(graph: &Graph, backend: &dyn Backend, capacity: usize) -> Self {
         let states = graph.states().iter().map(|state| backend.new_state(state)).collect();
         Self { capacity, n_positions: 0, layout: graph.states().to_vec(), states }
     }
 
-    /// Positions seen so far.
+    /// Number of positions processed so far.
     pub fn n_positions(&self) -> usize {
         self.n_positions
     }
 
-    /// Positions that it can hold.
+    /// Maximum number of positions.
     pub fn capacity(&self) -> usize {
         self.capacity
     }
 
-    /// Forgets all positions but the first `n_positions`.
+    /// Drops all positions after the first `n_positions`.
     ///
     /// # Errors
     /// If the backend fails.
@@ -44,7 +44,7 @@ impl KvCache {
         Ok(())
     }
 
-    /// Checks that `n_tokens` more fit and that the states are those of a graph.
+    /// Checks that `n_tokens` more positions fit and that the states belong to a graph.
     ///
     /// # Errors
     /// [`RuntimeError::CacheFull`] or [`RuntimeError::ForeignCache`].
@@ -64,7 +64,7 @@ impl KvCache {
         &mut self.states
     }
 
-    /// Counts the positions that every state has been given.
+    /// Counts positions that were added to every state.
     pub(crate) fn advance(&mut self, n_tokens: usize) {
         self.n_positions += n_tokens;
     }

@@ -1,13 +1,13 @@
-//! The one order in which numbers are added: sixteen lanes, then a fixed tree.
+//! The fixed order of every sum: sixteen lanes, then a fixed tree.
 //!
-//! Element `i` of a sum goes to lane `i mod 16`; each lane adds its elements in ascending order, multiplying first
-//! and never fusing; the lanes are folded 16 → 8 → 4 → 2 → 1, upper half onto lower. A row is padded with zeros to
-//! a whole number of sixteens. So a sum has the same bits on every CPU, however many lanes it computes at once.
+//! Element `i` of a sum goes to lane `i mod 16`; each lane adds its elements in ascending order, multiplying first and
+//! never fusing; the lanes are folded 16 → 8 → 4 → 2 → 1, upper half onto lower. A row is padded with zeros to a
+//! multiple of sixteen. So a sum has the same bits on every CPU, whatever its vector width.
 
-/// Lanes of every sum.
+/// Number of lanes of every sum.
 pub(crate) const N_LANES: usize = 16;
 
-/// The length of a row of `n` numbers when padded to whole lanes.
+/// The length of a row of `n` numbers, padded to whole lanes.
 pub(crate) fn padded(n: usize) -> usize {
     n.next_multiple_of(N_LANES)
 }
@@ -18,7 +18,7 @@ pub(crate) fn fold(lanes: &[f32; N_LANES]) -> f32 {
     fold_each([lanes])[0]
 }
 
-/// Adds the sixteen lanes of each of `N` sums in the fixed tree; the last two steps take all sums side by side.
+/// Adds the sixteen lanes of each of `N` sums in the fixed tree; the last two levels process all sums together.
 #[inline(always)]
 fn fold_each<const N: usize>(sums: [&[f32; N_LANES]; N]) -> [f32; N] {
     let mut four = [[0f32; N]; 4];
@@ -43,7 +43,7 @@ pub(crate) fn dot_tile<const W: usize, const M: usize, const N: usize>(
     let left = left.map(|row| &row[..n_steps]);
     let right = right.map(|row| &row[..n_steps]);
     let mut lanes = [[[0f32; N_LANES]; N]; M];
-    // One pass per group of W lanes keeps all accumulators in registers, whatever the width.
+    // One pass per group of W lanes keeps all accumulators in registers at every width.
     for first in 0..N_LANES / W {
         let mut sums = [[[0f32; W]; N]; M];
         let mut step = first;
@@ -104,7 +104,7 @@ pub(crate) fn sum_of_squares(values: &[f32]) -> f32 {
 mod tests {
     use super::*;
 
-    /// The rule of the module's documentation, spelled out one number at a time.
+    /// The rule in the module documentation, one number at a time.
     fn dot_by_definition(left: &[f32], right: &[f32]) -> f32 {
         let mut lanes = [0f32; N_LANES];
         for (i, (a, b)) in left.iter().zip(right).enumerate() {

@@ -1,7 +1,7 @@
 //! The forward pass of a decoder: logits, activations, generation, metrics.
 //!
-//! It runs the program of [`mc_decoder`] over weights that someone else read from a checkpoint or a container.
-//! It knows no file, no name of a tensor and no tokenizer: tokens go in, numbers come out.
+//! It runs the program of [`mc_decoder`] on weights that the caller read from a checkpoint or a container. It knows no
+//! files, tensor names or tokenizers: tokens go in, numbers come out.
 //!
 //! *Same bits everywhere*: see [`kernel`] and [`cpu_exact`].
 

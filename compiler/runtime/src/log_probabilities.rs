@@ -1,4 +1,4 @@
-//! Logarithms of probabilities, from logits, in f64.
+//! Logarithms of probabilities, computed from logits in f64.
 
 use crate::cancellation::Cancellation;
 use crate::error::RuntimeError;
@@ -6,7 +6,7 @@ use crate::logit_rows::for_each_row;
 use crate::model::Model;
 use mc_tensor::math;
 
-/// Lanes of every sum over a vocabulary.
+/// Number of lanes of every sum over a vocabulary.
 const N_LANES: usize = 16;
 
 /// `ln(softmax(logits)[token])`: never above 0, natural logarithm.
@@ -16,13 +16,13 @@ pub fn log_probability(logits: &[f32], token: u32) -> f64 {
     log_probability_of(logits, log_sum(logits), token)
 }
 
-/// The log probabilities of all tokens, in the order of their numbers: each as [`log_probability`] gives it.
+/// The log probabilities of all tokens, by token id, each as in [`log_probability`].
 pub fn all_log_probabilities(logits: &[f32]) -> Vec<f64> {
     let sum = log_sum(logits);
     (0u32..).zip(logits).map(|(token, _)| log_probability_of(logits, sum, token)).collect()
 }
 
-/// The greatest logit, and the logarithm of the sum of `exp(logit - greatest)`.
+/// The largest logit, and the logarithm of the sum of `exp(logit - largest)`.
 fn log_sum(logits: &[f32]) -> (f32, f64) {
     let greatest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let mut lanes = [0f64; N_LANES];
@@ -38,7 +38,7 @@ fn log_probability_of(logits: &[f32], (greatest, log_sum): (f32, f64), token: u3
     f64::from(logits[token as usize]) - f64::from(greatest) - log_sum
 }
 
-/// The sum of numbers in one order on every machine: sixteen lanes, which are folded.
+/// Sums numbers in the same order on every machine: sixteen lanes, which are then folded.
 pub(crate) fn sum_in_lanes(numbers: impl Iterator<Item = f64>) -> f64 {
     let mut lanes = [0f64; N_LANES];
     for (index, number) in numbers.enumerate() {
@@ -65,7 +65,7 @@ pub fn log_probabilities(model: &Model, tokens: &[u32]) -> Result<Vec<f64>, Runt
     log_probabilities_from(Cancellation::NEVER, model, tokens, 0)
 }
 
-/// As [`log_probabilities`], but only of tokens after position `first`, whose own token is not scored.
+/// Like [`log_probabilities`], but only for tokens after position `first`; the token at `first` is not scored.
 pub(crate) fn log_probabilities_from(
     cancellation: Cancellation<'_>,
     model: &Model,

@@ -1,7 +1,7 @@
-//! The logits of a whole sequence, one position after the other.
+//! The logits of a whole sequence, one position after another.
 //!
-//! The blocks run over the sequence at once; the head, whose rows are as long as the vocabulary, runs over some positions
-//! at a time, so that no more of them are in memory however long the sequence is.
+//! The layers process the whole sequence at once. The head, whose rows are as long as the vocabulary, processes some
+//! positions at a time, so that the memory for logits does not grow with the sequence.
 
 use std::ops::Range;
 
@@ -9,15 +9,15 @@ use crate::cancellation::Cancellation;
 use crate::error::RuntimeError;
 use crate::model::Model;
 
-/// Positions whose logits are held at once, to bound memory for large vocabularies.
+/// Number of positions whose logits are held at once, to bound memory for large vocabularies.
 const N_ROWS: usize = 64;
 
 /// Calls `visit` for each of `positions`, in ascending order, with the position and its logits.
 ///
-/// * `positions`: counted from the first token; each has the logits of the token after it
+/// * `positions`: counted from the first token; the logits of each predict the next token
 ///
 /// # Errors
-/// As [`Model::forward`]; or nobody wants the logits any more.
+/// As [`Model::forward`]; or the computation was cancelled.
 pub fn for_each_row(
     cancellation: Cancellation<'_>,
     model: &Model,
@@ -34,7 +34,7 @@ pub fn for_each_row(
     Ok(())
 }
 
-/// The range in pieces of `len`; the last may be shorter.
+/// The range in pieces of length `len`; the last may be shorter.
 pub(crate) fn pieces(range: Range<usize>, len: usize) -> impl Iterator<Item = Range<usize>> {
     let end = range.end;
     range.step_by(len).map(move |start| start..(start + len).min(end))

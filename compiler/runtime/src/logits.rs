@@ -1,20 +1,20 @@
-//! What a forward pass gives: one row of scores over the vocabulary per position.
+//! The result of a forward pass: one row of scores over the vocabulary per position.
 
 use std::ops::Range;
 
-/// The positions of a batch that logits are wanted for; the head is the widest product, so fewer is faster.
+/// The positions of a batch whose logits are needed. The head is the widest product, so fewer positions are faster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LogitPositions {
     /// Every position.
     All,
     /// The last one.
     Last,
-    /// Some of them, counted from the batch's first token; cut at its end.
+    /// A range, counted from the batch's first token and limited to the batch.
     Range(Range<usize>),
 }
 
 impl LogitPositions {
-    /// The rows of a batch of `n_tokens`.
+    /// The range of rows in a batch of `n_tokens`.
     pub(crate) fn range(&self, n_tokens: usize) -> Range<usize> {
         match self {
             Self::All => 0..n_tokens,
@@ -24,7 +24,7 @@ impl LogitPositions {
     }
 }
 
-/// Scores over the vocabulary, unnormalised.
+/// Scores over the vocabulary, unnormalized.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Logits {
     n_vocab: usize,
@@ -32,22 +32,22 @@ pub struct Logits {
 }
 
 impl Logits {
-    /// Rows of `n_vocab` scores.
+    /// Wraps rows of `n_vocab` scores.
     pub(crate) fn new(n_vocab: usize, values: Vec<f32>) -> Self {
         Self { n_vocab, values }
     }
 
-    /// Tokens of the vocabulary.
+    /// Size of the vocabulary.
     pub fn n_vocab(&self) -> usize {
         self.n_vocab
     }
 
-    /// Positions that there are logits for.
+    /// Number of positions with logits.
     pub fn n_rows(&self) -> usize {
         self.values.len() / self.n_vocab
     }
 
-    /// The scores of one position, counted from the first that was asked for.
+    /// The scores of one position, counted from the first requested one.
     pub fn row(&self, row: usize) -> &[f32] {
         &self.values[row * self.n_vocab..][..self.n_vocab]
     }

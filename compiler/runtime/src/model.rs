@@ -1,7 +1,8 @@
 //! A graph with its weights: checked once, then run.
 //!
-//! The graph says what is computed, the [`Backend`] how. This module only walks the graph: it looks values up, frees what
-//! is not read again, shows observers what enters the products, and checks that numbers stay finite.
+//! The graph defines the computation, the [`Backend`] performs it. This module only traverses the graph: it looks up
+//! values, frees those that are not read again, reports the inputs of products to observers, and checks that numbers
+//! are finite.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -34,22 +35,22 @@ pub struct Model {
     graph: Graph,
     plan: Plan,
     backend: Arc<dyn Backend>,
-    /// By value of the graph.
+    /// The weights, by value of the graph.
     weights: Vec<Option<Weight>>,
     context_length: usize,
     n_vocab: usize,
 }
 
 impl Model {
-    /// A model on the exact CPU backend.
+    /// Creates a model on the exact CPU backend.
     ///
     /// # Errors
-    /// If a tensor is missing or has another shape than the program says, or the program contradicts itself.
+    /// If a tensor is missing or has another shape than the program needs, or the program is inconsistent.
     pub fn new(decoder: &Decoder, weights: Weights) -> Result<Self, RuntimeError> {
         Self::with_backend(decoder, weights, Arc::new(CpuExact::new()))
     }
 
-    /// A model on a backend.
+    /// Creates a model on a backend.
     ///
     /// # Errors
     /// As [`Model::new`].
@@ -63,9 +64,9 @@ impl Model {
         Self::of_graph(&graph, decoder.context_length as usize, weights, backend)
     }
 
-    /// A model of a graph with the results `hidden` and `logits`.
+    /// Creates a model from a graph with the results `hidden` and `logits`.
     ///
-    /// * `context_length`: tokens that it was trained to attend over
+    /// * `context_length`: context length of the training, in tokens
     ///
     /// # Errors
     /// As [`Model::new`].
@@ -88,34 +89,34 @@ impl Model {
         Ok(Self { graph, plan, backend, weights: by_value, context_length, n_vocab })
     }
 
-    /// Tokens that it was trained to attend over.
+    /// Context length of the training, in tokens.
     pub fn context_length(&self) -> usize {
         self.context_length
     }
 
-    /// The arithmetic that its numbers are made with.
+    /// Identifies the arithmetic behind its numbers.
     pub fn backend_id(&self) -> BackendId {
         self.backend.id()
     }
 
-    /// Tokens of the vocabulary.
+    /// Size of the vocabulary.
     pub fn n_vocab(&self) -> usize {
         self.n_vocab
     }
 
-    /// An empty cache for one sequence of at most `capacity` tokens. Of models whose rotary embedding differs between
-    /// short and long contexts, the capacity says which the sequence is.
+    /// Creates an empty cache for one sequence of at most `capacity` tokens. If the rotary embedding differs between
+    /// short and long contexts, the capacity selects one.
     pub fn new_cache(&self, capacity: usize) -> KvCache {
         KvCache::new(&self.graph, &*self.backend, capacity)
     }
 
-    /// Runs `tokens` behind those that the cache has seen, and adds them to it.
+    /// Processes `tokens` after those in the cache, and adds them to the cache.
     ///
-    /// A sequence may be given in batches of any size: the logits are the same bits.
+    /// A sequence may be split into batches of any size: the bits of the logits are the same.
     ///
     /// # Errors
-    /// If there is no token, a token is out of range, the cache is full or foreign, or a value is not finite. The
-    /// cache then holds what it held before.
+    /// If there are no tokens, a token is out of range, the cache is full or foreign, or a value is not finite. The
+    /// cache is then unchanged.
     pub fn forward(
         &self,
         tokens: &[u32],
@@ -126,7 +127,7 @@ impl Model {
         self.forward_unless(Cancellation::NEVER, tokens, cache, positions, observer)
     }
 
-    /// As [`Model::forward`], as long as the logits are wanted. Otherwise the cache holds what it held before.
+    /// Like [`Model::forward`], but cancellable. If cancelled, the cache is unchanged.
     pub(crate) fn forward_unless(
         &self,
         cancellation: Cancellation<'_>,
@@ -145,7 +146,7 @@ impl Model {
         }
     }
 
-    /// As [`Model::forward_unless`], up to the last norm. On an error the cache holds what it held before.
+    /// Like [`Model::forward_unless`], up to the last layer. On an error the cache is unchanged.
     pub(crate) fn hidden(
         &self,
         cancellation: Cancellation<'_>,
@@ -180,7 +181,7 @@ impl Model {
         }
     }
 
-    /// The head, for some of the rows.
+    /// Applies the head to some of the rows.
     pub(crate) fn logits(
         &self,
         cancellation: Cancellation<'_>,
@@ -212,14 +213,14 @@ impl Model {
     }
 }
 
-/// The residual stream behind the last layer, for each token of a batch.
+/// The residual stream after the last layer, for each token of a batch.
 #[derive(Debug)]
 pub(crate) struct Hidden {
     stream: Tensor,
     first_position: usize,
 }
 
-/// One walk over a stage of the graph.
+/// One pass over a stage of the graph.
 struct Pass<'m, 'c, 's, 'o> {
     model: &'m Model,
     cancellation: Cancellation<'c>,
@@ -293,7 +294,8 @@ impl Pass<'_, '_, '_, '_> {
         })
     }
 
-    /// One cheap look at the residual stream after each half of a layer, so that an error can say where it began.
+    /// Checks the residual stream after each half of a layer. The check is cheap and lets an error name where the value
+    /// first occurred.
     fn check_finite(&self, values: &Tensor, place: &str) -> Result<(), RuntimeError> {
         let n_columns = values.dims().last().copied().unwrap_or(1);
         let is_bad = |row: &[f32]| {
@@ -322,7 +324,7 @@ impl Model {
         })
     }
 
-    /// Matrices of a stack.
+    /// Number of matrices in a stack.
     fn n_parts(&self, tensor: ModelTensor) -> usize {
         let mut weights = self.graph.weights();
         let weight = weights.find(|(known, _, _)| *known == tensor);
@@ -331,7 +333,7 @@ impl Model {
     }
 }
 
-/// Lends the numbers of a tensor, brought to the host.
+/// Copies a tensor to the host and passes its numbers to `reader`.
 fn with_values<T>(tensor: &Tensor, reader: impl FnOnce(&[f32]) -> T) -> Result<T, RuntimeError> {
     if tensor.device().is_cpu() {
         return Ok(with_numbers(tensor, reader)?);

@@ -1,4 +1,4 @@
-//! A window on what enters the matrix products.
+//! Observation of the inputs of matrix products.
 
 use std::borrow::Cow;
 
@@ -7,18 +7,18 @@ use mc_tensor::model_tensor::ModelTensor;
 /// Rows that are about to be multiplied.
 #[derive(Clone, Copy, Debug)]
 pub struct ProductInputs<'a> {
-    /// The matrices that share the rows, as q, k and v do.
+    /// The matrices that share the rows, for example q, k and v.
     pub tensors: &'a [ModelTensor],
     /// `[n_rows, n_columns]`, row-major, tokens in ascending position.
     pub rows: &'a [f32],
     /// Length of a row.
     pub n_columns: usize,
-    /// In stacks of experts: those that each row is for, `[n_rows, n_used]`.
+    /// For stacks of experts: the experts chosen for each row, `[n_rows, n_used]`.
     pub chosen: Option<Chosen<'a>>,
 }
 
 impl<'a> ProductInputs<'a> {
-    /// The rows that enter each matrix, in ascending position: the one matrix, or those of a stack that were chosen.
+    /// The input rows of each matrix, in ascending position: of a single matrix, or of the chosen ones of a stack.
     pub fn by_matrix(&self) -> Vec<(usize, Cow<'a, [f32]>)> {
         let Some(Chosen { experts, n_experts }) = self.chosen else {
             return vec![(0, Cow::Borrowed(self.rows))];
@@ -41,22 +41,22 @@ impl<'a> ProductInputs<'a> {
     }
 }
 
-/// The experts that rows are for.
+/// The experts chosen for rows.
 #[derive(Clone, Copy, Debug)]
 pub struct Chosen<'a> {
-    /// Numbers of experts, as many for each row.
+    /// Indices of experts, equally many per row.
     pub experts: &'a [u32],
-    /// Experts of the stack.
+    /// Number of experts in the stack.
     pub n_experts: usize,
 }
 
-/// Sees the inputs of every matrix product of a forward pass, in the order of the program.
+/// Receives the inputs of every matrix product of a forward pass, in program order.
 pub trait ActivationObserver {
-    /// Rows are about to be multiplied.
+    /// Called with rows that are about to be multiplied.
     fn observe(&mut self, inputs: &ProductInputs<'_>);
 }
 
-/// Lends an observer for a shorter while.
+/// Reborrows an observer for a shorter lifetime.
 pub(crate) fn lend<'a>(
     observer: &'a mut Option<&mut dyn ActivationObserver>,
 ) -> Option<&'a mut dyn ActivationObserver> {

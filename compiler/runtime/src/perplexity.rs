@@ -1,6 +1,6 @@
 //! Perplexity as llama.cpp defines it.
 //!
-//! The text is cut into [`crate::chunks`]; in each, positions `n_ctx / 2 .. n_ctx - 1` predict the token after them.
+//! The text is split into [`crate::chunks`]; in each, positions `n_ctx / 2 .. n_ctx - 1` predict the next token.
 //!
 //! * `nll`: sum of `-ln p(token)` over all scored tokens, in nats, chunk after chunk in f64
 //! * `perplexity = exp(nll / n_scored)`
@@ -21,14 +21,14 @@ use mc_tensor::math;
 /// Version of the algorithm, for action digests: raised when a result may change in its last bit.
 pub const VERSION: u32 = 1;
 
-/// How well a model predicts a text.
+/// The perplexity of a text.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Perplexity {
     /// Sum of the negative log-likelihoods, in nats.
     pub nll: f64,
-    /// Tokens that were scored.
+    /// Number of scored tokens.
     pub n_scored: usize,
-    /// Chunks that were run.
+    /// Number of chunks that were run.
     pub n_chunks: usize,
     /// `exp(nll / n_scored)`.
     pub perplexity: f64,
@@ -37,7 +37,7 @@ pub struct Perplexity {
 }
 
 impl Perplexity {
-    /// The interval of 95 % confidence around `perplexity`: that of the mean of `ln` of it, raised to powers of e.
+    /// The 95 % confidence interval of `perplexity`: the exponential of the interval of the mean of `-ln p`.
     pub fn interval(&self) -> Range<f64> {
         let mean = Estimate {
             value: self.nll / self.n_scored as f64,
@@ -48,10 +48,10 @@ impl Perplexity {
     }
 }
 
-/// Perplexity of a text; chunks run in parallel, and the result does not depend on the number of threads.
+/// Computes the perplexity of a text. Chunks run in parallel; the result does not depend on the number of threads.
 ///
 /// # Errors
-/// If the text fills no chunk, the context is out of range, the model fails, or nobody wants the result any more.
+/// If the text fills no chunk, the context is out of range, the model fails, or the computation is cancelled.
 pub fn perplexity(
     model: &Model,
     tokens: &[u32],

@@ -1,5 +1,5 @@
-//! A graph prepared for running: which nodes come before and after the last layer, what may be freed when, what observers
-//! see and what is checked.
+//! A graph prepared for running: the nodes before and after the last layer, the values to free, the values to observe
+//! and to check.
 
 use std::collections::BTreeMap;
 
@@ -15,9 +15,9 @@ use crate::error::RuntimeError;
 /// A graph in two stages: up to the last layer, and the head.
 #[derive(Debug)]
 pub(crate) struct Plan {
-    /// Tokens to the hidden rows.
+    /// From tokens to hidden rows.
     pub(crate) body: Vec<Step>,
-    /// Hidden rows to logits; each row by itself.
+    /// From hidden rows to logits; rows are independent.
     pub(crate) head: Vec<Step>,
     /// The rows between the stages, `[tokens, n_embd]`.
     pub(crate) hidden: ValueId,
@@ -25,14 +25,14 @@ pub(crate) struct Plan {
     pub(crate) logits: ValueId,
 }
 
-/// A node that is about to be run.
+/// A node to be run.
 #[derive(Debug)]
 pub(crate) struct Step {
-    /// Its number in the graph.
+    /// Its index in the graph.
     pub(crate) node: usize,
-    /// Tells whether it is a product with a matrix of the model.
+    /// True if it is a product with a matrix of the model.
     pub(crate) is_product: bool,
-    /// The rows that observers see before it.
+    /// The rows reported to observers before it runs.
     pub(crate) observed: Option<Observed>,
     /// Values that no later node of the stage reads.
     pub(crate) freed: Vec<ValueId>,
@@ -45,7 +45,7 @@ pub(crate) struct Observed {
     pub(crate) tensors: Vec<ModelTensor>,
     /// The rows.
     pub(crate) input: ValueId,
-    /// The numbers of the experts that each row is for, in a stack of matrices.
+    /// The indices of the experts chosen for each row, for a stack of matrices.
     pub(crate) chosen: Option<ValueId>,
 }
 
@@ -53,7 +53,8 @@ impl Plan {
     /// Prepares a graph.
     ///
     /// # Errors
-    /// [`RuntimeError::InconsistentProgram`] if it has no hidden rows and logits, or the head reads more than those rows.
+    /// [`RuntimeError::InconsistentProgram`] if it has no hidden rows or logits, or the head reads more than the hidden
+    /// rows.
     pub(crate) fn new(graph: &Graph) -> Result<Self, RuntimeError> {
         let result = |name: &str| {
             let inconsistent =
@@ -85,7 +86,7 @@ impl Plan {
     }
 }
 
-/// The nodes that a value needs; none that `given` needs.
+/// The nodes that a value depends on; the traversal stops at `given`.
 fn needed(graph: &Graph, value: ValueId, given: Option<ValueId>) -> Vec<bool> {
     let mut is_needed = vec![false; graph.nodes().len()];
     let mut open = vec![value];
@@ -122,7 +123,7 @@ fn steps(graph: &Graph, is_needed: &[bool], result: ValueId) -> Vec<Step> {
     nodes().map(step).collect()
 }
 
-/// The rows and the matrix of a product with one of the model's.
+/// The rows and the matrix, if the node is a product with a matrix of the model.
 fn product(graph: &Graph, node: &Node) -> Option<((ValueId, Option<ValueId>), ModelTensor)> {
     let chosen = if node.operator.get::<Matmul>().is_some() {
         None

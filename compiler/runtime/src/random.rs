@@ -1,10 +1,10 @@
 //! The random numbers of sampling: SplitMix64, so that a seed gives the same text on every machine.
 //!
-//! Not for secrets.
+//! Not for cryptography.
 //!
 //! Source: Steele, Lea and Flood 2014, "Fast splittable pseudorandom number generators", OOPSLA.
 
-/// A sequence of random numbers, wholly given by its seed.
+/// A sequence of random numbers, determined by its seed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Random {
     state: u64,

@@ -1,28 +1,28 @@
-//! Choosing the next token from logits.
+//! Chooses the next token from logits.
 
 use crate::error::RuntimeError;
 use crate::random::Random;
 use mc_tensor::math;
 
-/// How the next token is chosen.
+/// The choice of the next token.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Sampling {
-    /// The token of the greatest logit; of equals, the lowest id.
+    /// The token with the largest logit; among equals, the lowest id.
     Greedy,
-    /// At random, by the probabilities of the likeliest tokens.
+    /// At random, by the probabilities of the most likely tokens.
     Random {
-        /// Logits are divided by it; above 0.
+        /// Divisor of the logits; above 0.
         temperature: f64,
-        /// Only this many of the likeliest tokens; `None` for all.
+        /// Only this many of the most likely tokens; `None` for all.
         top_k: Option<usize>,
-        /// Then only the likeliest whose probabilities reach this sum; 1 for all.
+        /// Then only the most likely tokens until their probabilities reach this sum; 1 for all.
         top_p: f64,
         /// Seed of the random numbers.
         seed: u64,
     },
 }
 
-/// Chooses tokens one after the other.
+/// Chooses one token after another.
 #[derive(Clone, Debug)]
 pub struct Sampler {
     sampling: Sampling,
@@ -30,10 +30,10 @@ pub struct Sampler {
 }
 
 impl Sampler {
-    /// A sampler at the start of its random sequence.
+    /// Creates a sampler at the start of its random sequence.
     ///
     /// # Errors
-    /// [`RuntimeError::BadSampling`] if a parameter is out of its range.
+    /// [`RuntimeError::BadSampling`] if a parameter is out of range.
     pub fn new(sampling: Sampling) -> Result<Self, RuntimeError> {
         let bad = |name, found, expected| Err(RuntimeError::BadSampling { name, found, expected });
         let seed = match sampling {
@@ -54,7 +54,7 @@ impl Sampler {
         Ok(Self { sampling, random: Random::new(seed) })
     }
 
-    /// The next token for one row of finite logits.
+    /// Chooses the next token from one row of finite logits.
     pub fn next(&mut self, logits: &[f32]) -> u32 {
         match self.sampling {
             Sampling::Greedy => greatest(logits),
@@ -66,7 +66,7 @@ impl Sampler {
     }
 }
 
-/// The token of the greatest logit; of equals, the lowest id.
+/// The token with the largest logit; among equals, the lowest id.
 pub(crate) fn greatest(logits: &[f32]) -> u32 {
     let mut best = (0, f32::NEG_INFINITY);
     for (token, logit) in (0u32..).zip(logits) {
@@ -77,7 +77,7 @@ pub(crate) fn greatest(logits: &[f32]) -> u32 {
     best.0
 }
 
-/// Tokens with unnormalised probabilities, likeliest first.
+/// Tokens with unnormalized probabilities, most likely first.
 fn likeliest(logits: &[f32], temperature: f64, top_k: Option<usize>, top_p: f64) -> Vec<(u32, f64)> {
     let mut tokens: Vec<(u32, f32)> = (0u32..).zip(logits.iter().copied()).collect();
     let by_logit = |a: &(u32, f32), b: &(u32, f32)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
@@ -101,7 +101,7 @@ fn likeliest(logits: &[f32], temperature: f64, top_k: Option<usize>, top_p: f64)
     tokens
 }
 
-/// The token at a fraction of the whole weight.
+/// The token at a fraction of the total weight.
 fn draw(tokens: &[(u32, f64)], fraction: f64) -> u32 {
     let wanted = fraction * tokens.iter().map(|(_, weight)| weight).sum::<f64>();
     let mut reached = 0.0;
@@ -109,7 +109,7 @@ fn draw(tokens: &[(u32, f64)], fraction: f64) -> u32 {
         reached += weight;
         reached > wanted
     });
-    // Rounding may leave the sum a hair below `wanted`: then it is the last one.
+    // Rounding may leave the sum slightly below `wanted`; the last token is then chosen.
     drawn.or(tokens.last()).map_or(0, |(token, _)| *token)
 }
 

@@ -1,5 +1,5 @@
-//! Statistics of what enters the matrices of a model on a calibration text. Adding one is a file in `statistics/` and a
-//! row here.
+//! Statistics of the inputs of a model's matrices on a calibration text. Each statistic is a file in `statistics/` and
+//! a row here.
 
 pub mod channel_max;
 pub mod collector;
@@ -22,7 +22,7 @@ use crate::statistics::statistic::{Order, Statistic};
 /// Every statistic.
 pub static STATISTICS: &[&Statistic] = &[&diagonal::DIAGONAL, &gram::GRAM, &channel_max::CHANNEL_MAX];
 
-/// The statistic of a name such as `diagonal`.
+/// The statistic with this name, for example `diagonal`.
 pub fn by_name(name: &str) -> Option<&'static Statistic> {
     STATISTICS.iter().copied().find(|statistic| statistic.name == name)
 }
@@ -35,7 +35,7 @@ pub fn names() -> Vec<&'static str> {
 /// Statistics of the matrices of a model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Measurement {
-    /// By matrix; head and embedding are not among them.
+    /// The statistic of each matrix, without head and embedding.
     pub matrices: BTreeMap<ModelTensor, Measured>,
     /// Number of chunks that were run.
     pub n_chunks: usize,
@@ -44,7 +44,7 @@ pub struct Measurement {
 /// Measures a statistic on a calibration text.
 ///
 /// # Errors
-/// If the text fills no chunk, the context is out of range, the model fails, or nobody wants the result any more.
+/// If the text fills no chunk, the context is out of range, the model fails, or the computation is cancelled.
 pub fn measure(
     statistic: &'static Statistic,
     model: &Model,

@@ -1,6 +1,6 @@
-//! One tensor of a model: its shape, and its numbers as they lie in memory or in a file.
+//! One tensor of a model: its shape, and its numbers as stored in memory or in a file.
 //!
-//! Numbers are decoded to f32 a few rows at a time, where they are used; nothing keeps a decoded copy.
+//! Numbers are decoded to f32 a few rows at a time when they are used; no decoded copy is kept.
 
 use std::fmt;
 use std::ops::Range;
@@ -14,7 +14,7 @@ use mc_tensor::dtype::DType;
 use crate::error::RuntimeError;
 use crate::lanes;
 
-/// Bytes borrowed from whatever owns them: a mapped file, a buffer.
+/// Bytes borrowed from their owner: a mapped file or a buffer.
 #[derive(Clone)]
 pub struct WeightBytes {
     owner: Arc<dyn AsRef<[u8]> + Send + Sync>,
@@ -22,7 +22,7 @@ pub struct WeightBytes {
 }
 
 impl WeightBytes {
-    /// A stretch of the owner's bytes.
+    /// Borrows a range of the owner's bytes.
     ///
     /// # Errors
     /// [`RuntimeError::RangeOutside`] if the owner has fewer bytes.
@@ -34,7 +34,7 @@ impl WeightBytes {
         Ok(Self { owner, range })
     }
 
-    /// All bytes of a buffer.
+    /// Takes all bytes of a buffer.
     pub fn owned(bytes: Vec<u8>) -> Self {
         let range = 0..bytes.len();
         Self { owner: Arc::new(bytes), range }
@@ -51,13 +51,13 @@ impl fmt::Debug for WeightBytes {
     }
 }
 
-/// Columns below which a matrix is decoded once and kept, such as the kernels of a convolution.
+/// Number of columns below which a matrix is decoded once and kept, for example the kernels of a convolution.
 const SMALL_ROW: usize = 16;
 
 /// The numbers of a tensor.
 #[derive(Clone, Debug)]
 pub enum WeightData {
-    /// f32 in memory; the fastest, since nothing is decoded.
+    /// f32 in memory; the fastest form, since nothing is decoded.
     F32(Arc<[f32]>),
     /// Little-endian elements of a float type of 16 bits or more.
     Plain {
@@ -73,7 +73,7 @@ pub enum WeightData {
         /// The blocks, row-major.
         bytes: WeightBytes,
     },
-    /// Tensors of one shape, one after another, such as the experts of a layer.
+    /// Tensors of one shape, one after another, for example the experts of a layer.
     Stack(Arc<[Weight]>),
     /// Numbers on a device, as f32.
     Device(Tensor),
@@ -87,11 +87,11 @@ pub struct Weight {
 }
 
 impl Weight {
-    /// A tensor of `shape`, outermost dimension first (`[out, in]` for a matrix).
+    /// Creates a tensor of `shape`, outermost dimension first (`[out, in]` for a matrix).
     ///
     /// # Errors
-    /// If the numbers do not fill the shape, the element type cannot be computed with, or a row holds no whole
-    /// number of blocks.
+    /// If the numbers do not fill the shape, the element type is not supported, or a row is not a whole number of
+    /// blocks.
     pub fn new(shape: Vec<usize>, data: WeightData) -> Result<Self, RuntimeError> {
         let n_elements = shape.iter().try_fold(1usize, |product, n| product.checked_mul(*n));
         let n_elements = n_elements.filter(|n| n.checked_mul(8).is_some()).unwrap_or(usize::MAX / 8);
@@ -123,7 +123,7 @@ impl Weight {
         Ok(Self { shape, data })
     }
 
-    /// A tensor of numbers in memory.
+    /// Creates a tensor from numbers in memory.
     ///
     /// # Errors
     /// As [`Weight::new`].
@@ -131,7 +131,7 @@ impl Weight {
         Self::new(shape, WeightData::F32(values.into()))
     }
 
-    /// A tensor of plain elements, little-endian.
+    /// Creates a tensor of plain elements, little-endian.
     ///
     /// # Errors
     /// As [`Weight::new`].
@@ -139,7 +139,7 @@ impl Weight {
         Self::new(shape, WeightData::Plain { dtype, bytes })
     }
 
-    /// A tensor of quantized blocks.
+    /// Creates a tensor of quantized blocks.
     ///
     /// # Errors
     /// As [`Weight::new`].
@@ -151,10 +151,10 @@ impl Weight {
         Self::new(shape, WeightData::Blocks { codec, bytes })
     }
 
-    /// Tensors of one shape, one after another.
+    /// Stacks tensors of one shape.
     ///
     /// # Errors
-    /// As [`Weight::new`]; if their shapes differ or there are none.
+    /// As [`Weight::new`]; or if the shapes differ or there are no tensors.
     pub fn stack(parts: Vec<Self>) -> Result<Self, RuntimeError> {
         let inner = parts.first().map(|part| part.shape.clone()).unwrap_or_default();
         if let Some(other) = parts.iter().find(|part| part.shape != inner) {
@@ -166,7 +166,7 @@ impl Weight {
         Self::new(shape, WeightData::Stack(parts.into()))
     }
 
-    /// The same numbers under a shape that differs only in dimensions of 1; nothing if it differs otherwise.
+    /// The same numbers with a shape that differs only in dimensions of 1; `None` if it differs otherwise.
     pub(crate) fn reshaped(mut self, shape: &[usize]) -> Option<Self> {
         let significant = |shape: &[usize]| shape.iter().copied().filter(|n| *n != 1).collect::<Vec<_>>();
         let is_same = self.shape.last() == shape.last() && significant(&self.shape) == significant(shape);
@@ -174,7 +174,8 @@ impl Weight {
         is_same.then_some(self)
     }
 
-    /// The tensor as kernels want it: vectors and small matrices decoded, stacks of matrices part by part.
+    /// The tensor in the form that kernels need: vectors and small matrices are decoded, stacks of matrices split into
+    /// parts.
     pub(crate) fn prepared(self) -> Self {
         let is_small = self.shape.len() < 2 || self.n_columns() < SMALL_ROW;
         let data = match (&self.data, self.shape.as_slice()) {
@@ -215,7 +216,7 @@ impl Weight {
         }
     }
 
-    /// The numbers on a device, as f32.
+    /// Moves the numbers to a device, as f32.
     ///
     /// # Errors
     /// If candle fails.
@@ -232,7 +233,7 @@ impl Weight {
         }
     }
 
-    /// A tensor of the outermost dimension of a stack.
+    /// One tensor along the outermost dimension of a stack.
     pub(crate) fn part(&self, number: usize) -> Option<&Self> {
         match &self.data {
             WeightData::Stack(parts) => parts.get(number),
@@ -240,7 +241,7 @@ impl Weight {
         }
     }
 
-    /// The numbers, if they lie ready as f32.
+    /// The numbers, if they are stored as f32.
     pub(crate) fn floats(&self) -> Option<&[f32]> {
         match &self.data {
             WeightData::F32(values) => Some(values),
@@ -248,7 +249,7 @@ impl Weight {
         }
     }
 
-    /// Outermost dimension first.
+    /// The shape, outermost dimension first.
     pub fn shape(&self) -> &[usize] {
         &self.shape
     }
@@ -258,14 +259,14 @@ impl Weight {
         self.shape.last().copied().unwrap_or(1)
     }
 
-    /// Number of rows: all other dimensions together.
+    /// Number of rows: the product of all other dimensions.
     pub fn n_rows(&self) -> usize {
         self.shape.iter().rev().skip(1).product()
     }
 
-    /// Rows as f32, each written to the front of one stretch of `padded_len` numbers of `out`.
+    /// Decodes rows to f32; each is written to the start of a segment of `padded_len` numbers in `out`.
     ///
-    /// Numbers behind a row are left as they are.
+    /// The numbers after a row are left unchanged.
     pub(crate) fn decode_rows(&self, rows: Range<usize>, padded_len: usize, out: &mut [f32]) {
         let n_columns = self.n_columns();
         for (row, out) in rows.zip(out.chunks_exact_mut(padded_len)) {
@@ -293,7 +294,7 @@ impl Weight {
         }
     }
 
-    /// Rows as f32, each filled up with zeros to whole lanes; borrowed where they already lie so.
+    /// Rows as f32, each padded with zeros to whole lanes; borrowed if they are already stored this way.
     pub(crate) fn padded_rows<'a>(&'a self, rows: Range<usize>, scratch: &'a mut Vec<f32>) -> &'a [f32] {
         let n_columns = self.n_columns();
         let padded_len = lanes::padded(n_columns);
@@ -320,7 +321,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_are_borrowed_where_they_lie_ready_and_padded_where_not() {
+    fn rows_are_borrowed_if_possible_and_padded_otherwise() {
         let mut scratch = Vec::new();
         let ready = Weight::from_f32(vec![2, 16], vec![1.0; 32]).unwrap();
         assert_eq!(ready.padded_rows(1..2, &mut scratch), [1.0; 16]);

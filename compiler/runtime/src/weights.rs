@@ -1,4 +1,4 @@
-//! The weights of a model by what each tensor is for; whence they came is not known here.
+//! The weights of a model by the purpose of each tensor, independent of their source.
 
 use std::collections::BTreeMap;
 
@@ -14,22 +14,22 @@ pub struct Weights {
 }
 
 impl Weights {
-    /// No tensors.
+    /// Creates an empty set of weights.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds a tensor, in place of an earlier one.
+    /// Adds a tensor, replacing an earlier one.
     pub fn insert(&mut self, tensor: ModelTensor, weight: Weight) {
         self.tensors.insert(tensor, weight);
     }
 
-    /// A tensor, if it is there.
+    /// A tensor, if present.
     pub fn get(&self, tensor: ModelTensor) -> Option<&Weight> {
         self.tensors.get(&tensor)
     }
 
-    /// A tensor that must be there with this shape.
+    /// Removes and returns a tensor, which must have this shape.
     ///
     /// # Errors
     /// [`RuntimeError::MissingTensor`] or [`RuntimeError::WrongShape`].
@@ -39,7 +39,7 @@ impl Weights {
             .remove(&tensor)
             .ok_or_else(|| RuntimeError::MissingTensor { tensor, expected: expected.to_vec() })?;
         let found = weight.shape().to_vec();
-        // Checkpoints store a convolution's kernels with a dimension of 1 that the graph does not have.
+        // Checkpoints store a convolution's kernels with an extra dimension of 1 that the graph does not have.
         let wrong = || RuntimeError::WrongShape { tensor, expected: expected.to_vec(), found };
         weight.reshaped(expected).ok_or_else(wrong)
     }

@@ -1,12 +1,12 @@
-//! Which characters are spaces, line breaks, parts of a bare word, or not allowed at all.
+//! Character classes: spaces, line breaks, characters of bare words, and disallowed characters.
 //!
 //! Source: the KDL 2.0 specification, sections "Whitespace", "Newline", "Identifier String" and "Disallowed Literal
 //! Code Points".
 
-/// A byte order mark; allowed as the first character only.
+/// A byte order mark; only allowed as the first character.
 pub(crate) const BYTE_ORDER_MARK: char = '\u{FEFF}';
 
-/// Whether it is a space that does not break a line.
+/// Returns true for a space that does not break a line.
 pub(crate) const fn is_space(character: char) -> bool {
     matches!(
         character,
@@ -14,15 +14,15 @@ pub(crate) const fn is_space(character: char) -> bool {
     )
 }
 
-/// Whether it breaks a line; a carriage return with a line feed after it is one break.
+/// Returns true for a line break; a carriage return followed by a line feed is one break.
 pub(crate) const fn is_newline(character: char) -> bool {
     matches!(character, '\n' | '\r' | '\u{B}' | '\u{C}' | '\u{85}' | '\u{2028}' | '\u{2029}')
 }
 
-/// Whether it may not stand in a document, not even in a comment or a string.
+/// Returns true if the character is not allowed in a document, not even in a comment or a string.
 ///
-/// These are control characters and marks that turn the direction of the text, so that a reader could be shown
-/// something else than what the file says.
+/// These are control characters and marks that change the direction of the text, which could display something other
+/// than what the file contains.
 pub(crate) const fn is_disallowed(character: char) -> bool {
     matches!(
         character,
@@ -36,14 +36,14 @@ pub(crate) const fn is_disallowed(character: char) -> bool {
     )
 }
 
-/// Whether it may stand in a bare word.
+/// Returns true if the character is allowed in a bare word.
 pub(crate) const fn is_word(character: char) -> bool {
     let is_syntax =
         matches!(character, '(' | ')' | '{' | '}' | '[' | ']' | '/' | '\\' | '"' | '#' | ';' | '=');
     !(is_syntax || is_space(character) || is_newline(character) || is_disallowed(character))
 }
 
-/// Splits a line break off the front: its length in bytes, 0 if there is none.
+/// Length in bytes of a line break at the start of the text; 0 if there is none.
 pub(crate) fn newline_len(text: &str) -> usize {
     if text.starts_with("\r\n") {
         return 2;

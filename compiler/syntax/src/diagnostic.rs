@@ -1,20 +1,20 @@
-//! A mistake in a text: what is wrong, where, and what to do about it.
+//! Diagnostics of a text: the problem, its location and a remedy.
 //!
-//! Diagnostics are collected and never thrown. How one is shown is the business of `render`.
+//! Diagnostics are collected and never thrown. The module `render` displays them.
 
 use crate::span::Span;
 
-/// How bad it is.
+/// The severity of a diagnostic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
-    /// The file cannot be used as it is.
+    /// The file cannot be used.
     Error,
-    /// The file can be used, but somebody should look.
+    /// The file can be used, but needs attention.
     Warning,
 }
 
 impl Severity {
-    /// The word that a report opens with.
+    /// The word that a report starts with.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
@@ -24,51 +24,51 @@ impl Severity {
     }
 }
 
-/// One more place in the same text that belongs to a diagnostic.
+/// Another location in the same text that belongs to a diagnostic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Label {
-    /// Where.
+    /// The location.
     pub span: Span,
-    /// What is there.
+    /// The text shown at the location.
     pub message: String,
 }
 
-/// One mistake.
+/// A diagnostic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
-    /// How bad it is.
+    /// Its severity.
     pub severity: Severity,
     /// A stable name, such as `kdl::string`.
     pub code: &'static str,
-    /// What was expected and what was found.
+    /// The expected and the found text.
     pub message: String,
-    /// Where it is.
+    /// Its location.
     pub span: Span,
-    /// Other places in the same text that explain it.
+    /// Other locations in the same text that explain it.
     pub labels: Vec<Label>,
-    /// What to do.
+    /// The remedy.
     pub help: Option<String>,
 }
 
 impl Diagnostic {
-    /// An error without labels and help.
+    /// Creates an error without labels and help.
     pub fn error(code: &'static str, message: impl Into<String>, span: Span) -> Self {
         Self::new(Severity::Error, code, message.into(), span)
     }
 
-    /// A warning without labels and help.
+    /// Creates a warning without labels and help.
     pub fn warning(code: &'static str, message: impl Into<String>, span: Span) -> Self {
         Self::new(Severity::Warning, code, message.into(), span)
     }
 
-    /// The same, with what to do about it.
+    /// Adds a remedy.
     #[must_use]
     pub fn with_help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
     }
 
-    /// The same, with one more place.
+    /// Adds another location.
     #[must_use]
     pub fn with_label(mut self, span: Span, message: impl Into<String>) -> Self {
         self.labels.push(Label { span, message: message.into() });

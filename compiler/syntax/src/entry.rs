@@ -1,4 +1,4 @@
-//! What follows a node's name: arguments, properties, type annotations, and the block of children.
+//! The rest of a node after its name: arguments, properties, type annotations, and the block of children.
 
 use crate::diagnostic::Diagnostic;
 use crate::lex::TokenKind;
@@ -7,8 +7,8 @@ use crate::span::Span;
 use crate::tree::{Children, Entry, Name, Scalar, Value};
 use crate::word::{excerpt, is_keyword};
 
-/// Reads a block from brace to brace; the token is its `{`. The grammar of nodes is passed so, because a block is made
-/// of them.
+/// Reads a block from brace to brace; the current token is its `{`. The grammar of nodes is passed as a function,
+/// because a block consists of nodes.
 pub(crate) type ReadBlock = fn(&mut Parser<'_>) -> Children;
 
 /// The rest of a node.
@@ -16,15 +16,15 @@ pub(crate) type ReadBlock = fn(&mut Parser<'_>) -> Children;
 pub(crate) struct Entries {
     pub(crate) entries: Vec<Entry>,
     pub(crate) children: Option<Children>,
-    /// Where a dropped block stands, after which no entry may come.
+    /// Location of a dropped block, after which no entries are allowed.
     dropped_children: Option<Span>,
 }
 
 impl Entries {
-    /// Reads up to what ends the node.
+    /// Reads up to the end of the node.
     pub(crate) fn read(&mut self, parser: &mut Parser<'_>, read_block: ReadBlock) {
         loop {
-            // Spaces after a value may have been read already, in search of a `=`.
+            // Spaces after a value may have been skipped already while looking for a `=`.
             let is_spaced = parser.skip_node_space() || parser.token.span.start > parser.last_end;
             if parser.is_node_end() {
                 return;
@@ -39,10 +39,10 @@ impl Entries {
                 TokenKind::Equals => self.value_without_name(parser),
                 TokenKind::CloseParen => {
                     let help = "Remove it, or add the `(` that it closes";
-                    parser.error("kdl::type", "Expected an entry, found `)` that closes nothing", help);
+                    parser.error("kdl::type", "Expected an entry, found an unmatched `)`", help);
                     parser.bump_layout();
                 }
-                // What comes after the block is read as a node of its own.
+                // Whatever follows the block is read as a separate node.
                 _ if self.children.is_some() => return parser.missing_node_end(),
                 _ => {
                     if !is_spaced {
@@ -86,7 +86,7 @@ impl Entries {
         }
     }
 
-    /// From a `=` on that no property name stands before; the value counts as an argument.
+    /// Reads from a `=` without a property name before it; the value counts as an argument.
     fn value_without_name(&mut self, parser: &mut Parser<'_>) {
         let (message, help) = if self.entries.is_empty() {
             (
@@ -105,9 +105,9 @@ impl Entries {
         }
     }
 
-    /// Entries come before blocks, also before dropped ones.
+    /// Checks that entries come before blocks, also before dropped ones.
     fn check_order(&mut self, parser: &mut Parser<'_>) {
-        // One report is enough for a node.
+        // Reported once per node.
         let Some(dropped) = self.dropped_children.take() else { return };
         let message = format!("Expected a block or the end of the node, found {}", parser.found());
         let diagnostic = Diagnostic::error("kdl::block", message, parser.token.span);
@@ -117,7 +117,7 @@ impl Entries {
 }
 
 impl Parser<'_> {
-    /// An argument or a property; `None` if it has no value.
+    /// Reads an argument or a property; `None` if it has no value.
     fn entry(&mut self) -> Option<Entry> {
         let start = self.token.span.start;
         if self.at(TokenKind::OpenParen) {
@@ -139,7 +139,7 @@ impl Parser<'_> {
         self.property(Name { text, span })
     }
 
-    /// From `=` on.
+    /// Reads a property from the `=` on.
     fn property(&mut self, name: Name) -> Option<Entry> {
         let equals = self.bump();
         self.skip_node_space();
@@ -157,7 +157,7 @@ impl Parser<'_> {
         } else {
             let message = format!("Expected a value after `=`, found {}", self.found());
             let help = if self.at(TokenKind::LineComment) {
-                "`//` begins a comment; text with `//` in it goes in quotes".to_owned()
+                "`//` begins a comment; put text with `//` in quotes".to_owned()
             } else {
                 format!("Write the value of `{}` after `=`, or remove the `=`", excerpt(&name.text))
             };
@@ -181,7 +181,7 @@ impl Parser<'_> {
     }
 
     fn missing_space(&mut self) {
-        // These have a mistake of their own, which explains more.
+        // These have an error of their own, which explains more.
         let is_unclosed =
             matches!(self.token.kind, TokenKind::UnclosedString | TokenKind::UnclosedMultilineString);
         if is_unclosed || (self.at(TokenKind::Keyword) && !is_keyword(self.token.span.of(self.text))) {
@@ -192,7 +192,7 @@ impl Parser<'_> {
         let help = if self.token.span.of(self.text).starts_with(',') {
             "Entries are separated by spaces, without commas"
         } else {
-            "Entries are separated by spaces; text with any of `(){}[]/\\\"#;=` in it goes in quotes"
+            "Entries are separated by spaces; put text with any of `(){}[]/\\\"#;=` in quotes"
         };
         self.error("kdl::entry", message, help);
     }
@@ -205,19 +205,19 @@ impl Parser<'_> {
     fn skip_stray(&mut self) {
         let written = self.token.span.of(self.text);
         let help = if self.at(TokenKind::StrayBackslash) {
-            "`\\` at the end of a line continues the node on the next one; text with `\\` in it goes in quotes"
+            "`\\` at the end of a line continues the node on the next one; put text with `\\` in quotes"
         } else if written.contains(['[', ']']) {
-            "Lists have no brackets, and spaces between their values; text with brackets in it goes in quotes"
+            "Lists have no brackets and are separated by spaces; put text with brackets in quotes"
         } else if written == "/" {
-            "Text with `/` in it, such as a path, goes in quotes; a comment begins with `//` or `/*`"
+            "Put text with `/`, such as a path, in quotes; a comment begins with `//` or `/*`"
         } else {
-            // Characters that are not allowed anywhere have been reported already.
+            // Characters that are never allowed were already reported.
             self.bump_layout();
             return;
         };
         let message = format!("Expected an entry or the end of the node, found `{}`", excerpt(written));
         self.error("kdl::character", message, help);
-        // Not counted as an entry, so that no space is missed after it.
+        // Not counted as an entry, so that no missing space is reported after it.
         self.bump_layout();
     }
 }

@@ -1,7 +1,7 @@
 //! The grammar: tokens to nodes, by recursive descent with one token of lookahead.
 //!
-//! A mistake never ends the parse. What cannot be read is skipped up to the next place where the grammar is sure again:
-//! the next entry, the end of the line, or the closing brace; so one run reports all mistakes of a file.
+//! An error never ends the parse. The parser skips to the next safe position: the next entry, the end of the line, or
+//! the closing brace. So one run reports all errors of a file.
 //!
 //! Source: the KDL 2.0 specification, section "Full Grammar".
 
@@ -14,11 +14,11 @@ use crate::string::is_string;
 use crate::tree::{Children, Name, Node};
 use crate::word::is_keyword;
 
-/// Blocks may be nested so deep; a reader of the tree may recurse as deep without fear for its stack.
+/// Maximum nesting of blocks; code that reads the tree may recurse this deep without overflowing its stack.
 pub(crate) const MAX_DEPTH: usize = 128;
 
 impl Parser<'_> {
-    /// All nodes up to the end of the file.
+    /// Reads all nodes up to the end of the file.
     pub(crate) fn document(&mut self) -> Vec<Node> {
         if self.at(TokenKind::ByteOrderMark) {
             self.bump();
@@ -30,12 +30,12 @@ impl Parser<'_> {
                 return nodes;
             }
             let help = "Remove it, or add the `{` that it closes";
-            self.error("kdl::block", "Expected a node, found `}` that closes nothing", help);
+            self.error("kdl::block", "Expected a node, found an unmatched `}`", help);
             self.bump();
         }
     }
 
-    /// Nodes up to a closing brace or the end of the file.
+    /// Reads nodes up to a closing brace or the end of the file.
     fn nodes(&mut self, nodes: &mut Vec<Node>) {
         loop {
             self.skip_line_space();
@@ -47,7 +47,7 @@ impl Parser<'_> {
                 }
                 TokenKind::Keyword if !is_keyword(self.token.span.of(self.text)) => self.hash_comment(),
                 TokenKind::Semicolon => {
-                    let help = "Remove the `;`; one ends a node, and there is none before it";
+                    let help = "Remove the `;`: it ends a node, and there is no node before it";
                     self.error("kdl::node", "Expected a node, found `;`", help);
                     self.bump();
                 }
@@ -92,14 +92,14 @@ impl Parser<'_> {
         name.map(|name| Node { span, type_annotation, name, entries: rest.entries, children: rest.children })
     }
 
-    /// The name of a node; if there is none, what stands in its place is left for the entries to read, so that
-    /// mistakes in it are found too.
+    /// Reads the name of a node. If there is none, the text in its place is left for the entries to read, so that
+    /// errors in it are reported too.
     fn node_name(&mut self) -> Option<Name> {
         let token = self.token;
         match token.kind {
             TokenKind::Word | TokenKind::Keyword => Some(self.name("node name")),
             kind if is_string(kind) => Some(self.name("node name")),
-            // The characters themselves are reported by `skip_stray`.
+            // `skip_stray` reports the characters themselves.
             TokenKind::Stray => None,
             _ => {
                 let message = format!("Expected a node name, found {}", self.found());
@@ -110,7 +110,7 @@ impl Parser<'_> {
         }
     }
 
-    /// The rest of a node, up to and with what ends it; a closing brace is left to the block.
+    /// Reads the rest of a node, including its end; a closing brace is left for the block.
     fn entries(&mut self) -> Entries {
         let mut entries = Entries::default();
         entries.read(self, |parser| parser.children());
@@ -120,12 +120,12 @@ impl Parser<'_> {
         entries
     }
 
-    /// A block from brace to brace.
+    /// Reads a block from brace to brace.
     fn children(&mut self) -> Children {
         let open = self.bump();
         let mut nodes = Vec::new();
         if self.depth == MAX_DEPTH {
-            let message = format!("Expected at most {MAX_DEPTH} blocks inside each other, found one more");
+            let message = format!("Expected at most {MAX_DEPTH} nested blocks, found one more");
             let help = "Move the inner nodes out of the block";
             self.sink.push(Diagnostic::error("kdl::depth", message, open).with_help(help));
             self.skip_block();
@@ -144,7 +144,7 @@ impl Parser<'_> {
         Children { span: Span::new(open.start, self.last_end), nodes }
     }
 
-    /// Goes to the brace that closes the block that was just opened, without recursion.
+    /// Skips to the brace that closes the block just opened, without recursion.
     fn skip_block(&mut self) {
         let mut n_open = 1_usize;
         loop {

@@ -1,12 +1,12 @@
-//! Cuts a text into tokens. Every byte belongs to exactly one token, so the tokens joined give the text back.
+//! Splits a text into tokens. Every byte belongs to exactly one token, so concatenating the tokens gives the text.
 //!
-//! The lexer has no mistakes of its own: what cannot be right is a token of an `Unclosed` or `Stray` kind, and `grammar`
-//! says what is wrong with it. It looks at each byte a bounded number of times.
+//! The lexer reports no errors: invalid text becomes a token of an `Unclosed` or `Stray` kind, and `grammar` reports
+//! it. The lexer reads each byte a bounded number of times.
 
 use crate::character::{BYTE_ORDER_MARK, is_disallowed, is_newline, is_space, is_word, newline_len};
 use crate::span::Span;
 
-/// What a token is.
+/// The kind of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenKind {
     /// A byte order mark as the first character.
@@ -17,13 +17,13 @@ pub enum TokenKind {
     Newline,
     /// `// ...`, without the line break.
     LineComment,
-    /// `/* ... */`, nested ones inside it.
+    /// `/* ... */`, including nested ones.
     BlockComment,
-    /// A block comment that nothing closes.
+    /// A block comment without an end.
     UnclosedBlockComment,
-    /// `\`, spaces, a comment, and the line break that does not count.
+    /// `\`, spaces, a comment, and the ignored line break.
     Continuation,
-    /// A `\` with something else than a line break after it.
+    /// A `\` that is not followed by a line break.
     StrayBackslash,
     /// `/-`.
     Slashdash,
@@ -51,32 +51,32 @@ pub enum TokenKind {
     RawString,
     /// `#"""..."""#`, with any number of `#`.
     RawMultilineString,
-    /// A string, raw or not, that is not closed on its line.
+    /// A string, raw or not, without an end on its line.
     UnclosedString,
-    /// A multi-line string, raw or not, that nothing closes.
+    /// A multi-line string, raw or not, without an end.
     UnclosedMultilineString,
-    /// Characters that mean nothing in KDL, such as `[`.
+    /// Characters without a meaning in KDL, such as `[`.
     Stray,
     /// The end of the text; empty.
     End,
 }
 
-/// A piece of the text.
+/// A token of the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Token {
-    /// What it is.
+    /// Its kind.
     pub kind: TokenKind,
-    /// Where it is.
+    /// Its location.
     pub span: Span,
 }
 
-/// All tokens of a text, without the empty one at its end.
+/// All tokens of a text, without the empty one at the end.
 pub fn tokens(text: &str) -> impl Iterator<Item = Token> {
     let mut lexer = Lexer::new(text);
     std::iter::from_fn(move || Some(lexer.next_token()).filter(|token| token.kind != TokenKind::End))
 }
 
-/// Cuts one token after the other.
+/// Reads one token after another.
 #[derive(Clone, Debug)]
 pub(crate) struct Lexer<'a> {
     text: &'a str,
@@ -88,7 +88,7 @@ impl<'a> Lexer<'a> {
         Self { text, position: 0 }
     }
 
-    /// The next token; at the end of the text, [`TokenKind::End`] every time.
+    /// The next token; at the end of the text always [`TokenKind::End`].
     pub(crate) fn next_token(&mut self) -> Token {
         let start = self.position;
         let kind = self.cut();
@@ -127,7 +127,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// Goes behind a block comment; whether it is closed.
+    /// Skips a block comment; returns true if it is closed.
     fn block_comment(&mut self) -> bool {
         let bytes = self.text.as_bytes();
         let mut depth = 0_usize;
@@ -186,7 +186,7 @@ impl<'a> Lexer<'a> {
         TokenKind::UnclosedString
     }
 
-    /// Goes behind `\` and the character after it, or all the spaces and line breaks after it.
+    /// Skips `\` and the character after it, or all the spaces and line breaks after it.
     fn escape(&mut self) {
         self.position += 1;
         match self.peek() {
@@ -228,7 +228,7 @@ impl<'a> Lexer<'a> {
     fn raw_string(&mut self, n_hashes: usize) -> TokenKind {
         let rest = self.rest();
         let mut at = 0;
-        // The search ends at the line break, and does not look for the break first: a line may have many strings.
+        // The search ends at the line break but does not look for the break first: a line may have many strings.
         while let Some(found) = rest[at..].find(|next| next == '"' || is_newline(next)) {
             at += found;
             if !rest[at..].starts_with('"') {

@@ -1,7 +1,7 @@
 //! KDL 2.0: text to a typed tree with spans and diagnostics, and back to text.
 //!
-//! A parse never fails: it gives what could be read, and all mistakes at once. Nothing here opens a file or knows what
-//! a node means.
+//! A parse never fails: it returns everything that could be read, and all errors. This crate opens no files and does
+//! not know what a node means.
 
 mod character;
 pub mod diagnostic;

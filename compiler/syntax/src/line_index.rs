@@ -1,8 +1,8 @@
-//! From a byte of a text to its line and column.
+//! Converts byte offsets of a text to lines and columns.
 
 use crate::character::{is_newline, newline_len};
 
-/// A line and a column, both counted from 1; the column in characters.
+/// A line and a column, both counted from 1; columns count characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LineColumn {
     /// The line.
@@ -11,22 +11,22 @@ pub struct LineColumn {
     pub column: usize,
 }
 
-/// Where the lines of a text begin.
+/// The starts of the lines of a text.
 ///
-/// Made once for a text, in time linear in it; after that a byte's line takes a binary search, and its column a look at
-/// two strides of the text however long the line is.
+/// Created once per text, in linear time. The line of a byte then takes a binary search, and its column reads at most
+/// two strides of the text, however long the line is.
 #[derive(Clone, Debug)]
 pub struct LineIndex<'a> {
     text: &'a str,
     starts: Vec<usize>,
-    /// How many characters begin before each multiple of [`STRIDE`].
+    /// Number of characters that start before each multiple of [`STRIDE`].
     n_chars: Vec<usize>,
 }
 
 const STRIDE: usize = 1 << 10;
 
 impl<'a> LineIndex<'a> {
-    /// Finds the lines of `text`, by all the line breaks that KDL knows.
+    /// Finds the lines of `text`, using all line breaks of KDL.
     #[must_use]
     pub fn new(text: &'a str) -> Self {
         let mut starts = vec![0];
@@ -43,13 +43,13 @@ impl<'a> LineIndex<'a> {
         Self { text, starts, n_chars }
     }
 
-    /// How many lines there are; a text that ends with a line break has an empty one after it.
+    /// Number of lines; a text that ends with a line break has an empty line after it.
     #[must_use]
     pub const fn n_lines(&self) -> usize {
         self.starts.len()
     }
 
-    /// The line and the column of a byte; one behind the end of the text is at its end.
+    /// The line and the column of a byte; an offset beyond the end counts as the end.
     #[must_use]
     pub fn line_column(&self, offset: usize) -> LineColumn {
         let offset = offset.min(self.text.len());
@@ -63,7 +63,7 @@ impl<'a> LineIndex<'a> {
         self.n_chars[stride] + n_begun(&self.text.as_bytes()[stride * STRIDE..offset])
     }
 
-    /// Where a line begins; `line` counts from 1 and is at most [`Self::n_lines`].
+    /// The start of a line; `line` counts from 1 and is at most [`Self::n_lines`].
     #[must_use]
     pub fn line_start(&self, line: usize) -> usize {
         self.starts[line - 1]
@@ -74,12 +74,12 @@ impl<'a> LineIndex<'a> {
     pub fn line_text(&self, line: usize) -> &'a str {
         let end = self.starts.get(line).copied().unwrap_or(self.text.len());
         let written = &self.text[self.line_start(line)..end];
-        // A break is two characters at most, and what is before it is none.
+        // A break has at most two characters, and no other break precedes it on the line.
         written.strip_suffix("\r\n").unwrap_or_else(|| written.strip_suffix(is_newline).unwrap_or(written))
     }
 }
 
-/// How many characters begin in the bytes.
+/// Number of characters that start in the bytes.
 fn n_begun(bytes: &[u8]) -> usize {
     bytes.iter().filter(|&&byte| byte & 0b1100_0000 != 0b1000_0000).count()
 }

@@ -1,12 +1,12 @@
-//! Finds the known name that was probably meant.
+//! Suggests the known name that was probably meant.
 
-/// The known name that is nearest to `name`; `None` if none is near.
+/// The known name closest to `name`; `None` if none is close.
 ///
-/// A name that differs in upper and lower case only comes first, then one that goes on where `name` ends (of what
-/// people leave off, most is at the end). Otherwise it is the one with the fewest insertions, deletions, changes and
-/// swaps of neighbours (the Damerau-Levenshtein distance, in its restricted form), if that is at most a third of the
-/// longer name's characters. Of two that are equally near, the first one wins. Names of more than [`MAX_BYTES`] bytes
-/// are near to none, because a comparison takes time with the product of the lengths.
+/// A name that differs only in case comes first, then one that starts with `name` (omissions are mostly at the end).
+/// Otherwise it is the one with the fewest insertions, deletions, changes and swaps of neighbors (the restricted
+/// Damerau-Levenshtein distance), if that is at most a third of the longer name's characters. Among equally close
+/// names, the first one wins. Names of more than [`MAX_BYTES`] bytes match nothing, because a comparison takes time
+/// proportional to the product of the lengths.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     if name.len() > MAX_BYTES {
         return None;
@@ -24,23 +24,23 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
     best.map(|(_, candidate)| candidate)
 }
 
-/// How near a candidate is, 0 for the same; `None` if it is not near.
+/// The distance rank of a candidate, 0 for an equal name; `None` if it is not close.
 fn rank(name: &[char], candidate: &[char]) -> Option<usize> {
     let longer = name.len().max(candidate.len());
     let limit = (longer / 3).max(1);
     let n_more = candidate.len().abs_diff(name.len());
     let is_begun =
         name.len() >= MIN_BEGUN && n_more > 0 && n_more <= name.len() && candidate.starts_with(name);
-    // A completion comes before a change of one character.
+    // A completion ranks before a change of one character.
     if is_begun {
         return Some(1);
     }
-    // Far longer or shorter names need not be compared.
+    // Much longer or shorter names need not be compared.
     if n_more > limit {
         return None;
     }
     let distance = distance(name, candidate, limit)?;
-    // A name of one letter that is changed has nothing left in common.
+    // A changed name of one letter has nothing in common with the original.
     let is_near = distance <= limit && distance < longer;
     (is_near || distance == 0).then_some(2 * distance)
 }
@@ -48,14 +48,14 @@ fn rank(name: &[char], candidate: &[char]) -> Option<usize> {
 /// Longer names are not compared.
 const MAX_BYTES: usize = 256;
 
-/// Characters that must be there before a name counts as begun.
+/// Minimum number of characters for a completion.
 const MIN_BEGUN: usize = 3;
 
 fn fold(name: &str) -> Vec<char> {
     name.chars().flat_map(char::to_lowercase).collect()
 }
 
-/// The distance, or `None` once it is known to be more than `limit`.
+/// The distance, or `None` as soon as it exceeds `limit`.
 fn distance(left: &[char], right: &[char], limit: usize) -> Option<usize> {
     let width = right.len() + 1;
     let mut before_last: Vec<usize> = vec![0; width];
@@ -76,7 +76,7 @@ fn distance(left: &[char], right: &[char], limit: usize) -> Option<usize> {
             }
             current[column] = least;
         }
-        // A swap reaches back two rows, so both must be beyond the limit.
+        // A swap refers two rows back, so both must exceed the limit.
         if last.iter().chain(&current).all(|&least| least > limit) {
             return None;
         }
@@ -91,7 +91,7 @@ mod tests {
     use super::nearest;
 
     #[test]
-    fn a_slip_of_the_fingers_finds_what_was_meant() {
+    fn a_typo_finds_the_intended_name() {
         let cases = [
             ("Q4_KM", "Q4_K_M"),
             ("q4_k_m", "Q4_K_M"),
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_far_from_all_known_ones_finds_none() {
+    fn a_name_far_from_all_known_ones_has_no_suggestion() {
         assert_eq!(nearest("banana", ["gate", "model"]), None);
         assert_eq!(nearest("x", ["y"]), None);
         assert_eq!(nearest("", ["y", "model"]), None);
@@ -116,19 +116,19 @@ mod tests {
     }
 
     #[test]
-    fn a_name_of_megabytes_is_compared_with_none() {
+    fn a_very_long_name_is_not_compared() {
         let long = "a".repeat(1 << 20);
         assert_eq!(nearest(&long, [long.as_str()]), None);
         assert_eq!(nearest("modle", [long.as_str(), "model"]), Some("model"));
     }
 
     #[test]
-    fn equal_but_for_case_comes_before_near() {
+    fn a_difference_in_case_ranks_before_other_differences() {
         assert_eq!(nearest("Size", ["sizes", "size"]), Some("size"));
     }
 
     #[test]
-    fn a_name_that_was_begun_comes_before_one_that_was_changed() {
+    fn a_completion_ranks_before_a_change() {
         assert_eq!(nearest("Q4_K", ["Q4_0", "Q4_K_M"]), Some("Q4_K_M"));
         assert_eq!(nearest("perple", ["gate", "perplexity"]), Some("perplexity"));
         assert_eq!(nearest("ga", ["gates-of-all-sizes"]), None);

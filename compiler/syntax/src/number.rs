@@ -1,14 +1,13 @@
-//! Numbers as KDL writes them, kept as text so that no digit is lost.
+//! KDL numbers, kept as text so that no digit is lost.
 //!
-//! An integer of any size and any base becomes decimal digits; a float keeps its digits and its exponent.
+//! An integer of any size and base becomes decimal digits; a float keeps its digits and its exponent.
 
 use std::fmt;
 
-/// Hexadecimal, octal and binary literals may have this many digits; turning them into decimal ones costs the square
-/// of it.
+/// Maximum number of digits of hexadecimal, octal and binary literals; converting them to decimal takes quadratic time.
 const MAX_RADIX_DIGITS: usize = 1024;
 
-/// A whole number of any size.
+/// An integer of any size.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Integer(String);
 
@@ -17,7 +16,7 @@ pub struct Integer(String);
 pub struct Float(String);
 
 impl Integer {
-    /// The decimal digits, with `-` in front if it is negative; no leading zeros.
+    /// The decimal digits, with `-` in front if negative; no leading zeros.
     #[must_use]
     pub fn text(&self) -> &str {
         &self.0
@@ -31,7 +30,7 @@ impl Integer {
 }
 
 impl Float {
-    /// The number as it is printed: no underscores, the exponent as `E+10` or `E-10`.
+    /// The number in printed form: no underscores, the exponent as `E+10` or `E-10`.
     #[must_use]
     pub fn text(&self) -> &str {
         &self.0
@@ -56,14 +55,14 @@ impl fmt::Display for Float {
     }
 }
 
-/// Either kind.
+/// Either kind of number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Number {
     Integer(Integer),
     Float(Float),
 }
 
-/// Why a word that begins like a number is none; `offset` is the byte of the word where it goes wrong.
+/// The reason why a word that starts like a number is not one; `offset` is the byte offset of the error in the word.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct NumberError {
     pub(crate) offset: usize,
@@ -71,13 +70,14 @@ pub(crate) struct NumberError {
     pub(crate) help: &'static str,
 }
 
-/// Whether a bare word begins like a number, and so must be one: an optional sign, an optional dot, a digit.
+/// Returns true if a bare word starts like a number and therefore must be one: an optional sign, an optional dot, a
+/// digit.
 pub(crate) fn looks_like_number(word: &str) -> bool {
     let unsigned = word.strip_prefix(['+', '-']).unwrap_or(word);
     unsigned.strip_prefix('.').unwrap_or(unsigned).starts_with(|first: char| first.is_ascii_digit())
 }
 
-/// Reads a word that [`looks_like_number`].
+/// Reads a word for which [`looks_like_number`] returns true.
 pub(crate) fn number(word: &str) -> Result<Number, NumberError> {
     let sign = if word.starts_with('-') { "-" } else { "" };
     let start = usize::from(word.starts_with(['+', '-']));
@@ -104,7 +104,7 @@ fn radix_integer(word: &str, sign: &str, start: usize, radix: u32) -> Result<Int
     Ok(integer(sign, &to_decimal(&values, radix)))
 }
 
-/// Least significant nine digits first, so that a carry goes to the end.
+/// Least significant nine digits first, so that a carry is appended.
 fn to_decimal(values: &[u32], radix: u32) -> String {
     const LIMB: u64 = 1_000_000_000;
     let mut limbs: Vec<u32> = Vec::new();
@@ -156,8 +156,8 @@ fn decimal(word: &str, sign: &str, start: usize) -> Result<Number, NumberError> 
 
 fn after_number(offset: usize, found: char) -> NumberError {
     let help = match found {
-        '.' => "A number has one dot at most",
-        'e' | 'E' => "A number has one exponent at most",
+        '.' => "A number has at most one dot",
+        'e' | 'E' => "A number has at most one exponent",
         'X' | 'O' | 'B' => "The prefixes `0x`, `0o` and `0b` are written in lower case",
         _ => "A number has no unit and no letters",
     };

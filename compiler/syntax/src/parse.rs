@@ -1,7 +1,7 @@
-//! From a text to its tree and its diagnostics.
+//! Parses a text into its tree and its diagnostics.
 //!
-//! This is the one door of the crate: it always gives a tree, and all mistakes of the text at once. It takes time
-//! linear in the text and knows nothing of what the nodes mean.
+//! This is the entry point of the crate. It always returns a tree, and all errors of the text. It takes linear time and
+//! does not know what the nodes mean.
 
 use crate::character::{BYTE_ORDER_MARK, is_disallowed};
 use crate::diagnostic::Diagnostic;
@@ -11,17 +11,17 @@ use crate::sink::Sink;
 use crate::span::Span;
 use crate::tree::Document;
 
-/// A larger text is refused before it is read.
+/// Maximum size of a text in bytes; a larger one is refused before it is read.
 pub const MAX_BYTES: usize = 16 << 20;
 
 /// A parsed text.
 #[derive(Clone, Debug)]
 pub struct Parse {
-    /// What could be read.
+    /// Everything that could be read.
     pub document: Document,
-    /// Diagnostics in the order of the text, up to a bound; the text is valid KDL if there are none.
+    /// Diagnostics in the order of the text, up to a limit; empty if the text is valid KDL.
     pub diagnostics: Vec<Diagnostic>,
-    /// How many more mistakes there are.
+    /// Number of further diagnostics.
     pub n_more: usize,
 }
 
@@ -46,7 +46,7 @@ fn finished(document: Document, sink: Sink) -> Parse {
     Parse { document, diagnostics, n_more }
 }
 
-/// `/- kdl-version 2` may be the first line; to the grammar it is a dropped node like any other.
+/// Checks the version marker: `/- kdl-version 2` may be the first line; for the grammar it is an ordinary dropped node.
 fn check_version(text: &str, sink: &mut Sink) {
     let is_layout = |kind| matches!(kind, TokenKind::ByteOrderMark | TokenKind::Space | TokenKind::Newline);
     let mut tokens = tokens(text).filter(|token| !is_layout(token.kind));
@@ -61,7 +61,7 @@ fn check_version(text: &str, sink: &mut Sink) {
     }
 }
 
-/// Reports each run of characters that may not stand anywhere.
+/// Reports each run of disallowed characters.
 fn check_characters(text: &str, sink: &mut Sink) {
     let mut at = if text.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len_utf8() } else { 0 };
     while let Some(offset) = text[at..].find(is_disallowed) {

@@ -1,6 +1,6 @@
-//! The tokens of a file, read one after the other: where the parser stands, what it skips, and what it reports there.
+//! Reads the tokens of a file one after another: position, skipping, and error reports.
 //!
-//! What the tokens mean is told by [`crate::value`], [`crate::entry`] and [`crate::grammar`].
+//! The modules [`crate::value`], [`crate::entry`] and [`crate::grammar`] interpret the tokens.
 
 use crate::diagnostic::Diagnostic;
 use crate::lex::{Lexer, Token, TokenKind};
@@ -8,17 +8,17 @@ use crate::sink::Sink;
 use crate::span::Span;
 use crate::word::excerpt;
 
-/// Reads tokens and gives nodes.
+/// Turns tokens into nodes.
 pub(crate) struct Parser<'a> {
     pub(crate) text: &'a str,
     pub(crate) token: Token,
     pub(crate) sink: &'a mut Sink,
     lexer: Lexer<'a>,
-    /// Blocks around the current token.
+    /// Number of blocks around the current token.
     pub(crate) depth: usize,
-    /// The end of the last token that is not layout.
+    /// The end of the last non-layout token.
     pub(crate) last_end: usize,
-    /// Whether blocks that are still open at the end of the file have been explained already.
+    /// True if blocks that are still open at the end of the file were already reported.
     pub(crate) is_end_explained: bool,
 }
 
@@ -29,7 +29,7 @@ impl<'a> Parser<'a> {
         Self { text, token, sink, lexer, depth: 0, last_end: 0, is_end_explained: false }
     }
 
-    /// Whether a node ends here.
+    /// Returns true if a node ends here.
     pub(crate) const fn is_node_end(&self) -> bool {
         matches!(
             self.token.kind,
@@ -77,7 +77,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// Skips all that may stand between nodes.
+    /// Skips everything that is allowed between nodes.
     pub(crate) fn skip_line_space(&mut self) {
         loop {
             self.skip_node_space();
@@ -92,26 +92,26 @@ impl<'a> Parser<'a> {
         self.token.kind == kind
     }
 
-    /// Takes the token; it is part of what is being read.
+    /// Takes the token as part of the current node.
     pub(crate) fn bump(&mut self) -> Span {
         self.last_end = self.token.span.end;
         self.bump_layout()
     }
 
-    /// Takes a token that does not count for the span of a node.
+    /// Takes a token that does not extend the span of a node.
     pub(crate) fn bump_layout(&mut self) -> Span {
         let span = self.token.span;
         self.token = self.lexer.next_token();
         span
     }
 
-    /// A mistake at the current token.
+    /// Reports an error at the current token.
     pub(crate) fn error(&mut self, code: &'static str, message: impl Into<String>, help: &str) {
         let diagnostic = Diagnostic::error(code, message, self.found_span());
         self.sink.push(diagnostic.with_help(help));
     }
 
-    /// The current token, in words.
+    /// Describes the current token.
     pub(crate) fn found(&self) -> String {
         match self.token.kind {
             TokenKind::End => "the end of the file".to_owned(),
@@ -123,7 +123,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// Where it is shown: the end of a line is a point and not the break itself.
+    /// The span to display: the end of a line is a point and not the line break itself.
     fn found_span(&self) -> Span {
         match self.token.kind {
             TokenKind::Newline => Span::at(self.token.span.start),

@@ -1,7 +1,7 @@
-//! Prints a tree in its canonical form, the one that the official test cases of KDL expect.
+//! Prints a tree in its canonical form, the one in KDL's official test cases.
 //!
-//! Comments and layout are gone, properties are sorted by name and only the last of a repeated one is left, words are
-//! bare where they can be, and numbers are decimal. This is for comparing and showing trees; it is no formatter.
+//! Drops comments and layout, sorts properties by name and keeps the last of repeated ones, writes words bare where
+//! possible, and numbers in decimal. This is for comparing and displaying trees; it is not a formatter.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
@@ -21,7 +21,7 @@ pub fn print(document: &Document) -> String {
     printed
 }
 
-/// A string as KDL writes it: bare if it can be, otherwise in quotes with escapes.
+/// A string as KDL text: bare if possible, otherwise in quotes with escapes.
 #[must_use]
 pub fn quote(text: &str) -> String {
     if !text.is_empty() && text.chars().all(is_word) && is_identifier(text) {

@@ -1,6 +1,6 @@
-//! One diagnostic as text for people: the place, the source line, carets under it, labels and help.
+//! Renders a diagnostic for people: the location, the source line, carets under it, labels and help.
 //!
-//! Time and length are bounded by the number of labels: whatever is quoted of the text is cut.
+//! Time and length are bounded by the number of labels, because all quoted text is truncated.
 
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::line_index::LineIndex;
@@ -8,9 +8,9 @@ use crate::screen::{ShownLine, fits};
 use crate::span::Span;
 use crate::terminal::{Markup, Paint};
 
-/// Shows a diagnostic of the file `path` with the lines of its text; the last line ends with a line break.
+/// Renders a diagnostic of the file `path` with its source lines; the last line ends with a line break.
 ///
-/// Tabs are shown as four spaces, and of a long line the part around the mistake.
+/// Tabs are shown as four spaces; a long line is shown only around the error.
 #[must_use]
 pub fn render(path: &str, lines: &LineIndex<'_>, diagnostic: &Diagnostic) -> Markup {
     let mut out = Markup::default();
@@ -18,7 +18,7 @@ pub fn render(path: &str, lines: &LineIndex<'_>, diagnostic: &Diagnostic) -> Mar
     out
 }
 
-/// A longer message is cut: it quotes something that nobody would read to its end.
+/// A longer message is truncated, because nobody would read a quotation of that length.
 const MAX_MESSAGE: usize = 4_000;
 
 struct Report<'a> {
@@ -26,7 +26,7 @@ struct Report<'a> {
     diagnostic: &'a Diagnostic,
 }
 
-/// A span within one line, and what is said of it.
+/// A span within one line, and its message.
 struct Mark<'a> {
     line: usize,
     /// Bytes from the start of the line.
@@ -39,7 +39,7 @@ impl Report<'_> {
     fn write(&self, path: &str, out: &mut Markup) {
         let diagnostic = self.diagnostic;
         out.painted(self.primary_paint(), format!("{}[{}]", diagnostic.severity.word(), diagnostic.code));
-        out.painted(Paint::Bold, format!(": {}", said(&diagnostic.message)));
+        out.painted(Paint::Bold, format!(": {}", indented(&diagnostic.message)));
         let marks = self.marks();
         let n_digits = marks.last().map_or(1, |mark| mark.line.to_string().len());
         let place = self.lines.line_column(diagnostic.span.start);
@@ -52,11 +52,11 @@ impl Report<'_> {
         if let Some(help) = &diagnostic.help {
             gutter(out, n_digits, "", "=");
             out.painted(Paint::Bold, " help:");
-            out.text(format!(" {}\n", said(help)));
+            out.text(format!(" {}\n", indented(help)));
         }
     }
 
-    /// The mistake and its labels, by line and column.
+    /// The error and its labels, by line and column.
     fn marks(&self) -> Vec<Mark<'_>> {
         let labels = self.diagnostic.labels.iter().map(|label| self.mark(label.span, &label.message, false));
         let mut marks: Vec<Mark<'_>> = labels.collect();
@@ -65,7 +65,7 @@ impl Report<'_> {
         marks
     }
 
-    /// Of a span of several lines, the part on the first one.
+    /// The part of a span on its first line.
     fn mark<'b>(&self, span: Span, message: &'b str, is_primary: bool) -> Mark<'b> {
         let line = self.lines.line_column(span.start).line;
         let start = self.lines.line_start(line);
@@ -74,7 +74,7 @@ impl Report<'_> {
         Mark { line, span: Span::new(within(span.start), within(span.end)), message, is_primary }
     }
 
-    /// Each line once, with its marks below it; a line that is too long once for each mark.
+    /// Each line once, with its marks below it; a line that is too long is repeated for each mark.
     fn sources(&self, out: &mut Markup, marks: &[Mark<'_>], n_digits: usize) {
         let mut last_line = None;
         for group in marks.chunk_by(|left, right| left.line == right.line) {
@@ -95,13 +95,13 @@ impl Report<'_> {
     fn source(&self, out: &mut Markup, source: &str, marks: &[Mark<'_>], n_digits: usize) {
         let shown = ShownLine::new(source, marks[0].span.start);
         gutter(out, n_digits, &marks[0].line.to_string(), "|");
-        // A line break alone, so that no line of the report ends with spaces.
+        // An empty line is a line break alone, so that no line of the report ends with spaces.
         out.text(format!("{}\n", format!(" {}", shown.text).trim_end()));
         for mark in marks {
             let (first, n_cells) = shown.cells(mark.span);
             let (sign, paint) =
                 if mark.is_primary { ("^", self.primary_paint()) } else { ("-", Paint::Blue) };
-            let underline = format!("{} {}", sign.repeat(n_cells), said(mark.message));
+            let underline = format!("{} {}", sign.repeat(n_cells), indented(mark.message));
             gutter(out, n_digits, "", "|");
             out.text(format!(" {:first$}", ""));
             out.painted(paint, underline.trim_end());
@@ -121,12 +121,12 @@ fn gutter(out: &mut Markup, n_digits: usize, number: &str, sign: &str) {
     out.painted(Paint::Blue, format!("{number:>n_digits$} {sign}"));
 }
 
-/// A message as it is shown: cut, and further lines stand under its first, so that no text that it quotes can look
-/// like a report of its own.
-fn said(message: &str) -> String {
-    let (said, rest) = match message.char_indices().nth(MAX_MESSAGE) {
+/// A message for display: truncated, and with further lines indented, so that quoted text cannot look like a separate
+/// report.
+fn indented(message: &str) -> String {
+    let (shown, rest) = match message.char_indices().nth(MAX_MESSAGE) {
         Some((end, _)) => (&message[..end], "..."),
         None => (message, ""),
     };
-    format!("{}{rest}", said.replace('\n', "\n    "))
+    format!("{}{rest}", shown.replace('\n', "\n    "))
 }

@@ -1,31 +1,31 @@
-//! How a line of source looks on a screen: which cells its characters take, and which part of a long line is shown.
+//! The layout of a source line on a screen: the cells of its characters, and the visible part of a long line.
 
 use crate::span::Span;
 use crate::terminal::{is_steering, printable};
 
 const TAB: &str = "    ";
 
-/// More cells of a line than this are not shown.
+/// Maximum number of cells shown of a line.
 const MAX_CELLS: usize = 120;
 
-/// Nor more characters: many take no cell.
+/// Maximum number of characters: many take no cell.
 const MAX_CHARS: usize = 4 * MAX_CELLS;
 
-/// So many cells are shown before the first mark of a line that is cut.
+/// Number of cells shown before the first mark of a truncated line.
 const LEAD_CELLS: usize = 40;
 
 const CUT: &str = "...";
 
-/// A line as it is shown, and the cells that a span of it takes.
+/// A line for display, and the cells of its spans.
 #[derive(Debug)]
 pub(crate) struct ShownLine {
     pub(crate) text: String,
-    /// The byte where each shown character begins, and its first cell; then the end of the shown part.
+    /// The byte offset of each shown character and its first cell; then the end of the shown part.
     cells: Vec<(usize, usize)>,
 }
 
 impl ShownLine {
-    /// Shows `line`; if it is too long, the part around the byte `focus`.
+    /// Shows `line`, or the part around the byte `focus` if it is too long.
     pub(crate) fn new(line: &str, focus: usize) -> Self {
         let first = if fits(line) { 0 } else { first_shown(line, focus) };
         let mut text = if first > 0 { CUT.to_owned() } else { String::new() };
@@ -46,7 +46,7 @@ impl ShownLine {
         Self { text, cells }
     }
 
-    /// The first cell of a span and how many it takes, one at least; bytes count from the start of the line.
+    /// The first cell of a span and its number of cells, at least one; bytes count from the start of the line.
     pub(crate) fn cells(&self, span: Span) -> (usize, usize) {
         let start = self.cell(span.start);
         (start, self.cell(span.end).saturating_sub(start).max(1))
@@ -58,7 +58,7 @@ impl ShownLine {
     }
 }
 
-/// Whether a line is shown as a whole.
+/// Returns true if a line can be shown completely.
 pub(crate) fn fits(line: &str) -> bool {
     let mut n_cells = 0;
     for (index, character) in line.chars().enumerate() {
@@ -70,7 +70,7 @@ pub(crate) fn fits(line: &str) -> bool {
     true
 }
 
-/// The byte from which on a long line is shown.
+/// The byte offset from which a long line is shown.
 fn first_shown(line: &str, focus: usize) -> usize {
     let before = line[..focus.min(line.len())].char_indices().rev();
     let mut n_cells = 0;
@@ -113,12 +113,12 @@ fn show(character: char, shown: &mut String) -> usize {
     width(character)
 }
 
-/// How many cells a character takes on most screens. This knows the common ranges of wide characters only; a caret
-/// that is off by one is no harm.
+/// Number of cells of a character on most screens. Only the common ranges of wide characters are known; a caret that is
+/// off by one does no harm.
 fn width(character: char) -> usize {
     match character {
         '\t' => TAB.len(),
-        // In the report about it, a character that steers the terminal stands as its escape.
+        // In the report about it, a character that controls the terminal is shown as its escape.
         _ if is_steering(character) => character.escape_default().len(),
         '\u{300}'..='\u{36F}' | '\u{200C}'..='\u{200D}' | '\u{FE00}'..='\u{FE0F}' => 0,
         '\u{1100}'..='\u{115F}'

@@ -1,8 +1,8 @@
-//! Collects the diagnostics of one text, up to a bound, and counts the rest.
+//! Collects the diagnostics of one text, up to a limit, and counts the rest.
 
 use crate::diagnostic::Diagnostic;
 
-/// Nobody reads more than this, and a file of nothing but mistakes must not fill the memory.
+/// Nobody reads more than this, and a file full of errors must not exhaust the memory.
 const MAX_KEPT: usize = 1000;
 
 /// The diagnostics so far.
@@ -13,12 +13,12 @@ pub struct Sink {
 }
 
 impl Sink {
-    /// Takes a diagnostic; beyond the bound it is only counted.
+    /// Adds a diagnostic; beyond the limit it is only counted.
     pub fn push(&mut self, diagnostic: Diagnostic) {
         self.push_with(|| diagnostic);
     }
 
-    /// Takes a diagnostic that costs something to make; beyond the bound it is not made.
+    /// Adds a diagnostic that is expensive to create; beyond the limit it is not created.
     pub fn push_with(&mut self, diagnostic: impl FnOnce() -> Diagnostic) {
         if self.diagnostics.len() < MAX_KEPT {
             self.diagnostics.push(diagnostic());
@@ -27,7 +27,7 @@ impl Sink {
         }
     }
 
-    /// How many there are, with those that were only counted.
+    /// Number of diagnostics, including those that were only counted.
     #[must_use]
     pub const fn len(&self) -> usize {
         self.diagnostics.len() + self.n_more
@@ -39,7 +39,7 @@ impl Sink {
         self.len() == 0
     }
 
-    /// Those that were kept, in the order of the text, and how many more there were.
+    /// The kept diagnostics in the order of the text, and the number of further ones.
     #[must_use]
     pub fn finish(self) -> (Vec<Diagnostic>, usize) {
         let mut diagnostics = self.diagnostics;

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 /// A half-open range of bytes in the text of one file.
 ///
-/// Both ends lie on the borders of characters.
+/// Both ends are at character boundaries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Span {
     /// The first byte.
@@ -33,25 +33,25 @@ impl Span {
         Self { start: self.start, end: other.end }
     }
 
-    /// How many bytes there are.
+    /// Number of bytes.
     #[must_use]
     pub const fn len(self) -> usize {
         self.end - self.start
     }
 
-    /// Whether there is no byte in it.
+    /// Returns true if the span has no bytes.
     #[must_use]
     pub const fn is_empty(self) -> bool {
         self.start == self.end
     }
 
-    /// The piece of `text` that the span covers.
+    /// The part of `text` that the span covers.
     #[must_use]
     pub fn of(self, text: &str) -> &str {
         &text[self.range()]
     }
 
-    /// The same, as a range that a slice can be indexed with.
+    /// The span as a range for indexing.
     #[must_use]
     pub const fn range(self) -> Range<usize> {
         self.start..self.end

@@ -1,4 +1,4 @@
-//! From a string token to the text that it stands for: quotes taken off, escapes replaced, multi-line strings dedented.
+//! Decodes string tokens: removes quotes, replaces escapes, dedents multi-line strings.
 //!
 //! Source: the KDL 2.0 specification, sections "Quoted String", "Multi-line String" and "Raw String".
 
@@ -10,7 +10,7 @@ use crate::span::Span;
 
 const CODE: &str = "kdl::string";
 
-/// Whether a token is a string in quotes, closed or not.
+/// Returns true if a token is a quoted string, closed or not.
 pub(crate) const fn is_string(kind: TokenKind) -> bool {
     matches!(
         kind,
@@ -23,7 +23,7 @@ pub(crate) const fn is_string(kind: TokenKind) -> bool {
     )
 }
 
-/// The text that a string token stands for; what is wrong with it goes to `sink`.
+/// The text of a string token; errors in it go to `sink`.
 pub(crate) fn string(text: &str, token: Token, sink: &mut Sink) -> String {
     let written = token.span.of(text);
     let n_hashes = written.bytes().take_while(|&byte| byte == b'#').count();
@@ -57,22 +57,22 @@ fn unclosed(token: Token, n_hashes: usize, n_quotes: usize) -> Diagnostic {
     }
     let message = format!("Expected `{quotes}{hashes}` to close the string, found the end of the line");
     let help = format!(
-        "Add `{quotes}{hashes}`; a text of several lines stands between `{hashes}\"\"\"` and `\"\"\"{hashes}`, each on a line of its own"
+        "Add `{quotes}{hashes}`; put text of several lines between `{hashes}\"\"\"` and `\"\"\"{hashes}`, each on a line of its own"
     );
     Diagnostic::error(CODE, message, token.span).with_help(help)
 }
 
-/// What stands between the quotes.
+/// The text between the quotes.
 struct Body<'a> {
     text: &'a str,
-    /// Where it begins in the file.
+    /// Its start in the file.
     start: usize,
     is_raw: bool,
     /// The whole token.
     opening: Span,
 }
 
-/// A line of a multi-line string, and where it begins in the file.
+/// A line of a multi-line string, and its start in the file.
 struct Line {
     text: String,
     start: usize,
@@ -104,7 +104,7 @@ impl Body<'_> {
             let span = Span::new(last.start, self.start + self.text.len());
             let message = "Expected the closing `\"\"\"` on a line of its own, found text before it";
             let help =
-                "Put `\"\"\"` on a new line; the spaces before it are taken off every line of the text";
+                "Put `\"\"\"` on a new line; the spaces before it are removed from every line of the text";
             sink.push(Diagnostic::error(CODE, message, span).with_help(help));
             return self.text.to_owned();
         }
@@ -112,7 +112,7 @@ impl Body<'_> {
         lines.join("\n")
     }
 
-    /// The lines after the first break; a whitespace escape joins two of them.
+    /// The lines after the first break; a whitespace escape joins two lines.
     fn lines(&self, first: usize) -> Vec<Line> {
         let mut lines = vec![Line { text: String::new(), start: self.start + first }];
         let mut at = first;
@@ -152,7 +152,7 @@ impl Body<'_> {
             let help = "Indent the line at least as far as the closing quotes, with the same spaces or tabs";
             let diagnostic = Diagnostic::error(CODE, message, span);
             sink.push(
-                diagnostic.with_label(closing, "These spaces are taken off every line").with_help(help),
+                diagnostic.with_label(closing, "These spaces are removed from every line").with_help(help),
             );
             return line.text.clone();
         };
@@ -160,12 +160,12 @@ impl Body<'_> {
     }
 }
 
-/// The length of the spaces and line breaks at the front.
+/// The length of the leading spaces and line breaks.
 fn blank_len(text: &str) -> usize {
     text.find(|next| !(is_space(next) || is_newline(next))).unwrap_or(text.len())
 }
 
-/// What a backslash and the text after it stand for, and how many bytes of that text belong to it.
+/// The meaning of a backslash and the text after it, and the number of bytes of that text.
 enum Escape {
     Character(char, usize),
     Blank(usize),
@@ -244,7 +244,7 @@ fn check_escapes(text: &str, start: usize, sink: &mut Sink) {
     }
 }
 
-/// Replaces the escapes; a wrong one stays as it is written.
+/// Replaces the escapes; an invalid one is left unchanged.
 fn unescape(text: &str) -> String {
     let mut unescaped = String::with_capacity(text.len());
     let mut rest = text;

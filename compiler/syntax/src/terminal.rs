@@ -1,17 +1,17 @@
-//! Text on its way to a terminal: no character of it can steer the terminal or deceive a reader.
+//! Text for a terminal: none of its characters can control the terminal or deceive a reader.
 //!
-//! [`Markup::show`] is the one door: it escapes every text and puts in the codes for colors, which no text can hold.
-//! This module never writes; the command line does.
+//! [`Markup::show`] is the only output function: it escapes every text and adds the color codes, which text cannot
+//! contain. This module never writes; the command line does.
 
 use std::borrow::Cow;
 use std::fmt;
 
-/// Returns true if a terminal would obey the character instead of showing it, or would show the text around it in
-/// another order or not at all.
+/// Returns true if a terminal would interpret the character instead of showing it, or would reorder or hide the text
+/// around it.
 ///
-/// These are the control characters but for the line feed and the tab, the separators of lines and paragraphs, and the
-/// format characters of Unicode (marks, overrides and isolates of direction, byte order marks, invisible operators,
-/// tags). Two of those stay: the joiners U+200C and U+200D, which Persian, the scripts of India and emoji need.
+/// These are the control characters except line feed and tab, the separators of lines and paragraphs, and the format
+/// characters of Unicode (marks, overrides and isolates of direction, byte order marks, invisible operators, tags). Two
+/// of the latter are allowed: the joiners U+200C and U+200D, which Persian, the scripts of India and emoji need.
 ///
 /// Source: Unicode 16, general categories Cc, Cf, Zl and Zp, without the visible signs among Cf (such as U+0600).
 #[must_use]
@@ -38,13 +38,13 @@ pub const fn is_steering(character: char) -> bool {
     }
 }
 
-/// The text with every steering character as its escape, such as `\r` or `\u{1b}`; lines and tabs stay.
+/// The text with an escape in place of every control character, such as `\r` or `\u{1b}`; line feeds and tabs are kept.
 #[must_use]
 pub fn escaped(text: &str) -> Cow<'_, str> {
     replaced(text, is_steering)
 }
 
-/// The text in one line: as [`escaped`], and line feeds and tabs are escapes too. For a name within a line.
+/// The text on one line: like [`escaped`], but line feeds and tabs are escaped too. For a name within a line.
 #[must_use]
 pub fn printable(text: &str) -> Cow<'_, str> {
     replaced(text, |character| is_steering(character) || matches!(character, '\n' | '\t'))
@@ -98,13 +98,13 @@ const RESET: &str = "0";
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Piece {
-    /// As it was given, not yet escaped.
+    /// Unescaped text.
     Text(String),
     /// The parameters of a Select Graphic Rendition sequence: digits and semicolons.
     Code(Cow<'static, str>),
 }
 
-/// Text with colors. Whatever is put in as text comes out escaped.
+/// Text with colors. All text is escaped on output.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Markup {
     pieces: Vec<Piece>,
@@ -122,14 +122,14 @@ impl Markup {
         self.pieces.extend([code(paint.code()), Piece::Text(text.into()), code(RESET)]);
     }
 
-    /// Adds all text of another one.
+    /// Appends another text.
     pub fn append(&mut self, other: Self) {
         self.pieces.extend(other.pieces);
     }
 
-    /// Reads text in which a library has put colors; any other control sequence in it is text.
+    /// Reads text that a library has colored; any other control sequence in it is treated as text.
     ///
-    /// The text must hold no control characters of others, who could color it, too.
+    /// The text must not contain control characters from untrusted sources, which could color it too.
     #[must_use]
     pub fn of_colored(text: &str) -> Self {
         let mut markup = Self::default();
@@ -150,7 +150,7 @@ impl Markup {
         markup
     }
 
-    /// The bytes for the terminal, with codes for colors if `color` allows them.
+    /// The text for the terminal, with color codes if `color` is true.
     #[must_use]
     pub fn show(&self, color: bool) -> String {
         let mut shown = String::new();
@@ -188,7 +188,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn control_characters_are_shown_and_not_obeyed() {
+    fn control_characters_are_shown_as_escapes() {
         assert_eq!(escaped("a\u{1b}[2Jb\r\nc\u{202e}d é\t"), "a\\u{1b}[2Jb\\r\nc\\u{202e}d é\t");
         assert_eq!(printable("a\nb\tc"), "a\\nb\\tc");
         assert_eq!(escaped("\u{9b}31m\u{7f}\u{feff}\u{e0041}"), "\\u{9b}31m\\u{7f}\\u{feff}\\u{e0041}");
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn colors_are_codes_and_no_text_is_one() {
+    fn colors_become_codes_and_text_never_does() {
         let mut markup = Markup::default();
         markup.painted(Paint::Red, "error\u{1b}[0m");
         markup.text(": x");
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn of_colored_text_only_the_colors_are_obeyed() {
+    fn only_the_colors_of_colored_text_are_kept() {
         let markup =
             Markup::of_colored("\u{1b}[1m\u{1b}[4mUsage:\u{1b}[0m x\u{1b}[2Jy\u{1b}]0;t\u{7}\u{1b}[31");
         let shown = "\u{1b}[1m\u{1b}[4mUsage:\u{1b}[0m x\\u{1b}[2Jy\\u{1b}]0;t\\u{7}\\u{1b}[31";

@@ -1,6 +1,6 @@
-//! The tree that a text is parsed into: documents, nodes, entries and values, each with its place.
+//! The syntax tree of a text: documents, nodes, entries and values, each with its location.
 //!
-//! What a slashdash drops is not in the tree; comments and layout are in `lex` only.
+//! The tree omits nodes dropped by a slashdash; comments and layout exist only in `lex`.
 
 use crate::number::{Float, Integer};
 use crate::span::Span;
@@ -8,7 +8,7 @@ use crate::span::Span;
 /// A whole file.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Document {
-    /// The nodes at the top, in order.
+    /// The top-level nodes, in order.
     pub nodes: Vec<Node>,
 }
 
@@ -21,7 +21,7 @@ pub struct Node {
     pub type_annotation: Option<Name>,
     /// The name.
     pub name: Name,
-    /// Arguments and properties, in the order in which they are written.
+    /// Arguments and properties, in the order of the text.
     pub entries: Vec<Entry>,
     /// The block in braces, if there is one.
     pub children: Option<Children>,
@@ -41,7 +41,7 @@ pub struct Children {
 pub struct Name {
     /// The string's value, without quotes and escapes.
     pub text: String,
-    /// Where it is, with its quotes.
+    /// Its location, including quotes.
     pub span: Span,
 }
 
@@ -63,16 +63,16 @@ pub struct Scalar {
     pub type_annotation: Option<Name>,
     /// The value.
     pub value: Value,
-    /// Where it is, with its type annotation.
+    /// Its location, including the type annotation.
     pub span: Span,
 }
 
-/// What an argument or a property says.
+/// The value of an argument or a property.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
     /// Text, however it was quoted.
     String(String),
-    /// A whole number of any size.
+    /// An integer of any size.
     Integer(Integer),
     /// A number with a fraction or an exponent.
     Float(Float),
@@ -100,7 +100,7 @@ impl Node {
         self.entries.iter().filter(|entry| entry.name.is_none()).map(|entry| &entry.value)
     }
 
-    /// The property of that name; if it is given twice, the last one counts.
+    /// The property with this name; if it is repeated, the last one.
     #[must_use]
     pub fn property(&self, name: &str) -> Option<&Entry> {
         self.entries.iter().rev().find(|entry| entry.name.as_ref().is_some_and(|it| it.text == name))

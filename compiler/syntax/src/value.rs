@@ -9,7 +9,7 @@ use crate::tree::{Name, Scalar, Value};
 use crate::word::{excerpt, keyword, word};
 
 impl Parser<'_> {
-    /// A value, with a type annotation or without.
+    /// Reads a value, with or without a type annotation.
     pub(crate) fn typed_value(&mut self) -> Option<Scalar> {
         let start = self.token.span.start;
         let n_errors = self.sink.len();
@@ -19,7 +19,7 @@ impl Parser<'_> {
             self.skip_node_space();
         }
         if !self.is_value_start() || self.at(TokenKind::OpenParen) {
-            // After a type annotation with a mistake, that one is enough.
+            // An error in the type annotation is enough; no second one is reported.
             if self.sink.len() == n_errors {
                 let message = format!("Expected a value after the type annotation, found {}", self.found());
                 let help = "A type annotation stands before a value: `(type)value`";
@@ -37,7 +37,7 @@ impl Parser<'_> {
             || is_string(self.token.kind)
     }
 
-    /// A value without type annotation; the token is a word, a keyword or a string.
+    /// Reads a value without a type annotation; the token is a word, a keyword or a string.
     pub(crate) fn value(&mut self) -> Option<Value> {
         let token = self.token;
         self.bump();
@@ -54,7 +54,7 @@ impl Parser<'_> {
         }
     }
 
-    /// Whether this is `r"..."` or `r#"..."#`, the raw strings of KDL 1; the `r` has been read.
+    /// Returns true for `r"..."` or `r#"..."#`, the raw strings of KDL 1; the `r` was already read.
     fn is_old_raw_string(&self, word: Span) -> bool {
         word.of(self.text) == "r" && is_string(self.token.kind)
     }
@@ -67,13 +67,13 @@ impl Parser<'_> {
         let span = word.to(self.token.span);
         let hashes = "#".repeat(n_hashes.clamp(1, 8));
         let help = format!("KDL 2 writes a raw string without `r`: `{hashes}\"...\"{hashes}`");
-        let message = "Expected a value, found a raw string as KDL 1 writes it";
+        let message = "Expected a value, found a raw string of KDL 1";
         self.sink.push(Diagnostic::error("kdl::string", message, span).with_help(help));
         self.bump();
         body
     }
 
-    /// `(type)`, if there is one.
+    /// Reads `(type)`, if present.
     pub(crate) fn optional_type(&mut self) -> Option<Name> {
         if !self.at(TokenKind::OpenParen) {
             return None;
@@ -86,7 +86,8 @@ impl Parser<'_> {
             Some(self.name("type name"))
         } else {
             let message = format!("Expected a type name after `(`, found {}", self.found());
-            let help = "A type annotation is a name in parentheses: `(type)value`; text with `(` in it goes in quotes";
+            let help =
+                "A type annotation is a name in parentheses: `(type)value`; put text with `(` in quotes";
             self.sink.push(Diagnostic::error("kdl::type", message, open).with_help(help));
             None
         };
@@ -104,7 +105,7 @@ impl Parser<'_> {
         name
     }
 
-    /// Goes behind the `)` of this line, if there is one before the next block.
+    /// Skips past the `)` of this line, if there is one before the next block.
     fn skip_to_close_paren(&mut self) {
         while !(self.is_node_end() || self.at(TokenKind::OpenBrace)) {
             let is_close = self.at(TokenKind::CloseParen);
@@ -115,7 +116,7 @@ impl Parser<'_> {
         }
     }
 
-    /// A string that names something; the token is a word, a keyword or a string.
+    /// Reads a name; the token is a word, a keyword or a string.
     pub(crate) fn name(&mut self, what: &str) -> Name {
         let start = self.token.span.start;
         let kind = self.token.kind;
@@ -128,12 +129,12 @@ impl Parser<'_> {
         Name { text, span }
     }
 
-    /// The text of a value that stands where a name should.
+    /// The text of a value in place of a name.
     pub(crate) fn name_text(&mut self, value: Value, kind: TokenKind, span: Span, what: &str) -> String {
         let written = span.of(self.text);
         match value {
             Value::String(text) => text,
-            // A reserved bare word has been reported.
+            // A reserved bare word was already reported.
             _ if kind == TokenKind::Word && !crate::number::looks_like_number(written) => written.to_owned(),
             _ => {
                 let message = format!("Expected a {what}, found `{}`", excerpt(written));

@@ -1,7 +1,7 @@
-//! What a bare word and a word after `#` stand for.
+//! The meaning of bare words and of words after `#`.
 //!
-//! The words of KDL 1 (`true`, `null`) are mistakes here; they are read as what was meant, so that no second mistake
-//! comes of them.
+//! The words of KDL 1 (`true`, `null`) are errors here. They are read with the intended meaning, so that no second
+//! error follows.
 
 use crate::diagnostic::Diagnostic;
 use crate::nearest::nearest;
@@ -31,7 +31,7 @@ pub(crate) fn keyword(written: &str, span: Span, sink: &mut Sink) -> Option<Valu
         let message = format!("Expected a keyword, found `{}`", excerpt(written));
         let help = nearest(written, KEYWORDS).map_or_else(
             || {
-                "The keywords are `#true #false #null #inf #-inf #nan`; text with `#` goes in quotes"
+                "The keywords are `#true #false #null #inf #-inf #nan`; put text with `#` in quotes"
                     .to_owned()
             },
             |near| format!("Did you mean `{near}`?"),
@@ -41,17 +41,17 @@ pub(crate) fn keyword(written: &str, span: Span, sink: &mut Sink) -> Option<Valu
     value
 }
 
-/// Whether `#` and a word are a keyword.
+/// Returns true if `#` and a word form a keyword.
 pub(crate) fn is_keyword(written: &str) -> bool {
     KEYWORDS.contains(&written)
 }
 
-/// Whether a bare word may be a string as it is: it is neither a number nor reserved.
+/// Returns true if a bare word can be a string unquoted: it is neither a number nor reserved.
 pub(crate) fn is_identifier(word: &str) -> bool {
     !looks_like_number(word) && keyword_value(word).is_none()
 }
 
-/// At most so much of a piece of text as a message can bear.
+/// A piece of text, truncated for a message.
 pub(crate) fn excerpt(text: &str) -> String {
     const MAX_CHARS: usize = 40;
     match text.char_indices().nth(MAX_CHARS) {
@@ -72,7 +72,7 @@ fn keyword_value(word: &str) -> Option<Value> {
     }
 }
 
-/// A wrong number is read as text, so that the entry is still there.
+/// An invalid number is read as text, so that the entry is not lost.
 fn number_value(word: &str, span: Span, sink: &mut Sink) -> Value {
     match number(word) {
         Ok(Number::Integer(integer)) => Value::Integer(integer),
@@ -81,7 +81,7 @@ fn number_value(word: &str, span: Span, sink: &mut Sink) -> Value {
             let start = span.start + error.offset;
             let found = word[error.offset..].chars().next().map_or(0, char::len_utf8);
             let diagnostic = Diagnostic::error("kdl::number", error.message, Span::new(start, start + found));
-            let help = format!("{}; text goes in quotes: `\"{}\"`", error.help, excerpt(word));
+            let help = format!("{}; put text in quotes: `\"{}\"`", error.help, excerpt(word));
             sink.push(diagnostic.with_help(help));
             Value::String(word.to_owned())
         }

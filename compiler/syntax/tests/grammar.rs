@@ -1,4 +1,4 @@
-//! Each rule of the grammar, as a text and the canonical form it prints as, or as a text that is refused.
+//! Each rule of the grammar, as a text with its canonical form, or as a text that is refused.
 
 use mc_syntax::lex::tokens;
 use mc_syntax::parse::parse;
@@ -254,9 +254,9 @@ fn a_canonical_form_prints_as_itself() {
 }
 
 #[test]
-fn the_kdl_crate_finds_the_same_texts_valid_but_for_known_ones() {
-    // It has no integers beyond 128 bits, and no slashdash right after a number and no `;`
-    // after a dropped node, which the specification allows.
+fn the_kdl_crate_accepts_the_same_texts_with_known_exceptions() {
+    // It has no integers beyond 128 bits, no slashdash right after a number, and no `;` after a dropped node; the
+    // specification allows all three.
     let known = ["node 0xffffffffffffffffffffffffffffffff", "/- a; b", "a 1/-2 /-3/-4", "a 1/-{ b }\nc"];
     let refused: Vec<&str> = VALID
         .iter()
@@ -290,8 +290,8 @@ fn blocks_may_be_nested_to_the_limit() {
 }
 
 #[test]
-fn time_is_linear_in_texts_that_invite_to_look_twice() {
-    // Each takes minutes if a part of it is read again and again.
+fn time_is_linear_in_texts_that_provoke_rescanning() {
+    // Each takes minutes if a part of it is read repeatedly.
     for piece in
         ["/* ", "\\ ", "\"\"\"", "#", "#\"", "##\"\"\"\n", "(", "a=", "/-", "{", "\\ /**/", "\"\\", "a \\\n"]
     {

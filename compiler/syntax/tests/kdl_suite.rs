@@ -1,4 +1,4 @@
-//! The official test cases of KDL 2.0, if their folder is there; `grammar` holds the same rules without it.
+//! The official test cases of KDL 2.0, if their folder exists; `grammar` tests the same rules without it.
 
 use std::fs;
 use std::path::{Path, PathBuf};

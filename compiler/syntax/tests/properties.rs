@@ -1,4 +1,4 @@
-//! What holds for all texts: generated documents mean the same to the `kdl` crate, and no text breaks the parser.
+//! Properties of all texts: generated documents mean the same to the `kdl` crate, and no text makes the parser fail.
 
 use std::fmt::Write;
 
@@ -40,17 +40,17 @@ proptest! {
     }
 
     #[test]
-    fn any_text_is_read_and_its_mistakes_are_shown(text in any::<String>()) {
+    fn any_text_is_read_and_its_errors_are_shown(text in any::<String>()) {
         check_any(&text)?;
     }
 
     #[test]
-    fn any_text_of_kdl_signs_is_read_and_its_mistakes_are_shown(text in soup()) {
+    fn any_sequence_of_kdl_tokens_is_read_and_its_errors_are_shown(text in soup()) {
         check_any(&text)?;
     }
 
     #[test]
-    fn a_spoiled_document_is_read_and_its_mistakes_are_shown(
+    fn a_damaged_document_is_read_and_its_errors_are_shown(
         text in document(),
         piece in soup(),
         place in any::<prop::sample::Index>(),
@@ -68,14 +68,14 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn no_text_that_goes_to_a_terminal_steers_it(text in foreign(), own in "[a-z ]{0,5}") {
+    fn no_text_controls_the_terminal(text in foreign(), own in "[a-z ]{0,5}") {
         let mut markup = Markup::default();
         markup.text(own.as_str());
         markup.painted(Paint::Red, text.as_str());
         markup.text(text.as_str());
         check_shown(&markup)?;
         prop_assert!(printable(&text).chars().all(|shown| !is_steering(shown) && shown != '\n' && shown != '\t'));
-        // Nothing but steering characters is changed, and what was escaped is escaped once.
+        // Only control characters are changed, and escaping is idempotent.
         let kept: String = text.chars().filter(|&character| !is_steering(character)).collect();
         prop_assert_eq!(escaped(&kept), kept.as_str());
         let once = escaped(&text);
@@ -83,7 +83,7 @@ proptest! {
     }
 
     #[test]
-    fn text_in_which_a_library_put_colors_steers_nothing_else(text in foreign()) {
+    fn colored_text_of_a_library_has_no_other_control_characters(text in foreign()) {
         let shown = Markup::of_colored(&text).show(true);
         check_codes(&shown)?;
         let plain = Markup::of_colored(&text).show(false);
@@ -91,7 +91,7 @@ proptest! {
     }
 }
 
-/// Text with more of what steers a terminal than chance would bring.
+/// Text with more terminal control characters than random text would have.
 fn foreign() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         any::<String>(),
@@ -107,7 +107,7 @@ fn foreign() -> impl Strategy<Value = String> {
     proptest::collection::vec(piece, 0..8).prop_map(|pieces| pieces.concat())
 }
 
-/// Without colors nothing steers; with colors nothing but the codes does.
+/// Without colors, no control characters; with colors, only color codes.
 fn check_shown(markup: &Markup) -> Result<(), TestCaseError> {
     prop_assert!(!markup.show(false).chars().any(is_steering));
     let without_codes = check_codes(&markup.show(true))?;
@@ -115,7 +115,7 @@ fn check_shown(markup: &Markup) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// Removes the codes for colors, and checks that nothing steers in the text that is left.
+/// Removes the color codes and checks that the remaining text has no control characters.
 fn check_codes(shown: &str) -> Result<String, TestCaseError> {
     let mut pieces = shown.split("\u{1B}[");
     let mut left = pieces.next().unwrap_or_default().to_owned();
@@ -144,7 +144,7 @@ fn check_any(text: &str) -> Result<(), TestCaseError> {
         check_shown(&rendered)?;
     }
     document.nodes.iter().try_for_each(|node| check_spans(text, node))?;
-    // What could be read is a document again.
+    // The part that could be read is a valid document.
     let printed = print(&document);
     prop_assert_eq!(&parse(&printed).diagnostics, &[], "{}", printed);
     Ok(())
@@ -170,7 +170,7 @@ fn check_span(text: &str, span: Span) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// Both trees as text in one form.
+/// Both trees as text in the same form.
 fn our_nodes(nodes: &[Node]) -> String {
     let mut text = String::new();
     for node in nodes {
@@ -242,7 +242,7 @@ fn node(block: BoxedStrategy<String>) -> BoxedStrategy<String> {
         prop::collection::vec((node_space(), entry()).prop_map(|(space, entry)| space + &entry), 0..5);
     (line_space(), slashdash, annotation(), name(), entries, block, end)
         .prop_map(|(space, slashdash, annotation, name, entries, block, end)| {
-            // The `kdl` crate does not take a `;` after a dropped node.
+            // The `kdl` crate rejects a `;` after a dropped node.
             let end = if slashdash.is_empty() { end } else { "\n" };
             format!("{space}{slashdash}{annotation}{name}{}{block}{end}", entries.concat())
         })
@@ -277,7 +277,7 @@ fn annotation() -> impl Strategy<Value = String> {
     prop_oneof![6 => Just(String::new()), 1 => written]
 }
 
-/// A string in one of the ways in which it can be written.
+/// A string in one of its possible notations.
 fn name() -> impl Strategy<Value = String> {
     prop_oneof![
         4 => "[a-zA-Z_äß東😀][a-z0-9_.-]{0,6}x",
@@ -314,7 +314,7 @@ fn line_space() -> impl Strategy<Value = String> {
     prop::sample::select(spaces).prop_map(str::to_owned)
 }
 
-/// Signs of the language in any order.
+/// Tokens of the language in random order.
 fn soup() -> impl Strategy<Value = String> {
     let pieces = vec![
         "{",

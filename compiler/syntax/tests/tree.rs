@@ -1,4 +1,4 @@
-//! What those who read the tree can ask it.
+//! Queries on the syntax tree.
 
 use mc_syntax::parse::parse;
 use mc_syntax::tree::{Node, Value};
@@ -10,7 +10,7 @@ fn node(text: &str) -> Node {
 }
 
 #[test]
-fn spans_cover_what_is_written() {
+fn spans_cover_the_source_text() {
     let text = "// note\n(t)model \"a\" b = (u8)1 { c; } // note\n";
     let node = node(text);
     assert_eq!(node.span.of(text), "(t)model \"a\" b = (u8)1 { c; }");
@@ -55,7 +55,7 @@ fn a_float_gives_the_nearest_value() {
 }
 
 #[test]
-fn a_mistake_leaves_the_rest_of_the_tree() {
+fn an_error_leaves_the_rest_of_the_tree() {
     let parse = parse("a 1 b= 2 {\n    c true\n    d [\n}\ne");
     let names: Vec<&str> = parse.document.nodes.iter().map(|node| node.name.text.as_str()).collect();
     assert_eq!(names, ["a", "e"]);

@@ -1,22 +1,22 @@
-//! The arithmetic of blends: how the same weight of several models becomes one.
+//! The arithmetic of blends: combines the same weight of several models into one.
 //!
-//! Everything is in f32, models in the order in which they are declared, multiply then add, never fused; what needs a
-//! sum over the whole weight (the angle between two) sums in f64, along rows in eight lanes, then over rows. So equal
-//! inputs give equal bytes, however the weight is cut into pieces.
+//! All arithmetic is in f32, with models in the order of their declaration, multiply then add, never fused. Sums over
+//! the whole weight (for the angle between two) are in f64: along rows in eight lanes, then over rows. So equal inputs
+//! give equal bytes, however the weight is split.
 //!
 //! Sources: task arithmetic, Ilharco et al. 2022, arXiv:2212.04089; TIES, Yadav et al. 2023, arXiv:2306.01708; DARE, Yu
-//! et al. 2023, arXiv:2311.03099; SLERP, Shoemake 1985, "Animating rotation with quaternion curves". The choices that
-//! the papers leave open (signs of zero, divisors of zero, when a sphere is a line) are those of mergekit.
+//! et al. 2023, arXiv:2311.03099; SLERP, Shoemake 1985, "Animating rotation with quaternion curves". Where the papers
+//! leave a choice (signs of zero, divisors of zero, when to replace the sphere by a line), this follows mergekit.
 
 use crate::math;
 
-/// From this cosine on two weights are taken to point the same way, and a straight line joins them.
+/// Two weights with a cosine of at least this are treated as parallel and interpolated linearly.
 pub const COLLINEAR: f64 = 0.9995;
 
-/// Weights that are no longer than this have no direction.
+/// Weights of at most this length have no direction.
 pub const MIN_LENGTH: f64 = 1e-8;
 
-/// A divisor of plain sums that is smaller than this is taken to be 1.
+/// A divisor of plain sums smaller than this is replaced by 1.
 const MIN_DIVISOR: f32 = 1e-8;
 
 const LANES: usize = 8;
@@ -28,7 +28,7 @@ pub fn add_weighted(sum: &mut [f32], values: &[f32], weight: f32) {
     }
 }
 
-/// `values -= base`: what a model learned beyond its base.
+/// `values -= base`: the difference between a model and its base.
 pub fn subtract(values: &mut [f32], base: &[f32]) {
     for (value, base) in values.iter_mut().zip(base) {
         *value -= base;
@@ -49,7 +49,7 @@ pub fn add_to_base(values: &mut [f32], base: &[f32], lambda: f32) {
     }
 }
 
-/// What the sum of weighted deltas is divided by: the sum of the weights, or 1 where that vanishes.
+/// Divisor of the sum of weighted deltas: the sum of the weights, or 1 if that vanishes.
 pub fn divisor(weights: &[f32]) -> f32 {
     let sum = sum_of(weights);
     if sum.abs() < MIN_DIVISOR { 1.0 } else { sum }
@@ -60,13 +60,13 @@ pub fn sum_of(weights: &[f32]) -> f32 {
     weights.iter().fold(0.0, |sum, weight| sum + weight)
 }
 
-/// TIES's second half: each element is the sum of those deltas whose sign is the elected one, the sign of the sum of
-/// all; divided by the sum of their weights, if `Divide` says so and it is not 0.
+/// TIES's second half: each element is the sum of the deltas whose sign is the elected one, which is the sign of the
+/// sum of all. With `Divide`, that sum is divided by the sum of their weights if it is not 0.
 ///
-/// * `weighted`: for each model `weight * delta`, all of the length of `sum`
-/// * `weights`: of the same models
+/// * `weighted`: `weight * delta` for each model, each as long as `sum`
+/// * `weights`: the weights of the same models
 ///
-/// A sum of 0 elects the positive sign; a delta of 0 has neither.
+/// A sum of 0 elects the positive sign; a delta of 0 has no sign.
 ///
 /// Source: arXiv:2306.01708, section 3.2, steps 2 and 3.
 pub fn add_elected(sum: &mut [f32], weighted: &[Vec<f32>], weights: &[f32], divide: Divide) {
@@ -85,31 +85,32 @@ pub fn add_elected(sum: &mut [f32], weighted: &[Vec<f32>], weights: &[f32], divi
     }
 }
 
-/// Whether a sum is divided by the sum of its weights.
+/// Division of a sum by the sum of its weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Divide {
-    /// It is.
+    /// Divide.
     Yes,
-    /// It is not.
+    /// Do not divide.
     No,
 }
 
-/// DARE's draw: which elements of a delta stay.
+/// DARE's random choice of the elements of a delta that are kept.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Draw {
     /// The stream of random numbers; see [`stream`].
     pub stream: u64,
-    /// An element stays when its number, of 32 bits, is below this: `density * 2^32`.
+    /// An element is kept if its 32-bit random number is below this: `density * 2^32`.
     pub below: u64,
-    /// Factor on what stays: `1 / density`, or 1.
+    /// Factor of the kept elements: `1 / density`, or 1.
     pub factor: f32,
 }
 
 impl Draw {
-    /// Zeroes the elements that do not stay and scales the others; the first has number `first` in the whole.
+    /// Zeroes the elements that are not kept and scales the others. `first` is the index of the first element in the
+    /// whole weight.
     ///
-    /// Element `i` draws the upper half of the `i`-th number of splitmix64 from `stream`, so any piece can be drawn by
-    /// itself. Source: arXiv:2311.03099, section 3.2.
+    /// Element `i` uses the upper half of the `i`-th number of splitmix64 from `stream`, so any piece can be processed
+    /// separately. Source: arXiv:2311.03099, section 3.2.
     pub fn keep(self, values: &mut [f32], first: u64) {
         for (index, value) in (first..).zip(values) {
             let stays = splitmix(self.stream, index) >> 32 < self.below;
@@ -118,9 +119,9 @@ impl Draw {
     }
 }
 
-/// The stream of random numbers for one weight of one model: from the seed, the model's number and the weight's name.
+/// The stream of random numbers for one weight of one model, from the seed, the model's index and the weight's name.
 ///
-/// FNV-1a over the bytes, then mixed; fixed for ever, because blends depend on it.
+/// FNV-1a over the bytes, then mixed. This never changes, because the bytes of blends depend on it.
 pub fn stream(seed: u64, model: u64, name: &str) -> u64 {
     let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
     for byte in seed.to_le_bytes().iter().chain(&model.to_le_bytes()).chain(name.as_bytes()) {
@@ -129,7 +130,7 @@ pub fn stream(seed: u64, model: u64, name: &str) -> u64 {
     splitmix(hash, 0)
 }
 
-/// The number at `index` of the sequence splitmix64 with a seed.
+/// The number at `index` of the splitmix64 sequence for a seed.
 fn splitmix(seed: u64, index: u64) -> u64 {
     let step = index.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let mut mixed = seed.wrapping_add(step);
@@ -138,7 +139,7 @@ fn splitmix(seed: u64, index: u64) -> u64 {
     mixed ^ (mixed >> 31)
 }
 
-/// `a . b`, `a . a` and `b . b` of two weights or rows of them.
+/// `a . b`, `a . a` and `b . b` of two weights or of rows of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Products {
     /// `a . b`.
@@ -150,7 +151,7 @@ pub struct Products {
 }
 
 impl Products {
-    /// Of one row: eight lanes, folded in halves.
+    /// The products of one row: eight lanes, folded in halves.
     pub fn of_row(a: &[f32], b: &[f32]) -> Self {
         let mut lanes = [[0.0_f64; LANES]; 3];
         for (a, b) in a.chunks(LANES).zip(b.chunks(LANES)) {
@@ -168,7 +169,7 @@ impl Products {
         Self { dot, square_a, square_b }
     }
 
-    /// With the next row's.
+    /// Adds the products of the next row.
     #[must_use]
     pub fn plus(self, next: Self) -> Self {
         Self {
@@ -178,8 +179,8 @@ impl Products {
         }
     }
 
-    /// The factors of `a` and `b` at `t` of the way from `a` to `b`, along the sphere:
-    /// `sin((1 - t) angle) / sin angle` and `sin(t angle) / sin angle`; along the line where `|cos angle|` is over
+    /// The factors of `a` and `b` at fraction `t` of the path from `a` to `b` on the sphere:
+    /// `sin((1 - t) angle) / sin angle` and `sin(t angle) / sin angle`; on a straight line if `|cos angle|` is over
     /// [`COLLINEAR`].
     pub fn slerp(self, t: f64) -> [f32; 2] {
         let length = |square: f64| {
@@ -199,14 +200,14 @@ impl Products {
 }
 
 #[cfg(test)]
-#[expect(clippy::disallowed_methods, reason = "the platform's functions are what ours are compared with")]
+#[expect(clippy::disallowed_methods, reason = "the platform's functions are the expected values")]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
 
     #[test]
-    fn a_draw_is_the_same_in_pieces_and_for_ever() {
+    fn a_draw_does_not_depend_on_pieces_and_never_changes() {
         let draw = Draw { stream: stream(7, 1, "model.norm.weight"), below: 1 << 31, factor: 2.0 };
         let mut whole = vec![1.0_f32; 1000];
         draw.keep(&mut whole, 0);
@@ -255,11 +256,11 @@ mod tests {
     }
 
     #[test]
-    fn equal_and_opposite_weights_are_joined_by_a_line() {
+    fn equal_and_opposite_weights_are_interpolated_linearly() {
         let ones = [1.0_f32; 12];
         assert_eq!(Products::of_row(&ones, &ones).slerp(0.25), [0.75, 0.25]);
         assert_eq!(Products::of_row(&ones, &ones.map(|one| -one)).slerp(0.25), [0.75, 0.25]);
-        // Without a direction the angle is right.
+        // Without a direction the angle is a right angle.
         let [a, b] = Products::of_row(&[0.0; 4], &[0.0; 4]).slerp(0.5);
         assert_eq!(a, b);
         assert!((a - 0.5_f32.sqrt()).abs() < 1e-7);
@@ -267,7 +268,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn factors_are_those_of_the_formula(
+        fn factors_follow_the_formula(
             values in proptest::collection::vec(-1.0_f32..1.0, 40),
             t in 0.0_f64..1.0,
         ) {

@@ -1,4 +1,4 @@
-//! Scales that blocks of a matrix share: how checkpoints of 8-bit floats say how large their weights are.
+//! Scales shared by blocks of a matrix, as in checkpoints of 8-bit floats.
 
 /// Scales of a matrix, one for each block of rows and columns.
 #[derive(Clone, Debug, PartialEq)]
@@ -10,7 +10,7 @@ pub struct BlockScales {
 }
 
 impl BlockScales {
-    /// Scales for a matrix of `n_cols` columns.
+    /// Creates scales for a matrix of `n_cols` columns.
     ///
     /// * `values`: `[ceil(rows / block_rows), ceil(n_cols / block_cols)]`, row-major
     pub fn new(values: Vec<f32>, block: [u64; 2], n_cols: usize) -> Self {
@@ -18,10 +18,10 @@ impl BlockScales {
         Self { values, block_rows: block[0].max(1), block_cols, blocks_per_row: n_cols.div_ceil(block_cols) }
     }
 
-    /// Multiplies some rows of the matrix by their scales, in f32.
+    /// Multiplies rows of the matrix by their scales, in f32.
     ///
     /// # Panics
-    /// If there are fewer scales than the rows need; whoever makes them compares shapes.
+    /// If there are fewer scales than the rows need; the caller of [`Self::new`] compares shapes.
     pub fn apply(&self, first_row: u64, n_cols: usize, rows: &mut [f32]) {
         for (row_idx, row) in (first_row..).zip(rows.chunks_exact_mut(n_cols)) {
             let first = (row_idx / self.block_rows) as usize * self.blocks_per_row;

@@ -1,6 +1,6 @@
 //! Conversions between stored elements and f32, in bulk.
 //!
-//! Narrowing rounds to nearest, ties to even, as PyTorch and ggml do; a NaN stays a NaN.
+//! Narrowing rounds to nearest, ties to even, as in PyTorch and ggml; a NaN stays a NaN.
 
 use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
@@ -12,8 +12,8 @@ use crate::dtype::DType;
 /// * `bytes`: `out.len()` elements of `dtype`, a float type
 ///
 /// # Panics
-/// If the lengths disagree or `dtype` is no float: the caller checks both with [`DType::is_weight`] or
-/// [`DType::is_scaled_weight`] when it plans.
+/// If the lengths disagree or `dtype` is not a float type: the caller checks both with [`DType::is_weight`] or
+/// [`DType::is_scaled_weight`] during planning.
 pub fn to_f32(dtype: DType, bytes: &[u8], out: &mut [f32]) {
     assert_eq!(bytes.len(), out.len() * dtype.n_bytes(), "bytes of the elements");
     match dtype {
@@ -51,14 +51,14 @@ pub fn to_f32(dtype: DType, bytes: &[u8], out: &mut [f32]) {
                 *value = f16_to_f32(u16::from(*byte) << 8);
             }
         }
-        other => panic!("`{other}` is no type of weights"),
+        other => panic!("`{other}` is not a weight type"),
     }
 }
 
-/// The f32 values as little-endian elements of `dtype`, a float type of 16 bits or more.
+/// Writes f32 values as little-endian elements of `dtype`, a float type of 16 bits or more.
 ///
 /// # Panics
-/// If the lengths disagree or `dtype` is another.
+/// If the lengths disagree or `dtype` is another type.
 pub fn from_f32(dtype: DType, values: &[f32], out: &mut [u8]) {
     assert_eq!(out.len(), values.len() * dtype.n_bytes(), "bytes of the elements");
     match dtype {
@@ -86,14 +86,14 @@ pub fn from_f32(dtype: DType, values: &[f32], out: &mut [u8]) {
                 *word = f64::from(*value).to_le_bytes();
             }
         }
-        other => panic!("`{other}` is no type of weights"),
+        other => panic!("`{other}` is not a weight type"),
     }
 }
 
-/// Rounds each value to what `dtype` can hold.
+/// Rounds each value to a value of `dtype`.
 ///
 /// # Panics
-/// If `dtype` is no float of 16 bits or more.
+/// If `dtype` is not a float type of 16 bits or more.
 pub fn round_through(dtype: DType, values: &mut [f32]) {
     match dtype {
         DType::F32 | DType::F64 => {}
@@ -110,11 +110,11 @@ pub fn round_through(dtype: DType, values: &mut [f32]) {
                 halves.convert_to_f32_slice(values);
             }
         }
-        other => panic!("`{other}` is no type of weights"),
+        other => panic!("`{other}` is not a weight type"),
     }
 }
 
-/// The upper half of an f32, rounded to nearest, ties to even; a NaN is made quiet.
+/// The upper half of an f32, rounded to nearest, ties to even; a NaN becomes quiet.
 #[inline]
 pub fn to_bf16_bits(value: f32) -> u16 {
     let bits = value.to_bits();
@@ -130,7 +130,7 @@ pub fn f16_to_f32(bits: u16) -> f32 {
     f16::from_bits(bits).to_f32()
 }
 
-/// One 8-bit float of 4 exponent and 3 mantissa bits as f32; it has no infinities, and its largest number is 448.
+/// An 8-bit float of 4 exponent and 3 mantissa bits as f32. The format has no infinities; its largest number is 448.
 ///
 /// Source: Micikevicius et al. 2022, arXiv:2209.05433.
 #[inline]
@@ -198,7 +198,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn bulk_equals_one_by_one(values in proptest::collection::vec(any::<f32>(), 0..200)) {
+        fn bulk_conversion_equals_single_conversions(values in proptest::collection::vec(any::<f32>(), 0..200)) {
             for dtype in [DType::F16, DType::BF16, DType::F32, DType::F64] {
                 let mut bytes = vec![0; values.len() * dtype.n_bytes()];
                 from_f32(dtype, &values, &mut bytes);

@@ -1,20 +1,20 @@
-//! Which vector instructions kernels are compiled for, chosen when the program runs.
+//! The vector instructions that kernels use, chosen at run time.
 //!
-//! A path changes speed and nothing else: every kernel gives the same bytes on all of them. This file knows which ones
-//! the CPU has; the crates with kernels compile them for a [`Width`].
+//! A path changes only the speed: every kernel gives the same bytes on all paths. This file detects the paths of the
+//! CPU; the crates with kernels compile them for a [`Width`].
 
 use std::sync::OnceLock;
 
-/// A vector width that this CPU has; it cannot be made for one that it has not.
+/// A vector width that this CPU supports; a value for an unsupported width cannot be created.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CpuPath(Width);
 
 /// The widths that kernels are compiled for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Width {
-    /// What every CPU of the architecture has, and the code that defines the bytes.
+    /// The instructions that every CPU of the architecture has, and the code that defines the bytes.
     Baseline,
-    /// Four lanes in portable code, which every CPU can run: the compiler makes NEON of it on 64-bit Arm.
+    /// Four lanes in portable code, which every CPU can run; the compiler emits NEON for it on 64-bit Arm.
     Portable,
     /// Eight lanes: AVX2, F16C and POPCNT.
     #[cfg(target_arch = "x86_64")]
@@ -30,12 +30,12 @@ impl CpuPath {
     /// The instructions that every CPU of the architecture has.
     pub const BASELINE: Self = Self(Width::Baseline);
 
-    /// The path that was chosen with [`Self::choose`], or else the widest of this CPU.
+    /// The path chosen with [`Self::choose`], or else the widest one of this CPU.
     pub fn detect() -> Self {
         *CHOSEN.get_or_init(|| Self::available().pop().expect("the baseline is always available"))
     }
 
-    /// Chooses the path of the whole process; `false` if one is in use already.
+    /// Chooses the path for the whole process; returns false if a path is already in use.
     pub fn choose(self) -> bool {
         CHOSEN.set(self).is_ok()
     }
@@ -57,7 +57,7 @@ impl CpuPath {
         paths
     }
 
-    /// The path of a name, if this CPU has it.
+    /// The path with this name, if this CPU supports it.
     pub fn by_name(name: &str) -> Option<Self> {
         Self::available().into_iter().find(|path| path.name() == name)
     }

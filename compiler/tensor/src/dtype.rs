@@ -1,6 +1,6 @@
-//! Element types of plain (not block-quantized) tensors, under the names that safetensors gives them.
+//! Element types of plain (not block-quantized) tensors, named as in safetensors.
 //!
-//! Block quantizations are codecs, not dtypes: they live in `mc-encoding`.
+//! Block quantizations are codecs, not dtypes: they are in `mc-encoding`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -68,17 +68,17 @@ impl DType {
         self.row().1
     }
 
-    /// Bytes of one element.
+    /// Size of one element in bytes.
     pub fn n_bytes(self) -> usize {
         self.row().2
     }
 
-    /// Whether a weight matrix can be merged and quantized from this type.
+    /// Returns true if a weight matrix of this type can be merged and quantized.
     pub fn is_weight(self) -> bool {
         matches!(self, Self::F64 | Self::F32 | Self::F16 | Self::BF16)
     }
 
-    /// Whether a weight matrix of this type needs scales beside it.
+    /// Returns true if a weight matrix of this type needs separate scales.
     pub fn is_scaled_weight(self) -> bool {
         matches!(self, Self::F8E4M3 | Self::F8E5M2)
     }
@@ -90,7 +90,7 @@ impl fmt::Display for DType {
     }
 }
 
-/// The text is no dtype of safetensors.
+/// The text is not a safetensors dtype.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("Unknown dtype `{0}`; expected one of F64, F32, F16, BF16, F8_E4M3, F8_E5M2, I64 … U8, BOOL")]
 pub struct UnknownDType(pub String);

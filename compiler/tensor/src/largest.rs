@@ -1,54 +1,55 @@
-//! The `k` largest magnitudes of a sequence, exactly, without holding or sorting it.
+//! The `k` largest magnitudes of a sequence, exactly, without storing or sorting it.
 //!
-//! The bits of a non-negative f32 are ordered as its value is. So one pass counts the upper sixteen bits of every
-//! magnitude, a second the lower fifteen of those that share the upper bits of the `k`-th, and then that magnitude is
-//! known. Of equal ones the first are taken, so a third pass looks for the last that is.
+//! The bits of non-negative f32 values have the order of the values. So the first pass counts the upper sixteen bits of
+//! every magnitude, and the second counts the lower fifteen bits of those that share the upper bits of the `k`-th; this
+//! determines the `k`-th magnitude. Among equal magnitudes the first are kept, so a third pass finds the last of them
+//! that is kept.
 //!
-//! Counts are whole numbers: they may be taken over pieces, side by side, and joined in any order.
+//! Counts are integers: they may be taken over pieces, in parallel, and joined in any order.
 
 const LOW_BITS: u32 = 15;
 const N_COUNTS: usize = 1 << 16;
 
-/// How often each value of some bits of the magnitude occurs.
+/// Number of occurrences of each value of some bits of the magnitude.
 #[derive(Clone, Debug)]
 pub struct Counts {
-    /// The upper bits of those that are counted by their lower bits; none when the upper bits are counted.
+    /// The upper bits shared by the magnitudes whose lower bits are counted; `None` if the upper bits are counted.
     high: Option<u32>,
     counts: Vec<u64>,
 }
 
-/// Where the `k`-th largest is.
+/// Position of the `k`-th largest among the counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Found {
     /// The value of the counted bits.
     pub bits: u32,
-    /// How many of this value are among the `k`; at least one.
+    /// Number of elements with this value among the `k` largest; at least one.
     pub n_wanted: u64,
-    /// How many there are.
+    /// Number of all elements with this value.
     pub n_there: u64,
 }
 
-/// Which elements are kept: those of a larger magnitude, and of those that equal it all up to one.
+/// The elements to keep: those of a larger magnitude, and those of an equal one up to an index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Largest {
     /// The bits of the `k`-th largest magnitude.
     pub magnitude: u32,
-    /// The last element of this magnitude that is kept.
+    /// Index of the last element of this magnitude that is kept.
     pub last: u64,
 }
 
 impl Counts {
-    /// Counts of the upper bits of every magnitude.
+    /// Creates counts of the upper bits of every magnitude.
     pub fn of_high_bits() -> Self {
         Self { high: None, counts: vec![0; N_COUNTS] }
     }
 
-    /// Counts of the lower bits of the magnitudes that have these upper bits.
+    /// Creates counts of the lower bits of the magnitudes with these upper bits.
     pub fn of_low_bits(high: u32) -> Self {
         Self { high: Some(high), counts: vec![0; 1 << LOW_BITS] }
     }
 
-    /// Counts some elements.
+    /// Counts the magnitudes of some elements.
     pub fn add(&mut self, values: &[f32]) {
         match self.high {
             None => {
@@ -67,7 +68,7 @@ impl Counts {
         }
     }
 
-    /// Adds what was counted elsewhere.
+    /// Adds the counts of another piece.
     pub fn join(mut self, other: &Self) -> Self {
         for (count, more) in self.counts.iter_mut().zip(&other.counts) {
             *count += more;
@@ -75,7 +76,7 @@ impl Counts {
         self
     }
 
-    /// Where the `k`-th largest is; `None` when there are fewer than `k`, or `k` is 0.
+    /// Finds the `k`-th largest; `None` if there are fewer than `k`, or `k` is 0.
     pub fn find(&self, k: u64) -> Option<Found> {
         let mut n_wanted = k;
         for (bits, count) in self.counts.iter().enumerate().rev() {
@@ -91,7 +92,7 @@ impl Counts {
 }
 
 impl Largest {
-    /// Zeroes the elements that are not kept; the first of them has number `first` in the whole.
+    /// Zeroes the elements that are not kept. `first` is the index of the first element in the whole sequence.
     pub fn keep(self, values: &mut [f32], first: u64) {
         for (index, value) in (first..).zip(values) {
             let magnitude = magnitude(*value);
@@ -101,12 +102,12 @@ impl Largest {
     }
 }
 
-/// How many elements have a magnitude.
+/// Number of elements of a magnitude.
 pub fn n_equal(values: &[f32], bits: u32) -> u64 {
     values.iter().filter(|value| magnitude(**value) == bits).count() as u64
 }
 
-/// The number of the `n`-th element (from 1) that has a magnitude.
+/// Index of the `n`-th element (from 1) of a magnitude.
 pub fn nth_equal(values: &[f32], bits: u32, n: u64) -> Option<usize> {
     let nth = usize::try_from(n.checked_sub(1)?).ok()?;
     values.iter().enumerate().filter(|(_, value)| magnitude(**value) == bits).nth(nth).map(|(index, _)| index)
@@ -122,7 +123,7 @@ mod tests {
 
     use super::*;
 
-    /// The rule as it is written: sort by magnitude, of equal ones the first.
+    /// The specification: sort by magnitude; among equal ones, the first come first.
     fn by_sorting(values: &[f32], k: usize) -> Vec<f32> {
         let mut order: Vec<usize> = (0..values.len()).collect();
         order.sort_by(|a, b| values[*b].abs().total_cmp(&values[*a].abs()).then(a.cmp(b)));
@@ -156,7 +157,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn counting_keeps_what_sorting_keeps(
+        fn counting_and_sorting_keep_the_same_elements(
             // Few different numbers, so that many are equal.
             values in proptest::collection::vec(prop_oneof![-1.0_f32..1.0, (-3_i8..4).prop_map(f32::from)], 1..200),
             share in 0.0_f64..1.0,

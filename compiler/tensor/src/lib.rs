@@ -1,6 +1,6 @@
-//! Dtypes, conversions, CPU paths, low-rank updates, blends, elementary functions, and what a tensor is for.
+//! Dtypes, conversions, CPU paths, low-rank updates, blends, elementary functions, and the purposes of tensors.
 //!
-//! Knows no file, no codec and no format.
+//! Knows no files, codecs or formats.
 
 pub mod blend;
 pub mod block_scales;

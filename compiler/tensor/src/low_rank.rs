@@ -1,8 +1,8 @@
-//! Low-rank updates: what an adapter does to a weight.
+//! Low-rank updates: apply an adapter to a weight.
 
 use crate::cpu_path::{CpuPath, Width};
 
-/// The matrices do not fit each other.
+/// The shapes of the matrices do not agree.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "A low-rank update needs weight rows x {n_cols} columns, `B` rows x {rank} and `A` {rank} x {n_cols}; \
@@ -18,19 +18,19 @@ pub struct ShapeError {
 
 /// Adds a low-rank update in place: `W += scale * (B A)`.
 ///
-/// * `weight`: some rows of `W` `[out, in]`, row-major f32
+/// * `weight`: rows of `W` `[out, in]`, row-major f32
 /// * `up` (`B`): the same rows of `[out, rank]`
 /// * `down` (`A`): all of `[rank, in]`
 /// * `n_cols`: `in`
-/// * `scale`: `alpha / rank`, or `alpha / sqrt(rank)` for rank-stabilised LoRA; no unit
+/// * `scale`: `alpha / rank`, or `alpha / sqrt(rank)` for rank-stabilized LoRA; no unit
 ///
-/// The product sums over `rank` in ascending order in f32, multiply then add; then it is scaled, then added. So
-/// equal inputs give equal bytes on every machine, and any rows can be updated by themselves.
+/// The product is summed over `rank` in ascending order in f32, multiply then add; then scaled, then added. So equal
+/// inputs give equal bytes on every machine, and any subset of rows can be updated separately.
 ///
 /// # Errors
 /// [`ShapeError`] if the matrices do not agree on rows, columns and rank.
 ///
-/// Source: Hu et al. 2021, arXiv:2106.09685, section 4.1; rsLoRA: arXiv:2312.03732. The order is that of
+/// Source: Hu et al. 2021, arXiv:2106.09685, section 4.1; rsLoRA: arXiv:2312.03732. The order of operations is that of
 /// `delta = (B @ A) * scale; W + delta` in PEFT.
 pub fn add_low_rank(
     weight: &mut [f32],
@@ -65,12 +65,12 @@ struct Update<'a> {
 }
 
 impl Update<'_> {
-    /// Adds it with the vectors of a path; the same bits on all of them.
+    /// Applies the update with the vectors of a path; the bits are the same on all paths.
     #[cfg_attr(
         target_arch = "x86_64",
         expect(
             unsafe_code,
-            reason = "calling code compiled for more than the baseline needs a detected CPU"
+            reason = "calling code compiled for more than the baseline requires CPU detection"
         )
     )]
     fn run(self, path: CpuPath, weight: &mut [f32]) {
@@ -97,7 +97,7 @@ impl Update<'_> {
         self.add::<128>(weight);
     }
 
-    /// Takes `W` columns of all rows at a time: their sums stay in registers, their part of `A` in the cache.
+    /// Processes `W` columns of all rows at a time: their sums stay in registers, their part of `A` in the cache.
     #[inline(always)]
     fn add<const W: usize>(self, weight: &mut [f32]) {
         let n_whole = self.n_cols / W * W;
@@ -174,7 +174,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn rows_by_themselves_equal_all_rows_at_once(
+        fn separate_rows_equal_all_rows_at_once(
             values in proptest::collection::vec(-1.0_f32..1.0, 6 * 8 + 6 * 3 + 3 * 8),
         ) {
             let (weight, rest) = values.split_at(48);

@@ -1,7 +1,7 @@
 //! Elementary functions in plain arithmetic, so that they give the same bits on every platform.
 //!
-//! A platform's own `exp` or `sin` may differ in the last bit, and everything here ends up under a digest. Only
-//! `+ - * /`, comparisons and bit patterns are used, never fused.
+//! A platform's own `exp` or `sin` may differ in the last bit, and all results here end up in a digest. Only `+ - * /`,
+//! comparisons and bit patterns are used, never fused.
 
 use std::f64::consts::{LN_2, PI, SQRT_2};
 
@@ -39,7 +39,7 @@ pub fn exp(x: f64) -> f64 {
 
 /// `e^x` for f32, in f32: an error under two units of the last place. Below -87.3 it is 0, above 88.7 infinite.
 ///
-/// Free of branches and table look-ups, so that a loop over a slice becomes vector code. Coefficients: Cephes `expf`.
+/// Has no branches or table lookups, so that a loop over a slice is vectorized. Coefficients: Cephes `expf`.
 #[inline]
 pub fn exp_f32(x: f32) -> f32 {
     // Adding and subtracting 1.5 * 2^23 rounds to the nearest whole number.
@@ -59,7 +59,7 @@ pub fn exp_f32(x: f32) -> f32 {
     if x.is_nan() { x } else { result }
 }
 
-/// The hyperbolic tangent for f32, in f32: an absolute error under 2e-7. Free of branches, as [`exp_f32`].
+/// The hyperbolic tangent for f32, in f32: an absolute error under 2e-7. Has no branches, like [`exp_f32`].
 #[inline]
 pub fn tanh_f32(x: f32) -> f32 {
     let small = exp_f32(-2.0 * x.abs());
@@ -84,7 +84,7 @@ pub fn ln(x: f64) -> f64 {
     if x == f64::INFINITY {
         return x;
     }
-    // Subnormals are scaled up to have a plain exponent.
+    // Subnormals are scaled up to a normal exponent.
     let (x, shift) = if x < f64::MIN_POSITIVE { (x * power_of_two(54), 54) } else { (x, 0) };
     let bits = x.to_bits();
     let mut exponent = ((bits >> 52) & 0x7ff) as i32 - 1023 - shift;
@@ -133,7 +133,7 @@ pub fn sin_cos(x: f64) -> (f64, f64) {
 
 /// The angle in radians, `0..=pi`, whose cosine is `x`; NaN outside `-1..=1`.
 ///
-/// By `acos x = 2 atan(sqrt(1 - x) / sqrt(1 + x))`; an error of a few units of the last place.
+/// Computed as `acos x = 2 atan(sqrt(1 - x) / sqrt(1 + x))`; an error of a few units of the last place.
 pub fn acos(x: f64) -> f64 {
     if x.is_nan() || x.abs() > 1.0 {
         return f64::NAN;
@@ -144,7 +144,8 @@ pub fn acos(x: f64) -> f64 {
 
 /// The angle whose tangent is `x`, for `x` within `0..=1`.
 ///
-/// Halves the angle twice by `tan(a / 2) = x / (1 + sqrt(1 + x^2))`, and sums the series of what is left, below 0.2.
+/// Halves the angle twice with `tan(a / 2) = x / (1 + sqrt(1 + x^2))`, then sums the series of the remainder, which is
+/// below 0.2.
 fn atan(x: f64) -> f64 {
     let half = |x: f64| x / (1.0 + (1.0 + x * x).sqrt());
     let x = half(half(x));
@@ -157,7 +158,7 @@ fn atan(x: f64) -> f64 {
 }
 
 #[cfg(test)]
-#[expect(clippy::disallowed_methods, reason = "the platform's functions are what ours are compared with")]
+#[expect(clippy::disallowed_methods, reason = "the platform's functions are the expected values")]
 mod tests {
     use proptest::prelude::*;
 
@@ -179,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn edges_are_as_the_standard_says() {
+    fn edge_cases_follow_the_standard() {
         assert_eq!(exp(0.0), 1.0);
         assert_eq!(exp(f64::INFINITY), f64::INFINITY);
         assert_eq!(exp(f64::NEG_INFINITY), 0.0);

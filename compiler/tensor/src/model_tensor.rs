@@ -1,11 +1,11 @@
-//! What a tensor is *for*, in words that belong to no checkpoint and no container.
+//! The purposes of tensors, independent of any checkpoint or container.
 //!
-//! A family maps checkpoint names to these; a format maps these to its wire names; a recipe maps these to codecs.
-//! This is the hub that keeps families and formats from knowing each other.
+//! A family maps checkpoint names to purposes, a format maps purposes to the names in its files, and a recipe maps
+//! purposes to codecs. So families and formats do not need to know each other.
 
 use std::fmt;
 
-/// Declares [`ModelTensor`]: a row for each purpose, with its word and, for what may be quantized, `matrix`.
+/// Declares [`ModelTensor`]: a row for each purpose, with its word and, if it may be quantized, `matrix`.
 macro_rules! model_tensors {
     (
         model { $($(#[$model_doc:meta])* $Model:ident = $model_role:literal $(, $model_matrix:ident)?;)* }
@@ -30,7 +30,7 @@ macro_rules! model_tensors {
                 }
             }
 
-            /// The role alone, in the glossary's kebab-case words (`attn-q`).
+            /// The role without the layer, in the kebab-case words of the glossary (`attn-q`).
             pub fn role(self) -> &'static str {
                 match self {
                     $(Self::$Model => $model_role,)*
@@ -38,7 +38,7 @@ macro_rules! model_tensors {
                 }
             }
 
-            /// The tensor of a role, in a layer or outside of them.
+            /// The tensor with this role, in a layer or outside of all layers.
             pub fn of_role(role: &str, block: Option<u32>) -> Option<Self> {
                 match (role, block) {
                     $(($model_role, None) => Some(Self::$Model),)*
@@ -47,8 +47,8 @@ macro_rules! model_tensors {
                 }
             }
 
-            /// Tells whether the tensor is a matrix that a recipe may quantize; norms, biases, factors,
-            /// routers and convolution kernels never are.
+            /// Returns true if the tensor is a matrix that a recipe may quantize. Norms, biases, factors, routers and
+            /// convolution kernels never are.
             pub fn is_quantizable(self) -> bool {
                 match self {
                     $(Self::$Model => model_tensors!(@is $($model_matrix)?),)*
@@ -65,9 +65,9 @@ model_tensors! {
     model {
         /// Rotary frequency factors `[head_dim / 2]`, when the scaling needs them.
         RopeFreqs = "rope-freqs";
-        /// Rotary frequency factors `[head_dim / 2]` for contexts beyond the one first trained on.
+        /// Rotary frequency factors `[head_dim / 2]` for contexts longer than the original training context.
         RopeFactorsLong = "rope-factors-long";
-        /// Rotary frequency factors `[head_dim / 2]` for contexts up to the one first trained on.
+        /// Rotary frequency factors `[head_dim / 2]` for contexts up to the original training context.
         RopeFactorsShort = "rope-factors-short";
         /// Token embedding `[n_vocab, n_embd]`.
         TokenEmbedding = "token-embedding", matrix;
@@ -85,7 +85,7 @@ model_tensors! {
         AttnK = "attn-k", matrix;
         /// Value projection `[n_kv_heads * head_dim, n_embd]`.
         AttnV = "attn-v", matrix;
-        /// Query, key and value projections in one `[(n_heads + 2 * n_kv_heads) * head_dim, n_embd]`.
+        /// Query, key and value projections in one matrix `[(n_heads + 2 * n_kv_heads) * head_dim, n_embd]`.
         AttnQkv = "attn-qkv", matrix;
         /// Attention output projection `[n_embd, n_heads * head_dim]`.
         AttnOutput = "attn-output", matrix;
@@ -97,17 +97,17 @@ model_tensors! {
         AttnVBias = "attn-v-bias";
         /// Bias of the attention output projection `[n_embd]`.
         AttnOutputBias = "attn-output-bias";
-        /// Norm of the queries `[head_dim]`, or `[n_heads * head_dim]` over all heads together.
+        /// Norm of the queries `[head_dim]`, or `[n_heads * head_dim]` across all heads.
         AttnQNorm = "attn-q-norm";
-        /// Norm of the keys `[head_dim]`, or `[n_kv_heads * head_dim]` over all heads together.
+        /// Norm of the keys `[head_dim]`, or `[n_kv_heads * head_dim]` across all heads.
         AttnKNorm = "attn-k-norm";
-        /// Norm of what attention adds `[n_embd]`.
+        /// Norm of the attention output, before the residual addition `[n_embd]`.
         PostAttnNorm = "post-attn-norm";
         /// Norm before the feed-forward `[n_embd]`.
         FfnNorm = "ffn-norm";
         /// Gate projection `[n_ff, n_embd]`.
         FfnGate = "ffn-gate", matrix;
-        /// Up projection `[n_ff, n_embd]`; `[2 * n_ff, n_embd]` where gate and up are one.
+        /// Up projection `[n_ff, n_embd]`; `[2 * n_ff, n_embd]` if gate and up are one matrix.
         FfnUp = "ffn-up", matrix;
         /// Down projection `[n_embd, n_ff]`.
         FfnDown = "ffn-down", matrix;
@@ -119,19 +119,19 @@ model_tensors! {
         FfnUpExps = "ffn-up-exps", matrix;
         /// Down projections of all experts `[n_experts, n_embd, n_ff]`.
         FfnDownExps = "ffn-down-exps", matrix;
-        /// Norm of what the feed-forward adds `[n_embd]`.
+        /// Norm of the feed-forward output, before the residual addition `[n_embd]`.
         PostFfnNorm = "post-ffn-norm";
         /// Kernel of a short convolution over time `[n_embd, kernel_len]`.
         ShortconvConv = "shortconv-conv";
-        /// Projection into a short convolution and its two gates `[3 * n_embd, n_embd]`.
+        /// Input projection of a short convolution and its two gates `[3 * n_embd, n_embd]`.
         ShortconvInProj = "shortconv-in-proj", matrix;
-        /// Projection out of a short convolution `[n_embd, n_embd]`.
+        /// Output projection of a short convolution `[n_embd, n_embd]`.
         ShortconvOutProj = "shortconv-out-proj", matrix;
     }
 }
 
 impl ModelTensor {
-    /// The tensor that prints so.
+    /// Parses the text form of a tensor.
     pub fn parse(text: &str) -> Option<Self> {
         let Some(rest) = text.strip_prefix("block ") else { return Self::of_role(text, None) };
         let (block, role) = rest.split_once(' ')?;
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_role_and_a_block_give_the_tensor_back() {
+    fn roles_and_blocks_read_back() {
         for tensor in
             [ModelTensor::AttnQ { block: 3 }, ModelTensor::Output, ModelTensor::ShortconvConv { block: 0 }]
         {
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn experts_and_their_projections_are_quantized_but_not_what_is_small() {
+    fn projections_of_experts_are_quantized_and_small_tensors_are_not() {
         assert!(ModelTensor::FfnDownExps { block: 0 }.is_quantizable());
         assert!(ModelTensor::AttnQkv { block: 0 }.is_quantizable());
         assert!(ModelTensor::ShortconvInProj { block: 0 }.is_quantizable());

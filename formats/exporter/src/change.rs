@@ -1,18 +1,18 @@
-//! Changes that a format makes to a tensor before it is encoded.
+//! Changes that a format makes to a tensor before encoding.
 //!
-//! Weights stay as the checkpoint stores them until they are exported, so that adapters and merges see one layout. A
-//! format names changes; whoever exports makes them, as the last operators of a tensor's expression.
+//! Weights stay as the checkpoint stores them until export, so that adapters and merges see one layout. A format names
+//! the changes; the caller applies them as the last operators of a tensor's expression.
 
 /// A change of one tensor.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Change {
-    /// Rows of each head from the half-split rotary order to the interleaved one.
+    /// Reorders the rows of each head from the half-split rotary layout to the interleaved one.
     Interleave {
-        /// Heads that the rows fall into.
+        /// Number of heads that the rows belong to.
         n_heads: u32,
     },
-    /// A number added to every element.
+    /// Adds a number to every element.
     Add(f32),
-    /// The middle one of three dimensions, which is 1, left out.
+    /// Removes the middle one of three dimensions, whose size is 1.
     Squeeze,
 }

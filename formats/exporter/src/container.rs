@@ -1,4 +1,4 @@
-//! The trait of formats that are read: to be run, to be made something else of, and to be looked into.
+//! The trait of readable formats: to run a model, convert it or inspect it.
 
 use mc_decoder::vocabulary::Vocabulary;
 
@@ -7,52 +7,52 @@ use crate::listing::Listing;
 use crate::model_file::ModelFile;
 use crate::series::{Joined, Series};
 
-/// A format whose files are read. Bytes are foreign: nothing in them is believed.
+/// A readable format. The bytes are untrusted: every value is checked.
 pub trait Container: Sync {
-    /// The extension of its files' names, without a dot.
+    /// The file extension, without a dot.
     fn extension(&self) -> &'static str;
 
-    /// Tells whether a file that begins so is of this format.
+    /// Returns true if a file that starts with these bytes has this format.
     fn recognizes(&self, head: &[u8]) -> bool;
 
-    /// The model in a file.
+    /// Reads the model in a file.
     ///
-    /// * `head`: the file's first bytes, at least its whole head
+    /// * `head`: the first bytes of the file, at least its whole head
     /// * `n_bytes`: length of the whole file
     ///
     /// # Errors
-    /// When the file is broken, or holds no model that is known.
+    /// If the file is broken or holds an unknown model.
     fn open(&self, head: &[u8], n_bytes: u64) -> Result<ModelFile, FormatError>;
 
-    /// The vocabulary in a head, whatever the file holds besides.
+    /// Reads the vocabulary in a head, whatever else the file holds.
     ///
     /// # Errors
-    /// When the head is broken, or has none.
+    /// If the head is broken or has no vocabulary.
     fn vocabulary(&self, head: &[u8]) -> Result<Vocabulary, FormatError>;
 
-    /// The place of the chat template in a file, in quotes, for messages.
+    /// Location of the chat template in a file, in quotes, for messages.
     fn template_place(&self) -> &'static str;
 
-    /// The contents of a file, model or not.
+    /// Lists the contents of a file, whether or not it is a model.
     ///
     /// # Errors
-    /// When it is broken.
+    /// If the file is broken.
     fn list(&self, head: &[u8], n_bytes: u64) -> Result<Listing, FormatError>;
 
-    /// The series of files that a name tells of; `None` where the file stands for itself.
+    /// The series of files that a file name belongs to; `None` for a single file.
     fn series(&self, path: &str) -> Option<Series> {
         let _ = path;
         None
     }
 
-    /// The one file that a series stands for.
+    /// Joins the files of a series into a single one.
     ///
-    /// * `files`: the bytes of each, in order
+    /// * `files`: the bytes of each file, in order
     ///
     /// # Errors
-    /// The number of the file that is broken, from 0, if it is one alone, and what is wrong.
+    /// The error, and the index (from 0) of the broken file if a single one is at fault.
     fn join(&self, files: &[&[u8]]) -> Result<Vec<Joined>, (Option<usize>, FormatError)> {
         let _ = files;
-        Err((None, FormatError::new("Files of this format are never spread over several")))
+        Err((None, FormatError::new("Files of this format cannot be split")))
     }
 }

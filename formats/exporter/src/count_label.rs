@@ -1,8 +1,8 @@
-//! The number of a model's parameters, for names and people.
+//! The number of a model's parameters as a short text.
 //!
-//! Source: `size_label` in gguf-py of llama.cpp, whose labels model hubs have, too.
+//! Source: `size_label` in gguf-py of llama.cpp. Model hubs use the same labels.
 
-/// A count with two digits at least: `4.2M`.
+/// A count with at least two digits: `4.2M`.
 pub fn count_label(n_parameters: u64) -> String {
     let count = n_parameters as f64;
     let (scaled, suffix) = match count {
@@ -11,7 +11,7 @@ pub fn count_label(n_parameters: u64) -> String {
         count if count > 1e6 => (count * 1e-6, "M"),
         count => (count * 1e-3, "K"),
     };
-    // Two digits at least.
+    // At least two digits.
     let n_digits = if scaled.round_ties_even() >= 10.0 { 0 } else { 1 };
     let n_digits = if scaled.round_ties_even() < 1.0 { 2 } else { n_digits };
     format!("{scaled:.n_digits$}{suffix}")

@@ -1,10 +1,10 @@
-//! The trait of formats that are written.
+//! The trait of writable formats.
 //!
-//! An exporter is asked in this order. At analysis, before any work: whether it [`accepts`](Exporter::accepts) the model,
-//! what it wants done to each tensor ([`change`](Exporter::change)), which tensors of its own it adds
-//! ([`own_tensors`](Exporter::own_tensors)), and how encoded tensors are laid out ([`layout`](Exporter::layout)). While
-//! the file is made: what it consists of ([`write`](Exporter::write)). All answers are functions of what they are given,
-//! so the same model gives the same bytes.
+//! An exporter is called in this order. At analysis, before any work: does it accept the model
+//! ([`accepts`](Exporter::accepts)), which change does it need for each tensor ([`change`](Exporter::change)), which
+//! tensors does it add ([`own_tensors`](Exporter::own_tensors)), and how are encoded tensors laid out
+//! ([`layout`](Exporter::layout))? At execution: what does the file consist of ([`write`](Exporter::write))? All
+//! results are pure functions of the arguments, so the same model gives the same bytes.
 
 use mc_graph::rotary::RotaryPairing;
 use mc_tensor::model_tensor::ModelTensor;
@@ -16,18 +16,18 @@ use crate::model_description::{ModelDescription, TensorDescription};
 use crate::plane::{EncodedTensor, Part, Plane};
 use crate::refusal::Refusal;
 
-/// A format that models are written in.
+/// A writable format.
 pub trait Exporter: Sync {
-    /// Its name, as devices and keys have it: `gguf`.
+    /// Its name in devices and keys: `gguf`.
     fn name(&self) -> &'static str;
 
-    /// Its name, as people write it: `GGUF`.
+    /// Its name in prose: `GGUF`.
     fn title(&self) -> &'static str;
 
-    /// Raised when the same model may give other bytes; part of the key of every file.
+    /// Version, raised when the same model may give other bytes; part of the key of every file.
     fn version(&self) -> u32;
 
-    /// The parts of a model that the format cannot express; nothing where it can express all.
+    /// The parts of a model that the format cannot express; empty if it can express all.
     fn accepts(&self, model: &ModelDescription<'_>) -> Vec<Refusal>;
 
     /// The format's change to a tensor before it is encoded.
@@ -36,40 +36,40 @@ pub trait Exporter: Sync {
         None
     }
 
-    /// The dimensions of a head that turn together once the changes are made.
+    /// The pairs of dimensions of a head that rotate together after the changes.
     fn pairing(&self, model: &ModelDescription<'_>) -> RotaryPairing {
         let _ = model;
         RotaryPairing::HalfSplit
     }
 
-    /// Vectors that the format holds as tensors, and that checkpoints have in their configuration. They stand first.
+    /// Vectors that the format stores as tensors and checkpoints store in their configuration. They come first.
     fn own_tensors(&self, model: &ModelDescription<'_>) -> Vec<(ModelTensor, Vec<f32>)> {
         let _ = model;
         Vec::new()
     }
 
-    /// The planes of a file with these tensors, in the order of the file.
+    /// The planes of a file with these tensors, in file order.
     ///
     /// # Errors
     /// If the format has no type for an encoding.
     fn layout(&self, model: &ModelDescription<'_>, tensors: &[EncodedTensor]) -> Result<Vec<Plane>, Refusal>;
 
-    /// The pieces of a file with these planes.
+    /// The parts of a file with these planes.
     ///
     /// # Errors
-    /// If the vocabulary, which is known only now, cannot be said in the format.
+    /// If the format cannot express the vocabulary, which is only known here.
     fn write(&self, model: &ModelDescription<'_>, planes: &[Plane]) -> Result<Vec<Part>, FormatError>;
 
-    /// The names of the files that ship: one, or as many as the model is spread over.
+    /// The names of the released files: one, or several if the model is split.
     fn file_names(&self, release: &Release<'_>, n_files: usize) -> Vec<String>;
 
-    /// The reader of its files; absent where they are only written.
+    /// The reader of the format; `None` if it can only be written.
     fn container(&self) -> Option<&'static dyn Container> {
         None
     }
 }
 
-/// Facts that the name of a file may tell.
+/// The facts that a file name may contain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Release<'a> {
     /// The model's name.

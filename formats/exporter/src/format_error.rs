@@ -6,19 +6,19 @@ use std::fmt::Display;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct FormatError {
-    /// The fault, as the format says it.
+    /// The message, as the format words it.
     pub message: String,
-    /// Advice, if anything helps.
+    /// A hint, if there is one.
     pub help: Option<String>,
 }
 
 impl FormatError {
-    /// An error that the format told.
+    /// Creates an error from the format's own error.
     pub fn new(error: impl Display) -> Self {
         Self { message: error.to_string(), help: None }
     }
 
-    /// The same error, with what to do about it.
+    /// Adds a hint.
     #[must_use]
     pub fn with_help(self, help: impl Into<String>) -> Self {
         Self { help: Some(help.into()), ..self }

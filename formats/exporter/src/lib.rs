@@ -1,8 +1,8 @@
-//! The questions that a format answers, so that nobody else has to know it: how a model is written ([`exporter`]), and how a file is
-//! read, run and looked into ([`container`]).
+//! The interface of file formats: writing a model ([`exporter`]), and reading, running and inspecting a file
+//! ([`container`]).
 //!
-//! Descriptions and two traits only. The crates beside this one implement them; this one knows no format, opens no file
-//! and computes nothing.
+//! This crate holds descriptions and two traits only; no other crate needs to know a format. The crates beside this one
+//! implement the traits. This one knows no format, opens no file and computes nothing.
 
 pub mod change;
 pub mod container;

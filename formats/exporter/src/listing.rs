@@ -1,4 +1,4 @@
-//! The contents of a file: facts, keys, tensors, and the places of their bytes.
+//! The contents of a file: facts, keys, tensors, and the locations of their bytes.
 
 use serde_json::{Value, json};
 
@@ -12,11 +12,11 @@ pub struct Listing {
     pub format: &'static str,
     /// Length of the whole file.
     pub n_bytes: u64,
-    /// A few facts that stand before all.
+    /// A few facts, shown before everything else.
     pub facts: Vec<(&'static str, String)>,
-    /// Named values, in the order of the file.
+    /// Named values, in file order.
     pub keys: Vec<Key>,
-    /// Tensors, in the order of the file.
+    /// Tensors, in file order.
     pub tensors: Vec<Tensor>,
     /// Bytes before the first tensor.
     pub header_bytes: u64,
@@ -29,9 +29,9 @@ pub struct Key {
     pub name: String,
     /// The name of its type.
     pub kind: String,
-    /// Its value as it is shown; long arrays are cut down already.
+    /// Its value for display; long arrays are already shortened.
     pub value: Value,
-    /// The bytes of a value that is not shown whole, so that it can be compared.
+    /// The bytes of a value that is shortened in the display, for comparisons.
     pub whole: Option<Vec<u8>>,
 }
 
@@ -42,17 +42,17 @@ pub struct Tensor {
     pub name: String,
     /// The name of its type.
     pub kind: &'static str,
-    /// Its dimensions, as the file writes them.
+    /// Its dimensions, as written in the file.
     pub shape: Vec<u64>,
-    /// Tells whether the file writes the fastest dimension first.
+    /// True if the file writes the fastest dimension first.
     pub is_fastest_first: bool,
-    /// The place of its bytes in the file.
+    /// The offset of its bytes in the file.
     pub offset: u64,
-    /// Their number.
+    /// Number of its bytes.
     pub n_bytes: u64,
 }
 
-/// A long array as its type, its length and its first elements.
+/// Shortens a long array to its type, its length and its first elements.
 pub fn cut_array(kind: &str, first: Vec<Value>, len: usize) -> Value {
     if first.len() == len {
         return Value::Array(first);

@@ -1,5 +1,4 @@
-//! A model as a format sees it. Whatever a format needs to know about a model is a field here, so that there is one place
-//! to add to.
+//! A model as formats see it. Everything that a format needs to know about a model is a field here.
 
 use mc_decoder::program::Decoder;
 use mc_decoder::vocabulary::Vocabulary;
@@ -8,32 +7,32 @@ use mc_tensor::stored::Stored;
 
 use crate::model_facts::ModelFacts;
 
-/// A model that is to be written.
+/// A model to write.
 #[derive(Clone, Copy, Debug)]
 pub struct ModelDescription<'a> {
-    /// Its computation; rotary pairs as in its checkpoint.
+    /// Its computation, with rotary pairs as in its checkpoint.
     pub decoder: &'a Decoder,
-    /// Its vocabulary, which is read when it is written; absent before, and where it is that of `origin`.
+    /// Its vocabulary, which is read at execution; `None` at analysis, and if it is that of `origin`.
     pub vocabulary: Option<&'a Vocabulary>,
-    /// Further facts; absent before it is written.
+    /// Further facts; `None` at analysis.
     pub facts: Option<&'a ModelFacts>,
-    /// The head of the file that it was read from, where that was a file of the same format: it may say what nobody
-    /// else knows.
+    /// The head of the file that the model was read from, if that had the same format. It may contain keys that are
+    /// unknown elsewhere.
     pub origin: Option<&'a [u8]>,
 }
 
 impl<'a> ModelDescription<'a> {
-    /// A model before it is written.
+    /// Describes a model at analysis.
     pub fn new(decoder: &'a Decoder) -> Self {
         Self { decoder, vocabulary: None, facts: None, origin: None }
     }
 }
 
-/// A tensor of a model, as its checkpoint has it.
+/// A tensor of a model, as in its checkpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TensorDescription {
     /// Its purpose.
     pub tensor: ModelTensor,
-    /// The way in which its numbers are stored.
+    /// The way in which the checkpoint stores its numbers.
     pub stored: Stored,
 }

@@ -1,4 +1,4 @@
-//! Facts about a model that a file states besides what the model computes and its vocabulary.
+//! Facts about a model that a file states, besides its computation and its vocabulary.
 
 use crate::identity::Identity;
 
@@ -7,7 +7,7 @@ use crate::identity::Identity;
 pub struct ModelFacts {
     /// The model's name.
     pub name: String,
-    /// Its encoding: the name of a recipe, or the format's word for a copy.
+    /// Its encoding: the name of a recipe, or the format's word for an unchanged copy.
     pub recipe: String,
     /// The published facts about the model.
     pub identity: Identity,
@@ -15,20 +15,20 @@ pub struct ModelFacts {
     pub is_changed: bool,
     /// Tells whether the configuration states the width of a head, which else follows from the other widths.
     pub has_head_dim: bool,
-    /// Defaults of sampling, from `generation_config.json`.
+    /// Sampling defaults, from `generation_config.json`.
     pub sampling: SamplingDefaults,
-    /// The origin of the file: names such as `source.base.digest`, and values, in order.
+    /// The provenance of the file: names such as `source.base.digest` and values, in order.
     pub lineage: Vec<(String, String)>,
 }
 
-/// What a model's makers advise for sampling.
+/// Sampling parameters that the authors of a model recommend.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct SamplingDefaults {
-    /// Likeliest tokens to choose among.
+    /// Number of most likely tokens to sample from.
     pub top_k: Option<i32>,
-    /// Probability that the tokens to choose among have together.
+    /// Cumulative probability of the tokens to sample from.
     pub top_p: Option<f32>,
-    /// Least probability relative to the likeliest token.
+    /// Minimum probability, relative to the most likely token.
     pub min_p: Option<f32>,
     /// Temperature.
     pub temperature: Option<f32>,

@@ -1,4 +1,4 @@
-//! The model in a file, but for the bytes of its tensors.
+//! The model in a file, without the bytes of its tensors.
 
 use std::ops::Range;
 
@@ -7,16 +7,16 @@ use mc_decoder::vocabulary::Vocabulary;
 use mc_encoding::codec::Codec;
 use mc_tensor::model_tensor::ModelTensor;
 
-/// A model that was read.
+/// A model that was read from a file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModelFile {
-    /// The name of the kind of model in the file.
+    /// The name of the architecture in the file.
     pub architecture: String,
-    /// Its computation; rotary pairs as in the file.
+    /// Its computation, with rotary pairs as in the file.
     pub decoder: Decoder,
     /// Its vocabulary.
     pub vocabulary: Vocabulary,
-    /// Its tensors, in the order of the file.
+    /// Its tensors, in file order.
     pub tensors: Vec<FileTensor>,
 }
 
@@ -25,7 +25,7 @@ pub struct ModelFile {
 pub struct FileTensor {
     /// Its name in the file.
     pub name: String,
-    /// Its purpose, if that is known.
+    /// Its purpose, if known.
     pub tensor: Option<ModelTensor>,
     /// The name of its type in the file.
     pub kind: &'static str,
@@ -33,6 +33,6 @@ pub struct FileTensor {
     pub codec: Option<&'static Codec>,
     /// Its shape, rows last.
     pub shape: Vec<u64>,
-    /// Its bytes in the file.
+    /// The range of its bytes in the file.
     pub range: Range<u64>,
 }

@@ -1,11 +1,11 @@
-//! Encoded tensors, where their bytes go in a file, and the file as a list of pieces.
+//! Encoded tensors, the locations of their bytes in a file, and the file as a list of parts.
 
 use mc_encoding::encoding_error::EncodingError;
 use mc_encoding::stored_form::StoredForm;
 use mc_tensor::model_tensor::ModelTensor;
 
-/// A tensor in the encoding that it is stored in: one plane of bytes where everything is interleaved in blocks, several
-/// where codes, scales and biases lie apart.
+/// A tensor in its stored encoding: one plane of bytes if blocks interleave everything, several if codes, scales and
+/// biases are separate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EncodedTensor {
     /// Its purpose.
@@ -19,19 +19,20 @@ pub struct EncodedTensor {
 pub struct EncodedPlane {
     /// Its contents: `weight`, `scales`.
     pub role: &'static str,
-    /// The name of its codec or of its type: `Q4_K`, `U32`.
+    /// The name of its codec or type: `Q4_K`, `U32`.
     pub kind: &'static str,
     /// Its shape, rows last.
     pub shape: Vec<u64>,
 }
 
 impl EncodedTensor {
-    /// A tensor in a form.
+    /// Creates a tensor in a stored form.
     ///
     /// * `shape`: rows last
     ///
     /// # Errors
-    /// If a tensor of this shape cannot be stored so. Blocks are not looked at: formats know which rows they take.
+    /// If a tensor of this shape cannot be stored in this form. Block sizes are not checked, because formats know which
+    /// rows they accept.
     pub fn of(tensor: ModelTensor, form: &StoredForm, shape: Vec<u64>) -> Result<Self, EncodingError> {
         if let StoredForm::Blocks(codec) = form {
             return Ok(Self::whole(tensor, codec.name, shape));
@@ -45,7 +46,7 @@ impl EncodedTensor {
         Ok(Self { tensor, planes: planes.collect() })
     }
 
-    /// A tensor whose bytes are all in one plane.
+    /// Creates a tensor with all its bytes in one plane.
     ///
     /// * `kind`: the name of its codec
     /// * `shape`: rows last
@@ -54,30 +55,30 @@ impl EncodedTensor {
     }
 }
 
-/// A plane's place among those of a file.
+/// A plane's location in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plane {
-    /// The tensor that it is of, by its number among those that were laid out.
+    /// Index of its tensor among those passed to the layout.
     pub tensor: usize,
-    /// Number of the plane among the tensor's.
+    /// Index of the plane within the tensor.
     pub plane: usize,
     /// Its name in the file.
     pub name: String,
     /// The name of its type in the file.
     pub kind: &'static str,
-    /// Its dimensions, as the file writes them.
+    /// Its dimensions, as written in the file.
     pub dims: Vec<u64>,
     /// Its length in bytes.
     pub n_bytes: u64,
 }
 
-/// A piece of a file.
+/// A part of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Part {
-    /// Bytes that the format makes.
+    /// Bytes that the format generates.
     Bytes(Vec<u8>),
-    /// The bytes of a plane, by its number in the layout. They are referenced, never copied.
+    /// The bytes of a plane, by its index in the layout. They are referenced, never copied.
     Plane(usize),
-    /// So many zeros.
+    /// This many zeros.
     Zeros(u64),
 }

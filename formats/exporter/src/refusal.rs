@@ -1,21 +1,21 @@
-//! A reason for which a format does not take a model.
+//! A reason why a format refuses a model.
 
-/// One reason, told at analysis, before any work.
+/// A reason, reported at analysis, before any work.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// The part that the format cannot express; it names the format.
+    /// The part that the format cannot express. The message names the format.
     pub message: String,
-    /// Advice, if anything helps.
+    /// A hint, if there is one.
     pub help: Option<String>,
 }
 
 impl Refusal {
-    /// A reason that nothing helps against.
+    /// Creates a reason without a hint.
     pub fn new(message: impl Into<String>) -> Self {
         Self { message: message.into(), help: None }
     }
 
-    /// The same reason, with what to do about it.
+    /// Adds a hint.
     #[must_use]
     pub fn help(self, help: impl Into<String>) -> Self {
         Self { help: Some(help.into()), ..self }

@@ -1,7 +1,7 @@
-//! Refusals: parts of a configuration that files cannot say.
+//! Refusals: parts of a configuration that GGUF files cannot express.
 //!
-//! Files leave much unsaid because the architecture's name says it: which layers have a window or no positions, and which
-//! rotary scalings its readers know. A model that differs would be read as another one, so it is refused.
+//! Files omit much that the architecture name implies: which layers have a window or no positions, and which rotary
+//! scalings the readers support. Readers would treat a model that differs as another model, so it is refused.
 
 use mc_decoder::kinds::attention::Attention;
 use mc_decoder::program::Decoder;
@@ -11,11 +11,11 @@ use mc_graph::rotary::RotaryScaling;
 
 use crate::architecture::{self, Architecture, Scaling};
 
-/// The architecture whose readers see the whole context whatever a model's window: its files have always been written
-/// so, by llama.cpp's converter, too.
+/// The architecture whose readers ignore a model's window and see the whole context: llama.cpp's converter has always
+/// written its files this way, too.
 const WITHOUT_WINDOWS: &str = "llama";
 
-/// Every reason for which a file cannot hold a model.
+/// Every reason why a file cannot hold a model.
 pub(crate) fn refusals(model: &ModelDescription<'_>) -> Vec<Refusal> {
     let Some(architecture) = architecture::of_family(&model.decoder.family) else {
         let message = format!("GGUF has no architecture for models of the family `{}`", model.decoder.family);
@@ -33,14 +33,14 @@ struct Check<'a> {
 }
 
 impl Check<'_> {
-    /// The attention of each layer that has one, with the layer's number from 1.
+    /// The attention of each layer that has one, with the layer number from 1.
     fn attentions(&self) -> impl Iterator<Item = (u32, &Attention)> {
         let numbered = (1..).zip(&self.decoder.blocks);
         numbered.filter_map(|(number, block)| Some((number, block.attention()?)))
     }
 
     fn lacking(&self, what: &str) -> String {
-        format!("GGUF has no words for {what} in a `{}` model", self.architecture.name)
+        format!("GGUF cannot express {what} in a `{}` model", self.architecture.name)
     }
 
     fn scaling(&self) -> Option<String> {
@@ -88,13 +88,13 @@ impl Check<'_> {
         self.attentions().any(is_other).then(|| {
             let expected = self.architecture.position_interval.map_or_else(
                 || "expected none".to_owned(),
-                |interval| format!("expected the last of each {interval} alone"),
+                |interval| format!("expected only the last of each {interval}"),
             );
             format!("{}; {expected}", self.lacking("these layers without positions"))
         })
     }
 
-    /// Readers divide the shares of the chosen experts by their sum, whatever the model.
+    /// Readers divide the weights of the chosen experts by their sum in every model.
     fn shares(&self) -> Option<String> {
         let mut experts = self.decoder.blocks.iter().filter_map(|block| block.experts());
         let is_plain = experts.any(|experts| !experts.is_normalized);
@@ -113,7 +113,7 @@ impl Check<'_> {
 /// The kind of a scaling and its name in configurations; `None` where there is none.
 fn kind(scaling: &RotaryScaling) -> Option<(Scaling, &'static str)> {
     Some(match scaling {
-        // Divisors are tensors of the file, whatever made them.
+        // Divisors are stored as tensors of the file, whatever their source.
         RotaryScaling::None | RotaryScaling::Divisors { .. } => return None,
         RotaryScaling::Linear { .. } => (Scaling::Linear, "linear"),
         RotaryScaling::Llama3 { .. } => (Scaling::Llama3, "llama3"),

@@ -1,4 +1,4 @@
-//! What GGUF files leave unsaid because an architecture's name says it.
+//! Properties that the architecture name implies and GGUF files omit.
 //!
 //! Source: `src/models` of llama.cpp.
 
@@ -11,29 +11,29 @@ use mc_graph::rotary::RotaryPairing;
 pub(crate) struct Architecture {
     /// Its name in `general.architecture`.
     pub(crate) name: &'static str,
-    /// Which dimensions of a head turn together.
+    /// The pairs of dimensions of a head that rotate together.
     pub(crate) pairing: RotaryPairing,
-    /// Where norms stand.
+    /// Positions of the norms.
     pub(crate) norms: Norms,
-    /// How queries and keys are normed.
+    /// Norms of queries and keys.
     pub(crate) qk: QkNorms,
-    /// Whether projections of the same input are one matrix.
+    /// True if projections of the same input are one matrix.
     pub(crate) is_fused: bool,
-    /// Applied to the gate.
+    /// Activation of the gate.
     pub(crate) activation: Activation,
-    /// Whether the embedding is multiplied by the root of its width.
+    /// True if the embedding is multiplied by the square root of its width.
     pub(crate) scales_embedding: bool,
-    /// Layers with a window among which one has none, where there are windows.
+    /// In models with windows, one layer in this many has none.
     pub(crate) window_interval: Option<u32>,
-    /// Layers with positions among which one has none.
+    /// One layer in this many has no positions.
     pub(crate) position_interval: Option<u32>,
-    /// Whether layers without key and value heads are short convolutions.
+    /// True if layers without key and value heads are short convolutions.
     pub(crate) has_convolutions: bool,
-    /// Kinds of rotary scaling that it has words for.
+    /// Supported kinds of rotary scaling.
     pub(crate) scalings: &'static [Scaling],
-    /// The one rotary base that it has.
+    /// The only rotary base, if it is fixed.
     pub(crate) base: Option<f32>,
-    /// The number of layers of the one size whose scores are divided by the root of `n_embd / n_heads`.
+    /// Number of layers of the one model size whose scores are divided by the square root of `n_embd / n_heads`.
     pub(crate) large: Option<u32>,
 }
 
@@ -46,7 +46,7 @@ pub(crate) enum Scaling {
     LongRope,
 }
 
-/// Where norms stand in a layer.
+/// Positions of the norms in a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Norms {
     Before,
@@ -54,7 +54,7 @@ pub(crate) enum Norms {
     Around,
 }
 
-/// How queries and keys are normed.
+/// Norms of queries and keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum QkNorms {
     None,
@@ -126,7 +126,7 @@ pub(crate) const ARCHITECTURES: &[Architecture] = &[
     Architecture { name: "olmo2", norms: Norms::After, qk: QkNorms::Whole, ..QWEN2 },
 ];
 
-/// The architecture of that name.
+/// The architecture with this name.
 pub(crate) fn by_name(name: &str) -> Option<&'static Architecture> {
     ARCHITECTURES.iter().find(|architecture| architecture.name == name)
 }
@@ -138,7 +138,7 @@ pub(crate) fn names() -> String {
     names.join(", ")
 }
 
-/// Families whose files have Llama's word; those of the last have experts.
+/// Families whose files use the architecture name `llama`; those of the last one have experts.
 const NAMED_LLAMA: [&str; 2] = ["mistral", "mixtral"];
 
 /// The architecture of a family's files.
@@ -146,7 +146,7 @@ pub(crate) fn of_family(family: &str) -> Option<&'static Architecture> {
     by_name(if NAMED_LLAMA.contains(&family) { LLAMA.name } else { family })
 }
 
-/// The architecture's name in files: the word that stands before its keys.
+/// The architecture name in files, which is also the prefix of its keys.
 pub fn name_of(decoder: &Decoder) -> &str {
     of_family(&decoder.family).map_or(&decoder.family, |architecture| architecture.name)
 }
@@ -164,7 +164,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn families_that_share_a_word_are_reported_by_their_experts() {
+    fn families_that_share_an_architecture_name_are_told_apart_by_experts() {
         for (family, has_experts, read) in [
             ("llama", false, "llama"),
             ("mistral", false, "llama"),

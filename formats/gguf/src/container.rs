@@ -1,4 +1,4 @@
-//! GGUF as a format whose files are read.
+//! GGUF as a readable format.
 
 use mc_decoder::vocabulary::Vocabulary;
 use mc_exporter::container::Container;
@@ -18,7 +18,7 @@ use crate::vocabulary_keys::vocabulary;
 /// The format.
 pub struct GgufContainer;
 
-/// The place of the chat template in a file.
+/// Location of the chat template in a file.
 pub const TEMPLATE_PLACE: &str = "`tokenizer.chat_template` of the GGUF";
 
 impl Container for GgufContainer {
@@ -82,7 +82,7 @@ fn file_tensor(info: &TensorInfo) -> FileTensor {
         tensor: model_tensor(&info.name),
         kind: info.kind.name,
         codec: info.kind.codec(),
-        // A file names the fastest dimension first.
+        // Files write the fastest dimension first.
         shape: info.dims.iter().rev().copied().collect(),
         range: info.start..info.end,
     }

@@ -15,7 +15,7 @@ use crate::key_writer::KeyWriter;
 use crate::model_facts::ModelFacts;
 use crate::value::Value;
 
-/// What the converter writes while it makes tensors, before all other keys.
+/// Keys that the converter writes along with tensors, before all other keys.
 pub(crate) fn write_early(keys: &mut KeyWriter, decoder: &Decoder) {
     let rotary = decoder.attentions().find_map(|attention| attention.rotary.as_ref());
     if let Some(RotaryScaling::LongRope { attention_factor, factors: Some(_), .. }) =
@@ -25,7 +25,7 @@ pub(crate) fn write_early(keys: &mut KeyWriter, decoder: &Decoder) {
     }
 }
 
-/// The feed-forward of a layer, as the keys speak of it.
+/// The feed-forward of a layer, as the keys describe it.
 struct FeedForward {
     /// Width of a layer without experts.
     n_ff: u32,
@@ -40,7 +40,7 @@ impl FeedForward {
     }
 }
 
-/// Writes what the architecture's converter writes.
+/// Writes the keys that the architecture's converter writes.
 pub(crate) fn write_decoder(keys: &mut KeyWriter, decoder: &Decoder, facts: &ModelFacts) {
     let Some(attention) = decoder.attentions().next() else { return };
     let Some(feed_forward) = decoder.blocks.first().map(FeedForward::of) else { return };
@@ -68,7 +68,7 @@ struct Writer<'a> {
     keys: &'a mut KeyWriter,
     arch: &'a str,
     decoder: &'a Decoder,
-    /// The first layer's that has one; layers differ only in windows and positions.
+    /// The attention of the first layer that has one; the others differ only in windows and positions.
     attention: &'a Attention,
     feed_forward: FeedForward,
     facts: &'a ModelFacts,
@@ -93,7 +93,7 @@ impl Writer<'_> {
         self.keys.text(format!("{}.{name}", self.arch), text);
     }
 
-    /// What most architectures have.
+    /// The keys of most architectures.
     fn usual(&mut self) {
         self.u32("block_count", self.decoder.blocks.len() as u32);
         self.u32("context_length", self.decoder.context_length);
@@ -146,7 +146,7 @@ impl Writer<'_> {
             self.f32("rope.freq_base", rotary.base);
         }
         self.file_type();
-        // Zero says that there is no window.
+        // Zero means no window.
         self.u32("attention.sliding_window", self.attention.window.unwrap_or(0));
     }
 
@@ -154,7 +154,7 @@ impl Writer<'_> {
         self.keys.u32("general.file_type", self.facts.file_type);
     }
 
-    /// One number, or one for each layer with zero for those without attention.
+    /// One number, or one per layer with zero for those without attention.
     fn kv_heads(&mut self) {
         if self.decoder.blocks.iter().all(|block| block.attention().is_some()) {
             self.u32("attention.head_count_kv", self.attention.n_kv_heads);
@@ -168,7 +168,7 @@ impl Writer<'_> {
     fn has_head_dim(&self) -> bool {
         let is_default =
             self.attention.head_dim.checked_mul(self.attention.n_heads) == Some(self.decoder.n_embd);
-        // Transformers fills it in for these, and the converter reads what Transformers makes of the configuration.
+        // Transformers fills in the value for these, and the converter reads the result.
         let is_filled_in = match self.arch {
             "llama" => self.feed_forward.experts.is_none(),
             arch => matches!(arch, "qwen3" | "gemma3"),
@@ -188,7 +188,7 @@ impl Writer<'_> {
             self.scaling(rotary);
             self.f32("rope.freq_base", rotary.base);
         }
-        // Where layers with a window turn otherwise.
+        // Used where layers with a window have another rotary embedding.
         let local = self.decoder.attentions().find(|attention| attention.window.is_some());
         if let Some(local) = local.and_then(|local| local.rotary.as_ref()).filter(|_| self.arch == "gemma3") {
             self.f32("rope.freq_base_swa", local.base);
@@ -203,7 +203,7 @@ impl Writer<'_> {
             }
             RotaryScaling::Yarn(yarn) => self.yarn(yarn),
             RotaryScaling::LongRope { .. } => self.text("rope.scaling.type", "longrope"),
-            // Llama 3's stretching is a tensor of the file, not a key.
+            // Llama 3's scaling is a tensor of the file, not a key.
             RotaryScaling::None | RotaryScaling::Divisors { .. } | RotaryScaling::Llama3 { .. } => {}
         }
     }

@@ -1,4 +1,4 @@
-//! GGUF as a format that models are written in.
+//! GGUF as a writable format.
 
 use mc_exporter::change::Change;
 use mc_exporter::container::Container;
@@ -24,7 +24,7 @@ use crate::written_keys;
 /// The format.
 pub struct GgufExporter;
 
-/// The one word for it in declarations, keys and devices.
+/// The format's name in declarations, keys and devices.
 pub const NAME: &str = "gguf";
 
 impl Exporter for GgufExporter {
@@ -100,13 +100,13 @@ fn interleaved(model: &ModelDescription<'_>, tensor: ModelTensor) -> Option<Chan
     Some(Change::Interleave { n_heads })
 }
 
-/// A tensor's one plane: blocks lie interleaved in a file, and dimensions stand fastest first.
+/// The single plane of a tensor: files interleave blocks and write the fastest dimension first.
 fn plane(model: &ModelDescription<'_>, number: usize, tensor: &EncodedTensor) -> Result<Plane, Refusal> {
     let name = wire_name_in(architecture::name_of(model.decoder), tensor.tensor);
     let [plane] = tensor.planes.as_slice() else {
         let roles: Vec<&str> = tensor.planes.iter().map(|plane| plane.role).collect();
         let message =
-            format!("Tensor `{name}` is stored as {}; GGUF has one plane for each", roles.join(", "));
+            format!("Tensor `{name}` is stored as {}; GGUF has one plane per tensor", roles.join(", "));
         return Err(Refusal::new(message));
     };
     let dims: Vec<u64> = plane.shape.iter().rev().copied().collect();
@@ -116,10 +116,10 @@ fn plane(model: &ModelDescription<'_>, number: usize, tensor: &EncodedTensor) ->
     Ok(Plane { tensor: number, plane: 0, name, kind: plane.kind, dims, n_bytes })
 }
 
-/// The tensors of a file as its head lists them.
+/// The tensors of a file, as its head lists them.
 ///
 /// # Errors
-/// When a plane was laid out by another format.
+/// If a plane was laid out by another format.
 pub fn plans(planes: &[Plane]) -> Result<Vec<TensorPlan>, FormatError> {
     let plan = |plane: &Plane| {
         let kind = tensor_type::by_name(plane.kind)

@@ -13,7 +13,7 @@ pub(crate) fn of(release: &Release<'_>) -> String {
     format!("{}-{}-v{version}-{recipe}.gguf", base_name(name), count_label(n_parameters))
 }
 
-/// The name of each file when the whole is called `name.gguf`.
+/// The name of each file of a series, if the whole is called `name.gguf`.
 pub fn of_series(name: &str, count: usize) -> Vec<String> {
     let stem = name.strip_suffix(".gguf").unwrap_or(name);
     match count {
@@ -22,7 +22,7 @@ pub fn of_series(name: &str, count: usize) -> Vec<String> {
     }
 }
 
-/// The name in letters, digits and single hyphens.
+/// The name, reduced to letters, digits and single hyphens.
 fn base_name(name: &str) -> String {
     let words: Vec<&str> =
         name.split(|letter: char| !letter.is_ascii_alphanumeric()).filter(|word| !word.is_empty()).collect();

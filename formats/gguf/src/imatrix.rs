@@ -1,7 +1,7 @@
-//! Importance matrices in files: llama.cpp's GGUF layout, written and read, and its older `.dat` layout, read.
+//! Importance matrix files: writes llama.cpp's GGUF layout, reads it and the older `.dat` layout.
 //!
-//! For each matrix: the sum of the squares of its input per column, and how many inputs were summed; for a stack of
-//! experts, both for each of them. Names that stand for no tensor of ours are left out when reading.
+//! For each matrix, a file holds the sum of the squared inputs per column and the number of inputs; for a stack of
+//! experts, both per expert. The reader skips names of unknown tensors.
 //!
 //! Source: tools/imatrix/imatrix.cpp of llama.cpp.
 
@@ -15,64 +15,64 @@ use crate::reader::{Gguf, GgufError};
 use crate::tensor_type::by_name;
 use crate::value::{Array, Value};
 
-/// A file's contents.
+/// The contents of a file.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ImatrixFile {
-    /// What it was measured on, for people.
+    /// Names of the calibration texts, for display.
     pub datasets: Vec<String>,
-    /// Chunks of text that were run.
+    /// Number of text chunks that were run.
     pub n_chunks: u32,
-    /// Tokens of a chunk.
+    /// Number of tokens per chunk.
     pub chunk_len: u32,
-    /// By matrix.
+    /// The entry of each matrix.
     pub entries: BTreeMap<ModelTensor, ImatrixEntry>,
 }
 
-/// What one matrix was fed.
+/// Statistics of the inputs of one matrix.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ImatrixEntry {
-    /// Sum of squared inputs, per column; in a stack of experts, one expert after the other.
+    /// Sum of squared inputs per column; in a stack of experts, one expert after the other.
     pub in_sum2: Vec<f32>,
-    /// How many inputs were summed, for each expert; one number for all in files of the older layout.
+    /// Number of inputs summed, per expert; a single number in files of the older layout.
     pub counts: Vec<f32>,
 }
 
-/// The bytes are no importance matrix.
+/// The bytes are not a valid importance matrix.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ImatrixError {
     /// The container is broken.
     #[error(transparent)]
     Gguf(#[from] GgufError),
-    /// It is a GGUF file of another kind.
+    /// The file is a GGUF of another type.
     #[error("The file is a GGUF of type `{0}`; expected `imatrix`, as `llama-imatrix` writes it")]
     OtherType(String),
-    /// A matrix has only one of its two tensors, or they do not fit.
+    /// A matrix has only one of its two tensors, or they do not match.
     #[error("Matrix `{name}`: {reason}")]
     Entry {
         /// The matrix.
         name: String,
-        /// What is wrong.
+        /// Description of the problem.
         reason: String,
     },
-    /// A file of the older layout ends too early, or counts what cannot be.
+    /// A file of the older layout ends too early or has an impossible count.
     #[error(
-        "The file is cut off or no importance matrix: at byte {offset} expected {what}; \
+        "The file is cut off or not an importance matrix: expected {what} at byte {offset}; \
          expected a file of `llama-imatrix`"
     )]
     Legacy {
-        /// Where.
+        /// Byte offset.
         offset: usize,
-        /// What should be there.
+        /// Expected contents.
         what: &'static str,
     },
-    /// It holds nothing for a model.
-    #[error("The file holds no matrix of a known name; expected names such as `blk.0.attn_q.weight`")]
+    /// The file has no entry for a known tensor.
+    #[error("The file has no matrix with a known name; expected names such as `blk.0.attn_q.weight`")]
     Empty,
 }
 
 impl ImatrixEntry {
-    /// The mean squared input of each column: what encoders weigh errors by. Without inputs, every column of the matrix
-    /// or the expert counts the same.
+    /// The mean squared input of each column, with which encoders weight errors. Without inputs, all columns of the
+    /// matrix or expert have the same weight.
     pub fn importance(&self) -> Vec<f32> {
         let n_cols = (self.in_sum2.len() / self.counts.len().max(1)).max(1);
         let of_one = |(sums, count): (&[f32], &f32)| -> Vec<f32> {
@@ -83,7 +83,7 @@ impl ImatrixEntry {
 }
 
 impl ImatrixFile {
-    /// The file's bytes; the same contents always give the same.
+    /// The bytes of the file; the same contents always give the same bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
         let keys = [
             ("general.type", Value::Text("imatrix".to_owned())),
@@ -118,7 +118,7 @@ impl ImatrixFile {
     /// Reads a file of either layout.
     ///
     /// # Errors
-    /// [`ImatrixError`] when it is broken, of another kind, or empty.
+    /// [`ImatrixError`] if it is broken, of another type, or empty.
     pub fn parse(bytes: &[u8]) -> Result<Self, ImatrixError> {
         let file = if bytes.starts_with(b"GGUF") { parse_gguf(bytes)? } else { parse_legacy(bytes)? };
         if file.entries.is_empty() { Err(ImatrixError::Empty) } else { Ok(file) }
@@ -153,7 +153,7 @@ fn parse_gguf(bytes: &[u8]) -> Result<ImatrixFile, ImatrixError> {
         }
         let values = |start: u64, end: u64| floats(&bytes[start as usize..end as usize]);
         let (in_sum2, counts) = (values(sums.start, sums.end), values(counts.start, counts.end));
-        // The size of a tensor was checked, with each zero among its dimensions taken for 1.
+        // The size of a tensor was checked with zeros among its dimensions counted as 1.
         let n_parts = sums.dims.iter().skip(1).product::<u64>();
         if counts.is_empty() || counts.len() as u64 != n_parts {
             return Err(wrong(format!("it has {} counts for {n_parts} rows of sums", counts.len())));
@@ -166,7 +166,8 @@ fn parse_gguf(bytes: &[u8]) -> Result<ImatrixFile, ImatrixError> {
     Ok(file)
 }
 
-/// The older layout: a count, then for each matrix its name, a number of calls, and its means times that number.
+/// The older layout: a count, then for each matrix its name, a number of calls, and its means multiplied by that
+/// number.
 fn parse_legacy(bytes: &[u8]) -> Result<ImatrixFile, ImatrixError> {
     let mut cursor = Cursor { bytes, offset: 0 };
     let n_entries = cursor.count("a number of matrices", 12)?;
@@ -187,7 +188,7 @@ fn parse_legacy(bytes: &[u8]) -> Result<ImatrixFile, ImatrixError> {
             file.entries.insert(tensor, ImatrixEntry { in_sum2, counts: vec![n_calls as f32] });
         }
     }
-    // Newer writers of the layout add how many chunks there were, and what the text was.
+    // Newer writers of this layout append the number of chunks and the name of the text.
     if let Ok(n_chunks) = cursor.count("a number of chunks", 0) {
         file.n_chunks = n_chunks as u32;
         if let Ok(n_bytes) = cursor.count("the length of a name", 1)
@@ -213,7 +214,7 @@ impl<'a> Cursor<'a> {
         Ok(taken)
     }
 
-    /// A number of things of which each needs so many bytes of what is left.
+    /// Reads a count of items that each take at least this many of the remaining bytes.
     fn count(&mut self, what: &'static str, bytes_each: usize) -> Result<usize, ImatrixError> {
         let offset = self.offset;
         let word = self.take(4, what)?;
@@ -268,14 +269,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_reads_back() {
+    fn a_written_file_reads_back() {
         let bytes = file().to_bytes();
         assert_eq!(ImatrixFile::parse(&bytes).unwrap(), file());
         assert_eq!(file().to_bytes(), bytes);
     }
 
     #[test]
-    fn each_expert_is_weighed_by_what_it_was_fed() {
+    fn each_expert_is_weighted_by_its_own_inputs() {
         let file = ImatrixFile::parse(&file().to_bytes()).unwrap();
         let entry = &file.entries[&ModelTensor::FfnUpExps { block: 3 }];
         assert_eq!(entry.importance(), [4.0, 1.0, 1.0, 1.0, 1.0, 2.0]);
@@ -300,7 +301,7 @@ mod tests {
         );
     }
 
-    /// A dimension of zero makes any other harmless for the size, and not for the rows.
+    /// A dimension of zero makes the others harmless for the size, but not for the rows.
     #[test]
     fn dimensions_whose_product_overflows_are_refused() {
         let kind = by_name("F32").unwrap();
@@ -315,7 +316,7 @@ mod tests {
         for huge in [[0, 1 << 40, 1 << 40, 1], [0, u64::MAX, 2, 1], [u64::MAX; 4]] {
             bytes[at..at + dims.len()].copy_from_slice(&huge.map(u64::to_le_bytes).concat());
             let message = ImatrixFile::parse(&bytes).unwrap_err().to_string();
-            assert!(message.contains("that a file can hold"), "{message}");
+            assert!(message.contains("that fits in a file"), "{message}");
         }
     }
 
@@ -325,7 +326,7 @@ mod tests {
         assert_eq!(file.n_chunks, 7);
         assert_eq!(file.datasets, ["wiki"]);
         assert_eq!(file.entries[&ModelTensor::AttnQ { block: 0 }].importance(), [1.0, 2.0]);
-        // Without a call there is nothing to weigh by.
+        // Without calls, all weights are equal.
         let file = ImatrixFile::parse(&legacy(0)).unwrap();
         assert_eq!(file.entries[&ModelTensor::AttnQ { block: 0 }].importance(), [1.0, 1.0]);
     }

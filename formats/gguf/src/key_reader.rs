@@ -1,7 +1,7 @@
-//! Keys of a file read as what they should be, or an error that names the key.
+//! Reads typed keys of a file; errors name the key.
 //!
-//! Every number of a model has a range: a file is foreign input, and one that has been damaged would otherwise give a
-//! model that computes nonsense. The ranges are those of the family's configurations, and as wide.
+//! Every number of a model has a range, because a damaged file could otherwise yield a model that computes nonsense.
+//! The ranges are the same as for the family's configurations.
 
 use std::borrow::Cow;
 use std::ops::RangeInclusive;
@@ -10,7 +10,7 @@ use crate::model_error::ModelError;
 use crate::reader::Gguf;
 use crate::value::Value;
 
-/// The error of a key that is not what it should be.
+/// The error for a key with a wrong value.
 pub(crate) fn wrong(
     key: impl Into<String>,
     expected: impl Into<Cow<'static, str>>,
@@ -21,7 +21,7 @@ pub(crate) fn wrong(
 
 /// The value of a key.
 pub(crate) fn get<'a>(gguf: &'a Gguf, key: &str, expected: &'static str) -> Result<&'a Value, ModelError> {
-    gguf.key(key).ok_or_else(|| wrong(key, expected, "it is not there".to_owned()))
+    gguf.key(key).ok_or_else(|| wrong(key, expected, "missing".to_owned()))
 }
 
 /// The text under a key.
@@ -42,7 +42,7 @@ pub(crate) fn number(gguf: &Gguf, key: &str) -> Result<u32, ModelError> {
 
 /// The whole number of a model under a key, within its range.
 ///
-/// * `name`: the key without the architecture before it
+/// * `name`: the key without the architecture prefix
 pub(crate) fn count(gguf: &Gguf, key: &str, name: &str) -> Result<u32, ModelError> {
     let (number, range) = (number(gguf, key)?, count_range(name));
     if range.contains(&number) {
@@ -54,11 +54,11 @@ pub(crate) fn count(gguf: &Gguf, key: &str, name: &str) -> Result<u32, ModelErro
 
 /// The number of a model under a key, within its range.
 ///
-/// * `name`: the key without the architecture before it
+/// * `name`: the key without the architecture prefix
 pub(crate) fn float(gguf: &Gguf, key: &str, name: &str) -> Result<f32, ModelError> {
     let range = float_range(name);
     let expected = || format!("a number from {:e} to {:e}", range.start(), range.end());
-    let value = gguf.key(key).ok_or_else(|| wrong(key, expected(), "it is not there".to_owned()))?;
+    let value = gguf.key(key).ok_or_else(|| wrong(key, expected(), "missing".to_owned()))?;
     value.as_f32().filter(|number| range.contains(number)).ok_or_else(|| wrong(key, expected(), shown(value)))
 }
 
@@ -69,7 +69,7 @@ fn count_range(name: &str) -> RangeInclusive<u32> {
         "embedding_length" => 1..=1 << 20,
         "feed_forward_length" | "expert_feed_forward_length" => 1..=1 << 24,
         "context_length" | "rope.scaling.original_context_length" => 1..=1 << 30,
-        // Zero says that there is no window.
+        // Zero means no window.
         "attention.sliding_window" => 0..=1 << 30,
         _ => 0..=u32::MAX,
     }
@@ -90,10 +90,10 @@ pub(crate) fn texts(gguf: &Gguf, key: &str) -> Result<Vec<String>, ModelError> {
     let value = get(gguf, key, EXPECTED)?;
     let array = value.as_array().ok_or_else(|| wrong(key, EXPECTED, shown(value)))?;
     let texts = array.texts().map(|texts| texts.map(str::to_owned).collect());
-    texts.ok_or_else(|| wrong(key, EXPECTED, "a list of something else".to_owned()))
+    texts.ok_or_else(|| wrong(key, EXPECTED, "a list of another type".to_owned()))
 }
 
-/// A value as a message shows it.
+/// A value, formatted for messages.
 pub(crate) fn shown(value: &Value) -> String {
     match value {
         Value::Array(array) => format!("a list of {} values", array.len()),

@@ -1,11 +1,11 @@
-//! Collects keys of a file, typed.
+//! Collects the typed keys of a file.
 
 use crate::value::Value;
 
-/// Keys in the order of a file.
+/// Keys in file order.
 pub type Keys = Vec<(String, Value)>;
 
-/// Collects keys in the order of a file.
+/// Collects keys in file order.
 #[derive(Default)]
 pub(crate) struct KeyWriter(pub(crate) Keys);
 

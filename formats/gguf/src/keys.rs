@@ -20,7 +20,7 @@ use crate::vocabulary_keys::write_vocabulary;
 /// Every key that the converter writes.
 ///
 /// # Errors
-/// When files have no words for the vocabulary.
+/// If a file cannot express the vocabulary.
 pub fn keys(decoder: &Decoder, vocabulary: &Vocabulary, facts: &ModelFacts) -> Result<Keys, FormatError> {
     let mut keys = KeyWriter::default();
     keys.text("general.architecture", architecture::name_of(decoder));
@@ -35,8 +35,8 @@ pub fn keys(decoder: &Decoder, vocabulary: &Vocabulary, facts: &ModelFacts) -> R
     Ok(keys.0)
 }
 
-/// How many numbers the tensors of a file hold, as the converter writes it: `90M`, `1.2B`; `8x7B` for experts, where
-/// the second number is what a model with one of them would have.
+/// Number of elements in the tensors of a file, as the converter writes it: `90M`, `1.2B`; `8x7B` for experts, where
+/// the second number is the size of the model with a single expert.
 ///
 /// Source: `get_total_parameter_count` and `size_label` in gguf-py.
 pub fn size_label(plans: &[TensorPlan]) -> String {
@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn experts_are_counted_apart() {
+    fn experts_are_counted_separately() {
         let kind = crate::tensor_type::by_name("F32").unwrap();
         let plan = |name: &str, dims: &[u64]| TensorPlan { name: name.to_owned(), kind, dims: dims.to_vec() };
         let mut plans = vec![plan("blk.0.ffn_gate_exps.weight", &[1000, 2000, 8])];

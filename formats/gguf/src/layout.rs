@@ -1,31 +1,31 @@
-//! Lays a GGUF file out: its head, and where each tensor goes.
+//! Lays out a GGUF file: its head and the position of each tensor.
 //!
-//! The file is the head, then each tensor's bytes followed by zeros up to the alignment. Sizes are enough to write
-//! the head, so tensors may come later, in any order, and are never copied to be packed.
+//! The file is the head, then each tensor's bytes, padded with zeros to the alignment. The head only depends on sizes,
+//! so tensors may be written later, in any order, and are never copied for packing.
 
 use crate::tensor_type::TensorType;
 use crate::value::{Value, write_text};
 
-/// Alignment of tensors in files of ours, in bytes.
+/// Alignment of tensors in files that we write, in bytes.
 pub const ALIGNMENT: u64 = 32;
 
-/// A tensor that a file will hold.
+/// A tensor of a planned file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TensorPlan {
     /// Its name.
     pub name: String,
     /// Its type.
     pub kind: TensorType,
-    /// Its dimensions, fastest first; rows are whole numbers of blocks.
+    /// Its dimensions, fastest first; a row is a whole number of blocks.
     pub dims: Vec<u64>,
 }
 
-/// A file, but for the tensors' bytes.
+/// A file without the bytes of its tensors.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layout {
     /// Everything before the first tensor, padding included.
     pub head: Vec<u8>,
-    /// Each tensor's stretch, in order.
+    /// The segment of each tensor, in order.
     pub tensors: Vec<Segment>,
 }
 
@@ -42,7 +42,7 @@ impl Layout {
     /// Lays out a file with these keys and tensors, in this order.
     ///
     /// # Panics
-    /// If a tensor's rows are no whole number of blocks: recipes resolve types by shape first.
+    /// If a row of a tensor is not a whole number of blocks: recipes resolve types by shape first.
     pub fn new(keys: &[(String, Value)], tensors: &[TensorPlan], alignment: u64) -> Self {
         let mut head = b"GGUF".to_vec();
         head.extend(3_u32.to_le_bytes());

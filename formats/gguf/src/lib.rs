@@ -1,6 +1,7 @@
 //! The GGUF container, version 3: keys, a list of tensors, and their bytes.
 //!
-//! Works on slices and returns bytes; opens no file and maps nothing. Tensors are known by purpose, never by family.
+//! Works on slices and returns bytes; opens no file and maps nothing. Tensors are identified by purpose, never by
+//! family.
 
 mod accepts;
 pub mod architecture;

@@ -1,4 +1,4 @@
-//! A GGUF file as a listing.
+//! Lists the contents of a GGUF file.
 
 use mc_exporter::listing::{IMPORTANCE_MATRIX, Key, Listing, Tensor, cut_array};
 use serde_json::{Value, json};
@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 use crate::reader::{Gguf, GgufError, TensorInfo};
 use crate::value::Value as GgufValue;
 
-/// Elements of a long array that are shown.
+/// Number of elements shown of a long array.
 const MAX_ITEMS: usize = 6;
 
-/// Lists a file by its head and its length.
+/// Lists a file, given its head and its length.
 pub(crate) fn listing(head: &[u8], n_bytes: u64) -> Result<Listing, GgufError> {
     let gguf = Gguf::parse(head, n_bytes)?;
     let is_imatrix = gguf.key("general.type").and_then(GgufValue::as_text) == Some("imatrix");
@@ -37,7 +37,7 @@ pub(crate) fn listing(head: &[u8], n_bytes: u64) -> Result<Listing, GgufError> {
         facts: vec![("version", gguf.version.to_string()), ("alignment", gguf.alignment.to_string())],
         keys: gguf.keys.iter().map(|one| key(one)).collect(),
         tensors: gguf.tensors.iter().map(|one| tensor(one)).collect(),
-        // A file without tensors may end before the data section would begin.
+        // A file without tensors may end before the start of the data section.
         header_bytes: gguf.data_start.min(n_bytes),
     })
 }
@@ -76,7 +76,8 @@ fn shown(value: &GgufValue) -> Value {
     }
 }
 
-/// The shortest decimal that reads back as the number; JSON has none for those that are not finite.
+/// The shortest decimal that reads back as the number. Non-finite numbers have no JSON form and
+/// become text.
 fn float(number: f64, text: String) -> Value {
     match text.parse::<f64>() {
         Ok(short) if number.is_finite() => json!(short),

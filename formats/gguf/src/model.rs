@@ -1,4 +1,4 @@
-//! From a GGUF file back to a program, for running and inspecting it.
+//! Reads a GGUF file back into a program, to run or inspect it.
 
 use mc_decoder::kind::Kind;
 use mc_decoder::kinds::attention::{Attention, QkNorm};
@@ -18,13 +18,13 @@ use crate::names::wire_name;
 use crate::reader::Gguf;
 use crate::value::Value;
 
-/// The fewest tensors of a layer: what bounds the layers that a file may claim by the bytes that it has.
+/// Minimum number of tensors in a layer. It limits the number of layers that a file may claim by its own size.
 const MIN_BLOCK_TENSORS: u32 = 4;
 
-/// The program that the keys describe; rotary pairs as GGUF files have them.
+/// Reads the program that the keys describe, with rotary pairs as in GGUF files.
 ///
 /// # Errors
-/// [`ModelError`] when a key is missing or wrong, or the architecture is unknown.
+/// [`ModelError`] if a key is missing or wrong, or the architecture is unknown.
 pub fn decoder(gguf: &Gguf) -> Result<Decoder, ModelError> {
     let name = text(gguf, "general.architecture")?;
     let architecture =
@@ -70,7 +70,7 @@ impl Reader<'_> {
         let n_blocks = self.number("block_count")?;
         if n_blocks as usize > self.gguf.tensors.len() / MIN_BLOCK_TENSORS as usize {
             let found = format!("{n_blocks} in a file of {} tensors", self.gguf.tensors.len());
-            return Err(wrong(self.name("block_count"), "a layer for every four tensors at most", found));
+            return Err(wrong(self.name("block_count"), "at most one layer per four tensors", found));
         }
         let n_embd = self.number("embedding_length")?;
         let norm = Norm { epsilon: self.need_float("attention.layer_norm_rms_epsilon")? };
@@ -80,7 +80,7 @@ impl Reader<'_> {
         let windows = self.windows()?;
         let mut blocks = Vec::with_capacity(n_blocks as usize);
         for (block, n_kv_heads) in (0..n_blocks).zip(kv_heads) {
-            // Elsewhere it is a mistake, which whoever runs the program names.
+            // In other architectures this is an error, which the lowering of the program reports.
             let mixer = if n_kv_heads == 0 && self.architecture.has_convolutions {
                 Kind::new(ShortConvolution { kernel_len: self.number("shortconv.l_cache")? })
             } else {
@@ -120,7 +120,7 @@ impl Reader<'_> {
         })
     }
 
-    /// The attention of layers that see everything.
+    /// The attention of layers without a window.
     fn attention(
         &self,
         n_embd: u32,
@@ -132,11 +132,11 @@ impl Reader<'_> {
         let head_dim = self.number_or("attention.key_length", n_embd / n_heads)?;
         if head_dim == 0 || head_dim % 2 != 0 {
             let found = format!("{head_dim} for {n_heads} heads in {n_embd}");
-            return Err(wrong(self.name("attention.key_length"), "an even width of a head", found));
+            return Err(wrong(self.name("attention.key_length"), "an even head width", found));
         }
         let n_dims = self.number_or("rope.dimension_count", head_dim)?;
         if n_dims > head_dim || n_dims % 2 != 0 {
-            let expected = format!("an even number of a head's {head_dim} dimensions");
+            let expected = format!("an even number up to the head width {head_dim}");
             return Err(wrong(self.name("rope.dimension_count"), expected, n_dims.to_string()));
         }
         let block = kv_heads.iter().position(|n_kv_heads| *n_kv_heads > 0).unwrap_or(0) as u32;
@@ -166,7 +166,7 @@ impl Reader<'_> {
         })
     }
 
-    /// A layer's attention: what all share, with its own window and positions.
+    /// A layer's attention: the shared one with its own window and positions.
     fn attention_of(&self, block: u32, shared: &Attention, windows: Option<&Windows>) -> Attention {
         let mut attention = shared.clone();
         let is_every = |interval: u32| (block + 1).is_multiple_of(interval);
@@ -247,7 +247,7 @@ impl Reader<'_> {
             n_used: self.number("expert_used_count")?,
             n_ff: self.number_or("expert_feed_forward_length", n_ff)?,
             activation,
-            // llama.cpp does so in every architecture that is known here.
+            // llama.cpp does this in every architecture supported here.
             is_normalized: true,
             n_ff_dense: n_ff,
         }))
@@ -279,9 +279,9 @@ impl Reader<'_> {
 /// The windows of a file.
 struct Windows {
     length: u32,
-    /// Every such layer has none.
+    /// One layer in this many has none.
     interval: u32,
-    /// Rotary base of layers with one, where it differs.
+    /// Rotary base of layers with a window, if it differs.
     base: Option<f32>,
 }
 
@@ -381,7 +381,7 @@ mod tests {
     }
 
     #[test]
-    fn the_keys_of_a_model_give_it_back() {
+    fn the_keys_of_a_model_read_back() {
         let gguf = gguf(|_| {});
         assert_eq!(decoder(&gguf).unwrap(), toy());
         assert_eq!(vocabulary(&gguf).unwrap(), words());
@@ -399,16 +399,16 @@ mod tests {
         let text = |text: &str| Some(Value::Text(text.to_owned()));
         assert_eq!(
             message("general.architecture", text("mamba")),
-            "The file has architecture `mamba`; known are `llama`, `qwen2`, `qwen3`, `qwen3moe`, `gemma2`, \
+            "The file has architecture `mamba`; expected one of `llama`, `qwen2`, `qwen3`, `qwen3moe`, `gemma2`, \
              `gemma3`, `phi3`, `smollm3`, `lfm2`, `granite`, `olmo2`"
         );
         assert_eq!(
             message("llama.block_count", None),
-            "Key `llama.block_count`: it is not there; expected a whole number"
+            "Key `llama.block_count`: missing; expected a whole number"
         );
         assert_eq!(
             message("llama.block_count", Some(Value::U32(u32::MAX))),
-            "Key `llama.block_count`: 4294967295 in a file of 9 tensors; expected a layer for every four tensors at most"
+            "Key `llama.block_count`: 4294967295 in a file of 9 tensors; expected at most one layer per four tensors"
         );
         for (n_heads, found) in [(64, "0 for 64 heads in 32"), (32, "1 for 32 heads in 32")] {
             let gguf = gguf(|keys| {
@@ -418,7 +418,7 @@ mod tests {
             });
             assert_eq!(
                 decoder(&gguf).unwrap_err().to_string(),
-                format!("Key `llama.attention.key_length`: {found}; expected an even width of a head")
+                format!("Key `llama.attention.key_length`: {found}; expected an even head width")
             );
         }
         for (key, value, expected) in [
@@ -428,8 +428,8 @@ mod tests {
             ("llama.context_length", Value::U64(1 << 60), "a whole number"),
             ("llama.embedding_length", Value::U32(1 << 30), "a whole number from 1 to 1048576"),
             ("llama.attention.head_count", Value::U32(0), "a whole number from 1 to 65536"),
-            ("llama.rope.dimension_count", Value::U32(10), "an even number of a head's 8 dimensions"),
-            ("llama.rope.dimension_count", Value::U32(7), "an even number of a head's 8 dimensions"),
+            ("llama.rope.dimension_count", Value::U32(10), "an even number up to the head width 8"),
+            ("llama.rope.dimension_count", Value::U32(7), "an even number up to the head width 8"),
             ("llama.rope.freq_base", Value::F32(0.5), "a number from 2e0 to 1e12"),
             ("llama.rope.freq_base", Value::F32(f32::NAN), "a number from 2e0 to 1e12"),
             ("llama.attention.layer_norm_rms_epsilon", Value::F32(1.8e19), "a number from 1e-12 to 1e-1"),

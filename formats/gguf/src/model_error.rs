@@ -4,20 +4,20 @@ use std::borrow::Cow;
 
 use crate::architecture;
 
-/// The file is whole, but no model that can be run.
+/// The file is well-formed but does not describe a model that can be run.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ModelError {
-    /// A key is not there, or not of its type.
+    /// A key is missing or has the wrong type.
     #[error("Key `{key}`: {found}; expected {expected}")]
     Key {
         /// The key.
         key: String,
-        /// What it should be.
+        /// Expected value.
         expected: Cow<'static, str>,
-        /// What it is.
+        /// Found value.
         found: String,
     },
-    /// Nobody here knows the architecture.
-    #[error("The file has architecture `{0}`; known are {known}", known = architecture::names())]
+    /// The architecture is unknown.
+    #[error("The file has architecture `{0}`; expected one of {known}", known = architecture::names())]
     Architecture(String),
 }

@@ -1,4 +1,4 @@
-//! Facts about a model that its keys state besides the decoder and the vocabulary.
+//! Facts about a model that its keys state, besides the decoder and the vocabulary.
 
 use mc_exporter::identity::Identity;
 use mc_exporter::model_facts::SamplingDefaults;
@@ -8,7 +8,7 @@ use mc_exporter::model_facts::SamplingDefaults;
 pub struct ModelFacts {
     /// The model's name: `general.name`.
     pub name: String,
-    /// The program that quantized it, if any did.
+    /// The program that quantized the model, if any.
     pub quantized_by: Option<String>,
     /// The published facts about the model.
     pub identity: Identity,
@@ -16,8 +16,8 @@ pub struct ModelFacts {
     pub size_label: String,
     /// The number of the recipe: `general.file_type`.
     pub file_type: u32,
-    /// Tells whether the configuration gives the width of a head, which is else left to the reader.
+    /// True if the configuration states the width of a head; otherwise the reader computes it.
     pub has_head_dim: bool,
-    /// Defaults of sampling, from `generation_config.json`.
+    /// Sampling defaults, from `generation_config.json`.
     pub sampling: SamplingDefaults,
 }

@@ -2,7 +2,7 @@
 
 use mc_tensor::model_tensor::ModelTensor;
 
-/// What LFM2 calls the norm before the head, for no reason but its checkpoints' name for it.
+/// LFM2's name for the norm before the head, which follows its checkpoints.
 const LFM2_OUTPUT_NORM: &str = "token_embd_norm.weight";
 
 /// The name of a tensor.
@@ -43,7 +43,7 @@ pub fn wire_name(tensor: ModelTensor) -> String {
     format!("blk.{}.{stem}", tensor.block().unwrap_or(0))
 }
 
-/// The name of a tensor in files of an architecture; LFM2 alone has one of its own.
+/// The name of a tensor in files of an architecture; only LFM2 has a different one.
 pub fn wire_name_in(architecture: &str, tensor: ModelTensor) -> String {
     if architecture == "lfm2" && tensor == ModelTensor::OutputNorm {
         return LFM2_OUTPUT_NORM.to_owned();
@@ -51,7 +51,7 @@ pub fn wire_name_in(architecture: &str, tensor: ModelTensor) -> String {
     wire_name(tensor)
 }
 
-/// The purpose of a tensor by its name; `None` for names of no known purpose.
+/// The purpose of a tensor by its name; `None` for an unknown name.
 pub fn model_tensor(name: &str) -> Option<ModelTensor> {
     let Some(rest) = name.strip_prefix("blk.") else {
         return Some(match name {

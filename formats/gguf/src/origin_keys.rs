@@ -1,6 +1,6 @@
-//! The keys of a GGUF that a model was read from: those that go into the files that are made of the model.
+//! Keys of the GGUF that a model was read from, for files made from that model.
 //!
-//! Keys are copied, because a file may have some that we do not know; only what is no longer true is replaced.
+//! Keys are copied, because a file may have keys that are unknown here; only those that no longer apply are replaced.
 
 use mc_decoder::program::Decoder;
 use mc_decoder::vocabulary::Vocabulary;
@@ -15,23 +15,23 @@ use crate::split::{COUNT_KEY, NUMBER_KEY, TENSORS_KEY};
 use crate::value::Value;
 use crate::vocabulary_keys::vocabulary_keys;
 
-/// Before keys that say where a file of ours comes from.
+/// Prefix of the keys that describe the provenance of files that we write.
 pub(crate) const OURS: &str = "mc.";
 
-/// The keys that stay as they are when nothing is done to the tensors: all but the place in a series, and how tensors
-/// are aligned, which is for the new file to say.
+/// The keys that stay the same if no tensor changes: all but the position in a series and the alignment, which the new
+/// file determines.
 pub(crate) fn copied(head: &Gguf) -> Keys {
     let is_of_file = |name: &str| [NUMBER_KEY, COUNT_KEY, TENSORS_KEY, "general.alignment"].contains(&name);
     head.to_keys().into_iter().filter(|(name, _)| !is_of_file(name)).collect()
 }
 
-/// What is no longer true of a head's keys.
+/// The properties of a model that differ from its head's keys.
 pub(crate) struct Changes<'a> {
-    /// What the model is called now.
+    /// The new name of the model.
     pub(crate) name: &'a str,
     /// The number of the recipe.
     pub(crate) file_type: u32,
-    /// The program that quantizes it, if any does.
+    /// The program that quantizes the model, if any.
     pub(crate) quantized_by: Option<&'a str>,
     /// The published facts about the model.
     pub(crate) identity: &'a Identity,
@@ -41,15 +41,15 @@ pub(crate) struct Changes<'a> {
     pub(crate) size_label: &'a str,
     /// What the model computes.
     pub(crate) decoder: &'a Decoder,
-    /// The vocabulary, where it is not the head's own.
+    /// The vocabulary, if it differs from the head's.
     pub(crate) vocabulary: Option<&'a Vocabulary>,
 }
 
 impl Changes<'_> {
-    /// The keys of a file that is made of the head's model.
+    /// The keys of a file made from the head's model.
     ///
     /// # Errors
-    /// When the number of layers changed and a key says something for each of them.
+    /// If the number of layers changed and a key has a value per layer.
     pub(crate) fn keys(&self, head: &Gguf) -> Result<Keys, FormatError> {
         let mut keys = copied(head);
         keys.retain(|(name, _)| !name.starts_with(OURS));
@@ -88,9 +88,9 @@ impl Changes<'_> {
         let by_layer =
             |(name, value): &&(String, Value)| name.starts_with(&prefix) && value.as_array().is_some();
         if let Some((name, _)) = keys.iter().find(by_layer) {
-            let message = format!("Key `{name}` has a value for each layer, and the layers are others now");
+            let message = format!("Key `{name}` has one value per layer, but the layers have changed");
             return Err(FormatError::new(message)
-                .with_help("Start from the checkpoint of Hugging Face that the GGUF was made of"));
+                .with_help("Start from the Hugging Face checkpoint that the GGUF was made from"));
         }
         set(keys, &count, Value::U32(n_blocks));
         Ok(())

@@ -1,27 +1,28 @@
-//! The pre-tokenizers that llama.cpp knows by name: their expressions, and whether whole words come before merges.
+//! The pre-tokenizers that llama.cpp knows by name: their expressions, and whether whole words are looked up before
+//! merging.
 //!
-//! Many names stand for one expression, because llama.cpp names a model and not a rule. Of several, the first row whose
-//! architectures include the model's wins, then the first row that names none; among rows of the same expression the one
-//! with the same `ignore_merges` comes before the others. So a model gets the name that the reference converter gives
-//! to the family's well-known releases: `lfm2` for LFM2, `refact` for Granite 3, `dbrx` for OLMo 2 and Phi-4.
+//! Many names share one expression, because llama.cpp names models, not rules. Among several rows, the first whose
+//! architectures include the model's wins, then the first without architectures; among rows with the same expression,
+//! those with the same `ignore_merges` come first. So a model gets the name that the reference converter gives to the
+//! family's well-known releases: `lfm2` for LFM2, `refact` for Granite 3, `dbrx` for OLMo 2 and Phi-4.
 //!
-//! Source: `llama-vocab.cpp` of llama.cpp for names and flags; the expressions are those of the models' own
-//! `tokenizer.json`, which llama.cpp rewrites for its own engine.
+//! Source: `llama-vocab.cpp` of llama.cpp for names and flags. The expressions are those in the models' own
+//! `tokenizer.json`; llama.cpp rewrites them for its own engine.
 
 use mc_decoder::pre_tokenizer::{Cut, DIGIT, GPT2, PreTokenizer};
 use mc_exporter::format_error::FormatError;
 
-/// A name, and what it stands for.
+/// A name and its meaning.
 #[derive(Debug)]
 struct Row {
     name: &'static str,
     expressions: &'static [&'static str],
-    /// The architectures that give the expressions this name; none: all others.
+    /// The architectures that use this name for the expressions; empty means all others.
     architectures: &'static [&'static str],
     ignore_merges: bool,
 }
 
-/// The name that files of SentencePiece give, which has no pre-tokenizer.
+/// The name in SentencePiece files, which have no pre-tokenizer.
 pub(crate) const NO_NAME: &str = "default";
 
 const LLAMA3: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
@@ -43,25 +44,25 @@ const PRE_TOKENIZERS: &[Row] = &[
     row("lfm2", &[LLAMA3], &["lfm2"]).whole_words(),
     row("llama-bpe", &[LLAMA3], &[]).whole_words(),
     row("dbrx", &[LLAMA3], &[]),
-    row("smaug-bpe", &[LLAMA3], &NOBODY),
-    row("chatglm-bpe", &[LLAMA3], &NOBODY),
-    row("glm4", &[LLAMA3], &NOBODY).whole_words(),
-    row("llama3", &[LLAMA3], &NOBODY).whole_words(),
-    row("llama-v3", &[LLAMA3], &NOBODY).whole_words(),
-    row("falcon3", &[LLAMA3], &NOBODY).whole_words(),
-    row("falcon-h1", &[LLAMA3], &NOBODY).whole_words(),
-    row("pixtral", &[LLAMA3], &NOBODY).whole_words(),
-    row("midm-2.0", &[LLAMA3], &NOBODY).whole_words(),
-    row("jina-v5-nano", &[LLAMA3], &NOBODY).whole_words(),
+    row("smaug-bpe", &[LLAMA3], &READ_ONLY),
+    row("chatglm-bpe", &[LLAMA3], &READ_ONLY),
+    row("glm4", &[LLAMA3], &READ_ONLY).whole_words(),
+    row("llama3", &[LLAMA3], &READ_ONLY).whole_words(),
+    row("llama-v3", &[LLAMA3], &READ_ONLY).whole_words(),
+    row("falcon3", &[LLAMA3], &READ_ONLY).whole_words(),
+    row("falcon-h1", &[LLAMA3], &READ_ONLY).whole_words(),
+    row("pixtral", &[LLAMA3], &READ_ONLY).whole_words(),
+    row("midm-2.0", &[LLAMA3], &READ_ONLY).whole_words(),
+    row("jina-v5-nano", &[LLAMA3], &READ_ONLY).whole_words(),
     row("qwen2", &[QWEN2], &[]),
     row("stablelm2", &[QWEN2], &["stablelm"]),
-    row("deepseek-r1-qwen", &[QWEN2], &NOBODY),
-    row("megrez", &[QWEN2], &NOBODY),
-    row("kormo", &[QWEN2], &NOBODY),
-    row("f2llmv2", &[QWEN2], &NOBODY),
-    row("hunyuan", &[QWEN2], &NOBODY),
-    row("grok-2", &[QWEN2], &NOBODY),
-    row("solar-open", &[QWEN2], &NOBODY),
+    row("deepseek-r1-qwen", &[QWEN2], &READ_ONLY),
+    row("megrez", &[QWEN2], &READ_ONLY),
+    row("kormo", &[QWEN2], &READ_ONLY),
+    row("f2llmv2", &[QWEN2], &READ_ONLY),
+    row("hunyuan", &[QWEN2], &READ_ONLY),
+    row("grok-2", &[QWEN2], &READ_ONLY),
+    row("solar-open", &[QWEN2], &READ_ONLY),
     row("qwen35", &[QWEN35], &[]),
     row("gpt-2", &[GPT2], &[]),
     row("olmo", &[GPT2], &["olmo"]),
@@ -69,11 +70,11 @@ const PRE_TOKENIZERS: &[Row] = &[
     row("phi-2", &[GPT2], &["phi2"]),
     row("jais", &[GPT2], &["jais"]),
     row("exaone4", &[GPT2], &["exaone4"]),
-    row("trillion", &[GPT2], &NOBODY),
-    row("granite-docling", &[GPT2], &NOBODY),
-    row("gigachat", &[GPT2], &NOBODY),
-    row("a.x-4.0", &[GPT2], &NOBODY),
-    row("mellum", &[GPT2], &NOBODY),
+    row("trillion", &[GPT2], &READ_ONLY),
+    row("granite-docling", &[GPT2], &READ_ONLY),
+    row("gigachat", &[GPT2], &READ_ONLY),
+    row("a.x-4.0", &[GPT2], &READ_ONLY),
+    row("mellum", &[GPT2], &READ_ONLY),
     row("modern-bert", &[GPT2], &["modern-bert"]),
     row("roberta-bpe", &[GPT2], &["bert"]),
     row("smollm", &[DIGIT, GPT2], &[]),
@@ -82,27 +83,27 @@ const PRE_TOKENIZERS: &[Row] = &[
     row("command-r", &[DIGIT, GPT2], &["command-r", "cohere2"]),
     row("codeshell", &[DIGIT, GPT2], &["codeshell"]),
     row("exaone", &[DIGIT, GPT2], &["exaone"]),
-    row("minerva-7b", &[DIGIT, GPT2], &NOBODY),
-    row("mellum2", &[DIGIT, GPT2], &NOBODY),
+    row("minerva-7b", &[DIGIT, GPT2], &READ_ONLY),
+    row("mellum2", &[DIGIT, GPT2], &READ_ONLY),
     row("tekken", &[TEKKEN], &[]).whole_words(),
     row("gpt-4o", &[GPT4O], &[]),
     row("llama4", &[GPT4O], &["llama4"]),
-    row("kanana2", &[GPT4O], &NOBODY),
+    row("kanana2", &[GPT4O], &READ_ONLY),
     row("deepseek-v3", DEEPSEEK3, &[]),
     row("hunyuan-dense", DEEPSEEK3, &["hunyuan-dense"]),
-    row("joyai-llm", DEEPSEEK3, &NOBODY),
+    row("joyai-llm", DEEPSEEK3, &READ_ONLY),
     row("bailingmoe", &[BAILING], &[]),
     row("bailingmoe2", &[BAILING], &["bailingmoe2"]),
     row("llada-moe", &[BAILING], &["llada-moe"]),
     row("seed-coder", &[SEED], &[]),
     row("bloom", &[BLOOM], &[]),
-    row("poro-chat", &[BLOOM], &NOBODY),
-    row("gpt3-finnish", &[BLOOM], &NOBODY),
+    row("poro-chat", &[BLOOM], &READ_ONLY),
+    row("gpt3-finnish", &[BLOOM], &READ_ONLY),
     row("viking", &[BLOOM, DIGIT], &[]),
 ];
 
-/// A name that is read and never given: no architecture is called so.
-const NOBODY: [&str; 1] = [""];
+/// Marks a name that is read but never written: no architecture has this name.
+const READ_ONLY: [&str; 1] = [""];
 
 const fn row(
     name: &'static str,
@@ -118,9 +119,9 @@ impl Row {
     }
 }
 
-/// The pre-tokenizer that a file calls `name`.
+/// The pre-tokenizer with this name in files.
 ///
-/// GGUF carries only a name, so the expression behind a name is part of the format.
+/// GGUF stores only a name, so the expression behind it is part of the format.
 pub fn named(name: &str) -> PreTokenizer {
     let row = PRE_TOKENIZERS.iter().find(|known| known.name == name);
     let unknown = || Cut::Unknown(format!("Pre-tokenizer `{name}` is not known; expected {}", listed()));
@@ -133,11 +134,11 @@ pub fn named(name: &str) -> PreTokenizer {
 
 /// The name of a pre-tokenizer in files of an architecture.
 ///
-/// It is recognized by its expressions and not by the ids of a test sentence, because those change with every vocabulary
-/// that somebody trains.
+/// Pre-tokenizers are recognized by their expressions and not by the token ids of a test sentence, because those change
+/// with every newly trained vocabulary.
 ///
 /// # Errors
-/// When it has no name.
+/// If the pre-tokenizer has no name.
 pub fn name_of(pre_tokenizer: &PreTokenizer, architecture: &str) -> Result<String, FormatError> {
     if let Some(name) = &pre_tokenizer.name {
         return Ok(name.clone());
@@ -152,7 +153,7 @@ pub fn name_of(pre_tokenizer: &PreTokenizer, architecture: &str) -> Result<Strin
             && (known.architectures.is_empty() || known.architectures.contains(&architecture))
     };
     let mut known: Vec<&Row> = PRE_TOKENIZERS.iter().filter(fits).collect();
-    // Stable, so that rows of equal rank keep their order.
+    // The sort is stable, so that rows of equal rank keep their order.
     known.sort_by_key(|known| (known.architectures.is_empty(), known.ignore_merges != *ignore_merges));
     known.first().map(|row| row.name.to_owned()).ok_or_else(|| {
         let shown: Vec<String> = expressions.iter().map(|expression| format!("`{expression}`")).collect();
@@ -163,9 +164,9 @@ pub fn name_of(pre_tokenizer: &PreTokenizer, architecture: &str) -> Result<Strin
     })
 }
 
-/// Every name that is given.
+/// Every name that is written.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    PRE_TOKENIZERS.iter().filter(|known| known.architectures != NOBODY).map(|known| known.name)
+    PRE_TOKENIZERS.iter().filter(|known| known.architectures != READ_ONLY).map(|known| known.name)
 }
 
 fn listed() -> String {
@@ -174,7 +175,7 @@ fn listed() -> String {
 
 fn without_name(reason: &str) -> FormatError {
     FormatError::new(format!(
-        "{reason}. Known are {}; to add one, add a row to `formats/gguf/src/pre_tokenizers.rs`",
+        "{reason}. Expected one of {}; to add one, add a row to `formats/gguf/src/pre_tokenizers.rs`",
         listed()
     ))
 }

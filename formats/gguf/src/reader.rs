@@ -1,34 +1,34 @@
-//! Reads the head of a GGUF file and believes nothing in it.
+//! Reads the head of an untrusted GGUF file.
 //!
-//! Every length is checked against the bytes that are left before anything is allocated, every tensor against the
-//! length of the file. Versions 2 and 3 are read; version 1 counted in 32 bits and is no longer met.
+//! Every length is checked against the remaining bytes before any allocation, and every tensor against the length of
+//! the file. Versions 2 and 3 are supported; version 1, with 32-bit counts, is no longer in use.
 
 use crate::key_writer::Keys;
 use crate::tensor_type::{self, TensorType};
 use crate::value::{ARRAY, Array, TEXT, Value};
 
-/// Arrays of arrays deeper than this are refused; no known file nests at all.
+/// Maximum nesting of arrays. No known file has nested arrays.
 const MAX_NESTING: u32 = 4;
-/// ggml's own limit on dimensions.
+/// ggml's own limit on the number of dimensions.
 const MAX_DIMENSIONS: u32 = 4;
 
-/// The head of a file: everything but the tensors' bytes.
+/// The head of a file: everything except the tensors' bytes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Gguf {
     /// Version of the format.
     pub version: u32,
-    /// The keys, in the order of the file.
+    /// The keys, in file order.
     pub keys: BoxedItems<(String, Value)>,
-    /// The tensors, in the order of the file.
+    /// The tensors, in file order.
     pub tensors: BoxedItems<TensorInfo>,
-    /// Tensors begin at multiples of this.
+    /// Alignment of tensors, in bytes.
     pub alignment: u64,
     /// First byte of the data section.
     pub data_start: u64,
 }
 
-/// A list whose growing takes no more memory at once than the bytes that its items were read from: an entry of a head
-/// may have 13 bytes in the file, and five times as many in memory.
+/// A list whose growth never allocates more memory at once than the bytes that its items were read from: an entry of a
+/// head may take 13 bytes in the file and five times as many in memory.
 pub type BoxedItems<T> = Vec<Box<T>>;
 
 /// One tensor of a file.
@@ -46,24 +46,24 @@ pub struct TensorInfo {
     pub end: u64,
 }
 
-/// The bytes are no GGUF file, or a broken one.
+/// The bytes are not a valid GGUF file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GgufError {
-    /// It does not begin as a GGUF file does.
+    /// The magic number is wrong.
     #[error("The file begins with `{0}`; a GGUF file begins with `GGUF`")]
     Magic(String),
-    /// It is of another version.
-    #[error("The file is of GGUF version {0}; versions 2 and 3 are read")]
+    /// The version is not supported.
+    #[error("The file has GGUF version {0}; expected 2 or 3")]
     Version(u32),
-    /// The head ends before what it announces.
+    /// The head ends too early.
     #[error("The file is cut off at byte {offset} of its head, within {what}; fetch the file again")]
     CutOff {
-        /// Where.
+        /// Byte offset.
         offset: usize,
-        /// What was being read.
+        /// The item that was being read.
         what: String,
     },
-    /// Something in the head cannot be.
+    /// An item of the head is invalid.
     #[error("{what}: {reason}")]
     Wrong {
         /// The key or the tensor.
@@ -73,14 +73,14 @@ pub enum GgufError {
     },
     /// A tensor lies outside the file.
     #[error(
-        "Tensor `{name}` ends at byte {end}; the file has {n_bytes}. It is cut off; fetch the file again"
+        "Tensor `{name}` ends at byte {end}, but the file has {n_bytes} bytes; it is cut off: fetch it again"
     )]
     Truncated {
         /// Its name.
         name: String,
-        /// Where it ends.
+        /// One past its last byte.
         end: u64,
-        /// Bytes of the file.
+        /// Length of the file in bytes.
         n_bytes: u64,
     },
 }
@@ -88,11 +88,11 @@ pub enum GgufError {
 impl Gguf {
     /// Reads a head.
     ///
-    /// * `head`: the file's first bytes, at least its whole head
+    /// * `head`: the first bytes of the file, at least its whole head
     /// * `n_bytes`: length of the whole file
     ///
     /// # Errors
-    /// [`GgufError`], saying where, what was expected and what was found.
+    /// [`GgufError`], with the location, the expected and the found value.
     pub fn parse(head: &[u8], n_bytes: u64) -> Result<Self, GgufError> {
         let mut cursor = Cursor { bytes: head, offset: 0 };
         let magic = cursor.take(4, "the magic number")?;
@@ -135,12 +135,12 @@ impl Gguf {
         self.keys.iter().find(|key| key.0 == name).map(|key| &key.1)
     }
 
-    /// The keys, as they are written into another file.
+    /// The keys, for writing them into another file.
     pub fn to_keys(&self) -> Keys {
         self.keys.iter().map(|key| (**key).clone()).collect()
     }
 
-    /// The tensor of a name.
+    /// The tensor with this name.
     pub fn tensor(&self, name: &str) -> Option<&TensorInfo> {
         self.tensors.iter().find(|tensor| tensor.name == name).map(|tensor| &**tensor)
     }
@@ -161,14 +161,14 @@ fn alignment(keys: &[Box<(String, Value)>]) -> Result<u64, GgufError> {
         .ok_or_else(|| wrong("Key `general.alignment`", format!("found {value:?}; expected a power of two")))
 }
 
-/// Turns an offset in the data section into one in the file, and checks that the file goes so far.
+/// Turns an offset in the data section into a file offset, and checks it against the length of the file.
 fn place(tensor: &mut TensorInfo, data_start: u64, alignment: u64, n_bytes: u64) -> Result<(), GgufError> {
     let what = || format!("Tensor `{}`", tensor.name);
     let Some(size) = tensor.kind.n_bytes(&tensor.dims) else {
         let (kind, dims) = (tensor.kind.name, &tensor.dims);
         return Err(wrong(
             what(),
-            format!("dimensions {dims:?} are no whole number of {kind} blocks that a file can hold"),
+            format!("dimensions {dims:?} are not a whole number of {kind} blocks that fits in a file"),
         ));
     };
     if !tensor.start.is_multiple_of(alignment) {
@@ -189,7 +189,7 @@ fn place(tensor: &mut TensorInfo, data_start: u64, alignment: u64, n_bytes: u64)
     }
 }
 
-/// Two tensors share no byte: the sum of all sizes is no more than the file then, whoever computes it.
+/// Checks that no two tensors share a byte, so that the sum of all sizes never exceeds the file.
 fn check_overlaps(tensors: &[Box<TensorInfo>]) -> Result<(), GgufError> {
     let mut places: Vec<(u64, u64, &str)> = tensors
         .iter()
@@ -269,7 +269,7 @@ impl<'a> Cursor<'a> {
         })
     }
 
-    /// Goes past the items of an array. An item takes at least one byte, so a lie about their number runs out of bytes.
+    /// Skips the items of an array. Every item takes at least one byte, so a wrong count runs out of bytes.
     fn check_items(&mut self, type_id: u32, n_items: u64, what: &str, nesting: u32) -> Result<(), GgufError> {
         let size = match type_id {
             0 | 1 | 7 => 1,
@@ -305,7 +305,7 @@ impl<'a> Cursor<'a> {
         if n_dims > MAX_DIMENSIONS {
             return Err(wrong(
                 what,
-                format!("it has {n_dims} dimensions; at most {MAX_DIMENSIONS} are known"),
+                format!("it has {n_dims} dimensions; at most {MAX_DIMENSIONS} are supported"),
             ));
         }
         let dims = (0..n_dims).map(|_| self.u64(&what)).collect::<Result<Vec<_>, _>>()?;
@@ -344,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_layout_wrote_reads_back() {
+    fn a_laid_out_head_reads_back() {
         let bytes = sample();
         let gguf = Gguf::parse(&bytes, bytes.len() as u64).unwrap();
         assert_eq!(gguf.key("x.number"), Some(&Value::F32(0.5)));
@@ -354,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn every_shorter_file_is_reported_to_be_cut_off() {
+    fn every_truncated_file_is_reported() {
         let bytes = sample();
         let last = Gguf::parse(&bytes, bytes.len() as u64).unwrap().tensors[1].end;
         for n in 4..usize::try_from(last).unwrap() {
@@ -366,7 +366,7 @@ mod tests {
     #[test]
     fn tensors_that_share_bytes_are_refused() {
         let mut bytes = sample();
-        // The second tensor's offset stands in the last eight bytes of the head before its padding.
+        // The second tensor's offset is in the last eight bytes of the head before the padding.
         let second = Gguf::parse(&bytes, bytes.len() as u64).unwrap().tensors[1].clone();
         let offset = 96_u64.to_le_bytes();
         let at = bytes.windows(8).rposition(|word| word == offset).unwrap();
@@ -376,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn absurd_counts_run_out_of_bytes_and_not_of_memory() {
+    fn huge_counts_exhaust_the_bytes_not_the_memory() {
         let mut bytes = b"GGUF".to_vec();
         bytes.extend(3_u32.to_le_bytes());
         bytes.extend(u64::MAX.to_le_bytes());

@@ -1,6 +1,6 @@
-//! The divisors of rotary frequencies that files hold as tensors, where other formats compute them.
+//! Divisors of rotary frequencies that GGUF files store as tensors and other formats compute.
 //!
-//! Source of Llama 3's rule: `convert_hf_to_gguf.py` of llama.cpp, whose bits the divisors have.
+//! Source of Llama 3's rule: `convert_hf_to_gguf.py` of llama.cpp; the divisors have the same bits.
 
 use std::f32::consts::TAU;
 
@@ -10,7 +10,7 @@ use mc_graph::rotary::RotaryScaling;
 use mc_tensor::math;
 use mc_tensor::model_tensor::ModelTensor;
 
-/// The tensors that a program's scaling needs, in the order of files.
+/// The tensors that a program's scaling needs, in file order.
 pub fn of(decoder: &Decoder) -> Vec<(ModelTensor, Vec<f32>)> {
     let Some(rotary) = decoder.attentions().find_map(|attention| attention.rotary.as_ref()) else {
         return Vec::new();
@@ -27,7 +27,7 @@ pub fn of(decoder: &Decoder) -> Vec<(ModelTensor, Vec<f32>)> {
     }
 }
 
-/// The divisors of Llama 3.1's stretching, one per pair; `None` for any other scaling.
+/// The divisors of Llama 3.1's scaling, one per pair; `None` for any other scaling.
 fn llama3(rotary: &Rotary) -> Option<Vec<f32>> {
     let RotaryScaling::Llama3 { factor, low_freq_factor, high_freq_factor, original_context } =
         rotary.scaling
@@ -38,8 +38,8 @@ fn llama3(rotary: &Rotary) -> Option<Vec<f32>> {
     Some(Ramp { factor, low_freq_factor, high_freq_factor, original_context }.factors(rotary))
 }
 
-/// Llama 3.1's stretching, step by step in f32 and with a reciprocal where the reference converter takes one, so
-/// that the factors have its bits.
+/// Llama 3.1's scaling, computed in f32 and with a reciprocal where the reference converter uses one, so that the
+/// factors have the same bits.
 struct Ramp {
     factor: f32,
     low_freq_factor: f32,

@@ -1,10 +1,11 @@
-//! A model spread over several files: their names, what each holds, and the whole that they stand for.
+//! Models split over several files: file names, the contents of each file, and the single file that they represent.
 //!
-//! The first file holds the keys and no tensor, the others hold tensors and no keys but their place in the series. So
-//! the sizes of all but the first are known from the tensors alone, and a change of a key leaves the large files as
-//! they are.
+//! The first file holds the keys and no tensors; the others hold tensors and no keys except their position in the
+//! series. So the sizes of all but the first follow from the tensors alone, and changing a key leaves the large files
+//! unchanged.
 //!
-//! Source: `gguf-split` and `llama_split_path` of llama.cpp, whose `--no-tensor-first-split` gives the same series.
+//! Source: `gguf-split` and `llama_split_path` of llama.cpp. Its option `--no-tensor-first-split` gives the same
+//! series.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -14,53 +15,53 @@ use crate::layout::{Layout, TensorPlan};
 use crate::reader::Gguf;
 use crate::value::Value;
 
-/// Which file of a series it is, from 0.
+/// The key of a file's index in its series, from 0.
 pub const NUMBER_KEY: &str = "split.no";
-/// How many files the series has.
+/// The key of the number of files in the series.
 pub const COUNT_KEY: &str = "split.count";
-/// How many tensors the whole model has.
+/// The key of the number of tensors in the whole model.
 pub const TENSORS_KEY: &str = "split.tensors.count";
 
-/// The most files of a series: the names have five digits and the keys 16 bits.
+/// Maximum number of files in a series: names have five digits, keys 16 bits.
 const MAX_FILES: usize = u16::MAX as usize;
 
-/// A file's place in a series, as its name tells it.
+/// A file's position in a series, according to its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// The name before the numbers, folders included.
+    /// The name before the numbers, including folders.
     pub stem: String,
     /// Number of the file, from 1.
     pub number: u32,
-    /// How many files there are.
+    /// Number of files.
     pub count: u32,
 }
 
-/// Why a model is not spread over files as asked, or files make no model.
+/// Reasons why a model cannot be split as requested, or files cannot be joined.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SplitError {
-    /// A tensor is larger than a file may be.
+    /// A tensor is larger than the maximum file size.
     #[error(
-        "Tensor `{name}` makes a file of {n_bytes} bytes, and a tensor is never cut; expected at most {max_bytes}"
+        "Tensor `{name}` needs a file of {n_bytes} bytes, and tensors are not split; expected at most {max_bytes}"
     )]
     TensorTooLarge {
         /// The tensor.
         name: String,
-        /// Bytes of a file with nothing but it.
+        /// Size in bytes of a file with only this tensor.
         n_bytes: u64,
-        /// Bytes that a file may have.
+        /// Maximum size of a file in bytes.
         max_bytes: u64,
     },
-    /// More files than the format can count.
-    #[error("The model would be spread over {0} files; the format counts up to {MAX_FILES}")]
+    /// More files than the format supports.
+    #[error("The model would be split into {0} files; the format supports at most {MAX_FILES}")]
     TooManyFiles(usize),
     /// The files do not belong together.
     #[error("File {number} of the series: {found}; expected {expected}. Take all files from the same place")]
     Series {
         /// Number of the file, from 1.
         number: usize,
-        /// What it says.
+        /// Value in this file.
         found: String,
-        /// What the others say.
+        /// Value in the other files.
         expected: String,
     },
 }
@@ -71,7 +72,7 @@ pub fn file_name(stem: &str, number: usize, count: usize) -> String {
 }
 
 impl Place {
-    /// What a file's name says, if it is one of a series.
+    /// Parses the name of a file in a series; `None` for other names.
     pub fn of(name: &str) -> Option<Self> {
         let (rest, count) = name.strip_suffix(".gguf")?.rsplit_once("-of-")?;
         let (stem, number) = rest.rsplit_once('-')?;
@@ -89,17 +90,17 @@ impl Place {
     }
 }
 
-/// Which tensors each file after the first holds: as many as fit, in order.
+/// Assigns tensors to the files after the first: as many as fit, in order.
 ///
 /// # Errors
-/// When a tensor alone is too large, or there are too many files.
+/// If a single tensor is too large, or there are too many files.
 pub fn partition(
     tensors: &[TensorPlan],
     max_bytes: u64,
     alignment: u64,
 ) -> Result<Vec<Range<usize>>, SplitError> {
     let n_bytes = |range: Range<usize>| {
-        // The numbers in these keys change no size.
+        // The values of these keys do not affect the size.
         let layout = Layout::new(&place_keys(0, 0, 0), &tensors[range], alignment);
         layout.head.len() as u64
             + layout.tensors.iter().map(|stretch| stretch.n_bytes + stretch.padding).sum::<u64>()
@@ -129,7 +130,7 @@ pub fn partition(
     }
 }
 
-/// The keys that tell a file's place: its number from 0, how many there are, and the tensors of all.
+/// The keys of a file's position: its index from 0, the number of files, and the number of tensors in all of them.
 pub fn place_keys(number: usize, count: usize, n_tensors: usize) -> Keys {
     vec![
         (NUMBER_KEY.to_owned(), Value::U16(number as u16)),
@@ -138,26 +139,26 @@ pub fn place_keys(number: usize, count: usize, n_tensors: usize) -> Keys {
     ]
 }
 
-/// The one file that a series stands for.
+/// The single file that a series represents.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Merged {
-    /// Its layout: head, and the stretch of each tensor.
+    /// Its layout: the head and the segment of each tensor.
     pub layout: Layout,
-    /// Where each tensor's bytes are: which file, and the range in it.
+    /// The location of each tensor's bytes: a file index and the range in that file.
     pub tensors: Vec<(usize, Range<u64>)>,
 }
 
-/// Joins the heads of all files of a series, in order. The keys are those of the first but for its place.
+/// Joins the heads of all files of a series, in order. The keys are those of the first, without its position.
 ///
 /// # Errors
-/// When a file is not the one that its position says, or the tensors are not those announced.
+/// If a file is not the one expected at its position, or the tensors are not those announced.
 pub fn merge(files: &[Gguf]) -> Result<Merged, SplitError> {
     let number_in = |file: &Gguf, key: &str| file.key(key).and_then(Value::as_u64);
     let shown =
         |number: Option<u64>| number.map_or_else(|| "nothing".to_owned(), |number| number.to_string());
     for (index, file) in files.iter().enumerate() {
-        let said = [(NUMBER_KEY, index as u64), (COUNT_KEY, files.len() as u64)];
-        for (key, expected) in said {
+        let expected_values = [(NUMBER_KEY, index as u64), (COUNT_KEY, files.len() as u64)];
+        for (key, expected) in expected_values {
             let found = number_in(file, key);
             if found != Some(expected) {
                 let found = format!("`{key}` is {}", shown(found));
@@ -166,7 +167,7 @@ pub fn merge(files: &[Gguf]) -> Result<Merged, SplitError> {
         }
     }
     let Some(first) = files.first() else {
-        let (found, expected) = ("there is none".to_owned(), "a file".to_owned());
+        let (found, expected) = ("missing".to_owned(), "a file".to_owned());
         return Err(SplitError::Series { number: 1, found, expected });
     };
     let mut plans = Vec::new();
@@ -175,7 +176,7 @@ pub fn merge(files: &[Gguf]) -> Result<Merged, SplitError> {
     for (index, file) in files.iter().enumerate() {
         for tensor in &file.tensors {
             if let Some(before) = seen.insert(tensor.name.as_str(), index) {
-                let found = format!("it holds tensor `{}`, as file {} does", tensor.name, before + 1);
+                let found = format!("it holds tensor `{}`, like file {}", tensor.name, before + 1);
                 let expected = "each tensor once".to_owned();
                 return Err(SplitError::Series { number: index + 1, found, expected });
             }
@@ -190,7 +191,7 @@ pub fn merge(files: &[Gguf]) -> Result<Merged, SplitError> {
     let announced = number_in(first, TENSORS_KEY);
     if announced.is_some_and(|announced| announced != plans.len() as u64) {
         let found = format!("`{TENSORS_KEY}` is {}", shown(announced));
-        let expected = format!("{}, which the files hold", plans.len());
+        let expected = format!("{}, the number of tensors in the files", plans.len());
         return Err(SplitError::Series { number: 1, found, expected });
     }
     let is_place = |name: &str| [NUMBER_KEY, COUNT_KEY, TENSORS_KEY].contains(&name);
@@ -242,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn no_file_is_larger_than_asked_and_every_tensor_is_in_one() {
+    fn no_file_exceeds_the_limit_and_every_tensor_is_in_one_file() {
         let plans: Vec<TensorPlan> =
             (1..20).map(|rows| plan(&format!("t{rows}"), rows * 7 % 12 + 1)).collect();
         for max_bytes in [700, 900, 1500, 4000] {
@@ -260,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tensor_that_fits_nowhere_is_named() {
+    fn a_tensor_above_the_limit_is_named() {
         let error = partition(&[plan("small", 1), plan("large", 100)], 1000, ALIGNMENT).unwrap_err();
         let SplitError::TensorTooLarge { name, n_bytes, .. } = error else { panic!("{error}") };
         assert_eq!(name, "large");
@@ -268,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn merging_gives_the_file_that_was_not_split() {
+    fn merging_gives_the_unsplit_file() {
         let plans: Vec<TensorPlan> = (1..20).map(|rows| plan(&format!("t{rows}"), rows)).collect();
         let files = series(&plans, 1500);
         assert!(files.len() > 3);

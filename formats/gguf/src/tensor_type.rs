@@ -1,6 +1,6 @@
 //! The tensor types of GGUF: number, name, block length and block bytes.
 //!
-//! Those of the codecs and all others in use, so that any file can be listed, also where no codec can read the numbers.
+//! Includes types without a codec that are in use, so that any file can be listed even if its numbers cannot be read.
 
 use mc_encoding::codec::Codec;
 use mc_encoding::codecs;
@@ -54,7 +54,7 @@ const OF_CODECS: [(u32, &str); 28] = [
     (42, "Q2_0"),
 ];
 
-/// Types that files may have and no codec reads. Source: `type_traits` of ggml.c.
+/// Types in use that no codec reads. Source: `type_traits` of ggml.c.
 const OTHERS: [TensorType; 7] = [
     row(9, "Q8_1", 32, 36),
     row(15, "Q8_K", 256, 292),
@@ -65,7 +65,7 @@ const OTHERS: [TensorType; 7] = [
     row(28, "F64", 1, 8),
 ];
 
-/// The type of a number.
+/// The type with this number.
 pub fn by_wire_id(wire_id: u32) -> Option<TensorType> {
     let of_codec = OF_CODECS.iter().find(|(known, _)| *known == wire_id);
     of_codec
@@ -73,7 +73,7 @@ pub fn by_wire_id(wire_id: u32) -> Option<TensorType> {
         .or_else(|| OTHERS.into_iter().find(|kind| kind.wire_id == wire_id))
 }
 
-/// The type of a name.
+/// The type with this name.
 pub fn by_name(name: &str) -> Option<TensorType> {
     codecs::by_name(name)
         .and_then(TensorType::of)
@@ -81,19 +81,19 @@ pub fn by_name(name: &str) -> Option<TensorType> {
 }
 
 impl TensorType {
-    /// The type of what a codec writes; `None` where files have no type for it.
+    /// The type that a codec writes; `None` if GGUF has none.
     pub fn of(codec: &Codec) -> Option<Self> {
         let (wire_id, _) = OF_CODECS.iter().find(|(_, name)| *name == codec.name)?;
         Some(row(*wire_id, codec.name, codec.block_len as u64, codec.block_bytes as u64))
     }
 
-    /// The codec that reads and writes the type, if there is one.
+    /// The codec of the type, if there is one.
     pub fn codec(self) -> Option<&'static Codec> {
         codecs::by_name(self.name)
     }
 
-    /// Bytes of a tensor with these dimensions, fastest first; `None` if its rows are no whole number of blocks or
-    /// the product of any of them overflows, also where another one is zero: some use only the rows.
+    /// Size in bytes of a tensor with these dimensions, fastest first. `None` if a row is not a whole number of blocks,
+    /// or if a product of dimensions overflows; zeros do not hide an overflow, because some callers use only the rows.
     pub fn n_bytes(self, dims: &[u64]) -> Option<u64> {
         let n_cols = dims.first().copied().unwrap_or(1);
         if !n_cols.is_multiple_of(self.block_len) {

@@ -1,7 +1,7 @@
 //! Values of GGUF keys: thirteen types, arrays typed throughout, order kept.
 //!
-//! Arrays are kept as they stand in a file, so that a vocabulary takes no more memory than its bytes, and decoded item by
-//! item.
+//! Arrays are kept in their file encoding and decoded item by item, so that a vocabulary takes no more memory than its
+//! bytes.
 
 /// The value of a key.
 #[derive(Clone, Debug, PartialEq)]
@@ -106,7 +106,7 @@ impl Value {
         }
     }
 
-    /// A truth value; `None` for other types.
+    /// A Boolean; `None` for other types.
     pub fn as_bool(&self) -> Option<bool> {
         match self {
             Self::Bool(truth) => Some(*truth),
@@ -122,7 +122,7 @@ impl Value {
         }
     }
 
-    /// Appends the value as it stands in a file, without its type.
+    /// Appends the value in its file encoding, without its type.
     pub fn write(&self, out: &mut Vec<u8>) {
         match self {
             Self::U8(number) => out.push(*number),
@@ -148,17 +148,17 @@ pub(crate) fn write_text(text: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(text.as_bytes());
 }
 
-/// Values of one type; the type is kept for an empty array too.
+/// Values of one type; an empty array keeps its type too.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Array {
     type_id: u32,
     n_items: u64,
-    /// The items as they stand in a file, checked.
+    /// The items in their file encoding, checked.
     bytes: Vec<u8>,
 }
 
 impl Array {
-    /// An array of these values, all of the type.
+    /// Creates an array of values, all of this type.
     pub fn new(type_id: u32, items: impl IntoIterator<Item = Value>) -> Self {
         let (mut n_items, mut bytes) = (0, Vec::new());
         for item in items {
@@ -169,7 +169,7 @@ impl Array {
         Self { type_id, n_items, bytes }
     }
 
-    /// The array of items that a reader has checked: so many, of this type, in these bytes and no more.
+    /// Creates an array of items that a reader has checked: exactly this many items of this type in these bytes.
     pub(crate) fn checked(type_id: u32, n_items: u64, bytes: &[u8]) -> Self {
         Self { type_id, n_items, bytes: bytes.to_vec() }
     }
@@ -179,12 +179,12 @@ impl Array {
         self.type_id
     }
 
-    /// How many items there are.
+    /// Number of items.
     pub fn len(&self) -> usize {
         usize::try_from(self.n_items).expect("each item has a byte in memory")
     }
 
-    /// Whether there is none.
+    /// Returns true if there are no items.
     pub fn is_empty(&self) -> bool {
         self.n_items == 0
     }
@@ -195,13 +195,13 @@ impl Array {
         (0..self.n_items).map(move |_| next(self.type_id, &mut rest))
     }
 
-    /// The items as texts; `None` when they are something else.
+    /// The items as texts; `None` if they have another type.
     pub fn texts(&self) -> Option<impl Iterator<Item = &str> + '_> {
         let mut rest = self.bytes.as_slice();
         (self.type_id == TEXT).then(|| (0..self.n_items).map(move |_| text(&mut rest)))
     }
 
-    /// Appends the array as it stands in a file.
+    /// Appends the array in its file encoding.
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         out.extend(self.type_id.to_le_bytes());
         out.extend(self.n_items.to_le_bytes());
@@ -256,7 +256,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn items_come_back_as_they_were_put_in() {
+    fn items_read_back() {
         let inner = |n| Value::Array(Array::new(4, (0..n).map(Value::U32)));
         let lists: Vec<(u32, Vec<Value>)> = vec![
             (0, vec![Value::U8(1), Value::U8(255)]),

@@ -11,16 +11,16 @@ use crate::pre_tokenizers::{NO_NAME, name_of, named};
 use crate::reader::Gguf;
 use crate::value::Value;
 
-/// Control tokens that end an answer besides the one that the file names; what llama.cpp takes for such, too.
+/// Control tokens that end an answer, besides the one that the file names. llama.cpp has the same list.
 const STOP_TOKENS: [&str; 6] =
     ["<|eot_id|>", "<|im_end|>", "<|end|>", "<end_of_turn>", "<|endoftext|>", "<|end_of_text|>"];
 
-/// The key of each thing that a file says about special tokens, after `tokenizer.ggml.`.
+/// The key of each special token or flag, after `tokenizer.ggml.`.
 const SPECIAL_KEYS: [(SpecialKey, &str); 10] = [
     (SpecialKey::Bos, "bos_token_id"),
     (SpecialKey::Eos, "eos_token_id"),
     (SpecialKey::Unknown, "unknown_token_id"),
-    // The format spells it so.
+    // The format's own spelling.
     (SpecialKey::Separator, "seperator_token_id"),
     (SpecialKey::Padding, "padding_token_id"),
     (SpecialKey::Mask, "mask_token_id"),
@@ -33,10 +33,10 @@ const SPACE_PREFIX: &str = "tokenizer.ggml.add_space_prefix";
 const TEMPLATE: &str = "tokenizer.chat_template";
 const TEMPLATES: &str = "tokenizer.chat_templates";
 
-/// The keys of the vocabulary of a model of `architecture`, in the order of a file.
+/// The keys of the vocabulary of a model of `architecture`, in file order.
 ///
 /// # Errors
-/// When files have no name for its pre-tokenizer.
+/// If files have no name for its pre-tokenizer.
 pub fn vocabulary_keys(vocabulary: &Vocabulary, architecture: &str) -> Result<Keys, FormatError> {
     let mut keys = KeyWriter::default();
     write_vocabulary(&mut keys, vocabulary, architecture)?;
@@ -53,7 +53,7 @@ pub(crate) fn write_vocabulary(
     architecture: &str,
 ) -> Result<(), FormatError> {
     let is_pieces = vocabulary.kind == VocabularyKind::SentencePiece;
-    // llama.cpp's converter writes it first for Llama and last for Gemma.
+    // llama.cpp's converter writes this key first for Llama and last for Gemma.
     let is_last = is_pieces && architecture.starts_with("gemma");
     let space_prefix = vocabulary.space_prefix.map(Value::Bool);
     if let Some(space_prefix) = space_prefix.clone().filter(|_| !is_last) {
@@ -96,10 +96,10 @@ fn write_special(keys: &mut KeyWriter, special: &SpecialTokens) {
     }
 }
 
-/// The vocabulary in the keys.
+/// Reads the vocabulary in the keys.
 ///
 /// # Errors
-/// [`ModelError`] when a key is missing or wrong, or the kind of tokenizer is unknown.
+/// [`ModelError`] if a key is missing or wrong, or the kind of tokenizer is unknown.
 pub fn vocabulary(gguf: &Gguf) -> Result<Vocabulary, ModelError> {
     let key = |name: &str| format!("tokenizer.ggml.{name}");
     let kind = match text(gguf, &key("model"))? {
@@ -117,7 +117,7 @@ pub fn vocabulary(gguf: &Gguf) -> Result<Vocabulary, ModelError> {
         VocabularyKind::BytePair => (Vec::new(), texts(gguf, &key("merges"))?),
         VocabularyKind::SentencePiece => (scores(gguf, &key("scores"), tokens.len())?, Vec::new()),
     };
-    // Old files of this kind name no pre-tokenizer, because there is only one.
+    // Old files of this kind name no pre-tokenizer, because only one exists.
     let name = match kind {
         VocabularyKind::SentencePiece if gguf.key(&key("pre")).is_none() => NO_NAME,
         _ => text(gguf, &key("pre"))?,

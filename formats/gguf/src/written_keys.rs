@@ -1,5 +1,5 @@
-//! The keys of a file that is written: those of llama.cpp's converter, or those of the file that the model was read
-//! from, and after them where the file comes from (`mc.*`).
+//! The keys of a written file: those of llama.cpp's converter or of the file that the model was read from, followed by
+//! the provenance keys (`mc.*`).
 
 use mc_exporter::format_error::FormatError;
 use mc_exporter::model_description::ModelDescription;
@@ -15,13 +15,13 @@ use crate::recipes;
 use crate::recipes::recipe::Recipe;
 use crate::value::Value;
 
-/// The program that quantized a file, as its keys name it.
+/// The quantizing program, as named in the keys.
 const QUANTIZED_BY: &str = "mc";
 
 /// The keys of a model with these tensors.
 ///
 /// # Errors
-/// When the head that it was read from is broken, or something has no words in a file.
+/// If the head that the model was read from is broken, or a file cannot express a value.
 pub(crate) fn of(model: &ModelDescription<'_>, plans: &[TensorPlan]) -> Result<Keys, FormatError> {
     let facts = model.facts.ok_or_else(|| without("facts about its model"))?;
     let head = model.origin.map(|head| Gguf::parse(head, u64::MAX).map_err(FormatError::new)).transpose()?;
@@ -36,7 +36,7 @@ pub(crate) fn of(model: &ModelDescription<'_>, plans: &[TensorPlan]) -> Result<K
     Ok(keys)
 }
 
-/// The keys of a model that was read from a file of this format.
+/// The keys of a model that was read from a GGUF file.
 fn of_head(
     model: &ModelDescription<'_>,
     head: &Gguf,
@@ -57,7 +57,7 @@ fn of_head(
     changes.keys(head)
 }
 
-/// The keys of a model of Hugging Face.
+/// The keys of a model that was read from Hugging Face files.
 fn of_files(
     model: &ModelDescription<'_>,
     facts: &Facts,

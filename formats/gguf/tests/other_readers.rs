@@ -1,4 +1,4 @@
-//! What we write as GGUF means the same to a reader that others wrote.
+//! Files that we write have the same meaning for an independent GGUF reader.
 
 use std::io::Cursor;
 
@@ -32,7 +32,7 @@ fn keys_and_tensors_are_read_as_they_were_written() {
         bytes.resize(bytes.len() + (stretch.n_bytes + stretch.padding) as usize, 7);
     }
 
-    // The container expects a reader that stands behind the magic number.
+    // The container expects a reader positioned after the magic number.
     let reader = Box::new(Cursor::new(bytes[4..].to_vec()));
     let model = GGUFContainer::new(ByteOrder::LE, reader, u64::MAX).decode().unwrap();
     let shown: Vec<String> = model.metadata().iter().map(|(key, value)| format!("{key} = {value}")).collect();

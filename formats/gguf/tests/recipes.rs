@@ -1,4 +1,4 @@
-//! Recipes choose for every tensor what llama.cpp's quantizer chooses.
+//! Recipes choose the same type for every tensor as llama.cpp's quantizer.
 
 use std::collections::BTreeMap;
 
@@ -10,13 +10,13 @@ use mc_gguf::recipes::{self, RECIPES};
 use mc_tensor::model_tensor::ModelTensor;
 use serde_json::{Map, Value};
 
-/// How the layers of a model are made.
+/// Layer designs of a model.
 #[derive(Clone, Copy, PartialEq)]
 enum Layers {
     Dense,
-    /// Dense, with biases at query, key and value.
+    /// Dense, with biases on query, key and value.
     Biased,
-    /// Query, key and value in one, gate and up in one, two lists of rotary factors.
+    /// Query, key and value in one matrix, gate and up in one, two lists of rotary factors.
     Fused,
     /// Short convolutions, and attention in every third layer.
     Convolution,
@@ -170,7 +170,7 @@ impl Shape {
     }
 }
 
-/// What the golden file calls a tensor; `None` for those that it leaves out.
+/// The name of a tensor in the golden file; `None` for those that it omits.
 fn suffix(tensor: ModelTensor) -> Option<&'static str> {
     Some(match tensor {
         ModelTensor::TokenEmbedding => "token_embd.weight",
@@ -230,7 +230,7 @@ fn for_all(mut check: impl FnMut(&str, &Shape, &Recipe, bool, &Map<String, Value
 fn every_tensor_of_every_shape_gets_the_same_type() {
     let mut n_compared = 0;
     for_all(|what, shape, recipe, has_imatrix, answer| {
-        // llama.cpp gives up where rows fit neither a codec nor a fallback of it, as rows of 192 in Q1_0.
+        // llama.cpp fails if rows fit neither a codec nor its fallback, such as rows of 192 in Q1_0.
         if answer.is_empty() {
             assert!(what.contains("Q1_0"), "{what}");
             return;
@@ -256,7 +256,7 @@ fn every_tensor_of_every_shape_gets_the_same_type() {
 }
 
 #[test]
-fn the_same_recipes_refuse_to_go_without_an_imatrix() {
+fn the_same_recipes_require_an_imatrix() {
     let mut n_refusals = 0;
     for_all(|what, shape, recipe, has_imatrix, answer| {
         if has_imatrix {
@@ -293,7 +293,7 @@ fn naming(named: &[(ModelTensor, &str)]) -> Overrides {
 }
 
 #[test]
-fn pure_gives_the_default_to_all_but_what_is_never_quantized() {
+fn pure_gives_the_default_to_every_quantizable_tensor() {
     let overrides = Overrides { is_pure: true, ..naming(&[(ModelTensor::Output, "Q8_0")]) };
     for (tensor, choice) in resolve("Q4_K_M", "L32-H8-KV2-untied", &overrides) {
         let expected = match tensor {
@@ -310,12 +310,12 @@ fn a_named_tensor_gets_its_codec_and_is_not_counted() {
     let overrides = naming(&[(ModelTensor::AttnV { block: 1 }, "Q3_K")]);
     let choices = resolve("Q4_K_S", "L16-H8-KV2-tied", &overrides);
     let values: Vec<&str> = (0..6).map(|block| choices[&ModelTensor::AttnV { block }].codec.name).collect();
-    // The first four values that nobody named get Q5_K.
+    // The first four values without a named codec get Q5_K.
     assert_eq!(values, ["Q5_K", "Q3_K", "Q5_K", "Q5_K", "Q5_K", "Q4_K"]);
 }
 
 #[test]
-fn a_named_codec_falls_back_as_a_chosen_one_does() {
+fn a_named_codec_falls_back_like_a_chosen_one() {
     let tensor = ModelTensor::FfnUp { block: 0 };
     let choices = resolve("Q8_0", "L4-H6-KV2-D192-F288-untied", &naming(&[(tensor, "Q4_K")]));
     assert_eq!(choices[&tensor], Choice { codec: codecs::by_name("Q5_0").unwrap(), is_fallback: true });

@@ -1,7 +1,7 @@
-//! Reads a safetensors header and believes nothing in it.
+//! Reads the header of an untrusted safetensors file.
 //!
-//! Every offset is checked against the file's length and against its neighbours before anyone uses it, and nothing is
-//! allocated that the header's own bytes do not pay for.
+//! Every offset is checked against the file's length and against its neighbors before use, and memory is bounded by
+//! the size of the header itself.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -9,13 +9,13 @@ use std::fmt;
 use mc_tensor::dtype::{DType, UnknownDType};
 use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-/// The longest header that is read; the reference implementation has the same limit.
+/// Maximum header length; the reference implementation has the same limit.
 pub const MAX_HEADER_BYTES: u64 = 100_000_000;
 
-/// The most dimensions of a tensor: what bounds the memory of a shape.
+/// Maximum number of dimensions of a tensor, which bounds the memory of a shape.
 const MAX_DIMENSIONS: usize = 16;
 
-/// What a header says.
+/// The contents of a header.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
     /// The tensors, in the order of their bytes.
@@ -39,26 +39,26 @@ pub struct TensorInfo {
     pub end: u64,
 }
 
-/// The bytes are no safetensors file, or a broken one.
+/// The bytes are not a valid safetensors file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SafetensorsError {
-    /// Shorter than its own header.
+    /// The file is shorter than its own header.
     #[error("The file is cut off: its header needs {needed} bytes, found {found}; fetch the file again")]
     TooShort {
-        /// Bytes that the header needs, the length before it included.
+        /// Bytes that the header needs, including its length field.
         needed: u64,
-        /// Bytes of the file.
+        /// Length of the file in bytes.
         found: u64,
     },
-    /// The header's length is out of all proportion.
+    /// The header's length is above the limit.
     #[error(
-        "The header claims {claimed} bytes; at most {MAX_HEADER_BYTES} are read. Is this a safetensors file?"
+        "The header claims {claimed} bytes; expected at most {MAX_HEADER_BYTES}. Is this a safetensors file?"
     )]
     HeaderTooLong {
-        /// The length that stands in the file.
+        /// The length stated in the file.
         claimed: u64,
     },
-    /// The header is not the JSON that it must be.
+    /// The header is not JSON of the expected form.
     #[error("The header is not valid: {0}. Is this a safetensors file?")]
     Malformed(String),
     /// One tensor's entry is wrong.
@@ -74,25 +74,25 @@ pub enum SafetensorsError {
         "The file is cut off: its tensors end at byte {expected}, the file at {found}; fetch the file again"
     )]
     Truncated {
-        /// Where the tensors end.
+        /// The end of the last tensor.
         expected: u64,
-        /// Bytes of the file.
+        /// Length of the file in bytes.
         found: u64,
     },
-    /// The file goes on after its last tensor.
+    /// The file continues after its last tensor.
     #[error("The file has {found} bytes; its tensors end at byte {expected}")]
     Trailing {
-        /// Where the tensors end.
+        /// The end of the last tensor.
         expected: u64,
-        /// Bytes of the file.
+        /// Length of the file in bytes.
         found: u64,
     },
 }
 
-/// How many bytes from the start of the file the header takes, by the file's first eight.
+/// The end of the header in bytes from the start of the file, read from the file's first eight bytes.
 ///
 /// # Errors
-/// [`SafetensorsError`] when there are not eight bytes, or the length is absurd.
+/// [`SafetensorsError`] if there are fewer than eight bytes, or the length is above the limit.
 pub fn head_bytes(first: &[u8], n_bytes: u64) -> Result<u64, SafetensorsError> {
     let Some(length) = first.first_chunk::<8>() else {
         return Err(SafetensorsError::TooShort { needed: 8, found: n_bytes });
@@ -111,11 +111,11 @@ pub fn head_bytes(first: &[u8], n_bytes: u64) -> Result<u64, SafetensorsError> {
 impl Header {
     /// Reads a header.
     ///
-    /// * `head`: the file's first bytes, at least its header
+    /// * `head`: the first bytes of the file, at least its header
     /// * `n_bytes`: length of the whole file
     ///
     /// # Errors
-    /// [`SafetensorsError`], naming the tensor, what was expected and what was found.
+    /// [`SafetensorsError`], with the tensor, the expected and the found value.
     pub fn parse(head: &[u8], n_bytes: u64) -> Result<Self, SafetensorsError> {
         let data_start = head_bytes(head, n_bytes)?;
         let json = usize::try_from(data_start).ok().and_then(|end| head.get(8..end));
@@ -135,7 +135,7 @@ impl Header {
         for tensor in &self.tensors {
             if tensor.start != end {
                 let reason = format!(
-                    "its bytes begin at {} of the data; expected {}, where the one before it ends",
+                    "its bytes begin at {} of the data; expected {}, where the previous tensor ends",
                     tensor.start - data_start,
                     end - data_start
                 );
@@ -150,14 +150,14 @@ impl Header {
         }
     }
 
-    /// The tensor of a name.
+    /// The tensor with this name.
     pub fn tensor(&self, name: &str) -> Option<&TensorInfo> {
         self.tensors.iter().find(|tensor| tensor.name == name)
     }
 }
 
-/// The header's entries, read one by one: a map would hide a name that is there twice, and a tree of JSON values
-/// takes many times the text's memory.
+/// The header's entries, read one by one: a map would hide duplicate names, and a tree of JSON values takes many times
+/// the memory of the text.
 #[derive(Default)]
 struct Entries {
     tensors: Vec<TensorInfo>,
@@ -180,7 +180,7 @@ impl Entries {
 struct EntryReader {
     data_start: u64,
     entries: Entries,
-    /// What is wrong with a tensor, which serde's errors have no place for.
+    /// An error in a tensor, kept here because serde's errors cannot carry it.
     error: Option<SafetensorsError>,
 }
 
@@ -196,7 +196,7 @@ impl<'de> Visitor<'de> for &mut EntryReader {
         while let Some(name) = map.next_key::<String>()? {
             let mut fail = |reason: String| {
                 self.error = Some(SafetensorsError::Tensor { name: name.clone(), reason });
-                A::Error::custom("a wrong tensor")
+                A::Error::custom("a tensor is wrong")
             };
             if !names.insert(name.clone()) {
                 return Err(fail("it is listed twice".to_owned()));
@@ -209,7 +209,7 @@ impl<'de> Visitor<'de> for &mut EntryReader {
             let tensor = fields.tensor(&name, self.data_start).map_err(&mut fail)?;
             let tensors = &mut self.entries.tensors;
             if tensors.len() == tensors.capacity() {
-                // Doubling would take more memory than the text is worth.
+                // Doubling could take much more memory than the text.
                 tensors.reserve_exact(tensors.len() / 8 + 16);
             }
             tensors.push(tensor);
@@ -218,7 +218,7 @@ impl<'de> Visitor<'de> for &mut EntryReader {
     }
 }
 
-/// A tensor's entry; what else stands in it is of no use.
+/// A tensor's entry; other fields in it are ignored.
 #[derive(serde::Deserialize)]
 struct Fields {
     dtype: Option<String>,
@@ -226,7 +226,7 @@ struct Fields {
     data_offsets: Option<Numbers>,
 }
 
-/// Whole numbers, as many as the longest known shape has dimensions; what more there are is only counted.
+/// Whole numbers, up to the maximum number of dimensions; further ones are only counted.
 #[derive(Default)]
 struct Numbers {
     values: Vec<u64>,
@@ -274,7 +274,7 @@ impl Fields {
         else {
             return Err(format!("`data_offsets` has {} numbers; expected 2", offsets.count));
         };
-        // Zeros count as 1, because some use only a part of the dimensions.
+        // Zeros count as 1, because some callers use only some of the dimensions.
         let n_elements = shape.iter().try_fold(1_u64, |product, n| product.checked_mul((*n).max(1)));
         let expected = n_elements.and_then(|n| n.checked_mul(dtype.n_bytes() as u64));
         let expected = expected.map(|expected| if shape.contains(&0) { 0 } else { expected });
@@ -282,7 +282,7 @@ impl Fields {
             expected.ok_or_else(|| format!("shape {shape:?} has more bytes than a file can have"))?;
         if end < start || end - start != expected {
             return Err(format!(
-                "shape {shape:?} of {dtype} has {expected} bytes; `data_offsets` {start}..{end} do not"
+                "shape {shape:?} of {dtype} needs {expected} bytes; `data_offsets` are {start}..{end}"
             ));
         }
         let shifted = |offset: u64| offset.checked_add(data_start).ok_or("its offsets overflow");
@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn each_lie_is_reported_with_its_tensor() {
+    fn each_wrong_value_is_reported_with_its_tensor() {
         check(
             GOOD,
             7,
@@ -342,13 +342,13 @@ mod tests {
         check(
             r#"{"a":{"dtype":"BF16","shape":[3],"data_offsets":[0,4]}}"#,
             4,
-            &expect!["Tensor `a`: shape [3] of BF16 has 6 bytes; `data_offsets` 0..4 do not"],
+            &expect!["Tensor `a`: shape [3] of BF16 needs 6 bytes; `data_offsets` are 0..4"],
         );
         check(
             r#"{"a":{"dtype":"BF16","shape":[2],"data_offsets":[2,6]}}"#,
             6,
             &expect![
-                "Tensor `a`: its bytes begin at 2 of the data; expected 0, where the one before it ends"
+                "Tensor `a`: its bytes begin at 2 of the data; expected 0, where the previous tensor ends"
             ],
         );
         check(
@@ -377,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_that_claims_more_than_the_file_is_refused_before_allocating() {
+    fn a_header_longer_than_the_file_is_refused_before_allocating() {
         let mut bytes = u64::MAX.to_le_bytes().to_vec();
         assert!(matches!(Header::parse(&bytes, 8), Err(SafetensorsError::HeaderTooLong { .. })));
         bytes = 50_000_000_u64.to_le_bytes().to_vec();

@@ -5,12 +5,12 @@ use serde_json::json;
 
 /// The bytes before the tensors of a file; the tensors follow in the given order, without gaps.
 ///
-/// The header is filled with spaces so that the tensors begin at a multiple of 8, as the reference writes it.
+/// The header is padded with spaces so that the tensors start at a multiple of 8, as in the reference implementation.
 pub fn header(tensors: &[(String, DType, Vec<u64>)]) -> Vec<u8> {
     header_with(&[("format", "pt".to_owned())], tensors)
 }
 
-/// As [`header`], with other metadata: names and texts, in this order.
+/// Like [`header`], with other metadata: names and texts, in this order.
 pub fn header_with(metadata: &[(&str, String)], tensors: &[(String, DType, Vec<u64>)]) -> Vec<u8> {
     let text = |(name, text): &(&str, String)| ((*name).to_owned(), json!(text));
     let metadata: serde_json::Map<_, _> = metadata.iter().map(text).collect();

@@ -40,27 +40,27 @@ pub struct Attention {
     /// Factor on the scores, usually `1 / sqrt(head_dim)`.
     #[content("scale")]
     pub scale: f32,
-    /// Tells whether query, key and value projections are one matrix.
+    /// True if query, key and value projections are one matrix.
     #[content("is-fused")]
     pub is_fused: bool,
-    /// Tells whether the q, k, v projections add a bias.
+    /// True if the q, k, v projections add a bias.
     #[content("qkv-bias")]
     pub qkv_bias: bool,
-    /// Tells whether the output projection adds a bias.
+    /// True if the output projection adds a bias.
     #[content("output-bias")]
     pub output_bias: bool,
-    /// Norm of queries and keys before they turn.
+    /// Norm of queries and keys before the rotary embedding.
     #[content("qk-norm")]
     pub qk_norm: QkNorm,
-    /// Rotary embedding of queries and keys; absent in layers without positions.
+    /// Rotary embedding of queries and keys; `None` in layers without positions.
     #[content("rotary")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rotary: Option<Rotary>,
-    /// Number of positions that a token sees, itself among them; all when absent.
+    /// Number of positions that a token attends to, including itself; `None` for all.
     #[content("window")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<u32>,
-    /// Bends the scores: `cap * tanh(scores / cap)`.
+    /// Caps the scores: `cap * tanh(scores / cap)`.
     #[content("soft-cap")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub soft_cap: Option<f32>,
@@ -72,10 +72,10 @@ pub enum QkNorm {
     /// None.
     #[content("none")]
     None,
-    /// Each head by itself, with one weight of a head's width for all.
+    /// Each head separately, with one weight of a head's width for all.
     #[content("per-head")]
     PerHead(#[content("of")] Norm),
-    /// All heads together, with a weight for each row of the projection.
+    /// All heads together, with one weight per row of the projection.
     #[content("whole")]
     Whole(#[content("of")] Norm),
 }
@@ -205,7 +205,7 @@ impl Attention {
         Ok([one(0)?, one(1)?, one(2)?])
     }
 
-    /// Queries or keys as heads, normed and turned.
+    /// Queries or keys as heads, with norm and rotary embedding applied.
     fn heads(
         &self,
         builder: &mut Builder,
@@ -235,7 +235,7 @@ fn as_heads(
     builder.one(Reshape { dims: vec![TOKENS, Dim::Fixed(n_heads), Dim::Fixed(head_dim)] }, &[rows])
 }
 
-/// A product with a weight, and a bias if there is one.
+/// A product with a weight, plus a bias if there is one.
 pub(crate) fn linear(
     builder: &mut Builder,
     input: ValueId,

@@ -1,12 +1,12 @@
-//! A mixture of gated feed-forwards, of which a router chooses some for each token.
+//! A mixture of experts: gated feed-forwards, some of which a router chooses for each token.
 //!
 //! ```text
 //! p = softmax( router(x) ); the n_used greatest of p are chosen, and divided by their sum where `is_normalized`
 //! sum over the chosen of p[e] * down[e]( activation(gate[e](x)) * up[e](x) )
 //! ```
 //!
-//! Source: `MixtralSparseMoeBlock` and `Qwen3MoeSparseMoeBlock` of Transformers. Mixtral's router takes the softmax over
-//! the chosen scores alone, which is the same numbers.
+//! Source: `MixtralSparseMoeBlock` and `Qwen3MoeSparseMoeBlock` of Transformers. Mixtral's router applies the softmax
+//! to the chosen scores only, which gives the same numbers.
 
 use mc_digest::content_hash::ContentHash;
 use mc_graph::builder::Builder;
@@ -27,13 +27,14 @@ use crate::kind::{LayerKind, Site};
 use crate::kinds::attention::linear;
 use crate::needed::Needed;
 
-/// The most experts of a layer. A description is foreign input: an expert costs memory before any tensor is seen.
+/// Maximum number of experts per layer. A description is untrusted input, and each expert takes memory before any
+/// tensor is read.
 pub const MAX_EXPERTS: u32 = 1024;
 
-/// The most experts of all layers together.
+/// Maximum number of experts in all layers together.
 pub const MAX_EXPERTS_OF_MODEL: u64 = 40_000;
 
-/// Feed-forwards of which a router chooses some for each token.
+/// Feed-forwards, some of which a router chooses for each token.
 #[derive(Clone, ContentHash, Copy, Debug, Deserialize, PartialEq, Serialize)]
 #[content("experts")]
 pub struct Experts {
@@ -43,16 +44,16 @@ pub struct Experts {
     /// Number of experts that each token uses.
     #[content("n-used")]
     pub n_used: u32,
-    /// Width of the gate and up projections of one.
+    /// Width of the gate and up projections of an expert.
     #[content("n-ff")]
     pub n_ff: u32,
-    /// Applied to the gate.
+    /// Activation of the gate.
     #[content("activation")]
     pub activation: Activation,
-    /// Tells whether the shares of the chosen experts are divided by their sum.
+    /// True if the weights of the chosen experts are divided by their sum.
     #[content("is-normalized")]
     pub is_normalized: bool,
-    /// Width that the configuration gives for a layer without experts; containers write it.
+    /// Width of a dense layer in the configuration; containers write it.
     #[content("n-ff-dense")]
     pub n_ff_dense: u32,
 }
@@ -106,7 +107,7 @@ impl LayerKind for Experts {
     }
 }
 
-/// The parts of a layer's stacks, expert by expert.
+/// The tensors of a layer's stacks, expert by expert.
 fn parts(block: u32, n_experts: u32, n_ff: u64, n_embd: u64) -> impl Iterator<Item = Needed> {
     (0..n_experts).flat_map(move |part| {
         [

@@ -21,10 +21,10 @@ pub struct GatedFeedForward {
     /// Width of the gate and up projections.
     #[content("n-ff")]
     pub n_ff: u32,
-    /// Applied to the gate.
+    /// Activation of the gate.
     #[content("activation")]
     pub activation: Activation,
-    /// Tells whether gate and up projections are one matrix, the gate's rows first.
+    /// True if gate and up projections are one matrix, the gate's rows first.
     #[content("is-fused")]
     pub is_fused: bool,
 }

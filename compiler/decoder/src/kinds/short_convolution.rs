@@ -1,7 +1,7 @@
-//! A short convolution over time with two gates, as LFM2 has it.
+//! LFM2's short convolution over time with two gates.
 //!
-//! `out( c * conv( b * x ) )`: `b`, `c` and `x` come from one projection, and each column has a kernel of its own. The
-//! last columns of `b * x` are the state.
+//! `out( c * conv( b * x ) )`: `b`, `c` and `x` come from one projection, and each column has its own kernel. The last
+//! columns of `b * x` are the state.
 
 use mc_digest::content_hash::ContentHash;
 use mc_graph::builder::Builder;
@@ -22,7 +22,7 @@ use crate::needed::Needed;
 #[derive(Clone, ContentHash, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[content("short-convolution")]
 pub struct ShortConvolution {
-    /// Positions that the kernel sees.
+    /// Number of positions that the kernel covers.
     #[content("kernel-len")]
     pub kernel_len: u32,
 }

@@ -4,24 +4,24 @@ use proc_macro2::Span;
 use syn::parse::{Parse, ParseStream};
 use syn::{Attribute, Error, Ident, LitStr, Result, Token};
 
-/// The arguments of one `#[content(…)]`.
+/// Arguments of one `#[content(…)]` attribute.
 #[derive(Default)]
 pub(crate) struct Content {
     /// The name in the digest.
     pub(crate) name: Option<String>,
-    /// True if a default value is not hashed.
+    /// True if a field with the default value is not hashed.
     pub(crate) is_default_absent: bool,
-    /// True if nothing is hashed.
+    /// True if the field is never hashed.
     pub(crate) is_skipped: bool,
-    /// True if the only field is hashed in the place of the struct.
+    /// True if the struct is hashed as its only field.
     pub(crate) is_transparent: bool,
 }
 
 impl Content {
-    /// Reads the attribute among those of an item.
+    /// Reads the `content` attribute from an item's attributes.
     ///
     /// # Errors
-    /// If there are several, or an argument is unknown.
+    /// If there are several such attributes, or an argument is unknown.
     pub(crate) fn of(attributes: &[Attribute]) -> Result<Self> {
         let mut found = attributes.iter().filter(|attribute| attribute.path().is_ident("content"));
         let Some(attribute) = found.next() else {
@@ -33,10 +33,10 @@ impl Content {
         attribute.parse_args()
     }
 
-    /// Returns the name, which every struct, variant and field needs.
+    /// Returns the name, which is required on every struct, variant and field.
     ///
     /// # Errors
-    /// If there is none.
+    /// If there is no name.
     pub(crate) fn required_name(&self, span: Span) -> Result<&str> {
         let missing = "expected `#[content(\"name\")]`: the name in the digest, which never changes";
         self.name.as_deref().ok_or_else(|| Error::new(span, missing))

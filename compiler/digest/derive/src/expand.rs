@@ -106,7 +106,7 @@ fn fields(fields: &Fields, access: &dyn Fn(&Member) -> TokenStream) -> Result<To
     Ok(quote!(#(#hashed)*))
 }
 
-/// Names that are taken already.
+/// Names that are already in use.
 #[derive(Default)]
 struct Names(BTreeSet<String>);
 
@@ -115,7 +115,7 @@ impl Names {
         if self.0.insert(name.to_owned()) {
             return Ok(());
         }
-        Err(Error::new(span, format!("`{name}` is the name of another one")))
+        Err(Error::new(span, format!("`{name}` is used twice as a name")))
     }
 }
 
@@ -182,12 +182,12 @@ mod tests {
             ),
         ];
         for input in &twice {
-            assert_eq!(refused(input), "`a` is the name of another one");
+            assert_eq!(refused(input), "`a` is used twice as a name");
         }
     }
 
     #[test]
-    fn mistaken_arguments_are_reported() {
+    fn wrong_arguments_are_reported() {
         let unknown = parse_quote!(
             #[content("w")]
             struct W {

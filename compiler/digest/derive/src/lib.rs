@@ -1,6 +1,6 @@
 //! The derive macro of `mc_digest::content_hash::ContentHash`.
 //!
-//! Every field has a name of its own in the digest, beside its name in Rust: a field that is renamed, or moved within
+//! Every field has its own name in the digest, independent of its name in Rust: a field that is renamed, or moved within
 //! its struct, keeps the digest. A field that is absent (`ContentHash::is_absent`), or that has `default` and its
 //! type's default value, is not hashed, so that a new option keeps the digests of everything that does not use it.
 //!

@@ -1,9 +1,9 @@
 //! IQ1_M: 256 weights in 56 bytes, 1.75 bits per weight.
 //!
 //! Sixteen sub-blocks of 16 weights with 3-bit scales under one f16 number. A sub-block is two points of a grid of 2048
-//! (see [`crate::codebook`]). 32 bytes hold the lower 8 bits of the points; 16 bytes, in each half, the upper 3 bits of a
-//! point and whether its values are moved down; four u16 the scales of four sub-blocks each and, in the highest 4 bits,
-//! a quarter of the f16 number. `w ~= d * (2 scale + 1) * (q - 1 +- 1/8)` for the code `q`.
+//! (see [`crate::codebook`]). 32 bytes hold the lower 8 bits of the points; 16 bytes hold, in each half, the upper 3
+//! bits of a point and whether its values are shifted down; four u16 hold the scales of four sub-blocks each and, in
+//! the highest 4 bits, a quarter of the f16 number. `w ~= d * (2 scale + 1) * (q - 1 +- 1/8)` for the code `q`.
 //!
 //! Source: `block_iq1_m` of ggml-common.h. Bytes are compared with ggml's in `tests/golden.rs`.
 
@@ -29,9 +29,9 @@ const HIGH: usize = LEN / GROUP;
 const SCALES: usize = HIGH + N_SUBS;
 const BYTES: usize = SCALES + 8;
 const COUNTING: Counting = Counting { sigma2_factor: 2.0, plain: Plain::Square };
-/// Below this a group of numbers counts as zero.
+/// A group whose numbers are all below this counts as zero.
 const GROUP_MAX_EPS: f32 = 1e-7;
-/// The rounding of scales and points loses less under a larger scale.
+/// A larger scale reduces the rounding error of scales and points.
 const FUDGE: f32 = 1.1125;
 
 /// The codec.
@@ -54,9 +54,9 @@ fn encode_row(row: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
     encode_blocks(row, importance, out, encode_block);
 }
 
-/// Whether the values of the two groups are moved down.
+/// For each of the two groups, true if its values are shifted down.
 type Shifts = [bool; 2];
-/// In the order in which they are tried.
+/// All shifts, in the order of the tries.
 const SHIFTS: [Shifts; 4] = [[false, false], [false, true], [true, false], [true, true]];
 
 #[derive(Clone, Copy, Default)]
@@ -112,7 +112,7 @@ fn write_block(encoded: &[Sub; N_SUBS], x: &[f32; LEN], weights: &[f32; LEN], bl
     }
 }
 
-/// Points and scale of a sub-block, if it is not zero.
+/// Finds the points and the scale of a sub-block; `None` if it is zero.
 fn encode_sub(x: &[f32; SUB_LEN], weights: &[f32; SUB_LEN]) -> Option<Sub> {
     if max(&x.map(f32::abs)) < GROUP_MAX_EPS {
         return None;
@@ -129,10 +129,10 @@ fn encode_sub(x: &[f32; SUB_LEN], weights: &[f32; SUB_LEN]) -> Option<Sub> {
 
 type Choice = (f32, ((usize, usize), Shifts));
 
-/// The best scale, borders of the runs and shifts, if any are good.
+/// The best scale, run borders and shifts, if any are valid.
 ///
-/// The values of neighbouring codes differ by one, so the sum of `q x` of a group is that of all its weights at the
-/// last value less what lies before each border.
+/// The values of adjacent codes differ by one, so a group's sum of `q x` is the sum of all its weights at the last
+/// value, minus the sums before each border.
 fn search(x: &[f32; SUB_LEN], weights: &[f32; SUB_LEN], order: &[u8; SUB_LEN]) -> Option<Choice> {
     // Sums over the first weights in ascending order, by group.
     let mut sums_x = [[0.0_f32; SUB_LEN + 1]; 2];
@@ -145,7 +145,7 @@ fn search(x: &[f32; SUB_LEN], weights: &[f32; SUB_LEN], order: &[u8; SUB_LEN]) -
             sums_w[group][rank + 1] = if is_in { sum_w + weights[i] } else { sum_w };
         }
     }
-    // All shifts side by side. What does not depend on the borders:
+    // All shifts in parallel. The parts that do not depend on the borders:
     let values: [[&Values; 2]; 4] = SHIFTS.map(|shifts| shifts.map(values));
     let by_group =
         |f: &dyn Fn(usize, &Values) -> f32| [0, 1].map(|group| values.map(|of| f(group, of[group])));
@@ -217,12 +217,12 @@ impl SearchSubs<2, SUB_LEN> for Block {
     }
 }
 
-/// Borders and an index of [`SHIFTS`] as one number.
+/// Encodes borders and an index of [`SHIFTS`] as one number.
 const fn choice_of(first: usize, second: usize, shifts_idx: usize) -> i32 {
     (first << 8 | second << 2 | shifts_idx) as i32
 }
 
-/// The borders and shifts of a number.
+/// Decodes the borders and shifts.
 fn choice(choice: i32) -> ((usize, usize), Shifts) {
     let choice = choice as usize;
     ((choice >> 8, choice >> 2 & 63), SHIFTS[choice & 3])
@@ -242,7 +242,8 @@ fn search_lanes<S: Simd>(sorted: &iq1_lanes::Sorted<S, SUB_LEN>) -> iq1_lanes::B
             sums_w[group][rank + 1] = S::select(is_in, sum_w + w, sum_w);
         }
     }
-    // By group, then up or down: what does not depend on the borders, and what the second border adds to `q^2`.
+    // By group, then up or down: the parts that do not depend on the borders, and the contribution of the second border
+    // to `q^2`.
     let (mut total_x, mut total_w) = ([[zero; 2]; 2], [[zero; 2]; 2]);
     let mut second_w = [[[zero; 2]; 2]; SUB_LEN + 1];
     for group in 0..2 {
@@ -281,7 +282,7 @@ fn search_lanes<S: Simd>(sorted: &iq1_lanes::Sorted<S, SUB_LEN>) -> iq1_lanes::B
                 sum_q2[i] = group_w[0][i / 2] + group_w[1][i % 2];
                 is_any_better = is_any_better | best.is_better(sum_qx[i], sum_q2[i]);
             }
-            // Most tries are no better in any lane.
+            // Most tries improve no lane.
             if S::any(is_any_better) {
                 for i in 0..4 {
                     best.offer(sum_qx[i], sum_q2[i], choice_of(first, second, i));

@@ -1,8 +1,8 @@
 //! IQ1_S: 256 weights in 50 bytes, 1.5625 bits per weight.
 //!
 //! Eight sub-blocks of 32 weights under one f16 number. A sub-block is four points of a grid of 2048 (see
-//! [`crate::codebook`]): four bytes of their lower 8 bits, and a u16 of 3 upper bits each, a 3-bit scale and whether the
-//! values are moved down. `w ~= d * (2 scale + 1) * (q - 1 +- 1/8)` for the code `q`.
+//! [`crate::codebook`]): four bytes hold their lower 8 bits, and a u16 holds the upper 3 bits of each, a 3-bit scale
+//! and whether the values are shifted down. `w ~= d * (2 scale + 1) * (q - 1 +- 1/8)` for the code `q`.
 //!
 //! Source: `block_iq1_s` of ggml-common.h. Bytes are compared with ggml's in `tests/golden.rs`.
 
@@ -25,9 +25,9 @@ const N_SUBS: usize = LEN / SUB_LEN;
 const HEADS: usize = 2 + LEN / GROUP;
 const BYTES: usize = HEADS + 2 * N_SUBS;
 const COUNTING: Counting = Counting { sigma2_factor: 2.0, plain: Plain::Square };
-/// Below this a group of numbers counts as zero.
+/// A group whose numbers are all below this counts as zero.
 const GROUP_MAX_EPS: f32 = 1e-12;
-/// The rounding of scales and points loses less under a larger scale.
+/// A larger scale reduces the rounding error of scales and points.
 const FUDGE: f32 = 1.125;
 
 /// The codec.
@@ -78,7 +78,7 @@ fn write_block(subs: &[Option<Sub>; N_SUBS], block: &mut [u8; BYTES]) {
     }
     let max_scale = max(&scales);
     if max_scale == 0.0 {
-        // What the points are does not matter then, but the reference leaves them.
+        // The points then do not matter, but the reference keeps them.
         heads = heads.map(|head| head & 0x0fff);
     } else {
         let d = max_scale / 15.0;
@@ -92,7 +92,7 @@ fn write_block(subs: &[Option<Sub>; N_SUBS], block: &mut [u8; BYTES]) {
     }
 }
 
-/// Points and scale of a sub-block, if it is not zero.
+/// Finds the points and the scale of a sub-block; `None` if it is zero.
 fn encode_sub(x: &[f32; SUB_LEN], weights: &[f32; SUB_LEN]) -> Option<Sub> {
     if max(&x.map(f32::abs)) < GROUP_MAX_EPS {
         return None;
@@ -168,12 +168,12 @@ impl SearchSubs<4, SUB_LEN> for Block {
     }
 }
 
-/// Borders and shift as one number.
+/// Encodes borders and shift as one number.
 const fn choice_of(first: usize, second: usize, is_down: bool) -> i32 {
     (first << 8 | second << 1 | is_down as usize) as i32
 }
 
-/// The borders and the shift of a number.
+/// Decodes the borders and the shift.
 fn choice(choice: i32) -> (usize, usize, bool) {
     (choice as usize >> 8, choice as usize >> 1 & 127, choice & 1 == 1)
 }
@@ -187,7 +187,7 @@ fn search_lanes<S: Simd>(sorted: &iq1_lanes::Sorted<S, SUB_LEN>) -> iq1_lanes::B
         sums_x[rank + 1] = sums_x[rank] + sorted.weights[rank] * sorted.x[rank];
         sums_w[rank + 1] = sums_w[rank] + sorted.weights[rank];
     }
-    // What the third run adds depends on its border alone.
+    // The contribution of the third run depends only on its border.
     let splat = |values: iq1::Values| values.map(S::splat);
     let ([up_0, _, up_2], [down_0, _, down_2]) = (splat(UP), splat(DOWN));
     let mut last = [[zero; 4]; SUB_LEN + 1];
@@ -195,7 +195,7 @@ fn search_lanes<S: Simd>(sorted: &iq1_lanes::Sorted<S, SUB_LEN>) -> iq1_lanes::B
         let (x, w) = (sums_x[SUB_LEN] - sums_x[second], sums_w[SUB_LEN] - sums_w[second]);
         *last = [x * up_2, w * up_2 * up_2, x * down_2, w * down_2 * down_2];
     }
-    // The middle values are an eighth, up or down.
+    // The middle value is an eighth, up or down.
     let eighth = S::splat(UP[1]);
     let mut best = iq1_lanes::Best::<S>::new();
     for first in 0..=SUB_LEN {
@@ -209,7 +209,7 @@ fn search_lanes<S: Simd>(sorted: &iq1_lanes::Sorted<S, SUB_LEN>) -> iq1_lanes::B
             let up_w = start[1] + middle_w + last[1];
             let down_x = start[2] - middle_x + last[2];
             let down_w = start[3] + middle_w + last[3];
-            // Most tries are no better in any lane.
+            // Most tries improve no lane.
             if S::any(best.is_better(up_x, up_w) | best.is_better(down_x, down_w)) {
                 best.offer(up_x, up_w, choice_of(first, second, false));
                 best.offer(down_x, down_w, choice_of(first, second, true));

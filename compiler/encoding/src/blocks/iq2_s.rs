@@ -30,9 +30,9 @@ const SCALES: usize = HIGH + N_POINTS / 4;
 const BYTES: usize = SCALES + N_SUBS / 2;
 const TRIES: Tries = Tries { n: 9, step: 0.1, refine: Refine::Between };
 const COUNTING: Counting = Counting { sigma2_factor: 2.0, plain: Plain::SquareAndMean };
-/// Below this a group of numbers counts as zero.
+/// A group whose numbers are all below this counts as zero.
 const GROUP_MAX_EPS: f32 = 1e-8;
-/// The rounding of scales and points loses less under a slightly smaller scale.
+/// A slightly smaller scale reduces the rounding error of scales and points.
 const FUDGE: f32 = 0.9875;
 
 /// The codec.
@@ -61,7 +61,7 @@ fn encode_block(x: &[f32; LEN], importance: Option<&[f32; LEN]>, block: &mut [u8
 
 type Sub = lattice_subs::Sub<2, 2>;
 
-/// What is found for a sub-block, if it is not zero.
+/// Finds a sub-block's scale, points and signs; `None` if it is zero.
 fn search(x: &[f32; SUB_LEN], weights: &[f32; SUB_LEN]) -> Option<Sub> {
     let split: [_; 2] = std::array::from_fn(|i| lattice::split_signs(&x.as_chunks::<SIGNED>().0[i]));
     let magnitudes = split.map(|(magnitudes, _)| magnitudes);

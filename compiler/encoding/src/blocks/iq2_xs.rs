@@ -1,8 +1,9 @@
 //! IQ2_XS: 256 weights in 74 bytes, 2.3125 bits per weight.
 //!
 //! Sixteen sub-blocks of 16 weights with 4-bit scales under one f16 number. A sub-block is two points of a grid of 512
-//! (see [`crate::codebook`]), each a u16: the index of the point in the lower 9 bits, seven signs above, of which the
-//! eighth makes their number even. `w ~= d * (2 scale + 1) / 8 * value` with the values 8, 25, 43 for the codes 0, 1, 2.
+//! (see [`crate::codebook`]), each a u16: the index of the point in the lower 9 bits and seven signs above; the eighth
+//! sign makes the number of minus signs even. `w ~= d * (2 scale + 1) / 8 * value` with the values 8, 25, 43 for the
+//! codes 0, 1, 2.
 //!
 //! Source: `block_iq2_xs` of ggml-common.h. Bytes are compared with ggml's in `tests/golden.rs`.
 
@@ -57,7 +58,7 @@ fn encode_block(x: &[f32; LEN], importance: Option<&[f32; LEN]>, block: &mut [u8
 
 type Sub = lattice_subs::Sub<2, 2>;
 
-/// What is found for a sub-block, if it is not zero.
+/// Finds a sub-block's scale, points and signs; `None` if it is zero.
 fn search(x: &[f32; SUB_LEN], weights: &[f32; SUB_LEN]) -> Option<Sub> {
     let (x, weights) = (lattice::groups::<8, 2>(x), lattice::groups::<8, 2>(weights));
     let split: [_; 2] = std::array::from_fn(|i| lattice::split_even_signs(&x[i], &weights[i]));

@@ -1,8 +1,9 @@
 //! IQ2_XXS: 256 weights in 66 bytes, 2.0625 bits per weight.
 //!
 //! Eight sub-blocks of 32 weights under one f16 number. A sub-block is four points of a grid of 256 (see
-//! [`crate::codebook`]), a byte each, and a u32: seven signs a point, the eighth makes their number even, and in the
-//! highest 4 bits the scale. `w ~= d * (2 scale + 1) / 8 * value` with the values 8, 25, 43 for the codes 0, 1, 2.
+//! [`crate::codebook`]), a byte each, and a u32: seven signs per point, where the eighth makes the number of minus
+//! signs even, and the scale in the highest 4 bits. `w ~= d * (2 scale + 1) / 8 * value` with the values 8, 25, 43 for
+//! the codes 0, 1, 2.
 //!
 //! Source: `block_iq2_xxs` of ggml-common.h. Bytes are compared with ggml's in `tests/golden.rs`.
 
@@ -56,7 +57,7 @@ fn encode_block(x: &[f32; LEN], importance: Option<&[f32; LEN]>, block: &mut [u8
 
 type Sub = lattice_subs::Sub<4, 4>;
 
-/// What is found for a sub-block, if it is not zero.
+/// Finds a sub-block's scale, points and signs; `None` if it is zero.
 fn search(x: &[f32; SUB_LEN], weights: &[f32; SUB_LEN]) -> Option<Sub> {
     let (x, group_weights) = (lattice::groups::<8, 4>(x), lattice::groups::<8, 4>(weights));
     let split: [_; 4] = std::array::from_fn(|i| lattice::split_even_signs(&x[i], &group_weights[i]));

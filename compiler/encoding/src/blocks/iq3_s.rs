@@ -4,9 +4,9 @@
 //! grid of 512 (see [`crate::codebook`]). 64 bytes hold the lower 8 bits of the points, eight the upper bits, 32 the signs
 //! of all weights, four the scales. `w ~= d * (2 scale + 1) * (2 l + 1)` for the code `l`.
 //!
-//! Where all weights of a sub-block are zero, the reference leaves no room for its points and signs: those of the next
-//! sub-blocks move up, though their scales and the upper bits of their points do not, so that they decode wrong. That
-//! is kept, for the bytes are the same as ggml's.
+//! If all weights of a sub-block are zero, the reference reserves no space for its points and signs: those of the
+//! following sub-blocks move up, but their scales and the upper bits of their points do not, so that they decode
+//! wrongly. This is kept, because the bytes must equal ggml's.
 //!
 //! Source: `block_iq3_s` of ggml-common.h. Bytes are compared with ggml's in `tests/golden.rs`.
 
@@ -34,7 +34,7 @@ const SCALES: usize = SIGNS + LEN / SIGNED;
 const BYTES: usize = SCALES + N_SUBS / 2;
 const TRIES: Tries = Tries { n: 9, step: 0.2, refine: Refine::AllIfBetween };
 const COUNTING: Counting = Counting { sigma2_factor: 2.0, plain: Plain::Square };
-/// The rounding of scales and points loses less under a slightly larger scale.
+/// A slightly larger scale reduces the rounding error of scales and points.
 const FUDGE: f32 = 1.033;
 
 /// The codec.
@@ -63,7 +63,7 @@ fn encode_block(x: &[f32; LEN], importance: Option<&[f32; LEN]>, block: &mut [u8
 
 type Sub = lattice_subs::Sub<8, 4>;
 
-/// What is found for a sub-block, if it is not zero.
+/// Finds a sub-block's scale, points and signs; `None` if it is zero.
 fn search(x: &[f32; SUB_LEN], weights: &[f32; SUB_LEN]) -> Option<Sub> {
     let split = lattice::groups::<SIGNED, 4>(x).map(|x| lattice::split_signs(&x));
     let magnitudes = split.map(|(magnitudes, _)| magnitudes);
@@ -174,7 +174,7 @@ mod tests {
         row.rotate_left(SUB_LEN);
         let mut moved = [0; BYTES];
         encode_row(&row, None, &mut moved);
-        // As ggml does it: the second sub-block decodes to the points of the third, which are zero.
+        // As in ggml: the second sub-block decodes to the points of the third, which are zero.
         assert_ne!(block[2..10], [0; 8]);
         assert_eq!(block[2..HIGH], moved[2..HIGH]);
         assert_eq!(block[SIGNS..SCALES], moved[SIGNS..SCALES]);

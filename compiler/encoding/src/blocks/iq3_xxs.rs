@@ -1,8 +1,9 @@
 //! IQ3_XXS: 256 weights in 98 bytes, 3.0625 bits per weight.
 //!
 //! Eight sub-blocks of 32 weights under one f16 number. A sub-block is eight points of four codes of a grid of 256 (see
-//! [`crate::codebook`]), a byte each, and a u32: seven signs for two points, the eighth makes their number even, and in the
-//! highest 4 bits the scale. `w ~= d * (2 scale + 1) / 4 * value` with the values 4, 12, 20, 28, 36, 44, 52, 62.
+//! [`crate::codebook`]), a byte each, and a u32: seven signs for two points, where the eighth makes the number of minus
+//! signs even, and the scale in the highest 4 bits. `w ~= d * (2 scale + 1) / 4 * value` with the values 4, 12, 20, 28,
+//! 36, 44, 52, 62.
 //!
 //! Source: `block_iq3_xxs` of ggml-common.h. Bytes are compared with ggml's in `tests/golden.rs`.
 
@@ -28,9 +29,9 @@ const BYTES: usize = SIGNS + 4 * N_SUBS;
 const TRIES: Tries = Tries { n: 15, step: 0.2, refine: Refine::Between };
 const COUNTING: Counting = Counting { sigma2_factor: 2.0, plain: Plain::Square };
 const VALUES: [f32; 8] = [4.0, 12.0, 20.0, 28.0, 36.0, 44.0, 52.0, 62.0];
-/// Below this a group of numbers counts as zero.
+/// A group whose numbers are all below this counts as zero.
 const GROUP_MAX_EPS: f32 = 1e-8;
-/// The rounding of scales and points loses less under a slightly larger scale.
+/// A slightly larger scale reduces the rounding error of scales and points.
 const FUDGE: f32 = 1.0125;
 
 /// The codec.
@@ -59,7 +60,7 @@ fn encode_block(x: &[f32; LEN], importance: Option<&[f32; LEN]>, block: &mut [u8
 
 type Sub = lattice_subs::Sub<8, 4>;
 
-/// What is found for a sub-block, if it is not zero.
+/// Finds a sub-block's scale, points and signs; `None` if it is zero.
 fn search(x: &[f32; SUB_LEN], weights: &[f32; SUB_LEN]) -> Option<Sub> {
     let signed = lattice::groups::<SIGNED, 4>(x).iter().zip(lattice::groups::<SIGNED, 4>(weights));
     let (mut magnitudes, mut signs) = ([[0.0; SIGNED]; 4], [0; 4]);
@@ -165,7 +166,7 @@ impl Unpack<BYTES> for Block {
 
     #[inline(always)]
     fn values<S: Simd>(codes: S::I) -> S::I {
-        // 4, 12, 20, ..., of which the last is two more.
+        // 4, 12, 20, ...; the last one is larger by two.
         let last = S::shr::<3>(codes + S::splat_i(1));
         S::shl::<3>(codes) + S::splat_i(4) + last + last
     }

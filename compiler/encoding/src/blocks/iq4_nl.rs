@@ -1,6 +1,6 @@
 //! IQ4_NL: 32 weights in 18 bytes, 4.5 bits per weight.
 //!
-//! One f16 scale and 4-bit codes of uneven values (see [`crate::layouts::iq4`]).
+//! One f16 scale and 4-bit codes of unevenly spaced values (see [`crate::layouts::iq4`]).
 //!
 //! Source: `block_iq4_nl` of ggml-common.h. Bytes are compared with ggml's in `tests/golden.rs`.
 

@@ -1,8 +1,8 @@
 //! IQ4_XS: 256 weights in 136 bytes, 4.25 bits per weight.
 //!
-//! Eight sub-blocks of 32 weights with 6-bit scales under one f16 number and 4-bit codes of uneven values (see
-//! [`crate::layouts::iq4`]): `w ~= d * (scale[s] - 32) * VALUES[q]`. A u16 holds the upper 2 bits of the scales, four bytes
-//! the lower 4.
+//! Eight sub-blocks of 32 weights with 6-bit scales under one f16 number and 4-bit codes of unevenly spaced values (see
+//! [`crate::layouts::iq4`]): `w ~= d * (scale[s] - 32) * VALUES[q]`. A u16 holds the upper 2 bits of the scales, four
+//! bytes the lower 4.
 //!
 //! Source: `block_iq4_xs` of ggml-common.h. Bytes are compared with ggml's in `tests/golden.rs`.
 
@@ -59,7 +59,7 @@ fn encode_block(x: &[f32; LEN], importance: Option<&[f32; LEN]>, block: &mut [u8
     }
 }
 
-/// Writes the scales; returns the inverses of what they are before `d` is rounded to f16, which the codes fit.
+/// Writes the scales; returns the inverses of the scales before `d` is rounded to f16, with which the codes are chosen.
 fn write_scales(scales: &[f32; N_SUBS], block: &mut [u8; BYTES]) -> [f32; N_SUBS] {
     let (max_scale, _) = extreme(scales);
     let d = -max_scale / 32.0;

@@ -1,7 +1,7 @@
 //! MXFP4: 32 weights in 17 bytes, 4.25 bits per weight.
 //!
-//! One byte with the exponent of the scale, `2^(e - 127)`, and 32 codes (see [`crate::layouts::fp4`]). The exponent is that of
-//! the largest magnitude less 2, the exponent of the largest code. Importance changes nothing.
+//! One byte with the exponent of the scale, `2^(e - 127)`, and 32 codes (see [`crate::layouts::fp4`]). The exponent is
+//! that of the largest magnitude minus 2, the exponent of the largest code. Importance has no effect.
 //!
 //! Source: `block_mxfp4` of ggml-common.h; OCP Microscaling Formats specification 1.0. Bytes are compared with ggml's
 //! in `tests/golden.rs`.
@@ -65,10 +65,10 @@ impl EncodeBlocks<LEN, BYTES> for Block {
     }
 }
 
-/// The exponent of the scale of a block, by its greatest magnitude.
+/// The exponent byte of a block's scale, from its largest magnitude.
 #[inline(always)]
 fn exponent_byte(magnitude: f32) -> u8 {
-    // Exponents below 0 keep their lower byte, as the reference's cast does on x86-64; those are of subnormals.
+    // Exponents below 0, which belong to subnormals, keep their lower byte, like the reference's cast on x86-64.
     if magnitude > 0.0 { (floor_log2(magnitude) - 2 + 127) as u8 } else { 0 }
 }
 
@@ -79,18 +79,18 @@ fn decode_row(blocks: &[u8], out: &mut [f32]) {
     }
 }
 
-/// `2^(exponent - 128)`, which is subnormal for exponents 0 and 1.
+/// `2^(exponent - 128)`, subnormal for exponents 0 and 1.
 fn half_scale(exponent: u8) -> f32 {
     f32::from_bits(if exponent < 2 { 0x0020_0000 << exponent } else { (u32::from(exponent) - 1) << 23 })
 }
 
-/// The floor of the logarithm to base two, after that was rounded to an f32 as C's `log2f` does.
+/// The floor of the base-two logarithm after rounding it to f32, as C's `log2f` does.
 ///
 /// * `value`: positive and finite
 ///
-/// The rounding shows just below a power of two, `2^n (1 - m / 2^24)` with a small `m`: the logarithm
-/// `n - m / (2^24 ln 2)` becomes `n` where it is less than half a unit in the last place away, that is where
-/// `m < 2^j ln 2`, with `2^j / 2^23` the distance of the f32 numbers below `n`.
+/// The rounding matters just below a power of two, `2^n (1 - m / 2^24)` with a small `m`: the logarithm
+/// `n - m / (2^24 ln 2)` becomes `n` if it is less than half a unit in the last place away, that is, if `m < 2^j ln 2`,
+/// where `2^j / 2^23` is the spacing of the f32 numbers below `n`.
 fn floor_log2(value: f32) -> i32 {
     let bits = value.to_bits();
     let (exponent, mantissa) = if bits < 0x0080_0000 {

@@ -1,8 +1,8 @@
 //! NVFP4: 64 weights in 36 bytes, 4.5 bits per weight.
 //!
-//! Four sub-blocks of 16 weights. First come four bytes with their scales, as unsigned floats with four bits of exponent
-//! and three of mantissa (E4M3), then eight bytes of codes for each (see [`crate::layouts::fp4`]). A scale maps the largest
-//! magnitude of its sub-block to the largest code, 6. Importance changes nothing.
+//! Four sub-blocks of 16 weights. First come four bytes with their scales, as unsigned floats with four exponent and
+//! three mantissa bits (E4M3), then eight bytes of codes for each (see [`crate::layouts::fp4`]). A scale maps the
+//! largest magnitude of its sub-block to the largest code, 6. Importance has no effect.
 //!
 //! Source: `block_nvfp4` of ggml-common.h. Bytes are compared with ggml's in `tests/golden.rs`.
 
@@ -18,7 +18,7 @@ const SUB_LEN: usize = 16;
 const N_SUBS: usize = LEN / SUB_LEN;
 const BYTES: usize = N_SUBS + LEN / 2;
 
-/// The largest scale that is written, 448; the byte above it is not a number.
+/// The largest scale that is written, 448; the next byte is NaN.
 const MAX_SCALE: u8 = 0x7e;
 
 /// The codec.
@@ -96,13 +96,13 @@ fn scale_byte(scale: f32) -> u8 {
     let bits = scale.to_bits();
     let exponent = (bits >> 23) as i32 - 127 + 7;
     if exponent <= 0 {
-        // In units of the smallest subnormal, 2^-9. Rounding up to the smallest normal one is not done.
+        // In units of the smallest subnormal, 2^-9. There is no rounding up to the smallest normal number.
         return truncate(scale * 512.0 + 0.5).clamp(0, 7) as u8;
     }
     if exponent >= 15 {
         return MAX_SCALE;
     }
-    // A carry out of the mantissa raises the exponent.
+    // A carry out of the mantissa increments the exponent.
     let byte = (exponent << 3) + (bits >> 20 & 7) as i32 + (bits >> 19 & 1) as i32;
     if byte >= 15 << 3 { MAX_SCALE } else { byte as u8 }
 }
@@ -112,7 +112,7 @@ fn half_scale(byte: u8) -> f32 {
     let (exponent, mantissa) = (u32::from(byte >> 3 & 15), u32::from(byte & 7));
     match (exponent, byte) {
         (_, 0x7f) => 0.0,
-        // 2^-9 is the unit; all of it is exact.
+        // 2^-9 is the unit; everything is exact.
         (0, _) => mantissa as f32 * (0.5 / 512.0),
         _ => 0.5 * f32::from_bits((exponent + 120) << 23 | mantissa << 20),
     }
@@ -125,7 +125,7 @@ impl DecodeBlock<LEN, BYTES> for Block {
         let subs = bytes.as_chunks::<{ SUB_LEN / 2 }>().0.iter().zip(out.as_chunks_mut::<SUB_LEN>().0);
         for ((bytes, out), scale) in subs.zip(scales) {
             let half_scale = S::splat(half_scale(*scale));
-            // The upper half of a byte matters no more than the bits above it: an index counts modulo 16.
+            // The upper half of a byte matters no more than the bits above it: indices are taken modulo 16.
             let bytes = u64::from_le_bytes(*bytes);
             let codes = (u128::from(bytes) | u128::from(bytes >> 4) << 64).to_le_bytes();
             for first in (0..SUB_LEN).step_by(S::N) {

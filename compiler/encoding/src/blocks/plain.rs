@@ -1,4 +1,4 @@
-//! F32, F16 and BF16 as codecs with blocks of one element. Importance changes nothing here.
+//! F32, F16 and BF16 as codecs with blocks of one element. Importance has no effect.
 
 use mc_tensor::convert::{from_f32, to_f32};
 use mc_tensor::cpu_path::{CpuPath, Width};
@@ -46,7 +46,8 @@ pub static BF16: Codec = Codec {
     vector: Vector { encode: Some(bf16_encode), decode: Some(bf16_decode) },
 };
 
-/// Runs where lanes are instructions: without, one conversion after the other is slower than those in bulk.
+/// Runs the kernel if the path has vector instructions: without them, converting one lane at a time is slower than the
+/// bulk conversion.
 fn run(path: CpuPath, kernel: impl Kernel) -> bool {
     path.width() != Width::Portable && dispatch::run(path, kernel)
 }

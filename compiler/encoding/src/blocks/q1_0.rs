@@ -1,7 +1,7 @@
 //! Q1_0: 128 weights in 18 bytes, 1.125 bits per weight.
 //!
-//! One f16 scale `d`, the mean magnitude, and a bit per weight, lowest bits first: `w ~= d` where it is set, else `-d`.
-//! Zero counts as positive. Importance changes nothing.
+//! One f16 scale `d`, the mean magnitude, and a bit per weight, lowest bits first: `w ~= d` if it is set, otherwise
+//! `-d`. Zero counts as positive. Importance has no effect.
 //!
 //! Source: `block_q1_0` of ggml-common.h. Bytes are compared with ggml's in `tests/golden.rs`.
 
@@ -65,15 +65,15 @@ impl EncodeBlocks<LEN, BYTES> for Block {
     }
 }
 
-/// The sum of magnitudes of every block, in order. Blocks go side by side so that none waits for the last addition of
-/// another; to gather their numbers into lanes would take longer than the additions.
+/// The sum of magnitudes of every block, in order. Blocks are processed in parallel so that none waits for the last
+/// addition of another; gathering their numbers into lanes would take longer than the additions.
 #[inline(always)]
 fn sums(blocks: &[[f32; LEN]]) -> OfBlocks {
     const ABREAST: usize = 8;
     let mut sums = [0.0; WINDOW];
     for (sums, blocks) in sums.chunks_exact_mut(ABREAST).zip(blocks.chunks(ABREAST)) {
         let mut of_blocks = [0.0_f32; ABREAST];
-        // The last block stands in for those behind it.
+        // The last block fills the places after it.
         let mut abreast = [&blocks[blocks.len() - 1]; ABREAST];
         for (block, x) in abreast.iter_mut().zip(blocks) {
             *block = x;

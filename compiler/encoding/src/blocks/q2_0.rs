@@ -1,7 +1,7 @@
 //! Q2_0: 64 weights in 18 bytes, 2.25 bits per weight.
 //!
 //! One f16 scale `d` and two bits per weight, lowest bits first: `w ~= d * (q - 1)`. With `d = max |w|` only codes 0, 1
-//! and 2 are written; 3 stands for `2 d`. Importance changes nothing.
+//! and 2 are written; 3 would mean `2 d`. Importance has no effect.
 //!
 //! Source: `block_q2_0` of ggml-common.h. Bytes are compared with ggml's in `tests/golden.rs`.
 
@@ -17,7 +17,7 @@ use crate::search::extremes::{EncodeScaled, ternary_codes};
 const LEN: usize = 64;
 const BYTES: usize = 2 + LEN / 4;
 
-/// Where the codes of a u32 begin.
+/// Bit offsets of the codes in a u32.
 const SHIFTS: [i32; 16] = [0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30];
 
 /// The codec.
@@ -42,7 +42,7 @@ fn encode_row(row: &[f32], _importance: Option<&[f32]>, out: &mut [u8]) {
         let inverse = if d > 0.0 { 1.0 / d } else { 0.0 };
         block[..2].copy_from_slice(&f32_to_f16(d).to_le_bytes());
         for (byte, x) in block[2..].iter_mut().zip(x.as_chunks::<4>().0) {
-            // Half away from zero, as C's `roundf`. What an infinite inverse gives becomes code 0.
+            // Half away from zero, like C's `roundf`. The result of an infinite inverse becomes code 0.
             let code = |value: f32| (truncate((value * inverse).round()) + 1).clamp(0, 3) as u8;
             *byte = x.iter().rev().fold(0, |bits, value| bits << 2 | code(*value));
         }
@@ -61,7 +61,7 @@ impl EncodeScaled<LEN, BYTES> for Block {
         head.copy_from_slice(&half);
         let mut codes = [0; LEN];
         for first in (0..LEN).step_by(S::N) {
-            // Codes are 0, 1 and 2, or what an infinite inverse gives, which becomes 0.
+            // Codes are 0, 1 and 2, or the result of an infinite inverse, which becomes 0.
             let code = S::max_i(ternary_codes::<S>(&x[first..], inverse), S::splat_i(0));
             S::store_bytes(code, &mut codes[first..]);
         }

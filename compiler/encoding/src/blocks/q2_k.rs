@@ -98,7 +98,7 @@ fn plain_head(x: &[f32; LEN], codes: &mut [u8; LEN]) -> Head {
     Head { d, dmin, packed: join(&scale_codes, &min_codes) }
 }
 
-/// Codes against the largest of the numbers, and their unit as f16.
+/// Codes relative to the largest of the numbers, and their unit as f16.
 fn four_bits(values: &[f32; N_SUBS]) -> (u16, [u8; N_SUBS]) {
     let max = values.iter().fold(0.0_f32, |max, value| if *value > max { *value } else { max });
     if max <= 0.0 {
@@ -124,7 +124,7 @@ fn join(scales: &[u8; N_SUBS], mins: &[u8; N_SUBS]) -> [u8; N_SUBS] {
     packed
 }
 
-/// Chooses the codes again, for the scales as they are stored; a sub-block without a scale keeps what it had.
+/// Chooses the codes again for the stored scales; a sub-block without a scale keeps its codes.
 fn choose_codes(x: &[f32; LEN], head: &Head, codes: &mut [u8; LEN]) {
     for (sub, (x, codes)) in
         x.as_chunks::<SUB_LEN>().0.iter().zip(codes.as_chunks_mut::<SUB_LEN>().0).enumerate()
@@ -191,7 +191,7 @@ fn four_bits_in_lanes<S: Simd>(subs: &Found, n_blocks: usize) -> [BlockScales<N_
     blocks
 }
 
-/// A block under its head.
+/// Encodes a block with the given head.
 #[inline(always)]
 fn encode_block_in_lanes<S: Simd>(
     window: &Window<'_>,
@@ -212,7 +212,7 @@ fn encode_block_in_lanes<S: Simd>(
     if has_scales {
         write_block(head, &codes, block);
     } else {
-        // A sub-block without a scale keeps the codes of its search, which the lanes did not keep.
+        // A sub-block without a scale keeps the codes of its search, which the lanes did not store.
         encode_row(x, importance, block);
     }
 }

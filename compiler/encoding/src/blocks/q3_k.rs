@@ -87,7 +87,7 @@ fn plain_scales(x: &[f32; LEN], codes: &mut [u8; LEN]) -> (f32, [u8; N_SUBS]) {
         return (0.0, [0; N_SUBS]);
     }
     let inverse = -32.0 / max_scale;
-    // The reference narrows to a byte before it limits.
+    // The reference narrows to a byte before limiting.
     let scale_codes = scales.map(|scale| ((nearest_int(inverse * scale) as i8).clamp(-32, 31) + 32) as u8);
     (1.0 / inverse, scale_codes)
 }
@@ -108,7 +108,7 @@ fn weighted_scales(x: &[f32; LEN], importance: &[f32; LEN], codes: &mut [u8; LEN
     (d, scale_codes)
 }
 
-/// Chooses the codes again, for the scales as they are stored; a sub-block without a scale keeps what it had.
+/// Chooses the codes again for the stored scales; a sub-block without a scale keeps its codes.
 fn choose_codes(x: &[f32; LEN], d: u16, scales: &[u8; N_SUBS], codes: &mut [u8; LEN]) {
     for (sub, (x, codes)) in
         x.as_chunks::<SUB_LEN>().0.iter().zip(codes.as_chunks_mut::<SUB_LEN>().0).enumerate()
@@ -123,7 +123,7 @@ fn choose_codes(x: &[f32; LEN], d: u16, scales: &[u8; N_SUBS], codes: &mut [u8; 
     }
 }
 
-/// The upper bits, packed, and the lower two bits of codes.
+/// Splits codes into the upper bits, packed, and the lower two bits.
 #[inline(always)]
 fn split(codes: &[u8; LEN]) -> ([u8; HIGH_BYTES], [u8; LEN]) {
     let mut high = [0; HIGH_BYTES];
@@ -180,7 +180,7 @@ fn plain_scales_in_lanes<S: Simd>(window: &Window<'_>) -> BlockScales<N_SUBS> {
         let scales = S::columns::<N_SUBS>(&subs.scales, &block_starts(first, N_SUBS));
         let (max, _) = extreme::<S, N_SUBS>(&scales);
         let inverse = S::splat(-32.0) / max;
-        // Without a scale the unit is zero, and the block is left to the scalar code.
+        // Without a scale the unit is zero, and the scalar code encodes the block.
         let is_zero = S::eq(max, S::splat(0.0));
         S::store(S::select(is_zero, S::splat(0.0), S::splat(1.0) / inverse), &mut units[first..]);
         let mut found = [S::splat_i(0); N_SUBS];
@@ -214,7 +214,7 @@ fn weighted_scales_in_lanes<S: Simd>(window: &Window<'_>) -> BlockScales<N_SUBS>
     (units, codes)
 }
 
-/// A block under its scales.
+/// Encodes a block with the given scales.
 #[inline(always)]
 fn encode_block_in_lanes<S: Simd>(
     window: &Window<'_>,
@@ -238,7 +238,7 @@ fn encode_block_in_lanes<S: Simd>(
     if has_scales {
         write_block(half, scales, &codes, block);
     } else {
-        // A sub-block without a scale keeps the codes of its search, which the lanes did not keep.
+        // A sub-block without a scale keeps the codes of its search, which the lanes did not store.
         encode_row(x, importance, block);
     }
 }

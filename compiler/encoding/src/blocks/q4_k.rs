@@ -31,7 +31,7 @@ pub static CODEC: Codec = Codec {
     vector: Vector { encode: Some(encode_vector), decode: Some(blocks::decode::<Block, LEN, BYTES>) },
 };
 
-/// The search, and how a block is written.
+/// The search and the writing of a block.
 const LAYOUT: Layout<BYTES, 15> =
     Layout { walk: WALK, importance_walk: IMPORTANCE_WALK, code_limit: u8::MAX, write: write_block };
 

@@ -1,6 +1,6 @@
 //! Q5_K: 256 weights in 176 bytes, 5.5 bits per weight.
 //!
-//! As Q4_K with a fifth bit: bit `s` of high byte `i` belongs to code `i` of sub-block `s`.
+//! Like Q4_K with a fifth bit: bit `s` of high byte `i` belongs to code `i` of sub-block `s`.
 //!
 //! Source: `block_q5_K` of ggml-common.h. Bytes are compared with ggml's in `tests/golden.rs`.
 
@@ -32,7 +32,7 @@ pub static CODEC: Codec = Codec {
     vector: Vector { encode: Some(encode_vector), decode: Some(blocks::decode::<Block, LEN, BYTES>) },
 };
 
-/// The search, and how a block is written.
+/// The search and the writing of a block.
 const LAYOUT: Layout<BYTES, 31> =
     Layout { walk: WALK, importance_walk: IMPORTANCE_WALK, code_limit: 63, write: write_block };
 

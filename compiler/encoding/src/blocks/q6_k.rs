@@ -103,7 +103,7 @@ impl EncodeWindow<LEN, BYTES> for Block {
     }
 }
 
-/// `d` and the codes of the scales of every super-block; `d` is zero where all weights are.
+/// `d` and the codes of the scales of every super-block; `d` is zero if all weights are.
 #[inline(always)]
 fn scales<S: Simd>(window: &Window<'_>) -> BlockScales<N_SUBS> {
     let weighting = if window.importance.is_some() { Weighting::Importance } else { Weighting::Square };
@@ -125,7 +125,7 @@ fn scales<S: Simd>(window: &Window<'_>) -> BlockScales<N_SUBS> {
     (units, codes)
 }
 
-/// [`encode_block`] under the scales of its super-block.
+/// [`encode_block`] with the given scales of the super-block.
 #[inline(always)]
 fn encode_block_in_lanes<S: Simd>(
     window: &Window<'_>,
@@ -149,7 +149,7 @@ fn encode_block_in_lanes<S: Simd>(
         block[SCALES..D].copy_from_slice(scales);
         write_codes(&codes, block);
     } else {
-        // A sub-block without a scale keeps the codes of its search, which the lanes did not keep.
+        // A sub-block without a scale keeps the codes of its search, which the lanes did not store.
         encode_row(x, importance, block);
     }
 }

@@ -1,6 +1,6 @@
 //! Q8_0: 32 weights in 34 bytes, 8.5 bits per weight.
 //!
-//! One f16 scale `d` and 32 signed bytes: `w ~= d * q`, with `d = max |w| / 127`. Importance changes nothing.
+//! One f16 scale `d` and 32 signed bytes: `w ~= d * q`, with `d = max |w| / 127`. Importance has no effect.
 //!
 //! Source: `block_q8_0` of ggml-common.h. Bytes are compared with ggml's in `tests/golden.rs`.
 
@@ -38,7 +38,7 @@ fn encode_row(row: &[f32], _importance: Option<&[f32]>, out: &mut [u8]) {
         let inverse = if d == 0.0 { 0.0 } else { 1.0 / d };
         block[..2].copy_from_slice(&f32_to_f16(d).to_le_bytes());
         for (byte, value) in block[2..].iter_mut().zip(x) {
-            // Half away from zero, as C's `roundf`.
+            // Half away from zero, like C's `roundf`.
             *byte = truncate((value * inverse).round()) as u8;
         }
     }
@@ -76,7 +76,7 @@ impl DecodeBlock<LEN, BYTES> for Block {
         let d = S::splat(f16_to_f32(u16::from_le_bytes([block[0], block[1]])));
         let sign = S::splat_i(128);
         for first in (0..LEN).step_by(S::N) {
-            // Bytes come without their sign.
+            // Bytes are loaded without their sign.
             let codes = (S::load_bytes(&block[2 + first..]) ^ sign) - sign;
             S::store(S::to_f(codes) * d, &mut out[first..]);
         }

@@ -1,11 +1,11 @@
-//! TQ1_0: 256 weights in 54 bytes, 1.6875 bits per weight; made for ternary weights.
+//! TQ1_0: 256 weights in 54 bytes, 1.6875 bits per weight; for ternary weights.
 //!
-//! Codes of 0, 1 or 2 and one f16 scale `d`: `w ~= d * (q - 1)`, with `d = max |w|`. Five codes share a byte: as the
-//! digits of a number to base three, the first the highest, which is then stretched from `0..243` to `0..256` and
-//! rounded up, so that multiplying by three carries one digit after the other out at the top.
+//! Codes of 0, 1 or 2 and one f16 scale `d`: `w ~= d * (q - 1)`, with `d = max |w|`. Five codes share a byte: they are
+//! the digits of a base-three number, the first one highest, which is then stretched from `0..243` to `0..256` and
+//! rounded up, so that each multiplication by three carries out one digit at the top.
 //!
 //! Byte `m` of a group of `n` bytes holds weights `m`, `m + n`, `m + 2 n`, ... of the group; there are three groups, of
-//! 32, 16 and 4 bytes, and the last holds four codes a byte. `d` comes at the end. Importance changes nothing.
+//! 32, 16 and 4 bytes, and the last holds four codes per byte. `d` comes at the end. Importance has no effect.
 //!
 //! Source: `block_tq1_0` of ggml-common.h. Bytes are compared with ggml's in `tests/golden.rs`.
 
@@ -22,9 +22,9 @@ const LEN: usize = 256;
 const D: usize = 52;
 const BYTES: usize = D + 2;
 
-/// Bytes of each group and codes in each of its bytes.
+/// Bytes per group and codes per byte.
 const GROUPS: [(usize, usize); 3] = [(32, 5), (16, 5), (4, 4)];
-/// Codes of the last group.
+/// Number of codes in the last group.
 const LAST: usize = 16;
 const N_DIGITS: usize = 5;
 const POWERS: [u8; N_DIGITS] = [1, 3, 9, 27, 81];
@@ -58,7 +58,7 @@ fn encode_row(row: &[f32], _importance: Option<&[f32]>, out: &mut [u8]) {
     }
 }
 
-/// Encodes a group, its codes first in `codes`.
+/// Encodes a group, whose codes come first in `codes`.
 #[inline(always)]
 fn encode_group(codes: &[u8], (n_bytes, n_codes): (usize, usize), bytes: &mut [u8]) {
     for (m, byte) in bytes.iter_mut().enumerate() {
@@ -83,7 +83,7 @@ impl EncodeScaled<LEN, BYTES> for Block {
                 let mut number = S::splat_i(0);
                 for n in 0..*n_codes {
                     let code = ternary_codes::<S>(&x[at + n * n_bytes + first..], inverse);
-                    // What an infinite inverse gives has the code in its lower bits only.
+                    // The result of an infinite inverse has the code only in its lower bits.
                     number = number + number + number + (code & S::splat_i(3));
                 }
                 S::store_bytes(stretch::<S>(number), &mut block[byte + first..]);
@@ -100,7 +100,7 @@ impl EncodeScaled<LEN, BYTES> for Block {
     }
 }
 
-/// `number * 256 / 243`, rounded up, of numbers of five digits.
+/// `number * 256 / 243`, rounded up, for five-digit numbers.
 #[inline(always)]
 fn stretch<S: Simd>(number: S::I) -> S::I {
     S::truncate(S::to_f(number) * S::splat(256.0 / 243.0) + S::splat(0.997))
@@ -118,7 +118,7 @@ fn decode_row(blocks: &[u8], out: &mut [f32]) {
     }
 }
 
-/// Decodes a group, its bytes first in `bytes`.
+/// Decodes a group, whose bytes come first in `bytes`.
 #[inline(always)]
 fn decode_group(bytes: &[u8], (n_bytes, n_codes): (usize, usize), d: f32, out: &mut [f32]) {
     for (values, power) in out.chunks_exact_mut(n_bytes).zip(&POWERS[..n_codes]) {
@@ -138,7 +138,7 @@ impl DecodeBlock<LEN, BYTES> for Block {
             for first in (0..*n_bytes).step_by(S::N) {
                 let mut bytes = S::load_bytes(&block[byte + first..]);
                 for n in 0..*n_codes {
-                    // Three times the byte has a code above its eight bits, and what is left of the number in them.
+                    // Three times the byte has a code above its eight bits, and the rest of the number in them.
                     let carried = bytes + bytes + bytes;
                     let code = S::shr::<8>(carried) - S::splat_i(1);
                     S::store(S::to_f(code) * d, &mut out[at + n * n_bytes + first..]);

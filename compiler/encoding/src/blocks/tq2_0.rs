@@ -1,7 +1,7 @@
-//! TQ2_0: 256 weights in 66 bytes, 2.0625 bits per weight; made for ternary weights.
+//! TQ2_0: 256 weights in 66 bytes, 2.0625 bits per weight; for ternary weights.
 //!
-//! Two-bit codes (see [`crate::layouts::two_bits`]) and one f16 scale `d`: `w ~= d * (q - 1)`, with `d = max |w|`, so that `q`
-//! is 0, 1 or 2. Importance changes nothing.
+//! Two-bit codes (see [`crate::layouts::two_bits`]) and one f16 scale `d`: `w ~= d * (q - 1)`, with `d = max |w|`, so
+//! that `q` is 0, 1 or 2. Importance has no effect.
 //!
 //! Source: `block_tq2_0` of ggml-common.h. Bytes are compared with ggml's in `tests/golden.rs`.
 

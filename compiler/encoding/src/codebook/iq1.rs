@@ -1,4 +1,4 @@
-//! The grid of IQ1_S and IQ1_M: 2048 points of eight codes, two bits a code, the first code lowest.
+//! The grid of IQ1_S and IQ1_M: 2048 points of eight codes, two bits per code, the first code lowest.
 //!
 //! Source: the list that `iq2xs_init_impl` of ggml-quants.c unpacks.
 

@@ -1,4 +1,4 @@
-//! The grid of IQ3_XXS: 256 points of four codes, three bits a code, the first code lowest.
+//! The grid of IQ3_XXS: 256 points of four codes, three bits per code, the first code lowest.
 //!
 //! Source: the list that `iq3xs_init_impl` of ggml-quants.c unpacks.
 

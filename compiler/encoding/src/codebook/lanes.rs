@@ -1,31 +1,31 @@
-//! The grids of [`crate::codebook`] for lanes: a neighbour in every lane, while one group looks for the nearest.
+//! The grids of [`crate::codebook`] for lanes: one neighbor per lane, for one group's nearest-point search at a time.
 //!
-//! A point is packed, a nibble per code, so that a nibble is the place of that code's share of the distance in a table
-//! of all shares of a group: see [`shares`].
+//! A point is packed with a nibble per code. Each nibble is the index of that code's contribution to the distance in a
+//! table of all contributions of a group: see [`shares`].
 
 use std::sync::LazyLock;
 
 use crate::codebook::{self, Codebook, Place};
 use crate::lanes::{MAX_LANES, Simd};
 
-/// Neighbours that are read together.
+/// Number of neighbors read together.
 const CHUNK: usize = MAX_LANES;
-/// At least as many as all grids have vectors of codes; a power of two.
+/// At least the number of vectors of codes in every grid; a power of two.
 const MAX_VECTORS: usize = 8192;
-/// What codes may add to a distance: so many numbers for a group, `32 / DIM` for each place.
+/// Contributions of codes to a distance: this many numbers per group, `32 / DIM` per position.
 pub(crate) const N_SHARES: usize = 32;
-/// Registers that hold the shares, at most.
+/// Maximum number of registers that hold the contributions.
 const MAX_PARTS: usize = N_SHARES / 4;
 
-/// The neighbours of all vectors of codes.
+/// The neighbors of all vectors of codes.
 pub(crate) struct Near<const DIM: usize> {
-    /// For each vector its list of neighbours: how many chunks, none if it is a point, and above [`COUNT_BITS`] the
-    /// first of them.
+    /// For each vector its list of neighbors: the number of chunks (zero for a point) and, above [`COUNT_BITS`], the
+    /// first chunk.
     lists: Box<[i32; MAX_VECTORS]>,
-    /// The point that a vector is.
+    /// The point of each vector that is one.
     point_at: Box<[u16; MAX_VECTORS]>,
-    /// Packed neighbours; the last one fills its chunk.
-    neighbours: Vec<[i32; CHUNK]>,
+    /// Packed neighbors; the last one is repeated to fill its chunk.
+    neighbors: Vec<[i32; CHUNK]>,
 }
 
 /// See [`codebook::IQ1`].
@@ -41,10 +41,10 @@ pub(crate) static IQ3_XXS: LazyLock<Near<4>> = LazyLock::new(|| Near::of(&codebo
 /// See [`codebook::IQ3_S`].
 pub(crate) static IQ3_S: LazyLock<Near<4>> = LazyLock::new(|| Near::of(&codebook::IQ3_S));
 
-/// Bits of a list that say how many chunks it has; above them is the first chunk.
+/// Number of bits for a list's number of chunks; the index of the first chunk is above them.
 pub(crate) const COUNT_BITS: u32 = 5;
 
-/// How many chunks a list has; none for a point.
+/// Number of chunks of a list; zero for a point.
 #[inline(always)]
 pub(crate) fn n_chunks(list: i32) -> usize {
     list as usize & ((1 << COUNT_BITS) - 1)
@@ -55,19 +55,19 @@ impl<const DIM: usize> Near<DIM> {
         let mut near = Self {
             lists: Box::new([0; MAX_VECTORS]),
             point_at: Box::new([0; MAX_VECTORS]),
-            neighbours: Vec::new(),
+            neighbors: Vec::new(),
         };
         for vector_idx in 0..grid.n_vectors() {
             match grid.place(&grid.vector(vector_idx)) {
                 Place::Point(point_idx) => near.point_at[vector_idx] = point_idx,
-                Place::Between(neighbours) => {
-                    let first = near.neighbours.len();
-                    near.neighbours.extend(neighbours.chunks(CHUNK).map(|chunk| {
+                Place::Between(neighbors) => {
+                    let first = near.neighbors.len();
+                    near.neighbors.extend(neighbors.chunks(CHUNK).map(|chunk| {
                         let last = chunk.len() - 1;
                         std::array::from_fn(|i| pack(grid.point(chunk[i.min(last)])))
                     }));
-                    let n_chunks = near.neighbours.len() - first;
-                    assert!(n_chunks < 1 << COUNT_BITS, "few neighbours");
+                    let n_chunks = near.neighbors.len() - first;
+                    assert!(n_chunks < 1 << COUNT_BITS, "few neighbors");
                     near.lists[vector_idx] = (first << COUNT_BITS | n_chunks) as i32;
                 }
             }
@@ -102,13 +102,13 @@ impl<const DIM: usize> Near<DIM> {
         self.point_at[vector_idx & (MAX_VECTORS - 1)]
     }
 
-    /// The first of the nearest neighbours, packed; the first of all where no distance is finite.
+    /// The first of the nearest neighbors, packed; the first of all if no distance is finite.
     ///
-    /// * `N`: how many chunks the list has, or 0 for any number
+    /// * `N`: number of chunks of the list, or 0 for any number
     #[inline(always)]
     pub(crate) fn nearest<S: Simd, const N: usize>(&self, list: i32, shares: &Shares<S>) -> i32 {
         let n_chunks = if N == 0 { n_chunks(list) } else { N };
-        let chunks = &self.neighbours[(list >> COUNT_BITS) as usize..][..n_chunks];
+        let chunks = &self.neighbors[(list >> COUNT_BITS) as usize..][..n_chunks];
         if N != 0 {
             return first_least::<S, DIM, N>(chunks, shares);
         }
@@ -135,7 +135,7 @@ impl<const DIM: usize> Near<DIM> {
     }
 }
 
-/// [`Near::nearest`] of up to four chunks, without a branch.
+/// [`Near::nearest`] for up to four chunks, without a branch.
 #[inline(always)]
 fn first_least<S: Simd, const DIM: usize, const N: usize>(
     chunks: &[[i32; CHUNK]],
@@ -148,7 +148,7 @@ fn first_least<S: Simd, const DIM: usize, const N: usize>(
     for (distances, chunk) in distances.iter_mut().zip(chunks) {
         for (part, of_part) in distances.iter_mut().enumerate().take(n_parts) {
             let packed = S::load_i(&chunk[part * S::N..]);
-            // What is no number becomes the limit.
+            // NaN becomes the limit.
             *of_part = S::min(distance::<S, DIM>(packed, shares), limit);
             least = S::min(*of_part, least);
         }
@@ -165,7 +165,7 @@ fn first_least<S: Simd, const DIM: usize, const N: usize>(
     chunks.as_flattened()[at % (N * CHUNK)]
 }
 
-/// The sum of the shares, in order.
+/// The sum of the contributions, in order.
 #[inline(always)]
 fn distance<S: Simd, const DIM: usize>(packed: S::I, shares: &Shares<S>) -> S::F {
     let mut distance = share::<S, DIM>(packed, 0, shares);
@@ -177,7 +177,7 @@ fn distance<S: Simd, const DIM: usize>(packed: S::I, shares: &Shares<S>) -> S::F
     distance
 }
 
-/// The share of the codes in the lowest nibbles, of place `i`.
+/// The contribution of the codes in the lowest nibbles, at position `i`.
 #[inline(always)]
 fn share<S: Simd, const DIM: usize>(codes: S::I, i: usize, shares: &Shares<S>) -> S::F {
     let n_of_place = N_SHARES / DIM;
@@ -190,28 +190,28 @@ fn share<S: Simd, const DIM: usize>(codes: S::I, i: usize, shares: &Shares<S>) -
     share
 }
 
-/// What each code at each place of a group adds to a distance, in the order of places, then codes.
+/// The contribution of each code at each position of a group to a distance, ordered by position, then code.
 pub(crate) struct Shares<S: Simd>(pub(crate) [S::F; MAX_PARTS]);
 
 impl<S: Simd> Shares<S> {
-    /// Before they are known.
+    /// The initial value.
     #[inline(always)]
     pub(crate) fn zero() -> Self {
         Self([S::splat(0.0); MAX_PARTS])
     }
 }
 
-/// Numbers of a group of a row, once for every share: part `part` of them.
+/// The numbers of a group of a row, each repeated for every contribution: part `part` of them.
 #[inline(always)]
 pub(crate) fn spread<S: Simd, const DIM: usize>(row: &[f32], group: usize, part: usize) -> S::F {
-    // A part has shares of one place, or of some that are in one register of numbers too.
+    // A part has contributions of one position, or of several that are in one register of numbers too.
     let first = group * DIM + part * S::N * DIM / N_SHARES;
     let at = first / S::N * S::N;
     let index = S::load_i(const { &of_places(DIM) }) + S::splat_i((first - at) as i32);
     S::permute(S::load(&row[at..]), index)
 }
 
-/// The places that the first shares belong to.
+/// The positions that the first contributions belong to.
 const fn of_places(dim: usize) -> [i32; MAX_LANES] {
     let mut places = [0; MAX_LANES];
     let mut i = 0;
@@ -222,7 +222,7 @@ const fn of_places(dim: usize) -> [i32; MAX_LANES] {
     places
 }
 
-/// The codes that all grids of a dimension have.
+/// Number of codes in all grids of a dimension.
 #[inline(always)]
 pub(crate) const fn n_codes(dim: usize) -> i32 {
     if dim == 8 { 3 } else { 8 }
@@ -233,19 +233,19 @@ const fn code_mask(dim: usize) -> i32 {
     if dim == 8 { 3 } else { 7 }
 }
 
-/// What is added to packed codes, so that each nibble finds its share among sixteen.
+/// Added to packed codes, so that each nibble indexes its contribution among sixteen.
 #[inline(always)]
 pub(crate) const fn places(dim: usize) -> i32 {
     if dim == 8 { 0xc840_c840_u32 as i32 } else { 0x8080 }
 }
 
-/// A point's or a vector's codes, a nibble each.
+/// Packs the codes of a point or a vector, a nibble each.
 #[inline(always)]
 pub(crate) fn pack<const DIM: usize>(codes: &[u8; DIM]) -> i32 {
     codes.iter().rev().fold(0, |packed, code| packed << 4 | i32::from(*code)) | places(DIM)
 }
 
-/// The odd numbers that codes stand for, once for every share; see [`crate::search::lattice::magnitude`].
+/// The odd numbers that codes represent, once per contribution; see [`crate::search::lattice::magnitude`].
 pub(crate) const fn odd_numbers(dim: usize) -> [f32; N_SHARES] {
     let mut odd = [0.0; N_SHARES];
     let mut i = 0;

@@ -7,7 +7,7 @@
 use crate::grids::grid::{Grid, Group, ScaleType};
 use crate::grids::uniform;
 
-/// One grid of so many bits and columns.
+/// A grid with this many bits and columns.
 macro_rules! affine {
     ($bits:literal, $group:literal) => {
         Grid {

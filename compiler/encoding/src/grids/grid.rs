@@ -1,44 +1,44 @@
-//! A grid: the numbers that the weights of one group can become.
+//! Grids: the possible values of the weights of one group.
 //!
-//! A weight is stored as a code, and a group of weights shares a scale and, on some grids, a bias:
-//! `w ~= scale * level(code) + bias`. Which code a weight gets is the solver's choice; how codes, scales and biases
-//! become bytes is the packing's.
+//! A weight is stored as a code; a group of weights shares a scale and, on some grids, a bias:
+//! `w ~= scale * level(code) + bias`. The solver chooses the codes; the packing turns codes, scales and biases into
+//! bytes.
 
 use std::fmt;
 
 use mc_tensor::dtype::DType;
 
-/// The numbers that weights can become.
+/// The possible values of weights.
 pub struct Grid {
     /// Name, such as `affine-4-g64`; the first part of an encoding's name.
     pub name: &'static str,
-    /// Raised when the same codes may mean other numbers; part of every key of an encoded tensor.
+    /// Raised when the same codes may represent other numbers; part of every key of an encoded tensor.
     pub version: u32,
-    /// Bits of a code.
+    /// Number of bits per code.
     pub bits: u32,
     /// Lowest and highest code.
     pub codes: (i32, i32),
     /// The weights that share a scale.
     pub group: Group,
-    /// True if a group has a bias beside its scale.
+    /// True if a group has a bias in addition to its scale.
     pub has_bias: bool,
     /// Type in which scales and biases are stored.
     pub scale_type: ScaleType,
-    /// Writes the level of each code: the weight that it means where the scale is 1 and the bias 0.
+    /// Writes the level of each code: the weight that it represents with a scale of 1 and a bias of 0.
     pub levels: fn(&[i32], &mut [f32]),
-    /// Writes the code whose level is nearest to each number, within [`Self::codes`]; of two equally near, the even
-    /// one.
+    /// Writes the code with the level nearest to each number, within [`Self::codes`]; of two equally near ones, the
+    /// even one.
     pub nearest: fn(&[f32], &mut [i32]),
-    /// Name of the solver where an encoding names none.
+    /// The default solver of an encoding.
     pub solver: &'static str,
-    /// Name of the packing where an encoding names none.
+    /// The default packing of an encoding.
     pub packing: &'static str,
 }
 
 /// The weights that share a scale.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Group {
-    /// So many neighboring columns of a row.
+    /// This many adjacent columns of a row.
     Columns(usize),
     /// A whole row, which is one output channel of a matrix.
     Row,
@@ -47,14 +47,14 @@ pub enum Group {
 /// Type in which scales and biases are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ScaleType {
-    /// The type of the weights, where that is F16 or BF16; else F32.
+    /// The type of the weights, if it is F16 or BF16; otherwise F32.
     OfWeights,
     /// Always this float type, of 16 or 32 bits.
     Fixed(DType),
 }
 
 impl Grid {
-    /// Returns true if a row of so many columns is a whole number of groups.
+    /// Returns true if a row with this many columns is a whole number of groups.
     pub fn fits(&self, n_cols: usize) -> bool {
         match self.group {
             Group::Columns(len) => n_cols.is_multiple_of(len),
@@ -70,7 +70,7 @@ impl Grid {
         }
     }
 
-    /// Number of groups in a row, which must fit.
+    /// Number of groups in a row, which must be a whole number.
     pub fn n_groups(&self, n_cols: usize) -> usize {
         match self.group {
             Group::Columns(len) => n_cols / len,
@@ -85,7 +85,7 @@ impl Grid {
         level[0]
     }
 
-    /// Type in which the scales of such weights are stored.
+    /// Type of the scales for weights of this type.
     pub fn scale_dtype(&self, weights: DType) -> DType {
         match (self.scale_type, weights) {
             (ScaleType::Fixed(dtype), _) => dtype,

@@ -1,6 +1,6 @@
 //! Symmetric int4 per block of 32 columns: `w ~= scale * q` with `q` in `-7..=7`.
 //!
-//! The code -8 is not used, because LiteRT does not allow it in weights; every format that has int4 can hold these.
+//! The code -8 is not used, because LiteRT does not allow it in weights; every format with int4 can store these codes.
 //! `int4-b32` stores scales as F16, `int4-b32-f32` as F32.
 
 use mc_tensor::dtype::DType;

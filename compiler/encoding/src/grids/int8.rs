@@ -1,4 +1,4 @@
-//! Symmetric int8 per channel: `w ~= scale * q` with `q` in `-127..=127` and one F32 scale for each row.
+//! Symmetric int8 per channel: `w ~= scale * q` with `q` in `-127..=127` and one F32 scale per row.
 //!
 //! The code -128 is not used, because LiteRT does not allow it in weights.
 

@@ -1,9 +1,9 @@
 //! Lanes of AVX2: eight at a time.
 //!
-//! Every `unsafe` here is one intrinsic (or one load, store or gather whose bounds were checked). They are sound because
-//! kernels run only where [`crate::lanes::dispatch::run`] found the CPU to have the instructions; the safe twin is
-//! [`crate::lanes::portable`], and the tests of [`crate::lanes`] compare the two.
-#![expect(unsafe_code, reason = "vector intrinsics buy the speed that the benchmark shows")]
+//! Every `unsafe` here is one intrinsic (or one load, store or gather whose bounds were checked). They are sound
+//! because kernels run only if [`crate::lanes::dispatch::run`] detected the instructions on the CPU; the safe
+//! counterpart is [`crate::lanes::portable`], and the tests of [`crate::lanes`] compare the two.
+#![expect(unsafe_code, reason = "vector intrinsics are much faster, as the benchmark shows")]
 
 use std::arch::x86_64::*;
 use std::ops::{Add, BitAnd, BitOr, BitXor, Div, Mul, Not, Sub};
@@ -24,7 +24,7 @@ pub(crate) struct Floats(__m256);
 #[derive(Clone, Copy)]
 pub(crate) struct Ints(__m256i);
 
-/// Lanes of truth values, all bits of one set or none.
+/// Lanes of Booleans: all bits set or none.
 #[derive(Clone, Copy)]
 pub(crate) struct Mask(__m256i);
 
@@ -50,7 +50,7 @@ impl Not for Mask {
     }
 }
 
-/// By the bits of a mask, the lanes where it is true, in order.
+/// For each bit mask, the indices of the true lanes, in order.
 static COMPRESSED: [[u8; 8]; 256] = {
     let mut compressed = [[0; 8]; 256];
     let mut bits = 0;
@@ -120,7 +120,7 @@ impl Simd for Avx2 {
 
     #[inline(always)]
     fn pick_of_two(table: [Floats; 2], index: Ints) -> Floats {
-        // The bit above those of an index within one register, where the blend looks.
+        // The bit above the index bits within one register is moved to the sign, which the blend reads.
         let second = Self::from_bits(Self::shl::<28>(index));
         let (low, high) = (Self::permute(table[0], index), Self::permute(table[1], index));
         // SAFETY: the CPU has the instruction.
@@ -219,7 +219,7 @@ impl Simd for Avx2 {
         for first in (0..K).step_by(Self::N) {
             let mut square = [Self::splat(0.0).0; Self::N];
             for (lane, row) in square.iter_mut().enumerate() {
-                // SAFETY: so many numbers from there are within the slice; the CPU has the instruction.
+                // SAFETY: this many numbers from there are within the slice; the CPU has the instruction.
                 *row = unsafe { _mm256_loadu_ps(x.as_ptr().add(K * lane + first)) };
             }
             // SAFETY: the CPU has the instructions.
@@ -241,7 +241,7 @@ impl Simd for Avx2 {
         for first in (0..K).step_by(Self::N) {
             let mut square = [Self::splat(0.0).0; Self::N];
             for (row, start) in square.iter_mut().zip(starts) {
-                // SAFETY: so many numbers from there are within the slice, as asserted; the CPU has the instruction.
+                // SAFETY: this many numbers from there are within the slice, as asserted; the CPU has the instruction.
                 *row = unsafe { _mm256_loadu_ps(x.as_ptr().add(start + first)) };
             }
             // SAFETY: the CPU has the instructions.
@@ -274,7 +274,7 @@ impl Simd for Avx2 {
                 // SAFETY: the CPU has the instruction, which takes the index modulo 8.
                 *found = Floats(unsafe { _mm256_permutevar8x32_ps(Self::load(table).0, index.0) });
             }
-            // The masks of the blends are sign bits.
+            // The blends read their masks from the sign bits.
             let (bit_3, bit_4) = (Self::shl::<28>(index), Self::shl::<27>(index));
             if LEN == 32 {
                 found[2] = Self::select(Mask(bit_3.0), found[3], found[2]);
@@ -293,7 +293,7 @@ impl Simd for Avx2 {
     fn lookup_i<const LEN: usize>(table: &[i32; LEN], index: Ints) -> Ints {
         const { assert!(LEN.is_power_of_two(), "an index counts modulo the length") };
         if LEN <= 32 && LEN >= 8 {
-            // The same bits.
+            // The same bits as floats.
             let mut numbers = [0.0; LEN];
             for (number, entry) in numbers.iter_mut().zip(table) {
                 *number = f32::from_bits(entry.cast_unsigned());

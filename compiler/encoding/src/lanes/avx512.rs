@@ -1,9 +1,9 @@
 //! Lanes of AVX-512: sixteen at a time.
 //!
-//! Every `unsafe` here is one intrinsic (or one load, store or gather whose bounds were checked). They are sound because
-//! kernels run only where [`crate::lanes::dispatch::run`] found the CPU to have the instructions; the safe twin is
-//! [`crate::lanes::portable`], and the tests of [`crate::lanes`] compare the two.
-#![expect(unsafe_code, reason = "vector intrinsics buy the speed that the benchmark shows")]
+//! Every `unsafe` here is one intrinsic (or one load, store or gather whose bounds were checked). They are sound
+//! because kernels run only if [`crate::lanes::dispatch::run`] detected the instructions on the CPU; the safe
+//! counterpart is [`crate::lanes::portable`], and the tests of [`crate::lanes`] compare the two.
+#![expect(unsafe_code, reason = "vector intrinsics are much faster, as the benchmark shows")]
 
 use std::arch::x86_64::*;
 use std::ops::{Add, BitAnd, BitOr, BitXor, Div, Mul, Not, Sub};
@@ -24,7 +24,7 @@ pub(crate) struct Floats(__m512);
 #[derive(Clone, Copy)]
 pub(crate) struct Ints(__m512i);
 
-/// Lanes of truth values, a bit each.
+/// Lanes of Booleans, one bit each.
 #[derive(Clone, Copy)]
 pub(crate) struct Mask(__mmask16);
 
@@ -192,7 +192,7 @@ impl Simd for Avx512 {
         for first in (0..K).step_by(Self::N) {
             let mut square = [Self::splat(0.0).0; Self::N];
             for (lane, row) in square.iter_mut().enumerate() {
-                // SAFETY: so many numbers from there are within the slice; the CPU has the instruction.
+                // SAFETY: this many numbers from there are within the slice; the CPU has the instruction.
                 *row = unsafe { _mm512_loadu_ps(x.as_ptr().add(K * lane + first)) };
             }
             // SAFETY: the CPU has the instructions.
@@ -214,7 +214,7 @@ impl Simd for Avx512 {
         for first in (0..n_squared).step_by(Self::N) {
             let mut square = [Self::splat(0.0).0; Self::N];
             for (row, start) in square.iter_mut().zip(starts) {
-                // SAFETY: so many numbers from there are within the slice, as asserted; the CPU has the instruction.
+                // SAFETY: this many numbers from there are within the slice, as asserted; the CPU has the instruction.
                 *row = unsafe { _mm512_loadu_ps(x.as_ptr().add(start + first)) };
             }
             // SAFETY: the CPU has the instructions.

@@ -1,4 +1,4 @@
-//! Blocks encoded and decoded in lanes, where importance does not count.
+//! Encoding and decoding of blocks in lanes, for codecs without importance.
 
 use std::marker::PhantomData;
 
@@ -7,16 +7,16 @@ use mc_tensor::cpu_path::CpuPath;
 use crate::codec::Rows;
 use crate::lanes::{Kernel, MAX_LANES, Simd, dispatch};
 
-/// Blocks that are encoded together: few enough to stay in the first cache.
+/// Number of blocks encoded together: few enough to stay in the first-level cache.
 pub(crate) const WINDOW: usize = MAX_LANES;
 
-/// Encoder of blocks of `LEN` weights in `BYTES` bytes each; all of it is `#[inline(always)]`.
+/// Encoder of blocks of `LEN` weights in `BYTES` bytes each; fully `#[inline(always)]`.
 pub(crate) trait EncodeBlocks<const LEN: usize, const BYTES: usize> {
     /// Encodes up to [`WINDOW`] blocks, as the codec's `encode_row` does.
     fn encode<S: Simd>(x: &[[f32; LEN]], blocks: &mut [[u8; BYTES]]);
 }
 
-/// Encodes rows on a path, whatever their importance; `false` if it has no vectors.
+/// Encodes rows on a path, ignoring importance. Returns false if it has no vector code.
 pub(crate) fn encode<E: EncodeBlocks<LEN, BYTES>, const LEN: usize, const BYTES: usize>(
     path: CpuPath,
     rows: &Rows<'_>,
@@ -41,13 +41,13 @@ impl<E: EncodeBlocks<LEN, BYTES>, const LEN: usize, const BYTES: usize> Kernel f
     }
 }
 
-/// Decoder of blocks of `LEN` weights in `BYTES` bytes each; all of it is `#[inline(always)]`.
+/// Decoder of blocks of `LEN` weights in `BYTES` bytes each; fully `#[inline(always)]`.
 pub(crate) trait DecodeBlock<const LEN: usize, const BYTES: usize> {
     /// Decodes a block, as the codec's `decode_row` does.
     fn decode<S: Simd>(block: &[u8; BYTES], out: &mut [f32; LEN]);
 }
 
-/// Decodes blocks on a path; `false` if it has no vectors.
+/// Decodes blocks on a path. Returns false if it has no vector code.
 pub(crate) fn decode<D: DecodeBlock<LEN, BYTES>, const LEN: usize, const BYTES: usize>(
     path: CpuPath,
     blocks: &[u8],

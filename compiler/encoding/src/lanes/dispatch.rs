@@ -1,4 +1,4 @@
-//! Compiles a kernel once for each width of vectors, and runs it with the one that the CPU has.
+//! Compiles a kernel once per vector width and runs the one for the CPU.
 
 use mc_tensor::cpu_path::{CpuPath, Width};
 
@@ -9,10 +9,10 @@ use crate::lanes::avx2::Avx2;
 use crate::lanes::avx512::Avx512;
 use crate::lanes::portable::Portable;
 
-/// Runs a kernel compiled for the path; `false` if the path has no vectors.
+/// Runs a kernel compiled for the path. Returns false if the path has no vector code.
 #[cfg_attr(
     target_arch = "x86_64",
-    expect(unsafe_code, reason = "calling code compiled for more than the baseline needs a detected CPU")
+    expect(unsafe_code, reason = "calling code compiled for more than the baseline requires CPU detection")
 )]
 pub(crate) fn run<K: Kernel>(path: CpuPath, kernel: K) -> bool {
     match path.width() {
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
     use crate::lanes::{MAX_LANES, Simd};
 
-    /// What moves numbers between lanes, against what it should do.
+    /// Compares operations that move numbers between lanes with their specification.
     struct Moves;
 
     impl Kernel for Moves {
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_move_between_lanes_alike_on_every_path() {
+    fn numbers_move_between_lanes_equally_on_every_path() {
         for path in CpuPath::available() {
             assert_eq!(run(path, Moves), path != CpuPath::BASELINE);
         }

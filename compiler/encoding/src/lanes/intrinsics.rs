@@ -1,5 +1,5 @@
-//! How the lanes of x86-64 wrap intrinsics: one `unsafe` per operator or function, whose soundness
-//! [`crate::lanes::avx2`] and [`crate::lanes::avx512`] explain.
+//! Wrappers of intrinsics for the lanes of x86-64: one `unsafe` per operator or function; [`crate::lanes::avx2`] and
+//! [`crate::lanes::avx512`] explain their soundness.
 
 /// An operator that is one intrinsic.
 macro_rules! operator {

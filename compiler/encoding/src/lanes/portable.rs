@@ -1,4 +1,4 @@
-//! Lanes as arrays: correct on every CPU, and what the compiler makes NEON of on 64-bit Arm.
+//! Lanes as arrays: correct on every CPU; the compiler turns them into NEON on 64-bit Arm.
 
 use std::array::from_fn;
 use std::ops::{Add, BitAnd, BitOr, BitXor, Div, Mul, Not, Sub};
@@ -20,7 +20,7 @@ pub(crate) struct Floats<const W: usize>([f32; W]);
 #[derive(Clone, Copy)]
 pub(crate) struct Ints<const W: usize>([i32; W]);
 
-/// Lanes of truth values.
+/// Lanes of Booleans.
 #[derive(Clone, Copy)]
 pub(crate) struct Mask<const W: usize>([bool; W]);
 

@@ -1,12 +1,12 @@
-//! Squares of lanes, turned: row `r` of lane `l` becomes row `l` of lane `r`.
+//! Transposes squares of lanes: row `r` of lane `l` becomes row `l` of lane `r`.
 //!
-//! What [`crate::lanes::Simd::columns`] is made of: a load per row and shuffles cost a fraction of gathers. The safe
-//! twin is `columns` of [`crate::lanes::portable`].
-#![expect(unsafe_code, reason = "vector intrinsics buy the speed that the benchmark shows")]
+//! Used by [`crate::lanes::Simd::columns`]: a load per row and shuffles cost a fraction of gathers. The safe
+//! counterpart is `columns` of [`crate::lanes::portable`].
+#![expect(unsafe_code, reason = "vector intrinsics are much faster, as the benchmark shows")]
 
 use std::arch::x86_64::*;
 
-/// Turns a square of eight.
+/// Transposes a square of eight.
 ///
 /// # Safety
 /// The CPU must have AVX2.
@@ -35,7 +35,7 @@ pub(super) unsafe fn square_8(r: [__m256; 8]) -> [__m256; 8] {
     }
 }
 
-/// Turns a square of sixteen.
+/// Transposes a square of sixteen.
 ///
 /// # Safety
 /// The CPU must have AVX-512F.

@@ -1,16 +1,17 @@
 //! Codes of four or five bits, 32 to a block, as Q4_0, Q4_1, Q5_0 and Q5_1 pack them.
 //!
-//! Byte `j` of sixteen holds the lower 4 bits of code `j` in its lower half and those of code `j + 16` in its upper. Before
-//! them, codes of five bits have a u32 of their fifth bits, the first code's lowest.
+//! Byte `j` of sixteen holds the lower 4 bits of code `j` in its lower half and those of code `j + 16` in its upper
+//! half. For five-bit codes, a u32 with their fifth bits comes first, the first code's lowest.
 
 use crate::lanes::Simd;
 use crate::rounding::truncate;
 
-/// Codes of a block.
+/// Number of codes per block.
 pub(crate) const LEN: usize = 32;
 const HALF: usize = LEN / 2;
 
-/// Splits packed codes of `BITS` bits into the u32 of their fifth bits, zero for codes of four bits, and their lower bits.
+/// Splits packed codes of `BITS` bits into the u32 of their fifth bits, which is zero for four-bit codes, and their
+/// lower bits.
 #[inline(always)]
 fn parts<const BITS: u32>(packed: &[u8]) -> (u32, &[u8]) {
     const { assert!(BITS == 4 || BITS == 5) };
@@ -25,11 +26,11 @@ pub(crate) const fn max_code(bits: u32) -> i32 {
     (1 << bits) - 1
 }
 
-/// Codes `(x - min) * inverse + half`, cut towards zero, which rounds.
+/// Codes `(x - min) * inverse + half`, truncated towards zero, which rounds.
 ///
-/// * `half`: one half more than the code of `min`
+/// * `half`: the code of `min` plus one half
 pub(crate) fn codes<const BITS: u32>(x: &[f32; LEN], min: f32, inverse: f32, half: f32) -> [u8; LEN] {
-    // What an infinite inverse gives becomes code 0.
+    // The result of an infinite inverse becomes code 0.
     x.map(|value| (truncate((value - min) * inverse + half) as i8).min(max_code(BITS) as i8) as u8)
 }
 
@@ -51,7 +52,7 @@ pub(crate) fn pack<const BITS: u32>(codes: &[u8; LEN], packed: &mut [u8]) {
     }
 }
 
-/// Decodes packed codes: `value` is the weight of a code.
+/// Decodes packed codes; `value` maps a code to its weight.
 #[inline(always)]
 pub(crate) fn decode<const BITS: u32>(packed: &[u8], out: &mut [f32; LEN], value: impl Fn(f32) -> f32) {
     let (fifth, low) = parts::<BITS>(packed);
@@ -91,14 +92,14 @@ pub(crate) fn encode<S: Simd, const BITS: u32>(
     }
 }
 
-/// Codes; what an infinite inverse gives becomes code 0.
+/// Codes in lanes; the result of an infinite inverse becomes code 0.
 #[inline(always)]
 fn codes_in_lanes<S: Simd, const BITS: u32>(x: &[f32], min: S::F, inverse: S::F, half: f32) -> S::I {
     let max = S::splat_i(max_code(BITS));
     S::min_i(S::truncate((S::load(x) - min) * inverse + S::splat(half)), max) & max
 }
 
-/// Codes in lanes: those from `first` on, and those sixteen further on.
+/// Codes in lanes: those from `first` on, and those sixteen positions later.
 #[inline(always)]
 pub(crate) fn codes_at<S: Simd, const BITS: u32>(packed: &[u8], first: usize) -> [S::I; 2] {
     let (fifth, low) = parts::<BITS>(packed);
@@ -114,7 +115,7 @@ pub(crate) fn codes_at<S: Simd, const BITS: u32>(packed: &[u8], first: usize) ->
     [lower | S::select_i(of_lower, bit, zero), upper | S::select_i(of_upper, bit, zero)]
 }
 
-/// The places for which [`codes_at`] is asked, in order.
+/// The values of `first` for [`codes_at`], in order.
 #[inline(always)]
 pub(crate) fn firsts<S: Simd>() -> impl Iterator<Item = usize> {
     (0..HALF).step_by(S::N)

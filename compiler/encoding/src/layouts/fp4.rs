@@ -1,7 +1,7 @@
-//! What MXFP4 and NVFP4 share: 4-bit floats (E2M1) under a scale.
+//! The common part of MXFP4 and NVFP4: 4-bit floats (E2M1) under a scale.
 //!
-//! A code is a sign (upper bit) and one of eight magnitudes. The table holds twice the float a code stands for, which
-//! makes whole numbers of them; scales are halved for it.
+//! A code is a sign (upper bit) and one of eight magnitudes. The table holds twice the float of each code, which makes
+//! them integers; scales are halved to compensate.
 
 use crate::lanes::Simd;
 
@@ -11,7 +11,7 @@ const DOUBLED: [f32; 16] =
 
 /// Encodes `2 N` weights in `N` bytes: byte `i` holds codes `i` (lower half) and `i + N`.
 ///
-/// * `half_scale`: half of what a code's float is multiplied with
+/// * `half_scale`: half of the factor of a code's float
 pub(crate) fn encode<const N: usize>(x: &[f32], half_scale: f32, bytes: &mut [u8; N]) {
     for (i, byte) in bytes.iter_mut().enumerate() {
         *byte = nearest(x[i], half_scale) | nearest(x[i + N], half_scale) << 4;
@@ -31,19 +31,19 @@ fn nearest(x: f32, half_scale: f32) -> u8 {
     best
 }
 
-/// Whether [`codes`] finds the codes of [`encode`]: whether all steps between the values are exact.
+/// Returns true if [`codes`] gives the codes of [`encode`], because all operations on the values are exact.
 ///
-/// The scale must be far from subnormal and infinite numbers, and weights not so large that the differences to all values
-/// are the same once they are rounded.
+/// The scale must be far from subnormal and infinite numbers, and weights must not be so large that rounding makes the
+/// differences to all values equal.
 #[inline(always)]
 pub(crate) fn is_exact(magnitude: f32, half_scale: f32) -> bool {
     magnitude == 0.0 || (1e-30..1e30).contains(&half_scale) && magnitude <= 4096.0 * half_scale
 }
 
-/// Codes as [`encode`] finds them, where that [`is_exact`].
+/// Codes as in [`encode`], if [`is_exact`].
 ///
-/// Between two neighbouring values both differences are exact, so the nearer one is told by the middle between them;
-/// there the lesser magnitude wins, for its code comes first.
+/// Between two adjacent values both differences are exact, so their midpoint decides which one is nearer; at the
+/// midpoint the smaller magnitude wins, because its code comes first.
 #[inline(always)]
 pub(crate) fn codes<S: Simd>(x: &[f32], half_scale: f32) -> S::I {
     const MIDDLES: [f32; 7] = [0.5, 1.5, 2.5, 3.5, 5.0, 7.0, 10.0];
@@ -56,7 +56,7 @@ pub(crate) fn codes<S: Simd>(x: &[f32], half_scale: f32) -> S::I {
         code = S::select_i(is_above, S::splat_i(i as i32 + 1), code);
     }
     let sign = S::shl::<3>(S::shr::<31>(S::bits(x)));
-    // Minus zero is not written.
+    // Minus zero is never written.
     code | S::select_i(S::eq_i(code, zero), zero, sign)
 }
 
@@ -68,7 +68,7 @@ pub(crate) fn decode<const N: usize>(bytes: &[u8; N], half_scale: f32, out: &mut
     }
 }
 
-/// Codes of [`encode`] as the numbers they stand for; an index counts modulo 16.
+/// The numbers for codes of [`encode`]; indices are taken modulo 16.
 #[inline(always)]
 pub(crate) fn values<S: Simd>(codes: S::I, half_scale: S::F) -> S::F {
     S::lookup(&DOUBLED, codes) * half_scale

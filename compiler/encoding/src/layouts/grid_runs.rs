@@ -1,7 +1,7 @@
 //! Decoding of the IQ2 and IQ3 codecs in lanes.
 //!
-//! A block is unpacked to runs of sixteen codes with their signs and a scale, as each codec stores them; the runs become
-//! weights in the same way for all.
+//! Each codec unpacks a block to runs of sixteen codes with their signs and a scale; the conversion of runs to weights
+//! is shared.
 
 use crate::lanes::Simd;
 use crate::lanes::blocks::DecodeBlock;
@@ -14,18 +14,18 @@ const N_RUNS: usize = LEN / RUN;
 pub(crate) struct Runs {
     /// The codes.
     pub(crate) codes: [[u8; RUN]; N_RUNS],
-    /// A bit per weight, the first lowest, that is set for a negative one.
+    /// One bit per weight, the first lowest, set for negative weights.
     pub(crate) signs: [u16; N_RUNS],
     /// The scales.
     pub(crate) scales: [f32; N_RUNS],
 }
 
-/// How blocks of `BYTES` are unpacked; all of it is `#[inline(always)]`.
+/// Unpacking of blocks of `BYTES`; fully `#[inline(always)]`.
 pub(crate) trait Unpack<const BYTES: usize> {
-    /// Unpacks a block; all of `runs` is written.
+    /// Unpacks a block; writes all of `runs`.
     fn unpack(block: &[u8; BYTES], runs: &mut Runs);
 
-    /// What codes stand for.
+    /// The values of codes.
     fn values<S: Simd>(codes: S::I) -> S::I;
 }
 
@@ -52,14 +52,14 @@ pub(crate) fn two_bit_values<S: Simd>(codes: S::I) -> S::I {
     S::shl::<4>(codes) + codes + S::shr::<1>(codes) + S::splat_i(8)
 }
 
-/// [`crate::search::lattice::even_signs`] of four groups of seven signs, which are the lower 28 bits.
+/// [`crate::search::lattice::even_signs`] of four groups of seven signs in the lower 28 bits.
 #[inline(always)]
 pub(crate) fn even_signs(signs: u32) -> u32 {
     let mut bytes = 0;
     for i in 0..4 {
         bytes |= (signs >> (7 * i) & 127) << (8 * i);
     }
-    // Bits that come from the byte above stay out of the lowest.
+    // Bits shifted in from the byte above must not reach the lowest bit.
     let mut parity = bytes ^ bytes >> 4;
     parity ^= parity >> 2;
     parity ^= parity >> 1;

@@ -1,43 +1,43 @@
-//! What IQ1_S and IQ1_M share: codes 0, 1, 2 that stand for -1, 0, 1, all moved up or down by an eighth.
+//! The common part of IQ1_S and IQ1_M: codes 0, 1, 2 for -1, 0, 1, all shifted up or down by an eighth.
 //!
-//! A sub-block is searched without the grid first: sorted, its weights fall into three runs, one per code, and every
+//! A sub-block is first searched without the grid: its weights, when sorted, form three runs, one per code, and every
 //! pair of borders is tried by sums over the runs. Then each group of eight codes moves to a point of the grid.
 //!
-//! Source: `quantize_row_iq1_*_impl` of ggml-quants.c. Where those abort, because numbers overflow, some point and scale
-//! are taken.
+//! Source: `quantize_row_iq1_*_impl` of ggml-quants.c. Where those abort because numbers overflow, this takes an
+//! arbitrary point and scale.
 
 use crate::codebook::{self, Place};
 use crate::lanes::Simd;
 
-/// Weights of a point.
+/// Number of weights per point.
 pub(crate) const GROUP: usize = 8;
 
-/// What the codes stand for.
+/// The values of the codes.
 pub(crate) type Values = [f32; 3];
-/// Moved up by an eighth.
+/// Shifted up by an eighth.
 pub(crate) const UP: Values = [-0.875, 0.125, 1.125];
-/// Moved down by an eighth.
+/// Shifted down by an eighth.
 pub(crate) const DOWN: Values = [-1.125, -0.125, 0.875];
 
-/// What the codes stand for, moved up or down.
+/// The values of the codes, shifted up or down.
 pub(crate) fn values(is_down: bool) -> &'static Values {
     if is_down { &DOWN } else { &UP }
 }
 
 /// The best scale so far.
 pub(crate) struct Best<T> {
-    /// What was chosen with it; none before a first try is any good.
+    /// The choice with that scale; `None` before the first valid try.
     pub(crate) choice: Option<(f32, T)>,
     score: f32,
 }
 
 impl<T> Best<T> {
-    /// Before the first try.
+    /// The state before the first try.
     pub(crate) fn new() -> Self {
         Self { choice: None, score: f32::MIN }
     }
 
-    /// Whether any of some tries is better.
+    /// Returns true if any of several tries is better.
     #[inline(always)]
     pub(crate) fn is_any_better<const N: usize>(&self, sum_qx: &[f32; N], sum_q2: &[f32; N]) -> bool {
         let mut is_any = false;
@@ -47,7 +47,7 @@ impl<T> Best<T> {
         is_any
     }
 
-    /// Takes a try if it is better, by the sums of `q x` and `q^2`.
+    /// Takes a try if it is better, judged by the sums of `q x` and `q^2`.
     #[inline(always)]
     pub(crate) fn offer(&mut self, sum_qx: f32, sum_q2: f32, what: T) {
         if sum_q2 > 0.0 && sum_qx * sum_qx > self.score * sum_q2 {
@@ -60,10 +60,10 @@ impl<T> Best<T> {
     }
 }
 
-/// The indices of weights in ascending order of their values, of equal ones by index.
+/// The indices of weights in ascending order of their values, equal ones by index.
 pub(crate) fn ascending<const N: usize>(x: &[f32; N]) -> [u8; N] {
     let mut order = std::array::from_fn(|i| i as u8);
-    // By insertion, for it is stable and the arrays are short.
+    // Insertion sort, because it is stable and the arrays are short.
     for end in 1..N {
         let moved: u8 = order[end];
         let mut at = end;
@@ -76,9 +76,9 @@ pub(crate) fn ascending<const N: usize>(x: &[f32; N]) -> [u8; N] {
     order
 }
 
-/// The codes of three runs in ascending order, the second from `borders.0` and the third from `borders.1`.
+/// The codes of three runs in ascending order; the second starts at `borders.0` and the third at `borders.1`.
 ///
-/// * `is_flipped`: as if the order were descending
+/// * `is_flipped`: treats the order as descending
 pub(crate) fn codes<const N: usize>(order: &[u8; N], borders: (usize, usize), is_flipped: bool) -> [u8; N] {
     let mut codes = [0; N];
     for (rank, i) in order.iter().enumerate() {
@@ -88,9 +88,9 @@ pub(crate) fn codes<const N: usize>(order: &[u8; N], borders: (usize, usize), is
     codes
 }
 
-/// The points of the groups of a sub-block, and its scale: moved if any group was between points.
+/// The points of the groups of a sub-block, and its scale, adjusted if any group was between points.
 ///
-/// * `values`: what the codes stand for, by group
+/// * `values`: the values of the codes, by group
 pub(crate) fn to_grid<const N: usize>(
     codes: &[[u8; GROUP]; N],
     x: &[[f32; GROUP]; N],
@@ -103,9 +103,9 @@ pub(crate) fn to_grid<const N: usize>(
     for group in 0..N {
         points[group] = match codebook::IQ1.place(&codes[group]) {
             Place::Point(point_idx) => point_idx,
-            Place::Between(neighbours) => {
+            Place::Between(neighbors) => {
                 is_any_between = true;
-                nearest(neighbours, &x[group], &weights[group], values[group], scale)
+                nearest(neighbors, &x[group], &weights[group], values[group], scale)
             }
         };
     }
@@ -120,10 +120,10 @@ pub(crate) fn to_grid<const N: usize>(
     (points, if sums.qx > 0.0 && sums.q2 > 0.0 && !ratio.is_nan() { ratio } else { scale })
 }
 
-/// The first of the nearest points; the first of all where no distance is finite.
-fn nearest(neighbours: &[u16], x: &[f32; GROUP], weights: &[f32; GROUP], values: &Values, scale: f32) -> u16 {
-    let (mut best, mut nearest) = (f32::MAX, neighbours[0]);
-    for &point_idx in neighbours {
+/// The first of the nearest points; the first of all if no distance is finite.
+fn nearest(neighbors: &[u16], x: &[f32; GROUP], weights: &[f32; GROUP], values: &Values, scale: f32) -> u16 {
+    let (mut best, mut nearest) = (f32::MAX, neighbors[0]);
+    for &point_idx in neighbors {
         let mut distance = 0.0_f32;
         for ((code, x), w) in codebook::IQ1.point(point_idx).iter().zip(x).zip(weights) {
             let difference = scale * values[usize::from(*code)] - x;
@@ -140,14 +140,14 @@ fn nearest(neighbours: &[u16], x: &[f32; GROUP], weights: &[f32; GROUP], values:
 /// The weighted sums of `q x` and `q^2`, in order.
 #[derive(Default)]
 pub(crate) struct Sums {
-    /// Of `q x`.
+    /// Sum of `q x`.
     pub(crate) qx: f32,
-    /// Of `q^2`.
+    /// Sum of `q^2`.
     pub(crate) q2: f32,
 }
 
 impl Sums {
-    /// Adds a group that stands for `scale * values[code]`.
+    /// Adds a group that represents `scale * values[code]`.
     pub(crate) fn add(
         &mut self,
         point_idx: u16,
@@ -163,7 +163,7 @@ impl Sums {
         }
     }
 
-    /// The scale of least squared error.
+    /// The scale with the least squared error.
     pub(crate) fn scale(&self) -> f32 {
         self.qx / self.q2
     }
@@ -178,7 +178,7 @@ pub(crate) fn decode(point_idx: u16, scale: f32, values: &Values, out: &mut [f32
 
 /// [`decode`] of two points in lanes.
 ///
-/// * `is_down`: whether the values of each are moved down
+/// * `is_down`: true if the values of a point are shifted down
 #[inline(always)]
 pub(crate) fn decode_pair<S: Simd>(
     points: [u16; 2],
@@ -194,7 +194,7 @@ pub(crate) fn decode_pair<S: Simd>(
     let scale = S::splat(scale);
     for first in (0..2 * GROUP).step_by(S::N) {
         let is_down = S::from_mask_bits(down_bits >> first);
-        // Neighbouring values differ by one, and all of them are exact.
+        // Adjacent values differ by one, and all of them are exact.
         let lowest = S::select(is_down, S::splat(DOWN[0]), S::splat(UP[0]));
         let values = S::to_f(S::load_bytes(&codes[first..])) + lowest;
         S::store(scale * values, &mut out[first..]);

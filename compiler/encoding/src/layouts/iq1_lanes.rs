@@ -1,18 +1,18 @@
-//! What IQ1_S and IQ1_M share in lanes, with a sub-block in every lane: see [`crate::layouts::iq1`].
+//! The common part of IQ1_S and IQ1_M in lanes, with one sub-block per lane: see [`crate::layouts::iq1`].
 
 use crate::codebook::lanes::{self, N_SHARES, Shares};
 use crate::lanes::{MAX_LANES, Simd};
 use crate::layouts::iq1::{self, DOWN, GROUP, UP, Values};
 
-/// Weights in ascending order, of equal ones by index.
+/// Weights in ascending order, equal ones by index.
 pub(crate) struct Sorted<S: Simd, const LEN: usize> {
     pub(crate) x: [S::F; LEN],
     pub(crate) weights: [S::F; LEN],
-    /// Where they were.
+    /// Their original positions.
     pub(crate) order: [S::I; LEN],
 }
 
-/// [`crate::layouts::iq1::ascending`], by a network that merges odd and even places.
+/// [`crate::layouts::iq1::ascending`] as an odd-even merge network.
 #[inline(always)]
 fn sort<S: Simd, const LEN: usize>(x: &[S::F; LEN], weights: &[S::F; LEN]) -> Sorted<S, LEN> {
     let mut sorted = Sorted::<S, LEN> { x: *x, weights: *weights, order: [S::splat_i(0); LEN] };
@@ -74,25 +74,25 @@ impl<S: Simd, const LEN: usize> Sorted<S, LEN> {
 pub(crate) struct Best<S: Simd> {
     /// The scale.
     pub(crate) scale: S::F,
-    /// What was chosen with it; negative before a first try is any good.
+    /// The choice with that scale; negative before the first valid try.
     pub(crate) choice: S::I,
     score: S::F,
 }
 
 impl<S: Simd> Best<S> {
-    /// Before the first try.
+    /// The state before the first try.
     #[inline(always)]
     pub(crate) fn new() -> Self {
         Self { scale: S::splat(0.0), choice: S::splat_i(-1), score: S::splat(f32::MIN) }
     }
 
-    /// Where a try is better.
+    /// The lanes in which a try is better.
     #[inline(always)]
     pub(crate) fn is_better(&self, sum_qx: S::F, sum_q2: S::F) -> S::M {
         S::lt(S::splat(0.0), sum_q2) & S::lt(self.score * sum_q2, sum_qx * sum_qx)
     }
 
-    /// Takes a try where it is better.
+    /// Takes a try in the lanes in which it is better.
     #[inline(always)]
     pub(crate) fn offer(&mut self, sum_qx: S::F, sum_q2: S::F, choice: i32) {
         let scale = sum_qx / sum_q2;
@@ -103,24 +103,24 @@ impl<S: Simd> Best<S> {
     }
 }
 
-/// What the groups of a sub-block become without the grid.
+/// The result for the groups of a sub-block without the grid.
 #[derive(Clone, Copy)]
 struct Plan<const N: usize> {
     codes: [[u8; GROUP]; N],
     is_down: [bool; N],
-    /// Not negative.
+    /// The scale; not negative.
     scale: f32,
 }
 
-/// A codec's search for its sub-blocks, `N` groups of eight weights each; all of it is `#[inline(always)]`.
+/// A codec's search for its sub-blocks, `N` groups of eight weights each; fully `#[inline(always)]`.
 pub(crate) trait SearchSubs<const N: usize, const SUB_LEN: usize> {
-    /// Below this a group of numbers counts as zero.
+    /// A group whose numbers are all below this counts as zero.
     const GROUP_MAX_EPS: f32;
 
     /// Returns the best borders and shifts of every lane, as one number.
     fn search<S: Simd>(sorted: &Sorted<S, SUB_LEN>) -> Best<S>;
 
-    /// The borders and shifts of a number.
+    /// Decodes the borders and shifts.
     fn choice(choice: i32) -> ((usize, usize), [bool; N]);
 }
 
@@ -132,7 +132,7 @@ pub(crate) struct Found<const N: usize> {
     pub(crate) is_down: [bool; N],
 }
 
-/// Searches the sub-blocks of all lanes; there is nothing for one of zeros.
+/// Searches the sub-blocks of all lanes; a zero sub-block has no result.
 #[inline(always)]
 pub(crate) fn find<S: Simd, C: SearchSubs<N, SUB_LEN>, const N: usize, const SUB_LEN: usize>(
     x: &[S::F; SUB_LEN],
@@ -170,7 +170,7 @@ pub(crate) fn find<S: Simd, C: SearchSubs<N, SUB_LEN>, const N: usize, const SUB
     found
 }
 
-/// [`crate::layouts::iq1::to_grid`] of all lanes that have a plan: points and scales.
+/// [`crate::layouts::iq1::to_grid`] for all lanes with a plan: points and scales.
 #[inline(always)]
 fn to_grid<S: Simd, const N: usize, const LEN: usize>(
     x: &[S::F; LEN],
@@ -242,7 +242,7 @@ fn to_grid<S: Simd, const N: usize, const LEN: usize>(
     found
 }
 
-/// What codes stand for, once for every share.
+/// The values of codes, once per contribution.
 const fn shared_values(values: &Values) -> [f32; N_SHARES] {
     let mut shared = [0.0; N_SHARES];
     let mut i = 0;

@@ -1,34 +1,35 @@
-//! What IQ4_NL and IQ4_XS share: 4-bit codes that name one of sixteen unevenly spaced values, `w ~= d * VALUES[q]`.
+//! The common part of IQ4_NL and IQ4_XS: 4-bit codes that name one of sixteen unevenly spaced values,
+//! `w ~= d * VALUES[q]`.
 //!
-//! The values lie denser around zero, where weights do.
+//! The values are denser around zero, like weights.
 //!
 //! Source: `kvalues_iq4nl` of ggml-common.h, `quantize_row_iq4_nl_impl` of ggml-quants.c.
 
 use crate::lanes::Simd;
 use crate::search::{GROUP_MAX_EPS, extreme, sum_of_squares, weigh};
 
-/// Weights under one scale.
+/// Number of weights per scale.
 pub(crate) const SUB_LEN: usize = 32;
 
-/// What the codes stand for.
+/// The values of the codes.
 pub(crate) const VALUES: [f32; 16] = [
     -127.0, -104.0, -83.0, -65.0, -49.0, -35.0, -22.0, -10.0, 1.0, 13.0, 25.0, 38.0, 53.0, 69.0, 89.0, 113.0,
 ];
 
-/// Scales tried to each side of the one that maps the largest weight to the first value.
+/// Number of scales tried on each side of the one that maps the largest weight to the first value.
 pub(crate) const N_TRIES: i32 = 7;
 
-/// The code of the value nearest to `x`: the upper of two equally near, the last for what is no number.
+/// The code of the value nearest to `x`: the upper of two equally near ones, the last one for NaN.
 #[inline(always)]
 pub(crate) fn nearest_code(x: f32) -> u8 {
-    // Counted, not searched, so that lanes can do it.
-    #[expect(clippy::neg_cmp_op_on_partial_ord, reason = "what is no number counts as above")]
+    // Counted instead of searched, so that lanes can do the same.
+    #[expect(clippy::neg_cmp_op_on_partial_ord, reason = "NaN counts as above")]
     let below: usize = VALUES[1..15].iter().map(|value| usize::from(!(x < *value))).sum();
     let is_lower = x - VALUES[below] < VALUES[below + 1] - x;
     (below + usize::from(!is_lower)) as u8
 }
 
-/// The mean square that [`scale`] wants, of a whole block.
+/// The mean square of a whole block, for [`scale`].
 pub(crate) fn sigma2(x: &[f32]) -> f32 {
     sum_of_squares(x) * (2.0 / x.len() as f32)
 }
@@ -62,7 +63,8 @@ pub(crate) fn scale(x: &[f32; SUB_LEN], importance: Option<&[f32; SUB_LEN]>, sig
     scale
 }
 
-/// The codes of 32 weights under the inverse of their scale, two a byte: the first sixteen in the lower halves.
+/// Writes the codes of 32 weights under the inverse of their scale, two per byte: the first sixteen in the lower
+/// halves.
 pub(crate) fn write_codes(x: &[f32; SUB_LEN], inverse: f32, out: &mut [u8]) {
     let (lower, upper) = x.split_at(SUB_LEN / 2);
     for ((byte, lower), upper) in out.iter_mut().zip(lower).zip(upper) {
@@ -70,7 +72,7 @@ pub(crate) fn write_codes(x: &[f32; SUB_LEN], inverse: f32, out: &mut [u8]) {
     }
 }
 
-/// The weights that codes written by [`write_codes`] stand for.
+/// Decodes the codes that [`write_codes`] wrote.
 pub(crate) fn read_codes(bytes: &[u8], scale: f32, out: &mut [f32; SUB_LEN]) {
     let (lower, upper) = out.split_at_mut(SUB_LEN / 2);
     for ((byte, lower), upper) in bytes.iter().zip(lower).zip(upper) {
@@ -90,7 +92,7 @@ pub(crate) fn decode<S: Simd>(bytes: &[u8], scale: f32, out: &mut [f32; SUB_LEN]
     }
 }
 
-/// One over a scale, or zero for a scale of zero.
+/// The inverse of a scale, or zero for a scale of zero.
 pub(crate) fn inverse(scale: f32) -> f32 {
     if scale == 0.0 { 0.0 } else { 1.0 / scale }
 }

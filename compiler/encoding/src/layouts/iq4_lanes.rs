@@ -1,8 +1,8 @@
-//! The searches of [`crate::layouts::iq4`] in lanes: a sub-block in every lane for its scale, then its weights side by side for
-//! their codes.
+//! The searches of [`crate::layouts::iq4`] in lanes: one sub-block per lane for the scales, then one weight per lane
+//! for the codes.
 //!
-//! The nearest value is looked up: a number's bucket has at most one border between two values, and one comparison with
-//! it decides.
+//! The nearest value is looked up: a bucket contains at most one border between two values, so a single comparison
+//! decides.
 
 use crate::lanes::{MAX_LANES, Simd};
 use crate::layouts::iq4::{N_TRIES, SUB_LEN, VALUES};
@@ -11,14 +11,14 @@ use crate::search::lanes::{sum_of_squares, weigh};
 use crate::search::super_blocks::{LEN, MAX_SUBS, WINDOW, Window};
 
 const N_BUCKETS: usize = 32;
-/// The width of a bucket. Borders are at least 11.5 apart, and nothing within `+-134` is beyond the buckets.
+/// The width of a bucket. Borders are at least 11.5 apart, and nothing within `+-134` is outside the buckets.
 const WIDTH: f32 = 9.0;
-/// Numbers as large are beyond all borders.
+/// Numbers of at least this magnitude are beyond all borders.
 const LIMIT: f32 = 130.0;
-/// What makes the bucket the lowest bits of a number.
+/// Moves the bucket index into the lowest bits of a number.
 const MAGIC: f32 = 12_582_912.0 + 16.0;
 
-/// By bucket: the border in it, and what lies below and above.
+/// By bucket: its border, and the values below and above.
 struct Buckets {
     borders: [f32; N_BUCKETS],
     below: [f32; N_BUCKETS],
@@ -37,7 +37,7 @@ const fn buckets() -> Buckets {
     };
     let mut bucket = 0;
     while bucket < N_BUCKETS {
-        // A little more than the bucket, for what is rounded into it.
+        // Slightly wider than the bucket, for numbers that are rounded into it.
         let middle = (bucket as f32 - 16.0) * WIDTH;
         let (start, end) = (middle - 0.51 * WIDTH, middle + 0.51 * WIDTH);
         let mut code = 0;
@@ -55,7 +55,8 @@ const fn buckets() -> Buckets {
     buckets
 }
 
-/// From here on the upper of two values is the nearer one: the difference of a number near it and either is exact.
+/// From this number on, the upper of two values is the nearer one: the difference between it and a nearby number is
+/// exact.
 const fn border(code: usize) -> f32 {
     0.5 * (VALUES[code] + VALUES[code + 1])
 }
@@ -72,7 +73,7 @@ fn nearest_value<S: Simd>(x: S::F) -> S::F {
 /// [`crate::layouts::iq4::nearest_code`].
 #[inline(always)]
 fn nearest_code<S: Simd>(x: S::F) -> S::I {
-    // In this order, so that what is no number counts as large.
+    // This order makes NaN count as large.
     let x = S::max(S::min(x, S::splat(LIMIT)), S::splat(-LIMIT));
     let bucket = S::bits(x * S::splat(1.0 / WIDTH) + S::splat(MAGIC));
     let is_below = S::lt(x, S::lookup::<N_BUCKETS>(&BUCKETS.borders, bucket));
@@ -82,7 +83,7 @@ fn nearest_code<S: Simd>(x: S::F) -> S::I {
 
 /// The scales of all sub-blocks of a window, in order.
 ///
-/// * `sigma2`: of every super-block; without one every sub-block has its own
+/// * `sigma2`: the mean square of every super-block; if absent, every sub-block uses its own
 #[inline(always)]
 pub(crate) fn scales<S: Simd>(
     window: &Window<'_>,

@@ -1,5 +1,5 @@
-//! What Q4_K and Q5_K share: eight sub-blocks of 32 weights, each with a 6-bit scale and a 6-bit minimum, which two f16
-//! numbers scale: `w ~= d * scale[s] * q - dmin * min[s]`.
+//! The common part of Q4_K and Q5_K: eight sub-blocks of 32 weights, each with a 6-bit scale and a 6-bit minimum, which
+//! two f16 numbers scale: `w ~= d * scale[s] * q - dmin * min[s]`.
 //!
 //! Twelve bytes hold the sixteen 6-bit numbers: bytes 0..4 the scales of sub-blocks 0..4, bytes 4..8 their minima, both
 //! in the lower 6 bits; bytes 8..12 the lower 4 bits of scale and minimum of sub-blocks 4..8, whose upper 2 bits are
@@ -20,7 +20,7 @@ use crate::search::super_blocks::{
 };
 use crate::search::{Deviation, Walk, affine, sum_of_squares};
 
-/// Weights of a super-block.
+/// Number of weights per super-block.
 pub(crate) const LEN: usize = 256;
 const SUB_LEN: usize = 32;
 const N_SUBS: usize = LEN / SUB_LEN;
@@ -32,21 +32,21 @@ pub(crate) struct Head {
     packed: [u8; 12],
 }
 
-/// How scales and minima are found, and how a block is written.
+/// The search for scales and minima, and the writing of a block.
 pub(crate) struct Layout<const BYTES: usize, const N_MAX: i32> {
-    /// How sub-blocks are searched without importance.
+    /// The search of sub-blocks without importance.
     pub(crate) walk: Walk,
-    /// How with it.
+    /// The search of sub-blocks with importance.
     pub(crate) importance_walk: Walk,
-    /// What a scale or minimum found with importance is cut to before it is packed. The search can leave a code above
-    /// 63 where nearly all importance of a sub-block is zero, and the reference cuts it for Q5_K alone.
+    /// Limit of scale and minimum codes found with importance, applied before packing. The search can give a code above
+    /// 63 if nearly all importance of a sub-block is zero, and the reference limits it only for Q5_K.
     pub(crate) code_limit: u8,
     /// Writes a block.
     pub(crate) write: fn(&Head, &[u8; LEN], &mut [u8; BYTES]),
 }
 
 impl<const BYTES: usize, const N_MAX: i32> Layout<BYTES, N_MAX> {
-    /// Encodes a row, one super-block after the other.
+    /// Encodes a row, one super-block after another.
     pub(crate) fn encode_row(&self, row: &[f32], importance: Option<&[f32]>, out: &mut [u8]) {
         encode_blocks(row, importance, out, |x, importance, block| self.encode_block(x, importance, block));
     }
@@ -60,7 +60,7 @@ impl<const BYTES: usize, const N_MAX: i32> Layout<BYTES, N_MAX> {
             }
         };
         let head = Head { d: f32_to_f16(d), dmin: f32_to_f16(dmin), packed: pack(&scale_codes, &min_codes) };
-        // The codes are chosen again, for the scales as they are stored.
+        // The codes are chosen again for the stored scales.
         for (sub, (x, codes)) in
             x.as_chunks::<SUB_LEN>().0.iter().zip(codes.as_chunks_mut::<SUB_LEN>().0).enumerate()
         {
@@ -75,7 +75,7 @@ impl<const BYTES: usize, const N_MAX: i32> Layout<BYTES, N_MAX> {
         (self.write)(&head, &codes, block);
     }
 
-    /// Encodes rows on a path; `false` if it has no vectors.
+    /// Encodes rows on a path. Returns false if it has no vector code.
     pub(crate) fn encode_vector(&self, path: CpuPath, rows: &Rows<'_>, out: &mut [u8]) -> bool {
         dispatch::run(path, Encode { layout: self, rows, out })
     }
@@ -105,7 +105,7 @@ impl<const BYTES: usize, const N_MAX: i32> Kernel for Encode<'_, BYTES, N_MAX> {
                     has_scales &= d != 0.0;
                     affine_codes::<S, SUB_LEN>(x, d, min, N_MAX, codes);
                 }
-                // A sub-block without a scale keeps the codes of its search, which the lanes did not keep.
+                // A sub-block without a scale keeps the codes of its search, which the lanes did not store.
                 if has_scales {
                     (layout.write)(head, &codes, block);
                 } else {
@@ -121,7 +121,7 @@ fn heads<S: Simd, const BYTES: usize, const N_MAX: i32>(
     layout: &Layout<BYTES, N_MAX>,
     window: &Window<'_>,
 ) -> [Head; WINDOW] {
-    // What the compiler knows here it leaves out of the loops of the search.
+    // Constants known to the compiler here are optimized out of the search loops.
     let walk = Walk { n_max: N_MAX, deviation: Deviation::Squared, ..layout.walk };
     let importance_walk = Walk { n_max: N_MAX, deviation: Deviation::Squared, ..layout.importance_walk };
     if window.importance.is_none() {
@@ -155,7 +155,7 @@ fn plain_scales(x: &[f32; LEN], walk: Walk, codes: &mut [u8; LEN]) -> Scales {
     quantize(scales, mins)
 }
 
-/// Codes of scales and minima against the largest of each.
+/// Codes of scales and minima relative to the largest of each.
 fn quantize(scales: [f32; N_SUBS], mins: [f32; N_SUBS]) -> Scales {
     let max = |values: [f32; N_SUBS]| {
         values.into_iter().fold(0.0_f32, |max, value| if value > max { value } else { max })
@@ -163,7 +163,7 @@ fn quantize(scales: [f32; N_SUBS], mins: [f32; N_SUBS]) -> Scales {
     let (max_scale, max_min) = (max(scales), max(mins));
     let inverse = |max: f32| if max > 0.0 { 63.0 / max } else { 0.0 };
     let codes = |values: [f32; N_SUBS], inverse: f32| {
-        // The reference narrows to a byte before it takes the minimum.
+        // The reference narrows to a byte before taking the minimum.
         values.map(|value| (nearest_int(inverse * value) as u8).min(63))
     };
     (max_scale / 63.0, max_min / 63.0, codes(scales, inverse(max_scale)), codes(mins, inverse(max_min)))
@@ -194,7 +194,7 @@ fn pack(scales: &[u8; N_SUBS], mins: &[u8; N_SUBS]) -> [u8; 12] {
 }
 
 impl Head {
-    /// Bytes of a head.
+    /// Size of a head in bytes.
     pub(crate) const BYTES: usize = 16;
 
     /// Writes the head.

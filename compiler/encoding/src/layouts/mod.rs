@@ -1,4 +1,4 @@
-//! Parts of blocks that several codecs have: packed codes, scales, tables of values.
+//! Parts of blocks shared by several codecs: packed codes, scales, value tables.
 
 pub mod four_or_five_bits;
 pub mod fp4;

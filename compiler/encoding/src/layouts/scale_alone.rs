@@ -1,6 +1,6 @@
 //! Blocks of Q4_0 and Q5_0: 32 weights with one f16 scale `d`, and codes of `BITS` bits: `w ~= d * (q - 2^(BITS - 1))`.
 //!
-//! With importance the scale is searched for; without it the number of greatest magnitude gets code 0.
+//! With importance, the scale is searched; without it, the number with the largest magnitude gets code 0.
 
 use mc_tensor::convert::{f16_to_f32, f32_to_f16};
 
@@ -16,7 +16,7 @@ use crate::search::{extreme, symmetric};
 pub(crate) struct Block<const BITS: u32, const BYTES: usize>;
 
 impl<const BITS: u32, const BYTES: usize> Block<BITS, BYTES> {
-    /// Codes of negative weights, and the code of zero.
+    /// Number of codes for negative weights, and the code of zero.
     const N_MAX: i32 = 1 << (BITS - 1);
     const HALF: f32 = Self::N_MAX as f32 + 0.5;
 

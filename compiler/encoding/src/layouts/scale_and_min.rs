@@ -1,7 +1,7 @@
 //! Blocks of Q4_1 and Q5_1: 32 weights with an f16 scale `d` and an f16 minimum `m`, and codes of `BITS` bits:
 //! `w ~= d * q + m`.
 //!
-//! With importance scale and minimum are searched for; without it they follow from the extremes.
+//! With importance, scale and minimum are searched; without it, they follow from the extremes.
 
 use mc_tensor::convert::{f16_to_f32, f32_to_f16};
 

@@ -1,14 +1,14 @@
-//! What Q2_K, Q3_K and TQ2_0 share: 256 codes of two bits in 64 bytes.
+//! The common part of Q2_K, Q3_K and TQ2_0: 256 two-bit codes in 64 bytes.
 //!
-//! Of each half of 128 codes, byte `i` of 32 holds codes `i`, `i + 32`, `i + 64` and `i + 96`, the first in its lowest
+//! In each half of 128 codes, byte `i` of 32 holds codes `i`, `i + 32`, `i + 64` and `i + 96`, the first in its lowest
 //! bits.
 
-/// Codes of a super-block.
+/// Number of codes per super-block.
 pub(crate) const LEN: usize = 256;
-/// Bytes they take.
+/// Number of bytes for them.
 pub(crate) const BYTES: usize = LEN / 4;
 
-/// Packs codes of `0..4`.
+/// Packs codes in `0..4`.
 #[inline(always)]
 pub(crate) fn pack(codes: &[u8; LEN]) -> [u8; BYTES] {
     let mut packed = [0; BYTES];

@@ -1,8 +1,8 @@
-//! `mlx`: the planes of a quantized layer of MLX: `weight`, `scales`, `biases`.
+//! `mlx`: the planes of a quantized MLX layer: `weight`, `scales`, `biases`.
 //!
-//! `weight` is U32 `[rows, columns * bits / 32]`: the codes of a row are one stream of bits, the lowest bit of each
-//! code first, and code `k` takes the bits from `k * bits` on; a word holds 32 of them, the first lowest. So codes of 3,
-//! 5 and 6 bits lie across words. `scales` and `biases` are `[rows, groups]` in the type of the weights.
+//! `weight` is U32 `[rows, columns * bits / 32]`: the codes of a row are one bit stream, the lowest bit of each code
+//! first, and code `k` occupies the bits from `k * bits` on; a word holds 32 bits, the first lowest. So codes of 3, 5
+//! and 6 bits cross word boundaries. `scales` and `biases` are `[rows, groups]` in the type of the weights.
 //!
 //! Source: `affine_quantize` of mlx 0.32; bytes are compared with it in `tests/planes.rs`.
 
@@ -16,7 +16,7 @@ use crate::solvers::solver::Solved;
 pub static PACKING: Packing = Packing { name: "mlx", version: 1, accepts, planes: planes_of, pack, unpack };
 
 fn accepts(grid: &Grid) -> bool {
-    // 32 columns are whole words whatever the bits.
+    // 32 columns are whole words for any number of bits.
     let is_whole = matches!(grid.group, Group::Columns(len) if len.is_multiple_of(32));
     is_whole && grid.has_bias && grid.codes.0 == 0 && grid.bits <= 8
 }

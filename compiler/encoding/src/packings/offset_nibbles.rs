@@ -1,13 +1,13 @@
 //! `offset-nibbles`: `weight` U8 `[rows, columns / 2]` with `code + 8` in each half of a byte, the even column lower, and
 //! `scales` `[rows, groups]`.
 //!
-//! These are the bytes of ONNX's `MatMulNBits` (with the zero point 8 that it assumes) and, seen as I32 words, of
+//! These are the bytes of ONNX's `MatMulNBits` (with its default zero point 8) and, read as I32 words, of
 //! compressed-tensors' `pack-quantized`.
 
 use crate::packings::nibbles;
 use crate::packings::packing::{Packing, pack_scales, unpack_scales};
 
-/// The number that is added to a code.
+/// Added to each code.
 const OFFSET: i32 = 8;
 
 /// The packing.

@@ -1,7 +1,6 @@
-//! A packing: how codes, scales and biases become named planes of bytes.
+//! Packings: turn codes, scales and biases into named planes of bytes.
 //!
-//! A plane has as many rows as the tensor, and each row of it holds one row of the tensor, so planes are written side
-//! by side while the rows of the tensor come.
+//! A plane has one row per row of the tensor, so all planes are written together, row by row.
 
 use std::fmt;
 
@@ -17,13 +16,13 @@ pub struct Packing {
     pub name: &'static str,
     /// Raised when the same codes may become other bytes; part of every key of an encoded tensor.
     pub version: u32,
-    /// Returns true if it has a place for all that the grid has.
+    /// Returns true if it can store everything that the grid has.
     pub accepts: fn(&Grid) -> bool,
-    /// Returns the planes of a tensor with so many columns, whose scales have this type.
+    /// The planes of a tensor with this number of columns and this type of scales.
     pub planes: fn(&Grid, usize, DType) -> Vec<PlaneRow>,
-    /// Writes a row over a row of each plane.
+    /// Writes a row into a row of each plane.
     pub pack: fn(&Grid, &Solved, DType, &mut [&mut [u8]]),
-    /// Reads a row from a row of each plane. Any bytes are read, also those that no encoder writes.
+    /// Reads a row from a row of each plane. Accepts any bytes, even those that no encoder writes.
     pub unpack: fn(&Grid, &[&[u8]], DType, &mut Solved),
 }
 
@@ -45,7 +44,7 @@ impl PlaneRow {
     }
 }
 
-/// A plane of codes, one of scales, and one of biases where the grid has them: what most packings have.
+/// The planes of most packings: codes, scales and, if the grid has them, biases.
 pub(crate) fn planes(codes: PlaneRow, grid: &Grid, n_cols: usize, scales: DType) -> Vec<PlaneRow> {
     let of_groups = |name| PlaneRow { name, dtype: scales, n_cols: grid.n_groups(n_cols) };
     let mut planes = vec![codes, of_groups("scales")];
@@ -55,7 +54,7 @@ pub(crate) fn planes(codes: PlaneRow, grid: &Grid, n_cols: usize, scales: DType)
     planes
 }
 
-/// Writes scales and biases over the rows of [`planes`] after the first.
+/// Writes scales and biases into the rows of [`planes`] after the first.
 pub(crate) fn pack_scales(row: &Solved, dtype: DType, planes: &mut [&mut [u8]]) {
     convert::from_f32(dtype, &row.scales, planes[1]);
     if let Some(biases) = planes.get_mut(2) {

@@ -1,4 +1,4 @@
-//! `signed-bytes`: `weight` I8 `[rows, columns]` with a code in each byte, and `scales` `[rows, groups]`.
+//! `signed-bytes`: `weight` I8 `[rows, columns]` with one code per byte, and `scales` `[rows, groups]`.
 
 use mc_tensor::dtype::DType;
 

@@ -1,7 +1,7 @@
 //! `signed-nibbles`: `weight` U8 `[rows, columns / 2]` with each code as a four-bit two's complement number, the even
 //! column in the lower half, and `scales` `[rows, groups]`.
 //!
-//! These are the bytes of LiteRT's and Core ML's type INT4.
+//! These are the bytes of the INT4 type of LiteRT and Core ML.
 
 use crate::packings::nibbles;
 use crate::packings::packing::{Packing, pack_scales, unpack_scales};
@@ -17,7 +17,7 @@ pub static PACKING: Packing = Packing {
         pack_scales(row, scales, planes);
     },
     unpack: |_, planes, scales, row| {
-        // The sign is moved to the top of a byte and back.
+        // The sign is shifted to the top of a byte and back.
         nibbles::part(planes[0], &mut row.codes, |nibble| i32::from((nibble << 4) as i8 >> 4));
         unpack_scales(planes, scales, row);
     },

@@ -1,11 +1,11 @@
-//! Sub-blocks of Q2_K, Q4_K and Q5_K under importance: their scales and minima, and the codes of these.
+//! Sub-blocks of Q2_K, Q4_K and Q5_K with importance: scales, minima and their codes.
 
 use crate::search::{Walk, affine, positive, weigh};
 
-/// Scales and minima of the `N_SUBS` sub-blocks of a super-block: for each of the two a unit and codes of `0..=n_max`.
+/// Scales and minima of the `N_SUBS` sub-blocks of a super-block: for each of the two a unit and codes in `0..=n_max`.
 ///
-/// * `sigma2`: the mean square that weights count with
-/// * `codes`: of the weights, as [`affine`] leaves them
+/// * `sigma2`: the mean square used for weighting
+/// * `codes`: the codes of the weights, as in [`affine`]
 pub(crate) fn weighted_affine<const SUB_LEN: usize, const N_SUBS: usize>(
     x: &[f32],
     importance: &[f32],

@@ -1,25 +1,25 @@
-//! Blocks whose scale follows from their extremes, in lanes: what the vector paths of the codecs without a search share.
+//! Blocks whose scale follows from their extremes, in lanes: shared by the vector paths of codecs without a search.
 //!
-//! A window of blocks, small enough to stay in the first cache, is read twice: for the extremes and, once the scales of
-//! all its blocks are made from them with a block in every lane, for the codes, with places of a block in the lanes. No
-//! sum is made, so lanes need not be blocks for the order's sake.
+//! A window of blocks, small enough to stay in the first-level cache, is read twice: for the extremes, and for the
+//! codes with one position per lane. In between, the scales of all blocks are computed with one block per lane. There
+//! are no sums, so their order does not require one block per lane.
 
 use crate::lanes::Simd;
 use crate::lanes::blocks::{EncodeBlocks, WINDOW};
 
-/// A number of every block of a window.
+/// One number per block of a window.
 pub(crate) type OfBlocks = [f32; WINDOW];
 
 /// The scales of the blocks of a window.
 pub(crate) struct Scales {
-    /// One over each scale, or zero.
+    /// The inverse of each scale, or zero.
     pub(crate) inverses: OfBlocks,
     /// Each scale as f16.
     pub(crate) halves: [[u8; 2]; WINDOW],
 }
 
 impl Scales {
-    /// Scales that are `extremes / divisor`.
+    /// Creates scales as `extremes / divisor`.
     #[inline(always)]
     pub(crate) fn new<S: Simd>(extremes: &OfBlocks, divisor: f32) -> Self {
         let zero = S::splat(0.0);
@@ -35,14 +35,14 @@ impl Scales {
     }
 }
 
-/// Encoder of blocks whose scale is the greatest magnitude divided by a number; all of it is `#[inline(always)]`.
+/// Encoder of blocks whose scale is the largest magnitude divided by a constant; fully `#[inline(always)]`.
 pub(crate) trait EncodeScaled<const LEN: usize, const BYTES: usize> {
-    /// The number.
+    /// The divisor.
     const DIVISOR: f32;
 
     /// Encodes a block, as the codec's `encode_row` does.
     ///
-    /// * `inverse`: one over the scale, or zero
+    /// * `inverse`: the inverse of the scale, or zero
     /// * `half`: the scale as f16
     fn encode_block<S: Simd>(x: &[f32; LEN], inverse: S::F, half: [u8; 2], block: &mut [u8; BYTES]);
 }
@@ -68,7 +68,7 @@ pub(crate) fn halves<S: Simd>(numbers: &OfBlocks) -> [[u8; 2]; WINDOW] {
     halves
 }
 
-/// The greatest magnitude of every block.
+/// The largest magnitude of every block.
 #[inline(always)]
 pub(crate) fn magnitudes<S: Simd, const LEN: usize>(blocks: &[[f32; LEN]]) -> OfBlocks {
     let mut found = [0.0; WINDOW];
@@ -78,7 +78,7 @@ pub(crate) fn magnitudes<S: Simd, const LEN: usize>(blocks: &[[f32; LEN]]) -> Of
     found
 }
 
-/// The greatest magnitude.
+/// The largest magnitude.
 #[inline(always)]
 pub(crate) fn magnitude<S: Simd, const LEN: usize>(x: &[f32; LEN]) -> f32 {
     let mut max = S::abs(S::load(x));
@@ -88,7 +88,7 @@ pub(crate) fn magnitude<S: Simd, const LEN: usize>(x: &[f32; LEN]) -> f32 {
     S::reduce_max(max)
 }
 
-/// The number of greatest magnitude of every block, the first of them; zero is positive.
+/// The number with the largest magnitude of every block, the first of equal ones; zero is positive.
 #[inline(always)]
 pub(crate) fn peaks<S: Simd>(blocks: &[[f32; 32]]) -> OfBlocks {
     let mut found = [0.0; WINDOW];
@@ -104,7 +104,7 @@ pub(crate) fn peaks<S: Simd>(blocks: &[[f32; 32]]) -> OfBlocks {
     found
 }
 
-/// The least and the greatest number of every block, the first of equal ones.
+/// The minimum and the maximum of every block, the first of equal ones.
 #[inline(always)]
 pub(crate) fn ranges<S: Simd>(blocks: &[[f32; 32]]) -> (OfBlocks, OfBlocks) {
     let (mut mins, mut maxs) = ([0.0; WINDOW], [0.0; WINDOW]);
@@ -117,19 +117,19 @@ pub(crate) fn ranges<S: Simd>(blocks: &[[f32; 32]]) -> (OfBlocks, OfBlocks) {
             high = S::max(high, x);
         }
         let (low, high) = (-S::reduce_max(low), S::reduce_max(high));
-        // Equal numbers are the same but for zeros, whose sign shows in the bytes.
+        // Equal numbers are identical except for zeros, whose sign affects the bytes.
         mins[block_idx] = if low == 0.0 { first_zero(x) } else { low };
         maxs[block_idx] = if high == 0.0 { first_zero(x) } else { high };
     }
     (mins, maxs)
 }
 
-/// The first zero, as it is signed.
+/// The first zero, with its sign.
 fn first_zero(x: &[f32; 32]) -> f32 {
     x.iter().copied().find(|value| *value == 0.0).unwrap_or(0.0)
 }
 
-/// [`crate::search::ternary`]'s codes in the lower bytes.
+/// The codes of [`crate::search::ternary`], in the lower bytes.
 #[inline(always)]
 pub(crate) fn ternary_codes<S: Simd>(x: &[f32], inverse: S::F) -> S::I {
     S::round_away(S::load(x) * inverse) + S::splat_i(1)

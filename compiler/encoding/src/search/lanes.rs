@@ -1,7 +1,7 @@
-//! The searches of [`crate::search`], a group of numbers in every lane.
+//! The searches of [`crate::search`], with one group of numbers per lane.
 //!
-//! Lane for lane the same operations in the same order; where the scalar code leaves a loop early, a lane stops
-//! changing. Each function names its twin, and `tests/paths.rs` holds the bytes of both equal.
+//! Every lane performs the same operations in the same order; where the scalar code leaves a loop early, a lane stops
+//! changing. Each function names its scalar counterpart, and `tests/paths.rs` checks that the bytes are equal.
 
 use crate::lanes::Simd;
 

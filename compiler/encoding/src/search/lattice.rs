@@ -1,19 +1,20 @@
-//! The common part of the IQ2 and IQ3 codecs: groups of weights become points of a [`Codebook`], signs are kept apart.
+//! The common part of the IQ2 and IQ3 codecs: groups of weights become points of a [`Codebook`], signs are stored
+//! separately.
 //!
-//! A code `l` of a point stands for `2 l + 1`, so a group is `scale * (2 l + 1)` with signs. Some codecs keep seven
-//! signs of eight, the eighth makes the number of minus signs even: where it is odd, the sign of the weight that
-//! matters least is flipped.
+//! A code `l` of a point represents `2 l + 1`, so a group is `scale * (2 l + 1)` with signs. Some codecs store seven of
+//! eight signs; the eighth makes the number of minus signs even. If that number is odd, the sign of the least important
+//! weight is flipped.
 //!
-//! Source: `quantize_row_iq2_*_impl` and `quantize_row_iq3_*_impl` of ggml-quants.c. Where those abort, because numbers
-//! overflow, some point and scale are taken.
+//! Source: `quantize_row_iq2_*_impl` and `quantize_row_iq3_*_impl` of ggml-quants.c. Where those abort because numbers
+//! overflow, this takes an arbitrary point and scale.
 
 use crate::codebook::{Codebook, Place};
 use crate::rounding::nearest_int;
 
-/// Weights that share a byte of signs.
+/// Number of weights per byte of signs.
 pub(crate) const SIGNED: usize = 8;
 
-/// The magnitudes of eight weights and the bits of the negative ones.
+/// The magnitudes of eight weights and a bit for each negative one.
 pub(crate) fn split_signs(x: &[f32; SIGNED]) -> ([f32; SIGNED], u8) {
     let mut signs = 0;
     for (i, x) in x.iter().enumerate() {
@@ -22,7 +23,7 @@ pub(crate) fn split_signs(x: &[f32; SIGNED]) -> ([f32; SIGNED], u8) {
     (x.map(|x| if x >= 0.0 { x } else { -x }), signs)
 }
 
-/// As [`split_signs`], with an even number of bits: the weight whose flip costs least becomes a negative magnitude.
+/// Like [`split_signs`], with an even number of bits: the weight whose flip costs least gets a negative magnitude.
 ///
 /// Returns the lower seven bits.
 pub(crate) fn split_even_signs(x: &[f32; SIGNED], weights: &[f32; SIGNED]) -> ([f32; SIGNED], u8) {
@@ -36,7 +37,7 @@ pub(crate) fn split_even_signs(x: &[f32; SIGNED], weights: &[f32; SIGNED]) -> ([
     (magnitudes, signs & 127)
 }
 
-/// All eight signs, of the lower seven.
+/// All eight signs from the lower seven.
 pub(crate) fn even_signs(signs: u8) -> u8 {
     signs | ((signs.count_ones() % 2) as u8) << 7
 }
@@ -46,22 +47,22 @@ pub(crate) fn sign(signs: u8, i: usize) -> f32 {
     if signs >> i & 1 == 1 { -1.0 } else { 1.0 }
 }
 
-/// How scales are tried.
+/// The scales to try.
 pub(crate) struct Tries {
-    /// So many to each side of the scale that maps the range to the largest code.
+    /// Number on each side of the scale that maps the range to the largest code.
     pub(crate) n: i32,
-    /// Their distance, in codes.
+    /// Their spacing, in codes.
     pub(crate) step: f32,
-    /// What is done with the best.
+    /// The refinement of the best.
     pub(crate) refine: Refine,
 }
 
-/// Which groups are placed once more, under the best scale itself.
+/// The groups that are placed again under the best scale itself.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Refine {
     /// Those that were between points.
     Between,
-    /// All, if any was between points or no try was good.
+    /// All, if any was between points or no try was valid.
     AllIfBetween,
     /// All.
     All,
@@ -69,16 +70,16 @@ pub(crate) enum Refine {
 
 /// A scale and the points of `N` groups.
 pub(crate) struct Fit<const N: usize> {
-    /// Negative in rare cases, where all signs are meant to flip.
+    /// Negative in rare cases, in which all signs flip.
     pub(crate) scale: f32,
     /// The indices of the points.
     pub(crate) points: [u16; N],
 }
 
-/// Finds a scale for groups of magnitudes and their points, by squared error weighted by `weights`.
+/// Finds a scale for groups of magnitudes and their points; the squared error is weighted by `weights`.
 ///
-/// * `start`: the scale if no try is any good
-/// * `range`: the magnitude that the largest code should meet
+/// * `start`: the scale if no try is valid
+/// * `range`: the magnitude that the largest code should represent
 pub(crate) fn fit<const DIM: usize, const N: usize>(
     grid: &Codebook<DIM>,
     x: &[[f32; DIM]; N],
@@ -87,7 +88,7 @@ pub(crate) fn fit<const DIM: usize, const N: usize>(
     range: f32,
     tries: &Tries,
 ) -> Fit<N> {
-    // Among neighbours the distance counts by the root of the weight.
+    // Among neighbors the distance is weighted by the square root of the weight.
     let roots = weights.map(|weights| weights.map(f32::sqrt));
     let top = (2 * grid.max_code() + 1) as f32;
     let mut fit = Fit { scale: start, points: [0; N] };
@@ -124,7 +125,7 @@ pub(crate) fn fit<const DIM: usize, const N: usize>(
     fit
 }
 
-/// The point of a group, and whether it was chosen among neighbours.
+/// The point of a group, and true if it was chosen among neighbors.
 #[inline(always)]
 fn place<const DIM: usize>(
     grid: &Codebook<DIM>,
@@ -136,21 +137,21 @@ fn place<const DIM: usize>(
     let codes = x.map(|x| nearest_int(0.5 * (inverse * x - 1.0)).clamp(0, grid.max_code()) as u8);
     match grid.place(&codes) {
         Place::Point(point_idx) => (point_idx, false),
-        Place::Between(neighbours) => (nearest(grid, neighbours, x, roots, scale), true),
+        Place::Between(neighbors) => (nearest(grid, neighbors, x, roots, scale), true),
     }
 }
 
-/// The first of the nearest points; the first of all where no distance is finite.
+/// The first of the nearest points; the first of all if no distance is finite.
 #[inline(always)]
 fn nearest<const DIM: usize>(
     grid: &Codebook<DIM>,
-    neighbours: &[u16],
+    neighbors: &[u16],
     x: &[f32; DIM],
     roots: &[f32; DIM],
     scale: f32,
 ) -> u16 {
-    let (mut best, mut nearest) = (f32::MAX, neighbours[0]);
-    for &point_idx in neighbours {
+    let (mut best, mut nearest) = (f32::MAX, neighbors[0]);
+    for &point_idx in neighbors {
         let mut distance = 0.0_f32;
         for ((code, x), root) in grid.point(point_idx).iter().zip(x).zip(roots) {
             let difference = scale * magnitude(*code) - x;
@@ -183,13 +184,13 @@ fn sums<const DIM: usize, const N: usize>(
     (sum_qx, sum_q2)
 }
 
-/// What a code stands for under a scale of one.
+/// The value of a code under a scale of one.
 #[inline(always)]
 pub(crate) fn magnitude(code: u8) -> f32 {
     f32::from(2 * code + 1)
 }
 
-/// The code of a scale that is kept as `d * (2 l + 1)`, as its own codes are.
+/// The code of a scale that is stored as `d * (2 l + 1)`, like the codes of weights.
 pub(crate) fn scale_code(scale: f32, inverse: f32, max_code: i32) -> u8 {
     nearest_int(0.5 * (inverse * scale - 1.0)).clamp(0, max_code) as u8
 }
@@ -199,14 +200,14 @@ pub(crate) fn max(x: &[f32]) -> f32 {
     x.iter().copied().fold(f32::NEG_INFINITY, |max, x| if max > x { max } else { x })
 }
 
-/// Numbers of a sub-block as `N` groups of `DIM`.
+/// The numbers of a sub-block as `N` groups of `DIM`.
 pub(crate) fn groups<const DIM: usize, const N: usize>(x: &[f32]) -> &[[f32; DIM]; N] {
     x.as_chunks::<DIM>().0.try_into().expect("a sub-block is a whole number of groups")
 }
 
-/// The bytes of the scales of a super-block, two 4-bit codes a byte, the first lower.
+/// Writes the scales of a super-block as two 4-bit codes per byte, the first one lower.
 ///
-/// * `max_scale`: the largest; it gets the largest code
+/// * `max_scale`: the largest scale, which gets the largest code
 pub(crate) fn write_scale_codes(scales: &[f32], max_scale: f32, out: &mut [u8]) {
     let inverse = 1.0 / (max_scale / 31.0);
     for (byte, scales) in out.iter_mut().zip(scales.as_chunks::<2>().0) {
@@ -215,7 +216,7 @@ pub(crate) fn write_scale_codes(scales: &[f32], max_scale: f32, out: &mut [u8]) 
     }
 }
 
-/// The scale of a sub-block of IQ2_XS and IQ2_S, of codes as [`write_scale_codes`] leaves them.
+/// The scale of a sub-block of IQ2_XS and IQ2_S, from the codes of [`write_scale_codes`].
 pub(crate) fn decode_scale(d: f32, codes: &[u8], sub: usize) -> f32 {
     let code = codes[sub / 2] >> (4 * (sub % 2)) & 15;
     d * (0.5 + f32::from(code)) * 0.25

@@ -1,25 +1,25 @@
 //! The search of [`crate::search::lattice`] in lanes.
 //!
-//! Codes, sums and scales have a sub-block in every lane. Groups between points are then looked at one by one, with a
-//! neighbour in every lane; groups of one, of two and of more chunks of neighbours apart, so that no branch is a
-//! surprise.
+//! Codes, sums and scales have one sub-block per lane. Groups between points are then processed one by one, with one
+//! neighbor per lane; groups with one, two and more chunks of neighbors are processed separately, so that branches are
+//! predictable.
 
 use crate::codebook::lanes::{COUNT_BITS, N_SHARES, Near, Shares, n_codes, odd_numbers, places, spread};
 use crate::lanes::{MAX_LANES, Simd};
 use crate::search::lattice::{Refine, Tries};
 
-/// The most scales that are tried.
+/// Maximum number of scales tried.
 const MAX_TRIES: usize = 32;
 
-/// Bits of an item that say where it goes, lane and try; above them is its list.
+/// Number of bits of an item for its destination, lane and try; its list is above them.
 const PLACE_BITS: u32 = 9;
 const N_PLACES: usize = MAX_TRIES * MAX_LANES;
 const _: () = assert!(N_PLACES == 1 << PLACE_BITS);
 
-/// A number for every lane, in memory.
+/// One number per lane, in memory.
 type Lanes<T> = [T; MAX_LANES];
 
-/// What [`crate::search::lattice::Fit`] is for every lane.
+/// [`crate::search::lattice::Fit`] for every lane.
 pub(crate) struct Fits<const N: usize> {
     pub(crate) scales: Lanes<f32>,
     pub(crate) points: [Lanes<u16>; N],
@@ -152,21 +152,21 @@ pub(crate) fn fit<S: Simd, const DIM: usize, const N: usize, const LEN: usize>(
 /// The lanes.
 const LANES: [i32; MAX_LANES] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
 
-/// The scales that are tried, and their inverses.
+/// The scales to try, and their inverses.
 struct Scales {
     inverses: [Lanes<f32>; MAX_TRIES],
     scales: [Lanes<f32>; MAX_TRIES],
 }
 
-/// The numbers of sub-blocks in memory: by group and place in it, then by lane.
+/// The numbers of sub-blocks in memory: by group and position in it, then by lane.
 struct Numbers<const DIM: usize, const N: usize, const LEN: usize> {
     x: [[Lanes<f32>; DIM]; N],
     weights: [[Lanes<f32>; DIM]; N],
     /// The numbers by lane.
     rows: Lanes<[f32; LEN]>,
-    /// Roots of the weights, by lane. Among neighbours the distance counts by them.
+    /// Square roots of the weights, by lane, which weight the distance among neighbors.
     roots: Lanes<[f32; LEN]>,
-    /// Of one group, by lane: every number once for each code at its place.
+    /// One group, by lane: every number, repeated for each code at its position.
     group_x: Lanes<[f32; N_SHARES]>,
     group_roots: Lanes<[f32; N_SHARES]>,
 }
@@ -205,7 +205,7 @@ impl<const DIM: usize, const N: usize, const LEN: usize> Numbers<DIM, N, LEN> {
         }
     }
 
-    /// What codes add to distances, under a scale.
+    /// The contributions of codes to distances, under a scale.
     #[inline(always)]
     fn shares<S: Simd>(&self, lane: usize, scale: f32) -> Shares<S> {
         let odd = const { odd_numbers(DIM) };
@@ -220,7 +220,7 @@ impl<const DIM: usize, const N: usize, const LEN: usize> Numbers<DIM, N, LEN> {
     }
 }
 
-/// Groups that are between points: the list of neighbours, and where the point goes.
+/// Groups between points: the list of neighbors and the destination of the point.
 struct Items {
     items: [i32; N_PLACES + MAX_LANES],
     n: usize,
@@ -229,7 +229,7 @@ struct Items {
 impl Items {
     const NONE: Self = Self { items: [0; N_PLACES + MAX_LANES], n: 0 };
 
-    /// Appends the items of some lanes.
+    /// Appends the items of the wanted lanes.
     #[inline(always)]
     fn push<S: Simd>(&mut self, items: S::I, wanted: S::M) {
         self.n += S::compress(items, wanted, &mut self.items[self.n.min(N_PLACES)..]);
@@ -241,10 +241,10 @@ impl Items {
     }
 }
 
-/// [`crate::search::lattice`]'s `place` of one group of every lane, under some scales.
+/// `place` of [`crate::search::lattice`] for one group of every lane, under several scales.
 ///
 /// * `found`: the packed points
-/// * `is_between`: a bit for every lane whose point was chosen among neighbours
+/// * `is_between`: a bit for every lane whose point was chosen among neighbors
 #[inline(always)]
 fn place<S: Simd, const DIM: usize, const N: usize, const LEN: usize>(
     near: &Near<DIM>,
@@ -285,7 +285,7 @@ fn place<S: Simd, const DIM: usize, const N: usize, const LEN: usize>(
     choose::<S, DIM, N, LEN, 0>(near, numbers, scales, &more, found);
 }
 
-/// The nearest neighbours of groups with `CHUNKS` chunks of them, or with any number of chunks.
+/// The nearest neighbors of groups with `CHUNKS` chunks of them, or with any number of chunks.
 #[inline(always)]
 fn choose<S: Simd, const DIM: usize, const N: usize, const LEN: usize, const CHUNKS: usize>(
     near: &Near<DIM>,

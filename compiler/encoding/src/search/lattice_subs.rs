@@ -1,6 +1,6 @@
-//! Sub-blocks of the IQ2 and IQ3 codecs: their weights, and what a search finds for them.
+//! Sub-blocks of the IQ2 and IQ3 codecs: the weights of errors, and the results of searches.
 //!
-//! A codec searches one sub-block of a super-block after the other, or, in lanes, one in every lane with
+//! A codec searches the sub-blocks of a super-block one after another or, in lanes, one per lane with
 //! [`crate::search::lattice_lanes`].
 
 use crate::codebook::lanes::Near;
@@ -12,7 +12,7 @@ use crate::search::lattice_lanes::{self, Groups};
 use crate::search::super_blocks::{LEN, MAX_SUBS, WINDOW, Window};
 use crate::search::{self, sum_of_squares};
 
-/// How sub-blocks are searched.
+/// The search of sub-blocks.
 pub(crate) struct Search<const DIM: usize> {
     /// The points.
     pub(crate) near: &'static Near<DIM>,
@@ -20,18 +20,18 @@ pub(crate) struct Search<const DIM: usize> {
     pub(crate) tries: Tries,
     /// The weighting of errors.
     pub(crate) counting: Counting,
-    /// Whether seven signs are kept of eight.
+    /// True if seven of eight signs are stored.
     pub(crate) has_even_signs: bool,
-    /// A sub-block whose largest magnitude is less is zero; one of zeros always is.
+    /// A sub-block whose largest magnitude is below this counts as zero.
     pub(crate) max_eps: f32,
-    /// Where the scales start.
+    /// The start of the scales.
     pub(crate) start: Start,
 }
 
 /// The weighting of errors in a search.
 #[derive(Clone, Copy)]
 pub(crate) struct Counting {
-    /// The mean square of a super-block counts so many times.
+    /// Factor of the super-block's mean square.
     pub(crate) sigma2_factor: f32,
     /// The weighting without importance.
     pub(crate) plain: Plain,
@@ -46,27 +46,27 @@ pub(crate) enum Plain {
     SquareAndMean,
 }
 
-/// Where the scales that are tried start.
+/// The start of the scales to try.
 #[derive(Clone, Copy)]
 pub(crate) enum Start {
-    /// The largest magnitude by a number.
+    /// The largest magnitude, multiplied by a number.
     Largest(f32),
-    /// What [`crate::search::positive`] finds for codes to 4.
+    /// The result of [`crate::search::positive`] for codes up to 4.
     Positive,
 }
 
-/// What was found for a sub-block that is not zero.
+/// The result for a sub-block that is not zero.
 #[derive(Clone, Copy)]
 pub(crate) struct Sub<const N: usize, const N_SIGNS: usize> {
-    /// Negative in rare cases, where all signs are meant to flip.
+    /// Negative in rare cases, in which all signs flip.
     pub(crate) scale: f32,
     /// The indices of the points.
     pub(crate) points: [u16; N],
-    /// The signs of eight weights each, all eight or the lower seven.
+    /// The signs, one byte per eight weights, all eight or the lower seven.
     pub(crate) signs: [u8; N_SIGNS],
 }
 
-/// Searches the sub-blocks of a super-block, one after the other.
+/// Searches the sub-blocks of a super-block, one after another.
 pub(crate) fn search_each<const SUB_LEN: usize, const N_SUBS: usize, T: Copy>(
     x: &[f32; LEN],
     importance: Option<&[f32; LEN]>,
@@ -86,7 +86,7 @@ pub(crate) fn search_each<const SUB_LEN: usize, const N_SUBS: usize, T: Copy>(
     found
 }
 
-/// Encodes the super-blocks of a window: `write` makes a block of its sub-blocks.
+/// Encodes the super-blocks of a window; `write` makes a block from its sub-blocks.
 #[inline(always)]
 pub(crate) fn encode<
     S: Simd,
@@ -199,7 +199,7 @@ fn plain_weights<S: Simd, const SUB_LEN: usize>(
     weights
 }
 
-/// [`crate::search::lattice::split_signs`] or [`crate::search::lattice::split_even_signs`] of every eight weights.
+/// [`crate::search::lattice::split_signs`] or [`crate::search::lattice::split_even_signs`] for every eight weights.
 #[inline(always)]
 fn split_signs<S: Simd, const SUB_LEN: usize, const N_SIGNS: usize>(
     x: &[S::F; SUB_LEN],

@@ -1,7 +1,7 @@
-//! Super-blocks in lanes: what the vector paths of the K types share around [`crate::search::lanes`].
+//! Super-blocks in lanes: the part shared by the vector paths of the K types around [`crate::search::lanes`].
 //!
-//! A window of up to sixteen super-blocks is searched with a sub-block in every lane, then with a super-block in every
-//! lane. Blocks may come from several rows: only importance depends on the column.
+//! A window of up to sixteen super-blocks is searched with one sub-block per lane, then with one super-block per lane.
+//! Blocks may come from several rows: only importance depends on the column.
 
 use std::marker::PhantomData;
 
@@ -15,26 +15,26 @@ use crate::search::lanes::positive::positive;
 use crate::search::lanes::symmetric::{descend, symmetric};
 use crate::search::lanes::{sum, sum_of_squares, weigh};
 
-/// Weights of a super-block.
+/// Number of weights per super-block.
 pub(crate) const LEN: usize = 256;
-/// Super-blocks of a window.
+/// Number of super-blocks per window.
 pub(crate) const WINDOW: usize = MAX_LANES;
-/// The most sub-blocks of a super-block.
+/// Maximum number of sub-blocks per super-block.
 pub(crate) const MAX_SUBS: usize = 16;
 
-/// Consecutive super-blocks, or smaller blocks, of some rows.
+/// Consecutive super-blocks, or smaller blocks, from rows.
 #[derive(Clone, Copy)]
 pub(crate) struct Window<'a> {
-    /// The weights, whole blocks, as many as [`WINDOW`] super-blocks at most.
+    /// The weights: whole blocks, at most [`WINDOW`] super-blocks.
     pub(crate) x: &'a [f32],
     /// Importance of all columns.
     pub(crate) importance: Option<&'a [f32]>,
-    /// Which of all weights is the first.
+    /// Index of the first weight among all weights.
     first: usize,
     n_cols: usize,
 }
 
-/// The windows of some rows.
+/// The windows of rows.
 pub(crate) fn windows<'a>(rows: &Rows<'a>) -> impl Iterator<Item = Window<'a>> {
     let Rows { x, n_cols, importance } = *rows;
     x.chunks(WINDOW * LEN).enumerate().map(move |(i, x)| Window {
@@ -45,13 +45,13 @@ pub(crate) fn windows<'a>(rows: &Rows<'a>) -> impl Iterator<Item = Window<'a>> {
     })
 }
 
-/// Encoder of the blocks of a window, `BLOCK_LEN` weights in `BYTES` bytes each; all of it is `#[inline(always)]`.
+/// Encoder of the blocks of a window, `BLOCK_LEN` weights in `BYTES` bytes each; fully `#[inline(always)]`.
 pub(crate) trait EncodeWindow<const BLOCK_LEN: usize, const BYTES: usize> {
     /// Encodes the blocks, as the codec's `encode_row` does.
     fn encode<S: Simd>(window: &Window<'_>, blocks: &mut [[u8; BYTES]]);
 }
 
-/// Encodes rows on a path, window by window; `false` if it has no vectors.
+/// Encodes rows on a path, window by window. Returns false if it has no vector code.
 pub(crate) fn encode<E: EncodeWindow<BLOCK_LEN, BYTES>, const BLOCK_LEN: usize, const BYTES: usize>(
     path: CpuPath,
     rows: &Rows<'_>,
@@ -80,7 +80,7 @@ where
 }
 
 impl<'a> Window<'a> {
-    /// How many super-blocks.
+    /// Number of super-blocks.
     pub(crate) fn len(&self) -> usize {
         self.x.len() / LEN
     }
@@ -92,8 +92,8 @@ impl<'a> Window<'a> {
         (&self.x[first..][..LEN], self.importance.map(|importance| &importance[col..][..LEN]))
     }
 
-    /// Where the weights and the importance of `S::N` groups of `len` begin, from a group on; the last one stands in
-    /// for groups behind it.
+    /// The offsets of the weights and the importance of `S::N` groups of `len`, from a group on; the last group is
+    /// repeated for lanes beyond it.
     #[inline(always)]
     pub(crate) fn starts<S: Simd>(
         &self,
@@ -118,7 +118,7 @@ impl<'a> Window<'a> {
         (starts, cols)
     }
 
-    /// The weights of `S::N` groups of `K`, from a group on, the last one for groups behind it.
+    /// The weights of `S::N` groups of `K`, from a group on; the last group is repeated for lanes beyond it.
     #[inline(always)]
     pub(crate) fn weights<S: Simd, const K: usize>(&self, first: usize) -> [S::F; K] {
         match self.x.get(first * K..(first + S::N) * K) {
@@ -166,29 +166,29 @@ impl<'a> Window<'a> {
     }
 }
 
-/// What the searches of a window found, for every sub-block and in its order.
+/// The results of the searches of a window, by sub-block, in order.
 pub(crate) struct Found {
     pub(crate) scales: [f32; WINDOW * MAX_SUBS],
     pub(crate) mins: [f32; WINDOW * MAX_SUBS],
     pub(crate) weights: [f32; WINDOW * MAX_SUBS],
 }
 
-/// How sub-blocks are weighted.
+/// Weighting of errors in sub-blocks.
 #[derive(Clone, Copy)]
 pub(crate) enum Weighting {
     /// By magnitude.
     Magnitude,
-    /// By the root of the mean square plus magnitude.
+    /// By the root mean square plus magnitude.
     MeanAndMagnitude,
     /// By the square.
     Square,
-    /// By importance alone.
+    /// By importance only.
     Importance,
-    /// By importance, with so many times the super-block's mean square.
+    /// By importance, with the super-block's mean square times a factor.
     ImportanceAndMean(f32),
 }
 
-/// Registers of sub-blocks that are searched side by side, so that one's sums do not wait for the other's.
+/// Number of registers of sub-blocks searched in parallel, so that the sums of one do not wait for those of another.
 const AFFINE_GROUPS: usize = 4;
 const SYMMETRIC_GROUPS: usize = 1;
 const DESCEND_GROUPS: usize = 4;
@@ -196,7 +196,7 @@ const DESCEND_GROUPS: usize = 4;
 /// Numbers of `G` registers of sub-blocks.
 type Groups<S, const N: usize, const G: usize> = [[<S as Simd>::F; N]; G];
 
-/// The weights of `G` registers of sub-blocks, from a sub-block on, and what each counts.
+/// Loads the weights of `G` registers of sub-blocks, from a sub-block on, and the weight of each error.
 #[inline(always)]
 fn load<S: Simd, const N: usize, const G: usize>(
     window: &Window<'_>,
@@ -247,7 +247,7 @@ fn load<S: Simd, const N: usize, const G: usize>(
     (x, weights)
 }
 
-/// The sums of squares that a weighting asks for.
+/// The sums of squares that a weighting needs.
 #[inline(always)]
 fn sums_for<S: Simd>(window: &Window<'_>, weighting: Weighting) -> [f32; WINDOW] {
     match weighting {
@@ -330,7 +330,7 @@ pub(crate) fn descend_subs<S: Simd, const SUB_LEN: usize>(window: &Window<'_>, n
 /// The scale and the codes `0..=n_max` of the numbers of every super-block's `N` sub-blocks.
 pub(crate) type BlockScales<const N: usize> = ([f32; WINDOW], [[u8; N]; WINDOW]);
 
-/// One scale for the scales, and one for the minima, of every super-block's `N` sub-blocks.
+/// One scale for the scales and one for the minima of every super-block's `N` sub-blocks.
 #[inline(always)]
 pub(crate) fn positive_blocks<S: Simd, const N: usize>(
     subs: &Found,
@@ -351,7 +351,7 @@ pub(crate) fn positive_blocks<S: Simd, const N: usize>(
     blocks
 }
 
-/// Where the numbers of `S::N` super-blocks begin, from a super-block on.
+/// The offsets of the numbers of `S::N` super-blocks, from a super-block on.
 #[inline(always)]
 pub(crate) fn block_starts(first: usize, n_subs: usize) -> [usize; MAX_LANES] {
     let mut starts = [0; MAX_LANES];
@@ -361,7 +361,7 @@ pub(crate) fn block_starts(first: usize, n_subs: usize) -> [usize; MAX_LANES] {
     starts
 }
 
-/// Writes the lower bytes of numbers that lie one super-block in every lane.
+/// Writes the lower bytes of numbers with one super-block per lane.
 #[inline(always)]
 pub(crate) fn store_codes<S: Simd, const N: usize>(codes: &[S::I; N], blocks: &mut [[u8; N]]) {
     let mut bytes = [[0; MAX_LANES]; N];
@@ -375,7 +375,7 @@ pub(crate) fn store_codes<S: Simd, const N: usize>(codes: &[S::I; N], blocks: &m
     }
 }
 
-/// The codes of a sub-block under its scale and minimum as they are stored; the scale is not zero.
+/// The codes of a sub-block under its stored scale and minimum; the scale is not zero.
 #[inline(always)]
 pub(crate) fn affine_codes<S: Simd, const SUB_LEN: usize>(
     x: &[f32; SUB_LEN],
@@ -390,7 +390,7 @@ pub(crate) fn affine_codes<S: Simd, const SUB_LEN: usize>(
     }
 }
 
-/// The codes of a sub-block under its scale as it is stored, `-n_max..n_max` kept as `0..2 n_max`; the scale is not zero.
+/// The codes of a sub-block under its stored scale, `-n_max..n_max` stored as `0..2 n_max`; the scale is not zero.
 #[inline(always)]
 pub(crate) fn signed_codes<S: Simd, const SUB_LEN: usize>(
     x: &[f32; SUB_LEN],

@@ -1,7 +1,7 @@
-//! Blocks of 32 weights, with importance and without: the frame of Q4_0, Q4_1, Q5_0 and Q5_1.
+//! Blocks of 32 weights, with and without importance: the common loop of Q4_0, Q4_1, Q5_0 and Q5_1.
 //!
-//! Under importance, in lanes, a batch of up to sixteen rows is read with a row in every lane, for the mean square that every block of a row counts
-//! with, and then window by window with a block in every lane.
+//! With importance, in lanes, a batch of up to sixteen rows is read with one row per lane, to get the mean square that
+//! weights the errors in a row's blocks, and then window by window with one block per lane.
 
 use std::marker::PhantomData;
 
@@ -17,39 +17,39 @@ use crate::search::lanes::weigh;
 use crate::search::super_blocks::{self, Window};
 use crate::search::{self, Walk, sum_of_squares};
 
-/// Weights of a block.
+/// Number of weights per block.
 const LEN: usize = 32;
-/// The most blocks of a window.
+/// Maximum number of blocks per window.
 const WINDOW: usize = super_blocks::WINDOW * super_blocks::LEN / LEN;
 
-/// Registers of blocks that are searched side by side.
+/// Number of registers of blocks searched in parallel.
 const GROUPS: usize = 4;
 
 /// The mean square of every row of a batch.
 pub(crate) type Means = [f32; MAX_LANES];
 
-/// Encoder of blocks of `BYTES`, with importance and without.
+/// Encoder of blocks of `BYTES`, with and without importance.
 pub(crate) trait Encode<const BYTES: usize>: EncodeBlocks<LEN, BYTES> {
-    /// Encodes a block whose errors count alike.
+    /// Encodes a block with equally weighted errors.
     fn encode_plain(x: &[f32; LEN], block: &mut [u8; BYTES]);
 
-    /// Encodes a block whose errors count as much as `weights` say.
+    /// Encodes a block with errors weighted by `weights`.
     fn encode_weighted(x: &[f32; LEN], weights: &[f32; LEN], block: &mut [u8; BYTES]);
 
-    /// Searches the blocks of a window; `importance` is that of all columns. It is `#[inline(always)]`.
+    /// Searches the blocks of a window; `importance` is that of all columns. `#[inline(always)]`.
     fn search<S: Simd>(window: &Window<'_>, importance: &[f32], means: &Means) -> Found;
 
-    /// Writes a block of the window. It is `#[inline(always)]`.
+    /// Writes a block of the window. `#[inline(always)]`.
     fn write<S: Simd>(found: &Found, block_idx: usize, x: &[f32; LEN], block: &mut [u8; BYTES]);
 }
 
-/// Encodes a row, one block after the other.
+/// Encodes a row, one block after another.
 pub(crate) fn encode_row<E: Encode<BYTES>, const BYTES: usize>(
     row: &[f32],
     importance: Option<&[f32]>,
     out: &mut [u8],
 ) {
-    // Without importance nobody asks for it.
+    // Only needed with importance.
     let sigma2 = importance.map_or(0.0, |_| sum_of_squares(row) / row.len() as f32);
     encode_blocks(row, importance, out, |x, importance, block| match importance {
         Some(importance) => E::encode_weighted(x, &search::weigh(x, importance, sigma2), block),
@@ -57,7 +57,7 @@ pub(crate) fn encode_row<E: Encode<BYTES>, const BYTES: usize>(
     });
 }
 
-/// Encodes rows on a path; `false` if it has no vectors.
+/// Encodes rows on a path. Returns false if it has no vector code.
 pub(crate) fn encode<E: Encode<BYTES>, const BYTES: usize>(
     path: CpuPath,
     rows: &Rows<'_>,
@@ -121,15 +121,15 @@ fn mean_squares<S: Simd>(batch: &Rows<'_>) -> Means {
     means
 }
 
-/// What searches found for the blocks of a window.
+/// The results of searches for the blocks of a window.
 pub(crate) struct Found {
     pub(crate) scales: [f32; WINDOW],
-    /// Of searches for a scale and a minimum.
+    /// The minima, for searches of a scale and a minimum.
     pub(crate) mins: [f32; WINDOW],
-    /// What the codes are made with: `inverse * (x - origin)`, rounded and limited.
+    /// The codes are `inverse * (x - origin)`, rounded and limited.
     inverses: [f32; WINDOW],
     origins: [f32; WINDOW],
-    /// What is added to a signed code.
+    /// Added to signed codes.
     offsets: [i32; WINDOW],
 }
 
@@ -142,7 +142,7 @@ const NOTHING: Found = Found {
 };
 
 impl Found {
-    /// The codes `0..=n_max` of a block, as [`crate::search::affine`] leaves them.
+    /// The codes `0..=n_max` of a block, as in [`crate::search::affine`].
     #[inline(always)]
     pub(crate) fn affine_codes<S: Simd>(&self, block_idx: usize, x: &[f32; LEN], n_max: i32) -> [u8; LEN] {
         let (inverse, origin) = (S::splat(self.inverses[block_idx]), S::splat(self.origins[block_idx]));
@@ -154,7 +154,7 @@ impl Found {
         codes
     }
 
-    /// The codes `0..2 n_max` of a block, as [`crate::search::symmetric`] leaves them.
+    /// The codes `0..2 n_max` of a block, as in [`crate::search::symmetric`].
     #[inline(always)]
     pub(crate) fn signed_codes<S: Simd>(&self, block_idx: usize, x: &[f32; LEN], n_max: i32) -> [u8; LEN] {
         let inverse = S::splat(self.inverses[block_idx]);

@@ -1,8 +1,8 @@
-//! `absmax`: the highest level meets the largest magnitude of a group, and each weight goes to the nearest level. For
+//! `absmax`: the highest level represents the largest magnitude of a group, and each weight gets the nearest level. For
 //! grids without a bias.
 //!
-//! `scale = max |w| / level(highest code)`, rounded to the type that it is stored in; codes are rounded with that. A
-//! scale that would be zero is 1: the codes are zeros all the same, and some runtimes refuse scales of zero.
+//! `scale = max |w| / level(highest code)`, rounded to its stored type; codes are rounded with the result. A scale that
+//! would be zero is 1: the codes are zeros anyway, and some runtimes refuse scales of zero.
 
 use mc_tensor::convert;
 use mc_tensor::dtype::DType;
@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn scales_are_those_that_can_be_stored() {
+    fn scales_have_their_stored_precision() {
         assert_eq!(scale(&[1.0, -14.0], 7.0, DType::F16), 2.0);
         assert_eq!(scale(&[0.1], 7.0, DType::F16), convert::f16_to_f32(convert::f32_to_f16(0.1 / 7.0)));
         assert_eq!(scale(&[0.0, -0.0], 7.0, DType::F16), 1.0);

@@ -1,4 +1,4 @@
-//! `least-error`: a search for the scale, and the bias where there is one, that give the least squared error.
+//! `least-error`: searches for the scale and, if the grid has one, the bias with the least squared error.
 
 use crate::codec::Importance;
 use crate::solvers::search;

@@ -1,8 +1,9 @@
-//! `nearest`: the levels are spread from the least to the largest weight of a group, one of them meets the weight of
-//! the largest magnitude, and each weight goes to the nearest level. For grids with even levels and a bias.
+//! `nearest`: the levels span the range from the smallest to the largest weight of a group, one of them equals the
+//! weight with the largest magnitude, and each weight gets the nearest level. For grids with evenly spaced levels and a
+//! bias.
 //!
-//! This is MLX's choice, bit for bit: all in f32, and codes are rounded with the scale and bias as they are before
-//! they are stored. With `lo` and `hi` the least and the largest weight, and `top` the highest code:
+//! This is MLX's choice, bit for bit: all in f32, and codes are rounded with the scale and bias before these are
+//! rounded for storage. With `lo` and `hi` the smallest and the largest weight, and `top` the highest code:
 //!
 //! ```text
 //! s = max((hi - lo) / top, 1e-7), negative unless |lo| > |hi|
@@ -19,7 +20,7 @@ use crate::codec::Importance;
 use crate::grids::grid::Grid;
 use crate::solvers::solver::{Solved, Solver, Weights};
 
-/// The least magnitude of a scale before it is fitted to the edge.
+/// The minimum magnitude of a scale before it is fitted to the edge.
 const MIN_SCALE: f32 = 1e-7;
 
 /// The solver.
@@ -54,8 +55,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_edge_of_the_larger_magnitude_is_met_exactly() {
-        // 3 / 3 is a whole step: the bias is the edge, and the scale leads away from it.
+    fn the_edge_of_the_larger_magnitude_is_exact() {
+        // 3 / 3 is an integer: the bias is the edge, and the scale points away from it.
         assert_eq!(scale_and_bias(&[0.0, 1.0, 2.0, 3.0], 3.0), (-1.0, 3.0));
         assert_eq!(scale_and_bias(&[-3.0, -1.0, -2.0, 0.0], 3.0), (1.0, -3.0));
     }

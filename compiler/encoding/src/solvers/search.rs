@@ -1,9 +1,9 @@
-//! A search for the scale and bias of the least weighted squared error. Shared by solvers; not a solver.
+//! Searches for the scale and bias with the least weighted squared error. Shared by solvers; not a solver.
 //!
-//! It starts from what the plain solver of the grid chose, and tries ranges that are a little narrower or wider: codes
-//! are rounded, scale and bias are fitted to them by least squares, rounded to the type that they are stored in, and
-//! codes are rounded once more. The first choice of the least error wins, so the plain one stays where nothing is
-//! better, and the error is never above it.
+//! It starts from the choice of the grid's default solver, and tries slightly narrower or wider ranges: codes are
+//! rounded, scale and bias are fitted to them by least squares and rounded to their stored type, and codes are rounded
+//! again. The first choice with the least error wins, so the initial one is kept if nothing is better, and the error
+//! never exceeds its error.
 //!
 //! Sums are taken in eight lanes of f64 and folded by halves.
 
@@ -16,19 +16,19 @@ use crate::grids::grid::Grid;
 use crate::solvers::solver::{GroupMut, Solved, Weights};
 use crate::solvers::{absmax, nearest};
 
-/// The ranges that are tried, as shares of the plain one. Picked by gut feeling: outliers of few bits are best cut by
-/// up to a half, and rounding may favor a range that is a little wider.
+/// The ranges to try, as fractions of the initial one. Picked by gut feeling: with few bits, outliers are best cut by
+/// up to a half, and rounding may favor a slightly wider range.
 const SHARES: std::ops::RangeInclusive<i32> = -20..=2;
 
 /// Number of steps of [`SHARES`] in a whole range.
 const STEPS: f32 = 40.0;
 
-/// Fits of scale and bias to the codes, for each range.
+/// Number of fits of scale and bias to the codes per range.
 const N_FITS: usize = 2;
 
 const N_LANES: usize = 8;
 
-/// Fills in a row; `weights.importance` are the weights of the errors, and all are alike where there are none.
+/// Fills in a row. `weights.importance` weights the errors; without it all are equal.
 pub(crate) fn solve(grid: &Grid, weights: &Weights<'_>, solved: &mut Solved) {
     if grid.has_bias {
         nearest::solve(grid, weights, solved);
@@ -46,7 +46,7 @@ struct Line {
     bias: f32,
 }
 
-/// The candidates for a group, and room for them.
+/// The candidates for a group, with buffers.
 struct Search<'a> {
     grid: &'a Grid,
     dtype: DType,
@@ -78,7 +78,7 @@ impl<'a> Search<'a> {
             let mut line = plain.narrowed(1.0 + share as f32 / STEPS, center, self.grid.has_bias);
             for _ in 0..N_FITS {
                 self.round(x, line);
-                // The same codes have the same fit, which was tried already.
+                // The same codes have the same fit, which was already tried.
                 let Some(fitted) = (self.codes != self.fitted_codes).then(|| self.fit(x)).flatten() else {
                     break;
                 };
@@ -114,7 +114,7 @@ impl<'a> Search<'a> {
         error
     }
 
-    /// Scale and bias of the least weighted squared error for the codes; `None` where they are not determined.
+    /// Scale and bias with the least weighted squared error for the codes; `None` if they are not determined.
     fn fit(&mut self, x: &[f32]) -> Option<Line> {
         self.fitted_codes.copy_from_slice(&self.codes);
         (self.grid.levels)(&self.codes, &mut self.levels);
@@ -126,7 +126,7 @@ impl<'a> Search<'a> {
             return (wqq > 0.0).then(|| Line { scale: (wxq / wqq) as f32, bias: 0.0 });
         }
         let determinant = w * wqq - wq * wq;
-        // Codes that are all alike leave rounding errors, or less than nothing.
+        // If all codes are equal, only a rounding error remains, which may be negative.
         (determinant > 1e-9 * w * wqq).then(|| Line {
             scale: ((w * wxq - wq * wx) / determinant) as f32,
             bias: ((wqq * wx - wq * wxq) / determinant) as f32,
@@ -135,14 +135,14 @@ impl<'a> Search<'a> {
 }
 
 impl Line {
-    /// As it is stored.
+    /// Rounded to the stored type.
     fn rounded(self, dtype: DType) -> Self {
         let mut both = [self.scale, self.bias];
         convert::round_through(dtype, &mut both);
         Self { scale: both[0], bias: both[1] }
     }
 
-    /// The levels drawn together around the center of the weights.
+    /// The levels contracted around the center of the weights.
     fn narrowed(self, share: f32, center: f32, has_bias: bool) -> Self {
         let bias = if has_bias { center + (self.bias - center) * share } else { 0.0 };
         Self { scale: self.scale * share, bias }
@@ -153,7 +153,7 @@ impl Line {
     }
 }
 
-/// The middle between the least and the largest weight; zero on a grid without a bias.
+/// The middle between the smallest and the largest weight; zero on a grid without a bias.
 fn center(grid: &Grid, x: &[f32]) -> f32 {
     if !grid.has_bias {
         return 0.0;

@@ -1,6 +1,6 @@
-//! A solver: how the code of each weight, and the scale and bias of each group, are chosen.
+//! Solvers: choose the code of each weight, and the scale and bias of each group.
 //!
-//! It works on one row at a time, so that rows can be encoded anywhere and in any order.
+//! A solver works on one row at a time, so that rows can be encoded anywhere and in any order.
 
 use std::fmt;
 
@@ -17,7 +17,7 @@ pub struct Solver {
     pub version: u32,
     /// Effect of importance weights on its choice.
     pub importance: Importance,
-    /// Returns true if it can choose on this grid.
+    /// Returns true if it supports this grid.
     pub accepts: fn(&Grid) -> bool,
     /// Fills in a row.
     pub solve: fn(&Grid, &Weights<'_>, &mut Solved),
@@ -26,9 +26,9 @@ pub struct Solver {
 /// A row of weights.
 #[derive(Clone, Copy)]
 pub struct Weights<'a> {
-    /// The weights, whole groups of them, all finite.
+    /// The weights: whole groups, all finite.
     pub x: &'a [f32],
-    /// One importance weight per column, zero or more, or none.
+    /// One importance weight per column, at least zero, if any.
     pub importance: Option<&'a [f32]>,
     /// Type in which scales and biases are stored.
     pub scale_dtype: DType,
@@ -37,28 +37,28 @@ pub struct Weights<'a> {
 /// A row as codes. The packing rounds scales and biases to their type.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Solved {
-    /// A code for each weight.
+    /// One code per weight.
     pub codes: Vec<i32>,
-    /// A scale for each group.
+    /// One scale per group.
     pub scales: Vec<f32>,
-    /// A bias for each group; none on a grid without.
+    /// One bias per group; empty on a grid without biases.
     pub biases: Vec<f32>,
 }
 
-/// One group of a row, to be filled in.
+/// One group of a row, to fill in.
 pub(crate) struct GroupMut<'a> {
     pub(crate) x: &'a [f32],
     pub(crate) importance: Option<&'a [f32]>,
     pub(crate) codes: &'a mut [i32],
     pub(crate) scale: &'a mut f32,
-    /// A number that nobody reads where the grid has no bias.
+    /// Unused if the grid has no bias.
     pub(crate) bias: &'a mut f32,
 }
 
 impl GroupMut<'_> {
     /// Sets scale, bias and the nearest codes.
     ///
-    /// * `scaled`: as many numbers, whatever they are
+    /// * `scaled`: a buffer of the same length
     pub(crate) fn set(&mut self, grid: &Grid, scale: f32, bias: f32, scaled: &mut [f32]) {
         (*self.scale, *self.bias) = (scale, bias);
         for (scaled, x) in scaled.iter_mut().zip(self.x) {
@@ -69,14 +69,14 @@ impl GroupMut<'_> {
 }
 
 impl Solved {
-    /// A row of this grid with nothing in it.
+    /// Creates an empty row of this grid.
     pub fn new(grid: &Grid, n_cols: usize) -> Self {
         let n_groups = grid.n_groups(n_cols);
         let n_biases = if grid.has_bias { n_groups } else { 0 };
         Self { codes: vec![0; n_cols], scales: vec![0.0; n_groups], biases: vec![0.0; n_biases] }
     }
 
-    /// The numbers that the codes mean.
+    /// Writes the numbers that the codes represent.
     ///
     /// # Panics
     /// If the lengths disagree.
@@ -95,7 +95,7 @@ impl Solved {
         }
     }
 
-    /// Fills in group after group.
+    /// Calls a function for each group, to fill it in.
     pub(crate) fn each_group(
         &mut self,
         grid: &Grid,

@@ -1,4 +1,4 @@
-//! `weighted`: as `least-error`, with each column's error weighted by its importance (the statistic `diagonal`, or an
+//! `weighted`: like `least-error`, with each column's error weighted by its importance (the statistic `diagonal`, or an
 //! imatrix).
 
 use crate::codec::Importance;

@@ -1,4 +1,4 @@
-//! `add(3f800000, OF)`: a number added to every element, such as the 1 that containers add to a norm.
+//! `add(3f800000, OF)`: adds a number to every element, for example the 1 that containers add to a norm.
 
 use std::fmt;
 
@@ -21,12 +21,12 @@ pub(crate) const ROW: OperatorRow = OperatorRow {
     draw: tests::draw,
 };
 
-/// A number added to every element.
+/// Adds a number to every element.
 #[derive(Clone)]
 pub struct AddConstant {
     /// The number.
     pub value: f32,
-    /// The tensor that it is added to.
+    /// The operand.
     pub of: TensorExpr,
 }
 

@@ -1,6 +1,6 @@
-//! `add_low_rank(OF, UP, DOWN, 40000000)`: a weight with the product of an adapter's two small matrices added.
+//! `add_low_rank(OF, UP, DOWN, 40000000)`: adds the product of an adapter's two small matrices to a weight.
 //!
-//! `of + scale * up * down`, summed over rank in ascending order in f32; then scaled, then added.
+//! `of + scale * up * down`: the product is summed over rank in ascending order in f32, then scaled, then added.
 
 use std::fmt;
 
@@ -23,7 +23,7 @@ pub(crate) const ROW: OperatorRow = OperatorRow {
     draw: tests::draw,
 };
 
-/// A weight with a low-rank product added: `of + scale * up * down`.
+/// Adds a low-rank product to a weight: `of + scale * up * down`.
 #[derive(Clone)]
 pub struct AddLowRank {
     /// The weight `[out, in]`.
@@ -32,7 +32,7 @@ pub struct AddLowRank {
     pub up: TensorExpr,
     /// `A`, `[rank, in]`.
     pub down: TensorExpr,
-    /// Factor on the product.
+    /// Factor of the product.
     pub scale: f32,
 }
 

@@ -1,7 +1,7 @@
-//! `add_stacked(OF, UP, DOWN, 40000000, output-first)`: a low-rank product added to each matrix of a stack of experts.
+//! `add_stacked(OF, UP, DOWN, 40000000, output-first)`: adds a low-rank product to each matrix of a stack of experts.
 //!
-//! `UP` holds, for each output, the ranks with all experts of a rank side by side; `DOWN` the experts one after another, each
-//! with all its ranks. Sums run over rank in ascending order, as in `add_low_rank`.
+//! `UP` holds the ranks of each output, with all experts of a rank adjacent; `DOWN` holds the experts one after
+//! another, each with all its ranks. Sums run over rank in ascending order, as in `add_low_rank`.
 
 use std::fmt;
 
@@ -24,16 +24,16 @@ pub(crate) const ROW: OperatorRow = OperatorRow {
     draw: tests::draw,
 };
 
-/// A low-rank product added to each matrix of a stack of experts.
+/// Adds a low-rank product to each matrix of a stack of experts.
 #[derive(Clone)]
 pub struct AddStacked {
-    /// The weights `[experts, out, in]`, or `[experts, in, out]` when `is_input_first`.
+    /// The weights `[experts, out, in]`, or `[experts, in, out]` if `is_input_first`.
     pub of: TensorExpr,
     /// `B`, `[out, rank * experts]`.
     pub up: TensorExpr,
     /// `A`, `[experts * rank, in]`.
     pub down: TensorExpr,
-    /// Factor on the product.
+    /// Factor of the product.
     pub scale: f32,
     /// True if the rows of a matrix are its inputs.
     pub is_input_first: bool,
@@ -89,7 +89,7 @@ impl Operator for AddStacked {
     }
 }
 
-/// All numbers of one of the two matrices.
+/// All elements of one of the two matrices.
 struct Factor {
     values: Vec<f32>,
     n_rows: usize,
@@ -99,7 +99,7 @@ struct Factor {
 impl Factor {
     fn new(of: &TensorExpr, inputs: &dyn Inputs) -> Result<Self, EvaluationError> {
         let of = Evaluator::new(of, inputs)?;
-        // `all` holds as many elements in memory.
+        // `all` has allocated this many elements, so the conversion is exact.
         Ok(Self { values: of.all(inputs)?, n_rows: of.n_rows() as usize, n_cols: of.n_cols() })
     }
 }
@@ -138,7 +138,7 @@ impl AddStacked {
             let message = format!("Factors of {n_experts} experts have shapes {found}");
             return Err(EvaluationError::misfit(message));
         }
-        // `[outputs, rank]` of one expert: its ranks stand `n_experts` apart.
+        // `[outputs, rank]` of one expert: its ranks are `n_experts` apart.
         let outputs = |expert: usize| -> Vec<f32> {
             let row = |output: usize| &up.values[output * n_ranks..][..n_ranks];
             let ranks = |output: usize| (0..rank).map(move |k| row(output)[k * n_experts + expert]);

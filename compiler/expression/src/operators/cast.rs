@@ -1,4 +1,5 @@
-//! `cast(BF16, OF)`: every element rounded to a type, to nearest and ties to even, and widened again where more follows.
+//! `cast(BF16, OF)`: every element rounded to a type, to nearest and ties to even, and widened again if another
+//! operator follows.
 
 use std::fmt;
 
@@ -26,7 +27,7 @@ pub(crate) const ROW: OperatorRow = OperatorRow {
 pub struct Cast {
     /// The type.
     pub dtype: DType,
-    /// The tensor that is rounded.
+    /// The operand.
     pub of: TensorExpr,
 }
 

@@ -1,6 +1,6 @@
-//! `concat(0, A, B)`: tensors one after another along one dimension, counted from 0 at the slowest.
+//! `concat(0, A, B)`: tensors one after another along one dimension, counted from 0 for the slowest.
 //!
-//! Along the last dimension columns stand side by side, along any other rows follow each other.
+//! Along the last dimension, columns are adjacent; along any other, rows follow each other.
 
 use std::fmt;
 
@@ -27,9 +27,9 @@ pub(crate) const ROW: OperatorRow = OperatorRow {
 /// Tensors one after another along one dimension.
 #[derive(Clone)]
 pub struct Concat {
-    /// Number of the dimension, from 0 at the slowest.
+    /// Index of the dimension, from 0 for the slowest.
     pub dimension: usize,
-    /// The tensors; at least one, of equal shapes but for that dimension.
+    /// The tensors: at least one, with equal shapes except for that dimension.
     pub of: Vec<TensorExpr>,
 }
 
@@ -65,7 +65,7 @@ impl Operator for Concat {
     fn element_type(&self) -> DType {
         let mut types = self.of.iter().map(TensorExpr::element_type);
         let first = types.next().unwrap_or(DType::F32);
-        // A wider type holds what the others do.
+        // F32 holds the elements of all of them.
         if types.all(|other| other == first) { first } else { DType::F32 }
     }
 
@@ -74,7 +74,7 @@ impl Operator for Concat {
         let other = self.of.iter().map(TensorExpr::shape).find(|part| !self.fits(&shape, part));
         if let Some(part) = other {
             return Err(EvaluationError::misfit(format!(
-                "A tensor of shape {} cannot be a part of one of shape {} along dimension {}",
+                "A tensor of shape {} cannot be part of one of shape {} along dimension {}",
                 Numbers(&part),
                 Numbers(&shape),
                 self.dimension
@@ -99,7 +99,7 @@ impl Concat {
     }
 }
 
-/// Tensors of equal rows, of which the columns stand side by side.
+/// Tensors with equal rows, whose columns are adjacent.
 struct SideBySide {
     parts: Vec<Evaluator>,
 }
@@ -177,7 +177,7 @@ mod tests {
     fn parts_have_the_same_other_dimensions() {
         assert_eq!(
             misfit(&concat(1, &[&[2, 2], &[1, 2]]), &[&A, &B]),
-            "A tensor of shape [1, 2] cannot be a part of one of shape [2, 4] along dimension 1"
+            "A tensor of shape [1, 2] cannot be part of one of shape [2, 4] along dimension 1"
         );
         assert!(misfit(&concat(2, &[&[2, 2], &[1, 2]]), &[&A, &B]).contains("along dimension 2"));
     }

@@ -75,7 +75,7 @@ impl Operator for Decode {
     }
 }
 
-/// The bytes of a tensor's blocks; `None` if its rows are not whole blocks, or the bytes cannot be counted.
+/// Size of a tensor's blocks in bytes; `None` if a row is not a whole number of blocks, or the size overflows.
 fn block_bytes(codec: &Codec, shape: &[u64]) -> Option<u64> {
     let (n_rows, n_cols) = rows_and_columns(shape);
     let n_cols = usize::try_from(n_cols).ok().filter(|n_cols| codec.fits(*n_cols))?;

@@ -1,8 +1,8 @@
 //! `encode(affine-4-g64@1, weighted@1, mlx@1, $3, OF)`: a tensor stored in planes, by a grid, a solver and a packing,
-//! with the importance of its columns, if any.
+//! with optional importance of its columns.
 //!
-//! Only the last operator of an expression, as [`quantize`](crate::operators::quantize) is: whoever asked for the
-//! planes evaluates the operand and encodes its rows.
+//! Only allowed as the last operator of an expression, like [`quantize`](crate::operators::quantize): the caller
+//! evaluates the operand and encodes its rows.
 
 use std::fmt;
 
@@ -33,17 +33,17 @@ pub struct Encode {
     pub versions: [u32; 3],
     /// Number of the input with one importance weight per column (F32), if any.
     pub importance: Option<usize>,
-    /// The tensor that is stored; the type of its elements is that of the weights.
+    /// The operand; the type of its elements is that of the weights.
     pub of: TensorExpr,
 }
 
 impl Encode {
-    /// Stores with the versions that there are.
+    /// Creates the operator with the current versions.
     pub fn new(encoding: Encoding, importance: Option<usize>, of: TensorExpr) -> Self {
         Self { encoding, versions: versions(&encoding), importance, of }
     }
 
-    /// Returns true if the versions are those that there are.
+    /// Returns true if the versions are the current ones.
     pub fn is_current(&self) -> bool {
         self.versions == versions(&self.encoding)
     }
@@ -61,7 +61,7 @@ fn parse(parser: &mut Parser<'_>) -> Parsed<TensorExpr> {
         parser.then(|parser| parser.versioned(packings::by_name, "a packing such as `mlx`"))?;
     let encoding = Encoding::new(grid, solver, packing);
     let encoding =
-        encoding.map_err(|_| parser.error("a solver and a packing before it that suit the grid"))?;
+        encoding.map_err(|_| parser.error("a solver and a packing before this that support the grid"))?;
     parser.eat(", ", "`, `")?;
     let importance = parser.importance()?;
     let versions = [of_grid, of_solver, of_packing];
@@ -93,7 +93,7 @@ impl Operator for Encode {
     }
 
     fn evaluate(&self, _inputs: &dyn Inputs) -> Result<Box<dyn Rows>, EvaluationError> {
-        Err(EvaluationError::misfit("`encode` can only be the last step of an expression"))
+        Err(EvaluationError::misfit("`encode` can only be the last operator of an expression"))
     }
 }
 
@@ -135,15 +135,15 @@ mod tests {
                 .unwrap()
                 .is_current()
         );
-        assert_eq!(misfit(&plain, &[]), "`encode` can only be the last step of an expression");
+        assert_eq!(misfit(&plain, &[]), "`encode` can only be the last operator of an expression");
     }
 
     #[test]
-    fn parts_that_do_not_work_together_are_refused() {
+    fn incompatible_parts_are_refused() {
         let refusal = |parts: &str| {
             TensorExpr::parse(&format!("encode({parts}, load($0, BF16, [4, 64]))")).unwrap_err().to_string()
         };
-        let unsuited = "expected a solver and a packing before it that suit the grid, found ";
+        let unsuited = "expected a solver and a packing before this that support the grid, found ";
         assert!(refusal("int4-b32@1, nearest@1, offset-nibbles@1").contains(unsuited));
         assert!(refusal("int4-b32@1, absmax@1, mlx@1").contains(unsuited));
         assert!(refusal("int5-b32@1, absmax@1, mlx@1").contains("a grid such as `affine-4-g64`"));

@@ -1,4 +1,4 @@
-//! `literal(3f80000040000000)`: numbers that come from the configuration and not from a file, such as rotary factors.
+//! `literal(3f80000040000000)`: numbers from the configuration, such as rotary factors.
 
 use std::fmt;
 
@@ -18,7 +18,7 @@ pub(crate) const ROW: OperatorRow = OperatorRow {
     draw: tests::draw,
 };
 
-/// Numbers that come from the configuration and not from a file.
+/// Numbers from the configuration.
 #[derive(Clone)]
 pub struct Literal {
     /// The numbers, as a vector.

@@ -177,7 +177,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn an_input_has_the_bytes_that_its_shape_says() {
+    fn the_size_of_an_input_matches_its_shape() {
         assert_eq!(
             misfit(&load(DType::F32, &[2, 3]), &[&[1.0; 5]]),
             "A tensor of shape [2, 3] and type F32 has 24 bytes; found 20"

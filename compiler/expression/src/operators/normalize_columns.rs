@@ -1,4 +1,4 @@
-//! `normalize_columns(OF, LENGTHS)`: each column brought to a given length (DoRA of embeddings).
+//! `normalize_columns(OF, LENGTHS)`: scales each column to a given length (DoRA of embeddings).
 //!
 //! `of[.., col] * (length[col] / ||of[.., col]||)`. The squares of a column are summed in f64 from the first row to the
 //! last, in a pass over the whole operand before any row is computed.
@@ -21,7 +21,7 @@ pub(crate) const ROW: OperatorRow = OperatorRow {
     draw: tests::draw,
 };
 
-/// Each column brought to a given length: `of[.., col] * (length[col] / ||of[.., col]||)`.
+/// Scales each column to a given length: `of[.., col] * (length[col] / ||of[.., col]||)`.
 #[derive(Clone)]
 pub struct NormalizeColumns {
     /// The matrix `[out, in]`.
@@ -57,8 +57,7 @@ impl Operator for NormalizeColumns {
         let of = Evaluator::new(&self.of, inputs)?;
         let lengths = Evaluator::new(&self.magnitude, inputs)?.all(inputs)?;
         if lengths.len() != of.n_cols() {
-            let message =
-                format!("A matrix of {} columns has {} lengths of columns", of.n_cols(), lengths.len());
+            let message = format!("A matrix of {} columns has {} column lengths", of.n_cols(), lengths.len());
             return Err(EvaluationError::misfit(message));
         }
         let norms = column_norms(&of, inputs)?;
@@ -128,6 +127,6 @@ mod tests {
         let values: [&[f32]; 2] = [&[3.0, 0.0, 4.0, -2.0], &[10.0, 1.0]];
         assert_eq!(all(&expression, &values), [6.0, 0.0, 8.0, -1.0]);
         let short = TensorExpr::new(NormalizeColumns { of, magnitude: load(1, &[1]) });
-        assert_eq!(misfit(&short, &[values[0], &[1.0]]), "A matrix of 2 columns has 1 lengths of columns");
+        assert_eq!(misfit(&short, &[values[0], &[1.0]]), "A matrix of 2 columns has 1 column lengths");
     }
 }

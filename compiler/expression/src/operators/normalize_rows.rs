@@ -1,7 +1,7 @@
-//! `normalize_rows(OF, LENGTHS)`: each row brought to a given length (DoRA).
+//! `normalize_rows(OF, LENGTHS)`: scales each row to a given length (DoRA).
 //!
-//! `of[row] * (length[row] / ||of[row]||)`. The squares of a row are added in sixteen lanes of f64 (column `c` in lane
-//! `c mod 16`), which are then folded by halves; division and square root are exact to the bit by IEEE 754.
+//! `of[row] * (length[row] / ||of[row]||)`. The squares of a row are summed in sixteen lanes of f64 (column `c` in lane
+//! `c mod 16`), which are then folded by halves; division and square root are exact by IEEE 754.
 //!
 //! Source: Liu et al. 2024, arXiv:2402.09353, section 4.1.
 
@@ -23,7 +23,7 @@ pub(crate) const ROW: OperatorRow = OperatorRow {
     draw: tests::draw,
 };
 
-/// Each row brought to a given length: `of[row] * (length[row] / ||of[row]||)`.
+/// Scales each row to a given length: `of[row] * (length[row] / ||of[row]||)`.
 #[derive(Clone)]
 pub struct NormalizeRows {
     /// The matrix `[out, in]`.
@@ -59,7 +59,7 @@ impl Operator for NormalizeRows {
         let of = Evaluator::new(&self.of, inputs)?;
         let lengths = Evaluator::new(&self.magnitude, inputs)?.all(inputs)?;
         if lengths.len() as u64 != of.n_rows() {
-            let message = format!("A matrix of {} rows has {} lengths of rows", of.n_rows(), lengths.len());
+            let message = format!("A matrix of {} rows has {} row lengths", of.n_rows(), lengths.len());
             return Err(EvaluationError::misfit(message));
         }
         Ok(Box::new(Normalized { of, lengths }))
@@ -84,7 +84,7 @@ impl Rows for Normalized {
 
 const N_LANES: usize = 16;
 
-/// The Euclidean length of a row: squares and their sum in f64, then the root, then rounded to f32.
+/// The Euclidean length of a row: squares and their sum in f64, then the square root, rounded to f32.
 fn norm(row: &[f32]) -> f32 {
     let mut lanes = [0.0_f64; N_LANES];
     let (whole, rest) = row.as_chunks::<N_LANES>();
@@ -136,6 +136,6 @@ mod tests {
         let values: [&[f32]; 2] = [&[3.0, 4.0, 0.0, -2.0], &[10.0, 1.0]];
         assert_eq!(all(&expression, &values), [6.0, 8.0, 0.0, -1.0]);
         let short = TensorExpr::new(NormalizeRows { of, magnitude: load(1, &[1]) });
-        assert_eq!(misfit(&short, &[values[0], &[1.0]]), "A matrix of 2 rows has 1 lengths of rows");
+        assert_eq!(misfit(&short, &[values[0], &[1.0]]), "A matrix of 2 rows has 1 row lengths");
     }
 }

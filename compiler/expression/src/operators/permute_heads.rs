@@ -1,6 +1,6 @@
 //! `permute(8, OF)`: rows reordered head by head from Hugging Face's half-split rotary order to the interleaved one.
 //!
-//! Of a vector, such as a bias, the elements are reordered.
+//! For a vector, such as a bias, the elements are reordered.
 
 use std::fmt;
 
@@ -27,7 +27,7 @@ pub(crate) const ROW: OperatorRow = OperatorRow {
 pub struct PermuteHeads {
     /// Number of heads that the rows belong to.
     pub n_heads: u64,
-    /// The tensor whose rows are reordered; of a vector, the elements.
+    /// The operand; for a vector, the elements are reordered.
     pub of: TensorExpr,
 }
 

@@ -1,6 +1,6 @@
-//! `quantize(Q4_K@1, $3, OF)`: a tensor encoded in a block codec, with the importance of its columns, if any.
+//! `quantize(Q4_K@1, $3, OF)`: a tensor encoded with a block codec, with optional importance of its columns.
 //!
-//! Only the last operator of an expression: whoever asked for the blocks evaluates the operand and encodes its rows.
+//! Only allowed as the last operator of an expression: the caller evaluates the operand and encodes its rows.
 
 use std::fmt;
 
@@ -21,7 +21,7 @@ pub(crate) const ROW: OperatorRow = OperatorRow {
     draw: tests::draw,
 };
 
-/// A tensor encoded in a block codec.
+/// A tensor encoded with a block codec.
 #[derive(Clone)]
 pub struct Quantize {
     /// The codec.
@@ -30,12 +30,12 @@ pub struct Quantize {
     pub version: u32,
     /// Number of the input with one importance weight per column (F32), if any.
     pub importance: Option<usize>,
-    /// The tensor that is encoded.
+    /// The operand.
     pub of: TensorExpr,
 }
 
 impl Quantize {
-    /// Encodes with the version of the codec that there is.
+    /// Creates the operator with the current version of the codec.
     pub fn new(codec: &'static Codec, importance: Option<usize>, of: TensorExpr) -> Self {
         Self { codec, version: codec.version, importance, of }
     }
@@ -73,7 +73,7 @@ impl Operator for Quantize {
     }
 
     fn evaluate(&self, _inputs: &dyn Inputs) -> Result<Box<dyn Rows>, EvaluationError> {
-        Err(EvaluationError::misfit("`quantize` can only be the last step of an expression"))
+        Err(EvaluationError::misfit("`quantize` can only be the last operator of an expression"))
     }
 }
 
@@ -108,6 +108,6 @@ mod tests {
             format!("quantize(IQ2_XXS@{}, $3, load($2, BF16, [4, 32]))", iq2_xxs::CODEC.version)
         );
         assert_eq!(weighted.n_inputs(), 2);
-        assert_eq!(misfit(&plain, &[]), "`quantize` can only be the last step of an expression");
+        assert_eq!(misfit(&plain, &[]), "`quantize` can only be the last operator of an expression");
     }
 }

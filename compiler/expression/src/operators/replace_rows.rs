@@ -1,4 +1,4 @@
-//! `replace_rows(OF, [9, 0, 4], WITH)`: some rows taken from elsewhere, such as those of trained tokens.
+//! `replace_rows(OF, [9, 0, 4], WITH)`: replaces some rows, for example those of trained tokens.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,12 +20,12 @@ pub(crate) const ROW: OperatorRow = OperatorRow {
     draw: tests::draw,
 };
 
-/// Some rows taken from elsewhere.
+/// Replaces some rows.
 #[derive(Clone)]
 pub struct ReplaceRows {
     /// The matrix `[out, in]`.
     pub of: TensorExpr,
-    /// Numbers of the rows, in the order of `with`.
+    /// Indices of the replaced rows, in the order of `with`.
     pub rows: Vec<u64>,
     /// The new rows `[rows, in]`.
     pub with: TensorExpr,
@@ -60,7 +60,7 @@ impl Operator for ReplaceRows {
         let with = Evaluator::new(&self.with, inputs)?;
         if with.n_cols() != of.n_cols() {
             let message = format!(
-                "Rows of {} columns cannot stand in a matrix of {} columns",
+                "Rows of {} columns do not fit in a matrix of {} columns",
                 with.n_cols(),
                 of.n_cols()
             );
@@ -73,7 +73,7 @@ impl Operator for ReplaceRows {
 
 struct Replaced {
     of: Evaluator,
-    /// For each replaced row, the row of `with` that replaces it.
+    /// For each replaced row, its row in `with`.
     places: BTreeMap<u64, u64>,
     with: Evaluator,
 }
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_come_from_elsewhere() {
+    fn rows_are_replaced() {
         let (of, with) = (load(0, &[4, 1]), load(1, &[2, 1]));
         let expression = TensorExpr::new(ReplaceRows { of: of.clone(), rows: vec![3, 1], with });
         assert_eq!(
@@ -123,6 +123,6 @@ mod tests {
         let values: [&[f32]; 2] = [&[1.0, 2.0, 3.0, 4.0], &[30.0, 10.0]];
         assert_eq!(all(&expression, &values), [1.0, 10.0, 3.0, 30.0]);
         let wide = TensorExpr::new(ReplaceRows { of, rows: vec![3], with: load(1, &[1, 2]) });
-        assert_eq!(misfit(&wide, &values), "Rows of 2 columns cannot stand in a matrix of 1 columns");
+        assert_eq!(misfit(&wide, &values), "Rows of 2 columns do not fit in a matrix of 1 columns");
     }
 }

@@ -1,4 +1,4 @@
-//! `reshape([8, 32], OF)`: the same elements in another shape with rows of the same length.
+//! `reshape([8, 32], OF)`: the same elements with another shape that has rows of the same length.
 
 use std::fmt;
 
@@ -20,12 +20,12 @@ pub(crate) const ROW: OperatorRow = OperatorRow {
     draw: tests::draw,
 };
 
-/// The same elements in another shape with rows of the same length.
+/// The same elements with another shape that has rows of the same length.
 #[derive(Clone)]
 pub struct Reshape {
     /// The shape.
     pub shape: Vec<u64>,
-    /// The tensor that is reshaped.
+    /// The operand.
     pub of: TensorExpr,
 }
 
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kernel_is_squeezed_without_moving_a_number() {
+    fn a_kernel_is_squeezed_without_moving_elements() {
         let squeezed = |shape: &[u64]| {
             let of = TensorExpr::new(Load { input: 0, dtype: DType::F32, shape: vec![2, 1, 2] });
             TensorExpr::new(Reshape { shape: shape.to_vec(), of })

@@ -1,10 +1,10 @@
-//! `rotate(OF, BY, right)`: the product of a tensor with a square matrix on its right, `W * R`, or on its left, `R * W`.
+//! `rotate(OF, BY, right)`: the product of a tensor with a square matrix on its right, `W * R`, or left, `R * W`.
 //!
 //! Every element is a sum of products in f32 over ascending columns of the left factor, multiply then add, never fused. So
 //! equal inputs give equal bytes on every machine and for all tiles.
 //!
-//! The right factor of the product is computed as a whole first, and held in f32: the rotation, or the tensor itself where
-//! the rotation stands on its left.
+//! The right factor of the product is computed completely first and held in f32: the rotation, or the tensor itself if
+//! the rotation is on its left.
 //!
 //! A vector is one row: `rotate(BIAS, transpose(R), right)` is the bias of `rotate(W, R, left)`.
 
@@ -32,15 +32,15 @@ pub(crate) const ROW: OperatorRow = OperatorRow {
 /// The product of a tensor with a square matrix.
 #[derive(Clone)]
 pub struct Rotate {
-    /// The tensor `[.., rows, columns]`; a matrix, if it is multiplied on its left.
+    /// The tensor `[.., rows, columns]`; for a product on its left, a matrix.
     pub of: TensorExpr,
-    /// The square matrix, of as many columns, or rows on the left.
+    /// The square matrix, with the tensor's number of columns (right) or rows (left).
     pub by: TensorExpr,
-    /// The side of the tensor that the square matrix stands on.
+    /// The side of the tensor with the square matrix.
     pub side: Side,
 }
 
-/// The side of a tensor that a matrix stands on in a product.
+/// The side of the tensor with the square matrix in a product.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
     /// `R * W`: rows are mixed.
@@ -119,7 +119,7 @@ impl Rotate {
 /// The product of two matrices.
 struct Product {
     left: Evaluator,
-    /// All rows, of as many columns as the product.
+    /// All rows, with as many columns as the product.
     right: Vec<f32>,
 }
 
@@ -129,7 +129,7 @@ impl Rows for Product {
         let mut left = vec![0.0; out.len() / n_cols * n_inner];
         self.left.rows(first, &mut left)?;
         out.fill(0.0);
-        // A product is a low-rank update of nothing: the same sums in the same order, on the same vectors.
+        // A product is a low-rank update of zero: the same sums in the same order, with the same vector code.
         add_low_rank(out, &left, &self.right, n_cols, n_inner, 1.0).map_err(EvaluationError::misfit)
     }
 }
@@ -168,7 +168,7 @@ mod tests {
         (0..n).map(|i| ((i * 7919 + seed * 104_729) % 1009) as f32 / 137.0 - 3.1).collect()
     }
 
-    /// `[n_rows, n_inner]` times `[n_inner, n_cols]`, from the formula.
+    /// `[n_rows, n_inner]` times `[n_inner, n_cols]`, by the formula.
     fn product(left: &[f32], right: &[f32], n_inner: usize, n_cols: usize) -> Vec<f32> {
         let element = |row: usize, col: usize| {
             let mut sum = 0.0_f32;

@@ -1,4 +1,4 @@
-//! `scale(OF, 40000000)`: every element times a factor.
+//! `scale(OF, 40000000)`: multiplies every element by a factor.
 
 use std::fmt;
 
@@ -19,10 +19,10 @@ pub(crate) const ROW: OperatorRow = OperatorRow {
     draw: tests::draw,
 };
 
-/// Every element times a factor.
+/// Multiplies every element by a factor.
 #[derive(Clone)]
 pub struct Scale {
-    /// The tensor that is scaled.
+    /// The operand.
     pub of: TensorExpr,
     /// The factor.
     pub factor: f32,

@@ -1,4 +1,4 @@
-//! `scale_blocks([128, 128], SCALES, OF)`: a weight times scales that blocks of its rows and columns share.
+//! `scale_blocks([128, 128], SCALES, OF)`: multiplies a weight by scales that blocks of its rows and columns share.
 //!
 //! Blocks at the edges may be smaller.
 
@@ -23,14 +23,14 @@ pub(crate) const ROW: OperatorRow = OperatorRow {
     draw: tests::draw,
 };
 
-/// A weight times scales that blocks of its rows and columns share.
+/// Multiplies a weight by scales that blocks of its rows and columns share.
 #[derive(Clone)]
 pub struct ScaleBlocks {
     /// The weight `[rows, columns]`.
     pub of: TensorExpr,
-    /// One number for each block, row-major, in whatever shape.
+    /// One number per block, row-major, in any shape.
     pub scales: TensorExpr,
-    /// Rows and columns of a block.
+    /// Rows and columns per block.
     pub block: [u64; 2],
 }
 

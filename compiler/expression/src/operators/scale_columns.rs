@@ -1,6 +1,6 @@
-//! `scale_columns(OF, BY)`: each column times its own factor, `of[row, col] * by[col]`, in f32.
+//! `scale_columns(OF, BY)`: multiplies each column by its own factor, `of[row, col] * by[col]`, in f32.
 //!
-//! The factors are an expression of as many elements as there are columns, in whatever shape.
+//! The factors are an expression with as many elements as columns, in any shape.
 
 use std::fmt;
 
@@ -21,12 +21,12 @@ pub(crate) const ROW: OperatorRow = OperatorRow {
     draw: tests::draw,
 };
 
-/// Each of the columns times its own factor.
+/// Multiplies each column by its own factor.
 #[derive(Clone)]
 pub struct ScaleColumns {
-    /// The tensor that is scaled.
+    /// The operand.
     pub of: TensorExpr,
-    /// The factors, as many as there are columns.
+    /// The factors, one per column.
     pub by: TensorExpr,
 }
 

@@ -1,6 +1,6 @@
-//! `scale_rows(OF, BY)`: each row times its own factor, `of[row, col] * by[row]`, in f32.
+//! `scale_rows(OF, BY)`: multiplies each row by its own factor, `of[row, col] * by[row]`, in f32.
 //!
-//! The factors are an expression of as many elements as there are rows, in whatever shape.
+//! The factors are an expression with as many elements as rows, in any shape.
 
 use std::fmt;
 
@@ -21,12 +21,12 @@ pub(crate) const ROW: OperatorRow = OperatorRow {
     draw: tests::draw,
 };
 
-/// Each of the rows times its own factor.
+/// Multiplies each row by its own factor.
 #[derive(Clone)]
 pub struct ScaleRows {
-    /// The tensor that is scaled.
+    /// The operand.
     pub of: TensorExpr,
-    /// The factors, as many as there are rows.
+    /// The factors, one per row.
     pub by: TensorExpr,
 }
 

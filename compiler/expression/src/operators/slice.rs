@@ -1,7 +1,7 @@
-//! `slice(0, [2, 5], OF)`: a range of a tensor along one dimension, counted from 0 at the slowest.
+//! `slice(0, [2, 5], OF)`: a range of a tensor along one dimension, counted from 0 for the slowest.
 //!
-//! Along the last dimension these are columns, along any other rows, such as the experts of a stack. Both are two slices, one
-//! of the other. Of a load only the elements of the range are read.
+//! Along the last dimension these are columns, along any other rows, for example the experts of a stack. To take both,
+//! nest two slices. Of a load, only the elements of the range are read.
 
 use std::fmt;
 use std::ops::Range;
@@ -28,11 +28,11 @@ pub(crate) const ROW: OperatorRow = OperatorRow {
 /// A range of a tensor along one dimension.
 #[derive(Clone)]
 pub struct Slice {
-    /// Number of the dimension, from 0 at the slowest.
+    /// Index of the dimension, from 0 for the slowest.
     pub dimension: usize,
     /// The range along it.
     pub range: Range<u64>,
-    /// The tensor that it is taken from.
+    /// The operand.
     pub of: TensorExpr,
 }
 
@@ -77,7 +77,7 @@ impl Operator for Slice {
         let of_dimension = shape.get(*dimension).filter(|n| range.start <= range.end && range.end <= **n);
         let Some(n) = of_dimension else {
             let message = format!(
-                "A tensor of shape {} has not the range {} along dimension {dimension}",
+                "A tensor of shape {} does not have the range {} along dimension {dimension}",
                 Numbers(&shape),
                 Numbers(&[range.start, range.end])
             );
@@ -88,7 +88,7 @@ impl Operator for Slice {
             let first = usize::try_from(range.start).map_err(EvaluationError::misfit)?;
             return Ok(Box::new(Columns { of, first }));
         }
-        // Rows of one step along the dimension. Too many to count are only of tensors without elements.
+        // Number of rows per index of the dimension. It can only overflow for tensors without elements.
         let (n_inner, _) = rows_and_columns(&shape[dimension + 1..]);
         Ok(Box::new(Chosen {
             of,
@@ -99,14 +99,14 @@ impl Operator for Slice {
     }
 }
 
-/// Some rows of each turn of the operand's rows.
+/// A range of rows in each turn of the operand's rows.
 struct Chosen {
     of: Evaluator,
-    /// Rows of a turn.
+    /// Number of rows per turn.
     n_turn: u64,
-    /// The first of them that is chosen.
+    /// The first chosen row of a turn.
     first: u64,
-    /// Number of them that are chosen.
+    /// Number of chosen rows per turn.
     n_rows: u64,
 }
 
@@ -147,7 +147,7 @@ impl RowParts for Chosen {
     }
 }
 
-/// Neighbouring columns of the operand.
+/// A range of columns of the operand.
 struct Columns {
     of: Evaluator,
     first: usize,
@@ -161,7 +161,7 @@ impl Rows for Columns {
             }
             return Ok(());
         }
-        // The operand may be much wider, so the tile that was asked for may be too high for whole rows of it.
+        // The operand may be much wider, so the requested tile may have too many rows for whole rows of it.
         let n_rows = (TILE_ELEMENTS / self.of.n_cols()).max(1);
         let mut row = first;
         for tile in out.chunks_mut(n_rows * n_cols) {
@@ -249,11 +249,11 @@ mod tests {
     fn a_range_lies_in_its_dimension() {
         assert_eq!(
             misfit(&slice(1, 2..4, load(&[4, 3])), &[&VALUES]),
-            "A tensor of shape [4, 3] has not the range [2, 4] along dimension 1"
+            "A tensor of shape [4, 3] does not have the range [2, 4] along dimension 1"
         );
         for (dimension, start, end) in [(2, 0, 1), (0, 3, 2), (0, u64::MAX, 0)] {
             let message = misfit(&slice(dimension, start..end, load(&[4, 3])), &[&VALUES]);
-            assert!(message.starts_with("A tensor of shape [4, 3] has not the range"), "{message}");
+            assert!(message.starts_with("A tensor of shape [4, 3] does not have the range"), "{message}");
         }
         assert_eq!(all(&slice(0, 2..2, load(&[4, 3])), &[&VALUES]), [0.0; 0]);
     }

@@ -64,7 +64,7 @@ impl Operator for Stack {
     fn evaluate(&self, inputs: &dyn Inputs) -> Result<Box<dyn Rows>, EvaluationError> {
         let shape = self.of.first().map(TensorExpr::shape).unwrap_or_default();
         if self.of.iter().any(|part| part.shape() != shape) {
-            return Err(EvaluationError::misfit("Only tensors of one shape can be stacked"));
+            return Err(EvaluationError::misfit("Only tensors of the same shape can be stacked"));
         }
         let parts = self.of.iter().map(|part| Evaluator::new(part, inputs)).collect::<Result<_, _>>()?;
         Ok(Box::new(Joined::new(parts, 1)))
@@ -80,7 +80,7 @@ mod tests {
 
     pub(super) fn draw(draw: &mut Draw, shape: &[u64]) -> Option<TensorExpr> {
         let [n_parts, part @ ..] = shape else { return None };
-        // Parts without dimensions are numbers and not rows.
+        // Parts without dimensions are scalars and not rows.
         let is_fitting = (1..6).contains(n_parts) && !part.is_empty();
         (is_fitting || draw.is_wild()).then(|| {
             let of = (0..(*n_parts).clamp(1, 5)).map(|_| draw.expression(part)).collect();
@@ -107,8 +107,8 @@ mod tests {
     }
 
     #[test]
-    fn parts_have_one_shape() {
+    fn parts_have_the_same_shape() {
         let stack = TensorExpr::new(Stack { of: vec![load(0, &[2, 2]), load(1, &[4, 1])] });
-        assert_eq!(misfit(&stack, &[&[0.0; 4], &[0.0; 4]]), "Only tensors of one shape can be stacked");
+        assert_eq!(misfit(&stack, &[&[0.0; 4], &[0.0; 4]]), "Only tensors of the same shape can be stacked");
     }
 }

@@ -1,7 +1,7 @@
-//! `transpose(OF)`: a matrix with rows and columns exchanged; a vector stays as it is.
+//! `transpose(OF)`: exchanges the rows and columns of a matrix; a vector is unchanged.
 //!
-//! A row of the result is gathered from all rows of the operand if parts of those can be read by themselves, as those of a
-//! load can; then no copy is made. Any other operand is computed as a whole first, and held in f32.
+//! If parts of the operand's rows can be read separately, as for a load, a row of the result is gathered from all of
+//! them without a copy. Any other operand is computed completely first and held in f32.
 
 use std::fmt;
 
@@ -24,7 +24,7 @@ pub(crate) const ROW: OperatorRow = OperatorRow {
     draw: tests::draw,
 };
 
-/// A matrix with rows and columns exchanged.
+/// Exchanges the rows and columns of a matrix.
 #[derive(Clone)]
 pub struct Transpose {
     /// The matrix.
@@ -73,7 +73,7 @@ impl Operator for Transpose {
     }
 }
 
-/// The transposed matrix of an operand whose rows can be read in parts.
+/// The transpose of an operand whose rows can be read in parts.
 struct Gathered {
     of: Evaluator,
 }
@@ -92,11 +92,11 @@ impl Rows for Gathered {
     }
 }
 
-/// The transposed matrix of numbers that are held.
+/// The transpose of elements in memory.
 struct TransposedRows {
     /// The operand.
     values: Vec<f32>,
-    /// Its columns: the rows of the result.
+    /// Number of its columns, which are the rows of the result.
     n_cols: usize,
 }
 

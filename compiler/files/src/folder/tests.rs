@@ -1,4 +1,4 @@
-//! Operations below a folder: their effects, and the links that none of them follows.
+//! Operations below a folder: their effects, and links, which no operation follows.
 
 use std::os::unix::fs::{PermissionsExt, symlink};
 
@@ -10,7 +10,7 @@ struct Fixture {
 }
 
 impl Fixture {
-    /// A folder `inside` beside a folder `outside` that has a file.
+    /// A folder `inside`, next to a folder `outside` that contains a file.
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join("inside")).unwrap();
@@ -24,7 +24,7 @@ impl Fixture {
         self.dir.path().join(path)
     }
 
-    /// Asserts that everything outside is as it was.
+    /// Asserts that nothing outside has changed.
     fn assert_outside_is_untouched(&self) {
         let names: Vec<_> =
             fs::read_dir(self.path("outside")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
@@ -120,7 +120,7 @@ fn no_operation_follows_a_link_anywhere_on_its_path() {
             Some(PathError::NotBelow { .. })
         ));
     }
-    // A link itself is removed and replaced, not what it leads to.
+    // The link itself is removed or replaced, not its target.
     folder.remove_all(p("link")).unwrap();
     folder.remove_all(p("real")).unwrap();
     folder.rename(p("mine"), folder, p("dangling")).unwrap();
@@ -128,7 +128,7 @@ fn no_operation_follows_a_link_anywhere_on_its_path() {
     fixture.assert_outside_is_untouched();
 }
 
-/// Writes down what it sees.
+/// Records the operations that it receives.
 #[derive(Debug, Default)]
 struct RecordingObserver(std::sync::Mutex<Vec<String>>);
 
@@ -147,7 +147,7 @@ impl FileObserver for RecordingObserver {
 }
 
 #[test]
-fn a_witness_sees_what_is_done_below_a_folder_and_nothing_that_failed() {
+fn an_observer_receives_only_operations_that_succeeded() {
     let scribe = Arc::new(RecordingObserver::default());
     let Fixture { folder, dir: _dir } = Fixture::new();
     let observer: Arc<dyn FileObserver> = Arc::<RecordingObserver>::clone(&scribe);
@@ -178,13 +178,13 @@ fn a_witness_sees_what_is_done_below_a_folder_and_nothing_that_failed() {
 }
 
 #[test]
-fn a_file_system_says_how_much_room_it_has() {
+fn the_free_space_of_a_file_system_is_reported() {
     let Fixture { folder, .. } = &Fixture::new();
     assert!((1 << 10..1 << 60).contains(&folder.room().unwrap()));
 }
 
 #[test]
-fn what_is_no_regular_file_is_refused_without_waiting() {
+fn other_than_regular_files_are_refused_without_blocking() {
     let Fixture { folder, dir } = &Fixture::new();
     let pipe = dir.path().join("inside/pipe");
     assert!(std::process::Command::new("mkfifo").arg(pipe).status().unwrap().success());
@@ -201,7 +201,7 @@ fn what_is_no_regular_file_is_refused_without_waiting() {
 }
 
 #[test]
-fn folders_are_removed_however_deep_wide_and_locked_they_are() {
+fn deep_wide_and_read_only_folders_are_removed() {
     let Fixture { folder, dir } = &Fixture::new();
     symlink("../outside", dir.path().join("inside/link")).unwrap();
     let mut deep = Folder::open(folder.path()).unwrap();
@@ -223,7 +223,7 @@ fn folders_are_removed_however_deep_wide_and_locked_they_are() {
 }
 
 #[test]
-fn a_folder_that_others_fill_meanwhile_is_removed_or_an_error() {
+fn removing_a_folder_that_others_fill_ends() {
     let Fixture { folder, .. } = &Fixture::new();
     let is_done = std::sync::atomic::AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -234,7 +234,7 @@ fn a_folder_that_others_fill_meanwhile_is_removed_or_an_error() {
             }
         });
         for _ in 0..500 {
-            // Either is fine, for ever is not.
+            // Either result is fine; running forever is not.
             drop(folder.remove_all(p("busy")));
         }
         is_done.store(true, std::sync::atomic::Ordering::Relaxed);

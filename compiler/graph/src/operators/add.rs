@@ -1,4 +1,4 @@
-//! `a + b`, element by element; shapes are broadcast as NumPy does. Primitive.
+//! `a + b`, element by element; shapes are broadcast as in NumPy. Primitive.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

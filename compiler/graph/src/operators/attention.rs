@@ -3,8 +3,8 @@
 //! * `q`: `[tokens, heads, head_dim]`; `k`: `[positions, kv_heads, head_dim]`; `v`: `[positions, kv_heads, value_dim]`
 //! * result `[tokens, heads, value_dim]`
 //!
-//! Query head `h` reads key and value head `h / (heads / kv_heads)`. `cap(x)` is `cap * tanh(x / cap)`, where there is one.
-//! The mask is that of [`crate::operators::causal_mask`].
+//! Query head `h` reads key and value head `h / (heads / kv_heads)`. `cap(x)` is `cap * tanh(x / cap)`, if there is a
+//! cap. The mask is that of [`crate::operators::causal_mask`].
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -34,10 +34,10 @@ use crate::operators::matmul::dot;
 pub struct Attention {
     /// Factor on the scores.
     pub scale: f32,
-    /// Number of positions that a token sees, itself among them; all when absent.
+    /// Number of positions that a token attends to, including itself; `None` for all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<u32>,
-    /// Bends the scores: `cap * tanh(score / cap)`.
+    /// Caps the scores: `cap * tanh(score / cap)`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub soft_cap: Option<f32>,
 }
@@ -138,7 +138,7 @@ impl Attention {
     }
 }
 
-/// Rows of heads.
+/// Dimensions of the inputs.
 #[derive(Clone, Copy)]
 struct Shape {
     rows: Dim,

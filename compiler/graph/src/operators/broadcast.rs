@@ -1,11 +1,11 @@
-//! Two shapes made one, as NumPy does: aligned at the last dimension, where one has 1 or nothing it is repeated.
+//! Broadcasts two shapes as NumPy does: aligned at the last dimension; a dimension that is 1 or missing is repeated.
 
 use crate::error::GraphError;
 use crate::operators::rule;
 use crate::tensor::{Tensor, strides};
 use crate::value_type::{Dim, ValueType};
 
-/// The type of a result, element by element.
+/// The type of an elementwise result.
 pub(crate) fn types(operator: &'static str, inputs: &[&ValueType]) -> Result<Vec<ValueType>, GraphError> {
     let [left, right] = rule::reals(operator, inputs)?;
     let dims = dims(&left.dims, &right.dims);
@@ -14,7 +14,7 @@ pub(crate) fn types(operator: &'static str, inputs: &[&ValueType]) -> Result<Vec
     Ok(vec![ValueType::real(dims)])
 }
 
-/// The dimensions of both.
+/// The broadcast dimensions.
 pub(crate) fn dims(left: &[Dim], right: &[Dim]) -> Option<Vec<Dim>> {
     let n_dims = left.len().max(right.len());
     let at = |dims: &[Dim], axis: usize| {
@@ -29,7 +29,7 @@ pub(crate) fn dims(left: &[Dim], right: &[Dim]) -> Option<Vec<Dim>> {
     (0..n_dims).map(one).collect()
 }
 
-/// Computes a result, element by element.
+/// Computes an elementwise result.
 pub(crate) fn map(left: &Tensor, right: &Tensor, compute: impl Fn(f32, f32) -> f32) -> Tensor {
     let n_dims = left.shape.len().max(right.shape.len());
     let (left_shape, right_shape) = (padded(&left.shape, n_dims), padded(&right.shape, n_dims));
@@ -49,14 +49,14 @@ pub(crate) fn map(left: &Tensor, right: &Tensor, compute: impl Fn(f32, f32) -> f
     Tensor::new(shape, values)
 }
 
-/// The shape with as many dimensions as asked for.
+/// The shape, padded with leading ones to `n_dims` dimensions.
 pub(crate) fn padded(shape: &[usize], n_dims: usize) -> Vec<usize> {
     let mut out = vec![1; n_dims - shape.len()];
     out.extend_from_slice(shape);
     out
 }
 
-/// Strides, 0 along a dimension that is repeated.
+/// Strides, with 0 for a repeated dimension.
 pub(crate) fn steps(shape: &[usize]) -> Vec<usize> {
     let strides = strides(shape);
     strides.into_iter().zip(shape).map(|(stride, len)| if *len == 1 { 0 } else { stride }).collect()

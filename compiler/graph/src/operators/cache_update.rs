@@ -1,4 +1,4 @@
-//! Appends the rows of a batch to a state and gives the rows of all positions: `[tokens, …]` to `[positions, …]`.
+//! Appends the rows of a batch to a state and returns the rows of all positions: `[tokens, …]` to `[positions, …]`.
 //! Primitive.
 
 use serde::{Deserialize, Serialize};

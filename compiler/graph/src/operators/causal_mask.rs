@@ -1,6 +1,6 @@
-//! Zero where a token sees a position, minus infinity where not: `[tokens, positions]`. Primitive.
+//! Zero if a token sees a position, otherwise minus infinity: `[tokens, positions]`. Primitive.
 //!
-//! The token at position `p` sees `j` where `j <= p` and, with a window, `p - window < j`.
+//! The token at position `p` sees `j` if `j <= p` and, with a window, `p - window < j`.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -12,10 +12,10 @@ use crate::scope::Scope;
 use crate::tensor::Tensor;
 use crate::value_type::{Dim, TOKENS, ValueType};
 
-/// Zero or minus infinity.
+/// The mask: zero or minus infinity.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
 pub struct CausalMask {
-    /// Number of positions that a token sees, itself among them; all when absent.
+    /// Number of positions that a token attends to, including itself; `None` for all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<u32>,
 }

@@ -1,4 +1,4 @@
-//! Tensors side by side along the last dimension. Primitive.
+//! Concatenates tensors along the last dimension. Primitive.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -10,7 +10,7 @@ use crate::scope::Scope;
 use crate::tensor::Tensor;
 use crate::value_type::{Element, ValueType};
 
-/// Tensors side by side.
+/// Concatenation along the last dimension.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Concat {}
 

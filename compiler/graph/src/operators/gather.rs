@@ -1,4 +1,4 @@
-//! Rows of a table by their numbers: `[n, width]` and `[tokens]` to `[tokens, width]`. Primitive.
+//! Rows of a table by index: `[n, width]` and `[tokens]` to `[tokens, width]`. Primitive.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -10,7 +10,7 @@ use crate::scope::Scope;
 use crate::tensor::Tensor;
 use crate::value_type::{Element, ValueType};
 
-/// Rows of a table by their numbers.
+/// Rows of a table by index.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Gather {}
 

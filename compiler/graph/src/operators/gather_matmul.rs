@@ -1,7 +1,7 @@
-//! Products with the experts that each token chose. Primitive.
+//! Products with the experts chosen for each token. Primitive.
 //!
 //! * `x`: `[tokens, k]`, the same for all experts of a token, or `[tokens, used, k]`
-//! * `W`: `[experts, m, k]`; `chosen`: whole numbers `[tokens, used]`
+//! * `W`: `[experts, m, k]`; `chosen`: integers `[tokens, used]`
 //! * result `[tokens, used, m]`: `x W[chosen]^T`
 
 use serde::{Deserialize, Serialize};

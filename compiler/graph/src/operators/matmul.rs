@@ -44,7 +44,7 @@ impl Operator for Matmul {
     }
 }
 
-/// The sum of products, in ascending order.
+/// Sum of the products, in ascending order.
 pub(crate) fn dot(left: &[f32], right: &[f32]) -> f32 {
     left.iter().zip(right).map(|(a, b)| a * b).sum()
 }

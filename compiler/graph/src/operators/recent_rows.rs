@@ -1,5 +1,5 @@
-//! The rows of a batch behind the last ones before it, and keeps those of the batch: `[tokens, width]` to
-//! `[tokens + n_before, width]`. Before the first position stand zeros. Primitive.
+//! Prepends the last earlier rows to the rows of a batch, and stores those of the batch: `[tokens, width]` to
+//! `[tokens + n_before, width]`. Rows before the first position are zero. Primitive.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -12,12 +12,12 @@ use crate::scope::Scope;
 use crate::tensor::Tensor;
 use crate::value_type::{Dim, TOKENS, ValueType};
 
-/// The rows of a batch behind the last ones before it.
+/// The rows of a batch, preceded by the last earlier ones.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
 pub struct RecentRows {
-    /// The state that rows are kept in.
+    /// The state that stores the rows.
     pub state: StateId,
-    /// Number of earlier rows.
+    /// Number of preceding rows.
     pub n_before: u32,
 }
 

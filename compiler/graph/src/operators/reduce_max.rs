@@ -1,4 +1,4 @@
-//! The greatest along the last dimension, which becomes 1. Primitive.
+//! The maximum along the last dimension, which becomes 1. Primitive.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -10,7 +10,7 @@ use crate::scope::Scope;
 use crate::tensor::Tensor;
 use crate::value_type::{Dim, ValueType};
 
-/// The greatest along the last dimension.
+/// The maximum along the last dimension.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
 pub struct ReduceMax {}
 

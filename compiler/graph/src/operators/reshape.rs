@@ -1,4 +1,4 @@
-//! The same elements in the same order under another shape. Primitive.
+//! The same elements in the same order with another shape. Primitive.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -10,7 +10,7 @@ use crate::scope::Scope;
 use crate::tensor::Tensor;
 use crate::value_type::{Dim, ValueType};
 
-/// Another shape.
+/// A change of shape.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Reshape {
     /// The new dimensions.
@@ -44,7 +44,8 @@ impl Operator for Reshape {
     }
 }
 
-/// The product of the known dimensions, and the others in order; shapes with equal counts hold equally many elements.
+/// The product of the known dimensions, and the unknown ones in order; shapes with equal results hold equally many
+/// elements.
 fn count(dims: &[Dim]) -> (u64, Vec<Dim>) {
     let known = dims.iter().filter_map(|dim| dim.fixed()).map(u64::from).fold(1, u64::saturating_mul);
     let mut others: Vec<Dim> = dims.iter().filter(|dim| dim.fixed().is_none()).copied().collect();

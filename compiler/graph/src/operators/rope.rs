@@ -1,8 +1,8 @@
-//! Turns pairs of dimensions of each head: `(a, b)` becomes `(a cos - b sin, a sin + b cos)`.
+//! Rotates pairs of dimensions of each head: `(a, b)` becomes `(a cos - b sin, a sin + b cos)`.
 //!
 //! * `x`: `[tokens, heads, head_dim]`; `cos`, `sin`: `[tokens, n_dims / 2]`
 //!
-//! The dimensions from `n_dims` on stay as they are.
+//! The dimensions from `n_dims` on are unchanged.
 //!
 //! Source: Su et al. 2021, arXiv:2104.09864.
 
@@ -24,10 +24,10 @@ use crate::scope::Scope;
 use crate::tensor::Tensor;
 use crate::value_type::{Dim, ValueType};
 
-/// Turns pairs of dimensions.
+/// Rotation of pairs of dimensions.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Rope {
-    /// The two dimensions that turn together.
+    /// The pairs of dimensions that rotate together.
     pub pairing: RotaryPairing,
 }
 
@@ -83,7 +83,7 @@ impl Operator for Rope {
             return Ok(None);
         };
         let n_pairs = fragment.value_type(inputs[1]).width().unwrap_or(0);
-        // Pairs lie side by side along a dimension of their own, where they are not halves.
+        // Interleaved pairs get a dimension of their own.
         let (pair_dims, halves) = match self.pairing {
             RotaryPairing::HalfSplit => (vec![tokens, heads, Dim::Fixed(2 * n_pairs)], n_pairs),
             RotaryPairing::Interleaved => (vec![tokens, heads, Dim::Fixed(n_pairs), Dim::Fixed(2)], 1),

@@ -1,7 +1,7 @@
-//! Cosines and sines of the rotary angles of a batch's positions: twice `[tokens, n_dims / 2]`. Primitive.
+//! Cosines and sines of the rotary angles of a batch's positions: two tensors `[tokens, n_dims / 2]`. Primitive.
 //!
-//! Inputs are divisors of the frequencies `[n_dims / 2]` that come with the weights: none; one for all contexts; or one
-//! for contexts beyond the original one and one for those up to it.
+//! The inputs are divisors of the frequencies `[n_dims / 2]` that come with the weights: none, one for all contexts, or
+//! one for contexts longer than the original and one for the others.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -17,11 +17,11 @@ use crate::value_type::{Dim, TOKENS, ValueType};
 /// Cosines and sines of a batch's positions.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct RotaryAngles {
-    /// Dimensions of a head that turn; even.
+    /// Number of dimensions of a head that rotate; even.
     pub n_dims: u32,
     /// Base of the frequencies: `base^(-2i / n_dims)`.
     pub base: f32,
-    /// The stretching of the frequencies for a longer context.
+    /// The scaling of the frequencies for a longer context.
     pub scaling: RotaryScaling,
 }
 
@@ -29,7 +29,7 @@ pub struct RotaryAngles {
 pub(crate) const NAME: &str = "rotary_angles";
 
 impl RotaryAngles {
-    /// The frequencies in a sequence of these lengths.
+    /// The frequencies for a sequence of these lengths.
     ///
     /// * `divisors`: the inputs
     pub fn frequencies(&self, divisors: &[&[f32]], lengths: Lengths) -> Frequencies {
@@ -63,7 +63,7 @@ impl Operator for RotaryAngles {
         let is_rotary =
             self.n_dims > 0 && self.n_dims.is_multiple_of(2) && self.base > 0.0 && self.base.is_finite();
         if !is_fitting || !is_rotary {
-            let expected = format!("a divisor for each of {} dimensions, two by two", self.n_dims);
+            let expected = format!("one divisor per pair of {} dimensions", self.n_dims);
             return Err(rule::misfit(NAME, expected, inputs));
         }
         Ok(vec![ValueType::real([TOKENS, n_pairs]); 2])

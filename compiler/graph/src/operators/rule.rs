@@ -1,9 +1,9 @@
-//! Shape rules that several operators share.
+//! Shape rules shared by several operators.
 
 use crate::error::GraphError;
 use crate::value_type::{Element, ValueType, list};
 
-/// `N` inputs.
+/// Checks that there are `N` inputs.
 pub(crate) fn inputs<'a, const N: usize>(
     operator: &'static str,
     inputs: &[&'a ValueType],
@@ -11,7 +11,7 @@ pub(crate) fn inputs<'a, const N: usize>(
     inputs.try_into().map_err(|_| misfit(operator, format!("{N} inputs"), inputs))
 }
 
-/// `N` inputs of real numbers.
+/// Checks that there are `N` inputs of real numbers.
 pub(crate) fn reals<'a, const N: usize>(
     operator: &'static str,
     found: &[&'a ValueType],
@@ -23,7 +23,7 @@ pub(crate) fn reals<'a, const N: usize>(
     Ok(typed)
 }
 
-/// The error of inputs that do not fit.
+/// Creates the error for inputs that do not fit.
 pub(crate) fn misfit(
     operator: &'static str,
     expected: impl Into<String>,

@@ -1,4 +1,4 @@
-//! A stretch of the last dimension: `x[…, start .. start + len]`. Primitive.
+//! A range of the last dimension: `x[…, start .. start + len]`. Primitive.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -37,7 +37,7 @@ impl Operator for Slice {
         match (end, input.width()) {
             (Some(end), Some(width)) if end <= width => Ok(vec![input.with_width(self.len)]),
             _ => {
-                let expected = format!("rows with the columns from {} on, {} of them", self.start, self.len);
+                let expected = format!("rows with columns from {} on, {} of them", self.start, self.len);
                 Err(rule::misfit(NAME, expected, inputs))
             }
         }

@@ -17,7 +17,7 @@ use crate::value_type::ValueType;
 /// `cap * tanh(x / cap)`.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
 pub struct SoftCap {
-    /// The bound of what comes out.
+    /// The bound of the output.
     pub cap: f32,
 }
 

@@ -1,6 +1,6 @@
-//! The greatest numbers along the last dimension and their places, in descending order. Primitive.
+//! The largest numbers along the last dimension and their indices, in descending order. Primitive.
 //!
-//! `[…, n]` to `[…, k]` and whole numbers `[…, k]`. Of equal numbers the earlier place comes first.
+//! `[…, n]` to `[…, k]` and integers `[…, k]`. Among equal numbers, the lower index comes first.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -12,10 +12,10 @@ use crate::scope::Scope;
 use crate::tensor::Tensor;
 use crate::value_type::{Element, ValueType};
 
-/// The greatest numbers and their places.
+/// The largest numbers and their indices.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
 pub struct TopK {
-    /// Number of places.
+    /// Number of results per row.
     pub k: u32,
 }
 
@@ -53,7 +53,7 @@ fn places_of(row: &[f32], k: usize) -> impl Iterator<Item = f32> {
     places(row, k).map(|place| row[place])
 }
 
-/// The places of the `k` greatest numbers, the greatest first.
+/// The indices of the `k` largest numbers, the largest first.
 pub fn places(row: &[f32], k: usize) -> impl Iterator<Item = usize> + use<> {
     let mut places: Vec<usize> = (0..row.len()).collect();
     places.sort_by(|a, b| row[*b].total_cmp(&row[*a]).then(a.cmp(b)));

@@ -1,4 +1,4 @@
-//! Dimensions in another order: dimension `i` of the result is dimension `order[i]` of the input. Primitive.
+//! Reorders dimensions: dimension `i` of the result is dimension `order[i]` of the input. Primitive.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -10,7 +10,7 @@ use crate::scope::Scope;
 use crate::tensor::{Tensor, strides};
 use crate::value_type::ValueType;
 
-/// Dimensions in another order.
+/// A permutation of dimensions.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Transpose {
     /// A permutation of the dimensions.

@@ -1,4 +1,5 @@
-//! The sum of a token's rows, each times its share: `[tokens, n, width]` and `[tokens, n]` to `[tokens, width]`.
+//! The sum of a token's rows, each multiplied by its weight: `[tokens, n, width]` and `[tokens, n]` to
+//! `[tokens, width]`.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -14,7 +15,7 @@ use crate::scope::Scope;
 use crate::tensor::Tensor;
 use crate::value_type::{Dim, ValueType};
 
-/// The sum of a token's rows, each times its share.
+/// The sum of a token's rows, each multiplied by its weight.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
 pub struct WeightedSum {}
 

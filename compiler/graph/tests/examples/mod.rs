@@ -1,17 +1,17 @@
-//! Examples of operators, with inputs that fit them: what the tests of the graph and of backends share.
+//! Examples of operators with valid inputs, shared by the tests of the graph and of backends.
 
 use mc_graph::scope::Lengths;
 use mc_graph::tensor::Tensor;
 use mc_graph::value_type::{Dim, Element, TOKENS, ValueType};
 use serde_json::{Value, json};
 
-/// An operator with attributes and inputs that fit it.
+/// An operator with attributes and valid inputs.
 pub(crate) struct Example {
     /// The operator's name.
     pub(crate) name: &'static str,
     /// Its attributes.
     pub(crate) attributes: Value,
-    /// Types that its shape rule lets through.
+    /// Types that its shape rule accepts.
     pub(crate) inputs: Vec<ValueType>,
 }
 
@@ -29,7 +29,7 @@ fn positions(dims: &[u32]) -> ValueType {
     )
 }
 
-/// At least one of each operator.
+/// At least one example of each operator.
 pub(crate) fn examples() -> Vec<Example> {
     let yarn = json!({"Yarn": {"factor": 4.0, "original_context": 8}});
     let rotary = |scaling: Value| json!({"n_dims": 6, "base": 100.0, "scaling": scaling});
@@ -90,7 +90,7 @@ pub(crate) fn examples() -> Vec<Example> {
     ]
 }
 
-/// Numbers from 0.1 to 2, of both signs unless the operator wants positive ones; whole numbers below 7.
+/// Numbers from 0.1 to 2, of both signs unless the operator requires positive ones; integers below 7.
 pub(crate) fn numbers(example: &Example, seed: usize, lengths: Lengths) -> Vec<Tensor> {
     let mut state = seed as u64;
     let mut next = || {

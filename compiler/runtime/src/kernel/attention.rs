@@ -1,8 +1,9 @@
-//! Causal attention of new tokens over all positions in the cache.
+//! Causal attention of new tokens to all positions in the cache.
 //!
 //! For a query at position `p` and the positions `j` that it sees: `scores[j] = cap(scale * dot(q, k[j]))`, in sixteen
-//! lanes; `e[j] = exp(scores[j] - max(scores))`; `out = (sum over j, ascending, of e[j] * v[j]) / (sum of e in sixteen
-//! lanes)`. What a query gets depends on its position alone, not on how many tokens came in the same batch.
+//! lanes; `e[j] = exp(scores[j] - max(scores))`;
+//! `out = (sum over j, ascending, of e[j] * v[j]) / (sum of e in sixteen lanes)`. The result for a query depends only
+//! on its position, not on the number of tokens in its batch.
 
 use std::borrow::Cow;
 
@@ -17,28 +18,28 @@ use crate::lanes::{self, N_LANES};
 use mc_tensor::cpu_path::CpuPath;
 use mc_tensor::math;
 
-/// Queries of one task; a multiple of [`N_QUERIES`].
+/// Number of queries per task; a multiple of [`N_QUERIES`].
 const TASK_QUERIES: usize = 32;
 
-/// Queries whose values are summed at once.
+/// Number of queries whose values are summed together.
 const N_QUERIES: usize = 8;
 
-/// Keys and values of all positions, and what is done with the scores.
+/// Keys and values of all positions, and the parameters of the scores.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Context<'a> {
     /// Keys.
     pub(crate) keys: &'a HeadRows,
-    /// Values, of as many positions and heads.
+    /// Values, with as many positions and heads.
     pub(crate) values: &'a HeadRows,
     /// Factor on the scores.
     pub(crate) scale: f32,
-    /// Number of positions that a query sees, itself among them.
+    /// Number of positions that a query sees, including itself.
     pub(crate) window: usize,
-    /// Bends the scores: `cap * tanh(score / cap)`.
+    /// Caps the scores: `cap * tanh(score / cap)`.
     pub(crate) soft_cap: Option<f32>,
 }
 
-/// Attention of `queries`, which are the last positions of the context.
+/// Computes the attention of `queries`, which are the last positions of the context.
 ///
 /// * `queries`: `[n_tokens, n_heads * head_dim]`; `n_heads` is a multiple of the context's heads
 /// * returns `[n_tokens, n_heads * value_dim]`
@@ -89,7 +90,7 @@ struct HeadContext<'a> {
     context: Context<'a>,
 }
 
-/// Consecutive queries of one head, the first at `first_position`.
+/// Computes consecutive queries of one head, the first at `first_position`.
 fn attend_head(
     path: CpuPath,
     queries: Cow<'_, [f32]>,
@@ -100,10 +101,11 @@ fn attend_head(
     let Context { scale, window, soft_cap, .. } = head.context;
     let padded_len = head.keys.padded_dim();
     let n_queries = queries.len() / padded_len;
-    // The positions that any of the queries sees.
+    // The positions that at least one of the queries sees.
     let start = (first_position + 1).saturating_sub(window);
     let n_keys = first_position + n_queries - start;
-    // Rows of probabilities are zero where the query does not see, up to whole lanes and whole groups of queries.
+    // Probabilities are zero where a query does not see a position, and in the padding to whole lanes and whole groups
+    // of queries.
     let mut probabilities = vec![0f32; n_queries * n_keys];
     let left = Rows { values: head.keys.rows(start..start + n_keys), padded_len };
     cpu_path::run(
@@ -149,7 +151,7 @@ impl Kernel for SoftCap<'_> {
     }
 }
 
-/// Replaces scores by `exp(scale * (score) - max)` and gives their sum.
+/// Replaces scores by `exp(scale * (score) - max)` and returns their sum.
 struct Exponentials<'a> {
     scores: &'a mut [f32],
     scale: f32,
@@ -179,7 +181,7 @@ impl Kernel for Exponentials<'_> {
     }
 }
 
-/// Sums the values under their probabilities, position after position, and divides by the sum.
+/// Sums the values weighted by their probabilities, position after position, and divides by the sum.
 struct WeightedValues<'a> {
     probabilities: &'a [f32],
     n_keys: usize,

@@ -1,22 +1,22 @@
 //! Compiles kernels for the widths of [`CpuPath`].
 //!
-//! The sixteen lanes of [`crate::lanes`] are computed sixteen, eight or four at a time, each lane by the same
-//! operations in the same order.
+//! The sixteen lanes of [`crate::lanes`] are computed sixteen, eight or four at a time; the operations on each lane and
+//! their order are the same.
 
 use mc_tensor::cpu_path::{CpuPath, Width};
 
-/// A kernel whose body can be compiled for any width.
+/// A kernel that can be compiled for any width.
 pub(crate) trait Kernel {
-    /// Runs it; `W` lanes at a time and, in matrix products, `N` rows at a time.
+    /// Runs the kernel with `W` lanes at a time and, in matrix products, `N` rows at a time.
     ///
-    /// Implementations are `#[inline(always)]`, because only inlined code gets the caller's instructions.
+    /// Implementations are `#[inline(always)]`, because only inlined code is compiled with the caller's instructions.
     fn run<const W: usize, const N: usize>(self);
 }
 
 /// Runs a kernel compiled for a path.
 #[cfg_attr(
     target_arch = "x86_64",
-    expect(unsafe_code, reason = "calling code compiled for more than the baseline needs a detected CPU")
+    expect(unsafe_code, reason = "calling code compiled for more than the baseline requires CPU detection")
 )]
 pub(crate) fn run<K: Kernel>(path: CpuPath, kernel: K) {
     match path.width() {

@@ -1,4 +1,4 @@
-//! Kernels that take each token by itself: norm, rotary embedding, activations.
+//! Kernels that process each token separately: norm, rotary embedding, activations.
 
 use mc_graph::rotary::RotaryPairing;
 use rayon::iter::{IndexedParallelIterator, ParallelIterator};
@@ -9,12 +9,12 @@ use crate::lanes;
 use mc_tensor::cpu_path::CpuPath;
 use mc_tensor::math;
 
-/// Numbers that one task handles; rows are never cut.
+/// Number of elements per task; rows are never split.
 const TASK_LEN: usize = 16 * 1024;
 
 /// `row / sqrt(mean(row^2) + epsilon) * weight` for every row of `weight.len()` numbers.
 ///
-/// The mean is a sum in sixteen lanes divided by the length; the root is exact.
+/// The mean is a sum in sixteen lanes divided by the length; the square root is exact.
 pub(crate) fn rms_norm(path: CpuPath, input: &[f32], weight: &[f32], epsilon: f32) -> Vec<f32> {
     let mut out = input.to_vec();
     let task_len = (TASK_LEN / weight.len()).max(1) * weight.len();
@@ -83,7 +83,7 @@ impl Kernel for GeluTanh<'_> {
     /// `x / 2 * (1 + tanh(u))` is `x / (1 + exp(-2 u))`.
     #[inline(always)]
     fn run<const W: usize, const N: usize>(self) {
-        // 2 sqrt(2 / pi), and the cube's factor.
+        // 2 sqrt(2 / pi), and the factor of the cube.
         const TWICE_ROOT: f32 = 1.595_769;
         const CUBIC: f32 = 0.044_715;
         for value in self.values.iter_mut() {
@@ -115,7 +115,7 @@ pub(crate) struct Angles<'a> {
     pub(crate) n_pairs: usize,
 }
 
-/// Turns the pairs of every head by the angles of the token's position.
+/// Rotates the pairs of every head by the angles of the token's position.
 ///
 /// * `input`: `[n_tokens, n_heads * head_dim]`
 ///

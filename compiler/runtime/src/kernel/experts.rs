@@ -1,7 +1,8 @@
-//! Products with the experts that each token chose.
+//! Products with the experts chosen for each token.
 //!
-//! The rows of one expert are gathered and multiplied at once, so an expert's matrix is decoded once for all of its
-//! tokens. Every element is one dot product, wherever its row stood, so the bits do not depend on who chose what.
+//! The rows of one expert are gathered and multiplied together, so an expert's matrix is decoded once for all of its
+//! tokens. Every element is one dot product, independent of the order of rows, so the bits do not depend on the choices
+//! of other tokens.
 
 use crate::kernel::matmul;
 use crate::weight::Weight;
@@ -12,7 +13,7 @@ use mc_tensor::cpu_path::CpuPath;
 /// * `rows`: `[n_tokens, k]`, or `[n_tokens * n_used, k]`
 /// * `weights`: a stack of `[m, k]`
 /// * `chosen`: `[n_tokens * n_used]`; below the number of matrices
-/// * returns `[n_tokens * n_used, m]`; nothing if the weight is no stack
+/// * returns `[n_tokens * n_used, m]`; `None` if the weight is not a stack
 pub(crate) fn gather_matmul(
     path: CpuPath,
     rows: &[f32],

@@ -1,4 +1,4 @@
-//! The rows of a state as the kernels read them: head by head, each row filled up with zeros to whole lanes.
+//! The rows of a state in the layout of the kernels: head by head, each row padded with zeros to whole lanes.
 
 use std::any::Any;
 use std::ops::Range;
@@ -16,13 +16,13 @@ pub struct HeadRows {
 }
 
 impl HeadRows {
-    /// No rows of `n_heads` heads of `row_len` numbers.
+    /// Creates storage without rows, for `n_heads` heads of `row_len` numbers.
     pub(crate) fn new(n_heads: usize, row_len: usize) -> Self {
         let head = Head { padded_dim: lanes::padded(row_len), rows: Vec::new() };
         Self { row_len, heads: vec![head; n_heads] }
     }
 
-    /// Adds rows of `[n_heads * row_len]`.
+    /// Appends rows of `[n_heads * row_len]`.
     pub(crate) fn extend(&mut self, rows: &[f32]) {
         for row in rows.chunks_exact(self.heads.len() * self.row_len) {
             for (head, part) in self.heads.iter_mut().zip(row.chunks_exact(self.row_len)) {
@@ -32,12 +32,12 @@ impl HeadRows {
         }
     }
 
-    /// Rows held.
+    /// Number of stored rows.
     pub(crate) fn n_rows(&self) -> usize {
         self.heads.first().map_or(0, |head| head.rows.len() / head.padded_dim)
     }
 
-    /// Numbers of one head in a row.
+    /// Number of elements of one head in a row.
     pub(crate) fn row_len(&self) -> usize {
         self.row_len
     }
@@ -77,12 +77,12 @@ pub(crate) struct Head {
 }
 
 impl Head {
-    /// Length of a row with its zeros.
+    /// Length of a row with its padding.
     pub(crate) fn padded_dim(&self) -> usize {
         self.padded_dim
     }
 
-    /// Some of the rows, `[n, padded_dim]`.
+    /// A range of rows, `[n, padded_dim]`.
     pub(crate) fn rows(&self, rows: Range<usize>) -> &[f32] {
         &self.rows[rows.start * self.padded_dim..rows.end * self.padded_dim]
     }

@@ -1,8 +1,8 @@
-//! Matrix products `X * W^T` over weights that may still be encoded.
+//! Matrix products `X * W^T` with weights that may still be encoded.
 //!
-//! Work is cut into tiles of weight rows. A tile is decoded to f32 once and multiplied with every token, four tokens
-//! by several rows at a time, so memory beyond the result is one tile per thread. Which thread takes which tile
-//! does not matter: every element of the result is one dot product of [`crate::lanes`].
+//! Work is split into tiles of weight rows. A tile is decoded to f32 once and multiplied with every token, four tokens
+//! by several rows at a time, so the memory beyond the result is one tile per thread. The assignment of tiles to
+//! threads does not matter: every element of the result is one dot product of [`crate::lanes`].
 
 use std::borrow::Cow;
 
@@ -15,13 +15,13 @@ use crate::lanes;
 use crate::weight::Weight;
 use mc_tensor::cpu_path::CpuPath;
 
-/// Floats of a decoded tile: 256 KiB, so that it stays in the second-level cache.
+/// Size of a decoded tile in floats: 256 KiB, so that it stays in the second-level cache.
 const TILE_LEN: usize = 64 * 1024;
 
-/// Rows of a tile are a multiple of this, the most rows that a kernel takes at once.
+/// The rows of a tile are a multiple of this, the maximum number of rows that a kernel processes at once.
 const ROW_GROUP: usize = 4;
 
-/// Multiply-adds below which handing work to other threads costs more than it saves.
+/// Number of multiply-adds below which distributing work to threads costs more than it saves.
 const MIN_PARALLEL: usize = 128 * 1024;
 
 /// `X * W^T`, every element a dot product in sixteen lanes.
@@ -41,7 +41,7 @@ pub(crate) fn matmul(path: CpuPath, input: &[f32], weight: &Weight) -> Vec<f32> 
         let left = Rows { values: &input, padded_len };
         cpu_path::run(path, Products { left, right: Rows { values: rows, padded_len }, out });
     };
-    // A tile owns a stretch of the transposed result, which is turned at the end.
+    // A tile owns a range of the transposed result, which is transposed at the end.
     let mut transposed = vec![0f32; n_tokens * n_rows];
     let stretch = rows_per_tile * n_tokens;
     if n_tokens * n_rows * n_columns < MIN_PARALLEL {
@@ -56,14 +56,14 @@ pub(crate) fn matmul(path: CpuPath, input: &[f32], weight: &Weight) -> Vec<f32> 
     if n_tokens == 1 { transposed } else { transpose(&transposed, n_rows, n_tokens) }
 }
 
-/// Few enough rows that a tile fits the cache and that every thread gets several tiles.
+/// A number of rows small enough that a tile fits the cache and every thread gets several tiles.
 fn rows_per_tile(n_rows: usize, padded_len: usize) -> usize {
     let fitting = TILE_LEN / padded_len;
     let shared = n_rows.div_ceil(4 * rayon::current_num_threads());
     fitting.min(shared).next_multiple_of(ROW_GROUP)
 }
 
-/// The rows, each filled up with zeros to whole lanes.
+/// The rows, each padded with zeros to whole lanes.
 pub(crate) fn pad_rows(values: &[f32], n_columns: usize) -> Cow<'_, [f32]> {
     let padded_len = lanes::padded(n_columns);
     if padded_len == n_columns {
@@ -79,7 +79,7 @@ pub(crate) fn pad_rows(values: &[f32], n_columns: usize) -> Cow<'_, [f32]> {
 
 /// `[n_rows, n_columns]` to `[n_columns, n_rows]`.
 pub(crate) fn transpose(values: &[f32], n_rows: usize, n_columns: usize) -> Vec<f32> {
-    /// Columns turned at once: one cache line of the source.
+    /// Number of columns transposed at once: one cache line of the source.
     const STRIP: usize = 16;
     let mut out = vec![0f32; values.len()];
     let turn = |(strip, out): (usize, &mut [f32])| {

@@ -1,6 +1,6 @@
 //! The arithmetic of the exact CPU backend.
 //!
-//! Every kernel is portable Rust whose body is compiled once per vector width; all widths give the same bits.
+//! Every kernel is portable Rust code, compiled once per vector width; all widths give the same bits.
 
 pub mod attention;
 pub mod cpu_path;

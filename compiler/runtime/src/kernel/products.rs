@@ -3,15 +3,15 @@
 use crate::kernel::cpu_path::Kernel;
 use crate::lanes;
 
-/// Left rows that are multiplied at once.
+/// Number of left rows multiplied at once.
 const N_LEFT: usize = 4;
 
-/// Rows of equal, padded length that follow each other in memory.
+/// Rows of equal, padded length, contiguous in memory.
 #[derive(Clone, Copy)]
 pub(crate) struct Rows<'a> {
-    /// The rows, one after the other.
+    /// The rows, one after another.
     pub(crate) values: &'a [f32],
-    /// Length of a row, a multiple of the lanes.
+    /// Length of a row, a multiple of the number of lanes.
     pub(crate) padded_len: usize,
 }
 
@@ -30,9 +30,10 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// Writes `out[right][left]`, the dot product of a right row with a left row, for all of them.
+/// Writes `out[right][left]`, the dot product of a right row with a left row, for all pairs.
 ///
-/// Left rows are taken four at a time and stay in the first-level cache while all right rows pass.
+/// Left rows are processed four at a time and stay in the first-level cache while the kernel iterates over all right
+/// rows.
 pub(crate) struct Products<'a> {
     /// The rows of the inner dimension of the result.
     pub(crate) left: Rows<'a>,

@@ -2,7 +2,7 @@
 
 use crate::statistics::statistic::{Order, Statistic};
 
-/// The kind.
+/// The statistic.
 pub static CHANNEL_MAX: Statistic = Statistic {
     name: "channel-max",
     version: 1,

@@ -1,4 +1,4 @@
-//! Collects a statistic of every matrix as an observer of forward passes.
+//! An observer of forward passes that collects a statistic of every matrix.
 
 use std::collections::BTreeMap;
 
@@ -7,32 +7,32 @@ use mc_tensor::model_tensor::ModelTensor;
 use crate::observer::{ActivationObserver, ProductInputs};
 use crate::statistics::statistic::Statistic;
 
-/// The statistic of one matrix, or of each of a stack of experts.
+/// The statistic of one matrix, or of each matrix in a stack of experts.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Measured {
     /// Number of columns of the matrix.
     pub n_cols: usize,
-    /// Number of rows that entered it; of a stack of experts, one number for each.
+    /// Number of input rows; in a stack of experts, one number per expert.
     pub n_rows: Vec<u64>,
-    /// The numbers, in the shape that the statistic says, expert after expert.
+    /// The result in the statistic's shape, expert after expert.
     pub values: Vec<f32>,
 }
 
-/// Running numbers of every matrix but the head and the embedding, as an importance matrix leaves them out.
+/// Running values of every matrix except the head and the embedding, which importance matrices omit too.
 pub(crate) struct Collector {
     statistic: &'static Statistic,
-    /// Running numbers under the first of the matrices that share their inputs.
+    /// Running values, stored under the first of the matrices that share inputs.
     running: BTreeMap<ModelTensor, Running>,
 }
 
 struct Running {
     tensors: Vec<ModelTensor>,
     n_cols: usize,
-    /// One for each matrix of a stack.
+    /// One per matrix of a stack.
     parts: Vec<Part>,
 }
 
-/// Running numbers of one matrix.
+/// Running values of one matrix.
 #[derive(Clone)]
 struct Part {
     n_rows: u64,
@@ -44,7 +44,7 @@ impl Collector {
         Self { statistic, running: BTreeMap::new() }
     }
 
-    /// Joins what another collector saw after this one.
+    /// Joins the values of a collector that ran after this one.
     pub(crate) fn join(&mut self, later: Self) {
         for (first, later) in later.running {
             match self.running.get_mut(&first) {
@@ -61,7 +61,7 @@ impl Collector {
         }
     }
 
-    /// The results, matrix by matrix; those that share their inputs have the same.
+    /// The results by matrix; matrices with the same inputs have the same results.
     pub(crate) fn finish(self) -> BTreeMap<ModelTensor, Measured> {
         let finish = self.statistic.finish;
         let measured = self.running.into_values().flat_map(|running| {

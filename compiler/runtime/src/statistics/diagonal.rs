@@ -1,10 +1,10 @@
 //! `diagonal`: the mean squared input of each column, which is the diagonal of `Xᵀ X / n`: an importance matrix.
 //!
-//! Sums are those of [`crate::imatrix`], and so are the bits.
+//! The sums, and so the bits, are those of [`crate::imatrix`].
 
 use crate::statistics::statistic::{Order, Statistic};
 
-/// The kind.
+/// The statistic.
 pub static DIAGONAL: Statistic = Statistic {
     name: "diagonal",
     version: 1,
@@ -18,7 +18,7 @@ pub static DIAGONAL: Statistic = Statistic {
         }
     },
     shape: |n_cols| vec![n_cols],
-    // As an importance matrix rounds: the sum to f32, then the quotient; 1 where nothing was measured.
+    // Rounds like an importance matrix: the sum to f32, then the quotient; 1 if nothing was measured.
     finish: |sums, n_rows, _| {
         let mean = |sum: &f64| if n_rows == 0 { 1.0 } else { *sum as f32 / n_rows as f32 };
         sums.iter().map(mean).collect()

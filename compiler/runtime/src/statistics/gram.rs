@@ -1,17 +1,17 @@
 //! `gram`: the sums of products of all pairs of input columns, `Xᵀ X`.
 //!
-//! Running numbers are the upper triangle, row after row, because the lower one is the same. Rows of the triangle are
-//! computed side by side, each sum over ascending positions.
+//! The running values are the upper triangle, row after row, because the lower one is the same. Rows of the triangle
+//! are computed in parallel, each sum over ascending positions.
 
 use rayon::iter::ParallelIterator;
 use rayon::slice::ParallelSliceMut;
 
 use crate::statistics::statistic::{Order, Statistic};
 
-/// Rows of the triangle that are computed together, so that an input row is read once for all of them.
+/// Number of rows of the triangle computed together, so that an input row is read once for all of them.
 const STRIP: usize = 8;
 
-/// The kind.
+/// The statistic.
 pub static GRAM: Statistic = Statistic {
     name: "gram",
     version: 1,

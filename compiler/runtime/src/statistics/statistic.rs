@@ -1,7 +1,7 @@
-//! A statistic: what is kept of the inputs of a matrix product over a calibration text.
+//! A statistic of the inputs of a matrix product over a calibration text.
 //!
-//! Running numbers are f64. They are updated with the rows of a chunk in ascending position, and chunks in their order,
-//! so a statistic has the same bits for any number of threads.
+//! Running values are f64. They are updated with the rows of a chunk in ascending position, and chunks in order, so a
+//! statistic has the same bits for any number of threads.
 
 use std::fmt;
 
@@ -11,28 +11,28 @@ pub struct Statistic {
     pub name: &'static str,
     /// Raised when a result may change in its last bit; part of every key.
     pub version: u32,
-    /// Sentence for the manual.
+    /// A sentence for the manual.
     pub doc: &'static str,
     /// The order in which chunks are measured.
     pub order: Order,
-    /// Number of running numbers for so many columns.
+    /// Number of running values for a number of columns.
     pub n_running: fn(usize) -> usize,
-    /// Updates the running numbers with rows of so many columns, in ascending position.
+    /// Updates the running values with rows of a number of columns, in ascending position.
     pub update: fn(&mut [f64], &[f32], usize),
-    /// Joins the running numbers of a later chunk to those of all before it.
+    /// Joins the running values of a later chunk to those of all chunks before it.
     pub join: fn(&mut [f64], &[f64]),
-    /// Shape of the result for so many columns.
+    /// Shape of the result for a number of columns.
     pub shape: fn(u64) -> Vec<u64>,
-    /// Returns the result of the running numbers, for so many rows and columns, rounded to f32 once.
+    /// Computes the result from the running values, the number of rows and the number of columns; rounded to f32 once.
     pub finish: fn(&[f64], u64, usize) -> Vec<f32>,
 }
 
 /// The order in which chunks are measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
-    /// Several at once, each with running numbers of its own that are joined in the order of the text.
+    /// Several in parallel, each with its own running values, which are joined in text order.
     SideBySide,
-    /// One after another, because running numbers take so much memory that there can be one set only.
+    /// One after another, because the running values need so much memory that only one set fits.
     OneByOne,
 }
 

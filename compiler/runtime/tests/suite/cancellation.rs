@@ -1,4 +1,4 @@
-//! Whoever does not want a result any more need not wait for it.
+//! A computation stops soon after its result is no longer needed.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,36 +15,36 @@ use crate::toy;
 
 const OPTIONS: ChunkOptions = ChunkOptions { n_ctx: 16, bos: Some(1), max_chunks: None };
 
-/// Wants the result of `run` until it was asked for the `n`th time, with one thread; how often it was asked in all.
-fn asked(
+/// Cancels `run` at the `n`th check, with one thread, and returns the number of checks.
+fn n_checks_of(
     n: usize,
     run: impl Fn(Cancellation<'_>) -> Result<(), RuntimeError> + Sync,
 ) -> (usize, Result<(), RuntimeError>) {
-    let n_asked = AtomicUsize::new(0);
-    let is_cancelled = || n_asked.fetch_add(1, Ordering::SeqCst) + 1 >= n;
+    let n_checks = AtomicUsize::new(0);
+    let is_cancelled = || n_checks.fetch_add(1, Ordering::SeqCst) + 1 >= n;
     let one = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
     let result = one.install(|| run(Cancellation::new(&is_cancelled)));
-    (n_asked.into_inner(), result)
+    (n_checks.into_inner(), result)
 }
 
 fn check(n_products: usize, run: impl Fn(Cancellation<'_>) -> Result<(), RuntimeError> + Sync) {
-    let (n_asked, result) = asked(usize::MAX, &run);
+    let (n_checks, result) = n_checks_of(usize::MAX, &run);
     result.unwrap();
-    assert_eq!(n_asked, n_products);
+    assert_eq!(n_checks, n_products);
     for n in 1..=n_products {
-        let (n_asked, result) = asked(n, &run);
+        let (n_checks, result) = n_checks_of(n, &run);
         assert!(matches!(result, Err(RuntimeError::Cancelled)), "{n}: {result:?}");
-        assert_eq!(n_asked, n, "nothing more is computed");
+        assert_eq!(n_checks, n, "nothing more is computed");
     }
 }
 
-/// Products of one pass over the blocks.
+/// Number of products in one pass over the layers.
 fn n_in_blocks() -> usize {
     7 * toy::decoder().blocks.len()
 }
 
 #[test]
-fn a_perplexity_is_asked_for_before_each_product() {
+fn a_perplexity_checks_for_cancellation_before_each_product() {
     let model = toy::model(toy::decoder());
     let tokens = toy::tokens(2 * OPTIONS.n_ctx);
     check(2 * (n_in_blocks() + 1), |cancellation| {
@@ -53,7 +53,7 @@ fn a_perplexity_is_asked_for_before_each_product() {
 }
 
 #[test]
-fn an_importance_matrix_is_asked_for_before_each_product() {
+fn an_importance_matrix_checks_for_cancellation_before_each_product() {
     let model = toy::model(toy::decoder());
     let tokens = toy::tokens(2 * OPTIONS.n_ctx);
     check(2 * n_in_blocks(), |cancellation| {
@@ -62,10 +62,10 @@ fn an_importance_matrix_is_asked_for_before_each_product() {
 }
 
 #[test]
-fn answers_are_asked_for_before_each_product() {
+fn answers_check_for_cancellation_before_each_product() {
     let model = toy::model(toy::decoder());
     let questions = [[3, 1], [4, 1]].map(|prompt| Question { prompt: prompt.to_vec(), max_tokens: 2 });
-    // The prompt gives the first token of two.
+    // The prompt yields the first of two tokens.
     check(2 * 2 * (n_in_blocks() + 1), |cancellation| {
         accuracy::answers(&model, &questions, &[], cancellation).map(|_| ())
     });

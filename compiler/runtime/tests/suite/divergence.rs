@@ -1,4 +1,4 @@
-//! A model against a baseline.
+//! Divergence of a model from a baseline.
 
 #![expect(clippy::disallowed_methods, reason = "expected values, compared within a tolerance")]
 
@@ -16,7 +16,7 @@ use crate::{reference, toy};
 
 const OPTIONS: ChunkOptions = ChunkOptions { n_ctx: 80, bos: Some(1), max_chunks: None };
 
-/// The toy's weights, one of its norms a little larger.
+/// The toy's weights, with one of its norms slightly larger.
 fn other_weights() -> Weights {
     let mut weights = toy::weights(&toy::decoder());
     weights.insert(ModelTensor::FfnNorm { block: 1 }, Weight::from_f32(vec![32], vec![1.4; 32]).unwrap());
@@ -31,7 +31,7 @@ fn compared(model: &Model, baseline: &Model, n_tokens: usize) -> Divergence {
     divergence(model, baseline, &toy::tokens(n_tokens), &OPTIONS, Cancellation::NEVER).unwrap()
 }
 
-/// The divergence and the change of probability at each position, by the definition, over the reference's logits.
+/// The divergence and the change of probability at each position, by definition, from the reference's logits.
 fn expected(tokens: &[u32]) -> Vec<(f64, f64)> {
     let decoder = toy::decoder();
     let probabilities = |logits: &[f64]| -> Vec<f64> {
@@ -95,7 +95,7 @@ fn a_divergence_does_not_depend_on_the_number_of_threads() {
 }
 
 #[test]
-fn as_many_positions_are_compared_as_a_perplexity_scores() {
+fn the_positions_of_a_perplexity_are_compared() {
     let (model, tokens) = (toy::model(toy::decoder()), toy::tokens(250));
     for n_ctx in [4, 5, 33, 80] {
         let options = ChunkOptions { n_ctx, ..OPTIONS };
@@ -123,7 +123,7 @@ fn models_of_other_vocabularies_are_not_compared() {
 }
 
 #[test]
-fn a_divergence_stops_when_nobody_wants_it() {
+fn a_cancelled_divergence_stops() {
     let (model, baseline) = (other(), toy::model(toy::decoder()));
     let is_cancelled = || true;
     let cancelled =
@@ -131,8 +131,8 @@ fn a_divergence_stops_when_nobody_wants_it() {
     assert!(matches!(cancelled, Err(RuntimeError::Cancelled)));
 }
 
-/// If these bits change, results that others have stored are no longer what this code computes: raise
-/// `divergence::VERSION`, or the version of the backend, together with them.
+/// If these bits change, results stored by others no longer match this code: raise `divergence::VERSION`, or the
+/// version of the backend, in the same change.
 #[test]
 fn a_divergence_has_these_bits_on_every_machine() {
     let found = compared(&other(), &toy::model(toy::decoder()), 250);

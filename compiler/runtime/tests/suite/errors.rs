@@ -1,4 +1,4 @@
-//! What cannot be run says why.
+//! Error messages for models that cannot be run.
 
 use mc_decoder::program::{Decoder, Head};
 use mc_graph::rotary::RotaryScaling;
@@ -50,7 +50,7 @@ fn a_program_that_contradicts_itself_is_refused() {
     let odd = toy::each_block(toy::decoder(), |block| {
         block.attention_mut().unwrap().rotary.as_mut().unwrap().n_dims = 7;
     });
-    assert!(refusal(odd).contains("expected a divisor for each of 7 dimensions, two by two"));
+    assert!(refusal(odd).contains("expected one divisor per pair of 7 dimensions"));
     assert!(refusal(Decoder { blocks: Vec::new(), ..toy::decoder() }).contains("found 41, 32 and 0"));
 }
 

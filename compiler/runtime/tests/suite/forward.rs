@@ -1,4 +1,4 @@
-//! Logits: right within f32, and the same bits however they are computed.
+//! Logits: correct within f32 precision, and bit-identical however they are computed.
 
 use std::sync::Arc;
 
@@ -75,7 +75,7 @@ fn permuted_rows_with_interleaved_pairs_are_the_same_model() {
         if !matches!(tensor, ModelTensor::AttnQ { .. } | ModelTensor::AttnK { .. }) {
             return (tensor, Weight::from_f32(shape, values).unwrap());
         }
-        // Of twelve rows of a head, eight turn: pairs (i, i + 4) become (2i, 2i + 1).
+        // Of the twelve rows of a head, eight rotate: pairs (i, i + 4) become (2i, 2i + 1).
         let source = |row: usize| match row % 12 {
             d if d < 8 => row - d + d / 2 + d % 2 * 4,
             _ => row,
@@ -142,7 +142,7 @@ fn logits_of_some_positions_are_those_of_all() {
 }
 
 #[test]
-fn a_truncated_cache_goes_on_as_if_the_rest_had_never_been() {
+fn a_truncated_cache_continues_as_if_the_rest_had_never_existed() {
     let model = toy::model(toy::decoder());
     let tokens = toy::tokens(12);
     let mut cache = model.new_cache(40);

@@ -1,4 +1,4 @@
-//! Continuations.
+//! Generation of text.
 
 use std::ops::ControlFlow;
 

@@ -1,4 +1,4 @@
-//! Whole graphs: every part of every family, run by kernels and by the reference evaluation of the graph.
+//! Whole graphs: every feature of every family, run by kernels and by the reference evaluation of the graph.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ use crate::toy;
 
 const N_TOKENS: usize = 23;
 
-/// A decoder with something that the plain one has not.
+/// Decoders with a feature that the plain one does not have.
 fn variants() -> Vec<(&'static str, Decoder)> {
     let norm = Norm { epsilon: 1e-5 };
     let each = |change: &dyn Fn(&mut Block)| toy::each_block(toy::decoder(), change);
@@ -167,7 +167,7 @@ fn kernels_candle_and_decompositions_compute_the_graph() {
 }
 
 #[test]
-fn batches_of_any_size_give_the_same_bits_whatever_the_layers() {
+fn batches_of_any_size_give_the_same_bits_with_all_kinds_of_layers() {
     let tokens = toy::tokens(N_TOKENS);
     for (name, decoder) in variants() {
         let whole = toy::bits(&run(&decoder, Arc::new(CpuExact::new()), &tokens, N_TOKENS));
@@ -179,7 +179,7 @@ fn batches_of_any_size_give_the_same_bits_whatever_the_layers() {
 }
 
 #[test]
-fn a_cache_that_was_cut_goes_on_whatever_the_layers() {
+fn a_truncated_cache_continues_with_all_kinds_of_layers() {
     let tokens = toy::tokens(N_TOKENS);
     for (name, decoder) in variants() {
         let model = toy::model(decoder);

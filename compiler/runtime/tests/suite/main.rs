@@ -1,4 +1,4 @@
-//! The runtime against a plain reference, and against itself at other batch sizes, widths and numbers of threads.
+//! Compares the runtime with a plain reference, and with itself at other batch sizes, widths and numbers of threads.
 
 mod cancellation;
 mod divergence;

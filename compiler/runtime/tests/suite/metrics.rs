@@ -28,7 +28,7 @@ fn equal_logits_have_the_size_of_the_vocabulary_as_perplexity() {
     assert!(result.standard_error < 1e-4, "{result:?}");
 }
 
-/// The definition, over the reference's logits.
+/// The definition, from the reference's logits.
 fn expected_perplexity(tokens: &[u32]) -> Perplexity {
     let decoder = toy::decoder();
     let weights = toy::weights(&decoder);
@@ -80,7 +80,7 @@ fn metrics_do_not_depend_on_the_number_of_threads() {
 }
 
 #[test]
-fn the_text_must_fill_a_chunk_and_the_chunk_the_context() {
+fn the_text_must_fill_a_chunk_and_the_chunk_must_fit_the_context() {
     let model = toy::model(toy::decoder());
     let error = |n_tokens, n_ctx| {
         let options = ChunkOptions { n_ctx, ..OPTIONS };
@@ -103,7 +103,7 @@ fn imatrix_of(tokens: &[u32], max_chunks: Option<usize>) -> Imatrix {
 }
 
 #[test]
-fn an_imatrix_sums_the_squares_of_what_enters_each_matrix() {
+fn an_imatrix_sums_the_squared_inputs_of_each_matrix() {
     let decoder = toy::decoder();
     let weights = toy::weights(&decoder);
     let tokens = toy::tokens(50);
@@ -163,14 +163,14 @@ fn log_probabilities_are_those_of_the_reference() {
     }
 }
 
-/// FNV-1a, to compare many bits with one number.
+/// FNV-1a, to compare many bits as one number.
 fn hash(bits: impl IntoIterator<Item = u64>) -> u64 {
     let mix = |hash: u64, bits: u64| (hash ^ bits).wrapping_mul(0x0000_0100_0000_01b3);
     bits.into_iter().fold(0xcbf2_9ce4_8422_2325, mix)
 }
 
-/// If these numbers change, results that others have stored are no longer what this code computes: raise
-/// `cpu_exact::CPU_EXACT.version` (or the metric's own `VERSION`) together with them.
+/// If these numbers change, results stored by others no longer match this code: raise `cpu_exact::CPU_EXACT.version`
+/// (or the metric's own `VERSION`) in the same change.
 #[test]
 fn results_have_these_bits_on_every_machine() {
     let model = toy::model(toy::decoder());

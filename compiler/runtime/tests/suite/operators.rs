@@ -1,4 +1,4 @@
-//! Kernels compute what the reference evaluation of their operator computes.
+//! Kernels agree with the reference evaluation of their operator.
 
 use mc_graph::builder::Builder;
 use mc_graph::graph::State;
@@ -15,7 +15,7 @@ use candle_core::{DType, Tensor};
 
 use crate::examples::{Example, examples, numbers};
 
-/// The greatest distance of a kernel from the reference evaluation, relative to the greatest number.
+/// Maximum difference between a kernel and the reference evaluation, relative to the largest number.
 const BOUND: f32 = 3e-6;
 
 const LENGTHS: [Lengths; 3] = [
@@ -32,7 +32,7 @@ fn expected(example: &Example, arguments: &[Plain], lengths: Lengths) -> Vec<Pla
     operator.evaluate(&inputs, &mut Scope { lengths, states: &mut [before] })
 }
 
-/// The outputs of a backend's kernel; weights where the graphs of models have weights.
+/// The outputs of a backend's kernel, with weights where a model's graph has weights.
 fn found(backend: &dyn Backend, example: &Example, arguments: &[Plain], lengths: Lengths) -> Vec<Vec<f32>> {
     let entry = OPERATORS.iter().find(|entry| entry.name == example.name).unwrap();
     let operator = (entry.read)(&example.attributes).unwrap();
@@ -70,7 +70,7 @@ fn found(backend: &dyn Backend, example: &Example, arguments: &[Plain], lengths:
     outputs.iter().map(host).collect()
 }
 
-/// Rows of 0.5 for the positions before the batch.
+/// Fills states with rows of 0.5 for the positions before the batch.
 fn fill(backend: &dyn Backend, states: &mut [Box<dyn StateRows>], n: usize) {
     if n == 0 {
         return;

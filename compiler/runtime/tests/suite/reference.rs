@@ -1,4 +1,4 @@
-//! The program of `mc_decoder` in f64, one number at a time, with nothing shared with the runtime.
+//! The program of `mc_decoder` in f64, one number at a time; shares no code with the runtime.
 
 #![expect(clippy::disallowed_methods, reason = "compared within a tolerance, never hashed")]
 
@@ -91,7 +91,7 @@ fn add(rows: &mut Rows, update: &Rows) {
     }
 }
 
-/// The logits of every position, and the rows that enter each matrix in the order of the program.
+/// The logits of every position, and the input rows of each matrix in program order.
 pub(crate) fn logits(
     decoder: &Decoder,
     weights: &Weights,

@@ -1,4 +1,4 @@
-//! Statistics of a text against their definitions, over the inputs that the plain reference sees.
+//! Statistics of a text compared with their definitions, on the inputs that the plain reference records.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +22,7 @@ fn measure(statistic: &'static Statistic) -> Measurement {
     statistics::measure(statistic, &model, &tokens, &OPTIONS, Cancellation::NEVER).unwrap()
 }
 
-/// All rows that enter each matrix, in f64.
+/// All input rows of each matrix, in f64.
 fn inputs() -> BTreeMap<ModelTensor, Vec<Vec<f64>>> {
     let decoder = toy::decoder();
     let weights = toy::weights(&decoder);

@@ -14,7 +14,7 @@ use mc_runtime::weight::Weight;
 use mc_runtime::weights::Weights;
 use mc_tensor::model_tensor::ModelTensor;
 
-/// A head is twelve wide, so that rows of heads are no whole number of lanes.
+/// A head has width twelve, so that rows of heads are not a whole number of lanes.
 pub(crate) fn decoder() -> Decoder {
     let rotary =
         Rotary { n_dims: 8, base: 100.0, scaling: RotaryScaling::None, pairing: RotaryPairing::HalfSplit };
@@ -52,13 +52,13 @@ pub(crate) fn decoder() -> Decoder {
     }
 }
 
-/// Sets something in every block.
+/// Changes every block.
 pub(crate) fn each_block(mut decoder: Decoder, mut change: impl FnMut(&mut Block)) -> Decoder {
     decoder.blocks.iter_mut().for_each(&mut change);
     decoder
 }
 
-/// All tensors that a program needs, with their shapes; the experts of a layer as one.
+/// All tensors that a program needs, with their shapes; a layer's experts count as one tensor.
 pub(crate) fn shapes(decoder: &Decoder) -> Vec<(ModelTensor, Vec<usize>)> {
     let mut shapes: Vec<(ModelTensor, Vec<usize>)> = Vec::new();
     for needed in decoder.tensors() {
@@ -74,7 +74,7 @@ pub(crate) fn shapes(decoder: &Decoder) -> Vec<(ModelTensor, Vec<usize>)> {
     shapes
 }
 
-/// Weights of about unit gain.
+/// Weights with approximately unit gain.
 pub(crate) fn weights(decoder: &Decoder) -> Weights {
     let mut random = Random::new(11);
     let fill = |(tensor, shape): (ModelTensor, Vec<usize>)| {
@@ -90,7 +90,7 @@ pub(crate) fn weights(decoder: &Decoder) -> Weights {
     shapes(decoder).into_iter().map(fill).collect()
 }
 
-/// A model with those weights.
+/// A model with these weights.
 pub(crate) fn model(decoder: Decoder) -> Model {
     let weights = weights(&decoder);
     Model::new(&decoder, weights).unwrap()
@@ -102,12 +102,12 @@ pub(crate) fn tokens(n: usize) -> Vec<u32> {
     (0..n).map(|_| (random.next_u64() % 41) as u32).collect()
 }
 
-/// The bits of numbers, for comparisons that allow nothing.
+/// The bits of numbers, for exact comparisons.
 pub(crate) fn bits(values: &[f32]) -> Vec<u32> {
     values.iter().map(|value| value.to_bits()).collect()
 }
 
-/// The feed-forward of a layer, to change it.
+/// The feed-forward of a layer as a mutable reference.
 pub(crate) fn feed_forward(block: &mut Block) -> &mut GatedFeedForward {
     block.feed_forward.get_mut().unwrap()
 }

@@ -1,4 +1,4 @@
-//! What a person sees when something is wrong with the file, or very much of it.
+//! Diagnostics about the whole file or very large parts of it.
 
 use expect_test::expect;
 use mc_syntax::diagnostic::Diagnostic;
@@ -25,7 +25,7 @@ fn a_comment_without_end() {
 }
 
 #[test]
-fn a_character_that_turns_the_text() {
+fn a_character_that_reverses_the_text() {
     check(
         "node \u{202E}\"a\"\n",
         expect![[r#"
@@ -70,7 +70,7 @@ fn a_file_of_kdl_1() {
 }
 
 #[test]
-fn mistakes_on_many_lines_are_all_shown() {
+fn errors_on_many_lines_are_all_shown() {
     check(
         "model \"a\" {\n    base =\n    scale 1.0.0\n    upload true\n    name \"x\n}\nmodel \"b\" ]\n}\n",
         expect![[r#"
@@ -86,7 +86,7 @@ fn mistakes_on_many_lines_are_all_shown() {
               |
             3 |     scale 1.0.0
               |              ^
-              = help: A number has one dot at most; text goes in quotes: `"1.0.0"`
+              = help: A number has at most one dot; put text in quotes: `"1.0.0"`
 
             error[kdl::keyword]: Expected text or a value, found the reserved word `true`
              --> package.kdl:4:12
@@ -100,16 +100,16 @@ fn mistakes_on_many_lines_are_all_shown() {
               |
             5 |     name "x
               |          ^^
-              = help: Add `"`; a text of several lines stands between `"""` and `"""`, each on a line of its own
+              = help: Add `"`; put text of several lines between `"""` and `"""`, each on a line of its own
 
             error[kdl::character]: Expected an entry or the end of the node, found `]`
              --> package.kdl:7:11
               |
             7 | model "b" ]
               |           ^
-              = help: Lists have no brackets, and spaces between their values; text with brackets in it goes in quotes
+              = help: Lists have no brackets and are separated by spaces; put text with brackets in quotes
 
-            error[kdl::block]: Expected a node, found `}` that closes nothing
+            error[kdl::block]: Expected a node, found an unmatched `}`
              --> package.kdl:8:1
               |
             8 | }
@@ -120,7 +120,7 @@ fn mistakes_on_many_lines_are_all_shown() {
 }
 
 #[test]
-fn a_mistake_after_a_tab_and_wide_characters() {
+fn an_error_after_a_tab_and_wide_characters() {
     check(
         "\tノード\t1.0.0\n",
         expect![[r#"
@@ -129,13 +129,13 @@ fn a_mistake_after_a_tab_and_wide_characters() {
               |
             1 |     ノード    1.0.0
               |                  ^
-              = help: A number has one dot at most; text goes in quotes: `"1.0.0"`
+              = help: A number has at most one dot; put text in quotes: `"1.0.0"`
         "#]],
     );
 }
 
 #[test]
-fn a_mistake_at_the_end_of_the_file() {
+fn an_error_at_the_end_of_the_file() {
     check(
         "node a=",
         expect![[r#"
@@ -155,7 +155,7 @@ fn blocks_too_deep_inside_each_other() {
     check(
         &text,
         expect![[r#"
-        error[kdl::depth]: Expected at most 128 blocks inside each other, found one more
+        error[kdl::depth]: Expected at most 128 nested blocks, found one more
            --> package.kdl:129:3
             |
         129 | a {
@@ -166,7 +166,7 @@ fn blocks_too_deep_inside_each_other() {
 }
 
 #[test]
-fn a_mistake_in_a_long_line_is_shown_with_what_is_around_it() {
+fn an_error_in_a_long_line_is_shown_with_its_context() {
     let text = format!("node {} 1.0.0 {}", "abcdefghi ".repeat(30), "jklmnopqr ".repeat(30));
     check(
         &text,
@@ -176,7 +176,7 @@ fn a_mistake_in_a_long_line_is_shown_with_what_is_around_it() {
               |
             1 | ...efghi abcdefghi abcdefghi abcdefghi  1.0.0 jklmnopqr jklmnopqr jklmnopqr jklmnopqr jklmnopqr jklmnopqr jklmnopqr jklm...
               |                                            ^
-              = help: A number has one dot at most; text goes in quotes: `"1.0.0"`
+              = help: A number has at most one dot; put text in quotes: `"1.0.0"`
         "#]],
     );
 }
@@ -197,7 +197,7 @@ fn a_file_that_is_too_large() {
 }
 
 #[test]
-fn colors_mark_the_mistake_and_the_help() {
+fn colors_mark_the_error_and_the_help() {
     let text = "node 1.0.0\n";
     let rendered = render("package.kdl", &LineIndex::new(text), &parse(text).diagnostics[0]).show(true);
     expect![[r#"
@@ -206,13 +206,13 @@ fn colors_mark_the_mistake_and_the_help() {
         ESC[1;34m  |ESC[0m
         ESC[1;34m1 |ESC[0m node 1.0.0
         ESC[1;34m  |ESC[0m         ESC[1;31m^ESC[0m
-        ESC[1;34m  =ESC[0mESC[1m help:ESC[0m A number has one dot at most; text goes in quotes: `"1.0.0"`
+        ESC[1;34m  =ESC[0mESC[1m help:ESC[0m A number has at most one dot; put text in quotes: `"1.0.0"`
     "#]]
     .assert_eq(&rendered.replace('\u{1B}', "ESC"));
 }
 
 #[test]
-fn a_thousand_mistakes_are_kept_and_the_rest_is_counted() {
+fn a_thousand_diagnostics_are_kept_and_the_rest_are_counted() {
     let parse = parse(&"= ".repeat(5000));
     assert_eq!((parse.diagnostics.len(), parse.n_more), (1000, 4001));
 }
@@ -234,21 +234,21 @@ fn control_characters_are_shown_as_escapes_with_the_caret_below_them() {
           |
         1 | node \u{1b}[31m"é\u{200e}" x="\u{9b}日" 1.0.0 // \u{7}
           |      ^^^^^^^
-          = help: Lists have no brackets, and spaces between their values; text with brackets in it goes in quotes
+          = help: Lists have no brackets and are separated by spaces; put text with brackets in quotes
 
         error[kdl::number]: Expected the number to end, found `m`
          --> package.kdl:1:10
           |
         1 | node \u{1b}[31m"é\u{200e}" x="\u{9b}日" 1.0.0 // \u{7}
           |               ^
-          = help: A number has no unit and no letters; text goes in quotes: `"31m"`
+          = help: A number has no unit and no letters; put text in quotes: `"31m"`
 
         error[kdl::entry]: Expected a space before `"é\u{200e}"`, found none
          --> package.kdl:1:11
           |
         1 | node \u{1b}[31m"é\u{200e}" x="\u{9b}日" 1.0.0 // \u{7}
           |                ^^^^^^^^^^^
-          = help: Entries are separated by spaces; text with any of `(){}[]/\"#;=` in it goes in quotes
+          = help: Entries are separated by spaces; put text with any of `(){}[]/\"#;=` in quotes
 
         error[kdl::character]: Expected text, found the character U+200E, which is not allowed
          --> package.kdl:1:13
@@ -262,7 +262,7 @@ fn control_characters_are_shown_as_escapes_with_the_caret_below_them() {
           |
         1 | node \u{1b}[31m"é\u{200e}" x="\u{9b}日" 1.0.0 // \u{7}
           |                                            ^
-          = help: A number has one dot at most; text goes in quotes: `"1.0.0"`
+          = help: A number has at most one dot; put text in quotes: `"1.0.0"`
 
         error[kdl::character]: Expected text, found the character U+0007, which is not allowed
          --> package.kdl:1:32
@@ -275,7 +275,7 @@ fn control_characters_are_shown_as_escapes_with_the_caret_below_them() {
 }
 
 #[test]
-fn of_a_line_of_megabytes_little_is_shown_whatever_is_in_it() {
+fn only_a_part_of_a_very_long_line_is_shown() {
     for piece in ["x", "\u{301}", "\u{1B}", "日", "\t", "a\u{200D}"] {
         let text = format!("node {} = x", piece.repeat(1 << 20));
         let lines = LineIndex::new(&text);
@@ -287,7 +287,7 @@ fn of_a_line_of_megabytes_little_is_shown_whatever_is_in_it() {
 }
 
 #[test]
-fn a_message_that_quotes_much_is_cut_and_its_further_lines_are_indented() {
+fn a_long_message_is_truncated_and_its_further_lines_are_indented() {
     let text = "node\n";
     let message = format!("Found `a\nerror: forged{}`", "x".repeat(10_000));
     let diagnostic = Diagnostic::error("kdl::x", message, Span::at(0)).with_help("Do\nthis");

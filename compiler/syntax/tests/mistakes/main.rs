@@ -1,4 +1,4 @@
-//! What a person sees who made a mistake.
+//! Diagnostics for erroneous texts.
 
 mod files;
 mod strings;

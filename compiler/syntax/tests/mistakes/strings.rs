@@ -1,4 +1,4 @@
-//! What a person sees whose text is not quoted as it should be.
+//! Diagnostics about wrongly quoted text.
 
 use expect_test::expect;
 
@@ -14,7 +14,7 @@ fn a_string_without_closing_quote() {
           |
         1 | model "roadtrip
           |       ^^^^^^^^^
-          = help: Add `"`; a text of several lines stands between `"""` and `"""`, each on a line of its own
+          = help: Add `"`; put text of several lines between `"""` and `"""`, each on a line of its own
     "#]],
     );
 }
@@ -29,14 +29,14 @@ fn a_string_of_several_lines_in_single_quotes() {
           |
         1 | node "
           |      ^
-          = help: Add `"`; a text of several lines stands between `"""` and `"""`, each on a line of its own
+          = help: Add `"`; put text of several lines between `"""` and `"""`, each on a line of its own
 
         error[kdl::string]: Expected `"` to close the string, found the end of the line
          --> package.kdl:3:1
           |
         3 | "
           | ^
-          = help: Add `"`; a text of several lines stands between `"""` and `"""`, each on a line of its own
+          = help: Add `"`; put text of several lines between `"""` and `"""`, each on a line of its own
     "#]],
     );
 }
@@ -81,7 +81,7 @@ fn a_multi_line_string_that_ends_on_the_line_of_its_text() {
           |
         3 |   you"""
           | ^^^^^
-          = help: Put `"""` on a new line; the spaces before it are taken off every line of the text
+          = help: Put `"""` on a new line; the spaces before it are removed from every line of the text
     "#]],
     );
 }
@@ -97,7 +97,7 @@ fn a_line_of_a_multi_line_string_indented_less_than_its_end() {
         3 |   you
           | ^^
         4 |     """
-          | ---- These spaces are taken off every line
+          | ---- These spaces are removed from every line
           = help: Indent the line at least as far as the closing quotes, with the same spaces or tabs
     "#]],
     );
@@ -113,7 +113,7 @@ fn a_raw_string_without_enough_hashes() {
           |
         1 | node ##"a"# b
           |      ^^^^^^^^
-          = help: Add `"##`; a text of several lines stands between `##"""` and `"""##`, each on a line of its own
+          = help: Add `"##`; put text of several lines between `##"""` and `"""##`, each on a line of its own
     "###]],
     );
 }
@@ -123,14 +123,14 @@ fn a_raw_string_of_kdl_1() {
     check(
         "node r\"C:\\dir\"\nnode r#\"a\"b\"#\n",
         expect![[r##"
-        error[kdl::string]: Expected a value, found a raw string as KDL 1 writes it
+        error[kdl::string]: Expected a value, found a raw string of KDL 1
          --> package.kdl:1:6
           |
         1 | node r"C:\dir"
           |      ^^^^^^^^^
           = help: KDL 2 writes a raw string without `r`: `#"..."#`
 
-        error[kdl::string]: Expected a value, found a raw string as KDL 1 writes it
+        error[kdl::string]: Expected a value, found a raw string of KDL 1
          --> package.kdl:2:6
           |
         2 | node r#"a"b"#

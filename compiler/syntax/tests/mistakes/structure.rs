@@ -1,4 +1,4 @@
-//! What a person sees whose nodes, entries and blocks do not fit together.
+//! Diagnostics about the structure of nodes, entries and blocks.
 
 use expect_test::expect;
 
@@ -24,7 +24,7 @@ fn a_closing_brace_without_block() {
     check(
         "model \"a\"\n}\nmodel \"b\"\n",
         expect![[r#"
-        error[kdl::block]: Expected a node, found `}` that closes nothing
+        error[kdl::block]: Expected a node, found an unmatched `}`
          --> package.kdl:2:1
           |
         2 | }
@@ -143,7 +143,7 @@ fn a_comment_where_a_value_should_be() {
           |
         1 | adapter base=//models:base
           |             ^
-          = help: `//` begins a comment; text with `//` in it goes in quotes
+          = help: `//` begins a comment; put text with `//` in quotes
     "#]],
     );
 }
@@ -173,7 +173,7 @@ fn a_type_without_name_and_value() {
           |
         1 | node (
           |      ^
-          = help: A type annotation is a name in parentheses: `(type)value`; text with `(` in it goes in quotes
+          = help: A type annotation is a name in parentheses: `(type)value`; put text with `(` in quotes
     "#]],
     );
 }
@@ -233,21 +233,21 @@ fn entries_without_a_space_between_them() {
           |
         1 | node "a""b"c="d"e=1
           |         ^^^
-          = help: Entries are separated by spaces; text with any of `(){}[]/\"#;=` in it goes in quotes
+          = help: Entries are separated by spaces; put text with any of `(){}[]/\"#;=` in quotes
 
         error[kdl::entry]: Expected a space before `c`, found none
          --> package.kdl:1:12
           |
         1 | node "a""b"c="d"e=1
           |            ^
-          = help: Entries are separated by spaces; text with any of `(){}[]/\"#;=` in it goes in quotes
+          = help: Entries are separated by spaces; put text with any of `(){}[]/\"#;=` in quotes
 
         error[kdl::entry]: Expected a space before `e`, found none
          --> package.kdl:1:17
           |
         1 | node "a""b"c="d"e=1
           |                 ^
-          = help: Entries are separated by spaces; text with any of `(){}[]/\"#;=` in it goes in quotes
+          = help: Entries are separated by spaces; put text with any of `(){}[]/\"#;=` in quotes
     "##]],
     );
 }
@@ -262,7 +262,7 @@ fn a_node_name_without_a_space_after_it() {
           |
         1 | node"a"
           |     ^^^
-          = help: Entries are separated by spaces; text with any of `(){}[]/\"#;=` in it goes in quotes
+          = help: Entries are separated by spaces; put text with any of `(){}[]/\"#;=` in quotes
     "##]],
     );
 }
@@ -277,7 +277,7 @@ fn a_list_in_brackets() {
               |
             1 | formats ["gguf", "coreml"]
               |         ^
-              = help: Lists have no brackets, and spaces between their values; text with brackets in it goes in quotes
+              = help: Lists have no brackets and are separated by spaces; put text with brackets in quotes
 
             error[kdl::entry]: Expected a space before `,`, found none
              --> package.kdl:1:16
@@ -291,7 +291,7 @@ fn a_list_in_brackets() {
               |
             1 | formats ["gguf", "coreml"]
               |                          ^
-              = help: Lists have no brackets, and spaces between their values; text with brackets in it goes in quotes
+              = help: Lists have no brackets and are separated by spaces; put text with brackets in quotes
         "#]],
     );
 }
@@ -306,7 +306,7 @@ fn a_slash_in_a_bare_word() {
               |
             1 | base models/base
               |            ^
-              = help: Text with `/` in it, such as a path, goes in quotes; a comment begins with `//` or `/*`
+              = help: Put text with `/`, such as a path, in quotes; a comment begins with `//` or `/*`
         "#]],
     );
 }
@@ -321,7 +321,7 @@ fn a_backslash_in_the_middle_of_a_line() {
               |
             1 | node a \ b
               |        ^
-              = help: `\` at the end of a line continues the node on the next one; text with `\` in it goes in quotes
+              = help: `\` at the end of a line continues the node on the next one; put text with `\` in quotes
         "#]],
     );
 }
@@ -365,7 +365,7 @@ fn a_semicolon_without_node() {
           |
         1 | a;; b
           |   ^
-          = help: Remove the `;`; one ends a node, and there is none before it
+          = help: Remove the `;`: it ends a node, and there is no node before it
     "#]],
     );
 }

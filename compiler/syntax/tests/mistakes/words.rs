@@ -1,4 +1,4 @@
-//! What a person sees who writes a keyword, a number or a type wrongly.
+//! Diagnostics about keywords, numbers and types.
 
 use expect_test::expect;
 
@@ -80,7 +80,7 @@ fn an_unknown_keyword() {
           |
         1 | remote upload=#ture mode=#yes
           |                          ^^^^
-          = help: The keywords are `#true #false #null #inf #-inf #nan`; text with `#` goes in quotes
+          = help: The keywords are `#true #false #null #inf #-inf #nan`; put text with `#` in quotes
     "#]],
     );
 }
@@ -95,7 +95,7 @@ fn a_number_with_two_dots() {
               |
             1 | version 1.2.3
               |            ^
-              = help: A number has one dot at most; text goes in quotes: `"1.2.3"`
+              = help: A number has at most one dot; put text in quotes: `"1.2.3"`
         "#]],
     );
 }
@@ -110,42 +110,42 @@ fn a_number_without_digits() {
               |
             1 | node 0x 0b2 1e .5 1. 1_000_ 0XFF
               |        ^
-              = help: Hexadecimal digits are `0` to `9` and `a` to `f`; text goes in quotes: `"0x"`
+              = help: Hexadecimal digits are `0` to `9` and `a` to `f`; put text in quotes: `"0x"`
 
             error[kdl::number]: Expected a binary digit, found `2`
              --> package.kdl:1:11
               |
             1 | node 0x 0b2 1e .5 1. 1_000_ 0XFF
               |           ^
-              = help: Binary digits are `0` and `1`; text goes in quotes: `"0b2"`
+              = help: Binary digits are `0` and `1`; put text in quotes: `"0b2"`
 
             error[kdl::number]: Expected a decimal digit, found the end of the number
              --> package.kdl:1:15
               |
             1 | node 0x 0b2 1e .5 1. 1_000_ 0XFF
               |               ^
-              = help: Numbers look like `10`, `1_000`, `-2.5` or `1e10`; text goes in quotes: `"1e"`
+              = help: Numbers look like `10`, `1_000`, `-2.5` or `1e10`; put text in quotes: `"1e"`
 
             error[kdl::number]: Expected a digit before `.`
              --> package.kdl:1:16
               |
             1 | node 0x 0b2 1e .5 1. 1_000_ 0XFF
               |                ^
-              = help: Write a `0` before the dot; text goes in quotes: `".5"`
+              = help: Write a `0` before the dot; put text in quotes: `".5"`
 
             error[kdl::number]: Expected a decimal digit, found the end of the number
              --> package.kdl:1:21
               |
             1 | node 0x 0b2 1e .5 1. 1_000_ 0XFF
               |                     ^
-              = help: Numbers look like `10`, `1_000`, `-2.5` or `1e10`; text goes in quotes: `"1."`
+              = help: Numbers look like `10`, `1_000`, `-2.5` or `1e10`; put text in quotes: `"1."`
 
             error[kdl::number]: Expected the number to end, found `X`
              --> package.kdl:1:30
               |
             1 | node 0x 0b2 1e .5 1. 1_000_ 0XFF
               |                              ^
-              = help: The prefixes `0x`, `0o` and `0b` are written in lower case; text goes in quotes: `"0XFF"`
+              = help: The prefixes `0x`, `0o` and `0b` are written in lower case; put text in quotes: `"0XFF"`
         "#]],
     );
 }
@@ -160,7 +160,7 @@ fn a_word_that_begins_with_a_digit() {
               |
             1 | size 50GB
               |        ^
-              = help: A number has no unit and no letters; text goes in quotes: `"50GB"`
+              = help: A number has no unit and no letters; put text in quotes: `"50GB"`
         "#]],
     );
 }
@@ -190,7 +190,7 @@ fn an_empty_type() {
           |
         1 | node ()1
           |      ^
-          = help: A type annotation is a name in parentheses: `(type)value`; text with `(` in it goes in quotes
+          = help: A type annotation is a name in parentheses: `(type)value`; put text with `(` in quotes
     "#]],
     );
 }
@@ -259,7 +259,7 @@ fn a_parenthesis_without_type() {
     check(
         "node a) b\n",
         expect![[r#"
-        error[kdl::type]: Expected an entry, found `)` that closes nothing
+        error[kdl::type]: Expected an entry, found an unmatched `)`
          --> package.kdl:1:7
           |
         1 | node a) b

@@ -1,13 +1,15 @@
-//! What the recipes below three bits share: values, the first down projections and attention outputs keep more.
+//! Rules shared by the recipes below three bits: values, the first down projections and attention outputs keep more
+//! bits.
 //!
-//! Their two differences are the codec that those get, so each recipe is a call of [`choose`]. No recipe itself.
+//! The recipes differ only in the codecs of those tensors, so each recipe is a call of [`choose`]. This module is not a
+//! recipe itself.
 
 use mc_encoding::blocks::{q4_k, q5_k};
 use mc_encoding::codec::Codec;
 
 use crate::recipes::tensor_position::{Part, TensorPosition};
 
-/// The codec of a tensor, where it is not the recipe's default.
+/// The codec of a tensor, if it is not the recipe's default.
 ///
 /// * `more`: for values, and for the first eighth of the down projections
 /// * `attn_output`: for attention outputs, if not the default
@@ -20,7 +22,7 @@ pub(crate) fn choose(
         Part::Value if position.has_small_values() || position.model.n_experts >= 4 => Some(&q4_k::CODEC),
         Part::Value => Some(more),
         Part::Key if position.has_eight_experts() => Some(&q4_k::CODEC),
-        // Counted, and not by layer as elsewhere: llama.cpp does so here.
+        // By count and not by layer as elsewhere, as llama.cpp does here.
         Part::Down if position.i < position.n / 8 => Some(more),
         Part::AttnOutput if position.has_eight_experts() => Some(&q5_k::CODEC),
         Part::AttnOutput => attn_output,

@@ -1,4 +1,4 @@
-//! Q2_K: Q2_K, and Q3_K or Q4_K where errors cost most: values, attention outputs and down projections.
+//! Q2_K: Q2_K, and Q3_K or Q4_K where errors matter most: values, attention outputs and down projections.
 
 use mc_encoding::blocks::{q2_k, q3_k, q4_k, q5_k};
 use mc_encoding::codec::Codec;

@@ -1,4 +1,4 @@
-//! Q2_K_S: Q2_K, weighed by importance, and Q4_K for small values and the first down projections.
+//! Q2_K_S: Q2_K, weighted by importance, and Q4_K for small values and the first down projections.
 
 use mc_encoding::blocks::{q2_k, q4_k};
 use mc_encoding::codec::Codec;

@@ -1,7 +1,7 @@
-//! What a recipe is: a mix of codecs that names one for every tensor of a model.
+//! Recipes: a mix of codecs that assigns one to every tensor of a model.
 //!
-//! All tensors are resolved together before any is built, because a choice may depend on how many layers there are
-//! and on how many tensors of a part came before.
+//! All tensors are resolved together before any is built, because a choice may depend on the number of layers and on
+//! the number of preceding tensors with the same part.
 //!
 //! Source of the choices: llama.cpp's quantizer, compared tensor by tensor in `tests/recipes.rs`.
 
@@ -22,30 +22,30 @@ pub struct Recipe {
     pub file_type: u32,
     /// The codec of tensors that no rule names.
     pub default: &'static Codec,
-    /// The codec of the output, or of the embedding that is the output too, where rows fit the default's blocks;
-    /// elsewhere it is Q8_0.
+    /// The codec of the output, or of the embedding if it is also the output, if rows are a whole number of the
+    /// default's blocks; otherwise Q8_0 is used.
     pub head: &'static Codec,
-    /// The codec of an embedding that is not the output too.
+    /// The codec of an embedding that is not also the output.
     pub embedding: &'static Codec,
-    /// The codec of any other tensor, where it is not the default.
+    /// The codec of any other tensor; `None` for the default.
     pub choose: fn(&TensorPosition) -> Option<&'static Codec>,
-    /// What is made of the chosen codec; [`lift_small_attention`] for most.
+    /// Adjusts the chosen codec; [`lift_small_attention`] in most recipes.
     pub lift: fn(&TensorPosition, &'static Codec) -> &'static Codec,
-    /// Codecs that this recipe uses only with importance, besides those that say so themselves.
+    /// Codecs that this recipe uses only with an imatrix, besides those that require one themselves.
     pub expects_imatrix: &'static [&'static Codec],
 }
 
 /// The codec of one tensor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Choice {
-    /// Which codec.
+    /// The codec.
     pub codec: &'static Codec,
-    /// Whether it is a fallback, because a row is no whole number of the wanted codec's blocks.
+    /// True for a fallback, used because a row is not a whole number of the wanted codec's blocks.
     pub is_fallback: bool,
 }
 
 impl Recipe {
-    /// One codec for all but the head: what a mix starts from.
+    /// One codec for everything but the head: the base of a mix.
     pub(crate) const fn uniform(name: &'static str, file_type: u32, default: &'static Codec) -> Self {
         Self {
             name,
@@ -59,9 +59,10 @@ impl Recipe {
         }
     }
 
-    /// The codec of every tensor.
+    /// Assigns a codec to every tensor.
     ///
-    /// * `tensors`: what each is for, and its shape, rows last; only those with two dimensions or more are quantized
+    /// * `tensors`: the purpose and the shape (rows last) of each; only those with at least two dimensions are
+    ///   quantized
     pub fn resolve(
         &self,
         model: ModelShape,
@@ -69,7 +70,7 @@ impl Recipe {
         overrides: &Overrides,
         has_imatrix: bool,
     ) -> Vec<Choice> {
-        let seats = seats(model, tensors, overrides, has_imatrix);
+        let positions = positions(model, tensors, overrides, has_imatrix);
         let is_tied = !tensors.iter().any(|(tensor, _)| *tensor == ModelTensor::Output);
         let choose = |(tensor, dims): &(ModelTensor, Vec<u64>)| {
             if !is_quantized(*tensor, dims) {
@@ -85,7 +86,7 @@ impl Recipe {
             } else if *tensor == ModelTensor::TokenEmbedding {
                 self.embedding
             } else {
-                let position = &seats[tensor];
+                let position = &positions[tensor];
                 (self.lift)(position, (self.choose)(position).unwrap_or(self.default))
             };
             fit(wanted, n_cols)
@@ -93,9 +94,9 @@ impl Recipe {
         tensors.iter().map(choose).collect()
     }
 
-    /// The tensors that this recipe does not quantize without importance, in the order given; none where it is happy.
+    /// The tensors that this recipe does not quantize without an imatrix, in the given order; empty if there are none.
     ///
-    /// Embedding and output never count: an imatrix says nothing about them.
+    /// Embedding and output never count, because an imatrix has no data for them.
     pub fn needs_imatrix(
         &self,
         model: ModelShape,
@@ -117,19 +118,19 @@ impl Recipe {
             .collect()
     }
 
-    /// Whether nothing is quantized.
+    /// Returns true if nothing is quantized.
     fn is_plain(&self) -> bool {
         self.default.block_len == 1
     }
 }
 
-/// Whether a recipe has a say about a tensor.
+/// Returns true if the recipe chooses the codec of a tensor.
 fn is_quantized(tensor: ModelTensor, dims: &[u64]) -> bool {
     tensor.is_quantizable() && dims.len() >= 2
 }
 
-/// Where every quantized tensor stands.
-fn seats(
+/// The position of every quantized tensor.
+fn positions(
     model: ModelShape,
     tensors: &[(ModelTensor, Vec<u64>)],
     overrides: &Overrides,
@@ -139,7 +140,7 @@ fn seats(
     for (tensor, dims) in tensors.iter().filter(|(tensor, dims)| is_quantized(*tensor, dims)) {
         by_part.entry(Part::of(*tensor)).or_default().push((tensor.block(), *tensor, dims.len()));
     }
-    let mut seats = BTreeMap::new();
+    let mut positions = BTreeMap::new();
     for (part, mut of_part) in by_part {
         of_part.sort();
         let n = if part.is_feed_forward() { model.n_blocks } else { of_part.len() };
@@ -148,17 +149,17 @@ fn seats(
             let layer = block.and_then(|block| usize::try_from(block).ok());
             let depth = layer.filter(|_| part.is_feed_forward() && model.n_experts > 1).unwrap_or(i);
             let position = TensorPosition { part, i, depth, n, is_stacked: n_dims > 2, model, has_imatrix };
-            seats.insert(tensor, position);
-            // llama.cpp does not count a tensor whose codec was named, so the next one takes its place.
+            positions.insert(tensor, position);
+            // llama.cpp does not count a tensor with a named codec, so the next one takes its index.
             i += usize::from(!overrides.by_tensor.contains_key(&tensor));
         }
     }
-    seats
+    positions
 }
 
-/// The codec itself, or what stands in for it when rows are no whole number of its blocks.
+/// The codec itself, or its fallback if rows are not a whole number of its blocks.
 ///
-/// Where the stand-in does not fit either, or there is none, it is F16.
+/// If the fallback does not fit either, or there is none, the codec is F16.
 fn fit(wanted: &'static Codec, n_cols: usize) -> Choice {
     if wanted.fits(n_cols) {
         return Choice { codec: wanted, is_fallback: false };
@@ -167,8 +168,8 @@ fn fit(wanted: &'static Codec, n_cols: usize) -> Choice {
     Choice { codec, is_fallback: true }
 }
 
-/// More bits for keys and values where they are small beside the rest: in the 80-layer Llama, whose eight query heads
-/// share one value head, and in models of eight experts.
+/// Gives keys and values more bits if they are small: in the 80-layer Llama, whose eight query heads share one value
+/// head, and in models with eight experts.
 pub(crate) fn lift_small_attention(position: &TensorPosition, chosen: &'static Codec) -> &'static Codec {
     let is_seventy_billion = position.model.n_blocks == 80 && position.model.heads_per_kv_head() > 1;
     match position.part {
@@ -178,7 +179,7 @@ pub(crate) fn lift_small_attention(position: &TensorPosition, chosen: &'static C
     }
 }
 
-/// The codec as it was chosen.
+/// Returns the chosen codec unchanged.
 pub(crate) fn as_chosen(_: &TensorPosition, chosen: &'static Codec) -> &'static Codec {
     chosen
 }

@@ -1,17 +1,17 @@
-//! Where a tensor stands in its model, which is all that a recipe may look at when it chooses a codec.
+//! Position of a tensor within its model: the only input that a recipe uses to choose a codec.
 //!
-//! This module chooses nothing itself: it holds the questions that more than one recipe asks.
+//! This module makes no choices: it provides predicates that several recipes share.
 
 use mc_tensor::model_tensor::ModelTensor;
 
-/// What a tensor does, as far as recipes tell tensors apart.
+/// The part of a layer that a tensor belongs to, as far as recipes distinguish them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Part {
     /// Query projection.
     Query,
     /// Key projection.
     Key,
-    /// Value projection, also one that holds query and key too.
+    /// Value projection, also if it is fused with query and key.
     Value,
     /// Attention output projection.
     AttnOutput,
@@ -21,12 +21,12 @@ pub enum Part {
     Up,
     /// Down projection, of one expert or of all.
     Down,
-    /// What no recipe names.
+    /// A tensor that no recipe names.
     Other,
 }
 
 impl Part {
-    /// The part of a tensor; embedding and output are not among the parts, because recipes have fields for them.
+    /// The part of a tensor. Embedding and output are not parts, because recipes have fields for them.
     pub fn of(tensor: ModelTensor) -> Self {
         match tensor {
             ModelTensor::AttnQ { .. } => Self::Query,
@@ -40,58 +40,58 @@ impl Part {
         }
     }
 
-    /// Whether the part belongs to the feed-forward, whose tensors are counted against the model's layers.
+    /// Returns true if the part belongs to the feed-forward, whose tensors are counted by the model's layers.
     pub fn is_feed_forward(self) -> bool {
         matches!(self, Self::Gate | Self::Up | Self::Down)
     }
 }
 
-/// What a recipe must know about a model besides its tensors.
+/// The properties of a model that recipes use, besides its tensors.
 #[derive(Clone, Copy, Debug)]
 pub struct ModelShape {
-    /// Layers.
+    /// Number of layers.
     pub n_blocks: usize,
-    /// Query heads of the first layer.
+    /// Number of query heads in the first layer.
     pub n_heads: u32,
-    /// Key and value heads of the first layer; zero where it has no attention.
+    /// Number of key and value heads in the first layer; zero if it has no attention.
     pub n_kv_heads: u32,
-    /// Experts of a layer; zero where there is one feed-forward for every token.
+    /// Number of experts per layer; zero for a dense feed-forward.
     pub n_experts: u32,
 }
 
 impl ModelShape {
-    /// Query heads per key and value head, by the first layer as llama.cpp does; zero where that has no attention.
+    /// Query heads per key and value head in the first layer, as in llama.cpp; zero if it has no attention.
     pub fn heads_per_kv_head(&self) -> u32 {
         self.n_heads.checked_div(self.n_kv_heads).unwrap_or(0)
     }
 }
 
-/// Where a tensor stands among those of its part.
+/// Position of a tensor among those of its part.
 #[derive(Clone, Copy, Debug)]
 pub struct TensorPosition {
-    /// What the tensor does.
+    /// The part.
     pub part: Part,
-    /// How many of the part came before, by layer; those whose codec a declaration names are not counted.
+    /// Number of preceding tensors of the part, by layer; those whose codec a declaration names are not counted.
     pub i: usize,
-    /// How deep the tensor lies: its layer in the feed-forward of a model with experts, else as `i`.
+    /// Depth of the tensor: its layer, for the feed-forward of a model with experts; otherwise `i`.
     pub depth: usize,
-    /// How many of the part there are; layers of the model for the feed-forward.
+    /// Number of tensors of the part; for the feed-forward, the number of layers.
     pub n: usize,
-    /// Whether the tensor holds all experts of its layer, one after another.
+    /// True if the tensor holds all experts of its layer, one after another.
     pub is_stacked: bool,
     /// The model.
     pub model: ModelShape,
-    /// Whether importance weights are used.
+    /// True if importance weights are used.
     pub has_imatrix: bool,
 }
 
 impl TensorPosition {
-    /// Whether the tensor is in the first eighth.
+    /// Returns true if the tensor is in the first eighth.
     pub fn is_in_first_eighth(&self) -> bool {
         self.depth < self.n / 8
     }
 
-    /// Whether a mix gives the tensor more bits: the first and last eighth, and every third between.
+    /// Returns true if a mix gives the tensor more bits: in the first and last eighth, and every third between.
     pub fn deserves_more(&self) -> bool {
         let eighth = self.n / 8;
         self.depth < eighth
@@ -99,12 +99,13 @@ impl TensorPosition {
             || self.depth.checked_sub(eighth).is_some_and(|past| past % 3 == 2)
     }
 
-    /// Whether so many query heads share a value head that its projection is small, and more bits cost little.
+    /// Returns true if many query heads share a value head. The value projection is then small, and more bits cost
+    /// little.
     pub fn has_small_values(&self) -> bool {
         self.model.heads_per_kv_head() >= 4
     }
 
-    /// Whether the model has eight experts, where attention is small beside the feed-forward.
+    /// Returns true if the model has eight experts. Attention is then small compared with the feed-forward.
     pub fn has_eight_experts(&self) -> bool {
         self.model.n_experts == 8
     }
@@ -120,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ends_and_every_third_between_deserve_more() {
+    fn the_ends_and_every_third_between_get_more() {
         let chosen = |n| (0..n).filter(|depth| position(*depth, n).deserves_more()).collect::<Vec<_>>();
         assert_eq!(chosen(4), [2, 3]);
         assert_eq!(chosen(16), [0, 1, 4, 7, 10, 13, 14, 15]);

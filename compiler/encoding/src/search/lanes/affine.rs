@@ -1,12 +1,13 @@
-//! The search for a scale and a minimum, a group of numbers in every lane.
+//! The search for a scale and a minimum, with one group of numbers per lane.
 //!
-//! `G` registers of groups are searched side by side: the sums of one group wait for each other, those of several do not.
+//! `G` registers of groups are searched in parallel: the sums of one group depend on each other, those of several do
+//! not.
 
 use crate::lanes::Simd;
 use crate::search::lanes::rounding::{Reach, Rounding};
 use crate::search::{Deviation, Walk};
 
-/// What a search found for the groups of one register.
+/// The result of a search for the groups of one register.
 #[derive(Clone, Copy)]
 pub(crate) struct Found<S: Simd> {
     /// Scales.
@@ -19,7 +20,7 @@ pub(crate) struct Found<S: Simd> {
     pub(crate) origin: S::F,
 }
 
-/// [`crate::search::affine`]; the codes follow from what [`Found`] says.
+/// [`crate::search::affine`]; the codes follow from [`Found`].
 #[inline(always)]
 pub(crate) fn affine<S: Simd, const N: usize, const G: usize>(
     x: &[[S::F; N]; G],
@@ -97,7 +98,7 @@ pub(crate) fn affine<S: Simd, const N: usize, const G: usize>(
             min[g] = S::select(is_better, this_min[g], min[g]);
         }
     }
-    // A flat group has codes of zero.
+    // A constant group has codes of zero.
     let mut found = [Found { scale: zero, min: zero, inverse: zero, origin: zero }; G];
     for g in 0..G {
         found[g].scale = S::select(is_flat[g], zero, scale[g]);
@@ -108,8 +109,8 @@ pub(crate) fn affine<S: Simd, const N: usize, const G: usize>(
     found
 }
 
-/// How far the numbers of any group are from their minimum; rounding keeps order, so that the least and the greatest of
-/// a group tell. Flat groups do not count.
+/// The largest distance of the numbers of any group from their minimum. Rounding keeps the order, so the minimum and
+/// the maximum of a group suffice. Constant groups do not count.
 #[inline(always)]
 fn reach<S: Simd, const G: usize>(
     low: &[S::F; G],
@@ -140,7 +141,7 @@ fn reach<S: Simd, const G: usize>(
     }
 }
 
-/// Codes, and the sums over them: codes, their squares, their products with the numbers; all weighted.
+/// Codes, and the weighted sums over them: codes, their squares, their products with the numbers.
 #[inline(always)]
 fn sums<S: Simd, const N: usize, const G: usize>(
     x: &[[S::F; N]; G],
@@ -152,7 +153,7 @@ fn sums<S: Simd, const N: usize, const G: usize>(
     codes: &mut [[S::F; N]; G],
 ) -> [[S::F; 3]; G] {
     let mut sums = [[S::splat(0.0); 3]; G];
-    // The codes come first: they wait for nothing, and the sums that follow wait for each other.
+    // The codes come first: they are independent, while the sums depend on each other.
     for g in 0..G {
         for i in 0..N {
             codes[g][i] = rounding.code(inverse[g] * (x[g][i] - min[g]), reach);

@@ -1,6 +1,7 @@
-//! The search for a scale of codes that are zero or more, a group of numbers in every lane.
+//! The search for a scale of non-negative codes, with one group of numbers per lane.
 //!
-//! `G` registers of groups are searched side by side: the sums of one group wait for each other, those of several do not.
+//! `G` registers of groups are searched in parallel: the sums of one group depend on each other, those of several do
+//! not.
 
 use crate::lanes::Simd;
 use crate::search::GROUP_MAX_EPS;
@@ -32,7 +33,7 @@ pub(crate) fn positive<S: Simd, const N: usize, const G: usize>(
             sum_l2[g] = sum_l2[g] + w * l * l;
         }
     }
-    // A lane that a round leaves unchanged stays so in the next ones.
+    // A lane that a round leaves unchanged stays unchanged in the next rounds.
     for _ in 0..5 {
         let mut is_changed = S::lt(zero, zero);
         for i in 0..N {
@@ -70,7 +71,7 @@ pub(crate) fn positive<S: Simd, const N: usize, const G: usize>(
     (scales, codes)
 }
 
-/// The inverse that the codes start from.
+/// The inverse for the first codes.
 #[inline(always)]
 fn first_inverse<S: Simd, const N: usize>(x: &[S::F; N], n_max: i32, weights: &[S::F; N], max: S::F) -> S::F {
     let mut inverse = S::splat(n_max as f32) / max;

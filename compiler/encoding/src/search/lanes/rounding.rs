@@ -1,16 +1,16 @@
-//! How codes are rounded and limited in lanes: the less can happen to them, the fewer instructions it takes.
+//! Rounding and limiting of codes in lanes: fewer possible cases need fewer instructions.
 
 use crate::lanes::Simd;
 
-/// 1.5 * 2^23: added to a number near zero, it leaves the nearest whole number in the lower bits.
+/// 1.5 * 2^23: added to a number near zero, it leaves the nearest integer in the lower bits.
 const ROUNDER: f32 = 12_582_912.0;
 
-/// How far numbers that become codes can be from zero.
+/// Maximum distance from zero of numbers that become codes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reach {
     /// Within the table of [`Rounding`].
     Table,
-    /// So that no code is below the lower limit.
+    /// No code is below the lower limit.
     NotBelow,
     /// Under 2^22.
     Near,
@@ -27,7 +27,8 @@ pub(crate) struct Rounding<S: Simd> {
 }
 
 impl<S: Simd> Rounding<S> {
-    /// Codes of the table; as many as there are lanes if that is enough for some numbers beyond the codes' own.
+    /// Number of codes in the table; equal to the number of lanes if that covers some numbers beyond the range of
+    /// codes.
     const fn table_len(low: i32, high: i32) -> i32 {
         let n = S::N as i32;
         if high - low + 3 <= n {
@@ -39,7 +40,7 @@ impl<S: Simd> Rounding<S> {
         }
     }
 
-    /// The codes `low..=high`; zero is among them.
+    /// The codes `low..=high`, which include zero.
     #[inline(always)]
     pub(crate) fn new(low: i32, high: i32) -> Self {
         let len = Self::table_len(low, high);
@@ -54,7 +55,7 @@ impl<S: Simd> Rounding<S> {
         Self { low, high, table: [S::load(&entries[0]), S::load(&entries[1])] }
     }
 
-    /// The least and the greatest number that [`Reach::Table`] is for; none if there is no table.
+    /// The range of numbers for [`Reach::Table`]; `None` if there is no table.
     #[inline(always)]
     pub(crate) fn table_range(&self) -> Option<(f32, f32)> {
         let len = Self::table_len(self.low, self.high);
@@ -63,7 +64,7 @@ impl<S: Simd> Rounding<S> {
         (len > 0).then_some((least as f32 - 0.4, (least + len - 1) as f32 + 0.4))
     }
 
-    /// [`crate::rounding::nearest_int`], limited, as f32; of numbers beyond their reach any code.
+    /// [`crate::rounding::nearest_int`], limited, as f32; an arbitrary code for numbers beyond their reach.
     #[inline(always)]
     pub(crate) fn code(&self, value: S::F, reach: Reach) -> S::F {
         let rounder = ROUNDER.to_bits().cast_signed();

@@ -1,31 +1,32 @@
-//! The searches for a scale of signed codes, a group of numbers in every lane.
+//! The searches for a scale of signed codes, with one group of numbers per lane.
 //!
-//! `G` registers of groups are searched side by side: the sums of one group wait for each other, those of several do not.
+//! `G` registers of groups are searched in parallel: the sums of one group depend on each other, those of several do
+//! not.
 
 use crate::lanes::Simd;
 use crate::search::GROUP_MAX_EPS;
 use crate::search::lanes::rounding::{Reach, Rounding};
 
-/// What a search found for the groups of one register.
+/// The result of a search for the groups of one register.
 #[derive(Clone, Copy)]
 pub(crate) struct Found<S: Simd> {
     /// Scales.
     pub(crate) scale: S::F,
     /// The codes are `inverse * x`, rounded and limited, plus `offset`.
     pub(crate) inverse: S::F,
-    /// The limit; of a group of zeros, whose codes are kept as 0, zero.
+    /// The limit; zero for a group of zeros, whose codes are stored as 0.
     pub(crate) offset: S::I,
 }
 
 impl<S: Simd> Found<S> {
-    /// The codes of [`crate::search::symmetric`], one number of each group.
+    /// The codes of [`crate::search::symmetric`], for one number of each group.
     #[inline(always)]
     pub(crate) fn code(&self, x: S::F, n_max: i32) -> S::I {
         S::clamp_i(S::nearest_int(self.inverse * x), -n_max, n_max - 1) + self.offset
     }
 }
 
-/// The number of greatest magnitude, the first of equals, and the magnitude; what is no number does not count.
+/// The number with the largest magnitude, the first of equal ones, and the magnitude; NaN is ignored.
 #[inline(always)]
 pub(crate) fn extreme<S: Simd, const N: usize>(x: &[S::F; N]) -> (S::F, S::F) {
     let mut abs_max = S::splat(0.0);
@@ -39,7 +40,7 @@ pub(crate) fn extreme<S: Simd, const N: usize>(x: &[S::F; N]) -> (S::F, S::F) {
     (max, abs_max)
 }
 
-/// [`crate::search::symmetric`]; [`Found::code`] gives the codes.
+/// [`crate::search::symmetric`]; [`Found::code`] computes the codes.
 #[inline(always)]
 pub(crate) fn symmetric<S: Simd, const N: usize, const G: usize>(
     x: &[[S::F; N]; G],
@@ -61,8 +62,8 @@ pub(crate) fn symmetric<S: Simd, const N: usize, const G: usize>(
             weighted[g][i] = weights[g][i] * x[g][i];
         }
     }
-    // Some tries at a time, so that their sums do not wait for each other. The number of greatest magnitude becomes
-    // `-(n_max + 0.1 is)`, which says what can be beyond the limits.
+    // Several tries at a time, so that their sums do not wait for each other. The number with the largest magnitude
+    // becomes `-(n_max + 0.1 is)`, which determines what can exceed the limits.
     let has_table = rounding.table_range().is_some();
     for g in 0..G {
         let inverses = inverses::<S, 4>(n_max, [0, -9, -8, -7], max[g]);
@@ -101,7 +102,7 @@ pub(crate) fn symmetric<S: Simd, const N: usize, const G: usize>(
     found
 }
 
-/// The inverses that tries start from.
+/// The initial inverses of the tries.
 #[inline(always)]
 fn inverses<S: Simd, const T: usize>(n_max: i32, tries: [i32; T], max: S::F) -> [S::F; T] {
     let mut inverses = [max; T];
@@ -111,7 +112,7 @@ fn inverses<S: Simd, const T: usize>(n_max: i32, tries: [i32; T], max: S::F) -> 
     inverses
 }
 
-/// Keeps a try where it is better than the best one so far.
+/// Keeps a try in the lanes in which it is better than the best one so far.
 #[inline(always)]
 fn keep_better<S: Simd>(
     found: &mut Found<S>,
@@ -126,7 +127,7 @@ fn keep_better<S: Simd>(
     found.inverse = S::select(is_better, inverse, found.inverse);
 }
 
-/// `sums` of [`crate::search::symmetric`] for `T` tries; no number is far from its code but in a group of zeros.
+/// `sums` of [`crate::search::symmetric`] for `T` tries; except in a group of zeros, every number is near its code.
 #[inline(always)]
 fn sums<S: Simd, const N: usize, const T: usize>(
     x: &[S::F; N],
@@ -170,7 +171,7 @@ pub(crate) fn descend<S: Simd, const N: usize, const G: usize>(x: &[[S::F; N]; G
             sum_l2[g] = sum_l2[g] + w * l * l;
         }
     }
-    // A lane that a round leaves unchanged stays so in the next ones; a better code changes one of the sums.
+    // A lane that a round leaves unchanged stays unchanged in the next rounds; a better code changes one of the sums.
     for _ in 0..5 {
         let (old_lx, old_l2) = (sum_lx, sum_l2);
         for i in 0..N {

@@ -1,7 +1,7 @@
-//! `deltas@1(true, true, 3f800000, BASE, TERM, …)`: a base with the differences of several models from it added.
+//! `deltas@1(true, true, 3f800000, BASE, TERM, …)`: adds the differences of several models from a base to that base.
 //!
-//! Task arithmetic, TIES and DARE: of each difference some elements are kept, and of the kept ones those of the elected sign,
-//! if `elect` says so. The order of operations is that of `mc_tensor::blend`.
+//! Task arithmetic, TIES and DARE: each difference keeps some of its elements and, with `elect`, only those with the
+//! elected sign. The order of operations is that of `mc_tensor::blend`.
 
 use std::fmt;
 
@@ -26,18 +26,19 @@ pub(crate) const ROW: OperatorRow = OperatorRow {
     draw: tests::draw,
 };
 
-/// `base + lambda * sum of weight * (term - base)`, of each difference the elements that its `keep` says.
+/// `base + lambda * sum of weight * (term - base)`, where each difference has only the elements that its `keep`
+/// selects.
 #[derive(Clone)]
 pub struct Deltas {
-    /// The model that the others were made of.
+    /// The model that the others were fine-tuned from.
     pub base: TensorExpr,
-    /// True if only the differences of the elected sign are summed.
+    /// True if only differences with the elected sign are summed.
     pub elect: bool,
     /// True if the sum is divided by the sum of the weights.
     pub divide: bool,
-    /// Factor on the sum.
+    /// Factor of the sum.
     pub lambda: f32,
-    /// The models' weights in order; all of the base's shape.
+    /// The models' weights, in order; all with the base's shape.
     pub terms: Vec<Term>,
 }
 
@@ -110,7 +111,7 @@ impl Rows for Mixed {
     }
 }
 
-/// The first of some rows, and the number of its first element in the whole.
+/// The first of some rows, and the index of its first element in the whole weight.
 #[derive(Clone, Copy)]
 struct Place {
     row: u64,
@@ -118,7 +119,7 @@ struct Place {
 }
 
 impl Mixed {
-    /// The difference of a term, without what is not kept of it.
+    /// The difference of a term, with the elements that it does not keep set to zero.
     fn difference(&self, term: usize, first: Place, base: &[f32]) -> Result<Vec<f32>, EvaluationError> {
         let mut difference = vec![0.0; base.len()];
         self.terms.of[term].rows(first.row, &mut difference)?;
@@ -176,7 +177,7 @@ mod tests {
     const SHAPE: [usize; 2] = [37, 24];
     const N: usize = SHAPE[0] * SHAPE[1];
 
-    /// A base and models near it; many differences are equal, as those of 16-bit weights are.
+    /// A base and models near it; many differences are equal, as for 16-bit weights.
     fn weights(n_models: usize) -> Vec<Vec<f32>> {
         let number = |i: usize| (i.wrapping_mul(2_654_435_761) % 2001) as f32 / 1000.0 - 1.0;
         let base: Vec<f32> = (0..N).map(number).collect();
@@ -203,7 +204,7 @@ mod tests {
         out
     }
 
-    /// The blend, after it came out the same however it was cut.
+    /// The blend, after checking that it does not depend on the tiles.
     fn blended(deltas: &Deltas, weights: &[Vec<f32>]) -> Vec<f32> {
         let inputs = Memory(weights.iter().map(|values| floats(values)).collect());
         let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
@@ -220,7 +221,7 @@ mod tests {
         values.iter().map(|value| f64::from(*value)).collect()
     }
 
-    /// The difference of a model as f32 has it, without what is not kept.
+    /// The difference of a model in f32 precision, with the elements that it does not keep set to zero.
     fn plain_delta(model: &[f32], base: &[f32], keep: Keep) -> Vec<f64> {
         let raw: Vec<f32> = model.iter().zip(base).map(|(a, b)| a - b).collect();
         let mut kept = wide(&raw);
@@ -244,7 +245,7 @@ mod tests {
         kept
     }
 
-    /// Every method on differences, from the formulas, in f64 and without streaming.
+    /// All delta methods by their formulas, in f64 and without streaming.
     fn plain(
         weights: &[Vec<f32>],
         terms: &[(f64, Keep)],
@@ -325,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn dare_keeps_what_was_drawn() {
+    fn dare_keeps_the_drawn_elements() {
         let keep = |stream: u64, density: f64| Keep::Random {
             stream,
             below: (density * 4_294_967_296.0) as u64,
@@ -338,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn models_that_learned_nothing_leave_the_base() {
+    fn models_equal_to_the_base_leave_the_base() {
         let weights = weights(0);
         let keeps = [Keep::All, Keep::Largest(3), Keep::Random { stream: 1, below: 1 << 31, factor: 2.0 }];
         for (elect, keep) in [true, false].into_iter().flat_map(|elect| keeps.map(|keep| (elect, keep))) {

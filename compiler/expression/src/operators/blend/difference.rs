@@ -1,7 +1,7 @@
-//! The difference of a weight from its base, and which of its elements are kept.
+//! The difference of a weight from its base, and the selection of its elements.
 //!
-//! To find the largest elements, passes over the whole weight count magnitudes, tiles side by side. Counts depend
-//! neither on tiles nor on threads.
+//! To find the largest elements, passes over the whole weight count magnitudes, with tiles in parallel. The counts
+//! depend neither on tiles nor on threads.
 
 use mc_tensor::blend::{Draw, subtract};
 use mc_tensor::largest::{Counts, Largest, n_equal, nth_equal};
@@ -12,7 +12,7 @@ use crate::evaluator::{Evaluator, Tile};
 use crate::inputs::Inputs;
 use crate::operators::blend::term::Keep;
 
-/// The elements that are kept of a difference, with what had to be known of the whole.
+/// The elements of a difference that are kept, with the values precomputed from the whole weight.
 pub(crate) enum Kept {
     /// All.
     All,
@@ -23,7 +23,7 @@ pub(crate) enum Kept {
 }
 
 impl Kept {
-    /// Zeroes the elements that are not kept; the first of them has number `first` in the whole.
+    /// Zeroes the elements that are not kept. `first` is the index of the first element in the whole weight.
     pub(crate) fn keep(&self, difference: &mut [f32], first: u64) {
         match self {
             Self::All => {}
@@ -37,12 +37,12 @@ impl Kept {
 pub(crate) struct Difference<'a> {
     pub(crate) of: &'a Evaluator,
     pub(crate) base: &'a Evaluator,
-    /// Elements that a pass holds at a time.
+    /// Number of elements that a pass holds at a time.
     pub(crate) n_elements: usize,
 }
 
 impl Difference<'_> {
-    /// The elements that are kept, by passes over the whole where they are the largest.
+    /// Selects the elements to keep; the largest need passes over the whole weight.
     pub(crate) fn kept(&self, keep: Keep, inputs: &dyn Inputs) -> Result<Kept, EvaluationError> {
         Ok(match keep {
             Keep::All => Kept::All,
@@ -61,7 +61,7 @@ impl Difference<'_> {
     }
 
     fn count(&self, empty: &Counts, tiles: &[Tile], inputs: &dyn Inputs) -> Result<Counts, EvaluationError> {
-        // One set of counts a thread: it has half a megabyte.
+        // One set of counts per thread, because a set takes half a megabyte.
         let n_tiles = tiles.len().div_ceil(rayon::current_num_threads()).max(1);
         let some = |tiles: &[Tile]| {
             let mut counts = empty.clone();
@@ -79,7 +79,8 @@ impl Difference<'_> {
     /// The `count` elements with the largest magnitude.
     fn largest(&self, count: u64, inputs: &dyn Inputs) -> Result<Largest, EvaluationError> {
         let tiles = self.of.tiles(self.n_elements);
-        let lacking = || EvaluationError::misfit(format!("The weight has not the {count} elements to keep"));
+        let lacking =
+            || EvaluationError::misfit(format!("The weight has fewer than the {count} elements to keep"));
         let high = self.count(&Counts::of_high_bits(), &tiles, inputs)?.find(count).ok_or_else(lacking)?;
         let low = self.count(&Counts::of_low_bits(high.bits), &tiles, inputs)?;
         let low = low.find(high.n_wanted).ok_or_else(lacking)?;

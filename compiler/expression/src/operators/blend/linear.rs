@@ -1,4 +1,4 @@
-//! `linear@1(true, TERM, …)`: the sum of `weight * term`, divided by the sum of the weights or not.
+//! `linear@1(true, TERM, …)`: the sum of `weight * term`, optionally divided by the sum of the weights.
 
 use std::fmt;
 
@@ -20,12 +20,12 @@ pub(crate) const ROW: OperatorRow = OperatorRow {
     draw: tests::draw,
 };
 
-/// The sum of `weight * term`, divided by the sum of the weights if `divide` says so.
+/// The sum of `weight * term`, divided by the sum of the weights if `divide` is true.
 #[derive(Clone)]
 pub struct Linear {
     /// True if the sum is divided.
     pub divide: bool,
-    /// The models' weights in order; all of one shape.
+    /// The models' weights, in order; all of one shape.
     pub terms: Vec<Term>,
 }
 
@@ -110,9 +110,9 @@ mod tests {
     }
 
     #[test]
-    fn terms_have_one_shape() {
+    fn terms_have_the_same_shape() {
         let terms = vec![term(0, 1.0, &[2, 2]), term(1, 1.0, &[4])];
         let message = misfit(&TensorExpr::new(Linear { divide: true, terms }), &[&[0.0; 4], &[0.0; 4]]);
-        assert_eq!(message, "Only weights of one shape can be blended");
+        assert_eq!(message, "Only weights of the same shape can be blended");
     }
 }

@@ -1,6 +1,6 @@
-//! Blends: the same weight of several models made into one.
+//! Blends: combine the same weight of several models.
 //!
-//! Shares are resolved before they come here: a density is a count of elements, or a bound for random numbers, so that
+//! Fractions are resolved by the caller: a density becomes a number of elements, or a bound for random numbers, so that
 //! equal actions have equal text.
 
 pub mod deltas;

@@ -1,6 +1,6 @@
 //! `slerp@1(3fe0000000000000, TERM, TERM)`: a point on the arc between two weights.
 //!
-//! The angle is that of the whole weights: a pass over both sums in f64, row after row, before any row is computed.
+//! The angle is between the whole weights: before any row is computed, a pass sums both in f64, row after row.
 //!
 //! Source: Shoemake 1985, "Animating rotation with quaternion curves".
 
@@ -26,10 +26,11 @@ pub(crate) const ROW: OperatorRow = OperatorRow {
     draw: tests::draw,
 };
 
-/// `t` of the way from the first of two terms to the second, along the sphere; their weights mean nothing.
+/// The point at fraction `t` of the path from the first of two terms to the second, along the sphere; the factors of
+/// the terms are ignored.
 #[derive(Clone)]
 pub struct Slerp {
-    /// The share of the way.
+    /// The fraction of the path.
     pub t: f64,
     /// The two weights.
     pub terms: Vec<Term>,
@@ -67,7 +68,7 @@ impl Slerp {
     fn in_tiles(&self, inputs: &dyn Inputs, n_elements: usize) -> Result<Point, EvaluationError> {
         let terms = Terms::new(&self.terms, &self.shape(), inputs)?;
         let [from, to] = terms.of.as_slice() else {
-            return Err(EvaluationError::misfit("A sphere is walked between exactly two weights"));
+            return Err(EvaluationError::misfit("Spherical interpolation needs exactly two weights"));
         };
         let factors = products(from, to, inputs, n_elements)?.slerp(self.t);
         Ok(Point { terms, factors })
@@ -107,7 +108,7 @@ impl Rows for Point {
 }
 
 #[cfg(test)]
-#[expect(clippy::disallowed_methods, reason = "the plain f64 formulas that ours are compared with")]
+#[expect(clippy::disallowed_methods, reason = "the plain f64 formulas are the expected values")]
 mod tests {
     use mc_tensor::dtype::DType;
 
@@ -177,7 +178,7 @@ mod tests {
     fn there_are_two_weights() {
         let [weight, _] = weights();
         let message = misfit(&TensorExpr::new(slerp(0.25, &[0, 0, 0])), &[&weight]);
-        assert_eq!(message, "A sphere is walked between exactly two weights");
+        assert_eq!(message, "Spherical interpolation needs exactly two weights");
         let text = TensorExpr::new(slerp(0.5, &[0])).map_inputs(&|input| input + 5).to_string();
         assert_eq!(text, "slerp@1(3fe0000000000000, [3f800000, all, load($5, F32, [37, 24])])");
     }

@@ -18,18 +18,18 @@ pub struct Term {
     pub of: TensorExpr,
     /// Its factor.
     pub weight: f32,
-    /// The elements that are kept of its difference from the base.
+    /// The elements of its difference from the base that are kept.
     pub keep: Keep,
 }
 
-/// The elements that are kept of a difference.
+/// The elements of a difference that are kept.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Keep {
     /// All.
     All,
-    /// So many of the largest magnitude.
+    /// This many elements of the largest magnitude.
     Largest(u64),
-    /// Those whose random number of 32 bits is below a bound, times a factor.
+    /// Elements whose 32-bit random number is below a bound, multiplied by a factor.
     Random {
         /// The stream of random numbers.
         stream: u64,
@@ -41,28 +41,28 @@ pub enum Keep {
 }
 
 impl Term {
-    /// The same term with every input number changed by `renumber`.
+    /// The same term with every input number mapped by `renumber`.
     fn map_inputs(&self, renumber: &dyn Fn(usize) -> usize) -> Self {
         Self { of: self.of.map_inputs(renumber), ..*self }
     }
 }
 
-/// The shape of a blend without a base: that of every term.
+/// The shape of a blend without a base: the shape of every term.
 pub(crate) fn shape(terms: &[Term]) -> Vec<u64> {
     terms.first().map(|term| term.of.shape()).unwrap_or_default()
 }
 
-/// The same terms with every input number changed by `renumber`.
+/// The same terms with every input number mapped by `renumber`.
 pub(crate) fn map_inputs(terms: &[Term], renumber: &dyn Fn(usize) -> usize) -> Vec<Term> {
     terms.iter().map(|term| term.map_inputs(renumber)).collect()
 }
 
-/// Writes the terms behind the parameters of a blend.
+/// Writes the terms after the parameters of a blend.
 pub(crate) fn print(terms: &[Term], formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
     terms.iter().try_for_each(|term| write!(formatter, ", {term}"))
 }
 
-/// Reads the terms behind the parameters of a blend.
+/// Reads the terms after the parameters of a blend.
 pub(crate) fn parse(parser: &mut Parser<'_>) -> Parsed<Vec<Term>> {
     let mut terms = Vec::new();
     while parser.is_at(",") {
@@ -117,7 +117,7 @@ impl fmt::Display for Keep {
     }
 }
 
-/// The terms of a blend with their inputs at hand.
+/// The terms of a blend with opened inputs.
 pub(crate) struct Terms {
     pub(crate) of: Vec<Evaluator>,
     pub(crate) weights: Vec<f32>,
@@ -127,13 +127,13 @@ impl Terms {
     /// Opens the inputs of terms that have the shape of the blend.
     pub(crate) fn new(terms: &[Term], shape: &[u64], inputs: &dyn Inputs) -> Result<Self, EvaluationError> {
         if terms.iter().any(|term| term.of.shape() != shape) {
-            return Err(EvaluationError::misfit("Only weights of one shape can be blended"));
+            return Err(EvaluationError::misfit("Only weights of the same shape can be blended"));
         }
         let of = terms.iter().map(|term| Evaluator::new(&term.of, inputs)).collect::<Result<_, _>>()?;
         Ok(Self { of, weights: terms.iter().map(|term| term.weight).collect() })
     }
 
-    /// The sum of the terms, each times a factor, in their order.
+    /// The sum of the terms, each multiplied by a factor, in order.
     pub(crate) fn sum(&self, factors: &[f32], first: u64, out: &mut [f32]) -> Result<(), EvaluationError> {
         out.fill(0.0);
         let mut values = vec![0.0; out.len()];
@@ -167,7 +167,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn words_of_what_is_kept_are_read_as_they_are_written() {
+    fn the_forms_of_keep_read_back() {
         let message = |text: &str| keep(&mut Parser::new(text, &[])).unwrap_err().to_string();
         assert!(message("some").contains("expected `all`, `largest` or `random`, found `some`"));
         assert!(message("largest(x)").contains("byte 8: expected a number below 2^64"));
