@@ -1,47 +1,47 @@
-//! Faults: what a rule finds wrong with a declaration, before anybody knows where in which file that is.
+//! Errors that a rule finds in a declaration, without a file location.
 //!
-//! The analysis turns each into a diagnostic by looking its place up in the package's span table.
+//! The analysis turns each into a diagnostic by looking up its place in the package's span table.
 
 use crate::attribute::Place;
 
-/// One mistake in a target's declaration, or in a source file that the declaration names.
+/// One error in a target's declaration, or in a source file that the declaration names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RuleError {
     /// The value or node that is wrong, in the target under analysis.
     pub place: Place,
-    /// A stable code, `rule::what`.
+    /// A stable code, `rule::error`.
     pub code: &'static str,
-    /// What was expected and what was found.
+    /// The expected and the found value.
     pub message: String,
-    /// What to do about it.
+    /// A hint for fixing it.
     pub help: Option<String>,
-    /// A source file that the fault is in, when it is not in the KDL itself (shown as `path: …`).
+    /// The source file with the error, if it is not in the KDL itself (shown as `path: …`).
     pub file: Option<String>,
-    /// Other places in the target that explain it, and what is there.
+    /// Other places in the target that explain the error, each with a text.
     pub related: Vec<(Place, String)>,
 }
 
 impl RuleError {
-    /// A fault at a place.
+    /// An error at a place.
     pub fn new(place: Place, code: &'static str, message: impl Into<String>) -> Self {
         Self { place, code, message: message.into(), help: None, file: None, related: Vec::new() }
     }
 
-    /// Says what to do.
+    /// Adds a hint.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
     }
 
-    /// Shows one more place of the target.
+    /// Adds another place of the target.
     #[must_use]
     pub fn related(mut self, place: Place, message: impl Into<String>) -> Self {
         self.related.push((place, message.into()));
         self
     }
 
-    /// Says which source file is at fault.
+    /// Sets the source file with the error.
     #[must_use]
     pub fn file(mut self, file: impl Into<String>) -> Self {
         self.file = Some(file.into());
