@@ -1,6 +1,6 @@
-//! Everything that is wrong, for people to read.
+//! Collects the diagnostics of a workspace, for display.
 //!
-//! No query: spans are looked up here, after the queries that do not depend on them.
+//! Not a query: spans are looked up here, after the queries that do not depend on them.
 
 use std::collections::BTreeSet;
 
@@ -22,10 +22,11 @@ use crate::resolve::{Resolution, resolve_label};
 use crate::walk::{MAX_CHAIN, Walk, walk};
 use crate::workspace::workspace_diagnostics;
 
-/// Everything that is wrong with the workspace's settings, with the targets that the patterns stand for, with all that
-/// they need, and with the files that declare any of these. Each mistake once, and of each file the first ones.
+/// Returns the diagnostics of the workspace's settings, of the targets that the patterns match, of all their
+/// dependencies, and of the files that declare any of these. Each diagnostic appears once, and of each file only the
+/// first ones.
 ///
-/// A pattern that stands for nothing is no mistake of a file: [`labels`] reports it.
+/// A pattern without matches is not a diagnostic of a file: [`labels`] reports it.
 pub fn check(db: &dyn Db, patterns: &[Pattern]) -> Diagnostics {
     let roots = roots(db, patterns);
     let walk = walk(db, &roots);
@@ -42,7 +43,7 @@ pub fn check(db: &dyn Db, patterns: &[Pattern]) -> Diagnostics {
     collector.finish(db)
 }
 
-/// Everything that is wrong with what was written, before any rule is asked what it means.
+/// Collects the errors in declarations, before any rule is run.
 pub(crate) fn collect_declarations(
     db: &dyn Db,
     patterns: &[Pattern],
@@ -66,7 +67,7 @@ fn collect_file(db: &dyn Db, path: &str, found: &[Diagnostic], n_more: usize, co
     collector.count(path, n_more);
 }
 
-/// The labels of a target that stand for nothing.
+/// Collects the labels of a target that match no target.
 fn collect_unknown(db: &dyn Db, label: &Label, collector: &mut Collector) {
     let Resolution::Found(target) = resolve_label(db, label) else { return };
     for placed in target.record.labels() {
@@ -77,7 +78,7 @@ fn collect_unknown(db: &dyn Db, label: &Label, collector: &mut Collector) {
     }
 }
 
-/// The targets to begin with; for a wide pattern also the parts that its targets expand into.
+/// The targets to begin with; for a wide pattern, including the parts into which its targets expand.
 pub(crate) fn roots(db: &dyn Db, patterns: &[Pattern]) -> BTreeSet<Label> {
     let mut roots = BTreeSet::new();
     for pattern in patterns {
@@ -94,7 +95,7 @@ pub(crate) fn roots(db: &dyn Db, patterns: &[Pattern]) -> BTreeSet<Label> {
     roots
 }
 
-/// Targets of a cycle that a report names; the others are counted.
+/// Number of targets of a cycle that a diagnostic names; the others are counted.
 const MAX_NAMED: usize = 8;
 
 fn collect_chains(db: &dyn Db, walk: &Walk, collector: &mut Collector) {
@@ -135,14 +136,14 @@ fn rule_error_diagnostic(db: &dyn Db, label: &Label, rule_error: &RuleError) -> 
     FileDiagnostic::new(db, &package_file(&id), diagnostic(&spans, &declared, rule_error))
 }
 
-/// Where a place of a target is: the file and the span.
+/// Location of a place of a target: the file and the span.
 fn site(db: &dyn Db, label: &Label, place: Place) -> (String, mc_syntax::span::Span) {
     let (id, spans, declared) = declaration(db, label);
     let start = mc_syntax::span::Span { start: 0, end: 0 };
     (package_file(&id), spans.span(&declared, place).unwrap_or(start))
 }
 
-/// The package, the span table and the name that a target was declared under.
+/// The package, its span table and the name under which the target was declared.
 fn declaration(db: &dyn Db, label: &Label) -> (PackageId, std::sync::Arc<Spans>, String) {
     let owner = match resolve_label(db, label) {
         Resolution::Found(target) => target.expanded_from.clone().unwrap_or_else(|| label.clone()),

@@ -12,8 +12,8 @@ use mc_ir::rule::SourceError;
 
 use crate::file_system::{Entry, FileSystem, Outside, Stamp, Stat, missing, unusable};
 
-/// A file written less than this before it was looked at may be written again without a new time. Two seconds is the
-/// coarsest clock of the file systems in use (FAT).
+/// A file written less than this long before it was inspected may be written again without a new time stamp. Two
+/// seconds is the coarsest clock of the file systems in use (FAT).
 const RACY: Duration = Duration::from_secs(2);
 
 /// The files below a folder.
@@ -23,7 +23,7 @@ pub struct Disk {
     fetched: Arc<FetchedFolders>,
 }
 
-/// Says in which folder the files of an origin are, or why they are in none.
+/// Returns the folder with the fetched files of an origin, or the reason for which there is none.
 pub type FetchedFolders = dyn Fn(&Origin) -> Result<PathBuf, String> + Send + Sync;
 
 impl Disk {
@@ -32,7 +32,7 @@ impl Disk {
         Self { root: root.into(), fetched: Arc::new(|origin| Err(format!("{origin} is not fetched"))) }
     }
 
-    /// The same, and it is asked where fetched files are.
+    /// Same as [`Self::new`], with a function that locates the folders of fetched files.
     #[must_use]
     pub fn with_fetched(
         self,
@@ -45,7 +45,7 @@ impl Disk {
         if path.is_empty() { self.root.clone() } else { self.root.join(path) }
     }
 
-    /// The links among the parts of a path, and where each leads as it is written.
+    /// The links among the components of a path, each with its target as written.
     fn links<'a>(&self, path: &'a str) -> impl Iterator<Item = (&'a str, PathBuf)> {
         let ends = path.match_indices('/').map(|(end, _)| end).chain([path.len()]);
         ends.filter_map(|end| Some((&path[..end], fs::read_link(self.at(&path[..end])).ok()?)))
@@ -57,7 +57,7 @@ impl FileSystem for Disk {
         let metadata = fs::metadata(self.at(path)).map_err(|error| source_error(path, &error))?;
         let is_folder = metadata.is_dir();
         if !is_folder && !metadata.is_file() {
-            // A pipe or a device would block, or give other bytes each time.
+            // A pipe or a device would block, or return other bytes each time.
             return Err(unusable(path, "is neither a file nor a folder"));
         }
         Ok(Stat { is_folder, n_bytes: if is_folder { 0 } else { metadata.len() }, stamp: stamp(&metadata) })
@@ -82,7 +82,7 @@ impl FileSystem for Disk {
             return Err(unusable(path, "is a folder, expected a file"));
         }
         let mut bytes = Vec::new();
-        // It may have become a pipe since it was looked at, which must not block.
+        // It may have become a pipe since the check, and opening a pipe would block.
         let opened = regular::open(&self.at(path));
         let read = opened.and_then(|file| file.take(n_bytes).read_to_end(&mut bytes));
         read.map_err(|error| source_error(path, &error))?;
@@ -97,7 +97,7 @@ impl FileSystem for Disk {
                 continue;
             };
             let is_link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
-            // A link to nowhere is listed as a file, so that reading it says what is wrong.
+            // A dangling link is listed as a file, so that reading it reports the error.
             let is_folder = if is_link {
                 fs::metadata(entry.path()).is_ok_and(|target| target.is_dir())
             } else {

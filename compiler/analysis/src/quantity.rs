@@ -1,13 +1,13 @@
-//! Sizes and shares: `525MB`, `1.5GiB`, `2%`. Read in decimal, so that no digit is lost on the way.
+//! Sizes and fractions: `525MB`, `1.5GiB`, `2%`. Parsed in decimal, so that no digit is lost.
 
-/// The units of sizes, with their bytes.
+/// The size units with their number of bytes.
 const UNITS: [(&str, u64); 10] = [
     ("KiB", 1 << 10),
     ("MiB", 1 << 20),
     ("GiB", 1 << 30),
     ("TiB", 1 << 40),
     ("KB", 1_000),
-    // As SI and our own messages write it.
+    // The SI spelling, which our own messages use.
     ("kB", 1_000),
     ("MB", 1_000_000),
     ("GB", 1_000_000_000),
@@ -15,10 +15,10 @@ const UNITS: [(&str, u64); 10] = [
     ("B", 1),
 ];
 
-/// A size in bytes.
+/// Parses a size in bytes.
 ///
 /// # Errors
-/// What is wrong with the text.
+/// The reason for which the text is not a size.
 pub(crate) fn bytes(text: &str) -> Result<u64, String> {
     let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = (&text[..split], text[split..].trim_start());
@@ -51,24 +51,24 @@ pub(crate) fn bytes(text: &str) -> Result<u64, String> {
     u64::try_from(scaled / unscaled).map_err(|_| too_large())
 }
 
-/// A share of one, written in percent.
+/// Parses a fraction written in percent.
 ///
 /// # Errors
-/// What is wrong with the text.
+/// The reason for which the text is not a percentage.
 pub(crate) fn percent(text: &str) -> Result<f64, String> {
     let number = text.strip_suffix('%').ok_or_else(|| format!("`{text}` has no `%`"))?.trim_end();
     let is_decimal = number.starts_with(|c: char| c.is_ascii_digit())
         && number.ends_with(|c: char| c.is_ascii_digit())
         && number.chars().all(|c| c.is_ascii_digit() || c == '.');
-    // The point is moved in decimal and rounded once, so that `0.1%` is the same number as `0.001`.
+    // The exponent is changed in decimal and the number rounded once, so that `0.1%` is the same number as `0.001`.
     let share = is_decimal.then(|| format!("{number}e-2").parse::<f64>().ok()).flatten();
     share.ok_or_else(|| format!("`{number}` is no number of percent")).and_then(share_of_one)
 }
 
-/// Whether the number is a share of one.
+/// Checks that the number is between 0 and 1.
 ///
 /// # Errors
-/// What is wrong with it.
+/// The reason for which it is not a fraction.
 pub(crate) fn share_of_one(share: f64) -> Result<f64, String> {
     if (0.0..=1.0).contains(&share) {
         Ok(share)
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_say_what_is_wrong() {
+    fn errors_of_sizes_name_the_reason() {
         assert!(bytes("525").unwrap_err().contains("no unit"));
         assert_eq!(bytes("525mb").unwrap_err(), "`mb` is no unit of size; write `MB`");
         assert_eq!(bytes("0.3B").unwrap_err(), "`0.3B` is no whole number of bytes");
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn percents_are_the_same_numbers_as_the_shares_they_stand_for() {
+    fn a_percentage_is_the_same_number_as_its_fraction() {
         for (text, share) in [("2%", 0.02), ("0.1%", 0.001), ("100%", 1.0), ("95 %", 0.95), ("33.3%", 0.333)]
         {
             assert_eq!(percent(text), Ok(share), "{text}");

@@ -1,15 +1,16 @@
 //! Answers queries about targets: `deps(//models:tone)`, `rdeps(//..., //data:held-out) ^ kind(gate, //...)`.
 //!
-//! | function | gives |
+//! | function | returns |
 //! |---|---|
-//! | `deps(set[, depth])` | the targets and everything that they name, directly or not, or within `depth` steps |
-//! | `rdeps([universe,] set[, depth])` | everything in `deps(universe)` that needs one of the set; the universe is `//...` |
-//! | `kind(rule, set)` | those of the set that are of a rule, as declared or as expanded; `*` stands for any letters |
-//! | `allpaths(from, to)` | everything on some path from one set to the other |
+//! | `deps(set[, depth])` | the targets and all their dependencies, direct and indirect, or within `depth` edges |
+//! | `rdeps([universe,] set[, depth])` | all targets in `deps(universe)` that depend on the set; the universe defaults
+//! to `//...` |
+//! | `kind(rule, set)` | the targets of the set with this rule, as declared or as expanded; `*` matches any letters |
+//! | `allpaths(from, to)` | all targets on any path from one set to the other |
 //! | `somepath(from, to)` | the targets of one shortest such path |
 //!
-//! A pattern stands for what was written; the parts that a short way of writing expands into come in by `deps`.
-//! Targets that are named but do not exist are left out: [`crate::check`] reports them.
+//! A pattern matches written targets; the parts into which a shorthand expands are included by `deps`. Names of targets
+//! that do not exist are skipped: [`crate::check`] reports them.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Range;
@@ -28,10 +29,10 @@ const FUNCTIONS: [&str; 5] = ["deps", "rdeps", "kind", "allpaths", "somepath"];
 
 type Set = BTreeSet<Label>;
 
-/// The targets that a query stands for, sorted. Labels without `//` are read in the package `here`.
+/// Returns the targets that a query selects, sorted. Labels without `//` are relative to the package `here`.
 ///
 /// # Errors
-/// [`QueryError`], with the place in `text`, when the query is none or names something that does not exist.
+/// [`QueryError`], with the location in `text`, if the text is not a query or names something that does not exist.
 pub fn query(db: &dyn Db, text: &str, here: &PackageId) -> Result<Vec<Label>, QueryError> {
     let expression = parse(text)?;
     let set = Evaluation { db, here }.set(&expression)?;
@@ -63,7 +64,7 @@ impl Evaluation<'_> {
         let pattern = Pattern::parse(text, self.here).map_err(|error| {
             let function = mc_syntax::nearest::nearest(text, FUNCTIONS);
             let help = function.map(|name| format!("Did you mean `{name}(…)`?")).or_else(|| {
-                // The colon is what people forget.
+                // The missing colon is the most common error.
                 let with_colon = format!(":{text}");
                 Label::parse(&with_colon, self.here)
                     .ok()
@@ -112,11 +113,11 @@ impl Evaluation<'_> {
     }
 
     fn everything(&self) -> Set {
-        // An empty workspace is an empty set and no mistake, as nobody wrote this pattern.
+        // An empty workspace is an empty set and not an error, because the user did not write this pattern.
         labels(self.db, &[Pattern::Below(PackageId(String::new()))]).unwrap_or_default().into_iter().collect()
     }
 
-    /// What a target names, as far as it exists.
+    /// The direct dependencies of a target that exist.
     fn named(&self, label: &Label) -> Set {
         let Resolution::Found(target) = resolve_label(self.db, label) else {
             return Set::new();
@@ -181,7 +182,7 @@ impl Evaluation<'_> {
 
     fn all_paths(&self, from: Set, to: &Set) -> Set {
         let reached = self.deps(from, usize::MAX);
-        // Everything that was reached and reaches on.
+        // All reached targets from which `to` is reachable.
         self.rdeps(reached, to, usize::MAX)
     }
 
