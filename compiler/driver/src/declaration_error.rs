@@ -1,4 +1,4 @@
-//! Errors of declarations, and of the patterns and queries that ask for them.
+//! Errors in declarations, patterns and queries.
 
 use mc_analysis::diagnostic::Diagnostics;
 use mc_analysis::patterns::PatternError;
@@ -7,10 +7,10 @@ use mc_ir::label::LabelError;
 
 use crate::fetching::error::FetchingError;
 
-/// Targets that cannot be had.
+/// Targets that cannot be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum DeclarationError {
-    /// Declarations are wrong.
+    /// Declarations have errors.
     #[error("The declarations are wrong")]
     Wrong(Box<Diagnostics>),
     /// A pattern is not a label.
@@ -21,15 +21,15 @@ pub enum DeclarationError {
         /// The reason.
         error: LabelError,
     },
-    /// Patterns stand for nothing.
+    /// Patterns without matches.
     #[error("{}", messages(.0))]
     Unknown(Vec<PatternError>),
-    /// A query is wrong.
+    /// A query is invalid.
     #[error("{error}")]
     Query {
         /// The query.
         text: String,
-        /// The reason, and the place.
+        /// The reason and its location.
         error: QueryError,
     },
     /// Files that targets need cannot be fetched.

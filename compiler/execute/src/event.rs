@@ -1,4 +1,4 @@
-//! What happens during a build, told to whoever shows it.
+//! Events of a build, for display.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,51 +6,51 @@ use std::time::Duration;
 use mc_digest::digest::ActionDigest;
 use mc_ir::action::ActionNode;
 
-/// How an action got its outputs.
+/// The source of an action's outputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// Found in the action cache, with every output in the store.
     Hit,
-    /// FetchedFiles here from the team's cache.
+    /// Fetched from the remote cache.
     Fetched,
-    /// Done now, by a worker of the team.
+    /// Ran now, on a remote worker.
     RanRemotely,
-    /// Done now, on this machine.
+    /// Ran now, on this machine.
     Ran,
 }
 
-/// One thing that happened.
+/// An event.
 #[derive(Clone, Debug)]
 pub enum Event {
-    /// The graph is known.
+    /// The graph is complete.
     Planned {
-        /// How many actions it has.
+        /// Number of its actions.
         n_actions: usize,
     },
-    /// An action was not in the cache and begins to run.
+    /// An action was not in the cache and starts to run.
     Started {
-        /// Which.
+        /// The action.
         node: Arc<ActionNode>,
     },
-    /// An action has its outputs.
+    /// The outputs of an action are available.
     Finished {
-        /// Which.
+        /// The action.
         node: Arc<ActionNode>,
         /// Its key in the action cache.
         digest: ActionDigest,
-        /// Hit or run.
+        /// The source of the outputs.
         origin: Origin,
-        /// How long that took.
+        /// Time that it took.
         elapsed: Duration,
     },
-    /// An action gave no outputs.
+    /// An action failed.
     Failed {
-        /// Which.
+        /// The action.
         node: Arc<ActionNode>,
-        /// Why, in full.
+        /// The full error message.
         message: String,
     },
 }
 
-/// Takes events; called from several threads.
+/// Receives events; called from several threads.
 pub type EventSink<'a> = dyn Fn(Event) + Sync + 'a;

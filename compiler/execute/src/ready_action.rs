@@ -1,12 +1,12 @@
-//! One action of a build: its key, a look-up, and on a miss a run.
+//! One action of a build: computes its key, looks it up, and runs it on a miss.
 //!
-//! A result is recorded only when the action gave exactly the outputs that it declares, in the sizes that it knows, and
-//! when the bytes that it read are those whose digests are in its key: otherwise a file that is saved during a build
-//! would leave its new bytes' result under its old bytes' key, for ever.
+//! A result is recorded only if the action produced exactly its declared outputs with the sizes that it knows, and the
+//! bytes that it read match the digests in its key. Otherwise a file saved during a build would permanently leave the
+//! result of its new bytes under the key of its old bytes.
 //!
-//! A result of somebody else is used and recorded only when its sizes fit and somebody who is trusted answers for it. An
-//! action that runs here on the outputs of such a result runs on bytes that its own key names, so its result is this
-//! machine's own, whatever those bytes are: a wrong input gives another key, which nobody with the right input asks for.
+//! A foreign result is used and recorded only if its sizes fit and its attester is trusted. An action that runs here on
+//! the outputs of such a result reads bytes that its own key names. So its result is this machine's own, whatever those
+//! bytes are: a wrong input leads to another key, which no build with the right input looks up.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -29,11 +29,11 @@ use crate::remote::{Found, RemoteResults};
 use crate::running::Running;
 use crate::services::{Services, source_content};
 
-/// An action whose inputs are made.
+/// An action whose inputs are available.
 pub(crate) struct ReadyAction<'a> {
     pub(crate) node: &'a Arc<ActionNode>,
     pub(crate) tags: Tags,
-    /// For each input that is an artifact, what it became.
+    /// The outputs for the inputs that are artifacts.
     pub(crate) artifacts: &'a [Option<ReadyInput>],
     pub(crate) services: &'a Services<'a>,
     pub(crate) on_miss: OnMiss,
@@ -43,7 +43,7 @@ pub(crate) struct ReadyAction<'a> {
 /// An artifact that an action reads.
 pub(crate) struct ReadyInput {
     pub(crate) output: Output,
-    /// The key of the action that gave it.
+    /// The key of the action that produced it.
     pub(crate) maker: ActionDigest,
     /// True if this machine made it.
     pub(crate) is_own: bool,
@@ -56,7 +56,7 @@ pub(crate) struct Done {
     /// The action's key.
     pub(crate) digest: ActionDigest,
     pub(crate) origin: Origin,
-    /// True if this machine made it, now or before.
+    /// True if this machine made it, now or earlier.
     pub(crate) is_own: bool,
 }
 
@@ -105,14 +105,14 @@ impl ReadyAction<'_> {
             }
             return Ok(done(outputs, Origin::Hit, is_own));
         }
-        // Outside the pool: there, the thread that waits might be the one that is to finish what it waits for.
+        // Outside the thread pool: inside, the waiting thread might be the one that has to finish the awaited action.
         let claim = in_flight.claim(action.digest);
         if claim.has_waited
             && let Some(Known { outputs, is_own }) = pool.install(|| self.lookup(&action))?
         {
             return Ok(done(outputs, Origin::Hit, is_own));
         }
-        // Outside the pool, too: whoever waits for a server leaves the cores to those who compute.
+        // Also outside the pool: a thread that waits for a server leaves the cores to computing threads.
         if let Some(outputs) = self.fetch(&digests, &action)? {
             return Ok(done(outputs, Origin::Fetched, false));
         }
@@ -127,7 +127,7 @@ impl ReadyAction<'_> {
         let outputs = pool.install(|| self.run(&digests, &action));
         drop(permit);
         let outputs = outputs?;
-        // Outside the pool once more: it may be waited for until it is sent.
+        // Also outside the pool: it may wait for the upload.
         if let Some(remote) = self.services.remote {
             self.send(remote, &digests, &outputs);
         }
@@ -138,22 +138,22 @@ impl ReadyAction<'_> {
         if self.services.suspects.is_suspect(&action.digest) {
             return Ok(None);
         }
-        // An entry of other outputs is damaged, or somebody else's: a miss.
+        // An entry with other outputs is damaged or foreign: a miss.
         Ok(lookup(self.services, action)?.filter(|known| misfit(self.node, &known.outputs).is_none()))
     }
 
-    /// Outputs that others made, if they fit and somebody who is trusted answers for them.
+    /// Foreign outputs, if they fit and their attester is trusted.
     fn believed(&self, found: Option<Found>) -> Option<Found> {
         found.filter(|(outputs, attester)| {
             misfit(self.node, outputs).is_none() && self.services.trust.accepts(attester)
         })
     }
 
-    /// What the team's cache has, from now on in the action cache of the store as well.
+    /// The result in the remote cache; records it in the local action cache.
     fn fetch(&self, digests: &[Output], action: &EncodedAction) -> Result<Option<Outputs>, ActionError> {
         let is_wanted = !self.tags.not_taken && !self.services.suspects.is_suspect(&action.digest);
         let Some(remote) = self.remote().filter(|_| is_wanted) else { return Ok(None) };
-        // Somebody else's entry under our key is a miss.
+        // A foreign entry under our key is a miss.
         let found = self.believed(remote.find(self.node, digests, &|index| self.source(index))?);
         let Some((outputs, attester)) = found else { return Ok(None) };
         self.check_sources(digests)?;
@@ -161,7 +161,7 @@ impl ReadyAction<'_> {
         Ok(Some(outputs))
     }
 
-    /// Whether it may be run, by whomever, now that no cache has it.
+    /// Checks that the action may run, here or remotely, after all lookups missed.
     fn may_run(&self) -> Result<(), ActionError> {
         match self.on_miss {
             OnMiss::Run => Ok(()),
@@ -173,7 +173,7 @@ impl ReadyAction<'_> {
         }
     }
 
-    /// What workers of the team made of it, if they do it.
+    /// The outputs that remote workers produced, if they run the action.
     fn run_elsewhere(
         &self,
         digests: &[Output],
@@ -183,7 +183,7 @@ impl ReadyAction<'_> {
         let Some(remote) = self.remote().filter(|_| is_wanted) else { return Ok(None) };
         let begins = || (self.events)(Event::Started { node: Arc::clone(self.node) });
         let made = remote.execute(self.node, self.tags, digests, &|index| self.source(index), &begins)?;
-        // Whatever gave other outputs did not do this step.
+        // A worker that returned other outputs did not run this action.
         let Some((outputs, attester)) = self.believed(made) else { return Ok(None) };
         self.check_sources(digests)?;
         record(self.services, action, &outputs, attester)?;
@@ -191,7 +191,7 @@ impl ReadyAction<'_> {
         Ok(Some(outputs))
     }
 
-    /// The team's cache, unless nothing is to be begun any more.
+    /// The remote cache, unless the build is stopping.
     fn remote(&self) -> Option<&dyn RemoteResults> {
         self.services.remote.filter(|_| !self.services.is_cancelled())
     }
@@ -202,7 +202,7 @@ impl ReadyAction<'_> {
         }
     }
 
-    /// The bytes of an input that is a source.
+    /// The bytes of a source input.
     fn source(&self, index: usize) -> Option<Content> {
         match self.node.inputs.get(index) {
             Some(Input::Source(source)) => source_content(source).ok(),
@@ -219,7 +219,7 @@ impl ReadyAction<'_> {
         let ctx = RunContext::new(self.services, &self.node.inputs, digests);
         let ran = self.node.action.run(&ctx);
         if let Ok(_) | Err(ActionError::Failed { .. } | ActionError::GateMissed(_)) = &ran {
-            // Also what failed may have failed over bytes that are not those of its key.
+            // A failed action may have read bytes that do not match its key, too.
             self.check_sources(digests)?;
             ctx.check_inputs()?;
         }
@@ -233,7 +233,7 @@ impl ReadyAction<'_> {
         Ok(outputs)
     }
 
-    /// After a failure: whatever the action read and this machine did not make may be what it failed over.
+    /// After a failure: marks the foreign results that the action read, because they may be the cause.
     fn blame_inputs(&self, ctx: &RunContext<'_>, error: &ActionError) {
         if ctx.has_failed() || !matches!(error, ActionError::Failed { .. }) {
             return;
@@ -257,7 +257,7 @@ impl ReadyAction<'_> {
         inputs.map(digest).collect()
     }
 
-    /// Costs one look at each source file's metadata, as their digests are remembered.
+    /// Costs one metadata query per source file, because digests are remembered.
     fn check_sources(&self, digests: &[Output]) -> Result<(), ActionError> {
         for (input, before) in self.node.inputs.iter().zip(digests) {
             let (Input::Source(source), Output::File(before)) = (input, before) else { continue };
@@ -270,7 +270,7 @@ impl ReadyAction<'_> {
     }
 }
 
-/// How outputs differ from those that the action declares, as what it did; `None` when they do not.
+/// Describes how outputs differ from the declared ones, as a predicate; `None` if they do not.
 fn misfit(node: &ActionNode, outputs: &Outputs) -> Option<String> {
     let declared: BTreeSet<String> = node.action.outputs().into_iter().collect();
     if !outputs.keys().eq(declared.iter()) {

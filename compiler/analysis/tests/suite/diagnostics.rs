@@ -1,4 +1,4 @@
-//! What a person sees when a target is not written as its rule asks.
+//! Diagnostics for targets that do not match their rule's schema.
 
 use expect_test::expect;
 
@@ -244,7 +244,7 @@ everything "g" color=7 integer=99999999999999999999 label="://x" path="" bytes="
 }
 
 #[test]
-fn what_must_be_there() {
+fn required_names_that_are_missing() {
     check_text(
         "note \"a\"\nnote file=\"n.txt\"\neverything \"e\" { limit; words; }\ncount \"c\" { of; }\n",
         expect![[r#"
@@ -283,7 +283,7 @@ fn what_must_be_there() {
 }
 
 #[test]
-fn names_that_no_target_may_bear() {
+fn invalid_target_names() {
     check_text(
         "note \"a b\" file=\"n.txt\"\nnote 7 file=\"n.txt\"\nnote \"\" file=\"n.txt\"\nnote \"a\" \"b\" file=\"n.txt\"\n",
         expect![[r#"
@@ -313,7 +313,7 @@ fn names_that_no_target_may_bear() {
 }
 
 #[test]
-fn what_is_given_twice() {
+fn repeated_names() {
     check_text(
         "note \"a\" file=\"n.txt\" {\n    file \"n.txt\"\n}\njoin \"j\" separator=\"+\" separator=\"-\"\nnote \"a\" fiel=\"n.txt\"\n",
         expect![[r#"
@@ -349,7 +349,7 @@ fn what_is_given_twice() {
 }
 
 #[test]
-fn several_mistakes_in_one_file_come_all_at_once() {
+fn all_errors_of_a_file_are_reported_at_once() {
     check_text(
         "note \"a\" file=\"gone.txt\"\nnote \"b\"\njoni \"c\"\njoin \"d\" { part \":a\"; part \":b\"; part \":c\"; part \":e\"; }\ncount \"f\" of=7\n",
         expect![[r#"
@@ -386,7 +386,7 @@ fn several_mistakes_in_one_file_come_all_at_once() {
 }
 
 #[test]
-fn faults_of_parts_point_to_what_was_written() {
+fn errors_of_parts_point_to_the_written_target() {
     check_text(
         "pair \"p\" left=\"gone.txt\" right=\"n.txt\"\npair \"q\" left=\"n.txt\" {\n    right \"never.txt\"\n}\n",
         expect![[r#"
@@ -430,7 +430,7 @@ fn a_part_whose_name_is_taken() {
 }
 
 #[test]
-fn one_slip_of_the_pen_is_one_mistake() {
+fn one_typo_is_one_error() {
     check_text(
         "note \"a\" fiel=\"n.txt\"\ncount \"c\" { off \":a\"; }\neverything \"e\" { limit maxx=\"1KB\"; }\n",
         expect![[r#"
@@ -457,7 +457,7 @@ fn one_slip_of_the_pen_is_one_mistake() {
 }
 
 #[test]
-fn what_a_rule_may_not_do_is_reported_where_its_target_is() {
+fn forbidden_operations_of_a_rule_are_reported_at_its_target() {
     check_text(
         "note \"a\" file=\"n.txt\"\nrogue \"asks\"\nrogue \"declares\"\nrogue \"invents\"\nrogue \"reads\"\n",
         expect![[r#"

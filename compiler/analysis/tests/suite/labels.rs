@@ -1,4 +1,4 @@
-//! What a person sees when a label stands for nothing, or targets need each other.
+//! Diagnostics for unknown labels and for cycles.
 
 use expect_test::expect;
 
@@ -74,7 +74,7 @@ fn a_label_of_a_package_that_does_not_exist() {
 }
 
 #[test]
-fn targets_that_need_each_other() {
+fn targets_that_depend_on_each_other() {
     check_text(
         "join \"b\" { part \":a\"; }\njoin \"a\" {\n    part \":b\"\n}\njoin \"self\" { part \":self\"; }\njoin \"outside\" { part \":a\"; }\n",
         expect![[r#"

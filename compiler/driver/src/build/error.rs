@@ -1,4 +1,4 @@
-//! Errors of an engine: the store, the remote cache, and results that cannot be read.
+//! Errors of an engine: the store, the remote cache, and unreadable results.
 
 use mc_execute::build::BuildError;
 use mc_ir::action::ActionError;
@@ -22,7 +22,7 @@ pub enum EngineError {
     /// The threads of the build cannot be started.
     #[error("Cannot start the build")]
     Threads(#[source] Box<BuildError>),
-    /// An output that was asked for cannot be fetched from the remote cache.
+    /// A requested output cannot be downloaded from the remote cache.
     #[error("Cannot fetch what was asked for")]
     BringOutput(#[source] ActionError),
     /// An output cannot be read.

@@ -33,7 +33,7 @@ pub enum FetchingError {
         /// The reason.
         source: io::Error,
     },
-    /// The address of Hugging Face cannot be used.
+    /// The URL of Hugging Face is invalid.
     #[error("Cannot use the address of Hugging Face")]
     HuggingFace(#[source] UrlError),
     /// A server, a file or the network failed.
@@ -44,51 +44,51 @@ pub enum FetchingError {
         /// The reason.
         source: Box<FetchError>,
     },
-    /// Files are missing, and no server may be asked.
+    /// Files are missing, and offline mode is on.
     #[error("{} files are not here, and no server may be asked", missing.len())]
     OfflineMissing {
         /// Origins, and names of files.
         missing: Vec<(Origin, String)>,
     },
-    /// Origins are not pinned, and no server may be asked.
+    /// Origins are not pinned, and offline mode is on.
     #[error("{} origins are to be pinned, and no server may be asked", origins.len())]
     OfflineUnpinned {
         /// The origins.
         origins: Vec<Origin>,
     },
-    /// Origins have to be pinned first.
+    /// Origins must be pinned first.
     #[error("{} origins are not in `{LOCK_FILE}`", origins.len())]
     Unpinned {
         /// The origins.
         origins: Vec<Origin>,
     },
-    /// An origin cannot be pinned as it is declared.
+    /// An origin cannot be pinned as declared.
     #[error("{message}")]
     PathError {
         /// The origin.
         origin: Origin,
         /// The reason.
         message: String,
-        /// The text that the declaration would need, if the origin only moves.
+        /// The text to declare instead, if the only problem is that the origin is mutable.
         now: Option<String>,
     },
 }
 
-/// A task that can fail.
+/// A task that failed.
 #[derive(Clone, Debug)]
 pub enum Task {
-    /// To use a proxy.
+    /// Use a proxy.
     Proxy,
-    /// To read what was fetched before.
+    /// Read the fetched files.
     Read,
-    /// To fetch the files of an origin.
+    /// Fetch the files of an origin.
     Fetch(Origin),
-    /// To pin the files of an origin.
+    /// Pin the files of an origin.
     Pin(Origin),
 }
 
 impl Task {
-    /// The error when it fails.
+    /// The error for a failure of this task.
     pub fn failed(self, source: FetchError) -> FetchingError {
         FetchingError::Task { task: self, source: Box::new(source) }
     }

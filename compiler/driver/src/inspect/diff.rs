@@ -11,7 +11,7 @@ use crate::inspect::fidelity::Fidelity;
 use crate::inspect::listing::{Listing, Tensor};
 use crate::inspect::read::{head, list};
 
-/// Numbers that are compared at a time; a whole number of every block.
+/// Number of weights that are compared at a time; a multiple of every block length.
 const TILE: usize = 1 << 18;
 
 /// One of the two models.
@@ -38,7 +38,7 @@ impl Side {
     /// * `source`: its name
     ///
     /// # Errors
-    /// If the format is not known, or the bytes are not what they should be.
+    /// If the format is unknown, or the bytes are malformed.
     pub fn open(source: &str, content: Content) -> Result<Self, InspectError> {
         let listing = list(source, &head(&content), content.n_bytes());
         match listing {
@@ -52,7 +52,7 @@ impl Side {
         self.listing.tensors.iter().find(|tensor| tensor.name == name)
     }
 
-    /// A key's value as it is shown and, where it is not shown whole, as it is.
+    /// A key's value as shown and, if it is shown shortened, its bytes.
     fn key(&self, name: &str) -> Option<(&Value, Option<&[u8]>)> {
         let key = self.listing.keys.iter().find(|key| key.name == name)?;
         Some((&key.value, key.whole.as_deref()))
@@ -93,7 +93,7 @@ fn compare(reference: &Side, a: &Tensor, other: &Side, b: &Tensor) -> Result<Dif
         return Ok(Difference::Unreadable);
     };
     let n_elements = usize::try_from(dims.iter().product::<u64>()).unwrap_or(usize::MAX);
-    // A file may lie about what its rows hold.
+    // The stated shape of a file may not match its rows.
     if [(a_codec, &a_bytes), (b_codec, &b_bytes)]
         .iter()
         .any(|(codec, bytes)| !codec.fits(n_elements) || codec.row_bytes(n_elements) != bytes.len())
@@ -124,10 +124,10 @@ fn compare(reference: &Side, a: &Tensor, other: &Side, b: &Tensor) -> Result<Dif
     }))
 }
 
-/// A key, and its value in either file.
+/// A key with its value in either file.
 pub type KeyPair = (String, Option<Value>, Option<Value>);
 
-/// Keys whose values differ, with both, as far as they are shown.
+/// Keys with different values, and both values as far as they are shown.
 fn different_keys(a: &Side, b: &Side) -> Vec<KeyPair> {
     let mut names: Vec<&str> =
         a.listing.keys.iter().chain(&b.listing.keys).map(|key| key.name.as_str()).collect();
@@ -142,13 +142,13 @@ fn different_keys(a: &Side, b: &Side) -> Vec<KeyPair> {
 pub struct Comparison<'a> {
     /// The contents of both.
     pub sides: [&'a Listing; 2],
-    /// Tensors that both have.
+    /// Tensors present in both.
     pub pairs: Vec<(&'a Tensor, &'a Tensor)>,
     /// The difference of each pair.
     pub differences: Vec<Difference>,
-    /// Tensors that only one has.
+    /// Tensors present in only one.
     pub only: [Vec<&'a Tensor>; 2],
-    /// Keys whose values differ.
+    /// Keys with different values.
     pub keys: Vec<KeyPair>,
 }
 
@@ -156,7 +156,7 @@ impl<'a> Comparison<'a> {
     /// Compares two models, tensor by tensor and key by key.
     ///
     /// # Errors
-    /// If a tensor lies outside of its file.
+    /// If a tensor exceeds its file.
     pub fn new(reference: &'a Side, other: &'a Side) -> Result<Self, InspectError> {
         let mut pairs = Vec::new();
         let mut only_reference = Vec::new();

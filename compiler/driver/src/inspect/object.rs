@@ -9,7 +9,7 @@ use mc_store::traits::BlobStore;
 
 use crate::inspect::error::InspectError;
 
-/// The hash in `HASH` or `HASH/SIZE`.
+/// Parses the hash in `HASH` or `HASH/SIZE`.
 pub fn hash(text: &str) -> Option<Digest> {
     match text.parse::<BlobDigest>() {
         Ok(blob) => Some(blob.hash),
@@ -17,10 +17,10 @@ pub fn hash(text: &str) -> Option<Digest> {
     }
 }
 
-/// The bytes of an object, checked.
+/// Returns the bytes of an object, verified.
 ///
 /// # Errors
-/// If there is no such object, or it is damaged.
+/// If the object does not exist or is damaged.
 pub fn content(store: &LocalStore, hash: &Digest) -> Result<Content, InspectError> {
     let layout = store.layout();
     let missing = |_| InspectError::NoObject { hash: *hash, store: store.root().to_owned() };

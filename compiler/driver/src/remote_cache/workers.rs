@@ -1,4 +1,4 @@
-//! Workers as the settings name them: what they are asked for, and what it means when they fail.
+//! Remote workers, configured by the settings: requests, and handling of their failures.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -23,14 +23,14 @@ use crate::warning::Warning;
 /// Workers in use.
 pub(crate) struct RemoteWorkers {
     workers: Workers,
-    /// True if actions that they cannot run are run here.
+    /// True if actions that they cannot run are run locally.
     falls_back: bool,
     /// The first action that they could not run.
     failure: Mutex<Option<String>>,
 }
 
 impl RemoteWorkers {
-    /// The workers that the settings name.
+    /// Opens the workers of the settings.
     pub(crate) fn open(settings: &RemoteSettings) -> Result<Option<Self>, RemoteCacheError> {
         let Some(executor) = &settings.executor else { return Ok(None) };
         let Address::Grpc(place) = executor.address() else { return Err(RemoteCacheError::NotAnExecutor) };
@@ -52,9 +52,9 @@ impl RemoteWorkers {
         }))
     }
 
-    /// The outputs of a step that they did; `None` when it is to be done here.
+    /// Returns the outputs of an action that they ran; `None` if it is to run locally.
     ///
-    /// * `is_cancelled`: whether nobody wants them any more
+    /// * `is_cancelled`: returns true if the outputs are no longer needed
     pub(crate) fn execute(
         &self,
         remote: &Remote,
@@ -81,7 +81,7 @@ impl RemoteWorkers {
         }
     }
 
-    /// The warning about actions that were run here instead; returned once.
+    /// The warning about actions that ran locally instead; returned once.
     pub(crate) fn failure(&self) -> Option<Warning> {
         let reason = self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()?;
         Some(Warning::WorkersFailed { server: self.workers.name(), reason })
