@@ -266,7 +266,7 @@ def unable(mc, work, local):
     expect(built.n_warnings, 1, "warnings", built.stderr)
     expect(built.digests() - local.digests(), set(), "other outputs")
     strict = Clone(mc, work, "strict").build(casd.option, "--remote-local-fallback=false", GGUF, code=1)
-    expect("did not do this step" in strict.stderr, True, f"the reason of a failure: {strict.stderr}")
+    expect("did not run this action" in strict.stderr, True, f"the reason of a failure: {strict.stderr}")
     casd.stop()
     print("workers that cannot start the program: one warning, or one error where that is asked for")
 

@@ -76,7 +76,7 @@ def check(start_server, servers, binary, work, expect):
     said = log.read_text()
     n_warnings = sum(line.startswith("warning") for line in said.splitlines())
     expect(process.returncode == 0, f"the build ended with {process.returncode}\n{said}")
-    expect(n_warnings == 1 and "was left alone after it failed" in said, f"expected one warning\n{said}")
+    expect(n_warnings == 1 and "is no longer used after a failure" in said, f"expected one warning\n{said}")
     expect(digests(told) == expected, "the build that lost its server has other bytes")
 
     server = start_server(servers, "casd-ends")

@@ -30,7 +30,7 @@ fn check(ran: &Ran) {
             let errors = ran.errors();
             assert_eq!(errors.len(), 1, "{}", ran.stderr);
             assert!(
-                errors[0].contains("No such file") || errors[0].contains("gone from the store"),
+                errors[0].contains("No such file") || errors[0].contains("missing from the store"),
                 "{errors:?}"
             );
         }

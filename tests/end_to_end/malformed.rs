@@ -181,7 +181,7 @@ fn missing_and_malformed_files_of_a_checkpoint_are_reported() {
 
 #[test]
 fn an_unknown_quantization_is_reported_with_the_most_similar_name() {
-    check(BUNDLE, 2, &["found the text `Q4_KM`", "Did you mean `Q4_K_M`?", &place("\"F16\"")], |sandbox| {
+    check(BUNDLE, 2, &["found the string `Q4_KM`", "Did you mean `Q4_K_M`?", &place("\"F16\"")], |sandbox| {
         sandbox.edit(PACKAGE, "quantize \"F16\"", "quantize \"Q4_KM\"");
     });
 }

@@ -70,7 +70,7 @@ fn results_that_their_reader_rejects_are_remade_here_in_the_same_build() {
     for user in [clone(), clone()] {
         let built = user.build(&[&team, TARGET]);
         let reported = built.stderr.lines().filter(|line| line.starts_with("warning: ")).collect::<Vec<_>>();
-        assert!(reported.len() == 1 && reported[0].contains("results that others made"), "{}", built.stderr);
+        assert!(reported.len() == 1 && reported[0].contains("foreign results"), "{}", built.stderr);
         assert!(built.n_ran() >= 38, "{}", built.stderr);
         assert_eq!(built.digests(), made.digests());
         assert_eq!(user.build(&[&team, TARGET]).n_ran(), 0);

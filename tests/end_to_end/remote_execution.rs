@@ -192,7 +192,11 @@ fn an_action_whose_input_is_missing_on_a_worker_runs_here() {
     let strict = Sandbox::new();
     let arguments = ["build", &team, &worker.option(), "--remote-local-fallback=false", GGUF];
     let ran = strict.mc(&arguments).exits(1);
-    assert!(ran.stderr.contains("did not do this step: a `tensor` ended with exit code 1"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("did not run this action: a `tensor` ended with exit code 1"),
+        "{}",
+        ran.stderr
+    );
 }
 
 #[test]
@@ -201,7 +205,7 @@ fn unreachable_workers_cost_one_warning() {
     let team = team(&sandbox);
     let built = sandbox.build(&[&team, "--remote-executor=grpc://127.0.0.1:1", "--remote-retries=0", GGUF]);
     assert_eq!(built.stderr.matches("warning:").count(), 1, "{}", built.stderr);
-    assert!(built.stderr.contains("the workers of grpc://127.0.0.1:1 did not do"), "{}", built.stderr);
+    assert!(built.stderr.contains("The workers of grpc://127.0.0.1:1 did not run"), "{}", built.stderr);
     assert_eq!(built.digests(), Template::get().gguf.digests());
     let ran = sandbox.mc(&["build", "--remote-executor=http://127.0.0.1:1", GGUF]).exits(2);
     assert!(ran.stderr.contains("Only servers that speak gRPC run steps"), "{}", ran.stderr);

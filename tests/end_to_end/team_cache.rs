@@ -159,7 +159,7 @@ fn no_action_runs_if_all_must_be_cached() {
     let ran = third.mc(&["build", &team, cached, TARGET]).exits(1);
     assert_eq!(ran.errors().len(), 1, "{}", ran.stderr);
     assert!(ran.errors()[0].contains("blk.0.ffn_up.weight"), "{}", ran.stderr);
-    assert!(ran.errors()[0].contains("No cache has what this step gives"), "{}", ran.stderr);
+    assert!(ran.errors()[0].contains("No cache has the result of this action"), "{}", ran.stderr);
     assert!(!third.path("mc-out").exists());
     let built = third.build(&[&team, "--remote-require-cached=false", TARGET]);
     assert_eq!(built.ran_by_kind(), "gguf 1, tensor 1");
@@ -298,7 +298,7 @@ fn the_workspace_may_name_the_cache() {
 
     sandbox.edit("workspace.kdl", "upload=#true", "instance=\"main\"");
     let ran = sandbox.mc(&["build", TARGET]).exits(2);
-    assert!(ran.stderr.contains("keep instances such as `main`"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("have instances such as `main`"), "{}", ran.stderr);
 }
 
 #[test]

@@ -26,7 +26,7 @@ fn missing_blobs_are_remade() {
     let built = second.build(&[&team, SEND, TARGET]);
     assert!(built.n_ran() > 5, "{}", built.n_ran());
     assert_eq!(built.stderr.matches("warning:").count(), 1, "{}", built.stderr);
-    assert!(built.stderr.contains("gone that results name"), "{}", built.stderr);
+    assert!(built.stderr.contains("missing that results name"), "{}", built.stderr);
     assert_eq!(second.files("mc-out"), first.files("mc-out"));
     // They are uploaded, too. The third clone remakes those that the second did not need, such as the tree of the
     // file's parts.
@@ -49,7 +49,7 @@ fn a_cleared_cache_is_not_a_failure() {
         let built = second.build(&[&team, "--remote-cache-required", GGUF]);
         assert_eq!(built.digests(), Template::get().gguf.digests());
         assert_eq!(built.stderr.matches("warning:").count(), 1, "{}", built.stderr);
-        assert!(built.stderr.contains("gone that results name; what"), "{}", built.stderr);
+        assert!(built.stderr.contains("missing that results name; the"), "{}", built.stderr);
     }
 }
 
@@ -79,10 +79,13 @@ fn a_dead_server_costs_one_warning_or_one_error() {
     let dead = "--remote-cache=http://127.0.0.1:1";
     let built = sandbox.build(&[dead, SEND, TARGET]);
     assert_eq!(built.stderr.matches("warning:").count(), 1, "{}", built.stderr);
-    assert!(built.stderr.contains("was left alone after it failed"), "{}", built.stderr);
+    assert!(built.stderr.contains("is no longer used after a failure"), "{}", built.stderr);
     // The JSON output contains the warning, too.
     let warnings = built.document["warnings"].as_array().unwrap();
-    assert!(warnings.len() == 1 && warnings[0].as_str().unwrap().contains("was left alone"), "{warnings:?}");
+    assert!(
+        warnings.len() == 1 && warnings[0].as_str().unwrap().contains("is no longer used"),
+        "{warnings:?}"
+    );
     assert_eq!(built.digests(), alone().digests());
 
     let times = ["--remote_timeout=2m", "--remote-connect-timeout=5s", "--remote_verify_downloads=true"];
@@ -139,7 +142,7 @@ fn a_failure_with_another_reason_is_reported_before_that_of_the_cache() {
     let errors = ran.errors();
     assert_eq!(errors.len(), 2, "{}", ran.stderr);
     assert!(errors[0].contains("blk.0.ffn_up.weight"), "{}", ran.stderr);
-    assert!(errors[1].contains("does not take what was made here"), "{}", ran.stderr);
+    assert!(errors[1].contains("does not accept any results of this build"), "{}", ran.stderr);
     assert_eq!(ran.json()["errors"].as_array().unwrap().len(), 2);
 }
 

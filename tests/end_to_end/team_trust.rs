@@ -31,7 +31,7 @@ fn the_owner_of_the_key_uploads_and_only_signed_results_are_taken() {
     let another = clone();
     let built = another.build(&[&team, &ask, TARGET]);
     assert!(built.n_ran() > 0);
-    assert!(built.stderr.contains("not signed by anyone who is trusted"), "{}", built.stderr);
+    assert!(built.stderr.contains("without a trusted signature"), "{}", built.stderr);
 }
 
 #[test]
@@ -45,7 +45,7 @@ fn unsigned_results_are_not_promises_if_signatures_are_required() {
     let built = user.build(&[&team, &ask, TARGET]);
     // A tree is fetched, because the signature would cover it.
     assert!(built.n_ran() > 30 && n_fetched(&built) < 10_000, "{}", built.stderr);
-    assert!(built.stderr.contains("not signed by anyone who is trusted"), "{}", built.stderr);
+    assert!(built.stderr.contains("without a trusted signature"), "{}", built.stderr);
     assert_eq!(user.files("mc-out"), stranger.files("mc-out"));
 }
 
@@ -198,7 +198,7 @@ fn workers_are_used_with_required_signatures_only_if_they_are_trusted() {
     for option in [&sign, &ask] {
         let built = build(&clone(), &[option]);
         assert_eq!(ran_remotely(&built), 0);
-        let reported = "are not asked, because nobody signs what they make";
+        let reported = "are not used, because their results are not signed";
         assert_eq!(
             built.stderr.matches("warning: ").count(),
             built.stderr.matches(reported).count(),

@@ -108,7 +108,7 @@ fn collect_chains(db: &dyn Db, walk: &Walk, collector: &mut Collector) {
         collector.count(&package_file(package), *n_more);
     }
     for label in &walk.too_long {
-        let message = format!("`{label}` needs a chain of more than {MAX_CHAIN} targets");
+        let message = format!("`{label}` depends on a chain of more than {MAX_CHAIN} targets");
         collector.push(rule_error_diagnostic(db, label, &RuleError::new(Place(0), "label::chain", message)));
     }
 }
@@ -122,7 +122,7 @@ fn cycle_diagnostic(db: &dyn Db, cycle: &[(Label, Place)]) -> Option<FileDiagnos
         chain.push(format!("… {n_left} more …"));
     }
     chain.push(format!("`{first}`"));
-    let message = format!("Targets need each other: {}", chain.join(" → "));
+    let message = format!("Targets depend on each other: {}", chain.join(" → "));
     let mut diagnostic = rule_error_diagnostic(db, first, &RuleError::new(*place, "label::cycle", message));
     for (index, (label, place)) in named.iter().enumerate().skip(1) {
         let (next, _) = &cycle[(index + 1) % cycle.len()];

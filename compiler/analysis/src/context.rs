@@ -97,7 +97,7 @@ impl RuleContext for Context<'_> {
         if !self.named.get_or_init(labels).contains(label) {
             // A bug in the rule. An answer could close a cycle that the walk over declarations has not seen.
             let message =
-                format!("The rule `{}` asks for `{label}`, which the target does not name", self.target.rule);
+                format!("The rule `{}` requests `{label}`, which the target does not name", self.target.rule);
             self.rule_errors.borrow_mut().push(RuleError::new(
                 self.target.record.place,
                 "analysis::undeclared",

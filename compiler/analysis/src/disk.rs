@@ -130,7 +130,7 @@ fn link_error(link: &str, target: &Path, error: &io::Error) -> SourceError {
 fn source_error(path: &str, error: &io::Error) -> SourceError {
     match error.kind() {
         io::ErrorKind::NotFound => missing(path),
-        io::ErrorKind::NotADirectory => unusable(path, "is not below a folder, or is no folder itself"),
+        io::ErrorKind::NotADirectory => unusable(path, "is not below a folder, or is not a folder itself"),
         _ => unusable(path, &format!("cannot be read: {error}")),
     }
 }

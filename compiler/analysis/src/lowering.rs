@@ -113,8 +113,10 @@ impl<'a> Lowering<'a> {
                     }
                 },
                 _ => {
-                    let message =
-                        format!("The name of a target is a text; found another value after `{}`", node.name);
+                    let message = format!(
+                        "The name of a target is a string; found another value after `{}`",
+                        node.name
+                    );
                     let help = "Write the name in quotes".to_owned();
                     self.report(scalar.span, "package::name", message, Some(help));
                     None

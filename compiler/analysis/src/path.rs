@@ -20,14 +20,14 @@ pub fn normalize(path: &str) -> Result<String, &'static str> {
         return Err("its parts are separated by `\\`, not `/`");
     }
     if path.contains('\0') {
-        return Err("it holds a zero byte");
+        return Err("it contains a zero byte");
     }
     if path.get(1..2) == Some(":") {
         return Err("it begins with a drive");
     }
     let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
     if parts.contains(&"..") {
-        return Err("it leaves the package by `..`");
+        return Err("it leaves the package with `..`");
     }
     Ok(parts.join("/"))
 }

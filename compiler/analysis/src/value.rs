@@ -32,8 +32,8 @@ pub(crate) struct Mismatch {
 impl Written<'_> {
     fn describe(self) -> String {
         match self {
-            Self::Text("") => "found an empty text".to_owned(),
-            Self::Text(text) => format!("found the text `{text}`"),
+            Self::Text("") => "found an empty string".to_owned(),
+            Self::Text(text) => format!("found the string `{text}`"),
             Self::Integer(Some(integer)) => format!("found the number `{integer}`"),
             Self::Integer(None) => "found a number beyond 64 bits".to_owned(),
             Self::Number(number) => format!("found the number `{number}`"),
@@ -140,7 +140,7 @@ fn one_of(words: &[&str], text: &str) -> Result<Value, Mismatch> {
 /// A Bazel tag that has no meaning here.
 const NO_CACHE: &str = "no-cache";
 const NO_CACHE_HELP: &str = "The store on this machine keeps every result, because that makes a build incremental; \
-                             write `no-remote-cache` to keep out of the team's cache";
+                             write `no-remote-cache` to keep results out of the remote cache";
 
 fn label_mismatch(text: &str, reason: &str) -> Mismatch {
     let found = Written::Text(text).describe();

@@ -65,7 +65,7 @@ static NAME: NodeSchema = NodeSchema::leaf("workspace", "The name of the workspa
 
 static ALLOW_OUTSIDE: NodeSchema = NodeSchema::leaf(
     "allow-outside",
-    "A file or folder outside of the workspace that links in it may lead to.",
+    "A file or folder outside of the workspace to which links in it may lead.",
     ValueKind::Text,
 );
 
@@ -73,35 +73,35 @@ static DISK: NodeSchema = NodeSchema {
     name: "disk",
     doc: "The store on this machine.",
     arguments: Arguments::None,
-    properties: &[optional("max-size", ValueKind::Bytes, "How much it may take.")],
+    properties: &[optional("max-size", ValueKind::Bytes, "Its maximum size.")],
     children: &[],
 };
 
 static REMOTE: NodeSchema = NodeSchema {
     name: "remote",
-    doc: "A store of another machine, by URL.",
+    doc: "A remote cache, by URL.",
     arguments: Arguments::One(ValueKind::Text),
     properties: &[
-        optional("instance", ValueKind::Text, "Which of the server's instances."),
-        optional("executor", ValueKind::Text, "The server whose workers do steps."),
-        switch("upload", "Whether results made here are sent there."),
-        switch("required", "Whether a build fails when the cache does."),
-        optional("download", ValueKind::OneOf(|| DOWNLOADS.to_vec()), "Which blobs of results are fetched."),
-        switch("compression", "Whether what shrinks travels compressed."),
+        optional("instance", ValueKind::Text, "Name of the server's instance."),
+        optional("executor", ValueKind::Text, "The server whose workers run actions."),
+        switch("upload", "Whether results made here are uploaded."),
+        switch("required", "Whether a build fails when the cache fails."),
+        optional("download", ValueKind::OneOf(|| DOWNLOADS.to_vec()), "The blobs of results to download."),
+        switch("compression", "Whether compressible blobs are transferred compressed."),
         PropertySchema {
             name: "chunking",
             value: ValueKind::Bool,
             presence: Presence::Default("true"),
-            doc: "Whether large blobs travel as the chunks that are new.",
+            doc: "Whether only the new chunks of large blobs are transferred.",
         },
-        optional("require-signed", ValueKind::Text, "Public keys of which one must have signed a result."),
+        optional("require-signed", ValueKind::Text, "Public keys, one of which must have signed a result."),
     ],
     children: &[],
 };
 
 static CACHE: NodeSchema = NodeSchema {
     name: "cache",
-    doc: "Where results are remembered.",
+    doc: "Where results are stored.",
     arguments: Arguments::None,
     properties: &[],
     children: &[

@@ -11,7 +11,7 @@ use crate::fetching::error::FetchingError;
 #[derive(Debug, thiserror::Error)]
 pub enum DeclarationError {
     /// Declarations have errors.
-    #[error("The declarations are wrong")]
+    #[error("The declarations have errors")]
     Wrong(Box<Diagnostics>),
     /// A pattern is not a label.
     #[error("`{text}` is not a label: {}", error.reason)]

@@ -47,11 +47,11 @@ impl fmt::Display for Event<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Build(event) => build(event, f),
-            Self::BuildPaused => f.write_str("no action runs any more"),
+            Self::BuildPaused => f.write_str("no action is running"),
             Self::Fetch(event) => fetch(event, f),
-            Self::FetchEnded => f.write_str("nothing is fetched any more"),
+            Self::FetchEnded => f.write_str("no download is running"),
             Self::WaitingForUploads { server, n_uploads, n_asked, .. } => {
-                write!(f, "waiting for {n_uploads} uploads to {server} and {n_asked} answers")
+                write!(f, "waiting for {n_uploads} uploads to {server} and {n_asked} cache checks")
             }
             Self::Traffic { server, n_bytes_down, n_bytes_up } => {
                 write!(f, "{server}: fetched {n_bytes_down} bytes, sent {n_bytes_up} bytes")
@@ -82,7 +82,7 @@ fn fetch(event: &FetchEvent<'_>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     match event {
         FetchEvent::Waiting { origin } => write!(f, "waiting for another process that fetches {origin}"),
         FetchEvent::Listed { origin, n_bytes } => write!(f, "fetching {n_bytes} bytes of {origin}"),
-        FetchEvent::Bytes(n_bytes) => write!(f, "{n_bytes} bytes came"),
+        FetchEvent::Bytes(n_bytes) => write!(f, "{n_bytes} bytes received"),
         FetchEvent::Finished { origin, name, .. } => write!(f, "fetched {name} of {origin}"),
     }
 }

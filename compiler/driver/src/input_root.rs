@@ -68,7 +68,7 @@ impl InputRoot {
     fn place_blob(&self, blob: &BlobDigest, path: &Path) -> Result<(), ActionError> {
         let mut blobs = self.blobs.lock().unwrap_or_else(PoisonError::into_inner);
         let written = blobs.get_mut(blob).ok_or_else(|| {
-            ActionError::failed(format!("Blob {blob} was not written by the step that names it"))
+            ActionError::failed(format!("Blob {blob} was not written by the action that names it"))
         })?;
         if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
             self.folder.create_folder(parent)?;
@@ -99,7 +99,8 @@ impl InputRoot {
 
     fn mapped(&self, path: &Path) -> Result<MappedFile, ActionError> {
         MappedFile::open(path).map_err(|error| {
-            ActionError::failed(error).with_help("A step finds its inputs in its folder, by their positions")
+            ActionError::failed(error)
+                .with_help("The folder of an action contains its inputs, named by position")
         })
     }
 }

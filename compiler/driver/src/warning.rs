@@ -15,7 +15,7 @@ pub enum Warning {
     #[error("{0}")]
     Doubted(String),
     /// The remote cache cannot be used, and the build continues without it.
-    #[error("The remote cache is left out: {reason}")]
+    #[error("The remote cache is not used: {reason}")]
     RemoteCacheLeftOut {
         /// The reason.
         reason: String,
@@ -27,7 +27,7 @@ pub enum Warning {
     #[error("{0}")]
     UnusableResults(UnusableResults),
     /// Workers failed, and their actions ran locally.
-    #[error("Steps were done here that the workers of {server} did not do: {reason}")]
+    #[error("The workers of {server} did not run some actions, which ran here: {reason}")]
     WorkersFailed {
         /// The server of the workers.
         server: String,
@@ -35,7 +35,7 @@ pub enum Warning {
         reason: String,
     },
     /// Workers are not used, because results must be signed and theirs are not.
-    #[error("The workers of {address} are not asked, because nobody signs what they make")]
+    #[error("The workers of {address} are not used, because their results are not signed")]
     WorkersUnsigned {
         /// The server of the workers.
         address: String,
@@ -70,7 +70,7 @@ pub enum RemoteFailure {
         reason: String,
     },
     /// It failed, and the build continued without it.
-    #[error("The remote cache {server} was left alone after it failed: {reason}")]
+    #[error("The remote cache {server} is no longer used after a failure: {reason}")]
     LeftAlone {
         /// The cache.
         server: String,
@@ -78,7 +78,7 @@ pub enum RemoteFailure {
         reason: String,
     },
     /// It does not accept results.
-    #[error("The remote cache {server} does not take {} was made here: {reason}", what(*takes_some))]
+    #[error("The remote cache {server} does not accept {} results of this build: {reason}", what(*takes_some))]
     NotTaken {
         /// The cache.
         server: String,
@@ -90,7 +90,7 @@ pub enum RemoteFailure {
 }
 
 fn what(takes_some: bool) -> &'static str {
-    if takes_some { "all that" } else { "what" }
+    if takes_some { "some" } else { "any" }
 }
 
 /// Unusable results and blobs of a remote cache; they were made here instead.
@@ -127,14 +127,14 @@ impl fmt::Display for UnusableResults {
         let (n_unreadable, reason) = self.unreadable.clone().unwrap_or_default();
         let counted = [
             count(n_unreadable, "result", &format!("could not be read ({reason})")),
-            count(self.n_unsigned, "result", "not signed by anyone who is trusted"),
-            count(self.n_gone, "blob", "gone that results name"),
-            self.is_given_up.then(|| "it was left alone after that had happened too often".to_owned()),
+            count(self.n_unsigned, "result", "without a trusted signature"),
+            count(self.n_gone, "blob", "missing that results name"),
+            self.is_given_up.then(|| "it is no longer used because too many blobs were missing".to_owned()),
         ];
         let counted: Vec<String> = counted.into_iter().flatten().collect();
         let counted = (!counted.is_empty()).then(|| format!("{}: {}", self.server, counted.join(", ")));
         let useless: Vec<String> = counted.into_iter().chain(self.mismatch.clone()).collect();
-        write!(f, "{}; what is missing was made here", useless.join("; "))
+        write!(f, "{}; the missing results were made here", useless.join("; "))
     }
 }
 
@@ -154,8 +154,8 @@ mod tests {
         };
         assert_eq!(
             useless.to_string(),
-            "grpc://cache: 1 result not signed by anyone who is trusted, 2 blobs gone that results name, it was left \
-             alone after that had happened too often; what is missing was made here"
+            "grpc://cache: 1 result without a trusted signature, 2 blobs missing that results name, it is no longer used \
+             because too many blobs were missing; the missing results were made here"
         );
     }
 }

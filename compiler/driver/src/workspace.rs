@@ -38,7 +38,7 @@ pub enum WorkspaceError {
         dir: PathBuf,
     },
     /// Neither the folder nor any of its parents has a [`MARKER`].
-    #[error("`{current}` is in no workspace", current = current.display())]
+    #[error("`{current}` is not in a workspace", current = current.display())]
     Outside {
         /// The folder in which the search began.
         current: PathBuf,

@@ -106,7 +106,7 @@ impl<'a> RunContext<'a> {
                 Ok(ActionError::failed(format!(
                     "The stored blob `{expected}` had bytes with digest `{found}` when it was read"
                 ))
-                .with_help("Build again: it is made anew; check the disk and the memory of this machine"))
+                .with_help("Build again to remake it; check the disk and the memory of this machine"))
             }
         }
     }

@@ -21,8 +21,8 @@ pub fn output_content(store: &dyn BlobStore, output: &Output) -> Result<Content,
 
 /// The error for a missing blob.
 pub(crate) fn gone(blob: &BlobDigest) -> ActionError {
-    ActionError::failed(format!("Blob `{blob}` is gone from the store or damaged"))
-        .with_help("Build again: it is made anew")
+    ActionError::failed(format!("Blob `{blob}` is missing from the store or damaged"))
+        .with_help("Build again to remake it")
 }
 
 /// The blobs of an output as its bytes.

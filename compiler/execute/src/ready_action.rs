@@ -167,8 +167,8 @@ impl ReadyAction<'_> {
             OnMiss::Run => Ok(()),
             OnMiss::Fail if self.services.is_cancelled() => Err(ActionError::Cancelled),
             OnMiss::Fail => {
-                Err(ActionError::failed("No cache has what this step gives, and nothing may run")
-                    .with_help("Leave `--remote-require-cached` out to have it made"))
+                Err(ActionError::failed("No cache has the result of this action, and no action may run")
+                    .with_help("Omit `--remote-require-cached` to run it"))
             }
         }
     }
@@ -251,7 +251,7 @@ impl ReadyAction<'_> {
             (Input::Source(source), _) => self.services.source_digest(source).map(Output::File),
             (Input::Artifact(_), Some(given)) => Ok(given.output.clone()),
             (Input::Artifact(artifact), None) => {
-                Err(ActionError::failed(format!("`{artifact:?}` was not made by its action")))
+                Err(ActionError::failed(format!("`{artifact:?}` was not produced by its action")))
             }
         };
         inputs.map(digest).collect()
@@ -276,10 +276,10 @@ fn misfit(node: &ActionNode, outputs: &Outputs) -> Option<String> {
     if !outputs.keys().eq(declared.iter()) {
         let given: Vec<&str> = outputs.keys().map(String::as_str).collect();
         let (given, expected) = (given.join("`, `"), node.action.outputs().join("`, `"));
-        return Some(format!("gave the outputs `{given}`, expected `{expected}`"));
+        return Some(format!("produced the outputs `{given}`, expected `{expected}`"));
     }
     outputs.iter().find_map(|(name, output)| {
         let expected = node.action.output_size(name).filter(|expected| *expected != output.n_bytes())?;
-        Some(format!("gave the output `{name}` in {} bytes, expected {expected}", output.n_bytes()))
+        Some(format!("produced the output `{name}` in {} bytes, expected {expected}", output.n_bytes()))
     })
 }

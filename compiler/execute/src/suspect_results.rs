@@ -65,7 +65,7 @@ impl SuspectResults {
         state.n_reasons += 1;
         let (n, plural) = (results.len(), if results.len() == 1 { "" } else { "s" });
         state.warnings.push(format!(
-            "`{}` could not use {n} result{plural} that others made: {why}; what it read is made here",
+            "`{}` could not use {n} foreign result{plural}: {why}; its inputs are remade here",
             reader.label
         ));
         true

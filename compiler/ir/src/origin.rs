@@ -59,10 +59,10 @@ impl Origin {
         self.check_form()?;
         match self {
             Self::HuggingFace { revision, .. } if !is_commit(revision) => Err(OriginError::moves(format!(
-                "`{revision}` is no commit; a branch moves, expected `revision=` with 40 hexadecimal digits"
+                "`{revision}` is not a commit; a branch can move, expected `revision=` with 40 hexadecimal digits"
             ))),
             Self::Oci { reference } if digest_of(reference).is_none() => Err(OriginError::moves(format!(
-                "`{reference}` has no digest; a tag moves, expected `registry/repository@sha256:…`"
+                "`{reference}` has no digest; a tag can move, expected `registry/repository@sha256:…`"
             ))),
             _ => Ok(()),
         }
@@ -77,7 +77,7 @@ impl Origin {
             Self::HuggingFace { repository, revision, files } => {
                 check_repository(repository)?;
                 if revision.is_empty() || !revision.bytes().all(is_plain) || revision.contains("..") {
-                    return Err(OriginError::new(format!("`{revision}` is no revision")));
+                    return Err(OriginError::new(format!("`{revision}` is not a revision")));
                 }
                 files.iter().try_for_each(|pattern| check_file_name(pattern))
             }
@@ -145,7 +145,7 @@ pub fn reference_parts(reference: &str) -> Option<(&str, &str, &str)> {
 pub fn check_file_name(name: &str) -> Result<(), OriginError> {
     let wrong = |what: &str| {
         let shown: String = name.chars().take(120).flat_map(char::escape_debug).collect();
-        Err(OriginError::new(format!("`{shown}` is no name of a file: {what}")))
+        Err(OriginError::new(format!("`{shown}` is not a valid file name: {what}")))
     };
     if name.is_empty() || name.len() > 255 {
         return wrong("expected 1 to 255 bytes");
@@ -154,7 +154,7 @@ pub fn check_file_name(name: &str) -> Result<(), OriginError> {
         return wrong("it is absolute");
     }
     if name.chars().any(|letter| letter.is_control() || "\\\":<>|".contains(letter)) {
-        return wrong("it holds a character that not every system allows");
+        return wrong("it contains a character that some systems do not allow");
     }
     for part in name.split('/') {
         match part {
@@ -190,29 +190,29 @@ fn check_repository(repository: &str) -> Result<(), OriginError> {
     if parts.len() <= 2 && parts.iter().all(is_part) {
         return Ok(());
     }
-    Err(OriginError::new(format!("`{repository}` is no repository; expected `organisation/name`")))
+    Err(OriginError::new(format!("`{repository}` is not a repository; expected `organization/name`")))
 }
 
 fn check_base(base: &str) -> Result<(), OriginError> {
     let wrong = |what: &str| Err(OriginError::new(format!("`{base}` {what}")));
     let Some(rest) = base.strip_prefix("https://").or_else(|| base.strip_prefix("http://")) else {
-        return wrong("is no address; expected `https://host/folder/`");
+        return wrong("is not a URL; expected `https://host/folder/`");
     };
     let host = rest.split('/').next().unwrap_or_default();
     if host.contains('@') {
         return Err(OriginError::new(
-            "The address holds a name or a password; leave it out, and put it into `~/.netrc` or a credential helper"
+            "The URL contains a user name or a password; remove it, and put it into `~/.netrc` or a credential helper"
                 .to_owned(),
         ));
     }
     if host.is_empty() || !rest.ends_with('/') {
-        return wrong("is no folder; expected `https://host/folder/`, with a `/` at its end");
+        return wrong("is not a folder; expected `https://host/folder/`, with a `/` at its end");
     }
     if !rest.bytes().all(|byte| byte.is_ascii_graphic()) || rest.contains(['?', '#', '\\', '"']) {
-        return wrong("holds a character that an address of a folder cannot have");
+        return wrong("contains a character that the URL of a folder cannot have");
     }
     if rest.split('/').any(|part| part == "..") {
-        return wrong("leads upward by `..`");
+        return wrong("leads upward with `..`");
     }
     Ok(())
 }
@@ -220,7 +220,7 @@ fn check_base(base: &str) -> Result<(), OriginError> {
 fn check_reference(reference: &str) -> Result<(), OriginError> {
     let wrong = || {
         Err(OriginError::new(format!(
-            "`{reference}` is no artifact; expected `registry/repository@sha256:…`, the digest with 64 hexadecimal digits"
+            "`{reference}` is not an artifact; expected `registry/repository@sha256:…`, the digest with 64 hexadecimal digits"
         )))
     };
     let Some((registry, repository, version)) = reference_parts(reference) else { return wrong() };

@@ -33,7 +33,7 @@ impl<'a> Fields<'a> {
     fn varint(&mut self) -> Result<u64, MalformedMessage> {
         let mut number = 0;
         for shift in (0..64).step_by(7) {
-            let (&byte, rest) = self.rest.split_first().ok_or(MalformedMessage("a number is cut off"))?;
+            let (&byte, rest) = self.rest.split_first().ok_or(MalformedMessage("a number is truncated"))?;
             self.rest = rest;
             number |= u64::from(byte & 0x7f) << shift;
             if byte < 0x80 {
@@ -45,7 +45,7 @@ impl<'a> Fields<'a> {
 
     fn take(&mut self, n_bytes: u64) -> Result<&'a [u8], MalformedMessage> {
         let cut = usize::try_from(n_bytes).ok().filter(|&cut| cut <= self.rest.len());
-        let (bytes, rest) = self.rest.split_at(cut.ok_or(MalformedMessage("a field is cut off"))?);
+        let (bytes, rest) = self.rest.split_at(cut.ok_or(MalformedMessage("a field is truncated"))?);
         self.rest = rest;
         Ok(bytes)
     }

@@ -76,7 +76,7 @@ pub fn decode_result_with(
         };
         check_path(&path)?;
         if outputs.insert(path, output).is_some() {
-            return Err(MalformedResult("two outputs have one name"));
+            return Err(MalformedResult("two outputs have the same name"));
         }
         if outputs.len() > MAX_OUTPUTS {
             return Err(MalformedResult("it has more than 10,000 outputs"));
@@ -87,7 +87,7 @@ pub fn decode_result_with(
         return Err(MalformedResult("its trees have more than 64 MiB"));
     }
     for (path, digest) in folders {
-        let tree = fetch_tree(&digest).ok_or(MalformedResult("the tree of a composite is gone"))?;
+        let tree = fetch_tree(&digest).ok_or(MalformedResult("the tree of a composite is missing"))?;
         outputs.insert(path, Output::Composite(decode_tree(&tree, &mut budget, claim)?));
     }
     Ok(outputs)
@@ -128,7 +128,7 @@ fn check_path(path: &str) -> Result<(), MalformedResult> {
         return Err(MalformedResult("the name of an output has more than 4096 bytes"));
     }
     if path.chars().any(char::is_control) {
-        return Err(MalformedResult("the name of an output holds a control character"));
+        return Err(MalformedResult("the name of an output contains a control character"));
     }
     if path.split('/').any(|part| matches!(part, "" | "." | "..")) {
         return Err(MalformedResult("the name of an output is not a path below a folder"));
@@ -140,7 +140,7 @@ fn check_path(path: &str) -> Result<(), MalformedResult> {
 fn check_folders(outputs: &Outputs) -> Result<(), MalformedResult> {
     let is_within = |path: &str| path.match_indices('/').any(|(end, _)| outputs.contains_key(&path[..end]));
     if outputs.keys().any(|path| is_within(path)) {
-        return Err(MalformedResult("the name of an output is a file's and a folder's"));
+        return Err(MalformedResult("an output is both a file and a folder"));
     }
     Ok(())
 }
@@ -150,7 +150,7 @@ fn decode_tree(
     budget: &mut Budget,
     claim: &mut dyn FnMut(&BlobDigest, Digest),
 ) -> Result<Vec<BlobDigest>, MalformedResult> {
-    const FLAT: MalformedResult = MalformedResult("a composite holds more than files");
+    const FLAT: MalformedResult = MalformedResult("a composite contains more than files");
     let mut parts = Vec::new();
     for field in Fields::new(bytes) {
         let root = match field? {
@@ -341,14 +341,14 @@ mod tests {
             );
         }
         assert!(refused(&files(&[&[b'a'; MAX_PATH + 1]]), b"").ends_with("more than 4096 bytes"));
-        assert!(refused(&files(&[b"a", b"a"]), b"").ends_with("two outputs have one name"));
-        assert!(refused(&files(&[b"a", b"a/b"]), b"").ends_with("a file's and a folder's"));
+        assert!(refused(&files(&[b"a", b"a"]), b"").ends_with("two outputs have the same name"));
+        assert!(refused(&files(&[b"a", b"a/b"]), b"").ends_with("both a file and a folder"));
         assert!(refused(&files(&[b"\xff"]), b"").ends_with("no name or no digest"));
         let both = [
             files(&[b"a"]),
             message(&[(3, &message(&[(1, b"a"), (3, &encode_digest(&BlobDigest::of(b"t")))]))]),
         ];
-        assert!(refused(&both.concat(), b"").ends_with("two outputs have one name"));
+        assert!(refused(&both.concat(), b"").ends_with("two outputs have the same name"));
         for links in 10..=12 {
             assert!(
                 refused(&message(&[(links, &message(&[(1, b"a"), (2, b"/etc")]))]), b"")

@@ -116,16 +116,16 @@ impl ValueKind {
     /// Name of the expected value, for diagnostics.
     pub fn describe(self) -> String {
         match self {
-            Self::Text => "a text".to_owned(),
+            Self::Text => "a string".to_owned(),
             Self::OneOf(words) => format!("one of `{}`", words().join("`, `")),
-            Self::Integer => "a whole number".to_owned(),
+            Self::Integer => "an integer".to_owned(),
             Self::Number => "a number".to_owned(),
             Self::Bool => "`#true` or `#false`".to_owned(),
             Self::Label => "a label such as `//package:target` or `:target`".to_owned(),
             Self::Path => "a path inside the package".to_owned(),
             Self::Glob => "a file pattern such as `data/*.txt`".to_owned(),
             Self::Bytes => "a size such as `525MB`".to_owned(),
-            Self::Fraction => "a share such as `2%`".to_owned(),
+            Self::Fraction => "a percentage such as `2%`".to_owned(),
             Self::Tag => format!("one of `{}`", Tags::words().join("`, `")),
         }
     }

@@ -208,7 +208,7 @@ impl Evaluation<'_> {
 }
 
 fn number(expression: &Expression<'_>) -> Result<usize, QueryError> {
-    let wrong = || QueryError::new(expression.span(), "Expected a number of steps");
+    let wrong = || QueryError::new(expression.span(), "Expected a depth");
     match expression {
         Expression::Word { text, .. } => text.parse().map_err(|_| wrong()),
         _ => Err(wrong()),

@@ -86,18 +86,18 @@ fn settings_of_the_workspace() {
             1 | workspace
               | ^^^^^^^^^
               = help: Write `workspace "…"`: The name of the workspace.
-            error[schema::kind]: Expected a size such as `525MB` for `max-size`, found the text `50 gigs`
+            error[schema::kind]: Expected a size such as `525MB` for `max-size`, found the string `50 gigs`
              --> workspace.kdl:2:23
               |
             2 | cache { disk max-size="50 gigs"; remote upload=1; dusk; }
               |                       ^^^^^^^^^
-              = help: `gigs` is no unit of size; the units are `KiB`, `MiB`, `GiB`, `TiB`, `KB`, `kB`, `MB`, `GB`, `TB`, `B`
+              = help: `gigs` is not a unit of size; the units are `KiB`, `MiB`, `GiB`, `TiB`, `KB`, `kB`, `MB`, `GB`, `TB`, `B`
             error[schema::missing]: `remote` needs a text
              --> workspace.kdl:2:34
               |
             2 | cache { disk max-size="50 gigs"; remote upload=1; dusk; }
               |                                  ^^^^^^
-              = help: Write `remote "…"`: A store of another machine, by URL.
+              = help: Write `remote "…"`: A remote cache, by URL.
             error[schema::kind]: Expected `#true` or `#false` for `upload`, found the number `1`
              --> workspace.kdl:2:48
               |

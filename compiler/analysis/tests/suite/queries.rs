@@ -166,7 +166,7 @@ fn an_error_is_shown_at_its_location() {
         "deps(:tone, far)",
         expect![[r#"
         deps(:tone, far)
-                    ^^^ Expected a number of steps"#]],
+                    ^^^ Expected a depth"#]],
     );
     check(
         "deps(:tone, -1)",

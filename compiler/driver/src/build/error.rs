@@ -23,7 +23,7 @@ pub enum EngineError {
     #[error("Cannot start the build")]
     Threads(#[source] Box<BuildError>),
     /// A requested output cannot be downloaded from the remote cache.
-    #[error("Cannot fetch what was asked for")]
+    #[error("Cannot fetch the requested outputs")]
     BringOutput(#[source] ActionError),
     /// An output cannot be read.
     #[error("Cannot read an output")]
@@ -32,7 +32,7 @@ pub enum EngineError {
     #[error("Cannot read a gate's verdict")]
     Verdict(String),
     /// The reports about a model's tensors cannot be read.
-    #[error("Cannot read what was told of a model's tensors")]
+    #[error("Cannot read the reports about a model's tensors")]
     TensorReports(String),
 }
 

@@ -21,7 +21,7 @@ pub enum BuildFailure {
         error: ActionError,
     },
     /// The outputs of a target cannot be published.
-    #[error("Cannot put the outputs in place")]
+    #[error("Cannot publish the outputs")]
     Publish {
         /// Their folder.
         directory: PathBuf,

@@ -34,7 +34,7 @@ pub enum FetchingError {
         source: io::Error,
     },
     /// The URL of Hugging Face is invalid.
-    #[error("Cannot use the address of Hugging Face")]
+    #[error("Cannot use the URL of Hugging Face")]
     HuggingFace(#[source] UrlError),
     /// A server, a file or the network failed.
     #[error("Cannot {task}")]
@@ -45,13 +45,13 @@ pub enum FetchingError {
         source: Box<FetchError>,
     },
     /// Files are missing, and offline mode is on.
-    #[error("{} files are not here, and no server may be asked", missing.len())]
+    #[error("{} files are missing, and no server may be contacted", missing.len())]
     OfflineMissing {
         /// Origins, and names of files.
         missing: Vec<(Origin, String)>,
     },
     /// Origins are not pinned, and offline mode is on.
-    #[error("{} origins are to be pinned, and no server may be asked", origins.len())]
+    #[error("{} origins must be pinned, and no server may be contacted", origins.len())]
     OfflineUnpinned {
         /// The origins.
         origins: Vec<Origin>,
@@ -98,7 +98,7 @@ impl fmt::Display for Task {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Proxy => f.write_str("use the proxy"),
-            Self::Read => f.write_str("read what was fetched"),
+            Self::Read => f.write_str("read the fetched files"),
             Self::Fetch(origin) => write!(f, "fetch {origin}"),
             Self::Pin(origin) => write!(f, "pin {origin}"),
         }

@@ -48,7 +48,7 @@ pub enum InspectError {
         first: String,
     },
     /// A file of a series is missing.
-    #[error("`{missing}` is not there, which the series of `{path}` needs")]
+    #[error("`{missing}` of the series of `{path}` does not exist")]
     MissingOfSeries {
         /// The named file.
         path: String,
@@ -64,7 +64,7 @@ pub enum InspectError {
         reason: String,
     },
     /// The bytes have no known format.
-    #[error("Cannot tell what `{source_name}` is")]
+    #[error("Cannot identify the format of `{source_name}`")]
     UnknownFormat {
         /// The file, target or object.
         source_name: String,
@@ -72,7 +72,7 @@ pub enum InspectError {
         start: Option<String>,
     },
     /// A pattern matches several targets, or none.
-    #[error("`{text}` stands for {n_targets} targets; expected one")]
+    #[error("`{text}` matches {n_targets} targets; expected one")]
     NotOneTarget {
         /// The pattern.
         text: String,
@@ -115,7 +115,7 @@ pub enum InspectError {
         hash: Digest,
     },
     /// A tensor exceeds its file.
-    #[error("Tensor `{name}` lies outside its file")]
+    #[error("Tensor `{name}` is outside its file")]
     OutsideFile {
         /// The tensor.
         name: String,

@@ -203,7 +203,7 @@ impl RemoteCache {
                 let mut first = self.action_failure.lock().unwrap_or_else(PoisonError::into_inner);
                 first.get_or_insert_with(|| reason.clone());
                 Err(ActionError::failed(self.required(&reason).to_string())
-                    .with_help("Leave `--remote-cache-required` out to build without it"))
+                    .with_help("Omit `--remote-cache-required` to build without it"))
             }
             // The circuit breaker keeps the reason for the warning.
             _ => Ok(otherwise),

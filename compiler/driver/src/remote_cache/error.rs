@@ -13,16 +13,16 @@ pub enum RemoteCacheError {
     #[error("Cannot use the remote cache")]
     Unusable(#[source] RemoteError),
     /// The remote cache is required, and offline mode is on.
-    #[error("No server may be asked, and the remote cache is required")]
+    #[error("No server may be contacted, but the remote cache is required")]
     Offline,
     /// Headers would be sent without encryption, or to a server that does not accept any.
-    #[error("Headers are sent over TLS or to this machine alone, and never to buckets or folders")]
+    #[error("Headers are sent only over TLS or to this machine, and never to buckets or folders")]
     HeadersExposed(Role),
     /// The TLS files cannot be used.
-    #[error("Cannot use the files of TLS")]
+    #[error("Cannot use the TLS files")]
     Tls(#[source] FetchError),
     /// Google's credentials would be sent without encryption.
-    #[error("Google's credentials are for servers over TLS or on this machine")]
+    #[error("Google's credentials are sent only over TLS or to this machine")]
     GoogleExposed,
     /// There are no Google credentials.
     #[error("Cannot use Google's credentials")]
@@ -45,7 +45,7 @@ pub enum RemoteCacheError {
     #[error("Cannot use the remote executor")]
     Program(#[source] RemoteError),
     /// The server cannot run actions.
-    #[error("Only servers that speak gRPC run actions")]
+    #[error("Only gRPC servers run actions")]
     NotAnExecutor,
 }
 

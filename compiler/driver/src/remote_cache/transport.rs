@@ -41,13 +41,13 @@ pub(crate) fn open(
     let RemoteSettings { connection, instance, .. } = settings;
     let address = settings.server.address();
     if !instance.is_empty() && !matches!(address, Address::Grpc(_)) {
-        return Err(unusable(format!("only servers that speak gRPC keep instances such as `{instance}`")));
+        return Err(unusable(format!("only gRPC servers have instances such as `{instance}`")));
     }
     if connection.offline && !matches!(address, Address::Folder(_)) {
         if settings.required {
             return Err(RemoteCacheError::Offline);
         }
-        return Ok(absent("no server may be asked".to_owned()));
+        return Ok(absent("no server may be contacted".to_owned()));
     }
     match way(settings, address)? {
         Ok(transport) => Ok(transport),

@@ -72,10 +72,10 @@ impl RemoteWorkers {
                 Ok(None)
             }
             Ok(Outcome::Failed(reason)) => Err(ActionError::failed(format!(
-                "The workers of {} did not do this step: {reason}",
+                "The workers of {} did not run this action: {reason}",
                 self.workers.name()
             ))
-            .with_help("Leave `--remote-local-fallback=false` out to do it here")),
+            .with_help("Omit `--remote-local-fallback=false` to run it here")),
             Err(RemoteError::Store(error)) => Err(store_failed(error)),
             Err(error) => Err(ActionError::failed(error)),
         }

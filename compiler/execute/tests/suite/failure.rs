@@ -119,7 +119,7 @@ fn undeclared_outputs_fail_the_action() {
             assert_eq!(
                 outcome.log,
                 [
-                    "fail bad: Action `glue` gave the outputs `other`, expected `out`; this is a bug in its rule"
+                    "fail bad: Action `glue` produced the outputs `other`, expected `out`; this is a bug in its rule"
                 ]
             );
         }

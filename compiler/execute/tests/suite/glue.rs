@@ -93,7 +93,7 @@ impl Action for Glue {
                 contents.iter().map(|content| content.to_contiguous().into_owned()).collect();
             ctx.release_inputs();
             let after = contents.iter().map(|content| content.to_contiguous().into_owned());
-            assert!(after.eq(before.iter().cloned()), "inputs are others after they were let go of");
+            assert!(after.eq(before.iter().cloned()), "inputs differ after their release");
             Ok(before)
         };
         let one = |output| Ok(Outputs::from([(self.output.to_owned(), output)]));

@@ -170,7 +170,8 @@ fn a_signed_result_counts_only_while_its_key_is_trusted() {
 fn two_users_that_trust_different_keys_share_a_store_without_refetching() {
     over_stores(|bench| {
         let [a, _] = row(bench);
-        let caches = ["one", "two"].map(|name| (key(name), FakeCache::with(bench, "a", "same", Some(key(name)))));
+        let caches =
+            ["one", "two"].map(|name| (key(name), FakeCache::with(bench, "a", "same", Some(key(name)))));
         let build_all = || {
             let each = caches.iter().map(|(key, cache)| {
                 bench.trusts(&[*key]);
@@ -248,8 +249,7 @@ fn a_result_whose_size_differs_from_the_declared_one_is_a_miss() {
         assert_eq!(build(bench, &cache, &a).log, ["hit a"]);
         // A run with an output of the wrong size is a bug.
         let bug = node("bug", Glue { parameter: "b", ..sized(9) }, vec![bench.source("x", "X")]);
-        let expected =
-            "fail bug: Action `glue` gave the output `out` in 2 bytes, expected 9; this is a bug in its rule";
+        let expected = "fail bug: Action `glue` produced the output `out` in 2 bytes, expected 9; this is a bug in its rule";
         assert_eq!(build(bench, &FakeCache::default(), &bug).log, [expected]);
     });
 }
@@ -271,7 +271,7 @@ fn a_result_that_its_reader_rejects_is_remade_here_by_the_next_build() {
         assert_eq!(
             bench.suspects.take_warnings(),
             [
-                "`//:reader` could not use 1 result that others made: `poison` does not begin with `X`; what it read is made here"
+                "`//:reader` could not use 1 foreign result: `poison` does not begin with `X`; its inputs are remade here"
             ]
         );
         // The result is not requested again from the store or the remote cache.
