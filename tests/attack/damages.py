@@ -138,7 +138,7 @@ def huge(path):
 
 CHANGES = [
     ("flip", flip), ("flip quietly", flip_quietly), ("cut", cut), ("extend", extend), ("zero", zero),
-    ("garbage in", garbage), ("other bytes in", other), ("swap", swap),
+    ("garbage in", garbage), ("bytes of another file in", other), ("swap", swap),
     ("remove", replaced_by(lambda path: None)),
     ("huge", replaced_by(huge)),
     ("folder for", replaced_by(lambda path: (path / "deep").mkdir(parents=True))),

@@ -141,16 +141,16 @@ def expect(found, expected, what, stderr=""):
 def same_bytes(mc, work, casd):
     """Runs everything that workers can run, and everything that is worth sending to them by default."""
     local = Clone(mc, work, "local").build(BUNDLE)
-    expect(local.actions["ran_remotely"], 0, "steps of a build without workers on workers")
+    expect(local.actions["ran_remotely"], 0, "remote actions of a build without workers")
     built = Clone(mc, work, "all").build(casd.option, "--remote-executor-all", "--remote-upload-local-results", BUNDLE)
-    expect(built.actions["ran_remotely"], N_STEPS, "steps on workers", built.stderr)
+    expect(built.actions["ran_remotely"], N_STEPS, "actions on workers", built.stderr)
     expect(built.digests(), local.digests(), "outputs of a build on workers")
     expect(built.n_warnings, 0, "warnings", built.stderr)
-    print(f"{N_STEPS} steps on BuildBox, tensors, imatrix and gates: the bytes that this machine makes")
+    print(f"{N_STEPS} actions on BuildBox (tensors, imatrix and gates): the same bytes as a local build")
     other = Clone(mc, work, "other").build(f"--remote-cache=grpc://127.0.0.1:{casd.port}", BUNDLE)
-    expect(other.actions["ran"], 0, "steps of a clone that finds the results of workers", other.stderr)
+    expect(other.actions["ran"], 0, "actions of a clone that finds the results of workers", other.stderr)
     expect(other.digests(), local.digests(), "outputs of a clone that finds the results of workers")
-    print(f"{other.actions['total']} results of workers and of their sender found by another clone")
+    print(f"{other.actions['total']} results of workers and of the uploading clone found by another clone")
     return local
 
 
@@ -159,9 +159,9 @@ def worthwhile(mc, work, local):
     casd = Casd(work, "fresh", LIBRARIES)
     built = Clone(mc, work, "worthwhile").build(casd.option, GGUF)
     casd.stop()
-    expect(built.actions["ran_remotely"], N_TENSORS, "steps that are worth sending", built.stderr)
+    expect(built.actions["ran_remotely"], N_TENSORS, "actions that are worth sending", built.stderr)
     expect(built.digests() - local.digests(), set(), "other outputs")
-    print(f"{N_TENSORS} tensor steps sent to workers that had nothing, and the imatrix not")
+    print(f"{N_TENSORS} tensor actions sent to workers without cached inputs, and the imatrix not")
 
 
 class Interface:
@@ -212,7 +212,7 @@ class Interface:
                 operation.response.Unpack(response)
                 expect(response.status.code, 0, "status of an action")
                 return response.result
-        sys.exit("An action came to no end")
+        sys.exit("An action did not end")
 
     def text(self, raw, digest):
         if raw or not digest.size_bytes:
@@ -231,27 +231,27 @@ def sealed(mc, work, casd):
     names = ["tensor", "report.json"]
 
     result = interface.execute(tool, arguments, {"000000": values}, names)
-    expect(result.exit_code, 0, "exit code of a whole step")
+    expect(result.exit_code, 0, "exit code of a complete action")
     here = work / "here"
     here.mkdir()
     (here / "000000").write_bytes(values)
     said = run([mc, *arguments], here, env={})
     ours = {name: hashlib.sha256((here / name).read_bytes()).hexdigest() for name in names}
-    expect({file.path: file.digest.hash for file in result.output_files}, ours, "outputs of a step done by hand")
-    expect(interface.text(result.stdout_raw, result.stdout_digest), said, "what a step says of its outputs")
+    expect({file.path: file.digest.hash for file in result.output_files}, ours, "outputs of an action run by hand")
+    expect(interface.text(result.stdout_raw, result.stdout_digest), said, "the stdout of an action about its outputs")
 
     result = interface.execute(tool, arguments, {}, names)
-    expect(result.exit_code, 1, "exit code of a step without its input")
-    expect(len(result.output_files), 0, "outputs of a step without its input")
+    expect(result.exit_code, 1, "exit code of an action without its input")
+    expect(len(result.output_files), 0, "outputs of an action without its input")
     told = interface.text(result.stderr_raw, result.stderr_digest)
-    expect("000000" in told, True, f"the missing input in what a step says: {told}")
+    expect("000000" in told, True, f"the missing input in the stderr of an action: {told}")
 
     # A file that every user of this machine may read, and an option that names it.
     model = pathlib.Path("models/base/model.safetensors").resolve()
     run([mc, "inspect", model], here)
     result = interface.execute(tool, ["inspect", str(model)], {"000000": values}, [])
-    expect(result.exit_code != 0, True, "failure of a step that reads what it was not given")
-    print("a step without its input fails in its sandbox, and so does one that reads what it did not declare")
+    expect(result.exit_code != 0, True, "failure of an action that reads an undeclared file")
+    print("an action without its input fails in its sandbox, and so does one that reads an undeclared file")
 
 
 def unable(mc, work, local):
@@ -260,15 +260,15 @@ def unable(mc, work, local):
     built = Clone(mc, work, "unable").build(casd.option, GGUF)
     if built.actions["ran_remotely"] == N_TENSORS:
         casd.stop()
-        print("left out: workers that cannot start mc, which is static here")
+        print("skipped: workers that cannot start mc, because mc is statically linked here")
         return
-    expect(built.actions["ran_remotely"], 0, "steps on workers that cannot start the program", built.stderr)
+    expect(built.actions["ran_remotely"], 0, "actions on workers that cannot start the program", built.stderr)
     expect(built.n_warnings, 1, "warnings", built.stderr)
     expect(built.digests() - local.digests(), set(), "other outputs")
     strict = Clone(mc, work, "strict").build(casd.option, "--remote-local-fallback=false", GGUF, code=1)
     expect("did not run this action" in strict.stderr, True, f"the reason of a failure: {strict.stderr}")
     casd.stop()
-    print("workers that cannot start the program: one warning, or one error where that is asked for")
+    print("workers that cannot start the program: one warning, or one error without fallback")
 
 
 def dying(mc, work, local):
@@ -281,11 +281,11 @@ def dying(mc, work, local):
     casd.stop()
     built = clone.end(process)
     # Promised and unfetched blobs are lost with the server.
-    expect(built.actions["ran_remotely"] < N_STEPS, True, "an end of the steps on workers")
+    expect(built.actions["ran_remotely"] < N_STEPS, True, "the end of remote actions")
     expect(built.digests(), local.digests(), "outputs of a build whose server died")
     expect(built.n_warnings, 1, "warnings", built.stderr)
     expect(built.actions["failed"], 0, "failures", built.stderr)
-    print(f"the server died after {N_DONE} steps or more: the same bytes, and one warning")
+    print(f"the server died after at least {N_DONE} actions: the same bytes, and one warning")
 
 
 def install(work):
@@ -309,7 +309,7 @@ def main():
     work.mkdir(parents=True)
     bubblewrap = install(work)
     if subprocess.run([bubblewrap, "--ro-bind", "/", "/", "--unshare-all", "true"], check=False).returncode != 0:
-        print("left out: remote execution, because this machine lets nobody make namespaces")
+        print("skipped: remote execution, because this machine does not permit namespaces")
         return
     casd = Casd(work, "casd", LIBRARIES)
     local = same_bytes(mc, work, casd)

@@ -57,7 +57,7 @@ def read_back(binary, work, folder, built):
         command = [binary, "--cache-dir", str(work / "cache"), "diff", *pair]
         said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
         if " 0 differ" not in said:
-            failed.append(f"{name}: made of its GGUF, not of its folder: {said}")
+            failed.append(f"{name}: builds from its GGUF and from its folder differ: {said}")
     return failed
 
 
@@ -145,7 +145,7 @@ def main():
     for line in failed:
         print(line)
     print(
-        f"{len(FAMILIES)} families: each file is read back, and llama.cpp says of it what we say of it and of the checkpoint: "
+        f"{len(FAMILIES)} families: each file reads back equal, and llama.cpp agrees with our results for it and for the checkpoint: "
         f"{'FAILED' if failed else 'ok'}"
     )
     sys.exit(1 if failed else 0)

@@ -176,7 +176,7 @@ class Runs:
         self._expected, _, n_sent = self._recorded("sends", self._full.port, *SEND)
         _, n_ran, n_read = self._recorded("reads", self._full.port)
         if n_ran:
-            raise Wrong(f"{n_ran} steps ran although all had been sent")
+            raise Wrong(f"{n_ran} actions ran although all results had been uploaded")
         self._n_frames = {"sends": n_sent, "reads": n_read}
 
     def _machine(self, name):
@@ -204,7 +204,7 @@ class Runs:
             finally:
                 pool.shutdown(cancel_futures=True)
         if self._recorded("last", self._full.port)[:2] != (self._expected, 0):
-            raise Wrong("something was lost on the server that was read from")
+            raise Wrong("the server of the read-only builds lost data")
         self._servers.stop()
         for fault in FAULTS:
             fates = ", ".join(f"{n} {fate}" for (of, fate), n in sorted(self._seen.items()) if of == fault)
@@ -237,8 +237,8 @@ class Runs:
                 # Uploads that arrived are right, and the others are remade.
                 found, n_ran, said = self._machine(f"{name}-after").build(server.port)
                 if found != self._expected or warnings(said):
-                    raise Wrong(f"somebody else then found {found}; expected {self._expected}\n{said}")
-                fate = "had not all arrived" if n_ran else "arrived"
+                    raise Wrong(f"another build then found {found}; expected {self._expected}\n{said}")
+                fate = "had not arrived completely" if n_ran else "arrived"
             else:
                 fate = "made here" if n_ran else "read"
         except Wrong as error:

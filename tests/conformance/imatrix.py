@@ -130,7 +130,7 @@ def compare(name, ours, known):
     if set(sums) != set(known_sums):
         return [f"{name}: only one program measures {sorted(set(sums) ^ set(known_sums))}"]
     if moved := [tensor for tensor in sums if (counts[tensor] != known_counts[tensor]).any()]:
-        return [f"{name}: other numbers of tokens came to the matrices of {moved}"]
+        return [f"{name}: the token counts of the matrices {moved} differ"]
     differences = numpy.concatenate([numpy.abs(sums[tensor] / known_sums[tensor] - 1).ravel() for tensor in sums])
     median, worst = numpy.median(differences), differences.max()
     print(f"{name}: {len(sums)} tensors, {len(differences)} columns: mean squares differ by {median:.1e} (median), {worst:.1e} (most)")

@@ -77,7 +77,7 @@ def check(start_server, servers, binary, work, expect):
     n_warnings = sum(line.startswith("warning") for line in said.splitlines())
     expect(process.returncode == 0, f"the build ended with {process.returncode}\n{said}")
     expect(n_warnings == 1 and "is no longer used after a failure" in said, f"expected one warning\n{said}")
-    expect(digests(told) == expected, "the build that lost its server has other bytes")
+    expect(digests(told) == expected, "the bytes of the build that lost its server differ")
 
     server = start_server(servers, "casd-ends")
     required = [server.address(server.port), "--remote-cache-required"]
@@ -91,10 +91,10 @@ def check(start_server, servers, binary, work, expect):
     process, log = start(binary, work / "ends-early", *required, n_texts=N_TEXTS)
     early = ends(process, log, kill_after(N_TENSORS, process, log, servers, seconds=2), expect)
     n_measured = n_done(log, "perplexity")
-    expect(n_measured == 0, f"{n_measured} measurements were ended first\n{log.read_text()}")
+    expect(n_measured == 0, f"{n_measured} measurements ended before\n{log.read_text()}")
     print(
-        f"killed after {N_STEPS} tensors: goes on with 1 warning and the same bytes; required: 1 error"
-        f" {elapsed:.1f} s later, {n_more} tensors done, and {early:.1f} s later while gates are measured, which would"
+        f"killed after {N_STEPS} tensors: continues with 1 warning and the same bytes; required: 1 error"
+        f" {elapsed:.1f} s later, {n_more} tensors done, and {early:.1f} s later during gate measurements, which would"
         f" take minutes (a connection may take {CONNECT_SECONDS} s): ok",
         flush=True,
     )

@@ -72,7 +72,7 @@ class Clone:
         environment |= {"HOME": str(self._work), "NO_PROXY": "127.0.0.1"} | variables
         done = subprocess.run(list(map(str, command)), capture_output=True, text=True, env=environment, check=False)
         for secret in SECRETS:
-            expect(secret not in done.stdout + done.stderr, f"`{secret}` is in what the command says\n{done.stderr}")
+            expect(secret not in done.stdout + done.stderr, f"`{secret}` is in the output of the command\n{done.stderr}")
         expect(done.returncode == 0, f"the command ended with {done.returncode}\n{done.stdout}{done.stderr}")
         told = json.loads(done.stdout)
         return told["actions"], done.stderr, outputs(told)
@@ -118,25 +118,25 @@ def check(name, server, binary, work, is_whole):
     expect(made["ran"] == made["total"], f"the first clone: {made}")
     found, said, same, (_, down) = clone(2, "reader", "--remote-cache-required")
     expect(found["ran"] == 0 and found["remote_hits"] == found["total"], f"the second clone: {found}\n{said}")
-    expect(same == expected, "the second clone has other bytes")
-    expect(not warnings(said), f"the second clone is warned\n{said}")
+    expect(same == expected, "the bytes of the second clone differ")
+    expect(not warnings(said), f"the second clone has warnings\n{said}")
     n_needed = sum(n_bytes for n_bytes, _ in same.values())
     expect(down <= n_needed + MAX_BESIDES, f"the second clone fetched {down} bytes for outputs of {n_needed}")
-    told = f"{name}: {made['total']} steps, {megabytes(up)} up; second clone 0 ran, {megabytes(down)} down for outputs of {megabytes(n_needed)}"
+    told = f"{name}: {made['total']} actions, {megabytes(up)} up; second clone 0 ran, {megabytes(down)} down for outputs of {megabytes(n_needed)}"
     if server.refusal:
         _, said, same, _ = clone(3, "stranger", "--remote-upload-local-results", "--remote-accept-cached=false")
-        expect(same == expected, "the stranger has other bytes")
+        expect(same == expected, "the bytes of the stranger differ")
         expect(len(warnings(said)) == 1 and server.refusal in said, f"expected `{server.refusal}` in one warning\n{said}")
         told += "; a stranger is refused"
     if server.damage:
         server.damage()
         again, said, same, _ = clone(4, "writer", "--remote-upload-local-results")
-        expect(same == expected, "after damage there are other bytes")
+        expect(same == expected, "after damage the bytes differ")
         expect(0 < again["ran"] < again["total"], f"after damage: {again}\n{said}")
         told += f"; two blobs damaged: {again['ran']} ran"
         if server.mends:
             found, said, same, _ = clone(5, "reader", "--remote-cache-required")
-            expect(found["ran"] == 0 and same == expected, f"after it was mended: {found}\n{said}")
+            expect(found["ran"] == 0 and same == expected, f"after the repair: {found}\n{said}")
             told += ", then 0"
     if server.asked:
         told += f"; {server.asked(relay.port)}"
