@@ -75,7 +75,7 @@ fn a_property_or_attribute_in_the_form_of_the_other() {
             2 | everything "e" limit="1KB" {
               |                ^^^^^
               = help: Write `limit max="525MB"`
-            error[schema::missing]: `words` needs a text
+            error[schema::missing]: `words` needs a string
              --> package.kdl:3:5
               |
             3 |     words
@@ -131,7 +131,7 @@ everything "g" color=7 integer=99999999999999999999 label="://x" path="" bytes="
               |
             1 | ...umber="7" bool="true" label="base" path="../up" glob="/abs/*" bytes=7 fraction=3
               |                                            ^^^^^^^
-              = help: It leaves the package by `..`
+              = help: It leaves the package with `..`
             error[schema::kind]: Expected a file pattern such as `data/*.txt` for `glob`, found the string `/abs/*`
              --> package.kdl:1:104
               |
@@ -266,7 +266,7 @@ fn required_names_that_are_missing() {
             3 | everything "e" { limit; words; }
               |                  ^^^^^
               = help: Add `max="525MB"`: For tests.
-            error[schema::missing]: `words` needs a text
+            error[schema::missing]: `words` needs a string
              --> package.kdl:3:25
               |
             3 | everything "e" { limit; words; }
@@ -461,7 +461,7 @@ fn forbidden_operations_of_a_rule_are_reported_at_its_target() {
     check_text(
         "note \"a\" file=\"n.txt\"\nrogue \"asks\"\nrogue \"declares\"\nrogue \"invents\"\nrogue \"reads\"\n",
         expect![[r#"
-            error[analysis::undeclared]: The rule `rogue` asks for `//:a`, which the target does not name
+            error[analysis::undeclared]: The rule `rogue` requests `//:a`, which the target does not name
              --> package.kdl:2:1
               |
             2 | rogue "asks"

@@ -80,7 +80,7 @@ fn settings_of_the_workspace() {
     check_files(
         &[("workspace.kdl", text)],
         expect![[r#"
-            error[schema::missing]: `workspace` needs a text
+            error[schema::missing]: `workspace` needs a string
              --> workspace.kdl:1:1
               |
             1 | workspace
@@ -92,7 +92,7 @@ fn settings_of_the_workspace() {
             2 | cache { disk max-size="50 gigs"; remote upload=1; dusk; }
               |                       ^^^^^^^^^
               = help: `gigs` is not a unit of size; the units are `KiB`, `MiB`, `GiB`, `TiB`, `KB`, `kB`, `MB`, `GB`, `TB`, `B`
-            error[schema::missing]: `remote` needs a text
+            error[schema::missing]: `remote` needs a string
              --> workspace.kdl:2:34
               |
             2 | cache { disk max-size="50 gigs"; remote upload=1; dusk; }
