@@ -373,7 +373,7 @@ pub enum ActionError {
     Failed {
         /// The expected and the found value, and the location.
         message: String,
-        /// What to do about it.
+        /// A hint for fixing it.
         help: Option<String>,
         /// A key shared by failures of several actions with one cause, such as a digest; a build reports the first of
         /// them.
