@@ -1,8 +1,8 @@
-//! The floors of the house and their arrows: which crate may know which, who alone knows which library, and that no
-//! file and no folder of a crate imports itself by way of others.
+//! Layering checks: the allowed dependencies between crates, the libraries that only some crates may use, and the
+//! absence of import cycles between files and folders of a crate.
 //!
-//! Crates are read from `cargo metadata`, so that a new arrow is a decision that shows in a review of this file.
-//! Files are read as text: `layers/names.rs` finds the paths in them, `layers/arrows.rs` the files that they mean.
+//! Crates are read from `cargo metadata`, so that a new dependency is a decision that shows in a review of this file.
+//! Files are read as text: `layers/names.rs` finds the paths in them, `layers/arrows.rs` resolves the paths to files.
 
 #[path = "layers/arrows.rs"]
 mod arrows;
@@ -21,8 +21,9 @@ use arrows::Sources;
 
 use serde_json::Value;
 
-/// Each crate with the crates of ours that it may depend on, floor by floor. The tests of a crate may use what it may.
-const ARROWS: &[(&str, &[&str])] = &[
+/// Each crate with the crates of this workspace on which it may depend, layer by layer. The same list applies to the
+/// tests of a crate.
+const ALLOWED_DEPENDENCIES: &[(&str, &[&str])] = &[
     ("mc-digest-derive", &[]),
     ("mc-digest", &["mc-digest-derive"]),
     ("mc-files", &[]),
@@ -97,8 +98,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// Libraries that only some crates may know.
-const DOORS: &[(&str, &[&str])] = &[
+/// Libraries that only some crates may use.
+const LIBRARY_USERS: &[(&str, &[&str])] = &[
     ("bazel-remote-apis", &["mc-remote"]),
     ("blake3", &["mc-digest"]),
     ("candle-core", &["mc-runtime"]),
@@ -153,18 +154,18 @@ fn packages() -> BTreeMap<String, Package> {
 }
 
 #[test]
-fn every_arrow_between_crates_is_one_that_the_house_allows() {
+fn crates_have_only_allowed_dependencies() {
     let packages = packages();
-    let known: Vec<&str> = ARROWS.iter().map(|(name, _)| *name).collect();
+    let known: Vec<&str> = ALLOWED_DEPENDENCIES.iter().map(|(name, _)| *name).collect();
     let mut wrong = Vec::new();
     for (name, package) in &packages {
-        let Some((_, allowed)) = ARROWS.iter().find(|(known, _)| known == name) else {
-            wrong.push(format!("`{name}` is on no floor"));
+        let Some((_, allowed)) = ALLOWED_DEPENDENCIES.iter().find(|(known, _)| known == name) else {
+            wrong.push(format!("`{name}` is in no layer"));
             continue;
         };
         for dependency in package.all.iter().filter(|dependency| known.contains(&dependency.as_str())) {
             if !allowed.contains(&dependency.as_str()) {
-                wrong.push(format!("`{name}` may not know `{dependency}`"));
+                wrong.push(format!("`{name}` must not depend on `{dependency}`"));
             }
         }
     }
@@ -173,19 +174,19 @@ fn every_arrow_between_crates_is_one_that_the_house_allows() {
 }
 
 #[test]
-fn libraries_are_known_behind_their_doors_only() {
+fn libraries_are_used_only_by_their_crates() {
     let mut wrong = Vec::new();
     for (name, package) in packages() {
-        for (library, doors) in DOORS {
-            if package.normal.contains(*library) && !doors.contains(&name.as_str()) {
-                wrong.push(format!("`{name}` may not know `{library}`; ask {doors:?}"));
+        for (library, users) in LIBRARY_USERS {
+            if package.normal.contains(*library) && !users.contains(&name.as_str()) {
+                wrong.push(format!("`{name}` must not use `{library}`; only {users:?} may"));
             }
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// Fails with what `cycles` finds in the crates of the workspace.
+/// Fails with the cycles that `cycles` finds in the crates of the workspace.
 fn no_cycles(cycles: &dyn Fn(&Sources) -> Vec<String>) {
     let mut wrong = Vec::new();
     for (name, package) in packages() {
@@ -196,11 +197,11 @@ fn no_cycles(cycles: &dyn Fn(&Sources) -> Vec<String>) {
 }
 
 #[test]
-fn no_file_imports_itself_by_way_of_others() {
+fn no_file_imports_itself_through_others() {
     no_cycles(&Sources::file_cycles);
 }
 
 #[test]
-fn modules_of_a_folder_have_floors() {
+fn modules_of_a_folder_are_layered() {
     no_cycles(&Sources::folder_cycles);
 }

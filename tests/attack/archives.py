@@ -1,10 +1,10 @@
-"""Checkpoints, adapters, tokenizers, data and declarations with damage in them."""
+"""Damaged checkpoints, adapters, tokenizers, data and declarations."""
 
 import os
 
 from target import remove
 
-# Each with a number of damages in a row; small ones keep a file almost right, which goes deepest.
+# Each with the number of damages applied in a row; small ones keep a file almost valid, which reaches the deepest code.
 NAMES = (
     "models/base/model.safetensors", "models/base/config.json", "models/base/tokenizer.json",
     "models/base/tokenizer_config.json", "models/base/generation_config.json", "models/base/special_tokens_map.json",
@@ -28,7 +28,7 @@ def run(target, tally, n_attempts, rng):
         ran = target.build(target=model)
         outcome = target.judge(ran, has_outputs=False)
         if outcome == "right":
-            # Whatever it means, it means the same once more, on another store.
+            # Whatever the result is, a build on another store must give the same.
             before = target.outputs()
             target.reset(target.cache)
             remove(target.workspace / "mc-out")
@@ -41,7 +41,7 @@ def run(target, tally, n_attempts, rng):
 
 
 def numbers(path, rng):
-    """Another number, word or type for one number of a text, or of the header of a container."""
+    """Replaces one number of a text, or of the header of a container, by another number, word or type."""
     import re
 
     data = path.read_bytes()
@@ -53,7 +53,7 @@ def numbers(path, rng):
 
 
 def head(path, rng):
-    """Bytes of the beginning, where lengths and counts stand."""
+    """Changes bytes at the beginning, where lengths and counts are stored."""
     data = bytearray(path.read_bytes())
     for _ in range(rng.randrange(1, 6)):
         if data:
@@ -83,7 +83,7 @@ def insert(path, rng):
 
 
 def thing(path, rng):
-    """Something that is not a file."""
+    """Replaces the file by something that is not a file."""
     remove(path)
     kind = rng.randrange(5)
     if kind == 0:

@@ -1,4 +1,4 @@
-"""Runs the parts of the campaign and prints the table: attempts, and how each ended."""
+"""Runs the parts of the campaign and prints the table: number of attempts, and their outcomes."""
 
 import argparse
 import random
@@ -17,7 +17,7 @@ import servers
 import templates
 from target import COLUMNS, Target, Tally
 
-# Each part with its number of attempts, whole and short.
+# Each part with its number of attempts, full and short.
 PARTS = {
     "kills": (kills.run, 1000, 40),
     "damages": (damages.run, 1000, 60),
@@ -46,7 +46,7 @@ def main():
             start = time.monotonic()
             target = Target(options.mc.resolve(), folder / name)
             tally = tallies[name] = Tally(name, folder if options.keep else None)
-            # Parts do not share a generator, so that one alone does what it does among the others.
+            # Each part has its own generator, so that it does the same alone as together with the others.
             run(target, tally, n_short if options.short else n_whole, random.Random(f"{options.seed} {name}"))
             shutil.rmtree(folder / name)
             print(f"{name}: {time.monotonic() - start:.0f} s, slowest attempt {tally.slowest:.1f} s", flush=True)

@@ -1,4 +1,4 @@
-"""Eight processes at a time on one store and one workspace: builds, counts, checks, and removals of all that."""
+"""Eight parallel processes on one store and one workspace: builds, counts, checks, and removals."""
 
 from target import BUNDLE, finish
 
@@ -20,7 +20,7 @@ def run(target, tally, n_attempts, rng):
                 n_left -= 1
             words, process = running.pop(0)
             ran = finish(process, 120)
-            # Another process may have removed the outputs, or changed them to another's: only the end is compared.
+            # Another process may have removed or replaced the outputs: only the exit is compared.
             outcome = target.judge(ran, has_outputs=False)
             tally.add(outcome, " ".join(words), ran)
     target.run("clean")

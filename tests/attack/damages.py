@@ -1,16 +1,16 @@
-"""Damage of every kind to every kind of file: in the store, in a shared folder, under mc-out."""
+"""Damage of every kind to every kind of file: in the store, in a shared folder, below mc-out."""
 
 import os
 
 from target import HUGE, copy, files_below, remove
 
-# Where files of one kind lie.
+# Locations of files of each kind.
 KINDS = ("cache/cas", "cache/ac", "cache/memo/inputs", "cache/memo", "cache/out", "cache/remote", "cache", "team",
          "workspace/mc-out")
 
 
 def run(target, tally, n_attempts, rng):
-    # The shared folder is filled once, and the store has its notes about it.
+    # The shared folder is filled once, and the store has its records about it.
     remove(target.cache)
     assert target.build_with_team().code == 0
     for path in (target.cache, target.team):
@@ -26,13 +26,13 @@ def run(target, tally, n_attempts, rng):
         ran = build()
         outcome = target.judge(ran)
         if outcome == "error":
-            # Building again helps, or the error says which file is in the way.
+            # Building again succeeds, or the error names the file.
             again = build()
             names_it = any(is_named(path, again.stderr) for path in DAMAGED)
             outcome = "error" if target.judge(again) == "right" or names_it else "wrong"
             ran = again
         elif outcome == "right":
-            # What was found damaged was made good: the next build has nothing to do.
+            # Detected damage was repaired: the next build has nothing to do.
             again = build()
             if target.judge(again) != "right" or ", 0 ran" not in again.stderr:
                 outcome, ran = "wrong", again
@@ -58,7 +58,7 @@ def damage(target, rng, kind):
 
 
 def is_named(path, text):
-    """Tells whether a text names a file, by its path or by its name and its folder's path."""
+    """Returns true if a text names a file, by its path or by its name and its folder's path."""
     return str(path) in text or f"`{path.name}`" in text and f"`{path.parent}`" in text
 
 
@@ -67,7 +67,7 @@ def is_plain(path):
 
 
 def rewrite(path, data):
-    """Changes a file in place, as a program would that writes to it, or as a disk that rots."""
+    """Changes a file in place, as a program that writes to it or a failing disk would."""
     os.chmod(path, 0o644)
     with open(path, "r+b") as file:
         file.write(data)
@@ -83,7 +83,7 @@ def flip(path, rng, _):
 
 
 def flip_quietly(path, rng, _):
-    """As above, with the time of modification put back."""
+    """Same as `flip`, and restores the time of modification."""
     status = os.stat(path)
     flip(path, rng, None)
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
@@ -107,12 +107,12 @@ def garbage(path, rng, _):
 
 
 def other(path, rng, files):
-    """The bytes of another file."""
+    """Replaces the bytes by those of another file."""
     rewrite(path, rng.choice(files).read_bytes())
 
 
 def swap(path, rng, files):
-    """Two files change names."""
+    """Swaps the names of two files."""
     second = rng.choice(files)
     if second == path:
         return
@@ -138,7 +138,7 @@ def huge(path):
 
 CHANGES = [
     ("flip", flip), ("flip quietly", flip_quietly), ("cut", cut), ("extend", extend), ("zero", zero),
-    ("garbage in", garbage), ("other bytes in", other), ("swap", swap),
+    ("garbage in", garbage), ("bytes of another file in", other), ("swap", swap),
     ("remove", replaced_by(lambda path: None)),
     ("huge", replaced_by(huge)),
     ("folder for", replaced_by(lambda path: (path / "deep").mkdir(parents=True))),

@@ -1,4 +1,4 @@
-"""Builds that are killed, terminated or interrupted at a random moment, again and again on one store."""
+"""Builds that are killed, terminated or interrupted at a random moment, repeatedly on one store."""
 
 import os
 import signal
@@ -7,9 +7,9 @@ import time
 from target import finish, remove
 
 SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
-# How many builds are ended on one store before one may end by itself.
+# Number of builds that are ended on one store before one may complete.
 N_IN_A_ROW = 10
-# A process that was asked to end has this long.
+# Time limit for a process to end after a signal.
 PATIENCE = 20
 
 
@@ -21,7 +21,7 @@ def run(target, tally, n_attempts, rng):
         what = rng.choice(SIGNALS)
         options = () if rng.random() < 0.7 else ("--remote-cache", f"file://{target.team}")
         process = target.start("build", *options, "//models:app")
-        # A third of them in the first moments, in which nothing is set up yet.
+        # A third of them during startup.
         longest = 0.02 if rng.random() < 0.3 else 1.2 * target.cold_seconds
         time.sleep(rng.uniform(0, longest))
         process.send_signal(what)
@@ -32,7 +32,7 @@ def run(target, tally, n_attempts, rng):
         elif "panicked at" in ran.stderr or ran.code in (37, 101) or -ran.code in (6, 7, 8, 11):
             outcome = "panic"
         elif outputs not in ({}, target.expected):
-            # Unfinished outputs lie in a folder of their own, which the next build clears away.
+            # Unfinished outputs are in a folder of their own, which the next build removes.
             half = {name for name in outputs if not name.startswith(".unfinished")}
             outcome = "right" if not half or half == set(target.expected) else "wrong"
         else:

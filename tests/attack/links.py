@@ -1,4 +1,4 @@
-"""A link to the user's home in the place of every folder and file that `mc` writes, reads or removes."""
+"""Replaces every folder and file that `mc` writes, reads or removes by a link to the user's home."""
 
 from target import BUNDLE, copy, remove
 
@@ -7,7 +7,7 @@ COMMANDS = (
     ("test", BUNDLE), ("cache", "stats"), ("cache", "verify"), ("query", "//..."), ("check",),
     ("clean",), ("clean", "--cache", "--yes"), ("clean", "--dry-run"), ("lock",), ("info",),
 )
-# Made by `mc` only at times, so they are planted as well where they are not.
+# Paths that `mc` creates only sometimes; they are planted as well if they do not exist.
 MORE = ("cache/tmp", "cache/quarantine", "cache/remote", "cache/fetched", "cache/fetched/tmp", "cache/memo/verified.log",
         "workspace/mc-out/.unfinished", "workspace/mc.lock", "team/blake3/tmp",
         "team/tmp", "cache/remote/names", "workspace/.mc.lock")
@@ -40,7 +40,7 @@ def run(target, tally, n_attempts, rng):
         ran = target.run(*words)
         has_outputs = command[0] == "build" and not place.startswith("workspace/models")
         if path.is_symlink() and place.startswith("workspace/mc-out"):
-            # Nobody needed to look at it: it is no output.
+            # The file did not have to be read: it is not an output.
             path.unlink()
         outcome = target.judge(ran, has_outputs)
         tally.add(outcome, f"{place} -> {goal.name}, {' '.join(command)}", ran, target)

@@ -1,4 +1,4 @@
-"""Remote caches that send anything but what the protocol says. The build is to be right all the same."""
+"""Remote caches that violate the protocol. The build must be right nevertheless."""
 
 import random
 import socket
@@ -29,7 +29,7 @@ class Server:
     def treat(self, connection):
         connection.settimeout(5)
         try:
-            # Several questions may come on one connection.
+            # A connection may carry several requests.
             for _ in range(50):
                 request = b""
                 while b"\r\n\r\n" not in request and len(request) < 1 << 16:
@@ -96,7 +96,7 @@ def lying_length(server, connection, _):
 
 def endless_body(server, connection, _):
     connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
-    # Bounded all the same: whoever reads all of it has read too much by far.
+    # Bounded nevertheless: a client that reads all of it has read far too much.
     for _ in range(2000):
         if server.is_over:
             break
@@ -147,7 +147,7 @@ def zipped(server, connection, _):
 
 
 def frames(server, connection, _):
-    """HTTP/2 frames of random types, flags and lengths, after a setting that is in order."""
+    """HTTP/2 frames of random types, flags and lengths, after a valid SETTINGS frame."""
     connection.sendall(b"\0\0\0\4\0\0\0\0\0")
     for _ in range(server.rng.randrange(1, 200)):
         payload = server.rng.randbytes(server.rng.randrange(0, 300))
@@ -174,6 +174,6 @@ def run(target, tally, n_attempts, rng):
         server.stop()
         outcome = target.judge(ran)
         if outcome == "error":
-            # Without `--remote-cache-required` a cache is never a reason to fail.
+            # Without `--remote-cache-required` a cache must never be a reason to fail.
             outcome = "wrong"
         tally.add(outcome, f"{way.__name__} over {scheme}, attempt {attempt}", ran, target)

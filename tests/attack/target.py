@@ -1,7 +1,7 @@
-"""What is attacked: a small workspace, a store with a finished build, a shared folder, and a home beside them.
+"""The target of the attacks: a small workspace, a store with a finished build, a shared folder, and a home beside them.
 
-An attempt ends in one of six ways. Two are fine: `right` (what was asked for is there, byte by byte) and `error` (it is
-not, and one command says why). The others are `wrong`, `panic`, `hang` and `outside` (the home was touched).
+An attempt has one of six outcomes. Two are fine: `right` (the requested outputs exist, byte for byte) and `error` (they
+do not, and one command reports why). The others are `wrong`, `panic`, `hang` and `outside` (the home was changed).
 """
 
 import collections
@@ -18,9 +18,9 @@ COLUMNS = ("right", "error", "wrong", "panic", "hang", "outside")
 REPOSITORY = Path(__file__).resolve().parents[2]
 BUNDLE = "//models:app"
 TIMEOUT = 60
-# A file with more bytes is one of ours without any in it.
+# Files above this size are sparse ones planted by the attack.
 HUGE = 1 << 30
-# A process that wants more is as good as endless.
+# Memory limit: a process that needs more counts as unbounded.
 ADDRESS_SPACE = 16 << 30
 
 PACKAGE = """
@@ -47,7 +47,7 @@ Ran = collections.namedtuple("Ran", "code stdout stderr seconds")
 
 
 class Tally:
-    """Counts how attempts ended, and tells of those that went wrong."""
+    """Counts the outcomes of attempts, and reports those that went wrong."""
 
     def __init__(self, name, kept):
         self.name, self.kept, self.counts, self.slowest = name, kept, collections.Counter(), 0.0
@@ -106,7 +106,7 @@ class Target:
         (models / "data/intents.jsonl").write_text("\n".join(lines[:8]) + "\n")
 
     def reset(self, *paths):
-        """Brings folders back to the state after the first build."""
+        """Restores folders to the state after the first build."""
         for path in paths or (self.cache, self.team, self.workspace):
             remove(path)
             copy(self.template / path.relative_to(self.folder), path)
@@ -138,7 +138,7 @@ class Target:
         return fingerprint(self.workspace / "mc-out")
 
     def judge(self, ran, has_outputs=True):
-        """How a command ended. `has_outputs`: it builds, so that success means the expected files."""
+        """Outcome of a command. `has_outputs`: it builds, so that success requires the expected files."""
         if ran.code is None:
             return "hang"
         if ran.code < 0 or ran.code in (37, 101) or ran.code >= 128 or "panicked at" in ran.stderr:
@@ -162,7 +162,7 @@ def limit():
 
 
 def finish(process, timeout=TIMEOUT):
-    """Waits for a process; one that does not end has no code."""
+    """Waits for a process; the code is None if it does not end."""
     start = time.monotonic()
     try:
         stdout, stderr = process.communicate(timeout=timeout)
@@ -192,7 +192,7 @@ def fingerprint(folder):
 
 
 def remove(path):
-    """Removes whatever has this name; a link is removed and not followed."""
+    """Removes a file, folder or link of this name; a link is not followed."""
     if path.is_symlink() or path.exists() and not path.is_dir():
         path.unlink()
     elif path.is_dir():

@@ -1,4 +1,4 @@
-"""Chat templates that are meant to crash, hang or fill the memory of whoever renders them."""
+"""Chat templates designed to crash or hang the renderer, or to exhaust its memory."""
 
 import json
 

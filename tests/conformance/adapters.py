@@ -1,7 +1,7 @@
-"""Adds our adapter files to our F16 models in llama.cpp, and compares what comes next with the merged models that we build.
+"""Adds our adapter files to our F16 models in llama.cpp, and compares the next tokens with those of our merged models.
 
-The two differ by roundings alone: a merge rounds each weight to F16 once, with the adapter in it; beside its base, the
-adapter's F32 product is added to that of the F16 weight. The last check is that the adapter does something at all.
+The two differ by rounding only: a merge rounds each weight, including the adapter, to F16 once; a separate adapter's F32
+product is added to that of the F16 weight. The last check is that the adapter has any effect.
 
 usage: adapters.py MC WORK_FOLDER
 """
@@ -20,17 +20,17 @@ from make_family import N_EXPERTS, tensors, write, write_weights
 N_PROMPTS = 12
 N_TOKENS = 8
 N_TOP, N_COMPARED = 64, 8
-# How far a log-probability of the model with its adapter may be from the merged model's, and how far at least the
-# largest difference to the base alone must be from both.
+# Maximum difference between a log-probability of the model with its adapter and that of the merged model, and minimum
+# of the largest difference of either from the base alone.
 BOUND, EFFECT = 0.05, 0.5
 RANK, ALPHA = 4, 16
-# Checkpoints of noise: with experts, with a head of its own.
+# Checkpoints with random weights: with experts, and with an LM head of its own.
 NOISE = ["mistral", "mixtral", "qwen3-moe"]
 
 
 def write_adapter(name, checkpoint, folder):
-    """An adapter of every matrix: experts, router, embedding and head too. Rank-stabilised, with another alpha for one
-    kind of projection: scales that llama.cpp does not know of."""
+    """An adapter of every matrix, including experts, router, embedding and head. Rank-stabilised, with another alpha for one
+    kind of projection: scales that llama.cpp does not support."""
     folder.mkdir()
     config = json.loads((checkpoint / "config.json").read_text())
     listed = []
@@ -57,7 +57,7 @@ def write_adapter(name, checkpoint, folder):
 
 
 def use_all_experts(path):
-    """So that no rounding decides which experts are asked: between two of them the difference would be large."""
+    """So that no rounding decides which experts are chosen: between two of them the difference would be large."""
     config = json.loads(path.read_text())
     if "num_experts_per_tok" in config:
         path.write_text(json.dumps(config | {"num_experts_per_tok": N_EXPERTS}))
@@ -87,7 +87,7 @@ def make_workspace(folder):
 
 
 def adapted(base, adapter):
-    """llama.cpp with a model and an adapter beside it."""
+    """llama.cpp with a model and a separate adapter."""
     parameters = xllamacpp.CommonParams()
     parameters.model.path = str(base)
     parameters.n_ctx = 512
@@ -100,8 +100,8 @@ def adapted(base, adapter):
 
 
 def answers(llama, texts):
-    """For each text the greedy tokens, and the likeliest first ones: {id: log-probability}. Where the first token is a
-    part of a character, llama.cpp lists none."""
+    """For each text the greedy tokens, and the likeliest first ones: {id: log-probability}. If the first token is a part of
+    a character, llama.cpp lists none."""
     found = []
     for text in texts:
         ask = {"prompt": text, "n_predict": N_TOKENS, "temperature": 0, "cache_prompt": False, "ignore_eos": True}
@@ -113,7 +113,7 @@ def answers(llama, texts):
 
 
 def difference(one, other):
-    """The largest of the few likeliest tokens of `one`; what `other` does not list is less likely than all that it does."""
+    """The largest difference over the likeliest tokens of `one`; a token missing in `other` is less likely than all of its."""
     least = min(other.values())
     return max(abs(one[token] - other.get(token, least)) for token in list(one)[:N_COMPARED])
 
@@ -125,7 +125,7 @@ def compare(name, files, texts):
     worst = max(difference(ours, theirs) for ours, theirs, _ in listed)
     effect = max(difference(ours, base) for ours, _, base in listed)
     n_equal = sum(ours[0] == theirs[0] for ours, theirs in zip(both, merged))
-    # Noise is often undecided between two tokens, so its texts part.
+    # With random weights two tokens are often almost equally likely, so the texts diverge.
     is_same = n_equal == len(texts) or name in NOISE and 2 * len(listed) >= len(texts)
     ok = worst <= BOUND and effect >= EFFECT and is_same
     print(

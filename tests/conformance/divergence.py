@@ -1,13 +1,13 @@
-"""Holds the gate metric `kl` against `llama-perplexity --kl-divergence`, by the formulas of that program over llama.cpp's own
-logits, which its library gives.
+"""Compares the gate metric `kl` with `llama-perplexity --kl-divergence`, using the formulas of that program on
+llama.cpp's own logits from its library.
 
-Two pairs of files are compared. In the first, the weights of the demo's Q4_K_M file stand in an F32 file, so that llama.cpp
-computes in f32, as we do: the numbers must be equal within 1 %. In the second, llama.cpp runs the Q4_K_M file itself, and
-rounds activations to 8 bits on the way, which is a divergence of its own: it is bounded, and shown.
+Two pairs of files are compared. In the first, the weights of the demo's Q4_K_M file are stored in an F32 file, so that
+llama.cpp computes in f32, as we do: the numbers must be equal within 1 %. In the second, llama.cpp runs the Q4_K_M file
+itself and rounds activations to 8 bits, which adds a divergence of its own: it is bounded, and printed.
 
 With the variable LLAMA_PERPLEXITY, the path of that program, its own numbers on the first pair are compared, too. A build
-with BLAS decodes the matrices of the Q4_K_M file and multiplies in f32 (with `--no-repack`, since repacked matrices do not go
-through BLAS): with the path of such a build in LLAMA_PERPLEXITY_BLAS, the second pair must be equal within 1 %, too.
+with BLAS decodes the matrices of the Q4_K_M file and multiplies in f32 (with `--no-repack`, because repacked matrices do
+not use BLAS): with the path of such a build in LLAMA_PERPLEXITY_BLAS, the second pair must be equal within 1 %, too.
 
 usage: divergence.py MC WORK_FOLDER
 """
@@ -26,10 +26,10 @@ from logits import Llama, log_softmax
 
 N_CTX = 128
 BOUND = 0.01
-# Of a mean of 0.0015 on Q4_K_M, the rounding of activations adds some 0.0001.
+# The mean on Q4_K_M is 0.0015; the rounding of activations adds about 0.0001.
 BOUND_OF_8_BITS = 0.15
-# `kl_divergence` of llama.cpp leaves out tokens that the baseline gives less than exp(-16), and keeps no logit further below
-# the greatest.
+# `kl_divergence` of llama.cpp skips tokens with a baseline probability below exp(-16), and clamps logits further below
+# the maximum.
 FLOOR = 16.0
 
 PACKAGE = """
@@ -52,7 +52,7 @@ gguf "q4km-wide" {
 
 
 def second_half(model, chunk):
-    """The logits of the second half of a chunk's positions, but for the last, which nothing follows."""
+    """The logits of the second half of a chunk's positions, except for the last, which has no next token."""
     ids = list(chunk)
     if (bos := model.bos()) is not None:
         ids[0] = bos
@@ -60,7 +60,7 @@ def second_half(model, chunk):
 
 
 def stored(logits):
-    """Log-probabilities of a baseline as the program stores them: in 16 bits above a floor."""
+    """Log-probabilities of a baseline as the program stores them: in 16 bits above a minimum."""
     greatest = logits.max(axis=1, keepdims=True)
     least = numpy.maximum(logits.min(axis=1, keepdims=True), greatest - FLOOR)
     scale = (greatest - least) / 65535
@@ -75,14 +75,14 @@ def divergences(baseline, ours):
 
 
 def kept_divergences(baseline, ours):
-    """The same without the tokens that the program leaves out."""
+    """The same without the tokens that the program skips."""
     terms = numpy.where(baseline > -FLOOR, numpy.exp(baseline) * (baseline - ours), 0)
     return terms.sum(axis=1)
 
 
 def theirs(base_path, path, text):
-    """The program's numbers by its formulas. The median is that of all tokens and of a baseline that was not stored: where
-    divergences are small, what the program leaves out is a tenth of them."""
+    """The program's numbers by its formulas. The median is that of all tokens and of an unstored baseline: if divergences
+    are small, the skipped tokens account for a tenth of them."""
     base, model = Llama(base_path, N_CTX), Llama(path, N_CTX)
     ids = base.tokens(text)
     found, exact, deltas, same = [], [], [], []
@@ -109,7 +109,7 @@ def theirs(base_path, path, text):
 
 
 def of_program(program, base_path, path, text, work, *options):
-    """What the program itself says."""
+    """The program's own output."""
     text_file, base_file = work / "evaluation.txt", work / "base.kld"
     text_file.write_text(text)
     common = ["-f", text_file, "-c", str(N_CTX), "-b", str(N_CTX), "--kl-divergence-base", base_file]

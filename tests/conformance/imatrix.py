@@ -1,8 +1,8 @@
 """Compares the importance matrix of a small checkpoint of every family with llama.cpp's: sums of squares and counts as its
-`llama-imatrix` takes them, experts included, from the operations of its library while they run. They run on an F32 file, which
-it computes in f32, as we do: inputs of F16 matrices it rounds to f16, which changes means by 0.0001 and sends some of ten
-thousand tokens to another expert. (In a mixture, the median difference on F16 is 0.0007 for 20 kB of text and 0.0005 for
-100 kB; a build with BLAS multiplies in f32 outside of experts, and its median on F16 is 0.00006.)
+`llama-imatrix` collects them, experts included, from the operations of its library while they run. They run on an F32
+file, which it computes in f32, as we do: inputs of F16 matrices are rounded to f16, which changes means by 0.0001 and
+routes some of ten thousand tokens to another expert. (In a mixture, the median difference on F16 is 0.0007 for 20 kB of
+text and 0.0005 for 100 kB; a build with BLAS multiplies in f32 outside of experts, and its median on F16 is 0.00006.)
 
 With the variable LLAMA_IMATRIX, the path of that program, its own file is compared, too.
 
@@ -24,13 +24,13 @@ from make_family import FAMILIES, write
 
 N_CTX = 128
 TEXT_BYTES = 20000
-# How far the mean square of a column may be from llama.cpp's, relative to it: 0.000006 from the sums of this script, 0.00008
-# from those of the program, which adds in f32; more in the Gemmas, whose GELU it takes from a table of f16.
+# Maximum relative difference of the mean square of a column from llama.cpp's: 0.000006 from the sums of this script,
+# 0.00008 from those of the program, which adds in f32; more in the Gemma models, for whose GELU it uses an f16 table.
 BOUND = 1e-4
 BOUND_OF_GELU = 2e-3
-# The smallest batch that the program looks at.
+# The smallest batch that the program includes.
 LEAST_ROWS = 16
-# Types of tensors in ggml.
+# Tensor types of ggml.
 F32 = 0
 
 
@@ -125,12 +125,12 @@ def of_program(program, path, folder, name):
 
 
 def compare(name, ours, known):
-    """What is wrong, after a line that says what was found."""
+    """Returns the errors, after printing a line with the results."""
     (sums, counts), (known_sums, known_counts) = ours, known
     if set(sums) != set(known_sums):
         return [f"{name}: only one program measures {sorted(set(sums) ^ set(known_sums))}"]
     if moved := [tensor for tensor in sums if (counts[tensor] != known_counts[tensor]).any()]:
-        return [f"{name}: other numbers of tokens came to the matrices of {moved}"]
+        return [f"{name}: the token counts of the matrices {moved} differ"]
     differences = numpy.concatenate([numpy.abs(sums[tensor] / known_sums[tensor] - 1).ravel() for tensor in sums])
     median, worst = numpy.median(differences), differences.max()
     print(f"{name}: {len(sums)} tensors, {len(differences)} columns: mean squares differ by {median:.1e} (median), {worst:.1e} (most)")

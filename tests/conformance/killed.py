@@ -1,5 +1,5 @@
-"""Kills a server while a build uses it: the build goes on alone, with one warning and the same bytes; a build that must
-not do without it ends with one error, also when all that it does is to compute.
+"""Kills a server while a build uses it: the build continues without it, with one warning and the same bytes; a build that
+requires the server ends with one error, even if it is only computing.
 """
 
 import json
@@ -9,18 +9,18 @@ import subprocess
 import time
 
 DEMO = "//models:roadtrip-q4km-ios"
-# Steps that were done when the server is killed.
+# Number of finished actions when the server is killed.
 N_STEPS = 6
-# Those of the whole demo.
+# Number of actions of the whole demo.
 N_TENSORS = 38
-# What gates measure takes minutes with so much of the text: much longer than noticing that the server is gone.
+# With this many repetitions of the text, measuring takes minutes: much longer than detecting that the server is gone.
 N_TEXTS = 40
-# So long a connection may take; a machine refuses one at once, a few times.
+# Connect timeout; a machine refuses a connection at once, a few times.
 CONNECT_SECONDS = 5
 
 
 def start(binary, folder, address, *options, n_texts=1):
-    """A build in a checkout of its own, and where it says what it does."""
+    """A build in a checkout of its own, and its log."""
     folder.mkdir()
     shutil.copy("workspace.kdl", folder)
     for part in ["models", "targets"]:
@@ -51,7 +51,7 @@ def kill_after(n_tensors, process, log, servers, seconds=0):
 
 
 def ends(process, log, killed, expect):
-    """How many seconds after its server a build ended, with one error."""
+    """Number of seconds between the death of the server and the end of the build, which must have one error."""
     told = json.loads(process.communicate()[0])
     elapsed, said = time.monotonic() - killed, log.read_text()
     expect(process.returncode == 1, f"the build ended with {process.returncode}\n{said}")
@@ -68,7 +68,7 @@ def check(start_server, servers, binary, work, expect):
     alone, _ = start(binary, work / "alone", "")
     expected = digests(json.loads(alone.communicate()[0]))
 
-    # Each time one that has nothing yet.
+    # A new, empty server each time.
     server = start_server(servers, "casd-goes-on")
     process, log = start(binary, work / "goes-on", server.address(server.port))
     kill_after(N_STEPS, process, log, servers)
@@ -76,8 +76,8 @@ def check(start_server, servers, binary, work, expect):
     said = log.read_text()
     n_warnings = sum(line.startswith("warning") for line in said.splitlines())
     expect(process.returncode == 0, f"the build ended with {process.returncode}\n{said}")
-    expect(n_warnings == 1 and "was left alone after it failed" in said, f"expected one warning\n{said}")
-    expect(digests(told) == expected, "the build that lost its server has other bytes")
+    expect(n_warnings == 1 and "is no longer used after a failure" in said, f"expected one warning\n{said}")
+    expect(digests(told) == expected, "the bytes of the build that lost its server differ")
 
     server = start_server(servers, "casd-ends")
     required = [server.address(server.port), "--remote-cache-required"]
@@ -85,16 +85,16 @@ def check(start_server, servers, binary, work, expect):
     elapsed = ends(process, log, kill_after(N_STEPS, process, log, servers), expect)
     n_more = n_done(log, "tensor")
 
-    # Now no step asks or sends anything before the end of what is measured.
+    # From here on no action makes a request before the end of the measurement.
     server = start_server(servers, "casd-ends-early")
     required = [server.address(server.port), "--remote-cache-required"]
     process, log = start(binary, work / "ends-early", *required, n_texts=N_TEXTS)
     early = ends(process, log, kill_after(N_TENSORS, process, log, servers, seconds=2), expect)
     n_measured = n_done(log, "perplexity")
-    expect(n_measured == 0, f"{n_measured} measurements were ended first\n{log.read_text()}")
+    expect(n_measured == 0, f"{n_measured} measurements ended before\n{log.read_text()}")
     print(
-        f"killed after {N_STEPS} tensors: goes on with 1 warning and the same bytes; required: 1 error"
-        f" {elapsed:.1f} s later, {n_more} tensors done, and {early:.1f} s later while gates are measured, which would"
+        f"killed after {N_STEPS} tensors: continues with 1 warning and the same bytes; required: 1 error"
+        f" {elapsed:.1f} s later, {n_more} tensors done, and {early:.1f} s later during gate measurements, which would"
         f" take minutes (a connection may take {CONNECT_SECONDS} s): ok",
         flush=True,
     )

@@ -13,8 +13,8 @@ import xllamacpp
 
 N_PROMPTS = 64
 N_TOP = 5
-# Target, and how far the likeliest token's log-probability may be from llama.cpp's. llama.cpp rounds activations to
-# 8 bits where weights are quantized and we do not, hence the wider bound there.
+# Targets, and the maximum difference of the likeliest token's log-probability from llama.cpp's. llama.cpp rounds
+# activations to 8 bits if weights are quantized and we do not, hence the wider bound.
 MODELS = [("//models:roadtrip-f16", 0.05), ("//models:roadtrip-q4km", 0.2)]
 
 
@@ -28,7 +28,7 @@ def mc(binary, work, *arguments):
 
 
 def gguf_of(binary, work, target):
-    """Builds a target and gives the path of its GGUF."""
+    """Builds a target and returns the path of its GGUF."""
     built = mc(binary, work, "build", target)["targets"][0]
     names = [output["path"] for output in built["outputs"] if output["path"].endswith(".gguf")]
     return pathlib.Path(built["directory"]) / names[0]
@@ -84,7 +84,7 @@ def compare(binary, work, target, bound):
 
 
 def same_ids(llama, utterance, ids):
-    """Whether llama.cpp, with the template and the tokenizer in the file, makes the same prompt."""
+    """Returns true if llama.cpp, with the template and the tokenizer in the file, makes the same prompt."""
     prompt = post(llama, "apply-template", {"messages": [{"role": "user", "content": utterance}]})["prompt"]
     found = post(llama, "tokenize", {"content": prompt, "add_special": True, "parse_special": True})
     return found["tokens"] == ids

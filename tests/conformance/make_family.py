@@ -1,7 +1,7 @@
-"""Small checkpoints of every family with noise for weights: what a converter and a loader can be tested with.
+"""Small checkpoints of every family with random weights, for testing converters and loaders.
 
-Byte-level families get the demo's vocabulary under the family's own pre-tokenizer, the others a SentencePiece model of
-bytes and a few words, written here field by field. Python's standard library is enough.
+Byte-level families get the demo's vocabulary with the family's own pre-tokenizer, the others a SentencePiece model of
+bytes and a few words, written here field by field. Python's standard library suffices.
 """
 
 import json
@@ -13,9 +13,9 @@ DEMO = pathlib.Path("models/base")
 N_BYTE_PAIR_TOKENS = 4096
 HIDDEN, FEED_FORWARD, LAYERS, HEADS, KV_HEADS, HEAD_DIM = 128, 192, 4, 4, 2, 32
 N_EXPERTS, N_USED, EXPERT_WIDTH = 8, 2, 96
-# Of a bfloat16, the high byte has the sign and most of the exponent: sizes around 0.05.
+# The high byte of a bfloat16 has the sign and most of the exponent: magnitudes around 0.05.
 HIGH_BYTES = bytes(byte | sign for byte in (0x3D, 0x3C, 0x3D, 0x3C) for sign in (0, 0x80) for _ in range(32))
-# Four times as much, where queries and keys come from and experts are chosen: attention then tells positions apart.
+# Four times as large, for query, key and router matrices: attention then distinguishes positions.
 SHARP_BYTES = bytes(byte + 1 for byte in HIGH_BYTES)
 SHARP = ("q_proj.weight", "k_proj.weight", "qkv_proj.weight", ".gate.weight")
 # Norms are between 0.88 and 1.25.
@@ -55,7 +55,7 @@ def longrope(n_pairs):
 
 
 
-# Name: architecture, what differs from COMMON, kind of vocabulary.
+# Name: architecture, differences from COMMON, kind of vocabulary.
 FAMILIES = {
     "llama": ("LlamaForCausalLM", {"tie_word_embeddings": True}, "bytes"),
     "llama-3": (
@@ -116,7 +116,7 @@ FAMILIES = {
             "num_key_value_heads": HEADS,
             "original_max_position_embeddings": 256,
             "rope_scaling": longrope(16),
-            # llama.cpp reads no window of this architecture; ours is longer than what is run.
+            # llama.cpp does not support a window for this architecture; ours is longer than the prompts.
             "sliding_window": 512,
         },
         "pieces",
@@ -152,7 +152,7 @@ FAMILIES = {
     ),
     "olmo2": ("Olmo2ForCausalLM", {}, "bytes"),
 }
-# Families whose vocabularies are cut otherwise than Llama 3's.
+# Families whose pre-tokenizers differ from that of Llama 3.
 EXPRESSIONS = {"qwen2": QWEN2, "qwen2-yarn": QWEN2, "qwen3": QWEN2, "qwen3-moe": QWEN2}
 
 
@@ -229,7 +229,7 @@ def experts(name, prefix, width, hidden):
 
 
 def write_weights(path, listed, generator, less_1=False, sharp=()):
-    """Writes tensors; norms with `less_1` as they are stored where 1 is added to them, and those that end in `sharp` with larger
+    """Writes tensors. `less_1`: norms are stored as they are if 1 is added to them later; names that end in `sharp` get larger
     numbers."""
     header, end = {"__metadata__": {"format": "pt"}}, 0
     for name, shape, _ in listed:
@@ -264,7 +264,7 @@ def write_bytes_vocabulary(folder, expression):
 
 
 def field(number, value):
-    """A field of a protocol buffer: text, float or whole number."""
+    """A field of a protocol buffer: string, float or integer."""
     if isinstance(value, bytes):
         return varint(number << 3 | 2) + varint(len(value)) + value
     if isinstance(value, float):
@@ -285,7 +285,7 @@ def pieces():
     yield "<unk>", 0.0, 2
     yield "<s>", 0.0, 3
     yield "</s>", 0.0, 3
-    # llama.cpp looks this up by its text in Phi's vocabularies.
+    # llama.cpp looks this piece up by its text in Phi's vocabularies.
     yield "<|endoftext|>", 0.0, 3
     for byte in range(256):
         yield f"<0x{byte:02X}>", 0.0, 6
@@ -296,10 +296,10 @@ def pieces():
 
 
 def write_pieces_vocabulary(folder):
-    """`tokenizer.model`; the number of its pieces."""
+    """Writes `tokenizer.model`; returns the number of its pieces."""
     listed = list(pieces())
     model = b"".join(field(1, field(1, text.encode()) + field(2, score) + field(3, kind)) for text, score, kind in listed)
-    # Byte pairs, with bytes for what is not listed; the ids of unknown, begin and end.
+    # Byte pairs, with bytes for unlisted characters; the ids of unknown, BOS and EOS.
     trainer = field(3, 2) + field(4, len(listed)) + field(35, 1) + field(40, 0) + field(41, 1) + field(42, 2)
     model += field(2, trainer) + field(3, field(1, b"identity") + field(3, 1) + field(4, 0) + field(5, 1))
     (folder / "tokenizer.model").write_bytes(model)
@@ -314,7 +314,7 @@ def write(name, folder, sharp=SHARP):
     folder.mkdir(parents=True)
     config = COMMON | changes | {"architectures": [architecture]}
     if name.startswith("phi3"):
-        # Its heads share the hidden width evenly, and no key says so.
+        # Its heads divide the hidden width evenly, and no key states the head size.
         del config["head_dim"]
     if vocabulary == "pieces":
         config |= {"vocab_size": write_pieces_vocabulary(folder), "bos_token_id": 1, "eos_token_id": 2}

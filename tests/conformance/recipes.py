@@ -14,11 +14,11 @@ RECIPES = (
     "IQ1_S IQ1_M IQ2_XXS IQ2_XS IQ2_S IQ2_M IQ3_XXS IQ3_XS IQ3_S IQ3_M IQ4_NL IQ4_XS TQ1_0 TQ2_0 MXFP4_MOE NVFP4 "
     "Q1_0 Q2_0"
 ).split()
-# Target: its recipe, and what else is declared.
+# Target: its recipe, and further declarations.
 TARGETS = {recipe: (recipe, "") for recipe in RECIPES} | {"in-parts": ("Q8_0", 'max-file-size "1500kB"')}
 N_PROMPTS = 4
-# llama.cpp rounds activations to 8 bits and we do not; in files of one or two bits that shows. A wrong block would
-# show far more.
+# llama.cpp rounds activations to 8 bits and we do not; in files of one or two bits that is visible. A wrong block would
+# cause a far larger difference.
 PLAIN, BOUND, QUANTIZED_BOUND = {"F32", "F16", "BF16"}, 0.05, 0.3
 
 INPUTS = """

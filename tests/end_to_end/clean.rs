@@ -1,4 +1,4 @@
-//! `mc clean` during builds: it succeeds, and each build succeeds or ends in one error that says why; no result is
+//! `mc clean` during builds: it succeeds, and each build succeeds or ends in one error with the reason; no result is
 //! wrong.
 
 use std::fs;
@@ -10,13 +10,14 @@ use std::time::Duration;
 use crate::random::Random;
 use crate::sandbox::{GGUF, Ran, Sandbox, Template, run};
 
-/// Number of builds of each process; `MC_CLEANS` asks for another number.
+/// Number of builds per process; set `MC_CLEANS` to change it.
 const N_BUILDS: usize = 3;
 
-/// Processes that build at a time.
+/// Number of processes that build in parallel.
 const N_BUILDERS: usize = 3;
 
-/// Checks a build during a `clean`: it was whole, or ended in one error that says why and does not report a bug.
+/// Checks a build during a `clean`: it was complete, or ended in one error with the reason that is not reported as a
+/// bug.
 #[track_caller]
 fn check(ran: &Ran) {
     match ran.code {
@@ -31,7 +32,7 @@ fn check(ran: &Ran) {
             let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
             assert_eq!(errors.len(), 1, "{document}");
             assert!(
-                errors[0].contains("No such file") || errors[0].contains("gone from the store"),
+                errors[0].contains("No such file") || errors[0].contains("missing from the store"),
                 "{errors:?}"
             );
         }
@@ -40,13 +41,13 @@ fn check(ran: &Ran) {
 }
 
 #[test]
-fn builds_and_cleans_go_on_beside_each_other() {
+fn builds_and_cleans_run_in_parallel() {
     let n_builds = std::env::var("MC_CLEANS").map_or(N_BUILDS, |text| text.parse().unwrap());
     let sandbox = Sandbox::warm_gguf();
     let build = ["build", "--jobs", "1", "--output", "json", GGUF];
     let is_over = AtomicBool::new(false);
     thread::scope(|scope| {
-        // Outputs often, the store seldom enough for some builds to come to their end.
+        // Outputs often, the store rarely enough for some builds to complete.
         let cleans = [(&["clean"][..], 200), (&["clean", "--cache", "--yes"], 6_000)];
         let cleans = cleans.map(|(arguments, most_millis)| {
             let (sandbox, is_over) = (&sandbox, &is_over);
@@ -66,10 +67,10 @@ fn builds_and_cleans_go_on_beside_each_other() {
         let ended: Vec<_> = builders.into_iter().map(std::thread::ScopedJoinHandle::join).collect();
         is_over.store(true, Ordering::Relaxed);
         assert!(cleans.into_iter().all(|clean| clean.join().unwrap() > 1));
-        // What a builder found wrong is told once the others have ended.
+        // A builder's panic is raised after the others have ended.
         ended.into_iter().for_each(Result::unwrap);
     });
-    // Alone again, everything is as it was.
+    // Without parallel processes, the build gives the same result as before.
     assert_eq!(sandbox.build(&[GGUF]).digests(), Template::get().gguf.digests());
     assert_eq!(sandbox.files("mc-out"), Template::get().gguf_files);
     sandbox.mc(&["cache", "verify"]).exits(0);
@@ -82,7 +83,7 @@ fn builds_and_cleans_go_on_beside_each_other() {
 }
 
 #[test]
-fn what_a_killed_clean_left_goes_with_the_next_one() {
+fn leftovers_of_a_killed_clean_are_removed_by_the_next_one() {
     let sandbox = Sandbox::warm_gguf();
     let aside = sandbox.path(".mc-removed-1-0/mc-out");
     fs::create_dir_all(&aside).unwrap();
@@ -106,13 +107,13 @@ fn what_a_killed_clean_left_goes_with_the_next_one() {
 }
 
 #[test]
-fn outputs_that_cannot_be_moved_are_removed_where_they_are() {
+fn outputs_that_cannot_be_moved_are_removed_in_place() {
     let sandbox = Sandbox::warm_gguf();
     sandbox.build(&[GGUF]);
     let disk = crate::disk_full::SmallDisk::mount(&sandbox.path("mc-out"), "8m");
     let Some(disk) = disk else { return };
     sandbox.build(&[GGUF]);
-    // The disk's own folder stays, which is told.
+    // The mount point itself remains, which is reported.
     let ran = run(sandbox.command(&["clean"]).stdin(Stdio::null()));
     assert_eq!(ran.code, Some(1), "{ran:?}");
     assert!(sandbox.files("mc-out").is_empty());

@@ -1,4 +1,4 @@
-//! Every verb on the demo: what it says, and how it ends.
+//! Every subcommand on the demo: its output and its exit code.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ use crate::sandbox::{BUNDLE, GGUF, Sandbox, Template, mc, run};
 
 const PACKAGE: &str = "models/package.kdl";
 
-/// The specialists that the demo's model may call.
+/// The specialists to which the demo's model may route.
 fn specialists(sandbox: &Sandbox) -> Vec<String> {
     let items = fs::read_to_string(sandbox.path("models/data/intents.jsonl")).unwrap();
     let answer =
@@ -17,7 +17,7 @@ fn specialists(sandbox: &Sandbox) -> Vec<String> {
 }
 
 #[test]
-fn the_binary_lists_its_verbs() {
+fn the_help_lists_all_subcommands() {
     let help = run(mc().arg("--help")).exits(0).stdout;
     for verb in ["build", "test", "run", "query", "check", "inspect", "cache", "clean", "info", "completions"]
     {
@@ -47,7 +47,7 @@ fn queries_list_targets() {
 }
 
 #[test]
-fn check_tells_every_mistake_at_once() {
+fn check_reports_all_errors_at_once() {
     let sandbox = Sandbox::new();
     assert_eq!(sandbox.mc(&["check"]).exits(0).stdout, "ok: 2 packages, 10 targets\n");
     sandbox.edit(PACKAGE, "quantize \"F16\"", "quantize \"F15\"");
@@ -64,7 +64,7 @@ fn check_tells_every_mistake_at_once() {
 }
 
 #[test]
-fn unknown_labels_are_reported_with_the_nearest() {
+fn unknown_labels_are_reported_with_the_most_similar_one() {
     let sandbox = Sandbox::new();
     let ran = sandbox.mc(&["build", "//models:roadtrip-q4kn"]).exits(2);
     assert!(ran.errors()[0].contains("Did you mean `//models:roadtrip-q4km`?"), "{}", ran.stderr);
@@ -87,7 +87,7 @@ fn inspect_shows_files_objects_and_targets() {
     let json = |source: &str| sandbox.mc(&["inspect", "--output", "json", source]).exits(0).json();
     let file = json("mc-out/models/roadtrip-q4km-ios.gguf/roadtrip-q4km-ios.gguf");
     let mut target = json(GGUF);
-    // Of a target it is known what quantizing lost; of a file it is not.
+    // The quantization error of a target is known, that of a file is not.
     for tensor in target["tensors"].as_array_mut().unwrap() {
         let is_plain = tensor["type"] == "F32";
         let fidelity = tensor.as_object_mut().unwrap().remove("fidelity").unwrap();
@@ -110,7 +110,7 @@ fn inspect_shows_files_objects_and_targets() {
 }
 
 #[test]
-fn the_store_is_counted_checked_and_removed_only_when_told_so() {
+fn the_store_is_counted_verified_and_removed_only_on_confirmation() {
     let sandbox = Sandbox::warm_gguf();
     sandbox.build(&[GGUF]);
     let stats = sandbox.mc(&["cache", "stats", "--output", "json"]).exits(0).json();
@@ -126,13 +126,13 @@ fn the_store_is_counted_checked_and_removed_only_when_told_so() {
     assert!(!sandbox.path("mc-out").exists());
     assert_eq!(sandbox.build(&[GGUF]).n_ran(), 0);
     sandbox.mc(&["clean", "--cache", "--yes", "--output", "json"]).exits(0).json();
-    // What says that it is a store is left, for builds that go on meanwhile.
+    // The file that marks the store remains, for parallel builds.
     assert_eq!(fs::read_dir(&sandbox.cache).unwrap().count(), 1);
     assert!(sandbox.path(PACKAGE).exists());
 }
 
 #[test]
-fn info_says_where_things_are() {
+fn info_reports_locations() {
     let sandbox = Sandbox::new();
     let info = sandbox.mc(&["info", "--output", "json"]).exits(0).json();
     assert_eq!(info["cache"], sandbox.cache.to_str().unwrap());
@@ -141,7 +141,7 @@ fn info_says_where_things_are() {
 }
 
 #[test]
-fn run_answers_with_a_specialist() {
+fn run_routes_to_a_specialist() {
     let sandbox = Sandbox::warm();
     let specialists = specialists(&sandbox);
     for (prompt, expected) in [("play some jazz", "music"), ("find a charger near the next exit", "places")] {
@@ -169,7 +169,7 @@ fn test_shows_the_gates() {
 }
 
 #[test]
-fn a_missed_gate_publishes_nothing_and_keeps_what_was_there() {
+fn a_missed_gate_publishes_nothing_and_keeps_earlier_outputs() {
     let sandbox = Sandbox::warm();
     sandbox.build(&[BUNDLE]);
     sandbox.edit(PACKAGE, "max=\"525MB\"", "max=\"2MB\"");
@@ -191,7 +191,7 @@ fn a_missed_gate_publishes_nothing_and_keeps_what_was_there() {
     let document = sandbox.mc(&["test", "--output", "json", BUNDLE]).exits(3).json();
     assert_eq!((&document["status"], &document["actions"]["failed"]), (&"gate-failed".into(), &0.into()));
 
-    // Another target is none the worse for it.
+    // Another target is not affected.
     let document = sandbox.mc(&["build", "--output", "json", BUNDLE, GGUF]).exits(3).json();
     let statuses = ["gate-failed", "built"];
     for (target, status) in document["targets"].as_array().unwrap().iter().zip(statuses) {
@@ -201,7 +201,7 @@ fn a_missed_gate_publishes_nothing_and_keeps_what_was_there() {
 }
 
 #[test]
-fn keep_going_builds_what_does_not_need_what_failed() {
+fn keep_going_builds_everything_that_does_not_depend_on_a_failure() {
     let sandbox = Sandbox::warm_gguf();
     let package = fs::read_to_string(sandbox.path(PACKAGE)).unwrap();
     let broken =

@@ -1,4 +1,4 @@
-//! Damage in the store or among the outputs: noticed, told, and put right by the next build.
+//! Damage in the store or in the outputs: detected, reported, and repaired by the next build.
 
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::random::Random;
 use crate::sandbox::{BUNDLE, GGUF, Sandbox, Template, change_bytes, files_below};
 
-/// Flips one bit somewhere in a file. Its times are put back, as a failing disk would leave them.
+/// Flips one random bit of a file and restores its times, as a failing disk would leave them.
 fn flip(path: &Path, random: &mut Random) {
     let modified = fs::metadata(path).unwrap().modified().unwrap();
     change_bytes(path, |bytes| {
@@ -22,7 +22,7 @@ fn name(path: &Path) -> &str {
 }
 
 #[test]
-fn a_flipped_bit_in_any_stored_file_is_noticed_and_made_good() {
+fn a_flipped_bit_in_any_stored_file_is_detected_and_repaired() {
     let sandbox = Sandbox::warm_gguf();
     sandbox.build(&[GGUF]);
     let mut random = Random(4);
@@ -45,7 +45,7 @@ fn a_flipped_bit_in_any_stored_file_is_noticed_and_made_good() {
 }
 
 #[test]
-fn flipped_bits_in_all_stored_files_at_once_cost_a_build_and_nothing_else() {
+fn flipped_bits_in_all_stored_files_cost_only_a_build() {
     let sandbox = Sandbox::warm();
     let mut random = Random(5);
     for path in files_below(&sandbox.cache) {
@@ -62,7 +62,7 @@ fn flipped_bits_in_all_stored_files_at_once_cost_a_build_and_nothing_else() {
 }
 
 #[test]
-fn damaged_memos_cost_a_hashing_and_nothing_else() {
+fn damaged_memos_cost_only_hashing() {
     let sandbox = Sandbox::warm_gguf();
     sandbox.build(&[GGUF]);
     let mut random = Random(6);
@@ -80,7 +80,7 @@ fn damaged_memos_cost_a_hashing_and_nothing_else() {
 }
 
 #[test]
-fn deleted_store_files_are_made_again() {
+fn deleted_store_files_are_remade() {
     let sandbox = Sandbox::warm_gguf();
     let mut random = Random(7);
     for n_deleted in [1, 3, 10, 30, 60] {
@@ -96,7 +96,7 @@ fn deleted_store_files_are_made_again() {
 }
 
 #[test]
-fn edited_and_deleted_outputs_are_put_right() {
+fn edited_and_deleted_outputs_are_repaired() {
     let sandbox = Sandbox::warm();
     sandbox.build(&[BUNDLE]);
     for (path, _) in sandbox.files("mc-out") {

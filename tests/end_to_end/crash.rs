@@ -1,4 +1,4 @@
-//! A build that is killed, interrupted, or not alone: what had finished is kept, and nothing half-made is ever seen.
+//! Builds that are killed, interrupted or run in parallel: finished actions are kept, and partial files never appear.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,11 +9,11 @@ use crate::background::{Background, steps};
 use crate::random::Random;
 use crate::sandbox::{BUNDLE, GGUF, MINUTES, Sandbox, Template};
 
-/// Builds that are killed; `MC_KILLS` asks for another number.
+/// Number of builds that are killed; set `MC_KILLS` to change it.
 const N_KILLS: usize = 12;
 
 #[test]
-fn killed_builds_lose_nothing_and_leave_nothing_half_made() {
+fn killed_builds_lose_no_finished_action_and_leave_no_partial_files() {
     let n_kills = std::env::var("MC_KILLS").map_or(N_KILLS, |text| text.parse().unwrap());
     let template = Template::get();
     let n_steps = template.gguf.n_ran() as usize;
@@ -22,7 +22,7 @@ fn killed_builds_lose_nothing_and_leave_nothing_half_made() {
     while n_killed < n_kills {
         let sandbox = Sandbox::new();
         let mut done = BTreeSet::new();
-        // A kill at a random moment of what is left to do; the last round's build is not killed.
+        // The kill comes at a random moment of the remaining time; the build of the last round is not killed.
         let mut left = time_of_a_build(&sandbox);
         while n_killed < n_kills {
             let mut build = Background::start(&sandbox, &["build", GGUF]);
@@ -37,7 +37,7 @@ fn killed_builds_lose_nothing_and_leave_nothing_half_made() {
                 assert!(template.gguf_files.contains(&file), "{} is not whole", file.0);
             }
             if is_whole || done.len() == n_steps {
-                // Now the outputs are put in place, within milliseconds.
+                // Now the outputs are published, within milliseconds.
                 left = Duration::from_millis(40);
                 drop(fs::remove_dir_all(sandbox.path("mc-out")));
                 if random.below(4) == 0 {
@@ -54,7 +54,7 @@ fn killed_builds_lose_nothing_and_leave_nothing_half_made() {
     }
 }
 
-/// How long a build takes here and now.
+/// Measures the duration of a build on this machine.
 fn time_of_a_build(sandbox: &Sandbox) -> Duration {
     let start = Instant::now();
     let store = sandbox.dir().join("measured");
@@ -63,7 +63,7 @@ fn time_of_a_build(sandbox: &Sandbox) -> Duration {
     start.elapsed()
 }
 
-/// Runs a build in each of these workspaces at the same time; all must succeed.
+/// Builds in all of these workspaces in parallel; all builds must succeed.
 #[track_caller]
 fn build_at_once(sandboxes: &[&Sandbox]) {
     let arguments = ["build", "--output", "json", GGUF];
@@ -78,12 +78,12 @@ fn build_at_once(sandboxes: &[&Sandbox]) {
 }
 
 #[test]
-fn two_builds_at_once_share_a_store() {
+fn two_parallel_builds_share_a_store() {
     let (here, mut there) = (Sandbox::new(), Sandbox::new());
     there.cache = here.cache.clone();
-    // Two in one workspace and one in another.
+    // Two builds in one workspace and one in another.
     build_at_once(&[&here, &here, &there]);
-    // Builds of nothing but hits come to their ends, where they put the outputs in place, at one moment.
+    // Builds with only hits reach the publication of outputs at the same moment.
     for _ in 0..10 {
         fs::remove_dir_all(here.path("mc-out")).unwrap();
         build_at_once(&[&here; 4]);
@@ -99,7 +99,7 @@ fn two_builds_at_once_share_a_store() {
 }
 
 #[test]
-fn an_interrupt_ends_with_its_own_code_and_keeps_what_is_done() {
+fn an_interrupt_has_its_own_exit_code_and_keeps_finished_actions() {
     let sandbox = Sandbox::new();
     let mut build = Background::start(&sandbox, &["build", GGUF]);
     build.wait_for_steps(3);
@@ -118,7 +118,7 @@ fn an_interrupt_ends_with_its_own_code_and_keeps_what_is_done() {
 }
 
 #[test]
-fn an_interrupt_does_not_wait_for_what_is_measured() {
+fn an_interrupt_does_not_wait_for_measurements() {
     let sandbox = Sandbox::warm_gguf();
     sandbox.repeat_evaluation(MINUTES);
     let mut build = Background::start(&sandbox, &["build", BUNDLE]);

@@ -1,10 +1,10 @@
-//! The same bytes however many jobs there are, wherever the store is, and wherever the workspace is.
+//! The output bytes do not depend on the number of jobs, the location of the store, or the location of the workspace.
 
 use crate::sandbox::{BUNDLE, GGUF, Sandbox, Template};
 
 #[test]
-fn one_job_gives_the_bundle_that_many_give() {
-    // Another store and another clone than the template's, too.
+fn one_job_and_many_jobs_give_the_same_bundle() {
+    // Its store and its clone are not the template's, either.
     let sandbox = Sandbox::new();
     let built = sandbox.build(&["--jobs", "1", BUNDLE]);
     assert_eq!(built.n_hits(), 0);

@@ -1,6 +1,7 @@
-//! A disk that fills up during a build: a clear error, nothing half-made, and a store that goes on when there is room.
+//! A disk that fills up during a build: a clear error, no partial files, and a store that works again when there is
+//! room.
 //!
-//! Only root may mount a small disk. Others get a limit on the size of a file, which fails at the same places.
+//! Only root may mount a small disk. Other users get a limit on the size of a file, which fails at the same places.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,13 +9,13 @@ use std::process::Command;
 
 use crate::sandbox::{BUNDLE, GGUF, Ran, Sandbox, Template, run};
 
-/// A disk in memory; unmounted when dropped.
+/// An in-memory disk; unmounted when dropped.
 pub(crate) struct SmallDisk {
     folder: PathBuf,
 }
 
 impl SmallDisk {
-    /// A disk of this size at the folder; none where that is not allowed.
+    /// Mounts a disk of this size at the folder; `None` if that is not permitted.
     pub(crate) fn mount(folder: &Path, size: &str) -> Option<Self> {
         fs::create_dir_all(folder).unwrap();
         let disk = Self { folder: folder.to_owned() };
@@ -41,7 +42,7 @@ impl Drop for SmallDisk {
     }
 }
 
-/// The build ended in one error that says what is full, and left nothing behind.
+/// Checks that the build ended in one error that names the full disk, and left no files behind.
 #[track_caller]
 fn check_error(ran: Ran, sandbox: &Sandbox, expected: &str) {
     let ran = ran.exits(1);
@@ -63,7 +64,7 @@ fn a_full_store_is_one_error_and_usable_when_there_is_room() {
     let n_done = ran.stderr.lines().filter(|line| line.ends_with(" s)")).count() as u64;
     assert!(n_done > 0);
 
-    // Both steps that run at once fail; one of them tells.
+    // Both parallel actions fail; one of them is reported.
     let ran = sandbox.mc(&["build", "--jobs", "2", GGUF]);
     check_error(ran, &sandbox, "The disk is full: could not write");
     assert!(sandbox.files("mc-out").is_empty());
@@ -88,7 +89,7 @@ fn a_store_without_room_for_anything_is_one_error() {
 }
 
 #[test]
-fn a_disk_that_is_full_of_what_the_team_made_is_blamed_for_it() {
+fn a_full_disk_is_reported_when_results_of_a_remote_cache_fill_it() {
     let maker = Sandbox::new();
     let team = maker.dir().join("team");
     fs::create_dir_all(&team).unwrap();
@@ -119,9 +120,9 @@ fn a_full_disk_under_the_outputs_is_one_error() {
 }
 
 #[test]
-fn a_limit_on_the_size_of_files_is_one_error_and_the_store_stays_usable() {
+fn a_file_size_limit_is_one_error_and_the_store_stays_usable() {
     let sandbox = Sandbox::new();
-    // The embedding's blob is larger. Shells count in 512 or in 1024 bytes.
+    // The embedding's blob exceeds the limit. Shells count in units of 512 or 1024 bytes.
     let ran = run(&mut sandbox.shell("ulimit -f 400", &["build", "--jobs", "1", GGUF]));
     assert!(ran.stderr.contains("`ulimit -f unlimited`"), "{}", ran.stderr);
     check_error(ran, &sandbox, "Could not write");
@@ -129,7 +130,7 @@ fn a_limit_on_the_size_of_files_is_one_error_and_the_store_stays_usable() {
 }
 
 #[test]
-fn a_limit_on_the_size_of_files_is_reported_where_the_result_is_written() {
+fn a_file_size_limit_is_reported_for_the_file_with_the_result() {
     let sandbox = Sandbox::new();
     let file = sandbox.dir().join("script");
     let script = format!("ulimit -f 1; exec >'{}'", file.display());

@@ -1,4 +1,4 @@
-//! The gate metric `kl` and the prompts of scripts, on the demo.
+//! The gate metric `kl`, and prompts from scripts, on the demo.
 
 use std::fs;
 
@@ -53,7 +53,7 @@ fn numbers(value: &Value) -> Vec<f64> {
 }
 
 #[test]
-fn a_checkpoint_answers_ids_with_the_numbers_of_one_pass() {
+fn a_checkpoint_answers_token_ids_with_the_probabilities_of_one_pass() {
     let sandbox = Sandbox::new();
     let options = ["--max-tokens", "5", "--ignore-end", "--prompt-logprobs", "--top", "4096"];
     let found = answers(
@@ -68,13 +68,13 @@ fn a_checkpoint_answers_ids_with_the_numbers_of_one_pass() {
         (numbers(&long["prompt_logprobs"]).len(), numbers(&found[2]["prompt_logprobs"]).len()),
         (2, 0)
     );
-    // The third token of the longer prompt is one of those that may follow the shorter.
+    // The third token of the longer prompt is a candidate after the shorter one.
     let next = short["next"].as_array().unwrap();
     let third = next.iter().find(|token| token["id"] == 46).unwrap();
     assert_eq!(third["logprob"], long["prompt_logprobs"][1]);
     assert_eq!(long["next"][0]["id"], long["tokens"][0], "greedily, the likeliest comes first");
     assert_eq!(long["next"][0]["logprob"], long["logprobs"][0]);
-    // An answer that is given as a prompt has the numbers that it had as an answer.
+    // An answer passed as a prompt has the same probabilities as it had as an answer.
     let ids: Vec<String> = long["prompt_tokens"]
         .as_array()
         .unwrap()

@@ -1,4 +1,4 @@
-//! A checkpoint from elsewhere: pinned, fetched and built like one that lies in the workspace.
+//! A checkpoint from a server: pinned, fetched, and built like one in the workspace.
 
 use std::fs;
 use std::io::Write;
@@ -20,11 +20,11 @@ const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
 const TOKEN: &str = "hf_neverToBeSeen";
 
-/// A sandbox whose base is not in its workspace but at a server that speaks like Hugging Face.
+/// A sandbox whose base model is on a server with the Hugging Face API, not in its workspace.
 struct Elsewhere {
     sandbox: Sandbox,
     server: Server,
-    /// While this is set, the weights stop in the middle and the connection stays open.
+    /// While this is set, the response with the weights stops in the middle and the connection stays open.
     is_stuck: Arc<AtomicBool>,
 }
 
@@ -57,12 +57,12 @@ impl Elsewhere {
         run(&mut self.command(arguments))
     }
 
-    /// Forgets everything that was fetched and built.
+    /// Removes everything that was fetched and built.
     fn forget(&self) {
         fs::remove_dir_all(&self.sandbox.cache).unwrap();
     }
 
-    /// The bytes of the weights that were asked for.
+    /// The start offsets of the requests for the weights.
     fn starts(&self) -> Vec<usize> {
         let weights = |request: &Request| request.path.ends_with("/model.safetensors");
         self.server.requests().iter().filter(|it| weights(it)).map(|it| it.from().unwrap_or(0)).collect()
@@ -117,7 +117,7 @@ fn a_fetched_checkpoint_builds_the_same_tensors_as_a_folder_and_names_its_reposi
     let kept = tell(elsewhere.mc(&["lock"]).exits(0));
     assert!(kept.stdout.starts_with("kept hf \"org/base\""), "{}", kept.stdout);
 
-    // Another machine: the lock file, and nothing else.
+    // Another machine: it has the lock file and nothing else.
     elsewhere.forget();
     let offline = tell(elsewhere.mc(&["build", "--offline", GGUF]).exits(1));
     assert!(offline.stderr.contains("model.safetensors  of hf \"org/base\""), "{}", offline.stderr);
@@ -149,7 +149,7 @@ fn a_fetched_checkpoint_builds_the_same_tensors_as_a_folder_and_names_its_reposi
     let removed = tell(elsewhere.mc(&["lock"]).exits(0));
     assert!(removed.stdout.starts_with("removed hf"), "{}", removed.stdout);
 
-    // The token was used, and is nowhere.
+    // The token was used, and does not appear anywhere.
     let mut texts = vec![reported, lock];
     for path in files_below(elsewhere.sandbox.dir()) {
         texts.push(path.display().to_string());
@@ -159,7 +159,7 @@ fn a_fetched_checkpoint_builds_the_same_tensors_as_a_folder_and_names_its_reposi
 }
 
 #[test]
-fn a_build_fetches_what_it_needs() {
+fn a_build_fetches_the_files_that_it_needs() {
     let elsewhere = Elsewhere::new();
     elsewhere.mc(&["lock"]).exits(0);
     elsewhere.forget();
@@ -171,7 +171,7 @@ fn a_build_fetches_what_it_needs() {
 }
 
 #[test]
-fn bytes_that_are_not_those_of_the_lock_are_refused() {
+fn bytes_that_do_not_match_the_lock_are_refused() {
     let elsewhere = Elsewhere::new();
     elsewhere.mc(&["lock"]).exits(0);
     elsewhere.forget();
@@ -193,7 +193,7 @@ fn bytes_that_are_not_those_of_the_lock_are_refused() {
 }
 
 #[test]
-fn a_fetch_that_was_stopped_goes_on_where_it_was() {
+fn a_stopped_fetch_resumes() {
     for (signal, code) in [("-KILL", None), ("-INT", Some(8))] {
         let elsewhere = Elsewhere::new();
         elsewhere.mc(&["lock"]).exits(0);
@@ -221,7 +221,7 @@ fn a_fetch_that_was_stopped_goes_on_where_it_was() {
 }
 
 #[test]
-fn a_full_disk_is_one_error_and_costs_nothing_when_there_is_room() {
+fn a_full_disk_is_one_error_and_the_fetch_resumes_when_there_is_room() {
     let mut elsewhere = Elsewhere::new();
     elsewhere.mc(&["lock"]).exits(0);
     let mount = elsewhere.sandbox.dir().join("disk");
@@ -238,7 +238,7 @@ fn a_full_disk_is_one_error_and_costs_nothing_when_there_is_room() {
 }
 
 #[test]
-fn a_credential_helper_is_asked_for_plain_servers() {
+fn a_credential_helper_is_called_for_plain_servers() {
     let elsewhere = Elsewhere::new();
     let helper = elsewhere.sandbox.dir().join("helper");
     let script = format!("#!/bin/sh\necho '{{\"headers\": {{\"Authorization\": [\"Bearer {TOKEN}\"]}}}}'\n");
@@ -266,7 +266,7 @@ fn a_credential_helper_is_asked_for_plain_servers() {
 }
 
 #[test]
-fn a_server_that_lets_nobody_in_is_reported_with_what_to_do() {
+fn a_refused_access_is_reported_with_a_hint() {
     let elsewhere = Elsewhere::new();
     let refused = run(elsewhere.command(&["lock"]).env("HF_TOKEN", "wrong-neverToBeSeen")).exits(1);
     assert!(refused.stderr.contains("refused access (status 401): gated"), "{}", refused.stderr);
@@ -360,14 +360,14 @@ fn a_branch_is_reported_with_the_commit_to_write() {
     let elsewhere = Elsewhere::new();
     elsewhere.sandbox.edit("models/package.kdl", COMMIT, "main");
     let check = elsewhere.mc(&["check"]).exits(2);
-    assert!(check.stderr.contains("a branch moves"), "{}", check.stderr);
+    assert!(check.stderr.contains("a branch can move"), "{}", check.stderr);
     let refused = elsewhere.mc(&["lock"]).exits(2);
     let expected = format!("Write `hf \"org/base\" revision=\"{COMMIT}\"`, which is where it is now");
     assert!(refused.stderr.contains(&expected), "{}", refused.stderr);
 }
 
 #[test]
-fn what_a_token_opened_is_its_owners_alone_and_what_is_built_of_it_is_not() {
+fn files_fetched_with_a_token_are_private_and_outputs_built_from_them_are_not() {
     let world = Elsewhere::new();
     world.mc(&["lock"]).exits(0);
     world.mc(&["build", GGUF]).exits(0);
@@ -391,7 +391,7 @@ fn what_a_token_opened_is_its_owners_alone_and_what_is_built_of_it_is_not() {
 }
 
 #[test]
-fn pipes_and_endless_files_in_the_place_of_settings_are_not_waited_for() {
+fn pipes_and_endless_files_in_place_of_settings_do_not_block() {
     let world = Elsewhere::new();
     let planted = |name: &str| {
         let path = world.sandbox.dir().join(name);
@@ -400,7 +400,7 @@ fn pipes_and_endless_files_in_the_place_of_settings_are_not_waited_for() {
     };
     let (pipe, long) = (planted("pipe"), world.sandbox.dir().join("long"));
     fs::File::create(&long).unwrap().set_len(4 << 40).unwrap();
-    // As good as empty: the server lets in whoever has the token.
+    // They count as empty: the server accepts a request with the token.
     for path in [&pipe, &long] {
         let mut command = world.command(&["lock"]);
         command.env("NETRC", path).env("DOCKER_CONFIG", path).env("HF_TOKEN_PATH", path);

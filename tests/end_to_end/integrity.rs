@@ -1,5 +1,4 @@
-//! Bytes that change without a sign, in checkpoints and in the store: they are never recorded or sent, and are made
-//! good.
+//! Bytes that change undetectably, in checkpoints and in the store: they are never recorded or sent, and are repaired.
 
 use std::fs::{self, File, FileTimes};
 use std::os::unix::fs::PermissionsExt;
@@ -20,14 +19,14 @@ use crate::team_cache::{SEND, TARGET, clone, folder};
 /// The demo's weights.
 const WEIGHTS: &str = "models/base/model.safetensors";
 
-/// A second target that reads the same tensors and has other steps.
+/// A second target with the same source tensors and other actions.
 const SECOND: &str = "//models:second";
 
-/// A file that is mapped and may be written to.
+/// A file mapped for writing.
 #[expect(unsafe_code, reason = "a write through a mapping is what is tested")]
 fn mapped(path: &Path) -> memmap2::MmapMut {
     let file = File::options().read(true).write(true).open(path).unwrap();
-    // SAFETY: in this process nobody else looks at the file; `mc` is another.
+    // SAFETY: no other code in this process accesses the file; `mc` is another process.
     unsafe { memmap2::MmapMut::map_mut(&file) }.unwrap()
 }
 
@@ -36,7 +35,7 @@ fn stamp(path: &Path) -> FileStamp {
 }
 
 #[test]
-fn a_checkpoint_that_is_written_through_a_mapping_poisons_no_cache() {
+fn a_checkpoint_written_through_a_mapping_poisons_no_cache() {
     let sandbox = clone();
     let text = fs::read_to_string(sandbox.path("models/package.kdl")).unwrap();
     let second = "gguf \"second\" { model \":roadtrip-base\"; quantize \"Q4_0\" }\n";
@@ -45,13 +44,13 @@ fn a_checkpoint_that_is_written_through_a_mapping_poisons_no_cache() {
     let weights = sandbox.path(WEIGHTS);
     let before = fs::read(&weights).unwrap();
     let mut map = mapped(&weights);
-    // Every page is dirty, so that the next write gives no sign; and the file has been quiet for a while.
+    // Every page is dirty, so the next write is undetectable; and the file has been unchanged for a while.
     (0..before.len()).step_by(4096).for_each(|at| map[at] = before[at]);
     thread::sleep(Duration::from_millis(2100));
     let quiet = stamp(&weights);
     sandbox.build(&[&team, SEND, TARGET]);
 
-    // Somebody trains on: another number in each tensor, of a small change that keeps it finite.
+    // Training continues: one number in each tensor changes slightly and stays finite.
     let n_header = 8 + u64::from_le_bytes(before[..8].try_into().unwrap()) as usize;
     (n_header..before.len()).step_by(256).for_each(|at| map[at] ^= 1);
     let is_silent = stamp(&weights) == quiet;
@@ -64,14 +63,14 @@ fn a_checkpoint_that_is_written_through_a_mapping_poisons_no_cache() {
     } else {
         ran.exits(0);
     }
-    // The next build is right, here and with what was sent.
+    // The next build is right, locally and with the uploaded results.
     let built = sandbox.build(&[&team, SEND, SECOND]);
     let changed = clone();
     fs::copy(sandbox.path("models/package.kdl"), changed.path("models/package.kdl")).unwrap();
     fs::write(changed.path(WEIGHTS), &map[..]).unwrap();
     let right = changed.build(&["--remote-cache=", SECOND]);
     assert_eq!(built.digests(), right.digests());
-    // And whoever has the old bytes gets the old result.
+    // A user with the old bytes gets the old result.
     let old = clone();
     fs::copy(sandbox.path("models/package.kdl"), old.path("models/package.kdl")).unwrap();
     let alone = clone();
@@ -80,8 +79,7 @@ fn a_checkpoint_that_is_written_through_a_mapping_poisons_no_cache() {
     drop(map);
 }
 
-/// Changes the middle of blobs in a store below the file system: their bytes are others, and what is believed of their
-/// files is not.
+/// Changes the middle of blobs below the store: their bytes differ, but the store's records of their files stay valid.
 fn rot(sandbox: &Sandbox, blobs: &[PathBuf]) {
     let store = Arc::new(Folder::open(&sandbox.cache).unwrap());
     let session = LazySession::new(Arc::clone(&store), Path::new("tmp"));
@@ -96,7 +94,7 @@ fn rot(sandbox: &Sandbox, blobs: &[PathBuf]) {
         let times = FileTimes::new().set_modified(before.modified().unwrap());
         File::options().write(true).open(path).unwrap().set_times(times).unwrap();
         fs::set_permissions(path, before.permissions()).unwrap();
-        // The time of change cannot be set, so the note of it is.
+        // The change time cannot be set, so the record of it is changed.
         let hash: Digest = path.file_name().unwrap().to_str().unwrap().parse().unwrap();
         memo.believe(hash, stamp(path));
         memo.note(&[(hash, stamp(path))]);
@@ -111,7 +109,7 @@ fn tensors(sandbox: &Sandbox) -> Vec<PathBuf> {
 }
 
 #[test]
-fn a_gate_that_reads_rotten_tensors_records_nothing_and_the_build_heals() {
+fn a_gate_that_reads_rotted_tensors_records_nothing_and_the_build_repairs_them() {
     let sandbox = Sandbox::warm_gguf();
     let rotten = tensors(&sandbox);
     assert!(rotten.len() > 20, "{}", rotten.len());
@@ -121,13 +119,13 @@ fn a_gate_that_reads_rotten_tensors_records_nothing_and_the_build_heals() {
     assert!(warned > 20, "{}", built.stderr);
     assert_eq!(built.digests(), Template::get().bundle.digests());
     assert_eq!(sandbox.files("mc-out"), Template::get().bundle_files);
-    // Nothing wrong was kept.
+    // No wrong result was kept.
     let again = sandbox.build(&[BUNDLE]);
     assert_eq!((again.n_ran(), again.digests()), (0, built.digests()));
 }
 
 #[test]
-fn a_rotten_tensor_is_not_sent() {
+fn a_rotted_tensor_is_not_uploaded() {
     let sandbox = Sandbox::warm_gguf();
     let team = folder(&sandbox);
     let largest = tensors(&sandbox).into_iter().max_by_key(|path| fs::metadata(path).unwrap().len());
@@ -139,7 +137,7 @@ fn a_rotten_tensor_is_not_sent() {
         let name = path.file_name().unwrap().to_str().unwrap();
         assert_eq!(Digest::of(&fs::read(&path).unwrap()).to_string(), name);
     }
-    // It is made anew, and then sent.
+    // It is remade, and then uploaded.
     sandbox.build(&[&team, SEND, GGUF]);
     let built = Sandbox::new().build(&[&team, GGUF]);
     assert_eq!((built.n_ran(), built.digests()), (0, Template::get().gguf.digests()));

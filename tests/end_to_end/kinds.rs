@@ -1,4 +1,5 @@
-//! Models with other layers than the demo's: a mixture of experts and short convolutions, from checkpoint to answers.
+//! Models with other layers than the demo's: a mixture of experts and short convolutions, from the checkpoint to
+//! answers.
 
 use std::fmt::Write;
 use std::fs;
@@ -15,7 +16,7 @@ const N_LAYERS: usize = 2;
 const N_EXPERTS: usize = 4;
 const N_TOKENS: usize = 4096;
 
-/// A checkpoint and targets for all that is done with it. Noise answers nothing, hence the wide limits.
+/// A checkpoint and targets for all operations on it. The weights are noise, hence the wide limits.
 const TARGETS: &str = r#"
 checkpoint "tiny" dir="tiny"
 dataset "calibration" { files "calibration.txt"; }
@@ -39,11 +40,11 @@ model "q4km" {
 
 /// The contents of a checkpoint.
 struct Checkpoint {
-    /// `config.json`, without what all have.
+    /// `config.json`, without the common keys.
     config: Value,
-    /// The tensors of layer 0, and so on, without the norms of the hidden width; names are those in a layer.
+    /// The tensors of layer 0, and so on, without the norms of the hidden width; names are relative to the layer.
     layers: [Vec<(String, Vec<usize>)>; N_LAYERS],
-    /// The norms of a layer, of the hidden width.
+    /// The norms of a layer with the hidden width.
     norms: [&'static str; 2],
     /// The name of the last norm.
     output_norm: &'static str,
@@ -53,7 +54,7 @@ fn linear(name: &str, rows: usize, columns: usize) -> (String, Vec<usize>) {
     (format!("{name}.weight"), vec![rows, columns])
 }
 
-/// Queries, keys and values of an attention with two heads of keys, its output, and the norms of its heads.
+/// The projections of an attention with two key heads, and the norms of its heads.
 fn attention([output, query_norm, key_norm]: [&str; 3]) -> Vec<(String, Vec<usize>)> {
     let norm = |name: &str| (format!("self_attn.{name}.weight"), vec![HEAD]);
     vec![
@@ -107,7 +108,7 @@ fn convolutions() -> Checkpoint {
 }
 
 impl Checkpoint {
-    /// Writes it with the tokenizer of the demo.
+    /// Writes the checkpoint with the demo's tokenizer.
     fn write(&self, demo: &Path, folder: &Path) {
         fs::create_dir_all(folder).unwrap();
         for name in ["tokenizer.json", "tokenizer_config.json"] {
@@ -138,7 +139,8 @@ impl Checkpoint {
     }
 }
 
-/// A safetensors file of these tensors in BF16: noise of sizes up to 1/8, and norms around 1. F16 holds it exactly.
+/// A safetensors file with these tensors in BF16: noise with magnitudes up to 1/8, and norms around 1. F16 represents
+/// it exactly.
 fn noise(tensors: &[(String, Vec<usize>)]) -> Vec<u8> {
     let (mut header, mut data, mut random) = (Map::new(), Vec::new(), Random(1));
     for (name, shape) in tensors {
@@ -158,7 +160,7 @@ fn noise(tensors: &[(String, Vec<usize>)]) -> Vec<u8> {
     [&(header.len() as u64).to_le_bytes()[..], &header, &data].concat()
 }
 
-/// The demo with a package `kinds` of a checkpoint and the [`TARGETS`], on the beginnings of the demo's texts.
+/// The demo with a package `kinds` of a checkpoint and the [`TARGETS`], on prefixes of the demo's texts.
 fn sandbox(checkpoint: &Checkpoint) -> Sandbox {
     let sandbox = Sandbox::new();
     checkpoint.write(&sandbox.path("models/base"), &sandbox.path("kinds/tiny"));
@@ -177,14 +179,14 @@ fn sandbox(checkpoint: &Checkpoint) -> Sandbox {
     sandbox
 }
 
-/// The answer of `mc run` to three tokens.
+/// The answer of `mc run` to a prompt of three tokens.
 fn answer(sandbox: &Sandbox, model: &str) -> Value {
     let options = ["--max-tokens", "4", "--ignore-end", "--prompt-logprobs", "--top", "20"];
     let arguments = [&["run", "--output", "json", model, "--ids", "70,1306,46"], &options[..]].concat();
     sandbox.mc(&arguments).exits(0).json()["answers"][0].clone()
 }
 
-/// Builds with imatrix and gates, and asks the checkpoint and what was made of it.
+/// Builds with imatrix and gates, and runs the checkpoint and the exported models.
 fn build_and_ask(checkpoint: &Checkpoint) {
     let sandbox = sandbox(checkpoint);
     let built = sandbox.build(&["//kinds:q4km", "//kinds:f16"]);
@@ -202,11 +204,11 @@ fn build_and_ask(checkpoint: &Checkpoint) {
 }
 
 #[test]
-fn a_mixture_of_experts_is_calibrated_measured_and_asked() {
+fn a_mixture_of_experts_is_calibrated_measured_and_run() {
     build_and_ask(&experts());
 }
 
 #[test]
-fn a_model_with_convolutions_is_calibrated_measured_and_asked() {
+fn a_model_with_convolutions_is_calibrated_measured_and_run() {
     build_and_ask(&convolutions());
 }

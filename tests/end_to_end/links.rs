@@ -1,4 +1,4 @@
-//! Sources behind links: inside the workspace they are like any other, outside of it they need a permission.
+//! Sources behind links: inside the workspace they are like any other; outside of it they need a permission.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -13,7 +13,8 @@ fn allow(sandbox: &Sandbox, path: &str) {
     fs::write(sandbox.path(WORKSPACE), format!("{text}\nallow-outside \"{path}\"\n")).unwrap();
 }
 
-/// The build of a target ends with one error at a declaration that names the link, and what was outside stays there.
+/// Checks that the build of a target ends with one error that names the link at a declaration, and reveals no outside
+/// content.
 #[track_caller]
 fn check_refused(sandbox: &Sandbox, target: &str, link: &str, secret: &str) {
     let ran = sandbox.mc(&["build", target]).exits(2);
@@ -44,7 +45,7 @@ fn license_files_patterns_and_files_of_a_checkpoint_do_not_lead_out_of_the_works
         symlink(sandbox.dir().join("id_rsa"), sandbox.path(link)).unwrap();
         check_refused(&sandbox, target, link, secret);
     }
-    // A file that every checkpoint has, and one that is read whole by the rule.
+    // A file that every checkpoint has, and one that the rule reads whole.
     for file in ["models/base/tokenizer.json", "models/base/config.json", "models/base/model.safetensors"] {
         let sandbox = Sandbox::new();
         let outside = sandbox.dir().join("outside");
@@ -55,7 +56,7 @@ fn license_files_patterns_and_files_of_a_checkpoint_do_not_lead_out_of_the_works
 }
 
 #[test]
-fn a_checkpoint_elsewhere_is_built_of_once_that_is_permitted() {
+fn a_checkpoint_outside_the_workspace_is_built_once_permitted() {
     let sandbox = Sandbox::new();
     let outside = sandbox.dir().canonicalize().unwrap().join("llama");
     fs::rename(sandbox.path("models/base"), &outside).unwrap();
@@ -63,7 +64,7 @@ fn a_checkpoint_elsewhere_is_built_of_once_that_is_permitted() {
     check_refused(&sandbox, GGUF, "models/base", "no secret");
     allow(&sandbox, outside.to_str().unwrap());
     assert_eq!(sandbox.build(&[GGUF]).digests(), Template::get().gguf.digests());
-    // Its files may not lead further.
+    // Its files must not lead further.
     let further = sandbox.dir().join("tokenizer.json");
     fs::rename(outside.join("tokenizer.json"), &further).unwrap();
     symlink("../tokenizer.json", outside.join("tokenizer.json")).unwrap();
@@ -86,7 +87,7 @@ fn links_that_stay_in_the_workspace_are_like_the_files_themselves() {
 }
 
 #[test]
-fn links_to_nothing_to_themselves_and_to_devices_are_errors() {
+fn dangling_links_link_cycles_and_devices_are_errors() {
     for (target, expected) in [
         ("nowhere", "is a link to `nowhere`, which does not exist"),
         ("x.txt", "is a link to `x.txt`, which cannot be followed"),

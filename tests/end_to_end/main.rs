@@ -1,4 +1,4 @@
-//! The main job on the demo model, as a user runs it: the real binary, on copies of this repository's models.
+//! The main workflow on the demo model, as a user runs it: the real binary, on copies of this repository's models.
 
 mod background;
 mod calibrate;

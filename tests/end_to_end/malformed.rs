@@ -1,4 +1,4 @@
-//! Inputs that are broken, or lie: one clear error each, at the right place, with the right code.
+//! Malformed or inconsistent inputs: one clear error each, at the right location, with the right exit code.
 
 use std::fs::{self, File};
 
@@ -14,7 +14,7 @@ const FACTORS: &str = "models/adapter/adapter_model.safetensors";
 /// A build without imatrix.
 const UNCALIBRATED: &str = "//models:roadtrip-f16.gguf";
 
-/// Where the first of these words stands in the package file of the demo.
+/// Location of the first occurrence of these words in the demo's package file.
 fn place(words: &str) -> String {
     let package = fs::read_to_string(Sandbox::new().path(PACKAGE)).unwrap();
     let before = &package[..package.find(words).unwrap()];
@@ -22,10 +22,11 @@ fn place(words: &str) -> String {
     format!("{PACKAGE}:{}:{column}\n", before.lines().count().max(1))
 }
 
-/// The checkpoint's folder, as it is declared.
+/// The checkpoint's folder, as declared.
 const BASE: &str = "\"base\"\n";
 
-/// A build of the target ends with this code and one error that holds all of these texts. What was published stays.
+/// Checks that the build of the target ends with this exit code and one error that contains all of these texts, and
+/// keeps the published outputs.
 #[track_caller]
 fn check(target: &str, code: i32, expected: &[&str], damage: impl FnOnce(&Sandbox)) {
     let sandbox = Sandbox::new();
@@ -42,7 +43,7 @@ fn check(target: &str, code: i32, expected: &[&str], damage: impl FnOnce(&Sandbo
     assert_eq!(sandbox.files("mc-out"), [("models/kept".to_owned(), Vec::new())]);
 }
 
-/// A wrong header of the base's weights is told at the checkpoint's declaration.
+/// Checks that a wrong header of the base's weights is reported at the checkpoint's declaration.
 #[track_caller]
 fn check_header(expected: &str, change: impl FnOnce(&mut serde_json::Value)) {
     check(GGUF, 2, &["model.safetensors", &place(BASE), expected], |sandbox| {
@@ -59,7 +60,7 @@ fn check_cut(expected: &str, path: &str, n_bytes: u64) {
 }
 
 #[test]
-fn adapters_that_do_not_fit_are_reported_with_both_names() {
+fn adapters_that_do_not_match_are_reported_with_both_names() {
     let place = &place("\":roadtrip-adapter\" scale");
     let first = "base_model.model.model.layers.0.mlp.down_proj.lora_A.weight";
     let names =
@@ -99,7 +100,7 @@ fn an_adapter_of_another_base_is_reported_with_both_bases() {
 }
 
 #[test]
-fn weights_that_are_cut_off_are_reported_with_both_lengths() {
+fn truncated_weights_are_reported_with_both_lengths() {
     check_cut("found 0", WEIGHTS, 0);
     check_cut("its header needs 8 bytes, found 5", WEIGHTS, 5);
     check_cut("its header needs 4096 bytes, found 100", WEIGHTS, 100);
@@ -108,7 +109,7 @@ fn weights_that_are_cut_off_are_reported_with_both_lengths() {
 }
 
 #[test]
-fn headers_that_lie_are_reported_with_the_tensor() {
+fn inconsistent_headers_are_reported_with_the_tensor() {
     let norm = "model.norm.weight";
     check(GGUF, 2, &["The header claims 9223372036854775807 bytes"], |sandbox| {
         change_bytes(&sandbox.path(WEIGHTS), |bytes| bytes[..8].copy_from_slice(&i64::MAX.to_le_bytes()));
@@ -127,26 +128,26 @@ fn headers_that_lie_are_reported_with_the_tensor() {
 }
 
 #[test]
-fn a_number_that_is_none_is_reported_with_tensor_row_and_column() {
+fn a_nan_is_reported_with_tensor_row_and_column() {
     let up = "model.layers.1.mlp.up_proj.weight";
     let place = "`blk.1.ffn_up.weight` has NaN at row 3, column 17";
     check(UNCALIBRATED, 1, &["blk.1.ffn_up.weight", place], |sandbox| {
         set_element(&sandbox.path(WEIGHTS), up, [3, 17], f32::NAN);
     });
-    // A factor's row spoils a row of the product.
+    // A wrong row of a factor makes a row of the product wrong.
     let place = "`blk.1.ffn_up.weight` has NaN at row 3, column 0";
     check(GGUF, 1, &[place], |sandbox| {
         let factor = "base_model.model.model.layers.1.mlp.up_proj.lora_B.weight";
         set_element(&sandbox.path(FACTORS), factor, [3, 7], f32::NAN);
     });
-    // The imatrix runs before the tensor's own step and knows only the block.
+    // The imatrix runs before the tensor's own action and knows only the block.
     check(GGUF, 1, &["block 1 feed-forward"], |sandbox| {
         set_element(&sandbox.path(WEIGHTS), up, [3, 17], f32::NAN);
     });
 }
 
 #[test]
-fn blocks_out_of_range_are_warned_of_each_time() {
+fn blocks_out_of_range_are_warned_about_each_time() {
     let sandbox = Sandbox::new();
     set_element(&sandbox.path(WEIGHTS), "model.layers.1.mlp.up_proj.weight", [3, 17], 1e30);
     let warning =
@@ -159,7 +160,7 @@ fn blocks_out_of_range_are_warned_of_each_time() {
 }
 
 #[test]
-fn missing_and_broken_files_of_a_checkpoint_are_reported() {
+fn missing_and_malformed_files_of_a_checkpoint_are_reported() {
     let place = &place(BASE);
     let reported = [
         ("tokenizer.json", "neither `tokenizer.json` nor `tokenizer.model`"),
@@ -179,14 +180,14 @@ fn missing_and_broken_files_of_a_checkpoint_are_reported() {
 }
 
 #[test]
-fn an_unknown_quantization_is_reported_with_the_nearest_name() {
-    check(BUNDLE, 2, &["found the text `Q4_KM`", "Did you mean `Q4_K_M`?", &place("\"F16\"")], |sandbox| {
+fn an_unknown_quantization_is_reported_with_the_most_similar_name() {
+    check(BUNDLE, 2, &["found the string `Q4_KM`", "Did you mean `Q4_K_M`?", &place("\"F16\"")], |sandbox| {
         sandbox.edit(PACKAGE, "quantize \"F16\"", "quantize \"Q4_KM\"");
     });
 }
 
 #[test]
-fn calibration_that_is_also_measured_on_is_reported_with_its_lines() {
+fn calibration_data_that_is_also_evaluated_is_reported_with_its_lines() {
     let first = "models/data/calibration/prose.txt:1 = models/data/evaluation/seen.txt:1: ";
     check("//models:roadtrip-q4km-ios.gate", 1, &["share 40 lines; expected none", first], |sandbox| {
         let prose = fs::read_to_string(sandbox.path("models/data/calibration/prose.txt")).unwrap();
@@ -197,7 +198,7 @@ fn calibration_that_is_also_measured_on_is_reported_with_its_lines() {
 }
 
 #[test]
-fn a_gguf_that_is_cut_off_or_lies_is_one_error() {
+fn a_truncated_or_inconsistent_gguf_is_one_error() {
     let sandbox = Sandbox::new();
     let whole = &Template::get().gguf_files[0].1;
     let file = sandbox.dir().join("model.gguf");
@@ -237,7 +238,7 @@ fn a_gguf_that_is_cut_off_or_lies_is_one_error() {
     check(&both, &with(tensor + 4, &huge), "dimensions [2305843009213693952, 4096]");
     check(&both, &with(tensor + 20, &999_u32.to_le_bytes()), "tensor type 999 is unknown");
     check(&both, &with(tensor + 24, &huge), "the file has 2894912");
-    // A file may say such things; a model may not.
+    // A file may have such values; a model must not.
     let key = |name: &str| at(name) + 4;
     check(
         &["run"],
@@ -247,9 +248,9 @@ fn a_gguf_that_is_cut_off_or_lies_is_one_error() {
     check(&["run"], &with(key("llama.attention.head_count"), &[0]), "`llama.attention.head_count`: 0");
 }
 
-/// A file that is all holes costs nothing on a disk, and would be hashed for hours.
+/// A sparse file takes no space on a disk, but would be hashed for hours.
 #[test]
-fn files_that_are_far_too_long_are_reported_before_they_are_read() {
+fn files_above_the_limit_are_refused_before_they_are_read() {
     let lengthen = |path: &'static str| {
         move |sandbox: &Sandbox| {
             let path = sandbox.path(path);

@@ -1,4 +1,4 @@
-//! Nothing outside the store and `mc-out` is written or removed, whatever a repository or a store brings along.
+//! Nothing outside the store and `mc-out` is written or removed, regardless of the content of a repository or a store.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::disk_full::SmallDisk;
 use crate::sandbox::{BUNDLE, GGUF, Sandbox, files_below, run};
 
-/// A folder of the user's beside the workspace and the store.
+/// A user's folder beside the workspace and the store.
 struct Home(PathBuf);
 
 impl Home {
@@ -33,7 +33,7 @@ impl Home {
     }
 }
 
-/// Puts a link to the home in the place of something.
+/// Replaces a path by a link to the home folder.
 fn plant(home: &Home, link: &Path) {
     if link.is_dir() {
         fs::remove_dir_all(link).unwrap();
@@ -45,7 +45,7 @@ fn plant(home: &Home, link: &Path) {
 }
 
 #[test]
-fn a_link_on_the_way_to_outputs_is_an_error_that_names_it() {
+fn a_link_on_the_path_of_outputs_is_an_error_that_names_it() {
     for link in ["mc-out", "mc-out/models", "mc-out/models/roadtrip-q4km-ios.gguf"] {
         let sandbox = Sandbox::warm_gguf();
         let home = Home::beside(&sandbox);
@@ -57,17 +57,17 @@ fn a_link_on_the_way_to_outputs_is_an_error_that_names_it() {
         assert!(errors[0].contains(&format!("{link}` is a symbolic link to")), "{errors:#?}");
         assert!(errors[0].contains("remove the link"), "{errors:#?}");
         home.assert_untouched(link);
-        // What is removed by `mc clean` is the link.
+        // `mc clean` removes the link itself.
         sandbox.mc(&["clean"]).exits(0);
         home.assert_untouched(link);
     }
 }
 
 #[test]
-fn a_link_in_the_place_of_unfinished_outputs_is_an_error_that_names_it() {
+fn a_link_in_place_of_unfinished_outputs_is_an_error_that_names_it() {
     let mut sandbox = Sandbox::warm_gguf();
     let home = Home::beside(&sandbox);
-    // Unfinished outputs lie beside the outputs when the store is on another disk.
+    // Unfinished outputs are beside the outputs if the store is on another disk.
     let mount = sandbox.dir().join("disk");
     let Some(_disk) = SmallDisk::mount(&mount, "200m") else { return };
     crate::sandbox::copy(&sandbox.cache, &mount.join("store"));
@@ -81,7 +81,7 @@ fn a_link_in_the_place_of_unfinished_outputs_is_an_error_that_names_it() {
 }
 
 #[test]
-fn links_in_a_store_lead_no_write_and_no_removal_elsewhere() {
+fn links_in_a_store_redirect_no_write_and_no_removal() {
     let commands: [&[&str]; 4] =
         [&["cache", "stats"], &["cache", "verify"], &["build", GGUF], &["clean", "--cache", "--yes"]];
     let folders = ["tmp", "cas", "ac", "memo", "memo/inputs", "out", "quarantine", "remote", "fetched"];
@@ -106,11 +106,11 @@ fn links_in_a_store_lead_no_write_and_no_removal_elsewhere() {
     }
 }
 
-/// Makes something at a path.
+/// Creates something at a path.
 type Make = fn(&Path);
 
 #[test]
-fn whatever_stands_in_the_place_of_a_file_of_the_store_neither_blocks_nor_fills_the_memory() {
+fn special_files_in_place_of_store_files_neither_block_nor_fill_the_memory() {
     let pipe = |path: &Path| assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
     let sparse = |path: &Path| fs::File::create(path).unwrap().set_len(4 << 40).unwrap();
     let zero = |path: &Path| symlink("/dev/zero", path).unwrap();
@@ -126,7 +126,7 @@ fn whatever_stands_in_the_place_of_a_file_of_the_store_neither_blocks_nor_fills_
             fs::remove_file(&file).unwrap();
             make(&file);
             let mut command = Command::new("sh");
-            // A limit on the address space: a file that is read without bound ends the process.
+            // A limit on the address space: reading a file without a bound ends the process.
             let limited = "ulimit -v 4000000; exec \"$@\"";
             command.args(["-c", limited, "sh"]).arg(env!("CARGO_BIN_EXE_mc"));
             command
@@ -138,11 +138,11 @@ fn whatever_stands_in_the_place_of_a_file_of_the_store_neither_blocks_nor_fills_
             let ran = run(&mut command);
             assert!(start.elapsed() < Duration::from_secs(600), "{folder} {what}");
             if ran.code != Some(0) {
-                // Something with a fixed name is not ours to replace; then it is named.
+                // An entry with a fixed name must not be replaced; then the error names it.
                 let ran = ran.exits(1);
                 assert!(ran.stderr.contains(&file.display().to_string()), "{folder} {what}: {}", ran.stderr);
             }
-            // What was not needed is still there.
+            // Entries that were not needed are still there.
             if file.symlink_metadata().is_ok_and(|now| !now.is_file() || now.len() > 1 << 30) {
                 fs::remove_file(&file).unwrap();
                 fs::write(&file, before).unwrap();
@@ -153,7 +153,7 @@ fn whatever_stands_in_the_place_of_a_file_of_the_store_neither_blocks_nor_fills_
 }
 
 #[test]
-fn a_store_that_is_read_only_gives_what_it_has() {
+fn a_read_only_store_provides_the_results_that_it_has() {
     let mut sandbox = Sandbox::warm_gguf();
     let mount = sandbox.dir().join("disk");
     let Some(disk) = SmallDisk::mount(&mount, "200m") else { return };
@@ -165,7 +165,7 @@ fn a_store_that_is_read_only_gives_what_it_has() {
     assert!(!sandbox.files("mc-out").is_empty());
     sandbox.mc(&["cache", "stats"]).exits(0);
     sandbox.mc(&["cache", "verify"]).exits(0);
-    // What it does not have cannot be made, which is told once.
+    // A missing result cannot be stored, which is reported once.
     let errors = sandbox.mc(&["build", BUNDLE]).exits(1).errors();
     assert_eq!(errors.len(), 1, "{errors:#?}");
     assert!(errors[0].contains("Read-only file system"), "{errors:#?}");

@@ -1,4 +1,4 @@
-//! Wrong results put into a shared folder, as somebody could who may write there.
+//! Wrong results in a shared folder, put there by someone with write access.
 
 use std::fs;
 use std::path::Path;
@@ -10,10 +10,10 @@ use prost::Message;
 use crate::sandbox::{change_bytes, files_below};
 use crate::team_cache::{SEND, TARGET, clone, filled};
 
-/// Makes another output of one with this name and these bytes; `None` to leave it.
+/// Returns other bytes for an output with this name and these bytes; `None` to keep it.
 pub(crate) type Change<'a> = dyn Fn(&str, &[u8]) -> Option<Vec<u8>> + 'a;
 
-/// Changes the result of each tensor in a folder, and tells how many there are.
+/// Changes the result of each tensor in a folder, and returns their number.
 pub(crate) fn poison(team: &Path, change: &Change<'_>) -> usize {
     let blob = |hash: &str| team.join("blake3/cas").join(&hash[..2]).join(hash);
     let put = |file: &mut OutputFile| -> Option<()> {
@@ -47,7 +47,7 @@ pub(crate) fn another_tensor(name: &str, bytes: &[u8]) -> Option<Vec<u8>> {
 }
 
 #[test]
-fn results_of_wrong_sizes_are_made_here_and_break_no_store() {
+fn results_of_wrong_sizes_are_remade_here_and_break_no_store() {
     let (maker, team) = filled(TARGET);
     poison(&maker.dir().join("team"), &|name, bytes| (name == "tensor").then(|| bytes[1..].to_vec()));
     let user = clone();
@@ -56,13 +56,13 @@ fn results_of_wrong_sizes_are_made_here_and_break_no_store() {
         assert!(expected.contains(&built.n_ran()), "{}", built.stderr);
         assert_eq!(user.files("mc-out"), maker.files("mc-out"));
     }
-    // Whoever may send puts the right ones in their place.
+    // A user who may upload replaces them by the right ones.
     clone().build(&[&team, SEND, TARGET]);
     assert_eq!(clone().build(&[&team, TARGET]).n_ran(), 0);
 }
 
 #[test]
-fn results_that_their_reader_refuses_are_made_here_in_the_same_build() {
+fn results_that_their_reader_rejects_are_remade_here_in_the_same_build() {
     let (maker, team) = filled(TARGET);
     poison(&maker.dir().join("team"), &|name, _| (name == "report.json").then(|| b"no report".to_vec()));
     fs::remove_dir_all(maker.path("mc-out")).unwrap();
@@ -70,7 +70,7 @@ fn results_that_their_reader_refuses_are_made_here_in_the_same_build() {
     for user in [clone(), clone()] {
         let built = user.build(&[&team, TARGET]);
         let reported = built.stderr.lines().filter(|line| line.starts_with("warning: ")).collect::<Vec<_>>();
-        assert!(reported.len() == 1 && reported[0].contains("results that others made"), "{}", built.stderr);
+        assert!(reported.len() == 1 && reported[0].contains("foreign results"), "{}", built.stderr);
         assert!(built.n_ran() >= 38, "{}", built.stderr);
         assert_eq!(built.digests(), made.digests());
         assert_eq!(user.build(&[&team, TARGET]).n_ran(), 0);

@@ -1,6 +1,6 @@
-//! Numbers that look random and are the same in every run of the tests.
+//! Pseudo-random numbers, the same in every run of the tests.
 
-/// A generator; it starts at its seed.
+/// A generator; its state starts as the seed.
 pub(crate) struct Random(pub(crate) u64);
 
 impl Random {

@@ -1,4 +1,4 @@
-//! Steps that workers do: the same bytes as here, and a build that ends well whatever becomes of the workers.
+//! Actions on workers: the same bytes as locally, and a build that succeeds even if the workers fail.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,7 +9,7 @@ use crate::worker::Worker;
 
 const QUANTIZE: &str = "--expression=quantize(Q8_0@1, load($0, F32, [2, 32]))";
 
-/// A team's folder beside the workspace, and what names it.
+/// Creates a shared cache folder beside the workspace, and returns the option that names it.
 fn team(sandbox: &Sandbox) -> String {
     let folder = sandbox.dir().join("team");
     fs::create_dir(&folder).unwrap();
@@ -21,7 +21,7 @@ fn worker(sandbox: &Sandbox) -> Worker {
 }
 
 #[test]
-fn workers_give_the_bytes_that_this_machine_gives() {
+fn workers_and_this_machine_give_the_same_bytes() {
     let sandbox = Sandbox::new();
     let (team, worker) = (team(&sandbox), worker(&sandbox));
     let built = sandbox.build(&[&team, &worker.option(), "--remote-executor-all", BUNDLE]);
@@ -36,7 +36,7 @@ fn workers_give_the_bytes_that_this_machine_gives() {
 }
 
 #[test]
-fn what_a_worker_made_is_sent_like_what_was_made_here() {
+fn a_worker_result_is_uploaded_like_a_local_one() {
     let maker = Sandbox::new();
     let (team, worker) = (team(&maker), worker(&maker));
     let send = "--remote-upload-local-results";
@@ -49,7 +49,7 @@ fn what_a_worker_made_is_sent_like_what_was_made_here() {
 }
 
 #[test]
-fn what_was_agreed_upon_can_be_asked() {
+fn info_reports_the_negotiated_settings() {
     let sandbox = Sandbox::new();
     fs::create_dir(sandbox.dir().join("team")).unwrap();
     let option = worker(&sandbox).option().replace("executor", "cache");
@@ -89,7 +89,7 @@ fn what_was_agreed_upon_can_be_asked() {
 }
 
 #[test]
-fn the_cache_and_the_workers_are_reported_different_things() {
+fn the_cache_and_the_workers_get_separate_headers() {
     let sandbox = Sandbox::new();
     let (team, worker) = (team(&sandbox), worker(&sandbox));
     let (both, cache, exec) =
@@ -117,7 +117,7 @@ fn the_workspace_may_name_the_workers() {
     let text = fs::read_to_string(sandbox.path("workspace.kdl")).unwrap();
     let text = format!("{text}cache {{ remote \"{address}\" executor=\"{executor}\" }}\n");
     fs::write(sandbox.path("workspace.kdl"), text).unwrap();
-    // Whoever wants no cache wants its workers neither.
+    // Disabling the cache disables its workers, too.
     assert_eq!(sandbox.build(&["--remote-cache=", GGUF]).document["actions"]["ran_remotely"], 0);
     fs::remove_dir_all(&sandbox.cache).unwrap();
     let built = sandbox.build(&[GGUF]);
@@ -126,7 +126,7 @@ fn the_workspace_may_name_the_workers() {
 }
 
 #[test]
-fn workers_are_reported_a_token_of_googles() {
+fn workers_get_a_google_token() {
     let sandbox = Sandbox::new();
     let (team, worker) = (team(&sandbox), worker(&sandbox));
     worker.let_in("Bearer ya29.neverToBeSeen");
@@ -143,7 +143,7 @@ fn workers_are_reported_a_token_of_googles() {
 }
 
 #[test]
-fn what_a_target_keeps_from_workers_is_done_here() {
+fn actions_restricted_by_tags_run_here() {
     let sandbox = Sandbox::new();
     let (team, worker) = (team(&sandbox), worker(&sandbox));
     let path = sandbox.path("models/package.kdl");
@@ -160,7 +160,7 @@ fn what_a_target_keeps_from_workers_is_done_here() {
         assert_eq!(tagged(tags), 0);
         assert_eq!(worker.did(), "");
     }
-    // What the first of these sent the second does not take, and neither does the team have more of it then.
+    // Results that the first of these uploaded are not taken by the second, and it uploads none, either.
     assert_eq!(tagged("no-remote-cache"), 38);
     assert_eq!(tagged("no-remote-cache"), 38);
     assert_eq!(worker.did(), "tensor 76");
@@ -168,17 +168,17 @@ fn what_a_target_keeps_from_workers_is_done_here() {
 }
 
 #[test]
-fn large_inputs_that_are_not_there_stay_here() {
+fn large_inputs_that_are_not_in_the_cache_stay_here() {
     let sandbox = Sandbox::new();
     let (team, worker) = (team(&sandbox), worker(&sandbox));
     let built = sandbox.build(&[&team, &worker.option(), GGUF]);
-    // The whole model is large; a tensor of it is not.
+    // The whole model is large; one of its tensors is not.
     assert_eq!(worker.did(), "tensor 38");
     assert_eq!(built.digests(), Template::get().gguf.digests());
 }
 
 #[test]
-fn an_input_that_a_worker_does_not_get_fails_there_and_the_step_is_done_here() {
+fn an_action_whose_input_is_missing_on_a_worker_runs_here() {
     let sandbox = Sandbox::new();
     let (team, worker) = (team(&sandbox), worker(&sandbox));
     worker.withhold("000000");
@@ -192,22 +192,26 @@ fn an_input_that_a_worker_does_not_get_fails_there_and_the_step_is_done_here() {
     let strict = Sandbox::new();
     let arguments = ["build", &team, &worker.option(), "--remote-local-fallback=false", GGUF];
     let ran = strict.mc(&arguments).exits(1);
-    assert!(ran.stderr.contains("did not do this step: a `tensor` ended with exit code 1"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("did not run this action: a `tensor` ended with exit code 1"),
+        "{}",
+        ran.stderr
+    );
 }
 
 #[test]
-fn workers_that_are_not_there_cost_one_warning() {
+fn unreachable_workers_cost_one_warning() {
     let sandbox = Sandbox::new();
     let team = team(&sandbox);
     let built = sandbox.build(&[&team, "--remote-executor=grpc://127.0.0.1:1", "--remote-retries=0", GGUF]);
     assert_eq!(built.stderr.matches("warning:").count(), 1, "{}", built.stderr);
-    assert!(built.stderr.contains("the workers of grpc://127.0.0.1:1 did not do"), "{}", built.stderr);
+    assert!(built.stderr.contains("The workers of grpc://127.0.0.1:1 did not run"), "{}", built.stderr);
     assert_eq!(built.digests(), Template::get().gguf.digests());
     let ran = sandbox.mc(&["build", "--remote-executor=http://127.0.0.1:1", GGUF]).exits(2);
     assert!(ran.stderr.contains("Only servers that speak gRPC run steps"), "{}", ran.stderr);
 }
 
-/// Does a step in a folder with these inputs, and says what else is in the folder then.
+/// Runs an action in a folder with these inputs, and returns the other files in the folder afterwards.
 fn step(arguments: &[&str], inputs: &[(&str, &[u8])]) -> (Ran, Vec<String>) {
     let folder = tempfile::tempdir().unwrap();
     for (name, bytes) in inputs {
@@ -223,7 +227,7 @@ fn step(arguments: &[&str], inputs: &[(&str, &[u8])]) -> (Ran, Vec<String>) {
 }
 
 #[test]
-fn a_step_needs_its_inputs_and_nothing_else() {
+fn an_action_needs_only_its_inputs() {
     let values: Vec<u8> = (0..64_u8).flat_map(|n| f32::from(n).to_le_bytes()).collect();
     let (ran, made) = step(&["tensor@2", QUANTIZE], &[("000000", &values)]);
     assert_eq!(made, ["report.json", "tensor"]);
@@ -240,7 +244,7 @@ fn a_step_needs_its_inputs_and_nothing_else() {
 }
 
 #[test]
-fn a_step_of_another_mc_is_refused() {
+fn an_action_of_another_mc_version_is_refused() {
     for (arguments, reason) in [
         (&["tensor@1", QUANTIZE][..], "`tensor@1` is no step that this mc does for others"),
         (&["tensor@2", "--expression=quantize(Q8_0@7, load($0, F32, [2, 32]))"], "another version of it"),

@@ -1,4 +1,4 @@
-//! Changes safetensors files by hand, also into such as no writer would make.
+//! Edits safetensors files, including into invalid ones that no writer produces.
 
 use std::path::Path;
 

@@ -1,7 +1,7 @@
 //! A copy of the demo workspace with a store of its own, and the real binary run in it.
 //!
-//! A full build is made once per run of the tests; a warm sandbox starts with a copy of the store that it left.
-//! This module knows no expectation but one: a build that a test calls [`Sandbox::build`] ends well.
+//! A full build runs once per test run; a warm sandbox starts with a copy of the resulting store. This module expects
+//! only one thing: a build by [`Sandbox::build`] succeeds.
 
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
@@ -12,13 +12,13 @@ use std::sync::OnceLock;
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// The whole way: imatrix, tensors, container, gates and bundle.
+/// The whole pipeline: imatrix, tensors, container, gates and bundle.
 pub(crate) const BUNDLE: &str = "//models:roadtrip-q4km-ios";
 
-/// The part of it that takes little time: no gates.
+/// The fast part of it, without gates.
 pub(crate) const GGUF: &str = "//models:roadtrip-q4km-ios.gguf";
 
-/// How often the evaluation texts have to be repeated so that measuring takes minutes, in any build of ours.
+/// Number of repetitions of the evaluation texts with which measuring takes minutes, in any build profile.
 pub(crate) const MINUTES: usize = 200;
 
 /// The demo workspace in a temporary folder.
@@ -30,10 +30,10 @@ pub(crate) struct Sandbox {
     pub(crate) cache: PathBuf,
 }
 
-/// How a run of `mc` ended.
+/// Result of a run of `mc`.
 #[derive(Clone, Debug)]
 pub(crate) struct Ran {
-    /// The exit code; `None` when a signal ended it.
+    /// The exit code; `None` if a signal ended it.
     pub(crate) code: Option<i32>,
     /// The result.
     pub(crate) stdout: String,
@@ -48,7 +48,7 @@ impl Ran {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
-    /// The errors on stderr, each with the lines that belong to it.
+    /// The errors on stderr, each with its continuation lines.
     pub(crate) fn errors(&self) -> Vec<String> {
         let mut errors: Vec<String> = Vec::new();
         for line in self.stderr.lines() {
@@ -65,7 +65,7 @@ impl Ran {
         errors
     }
 
-    /// The run, if it ended with this code.
+    /// Returns the run, and asserts that it ended with this exit code.
     #[track_caller]
     pub(crate) fn exits(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "{}\n{}", self.stdout, self.stderr);
@@ -73,27 +73,27 @@ impl Ran {
     }
 }
 
-/// What a build says about itself.
+/// The report of a build.
 #[derive(Clone, Debug)]
 pub(crate) struct Built {
     /// The JSON document of `mc build`.
     pub(crate) document: Value,
-    /// What was written to stderr.
+    /// Its stderr.
     pub(crate) stderr: String,
 }
 
 impl Built {
-    /// How many steps ran.
+    /// Number of actions that ran.
     pub(crate) fn n_ran(&self) -> u64 {
         self.document["actions"]["ran"].as_u64().unwrap()
     }
 
-    /// How many steps were hits.
+    /// Number of actions that were hits.
     pub(crate) fn n_hits(&self) -> u64 {
         self.document["actions"]["hits"].as_u64().unwrap()
     }
 
-    /// The steps that ran, such as `gguf 1, tensor 38`.
+    /// The actions that ran, such as `gguf 1, tensor 38`.
     pub(crate) fn ran_by_kind(&self) -> String {
         let kinds = self.document["actions"]["ran_by_kind"].as_object().unwrap();
         kinds.iter().map(|(kind, count)| format!("{kind} {count}")).collect::<Vec<_>>().join(", ")
@@ -130,7 +130,7 @@ impl Sandbox {
         sandbox
     }
 
-    /// The folder that holds all of this.
+    /// The folder with workspace and store.
     pub(crate) fn dir(&self) -> &Path {
         self.dir.path()
     }
@@ -142,7 +142,7 @@ impl Sandbox {
         command
     }
 
-    /// The same, run by a shell after other commands of it.
+    /// The same, run by a shell after the given shell commands.
     pub(crate) fn shell(&self, commands: &str, arguments: &[&str]) -> Command {
         let inner = self.command(arguments);
         let mut command = Command::new("sh");
@@ -169,7 +169,7 @@ impl Sandbox {
         self.workspace.join(path)
     }
 
-    /// Replaces the one place where `from` stands in a text of the workspace.
+    /// Replaces the only occurrence of `from` in a text of the workspace.
     #[track_caller]
     pub(crate) fn edit(&self, path: &str, from: &str, to: &str) {
         let text = fs::read_to_string(self.path(path)).unwrap();
@@ -177,7 +177,7 @@ impl Sandbox {
         fs::write(self.path(path), text.replace(from, to)).unwrap();
     }
 
-    /// Makes the texts longer that gates measure on.
+    /// Repeats the texts on which gates measure.
     pub(crate) fn repeat_evaluation(&self, n_times: usize) {
         for path in files_below(&self.path("models/data/evaluation")) {
             let text = fs::read_to_string(&path).unwrap();
@@ -185,7 +185,7 @@ impl Sandbox {
         }
     }
 
-    /// Every file below a folder of the workspace with its bytes, in the order of the names.
+    /// Every file below a folder of the workspace with its bytes, ordered by name.
     pub(crate) fn files(&self, folder: &str) -> Vec<(String, Vec<u8>)> {
         let root = self.path(folder);
         let read = |path: PathBuf| {
@@ -204,13 +204,13 @@ pub(crate) struct Template {
     gguf_cache: PathBuf,
     /// The build of [`GGUF`] on an empty store.
     pub(crate) gguf: Built,
-    /// What it leaves under `mc-out`.
+    /// The resulting files below `mc-out`.
     pub(crate) gguf_files: Vec<(String, Vec<u8>)>,
     /// The build of [`BUNDLE`] after it, in another folder.
     pub(crate) bundle: Built,
-    /// What it leaves under `mc-out`.
+    /// The resulting files below `mc-out`.
     pub(crate) bundle_files: Vec<(String, Vec<u8>)>,
-    // Another run of these tests waits for it.
+    // A parallel run of these tests waits for it.
     _lock: File,
 }
 
@@ -241,26 +241,26 @@ impl Template {
     }
 }
 
-/// The binary without anything that the environment might tell it.
+/// The binary without environment variables that it reads.
 pub(crate) fn mc() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mc"));
     command.env_remove("MC_CACHE_DIR").env_remove("NO_COLOR").stdin(Stdio::null());
     command
 }
 
-/// Runs a command to its end.
+/// Runs a command until it ends.
 pub(crate) fn run(command: &mut Command) -> Ran {
     let output = command.output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     Ran { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
 }
 
-/// All files below a folder, in the order of their paths; none where there is no folder.
+/// All files below a folder, ordered by path; none if the folder does not exist.
 pub(crate) fn files_below(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
-        // A folder may vanish while a build runs beside the test.
+        // A folder may vanish while a build runs in parallel.
         for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
             if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
                 folders.push(entry.path());
@@ -273,7 +273,7 @@ pub(crate) fn files_below(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Changes one file's bytes in place, also of a read-only file, which it leaves read-only.
+/// Changes a file's bytes in place; a read-only file stays read-only.
 #[track_caller]
 pub(crate) fn change_bytes(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
     let permissions = fs::metadata(path).unwrap().permissions();
@@ -284,7 +284,7 @@ pub(crate) fn change_bytes(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
     fs::set_permissions(path, permissions).unwrap();
 }
 
-/// Copies a file, or a folder with all that is in it; files keep their permissions.
+/// Copies a file, or a folder with its contents; files keep their permissions.
 pub(crate) fn copy(from: &Path, to: &Path) {
     if !from.is_dir() {
         fs::copy(from, to).unwrap();

@@ -1,4 +1,4 @@
-//! Signals at any moment, and standard files that a parent process closed.
+//! Signals at any moment, and standard streams that the parent process closed.
 
 use std::fs;
 use std::process::{Child, Command, Stdio};
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::random::Random;
 use crate::sandbox::{BUNDLE, GGUF, MINUTES, Sandbox, Template, run};
 
-/// Processes that are ended early; `MC_SIGNALS` asks for another number.
+/// Number of processes that are ended early; set `MC_SIGNALS` to change it.
 const N_SIGNALS: u32 = 40;
 
 fn signal(child: &Child, name: &str) {
@@ -15,7 +15,7 @@ fn signal(child: &Child, name: &str) {
     assert!(sent.success());
 }
 
-/// Waits for the end of a process that was told to end; returns the code with which it ended, or the signal.
+/// Waits for the end of a signalled process; returns its exit code, or the signal that ended it.
 #[track_caller]
 fn end(mut child: Child) -> Result<i32, i32> {
     use std::os::unix::process::ExitStatusExt;
@@ -34,9 +34,9 @@ fn end(mut child: Child) -> Result<i32, i32> {
 }
 
 #[test]
-fn a_signal_at_any_early_moment_ends_the_process_and_leaves_nothing_half_made() {
+fn an_early_signal_ends_the_process_and_leaves_no_partial_files() {
     let n_signals = std::env::var("MC_SIGNALS").map_or(N_SIGNALS, |text| text.parse().unwrap());
-    // Building would take minutes, so whoever ends with success ignored the signal.
+    // Building would take minutes, so an exit code of success means that the signal was ignored.
     let sandbox = Sandbox::warm_gguf();
     sandbox.repeat_evaluation(MINUTES);
     let mut random = Random(31);
@@ -44,23 +44,23 @@ fn a_signal_at_any_early_moment_ends_the_process_and_leaves_nothing_half_made() 
         let mut command = sandbox.command(&["build", BUNDLE]);
         let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         std::thread::sleep(Duration::from_micros(random.below(60_000) as u64));
-        // Of the three, the only one that no shell makes its children ignore.
+        // The only one of the three signals that shells never make their children ignore.
         signal(&child, "-TERM");
         let ended = end(child);
         // Before `main` runs, the signal itself ends the process.
         assert!(matches!(ended, Ok(8) | Err(15)), "{ended:?}");
         assert!(sandbox.files("mc-out").is_empty());
     }
-    // The store is whole.
+    // The store is intact.
     assert_eq!(sandbox.build(&[GGUF]).digests(), Template::get().gguf.digests());
 }
 
 #[test]
-fn a_command_that_builds_nothing_ends_as_interrupted_too() {
+fn a_command_without_a_build_ends_as_interrupted_too() {
     let sandbox = Sandbox::new();
     let file = sandbox.dir().join("model.gguf");
     fs::write(&file, &Template::get().gguf_files[0].1).unwrap();
-    // It waits for a prompt that never comes.
+    // It waits for a prompt that never arrives.
     let mut command = sandbox.command(&["run", file.to_str().unwrap()]);
     let child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     std::thread::sleep(Duration::from_millis(1500));
@@ -69,13 +69,13 @@ fn a_command_that_builds_nothing_ends_as_interrupted_too() {
 }
 
 #[test]
-fn under_nohup_a_hangup_ends_nothing() {
+fn under_nohup_a_hangup_is_ignored() {
     let sandbox = Sandbox::new();
     let mut command = sandbox.shell("trap '' HUP", &["query", "//..."]);
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     drop(child.stdin.take());
     for _ in 0..20 {
-        // It may have ended by itself.
+        // The process may have ended already.
         drop(Command::new("kill").args(["-HUP", &child.id().to_string()]).stderr(Stdio::null()).status());
         std::thread::sleep(Duration::from_millis(5));
     }
@@ -85,7 +85,7 @@ fn under_nohup_a_hangup_ends_nothing() {
 }
 
 #[test]
-fn no_file_of_ours_takes_the_place_of_a_closed_standard_file() {
+fn opened_files_never_take_the_place_of_a_closed_standard_stream() {
     let sandbox = Sandbox::new();
     fs::write(
         sandbox.path("merge.yaml"),
@@ -97,7 +97,7 @@ fn no_file_of_ours_takes_the_place_of_a_closed_standard_file() {
         let arguments = ["import", "mergekit", "merge.yaml", "--to", "new.kdl"];
         run(&mut sandbox.shell(closed, &arguments)).exits(0);
         assert_eq!(fs::read_to_string(sandbox.path("new.kdl")).unwrap(), expected, "{closed}");
-        // It is there already: an error that nobody can be told, and that goes into no file.
+        // The file exists already: an error that cannot be reported, and that must not end up in a file.
         run(&mut sandbox.shell(closed, &arguments)).exits(1);
         assert_eq!(fs::read_to_string(sandbox.path("new.kdl")).unwrap(), expected, "{closed}");
         fs::remove_file(sandbox.path("new.kdl")).unwrap();

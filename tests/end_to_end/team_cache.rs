@@ -1,4 +1,4 @@
-//! Two clones of the demo that share a cache: what one built the other only fetches.
+//! Two clones of the demo that share a remote cache: the second fetches the results of the first.
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +10,7 @@ use crate::sandbox::{Built, Sandbox, files_below, run};
 use crate::server::{Server, answer};
 use crate::team_trust::PUBLIC;
 
-/// A target of many tensors that is made in a moment.
+/// A target with many tensors that builds quickly.
 pub(crate) const TARGET: &str = "//models:plain";
 const DECLARED: &str = "gguf \"plain\" { model \":roadtrip-base\"; quantize \"Q8_0\" }\n";
 pub(crate) const SEND: &str = "--remote-upload-local-results";
@@ -24,14 +24,14 @@ pub(crate) fn clone() -> Sandbox {
     sandbox
 }
 
-/// An address of a folder in a sandbox, which is made.
+/// Creates a cache folder in a sandbox, and returns the option that names it.
 pub(crate) fn folder(sandbox: &Sandbox) -> String {
     let path = sandbox.dir().join("team");
     fs::create_dir_all(&path).unwrap();
     format!("--remote-cache=file://{}", path.display())
 }
 
-/// A clone that made a target, and the folder that it sent everything to.
+/// A clone that built a target, and the cache to which it uploaded everything.
 pub(crate) fn filled(target: &str) -> (Sandbox, String) {
     let sandbox = clone();
     let team = folder(&sandbox);
@@ -39,7 +39,7 @@ pub(crate) fn filled(target: &str) -> (Sandbox, String) {
     (sandbox, team)
 }
 
-/// What a clone that knows of no cache makes.
+/// The build of a clone without a remote cache.
 pub(crate) fn alone() -> Built {
     clone().build(&[TARGET])
 }
@@ -52,14 +52,14 @@ fn the_second_clone_runs_nothing() {
     assert!(made > 38, "{made}");
 
     let second = clone();
-    // As Bazel's users type it; and a folder is read although no server may be asked.
+    // With Bazel's spelling of the option; and a folder is read even in offline mode.
     let built = second.build(&[&team.replace("--remote-cache", "--remote_cache"), "--offline", TARGET]);
     assert_eq!((built.n_ran(), built.n_hits()), (0, made));
     let line = format!("{made} actions: {made} hits ({made} remote), 0 ran\n");
     assert!(built.stderr.ends_with(&line), "{}", built.stderr);
     assert_eq!(built.digests(), alone().digests());
     assert_eq!(second.files("mc-out"), first.files("mc-out"));
-    // What it was promised is enough where nothing has to be read, also when nobody can be asked.
+    // Promised blobs suffice if nothing has to be read, even in offline mode.
     let line = format!("{made} actions: {made} hits, 0 ran\n");
     assert!(second.build(&[&team, TARGET]).stderr.ends_with(&line));
     fs::remove_dir_all(first.dir().join("team")).unwrap();
@@ -67,17 +67,17 @@ fn the_second_clone_runs_nothing() {
 }
 
 #[test]
-fn everything_that_was_fetched_is_enough_without_the_cache() {
+fn fetched_results_suffice_without_the_cache() {
     let (_first, team) = filled(TARGET);
     let second = clone();
     assert_eq!(second.build(&[&team, "--remote_download_outputs=all", TARGET]).n_ran(), 0);
     assert_eq!(second.build(&[TARGET]).n_ran(), 0);
-    // That holds for what an earlier build left there, too.
+    // The same holds for blobs from an earlier build.
     let third = clone();
     third.build(&[&team, "--remote-download-minimal", TARGET]);
     assert_eq!(third.build(&[&team, "--remote-download-all", TARGET]).n_ran(), 0);
     assert_eq!(third.build(&[TARGET]).n_ran(), 0);
-    // What was noted of the cache goes with the store, of which the name alone is left.
+    // The records of the cache are removed with the store, of which only the name is left.
     second.mc(&["clean", "--cache", "--yes"]).exits(0);
     let left: Vec<_> = fs::read_dir(&second.cache).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(left, ["VERSION"]);
@@ -85,7 +85,7 @@ fn everything_that_was_fetched_is_enough_without_the_cache() {
 }
 
 #[test]
-fn outputs_stay_where_they_are_until_somebody_wants_them() {
+fn outputs_stay_in_the_cache_until_they_are_needed() {
     let (first, team) = filled(TARGET);
     let size = |sandbox: &Sandbox| -> u64 {
         files_below(&sandbox.cache).iter().map(|path| fs::metadata(path).unwrap().len()).sum()
@@ -101,13 +101,13 @@ fn outputs_stay_where_they_are_until_somebody_wants_them() {
     assert_eq!(second.files("mc-out"), first.files("mc-out"));
 }
 
-/// Bytes that came from the cache.
+/// Number of bytes fetched from the cache.
 pub(crate) fn n_fetched(built: &Built) -> u64 {
     built.document["remote"]["bytes_down"].as_u64().unwrap()
 }
 
 #[test]
-fn whoever_takes_nothing_does_not_take_what_was_promised_before() {
+fn without_accepting_results_earlier_promises_do_not_count_either() {
     let (first, team) = filled(TARGET);
     let second = clone();
     assert_eq!(second.build(&[&team, "--remote-download-minimal", TARGET]).n_ran(), 0);
@@ -117,7 +117,7 @@ fn whoever_takes_nothing_does_not_take_what_was_promised_before() {
 }
 
 #[test]
-fn outputs_with_the_right_names_come_though_others_stay() {
+fn outputs_whose_names_match_are_downloaded_and_others_stay() {
     let files = |sandbox: &Sandbox| {
         let parts = "quantize \"Q8_0\"; max-file-size \"2MB\"";
         sandbox.edit("models/package.kdl", DECLARED, &DECLARED.replace("quantize \"Q8_0\"", parts));
@@ -136,7 +136,7 @@ fn outputs_with_the_right_names_come_though_others_stay() {
     assert!(built.stdout.contains("other outputs stay in the caches"), "{}", built.stdout);
     let wanted = |(path, _): &(String, Vec<u8>)| path.contains("-00001-of") || path.contains("-00003-of");
     assert_eq!(second.files("mc-out"), made.iter().filter(|file| wanted(file)).cloned().collect::<Vec<_>>());
-    // The last that is said of it holds, however it is said.
+    // The last of several options applies, in any spelling.
     let all = ["build", &team, "--remote-download-all", "--remote-download-outputs=minimal"];
     second.mc(&[&all[..], &["--remote-download-toplevel", TARGET]].concat()).exits(0);
     assert_eq!(second.files("mc-out"), made);
@@ -145,12 +145,12 @@ fn outputs_with_the_right_names_come_though_others_stay() {
 }
 
 #[test]
-fn nothing_runs_where_all_must_be_cached() {
+fn no_action_runs_if_all_must_be_cached() {
     let (first, team) = filled(TARGET);
     let second = clone();
     let cached = "--experimental_remote_require_cached";
     assert_eq!(second.build(&[&team, cached, TARGET]).n_ran(), 0);
-    // What the store has needs no server.
+    // Results in the local store need no server.
     assert_eq!(first.build(&["--remote-require-cached", TARGET]).n_ran(), 0);
 
     let third = clone();
@@ -159,14 +159,14 @@ fn nothing_runs_where_all_must_be_cached() {
     let ran = third.mc(&["build", &team, cached, TARGET]).exits(1);
     assert_eq!(ran.errors().len(), 1, "{}", ran.stderr);
     assert!(ran.errors()[0].contains("blk.0.ffn_up.weight"), "{}", ran.stderr);
-    assert!(ran.errors()[0].contains("No cache has what this step gives"), "{}", ran.stderr);
+    assert!(ran.errors()[0].contains("No cache has the result of this action"), "{}", ran.stderr);
     assert!(!third.path("mc-out").exists());
     let built = third.build(&[&team, "--remote-require-cached=false", TARGET]);
     assert_eq!(built.ran_by_kind(), "gguf 1, tensor 1");
 }
 
 #[test]
-fn one_changed_tensor_is_all_that_is_made_and_sent() {
+fn only_a_changed_tensor_is_remade_and_uploaded() {
     let (first, team) = filled(TARGET);
     let n_files = |sandbox: &Sandbox| files_below(&sandbox.dir().join("team")).len();
     let before = n_files(&first);
@@ -176,21 +176,21 @@ fn one_changed_tensor_is_all_that_is_made_and_sent() {
     set_element(&weights, "model.layers.0.mlp.up_proj.weight", [0, 0], 0.5);
     let built = second.build(&[&team, SEND, TARGET]);
     assert_eq!(built.ran_by_kind(), "gguf 1, tensor 1");
-    // A tensor and its report, the head and the list of reports, and for either step its result, action and command;
-    // of the file also the tree of its parts.
+    // A tensor and its report, the head and the list of reports; for either action its result, action and command; and
+    // for the file the tree of its parts.
     let sent = n_files(&first) - before;
     assert!((8..=12).contains(&sent), "{sent}");
 }
 
 #[test]
-fn nothing_is_sent_unless_somebody_asks() {
+fn uploads_are_opt_in() {
     let sandbox = clone();
     let team = folder(&sandbox);
     sandbox.build(&[&team, TARGET]);
     assert_eq!(fs::read_dir(sandbox.dir().join("team")).unwrap().count(), 0);
 }
 
-/// A second target, whose steps are those of the first as far as they are not quantized.
+/// A second target that shares the unquantized actions of the first.
 const TAGGED: &str = "//models:tagged";
 
 fn clone_with(tags: &str) -> Sandbox {
@@ -202,7 +202,7 @@ fn clone_with(tags: &str) -> Sandbox {
 }
 
 #[test]
-fn a_target_says_what_is_not_sent_and_what_is_not_taken() {
+fn a_target_restricts_uploads_and_downloads_by_tags() {
     let first = clone_with("tags \"no-remote-cache-upload\" \"no-remote-exec\"");
     let team = folder(&first);
     first.build(&[&team, SEND, TARGET]);
@@ -214,7 +214,7 @@ fn a_target_says_what_is_not_sent_and_what_is_not_taken() {
     assert_eq!(built.ran_by_kind(), made.ran_by_kind());
     assert_eq!(built.digests(), made.digests());
 
-    // Whoever may send does; then whoever may take does.
+    // One user uploads; then another downloads.
     let third = clone_with("");
     assert!(third.build(&[&team, SEND, TAGGED]).n_ran() > 0);
     assert_eq!(clone_with("tags \"no-remote-cache-upload\"").build(&[&team, TAGGED]).n_ran(), 0);
@@ -225,7 +225,7 @@ fn a_target_says_what_is_not_sent_and_what_is_not_taken() {
 }
 
 #[test]
-fn a_step_of_two_targets_is_kept_from_what_either_keeps_it_from() {
+fn an_action_of_two_targets_has_the_restrictions_of_both() {
     let first = clone_with("tags \"no-remote-cache-upload\"");
     let team = folder(&first);
     let alone = clone();
@@ -238,7 +238,7 @@ fn a_step_of_two_targets_is_kept_from_what_either_keeps_it_from() {
 }
 
 #[test]
-fn whether_a_server_is_a_cache_at_all_is_asked() {
+fn a_server_that_is_not_a_cache_is_detected() {
     let says = |status: &'static str, body: &'static str| {
         Server::new(move |_, stream| answer(stream, status, &[], body.as_bytes()))
     };
@@ -258,7 +258,7 @@ fn whether_a_server_is_a_cache_at_all_is_asked() {
 }
 
 #[test]
-fn a_proxy_is_chosen_as_the_variables_say() {
+fn the_proxy_follows_the_environment_variables() {
     let proxy = || Server::new(|_, stream| answer(stream, "502 Bad Gateway", &[], b""));
     let (https, http) = (proxy(), proxy());
     let sandbox = clone();
@@ -298,11 +298,11 @@ fn the_workspace_may_name_the_cache() {
 
     sandbox.edit("workspace.kdl", "upload=#true", "instance=\"main\"");
     let ran = sandbox.mc(&["build", TARGET]).exits(2);
-    assert!(ran.stderr.contains("keep instances such as `main`"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("have instances such as `main`"), "{}", ran.stderr);
 }
 
 #[test]
-fn what_the_workspace_says_of_its_server_holds_for_no_other() {
+fn server_settings_of_the_workspace_apply_to_its_own_server_only() {
     let sandbox = clone();
     let team = folder(&sandbox);
     let text = fs::read_to_string(sandbox.path("workspace.kdl")).unwrap();
@@ -312,7 +312,7 @@ fn what_the_workspace_says_of_its_server_holds_for_no_other() {
     assert!(made.n_ran() > 30 && !made.stderr.contains("warning:"), "{}", made.stderr);
     assert_eq!(fs::read_dir(sandbox.dir().join("team")).unwrap().count(), 0);
 
-    // What the team asks of results it asks everywhere.
+    // Required signatures apply to every server.
     clone().build(&[&team, SEND, TARGET]);
     fs::write(sandbox.path("team.pub"), PUBLIC).unwrap();
     sandbox.edit("workspace.kdl", "upload=#true", "require-signed=\"team.pub\"");
@@ -321,7 +321,7 @@ fn what_the_workspace_says_of_its_server_holds_for_no_other() {
 }
 
 #[test]
-fn what_would_not_be_obeyed_is_refused() {
+fn unsupported_values_of_bazel_options_are_refused() {
     for (option, reason) in [
         ("--remote_verify_downloads=false", "all that comes is checked, always"),
         ("--remote_timeout=2 minutes", "expected seconds, or a time such as `90s` or `2m`"),
@@ -333,7 +333,7 @@ fn what_would_not_be_obeyed_is_refused() {
 }
 
 #[test]
-fn calls_of_a_server_are_logged_where_somebody_wants_to_know() {
+fn grpc_calls_are_logged_on_request() {
     let sandbox = clone();
     let log = |path: &Path| format!("--remote_grpc_log={}", path.display());
     let dead = ["--remote-cache=grpc://127.0.0.1:1", "--remote-retries=1"];
@@ -358,7 +358,7 @@ fn calls_of_a_server_are_logged_where_somebody_wants_to_know() {
 }
 
 #[test]
-fn what_was_made_before_is_sent_to_a_cache_that_lacks_it() {
+fn older_results_are_uploaded_to_a_cache_that_lacks_them() {
     let first = clone();
     let team = folder(&first);
     let made = first.build(&[TARGET]).n_ran();
@@ -369,7 +369,7 @@ fn what_was_made_before_is_sent_to_a_cache_that_lacks_it() {
     let second = clone();
     assert_eq!(second.build(&[&team, TARGET]).n_ran(), 0);
     assert_eq!(second.files("mc-out"), first.files("mc-out"));
-    // Where nothing is missing nothing is sent, and what is there only is left there.
+    // If the cache has everything, nothing is uploaded; results that only the cache has stay there.
     assert!(!first.build(&[&team, SEND, TARGET]).stderr.contains(": sent "));
     let third = clone();
     third.mc(&["build", &team, "--remote-download-outputs=minimal", TARGET]).exits(0);

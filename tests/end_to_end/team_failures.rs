@@ -1,4 +1,4 @@
-//! A team's cache that fails, halts, lies or loses something: the build goes on, or ends in one error.
+//! A remote cache that fails, hangs, returns wrong data or loses blobs: the build continues, or ends in one error.
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -14,11 +14,11 @@ use crate::sandbox::{BUNDLE, GGUF, MINUTES, Sandbox, Template, files_below};
 use crate::team_cache::{SEND, TARGET, alone, clone, filled, folder};
 
 #[test]
-fn blobs_that_are_gone_are_made_again() {
+fn missing_blobs_are_remade() {
     let (first, team) = filled(TARGET);
     let second = clone();
     second.build(&[&team, "--remote-download-outputs=minimal", TARGET]);
-    // Promised, and then cleared away: half of what is there, results not.
+    // The promised blobs were evicted: half of the blobs, none of the results.
     let blobs = files_below(&first.dir().join("team/blake3/cas"));
     for path in blobs.iter().step_by(2) {
         fs::remove_file(path).unwrap();
@@ -26,9 +26,10 @@ fn blobs_that_are_gone_are_made_again() {
     let built = second.build(&[&team, SEND, TARGET]);
     assert!(built.n_ran() > 5, "{}", built.n_ran());
     assert_eq!(built.stderr.matches("warning:").count(), 1, "{}", built.stderr);
-    assert!(built.stderr.contains("gone that results name"), "{}", built.stderr);
+    assert!(built.stderr.contains("missing that results name"), "{}", built.stderr);
     assert_eq!(second.files("mc-out"), first.files("mc-out"));
-    // And sent. What the second had no need of, such as the tree of the file's parts, the third makes.
+    // They are uploaded, too. The third clone remakes those that the second did not need, such as the tree of the
+    // file's parts.
     let third = clone();
     assert!(third.build(&[&team, SEND, TARGET]).n_ran() < built.n_ran());
     assert_eq!(third.files("mc-out"), first.files("mc-out"));
@@ -38,22 +39,22 @@ fn blobs_that_are_gone_are_made_again() {
 }
 
 #[test]
-fn a_cache_that_was_cleared_is_no_failure() {
+fn a_cleared_cache_is_not_a_failure() {
     let (first, team) = filled(GGUF);
     let promised = clone();
     promised.build(&[&team, "--remote-download-minimal", GGUF]);
-    // Everything but the results.
+    // All blobs, but not the results.
     fs::remove_dir_all(first.dir().join("team/blake3/cas")).unwrap();
     for second in [clone(), promised] {
         let built = second.build(&[&team, "--remote-cache-required", GGUF]);
         assert_eq!(built.digests(), Template::get().gguf.digests());
         assert_eq!(built.stderr.matches("warning:").count(), 1, "{}", built.stderr);
-        assert!(built.stderr.contains("gone that results name; what"), "{}", built.stderr);
+        assert!(built.stderr.contains("missing that results name; the"), "{}", built.stderr);
     }
 }
 
 #[test]
-fn a_cache_that_is_none_is_reported_of() {
+fn a_server_that_is_not_a_cache_is_reported() {
     static N_PUT: AtomicUsize = AtomicUsize::new(0);
     let team = server_that(|method| {
         N_PUT.fetch_add(usize::from(method == "PUT"), Ordering::Relaxed);
@@ -63,11 +64,11 @@ fn a_cache_that_is_none_is_reported_of() {
     assert_eq!(built.stderr.matches("warning:").count(), 1, "{}", built.stderr);
     assert!(built.stderr.contains(": 39 results could not be read ("), "{}", built.stderr);
     assert_eq!(built.digests(), alone().digests());
-    // A page of another length is no blob.
+    // A page of another length is not a blob.
     let n_sent = N_PUT.load(Ordering::Relaxed);
     assert!(n_sent > 100, "{n_sent}");
     let ran = clone().mc(&["build", &team, "--remote-cache-required", TARGET]).exits(1);
-    // What many steps found is said once.
+    // An error that many actions encountered is reported once.
     assert_eq!(ran.errors().len(), 1, "{}", ran.stderr);
     assert!(ran.stderr.contains("sent what is no result"), "{}", ran.stderr);
 }
@@ -78,10 +79,13 @@ fn a_dead_server_costs_one_warning_or_one_error() {
     let dead = "--remote-cache=http://127.0.0.1:1";
     let built = sandbox.build(&[dead, SEND, TARGET]);
     assert_eq!(built.stderr.matches("warning:").count(), 1, "{}", built.stderr);
-    assert!(built.stderr.contains("was left alone after it failed"), "{}", built.stderr);
-    // Programs are told, too.
+    assert!(built.stderr.contains("is no longer used after a failure"), "{}", built.stderr);
+    // The JSON output contains the warning, too.
     let warnings = built.document["warnings"].as_array().unwrap();
-    assert!(warnings.len() == 1 && warnings[0].as_str().unwrap().contains("was left alone"), "{warnings:?}");
+    assert!(
+        warnings.len() == 1 && warnings[0].as_str().unwrap().contains("is no longer used"),
+        "{warnings:?}"
+    );
     assert_eq!(built.digests(), alone().digests());
 
     let times = ["--remote_timeout=2m", "--remote-connect-timeout=5s", "--remote_verify_downloads=true"];
@@ -93,8 +97,8 @@ fn a_dead_server_costs_one_warning_or_one_error() {
 }
 
 #[test]
-fn a_required_server_that_is_not_connected_to_costs_the_time_for_that_and_no_more() {
-    // It takes connections, and says nothing of who it is.
+fn a_required_server_without_a_tls_handshake_costs_only_the_connect_timeout() {
+    // It accepts connections, and never answers the handshake.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("--remote-cache=https://{}", silent.local_addr().unwrap());
     let begun = Instant::now();
@@ -107,7 +111,7 @@ fn a_required_server_that_is_not_connected_to_costs_the_time_for_that_and_no_mor
 }
 
 #[test]
-fn a_required_server_that_fails_ends_what_is_measured() {
+fn a_required_server_that_fails_cancels_running_measurements() {
     static HAS_FAILED: AtomicBool = AtomicBool::new(false);
     let team = server_that(|_| match HAS_FAILED.load(Ordering::Relaxed) {
         true => ("500 Internal Server Error", ""),
@@ -127,11 +131,11 @@ fn a_required_server_that_fails_ends_what_is_measured() {
 }
 
 #[test]
-fn what_failed_for_another_reason_is_reported_before_the_failure_of_the_cache() {
+fn a_failure_with_another_reason_is_reported_before_that_of_the_cache() {
     let sandbox = clone();
     let weights = sandbox.path("models/base/model.safetensors");
     set_element(&weights, "model.layers.0.mlp.up_proj.weight", [0, 0], f32::NAN);
-    // It has nothing and takes nothing.
+    // It has nothing and accepts nothing.
     let team = server_that(|method| if method == "PUT" { ("403 No", "") } else { ("404 Not Found", "") });
     let build = ["build", "--output=json", "--keep-going", &team, SEND, "--remote-cache-required", TARGET];
     let ran = sandbox.mc(&build).exits(1);
@@ -143,7 +147,7 @@ fn what_failed_for_another_reason_is_reported_before_the_failure_of_the_cache() 
     assert!(errors[1].contains("does not take what was made here"), "{document}");
 }
 
-/// A server that keeps nothing, and answers each method with a status and a text.
+/// A server that stores nothing, and answers each method with a status and a text.
 fn server_that(answers: impl Fn(&str) -> (&'static str, &'static str) + Send + Sync + 'static) -> String {
     let answer = move |mut connection: TcpStream| -> io::Result<()> {
         let (head, request) = head(&connection)?;
@@ -159,7 +163,7 @@ fn server_that(answers: impl Fn(&str) -> (&'static str, &'static str) + Send + S
     serve(answer)
 }
 
-/// The head of a request, and what comes after it.
+/// The head of a request, and a reader of its body.
 fn head(connection: &TcpStream) -> io::Result<(String, BufReader<TcpStream>)> {
     let mut request = BufReader::new(connection.try_clone()?);
     let mut head = String::new();
@@ -175,14 +179,14 @@ fn serve(answer: impl Fn(TcpStream) -> io::Result<()> + Send + Sync + 'static) -
     thread::spawn(move || {
         for connection in listener.incoming().flatten() {
             let answer = Arc::clone(&answer);
-            // Who went away is not to be told.
+            // Errors of a closed connection are ignored.
             thread::spawn(move || drop(answer(connection)));
         }
     });
     address
 }
 
-/// A server that has nothing, and takes its time to take something.
+/// A server that has nothing, and accepts uploads slowly.
 fn slow_server() -> String {
     server_that(|method| {
         if method != "PUT" {
@@ -193,13 +197,13 @@ fn slow_server() -> String {
     })
 }
 
-/// A message of fields that hold bytes, none of 128 or more.
+/// A message with bytes fields only, each shorter than 128 bytes.
 fn message(fields: &[(u8, &[u8])]) -> Vec<u8> {
     let field = |(number, bytes): &(u8, &[u8])| [&[number << 3 | 2, bytes.len() as u8], *bytes].concat();
     fields.iter().flat_map(field).collect()
 }
 
-/// A server that gives this for every result, again and again if it is to have no end.
+/// A server that returns this for every result; repeated without an end if `is_endless`.
 fn server_with(result: Vec<u8>, is_endless: bool) -> String {
     let answer = move |mut connection: TcpStream| -> io::Result<()> {
         let (head, _) = head(&connection)?;
@@ -222,7 +226,7 @@ fn server_with(result: Vec<u8>, is_endless: bool) -> String {
 }
 
 #[test]
-fn servers_that_attack_cost_one_warning_or_one_error_and_nothing_outside() {
+fn hostile_servers_cost_one_warning_or_one_error_and_change_nothing_outside() {
     let digest = message(&[(1, "ab".repeat(32).as_bytes())]);
     let outside = message(&[(2, &message(&[(1, b"../../outside"), (2, &digest)]))]);
     let linked = message(&[(12, &message(&[(1, b"tensor"), (2, b"/etc/passwd")]))]);
@@ -246,10 +250,10 @@ fn servers_that_attack_cost_one_warning_or_one_error_and_nothing_outside() {
 }
 
 #[test]
-fn nobody_who_interrupts_waits_for_a_server() {
+fn an_interrupt_does_not_wait_for_a_server() {
     let sandbox = clone();
     for scheme in ["http", "grpc"] {
-        // It takes whoever comes, and never says a word.
+        // It accepts every connection, and never sends anything.
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = format!("--remote-cache={scheme}://{}", listener.local_addr().unwrap());
         let options = ["build", &address, "--remote-timeout=3600", "--remote-connect-timeout=3600", TARGET];
@@ -265,20 +269,20 @@ fn nobody_who_interrupts_waits_for_a_server() {
 }
 
 #[test]
-fn each_step_may_wait_until_its_result_is_sent() {
+fn each_action_may_wait_for_its_upload() {
     let server = slow_server();
     let n_waited = |options: &[&str]| {
         let ran = clone().mc(&[&["build", &server, SEND, TARGET], options].concat()).exits(0);
         assert!(!ran.stderr.contains("warning") && ran.stderr.contains(": sent "), "{}", ran.stderr);
         ran.stderr.matches("waiting for ").count()
     };
-    // The last step was made just now, and its result needs a while.
+    // The last action has just finished, and its upload takes a while.
     assert_eq!(n_waited(&[]), 1);
     assert_eq!(n_waited(&["--remote_cache_async=false"]), 0);
 }
 
 #[test]
-fn what_was_damaged_in_the_cache_is_made_here() {
+fn damaged_blobs_of_the_cache_are_remade_here() {
     let maker = clone();
     let team = folder(&maker);
     let made = maker.build(&[&team, SEND, TARGET]);
@@ -296,6 +300,6 @@ fn what_was_damaged_in_the_cache_is_made_here() {
     assert!(built.n_ran() >= n_damaged, "{}", built.n_ran());
     assert!(built.stderr.contains("what it sends is not believed"), "{}", built.stderr);
     assert_eq!(built.digests(), made.digests());
-    // And mended there.
+    // They are repaired in the cache, too.
     assert_eq!(clone().build(&[&team, TARGET]).n_ran(), 0);
 }

@@ -1,4 +1,4 @@
-//! Who is believed, and who is let in: signed results, and accounts of Google's.
+//! Trust and access: signed results, and Google accounts.
 
 use std::fs;
 
@@ -9,7 +9,7 @@ use crate::team_cache::{SEND, TARGET, clone, filled, folder, n_fetched};
 use crate::worker::Worker;
 
 #[test]
-fn whoever_has_the_key_sends_and_only_what_it_signed_is_taken() {
+fn the_owner_of_the_key_uploads_and_only_signed_results_are_taken() {
     let ci = clone();
     let team = folder(&ci);
     fs::write(ci.path("ci.pem"), PRIVATE).unwrap();
@@ -25,17 +25,17 @@ fn whoever_has_the_key_sends_and_only_what_it_signed_is_taken() {
     fs::write(user.path("team.pub"), PUBLIC).unwrap();
     let ask = format!("--remote-require-signed={}", user.path("team.pub").display());
     assert_eq!(user.build(&[&team, &ask, TARGET]).n_ran(), 0);
-    // Somebody who has no key replaces a result: it is left alone, and made here.
+    // A user without the key replaces a result: it is ignored, and made here.
     let stranger = clone();
     stranger.build(&[&team, SEND, "--remote-accept-cached=false", TARGET]);
     let another = clone();
     let built = another.build(&[&team, &ask, TARGET]);
     assert!(built.n_ran() > 0);
-    assert!(built.stderr.contains("not signed by anyone who is trusted"), "{}", built.stderr);
+    assert!(built.stderr.contains("without a trusted signature"), "{}", built.stderr);
 }
 
 #[test]
-fn what_nobody_signed_is_no_promise_to_whoever_asks_for_signatures() {
+fn unsigned_results_are_not_promises_if_signatures_are_required() {
     let (stranger, team) = filled(TARGET);
     let user = clone();
     let minimal = "--remote-download-minimal";
@@ -43,14 +43,14 @@ fn what_nobody_signed_is_no_promise_to_whoever_asks_for_signatures() {
     fs::write(user.path("team.pub"), PUBLIC).unwrap();
     let ask = format!("--remote-require-signed={}", user.path("team.pub").display());
     let built = user.build(&[&team, &ask, TARGET]);
-    // A tree comes, which a signature would be about.
+    // A tree is fetched, because the signature would cover it.
     assert!(built.n_ran() > 30 && n_fetched(&built) < 10_000, "{}", built.stderr);
-    assert!(built.stderr.contains("not signed by anyone who is trusted"), "{}", built.stderr);
+    assert!(built.stderr.contains("without a trusted signature"), "{}", built.stderr);
     assert_eq!(user.files("mc-out"), stranger.files("mc-out"));
 }
 
 #[test]
-fn whoever_has_the_key_replaces_what_nobody_signed() {
+fn the_owner_of_the_key_replaces_unsigned_results() {
     let (_stranger, team) = filled(TARGET);
     let ci = clone();
     fs::write(ci.path("ci.pem"), PRIVATE).unwrap();
@@ -85,7 +85,8 @@ fn a_key_in_the_variable_signs_and_is_never_shown() {
     assert!(ran.stderr.contains("takes the path of a file"), "{}", ran.stderr);
 }
 
-/// Files with both halves of a key in a sandbox: the option that signs, and the one that asks for signatures.
+/// Creates files with both halves of a key in a sandbox; returns the option that signs and the one that requires
+/// signatures.
 fn key(sandbox: &Sandbox, name: &str, [private, public]: [&str; 2]) -> [String; 2] {
     let file = |ending: &str, text: &str| {
         let path = sandbox.path(&format!("{name}.{ending}"));
@@ -100,13 +101,14 @@ fn key(sandbox: &Sandbox, name: &str, [private, public]: [&str; 2]) -> [String; 
 
 const KEYS: [[&str; 2]; 2] = [[PRIVATE, PUBLIC], [OTHER_PRIVATE, OTHER_PUBLIC]];
 
-/// Two machines that built what an unsigned cache had been poisoned with, the folder of that cache, and what is right.
+/// Two machines that built with the poisoned results of an unsigned cache, the folder of that cache, and a correct
+/// build.
 fn poisoned() -> ([Sandbox; 2], String, Sandbox) {
     let (maker, team) = filled(TARGET);
     assert_eq!(poison(&maker.dir().join("team"), &another_tensor), 38);
     let machines = [clone(), clone()];
     for machine in &machines {
-        // Without signatures it is believed.
+        // Without required signatures they are trusted.
         assert!(machine.build(&[&team, TARGET]).n_ran() < 5);
         assert_ne!(machine.files("mc-out"), maker.files("mc-out"));
     }
@@ -114,25 +116,25 @@ fn poisoned() -> ([Sandbox; 2], String, Sandbox) {
 }
 
 #[test]
-fn what_was_fetched_unsigned_is_neither_signed_nor_sent_nor_used_once_there_is_a_key() {
+fn results_fetched_unsigned_are_not_signed_sent_or_used_once_there_is_a_key() {
     let ([ci, user], team, maker) = poisoned();
     let [sign, ask] = key(&ci, "ci", KEYS[0]);
     let built = ci.build(&[&team, &sign, TARGET]);
     assert!(built.n_ran() >= 38, "{}", built.stderr);
     assert_eq!(ci.files("mc-out"), maker.files("mc-out"));
-    // What it signed is right for everybody, also for whoever has the wrong results in their store.
+    // Results that it signed are right for all users, including one with the wrong results in the local store.
     for user in [&user, &clone()] {
         let built = user.build(&[&team, &ask, TARGET]);
         assert!(built.n_ran() == 0 && !built.stderr.contains("warning"), "{}", built.stderr);
         assert_eq!(user.files("mc-out"), maker.files("mc-out"));
     }
-    // And what was put right stays right for those who ask for nothing.
+    // The correct results stay valid for users without required signatures.
     assert_eq!(user.build(&[TARGET]).n_ran(), 0);
     assert_eq!(user.files("mc-out"), maker.files("mc-out"));
 }
 
 #[test]
-fn what_was_fetched_unsigned_is_no_hit_for_whoever_asks_for_signatures_also_without_a_cache() {
+fn results_fetched_unsigned_are_not_hits_if_signatures_are_required_even_without_a_cache() {
     let ([one, other], _, maker) = poisoned();
     let [sign, ask] = key(&one, "ci", KEYS[0]);
     for (machine, option) in [(&one, &ask), (&other, &sign)] {
@@ -144,7 +146,7 @@ fn what_was_fetched_unsigned_is_no_hit_for_whoever_asks_for_signatures_also_with
 }
 
 #[test]
-fn what_was_made_and_sent_before_there_was_a_key_is_signed_without_being_made_again() {
+fn results_uploaded_before_there_was_a_key_are_signed_without_being_remade() {
     let (maker, team) = filled(TARGET);
     let [sign, ask] = key(&maker, "ci", KEYS[0]);
     assert_eq!(maker.build(&[&team, &sign, TARGET]).n_ran(), 0);
@@ -152,12 +154,12 @@ fn what_was_made_and_sent_before_there_was_a_key_is_signed_without_being_made_ag
     let built = user.build(&[&team, &ask, TARGET]);
     assert!(built.n_ran() == 0 && !built.stderr.contains("warning"), "{}", built.stderr);
     assert_eq!(user.files("mc-out"), maker.files("mc-out"));
-    // Once it is signed it is not sent again.
+    // A signed result is not uploaded again.
     assert!(!maker.build(&[&team, &sign, TARGET]).stderr.contains(": sent "));
 }
 
 #[test]
-fn what_a_key_signed_counts_as_long_as_it_is_trusted() {
+fn signed_results_count_as_long_as_their_key_is_trusted() {
     let ci = clone();
     let team = folder(&ci);
     let [sign, ask] = key(&ci, "old", KEYS[0]);
@@ -166,13 +168,14 @@ fn what_a_key_signed_counts_as_long_as_it_is_trusted() {
     let user = clone();
     let build = |arguments: &[&str]| user.build(&[&[TARGET], arguments].concat()).n_ran();
     assert_eq!(build(&[&team, &ask, "--remote-download-all"]), 0);
-    // Both keys may be in the file while one takes the place of the other.
+    // Both keys may be in the file during a key rotation.
     let both = user.path("both.pub");
     fs::write(&both, format!("{}{}", KEYS[1][1], KEYS[0][1])).unwrap();
     let ask_both = format!("--remote-require-signed={}", both.display());
     assert_eq!(build(&[&ask_both, "--offline"]), 0);
     assert_eq!(ci.build(&[&team, &new_sign, "--remote-cache-async=false", TARGET]).n_ran(), 0);
-    // The old one is trusted no more: what it signed comes again, signed by the new one, and is made here without.
+    // The old key is no longer trusted: results that it signed are fetched again, signed by the new one, or remade
+    // here.
     assert_eq!(build(&[&team, &new_ask]), 0);
     assert_eq!(build(&[&ask]), 0);
     let other = clone();
@@ -182,7 +185,7 @@ fn what_a_key_signed_counts_as_long_as_it_is_trusted() {
 }
 
 #[test]
-fn workers_are_asked_under_signatures_only_by_whoever_trusts_them() {
+fn workers_are_used_with_required_signatures_only_if_they_are_trusted() {
     let ci = clone();
     let team = folder(&ci);
     let worker = Worker::start(&ci.dir().join("team"));
@@ -195,7 +198,7 @@ fn workers_are_asked_under_signatures_only_by_whoever_trusts_them() {
     for option in [&sign, &ask] {
         let built = build(&clone(), &[option]);
         assert_eq!(ran_remotely(&built), 0);
-        let reported = "are not asked, because nobody signs what they make";
+        let reported = "are not used, because their results are not signed";
         assert_eq!(
             built.stderr.matches("warning: ").count(),
             built.stderr.matches(reported).count(),
@@ -207,7 +210,7 @@ fn workers_are_asked_under_signatures_only_by_whoever_trusts_them() {
     assert_eq!(worker.did(), "");
     fs::remove_dir_all(ci.dir().join("team/blake3/ac")).unwrap();
 
-    // What workers made for somebody who asked for no signatures is not signed by whoever does.
+    // Worker results accepted without required signatures are not signed by a user who requires them.
     assert!(ran_remotely(&build(&ci, &[])) > 30);
     assert!(build(&ci, &[&sign]).n_ran() > 30);
     fs::remove_dir_all(ci.dir().join("team/blake3/ac")).unwrap();
@@ -219,13 +222,13 @@ fn workers_are_asked_under_signatures_only_by_whoever_trusts_them() {
     let built = user.build(&[&team, &ask, TARGET]);
     assert!(built.n_ran() == 0 && !built.stderr.contains("warning: "), "{}", built.stderr);
     assert_eq!(user.files("mc-out"), ci.files("mc-out"));
-    // Whoever does not trust them any more makes it again.
+    // A user who no longer trusts the workers remakes them.
     assert_eq!(build(&trusting, &[&sign, trust]).n_ran(), 0);
     fs::remove_dir_all(ci.dir().join("team/blake3/ac")).unwrap();
     assert!(build(&trusting, &[&sign]).n_ran() > 30);
 }
 
-// Made with `openssl genpkey -algorithm ed25519` and `openssl pkey -pubout`; they protect nothing.
+// Created with `openssl genpkey -algorithm ed25519` and `openssl pkey -pubout`; they protect nothing.
 const OTHER_PRIVATE: &str = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIE48sXbEpIiI4l0yZfspMR6DWm+iUeHiL2JYet5cWtPS\n-----END PRIVATE KEY-----\n";
 const OTHER_PUBLIC: &str = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAWptmmkLBnbDz9U0p0Odyu2QOIvUIbIlvsO7sVhqLJDY=\n-----END PUBLIC KEY-----\n";
 const PRIVATE: &str = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIPWMfuXZkU7MsXmTehb1J7/fSXn1iG2ri0FHk0+NN3mp\n-----END PRIVATE KEY-----\n";
@@ -234,7 +237,7 @@ pub(crate) const PUBLIC: &str = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAv3Q
 /// A token.
 pub(crate) const GIVEN: &str = "{\"access_token\": \"ya29.neverToBeSeen\", \"expires_in\": 3600}";
 
-/// A cache of nothing, which lets an account of Google's in, and the service that gives it tokens.
+/// An empty cache that accepts a Google account, and the service that issues its tokens.
 pub(crate) fn of_google(status: &'static str, given: &'static str) -> Server {
     Server::new(move |request, stream| match request.path.as_str() {
         "/token" => answer(stream, status, &[], given.as_bytes()),
@@ -245,7 +248,7 @@ pub(crate) fn of_google(status: &'static str, given: &'static str) -> Server {
     })
 }
 
-/// A build by somebody who is logged in at Google's.
+/// A build by a user with a Google login.
 pub(crate) fn logged_in(sandbox: &Sandbox, server: &Server, arguments: &[&str]) -> Ran {
     let file = sandbox.dir().join("adc.json");
     let login = serde_json::json!({
@@ -260,7 +263,7 @@ pub(crate) fn logged_in(sandbox: &Sandbox, server: &Server, arguments: &[&str]) 
 }
 
 #[test]
-fn an_account_of_googles_is_let_in() {
+fn a_google_account_has_access() {
     let server = of_google("200 OK", GIVEN);
     let team = format!("--remote-cache={}", server.root());
     let ran = logged_in(&clone(), &server, &[&team, "--remote-cache-required", TARGET]).exits(0);
@@ -271,7 +274,7 @@ fn an_account_of_googles_is_let_in() {
 }
 
 #[test]
-fn an_account_of_googles_that_gets_no_token_costs_one_warning_or_one_error() {
+fn a_google_account_without_a_token_costs_one_warning_or_one_error() {
     let server = of_google("400 Bad Request", "{\"error\": \"invalid_grant\"}");
     let team = format!("--remote-cache={}", server.root());
     let ran = logged_in(&clone(), &server, &[&team, TARGET]).exits(0);

@@ -1,4 +1,4 @@
-//! Chat templates that ask for too much: one clear error, soon, in a build, in a gate and in `run`.
+//! Chat templates that exceed limits: one clear, early error, in a build, in a gate and in `run`.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ const TEMPLATE: &str = "models/base/chat_template.jinja";
 /// A build without gates.
 const UNGATED: &str = "//models:roadtrip-f16";
 
-/// Templates, each with what its error says.
+/// Templates, each with a part of its error.
 const HOSTILE: [(&str, &str); 4] = [
     (
         "{% for a in range(100000) %}{% for b in range(100000) %}{% endfor %}{% endfor %}",
@@ -29,7 +29,7 @@ fn with_template(source: &str) -> Sandbox {
 }
 
 #[test]
-fn a_gate_tells_template_and_limit() {
+fn a_gate_reports_template_and_limit() {
     for (source, expected) in HOSTILE {
         let ran = with_template(source).mc(&["build", BUNDLE]).exits(1);
         let errors = ran.errors();
@@ -40,7 +40,7 @@ fn a_gate_tells_template_and_limit() {
 }
 
 #[test]
-fn a_build_and_a_run_tell_template_and_limit_once() {
+fn a_build_and_a_run_report_template_and_limit_once() {
     let long = format!("{{{{ 1{} }}}}", "+1".repeat(4900));
     for (source, expected) in [(long.as_str(), "more than 500 operators"), HOSTILE[0], HOSTILE[1]] {
         let sandbox = with_template(source);
@@ -59,8 +59,8 @@ fn a_build_and_a_run_tell_template_and_limit_once() {
 }
 
 #[test]
-fn an_interrupt_ends_a_build_that_renders() {
-    // Within the limits for each of hundreds of questions, and minutes for all.
+fn an_interrupt_cancels_rendering() {
+    // Within the limits for each of hundreds of questions, but minutes for all.
     let slow = "{% for a in range(100000) %}{% endfor %}".repeat(5) + "{{ messages[0].content }}";
     for signal in ["-INT", "-TERM"] {
         let sandbox = with_template(&slow);

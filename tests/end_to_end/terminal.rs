@@ -1,14 +1,14 @@
-//! Names and texts of others in everything that `mc` prints: none of it steers the terminal, and JSON reads back.
+//! Foreign names and texts in all output of `mc`: none of them controls the terminal, and JSON round-trips.
 
 use std::fs;
 use std::path::Path;
 
 use crate::sandbox::{GGUF, Ran, Sandbox, Template, run};
 
-/// Clears the screen, sets the title, colors, turns the text, hides and rings.
+/// Clears the screen, sets the title and colors, reverses the text, hides characters and rings the bell.
 const HOSTILE: &str = "a\u{1b}[2J\u{1b}]0;t\u{7}\u{9b}31m\u{202e}\u{2066}\u{feff}\u{7f}\rz";
 
-/// A part of it as it is shown.
+/// The escaped form of its beginning.
 const SHOWN: &str = "a\\u{1b}[2J\\u{1b}]0;t";
 
 /// The same part in JSON.
@@ -19,7 +19,8 @@ const PACKAGE: &str = "models/package.kdl";
 const MERGE: &str = "merge_method: linear\nmodels:\n  - model: a\n    parameters: {weight: 1.0}\n  - model: b\n    \
                      parameters: {weight: 1.0}\ndtype: float16\n";
 
-/// Tells whether a terminal would obey the character. Written anew here, so that a gap in `mc`'s own list is noticed.
+/// Returns true if a terminal would interpret the character. Implemented independently, so that a gap in `mc`'s own
+/// list is detected.
 fn steers(character: char) -> bool {
     let is_control = character.is_control() && !matches!(character, '\n' | '\t');
     is_control
@@ -30,7 +31,7 @@ fn steers(character: char) -> bool {
         )
 }
 
-/// The text without codes for colors that are `mc`'s own.
+/// The text without `mc`'s own color codes.
 fn without_colors(text: &str) -> String {
     let mut pieces = text.split("\u{1b}[");
     let mut left = pieces.next().unwrap().to_owned();
@@ -42,7 +43,7 @@ fn without_colors(text: &str) -> String {
     left
 }
 
-/// Asserts that nothing that was written steers a terminal, and that what would is shown.
+/// Asserts that no output controls a terminal, and that control characters are shown escaped.
 #[track_caller]
 fn check_shown(ran: &Ran) {
     let reported = format!("{}{}", ran.stdout, ran.stderr);
@@ -66,7 +67,7 @@ fn check(sandbox: &Sandbox, arguments: &[&str]) {
 }
 
 #[test]
-fn declarations_with_control_characters_are_reported_without_obeying_them() {
+fn control_characters_in_declarations_are_escaped() {
     let sandbox = Sandbox::new();
     let declarations = [
         format!("\"{HOSTILE}\" \"x\"\n"),
@@ -81,7 +82,7 @@ fn declarations_with_control_characters_are_reported_without_obeying_them() {
         fs::write(sandbox.path(PACKAGE), &declaration).unwrap();
         check(&sandbox, &["check"]);
         check(&sandbox, &["build", "//models/..."]);
-        // As escapes, which make the same text of a document without such characters.
+        // As KDL escapes, which give the same text from a document without such characters.
         let escaped: String =
             declaration.replace(HOSTILE, &HOSTILE.escape_unicode().to_string()).replace("// \\u", "// ");
         fs::write(sandbox.path(PACKAGE), escaped).unwrap();
@@ -94,7 +95,7 @@ fn declarations_with_control_characters_are_reported_without_obeying_them() {
 }
 
 #[test]
-fn arguments_and_paths_with_control_characters_are_reported_without_obeying_them() {
+fn control_characters_in_arguments_and_paths_are_escaped() {
     let sandbox = Sandbox::new();
     let label = format!("//models:{HOSTILE}");
     let option = format!("--{HOSTILE}");
@@ -133,7 +134,7 @@ fn arguments_and_paths_with_control_characters_are_reported_without_obeying_them
     ] {
         check(&sandbox, arguments);
     }
-    // An address is told as a warning, and as an error where it must be used.
+    // A URL appears in a warning, and in an error if the cache is required.
     let address = format!("--remote-cache=http://127.0.0.1:1/{HOSTILE}");
     check(&sandbox, &["build", &address, "--remote-cache-required", "//models:roadtrip-f16.gguf"]);
     check(&sandbox, &["info", "remote", &address]);
@@ -141,7 +142,7 @@ fn arguments_and_paths_with_control_characters_are_reported_without_obeying_them
 
 #[cfg(unix)]
 #[test]
-fn a_path_that_is_not_text_is_reported_without_obeying_it() {
+fn a_path_that_is_not_utf8_is_escaped() {
     use std::ffi::OsStr;
     use std::os::unix::ffi::OsStrExt;
 
@@ -154,7 +155,7 @@ fn a_path_that_is_not_text_is_reported_without_obeying_it() {
         let ran = run(sandbox.command(arguments).arg(path)).exits(2);
         assert!(!without_colors(&ran.stderr).chars().any(steers), "{}", ran.stderr);
     }
-    // Neither a workspace nor a store in such a folder is a bug in JSON.
+    // Neither a workspace nor a store in such a folder breaks the JSON output.
     let mut sandbox = Sandbox::warm_gguf();
     let folder = sandbox.dir().join(OsStr::from_bytes(b"w\xff\x1b[2J"));
     fs::rename(&sandbox.workspace, &folder).unwrap();
@@ -175,7 +176,7 @@ fn a_path_that_is_not_text_is_reported_without_obeying_it() {
     run(command.arg(OsStr::from_bytes(b"\xff\x1b.kdl"))).exits(0).json();
 }
 
-/// Replaces a text of a file by another, filled up to the same length, wherever it stands.
+/// Replaces every occurrence of a text in a file by another, padded to the same length.
 #[track_caller]
 fn replaced(bytes: &[u8], from: &str, to: &str) -> Vec<u8> {
     assert!(to.len() <= from.len(), "{} and {}", from.len(), to.len());
@@ -195,7 +196,7 @@ fn replaced(bytes: &[u8], from: &str, to: &str) -> Vec<u8> {
 }
 
 #[test]
-fn what_a_gguf_says_of_itself_is_listed_without_obeying_it() {
+fn control_characters_in_gguf_metadata_are_escaped() {
     let sandbox = Sandbox::new();
     let whole = &Template::get().gguf_files[0].1;
     let hostile = replaced(whole, "blk.1.ffn_up.weight", "a\u{1b}[2J\u{1b}]0;t\u{7}\u{202e}");
@@ -210,10 +211,10 @@ fn what_a_gguf_says_of_itself_is_listed_without_obeying_it() {
 }
 
 #[test]
-fn pieces_of_a_vocabulary_are_shown_and_not_obeyed() {
+fn control_characters_in_vocabulary_pieces_are_escaped() {
     let sandbox = Sandbox::new();
     let file = sandbox.path("model.gguf");
-    // In the vocabulary, `Ġ` stands for a space and `ě` for the byte of an escape. They change places.
+    // In the vocabulary, `Ġ` stands for a space and `ě` for the escape byte. They are swapped.
     let mut bytes = Template::get().gguf_files[0].1.clone();
     let end = bytes.windows(6).position(|window| window == b"blk.0.").unwrap();
     for at in 0..end {
@@ -235,7 +236,7 @@ fn pieces_of_a_vocabulary_are_shown_and_not_obeyed() {
 }
 
 #[test]
-fn what_a_chat_template_says_is_reported_without_obeying_it() {
+fn control_characters_in_chat_template_errors_are_escaped() {
     let sandbox = Sandbox::warm_gguf();
     let path = sandbox.path("models/base/tokenizer_config.json");
     let mut config: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
@@ -246,17 +247,17 @@ fn what_a_chat_template_says_is_reported_without_obeying_it() {
 }
 
 #[test]
-fn names_and_lines_of_data_are_quoted_without_obeying_them() {
+fn control_characters_in_data_names_and_lines_are_escaped() {
     let sandbox = Sandbox::new();
     let text = format!("{HOSTILE} is a line that both have in common\n").replace('\r', "");
     let calibration = sandbox.path("models/data/calibration").join(format!("{HOSTILE}.txt"));
     fs::write(calibration, &text).unwrap();
     fs::write(sandbox.path("models/data/evaluation").join(format!("{HOSTILE}.txt")), &text).unwrap();
     check_shown(&sandbox.mc(&["build", "//models:roadtrip-q4km-ios.gate"]).exits(1));
-    // A file that is not text is told by its name.
+    // A file that is not text is reported by name.
     fs::write(sandbox.path("models/data/evaluation").join(format!("{HOSTILE}.txt")), b"\xff\x1b[2J").unwrap();
     check_shown(&sandbox.mc(&["build", "//models:roadtrip-q4km-ios.gate"]).exits(1));
-    // So is a line of questions that is none.
+    // So is a malformed line of questions.
     sandbox.edit(PACKAGE, "\"data/intents.jsonl\"", &format!("\"data/{}.jsonl\"", HOSTILE.escape_unicode()));
     fs::write(sandbox.path("models/data").join(format!("{HOSTILE}.jsonl")), format!("{{\"{HOSTILE}\"}}\n"))
         .unwrap();
@@ -264,7 +265,7 @@ fn names_and_lines_of_data_are_quoted_without_obeying_them() {
 }
 
 #[test]
-fn escapes_stay_out_of_files_that_are_written_for_people_to_read() {
+fn control_characters_do_not_get_into_written_files() {
     let sandbox = Sandbox::new();
     let merge = sandbox.path("merge.yaml");
     let model = HOSTILE.escape_unicode().to_string().replace("\\u{", "\\U").replace('}', "");
@@ -281,7 +282,7 @@ fn escapes_stay_out_of_files_that_are_written_for_people_to_read() {
 }
 
 #[test]
-fn scripts_for_shells_are_as_they_were_made() {
+fn shell_scripts_are_printed_unchanged() {
     let sandbox = Sandbox::new();
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = sandbox.mc(&["completions", shell]).exits(0).stdout;

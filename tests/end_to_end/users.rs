@@ -1,4 +1,4 @@
-//! Two users on one store. Only root may become somebody else; for others these tests have nothing to do.
+//! Two users with one store. Only root can switch users; for other users these tests do nothing.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
@@ -20,13 +20,13 @@ struct Machine {
 }
 
 impl Machine {
-    /// `None` where the tests do not run as root.
+    /// `None` unless the tests run as root.
     fn new() -> Option<Self> {
         let sandbox = Sandbox::new();
         if fs::metadata(sandbox.dir()).unwrap().uid() != 0 {
             return None;
         }
-        // Everybody may look into it, and run the binary that may lie where nobody else looks.
+        // Both users need access to the folder, and must be able to run the binary, which may be in a private folder.
         fs::set_permissions(sandbox.dir(), Permissions::from_mode(0o755)).unwrap();
         let mc = sandbox.dir().join("mc");
         fs::copy(env!("CARGO_BIN_EXE_mc"), &mc).unwrap();
@@ -42,14 +42,14 @@ impl Machine {
         &self.sandbox.cache
     }
 
-    /// Makes the store's folder.
+    /// Creates the store's folder.
     fn make_store(&self, user: u32, mode: u32) {
         fs::create_dir(self.store()).unwrap();
         chown(self.store(), Some(user), Some(TEAM)).unwrap();
         fs::set_permissions(self.store(), Permissions::from_mode(mode)).unwrap();
     }
 
-    /// Runs `mc` as a user, whose files have permissions without those of `mask`.
+    /// Runs `mc` as a user with this umask.
     fn mc(&self, user: u32, mask: &str, arguments: &[&str]) -> Ran {
         let mut command = Command::new("sh");
         let masked = format!("umask {mask}; exec \"$@\"");
@@ -83,14 +83,14 @@ fn give(folder: &Path, user: u32) {
 }
 
 #[test]
-fn a_store_of_another_user_gives_what_it_has() {
+fn the_store_of_another_user_provides_its_results() {
     let Some(machine) = Machine::new() else { return };
     machine.make_store(ANNA, 0o755);
     machine.mc(ANNA, "022", &["build", GGUF]).exits(0);
     let ran = machine.mc(BERT, "022", &["build", GGUF]).exits(0);
     assert!(ran.stderr.contains("41 hits, 0 ran"), "{}", ran.stderr);
     assert_eq!(machine.files(ANNA), machine.files(BERT));
-    // What it does not have cannot be put there: one error, and the store is as it was.
+    // A missing result cannot be stored: one error, and the store is unchanged.
     let n_files = files_below(machine.store()).len();
     let errors = machine.mc(BERT, "022", &["build", BUNDLE]).exits(1).errors();
     assert_eq!(errors.len(), 1, "{errors:#?}");
@@ -101,7 +101,7 @@ fn a_store_of_another_user_gives_what_it_has() {
 }
 
 #[test]
-fn a_store_of_a_group_is_everybodys() {
+fn the_store_of_a_group_is_shared() {
     let Some(machine) = Machine::new() else { return };
     machine.make_store(ANNA, 0o2775);
     machine.mc(ANNA, "002", &["build", GGUF]).exits(0);
@@ -110,7 +110,7 @@ fn a_store_of_a_group_is_everybodys() {
     let ran = machine.mc(ANNA, "002", &["build", BUNDLE]).exits(0);
     assert!(ran.stderr.contains(" hits, 0 ran"), "{}", ran.stderr);
     machine.mc(BERT, "002", &["cache", "verify"]).exits(0);
-    // A blob of Anna's that rots is set aside for Bert, too, and made anew.
+    // A rotted blob of Anna's is set aside for Bert, too, and remade.
     let blob = files_below(&machine.store().join("cas")).pop().unwrap();
     crate::sandbox::change_bytes(&blob, |bytes| bytes[0] ^= 1);
     machine.mc(BERT, "002", &["build", BUNDLE]).exits(0);

@@ -1,7 +1,7 @@
-//! A worker of remote execution: it takes an action from a shared folder, lays its input root out in a folder of its
-//! own, runs the command there without any variable, and puts the outputs into the shared folder.
+//! A worker of remote execution: it takes an action from a shared folder, lays out its input root in a folder of its
+//! own, runs the command there without environment variables, and puts the outputs into the shared folder.
 //!
-//! It has no sandbox; `tests/conformance/execution.py` runs the same builds on one that has.
+//! It has no sandbox; `tests/conformance/execution.py` runs the same builds on a worker that has one.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -36,18 +36,18 @@ pub(crate) struct Worker {
     /// The shared folder.
     team: PathBuf,
     port: u16,
-    /// The last argument but the parameters of each step that it did, such as `tensor@2`.
+    /// The last argument before the parameters of each action that it ran, such as `tensor@2`.
     did: Arc<Mutex<Vec<String>>>,
-    /// The headers of the users' own, `x-…`, that it was sent.
+    /// The user headers that it received (`x-…`).
     headers: Arc<Mutex<BTreeSet<String>>>,
-    /// The name of an input that it leaves out.
+    /// The name of an input that it omits.
     withheld: Arc<Mutex<Option<String>>>,
-    /// What a request for a step must say in `authorization`.
+    /// The required `authorization` of a request.
     let_in: Arc<Mutex<Option<String>>>,
 }
 
 impl Worker {
-    /// A worker that reads from and writes to a folder in the layout of a shared cache.
+    /// Starts a worker that reads from and writes to a folder in the layout of a shared cache.
     pub(crate) fn start(team: &Path) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -76,17 +76,17 @@ impl Worker {
         worker
     }
 
-    /// The option that has steps done here.
+    /// The option that uses this worker.
     pub(crate) fn option(&self) -> String {
         format!("--remote-executor=grpc://127.0.0.1:{}", self.port)
     }
 
-    /// Leaves an input of this name out from now on.
+    /// From now on, omits an input with this name.
     pub(crate) fn withhold(&self, name: &str) {
         *self.withheld.lock().unwrap() = Some(name.to_owned());
     }
 
-    /// The headers of the users' own that it was sent since the last time, such as `x-a=1`.
+    /// The user headers received since the last call, such as `x-a=1`.
     pub(crate) fn headers(&self) -> Vec<String> {
         mem::take(&mut *self.headers.lock().unwrap()).into_iter().collect()
     }
@@ -98,12 +98,12 @@ impl Worker {
         self.headers.lock().unwrap().extend(own);
     }
 
-    /// Does steps only for those who say this in `authorization` from now on.
+    /// From now on, runs actions only for requests with this `authorization`.
     pub(crate) fn let_in(&self, who: &str) {
         *self.let_in.lock().unwrap() = Some(who.to_owned());
     }
 
-    /// How many steps of each kind it did, such as `imatrix 1, tensor 38`.
+    /// Number of actions of each kind that it ran, such as `imatrix 1, tensor 38`.
     pub(crate) fn did(&self) -> String {
         let mut kinds: Vec<String> = self.did.lock().unwrap().clone();
         kinds.sort();
@@ -126,14 +126,14 @@ impl Worker {
         let digest = Digest { hash: blob.hash.to_string(), size_bytes: blob.n_bytes as i64 };
         let path = self.path(&digest.hash);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        // Two steps may give the same bytes, and somebody may look while they are written.
+        // Two actions may produce the same bytes, and another process may read the file while it is written.
         let mut file = tempfile::NamedTempFile::new_in(&self.team).unwrap();
         file.write_all(bytes).unwrap();
         file.persist(path).unwrap();
         digest
     }
 
-    /// Puts the files of a folder and the tree that lists them; `None` if it is not a folder.
+    /// Stores the files of a folder and the tree that lists them; `None` if it is not a folder.
     fn put_folder(&self, folder: &Path) -> Option<Digest> {
         let mut paths: Vec<PathBuf> = fs::read_dir(folder).ok()?.map(|entry| entry.unwrap().path()).collect();
         paths.sort();
@@ -150,7 +150,7 @@ impl Worker {
         let withheld = self.withheld.lock().unwrap().clone();
         for file in directory.files.iter().filter(|file| Some(&file.name) != withheld.as_ref()) {
             let (path, blob) = (folder.join(&file.name), self.path(&file.digest.as_ref().unwrap().hash));
-            // No copy: one that another thread still writes while a third forks cannot be run.
+            // Not a copy: a file that another thread still has open for writing during a fork cannot be executed.
             if file.is_executable {
                 fs::set_permissions(&blob, fs::Permissions::from_mode(0o555)).unwrap();
             }
@@ -235,7 +235,7 @@ impl Capabilities for Worker {
     ) -> Result<Response<ServerCapabilities>, Status> {
         self.hear(&request);
         let execution = ExecutionCapabilities { exec_enabled: true, ..ExecutionCapabilities::default() };
-        // Said, and never done: blobs are in the shared folder.
+        // Advertised, but never used: blobs are in the shared folder.
         let cache = CacheCapabilities {
             supported_compressors: vec![compressor::Value::Zstd as i32],
             split_blob_support: true,

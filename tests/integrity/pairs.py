@@ -1,9 +1,9 @@
-"""Compares the CPU time that two binaries of mc take for the same builds.
+"""Compares the CPU time of two mc binaries for the same builds.
 
 Usage: pairs.py WORK BASE MC N_PAIRS
 
-WORK holds the workspace of ../memory/make_workspace.py. Each pair runs both binaries one after the other, the next pair in
-the other order, so that what drifts on the machine falls on both. Each binary has a store of its own.
+WORK contains the workspace of ../memory/make_workspace.py. Each pair runs both binaries one after the other, the next
+pair in the opposite order, so that drift of the machine affects both. Each binary has a store of its own.
 """
 
 import os
@@ -60,7 +60,7 @@ def main():
         (f"demo, nothing to do, {N_NULL} times", demo, "//models:roadtrip-q4km-ios", True),
         ("1.24 B, merged and quantized", work / "workspace", "//models:synthetic.gguf", False),
     ]:
-        # The first run of each brings files into memory.
+        # The first run of each loads files into memory.
         for binary in (base, new):
             build(binary, workspace, target, is_null)
         pairs = []

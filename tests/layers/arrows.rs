@@ -1,4 +1,4 @@
-//! The arrows between the files of a crate, and between the modules of each of its folders.
+//! Import edges between the files of a crate, and between the modules of each of its folders.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,7 +9,7 @@ use crate::names::names;
 
 /// The module files of one crate, read from `src/`.
 pub(crate) struct Sources {
-    /// Path below `src/` and text of each file, by the module that it is.
+    /// Path below `src/` and text of each file, by its module.
     files: BTreeMap<Vec<String>, (String, String)>,
 }
 
@@ -25,13 +25,13 @@ impl Sources {
         Self { files: files.into_iter().map(|(path, text)| (module(&path), (path, text))).collect() }
     }
 
-    /// The deepest module file on the way of `path`, which is the one that it means.
+    /// The deepest module file on `path`: the file to which the path refers.
     fn resolve(&self, path: &[String]) -> Option<&Vec<String>> {
         let prefixes = (0..=path.len()).rev().map(|n_names| &path[..n_names]);
         prefixes.into_iter().find_map(|prefix| self.files.get_key_value(prefix)).map(|(module, _)| module)
     }
 
-    /// Each arrow from a module file to another, with the first place that causes it.
+    /// Each edge from a module file to another, with the first location that causes it.
     fn uses(&self) -> BTreeMap<(&Vec<String>, &Vec<String>), String> {
         let mut uses = BTreeMap::new();
         for (module, (file, text)) in &self.files {
@@ -57,8 +57,8 @@ impl Sources {
 
     /// Describes the cycles between the modules of one folder, for all folders.
     ///
-    /// A module stands for all files below it, so a cycle here is an arrow back between floors, even if no file
-    /// imports itself. The file `x.rs` belongs to the folder `x/`.
+    /// A module includes all files below it, so a cycle here is an edge back to a higher layer, even if no file imports
+    /// itself. The file `x.rs` belongs to the folder `x/`.
     pub(crate) fn folder_cycles(&self) -> Vec<String> {
         let mut folders: BTreeMap<&[String], Arrows> = BTreeMap::new();
         for ((from, to), place) in self.uses() {
@@ -83,7 +83,7 @@ fn collect(folder: &Path, below: &str, files: &mut Vec<(String, String)>) {
     }
 }
 
-/// The module that the file at `path` is: `[]` for the root, `[x]` for `x.rs` and `x/mod.rs`.
+/// The module of the file at `path`: `[]` for the root, `[x]` for `x.rs` and `x/mod.rs`.
 fn module(path: &str) -> Vec<String> {
     let names = path.strip_suffix(".rs").unwrap();
     let names = names.strip_suffix("/mod").unwrap_or(names);
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cycle_of_files_is_reported_with_the_names_that_make_it() {
+    fn a_cycle_of_files_is_reported_with_the_names_that_cause_it() {
         let sources = sources(&[
             ("lib.rs", "mod a; mod b; mod c;"),
             ("a.rs", "use crate::b::{self, B};"),
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn an_arrow_back_between_folders_is_reported_although_no_file_imports_itself() {
+    fn an_edge_back_between_folders_is_reported_although_no_file_imports_itself() {
         let sources = sources(&[
             ("lib.rs", "mod low; mod high;"),
             ("low/mod.rs", "pub mod one; pub mod two;"),
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn folders_within_folders_have_floors_too() {
+    fn folders_within_folders_are_layered_too() {
         let sources = sources(&[
             ("lib.rs", "mod x;"),
             ("x.rs", "mod a; mod b;"),
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_module_may_use_its_children_and_their_tests_themselves() {
+    fn a_module_may_use_its_children_and_tests_may_use_their_module() {
         let sources = sources(&[
             ("main.rs", "mod x; use x::X;"),
             ("x.rs", "mod a; mod b; pub use a::A; pub use self::b::B;"),
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_child_that_uses_what_its_parent_re_exports_of_it_is_a_cycle() {
+    fn a_child_that_uses_its_own_items_through_a_reexport_of_its_parent_is_a_cycle() {
         let sources = sources(&[("lib.rs", "mod x; pub use x::X;"), ("x.rs", "use crate::X;")]);
         assert_eq!(sources.file_cycles().len(), 1);
     }

@@ -1,11 +1,11 @@
-//! Cycles of a graph of names, told as the arrows that make them.
+//! Cycles of a graph of names, described by their edges.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-/// From each node the nodes that it has an arrow to, and the cause of each arrow.
+/// For each node its successors, with the cause of each edge.
 pub(crate) type Arrows = BTreeMap<String, BTreeMap<String, String>>;
 
-/// Describes a shortest cycle through each node that has one and is on none of the cycles before it.
+/// Describes a shortest cycle through each node that is on a cycle and not on one described before.
 pub(crate) fn cycles(arrows: &Arrows) -> Vec<String> {
     let mut reported: BTreeSet<&str> = BTreeSet::new();
     let mut found = Vec::new();
@@ -21,7 +21,7 @@ pub(crate) fn cycles(arrows: &Arrows) -> Vec<String> {
     found
 }
 
-/// The nodes of a shortest cycle through `start`, which is its first and its last.
+/// The nodes of a shortest cycle through `start`, which is both its first and its last node.
 fn shortest<'a>(arrows: &'a Arrows, start: &'a str) -> Option<Vec<&'a str>> {
     let mut before: BTreeMap<&str, &str> = BTreeMap::new();
     let mut queue = VecDeque::from([start]);

@@ -1,20 +1,20 @@
-//! The paths of its own crate that a source file names.
+//! Finds the paths in a source file that refer to its own crate.
 //!
-//! Paths count wherever they stand: in `use`, in `pub use`, in code and in inline modules. Names that macros bring in
-//! scope are not seen, and neither is what a path means after a re-export: it counts as its first target.
+//! Paths count in `use`, in `pub use`, in code and in inline modules. Names that macros bring into scope are not seen.
+//! A re-export is not resolved: a path counts as its first target.
 
 use crate::tokens::{Token, tokens};
 
-/// A path below the crate's root, and the line on which it ends.
+/// A path below the crate's root, and its last line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Name {
     pub(crate) path: Vec<String>,
     pub(crate) line: usize,
 }
 
-/// Returns the paths that `source`, the file of the module `module`, names.
+/// Returns the paths in `source`, the file of the module `module`.
 ///
-/// `is_module` says which paths are modules with files of their own.
+/// * `is_module`: returns true for paths of modules with files of their own
 pub(crate) fn names(source: &str, module: &[String], is_module: &dyn Fn(&[String]) -> bool) -> Vec<Name> {
     let tokens = tokens(source);
     let mut reader = Reader {
@@ -35,7 +35,7 @@ struct Reader<'a> {
     is_module: &'a dyn Fn(&[String]) -> bool,
     /// Names of the inline modules around the current token, with the depth of braces at which each ends.
     inline: Vec<(String, usize)>,
-    /// Modules that a `use` brought in scope, by their names in this file.
+    /// Modules that a `use` brought into scope, by their names in this file.
     aliases: Vec<(String, Vec<String>)>,
     names: Vec<Name>,
 }
@@ -65,7 +65,7 @@ impl Reader<'_> {
         }
     }
 
-    /// The module that the path at `at` starts from, and the place after it, if a path of this crate starts there.
+    /// The module with which the path at `at` starts, and the position after it, if a path of this crate starts there.
     fn start(&self, at: usize) -> Option<(Vec<String>, usize)> {
         let is_first = at == 0 || self.text(at - 1) != "::";
         let is_visibility = at >= 2 && self.text(at - 1) == "in" && self.text(at - 2) == "(";
@@ -94,7 +94,7 @@ impl Reader<'_> {
         (base, at - 1)
     }
 
-    /// The module that `word` is the name of: one that was imported, or a child of a module around the token.
+    /// The module with the name `word`: an imported one, or a child of an enclosing module of the token.
     fn in_scope(&self, word: &str) -> Option<Vec<String>> {
         let imported = self.aliases.iter().find(|(name, _)| name == word).map(|(_, path)| path.clone());
         imported.or_else(|| {
@@ -105,7 +105,7 @@ impl Reader<'_> {
         })
     }
 
-    /// Reads what follows `base`, a name or a tree of names, and returns the place after it.
+    /// Reads the name or tree of names after `base`, and returns the position after it.
     fn tree(&mut self, base: Vec<String>, at: usize) -> usize {
         if self.text(at) != "::" {
             return self.leaf(base, at);
@@ -153,7 +153,7 @@ impl Reader<'_> {
 mod tests {
     use super::names;
 
-    /// The names in `source`, the file of `here::module`, in a crate with the module files `here::child` and `there`.
+    /// The paths in `source`, the file of `here::module`, in a crate with the module files `here::child` and `there`.
     fn paths(source: &str) -> Vec<String> {
         let module = ["here".to_owned(), "module".to_owned()];
         let is_module =
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn self_and_super_start_from_the_module_around() {
+    fn self_and_super_start_from_the_enclosing_module() {
         assert_eq!(
             paths("use self::child::A; use super::b::C; use super::super::d;"),
             ["here::module::child::A", "here::b::C", "d"]
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn comments_strings_visibility_and_declarations_name_nothing() {
+    fn comments_strings_visibility_and_declarations_are_not_paths() {
         assert!(paths("//! [`crate::a`]\n/* use crate::b; */ const C: &str = \"crate::d\"; const E: &str = r#\"crate::f\"#;").is_empty());
         assert!(
             paths("mod child; pub(crate) fn f() {} pub(in crate::a) fn g() {} pub(super) fn h(self) {}")

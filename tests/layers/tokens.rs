@@ -1,8 +1,8 @@
-//! Words and marks of Rust source, without comments, literals and lifetimes.
+//! Words and punctuation of Rust source, without comments, literals and lifetimes.
 //!
-//! Enough to find paths: it is not a lexer of the whole language, and numbers count as words.
+//! Enough to find paths: not a lexer of the whole language; numbers count as words.
 
-/// A word, `::` or one other mark, and the line on which it stands, counted from 1.
+/// A word, `::` or another punctuation character, and its line, counted from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Token<'a> {
     pub(crate) text: &'a str,
@@ -26,7 +26,7 @@ pub(crate) fn tokens(source: &str) -> Vec<Token<'_>> {
     tokens
 }
 
-/// Length of the piece that `rest` starts with, and `true` if it is a token.
+/// Length of the piece at the start of `rest`, and `true` if it is a token.
 fn next(rest: &str, first: char) -> (usize, bool) {
     if rest.starts_with("//") {
         return (rest.find('\n').unwrap_or(rest.len()), false);

@@ -1,7 +1,7 @@
 """Writes a workspace with a synthetic Llama of 1.2 or 3.2 billion parameters and a LoRA adapter for it.
 
-The shapes are those of Llama 3.2 1B and 3B; the numbers come from a generator with a fixed seed. Nothing here was trained:
-the files are for measuring memory, not for talking. Python's standard library is enough.
+The shapes are those of Llama 3.2 1B and 3B; the numbers come from a generator with a fixed seed. The model is not
+trained: the files are for measuring memory only. Python's standard library suffices.
 
 Usage: make_workspace.py FOLDER [1b|3b]
 """
@@ -22,8 +22,8 @@ SHARDS = 4
 
 DEMO = pathlib.Path(__file__).parents[2] / "models" / "base"
 
-# Of a bfloat16, the high byte has the sign and all but one bit of the exponent. These give sizes around 0.01, roughly
-# as often as a normal distribution does.
+# The high byte of a bfloat16 has the sign and all but one bit of the exponent. These give magnitudes around 0.01,
+# distributed roughly like a normal distribution.
 HIGH_BYTES = bytes(
     byte | sign for byte, count in [(0x3C, 76), (0x3B, 38), (0x3A, 10), (0x39, 4)] for sign in (0, 0x80) for _ in range(count)
 )
@@ -40,7 +40,7 @@ PROJECTIONS = [
 
 
 def weights(generator, count):
-    """So many bfloat16 numbers, a few megabytes at a time."""
+    """`count` bfloat16 numbers, a few megabytes at a time."""
     while count:
         n = min(count, 1 << 21)
         numbers = bytearray(2 * n)
@@ -142,7 +142,7 @@ def write_base(folder):
 
 
 def write_tokenizer(folder):
-    """The demo's tokenizer, with as many tokens as Llama 3 has."""
+    """The demo's tokenizer, extended to the vocabulary size of Llama 3."""
     tokenizer = json.loads((DEMO / "tokenizer.json").read_text())
     alphabet = sorted(token for token in tokenizer["model"]["vocab"] if len(token) == 1)
     tokens, known, merges = list(alphabet), set(alphabet), []
@@ -161,7 +161,7 @@ def write_tokenizer(folder):
         {"id": PLAIN_TOKENS + index, "content": content} | added for index, content in enumerate(contents)
     ]
     text = json.dumps(tokenizer)
-    # The template that puts the first token before a text names it by number.
+    # The template that prepends the BOS token refers to it by id.
     begin = json.loads((DEMO / "config.json").read_text())["bos_token_id"]
     text = text.replace(f'"ids": [{begin}]', f'"ids": [{PLAIN_TOKENS}]')
     (folder / "tokenizer.json").write_text(text)

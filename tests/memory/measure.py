@@ -1,9 +1,9 @@
-"""Runs a command under `/usr/bin/time -v` and tells what its memory consists of while it runs.
+"""Runs a command under `/usr/bin/time -v` and reports the composition of its memory while it runs.
 
 Usage: measure.py FOLDER LIMIT_MB COMMAND...
 
-Pages of files below FOLDER are input. Exits with 1 when memory beyond input pages goes over the limit. With a LIMIT_MB
-of 0 memory is not looked at, which costs a good part of a core itself: then the CPU time is what to read.
+Pages of files below FOLDER are input. Exits with 1 if memory beyond input pages exceeds the limit. With a LIMIT_MB of 0
+memory is not sampled, because sampling uses a good part of a core: use this to measure CPU time.
 """
 
 import os
@@ -27,7 +27,7 @@ def pages(pid, folder):
         elif line.startswith("Rss:"):
             resident = int(line.split()[1])
         elif line.startswith("Anonymous:"):
-            # A file's page that was written to is anonymous; ours are not.
+            # A modified page of a file counts as anonymous; the files here are not modified.
             anonymous = int(line.split()[1])
             kinds["anonymous"] += anonymous
             kinds["input" if is_input else "other"] += resident - anonymous
@@ -40,7 +40,7 @@ def cpu_seconds(stat):
 
 
 def lines_of(log):
-    """Lines of steps that were told so far, from a descriptor of its own: the writer's place must not move."""
+    """Lines of finished actions so far, from a separate descriptor, because the writer's position must not move."""
     with open(f"/proc/self/fd/{log.fileno()}", encoding="utf-8") as again:
         return sum(line.startswith("tensor ") for line in again)
 
@@ -50,7 +50,7 @@ def main():
     folder = str(pathlib.Path(folder).resolve())
     log = tempfile.TemporaryFile("w+")
     timed = subprocess.Popen(["/usr/bin/time", "-v"] + command, stderr=log, stdout=subprocess.DEVNULL)
-    # Moments at which so many tensors were done, with the CPU time until then.
+    # Moments at which this many tensors had finished, with the CPU time until then.
     moments = []
     peaks = {"anonymous": 0, "input": 0, "other": 0, "beyond input": 0}
     n_written, n_samples = 0, 0
@@ -88,7 +88,7 @@ def main():
         print(f"{name:<28} {megabytes:8.1f} MB")
     print(f"{'time':<28} {elapsed:>8}    ({n_samples} samples)")
     print(f"{'CPU, of one core':<28} {busy:>8} %")
-    # From the first tensor that is done to the last: before it inputs are hashed, after it the file is published.
+    # From the first finished tensor to the last: before it inputs are hashed, after it the file is published.
     last = moments[-1][2]
     encoding = [(at, cpu) for at, cpu, n_done in moments if 0 < n_done < last]
     if len(encoding) > 1:

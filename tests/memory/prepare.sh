@@ -1,5 +1,5 @@
-# Sourced by the scripts here: gives `work` and `MC`, and makes the workspace. The caller sets `n_mb`, the megabytes of
-# disk that it needs, and `size`, that of the model.
+# Sourced by the scripts here: sets `work` and `MC`, and creates the workspace. The caller sets `n_mb`, the required
+# megabytes of disk, and `size`, that of the model.
 work=${WORK:-$(mktemp -d)}
 [ -n "${WORK:-}" ] || trap 'rm -rf "$work"' EXIT
 mkdir -p "$work"

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Merges an adapter into a model of 1.2 billion parameters and writes a 16-bit GGUF: with PEFT and llama.cpp's converter,
-# and with `mc`, one after the other. Prints time and memory of each.
+# Merges an adapter into a model of 1.2 billion parameters and writes a 16-bit GGUF: with PEFT and llama.cpp's
+# converter, and with `mc`, one after the other. Prints time and memory of each.
 # Needs Rust, /usr/bin/time (GNU), 13 GB of disk, and a Python (`PYTHON`) with torch, transformers, peft and sentencepiece.
 # `CONVERTER` is llama.cpp's convert_hf_to_gguf.py with its gguf-py importable; its `get_vocab_base_pre` must be made to
 # return "llama-bpe", because it knows tokenizers by a hash and not the synthetic one. `MC` and `WORK` as in run.sh.

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Measures the memory of merging and quantizing a model of 1.2 billion parameters. README.md says what is counted.
+# Measures the memory of merging and quantizing a model of 1.2 billion parameters. README.md defines the measured
+# values.
 # Needs Rust, Python 3, /usr/bin/time (GNU) and 5 GB of disk. `MC` names another binary, `WORK` a folder to keep.
 set -eu
 cd "$(dirname "$0")"

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Converts a checkpoint of 3.2 billion parameters to a 16-bit GGUF, then merges and quantizes it, and fails when memory
-# beyond mapped input pages goes over 700 MB.
+# Converts a checkpoint of 3.2 billion parameters to a 16-bit GGUF, then merges and quantizes it. Fails if memory beyond
+# mapped input pages exceeds 700 MB.
 # Needs Rust, Python 3, /usr/bin/time (GNU) and 27 GB of disk. `MC` names another binary, `WORK` a folder to keep.
 set -eu
 cd "$(dirname "$0")"

@@ -1,6 +1,7 @@
 #!/bin/sh
-# Measures the team's cache against a real server, buildbox-casd, which the script installs: speed beside a plain gRPC
-# copy, look-ups over a far way, and memory and bytes of a composite of 2.5 GB. README.md says what is counted.
+# Measures the remote cache against a real server, buildbox-casd, which the script installs: throughput compared with a
+# plain gRPC copy, lookups over a link with high latency, and memory and traffic of a composite of 2.5 GB. README.md
+# defines the measured values.
 # Needs Rust, Python 3, /usr/bin/time (GNU) and 16 GB of disk. `MC` names another binary, `WORK` a folder to keep.
 set -eu
 cd "$(dirname "$0")/../memory"
@@ -19,7 +20,7 @@ sleep 2
 echo "== speed and look-ups (cargo bench -p mc-remote)"
 MC_BENCH_SERVER=127.0.0.1:$port cargo bench --quiet -p mc-remote --bench server
 
-# One folder of inputs, two stores and two folders of outputs: two machines.
+# One folder of inputs, two stores and two output folders stand for two machines.
 build() {
     python3 measure.py "$work/workspace/models" "$1" "$MC" --workspace "$work/workspace" --cache-dir "$work/$2" \
         --remote-cache "grpc://127.0.0.1:$port" "$3" build //models:merged-bf16

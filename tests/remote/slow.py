@@ -1,4 +1,4 @@
-"""A slow way to a server: prints its port, and passes on so many bytes per second, both directions together.
+"""A slow link to a server: prints its port, and forwards at most BYTES_PER_SECOND, both directions together.
 
 Usage: slow.py PORT BYTES_PER_SECOND
 """

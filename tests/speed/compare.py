@@ -1,8 +1,8 @@
-"""Times ggml's reference encoders and ours in turns and prints a table.
+"""Times ggml's reference encoders and ours alternately and prints a table.
 
 usage: compare.py ROOT LIBREFERENCE [TYPE...]
 
-A figure is MB of f32 input per CPU second, one thread, 2048 columns, the best of some runs.
+Numbers are MB of f32 input per CPU second, one thread, 2048 columns, the best of some runs.
 """
 
 import array
@@ -77,7 +77,7 @@ def reference(library, name, rows, importance):
 
 
 def ours(root, name):
-    """MB/s by label ("", "imatrix") and path, of our benchmark."""
+    """MB/s of our benchmark, by label ("", "imatrix") and path."""
     command = ["cargo", "bench", "--quiet", "--manifest-path", f"{root}/Cargo.toml", "-p", "mc-encoding", "--bench", "codecs"]
     printed = subprocess.run([*command, "--", name], capture_output=True, text=True, check=True).stdout
     lines = printed.splitlines()

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Compares the speed of our encoders with that of ggml's reference encoders, in turns, on this machine.
+# Compares the speed of our encoders with that of ggml's reference encoders, alternately, on this machine.
 # Needs Rust, a C compiler and Python 3. The reference's source comes from a pinned package; nothing is installed.
 #
 # usage: tests/speed/run.sh [TYPE...]

@@ -214,10 +214,10 @@ mod tests {
         let right = example().text();
         for (from, to, expected) in [
             ("version 1", "version 2", "line 1: Expected `version 1`"),
-            ("file \"a\"", "file \"../a\"", "line 4: `../a` is no name of a file"),
+            ("file \"a\"", "file \"../a\"", "line 4: `../a` is not a valid file name"),
             ("size=1", "", "`a` needs `size=`"),
             ("file \"b\"", "file \"a\"", "`a` stands after `a`"),
-            ("0123456789abcdef0123456789abcdef01234567", "main", "is no commit"),
+            ("0123456789abcdef0123456789abcdef01234567", "main", "is not a commit"),
             ("oci ", "ftp ", "`ftp` is no kind"),
             ("{", "", "`mc.lock` line"),
             ("blake3=\"", "blake3=\"x", "needs `blake3=`"),

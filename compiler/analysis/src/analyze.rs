@@ -1,8 +1,8 @@
-//! Asks the rules what targets mean.
+//! Runs the rules: computes providers and actions of targets.
 //!
-//! *Incremental:* a target is analysed again when its own attributes, a file that its rule read, or what one of its
-//! dependencies provides has changed. Where it stands in its file is no part of it: faults remember their place by
-//! number, and [`crate::diagnostic`] looks the span up.
+//! *Incremental:* a target is analyzed again if its own attributes, a file that its rule read, or the providers of one
+//! of its dependencies have changed. Its position in the file does not count: errors store their place as a number, and
+//! [`crate::diagnostic`] looks up the span.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -19,12 +19,12 @@ use crate::keys::{TargetKey, target_key};
 use crate::resolve::{Resolution, resolve, resolve_label};
 use crate::walk::walk;
 
-/// What came of a target.
+/// Result of analyzing one target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Analysis {
-    /// What it provides, unless it or something that it needs has faults.
+    /// Its providers, unless it or a dependency has errors.
     pub providers: Result<Arc<Providers>, DependencyFailed>,
-    /// Its own faults, as far as its rule found them; those of its dependencies are theirs.
+    /// The errors that its own rule found; those of its dependencies are reported for them.
     pub rule_errors: Vec<RuleError>,
 }
 
@@ -34,9 +34,10 @@ impl Analysis {
     }
 }
 
-/// Analyses a target and everything that it needs.
+/// Analyzes a target and all its dependencies.
 ///
-/// A target that does not exist, or hangs on a cycle, fails without faults of its own: [`crate::check`] says why.
+/// A target that does not exist, or depends on a cycle, fails without errors of its own: [`crate::check`] reports the
+/// reason.
 pub fn analyze(db: &dyn Db, label: &Label) -> Arc<Analysis> {
     let walk = walk(db, [label]);
     let mut last = Analysis::failed(Vec::new());
@@ -49,7 +50,7 @@ pub fn analyze(db: &dyn Db, label: &Label) -> Arc<Analysis> {
     last
 }
 
-/// Analyses one target. Ask in the order of a [`walk`] only, which leaves out cycles and makes recursion shallow.
+/// Analyzes one target. Call it in the order of a [`walk`] only, which leaves out cycles and keeps recursion shallow.
 #[salsa::tracked(returns(clone))]
 pub(crate) fn analyze_target<'db>(db: &'db dyn Db, key: TargetKey<'db>) -> Arc<Analysis> {
     let Resolution::Found(target) = resolve(db, key) else {
@@ -57,7 +58,7 @@ pub(crate) fn analyze_target<'db>(db: &'db dyn Db, key: TargetKey<'db>) -> Arc<A
     };
     let mut rule_errors = Vec::new();
     let Some(rule) = rule(db, target.rule) else {
-        // Only an expansion can name such a rule: what was written has been checked against the table.
+        // Only an expansion can name an unknown rule: written declarations have been checked against the table.
         let message = format!(
             "`{}` expands into a target of the rule `{}`, which does not exist",
             target.label, target.rule
@@ -74,7 +75,7 @@ pub(crate) fn analyze_target<'db>(db: &'db dyn Db, key: TargetKey<'db>) -> Arc<A
         }
         Ok(_) => Analysis::failed(rule_errors),
         Err(found) => {
-            // A source that may not be used is told once, where the rule says it.
+            // A forbidden source is reported once: by the rule, if it reported it.
             let reported: BTreeSet<&str> =
                 found.iter().map(|rule_error| rule_error.message.as_str()).collect();
             rule_errors.retain(|rule_error| !reported.contains(rule_error.message.as_str()));
@@ -84,12 +85,12 @@ pub(crate) fn analyze_target<'db>(db: &'db dyn Db, key: TargetKey<'db>) -> Arc<A
     }
 }
 
-/// What a dependency provides, for the context of a target that names it.
+/// The providers of a dependency, for the context of a target that names it.
 fn providers_of(db: &dyn Db, label: &Label) -> Result<Arc<Providers>, DependencyFailed> {
     analyze_target(db, target_key(db, label)).providers.clone()
 }
 
-/// Tells whether the target names a target that does not exist; [`crate::check`] says which.
+/// Returns true if the target names a target that does not exist; [`crate::check`] reports which.
 fn has_unknown_labels(db: &dyn Db, target: &Target) -> bool {
     let labels = target.record.labels();
     labels.iter().any(|placed| matches!(resolve_label(db, &placed.value), Resolution::Unknown(_)))

@@ -1,6 +1,6 @@
-//! Everything that is wrong, for people to read.
+//! Collects the diagnostics of a workspace, for display.
 //!
-//! No query: spans are looked up here, after the queries that do not depend on them.
+//! Not a query: spans are looked up here, after the queries that do not depend on them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,10 +23,11 @@ use crate::resolve::{Resolution, owner, resolve_label};
 use crate::walk::{MAX_CHAIN, Walk, walk};
 use crate::workspace::workspace_diagnostics;
 
-/// Everything that is wrong with the workspace's settings, with the targets that the patterns stand for, with all that
-/// they need, and with the files that declare any of these. Each mistake once, and of each file the first ones.
+/// Returns the diagnostics of the workspace's settings, of the targets that the patterns match, of all their
+/// dependencies, and of the files that declare any of these. Each diagnostic appears once, and of each file only the
+/// first ones.
 ///
-/// A pattern that stands for nothing is no mistake of a file: [`labels`] reports it.
+/// A pattern without matches is not a diagnostic of a file: [`labels`] reports it.
 pub fn check(db: &dyn Db, patterns: &[Pattern]) -> Diagnostics {
     checked(db, patterns, &mut |_, _| false)
 }
@@ -108,7 +109,7 @@ fn checked(
     collector.finish(db)
 }
 
-/// Everything that is wrong with what was written, before any rule is asked what it means.
+/// Collects the errors in declarations, before any rule is run.
 pub(crate) fn collect_declarations(
     db: &dyn Db,
     patterns: &[Pattern],
@@ -132,7 +133,7 @@ fn collect_file(db: &dyn Db, path: &str, found: &[Diagnostic], n_more: usize, co
     collector.count(path, n_more);
 }
 
-/// The labels of a target that stand for nothing.
+/// Collects the labels of a target that match no target.
 fn collect_unknown(db: &dyn Db, label: &Label, collector: &mut Collector) {
     let Resolution::Found(target) = resolve_label(db, label) else { return };
     for placed in target.record.labels() {
@@ -143,7 +144,7 @@ fn collect_unknown(db: &dyn Db, label: &Label, collector: &mut Collector) {
     }
 }
 
-/// The targets to begin with; for a wide pattern also the parts that its targets expand into.
+/// The targets to begin with; for a wide pattern, including the parts into which its targets expand.
 pub(crate) fn roots(db: &dyn Db, patterns: &[Pattern]) -> BTreeSet<Label> {
     let mut roots = BTreeSet::new();
     for pattern in patterns {
@@ -189,7 +190,7 @@ fn collect_chains(db: &dyn Db, walk: &Walk, collector: &mut Collector) {
         collector.count(&package_file(package), *n_more);
     }
     for label in &walk.too_long {
-        let message = format!("`{label}` needs a chain of more than {MAX_CHAIN} targets");
+        let message = format!("`{label}` depends on a chain of more than {MAX_CHAIN} targets");
         collector.push(rule_error_diagnostic(db, label, &RuleError::new(Place(0), "label::chain", message)));
     }
 }
@@ -203,7 +204,7 @@ fn cycle_diagnostic(db: &dyn Db, cycle: &[(Label, Place)]) -> Option<FileDiagnos
         chain.push(format!("… {n_left} more …"));
     }
     chain.push(format!("`{first}`"));
-    let message = format!("Targets need each other: {}", chain.join(" → "));
+    let message = format!("Targets depend on each other: {}", chain.join(" → "));
     let mut diagnostic = rule_error_diagnostic(db, first, &RuleError::new(*place, "label::cycle", message));
     for (index, (label, place)) in named.iter().enumerate().skip(1) {
         let (next, _) = &cycle[(index + 1) % cycle.len()];
@@ -217,14 +218,14 @@ fn rule_error_diagnostic(db: &dyn Db, label: &Label, rule_error: &RuleError) -> 
     FileDiagnostic::new(db, &package_file(&id), diagnostic(&spans, &declared, rule_error))
 }
 
-/// Where a place of a target is: the file and the span.
+/// Location of a place of a target: the file and the span.
 fn site(db: &dyn Db, label: &Label, place: Place) -> (String, mc_syntax::span::Span) {
     let (id, spans, declared) = declaration(db, label);
     let start = mc_syntax::span::Span { start: 0, end: 0 };
     (package_file(&id), spans.span(&declared, place).unwrap_or(start))
 }
 
-/// The package, the span table and the name that a target was declared under.
+/// The package, its span table and the name under which the target was declared.
 fn declaration(db: &dyn Db, label: &Label) -> (PackageId, std::sync::Arc<Spans>, String) {
     let owner = owner(db, label);
     let spans = spans_of(db, &owner.package);

@@ -1,6 +1,6 @@
-//! Holds a node against its schema: everything that is wrong with it, all at once, and what is left of it as a record.
+//! Checks a node against its schema: reports all errors at once, and returns the valid part as a record.
 //!
-//! The same code reads targets and the settings of a workspace; it knows schemas and no rules.
+//! The same code checks targets and the settings of a workspace; it uses schemas and no rules.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,13 +17,13 @@ use crate::declaration::{Declaration, Entry, Scalar};
 use crate::suggest::nearest_or_list;
 use crate::value::{Written, read, read_default};
 
-/// Checks the nodes of one target, or of one file of settings.
+/// Checks the nodes of one target, or of one settings file.
 pub(crate) struct Checker<'a> {
-    /// The package that labels without `//` belong to.
+    /// The package of labels without `//`.
     here: &'a PackageId,
-    /// The span of each place, by the place's number.
+    /// The span of each place, indexed by the place's number.
     pub(crate) spans: Vec<Span>,
-    /// Everything that is wrong, here and in what was checked before.
+    /// All diagnostics, including those of earlier checks.
     pub(crate) sink: Sink,
     /// The attributes that may stand beside the node that is read.
     siblings: Vec<&'static str>,
@@ -31,12 +31,12 @@ pub(crate) struct Checker<'a> {
     in_line: Option<&'static str>,
 }
 
-/// What was written in one node.
+/// The names found in one node.
 #[derive(Default)]
 struct Seen<'a> {
-    /// The first of several that may stand only once.
+    /// The first occurrence of each name that is allowed only once.
     firsts: BTreeMap<&'a str, Span>,
-    /// What an unknown name was probably meant to be: not there, but not to be missed either.
+    /// Probable intentions of unknown names. They have no value, but are not reported as missing either.
     meant: BTreeSet<&'static str>,
 }
 
@@ -47,12 +47,12 @@ impl Seen<'_> {
 }
 
 impl<'a> Checker<'a> {
-    /// Diagnostics go on from those in `sink`.
+    /// New diagnostics are appended to those in `sink`.
     pub(crate) fn new(here: &'a PackageId, sink: Sink) -> Self {
         Self { here, spans: Vec::new(), sink, siblings: Vec::new(), in_line: None }
     }
 
-    /// Reads a node. The first `n_skipped` arguments are somebody else's: a target's name.
+    /// Reads a node. The first `n_skipped` arguments are not part of the schema: a target's name.
     pub(crate) fn record(&mut self, node: &Declaration<'_>, schema: &NodeSchema, n_skipped: usize) -> Record {
         let mut record = Record::new(self.place(node.name_span));
         let mut seen = Seen::default();
@@ -83,7 +83,7 @@ impl<'a> Checker<'a> {
         record
     }
 
-    /// Reads nodes that stand at the top of a file, as if they were children of `schema`.
+    /// Reads the top-level nodes of a file as if they were children of `schema`.
     pub(crate) fn top(&mut self, nodes: &[Declaration<'_>], schema: &NodeSchema) -> Record {
         let start = Span { start: 0, end: 0 };
         let mut record = Record::new(self.place(start));
@@ -279,8 +279,7 @@ impl<'a> Checker<'a> {
         self.sink.push(Diagnostic::error("schema::missing", message, span).with_help(help));
     }
 
-    /// Fills in defaults and reports what must be there and is not; what was `seen` is there, right or
-    /// wrong.
+    /// Fills in defaults and reports required names that are absent. Names in `seen` are present, valid or not.
     fn complete(&mut self, record: &mut Record, schema: &NodeSchema, span: Span, seen: &Seen<'_>) {
         for property in schema.properties.iter().filter(|property| !seen.holds(property.name)) {
             match property.presence {
@@ -332,10 +331,10 @@ impl<'a> Checker<'a> {
     }
 }
 
-/// The attributes of a schema, each once.
+/// The attribute names of a schema, each once.
 fn known_names(schema: &NodeSchema) -> Vec<&'static str> {
     let mut known: Vec<&'static str> = schema.children.iter().map(|child| child.node.name).collect();
-    // Some names may be written both ways.
+    // Some names may be written as a property and as a child.
     let is_child = |name: &str| schema.children.iter().any(|child| child.node.name == name);
     let properties = schema.properties.iter().map(|property| property.name);
     known.extend(properties.filter(|name| !is_child(name)));

@@ -1,4 +1,4 @@
-//! What a rule may ask while it analyses a target; every answer is a salsa query or input.
+//! Implementation of the queries of a rule; every answer is a salsa query or input.
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeSet;
@@ -20,7 +20,7 @@ use crate::outside;
 use crate::path::{join, normalize};
 use crate::source_file::{Content, Request};
 
-/// Query that returns the providers of a target. It is passed, because it makes contexts itself.
+/// Query that returns the providers of a target. Passed as a parameter, because the query itself creates contexts.
 pub(crate) type ProvidersOf = fn(&dyn Db, &Label) -> Result<Arc<Providers>, DependencyFailed>;
 
 /// The context of one target.
@@ -28,10 +28,10 @@ pub(crate) struct Context<'a> {
     db: &'a dyn Db,
     target: &'a Target,
     providers_of: ProvidersOf,
-    /// Every label that the target names, once somebody asked.
+    /// Every label that the target names; computed on first use.
     named: OnceCell<BTreeSet<Label>>,
     rule_errors: RefCell<Vec<RuleError>>,
-    /// Folders outside the package that the rule was told of.
+    /// Folders outside the package that the rule has received.
     fetched: RefCell<Vec<String>>,
 }
 
@@ -41,12 +41,12 @@ impl<'a> Context<'a> {
         Self { db, target, providers_of, named: OnceCell::new(), rule_errors, fetched }
     }
 
-    /// Returns the faults: forbidden operations of the rule, and sources that it may not use.
+    /// Returns the errors: forbidden operations of the rule, and forbidden sources.
     pub(crate) fn into_rule_errors(self) -> Vec<RuleError> {
         self.rule_errors.into_inner()
     }
 
-    /// A path in a folder that this target was told of by [`RuleContext::fetched`].
+    /// The path if it lies in a folder that this target received from [`RuleContext::fetched`].
     fn in_fetched(&self, path: &str) -> Option<String> {
         let fetched = self.fetched.borrow();
         fetched.iter().find_map(|folder| match path.strip_prefix(folder.as_str())? {
@@ -55,8 +55,8 @@ impl<'a> Context<'a> {
         })
     }
 
-    /// A path of the package, relative to the workspace, that leads nowhere else without permission; one in a fetched
-    /// folder as it is.
+    /// Converts a path of the package to one relative to the workspace, and checks that it leads out only with
+    /// permission. A path in a folder of fetched files is returned unchanged.
     fn in_workspace(&self, path: &str) -> Result<String, SourceError> {
         if let Some(path) = self.in_fetched(path) {
             return Ok(path);
@@ -95,9 +95,9 @@ impl RuleContext for Context<'_> {
     fn providers(&self, label: &Label) -> Result<Arc<Providers>, DependencyFailed> {
         let labels = || self.target.record.labels().into_iter().map(|placed| placed.value).collect();
         if !self.named.get_or_init(labels).contains(label) {
-            // A bug of the rule. To answer would let a cycle in that no walk over declarations has seen.
+            // A bug in the rule. An answer could close a cycle that the walk over declarations has not seen.
             let message =
-                format!("The rule `{}` asks for `{label}`, which the target does not name", self.target.rule);
+                format!("The rule `{}` requests `{label}`, which the target does not name", self.target.rule);
             self.rule_errors.borrow_mut().push(RuleError::new(
                 self.target.record.place,
                 "analysis::undeclared",
@@ -127,7 +127,7 @@ impl RuleContext for Context<'_> {
     }
 
     fn list(&self, folder: &str) -> Result<Arc<[String]>, SourceError> {
-        // The package's own folder has no path inside it.
+        // The package's own folder has an empty path.
         let folder = match folder {
             "" => self.target.label.package.0.clone(),
             folder => self.in_workspace(folder)?,
@@ -145,12 +145,12 @@ impl RuleContext for Context<'_> {
     }
 
     fn source(&self, path: &str) -> Source {
-        // Rules take paths from attributes, which are normal already, or from `list` and `glob`. Whatever else this
-        // is, it stays below the package.
+        // Rules take paths from attributes, which are normalized already, or from `list` and `glob`. Any other path
+        // still stays below the package.
         let path = self.in_fetched(path).map_or_else(
             || {
                 let path = join(&self.target.label.package.0, &normalize(path).unwrap_or_default());
-                // What nobody read here is read when its action runs.
+                // A file that was not read during the analysis is first read when its action runs.
                 if let Err(error) = outside::check(self.db, &path) {
                     let rule_error =
                         RuleError::new(self.target.record.place, "source::outside", error.message);

@@ -1,7 +1,7 @@
 //! The database: salsa's storage, the rule table and the files.
 //!
-//! Nothing of it outlives the process: queries are about declarations, which are small and quickly read anew. The
-//! results of builds are remembered elsewhere, by digest.
+//! It does not outlive the process: queries are about declarations, which are small and quickly parsed again. Results
+//! of builds are cached elsewhere, by digest.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -29,7 +29,7 @@ struct Shared {
     asked: Mutex<BTreeMap<Request, AnsweredRequest>>,
 }
 
-/// A request that was answered.
+/// A request with its answer.
 #[derive(Clone, Copy)]
 struct AnsweredRequest {
     input: SourceFile,
@@ -37,9 +37,9 @@ struct AnsweredRequest {
 }
 
 impl Database {
-    /// A workspace whose root is at `root`, with the rules that it may use and the files to read.
+    /// A workspace rooted at `root`, with its rule table and its file system.
     ///
-    /// `root` is not looked at: it only becomes part of the paths of actions' inputs. Files come from `files` alone.
+    /// `root` is not read: it only becomes part of the paths of action inputs. All files come from `files`.
     pub fn new(
         root: impl Into<PathBuf>,
         rules: &'static [&'static AnyRule],
@@ -48,7 +48,7 @@ impl Database {
         Self::with_storage(root.into(), rules, Box::new(files), salsa::Storage::new(None))
     }
 
-    /// As [`Self::new`], and every query that runs is written to the log.
+    /// Same as [`Self::new`]; every query that runs is recorded in the log.
     pub fn with_log(
         root: impl Into<PathBuf>,
         rules: &'static [&'static AnyRule],
@@ -67,16 +67,17 @@ impl Database {
         Self { storage, shared: Arc::new(Shared { root, rules, files, asked: Mutex::default() }) }
     }
 
-    /// Looks again at every file, folder and pattern that was asked for, and takes over what changed. Gives the
-    /// number of changes; when there is none, every answer that was worked out still holds.
+    /// Checks all files, folders and patterns that were read, and updates those that changed. Returns the number of
+    /// changes; if it is 0, all computed answers are still valid.
     ///
-    /// A file whose stamp is unchanged is not read. Other clones of the database must be gone: salsa waits for them.
+    /// A file with an unchanged stamp is not read. Other clones of the database must be dropped before: salsa waits for
+    /// them.
     pub fn refresh(&mut self) -> usize {
         let asked: Vec<(Request, AnsweredRequest)> =
             self.shared.asked().iter().map(|(request, asked)| (request.clone(), *asked)).collect();
         let mut n_changes = 0;
         for (request, before) in asked {
-            // The stamp is taken before the bytes: a write in between then shows up as another stamp next time.
+            // The stamp is taken before the bytes are read, so a write in between shows up as another stamp next time.
             let stamp = stamp(&*self.shared.files, &request);
             if stamp.is_some() && stamp == before.stamp {
                 continue;
@@ -84,7 +85,7 @@ impl Database {
             let content = load(&*self.shared.files, &request);
             self.shared.asked().insert(request, AnsweredRequest { input: before.input, stamp });
             if content != *before.input.content(self) {
-                // What was there before is of no use to anybody.
+                // The old content is no longer needed.
                 drop(before.input.set_content(self).to(content));
                 n_changes += 1;
             }
@@ -94,7 +95,7 @@ impl Database {
 }
 
 impl Shared {
-    // Entries are inserted whole, so a panic elsewhere while the map was locked has not spoilt it.
+    // Entries are inserted whole, so a panic of another thread that held the lock leaves the map consistent.
     fn asked(&self) -> MutexGuard<'_, BTreeMap<Request, AnsweredRequest>> {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -114,7 +115,7 @@ impl Db for Database {
     }
 
     fn source_file(&self, request: Request) -> SourceFile {
-        // Locked while the file is read, so that two threads do not make two inputs for one file.
+        // Locked while the file is read, so that two threads do not create two inputs for one file.
         let mut asked = self.shared.asked();
         if let Some(asked) = asked.get(&request) {
             return asked.input;

@@ -1,4 +1,4 @@
-//! What the schema check needs of a KDL node: names, values and spans.
+//! The parts of a KDL node that the schema check uses: names, values and spans.
 
 use mc_syntax::span::Span;
 use mc_syntax::tree::Value;
@@ -23,7 +23,7 @@ pub(crate) enum Entry<'a> {
     Property { name: &'a str, name_span: Span, value: Scalar<'a> },
 }
 
-/// A value and where it stands.
+/// A value and its span.
 #[derive(Clone, Debug)]
 pub(crate) struct Scalar<'a> {
     pub(crate) written: Written<'a>,
@@ -31,7 +31,7 @@ pub(crate) struct Scalar<'a> {
 }
 
 impl Declaration<'_> {
-    /// From the name of the node to its first argument: `model "tone"`.
+    /// Span from the node's name to its first argument: `model "tone"`.
     pub(crate) fn head_span(&self) -> Span {
         let first = self.entries.iter().find_map(|entry| match entry {
             Entry::Argument(scalar) => Some(scalar.span.end),
@@ -41,7 +41,7 @@ impl Declaration<'_> {
     }
 }
 
-/// The nodes at the top of a file.
+/// The top-level nodes of a file.
 pub(crate) fn declarations(parse: &mc_syntax::parse::Parse) -> Vec<Declaration<'_>> {
     parse.document.nodes.iter().map(declaration).collect()
 }

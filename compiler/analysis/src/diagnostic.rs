@@ -1,4 +1,4 @@
-//! Mistakes with the files that they are in: the first of each file, and how many more there are.
+//! Diagnostics with their files: the first of each file, and the number of further ones.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -12,42 +12,42 @@ use crate::db::Db;
 use crate::outside;
 use crate::resolve::Suggestions;
 
-/// A mistake in a file of declarations, with all that is needed to show it.
+/// A diagnostic about a declaration file, with all data needed to display it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FileDiagnostic {
     /// The file, relative to the workspace.
     pub path: String,
-    /// The text that the spans of `diagnostic` point into.
+    /// The text to which the spans of `diagnostic` refer.
     pub text: Arc<str>,
-    /// What is wrong, and where.
+    /// The error and its span.
     pub diagnostic: Diagnostic,
-    /// Places in other files that belong to it.
+    /// Related locations in other files.
     pub related: Vec<Related>,
 }
 
-/// A place in another file.
+/// A location in another file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Related {
     /// The file, relative to the workspace.
     pub path: String,
-    /// The text that the span points into.
+    /// The text to which the span refers.
     pub text: Arc<str>,
-    /// Where.
+    /// The span.
     pub span: Span,
-    /// What is there.
+    /// Text for the span.
     pub message: String,
 }
 
-/// The mistakes that somebody may read.
+/// The diagnostics to display.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Diagnostics {
-    /// The first [`MAX_SHOWN`] of each file, by file and place.
+    /// The first [`MAX_SHOWN`] of each file, ordered by file and span.
     pub shown: Vec<FileDiagnostic>,
-    /// How many more there are, for each file that has more.
+    /// Number of further diagnostics, for each file that has any.
     pub n_more: BTreeMap<String, usize>,
 }
 
-/// So many mistakes of a file are told of; nobody reads more before mending these.
+/// Maximum number of diagnostics shown per file: a user fixes these before reading further ones.
 pub const MAX_SHOWN: usize = 100;
 
 impl Diagnostics {
@@ -57,7 +57,7 @@ impl Diagnostics {
         self.shown.is_empty()
     }
 
-    /// How many mistakes there are, also those that are only counted.
+    /// Total number of diagnostics, including those that are only counted.
     #[must_use]
     pub fn n_all(&self) -> usize {
         self.shown.len() + self.n_more.values().sum::<usize>()
@@ -69,7 +69,7 @@ impl FileDiagnostic {
         Self { path: path.to_owned(), text: text(db, path), diagnostic, related: Vec::new() }
     }
 
-    /// Adds a place that belongs to the mistake, in this file or another.
+    /// Adds a related location in this file or another.
     pub(crate) fn add_related(&mut self, db: &dyn Db, (path, span): (String, Span), message: &str) {
         if path == self.path {
             self.diagnostic.labels.push(mc_syntax::diagnostic::Label { span, message: message.to_owned() });
@@ -79,7 +79,7 @@ impl FileDiagnostic {
         }
     }
 
-    /// By file, then by place, then by what is wrong.
+    /// Orders by file, then by span, then by content.
     fn order(&self, other: &Self) -> Ordering {
         let key = |diagnostic: &Self| {
             let span = diagnostic.diagnostic.span;
@@ -93,8 +93,8 @@ impl FileDiagnostic {
     }
 }
 
-/// Takes mistakes in any order and keeps the first of each file, so that neither time nor memory depends on how many
-/// there are but linearly.
+/// Takes diagnostics in any order and keeps the first of each file, so that time and memory are at most linear in their
+/// number.
 #[derive(Default)]
 pub(crate) struct Collector {
     files: BTreeMap<String, File>,
@@ -106,24 +106,24 @@ struct File {
     n_more: usize,
 }
 
-/// A mistake; of a label that stands for nothing, the help is looked for only if it is shown.
+/// A diagnostic. For an unknown label, the help is searched only if the diagnostic is shown.
 struct Found {
     diagnostic: FileDiagnostic,
     unknown: Option<Label>,
 }
 
 impl Collector {
-    /// Takes a mistake.
+    /// Adds a diagnostic.
     pub(crate) fn push(&mut self, diagnostic: FileDiagnostic) {
         self.insert(Found { diagnostic, unknown: None });
     }
 
-    /// Takes a mistake that is a label which stands for nothing.
+    /// Adds a diagnostic about an unknown label.
     pub(crate) fn push_unknown(&mut self, diagnostic: FileDiagnostic, label: Label) {
         self.insert(Found { diagnostic, unknown: Some(label) });
     }
 
-    /// Counts mistakes that are not shown.
+    /// Counts diagnostics that are not shown.
     pub(crate) fn count(&mut self, path: &str, n_more: usize) {
         if n_more > 0 {
             self.files.entry(path.to_owned()).or_default().n_more += n_more;
@@ -136,13 +136,13 @@ impl Collector {
             None => self.files.entry(found.diagnostic.path.clone()).or_default(),
         };
         file.found.push(found);
-        // At twice the bound, so that sorting costs each mistake little.
+        // Pruned at twice the bound, so that the amortized cost of sorting stays small.
         if file.found.len() >= 2 * MAX_SHOWN {
             file.prune();
         }
     }
 
-    /// The first of each file, each once, with help for labels that stand for nothing.
+    /// Returns the first diagnostics of each file, each once, with help for unknown labels.
     pub(crate) fn finish(self, db: &dyn Db) -> Diagnostics {
         let mut diagnostics = Diagnostics::default();
         let mut suggestions = Suggestions::new(db);

@@ -5,22 +5,22 @@ use mc_ir::rule::SourceError;
 use crate::file_system::FileSystem;
 use crate::path::{PACKAGE_FILE, WORKSPACE_FILE, join};
 
-/// The folder that `mc build` fills.
+/// The output folder of `mc build`.
 const OUTPUT_FOLDER: &str = "mc-out";
 
-/// By convention, a folder with this file in it holds nothing that was written by hand; Cargo's `target` has one.
+/// By convention, a folder with this file contains only generated files; Cargo's `target` has one.
 const CACHE_TAG: &str = "CACHEDIR.TAG";
 
 /// Folders nested deeper than this are not searched.
 const MAX_DEPTH: usize = 64;
 
-/// The folders with a `package.kdl`, sorted.
+/// Returns the folders with a `package.kdl`, sorted.
 ///
-/// Left out are hidden folders, `mc-out`, folders marked as caches, links, and other workspaces inside this one. A
-/// folder that cannot be listed is passed over, because a workspace may hold folders that belong to somebody else.
+/// Skips hidden folders, `mc-out`, folders marked as caches, links, and nested workspaces. Also skips folders that
+/// cannot be listed, because a workspace may contain folders of other users.
 ///
 /// # Errors
-/// [`SourceError`] when the root itself cannot be listed.
+/// [`SourceError`] if the root itself cannot be listed.
 pub(crate) fn packages(files: &dyn FileSystem) -> Result<Vec<String>, SourceError> {
     let mut found = Vec::new();
     let mut folders = vec![(String::new(), 0)];
@@ -56,7 +56,7 @@ mod tests {
     use crate::memory::Memory;
 
     #[test]
-    fn outputs_caches_hidden_folders_and_other_workspaces_are_left_out() {
+    fn outputs_caches_hidden_folders_and_nested_workspaces_are_skipped() {
         let files = Memory::new(&[
             ("package.kdl", ""),
             ("models/package.kdl", ""),

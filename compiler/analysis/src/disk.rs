@@ -13,8 +13,8 @@ use mc_ir::rule::SourceError;
 
 use crate::file_system::{Entry, FileSystem, Outside, Stamp, Stat, missing, not_utf8, unusable};
 
-/// A file written less than this before it was looked at may be written again without a new time. Two seconds is the
-/// coarsest clock of the file systems in use (FAT).
+/// A file written less than this long before it was inspected may be written again without a new time stamp. Two
+/// seconds is the coarsest clock of the file systems in use (FAT).
 const RACY: Duration = Duration::from_secs(2);
 
 /// The files below a folder.
@@ -47,7 +47,7 @@ impl Disk {
         }
     }
 
-    /// The same, and it is asked where fetched files are.
+    /// Same as [`Self::new`], with a function that locates the folders of fetched files.
     #[must_use]
     pub fn with_fetched(
         self,
@@ -60,7 +60,7 @@ impl Disk {
         if path.is_empty() { self.root.clone() } else { self.root.join(path) }
     }
 
-    /// The links among the parts of a path, and where each leads as it is written.
+    /// The links among the components of a path, each with its target as written.
     fn links<'a>(&self, path: &'a str) -> impl Iterator<Item = (&'a str, PathBuf)> {
         let ends = path.match_indices('/').map(|(end, _)| end).chain([path.len()]);
         ends.filter_map(|end| Some((&path[..end], fs::read_link(self.at(&path[..end])).ok()?)))
@@ -72,7 +72,7 @@ impl FileSystem for Disk {
         let metadata = fs::metadata(self.at(path)).map_err(|error| source_error(path, &error))?;
         let is_folder = metadata.is_dir();
         if !is_folder && !metadata.is_file() {
-            // A pipe or a device would block, or give other bytes each time.
+            // A pipe or a device would block, or return other bytes each time.
             return Err(unusable(path, "is neither a file nor a folder"));
         }
         Ok(Stat { is_folder, n_bytes: if is_folder { 0 } else { metadata.len() }, stamp: stamp(&metadata) })
@@ -97,7 +97,7 @@ impl FileSystem for Disk {
             return Err(unusable(path, "is a folder, expected a file"));
         }
         let mut bytes = Vec::new();
-        // It may have become a pipe since it was looked at, which must not block.
+        // It may have become a pipe since the check, and opening a pipe would block.
         let opened = regular::open(&self.at(path));
         let read = opened.and_then(|file| file.take(n_bytes).read_to_end(&mut bytes));
         read.map_err(|error| source_error(path, &error))?;
@@ -113,7 +113,7 @@ impl FileSystem for Disk {
                 Err(name) => (name.to_string_lossy().into_owned(), Some(escaped(&name))),
             };
             let is_link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
-            // A link to nowhere is listed as a file, so that reading it says what is wrong.
+            // A dangling link is listed as a file, so that reading it reports the error.
             let is_folder = if is_link {
                 fs::metadata(entry.path()).is_ok_and(|target| target.is_dir())
             } else {
@@ -159,7 +159,7 @@ fn source_error(path: &str, error: &io::Error) -> SourceError {
         // As a folder lists it.
         io::ErrorKind::NotFound if path.contains(char::REPLACEMENT_CHARACTER) => not_utf8(path),
         io::ErrorKind::NotFound => missing(path),
-        io::ErrorKind::NotADirectory => unusable(path, "is not below a folder, or is no folder itself"),
+        io::ErrorKind::NotADirectory => unusable(path, "is not below a folder, or is not a folder itself"),
         _ => unusable(path, &format!("cannot be read: {error}")),
     }
 }

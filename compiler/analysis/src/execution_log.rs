@@ -1,6 +1,7 @@
-//! Which queries ran, by name: what tests of incrementality ask a database for.
+//! Log of executed queries by name, for tests of incrementality.
 //!
-//! A query that found its answer still valid is not in the log; one that ran is, even if its answer came out equal.
+//! A query whose cached answer was still valid is not in the log. One that ran is, even if its answer was equal to the
+//! old one.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -18,7 +19,7 @@ pub struct ExecutionLog {
 }
 
 impl ExecutionLog {
-    /// The storage of a database that writes this log.
+    /// Storage for a database that writes this log.
     pub(crate) fn storage<D: salsa::Database>(&self) -> salsa::Storage<D> {
         let log = self.clone();
         salsa::Storage::new(Some(Box::new(move |event| {
@@ -28,14 +29,15 @@ impl ExecutionLog {
         })))
     }
 
-    /// Each query that ran, such as `parse(models/package.kdl)` or `analyze_target(//models:tone)`, in the order in
-    /// which they began. Empties the log.
+    /// Returns the queries that ran, such as `parse(models/package.kdl)` or `analyze_target(//models:tone)`, in the
+    /// order in which they began. Empties the log.
     pub fn take(&self, db: &dyn Db) -> Vec<String> {
         let executed = std::mem::take(&mut *self.executed());
         executed.into_iter().map(|key| name(db, key)).collect()
     }
 
-    // A push is whole or did not happen, so a panic elsewhere while the log was locked has not spoilt it.
+    // A push either completed or did not happen, so a panic of another thread that held the lock leaves the log
+    // consistent.
     fn executed(&self) -> MutexGuard<'_, Vec<DatabaseKeyIndex>> {
         self.executed.lock().unwrap_or_else(PoisonError::into_inner)
     }

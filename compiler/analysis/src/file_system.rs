@@ -1,22 +1,22 @@
-//! Where files come from: the only way of this crate to the disk, so that tests can edit files in memory.
+//! File access: the only way in which this crate reads the disk, so that tests can use files in memory.
 //!
-//! Paths are relative to the workspace's root, with `/` between the parts; the empty path is the root itself. Whoever
-//! calls has made sure that no path leaves the workspace by its parts ([`crate::path`]); links may lead out of it, which
-//! [`crate::outside`] refuses unless the workspace permits it.
+//! Paths are relative to the workspace's root, with `/` separators; the empty path is the root itself. The caller makes
+//! sure that no path leaves the workspace through its components ([`crate::path`]). Links may lead out of the
+//! workspace; [`crate::outside`] refuses that unless the workspace permits it.
 
 use std::path::PathBuf;
 
 use mc_ir::origin::Origin;
 use mc_ir::rule::SourceError;
 
-/// What a file system knows about a path.
+/// Metadata of a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stat {
-    /// Whether it is a folder; otherwise it is a file.
+    /// True for a folder, false for a file.
     pub is_folder: bool,
     /// Length of the file; 0 for a folder.
     pub n_bytes: u64,
-    /// What changes whenever the bytes do; `None` when equal stamps would prove nothing, as for a file that was
+    /// A value that changes whenever the bytes do. `None` if equal stamps would prove nothing, as for a file that was
     /// written within the clock's precision.
     pub stamp: Option<Stamp>,
 }
@@ -34,7 +34,7 @@ pub struct Entry {
     pub not_utf8: Option<String>,
     /// Whether it is a folder, or a link to one.
     pub is_folder: bool,
-    /// Whether it is a link; walks do not follow links to folders, which might lead in a circle.
+    /// True for a link. Walks do not follow links to folders, which might form a cycle.
     pub is_link: bool,
 }
 
@@ -45,52 +45,52 @@ pub struct Outside {
     pub link: String,
     /// The link's target, as it is written in the link.
     pub target: String,
-    /// The path that the link leads to, without any link on the way.
+    /// The final target, with all links resolved.
     pub resolved: PathBuf,
 }
 
 /// A tree of files.
 pub trait FileSystem: Send + Sync {
-    /// What is at a path; links are followed.
+    /// Returns the metadata of a path; follows links.
     ///
     /// # Errors
-    /// [`SourceError`] when nothing is there, or it cannot be looked at.
+    /// [`SourceError`] if the path does not exist or cannot be inspected.
     fn stat(&self, path: &str) -> Result<Stat, SourceError>;
 
-    /// The links on a path that lead out of the workspace, in the order of the path.
+    /// Returns the links on a path that lead out of the workspace, in the order of the path.
     ///
     /// # Errors
-    /// [`SourceError`] when a link on it leads to nothing, or in a circle.
+    /// [`SourceError`] if one of the links is dangling or part of a cycle.
     fn outside(&self, path: &str) -> Result<Vec<Outside>, SourceError> {
         // Most trees have no links.
         let _ = path;
         Ok(Vec::new())
     }
 
-    /// The first bytes of a file: `n_bytes` of them, or all when it is shorter.
+    /// Returns the first `n_bytes` bytes of a file, or all bytes of a shorter file.
     ///
     /// # Errors
-    /// [`SourceError`] when it is no file or cannot be read.
+    /// [`SourceError`] if the path is not a file or cannot be read.
     fn read_start(&self, path: &str, n_bytes: u64) -> Result<Vec<u8>, SourceError>;
 
     /// The names in a folder, sorted, also those that are not UTF-8: whoever needs such a file says so.
     ///
     /// # Errors
-    /// [`SourceError`] when it is no folder or cannot be read.
+    /// [`SourceError`] if the path is not a folder or cannot be read.
     fn list(&self, folder: &str) -> Result<Vec<Entry>, SourceError>;
 
-    /// The folder that the files of an origin were fetched to, as an absolute path, which the functions above take
-    /// beside those below the workspace.
+    /// Returns the folder with the fetched files of an origin as an absolute path. The functions above accept such
+    /// paths beside those below the workspace.
     ///
     /// # Errors
-    /// [`SourceError`] when they are not here; nothing is fetched.
+    /// [`SourceError`] if the files are not present; nothing is downloaded.
     fn fetched(&self, origin: &Origin) -> Result<String, SourceError> {
         let message = format!("{origin} is not fetched");
         Err(SourceError { path: String::new(), message, is_missing: true, help: None })
     }
 }
 
-/// Something that is not where a declaration says.
+/// The error for a path that does not exist.
 pub(crate) fn missing(path: &str) -> SourceError {
     SourceError {
         path: path.to_owned(),

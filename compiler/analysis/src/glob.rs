@@ -1,7 +1,7 @@
 //! File patterns: `*` and `?` within a name, `**` for any number of folders.
 //!
-//! A pattern finds files, never folders. Names that begin with a dot are found only by a part that does too. Links to
-//! folders are not followed, because they might lead in a circle.
+//! A pattern matches files, never folders. Names that begin with a dot are matched only by a component that does too.
+//! Links to folders are not followed, because they might form a cycle.
 
 use std::collections::BTreeSet;
 
@@ -13,10 +13,10 @@ use crate::path::join;
 /// Folders nested deeper than this are not searched.
 const MAX_DEPTH: usize = 64;
 
-/// The files below `folder` that the pattern matches, relative to `folder`, sorted.
+/// Returns the files below `folder` that the pattern matches, relative to `folder`, sorted.
 ///
-/// Each folder is listed once, however many `**` the pattern has: the walk carries the set of pattern parts that may
-/// come next, as an automaton does.
+/// Each folder is listed once, regardless of the number of `**` in the pattern: the walk carries the set of pattern
+/// components that may come next, as an automaton does.
 ///
 /// # Errors
 /// [`SourceError`] when the folder before the first wildcard is not there, a folder cannot be listed, or the pattern
@@ -57,12 +57,12 @@ pub(crate) fn glob(files: &dyn FileSystem, folder: &str, pattern: &str) -> Resul
     Ok(found)
 }
 
-/// Whether a part of a pattern stands for more than itself.
+/// Returns true if a pattern component contains wildcards.
 fn is_wild(part: &str) -> bool {
     part.contains(['*', '?'])
 }
 
-/// Adds the states that are reached without a name: `**` may stand for no folder at all.
+/// Adds the states that are reachable without consuming a name: `**` may match no folder at all.
 fn closure(parts: &[&str], mut states: BTreeSet<usize>) -> BTreeSet<usize> {
     for (index, part) in parts.iter().enumerate() {
         if states.contains(&index) && *part == "**" {
@@ -88,7 +88,7 @@ fn step(parts: &[&str], states: &BTreeSet<usize>, name: &str) -> BTreeSet<usize>
     next
 }
 
-/// Whether a name matches one part of a pattern, in time proportional to the product of their lengths.
+/// Returns true if a name matches one pattern component; takes time proportional to the product of their lengths.
 pub(crate) fn matches(part: &str, name: &str) -> bool {
     if name.starts_with('.') && !part.starts_with('.') {
         return false;
@@ -96,7 +96,7 @@ pub(crate) fn matches(part: &str, name: &str) -> bool {
     let part: Vec<char> = part.chars().collect();
     let name: Vec<char> = name.chars().collect();
     let (mut part_idx, mut name_idx) = (0, 0);
-    // Where to go on when the characters after the last `*` do not fit: one more character goes to the `*`.
+    // Position for backtracking if the characters after the last `*` do not match: the `*` takes one more character.
     let mut retry = None;
     while name_idx < name.len() {
         match part.get(part_idx) {
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn two_stars_cross_folders_and_stand_for_none_too() {
+    fn two_stars_match_any_number_of_folders_and_none() {
         let all = ["data/a.txt", "data/b.txt", "data/deep/c.txt", "data/deep/er/d.txt", "f.txt"];
         assert_eq!(found("**/*.txt"), all);
         assert_eq!(found("**/**/*.txt"), all);
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn the_folder_before_the_first_wildcard_must_be_there() {
+    fn the_folder_before_the_first_wildcard_must_exist() {
         let error = glob(&Memory::new(&[("a", "")]), "", "data/*.txt").unwrap_err();
         assert_eq!((error.to_string().as_str(), error.is_missing), ("`data` does not exist", true));
     }

@@ -1,4 +1,4 @@
-//! Labels and packages as salsa knows them: by number.
+//! Interned labels and packages.
 #![expect(
     unused_lifetimes,
     reason = "the interned structs' lifetime is used by what salsa's macro makes of them"
@@ -8,7 +8,7 @@ use mc_ir::label::{Label, PackageId};
 
 use crate::db::Db;
 
-/// A package inside salsa.
+/// An interned package.
 #[salsa::interned(debug)]
 pub(crate) struct PackageKey<'db> {
     /// The package.
@@ -16,7 +16,7 @@ pub(crate) struct PackageKey<'db> {
     pub(crate) id: PackageId,
 }
 
-/// A label inside salsa.
+/// An interned label.
 #[salsa::interned(debug)]
 pub(crate) struct TargetKey<'db> {
     /// The label.
@@ -24,12 +24,12 @@ pub(crate) struct TargetKey<'db> {
     pub(crate) label: Label,
 }
 
-/// The key of a package.
+/// Interns a package.
 pub(crate) fn package_key<'db>(db: &'db dyn Db, id: &PackageId) -> PackageKey<'db> {
     PackageKey::new(db, id.clone())
 }
 
-/// The key of a label.
+/// Interns a label.
 pub(crate) fn target_key<'db>(db: &'db dyn Db, label: &Label) -> TargetKey<'db> {
     TargetKey::new(db, label.clone())
 }

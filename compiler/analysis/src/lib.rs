@@ -1,12 +1,12 @@
-//! From declarations to the action graph, incrementally.
+//! Incremental analysis: from declarations to the action graph.
 //!
 //! ```text
 //! source_file → parse → package → resolve → analyze → build_graph
 //!               (text)  (targets) (labels)  (rules)   (salsa ends here)
 //! ```
 //!
-//! The only crate that knows salsa. It knows no rules (they enter through the database), no tensors, no caches, and
-//! runs nothing.
+//! The only crate that uses salsa. It contains no rules (they enter through the database), no tensors and no caches,
+//! and runs no actions.
 
 pub mod analyze;
 pub mod build_graph;

@@ -1,7 +1,7 @@
-//! From the nodes of a `package.kdl` to targets.
+//! Converts the nodes of a `package.kdl` to targets.
 //!
-//! A target with a mistake is given up, but its name stays declared, so that those who name it are not told that it
-//! does not exist.
+//! A target with an error is dropped, but its name stays declared, so that targets that name it do not get an
+//! additional error that it does not exist.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,17 +21,18 @@ use crate::package::{Declared, Package, Spans};
 use crate::suggest::nearest_or_list;
 use crate::value::Written;
 
-/// Reads the targets of one package.
+/// Converts the nodes of one package.
 pub(crate) struct Lowering<'a> {
     db: &'a dyn Db,
     here: &'a PackageId,
     names: BTreeMap<String, Span>,
     result: LoweredNodes,
-    /// What targets expand into, besides themselves: put into the package last, because what was written comes first.
+    /// The parts into which targets expand, besides themselves. They are added to the package last, because written
+    /// targets take precedence.
     parts: Vec<(String, Target)>,
 }
 
-/// What became of the nodes.
+/// Result of the conversion.
 #[derive(Default)]
 pub(crate) struct LoweredNodes {
     pub(crate) package: Package,
@@ -93,7 +94,7 @@ impl<'a> Lowering<'a> {
         let record = checker.record(node, rule.schema(), 1);
         self.result.sink = checker.sink;
         let is_right = self.result.sink.len() == n_before;
-        // A second target of one name is read for its mistakes only.
+        // A second target with the same name is read only to report its errors.
         let (Some(name), true) = (name, is_new) else {
             return;
         };
@@ -103,7 +104,7 @@ impl<'a> Lowering<'a> {
         }
     }
 
-    /// The target's name, when it has one that it may bear.
+    /// The target's name, if there is a valid one.
     fn name(&mut self, node: &Declaration<'_>, rule: Option<&AnyRule>) -> Option<String> {
         let first = node.entries.iter().find_map(|entry| match entry {
             Entry::Argument(scalar) => Some(scalar),
@@ -124,15 +125,17 @@ impl<'a> Lowering<'a> {
                     }
                 },
                 _ => {
-                    let message =
-                        format!("The name of a target is a text; found another value after `{}`", node.name);
+                    let message = format!(
+                        "The name of a target is a string; found another value after `{}`",
+                        node.name
+                    );
                     let help = "Write the name in quotes".to_owned();
                     self.report(scalar.span, "package::name", message, Some(help));
                     None
                 }
             },
             None => {
-                // Of an unknown rule nobody can say that it needs a name.
+                // An unknown rule might not need a name.
                 if rule.is_some() {
                     let message = format!("The `{}` has no name", node.name);
                     let help = format!("Write `{} \"name\"`", node.name);
@@ -143,7 +146,7 @@ impl<'a> Lowering<'a> {
         }
     }
 
-    /// Takes the name; `false` when it is taken already.
+    /// Declares the name; returns `false` if it is already declared.
     fn declare(&mut self, node: &Declaration<'_>, name: &str, rule: Option<&AnyRule>) -> bool {
         let span = node.head_span();
         if let Some(first) = self.names.get(name) {
@@ -222,7 +225,7 @@ fn unknown_rule(db: &dyn Db, node: &Declaration<'_>) -> Diagnostic {
     Diagnostic::error("package::rule", message, node.name_span).with_help(help)
 }
 
-/// A fault of a rule, at its span.
+/// The diagnostic for a rule error, with its span.
 pub(crate) fn diagnostic(spans: &Spans, declared: &str, rule_error: &RuleError) -> Diagnostic {
     let span = spans.span(declared, rule_error.place).unwrap_or(Span { start: 0, end: 0 });
     let message = match &rule_error.file {

@@ -1,4 +1,4 @@
-//! Files in memory, for tests and for texts that were never saved. Clones share the files.
+//! Files in memory, for tests and for unsaved texts. Clones share the files.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,14 +7,14 @@ use mc_ir::rule::SourceError;
 
 use crate::file_system::{Entry, FileSystem, Stat, missing, unusable};
 
-/// A tree of files in memory. A folder exists when a file lies below it; the root always does.
+/// A tree of files in memory. A folder exists if a file lies below it; the root always exists.
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
     files: Arc<Mutex<BTreeMap<String, Arc<[u8]>>>>,
 }
 
 impl Memory {
-    /// The files given as path and text.
+    /// Creates the files, given as path and text.
     pub fn new(files: &[(&str, &str)]) -> Self {
         let memory = Self::default();
         for (path, text) in files {
@@ -23,17 +23,17 @@ impl Memory {
         memory
     }
 
-    /// Writes a file, over what was there.
+    /// Writes a file; replaces an existing one.
     pub fn write(&self, path: &str, bytes: &[u8]) {
         self.files().insert(path.to_owned(), bytes.into());
     }
 
-    /// Takes a file away.
+    /// Removes a file.
     pub fn remove(&self, path: &str) {
         self.files().remove(path);
     }
 
-    // The map is whole after every operation, so a panic elsewhere while it was locked has not spoilt it.
+    // The map is consistent after every operation, even if another thread panicked while it held the lock.
     fn files(&self) -> MutexGuard<'_, BTreeMap<String, Arc<[u8]>>> {
         self.files.lock().unwrap_or_else(PoisonError::into_inner)
     }

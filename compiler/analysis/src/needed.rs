@@ -1,5 +1,5 @@
-//! Declarations of the targets that some others need, without asking what they mean: for whoever has to prepare
-//! something before the analysis can run.
+//! Declarations of targets and their dependencies, without running rules: for callers that prepare something before the
+//! analysis can run.
 
 use std::sync::Arc;
 
@@ -12,10 +12,10 @@ use crate::diagnostic::{Collector, Diagnostics};
 use crate::resolve::{Resolution, resolve_label};
 use crate::walk::walk;
 
-/// The targets that the patterns stand for and all that they need, sorted by label.
+/// Returns the targets that the patterns match and all their dependencies, sorted by label.
 ///
 /// # Errors
-/// What is wrong with the files that declare them, behind which other targets may hide.
+/// The errors in the files that declare them, because further targets may be hidden behind such errors.
 pub fn needed(db: &dyn Db, patterns: &[Pattern]) -> Result<Vec<Arc<Target>>, Diagnostics> {
     let roots = roots(db, patterns);
     let walk = walk(db, &roots);

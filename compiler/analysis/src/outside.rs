@@ -1,11 +1,11 @@
-//! Source files behind links: a link may lead to any place in the workspace, and needs a permission to lead out of it.
+//! Source files behind links. A link may lead to any place in the workspace, but needs a permission to lead out of it.
 //!
 //! Contents of sources end up in outputs and in caches that others read: licenses are copied, data is kept as text. So
-//! a link in somebody else's workspace must not bring a private file of this machine there unnoticed. The permission is
-//! `allow-outside` in `workspace.kdl`; folders of fetched files need none.
+//! a link in a workspace from another author must not copy a private file of this machine there unnoticed. The
+//! permission is `allow-outside` in `workspace.kdl`; folders of fetched files need none.
 //!
-//! The check looks at the path at the time of the analysis. It does not notice a link that is changed later; but all
-//! bytes that an action reads are hashed, so its result is never taken for that of other bytes.
+//! The check inspects the path at the time of the analysis and does not notice a link that changes later. But all bytes
+//! that an action reads are hashed, so its result is never taken for that of other bytes.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -25,7 +25,7 @@ use crate::workspace::workspace;
 /// *Incremental:* depends on the permissions only if a path does lead out.
 ///
 /// # Errors
-/// [`SourceError`] with the link, and what to do about it.
+/// [`SourceError`] with the link and a hint for fixing it.
 pub(crate) fn check(db: &dyn Db, path: &str) -> Result<(), SourceError> {
     let Content::Outside(links) = db.source_file(Request::Outside(path.to_owned())).content(db).clone()?
     else {
@@ -37,13 +37,13 @@ pub(crate) fn check(db: &dyn Db, path: &str) -> Result<(), SourceError> {
     }
 }
 
-/// Reads the file of declarations at `path`.
+/// Parses the declaration file at `path`.
 ///
 /// # Errors
-/// The diagnostic of a file that lies behind a link out of the workspace without permission; nothing of its text may be
-/// shown, either.
+/// A diagnostic if the file lies behind a link out of the workspace without permission. The diagnostic contains none of
+/// the file's text, either.
 pub(crate) fn parse_permitted<'db>(db: &'db dyn Db, path: &str) -> Result<&'db Parsed, Diagnostic> {
-    // The file that gives the permission needs none.
+    // The file that grants the permission needs none.
     if path != WORKSPACE_FILE {
         let start = Span { start: 0, end: 0 };
         check(db, path).map_err(|error| Diagnostic::error("file::outside", error.message, start))?;
@@ -55,7 +55,7 @@ fn is_permitted(db: &dyn Db, path: &Path) -> bool {
     workspace(db).allowed_outside.iter().any(|allowed| path.starts_with(absolute(db.root(), allowed)))
 }
 
-/// A permitted path, which may be relative to the workspace, without `.` and `..`.
+/// A permitted path (absolute or relative to the workspace) as an absolute path without `.` and `..`.
 fn absolute(root: &Path, allowed: &str) -> PathBuf {
     let mut absolute = PathBuf::new();
     for part in root.join(allowed).components() {

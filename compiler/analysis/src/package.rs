@@ -1,6 +1,6 @@
-//! Packages: the targets of one `package.kdl`, held against their rules' schemas and expanded.
+//! Packages: the targets of one `package.kdl`, checked against their rules' schemas and expanded.
 //!
-//! These are the values; [`crate::packages`] has the queries that give them.
+//! This module has the values; [`crate::packages`] has the queries that return them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,29 +9,29 @@ use mc_ir::attribute::{Place, Record};
 use mc_ir::target::Target;
 use mc_syntax::span::Span;
 
-/// The targets of a package, without anything that hangs on where they stand.
+/// The targets of a package, without anything that depends on spans.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Package {
-    /// Whether there is a `package.kdl`.
+    /// True if there is a `package.kdl`.
     pub exists: bool,
-    /// Whether a mistake in the KDL may hide targets.
+    /// True if targets may be hidden behind an error in the KDL.
     pub is_partial: bool,
-    /// Every name that was written, also of targets that are wrong.
+    /// Every written name, including those of invalid targets.
     pub declared: BTreeMap<String, Declared>,
-    /// Every right target, with those that others expand into.
+    /// Every valid target, including the parts into which others expand.
     pub targets: BTreeMap<String, Arc<Target>>,
 }
 
-/// A target as it was written.
+/// A target as written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Declared {
-    /// Its rule, before expansion; `None` when there is no such rule.
+    /// Its rule, before expansion; `None` if the rule is unknown.
     pub rule: Option<&'static str>,
     /// Its attributes, where it expands into others, which have other ones.
     pub record: Option<Arc<Record>>,
 }
 
-/// Where the places of a package's targets are.
+/// The spans of the places of a package's targets.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Spans {
     pub(crate) by_target: BTreeMap<String, Vec<Span>>,
@@ -47,7 +47,7 @@ impl Package {
 }
 
 impl Spans {
-    /// Where a place of a declared target is; the target's beginning when it has no such place.
+    /// The span of a place of a declared target; the span of the target's first place if it has no such place.
     pub fn span(&self, target: &str, place: Place) -> Option<Span> {
         let spans = self.by_target.get(target)?;
         spans.get(usize::try_from(place.0).ok()?).or_else(|| spans.first()).copied()

@@ -1,8 +1,8 @@
-//! The queries of packages: which there are, and what their files declare.
+//! Queries about packages: the list of packages, and the targets that each file declares.
 //!
-//! *Incremental:* one file is read by three queries. `lower` runs again whenever the text changes; `package` runs
-//! after it and is equal as long as the declarations mean the same, so that a comment stops here; what hangs on spans
-//! (`spans`, and the diagnostics in `lower`) is asked for only when somebody looks.
+//! *Incremental:* three queries read one file. `lower` runs again whenever the text changes. `package` runs after it
+//! and stays equal as long as the meaning of the declarations does, so an edited comment has no effect beyond it.
+//! Results that depend on spans (`spans`, and the diagnostics in `lower`) are requested only for display.
 
 use std::sync::Arc;
 
@@ -17,14 +17,14 @@ use crate::package::{Package, Spans};
 use crate::path::package_file;
 use crate::source_file::{Content, Request};
 
-/// Everything that was found in a `package.kdl`.
+/// Everything found in a `package.kdl`.
 #[derive(Clone, Debug)]
 pub(crate) struct Lowered {
     pub(crate) package: Arc<Package>,
     pub(crate) spans: Arc<Spans>,
     /// Diagnostics of the package, up to a bound.
     pub(crate) diagnostics: Vec<Diagnostic>,
-    /// How many more mistakes there are.
+    /// Number of further diagnostics.
     pub(crate) n_more: usize,
 }
 
@@ -33,12 +33,12 @@ pub(crate) struct Lowered {
 pub fn packages(db: &dyn Db) -> Arc<[PackageId]> {
     match db.source_file(Request::Packages).content(db) {
         Ok(Content::Names(names)) => names.iter().cloned().map(PackageId).collect(),
-        // A root that cannot be listed is reported with `workspace.kdl`, which is not there then.
+        // A root that cannot be listed is reported with `workspace.kdl`, which is then missing.
         _ => Arc::new([]),
     }
 }
 
-/// The targets of a package; none when it does not exist.
+/// The targets of a package; none if it does not exist.
 pub fn package_of(db: &dyn Db, id: &PackageId) -> Arc<Package> {
     package(db, package_key(db, id))
 }
@@ -48,7 +48,7 @@ pub(crate) fn package<'db>(db: &'db dyn Db, key: PackageKey<'db>) -> Arc<Package
     Arc::clone(&lower(db, key).package)
 }
 
-/// Where the places of a package's targets are.
+/// The spans of the places of a package's targets.
 pub fn spans_of(db: &dyn Db, id: &PackageId) -> Arc<Spans> {
     spans(db, package_key(db, id))
 }
@@ -82,7 +82,7 @@ pub(crate) fn lower<'db>(db: &'db dyn Db, key: PackageKey<'db>) -> Lowered {
     }
 }
 
-/// A package whose file may not be read.
+/// A package whose file is forbidden to read.
 fn refused(refusal: Diagnostic) -> Lowered {
     let package = Package { is_partial: true, ..Package::default() };
     Lowered { package: Arc::new(package), spans: Arc::default(), diagnostics: vec![refusal], n_more: 0 }

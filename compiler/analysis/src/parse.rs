@@ -1,6 +1,6 @@
-//! From a file of declarations to its syntax tree.
+//! Parses a declaration file into its syntax tree.
 //!
-//! *Incremental:* runs again whenever the text changes, for that file alone.
+//! *Incremental:* runs again whenever the text of the file changes.
 
 use std::sync::Arc;
 
@@ -14,21 +14,21 @@ use crate::path::WORKSPACE_FILE;
 use crate::slips;
 use crate::source_file::{Content, SourceFile};
 
-/// A file of declarations.
+/// A parsed declaration file.
 #[derive(Clone, Debug)]
 pub(crate) struct Parsed {
-    /// Its text; empty when it cannot be read.
+    /// Its text; empty if it cannot be read.
     pub(crate) text: Arc<str>,
-    /// Diagnostics of the text as KDL, up to a bound.
+    /// Diagnostics of the KDL syntax, up to a bound.
     pub(crate) diagnostics: Vec<Diagnostic>,
-    /// How many more mistakes there are.
+    /// Number of further diagnostics.
     pub(crate) n_more: usize,
-    /// `None` when there is no such file.
+    /// `None` if there is no such file.
     tree: Option<mc_syntax::parse::Parse>,
 }
 
 impl Parsed {
-    /// The nodes at the top of the file; `None` when there is no such file.
+    /// The top-level nodes of the file; `None` if there is no such file.
     pub(crate) fn declarations(&self) -> Option<Vec<Declaration<'_>>> {
         self.tree.as_ref().map(declarations)
     }
@@ -43,8 +43,8 @@ impl Parsed {
     }
 }
 
-/// Reads a file of declarations, wherever links lead: for `workspace.kdl`, which gives the permission and needs none.
-/// Others are read by [`crate::outside::parse_permitted`].
+/// Parses a declaration file, regardless of links: for `workspace.kdl`, which grants the permission and needs none.
+/// Other files go through [`crate::outside::parse_permitted`].
 #[salsa::tracked(returns(ref), no_eq)]
 pub(crate) fn parse(db: &dyn Db, file: SourceFile) -> Parsed {
     let empty = Parsed { text: "".into(), diagnostics: Vec::new(), n_more: 0, tree: None };
@@ -54,8 +54,7 @@ pub(crate) fn parse(db: &dyn Db, file: SourceFile) -> Parsed {
         Ok(Content::Head(_) | Content::Names(_) | Content::Outside(_)) => {
             unreachable!("declarations are answered by bytes")
         }
-        // A package that is not there is for those who name it to report; a workspace without its file is a mistake
-        // of its own.
+        // A missing package is reported for the targets that name it; a missing workspace file is an error of its own.
         Err(error) if error.is_missing && error.path != WORKSPACE_FILE => empty,
         Err(error) => {
             let mut diagnostic = Diagnostic::error("file::unreadable", error.message.clone(), start);
@@ -77,7 +76,7 @@ fn text(bytes: &[u8]) -> Parsed {
     let mut diagnostics: Vec<Diagnostic> = tree.diagnostics.iter().cloned().chain(slips).collect();
     diagnostics.sort_by_key(|diagnostic| diagnostic.span);
     if let Err(error) = std::str::from_utf8(bytes) {
-        // What stands before the first wrong byte is the same in both.
+        // The text before the first wrong byte is the same in both.
         let start = error.valid_up_to();
         let message = format!("The file is not UTF-8 from byte {start} on");
         let span = Span { start, end: start + char::REPLACEMENT_CHARACTER.len_utf8() };

@@ -1,11 +1,11 @@
-//! Paths as declarations write them: relative to the package, below it, with `/` between the parts.
+//! Paths in declarations: relative to the package, below it, with `/` separators.
 
 use mc_ir::label::PackageId;
 
-/// The path without `.` parts and without a `/` at its end; `.` itself becomes the empty path.
+/// Removes `.` components and a `/` at the end; `.` itself becomes the empty path.
 ///
 /// # Errors
-/// What is wrong with it: it is empty, absolute, leaves the package, or is written for Windows.
+/// The reason for which the path is invalid: empty, absolute, outside the package, or in Windows form.
 pub fn normalize(path: &str) -> Result<String, &'static str> {
     if path.is_empty() {
         return Err("it is empty");
@@ -20,19 +20,19 @@ pub fn normalize(path: &str) -> Result<String, &'static str> {
         return Err("its parts are separated by `\\`, not `/`");
     }
     if path.contains('\0') {
-        return Err("it holds a zero byte");
+        return Err("it contains a zero byte");
     }
     if path.get(1..2) == Some(":") {
         return Err("it begins with a drive");
     }
     let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
     if parts.contains(&"..") {
-        return Err("it leaves the package by `..`");
+        return Err("it leaves the package with `..`");
     }
     Ok(parts.join("/"))
 }
 
-/// Joins two paths of which either may be empty.
+/// Joins two paths; either may be empty.
 pub(crate) fn join(folder: &str, path: &str) -> String {
     match (folder, path) {
         ("", path) => path.to_owned(),
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_inside_the_package_are_cleaned() {
+    fn paths_inside_the_package_are_normalized() {
         for (written, clean) in [
             ("a", "a"),
             ("./a/b", "a/b"),

@@ -1,4 +1,4 @@
-//! From patterns on the command line to labels.
+//! Resolves command-line patterns to labels.
 
 use std::collections::BTreeSet;
 
@@ -9,26 +9,26 @@ use crate::packages::{package_of, packages};
 use crate::resolve::{Resolution, Suggestions, no_package, resolve_label};
 use crate::suggest::did_you_mean;
 
-/// A pattern that stands for nothing.
+/// A pattern without matches.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct PatternError {
-    /// What was expected and what was found.
+    /// The expected and the found value.
     pub message: String,
-    /// A guess at what the writer meant; only the first ten of many errors have one.
+    /// A suggestion; only the first ten of many errors have one.
     pub help: Option<String>,
 }
 
-/// Names are compared for so many errors.
+/// Number of errors for which similar names are searched.
 const HELPED: usize = 10;
 
-/// The targets that the patterns stand for, sorted, each once.
+/// Returns the targets that the patterns match, sorted, each once.
 ///
-/// A label may name any target, also a part that a short way of writing expands into. The wider patterns stand for
-/// what was written only, whether or not it is right.
+/// A label may name any target, including a part into which a shorthand expands. The wider patterns match written
+/// targets only, valid or not.
 ///
 /// # Errors
-/// One [`PatternError`] for each pattern that stands for nothing.
+/// One [`PatternError`] for each pattern without matches.
 pub fn labels(db: &dyn Db, patterns: &[Pattern]) -> Result<Vec<Label>, Vec<PatternError>> {
     let mut found = BTreeSet::new();
     let mut errors = Vec::new();
@@ -64,7 +64,7 @@ fn expand(db: &dyn Db, pattern: &Pattern) -> Result<Vec<Label>, String> {
     }
 }
 
-/// The packages that the patterns look at, sorted, each once.
+/// The packages that the patterns cover, sorted, each once.
 pub(crate) fn packages_of(db: &dyn Db, patterns: &[Pattern]) -> BTreeSet<PackageId> {
     let mut found = BTreeSet::new();
     for pattern in patterns {
@@ -76,7 +76,7 @@ pub(crate) fn packages_of(db: &dyn Db, patterns: &[Pattern]) -> BTreeSet<Package
                 found.insert(id.clone());
             }
             Pattern::Below(_) => {
-                // Whether a pattern takes in a package does not depend on the target's name.
+                // The match does not depend on the target's name.
                 let matches = |id: &&PackageId| pattern.matches(&Label::new((*id).clone(), ""));
                 found.extend(packages(db).iter().filter(matches).cloned());
             }

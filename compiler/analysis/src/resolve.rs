@@ -1,4 +1,4 @@
-//! From a label to its target, or to what the writer may have meant.
+//! Resolves a label to its target, or suggests similar ones.
 
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
@@ -13,18 +13,19 @@ use crate::packages::{package, package_of, packages};
 use crate::path::{PACKAGE_FILE, package_file};
 use crate::suggest::{SEARCHED, did_you_mean, guess};
 
-/// What a label stands for.
+/// Result of resolving a label.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Resolution {
     /// A target.
     Found(Arc<Target>),
-    /// A target whose declaration is wrong, or may be lost behind a mistake in its file; that is reported there.
+    /// A target whose declaration is invalid, or may be hidden behind an error in its file; that error is reported
+    /// there.
     Broken,
-    /// Nothing, and a sentence that says so.
+    /// No target; the sentence says so.
     Unknown(String),
 }
 
-/// What a label stands for.
+/// Resolves a label.
 ///
 /// *Incremental:* depends on the label's own package.
 pub fn resolve_label(db: &dyn Db, label: &Label) -> Resolution {
@@ -58,7 +59,7 @@ pub(crate) fn owner(db: &dyn Db, label: &Label) -> Label {
 
 /// Looks for what was meant by labels that stand for nothing.
 ///
-/// No query: names are gathered once for all labels, and only for those that somebody will be told of.
+/// Not a query: names are gathered once for all labels, and only for those that are shown.
 pub(crate) struct Suggestions<'a> {
     db: &'a dyn Db,
     names: BTreeMap<PackageId, Vec<String>>,
@@ -69,9 +70,9 @@ pub(crate) struct Suggestions<'a> {
 /// The targets of all packages.
 #[derive(Default)]
 struct Everywhere {
-    /// The first package, in their order, with a target of the name.
+    /// The first package, in their order, that has a target with the name.
     by_name: BTreeMap<String, Label>,
-    /// The first few, to look for a near name.
+    /// The first few labels, searched for similar names.
     first: Vec<Label>,
 }
 
@@ -81,7 +82,7 @@ impl<'a> Suggestions<'a> {
         Self { db, names: BTreeMap::new(), packages, everywhere }
     }
 
-    /// Says what to do about a label that stands for nothing.
+    /// Returns help for an unknown label.
     pub(crate) fn help(&mut self, label: &Label) -> String {
         if package_of(self.db, &label.package).exists { self.target(label) } else { self.package(label) }
     }
@@ -114,7 +115,7 @@ impl<'a> Suggestions<'a> {
         near.or_else(|| self.elsewhere(label)).unwrap_or_else(|| no_package(&label.package))
     }
 
-    /// The same name, or a near one, in another package.
+    /// The same name, or a similar one, in another package.
     fn elsewhere(&self, label: &Label) -> Option<String> {
         let everywhere = self.everywhere.get_or_init(|| Everywhere::of(self.db));
         let first = &everywhere.first;

@@ -1,6 +1,6 @@
-//! What the analysis has read: one salsa input for each thing that was asked of the file system.
+//! File system answers as salsa inputs: one input for each request.
 //!
-//! A weight file is never read whole, only its head; a folder is its list of names; a pattern is the list of what it
+//! A weight file is never read whole, only its head; a folder is its list of names; a pattern is the list of its
 //! matches. So a change that the analysis cannot see re-runs nothing.
 #![expect(missing_docs, reason = "salsa's macro makes functions that cannot be given documentation")]
 
@@ -13,19 +13,19 @@ use crate::discover;
 use crate::file_system::{FileSystem, Outside, Stamp, unusable};
 use crate::glob::glob;
 
-/// A whole file that a rule reads, such as a tokenizer, has at most this many bytes.
+/// Maximum number of bytes of a file that a rule reads whole, such as a tokenizer.
 const MAX_WHOLE: u64 = 256 << 20;
 
-/// A `.kdl` file has at most this many bytes.
+/// Maximum number of bytes of a `.kdl` file.
 const MAX_DECLARATIONS: u64 = 16 << 20;
 
 /// The limit that the safetensors format sets for its header.
 const MAX_SAFETENSORS_HEADER: u64 = 100_000_000;
 
-/// The head of a file whose beginning does not tell how long the head is.
+/// Number of bytes of the head of a file that does not state the length of its head.
 const BEGINNING: u64 = 64 << 20;
 
-/// Something that was asked of the file system. Paths are relative to the workspace.
+/// A request to the file system. Paths are relative to the workspace.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Request {
     /// A `.kdl` file.
@@ -38,7 +38,7 @@ pub enum Request {
     List(String),
     /// The files that a pattern matches.
     Glob {
-        /// The folder that the pattern and the names found are relative to.
+        /// The folder to which the pattern and the matches are relative.
         folder: String,
         /// The pattern.
         pattern: String,
@@ -47,11 +47,11 @@ pub enum Request {
     Outside(String),
     /// All folders with a `package.kdl`.
     Packages,
-    /// The folder that the files of an origin were fetched to; the answer is one name, an absolute path.
+    /// The folder with the fetched files of an origin; the answer is one name, an absolute path.
     Fetched(Origin),
 }
 
-/// What the file system answered.
+/// An answer of the file system.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Content {
     /// Bytes of a file.
@@ -64,19 +64,19 @@ pub enum Content {
     Outside(Arc<[Outside]>),
 }
 
-/// An answer of the file system, as it was when last looked at.
+/// A request with its latest answer.
 #[salsa::input(debug)]
 pub struct SourceFile {
-    /// What was asked.
+    /// The request.
     #[returns(ref)]
     pub request: Request,
-    /// What was answered.
+    /// The answer.
     #[returns(ref)]
     pub content: Result<Content, SourceError>,
 }
 
 impl Request {
-    /// The file that the answer is about, for a look at its stamp; `None` when the answer is about several.
+    /// The file that the answer describes, to check its stamp; `None` if the answer describes several files.
     pub(crate) fn file(&self) -> Option<&str> {
         match self {
             Self::Declarations(path) | Self::Whole(path) | Self::Head(path, _) => Some(path),
@@ -85,12 +85,12 @@ impl Request {
     }
 }
 
-/// The stamp of the file behind a request, when it has one that can be trusted.
+/// The stamp of the file of a request, if it has a reliable one.
 pub(crate) fn stamp(files: &dyn FileSystem, request: &Request) -> Option<Stamp> {
     request.file().and_then(|path| files.stat(path).ok()).and_then(|stat| stat.stamp)
 }
 
-/// Asks the file system.
+/// Sends the request to the file system.
 pub(crate) fn load(files: &dyn FileSystem, request: &Request) -> Result<Content, SourceError> {
     match request {
         Request::Declarations(path) => read_whole(files, path, MAX_DECLARATIONS),
@@ -115,7 +115,7 @@ fn names(names: Vec<String>) -> Content {
 }
 
 fn read_whole(files: &dyn FileSystem, path: &str, limit: u64) -> Result<Content, SourceError> {
-    // One byte more than the limit tells whether there are more, even when the file grows while it is read.
+    // One byte above the limit shows whether the file is longer, even if it grows while it is read.
     let bytes = files.read_start(path, limit + 1)?;
     if bytes.len() as u64 > limit {
         return Err(unusable(
@@ -148,8 +148,8 @@ fn read_head(files: &dyn FileSystem, path: &str, format: HeadFormat) -> Result<H
         HeadFormat::Beginning => BEGINNING,
         HeadFormat::Safetensors => {
             let start = files.read_start(path, 8)?;
-            // A file of less than eight bytes, or with a header beyond the limit, is for the format's reader to
-            // refuse: it gets what there is.
+            // A file of less than eight bytes, or with a header above the limit, is passed on as it is: the format's
+            // reader reports the error.
             let length = <[u8; 8]>::try_from(start.as_slice()).map_or(0, u64::from_le_bytes);
             8 + length.min(MAX_SAFETENSORS_HEADER)
         }
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lying_header_length_reads_no_more_than_there_is() {
+    fn a_wrong_header_length_reads_no_more_than_the_file() {
         let bytes = [&u64::MAX.to_le_bytes()[..], b"{}"].concat();
         assert_eq!(&*head(&bytes, HeadFormat::Safetensors).bytes, bytes);
         assert_eq!(&*head(b"abc", HeadFormat::Safetensors).bytes, b"abc");

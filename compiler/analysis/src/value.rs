@@ -1,4 +1,4 @@
-//! One written value, read as its schema says.
+//! Parses one value as its schema prescribes.
 
 use mc_ir::attribute::{Number, Value};
 use mc_ir::label::{Label, PackageId};
@@ -9,31 +9,31 @@ use crate::path::normalize;
 use crate::quantity::{bytes, percent, share_of_one};
 use crate::suggest::did_you_mean;
 
-/// A value as it was written, whatever it is meant to be.
+/// A value as written, before its kind is checked.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Written<'a> {
     Text(&'a str),
-    /// A whole number; `None` when it is beyond the numbers that a schema can ask for.
+    /// An integer; `None` if it is beyond the range of schemas.
     Integer(Option<i64>),
     Number(f64),
     Bool(bool),
     Null,
 }
 
-/// Why a value is not of its kind.
+/// The reason for which a value is not of its kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Mismatch {
-    /// What was found, and what is wrong with it.
+    /// The found value and the reason.
     pub(crate) found: String,
-    /// What to write instead.
+    /// The correct form.
     pub(crate) help: Option<String>,
 }
 
 impl Written<'_> {
     fn describe(self) -> String {
         match self {
-            Self::Text("") => "found an empty text".to_owned(),
-            Self::Text(text) => format!("found the text `{text}`"),
+            Self::Text("") => "found an empty string".to_owned(),
+            Self::Text(text) => format!("found the string `{text}`"),
             Self::Integer(Some(integer)) => format!("found the number `{integer}`"),
             Self::Integer(None) => "found a number beyond 64 bits".to_owned(),
             Self::Number(number) => format!("found the number `{number}`"),
@@ -43,10 +43,10 @@ impl Written<'_> {
     }
 }
 
-/// Reads a value in the package `here`.
+/// Parses a value in the package `here`.
 ///
 /// # Errors
-/// [`Mismatch`] when it is not of the kind.
+/// [`Mismatch`] if it is not of the kind.
 pub(crate) fn read(kind: ValueKind, written: Written<'_>, here: &PackageId) -> Result<Value, Mismatch> {
     let other = |help: Option<String>| Mismatch { found: written.describe(), help };
     match (kind, written) {
@@ -86,7 +86,7 @@ pub(crate) fn read(kind: ValueKind, written: Written<'_>, here: &PackageId) -> R
     }
 }
 
-/// Reads a default, which a schema gives as text.
+/// Parses a default, which a schema states as text.
 pub(crate) fn read_default(kind: ValueKind, text: &str, here: &PackageId) -> Result<Value, Mismatch> {
     let written = match kind {
         ValueKind::Integer => {
@@ -108,7 +108,7 @@ fn fraction(share: Result<f64, String>, written: Written<'_>) -> Result<Value, M
     share.map(|share| Value::Fraction(Number(share))).map_err(mismatch)
 }
 
-/// Reads a text; `None` when the kind is not written as text.
+/// Parses a string; `None` if the kind is not written as a string.
 fn read_text(kind: ValueKind, text: &str, here: &PackageId) -> Option<Result<Value, Mismatch>> {
     let mismatch =
         |help: String| Mismatch { found: Written::Text(text).describe(), help: Some(sentence(help)) };
@@ -140,15 +140,15 @@ fn one_of(words: &[&str], text: &str) -> Result<Value, Mismatch> {
     Err(Mismatch { found: Written::Text(text).describe(), help })
 }
 
-/// A tag of Bazel's that has no meaning here.
+/// A Bazel tag that has no meaning here.
 const NO_CACHE: &str = "no-cache";
 const NO_CACHE_HELP: &str = "The store on this machine keeps every result, because that makes a build incremental; \
-                             write `no-remote-cache` to keep out of the team's cache";
+                             write `no-remote-cache` to keep results out of the remote cache";
 
 fn label_mismatch(text: &str, reason: &str) -> Mismatch {
     let found = Written::Text(text).describe();
     let with_colon = format!(":{text}");
-    // The colon is what people forget.
+    // The missing colon is the most common error.
     let help = match Label::parse(&with_colon, &PackageId(String::new())) {
         Ok(_) => format!("Write `{with_colon}` for a target of this package"),
         Err(_) if !text.starts_with("//") && text.contains('/') => {
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_of_another_kind_says_what_was_found() {
+    fn an_error_for_another_kind_names_the_found_value() {
         let wrong = |kind, written| read(kind, written, &here()).unwrap_err();
         assert_eq!(wrong(ValueKind::Text, Written::Integer(Some(1))).found, "found the number `1`");
         assert_eq!(

@@ -1,7 +1,7 @@
-//! The order in which targets are analysed: what a target names comes before it. And what has no order: cycles.
+//! Computes the order of analysis (dependencies first) and finds the cycles.
 //!
-//! The walk has its own stack and looks at declarations only. Queries are then asked in its order, so that each finds
-//! the answers it needs ready: chains of targets overflow no stack, and salsa never sees a cycle.
+//! The walk has an explicit stack and reads declarations only. Queries then run in its order, so that each finds the
+//! answers that it needs ready: chains of targets do not overflow the stack, and salsa never sees a cycle.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,48 +11,49 @@ use mc_ir::label::{Label, PackageId};
 use crate::db::Db;
 use crate::resolve::{Resolution, resolve_label};
 
-/// Longer chains of targets are refused. Nobody declares them, and the actions that would hang together as long are
-/// taken apart by recursion.
+/// Maximum length of a chain of targets. Longer ones do not occur in practice, and their actions, which form chains of
+/// that length, are dropped by recursion.
 pub(crate) const MAX_CHAIN: usize = 1_000;
 
-/// What was reached from some targets.
+/// Result of walking from some targets.
 #[derive(Debug, Default)]
 pub(crate) struct Walk {
-    /// Every target that can be analysed, after everything that it names.
+    /// Every target that can be analyzed; dependencies come first.
     pub(crate) order: Vec<Label>,
-    /// Every target that was reached, also those that cannot be analysed.
+    /// Every reached target, including those that cannot be analyzed.
     pub(crate) reached: BTreeSet<Label>,
-    /// Cycles, each once, beginning with its smallest label; each target with the place where it names the next.
+    /// Cycles, each once, beginning with the smallest label; each target has the place where it names the next one.
     pub(crate) cycles: BTreeSet<Vec<(Label, Place)>>,
-    /// How many more cycles there are, by the package that names the first target of each again.
+    /// Number of further cycles, by the package of the target that closes the cycle.
     pub(crate) more_cycles: BTreeMap<PackageId, usize>,
-    /// Targets in all of `cycles`.
+    /// Number of targets in all of `cycles`.
     n_on_cycles: usize,
     /// Targets at the end of a chain that is too long.
     pub(crate) too_long: BTreeSet<Label>,
 }
 
-/// So many targets on cycles are noted. As many cycles as targets can each be as long as all of them.
+/// Number of targets on cycles that are recorded. There can be as many cycles as targets, and each can contain all
+/// targets.
 const MAX_ON_CYCLES: usize = 10_000;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// On the path from the root that is being walked, after so many others.
+    /// On the current path from the root; holds the number of targets before it.
     Open(usize),
-    /// Done; so many targets hang together below it.
+    /// Finished; holds the length of the longest chain below it.
     Ordered(usize),
-    /// Done; on a cycle, or names something that is.
+    /// Finished; on a cycle, or depends on one.
     Blocked,
 }
 
-/// A target on the path that is being walked.
+/// A target on the current path.
 struct Step {
     label: Label,
     names: Vec<Placed<Label>>,
     next: usize,
 }
 
-/// Walks from the targets along everything that they name.
+/// Walks from the targets along all dependencies.
 pub(crate) fn walk<'a>(db: &dyn Db, roots: impl IntoIterator<Item = &'a Label>) -> Walk {
     let mut walk = Walk::default();
     let mut states: BTreeMap<Label, State> = BTreeMap::new();
@@ -77,7 +78,7 @@ pub(crate) fn walk<'a>(db: &dyn Db, roots: impl IntoIterator<Item = &'a Label>) 
     walk
 }
 
-/// Puts a target on the path, unless it was walked already.
+/// Pushes a target onto the path, unless it was walked already.
 fn open(db: &dyn Db, label: &Label, states: &mut BTreeMap<Label, State>, path: &mut Vec<Step>) {
     if states.contains_key(label) {
         return;
@@ -91,7 +92,7 @@ fn open(db: &dyn Db, label: &Label, states: &mut BTreeMap<Label, State>, path: &
 }
 
 impl Walk {
-    /// Notes the part of a path that leads from a target back to it; once there are many, it is only counted.
+    /// Records the part of a path that leads from a target back to it; above the limit, only counts it.
     fn note_cycle(&mut self, path: &[Step]) {
         if self.n_on_cycles >= MAX_ON_CYCLES {
             if let Some(last) = path.last() {
@@ -110,7 +111,7 @@ impl Walk {
 
 fn finish(step: &Step, states: &mut BTreeMap<Label, State>, walk: &mut Walk) {
     let below = step.names.iter().map(|named| states.get(&named.value).copied());
-    // Whatever is still open is on the path, so naming it closes a cycle.
+    // Every open target is on the path, so naming it closes a cycle.
     let lengths: Option<Vec<usize>> = below
         .map(|state| if let Some(State::Ordered(length)) = state { Some(length) } else { None })
         .collect();

@@ -1,4 +1,4 @@
-//! `workspace.kdl`: the name of the workspace, where results are remembered, and where links may lead.
+//! `workspace.kdl`: the name of the workspace, its caches, and the permitted targets of links.
 
 use std::sync::Arc;
 
@@ -17,40 +17,40 @@ use crate::source_file::Request;
 /// The settings of a workspace.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Workspace {
-    /// Its name; empty when the file does not say it.
+    /// Its name; empty if the file does not state it.
     pub name: String,
-    /// Files and folders outside of the workspace that links in it may lead to, absolute or relative to the workspace.
+    /// Files and folders outside of the workspace to which links in it may lead; absolute or relative to the workspace.
     pub allowed_outside: Vec<String>,
-    /// How many bytes the store on this machine may take; no limit when absent.
+    /// Maximum number of bytes of the store on this machine; `None` for no limit.
     pub disk_max_bytes: Option<u64>,
-    /// Stores of other machines, in the order in which they are asked.
+    /// Remote caches, in the order of lookups.
     pub remotes: Vec<Remote>,
 }
 
-/// A store of another machine.
+/// A remote cache.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Remote {
-    /// Where it is, such as `grpc://127.0.0.1:8980`.
+    /// Its URL, such as `grpc://127.0.0.1:8980`.
     pub url: String,
-    /// Which of the server's instances.
+    /// Name of the server's instance.
     pub instance: Option<String>,
-    /// Whose workers do steps.
+    /// URL of the server whose workers run actions.
     pub executor: Option<String>,
-    /// Whether results made here are sent there.
+    /// True if results made here are uploaded.
     pub upload: bool,
-    /// Whether a build fails when it does.
+    /// True if a build fails when the remote cache fails.
     pub required: bool,
-    /// Which blobs of its results are fetched: one of [`DOWNLOADS`].
+    /// The blobs of its results that are downloaded: one of [`DOWNLOADS`].
     pub download: Option<String>,
-    /// Whether what shrinks travels compressed.
+    /// True if compressible blobs are transferred compressed.
     pub compression: bool,
-    /// Whether large blobs travel as the chunks that are new.
+    /// True if only the new chunks of large blobs are transferred.
     pub chunking: bool,
-    /// The file of public keys of which one must have signed a result, seen from the workspace.
+    /// Path of a file of public keys, relative to the workspace; a result must be signed by one of them.
     pub require_signed: Option<String>,
 }
 
-/// What may be fetched: nothing but what a step on this machine reads, what was asked for, or everything.
+/// Values of `download`: only blobs that an action on this machine reads, also the requested outputs, or everything.
 pub const DOWNLOADS: [&str; 3] = ["minimal", "toplevel", "all"];
 
 const fn optional(name: &'static str, value: ValueKind, doc: &'static str) -> PropertySchema {
@@ -65,7 +65,7 @@ static NAME: NodeSchema = NodeSchema::leaf("workspace", "The name of the workspa
 
 static ALLOW_OUTSIDE: NodeSchema = NodeSchema::leaf(
     "allow-outside",
-    "A file or folder outside of the workspace that links in it may lead to.",
+    "A file or folder outside of the workspace to which links in it may lead.",
     ValueKind::Text,
 );
 
@@ -84,29 +84,29 @@ static DISK: NodeSchema = NodeSchema {
 
 static REMOTE: NodeSchema = NodeSchema {
     name: "remote",
-    doc: "A store of another machine, by URL.",
+    doc: "A remote cache, by URL.",
     arguments: Arguments::One(ValueKind::Text),
     properties: &[
-        optional("instance", ValueKind::Text, "Which of the server's instances."),
-        optional("executor", ValueKind::Text, "The server whose workers do steps."),
-        switch("upload", "Whether results made here are sent there."),
-        switch("required", "Whether a build fails when the cache does."),
-        optional("download", ValueKind::OneOf(|| DOWNLOADS.to_vec()), "Which blobs of results are fetched."),
-        switch("compression", "Whether what shrinks travels compressed."),
+        optional("instance", ValueKind::Text, "Name of the server's instance."),
+        optional("executor", ValueKind::Text, "The server whose workers run actions."),
+        switch("upload", "Whether results made here are uploaded."),
+        switch("required", "Whether a build fails when the cache fails."),
+        optional("download", ValueKind::OneOf(|| DOWNLOADS.to_vec()), "The blobs of results to download."),
+        switch("compression", "Whether compressible blobs are transferred compressed."),
         PropertySchema {
             name: "chunking",
             value: ValueKind::Bool,
             presence: Presence::Default("true"),
-            doc: "Whether large blobs travel as the chunks that are new.",
+            doc: "Whether only the new chunks of large blobs are transferred.",
         },
-        optional("require-signed", ValueKind::Text, "Public keys of which one must have signed a result."),
+        optional("require-signed", ValueKind::Text, "Public keys, one of which must have signed a result."),
     ],
     children: &[],
 };
 
 static CACHE: NodeSchema = NodeSchema {
     name: "cache",
-    doc: "Where results are remembered.",
+    doc: "Where results are stored.",
     arguments: Arguments::None,
     properties: &[],
     children: &[
@@ -115,7 +115,7 @@ static CACHE: NodeSchema = NodeSchema {
     ],
 };
 
-/// What may stand in a `workspace.kdl`; the nodes at its top are the children of this one.
+/// The allowed content of a `workspace.kdl`; its top-level nodes are the children of this one.
 pub static SCHEMA: NodeSchema = NodeSchema {
     name: "",
     doc: "The settings of a workspace.",
@@ -128,7 +128,7 @@ pub static SCHEMA: NodeSchema = NodeSchema {
     ],
 };
 
-/// The settings, as far as they are right; [`crate::check`] says what is not.
+/// The valid settings; [`crate::check`] reports the invalid ones.
 ///
 /// *Incremental:* equal after an edit that changes no setting.
 #[salsa::tracked(returns(clone))]

@@ -1,7 +1,7 @@
-//! Tests that the cost of a check is linear in the number of diagnostics, of whatever kind they are.
+//! Tests that the cost of a check is linear in the number of diagnostics of any kind.
 //!
-//! The cost is counted in bytes that were allocated, which are the same in every run: gathering names, finding lines
-//! and writing messages anew for each diagnostic all show in it.
+//! The cost is the number of allocated bytes, which is the same in every run. Gathering names, finding lines or
+//! formatting messages anew for each diagnostic would show in it.
 
 #[expect(dead_code, reason = "the suite uses more of it")]
 #[path = "suite/fake.rs"]
@@ -21,7 +21,7 @@ use crate::fake::{Fixture, pattern};
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// The system's allocator, which counts what this thread asks for.
+/// The system's allocator, with a count of the bytes that this thread allocates.
 struct Counting;
 
 thread_local! {
@@ -30,26 +30,26 @@ thread_local! {
 
 fn count(n_bytes: usize) {
     let reported = N_BYTES.try_with(|counted| counted.set(counted.get() + n_bytes));
-    // A thread that is ending has no value any more, and nobody asks it.
+    // An ending thread no longer has the counter, and its count is not read.
     reported.unwrap_or_default();
 }
 
 #[expect(unsafe_code, reason = "allocations can only be counted from inside")]
-// SAFETY: every call goes to the system's allocator as it came.
+// SAFETY: every call is passed on to the system's allocator unchanged.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(layout.size());
-        // SAFETY: the caller keeps `alloc`'s contract, which is the same.
+        // SAFETY: the caller upholds `alloc`'s contract, which is the same.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller keeps `dealloc`'s contract, and the pointer came from the system's allocator.
+        // SAFETY: the caller upholds `dealloc`'s contract, and the pointer came from the system's allocator.
         unsafe { System.dealloc(pointer, layout) }
     }
 }
 
-/// The bytes that a check and the report about it take, and what was found.
+/// The number of bytes that a check and its report allocate, and the diagnostics.
 fn cost(text: &str) -> (usize, Diagnostics) {
     let fixture = Fixture::new(&[("package.kdl", text), ("n.txt", "")]);
     let before = N_BYTES.with(Cell::get);
@@ -61,7 +61,7 @@ fn cost(text: &str) -> (usize, Diagnostics) {
     (N_BYTES.with(Cell::get) - before, diagnostics)
 }
 
-/// A file with this many mistakes of one kind.
+/// Generates a file with this many errors of one kind.
 type Kind = fn(usize) -> String;
 
 fn repeated(n: usize, line: impl Fn(usize) -> String) -> String {
@@ -98,7 +98,7 @@ const KINDS: [(&str, Kind); 14] = [
 ];
 
 #[test]
-fn many_mistakes_of_any_kind_cost_little_more_than_few_each() {
+fn the_cost_of_many_errors_of_any_kind_is_linear() {
     for (name, kind) in KINDS {
         let [(few, _), (many, found)] = [1_000, 4_000].map(|n| cost(&kind(n)));
         assert!(!found.is_empty(), "{name}");
@@ -107,7 +107,7 @@ fn many_mistakes_of_any_kind_cost_little_more_than_few_each() {
 }
 
 #[test]
-fn the_first_hundred_mistakes_of_a_file_are_reported_and_the_rest_is_counted() {
+fn the_first_hundred_errors_of_a_file_are_reported_and_the_rest_is_counted() {
     let (_, found) = cost(&KINDS[0].1(16_000));
     assert_eq!((found.shown.len(), found.n_all()), (MAX_SHOWN, 15_999));
     assert_eq!(found.n_more["package.kdl"], 15_899);
@@ -117,7 +117,7 @@ fn the_first_hundred_mistakes_of_a_file_are_reported_and_the_rest_is_counted() {
 }
 
 #[test]
-fn help_is_looked_for_where_it_is_shown_and_nowhere_else() {
+fn suggestions_are_searched_only_for_shown_errors() {
     let (_, found) = cost(&repeated(500, |i| format!("count \"tone{i}\" of=\":tnoe{i}\"")));
     assert_eq!(found.shown.len(), MAX_SHOWN);
     for found in &found.shown {

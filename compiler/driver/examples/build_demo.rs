@@ -1,4 +1,4 @@
-//! Builds the demo model with a store of its own, and prints what happens: `cargo run -p mc-driver --example build_demo`.
+//! Builds the demo model with a store of its own, and prints the events: `cargo run -p mc-driver --example build_demo`.
 #![expect(clippy::print_stdout, reason = "an example shows what it is told")]
 
 use std::path::Path;

@@ -1,8 +1,8 @@
 //! Removes outputs and stores.
 //!
-//! Only what `mc` made is removed: the folder `mc-out` of a workspace, and the known entries of a folder that carries a
-//! store's `VERSION` file. It is moved aside first, by a rename for each entry: builds that go on meanwhile make their
-//! folders anew and keep putting files into those, so there is an end to it.
+//! Only files of `mc` are removed: the folder `mc-out` of a workspace, and the known entries of a folder with a store's
+//! `VERSION` file. Each entry is first moved aside by a rename: concurrent builds create their folders anew and write
+//! only into those, so the removal terminates.
 
 use std::ffi::OsStr;
 use std::io;
@@ -18,10 +18,10 @@ use crate::workspace::{OUT, Workspace};
 /// would know them as those of a store.
 const STORE: [&str; 9] = ["ac", "cas", "evicted", "fetched", "memo", "out", "quarantine", "remote", "tmp"];
 
-/// A failure to remove something.
+/// An error while removing something.
 #[derive(Debug, thiserror::Error)]
 pub enum CleanError {
-    /// The operating system refused.
+    /// The operating system returned an error.
     #[error("Cannot remove `{path}`", path = path.display())]
     Io {
         /// The file or folder.
@@ -45,7 +45,7 @@ pub enum CleanError {
     },
 }
 
-/// Files and folders that are to be removed, found before anything is removed.
+/// Files and folders to remove, collected before anything is removed.
 #[derive(Default)]
 pub struct Removal {
     places: Vec<Place>,
@@ -80,29 +80,29 @@ impl Removal {
         Ok(())
     }
 
-    /// The paths that are to be removed.
+    /// The paths to remove.
     pub fn paths(&self) -> Vec<PathBuf> {
         self.places.iter().flat_map(Place::paths).collect()
     }
 
-    /// Removes them. Links are removed and not followed.
+    /// Removes the files and folders. Links are removed, not followed.
     ///
     /// # Errors
-    /// If one of them cannot be removed; others may be gone by then.
+    /// If one of them cannot be removed; others may be removed already.
     pub fn run(&self) -> Result<(), CleanError> {
         self.places.iter().try_for_each(Place::remove)
     }
 }
 
-/// Entries of a folder that are to be removed.
+/// Entries of a folder to remove.
 struct Place {
     folder: Folder,
-    /// Those that are there.
+    /// The entries that exist.
     names: Vec<PathBuf>,
 }
 
-/// The beginning of the name of a folder that entries are moved into before they are removed. One that is left behind
-/// by a process that was killed goes next time.
+/// Name prefix of the folder into which entries are moved before they are removed. If a killed process leaves one
+/// behind, the next removal includes it.
 const ASIDE: &str = ".mc-removed-";
 
 /// Attempts to find a free name.
@@ -124,7 +124,7 @@ impl Place {
         self.names.iter().map(|name| self.folder.at(name))
     }
 
-    /// Takes what is there now out of the way of builds that go on, and then removes it. A link is removed and not
+    /// Moves the current entries out of the way of concurrent builds, then removes them. A link is removed, not
     /// followed.
     fn remove(&self) -> Result<(), CleanError> {
         if self.names.is_empty() {
@@ -135,7 +135,7 @@ impl Place {
         for name in &self.names {
             match self.folder.rename(name, &self.folder, &aside.join(name)) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                // The place of a disk, or a folder that may not be moved: it is emptied where it is.
+                // A mount point, or a folder that must not be moved: it is emptied in place.
                 Err(_) => self.folder.remove_all(name).map_err(|error| failed(name, error))?,
                 Ok(()) => {}
             }
@@ -143,7 +143,7 @@ impl Place {
         self.folder.remove_all(&aside).map_err(|error| failed(&aside, error))
     }
 
-    /// Makes a folder of a free name.
+    /// Creates a folder with a free name.
     fn aside(&self) -> io::Result<PathBuf> {
         for attempt in 0..MAX_ATTEMPTS {
             let name = PathBuf::from(format!("{ASIDE}{}-{attempt}", std::process::id()));
@@ -161,7 +161,7 @@ fn cannot_remove(path: &Path, error: io::Error) -> CleanError {
 }
 
 fn is_store(dir: &Path) -> bool {
-    // The most bytes that a `VERSION` has.
+    // Maximum number of bytes of a `VERSION` file.
     const LIMIT: u64 = 4096;
     regular::read_text(&dir.join("VERSION"), LIMIT).is_ok_and(|version| version.starts_with("mc-store"))
 }

@@ -2,14 +2,14 @@
 //!
 //! | for | from |
 //! |---|---|
-//! | Hugging Face | its token, or the file that holds it |
+//! | Hugging Face | its token, or the file with the token |
 //! | any server | the credential helper, `.netrc` |
-//! | the remote cache, if Google's credentials are asked for | a file of Google's tools, or the machine |
+//! | the remote cache, if Google's credentials are enabled | a file of Google's tools, or the machine |
 //! | a bucket | variables and files of AWS's tools, see `mc_remote::aws` |
 //! | a registry | `config.json` of a container client |
 //!
-//! A file that is not there, cannot be read, is not a regular file or is much too long is as good as empty: the server
-//! says what is missing.
+//! A file that is missing, unreadable, not a regular file or much too long counts as empty: the server then reports the
+//! missing credentials.
 
 use std::path::Path;
 
@@ -26,12 +26,12 @@ use mc_remote::aws::{Account, NoKeys};
 
 use crate::settings::access::{Access, GoogleAccount, Token};
 
-/// A longer file of other programs is as good as empty.
+/// A longer file of another program counts as empty.
 const MAX_FILE: u64 = 4 << 20;
 
-/// Everything that a server may be told.
+/// All credentials for servers.
 ///
-/// * `hugging_face`: the address of Hugging Face, which alone gets its token
+/// * `hugging_face`: the URL of Hugging Face, the only server that gets its token
 pub(crate) fn credentials(access: &Access, hugging_face: &Url) -> Credentials {
     let token = access.hugging_face.as_ref().and_then(token).filter(|token| !token.is_empty());
     Credentials {
@@ -44,7 +44,7 @@ pub(crate) fn credentials(access: &Access, hugging_face: &Url) -> Credentials {
     }
 }
 
-/// The account of Google's that stands for this user or machine.
+/// The Google account of this user or machine.
 pub(crate) fn google(access: &Access) -> Result<Google, FetchError> {
     match &access.google {
         GoogleAccount::File(path) => Google::of_file(path, &access.proxies),
@@ -52,7 +52,7 @@ pub(crate) fn google(access: &Access) -> Result<Google, FetchError> {
     }
 }
 
-/// The account that asks a bucket.
+/// The account for requests to a bucket.
 pub(crate) fn aws(access: &Access) -> Result<Account, NoKeys> {
     let variable = |name: &str| access.aws.variables.get(name).map(|value| value.open().to_owned());
     let files = [&access.aws.credentials, &access.aws.config].map(|path| text(path.as_deref()));

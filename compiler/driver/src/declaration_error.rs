@@ -1,4 +1,4 @@
-//! Errors of declarations, and of the patterns and queries that ask for them.
+//! Errors in declarations, patterns and queries.
 
 use mc_analysis::diagnostic::Diagnostics;
 use mc_analysis::patterns::PatternError;
@@ -7,11 +7,11 @@ use mc_ir::label::LabelError;
 
 use crate::fetching::error::FetchingError;
 
-/// Targets that cannot be had.
+/// Targets that cannot be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum DeclarationError {
-    /// Declarations are wrong.
-    #[error("The declarations are wrong")]
+    /// Declarations have errors.
+    #[error("The declarations have errors")]
     Wrong(Box<Diagnostics>),
     /// A pattern is not a label.
     #[error("`{text}` is not a label: {}", error.reason)]
@@ -23,15 +23,15 @@ pub enum DeclarationError {
         /// The label or pattern that may be meant.
         guess: Option<String>,
     },
-    /// Patterns stand for nothing.
+    /// Patterns without matches.
     #[error("{}", messages(.0))]
     Unknown(Vec<PatternError>),
-    /// A query is wrong.
+    /// A query is invalid.
     #[error("{error}")]
     Query {
         /// The query.
         text: String,
-        /// The reason, and the place.
+        /// The reason and its location.
         error: QueryError,
     },
     /// Files that targets need cannot be fetched.

@@ -1,4 +1,4 @@
-//! The declarations of a workspace: its targets, what they provide, and what is wrong with them.
+//! The declarations of a workspace: its targets, their providers, and diagnostics.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -42,17 +42,17 @@ pub struct Declarations {
     db: Database,
 }
 
-/// A target that a query found.
+/// A target found by a query.
 pub struct Found {
     /// Its name.
     pub label: Label,
-    /// Its rule; unknown where the declaration is broken.
+    /// Its rule; `None` if the declaration is invalid.
     pub rule: Option<&'static str>,
     /// The place of its declaration.
     pub location: Location,
 }
 
-/// A target that was asked for, analyzed.
+/// A requested target, analyzed.
 #[derive(Clone, Debug)]
 pub struct Wanted {
     /// Its name.
@@ -61,34 +61,34 @@ pub struct Wanted {
     pub providers: Arc<Providers>,
 }
 
-/// The outcome of a check.
+/// Result of a check.
 pub struct Checked {
-    /// Number of packages that the targets are in.
+    /// Number of packages that contain the targets.
     pub n_packages: usize,
-    /// Number of targets that were looked at, as written.
+    /// Number of checked targets, as written.
     pub n_targets: usize,
-    /// Everything that is wrong.
+    /// All diagnostics.
     pub diagnostics: Diagnostics,
     /// Targets that could not be checked as a whole, because weights are not on this machine.
     pub left_out: Vec<LeftOut>,
 }
 
 impl Declarations {
-    /// Looks at a workspace; nothing is read before it is asked for.
+    /// Opens a workspace; files are read on demand.
     ///
-    /// * `store`: where fetched files are
+    /// * `store`: the store with the fetched files
     pub fn open(workspace: &Workspace, store: &Arc<Store>) -> Self {
         let disk = Disk::new(&workspace.root).with_fetched(folders(Arc::clone(store), workspace));
         let db = Database::new(&workspace.root, RULES, disk);
         Self { workspace: workspace.clone(), store: Arc::clone(store), db }
     }
 
-    /// The workspace whose declarations these are.
+    /// The workspace with these declarations.
     pub fn workspace(&self) -> &Workspace {
         &self.workspace
     }
 
-    /// The remote cache that the workspace declares; nothing if the declaration cannot be read, which a check reports.
+    /// The remote cache that the workspace declares; none if the declaration cannot be read, which a check reports.
     pub fn remote_cache(&self) -> DeclaredCache {
         let workspace = workspace(&self.db);
         let store_limit = self.store_limit();
@@ -119,7 +119,7 @@ impl Declarations {
     /// The origins elsewhere that the targets and all that they need declare, sorted, each once.
     ///
     /// # Errors
-    /// If a pattern stands for nothing, or a file that declares them is wrong.
+    /// If a pattern has no matches, or a file that declares the targets has errors.
     pub fn origins(&self, texts: &[String]) -> Result<Vec<Origin>, DeclarationError> {
         let patterns = self.patterns(texts)?;
         self.labels(&patterns)?;
@@ -128,10 +128,10 @@ impl Declarations {
         Ok(origins(&targets))
     }
 
-    /// The targets that the patterns stand for, analyzed, after what they need from elsewhere was brought here.
+    /// Analyzes the targets that the patterns match, after downloading the files that they need.
     ///
     /// # Errors
-    /// If a pattern stands for nothing, something that the targets need is declared wrongly, or cannot be fetched.
+    /// If a pattern has no matches, a needed declaration has errors, or a file cannot be downloaded.
     pub fn wanted(
         &self,
         texts: &[String],
@@ -140,7 +140,7 @@ impl Declarations {
     ) -> Result<Vec<Wanted>, DeclarationError> {
         let patterns = self.patterns(texts)?;
         let found = self.labels(&patterns)?;
-        // Where a declaration is wrong nothing is fetched, and the check below says what is wrong.
+        // If a declaration has errors, nothing is downloaded, and the check below reports them.
         if let Ok(targets) = needed(&self.db, &patterns) {
             bring(&self.workspace, &self.store, &origins(&targets), settings, events)?;
         }
@@ -154,7 +154,7 @@ impl Declarations {
             Some(Wanted { label, providers })
         };
         let targets: Vec<Wanted> = found.iter().cloned().filter_map(wanted).collect();
-        // Whatever keeps a target from being analysed is a diagnostic of somebody.
+        // Every reason for which a target is not analyzed is a diagnostic.
         assert_eq!(targets.len(), found.len(), "a target without diagnostics has providers");
         Ok(targets)
     }
@@ -163,7 +163,7 @@ impl Declarations {
     /// it; where they are not on this machine either, targets are left out.
     ///
     /// # Errors
-    /// If a pattern stands for nothing.
+    /// If a pattern has no matches.
     pub fn check(&self, texts: &[String]) -> Result<Checked, DeclarationError> {
         let patterns = self.patterns(texts)?;
         let found = self.labels(&patterns)?;
@@ -175,7 +175,7 @@ impl Declarations {
     /// The targets that a query stands for: a path in its order, others sorted.
     ///
     /// # Errors
-    /// If the query is wrong.
+    /// If the query is invalid.
     pub fn query(&self, text: &str) -> Result<Vec<Found>, DeclarationError> {
         self.query_all(&[text.to_owned()])
     }
@@ -246,7 +246,7 @@ impl Declarations {
 }
 
 impl Checked {
-    /// Returns true if anything is wrong.
+    /// Returns true if there are errors.
     pub fn has_errors(&self) -> bool {
         !self.diagnostics.is_empty()
     }

@@ -1,7 +1,7 @@
-//! Errors of a command as a whole, for callers that tell them all in one way.
+//! Errors of a command, for callers that report them all in one way.
 //!
-//! The text of an error says what went wrong, and its source says why. What to type instead is up to the caller, who
-//! knows the words of its users.
+//! The text of an error says what failed, and its source says why. The caller adds the hint, because it knows the
+//! command-line options.
 
 use crate::build::error::EngineError;
 use crate::clean::CleanError;
@@ -14,7 +14,7 @@ use crate::store::StoreUnavailable;
 use crate::store_contents::ContentsError;
 use crate::workspace::WorkspaceError;
 
-/// The reason for which a command did not come to its end.
+/// The reason for which a command did not complete.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// There is no workspace.
@@ -23,13 +23,13 @@ pub enum Error {
     /// The store cannot be opened.
     #[error(transparent)]
     StoreUnavailable(#[from] StoreUnavailable),
-    /// Targets cannot be had.
+    /// Targets cannot be loaded.
     #[error(transparent)]
     Declaration(#[from] DeclarationError),
     /// Files of declared origins cannot be pinned or fetched.
     #[error(transparent)]
     Fetching(Box<FetchingError>),
-    /// Settings do not fit together.
+    /// Settings are inconsistent.
     #[error(transparent)]
     Settings(Box<SettingsError>),
     /// The remote cache cannot be used.
@@ -38,7 +38,7 @@ pub enum Error {
     /// A build cannot begin, or its results cannot be read.
     #[error(transparent)]
     Engine(#[from] EngineError),
-    /// A model cannot be looked into.
+    /// A model cannot be inspected.
     #[error(transparent)]
     Inspect(#[from] InspectError),
     /// The contents of the store cannot be read.

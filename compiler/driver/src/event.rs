@@ -1,4 +1,4 @@
-//! Events: what happens during a command, told to whoever shows it.
+//! Events of a command, for display.
 
 use std::fmt;
 
@@ -10,40 +10,40 @@ use mc_store::local::collect::Collected;
 use crate::forecast::Forecast;
 use crate::warning::Warning;
 
-/// One thing that happened.
+/// An event.
 #[derive(Debug)]
 pub enum Event<'a> {
     /// The expected durations of the actions that are planned next.
     Forecast(&'a Forecast),
     /// An action was planned, started, found, run or failed.
     Build(BuildEvent),
-    /// The actions are done for now: nothing computes any more.
+    /// All actions ended for now: nothing is running.
     BuildPaused,
-    /// A file of a declared origin is on its way, or came.
+    /// A file of a declared origin is downloading, or is complete.
     Fetch(&'a FetchEvent<'a>),
-    /// Nothing is fetched any more.
+    /// No downloads are running.
     FetchEnded,
-    /// The build is done, and results are still sent to the remote cache.
+    /// The build is complete, and results are still being uploaded to the remote cache.
     WaitingForUploads {
         /// The cache.
         server: &'a str,
-        /// Number of results on their way.
+        /// Number of pending uploads.
         n_uploads: usize,
-        /// Their bytes, of which the server may have some.
+        /// Their bytes, of which the server may have some already.
         n_bytes: u64,
-        /// Number of results that were here before, and that the server is asked for.
+        /// Number of older results whose presence on the server is still being checked.
         n_asked: usize,
     },
-    /// Bytes of blobs that came from the remote cache and went to it, at the end of a command.
+    /// Number of bytes of blobs downloaded from and uploaded to the remote cache, at the end of a command.
     Traffic {
         /// The cache.
         server: &'a str,
-        /// Bytes that came.
+        /// Bytes downloaded.
         n_bytes_down: u64,
-        /// Bytes that went.
+        /// Bytes uploaded.
         n_bytes_up: u64,
     },
-    /// Something went wrong and did no harm.
+    /// A harmless problem.
     Warning(&'a Warning),
     /// The store was larger than its limit, and what was used least recently was removed.
     StoreTrimmed {
@@ -52,7 +52,7 @@ pub enum Event<'a> {
     },
 }
 
-/// One line in plain English, for logs. It is escaped nowhere: names of others may be in it.
+/// One line in plain English, for logs. Not escaped: it may contain foreign names.
 impl fmt::Display for Event<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -61,11 +61,11 @@ impl fmt::Display for Event<'_> {
                 write!(f, "durations of {n_recorded} of {n_actions} actions are recorded")
             }
             Self::Build(event) => build(event, f),
-            Self::BuildPaused => f.write_str("no action runs any more"),
+            Self::BuildPaused => f.write_str("no action is running"),
             Self::Fetch(event) => fetch(event, f),
-            Self::FetchEnded => f.write_str("nothing is fetched any more"),
+            Self::FetchEnded => f.write_str("no download is running"),
             Self::WaitingForUploads { server, n_uploads, n_asked, .. } => {
-                write!(f, "waiting for {n_uploads} uploads to {server} and {n_asked} answers")
+                write!(f, "waiting for {n_uploads} uploads to {server} and {n_asked} cache checks")
             }
             Self::Traffic { server, n_bytes_down, n_bytes_up } => {
                 write!(f, "{server}: fetched {n_bytes_down} bytes, sent {n_bytes_up} bytes")
@@ -105,14 +105,14 @@ fn fetch(event: &FetchEvent<'_>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     match event {
         FetchEvent::Waiting { origin } => write!(f, "waiting for another process that fetches {origin}"),
         FetchEvent::Listed { origin, n_bytes } => write!(f, "fetching {n_bytes} bytes of {origin}"),
-        FetchEvent::Bytes(n_bytes) => write!(f, "{n_bytes} bytes came"),
+        FetchEvent::Bytes(n_bytes) => write!(f, "{n_bytes} bytes received"),
         FetchEvent::Finished { origin, name, .. } => write!(f, "fetched {name} of {origin}"),
     }
 }
 
-/// Takes events, from several threads.
+/// Receives events from several threads.
 pub trait EventSink: Sync {
-    /// Takes one event.
+    /// Receives one event.
     fn event(&self, event: Event<'_>);
 }
 

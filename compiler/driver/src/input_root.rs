@@ -1,10 +1,10 @@
-//! A folder in which one step is done: its inputs by position, as the Remote Execution API lays them out, and then its
+//! A folder in which one action runs: its inputs by position, as the Remote Execution API lays them out, and then its
 //! outputs by name.
 //!
 //! Nothing is written or removed through a link. Inputs may be links: some workers lay them out so.
 //!
-//! There is no store: blobs are written beside the inputs under names that are no output's, and get their names when the
-//! step is done. So an output is whole, or not there.
+//! There is no store: blobs are written beside the inputs under names that no output has, and are renamed when the
+//! action has finished. So an output is complete or absent.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -21,28 +21,28 @@ use mc_ir::output::{Output, Outputs};
 use mc_ir::reapi::position_name;
 use mc_store::mapping::MappedFile;
 
-/// A folder with the inputs of one step.
+/// A folder with the inputs of one action.
 pub struct InputRoot {
     folder: Folder,
     n_written: AtomicUsize,
-    /// The path of each blob that was written.
+    /// The path of each written blob.
     blobs: Mutex<BTreeMap<BlobDigest, PathBuf>>,
 }
 
 impl InputRoot {
-    /// A folder whose inputs are there.
+    /// Opens a folder that contains the inputs.
     ///
     /// # Errors
-    /// When it cannot be opened.
+    /// If it cannot be opened.
     pub fn open(folder: &Path) -> io::Result<Self> {
         let folder = Folder::open(folder)?;
         Ok(Self { folder, n_written: AtomicUsize::new(0), blobs: Mutex::default() })
     }
 
-    /// Gives the blobs of a step that is done their names.
+    /// Renames the blobs of a finished action to its outputs.
     ///
     /// # Errors
-    /// When one cannot get its name; then no output is left.
+    /// If one cannot be renamed; then no output remains.
     pub fn place(&self, outputs: &Outputs) -> Result<(), ActionError> {
         let placed = outputs.iter().try_for_each(|(name, output)| {
             let path = Path::new(name);
@@ -68,7 +68,7 @@ impl InputRoot {
     fn place_blob(&self, blob: &BlobDigest, path: &Path) -> Result<(), ActionError> {
         let mut blobs = self.blobs.lock().unwrap_or_else(PoisonError::into_inner);
         let written = blobs.get_mut(blob).ok_or_else(|| {
-            ActionError::failed(format!("Blob {blob} was not written by the step that names it"))
+            ActionError::failed(format!("Blob {blob} was not written by the action that names it"))
         })?;
         if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
             self.folder.create_folder(parent)?;
@@ -77,7 +77,7 @@ impl InputRoot {
             self.folder.rename(written, &self.folder, path)?;
             path.clone_into(written);
         } else {
-            // Two outputs of the same bytes.
+            // Two outputs with the same bytes.
             let mut copy = self.folder.create_file(path, FILE_MODE)?;
             io::copy(&mut self.folder.open_file(written)?, &mut copy)?;
         }
@@ -99,20 +99,21 @@ impl InputRoot {
 
     fn mapped(&self, path: &Path) -> Result<MappedFile, ActionError> {
         MappedFile::open(path).map_err(|error| {
-            ActionError::failed(error).with_help("A step finds its inputs in its folder, by their positions")
+            ActionError::failed(error)
+                .with_help("The folder of an action contains its inputs, named by position")
         })
     }
 }
 
-/// Permissions of what is written, before the process's mask.
+/// Permissions of written files, before the process's umask.
 const FILE_MODE: u32 = 0o666;
 
-/// The folder of blobs without a name.
+/// The folder of unnamed blobs.
 const UNNAMED: &str = ".mc-blobs";
 
 impl Drop for InputRoot {
     fn drop(&mut self) {
-        // What is left here was never an output.
+        // Remaining blobs are not outputs.
         drop(self.folder.remove_all(Path::new(UNNAMED)));
     }
 }
@@ -124,7 +125,7 @@ impl ActionContext for InputRoot {
     }
 
     fn input_digest(&self, index: usize) -> Output {
-        // An input that is not there is found out where it is read.
+        // A missing input is reported when it is read.
         let digest = |path: &PathBuf| match self.mapped(path) {
             Ok(bytes) => BlobDigest::of(&bytes),
             Err(_) => Hasher::new().finish(),
@@ -154,7 +155,7 @@ impl ActionContext for InputRoot {
     }
 
     fn is_cancelled(&self) -> bool {
-        // Whoever gives a step up ends its process.
+        // A worker cancels an action by ending its process.
         false
     }
 }
@@ -183,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn outputs_appear_when_the_step_is_done_and_nothing_else_stays() {
+    fn outputs_appear_when_the_action_finishes_and_no_other_files_remain() {
         let dir = tempfile::tempdir().unwrap();
         let names = || {
             let mut names: Vec<String> = fs::read_dir(dir.path())
@@ -232,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn a_step_that_fails_leaves_nothing() {
+    fn a_failed_action_leaves_no_files() {
         let dir = tempfile::tempdir().unwrap();
         let root = InputRoot::open(dir.path()).unwrap();
         let blob = write_bytes(&root, b"bytes").unwrap();

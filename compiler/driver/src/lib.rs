@@ -1,12 +1,12 @@
 //! One build, query, lock or clean of `mc` as a library: typed settings in, events and results out.
 //!
-//! Rules, analysis and executor meet here.
+//! Combines rules, analysis and executor.
 //!
 //! | to | call |
 //! |---|---|
 //! | find a workspace | [`workspace::Workspace`] |
 //! | check and query declarations | [`declarations::Declarations`] |
-//! | build targets, and put their outputs under `mc-out/` | [`build::outputs::build_outputs`], with an [`build::engine::Engine`] |
+//! | build targets, publish their outputs below `mc-out/` | [`build::outputs::build_outputs`], [`build::engine`] |
 //! | measure gates only | [`build::targets::build_targets`] |
 //! | pin and fetch files from elsewhere | [`fetching::lock::lock`], [`fetching::files::fetch`] |
 //! | look into models, and compare them | [`inspect`] |
@@ -15,8 +15,8 @@
 //! | remove outputs and stores | [`clean::Removal`] |
 //! | run one action as a worker does | [`input_root::InputRoot`] |
 //!
-//! [`settings`] say how; [events](event) tell what happens meanwhile. This crate does not know command lines, terminals
-//! or environment variables: the caller reads them, and hands them in as values.
+//! [`settings`] are the inputs, and [events](event) report the progress. This crate does not use command lines,
+//! terminals or environment variables: the caller reads them and passes them as values.
 
 pub mod build;
 pub mod clean;

@@ -1,4 +1,4 @@
-//! The store of this machine, opened when it is needed first, and once.
+//! The local store, opened once, on first use.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use mc_store::error::StoreError;
 use mc_store::local::store::LocalStore;
 
-/// The store of this machine. A folder is made, and looked into, only when something is read or written.
+/// The local store. Its folder is created and accessed only when something is read or written.
 #[derive(Debug, Default)]
 pub struct Store {
     dir: Option<PathBuf>,
@@ -16,7 +16,7 @@ pub struct Store {
 /// A store that cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreUnavailable {
-    /// Nobody named a folder for it.
+    /// No folder is configured.
     #[error("Cannot tell where the store is")]
     NoFolder,
     /// The folder cannot be used.
@@ -33,7 +33,7 @@ impl From<StoreError> for StoreUnavailable {
 impl Store {
     /// A store in a folder.
     ///
-    /// * `dir`: `None` if the folder is not known, which is an error for those only who need the store
+    /// * `dir`: `None` if the folder is unknown, which is an error only when the store is used
     pub fn new(dir: Option<PathBuf>) -> Self {
         Self { dir, opened: Mutex::default() }
     }
@@ -41,21 +41,21 @@ impl Store {
     /// The folder of the store.
     ///
     /// # Errors
-    /// If it is not known.
+    /// If it is unknown.
     pub fn dir(&self) -> Result<&Path, StoreUnavailable> {
         self.dir.as_deref().ok_or(StoreUnavailable::NoFolder)
     }
 
-    /// The format of the store that is in the folder, if there is one.
+    /// The format version of the store in the folder, if there is one.
     pub fn format(&self) -> Option<String> {
         let version = std::fs::read_to_string(self.dir.as_ref()?.join("VERSION")).ok()?;
         Some(version.trim().to_owned())
     }
 
-    /// Opens the store; makes it if there is none.
+    /// Opens the store; creates it if there is none.
     ///
     /// # Errors
-    /// If the folder is not known, is not a store, or cannot be used.
+    /// If the folder is unknown, is not a store, or cannot be used.
     pub fn open(&self) -> Result<Arc<LocalStore>, StoreUnavailable> {
         let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(store) = &*opened {
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn a_store_without_a_folder_is_an_error_for_those_who_need_it() {
+    fn a_store_without_a_folder_is_an_error_only_on_use() {
         assert!(matches!(Store::default().open(), Err(StoreUnavailable::NoFolder)));
     }
 }

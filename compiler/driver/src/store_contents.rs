@@ -1,4 +1,4 @@
-//! The contents of the store: counted, or compared with their digests.
+//! The contents of the store: counts, and verification against the digests.
 
 use mc_fetch::area::Area;
 use mc_fetch::inventory::Held;
@@ -11,22 +11,22 @@ use crate::store::{Store, StoreUnavailable};
 /// The contents of a store.
 #[derive(Clone, Debug)]
 pub struct Contents {
-    /// Blobs, results and what was set aside.
+    /// Blobs, results and quarantined objects.
     pub stats: Stats,
     /// Fetched files.
     pub fetched: Count,
-    /// Parts of files that are still to be fetched.
+    /// Parts of unfinished downloads.
     pub unfinished: Count,
 }
 
-/// The contents of a store, compared with their digests.
+/// Result of a verification of the store.
 #[derive(Clone, Debug)]
 pub struct Verified {
-    /// Blobs, results and what was set aside.
+    /// Blobs, results and quarantined objects.
     pub stats: Stats,
-    /// Fetched files that are whole.
+    /// Intact fetched files.
     pub fetched: Count,
-    /// Texts about everything that was damaged.
+    /// Descriptions of all damaged objects.
     pub damaged: Vec<String>,
 }
 
@@ -44,7 +44,7 @@ pub enum ContentsError {
     Fetched(#[from] FetchingError),
 }
 
-/// Counts what is in the store.
+/// Counts the contents of the store.
 ///
 /// # Errors
 /// If the store cannot be read.
@@ -55,7 +55,7 @@ pub fn count(store: &Store) -> Result<Contents, ContentsError> {
     Ok(Contents { stats, fetched: counted(inventory.whole), unfinished: counted(inventory.unfinished) })
 }
 
-/// Reads everything in the store, and compares it with its digests. Damaged objects are set aside.
+/// Reads everything in the store, and verifies the digests. Damaged objects are set aside.
 ///
 /// # Errors
 /// If the store cannot be read.

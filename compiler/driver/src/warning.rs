@@ -1,21 +1,21 @@
-//! Warnings: what went wrong and did no harm.
+//! Warnings: harmless problems.
 
 use std::fmt;
 
 use mc_ir::label::Label;
 use mc_store::local::corruption::Corruption;
 
-/// Something that went wrong and did no harm.
+/// A harmless problem.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Warning {
     /// An object of the store was damaged.
     #[error("{0}")]
     Damaged(Corruption),
-    /// A result, or a blob, was of no use and is made here.
+    /// A result, or a blob, was unusable and is made here.
     #[error("{0}")]
     Doubted(String),
-    /// The remote cache cannot be used, and the build goes on without it.
-    #[error("The remote cache is left out: {reason}")]
+    /// The remote cache cannot be used, and the build continues without it.
+    #[error("The remote cache is not used: {reason}")]
     RemoteCacheLeftOut {
         /// The reason.
         reason: String,
@@ -23,24 +23,24 @@ pub enum Warning {
     /// The remote cache failed during the build.
     #[error("{0}")]
     RemoteCache(RemoteFailure),
-    /// The remote cache sent what was of no use.
+    /// The remote cache sent unusable data.
     #[error("{0}")]
     UnusableResults(UnusableResults),
-    /// Workers failed, and their actions were run here.
-    #[error("Steps were done here that the workers of {server} did not do: {reason}")]
+    /// Workers failed, and their actions ran locally.
+    #[error("The workers of {server} did not run some actions, which ran here: {reason}")]
     WorkersFailed {
         /// The server of the workers.
         server: String,
         /// The first failure.
         reason: String,
     },
-    /// Workers are not asked, because results have to be signed and they sign nothing.
-    #[error("The workers of {address} are not asked, because nobody signs what they make")]
+    /// Workers are not used, because results must be signed and theirs are not.
+    #[error("The workers of {address} are not used, because their results are not signed")]
     WorkersUnsigned {
         /// The server of the workers.
         address: String,
     },
-    /// Something that a person should know of a tensor.
+    /// A remark about a tensor.
     #[error("{label}: {text}")]
     Tensor {
         /// The target.
@@ -78,7 +78,7 @@ pub enum Warning {
 /// A failure of the remote cache.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RemoteFailure {
-    /// It failed, and the build must not go on without it.
+    /// It failed and is required.
     #[error("The remote cache {server} failed: {reason}")]
     Required {
         /// The cache.
@@ -86,20 +86,20 @@ pub enum RemoteFailure {
         /// The reason.
         reason: String,
     },
-    /// It failed, and the build went on without it.
-    #[error("The remote cache {server} was left alone after it failed: {reason}")]
+    /// It failed, and the build continued without it.
+    #[error("The remote cache {server} is no longer used after a failure: {reason}")]
     LeftAlone {
         /// The cache.
         server: String,
         /// The reason.
         reason: String,
     },
-    /// It does not take results.
-    #[error("The remote cache {server} does not take {} was made here: {reason}", what(*takes_some))]
+    /// It does not accept results.
+    #[error("The remote cache {server} does not accept {} results of this build: {reason}", what(*takes_some))]
     NotTaken {
         /// The cache.
         server: String,
-        /// True if it takes some.
+        /// True if it accepts some.
         takes_some: bool,
         /// The reason.
         reason: String,
@@ -107,28 +107,28 @@ pub enum RemoteFailure {
 }
 
 fn what(takes_some: bool) -> &'static str {
-    if takes_some { "all that" } else { "what" }
+    if takes_some { "some" } else { "any" }
 }
 
-/// Results and blobs of a remote cache that were of no use; they were made here.
+/// Unusable results and blobs of a remote cache; they were made here instead.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnusableResults {
     /// The cache.
     pub server: String,
     /// Number of results that could not be read, and the reason for the first.
     pub unreadable: Option<(usize, String)>,
-    /// Number of results that nobody signed who is trusted.
+    /// Number of results without a trusted signature.
     pub n_unsigned: usize,
-    /// Number of blobs that results name and that are gone.
+    /// Number of missing blobs that results name.
     pub n_gone: usize,
-    /// True if the cache was not asked any more, because too many blobs were gone.
+    /// True if the cache was no longer used, because too many blobs were missing.
     pub is_given_up: bool,
-    /// Bytes that were not those that were asked for.
+    /// First response whose bytes did not match the requested digest.
     pub mismatch: Option<String>,
 }
 
 impl UnusableResults {
-    /// Returns true if there is nothing to tell.
+    /// Returns true if there is nothing to report.
     pub fn is_empty(&self) -> bool {
         let Self { unreadable, n_unsigned, n_gone, is_given_up, mismatch, .. } = self;
         unreadable.is_none() && *n_unsigned == 0 && *n_gone == 0 && !is_given_up && mismatch.is_none()
@@ -144,14 +144,14 @@ impl fmt::Display for UnusableResults {
         let (n_unreadable, reason) = self.unreadable.clone().unwrap_or_default();
         let counted = [
             count(n_unreadable, "result", &format!("could not be read ({reason})")),
-            count(self.n_unsigned, "result", "not signed by anyone who is trusted"),
-            count(self.n_gone, "blob", "gone that results name"),
-            self.is_given_up.then(|| "it was left alone after that had happened too often".to_owned()),
+            count(self.n_unsigned, "result", "without a trusted signature"),
+            count(self.n_gone, "blob", "missing that results name"),
+            self.is_given_up.then(|| "it is no longer used because too many blobs were missing".to_owned()),
         ];
         let counted: Vec<String> = counted.into_iter().flatten().collect();
         let counted = (!counted.is_empty()).then(|| format!("{}: {}", self.server, counted.join(", ")));
         let useless: Vec<String> = counted.into_iter().chain(self.mismatch.clone()).collect();
-        write!(f, "{}; what is missing was made here", useless.join("; "))
+        write!(f, "{}; the missing results were made here", useless.join("; "))
     }
 }
 
@@ -160,7 +160,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn results_of_no_use_are_reported_in_one_line() {
+    fn unusable_results_are_reported_in_one_line() {
         let useless = UnusableResults {
             server: "grpc://cache".to_owned(),
             unreadable: None,
@@ -171,8 +171,8 @@ mod tests {
         };
         assert_eq!(
             useless.to_string(),
-            "grpc://cache: 1 result not signed by anyone who is trusted, 2 blobs gone that results name, it was left \
-             alone after that had happened too often; what is missing was made here"
+            "grpc://cache: 1 result without a trusted signature, 2 blobs missing that results name, it is no longer used \
+             because too many blobs were missing; the missing results were made here"
         );
     }
 }

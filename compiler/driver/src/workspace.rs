@@ -1,4 +1,4 @@
-//! A workspace on disk: its root, and the package that relative labels belong to.
+//! A workspace on disk: its root, and the package of relative labels.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use mc_ir::label::PackageId;
 /// The file that marks a workspace's root.
 pub const MARKER: &str = "workspace.kdl";
 
-/// The folder under the root that outputs appear in.
+/// The output folder, below the root.
 pub const OUT: &str = "mc-out";
 
 /// A workspace on disk.
@@ -16,7 +16,7 @@ pub const OUT: &str = "mc-out";
 pub struct Workspace {
     /// Its root, absolute.
     pub root: PathBuf,
-    /// The package that labels such as `:app` belong to.
+    /// The package of labels such as `:app`.
     pub here: PackageId,
 }
 
@@ -37,10 +37,10 @@ pub enum WorkspaceError {
         /// The folder.
         dir: PathBuf,
     },
-    /// Neither a folder nor those above it have a [`MARKER`].
-    #[error("`{current}` is in no workspace", current = current.display())]
+    /// Neither the folder nor any of its parents has a [`MARKER`].
+    #[error("`{current}` is not in a workspace", current = current.display())]
     Outside {
-        /// The folder where the search began.
+        /// The folder in which the search began.
         current: PathBuf,
     },
 }
@@ -49,7 +49,7 @@ impl Workspace {
     /// Opens the workspace whose root is `dir`.
     ///
     /// * `dir`: absolute, or relative to `current`
-    /// * `current`: the folder whose package relative labels belong to
+    /// * `current`: the folder whose package is that of relative labels
     ///
     /// # Errors
     /// If `dir` is not the root of a workspace.
@@ -67,7 +67,7 @@ impl Workspace {
         Ok(Self { root, here })
     }
 
-    /// Finds the workspace around a folder: the nearest one upward.
+    /// Finds the workspace of a folder: the nearest one upward.
     ///
     /// # Errors
     /// If there is none.
@@ -79,13 +79,13 @@ impl Workspace {
         Ok(Self { root: root.to_owned(), here: package(root, &current) })
     }
 
-    /// The folder that all outputs appear in.
+    /// The folder of all outputs.
     pub fn out(&self) -> PathBuf {
         self.root.join(OUT)
     }
 }
 
-// A folder whose name is not UTF-8 cannot be a package; labels from there belong to the root package.
+// A folder whose name is not UTF-8 cannot be a package; labels in it are relative to the root package.
 fn package(root: &Path, current: &Path) -> PackageId {
     let parts = current.strip_prefix(root).ok().and_then(|path| {
         path.components().map(|part| part.as_os_str().to_str().map(str::to_owned)).collect::<Option<Vec<_>>>()

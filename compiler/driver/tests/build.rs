@@ -45,7 +45,7 @@ impl TestWorkspace {
         self.0.path()
     }
 
-    /// Builds `//:app` with a store of the given name; returns its outputs and what was told meanwhile.
+    /// Builds `//:app` with a store of the given name; returns its outputs and the events.
     fn build(
         &self,
         store: &str,
@@ -94,7 +94,7 @@ fn a_model_is_built_once_and_then_found() {
 }
 
 #[test]
-fn a_folder_that_is_shared_has_the_results_for_another_store() {
+fn a_shared_folder_provides_results_for_another_store() {
     let house = TestWorkspace::new(PACKAGE);
     let shared = tempfile::tempdir().unwrap();
     let settings = || {
@@ -114,7 +114,7 @@ fn a_folder_that_is_shared_has_the_results_for_another_store() {
 }
 
 #[test]
-fn a_wrong_declaration_is_an_error_with_its_place() {
+fn a_wrong_declaration_is_an_error_with_its_location() {
     let house = TestWorkspace::new(
         "checkpoint \"base\" dir=\"base\"\ngguf \"app\" { model \":bse\"; quantize \"Q8_0\"; }\n",
     );

@@ -1,9 +1,10 @@
-//! Builds an action graph: every action once, inputs first, as many at a time as there are jobs.
+//! Builds an action graph: runs every action once, inputs first, at most as many at a time as there are jobs.
 //!
-//! An action is ready when all its inputs have digests. It is looked up, and run only on a miss. A step that
-//! gives the same bytes as before leaves all its readers hits, because their keys hold its bytes and not its key.
+//! An action is ready when all its inputs have digests. It is looked up in the cache, and run only on a miss. If an
+//! action produces the same bytes as before, its readers are hits, because their keys contain its bytes and not its
+//! key.
 //!
-//! This module never decides what is asked for and never writes outside the store.
+//! This module does not choose the requested artifacts and writes only to the store.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -21,29 +22,29 @@ use crate::remote::RemoteResults;
 use crate::schedule::Schedule;
 use crate::services::Services;
 
-/// A build that did not begin, or of which nobody can say whether it will be there after a loss of power.
+/// A build that could not start, or whose results may not survive a power loss.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
-    /// Its threads cannot be started.
+    /// The threads of the build cannot be started.
     #[error("Cannot start {n_jobs} worker threads: {reason}; try a smaller `--jobs`")]
     Threads {
-        /// Number of actions that were to run at a time.
+        /// Requested number of parallel actions.
         n_jobs: usize,
-        /// What the system said.
+        /// The operating system's error.
         reason: String,
     },
-    /// What it made cannot be made durable.
+    /// The results cannot be made durable.
     #[error(transparent)]
     Store(StoreError),
 }
 
-/// Builds every action of the graph. What was made is durable when it returns.
+/// Builds every action of the graph. All results are durable when it returns.
 ///
 /// # Errors
-/// When the worker threads cannot be started, or the disk fails at the end. Failures of actions are in [`Built`].
+/// If the worker threads cannot be started, or the disk fails at the end. Failures of actions are in [`Built`].
 ///
 /// # Panics
-/// If an action does, once everything that runs beside it has ended.
+/// If an action panics, after all parallel actions have ended.
 pub fn build(
     graph: &ActionGraph,
     services: &Services<'_>,
@@ -64,15 +65,15 @@ pub fn build(
             let (tags, on_miss) = (graph.tags(id), options.on_miss);
             let step =
                 ReadyAction { node: graph.node(id), tags, artifacts: &artifacts, services, on_miss, events };
-            // A panic is a bug, which the caller is to see. But the other threads wait for this one: they are told
-            // to stop before it goes on. What the step has left half done is dropped by the unwind.
+            // A panic is a bug and must reach the caller. But the other threads wait for this one, so they are stopped
+            // first. The unwind drops the partial work of the action.
             match catch_unwind(AssertUnwindSafe(|| step.perform(&pool, &in_flight, &permits))) {
                 Ok(result) => schedule.finish(id, result),
                 Err(panic) => schedule.abort(panic),
             }
         }
     };
-    // Whoever waits for an answer about one action needs no core, and hides the wait of another.
+    // A thread that waits for a lookup needs no core, and its wait overlaps those of other threads.
     let n_askers = services.remote.map_or(0, RemoteResults::n_askers);
     let n_threads = n_jobs.max(n_askers).min(graph.len());
     let spawned = std::thread::scope(|scope| {
@@ -87,7 +88,7 @@ pub fn build(
     spawned.map_err(|error| BuildError::Threads { n_jobs, reason: error.to_string() })?;
     let built = schedule.into_built(services.is_interrupted());
     match synced {
-        // A disk that fails is one mishap: an action that ran into it has told of it.
+        // A failing disk is one problem: an action that encountered it has reported it already.
         Err(error) if built.failures.is_empty() => Err(BuildError::Store(error)),
         _ => Ok(built),
     }

@@ -12,22 +12,22 @@ use crate::fetch::output_content;
 use crate::ready_action::Done;
 use crate::services::Services;
 
-/// An action that gave no outputs, and why.
+/// A failed action with its error.
 #[derive(Debug)]
 pub struct Failure {
-    /// Which.
+    /// The action.
     pub node: Arc<ActionNode>,
-    /// Why.
+    /// The error.
     pub error: ActionError,
 }
 
-/// What a build gave.
+/// Result of a build.
 #[derive(Debug, Default)]
 pub struct Built {
     pub(crate) done: Vec<Option<Done>>,
-    /// Every action that failed by itself, in the order of the graph. Those that only depend on one are not here.
+    /// Every action that failed itself, in the order of the graph; not those that only depend on one.
     pub failures: Vec<Failure>,
-    /// Whether the user stopped the build.
+    /// True if the user stopped the build.
     pub is_interrupted: bool,
     /// Actions found in the cache.
     pub n_hits: usize,
@@ -36,7 +36,7 @@ pub struct Built {
 }
 
 impl Built {
-    /// The output that an artifact stands for; `None` if its action failed or was never reached.
+    /// The output of an artifact; `None` if its action failed or was never reached.
     pub fn output(&self, graph: &ActionGraph, artifact: &Artifact) -> Option<&Output> {
         let id = graph.id(&artifact.node)?;
         self.done[id.0].as_ref()?.outputs.get(&artifact.output)
@@ -71,7 +71,7 @@ impl Built {
         for (part, expected) in content.parts.iter().zip(output.parts()) {
             if BlobDigest::of(part.as_slice()) != *expected {
                 is_right = false;
-                // Where it cannot be set aside, it is found again.
+                // If it cannot be set aside now, the next build finds it again.
                 drop(services.store.doubt(expected));
                 services.suspects.lost();
             }

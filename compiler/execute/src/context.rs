@@ -1,14 +1,13 @@
-//! What a running action sees: its inputs, and a way to write blobs.
+//! Environment of a running action: access to its inputs, and writing of blobs.
 //!
 //! Each input is mapped once, and of a source file only the range that is read: an action that reads each tensor of a
-//! file by itself needs no more addresses than the file has bytes.
+//! file separately uses no more address space than the file has bytes.
 //!
-//! After the action ran, what it read is hashed once more and compared with its key ([`RunContext::check_inputs`]).
-//! Stamps of files cannot do that: a write through a shared memory map changes neither the size nor, until the system
-//! writes the page back, the times; and a disk that rots changes none of them ever. The bytes are hashed in the very
-//! mapping that the action read, not in the file under the same path, which may be another one by now. A file that was
-//! cut short is found by its stamp before its mapping is touched. Bytes that were other ones for a while and are the
-//! right ones again when they are compared are not found.
+//! After the action ran, its inputs are hashed again and compared with its key ([`RunContext::check_inputs`]). File
+//! stamps do not suffice: a write through a shared memory map changes neither the size nor, until the system writes the
+//! page back, the times; and bit rot on a disk never changes any of them. The hash covers the very mapping that the
+//! action read, not the file under the same path, which may be another one by now. A truncated file is detected by its
+//! stamp before its mapping is accessed. Bytes that changed and changed back before the comparison are not detected.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -29,15 +28,15 @@ use crate::fetch::{content_of, gone};
 use crate::lookup::store_failed;
 use crate::services::{Services, source_file};
 
-/// Inputs of one action that are not let go of before they are compared: to map 2.5 GB of them a second time took as long
-/// as to hash them.
+/// Number of input bytes of one action that stay mapped until they are compared: mapping 2.5 GB a second time took as
+/// long as hashing it.
 const HELD: usize = 64 << 20;
 
-/// Bytes that are hashed before their memory is let go of.
+/// Number of bytes that are hashed before their memory is released.
 const STRETCH: usize = 4 << 20;
 
-/// Bytes that are compared although nobody waits for the build any more: a second of work that keeps the result of an
-/// action that has ended.
+/// Number of bytes that are compared even after the build was cancelled: a second of work that saves the result of a
+/// finished action.
 const PATIENCE: u64 = 1 << 30;
 
 /// Time between two reports of progress: as often as a screen is drawn.
@@ -77,7 +76,8 @@ impl<'a> RunContext<'a> {
         }
     }
 
-    /// Tells whether this machine could not read an input or write an output, so that no input is to blame.
+    /// Returns true if this machine could not read an input or write an output. Then the input data is not the cause of
+    /// a failure.
     pub(crate) fn has_failed(&self) -> bool {
         self.has_failed.load(Ordering::Relaxed)
     }
@@ -87,8 +87,8 @@ impl<'a> RunContext<'a> {
         self.mapped().keys().copied().collect()
     }
 
-    /// Compares every byte of the inputs that were read with the digests that are in the action's key. What differs is
-    /// forgotten: a digest of a source file, or a blob of the store, which goes to the quarantine.
+    /// Compares all bytes of the inputs that were read with the digests in the action's key. On a difference, the
+    /// remembered digest of a source file is dropped, and a blob of the store is moved to the quarantine.
     ///
     /// # Errors
     /// The first difference.
@@ -112,7 +112,7 @@ impl<'a> RunContext<'a> {
         first.map_or(Ok(()), Err)
     }
 
-    /// Forgets what was believed of an input with other bytes, and says so.
+    /// Drops the record of an input whose bytes differ, and returns the error.
     fn differs(
         &self,
         input: &Input,
@@ -130,7 +130,7 @@ impl<'a> RunContext<'a> {
                 Ok(ActionError::failed(format!(
                     "The stored blob `{expected}` had bytes with digest `{found}` when it was read"
                 ))
-                .with_help("Build again: it is made anew; check the disk and the memory of this machine"))
+                .with_help("Build again to remake it; check the disk and the memory of this machine"))
             }
         }
     }
@@ -163,7 +163,7 @@ impl ActionContext for RunContext<'_> {
             None => {
                 let files =
                     self.open(index).inspect_err(|_| self.has_failed.store(true, Ordering::Relaxed))?;
-                // Whoever was faster has mapped the same bytes.
+                // If another thread was faster, it has mapped the same bytes.
                 self.mapped().entry(index).or_insert(files).clone()
             }
         };
@@ -195,7 +195,7 @@ impl ActionContext for RunContext<'_> {
         let mut writer = self.services.store.writer().map_err(failed)?;
         match write(&mut writer) {
             Ok(()) => writer.finish().map_err(failed),
-            // The store hides its own error (a full disk, say) in the `io::Error` that `Write` allows.
+            // The store wraps its own error (a full disk, for example) in the `io::Error` that `Write` requires.
             Err(ActionError::Io(error)) => Err(match StoreError::from_writer(error) {
                 Ok(error) => failed(error),
                 Err(error) => ActionError::Io(error),
@@ -224,14 +224,14 @@ fn whole(file: MappedFile) -> Piece {
     Piece::whole(Arc::new(file))
 }
 
-/// Tells whether inputs are too many bytes to stay in memory.
+/// Returns true if the inputs are too large to stay in memory.
 fn is_much(mapped: &BTreeMap<usize, Vec<MappedFile>>) -> bool {
     mapped.values().flatten().map(|file| file.len()).sum::<usize>() > HELD
 }
 
 /// Hashes mapped bytes.
 ///
-/// * `is_much`: whether no more than a stretch of them is to stay in memory
+/// * `is_much`: if true, at most [`STRETCH`] bytes stay in memory
 fn digest_of(file: &MappedFile, is_much: bool) -> BlobDigest {
     let mut hasher = Hasher::new();
     for stretch in file.chunks(STRETCH) {
@@ -243,9 +243,9 @@ fn digest_of(file: &MappedFile, is_much: bool) -> BlobDigest {
     hasher.finish()
 }
 
-/// The error for a source that has other bytes than those whose digest is in the key.
+/// The error for a source whose bytes do not match the digest in the key.
 ///
-/// * `how`: as what happened to it
+/// * `how`: predicate that describes the change
 pub(crate) fn changed(source: &Source, how: &str, expected: &BlobDigest, found: &BlobDigest) -> ActionError {
     let which = source.range.map(|range| format!(" in bytes {} to {}", range.start, range.end));
     let which = which.unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What happens during a build, told to whoever shows it.
+//! Events of a build, for display.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,23 +8,23 @@ use mc_ir::action::ActionNode;
 use mc_ir::graph::ActionGraph;
 use mc_ir::work::Progress;
 
-/// How an action got its outputs.
+/// The source of an action's outputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// Found in the action cache, with every output in the store.
     Hit,
-    /// FetchedFiles here from the team's cache.
+    /// Fetched from the remote cache.
     Fetched,
-    /// Done now, by a worker of the team.
+    /// Ran now, on a remote worker.
     RanRemotely,
-    /// Done now, on this machine.
+    /// Ran now, on this machine.
     Ran,
 }
 
-/// One thing that happened.
+/// An event.
 #[derive(Clone, Debug)]
 pub enum Event {
-    /// The graph is known.
+    /// The graph is complete.
     Planned {
         /// Its actions, inputs before their readers.
         nodes: Vec<Arc<ActionNode>>,
@@ -34,9 +34,9 @@ pub enum Event {
         /// Which.
         node: Arc<ActionNode>,
     },
-    /// An action was not in the cache and begins to run.
+    /// An action was not in the cache and starts to run.
     Started {
-        /// Which.
+        /// The action.
         node: Arc<ActionNode>,
     },
     /// A running action is further than before.
@@ -48,20 +48,20 @@ pub enum Event {
     },
     /// An action has its outputs.
     Finished {
-        /// Which.
+        /// The action.
         node: Arc<ActionNode>,
         /// Its key in the action cache.
         digest: ActionDigest,
-        /// Hit or run.
+        /// The source of the outputs.
         origin: Origin,
         /// Time that the run took, or the look-up of one that was not run. Waits before a run are not in it.
         elapsed: Duration,
     },
-    /// An action gave no outputs.
+    /// An action failed.
     Failed {
-        /// Which.
+        /// The action.
         node: Arc<ActionNode>,
-        /// Why, in full.
+        /// The full error message.
         message: String,
         /// True if nothing is wrong with the action: a gate failed that it waits for.
         is_gate: bool,

@@ -1,4 +1,4 @@
-//! The bytes of an output, from the store.
+//! Reads the bytes of outputs from the store.
 
 use std::sync::Arc;
 
@@ -10,22 +10,22 @@ use mc_store::traits::BlobStore;
 
 use crate::lookup::store_failed;
 
-/// The bytes of an output, mapped.
+/// Returns the bytes of an output, mapped.
 ///
 /// # Errors
-/// When a blob is gone or damaged, or the store cannot be read.
+/// If a blob is missing or damaged, or the store cannot be read.
 pub fn output_content(store: &dyn BlobStore, output: &Output) -> Result<Content, ActionError> {
     let open = |part| store.open(part).map_err(store_failed)?.ok_or_else(|| gone(part));
     Ok(content_of(output.parts().iter().map(open).collect::<Result<_, _>>()?))
 }
 
-/// The error for a blob that is not there any more.
+/// The error for a missing blob.
 pub(crate) fn gone(blob: &BlobDigest) -> ActionError {
-    ActionError::failed(format!("Blob `{blob}` is gone from the store or damaged"))
-        .with_help("Build again: it is made anew")
+    ActionError::failed(format!("Blob `{blob}` is missing from the store or damaged"))
+        .with_help("Build again to remake it")
 }
 
-/// Blobs of an output as its bytes.
+/// The blobs of an output as its bytes.
 pub(crate) fn content_of(blobs: Vec<MappedFile>) -> Content {
     Content::of_parts(blobs.into_iter().map(|blob| Piece::whole(Arc::new(blob))).collect())
 }

@@ -1,30 +1,30 @@
-//! Keeps two threads from doing the same work at the same time.
+//! Prevents two threads from running the same action at the same time.
 //!
 //! Two nodes of one graph may turn out to be the same action once their inputs are known: two copies of a file, or two
-//! steps that gave the same bytes. The second waits for the first and finds its result in the action cache.
+//! actions with equal outputs. The second thread waits for the first and finds its result in the action cache.
 
 use std::collections::BTreeSet;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use mc_digest::digest::ActionDigest;
 
-/// The actions that run now.
+/// The actions that are running.
 #[derive(Debug, Default)]
 pub(crate) struct InFlight {
     running: Mutex<BTreeSet<ActionDigest>>,
     ended: Condvar,
 }
 
-/// The right to run an action; given up when dropped, whether or not the action succeeded.
+/// The right to run an action; released on drop, whether or not the action succeeded.
 pub(crate) struct Claim<'a> {
     in_flight: &'a InFlight,
     digest: ActionDigest,
-    /// Whether somebody else ran the action in the meantime, so that it is worth a second look-up.
+    /// True if another thread ran the action in the meantime, so that a second lookup is worthwhile.
     pub(crate) has_waited: bool,
 }
 
 impl InFlight {
-    /// Waits until nobody runs the action. Never to be called from a thread that others need to get on with theirs.
+    /// Waits until no other thread runs the action. Must not be called from a thread on whose progress others depend.
     pub(crate) fn claim(&self, digest: ActionDigest) -> Claim<'_> {
         let mut running = self.lock();
         let mut has_waited = false;
@@ -35,7 +35,7 @@ impl InFlight {
         Claim { in_flight: self, digest, has_waited }
     }
 
-    // A set is whole between any two of its calls.
+    // The set is consistent between any two of its calls.
     fn lock(&self) -> MutexGuard<'_, BTreeSet<ActionDigest>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,6 +1,6 @@
-//! From an action graph to outputs in the store: look each action up, run what is missing, remember it.
+//! Executes an action graph: looks each action up, runs it on a miss, and records the result.
 //!
-//! This crate knows actions only as `dyn Action`; it knows no rule, no format and no declaration.
+//! This crate knows actions only as `dyn Action`; it contains no rules, formats or declarations.
 
 pub mod build;
 pub mod built;

@@ -1,8 +1,7 @@
-//! Looks an action up in the action cache before anyone runs it, and records what a run gave.
+//! Looks an action up in the action cache before it runs, and records the result of a run.
 //!
-//! A hit needs three things: an entry under the action's digest, somebody who is trusted and answers for it, and every
-//! output blob that it names still intact in the store. The last is checked because a blob may be evicted or damaged
-//! while the entry lives on.
+//! A hit needs three things: an entry under the action's digest, a trusted attester of the entry, and every output blob
+//! that it names intact in the store. Blobs are checked because one may be evicted or damaged while the entry remains.
 //!
 //! This module runs nothing.
 
@@ -15,17 +14,17 @@ use mc_store::error::StoreError;
 
 use crate::services::Services;
 
-/// A result that is known and there.
+/// A result from the action cache whose blobs are present.
 pub(crate) struct Known {
     pub(crate) outputs: Outputs,
     /// True if this machine made it.
     pub(crate) is_own: bool,
 }
 
-/// The outputs of the action, if they are known, vouched for and there.
+/// Returns the outputs of the action if an entry exists, its attester is trusted, and its blobs are present.
 ///
 /// # Errors
-/// When the store cannot be read. A damaged entry is no error but a miss.
+/// If the store cannot be read. A damaged entry is a miss, not an error.
 pub(crate) fn lookup(services: &Services<'_>, action: &EncodedAction) -> Result<Option<Known>, ActionError> {
     let Some(entry) = services.actions.get(&action.digest).map_err(store_failed)? else {
         return Ok(None);
@@ -55,13 +54,13 @@ pub(crate) fn lookup(services: &Services<'_>, action: &EncodedAction) -> Result<
     Ok(Some(Known { outputs, is_own: entry.attesters.contains(&Attester::Here) }))
 }
 
-/// Remembers the outputs of an action. Its blobs are in the store already, so an entry never promises what is not
-/// there, wherever the process is killed. After a loss of power it may: then [`lookup`] finds no intact blob.
+/// Records the outputs of an action. Its blobs are in the store already, so an entry never names a missing blob, even
+/// if the process is killed at any time. After a power loss it may: then [`lookup`] finds no intact blob.
 ///
-/// * `attester`: who answers for them
+/// * `attester`: the attester of the outputs
 ///
 /// # Errors
-/// When the store or the action cache cannot be written.
+/// If the store or the action cache cannot be written.
 pub(crate) fn record(
     services: &Services<'_>,
     action: &EncodedAction,
@@ -75,8 +74,8 @@ pub(crate) fn record(
     services.actions.put(&action.digest, &result, attester).map_err(store_failed)
 }
 
-/// Makes an action's error of a store's. A store that takes nothing more, because its disk is full, it is read-only, or
-/// somebody removed it, stays one that can be recognized.
+/// Converts a store error to an action error. The error stays recognizable if the store cannot accept more data: its
+/// disk is full, it is read-only, or it was removed.
 pub fn store_failed(error: StoreError) -> ActionError {
     if error.is_disk_full() || error.is_read_only() || error.is_missing() {
         ActionError::Io(error.into())

@@ -1,30 +1,30 @@
-//! Options of a build: how much runs at a time, and what to do after a failure and on a miss.
+//! Options of a build: parallelism, and behavior after a failure and on a cache miss.
 
-/// What to do after a failure.
+/// Behavior after a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnFailure {
-    /// Finish what runs, begin nothing.
+    /// Finish running actions, start no others.
     Stop,
-    /// Do everything that does not need what failed.
+    /// Run every action that does not depend on a failed one.
     KeepGoing,
 }
 
-/// How to build.
+/// Options of a build.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// How many actions run at a time, and how many threads they share.
+    /// Number of actions that run at a time, and number of threads that they share.
     pub n_jobs: usize,
-    /// What to do after a failure.
+    /// Behavior after a failure.
     pub on_failure: OnFailure,
-    /// What to do with an action that no cache knows.
+    /// Behavior on a cache miss.
     pub on_miss: OnMiss,
 }
 
-/// What to do with an action that is in no cache.
+/// Behavior for an action that is in no cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnMiss {
-    /// Run it.
+    /// Run the action.
     Run,
-    /// Nothing: that it would have to run is its failure.
+    /// Fail the action.
     Fail,
 }

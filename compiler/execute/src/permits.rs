@@ -1,15 +1,15 @@
-//! How many actions run at a time, however many threads wait for answers about others.
+//! Limits the number of actions that run at a time, independently of the number of threads that wait for lookups.
 
 use std::sync::{Condvar, Mutex, PoisonError};
 
-/// The right to run, for so many at a time.
+/// A counting semaphore.
 #[derive(Debug)]
 pub(crate) struct Permits {
     n_free: Mutex<usize>,
     freed: Condvar,
 }
 
-/// One right to run; given back when dropped.
+/// One permit to run an action; returned on drop.
 pub(crate) struct Permit<'a>(&'a Permits);
 
 impl Permits {
@@ -17,7 +17,7 @@ impl Permits {
         Self { n_free: Mutex::new(n), freed: Condvar::new() }
     }
 
-    /// Waits until there is one.
+    /// Waits for a free permit.
     pub(crate) fn take(&self) -> Permit<'_> {
         let mut n_free = self.n_free.lock().unwrap_or_else(PoisonError::into_inner);
         while *n_free == 0 {
@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_more_run_than_may() {
+    fn no_more_threads_run_than_permits_exist() {
         let (permits, now, most) = (Permits::new(2), AtomicUsize::new(0), AtomicUsize::new(0));
         std::thread::scope(|scope| {
             for _ in 0..8 {

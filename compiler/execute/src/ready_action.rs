@@ -1,12 +1,12 @@
-//! One action of a build: its key, a look-up, and on a miss a run.
+//! One action of a build: computes its key, looks it up, and runs it on a miss.
 //!
-//! A result is recorded only when the action gave exactly the outputs that it declares, in the sizes that it knows, and
-//! when the bytes that it read are those whose digests are in its key: otherwise a file that is saved during a build
-//! would leave its new bytes' result under its old bytes' key, for ever.
+//! A result is recorded only if the action produced exactly its declared outputs with the sizes that it knows, and the
+//! bytes that it read match the digests in its key. Otherwise a file saved during a build would permanently leave the
+//! result of its new bytes under the key of its old bytes.
 //!
-//! A result of somebody else is used and recorded only when its sizes fit and somebody who is trusted answers for it. An
-//! action that runs here on the outputs of such a result runs on bytes that its own key names, so its result is this
-//! machine's own, whatever those bytes are: a wrong input gives another key, which nobody with the right input asks for.
+//! A foreign result is used and recorded only if its sizes fit and its attester is trusted. An action that runs here on
+//! the outputs of such a result reads bytes that its own key names. So its result is this machine's own, whatever those
+//! bytes are: a wrong input leads to another key, which no build with the right input looks up.
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -31,11 +31,11 @@ use crate::remote::{Found, RemoteResults};
 use crate::running::Running;
 use crate::services::{Services, source_content};
 
-/// An action whose inputs are made.
+/// An action whose inputs are available.
 pub(crate) struct ReadyAction<'a> {
     pub(crate) node: &'a Arc<ActionNode>,
     pub(crate) tags: Tags,
-    /// For each input that is an artifact, what it became.
+    /// The outputs for the inputs that are artifacts.
     pub(crate) artifacts: &'a [Option<ReadyInput>],
     pub(crate) services: &'a Services<'a>,
     pub(crate) on_miss: OnMiss,
@@ -45,7 +45,7 @@ pub(crate) struct ReadyAction<'a> {
 /// An artifact that an action reads.
 pub(crate) struct ReadyInput {
     pub(crate) output: Output,
-    /// The key of the action that gave it.
+    /// The key of the action that produced it.
     pub(crate) maker: ActionDigest,
     /// True if this machine made it.
     pub(crate) is_own: bool,
@@ -58,7 +58,7 @@ pub(crate) struct Done {
     /// The action's key.
     pub(crate) digest: ActionDigest,
     pub(crate) origin: Origin,
-    /// True if this machine made it, now or before.
+    /// True if this machine made it, now or earlier.
     pub(crate) is_own: bool,
     /// Time of the run, if there was one.
     ran_for: Option<Duration>,
@@ -112,14 +112,14 @@ impl ReadyAction<'_> {
             }
             return Ok(done(outputs, Origin::Hit, is_own));
         }
-        // Outside the pool: there, the thread that waits might be the one that is to finish what it waits for.
+        // Outside the thread pool: inside, the waiting thread might be the one that has to finish the awaited action.
         let claim = in_flight.claim(action.digest);
         if claim.has_waited
             && let Some(Known { outputs, is_own }) = pool.install(|| self.lookup(&action))?
         {
             return Ok(done(outputs, Origin::Hit, is_own));
         }
-        // Outside the pool, too: whoever waits for a server leaves the cores to those who compute.
+        // Also outside the pool: a thread that waits for a server leaves the cores to computing threads.
         if let Some(outputs) = self.fetch(&digests, &action)? {
             return Ok(done(outputs, Origin::Fetched, false));
         }
@@ -148,22 +148,22 @@ impl ReadyAction<'_> {
         if self.services.suspects.is_suspect(&action.digest) {
             return Ok(None);
         }
-        // An entry of other outputs is damaged, or somebody else's: a miss.
+        // An entry with other outputs is damaged or foreign: a miss.
         Ok(lookup(self.services, action)?.filter(|known| misfit(self.node, &known.outputs).is_none()))
     }
 
-    /// Outputs that others made, if they fit and somebody who is trusted answers for them.
+    /// Foreign outputs, if they fit and their attester is trusted.
     fn believed(&self, found: Option<Found>) -> Option<Found> {
         found.filter(|(outputs, attester)| {
             misfit(self.node, outputs).is_none() && self.services.trust.accepts(attester)
         })
     }
 
-    /// What the team's cache has, from now on in the action cache of the store as well.
+    /// The result in the remote cache; records it in the local action cache.
     fn fetch(&self, digests: &[Output], action: &EncodedAction) -> Result<Option<Outputs>, ActionError> {
         let is_wanted = !self.tags.not_taken && !self.services.suspects.is_suspect(&action.digest);
         let Some(remote) = self.remote().filter(|_| is_wanted) else { return Ok(None) };
-        // Somebody else's entry under our key is a miss.
+        // A foreign entry under our key is a miss.
         let found = self.believed(remote.find(self.node, digests, &|index| self.source(index))?);
         let Some((outputs, attester)) = found else { return Ok(None) };
         self.check_sources(digests)?;
@@ -171,14 +171,14 @@ impl ReadyAction<'_> {
         Ok(Some(outputs))
     }
 
-    /// Whether it may be run, by whomever, now that no cache has it.
+    /// Checks that the action may run, here or remotely, after all lookups missed.
     fn may_run(&self) -> Result<(), ActionError> {
         match self.on_miss {
             OnMiss::Run => Ok(()),
             OnMiss::Fail if self.services.is_cancelled() => Err(ActionError::Cancelled),
             OnMiss::Fail => {
-                Err(ActionError::failed("No cache has what this step gives, and nothing may run")
-                    .with_help("Leave `--remote-require-cached` out to have it made"))
+                Err(ActionError::failed("No cache has the result of this action, and no action may run")
+                    .with_help("Omit `--remote-require-cached` to run it"))
             }
         }
     }
@@ -211,7 +211,7 @@ impl ReadyAction<'_> {
         Ok(Some((outputs, started.get().map(|start| start.elapsed()))))
     }
 
-    /// The team's cache, unless nothing is to be begun any more.
+    /// The remote cache, unless the build is stopping.
     fn remote(&self) -> Option<&dyn RemoteResults> {
         self.services.remote.filter(|_| !self.services.is_cancelled())
     }
@@ -222,7 +222,7 @@ impl ReadyAction<'_> {
         }
     }
 
-    /// The bytes of an input that is a source.
+    /// The bytes of a source input.
     fn source(&self, index: usize) -> Option<Content> {
         match self.node.inputs.get(index) {
             Some(Input::Source(source)) => source_content(source).ok(),
@@ -239,7 +239,7 @@ impl ReadyAction<'_> {
         let ctx = RunContext::new(self.services, self.node, digests, self.events);
         let ran = self.node.action.run(&ctx);
         if let Ok(_) | Err(ActionError::Failed { .. } | ActionError::GateMissed(_)) = &ran {
-            // Also what failed may have failed over bytes that are not those of its key.
+            // A failed action may have read bytes that do not match its key, too.
             self.check_sources(digests)?;
             ctx.check_inputs()?;
         }
@@ -253,7 +253,7 @@ impl ReadyAction<'_> {
         Ok(outputs)
     }
 
-    /// After a failure: whatever the action read and this machine did not make may be what it failed over.
+    /// After a failure: marks the foreign results that the action read, because they may be the cause.
     fn blame_inputs(&self, ctx: &RunContext<'_>, error: &ActionError) {
         if ctx.has_failed() || !matches!(error, ActionError::Failed { .. }) {
             return;
@@ -271,13 +271,13 @@ impl ReadyAction<'_> {
             (Input::Source(source), _) => self.services.source_digest(source).map(Output::File),
             (Input::Artifact(_), Some(given)) => Ok(given.output.clone()),
             (Input::Artifact(artifact), None) => {
-                Err(ActionError::failed(format!("`{artifact:?}` was not made by its action")))
+                Err(ActionError::failed(format!("`{artifact:?}` was not produced by its action")))
             }
         };
         inputs.map(digest).collect()
     }
 
-    /// Costs one look at each source file's metadata, as their digests are remembered.
+    /// Costs one metadata query per source file, because digests are remembered.
     fn check_sources(&self, digests: &[Output]) -> Result<(), ActionError> {
         for (input, before) in self.node.inputs.iter().zip(digests) {
             let (Input::Source(source), Output::File(before)) = (input, before) else { continue };
@@ -290,16 +290,16 @@ impl ReadyAction<'_> {
     }
 }
 
-/// How outputs differ from those that the action declares, as what it did; `None` when they do not.
+/// Describes how outputs differ from the declared ones, as a predicate; `None` if they do not.
 fn misfit(node: &ActionNode, outputs: &Outputs) -> Option<String> {
     let declared: BTreeSet<String> = node.action.outputs().into_iter().collect();
     if !outputs.keys().eq(declared.iter()) {
         let given: Vec<&str> = outputs.keys().map(String::as_str).collect();
         let (given, expected) = (given.join("`, `"), node.action.outputs().join("`, `"));
-        return Some(format!("gave the outputs `{given}`, expected `{expected}`"));
+        return Some(format!("produced the outputs `{given}`, expected `{expected}`"));
     }
     outputs.iter().find_map(|(name, output)| {
         let expected = node.action.output_size(name).filter(|expected| *expected != output.n_bytes())?;
-        Some(format!("gave the output `{name}` in {} bytes, expected {expected}", output.n_bytes()))
+        Some(format!("produced the output `{name}` in {} bytes, expected {expected}", output.n_bytes()))
     })
 }

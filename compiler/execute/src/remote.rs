@@ -1,7 +1,7 @@
-//! What a build asks of the team's cache.
+//! Interface of a build to the remote cache.
 //!
-//! Who answers is the caller's to say; here is only when: after the store on this machine had nothing, and when an
-//! action has run.
+//! The caller chooses the servers; this module defines when they are used: after a miss in the local store, and after
+//! an action has run.
 
 use std::sync::Arc;
 
@@ -11,26 +11,26 @@ use mc_ir::tags::Tags;
 use mc_ir::work::WorkerStage;
 use mc_store::attester::Attester;
 
-/// The outputs that others have of an action, and who answers for them.
+/// The foreign outputs of an action, and their attester.
 pub type Found = (Outputs, Option<Attester>);
 
 /// Results of other machines.
 pub trait RemoteResults: Sync {
-    /// How many look-ups may wait for an answer at a time.
+    /// Maximum number of parallel lookups.
     fn n_askers(&self) -> usize;
 
-    /// Whether the build cannot succeed any more, because it must not go on without whoever answers. Asked often; the
-    /// caller says why, since steps that are given up for it are no failures.
+    /// Returns true if the build cannot succeed any more, because a required server failed. Called often; the caller
+    /// reports the reason, because actions that are cancelled for it do not count as failures.
     fn is_over(&self) -> bool;
 
-    /// The outputs of an action; `None` when nobody has them. Every blob is in the store that the build works with, if
-    /// only as a promise.
+    /// Returns the outputs of an action; `None` on a miss. Every blob is in the local store, possibly only as a
+    /// promise.
     ///
     /// * `inputs`: the digests of its inputs
-    /// * `source`: the bytes of an input that is a source file, by its number
+    /// * `source`: returns the bytes of a source input, by its number
     ///
     /// # Errors
-    /// When the build must not go on without an answer.
+    /// If a lookup failed and the cache is required.
     fn find(
         &self,
         node: &Arc<ActionNode>,
@@ -38,13 +38,14 @@ pub trait RemoteResults: Sync {
         source: &dyn Fn(usize) -> Option<Content>,
     ) -> Result<Option<Found>, ActionError>;
 
-    /// The outputs of an action that workers ran; `None` when it is to be run here. Blobs are as with [`Self::find`].
+    /// Returns the outputs of an action that workers ran; `None` if it is to run here. Blobs are as with
+    /// [`Self::find`].
     ///
     /// * `tags`: what its result is kept from
     /// * `on_stage`: told when it is on its way to them, and when one of them takes it
     ///
     /// # Errors
-    /// When the build must not go on without them.
+    /// If the action failed there and must not run here.
     fn execute(
         &self,
         node: &Arc<ActionNode>,
@@ -54,15 +55,15 @@ pub trait RemoteResults: Sync {
         on_stage: &dyn Fn(WorkerStage),
     ) -> Result<Option<Found>, ActionError>;
 
-    /// Makes promised blobs of some outputs come, because they will be read.
+    /// Fetches promised blobs of the outputs, because they will be read.
     ///
     /// # Errors
-    /// When the build must not go on without them.
+    /// If a blob cannot be fetched and the cache is required.
     fn bring(&self, outputs: &[Output]) -> Result<(), ActionError>;
 
-    /// Takes note of what an action gave, and may wait until others can have it.
+    /// Receives the result of an action that ran here; may wait until its upload is complete.
     fn made(&self, node: &Arc<ActionNode>, inputs: &[Output], outputs: &Outputs);
 
-    /// Takes note of what the store on this machine had, which others may lack.
+    /// Receives a result from the local store, which the remote cache may lack.
     fn had(&self, node: &Arc<ActionNode>, inputs: &[Output], outputs: &Outputs);
 }

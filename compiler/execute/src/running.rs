@@ -1,16 +1,16 @@
-//! How many steps compute on this machine, in this process: for whoever was interrupted, and would end it when only
-//! waits for servers are left.
+//! Counts the actions that run in this process. After an interrupt, a caller can exit once only waits for servers are
+//! left.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 static N_RUNNING: AtomicUsize = AtomicUsize::new(0);
 
-/// How many steps compute.
+/// Number of running actions.
 pub fn n_running() -> usize {
     N_RUNNING.load(Ordering::SeqCst)
 }
 
-/// A step that computes, until this is dropped.
+/// Marks an action as running until it is dropped.
 pub(crate) struct Running;
 
 impl Running {

@@ -1,6 +1,6 @@
-//! Which action is next: ready ones in the order of the graph, the others when the last of their inputs is made.
+//! Selects the next action: ready ones in the order of the graph, the others once their last input is available.
 //!
-//! This module runs nothing; the threads of a build ask it for work until there is none.
+//! This module runs nothing; the threads of a build request work from it until there is none.
 
 use std::any::Any;
 use std::collections::BTreeSet;
@@ -18,7 +18,7 @@ use crate::options::OnFailure;
 use crate::ready_action::{Done, ReadyInput};
 use crate::services::Services;
 
-/// Who is next, and who waits for whom.
+/// The ready and the waiting actions.
 pub(crate) struct Schedule<'a> {
     graph: &'a ActionGraph,
     on_failure: OnFailure,
@@ -38,7 +38,7 @@ struct State {
     n_ran: usize,
 }
 
-/// What a panic carried.
+/// The payload of a panic.
 type Panic = Box<dyn Any + Send>;
 
 impl<'a> Schedule<'a> {
@@ -59,12 +59,12 @@ impl<'a> Schedule<'a> {
         Self { graph, on_failure, state: Mutex::new(state), changed: Condvar::new() }
     }
 
-    // Nothing in here panics half way through a change.
+    // No code under this lock panics in the middle of a change.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The next ready action with the outputs that it reads; waits while others may make one ready.
+    /// Returns the next ready action with the outputs that it reads; waits while running actions may make one ready.
     pub(crate) fn next(&self, services: &Services<'_>) -> Option<(NodeId, Vec<Option<ReadyInput>>)> {
         let mut state = self.lock();
         loop {
@@ -121,13 +121,13 @@ impl<'a> Schedule<'a> {
         self.changed.notify_all();
     }
 
-    /// Begins nothing more.
+    /// Starts no further actions.
     pub(crate) fn stop(&self) {
         self.lock().is_stopped = true;
         self.changed.notify_all();
     }
 
-    /// Takes note of an action that panicked, and begins nothing more.
+    /// Records the panic of an action, and starts no further actions.
     pub(crate) fn abort(&self, panic: Panic) {
         let mut state = self.lock();
         state.n_running -= 1;
@@ -136,17 +136,18 @@ impl<'a> Schedule<'a> {
         self.changed.notify_all();
     }
 
-    /// What the build gave, once all threads have ended.
+    /// Returns the result of the build, after all threads have ended.
     ///
     /// # Panics
-    /// With what the first action to panic carried.
+    /// With the payload of the first action that panicked.
     pub(crate) fn into_built(self, is_interrupted: bool) -> Built {
         let mut state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
         if let Some(panic) = state.panic {
             resume_unwind(panic);
         }
         state.failures.sort_by_key(|(id, _)| *id);
-        // A store that takes nothing more is one mishap, however many actions ran into it; so is a file that was written to.
+        // A store that cannot accept data is one problem, regardless of the number of actions that failed on it; so is
+        // a modified source file.
         let mut is_store_given = false;
         let mut changed = BTreeSet::new();
         let mut causes = BTreeSet::new();
@@ -154,7 +155,7 @@ impl<'a> Schedule<'a> {
             .failures
             .into_iter()
             .filter(|(_, error)| match error {
-                // Whoever stopped it knows why.
+                // The user who stopped the build knows the reason.
                 ActionError::Cancelled => false,
                 ActionError::Io(error) if takes_nothing(error.kind()) => !replace(&mut is_store_given, true),
                 ActionError::Changed { path, .. } => changed.insert(Arc::clone(path)),

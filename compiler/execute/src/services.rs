@@ -1,4 +1,4 @@
-//! What a build needs from the outside: a store, an action cache, and digests of source files.
+//! External services of a build: a store, an action cache, and digests of source files.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,22 +14,22 @@ use mc_store::traits::{ActionCache, BlobStore};
 use crate::remote::RemoteResults;
 use crate::suspect_results::SuspectResults;
 
-/// The outside world of a build.
+/// The external services of a build.
 #[derive(Clone, Copy)]
 pub struct Services<'a> {
-    /// Where blobs lie.
+    /// Storage of blobs.
     pub store: &'a dyn BlobStore,
-    /// Where results are remembered.
+    /// Cache of action results.
     pub actions: &'a dyn ActionCache,
-    /// Whose results count, in the action cache and elsewhere.
+    /// The attesters whose results count, in the action cache and elsewhere.
     pub trust: &'a Trust,
-    /// Results and blobs that turned out to be wrong so far, in this build and in those before that it repeats.
+    /// Results and blobs found to be wrong so far, in this build and in earlier attempts.
     pub suspects: &'a SuspectResults,
     /// Digests of source files, remembered while the files do not change.
     pub memo: &'a InputMemo,
-    /// Results of other machines, where a team shares them.
+    /// Results of other machines, if there is a remote cache.
     pub remote: Option<&'a dyn RemoteResults>,
-    /// Set when the user wants the build to stop.
+    /// Set when the user stops the build.
     pub cancelled: &'a AtomicBool,
 }
 
@@ -49,34 +49,34 @@ impl Services<'_> {
         digest.map_err(|error| ActionError::failed(error).with_help("Check the file, then build again"))
     }
 
-    /// Takes note of a reader that failed over results that others made, which count no more from now on.
+    /// Records an action that failed on foreign results; those do not count from now on.
     pub(crate) fn refuse(&self, reader: &ActionNode, why: &str, results: &BTreeSet<ActionDigest>) {
         if self.suspects.refused(reader, why, results) {
-            // Where one cannot be removed, the next command finds out as this one did.
+            // If one cannot be removed, the next command detects it again.
             results.iter().for_each(|result| drop(self.actions.forget(result)));
         }
     }
 
-    /// Whether the user wants the build to stop.
+    /// Returns true if the user stopped the build.
     pub(crate) fn is_interrupted(&self) -> bool {
         self.cancelled.load(Ordering::Relaxed)
     }
 
-    /// Whether nobody wants what steps give any more: the build is interrupted, or cannot succeed.
+    /// Returns true if results of actions are no longer needed: the build is interrupted, or cannot succeed.
     pub(crate) fn is_cancelled(&self) -> bool {
         self.is_interrupted() || self.remote.is_some_and(RemoteResults::is_over)
     }
 }
 
-/// The bytes of a source, mapped.
+/// Returns the bytes of a source, mapped.
 ///
 /// # Errors
-/// When the file cannot be read, or is shorter than it was.
+/// If the file cannot be read, or is shorter than before.
 pub fn source_content(source: &Source) -> Result<Content, ActionError> {
     Ok(Content { parts: vec![Piece::whole(Arc::new(source_file(source)?))] })
 }
 
-/// The bytes of a source and nothing around them, mapped.
+/// Maps exactly the bytes of a source.
 pub(crate) fn source_file(source: &Source) -> Result<MappedFile, ActionError> {
     let mapped = match source.range {
         None => MappedFile::open(&source.path),

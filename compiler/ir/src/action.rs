@@ -1,4 +1,4 @@
-//! Actions: the steps of a build, and what makes two of them the same.
+//! Actions of a build, and the definition of when two of them are the same.
 //!
 //! | what | in the digest | why |
 //! |---|---|---|
@@ -8,10 +8,10 @@
 //! | the names of the outputs | yes | they are part of the result |
 //! | names and paths of inputs | no | a renamed folder holds the same bytes |
 //! | times, the host, the number of threads, the version of `mc` | no | none of them changes a byte |
-//! | the label and the progress text | no | two targets may share a step |
-//! | what a worker must have, tags | no | they change where a step is done and who has its result, not what it gives |
+//! | the label and the progress text | no | two targets may share an action |
+//! | execution properties, tags | no | they change where an action runs and who gets its result, not the result |
 //!
-//! One test stands behind each row ([`crate::reapi`] computes the digest, `tests` below hold it to the table).
+//! Each row has a test ([`crate::reapi`] computes the digest; `tests` below check it against the table).
 //!
 //! This module runs nothing: `execute` does, through [`ActionContext`].
 
@@ -29,7 +29,8 @@ use crate::output::{Output, Outputs};
 use crate::tags::Tags;
 use crate::work::{Progress, Work};
 
-/// What an action does, and the version of how it does it. A change that may change a byte raises the version.
+/// The operation that an action performs, and the version of its algorithm. A change that can change an output byte
+/// raises the version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ActionKind {
     /// A word such as `tensor`.
@@ -38,27 +39,28 @@ pub struct ActionKind {
     pub version: u32,
 }
 
-/// Reads an output; a sentence says why it cannot be read.
+/// Parses an output; the error is a sentence that says why the output is unreadable.
 pub type OutputReader = fn(&[u8]) -> Result<(), String>;
 
-/// One step of a build.
+/// One unit of work of a build.
 pub trait Action: Send + Sync {
-    /// What the step does.
+    /// The operation and its algorithm version.
     fn kind(&self) -> ActionKind;
     /// Everything besides the inputs' bytes that can change the outputs' bytes, in canonical text.
     fn parameters(&self) -> Vec<(String, String)>;
-    /// The names of the outputs that a run gives, all of them.
+    /// The names of all outputs of a run.
     fn outputs(&self) -> Vec<String>;
-    /// The bytes of an output, where the parameters say how many there are. A result that has others is a miss, whoever
-    /// made it.
+    /// Number of bytes of an output, if the parameters determine it. A cached result with another number is a miss,
+    /// regardless of its producer.
     fn output_size(&self, _output: &str) -> Option<u64> {
         None
     }
-    /// How an output is read outside of actions, for those that are: whoever builds looks at it as an action at its inputs.
+    /// The parser of an output that is read outside of actions. The build runs it as it runs the parsers of action
+    /// inputs.
     fn reader(&self, _output: &str) -> Option<OutputReader> {
         None
     }
-    /// A few words for progress lines.
+    /// Short text for progress lines.
     fn describe(&self) -> String;
     /// Estimates the work. No byte depends on it.
     ///
@@ -70,29 +72,29 @@ pub trait Action: Send + Sync {
     fn exec_properties(&self) -> &[(String, String)] {
         &[]
     }
-    /// What the step is kept from. No byte depends on it.
+    /// The restrictions on the action, such as "never on a worker". No output byte depends on them.
     fn tags(&self) -> Tags {
         Tags::default()
     }
-    /// Does the step.
+    /// Runs the action.
     ///
     /// # Errors
-    /// [`ActionError`]; nothing of a failed run is kept.
+    /// [`ActionError`]; a failed run stores no outputs.
     fn run(&self, ctx: &dyn ActionContext) -> Result<Outputs, ActionError>;
 }
 
 /// An action with its inputs: a node of the action graph.
 pub struct ActionNode {
-    /// The target that asked for it first; for progress and reports only.
+    /// The first target that requested it; for progress and reports only.
     pub label: Label,
-    /// What to do.
+    /// The action itself.
     pub action: Box<dyn Action>,
-    /// What it reads, by position.
+    /// Its inputs, by position.
     pub inputs: Vec<Input>,
     structure: Digest,
 }
 
-/// Something that an action reads.
+/// An input of an action.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Input {
     /// A file of the workspace, or a part of one.
@@ -104,9 +106,9 @@ pub enum Input {
 /// A file of the workspace, or a part of one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Source {
-    /// Where it is.
+    /// Location of the file.
     pub path: Arc<Path>,
-    /// Which bytes; `None` is the whole file.
+    /// Range of bytes within the file; `None` is the whole file.
     pub range: Option<Range64>,
 }
 
@@ -122,9 +124,9 @@ pub struct Range64 {
 /// One output of one action.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Artifact {
-    /// Who makes it.
+    /// The action that produces it.
     pub node: Arc<ActionNode>,
-    /// Which of its outputs.
+    /// Name of the output within that action.
     pub output: String,
 }
 
@@ -155,8 +157,8 @@ impl ActionNode {
         Arc::new(Self { label, action, inputs, structure })
     }
 
-    /// What tells this node from others before any byte was read: kind, parameters, paths and the nodes it reads.
-    /// Nodes of equal structure are one node of the graph. It is no cache key.
+    /// Digest that identifies this node before any input byte is read: kind, parameters, paths and the nodes that it
+    /// reads. Nodes of equal structure are one node of the graph. It is not a cache key.
     pub fn structure(&self) -> Digest {
         self.structure
     }
@@ -200,37 +202,38 @@ pub type Bytes = Arc<dyn AsRef<[u8]> + Send + Sync>;
 /// The bytes of an input: one piece, or several that follow each other.
 #[derive(Clone)]
 pub struct Content {
-    /// The pieces in order.
+    /// The pieces, in order.
     pub parts: Vec<Piece>,
 }
 
-/// A stretch of shared bytes.
+/// A range of shared bytes.
 #[derive(Clone)]
 pub struct Piece {
-    /// The bytes around it.
+    /// The shared bytes.
     pub bytes: Bytes,
-    /// Which of them.
+    /// The range within `bytes`.
     pub range: Range<usize>,
 }
 
 impl Piece {
-    /// All of some shared bytes.
+    /// All of the shared bytes.
     pub fn whole(bytes: Bytes) -> Self {
         let range = 0..(*bytes).as_ref().len();
         Self { bytes, range }
     }
 
-    /// The bytes themselves.
+    /// The bytes of the piece.
     pub fn as_slice(&self) -> &[u8] {
         &(*self.bytes).as_ref()[self.range.clone()]
     }
 }
 
-/// Bytes of a piece of a file's head.
+/// Number of bytes of each piece of a file's head.
 const HEAD_PIECE: usize = 1 << 20;
 
-/// A file's head in the pieces in which it is kept: a long one has a vocabulary in it, which does not change when
-/// something at its end does. All but the last have [`HEAD_PIECE`] bytes, and the last has fewer, if only none.
+/// Splits a file's head into the pieces in which it is stored: a long head contains a vocabulary, which stays the same
+/// when something at the end of the head changes. All pieces but the last have [`HEAD_PIECE`] bytes; the last has
+/// fewer, possibly none.
 pub fn head_pieces(head: &[u8]) -> Vec<&[u8]> {
     let mut pieces: Vec<&[u8]> = head.chunks(HEAD_PIECE).collect();
     if !head.is_empty() && head.len().is_multiple_of(HEAD_PIECE) {
@@ -240,7 +243,7 @@ pub fn head_pieces(head: &[u8]) -> Vec<&[u8]> {
 }
 
 impl Content {
-    /// The bytes of a composite. A head that was cut by [`head_pieces`] is one piece again.
+    /// The bytes of a composite. Rejoins a head that [`head_pieces`] split.
     pub fn of_parts(mut parts: Vec<Piece>) -> Self {
         let n_full = parts.iter().take_while(|part| part.range.len() == HEAD_PIECE).count();
         if n_full > 0 && n_full < parts.len() {
@@ -250,12 +253,12 @@ impl Content {
         Self { parts }
     }
 
-    /// Length of all pieces.
+    /// Total length of all pieces.
     pub fn n_bytes(&self) -> u64 {
         self.parts.iter().map(|part| part.range.len() as u64).sum()
     }
 
-    /// All bytes in one slice: borrowed when there is one piece, copied when there are more.
+    /// All bytes in one slice: borrowed if there is one piece, copied otherwise.
     pub fn to_contiguous(&self) -> std::borrow::Cow<'_, [u8]> {
         match self.parts.as_slice() {
             [part] => part.as_slice().into(),
@@ -263,7 +266,7 @@ impl Content {
         }
     }
 
-    /// A stretch that lies within one piece; `None` when it crosses pieces or leaves the content.
+    /// The range as one piece; `None` if it crosses pieces or exceeds the content.
     pub fn piece(&self, range: Range<u64>) -> Option<Piece> {
         let mut offset = 0;
         for part in &self.parts {
@@ -279,25 +282,25 @@ impl Content {
     }
 }
 
-/// What a running action can do: read its inputs and write blobs.
+/// Operations available to a running action: read inputs and write blobs.
 pub trait ActionContext: Sync {
     /// The bytes of an input.
     ///
     /// # Errors
-    /// When the input cannot be read.
+    /// If the input cannot be read.
     fn input(&self, index: usize) -> Result<Content, ActionError>;
 
-    /// The digests of an input, without reading it.
+    /// The digests of an input; does not read its bytes.
     fn input_digest(&self, index: usize) -> Output;
 
-    /// Lets go of the memory of the inputs that were read so far, for whoever reads large ones once, from front to back.
-    /// They can be read as before: then they come from their files again. A few may stay.
+    /// Releases the memory of the inputs read so far; for actions that read large inputs once, front to back. The
+    /// inputs stay readable: a later read fetches them from their files again. Some memory may stay allocated.
     fn release_inputs(&self) {}
 
-    /// Stores what `write` writes; the blob appears whole or not at all.
+    /// Stores the bytes that `write` writes. The blob appears whole or not at all.
     ///
     /// # Errors
-    /// When `write` fails or the store cannot take the blob.
+    /// If `write` fails or the store cannot accept the blob.
     fn write_blob(
         &self,
         write: &mut dyn FnMut(&mut dyn io::Write) -> Result<(), ActionError>,
@@ -310,16 +313,16 @@ pub trait ActionContext: Sync {
     /// then and return [`ActionError::Cancelled`].
     fn is_cancelled(&self) -> bool;
 
-    /// The question of [`Self::is_cancelled`], for `?`.
+    /// [`Self::is_cancelled`] as a `Result`, for use with `?`.
     ///
     /// # Errors
-    /// [`ActionError::Cancelled`], when nobody wants the outputs any more.
+    /// [`ActionError::Cancelled`] if the outputs are no longer needed.
     fn go_on(&self) -> Result<(), ActionError> {
         if self.is_cancelled() { Err(ActionError::Cancelled) } else { Ok(()) }
     }
 }
 
-/// Stores some bytes that are already in memory.
+/// Stores bytes that are already in memory.
 ///
 /// # Errors
 /// As [`ActionContext::write_blob`].
@@ -327,12 +330,12 @@ pub fn write_bytes(ctx: &dyn ActionContext, bytes: &[u8]) -> Result<BlobDigest, 
     ctx.write_blob(&mut |writer| Ok(writer.write_all(bytes)?))
 }
 
-/// Writes to several blobs at once, each by its writer.
+/// Writes to several blobs at once, each through its own writer.
 pub type WriteAll<'a> = dyn FnMut(&mut [&mut dyn io::Write]) -> Result<(), ActionError> + 'a;
 
-/// Stores several blobs that are written side by side, so that none of them has to wait in memory for another.
+/// Stores several blobs that are written side by side, so that none of them has to be buffered in memory.
 ///
-/// * `write`: writes to all of them, in any order
+/// * `write`: writes to all blobs, in any order
 ///
 /// # Errors
 /// As [`ActionContext::write_blob`].
@@ -343,12 +346,12 @@ pub fn write_blobs(
 ) -> Result<Vec<BlobDigest>, ActionError> {
     let mut blobs = Vec::new();
     write_within(ctx, n_blobs, &mut [], write, &mut blobs)?;
-    // The last to be opened is the first to be complete.
+    // Blobs are opened recursively, so the last one opened is completed first.
     blobs.reverse();
     Ok(blobs)
 }
 
-/// Opens blobs within each other until all are open.
+/// Opens one blob inside the callback of another until all are open.
 fn write_within(
     ctx: &dyn ActionContext,
     n_left: usize,
@@ -371,45 +374,46 @@ fn write_within(
     Ok(())
 }
 
-/// Why an action gave no outputs.
+/// The reasons for which an action produced no outputs.
 #[derive(Debug, thiserror::Error)]
 pub enum ActionError {
-    /// An input is wrong, or the step cannot be done with it.
+    /// An input is wrong, or the action cannot process it.
     #[error("{message}")]
     Failed {
-        /// What was expected and what was found, and where.
+        /// The expected and the found value, and the location.
         message: String,
-        /// What to do about it.
+        /// A hint for fixing it.
         help: Option<String>,
-        /// What failures of several actions have in common, such as a digest: a build reports the first of them.
+        /// A key shared by failures of several actions with one cause, such as a digest; a build reports the first of
+        /// them.
         cause: Option<String>,
     },
-    /// A source file has other bytes than those whose digest is in the key.
+    /// A source file's bytes no longer match the digest in the action's key.
     #[error("`{}` {message}", path.display())]
     Changed {
         /// The file.
         path: Arc<Path>,
-        /// Text that says what was expected and what was found.
+        /// The expected and the found value.
         message: String,
     },
-    /// A quality gate was missed; nothing that depends on it is published.
+    /// A quality gate failed; nothing that depends on it is published.
     #[error("{0}")]
     GateMissed(String),
     /// The file system failed.
     #[error("{0}")]
     Io(#[from] io::Error),
-    /// Nobody wants the outputs any more.
+    /// The outputs are no longer needed.
     #[error("Interrupted")]
     Cancelled,
 }
 
 impl ActionError {
-    /// A failure without advice.
+    /// A failure without help text.
     pub fn failed(message: impl fmt::Display) -> Self {
         Self::Failed { message: message.to_string(), help: None, cause: None }
     }
 
-    /// Adds what to do.
+    /// Adds help text.
     #[must_use]
     pub fn with_help(self, advice: impl Into<String>) -> Self {
         match self {
@@ -418,7 +422,7 @@ impl ActionError {
         }
     }
 
-    /// Names the cause that failures of other actions have, too.
+    /// Sets the cause that this failure shares with others.
     #[must_use]
     pub fn with_cause(self, shared: impl Into<String>) -> Self {
         match self {
@@ -488,13 +492,13 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn nodes_of_equal_structure_are_equal_whoever_asked() {
+    fn nodes_of_equal_structure_are_equal_under_any_label() {
         assert_eq!(node("a", fake(), vec![source("x")]), node("b", fake(), vec![source("x")]));
         assert_ne!(node("a", fake(), vec![source("x")]), node("a", fake(), vec![source("y")]));
     }
 
     #[test]
-    fn a_head_that_was_cut_is_one_piece_again() {
+    fn the_pieces_of_a_head_are_joined_again() {
         for n_bytes in [0, 1, HEAD_PIECE - 1, HEAD_PIECE, HEAD_PIECE + 1, 2 * HEAD_PIECE, 3 * HEAD_PIECE - 1]
         {
             let head: Vec<u8> = (0..n_bytes).map(|index| (index / 1000) as u8).collect();
@@ -513,7 +517,7 @@ pub(crate) mod tests {
         }
     }
 
-    /// Keeps what is written.
+    /// Records the bytes that are written.
     #[derive(Default)]
     struct Kept(std::sync::Mutex<Vec<Vec<u8>>>);
 

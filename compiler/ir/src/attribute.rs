@@ -1,26 +1,26 @@
-//! Typed attributes of a target: what is left of its KDL node once the schema has accepted it.
+//! Typed attributes of a target: the content of its KDL node after the schema check.
 //!
-//! No spans here: a value remembers its [`Place`], a number that an edit of comments or spaces does not change, and
-//! only the package's span table knows where that is. So two targets that mean the same are equal.
+//! Attributes hold no spans. A value stores its [`Place`], a number that does not change when comments or spaces are
+//! edited; only the package's span table maps it to a location. So targets with the same meaning are equal.
 
 use std::collections::BTreeMap;
 
 use crate::label::Label;
 
-/// The place of a node or value inside its target, counted in document order; the target's own node is 0.
+/// The ordinal of a node or value within its target, in document order; the target's own node is 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Place(pub u32);
 
-/// A value and where it stands.
+/// A value and its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Placed<T> {
     /// The value.
     pub value: T,
-    /// Where it stands in its target.
+    /// Its place within the target.
     pub place: Place,
 }
 
-/// A number that can be compared and hashed: two are equal when their bits are.
+/// A number that can be compared and hashed: two are equal if their bits are.
 #[derive(Clone, Copy, Debug)]
 pub struct Number(pub f64);
 
@@ -32,10 +32,10 @@ impl PartialEq for Number {
 
 impl Eq for Number {}
 
-/// A value of an attribute, read as its schema says.
+/// A value of an attribute, typed by its schema.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Value {
-    /// Any text, or one of a list of words.
+    /// Any string, or one of a list of words.
     Text(String),
     /// A whole number.
     Integer(i64),
@@ -51,20 +51,20 @@ pub enum Value {
     Glob(String),
     /// A size in bytes, written `525MB` or `6GiB`.
     Bytes(u64),
-    /// A share of one, written `2%` or `0.02`.
+    /// A fraction, written `2%` or `0.02`.
     Fraction(Number),
 }
 
-/// A node with its arguments, properties and children, all accepted by the schema, defaults filled in.
+/// A node with its arguments, properties and children, validated by the schema, with defaults filled in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
-    /// Where the node stands.
+    /// Place of the node.
     pub place: Place,
     /// Positional values.
     pub arguments: Vec<Placed<Value>>,
     /// Named values.
     pub properties: BTreeMap<String, Placed<Value>>,
-    /// Child nodes by name, each name's in document order.
+    /// Child nodes by name; those of one name are in document order.
     pub children: BTreeMap<String, Vec<Self>>,
 }
 
@@ -74,17 +74,17 @@ impl Record {
         Self { place, arguments: Vec::new(), properties: BTreeMap::new(), children: BTreeMap::new() }
     }
 
-    /// The first child of the name.
+    /// The first child with the name.
     pub fn child(&self, name: &str) -> Option<&Self> {
         self.children(name).first()
     }
 
-    /// All children of the name, in document order.
+    /// All children with the name, in document order.
     pub fn children(&self, name: &str) -> &[Self] {
         self.children.get(name).map_or(&[], Vec::as_slice)
     }
 
-    /// The first argument of the first child of the name.
+    /// The first argument of the first child with the name.
     pub fn value(&self, name: &str) -> Option<&Placed<Value>> {
         self.child(name).and_then(|child| child.arguments.first())
     }
@@ -99,7 +99,7 @@ impl Record {
         self.properties.get(name)
     }
 
-    /// Every label that the node or its children name, in document order.
+    /// All labels in the node and its children, in document order.
     pub fn labels(&self) -> Vec<Placed<Label>> {
         let mut labels = Vec::new();
         self.collect_labels(&mut labels);
@@ -136,7 +136,7 @@ impl Value {
         }
     }
 
-    /// The number, whole or not, or the share; `None` for other kinds.
+    /// The number (integer, float or fraction); `None` for other kinds.
     pub fn as_number(&self) -> Option<f64> {
         match self {
             Self::Number(number) | Self::Fraction(number) => Some(number.0),
@@ -146,7 +146,7 @@ impl Value {
         }
     }
 
-    /// The whole number; `None` for other kinds.
+    /// The integer; `None` for other kinds.
     pub fn as_integer(&self) -> Option<i64> {
         match self {
             Self::Integer(integer) => Some(*integer),
@@ -154,7 +154,7 @@ impl Value {
         }
     }
 
-    /// The truth value; `None` for other kinds.
+    /// The boolean; `None` for other kinds.
     pub fn as_bool(&self) -> Option<bool> {
         match self {
             Self::Bool(truth) => Some(*truth),

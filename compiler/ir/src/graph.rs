@@ -1,9 +1,8 @@
-//! The action graph: every step that some artifacts need, each once.
+//! The action graph: every action that the requested artifacts need, each once.
 //!
-//! Built from the artifacts that were asked for; nodes of equal structure are merged, so targets share their steps.
-//! A step that several of them make is kept from whatever one of them keeps it from ([`Tags`]): what must not leave this
-//! machine for one target must not for another.
-//! It holds no bytes and is thrown away after the build.
+//! Nodes of equal structure are merged, so targets share actions. A shared action gets the restrictions of all its
+//! targets ([`Tags`]): if one target forbids that an action leaves this machine, it does not leave it for the other
+//! targets either. The graph holds no bytes and is dropped after the build.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -14,21 +13,21 @@ use petgraph::graph::{DiGraph, NodeIndex};
 use crate::action::{ActionNode, Artifact, Input};
 use crate::tags::Tags;
 
-/// The steps of a build; an edge goes from a step to one that reads its outputs.
+/// The actions of a build. An edge leads from an action to one that reads its outputs.
 #[derive(Default)]
 pub struct ActionGraph {
     graph: DiGraph<Arc<ActionNode>, ()>,
     index: BTreeMap<mc_digest::digest::Digest, NodeIndex>,
-    /// Of each node, by its number.
+    /// Tags of each node, indexed by node number.
     tags: Vec<Tags>,
 }
 
-/// A node's number in its graph, from 0; a node's number is greater than those of the nodes that it reads.
+/// A node's number in its graph, from 0. It is greater than the numbers of the nodes that it reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeId(pub usize);
 
 impl ActionGraph {
-    /// The graph of everything that the artifacts need.
+    /// Builds the graph of all actions that the artifacts need.
     pub fn new(artifacts: &[Artifact]) -> Self {
         let mut graph = Self::default();
         let mut seen = BTreeSet::new();
@@ -38,7 +37,7 @@ impl ActionGraph {
         graph
     }
 
-    // Depth-first with a stack of its own: a chain of targets may be as long as people like.
+    // Depth-first with an explicit stack, because a chain of targets may have any length.
     fn add(&mut self, root: &Arc<ActionNode>, seen: &mut BTreeSet<*const ActionNode>) {
         let mut stack = vec![(Arc::clone(root), false)];
         while let Some((node, inputs_added)) = stack.pop() {
@@ -47,7 +46,7 @@ impl ActionGraph {
                 *tags = tags.and(node.action.tags());
                 continue;
             }
-            // The inputs of a node whose equal is there are looked at, too: they may have other tags.
+            // The inputs of a node are visited even if an equal node is present: they may have other tags.
             if !inputs_added && !seen.insert(Arc::as_ptr(&node)) {
                 continue;
             }
@@ -72,42 +71,42 @@ impl ActionGraph {
         }
     }
 
-    /// How many steps there are.
+    /// Number of actions.
     pub fn len(&self) -> usize {
         self.graph.node_count()
     }
 
-    /// Whether there is nothing to do.
+    /// Returns true if the graph has no actions.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// A step.
+    /// The action with this number.
     pub fn node(&self, id: NodeId) -> &Arc<ActionNode> {
         &self.graph[NodeIndex::new(id.0)]
     }
 
-    /// What a step is kept from, by any of the targets that make it.
+    /// The union of the restrictions of all targets that share the action.
     pub fn tags(&self, id: NodeId) -> Tags {
         self.tags[id.0]
     }
 
-    /// The number of a node that is in the graph.
+    /// The number of a node of the graph.
     pub fn id(&self, node: &ActionNode) -> Option<NodeId> {
         self.index.get(&node.structure()).map(|index| NodeId(index.index()))
     }
 
-    /// Every step, inputs before their readers.
+    /// All actions; inputs come before their readers.
     pub fn ids(&self) -> impl Iterator<Item = NodeId> + use<> {
         (0..self.len()).map(NodeId)
     }
 
-    /// The steps that read this one's outputs, in order.
+    /// The actions that read outputs of this one, in order.
     pub fn dependents(&self, id: NodeId) -> Vec<NodeId> {
         self.neighbors(id, Direction::Outgoing)
     }
 
-    /// The steps whose outputs this one reads, in order.
+    /// The actions whose outputs this one reads, in order.
     pub fn dependencies(&self, id: NodeId) -> Vec<NodeId> {
         self.neighbors(id, Direction::Incoming)
     }
@@ -129,7 +128,7 @@ mod tests {
     use crate::action::tests::{Fake, fake, node, source};
 
     #[test]
-    fn a_shared_step_is_one_node_and_comes_before_its_readers() {
+    fn a_shared_action_is_one_node_and_comes_before_its_readers() {
         let shared = || node("a", fake(), vec![source("x")]);
         let reader = |parameter| {
             let input = Input::Artifact(shared().artifact("out"));
@@ -144,10 +143,10 @@ mod tests {
     }
 
     #[test]
-    fn a_shared_step_is_kept_from_what_any_of_its_targets_keeps_it_from() {
+    fn a_shared_action_gets_the_restrictions_of_all_its_targets() {
         let tags = |word| Tags::named(word).unwrap();
         let first = |tags| node("a", Fake { tags, ..fake() }, vec![source("x")]);
-        // Equal, too; but only one is of a target with tags.
+        // Equal to `first`, but its target has no tags.
         let second = |tags| node("b", fake(), vec![Input::Artifact(first(tags).artifact("out"))]);
         let plain = second(Tags::default());
         let [upload, exec] = ["no-remote-cache-upload", "no-remote-exec"].map(|word| second(tags(word)));
@@ -162,14 +161,14 @@ mod tests {
     }
 
     #[test]
-    fn a_chain_of_fifty_thousand_steps_does_not_overflow_the_stack() {
+    fn a_chain_of_fifty_thousand_actions_does_not_overflow_the_stack() {
         let mut last = node("a", fake(), vec![source("x")]);
         for _ in 0..50_000 {
             last = node("a", fake(), vec![Input::Artifact(last.artifact("out"))]);
         }
         let graph = ActionGraph::new(&[last.artifact("out")]);
         assert_eq!(graph.len(), 50_001);
-        // Taken apart node by node, because dropping the chain at once would recurse.
+        // Dropped node by node, because dropping the chain at once would recurse.
         let mut next = Some(last);
         drop(graph);
         while let Some(node) = next {

@@ -1,11 +1,11 @@
-//! Labels: `//package:target`, and the patterns that stand for several of them.
+//! Labels (`//package:target`) and patterns that match several of them.
 //!
-//! A label is a declared name and never a path; whether the target exists is for the analysis to say.
+//! A label is a declared name and never a path. The analysis checks that the target exists.
 
 use std::fmt;
 
-/// A folder with a `package.kdl`, named by its path from the workspace's root with `/` between the parts; the root
-/// package is empty.
+/// A folder with a `package.kdl`, identified by its path from the workspace root, with `/` separators. The root package
+/// is empty.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PackageId(pub String);
 
@@ -15,7 +15,7 @@ impl fmt::Display for PackageId {
     }
 }
 
-/// The name of one target.
+/// The unique name of a target.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Label {
     /// The package that declares it.
@@ -30,26 +30,26 @@ impl fmt::Display for Label {
     }
 }
 
-/// The text is no label.
+/// The text is not a label.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is not a label: {reason}; write `//package:target` or `:target`")]
 pub struct LabelError {
     /// The text as found.
     pub text: String,
-    /// What is wrong with it.
+    /// The reason for which it is not a label.
     pub reason: &'static str,
 }
 
 impl Label {
-    /// Makes a label of a package and a name.
+    /// A label from a package and a name.
     pub fn new(package: PackageId, name: impl Into<String>) -> Self {
         Self { package, name: name.into() }
     }
 
-    /// Reads `//package:target`, `//package` (the target named like the folder) or `:target` (in `here`).
+    /// Parses `//package:target`, `//package` (the target with the name of the folder) or `:target` (in `here`).
     ///
     /// # Errors
-    /// [`LabelError`] when the text is empty, a path, or has characters that no name may have.
+    /// [`LabelError`] if the text is empty, a path, or has characters that are not allowed in names.
     pub fn parse(text: &str, here: &PackageId) -> Result<Self, LabelError> {
         let wrong = |reason| LabelError { text: text.to_owned(), reason };
         if let Some(name) = text.strip_prefix(':') {
@@ -69,7 +69,7 @@ impl Label {
     }
 }
 
-/// Several labels at once, as written on the command line.
+/// A set of labels, as written on the command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Pattern {
     /// One target.
@@ -105,7 +105,7 @@ impl Pattern {
         Label::parse(text, here).map(Self::Target)
     }
 
-    /// Whether the label is one of those that the pattern stands for.
+    /// Returns true if the pattern matches the label.
     pub fn matches(&self, label: &Label) -> bool {
         match self {
             Self::Target(target) => target == label,
@@ -119,10 +119,10 @@ impl Pattern {
     }
 }
 
-/// Whether a target may bear the name: letters, digits and `-_.+`, not beginning with `.` or `-`.
+/// Checks a target name: letters, digits and `-_.+`, not beginning with `.` or `-`.
 ///
 /// # Errors
-/// The reason, when it may not.
+/// The reason for which the name is not allowed.
 pub fn check_name(name: &str) -> Result<(), &'static str> {
     if name.is_empty() {
         return Err("the target's name is empty");
@@ -160,14 +160,14 @@ mod tests {
     }
 
     #[test]
-    fn labels_read_in_all_three_forms() {
+    fn all_three_forms_of_labels_parse() {
         assert_eq!(Label::parse("//a/b:c", &here()).unwrap().to_string(), "//a/b:c");
         assert_eq!(Label::parse("//a/b", &here()).unwrap().to_string(), "//a/b:b");
         assert_eq!(Label::parse(":c", &here()).unwrap().to_string(), "//models:c");
     }
 
     #[test]
-    fn paths_and_odd_names_are_no_labels() {
+    fn paths_and_invalid_names_are_not_labels() {
         for text in ["", "a", "./a", "/a:b", "//a/../b:c", "//a:", ":", "//a:b c", "//a//b:c", ":-x"] {
             assert!(Label::parse(text, &here()).is_err(), "{text}");
         }

@@ -1,7 +1,7 @@
-//! The nouns of a build: labels, targets, attributes, providers, artifacts, actions, rules and the action graph.
+//! The data types of a build: labels, targets, attributes, providers, artifacts, actions, rules and the action graph.
 //!
-//! This crate reads no files, runs nothing and knows no salsa: `rules`, `analysis` and `execute` meet here and
-//! never import each other.
+//! This crate reads no files, runs nothing and does not use salsa. `rules`, `analysis` and `execute` depend on it and
+//! never on each other.
 
 pub mod action;
 pub mod attribute;

@@ -1,38 +1,38 @@
-//! Where files come from that do not lie in the workspace: Hugging Face, a web server, an OCI registry.
+//! Origins of files outside the workspace: Hugging Face, a web server, an OCI registry.
 //!
 //! An origin is what a declaration says, no more: which bytes those are is for `mc.lock` to pin, and how they come
 //! here for `cache/fetch`. It enters the digests of those actions alone that write it into a file.
 
 use std::fmt;
 
-/// Where files come from.
+/// The source of downloaded files.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Origin {
-    /// A repository of Hugging Face, or of a server that speaks like it.
+    /// A Hugging Face repository, or one on a server with the same API.
     HuggingFace {
         /// `org/name`.
         repository: String,
-        /// The commit, 40 hexadecimal digits; a branch or a tag until somebody pins it.
+        /// The commit, 40 hexadecimal digits; before it is pinned, a branch or a tag.
         revision: String,
-        /// Patterns of the files wanted, sorted; none stands for those that a checkpoint needs.
+        /// Patterns of the files to download, sorted. If empty, the files that a checkpoint needs.
         files: Vec<String>,
     },
-    /// Files below an address.
+    /// Files below a URL.
     Http {
-        /// The address, with a `/` at its end.
+        /// The URL, ending in `/`.
         base: String,
-        /// Their names below it, sorted.
+        /// Their names below the URL, sorted.
         files: Vec<String>,
     },
-    /// An artifact of an OCI registry, whose layers have titles.
+    /// An artifact of an OCI registry whose layers have titles.
     Oci {
-        /// `registry/repository@sha256:…`; a tag in place of the digest until somebody pins it.
+        /// `registry/repository@sha256:…`; before it is pinned, a tag in place of the digest.
         reference: String,
     },
 }
 
 impl Origin {
-    /// A repository of Hugging Face; no patterns stand for the files that a checkpoint needs.
+    /// A Hugging Face repository. Without patterns, the files that a checkpoint needs.
     pub fn hugging_face(repository: &str, revision: &str, files: Vec<String>) -> Self {
         Self::HuggingFace {
             repository: repository.to_owned(),
@@ -41,7 +41,7 @@ impl Origin {
         }
     }
 
-    /// Files below an address.
+    /// Files below a URL.
     pub fn http(base: &str, files: Vec<String>) -> Self {
         Self::Http { base: base.to_owned(), files: sorted(files) }
     }
@@ -51,33 +51,33 @@ impl Origin {
         Self::Oci { reference: reference.to_owned() }
     }
 
-    /// Whether it can only ever mean the same files.
+    /// Checks that the origin is well-formed and immutable: it can never refer to other files.
     ///
     /// # Errors
-    /// What is wrong with it, and what to write.
+    /// The reason, and how to write it instead.
     pub fn check(&self) -> Result<(), OriginError> {
         self.check_form()?;
         match self {
             Self::HuggingFace { revision, .. } if !is_commit(revision) => Err(OriginError::moves(format!(
-                "`{revision}` is no commit; a branch moves, expected `revision=` with 40 hexadecimal digits"
+                "`{revision}` is not a commit; a branch can move, expected `revision=` with 40 hexadecimal digits"
             ))),
             Self::Oci { reference } if digest_of(reference).is_none() => Err(OriginError::moves(format!(
-                "`{reference}` has no digest; a tag moves, expected `registry/repository@sha256:…`"
+                "`{reference}` has no digest; a tag can move, expected `registry/repository@sha256:…`"
             ))),
             _ => Ok(()),
         }
     }
 
-    /// Whether it is well-formed, pinned or not.
+    /// Checks that the origin is well-formed, pinned or not.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// The reason for which it is not well-formed.
     pub fn check_form(&self) -> Result<(), OriginError> {
         match self {
             Self::HuggingFace { repository, revision, files } => {
                 check_repository(repository)?;
                 if revision.is_empty() || !revision.bytes().all(is_plain) || revision.contains("..") {
-                    return Err(OriginError::new(format!("`{revision}` is no revision")));
+                    return Err(OriginError::new(format!("`{revision}` is not a revision")));
                 }
                 files.iter().try_for_each(|pattern| check_file_name(pattern))
             }
@@ -111,9 +111,9 @@ impl fmt::Display for Origin {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct OriginError {
-    /// What was expected and what was found.
+    /// The expected and the found value.
     pub message: String,
-    /// Whether it is only that it may mean other files tomorrow.
+    /// True if the only problem is that the origin may refer to other files later.
     pub moves: bool,
 }
 
@@ -127,7 +127,7 @@ impl OriginError {
     }
 }
 
-/// The registry, the repository, and the digest or tag of an OCI reference.
+/// Splits an OCI reference into registry, repository, and digest or tag.
 pub fn reference_parts(reference: &str) -> Option<(&str, &str, &str)> {
     let (registry, rest) = reference.split_once('/')?;
     let (repository, version) = match rest.split_once('@') {
@@ -137,15 +137,15 @@ pub fn reference_parts(reference: &str) -> Option<(&str, &str, &str)> {
     Some((registry, repository, version))
 }
 
-/// Whether a file of this name may be written below a folder, on every system: relative, without `..`, `\`, control
-/// characters, quotes and the like.
+/// Checks that a file of this name can be written below a folder on every operating system: relative, without `..`,
+/// `\`, control characters, quotes and similar characters.
 ///
 /// # Errors
-/// What is wrong with it.
+/// The reason for which the name is not allowed.
 pub fn check_file_name(name: &str) -> Result<(), OriginError> {
     let wrong = |what: &str| {
         let shown: String = name.chars().take(120).flat_map(char::escape_debug).collect();
-        Err(OriginError::new(format!("`{shown}` is no name of a file: {what}")))
+        Err(OriginError::new(format!("`{shown}` is not a valid file name: {what}")))
     };
     if name.is_empty() || name.len() > 255 {
         return wrong("expected 1 to 255 bytes");
@@ -154,7 +154,7 @@ pub fn check_file_name(name: &str) -> Result<(), OriginError> {
         return wrong("it is absolute");
     }
     if name.chars().any(|letter| letter.is_control() || "\\\":<>|".contains(letter)) {
-        return wrong("it holds a character that not every system allows");
+        return wrong("it contains a character that some systems do not allow");
     }
     for part in name.split('/') {
         match part {
@@ -167,12 +167,12 @@ pub fn check_file_name(name: &str) -> Result<(), OriginError> {
     Ok(())
 }
 
-/// Whether this is a whole commit id, not a branch, a tag or a short id.
+/// Returns true for a full commit id; false for a branch, a tag or a short id.
 pub fn is_commit(revision: &str) -> bool {
     revision.len() == 40 && revision.bytes().all(is_lower_hex)
 }
 
-/// The digest in a reference that has one.
+/// The digest of a reference, if it has one.
 fn digest_of(reference: &str) -> Option<&str> {
     let (_, digest) = reference.split_once('@')?;
     let hex = digest.strip_prefix("sha256:")?;
@@ -190,29 +190,29 @@ fn check_repository(repository: &str) -> Result<(), OriginError> {
     if parts.len() <= 2 && parts.iter().all(is_part) {
         return Ok(());
     }
-    Err(OriginError::new(format!("`{repository}` is no repository; expected `organisation/name`")))
+    Err(OriginError::new(format!("`{repository}` is not a repository; expected `organization/name`")))
 }
 
 fn check_base(base: &str) -> Result<(), OriginError> {
     let wrong = |what: &str| Err(OriginError::new(format!("`{base}` {what}")));
     let Some(rest) = base.strip_prefix("https://").or_else(|| base.strip_prefix("http://")) else {
-        return wrong("is no address; expected `https://host/folder/`");
+        return wrong("is not a URL; expected `https://host/folder/`");
     };
     let host = rest.split('/').next().unwrap_or_default();
     if host.contains('@') {
         return Err(OriginError::new(
-            "The address holds a name or a password; leave it out, and put it into `~/.netrc` or a credential helper"
+            "The URL contains a user name or a password; remove it, and put it into `~/.netrc` or a credential helper"
                 .to_owned(),
         ));
     }
     if host.is_empty() || !rest.ends_with('/') {
-        return wrong("is no folder; expected `https://host/folder/`, with a `/` at its end");
+        return wrong("is not a folder; expected `https://host/folder/`, with a `/` at its end");
     }
     if !rest.bytes().all(|byte| byte.is_ascii_graphic()) || rest.contains(['?', '#', '\\', '"']) {
-        return wrong("holds a character that an address of a folder cannot have");
+        return wrong("contains a character that the URL of a folder cannot have");
     }
     if rest.split('/').any(|part| part == "..") {
-        return wrong("leads upward by `..`");
+        return wrong("leads upward with `..`");
     }
     Ok(())
 }
@@ -220,7 +220,7 @@ fn check_base(base: &str) -> Result<(), OriginError> {
 fn check_reference(reference: &str) -> Result<(), OriginError> {
     let wrong = || {
         Err(OriginError::new(format!(
-            "`{reference}` is no artifact; expected `registry/repository@sha256:…`, the digest with 64 hexadecimal digits"
+            "`{reference}` is not an artifact; expected `registry/repository@sha256:…`, the digest with 64 hexadecimal digits"
         )))
     };
     let Some((registry, repository, version)) = reference_parts(reference) else { return wrong() };
@@ -259,7 +259,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_branch_and_a_tag_move() {
+    fn a_branch_and_a_tag_are_not_immutable() {
         let commit = "0123456789abcdef0123456789abcdef01234567";
         assert_eq!(Origin::hugging_face("org/name", commit, Vec::new()).check(), Ok(()));
         for revision in ["main", "v1.0", &commit[..39], &commit.to_uppercase()] {

@@ -1,15 +1,15 @@
-//! What an action made: files and composites, known by digest.
+//! Outputs of actions: files and composites, identified by digest.
 
 use std::collections::BTreeMap;
 
 use mc_digest::digest::BlobDigest;
 
-/// One output. Its bytes lie in a store; here are only their digests.
+/// One output. Holds only digests; the bytes are in a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {
     /// One blob.
     File(BlobDigest),
-    /// Blobs whose bytes, one after the other, are the file. Each is stored once, however many files hold it.
+    /// The concatenation of several blobs. Each blob is stored once, regardless of the number of files that contain it.
     Composite(Vec<BlobDigest>),
 }
 
@@ -22,12 +22,12 @@ impl Output {
         }
     }
 
-    /// Bytes of the whole file. More than can be counted are as many as can be: no file has so many, but a result of
-    /// somebody else may say so.
+    /// Number of bytes of the whole file. Saturates: no real file overflows the count, but a result from a cache may
+    /// claim such sizes.
     pub fn n_bytes(&self) -> u64 {
         self.parts().iter().fold(0, |sum, part| sum.saturating_add(part.n_bytes))
     }
 }
 
-/// All outputs of an action by name; names are relative paths with `/`.
+/// All outputs of an action by name. Names are relative paths with `/`.
 pub type Outputs = BTreeMap<String, Output>;

@@ -1,8 +1,8 @@
-//! The parameters of an action, written as the pairs of texts that are part of its key.
+//! The parameters of an action: pairs of strings that are part of its key.
 //!
-//! A parameter that is absent is not written, so an option that is added later keeps the keys of all actions that do
-//! not use it. Values with a structure of their own are written as their content hash; their `Debug` text is no part of
-//! a key, because it changes with the names of fields.
+//! An absent parameter is not written, so adding an option keeps the keys of all actions that do not use it. Structured
+//! values are written as their content hash. Their `Debug` text is not part of a key, because it changes when a field
+//! is renamed.
 
 use std::fmt::Display;
 
@@ -25,7 +25,7 @@ impl Parameters {
         self
     }
 
-    /// Adds a value as text, if there is one.
+    /// Adds a value as text if it is present.
     #[must_use]
     pub fn option(self, name: impl Into<String>, value: Option<impl Display>) -> Self {
         match value {
@@ -34,7 +34,7 @@ impl Parameters {
         }
     }
 
-    /// Adds the content hash of a value, unless it is absent.
+    /// Adds the content hash of a value if it is present.
     #[must_use]
     pub fn content(self, name: impl Into<String>, value: &impl ContentHash) -> Self {
         if value.is_absent() { self } else { self.text(name, content_digest(value)) }
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_absent_is_not_written() {
+    fn absent_values_are_not_written() {
         let before = Parameters::new().text("kind", "text").numbers("dims", &[4, 8]);
         let after = Parameters::new()
             .text("kind", "text")
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_given_is_written_in_order() {
+    fn values_are_written_in_order() {
         let limit = Limit { largest: 7, unit: None };
         let parameters = Parameters::new().option("seed", Some(7)).content("limit", &limit);
         let digest = content_digest(&limit).to_string();

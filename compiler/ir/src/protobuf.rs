@@ -1,15 +1,15 @@
-//! Reads protocol buffers that come from others: the fields of a message, one after the other, where they lie.
+//! Reads protocol buffers from untrusted sources: iterates over the fields of a message in place.
 //!
-//! Nothing is copied and nothing is built, so a message never costs more memory than it has bytes. A generated decoder
-//! makes an object of some hundred bytes of every two that say "one more, and empty"; so this module reads the messages
-//! of servers.
+//! It neither copies nor allocates, so a message never costs more memory than its own bytes. A generated decoder
+//! allocates a hundred or more bytes for every two-byte field that says "one more, and empty"; so the messages of
+//! servers are read with this module.
 
 /// Value of a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wire<'a> {
-    /// A number, whatever its type; a negative one is in two's complement.
+    /// A number of any type; a negative one is in two's complement.
     Number(u64),
-    /// A text, a message, bytes, or a number of fixed length.
+    /// A string, a message, bytes, or a number of fixed length.
     Bytes(&'a [u8]),
 }
 
@@ -25,7 +25,7 @@ pub struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    /// The fields of the message that these bytes are. After the first that cannot be read there are no more.
+    /// The fields of a message. The iteration ends after the first unreadable field.
     pub fn new(bytes: &'a [u8]) -> Self {
         Self { rest: bytes }
     }
@@ -33,7 +33,7 @@ impl<'a> Fields<'a> {
     fn varint(&mut self) -> Result<u64, MalformedMessage> {
         let mut number = 0;
         for shift in (0..64).step_by(7) {
-            let (&byte, rest) = self.rest.split_first().ok_or(MalformedMessage("a number is cut off"))?;
+            let (&byte, rest) = self.rest.split_first().ok_or(MalformedMessage("a number is truncated"))?;
             self.rest = rest;
             number |= u64::from(byte & 0x7f) << shift;
             if byte < 0x80 {
@@ -45,7 +45,7 @@ impl<'a> Fields<'a> {
 
     fn take(&mut self, n_bytes: u64) -> Result<&'a [u8], MalformedMessage> {
         let cut = usize::try_from(n_bytes).ok().filter(|&cut| cut <= self.rest.len());
-        let (bytes, rest) = self.rest.split_at(cut.ok_or(MalformedMessage("a field is cut off"))?);
+        let (bytes, rest) = self.rest.split_at(cut.ok_or(MalformedMessage("a field is truncated"))?);
         self.rest = rest;
         Ok(bytes)
     }
@@ -82,10 +82,10 @@ impl<'a> Iterator for Fields<'a> {
     }
 }
 
-/// The last number in a field of a message, as the format wants it; 0 where there is none.
+/// The last number in a field of a message, as the format prescribes; 0 if there is none.
 ///
 /// # Errors
-/// When the bytes are not a message.
+/// If the bytes are not a message.
 pub fn number(message: &[u8], field: u32) -> Result<u64, MalformedMessage> {
     Fields::new(message).try_fold(0, |last, found| match found? {
         (number, Wire::Number(value)) if number == field => Ok(value),
@@ -93,10 +93,10 @@ pub fn number(message: &[u8], field: u32) -> Result<u64, MalformedMessage> {
     })
 }
 
-/// The last bytes in a field of a message; `None` where there are none.
+/// The last bytes in a field of a message; `None` if there are none.
 ///
 /// # Errors
-/// When the bytes are not a message.
+/// If the bytes are not a message.
 pub fn bytes(message: &[u8], field: u32) -> Result<Option<&[u8]>, MalformedMessage> {
     Fields::new(message).try_fold(None, |last, found| match found? {
         (number, Wire::Bytes(value)) if number == field => Ok(Some(value)),
@@ -104,7 +104,7 @@ pub fn bytes(message: &[u8], field: u32) -> Result<Option<&[u8]>, MalformedMessa
     })
 }
 
-/// All bytes in a field that may be there many times.
+/// All bytes in a repeated field.
 pub fn repeated(message: &[u8], field: u32) -> impl Iterator<Item = Result<&[u8], MalformedMessage>> {
     Fields::new(message).filter_map(move |found| match found {
         Ok((number, Wire::Bytes(value))) if number == field => Some(Ok(value)),
@@ -118,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_of_a_field_counts_and_all_of_them_are_found() {
+    fn the_last_value_of_a_field_counts_and_all_values_are_found() {
         let message = [0x08, 1, 0x12, 2, b'a', b'b', 0x08, 0x96, 0x01, 0x12, 0];
         assert_eq!(number(&message, 1), Ok(150));
         assert_eq!(number(&message, 3), Ok(0));
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_off_ends_the_message() {
+    fn truncated_bytes_end_the_message() {
         for wrong in
             [&[0x08][..], &[0x12, 3, 0], &[0x0b], &[0xff; 11], &[0x12, 0xff, 0xff, 0xff, 0xff, 0xff, 0x0f]]
         {

@@ -1,7 +1,8 @@
-//! Providers: what a target tells the targets that depend on it.
+//! Providers: the information that a target passes to the targets that depend on it.
 //!
-//! A rule defines its own provider types; here is only the bag that carries them. Two bags are equal if they hold equal
-//! providers in the same order, so a provider's `PartialEq` must compare everything that matters (a derived one does).
+//! Rules define their own provider types; this module has the collection that carries them. Two collections are equal
+//! if they hold equal providers in the same order, so a provider's `PartialEq` must compare everything that matters (a
+//! derived one does).
 
 use std::any::Any;
 use std::fmt;
@@ -9,9 +10,9 @@ use std::sync::Arc;
 
 use crate::action::Artifact;
 
-/// A piece of information that one rule gives to others.
+/// A piece of information that one rule passes to others.
 pub trait Provider: Any + fmt::Debug + Send + Sync {
-    /// Tells whether another provider is of the same type and equal.
+    /// Returns true if the other provider has the same type and an equal value.
     fn equals(&self, other: &dyn Provider) -> bool;
 }
 
@@ -22,12 +23,12 @@ impl<T: Any + PartialEq + fmt::Debug + Send + Sync> Provider for T {
     }
 }
 
-/// Everything that a target gives to its dependents and to the command line.
+/// Everything that a target passes to its dependents and to the command line.
 #[derive(Clone, Default)]
 pub struct Providers {
-    /// What `mc build` brings under `mc-out/`: path inside the target's folder → artifact.
+    /// The artifacts that `mc build` links below `mc-out/`: path inside the target's folder → artifact.
     pub outputs: Vec<(String, Artifact)>,
-    /// What `mc test` runs: verdicts of gates.
+    /// The gate verdicts that `mc test` builds.
     pub gates: Vec<Artifact>,
     /// The files that leave the workspace, under the names by which others know them.
     pub releases: Vec<(String, Artifact)>,
@@ -42,7 +43,7 @@ impl Providers {
         self
     }
 
-    /// The provider of a type, if the target gives it.
+    /// The provider of the type, if the target has one.
     pub fn get<T: Provider>(&self) -> Option<&T> {
         self.values.iter().find_map(|value| {
             let any: &dyn Any = &**value;
@@ -88,7 +89,7 @@ mod tests {
     struct Columns(u64);
 
     #[test]
-    fn bags_are_equal_if_their_providers_are() {
+    fn collections_are_equal_if_their_providers_are() {
         let rows = |n_rows| Providers::default().with(Rows(n_rows));
         assert_eq!(rows(7), rows(7));
         assert_ne!(rows(7), rows(8));

@@ -1,11 +1,11 @@
-//! Actions and results in the words of the Remote Execution API (version 2).
+//! Encodes actions and results as messages of the Remote Execution API (version 2).
 //!
-//! An action's digest is the digest of a REAPI `Action`: a `Command`, an input root in which the inputs are files
-//! named by position, and a salt for our own format. So a standard cache or executor can serve us without a second
-//! identity. A composite is an output directory whose `Tree` lists the parts in order.
+//! An action's digest is the digest of a REAPI `Action`: a `Command`, an input root in which the inputs are files named
+//! by position, and a salt for our own format. So a standard cache or executor can serve us without a second kind of
+//! key. A composite is an output directory whose `Tree` lists the parts in order.
 //!
-//! The few messages are written by hand because the API demands one canonical encoding (fields in order, defaults
-//! left out) and because five messages do not justify a code generator here; `cache/remote` talks to servers.
+//! The few messages are encoded by hand because the API requires one canonical encoding (fields in order, defaults
+//! omitted) and because five messages do not justify a code generator here; `cache/remote` communicates with servers.
 //! Field numbers: build/bazel/remote/execution/v2/remote_execution.proto.
 
 use mc_digest::digest::{ActionDigest, BlobDigest, Digest};
@@ -17,7 +17,7 @@ use crate::protobuf::{Fields, Wire};
 /// Raised when the layout of our own blobs changes, so that old entries are never misread.
 const SALT: &[u8] = b"mc-1";
 
-/// An action with everything that its digest stands for.
+/// An action with all messages that its digest covers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EncodedAction {
     /// The digest of `action`: the key in the action cache.
@@ -30,18 +30,18 @@ pub struct EncodedAction {
     pub directories: Vec<Vec<u8>>,
 }
 
-/// The property of a node that holds the BLAKE3 hash of its bytes.
+/// Name of the node property that holds the BLAKE3 hash of the node's bytes.
 pub(crate) const BLAKE3: &str = "blake3";
 
-/// A hash of bytes, as one of the API's digest functions gives it.
+/// Hashes bytes with one of the API's digest functions.
 pub type HashBytes<'a> = &'a dyn Fn(&[u8]) -> BlobDigest;
 
-/// Encodes a node whose inputs have these digests.
+/// Encodes a node, given the digests of its inputs.
 pub fn encode_action(node: &ActionNode, inputs: &[Output]) -> EncodedAction {
     encode_action_with(&BlobDigest::of, node, inputs)
 }
 
-/// As [`encode_action`], for a server with another digest function, which the digests of `inputs` are of, too.
+/// Same as [`encode_action`], for a server with another digest function; `inputs` has digests of that function.
 pub fn encode_action_with(hash: HashBytes<'_>, node: &ActionNode, inputs: &[Output]) -> EncodedAction {
     let command = encode_command(node);
     let mut root = Message::default();
@@ -88,15 +88,15 @@ fn encode_command(node: &ActionNode) -> Vec<u8> {
     command.bytes
 }
 
-/// Encodes a result as an `ActionResult`, and the `Tree` of each composite, to be stored as a blob.
+/// Encodes a result as an `ActionResult`, and for each composite a `Tree` to be stored as a blob.
 pub fn encode_result(outputs: &Outputs) -> (Vec<u8>, Vec<Vec<u8>>) {
     encode_result_with(&BlobDigest::of, outputs, &|_| None)
 }
 
-/// As [`encode_result`], for a server with another digest function, which the digests of `outputs` are of, too.
+/// Same as [`encode_result`], for a server with another digest function; `outputs` has digests of that function.
 ///
-/// * `blake3`: the BLAKE3 hash of a blob, where it is to stand beside the blob's digest, as a property of its node: so
-///   that whoever reads the result can go on without the blob
+/// * `blake3`: returns the BLAKE3 hash of a blob if it is to be stored beside the blob's digest, as a property of its
+///   node. A reader of the result can then continue without the blob.
 pub fn encode_result_with(
     hash: HashBytes<'_>,
     outputs: &Outputs,
@@ -127,7 +127,8 @@ pub fn encode_result_with(
     (result.bytes, trees)
 }
 
-/// Puts a note on a result, which is no part of it: auxiliary metadata, which every server keeps.
+/// Attaches a note to a result as auxiliary metadata, which every server preserves. The note does not change the
+/// result.
 pub fn annotate(result: &mut Vec<u8>, name: &str, note: &[u8]) {
     let mut any = Message::default();
     any.text(1, name);
@@ -139,7 +140,7 @@ pub fn annotate(result: &mut Vec<u8>, name: &str, note: &[u8]) {
     result.extend_from_slice(&message.bytes);
 }
 
-/// The note of a name on a result; `None` where there is none.
+/// The note with the name; `None` if there is none.
 pub fn annotation<'a>(result: &'a [u8], name: &str) -> Option<&'a [u8]> {
     let inner = |bytes: &'a [u8], wanted: u32| {
         Fields::new(bytes).filter_map(move |field| match field {
@@ -168,7 +169,7 @@ pub(crate) fn encode_file_node(index: usize, blob: &BlobDigest, blake3: Option<D
     file.bytes
 }
 
-/// What an input is called in the input root, and a part in a composite.
+/// Name of an input in the input root, and of a part in a composite.
 ///
 /// Zero-padded, because a directory lists its files in the order of their names.
 pub fn position_name(index: usize) -> String {
@@ -218,7 +219,7 @@ impl Message {
         self.raw(field, message);
     }
 
-    /// `NodeProperties` with the BLAKE3 hash, where there is one.
+    /// `NodeProperties` with the BLAKE3 hash, if there is one.
     fn property(&mut self, field: u32, blake3: Option<Digest>) {
         if let Some(hash) = blake3 {
             let mut property = Self::default();
@@ -297,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_worker_must_have_is_not_in_the_digest() {
+    fn exec_properties_are_not_in_the_digest() {
         let inputs = vec![source("x"), source("y")];
         let wanting = node(
             "a",
@@ -316,10 +317,10 @@ mod tests {
 
     #[test]
     fn times_threads_and_versions_are_not_in_the_digest() {
-        // Nothing of the sort is an argument of `encode_action`; the digest is a constant of its inputs.
+        // `encode_action` takes none of these as arguments, so its digest is a constant of its inputs.
         assert_eq!(plain().to_string(), PLAIN);
     }
 
-    // Computed once; a change means that every cache in the world is cold, so it must be meant.
+    // Computed once. A change invalidates every existing cache, so it must be intended.
     const PLAIN: &str = "77834bf07077fbaeb9a3d547480cefe4d190fdbc676727ef438d90fa02c8d4b9/147";
 }

@@ -1,7 +1,7 @@
-//! Reads results of actions, which may come from anybody, back into outputs.
+//! Decodes action results from untrusted sources into outputs.
 //!
-//! Whatever the bytes are, reading them costs no more than the limits below, and what comes out names files below a
-//! folder only. [`crate::reapi`] writes results.
+//! Decoding any bytes costs no more than the limits below, and the decoded names are files below a folder only.
+//! [`crate::reapi`] encodes results.
 
 use mc_digest::digest::{BlobDigest, Digest};
 
@@ -9,7 +9,7 @@ use crate::output::{Output, Outputs};
 use crate::protobuf::{self, Fields, MalformedMessage, Wire};
 use crate::reapi::{BLAKE3, position_name};
 
-/// The bytes are not what [`crate::reapi::encode_result`] writes.
+/// The bytes are not an encoding that [`crate::reapi::encode_result`] produces.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("A cached action result is malformed: {0}")]
 pub struct MalformedResult(pub &'static str);
@@ -20,22 +20,22 @@ impl From<MalformedMessage> for MalformedResult {
     }
 }
 
-/// No result has more outputs than this.
+/// Maximum number of outputs of a result.
 pub const MAX_OUTPUTS: usize = 10_000;
 
-/// No result has more parts of composites than this: a checkpoint with 100,000 tensors fits.
+/// Maximum number of composite parts of a result; a checkpoint with 100,000 tensors fits.
 pub const MAX_PARTS: usize = 1 << 17;
 
-/// The trees of a result have no more bytes than this together.
+/// Maximum total number of bytes of the trees of a result.
 pub const MAX_TREE_BYTES: u64 = 64 << 20;
 
-/// No name of an output has more bytes than this, which is what systems allow for a path.
+/// Maximum number of bytes of an output's name: the path limit of operating systems.
 const MAX_PATH: usize = 4096;
 
-/// Reads an `ActionResult` back; `fetch_tree` gives the bytes of a `Tree` blob, or `None` when it is gone.
+/// Decodes an `ActionResult`. `fetch_tree` returns the bytes of a `Tree` blob, or `None` if the blob is missing.
 ///
 /// # Errors
-/// [`MalformedResult`] when the bytes are not a result, or a tree is not there.
+/// [`MalformedResult`] if the bytes are not a result, or a tree is missing.
 pub fn decode_result(
     bytes: &[u8],
     fetch_tree: &mut dyn FnMut(&BlobDigest) -> Option<Vec<u8>>,
@@ -43,14 +43,13 @@ pub fn decode_result(
     decode_result_with(bytes, fetch_tree, &mut |_, _| {})
 }
 
-/// As [`decode_result`], and tells `claim` the BLAKE3 hash that stands beside a blob's digest.
+/// Same as [`decode_result`], and passes to `claim` the BLAKE3 hash that the result states beside a blob's digest.
 ///
-/// A tree is fetched only after everything that the result itself says was found to be possible: names, how many
-/// outputs there are, and how many bytes all trees have together. So however often a result names one tree, no more
-/// than [`MAX_TREE_BYTES`] are fetched for it.
+/// A tree is fetched only after the result itself is checked: names, number of outputs, total number of bytes of all
+/// trees. So at most [`MAX_TREE_BYTES`] are fetched for a result, even if it names one tree many times.
 ///
 /// # Errors
-/// As [`decode_result`].
+/// Same as [`decode_result`].
 pub fn decode_result_with(
     bytes: &[u8],
     fetch_tree: &mut dyn FnMut(&BlobDigest) -> Option<Vec<u8>>,
@@ -77,7 +76,7 @@ pub fn decode_result_with(
         };
         check_path(&path)?;
         if outputs.insert(path, output).is_some() {
-            return Err(MalformedResult("two outputs have one name"));
+            return Err(MalformedResult("two outputs have the same name"));
         }
         if outputs.len() > MAX_OUTPUTS {
             return Err(MalformedResult("it has more than 10,000 outputs"));
@@ -88,20 +87,20 @@ pub fn decode_result_with(
         return Err(MalformedResult("its trees have more than 64 MiB"));
     }
     for (path, digest) in folders {
-        let tree = fetch_tree(&digest).ok_or(MalformedResult("the tree of a composite is gone"))?;
+        let tree = fetch_tree(&digest).ok_or(MalformedResult("the tree of a composite is missing"))?;
         outputs.insert(path, Output::Composite(decode_tree(&tree, &mut budget, claim)?));
     }
     Ok(outputs)
 }
 
-/// Bytes of all trees that a result names, before any is fetched.
+/// Total number of bytes of all trees that a result names, before any is fetched.
 pub fn n_tree_bytes(result: &[u8]) -> u64 {
     let folders = protobuf::repeated(result, 3).flatten();
     let trees = folders.filter_map(|folder| decode_digest(protobuf::bytes(folder, 3).ok()??).ok());
     trees.fold(0, |n_bytes, tree| n_bytes.saturating_add(tree.n_bytes))
 }
 
-/// Sums over the blobs of one result.
+/// Totals over the blobs of one result.
 #[derive(Default)]
 struct Budget {
     n_parts: usize,
@@ -114,7 +113,7 @@ impl Budget {
         if self.n_parts > MAX_PARTS + MAX_OUTPUTS {
             return Err(MalformedResult("its composites have more than 131,072 parts"));
         }
-        // Sums of sizes are made everywhere, and none may overflow.
+        // Callers add up sizes in many places, and no sum may overflow.
         self.n_bytes = self.n_bytes.saturating_add(blob.n_bytes);
         if i64::try_from(self.n_bytes).is_err() {
             return Err(MalformedResult("its blobs have 2^63 bytes or more"));
@@ -123,13 +122,13 @@ impl Budget {
     }
 }
 
-/// Refuses names that lead out of a folder, or that no file of ours has.
+/// Rejects names that lead out of a folder, or that `mc` never gives to a file.
 fn check_path(path: &str) -> Result<(), MalformedResult> {
     if path.len() > MAX_PATH {
         return Err(MalformedResult("the name of an output has more than 4096 bytes"));
     }
     if path.chars().any(char::is_control) {
-        return Err(MalformedResult("the name of an output holds a control character"));
+        return Err(MalformedResult("the name of an output contains a control character"));
     }
     if path.split('/').any(|part| matches!(part, "" | "." | "..")) {
         return Err(MalformedResult("the name of an output is not a path below a folder"));
@@ -137,11 +136,11 @@ fn check_path(path: &str) -> Result<(), MalformedResult> {
     Ok(())
 }
 
-/// Refuses outputs that lie in another output, which would have to be a file and a folder.
+/// Rejects an output whose path lies below another output, which would have to be both a file and a folder.
 fn check_folders(outputs: &Outputs) -> Result<(), MalformedResult> {
     let is_within = |path: &str| path.match_indices('/').any(|(end, _)| outputs.contains_key(&path[..end]));
     if outputs.keys().any(|path| is_within(path)) {
-        return Err(MalformedResult("the name of an output is a file's and a folder's"));
+        return Err(MalformedResult("an output is both a file and a folder"));
     }
     Ok(())
 }
@@ -151,7 +150,7 @@ fn decode_tree(
     budget: &mut Budget,
     claim: &mut dyn FnMut(&BlobDigest, Digest),
 ) -> Result<Vec<BlobDigest>, MalformedResult> {
-    const FLAT: MalformedResult = MalformedResult("a composite holds more than files");
+    const FLAT: MalformedResult = MalformedResult("a composite contains more than files");
     let mut parts = Vec::new();
     for field in Fields::new(bytes) {
         let root = match field? {
@@ -176,7 +175,7 @@ fn decode_tree(
     Ok(parts)
 }
 
-/// No field has this number.
+/// A number that no field has.
 const NO_PROPERTIES: u32 = 0;
 
 fn decode_named(
@@ -227,10 +226,10 @@ fn decode_property(bytes: &[u8]) -> Result<Option<Digest>, MalformedResult> {
     Ok(None)
 }
 
-/// Reads a `Digest`.
+/// Decodes a `Digest`.
 ///
 /// # Errors
-/// [`MalformedResult`] when the hash is not 64 hexadecimal digits, or the size is negative.
+/// [`MalformedResult`] if the hash is not 64 hexadecimal digits, or the size is negative.
 pub fn decode_digest(bytes: &[u8]) -> Result<BlobDigest, MalformedResult> {
     let mut hash = None;
     let mut n_bytes = 0;
@@ -277,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn notes_are_found_by_their_names_and_change_no_result() {
+    fn notes_are_found_by_name_and_change_no_result() {
         let outputs = Outputs::from([("file".to_owned(), blob("f"))]);
         let (mut result, _) = encode_result(&outputs);
         assert_eq!(annotation(&result, "a"), None);
@@ -290,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn hashes_beside_digests_read_back() {
+    fn hashes_beside_digests_are_decoded() {
         let outputs = Outputs::from([
             ("file".to_owned(), blob("f")),
             ("whole".to_owned(), Output::Composite(vec![BlobDigest::of(b"a"), BlobDigest::of(b"b")])),
@@ -308,14 +307,14 @@ mod tests {
         assert_eq!(claims, expected);
     }
 
-    /// A message of fields that hold bytes.
+    /// A message with bytes fields only.
     fn message(fields: &[(u32, &[u8])]) -> Vec<u8> {
         let mut message = Message::default();
         fields.iter().for_each(|(number, bytes)| message.raw(*number, bytes));
         message.bytes
     }
 
-    /// A result with a file of each of these names.
+    /// A result with a file for each of the names.
     fn files(names: &[&[u8]]) -> Vec<u8> {
         let digest = encode_digest(&BlobDigest::of(b"x"));
         let file = |name: &&[u8]| message(&[(1, name), (2, &digest)]);
@@ -327,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_lead_elsewhere_or_stand_for_two_files_are_refused() {
+    fn names_that_leave_the_folder_or_collide_are_refused() {
         assert!(decode_result(&files(&[b"a", b"b/c", b"b/d e"]), &mut |_| None).is_ok());
         for outside in ["../x", "/x", "", "a//b", "a/", "./a", "a/../b", "..", "."] {
             assert!(
@@ -342,14 +341,14 @@ mod tests {
             );
         }
         assert!(refused(&files(&[&[b'a'; MAX_PATH + 1]]), b"").ends_with("more than 4096 bytes"));
-        assert!(refused(&files(&[b"a", b"a"]), b"").ends_with("two outputs have one name"));
-        assert!(refused(&files(&[b"a", b"a/b"]), b"").ends_with("a file's and a folder's"));
+        assert!(refused(&files(&[b"a", b"a"]), b"").ends_with("two outputs have the same name"));
+        assert!(refused(&files(&[b"a", b"a/b"]), b"").ends_with("both a file and a folder"));
         assert!(refused(&files(&[b"\xff"]), b"").ends_with("no name or no digest"));
         let both = [
             files(&[b"a"]),
             message(&[(3, &message(&[(1, b"a"), (3, &encode_digest(&BlobDigest::of(b"t")))]))]),
         ];
-        assert!(refused(&both.concat(), b"").ends_with("two outputs have one name"));
+        assert!(refused(&both.concat(), b"").ends_with("two outputs have the same name"));
         for links in 10..=12 {
             assert!(
                 refused(&message(&[(links, &message(&[(1, b"a"), (2, b"/etc")]))]), b"")
@@ -358,14 +357,14 @@ mod tests {
         }
     }
 
-    /// A result with a composite for each of these names, of a tree of so many bytes.
+    /// A result with a composite for each of the names, all of a tree with `n_bytes` bytes.
     fn composites(names: &[&str], n_bytes: u64) -> Vec<u8> {
         let digest = encode_digest(&BlobDigest::new(Digest::of(b"tree"), n_bytes));
         let folder = |name: &&str| message(&[(1, name.as_bytes()), (3, &digest)]);
         names.iter().flat_map(|name| message(&[(3, &folder(name))])).collect()
     }
 
-    /// A tree whose parts have these sizes.
+    /// A tree whose parts have the sizes.
     fn tree(sizes: impl Iterator<Item = u64>) -> Vec<u8> {
         let part = |(index, n_bytes): (usize, u64)| {
             message(&[(1, &encode_file_node(index, &BlobDigest::new(Digest::of(b"x"), n_bytes), None))])
@@ -389,7 +388,7 @@ mod tests {
         ] {
             assert!(refused(&result, &tree).ends_with(expected), "{expected}");
         }
-        // However deep it is nested, nobody goes down.
+        // The decoder does not descend, regardless of the nesting.
         let deep = (0..100_000).fold(Vec::new(), |inner: Vec<u8>, _| {
             let head = message(&[(2, &inner[..inner.len().min(40)])]);
             head.into_iter().chain(inner.into_iter().take(40)).collect()
@@ -398,7 +397,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_result_can_cost_is_limited_before_a_tree_is_fetched() {
+    fn the_cost_of_a_result_is_limited_before_a_tree_is_fetched() {
         let mut n_fetched = 0;
         let names: Vec<String> = (0..100).map(|index| format!("{index}")).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();

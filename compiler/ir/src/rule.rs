@@ -1,8 +1,8 @@
-//! Rules: what a kind of target means.
+//! Rules: the definitions of the kinds of targets.
 //!
-//! A rule is a schema, an analysis from attributes to providers and actions, and for a short way of writing several
-//! targets, an expansion. Rules are rows of one table (`mc_rules::rules::RULES`), which enters the analysis through
-//! its database.
+//! A rule has a schema, an analysis from attributes to providers and actions, and, if it is a shorthand for several
+//! targets, an expansion. Rules are rows of one table (`mc_rules::rules::RULES`), which the analysis gets through its
+//! database.
 
 use std::sync::Arc;
 
@@ -17,26 +17,27 @@ use crate::target::Target;
 
 /// A kind of target.
 pub trait Rule: Send + Sync {
-    /// Its node: name, attributes, documentation. The node's only argument is the target's name, and is not in it.
+    /// The schema of its node: name, attributes, documentation. The node's only argument, the target's name, is not
+    /// part of it.
     fn schema(&self) -> &'static NodeSchema;
 
-    /// The targets that this one stands for, itself the last; a rule that is no short way keeps the default.
+    /// The targets that this one expands into, itself last. A rule that is not a shorthand keeps the default.
     ///
     /// # Errors
-    /// Everything that is wrong with the declaration.
+    /// All errors in the declaration.
     fn expand(&self, target: Target) -> Result<Vec<Target>, Vec<RuleError>> {
         Ok(vec![target])
     }
 
-    /// Works out what the target provides and which actions make it.
+    /// Computes the providers of the target and the actions that produce its outputs.
     ///
     /// # Errors
-    /// Everything that is wrong with the declaration, all at once.
+    /// All errors in the declaration at once.
     fn analyze(&self, ctx: &dyn RuleContext) -> Result<Providers, Vec<RuleError>>;
 }
 
-/// What a rule may ask while it analyses a target. Every answer is tracked: when it changes, the target is analysed
-/// again, and not otherwise.
+/// Queries that a rule may make while it analyzes a target. Every answer is tracked: the target is analyzed again if
+/// and only if an answer changes.
 pub trait RuleContext {
     /// The target's name.
     fn label(&self) -> &Label;
@@ -44,20 +45,20 @@ pub trait RuleContext {
     /// The target's attributes.
     fn record(&self) -> &Record;
 
-    /// What a target named in the attributes provides.
+    /// The providers of a target named in the attributes.
     ///
     /// # Errors
-    /// [`DependencyFailed`] when it has faults of its own, which are reported for it and not again here.
+    /// [`DependencyFailed`] if that target has errors of its own; they are reported there and not again here.
     fn providers(&self, label: &Label) -> Result<Arc<Providers>, DependencyFailed>;
 
-    /// The whole of a small text file (configuration, tokenizer), by path relative to the package.
+    /// The contents of a small text file (configuration, tokenizer), by path relative to the package.
     ///
     /// # Errors
-    /// [`SourceError`] when it is not there, is no file, or is larger than the limit for such files.
+    /// [`SourceError`] if it does not exist, is not a file, or is larger than the limit for such files.
     fn read(&self, path: &str) -> Result<Arc<[u8]>, SourceError>;
 
-    /// The head of a container: its first bytes, as many as `needed` asks for when shown the first eight, and the
-    /// length of the whole file. By path relative to the package.
+    /// The head of a container, and the length of the whole file; by path relative to the package. `format` determines
+    /// how many of the first bytes are the head.
     ///
     /// # Errors
     /// [`SourceError`], as for [`Self::read`].
@@ -66,48 +67,48 @@ pub trait RuleContext {
     /// The names of the files directly in a folder, sorted; folder by path relative to the package.
     ///
     /// # Errors
-    /// [`SourceError`] when it is not there or is no folder.
+    /// [`SourceError`] if it does not exist or is not a folder.
     fn list(&self, folder: &str) -> Result<Arc<[String]>, SourceError>;
 
     /// The files that a pattern (`data/*.txt`; `*`, `?`, `**`) matches, relative to the package, sorted.
     ///
     /// # Errors
-    /// [`SourceError`] when the folder before the first wildcard is not there.
+    /// [`SourceError`] if the folder before the first wildcard does not exist.
     fn glob(&self, pattern: &str) -> Result<Arc<[String]>, SourceError>;
 
     /// A file as an action's input; by path relative to the package.
     fn source(&self, path: &str) -> Source;
 
-    /// The folder that the files of an origin were fetched to: a path for all of the above, although it lies outside
-    /// the package. Nothing is fetched here.
+    /// The folder with the downloaded files of an origin: a path for all of the functions above, although it lies
+    /// outside the package. Downloads nothing.
     ///
     /// # Errors
-    /// [`SourceError`] when they are not pinned or not here.
+    /// [`SourceError`] if the files are not pinned or not downloaded.
     fn fetched(&self, origin: &Origin) -> Result<String, SourceError>;
 }
 
-/// Which bytes of a container are its head.
+/// The bytes of a container that are its head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum HeadFormat {
     /// Eight bytes with the header's length, then the header.
     Safetensors,
-    /// The first 64 MiB, or the whole file when it is shorter: keys and the tensor list of any file in use whose head
-    /// does not tell its length.
+    /// The first 64 MiB, or the whole file if it is shorter. For files whose head does not state its own length; keys
+    /// and tensor list of any file in use fit.
     Beginning,
-    /// No byte: of other files only the length is of interest.
+    /// No bytes: for files of which only the length matters.
     Nothing,
 }
 
 /// The head of a container.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Head {
-    /// Its first bytes.
+    /// The first bytes of the file.
     pub bytes: Arc<[u8]>,
     /// Length of the whole file.
     pub n_bytes: u64,
 }
 
-/// A target named in the attributes has faults of its own.
+/// A target named in the attributes has errors of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("A dependency failed")]
 pub struct DependencyFailed;
@@ -120,7 +121,7 @@ pub struct SourceError {
     pub path: String,
     /// The expected and the found value.
     pub message: String,
-    /// Whether the file (or folder) is simply not there.
+    /// True if the file (or folder) does not exist.
     pub is_missing: bool,
     /// The way to mend it, if there is one.
     pub help: Option<&'static str>,

@@ -1,17 +1,18 @@
-//! Schemas: which attributes a rule takes, of which kind, and what they are when absent.
+//! Schemas: the attributes of a rule, their kinds and their defaults.
 //!
-//! A schema is data. The analysis checks declarations against it, and the manual and completions are read from it.
+//! A schema is data. The analysis checks declarations against it; the manual and shell completions are generated from
+//! it.
 
 use crate::tags::Tags;
 
-/// What a node may look like.
+/// The allowed form of a node.
 #[derive(Debug)]
 pub struct NodeSchema {
     /// The node's name in KDL, kebab-case.
     pub name: &'static str,
     /// One sentence for the manual.
     pub doc: &'static str,
-    /// How many positional values the node takes, and of which kind.
+    /// Number and kind of positional values.
     pub arguments: Arguments,
     /// Named values.
     pub properties: &'static [PropertySchema],
@@ -44,9 +45,9 @@ pub enum Arguments {
 pub struct PropertySchema {
     /// Its name, kebab-case.
     pub name: &'static str,
-    /// What it holds.
+    /// Kind of its value.
     pub value: ValueKind,
-    /// Whether it must be there, or what it is when it is not.
+    /// Required, optional or with a default.
     pub presence: Presence,
     /// One sentence for the manual.
     pub doc: &'static str,
@@ -55,41 +56,41 @@ pub struct PropertySchema {
 /// A child node.
 #[derive(Clone, Copy, Debug)]
 pub struct ChildSchema {
-    /// What it looks like. A child that takes exactly one argument may also be written as a property of its parent:
+    /// The form of the child. A child that takes exactly one argument may also be written as a property of its parent:
     /// `dir "base"` and `dir="base"` mean the same.
     pub node: &'static NodeSchema,
-    /// How often it may stand there.
+    /// Allowed number of occurrences.
     pub occurs: Occurs,
 }
 
-/// How often a child node may stand.
+/// Allowed number of occurrences of a child node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Occurs {
     /// Exactly once.
     Once,
-    /// Once or not at all.
+    /// At most once.
     Optional,
     /// Any number of times.
     Any,
 }
 
-/// Whether a property must be written.
+/// Required, optional or with a default.
 #[derive(Clone, Copy, Debug)]
 pub enum Presence {
-    /// It must.
+    /// Must be written.
     Required,
-    /// It may be left out and has no value then.
+    /// May be omitted; then there is no value.
     Optional,
-    /// It may be left out; then it is this, read as if it had been written (as text).
+    /// May be omitted; then this text is parsed in its place.
     Default(&'static str),
 }
 
-/// What a value is.
+/// Kind of a value.
 #[derive(Clone, Copy, Debug)]
 pub enum ValueKind {
-    /// Any text.
+    /// Any string.
     Text,
-    /// One of these words; the function gives them, so that a table elsewhere stays the only list.
+    /// One of a list of words. The words come from a function, so that a table elsewhere stays the only list.
     OneOf(fn() -> Vec<&'static str>),
     /// The same, with advice for other words, such as names that another tool has for the same thing.
     Advised(fn() -> Vec<&'static str>, fn(&str) -> Option<String>),
@@ -107,7 +108,7 @@ pub enum ValueKind {
     Glob,
     /// A size such as `525MB`.
     Bytes,
-    /// A share such as `2%`.
+    /// A fraction such as `2%`.
     Fraction,
     /// One of the words of [`Tags`].
     Tag,
@@ -117,7 +118,7 @@ pub enum ValueKind {
 pub const MAX_WORDS: usize = 8;
 
 impl ValueKind {
-    /// What was expected, for a diagnostic.
+    /// Name of the expected value, for diagnostics.
     pub fn describe(self) -> String {
         match self {
             Self::Text => "a text".to_owned(),
@@ -129,7 +130,7 @@ impl ValueKind {
             Self::Path => "a path inside the package".to_owned(),
             Self::Glob => "a file pattern such as `data/*.txt`".to_owned(),
             Self::Bytes => "a size such as `525MB`".to_owned(),
-            Self::Fraction => "a share such as `2%`".to_owned(),
+            Self::Fraction => "a percentage such as `2%`".to_owned(),
             Self::Tag => format!("one of `{}`", Tags::words().join("`, `")),
         }
     }

@@ -1,16 +1,16 @@
-//! Tags: what a target keeps its steps from.
+//! Tags: restrictions on the actions of a target.
 //!
-//! The words are those of Bazel's users. They change where a step is done and who has its result, and no byte of it,
-//! so they are in no key.
+//! The words are the ones that Bazel uses. They change where an action runs and who gets its result, but not the result
+//! itself, so they are not part of any key.
 
-/// What the steps of a target are kept from; by default, from nothing.
+/// Restrictions on the actions of a target; by default, none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tags {
-    /// They are not sent to workers.
+    /// Actions are not sent to workers.
     pub not_on_workers: bool,
-    /// Their results are not taken from the team's cache.
+    /// Results are not taken from the remote cache.
     pub not_taken: bool,
-    /// Their results are not sent to the team's cache.
+    /// Results are not uploaded to the remote cache.
     pub not_sent: bool,
 }
 
@@ -25,17 +25,17 @@ const KNOWN: [(&str, Tags); 5] = [
 ];
 
 impl Tags {
-    /// What a word means, if it is one.
+    /// The restriction with this name, if there is one.
     pub fn named(word: &str) -> Option<Self> {
         KNOWN.iter().find(|(known, _)| *known == word).map(|(_, tags)| *tags)
     }
 
-    /// Every word.
+    /// The names of all tags.
     pub fn words() -> Vec<&'static str> {
         KNOWN.iter().map(|(word, _)| *word).collect()
     }
 
-    /// Kept from what either is kept from.
+    /// The union of both restrictions.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         Self {
@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_taken_is_not_sent_either() {
+    fn results_that_are_not_taken_are_not_sent_either() {
         for word in Tags::words() {
             let tags = Tags::named(word).unwrap();
             assert!(tags.not_sent || !tags.not_taken, "{word}");

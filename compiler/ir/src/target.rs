@@ -3,7 +3,7 @@
 use crate::attribute::Record;
 use crate::label::Label;
 
-/// One node of a `package.kdl`, accepted by its rule's schema, or made by a rule that expands into others.
+/// One node of a `package.kdl`, validated by its rule's schema, or a part that another target expanded into.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     /// Its name.
@@ -12,6 +12,6 @@ pub struct Target {
     pub rule: &'static str,
     /// Its attributes.
     pub record: Record,
-    /// For a target that another one expanded into: that one, whose span table its places belong to.
+    /// For a part: the target that expanded into it. The places of this target belong to the span table of that one.
     pub expanded_from: Option<Label>,
 }

@@ -1,5 +1,5 @@
-//! Keys of actions whose Rust types change: an option that is absent, a field that is renamed, and fields that change
-//! places keep the key; an option that is given changes it.
+//! Stability of action keys when Rust types change: an absent option, a renamed field and reordered fields keep the
+//! key; an option with a value changes it.
 
 use mc_digest::content_hash::ContentHash;
 use mc_digest::digest::ActionDigest;
@@ -9,7 +9,7 @@ use mc_ir::output::Outputs;
 use mc_ir::parameters::Parameters;
 use mc_ir::reapi::encode_action;
 
-/// What an action judges by, as it was first written.
+/// The limit of an action, as first written.
 #[derive(ContentHash)]
 #[content("limit")]
 struct Limit {
@@ -19,7 +19,7 @@ struct Limit {
     max_increase: f64,
 }
 
-/// The same later.
+/// The same limit after renames.
 #[derive(ContentHash)]
 #[content("limit")]
 struct RenamedLimit {

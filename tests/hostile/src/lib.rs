@@ -1,8 +1,8 @@
-//! Foreign bytes thrown at every reader of files that others write.
+//! Passes malformed bytes to every reader of foreign file formats.
 //!
-//! A reader may refuse whatever it is given. It may not panic, and may not allocate at once more than twice the bytes
-//! that it was given (or the reader's floor): a short file must not cost much memory by claiming to be a long one.
-//! The fuzz targets in `fuzz/` and the test over the corpus call the same functions.
+//! A reader may refuse any input. It must not panic, and no single allocation may exceed twice the input (or the
+//! reader's floor): a short file must not cost much memory by claiming to be long. The fuzz targets in `fuzz/` and the
+//! test over the corpus call the same functions.
 
 pub mod allocations;
 pub mod random;

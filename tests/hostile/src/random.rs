@@ -1,4 +1,4 @@
-//! Numbers that are the same for a seed everywhere.
+//! Pseudo-random numbers, determined by their seed on every machine.
 
 /// A generator of 64-bit numbers (`SplitMix64`).
 #[derive(Clone, Debug)]
@@ -14,12 +14,12 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// A number less than `bound`; 0 when that is 0.
+    /// A number less than `bound`; 0 if `bound` is 0.
     pub fn below(&mut self, bound: usize) -> usize {
         (self.next() % bound.max(1) as u64) as usize
     }
 
-    /// One of several.
+    /// A random element.
     ///
     /// # Panics
     /// If there are none.

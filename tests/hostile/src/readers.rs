@@ -1,4 +1,4 @@
-//! The formats, each with a function that gives bytes to everything of ours that reads it.
+//! The formats, each with a function that passes bytes to all of our readers of it.
 
 use mc_family::adapter::AdapterConfig;
 use mc_family::families::{for_config, for_decoder};
@@ -10,18 +10,18 @@ use mc_gguf::{imatrix, model, split, vocabulary_keys};
 use mc_safetensors::header::Header;
 use mc_safetensors::index::shards;
 
-/// A format and what reads it.
+/// A format and its readers.
 #[derive(Debug)]
 pub struct Reader {
     /// The name of its corpus folder and of its fuzz target.
     pub name: &'static str,
-    /// What may be allocated at once however short the input is, in bytes.
+    /// Allowed size of a single allocation, in bytes, for inputs of any length.
     pub floor: usize,
-    /// Gives the bytes to everything of ours that reads the format.
+    /// Passes the bytes to all of our readers of the format.
     pub read: fn(&[u8]),
 }
 
-/// For heads of files of many gigabytes: tables of the readers' own, and no more.
+/// For heads of files of many gigabytes: only the readers' own tables.
 const HEAD_FLOOR: usize = 64 << 10;
 /// For small text files, which become trees of values: a list of numbers is many times larger in memory than as text.
 const TEXT_FLOOR: usize = 1 << 20;
@@ -42,17 +42,17 @@ pub static ADAPTER_CONFIG: Reader =
 /// `config`.
 pub static CONFIG: Reader = Reader { name: "config", floor: TEXT_FLOOR, read: config };
 
-/// `chat_template`. It runs on a thread of its own; `tests/chat_templates.rs` counts what it takes there.
+/// `chat_template`. It runs on a thread of its own; `tests/chat_templates.rs` measures its memory there.
 pub static CHAT_TEMPLATE: Reader = Reader { name: "chat_template", floor: TEXT_FLOOR, read: chat_template };
 
 /// Every format.
 pub static READERS: &[&Reader] =
     &[&SAFETENSORS, &GGUF, &TOKENIZER_JSON, &TOKENIZER_MODEL, &ADAPTER_CONFIG, &CONFIG, &CHAT_TEMPLATE];
 
-/// Rows of the embedding of a checkpoint whose tokenizer is read.
+/// Vocabulary size of the checkpoint whose tokenizer is read.
 const N_VOCAB: u32 = 1024;
 
-/// A checkpoint without a tokenizer, whose configuration asks for nothing.
+/// A checkpoint without a tokenizer and with an empty configuration.
 const NO_FILES: TokenizerFiles<'_> = TokenizerFiles {
     config: b"{}",
     tokenizer: None,
@@ -85,14 +85,14 @@ fn gguf(bytes: &[u8]) {
     drop(imatrix::ImatrixFile::parse(bytes));
 }
 
-/// `tokenizer.json`, and the vocabulary that it gives with a configuration that asks for nothing.
+/// `tokenizer.json`, and its vocabulary with an empty configuration.
 fn tokenizer_json(bytes: &[u8]) {
     if vocabulary(&TokenizerFiles { tokenizer: Some(bytes), ..NO_FILES }, N_VOCAB, "llama").is_ok() {
         drop(Tokenizer::from_json(bytes));
     }
 }
 
-/// `tokenizer.model`, and the vocabulary that it gives.
+/// `tokenizer.model`, and its vocabulary.
 fn tokenizer_model(bytes: &[u8]) {
     let files = TokenizerFiles { tokenizer_model: Some(bytes), ..NO_FILES };
     if let Ok(vocabulary) = vocabulary(&files, N_VOCAB, "llama") {
@@ -105,7 +105,7 @@ fn adapter_config(bytes: &[u8]) {
     drop(AdapterConfig::from_json(&String::from_utf8_lossy(bytes)));
 }
 
-/// `config.json`: the family, its program and the tensors that it asks for.
+/// `config.json`: the family, its program and its tensors.
 fn config(bytes: &[u8]) {
     let Ok(config) = mc_family::config::parse("config.json", bytes) else { return };
     let Ok(family) = for_config(&config) else { return };
@@ -114,7 +114,7 @@ fn config(bytes: &[u8]) {
     }
 }
 
-/// A chat template, and the text that it gives.
+/// A chat template, and the rendered text.
 fn chat_template(bytes: &[u8]) {
     drop(crate::templates::render(&String::from_utf8_lossy(bytes)));
 }

@@ -1,4 +1,4 @@
-//! Chat templates that are made at random to be expensive, and correct enough to be run.
+//! Random chat templates that are expensive, and valid enough to run.
 
 use mc_family::chat::{ChatTemplate, Message};
 use mc_family::error::FamilyError;
@@ -88,11 +88,11 @@ const METHODS: &[&str] = &[
 ];
 const TESTS: &[&str] = &["defined", "string", "iterable", "mapping", "eq 1", "in a", "odd", "none", "lower"];
 
-/// Statements that are tried for a template.
+/// Number of statements tried per template.
 const N_STATEMENTS: usize = 12;
 
-/// The template of a seed: statements made at random, of which those are kept that the ones before them do not make an
-/// error; the last one may reach a limit.
+/// The template of a seed: random statements, each kept if it does not fail after the ones before it; the last one may
+/// reach a limit.
 pub fn template(seed: u64) -> String {
     let mut random = Random(seed);
     let mut text =
@@ -114,7 +114,7 @@ fn statement(random: &mut Random, depth: usize, text: &mut String) {
     let value = expression(random, 3);
     match random.below(if depth == 0 { 4 } else { 12 }) {
         0 => text.push_str(&format!("{{{{ {value} }}}}")),
-        // What is set to something of itself grows when it is repeated.
+        // A variable that is set to an expression of itself grows with each repetition.
         1 | 2 => {
             let target = random.one_of(TARGETS);
             let operator = random.one_of(&["+", "~", "*"]);
@@ -177,13 +177,13 @@ fn expression(random: &mut Random, depth: usize) -> String {
     }
 }
 
-/// Reads and renders a template for one message.
+/// Parses a template and renders it for one message.
 ///
 /// # Errors
-/// Its reason, if it is refused.
+/// The reason, if it is refused.
 ///
 /// # Panics
-/// If the engine does.
+/// If the engine panics.
 pub fn render(source: &str) -> Result<String, FamilyError> {
     let message = Message { role: "user".to_owned(), content: "Hi <you>\n".to_owned() };
     let text = ChatTemplate::new(source, "`chat_template.jinja`")

@@ -1,4 +1,4 @@
-//! Chat templates that are made to be expensive take little memory, whatever they do.
+//! Expensive chat templates use little memory.
 
 use std::sync::Mutex;
 
@@ -9,16 +9,16 @@ use mc_hostile::templates::{render, template};
 #[global_allocator]
 static ALLOCATOR: Watched = Watched;
 
-/// Memory that one template may take, in bytes: some times the work that it is allowed.
+/// Memory limit of one template, in bytes: a multiple of the work that it is allowed.
 const MAX_MEMORY: usize = 256 << 20;
 
-/// Templates made at random.
+/// Number of random templates.
 const N_TEMPLATES: u64 = 30;
 
-/// The memory of the whole process is counted, so one test runs at a time.
+/// The memory of the whole process is measured, so one test runs at a time.
 static ALONE: Mutex<()> = Mutex::new(());
 
-/// Returns true if the template gives a text, and false if it reaches a limit.
+/// Returns true if the template renders, and false if it reaches a limit.
 #[track_caller]
 fn check(source: &str) -> bool {
     let mut rendered = None;
@@ -33,7 +33,7 @@ fn check(source: &str) -> bool {
 }
 
 #[test]
-fn a_template_takes_little_memory_whatever_it_does() {
+fn any_template_uses_little_memory() {
     let _alone = ALONE.lock();
     for source in [
         "{{ 'a\\nb' | indent(10000000000) }}",
@@ -67,9 +67,9 @@ fn a_template_takes_little_memory_whatever_it_does() {
 }
 
 #[test]
-fn templates_made_at_random_neither_panic_nor_swallow_memory() {
+fn random_templates_neither_panic_nor_use_much_memory() {
     let _alone = ALONE.lock();
     let n_rendered = (0..N_TEMPLATES).filter(|seed| check(&template(*seed))).count();
-    // Both ends are tried.
+    // Both outcomes occur.
     assert!((5..N_TEMPLATES as usize - 5).contains(&n_rendered), "{n_rendered} of {N_TEMPLATES}");
 }

@@ -1,6 +1,6 @@
-//! Every file of the corpus, and many files near each of them, is read without a panic and without much memory.
+//! Reads every file of the corpus, and many mutations of each, without a panic and without much memory.
 //!
-//! The corpus holds small good files and the malformed ones that once made a reader fail.
+//! The corpus has small valid files and the malformed ones on which a reader once failed.
 
 use std::fs;
 use std::path::Path;
@@ -12,7 +12,7 @@ use mc_hostile::readers::READERS;
 #[global_allocator]
 static ALLOCATOR: Watched = Watched;
 
-/// Changed copies of each file.
+/// Number of mutations of each file.
 const N_CHANGED: u64 = 200;
 
 /// A copy with a few bytes flipped, cut, doubled or made extreme.
@@ -44,7 +44,7 @@ fn changed(bytes: &[u8], random: &mut Random) -> Vec<u8> {
 }
 
 #[test]
-fn whatever_is_in_a_file_readers_neither_panic_nor_swallow_memory() {
+fn readers_of_any_bytes_neither_panic_nor_use_much_memory() {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
     for reader in READERS {
         let mut files: Vec<_> =
@@ -63,7 +63,7 @@ fn whatever_is_in_a_file_readers_neither_panic_nor_swallow_memory() {
 }
 
 #[test]
-fn readers_of_nothing_refuse() {
+fn readers_refuse_empty_input() {
     for reader in READERS {
         watch(reader, b"");
         watch(reader, b"\0");

@@ -1,4 +1,4 @@
-//! Programs of foreign configurations and files, as damaged as those may be, become graphs or errors, and small ones.
+//! Programs of malformed configurations and files become small graphs, or errors.
 
 use mc_decoder::lower::lower;
 use mc_decoder::program::Decoder;
@@ -7,10 +7,10 @@ use mc_gguf::model;
 use mc_gguf::reader::Gguf;
 use serde_json::Value;
 
-/// Nodes of one layer, at most: those of a layer with every part are half as many.
+/// Maximum number of nodes of one layer: a layer with every part has half as many.
 const MAX_NODES: usize = 64;
 
-/// Numbers that a configuration may lie with.
+/// Wrong numbers for configurations.
 const NUMBERS: [i64; 9] = [0, 1, 2, 3, 7, 255, 65_536, 1 << 20, (1 << 30) + 1];
 
 fn corpus(name: &str) -> Vec<Vec<u8>> {
@@ -31,7 +31,7 @@ fn check_config(config: &Value) -> bool {
 }
 
 #[test]
-fn configurations_become_graphs_whatever_numbers_they_have() {
+fn configurations_with_any_numbers_become_graphs_or_errors() {
     let mut n_read = 0;
     for bytes in corpus("config") {
         let Ok(config) = mc_family::config::parse("config.json", &bytes) else { continue };
@@ -49,7 +49,7 @@ fn configurations_become_graphs_whatever_numbers_they_have() {
 }
 
 #[test]
-fn files_become_graphs_whatever_bytes_they_have() {
+fn files_with_any_bytes_become_graphs_or_errors() {
     let mut n_read = 0;
     for bytes in corpus("gguf") {
         for place in 0..bytes.len() {

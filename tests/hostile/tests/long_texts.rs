@@ -1,4 +1,4 @@
-//! Encoding a long text takes memory for its ids, and for a window of it.
+//! Encoding a long text takes memory for its ids and for a window of it.
 
 use mc_family::tokenizer::Tokenizer;
 use mc_family::tokenizer::parse_special::ParseSpecial;
@@ -7,17 +7,17 @@ use mc_hostile::allocations::{Watched, peak};
 #[global_allocator]
 static ALLOCATOR: Watched = Watched;
 
-/// Bytes of memory for each byte of a text: four for each id, twice while their list grows.
+/// Bytes of memory per byte of text: four for each id, doubled while their list grows.
 const MAX_FACTOR: usize = 8;
 
-/// Bytes of memory for a window, whatever the length of the text.
+/// Bytes of memory for the window, for texts of any length.
 const MAX_WINDOW: usize = 64 << 20;
 
 #[test]
-fn memory_of_encoding_is_linear_with_a_small_factor() {
+fn the_memory_of_encoding_is_linear_with_a_small_factor() {
     let json = include_bytes!("../../../compiler/family/tests/data/tokenizer.json");
     let tokenizer = Tokenizer::from_json(json).unwrap();
-    // What is made when it is first asked for is no part of it.
+    // Data that is created on first use does not count.
     tokenizer.encode("warm", ParseSpecial::No).unwrap();
     let words = "A line of a calibration text, as long as nobody writes one, and with some 12345 digits. ";
     for n_bytes in [1 << 20, 10 << 20] {

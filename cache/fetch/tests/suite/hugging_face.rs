@@ -122,9 +122,9 @@ fn lists_that_nobody_should_believe_are_refused() {
     refused_of("{\"rfilename\": \"a//x.json\"}", &["**"], "a part of it is empty");
     // Without patterns nothing below a folder is taken, so nothing above one either.
     refused("{\"rfilename\": \"../x.json\"}", "there is no file in it that is wanted");
-    refused("{\"rfilename\": \"..\\\\x.json\"}", "no name of a file");
+    refused("{\"rfilename\": \"..\\\\x.json\"}", "not a valid file name");
     refused("{\"rfilename\": \"x.json\"}, {\"rfilename\": \"x.json\"}", "lists `x.json` twice");
-    refused("{\"rfilename\": \"x\\u0000.json\"}", "no name of a file");
+    refused("{\"rfilename\": \"x\\u0000.json\"}", "not a valid file name");
     refused("", "there is no file in it that is wanted");
     refused("{\"rfilename\": \"pytorch_model.bin\"}", "its weights are pickled (`pytorch_model.bin`)");
     refused("{\"rfilename\": 5}", "sent no list of files");
@@ -155,7 +155,7 @@ fn a_branch_is_not_pinned_but_its_commit_is_reported() {
     let server = repository("");
     let world = World::new(&server);
     let branch = Origin::hugging_face("org/name", "main", Vec::new());
-    assert!(world.lock(&branch).unwrap_err().to_string().contains("a branch moves"));
+    assert!(world.lock(&branch).unwrap_err().to_string().contains("a branch can move"));
     assert!(server.requests().is_empty());
     let pin = world.fetcher.pin(&branch).unwrap();
     assert_eq!(pin, format!("hf \"org/name\" revision=\"{COMMIT}\""));

@@ -1,16 +1,16 @@
-//! What is wrong with a query.
+//! Errors in queries.
 
 use std::ops::Range;
 
-/// A mistake in a query, and where.
+/// An error in a query, with its location.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct QueryError {
-    /// Which bytes of the query.
+    /// Range of bytes within the query.
     pub span: Range<usize>,
-    /// What was expected and what was found.
+    /// The expected and the found value.
     pub message: String,
-    /// What to do about it.
+    /// A hint for fixing it.
     pub help: Option<String>,
 }
 

@@ -20,7 +20,7 @@ use crate::query::targets::{Set, Targets};
 /// `here`.
 ///
 /// # Errors
-/// [`QueryError`], with the place in `text`, when the query is none or names something that does not exist.
+/// [`QueryError`], with the location in `text`, if the text is not a query or names something that does not exist.
 pub fn query(db: &dyn Db, text: &str, here: &PackageId) -> Result<Vec<Label>, QueryError> {
     let expression = parse(text)?;
     let answer = Evaluation { targets: Targets { db }, here }.answer(&expression)?;
@@ -66,7 +66,7 @@ impl Evaluation<'_> {
         let pattern = Pattern::parse(text, self.here).map_err(|error| {
             let function = mc_syntax::nearest::nearest(text, functions::names());
             let help = function.map(|name| format!("Did you mean `{name}(…)`?")).or_else(|| {
-                // The colon is what people forget.
+                // The missing colon is the most common error.
                 let with_colon = format!(":{text}");
                 Label::parse(&with_colon, self.here)
                     .ok()

@@ -1,4 +1,5 @@
-//! The shape of a query: words, calls, and sets joined by operators, all of one precedence, from left to right.
+//! Syntax tree of a query: words, calls, and sets joined by operators, which have equal precedence and associate to the
+//! left.
 
 use std::ops::Range;
 
@@ -8,7 +9,7 @@ use crate::query::token::{Token, TokenKind, tokens};
 /// A query.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Expression<'a> {
-    /// A label, a pattern, or a function's plain argument.
+    /// A label, a pattern, or a plain argument of a function.
     Word { text: &'a str, span: Range<usize> },
     /// A function and its arguments.
     Call { name: &'a str, span: Range<usize>, arguments: Vec<Self> },
@@ -23,7 +24,7 @@ pub(crate) enum Operator {
     Intersect,
 }
 
-/// Parentheses nested deeper than this are refused, because reading them recurses.
+/// Maximum depth of nested parentheses, because the parser recurses.
 const MAX_DEPTH: usize = 100;
 
 /// The function whose arguments need no commas.
@@ -33,7 +34,7 @@ pub(crate) const SET: &str = "set";
 const MAX_TOKENS: usize = 2_000;
 
 impl Expression<'_> {
-    /// Where the expression begins and ends.
+    /// Span of the expression.
     pub(crate) fn span(&self) -> Range<usize> {
         match self {
             Self::Word { span, .. } | Self::Call { span, .. } => span.clone(),
@@ -42,10 +43,10 @@ impl Expression<'_> {
     }
 }
 
-/// Reads a query.
+/// Parses a query.
 ///
 /// # Errors
-/// [`QueryError`] where it is no query.
+/// [`QueryError`] at the first location that is not part of a query.
 pub(crate) fn parse(text: &str) -> Result<Expression<'_>, QueryError> {
     let tokens = tokens(text)?;
     if tokens.len() > MAX_TOKENS {

@@ -1,10 +1,10 @@
-//! Words and signs of a query.
+//! Tokens of a query.
 
 use std::ops::Range;
 
 use crate::query::error::QueryError;
 
-/// A word or sign, and where it stands.
+/// A word or sign, and its span.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Token<'a> {
     pub(crate) kind: TokenKind<'a>,
@@ -22,12 +22,12 @@ pub(crate) enum TokenKind<'a> {
     Caret,
 }
 
-/// Cuts a query into tokens.
+/// Splits a query into tokens.
 ///
-/// `+` and `-` are signs only where a word could begin: names of targets hold both.
+/// `+` and `-` are operators only where a word could begin, because target names may contain both.
 ///
 /// # Errors
-/// [`QueryError`] at the first character that belongs to nothing, or at a quote that is not closed.
+/// [`QueryError`] at the first character that no token can begin with, or at an unclosed quote.
 pub(crate) fn tokens(text: &str) -> Result<Vec<Token<'_>>, QueryError> {
     let mut tokens = Vec::new();
     let mut rest = text.char_indices().peekable();

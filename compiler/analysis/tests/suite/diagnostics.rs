@@ -1,4 +1,4 @@
-//! What a person sees when a target is not written as its rule asks.
+//! Diagnostics for targets that do not match their rule's schema.
 
 use expect_test::expect;
 
@@ -75,7 +75,7 @@ fn a_property_or_attribute_in_the_form_of_the_other() {
             2 | everything "e" limit="1KB" {
               |                ^^^^^
               = help: Write `limit max="525MB"`
-            error[schema::missing]: `words` needs a text
+            error[schema::missing]: `words` needs a string
              --> package.kdl:3:5
               |
             3 |     words
@@ -93,46 +93,46 @@ everything "f" text=#null color="Red" integer=-1 number=#inf bool=1 label="//a:b
 everything "g" color=7 integer=99999999999999999999 label="://x" path="" bytes="x" fraction=1.5
 "#,
         expect![[r#"
-            error[schema::kind]: Expected a text for `text`, found the number `1`
+            error[schema::kind]: Expected a string for `text`, found the number `1`
              --> package.kdl:1:21
               |
             1 | everything "e" text=1 color="purple" integer=1.5 number="7" bool="true" label="base" path="../up" glob="/abs/*" bytes=7 ...
               |                     ^
-            error[schema::kind]: Expected one of `red`, `green`, `blue` for `color`, found the text `purple`
+            error[schema::kind]: Expected one of `red`, `green`, `blue` for `color`, found the string `purple`
              --> package.kdl:1:29
               |
             1 | everything "e" text=1 color="purple" integer=1.5 number="7" bool="true" label="base" path="../up" glob="/abs/*" bytes=7 ...
               |                             ^^^^^^^^
-            error[schema::kind]: Expected a whole number for `integer`, found the number `1.5`
+            error[schema::kind]: Expected an integer for `integer`, found the number `1.5`
              --> package.kdl:1:46
               |
             1 | ...thing "e" text=1 color="purple" integer=1.5 number="7" bool="true" label="base" path="../up" glob="/abs/*" bytes=7 fr...
               |                                            ^^^
-            error[schema::kind]: Expected a number for `number`, found the text `7`
+            error[schema::kind]: Expected a number for `number`, found the string `7`
              --> package.kdl:1:57
               |
             1 | ...ext=1 color="purple" integer=1.5 number="7" bool="true" label="base" path="../up" glob="/abs/*" bytes=7 fraction=3
               |                                            ^^^
               = help: Write it without quotes: `7`
-            error[schema::kind]: Expected `#true` or `#false` for `bool`, found the text `true`
+            error[schema::kind]: Expected `#true` or `#false` for `bool`, found the string `true`
              --> package.kdl:1:66
               |
             1 | ...or="purple" integer=1.5 number="7" bool="true" label="base" path="../up" glob="/abs/*" bytes=7 fraction=3
               |                                            ^^^^^^
               = help: Write `#true`
-            error[schema::kind]: Expected a label such as `//package:target` or `:target` for `label`, found the text `base`
+            error[schema::kind]: Expected a label such as `//package:target` or `:target` for `label`, found the string `base`
              --> package.kdl:1:79
               |
             1 | ...nteger=1.5 number="7" bool="true" label="base" path="../up" glob="/abs/*" bytes=7 fraction=3
               |                                            ^^^^^^
               = help: Write `:base` for a target of this package
-            error[schema::kind]: Expected a path inside the package for `path`, found the text `../up`
+            error[schema::kind]: Expected a path inside the package for `path`, found the string `../up`
              --> package.kdl:1:91
               |
             1 | ...umber="7" bool="true" label="base" path="../up" glob="/abs/*" bytes=7 fraction=3
               |                                            ^^^^^^^
-              = help: It leaves the package by `..`
-            error[schema::kind]: Expected a file pattern such as `data/*.txt` for `glob`, found the text `/abs/*`
+              = help: It leaves the package with `..`
+            error[schema::kind]: Expected a file pattern such as `data/*.txt` for `glob`, found the string `/abs/*`
              --> package.kdl:1:104
               |
             1 | ...l="true" label="base" path="../up" glob="/abs/*" bytes=7 fraction=3
@@ -144,24 +144,24 @@ everything "g" color=7 integer=99999999999999999999 label="://x" path="" bytes="
             1 | ..."base" path="../up" glob="/abs/*" bytes=7 fraction=3
               |                                            ^
               = help: Write a unit with it, such as `"525MB"`
-            error[schema::kind]: Expected a share such as `2%` for `fraction`, found the number `3`
+            error[schema::kind]: Expected a percentage such as `2%` for `fraction`, found the number `3`
              --> package.kdl:1:130
               |
             1 | ...="../up" glob="/abs/*" bytes=7 fraction=3
               |                                            ^
               = help: Write `"3%"`
-            error[schema::kind]: Expected a text for `text`, found `#null`
+            error[schema::kind]: Expected a string for `text`, found `#null`
              --> package.kdl:2:21
               |
             2 | everything "f" text=#null color="Red" integer=-1 number=#inf bool=1 label="//a:b c" path=7 glob=#true bytes="7mb" fracti...
               |                     ^^^^^
-            error[schema::kind]: Expected one of `red`, `green`, `blue` for `color`, found the text `Red`
+            error[schema::kind]: Expected one of `red`, `green`, `blue` for `color`, found the string `Red`
              --> package.kdl:2:33
               |
             2 | everything "f" text=#null color="Red" integer=-1 number=#inf bool=1 label="//a:b c" path=7 glob=#true bytes="7mb" fracti...
               |                                 ^^^^^
               = help: Did you mean `red`?
-            error[schema::kind]: Expected a whole number for `integer`, found the number `-1`
+            error[schema::kind]: Expected an integer for `integer`, found the number `-1`
              --> package.kdl:2:47
               |
             2 | ...hing "f" text=#null color="Red" integer=-1 number=#inf bool=1 label="//a:b c" path=7 glob=#true bytes="7mb" fraction=...
@@ -177,7 +177,7 @@ everything "g" color=7 integer=99999999999999999999 label="://x" path="" bytes="
               |
             2 | ...color="Red" integer=-1 number=#inf bool=1 label="//a:b c" path=7 glob=#true bytes="7mb" fraction="2"
               |                                            ^
-            error[schema::kind]: Expected a label such as `//package:target` or `:target` for `label`, found the text `//a:b c`
+            error[schema::kind]: Expected a label such as `//package:target` or `:target` for `label`, found the string `//a:b c`
              --> package.kdl:2:75
               |
             2 | ...ed" integer=-1 number=#inf bool=1 label="//a:b c" path=7 glob=#true bytes="7mb" fraction="2"
@@ -193,13 +193,13 @@ everything "g" color=7 integer=99999999999999999999 label="://x" path="" bytes="
               |
             2 | ...#inf bool=1 label="//a:b c" path=7 glob=#true bytes="7mb" fraction="2"
               |                                            ^^^^^
-            error[schema::kind]: Expected a size such as `525MB` for `bytes`, found the text `7mb`
+            error[schema::kind]: Expected a size such as `525MB` for `bytes`, found the string `7mb`
              --> package.kdl:2:109
               |
             2 | ...label="//a:b c" path=7 glob=#true bytes="7mb" fraction="2"
               |                                            ^^^^^
-              = help: `mb` is no unit of size; write `MB`
-            error[schema::kind]: Expected a share such as `2%` for `fraction`, found the text `2`
+              = help: `mb` is not a unit of size; write `MB`
+            error[schema::kind]: Expected a percentage such as `2%` for `fraction`, found the string `2`
              --> package.kdl:2:124
               |
             2 | ... path=7 glob=#true bytes="7mb" fraction="2"
@@ -210,12 +210,12 @@ everything "g" color=7 integer=99999999999999999999 label="://x" path="" bytes="
               |
             3 | everything "g" color=7 integer=99999999999999999999 label="://x" path="" bytes="x" fraction=1.5
               |                      ^
-            error[schema::kind]: Expected a whole number for `integer`, found a number beyond 64 bits
+            error[schema::kind]: Expected an integer for `integer`, found a number beyond 64 bits
              --> package.kdl:3:32
               |
             3 | everything "g" color=7 integer=99999999999999999999 label="://x" path="" bytes="x" fraction=1.5
               |                                ^^^^^^^^^^^^^^^^^^^^
-            error[schema::kind]: Expected a label such as `//package:target` or `:target` for `label`, found the text `://x`
+            error[schema::kind]: Expected a label such as `//package:target` or `:target` for `label`, found the string `://x`
              --> package.kdl:3:59
               |
             3 | everything "g" color=7 integer=99999999999999999999 label="://x" path="" bytes="x" fraction=1.5
@@ -227,24 +227,24 @@ everything "g" color=7 integer=99999999999999999999 label="://x" path="" bytes="
             3 | everything "g" color=7 integer=99999999999999999999 label="://x" path="" bytes="x" fraction=1.5
               |                                                                       ^^
               = help: It is empty
-            error[schema::kind]: Expected a size such as `525MB` for `bytes`, found the text `x`
+            error[schema::kind]: Expected a size such as `525MB` for `bytes`, found the string `x`
              --> package.kdl:3:80
               |
             3 | everything "g" color=7 integer=99999999999999999999 label="://x" path="" bytes="x" fraction=1.5
               |                                                                                ^^^
-              = help: `x` is no unit of size; the units are `KiB`, `MiB`, `GiB`, `TiB`, `KB`, `kB`, `MB`, `GB`, `TB`, `B`
-            error[schema::kind]: Expected a share such as `2%` for `fraction`, found the number `1.5`
+              = help: `x` is not a unit of size; the units are `KiB`, `MiB`, `GiB`, `TiB`, `KB`, `kB`, `MB`, `GB`, `TB`, `B`
+            error[schema::kind]: Expected a percentage such as `2%` for `fraction`, found the number `1.5`
              --> package.kdl:3:93
               |
             3 | everything "g" color=7 integer=99999999999999999999 label="://x" path="" bytes="x" fraction=1.5
               |                                                                                             ^^^
-              = help: A share lies between `0%` and `100%`
+              = help: A percentage is between `0%` and `100%`
         "#]],
     );
 }
 
 #[test]
-fn what_must_be_there() {
+fn required_names_that_are_missing() {
     check_text(
         "note \"a\"\nnote file=\"n.txt\"\neverything \"e\" { limit; words; }\ncount \"c\" { of; }\n",
         expect![[r#"
@@ -266,7 +266,7 @@ fn what_must_be_there() {
             3 | everything "e" { limit; words; }
               |                  ^^^^^
               = help: Add `max="525MB"`: For tests.
-            error[schema::missing]: `words` needs a text
+            error[schema::missing]: `words` needs a string
              --> package.kdl:3:25
               |
             3 | everything "e" { limit; words; }
@@ -283,7 +283,7 @@ fn what_must_be_there() {
 }
 
 #[test]
-fn names_that_no_target_may_bear() {
+fn invalid_target_names() {
     check_text(
         "note \"a b\" file=\"n.txt\"\nnote 7 file=\"n.txt\"\nnote \"\" file=\"n.txt\"\nnote \"a\" \"b\" file=\"n.txt\"\n",
         expect![[r#"
@@ -292,7 +292,7 @@ fn names_that_no_target_may_bear() {
               |
             1 | note "a b" file="n.txt"
               |      ^^^^^
-            error[package::name]: The name of a target is a text; found another value after `note`
+            error[package::name]: The name of a target is a string; found another value after `note`
              --> package.kdl:2:6
               |
             2 | note 7 file="n.txt"
@@ -313,7 +313,7 @@ fn names_that_no_target_may_bear() {
 }
 
 #[test]
-fn what_is_given_twice() {
+fn repeated_names() {
     check_text(
         "note \"a\" file=\"n.txt\" {\n    file \"n.txt\"\n}\njoin \"j\" separator=\"+\" separator=\"-\"\nnote \"a\" fiel=\"n.txt\"\n",
         expect![[r#"
@@ -349,7 +349,7 @@ fn what_is_given_twice() {
 }
 
 #[test]
-fn several_mistakes_in_one_file_come_all_at_once() {
+fn all_errors_of_a_file_are_reported_at_once() {
     check_text(
         "note \"a\" file=\"gone.txt\"\nnote \"b\"\njoni \"c\"\njoin \"d\" { part \":a\"; part \":b\"; part \":c\"; part \":e\"; }\ncount \"f\" of=7\n",
         expect![[r#"
@@ -386,7 +386,7 @@ fn several_mistakes_in_one_file_come_all_at_once() {
 }
 
 #[test]
-fn faults_of_parts_point_to_what_was_written() {
+fn errors_of_parts_point_to_the_written_target() {
     check_text(
         "pair \"p\" left=\"gone.txt\" right=\"n.txt\"\npair \"q\" left=\"n.txt\" {\n    right \"never.txt\"\n}\n",
         expect![[r#"
@@ -430,7 +430,7 @@ fn a_part_whose_name_is_taken() {
 }
 
 #[test]
-fn one_slip_of_the_pen_is_one_mistake() {
+fn one_typo_is_one_error() {
     check_text(
         "note \"a\" fiel=\"n.txt\"\ncount \"c\" { off \":a\"; }\neverything \"e\" { limit maxx=\"1KB\"; }\n",
         expect![[r#"
@@ -457,11 +457,11 @@ fn one_slip_of_the_pen_is_one_mistake() {
 }
 
 #[test]
-fn what_a_rule_may_not_do_is_reported_where_its_target_is() {
+fn forbidden_operations_of_a_rule_are_reported_at_its_target() {
     check_text(
         "note \"a\" file=\"n.txt\"\nrogue \"asks\"\nrogue \"declares\"\nrogue \"invents\"\nrogue \"reads\"\n",
         expect![[r#"
-            error[analysis::undeclared]: The rule `rogue` asks for `//:a`, which the target does not name
+            error[analysis::undeclared]: The rule `rogue` requests `//:a`, which the target does not name
              --> package.kdl:2:1
               |
             2 | rogue "asks"
@@ -476,7 +476,7 @@ fn what_a_rule_may_not_do_is_reported_where_its_target_is() {
               |
             4 | rogue "invents"
               | ^^^^^
-            error[rogue::read]: `../../etc/passwd` is not a path inside the package: it leaves the package by `..`
+            error[rogue::read]: `../../etc/passwd` is not a path inside the package: it leaves the package with `..`
              --> package.kdl:5:1
               |
             5 | rogue "reads"

@@ -1,4 +1,4 @@
-//! The real file system: links, hidden files, and what counts as a change.
+//! The real file system: links, hidden files, and detection of changes.
 
 use std::fs;
 use std::path::PathBuf;
@@ -18,7 +18,7 @@ struct Folder {
 }
 
 impl Folder {
-    /// A folder of its own for the test of this name.
+    /// A new folder for the test with this name.
     fn new(name: &str, files: &[(&str, &str)]) -> Self {
         let root = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
         let db = Database::new(&root, RULES, Disk::new(&root));
@@ -36,7 +36,7 @@ impl Folder {
         fs::write(path, text).unwrap();
     }
 
-    /// Pretends that a file was last written long ago, as most files were.
+    /// Sets the file's times far back, because most files were written long ago.
     fn age(&self, path: &str) {
         let file = fs::File::options().write(true).open(self.root.join(path)).unwrap();
         file.set_modified(SystemTime::now() - Duration::from_secs(3600)).unwrap();
@@ -58,13 +58,13 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        // Left behind, it lies below Cargo's own folder for such files.
+        // If the removal fails, the folder stays below Cargo's own folder for such files.
         fs::remove_dir_all(&self.root).unwrap_or_default();
     }
 }
 
 #[test]
-fn a_pattern_finds_files_in_order_and_no_hidden_ones() {
+fn a_pattern_finds_files_in_order_and_skips_hidden_ones() {
     let folder = Folder::new(
         "hidden",
         &[
@@ -82,7 +82,7 @@ fn a_pattern_finds_files_in_order_and_no_hidden_ones() {
 
 #[cfg(unix)]
 #[test]
-fn links_to_files_are_found_and_links_to_folders_are_not_walked() {
+fn links_to_files_are_found_and_links_to_folders_are_not_followed() {
     let folder = Folder::new(
         "links",
         &[
@@ -116,7 +116,7 @@ fn beside(name: &str) -> (Folder, PathBuf) {
         ],
     );
     let outside = folder.root.parent().unwrap().join("outside");
-    // A run that was killed may have left it.
+    // A run that was killed may have left it behind.
     fs::remove_dir_all(&outside).unwrap_or_default();
     fs::create_dir_all(outside.join("data/deep")).unwrap();
     fs::write(outside.join("data/deep/a.txt"), "theirs").unwrap();
@@ -127,7 +127,7 @@ fn beside(name: &str) -> (Folder, PathBuf) {
 
 #[cfg(unix)]
 #[test]
-fn a_link_that_leads_out_of_the_workspace_is_an_error_that_says_what_to_do() {
+fn a_link_that_leads_out_of_the_workspace_is_an_error_with_a_hint() {
     let (folder, outside) = beside("outside");
     folder.link("../outside/data/deep/a.txt", "link.txt");
     folder.link("../outside/data", "base");
@@ -147,7 +147,7 @@ fn a_link_that_leads_out_of_the_workspace_is_an_error_that_says_what_to_do() {
 
 #[cfg(unix)]
 #[test]
-fn a_permission_is_for_one_folder_and_what_lies_in_it() {
+fn a_permission_applies_to_one_folder_and_its_contents() {
     let (mut folder, outside) = beside("permitted");
     folder.link("../outside/data/deep/a.txt", "link.txt");
     folder.link("../outside/data", "base");
@@ -160,14 +160,14 @@ fn a_permission_is_for_one_folder_and_what_lies_in_it() {
         assert_eq!(folder.words("//:n"), "theirs");
         assert_eq!(folder.words("//:deep"), "theirs");
         assert_eq!(folder.words("//:f"), "link.txt own.txt");
-        // A link of the folder itself leads out of it again, as in the cache of Hugging Face.
+        // A link inside the permitted folder leads out of it again, as in the Hugging Face cache.
         let hub = folder.words("//:hub");
         assert!(hub.starts_with("`base/hub.txt` is a link to `../blob`, which leads out"), "{hub}");
     }
     folder.write("workspace.kdl", "workspace \"test\"\nallow-outside \"../outside\"\n");
     folder.db.refresh();
     assert_eq!(folder.words("//:hub"), "blob");
-    // A folder whose name only begins like it.
+    // A folder whose name only shares a prefix.
     folder.write("workspace.kdl", "workspace \"test\"\nallow-outside \"../out\"\n");
     folder.db.refresh();
     assert!(folder.words("//:n").contains("leads out of the workspace"));
@@ -175,7 +175,7 @@ fn a_permission_is_for_one_folder_and_what_lies_in_it() {
 
 #[cfg(unix)]
 #[test]
-fn a_link_to_nothing_a_device_or_itself_is_an_error_of_its_own() {
+fn a_dangling_link_a_device_and_a_link_cycle_have_errors_of_their_own() {
     let folder = Folder::new(
         "bad-links",
         &[(
@@ -201,7 +201,7 @@ fn a_link_to_nothing_a_device_or_itself_is_an_error_of_its_own() {
 
 #[cfg(unix)]
 #[test]
-fn declarations_are_sources_too() {
+fn the_check_covers_declarations() {
     let folder = Folder::new("linked-declarations/workspace", &[("a/x", "")]);
     let outside = folder.root.parent().unwrap().join("package.kdl");
     fs::write(outside, "note \"secret\" 1 2 3\n").unwrap();
@@ -228,7 +228,7 @@ fn packages_behind_links_are_not_found_twice() {
 }
 
 #[test]
-fn a_file_that_was_just_written_is_looked_at_again_whatever_its_stamp() {
+fn a_recently_written_file_is_read_again_whatever_its_stamp() {
     let mut folder = Folder::new("racy", &[("package.kdl", "note \"n\" file=\"n.txt\"\n"), ("n.txt", "abc")]);
     assert_eq!(folder.words("//:n"), "abc");
     folder.write("n.txt", "xyz");
@@ -237,13 +237,13 @@ fn a_file_that_was_just_written_is_looked_at_again_whatever_its_stamp() {
 }
 
 #[test]
-fn an_old_file_is_noticed_when_it_is_replaced() {
+fn the_replacement_of_an_old_file_is_detected() {
     let mut folder =
         Folder::new("replaced", &[("package.kdl", "note \"n\" file=\"n.txt\"\n"), ("n.txt", "abc")]);
     folder.age("n.txt");
     assert_eq!(folder.words("//:n"), "abc");
     assert_eq!(folder.db.refresh(), 0);
-    // As many bytes, and as old: another file all the same.
+    // Same size and same time, but another file.
     folder.write("new.txt", "xyz");
     folder.age("new.txt");
     fs::rename(folder.root.join("new.txt"), folder.root.join("n.txt")).unwrap();
@@ -253,7 +253,7 @@ fn an_old_file_is_noticed_when_it_is_replaced() {
 
 #[cfg(unix)]
 #[test]
-fn a_pipe_is_refused_and_blocks_nobody() {
+fn a_pipe_is_refused_without_blocking() {
     let folder = Folder::new("pipe", &[("package.kdl", "note \"n\" file=\"pipe\"\n")]);
     let made = std::process::Command::new("mkfifo").arg(folder.root.join("pipe")).status();
     assert!(made.unwrap().success());
@@ -261,7 +261,7 @@ fn a_pipe_is_refused_and_blocks_nobody() {
 }
 
 #[test]
-fn a_workspace_that_is_not_there_is_reported_and_not_feared() {
+fn a_missing_workspace_is_reported() {
     let root = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("never-made");
     let db = Database::new(&root, RULES, Disk::new(&root));
     let found = check(&db, &[pattern("//...")]).shown;

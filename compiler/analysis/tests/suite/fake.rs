@@ -1,4 +1,4 @@
-//! A workspace in memory, and rules that are only good for tests.
+//! A workspace in memory, and rules for tests.
 
 use mc_analysis::database::Database;
 use mc_analysis::db::AnyRule;
@@ -12,7 +12,7 @@ use mc_ir::rule_error::RuleError;
 use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs, Presence, PropertySchema, ValueKind};
 use mc_ir::target::Target;
 
-/// What every rule here provides.
+/// The provider of every rule here.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Words(pub(crate) String);
 
@@ -42,7 +42,7 @@ static FILES: NodeSchema = value("files", ValueKind::Glob);
 static LEFT: NodeSchema = value("left", ValueKind::Path);
 static RIGHT: NodeSchema = value("right", ValueKind::Path);
 
-/// `note "n" file="a.txt"`: the words of a file.
+/// `note "n" file="a.txt"`: provides the words of a file.
 struct Note;
 
 static NOTE: NodeSchema =
@@ -63,7 +63,7 @@ impl Rule for Note {
     }
 }
 
-/// `join "j" { part ":a"; part ":b" }`: the words of other targets.
+/// `join "j" { part ":a"; part ":b" }`: provides the words of other targets.
 struct Join;
 
 static JOIN: NodeSchema = node(
@@ -92,7 +92,8 @@ impl Rule for Join {
     }
 }
 
-/// `count "c" of=":a"`: how many letters another target has. Other letters, same count: equal providers.
+/// `count "c" of=":a"`: provides the number of letters of another target. Other letters with the same count give equal
+/// providers.
 struct Count;
 
 static COUNT: NodeSchema =
@@ -111,7 +112,7 @@ impl Rule for Count {
     }
 }
 
-/// `folder "f" files="data/*.txt"`: the names of some files.
+/// `folder "f" files="data/*.txt"`: provides the names of the matching files.
 struct Folder;
 
 static FOLDER: NodeSchema =
@@ -180,7 +181,7 @@ impl Rule for Pair {
     }
 }
 
-/// `everything "e" …`: an attribute of each kind.
+/// `everything "e" …`: has an attribute of each kind.
 struct Everything;
 
 fn colors() -> Vec<&'static str> {
@@ -222,7 +223,7 @@ impl Rule for Everything {
     }
 }
 
-/// `rogue "…"`: does what rules may not do, each name something else.
+/// `rogue "…"`: does something that rules must not do, chosen by its name.
 struct Rogue;
 
 static ROGUE: NodeSchema = node("rogue", Arguments::None, &[], &[]);
@@ -245,7 +246,7 @@ impl Rule for Rogue {
     fn analyze(&self, ctx: &dyn RuleContext) -> Result<Providers, Vec<RuleError>> {
         let rule_error = |text: String| vec![RuleError::new(ctx.record().place, "rogue::read", text)];
         match ctx.label().name.as_str() {
-            // Whoever goes on as if nothing had happened fails all the same.
+            // A rule that ignores the error fails all the same.
             "asks" => {
                 Ok(ctx.providers(&label("//:a")).map_or_else(|_| Providers::default(), |_| unreachable!()))
             }
@@ -258,7 +259,7 @@ impl Rule for Rogue {
     }
 }
 
-/// A database over files in memory, the files, and the log of what ran.
+/// A database over files in memory, the files, and the log of executed queries.
 pub(crate) struct Fixture {
     pub(crate) db: Database,
     pub(crate) files: Memory,
@@ -266,7 +267,7 @@ pub(crate) struct Fixture {
 }
 
 impl Fixture {
-    /// Files by path and text. A `workspace.kdl` is added where there is none.
+    /// Creates files by path and text. Adds a `workspace.kdl` if there is none.
     pub(crate) fn new(files: &[(&str, &str)]) -> Self {
         let memory = Memory::new(files);
         if !files.iter().any(|(path, _)| *path == "workspace.kdl") {
@@ -281,7 +282,7 @@ impl Fixture {
         Self { db, files, log }
     }
 
-    /// The queries that ran since the last call, sorted: their order is of no matter here.
+    /// The queries that ran since the last call, sorted, because their order does not matter here.
     pub(crate) fn executed(&self) -> Vec<String> {
         let mut executed = self.log.take(&self.db);
         executed.sort();

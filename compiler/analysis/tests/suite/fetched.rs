@@ -1,4 +1,4 @@
-//! Folders of fetched files: rules may read in them, and nowhere else outside the package.
+//! Folders of fetched files: the only ones outside the package in which rules may read.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -18,7 +18,7 @@ use mc_ir::schema::{Arguments, NodeSchema, Presence, PropertySchema, ValueKind};
 
 use crate::fake::{Words, label, pattern};
 
-/// `far "f" from="https://host/"`: what a rule can see of the file `a` from there.
+/// `far "f" from="https://host/"`: provides the contents of the file `a` of that origin.
 struct Far;
 
 static FAR: NodeSchema = NodeSchema {
@@ -60,7 +60,7 @@ impl Rule for Far {
 }
 
 #[test]
-fn a_rule_reads_in_the_folder_that_it_was_told_of_and_no_other() {
+fn a_rule_reads_in_the_folder_that_it_received_and_no_other() {
     let root = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("fetched-{}", std::process::id()));
     let (workspace, store) = (root.join("workspace"), root.join("store"));
     fs::create_dir_all(&workspace).unwrap();

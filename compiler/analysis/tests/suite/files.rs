@@ -1,4 +1,4 @@
-//! What a person sees when a file or folder is not what it should be, and which files are looked at.
+//! Diagnostics for invalid files and folders, and the set of files that a check reads.
 
 use expect_test::expect;
 use mc_analysis::memory::Memory;
@@ -7,7 +7,7 @@ use crate::fake::Fixture;
 use crate::shown::{check_files, shown};
 
 #[test]
-fn broken_kdl_in_one_package_hides_nothing_of_another() {
+fn broken_kdl_in_one_package_hides_no_errors_of_another() {
     check_files(
         &[
             ("broken/package.kdl", "note \"a\" file=\"n.txt\nnote \"b\" {\n"),
@@ -69,24 +69,24 @@ fn settings_of_the_workspace() {
     check_files(
         &[("workspace.kdl", text)],
         expect![[r#"
-            error[schema::missing]: `workspace` needs a text
+            error[schema::missing]: `workspace` needs a string
              --> workspace.kdl:1:1
               |
             1 | workspace
               | ^^^^^^^^^
               = help: Write `workspace "…"`: The name of the workspace.
-            error[schema::kind]: Expected a size such as `525MB` for `max-size`, found the text `50 gigs`
+            error[schema::kind]: Expected a size such as `525MB` for `max-size`, found the string `50 gigs`
              --> workspace.kdl:2:23
               |
             2 | cache { disk max-size="50 gigs"; remote upload=1; dusk; }
               |                       ^^^^^^^^^
-              = help: `gigs` is no unit of size; the units are `KiB`, `MiB`, `GiB`, `TiB`, `KB`, `kB`, `MB`, `GB`, `TB`, `B`
-            error[schema::missing]: `remote` needs a text
+              = help: `gigs` is not a unit of size; the units are `KiB`, `MiB`, `GiB`, `TiB`, `KB`, `kB`, `MB`, `GB`, `TB`, `B`
+            error[schema::missing]: `remote` needs a string
              --> workspace.kdl:2:34
               |
             2 | cache { disk max-size="50 gigs"; remote upload=1; dusk; }
               |                                  ^^^^^^
-              = help: Write `remote "…"`: A store of another machine, by URL.
+              = help: Write `remote "…"`: A remote cache, by URL.
             error[schema::kind]: Expected `#true` or `#false` for `upload`, found the number `1`
              --> workspace.kdl:2:48
               |
@@ -124,7 +124,7 @@ fn a_file_that_is_not_utf8() {
 }
 
 #[test]
-fn a_folder_where_declarations_should_be() {
+fn a_folder_in_place_of_declarations() {
     let files = &[("a/package.kdl/x", ""), ("b/package.kdl", "join \"j\" { part \"//a:x\"; }\n")];
     check_files(
         files,
@@ -139,7 +139,7 @@ fn a_folder_where_declarations_should_be() {
 }
 
 #[test]
-fn a_folder_whose_name_no_label_can_bear() {
+fn a_folder_name_that_is_not_allowed_in_labels() {
     check_files(
         &[("my models/package.kdl", "join \"j\"\n")],
         expect![[r#"
@@ -154,7 +154,7 @@ fn a_folder_whose_name_no_label_can_bear() {
 }
 
 #[test]
-fn only_what_was_asked_for_and_what_it_needs_is_checked() {
+fn only_requested_targets_and_their_dependencies_are_checked() {
     let files = [
         ("a/package.kdl", "note \"n\" file=\"gone.txt\"\nnote \"m\" file=\"also-gone.txt\"\n"),
         ("b/package.kdl", "count \"c\" of=\"//a:n\"\n"),

@@ -1,4 +1,4 @@
-//! What an edit runs again, by the names of the queries.
+//! Queries that run again after an edit, by name.
 
 use mc_analysis::analyze::analyze;
 use mc_analysis::check::check;
@@ -15,7 +15,7 @@ const FILES: &[(&str, &str)] = &[
     ("c/n.txt", "far away"),
 ];
 
-/// What every target of the workspace provides, and what had to run for it.
+/// The provider of every target of the workspace, and the queries that ran for it.
 fn run(fixture: &mut Fixture) -> Vec<String> {
     fixture.db.refresh();
     check(&fixture.db, &[pattern("//...")]);
@@ -35,14 +35,14 @@ fn ready() -> Fixture {
 }
 
 #[test]
-fn nothing_runs_when_nothing_changed() {
+fn no_query_runs_without_a_change() {
     let mut fixture = ready();
     assert_eq!(fixture.db.refresh(), 0);
     assert_eq!(run(&mut fixture), [""; 0]);
 }
 
 #[test]
-fn a_comment_is_parsed_and_lowered_and_goes_no_further() {
+fn an_edited_comment_has_no_effect_beyond_parsing_and_lowering() {
     let mut fixture = ready();
     let text = "// Why these.\n\nnote \"n\" file=\"n.txt\" /* the old one */\n\ncount \"c\" of=\":n\"\n";
     fixture.files.write("a/package.kdl", text.as_bytes());
@@ -64,7 +64,7 @@ fn editing_one_package_runs_no_query_of_another() {
 }
 
 #[test]
-fn a_target_that_stays_the_same_is_not_analysed_when_its_neighbour_changes() {
+fn an_unchanged_target_is_not_analyzed_when_its_neighbor_changes() {
     let mut fixture = ready();
     let text = "note \"n\" file=\"n.txt\"\ncount \"c\" of=\":n\"\nnote \"m\" file=\"n.txt\"\n";
     fixture.files.write("a/package.kdl", text.as_bytes());
@@ -83,7 +83,7 @@ fn a_target_that_stays_the_same_is_not_analysed_when_its_neighbour_changes() {
 }
 
 #[test]
-fn a_file_that_a_rule_read_runs_that_target_and_its_readers_only() {
+fn an_edited_file_reruns_only_its_target_and_the_dependents() {
     let mut fixture = ready();
     fixture.files.write("b/own.txt", b"other");
     assert_eq!(run(&mut fixture), ["analyze_target(//b:j)", "analyze_target(//b:own)"]);
@@ -91,9 +91,9 @@ fn a_file_that_a_rule_read_runs_that_target_and_its_readers_only() {
 }
 
 #[test]
-fn equal_providers_leave_the_readers_alone() {
+fn equal_providers_do_not_rerun_the_dependents() {
     let mut fixture = ready();
-    // As many letters as before: the count is equal, so the join does not run.
+    // Same number of letters as before, so the count is equal and the join does not run.
     fixture.files.write("a/n.txt", b"xyz");
     assert_eq!(run(&mut fixture), ["analyze_target(//a:c)", "analyze_target(//a:n)"]);
     fixture.files.write("a/n.txt", b"more");
@@ -104,7 +104,7 @@ fn equal_providers_leave_the_readers_alone() {
 }
 
 #[test]
-fn a_file_written_with_the_same_bytes_is_no_change() {
+fn a_file_rewritten_with_the_same_bytes_is_unchanged() {
     let mut fixture = ready();
     fixture.files.write("a/n.txt", b"abc");
     assert_eq!(fixture.db.refresh(), 0);
@@ -130,7 +130,7 @@ fn a_new_package_is_found_after_a_refresh() {
 }
 
 #[test]
-fn a_package_that_is_taken_away_is_missed() {
+fn a_removed_package_is_reported_as_missing() {
     let mut fixture = ready();
     fixture.files.remove("a/package.kdl");
     fixture.db.refresh();
@@ -138,14 +138,14 @@ fn a_package_that_is_taken_away_is_missed() {
     assert_eq!(found.len(), 1);
     assert_eq!(found[0].diagnostic.code, "label::unknown");
     assert_eq!(packages(&fixture.db).len(), 2);
-    // And noticed when it is back.
+    // Its return is detected, too.
     fixture.files.write("a/package.kdl", FILES[0].1.as_bytes());
     fixture.db.refresh();
     assert!(check(&fixture.db, &[pattern("//b:all")]).is_empty());
 }
 
 #[test]
-fn a_file_that_appears_mends_the_target_that_missed_it() {
+fn a_new_file_fixes_the_target_that_needs_it() {
     let mut fixture = Fixture::new(&[("package.kdl", "note \"n\" file=\"n.txt\"\n")]);
     assert_eq!(check(&fixture.db, &[pattern("//...")]).n_all(), 1);
     fixture.files.write("n.txt", b"here");
@@ -156,7 +156,7 @@ fn a_file_that_appears_mends_the_target_that_missed_it() {
 }
 
 #[test]
-fn a_pattern_sees_new_files_and_files_that_went_away() {
+fn a_pattern_detects_new_and_removed_files() {
     let mut fixture =
         Fixture::new(&[("package.kdl", "folder \"f\" files=\"data/*.txt\"\n"), ("data/a.txt", "")]);
     assert_eq!(words(&fixture, "//:f"), "data/a.txt");
@@ -165,7 +165,7 @@ fn a_pattern_sees_new_files_and_files_that_went_away() {
     fixture.db.refresh();
     assert_eq!(words(&fixture, "//:f"), "data/a.txt data/b.txt");
     assert_eq!(fixture.executed(), ["analyze_target(//:f)"]);
-    // What the files hold, and names that the pattern does not match, are nothing to it.
+    // File contents and names that the pattern does not match have no influence.
     fixture.files.write("data/a.txt", b"more");
     fixture.files.write("data/c.jsonl", b"");
     fixture.db.refresh();
@@ -177,7 +177,7 @@ fn a_pattern_sees_new_files_and_files_that_went_away() {
 }
 
 #[test]
-fn a_fault_moves_with_its_target_and_nothing_is_analysed() {
+fn a_diagnostic_moves_with_its_target_and_nothing_is_analyzed() {
     let text = "note \"n\" file=\"missing.txt\"\n";
     let mut fixture = Fixture::new(&[("package.kdl", text)]);
     let start = |fixture: &Fixture| check(&fixture.db, &[pattern("//...")]).shown[0].diagnostic.span.start;
@@ -190,14 +190,14 @@ fn a_fault_moves_with_its_target_and_nothing_is_analysed() {
 }
 
 #[test]
-fn a_setting_of_the_workspace_runs_no_target() {
+fn an_edited_workspace_setting_reruns_no_target() {
     let mut fixture = ready();
     fixture.files.write("workspace.kdl", b"workspace \"other\"\n");
     assert_eq!(run(&mut fixture), ["lower_workspace", "parse(workspace.kdl)"]);
 }
 
 #[test]
-fn the_longest_chain_overflows_no_stack_neither_at_first_nor_after_an_edit() {
+fn the_longest_chain_does_not_overflow_the_stack_initially_or_after_an_edit() {
     let mut text = "note \"t0\" file=\"n.txt\"\n".to_owned();
     for index in 1..1_000 {
         text += &format!("join \"t{index}\" {{ part \":t{}\"; }}\n", index - 1);
@@ -209,7 +209,7 @@ fn the_longest_chain_overflows_no_stack_neither_at_first_nor_after_an_edit() {
     fixture.executed();
     assert_eq!(words(&fixture, "//:t999"), "xyz");
     assert_eq!(fixture.executed().len(), 1_000);
-    // A comment runs no target, but every answer is looked at.
+    // An edited comment reruns no target, but every answer is revalidated.
     fixture.files.write("package.kdl", format!("// Long.\n{text}").as_bytes());
     assert_eq!(
         run(&mut fixture),

@@ -1,4 +1,4 @@
-//! What a person sees when a label stands for nothing, or targets need each other.
+//! Diagnostics for unknown labels and for cycles.
 
 use expect_test::expect;
 
@@ -74,11 +74,11 @@ fn a_label_of_a_package_that_does_not_exist() {
 }
 
 #[test]
-fn targets_that_need_each_other() {
+fn targets_that_depend_on_each_other() {
     check_text(
         "join \"b\" { part \":a\"; }\njoin \"a\" {\n    part \":b\"\n}\njoin \"self\" { part \":self\"; }\njoin \"outside\" { part \":a\"; }\n",
         expect![[r#"
-            error[label::cycle]: Targets need each other: `//:a` → `//:b` → `//:a`
+            error[label::cycle]: Targets depend on each other: `//:a` → `//:b` → `//:a`
              --> package.kdl:3:10
               |
             1 | join "b" { part ":a"; }
@@ -86,7 +86,7 @@ fn targets_that_need_each_other() {
             ...
             3 |     part ":b"
               |          ^^^^
-            error[label::cycle]: Targets need each other: `//:self` → `//:self`
+            error[label::cycle]: Targets depend on each other: `//:self` → `//:self`
              --> package.kdl:5:20
               |
             5 | join "self" { part ":self"; }
@@ -104,7 +104,7 @@ fn a_cycle_across_packages() {
             ("c/package.kdl", "join \"z\" { part \"//a:x\"; }\n"),
         ],
         expect![[r#"
-            error[label::cycle]: Targets need each other: `//a:x` → `//b:y` → `//c:z` → `//a:x`
+            error[label::cycle]: Targets depend on each other: `//a:x` → `//b:y` → `//c:z` → `//a:x`
              --> a/package.kdl:1:17
               |
             1 | join "x" { part "//b:y"; }
@@ -124,7 +124,7 @@ fn a_chain_that_is_too_long() {
     check_text(
         &text,
         expect![[r#"
-        error[label::chain]: `//:t1000` needs a chain of more than 1000 targets
+        error[label::chain]: `//:t1000` depends on a chain of more than 1000 targets
             --> package.kdl:1001:1
              |
         1001 | count "t1000" of=":t999"

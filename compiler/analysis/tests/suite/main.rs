@@ -1,4 +1,4 @@
-//! The analysis with a table of small rules of its own, over files in memory.
+//! Tests of the analysis with a table of small rules, over files in memory.
 
 mod diagnostics;
 mod disk;

@@ -1,4 +1,4 @@
-//! The language of `mc query`, and patterns.
+//! Tests of the language of `mc query`, and of patterns.
 
 use expect_test::{Expect, expect};
 use mc_analysis::patterns::labels;
@@ -26,7 +26,7 @@ fn fixture() -> Fixture {
     ])
 }
 
-/// The answer, or the query with its mistake underlined.
+/// Compares the answer, or the error below the query with its location underlined.
 fn check(text: &str, expected: Expect) {
     let here = PackageId("models".to_owned());
     let shown = match query(&fixture().db, text, &here) {
@@ -42,7 +42,7 @@ fn check(text: &str, expected: Expect) {
 }
 
 #[test]
-fn a_pattern_stands_for_what_was_written() {
+fn a_pattern_matches_written_targets() {
     check("//data:train", expect!["//data:train"]);
     check("//data:all", expect!["//data:held-out //data:train"]);
     check(
@@ -64,7 +64,7 @@ fn a_pattern_stands_for_what_was_written() {
 }
 
 #[test]
-fn deps_are_everything_that_is_named_directly_or_not() {
+fn deps_are_all_direct_and_indirect_dependencies() {
     check("deps(:size)", expect!["//data:held-out //data:train //models:base //models:size //models:tone"]);
     check("deps(:size, 1)", expect!["//models:size //models:tone"]);
     check("deps(:size, 0)", expect!["//models:size"]);
@@ -74,7 +74,7 @@ fn deps_are_everything_that_is_named_directly_or_not() {
 }
 
 #[test]
-fn rdeps_are_everything_that_needs_a_target() {
+fn rdeps_are_all_targets_that_depend_on_a_target() {
     check("rdeps(//data:held-out)", expect!["//data:held-out //models:size //models:tone"]);
     check("rdeps(//data:train, 1)", expect!["//data:train //loop:b //models:base //models/deep:size"]);
     check("rdeps(//models/deep/..., //data:train)", expect!["//data:train //models/deep:size"]);
@@ -83,7 +83,7 @@ fn rdeps_are_everything_that_needs_a_target() {
 }
 
 #[test]
-fn kind_looks_at_the_rule_as_declared_and_as_expanded() {
+fn kind_matches_the_rule_as_declared_and_as_expanded() {
     check("kind(count, //...)", expect!["//models:size //models/deep:size"]);
     check("kind(pair, //...)", expect!["//models:both"]);
     check("kind(join, :both)", expect!["//models:both"]);
@@ -222,7 +222,7 @@ fn a_mistake_is_shown_where_it_is() {
         "deps(:tone, far)",
         expect![[r#"
         deps(:tone, far)
-                    ^^^ Expected a number of steps"#]],
+                    ^^^ Expected a depth"#]],
     );
     check(
         "deps(:tone, -1)",
@@ -321,7 +321,7 @@ fn a_mistake_is_shown_where_it_is() {
 }
 
 #[test]
-fn no_query_is_too_deep_or_too_long_for_the_stack() {
+fn queries_too_deep_or_too_long_for_the_stack_are_refused() {
     let here = PackageId(String::new());
     let db = fixture().db;
     for text in [
@@ -336,7 +336,7 @@ fn no_query_is_too_deep_or_too_long_for_the_stack() {
 }
 
 #[test]
-fn each_pattern_that_stands_for_nothing_is_an_error_of_its_own() {
+fn each_pattern_without_matches_is_an_error_of_its_own() {
     let patterns = ["//data:all", "//data:tarin", "//dta:all", "//modles/...", ":x"].map(pattern);
     let errors = labels(&fixture().db, &patterns).unwrap_err();
     let shown: Vec<String> = errors

@@ -1,4 +1,4 @@
-//! Mistakes as a person sees them.
+//! Rendered diagnostics.
 
 use expect_test::Expect;
 use mc_analysis::check::check;
@@ -7,7 +7,7 @@ use mc_syntax::render::render;
 
 use crate::fake::{Fixture, pattern};
 
-/// Everything that is wrong with what the patterns stand for, as a person sees it.
+/// Renders all diagnostics of the targets that the patterns match.
 pub(crate) fn shown(fixture: &Fixture, patterns: &[&str]) -> String {
     let patterns: Vec<_> = patterns.iter().map(|text| pattern(text)).collect();
     let mut text = String::new();

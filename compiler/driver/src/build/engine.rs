@@ -1,4 +1,4 @@
-//! The executor, with the store and the remote cache under it.
+//! The executor, combined with the store and the remote cache.
 
 use std::io::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -36,31 +36,31 @@ use crate::settings::store_limit::StoreLimit;
 use crate::store::Store;
 use crate::warning::Warning;
 
-/// The store and the remote cache, and how to build with them.
+/// The store, the remote cache, and the build settings.
 pub struct Engine<'a> {
     /// Blobs and results of this machine.
     pub store: Arc<LocalStore>,
     options: Options,
     remote_cache: Option<RemoteCache>,
-    /// The vouchers that count.
+    /// The attesters whose results count.
     trust: Trust,
-    /// Results and blobs that turned out to be wrong in the builds so far.
+    /// Results and blobs found to be wrong in the builds so far.
     suspects: SuspectResults,
     interrupt: Arc<Interrupt>,
     store_limit: Option<StoreLimit>,
     pub(crate) events: &'a dyn EventSink,
 }
 
-/// One pass over some artifacts.
+/// One build of some artifacts.
 pub(crate) struct Pass {
-    /// The steps.
+    /// The actions.
     pub(crate) graph: ActionGraph,
-    /// Their outcome.
+    /// Their results.
     pub(crate) built: Built,
 }
 
 impl Pass {
-    /// The output that an artifact stands for; `None` if its action failed or was not reached.
+    /// The output of an artifact; `None` if its action failed or was not reached.
     pub(crate) fn output(&self, artifact: &Artifact) -> Option<&Output> {
         self.built.output(&self.graph, artifact)
     }
@@ -70,7 +70,7 @@ impl<'a> Engine<'a> {
     /// Opens the store, and the remote cache that the settings name.
     ///
     /// # Errors
-    /// If one of them cannot be used; a remote cache that the build may go on without is left out, with a warning.
+    /// If one of them cannot be used. A remote cache that is not required is skipped instead, with a warning.
     pub fn open(
         store: &Store,
         settings: &BuildSettings,
@@ -96,9 +96,10 @@ impl<'a> Engine<'a> {
         keep_within(&self.store, limit, self.events);
     }
 
-    /// Ends the work with the remote cache: waits for what is sent. What did no harm is an event, and returned.
+    /// Ends the use of the remote cache: waits for uploads. Harmless problems are reported as events and returned.
     ///
-    /// * `failures`: those of the command so far; the cache's, where the command fails of it, is added once and last
+    /// * `failures`: the failures of the command so far. If the command fails because of the cache, that failure is
+    ///   added, once and last.
     pub(crate) fn finish_remote_cache(&mut self, failures: &mut Vec<BuildFailure>) -> Vec<Warning> {
         let Some(remote_cache) = &mut self.remote_cache else { return Vec::new() };
         let ended = remote_cache.finish(self.events);
@@ -114,11 +115,11 @@ impl<'a> Engine<'a> {
         ended.warnings
     }
 
-    /// Builds the artifacts; an interrupt stops it between two steps. A build that a cache let down is tried again, and
-    /// makes here what was of no use: a blob that was promised and is gone, one of the store that was gone or wrong when it
-    /// was read, and a result of others that its reader refused.
+    /// Builds the artifacts; an interrupt stops it between two actions. A build that failed because of a cache is
+    /// retried and makes the unusable results here: a promised blob that is missing, a stored blob that was missing or
+    /// wrong when it was read, and a foreign result that its reader rejected.
     ///
-    /// * `read`: those of which the bytes are wanted here; the others may stay in the remote cache
+    /// * `read`: the artifacts whose bytes are needed here; the others may stay in the remote cache
     pub(crate) fn build(
         &self,
         artifacts: &[Artifact],
@@ -132,7 +133,7 @@ impl<'a> Engine<'a> {
             let n_reasons = self.suspects.n_reasons();
             let mut built = self.build_once(&graph, tally)?;
             n_tries += 1;
-            // Whoever interrupted it does not want to wait for what would come.
+            // After an interrupt, the user does not wait for downloads.
             if !built.is_interrupted {
                 self.bring(&graph, &built, read)?;
                 self.with_services(|services| {
@@ -140,21 +141,21 @@ impl<'a> Engine<'a> {
                 });
             }
             if !built.is_interrupted && self.is_worth_another_try(n_lost, n_reasons, n_tries) {
-                // What comes now may take long, and the reason may be all that somebody wants to know.
+                // The retry may take long, and the user may only want to know the reason.
                 self.warn_of_suspects();
                 n_ran += built.n_ran;
                 continue;
             }
-            // What the earlier tries made is a hit of the last.
+            // Actions that ran in earlier attempts are hits in the last one.
             built.n_ran += n_ran;
             built.n_hits = built.n_hits.saturating_sub(n_ran);
             return Ok(Pass { graph, built });
         }
     }
 
-    /// Returns true if a build is to be tried again.
+    /// Returns true if the build should be retried.
     ///
-    /// * `n_lost`, `n_reasons`: number of lost blobs and of doubts before the build
+    /// * `n_lost`, `n_reasons`: number of lost blobs and of reasons to build again, before the build
     /// * `n_tries`: number of builds so far
     fn is_worth_another_try(&self, n_lost: usize, n_reasons: usize, n_tries: usize) -> bool {
         let cache = self.remote_cache.as_ref();
@@ -197,7 +198,7 @@ impl<'a> Engine<'a> {
         })
     }
 
-    /// Makes what artifacts became come, if it is not here.
+    /// Downloads the outputs of artifacts that are not in the local store.
     fn bring(&self, graph: &ActionGraph, built: &Built, artifacts: &[Artifact]) -> Result<(), EngineError> {
         let Some(cache) = &self.remote_cache else { return Ok(()) };
         let wanted: Vec<Output> =
@@ -205,22 +206,22 @@ impl<'a> Engine<'a> {
         cache.bring(&wanted).map_err(EngineError::BringOutput)
     }
 
-    /// Bytes of blobs that went to the remote cache and came from there; `None` if there is no cache.
+    /// Number of bytes of blobs uploaded to and downloaded from the remote cache; `None` without a cache.
     pub fn traffic(&self) -> Option<Traffic> {
         self.remote_cache.as_ref().map(RemoteCache::traffic)
     }
 
-    /// Returns true if an output that was asked for stays in the remote cache.
+    /// Returns true if a requested output stays in the remote cache.
     ///
-    /// * `path`: its place below `mc-out/`, if it came
+    /// * `path`: its path below `mc-out/` if it were downloaded
     pub(crate) fn leaves(&self, path: &str) -> bool {
         self.remote_cache.as_ref().is_some_and(|cache| cache.leaves(path))
     }
 
-    /// The bytes of an output, which come from the remote cache if need be.
+    /// The bytes of an output; downloads them from the remote cache if necessary.
     ///
     /// # Errors
-    /// If they cannot be had.
+    /// If they cannot be read or downloaded.
     pub fn content(&self, output: &Output) -> Result<Content, EngineError> {
         let lazy =
             self.remote_cache.as_ref().map(|cache| LazyStore { local: &*self.store, remote: &cache.remote });
@@ -228,7 +229,7 @@ impl<'a> Engine<'a> {
         output_content(store, output).map_err(EngineError::ReadOutput)
     }
 
-    /// The verdict that an output holds.
+    /// The verdict in an output.
     ///
     /// # Errors
     /// If it cannot be read.
@@ -240,7 +241,7 @@ impl<'a> Engine<'a> {
     /// The digest of an output's bytes as one file.
     ///
     /// # Errors
-    /// If they cannot be had.
+    /// If they cannot be read or downloaded.
     pub fn digest(&self, output: &Output) -> Result<Digest, EngineError> {
         if let Output::File(blob) = output {
             return Ok(blob.hash);
@@ -257,12 +258,12 @@ impl<'a> Engine<'a> {
         self.remote_cache.as_ref()
     }
 
-    /// Returns true if somebody wants the command to stop.
+    /// Returns true if the command was interrupted.
     pub(crate) fn is_interrupted(&self) -> bool {
         self.interrupt.is_wanted()
     }
 
-    /// Warns once about everything in the store that turned out to be damaged, and about results that were of no use.
+    /// Warns once about all damage found in the store, and about unusable results.
     pub fn warn_of_damage(&self) {
         warn_of_damage(&self.store, self.events);
         self.warn_of_suspects();
@@ -275,7 +276,7 @@ impl<'a> Engine<'a> {
     }
 }
 
-/// Warns once about everything in a store that turned out to be damaged.
+/// Warns once about all damage found in a store.
 pub fn warn_of_damage(store: &LocalStore, events: &dyn EventSink) {
     for corruption in store.take_corruptions() {
         events.event(Event::Warning(&Warning::Damaged(corruption)));

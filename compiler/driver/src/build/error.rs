@@ -1,4 +1,4 @@
-//! Errors of an engine: the store, the remote cache, and results that cannot be read.
+//! Errors of an engine: the store, the remote cache, and unreadable results.
 
 use std::path::PathBuf;
 
@@ -32,8 +32,8 @@ pub enum EngineError {
     /// The threads of the build cannot be started.
     #[error("Cannot start the build")]
     Threads(#[source] Box<BuildError>),
-    /// An output that was asked for cannot be fetched from the remote cache.
-    #[error("Cannot fetch what was asked for")]
+    /// A requested output cannot be downloaded from the remote cache.
+    #[error("Cannot fetch the requested outputs")]
     BringOutput(#[source] ActionError),
     /// An output cannot be read.
     #[error("Cannot read an output")]
@@ -42,7 +42,7 @@ pub enum EngineError {
     #[error("Cannot read a gate's verdict")]
     Verdict(String),
     /// The reports about a model's tensors cannot be read.
-    #[error("Cannot read what was told of a model's tensors")]
+    #[error("Cannot read the reports about a model's tensors")]
     TensorReports(String),
 }
 

@@ -1,4 +1,4 @@
-//! Failures of a build, which go on with everything else.
+//! Failures within a build. The build continues with everything else.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,8 +20,8 @@ pub enum BuildFailure {
         #[source]
         error: ActionError,
     },
-    /// The outputs of a target cannot be put in place.
-    #[error("Cannot put the outputs in place")]
+    /// The outputs of a target cannot be published.
+    #[error("Cannot publish the outputs")]
     Publish {
         /// Their folder.
         directory: PathBuf,
@@ -29,7 +29,7 @@ pub enum BuildFailure {
         #[source]
         error: StoreError,
     },
-    /// The remote cache failed, and the build must not go on without it.
+    /// The remote cache failed and is required.
     #[error("{0}")]
     RemoteCache(RemoteFailure),
 }
@@ -40,11 +40,11 @@ impl From<mc_execute::built::Failure> for BuildFailure {
     }
 }
 
-/// A build that lacks something that was asked for.
+/// A build without all requested results.
 #[derive(Debug)]
 pub struct Unbuilt {
     /// The reasons.
     pub failures: Vec<BuildFailure>,
-    /// True if somebody stopped the build.
+    /// True if the build was interrupted.
     pub is_interrupted: bool,
 }

@@ -1,4 +1,4 @@
-//! Builds targets with the store and the remote cache, and puts their outputs in place.
+//! Builds targets with the store and the remote cache, and publishes their outputs.
 
 pub mod engine;
 pub mod error;

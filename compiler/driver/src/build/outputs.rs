@@ -1,4 +1,4 @@
-//! Builds targets and puts their outputs under `mc-out/`.
+//! Builds targets and publishes their outputs below `mc-out/`.
 
 use mc_ir::output::Output;
 
@@ -14,17 +14,17 @@ use crate::out_folder::{claim, foreign_entry};
 use crate::warning::Warning;
 use crate::workspace::Workspace;
 
-/// A build whose outputs are in place.
+/// A build with its published outputs.
 pub struct Outputs {
     /// The build.
     pub finished: Finished,
     /// The published outputs of each target; `None` if it is not published.
     pub published: Vec<Option<Published>>,
-    /// Problems that did no harm; each was an event, too.
+    /// Harmless problems; each was reported as an event, too.
     pub warnings: Vec<Warning>,
 }
 
-/// Builds targets, and puts the outputs of those that are whole and passed their gates in place.
+/// Builds targets, and publishes the outputs of those that are complete and passed their gates.
 ///
 /// # Errors
 /// If the build cannot begin, or a result cannot be read. Failures of actions are in [`Outputs`].
@@ -40,7 +40,7 @@ pub fn build_outputs(
     let mut finished = build_targets(engine, targets.clone(), Goal::Outputs)?;
     let mut published = publish_built(engine, workspace, &mut finished);
     if published.has_lost_blobs {
-        // Blobs that rotted were set aside when they were copied: one more build makes them anew.
+        // Rotted blobs were set aside during the copy; one more build makes them again.
         finished = build_targets(engine, targets, Goal::Outputs)?;
         published = publish_built(engine, workspace, &mut finished);
     }
@@ -57,7 +57,7 @@ pub fn build_outputs(
 pub struct Gates {
     /// The build.
     pub finished: Finished,
-    /// Problems that did no harm; each was an event, too.
+    /// Harmless problems; each was reported as an event, too.
     pub warnings: Vec<Warning>,
 }
 
@@ -78,11 +78,11 @@ pub fn build_gates(engine: &mut Engine<'_>, targets: Vec<Wanted>) -> Result<Gate
 struct PublishedTargets {
     /// One entry for each target; `None` if it is not published.
     folders: Vec<Option<Published>>,
-    /// Blobs turned out to be missing or damaged when they were copied.
+    /// True if blobs were missing or damaged when they were copied.
     has_lost_blobs: bool,
 }
 
-/// Publishes each target that is whole and passed; what cannot be published becomes a failure of its target.
+/// Publishes each target that is complete and passed its gates. An error becomes a failure of the target.
 fn publish_built(engine: &Engine<'_>, workspace: &Workspace, finished: &mut Finished) -> PublishedTargets {
     let wanted: Vec<usize> =
         (0..finished.targets.len()).filter(|&index| is_to_publish(engine, finished, index)).collect();
@@ -117,14 +117,14 @@ fn publish_built(engine: &Engine<'_>, workspace: &Workspace, finished: &mut Fini
     published
 }
 
-/// Returns true if a target has outputs to be published. After an interrupt nothing new appears, even what is whole:
-/// the user wanted out.
+/// Returns true if a target has outputs to publish. After an interrupt nothing new is published, not even complete
+/// targets, because the user cancelled the command.
 fn is_to_publish(engine: &Engine<'_>, finished: &Finished, index: usize) -> bool {
     let is_built = finished.targets[index].1 == Status::Built && !finished.is_interrupted;
     is_built && !outputs_of(engine, finished, index).is_empty()
 }
 
-/// The outputs of a target that come under `mc-out/`, by their paths in its folder.
+/// The outputs of a target to publish below `mc-out/`, by path in its folder.
 fn outputs_of(engine: &Engine<'_>, finished: &Finished, index: usize) -> Vec<(String, Output)> {
     let (target, _) = &finished.targets[index];
     let comes = |(path, _): &&(String, _)| !engine.leaves(&path_below_out(&target.label, path));

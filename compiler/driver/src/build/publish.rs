@@ -1,4 +1,4 @@
-//! Brings the outputs of a target under `mc-out/`.
+//! Publishes the outputs of a target below `mc-out/`.
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,7 @@ use mc_store::materialize::tree::{Destination, Tree, TreeFile};
 use crate::build::engine::Engine;
 use crate::workspace::{OUT, Workspace};
 
-/// A target whose outputs are in place.
+/// A target with its published outputs.
 #[derive(Clone, Debug)]
 pub struct Published {
     /// Their folder.
@@ -20,7 +20,7 @@ pub struct Published {
     pub outputs: Vec<(String, Output)>,
 }
 
-/// The place of an output below `mc-out/`.
+/// Path of an output below `mc-out/`.
 pub(crate) fn path_below_out(label: &Label, path: &str) -> String {
     let package = Some(&label.package.0).filter(|package| !package.is_empty());
     let words = [package.map(String::as_str), Some(&label.name), Some(path)];
@@ -46,7 +46,8 @@ pub(crate) struct TargetOutputs<'a> {
     pub(crate) results: Vec<Digest>,
 }
 
-/// Puts the outputs of each target into its folder, whole or not at all. The results are in the order of the targets.
+/// Writes the outputs of each target into its folder, completely or not at all. The results are in the order of the
+/// targets.
 ///
 /// # Errors
 /// If a blob is lost or a file cannot be written.

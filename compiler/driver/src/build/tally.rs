@@ -5,18 +5,18 @@ use std::collections::BTreeMap;
 use mc_digest::digest::Digest;
 use mc_execute::event::{Event, Origin};
 
-/// The fate of one action.
+/// Outcome of one action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ActionOutcome {
     /// Found in the cache.
     Hit,
-    /// FetchedFiles here from the remote cache.
+    /// Fetched from the remote cache.
     Fetched,
-    /// Done now, by a worker.
+    /// Ran now, on a worker.
     RanRemotely,
-    /// Done now, on this machine.
+    /// Ran now, on this machine.
     Ran,
-    /// Done now, in vain.
+    /// Ran and failed.
     Failed,
 }
 
@@ -31,13 +31,13 @@ impl ActionOutcome {
     }
 }
 
-/// Done now, wherever.
+/// Ran now, on any machine.
 pub const RAN: &[ActionOutcome] = &[ActionOutcome::RanRemotely, ActionOutcome::Ran];
 
-/// Every action that a command went through, each once however many passes met it.
+/// Counts every action of a command once, even if several passes include it.
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
-    // By the action's structure: one that ran in one pass and was a hit in the next has run.
+    // Keyed by structure: an action that ran in one pass and was a hit in the next counts as run.
     actions: BTreeMap<Digest, (&'static str, ActionOutcome)>,
     /// Number of gates that failed.
     pub n_failed_gates: usize,
@@ -59,24 +59,24 @@ impl Tally {
         self.add(node.structure(), node.action.kind().name, outcome);
     }
 
-    /// Notes the fate of an action.
+    /// Records the outcome of an action.
     pub fn add(&mut self, structure: Digest, kind: &'static str, outcome: ActionOutcome) {
         let action = self.actions.entry(structure).or_insert((kind, outcome));
-        // What failed for want of a blob that a remote cache lost is done in the next try.
+        // An action that failed because the remote cache lost a blob runs in the next attempt.
         action.1 = if action.1 == ActionOutcome::Failed { outcome } else { action.1.max(outcome) };
     }
 
-    /// The fate of an action, if it was met.
+    /// The outcome of an action, if it was recorded.
     pub fn outcome(&self, structure: Digest) -> Option<ActionOutcome> {
         self.actions.get(&structure).map(|(_, outcome)| *outcome)
     }
 
-    /// Number of actions of one fate.
+    /// Number of actions with this outcome.
     pub fn count(&self, outcome: ActionOutcome) -> usize {
         self.actions.values().filter(|action| action.1 == outcome).count()
     }
 
-    /// Number of actions of some fates, by kind.
+    /// Number of actions with any of the outcomes, by kind.
     pub fn by_kind(&self, outcomes: &[ActionOutcome]) -> BTreeMap<&'static str, usize> {
         let mut kinds = BTreeMap::new();
         for (kind, _) in self.actions.values().filter(|action| outcomes.contains(&action.1)) {

@@ -1,4 +1,4 @@
-//! Builds targets: one pass where it can be, and the fate of each target.
+//! Builds targets, in one pass if possible, and determines the status of each.
 
 use std::collections::BTreeSet;
 use std::mem::take;
@@ -19,10 +19,10 @@ use crate::build::tally::{ActionOutcome, Tally};
 use crate::declarations::Wanted;
 use crate::event::Event;
 
-/// The artifacts of a target that are asked for.
+/// The requested artifacts of a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Goal {
-    /// Its outputs, once its gates are passed.
+    /// Its outputs, after its gates passed.
     Outputs,
     /// Its gates only.
     Gates,
@@ -31,20 +31,20 @@ pub enum Goal {
 /// A gate's verdict on a target.
 #[derive(Clone, Debug)]
 pub struct GateResult {
-    /// The target that asked for it first.
+    /// The first target that requested it.
     pub label: Label,
-    /// The verdict in the graph.
+    /// The artifact of the verdict.
     pub artifact: Artifact,
     /// The measurements.
     pub verdict: Verdict,
-    /// True if it was known before.
+    /// True if it came from the cache.
     pub is_cached: bool,
 }
 
-/// The fate of a target.
+/// Status of a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
-    /// Everything asked for is in the store.
+    /// All requested artifacts are in the store.
     Built,
     /// A gate failed.
     GateFailed,
@@ -52,13 +52,13 @@ pub enum Status {
     Failed,
 }
 
-/// A build of targets, ended.
+/// A completed build of targets.
 pub struct Finished {
-    /// The passes, for looking outputs up: the last one in which a target took part has them.
+    /// The passes, to look up outputs: the last pass that includes a target has its outputs.
     passes: Vec<Pass>,
-    /// True if a gate stopped an action.
+    /// True if a missed gate stopped an action.
     has_missed_gate: bool,
-    /// Each target, in the order asked for.
+    /// Each target, in the requested order.
     pub targets: Vec<(Wanted, Status)>,
     /// The verdicts, each once.
     pub gates: Vec<GateResult>,
@@ -66,12 +66,12 @@ pub struct Finished {
     pub failures: Vec<BuildFailure>,
     /// Counts of actions.
     pub tally: Tally,
-    /// True if somebody stopped the build.
+    /// True if the build was interrupted.
     pub is_interrupted: bool,
 }
 
 impl Finished {
-    /// The output that an artifact stands for; `None` if it was not built.
+    /// The output of an artifact; `None` if it was not built.
     pub fn output(&self, artifact: &Artifact) -> Option<&Output> {
         self.passes.iter().rev().find_map(|pass| pass.output(artifact))
     }
@@ -86,7 +86,7 @@ impl Finished {
     }
 }
 
-/// Builds the targets. A missed gate stops nothing but its own target.
+/// Builds the targets. A missed gate stops only its own target.
 ///
 /// # Errors
 /// If the build cannot begin, or a result cannot be read. Failures of actions are in [`Finished`].
@@ -102,7 +102,7 @@ pub fn build_targets(engine: &Engine<'_>, targets: Vec<Wanted>, goal: Goal) -> R
     let mut finished = Finished {
         has_missed_gate: !gates.is_empty(),
         failures: failures.into_iter().map(BuildFailure::from).collect(),
-        // Whoever asked for an end too late to stop anything wants out all the same.
+        // An interrupt that came too late to stop anything still counts.
         is_interrupted: engine.is_interrupted() || passes.iter().any(|pass| pass.built.is_interrupted),
         passes,
         targets: Vec::new(),
@@ -131,7 +131,7 @@ fn passes(
         let mut rest = pending.clone();
         rest.retain(|target| is_open(engine, &pass, target, goal));
         passes.push(pass);
-        // A missed gate stopped the pass before the others were done; without it they can go on.
+        // A missed gate stopped the pass before the other targets were complete; without it they can continue.
         if !only_gates || rest.is_empty() || rest.len() == pending.len() {
             return Ok(passes);
         }
@@ -147,7 +147,8 @@ fn artifacts(target: &Wanted, goal: Goal) -> Vec<Artifact> {
     outputs.iter().map(|(_, artifact)| artifact).chain(&target.providers.gates).cloned().collect()
 }
 
-/// The artifacts whose bytes are wanted here: those that `mc` itself reads, and the outputs that do not stay in the remote cache.
+/// The artifacts whose bytes are needed here: those that `mc` itself reads, and the outputs that do not stay in the
+/// remote cache.
 fn read(engine: &Engine<'_>, target: &Wanted, goal: Goal) -> Vec<Artifact> {
     let Wanted { label, providers } = target;
     let outputs = match goal {
@@ -167,10 +168,10 @@ fn is_missed_gate(error: &ActionError) -> bool {
     matches!(error, ActionError::GateMissed(_))
 }
 
-/// Returns true if something of the target is missing though no gate of its own is missed.
+/// Returns true if a part of the target is missing although none of its own gates failed.
 fn is_open(engine: &Engine<'_>, pass: &Pass, target: &Wanted, goal: Goal) -> bool {
     let is_missed = target.providers.gates.iter().filter_map(|gate| pass.output(gate)).any(|output| {
-        // A verdict that cannot be read is told when the target is judged.
+        // An unreadable verdict is reported when the target's status is determined.
         engine.verdict(output).is_ok_and(|verdict| !verdict.passed)
     });
     !is_missed && artifacts(target, goal).iter().any(|artifact| pass.output(artifact).is_none())
@@ -202,7 +203,7 @@ impl Finished {
         Ok(())
     }
 
-    /// A target that is not whole though nothing failed hangs on another's missed gate.
+    /// The status of an incomplete target without a failure: another target's gate stopped it.
     fn unfinished(&self) -> Status {
         if self.failures.is_empty() && self.has_missed_gate { Status::GateFailed } else { Status::Failed }
     }

@@ -9,7 +9,7 @@ use crate::build::error::EngineError;
 use crate::build::targets::Finished;
 use crate::warning::Warning;
 
-/// Warnings of one file that are shown; a model has hundreds of tensors.
+/// Maximum number of shown warnings per file; a model has hundreds of tensors.
 const MAX_WARNINGS: usize = 8;
 
 /// The reports of a file's tensors.

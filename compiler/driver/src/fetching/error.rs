@@ -33,8 +33,8 @@ pub enum FetchingError {
         /// The reason.
         source: io::Error,
     },
-    /// The address of Hugging Face cannot be used.
-    #[error("Cannot use the address of Hugging Face")]
+    /// The URL of Hugging Face is invalid.
+    #[error("Cannot use the URL of Hugging Face")]
     HuggingFace(#[source] UrlError),
     /// A server, a file or the network failed.
     #[error("Cannot {task}")]
@@ -44,51 +44,51 @@ pub enum FetchingError {
         /// The reason.
         source: Box<FetchError>,
     },
-    /// Files are missing, and no server may be asked.
-    #[error("{} files are not here, and no server may be asked", missing.len())]
+    /// Files are missing, and offline mode is on.
+    #[error("{} files are missing, and no server may be contacted", missing.len())]
     OfflineMissing {
         /// Origins, and names of files.
         missing: Vec<(Origin, String)>,
     },
-    /// Origins are not pinned, and no server may be asked.
-    #[error("{} origins are to be pinned, and no server may be asked", origins.len())]
+    /// Origins are not pinned, and offline mode is on.
+    #[error("{} origins must be pinned, and no server may be contacted", origins.len())]
     OfflineUnpinned {
         /// The origins.
         origins: Vec<Origin>,
     },
-    /// Origins have to be pinned first.
+    /// Origins must be pinned first.
     #[error("{} origins are not in `{LOCK_FILE}`", origins.len())]
     Unpinned {
         /// The origins.
         origins: Vec<Origin>,
     },
-    /// An origin cannot be pinned as it is declared.
+    /// An origin cannot be pinned as declared.
     #[error("{message}")]
     PathError {
         /// The origin.
         origin: Origin,
         /// The reason.
         message: String,
-        /// The text that the declaration would need, if the origin only moves.
+        /// The text to declare instead, if the only problem is that the origin is mutable.
         now: Option<String>,
     },
 }
 
-/// A task that can fail.
+/// A task that failed.
 #[derive(Clone, Debug)]
 pub enum Task {
-    /// To use a proxy.
+    /// Use a proxy.
     Proxy,
-    /// To read what was fetched before.
+    /// Read the fetched files.
     Read,
-    /// To fetch the files of an origin.
+    /// Fetch the files of an origin.
     Fetch(Origin),
-    /// To pin the files of an origin.
+    /// Pin the files of an origin.
     Pin(Origin),
 }
 
 impl Task {
-    /// The error when it fails.
+    /// The error for a failure of this task.
     pub fn failed(self, source: FetchError) -> FetchingError {
         FetchingError::Task { task: self, source: Box::new(source) }
     }
@@ -98,7 +98,7 @@ impl fmt::Display for Task {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Proxy => f.write_str("use the proxy"),
-            Self::Read => f.write_str("read what was fetched"),
+            Self::Read => f.write_str("read the fetched files"),
             Self::Fetch(origin) => write!(f, "fetch {origin}"),
             Self::Pin(origin) => write!(f, "pin {origin}"),
         }

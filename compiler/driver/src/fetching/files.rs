@@ -1,4 +1,4 @@
-//! Files of declared origins: where they are, and how they come here.
+//! Files of declared origins: finds and downloads them.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,16 +19,17 @@ use crate::settings::fetch::FetchSettings;
 use crate::store::Store;
 use crate::workspace::Workspace;
 
-/// The files of some origins, which are here now.
+/// The fetched files of some origins.
 #[derive(Debug, Default)]
 pub struct FetchedFiles {
-    /// Origins whose files were here, with their folders.
+    /// Origins whose files were present, with their folders.
     pub present: Vec<(Origin, PathBuf)>,
-    /// Origins whose files came now, with their folders.
+    /// Origins whose files were downloaded now, with their folders.
     pub fetched: Vec<(Origin, PathBuf)>,
 }
 
-/// Finds the folder with the fetched files of an origin, or says why there is none; fetches nothing.
+/// Finds the folder with the fetched files of an origin, or returns the reason for which there is none. Downloads
+/// nothing.
 pub(crate) fn folders(
     store: Arc<Store>,
     workspace: &Workspace,
@@ -58,7 +59,7 @@ pub(crate) fn folders(
     }
 }
 
-/// The client of servers, with the store under it.
+/// The download client, which writes to the store.
 pub(crate) fn fetcher(store: &Store, settings: &FetchSettings) -> Result<Fetcher, FetchingError> {
     // Makes the folder a store, so that whatever is in it is known as ours.
     let opened = store.open()?;
@@ -72,7 +73,7 @@ pub(crate) fn fetcher(store: &Store, settings: &FetchSettings) -> Result<Fetcher
     Ok(Fetcher { client, area, endpoint })
 }
 
-/// Brings the pinned files of all these origins here.
+/// Downloads the pinned files of all these origins.
 ///
 /// # Errors
 /// If an origin is not pinned, or its files cannot be fetched.
@@ -92,8 +93,8 @@ pub fn fetch(
     bring(workspace, store, origins, settings, events)
 }
 
-/// Brings the pinned files of the origins here. Origins that are not pinned are left out: the analysis reports them with
-/// their places.
+/// Downloads the pinned files of the origins. Skips origins without a pin; the analysis reports those with their
+/// locations.
 pub(crate) fn bring(
     workspace: &Workspace,
     store: &Store,

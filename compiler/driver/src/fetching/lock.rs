@@ -1,4 +1,5 @@
-//! Pins every file of declared origins by its digest. A digest needs the bytes, so the files are downloaded.
+//! Pins every file of declared origins by its digest. Computing a digest requires the bytes, so the files are
+//! downloaded.
 
 use mc_fetch::fetcher::Fetcher;
 use mc_fetch::lock_file::{LOCK_FILE, LockFile, LockedFile};
@@ -12,19 +13,19 @@ use crate::settings::fetch::FetchSettings;
 use crate::store::Store;
 use crate::workspace::Workspace;
 
-/// The origins that are pinned.
+/// The origins to pin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Scope {
-    /// True if origins are pinned anew that are pinned already.
+    /// True if pinned origins are pinned again.
     pub updates: bool,
     /// True if the origins are all that the workspace declares: others are removed from the lock.
     pub is_everything: bool,
 }
 
-/// The fate of an origin in the lock.
+/// The change of an origin in the lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// Nobody declares it any more.
+    /// It is no longer declared.
     Removed,
     /// It was pinned before.
     Kept,
@@ -32,10 +33,10 @@ pub enum Change {
     Pinned,
 }
 
-/// An origin, and its fate.
+/// An origin with its change.
 #[derive(Clone, Debug)]
 pub struct Locked {
-    /// Its fate.
+    /// The change.
     pub change: Change,
     /// The origin.
     pub origin: Origin,
@@ -66,7 +67,7 @@ pub fn lock(
     events: &dyn EventSink,
 ) -> Result<Vec<Locked>, FetchingError> {
     let before = if scope.updates && scope.is_everything {
-        // Whatever is wrong with the old file, nothing of it is needed.
+        // The old file is not needed, even if it has errors.
         read_lock(workspace).unwrap_or_default()
     } else {
         read_lock(workspace)?
@@ -118,7 +119,8 @@ fn pin(
     Ok(())
 }
 
-/// Refuses an origin that cannot be pinned as it is declared; of one that moves, the server is asked where it is now.
+/// Refuses an origin that cannot be pinned as declared. For a mutable one, requests its current revision from the
+/// server.
 fn check(fetcher: &Fetcher, origin: &Origin) -> Result<(), FetchingError> {
     let Err(error) = origin.check() else { return Ok(()) };
     let now = if error.moves {

@@ -13,7 +13,7 @@ use crate::workspace::Workspace;
 /// Reads `mc.lock`; a workspace without one has pinned nothing.
 ///
 /// # Errors
-/// If it cannot be read or understood.
+/// If it cannot be read or parsed.
 pub fn read_lock(workspace: &Workspace) -> Result<LockFile, FetchingError> {
     let path = workspace.root.join(LOCK_FILE);
     let failed = |reason: String| FetchingError::LockFile { path: path.clone(), reason };
@@ -24,10 +24,10 @@ pub fn read_lock(workspace: &Workspace) -> Result<LockFile, FetchingError> {
     LockFile::parse(&text).map_err(|error| failed(error.to_string()))
 }
 
-/// Writes `mc.lock`, whole or not at all.
+/// Writes `mc.lock`, completely or not at all.
 pub(crate) fn write_lock(workspace: &Workspace, lock: &LockFile) -> Result<(), FetchingError> {
     let write = || {
-        // A link in its place is replaced, and none is followed.
+        // A link in its place is replaced, not followed.
         let root = Folder::open(&workspace.root)?;
         let name = format!(".{LOCK_FILE}.{}", std::process::id());
         let unfinished = Path::new(&name);

@@ -1,4 +1,4 @@
-//! Files of declared origins: pinned in `mc.lock`, and brought here before the analysis reads them.
+//! Files of declared origins: pinned in `mc.lock`, and downloaded before the analysis reads them.
 
 pub mod error;
 pub mod files;

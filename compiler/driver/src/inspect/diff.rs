@@ -95,7 +95,7 @@ fn quantization_error(
 /// A key, and its value in either file.
 pub type KeyPair = (String, Option<Value>, Option<Value>);
 
-/// Keys whose values differ, with both, as far as they are shown.
+/// Keys with different values, and both values as far as they are shown.
 fn different_keys(a: &Side, b: &Side) -> Vec<KeyPair> {
     if a.is_mapped() || b.is_mapped() {
         // Keys are a file's own; a checkpoint says the same in other words.
@@ -114,13 +114,13 @@ fn different_keys(a: &Side, b: &Side) -> Vec<KeyPair> {
 pub struct Comparison<'a> {
     /// The contents of both.
     pub sides: [&'a Listing; 2],
-    /// Tensors that both have.
+    /// Tensors present in both.
     pub pairs: Vec<(&'a Tensor, &'a Tensor)>,
     /// The difference of each pair.
     pub differences: Vec<Difference>,
-    /// Tensors that only one has.
+    /// Tensors present in only one.
     pub only: [Vec<&'a Tensor>; 2],
-    /// Keys whose values differ.
+    /// Keys with different values.
     pub keys: Vec<KeyPair>,
     /// True if one of them is a checkpoint whose tensors were named and arranged as in the other; keys are not compared
     /// then.
@@ -139,7 +139,7 @@ impl<'a> Comparison<'a> {
     /// Compares two models, tensor by tensor and key by key.
     ///
     /// # Errors
-    /// If a tensor lies outside of its file.
+    /// If a tensor exceeds its file.
     pub fn new(reference: &'a Side, other: &'a Side) -> Result<Self, InspectError> {
         let mut pairs = Vec::new();
         let mut only_reference = Vec::new();

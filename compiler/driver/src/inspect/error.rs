@@ -1,4 +1,4 @@
-//! Errors of looking into models.
+//! Errors of inspecting models.
 
 use std::io;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use mc_store::error::StoreError;
 use crate::build::error::EngineError;
 use crate::build::failure::Unbuilt;
 
-/// A model that cannot be looked into.
+/// A model that cannot be inspected.
 #[derive(Debug, thiserror::Error)]
 pub enum InspectError {
     /// There is no such file.
@@ -36,7 +36,7 @@ pub enum InspectError {
         /// The reason.
         source: Box<StoreError>,
     },
-    /// The file is one of a series, and not the first.
+    /// The file belongs to a series, and is not its first.
     #[error("`{path}` is file {number} of {count}")]
     NotTheFirst {
         /// The file.
@@ -49,14 +49,14 @@ pub enum InspectError {
         first: String,
     },
     /// A file of a series is missing.
-    #[error("`{missing}` is not there, which the series of `{path}` needs")]
+    #[error("`{missing}` of the series of `{path}` does not exist")]
     MissingOfSeries {
-        /// The file that was named.
+        /// The named file.
         path: String,
         /// The file that is missing.
         missing: String,
     },
-    /// The bytes are not what they should be.
+    /// The bytes are malformed.
     #[error("Cannot read {what}")]
     Unreadable {
         /// The file, target or object.
@@ -64,23 +64,23 @@ pub enum InspectError {
         /// The reason.
         reason: String,
     },
-    /// The bytes are of no known format.
-    #[error("Cannot tell what `{source_name}` is")]
+    /// The bytes have no known format.
+    #[error("Cannot identify the format of `{source_name}`")]
     UnknownFormat {
         /// The file, target or object.
         source_name: String,
-        /// The first bytes, escaped, if they may tell more.
+        /// The first bytes, escaped, if they may help.
         start: Option<String>,
     },
-    /// A pattern stands for several targets, or for none.
-    #[error("`{text}` stands for {n_targets} targets; expected one")]
+    /// A pattern matches several targets, or none.
+    #[error("`{text}` matches {n_targets} targets; expected one")]
     NotOneTarget {
         /// The pattern.
         text: String,
         /// Number of targets.
         n_targets: usize,
     },
-    /// No model is written for the target.
+    /// The target writes no model file.
     #[error("`{label}` has no model file")]
     NoModelFile {
         /// The target.
@@ -147,8 +147,8 @@ pub enum InspectError {
         /// The object.
         hash: Digest,
     },
-    /// A tensor lies outside of its file.
-    #[error("Tensor `{name}` lies outside its file")]
+    /// A tensor exceeds its file.
+    #[error("Tensor `{name}` is outside its file")]
     OutsideFile {
         /// The tensor.
         name: String,

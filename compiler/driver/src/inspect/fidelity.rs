@@ -1,12 +1,12 @@
-//! The distance between numbers and those that they were made of.
+//! Error metrics between a tensor and its source.
 
-/// The distance between a tensor's numbers and those of its source.
+/// The error of a tensor relative to its source.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fidelity {
-    /// The root of the mean squared difference.
+    /// The root-mean-square error.
     pub rmse: f64,
-    /// The largest difference, without its sign.
+    /// The maximum absolute error.
     pub max_error: f64,
-    /// The ratio of signal to noise in decibels; `None` if nothing was lost.
+    /// The signal-to-noise ratio in decibels; `None` if there is no error.
     pub snr_db: Option<f64>,
 }

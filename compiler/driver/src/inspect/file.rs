@@ -1,4 +1,4 @@
-//! A file, mapped.
+//! Maps files.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! The contents of a file: facts, keys, tensors, and the places of their bytes.
+//! The contents of a model file: facts, keys, tensors, and the offsets of their bytes.
 
 use mc_exporter::listing::{self as exporter, IMPORTANCE_MATRIX};
 use serde_json::Value;
@@ -12,7 +12,7 @@ pub struct Listing {
     pub format: &'static str,
     /// Length of the whole file.
     pub n_bytes: u64,
-    /// A few facts that stand before all.
+    /// A few facts that are listed first.
     pub facts: Vec<(&'static str, String)>,
     /// Named values, in the order of the file.
     pub keys: Vec<Key>,
@@ -29,9 +29,9 @@ pub struct Key {
     pub name: String,
     /// The name of its type.
     pub kind: String,
-    /// Its value; long arrays are cut down already.
+    /// Its value; long arrays are already shortened.
     pub value: Value,
-    /// The bytes of a value that is not shown whole, so that it can be compared.
+    /// The bytes of a value that is shown shortened, so that it can be compared.
     pub whole: Option<Vec<u8>>,
 }
 
@@ -42,15 +42,15 @@ pub struct Tensor {
     pub name: String,
     /// The name of its type.
     pub kind: &'static str,
-    /// Its dimensions, as the file writes them.
+    /// Its dimensions, in the order of the file.
     pub shape: Vec<u64>,
-    /// Tells whether the file writes the fastest dimension first.
+    /// True if the file lists the fastest dimension first.
     pub is_fastest_first: bool,
-    /// The place of its bytes in the file.
+    /// Offset of its bytes in the file.
     pub offset: u64,
-    /// Their number.
+    /// Number of its bytes.
     pub n_bytes: u64,
-    /// The distance of its numbers to their source, if it is known.
+    /// Its error relative to its source, if known.
     pub fidelity: Option<Fidelity>,
 }
 
@@ -118,7 +118,8 @@ impl Listing {
         self.tensors.iter().map(|tensor| tensor.n_bytes).sum()
     }
 
-    /// Bytes of neither header nor tensors; readers refuse files whose tensors do not fit, so this is not negative.
+    /// Number of bytes that belong to neither header nor tensors. Not negative, because readers refuse files whose
+    /// tensors do not fit.
     pub fn padding_bytes(&self) -> u64 {
         self.n_bytes.saturating_sub(self.header_bytes).saturating_sub(self.tensor_bytes())
     }

@@ -1,4 +1,4 @@
-//! Looks into models: files, objects of the store, and the models of targets.
+//! Inspects models: files, objects of the store, and the models of targets.
 
 pub mod checkpoint;
 pub mod diff;

@@ -12,11 +12,11 @@ use crate::inspect::listing::Listing;
 use crate::inspect::object::digits;
 use crate::inspect::safetensors;
 
-/// As much of a composite is joined to read its head; the limit of the analysis too.
+/// Maximum number of bytes of a composite that are joined to read its head; equal to the limit of the analysis.
 const MAX_HEAD: usize = 64 << 20;
 
-/// Lists a file by its first bytes; the name decides only where they are too damaged to tell. Returns `None` if the
-/// format is not known.
+/// Lists a file by its first bytes. The name decides only if they are too damaged to identify the format. Returns
+/// `None` if the format is unknown.
 ///
 /// # Errors
 /// The reason for which a file of a known format cannot be read.
@@ -40,7 +40,7 @@ pub fn list(source: &str, head: &[u8], n_bytes: u64) -> Result<Option<Listing>, 
     Ok(None)
 }
 
-/// The first bytes: of a plain file all, without copying; of a composite as many pieces as a head may need.
+/// The first bytes: all bytes of a plain file, without a copy; of a composite, as many pieces as a head may need.
 pub fn head(content: &Content) -> Cow<'_, [u8]> {
     match content.parts.as_slice() {
         [] => Cow::Borrowed(&[]),
@@ -57,7 +57,7 @@ pub fn head(content: &Content) -> Cow<'_, [u8]> {
     }
 }
 
-/// Adds the distances to their sources to the tensors of a listing.
+/// Adds the reported errors to the tensors of a listing.
 pub fn add_reports(listing: &mut Listing, reports: &[Entry]) {
     for tensor in &mut listing.tensors {
         let entry = reports.iter().find(|entry| entry.name == tensor.name);

@@ -1,4 +1,4 @@
-//! A model that is spread over several files, as the one file that it stands for: mapped, and not copied.
+//! A model that is split over several files, presented as one file: mapped, not copied.
 
 use std::ops::Range;
 use std::path::Path;
@@ -12,9 +12,9 @@ use mc_rules::exporters;
 use crate::inspect::error::InspectError;
 use crate::inspect::file::map_file;
 
-/// The whole model that the named file is the first of; `None` if its name does not tell of a series.
+/// The whole model, given its first file; `None` if the file's name is not part of a series.
 pub(crate) fn whole(path: &str) -> Result<Option<Content>, InspectError> {
-    // A file that is not there is told as any other.
+    // A missing file is reported as any other.
     let mut reported =
         exporters::containers().filter_map(|container| Some((container, container.series(path)?)));
     let Some((container, series)) = reported.next().filter(|_| Path::new(path).is_file()) else {

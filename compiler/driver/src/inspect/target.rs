@@ -1,4 +1,4 @@
-//! The model that a user names by a label, or by the path of a file.
+//! The model that a user names by a label or by a file path.
 
 use std::sync::Mutex;
 
@@ -18,15 +18,15 @@ use crate::inspect::error::InspectError;
 use crate::inspect::file::map_file;
 use crate::inspect::series;
 
-/// Returns true if the text names a target, and not a file.
+/// Returns true if the text is a label, and not a file.
 pub fn is_label(text: &str) -> bool {
     text.starts_with("//") || text.starts_with(':')
 }
 
-/// The model in a file; of a series of files the whole.
+/// The model in a file; for the first file of a series, the whole model.
 ///
 /// # Errors
-/// If the file, or one of its series, cannot be read.
+/// If the file, or another one of its series, cannot be read.
 pub fn model_file(path: &str) -> Result<Content, InspectError> {
     match series::whole(path)? {
         Some(content) => Ok(content),
@@ -42,7 +42,7 @@ pub struct BuiltModel {
     pub reports: Vec<Entry>,
 }
 
-/// The declaration of the model that is written for the one target that a pattern stands for.
+/// The export of the single target that a pattern matches.
 ///
 /// # Errors
 /// If there are several targets, or the target has no model file.
@@ -52,15 +52,15 @@ pub fn export_of<'a>(text: &str, targets: &'a [Wanted]) -> Result<&'a ExportInfo
     info.ok_or_else(|| InspectError::NoModelFile { label: target.label.clone() })
 }
 
-/// The model of the one target that a pattern stands for.
+/// The model of the single target that a pattern matches.
 pub enum NamedModel<'a> {
-    /// One that is written.
+    /// A model that is written to a file.
     Exported(&'a ExportInfo),
-    /// A checkpoint, a merge or a blend, which nobody writes.
+    /// A checkpoint, a merge or a blend, which is not written to a file.
     Unwritten(&'a ModelInfo),
 }
 
-/// The declaration of the model of the one target that a pattern stands for.
+/// The declaration of the model of the single target that a pattern matches.
 ///
 /// # Errors
 /// If there are several targets, or the target has no model.
@@ -80,15 +80,15 @@ fn one_target<'a>(text: &str, targets: &'a [Wanted]) -> Result<&'a Wanted, Inspe
     Ok(target)
 }
 
-/// Brings up a model that nobody writes, from the files that it is made of.
+/// Loads an unwritten model from the files of its sources.
 ///
 /// # Errors
-/// If they cannot be read, or it cannot be run.
+/// If they cannot be read, or the model cannot run.
 pub fn open_unwritten(info: &ModelInfo) -> Result<ChatModel, ActionError> {
     ChatModel::of_model(info, &source_content)
 }
 
-/// Builds the model of a target; its gates are not asked.
+/// Builds the model of a target, without its gates.
 ///
 /// # Errors
 /// If it cannot be built or read.

@@ -1,8 +1,8 @@
-//! The remote cache as the settings name it, for the executor.
+//! The remote cache, configured by the settings, for the executor.
 //!
-//! Looking up happens where an action would run; sending happens behind the build, and the command waits for it at its
-//! end, unless each action is to wait for its own. A server that fails is left alone for the rest of the command, with
-//! one warning (see [`super::finish`]).
+//! A lookup happens just before an action would run. Uploads happen in the background, and the command waits for them
+//! at its end, unless each action is to wait for its own upload. After a failure the server is not used for the rest of
+//! the command, with one warning (see [`super::finish`]).
 
 use std::fs;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -40,15 +40,15 @@ use crate::settings::remote::RemoteSettings;
 use crate::settings::server::Server;
 use crate::warning::RemoteFailure;
 
-/// Builds in all, when blobs that were promised are gone.
+/// Maximum number of builds of a command when promised blobs are missing.
 pub(crate) const MAX_TRIES: usize = 5;
 
-/// Bytes of blobs that travelled.
+/// Number of bytes of transferred blobs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Traffic {
-    /// Bytes that came.
+    /// Bytes downloaded.
     pub n_bytes_down: u64,
-    /// Bytes that went.
+    /// Bytes uploaded.
     pub n_bytes_up: u64,
 }
 
@@ -58,23 +58,23 @@ pub struct RemoteCache {
     store: Arc<LocalStore>,
     settings: RemoteSettings,
     pub(super) interrupt: Arc<Interrupt>,
-    /// True if its failures are not news.
+    /// True if it was unusable from the start, which was reported; its failures are not reported again.
     pub(super) is_absent: bool,
     pub(super) uploads: Option<Uploads>,
     pub(super) workers: Option<RemoteWorkers>,
-    /// Workers that are not asked, because nobody signs what they make.
+    /// URL of workers that are not used, because their results are not signed.
     pub(super) unsigned_workers: Option<String>,
     trust: Trust,
     _watch: Option<Watch>,
-    /// The reason for the first failure of an action that could not do without the cache.
+    /// The reason for the first failure of an action that required the cache.
     pub(super) action_failure: Mutex<Option<String>>,
 }
 
 impl RemoteCache {
-    /// Opens the remote cache that the settings name; `None` if they name none.
+    /// Opens the remote cache of the settings; `None` if they name none.
     ///
     /// # Errors
-    /// If the cache cannot be used, and the build must not go on without it.
+    /// If the cache cannot be used and is required.
     pub fn open(
         settings: &CacheSettings,
         store: &Arc<LocalStore>,
@@ -89,7 +89,7 @@ impl RemoteCache {
         let trusted_workers = executor.filter(|_| settings.workers.is_trusted);
         let trust = trust(&signatures, trusted_workers.map(Workers::attester));
         let unsigned_workers = executor.filter(|address| !trust.accepts(&[Workers::attester(address)]));
-        // What workers promise is not a promise to whoever does not trust them.
+        // Without trust in the workers, their promises do not count.
         let promising_workers = trusted_workers.filter(|_| matches!(trust, Trust::Only(_)));
         let notes = notes(settings, store, &signatures, promising_workers);
         let fetching = match settings.download {
@@ -114,7 +114,7 @@ impl RemoteCache {
         }))
     }
 
-    /// The vouchers that count, here and there.
+    /// The attesters whose results count, locally and remotely.
     pub(crate) fn trust(&self) -> &Trust {
         &self.trust
     }
@@ -124,17 +124,17 @@ impl RemoteCache {
         self.remote.name()
     }
 
-    /// The settings that it is used with.
+    /// The settings of the cache.
     pub fn settings(&self) -> &RemoteSettings {
         &self.settings
     }
 
-    /// Returns true if results are sent there.
+    /// Returns true if results are uploaded.
     pub fn sends(&self) -> bool {
         self.uploads.is_some()
     }
 
-    /// Asks the cache how its digests are made.
+    /// Requests the digest function of the cache.
     ///
     /// # Errors
     /// If it does not answer.
@@ -142,7 +142,7 @@ impl RemoteCache {
         self.remote.function()
     }
 
-    /// Asks the cache what it can do, for people.
+    /// Requests the capabilities of the cache, for display.
     ///
     /// # Errors
     /// If it does not answer.
@@ -150,34 +150,34 @@ impl RemoteCache {
         self.remote.details()
     }
 
-    /// The failure of a cache that the build must not do without.
+    /// The failure of a required cache.
     pub(super) fn required(&self, reason: &str) -> RemoteFailure {
         RemoteFailure::Required { server: self.name(), reason: self.without_name(reason) }
     }
 
-    /// A reason without the address at its beginning, for a sentence that has it already.
+    /// The reason without the URL at its beginning, for a sentence that contains the URL already.
     pub(super) fn without_name(&self, reason: &str) -> String {
         reason.strip_prefix(&format!("{}: ", self.name())).unwrap_or(reason).to_owned()
     }
 
-    /// Bytes of blobs that came and that went.
+    /// Number of bytes of downloaded and uploaded blobs.
     pub(crate) fn traffic(&self) -> Traffic {
         let (n_bytes_down, n_bytes_up) = self.remote.traffic();
         Traffic { n_bytes_down, n_bytes_up }
     }
 
-    /// Returns true if an output that was asked for stays where it is.
+    /// Returns true if a requested output stays in the remote cache.
     ///
-    /// * `path`: where it would lie below `mc-out/`
+    /// * `path`: its path below `mc-out/` if it were downloaded
     pub(crate) fn leaves(&self, path: &str) -> bool {
         let RemoteSettings { download, download_regex, .. } = &self.settings;
         *download == Download::Minimal && !download_regex.iter().any(|regex| regex.is_match(path))
     }
 
-    /// Returns true if a build that failed is worth another try: a blob that was promised could not be had, and will be
-    /// made here the next time.
+    /// Returns true if a failed build should be retried: a promised blob is missing, and the next attempt makes it
+    /// here.
     ///
-    /// * `n_lost`: number that [`Remote::n_lost`] gave before the build
+    /// * `n_lost`: the value of [`Remote::n_lost`] before the build
     /// * `n_tries`: number of builds so far
     pub(crate) fn is_worth_another_try(&self, n_lost: usize, n_tries: usize) -> bool {
         if self.remote.n_lost() == n_lost || self.is_over() {
@@ -186,7 +186,7 @@ impl RemoteCache {
         if n_tries >= MAX_TRIES {
             self.remote.give_up();
         } else {
-            // The breaker remembers why it cannot be asked.
+            // The circuit breaker keeps the reason for which it cannot be queried.
             drop(self.remote.look_for_losses(&*self.store));
         }
         n_tries <= MAX_TRIES
@@ -194,19 +194,19 @@ impl RemoteCache {
 }
 
 impl RemoteCache {
-    /// Turns a failure of the cache into one of the build where the cache is required, and else into `otherwise`.
+    /// Converts a failure of the cache to one of the build if the cache is required, and otherwise to `otherwise`.
     fn failed<T>(&self, error: RemoteError, otherwise: T) -> Result<T, ActionError> {
         match error {
-            // This machine's disk is to blame, and no build goes on without it.
+            // The local disk is the cause, and no build can continue without it.
             RemoteError::Store(error) => Err(store_failed(error)),
             error if self.settings.required => {
                 let reason = self.remote.failure().unwrap_or_else(|| error.to_string());
                 let mut first = self.action_failure.lock().unwrap_or_else(PoisonError::into_inner);
                 first.get_or_insert_with(|| reason.clone());
                 Err(ActionError::failed(self.required(&reason).to_string())
-                    .with_help("Leave `--remote-cache-required` out to build without it"))
+                    .with_help("Omit `--remote-cache-required` to build without it"))
             }
-            // The breaker remembers what the warning will say.
+            // The circuit breaker keeps the reason for the warning.
             _ => Ok(otherwise),
         }
     }
@@ -234,7 +234,7 @@ impl RemoteResults for RemoteCache {
         let found = if self.settings.accept {
             self.remote.lookup(&*self.store, &made)
         } else {
-            // What is sent later needs the names of sources, which are known here only.
+            // A later upload needs the names of sources, which only this process has.
             self.remote.key(&*self.store, &made).map(|_| None)
         };
         match found {
@@ -290,9 +290,9 @@ fn job(node: &Arc<ActionNode>, inputs: &[Output], outputs: &Outputs) -> Job {
     Job { node: Arc::clone(node), inputs: inputs.to_vec(), outputs: outputs.clone() }
 }
 
-/// The notes about what the server promised. Where they cannot be kept, they are made anew each time.
+/// Opens the records of the server's promises. If they cannot be stored, they are created anew each time.
 ///
-/// * `workers`: the address of workers whose promises count, too
+/// * `workers`: the URL of workers whose promises count, too
 fn notes(
     settings: &RemoteSettings,
     store: &LocalStore,
@@ -307,7 +307,7 @@ fn notes(
     drop(fs::create_dir_all(&folder));
     let mut notes = Notes::open(&folder, &server);
     if !settings.accept {
-        // What was promised before is from there, too; what workers promise now is not.
+        // Earlier promises are from that server, too; new promises of workers are not.
         notes.promised = Promised::open(None);
     }
     notes

@@ -1,4 +1,4 @@
-//! Errors of a remote cache that is opened.
+//! Errors of opening a remote cache.
 
 use std::io;
 use std::path::PathBuf;
@@ -6,25 +6,25 @@ use std::path::PathBuf;
 use mc_fetch::error::FetchError;
 use mc_remote::error::RemoteError;
 
-/// A remote cache, or a server of workers, that cannot be used as the settings say.
+/// A remote cache, or a server of workers, that cannot be used with the settings.
 #[derive(Debug, thiserror::Error)]
 pub enum RemoteCacheError {
     /// The cache cannot be used.
     #[error("Cannot use the remote cache")]
     Unusable(#[source] RemoteError),
-    /// A server is required, and none may be asked.
-    #[error("No server may be asked, and the remote cache is required")]
+    /// The remote cache is required, and offline mode is on.
+    #[error("No server may be contacted, but the remote cache is required")]
     Offline,
-    /// Headers would be sent in the clear, or to a server that takes none.
-    #[error("Headers are sent over TLS or to this machine alone, and never to buckets or folders")]
+    /// Headers would be sent without encryption, or to a server that does not accept any.
+    #[error("Headers are sent only over TLS or to this machine, and never to buckets or folders")]
     HeadersExposed(Role),
-    /// The files of TLS cannot be used.
-    #[error("Cannot use the files of TLS")]
+    /// The TLS files cannot be used.
+    #[error("Cannot use the TLS files")]
     Tls(#[source] FetchError),
-    /// Google's credentials would be sent in the clear.
-    #[error("Google's credentials are for servers over TLS or on this machine")]
+    /// Google's credentials would be sent without encryption.
+    #[error("Google's credentials are sent only over TLS or to this machine")]
     GoogleExposed,
-    /// There are no credentials of Google's.
+    /// There are no Google credentials.
     #[error("Cannot use Google's credentials")]
     Google(#[source] FetchError),
     /// The proxy cannot be used.
@@ -45,15 +45,15 @@ pub enum RemoteCacheError {
     #[error("Cannot use the remote executor")]
     Program(#[source] RemoteError),
     /// The server cannot run actions.
-    #[error("Only servers that speak gRPC run actions")]
+    #[error("Only gRPC servers run actions")]
     NotAnExecutor,
 }
 
-/// The task of a server.
+/// The role of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// To keep blobs and results.
+    /// Stores blobs and results.
     Cache,
-    /// To run actions.
+    /// Runs actions.
     Executor,
 }

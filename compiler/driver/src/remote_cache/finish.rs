@@ -1,4 +1,4 @@
-//! The end of the work with a remote cache: waits for uploads, and tells what went wrong.
+//! The end of the use of a remote cache: waits for uploads, and reports problems.
 
 use std::sync::PoisonError;
 
@@ -10,23 +10,23 @@ use crate::remote_cache::uploads::Waiting;
 use crate::remote_cache::workers::RemoteWorkers;
 use crate::warning::{RemoteFailure, UnusableResults, Warning};
 
-/// The outcome of the work with a remote cache.
+/// Result of the use of a remote cache.
 #[derive(Debug, Default)]
 pub(crate) struct RemoteOutcome {
-    /// Problems that did no harm.
+    /// Harmless problems.
     pub(crate) warnings: Vec<Warning>,
     /// The reason for which the command failed.
     pub(crate) failure: Option<RemoteFailure>,
 }
 
 impl RemoteCache {
-    /// Waits for what is being sent, and returns what went wrong.
+    /// Waits for uploads, and returns the problems.
     pub(crate) fn finish(&mut self, events: &dyn EventSink) -> RemoteOutcome {
         let not_sent = self.finish_uploads(events);
         self.report_traffic(events);
         let mut ended = RemoteOutcome::default();
         let not_asked = self.remote.failure().filter(|_| !self.is_absent);
-        // Workers cannot do without the cache: its failure says it all.
+        // Workers need the cache, so a failure of the cache explains theirs.
         let not_done = self.workers.as_ref().and_then(RemoteWorkers::failure);
         ended.warnings.extend(not_done.filter(|_| not_asked.is_none()));
         let unsigned = self.unsigned_workers.clone();
@@ -41,7 +41,7 @@ impl RemoteCache {
         ended
     }
 
-    /// Waits for what is being sent, and returns why something was not.
+    /// Waits for uploads, and returns the reason for the first failed one.
     fn finish_uploads(&mut self, events: &dyn EventSink) -> Option<String> {
         let uploads = self.uploads.take()?;
         let Waiting { n_uploads, n_bytes, n_asked } = uploads.waiting();
@@ -59,7 +59,7 @@ impl RemoteCache {
         }
     }
 
-    /// The failure to tell. A cache that does not answer takes nothing either: that is one thing to tell.
+    /// The failure to report. A cache that does not answer does not accept uploads either; both count as one failure.
     fn failure(&self, not_asked: Option<String>, not_sent: Option<String>) -> Option<RemoteFailure> {
         let action_failure = self.action_failure.lock().unwrap_or_else(PoisonError::into_inner).take();
         match (not_asked, action_failure, not_sent) {
@@ -69,7 +69,7 @@ impl RemoteCache {
             }
             (None, Some(reason), _) => Some(self.required(&reason)),
             (None, None, Some(reason)) => {
-                // One blob may be too much for it.
+                // A single blob may be too large for it.
                 let takes_some = self.remote.send_failure().is_none();
                 Some(RemoteFailure::NotTaken { server: self.name(), takes_some, reason })
             }
@@ -77,7 +77,7 @@ impl RemoteCache {
         }
     }
 
-    /// Returns true if an action failed for the reason that [`RemoteOutcome::failure`] gives for all actions.
+    /// Returns true if an action failed for the reason that [`RemoteOutcome::failure`] reports for all actions.
     pub(crate) fn is_blamed_for(&self, error: &ActionError) -> bool {
         error.to_string().starts_with(&self.required("").to_string())
     }

@@ -1,4 +1,4 @@
-//! The remote cache and its workers, as the settings name them, for the executor.
+//! The remote cache and its workers, configured by the settings, for the executor.
 
 pub mod cache;
 pub mod error;

@@ -1,6 +1,6 @@
-//! The way to the server that an address names.
+//! Opens the transport for the URL of a server.
 //!
-//! Credentials and patience are decided here; what is asked of the server is decided by [`super::cache`].
+//! This module sets credentials and timeouts; [`super::cache`] makes the requests.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,7 +33,7 @@ use crate::settings::connection::Connection;
 use crate::settings::remote::RemoteSettings;
 use crate::warning::Warning;
 
-/// Opens the way to a server. One that cannot be used, where the build may go on without it, is as good as absent.
+/// Opens the transport. A server that cannot be used and is not required counts as absent.
 pub(crate) fn open(
     settings: &RemoteSettings,
     events: &dyn EventSink,
@@ -41,13 +41,13 @@ pub(crate) fn open(
     let RemoteSettings { connection, instance, .. } = settings;
     let address = settings.server.address();
     if !instance.is_empty() && !matches!(address, Address::Grpc(_)) {
-        return Err(unusable(format!("only servers that speak gRPC keep instances such as `{instance}`")));
+        return Err(unusable(format!("only gRPC servers have instances such as `{instance}`")));
     }
     if connection.offline && !matches!(address, Address::Folder(_)) {
         if settings.required {
             return Err(RemoteCacheError::Offline);
         }
-        return Ok(absent("no server may be asked".to_owned()));
+        return Ok(absent("no server may be contacted".to_owned()));
     }
     match way(settings, address)? {
         Ok(transport) => Ok(transport),
@@ -60,10 +60,10 @@ pub(crate) fn open(
     }
 }
 
-/// The way to a server.
+/// Creates the transport to a server.
 ///
 /// # Errors
-/// The outer ones are for settings, and end a build that may go on without a cache, too.
+/// The outer ones are errors in settings, and also end a build that does not require the cache.
 fn way(
     settings: &RemoteSettings,
     address: &Address,
@@ -85,7 +85,7 @@ fn way(
             Oci::new(client, registry, repository).map(|repository| Box::new(repository) as _)
         }
         Address::S3 { bucket, prefix } => {
-            // A request that is signed must not say in another way, too, who asks.
+            // A signed request must not carry other credentials.
             let client = client(connection, Credentials::default())?;
             account(connection, bucket, prefix)
                 .and_then(|account| S3::new(client, bucket, prefix, account))
@@ -98,7 +98,7 @@ fn absent(reason: String) -> Box<dyn Transport> {
     Box::new(Absent { name: "(not asked)".to_owned(), reason })
 }
 
-/// A server that speaks the Remote Execution API.
+/// A server with the Remote Execution API.
 pub(crate) fn grpc(settings: &RemoteSettings, role: Role, place: Place) -> Result<Grpc, RemoteCacheError> {
     let connection = &settings.connection;
     let settings = Settings {
@@ -128,7 +128,7 @@ fn call_log(connection: &Connection) -> Result<Option<Arc<CallLog>>, RemoteCache
     Ok(Some(Arc::new(log)))
 }
 
-/// The headers that the user wrote, where the server is one that may be told them.
+/// The user's headers, if the server may receive them.
 fn headers(
     connection: &Connection,
     role: Role,
@@ -160,9 +160,9 @@ fn pem(connection: &Connection) -> Result<Pem, RemoteCacheError> {
     Pem::read(tls.authority.as_deref(), identity).map_err(RemoteCacheError::Tls)
 }
 
-/// The credentials for a server. The token of Hugging Face is for no other server, and one of Google's for none but this.
+/// The credentials for a server. The Hugging Face token is for no other server, and a Google token only for this one.
 ///
-/// * `server`: its address; none for a socket of this machine
+/// * `server`: its URL; `None` for a local socket
 fn who(connection: &Connection, server: Option<&Url>) -> Result<Credentials, RemoteCacheError> {
     let hugging_face = Url::parse(hugging_face::ENDPOINT).map_err(|error| unusable(error.to_string()))?;
     let known = credentials(&connection.access, &hugging_face);
@@ -174,7 +174,7 @@ fn who(connection: &Connection, server: Option<&Url>) -> Result<Credentials, Rem
     Ok(Credentials { google: Some((server.clone(), google)), ..known })
 }
 
-/// The account that asks a bucket.
+/// The account for requests to a bucket.
 fn account(connection: &Connection, bucket: &str, prefix: &str) -> Result<Account, RemoteError> {
     aws(&connection.access).map_err(|error| RemoteError::Address {
         address: format!("s3://{bucket}/{prefix}"),
@@ -187,7 +187,7 @@ fn client(connection: &Connection, credentials: Credentials) -> Result<Client, R
         connect: connection.connect,
         idle: connection.idle,
         n_retries: connection.n_retries,
-        // The build goes on without it, and must not wait for that several times.
+        // The build continues without it, and must not wait for the timeout several times.
         asks_silent: false,
         first_delay: Duration::from_millis(100),
         longest_delay: Duration::from_secs(5),

@@ -1,7 +1,7 @@
-//! The keys that sign results, the keys whose results count, and the vouchers that follow from both.
+//! The keys that sign results, the keys whose results count, and the attesters that follow from both.
 //!
-//! The trust applies to the store of this machine as well as to a remote cache, and also if no cache is named: a result
-//! that came from an unsigned cache yesterday is not a hit for somebody who asks for signatures today.
+//! Trust applies to the local store as well as to a remote cache, even without a remote cache: a result that came from
+//! an unsigned cache yesterday is not a hit for a user who requires signatures today.
 
 use mc_remote::error::RemoteError;
 use mc_remote::signing::{Signatures, Signer, Trusted};
@@ -10,10 +10,10 @@ use mc_store::attester::{Attester, Trust};
 use crate::remote_cache::error::RemoteCacheError;
 use crate::settings::keys::{Keys, PrivateKey};
 
-/// Reads the keys. With a private key and no public ones, only results that this key signed are taken, since results of
-/// others would be sent on from here as the user's own.
+/// Reads the keys. With a private key and no public ones, only results signed with this key count, because foreign
+/// results would be uploaded from here as the user's own.
 ///
-/// * `sends`: true if results are sent; a machine that sends nothing signs nothing, and need not have the key
+/// * `sends`: true if results are uploaded; a machine that uploads nothing signs nothing, and does not need the key
 pub(crate) fn signatures(keys: &Keys, sends: bool) -> Result<Signatures, RemoteCacheError> {
     let signer = keys.signing.as_ref().map(read);
     let trusted = match (&keys.require_signed, &signer) {
@@ -26,9 +26,9 @@ pub(crate) fn signatures(keys: &Keys, sends: bool) -> Result<Signatures, RemoteC
     Ok(Signatures { signer, trusted })
 }
 
-/// The vouchers that are trusted.
+/// The trusted attesters.
 ///
-/// * `workers`: the voucher of workers, who need not sign
+/// * `workers`: the attester of workers, which need not sign
 pub(crate) fn trust(signatures: &Signatures, workers: Option<Attester>) -> Trust {
     match &signatures.trusted {
         None => Trust::Anyone,

@@ -1,7 +1,7 @@
-//! Uploads to the remote cache behind the build: results that were made, and those that were here before, which are
-//! asked for first.
+//! Background uploads to the remote cache: new results, and older results that the server lacks.
 //!
-//! Asking is waiting, so many ask at a time; sending takes cores and the line, so few send.
+//! Checking for presence means waiting, so many checks run in parallel; an upload uses cores and bandwidth, so few run
+//! in parallel.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SendError, Sender, channel};
@@ -18,10 +18,10 @@ use mc_store::local::store::LocalStore;
 
 use crate::interrupt::Interrupt;
 
-/// Uploads that go on at a time: enough to hide the way to a server, few enough to leave the build its cores.
+/// Number of parallel uploads: enough to hide the latency of a server, few enough to leave the build its cores.
 const N_UPLOADERS: usize = 8;
 
-/// An action and what it gave.
+/// An action with its result.
 pub(crate) struct Job {
     pub(crate) node: Arc<ActionNode>,
     pub(crate) inputs: Vec<Output>,
@@ -36,13 +36,13 @@ pub(crate) struct Uploads {
     threads: Vec<JoinHandle<()>>,
 }
 
-/// Amount of work that is left.
+/// Remaining work.
 pub(crate) struct Waiting {
-    /// Results that are sent.
+    /// Number of results being uploaded.
     pub(crate) n_uploads: usize,
-    /// Their bytes, of which the server may have some.
+    /// Their bytes, of which the server may have some already.
     pub(crate) n_bytes: u64,
-    /// Results that the server is asked for.
+    /// Number of results whose presence on the server is being checked.
     pub(crate) n_asked: usize,
 }
 
@@ -57,9 +57,9 @@ struct Uploader {
 }
 
 impl Uploads {
-    /// Starts the threads that send and ask.
+    /// Starts the threads that upload and check.
     ///
-    /// * `n_askers`: questions at a time
+    /// * `n_askers`: number of parallel checks
     pub(crate) fn start(
         remote: &Arc<Remote>,
         store: &Arc<LocalStore>,
@@ -79,25 +79,25 @@ impl Uploads {
         let mut threads = Vec::new();
         let uploader = Arc::clone(&sender);
         threads.extend(serve(N_UPLOADERS, interrupt, to_send, move |job| uploader.upload(&job)));
-        // The last of these to end ends those above.
+        // When the last of these ends, those above end, too.
         let (asker, lacking) = (Arc::clone(&sender), made.clone());
         threads
             .extend(serve(n_askers, interrupt, to_ask, move |job| asker.ask(job, |job| lacking.send(job))));
         Self { sender, made, had, threads }
     }
 
-    /// Sends a result, behind the build.
+    /// Uploads a result in the background.
     pub(crate) fn made(&self, job: Job) {
         self.sender.queue(job, |job| self.made.send(job));
     }
 
-    /// Sends a result, and waits for it.
+    /// Uploads a result, and waits for completion.
     pub(crate) fn send_made(&self, job: &Job) {
         self.sender.begun(job);
         self.sender.upload(job);
     }
 
-    /// Sends a result behind the build, if the server has none.
+    /// Uploads a result in the background if the server lacks it.
     pub(crate) fn had(&self, job: Job) {
         self.sender.n_asked.fetch_add(1, Ordering::Relaxed);
         if self.had.send(job).is_err() {
@@ -105,7 +105,7 @@ impl Uploads {
         }
     }
 
-    /// Sends a result, if the server has none, and waits for it.
+    /// Uploads a result if the server lacks it, and waits for completion.
     pub(crate) fn send_had(&self, job: Job) {
         self.sender.n_asked.fetch_add(1, Ordering::Relaxed);
         self.sender.ask(job, |job| {
@@ -114,7 +114,7 @@ impl Uploads {
         });
     }
 
-    /// The work that is left.
+    /// The remaining work.
     pub(crate) fn waiting(&self) -> Waiting {
         let Uploader { n_uploads, n_bytes, n_asked, .. } = &*self.sender;
         Waiting {
@@ -124,8 +124,8 @@ impl Uploads {
         }
     }
 
-    /// Ends it, and says why the first failed that did. Whoever interrupted the build does not want to wait for what is
-    /// left to send; a server keeps no part of a blob, and results come last.
+    /// Ends the uploads, and returns the reason for the first failure. After an interrupt it does not wait for the
+    /// remaining uploads: a server keeps no partial blobs, and results are uploaded last.
     pub(crate) fn finish(self) -> Option<String> {
         let Self { sender, made, had, threads } = self;
         drop((made, had));
@@ -138,8 +138,8 @@ impl Uploads {
     }
 }
 
-/// Threads that work on what comes, until nothing more can come or the command is interrupted. Fewer than wanted are
-/// enough.
+/// Starts threads that process jobs until no more can arrive or the command is interrupted. If only some threads can be
+/// started, those suffice.
 fn serve(
     n_threads: usize,
     interrupt: &Arc<Interrupt>,
@@ -166,10 +166,10 @@ fn serve(
 }
 
 impl Uploader {
-    /// Asks for a result, and sends it when there is none.
+    /// Checks whether the server has a result, and queues its upload if not.
     fn ask(&self, job: Job, send: impl FnOnce(Job) -> Result<(), SendError<Job>>) {
         let lacks = self.with(&job, |made| self.remote.lacks(&*self.store, made, &job.outputs));
-        // Counted there before it is not counted here any more, so that neither is all for a moment.
+        // Added to one count before it is removed from the other, so that the total never seems to be zero in between.
         match lacks {
             Ok(true) => self.queue(job, send),
             Ok(false) => {}

@@ -1,5 +1,5 @@
-//! Asks a cache that a build must not do without, now and then while steps compute: they ask nothing of it, and what they
-//! give is for nothing when it is gone.
+//! Polls a required cache while actions run. Running actions make no requests, and their results are useless if the
+//! cache is gone.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -9,16 +9,16 @@ use std::time::Duration;
 use mc_execute::running::n_running;
 use mc_remote::remote::Remote;
 
-/// Pause between questions: with a server that refuses connections, a small part of the time that one may take.
+/// Interval between polls: short compared to one poll of a server that refuses connections.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Somebody who asks, until this is dropped.
+/// Polls the cache until it is dropped.
 pub(crate) struct Watch {
     _end: Sender<()>,
 }
 
 impl Watch {
-    /// Begins to ask. Where no thread can be had, the build learns of a failure from its next question.
+    /// Starts polling. Without a thread, the build learns of a failure from its next request.
     pub(crate) fn begin(remote: &Arc<Remote>) -> Self {
         let (end, ended) = channel();
         let remote = Arc::clone(remote);
@@ -29,7 +29,7 @@ impl Watch {
 
 fn watch(remote: &Remote, ended: &Receiver<()>) {
     while ended.recv_timeout(PAUSE) == Err(RecvTimeoutError::Timeout) {
-        // The breaker remembers why, and a build asks it.
+        // The circuit breaker keeps the reason, and the build reads it.
         if n_running() > 0 && remote.check().is_err() {
             return;
         }

@@ -1,4 +1,4 @@
-//! Workers as the settings name them: what they are asked for, and what it means when they fail.
+//! Remote workers, configured by the settings: requests, and handling of their failures.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -24,14 +24,14 @@ use crate::warning::Warning;
 /// Workers in use.
 pub(crate) struct RemoteWorkers {
     workers: Workers,
-    /// True if actions that they cannot run are run here.
+    /// True if actions that they cannot run are run locally.
     falls_back: bool,
     /// The first action that they could not run.
     failure: Mutex<Option<String>>,
 }
 
 impl RemoteWorkers {
-    /// The workers that the settings name.
+    /// Opens the workers of the settings.
     pub(crate) fn open(settings: &RemoteSettings) -> Result<Option<Self>, RemoteCacheError> {
         let Some(executor) = &settings.executor else { return Ok(None) };
         let Address::Grpc(place) = executor.address() else { return Err(RemoteCacheError::NotAnExecutor) };
@@ -53,7 +53,7 @@ impl RemoteWorkers {
         }))
     }
 
-    /// The outputs of a step that they did; `None` when it is to be done here.
+    /// Returns the outputs of an action that they ran; `None` if it is to run locally.
     ///
     /// * `on_stage`: told when it is on its way, and when a worker takes it
     /// * `is_cancelled`: whether nobody wants them any more
@@ -74,16 +74,16 @@ impl RemoteWorkers {
                 Ok(None)
             }
             Ok(Outcome::Failed(reason)) => Err(ActionError::failed(format!(
-                "The workers of {} did not do this step: {reason}",
+                "The workers of {} did not run this action: {reason}",
                 self.workers.name()
             ))
-            .with_help("Leave `--remote-local-fallback=false` out to do it here")),
+            .with_help("Omit `--remote-local-fallback=false` to run it here")),
             Err(RemoteError::Store(error)) => Err(store_failed(error)),
             Err(error) => Err(ActionError::failed(error)),
         }
     }
 
-    /// The warning about actions that were run here instead; returned once.
+    /// The warning about actions that ran locally instead; returned once.
     pub(crate) fn failure(&self) -> Option<Warning> {
         let reason = self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()?;
         Some(Warning::WorkersFailed { server: self.workers.name(), reason })

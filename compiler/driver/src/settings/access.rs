@@ -1,6 +1,6 @@
-//! Credentials and proxies as the environment names them.
+//! Credentials and proxies from the environment.
 //!
-//! These are values and paths only. A file is read when a server is asked that it may be for, see
+//! These are values and paths only. A file is read when a request is made to a server to which it may apply, see
 //! [`crate::credentials`].
 
 use std::collections::BTreeMap;
@@ -9,38 +9,38 @@ use std::path::PathBuf;
 use mc_fetch::proxies::Proxies;
 use mc_fetch::secret::Secret;
 
-/// Everything that the environment says about access to servers.
+/// The settings of the environment for access to servers.
 #[derive(Clone, Debug, Default)]
 pub struct Access {
     /// The token for Hugging Face.
     pub hugging_face: Option<Token>,
-    /// A program that knows the headers for an address.
+    /// A program that returns headers for a URL.
     pub helper: Option<PathBuf>,
     /// The `.netrc` file, with names and passwords by host.
     pub netrc: Option<PathBuf>,
     /// The `config.json` of a container client, with logins by registry.
     pub docker_config: Option<PathBuf>,
-    /// The account that stands for Google's Application Default Credentials.
+    /// The account for Google's Application Default Credentials.
     pub google: GoogleAccount,
     /// The settings of AWS's tools.
     pub aws: Aws,
-    /// The ways to servers elsewhere.
+    /// The proxies.
     pub proxies: Proxies,
 }
 
-/// A token, or the file that holds it.
+/// A token, or the file with the token.
 #[derive(Clone, Debug)]
 pub enum Token {
     /// The token itself.
     Value(Secret),
-    /// A file that holds nothing else.
+    /// A file that contains only the token.
     File(PathBuf),
 }
 
-/// An account of Google's.
+/// A Google account.
 #[derive(Clone, Debug)]
 pub enum GoogleAccount {
-    /// The key of a service, or what a login left.
+    /// A service account key, or the credentials file of a login.
     File(PathBuf),
     /// The account of this machine in Google's cloud, by the host of its metadata server.
     Machine(String),

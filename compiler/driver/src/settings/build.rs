@@ -5,23 +5,23 @@ use mc_execute::options::{OnFailure, OnMiss};
 use crate::settings::cache::CacheSettings;
 use crate::settings::store_limit::StoreLimit;
 
-/// Settings of a build, and the caches that have its results.
+/// Settings of a build and its caches.
 #[derive(Clone, Debug)]
 pub struct BuildSettings {
     /// Number of actions that run at a time.
     pub n_jobs: usize,
-    /// The reaction to a failure.
+    /// Behavior after a failure.
     pub on_failure: OnFailure,
-    /// The reaction to an action whose result is in no cache.
+    /// Behavior for an action whose result is in no cache.
     pub on_miss: OnMiss,
-    /// The remote cache, and whose results count.
+    /// The remote cache and the trusted keys.
     pub cache: CacheSettings,
     /// The size that the store may have at the end.
     pub store_limit: Option<StoreLimit>,
 }
 
 impl Default for BuildSettings {
-    /// An action for each CPU, and no remote cache.
+    /// One action per CPU, and no remote cache.
     fn default() -> Self {
         Self {
             n_jobs: std::thread::available_parallelism().map_or(1, Into::into),

@@ -1,17 +1,17 @@
-//! Sharing of results: whose results count, and the remote cache.
+//! Settings for sharing results: the trusted keys, and the remote cache.
 //!
-//! [`CacheChoices`] are what a user asked for. Together with what the workspace declares and with defaults they give
-//! [`CacheSettings`]. The store of this machine is apart from both, see [`crate::store`].
+//! [`CacheChoices`] come from the user. Combined with the workspace's declaration and the defaults they give
+//! [`CacheSettings`]. The local store is separate from both, see [`crate::store`].
 
 use crate::settings::declared::DeclaredCache;
 use crate::settings::error::SettingsError;
 use crate::settings::keys::Keys;
 use crate::settings::remote::{RemoteChoices, RemoteSettings};
 
-/// Choices of a user; everything else is up to the workspace and to defaults.
+/// Choices of the user; the workspace and defaults determine the rest.
 #[derive(Clone, Debug, Default)]
 pub struct CacheChoices {
-    /// The keys that sign results, and those that results have to be signed with.
+    /// The keys that sign results, and those with which results must be signed.
     pub keys: Keys,
     /// The remote cache.
     pub remote: RemoteChoices,
@@ -20,19 +20,19 @@ pub struct CacheChoices {
 /// Settings for sharing results.
 #[derive(Clone, Debug, Default)]
 pub struct CacheSettings {
-    /// The keys that sign results, and those that results have to be signed with. They also apply to the store of this
-    /// machine, and where there is no remote cache: a result that came from an unsigned cache yesterday is not a hit for
-    /// somebody who asks for signatures today.
+    /// The keys that sign results, and those with which results must be signed. They apply to the local store as well,
+    /// even without a remote cache: a result that came from an unsigned cache yesterday is not a hit for a user who
+    /// requires signatures today.
     pub keys: Keys,
     /// The remote cache, if there is one.
     pub remote: Option<RemoteSettings>,
 }
 
 impl CacheSettings {
-    /// Joins choices with what the workspace declares.
+    /// Combines the choices with the workspace's declaration.
     ///
     /// # Errors
-    /// If they contradict each other, or an address of the workspace names no known kind of server.
+    /// If they contradict each other, or a URL of the workspace names an unknown kind of server.
     pub fn new(choices: CacheChoices, declared: &DeclaredCache) -> Result<Self, SettingsError> {
         let CacheChoices { mut keys, remote } = choices;
         keys.require_signed = keys.require_signed.or_else(|| declared.require_signed.clone());

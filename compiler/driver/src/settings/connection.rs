@@ -1,4 +1,4 @@
-//! The connection to the remote cache and to workers: credentials, patience, compression.
+//! The connection to the remote cache and to workers: credentials, timeouts, compression.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,43 +9,43 @@ use mc_remote::function::DigestFunction;
 use crate::settings::access::Access;
 use crate::settings::fetch::PATIENCE;
 
-/// The connection to a server: credentials, patience, compression.
+/// The connection to a server: credentials, timeouts, compression.
 #[derive(Clone, Debug)]
 pub struct Connection {
-    /// True if no server may be asked.
+    /// True if no network requests are allowed.
     pub offline: bool,
-    /// Headers for the cache, whose values must not be seen.
+    /// Headers for the cache; their values are secret.
     pub cache_headers: Vec<SecretHeader>,
     /// Headers for the server that runs actions.
     pub executor_headers: Vec<SecretHeader>,
     /// True if Google's Application Default Credentials are sent.
     pub google: bool,
-    /// The files of TLS.
+    /// The TLS files.
     pub tls: TlsFiles,
-    /// Longest time for connecting.
+    /// Timeout for connecting.
     pub connect: Duration,
-    /// Longest silence of a server.
+    /// Timeout for a silent server.
     pub idle: Duration,
-    /// Number of further tries after a failure that may pass.
+    /// Maximum number of retries after a transient failure.
     pub n_retries: u32,
-    /// The digest function, where a server offers several.
+    /// The digest function to use if a server offers several.
     pub function: Option<DigestFunction>,
-    /// The length in bytes from which blobs are compressed.
+    /// Minimum number of bytes of blobs that are compressed.
     pub compress_from: u64,
-    /// Interval at which a gRPC connection is tried while an answer is waited for; `None` for never.
+    /// Interval of keep-alive pings on a gRPC connection that waits for an answer; `None` for no pings.
     pub keep_alive: Option<Duration>,
-    /// The file that gets a line for each call of a gRPC server.
+    /// Log file with a line for each gRPC call.
     pub call_log: Option<PathBuf>,
     /// Credentials and proxies.
     pub access: Access,
 }
 
-/// Files in PEM.
+/// Files in PEM format.
 #[derive(Clone, Debug, Default)]
 pub struct TlsFiles {
-    /// The authority that servers are known by; the well-known ones if there is none.
+    /// The certificate authority of servers; the system's default ones if `None`.
     pub authority: Option<PathBuf>,
-    /// The certificate that is shown to servers, and its key.
+    /// The client certificate and its key.
     pub identity: Option<(PathBuf, PathBuf)>,
 }
 
@@ -61,7 +61,7 @@ impl Default for Connection {
             idle: PATIENCE,
             n_retries: 3,
             function: None,
-            // A smaller blob goes into one packet of a network, compressed or not.
+            // A smaller blob fits into one network packet, compressed or not.
             compress_from: 1 << 10,
             keep_alive: Some(Duration::from_secs(30)),
             call_log: None,

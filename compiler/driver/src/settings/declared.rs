@@ -8,23 +8,23 @@ use crate::settings::store_limit::StoreLimit;
 /// The remote cache that a workspace declares. The default is a workspace that declares none.
 #[derive(Clone, Debug, Default)]
 pub struct DeclaredCache {
-    /// The address, as it is written.
+    /// The URL, as written.
     pub address: Option<String>,
-    /// The name of the cache, among those that a server keeps.
+    /// The name of the instance on the server.
     pub instance: Option<String>,
-    /// The address of the server whose workers run actions, as it is written.
+    /// The URL of the server whose workers run actions, as written.
     pub executor: Option<String>,
-    /// True if results made here are sent there.
+    /// True if results made here are uploaded.
     pub upload: bool,
-    /// True if a build fails when the cache does.
+    /// True if a build fails when the cache fails.
     pub required: bool,
-    /// The blobs that are fetched.
+    /// The blobs that are downloaded.
     pub download: Option<Download>,
-    /// True if blobs that shrink travel compressed.
+    /// True if compressible blobs are transferred compressed.
     pub compression: bool,
-    /// True if only the new chunks of large blobs travel; `None` if the workspace does not say.
+    /// True if only the new chunks of large blobs are transferred; `None` if the workspace does not say.
     pub chunking: Option<bool>,
-    /// The file of public keys of which one must have signed a result.
+    /// The file of public keys; a result must be signed by one of them.
     pub require_signed: Option<PathBuf>,
     /// The size that the store of this machine may have.
     pub store_limit: Option<StoreLimit>,

@@ -1,23 +1,23 @@
-//! The blobs of remote results that are fetched.
+//! The blobs of remote results to download.
 
-/// The blobs of remote results that are fetched.
+/// The blobs of remote results to download.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Download {
-    /// Only those that an action on this machine reads; outputs stay where they are.
+    /// Only those that a local action reads; outputs stay in the remote cache.
     Minimal,
-    /// Those that were asked for, too.
+    /// Also the requested outputs.
     #[default]
     Toplevel,
-    /// All.
+    /// All blobs.
     All,
 }
 
 impl Download {
-    /// All, with the words for them.
+    /// All variants with their words.
     pub const WORDS: [(Self, &'static str); 3] =
         [(Self::Minimal, "minimal"), (Self::Toplevel, "toplevel"), (Self::All, "all")];
 
-    /// The word for it.
+    /// The word of the variant.
     pub fn word(self) -> &'static str {
         match self {
             Self::Minimal => "minimal",
@@ -26,7 +26,7 @@ impl Download {
         }
     }
 
-    /// The one that a word stands for.
+    /// The variant of a word.
     pub fn by_word(word: &str) -> Option<Self> {
         Self::WORDS.into_iter().find(|(_, known)| *known == word).map(|(download, _)| download)
     }

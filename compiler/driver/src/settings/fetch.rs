@@ -1,4 +1,4 @@
-//! Settings for fetching files of declared origins.
+//! Settings for downloading files of declared origins.
 
 use std::time::Duration;
 
@@ -7,17 +7,17 @@ use mc_fetch::url::{Url, UrlError};
 
 use crate::settings::access::Access;
 
-/// Longest silence of a server, by default.
+/// Default timeout for a silent server.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Settings for fetching files of declared origins.
+/// Settings for downloading files of declared origins.
 #[derive(Clone, Debug)]
 pub struct FetchSettings {
-    /// True if no server may be asked.
+    /// True if no network requests are allowed.
     pub offline: bool,
-    /// The address of Hugging Face, or why it cannot be used; that is an error for those only who fetch something.
+    /// The URL of Hugging Face, or the reason for which it is invalid; an error only when something is downloaded.
     pub hugging_face: Result<Url, UrlError>,
-    /// Longest silence of a server.
+    /// Timeout for a silent server.
     pub idle: Duration,
     /// Credentials and proxies.
     pub access: Access,

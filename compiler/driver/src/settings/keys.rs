@@ -1,15 +1,15 @@
-//! The places of the keys that sign results, and of the keys whose results count.
+//! Locations of the keys that sign results, and of the keys whose results count.
 
 use std::path::PathBuf;
 
 use mc_fetch::secret::Secret;
 
-/// The place of a private key.
+/// Location of a private key.
 #[derive(Clone, Debug)]
 pub enum PrivateKey {
     /// A file.
     File(PathBuf),
-    /// The text of a variable, which is a key or the path of one.
+    /// The value of a variable, which is a key or the path of one.
     Variable {
         /// The name of the variable, for messages.
         name: &'static str,
@@ -18,11 +18,11 @@ pub enum PrivateKey {
     },
 }
 
-/// The places of the keys.
+/// Locations of the keys.
 #[derive(Clone, Debug, Default)]
 pub struct Keys {
     /// The private key that signs results.
     pub signing: Option<PrivateKey>,
-    /// The file of public keys of which one must have signed a result.
+    /// The file of public keys; a result must be signed by one of them.
     pub require_signed: Option<PathBuf>,
 }

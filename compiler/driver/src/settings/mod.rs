@@ -1,4 +1,4 @@
-//! Settings: typed values, made once by the caller from options, the environment and `workspace.kdl`.
+//! Settings: typed values that the caller creates once from options, the environment and `workspace.kdl`.
 
 pub mod access;
 pub mod build;

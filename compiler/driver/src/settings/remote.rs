@@ -1,9 +1,9 @@
 //! Settings of the remote cache and its workers.
 //!
-//! | from | holds for |
+//! | source | applies to |
 //! |---|---|
-//! | [`RemoteChoices`] | whatever they say |
-//! | [`DeclaredCache`] | the server that it names itself; but whether results must be signed, and whether a build may go on without the cache, holds for every server |
+//! | [`RemoteChoices`] | everything that they set |
+//! | [`DeclaredCache`] | the server that it names; but required signatures and a required cache apply to every server |
 //! | defaults | the rest |
 
 use regex::Regex;
@@ -15,7 +15,7 @@ use crate::settings::error::SettingsError;
 use crate::settings::server::Server;
 use crate::settings::workers::WorkerSettings;
 
-/// Look-ups that wait for an answer at a time: what hides the way to a server on the other side of the world.
+/// Default number of parallel lookups: enough to hide the latency of a server on another continent.
 const N_ASKERS: usize = 32;
 
 /// The choice of a server.
@@ -24,38 +24,38 @@ pub enum ServerChoice {
     /// The one that the workspace declares.
     #[default]
     Declared,
-    /// None, whatever the workspace declares.
+    /// None, regardless of the workspace.
     Off,
-    /// The one at this address.
+    /// The one at this URL.
     At(String),
 }
 
-/// Choices of a user.
+/// Choices of the user.
 #[derive(Clone, Debug, Default)]
 pub struct RemoteChoices {
     /// The cache.
     pub server: ServerChoice,
     /// The server whose workers run actions.
     pub executor: ServerChoice,
-    /// The name of the cache, among those that a server keeps.
+    /// The name of the instance on the server.
     pub instance: Option<String>,
-    /// True if results made here are sent there.
+    /// True if results made here are uploaded.
     pub upload: Option<bool>,
-    /// True if the build goes on while results are sent.
+    /// True if uploads run in the background.
     pub sends_behind: Option<bool>,
-    /// True if results are taken from there.
+    /// True if results of the cache are used.
     pub accept: Option<bool>,
-    /// True if a build fails when the cache does.
+    /// True if a build fails when the cache fails.
     pub required: Option<bool>,
-    /// The blobs that are fetched.
+    /// The blobs that are downloaded.
     pub download: Option<Download>,
-    /// Paths of outputs that are fetched and written, wherever the others stay.
+    /// Patterns of output paths that are always downloaded and written.
     pub download_regex: Vec<Regex>,
-    /// True if blobs that shrink travel compressed.
+    /// True if compressible blobs are transferred compressed.
     pub compression: Option<bool>,
-    /// True if only the new chunks of large blobs travel.
+    /// True if only the new chunks of large blobs are transferred.
     pub chunking: Option<bool>,
-    /// Number of look-ups at a time.
+    /// Number of parallel lookups.
     pub n_askers: Option<usize>,
 }
 
@@ -64,53 +64,53 @@ pub struct RemoteChoices {
 pub struct RemoteSettings {
     /// The cache.
     pub server: Server,
-    /// The name of the cache, among those that a server keeps; empty for the one without a name.
+    /// The name of the instance on the server; empty for the default one.
     pub instance: String,
     /// The server whose workers run actions.
     pub executor: Option<Server>,
-    /// True if results made here are sent there.
+    /// True if results made here are uploaded.
     pub upload: bool,
-    /// True if the build goes on while results are sent.
+    /// True if uploads run in the background.
     pub sends_behind: bool,
-    /// True if results are taken from there.
+    /// True if results of the cache are used.
     pub accept: bool,
-    /// True if a build fails when the cache does.
+    /// True if a build fails when the cache fails.
     pub required: bool,
-    /// The blobs that are fetched.
+    /// The blobs that are downloaded.
     pub download: Download,
-    /// Paths of outputs that are fetched and written, wherever the others stay.
+    /// Patterns of output paths that are always downloaded and written.
     pub download_regex: Vec<Regex>,
-    /// True if blobs that shrink travel compressed.
+    /// True if compressible blobs are transferred compressed.
     pub compression: bool,
-    /// True if only the new chunks of large blobs travel.
+    /// True if only the new chunks of large blobs are transferred.
     pub chunking: bool,
-    /// Number of look-ups at a time.
+    /// Number of parallel lookups.
     pub n_askers: usize,
     /// The connection to the cache and to workers.
     pub connection: Connection,
-    /// The terms on which workers run actions.
+    /// The settings of the workers.
     pub workers: WorkerSettings,
 }
 
 impl RemoteSettings {
-    /// Joins choices with what the workspace declares; `None` if neither names a cache. The connection, and what is asked
-    /// of workers, are the default ones: the caller changes them afterwards.
+    /// Combines the choices with the workspace's declaration; `None` if neither names a cache. Connection and worker
+    /// settings are the defaults: the caller changes them afterwards.
     ///
     /// * `signs`: true if results made here are signed
     ///
     /// # Errors
-    /// If they contradict each other, or an address of the workspace names no known kind of server.
+    /// If they contradict each other, or a URL of the workspace names an unknown kind of server.
     pub fn new(
         choices: RemoteChoices,
         declared: &DeclaredCache,
         signs: bool,
     ) -> Result<Option<Self>, SettingsError> {
-        // A workspace speaks about its own server only, except for the demands of its team.
+        // A workspace configures only its own server, except for the requirements on every server.
         let is_declared = matches!(choices.server, ServerChoice::Declared);
         let nothing = DeclaredCache::default();
         let of_workspace = if is_declared { declared } else { &nothing };
         let executor = chosen(choices.executor, of_workspace.executor.as_ref());
-        // Workers read from and write to a cache; without another it is that of their own server.
+        // Workers read from and write to a cache; by default, that of their own server.
         let server = chosen(choices.server, of_workspace.address.as_ref()).or_else(|| executor.clone());
         let Some(server) = server else {
             return if choices.required == Some(true) { Err(SettingsError::NoCache) } else { Ok(None) };
@@ -124,7 +124,7 @@ impl RemoteSettings {
             server,
             executor: executor.transpose().map_err(SettingsError::Executor)?,
             instance: choices.instance.or_else(|| of_workspace.instance.clone()).unwrap_or_default(),
-            // Whoever has the key that signs results is there to make and send them.
+            // A machine with the signing key is there to make and upload results.
             upload: choices.upload.unwrap_or(of_workspace.upload || signs),
             sends_behind: choices.sends_behind.unwrap_or(true),
             accept: choices.accept.unwrap_or(true),
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_workspace_speaks_about_its_own_server_and_the_demands_of_its_team() {
+    fn a_workspace_configures_its_own_server_and_the_requirements_on_every_server() {
         let own = settings(RemoteChoices::default(), &declared());
         assert_eq!((own.server.text(), own.instance.as_str()), ("grpc://workspace", "main"));
         assert_eq!(own.executor.map(|it| it.text().to_owned()).as_deref(), Some("grpc://workers"));
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_cache_that_of_the_workers_is_used() {
+    fn the_cache_defaults_to_that_of_the_workers() {
         let executor = ServerChoice::At("grpc://workers".to_owned());
         let choices = RemoteChoices { executor, ..RemoteChoices::default() };
         let settings = settings(choices, &DeclaredCache::default());
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn no_cache_is_an_error_only_for_those_who_require_one() {
+    fn a_missing_cache_is_an_error_only_if_one_is_required() {
         let off = RemoteChoices { server: ServerChoice::Off, ..RemoteChoices::default() };
         assert!(RemoteSettings::new(off.clone(), &declared(), false).unwrap().is_none());
         let required = RemoteChoices { required: Some(true), ..off };

@@ -1,10 +1,10 @@
-//! The address of a server, with its text.
+//! The URL of a server, with its original text.
 
 use mc_remote::address::Address;
 use mc_remote::error::RemoteError;
 
-/// The address of a server. The text is kept beside it, because notes about what a server promised, and vouchers for what
-/// its workers made, are kept under the text.
+/// The URL of a server. The original text is kept, because records of the server's promises and attesters of its
+/// workers' results are keyed by it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Server {
     text: String,
@@ -12,20 +12,20 @@ pub struct Server {
 }
 
 impl Server {
-    /// Reads an address.
+    /// Parses a URL.
     ///
     /// # Errors
-    /// If it names no known kind of server.
+    /// If it names an unknown kind of server.
     pub fn parse(text: &str) -> Result<Self, RemoteError> {
         Ok(Self { text: text.to_owned(), address: Address::parse(text)? })
     }
 
-    /// The address as it was written.
+    /// The URL as written.
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// The kind of server, and its place.
+    /// The kind of server, and its location.
     pub fn address(&self) -> &Address {
         &self.address
     }

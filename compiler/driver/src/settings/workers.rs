@@ -1,24 +1,24 @@
-//! The terms on which workers run actions.
+//! Settings of remote workers.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// The terms on which workers run actions.
+/// Settings of remote workers.
 #[derive(Clone, Debug)]
 pub struct WorkerSettings {
-    /// The program that workers run, which is `mc`.
+    /// The `mc` program that workers run.
     pub program: PathBuf,
     /// Properties that a worker must have, such as `OSFamily` and `linux`.
     pub properties: Vec<(String, String)>,
-    /// Longest wait until a worker takes an action.
+    /// Timeout until a worker takes an action.
     pub queue: Duration,
-    /// Longest run of an action on a worker.
+    /// Timeout for an action on a worker.
     pub run: Duration,
-    /// True if workers run every action that they can, wherever its inputs are.
+    /// True if workers run every action that they can, regardless of the location of its inputs.
     pub all: bool,
-    /// True if what workers make counts as made here, although nobody signs it.
+    /// True if results of workers count as made here, although they are not signed.
     pub is_trusted: bool,
-    /// True if actions that workers could not run are run here.
+    /// True if actions that workers could not run are run locally.
     pub falls_back: bool,
 }
 

@@ -1,4 +1,4 @@
-//! A place to build in: a folder for sources, a store, and an account of what happened.
+//! Test environment for builds: a folder for sources, a store, and a log of events.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -26,7 +26,7 @@ use mc_store::traits::{ActionCache, BlobStore};
 
 use crate::glue::file;
 
-/// A store with both its faces.
+/// A blob store that is also an action cache.
 pub(crate) trait Store {
     fn faces(&self) -> (&dyn BlobStore, &dyn ActionCache);
 }
@@ -37,25 +37,25 @@ impl<T: BlobStore + ActionCache> Store for T {
     }
 }
 
-/// A folder, a store, and how to build.
+/// A folder, a store, and build options.
 pub(crate) struct Bench<S: Store + ?Sized> {
     pub(crate) cancelled: Arc<AtomicBool>,
-    /// Whose results count.
+    /// The attesters whose results count.
     trust: Mutex<Trust>,
-    /// Results and blobs that turned out to be wrong in all its builds.
+    /// Results and blobs found to be wrong in any of its builds.
     pub(crate) suspects: SuspectResults,
     folder: tempfile::TempDir,
     memo: InputMemo,
     pub(crate) store: S,
 }
 
-/// What came of one build.
+/// Result of one build.
 pub(crate) struct Outcome {
     pub(crate) built: Built,
     graph: ActionGraph,
-    /// `run a`, `hit b`, `fail c: why`: by target, sorted, because several jobs end in no order.
+    /// `run a`, `hit b`, `fail c: why`: by target, sorted, because several jobs finish in any order.
     pub(crate) log: Vec<String>,
-    /// The same, in the order in which they ended.
+    /// The same, in the order of completion.
     pub(crate) order: Vec<String>,
 }
 
@@ -73,7 +73,7 @@ impl Bench<LocalStore> {
 }
 
 impl Bench<LocalStore> {
-    /// Opens the store anew, as the next process would.
+    /// Reopens the store, as the next process would.
     pub(crate) fn reopen(&mut self) {
         self.store = LocalStore::open(&self.path("store")).unwrap();
     }
@@ -105,7 +105,7 @@ impl<S: Store> Bench<S> {
 }
 
 impl<S: Store + ?Sized> Bench<S> {
-    /// Where a source of this name is.
+    /// Path of the source with this name.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
@@ -116,17 +116,17 @@ impl<S: Store + ?Sized> Bench<S> {
         file(self.path(name), None)
     }
 
-    /// Only these results count from now on, and this machine's own.
+    /// From now on, only results of these attesters and of this machine count.
     pub(crate) fn trusts(&self, attesters: &[Attester]) {
         *self.trust.lock().unwrap() = Trust::Only(attesters.iter().copied().collect());
     }
 
-    /// Every result counts from now on.
+    /// From now on, every result counts.
     pub(crate) fn trusts_anyone(&self) {
         *self.trust.lock().unwrap() = Trust::Anyone;
     }
 
-    /// Builds the steps and all that they need.
+    /// Builds the actions and all their dependencies.
     pub(crate) fn build(&self, nodes: &[&Arc<ActionNode>]) -> Outcome {
         self.build_with(nodes, Options { n_jobs: 2, on_failure: OnFailure::Stop, on_miss: OnMiss::Run })
     }
@@ -135,7 +135,7 @@ impl<S: Store + ?Sized> Bench<S> {
         self.build_for(nodes, options, None)
     }
 
-    /// As [`Self::build_with`], with what other machines have.
+    /// Same as [`Self::build_with`], with results of other machines.
     pub(crate) fn build_for(
         &self,
         nodes: &[&Arc<ActionNode>],
@@ -157,7 +157,7 @@ impl<S: Store + ?Sized> Bench<S> {
         Outcome { built: built.unwrap(), graph, log, order }
     }
 
-    /// The text that a step made.
+    /// The text that an action produced.
     pub(crate) fn text(&self, outcome: &Outcome, node: &Arc<ActionNode>) -> String {
         let content = output_content(self.store.faces().0, outcome.output(node)).unwrap();
         String::from_utf8(content.to_contiguous().into_owned()).unwrap()
@@ -165,12 +165,12 @@ impl<S: Store + ?Sized> Bench<S> {
 }
 
 impl Outcome {
-    /// What a step made.
+    /// The output of an action.
     pub(crate) fn output(&self, node: &Arc<ActionNode>) -> &Output {
         self.get(node).expect("the step was done")
     }
 
-    /// What a step made, if it did.
+    /// The output of an action, if it produced one.
     pub(crate) fn get(&self, node: &Arc<ActionNode>) -> Option<&Output> {
         self.built.output(&self.graph, &node.artifact(&node.action.outputs().remove(0)))
     }

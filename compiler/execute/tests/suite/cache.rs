@@ -1,4 +1,4 @@
-//! What is a hit and what is not.
+//! Hits and misses of the action cache.
 
 use mc_execute::options::{OnFailure, OnMiss, Options};
 
@@ -6,7 +6,7 @@ use crate::bench::{Bench, over_stores};
 use crate::glue::{Effect, Glue, file, glue, node, of, step};
 
 #[test]
-fn every_action_is_done_once_after_its_inputs() {
+fn every_action_runs_once_after_its_inputs() {
     over_stores(|bench| {
         let a = step("a", vec![bench.source("x", "X")]);
         let b = step("b", vec![of(&a)]);
@@ -38,7 +38,7 @@ fn a_second_build_hits_everything() {
 }
 
 #[test]
-fn inputs_of_many_pages_can_be_read_again_after_they_were_let_go_of() {
+fn large_inputs_can_be_read_again_after_their_release() {
     over_stores(|bench| {
         let text: String = (0..60_000).map(|number| format!("{number} ")).collect();
         let a = step("a", vec![bench.source("x", &text)]);
@@ -48,14 +48,14 @@ fn inputs_of_many_pages_can_be_read_again_after_they_were_let_go_of() {
 }
 
 #[test]
-fn nothing_is_to_do_in_an_empty_graph() {
+fn an_empty_graph_runs_nothing() {
     let outcome = Bench::memory().build(&[]);
     assert_eq!(outcome.log, [""; 0]);
     assert!(!outcome.built.is_interrupted);
 }
 
 #[test]
-fn a_step_that_gives_the_same_bytes_leaves_its_readers_hits() {
+fn readers_of_an_action_with_unchanged_output_are_hits() {
     over_stores(|bench| {
         let count = || {
             let a = step("a", vec![file(bench.path("x"), None)]);
@@ -113,7 +113,7 @@ fn whatever_cannot_change_a_byte_is_a_hit() {
         bench.source("longer", "__0123456789__");
         let range = file(bench.path("longer"), Some((2, 12)));
         assert_eq!(bench.build(&[&step("n", vec![range])]).log, ["hit n"]);
-        // A step's output and a file of the same bytes are the same input.
+        // An action's output and a file with the same bytes are the same input.
         let copy = node("copy", glue("", Effect::Glue), vec![renamed()]);
         assert_eq!(bench.build(&[&step("n", vec![of(&copy)])]).log, ["hit n", "run copy"]);
     });

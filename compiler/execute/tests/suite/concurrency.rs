@@ -34,7 +34,7 @@ fn no_more_actions_run_at_a_time_than_there_are_jobs() {
 }
 
 #[test]
-fn steps_that_turn_out_to_be_the_same_action_run_once() {
+fn actions_that_turn_out_to_be_equal_run_once() {
     over_stores(|bench| {
         let working = Arc::new(Working::default());
         let copies = NAMES.map(|name| {
@@ -50,7 +50,7 @@ fn steps_that_turn_out_to_be_the_same_action_run_once() {
     });
 }
 
-/// Builds twelve steps and one that reads them, in a store that is opened anew. What they gave, and how many ran.
+/// Builds twelve actions and a reader of them, in a newly opened store. Returns their outputs and the number of runs.
 fn build_in(bench: &Bench<LocalStore>, begin: impl FnOnce()) -> (Vec<Output>, usize) {
     let store = LocalStore::open(&bench.path("store")).unwrap();
     let firsts =
@@ -93,6 +93,6 @@ fn two_builds_at_once_over_one_folder_agree() {
         (left.join().unwrap(), right.join().unwrap())
     });
     assert_eq!(left, right);
-    // And what they left behind is whole.
+    // The store that they leave behind is complete.
     assert_eq!(build_in(&bench, || {}), (left, 0));
 }

@@ -1,4 +1,4 @@
-//! Blobs and entries that are gone or damaged.
+//! Missing or damaged blobs and entries.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -14,7 +14,7 @@ use mc_store::traits::ActionCache;
 use crate::bench::{Bench, Store};
 use crate::glue::{Effect, glue, node, of, step};
 
-/// Three steps in a row; the second gives a composite.
+/// A chain of three actions; the second produces a composite.
 fn row<S: Store + ?Sized>(bench: &Bench<S>) -> [Arc<ActionNode>; 3] {
     let a = step("a", vec![bench.source("x", "X")]);
     let b = node("b", glue("b", Effect::Composite), vec![of(&a)]);
@@ -22,7 +22,7 @@ fn row<S: Store + ?Sized>(bench: &Bench<S>) -> [Arc<ActionNode>; 3] {
     [a, b, c]
 }
 
-/// Changes one byte of a file, however well it is guarded.
+/// Changes one byte of a file, even if it is read-only.
 fn damage(path: &Path) {
     let mut bytes = fs::read(path).unwrap();
     let middle = bytes.len() / 2;
@@ -32,7 +32,7 @@ fn damage(path: &Path) {
 }
 
 #[test]
-fn a_blob_that_is_gone_runs_its_step_again_and_no_other() {
+fn a_missing_blob_reruns_its_action_and_no_other() {
     let bench = Bench::memory();
     let [a, _, c] = row(&bench);
     let first = bench.build(&[&c]);
@@ -43,14 +43,15 @@ fn a_blob_that_is_gone_runs_its_step_again_and_no_other() {
             ["a", "b", "c"].map(|name| format!("{} {name}", if name == made_by { "run" } else { "hit" }));
         let mut others = others.to_vec();
         others.sort();
-        // The first part of the composite is the very blob that `a` gave, so `a` has made it good before `b` is asked.
+        // The first part of the composite is the same blob as the output of `a`, so `a` has restored it before `b` is
+        // looked up.
         assert_eq!(outcome.log, others);
         assert_eq!(outcome.output(&c), first.output(&c));
     }
 }
 
 #[test]
-fn a_part_of_a_composite_that_is_gone_runs_its_step_again() {
+fn a_missing_part_of_a_composite_reruns_its_action() {
     let bench = Bench::memory();
     let [_, b, c] = row(&bench);
     let first = bench.build(&[&c]);
@@ -61,7 +62,7 @@ fn a_part_of_a_composite_that_is_gone_runs_its_step_again() {
 }
 
 #[test]
-fn a_blob_that_is_damaged_or_removed_on_disk_runs_its_step_again_and_no_other() {
+fn a_blob_damaged_or_removed_on_disk_reruns_its_action_and_no_other() {
     let bench = Bench::local();
     let [a, _, c] = row(&bench);
     let first = bench.build(&[&c]);
@@ -94,7 +95,7 @@ fn a_damaged_entry_is_a_miss() {
 }
 
 #[test]
-fn an_entry_that_does_not_give_what_the_action_declares_is_a_miss() {
+fn an_entry_without_the_declared_outputs_is_a_miss() {
     let bench = Bench::memory();
     let [a, b, c] = row(&bench);
     let first = bench.build(&[&c]);
@@ -109,7 +110,7 @@ fn an_entry_that_does_not_give_what_the_action_declares_is_a_miss() {
         assert_eq!(bench.build(&[&c]).log, ["hit a", "hit b", "run c"], "{bad:?}");
         assert_eq!(entry(&key), good);
     }
-    // An entry of another action with an output of the same name cannot be told apart: the cache answers for it.
+    // The entry of another action with an output of the same name cannot be detected: the cache vouches for it.
     bench.store.put(&key, &foreign, None).unwrap();
     assert_eq!(bench.build(&[&c]).log, ["hit a", "hit b", "hit c"]);
 }

@@ -1,4 +1,4 @@
-//! Steps that fail, miss a gate, panic, are interrupted, or do not keep their word.
+//! Actions that fail, fail a gate, panic, are interrupted, or produce undeclared outputs.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -23,7 +23,7 @@ fn nodes<S: Store + ?Sized>(bench: &Bench<S>, effect: Effect) -> [Arc<ActionNode
 }
 
 #[test]
-fn a_failure_stops_the_build_and_is_the_only_one_told() {
+fn a_failure_stops_the_build_and_is_the_only_one_reported() {
     over_stores(|bench| {
         let [bad, reader, good, last] = nodes(bench, Effect::Fail);
         let outcome = bench.build_with(&[&reader, &last], ONE_JOB);
@@ -37,7 +37,7 @@ fn a_failure_stops_the_build_and_is_the_only_one_told() {
 }
 
 #[test]
-fn failures_of_one_cause_are_reported_once() {
+fn failures_with_one_cause_are_reported_once() {
     over_stores(|bench| {
         let failing = |name, cause| node(name, glue(name, Effect::FailFor(cause)), Vec::new());
         let nodes = [failing("a", "water"), failing("b", "heat"), failing("c", "water")];
@@ -50,7 +50,7 @@ fn failures_of_one_cause_are_reported_once() {
 }
 
 #[test]
-fn keep_going_does_all_that_does_not_need_what_failed() {
+fn keep_going_runs_all_actions_that_do_not_depend_on_a_failed_one() {
     over_stores(|bench| {
         let [bad, reader, good, last] = nodes(bench, Effect::Fail);
         let also_bad = node("also-bad", glue("also", Effect::Fail), vec![of(&good)]);
@@ -72,13 +72,13 @@ fn keep_going_does_all_that_does_not_need_what_failed() {
 }
 
 #[test]
-fn a_failure_is_tried_again_and_what_was_done_before_it_is_kept() {
+fn a_failed_action_is_retried_and_earlier_results_are_kept() {
     over_stores(|bench| {
         let [_, reader, _, last] = nodes(bench, Effect::Fail);
         bench.build_with(&[&reader, &last], KEEP_GOING);
         let outcome = bench.build_with(&[&reader, &last], KEEP_GOING);
         assert_eq!(outcome.log, ["fail bad: `bad` cannot be glued", "hit good", "hit last"]);
-        // Mended, it is done, and its readers with it.
+        // Once fixed, the action and its readers run.
         let [_, reader, _, last] = nodes(bench, Effect::Glue);
         let outcome = bench.build(&[&reader, &last]);
         assert_eq!(outcome.log, ["hit good", "hit last", "run bad", "run reader"]);
@@ -96,7 +96,7 @@ fn a_missed_gate_is_a_failure_of_its_own_kind() {
 }
 
 #[test]
-fn a_source_that_is_missing_or_too_short_fails_its_step() {
+fn a_missing_or_too_short_source_fails_its_action() {
     over_stores(|bench| {
         bench.source("x", "0123");
         let missing = step("missing", vec![file(bench.path("gone"), None)]);
@@ -111,7 +111,7 @@ fn a_source_that_is_missing_or_too_short_fails_its_step() {
 }
 
 #[test]
-fn outputs_that_were_not_declared_fail_the_step() {
+fn undeclared_outputs_fail_the_action() {
     over_stores(|bench| {
         let [_, reader, ..] = nodes(bench, Effect::Undeclared);
         for _ in 0..2 {
@@ -119,7 +119,7 @@ fn outputs_that_were_not_declared_fail_the_step() {
             assert_eq!(
                 outcome.log,
                 [
-                    "fail bad: Action `glue` gave the outputs `other`, expected `out`; this is a bug in its rule"
+                    "fail bad: Action `glue` produced the outputs `other`, expected `out`; this is a bug in its rule"
                 ]
             );
         }
@@ -127,7 +127,7 @@ fn outputs_that_were_not_declared_fail_the_step() {
 }
 
 #[test]
-fn a_source_that_is_saved_while_it_is_read_leaves_nothing_under_its_old_digest() {
+fn a_source_saved_while_it_is_read_records_nothing_under_its_old_digest() {
     over_stores(|bench| {
         let source = bench.source("x", "before");
         let saved = node("n", glue("p", Effect::Save(bench.path("x"))), vec![source.clone()]);
@@ -140,7 +140,7 @@ fn a_source_that_is_saved_while_it_is_read_leaves_nothing_under_its_old_digest()
 }
 
 #[test]
-fn a_panic_reaches_the_caller_and_hangs_nobody() {
+fn a_panic_reaches_the_caller_and_no_thread_hangs() {
     over_stores(|bench| {
         for (n_jobs, on_failure) in [(1, OnFailure::Stop), (4, OnFailure::Stop), (4, OnFailure::KeepGoing)] {
             let [_, reader, _, last] = nodes(bench, Effect::Panic);
@@ -149,7 +149,7 @@ fn a_panic_reaches_the_caller_and_hangs_nobody() {
             let panic = catch_unwind(build).unwrap_err();
             assert_eq!(panic.downcast_ref::<String>().unwrap(), "`bad` was held impossible");
         }
-        // The store is as good as before.
+        // The store is unharmed.
         let [_, reader, _, last] = nodes(bench, Effect::Glue);
         let outcome = bench.build(&[&reader, &last]);
         assert_eq!(bench.text(&outcome, &reader), "Xbadreader");
@@ -157,7 +157,7 @@ fn a_panic_reaches_the_caller_and_hangs_nobody() {
 }
 
 #[test]
-fn an_interrupt_finishes_what_runs_and_begins_nothing() {
+fn an_interrupt_finishes_running_actions_and_starts_no_others() {
     over_stores(|bench| {
         let [bad, reader, good, last] = nodes(bench, Effect::Interrupt(Arc::clone(&bench.cancelled)));
         let outcome = bench.build_with(&[&reader, &last], ONE_JOB);
@@ -165,7 +165,7 @@ fn an_interrupt_finishes_what_runs_and_begins_nothing() {
         assert!(outcome.built.failures.is_empty());
         assert_eq!(outcome.log, ["run bad"]);
         assert!(outcome.get(&bad).is_some() && outcome.get(&good).is_none());
-        // What was finished is kept.
+        // Finished results are kept.
         bench.cancelled.store(false, Ordering::Relaxed);
         let outcome = bench.build_with(&[&reader, &last], ONE_JOB);
         assert_eq!(outcome.log, ["hit bad", "run good", "run last", "run reader"]);
@@ -174,7 +174,7 @@ fn an_interrupt_finishes_what_runs_and_begins_nothing() {
 }
 
 #[test]
-fn a_step_that_gives_up_when_interrupted_is_no_failure() {
+fn an_action_that_returns_on_an_interrupt_is_not_a_failure() {
     over_stores(|bench| {
         let [bad, reader, ..] = nodes(bench, Effect::GiveUp(Arc::clone(&bench.cancelled)));
         let outcome = bench.build(&[&reader]);

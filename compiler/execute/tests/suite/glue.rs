@@ -1,4 +1,4 @@
-//! Actions that are only good for tests.
+//! Actions for tests.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use mc_ir::action::{
 use mc_ir::label::{Label, PackageId};
 use mc_ir::output::{Output, Outputs};
 
-/// Glues its inputs and its parameter together.
+/// Concatenates its inputs and its parameter.
 #[derive(Clone)]
 pub(crate) struct Glue {
     pub(crate) version: u32,
@@ -19,43 +19,43 @@ pub(crate) struct Glue {
     pub(crate) output: &'static str,
     pub(crate) effect: Effect,
     pub(crate) n_inputs: usize,
-    /// The bytes of its output, where they are known before.
+    /// Number of bytes of its output, if known before the run.
     pub(crate) size: Option<u64>,
 }
 
-/// What a run does.
+/// The behavior of a run.
 #[derive(Clone)]
 pub(crate) enum Effect {
-    /// Gives its inputs and its parameter in one blob.
+    /// Outputs its inputs and its parameter in one blob.
     Glue,
-    /// Gives its inputs and its parameter in a blob each.
+    /// Outputs its inputs and its parameter, one blob each.
     Composite,
-    /// Gives the number of its inputs' bytes: other bytes, same number, same result.
+    /// Outputs the number of bytes of its inputs: other bytes with the same number give the same result.
     Count,
     Fail,
-    /// Fails for this cause, which other actions may have, too.
+    /// Fails with this cause, which other actions may share.
     FailFor(&'static str),
-    /// Fails unless its inputs begin with this, and else does what [`Self::Glue`] does.
+    /// Fails unless its inputs begin with this; otherwise behaves as [`Self::Glue`].
     Expect(&'static str),
     MissGate,
     Panic,
-    /// Gives outputs that it does not declare.
+    /// Produces undeclared outputs.
     Undeclared,
-    /// Asks to stop, as a user would while it runs, and finishes.
+    /// Requests an interrupt, as a user would while it runs, and finishes.
     Interrupt(Arc<AtomicBool>),
-    /// Asks to stop, notices, and gives up.
+    /// Requests an interrupt, notices it, and returns.
     GiveUp(Arc<AtomicBool>),
-    /// Works until nobody wants the outputs any more.
+    /// Runs until its outputs are no longer needed.
     Wait,
     /// Saves a file while the build runs.
     Save(PathBuf),
-    /// Does this after it read its inputs, and gives what it had read.
+    /// Calls this after it read its inputs, and outputs what it had read.
     Meanwhile(Arc<dyn Fn() + Send + Sync>),
-    /// Works on the shared threads for a while, and counts how many do so at the same time.
+    /// Works on the shared threads for a while, and counts the actions that do so at the same time.
     Work(Arc<Working>),
 }
 
-/// How many actions run, and how many ran at most.
+/// Number of running actions, and its maximum.
 #[derive(Default)]
 pub(crate) struct Working {
     now: AtomicUsize,
@@ -93,7 +93,7 @@ impl Action for Glue {
                 contents.iter().map(|content| content.to_contiguous().into_owned()).collect();
             ctx.release_inputs();
             let after = contents.iter().map(|content| content.to_contiguous().into_owned());
-            assert!(after.eq(before.iter().cloned()), "inputs are others after they were let go of");
+            assert!(after.eq(before.iter().cloned()), "inputs differ after their release");
             Ok(before)
         };
         let one = |output| Ok(Outputs::from([(self.output.to_owned(), output)]));
@@ -166,7 +166,7 @@ impl Action for Glue {
     }
 }
 
-/// After which a test has failed that waits.
+/// Timeout after which a waiting test fails.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn sleep() {
@@ -178,24 +178,24 @@ pub(crate) fn glue(parameter: &'static str, effect: Effect) -> Glue {
     Glue { version: 1, parameter, output: "out", effect, n_inputs: 0, size: None }
 }
 
-/// The node of an action, for a target of this name.
+/// The node of an action, for a target with this name.
 pub(crate) fn node(name: &str, action: Glue, inputs: Vec<Input>) -> Arc<ActionNode> {
     let action = Glue { n_inputs: inputs.len(), ..action };
     ActionNode::new(Label::new(PackageId(String::new()), name), Box::new(action), inputs)
 }
 
-/// A step that is named like its parameter and glues its inputs together.
+/// An action named like its parameter that concatenates its inputs.
 pub(crate) fn step(name: &'static str, inputs: Vec<Input>) -> Arc<ActionNode> {
     node(name, glue(name, Effect::Glue), inputs)
 }
 
-/// What a step gives, as the input of another.
+/// The output of an action, as the input of another.
 pub(crate) fn of(node: &Arc<ActionNode>) -> Input {
     let output = node.action.outputs().remove(0);
     Input::Artifact(node.artifact(&output))
 }
 
-/// A file, or the bytes of it in a range.
+/// A file, or a range of its bytes.
 pub(crate) fn file(path: PathBuf, range: Option<(u64, u64)>) -> Input {
     let range = range.map(|(start, end)| Range64 { start, end });
     Input::Source(Source { path: path.into(), range })

@@ -1,4 +1,4 @@
-//! Sources and stored blobs whose bytes change without a sign: an action reads the bytes that its key names.
+//! Tests that actions read the bytes that their keys name, even if sources and stored blobs change undetectably.
 
 use std::fs::{self, File, FileTimes};
 use std::os::unix::fs::PermissionsExt;
@@ -17,17 +17,17 @@ use mc_store::traits::BlobStore;
 use crate::bench::{Bench, over_stores};
 use crate::glue::{Effect, file, glue, node, of, step};
 
-/// A file that is mapped and may be written to.
+/// A file mapped for writing.
 #[expect(unsafe_code, reason = "a write through a mapping is what is tested")]
 fn mapped(path: &Path) -> memmap2::MmapMut {
     let file = File::options().read(true).write(true).open(path).unwrap();
-    // SAFETY: nothing else in this process holds a reference into the mapping while it is written to: what is tested
-    // maps the file anew, reads it and lets it go, and reads plain bytes.
+    // SAFETY: nothing else in this process holds a reference into the mapping while it is written: the code under test
+    // maps the file anew, reads it, unmaps it, and reads plain bytes.
     unsafe { memmap2::MmapMut::map_mut(&file) }.unwrap()
 }
 
-/// Makes a page of a mapping dirty, so that the next write to it gives no sign, and waits until its file's stamp is
-/// believed.
+/// Makes a page of a mapping dirty, so that the next write to it is undetectable, and waits until the file's stamp is
+/// trusted.
 fn settle(map: &mut memmap2::MmapMut, path: &Path) -> FileStamp {
     map[..1].copy_from_slice(&fs::read(path).unwrap()[..1]);
     thread::sleep(Duration::from_millis(2100));
@@ -39,7 +39,7 @@ fn key_of(text: &str) -> String {
 }
 
 #[test]
-fn what_is_written_through_a_mapping_is_never_recorded_under_the_old_key() {
+fn bytes_written_through_a_mapping_are_never_recorded_under_the_old_key() {
     over_stores(|bench| {
         let path = bench.path("x");
         bench.source("x", "before");
@@ -48,7 +48,7 @@ fn what_is_written_through_a_mapping_is_never_recorded_under_the_old_key() {
         let [first, second] = ["a", "b"].map(|name| step(name, vec![file(path.clone(), None)]));
         assert_eq!(bench.build(&[&first]).log, ["run a"]);
         map[..6].copy_from_slice(b"after!");
-        // Where the system shows the write in the times after all, there is nothing to find.
+        // If the system does update the times on the write, there is nothing to test.
         let is_silent = FileStamp::of(&fs::metadata(&path).unwrap()) == stamp;
         let outcome = bench.build(&[&second]);
         if is_silent {
@@ -58,14 +58,14 @@ fn what_is_written_through_a_mapping_is_never_recorded_under_the_old_key() {
                 path.display()
             );
             assert_eq!(outcome.log, [reported]);
-            // It is no result that is to be blamed, so nothing is tried again by itself; the next build is right.
+            // No result is suspect, so nothing is retried automatically; the next build is right.
             assert_eq!(bench.suspects.n_reasons(), 0);
             let again = bench.build(&[&second]);
             assert_eq!((&*again.log, &*bench.text(&again, &second)), (&["run b".to_owned()][..], "after!b"));
         } else {
             assert_eq!(bench.text(&outcome, &second), "after!b");
         }
-        // The old bytes have the old result, and no other.
+        // The old bytes still have the old result only.
         bench.source("y", "before");
         let old = bench.build(&[&step("b", vec![file(bench.path("y"), None)])]);
         assert_eq!((&*old.log, old.built.n_ran), (&["run b".to_owned()][..], 1));
@@ -100,7 +100,7 @@ fn only_the_ranges_that_are_read_are_compared_and_named() {
 }
 
 #[test]
-fn a_source_that_is_cut_short_while_it_is_read_fails_its_step_and_nothing_else() {
+fn a_source_truncated_while_it_is_read_fails_only_its_action() {
     over_stores(|bench| {
         let source = bench.source("x", &"0123456789".repeat(10_000));
         let path = bench.path("x");
@@ -111,7 +111,7 @@ fn a_source_that_is_cut_short_while_it_is_read_fails_its_step_and_nothing_else()
     });
 }
 
-/// Changes a blob of a store below the file system: its bytes are others and what is believed of its file is not.
+/// Changes a blob below the store: its bytes differ, but the store's record of the file stays valid.
 fn rot(bench: &Bench<mc_store::local::store::LocalStore>, blob: &BlobDigest, bytes: &[u8]) {
     let layout = bench.store.layout();
     let path = layout.at(&layout.blob(&blob.hash));
@@ -121,7 +121,7 @@ fn rot(bench: &Bench<mc_store::local::store::LocalStore>, blob: &BlobDigest, byt
     let times = FileTimes::new().set_modified(before.modified().unwrap());
     File::options().write(true).open(&path).unwrap().set_times(times).unwrap();
     fs::set_permissions(&path, before.permissions()).unwrap();
-    // The time of change cannot be set, so the note of it is.
+    // The change time cannot be set, so the record of it is changed.
     let session = LazySession::new(Arc::clone(layout.folder()), layout.unfinished());
     let memo = VerifiedMemo::open(layout.folder(), layout.verified_log(), &session).unwrap();
     let stamp = FileStamp::of(&fs::metadata(&path).unwrap());
@@ -130,7 +130,7 @@ fn rot(bench: &Bench<mc_store::local::store::LocalStore>, blob: &BlobDigest, byt
 }
 
 #[test]
-fn a_blob_that_rots_without_a_sign_is_found_by_its_reader_and_made_anew() {
+fn an_undetectably_rotted_blob_is_found_by_its_reader_and_remade() {
     let mut bench = Bench::local();
     let a = step("a", vec![bench.source("x", "X")]);
     let first = bench.build(&[&a]);
@@ -155,7 +155,7 @@ fn a_blob_that_rots_without_a_sign_is_found_by_its_reader_and_made_anew() {
 }
 
 #[test]
-fn a_step_that_fails_over_a_blob_that_rotted_tells_of_the_blob() {
+fn an_action_that_fails_on_a_rotted_blob_reports_the_blob() {
     let mut bench = Bench::local();
     let a = step("a", vec![bench.source("x", "X")]);
     let blob = bench.build(&[&a]).output(&a).parts()[0];
@@ -167,7 +167,7 @@ fn a_step_that_fails_over_a_blob_that_rotted_tells_of_the_blob() {
     assert_eq!(bench.build(&[&picky]).log, ["run a", "run picky"]);
 }
 
-/// Bytes of a file that this process has mapped.
+/// Number of bytes of a file that this process has mapped.
 fn n_mapped(path: &Path) -> u64 {
     let address = |text: &str| u64::from_str_radix(text, 16).unwrap();
     let maps = fs::read_to_string("/proc/self/maps").unwrap();
@@ -180,10 +180,10 @@ fn n_mapped(path: &Path) -> u64 {
 }
 
 #[test]
-fn a_file_whose_parts_are_read_one_by_one_takes_its_own_size_of_addresses() {
+fn a_file_read_part_by_part_uses_its_own_size_of_address_space() {
     let bench = Bench::memory();
     let path = bench.path("large");
-    // So much is let go of when the step is done with it.
+    // Enough that it is released when the action has finished.
     let size: u64 = 66 << 20;
     File::create(&path).unwrap().set_len(size).unwrap();
     let old = SystemTime::now() - Duration::from_secs(60);

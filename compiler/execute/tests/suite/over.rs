@@ -1,4 +1,4 @@
-//! A build that must not go on without the results of others ends when those cannot be asked any more.
+//! Tests that a build with a required remote cache ends when the cache fails.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,11 +15,11 @@ use mc_ir::work::WorkerStage;
 use crate::bench::Bench;
 use crate::glue::{Effect, glue, node, of, step};
 
-/// Others, who know nothing until they are gone.
+/// A remote cache that has no results until it fails.
 #[derive(Default)]
 struct Others {
     are_gone: Arc<AtomicBool>,
-    /// The step that is asked for when they are gone.
+    /// The action whose lookup makes it fail.
     last: &'static str,
 }
 
@@ -41,7 +41,7 @@ impl RemoteResults for Others {
         if node.label.name != self.last {
             return Ok(None);
         }
-        // The other step is to compute by then.
+        // The other action runs by then.
         thread::sleep(Duration::from_millis(50));
         self.are_gone.store(true, Ordering::SeqCst);
         Err(ActionError::failed("they are gone"))
@@ -68,7 +68,7 @@ impl RemoteResults for Others {
 }
 
 #[test]
-fn a_step_that_computes_is_given_up_and_the_build_is_not_interrupted() {
+fn a_running_action_is_cancelled_and_the_build_is_not_interrupted() {
     for on_failure in [OnFailure::Stop, OnFailure::KeepGoing] {
         let bench = Bench::memory();
         let waiting = node("waiting", glue("w", Effect::Wait), vec![bench.source("x", "X")]);
@@ -86,7 +86,7 @@ fn a_step_that_computes_is_given_up_and_the_build_is_not_interrupted() {
 }
 
 #[test]
-fn nothing_is_begun_when_they_are_gone_before() {
+fn nothing_starts_if_the_cache_failed_before() {
     let bench = Bench::memory();
     for on_miss in [OnMiss::Run, OnMiss::Fail] {
         let others = Others::default();

@@ -1,8 +1,8 @@
-//! Builds on what a loss of power left of a store and of outputs.
+//! Builds on the state in which a power loss left a store and outputs.
 //!
-//! A recorder notes every operation on files of a few builds. Then the power goes off after each operation, several times,
-//! and each time another choice of what was not synced is lost (`power_loss/disk.rs`). What is left is written to a disk,
-//! on which the next build must be right.
+//! A recorder logs every file operation of a few builds. Then a power loss is simulated after each operation, several
+//! times, each time losing another choice of what was not synced (`power_loss/disk.rs`). The remaining state is written
+//! to a disk, on which the next build must be right.
 
 mod disk;
 mod random;
@@ -35,20 +35,20 @@ use crate::power_loss::disk::Disk;
 use crate::power_loss::random::Random;
 use crate::power_loss::recorder::{Recorder, Recording};
 
-/// LostBlobs of power after each operation; `MC_POWER_LOSSES` asks for another number.
+/// Number of simulated power losses after each operation; set `MC_POWER_LOSSES` to change it.
 const N_LOSSES: usize = 12;
 
-/// One state in so many is looked at once more after the next build.
+/// One of this many states is also verified after the next build.
 const N_VERIFIED: usize = 4;
 
-/// Folders of outputs, one of them in another, each with the targets of which it has the outputs.
+/// Output folders, one of them inside another, each with the targets whose outputs it contains.
 const FOLDERS: [(&str, &[&str]); 3] =
     [("app", &["c"]), ("app/below", &["d", "e"]), ("other", &["b", "f", "g"])];
 
-/// The files of all folders, by their paths.
+/// The files of all folders, by path.
 type Contents = BTreeMap<PathBuf, Vec<u8>>;
 
-/// Sources, and a disk with a store and a folder of outputs.
+/// Sources, and a disk with a store and an output folder.
 struct Place {
     dir: tempfile::TempDir,
 }
@@ -56,7 +56,7 @@ struct Place {
 /// One build.
 struct Session {
     store: Arc<LocalStore>,
-    /// Done while the last step runs.
+    /// Called while the last action runs.
     meanwhile: Option<Arc<dyn Fn() + Send + Sync>>,
 }
 
@@ -87,7 +87,7 @@ impl Place {
         Session { store: Arc::new(store), meanwhile: None }
     }
 
-    /// Seven steps; three of them read a source that is edited.
+    /// Seven actions; three of them read a source that is edited.
     fn steps(&self, session: &Session) -> BTreeMap<&'static str, Arc<ActionNode>> {
         let source = |name| file(self.dir.path().join(name), None);
         let a = step("a", vec![source("x")]);
@@ -101,7 +101,7 @@ impl Place {
         [("a", a), ("b", b), ("c", c), ("d", d), ("e", e), ("f", f), ("g", g)].into()
     }
 
-    /// Builds everything and puts it in place.
+    /// Builds everything and publishes the outputs.
     fn build(&self, session: &Session) -> Built {
         let steps = self.steps(session);
         let graph = ActionGraph::new(&[steps["g"].artifact("out")]);
@@ -132,7 +132,7 @@ impl Place {
         built
     }
 
-    /// The files of each folder of outputs.
+    /// The files of each output folder.
     fn outputs(&self) -> [Contents; 3] {
         FOLDERS.map(|(folder, _)| {
             let mut contents = Contents::new();
@@ -149,16 +149,16 @@ fn read_files(folder: &Path, contents: &mut Contents) {
     }
 }
 
-/// Builds that were recorded.
+/// Recorded builds.
 struct RecordedBuilds {
     place: Place,
     recording: Recording,
-    /// What each folder of outputs held after one of the builds.
+    /// The contents of each output folder after one of the builds.
     versions: Vec<[Contents; 3]>,
 }
 
 impl RecordedBuilds {
-    /// A first build, in three groups; and one after an edit, once everything was written.
+    /// A first build in three groups, and one after an edit, once everything is on disk.
     fn of_an_edit(seen_by: impl FnOnce(Arc<Recorder>) -> Arc<dyn FileObserver>) -> Self {
         Self::tell(seen_by, |place, observer, recorder| {
             let mut versions = Vec::new();
@@ -176,7 +176,7 @@ impl RecordedBuilds {
         })
     }
 
-    /// A build, and another process that does the same while nothing of the first is durable.
+    /// A build, and another process that runs the same build before the results of the first are durable.
     fn of_two_processes() -> Self {
         Self::tell(
             |recorder| recorder,
@@ -187,7 +187,7 @@ impl RecordedBuilds {
                     let other =
                         LocalStore::open_watched(&inner.join("disk/store"), Some(Arc::clone(&watched)));
                     let other = other.unwrap();
-                    // It believes what it finds there, and makes that durable.
+                    // It trusts what it finds there, and makes that durable.
                     assert!(other.verify().unwrap().blobs.n_files > 5);
                     other.sync().unwrap();
                 }));
@@ -209,23 +209,23 @@ impl RecordedBuilds {
     }
 }
 
-/// What was seen in many states of a disk.
+/// Counts over many states of a disk.
 #[derive(Debug, Default)]
 struct Tally {
     n_states: usize,
-    /// States with a torn blob under its name.
+    /// States with a torn blob under its final name.
     n_torn: usize,
-    /// Blobs that were believed at once.
+    /// Blobs that were trusted without a check.
     n_assumed: usize,
-    /// Actions that were found and that ran in the next builds.
+    /// Actions that were hits and that ran in the next builds.
     n_hits: usize,
     n_ran: usize,
-    /// Blobs that were believed and should not have been, and folders of outputs that were not whole.
+    /// Blobs that were trusted wrongly, and incomplete output folders.
     n_wrong: usize,
 }
 
 impl Tally {
-    /// Looks at one state, as it is written to the disk. Tells whether it is right.
+    /// Checks one state as written to the disk. Returns true if it is right.
     fn look(&mut self, story: &RecordedBuilds, n_ops: usize, random: &mut Random) -> bool {
         let place = &story.place;
         let mut disk = Disk::after(&story.recording, n_ops, random);
@@ -257,7 +257,7 @@ impl Tally {
         self.n_torn += usize::from(is_torn);
     }
 
-    /// Builds on the state that the disk is in.
+    /// Builds on the current state of the disk.
     fn build_on(&mut self, story: &RecordedBuilds) {
         let place = &story.place;
         fs::create_dir_all(place.disk().join("workspace")).unwrap();
@@ -268,7 +268,7 @@ impl Tally {
         if !self.n_states.is_multiple_of(N_VERIFIED) {
             return;
         }
-        // What is torn and was not needed is found when everything is read. Nothing of it is missed.
+        // Torn blobs that were not needed are found when everything is read. None of them is needed later.
         session.store.verify().unwrap();
         assert_eq!(place.build(&session).n_ran, 0);
         session.store.take_corruptions();
@@ -277,7 +277,7 @@ impl Tally {
     }
 }
 
-/// Lets the power go off after each operation, several times.
+/// Simulates several power losses after each operation.
 fn lose_power(story: &RecordedBuilds, seed: u64, n_losses: usize) -> Tally {
     let (mut tally, mut random) = (Tally::default(), Random(seed));
     for n_ops in 0..=story.recording.ops.len() {
@@ -294,7 +294,7 @@ fn n_losses() -> usize {
     std::env::var("MC_POWER_LOSSES").map_or(N_LOSSES, |text| text.parse().unwrap())
 }
 
-/// Shows a recorder all but one thing: that files are synced. So does a disk that says so and does not.
+/// Passes everything but syncs to a recorder: a disk that reports a sync without doing it.
 #[derive(Debug)]
 struct FaultyDisk(Arc<Recorder>);
 
@@ -307,7 +307,7 @@ impl FileObserver for FaultyDisk {
 }
 
 #[test]
-fn after_a_loss_of_power_nothing_torn_is_believed_and_the_next_build_is_right() {
+fn after_a_power_loss_nothing_torn_is_trusted_and_the_next_build_is_right() {
     let tally = lose_power(&RecordedBuilds::of_an_edit(|recorder| recorder), 1, n_losses());
     assert_eq!(tally.n_wrong, 0, "{tally:?}");
     assert!(tally.n_torn > 100 && tally.n_assumed > 1000, "{tally:?}");
@@ -315,14 +315,14 @@ fn after_a_loss_of_power_nothing_torn_is_believed_and_the_next_build_is_right() 
 }
 
 #[test]
-fn what_another_process_finds_before_it_is_durable_is_not_believed_after_a_loss_of_power() {
+fn results_of_another_process_found_before_they_are_durable_are_not_trusted_after_a_power_loss() {
     let tally = lose_power(&RecordedBuilds::of_two_processes(), 2, n_losses());
     assert_eq!(tally.n_wrong, 0, "{tally:?}");
     assert!(tally.n_torn > 100 && tally.n_assumed > 100, "{tally:?}");
 }
 
 #[test]
-fn a_disk_that_does_not_sync_is_found_out_by_these_tests() {
+fn a_disk_that_does_not_sync_is_detected_by_these_tests() {
     let story = RecordedBuilds::of_an_edit(|recorder| Arc::new(FaultyDisk(recorder)));
     let (mut tally, mut random) = (Tally::default(), Random(3));
     for n_ops in 0..=story.recording.ops.len() {

@@ -1,8 +1,8 @@
-//! The disk as a loss of power may leave it.
+//! A disk in a state that a power loss may leave.
 //!
-//! What is taken to be so: what was synced is there; the names in a folder were synced with the folder; a change of a name
-//! is there as a whole or not at all, and of a rename both names. Nothing else: of the other changes of names any are
-//! there, in whatever order they were made, and of bytes that were not synced any may be missing or zeros.
+//! Assumptions: synced data is present; the names in a folder are synced with the folder; a change of a name is present
+//! completely or not at all, and a rename includes both names. Nothing else is assumed: of the other name changes, any
+//! subset may be present, regardless of their order, and unsynced bytes may be missing or zero.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -17,22 +17,22 @@ use mc_store::stamp::FileStamp;
 use crate::power_loss::random::Random;
 use crate::power_loss::recorder::{Id, Name, Op, ROOT, Recording};
 
-/// What a loss of power left.
+/// The state after a power loss.
 pub(crate) struct Disk<'a> {
     recording: &'a Recording,
-    /// Operations that had been done.
+    /// Number of completed operations.
     n_ops: usize,
     names: BTreeMap<Id, BTreeMap<OsString, Id>>,
     files: BTreeMap<Id, Vec<u8>>,
     /// Files that lost bytes.
     pub(crate) torn: BTreeSet<Id>,
-    /// The stamps of the files that were written.
+    /// The stamps of the written files.
     stamps: BTreeMap<Id, FileStamp>,
     paths: BTreeMap<Id, PathBuf>,
 }
 
 impl<'a> Disk<'a> {
-    /// A disk of which the power went off after some operations of a recording.
+    /// The disk after a power loss that follows `n_ops` operations of a recording.
     pub(crate) fn after(recording: &'a Recording, n_ops: usize, random: &mut Random) -> Self {
         let mut disk = Self {
             recording,
@@ -80,7 +80,7 @@ impl<'a> Disk<'a> {
         }
     }
 
-    /// Gives something its only name.
+    /// Gives an inode its only name.
     fn place(&mut self, (folder, name): &Name, id: Id) {
         for names in self.names.values_mut() {
             names.retain(|_, other| *other != id);
@@ -88,9 +88,9 @@ impl<'a> Disk<'a> {
         self.names.entry(*folder).or_default().insert(name.clone(), id);
     }
 
-    /// Writes it to a folder, which is emptied before.
+    /// Writes the state to a folder, which is emptied first.
     ///
-    /// Notes about files of this disk, by number and times, are about those that were written then.
+    /// Records about files of this disk, by inode number and times, are adjusted to the written files.
     pub(crate) fn write(&mut self, root: &Path) {
         fs::remove_dir_all(root).unwrap();
         fs::create_dir(root).unwrap();
@@ -136,23 +136,23 @@ impl<'a> Disk<'a> {
         File::options().write(true).open(path).unwrap().set_modified(time).unwrap();
     }
 
-    /// The stamp that a file had when the power went off.
+    /// The stamp that a file had at the power loss.
     fn recorded_stamp(&self, id: Id) -> Option<FileStamp> {
         let stamps = &self.recording.inodes[id].stamps;
         stamps.iter().rev().find(|(n_ops, _)| *n_ops <= self.n_ops).map(|(_, stamp)| *stamp)
     }
 
-    /// What a note about a file of the recording says about the file that was written.
+    /// The stamp to put in place of the recorded one, for the written file.
     fn stamp_now(&self, noted: &FileStamp) -> Option<FileStamp> {
         let id = self.recording.inodes.iter().rposition(|inode| inode.number == noted.inode)?;
         let recorded = self.recorded_stamp(id)?;
         let is_same = (recorded.modified_ns, recorded.changed_ns) == (noted.modified_ns, noted.changed_ns);
         let now = self.stamps.get(&id).filter(|_| is_same)?;
-        // Sizes are as they were noted: a file that was cut has another.
+        // Sizes stay as recorded: a truncated file has another size.
         Some(FileStamp { n_bytes: noted.n_bytes, ..*now })
     }
 
-    /// The bytes of a file with notes, with the stamps that files have now.
+    /// The bytes of a file of records, with the stamps that files have now.
     fn with_stamps(&self, bytes: &[u8]) -> Vec<u8> {
         if let Some(body) = unseal(LEFT, bytes) {
             return seal(LEFT, &self.left_with_stamps(body));
@@ -174,7 +174,7 @@ impl<'a> Disk<'a> {
         log
     }
 
-    /// The body of a record of how a folder of outputs was left.
+    /// The body of a record about the state of an output folder.
     fn left_with_stamps(&self, body: &[u8]) -> Vec<u8> {
         let mut reader = Reader::new(body);
         let n_files = reader.u64().unwrap();
@@ -204,7 +204,7 @@ impl<'a> Disk<'a> {
         [numbers, now.modified_ns.to_le_bytes().to_vec(), now.changed_ns.to_le_bytes().to_vec()].concat()
     }
 
-    /// The hash that each blob's file is named by, the file's stamp, and the digest of its bytes.
+    /// For each blob: the hash in its file's name, the file's stamp, and the digest of its bytes.
     pub(crate) fn blobs(&self, root: &Path) -> Vec<(Digest, FileStamp, BlobDigest)> {
         let blobs = root.join("store/cas");
         let is_blob = |(_, path): &(&Id, &PathBuf)| path.starts_with(&blobs);
@@ -220,10 +220,10 @@ impl<'a> Disk<'a> {
 const VERIFIED: Kind = *b"vrf1";
 const LEFT: Kind = *b"out1";
 
-/// Bytes of a stamp.
+/// Number of bytes of a stamp.
 const STAMP: usize = 3 * 8 + 2 * 16;
 
-/// Tells whether a change of a name is on the disk for certain.
+/// Returns true if a name change is certainly on the disk.
 fn is_durable(op: &Op, later: &[Op]) -> bool {
     let folders = match op {
         Op::Link((folder, _), _) | Op::Unlink((folder, _), _) => [*folder, *folder],
@@ -237,7 +237,7 @@ fn is_durable(op: &Op, later: &[Op]) -> bool {
     })
 }
 
-/// Number of bytes of a file that were synced, and of those that were written.
+/// Number of synced bytes and of written bytes of a file.
 fn lengths(ops: &[Op], file: Id) -> (usize, usize) {
     let (mut synced, mut written) = (0, 0);
     for op in ops {
@@ -251,7 +251,7 @@ fn lengths(ops: &[Op], file: Id) -> (usize, usize) {
     (synced, written)
 }
 
-/// Loses some of the bytes after those that were synced.
+/// Drops some of the unsynced bytes.
 fn tear(bytes: &mut Vec<u8>, synced: usize, random: &mut Random) {
     let somewhere = synced + random.below(bytes.len() - synced);
     match random.below(4) {

@@ -1,4 +1,4 @@
-//! Numbers that look random and are the same for every run.
+//! Pseudo-random numbers, the same in every run.
 
 /// A state of SplitMix64.
 pub(crate) struct Random(pub(crate) u64);
@@ -12,7 +12,7 @@ impl Random {
         ((mixed ^ (mixed >> 31)) % bound as u64) as usize
     }
 
-    /// One of some numbers.
+    /// A random element of `numbers`.
     pub(crate) fn of(&mut self, numbers: &[usize]) -> usize {
         numbers[self.below(numbers.len())]
     }

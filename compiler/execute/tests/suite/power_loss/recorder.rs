@@ -1,7 +1,7 @@
-//! Records what is done to the files of a disk.
+//! Records the file operations on a disk.
 //!
-//! Operations on names are shown to a [`FileObserver`]. What is written to files is not, so the recorder looks at the sizes of
-//! all files at each operation: files of a store are written from front to back, and once.
+//! A [`FileObserver`] receives operations on names, but not writes to files. So the recorder checks the sizes of all
+//! files at each operation: files of a store are written once, front to back.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -14,10 +14,10 @@ use std::sync::{Mutex, MutexGuard};
 use mc_files::file_observer::{FileObserver, Operation};
 use mc_store::stamp::FileStamp;
 
-/// A file or folder, by the order in which they were made.
+/// A file or folder, numbered in the order of creation.
 pub(crate) type Id = usize;
 
-/// The folder that is the disk.
+/// The root folder of the disk.
 pub(crate) const ROOT: Id = 0;
 
 /// A name in a folder.
@@ -26,39 +26,39 @@ pub(crate) type Name = (Id, OsString);
 /// An operation on a disk.
 #[derive(Clone, Debug)]
 pub(crate) enum Op {
-    /// A file has so many bytes now.
+    /// A file now has this many bytes.
     Write(Id, usize),
-    /// A file or folder was made.
+    /// A file or folder was created.
     Link(Name, Id),
     Rename(Name, Name, Id),
-    /// Two entries were swapped; each name is given with what it stood for before.
+    /// Two entries were swapped; each name is listed with its inode before the swap.
     Exchange(Name, Id, Name, Id),
     Unlink(Name, Id),
-    /// A file was made durable, or the names in a folder.
+    /// A file, or the names in a folder, were synced.
     Sync(Id),
-    /// Everything was made durable, as the system does when some time has passed.
+    /// Everything was synced, as the system does after some time.
     SyncAll,
 }
 
 /// A file or folder.
 #[derive(Debug)]
 pub(crate) struct Inode {
-    /// Its number on the disk.
+    /// Its inode number on the disk.
     pub(crate) number: u64,
     /// All bytes that were ever written to a file; `None` for a folder.
     pub(crate) bytes: Option<Vec<u8>>,
-    /// Its stamps, each with the number of operations before which it had it.
+    /// Its stamps, each with the number of the operation before which it was observed.
     pub(crate) stamps: Vec<(usize, FileStamp)>,
 }
 
-/// What was done.
+/// The recorded operations and inodes.
 #[derive(Debug)]
 pub(crate) struct Recording {
     pub(crate) ops: Vec<Op>,
     pub(crate) inodes: Vec<Inode>,
 }
 
-/// Somebody who records what is done below a folder.
+/// Records the operations below a folder.
 #[derive(Debug)]
 pub(crate) struct Recorder {
     root: PathBuf,
@@ -68,14 +68,14 @@ pub(crate) struct Recorder {
 #[derive(Debug, Default)]
 struct State {
     recording: Option<Recording>,
-    /// Files are held open, so that their numbers are not given to others.
+    /// Files are held open, so that their inode numbers are not reused.
     files: BTreeMap<Id, (File, usize)>,
-    /// What is in each folder.
+    /// The entries of each folder.
     names: BTreeMap<Id, BTreeMap<OsString, Id>>,
 }
 
 impl Recorder {
-    /// Begins with the folders that are at `root`.
+    /// Starts with the folders present at `root`.
     pub(crate) fn new(root: &Path) -> Self {
         let recording = Recording { ops: Vec::new(), inodes: Vec::new() };
         let mut state = State { recording: Some(recording), ..State::default() };
@@ -89,7 +89,7 @@ impl Recorder {
         Self { root: root.to_owned(), state: Mutex::new(state) }
     }
 
-    /// The system wrote everything.
+    /// Records that the system synced everything.
     pub(crate) fn sync_all(&self) {
         self.state().push(Op::SyncAll);
     }
@@ -112,7 +112,7 @@ impl Recorder {
         self.state.lock().unwrap()
     }
 
-    /// The folder of a path, and its name there.
+    /// The folder of a path, and the name in it.
     fn name(&self, state: &State, path: &Path) -> Name {
         let below = path.strip_prefix(&self.root).expect("everything is on the disk");
         let folder = below.parent().expect("the disk itself is left alone").iter();
@@ -158,7 +158,7 @@ impl FileObserver for Recorder {
                 state.unlink(name);
             }
             Operation::Synced { file } => {
-                // A file that was there before the recording is nobody's concern.
+                // Files from before the recording are ignored.
                 if let Some(id) = state.id_of(file.metadata().unwrap().ino()) {
                     state.push(Op::Sync(id));
                 }
@@ -196,7 +196,7 @@ impl State {
         Ok(id)
     }
 
-    /// The last that had this number.
+    /// The last inode with this number.
     fn id_of(&mut self, number: u64) -> Option<Id> {
         self.recording().inodes.iter().rposition(|inode| inode.number == number)
     }
@@ -214,7 +214,7 @@ impl State {
         self.push(Op::Link(name, id));
     }
 
-    /// Removes an entry and all that is in it, one after the other.
+    /// Removes an entry and its contents, one after the other.
     fn unlink(&mut self, name: Name) {
         let Some(id) = self.at(&name) else { return };
         let below: Vec<OsString> =
@@ -226,7 +226,7 @@ impl State {
         self.push(Op::Unlink(name, id));
     }
 
-    /// Looks at what became of the files.
+    /// Records the changes of files since the last operation.
     fn look(&mut self) {
         let Self { recording, files, .. } = self;
         let Recording { ops, inodes } = recording.as_mut().expect("it is not finished");
