@@ -242,7 +242,7 @@ fn a_step_needs_its_inputs_and_nothing_else() {
 #[test]
 fn a_step_of_another_mc_is_refused() {
     for (arguments, reason) in [
-        (&["tensor@1", QUANTIZE][..], "`tensor@1` is no step that this mc does for others"),
+        (&["tensor@1", QUANTIZE][..], "`tensor@1` is not an action that this mc runs remotely"),
         (&["tensor@2", "--expression=quantize(Q8_0@7, load($0, F32, [2, 32]))"], "another version of it"),
         (&["tensor@2", "--expression=lead($0)"], "byte 0: expected a step such as `load`"),
         (&["tensor@2", "expression"], "expected `--NAME=VALUE`"),

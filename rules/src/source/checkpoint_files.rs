@@ -1,4 +1,4 @@
-//! The files of a checkpoint's folder that are not weights: configuration, tokenizer, licences.
+//! The files of a checkpoint's folder that are not weights: configuration, tokenizer, licenses.
 
 use mc_ir::action::Source;
 use mc_ir::attribute::Place;
@@ -10,7 +10,7 @@ use crate::source::file_size::{self, MAX_TOKEN_FILE_BYTES};
 use crate::source::model_info::{ADDITIONAL_CHAT_TEMPLATES, ModelFiles};
 use crate::source::weights::joined;
 
-/// The files of a tokenizer, each read as a whole.
+/// The files of a tokenizer, each of which is read completely.
 pub(crate) const TOKEN_FILES: [&str; 8] = [
     "tokenizer.json",
     "tokenizer.model",
@@ -22,15 +22,15 @@ pub(crate) const TOKEN_FILES: [&str; 8] = [
     "chat_template.json",
 ];
 
-/// Looks for the files in a folder.
+/// Finds the files of a folder.
 pub(crate) struct Reader<'a> {
-    /// Who reads.
+    /// The rule that reads.
     pub(crate) ctx: &'a dyn RuleContext,
-    /// Where the folder is declared.
+    /// Location of the folder's declaration.
     pub(crate) place: Place,
     /// The folder, relative to the package.
     pub(crate) folder: &'a str,
-    /// The names in it.
+    /// The file names in the folder.
     pub(crate) names: &'a [String],
 }
 
@@ -46,10 +46,10 @@ impl Reader<'_> {
         })
     }
 
-    /// The files of a checkpoint.
+    /// Returns the files of a checkpoint.
     ///
     /// # Errors
-    /// A fault for each file that must be there and is not.
+    /// An error for each required file that is missing.
     pub(crate) fn files(&self) -> Result<ModelFiles, Vec<RuleError>> {
         let config = self.required("config.json", "A checkpoint is a folder as Hugging Face stores it");
         let (tokenizer, tokenizer_model) =
@@ -66,7 +66,7 @@ impl Reader<'_> {
             } else {
                 Ok(())
             };
-        // Both may be missing, and both are worth telling.
+        // If both are missing, both are reported.
         let config = match (config, has_tokenizer) {
             (Ok(config), Ok(())) => config,
             (config, has_tokenizer) => {
@@ -111,7 +111,7 @@ impl Reader<'_> {
         names.into_iter().map(|name| (name.clone(), self.ctx.source(&joined(&folder, name)))).collect()
     }
 
-    /// `license: mit` in the front matter of the model card.
+    /// Reads `license: mit` from the front matter of the model card.
     fn licence_id(&self) -> Option<String> {
         self.optional("README.md")?;
         let card = self.ctx.read(&joined(self.folder, "README.md")).ok()?;
@@ -119,7 +119,7 @@ impl Reader<'_> {
     }
 }
 
-/// The licence texts of a folder, each with the name that a bundle gives it.
+/// Returns the license texts of a folder, each with its name in a bundle.
 pub(crate) fn licences(ctx: &dyn RuleContext, folder: &str, names: &[String]) -> Vec<(Source, String)> {
     names
         .iter()
@@ -145,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_licence_is_read_from_the_front_matter_only() {
+    fn the_license_is_read_from_the_front_matter_only() {
         assert_eq!(licence_id("---\nlicense: mit\ntags: x\n---\n# A").as_deref(), Some("mit"));
         assert_eq!(licence_id("---\nlicense: \"llama3.2\"\n---\n").as_deref(), Some("llama3.2"));
         assert_eq!(licence_id("# A\nlicense: mit\n"), None);

@@ -1,7 +1,7 @@
-//! What a checkpoint or a merge tells those who read it: the model as a program, its weights as expressions, and the
-//! files around them.
+//! Provider of a checkpoint or a merge: the model as a program, its weights as expressions, and the files
+//! around them.
 //!
-//! No weight is here: an expression says which bytes of which file, and what is done to them.
+//! It holds no weights: an expression names the bytes of a file and the operations on them.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use mc_ir::label::Label;
 use mc_tensor::dtype::DType;
 use mc_tensor::model_tensor::ModelTensor;
 
-/// The folder in a checkpoint with further chat templates.
+/// The folder of a checkpoint that holds additional chat templates.
 pub(crate) const ADDITIONAL_CHAT_TEMPLATES: &str = "additional_chat_templates";
 
 /// The role of [`ModelFiles::head`].
@@ -20,28 +20,28 @@ pub(crate) const HEAD: &str = "head";
 /// The role of [`ModelFiles::vocabulary`].
 pub(crate) const VOCABULARY: &str = "vocabulary";
 
-/// A model as those that make something of it see it, whatever it was read from.
+/// A model as other rules see it, independent of its source format.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModelInfo {
-    /// What the model is called in the files that we write.
+    /// Name of the model in exported files.
     pub name: String,
-    /// What a container that it was read from calls it.
+    /// Title in the container from which it was read.
     pub title: Option<String>,
-    /// What its checkpoint is called elsewhere: in its own configuration, and as a folder.
+    /// Other names of its checkpoint: the one in its configuration, and that of its folder.
     pub known_as: Vec<String>,
-    /// Whether its weights were quantized before: what is made of them has lost something already.
+    /// True if its weights were quantized before, so they have lost precision already.
     pub is_quantized: bool,
-    /// The family that it is of: [`mc_family::families::by_name`].
+    /// Its family: [`mc_family::families::by_name`].
     pub family: &'static str,
-    /// What it computes; rotary pairs as in the checkpoint.
+    /// Its program; rotary pairs as in the checkpoint.
     pub decoder: Decoder,
     /// Its weights, in the order of the checkpoint.
     pub weights: Arc<[Weight]>,
-    /// Rotary factors that a container holds as tensors; those of a configuration are the family's to make.
+    /// Rotary factors that a container stores as tensors; the family computes those of a configuration.
     pub factors: Arc<[Weight]>,
     /// The other files of the checkpoint.
     pub files: ModelFiles,
-    /// The sources that the weights are made of, by role, for the lineage.
+    /// The sources of the weights, by role, for the lineage.
     pub lineage: Arc<[Lineage]>,
 }
 
@@ -50,15 +50,15 @@ pub struct ModelInfo {
 pub struct Weight {
     /// Its purpose.
     pub tensor: ModelTensor,
-    /// Which expert's part of that it is, where a checkpoint stores each expert by itself.
+    /// Index of the expert, if the checkpoint stores each expert separately.
     pub part: Option<u32>,
     /// Its name in the checkpoint.
     pub name: String,
-    /// The type that the checkpoint stores it in; F32 where that needs scales.
+    /// The type in the checkpoint; F32 if the weight needs scales.
     pub dtype: DType,
-    /// How it comes from `inputs`.
+    /// Its value as a function of `inputs`.
     pub expression: TensorExpr,
-    /// What the expression reads.
+    /// The inputs of the expression.
     pub inputs: Vec<Input>,
 }
 
@@ -74,13 +74,14 @@ pub struct FileHead {
 /// The files of a checkpoint that are not weights.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ModelFiles {
-    /// `config.json`; it or `head` is there.
+    /// `config.json`; either this or `head` is present.
     pub config: Option<Source>,
-    /// The head of the container that the model was read from: its keys go into files of the same format.
+    /// The head of the container from which the model was read; its keys are copied to files of the same
+    /// format.
     pub head: Option<FileHead>,
-    /// The head of a container with the vocabulary, where no file of Hugging Face has it.
+    /// The head of a container with the vocabulary, if no Hugging Face file has it.
     pub vocabulary: Option<Source>,
-    /// `tokenizer.json`; it, `tokenizer_model` or `vocabulary` is there.
+    /// `tokenizer.json`; this, `tokenizer_model` or `vocabulary` is present.
     pub tokenizer: Option<Source>,
     /// `tokenizer.model`.
     pub tokenizer_model: Option<Source>,
@@ -96,54 +97,54 @@ pub struct ModelFiles {
     pub chat_template: Option<Source>,
     /// `chat_template.json`.
     pub chat_template_json: Option<Source>,
-    /// The files of `additional_chat_templates`, each with its name.
+    /// The files in `additional_chat_templates`, each with its name.
     pub additional_chat_templates: Vec<(String, Source)>,
-    /// Licence texts: the file, and the name that a bundle gives it.
+    /// License texts: the file, and its name in a bundle.
     pub licences: Vec<(Source, String)>,
-    /// The licence's short name, from the front matter of `README.md`.
+    /// The license's short name, from the front matter of `README.md`.
     pub licence_id: Option<String>,
 }
 
 #[cfg(test)]
 impl ModelFiles {
-    /// A configuration and a tokenizer, and no more.
+    /// Creates the set of a configuration and a tokenizer only.
     pub(crate) fn of(config: Source, tokenizer: Source) -> Self {
         Self { config: Some(config), tokenizer: Some(tokenizer), ..Self::default() }
     }
 }
 
-/// One checkpoint or adapter that a model is made of.
+/// One checkpoint or adapter from which a model is made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lineage {
     /// `base`, or `adapter.0` and so on.
     pub role: String,
     /// Its target.
     pub label: Label,
-    /// Its tensors: name in the file, and where the bytes are.
+    /// Its tensors: name in the file, and source of the bytes.
     pub tensors: Vec<(String, Source)>,
 }
 
 impl Weight {
-    /// The weight's shape, slowest dimension first.
+    /// Returns the weight's shape, slowest dimension first.
     pub fn shape(&self) -> Vec<u64> {
         self.expression.shape()
     }
 }
 
 impl ModelInfo {
-    /// The weight for a purpose.
+    /// Returns the weight for a purpose.
     pub fn weight(&self, tensor: ModelTensor) -> Option<&Weight> {
         self.weights.iter().find(|weight| weight.tensor == tensor)
     }
 
-    /// How many numbers the model has; a tied head counts once.
+    /// Returns the number of parameters; a tied head counts once.
     pub fn n_parameters(&self) -> u64 {
         self.weights.iter().map(|weight| weight.shape().iter().product::<u64>()).sum()
     }
 }
 
 impl ModelFiles {
-    /// The files that say how text becomes tokens, in a fixed order with their roles.
+    /// Returns the files that define the tokenizer, in a fixed order, with their roles.
     ///
     /// The role of an additional chat template is its path in the folder.
     pub fn tokenizer_sources(&self) -> Vec<(String, Source)> {
