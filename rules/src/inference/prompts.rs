@@ -1,4 +1,4 @@
-//! User messages as the ids that a model reads, by its own chat template.
+//! Converts user messages to ids with the model's chat template.
 
 use mc_digest::digest::BlobDigest;
 use mc_family::chat::{ChatTemplate, Message};
@@ -8,7 +8,7 @@ use mc_ir::action::ActionError;
 
 use crate::inference::opened::Opened;
 
-/// Turns user messages into ids with the model's chat template.
+/// Converts user messages to ids with the model's chat template.
 pub(crate) struct Prompts<'a> {
     opened: &'a Opened,
     source: &'a str,
@@ -38,7 +38,7 @@ impl<'a> Prompts<'a> {
         })
     }
 
-    /// The ids of one user message and the beginning of the answer.
+    /// Returns the ids of one user message and of the beginning of the answer.
     pub(crate) fn ids(&self, user: &str) -> Result<Vec<u32>, ActionError> {
         let message = Message { role: "user".to_owned(), content: user.to_owned() };
         let text = self
@@ -46,7 +46,7 @@ impl<'a> Prompts<'a> {
             .render(&[message], &self.begin, &self.end, true)
             .map_err(|error| refused(&error, self.source))?;
         let mut ids = self.opened.tokenizer.encode(&text, ParseSpecial::Yes).map_err(ActionError::failed)?;
-        // Most templates write the begin token themselves; it must stand there once.
+        // Most templates write the begin token themselves; it must occur only once.
         if let Some(begin) = self.opened.begin()
             && ids.first() != Some(&begin)
         {
@@ -56,8 +56,8 @@ impl<'a> Prompts<'a> {
     }
 }
 
-/// The error of a template. Models of one target carry the same template, and are measured side by side: the template is
-/// to blame for both failures.
+/// Converts the error of a template. The models of one target have the same template and are measured
+/// together, so the template causes both failures.
 fn refused(error: &FamilyError, source: &str) -> ActionError {
     ActionError::failed(error).with_cause(BlobDigest::of(source.as_bytes()).to_string())
 }
