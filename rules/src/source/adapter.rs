@@ -146,7 +146,8 @@ impl Rule for Adapter {
             let message =
                 format!("The adapter was trained on `{declared}`; `{}` is known as `{known}`", base.value);
             return Err(vec![RuleError::new(base.place, "adapter::base", message).help(
-                "Name the checkpoint that it was trained on, or write `any-base=#true` if it is this one under another name",
+                "Name the checkpoint that it was trained on, or write `any-base=#true` if it is this one under another \
+                 name",
             )]);
         }
         let info = AdapterInfo {

@@ -64,7 +64,7 @@ pub(crate) fn stored_tensors(
             ),
         )
         .help(
-            "Convert it to safetensors in a trusted environment: `model.save_pretrained(folder, safe_serialization=True)`",
+            "Convert it to safetensors in a sandbox: `model.save_pretrained(folder, safe_serialization=True)`",
         ),
         None => RuleError::new(
             place,

@@ -99,7 +99,7 @@ static SLICE: NodeSchema = NodeSchema {
 static METHOD: NodeSchema = NodeSchema::leaf("method", "How weights are merged.", ValueKind::OneOf(names));
 static BASE: NodeSchema = NodeSchema::leaf(
     "base",
-    "The model from which the others were trained. The result has its configuration; without a base, that of the first model.",
+    "The model from which the others were trained; the result has its configuration, by default the first model's.",
     ValueKind::Label,
 );
 static NORMALIZE: NodeSchema =

@@ -1,4 +1,4 @@
-//! Which weight each pair of factors is for, and with which scale.
+//! The weight and the scale of each pair of factors.
 
 use super::*;
 
@@ -100,7 +100,7 @@ fn an_adapter_of_another_class_is_reported_by_its_prefix() {
 }
 
 #[test]
-fn an_adapter_of_a_deeper_base_is_reported_by_what_is_left_over() {
+fn an_adapter_of_a_deeper_base_is_reported_by_unmatched_tensors() {
     check_mismatch(
         &json!({}),
         &renamed("layers.1", "layers.7"),
@@ -111,7 +111,7 @@ fn an_adapter_of_a_deeper_base_is_reported_by_what_is_left_over() {
 }
 
 #[test]
-fn what_has_no_place_is_never_dropped() {
+fn an_unmatched_tensor_is_never_dropped() {
     for name in [
         "model.layers.0.mlp.down_proj.lora_magnitude_vector.a.b",
         "model.layers.0.self_attn.rotary_emb.inv_freq",
