@@ -8,7 +8,7 @@ use crate::evaluate::interval::Interval;
 /// The result of all gates of one model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {
-    /// Whether every check passed.
+    /// True if every check passed.
     pub passed: bool,
     /// Each check, in the order of the declaration.
     pub checks: Vec<Check>,
