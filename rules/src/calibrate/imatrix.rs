@@ -50,7 +50,7 @@ pub struct ImatrixInfo {
 
 static MODEL: NodeSchema =
     NodeSchema::leaf("model", "The checkpoint or merge whose matrices are measured.", ValueKind::Label);
-static DATASET: NodeSchema = NodeSchema::leaf("dataset", "The text to compute it on.", ValueKind::Label);
+static DATASET: NodeSchema = NodeSchema::leaf("dataset", "The text to use.", ValueKind::Label);
 static CONTEXT: NodeSchema = NodeSchema::leaf(
     "context",
     "Tokens per chunk; 512, or the model's context when that is shorter.",

@@ -95,7 +95,7 @@ fn plans(gate: &GatedModel<'_>) -> Result<Vec<AnyPlan>, Vec<RuleError>> {
         }
     }
     if plans.is_empty() && rule_errors.is_empty() {
-        let rule_error = RuleError::new(record.place, "gate::empty", "The gate checks nothing");
+        let rule_error = RuleError::new(record.place, "gate::empty", "The gate has no check");
         rule_errors.push(rule_error.help("Add `perplexity on=…`, `accuracy on=…` or `size max=…`"));
     }
     if rule_errors.is_empty() { Ok(plans) } else { Err(rule_errors) }

@@ -33,7 +33,7 @@ pub(crate) fn tensors(
     let rule_errors: Vec<RuleError> = others
         .filter_map(|name| record.children(name).first())
         .map(|child| {
-            rule_error(child.place, "`COPY` leaves everything as it is")
+            rule_error(child.place, "`COPY` cannot be combined with this attribute")
                 .help("Leave it out, or name a recipe")
         })
         .collect();
@@ -50,7 +50,7 @@ pub(crate) fn tensors(
         .collect();
     let stored = stored.filter(|_| is_whole && model.lineage.len() == 1);
     let mut stored = stored.ok_or_else(|| {
-        let message = "`COPY` is for a GGUF to which nothing was done";
+        let message = "`COPY` requires an unchanged GGUF";
         vec![rule_error(place, message).help("Name a `checkpoint` with `gguf=`, or a recipe such as `F16`")]
     })?;
     stored.sort_by_key(|(tensor, _)| first_byte(tensor));

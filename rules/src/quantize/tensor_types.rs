@@ -152,7 +152,7 @@ fn no_match(rule: &TypeRule, unquantized: Option<&str>, names: &[(ModelTensor, S
     } else {
         format!("Did you mean `{}`?", near.join("` or `"))
     };
-    let message = format!("{at}`{pattern}` matches the name of no tensor");
+    let message = format!("{at}`{pattern}` matches no tensor name");
     rule.rule_error(rule.place, "gguf::no-match", message).help(help)
 }
 
@@ -200,7 +200,7 @@ fn without_imatrix<'a>(
 
 fn never_measured(name: &str, codec: &Codec, place: Place) -> RuleError {
     let message = format!(
-        "`{name}` cannot be stored as {codec}: there is no {codec} without importance, and an imatrix has none for \
+        "`{name}` cannot be stored as {codec}: {codec} requires importance, which an imatrix does not have for \
          embedding and output"
     );
     RuleError::new(place, "gguf::imatrix", message)

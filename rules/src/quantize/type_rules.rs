@@ -27,7 +27,7 @@ const fn node(name: &'static str, doc: &'static str, arguments: Arguments) -> No
 /// For the rule `gguf` and for `model`.
 pub(crate) static TENSOR_TYPE: NodeSchema = node(
     "tensor-type",
-    "The type of the tensors whose GGUF names a regular expression matches.",
+    "The type of the tensors whose GGUF names match a regular expression.",
     Arguments::Two(ValueKind::Text, ValueKind::OneOf(codecs::names)),
 );
 
@@ -209,7 +209,7 @@ fn parse(word: &str) -> Result<(Selects, &'static Codec), (String, String)> {
     Ok((selects, codec))
 }
 
-const PATTERN_HELP: &str = r"Write a regular expression that is found in names such as `blk.3.ffn_down.weight`: `ffn_down`, `blk\.[0-3]\.`";
+const PATTERN_HELP: &str = r"Write a regular expression that matches names such as `blk.3.ffn_down.weight`: `ffn_down`, `blk\.[0-3]\.`";
 
 /// Compiles a pattern; the error is a message. Case is ignored because names are all lower case.
 fn matching(pattern: &str) -> Result<Selects, String> {

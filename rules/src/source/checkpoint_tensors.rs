@@ -89,7 +89,7 @@ impl Matching<'_> {
                 name.unwrap_or_else(|| needed.tensor.to_string())
             })
             .collect();
-        let lacking = lacking(self.place, self.folder, "the configuration asks for", &missing);
+        let lacking = lacking(self.place, self.folder, "the configuration", &missing);
         rule_errors.extend(lacking.map(|rule_error| {
             rule_error.help("Fetch all shards, and check `num_hidden_layers` and `tie_word_embeddings`")
         }));
@@ -168,19 +168,19 @@ impl Matching<'_> {
 pub(crate) fn unplaced(place: Place, file: &str, model: &str, names: &[&str]) -> Option<RuleError> {
     (!names.is_empty()).then(|| {
         let count = counted(names.len(), "tensor is", "tensors are");
-        let message = format!("{count} in `{file}` without a place in {model}: {}", listed(names));
+        let message = format!("{count} in `{file}`, but not part of {model}: {}", listed(names));
         RuleError::new(place, "checkpoint::tensors", message)
     })
 }
 
 /// Reports missing tensors; `None` if none is missing.
 ///
-/// * `who`: a clause that names the reason, as in "its keys ask for"
+/// * `who`: a clause that names the reason, as in "its keys"
 pub(crate) fn lacking(place: Place, file: &str, who: &str, names: &[String]) -> Option<RuleError> {
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     (!names.is_empty()).then(|| {
         let count = counted(names.len(), "tensor is", "tensors are");
-        let message = format!("{count} not in `{file}`, which {who}: {}", listed(&names));
+        let message = format!("{count} missing from `{file}`, but required by {who}: {}", listed(&names));
         RuleError::new(place, "checkpoint::tensors", message)
     })
 }

@@ -143,7 +143,7 @@ impl Rule for Dataset {
         });
         if sample.as_ref().is_some_and(|sample| sample.count == 0) {
             let place = crate::attributes::place_of(record, "sample");
-            return Err(vec![RuleError::new(place, "dataset::sample", "A sample of 0 items holds nothing")]);
+            return Err(vec![RuleError::new(place, "dataset::sample", "A sample needs at least 1 item")]);
         }
         let inputs = files.iter().map(|(source, _)| Input::Source(source.clone())).collect();
         let shown = files.iter().map(|(_, shown)| shown.clone()).collect();
@@ -267,7 +267,7 @@ fn draw(items: Vec<String>, sample: &Sample) -> Result<Vec<String>, ActionError>
             counted(items.len(), "item", "items"),
             sample.count
         ))
-        .with_help("Ask for fewer, or add files"));
+        .with_help("Reduce `sample`, or add files"));
     }
     let mut ranked: Vec<(Digest, usize)> = items
         .iter()

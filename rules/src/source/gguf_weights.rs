@@ -112,7 +112,7 @@ impl Matching<'_> {
             .filter(|tensor| !seen.contains(tensor))
             .map(|tensor| wire_name_in(name_of(self.decoder), *tensor))
             .collect();
-        let missing = lacking(self.place, self.file, "its keys ask for", &missing);
+        let missing = lacking(self.place, self.file, "its keys", &missing);
         rule_errors.extend(missing.map(|rule_error| rule_error.help("Fetch it again")));
         if rule_errors.is_empty() { Ok(found) } else { Err(rule_errors) }
     }

@@ -136,7 +136,7 @@ impl Reader<'_> {
                 }
                 _ => {
                     let message = format!(
-                        "Layers from {from} to before {to} are not in `{}`, which has {n_layers}",
+                        "`from={from} to={to}` is not a range of layers of `{}`, which has {n_layers}",
                         label.value
                     );
                     rule_errors.push(

@@ -244,7 +244,7 @@ impl WeightBlender<'_> {
                 let settings = place.slice.t.iter().chain(&self.shared["t"]);
                 let (t, at) = value(settings, name, place.position)
                     .ok_or_else(|| missing(place.slice.place, "t", name, "Add `t 0.5`"))?;
-                within(t, at, "t", name, (0.0..=1.0).contains(&t), "from 0, the base, to 1, the other")?;
+                within(t, at, "t", name, (0.0..=1.0).contains(&t), "from 0 (the base) to 1 (the other model)")?;
                 let term = |source: Source<'_>| Term { of: source.expression, weight: 1.0, keep: Keep::All };
                 let terms = std::iter::once(base).chain(sources).map(term).collect();
                 TensorExpr::new(Slerp { t, terms })
@@ -254,7 +254,7 @@ impl WeightBlender<'_> {
                 let weights: Vec<f32> = terms.iter().map(|term| term.weight).collect();
                 if self.divide && sum_of(&weights) == 0.0 {
                     let message =
-                        format!("The weights for tensor `{name}` sum to 0, which `normalize` would divide by");
+                        format!("The weights for tensor `{name}` sum to 0, so `normalize` would divide by 0");
                     return Err(RuleError::new(place.slice.place, "blend::parameter", message)
                         .help("Write `normalize #false`, or other weights"));
                 }
@@ -308,7 +308,7 @@ impl WeightBlender<'_> {
         source: &Source<'_>,
     ) -> Result<Keep, RuleError> {
         let Some((density, at)) = self.own(source, "density", place.position) else { return Ok(Keep::All) };
-        within(density, at, "density", name, density > 0.0 && density <= 1.0, "over 0 and at most 1")?;
+        within(density, at, "density", name, density > 0.0 && density <= 1.0, "above 0 and at most 1")?;
         let n_elements: u64 = source.weight.shape().iter().product();
         Ok(match self.method {
             _ if density == 1.0 => Keep::All,
@@ -368,7 +368,7 @@ fn within(
     if is_within {
         return Ok(());
     }
-    let message = format!("`{parameter}` is {expected}; found {value} for tensor `{tensor}`");
+    let message = format!("`{parameter}` must be {expected}; found {value} for tensor `{tensor}`");
     Err(RuleError::new(place, "blend::parameter", message))
 }
 

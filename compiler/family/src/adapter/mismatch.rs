@@ -30,7 +30,7 @@ pub(crate) fn not_all_match(
         format!("0 of {n_tensors} adapter tensors match the base; the base has {base}, the adapter `{first}`")
     } else {
         format!(
-            "{n_matched} of {n_tensors} adapter tensors match the base; it has no place for {}",
+            "{n_matched} of {n_tensors} adapter tensors match the base; it has no counterpart of {}",
             some(unmatched)
         )
     };

@@ -126,7 +126,7 @@ fn check_limits(node: &Record) -> Result<(), Vec<RuleError>> {
     let limits = [MAX_MEAN, MAX_MEDIAN, MAX_P999, MIN_TOP_1, MIN_TOP_5, MAX_RMS_DELTA_P];
     let given: Vec<_> = limits.iter().filter_map(|limit| Some((limit, node.property(limit.name)?))).collect();
     if given.is_empty() {
-        let rule_error = RuleError::new(node.place, "gate::limit", "`kl` limits nothing");
+        let rule_error = RuleError::new(node.place, "gate::limit", "`kl` has no limit");
         return Err(vec![rule_error.help("Add a limit, such as `max-mean=0.02` or `min-top-1=\"95%\"`")]);
     }
     let is_negative = |number: Option<f64>| number.is_some_and(|number| number < 0.0);
@@ -134,7 +134,7 @@ fn check_limits(node: &Record) -> Result<(), Vec<RuleError>> {
         .into_iter()
         .filter(|(_, value)| is_negative(value.value.as_number()))
         .map(|(limit, value)| {
-            let message = format!("`{}` is negative, and no divergence is", limit.name);
+            let message = format!("`{}` is negative; a divergence is at least 0", limit.name);
             RuleError::new(value.place, "gate::limit", message).help("Write a number from 0 up, in nats")
         })
         .collect();

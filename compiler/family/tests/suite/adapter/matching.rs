@@ -105,7 +105,7 @@ fn an_adapter_of_a_deeper_base_is_reported_by_unmatched_tensors() {
         &json!({}),
         &renamed("layers.1", "layers.7"),
         expect![[r#"
-        4 of 8 adapter tensors match the base; it has no place for `base_model.model.model.layers.7.self_attn.q_proj.lora_A.weight`, `base_model.model.model.layers.7.self_attn.q_proj.lora_B.weight`, `base_model.model.model.layers.7.mlp.down_proj.lora_A.weight` and 1 more. Give the base that the adapter was trained on, which was `base`
+        4 of 8 adapter tensors match the base; it has no counterpart of `base_model.model.model.layers.7.self_attn.q_proj.lora_A.weight`, `base_model.model.model.layers.7.self_attn.q_proj.lora_B.weight`, `base_model.model.model.layers.7.mlp.down_proj.lora_A.weight` and 1 more. Give the base that the adapter was trained on, which was `base`
     "#]],
     );
 }
