@@ -4,7 +4,7 @@ use crate::ship::device::DeviceInfo;
 use crate::ship::memory::MemoryEstimate;
 use mc_digest::content_hash::ContentHash;
 
-/// What a bundle says about its model, all of it known before anything is built.
+/// Facts of a bundle about its model, all of them known before anything is built.
 #[derive(Clone, ContentHash, Debug)]
 #[content("package")]
 pub(crate) struct Package {
@@ -59,7 +59,7 @@ pub(crate) struct Package {
 }
 
 impl Package {
-    /// The file that is to be opened.
+    /// Returns the file to open.
     pub(crate) fn main_file(&self) -> &str {
         self.files.first().map_or("", String::as_str)
     }

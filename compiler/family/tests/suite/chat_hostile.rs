@@ -48,14 +48,14 @@ fn refused(source: &str) -> String {
     error
 }
 
-const OPERATORS: &str = "operators and brackets in each other";
-const STATEMENTS: &str = "statements in each other";
-const DEEP: &str = "too deep in each other";
-const CALLS: &str = "call each other too deep";
+const OPERATORS: &str = "nested operators and brackets";
+const STATEMENTS: &str = "nested statements";
+const DEEP: &str = "brackets are nested too deeply";
+const CALLS: &str = "nested too deeply in calls";
 const INSTRUCTIONS: &str = "instructions";
 const WORK: &str = "bytes of text and values";
 const OUTPUT: &str = "it writes more than";
-const LISTS: &str = "lists are in each other";
+const LISTS: &str = "lists are nested";
 const MUTABLE: &str = "is put into a namespace";
 const INDENT: &str = "is indented by more than";
 const COLUMNS: &str = "is padded to more than";
