@@ -184,9 +184,7 @@ fn on_own_stack<T: Send>(
         let thread = thread.spawn_scoped(scope, work);
         let thread =
             thread.map_err(|error| refused(format!("no thread could be started for it: {error}")))?;
-        thread
-            .join()
-            .unwrap_or_else(|_| Err(refused("the template engine failed".to_owned())))
+        thread.join().unwrap_or_else(|_| Err(refused("the template engine failed".to_owned())))
     })
 }
 

@@ -39,8 +39,7 @@ pub struct Calibrate;
 
 static MODEL: NodeSchema =
     NodeSchema::leaf("model", "The checkpoint or merge whose matrices are measured.", ValueKind::Label);
-static CALIBRATION: NodeSchema =
-    NodeSchema::leaf("calibration", "The text to use.", ValueKind::Label);
+static CALIBRATION: NodeSchema = NodeSchema::leaf("calibration", "The text to use.", ValueKind::Label);
 static STATISTIC: NodeSchema = NodeSchema::leaf(
     "statistic",
     "The statistic of the inputs of each matrix: the mean square of each column, the products of all pairs of columns, \

@@ -40,8 +40,7 @@ pub(crate) fn read(
 ) -> Result<Option<Vec<f32>>, ActionError> {
     if bytes.is_empty() {
         if matches!(form.importance(), Importance::Expected | Importance::Required) {
-            let message =
-                format!("The imatrix has no data for tensor `{name}`, which {form} requires");
+            let message = format!("The imatrix has no data for tensor `{name}`, which {form} requires");
             let help = "Measure on text that reaches it, or give it another type with `tensor-type`";
             return Err(ActionError::failed(message).with_help(help));
         }

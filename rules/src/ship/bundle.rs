@@ -179,8 +179,9 @@ fn context(record: &Record, export: &ExportInfo) -> Result<u64, Vec<RuleError>> 
         None => Ok(DEFAULT_CONTEXT.min(trained)),
         Some(asked) if (1..=trained).contains(&asked) => Ok(asked),
         Some(asked) => {
-            let message =
-                format!("A context of {asked} tokens is out of range; the model's training context is {trained}");
+            let message = format!(
+                "A context of {asked} tokens is out of range; the model's training context is {trained}"
+            );
             Err(vec![RuleError::new(place_of(record, "context"), "bundle::context", message)])
         }
     }
@@ -219,7 +220,8 @@ fn fits(
     let place = place_of(record, "device");
     if !device.formats.is_empty() && !device.formats.iter().any(|format| format == export.format) {
         let format = exporters::title(export.format);
-        let message = format!("`{}` does not run {format}; it runs {}", device.name, device.formats.join(", "));
+        let message =
+            format!("`{}` does not run {format}; it runs {}", device.name, device.formats.join(", "));
         return Err(vec![RuleError::new(place, "bundle::format", message)]);
     }
     match device.app_memory {

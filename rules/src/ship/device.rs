@@ -100,7 +100,8 @@ impl Rule for Device {
         if let (Some(ram), Some(app_memory)) = (info.ram, info.app_memory)
             && app_memory > ram
         {
-            let message = format!("`app-memory` is {app_memory} bytes, more than `ram`, which is {ram} bytes");
+            let message =
+                format!("`app-memory` is {app_memory} bytes, more than `ram`, which is {ram} bytes");
             return Err(vec![
                 RuleError::new(place_of(record, "app-memory"), "device::memory", message)
                     .help("Make `app-memory` smaller than `ram`"),

@@ -50,7 +50,10 @@ pub(crate) fn provide(ctx: &dyn RuleContext, place: Place, path: &str) -> Result
     // Read now, so that a corrupt vocabulary is an error of the declaration.
     vocabulary(&whole).map_err(|error| rule_error(error.to_string()))?;
     let family = for_decoder(&stated).ok_or_else(|| {
-        rule_error(format!("No supported family matches the architecture `{}` of this file", name_of(&stated)))
+        rule_error(format!(
+            "No supported family matches the architecture `{}` of this file",
+            name_of(&stated)
+        ))
     })?;
     let decoder = stated.with_pairing(RotaryPairing::HalfSplit);
     let found = Matching { place, file: &shown, family, decoder: &decoder }.weights(&stored)?;

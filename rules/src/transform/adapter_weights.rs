@@ -152,7 +152,8 @@ impl AdaptedWeights {
             // Both are copies of a weight that the training kept tied.
             (false, false) if application.adapter.config.ensure_weight_tying => true,
             _ if application.keeps_tied => {
-                let message = "The adapter has its own head, so the head cannot stay tied to the token embedding";
+                let message =
+                    "The adapter has its own head, so the head cannot stay tied to the token embedding";
                 return Err(vec![(application.rule_error)("merge::tied", message.to_owned())]);
             }
             _ => false,

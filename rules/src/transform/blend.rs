@@ -63,7 +63,8 @@ const fn bound(name: &'static str, doc: &'static str) -> PropertySchema {
 }
 
 const OWN_WEIGHT: PropertySchema = number("weight", "Factor on the model.");
-const OWN_DENSITY: PropertySchema = number("density", "Share of the model's difference from the base that is kept.");
+const OWN_DENSITY: PropertySchema =
+    number("density", "Share of the model's difference from the base that is kept.");
 const OWN_SCALE: PropertySchema = number("scale", "Factor on weights that are copied.");
 
 static MODEL: NodeSchema = NodeSchema {

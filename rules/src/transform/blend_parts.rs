@@ -88,9 +88,8 @@ pub(crate) fn slices(
             let found = if is_empty { "neither" } else { "both" };
             let message = format!("A blend is made of `model`s or of `slice`s; found {found}");
             Err(vec![
-                RuleError::new(record.place, "blend::models", message).help(
-                    "Name whole models, `model \":name\"`, or layers of models, `slice { … }`",
-                ),
+                RuleError::new(record.place, "blend::models", message)
+                    .help("Name whole models, `model \":name\"`, or layers of models, `slice { … }`"),
             ])
         }
     }

@@ -244,7 +244,14 @@ impl WeightBlender<'_> {
                 let settings = place.slice.t.iter().chain(&self.shared["t"]);
                 let (t, at) = value(settings, name, place.position)
                     .ok_or_else(|| missing(place.slice.place, "t", name, "Add `t 0.5`"))?;
-                within(t, at, "t", name, (0.0..=1.0).contains(&t), "from 0 (the base) to 1 (the other model)")?;
+                within(
+                    t,
+                    at,
+                    "t",
+                    name,
+                    (0.0..=1.0).contains(&t),
+                    "from 0 (the base) to 1 (the other model)",
+                )?;
                 let term = |source: Source<'_>| Term { of: source.expression, weight: 1.0, keep: Keep::All };
                 let terms = std::iter::once(base).chain(sources).map(term).collect();
                 TensorExpr::new(Slerp { t, terms })

@@ -32,8 +32,10 @@ pub(crate) fn check_quantized(
     if is_reported || !model.is_quantized {
         return Ok(());
     }
-    let message =
-        format!("The weights of `{}` were quantized before; quantizing them again loses quality twice", label.value);
+    let message = format!(
+        "The weights of `{}` were quantized before; quantizing them again loses quality twice",
+        label.value
+    );
     Err(vec![
         RuleError::new(label.place, "model::quantized", message)
             .help("Name a checkpoint with 16-bit weights, or write `requantize=#true`"),

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use mc_fetch::client::Client;
 use mc_fetch::credentials::Credentials;
-use mc_fetch::stall_limit::StallLimit;
 use mc_fetch::proxies::Proxies;
+use mc_fetch::stall_limit::StallLimit;
 use mc_fetch::url::Url;
 use mc_remote::aws::Account;
 use mc_remote::download::Fetching;

@@ -34,8 +34,7 @@ const fn limit(name: &'static str, value: ValueKind, doc: &'static str) -> Prope
     PropertySchema { name, value, presence: Presence::Optional, doc }
 }
 
-const MAX_MEAN: PropertySchema =
-    limit("max-mean", ValueKind::Number, "Maximum mean divergence, in nats.");
+const MAX_MEAN: PropertySchema = limit("max-mean", ValueKind::Number, "Maximum mean divergence, in nats.");
 const MAX_MEDIAN: PropertySchema =
     limit("max-median", ValueKind::Number, "Maximum median divergence, in nats.");
 const MAX_P999: PropertySchema =

@@ -82,8 +82,7 @@ impl Metric for TokenizerFidelity {
 
 fn no_tokenizer(node: &Record, model: &ModelInfo) -> RuleError {
     let format = model.files.head.as_ref().map_or("container", |head| exporters::title(head.format));
-    let message =
-        format!("The model was read from a {format}, which has no other tokenizer to compare with");
+    let message = format!("The model was read from a {format}, which has no other tokenizer to compare with");
     RuleError::new(node.place, "gate::tokenizer", message)
         .help("Write `against=\":checkpoint\"`, a folder with the reference tokenizer")
 }
