@@ -121,6 +121,9 @@ fn an_unmatched_tensor_is_never_dropped() {
         let mut adapter = adapter();
         adapter.push((format!("base_model.model.{name}"), vec![64]));
         let error = matched(&json!({}), &adapter).unwrap_err().to_string();
-        assert!(error.starts_with("8 of 9 adapter tensors match the base; it has no counterpart of"), "{error}");
+        assert!(
+            error.starts_with("8 of 9 adapter tensors match the base; it has no counterpart of"),
+            "{error}"
+        );
     }
 }
