@@ -1,23 +1,25 @@
-//! What the kinds of targets mean: one file per rule, with its attributes, its analysis and its actions.
+//! The rules, which define the kinds of targets: one file per rule, with its attributes, its analysis and its
+//! actions.
 //!
-//! A rule is a row of [`rules::RULES`]. Rules know families, formats, codecs and the runtime; they know neither
-//! salsa nor the store: the analysis calls them, and the executor runs the actions that they make.
+//! A rule is a row of [`rules::RULES`]. Rules know families, formats, codecs and the runtime; they know
+//! neither salsa nor the store: the analysis calls them, and the executor runs the actions that they create.
 //!
-//! A folder imports only from those above it in this list. Each says first which of its files are rules.
+//! A folder imports only from those above it in this list. Each begins with the list of its files that are
+//! rules.
 //!
-//! | folder | what it holds | rules |
+//! | folder | content | rules |
 //! |---|---|---|
-//! | `attributes`, `action` | what all rules need | – |
+//! | `attributes`, `action` | shared by all rules | – |
 //! | [`exporters`] | the table of formats | – |
 //! | `expression` | tensor expressions, evaluated | – |
-//! | [`source`] | models, adapters and texts as they come | `checkpoint`, `adapter`, `dataset` |
-//! | [`transform`] | weights made of other weights | `merge`, `blend` |
-//! | [`inference`] | a model, opened to be run | – |
+//! | [`source`] | models, adapters and texts as sources | `checkpoint`, `adapter`, `dataset` |
+//! | [`transform`] | weights derived from other weights | `merge`, `blend` |
+//! | [`inference`] | a model, opened and ready to run | – |
 //! | [`calibrate`] | statistics of a model on a text | `calibrate`, `imatrix` |
 //! | [`quantize`] | tensors in the encodings of a recipe | – |
 //! | [`export`] | files that runtimes read | `gguf`, `adapter-gguf` |
-//! | [`evaluate`] | measurements, and what judges them | `gate` |
-//! | [`ship`] | what leaves the workspace | `bundle`, `device`, `model` |
+//! | [`evaluate`] | measurements, and the verdict on them | `gate` |
+//! | [`ship`] | outputs that leave the workspace | `bundle`, `device`, `model` |
 //! | [`remote_kinds`], [`rules`] | the tables of all these | – |
 
 pub mod calibrate;

@@ -1,8 +1,9 @@
-//! The steps that a worker can do of which it has nothing but the command: kind, version and parameters.
+//! The actions that a worker can run from a command alone: kind, version and parameters.
 //!
-//! A step is made of its parameters and gives them again; whatever does not come out as it went in is refused, so a
-//! worker that understands a command otherwise than its sender never gives a result. To let a worker do another kind,
-//! write [`RemoteKind`] beside its action and list it here; metrics name theirs themselves.
+//! An action is created from its parameters and returns them again; a command that does not survive this
+//! round trip is refused, so a worker that reads a command differently from its sender never returns a
+//! result. To support another kind, write a [`RemoteKind`] next to its action and list it here; metrics
+//! declare theirs themselves.
 
 use mc_ir::action::{Action, ActionKind};
 
@@ -11,42 +12,42 @@ use crate::calibrate::{calibrate, imatrix};
 use crate::evaluate::metrics::METRICS;
 use crate::quantize::tensor_action;
 
-/// Every kind: those of this table, and those of metrics.
+/// Returns every kind: those of this table, and those of metrics.
 fn kinds() -> impl Iterator<Item = RemoteKind> {
     let of_metrics = METRICS.iter().filter_map(|metric| metric.remote);
     [tensor_action::REMOTE, imatrix::REMOTE, calibrate::REMOTE].into_iter().chain(of_metrics)
 }
 
-/// Why a command is no step that can be done here.
+/// Reason why a command is not an action that this worker can run.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RemoteKindError {
-    /// A kind, or a version of it, that this `mc` does not have.
-    #[error("`{found}` is no step that this mc does for others; it does {known}")]
+    /// This `mc` does not have the kind, or not that version of it.
+    #[error("`{found}` is not an action that this mc runs remotely; it runs {known}")]
     UnknownKind {
         /// The kind with its version.
         found: String,
-        /// Those that it has.
+        /// The kinds that it has.
         known: String,
     },
-    /// Parameters that no step has.
+    /// The parameters are not those of any action of this kind.
     #[error("The parameters of `{kind}` are not as this mc writes them: {reason}")]
     Parameters {
         /// The kind with its version.
         kind: String,
-        /// What is wrong.
+        /// Description of the problem.
         reason: String,
     },
 }
 
-/// Whether a worker can do steps of this kind.
+/// Returns true if a worker can run actions of this kind.
 pub fn is_remote(kind: ActionKind) -> bool {
     kinds().any(|known| known.kind == kind)
 }
 
-/// The action of a kind such as `tensor@2` with these parameters.
+/// Creates the action of a kind such as `tensor@2` with these parameters.
 ///
 /// # Errors
-/// [`RemoteKindError`] when there is none.
+/// [`RemoteKindError`] if there is no such action.
 pub fn make(kind: &str, parameters: &Parameters) -> Result<Box<dyn Action>, RemoteKindError> {
     let shown = |kind: ActionKind| format!("{}@{}", kind.name, kind.version);
     let Some(known) = kinds().find(|known| shown(known.kind) == kind) else {
@@ -56,7 +57,7 @@ pub fn make(kind: &str, parameters: &Parameters) -> Result<Box<dyn Action>, Remo
     let refused = |reason: String| RemoteKindError::Parameters { kind: kind.to_owned(), reason };
     let action = (known.make)(parameters).map_err(refused)?;
     if action.kind() != known.kind || action.parameters() != parameters {
-        return Err(refused("They do not come out as they went in".to_owned()));
+        return Err(refused("They change when they are parsed and written again".to_owned()));
     }
     Ok(action)
 }
@@ -96,8 +97,8 @@ mod tests {
             Ok(_) => String::new(),
             Err(error) => error.to_string(),
         };
-        assert!(refusal("tensor@1", &[]).contains("`tensor@1` is no step that this mc does for others"));
-        assert!(refusal("gguf@1", &[]).contains("it does `tensor@2`, `imatrix@"));
+        assert!(refusal("tensor@1", &[]).contains("`tensor@1` is not an action that this mc runs remotely"));
+        assert!(refusal("gguf@1", &[]).contains("it runs `tensor@2`, `imatrix@"));
         for expression in [
             "quantize(Q8_0@9, load($0, BF16, [4, 32]))",
             "load($0, I8, [4])",

@@ -1,4 +1,4 @@
-//! The table of rules. Adding a rule is a file of its own and a row here.
+//! The table of rules. To add a rule, write its file and a row here.
 
 use mc_ir::rule::Rule;
 

@@ -1,5 +1,5 @@
-//! From a calibration text to planes: the statistic `diagonal` of the demo model is what the weighted solver goes by
-//! when a tensor of that model is encoded.
+//! From a calibration text to planes: the weighted solver uses the statistic `diagonal` of the demo model
+//! when it encodes a tensor of that model.
 
 mod memory;
 mod workspace;
@@ -18,7 +18,7 @@ use workspace::{Workspace, bytes, label, outputs, text};
 
 const TENSOR: ModelTensor = ModelTensor::FfnDown { block: 0 };
 
-/// The demo's checkpoint, its calibration text, and a statistic of one on the other.
+/// Returns the demo's checkpoint, and a statistic of it on the demo's calibration text.
 fn calibrated(statistic: &str) -> (ModelInfo, StatisticInfo) {
     let mut demo = Workspace::default();
     let base = demo.declare("checkpoint", "base", &[("dir", text("base"))]);
@@ -50,7 +50,7 @@ fn every_statistic_is_a_file_and_a_blob_for_each_matrix() {
             assert_eq!(measured.n_rows, [file.n_chunks * file.chunk_len], "{statistic}, {tensor}");
             assert_eq!(floats(&outputs[&info.rows[tensor].output]), measured.values, "{statistic}, {tensor}");
         }
-        // A worker makes the same action of its parameters alone.
+        // A worker creates the same action from its parameters alone.
         let kind = node.action.kind();
         let again = make(&format!("{}@{}", kind.name, kind.version), &node.action.parameters()).unwrap();
         assert_eq!((again.outputs(), again.parameters()), (node.action.outputs(), node.action.parameters()));

@@ -53,7 +53,7 @@ fn changed(family: &str, changes: &serde_json::Value) -> (Decoder, Vec<(String, 
     (decoder, keys)
 }
 
-/// The keys between those of the model at large and those of its tokens.
+/// Checks the keys between the general ones and those of the tokens.
 fn check_keys(family: &str, expected: &[&str]) {
     let (_, keys) = decoder(family);
     let shown = |value: &Value| match value {
@@ -285,17 +285,17 @@ fn every_program_is_read_back_from_its_file() {
         let found = model::decoder(&gguf).unwrap();
         let architecture = name_of(&expected).to_owned();
         if name == "mistral" {
-            // Its files are those of Llama.
+            // Its files use the architecture of Llama.
             expected.family = "llama".to_owned();
         }
         for attention in expected.blocks.iter_mut().filter_map(|block| block.attention_mut()) {
-            // A file says which tensors there are, but their numbers are not in its head.
+            // The head of a file lists these tensors, but not their numbers.
             if let Some(RotaryScaling::LongRope { factors, .. }) =
                 attention.rotary.as_mut().map(|rotary| &mut rotary.scaling)
             {
                 *factors = None;
             }
-            // Files of the Llama architecture have no words for a window.
+            // Files of the Llama architecture have no keys for a window.
             attention.window = attention.window.filter(|_| architecture != "llama");
         }
         let pairing = found.attentions().find_map(|attention| attention.rotary.as_ref()).unwrap().pairing;
@@ -303,7 +303,8 @@ fn every_program_is_read_back_from_its_file() {
     }
 }
 
-/// The changes that files make to the tensors of a family, kind by kind, and the tensors that they add.
+/// Checks the changes that files make to the tensors of a family, kind by kind, and the tensors that they
+/// add.
 fn check_changes(family: &str, changes: &serde_json::Value, expected: &[&str]) {
     let (decoder, _) = changed(family, changes);
     let family = families::by_name(family).unwrap();
@@ -328,7 +329,7 @@ fn check_changes(family: &str, changes: &serde_json::Value, expected: &[&str]) {
 }
 
 #[test]
-fn files_want_the_tensors_of_each_family_changed_as_the_converter_changes_them() {
+fn files_change_tensors_as_the_converter_does() {
     let none = json!({});
     let heads = ["attn-q: 4 heads interleaved", "attn-k: 2 heads interleaved"];
     for family in ["mistral", "mixtral", "smollm3", "granite"] {
@@ -355,7 +356,7 @@ fn files_want_the_tensors_of_each_family_changed_as_the_converter_changes_them()
     );
 }
 
-/// The format's refusals of a family's model, and nothing else.
+/// Returns the format's refusals of a family's model, and nothing else.
 fn refusals(family: &str, changes: &serde_json::Value) -> Vec<String> {
     let (decoder, _) = changed(family, changes);
     let model = ModelDescription::new(&decoder);
@@ -363,7 +364,7 @@ fn refusals(family: &str, changes: &serde_json::Value) -> Vec<String> {
 }
 
 #[test]
-fn what_files_have_no_words_for_is_refused_and_nothing_else() {
+fn exactly_the_models_without_keys_in_gguf_are_refused() {
     for (family, _) in configs::all() {
         assert_eq!(refusals(family, &json!({})), Vec::<String>::new(), "{family}");
     }

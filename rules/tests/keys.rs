@@ -1,4 +1,4 @@
-//! Keys of actions hold no `Debug` text: it changes with the names of fields, and says nothing of what it leaves out.
+//! Keys of actions contain no `Debug` text: it changes with the names of fields, and may omit fields.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,5 @@
-//! Tensors that a step stores in planes: one output for each plane, made as a worker makes it, of its parameters alone.
+//! Tensors stored in planes: one output for each plane, by an action that is created from its parameters
+//! alone, as a worker does it.
 
 mod memory;
 
@@ -30,7 +31,7 @@ fn importance(n_cols: usize) -> Vec<f32> {
     (0..n_cols).map(|column| (column % 7) as f32).collect()
 }
 
-/// The planes that the library makes of the whole tensor at once.
+/// Returns the planes that the library computes from the whole tensor at once.
 fn expected(encoding: &str, x: &[f32], importance: &[f32]) -> Vec<Vec<u8>> {
     let encoding: Encoding = encoding.parse().unwrap();
     let mut planes = vec![Vec::new(); encoding.plane_names(DType::BF16).len()];
@@ -85,7 +86,7 @@ fn blocks_are_one_plane() {
 }
 
 #[test]
-fn each_expert_of_a_stack_has_importance_of_its_own() {
+fn each_expert_of_a_stack_has_its_own_importance() {
     let n = 3 * 5 * 64;
     let weights: Vec<f32> = weights()[..n].to_vec();
     let importance: Vec<f32> = (0..3 * 64).map(|column| (column * column % 11) as f32).collect();
@@ -102,13 +103,13 @@ fn each_expert_of_a_stack_has_importance_of_its_own() {
 }
 
 #[test]
-fn what_cannot_be_stored_is_refused_before_it_is_run() {
+fn an_unsupported_encoding_is_refused_before_it_runs() {
     let refusal = |expression: &str| make("tensor@2", &parameters(expression)).err().unwrap().to_string();
     let load = "load($0, BF16, [4, 96])";
     let misfit = refusal(&format!("encode(affine-4-g64@1, nearest@1, mlx@1, {load})"));
     assert!(misfit.contains("these fit: `affine-4-g32`, `int4-b32`, `int4-b32-f32`"), "{misfit}");
     let unweighted = refusal(&format!("encode(int4-b32@1, weighted@1, offset-nibbles@1, {load})"));
-    assert!(unweighted.contains("Nothing is stored as int4-b32:weighted without importance"), "{unweighted}");
+    assert!(unweighted.contains("int4-b32:weighted requires importance"), "{unweighted}");
     let other_version = refusal(&format!("encode(int4-b32@1, absmax@9, offset-nibbles@1, {load})"));
     assert!(other_version.contains("another version"), "{other_version}");
 }

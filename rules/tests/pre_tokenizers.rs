@@ -1,4 +1,4 @@
-//! Pre-tokenizers: the name that an expression gets in a file, by what it is and whose model it is.
+//! Pre-tokenizers: the name of an expression in a file depends on the expression and the family.
 
 use mc_decoder::pre_tokenizer::Cut;
 use mc_decoder::vocabulary::Vocabulary;
@@ -35,7 +35,7 @@ fn bytes(use_regex: bool) -> Value {
 }
 
 #[test]
-fn an_expression_of_many_names_gets_the_familys() {
+fn an_expression_with_many_names_gets_that_of_the_family() {
     let llama3 = || json!([split(LLAMA3), bytes(false)]);
     assert_eq!(name(llama3(), true, "llama"), "llama-bpe");
     assert_eq!(name(llama3(), true, "smollm3"), "llama-bpe");
@@ -54,14 +54,14 @@ fn digits_before_words_are_a_step_or_an_expression() {
 }
 
 #[test]
-fn keeping_matches_is_the_same_as_removing_what_lies_between() {
+fn keeping_matches_equals_removing_the_text_between() {
     let kept = json!({"type": "Split", "pattern": {"Regex": O200K}, "behavior": "Removed", "invert": true});
     assert_eq!(name(json!([kept, bytes(false)]), false, "phi3"), "gpt-4o");
     assert_eq!(name(json!([split(O200K), bytes(false)]), false, "llama4"), "llama4");
 }
 
 #[test]
-fn every_name_that_is_given_can_be_read_and_compiles() {
+fn every_assigned_name_is_read_and_compiles() {
     assert!(names().count() > 25);
     for name in names() {
         let Cut::Expressions { expressions, .. } = named(name).cut else { panic!("{name}") };
@@ -90,7 +90,7 @@ fn a_pre_tokenizer_without_a_name_is_shown() {
 }
 
 #[test]
-fn a_name_that_is_not_known_is_kept_and_cannot_be_run() {
+fn an_unknown_name_is_kept_and_cannot_run() {
     let pre_tokenizer = named("punched");
     assert_eq!(name_of(&pre_tokenizer, "llama").unwrap(), "punched");
     let error = Tokenizer::from_vocabulary(&Vocabulary { pre_tokenizer, ..base() }).err().unwrap();

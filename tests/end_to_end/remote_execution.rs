@@ -246,7 +246,7 @@ fn an_action_needs_only_its_inputs() {
 #[test]
 fn an_action_of_another_mc_version_is_refused() {
     for (arguments, reason) in [
-        (&["tensor@1", QUANTIZE][..], "`tensor@1` is no step that this mc does for others"),
+        (&["tensor@1", QUANTIZE][..], "`tensor@1` is not an action that this mc runs remotely"),
         (&["tensor@2", "--expression=quantize(Q8_0@7, load($0, F32, [2, 32]))"], "another version of it"),
         (&["tensor@2", "--expression=lead($0)"], "byte 0: expected an operator such as `load`"),
         (&["tensor@2", "expression"], "expected `--NAME=VALUE`"),

@@ -1,7 +1,7 @@
 //! The configuration of PEFT LoRA adapters.
 //!
-//! What a configuration may not ask for is listed in [`refusal`]; which weights of the base the tensors change
-//! is for [`matching`].
+//! [`refusal`] lists the settings that are refused; [`matching`] decides which weights of the base the
+//! tensors change.
 //!
 //! Source: `LoraConfig` and `get_pattern_key` of PEFT.
 
@@ -24,7 +24,7 @@ use crate::error::FamilyError;
 /// The name of an adapter's configuration.
 pub const ADAPTER_CONFIG: &str = "adapter_config.json";
 
-/// What a pattern may take when it is compiled: a short one can stand for a very large program.
+/// Size limit of a compiled pattern, because a short pattern can expand to a very large program.
 const MAX_RULE_BYTES: usize = 256 << 10;
 
 /// How a LoRA adapter was trained.
@@ -34,39 +34,41 @@ pub struct AdapterConfig {
     pub rank: u32,
     /// The alpha of every module that no pattern names.
     pub alpha: f64,
-    /// Whether the scale is `alpha / sqrt(rank)` rather than `alpha / rank`.
+    /// True if the scale is `alpha / sqrt(rank)` rather than `alpha / rank`.
     pub use_rslora: bool,
-    /// Ranks of some modules; where several patterns match, [`AdapterConfig::rank_of`] says which one counts.
+    /// Ranks of some modules; if several patterns match, [`AdapterConfig::rank_of`] decides.
     pub rank_pattern: BTreeMap<String, u32>,
-    /// Alphas of some modules; where several patterns match, [`AdapterConfig::scale_of`] says which one counts.
+    /// Alphas of some modules; if several patterns match, [`AdapterConfig::scale_of`] decides.
     pub alpha_pattern: BTreeMap<String, f64>,
-    /// Where the base came from, as the trainer named it.
+    /// The base, as the trainer named it.
     pub base_model: Option<String>,
     /// The layers that were trained; `None` means all.
     pub layers: Option<BTreeSet<u32>>,
-    /// What stands before a layer's number in a module's name (`layers`); empty means anything.
+    /// The names that precede a layer's number in a module's name (`layers`); if empty, any name may precede
+    /// it.
     pub layers_pattern: Vec<String>,
-    /// Whether each changed row is brought to a trained length (DoRA).
+    /// True if each changed row is scaled to a trained length (DoRA).
     pub use_dora: bool,
-    /// Whether the up projections have biases of their own.
+    /// True if the up projections have their own biases.
     pub lora_bias: bool,
-    /// Whether the adapter was declared to be for weights that are stored `[in, out]`. PEFT ignores it for linear
-    /// layers; so it counts only for a weight whose shape fits no other way.
+    /// True if the adapter declares that weights are stored `[in, out]`. PEFT ignores it for linear layers,
+    /// so it only counts for a weight whose shape fits in no other way.
     pub fan_in_fan_out: bool,
     /// Modules that were trained as a whole.
     pub modules_to_save: Vec<String>,
-    /// Rows that were trained by themselves, by the name of their module; empty where PEFT does not say.
+    /// Rows that were trained separately, by the name of their module; empty if PEFT does not name the
+    /// module.
     pub token_rows: BTreeMap<String, Vec<u64>>,
-    /// Whether a head that is the token embedding was kept so in training.
+    /// True if a tied head was kept tied in training.
     pub ensure_weight_tying: bool,
-    /// Parameters that are no module's `weight` (stacked experts).
+    /// Parameters that are not a module's `weight` (stacked experts).
     pub target_parameters: Vec<String>,
-    // In the file's order, in which the first match wins.
+    // In the file's order; the first match wins.
     rank_rules: Vec<(Modules, u32)>,
     alpha_rules: Vec<(Modules, f64)>,
 }
 
-/// A pattern of names of modules. Equal patterns are equal texts.
+/// A pattern of names of modules. Two patterns are equal if their texts are.
 #[derive(Clone, Debug)]
 struct Modules(Regex);
 
@@ -80,7 +82,7 @@ impl AdapterConfig {
     /// Reads the text of `adapter_config.json`.
     ///
     /// # Errors
-    /// When it is no JSON, a key is missing or wrong, or it asks for what is not supported.
+    /// Fails if it is not JSON, if a key is missing or wrong, or if a setting is not supported.
     pub fn from_json(text: &str) -> Result<Self, FamilyError> {
         let value = config::parse(ADAPTER_CONFIG, text.as_bytes())?;
         let config = Config::new(ADAPTER_CONFIG, &value)?;
@@ -110,13 +112,14 @@ impl AdapterConfig {
         })
     }
 
-    /// The rank of `module` (`model.layers.0.mlp.up_proj`): that of the first pattern of the file that is its name or
-    /// the end of its name after a dot, else [`AdapterConfig::rank`].
+    /// Returns the rank of `module` (`model.layers.0.mlp.up_proj`): that of the first pattern of the file
+    /// that equals its name, or the end of its name after a dot, else [`AdapterConfig::rank`].
     pub fn rank_of(&self, module: &str) -> u32 {
         first_match(&self.rank_rules, module).unwrap_or(self.rank)
     }
 
-    /// The factor on `up * down` of `module`: `alpha / rank`, or `alpha / sqrt(rank)` for rank-stabilised LoRA.
+    /// Returns the factor on `up * down` of `module`: `alpha / rank`, or `alpha / sqrt(rank)` for
+    /// rank-stabilized LoRA.
     ///
     /// Source: Hu et al. 2021, arXiv:2106.09685, section 4.1; rsLoRA: arXiv:2312.03732.
     pub fn scale_of(&self, module: &str) -> f64 {
@@ -130,7 +133,7 @@ fn first_match<T: Copy>(rules: &[(Modules, T)], module: &str) -> Option<T> {
     rules.iter().find(|(rule, _)| rule.0.is_match(module)).map(|(_, value)| *value)
 }
 
-/// The patterns under `key` in the file's order, each with its rule and its value.
+/// Returns the patterns under `key` in the file's order, each with its expression and its value.
 fn pattern<T>(
     config: &Config<'_>,
     key: &str,
@@ -163,7 +166,7 @@ fn layers(config: &Config<'_>) -> Result<Option<BTreeSet<u32>>, FamilyError> {
     layers.map(Some).ok_or_else(|| config.bad(key, "a layer's number or a list of them"))
 }
 
-/// A text or a list of them.
+/// Reads a text or a list of texts.
 fn texts(config: &Config<'_>, key: &str) -> Result<Vec<String>, FamilyError> {
     let text = |value: &Value| value.as_str().map(str::to_owned);
     let texts = match config.get(key) {
@@ -174,7 +177,8 @@ fn texts(config: &Config<'_>, key: &str) -> Result<Vec<String>, FamilyError> {
     texts.ok_or_else(|| config.bad(key, "a name or a list of them"))
 }
 
-/// A list of rows, or one for each module; without a module they are of the one that has such a tensor.
+/// Reads a list of rows, or one for each module; a list without a module belongs to the module with such a
+/// tensor.
 fn token_rows(config: &Config<'_>) -> Result<BTreeMap<String, Vec<u64>>, FamilyError> {
     let key = "trainable_token_indices";
     let rows = |value: &Value| -> Option<Vec<u64>> {

@@ -1,12 +1,14 @@
-//! Chat templates: messages to the text that the model was trained to continue.
+//! Chat templates: convert messages to the text that the model was trained to continue.
 //!
-//! Templates are written for Jinja2 as Hugging Face sets it up, and are rendered here by minijinja with the same
-//! settings, functions and string methods. The date is fixed, so that equal messages give equal text on any day.
+//! Templates are written for Jinja2 as Hugging Face configures it, and are rendered here by minijinja with
+//! the same settings, functions and string methods. The date is fixed, so that equal messages give equal text
+//! on any day.
 //!
-//! A template is a program from elsewhere. Its size and nesting are checked before it is parsed ([`outline`]),
-//! instructions, work, memory and output are counted while it runs ([`budget`]), and it is parsed, run and freed on
-//! a thread whose stack is large enough for what the other limits allow. All limits are counts: whether a template
-//! renders depends on no machine and on no clock, and the largest takes less than a second.
+//! A template is an untrusted program. Its size and nesting are checked before it is parsed ([`outline`]);
+//! instructions, work, memory and output are counted while it runs ([`budget`]); and it is parsed, run and
+//! freed on a thread whose stack is large enough for everything that the other limits allow. All limits are
+//! counts: whether a template renders depends neither on the machine nor on a clock, and the largest takes
+//! less than a second.
 //!
 //! Source: `_compile_jinja_template`, `chat_template_utils.py` of Transformers.
 
@@ -33,29 +35,31 @@ use regex::Regex;
 use crate::chat::budget::MAX_INSTRUCTIONS;
 use crate::error::FamilyError;
 
-/// Part of the versions of what renders; raised when a template may give another text.
+/// Version of rendering, part of the versions of actions that render; must be raised when a template may give
+/// another text.
 pub const VERSION: u32 = 1;
 
-/// Name of the threads that templates run on; a panic there is an error of the template, and not told as a bug.
+/// Name of the threads that run templates; a panic there is reported as an error of the template, not as a
+/// bug.
 pub const THREAD: &str = "chat template";
 
-/// Bytes of stack for a template. The deepest that the limits allow takes a tenth of it in a build without
-/// optimizations.
+/// Stack size in bytes for a template. The deepest template within the limits uses a tenth of it in a build
+/// without optimizations.
 const STACK_BYTES: usize = 64 << 20;
 
-/// Bytes of a template's own words that an error repeats.
+/// Maximum number of bytes of a template's own text that an error repeats.
 const MAX_REASON_BYTES: usize = 2000;
 
 /// One message of a conversation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
-    /// Who speaks: `system`, `user` or `assistant`.
+    /// The speaker: `system`, `user` or `assistant`.
     pub role: String,
-    /// What is said.
+    /// The text.
     pub content: String,
 }
 
-/// A chat template that has been read.
+/// A chat template after parsing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChatTemplate {
     source: String,
@@ -65,21 +69,21 @@ pub struct ChatTemplate {
 impl ChatTemplate {
     /// Reads the Jinja source of a template.
     ///
-    /// * `place`: the file or key that it stands in, in quotes, for errors
+    /// * `place`: the file or key that contains it, in quotes, for errors
     ///
     /// # Errors
-    /// When it is no template, or exceeds a limit.
+    /// Fails if it is not a template, or exceeds a limit.
     pub fn new(source: &str, place: &str) -> Result<Self, FamilyError> {
         let (source, place) = (without_marks(source), place.to_owned());
         on_own_stack(&place, "read", || with_instructions(&source, |_, _| Ok(())))?;
         Ok(Self { source, place })
     }
 
-    /// The text of `messages`, with the beginning of the assistant's turn if `add_generation_prompt`.
+    /// Returns the text of `messages`, with the beginning of the assistant's turn if `add_generation_prompt`.
     ///
     /// # Errors
-    /// When the template refuses the messages, such as roles out of turn, uses what is not supported, or exceeds a
-    /// limit.
+    /// Fails if the template refuses the messages (for example because roles do not alternate), uses an
+    /// unsupported feature, or exceeds a limit.
     pub fn render(
         &self,
         messages: &[Message],
@@ -120,8 +124,8 @@ impl Message {
     }
 }
 
-// The marks around the assistant's words matter to training alone. A statement stands in their place, so that spaces
-// and lines beside them are dropped or kept as Transformers does.
+// The marks around the assistant's words only matter for training. A statement replaces them, so that spaces
+// and lines around them are dropped or kept as in Transformers.
 fn without_marks(source: &str) -> String {
     static MARKS: LazyLock<[Regex; 2]> = LazyLock::new(|| {
         [r"\{%([-+]?)\s*generation\s*([-+]?)%\}", r"\{%([-+]?)\s*endgeneration\s*([-+]?)%\}"]
@@ -135,7 +139,7 @@ fn syntax() -> Result<SyntaxConfig, Error> {
     SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()
 }
 
-/// Compiles a template for `then`; everything that was made of it is dropped again before this returns.
+/// Compiles a template and calls `then`; everything derived from the template is dropped before this returns.
 fn with_instructions<T>(
     source: &str,
     then: impl FnOnce(&machinery::Instructions<'_>, &Environment<'_>) -> Result<T, Error>,
@@ -163,7 +167,7 @@ fn environment() -> &'static Environment<'static> {
     })
 }
 
-/// Runs `work` on a thread with a stack of its own.
+/// Runs `work` on a thread with its own stack.
 fn on_own_stack<T: Send>(
     place: &str,
     action: &'static str,
@@ -172,7 +176,7 @@ fn on_own_stack<T: Send>(
     let refused = |reason: String| FamilyError::ChatTemplate { place: place.to_owned(), action, reason };
     thread::scope(|scope| {
         let thread = thread::Builder::new().name(THREAD.to_owned()).stack_size(STACK_BYTES);
-        // Errors hold values of the template; they become text, and are freed, on the same thread.
+        // Errors contain values of the template; they are converted to text, and freed, on the same thread.
         let work = || {
             work().map_err(|error| match limit(&error) {
                 Some(limit) => FamilyError::ChatTemplateLimit { place: place.to_owned(), limit },
@@ -182,13 +186,11 @@ fn on_own_stack<T: Send>(
         let thread = thread.spawn_scoped(scope, work);
         let thread =
             thread.map_err(|error| refused(format!("no thread could be started for it: {error}")))?;
-        thread
-            .join()
-            .unwrap_or_else(|_| Err(refused("the template engine failed at what it asks for".to_owned())))
+        thread.join().unwrap_or_else(|_| Err(refused("the template engine failed".to_owned())))
     })
 }
 
-/// A reason that may repeat what the template says, cut where it would fill the screen.
+/// Truncates a long reason, because it may repeat text of the template.
 fn short(mut reason: String) -> String {
     if reason.len() > MAX_REASON_BYTES {
         reason.truncate(reason.floor_char_boundary(MAX_REASON_BYTES));
@@ -197,7 +199,7 @@ fn short(mut reason: String) -> String {
     reason
 }
 
-/// The limit that an error, or what caused it, tells of.
+/// Returns the limit that an error or its cause reports.
 fn limit(error: &Error) -> Option<String> {
     let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(current) = next {
@@ -209,10 +211,10 @@ fn limit(error: &Error) -> Option<String> {
                     return Some(format!("it takes more than {MAX_INSTRUCTIONS} instructions{line}"));
                 }
                 (_, Some("recursion limit exceeded")) => {
-                    return Some(format!("macros, loops and blocks call each other too deep{line}"));
+                    return Some(format!("macros, loops and blocks are nested too deeply in calls{line}"));
                 }
                 (_, Some("template exceeds maximum recursion limits")) => {
-                    return Some(format!("its statements and brackets are too deep in each other{line}"));
+                    return Some(format!("its statements and brackets are nested too deeply{line}"));
                 }
                 _ => {}
             }

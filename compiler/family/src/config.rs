@@ -1,10 +1,11 @@
-//! Reading JSON configuration: a missing key, a wrong type or a wrong range is named with what was expected.
+//! Reads JSON configuration: an error for a missing key, a wrong type or a wrong range names the expected
+//! value.
 //!
 //! A key whose value is `null` counts as absent, because that is how Hugging Face writes a default.
 //!
-//! Every number has a range ([`count_range`], [`number_range`]): a configuration is foreign input, and one that has
-//! been damaged or mistyped would otherwise give a model that computes nonsense, or ask for memory that no model
-//! needs. The ranges are far wider than any model that is published.
+//! Every number has a range ([`count_range`], [`number_range`]): a configuration is untrusted input, and a
+//! damaged or mistyped one would otherwise give a model that computes nonsense, or allocate memory that no
+//! model needs. The ranges are far wider than any published model requires.
 
 pub(crate) mod experts;
 pub(crate) mod layer_types;
@@ -21,7 +22,7 @@ use crate::error::FamilyError;
 /// The name of a checkpoint's configuration.
 pub const CONFIG: &str = "config.json";
 
-/// The whole numbers that a key of a configuration may have.
+/// Returns the range of the whole numbers that a key of a configuration may have.
 pub fn count_range(key: &str) -> RangeInclusive<u32> {
     match key {
         "num_hidden_layers" => 1..=1000,
@@ -33,7 +34,7 @@ pub fn count_range(key: &str) -> RangeInclusive<u32> {
     }
 }
 
-/// The numbers that a key of a configuration may have.
+/// Returns the range of the numbers that a key of a configuration may have.
 pub fn number_range(key: &str) -> RangeInclusive<f64> {
     match key {
         "rms_norm_eps" | "norm_eps" => 1e-12..=0.1,
@@ -43,7 +44,7 @@ pub fn number_range(key: &str) -> RangeInclusive<f64> {
     }
 }
 
-/// A JSON object together with where it came from.
+/// A JSON object with the name of its file.
 #[derive(Clone, Debug)]
 pub struct Config<'a> {
     file: &'static str,
@@ -52,10 +53,10 @@ pub struct Config<'a> {
 }
 
 impl<'a> Config<'a> {
-    /// Reads `value`, which came from `file`.
+    /// Wraps `value`, which was read from `file`.
     ///
     /// # Errors
-    /// When it is no object.
+    /// Fails if it is not an object.
     pub fn new(file: &'static str, value: &'a Value) -> Result<Self, FamilyError> {
         let object = value
             .as_object()
@@ -63,15 +64,15 @@ impl<'a> Config<'a> {
         Ok(Self { file, parent: String::new(), object })
     }
 
-    /// The value under `key`, unless it is absent or `null`.
+    /// Returns the value under `key`, unless it is absent or `null`.
     pub fn get(&self, key: &str) -> Option<&'a Value> {
         self.object.get(key).filter(|value| !value.is_null())
     }
 
-    /// The object under `key`, if there is one.
+    /// Returns the object under `key`, if there is one.
     ///
     /// # Errors
-    /// When it is no object.
+    /// Fails if it is not an object.
     pub fn object(&self, key: &str) -> Result<Option<Self>, FamilyError> {
         match self.get(key) {
             None => Ok(None),
@@ -82,15 +83,15 @@ impl<'a> Config<'a> {
         }
     }
 
-    /// The keys and values, `null`s included.
+    /// Returns the keys and values, including `null`s.
     pub fn entries(&self) -> impl Iterator<Item = (&'a String, &'a Value)> {
         self.object.iter()
     }
 
-    /// A whole number in the key's [`count_range`], if the key is there.
+    /// Returns a whole number in the key's [`count_range`]; `None` if the key is absent.
     ///
     /// # Errors
-    /// When it is something else.
+    /// Fails if it is something else.
     pub fn count(&self, key: &str) -> Result<Option<u32>, FamilyError> {
         let range = count_range(key);
         let expected = match *range.end() {
@@ -105,49 +106,49 @@ impl<'a> Config<'a> {
         })
     }
 
-    /// Like [`Config::count`], but the key must be there.
+    /// Like [`Config::count`], but the key is required.
     ///
     /// # Errors
-    /// When it is absent or something else.
+    /// Fails if it is absent or something else.
     pub fn need_count(&self, key: &str) -> Result<u32, FamilyError> {
         self.count(key)?.ok_or_else(|| self.missing(key, "a whole number above 0"))
     }
 
-    /// A number in the key's [`number_range`], if the key is there.
+    /// Returns a number in the key's [`number_range`]; `None` if the key is absent.
     ///
     /// # Errors
-    /// When it is something else.
+    /// Fails if it is something else.
     pub fn positive(&self, key: &str) -> Result<Option<f64>, FamilyError> {
         let range = number_range(key);
         let expected = format!("a number from {} to {}", short(*range.start()), short(*range.end()));
         self.typed(key, &expected, |value| value.as_f64().filter(|number| range.contains(number)))
     }
 
-    /// Like [`Config::positive`], but the key must be there.
+    /// Like [`Config::positive`], but the key is required.
     ///
     /// # Errors
-    /// When it is absent or something else.
+    /// Fails if it is absent or something else.
     pub fn need_positive(&self, key: &str) -> Result<f64, FamilyError> {
         self.positive(key)?.ok_or_else(|| self.missing(key, "a number above 0"))
     }
 
-    /// A switch; absent means `false`.
+    /// Returns a switch; absent means `false`.
     ///
     /// # Errors
-    /// When it is something else.
+    /// Fails if it is something else.
     pub fn flag(&self, key: &str) -> Result<bool, FamilyError> {
         Ok(self.typed(key, "`true` or `false`", Value::as_bool)?.unwrap_or(false))
     }
 
-    /// A text, if the key is there.
+    /// Returns a text; `None` if the key is absent.
     ///
     /// # Errors
-    /// When it is something else.
+    /// Fails if it is something else.
     pub fn text(&self, key: &str) -> Result<Option<&'a str>, FamilyError> {
         self.typed(key, "a text", Value::as_str)
     }
 
-    /// The error that `key` should have been `expected`.
+    /// Creates the error for a `key` that should have been `expected`.
     pub fn bad(&self, key: &str, expected: &str) -> FamilyError {
         FamilyError::BadValue {
             file: self.file,
@@ -157,7 +158,7 @@ impl<'a> Config<'a> {
         }
     }
 
-    /// The error that `key` asks for what this release does not do.
+    /// Creates the error for a `key` that this release does not support.
     pub fn unsupported(&self, key: &str, advice: &str) -> FamilyError {
         FamilyError::Unsupported {
             file: self.file,
@@ -167,7 +168,7 @@ impl<'a> Config<'a> {
         }
     }
 
-    /// The error that `key` is absent.
+    /// Creates the error for an absent `key`.
     pub fn missing(&self, key: &str, expected: &str) -> FamilyError {
         FamilyError::MissingKey { file: self.file, key: self.full(key), expected: expected.to_owned() }
     }
@@ -196,7 +197,7 @@ impl<'a> Config<'a> {
 /// Parses the JSON text of `file`.
 ///
 /// # Errors
-/// When it is no JSON.
+/// Fails if it is not JSON.
 pub fn parse(file: &'static str, text: &[u8]) -> Result<Value, FamilyError> {
     serde_json::from_slice(text).map_err(|error| FamilyError::NotJson { file, reason: error.to_string() })
 }
@@ -205,7 +206,7 @@ fn short(number: f64) -> String {
     if (1e-3..1e6).contains(&number) { number.to_string() } else { format!("{number:e}") }
 }
 
-/// A value as JSON, cut where it would fill the screen.
+/// Formats a value as JSON, truncated if it is long.
 pub(crate) fn shown(value: &Value) -> String {
     let text = value.to_string();
     match text.char_indices().nth(60) {

@@ -1,10 +1,10 @@
-//! What can be wrong with a checkpoint's description, its adapter or its tokenizer.
+//! Errors of a checkpoint's description, its adapter or its tokenizer.
 //!
-//! Every message says what was expected, what was found and, where it is not plain, what to do.
+//! Every message states what was expected and found and, unless it is obvious, what to do.
 
 use thiserror::Error;
 
-/// A checkpoint, an adapter or a tokenizer that cannot be used as it is.
+/// An error of a checkpoint, an adapter or a tokenizer.
 #[derive(Debug, Error)]
 pub enum FamilyError {
     /// A file is not JSON, or not an object.
@@ -12,17 +12,17 @@ pub enum FamilyError {
     NotJson {
         /// The file's name.
         file: &'static str,
-        /// What the parser said, or what was found.
+        /// The parser's message, or the value found.
         reason: String,
     },
-    /// A key that must be there is not.
+    /// A required key is missing.
     #[error("`{file}` has no `{key}`; expected {expected}")]
     MissingKey {
         /// The file's name.
         file: &'static str,
         /// The key, with its parents.
         key: String,
-        /// What should be there.
+        /// The expected value.
         expected: String,
     },
     /// A key has a value of another type or range.
@@ -32,21 +32,21 @@ pub enum FamilyError {
         file: &'static str,
         /// The key, with its parents.
         key: String,
-        /// What should be there.
+        /// The expected value.
         expected: String,
-        /// What is there, as JSON.
+        /// The value found, as JSON.
         found: String,
     },
-    /// A key asks for something that this release does not do.
+    /// A key has a value that this release does not support.
     #[error("`{key}` in `{file}` is {found}, which is not supported yet; {advice}")]
     Unsupported {
         /// The file's name.
         file: &'static str,
         /// The key, with its parents.
         key: String,
-        /// What is there, as JSON.
+        /// The value found, as JSON.
         found: String,
-        /// What to do about it.
+        /// Advice for the user.
         advice: String,
     },
     /// No family knows the architecture.
@@ -60,9 +60,9 @@ pub enum FamilyError {
     /// An adapter does not fit the base that it is applied to.
     #[error("{found}. {advice}")]
     AdapterMismatch {
-        /// What does not fit, with what was expected.
+        /// The mismatch, with the expected value.
         found: String,
-        /// What to do about it.
+        /// Advice for the user.
         advice: String,
     },
     /// A tokenizer cannot be read or used.
@@ -71,17 +71,17 @@ pub enum FamilyError {
     /// A chat template cannot be read or rendered.
     #[error("The chat template in {place} cannot be {action}: {reason}")]
     ChatTemplate {
-        /// The file or key that it stands in, in quotes.
+        /// The file or key that contains it, in quotes.
         place: String,
         /// `read` or `rendered`.
         action: &'static str,
-        /// What the engine or the template said.
+        /// The message of the engine or the template.
         reason: String,
     },
-    /// A chat template asks for more than any needs.
+    /// A chat template exceeds a limit, which is above the needs of any real template.
     #[error("The chat template in {place} exceeds a limit: {limit}")]
     ChatTemplateLimit {
-        /// The file or key that it stands in, in quotes.
+        /// The file or key that contains it, in quotes.
         place: String,
         /// The limit.
         limit: String,

@@ -1,4 +1,4 @@
-//! The families that are known. To add one, write its file and list it here.
+//! The table of families. To add one, write its file and list it here.
 
 pub mod gemma2;
 pub mod gemma3;
@@ -40,21 +40,21 @@ pub static FAMILIES: &[&dyn Family] = &[
     &Granite, &Olmo2,
 ];
 
-/// The family of that name.
+/// Returns the family with this name.
 pub fn by_name(name: &str) -> Option<&'static dyn Family> {
     FAMILIES.iter().copied().find(|family| family.name() == name)
 }
 
-/// The family that a program names, if its checkpoints hold the tensors of such a program.
+/// Returns the family that a program names, if its checkpoints contain the tensors of such a program.
 pub fn for_decoder(decoder: &Decoder) -> Option<&'static dyn Family> {
     let has_experts = decoder.blocks.iter().any(|block| block.experts().is_some());
     by_name(&decoder.family).filter(|family| family.names().expert.is_empty() != has_experts)
 }
 
-/// The family of a checkpoint, by the first of `architectures` in its `config.json`.
+/// Returns the family of a checkpoint, by the first of `architectures` in its `config.json`.
 ///
 /// # Errors
-/// When the key is missing or no family knows the name.
+/// Fails if the key is missing or no family has the name.
 pub fn for_config(config: &Value) -> Result<&'static dyn Family, FamilyError> {
     let config = Config::new(CONFIG, config)?;
     let expected = "a list with the architecture's name, such as `[\"LlamaForCausalLM\"]`";

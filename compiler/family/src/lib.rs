@@ -1,6 +1,6 @@
-//! Model families: checkpoint names, configuration and tokenizer to `ModelTensor` and `Decoder`.
+//! Model families: map checkpoint names, configuration and tokenizer to `ModelTensor` and `Decoder`.
 //!
-//! Knows what Hugging Face and PEFT write; knows nothing about containers, codecs or rules.
+//! Knows the files of Hugging Face and PEFT, but no containers, codecs or rules.
 
 pub mod adapter;
 pub mod chat;

@@ -1,13 +1,13 @@
-//! What checkpoints call their tensors: tables that families are composed of.
+//! Names of tensors in checkpoints: tables from which families are composed.
 
 use mc_tensor::model_tensor::ModelTensor;
 
-/// What a stored tensor is.
+/// The meaning of a tensor's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Found {
-    /// What it is for.
+    /// Its purpose.
     pub tensor: ModelTensor,
-    /// Which expert's part of it, where each expert is stored by itself.
+    /// The expert's index, if each expert is stored separately.
     pub part: Option<u32>,
 }
 
@@ -22,16 +22,16 @@ pub struct Names {
     pub expert: &'static [ExpertName],
 }
 
-/// A name after `model.layers.N.` and what it is for in layer `N`.
+/// A name after `model.layers.N.`, and its purpose in layer `N`.
 pub type LayerName = (&'static str, fn(u32) -> ModelTensor);
 
-/// As [`LayerName`], with what stands before the expert's number and after it.
+/// Like [`LayerName`], with the text before and after the expert's number.
 pub type ExpertName = (&'static str, &'static str, fn(u32) -> ModelTensor);
 
 const LAYERS: &str = "model.layers.";
 
 impl Names {
-    /// What a name stands for.
+    /// Returns the meaning of a name.
     pub fn find(&self, name: &str) -> Option<Found> {
         if let Some((_, tensor)) = self.outside.iter().find(|(known, _)| *known == name) {
             return Some(Found { tensor: *tensor, part: None });
@@ -47,7 +47,7 @@ impl Names {
         })
     }
 
-    /// The name that stands for it.
+    /// Returns the name with this meaning.
     pub fn name(&self, found: Found) -> Option<String> {
         let Some(block) = found.tensor.block() else {
             let (name, _) = self.outside.iter().find(|(_, known)| *known == found.tensor)?;
@@ -67,7 +67,8 @@ impl Names {
     }
 }
 
-/// The number that a name begins with, and the rest. `03` and `+3` would be second names of the same tensor.
+/// Splits off the number at the beginning of a name. `03` and `+3` are refused, as second names of the same
+/// tensor.
 fn number(text: &str) -> Option<(u32, &str)> {
     let end = text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len());
     let (digits, rest) = text.split_at(end);
@@ -82,7 +83,7 @@ pub(crate) const OUTSIDE: &[(&str, ModelTensor)] = &[
     ("lm_head.weight", ModelTensor::Output),
 ];
 
-/// Projections of attention, each by itself.
+/// Separate projections of attention.
 pub(crate) const ATTENTION: &[LayerName] = &[
     ("self_attn.q_proj.weight", |block| ModelTensor::AttnQ { block }),
     ("self_attn.k_proj.weight", |block| ModelTensor::AttnK { block }),
@@ -114,7 +115,7 @@ pub(crate) const SANDWICH_NORMS: &[LayerName] = &[
     ("post_feedforward_layernorm.weight", |block| ModelTensor::PostFfnNorm { block }),
 ];
 
-/// Projections of a gated feed-forward, each by itself.
+/// Separate projections of a gated feed-forward.
 pub(crate) const FEED_FORWARD: &[LayerName] = &[
     ("mlp.gate_proj.weight", |block| ModelTensor::FfnGate { block }),
     ("mlp.up_proj.weight", |block| ModelTensor::FfnUp { block }),

@@ -1,8 +1,7 @@
-//! Text to ids and back.
+//! Converts text to ids and back.
 //!
-//! The same ids come from a checkpoint's files and from the vocabulary that a container carries; the gate
-//! `tokenizer-fidelity` holds them against each other. Nothing is added around a text here: who needs the beginning of a
-//! sequence puts it there.
+//! A checkpoint's files and the vocabulary in a container give the same ids; the gate `tokenizer-fidelity`
+//! compares them. Nothing is added around a text here: callers add the begin token themselves.
 
 pub mod added_tokens;
 pub mod byte_level;
@@ -44,9 +43,9 @@ use crate::tokenizer_files::{TOKENIZER_CONFIG, TokenizerFiles};
 /// Encodes and decodes text.
 pub struct Tokenizer {
     encoder: Encoder,
-    /// The bytes of each id; none for control tokens and holes.
+    /// The bytes of each id; empty for control tokens and holes.
     pieces: Vec<Vec<u8>>,
-    /// Whether a text's first space is not the text's own.
+    /// True if a decoded text begins with a space that is not part of the text.
     space_prefix: bool,
 }
 
@@ -56,11 +55,11 @@ enum Encoder {
 }
 
 impl Tokenizer {
-    /// Reads the tokenizer of a checkpoint of `family` whose token embedding has `n_vocab` rows: `tokenizer.json`
-    /// where there is one, else `tokenizer.model`.
+    /// Reads the tokenizer of a checkpoint of `family` whose token embedding has `n_vocab` rows:
+    /// `tokenizer.json` if there is one, else `tokenizer.model`.
     ///
     /// # Errors
-    /// When there is none, or it is of a kind that no container carries.
+    /// Fails if there is none, or if no container supports its kind.
     pub fn from_files(files: &TokenizerFiles<'_>, n_vocab: u32, family: &str) -> Result<Self, FamilyError> {
         let Some(bytes) = files.tokenizer else {
             return Self::from_vocabulary(&vocabulary(files, n_vocab, family)?);
@@ -75,7 +74,7 @@ impl Tokenizer {
     /// Reads `tokenizer.json`.
     ///
     /// # Errors
-    /// When it is no tokenizer by byte-pair encoding.
+    /// Fails if it does not describe byte-pair encoding.
     pub fn from_json(bytes: &[u8]) -> Result<Self, FamilyError> {
         Self::of_json(&TokenizerJson::from_bytes(bytes)?, &[])
     }
@@ -110,10 +109,10 @@ impl Tokenizer {
         })
     }
 
-    /// Builds the tokenizer of a vocabulary that a container carries.
+    /// Builds the tokenizer of a container's vocabulary.
     ///
     /// # Errors
-    /// When its pre-tokenizer is not known or a merge names a piece that is no token.
+    /// Fails if its pre-tokenizer is unknown or a merge names a piece that is not a token.
     pub fn from_vocabulary(vocabulary: &Vocabulary) -> Result<Self, FamilyError> {
         let encoder = match vocabulary.kind {
             VocabularyKind::BytePair => Encoder::Library(Box::new(byte_level(vocabulary)?)),
@@ -124,20 +123,20 @@ impl Tokenizer {
         Ok(Self { encoder, pieces, space_prefix: is_pieces && vocabulary.space_prefix.unwrap_or(true) })
     }
 
-    /// The ids of `text`; nothing is added around it.
+    /// Returns the ids of `text`; nothing is added around it.
     ///
     /// # Errors
-    /// When the tokenizer fails, which happens only if bytes are missing from its vocabulary.
+    /// Fails if the tokenizer does, which happens only if bytes are missing from its vocabulary.
     pub fn encode(&self, text: &str, special: ParseSpecial) -> Result<Vec<u32>, FamilyError> {
         self.encode_in_windows(text, special, WINDOW_BYTES)
     }
 
-    /// The ids of `text`, which are those of [`Tokenizer::encode`] whatever the size of a window.
+    /// Returns the ids of `text`: those of [`Tokenizer::encode`] for any size of window.
     ///
-    /// * `n_window_bytes`: bytes that are encoded at a time, as far as the text can be cut
+    /// * `n_window_bytes`: bytes that are encoded at a time, if the text can be cut
     ///
     /// # Errors
-    /// As [`Tokenizer::encode`].
+    /// Same as [`Tokenizer::encode`].
     pub fn encode_in_windows(
         &self,
         text: &str,
@@ -150,10 +149,11 @@ impl Tokenizer {
         }
     }
 
-    /// The text of `ids` without control tokens; bytes that are no UTF-8 become replacement characters.
+    /// Returns the text of `ids` without control tokens; bytes that are not UTF-8 become replacement
+    /// characters.
     ///
     /// # Errors
-    /// When an id is not in the vocabulary.
+    /// Fails if an id is not in the vocabulary.
     pub fn decode(&self, ids: &[u32]) -> Result<String, FamilyError> {
         let mut bytes = Vec::new();
         for id in ids {
@@ -169,9 +169,10 @@ impl Tokenizer {
         Ok(String::from_utf8_lossy(own).into_owned())
     }
 
-    /// The bytes of one token, for text that is shown while it is generated; empty for control tokens and unknown ids.
+    /// Returns the bytes of one token, for text that is shown while it is generated; empty for control tokens
+    /// and unknown ids.
     ///
-    /// A character may be spread over several tokens, so only their concatenation is UTF-8.
+    /// A character may span several tokens, so only their concatenation is UTF-8.
     pub fn piece_bytes(&self, id: u32) -> Vec<u8> {
         self.pieces.get(id as usize).cloned().unwrap_or_default()
     }
@@ -226,7 +227,7 @@ fn is_added(kind: TokenType) -> bool {
     matches!(kind, TokenType::Control | TokenType::UserDefined)
 }
 
-// The bytes of a token.
+// Returns the bytes of a token.
 fn piece(token: &str, kind: TokenType, vocabulary: VocabularyKind) -> Vec<u8> {
     match (kind, vocabulary) {
         (TokenType::Control | TokenType::Unused, _) => Vec::new(),
@@ -240,10 +241,10 @@ fn piece(token: &str, kind: TokenType, vocabulary: VocabularyKind) -> Vec<u8> {
     }
 }
 
-// Pieces by id; a hole has no bytes.
+// Lists pieces by id; a hole has no bytes.
 fn table(pieces: BTreeMap<u32, Vec<u8>>) -> Result<Vec<Vec<u8>>, FamilyError> {
     let n_ids = pieces.last_key_value().map_or(0, |(id, _)| *id as usize + 1);
-    // A hostile id would ask for memory that no vocabulary needs.
+    // A hostile id would allocate memory that no vocabulary needs.
     if n_ids > pieces.len() * 2 + 1024 {
         return Err(FamilyError::Tokenizer(format!(
             "`tokenizer.json` has {} tokens, but ids up to {}",
@@ -258,7 +259,7 @@ fn table(pieces: BTreeMap<u32, Vec<u8>>) -> Result<Vec<Vec<u8>>, FamilyError> {
     Ok(table)
 }
 
-// A step of the crate from its description.
+// Parses a step of the `tokenizers` crate from its description.
 fn step<T: for<'a> Deserialize<'a>>(description: Option<&Value>) -> Result<Option<T>, FamilyError> {
     let Some(description) = description.filter(|description| !description.is_null()) else {
         return Ok(None);
@@ -268,7 +269,7 @@ fn step<T: for<'a> Deserialize<'a>>(description: Option<&Value>) -> Result<Optio
     })
 }
 
-// Added tokens that merges also name: these are pieces of the model too.
+// Returns the added tokens that merges also name; they are pieces of the model, too.
 fn added_in_merges<'a>(vocabulary: &'a Vocabulary, merges: &[(&str, &str)]) -> BTreeSet<&'a str> {
     let added: BTreeSet<&str> =
         listed(vocabulary).filter(|(_, _, kind)| is_added(*kind)).map(|(_, token, _)| token).collect();

@@ -1,15 +1,15 @@
-//! Files of a checkpoint that say something about its tokens.
+//! Files of a checkpoint that define its tokens.
 
 /// The name of the tokenizer's configuration.
 pub const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
-/// The name of the file that names the special tokens' texts.
+/// The name of the file with the special tokens' texts.
 pub const SPECIAL_TOKENS_MAP: &str = "special_tokens_map.json";
 /// The name of the file with the defaults of generation.
 pub const GENERATION_CONFIG: &str = "generation_config.json";
 
-/// The bytes of a checkpoint's files that say something about its tokens.
+/// The bytes of a checkpoint's files that define its tokens.
 ///
-/// Of `tokenizer` and `tokenizer_model` one must be there.
+/// Either `tokenizer` or `tokenizer_model` must be present.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TokenizerFiles<'a> {
     /// `config.json`.

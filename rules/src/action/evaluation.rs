@@ -9,15 +9,15 @@ use mc_expression::expression::TensorExpr;
 use mc_expression::inputs::{InputBytes, Inputs};
 use mc_ir::action::{ActionContext, ActionError, Content};
 
-/// An expression with the inputs of a running action at hand.
+/// Binds an expression to the inputs of a running action.
 ///
 /// # Errors
-/// When an input cannot be read or does not fit, or the action is not wanted any more.
+/// Fails if an input cannot be read or does not fit, or if the action was cancelled.
 pub(crate) fn evaluator(expression: &TensorExpr, ctx: &dyn ActionContext) -> Result<Evaluator, ActionError> {
     Evaluator::new(expression, &ActionInputs(ctx)).map_err(action_error)
 }
 
-/// The error of an action whose expression could not be evaluated: that of the context, where it comes from there.
+/// Converts an evaluation error; an error of the context comes back unchanged.
 pub(crate) fn action_error(error: EvaluationError) -> ActionError {
     match error {
         EvaluationError::Input(error) => match error.downcast::<ActionError>() {

@@ -1,4 +1,4 @@
-//! What actions of all rules have in common. No file here is a rule.
+//! Shared parts of the actions of all rules. No file here is a rule.
 
 pub(crate) mod evaluation;
 pub(crate) mod exec_property;

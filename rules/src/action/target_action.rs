@@ -1,4 +1,5 @@
-//! A step of a target, with what the target says of all its steps: [`crate::action::exec_property`] and [`crate::action::tags`].
+//! An action of a target, with the attributes that hold for all its actions: [`crate::action::exec_property`]
+//! and [`crate::action::tags`].
 
 use std::sync::Arc;
 
@@ -32,7 +33,7 @@ fn of_target(record: &Record, action: Box<dyn Action>) -> Box<dyn Action> {
     Box::new(OfTarget { action, exec_properties, tags })
 }
 
-/// An action of a target that says something of its steps.
+/// An action together with the target's attributes for it.
 struct OfTarget {
     action: Box<dyn Action>,
     exec_properties: Vec<(String, String)>,
@@ -87,7 +88,7 @@ mod tests {
 
     use super::*;
 
-    /// An action that says something about itself and is never run.
+    /// An action that reports its properties but never runs.
     struct Idle;
 
     impl Action for Idle {

@@ -1,8 +1,8 @@
-//! `calibrate`: a statistic of what enters each matrix of a model, computed on a calibration text.
+//! `calibrate`: a statistic of the inputs of each matrix of a model, computed on a calibration text.
 //!
-//! Besides the file, the step gives the numbers of each matrix as an output of its own, so that an encoded tensor
-//! depends on its own numbers and not on the whole file; the file is a head and these. An [`imatrix`] is the statistic
-//! `diagonal` in the layout of llama.cpp, so a `gguf` takes either.
+//! Besides the file, the action writes the numbers of each matrix to a separate output, so that an encoded
+//! tensor depends on its own numbers and not on the whole file; the file is a head followed by these numbers.
+//! An [`imatrix`] is the statistic `diagonal` in the layout of llama.cpp, so a `gguf` accepts either.
 
 use std::collections::BTreeMap;
 
@@ -41,11 +41,10 @@ pub struct Calibrate;
 
 static MODEL: NodeSchema =
     NodeSchema::leaf("model", "The checkpoint or merge whose matrices are measured.", ValueKind::Label);
-static CALIBRATION: NodeSchema =
-    NodeSchema::leaf("calibration", "The text to compute it on.", ValueKind::Label);
+static CALIBRATION: NodeSchema = NodeSchema::leaf("calibration", "The text to use.", ValueKind::Label);
 static STATISTIC: NodeSchema = NodeSchema::leaf(
     "statistic",
-    "What is kept of the inputs of each matrix: the mean square of each column, the products of all pairs of columns, \
+    "The statistic of the inputs of each matrix: the mean square of each column, the products of all pairs of columns, \
      or the largest magnitude of each column.",
     ValueKind::OneOf(statistics::names),
 );
@@ -57,7 +56,7 @@ static CONTEXT: NodeSchema = NodeSchema::leaf(
 
 static SCHEMA: NodeSchema = NodeSchema {
     name: NAME,
-    doc: "A statistic of what enters each matrix of a model.",
+    doc: "A statistic of the inputs of each matrix of a model.",
     arguments: Arguments::None,
     properties: &[],
     children: &[
@@ -102,13 +101,13 @@ struct Compute {
     statistic: &'static Statistic,
 }
 
-/// The name of a text in messages of a worker, which is not told the real one.
+/// Stands for the text's name in the messages of a worker, which does not know the real one.
 const ITS_INPUT: &str = "its input";
 
-/// The parameter that names the statistic, after those of the calibration.
+/// The parameter that names the statistic; it follows those of the calibration.
 const KIND: &str = "statistic";
 
-/// The action that a worker makes of the parameters.
+/// Lets a worker create the action from its parameters.
 pub(crate) const REMOTE: RemoteKind = RemoteKind {
     kind: ActionKind { name: "calibrate", version: 1 },
     make: |parameters| {

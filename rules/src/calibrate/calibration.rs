@@ -1,6 +1,6 @@
-//! A model run over a calibration text: what all statistics of a model share.
+//! A run of a model over a calibration text: the part that all statistics of a model share.
 //!
-//! Knows nothing of what is measured on the way. Not a rule.
+//! It is independent of the measured statistic. Not a rule.
 
 use std::collections::BTreeSet;
 
@@ -28,7 +28,7 @@ use crate::source::model_info::ModelInfo;
 
 const CONTEXT: &str = "context";
 
-/// A model and how it reads a text.
+/// A model and the length of the chunks in which it reads a text.
 pub(crate) struct Calibration {
     subject: Subject,
     n_ctx: usize,
@@ -39,7 +39,7 @@ pub(crate) struct Calibration {
 }
 
 impl Calibration {
-    /// A model, so many tokens of a text at a time, and what an action that measures it reads.
+    /// Combines a model with a chunk length in tokens; also returns the inputs of an action that measures it.
     pub(crate) fn new(
         model: &ModelInfo,
         matrices: &[Matrix],
@@ -52,38 +52,39 @@ impl Calibration {
         (Self { subject, n_ctx, data: data.name.clone(), measured }, inputs)
     }
 
-    /// Everything besides the inputs' bytes that a measurement depends on.
+    /// Returns every parameter that affects a measurement, except the inputs' bytes.
     pub(crate) fn parameters(&self) -> Vec<(String, String)> {
         let mut parameters = self.subject.parameters();
         parameters.push((CONTEXT.to_owned(), self.n_ctx.to_string()));
         parameters
     }
 
-    /// The calibration with these parameters, on a text of this name.
+    /// Creates the calibration with these parameters, on a text of this name.
     ///
     /// # Errors
-    /// A sentence that says what is wrong.
+    /// A sentence for the user that names the problem.
     pub(crate) fn of_parameters(parameters: &Parameters, data: &str) -> Result<Self, String> {
         let (of_subject, context) = last(parameters, CONTEXT)?;
         let subject = Subject::of_parameters(of_subject)?;
         let Some(model) = subject.unquantized() else {
-            return Err("Statistics are computed on a model that was not written".to_owned());
+            return Err("Statistics are computed on an unexported model".to_owned());
         };
         let measured = model.tensors().filter(|tensor| is_measured(*tensor)).collect();
         Ok(Self { subject, n_ctx: number(CONTEXT, context)?, data: data.to_owned(), measured })
     }
 
-    /// Number of tokens of a chunk.
+    /// Returns the number of tokens per chunk.
     pub(crate) fn n_ctx(&self) -> usize {
         self.n_ctx
     }
 
-    /// Opens the model and computes something on the text.
+    /// Opens the model and computes a result on the text.
     ///
     /// * `what`: name of the result, for messages
     ///
     /// # Errors
-    /// When the model or the text cannot be read, the computation fails, or nobody wants the result any more.
+    /// Fails if the model or the text cannot be read, if the computation fails, or if the action was
+    /// cancelled.
     pub(crate) fn compute<T>(
         &self,
         ctx: &dyn ActionContext,
@@ -103,10 +104,10 @@ impl Calibration {
     }
 }
 
-/// The dataset that an attribute names, which must hold text.
+/// Returns the dataset that an attribute names, which must hold text.
 ///
 /// # Errors
-/// A fault with this code, or that of [`provider`].
+/// An error with this code, or that of [`provider`].
 pub(crate) fn text_of(
     ctx: &dyn RuleContext,
     dataset: &Placed<Label>,
@@ -120,10 +121,10 @@ pub(crate) fn text_of(
     Ok(data)
 }
 
-/// Number of tokens of a chunk: that of the attribute `context`, or the default.
+/// Returns the number of tokens per chunk: the attribute `context`, or the default.
 ///
 /// # Errors
-/// A fault with this code when the model does not attend over so many.
+/// An error with this code if it exceeds the model's context.
 pub(crate) fn context_of(
     record: &Record,
     model: &ModelInfo,

@@ -1,8 +1,8 @@
-//! `imatrix`: how strongly each input column of each matrix is used, computed on a calibration set or read from a
-//! file of llama.cpp.
+//! `imatrix`: the importance of each input column of each matrix, computed on a calibration set or read from
+//! a file of llama.cpp.
 //!
-//! Besides the file, the step gives the weights of each matrix as an output of its own, so that a quantized tensor
-//! depends on its own weights and not on the whole file.
+//! Besides the file, the action writes the weights of each matrix to a separate output, so that a quantized
+//! tensor depends on its own weights and not on the whole file.
 
 use std::collections::BTreeMap;
 
@@ -39,31 +39,31 @@ const FILE: &str = "imatrix.gguf";
 /// The `imatrix` rule.
 pub struct Imatrix;
 
-/// What an imatrix tells a quantization.
+/// Provider of an imatrix, read by a quantization.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImatrixInfo {
     /// Its name.
     pub name: String,
-    /// One f32 per column of each matrix, or of each of its experts; empty where nothing was measured.
+    /// One f32 per column of each matrix, or of each of its experts; empty if nothing was measured.
     pub rows: BTreeMap<ModelTensor, Artifact>,
-    /// The text that it was computed on; unknown for one that was read.
+    /// The text on which it was computed; unknown for a matrix that was read from a file.
     pub calibration: Option<DatasetInfo>,
 }
 
 static MODEL: NodeSchema =
     NodeSchema::leaf("model", "The checkpoint or merge whose matrices are measured.", ValueKind::Label);
-static DATASET: NodeSchema = NodeSchema::leaf("dataset", "The text to compute it on.", ValueKind::Label);
+static DATASET: NodeSchema = NodeSchema::leaf("dataset", "The text to use.", ValueKind::Label);
 static CONTEXT: NodeSchema = NodeSchema::leaf(
     "context",
     "Tokens per chunk; 512, or the model's context when that is shorter.",
     ValueKind::Integer,
 );
 static FROM_FILE: NodeSchema =
-    NodeSchema::leaf("file", "A file of `llama-imatrix` to read instead of computing.", ValueKind::Path);
+    NodeSchema::leaf("file", "A file of `llama-imatrix` to read instead of computing one.", ValueKind::Path);
 
 static SCHEMA: NodeSchema = NodeSchema {
     name: NAME,
-    doc: "How strongly each input column of each matrix is used.",
+    doc: "The importance of each input column of each matrix.",
     arguments: Arguments::None,
     properties: &[],
     children: &[
@@ -95,7 +95,7 @@ impl Rule for Imatrix {
             }
             (None, Some(file)) => {
                 let place = place_of(record, "file");
-                // Looked at now, so that a wrong path is a mistake of the declaration.
+                // Checked now, so that a wrong path is an error of the declaration.
                 let folder = file.rsplit_once('/').map_or("", |(folder, _)| folder);
                 let name = file.rsplit('/').next().unwrap_or(file);
                 let is_there = ctx.list(folder).is_ok_and(|names| names.iter().any(|found| found == name));
@@ -129,7 +129,8 @@ impl Rule for Imatrix {
     }
 }
 
-/// The provider of a target that measured mean squares: an imatrix, which is the statistic `diagonal`.
+/// Returns the provider of a target that measured mean squares: an imatrix, which is the statistic
+/// `diagonal`.
 pub(crate) fn provided(
     name: String,
     rows: BTreeMap<ModelTensor, Artifact>,
@@ -140,7 +141,7 @@ pub(crate) fn provided(
     Providers::default().with(info).with(statistic)
 }
 
-/// Checks that an entry of a file is of a matrix; one count for all experts becomes one for each.
+/// Checks that an entry of a file belongs to a matrix; expands one count for all experts to one for each.
 fn check(matrix: &Matrix, entry: &mut ImatrixEntry, shown: &str) -> Result<(), ActionError> {
     let n_parts = usize::try_from(matrix.n_parts).map_err(ActionError::failed)?;
     if let [count] = entry.counts[..] {
@@ -156,14 +157,14 @@ fn check(matrix: &Matrix, entry: &mut ImatrixEntry, shown: &str) -> Result<(), A
         wire_name(matrix.tensor),
         matrix.n_cols
     );
-    Err(ActionError::failed(message).with_help("It belongs to another model; compute one for this"))
+    Err(ActionError::failed(message).with_help("It belongs to another model; compute one for this model"))
 }
 
 fn output_names(tensors: impl Iterator<Item = ModelTensor>) -> Vec<String> {
     std::iter::once(FILE.to_owned()).chain(tensors.map(row_output)).collect()
 }
 
-/// Writes the file, and the weights of each matrix.
+/// Writes the file and the weights of each matrix.
 fn write(
     ctx: &dyn ActionContext,
     file: &ImatrixFile,
@@ -185,7 +186,7 @@ struct Compute {
 
 const CALIBRATION: &str = "dataset";
 
-/// The action that a worker makes of the parameters.
+/// Lets a worker create the action from its parameters.
 pub(crate) const REMOTE: RemoteKind = RemoteKind {
     kind: ActionKind { name: "imatrix", version: mc_runtime::imatrix::VERSION },
     make: |parameters| {
@@ -201,7 +202,7 @@ impl Action for Compute {
 
     fn parameters(&self) -> Vec<(String, String)> {
         let mut parameters = self.calibration.parameters();
-        // It stands in the file.
+        // The file contains this name.
         parameters.push((CALIBRATION.to_owned(), self.calibration.data.clone()));
         parameters
     }
@@ -286,7 +287,7 @@ mod tests {
             super::check(&matrix, &mut entry, "a.gguf").map(|()| entry.counts)
         };
         assert_eq!(check(6, &[1.0, 2.0, 3.0]).unwrap(), [1.0, 2.0, 3.0]);
-        // The older layout has one count for all.
+        // The older layout has one count for all experts.
         assert_eq!(check(6, &[4.0]).unwrap(), [4.0; 3]);
         assert!(check(6, &[1.0, 2.0]).is_err());
         let message = check(2, &[1.0]).unwrap_err().to_string();

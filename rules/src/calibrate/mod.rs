@@ -3,10 +3,10 @@
 //! | file | rule |
 //! |---|---|
 //! | `calibrate` | `calibrate` |
-//! | `imatrix` | `imatrix`, one of its algorithms with a file format of its own |
+//! | `imatrix` | `imatrix`, one of the statistics, in a file format of its own |
 //!
-//! `calibration` runs a model over a text, `matrices` says what is measured; `statistic_info` is what the rules provide
-//! and `statistic_file` how it is written.
+//! `calibration` runs a model over a text, and `matrices` selects the measured matrices; `statistic_info` is
+//! the rules' provider, and `statistic_file` its file format.
 
 #[expect(clippy::module_inception, reason = "a rule's file bears the rule's name")]
 pub mod calibrate;

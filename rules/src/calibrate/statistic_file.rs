@@ -1,14 +1,15 @@
 //! The file of a statistic: safetensors, with the kind in its metadata.
 //!
-//! | what | where |
+//! | content | location |
 //! |---|---|
 //! | kind and version of the statistic | metadata `statistic`, such as `gram@1` |
 //! | number of chunks, tokens of each | metadata `n_chunks` and `context` |
 //! | rows that entered a matrix | I64 `[1]`, or one for each of a stack of experts, `NAME.n_rows` |
 //! | the numbers of a matrix | F32 in the shape of the statistic, after the number of experts if it is a stack, `NAME` |
 //!
-//! Names of matrices are those of [`mc_gguf::names`]. Numbers come after all counts, so that the file is a head and the
-//! blobs of the matrices. Foreign bytes are read with care: a file that is damaged or of another kind is an error.
+//! Names of matrices are those of [`mc_gguf::names`]. Numbers come after all counts, so that the file is a
+//! head and the blobs of the matrices. Input is untrusted: a file that is damaged or of another kind is an
+//! error.
 
 use std::collections::BTreeMap;
 
@@ -24,7 +25,7 @@ use mc_tensor::model_tensor::ModelTensor;
 const STATISTIC: &str = "statistic";
 const N_CHUNKS: &str = "n_chunks";
 const CONTEXT: &str = "context";
-/// The suffix of a matrix's name that names its count.
+/// Suffix of a count's name, after the name of its matrix.
 const N_ROWS: &str = ".n_rows";
 
 /// A statistic of the matrices of a model.
@@ -36,7 +37,7 @@ pub struct StatisticFile {
     pub n_chunks: u64,
     /// Tokens of a chunk.
     pub chunk_len: u64,
-    /// By matrix.
+    /// The measurements, by matrix.
     pub matrices: BTreeMap<ModelTensor, Measured>,
 }
 
@@ -46,14 +47,14 @@ pub enum StatisticFileError {
     /// They are not safetensors.
     #[error(transparent)]
     Safetensors(#[from] SafetensorsError),
-    /// The metadata do not say which statistic it is.
+    /// The metadata does not name a known statistic.
     #[error("Metadata `{name}` is {found}; expected {expected}")]
     Metadata {
         /// The name.
         name: &'static str,
-        /// Text that stands there.
+        /// The text found.
         found: String,
-        /// Text that says what belongs there.
+        /// The text expected.
         expected: String,
     },
     /// A tensor is not that of a matrix.
@@ -67,7 +68,8 @@ pub enum StatisticFileError {
 }
 
 impl StatisticFile {
-    /// The bytes before the numbers: the header and the counts. The numbers follow in the order of the matrices.
+    /// Returns the bytes before the numbers: the header and the counts. The numbers follow in the order of
+    /// the matrices.
     pub fn head(&self) -> Vec<u8> {
         let metadata = [
             (STATISTIC, version_of(self.statistic)),
@@ -92,7 +94,7 @@ impl StatisticFile {
     /// Reads a file.
     ///
     /// # Errors
-    /// [`StatisticFileError`], naming what was expected and what was found.
+    /// [`StatisticFileError`], with the expected and the found value.
     pub fn parse(bytes: &[u8]) -> Result<Self, StatisticFileError> {
         let header = Header::parse(bytes, bytes.len() as u64)?;
         let (statistic, n_chunks, chunk_len) =
@@ -116,17 +118,17 @@ impl StatisticFile {
     }
 }
 
-/// The numbers of a matrix as they stand in a file.
+/// Returns the bytes of a matrix's numbers, as in a file.
 pub(crate) fn number_bytes(values: &[f32]) -> Vec<u8> {
     values.iter().flat_map(|value| value.to_le_bytes()).collect()
 }
 
-/// Kind and version, as in keys and files.
+/// Returns kind and version, as in keys and files.
 pub(crate) fn version_of(statistic: &Statistic) -> String {
     format!("{}@{}", statistic.name, statistic.version)
 }
 
-/// The statistic of a kind and version, if it is one that this `mc` has.
+/// Returns the statistic of a kind and version, if this `mc` has it.
 pub(crate) fn by_version(text: &str) -> Option<&'static Statistic> {
     statistics::STATISTICS.iter().copied().find(|statistic| version_of(statistic) == text)
 }
@@ -155,12 +157,12 @@ fn tensor_error(info: &TensorInfo, reason: String) -> StatisticFileError {
     StatisticFileError::Tensor { name: info.name.clone(), reason }
 }
 
-/// The bytes of a tensor, which the header has found to be there.
+/// Returns the bytes of a tensor; the header guarantees that they exist.
 fn bytes_of<'a>(info: &TensorInfo, bytes: &'a [u8]) -> &'a [u8] {
     bytes.get(info.start as usize..info.end as usize).unwrap_or_default()
 }
 
-/// The shape of the numbers of one matrix, or of a stack.
+/// Returns the shape of the numbers of one matrix, or of a stack.
 fn shape(statistic: &Statistic, n_parts: u64, n_cols: u64) -> Vec<u64> {
     let stack = Some(n_parts).filter(|n_parts| *n_parts != 1);
     stack.into_iter().chain((statistic.shape)(n_cols)).collect()

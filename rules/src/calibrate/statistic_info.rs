@@ -1,4 +1,4 @@
-//! The provider of the rules of calibration: where the statistic of each matrix is.
+//! The provider of the rules of calibration: the statistic of each matrix.
 
 use std::collections::BTreeMap;
 
@@ -15,8 +15,8 @@ pub struct StatisticInfo {
     pub name: String,
     /// The kind.
     pub statistic: &'static Statistic,
-    /// The numbers of each matrix, F32 in the shape that the statistic says; empty where nothing was measured.
+    /// The numbers of each matrix, F32 in the shape of the statistic; empty if nothing was measured.
     pub rows: BTreeMap<ModelTensor, Artifact>,
-    /// The text that it was computed on; unknown for one that was read.
+    /// The text on which it was computed; unknown for a statistic that was read from a file.
     pub calibration: Option<DatasetInfo>,
 }

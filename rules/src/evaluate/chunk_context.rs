@@ -1,4 +1,4 @@
-//! The length of the chunks that a text is measured in, as a property of metrics and a parameter of their actions.
+//! The chunk length of a measurement: a property of metrics and a parameter of their actions.
 
 use mc_ir::attribute::Record;
 use mc_ir::rule_error::RuleError;
@@ -9,7 +9,7 @@ use crate::attributes::number_property;
 use crate::evaluate::gated_model::GatedModel;
 use crate::inference::chunk_len::chunk_len;
 
-/// The property; its name is that of the action's parameter, too.
+/// The property; the parameter of the action has the same name.
 pub(crate) const CONTEXT: PropertySchema = PropertySchema {
     name: "context",
     value: ValueKind::Integer,
@@ -17,10 +17,10 @@ pub(crate) const CONTEXT: PropertySchema = PropertySchema {
     doc: "Tokens per chunk; 512, or the model's context when that is shorter.",
 };
 
-/// Returns the number of tokens of a chunk.
+/// Returns the number of tokens per chunk.
 ///
 /// # Errors
-/// A fault at the property, when the model does not attend over so many.
+/// An error at the property if it exceeds the model's context.
 pub(crate) fn chunk_context(gate: &GatedModel<'_>, node: &Record) -> Result<usize, Vec<RuleError>> {
     let context = number_property(node, CONTEXT.name).map(|context| context as usize);
     let max = gate.export.model.decoder.context_length as usize;
@@ -30,10 +30,11 @@ pub(crate) fn chunk_context(gate: &GatedModel<'_>, node: &Record) -> Result<usiz
     })
 }
 
-/// Returns the number of tokens of a chunk of an action's last parameter, and the parameters before it.
+/// Reads the number of tokens per chunk from an action's last parameter; also returns the parameters before
+/// it.
 ///
 /// # Errors
-/// A sentence, when the last parameter is another.
+/// A sentence for the user if the last parameter is another one.
 pub(crate) fn context_of_parameters(parameters: &Parameters) -> Result<(&Parameters, usize), String> {
     let (before, context) = last(parameters, CONTEXT.name)?;
     Ok((before, number(CONTEXT.name, context)?))

@@ -1,8 +1,8 @@
-//! `gate`: what must hold before a model is published.
+//! `gate`: conditions that a model must meet before it is published.
 //!
-//! Each check is a node of a metric ([`crate::evaluate::metrics`]), measured by actions of its own; the verdict joins
-//! them. A verdict that fails is a result like any other and is cached: it is the bundle, and the command line, that
-//! refuse to go on.
+//! Each check is a node of a metric ([`crate::evaluate::metrics`]), measured by its own actions; the verdict
+//! joins them. A failed verdict is a result like any other and is cached: only the bundle and the command
+//! line refuse to continue.
 
 use mc_ir::action::{Artifact, Input};
 use mc_ir::provider::Providers;
@@ -28,14 +28,14 @@ pub const NAME: &str = "gate";
 /// The `gate` rule.
 pub struct Gate;
 
-/// What a gate tells a bundle.
+/// Provider of a gate, read by a bundle.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GateInfo {
     /// The verdict as JSON.
     pub verdict: Artifact,
 }
 
-/// The model, the metrics, and what every rule with steps has.
+/// The model, the metrics, and the children that every rule with actions has.
 static CHILDREN: [ChildSchema; N_METRICS + 3] = {
     let mut children = [ChildSchema { node: &MODEL, occurs: Occurs::Once }; N_METRICS + 3];
     let mut index = 0;
@@ -50,7 +50,7 @@ static CHILDREN: [ChildSchema; N_METRICS + 3] = {
 
 static SCHEMA: NodeSchema = NodeSchema {
     name: NAME,
-    doc: "What must hold before a model is published.",
+    doc: "Conditions that a model must meet before it is published.",
     arguments: Arguments::None,
     properties: &[],
     children: &CHILDREN,
@@ -68,7 +68,7 @@ impl Rule for Gate {
         let plans = plans(&GatedModel { ctx, export: &export })?;
         let mut inputs: Vec<Artifact> = plans.iter().flat_map(|plan| &plan.results).cloned().collect();
         if let Some(calibration) = &export.calibration {
-            // A model must not be measured on what it was calibrated on.
+            // A model must not be measured on its calibration text.
             let held_out = plans.iter().filter_map(|plan| plan.held_out.as_ref());
             inputs.extend(held_out.map(|data| leak::action(owner, record, calibration, data)));
         }
@@ -82,7 +82,7 @@ impl Rule for Gate {
     }
 }
 
-/// The plan of every check, in the order of the metrics.
+/// Returns the plan of every check, in the order of the metrics.
 fn plans(gate: &GatedModel<'_>) -> Result<Vec<AnyPlan>, Vec<RuleError>> {
     let record = gate.ctx.record();
     let (mut plans, mut rule_errors) = (Vec::new(), Vec::new());
@@ -95,7 +95,7 @@ fn plans(gate: &GatedModel<'_>) -> Result<Vec<AnyPlan>, Vec<RuleError>> {
         }
     }
     if plans.is_empty() && rule_errors.is_empty() {
-        let rule_error = RuleError::new(record.place, "gate::empty", "The gate checks nothing");
+        let rule_error = RuleError::new(record.place, "gate::empty", "The gate has no check");
         rule_errors.push(rule_error.help("Add `perplexity on=…`, `accuracy on=…` or `size max=…`"));
     }
     if rule_errors.is_empty() { Ok(plans) } else { Err(rule_errors) }

@@ -1,4 +1,5 @@
-//! The model of a gate, as metrics see it: quantized and unquantized, with datasets, and actions that measure both.
+//! The model under a gate, as metrics use it: quantized and unquantized, with datasets, and actions that
+//! measure both.
 
 use std::sync::Arc;
 
@@ -17,27 +18,27 @@ use crate::export::export_info::ExportInfo;
 use crate::inference::subject::Subject;
 use crate::source::dataset::{DatasetInfo, DatasetKind};
 
-/// Property with the dataset that a metric is measured on.
+/// Property that names the dataset of a metric.
 pub(crate) const ON: PropertySchema = PropertySchema {
     name: "on",
     value: ValueKind::Label,
     presence: Presence::Required,
-    doc: "The dataset that is measured on.",
+    doc: "The dataset to measure on.",
 };
 
 /// The model of a gate.
 pub(crate) struct GatedModel<'a> {
     /// The gate.
     pub(crate) ctx: &'a dyn RuleContext,
-    /// The quantized model; the unquantized one is the model that it was made of.
+    /// The quantized model; it refers to the unquantized model from which it was made.
     pub(crate) export: &'a ExportInfo,
 }
 
 impl GatedModel<'_> {
-    /// Returns the dataset that a node names, which must hold items of this kind.
+    /// Returns the dataset that a node names; its items must be of this kind.
     ///
     /// # Errors
-    /// A fault at its name, when it is no such dataset.
+    /// An error at the name if it is not such a dataset.
     pub(crate) fn dataset(&self, node: &Record, kind: DatasetKind) -> Result<DatasetInfo, Vec<RuleError>> {
         let on = label_property(node, ON.name).ok_or_else(Vec::new)?;
         let data: DatasetInfo = self.provider(&on, "a `dataset`")?;
@@ -52,10 +53,10 @@ impl GatedModel<'_> {
         Err(vec![RuleError::new(on.place, "gate::dataset", message)])
     }
 
-    /// Returns what a target that a node names provides.
+    /// Returns a provider of the target that a node names.
     ///
     /// # Errors
-    /// As [`provider`].
+    /// Same as [`provider`].
     pub(crate) fn provider<T: Provider + Clone>(
         &self,
         label: &Placed<Label>,
@@ -64,17 +65,17 @@ impl GatedModel<'_> {
         provider(self.ctx, label, expected)
     }
 
-    /// Returns the quantized model, to be measured.
+    /// Returns the quantized model and its inputs.
     pub(crate) fn quantized(&self) -> (Subject, Vec<Input>) {
         Subject::of_export(self.export.format, &self.export.whole)
     }
 
-    /// Returns the unquantized model, to be measured: the baseline.
+    /// Returns the unquantized model, which is the baseline, and its inputs.
     pub(crate) fn unquantized(&self) -> (Subject, Vec<Input>) {
         Subject::of_model(&self.export.model)
     }
 
-    /// Measures one model, or several that one action has open side by side.
+    /// Plans the measurement of one model, or of several models that one action opens together.
     pub(crate) fn measured<M: Measure<N_MODELS>, const N_MODELS: usize>(
         &self,
         models: [(Subject, Vec<Input>); N_MODELS],
@@ -85,7 +86,7 @@ impl GatedModel<'_> {
         self.step(action, inputs).artifact(MEASUREMENT)
     }
 
-    /// Makes an action a step of the gate.
+    /// Adds an action to the gate.
     pub(crate) fn step(&self, action: impl Action + 'static, inputs: Vec<Input>) -> Arc<ActionNode> {
         target_action(self.ctx.label(), self.ctx.record(), action, inputs)
     }

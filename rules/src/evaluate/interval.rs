@@ -1,22 +1,22 @@
-//! The interval around a number that a sample gave.
+//! Confidence interval of a number measured on a sample.
 
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-/// An interval of 95 % confidence.
+/// A 95 % confidence interval.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Interval {
-    /// Its lower end.
+    /// Lower end.
     pub low: f64,
-    /// Its upper end.
+    /// Upper end.
     pub high: f64,
-    /// The text that shows it.
+    /// Text for display.
     pub shown: String,
 }
 
 impl Interval {
-    /// An interval whose ends are shown by a function.
+    /// Creates an interval and formats its ends with `show`.
     pub(crate) fn new(range: Range<f64>, show: impl Fn(f64) -> String) -> Self {
         let Range { start: low, end: high } = range;
         Self { low, high, shown: format!("{} to {}", show(low), show(high)) }

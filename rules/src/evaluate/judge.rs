@@ -1,4 +1,4 @@
-//! The action of the verdict: it compares results with limits.
+//! The action that computes the verdict: it compares results with limits.
 
 use mc_ir::action::{Action, ActionContext, ActionError, ActionKind, OutputReader, write_bytes};
 use mc_ir::output::{Output, Outputs};
@@ -12,15 +12,15 @@ pub(crate) const VERDICT: &str = "verdict.json";
 
 /// The verdict's action.
 ///
-/// The inputs are the results in the order of the limits, then the leak checks, which are there to be done and not to be
-/// read.
+/// Its inputs are the results, in the order of the limits, then the leak checks. The leak checks only have to
+/// succeed; their outputs are not read.
 pub(crate) struct Judge {
-    /// Each with the number of its results.
+    /// Each limit with its number of results.
     limits: Vec<(Box<dyn Limit>, usize)>,
 }
 
 impl Judge {
-    /// The action that judges these plans.
+    /// Creates the action that judges these plans.
     pub(crate) fn new(plans: Vec<AnyPlan>) -> Self {
         Self { limits: plans.into_iter().map(|plan| (plan.metric, plan.results.len())).collect() }
     }

@@ -1,6 +1,7 @@
-//! The leak check: what a model is measured on must not be what it was calibrated on.
+//! The leak check: a model must not be measured on its calibration text.
 //!
-//! Items are compared as text, spaces at both ends aside; of a JSON item its `utterance` counts.
+//! Items are compared as text without leading and trailing spaces; of a JSON item, only its `utterance`
+//! counts.
 
 use std::collections::BTreeMap;
 
@@ -14,12 +15,12 @@ use crate::action::target_action::target_action;
 use crate::attributes::counted;
 use crate::source::dataset::{DatasetInfo, DatasetKind};
 
-/// How many shared lines an error lists.
+/// Maximum number of shared lines that an error lists.
 const MAX_LISTED: usize = 10;
 
-/// The check of one calibration set against one evaluation set.
+/// Creates the check of one calibration set against one evaluation set.
 ///
-/// * `record`: the attributes of the target that wants to know
+/// * `record`: the attributes of the target that needs the check
 pub(crate) fn action(
     owner: &Label,
     record: &Record,
@@ -110,10 +111,10 @@ fn overlap((calibration, evaluation): &(String, String), shared: &[String]) -> A
         message.push_str(&format!("\n  … and {} more", shared.len() - MAX_LISTED));
     }
     ActionError::failed(message)
-        .with_help("Remove these lines from one of the two, or the measurement flatters the model")
+        .with_help("Remove these lines from one of the two; otherwise the measured quality is too high")
 }
 
-/// The texts of a file with the numbers of their lines.
+/// Returns the texts of a file with their line numbers.
 fn texts(
     ctx: &dyn ActionContext,
     index: usize,
@@ -130,7 +131,7 @@ fn texts(
         ctx.go_on()?;
         match kind {
             DatasetKind::Text => found.push((line_idx + 1, line.trim().to_owned())),
-            // The answer is one of few words and is shared by design; the utterance is what must be new.
+            // Answers are few and shared by design; only the utterance must be new.
             DatasetKind::Json => {
                 if let Ok(value) = serde_json::from_str::<serde_json::Value>(line)
                     && let Some(utterance) = value.get("utterance").and_then(serde_json::Value::as_str)

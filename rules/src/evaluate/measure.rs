@@ -1,8 +1,8 @@
-//! The action that measures: it opens one model or several, runs a computation on a dataset, and writes what it
-//! found.
+//! The action that measures: it opens one model or several, runs a computation on a dataset, and writes the
+//! result.
 //!
-//! A metric with a model to run brings a [`Measure`], its own computation and parameters. This module does the rest; it
-//! judges nothing.
+//! A metric that runs a model supplies a [`Measure`], which is its computation and parameters. This module
+//! does the rest; it judges nothing.
 
 use mc_ir::action::{Action, ActionContext, ActionError, ActionKind, Input, write_bytes};
 use mc_ir::output::{Output, Outputs};
@@ -16,33 +16,34 @@ use crate::inference::opened::Opened;
 use crate::inference::subject::Subject;
 use crate::source::dataset::DatasetInfo;
 
-/// The output that holds what was found: a [`Measure::Found`] as JSON.
+/// The output that holds the result: a [`Measure::Found`] as JSON.
 pub(crate) const MEASUREMENT: &str = "measurement.json";
 
-/// The name of a dataset in messages of a worker, which is not told the real one.
+/// Stands for the dataset's name in the messages of a worker, which does not know the real one.
 const ITS_INPUT: &str = "its input";
 
-/// A computation on so many models and a dataset.
+/// A computation on `N_MODELS` models and a dataset.
 pub(crate) trait Measure<const N_MODELS: usize>: Sized + Send + Sync + 'static {
-    /// The action's kind. Its version is raised when the same models and items may give another result.
+    /// The action's kind. Its version must be raised when equal models and items may give a different result.
     const KIND: ActionKind;
 
-    /// Its finding: [`crate::evaluate::measurement::Measurement`], where that is one number.
+    /// The result: [`crate::evaluate::measurement::Measurement`] if it is a single number.
     type Found: Serialize + DeserializeOwned;
 
-    /// Returns everything besides the models and the items that the result depends on.
+    /// Returns every parameter that affects the result, except the models and the items.
     fn parameters(&self) -> Vec<(String, String)>;
 
-    /// Takes what [`Self::parameters`] gave from the end of an action's parameters, and returns those before.
+    /// Parses the parameters that [`Self::parameters`] returned from the end of an action's parameters; also
+    /// returns the parameters before them.
     ///
     /// # Errors
-    /// A sentence that says what is wrong.
+    /// A sentence for the user that names the problem.
     fn of_parameters(parameters: &Parameters) -> Result<(&Parameters, Self), String>;
 
-    /// Computes the result. Of two models, the first is the quantized one.
+    /// Computes the result. If there are two models, the first is the quantized one.
     ///
     /// # Errors
-    /// When it cannot be computed on these items, or nobody wants it any more.
+    /// Fails if the result cannot be computed on these items, or if the action was cancelled.
     fn measure(
         &self,
         models: &[Opened; N_MODELS],
@@ -51,7 +52,7 @@ pub(crate) trait Measure<const N_MODELS: usize>: Sized + Send + Sync + 'static {
     ) -> Result<Self::Found, ActionError>;
 }
 
-/// The dataset that is measured on.
+/// The dataset of a measurement.
 pub(crate) struct Data {
     /// Its name, for messages.
     pub(crate) name: String,
@@ -59,7 +60,7 @@ pub(crate) struct Data {
     pub(crate) items: String,
 }
 
-/// A measuring action. Its inputs are those of the models, one model after the other, then the items.
+/// An action that measures. Its inputs are those of each model in turn, then the items.
 pub(crate) struct MeasureAction<M, const N_MODELS: usize> {
     models: [Subject; N_MODELS],
     measure: M,
@@ -67,7 +68,7 @@ pub(crate) struct MeasureAction<M, const N_MODELS: usize> {
 }
 
 impl<M: Measure<N_MODELS>, const N_MODELS: usize> MeasureAction<M, N_MODELS> {
-    /// The action, and its inputs.
+    /// Creates the action and its inputs.
     pub(crate) fn new(
         models: [(Subject, Vec<Input>); N_MODELS],
         measure: M,
@@ -82,7 +83,7 @@ impl<M: Measure<N_MODELS>, const N_MODELS: usize> MeasureAction<M, N_MODELS> {
         (Self { models, measure, data: data.name.clone() }, inputs)
     }
 
-    /// How a worker makes the action.
+    /// Lets a worker create the action.
     pub(crate) const REMOTE: RemoteKind = RemoteKind {
         kind: M::KIND,
         make: |parameters| {
@@ -92,7 +93,7 @@ impl<M: Measure<N_MODELS>, const N_MODELS: usize> MeasureAction<M, N_MODELS> {
         },
     };
 
-    /// Opens the models; the second value is the number of the input after theirs.
+    /// Opens the models; also returns the index of the first input after theirs.
     fn open(&self, ctx: &dyn ActionContext) -> Result<([Opened; N_MODELS], usize), ActionError> {
         let mut first = 0;
         let mut opened = Vec::new();

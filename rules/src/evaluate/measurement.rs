@@ -1,4 +1,4 @@
-//! A measured number: what most actions that measure write, and the one that judges reads.
+//! A measured number: written by most actions that measure, and read by the action that judges.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::evaluate::interval::Interval;
 use crate::evaluate::verdict::{Check, signed_percent};
 
-/// Version of the form, which adds to that of each action that writes it.
+/// Version of the format; it is added to the version of each action that writes the format.
 pub(crate) const VERSION: u32 = 1;
 
 /// A measured number.
@@ -15,17 +15,17 @@ pub(crate) const VERSION: u32 = 1;
 pub(crate) struct Measurement {
     /// The number.
     pub(crate) value: f64,
-    /// The text that shows it.
+    /// Text for display.
     pub(crate) shown: String,
-    /// The interval around it.
+    /// Its confidence interval.
     pub(crate) interval: Interval,
 }
 
 impl Measurement {
-    /// Returns the line of a verdict for a number that is compared with the unquantized model's.
+    /// Returns a verdict line that compares the number with that of the unquantized model.
     ///
     /// * `name`, `on`: the metric and the dataset
-    /// * `limit`, `passed`: what is allowed, in words, and whether the number keeps to it
+    /// * `limit`, `passed`: the limit in words, and whether the number is within it
     pub(crate) fn against(
         &self,
         baseline: &Self,
@@ -43,7 +43,7 @@ impl Measurement {
             baseline_value: Some(baseline.value),
             interval: Some(self.interval.clone()),
             baseline_interval: Some(baseline.interval.clone()),
-            // Nothing is relative to zero.
+            // A change relative to zero is undefined.
             delta: (baseline.value != 0.0).then(|| signed_percent(self.value / baseline.value - 1.0)),
             limit,
             limits: BTreeMap::new(),

@@ -1,8 +1,8 @@
-//! Metrics: what a node in `gate { … }` measures, and what it allows.
+//! Metrics: the measurement and the limits that a node in `gate { … }` declares.
 //!
-//! A metric is a file in `metrics/` and a row of [`crate::evaluate::metrics::METRICS`]. The rule `gate` plans its
-//! actions; the action of the verdict lets it judge their results. A metric runs no model itself: see
-//! [`crate::evaluate::measure`].
+//! A metric is a file in `metrics/` and a row of [`crate::evaluate::metrics::METRICS`]. The rule `gate` plans
+//! its actions; the verdict's action calls it to judge their results. A metric does not run a model itself:
+//! see [`crate::evaluate::measure`].
 
 use mc_digest::content_hash::ContentHash;
 use mc_ir::action::{ActionContext, ActionError, Artifact, Content};
@@ -17,65 +17,65 @@ use crate::evaluate::measurement::Measurement;
 use crate::evaluate::verdict::Check;
 use crate::source::dataset::DatasetInfo;
 
-/// A metric; a value of it is one node of a gate, with what the node allows.
+/// A metric; a value of this type is one node of a gate with its limits.
 ///
-/// The value is a parameter of the verdict's action, as its content hash. So it holds whatever the verdict depends
-/// on besides the results, and nothing else.
+/// The value enters the key of the verdict's action through its content hash. So it holds everything that the
+/// verdict depends on besides the results, and nothing else.
 pub(crate) trait Metric: ContentHash + Send + Sync + Sized + 'static {
-    /// The node in `gate { … }`, and how often it may stand there.
+    /// The node in `gate { … }`, and how often it may occur.
     const SCHEMA: ChildSchema;
 
-    /// How workers make the measuring action, where they can run it.
+    /// Lets workers create the measuring action, if they can run it.
     const REMOTE: Option<RemoteKind> = None;
 
-    /// Reads a node and plans the actions that measure it: on the quantized model, on the unquantized one, or on both
-    /// in one action.
+    /// Reads a node and plans the actions that measure it: on the quantized model, on the unquantized one, or
+    /// on both in one action.
     ///
     /// # Errors
-    /// Everything that is wrong with the node.
+    /// Every error in the node.
     fn plan(gate: &GatedModel<'_>, node: &Record) -> Result<Plan<Self>, Vec<RuleError>>;
 
-    /// Compares results with what the node allows: a line of the verdict for each number.
+    /// Compares results with the limits of the node and returns one verdict line for each number.
     ///
     /// # Errors
-    /// When a result cannot be read.
+    /// Fails if a result cannot be read.
     fn judge(&self, results: &Results<'_>) -> Result<Vec<Check>, ActionError>;
 }
 
 /// A node of a gate with the actions that measure it.
 pub(crate) struct Plan<M> {
-    /// What the node allows.
+    /// The limits of the node.
     pub(crate) metric: M,
-    /// What [`Metric::judge`] reads, in this order.
+    /// The results that [`Metric::judge`] reads, in this order.
     pub(crate) results: Vec<Artifact>,
-    /// The dataset that the model must not have been calibrated on, if there is one.
+    /// The dataset that must not overlap with the calibration text, if there is one.
     pub(crate) held_out: Option<DatasetInfo>,
 }
 
 /// A plan of any metric.
 pub(crate) type AnyPlan = Plan<Box<dyn Limit>>;
 
-/// The results of one node's actions: inputs of the verdict's action, of which this is a window.
+/// The results of one node's actions: a window into the inputs of the verdict's action.
 pub(crate) struct Results<'a> {
     /// The action's context.
     pub(crate) ctx: &'a dyn ActionContext,
-    /// The number of the first of them.
+    /// Index of the first result.
     pub(crate) first: usize,
 }
 
 impl Results<'_> {
-    /// Reads a result as what [`crate::evaluate::measure`] writes where that is one number.
+    /// Reads a result that is a single number, as [`crate::evaluate::measure`] writes it.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// Fails if it cannot be read.
     pub(crate) fn measurement(&self, index: usize) -> Result<Measurement, ActionError> {
         self.found(index)
     }
 
-    /// Reads a result as what an action wrote in JSON.
+    /// Reads a result that an action wrote as JSON.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// Fails if it cannot be read.
     pub(crate) fn found<T: DeserializeOwned>(&self, index: usize) -> Result<T, ActionError> {
         serde_json::from_slice(&self.content(index)?.to_contiguous()).map_err(ActionError::failed)
     }
@@ -83,12 +83,12 @@ impl Results<'_> {
     /// Reads a result.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// Fails if it cannot be read.
     pub(crate) fn content(&self, index: usize) -> Result<Content, ActionError> {
         self.ctx.input(self.first + index)
     }
 
-    /// Returns the length of a result, which is not read for that.
+    /// Returns the length of a result without reading it.
     pub(crate) fn n_bytes(&self, index: usize) -> u64 {
         self.ctx.input_digest(self.first + index).n_bytes()
     }
@@ -105,7 +105,7 @@ pub(crate) struct Row {
 }
 
 impl Row {
-    /// The row of a metric.
+    /// Returns the row of a metric.
     pub(crate) const fn of<M: Metric>() -> Self {
         Self { schema: M::SCHEMA, remote: M::REMOTE, plan: plan::<M> }
     }
@@ -116,9 +116,9 @@ fn plan<M: Metric>(gate: &GatedModel<'_>, node: &Record) -> Result<AnyPlan, Vec<
     Ok(Plan { metric: Box::new(metric), results, held_out })
 }
 
-/// A node of any metric, as the verdict sees it.
+/// A node of any metric, as the verdict uses it.
 pub(crate) trait Limit: ContentHash + Send + Sync {
-    /// Does what [`Metric::judge`] does.
+    /// Calls [`Metric::judge`].
     fn judge(&self, results: &Results<'_>) -> Result<Vec<Check>, ActionError>;
 }
 

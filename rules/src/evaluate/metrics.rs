@@ -1,4 +1,4 @@
-//! The metrics that gates know. To add one, write its file and list it here.
+//! The table of metrics that gates support. To add one, write its file and list it here.
 
 pub(crate) mod accuracy;
 pub(crate) mod kl;

@@ -1,12 +1,12 @@
-//! Measurements of a model, and what judges them.
+//! Measurements of a model, and the verdict on them.
 //!
 //! | file | rule |
 //! |---|---|
 //! | `gate` | `gate` |
 //!
-//! What a gate can measure is a table, [`metrics`], with one file for each metric in the folder of that name; the trait is
-//! in [`metric`]. The other files are the actions that measure ([`measure`]), judge ([`judge`]) and find overlaps
-//! ([`leak`]), and the texts between them.
+//! [`metrics`] is the table of what a gate can measure, with one file per metric in the folder of that name;
+//! the trait is in [`metric`]. The other files are the actions that measure ([`measure`]), judge ([`judge`])
+//! and find overlaps ([`leak`]), and the data that they exchange.
 
 pub(crate) mod chunk_context;
 pub mod gate;

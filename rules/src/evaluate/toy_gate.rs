@@ -1,4 +1,5 @@
-//! A model for the tests of metrics: small enough to be run, as a file and as a checkpoint, with the gate around it.
+//! A model for the tests of metrics: small enough to run, as a file and as a checkpoint, with a gate around
+//! it.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -40,7 +41,7 @@ use crate::source::model_info::{ModelFiles, ModelInfo, Weight};
 const TOKENIZER: &[u8] = include_bytes!("../../../compiler/family/tests/data/tokenizer.json");
 const ITEMS: &str = "A boat at sea\nWhere is the hexagon?\n";
 
-/// A family whose weights are the same in a file and in a checkpoint, so that one model may be both.
+/// Configuration of a family whose weights are equal in a file and in a checkpoint, so one model can be both.
 fn config() -> serde_json::Value {
     json!({
         "architectures": ["Qwen2ForCausalLM"],
@@ -61,7 +62,7 @@ fn config() -> serde_json::Value {
 /// A tensor of the toy model: its name, its shape, and its bytes.
 type Tensor = (Weight, Vec<u8>);
 
-/// The tensors of a toy model; each seed gives other numbers.
+/// Returns the tensors of a toy model; each seed gives different numbers.
 fn tensors(decoder: &Decoder, seed: u32) -> Vec<Tensor> {
     let family = for_config(&config()).unwrap();
     let tensor = |needed: Needed| {
@@ -88,7 +89,7 @@ pub(crate) fn format() -> &'static dyn Exporter {
     EXPORTERS.iter().copied().find(|format| format.container().is_some()).unwrap()
 }
 
-/// A file of the toy model with a vocabulary, and with these tensors.
+/// Returns a file of the toy model with a vocabulary and these tensors.
 pub(crate) fn file(vocabulary: &Vocabulary, tensors: &[(ModelTensor, Vec<u64>, Vec<u8>)]) -> Vec<u8> {
     let family = for_config(&config()).unwrap();
     let decoder = family.decoder(&config()).unwrap();
@@ -113,7 +114,7 @@ pub(crate) fn file(vocabulary: &Vocabulary, tensors: &[(ModelTensor, Vec<u64>, V
     file
 }
 
-/// The toy model as a file.
+/// Returns the toy model as a file.
 fn written(decoder: &Decoder, tensors: &[Tensor]) -> Vec<u8> {
     let files = TokenizerFiles { config: b"{}", tokenizer: Some(TOKENIZER), ..TokenizerFiles::default() };
     let vocabulary = vocabulary(&files, decoder.n_vocab, &decoder.family).unwrap();
@@ -121,7 +122,7 @@ fn written(decoder: &Decoder, tensors: &[Tensor]) -> Vec<u8> {
     file(&vocabulary, &tensors.iter().map(tensor).collect::<Vec<_>>())
 }
 
-/// An action that somebody else runs.
+/// An action that never runs here.
 struct Elsewhere;
 
 impl Action for Elsewhere {
@@ -155,7 +156,7 @@ pub(crate) fn label(name: &str) -> Label {
     Label::new(PackageId(String::new()), name)
 }
 
-/// A gate with a dataset, whatever it is called.
+/// A gate with a dataset; it ignores names.
 pub(crate) struct ToyGate {
     label: Label,
     record: Record,
@@ -214,7 +215,7 @@ impl RuleContext for ToyGate {
     }
 }
 
-/// The bytes of sources and artifacts by their names, and what actions wrote.
+/// The bytes of sources and artifacts by their names, and the outputs of actions.
 #[derive(Default)]
 pub(crate) struct Bytes {
     /// The bytes.
@@ -261,7 +262,7 @@ impl ActionContext for Running<'_> {
 }
 
 impl Bytes {
-    /// Runs an action; its output is known from then on.
+    /// Runs an action and stores its output under this name.
     pub(crate) fn run(&mut self, action: &dyn Action, inputs: &[Input], output: &str) {
         let outputs = action.run(&Running(self, inputs)).unwrap();
         let bytes = self.written.lock().unwrap()[&outputs[output].parts()[0]].clone();
@@ -269,8 +270,8 @@ impl Bytes {
     }
 }
 
-/// The model of a gate, quantized with the numbers of this seed and unquantized with those of seed 0, and the bytes of
-/// both.
+/// Returns the model of a gate, quantized with the numbers of this seed and unquantized with those of seed 0,
+/// and the bytes of both.
 pub(crate) fn toy(seed: u32) -> (ExportInfo, Bytes) {
     let family = for_config(&config()).unwrap();
     let decoder = family.decoder(&config()).unwrap();

@@ -1,8 +1,8 @@
-//! A metric of the tests that has two models open at once: the share of positions at which both find the same token
-//! likeliest.
+//! A test metric that opens two models at once: the share of positions at which both rank the same token
+//! first.
 //!
-//! It goes the way of every metric: a node is planned, its action is run, a worker makes the action again, and the verdict
-//! judges the result.
+//! It takes the path of every metric: a node is planned, its action runs, a worker recreates the action, and
+//! the verdict judges the result.
 
 use std::sync::Arc;
 
@@ -30,13 +30,13 @@ use crate::source::dataset::DatasetKind;
 
 static NODE: NodeSchema = NodeSchema {
     name: "agreement",
-    doc: "Share of positions at which both models find the same token likeliest.",
+    doc: "Share of positions at which both models rank the same token first.",
     arguments: Arguments::None,
     properties: &[ON],
     children: &[],
 };
 
-/// The least share of positions.
+/// Minimum share of positions.
 #[derive(ContentHash, Debug)]
 #[content("agreement")]
 struct Agreement {
@@ -80,7 +80,7 @@ impl Metric for Agreement {
     }
 }
 
-/// The likeliest token at every position.
+/// The most likely token at every position.
 struct Likeliest;
 
 impl Measure<2> for Likeliest {
@@ -120,7 +120,7 @@ fn likeliest(model: &Opened, ids: &[u32]) -> Result<Vec<usize>, ActionError> {
     Ok((0..ids.len()).map(|position| likeliest(logits.row(position))).collect())
 }
 
-/// The plan of the metric, by its row.
+/// Plans the metric through its row.
 fn plan(export: &ExportInfo) -> AnyPlan {
     let mut node = Record::new(Place(0));
     let on = Placed { value: Value::Label(label("held-out")), place: Place(0) };
@@ -129,7 +129,7 @@ fn plan(export: &ExportInfo) -> AnyPlan {
     (row.plan)(&GatedModel { ctx: &ToyGate::new(), export }, &node).unwrap()
 }
 
-/// The line of the verdict.
+/// Returns the verdict line.
 fn check(seed: u32) -> Check {
     let (export, mut bytes) = toy(seed);
     let plan = plan(&export);

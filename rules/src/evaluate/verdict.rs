@@ -1,4 +1,5 @@
-//! Verdicts: what the gates of a model measured, against what they allow, and the table that shows it.
+//! Verdicts: the measurements of all gates of a model compared with the limits, and the table that shows
+//! them.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +10,7 @@ use crate::evaluate::interval::Interval;
 /// The result of all gates of one model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {
-    /// Whether every check passed.
+    /// True if every check passed.
     pub passed: bool,
     /// Each check, in the order of the declaration.
     pub checks: Vec<Check>,
@@ -22,23 +23,23 @@ pub struct Check {
     pub name: String,
     /// The dataset, if any.
     pub on: Option<String>,
-    /// The number for the unquantized model, as it is shown.
+    /// The unquantized model's number, as displayed.
     pub baseline: Option<String>,
-    /// The number for the model that ships, as it is shown.
+    /// The number of the model that ships, as displayed.
     pub measured: String,
     /// The same as a plain number: perplexity, share, bytes.
     pub value: f64,
     /// The unquantized model's number, if it was measured.
     pub baseline_value: Option<f64>,
-    /// The interval around the number, where it is a mean or a share of a sample.
+    /// The confidence interval, if the number is a mean or a share of a sample.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interval: Option<Interval>,
-    /// The interval around the unquantized model's number.
+    /// The confidence interval of the unquantized model's number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub baseline_interval: Option<Interval>,
     /// The change relative to the baseline.
     pub delta: Option<String>,
-    /// What is allowed, in words.
+    /// The limit in words.
     pub limit: String,
     /// What is allowed, as numbers: names as in the declaration of the gate.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -63,7 +64,7 @@ impl Check {
 }
 
 impl Verdict {
-    /// Joins checks; the verdict passes when each does.
+    /// Joins checks; the verdict passes if every check does.
     pub fn new(checks: Vec<Check>) -> Self {
         Self { passed: checks.iter().all(|check| check.passed), checks }
     }
@@ -71,19 +72,19 @@ impl Verdict {
     /// Reads a verdict as a gate wrote it.
     ///
     /// # Errors
-    /// When the bytes are no verdict.
+    /// Fails if the bytes are not a verdict.
     pub fn from_json(bytes: &[u8]) -> Result<Self, serde_json::Error> {
         serde_json::from_slice(bytes)
     }
 
-    /// The verdict as JSON, indented, with a newline at its end.
+    /// Returns the verdict as indented JSON with a final newline.
     pub fn to_json(&self) -> String {
         let mut text = serde_json::to_string_pretty(self).expect("a verdict holds only text and booleans");
         text.push('\n');
         text
     }
 
-    /// The checks as an aligned table for a terminal or a log.
+    /// Formats the checks as an aligned table for a terminal or a log.
     pub fn table(&self) -> String {
         let header =
             ["gate", "baseline", "measured", "95 % interval", "change", "limit", ""].map(str::to_owned);
@@ -128,18 +129,18 @@ fn align<const N: usize>(rows: &[[String; N]]) -> String {
     text
 }
 
-/// A share as a percentage with two digits and a sign: `+1.25 %`.
+/// Formats a share as a percentage with two digits and a sign: `+1.25 %`.
 pub(crate) fn signed_percent(share: f64) -> String {
     format!("{:+.2} %", share * 100.0)
 }
 
-/// A share as a percentage with as many digits as it has, at most two.
+/// Formats a share as a percentage with at most two decimal digits.
 pub(crate) fn percent(share: f64) -> String {
     let text = format!("{:.2}", share * 100.0);
     format!("{} %", text.trim_end_matches('0').trim_end_matches('.'))
 }
 
-/// A size in decimal megabytes, as app stores count: `2.71 MB`.
+/// Formats a size in decimal megabytes, the unit of app stores: `2.71 MB`.
 pub(crate) fn megabytes(n_bytes: u64) -> String {
     format!("{:.2} MB", n_bytes as f64 / 1e6)
 }

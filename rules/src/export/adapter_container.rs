@@ -1,4 +1,4 @@
-//! The step that makes an adapter's GGUF file of its tensors: it writes the head and joins the blobs.
+//! The action that writes an adapter's GGUF file: it writes the head and joins the blobs of the tensors.
 
 use mc_digest::digest::BlobDigest;
 use mc_gguf::layout::{ALIGNMENT, Layout, TensorPlan};
@@ -24,7 +24,7 @@ impl Action for AdapterContainer {
     }
 
     fn parameters(&self) -> Vec<(String, String)> {
-        // The head is what is written, and all that the output has besides its inputs.
+        // Only the head is written; the rest of the output consists of the inputs.
         let layout = Layout::new(&self.keys, &self.plans, ALIGNMENT);
         Parameters::new().text("head", BlobDigest::of(&layout.head)).into_pairs()
     }

@@ -1,6 +1,6 @@
-//! `adapter-gguf`: a LoRA as a GGUF file of its own, which llama.cpp adds to a model while it loads.
+//! `adapter-gguf`: a LoRA as a separate GGUF file, which llama.cpp adds to a model while it loads.
 //!
-//! Only low-rank products have a place in such a file; what else an adapter may bring is refused.
+//! Such a file can only hold low-rank products; other changes of an adapter are refused.
 //!
 //! Source: `convert_lora_to_gguf.py` of llama.cpp.
 
@@ -34,14 +34,14 @@ pub const NAME: &str = "adapter-gguf";
 /// The `adapter-gguf` rule.
 pub struct AdapterGguf;
 
-/// What an adapter's file tells bundles.
+/// Provider of an adapter's file, read by bundles.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AdapterGgufInfo {
     /// The file.
     pub gguf: Artifact,
-    /// What it is called.
+    /// Its name.
     pub file: String,
-    /// The checkpoint that it belongs to.
+    /// The checkpoint that it was trained on.
     pub base: Label,
 }
 
@@ -52,13 +52,13 @@ fn types() -> Vec<&'static str> {
 static ADAPTER: NodeSchema = NodeSchema::leaf("adapter", "The adapter to write.", ValueKind::Label);
 static TYPE: NodeSchema = NodeSchema::leaf(
     "type",
-    "How its numbers are stored, F32 if not said; rows that are no whole blocks of Q8_0 are stored as F16.",
+    "The type of its numbers, by default F32; rows that are not whole blocks of Q8_0 are stored as F16.",
     ValueKind::OneOf(types),
 );
 
 static SCHEMA: NodeSchema = NodeSchema {
     name: NAME,
-    doc: "A LoRA as a GGUF file, to be added to a model when that is loaded.",
+    doc: "A LoRA as a GGUF file, which is added to a model when the model is loaded.",
     arguments: Arguments::None,
     properties: &[],
     children: &[
@@ -107,7 +107,7 @@ impl Rule for AdapterGguf {
     }
 }
 
-/// The keys, in the converter's order.
+/// Returns the keys, in the converter's order.
 fn keys(name: &str, adapter: &AdapterInfo, alpha: f64) -> Vec<(String, Value)> {
     let text = |text: &str| Value::Text(text.to_owned());
     let key = |name: &str, value: Value| (name.to_owned(), value);

@@ -1,9 +1,9 @@
-//! The tensors of an adapter's GGUF file: two for each matrix that it changes, in the order of the adapter's file, with
-//! the experts of a layer stacked.
+//! The tensors of an adapter's GGUF file: two for each matrix that it changes, in the order of the adapter's
+//! file, with the experts of a layer stacked.
 //!
-//! llama.cpp scales every product by the file's one alpha and the rank of the tensor. Where the adapter's own scale is
-//! another (rank-stabilised LoRA, ranks and alphas of single modules), the rest of the factor is multiplied into
-//! `lora_b`, so that the result is that of a merge.
+//! llama.cpp scales every product by the file's single alpha and the rank of the tensor. If the adapter's own
+//! scale differs (rank-stabilized LoRA, ranks and alphas of single modules), the rest of the factor is
+//! multiplied into `lora_b`, so that the result is that of a merge.
 //!
 //! Source: `convert_lora_to_gguf.py`, `llama-adapter.cpp` and `llama-graph.cpp` of llama.cpp.
 
@@ -39,13 +39,13 @@ use crate::source::adapter::AdapterInfo;
 use crate::source::export_tensors::change_of;
 use crate::transform::adapter_weights::{check_dtype, stored};
 
-/// Why an adapter has no such file.
+/// Reason why an adapter cannot be written as such a file.
 pub(crate) struct Refusal {
     /// The error's code.
     pub(crate) code: &'static str,
-    /// What is wrong.
+    /// Message for the user.
     pub(crate) message: String,
-    /// What to do.
+    /// Help for the user.
     pub(crate) help: Option<&'static str>,
 }
 
@@ -58,13 +58,13 @@ fn does_not_fit(message: String) -> Refusal {
     Refusal { code: "merge::adapter", message, help: None }
 }
 
-/// An adapter to be written.
+/// An adapter to write.
 pub(crate) struct Export<'a> {
     /// The adapter.
     pub(crate) adapter: &'a AdapterInfo,
     /// Its base's family.
     pub(crate) family: &'a dyn Family,
-    /// The way in which its numbers are stored.
+    /// The codec of its numbers.
     pub(crate) codec: &'static Codec,
 }
 
@@ -76,7 +76,7 @@ pub(crate) struct FactorTensor {
 }
 
 impl FactorTensor {
-    /// Its place in the file, and the step that makes it.
+    /// Returns its position in the file, and the action that creates it.
     pub(crate) fn step(self, owner: &Label, record: &Record) -> (TensorPlan, Artifact) {
         let dims = self.factor.of.shape().into_iter().rev().collect();
         let (codec, name) = (self.codec, self.name);
@@ -88,7 +88,7 @@ impl FactorTensor {
     }
 }
 
-/// A matrix, and what it is made of.
+/// A matrix, and the sources of its values.
 struct Factor {
     of: TensorExpr,
     inputs: Vec<Input>,
@@ -106,16 +106,16 @@ struct Expert {
     pair: Pair,
 }
 
-/// The experts of a layer that were met so far, by the place of their tensor in the family's order.
+/// The experts of a layer found so far, by the position of their tensor in the family's order.
 type Experts = BTreeMap<(usize, ModelTensor), Vec<Expert>>;
 
-/// The factor that is left for `lora_b`: llama.cpp multiplies by `alpha / rank` itself.
+/// Returns the factor that remains for `lora_b`: llama.cpp multiplies by `alpha / rank` itself.
 fn rest_of_scale(pair: &LowRankPair, alpha: f64) -> f32 {
     (f64::from(pair.rank) * pair.scale / alpha) as f32
 }
 
 impl Export<'_> {
-    /// The alpha that the file names. llama.cpp takes 0 for an adapter without one.
+    /// Returns the alpha in the file. llama.cpp reads 0 for an adapter without one.
     pub(crate) fn alpha(&self) -> f64 {
         match self.adapter.config.alpha {
             0.0 => 1.0,
@@ -123,10 +123,10 @@ impl Export<'_> {
         }
     }
 
-    /// All tensors.
+    /// Returns all tensors.
     ///
     /// # Errors
-    /// When the adapter does not fit its base, or does what such a file cannot hold.
+    /// A refusal if the adapter does not fit its base, or makes a change that such a file cannot hold.
     pub(crate) fn tensors(&self) -> Result<Vec<FactorTensor>, Refusal> {
         let changes = self.changes()?;
         let mut n_parts: BTreeMap<Option<u32>, usize> = BTreeMap::new();
@@ -157,7 +157,7 @@ impl Export<'_> {
         Ok(tensors)
     }
 
-    /// What the adapter changes, in the order of its file.
+    /// Returns the changes of the adapter, in the order of its file.
     fn changes(&self) -> Result<Vec<WeightChange>, Refusal> {
         let model = &self.adapter.model;
         let mut shapes: Vec<_> =
@@ -178,7 +178,7 @@ impl Export<'_> {
         let base = BaseTensors { tensors: &shapes, by_token: &by_token };
         let mut changes = match_adapter(&self.adapter.config, &stored, &base)
             .map_err(|error| does_not_fit(error.to_string()))?;
-        // What lies under a trained embedding is the base's own: PEFT saves it to be sure.
+        // The tensor under a trained embedding equals the base's: PEFT saves it as a precaution.
         changes.retain(|change| {
             !matches!(&change.change, Change::Replace { with } if with.ends_with(".base_layer.weight"))
         });
@@ -192,24 +192,24 @@ impl Export<'_> {
         Ok(changes)
     }
 
-    /// Where a tensor of experts stands among those of its layer.
+    /// Returns the position of a tensor of experts among those of its layer.
     fn place_of(&self, tensor: ModelTensor) -> usize {
         let order = self.family.names().expert;
         let of_block = |block| order.iter().position(|(_, _, of)| of(block) == tensor);
         tensor.block().and_then(of_block).unwrap_or(order.len())
     }
 
-    /// What one change adds, and to what.
+    /// Returns the tensor that a change affects, and the pair that it adds.
     fn pair(&self, change: &WeightChange) -> Result<(Found, Pair), Refusal> {
         let weight = &change.weight_name;
         let Change::AddLowRank(pair) = &change.change else {
             return Err(unsupported(format!(
-                "The adapter replaces `{weight}`, which llama.cpp's adapters cannot"
+                "The adapter replaces `{weight}`, which llama.cpp's adapters do not support"
             )));
         };
         if pair.lengths.is_some() {
             return Err(unsupported(
-                "The adapter is a DoRA, which llama.cpp's adapters cannot be".to_owned(),
+                "The adapter is a DoRA, which llama.cpp's adapters do not support".to_owned(),
             ));
         }
         if matches!(pair.layout, Layout::Stacked { .. }) {
@@ -219,28 +219,28 @@ impl Export<'_> {
             )));
         }
         let found = self.family.find(weight);
-        // The router is a matrix like any other here, though no recipe touches it.
+        // The router is treated as an ordinary matrix here, though no recipe quantizes it.
         let is_matrix =
             |tensor: ModelTensor| tensor.is_quantizable() || matches!(tensor, ModelTensor::FfnGateInp { .. });
         let is_embedding = found.is_some_and(|found| found.tensor == ModelTensor::TokenEmbedding);
         let Some(found) = found.filter(|found| is_matrix(found.tensor) && pair.up.is_turned == is_embedding)
         else {
             return Err(unsupported(format!(
-                "The adapter changes `{weight}`, which has no place in llama.cpp's adapters"
+                "The adapter changes `{weight}`, which llama.cpp's adapters do not support"
             )));
         };
         let is_of_tokens = matches!(found.tensor, ModelTensor::TokenEmbedding | ModelTensor::Output);
         if is_of_tokens && self.adapter.model.decoder.head == Head::Tied {
             return Err(unsupported(format!(
                 "The adapter changes `{weight}`, which its base uses both as token embedding and as head; llama.cpp \
-                 finds one tensor for both and ends when it computes the head"
+                 uses one tensor for both and aborts when it computes the head"
             )));
         }
         Ok((found, self.factors(found.tensor, pair)?))
     }
 
     fn factors(&self, tensor: ModelTensor, pair: &LowRankPair) -> Result<Pair, Refusal> {
-        // llama.cpp looks rows of an embedding up: there `lora_a` has a row for each token.
+        // llama.cpp looks up rows of an embedding, so `lora_a` has a row for each token.
         let (a, b) = match tensor {
             ModelTensor::TokenEmbedding => (&pair.up, FactorName { is_turned: false, ..pair.down.clone() }),
             _ => (&pair.down, pair.up.clone()),
@@ -269,7 +269,7 @@ impl Export<'_> {
         Ok(Factor { of, inputs: vec![Input::Source(stored.source.clone())] })
     }
 
-    /// The pairs of all experts as one.
+    /// Stacks the pairs of all experts.
     fn stacked(&self, tensor: ModelTensor, mut experts: Vec<Expert>) -> Result<Pair, Refusal> {
         let weights = self.adapter.model.weights.iter();
         let n_experts = weights.filter(|weight| weight.tensor == tensor && weight.part.is_some()).count();
@@ -343,7 +343,7 @@ mod tests {
         Source { path: Arc::from(Path::new(path)), range: None }
     }
 
-    /// A small Mixtral with two experts.
+    /// Returns a small Mixtral with two experts.
     fn mixture(is_tied: bool) -> ModelInfo {
         let config = json!({
             "architectures": ["MixtralForCausalLM"], "hidden_act": "silu", "hidden_size": 8,
@@ -375,7 +375,7 @@ mod tests {
         }
     }
 
-    /// The tensors of a file with pairs for these modules, or why there is none.
+    /// Returns the tensors of a file with pairs for these modules, or the refusal.
     fn reported(is_tied: bool, more: Value, modules: &[(&str, u64)]) -> Result<Vec<String>, String> {
         let model = mixture(is_tied);
         let tensors = modules.iter().flat_map(|(module, rank)| {
@@ -437,7 +437,7 @@ mod tests {
     }
 
     #[test]
-    fn experts_that_make_no_stack_are_refused() {
+    fn experts_that_do_not_form_a_stack_are_refused() {
         let (first, second) = (format!("{EXPERT}.0.w2"), format!("{EXPERT}.1.w2"));
         assert_eq!(
             reported(false, json!({}), &[(&second, 2)]).unwrap_err(),
@@ -453,7 +453,7 @@ mod tests {
     }
 
     #[test]
-    fn a_weight_that_is_embedding_and_head_is_refused_and_two_are_not() {
+    fn a_tied_weight_is_refused_and_untied_ones_are_not() {
         for module in ["model.embed_tokens", "lm_head"] {
             let refusal = reported(true, json!({}), &[(module, 2)]).unwrap_err();
             let start = format!("The adapter changes `{module}.weight`, which its base uses both");

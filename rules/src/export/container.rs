@@ -1,4 +1,5 @@
-//! The step that makes a file of its tensors, in any format: it writes what the format makes and joins the blobs.
+//! The action that writes a file in any format: it writes the parts that the format defines and joins the
+//! blobs of the tensors.
 
 use std::collections::BTreeMap;
 
@@ -69,7 +70,8 @@ impl Container {
         }
     }
 
-    /// The tokenizer's files, then the sources of the weights for the lineage, then the tensors, then their reports.
+    /// Returns the tokenizer's files, then the sources of the weights for the lineage, then the tensors, then
+    /// their reports.
     pub(crate) fn inputs(&self, planned: &[Planned]) -> Vec<Input> {
         let files = self.model.files.tokenizer_sources().into_iter().map(|(_, source)| Input::Source(source));
         let sources = self.model.lineage.iter().flat_map(|lineage| &lineage.tensors);
@@ -92,7 +94,7 @@ impl Container {
         notes.collect()
     }
 
-    /// The origin of the file.
+    /// Returns the origin of the file.
     fn lineage(&self, ctx: &dyn ActionContext, first: usize) -> Vec<(String, String)> {
         let note = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         let mut notes = vec![note("version", env!("CARGO_PKG_VERSION")), note("recipe", self.recipe)];
@@ -117,14 +119,14 @@ impl Container {
         }
     }
 
-    /// The pieces of the file.
+    /// Returns the pieces of the file.
     fn parts(&self, ctx: &dyn ActionContext) -> Result<Vec<Part>, ActionError> {
         let files = self.model.files.tokenizer_sources();
         let contents = Contents::read(ctx, &files)?;
         let is_of_format = |format: &str| format == self.exporter.name();
         let head = self.model.files.head.as_ref().filter(|head| is_of_format(head.format));
         let origin = head.and_then(|_| contents.get(HEAD));
-        // Only an adapter or a blend brings another vocabulary than that of the head.
+        // Only an adapter or a blend has another vocabulary than the head.
         let is_own = head.is_some_and(|head| self.model.files.vocabulary.as_ref() == Some(&head.source));
         let vocabulary = (!is_own).then(|| vocabulary_of(&contents, &self.model.decoder)).transpose()?;
         let facts = self.facts(&contents, self.lineage(ctx, files.len()));
@@ -137,7 +139,7 @@ impl Container {
         self.exporter.write(&description, &self.planes).map_err(format_error)
     }
 
-    /// The composite of these pieces.
+    /// Returns the composite of these pieces.
     ///
     /// * `first`: the input that is the first plane
     fn composite(
@@ -174,7 +176,7 @@ impl Container {
     }
 }
 
-/// Advice of the model's makers. The numbers are taken as they are.
+/// Returns the sampling parameters that the model's publisher recommends, unchanged.
 fn sampling(config: &serde_json::Value) -> SamplingDefaults {
     let number = |key: &str| config.get(key).and_then(serde_json::Value::as_f64);
     SamplingDefaults {
@@ -215,7 +217,7 @@ impl Action for Container {
             .content("identity", &self.identity)
             .text("changed", self.model.about.change != Change::None)
             .option("imatrix", self.imatrix.as_ref())
-            // The configuration's bytes are an input, but how we read them may change.
+            // The configuration's bytes are an input, but our interpretation of them may change.
             .content("decoder", &self.model.decoder);
         for lineage in self.model.lineage.iter() {
             let names: Vec<&str> = lineage.tensors.iter().map(|(name, _)| name.as_str()).collect();

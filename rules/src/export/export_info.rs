@@ -1,4 +1,4 @@
-//! The provider of a file that was written: what it tells gates, bundles and the command line, whatever its format.
+//! Provider of an exported file for gates, bundles and the command line, independent of its format.
 
 use mc_digest::content_hash::ContentHash;
 use mc_exporter::identity::Identity;
@@ -8,14 +8,14 @@ use mc_ir::action::Artifact;
 use crate::source::dataset::DatasetInfo;
 use crate::source::model_info::ModelInfo;
 
-/// A model that was written.
+/// An exported model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ExportInfo {
     /// The format: [`crate::exporters::by_name`].
     pub format: &'static str,
-    /// The file, whole: what gates measure and `mc run` runs.
+    /// The whole file, which gates measure and `mc run` runs.
     pub whole: Artifact,
-    /// The files that are shipped: that one, or those that it is spread over.
+    /// The files to ship: the whole file, or those into which it is split.
     pub files: Vec<Artifact>,
     /// The reports of its tensors: see [`crate::quantize::tensor_report::read`].
     pub reports: Artifact,
@@ -29,7 +29,7 @@ pub struct ExportInfo {
     pub types: Vec<TypeShare>,
     /// Bytes of all tensors.
     pub n_tensor_bytes: u64,
-    /// The model that it was made of: what it computes, and the files of its tokenizer.
+    /// The model from which it was made: its program, and the files of its tokenizer.
     pub model: ModelInfo,
     /// The calibration text by which its tensors were weighed, if any was and that is known.
     pub calibration: Option<DatasetInfo>,

@@ -1,7 +1,8 @@
 //! `gguf`: a checkpoint or merge as a quantized GGUF file.
 //!
-//! All types are resolved first ([`crate::quantize::tensor_types`]), before any step has a key. Each tensor is a step of its own
-//! ([`crate::export::tensor_actions`]); the file is a composite of the head and the tensors' blobs, so no tensor is copied to be packed.
+//! All types are resolved first ([`crate::quantize::tensor_types`]), before any action has a key. Each tensor
+//! is a separate action ([`crate::export::tensor_actions`]); the file is a composite of the head and the
+//! tensors' blobs, so no tensor is copied to build the file.
 
 use mc_exporter::exporter::Exporter;
 use mc_gguf::exporter::GgufExporter;
@@ -44,7 +45,7 @@ static MODEL: NodeSchema = NodeSchema {
     ..NodeSchema::leaf("model", "The checkpoint, merge or blend to write.", ValueKind::Label)
 };
 
-/// Which recipe; for this rule and for `model`.
+/// The recipe; for this rule and for `model`.
 pub(crate) static QUANTIZE: NodeSchema = NodeSchema::leaf(
     "quantize",
     "How the weights are stored: a recipe of llama.cpp, or `COPY` for a GGUF that stays as it is.",
@@ -56,9 +57,9 @@ fn recipes_and_copy() -> Vec<&'static str> {
 }
 
 static IMATRIX: NodeSchema =
-    NodeSchema::leaf("imatrix", "Which columns matter, for the codecs that ask.", ValueKind::Label);
+    NodeSchema::leaf("imatrix", "The importance of columns, for the codecs that use it.", ValueKind::Label);
 
-/// What the model is called; for this rule and for `model`.
+/// The model's name; for this rule and for `model`.
 pub(crate) static MODEL_NAME: NodeSchema = NodeSchema::leaf(
     "model-name",
     "The model's name in its files; by default that of its checkpoint, or of the target that changed its weights.",
@@ -173,7 +174,7 @@ impl Rule for Gguf {
     }
 }
 
-/// `app.gguf`, also for the target `app.gguf`.
+/// Returns `app.gguf`, also for the target `app.gguf`.
 pub(crate) fn file_name(label: &Label) -> String {
     if label.name.ends_with(".gguf") { label.name.clone() } else { format!("{}.gguf", label.name) }
 }

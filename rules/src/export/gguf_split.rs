@@ -1,6 +1,6 @@
-//! The step that spreads a GGUF over files of a size, or makes sure that it fits into one.
+//! The action that splits a GGUF into files of limited size, or checks that it fits into one.
 //!
-//! No tensor is copied: each file is a head of its own and the blobs of the whole file's tensors.
+//! No tensor is copied: each file consists of its own head and the blobs of the whole file's tensors.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -28,35 +28,35 @@ use crate::source::file_head::first_piece;
 /// The output that holds a model in one file.
 pub(crate) const MODEL_FILE: &str = "model.gguf";
 
-/// How large a file may be; for `gguf` and `model`.
+/// Maximum size of a file; for `gguf` and `model`.
 pub(crate) static MAX_FILE_SIZE: NodeSchema = NodeSchema {
     name: "max-file-size",
-    doc: "The most bytes of one file: a larger model is spread over several, as llama.cpp reads them.",
+    doc: "Maximum size of one file; a larger model is split into several, in the format of llama.cpp.",
     arguments: Arguments::One(ValueKind::Bytes),
     properties: &[],
     children: &[],
 };
 
-/// What a file without tensors may need for each token (text, type, score and its share of the merges), and for all
-/// other keys. How much it truly needs is known when the tokenizer is read, and checked then.
+/// Estimated bytes for each token (text, type, score and its share of the merges), and for all other keys, in
+/// a file without tensors. The actual size is known, and checked, when the tokenizer is read.
 const KEY_BYTES_PER_TOKEN: u64 = 64;
 const OTHER_KEY_BYTES: u64 = 1 << 20;
 
-/// The step.
+/// The action.
 struct Split {
     name: String,
     max_bytes: u64,
     planes: Arc<[Plane]>,
     plans: Arc<[TensorPlan]>,
-    /// The tensors of each file after the first; none when all is in one file.
+    /// The tensors of each file after the first; empty if there is only one file.
     ranges: Vec<Range<usize>>,
 }
 
-/// The files of a GGUF that may not be larger than `max`: one, or several to be named by
-/// [`mc_gguf::split::file_name`], in order.
+/// Returns the files of a GGUF with the maximum size `max`: one, or several, which are named by
+/// [`mc_gguf::split::file_name`] in this order.
 ///
 /// # Errors
-/// A fault at `max` when a tensor alone is too large.
+/// An error at `max` if a single tensor is too large.
 pub(crate) fn files(
     owner: &Label,
     record: &Record,
@@ -83,7 +83,7 @@ pub(crate) fn files(
 }
 
 impl Split {
-    /// The first file: every key and no tensor.
+    /// Returns the first file, with every key and no tensor.
     fn first(&self, ctx: &dyn ActionContext) -> Result<Output, ActionError> {
         let whole = ctx.input(0)?;
         let gguf = Gguf::parse(first_piece(&whole), whole.n_bytes()).map_err(ActionError::failed)?;
@@ -150,7 +150,7 @@ impl Action for Split {
             for (plan, stretch) in self.plans[range.clone()].iter().zip(&layout.tensors) {
                 let n_bytes = stretch.n_bytes + stretch.padding;
                 parts.extend(take(&mut blobs, n_bytes).ok_or_else(|| {
-                    ActionError::failed(format!("Tensor `{}` does not lie in blobs of its own", plan.name))
+                    ActionError::failed(format!("Tensor `{}` shares a blob with another one", plan.name))
                 })?);
             }
             outputs.insert(file_name("model", number + 1, count), Output::Composite(parts));
@@ -159,7 +159,7 @@ impl Action for Split {
     }
 }
 
-/// The next blobs that together have so many bytes.
+/// Takes the next blobs that together have `n_bytes` bytes.
 fn take(blobs: &mut impl Iterator<Item = BlobDigest>, n_bytes: u64) -> Option<Vec<BlobDigest>> {
     let mut taken = Vec::new();
     let mut left = n_bytes;
@@ -171,7 +171,7 @@ fn take(blobs: &mut impl Iterator<Item = BlobDigest>, n_bytes: u64) -> Option<Ve
     Some(taken)
 }
 
-/// Each file of a GGUF by its name.
+/// Returns the files of a GGUF by name.
 pub(crate) fn named(name: &str, files: &[Artifact]) -> BTreeMap<String, Artifact> {
     of_series(name, files.len()).into_iter().zip(files.iter().cloned()).collect()
 }

@@ -5,7 +5,7 @@
 //! | `gguf` | `gguf` |
 //! | `adapter_gguf` | `adapter-gguf` |
 //!
-//! The other files are their steps and parts.
+//! The other files are their actions and parts.
 
 pub(crate) mod adapter_container;
 pub mod adapter_gguf;

@@ -1,10 +1,10 @@
-//! The node by which gates and bundles name the model that was written.
+//! The node by which gates and bundles name an exported model.
 
 use mc_ir::schema::{NodeSchema, ValueKind};
 
-/// The node. Its word is that of the first format; it takes the target of any.
+/// The node. It is named after the first format, but accepts a target of any format.
 pub(crate) static MODEL: NodeSchema =
     NodeSchema::leaf("gguf", "The model: a `gguf` target.", ValueKind::Label);
 
-/// The thing that it must name, for messages.
+/// The expected kind of target, for messages.
 pub(crate) const MODEL_EXPECTED: &str = "a `gguf` target";

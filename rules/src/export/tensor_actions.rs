@@ -1,4 +1,4 @@
-//! The steps that make the tensors of a file, one for each.
+//! The actions that create the tensors of a file, one for each.
 
 use mc_encoding::codec::{Codec, Importance};
 use mc_encoding::stored_form::StoredForm;
@@ -19,9 +19,9 @@ use crate::quantize::tensor_action::{REPORT, TENSOR, TensorAction};
 use crate::source::export_tensors::{ExportTensor, described, factor_tensors};
 use crate::source::model_info::ModelInfo;
 
-/// A tensor of the file and the step that makes it.
+/// A tensor of the file and the action that creates it.
 pub(crate) struct Planned {
-    /// Its place in the file.
+    /// Its position in the file.
     pub(crate) plane: Plane,
     /// Its bytes.
     pub(crate) artifact: Artifact,
@@ -31,29 +31,29 @@ pub(crate) struct Planned {
     pub(crate) is_weighed: bool,
 }
 
-/// Plans the steps of a file.
+/// Plans the actions of a file.
 pub(crate) struct Planner<'a> {
     /// The format of the file.
     pub(crate) exporter: &'static dyn Exporter,
-    /// The target that wants them.
+    /// The target to which the actions belong.
     pub(crate) owner: &'a Label,
     /// Its attributes.
     pub(crate) record: &'a Record,
-    /// Where the model is named.
+    /// Location at which the model is named.
     pub(crate) place: Place,
     /// The model.
     pub(crate) model: &'a ModelInfo,
-    /// What its columns weigh.
+    /// The importance of its columns.
     pub(crate) imatrix: Option<&'a ImatrixInfo>,
-    /// Whether tensors stay as they are whatever their type.
+    /// True if all tensors keep their stored type.
     pub(crate) is_copy: bool,
 }
 
 impl Planner<'_> {
-    /// Faults for what the format cannot express about the model.
+    /// Checks that the format can express the model.
     ///
     /// # Errors
-    /// Each of them.
+    /// One error for each property that it cannot express.
     pub(crate) fn check(&self) -> Result<(), Vec<RuleError>> {
         let refusals = self.exporter.accepts(&described(self.model));
         if refusals.is_empty() {
@@ -62,7 +62,7 @@ impl Planner<'_> {
         Err(refusals.into_iter().map(|refusal| unsupported(self.place, refusal)).collect())
     }
 
-    /// Every tensor of the file: those of the format itself, factors that came from a container, and the model's.
+    /// Plans every tensor of the file: those of the format itself, factors from a container, and the model's.
     ///
     /// * `codecs`: those of `tensors`, in their order
     pub(crate) fn plan(
@@ -79,7 +79,7 @@ impl Planner<'_> {
         self.steps(&factors.chain(tensors.into_iter().zip(codecs)).collect::<Vec<_>>())
     }
 
-    /// These tensors, in this order.
+    /// Plans these tensors, in this order.
     pub(crate) fn steps(
         &self,
         tensors: &[(ExportTensor, &'static Codec)],
@@ -119,9 +119,9 @@ impl Planner<'_> {
     }
 }
 
-/// The fault for what a format cannot express about a model.
+/// Creates the error for a property of a model that a format cannot express.
 ///
-/// * `place`: where the model is named
+/// * `place`: location at which the model is named
 pub(crate) fn unsupported(place: Place, refusal: Refusal) -> RuleError {
     rule_error(place, "export::unsupported", refusal)
 }

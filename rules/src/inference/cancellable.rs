@@ -1,7 +1,7 @@
-//! Work that nobody can stop, because it is a library's: it is left behind when its result is not wanted any more.
+//! Work in a library that cannot be interrupted: it is abandoned when the action is cancelled.
 //!
-//! It goes on until it is done or the process ends, which is what follows when results are not wanted. So it must write
-//! nothing.
+//! The work continues until it finishes or the process ends, which happens soon after a cancellation. So it
+//! must not write anything.
 
 use std::panic::resume_unwind;
 use std::sync::mpsc::{RecvTimeoutError, channel};
@@ -10,13 +10,14 @@ use std::time::Duration;
 
 use mc_ir::action::{ActionContext, ActionError};
 
-/// How often it is asked whether the result is still wanted.
+/// Interval between checks for cancellation.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// What `work` gives, on a thread of its own.
+/// Runs `work` on its own thread and returns its result.
 ///
 /// # Errors
-/// Those of `work`; [`ActionError::Cancelled`] when nobody wants its result any more; or there is no thread for it.
+/// Those of `work`; [`ActionError::Cancelled`] if the action was cancelled; or an I/O error if no thread can
+/// be started.
 ///
 /// # Panics
 /// If `work` does.
@@ -25,7 +26,7 @@ pub(crate) fn unless_cancelled<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, ActionError> + Send + 'static,
 ) -> Result<T, ActionError> {
     let (done, result) = channel();
-    // Whoever left it behind does not hear of it.
+    // Sending fails if the result was abandoned; nothing depends on it.
     let thread = thread::Builder::new().spawn(move || drop(done.send(work())))?;
     loop {
         match result.recv_timeout(PAUSE) {
@@ -50,10 +51,10 @@ mod tests {
 
     use super::*;
 
-    /// Somebody who wants a result until he was asked so often.
+    /// A context that is cancelled after a number of checks.
     struct Impatient(AtomicUsize);
 
-    /// Somebody who waits for as long as it takes.
+    /// Returns a context that is never cancelled.
     fn patient() -> Impatient {
         Impatient(AtomicUsize::new(usize::MAX))
     }
@@ -80,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn work_is_done_or_left_behind() {
+    fn work_finishes_or_is_abandoned() {
         assert_eq!(unless_cancelled(&patient(), || Ok(3)).unwrap(), 3);
         let failed = unless_cancelled::<()>(&patient(), || Err(ActionError::failed("it cannot be done")));
         assert_eq!(failed.unwrap_err().to_string(), "it cannot be done");

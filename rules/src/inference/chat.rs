@@ -1,4 +1,4 @@
-//! Asking a model something, for the command line.
+//! Prompts and answers of a model, for the command line.
 
 use std::ops::ControlFlow;
 
@@ -18,7 +18,7 @@ use crate::inference::source_inputs::{ReadSource, SourceInputs};
 use crate::inference::unquantized::Unquantized;
 use crate::source::model_info::ModelInfo;
 
-/// Name of the threads that chat templates run on; a panic there is told as an error of the template.
+/// Name of the threads that run chat templates; a panic there is reported as an error of the template.
 pub const TEMPLATE_THREAD: &str = mc_family::chat::THREAD;
 
 /// The prompt of a model.
@@ -33,26 +33,26 @@ pub enum Prompt {
     },
     /// A text that is continued as it is, behind the token that begins every text of the model.
     Text(String),
-    /// Tokens that are continued as they are, with nothing before them.
+    /// Tokens that are continued unchanged, without a begin token.
     Ids(Vec<u32>),
 }
 
-/// How to answer.
+/// Options for an answer.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ChatOptions {
-    /// Tokens after which the answer is cut off.
+    /// Maximum number of tokens in the answer.
     pub max_tokens: usize,
-    /// How freely tokens are chosen; 0 takes the likeliest.
+    /// Sampling temperature; 0 always takes the most likely token.
     pub temperature: f32,
-    /// Probability that the tokens to choose among have together.
+    /// Total probability of the tokens to choose among.
     pub top_p: f32,
-    /// Likeliest tokens to choose among; 0 is all.
+    /// Number of most likely tokens to choose among; 0 for all.
     pub top_k: usize,
-    /// Which choice; the same seed gives the same answer.
+    /// Seed of the choices; equal seeds give equal answers.
     pub seed: u64,
-    /// Tells whether the answer goes on past tokens that end it.
+    /// True if the answer continues past tokens that end it.
     pub ignores_end: bool,
-    /// The scores that are wanted besides.
+    /// The scores to compute.
     pub scores: ScoreOptions,
 }
 
@@ -65,18 +65,18 @@ pub struct Reply {
     pub prompt: Vec<u32>,
     /// Tokens of the answer.
     pub tokens: Vec<u32>,
-    /// Why it ended.
+    /// Reason why it ended.
     pub ending: Ending,
-    /// The scores that were asked for.
+    /// The requested scores.
     pub scores: Scores,
 }
 
-/// Why an answer ended.
+/// Reason why an answer ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
-    /// The model gave this token, which ends an answer and is not part of it.
+    /// The model produced this token, which ends an answer and is not part of it.
     EndToken(u32),
-    /// It had as many tokens as were asked for.
+    /// The answer reached its maximum number of tokens.
     MaxTokens,
     /// The model's context was full.
     ContextFull,
@@ -86,28 +86,28 @@ pub enum Ending {
 pub struct ChatModel(pub(crate) Opened);
 
 impl ChatModel {
-    /// Brings up the model in a file.
+    /// Opens the model in a file.
     ///
     /// # Errors
-    /// When the file is broken, or no model that we can run.
+    /// Fails if the file is corrupt, or if its model is not supported.
     pub fn open(content: &Content) -> Result<Self, ActionError> {
         open_exported(content, backends::chosen()).map(Self)
     }
 
-    /// Brings up a checkpoint, a merge or a blend in its own precision.
+    /// Opens a checkpoint, a merge or a blend in its own precision.
     ///
     /// # Errors
-    /// When its files cannot be read or contradict each other, or it is no model that we can run.
+    /// Fails if its files cannot be read or contradict each other, or if the model is not supported.
     pub fn of_model(info: &ModelInfo, read: ReadSource<'_>) -> Result<Self, ActionError> {
         let (model, inputs) = Unquantized::of(info);
         model.open(&SourceInputs { inputs: &inputs, read }, 0, backends::chosen()).map(Self)
     }
 
-    /// The ids of a prompt.
+    /// Returns the ids of a prompt.
     ///
     /// # Errors
-    /// When there are none, one is not in the vocabulary, or they are more than the model attends over; or the prompt is
-    /// a message, and the model has no chat template.
+    /// Fails if there are none, if one is not in the vocabulary, or if they exceed the model's context; or if
+    /// the prompt is a message and the model has no chat template.
     pub fn ids(&self, prompt: &Prompt) -> Result<Vec<u32>, ActionError> {
         let opened = &self.0;
         let ids = match prompt {
@@ -139,10 +139,10 @@ impl ChatModel {
         }
     }
 
-    /// Answers a prompt of ids; `on_text` gets the text while it comes.
+    /// Answers a prompt of ids; `on_text` receives the text as it is generated.
     ///
     /// # Errors
-    /// When the ids are no prompt, as [`ChatModel::ids`] says, or an option is out of its range.
+    /// Fails if the ids are not a valid prompt (see [`ChatModel::ids`]), or if an option is out of range.
     pub fn reply(
         &self,
         ids: Vec<u32>,
@@ -166,7 +166,7 @@ impl ChatModel {
             StopReason::Stop(token) => Ending::EndToken(token),
             StopReason::MaxTokens => Ending::MaxTokens,
             StopReason::ContextFull => Ending::ContextFull,
-            StopReason::Cancelled => unreachable!("`generated` breaks nothing off"),
+            StopReason::Cancelled => unreachable!("`generated` never cancels"),
         };
         let has_ended = matches!(ending, Ending::EndToken(_));
         let scores = options.scores.scores(opened, &ids, &tokens, has_ended)?;
@@ -223,7 +223,7 @@ impl Pieces {
         let n_whole = match std::str::from_utf8(&self.pending) {
             Ok(text) => text.len(),
             Err(error) if error.error_len().is_none() => error.valid_up_to(),
-            // Bytes that no further byte can mend.
+            // These bytes are invalid whatever follows.
             Err(_) => self.pending.len(),
         };
         let whole: Vec<u8> = self.pending.drain(..n_whole).collect();

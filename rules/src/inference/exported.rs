@@ -1,4 +1,4 @@
-//! The model in a file that was written, brought up with the blocks that stand in the file.
+//! The model in an exported file, opened with the blocks in the file.
 
 use std::sync::Arc;
 
@@ -14,10 +14,10 @@ use mc_tensor::dtype::DType;
 use crate::inference::opened::{Opened, dimensions, tensor_error};
 use crate::source::file_head;
 
-/// Brings up the model in a file of any format that is read.
+/// Opens the model in a file of any readable format.
 ///
 /// # Errors
-/// When the file is broken, or no model that we can run.
+/// Fails if the file is corrupt, or if its model is not supported.
 pub(crate) fn open_exported(content: &Content, backend: &BackendEntry) -> Result<Opened, ActionError> {
     let backend = backend.open().map_err(ActionError::failed)?;
     let file = file_head::open(content)?;
@@ -26,7 +26,7 @@ pub(crate) fn open_exported(content: &Content, backend: &BackendEntry) -> Result
     let mut weights = Weights::new();
     for tensor in &file.tensors {
         let Some(purpose) = tensor.tensor else {
-            return Err(ActionError::failed(format!("Tensor `{}` is of no known purpose", tensor.name)));
+            return Err(ActionError::failed(format!("Tensor `{}` has an unknown purpose", tensor.name)));
         };
         weights.insert(purpose, weight(tensor, content)?);
     }

@@ -1,4 +1,5 @@
-//! A model, opened to be run. No file here is a rule: `imatrix`, `gate` and the command line use them.
+//! A model that is opened and ready to run. No file here is a rule: `imatrix`, `gate` and the command line
+//! use them.
 
 pub mod backends;
 pub(crate) mod cancellable;

@@ -1,4 +1,4 @@
-//! A model that can be run, and the errors of running it.
+//! A model that is ready to run, and conversion of its errors.
 
 use std::sync::Arc;
 
@@ -11,23 +11,23 @@ use mc_runtime::model::Model;
 
 use crate::inference::cancellable::unless_cancelled;
 
-/// A model that can be run.
+/// A model that is ready to run.
 pub(crate) struct Opened {
     /// Weights and program.
     pub(crate) model: Model,
-    /// Text to ids and back.
+    /// Converts text to ids and back.
     pub(crate) tokenizer: Arc<Tokenizer>,
     /// The vocabulary, for its special ids and its template.
     pub(crate) vocabulary: Vocabulary,
-    /// The file or key that its template stands in, in quotes.
+    /// The file or key that contains its template, in quotes.
     pub(crate) template_place: &'static str,
 }
 
 impl Opened {
-    /// The ids of a text that is read from its beginning: with the begin token, where the model wants one.
+    /// Returns the ids of a text from its beginning, including the begin token if the model uses one.
     ///
     /// # Errors
-    /// When the tokenizer fails, or nobody wants the ids any more.
+    /// Fails if the tokenizer fails, or if the action was cancelled.
     pub(crate) fn text_ids(&self, text: String, ctx: &dyn ActionContext) -> Result<Vec<u32>, ActionError> {
         let tokenizer = Arc::clone(&self.tokenizer);
         let encode = move || tokenizer.encode(&text, ParseSpecial::No).map_err(ActionError::failed);
@@ -35,20 +35,20 @@ impl Opened {
         Ok(self.begin().into_iter().chain(ids).collect())
     }
 
-    /// What begins every text.
+    /// Returns the token that begins every text, if there is one.
     pub(crate) fn begin(&self) -> Option<u32> {
         self.vocabulary.special.bos.filter(|_| self.vocabulary.special.add_bos.unwrap_or(false))
     }
 }
 
-/// The lengths of a shape, as they count in memory.
+/// Converts the lengths of a shape to `usize`.
 pub(crate) fn dimensions(shape: &[u64]) -> Result<Vec<usize>, ActionError> {
     shape.iter().map(|n| usize::try_from(*n)).collect::<Result<_, _>>().map_err(ActionError::failed)
 }
 
-/// What a measurement says that failed, or was given up.
+/// Converts the error of a measurement that failed or was cancelled.
 ///
-/// * `what`: of what, and on what
+/// * `what`: the quantity and the dataset
 pub(crate) fn measurement_error(what: &str, error: &RuntimeError) -> ActionError {
     match error {
         RuntimeError::Cancelled => ActionError::Cancelled,
@@ -56,7 +56,7 @@ pub(crate) fn measurement_error(what: &str, error: &RuntimeError) -> ActionError
     }
 }
 
-/// What is wrong with a tensor.
+/// Adds a tensor's name to an error.
 pub(crate) fn tensor_error(name: &str, error: &RuntimeError) -> ActionError {
     ActionError::failed(format!("Tensor `{name}`: {error}"))
 }

@@ -1,4 +1,4 @@
-//! User messages as the ids that a model reads, by its own chat template.
+//! Converts user messages to ids with the model's chat template.
 
 use mc_digest::digest::BlobDigest;
 use mc_family::chat::{ChatTemplate, Message};
@@ -8,7 +8,7 @@ use mc_ir::action::ActionError;
 
 use crate::inference::opened::Opened;
 
-/// Turns user messages into ids with the model's chat template.
+/// Converts user messages to ids with the model's chat template.
 pub(crate) struct Prompts<'a> {
     opened: &'a Opened,
     source: &'a str,
@@ -38,7 +38,7 @@ impl<'a> Prompts<'a> {
         })
     }
 
-    /// The ids of one user message and the beginning of the answer.
+    /// Returns the ids of one user message and of the beginning of the answer.
     pub(crate) fn ids(&self, user: &str) -> Result<Vec<u32>, ActionError> {
         self.ids_of(&[message(USER, user)])
     }
@@ -50,7 +50,7 @@ impl<'a> Prompts<'a> {
             .render(messages, &self.begin, &self.end, true)
             .map_err(|error| refused(&error, self.source))?;
         let mut ids = self.opened.tokenizer.encode(&text, ParseSpecial::Yes).map_err(ActionError::failed)?;
-        // Most templates write the begin token themselves; it must stand there once.
+        // Most templates write the begin token themselves; it must occur only once.
         if let Some(begin) = self.opened.begin()
             && ids.first() != Some(&begin)
         {

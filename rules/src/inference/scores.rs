@@ -8,51 +8,51 @@ use mc_runtime::logit_rows::for_each_row;
 
 use crate::inference::opened::Opened;
 
-/// The scores that are wanted.
+/// The scores to compute.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ScoreOptions {
-    /// Those of the prompt's own tokens.
+    /// True for the scores of the prompt's own tokens.
     pub prompt: bool,
-    /// Those of the tokens that may follow the prompt.
+    /// The scores of the tokens that may follow the prompt.
     pub next: Next,
-    /// Those of the answer's tokens.
+    /// True for the scores of the answer's tokens.
     pub answer: bool,
-    /// Number of the likeliest tokens at each step of the answer.
+    /// Number of most likely tokens at each position of the answer.
     pub n_top: usize,
 }
 
-/// The tokens that may follow a prompt, of which the scores are wanted.
+/// The tokens after the prompt to score.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Next {
-    /// None of them.
+    /// None.
     #[default]
     None,
-    /// The likeliest.
+    /// This number of most likely tokens.
     Likeliest(usize),
     /// The whole vocabulary.
     All,
 }
 
-/// Natural logarithms of probabilities; what was not asked for is empty.
+/// Natural logarithms of probabilities; scores that were not requested are empty.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Scores {
-    /// Of each token of the prompt after the first, given those before it.
+    /// One for each token of the prompt after the first, given those before it.
     pub prompt: Vec<f64>,
-    /// The likeliest tokens after the prompt, the likeliest first.
+    /// The most likely tokens after the prompt, in descending order.
     pub next: Vec<Candidate>,
-    /// Of every token of the vocabulary after the prompt, in the order of their numbers.
+    /// One for every token of the vocabulary after the prompt, in the order of their ids.
     pub distribution: Vec<f64>,
-    /// Of each token of the answer, given those before it.
+    /// One for each token of the answer, given those before it.
     pub answer: Vec<f64>,
-    /// The likeliest tokens at each step of the answer; after the last token of an answer that ended by itself comes the
-    /// step that ended it.
+    /// The most likely tokens at each position of the answer; if the answer ended by itself, the position of
+    /// the end token is included.
     pub steps: Vec<Vec<Candidate>>,
 }
 
-/// A token that might have come next.
+/// A token that may come next.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Candidate {
-    /// Its number.
+    /// Its id.
     pub id: u32,
     /// Its text.
     pub text: String,
@@ -63,7 +63,7 @@ pub struct Candidate {
 impl ScoreOptions {
     /// Scores a prompt and its answer.
     ///
-    /// * `has_ended`: whether the answer ended by itself
+    /// * `has_ended`: true if the answer ended by itself
     pub(crate) fn scores(
         self,
         opened: &Opened,
@@ -76,7 +76,7 @@ impl ScoreOptions {
             return Ok(scores);
         }
         let ids = [prompt, answer].concat();
-        // The logits of the answer's first token stand at the prompt's last.
+        // The logits of the answer's first token are at the prompt's last position.
         let last_of_prompt = prompt.len() - 1;
         let n_steps = answer.len() + usize::from(has_ended);
         let n_after = if self.n_top > 0 { n_steps } else { answer.len() };
@@ -108,7 +108,7 @@ impl ScoreOptions {
     }
 }
 
-/// The likeliest tokens, the likeliest first; of equals, the lowest.
+/// Returns the most likely tokens in descending order; of equals, the lowest id comes first.
 fn likeliest(tokenizer: &Tokenizer, logits: &[f32], n: usize) -> Vec<Candidate> {
     let mut order: Vec<u32> = (0..logits.len() as u32).collect();
     order.sort_unstable_by(|a, b| logits[*b as usize].total_cmp(&logits[*a as usize]).then(a.cmp(b)));

@@ -1,4 +1,4 @@
-//! The files of a model that was never written, for whoever runs it outside of an action.
+//! The files of an unexported model, for code that runs it outside of an action.
 
 use std::io;
 
@@ -6,14 +6,14 @@ use mc_digest::digest::BlobDigest;
 use mc_ir::action::{ActionContext, ActionError, Content, Input, Source};
 use mc_ir::output::Output;
 
-/// Reads a source file, or the part of it that is meant.
+/// Reads a source file, or the part of it that the source denotes.
 pub type ReadSource<'a> = &'a (dyn Fn(&Source) -> Result<Content, ActionError> + Sync);
 
-/// Inputs that are all files of the workspace, with a way to read them.
+/// Inputs that are all files of the workspace, with a function that reads them.
 pub(crate) struct SourceInputs<'a> {
     /// The files.
     pub(crate) inputs: &'a [Input],
-    /// Reads one.
+    /// Reads one file.
     pub(crate) read: ReadSource<'a>,
 }
 

@@ -1,4 +1,4 @@
-//! The subject of a measurement: a model in a file, or one that was never written, as a runtime model with its tokenizer.
+//! The subject of a measurement: an exported or unexported model, as a runtime model with its tokenizer.
 
 use mc_ir::action::{ActionContext, ActionError, Artifact, Input};
 use mc_runtime::backend::BackendId;
@@ -11,13 +11,13 @@ use crate::inference::opened::Opened;
 use crate::inference::unquantized::Unquantized;
 use crate::source::model_info::ModelInfo;
 
-/// The parameter that says which kind of subject it is.
+/// The parameter that names the kind of subject.
 const MODEL: &str = "model";
 const UNQUANTIZED: &str = "unquantized";
-/// The parameter that names what computes.
+/// The parameter that names the backend.
 const BACKEND: &str = "backend";
 
-/// A model to be measured, and what computes it.
+/// A model to be measured, and the backend that runs it.
 #[derive(Clone, Debug)]
 pub(crate) struct Subject {
     backend: &'static BackendEntry,
@@ -26,19 +26,19 @@ pub(crate) struct Subject {
 
 #[derive(Clone, Debug)]
 enum Form {
-    /// A file that was written, in the format of this name; one input of the action.
+    /// An exported file, in the format of this name; one input of the action.
     Exported(&'static str),
     /// The checkpoint or merge itself, in its own precision.
     Unquantized(Box<Unquantized>),
 }
 
 impl Subject {
-    /// A file, and what an action that measures it reads; the action's own inputs come after.
+    /// Creates the subject of a file; also returns its inputs, which precede the action's own.
     pub(crate) fn of_export(format: &'static str, whole: &Artifact) -> (Self, Vec<Input>) {
         (Self::on_chosen(Form::Exported(format)), vec![Input::Artifact(whole.clone())])
     }
 
-    /// A model that was never written, and what an action that measures it reads; the action's own inputs come after.
+    /// Creates the subject of an unexported model; also returns its inputs, which precede the action's own.
     pub(crate) fn of_model(info: &ModelInfo) -> (Self, Vec<Input>) {
         let (model, inputs) = Unquantized::of(info);
         (Self::on_chosen(Form::Unquantized(Box::new(model))), inputs)
@@ -48,7 +48,7 @@ impl Subject {
         Self { backend: backends::chosen(), form }
     }
 
-    /// The model, if it was never written.
+    /// Returns the model if it is unexported.
     pub(crate) fn unquantized(&self) -> Option<&Unquantized> {
         match &self.form {
             Form::Exported(_) => None,
@@ -56,7 +56,7 @@ impl Subject {
         }
     }
 
-    /// The number of the first input that is the action's own.
+    /// Returns the index of the first input that belongs to the action itself.
     pub(crate) fn n_inputs(&self) -> usize {
         match &self.form {
             Form::Exported(_) => 1,
@@ -64,7 +64,7 @@ impl Subject {
         }
     }
 
-    /// What besides the inputs' bytes makes the model what it is.
+    /// Returns every parameter that affects the model, except the inputs' bytes.
     pub(crate) fn parameters(&self) -> Vec<(String, String)> {
         let backend = (BACKEND.to_owned(), key(self.backend.id));
         let (model, own) = match &self.form {
@@ -74,10 +74,10 @@ impl Subject {
         [(MODEL.to_owned(), model.to_owned()), backend].into_iter().chain(own).collect()
     }
 
-    /// The subject with these parameters.
+    /// Creates the subject with these parameters.
     ///
     /// # Errors
-    /// What is wrong, when no subject has them.
+    /// A message if no subject has them.
     pub(crate) fn of_parameters(parameters: &Parameters) -> Result<Self, String> {
         let names = |name: &str, index: usize| parameters.get(index).is_some_and(|(found, _)| found == name);
         if !names(MODEL, 0) || !names(BACKEND, 1) {
@@ -102,19 +102,19 @@ impl Subject {
         })
     }
 
-    /// The subjects whose parameters follow each other.
+    /// Creates `N` subjects from their concatenated parameters.
     ///
     /// # Errors
-    /// What is wrong, when so many subjects do not have them.
+    /// A message if they are not the parameters of `N` subjects.
     pub(crate) fn each_of_parameters<const N: usize>(parameters: &Parameters) -> Result<[Self; N], String> {
-        // No weight has the name that begins a subject: theirs are names of tensors.
+        // No weight has the name that begins a subject, because weights have names of tensors.
         let of_each = parameters.chunk_by(|_, (name, _)| name != MODEL);
         let subjects: Vec<Self> = of_each.map(Self::of_parameters).collect::<Result<_, _>>()?;
         let n_found = subjects.len();
         subjects.try_into().map_err(|_| format!("Expected the parameters of {N} models; found {n_found}"))
     }
 
-    /// A word for progress lines.
+    /// Returns a word for progress lines.
     pub(crate) fn describe(&self) -> &'static str {
         match &self.form {
             Form::Exported(_) => "quantized",
@@ -122,10 +122,10 @@ impl Subject {
         }
     }
 
-    /// Brings the model up. Its inputs are those of the action from `first` on.
+    /// Opens the model. Its inputs are those of the action from `first` on.
     ///
     /// # Errors
-    /// When its files cannot be read or contradict each other.
+    /// Fails if its files cannot be read or contradict each other.
     pub(crate) fn open(&self, ctx: &dyn ActionContext, first: usize) -> Result<Opened, ActionError> {
         match &self.form {
             Form::Exported(_) => open_exported(&ctx.input(first)?, self.backend),
@@ -134,7 +134,7 @@ impl Subject {
     }
 }
 
-/// A backend's id, as keys have it.
+/// Returns a backend's id, as in keys.
 fn key(id: BackendId) -> String {
     format!("{}@{}", id.name, id.version)
 }

@@ -1,8 +1,9 @@
-//! A model that was never written, as those who measure it run it: a program, weights as expressions, and the files that
-//! say how text becomes tokens.
+//! An unexported model in the form that is measured: a program, weights as expressions, and the tokenizer's
+//! files.
 //!
-//! It is made of a [`ModelInfo`] or of the parameters that it gives itself, and has nothing that is not among them: so
-//! whatever can change a measured number is in the action's key, and a worker that has only the action can measure.
+//! It is created from a [`ModelInfo`] or from the parameters that it returns itself, and holds nothing else.
+//! So every property that can change a measured number is in the action's key, and a worker can measure with
+//! the action alone.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -32,24 +33,24 @@ use crate::source::export_tensors::{ExportTensor, described, export_tensors, fac
 use crate::source::model_info::ModelInfo;
 use crate::source::token_files::{Contents, tokenizer_of, vocabulary_of};
 
-/// Elements that are computed at once while a merged weight is brought into memory.
+/// Number of elements that are computed at once while a merged weight is loaded.
 const TILE_ELEMENTS: usize = 1 << 18;
 
-/// The parameters that come before the weights.
+/// The parameters that precede the weights.
 const FILES: &str = "files";
 const FAMILY: &str = "family";
 const PROGRAM: &str = "program";
 
-/// A model that was never written.
+/// An unexported model.
 #[derive(Clone, Debug)]
 pub(crate) struct Unquantized {
-    /// What the first inputs are: the roles of the tokenizer's files.
+    /// The roles of the tokenizer's files, which are the first inputs.
     roles: Vec<String>,
     /// The family's name.
     family: String,
-    /// What it computes; rotary pairs as in `weights`.
+    /// Its program; rotary pairs as in `weights`.
     program: Decoder,
-    /// What the other inputs become.
+    /// The weights, computed from the other inputs.
     weights: Vec<Weight>,
 }
 
@@ -69,7 +70,7 @@ impl Weight {
 }
 
 impl Unquantized {
-    /// The model, and what an action that measures it reads.
+    /// Creates the model; also returns the inputs of an action that measures it.
     pub(crate) fn of(info: &ModelInfo) -> (Self, Vec<Input>) {
         let files = info.files.tokenizer_sources();
         let mut inputs: Vec<Input> = files.iter().map(|(_, source)| Input::Source(source.clone())).collect();
@@ -84,17 +85,17 @@ impl Unquantized {
         (Self { roles, family: info.family.to_owned(), program, weights }, inputs)
     }
 
-    /// How many inputs it has.
+    /// Returns the number of its inputs.
     pub(crate) fn n_inputs(&self) -> usize {
         self.roles.len() + self.weights.iter().map(|weight| weight.n_inputs).sum::<usize>()
     }
 
-    /// What its weights are for, in their order.
+    /// Returns the purposes of its weights, in their order.
     pub(crate) fn tensors(&self) -> impl Iterator<Item = ModelTensor> {
         self.weights.iter().map(|weight| weight.tensor)
     }
 
-    /// What besides the inputs' bytes makes it what it is.
+    /// Returns every parameter that affects the model, except the inputs' bytes.
     pub(crate) fn parameters(&self) -> Vec<(String, String)> {
         let program = serde_json::to_string(&self.program).expect("a program has text keys");
         let mut parameters = vec![
@@ -107,10 +108,10 @@ impl Unquantized {
         parameters
     }
 
-    /// The model with these parameters.
+    /// Creates the model with these parameters.
     ///
     /// # Errors
-    /// What is wrong, when none has them.
+    /// A message if no model has them.
     pub(crate) fn of_parameters(parameters: &[(String, String)]) -> Result<Self, String> {
         let [(files, roles), (family, name), (program, text), weights @ ..] = parameters else {
             return Err(format!("Expected the parameters `{FILES}`, `{FAMILY}` and `{PROGRAM}`"));
@@ -121,7 +122,7 @@ impl Unquantized {
         }
         let weight = |(name, text): &(String, String)| {
             let tensor =
-                ModelTensor::parse(name).ok_or_else(|| format!("Tensor `{name}` is of no known purpose"))?;
+                ModelTensor::parse(name).ok_or_else(|| format!("Tensor `{name}` has an unknown purpose"))?;
             let expression = TensorExpr::parse(text).map_err(|error| error.to_string())?;
             Ok::<_, String>(Weight::new(tensor, expression))
         };
@@ -133,10 +134,10 @@ impl Unquantized {
         })
     }
 
-    /// Brings the model up. Its inputs are those of the action from `first` on.
+    /// Opens the model. Its inputs are those of the action from `first` on.
     ///
     /// # Errors
-    /// When its files cannot be read or contradict each other.
+    /// Fails if its files cannot be read or contradict each other.
     pub(crate) fn open(
         &self,
         ctx: &dyn ActionContext,
@@ -162,8 +163,8 @@ impl Unquantized {
     }
 }
 
-/// The weights that are run. Those from a container are run in its own layout, so that blocks stay blocks and every bit
-/// is that of the file.
+/// Returns the weights to run. Those from a container keep its layout, so that blocks stay blocks and every
+/// bit is that of the file.
 fn measured(info: &ModelInfo) -> Vec<ExportTensor> {
     if let Some(format) = read_from(info) {
         return factor_tensors(info).into_iter().chain(export_tensors(format, info)).collect();
@@ -171,12 +172,12 @@ fn measured(info: &ModelInfo) -> Vec<ExportTensor> {
     run_tensors(info)
 }
 
-/// The order of rotary pairs in the weights that are run.
+/// Returns the order of rotary pairs in the weights to run.
 fn pairing(info: &ModelInfo) -> RotaryPairing {
     read_from(info).map_or(RotaryPairing::HalfSplit, |format| format.pairing(&described(info)))
 }
 
-/// The format that the model was read from, if it was a container.
+/// Returns the format from which the model was read, if it was a container.
 fn read_from(info: &ModelInfo) -> Option<&'static dyn Exporter> {
     info.files.head.as_ref().and_then(|head| exporters::by_name(head.format))
 }
@@ -205,13 +206,13 @@ impl Weight {
         Ok(RuntimeWeight::plain(shape, self.element_type(), bytes))
     }
 
-    /// That of the expression; f32 for vectors that are computed, since containers keep them so.
+    /// Returns the type of the expression; f32 for vectors that are computed, since containers store them so.
     fn element_type(&self) -> DType {
         let is_stored = self.expression.get::<Load>().is_some() || self.tensor.is_quantizable();
         if is_stored { self.expression.element_type() } else { DType::F32 }
     }
 
-    /// Each part by itself, so that those that are as stored stay mapped.
+    /// Loads each part separately, so that parts that need no computation stay mapped.
     fn stack(
         &self,
         of: &[TensorExpr],
@@ -232,7 +233,7 @@ impl Weight {
         Ok(RuntimeWeight::stack(parts))
     }
 
-    /// The weight's bytes in its own type: mapped when it is as stored, else computed.
+    /// Returns the weight's bytes in its own type: mapped if they need no computation, else computed.
     fn bytes(&self, first: usize, ctx: &dyn ActionContext) -> Result<WeightBytes, ActionError> {
         if self.expression.get::<Load>().is_some() {
             let content = ctx.input(first)?;
@@ -259,7 +260,7 @@ impl Weight {
     }
 }
 
-/// Tells whether each part reads inputs of its own, one part's after another's.
+/// Returns true if each part reads its own inputs, in the order of the parts.
 fn are_in_order(parts: &[TensorExpr]) -> bool {
     let mut start = 0;
     parts.iter().all(|part| {
@@ -327,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn a_model_is_made_again_of_its_parameters() {
+    fn a_model_is_recreated_from_its_parameters() {
         let load = |input| TensorExpr::new(Load { input, dtype: DType::BF16, shape: vec![4, 8] });
         let sum = AddLowRank { of: load(0), up: load(1), down: load(2), scale: 2.0 };
         let merged = TensorExpr::new(Cast { dtype: DType::BF16, of: TensorExpr::new(sum) });
@@ -346,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn the_program_that_a_number_is_measured_with_is_among_its_parameters() {
+    fn the_program_is_among_the_parameters() {
         let load = TensorExpr::new(Load { input: 0, dtype: DType::F32, shape: vec![4, 8] });
         let mut info = info(load);
         let before = Unquantized::of(&info).0.parameters();

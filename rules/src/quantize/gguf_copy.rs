@@ -1,6 +1,7 @@
-//! `quantize "COPY"`: the tensors of a GGUF as they are, in one file or, with `max-file-size`, in several.
+//! `quantize "COPY"`: copies the tensors of a GGUF unchanged, into one file or, with `max-file-size`, into
+//! several.
 //!
-//! So a series is joined, a file is split, and neither loses a bit: keys and tensors stay as and where they were.
+//! This joins a series or splits a file without loss: keys and tensors keep their content and order.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,13 +16,13 @@ use crate::quantize::type_rules;
 use crate::source::export_tensors::{ExportTensor, export_tensors, factor_tensors};
 use crate::source::model_info::ModelInfo;
 
-/// What stands where else a recipe does; llama.cpp's quantizer has the same word for it.
+/// Replaces the name of a recipe; llama.cpp's quantizer uses the same word.
 pub(crate) const COPY: &str = "COPY";
 
-/// The tensors of a model that was read from a GGUF, in the order of the file.
+/// Returns the tensors of a model that was read from a GGUF, in the order of the file.
 ///
 /// # Errors
-/// When it was not, or something was done to it since, or the declaration asks for other types.
+/// An error if it was not read from a GGUF, if it was changed since, or if the declaration sets other types.
 pub(crate) fn tensors(
     record: &Record,
     place: Place,
@@ -32,7 +33,7 @@ pub(crate) fn tensors(
     let rule_errors: Vec<RuleError> = others
         .filter_map(|name| record.children(name).first())
         .map(|child| {
-            rule_error(child.place, "`COPY` leaves everything as it is")
+            rule_error(child.place, "`COPY` cannot be combined with this attribute")
                 .help("Leave it out, or name a recipe")
         })
         .collect();
@@ -49,14 +50,15 @@ pub(crate) fn tensors(
         .collect();
     let stored = stored.filter(|_| is_whole && model.lineage.len() == 1);
     let mut stored = stored.ok_or_else(|| {
-        let message = "`COPY` is for a GGUF to which nothing was done";
+        let message = "`COPY` requires an unchanged GGUF";
         vec![rule_error(place, message).help("Name a `checkpoint` with `gguf=`, or a recipe such as `F16`")]
     })?;
     stored.sort_by_key(|(tensor, _)| first_byte(tensor));
     Ok(stored)
 }
 
-/// Where a tensor begins. The names of a series sort as its files.
+/// Returns the file and offset at which a tensor begins. The names of a series sort in the order of its
+/// files.
 fn first_byte(tensor: &ExportTensor) -> Option<(Arc<Path>, u64)> {
     match tensor.inputs.first() {
         Some(Input::Source(Source { path, range })) => {

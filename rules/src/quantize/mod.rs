@@ -1,4 +1,4 @@
-//! Tensors in the encodings that a recipe names for them. No file here is a rule: the rules of `export` use them.
+//! Tensors in the encodings that a recipe selects. No file here is a rule: the rules of `export` use them.
 
 pub(crate) mod gguf_copy;
 pub(crate) mod near_names;

@@ -1,13 +1,14 @@
-//! Which tensors a pattern that matches none was probably meant for.
+//! Suggests tensors that a pattern without a match may have meant.
 //!
-//! Guesses only: what a pattern matches is decided in [`crate::quantize::tensor_types`].
+//! These are only guesses: [`crate::quantize::tensor_types`] decides what a pattern matches.
 
-/// Names that are told, at most.
+/// Maximum number of suggested names.
 const TOLD: usize = 3;
 
-/// The names that hold something near to the pattern, nearest first; of each kind of tensor only one.
+/// Returns the names that contain something similar to the pattern, nearest first, with one name per kind of
+/// tensor.
 ///
-/// Near is what differs by at most a third of the pattern's characters.
+/// Similar means that at most a third of the pattern's characters differ.
 pub(crate) fn near_names_of<'a>(pattern: &str, names: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     let wanted: Vec<char> =
         pattern.to_lowercase().chars().filter(|letter| !r"\^$()[]{}*+?".contains(*letter)).collect();
@@ -27,16 +28,17 @@ pub(crate) fn near_names_of<'a>(pattern: &str, names: impl IntoIterator<Item = &
     reported
 }
 
-/// A tensor's name without its layer.
+/// Returns a tensor's name without its layer.
 pub(crate) fn kind(name: &str) -> &str {
     let layer = name.strip_prefix("blk.").and_then(|rest| rest.split_once('.'));
     layer.map_or(name, |(_, kind)| kind)
 }
 
-/// The fewest insertions, deletions and changes that turn `wanted` into some part of `name`.
+/// Returns the minimum number of insertions, deletions and changes that turn `wanted` into some part of
+/// `name`.
 fn distance(wanted: &[char], name: &str) -> usize {
     let name: Vec<char> = name.chars().collect();
-    // A part may begin anywhere, so nothing is lost before it.
+    // A part may begin anywhere, so skipping its prefix costs nothing.
     let mut last = vec![0; name.len() + 1];
     for (row, letter) in wanted.iter().enumerate() {
         let mut next = vec![row + 1];

@@ -6,7 +6,7 @@ use mc_ir::action::ActionError;
 
 /// The weights of a tensor's columns; in a stack of experts, those of each expert.
 pub(crate) struct RowWeights {
-    /// One weight for each column, part after part.
+    /// One weight per column, part after part.
     pub(crate) weights: Vec<f32>,
     n_cols: usize,
     rows_per_part: u64,
@@ -18,7 +18,7 @@ impl RowWeights {
         Self { weights, n_cols, rows_per_part }
     }
 
-    /// The weights of a row, and for how many rows from it they hold.
+    /// Returns the weights of a row, and the number of rows from there on that share them.
     pub(crate) fn at(&self, row: u64) -> (&[f32], u64) {
         let rows_per_part = self.rows_per_part.max(1);
         let part = (row / rows_per_part) as usize;
@@ -26,11 +26,11 @@ impl RowWeights {
     }
 }
 
-/// Reads the weights of a tensor's columns, part after part; `None` where nothing was measured and the form does
-/// without.
+/// Reads the weights of a tensor's columns, part after part; `None` if nothing was measured and the form does
+/// not need weights.
 ///
 /// # Errors
-/// When there are none and the form needs them, or not one for each column.
+/// Fails if the form needs weights and there are none, or if their number differs from that of the columns.
 pub(crate) fn read(
     bytes: &[u8],
     n_parts: u64,
@@ -40,8 +40,7 @@ pub(crate) fn read(
 ) -> Result<Option<Vec<f32>>, ActionError> {
     if bytes.is_empty() {
         if matches!(form.importance(), Importance::Expected | Importance::Required) {
-            let message =
-                format!("The imatrix has nothing for tensor `{name}`, which is not stored as {form} without");
+            let message = format!("The imatrix has no data for tensor `{name}`, which {form} requires");
             let help = "Measure on text that reaches it, or give it another type with `tensor-type`";
             return Err(ActionError::failed(message).with_help(help));
         }

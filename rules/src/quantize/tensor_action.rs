@@ -1,10 +1,11 @@
-//! The tensor step: load, add low-rank, permute, quantize, hash and store, in one pass over tiles of rows; what was
-//! lost is measured on the way.
+//! The tensor action: load, add low-rank, permute, quantize, hash and store, in one pass over tiles of rows;
+//! the quantization error is measured in the same pass.
 //!
-//! It has one output for each plane of the form in which the tensor is stored, which is one for blocks, and a report.
+//! Its outputs are one file per plane of the form in which the tensor is stored (a single one for blocks),
+//! and a report.
 //!
-//! Tiles are computed side by side and written in order, so the bytes do not depend on the number of threads and
-//! memory holds a few tiles a thread, never a tensor.
+//! Tiles are computed in parallel and written in order, so the bytes do not depend on the number of threads,
+//! and memory holds a few tiles per thread, never a tensor.
 
 use std::io::Write;
 
@@ -26,23 +27,25 @@ use crate::action::remote_kind::{Parameters, RemoteKind, last};
 use crate::quantize::row_weights::{self, RowWeights};
 use crate::quantize::tensor_report::TensorReport;
 
-/// The output that holds the blocks of a tensor; one that is stored in planes has an output of each plane's name.
+/// The output that holds the blocks of a tensor; a tensor that is stored in planes has one output per plane,
+/// with the plane's name.
 pub(crate) const TENSOR: &str = stored_form::BLOCKS;
 
 /// The output that holds the [`TensorReport`].
 pub(crate) const REPORT: &str = "report.json";
 
-/// The one parameter.
+/// Name of the only parameter.
 const EXPRESSION: &str = "expression";
 
-/// The action that a worker makes of the parameters.
+/// Lets a worker create the action from its parameters.
 pub(crate) const REMOTE: RemoteKind =
     RemoteKind { kind: ActionKind { name: "tensor", version: 2 }, make: of_parameters };
 
 /// Elements in one tile: 1 MiB of f32, small enough for a core's cache, large enough to hide the scheduling.
 const TILE_ELEMENTS: usize = 1 << 18;
 
-/// Tiles after which the memory of what they were made of is let go of: some MiB of an embedding of half a GiB.
+/// Number of tiles after which the memory of their inputs is released: some MiB of an embedding of half a
+/// GiB.
 const TILES_TO_HOLD: usize = 8;
 
 /// Seconds for an encoded byte while none is recorded. Picked by gut feeling.
@@ -50,9 +53,10 @@ const SECONDS_PER_BYTE: f64 = 1e-7;
 
 /// One tensor of an artifact.
 pub(crate) struct TensorAction {
-    /// The expression; its top is a `quantize` or an `encode`, or it is what is stored and stays as it is.
+    /// The expression; its top is a `quantize` or an `encode`, or the expression reads stored data that stays
+    /// unchanged.
     pub(crate) expression: TensorExpr,
-    /// The form that the top names.
+    /// The form that the top of the expression names.
     pub(crate) form: StoredForm,
     /// The tensor's name, for messages.
     pub(crate) name: String,
@@ -155,18 +159,18 @@ fn of_parameters(parameters: &Parameters) -> Result<Box<dyn Action>, String> {
     };
     let expression = TensorExpr::parse(text).map_err(|error| error.to_string())?;
     let form = form_of(&expression)
-        .ok_or("Its last step stores nothing, or in another version of its form, and it is not as stored")?;
-    // Rows of whole blocks or groups, as the rules check before they ask for a step.
+        .ok_or("Its last operation does not store, or stores another version of its form, and it is not a plain copy")?;
+    // The rules check that rows consist of whole blocks or groups before they create an action.
     form.planes(&expression.shape()).map_err(|error| error.to_string())?;
     if form.importance() == Importance::Required && matches!(encoded(&expression), Some((_, None))) {
-        return Err(format!("Nothing is stored as {form} without importance"));
+        return Err(format!("{form} requires importance"));
     }
-    // Its sender knows its name.
-    let name = "of this step".to_owned();
+    // Only the sender knows the name.
+    let name = "of this action".to_owned();
     Ok(Box::new(TensorAction { expression, form, name }))
 }
 
-/// The form in which the last step stores the tensor, if it is one that this `mc` has.
+/// Returns the form in which the last operation stores the tensor, if this `mc` has it.
 fn form_of(expression: &TensorExpr) -> Option<StoredForm> {
     if let Some(quantize) = expression.get::<Quantize>() {
         return Some(StoredForm::Blocks(quantize.codec))
@@ -179,13 +183,13 @@ fn form_of(expression: &TensorExpr) -> Option<StoredForm> {
     expression.stored_codec().map(StoredForm::Blocks)
 }
 
-/// The tensor before it is encoded and the input with its importance; `None` if it stays as it is stored.
+/// Returns the tensor before it is encoded and the input with its importance; `None` if it stays as stored.
 fn encoded(expression: &TensorExpr) -> Option<(&TensorExpr, Option<usize>)> {
     let quantize = expression.get::<Quantize>().map(|quantize| (&quantize.of, quantize.importance));
     quantize.or_else(|| expression.get::<Encode>().map(|encode| (&encode.of, encode.importance)))
 }
 
-/// A tile's bytes in each plane and what they lost.
+/// A tile's bytes in each plane and their quantization error.
 type Tile = Result<(Vec<Vec<u8>>, QuantizationError), ActionError>;
 
 fn write_tiles(
@@ -204,7 +208,7 @@ fn write_tiles(
 }
 
 impl TensorAction {
-    /// The rows before they are encoded.
+    /// Returns the rows before they are encoded.
     fn rows(&self) -> &TensorExpr {
         encoded(&self.expression).map_or(&self.expression, |(of, _)| of)
     }
@@ -234,7 +238,7 @@ impl TensorAction {
         Ok((planes, loss))
     }
 
-    /// The planes of the rows from `first_row` on, each with its own weights.
+    /// Returns the planes of the rows from `first_row` on; each row has its own weights.
     fn encode(
         &self,
         values: &[f32],

@@ -1,7 +1,7 @@
-//! What is told of a stored tensor besides its bytes: its type, its size, and what was lost against its source.
+//! Report on a stored tensor: its type, its size, and its error against the source.
 //!
-//! A tensor's step writes its report next to the bytes, so a report is there however the bytes came to be, from a run,
-//! a store or a cache. The container joins the reports of its tensors in the order of the file.
+//! A tensor's action writes its report next to the bytes, so a report exists whether the bytes come from a
+//! run, a store or a cache. The container joins the reports of its tensors in the order of the file.
 
 use mc_encoding::quantization_error::QuantizationError;
 use mc_encoding::stored_form::StoredForm;
@@ -10,31 +10,32 @@ use serde::{Deserialize, Serialize};
 /// One tensor of a file.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Entry {
-    /// Its name in the file. Two files may share a step under two names, so the step does not know it.
+    /// Its name in the file. Two files may share an action under two names, so the action does not know the
+    /// name.
     pub name: String,
-    /// What its step told.
+    /// The report of its action.
     pub report: TensorReport,
 }
 
-/// What a tensor's step tells.
+/// Report that a tensor's action writes.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct TensorReport {
     /// Its type: the name of a codec or of an encoding.
     #[serde(rename = "type")]
     pub codec: String,
-    /// Bytes.
+    /// Size in bytes.
     pub bytes: u64,
     /// The root of the mean squared difference from the source.
     pub rmse: f64,
-    /// The largest difference from the source, without its sign.
+    /// The largest absolute difference from the source.
     pub max_error: f64,
-    /// The ratio of signal to noise in decibels; none where nothing was lost.
+    /// The signal-to-noise ratio in decibels; `None` if the error is zero.
     pub snr_db: Option<f64>,
-    /// Blocks whose scale is out of range: they decode to no numbers.
+    /// Number of blocks whose scale is out of range; they do not decode to numbers.
     pub overflowed_blocks: u64,
-    /// Blocks that became zeros, though their weights are not.
+    /// Number of blocks that became zeros although their weights are not zero.
     pub vanished_blocks: u64,
-    /// Whether there is importance, but none of it above zero.
+    /// True if importance is given but zero everywhere.
     pub importance_is_zero: bool,
 }
 
@@ -45,7 +46,7 @@ impl TensorReport {
         loss: &QuantizationError,
         importance: Option<&[f32]>,
     ) -> Self {
-        // JSON has no infinities; a block out of range is told by its count.
+        // JSON has no infinities; blocks that are out of range have a count of their own.
         let finite = |value: f64| if value.is_finite() { value } else { f64::MAX };
         Self {
             codec: form.to_string(),
@@ -61,7 +62,7 @@ impl TensorReport {
 }
 
 impl Entry {
-    /// What a person should know of; none where all is well.
+    /// Returns warnings for the user; empty if all is well.
     pub fn warnings(&self) -> Vec<String> {
         let Self { name, report } = self;
         let codec = &report.codec;
@@ -82,17 +83,17 @@ impl Entry {
         }
         if report.importance_is_zero {
             warnings.push(format!(
-                "Tensor `{name}`: the importance of every column is zero, so it says nothing; calibrate on more text"
+                "Tensor `{name}`: the importance of every column is zero, so it has no effect; calibrate on more text"
             ));
         }
         warnings
     }
 }
 
-/// Joins the reports that the steps wrote.
+/// Joins the reports that the actions wrote.
 ///
 /// # Errors
-/// When the bytes of one are no report.
+/// Fails if the bytes of one are not a report.
 pub(crate) fn join<'a>(
     reports: impl Iterator<Item = (&'a str, Vec<u8>)>,
 ) -> Result<Vec<u8>, serde_json::Error> {
@@ -106,10 +107,10 @@ pub(crate) fn join<'a>(
     Ok(joined)
 }
 
-/// The reports of a file's tensors.
+/// Reads the reports of a file's tensors.
 ///
 /// # Errors
-/// When the bytes are no such reports.
+/// Fails if the bytes are not such reports.
 pub fn read(bytes: &[u8]) -> Result<Vec<Entry>, serde_json::Error> {
     serde_json::from_slice(bytes)
 }

@@ -1,6 +1,7 @@
-//! The type of every tensor of a GGUF: the recipe's choice, and what the declaration says against it.
+//! The type of every tensor of a GGUF: the recipe's choice, and the overrides in the declaration.
 //!
-//! All types are resolved here, together and before any step has a key, so keys hold types and never patterns.
+//! All types are resolved here, together and before any action has a key, so keys contain types, never
+//! patterns.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,13 +23,14 @@ use crate::quantize::type_rules::{PURE, Selects, TypeRule, type_rules};
 use crate::source::export_tensors::ExportTensor;
 use crate::source::model_info::ModelInfo;
 
-/// Where a recipe is named.
+/// Attribute that names the recipe.
 const QUANTIZE: &str = "quantize";
 
-/// The type of each of a file's tensors, in their order.
+/// Returns the type of each of a file's tensors, in their order.
 ///
 /// # Errors
-/// Every pattern that is wrong or matches nothing, every tensor with two types, and what needs an imatrix.
+/// Reports every pattern that is wrong or matches nothing, every tensor with two types, and every use of a
+/// type that needs an imatrix.
 pub(crate) fn tensor_types(
     ctx: &dyn RuleContext,
     model: &ModelInfo,
@@ -72,7 +74,7 @@ pub(crate) fn tensor_types(
     if rule_errors.is_empty() { Ok(choices) } else { Err(rule_errors) }
 }
 
-/// What recipes must know about a model.
+/// Returns the properties of a model that recipes use.
 fn shape(model: &ModelInfo) -> ModelShape {
     let first = model.decoder.blocks.first();
     let n_heads = model.decoder.attentions().next().map_or(0, |attention| attention.n_heads);
@@ -86,7 +88,7 @@ fn shape(model: &ModelInfo) -> ModelShape {
     }
 }
 
-/// The rule of each tensor that has one; the first, where there are several.
+/// Returns the rule for each tensor that has one; the first rule if there are several.
 fn apply<'a>(
     rules: &'a [TypeRule],
     names: &[(ModelTensor, String)],
@@ -105,7 +107,7 @@ fn apply<'a>(
             let other: &TypeRule = applied.get(tensor).copied()?;
             (other.codec != rule.codec).then(|| two_types(name, other, rule))
         };
-        // One tensor is enough to show that two rules contradict each other.
+        // One tensor is enough to show that two rules conflict.
         rule_errors.extend(quantized.iter().find_map(|named| other(named)));
         for (tensor, _) in quantized {
             applied.entry(*tensor).or_insert(rule);
@@ -150,7 +152,7 @@ fn no_match(rule: &TypeRule, unquantized: Option<&str>, names: &[(ModelTensor, S
     } else {
         format!("Did you mean `{}`?", near.join("` or `"))
     };
-    let message = format!("{at}`{pattern}` matches the name of no tensor");
+    let message = format!("{at}`{pattern}` matches no tensor name");
     rule.rule_error(rule.place, "gguf::no-match", message).help(help)
 }
 
@@ -168,7 +170,7 @@ fn two_types(name: &str, first: &TypeRule, second: &TypeRule) -> RuleError {
     rule_error.related(first.codec_place, format!("{} is given here", first.codec))
 }
 
-/// What is not quantized without an imatrix: one fault for the recipe, and one for each rule against it.
+/// Reports the types that need an imatrix: one error for the recipe, and one for each rule that overrides it.
 fn without_imatrix<'a>(
     needed: impl Iterator<Item = (&'a (ModelTensor, String), &'a Choice)>,
     applied: &BTreeMap<ModelTensor, &TypeRule>,
@@ -187,7 +189,7 @@ fn without_imatrix<'a>(
         let (name, codec) = tensors[0];
         let count = counted(tensors.len(), "tensor", "tensors");
         let message =
-            format!("`{cause}` needs an imatrix for {count}, first for `{name}` as {codec}; found none");
+            format!("`{cause}` needs an imatrix for {count}, such as `{name}` as {codec}; found none");
         RuleError::new(place, "gguf::imatrix", message).help(
             "Add `imatrix \":target\"`, in a `model` `calibration \":dataset\"`; or take a recipe that needs none, \
              such as `Q2_K` or `IQ3_S`",
@@ -198,7 +200,7 @@ fn without_imatrix<'a>(
 
 fn never_measured(name: &str, codec: &Codec, place: Place) -> RuleError {
     let message = format!(
-        "`{name}` cannot be stored as {codec}: there is no {codec} without importance, and an imatrix has none for \
+        "`{name}` cannot be stored as {codec}: {codec} requires importance, which an imatrix does not have for \
          embedding and output"
     );
     RuleError::new(place, "gguf::imatrix", message)

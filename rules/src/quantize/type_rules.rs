@@ -1,13 +1,13 @@
-//! What a declaration says about the types of single tensors, as rules: which tensors, which type, said where.
+//! The types that a declaration sets for single tensors, as rules: the tensors, the type, and the location.
 //!
-//! | attribute | which tensors |
+//! | attribute | tensors |
 //! |---|---|
 //! | `tensor-type` | those whose names match a regular expression |
-//! | `tensor-types` | the same from a file, one `pattern=TYPE` after another, as llama.cpp's `--tensor-type-file` |
-//! | `output-type` | the output; where there is none, the embedding that is the output too |
+//! | `tensor-types` | the same from a file with many `pattern=TYPE`, as llama.cpp's `--tensor-type-file` |
+//! | `output-type` | the output; if there is none, the embedding that is also the output |
 //! | `embedding-type` | the token embedding |
 //!
-//! This module reads rules and applies none: [`crate::quantize::tensor_types`] does.
+//! This module only reads rules: [`crate::quantize::tensor_types`] applies them.
 
 use mc_encoding::codec::Codec;
 use mc_encoding::codecs;
@@ -27,14 +27,14 @@ const fn node(name: &'static str, doc: &'static str, arguments: Arguments) -> No
 /// For the rule `gguf` and for `model`.
 pub(crate) static TENSOR_TYPE: NodeSchema = node(
     "tensor-type",
-    "The type of the tensors whose GGUF names a regular expression matches.",
+    "The type of the tensors whose GGUF names match a regular expression.",
     Arguments::Two(ValueKind::Text, ValueKind::OneOf(codecs::names)),
 );
 
 /// For the rule `gguf` and for `model`.
 pub(crate) static TENSOR_TYPES: NodeSchema = node(
     "tensor-types",
-    "A file of such patterns, `pattern=TYPE` each, as llama.cpp reads them.",
+    "A file of `pattern=TYPE` entries, in the format of llama.cpp.",
     Arguments::One(ValueKind::Path),
 );
 
@@ -52,46 +52,46 @@ pub(crate) static EMBEDDING_TYPE: NodeSchema = node(
 /// For the rule `gguf` and for `model`.
 pub(crate) static PURE: NodeSchema = node(
     "pure",
-    "Whether all other tensors get the recipe's main type, embedding and output too.",
+    "Uses the recipe's main type for all other tensors, including embedding and output.",
     Arguments::One(ValueKind::Bool),
 );
 
-/// All of them.
+/// All attributes of this module.
 pub(crate) static ALL: &[&NodeSchema] = &[&TENSOR_TYPE, &TENSOR_TYPES, &OUTPUT_TYPE, &EMBEDDING_TYPE, &PURE];
 
-/// Which tensors get which type.
+/// A rule that sets the type of some tensors.
 #[derive(Debug)]
 pub(crate) struct TypeRule {
-    /// Which tensors.
+    /// The tensors.
     pub(crate) selects: Selects,
     /// The type.
     pub(crate) codec: &'static Codec,
-    /// How messages call the rule: `tensor-type "ffn_down"`, `models/types.txt:3`.
+    /// Name of the rule in messages: `tensor-type "ffn_down"`, `models/types.txt:3`.
     pub(crate) shown: String,
-    /// The file that it stands in, when that is not the KDL itself.
+    /// The file that contains it, unless that is the KDL file itself.
     pub(crate) file: Option<String>,
-    /// Where the tensors are named.
+    /// Location at which the tensors are named.
     pub(crate) place: Place,
-    /// Where the type is named.
+    /// Location at which the type is named.
     pub(crate) codec_place: Place,
 }
 
-/// Which tensors a rule is about.
+/// The tensors of a rule.
 #[derive(Debug)]
 pub(crate) enum Selects {
-    /// Those whose names match.
+    /// Those whose names match a pattern.
     Matching {
-        /// As it was written.
+        /// The pattern as written.
         pattern: String,
-        /// Read.
+        /// The compiled pattern.
         regex: Regex,
     },
-    /// One.
+    /// A single tensor.
     One(ModelTensor),
 }
 
 impl TypeRule {
-    /// A fault of this rule.
+    /// Creates an error of this rule.
     pub(crate) fn rule_error(&self, place: Place, code: &'static str, message: String) -> RuleError {
         let rule_error = RuleError::new(place, code, message);
         match &self.file {
@@ -101,10 +101,11 @@ impl TypeRule {
     }
 }
 
-/// The rules of a declaration, in the order in which they are written, and what is wrong with those that cannot be
-/// read: the others may have mistakes of another kind, which are told with them.
+/// Returns the rules of a declaration in the order in which they are written, and the errors of those that
+/// cannot be read. Both are returned because the readable rules may have errors of another kind, which are
+/// reported together.
 ///
-/// * `head`: what `output-type` is about
+/// * `head`: the tensor that `output-type` sets
 pub(crate) fn type_rules(ctx: &dyn RuleContext, head: ModelTensor) -> (Vec<TypeRule>, Vec<RuleError>) {
     let record = ctx.record();
     let mut rules = Vec::new();
@@ -125,7 +126,7 @@ pub(crate) fn type_rules(ctx: &dyn RuleContext, head: ModelTensor) -> (Vec<TypeR
     (rules, rule_errors)
 }
 
-/// `tensor-type "pattern" "TYPE"`; nothing when the schema has refused it already.
+/// Reads `tensor-type "pattern" "TYPE"`; returns `None` if the schema has refused it already.
 fn written_rule(node: &Record) -> Result<Option<TypeRule>, RuleError> {
     let [pattern, codec] = node.arguments.as_slice() else { return Ok(None) };
     let (Some(text), Some(codec_name)) = (pattern.value.as_text(), codec.value.as_text()) else {
@@ -169,11 +170,11 @@ fn rules_of_file(
     let rule_error = |message| RuleError::new(place, "gguf::tensor-types", message).file(file.clone());
     let Ok(text) = std::str::from_utf8(&bytes) else {
         return rule_errors
-            .push(rule_error(format!("`{file}` is no text: expected `pattern=TYPE` in each line")));
+            .push(rule_error(format!("`{file}` is not text: expected `pattern=TYPE` in each line")));
     };
     for (line_idx, line) in text.lines().enumerate() {
         let shown = format!("{file}:{}", line_idx + 1);
-        // Between words any white space will do, as llama.cpp has it.
+        // Any white space separates entries, as in llama.cpp.
         for word in line.split_whitespace() {
             match parse(word) {
                 Ok((selects, codec)) => rules.push(TypeRule {
@@ -192,14 +193,14 @@ fn rules_of_file(
     }
 }
 
-/// Reads `pattern=TYPE`, or says what is wrong and what to do.
+/// Reads `pattern=TYPE`; the error is a message and a help text.
 fn parse(word: &str) -> Result<(Selects, &'static Codec), (String, String)> {
     let Some((pattern, name)) = word.split_once('=') else {
         let reason = format!("Expected `pattern=TYPE`, found `{word}`");
         return Err((reason, "Write for instance `ffn_down=Q6_K`".to_owned()));
     };
     let selects = matching(pattern).map_err(|reason| (reason, PATTERN_HELP.to_owned()))?;
-    // Files for llama.cpp have small letters more often than not.
+    // Files for llama.cpp mostly use lower case.
     let codec = codecs::CODECS.iter().copied().find(|codec| codec.name.eq_ignore_ascii_case(name));
     let codec = codec.ok_or_else(|| {
         let reason = format!("There is no type `{name}` for the pattern `{pattern}`");
@@ -208,9 +209,9 @@ fn parse(word: &str) -> Result<(Selects, &'static Codec), (String, String)> {
     Ok((selects, codec))
 }
 
-const PATTERN_HELP: &str = r"Write a regular expression that is found in names such as `blk.3.ffn_down.weight`: `ffn_down`, `blk\.[0-3]\.`";
+const PATTERN_HELP: &str = r"Write a regular expression that matches names such as `blk.3.ffn_down.weight`: `ffn_down`, `blk\.[0-3]\.`";
 
-/// Reads a pattern, or says what is wrong with it. Names have small letters only, so case is of no matter.
+/// Compiles a pattern; the error is a message. Case is ignored because names are all lower case.
 fn matching(pattern: &str) -> Result<Selects, String> {
     if pattern.is_empty() {
         return Err("The pattern is empty".to_owned());
@@ -219,7 +220,7 @@ fn matching(pattern: &str) -> Result<Selects, String> {
         let text = error.to_string();
         let reason = text.lines().last().unwrap_or_default();
         let reason = reason.strip_prefix("error: ").unwrap_or(reason);
-        format!("`{pattern}` is no regular expression: {reason}")
+        format!("`{pattern}` is not a regular expression: {reason}")
     })?;
     Ok(Selects::Matching { pattern: pattern.to_owned(), regex })
 }
@@ -240,7 +241,7 @@ mod tests {
         let reason = |word| parse(word).unwrap_err().0;
         assert_eq!(reason("ffn_down"), "Expected `pattern=TYPE`, found `ffn_down`");
         assert_eq!(reason("=Q6_K"), "The pattern is empty");
-        assert_eq!(reason("(=Q6_K"), "`(` is no regular expression: unclosed group");
+        assert_eq!(reason("(=Q6_K"), "`(` is not a regular expression: unclosed group");
         assert_eq!(reason("ffn=INT4"), "There is no type `INT4` for the pattern `ffn`");
     }
 }

@@ -45,14 +45,14 @@ static ADAPTER: NodeSchema = NodeSchema::leaf(
     ValueKind::Label,
 );
 static GATE: NodeSchema =
-    NodeSchema::leaf("gate", "What must hold before anything is published.", ValueKind::Label);
+    NodeSchema::leaf("gate", "Conditions that must hold before anything is published.", ValueKind::Label);
 static DEVICE: NodeSchema =
-    NodeSchema::leaf("device", "What it ships to; without one, the bundle is for any.", ValueKind::Label);
+    NodeSchema::leaf("device", "The device to which it ships; any by default.", ValueKind::Label);
 
 /// Tokens that the app will keep; for this rule and for `model`.
 pub(crate) static CONTEXT: NodeSchema = NodeSchema::leaf(
     "context",
-    "Tokens that the app will keep in its cache; by default as many as the model was trained on, at most 4096.",
+    "Tokens that the app will keep in its cache; by default the model's training context, at most 4096.",
     ValueKind::Integer,
 );
 
@@ -76,7 +76,7 @@ static SCHEMA: NodeSchema = NodeSchema {
     ],
 };
 
-/// The context of an app that does not say how much it needs.
+/// The default context of an app.
 const DEFAULT_CONTEXT: u64 = 4096;
 
 impl Rule for Bundle {
@@ -142,7 +142,7 @@ impl Rule for Bundle {
         let names = package.output_names();
         let releases = package.files.iter().cloned().zip(export.files.iter().cloned()).collect();
         let node = target_action(ctx.label(), record, package, inputs);
-        // `mc run` and `mc inspect` ask a bundle for the model in it.
+        // `mc run` and `mc inspect` read the model in a bundle through this provider.
         let mut providers = Providers::default().with(export);
         providers.outputs = names.into_iter().map(|name| (name.clone(), node.artifact(&name))).collect();
         providers.releases = releases;
@@ -151,7 +151,7 @@ impl Rule for Bundle {
     }
 }
 
-/// The adapters, each of which must belong to the model's checkpoint.
+/// Returns the adapters, each of which must belong to the model's checkpoint.
 fn adapters(ctx: &dyn RuleContext, export: &ExportInfo) -> Result<Vec<AdapterGgufInfo>, Vec<RuleError>> {
     let mut adapters: Vec<AdapterGgufInfo> = Vec::new();
     let mut rule_errors = Vec::new();
@@ -169,7 +169,7 @@ fn adapters(ctx: &dyn RuleContext, export: &ExportInfo) -> Result<Vec<AdapterGgu
                 rule_errors.push(RuleError::new(named.place, "bundle::adapter", message));
             }
             Ok(adapter) if adapters.iter().any(|known| known.file == adapter.file) => {
-                let message = format!("Two adapters of the bundle are called `{}`", adapter.file);
+                let message = format!("Two adapters of the bundle have the name `{}`", adapter.file);
                 rule_errors.push(RuleError::new(named.place, "bundle::adapter", message));
             }
             Ok(adapter) => adapters.push(adapter),
@@ -186,8 +186,9 @@ fn context(record: &Record, export: &ExportInfo) -> Result<u64, Vec<RuleError>> 
         None => Ok(DEFAULT_CONTEXT.min(trained)),
         Some(asked) if (1..=trained).contains(&asked) => Ok(asked),
         Some(asked) => {
-            let message =
-                format!("A context of {asked} tokens is out of range; the model was trained on {trained}");
+            let message = format!(
+                "A context of {asked} tokens is out of range; the model's training context is {trained}"
+            );
             Err(vec![RuleError::new(place_of(record, "context"), "bundle::context", message)])
         }
     }
@@ -199,7 +200,7 @@ fn version(record: &Record) -> Result<String, Vec<RuleError>> {
     if version.split('.').all(is_number) {
         return Ok(version.to_owned());
     }
-    let message = format!("`{version}` is no version; expected numbers with dots, such as `1.0`");
+    let message = format!("`{version}` is not a version; expected numbers with dots, such as `1.0`");
     Err(vec![RuleError::new(place_of(record, "version"), "bundle::version", message)])
 }
 
@@ -254,7 +255,8 @@ fn fits(
     let place = place_of(record, "device");
     if !device.formats.is_empty() && !device.formats.iter().any(|format| format == export.format) {
         let format = exporters::title(export.format);
-        let message = format!("`{}` does not run {format}, but {}", device.name, device.formats.join(", "));
+        let message =
+            format!("`{}` does not run {format}; it runs {}", device.name, device.formats.join(", "));
         return Err(vec![RuleError::new(place, "bundle::format", message)]);
     }
     match device.app_memory {

@@ -1,6 +1,6 @@
-//! `device`: what an artifact is shipped for, and the limits that it must keep.
+//! `device`: a device to which artifacts ship, and its limits.
 //!
-//! A device makes nothing; bundles ask it for its memory and its formats.
+//! A device has no actions; bundles read its memory and its formats.
 
 use mc_digest::content_hash::ContentHash;
 use mc_ir::attribute::Record;
@@ -17,7 +17,7 @@ pub const FORMATS: [&str; 3] = ["gguf", "coreml", "executorch"];
 /// The `device` rule.
 pub struct Device;
 
-/// What a device tells a bundle.
+/// Provider of a device, read by a bundle.
 #[derive(Clone, ContentHash, Debug, Eq, PartialEq)]
 #[content("device-info")]
 pub struct DeviceInfo {
@@ -27,13 +27,13 @@ pub struct DeviceInfo {
     /// Its operating system.
     #[content("os")]
     pub os: String,
-    /// Its chip, as its maker calls it.
+    /// Its chip, by the maker's name.
     #[content("chip")]
     pub chip: Option<String>,
-    /// All of its memory, in bytes.
+    /// Its total memory in bytes.
     #[content("ram")]
     pub ram: Option<u64>,
-    /// What one app may use of it, in bytes.
+    /// The memory that one app may use, in bytes.
     #[content("app-memory")]
     pub app_memory: Option<u64>,
     /// The formats that it can run.
@@ -49,11 +49,11 @@ fn systems() -> Vec<&'static str> {
     vec!["android", "ios", "linux", "macos", "windows"]
 }
 
-static CHIP: NodeSchema = NodeSchema::leaf("chip", "Its chip, as its maker calls it.", ValueKind::Text);
-static RAM: NodeSchema = NodeSchema::leaf("ram", "All of its memory.", ValueKind::Bytes);
+static CHIP: NodeSchema = NodeSchema::leaf("chip", "Its chip, by the maker's name.", ValueKind::Text);
+static RAM: NodeSchema = NodeSchema::leaf("ram", "Its total memory.", ValueKind::Bytes);
 static APP_MEMORY: NodeSchema = NodeSchema::leaf(
     "app-memory",
-    "What one app may use of it; a bundle that needs more fails.",
+    "The memory that one app may use; a bundle that needs more fails.",
     ValueKind::Bytes,
 );
 static RUNS: NodeSchema = NodeSchema {
@@ -66,7 +66,7 @@ static RUNS: NodeSchema = NodeSchema {
 
 static SCHEMA: NodeSchema = NodeSchema {
     name: "device",
-    doc: "Something that models are shipped to.",
+    doc: "A device to which models ship.",
     arguments: Arguments::None,
     properties: &[PropertySchema {
         name: "os",
@@ -100,7 +100,8 @@ impl Rule for Device {
         if let (Some(ram), Some(app_memory)) = (info.ram, info.app_memory)
             && app_memory > ram
         {
-            let message = format!("An app cannot have {app_memory} bytes of a memory of {ram} bytes");
+            let message =
+                format!("`app-memory` is {app_memory} bytes, more than `ram`, which is {ram} bytes");
             return Err(vec![
                 RuleError::new(place_of(record, "app-memory"), "device::memory", message)
                     .help("Make `app-memory` smaller than `ram`"),

@@ -1,13 +1,13 @@
-//! How much memory a model needs on a device.
+//! Estimates the memory that a model needs on a device.
 
 use mc_decoder::kind::Site;
 use mc_decoder::program::{Block, Decoder};
 use mc_digest::content_hash::ContentHash;
 
-/// Tokens that llama.cpp computes at once.
+/// Number of tokens that llama.cpp computes at once.
 const N_BATCH: u64 = 512;
 
-/// What a model needs, in bytes.
+/// Memory of a model, in bytes.
 #[derive(Clone, ContentHash, Copy, Debug, Eq, PartialEq)]
 #[content("memory-estimate")]
 pub(crate) struct MemoryEstimate {
@@ -17,13 +17,13 @@ pub(crate) struct MemoryEstimate {
     /// Keys and values of the context, in 16 bits.
     #[content("kv-cache")]
     pub(crate) kv_cache: u64,
-    /// What a batch needs while it is computed.
+    /// Buffers for the computation of one batch.
     #[content("compute")]
     pub(crate) compute: u64,
 }
 
 impl MemoryEstimate {
-    /// All of it.
+    /// Returns the sum.
     pub(crate) fn total(&self) -> u64 {
         self.weights + self.kv_cache + self.compute
     }

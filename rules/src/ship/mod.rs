@@ -1,4 +1,4 @@
-//! What leaves the workspace.
+//! Outputs that leave the workspace.
 //!
 //! | file | rule |
 //! |---|---|
@@ -6,7 +6,7 @@
 //! | `device` | `device` |
 //! | `model` | `model`, which expands into other rules |
 //!
-//! The other files are the documents in a bundle and what they say.
+//! The other files are the documents in a bundle and their data.
 
 pub mod bundle;
 pub(crate) mod bundle_file;

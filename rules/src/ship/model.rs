@@ -1,4 +1,4 @@
-//! `model`: the short way to say what ships. It makes nothing itself, but expands into other targets:
+//! `model`: a short form that declares everything to ship. It has no actions, but expands into other targets:
 //!
 //! | target | rule | when |
 //! |---|---|---|
@@ -48,20 +48,20 @@ static BASE: NodeSchema = NodeSchema {
 
 static CALIBRATION: NodeSchema = NodeSchema {
     name: "calibration",
-    doc: "The dataset whose activations weigh the quantization error.",
+    doc: "The dataset from which the imatrix is computed.",
     arguments: Arguments::One(ValueKind::Label),
     properties: &[
         PropertySchema {
             name: "from",
             value: ValueKind::OneOf(calibrated_models),
             presence: Presence::Default("base"),
-            doc: "Whose activations: the base's serve every adapter, the merged model's are its own.",
+            doc: "The measured model: an imatrix of the base serves every adapter, one of `merged` is specific to it.",
         },
         PropertySchema {
             name: "context",
             value: ValueKind::Integer,
             presence: Presence::Optional,
-            doc: "Tokens per chunk; 512, or the model's context when that is shorter.",
+            doc: "Tokens per chunk; 512, or the model's context if it is shorter.",
         },
     ],
     children: &[],
@@ -69,7 +69,7 @@ static CALIBRATION: NodeSchema = NodeSchema {
 
 static DEVICE: NodeSchema = NodeSchema {
     name: "device",
-    doc: "What it ships to; without one, the bundle is for any.",
+    doc: "The device to which it ships; any by default.",
     arguments: Arguments::One(ValueKind::Label),
     properties: &[],
     children: &[],
@@ -77,7 +77,7 @@ static DEVICE: NodeSchema = NodeSchema {
 
 static GATE: NodeSchema = NodeSchema {
     name: "gate",
-    doc: "What must hold before anything is published.",
+    doc: "Conditions that must hold before anything is published.",
     arguments: Arguments::None,
     properties: &[],
     children: &NODES,
@@ -120,7 +120,7 @@ impl Rule for Model {
 
     fn analyze(&self, ctx: &dyn RuleContext) -> Result<Providers, Vec<RuleError>> {
         // `expand` replaces every `model`, so an analysis would mean that the caller forgot to expand.
-        Err(vec![RuleError::new(ctx.record().place, "model::expand", "A `model` is analysed as its parts")])
+        Err(vec![RuleError::new(ctx.record().place, "model::expand", "A `model` is analyzed as its parts")])
     }
 }
 
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn what_workers_must_have_goes_to_every_part_with_steps_for_them() {
+    fn exec_properties_are_passed_to_every_part_with_remote_actions() {
         let wanted = vec![child(Place(4), Value::Text("gpu".to_owned()))];
         let targets = model(&[
             ("base", label_child("base")),
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn tags_go_to_every_part_with_steps() {
+    fn tags_are_passed_to_every_part_with_actions() {
         let tags = vec![child(Place(4), Value::Text("no-remote".to_owned()))];
         let targets = model(&[
             ("base", label_child("base")),
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn calibration_reads_the_base_unless_told() {
+    fn calibration_reads_the_base_by_default() {
         let calibration = |from: &str| {
             let mut record = label_child("calibration").remove(0);
             let value = Value::Text(from.to_owned());

@@ -13,7 +13,7 @@ pub(crate) const CARD: &str = "README.md";
 pub(crate) const MODELFILE: &str = "Modelfile";
 pub(crate) const CHECKSUMS: &str = "SHA256SUMS";
 
-/// What a bundle says about its model, all of it known before anything is built.
+/// Facts of a bundle about its model, all of them known before anything is built.
 #[derive(Clone, ContentHash, Debug)]
 #[content("package")]
 pub(crate) struct Package {
@@ -110,7 +110,7 @@ pub(crate) struct SourceFacts {
 }
 
 impl Package {
-    /// The file that is to be opened.
+    /// Returns the file to open.
     pub(crate) fn main_file(&self) -> &str {
         self.files.first().map_or("", String::as_str)
     }

@@ -1,6 +1,6 @@
 //! `adapter`: a PEFT LoRA folder, with the checkpoint that it was trained on.
 //!
-//! It makes nothing; whether its tensors fit is for `merge` to say, which knows the base.
+//! It has no actions. `merge`, which knows the base, checks that the tensors fit.
 
 use mc_family::adapter::AdapterConfig;
 use mc_family::adapter::base::is_another_base;
@@ -26,18 +26,18 @@ use crate::source::weights::{StoredTensor, joined, stored_tensors};
 /// The `adapter` rule.
 pub struct Adapter;
 
-/// What an adapter tells a merge.
+/// Provider of an adapter, read by a merge.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AdapterInfo {
-    /// The checkpoint that it belongs to.
+    /// The checkpoint that it was trained on.
     pub base: Label,
-    /// That checkpoint.
+    /// The model of that checkpoint.
     pub model: ModelInfo,
-    /// How its pairs are scaled.
+    /// Configuration, which scales its pairs of factors.
     pub config: AdapterConfig,
     /// Its tensors.
     pub tensors: Vec<StoredTensor>,
-    /// The tokenizer that lies beside it.
+    /// The tokenizer in its folder.
     pub tokenizer: Option<AdapterTokenizer>,
     /// License texts, each with the name that a bundle gives it.
     pub licences: Vec<(Source, String)>,
@@ -49,8 +49,8 @@ pub struct AdapterInfo {
     pub published: Published,
 }
 
-/// The tokenizer's files in an adapter's folder. They go together: what is missing here is missing, whatever the base
-/// has.
+/// The tokenizer files in an adapter's folder. They are used as a set: a file that is missing here is not
+/// taken from the base.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AdapterTokenizer {
     tokenizer: Source,
@@ -71,13 +71,13 @@ impl AdapterTokenizer {
         })
     }
 
-    /// A tokenizer of one file.
+    /// Creates a tokenizer of one file.
     #[cfg(test)]
     pub(crate) fn alone(tokenizer: Source) -> Self {
         Self { tokenizer, tokenizer_config: None, special_tokens_map: None, chat_template: None }
     }
 
-    /// Puts the files in place of the base's.
+    /// Replaces the base's files with these.
     pub(crate) fn replace(&self, files: &mut ModelFiles) {
         let Self { tokenizer, tokenizer_config, special_tokens_map, chat_template } = self.clone();
         *files = ModelFiles {
@@ -111,7 +111,7 @@ static SCHEMA: NodeSchema = NodeSchema {
             name: "any-base",
             value: ValueKind::Bool,
             presence: Presence::Optional,
-            doc: "`#true` when the base is the right one, though the adapter calls it otherwise.",
+            doc: "`#true` accepts the base although the adapter names it differently.",
         },
     ],
     children: &[
@@ -156,7 +156,8 @@ impl Rule for Adapter {
             let message =
                 format!("The adapter was trained on `{declared}`; `{}` is known as `{known}`", base.value);
             return Err(vec![RuleError::new(base.place, "adapter::base", message).help(
-                "Name the checkpoint that it was trained on, or write `any-base=#true` if that is this one",
+                "Name the checkpoint that it was trained on, or write `any-base=#true` if it is this one under another \
+                 name",
             )]);
         }
         let card = front_matter(ctx, &folder, &names);

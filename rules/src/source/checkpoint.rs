@@ -1,8 +1,8 @@
-//! `checkpoint`: a Hugging Face folder with a model's configuration, tokenizer and weights; or a GGUF file, which is
-//! read in [`crate::source::gguf_checkpoint`].
+//! `checkpoint`: a Hugging Face folder with a model's configuration, tokenizer and weights; or a GGUF file,
+//! which [`crate::source::gguf_checkpoint`] reads.
 //!
-//! It makes nothing: everything is read where it lies. What is read here are headers and configuration, so all that
-//! can be known to be wrong without touching a weight is a fault of the declaration.
+//! It has no actions: files are read in place. Only headers and configuration are read here, so every error
+//! that can be found without reading a weight is an error of the declaration.
 
 use mc_decoder::program::Head;
 use mc_family::config::quantization::stored_scales;

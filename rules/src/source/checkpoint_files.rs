@@ -1,4 +1,4 @@
-//! The files of a checkpoint's folder that are not weights: configuration, tokenizer, licences.
+//! The files of a checkpoint's folder that are not weights: configuration, tokenizer, licenses.
 
 use mc_ir::action::Source;
 use mc_ir::attribute::Place;
@@ -11,7 +11,7 @@ use crate::source::front_matter::FrontMatter;
 use crate::source::model_info::{ADDITIONAL_CHAT_TEMPLATES, ModelFiles};
 use crate::source::weights::joined;
 
-/// The files of a tokenizer, each read as a whole.
+/// The files of a tokenizer, each of which is read completely.
 pub(crate) const TOKEN_FILES: [&str; 8] = [
     "tokenizer.json",
     "tokenizer.model",
@@ -23,15 +23,15 @@ pub(crate) const TOKEN_FILES: [&str; 8] = [
     "chat_template.json",
 ];
 
-/// Looks for the files in a folder.
+/// Finds the files of a folder.
 pub(crate) struct Reader<'a> {
-    /// Who reads.
+    /// The rule that reads.
     pub(crate) ctx: &'a dyn RuleContext,
-    /// Where the folder is declared.
+    /// Location of the folder's declaration.
     pub(crate) place: Place,
     /// The folder, relative to the package.
     pub(crate) folder: &'a str,
-    /// The names in it.
+    /// The file names in the folder.
     pub(crate) names: &'a [String],
 }
 
@@ -47,10 +47,10 @@ impl Reader<'_> {
         })
     }
 
-    /// The files of a checkpoint.
+    /// Returns the files of a checkpoint.
     ///
     /// # Errors
-    /// A fault for each file that must be there and is not.
+    /// An error for each required file that is missing.
     pub(crate) fn files(&self) -> Result<ModelFiles, Vec<RuleError>> {
         let config = self.required("config.json", "A checkpoint is a folder as Hugging Face stores it");
         let (tokenizer, tokenizer_model) =
@@ -67,7 +67,7 @@ impl Reader<'_> {
             } else {
                 Ok(())
             };
-        // Both may be missing, and both are worth telling.
+        // If both are missing, both are reported.
         let config = match (config, has_tokenizer) {
             (Ok(config), Ok(())) => config,
             (config, has_tokenizer) => {

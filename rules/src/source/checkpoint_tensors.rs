@@ -19,28 +19,28 @@ use crate::source::model_info::Weight;
 use crate::source::scaled_weights::scaled;
 use crate::source::weights::StoredTensor;
 
-/// How many names a message lists.
+/// Maximum number of names that a message lists.
 const MAX_LISTED: usize = 4;
 
-/// What is compared.
+/// The two sides of the comparison.
 pub(crate) struct Matching<'a> {
-    /// Where the checkpoint is declared.
+    /// Location of the checkpoint's declaration.
     pub(crate) place: Place,
     /// Its folder, for messages.
     pub(crate) folder: &'a str,
-    /// Whose names they are.
+    /// The family, which defines the names.
     pub(crate) family: &'static dyn Family,
-    /// Whether the token embedding is the head, too.
+    /// True if the token embedding is also the head.
     pub(crate) is_tied: bool,
-    /// How weights of 8-bit floats are scaled, if there are any.
+    /// Scales of 8-bit floats, if there are any.
     pub(crate) scales: Option<StoredScales>,
 }
 
 impl Matching<'_> {
-    /// The weights that are needed, in the order of the checkpoint.
+    /// Returns the needed weights in the order of the checkpoint.
     ///
     /// # Errors
-    /// A fault for what is missing, what has no place, and each tensor of a wrong shape or type.
+    /// An error for missing tensors, for unknown tensors, and for each tensor of a wrong shape or type.
     pub(crate) fn weights(
         &self,
         stored: &[StoredTensor],
@@ -89,7 +89,7 @@ impl Matching<'_> {
                 name.unwrap_or_else(|| needed.tensor.to_string())
             })
             .collect();
-        let lacking = lacking(self.place, self.folder, "the configuration asks for", &missing);
+        let lacking = lacking(self.place, self.folder, "the configuration", &missing);
         rule_errors.extend(lacking.map(|rule_error| {
             rule_error.help("Fetch all shards, and check `num_hidden_layers` and `tie_word_embeddings`")
         }));
@@ -100,9 +100,9 @@ impl Matching<'_> {
         RuleError::new(self.place, "checkpoint::tensors", message).file(tensor.file.clone())
     }
 
-    /// Whether a tensor is of no use by itself.
+    /// Returns true if a tensor is not needed by itself.
     fn is_ignored(&self, stored: &BTreeMap<&str, &StoredTensor>, name: &str) -> bool {
-        // Some tools store the head of a tied model all the same.
+        // Some tools store the head of a tied model anyway.
         let is_tied_head = self.is_tied && self.family.tensor(name) == Some(ModelTensor::Output);
         let is_scale = self.scales.is_some_and(|scales| {
             scales.ignores(name)
@@ -155,7 +155,7 @@ impl Matching<'_> {
         let name = format!("{}{}", tensor.name, scales.suffix);
         let Some(scale) = stored.get(name.as_str()) else {
             let message = format!(
-                "Tensor `{}` has type {}, but its scales `{name}` are not there",
+                "Tensor `{}` has type {}, but its scales `{name}` are missing",
                 tensor.name, tensor.dtype
             );
             return Err(self.rule_error(tensor, message).help("Fetch all shards of the checkpoint"));
@@ -164,28 +164,28 @@ impl Matching<'_> {
     }
 }
 
-/// A fault for tensors that a model has no place for; none where there are none.
+/// Reports tensors that a model does not have; `None` if there are none.
 pub(crate) fn unplaced(place: Place, file: &str, model: &str, names: &[&str]) -> Option<RuleError> {
     (!names.is_empty()).then(|| {
         let count = counted(names.len(), "tensor is", "tensors are");
-        let message = format!("{count} in `{file}` without a place in {model}: {}", listed(names));
+        let message = format!("{count} in `{file}`, but not part of {model}: {}", listed(names));
         RuleError::new(place, "checkpoint::tensors", message)
     })
 }
 
-/// A fault for tensors that are not there; none where all are.
+/// Reports missing tensors; `None` if none is missing.
 ///
-/// * `who`: who needs them, as in "its keys ask for"
+/// * `who`: a clause that names the reason, as in "its keys"
 pub(crate) fn lacking(place: Place, file: &str, who: &str, names: &[String]) -> Option<RuleError> {
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     (!names.is_empty()).then(|| {
         let count = counted(names.len(), "tensor is", "tensors are");
-        let message = format!("{count} not in `{file}`, which {who}: {}", listed(&names));
+        let message = format!("{count} missing from `{file}`, but required by {who}: {}", listed(&names));
         RuleError::new(place, "checkpoint::tensors", message)
     })
 }
 
-/// Names for a message: the first few, and how many more there are.
+/// Formats names for a message: the first few, and the number of the rest.
 fn listed(names: &[&str]) -> String {
     let shown: Vec<String> = names.iter().take(MAX_LISTED).map(|name| format!("`{name}`")).collect();
     let more = names.len() - shown.len();

@@ -1,7 +1,8 @@
 //! `dataset`: text for calibration, or text and questions for evaluation.
 //!
-//! Text files (`.txt`, `.md`) hold one item per line; `.jsonl` files hold one JSON object per line. Empty lines are
-//! no items. A sample is drawn by a keyed hash of each item, so that an item added or removed moves no other.
+//! Text files (`.txt`, `.md`) hold one item per line; `.jsonl` files hold one JSON object per line. Empty
+//! lines are skipped. A sample is drawn by a keyed hash of each item, so adding or removing an item does not
+//! affect the others.
 
 use mc_digest::digest::Digest;
 use mc_ir::action::{Action, ActionContext, ActionError, ActionKind, Artifact, Input, Source, write_bytes};
@@ -21,20 +22,20 @@ use crate::source::file_size::{self, MAX_DATA_FILE_BYTES};
 /// The `dataset` rule.
 pub struct Dataset;
 
-/// What a dataset tells those who use it.
+/// Provider of a dataset.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DatasetInfo {
     /// Its name, for reports.
     pub name: String,
-    /// Its files: where they are, and how messages call them.
+    /// Its files and their names in messages.
     pub files: Vec<(Source, String)>,
-    /// What the items are.
+    /// The kind of its items.
     pub kind: DatasetKind,
     /// The chosen items, one per line.
     pub items: Artifact,
 }
 
-/// What the items of a dataset are.
+/// The kind of a dataset's items.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DatasetKind {
     /// Lines of text.
@@ -63,20 +64,20 @@ static FILES: NodeSchema = NodeSchema {
 
 static SAMPLE: NodeSchema = NodeSchema {
     name: "sample",
-    doc: "How many items to take; all when absent.",
+    doc: "Number of items to take; all by default.",
     arguments: Arguments::One(ValueKind::Integer),
     properties: &[PropertySchema {
         name: "seed",
         value: ValueKind::Integer,
         presence: Presence::Default("0"),
-        doc: "Which sample; the same seed takes the same items.",
+        doc: "Seed of the sample; equal seeds take equal items.",
     }],
     children: &[],
 };
 
 static SCHEMA: NodeSchema = NodeSchema {
     name: "dataset",
-    doc: "Text or questions that a model is calibrated or measured on.",
+    doc: "Text or questions to calibrate or measure a model.",
     arguments: Arguments::None,
     properties: &[],
     children: &[
@@ -117,7 +118,7 @@ impl Rule for Dataset {
                         "dataset::kind",
                         format!("`{path}` is neither `.txt`, `.md` nor `.jsonl`"),
                     )
-                    .help("Narrow the pattern, or rename the file after what it holds"),
+                    .help("Narrow the pattern, or give the file the extension of its content"),
                 );
             }
         }
@@ -148,7 +149,7 @@ impl Rule for Dataset {
         });
         if sample.as_ref().is_some_and(|sample| sample.count == 0) {
             let place = crate::attributes::place_of(record, "sample");
-            return Err(vec![RuleError::new(place, "dataset::sample", "A sample of 0 items holds nothing")]);
+            return Err(vec![RuleError::new(place, "dataset::sample", "A sample needs at least 1 item")]);
         }
         let inputs = files.iter().map(|(source, _)| Input::Source(source.clone())).collect();
         let shown = files.iter().map(|(_, shown)| shown.clone()).collect();
@@ -274,14 +275,14 @@ fn check_object(line: &str, shown: &str, line_number: usize) -> Result<(), Actio
     }
 }
 
-/// What is wrong with a line of JSON, without the line number that the parser counts within it.
+/// Describes the error in a line of JSON, without the line number that the parser counts within it.
 pub(crate) fn reason(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let what = text.split(" at line ").next().unwrap_or(&text);
     format!("{what} at column {}", error.column())
 }
 
-/// Takes the items with the smallest keyed hashes, in their own order.
+/// Takes the items with the smallest keyed hashes, in their original order.
 fn draw(items: Vec<String>, sample: &Sample) -> Result<Vec<String>, ActionError> {
     if (items.len() as u64) < sample.count {
         return Err(ActionError::failed(format!(
@@ -289,7 +290,7 @@ fn draw(items: Vec<String>, sample: &Sample) -> Result<Vec<String>, ActionError>
             counted(items.len(), "item", "items"),
             sample.count
         ))
-        .with_help("Ask for fewer, or add files"));
+        .with_help("Reduce `sample`, or add files"));
     }
     let mut ranked: Vec<(Digest, usize)> = items
         .iter()
@@ -331,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn asking_for_more_than_there_is_fails() {
+    fn a_sample_larger_than_the_dataset_fails() {
         assert!(draw(items(3), &Sample { count: 4, seed: 0 }).is_err());
     }
 }

@@ -1,6 +1,8 @@
-//! The tensors of a file, made of a model's weights: each changed as the format wants it, experts stacked.
+//! The tensors of a file, made from a model's weights: converted to the layout of the format, with experts
+//! stacked.
 //!
-//! Weights stay as the checkpoint stores them up to here, so adapters and merges change one expert like any matrix.
+//! Until here, weights keep the layout of the checkpoint, so adapters and merges change an expert like any
+//! matrix.
 
 use std::collections::BTreeMap;
 
@@ -26,34 +28,35 @@ use crate::source::model_info::{ModelInfo, Weight};
 pub(crate) struct ExportTensor {
     /// Its purpose.
     pub(crate) tensor: ModelTensor,
-    /// How it comes from `inputs`.
+    /// Its value as a function of `inputs`.
     pub(crate) expression: TensorExpr,
-    /// What the expression reads.
+    /// The inputs of the expression.
     pub(crate) inputs: Vec<Input>,
 }
 
-/// The family of a model.
+/// Returns the family of a model.
 pub(crate) fn family_of(model: &ModelInfo) -> Option<&'static dyn Family> {
     families::by_name(model.family)
 }
 
-/// The model as a format sees it before it is written.
+/// Returns the description of a model that a format gets before the model is written.
 pub(crate) fn described(model: &ModelInfo) -> ModelDescription<'_> {
     ModelDescription::new(&model.decoder)
 }
 
-/// A format's change to one of a model's tensors.
+/// Returns a format's change to one of a model's tensors.
 pub(crate) fn change_of(exporter: &dyn Exporter, model: &ModelInfo, tensor: ModelTensor) -> Option<Change> {
     let stored = family_of(model).map(|family| family.stored(tensor)).unwrap_or_default();
     exporter.change(&described(model), &TensorDescription { tensor, stored })
 }
 
-/// The tensors in the order of the checkpoint, with a layer's experts where the last of them stands.
+/// Returns the tensors in the order of the checkpoint; a layer's stacked experts take the position of the
+/// last expert.
 pub(crate) fn export_tensors(exporter: &dyn Exporter, model: &ModelInfo) -> Vec<ExportTensor> {
     tensors(model, |tensor| change_of(exporter, model, tensor))
 }
 
-/// The tensors as the runtime runs them: norm weights whole, rotary pairs as the checkpoint has them.
+/// Returns the tensors in the layout of the runtime: norm weights whole, rotary pairs as in the checkpoint.
 pub(crate) fn run_tensors(model: &ModelInfo) -> Vec<ExportTensor> {
     let family = family_of(model);
     let stored = |tensor| family.map(|family| family.stored(tensor)).unwrap_or_default();
@@ -88,7 +91,7 @@ fn tensors(model: &ModelInfo, change: impl Fn(ModelTensor) -> Option<Change>) ->
     tensors
 }
 
-/// The rotary factors that came from a container.
+/// Returns the rotary factors that a container stores.
 pub(crate) fn factor_tensors(model: &ModelInfo) -> Vec<ExportTensor> {
     model.factors.iter().map(single).collect()
 }
@@ -101,7 +104,7 @@ fn single(weight: &Weight) -> ExportTensor {
     }
 }
 
-/// The stacks of one layer's experts, in the family's order.
+/// Returns the stacks of one layer's experts, in the family's order.
 fn stacks(family: Option<&'static dyn Family>, parts: &[&Weight]) -> Vec<ExportTensor> {
     let order: Vec<ModelTensor> = family
         .zip(parts.first().and_then(|part| part.tensor.block()))
@@ -126,13 +129,13 @@ fn stack(tensor: ModelTensor, mut parts: Vec<&Weight>) -> ExportTensor {
     ExportTensor { tensor, expression: TensorExpr::new(Stack { of }), inputs }
 }
 
-/// The expression with a change made; what undid the same change, because the weight was read from a container, and
-/// the change cancel.
+/// Applies a change to an expression. If its top undoes the same change, because the weight was read from a
+/// container, the two cancel.
 pub(crate) fn changed(expression: TensorExpr, change: Change) -> TensorExpr {
     before(&expression, change).cloned().unwrap_or_else(|| made(expression, change))
 }
 
-/// The operand of what undid the change, if the top of the expression does.
+/// Returns the operand of the top of the expression if the top undoes the change.
 fn before(expression: &TensorExpr, change: Change) -> Option<&TensorExpr> {
     match change {
         Change::Interleave { n_heads } => expression
@@ -154,7 +157,7 @@ fn made(of: TensorExpr, change: Change) -> TensorExpr {
     }
 }
 
-/// A shape without the middle one of three dimensions.
+/// Returns a shape of three dimensions without the middle one.
 pub(crate) fn squeezed(shape: &[u64]) -> Vec<u64> {
     match shape {
         [first, 1, rest @ ..] => [&[*first], rest].concat(),

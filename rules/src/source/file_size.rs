@@ -1,8 +1,8 @@
-//! Limits the length of files that are read as a whole.
+//! Limits the length of files that are read completely.
 //!
-//! Such files are small in every checkpoint; one of some terabytes, which costs nothing on a disk when it is all holes,
-//! would be hashed for hours and then fill the memory. So lengths are checked before a file becomes the input of an
-//! action.
+//! Such files are small in every checkpoint. A sparse file of some terabytes, which takes no space on a disk,
+//! would be hashed for hours and then fill the memory. So lengths are checked before a file becomes the input
+//! of an action.
 
 use mc_ir::attribute::Place;
 use mc_ir::rule::{HeadFormat, RuleContext};
@@ -10,16 +10,17 @@ use mc_ir::rule_error::RuleError;
 
 use crate::attributes::{shown_path, source_error};
 
-/// Bytes of a file of a tokenizer, a template or a license. The largest `tokenizer.json` in use has 35 MB.
+/// Maximum size in bytes of a file of a tokenizer, a template or a license. The largest `tokenizer.json` in
+/// use has 35 MB.
 pub(crate) const MAX_TOKEN_FILE_BYTES: u64 = 256 << 20;
 
-/// Bytes of a file of a dataset.
+/// Maximum size in bytes of a dataset's file.
 pub(crate) const MAX_DATA_FILE_BYTES: u64 = 1 << 30;
 
 /// Checks files, given by their paths relative to the package.
 ///
 /// # Errors
-/// A fault of `code` at `place` for each that cannot be looked at or is longer than `max_bytes`.
+/// An error with `code` at `place` for each file that is inaccessible or longer than `max_bytes`.
 pub(crate) fn check<'a>(
     ctx: &dyn RuleContext,
     place: Place,
@@ -38,7 +39,7 @@ pub(crate) fn check<'a>(
                     head.n_bytes
                 );
                 rule_errors
-                    .push(RuleError::new(place, code, message).help("Is it the file that its name says?"));
+                    .push(RuleError::new(place, code, message).help("Check that it is the right file"));
             }
             Err(error) => rule_errors.push(source_error(place, code, &error)),
         }

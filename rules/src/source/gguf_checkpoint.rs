@@ -1,7 +1,9 @@
-//! A GGUF file as a `checkpoint`: its keys as a program, its tensors as weights in the names and layout of Hugging Face.
+//! A GGUF file as a `checkpoint`: its keys become a program, its tensors become weights in the names and
+//! layout of Hugging Face.
 //!
-//! So adapters, blends and recipes see what they always see. Nothing is converted for it: a weight says how it comes
-//! from the file ([`crate::source::gguf_weights`]), and where the way goes back into a GGUF, both ways cancel.
+//! So adapters, blends and recipes work as with any checkpoint. Nothing is converted in advance: each weight
+//! is an expression over the file ([`crate::source::gguf_weights`]), and if it is exported to a GGUF again,
+//! both conversions cancel.
 
 use mc_exporter::identity::Identity;
 use mc_family::families::for_decoder;
@@ -31,10 +33,10 @@ use crate::source::model_id::{self, ModelId};
 use crate::source::model_info::{FileHead, Lineage, ModelFiles, ModelInfo};
 use crate::source::origin::declared;
 
-/// What the model in the file at `path` provides; of a series, `path` is the first file.
+/// Returns the providers of the model in the file at `path`; for a series, `path` is the first file.
 ///
 /// # Errors
-/// A fault at `place` when a file is not there, is broken, or holds no model that we know.
+/// An error at `place` if a file is missing or corrupt, or does not hold a supported model.
 pub(crate) fn provide(ctx: &dyn RuleContext, place: Place, path: &str) -> Result<Providers, Vec<RuleError>> {
     let shown = shown_path(ctx, path);
     let rule_error =
@@ -53,10 +55,13 @@ pub(crate) fn provide(ctx: &dyn RuleContext, place: Place, path: &str) -> Result
     }
     let whole = whole(heads).map_err(&rule_error)?;
     let stated = decoder(&whole).map_err(|error| rule_error(error.to_string()))?;
-    // Read now, so that a broken vocabulary is a mistake of the declaration.
+    // Read now, so that a corrupt vocabulary is an error of the declaration.
     vocabulary(&whole).map_err(|error| rule_error(error.to_string()))?;
     let family = for_decoder(&stated).ok_or_else(|| {
-        rule_error(format!("No family has the architecture `{}` as here", name_of(&stated)))
+        rule_error(format!(
+            "No supported family matches the architecture `{}` of this file",
+            name_of(&stated)
+        ))
     })?;
     let decoder = stated.with_pairing(RotaryPairing::HalfSplit);
     let found = Matching { place, file: &shown, family, decoder: &decoder }.weights(&stored)?;
@@ -166,7 +171,7 @@ fn series(place: Place, path: &str) -> Result<Vec<String>, Vec<RuleError>> {
     ])
 }
 
-/// The head of a file, and the file's length.
+/// Returns the head of a file, and the file's length.
 fn head(ctx: &dyn RuleContext, place: Place, path: &str) -> Result<(Gguf, u64), Vec<RuleError>> {
     let head = ctx.read_head(path, HeadFormat::Beginning).map_err(|error| {
         let rule_error = source_error(place, "checkpoint::gguf", &error);
@@ -183,7 +188,7 @@ fn head(ctx: &dyn RuleContext, place: Place, path: &str) -> Result<(Gguf, u64), 
     Ok((gguf, head.n_bytes))
 }
 
-/// The one file that the heads of a series stand for.
+/// Joins the heads of a series into that of one file.
 fn whole(mut heads: Vec<Gguf>) -> Result<Gguf, String> {
     if heads.len() == 1 {
         return Ok(heads.swap_remove(0));

@@ -1,7 +1,7 @@
-//! The tensors of a GGUF as weights of a family: by its names, in its checkpoints' layout.
+//! The tensors of a GGUF as weights of a family: with its names, in the layout of its checkpoints.
 //!
-//! What a container wants done to a weight is undone as an expression ([`undone`]), and a stack of experts is cut into
-//! the parts that checkpoints store. [`crate::source::export_tensors`] does the same the other way round.
+//! The container's change to a weight is undone as an expression ([`undone`]), and a stack of experts is cut
+//! into the parts that checkpoints store. [`crate::source::export_tensors`] does the reverse.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -31,7 +31,7 @@ use crate::source::checkpoint_tensors::{lacking, unplaced};
 use crate::source::export_tensors::squeezed;
 use crate::source::model_info::Weight;
 
-/// A tensor of a file, and where its bytes are.
+/// A tensor of a file, with the source of its bytes.
 pub(crate) struct StoredBlocks {
     /// Its name, type and dimensions.
     pub(crate) info: TensorInfo,
@@ -39,34 +39,34 @@ pub(crate) struct StoredBlocks {
     pub(crate) source: Source,
 }
 
-/// What is compared.
+/// The two sides of the comparison.
 pub(crate) struct Matching<'a> {
-    /// Where the checkpoint is declared.
+    /// Location of the checkpoint's declaration.
     pub(crate) place: Place,
     /// Its file, for messages.
     pub(crate) file: &'a str,
-    /// Whose names weights get.
+    /// The family, which defines the names of the weights.
     pub(crate) family: &'static dyn Family,
     /// The program in the file's keys.
     pub(crate) decoder: &'a Decoder,
 }
 
-/// What was found.
+/// The weights of a file.
 #[derive(Default)]
 pub(crate) struct Found {
-    /// The weights that are needed, in the order of the file.
+    /// The needed weights, in the order of the file.
     pub(crate) weights: Vec<Weight>,
     /// Rotary factors.
     pub(crate) factors: Vec<Weight>,
-    /// Whether one of them is stored in blocks.
+    /// True if a weight is stored in blocks.
     pub(crate) is_quantized: bool,
 }
 
 impl Matching<'_> {
-    /// The weights of the program.
+    /// Returns the weights of the program.
     ///
     /// # Errors
-    /// A fault for what is missing, what has no place, and each tensor of a wrong shape or type.
+    /// An error for missing tensors, for unknown tensors, and for each tensor of a wrong shape or type.
     pub(crate) fn weights(&self, stored: &[StoredBlocks]) -> Result<Found, Vec<RuleError>> {
         let mut needed: BTreeMap<ModelTensor, Vec<Needed>> = BTreeMap::new();
         for one in self.family.tensors(self.decoder) {
@@ -112,18 +112,18 @@ impl Matching<'_> {
             .filter(|tensor| !seen.contains(tensor))
             .map(|tensor| wire_name_in(name_of(self.decoder), *tensor))
             .collect();
-        let missing = lacking(self.place, self.file, "its keys ask for", &missing);
+        let missing = lacking(self.place, self.file, "its keys", &missing);
         rule_errors.extend(missing.map(|rule_error| rule_error.help("Fetch it again")));
         if rule_errors.is_empty() { Ok(found) } else { Err(rule_errors) }
     }
 
-    /// The change that files make to a tensor, which is undone here.
+    /// Returns the change that files make to a tensor, which is undone here.
     fn change(&self, tensor: ModelTensor) -> Option<Change> {
         let model = ModelDescription::new(self.decoder);
         GgufExporter.change(&model, &TensorDescription { tensor, stored: self.family.stored(tensor) })
     }
 
-    /// The weights in one tensor: several where it stacks experts.
+    /// Returns the weights in one tensor: several if it stacks experts.
     fn parts(&self, tensor: &StoredBlocks, parts: &[Needed]) -> Result<Vec<Weight>, RuleError> {
         let info = &tensor.info;
         let first = parts.first().ok_or_else(|| self.rule_error(format!("Nothing needs `{}`", info.name)))?;
@@ -144,7 +144,7 @@ impl Matching<'_> {
                 expected.iter().rev().collect::<Vec<_>>()
             )));
         }
-        // Parts lie one after another in whole rows, and rows in whole blocks.
+        // Parts are stored one after another in whole rows, and rows in whole blocks.
         let n_bytes = (info.end - info.start) / parts.len() as u64;
         let weight = |(number, needed): (u64, &Needed)| {
             let start = info.start + number * n_bytes;
@@ -203,7 +203,7 @@ impl Matching<'_> {
     }
 }
 
-/// The expression before a container's change.
+/// Undoes a container's change to an expression.
 fn undone(of: TensorExpr, change: Change, shape: &[u64]) -> TensorExpr {
     match change {
         Change::Interleave { n_heads } => TensorExpr::new(HalfSplitHeads { n_heads: n_heads.into(), of }),
@@ -218,7 +218,7 @@ mod tests {
     use crate::source::export_tensors::changed;
 
     #[test]
-    fn what_was_undone_and_is_done_again_leaves_the_bytes_alone() {
+    fn undoing_and_redoing_a_change_keeps_the_bytes() {
         let codec = &mc_encoding::blocks::q8_0::CODEC;
         let stored = |shape: &[u64]| TensorExpr::new(Decode { input: 0, codec, shape: shape.to_vec() });
         for (change, shape, in_container) in [
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_that_was_not_undone_is_made() {
+    fn a_change_that_was_not_undone_is_applied() {
         let weight = TensorExpr::new(Load { input: 0, dtype: DType::F32, shape: vec![8, 32] });
         let other_heads = undone(weight, Change::Interleave { n_heads: 4 }, &[8, 32]);
         let changed = changed(other_heads, Change::Interleave { n_heads: 2 });

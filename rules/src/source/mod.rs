@@ -1,4 +1,4 @@
-//! Models, adapters and texts as they come, and what others read of them.
+//! Models, adapters and texts as sources, and their providers.
 //!
 //! | file | rule |
 //! |---|---|
@@ -6,7 +6,8 @@
 //! | `adapter` | `adapter` |
 //! | `dataset` | `dataset` |
 //!
-//! The other files are their parts, and what they provide ([`model_info`]). Nothing here makes or runs a model.
+//! The other files are their parts, and the provider of models ([`model_info`]). Nothing here creates or runs
+//! a model.
 
 pub mod about;
 pub mod adapter;

@@ -1,7 +1,7 @@
-//! What a checkpoint or a merge tells those who read it: the model as a program, its weights as expressions, and the
-//! files around them.
+//! Provider of a checkpoint or a merge: the model as a program, its weights as expressions, and the files
+//! around them.
 //!
-//! No weight is here: an expression says which bytes of which file, and what is done to them.
+//! It holds no weights: an expression names the bytes of a file and the operations on them.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ pub(crate) const HEAD: &str = "head";
 /// The role of [`ModelFiles::vocabulary`].
 pub(crate) const VOCABULARY: &str = "vocabulary";
 
-/// A model as those that make something of it see it, whatever it was read from.
+/// A model as other rules see it, independent of its source format.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModelInfo {
     /// The name of its target, for messages and measurements.
@@ -31,19 +31,19 @@ pub struct ModelInfo {
     pub about: Arc<About>,
     /// What its checkpoint is called elsewhere: in its own configuration, and as a folder.
     pub known_as: Vec<String>,
-    /// Whether its weights were quantized before: what is made of them has lost something already.
+    /// True if its weights were quantized before, so they have lost precision already.
     pub is_quantized: bool,
-    /// The family that it is of: [`mc_family::families::by_name`].
+    /// Its family: [`mc_family::families::by_name`].
     pub family: &'static str,
-    /// What it computes; rotary pairs as in the checkpoint.
+    /// Its program; rotary pairs as in the checkpoint.
     pub decoder: Decoder,
     /// Its weights, in the order of the checkpoint.
     pub weights: Arc<[Weight]>,
-    /// Rotary factors that a container holds as tensors; those of a configuration are the family's to make.
+    /// Rotary factors that a container stores as tensors; the family computes those of a configuration.
     pub factors: Arc<[Weight]>,
     /// The other files of the checkpoint.
     pub files: ModelFiles,
-    /// The sources that the weights are made of, by role, for the lineage.
+    /// The sources of the weights, by role, for the lineage.
     pub lineage: Arc<[Lineage]>,
 }
 
@@ -52,15 +52,15 @@ pub struct ModelInfo {
 pub struct Weight {
     /// Its purpose.
     pub tensor: ModelTensor,
-    /// Which expert's part of that it is, where a checkpoint stores each expert by itself.
+    /// Index of the expert, if the checkpoint stores each expert separately.
     pub part: Option<u32>,
     /// Its name in the checkpoint.
     pub name: String,
-    /// The type that the checkpoint stores it in; F32 where that needs scales.
+    /// The type in the checkpoint; F32 if the weight needs scales.
     pub dtype: DType,
-    /// How it comes from `inputs`.
+    /// Its value as a function of `inputs`.
     pub expression: TensorExpr,
-    /// What the expression reads.
+    /// The inputs of the expression.
     pub inputs: Vec<Input>,
 }
 
@@ -78,13 +78,14 @@ pub struct FileHead {
 /// The files of a checkpoint that are not weights.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ModelFiles {
-    /// `config.json`; it or `head` is there.
+    /// `config.json`; either this or `head` is present.
     pub config: Option<Source>,
-    /// The head of the container that the model was read from: its keys go into files of the same format.
+    /// The head of the container from which the model was read; its keys are copied to files of the same
+    /// format.
     pub head: Option<FileHead>,
-    /// The head of a container with the vocabulary, where no file of Hugging Face has it.
+    /// The head of a container with the vocabulary, if no Hugging Face file has it.
     pub vocabulary: Option<Source>,
-    /// `tokenizer.json`; it, `tokenizer_model` or `vocabulary` is there.
+    /// `tokenizer.json`; this, `tokenizer_model` or `vocabulary` is present.
     pub tokenizer: Option<Source>,
     /// `tokenizer.model`.
     pub tokenizer_model: Option<Source>,
@@ -100,7 +101,7 @@ pub struct ModelFiles {
     pub chat_template: Option<Source>,
     /// `chat_template.json`.
     pub chat_template_json: Option<Source>,
-    /// The files of `additional_chat_templates`, each with its name.
+    /// The files in `additional_chat_templates`, each with its name.
     pub additional_chat_templates: Vec<(String, Source)>,
     /// License texts: the file, and the name that a bundle gives it.
     pub licences: Vec<(Source, String)>,
@@ -108,13 +109,13 @@ pub struct ModelFiles {
 
 #[cfg(test)]
 impl ModelFiles {
-    /// A configuration and a tokenizer, and no more.
+    /// Creates the set of a configuration and a tokenizer only.
     pub(crate) fn of(config: Source, tokenizer: Source) -> Self {
         Self { config: Some(config), tokenizer: Some(tokenizer), ..Self::default() }
     }
 }
 
-/// One checkpoint or adapter that a model is made of.
+/// One checkpoint or adapter from which a model is made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lineage {
     /// `base`, or `adapter.0` and so on.
@@ -135,26 +136,26 @@ impl Lineage {
 }
 
 impl Weight {
-    /// The weight's shape, slowest dimension first.
+    /// Returns the weight's shape, slowest dimension first.
     pub fn shape(&self) -> Vec<u64> {
         self.expression.shape()
     }
 }
 
 impl ModelInfo {
-    /// The weight for a purpose.
+    /// Returns the weight for a purpose.
     pub fn weight(&self, tensor: ModelTensor) -> Option<&Weight> {
         self.weights.iter().find(|weight| weight.tensor == tensor)
     }
 
-    /// How many numbers the model has; a tied head counts once.
+    /// Returns the number of parameters; a tied head counts once.
     pub fn n_parameters(&self) -> u64 {
         self.weights.iter().map(|weight| weight.shape().iter().product::<u64>()).sum()
     }
 }
 
 impl ModelFiles {
-    /// The files that say how text becomes tokens, in a fixed order with their roles.
+    /// Returns the files that define the tokenizer, in a fixed order, with their roles.
     ///
     /// The role of an additional chat template is its path in the folder.
     pub fn tokenizer_sources(&self) -> Vec<(String, Source)> {

@@ -1,5 +1,5 @@
-//! Where the files of a `checkpoint` or an `adapter` are: in a folder of the package (`dir`), or at an origin
-//! elsewhere (`hf`, `http`, `oci`), from which they were fetched.
+//! Location of the files of a `checkpoint` or an `adapter`: a folder of the package (`dir`), or a remote
+//! origin (`hf`, `http`, `oci`), from which they were fetched.
 //!
 //! Nothing is fetched here: the analysis knows in which folder fetched files are. Origins are part of the actions alone
 //! that write them into files; the bytes of the files are part of all that read them.
@@ -11,21 +11,21 @@ use mc_ir::rule::RuleContext;
 use mc_ir::rule_error::RuleError;
 use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs, Presence, PropertySchema, ValueKind};
 
-/// The property that stands instead of an origin.
+/// The property that replaces an origin.
 pub(crate) const DIR: PropertySchema =
     PropertySchema { name: "dir", value: ValueKind::Path, presence: Presence::Optional, doc: "Its folder." };
 
-/// The property that names a GGUF file in the folder, which else holds a checkpoint of Hugging Face.
+/// The property that names a GGUF file in the folder, instead of a Hugging Face checkpoint.
 pub(crate) const GGUF: PropertySchema = PropertySchema {
     name: "gguf",
     value: ValueKind::Path,
     presence: Presence::Optional,
-    doc: "A GGUF file; of a series, the first. Its path is relative to `dir`, or to what was fetched.",
+    doc: "A GGUF file, or the first of a series. Its path is relative to `dir`, or to the fetched files.",
 };
 
 static FILES: NodeSchema = NodeSchema {
     name: "files",
-    doc: "Patterns of the files to take; without it those that a checkpoint needs.",
+    doc: "Patterns of the files to fetch; by default, those that a checkpoint needs.",
     arguments: Arguments::Many(ValueKind::Text),
     properties: &[],
     children: &[],
@@ -47,7 +47,7 @@ pub(crate) static HUGGING_FACE: NodeSchema = NodeSchema {
     properties: &[PropertySchema {
         name: "revision",
         value: ValueKind::Text,
-        // What moves is refused later, with the commit to write; without a word it is this branch.
+        // A revision that may move is refused later, with the commit to write; the default is this branch.
         presence: Presence::Default("main"),
         doc: "The commit, 40 hexadecimal digits.",
     }],
@@ -72,7 +72,7 @@ pub(crate) static OCI: NodeSchema = NodeSchema {
     children: &[],
 };
 
-/// The origin that a target declares, and where; none when it has a `dir`.
+/// Returns the origin that a target declares, with its location; `None` if it has a `dir`.
 pub fn declared(record: &Record) -> Option<Placed<Origin>> {
     let text = |placed: &Placed<Value>| placed.value.as_text().unwrap_or_default().to_owned();
     let origin = |node: &Record, origin: Origin| Some(Placed { value: origin, place: node.place });
@@ -94,16 +94,18 @@ pub fn declared(record: &Record) -> Option<Placed<Origin>> {
     origin(node, Origin::oci(&text(node.argument()?)))
 }
 
-/// The patterns of a GGUF and what lies beside it: all files of a series, licences.
+/// Returns the patterns of a GGUF and its accompanying files: all files of a series, licenses.
 fn gguf_files(name: &str) -> Vec<String> {
     let files = SeriesPlace::of(name).map_or_else(|| vec![name.to_owned()], |place| place.names());
     files.into_iter().chain(["LICENSE*".to_owned(), "LICENCE*".to_owned(), "NOTICE*".to_owned()]).collect()
 }
 
-/// The folder with the files of a target, as a path for its context, and where it is declared.
+/// Returns the folder with the files of a target, as a path for its context, and the location of its
+/// declaration.
 ///
 /// # Errors
-/// When there is not exactly one such declaration, or it names files that are not pinned or not here.
+/// An error if there is not exactly one such declaration, or if it names files that are not pinned or not
+/// fetched.
 pub(crate) fn folder(ctx: &dyn RuleContext) -> Result<(String, Place), Vec<RuleError>> {
     let record = ctx.record();
     let places = [
@@ -119,13 +121,13 @@ pub(crate) fn folder(ctx: &dyn RuleContext) -> Result<(String, Place), Vec<RuleE
                 return Ok((String::new(), file.place));
             }
             let rule_error =
-                RuleError::new(record.place, "origin::missing", "It is not said where the files are");
+                RuleError::new(record.place, "origin::missing", "The location of the files is missing");
             return Err(vec![rule_error.help("Add `dir=\"folder\"`, or `hf`, `http` or `oci` as a child")]);
         }
         (Some(first), Some(second)) => {
             let rule_error =
-                RuleError::new(second, "origin::several", "It is said twice where the files are");
-            return Err(vec![rule_error.related(first, "first said here")]);
+                RuleError::new(second, "origin::several", "The location of the files is given twice");
+            return Err(vec![rule_error.related(first, "first given here")]);
         }
         (Some(_), None) => {}
     }
@@ -135,7 +137,7 @@ pub(crate) fn folder(ctx: &dyn RuleContext) -> Result<(String, Place), Vec<RuleE
     let Some(Placed { value: origin, place }) = declared(record) else { return Err(Vec::new()) };
     origin.check().map_err(|error| {
         let rule_error = RuleError::new(place, "origin::form", error.message);
-        vec![if error.moves { rule_error.help("`mc lock` tells what to write") } else { rule_error }]
+        vec![if error.moves { rule_error.help("Run `mc lock` to see what to write") } else { rule_error }]
     })?;
     match ctx.fetched(&origin) {
         Ok(folder) => Ok((folder, place)),
@@ -151,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_a_repository_a_gguf_brings_its_series_and_its_licences() {
+    fn a_gguf_in_a_repository_includes_its_series_and_its_licenses() {
         let licences = ["LICENSE*", "LICENCE*", "NOTICE*"];
         let wanted = |files: &[&str]| -> Vec<String> {
             files.iter().chain(&licences).map(|name| (*name).to_owned()).collect()

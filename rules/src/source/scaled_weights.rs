@@ -1,4 +1,4 @@
-//! Weights of 8-bit floats: each is read together with the scales that stand beside it.
+//! Weights of 8-bit floats: each is read together with its separately stored scales.
 
 use mc_expression::expression::TensorExpr;
 use mc_expression::operators::load::Load;
@@ -8,10 +8,10 @@ use mc_ir::action::Input;
 
 use crate::source::weights::StoredTensor;
 
-/// The weight in f32, as an expression over its bytes and those of its scales.
+/// Returns the weight in f32, as an expression over its bytes and those of its scales.
 ///
 /// # Errors
-/// What is wrong, where the scales do not fit the weight.
+/// A message if the scales do not fit the weight.
 pub(crate) fn scaled(
     weight: &StoredTensor,
     scales: &StoredTensor,

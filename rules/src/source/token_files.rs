@@ -1,4 +1,4 @@
-//! The files of a checkpoint that say how text becomes tokens, as inputs of an action.
+//! The files of a checkpoint that define its tokenizer, as inputs of an action.
 
 use std::borrow::Cow;
 
@@ -19,7 +19,7 @@ use crate::source::model_info::{ADDITIONAL_CHAT_TEMPLATES, VOCABULARY};
 pub(crate) struct Contents(Vec<(String, Content)>);
 
 impl Contents {
-    /// Reads the files of these roles, which are inputs of the action from `first` on, in this order.
+    /// Reads the files of these roles; they are inputs of the action from `first` on, in this order.
     pub(crate) fn of_roles<'a>(
         ctx: &dyn ActionContext,
         roles: impl IntoIterator<Item = &'a String>,
@@ -29,7 +29,7 @@ impl Contents {
         (first..).zip(roles).map(read).collect::<Result<_, _>>().map(Self)
     }
 
-    /// Reads the files, which are inputs of the action from `first` on, in this order.
+    /// Reads the files; they are inputs of the action from `first` on, in this order.
     pub(crate) fn read_from(
         ctx: &dyn ActionContext,
         files: &[(String, Source)],
@@ -38,17 +38,18 @@ impl Contents {
         Self::of_roles(ctx, files.iter().map(|(role, _)| role), first)
     }
 
-    /// Reads the files, which are the first inputs of the action, in this order.
+    /// Reads the files; they are the first inputs of the action, in this order.
     pub(crate) fn read(ctx: &dyn ActionContext, files: &[(String, Source)]) -> Result<Self, ActionError> {
         Self::read_from(ctx, files, 0)
     }
 
-    /// The bytes of a role's file.
+    /// Returns the bytes of a role's file.
     pub(crate) fn get(&self, role: &str) -> Option<Cow<'_, [u8]>> {
         self.0.iter().find(|(known, _)| known == role).map(|(_, content)| content.to_contiguous())
     }
 
-    /// The file or key that the chat template stands in, in quotes: the first of those that may have one.
+    /// Returns the file or key that contains the chat template, in quotes: the first of those that may have
+    /// one.
     pub(crate) fn template_place(&self) -> &'static str {
         if let Some(container) = self.get(VOCABULARY).and_then(|head| exporters::recognized(&head)) {
             return container.template_place();
@@ -59,16 +60,16 @@ impl Contents {
         found.map_or("`tokenizer_config.json`", |(_, place)| place)
     }
 
-    /// The vocabulary in the head of a container, where no file of Hugging Face has one.
+    /// Returns the vocabulary in the head of a container, if no Hugging Face file has one.
     ///
     /// # Errors
-    /// When the head is broken.
+    /// Fails if the head is corrupt.
     fn of_container(&self) -> Result<Option<Vocabulary>, ActionError> {
         let Some(head) = self.get(VOCABULARY) else { return Ok(None) };
         exporters::vocabulary(&head).map(Some).map_err(format_error)
     }
 
-    /// Does something with the files by their names.
+    /// Calls `use_files` with the files by their names.
     fn with<T>(&self, use_files: impl FnOnce(&TokenizerFiles<'_>) -> T) -> T {
         let config = self.get("config");
         let [tokenizer, tokenizer_model, tokenizer_config, added_tokens] =
@@ -101,10 +102,10 @@ impl Contents {
     }
 }
 
-/// The vocabulary in the files of a model that computes `decoder`.
+/// Reads the vocabulary in the files of a model that computes `decoder`.
 ///
 /// # Errors
-/// When one of the files cannot be understood.
+/// Fails if one of the files is not understood.
 pub(crate) fn vocabulary_of(contents: &Contents, decoder: &Decoder) -> Result<Vocabulary, ActionError> {
     if let Some(vocabulary) = contents.of_container()? {
         return Ok(vocabulary);
@@ -112,10 +113,10 @@ pub(crate) fn vocabulary_of(contents: &Contents, decoder: &Decoder) -> Result<Vo
     understood(contents.with(|files| vocabulary(files, decoder.n_vocab, &decoder.family)))
 }
 
-/// The tokenizer in the files.
+/// Reads the tokenizer in the files.
 ///
 /// # Errors
-/// When it cannot be understood.
+/// Fails if it is not understood.
 pub(crate) fn tokenizer_of(contents: &Contents, decoder: &Decoder) -> Result<Tokenizer, ActionError> {
     if let Some(vocabulary) = contents.of_container()? {
         return understood(Tokenizer::from_vocabulary(&vocabulary));
@@ -123,10 +124,10 @@ pub(crate) fn tokenizer_of(contents: &Contents, decoder: &Decoder) -> Result<Tok
     understood(contents.with(|files| Tokenizer::from_files(files, decoder.n_vocab, &decoder.family)))
 }
 
-/// The files' tokenizer, to be held against the vocabulary of a container.
+/// Reads the files' tokenizer, for comparison with the vocabulary of a container.
 ///
 /// # Errors
-/// When one of them cannot be understood.
+/// Fails if one of them is not understood.
 pub(crate) fn fidelity_of(
     contents: &Contents,
     decoder: &Decoder,

@@ -1,6 +1,6 @@
-//! The weights in a folder: which tensors its safetensors files hold, and where their bytes are.
+//! The weights in a folder: the tensors in its safetensors files, with the sources of their bytes.
 //!
-//! Pickled weights (`.bin`, `.pt`) are refused: to read them is to run them.
+//! Pickled weights (`.bin`, `.pt`) are refused, because reading them executes code.
 
 use std::collections::BTreeMap;
 
@@ -25,17 +25,17 @@ pub struct StoredTensor {
     pub shape: Vec<u64>,
     /// Its bytes.
     pub source: Source,
-    /// The file, from the workspace's root, for messages.
+    /// The file, relative to the workspace's root, for messages.
     pub file: String,
 }
 
-/// The tensors of `STEM.safetensors`, or of the shards that `STEM.safetensors.index.json` lists, in the order of
-/// their names, shard after shard.
+/// Returns the tensors of `STEM.safetensors`, or of the shards that `STEM.safetensors.index.json` lists, in
+/// the order of their names, shard after shard.
 ///
 /// * `folder`, `files`: the folder relative to the package, and the names in it
 ///
 /// # Errors
-/// A fault at `place` when there is no such file, or one is broken.
+/// An error at `place` if there is no such file, or if one is corrupt.
 pub(crate) fn stored_tensors(
     ctx: &dyn RuleContext,
     place: Place,
@@ -59,12 +59,12 @@ pub(crate) fn stored_tensors(
             place,
             "weights::pickled",
             format!(
-                "`{}` is pickled: reading it would run whatever program is in it",
+                "`{}` is pickled: reading it would run the program inside",
                 shown_path(ctx, &joined(folder, name))
             ),
         )
         .help(
-            "Convert it to safetensors where it came from: `model.save_pretrained(folder, safe_serialization=True)`",
+            "Convert it to safetensors in a sandbox: `model.save_pretrained(folder, safe_serialization=True)`",
         ),
         None => RuleError::new(
             place,
@@ -108,7 +108,7 @@ fn sharded(
     for (tensor, shard) in &shard_of {
         if stored.get(tensor.as_str()) != Some(&shown_path(ctx, &joined(folder, shard)).as_str()) {
             return Err(rule_error(format!(
-                "The index says that `{tensor}` is in `{shard}`, where it is not"
+                "The index lists `{tensor}` in `{shard}`, which does not contain it"
             )));
         }
     }
@@ -153,7 +153,7 @@ fn by_name(mut tensors: Vec<StoredTensor>) -> Vec<StoredTensor> {
     tensors
 }
 
-/// A name in a folder, relative to the package.
+/// Joins a folder and a name in it, relative to the package.
 pub(crate) fn joined(folder: &str, name: &str) -> String {
     if folder.is_empty() || folder == "." { name.to_owned() } else { format!("{folder}/{name}") }
 }

@@ -1,9 +1,10 @@
-//! Adapters, option by option, against a plain reference: to the bit in f32, within one unit of bf16 in f64.
+//! Compares each adapter option with a plain reference: to the bit in f32, within one unit of bf16 in f64.
 //!
-//! With `MC_PEFT_GOLDEN` naming a folder that holds `base/` and, for each option, `<option>/adapter/` and
-//! `<option>/merged/` as PEFT 0.21 made them in f32 (or a `base/` of the option's own), those are compared, too; a
-//! report goes to the folder of temporary files. An embedding with a tied head is to be called `tied_embedding`: there
-//! PEFT's merge is not what was trained, and `keep-tied` is needed to do the same.
+//! If `MC_PEFT_GOLDEN` names a folder that holds `base/` and, for each option, `<option>/adapter/` and
+//! `<option>/merged/` as PEFT 0.21 made them in f32 (or a separate `base/` of the option), those are
+//! compared, too; a report is written to the folder of temporary files. The option of an embedding with a
+//! tied head must be called `tied_embedding`: there PEFT's merge differs from the trained model, and only
+//! `keep-tied` gives the same result.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -69,7 +70,7 @@ impl ActionContext for Memory<'_> {
     }
 }
 
-/// A file of these tensors, one after another, and where each is in it.
+/// Returns a file of these tensors, one after another, and the location of each.
 fn file(name: &str, tensors: &Tensors, dtype: DType) -> (Vec<u8>, Vec<StoredTensor>) {
     let mut bytes = Vec::new();
     let mut stored = Vec::new();
@@ -98,7 +99,7 @@ fn source(path: &str) -> Source {
 fn model(config: &Value, stored: &[StoredTensor]) -> ModelInfo {
     let family = for_config(config).unwrap();
     let weight = |stored: &StoredTensor| Weight {
-        // Experts have no place in the family of the tests; any will do, because adapters go by names.
+        // The tests' family has no tensors for experts; any purpose will do, because adapters go by names.
         tensor: family
             .tensor(&stored.name)
             .unwrap_or(mc_tensor::model_tensor::ModelTensor::FfnDownExps { block: 0 }),
@@ -123,7 +124,7 @@ fn model(config: &Value, stored: &[StoredTensor]) -> ModelInfo {
     }
 }
 
-/// An adapter and how it is to be applied.
+/// An adapter and the options with which it is applied.
 struct Given {
     config: Value,
     tensors: Tensors,
@@ -192,7 +193,7 @@ fn evaluate(weight: &Weight, files: &Files, n_rows: u64) -> Tensor {
     Tensor { shape: weight.shape(), values }
 }
 
-/// Numbers that look random.
+/// Returns pseudo-random numbers.
 fn noise(seed: u64, count: usize) -> Vec<f32> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut next = || {
@@ -248,7 +249,7 @@ fn given(changes: Value, parts: &[(&str, &[u64])]) -> Given {
     Given { config, tensors: tensors(&named), scale: 1.0, keeps_tied: false, has_tokenizer: false }
 }
 
-/// Compares every weight with the reference, both ways.
+/// Compares every weight with both references.
 fn check(adapters: &[Given]) {
     let base = base(false);
     for dtype in [DType::F32, DType::BF16] {
@@ -479,7 +480,7 @@ fn a_tied_head_is_what_training_saw() {
 }
 
 #[test]
-fn added_tokens_bring_their_vocabulary() {
+fn added_tokens_extend_the_vocabulary() {
     let embedding: (&str, &[u64]) = ("model.embed_tokens.weight", &[N_TOKENS + 2, WIDTH]);
     let head: (&str, &[u64]) = ("lm_head.weight", &[N_TOKENS + 2, WIDTH]);
     let grown = |is_tied: bool, parts: &[(&str, &[u64])]| {
@@ -489,7 +490,7 @@ fn added_tokens_bring_their_vocabulary() {
     let untied = grown(false, &[embedding, head]);
     assert_eq!((untied.n_vocab, untied.head), (13, Head::Untied));
     assert_eq!(untied.tensors[HEAD].shape, [13, WIDTH]);
-    // A head that is the embedding grows with it.
+    // A tied head grows with the embedding.
     let tied = grown(true, &[embedding]);
     assert_eq!((tied.n_vocab, tied.head), (13, Head::Tied));
 
@@ -501,7 +502,7 @@ fn added_tokens_bring_their_vocabulary() {
 }
 
 #[test]
-fn what_would_be_lost_or_cannot_be_scaled_is_refused() {
+fn overwritten_changes_and_unscalable_adapters_are_refused() {
     let codes = |is_tied: bool, adapters: &[Given]| -> Vec<&'static str> {
         let rule_errors =
             merge(&base_config(is_tied), &base(is_tied), DType::F32, adapters, 3).err().unwrap();
@@ -530,7 +531,7 @@ fn what_would_be_lost_or_cannot_be_scaled_is_refused() {
     assert_eq!(codes(false, &[foreign]), ["merge::adapter"]);
 }
 
-/// The tensors of a safetensors file, as f32.
+/// Reads the tensors of a safetensors file, as f32.
 fn read(path: &Path) -> Tensors {
     let bytes = fs::read(path).unwrap();
     let header = Header::parse(&bytes, bytes.len() as u64).unwrap();
@@ -547,7 +548,7 @@ fn json_file(path: &Path) -> Value {
 }
 
 #[test]
-fn what_peft_merged_is_met_where_it_is_given() {
+fn merges_agree_with_those_of_peft_if_given() {
     let Some(root) = std::env::var_os("MC_PEFT_GOLDEN") else { return };
     let root = Path::new(&root);
     let mut report = String::new();

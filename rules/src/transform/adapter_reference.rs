@@ -1,4 +1,4 @@
-//! What an adapter does to a weight, written down once more and as plainly as possible, to hold the evaluation to it.
+//! A second, plain implementation of adapters, against which the evaluation is tested.
 
 use std::collections::BTreeMap;
 
@@ -16,10 +16,10 @@ pub(crate) struct Tensor {
 /// Tensors by name.
 pub(crate) type Tensors = BTreeMap<String, Tensor>;
 
-/// The plain reference. `round` is applied after every operation: to f32 it gives f32 arithmetic to the bit, because
-/// f64 has more than twice the digits; without it, f64 arithmetic.
+/// The plain reference. `round` is applied after every operation: rounding to f32 gives f32 arithmetic to the
+/// bit, because f64 has more than twice the digits; without rounding it is f64 arithmetic.
 pub(crate) struct Reference<'a> {
-    /// What follows every operation.
+    /// Applied after every operation.
     pub(crate) round: fn(f64) -> f64,
     /// The adapter's tensors.
     pub(crate) tensors: &'a Tensors,
@@ -39,7 +39,7 @@ impl Reference<'_> {
         f64::from((alpha / if root { rank.sqrt() } else { rank } * factor) as f32)
     }
 
-    /// The weight after the adapter, in `round`'s arithmetic.
+    /// Computes the weight after the adapter, in `round`'s arithmetic.
     pub(crate) fn weight(&self, name: &str, weight: &mut Vec<f64>, shape: &[u64], factor: f64) {
         let round = self.round;
         let (module, leaf) = name.rsplit_once('.').unwrap();
@@ -140,7 +140,7 @@ impl Reference<'_> {
     }
 }
 
-/// A sum in sixteen lanes, folded by halves.
+/// Returns a sum in sixteen lanes, folded by halves.
 fn sixteen(values: &[f64]) -> f64 {
     let mut lanes: Vec<f64> = (0..16)
         .map(|lane| values.iter().skip(lane).step_by(16).fold(0.0, |sum, value| sum + value))
@@ -152,9 +152,9 @@ fn sixteen(values: &[f64]) -> f64 {
     lanes[0]
 }
 
-/// Units of the last place of a bf16 near `expected` between two numbers.
+/// Returns the difference of two numbers in units of the last place of a bf16 near `expected`.
 pub(crate) fn bf16_units(found: f32, expected: f64) -> f64 {
-    // A bf16 has eight digits; below its normal numbers they get coarser, which no test reaches.
+    // A bf16 has eight digits; below its normal numbers they become coarser, which no test reaches.
     let exponent = (expected.abs().max(1e-30) as f32).to_bits() >> 23;
     let unit = f64::from(f32::from_bits(exponent << 23)) / 128.0;
     (f64::from(found) - expected).abs() / unit

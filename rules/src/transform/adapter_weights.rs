@@ -1,7 +1,7 @@
 //! Applies an adapter to a model's weights, as expressions.
 //!
-//! Nothing is rounded in between: a weight that adapters change is rounded to its own type once, after the last one.
-//! Which weights change is for `mc_family::adapter::change` to say.
+//! Intermediate results are not rounded: a weight that adapters change is rounded to its own type once, after
+//! the last adapter. `mc_family::adapter::change` decides which weights change.
 
 use std::collections::BTreeSet;
 
@@ -27,31 +27,31 @@ use crate::source::adapter::AdapterInfo;
 use crate::source::model_info::{ModelInfo, Weight};
 use crate::source::weights::StoredTensor;
 
-/// An adapter, and how it is to be applied.
+/// An adapter and the options with which it is applied.
 pub(crate) struct Application<'a> {
     /// The adapter.
     pub(crate) adapter: &'a AdapterInfo,
-    /// Factor on its own scale.
+    /// Factor on the adapter's own scale.
     pub(crate) scale: f64,
-    /// Whether a head that is the token embedding stays so whatever was trained.
+    /// True if a tied head stays tied even if the training changed only one of head and embedding.
     pub(crate) keeps_tied: bool,
-    /// Makes a fault of this application.
+    /// Creates an error of this application.
     pub(crate) rule_error: &'a dyn Fn(&'static str, String) -> RuleError,
 }
 
-/// The weights of a model on their way through several adapters.
+/// The weights of a model while several adapters are applied.
 pub(crate) struct AdaptedWeights {
     weights: Vec<Weight>,
     changed: BTreeSet<String>,
 }
 
 impl AdaptedWeights {
-    /// Those of a model, before the first adapter.
+    /// Starts with the weights of a model.
     pub(crate) fn new(model: &ModelInfo) -> Self {
         Self { weights: model.weights.to_vec(), changed: BTreeSet::new() }
     }
 
-    /// The weights, each changed one rounded to its own type.
+    /// Returns the weights; each changed one is rounded to its own type.
     pub(crate) fn finish(self) -> Vec<Weight> {
         let Self { weights, changed } = self;
         let round = |weight: Weight| {
@@ -65,10 +65,10 @@ impl AdaptedWeights {
         weights.into_iter().map(round).collect()
     }
 
-    /// Applies an adapter; what it changes about the program is changed in `model`.
+    /// Applies an adapter; changes that it makes to the program are made in `model`.
     ///
     /// # Errors
-    /// When it does not fit, or cannot be applied as asked for.
+    /// Fails if it does not fit, or if its options cannot be honored.
     pub(crate) fn apply(
         &mut self,
         model: &mut ModelInfo,
@@ -117,7 +117,7 @@ impl AdaptedWeights {
         Ok(())
     }
 
-    /// Gives a head that is the token embedding a weight of its own.
+    /// Gives a tied head its own weight.
     fn untie(&mut self, names: &TokenNames) {
         let embedding = self.weights.iter().find(|weight| weight.tensor == ModelTensor::TokenEmbedding);
         if let (Some(embedding), Some(name)) = (embedding, &names.head) {
@@ -126,8 +126,8 @@ impl AdaptedWeights {
         }
     }
 
-    /// Decides whether a head that was the token embedding is a weight of its own from now on: when the training saw
-    /// another head than embedding.
+    /// Decides whether a tied head becomes a separate weight: it does if the training used a head that
+    /// differs from the embedding.
     fn settle_head(
         &mut self,
         model: &mut ModelInfo,
@@ -143,16 +143,17 @@ impl AdaptedWeights {
         let rows = |tensor: ModelTensor| self.weight(tensor).map(|weight| weight.shape()[0]);
         let is_resized = rows(ModelTensor::TokenEmbedding) != rows(ModelTensor::Output);
         let is_tied_in_training = application.adapter.config.ensure_weight_tying
-            // PEFT ties single rows where the weights are tied.
+            // PEFT ties single rows if the weights are tied.
             || of_embedding.iter().all(|change| matches!(change, Change::ReplaceRows { .. }))
             || is_resized;
         let stays_tied = match (of_embedding.is_empty(), of_head.is_empty()) {
             (true, true) => true,
             (false, true) => is_tied_in_training || application.keeps_tied,
-            // Both copies of a weight that training kept as one.
+            // Both are copies of a weight that the training kept tied.
             (false, false) if application.adapter.config.ensure_weight_tying => true,
             _ if application.keeps_tied => {
-                let message = "The adapter has a head of its own, which cannot stay the token embedding";
+                let message =
+                    "The adapter has its own head, so the head cannot stay tied to the token embedding";
                 return Err(vec![(application.rule_error)("merge::tied", message.to_owned())]);
             }
             _ => false,
@@ -164,13 +165,14 @@ impl AdaptedWeights {
             }
         } else {
             model.decoder.head = Head::Untied;
-            // Also the one that did not change: its expression may be that of an earlier adapter.
+            // This includes the one that did not change: its expression may be that of an earlier adapter.
             self.changed.extend([&names.embedding, &names.head].into_iter().flatten().cloned());
         }
         Ok(())
     }
 
-    /// Added tokens: the embedding may have more rows than the program said, and the head must have as many.
+    /// Handles added tokens: the embedding may have more rows than the program declares, and the head must
+    /// have as many.
     fn settle_vocabulary(
         &self,
         model: &mut ModelInfo,
@@ -191,7 +193,7 @@ impl AdaptedWeights {
         let Some(n_vocab) = u32::try_from(n_rows).ok().filter(|_| application.adapter.tokenizer.is_some())
         else {
             return rule_error(format!(
-                "The adapter brings {n_rows} rows of tokens where the base has {}, but no `tokenizer.json`",
+                "The adapter has {n_rows} token rows and the base {}, but the adapter has no `tokenizer.json`",
                 model.decoder.n_vocab
             ));
         };
@@ -204,7 +206,7 @@ impl AdaptedWeights {
     }
 }
 
-/// What the checkpoint calls its token embedding and its head.
+/// The checkpoint's names of its token embedding and its head.
 struct TokenNames {
     embedding: Option<String>,
     head: Option<String>,
@@ -218,14 +220,14 @@ impl TokenNames {
     }
 }
 
-/// One change of one weight.
+/// One change to one weight.
 struct Step<'a> {
     application: &'a Application<'a>,
     was_changed: bool,
 }
 
 impl Step<'_> {
-    /// The weight's new expression; what it reads is added to the weight's inputs.
+    /// Returns the weight's new expression; adds its inputs to those of the weight.
     fn expression(&self, weight: &mut Weight, change: &Change) -> Result<TensorExpr, RuleError> {
         let is_scalable = match change {
             Change::AddLowRank(pair) => pair.lengths.is_none(),
@@ -240,7 +242,7 @@ impl Step<'_> {
         }
         let is_replacement = matches!(change, Change::Replace { .. } | Change::ReplaceRows { .. });
         if is_replacement && self.was_changed {
-            let message = format!("The adapter replaces `{name}`, which an adapter before it has changed");
+            let message = format!("The adapter replaces `{name}`, which an earlier adapter has changed");
             return Err((self.application.rule_error)("merge::lost", message));
         }
         let of = weight.expression.clone();
@@ -307,13 +309,13 @@ impl Step<'_> {
     }
 }
 
-/// A tensor of an adapter that a change names.
+/// Returns the tensor of an adapter that a change names.
 pub(crate) fn stored<'a>(adapter: &'a AdapterInfo, name: &str) -> &'a StoredTensor {
     let stored = adapter.tensors.iter().find(|tensor| tensor.name == name);
     stored.expect("changes name tensors of their adapter")
 }
 
-/// Whether a tensor of an adapter holds numbers that can be computed with.
+/// Checks that computations support the type of an adapter's tensor.
 pub(crate) fn check_dtype(stored: &StoredTensor) -> Result<(), String> {
     if stored.dtype.is_weight() {
         return Ok(());

@@ -1,6 +1,6 @@
-//! `blend`: several models of one shape made into one, weight by weight, or layers of them laid one after another.
+//! `blend`: merges several models of one shape, weight by weight, or stacks layers of several models.
 //!
-//! It makes nothing by itself: each weight becomes an expression, which the steps that read it evaluate while they
+//! It has no actions: each weight becomes an expression, which the actions that read it evaluate while they
 //! stream. The methods and their parameters are those of mergekit; [`mc_tensor::blend`] has the arithmetic.
 
 use std::collections::BTreeMap;
@@ -32,19 +32,19 @@ const FILTER: &[PropertySchema] = &[PropertySchema {
     name: "filter",
     value: ValueKind::Text,
     presence: Presence::Optional,
-    doc: "Only for weights with this in their name.",
+    doc: "Only for weights whose name contains this text.",
 }];
 
-/// A parameter that may differ from weight to weight.
+/// Declares a parameter that may differ from weight to weight.
 const fn setting(name: &'static str, doc: &'static str) -> NodeSchema {
     NodeSchema { name, doc, arguments: Arguments::Many(ValueKind::Number), properties: FILTER, children: &[] }
 }
 
 static WEIGHT: NodeSchema = setting("weight", "Factor on a model.");
-static DENSITY: NodeSchema = setting("density", "Share of what a model learned that is kept.");
-static SCALE: NodeSchema = setting("scale", "Factor on weights that pass through.");
-static T: NodeSchema = setting("t", "How far from the base to the other model: 0 to 1.");
-static LAMBDA: NodeSchema = setting("lambda", "Factor on the sum of what the models learned.");
+static DENSITY: NodeSchema = setting("density", "Share of a model's difference from the base that is kept.");
+static SCALE: NodeSchema = setting("scale", "Factor on weights that are copied.");
+static T: NodeSchema = setting("t", "Position between the base (0) and the other model (1).");
+static LAMBDA: NodeSchema = setting("lambda", "Factor on the sum of the models' differences from the base.");
 
 const fn any(node: &'static NodeSchema) -> ChildSchema {
     ChildSchema { node, occurs: Occurs::Any }
@@ -63,8 +63,9 @@ const fn bound(name: &'static str, doc: &'static str) -> PropertySchema {
 }
 
 const OWN_WEIGHT: PropertySchema = number("weight", "Factor on the model.");
-const OWN_DENSITY: PropertySchema = number("density", "Share of what the model learned that is kept.");
-const OWN_SCALE: PropertySchema = number("scale", "Factor on weights that pass through.");
+const OWN_DENSITY: PropertySchema =
+    number("density", "Share of the model's difference from the base that is kept.");
+const OWN_SCALE: PropertySchema = number("scale", "Factor on weights that are copied.");
 
 static MODEL: NodeSchema = NodeSchema {
     name: "model",
@@ -90,31 +91,31 @@ static LAYERS: NodeSchema = NodeSchema {
 
 static SLICE: NodeSchema = NodeSchema {
     name: "slice",
-    doc: "The next layers of the result: of one model, or of several that become one.",
+    doc: "The next layers of the result: from one model, or from several that are merged.",
     arguments: Arguments::None,
     properties: &[],
     children: &[any(&LAYERS), any(&T)],
 };
 
-static METHOD: NodeSchema = NodeSchema::leaf("method", "How weights become one.", ValueKind::OneOf(names));
+static METHOD: NodeSchema = NodeSchema::leaf("method", "How weights are merged.", ValueKind::OneOf(names));
 static BASE: NodeSchema = NodeSchema::leaf(
     "base",
-    "What the models were made of; its configuration is the result's. Without one: the first model's.",
+    "The model from which the others were trained; the result has its configuration, by default the first model's.",
     ValueKind::Label,
 );
 static NORMALIZE: NodeSchema =
-    NodeSchema::leaf("normalize", "Whether sums are divided by the sum of the weights.", ValueKind::Bool);
+    NodeSchema::leaf("normalize", "Divides sums by the sum of the weights.", ValueKind::Bool);
 static RESCALE: NodeSchema =
-    NodeSchema::leaf("rescale", "Whether what is kept at random is divided by the density.", ValueKind::Bool);
-static SEED: NodeSchema = NodeSchema::leaf("seed", "What the random choice begins with.", ValueKind::Integer);
+    NodeSchema::leaf("rescale", "Divides randomly kept values by the density.", ValueKind::Bool);
+static SEED: NodeSchema = NodeSchema::leaf("seed", "Seed of the random choice.", ValueKind::Integer);
 static DTYPE: NodeSchema =
     NodeSchema::leaf("dtype", "The type of the result's weights.", ValueKind::OneOf(dtypes));
 static TOKENIZER: NodeSchema =
-    NodeSchema::leaf("tokenizer", "The model whose tokenizer the result has.", ValueKind::Label);
+    NodeSchema::leaf("tokenizer", "The model from which the result takes its tokenizer.", ValueKind::Label);
 
 static SCHEMA: NodeSchema = NodeSchema {
     name: NAME,
-    doc: "Several models made into one.",
+    doc: "Several models merged into one.",
     arguments: Arguments::None,
     properties: &[],
     children: &[
@@ -152,10 +153,10 @@ impl Rule for Blend {
         let mut rule_errors = meaningless(record, method);
         let base = label(record, "base");
         if base.is_none() && method.needs_base() {
-            let message = format!("`{}` changes a base, and there is none", method.name());
+            let message = format!("`{}` needs a `base`; found none", method.name());
             rule_errors.push(
                 RuleError::new(record.place, "blend::models", message)
-                    .help("Add `base \":name\"`: what the models were made of"),
+                    .help("Add `base \":name\"`: the model from which the others were trained"),
             );
         }
         let models = match models(ctx, record) {
@@ -201,7 +202,7 @@ impl Rule for Blend {
     }
 }
 
-/// A fault for each parameter that the method does not read: it would be believed to do something.
+/// Reports each parameter that the method does not read, because it would have no effect.
 fn meaningless(record: &Record, method: Method) -> Vec<RuleError> {
     let in_slices = record.children("slice").iter().flat_map(|slice| slice.children("model"));
     let models = record.children("model").iter().chain(in_slices).chain(record.children("slice"));
@@ -210,7 +211,7 @@ fn meaningless(record: &Record, method: Method) -> Vec<RuleError> {
         for name in ATTRIBUTES.iter().filter(|name| !method.takes(name)) {
             let place = node.property(name).map(|placed| placed.place);
             let Some(place) = place.or_else(|| node.child(name).map(|child| child.place)) else { continue };
-            let message = format!("`{name}` means nothing to the method `{}`", method.name());
+            let message = format!("`{name}` has no effect with the method `{}`", method.name());
             rule_errors.push(
                 RuleError::new(place, "blend::method", message)
                     .help("Leave it out, or take another `method`"),
@@ -220,7 +221,7 @@ fn meaningless(record: &Record, method: Method) -> Vec<RuleError> {
     rule_errors
 }
 
-/// Every model that is named.
+/// Returns every model that is named.
 fn models(ctx: &dyn RuleContext, record: &Record) -> Result<BTreeMap<Label, ModelInfo>, Vec<RuleError>> {
     let (mut models, mut rule_errors, mut is_failed) = (BTreeMap::new(), Vec::new(), false);
     for named in labels(record) {
@@ -237,7 +238,7 @@ fn models(ctx: &dyn RuleContext, record: &Record) -> Result<BTreeMap<Label, Mode
     if is_failed { Err(rule_errors) } else { Ok(models) }
 }
 
-/// Whether all models are of one family, one width and one vocabulary, and read their weights alike.
+/// Checks that all models have one family, one width and one vocabulary, and interpret their weights alike.
 fn fit(
     record: &Record,
     lead: &Placed<Label>,
@@ -256,7 +257,7 @@ fn fit(
             rule_error(
                 "blend::family",
                 format!("`{name}` is a {} model and `{other}` a {} model", model.family, first.family),
-                "Only models that were made of the same one can be blended",
+                "Only models that derive from the same one can be blended",
             );
         } else if ours.n_embd != theirs.n_embd {
             rule_error(
@@ -268,7 +269,7 @@ fn fit(
             rule_error(
                 "blend::vocabulary",
                 format!("`{name}` has {} tokens and `{other}` has {}", ours.n_vocab, theirs.n_vocab),
-                "Give both the same tokens first, where they came from: add those that are missing to the \
+                "Give both the same tokens before export: add those that are missing to the \
                  tokenizer, then `model.resize_token_embeddings(n)`",
             );
         } else if let Some(difference) = first_difference(ours, theirs) {
@@ -276,23 +277,23 @@ fn fit(
             rule_error(
                 "blend::family",
                 format!("{what}: `{name}` has {ours} and `{other}` {theirs}"),
-                "The same numbers mean something else in the other model; only models that were made of the same one \
+                "The same numbers have another meaning in the other model; only models that derive from the same one \
                  can be blended",
             );
         } else if ours.head != theirs.head {
             rule_error(
                 "blend::family",
-                format!("One of `{name}` and `{other}` has a head of its own, the other uses its embedding"),
-                "Set `tie_word_embeddings` alike in both, where they came from",
+                format!("One of `{name}` and `{other}` has its own head, the other uses its embedding"),
+                "Set `tie_word_embeddings` alike in both and export them again",
             );
         }
     }
-    // A model that is named twice is wrong once.
+    // A model that is named twice is reported once.
     rule_errors.dedup_by(|a, b| a.message == b.message);
     if rule_errors.is_empty() { Ok(()) } else { Err(rule_errors) }
 }
 
-/// The program of a slice's layers.
+/// Returns the program of a slice's layers.
 fn blocks(slice: &Slice, models: &BTreeMap<Label, ModelInfo>) -> Vec<mc_decoder::program::Block> {
     let part = slice.reference();
     let blocks = models.get(&part.label.value).map(|model| model.decoder.blocks.as_slice());
@@ -300,7 +301,7 @@ fn blocks(slice: &Slice, models: &BTreeMap<Label, ModelInfo>) -> Vec<mc_decoder:
     blocks.and_then(|blocks| blocks.get(range)).unwrap_or_default().to_vec()
 }
 
-/// Configuration of one, tokenizer of one, licences of all.
+/// Combines the configuration of one model, the tokenizer of another, and the licenses of all.
 fn files(info: &ModelInfo, tokenizer: &ModelInfo, models: &BTreeMap<Label, ModelInfo>) -> ModelFiles {
     let mut licences = info.files.licences.clone();
     for (label, model) in models {
@@ -308,7 +309,7 @@ fn files(info: &ModelInfo, tokenizer: &ModelInfo, models: &BTreeMap<Label, Model
             if licences.iter().any(|(known, _)| known == source) {
                 continue;
             }
-            // A text that another brings under the same name gets the model's beside it.
+            // A license text whose name is taken gets the model's name added.
             let is_taken = licences.iter().any(|(_, taken)| taken == name);
             let name = if is_taken { format!("{name}.{}", label.name) } else { name.clone() };
             licences.push((source.clone(), name));
@@ -323,8 +324,8 @@ fn files(info: &ModelInfo, tokenizer: &ModelInfo, models: &BTreeMap<Label, Model
     }
 }
 
-/// What the leading model is made of, then the others' parts under `model.0` and so on; a blend among blends goes on
-/// counting where the leading one ends.
+/// Returns the lineage of the leading model, then that of the others under `model.0` and so on; if the
+/// leading model is a blend, numbers continue after its own.
 fn lineage(lead: &Label, models: &BTreeMap<Label, ModelInfo>) -> Vec<Lineage> {
     let mut lineage: Vec<Lineage> = models.get(lead).map(|model| model.lineage.to_vec()).unwrap_or_default();
     let numbered = |lineage: &Lineage| -> Option<usize> {
@@ -414,7 +415,7 @@ mod tests {
         Some(shape)
     }
 
-    /// The messages about a model that is blended with a plain one of four columns and ten tokens.
+    /// Returns the messages about a model that is blended with a plain one of four columns and ten tokens.
     fn reported(other: ModelInfo) -> Vec<String> {
         let (ours, theirs) = (label("plain"), label("other"));
         let models = BTreeMap::from([(ours.clone(), model(10, 4, as_it_is)), (theirs.clone(), other)]);
@@ -475,7 +476,7 @@ mod tests {
     }
 
     #[test]
-    fn every_role_of_the_lineage_is_its_own() {
+    fn roles_of_the_lineage_are_unique() {
         let roles = |roles: &[&str]| {
             let mut model = model(10, 4, as_it_is);
             let part = |role: &&str| Lineage { role: (*role).to_owned(), ..model.lineage[0].clone() };

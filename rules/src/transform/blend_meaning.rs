@@ -1,8 +1,9 @@
-//! What two models must have alike for their weights to mean the same, beside the shapes.
+//! Settings that must agree between two models for their weights to have the same meaning, besides the
+//! shapes.
 //!
-//! A projection of four heads of 64 has the shape of one of two heads of 128, and rows that turn at other frequencies
-//! have it too; blended they would give a model that only looks like one. How long a context may be, how far a layer
-//! sees and what norms add to a mean square may differ: the result has those of the leading model.
+//! A projection of four heads of 64 has the shape of one of two heads of 128, and so do rows that rotate at
+//! other frequencies; a blend of them would look like a model but not work. The context length, the attention
+//! window of a layer and the epsilon of norms may differ: the result has those of the leading model.
 
 use mc_decoder::activation::Activation;
 use mc_decoder::kinds::attention::Attention;
@@ -14,7 +15,7 @@ use mc_graph::rotary::RotaryScaling;
 /// A setting in which two models differ.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Difference {
-    /// What it is.
+    /// Name of the setting.
     pub(crate) what: &'static str,
     /// The value of the first.
     pub(crate) ours: String,
@@ -22,7 +23,7 @@ pub(crate) struct Difference {
     pub(crate) theirs: String,
 }
 
-/// The first setting in which they differ.
+/// Returns the first setting in which they differ.
 pub(crate) fn first_difference(ours: &Decoder, theirs: &Decoder) -> Option<Difference> {
     let (left, right) = (settings(ours), settings(theirs));
     let mut pairs = left.into_iter().zip(right);
@@ -53,13 +54,13 @@ fn settings(decoder: &Decoder) -> [(&'static str, String); 8] {
     ]
 }
 
-/// The activation of a layer's feed-forward.
+/// Returns the activation of a layer's feed-forward.
 fn activation(block: &Block) -> Option<Activation> {
     let dense = block.feed_forward.get::<GatedFeedForward>().map(|dense| dense.activation);
     dense.or_else(|| block.experts().map(|experts| experts.activation))
 }
 
-/// Each value once, in the order of the layers.
+/// Lists each value once, in the order of the layers.
 fn distinct(values: impl Iterator<Item = String>) -> String {
     let mut seen: Vec<String> = Vec::new();
     for value in values {
@@ -106,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn models_of_equal_shapes_that_read_them_otherwise_differ() {
+    fn models_of_equal_shapes_may_differ_in_meaning() {
         let heads = json!({ "num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 32 });
         assert_eq!(reported(heads).unwrap(), "Query heads: 2 and 4");
         let fewer = json!({ "num_key_value_heads": 4 });

@@ -1,21 +1,21 @@
-//! The methods of blends, as a table: what each needs and which attributes mean something to it.
+//! The table of blend methods: the requirements of each, and the attributes that it uses.
 
-/// How weights become one.
+/// A method that merges weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Method {
     /// A weighted mean.
     Linear,
     /// A point on the arc between two.
     Slerp,
-    /// The base and what each learned beyond it.
+    /// The base plus each model's difference from it.
     TaskArithmetic,
-    /// The same, trimmed, where signs agree.
+    /// Task arithmetic, trimmed, keeping values whose signs agree.
     Ties,
     /// Task arithmetic on a random part of each difference.
     DareLinear,
-    /// TIES with a random part for the largest.
+    /// TIES with a random part in place of the largest values.
     DareTies,
-    /// Layers as they are, in a new order.
+    /// Layers copied unchanged, in a new order.
     Passthrough,
 }
 
@@ -48,42 +48,42 @@ const METHODS: &[Row] = &[
     Row { method: Method::Passthrough, name: "passthrough", attributes: &["scale"] },
 ];
 
-/// Every attribute that only some methods take.
+/// Every attribute that only some methods use.
 pub(crate) const ATTRIBUTES: &[&str] =
     &["weight", "density", "scale", "t", "lambda", "normalize", "rescale", "seed"];
 
-/// The names of the methods.
+/// Returns the names of the methods.
 pub(crate) fn names() -> Vec<&'static str> {
     METHODS.iter().map(|row| row.name).collect()
 }
 
 impl Method {
-    /// The method of a name.
+    /// Returns the method with this name.
     pub(crate) fn by_name(name: &str) -> Option<Self> {
         METHODS.iter().find(|row| row.name == name).map(|row| row.method)
     }
 
-    /// Its name.
+    /// Returns its name.
     pub(crate) fn name(self) -> &'static str {
         METHODS.iter().find(|row| row.method == self).map_or("", |row| row.name)
     }
 
-    /// Whether an attribute means something to it.
+    /// Returns true if it uses an attribute.
     pub(crate) fn takes(self, attribute: &str) -> bool {
         METHODS.iter().any(|row| row.method == self && row.attributes.contains(&attribute))
     }
 
-    /// Whether it changes a base, rather than mixing equals.
+    /// Returns true if it changes a base, rather than mixing equals.
     pub(crate) fn needs_base(self) -> bool {
         !matches!(self, Self::Linear | Self::Passthrough)
     }
 
-    /// Whether sums are divided by the sum of their weights when nothing is said.
+    /// Returns true if it divides sums by the sum of their weights by default.
     pub(crate) fn divides(self) -> bool {
         matches!(self, Self::Linear | Self::Ties)
     }
 
-    /// Whether signs are elected.
+    /// Returns true if it elects signs.
     pub(crate) fn elects(self) -> bool {
         matches!(self, Self::Ties | Self::DareTies)
     }

@@ -1,7 +1,7 @@
-//! Which layers of which models a blend is made of.
+//! The layers and models from which a blend is made.
 //!
-//! Whole models are one slice with all layers of each. Whether the weights of the parts fit each other is for
-//! [`crate::transform::blend_weights`] to say.
+//! Whole models form one slice with all layers of each. [`crate::transform::blend_weights`] checks that the
+//! weights of the parts fit each other.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -14,19 +14,19 @@ use crate::source::model_info::ModelInfo;
 use crate::transform::blend_method::Method;
 use crate::transform::blend_settings::{Setting, settings};
 
-/// Parameters that a model may have of its own.
+/// Parameters that may be set for each model.
 pub(crate) const OF_MODELS: [&str; 3] = ["weight", "density", "scale"];
 
-/// Layers that follow each other in the result.
+/// Consecutive layers of the result.
 #[derive(Debug)]
 pub(crate) struct Slice {
-    /// Where it is declared.
+    /// Location of its declaration.
     pub(crate) place: Place,
-    /// What it is made of: the same number of layers of each.
+    /// Its parts, with the same number of layers each.
     pub(crate) parts: Vec<Part>,
-    /// Which part says what is in a layer: the base's, or the first.
+    /// Index of the part that defines the content of a layer: the base's part, or the first.
     pub(crate) reference: usize,
-    /// How far from the base, for this slice.
+    /// Position between base and other model, for this slice.
     pub(crate) t: Vec<Setting>,
 }
 
@@ -42,28 +42,28 @@ pub(crate) struct Part {
 }
 
 impl Slice {
-    /// How many layers it adds.
+    /// Returns the number of layers that it adds.
     pub(crate) fn n_layers(&self) -> u32 {
         self.parts.first().map_or(0, |part| part.layers.len() as u32)
     }
 
-    /// The part that says what is in a layer.
+    /// Returns the part that defines the content of a layer.
     pub(crate) fn reference(&self) -> &Part {
         &self.parts[self.reference]
     }
 }
 
-/// Every model that is named, with its place.
+/// Returns every model that is named, with its location.
 pub(crate) fn labels(record: &Record) -> Vec<Placed<Label>> {
     let in_slices = record.children("slice").iter().flat_map(|slice| slice.children("model"));
     let nodes = record.children("base").iter().chain(record.children("model")).chain(in_slices);
     nodes.chain(record.children("tokenizer")).filter_map(label_of).collect()
 }
 
-/// The slices, with the layers of whole models filled in.
+/// Returns the slices, with the layers of whole models filled in.
 ///
 /// # Errors
-/// A fault for each slice that has not the models that the method needs, or layers that are not there.
+/// An error for each slice without the models that the method needs, or with layers that do not exist.
 pub(crate) fn slices(
     record: &Record,
     method: Method,
@@ -88,9 +88,8 @@ pub(crate) fn slices(
             let found = if is_empty { "neither" } else { "both" };
             let message = format!("A blend is made of `model`s or of `slice`s; found {found}");
             Err(vec![
-                RuleError::new(record.place, "blend::models", message).help(
-                    "Name whole models, `model \":name\"`, or say which layers of which: `slice { … }`",
-                ),
+                RuleError::new(record.place, "blend::models", message)
+                    .help("Name whole models, `model \":name\"`, or layers of models, `slice { … }`"),
             ])
         }
     }
@@ -136,12 +135,12 @@ impl Reader<'_> {
                 }
                 _ => {
                     let message = format!(
-                        "Layers from {from} to before {to} are not in `{}`, which has {n_layers}",
+                        "`from={from} to={to}` is not a range of layers of `{}`, which has {n_layers}",
                         label.value
                     );
                     rule_errors.push(
                         RuleError::new(label.place, "blend::layers", message)
-                            .help("Layers count from 0; the one that `to` names is not taken any more"),
+                            .help("Layers count from 0; `to` is exclusive"),
                     );
                 }
             }
@@ -166,7 +165,7 @@ impl Reader<'_> {
             Some(index) if self.method.needs_base() => index,
             None if self.method.needs_base() => {
                 return rule_error(
-                    format!("`{name}` changes the base, and there are no layers of it here"),
+                    format!("`{name}` needs layers of the base in every slice; found none"),
                     "Add the base's layers: `model \":base\" from=… to=…`",
                 );
             }
@@ -182,13 +181,13 @@ impl Reader<'_> {
             }
             Method::Slerp if parts.len() != 2 || n_others != 1 => {
                 return rule_error(
-                    format!("`{name}` goes from the base to one other model; found {n_others}"),
+                    format!("`{name}` takes the base and one other model; found {n_others} others"),
                     "Blend two, and the result with the next; or take another `method`",
                 );
             }
             method if method.needs_base() && n_others == 0 => {
                 return rule_error(
-                    format!("`{name}` adds to the base what others learned; there is no other model"),
+                    format!("`{name}` needs a model besides the base; found none"),
                     "Add `model \":name\"`",
                 );
             }
@@ -196,7 +195,7 @@ impl Reader<'_> {
         }
         if let Some(other) = parts.iter().find(|part| part.layers.len() != first.layers.len()) {
             let message = format!(
-                "`{}` gives {} layers and `{}` gives {}; they cannot be laid over each other",
+                "`{}` has {} layers and `{}` has {}; expected equal numbers",
                 first.label.value,
                 first.layers.len(),
                 other.label.value,

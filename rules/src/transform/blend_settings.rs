@@ -5,18 +5,19 @@ use mc_ir::attribute::{Place, Record};
 
 use crate::attributes::{number_property, text_property};
 
-/// One way to say a parameter.
+/// One setting of a parameter.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Setting {
-    /// Where it is written.
+    /// Location at which it is written.
     pub(crate) place: Place,
-    /// The part of a weight's name that it is for; all when there is none.
+    /// The part of a weight's name that it applies to; `None` for all weights.
     pub(crate) filter: Option<String>,
-    /// The number, or several to go through from the first layer to the last.
+    /// The number, or several that are interpolated from the first layer to the last.
     pub(crate) values: Vec<f64>,
 }
 
-/// What a node says of a parameter, in the order in which it is tried: the children, then the property.
+/// Returns a node's settings of a parameter, in the order in which they are tried: the children, then the
+/// property.
 pub(crate) fn settings(record: &Record, name: &str) -> Vec<Setting> {
     let child = |child: &Record| Setting {
         place: child.argument().map_or(child.place, |placed| placed.place),
@@ -30,7 +31,8 @@ pub(crate) fn settings(record: &Record, name: &str) -> Vec<Setting> {
     settings
 }
 
-/// The parameter for a weight, from the first setting that is for it; and where that is written.
+/// Returns the parameter for a weight, from the first setting that applies to it, with the setting's
+/// location.
 ///
 /// * `position`: of its layer, from 0 for the first to 1 for the last
 pub(crate) fn value<'a>(
@@ -43,7 +45,7 @@ pub(crate) fn value<'a>(
     Some((along(&setting.values, position)?, setting.place))
 }
 
-/// Between equally spaced values by a straight line.
+/// Interpolates linearly between equally spaced values.
 fn along(values: &[f64], position: f64) -> Option<f64> {
     let scaled = position * values.len().checked_sub(1)? as f64;
     let left = scaled as usize;
@@ -65,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gradient_is_walked_from_the_first_layer_to_the_last() {
+    fn a_gradient_runs_from_the_first_layer_to_the_last() {
         let gradient = [setting(None, &[0.0, 0.5, 0.25])];
         let walked = [0.0, 0.25, 0.5, 0.75, 1.0].map(|position| at(&gradient, "", position).unwrap());
         assert_eq!(walked, [0.0, 0.25, 0.5, 0.375, 0.25]);
@@ -74,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_setting_that_is_for_a_weight_counts() {
+    fn the_first_setting_that_applies_to_a_weight_wins() {
         let settings =
             [setting(Some("self_attn"), &[1.0]), setting(Some("mlp"), &[2.0]), setting(None, &[3.0])];
         let name = |part: &str| format!("model.layers.0.{part}.weight");

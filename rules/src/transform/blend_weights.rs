@@ -1,7 +1,7 @@
-//! The weights of a blend: which weights of which models meet, and the expression that makes them one.
+//! The weights of a blend: selects the weights that are merged, and builds the expression that merges them.
 //!
-//! Embeddings come from the first slice, the last norm and the head from the last; blocks are numbered anew. A weight
-//! keeps the type that it has in the base, or in the first model, unless another is asked for.
+//! Embeddings come from the first slice, the last norm and the head from the last; blocks are renumbered. A
+//! weight keeps its type in the base, or in the first model, unless the declaration sets another.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,10 +25,10 @@ use crate::transform::blend_method::Method;
 use crate::transform::blend_parts::{Part, Slice};
 use crate::transform::blend_settings::{Setting, value};
 
-/// How many names a message lists.
+/// Maximum number of names that a message lists.
 const MAX_LISTED: usize = 4;
 
-/// What is blended, and how.
+/// Builds the weights of a blend.
 pub(crate) struct WeightBlender<'a> {
     /// The method.
     pub(crate) method: Method,
@@ -36,37 +36,37 @@ pub(crate) struct WeightBlender<'a> {
     pub(crate) slices: &'a [Slice],
     /// The models by their labels.
     pub(crate) models: &'a BTreeMap<Label, ModelInfo>,
-    /// Whose names they have.
+    /// The family, which defines the names.
     pub(crate) family: &'static dyn Family,
     /// Parameters for every model.
     pub(crate) shared: &'a BTreeMap<&'static str, Vec<Setting>>,
-    /// Whether sums are divided by the sum of their weights.
+    /// True if sums are divided by the sum of their weights.
     pub(crate) divide: bool,
-    /// Whether what DARE keeps is scaled up.
+    /// True if values that DARE keeps are scaled up.
     pub(crate) rescale: bool,
     /// The seed of DARE's draws.
     pub(crate) seed: u64,
-    /// The type of the result, if it is not the weight's own.
+    /// The type of the result, unless weights keep their own.
     pub(crate) dtype: Option<DType>,
 }
 
 /// One weight of the result.
 struct BlendedWeight<'a> {
     slice: &'a Slice,
-    /// The result's block, for weights of layers.
+    /// Its block in the result, for weights of layers.
     block: Option<u32>,
-    /// Layers into the slice.
+    /// Index of its layer within the slice.
     offset: u32,
     /// From 0 at the slice's first layer to 1 at its last.
     position: f64,
 }
 
 impl WeightBlender<'_> {
-    /// The weights: embeddings, blocks in ascending order, then what follows them.
+    /// Returns the weights: embeddings, blocks in ascending order, then the rest.
     ///
     /// # Errors
-    /// A fault for each model whose weights are not those of the others, and for parameters that are missing or out of
-    /// range.
+    /// An error for each model whose weights differ from those of the others, and for parameters that are
+    /// missing or out of range.
     pub(crate) fn weights(&self) -> Result<Vec<Weight>, Vec<RuleError>> {
         let rule_errors: Vec<RuleError> =
             self.slices.iter().flat_map(|slice| self.mismatches(slice)).collect();
@@ -88,8 +88,8 @@ impl WeightBlender<'_> {
                 }
             }
         };
-        // What stands outside the layers is at the beginning of every gradient, the head too: as mergekit has it since
-        // 0.1, so that its files mean the same here.
+        // Weights outside the layers are at position 0 of every gradient, including the head, as in mergekit
+        // since 0.1, so that its files have the same meaning here.
         let outside = |slice| BlendedWeight { slice, block: None, offset: 0, position: 0.0 };
         let is_embedding = |tensor| tensor == ModelTensor::TokenEmbedding;
         add(&outside(first), &is_embedding);
@@ -116,7 +116,7 @@ impl WeightBlender<'_> {
         self.model(part).weights.iter().filter(move |weight| weight.tensor.block() == block)
     }
 
-    /// What a model of the slice has and the reference has not, the other way round, or in another shape.
+    /// Reports weights that only one of a model of the slice and the reference has, or that differ in shape.
     fn mismatches(&self, slice: &Slice) -> Vec<RuleError> {
         let reference = slice.reference();
         let expected = self.named(reference);
@@ -141,7 +141,7 @@ impl WeightBlender<'_> {
                             counted(missing.len(), "tensor is", "tensors are"),
                             listed(&missing)
                         ),
-                        "Only models that were made of the same one can be blended",
+                        "Only models that derive from the same one can be blended",
                     );
                 }
             }
@@ -160,7 +160,8 @@ impl WeightBlender<'_> {
         rule_errors
     }
 
-    /// The shapes of the weights outside the blocks and of the part's layers, by names as if its layers began at 0.
+    /// Returns the shapes of the weights outside the blocks and of the part's layers, by names as if its
+    /// layers began at 0.
     fn named(&self, part: &Part) -> BTreeMap<String, Vec<u64>> {
         let start = part.layers.start;
         let named = |weight: &Weight| match weight.tensor.block() {
@@ -173,7 +174,7 @@ impl WeightBlender<'_> {
         self.model(part).weights.iter().filter_map(named).collect()
     }
 
-    /// The weight of the result that stands where `reference` does.
+    /// Returns the weight of the result in the position of `reference`.
     fn weight(&self, place: &BlendedWeight<'_>, reference: &Weight) -> Result<Weight, RuleError> {
         let dtype = self.dtype.unwrap_or(reference.dtype);
         let (name, tensor) = match (place.block, reference.tensor.block()) {
@@ -203,7 +204,7 @@ impl WeightBlender<'_> {
         }
         let cast = |of| TensorExpr::new(Cast { dtype, of });
         let expression = match self.passed_through(place, &sources) {
-            // A layer that passes through as it is stays the same action as in its own model.
+            // A layer that is copied unchanged has the same action as in its own model.
             Some(expression) if dtype == reference.dtype => expression,
             Some(expression) => cast(expression),
             None => cast(self.expression(place, &name, sources)?),
@@ -214,7 +215,7 @@ impl WeightBlender<'_> {
         Ok(weight)
     }
 
-    /// The expression of a weight that stays as it is in its model.
+    /// Returns the expression of a weight that is copied from its model.
     fn passed_through(&self, place: &BlendedWeight<'_>, sources: &[Source<'_>]) -> Option<TensorExpr> {
         let source = sources.first().filter(|_| self.method == Method::Passthrough)?;
         (self.scale(source, place) == 1.0).then(|| source.expression.clone())
@@ -243,7 +244,14 @@ impl WeightBlender<'_> {
                 let settings = place.slice.t.iter().chain(&self.shared["t"]);
                 let (t, at) = value(settings, name, place.position)
                     .ok_or_else(|| missing(place.slice.place, "t", name, "Add `t 0.5`"))?;
-                within(t, at, "t", name, (0.0..=1.0).contains(&t), "from 0, the base, to 1, the other")?;
+                within(
+                    t,
+                    at,
+                    "t",
+                    name,
+                    (0.0..=1.0).contains(&t),
+                    "from 0 (the base) to 1 (the other model)",
+                )?;
                 let term = |source: Source<'_>| Term { of: source.expression, weight: 1.0, keep: Keep::All };
                 let terms = std::iter::once(base).chain(sources).map(term).collect();
                 TensorExpr::new(Slerp { t, terms })
@@ -253,7 +261,7 @@ impl WeightBlender<'_> {
                 let weights: Vec<f32> = terms.iter().map(|term| term.weight).collect();
                 if self.divide && sum_of(&weights) == 0.0 {
                     let message =
-                        format!("The weights for tensor `{name}` sum to 0, and the sum is divided by that");
+                        format!("The weights for tensor `{name}` sum to 0, so `normalize` would divide by 0");
                     return Err(RuleError::new(place.slice.place, "blend::parameter", message)
                         .help("Write `normalize #false`, or other weights"));
                 }
@@ -307,7 +315,7 @@ impl WeightBlender<'_> {
         source: &Source<'_>,
     ) -> Result<Keep, RuleError> {
         let Some((density, at)) = self.own(source, "density", place.position) else { return Ok(Keep::All) };
-        within(density, at, "density", name, density > 0.0 && density <= 1.0, "over 0 and at most 1")?;
+        within(density, at, "density", name, density > 0.0 && density <= 1.0, "above 0 and at most 1")?;
         let n_elements: u64 = source.weight.shape().iter().product();
         Ok(match self.method {
             _ if density == 1.0 => Keep::All,
@@ -321,7 +329,7 @@ impl WeightBlender<'_> {
         })
     }
 
-    /// A model's own parameter, or the one for all.
+    /// Returns a model's own parameter, or the shared one.
     fn own(&self, source: &Source<'_>, name: &str, position: f64) -> Option<(f64, Place)> {
         let own = source.part.settings.get(name).into_iter().flatten();
         let shared = self.shared.get(name).into_iter().flatten();
@@ -329,14 +337,15 @@ impl WeightBlender<'_> {
     }
 }
 
-/// A weight that goes into another.
+/// A weight that is merged into another.
 struct Source<'a> {
     part: &'a Part,
     weight: &'a Weight,
     expression: TensorExpr,
 }
 
-/// `model.layers.3.x` as `model.layers.7.x`: the first number between dots that is the block's.
+/// Renames `model.layers.3.x` to `model.layers.7.x`: replaces the first number between dots that is the
+/// block's.
 pub(crate) fn moved(name: &str, from: u32, to: u32) -> String {
     let from = from.to_string();
     let mut is_done = false;
@@ -366,11 +375,11 @@ fn within(
     if is_within {
         return Ok(());
     }
-    let message = format!("`{parameter}` is {expected}; found {value} for tensor `{tensor}`");
+    let message = format!("`{parameter}` must be {expected}; found {value} for tensor `{tensor}`");
     Err(RuleError::new(place, "blend::parameter", message))
 }
 
-/// One fault for each place: the others say the same of other weights.
+/// Keeps one error per location: the others report the same for other weights.
 fn first_of_each(rule_errors: Vec<RuleError>) -> Vec<RuleError> {
     let mut seen = BTreeSet::new();
     rule_errors.into_iter().filter(|rule_error| seen.insert((rule_error.place, rule_error.code))).collect()

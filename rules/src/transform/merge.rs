@@ -1,8 +1,8 @@
 //! `merge`: a checkpoint with low-rank adapters added to its weights.
 //!
-//! It makes nothing by itself: each weight becomes an expression, which the steps that read it evaluate while they
-//! stream, so a merged model is never written. Adapters are applied in the order in which they are written, in f32; a
-//! changed weight is rounded to the type of the base once, after the last.
+//! It has no actions: each weight becomes an expression, which the actions that read it evaluate while they
+//! stream, so a merged model is never written. Adapters are applied in the order in which they are written,
+//! in f32; a changed weight is rounded to the type of the base once, after the last.
 
 use mc_ir::attribute::{Placed, Record};
 use mc_ir::label::Label;
@@ -33,7 +33,7 @@ static BASE: NodeSchema = NodeSchema {
     children: &[],
 };
 
-/// An adapter and how strongly it is added; for this rule and for `model`.
+/// An adapter and its factor; for this rule and for `model`.
 pub(crate) static ADAPTER: NodeSchema = NodeSchema {
     name: "adapter",
     doc: "An adapter to add; several are added in the order in which they are written.",
@@ -49,7 +49,7 @@ pub(crate) static ADAPTER: NodeSchema = NodeSchema {
             name: "keep-tied",
             value: ValueKind::Bool,
             presence: Presence::Optional,
-            doc: "`#true` to let a head that is the token embedding change with it, as PEFT's merge does.",
+            doc: "`#true` keeps a tied head equal to the token embedding, as PEFT's merge does.",
         },
     ],
     children: &[],
@@ -128,7 +128,7 @@ fn add(
     merging.add(child, &named, &adapter)
 }
 
-/// A merge on its way through its adapters.
+/// A merge while its adapters are applied.
 struct Merging<'a> {
     base: &'a Label,
     info: ModelInfo,
@@ -144,7 +144,7 @@ impl Merging<'_> {
         named: &Placed<Label>,
         adapter: &AdapterInfo,
     ) -> Result<(), Vec<RuleError>> {
-        // A merge of a merge keeps the checkpoint at its bottom as what adapters are for.
+        // In a merge of a merge, adapters must match the checkpoint at the bottom.
         let checkpoint = self.info.lineage.first().map(|lineage| &lineage.label);
         if adapter.base != *self.base && Some(&adapter.base) != checkpoint {
             let (found, base) = (&adapter.base, self.base);
@@ -199,7 +199,7 @@ impl Merging<'_> {
             tokenizer.replace(files);
         }
         for (source, name) in &adapter.licences {
-            // A text that the base brings under the same name gets the adapter's beside it.
+            // A license text whose name is taken gets the adapter's name added.
             let is_taken = files.licences.iter().any(|(_, taken)| taken == name);
             let name = if is_taken { format!("{name}.adapter") } else { name.clone() };
             if !files.licences.iter().any(|(_, taken)| *taken == name) {
@@ -209,11 +209,11 @@ impl Merging<'_> {
     }
 }
 
-/// What to do about the faults of an adapter.
+/// Returns the help for an error of an adapter.
 fn help(code: &str) -> Option<&'static str> {
     match code {
         "merge::scale" => Some("Leave `scale` out, or train the adapter without DoRA and whole modules"),
-        "merge::lost" => Some("Put this adapter first, so that the others add to what it brings"),
+        "merge::lost" => Some("Put this adapter first, so that the others add to its weights"),
         "merge::tied" => Some("Leave `keep-tied` out"),
         "merge::tokens" => {
             Some("Save the tokenizer beside the adapter, and the embedding and the head with it")

@@ -1,11 +1,11 @@
-//! Weights made of other weights.
+//! Weights derived from other weights.
 //!
 //! | file | rule |
 //! |---|---|
 //! | `merge` | `merge` |
 //! | `blend` | `blend` |
 //!
-//! The other files are their parts. No byte is computed here: a weight becomes an expression.
+//! The other files are their parts. Nothing is computed here: a weight becomes an expression.
 
 #[cfg(test)]
 mod adapter_exactness;

@@ -1,4 +1,5 @@
-//! Weights that were quantized before: what is made of them loses twice, so it must be asked for.
+//! Weights that were quantized before: quantizing them again loses quality twice, so it must be permitted
+//! explicitly.
 
 use mc_ir::attribute::{Placed, Record};
 use mc_ir::label::Label;
@@ -8,20 +9,20 @@ use mc_ir::schema::{Presence, PropertySchema, ValueKind};
 use crate::attributes::bool_property;
 use crate::source::model_info::ModelInfo;
 
-/// Leave to make something of quantized weights.
+/// Permits a rule to use quantized weights.
 pub(crate) const REQUANTIZE: PropertySchema = PropertySchema {
     name: "requantize",
     value: ValueKind::Bool,
     presence: Presence::Optional,
-    doc: "`#true` to make something of weights that were quantized before, which loses twice.",
+    doc: "`#true` permits weights that were quantized before; quantizing them again loses quality twice.",
 };
 
-/// Whether something may be made of a model.
+/// Checks that a rule may use a model.
 ///
-/// * `node`: the node that names it, and may give leave
+/// * `node`: the node that names it, and may give permission
 ///
 /// # Errors
-/// When its weights were quantized before and nobody gave leave.
+/// An error if its weights were quantized before and permission is missing.
 pub(crate) fn check_quantized(
     node: Option<&Record>,
     label: &Placed<Label>,
@@ -31,8 +32,10 @@ pub(crate) fn check_quantized(
     if is_reported || !model.is_quantized {
         return Ok(());
     }
-    let message =
-        format!("The weights of `{}` were quantized before; what is made of them loses twice", label.value);
+    let message = format!(
+        "The weights of `{}` were quantized before; quantizing them again loses quality twice",
+        label.value
+    );
     Err(vec![
         RuleError::new(label.place, "model::quantized", message)
             .help("Name a checkpoint with 16-bit weights, or write `requantize=#true`"),

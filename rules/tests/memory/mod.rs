@@ -38,7 +38,7 @@ impl ActionContext for Memory<'_> {
     }
 }
 
-/// Runs an action on so many threads and returns its outputs, those of several parts joined.
+/// Runs an action on `n_threads` threads and returns its outputs, those of several parts joined.
 pub(crate) fn run(action: &dyn Action, inputs: &[Vec<u8>], n_threads: usize) -> BTreeMap<String, Vec<u8>> {
     let memory = Memory { inputs, written: Mutex::default() };
     let pool = rayon::ThreadPoolBuilder::new().num_threads(n_threads).build().unwrap();

@@ -1,4 +1,5 @@
-//! Analyses targets over the files of the demo workspace, and runs their actions, one after another, in memory.
+//! Analyzes targets over the files of the demo workspace, and runs their actions, one after another, in
+//! memory.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -30,12 +31,12 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../models")
 }
 
-/// A label of the package.
+/// Returns a label of the package.
 pub(crate) fn label(name: &str) -> Label {
     Label::new(PackageId("models".to_owned()), name)
 }
 
-/// A text as an attribute.
+/// Returns a text as an attribute.
 pub(crate) fn text(text: &str) -> Value {
     Value::Text(text.to_owned())
 }
@@ -110,11 +111,11 @@ impl RuleContext for Target<'_> {
     }
 
     fn fetched(&self, _: &Origin) -> Result<String, SourceError> {
-        unreachable!("nothing comes from elsewhere")
+        unreachable!("nothing is downloaded")
     }
 }
 
-/// The bytes of an input, which are made where they are an artifact.
+/// Returns the bytes of an input; runs the action of an artifact.
 pub(crate) fn bytes(input: &Input) -> Vec<u8> {
     match input {
         Input::Artifact(artifact) => made(artifact),
@@ -128,12 +129,12 @@ pub(crate) fn bytes(input: &Input) -> Vec<u8> {
     }
 }
 
-/// The bytes of an artifact.
+/// Returns the bytes of an artifact.
 pub(crate) fn made(artifact: &Artifact) -> Vec<u8> {
     outputs(&artifact.node).remove(&artifact.output).unwrap()
 }
 
-/// All outputs of an action.
+/// Returns all outputs of an action.
 pub(crate) fn outputs(node: &ActionNode) -> BTreeMap<String, Vec<u8>> {
     let inputs: Vec<Vec<u8>> = node.inputs.iter().map(bytes).collect();
     run(&*node.action, &inputs, 2)

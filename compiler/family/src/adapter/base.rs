@@ -1,24 +1,25 @@
-//! Whether the base that an adapter names is the base that it is given.
+//! Compares the base that an adapter names with the base that it is applied to.
 //!
-//! Names prove little: folders are renamed, and the same weights are published under several owners, also in copies
-//! quantized for training. So only the last part of a name counts, and only names that look like those of a hub
-//! (`org/name`) can disagree. Sizes that disagree are found with the tensors.
+//! Names prove little: folders are renamed, and the same weights are published under several owners, also in
+//! copies quantized for training. So only the last part of a name counts, and only names in the form of a
+//! hub's (`org/name`) can disagree. Sizes that disagree are found with the tensors.
 
-/// What people append to a model's name for a copy to train on.
+/// Suffixes of a model's name that mark a copy for training.
 const COPIES: &[&str] =
     &["-unsloth-bnb-4bit", "-bnb-4bit", "-bnb-8bit", "-4bit", "-8bit", "-bf16", "-fp16", "-hf"];
 
-/// Whether `declared`, an adapter's `base_model_name_or_path`, is another model than one known by `names`.
+/// Returns true if `declared`, an adapter's `base_model_name_or_path`, is a different model from the one in
+/// `names`.
 ///
-/// * `names`: what the base is called: its hub name, the name in its configuration, the name of its folder
+/// * `names`: names of the base: on the hub, in its configuration, and of its folder
 pub fn is_another_base(declared: &str, names: &[String]) -> bool {
     let Some(declared) = hub_model(declared) else { return false };
     let known: Vec<String> = names.iter().filter_map(|name| last_part(name)).collect();
-    // A base without a name from a hub cannot contradict.
+    // A base without a hub name cannot contradict.
     names.iter().any(|name| hub_model(name).is_some()) && !known.contains(&declared)
 }
 
-/// The model's part of `org/name`; `None` for paths and bare names.
+/// Returns the model's part of `org/name`; `None` for paths and bare names.
 fn hub_model(name: &str) -> Option<String> {
     let (owner, model) = name.split_once('/')?;
     let is_part = |part: &str| {
@@ -31,7 +32,7 @@ fn hub_model(name: &str) -> Option<String> {
     last_part(model)
 }
 
-/// The last part of a name or path, without what marks a copy.
+/// Returns the last part of a name or path, without the suffix of a copy.
 fn last_part(name: &str) -> Option<String> {
     let part = name.trim_end_matches('/').rsplit('/').next()?.to_ascii_lowercase();
     let copy = COPIES.iter().find_map(|ending| part.strip_suffix(ending));

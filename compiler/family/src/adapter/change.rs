@@ -5,14 +5,14 @@
 pub struct WeightChange {
     /// The weight's name in the base.
     pub weight_name: String,
-    /// What is done to it.
+    /// The change.
     pub change: Change,
 }
 
-/// What is done to a weight; names are those of the adapter's tensors.
+/// A change to a weight; names are those of the adapter's tensors.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Change {
-    /// It is the adapter's tensor (`modules_to_save`, `bias`, resized embeddings).
+    /// The weight is replaced by the adapter's tensor (`modules_to_save`, `bias`, resized embeddings).
     Replace {
         /// The new weight.
         with: String,
@@ -23,19 +23,19 @@ pub enum Change {
     AddVector {
         /// The vector.
         values: String,
-        /// The factor on it.
+        /// Its factor.
         scale: f64,
     },
-    /// Some rows are the adapter's (`trainable_token_indices`).
+    /// Some rows are replaced by the adapter's (`trainable_token_indices`).
     ReplaceRows {
-        /// Which, in the order of the new ones.
+        /// The replaced rows, in the order of the new ones.
         rows: Vec<u64>,
         /// The new rows.
         with: String,
     },
 }
 
-/// A low-rank update: `weight += scale * up * down`, and what follows it.
+/// A low-rank update: `weight += scale * up * down`, and its optional steps.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LowRankPair {
     /// The module as the adapter names it, without PEFT's prefix.
@@ -46,9 +46,9 @@ pub struct LowRankPair {
     pub down: FactorName,
     /// The rank.
     pub rank: u32,
-    /// The factor on the product.
+    /// Factor on the product.
     pub scale: f64,
-    /// How the weight lies.
+    /// Layout of the weight.
     pub layout: Layout,
     /// Trained lengths (DoRA).
     pub lengths: Option<Lengths>,
@@ -59,18 +59,18 @@ pub struct LowRankPair {
 pub struct FactorName {
     /// Its name.
     pub name: String,
-    /// Whether it is stored with rows and columns exchanged.
+    /// True if it is stored transposed.
     pub is_turned: bool,
 }
 
-/// How a weight with a low-rank update lies.
+/// Layout of a weight with a low-rank update.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Layout {
     /// A matrix.
     Matrix,
     /// The matrices of all experts, one after another.
     Stacked {
-        /// Whether the rows of each are its inputs.
+        /// True if the rows of each are its inputs.
         is_input_first: bool,
     },
 }

@@ -1,4 +1,4 @@
-//! The factors of a low-rank update: how they stand to their weight, and whether they fit it.
+//! The factors of a low-rank update: their orientation to the weight, and checks that they fit it.
 
 use std::collections::BTreeMap;
 
@@ -8,22 +8,22 @@ use crate::adapter::mismatch::mismatch;
 use crate::adapter::name::{Named, Part};
 use crate::error::FamilyError;
 
-/// The tensors of one module, as far as they were met.
+/// The tensors of one module that were found so far.
 #[derive(Default)]
 pub(crate) struct Parts<'a>(BTreeMap<Part, &'a Named>);
 
 impl<'a> Parts<'a> {
-    /// Puts a tensor in its place; the one that was there comes back.
+    /// Inserts a tensor; returns the one that it replaces.
     pub(crate) fn insert(&mut self, part: Part, named: &'a Named) -> Option<&'a Named> {
         self.0.insert(part, named)
     }
 
-    /// The tensor for a part.
+    /// Returns the tensor for a part.
     pub(crate) fn get(&self, part: Part) -> Option<&'a Named> {
         self.0.get(&part).copied()
     }
 
-    /// Whether there is more than single rows.
+    /// Returns true if there is more than single rows.
     pub(crate) fn is_low_rank(&self) -> bool {
         self.0.keys().any(|part| *part != Part::TokenRows)
     }
@@ -33,7 +33,7 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// The update of one of `candidates`, weights of the base with their shapes: the one that it fits.
+/// Returns the update of the one weight of `candidates` (names and shapes of the base) that it fits.
 pub(crate) fn low_rank(
     config: &AdapterConfig,
     module: &str,
@@ -42,7 +42,7 @@ pub(crate) fn low_rank(
 ) -> Result<(String, LowRankPair), FamilyError> {
     check_layer(config, module, &parts.first().0)?;
     let (up, down, is_embedding) = factors(parts)?;
-    // A stacked parameter has no `weight` in its name, and PEFT's patterns know it by its whole name.
+    // A stacked parameter's name does not end in `weight`, and PEFT's patterns use its whole name.
     let key_of = |weight: &str| match candidates {
         [_] if weight.strip_suffix(".weight") == Some(module) => module.to_owned(),
         _ => weight.to_owned(),
@@ -72,7 +72,7 @@ pub(crate) fn low_rank(
     Ok((weight.clone(), pair))
 }
 
-/// Both factors, as the file has them, and whether they are those of an embedding.
+/// Returns both factors, as in the file, and true if they are those of an embedding.
 fn factors<'a>(parts: &Parts<'a>) -> Result<(&'a Named, &'a Named, bool), FamilyError> {
     let pair = |up, down| match (parts.get(up), parts.get(down)) {
         (Some(up), Some(down)) => Some((up, down)),
@@ -105,7 +105,7 @@ struct Matrices<'a> {
     is_embedding: bool,
 }
 
-/// How factors stand to a weight.
+/// Orientation of factors to a weight.
 struct Placed<'a> {
     up: &'a str,
     down: &'a str,
@@ -114,7 +114,7 @@ struct Placed<'a> {
 }
 
 impl<'a> Matrices<'a> {
-    /// How the factors lie if they fit a weight of this shape; `None` if they do not.
+    /// Returns the orientation of the factors if they fit a weight of this shape; `None` if they do not.
     fn layout(&self, weight: &[u64], fan_in_fan_out: bool) -> Option<Placed<'a>> {
         let (&[outputs, up_rank], &[down_rank, inputs]) = (self.up.1.as_slice(), self.down.1.as_slice())
         else {
@@ -126,13 +126,13 @@ impl<'a> Matrices<'a> {
             return None;
         }
         let plain = |layout| Placed { up: &self.up.0, down: &self.down.0, is_turned: false, layout };
-        // `(B A)^T = A^T B^T`: the factors change places.
+        // `(B A)^T = A^T B^T`: the factors are exchanged.
         let turned = Placed { up: &self.down.0, down: &self.up.0, is_turned: true, layout: Layout::Matrix };
         match *weight {
             [rows, columns] if self.is_embedding => (rows == inputs && columns == outputs).then_some(turned),
             [rows, columns] if rows == outputs && columns == inputs => Some(plain(Layout::Matrix)),
             [rows, columns] if fan_in_fan_out && rows == inputs && columns == outputs => Some(turned),
-            // Of a square expert nobody can tell which side is which.
+            // The sides of a square expert cannot be distinguished.
             [_, rows, columns] if rows == columns => None,
             [_, rows, columns] if rows == outputs && columns == inputs => {
                 Some(plain(Layout::Stacked { is_input_first: false }))
@@ -208,7 +208,8 @@ fn check_layer(config: &AdapterConfig, module: &str, name: &str) -> Result<(), F
     ))
 }
 
-/// The layer's number in a module's name: the first number, or the first after a name of `layers_pattern`.
+/// Returns the layer's number in a module's name: the first number, or the first after a name of
+/// `layers_pattern`.
 fn layer_of(config: &AdapterConfig, module: &str) -> Option<u32> {
     let is_layers = |name: &str| {
         config.layers_pattern.is_empty() || config.layers_pattern.iter().any(|known| known == name)
@@ -227,7 +228,7 @@ fn no_single_fit(
     if n_fitting > 1 {
         return mismatch(
             format!("Adapter tensor `{}` fits {n_fitting} stacked parameters of its module", down.0),
-            "Nobody can tell which was meant; train the adapter on one parameter at a time",
+            "The intended one is ambiguous; train the adapter on one parameter at a time",
         );
     }
     let (weight, shape) = candidates.first().copied().unwrap_or_default();

@@ -1,8 +1,8 @@
-//! Which weights of a base the tensors of an adapter change, and how.
+//! Finds the weights of a base that the tensors of an adapter change, and the changes.
 //!
-//! Works on names and shapes alone and reads no weight; the arithmetic is done where the matrices are. Every tensor of
-//! the adapter must find its place, because a merge that leaves some out goes unnoticed until the model is used.
-//! Tensors are matched by the names of the base's checkpoint, so any family will do.
+//! Works on names and shapes alone and reads no weight; the arithmetic is done elsewhere. Every tensor of the
+//! adapter must match, because a merge that omits some goes unnoticed until the model is used. Tensors are
+//! matched by the names of the base's checkpoint, so it works for any family.
 
 use std::collections::BTreeMap;
 
@@ -13,20 +13,20 @@ use crate::adapter::mismatch::{self, mismatch};
 use crate::adapter::name::{Named, Part, bias_name, parse, weight_name, whole};
 use crate::error::FamilyError;
 
-/// A base, as far as an adapter's place in it goes.
+/// The properties of a base that matter for matching.
 #[derive(Clone, Copy, Debug)]
 pub struct BaseTensors<'a> {
-    /// Names and shapes, as the checkpoint has them. A head that is the token embedding is listed under its own name.
+    /// Names and shapes, as in the checkpoint. A tied head is listed under its own name.
     pub tensors: &'a [(String, Vec<u64>)],
-    /// The names of those that have a row for each token, and may have more rows in an adapter with added tokens.
+    /// The names of those with a row for each token; an adapter with added tokens may have more rows.
     pub by_token: &'a [String],
 }
 
-/// The changes that an adapter makes, by weight and then in the order in which they are made.
+/// Returns the changes that an adapter makes, by weight and then in the order in which they are applied.
 ///
 /// # Errors
-/// When a tensor of the adapter has no place in the base, lacks one that belongs to it, or has another rank or shape
-/// than the configuration and the base ask for.
+/// Fails if a tensor of the adapter has no counterpart in the base, lacks a tensor that belongs to it, or has
+/// another rank or shape than the configuration and the base require.
 pub fn match_adapter(
     config: &AdapterConfig,
     adapter_tensors: &[(String, Vec<u64>)],
@@ -62,7 +62,7 @@ struct Matcher<'a> {
     shapes: BTreeMap<&'a str, &'a [u64]>,
 }
 
-/// Where the adapter's tensors belong.
+/// The matched tensors of the adapter.
 #[derive(Default)]
 struct Places<'a> {
     /// By module.
@@ -72,7 +72,7 @@ struct Places<'a> {
 }
 
 impl<'a> Matcher<'a> {
-    /// Whether a tensor has a place; it is put there.
+    /// Inserts a tensor; returns false if it has no counterpart in the base.
     fn place<'t>(&self, named: &'t Named, places: &mut Places<'t>) -> Result<bool, FamilyError> {
         let earlier = match parse(&named.0) {
             Some((module, part)) if self.has(module) => {
@@ -97,8 +97,8 @@ impl<'a> Matcher<'a> {
         self.shapes.contains_key(weight_name(module).as_str()) || self.stacks(module).next().is_some()
     }
 
-    /// The stacked parameters of a module that the configuration names. PEFT wraps a module once for each of them, and
-    /// `base_layer` stands for the wrapped.
+    /// Returns the stacked parameters of a module that the configuration names. PEFT wraps a module once for
+    /// each of them, and `base_layer` denotes the wrapped module.
     fn stacks(&self, module: &str) -> impl Iterator<Item = (&'a str, &'a [u64])> {
         let mut module = module;
         while let Some(inner) = module.strip_suffix(".base_layer") {
@@ -114,7 +114,7 @@ impl<'a> Matcher<'a> {
         tensors.filter(move |(name, shape)| shape.len() == 3 && is_target(name))
     }
 
-    /// Every module that was trained as a whole must be there.
+    /// Checks that every module that was trained as a whole is present.
     fn check_saved_modules(&self, places: &Places<'_>) -> Result<(), FamilyError> {
         let names_one = |saved: &str, weight: &str| {
             weight.rsplit_once('.').is_some_and(|(module, _)| is_end(module, saved))
@@ -247,7 +247,7 @@ fn check_vector((name, shape): &Named, bias: &str, expected: Option<&[u64]>) -> 
     }
 }
 
-/// Whether `name` is `end`, or ends with it after a dot.
+/// Returns true if `name` is `end`, or ends with it after a dot.
 fn is_end(name: &str, end: &str) -> bool {
     name.strip_suffix(end).is_some_and(|start| start.is_empty() || start.ends_with('.'))
 }

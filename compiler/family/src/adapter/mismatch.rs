@@ -1,17 +1,17 @@
-//! The message for an adapter whose tensors do not all find a place in the base: how many, which, and what to do.
+//! The message for an adapter whose tensors do not all match the base: their number, examples, and advice.
 
 use crate::adapter::name::{Named, PREFIX, parse, weight_name, whole};
 use crate::error::FamilyError;
 
-// Enough names to recognise the pattern, few enough to read.
+// Enough names to recognize the pattern, few enough to read.
 const N_NAMES_SHOWN: usize = 3;
 
-/// The error that something does not fit.
+/// Creates the error for a mismatch.
 pub(crate) fn mismatch(found: String, advice: &str) -> FamilyError {
     FamilyError::AdapterMismatch { found, advice: advice.to_owned() }
 }
 
-/// The error that `unmatched` of `n_tensors` adapter tensors have no place in the base.
+/// Creates the error for `unmatched` of `n_tensors` adapter tensors without a counterpart in the base.
 pub(crate) fn not_all_match(
     base_model: Option<&str>,
     unmatched: &[&str],
@@ -30,7 +30,7 @@ pub(crate) fn not_all_match(
         format!("0 of {n_tensors} adapter tensors match the base; the base has {base}, the adapter `{first}`")
     } else {
         format!(
-            "{n_matched} of {n_tensors} adapter tensors match the base; it has no place for {}",
+            "{n_matched} of {n_tensors} adapter tensors match the base; it has no counterpart of {}",
             some(unmatched)
         )
     };
@@ -45,7 +45,8 @@ fn some(names: &[&str]) -> String {
     }
 }
 
-// The base tensor whose name shares the longest end, then the longest beginning, with the adapter's module.
+// Returns the base tensor whose name shares the longest end, then the longest beginning, with the adapter's
+// module.
 fn nearest<'a>(name: &str, base_tensors: &'a [Named]) -> Option<&'a str> {
     let module = parse(name).map(|(module, _)| weight_name(module));
     let weight = module.or_else(|| whole(name)).unwrap_or_else(|| weight_name(name));
@@ -56,7 +57,7 @@ fn nearest<'a>(name: &str, base_tensors: &'a [Named]) -> Option<&'a str> {
             base.split('.').zip(weight.split('.')).take_while(|(ours, theirs)| ours == theirs).count();
         (ends, begins)
     };
-    // The first of equals, so that the message names layer 0.
+    // Of equals, the first is taken, so that the message names layer 0.
     base_tensors.iter().map(|(name, _)| name.as_str()).rev().max_by_key(|base| shared(base))
 }
 
@@ -78,13 +79,14 @@ fn advice(base_model: Option<&str>, unmatched: &[&str], base_tensors: &[Named]) 
     format!("Give the base that the adapter was trained on{trained_on}")
 }
 
-// How the names of the adapter and of the nearest base tensor begin, before what they share.
+// Returns the beginnings of the names of the adapter and of the nearest base tensor, before the part that
+// they share.
 fn beginnings<'a>(weight: &'a str, base: &'a str) -> Option<(&'a str, &'a str)> {
     let pieces = || weight.rsplit('.').zip(base.rsplit('.'));
     let n_shared = pieces().take_while(|(ours, theirs)| ours == theirs).count();
     let n_bytes: usize = pieces().take(n_shared).map(|(piece, _)| piece.len() + 1).sum();
-    // The last shared piece of a name that is shared whole has no dot before it.
+    // If the whole name is shared, no dot precedes its last part.
     let cut = |name: &'a str| &name[..name.len() + 1 - n_bytes];
-    // A module, its parent, its layer and `weight`: fewer would be chance.
+    // A module, its parent, its layer and `weight`: fewer shared parts could be chance.
     (n_shared >= 4).then(|| (cut(weight), cut(base)))
 }

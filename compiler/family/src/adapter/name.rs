@@ -1,12 +1,12 @@
-//! The names of tensors in a PEFT adapter, taken apart.
+//! Parses the names of tensors in a PEFT adapter.
 
 /// A tensor's name and shape.
 pub(crate) type Named = (String, Vec<u64>);
 
-/// What PEFT puts before the base's own module names.
+/// Prefix that PEFT puts before the base's own module names.
 pub(crate) const PREFIX: &str = "base_model.model.";
 
-/// What a tensor of an adapter is for its module.
+/// Role of an adapter's tensor for its module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Part {
     /// `lora_A.weight`, `[rank, in]`.
@@ -25,7 +25,7 @@ pub(crate) enum Part {
     TokenRows,
 }
 
-/// How PEFT writes a part: after the module, and what may end the name after the adapter's own name.
+/// Names of the parts after the module, each with the endings that may follow the adapter's own name.
 const PARTS: &[(&str, &[&str], Part)] = &[
     (".lora_A", &[".weight"], Part::Down),
     (".lora_B", &[".weight"], Part::Up),
@@ -36,8 +36,8 @@ const PARTS: &[(&str, &[&str], Part)] = &[
     (".token_adapter.trainable_tokens_delta", &[""], Part::TokenRows),
 ];
 
-/// A module with one of its parts: `base_model.model.<module>.lora_A.weight`, or with the adapter's name before
-/// `weight`.
+/// Splits a name into a module and one of its parts: `base_model.model.<module>.lora_A.weight`, or with the
+/// adapter's name before `weight`.
 pub(crate) fn parse(name: &str) -> Option<(&str, Part)> {
     let rest = name.strip_prefix(PREFIX)?;
     let fits = |(marker, endings, part): &(&str, &[&str], Part)| {
@@ -48,8 +48,8 @@ pub(crate) fn parse(name: &str) -> Option<(&str, Part)> {
     PARTS.iter().find_map(fits)
 }
 
-/// The base's tensor that a whole tensor of the adapter stands for: a module that was trained as a whole
-/// (`lm_head.weight`, `lm_head.modules_to_save.default.weight`), or what lies under an adapter
+/// Returns the base tensor that a whole tensor of the adapter replaces: that of a module that was trained as
+/// a whole (`lm_head.weight`, `lm_head.modules_to_save.default.weight`), or of a module under an adapter
 /// (`embed_tokens.base_layer.weight`).
 pub(crate) fn whole(name: &str) -> Option<String> {
     let rest = name.strip_prefix(PREFIX)?;
@@ -69,7 +69,7 @@ pub(crate) fn bias_name(module: &str) -> String {
     format!("{module}.bias")
 }
 
-// Nothing, or `.default`; `.weight` is an ending and no name.
+// An empty name, or `.default`; `.weight` is an ending, not a name.
 fn is_adapter_name(text: &str) -> bool {
     text.is_empty()
         || text

@@ -1,13 +1,14 @@
-//! What an `adapter_config.json` may not ask for.
+//! Settings of `adapter_config.json` that are refused.
 //!
-//! It is refused by its key, because an adapter that is applied in part gives a model that nobody trained.
+//! They are refused by key, because an adapter that is applied only in part gives a model that was never
+//! trained.
 
 use serde_json::Value;
 
 use crate::config::Config;
 use crate::error::FamilyError;
 
-/// Keys that must be absent, `null`, `false` or empty, with what to do otherwise.
+/// Keys that must be absent, `null`, `false` or empty, with advice for the other case.
 const REFUSED: &[(&str, &str)] = &[
     (
         "layer_replication",
@@ -20,13 +21,13 @@ const REFUSED: &[(&str, &str)] = &[
     ("lora_ga_config", "save the adapter with PEFT's `path_initial_model_for_weight_conversion`"),
 ];
 
-/// Switches that are applied, or change nothing that is applied.
+/// Switches that are applied, or do not affect the result.
 const KNOWN_SWITCHES: &[&str] = &["use_rslora", "use_dora"];
 
-/// What only says how the training began or ran.
+/// Settings that only describe how the training began or ran.
 const HARMLESS_CONFIGS: &[&str] = &["loftq_config", "eva_config", "corda_config", "runtime_config"];
 
-/// Refuses every key that asks for more than is applied.
+/// Refuses every key that requests more than is applied.
 pub(crate) fn check(config: &Config<'_>) -> Result<(), FamilyError> {
     match config.text("peft_type")? {
         Some("LORA") => {}
@@ -42,12 +43,12 @@ pub(crate) fn check(config: &Config<'_>) -> Result<(), FamilyError> {
         }
     }
     refuse_changed_base(config)?;
-    // A variant that came after this release: its tensors may look like plain ones.
+    // A variant that is newer than this release: its tensors may look like plain ones.
     for (key, value) in config.entries() {
         let is_switch = key.starts_with("use_") && !KNOWN_SWITCHES.contains(&key.as_str());
         let is_variant = key.ends_with("_config") && !HARMLESS_CONFIGS.contains(&key.as_str());
         if (is_switch || is_variant) && asks_for_something(value) {
-            return Err(config.unsupported(key, "no variant of LoRA of this name can be applied"));
+            return Err(config.unsupported(key, "this variant of LoRA is not supported"));
         }
     }
     if config.flag("use_dora")? && config.flag("lora_bias")? {
@@ -56,8 +57,8 @@ pub(crate) fn check(config: &Config<'_>) -> Result<(), FamilyError> {
     Ok(())
 }
 
-// PiSSA and its relatives move a part of the base into the adapter before training, so that the pairs alone do not
-// fit the base as published.
+// PiSSA and similar methods move a part of the base into the adapter before training, so the pairs alone do
+// not fit the base as published.
 fn refuse_changed_base(config: &Config<'_>) -> Result<(), FamilyError> {
     match config.get("init_lora_weights") {
         None | Some(Value::Bool(_)) => Ok(()),

@@ -1,60 +1,62 @@
-//! Limits what rendering a chat template costs, counted so that every machine stops at the same place.
+//! Limits the cost of rendering a chat template; costs are counted, so every machine stops at the same
+//! position.
 //!
-//! The engine counts its instructions (fuel), but one instruction may copy a text of any length, compare lists of any
-//! size or print a value in which one list stands a billion times. So everything that reads or makes a value asks here
-//! first, and pays for as much as it may touch; `rewrite` puts those questions into a template, `builtins`
-//! into filters, tests, functions and methods.
+//! The engine counts its instructions (fuel), but one instruction may copy a text of any length, compare
+//! lists of any size or print a value that contains one list a billion times. So everything that reads or
+//! creates a value first charges the budget for the worst case; `rewrite` inserts these charges into a
+//! template, `builtins` into filters, tests, functions and methods.
 //!
-//! Time and memory follow from the sums: a unit is about a byte copied, a quarter of a value visited, or a thirtieth of
-//! a value kept.
+//! Time and memory follow from the sums: a unit is about one byte copied, a quarter of a value visited, or a
+//! thirtieth of a value kept.
 
 use minijinja::value::{DynObject, ObjectRepr, ValueKind};
 use minijinja::{Error, ErrorKind, State, Value};
 
-/// Instructions of the engine for one rendering. A conversation of a thousand messages takes about two hundred
-/// thousand.
+/// Maximum number of engine instructions per rendering. A conversation of a thousand messages takes about two
+/// hundred thousand.
 pub const MAX_INSTRUCTIONS: u64 = 2_000_000;
 
-/// Units of work for one rendering: bytes read or copied, [`VISIT`] for each value that is looked at and [`KEEP`] for
-/// each that is kept.
+/// Maximum work per rendering: bytes read or copied, [`VISIT`] for each value that is visited and [`KEEP`]
+/// for each that is kept.
 pub const MAX_WORK: usize = 64 << 20;
 
-/// Bytes written for one rendering: into the text, and into the results of macros and blocks on the way to it.
+/// Maximum number of bytes written per rendering: into the text, and into the results of macros and blocks.
 pub const MAX_OUTPUT_BYTES: usize = 16 << 20;
 
-/// Depth of lists and mappings in each other.
+/// Maximum depth of nested lists and mappings.
 pub const MAX_VALUE_DEPTH: usize = 100;
 
-/// Spaces that a text or JSON is indented by, or columns that a number is padded to.
+/// Maximum indentation of a text or JSON in spaces, and maximum padding of a number in columns.
 pub const MAX_WIDTH: usize = 1000;
 
-/// Characters that a value may print for each byte of its texts: in quotes, most are escaped.
+/// Maximum number of characters that a value prints per byte of its texts: in quotes, most are escaped.
 const ESCAPED: usize = 10;
 
-/// Work for looking at a value.
+/// Work to visit a value.
 const VISIT: usize = 4;
 
-/// Work for keeping one more value.
+/// Work to keep one more value.
 const KEEP: usize = 32;
 
-/// Budget that is left for a rendering.
+/// Remaining budget of a rendering.
 pub(crate) struct Budget {
     work: usize,
     output: usize,
 }
 
-/// The error for a limit that was reached; its kind distinguishes it from errors that a template raises by itself.
+/// Creates the error for an exceeded limit; its kind distinguishes it from errors that a template raises
+/// itself.
 pub(crate) fn limit(text: String) -> Error {
     Error::new(ErrorKind::OutOfFuel, text)
 }
 
 impl Budget {
-    /// The budget of the rendering that `state` belongs to.
+    /// Returns the budget of the rendering to which `state` belongs.
     pub(crate) fn of<'a>(state: &'a mut State<'_, '_>) -> &'a mut Self {
         state.get_or_insert_extension_with(|| Self { work: MAX_WORK, output: MAX_OUTPUT_BYTES })
     }
 
-    /// Pays for work.
+    /// Charges work.
     pub(crate) fn charge(&mut self, work: usize) -> Result<(), Error> {
         match self.work.checked_sub(work) {
             Some(left) => {
@@ -62,19 +64,19 @@ impl Budget {
                 Ok(())
             }
             None => {
-                // Whoever keeps an error to himself gets no further either.
+                // Code that swallows the error cannot continue either.
                 self.work = 0;
                 Err(limit(format!("it handles more than {MAX_WORK} bytes of text and values")))
             }
         }
     }
 
-    /// Pays for work that is done `n_times`.
+    /// Charges work that is done `n_times`.
     pub(crate) fn charge_times(&mut self, work: usize, n_times: usize) -> Result<(), Error> {
         self.charge(work.saturating_mul(n_times))
     }
 
-    /// Pays for bytes of output.
+    /// Charges bytes of output.
     pub(crate) fn charge_output(&mut self, n_bytes: usize) -> Result<(), Error> {
         self.output = self
             .output
@@ -83,19 +85,19 @@ impl Budget {
         Ok(())
     }
 
-    /// Bytes that may still be written.
+    /// Returns the number of bytes that may still be written.
     pub(crate) fn work_left(&self) -> usize {
         self.work
     }
 
-    /// Pays for reading a value and everything in it, such as for comparing it; returns what that cost.
+    /// Charges for reading a value with its content, such as for comparing it; returns the cost.
     pub(crate) fn read(&mut self, value: &Value) -> Result<usize, Error> {
         let before = self.work;
         Walk { budget: self, with_texts: true, mutable: Mutable::Allowed }.visit(value, 0)?;
         Ok(before - self.work)
     }
 
-    /// Pays for a value as text; returns the most bytes that it may have.
+    /// Charges for a value as text; returns its maximum number of bytes.
     pub(crate) fn print(&mut self, value: &Value) -> Result<usize, Error> {
         if let Some(text) = value.as_str() {
             self.charge(text.len())?;
@@ -106,15 +108,15 @@ impl Budget {
         Ok(n_bytes)
     }
 
-    /// Pays for passing over a text or the items of a list, and not for what is in them.
+    /// Charges for iterating over a text or the items of a list, but not over their content.
     pub(crate) fn pass(&mut self, value: &Value) -> Result<(), Error> {
         self.charge(length(value).saturating_mul(if value.as_object().is_some() { VISIT } else { 1 }))
     }
 
-    /// Pays for a new value and returns it, in memory of its own if it was still to be computed.
+    /// Charges for a new value and returns it; a lazy value is computed and copied.
     ///
-    /// The engine joins, cuts and pairs lists when somebody asks for their items; a list of that kind on top of another
-    /// would cost again whenever it is read, and a stack frame for each.
+    /// The engine joins, cuts and pairs lists lazily, when their items are read; a lazy list on top of
+    /// another would cost again on every read, and a stack frame for each.
     pub(crate) fn keep(&mut self, value: Value) -> Result<Value, Error> {
         let Some(object) = value.as_object() else {
             self.charge(length(&value))?;
@@ -151,12 +153,12 @@ impl Budget {
         Ok(items)
     }
 
-    /// Pays for a list of everything that is in a value, before there is one.
+    /// Charges for a list of everything in a value, before the list exists.
     pub(crate) fn spread(&mut self, value: &Value, n_times: usize) -> Result<(), Error> {
         self.charge_times(length(value).saturating_mul(KEEP), n_times)
     }
 
-    /// The same for a value that may be one level deeper than what it was made of.
+    /// Like `keep`, for a value that may be one level deeper than its operands.
     pub(crate) fn keep_deeper(&mut self, value: Value) -> Result<Value, Error> {
         let value = self.keep(value)?;
         Walk { budget: self, with_texts: false, mutable: Mutable::Allowed }.visit(&value, 0)?;
@@ -165,14 +167,14 @@ impl Budget {
 
     /// Checks a value that is put into a namespace or remembered by a loop.
     ///
-    /// Namespaces change after they were looked at. If one could stand in another, chains of them would grow without
-    /// end, and a ring would never be freed.
+    /// Namespaces can change after the check. If one could contain another, chains of them would grow without
+    /// end, and a cycle would never be freed.
     pub(crate) fn store(&mut self, value: &Value) -> Result<(), Error> {
         Walk { budget: self, with_texts: false, mutable: Mutable::Refused }.visit(value, 0)
     }
 }
 
-/// Upper bound on the characters or items of a value.
+/// Returns an upper bound on the characters or items of a value.
 pub(crate) fn length(value: &Value) -> usize {
     match (value.as_str(), value.as_object()) {
         (Some(text), _) => text.len(),
@@ -181,7 +183,7 @@ pub(crate) fn length(value: &Value) -> usize {
     }
 }
 
-/// A tenth of the digits of a number that has more than twenty, such as 1e300.
+/// Returns a tenth of the digits of a number that has more than twenty, such as 1e300.
 fn digits(value: &Value) -> usize {
     let is_short = |number: f64| number == 0.0 || (1e-15..1e15).contains(&number.abs());
     let is_float = value.kind() == ValueKind::Number && !value.is_integer();
@@ -195,7 +197,7 @@ enum Mutable {
     Refused,
 }
 
-/// A visit of everything in a value, as often as it is there.
+/// A visit of everything in a value, with repetitions.
 struct Walk<'a> {
     budget: &'a mut Budget,
     with_texts: bool,
@@ -214,7 +216,7 @@ impl Walk<'_> {
 
     fn visit_object(&mut self, object: &DynObject, depth: usize) -> Result<(), Error> {
         if depth >= MAX_VALUE_DEPTH {
-            return Err(limit(format!("more than {MAX_VALUE_DEPTH} lists are in each other")));
+            return Err(limit(format!("more than {MAX_VALUE_DEPTH} lists are nested")));
         }
         let name = object.type_name();
         let is_loop = name.ends_with("::Loop");
@@ -222,7 +224,7 @@ impl Walk<'_> {
             return Err(limit("a namespace or `loop` is put into a namespace".to_owned()));
         }
         if is_loop {
-            // To look at the next item takes it from where it comes.
+            // Reading the next item would consume it.
             return Ok(());
         }
         if let Some(pairs) = object.try_iter_pairs() {

@@ -1,8 +1,8 @@
 //! Filters, tests, functions and methods of chat templates, each with its price.
 //!
-//! They are the engine's own. Each has a price, which is paid before it runs and covers the work in the worst case and
-//! the memory of the result. A filter that is named in a text, as in `map('upper')`, is found under the same name and
-//! pays the same.
+//! They are the engine's own. The price is charged before one runs, and covers the work in the worst case and
+//! the memory of the result. A filter that is named in a text, as in `map('upper')`, is found under the same
+//! name and has the same price.
 
 use minijinja::value::{Kwargs, Rest, ValueKind, ValueOrKwargs};
 use minijinja::{
@@ -16,44 +16,44 @@ use crate::chat::rewrite::{
     JOINED, MADE, NOT_EMPTY, PASSED, PRINTED, READ, SLICE, SPREAD, STORED, TIMES, UNSUPPORTED,
 };
 
-/// The largest number that `range` takes.
+/// The largest number that `range` accepts.
 const MAX_RANGE: i128 = 1_000_000_000;
 
-/// Characters of a number at most, without padding.
+/// Maximum number of characters of a number, without padding.
 const MAX_NUMBER: usize = 400;
 
-/// Work that a filter, test or method may be.
+/// Kinds of work of a filter, test or method.
 #[derive(Clone, Copy)]
 enum Price {
-    /// Looks at the items of lists and not into them.
+    /// Visits the items of lists, but not their content.
     Passing,
-    /// Makes a list of the items, or letters, of one.
+    /// Makes a list of the items or letters of a value.
     Listing,
-    /// Makes a list of lists, one item of each argument in each.
+    /// Makes a list of lists, with one item of each argument in each.
     Pairing,
-    /// Looks into everything, this many times for each byte.
+    /// Reads all content, this many times for each byte.
     Reading(usize),
-    /// Looks an attribute up, or asks a filter or a test, for each item.
+    /// Looks up an attribute, or calls a filter or a test, for each item.
     EachItem,
-    /// Compares the items of a list, or their attributes, with one another.
+    /// Compares the items of a list, or their attributes, with each other.
     Sorting,
     /// Adds the items one by one.
     Adding,
     /// Writes the items with a text between them.
     Joining,
-    /// Writes the third text for every second in the first.
+    /// Replaces every occurrence of the second text in the first by the third.
     Replacing,
-    /// Takes characters off that are in another text.
+    /// Removes characters that occur in another text.
     Stripping,
     /// Writes spaces before each line.
     Indenting,
-    /// Makes lists of a number of items, or a number of lists.
+    /// Makes lists of a given size, or a given number of lists.
     Grouping,
-    /// Writes values in place of marks.
+    /// Writes values in place of placeholders.
     Formatting,
 }
 
-/// Makes the engine's builtins, with their prices, known to `environment`.
+/// Registers the engine's builtins, with their prices, in `environment`.
 pub(crate) fn add_to(environment: &mut Environment<'static>) {
     add_filters(environment);
     add_tests(environment);
@@ -101,7 +101,7 @@ fn add_filters(environment: &mut Environment<'static>) {
     add("map", EachItem, Value::from_function(filters::map));
     add("max", Sorting, Value::from_function(filters::max));
     add("min", Sorting, Value::from_function(filters::min));
-    // Each line is indented by up to four spaces for each list around it.
+    // Each line is indented by up to four spaces for each enclosing list.
     add("pprint", Reading(1000), Value::from_function(filters::pprint));
     add("reject", EachItem, Value::from_function(filters::reject));
     add("rejectattr", EachItem, Value::from_function(filters::rejectattr));
@@ -209,7 +209,7 @@ fn add_functions(environment: &mut Environment<'static>) {
         Err::<Value, _>(Error::new(ErrorKind::InvalidOperation, message.to_string()))
     });
     environment.add_function("strftime_now", |state: &mut State<'_, '_>, format: &str| {
-        // No field is longer than its value by more than this.
+        // A field exceeds its value by at most this length.
         Budget::of(state).charge_times(format.len(), 32).map(|()| crate::chat::date::strftime(format))
     });
     let mut add =
@@ -235,7 +235,7 @@ fn store_all(budget: &mut Budget, args: &[Value]) -> Result<(), Error> {
     args.iter().try_for_each(|arg| budget.store(arg))
 }
 
-// The engine refuses more than 100,000 numbers, and computes how many there are without minding overflows.
+// The engine refuses more than 100,000 numbers, but computes their count without checking for overflow.
 fn range(_: &mut Budget, args: &[Value]) -> Result<(), Error> {
     let is_huge = |arg: &Value| {
         i128::try_from(arg.clone()).is_ok_and(|number| number.unsigned_abs() > MAX_RANGE.unsigned_abs())
@@ -246,10 +246,10 @@ fn range(_: &mut Budget, args: &[Value]) -> Result<(), Error> {
     Ok(())
 }
 
-/// Writes a value, into the text or into the result of a macro or block.
+/// Writes a value into the text, or into the result of a macro or block.
 fn format(output: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Result<(), Error> {
     let n_bytes = Budget::of(state).print(value)?;
-    // Escaping for web pages, which a template may turn on, makes six characters of some.
+    // HTML escaping, which a template may turn on, expands some characters to six.
     let is_escaping = !matches!(state.auto_escape(), AutoEscape::None);
     let n_bytes = if is_escaping { n_bytes.saturating_mul(6) } else { n_bytes };
     Budget::of(state).charge_output(n_bytes)?;
@@ -275,7 +275,7 @@ fn call_priced(
     }
 }
 
-/// A method of a text, a list or a mapping, as Python has them.
+/// Calls a method of a text, a list or a mapping, as in Python.
 fn method(state: &mut State<'_, '_>, value: &Value, name: &str, args: &[Value]) -> Result<Value, Error> {
     let mut all = vec![value.clone()];
     all.extend_from_slice(args);
@@ -315,7 +315,7 @@ fn charge(budget: &mut Budget, price: Price, args: &[Value]) -> Result<(), Error
         Price::Sorting => {
             let n_bytes = text_bytes(others);
             budget.charge_times(n_bytes + 64, length(&first))?;
-            // A list of at most two million items, so twenty comparisons of each.
+            // A list has at most two million items, so sorting takes at most twenty comparisons of each.
             let work = read_all(budget, args)?;
             budget.charge_times(work, 20)
         }
@@ -364,7 +364,7 @@ fn replacing(budget: &mut Budget, args: &[Value]) -> Result<(), Error> {
     }
     let text = |index: usize| args.get(index).and_then(Value::as_str);
     let Some(whole) = text(0) else { return Ok(()) };
-    // A number is converted; it has some digits.
+    // A number is converted to text and has some digits.
     let n_times = match text(1) {
         Some(part) => whole.matches(part).count(),
         None => whole.len(),
@@ -372,17 +372,17 @@ fn replacing(budget: &mut Budget, args: &[Value]) -> Result<(), Error> {
     budget.charge_times(text(2).map_or(MAX_NUMBER, str::len), n_times)
 }
 
-/// Bytes of the texts among arguments, those with names included.
+/// Returns the bytes of the texts among the arguments, including named ones.
 fn text_bytes(args: &[Value]) -> usize {
     each(args).filter_map(|arg| arg.as_str().map(str::len)).sum()
 }
 
-/// The numbers among arguments that are not negative.
+/// Returns the non-negative numbers among the arguments.
 fn numbers(args: &[Value]) -> impl Iterator<Item = u128> {
     each(args).filter_map(|arg| i128::try_from(arg).ok()).filter_map(|number| u128::try_from(number).ok())
 }
 
-/// Arguments one by one, those with names last.
+/// Iterates over the arguments, named ones last.
 fn each(args: &[Value]) -> impl Iterator<Item = Value> {
     args.iter().flat_map(|arg| match Kwargs::try_from(arg.clone()) {
         Ok(named) => named.args().filter_map(|name| named.peek(name).ok()).collect(),
@@ -390,7 +390,7 @@ fn each(args: &[Value]) -> impl Iterator<Item = Value> {
     })
 }
 
-/// The largest number among arguments, which is one of spaces.
+/// Returns the largest number among the arguments, which is a number of spaces.
 fn width(args: &[Value]) -> Result<usize, Error> {
     let widest = numbers(args).max().unwrap_or_default();
     match usize::try_from(widest) {
@@ -399,7 +399,7 @@ fn width(args: &[Value]) -> Result<usize, Error> {
     }
 }
 
-/// Each mark may write all values, as wide as the widest number in the pattern says.
+/// Each placeholder may write all values, with the largest width in the pattern.
 fn formatting(budget: &mut Budget, pattern: &Value, args: &[Value]) -> Result<(), Error> {
     let text = pattern.as_str().unwrap_or_default();
     let too_wide = || limit(format!("a value is padded to more than {MAX_WIDTH} columns"));
@@ -410,7 +410,7 @@ fn formatting(budget: &mut Budget, pattern: &Value, args: &[Value]) -> Result<()
             return Err(too_wide());
         }
     }
-    // A width may come from an argument.
+    // A width may be an argument.
     if text.contains('*') && numbers(args).any(|number| number > MAX_WIDTH as u128) {
         return Err(too_wide());
     }
@@ -422,7 +422,8 @@ fn formatting(budget: &mut Budget, pattern: &Value, args: &[Value]) -> Result<()
     budget.charge_times(n_bytes, text.matches(['%', '{']).count())
 }
 
-/// The specification after each mark in a pattern of either kind: `05.1` of `%05.1f`, `>9` of `{:>9}`.
+/// Returns the specification after each placeholder in a pattern of either kind: `05.1` of `%05.1f`, `>9` of
+/// `{:>9}`.
 fn specifications(pattern: &str) -> impl Iterator<Item = &str> {
     let after_percent = |rest: &str| match rest.strip_prefix('(').and_then(|name| name.find(')')) {
         Some(end) => end + 2,

@@ -1,6 +1,6 @@
-//! The date that chat templates are told: fixed, so that equal messages give equal text on any day.
+//! The date that chat templates see: fixed, so that equal messages give equal text on any day.
 
-/// The date that Llama 3's template has built in.
+/// The date that is built into Llama 3's template.
 const DATE: [(&str, &str); 8] = [
     ("%d", "26"),
     ("%b", "Jul"),
@@ -12,7 +12,7 @@ const DATE: [(&str, &str); 8] = [
     ("%a", "Fri"),
 ];
 
-/// The date in the words of Python's `strftime`.
+/// Formats the date as Python's `strftime` does.
 pub(crate) fn strftime(format: &str) -> String {
     DATE.iter().fold(format.to_owned(), |text, (field, value)| text.replace(field, value))
 }

@@ -1,6 +1,7 @@
 //! The filter `tojson` of chat templates.
 //!
-//! Jinja2's own escapes `<` and its kin for web pages; Transformers replaces it by plain JSON, and so does this.
+//! Jinja2's own filter escapes `<` and similar characters for HTML; Transformers replaces it by plain JSON,
+//! as this does.
 
 use std::io::{self, Write};
 
@@ -11,17 +12,18 @@ use serde_json::ser::{Formatter, PrettyFormatter, Serializer};
 
 use crate::chat::budget::{Budget, MAX_WIDTH, limit};
 
-/// A value as JSON.
+/// Formats a value as JSON.
 pub(crate) fn to_json(state: &mut State<'_, '_>, value: &Value, options: Kwargs) -> Result<String, Error> {
     let indent: Option<usize> = options.get("indent")?;
-    // Accepted because templates pass it; text is never escaped to ASCII here, as Transformers' default has it.
+    // Accepted because templates pass it; text is never escaped to ASCII here, which is the default of
+    // Transformers.
     let _: Option<bool> = options.get("ensure_ascii")?;
     options.assert_all_used()?;
     if indent.is_some_and(|n_spaces| n_spaces > MAX_WIDTH) {
         return Err(limit(format!("JSON is indented by more than {MAX_WIDTH} spaces")));
     }
     let budget = Budget::of(state);
-    // Once as it is, and a few times for the tree that is written.
+    // Once for the value itself, and a few times for the tree that is written.
     let work = budget.read(value)?;
     budget.charge_times(work, 8)?;
     let value = serde_json::to_value(value).map_err(unwritable)?;
@@ -34,7 +36,7 @@ pub(crate) fn to_json(state: &mut State<'_, '_>, value: &Value, options: Kwargs)
             value.serialize(&mut Serializer::with_formatter(&mut text, formatter))
         }
     };
-    // The bytes are paid for first, because a text that is too long is the reason of the other error.
+    // The bytes are charged first, because text that is too long causes the other error.
     let n_bytes = if written.is_err() && text.n_left == 0 { usize::MAX } else { text.bytes.len() };
     budget.charge(n_bytes)?;
     written.map_err(unwritable)?;
@@ -45,7 +47,7 @@ fn unwritable(error: serde_json::Error) -> Error {
     Error::new(ErrorKind::BadSerialization, error.to_string())
 }
 
-/// A buffer with room for a limited number of bytes.
+/// A buffer of limited size.
 struct Bounded {
     bytes: Vec<u8>,
     n_left: usize,
@@ -71,7 +73,7 @@ impl Write for Bounded {
     }
 }
 
-/// Python's way to write JSON on one line: a space after every comma and colon.
+/// Writes JSON on one line as Python does: with a space after every comma and colon.
 struct Spaced;
 
 impl Formatter for Spaced {

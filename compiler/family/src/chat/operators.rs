@@ -1,14 +1,14 @@
 //! Operators of chat templates that replace the engine's own, which are not safe for all operands.
 //!
-//! The engine's `*` repeats a text or a list before anyone can say that the result is too long. Its slices subtract
-//! indices without checking which is larger.
+//! The engine's `*` repeats a text or a list before the length of the result can be checked. Its slices
+//! subtract indices without checking which is larger.
 
 use minijinja::value::{ObjectRepr, Tuple, ValueKind};
 use minijinja::{Error, ErrorKind, Value};
 
 use crate::chat::budget::{Budget, length};
 
-/// The product of two values, in the order in which they stand.
+/// Returns the product of two values in this order.
 pub(crate) fn times(budget: &mut Budget, left: &Value, right: &Value) -> Result<Value, Error> {
     if let Some((repeated, count)) = repetition(left, right) {
         let count = count.as_usize().ok_or_else(|| {
@@ -30,7 +30,7 @@ pub(crate) fn times(budget: &mut Budget, left: &Value, right: &Value) -> Result<
     Err(failed(format!("tried to use * operator on unsupported types {left} and {right}")))
 }
 
-/// The text or list of a product, and how often it is repeated.
+/// Returns the text or list of a product, and the number of repetitions.
 fn repetition<'a>(left: &'a Value, right: &'a Value) -> Option<(&'a Value, &'a Value)> {
     let pairs = [(left, right), (right, left)];
     let is_list = |value: &Value| {
@@ -47,7 +47,7 @@ fn repeat(budget: &mut Budget, repeated: &Value, count: usize) -> Result<Value, 
         budget.charge_times(length(repeated), count)?;
         return Ok(Value::from(repeated.as_str().unwrap_or_default().repeat(count)));
     };
-    // Three words each, and as many for growing.
+    // Three words each, and as many while the list grows.
     budget.charge_times(length(repeated).saturating_mul(32), count)?;
     let items: Vec<Value> = list.try_iter().into_iter().flatten().collect();
     let all: Vec<Value> =
@@ -62,7 +62,7 @@ fn repeat(budget: &mut Budget, repeated: &Value, count: usize) -> Result<Value, 
     })
 }
 
-/// A slice, such as `value[start:stop:step]`, as Python has it.
+/// Returns a slice, such as `value[start:stop:step]`, as in Python.
 pub(crate) fn slice(
     budget: &mut Budget,
     value: &Value,
@@ -104,7 +104,7 @@ pub(crate) fn slice(
     })
 }
 
-/// The indices of a slice; each is less than `len`.
+/// Returns the indices of a slice; each is less than `len`.
 fn indices(len: usize, start: Option<i64>, stop: Option<i64>, step: i64) -> impl Iterator<Item = usize> {
     let len = len as i128;
     let (lowest, highest) = if step > 0 { (0, len) } else { (-1, len - 1) };

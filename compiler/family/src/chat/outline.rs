@@ -1,30 +1,31 @@
 //! Size and nesting of a chat template, checked before it is parsed.
 //!
-//! The engine's parser and compiler descend one stack frame per level, and not all of their ways down are counted by
-//! the engine: a chain of `+`, of `not`, of filters or of `elif` is as deep as it is long. So tokens are counted first,
-//! by the engine's own tokenizer, which does not recurse.
+//! The engine's parser and compiler use one stack frame per level, and the engine does not count every kind
+//! of nesting: a chain of `+`, of `not`, of filters or of `elif` is as deep as it is long. So tokens are
+//! counted first, by the engine's own tokenizer, which does not recurse.
 //!
-//! A template that has no tokens is left to the parser, which says what is wrong with it.
+//! If a template cannot be tokenized, the parser reports the error.
 
 use minijinja::machinery::{Token, Tokenizer};
 use minijinja::syntax::SyntaxConfig;
 
-/// Bytes of a template's source. The longest that are published have some 20 kB.
+/// Maximum size in bytes of a template's source. The longest published ones have some 20 kB.
 pub const MAX_SOURCE_BYTES: usize = 256 << 10;
 
-/// Operators, filters, attributes and brackets that stand in each other in one expression.
+/// Maximum nesting of operators, filters, attributes and brackets in one expression.
 ///
-/// A list's items and a call's arguments stand beside each other; the longest chains of published templates have about
-/// thirty operators.
+/// Items of a list and arguments of a call are not nested in each other; the longest chains of published
+/// templates have about thirty operators.
 pub const MAX_EXPRESSION_DEPTH: usize = 500;
 
-/// Statements that stand in each other; each `elif` is one in the `if` before it. Published templates have up to ten.
+/// Maximum nesting of statements; each `elif` is nested in the `if` before it. Published templates have up to
+/// ten levels.
 pub const MAX_BLOCK_DEPTH: usize = 100;
 
 /// Checks size and nesting of a template's source.
 ///
 /// # Errors
-/// The limit that it exceeds.
+/// A description of the exceeded limit.
 pub(crate) fn check(source: &str, syntax: SyntaxConfig) -> Result<(), String> {
     if source.len() > MAX_SOURCE_BYTES {
         return Err(format!("it has {} bytes, and at most {MAX_SOURCE_BYTES} are read", source.len()));
@@ -46,13 +47,13 @@ pub(crate) fn check(source: &str, syntax: SyntaxConfig) -> Result<(), String> {
         }
         if expression.depth() > MAX_EXPRESSION_DEPTH {
             return Err(format!(
-                "an expression in line {} has more than {MAX_EXPRESSION_DEPTH} operators and brackets in each other",
+                "an expression in line {} has more than {MAX_EXPRESSION_DEPTH} nested operators and brackets",
                 span.start_line
             ));
         }
         if blocks.depth() > MAX_BLOCK_DEPTH {
             return Err(format!(
-                "in line {} there are more than {MAX_BLOCK_DEPTH} statements in each other",
+                "in line {} there are more than {MAX_BLOCK_DEPTH} nested statements",
                 span.start_line
             ));
         }
@@ -60,12 +61,12 @@ pub(crate) fn check(source: &str, syntax: SyntaxConfig) -> Result<(), String> {
     Ok(())
 }
 
-/// Depth of the tree of an expression, by the tokens seen so far.
+/// Depth of an expression's tree, by the tokens so far.
 #[derive(Default)]
 struct Expression {
-    /// Operators since the last comma outside of all brackets.
+    /// Number of operators since the last comma outside of all brackets.
     n_operators: usize,
-    /// The same for each bracket that is open.
+    /// The same for each open bracket.
     open: Vec<usize>,
 }
 
@@ -108,14 +109,14 @@ impl Expression {
     }
 }
 
-/// The statements that are open, each with the number of its `elif`.
+/// The open statements, each with its number of `elif`.
 #[derive(Default)]
 struct Blocks {
     open: Vec<usize>,
     tag: Option<Tag>,
 }
 
-/// Parts of a tag that were seen so far.
+/// Parts of a tag so far.
 #[derive(Default)]
 struct Tag {
     keyword: Option<Keyword>,

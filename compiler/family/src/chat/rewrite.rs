@@ -1,10 +1,11 @@
-//! Rewrites a chat template so that its operators pay for what they cost.
+//! Rewrites a chat template so that its operators are charged for their cost.
 //!
-//! The engine has no hook at operators, literals and loops. Its syntax tree is made again with calls around their
-//! operands and results: `a + b` becomes `@joined(@passed(a) + @passed(b))`. No template can say such a name. What the
-//! functions charge is in `builtins`.
+//! The engine has no hooks for operators, literals and loops. Its syntax tree is rebuilt with calls around
+//! their operands and results: `a + b` becomes `@joined(@passed(a) + @passed(b))`. Templates cannot use such
+//! a name. The functions' charges are in `builtins`.
 //!
-//! Plain text becomes an expression, because the engine writes expressions through the formatter, which counts.
+//! Plain text becomes an expression, because the engine writes expressions through the formatter, which
+//! counts bytes.
 
 use minijinja::machinery::Span;
 use minijinja::machinery::ast::{
@@ -14,19 +15,19 @@ use minijinja::machinery::ast::{
 };
 use minijinja::value::Value;
 
-/// Pays for everything in a value.
+/// Charges for everything in a value.
 pub(crate) const READ: &str = "@read";
-/// Pays for a value as text.
+/// Charges for a value as text.
 pub(crate) const PRINTED: &str = "@printed";
-/// Pays for the items of a list, or a text.
+/// Charges for the items of a list, or for a text.
 pub(crate) const PASSED: &str = "@passed";
-/// Pays for a list whose items become arguments.
+/// Charges for a list whose items become arguments.
 pub(crate) const SPREAD: &str = "@spread";
-/// Pays for a new value of items that are there.
+/// Charges for a new value that consists of existing items.
 pub(crate) const JOINED: &str = "@joined";
-/// Pays for a new value around others, and checks how deep it is.
+/// Charges for a new value around others, and checks its depth.
 pub(crate) const MADE: &str = "@made";
-/// Checks what is put into a namespace.
+/// Checks a value that is put into a namespace.
 pub(crate) const STORED: &str = "@stored";
 /// The operator `*`.
 pub(crate) const TIMES: &str = "@times";
@@ -38,7 +39,7 @@ pub(crate) const NOT_EMPTY: &str = "@not_empty";
 /// Fails, because a statement needs other templates.
 pub(crate) const UNSUPPORTED: &str = "@unsupported";
 
-/// Texts in the source that are so short that nobody pays for them.
+/// Maximum length of texts in the source that are free, because they are short.
 const SHORT: usize = 64;
 
 /// Rewrites a whole template.
@@ -101,7 +102,7 @@ pub(crate) fn template<'a>(stmt: &Stmt<'a>) -> Stmt<'a> {
                 CallBlock { call: call_node(&node.call), macro_decl: macro_declaration(&node.macro_decl) };
             Stmt::CallBlock(Spanned::new(new, node.span()))
         }
-        // There is nothing to inherit from, so a block is the statements in it.
+        // Inheritance is not supported, so a block is only its statements.
         Stmt::Block(node) => {
             let new = WithBlock { assignments: vec![counted(node.span())], body: statements(&node.body) };
             Stmt::WithBlock(Spanned::new(new, node.span()))
@@ -120,7 +121,7 @@ fn statements<'a>(stmts: &[Stmt<'a>]) -> Vec<Stmt<'a>> {
     stmts.iter().map(template).collect()
 }
 
-// The engine takes no fuel for the frame of a `with`; for the variable that is added here it does.
+// The engine charges no fuel for the frame of a `with`, but it does for the variable added here.
 fn with_block<'a>(node: &Spanned<WithBlock<'a>>) -> Spanned<WithBlock<'a>> {
     let mut assignments: Vec<_> =
         node.assignments.iter().map(|(target, expr)| (copy(target), expression(expr))).collect();
@@ -132,7 +133,7 @@ fn counted<'a>(span: Span) -> (Expr<'a>, Expr<'a>) {
     (variable("@with", span), constant(Value::from(true), span))
 }
 
-/// A statement that needs other templates fails when it is reached, as it does in Transformers.
+/// A statement that needs other templates fails when it is executed, as in Transformers.
 fn unsupported<'a>(statement: &'static str, span: Span) -> Stmt<'a> {
     let arg = CallArg::Pos(constant(Value::from(statement), span));
     let call = Spanned::new(Call { expr: variable(UNSUPPORTED, span), args: vec![arg] }, span);
@@ -231,14 +232,14 @@ fn binary<'a>(node: &Spanned<BinOp<'a>>) -> Expr<'a> {
         BinOpKind::Eq | BinOpKind::Ne | BinOpKind::Lt | BinOpKind::Lte | BinOpKind::Gt | BinOpKind::Gte => {
             wrapped(node.op, read(left), read(right))
         }
-        // What is looked for in a text is printed, if it is none.
+        // The operand searched in a text is printed if it is not a text.
         BinOpKind::In => wrapped(node.op, printed(left), read(right)),
         BinOpKind::Add => {
             call(JOINED, vec![wrapped(BinOpKind::Add, passed(left), passed(right))], node.span())
         }
         BinOpKind::Mul => call(TIMES, vec![expression(left), expression(right)], node.span()),
         BinOpKind::Concat => wrapped(BinOpKind::Concat, printed(left), printed(right)),
-        // Those take numbers alone, or look at no more than whether there is something.
+        // These operators accept only numbers, or only test for truth.
         BinOpKind::ScAnd
         | BinOpKind::ScOr
         | BinOpKind::Sub
@@ -249,16 +250,16 @@ fn binary<'a>(node: &Spanned<BinOp<'a>>) -> Expr<'a> {
     }
 }
 
-/// The engine tells calls of functions and methods apart by their shape, so that stays.
+/// The engine distinguishes calls of functions and methods by their form, which is kept.
 fn call_node<'a>(node: &Spanned<Call<'a>>) -> Spanned<Call<'a>> {
     let new = match &node.expr {
         Expr::Var(_) => Call { expr: copy(&node.expr), args: arguments(&node.args, passed) },
-        // `loop.changed` remembers what it is given.
+        // `loop.changed` stores its arguments.
         Expr::GetAttr(method) if method.name == "changed" => {
             let stored = |expr: &Expr<'a>| call(STORED, vec![read(expr)], expr.span());
             Call { expr: Expr::GetAttr(attribute(method)), args: arguments(&node.args, stored) }
         }
-        // `loop.cycle` takes the remainder by the number of its arguments.
+        // `loop.cycle` divides by the number of its arguments.
         Expr::GetAttr(method) if method.name == "cycle" => {
             Call { expr: Expr::GetAttr(attribute(method)), args: some_arguments(&node.args, node.span()) }
         }
@@ -284,7 +285,7 @@ fn arguments<'a>(args: &[CallArg<'a>], each: impl Fn(&Expr<'a>) -> Expr<'a>) -> 
     args.iter().map(argument).collect()
 }
 
-/// The same, and an error if there is none.
+/// The same, with an error if there are no arguments.
 fn some_arguments<'a>(args: &[CallArg<'a>], span: Span) -> Vec<CallArg<'a>> {
     let positional = |arg: &CallArg<'a>| match arg {
         CallArg::Pos(expr) => Some(read(expr)),
@@ -322,7 +323,7 @@ fn paid<'a>(function: &'static str, expr: &Expr<'a>) -> Expr<'a> {
     }
 }
 
-/// A literal of constants is made once, when the template is compiled.
+/// A literal of constants is created once, when the template is compiled.
 fn made<'a>(literal: Expr<'a>, items: &[&[Expr<'a>]], span: Span) -> Expr<'a> {
     let is_constant = items.iter().all(|items| items.iter().all(|item| matches!(item, Expr::Const(_))));
     if is_constant { literal } else { call(MADE, vec![literal], span) }
@@ -341,7 +342,7 @@ fn variable<'a>(name: &'a str, span: Span) -> Expr<'a> {
     Expr::Var(Spanned::new(Var { id: name }, span))
 }
 
-/// Tells whether an assignment sets an attribute.
+/// Returns true if an assignment sets an attribute.
 fn has_attribute(target: &Expr<'_>) -> bool {
     match target {
         Expr::List(list) => list.items.iter().any(has_attribute),
@@ -349,7 +350,7 @@ fn has_attribute(target: &Expr<'_>) -> bool {
     }
 }
 
-/// A target of an assignment, a name or a constant, as it is.
+/// Copies a target of an assignment, a name or a constant unchanged.
 fn copy<'a>(expr: &Expr<'a>) -> Expr<'a> {
     match expr {
         Expr::Const(node) => constant(node.value.clone(), node.span()),

@@ -1,8 +1,8 @@
-//! Where a checkpoint keeps its chat templates.
+//! Finds the chat templates of a checkpoint.
 //!
-//! Transformers has put them in four places over time: as text in `tokenizer_config.json`, as a list of named texts
-//! there, in `chat_template.json`, and today in `chat_template.jinja` with further ones in `additional_chat_templates`.
-//! A file of its own wins over the configuration, as it does in Transformers.
+//! Transformers has stored them in four locations over time: as text in `tokenizer_config.json`, as a list of
+//! named texts there, in `chat_template.json`, and today in `chat_template.jinja` with additional ones in
+//! `additional_chat_templates`. A separate file takes precedence over the configuration, as in Transformers.
 //!
 //! Source: `SpecialVocab` of gguf-py, llama.cpp; names are cleaned as its `add_chat_template` does.
 
@@ -16,14 +16,14 @@ use crate::tokenizer_files::TokenizerFiles;
 /// The chat templates of a checkpoint.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ChatTemplates {
-    /// The one that is used when nobody says which.
+    /// The default template.
     pub(crate) default: Option<String>,
     /// Others, in the order of their names.
     pub(crate) named: Vec<(String, String)>,
 }
 
 impl ChatTemplates {
-    /// Reads the templates in `files`, of which `tokenizer_config` has been parsed.
+    /// Reads the templates in `files`; `tokenizer_config` is already parsed.
     pub(crate) fn read(files: &TokenizerFiles<'_>, tokenizer_config: &Value) -> Result<Self, FamilyError> {
         if let Some(text) = files.chat_template {
             let mut named = BTreeMap::new();

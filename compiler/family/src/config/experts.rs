@@ -1,4 +1,4 @@
-//! The experts that a configuration speaks of.
+//! The experts of a configuration.
 
 use mc_decoder::kind::Kind;
 use mc_decoder::kinds::experts::{Experts, MAX_EXPERTS, MAX_EXPERTS_OF_MODEL};
@@ -8,13 +8,14 @@ use mc_decoder::program::Block;
 use crate::config::Config;
 use crate::error::FamilyError;
 
-/// Reads how many experts there are, under `count_key`, and how many each token uses. Their shares are normalized.
+/// Reads the number of experts, under `count_key`, and the number that each token uses. Their shares are
+/// normalized.
 ///
-/// * `n_ff`: the width of one
+/// * `n_ff`: the width of one expert
 /// * `dense`: the feed-forward of a layer without experts
 ///
 /// # Errors
-/// When a key is missing or wrong.
+/// Fails if a key is missing or wrong.
 pub(crate) fn experts(
     config: &Config<'_>,
     count_key: &str,
@@ -43,7 +44,7 @@ pub(crate) fn experts(
     })
 }
 
-/// The layer with experts in place of its one feed-forward.
+/// Replaces a layer's feed-forward by experts.
 pub(crate) fn with_experts(block: Block, experts: Experts) -> Block {
     Block { feed_forward: Kind::new(experts), ..block }
 }

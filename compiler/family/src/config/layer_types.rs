@@ -1,14 +1,14 @@
-//! What a configuration says of each layer by itself.
+//! Settings of a configuration for single layers.
 
 use serde_json::Value;
 
 use crate::config::Config;
 use crate::error::FamilyError;
 
-/// The list `layer_types`, one word for each of `n_blocks` layers; `None` where it is absent.
+/// Reads the list `layer_types`, one word for each of `n_blocks` layers; `None` if it is absent.
 ///
 /// # Errors
-/// When it is of another length, or holds a word that is not `known`.
+/// Fails if it has another length, or contains a word that is not `known`.
 pub(crate) fn layer_types<'a>(
     config: &Config<'a>,
     n_blocks: u32,
@@ -23,11 +23,11 @@ pub(crate) fn layer_types<'a>(
     words.map(Some).ok_or_else(|| config.bad(KEY, &expected()))
 }
 
-/// The layers that have a window: those that `layer_types` says, else all but the last of each so many, as the
-/// configuration's pattern says, or `interval`.
+/// Returns the layers that have a window: those in `layer_types`, else all but the last of each group; the
+/// group's size is the configuration's pattern, or `interval`.
 ///
 /// # Errors
-/// When one of the keys is wrong.
+/// Fails if one of the keys is wrong.
 pub(crate) fn windows(config: &Config<'_>, n_blocks: u32, interval: u32) -> Result<Vec<bool>, FamilyError> {
     if let Some(types) = layer_types(config, n_blocks, &["sliding_attention", "full_attention"])? {
         return Ok(types.into_iter().map(|word| word == "sliding_attention").collect());

@@ -1,6 +1,7 @@
-//! What nearly every configuration says in the same words: widths, heads, norm, rotary embedding and head.
+//! Settings that nearly every configuration has under the same keys: widths, heads, norm, rotary embedding
+//! and head.
 //!
-//! A family starts from the outline's block and changes what is its own.
+//! A family starts from the outline's block and changes what differs.
 
 use mc_decoder::activation::Activation;
 use mc_decoder::kind::Kind;
@@ -15,25 +16,25 @@ use crate::config::quantization;
 use crate::config::rotary::{self, RotaryDefaults};
 use crate::error::FamilyError;
 
-/// What holds where a family's configurations are silent, and which values they may have.
+/// Default values and permitted values of a family's configurations.
 pub(crate) struct Defaults {
     /// The family's name.
     pub(crate) family: &'static str,
-    /// Whether the token embedding is the head, too.
+    /// True if the token embedding is also the head.
     pub(crate) is_tied: bool,
-    /// Width of a head; absent, it follows from the number of heads.
+    /// Width of a head; if absent, it follows from the number of heads.
     pub(crate) head_dim: Option<u32>,
     /// Rotary embedding.
     pub(crate) rotary: RotaryDefaults,
-    /// The key of the norms' epsilon, and what it is when absent.
+    /// The key of the norms' epsilon, and its default.
     pub(crate) epsilon: (&'static str, Option<f64>),
     /// The key of the activation.
     pub(crate) activation: Option<&'static str>,
-    /// Whole numbers by key.
+    /// Defaults of whole numbers, by key.
     pub(crate) counts: &'static [(&'static str, u32)],
 }
 
-/// A configuration of the usual kind.
+/// The common settings of a configuration.
 pub(crate) struct Outline {
     family: &'static str,
     context_length: u32,
@@ -50,10 +51,10 @@ pub(crate) struct Outline {
 }
 
 impl Outline {
-    /// Reads the usual keys.
+    /// Reads the common keys.
     ///
     /// # Errors
-    /// When one is missing, wrong, contradicts another or asks for what is not supported.
+    /// Fails if one is missing, wrong, contradicts another or is not supported.
     pub(crate) fn read(config: &Config<'_>, defaults: &Defaults) -> Result<Self, FamilyError> {
         quantization::stored_scales(config)?;
         let count = |key| need_count(config, defaults, key);
@@ -85,7 +86,7 @@ impl Outline {
         })
     }
 
-    /// Plain attention.
+    /// Returns plain attention.
     pub(crate) fn attention(&self) -> Attention {
         Attention {
             n_heads: self.n_heads,
@@ -102,7 +103,7 @@ impl Outline {
         }
     }
 
-    /// A layer with a norm before each half.
+    /// Returns a layer with a norm before each half.
     pub(crate) fn block(&self, attention: Attention) -> Block {
         Block {
             attn_norm: Some(self.norm),
@@ -114,7 +115,7 @@ impl Outline {
         }
     }
 
-    /// A model of such layers.
+    /// Returns a model of such layers.
     pub(crate) fn decoder(&self, block: impl FnMut(u32) -> Block) -> Decoder {
         Decoder {
             family: self.family.to_owned(),
@@ -129,13 +130,13 @@ impl Outline {
         }
     }
 
-    /// A model whose layers are all alike.
+    /// Returns a model whose layers are all alike.
     pub(crate) fn uniform(&self, block: &Block) -> Decoder {
         self.decoder(|_| block.clone())
     }
 }
 
-/// A whole number that must be there, or has a default in the family.
+/// Returns a whole number that is required, or has a default in the family.
 pub(crate) fn need_count(config: &Config<'_>, defaults: &Defaults, key: &str) -> Result<u32, FamilyError> {
     match defaults.counts.iter().find(|(known, _)| *known == key) {
         Some((_, default)) => Ok(config.count(key)?.unwrap_or(*default)),
@@ -148,7 +149,7 @@ pub(crate) fn refuse_flag(config: &Config<'_>, key: &str) -> Result<(), FamilyEr
     if config.flag(key)? { Err(config.unsupported(key, "expected `false`")) } else { Ok(()) }
 }
 
-/// A factor, or what it is when the key is absent.
+/// Returns a factor, or `default` if the key is absent.
 pub(crate) fn factor(config: &Config<'_>, key: &str, default: f32) -> Result<f32, FamilyError> {
     Ok(config.positive(key)?.map_or(default, |number| number as f32))
 }

@@ -1,4 +1,4 @@
-//! Checkpoints whose weights are 8-bit floats: where their scales are.
+//! Location of the scales in checkpoints whose weights are 8-bit floats.
 //!
 //! Source: `quantization_config` of Transformers (`fp8`) and of compressed-tensors.
 
@@ -7,30 +7,30 @@ use serde_json::Value;
 use crate::config::Config;
 use crate::error::FamilyError;
 
-/// Tensors that scale activations or the key-value cache, of which nothing is left once weights are floats again.
+/// Tensors that scale activations or the key-value cache; they have no use once weights are floats again.
 const UNUSED: &[&str] =
     &[".input_scale", ".activation_scale", "_activation_scale", ".k_scale", ".v_scale", ".output_scale"];
 
-/// How a checkpoint stores the scales of its weights.
+/// The scales of a checkpoint's weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StoredScales {
-    /// What a weight's name is followed by in the name of its scales.
+    /// Suffix of the scales' name, after the weight's name.
     pub suffix: &'static str,
-    /// Rows and columns that share a scale; absent where a row or the whole weight does.
+    /// Rows and columns that share a scale; absent if each row or the whole weight shares one.
     pub block: Option<[u64; 2]>,
 }
 
 impl StoredScales {
-    /// Whether a stored tensor scales something that is not stored.
+    /// Returns true if a stored tensor scales something that is not stored.
     pub fn ignores(&self, name: &str) -> bool {
         UNUSED.iter().any(|suffix| name.ends_with(suffix))
     }
 }
 
-/// The scales that a configuration speaks of; none where weights are plain.
+/// Returns the scales that a configuration declares; `None` if weights are plain.
 ///
 /// # Errors
-/// When it speaks of a quantization that cannot be undone here.
+/// Fails if the configuration declares a quantization that cannot be undone here.
 pub fn stored_scales(config: &Config<'_>) -> Result<Option<StoredScales>, FamilyError> {
     const KEY: &str = "quantization_config";
     let Some(quantization) = config.object(KEY)? else { return Ok(None) };

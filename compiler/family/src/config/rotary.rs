@@ -1,4 +1,4 @@
-//! The rotary embedding that a configuration asks for, in the spellings of Transformers 4 and 5.
+//! The rotary embedding of a configuration, in the spellings of Transformers 4 and 5.
 //!
 //! Source: `modeling_rope_utils.py` of Transformers.
 
@@ -12,21 +12,21 @@ use serde_json::Value;
 use crate::config::{Config, number_range};
 use crate::error::FamilyError;
 
-/// The kinds of scaling that any family's configuration may ask for.
+/// The kinds of scaling that any family's configuration may declare.
 const SCALINGS: [&str; 4] = ["linear", "llama3", "longrope", "yarn"];
 
-/// What a family's rotary embeddings may be, and what holds where a configuration is silent.
+/// Default values and permitted values of a family's rotary embedding.
 pub(crate) struct RotaryDefaults {
     /// The base of the frequencies.
     pub(crate) base: f64,
-    /// Whether only a part of a head may turn.
+    /// True if the rotation may be limited to a part of a head.
     pub(crate) may_be_partial: bool,
 }
 
 /// Reads the rotary embedding of heads of width `head_dim`.
 ///
 /// # Errors
-/// When a key is missing, wrong, or asks for what the family does not do.
+/// Fails if a key is missing or wrong, or is not supported by the family.
 pub(crate) fn rotary(
     config: &Config<'_>,
     head_dim: u32,
@@ -61,7 +61,7 @@ pub(crate) fn rotary(
     Ok(Rotary { n_dims, base, scaling, pairing: RotaryPairing::HalfSplit })
 }
 
-// Transformers 5 moved everything rotary into `rope_parameters`, by kind of layer where these differ.
+// Transformers 5 moved all rotary settings into `rope_parameters`, by kind of layer if these differ.
 fn parameters<'a>(config: &Config<'a>) -> Result<Option<Config<'a>>, FamilyError> {
     match config.object("rope_parameters")? {
         Some(parameters) => Ok(Some(parameters.object("full_attention")?.unwrap_or(parameters))),
@@ -77,7 +77,7 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn scaling(&self) -> Result<RotaryScaling, FamilyError> {
-        // Older configurations say `type`, and Phi-3's first ones `su`.
+        // Older configurations use `type`, and the first ones of Phi-3 `su`.
         let key = if self.parameters.get("rope_type").is_some() { "rope_type" } else { "type" };
         let name = match self.parameters.text(key)?.unwrap_or("default") {
             "default" => return Ok(RotaryScaling::None),
@@ -175,7 +175,7 @@ impl Reader<'_> {
     }
 }
 
-/// `a`, `a or b`, `a, b or c`.
+/// Formats `a`, `a or b`, `a, b or c`.
 fn one_of(names: &[String]) -> String {
     match names {
         [rest @ .., last] if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),

@@ -54,7 +54,7 @@ impl Family for Gemma2 {
         let outline = Outline::read(&config, &DEFAULTS)?;
         refuse_flag(&config, "attention_bias")?;
         for key in PATTERNS {
-            // Transformers reads no pattern here.
+            // Transformers does not read a pattern here.
             if config.count(key)?.is_some_and(|found| found != INTERVAL) {
                 return Err(config.unsupported(key, &format!("expected {INTERVAL}")));
             }
@@ -83,18 +83,18 @@ impl Family for Gemma2 {
     }
 }
 
-/// A layer with a norm before and after each half.
+/// Returns a layer with a norm before and after each half.
 pub(crate) fn sandwich(outline: &Outline, attention: Attention) -> Block {
     let norm = Some(outline.norm);
     Block { post_attn_norm: norm, post_ffn_norm: norm, ..outline.block(attention) }
 }
 
-/// The factor on the scores: `1 / sqrt(query_pre_attn_scalar)`.
+/// Returns the factor on the scores: `1 / sqrt(query_pre_attn_scalar)`.
 pub(crate) fn query_scale(config: &Config<'_>, defaults: &Defaults) -> Result<f32, FamilyError> {
     Ok(1.0 / (need_count(config, defaults, "query_pre_attn_scalar")? as f32).sqrt())
 }
 
-/// Gemma's factor on the embedding: `sqrt(n_embd)`.
+/// Returns Gemma's factor on the embedding: `sqrt(n_embd)`.
 pub(crate) fn embedding_scale(n_embd: u32) -> Scales {
     Scales { embedding: (n_embd as f32).sqrt(), ..Scales::ONE }
 }

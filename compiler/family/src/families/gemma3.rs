@@ -1,6 +1,7 @@
-//! Gemma 3, the language model: norms on all sides, windows in five of six layers, with a rotary base of their own.
+//! Gemma 3, the language model: norms on all sides, and windows in five of six layers, with their own rotary
+//! base.
 //!
-//! Of checkpoints that see pictures, the language model alone is read.
+//! Of multimodal checkpoints, only the language model is read.
 //!
 //! Source: `modeling_gemma3.py` and `configuration_gemma3.py` of Transformers.
 
@@ -33,7 +34,7 @@ static NAMES: Names =
 /// Five layers with a window are followed by one without.
 const INTERVAL: u32 = 6;
 
-/// What the pictures' side of a checkpoint is called.
+/// Prefixes of the vision tensors of a checkpoint.
 const VISION: &[&str] =
     &["vision_tower.", "vision_model.", "multi_modal_projector.", "multimodal_projector."];
 
@@ -44,7 +45,7 @@ const DEFAULTS: Defaults = Defaults {
     rotary: RotaryDefaults { base: 1e6, may_be_partial: false },
     epsilon: ("rms_norm_eps", Some(1e-6)),
     activation: Some("hidden_activation"),
-    // Configurations of checkpoints with pictures leave out what is as here.
+    // Configurations of multimodal checkpoints omit values that equal these defaults.
     counts: &[
         ("vocab_size", 262_208),
         ("hidden_size", 2304),
@@ -120,7 +121,7 @@ impl Family for Gemma3 {
     }
 }
 
-/// The rotary base of layers with a window.
+/// Returns the rotary base of layers with a window.
 fn local_base(config: &Config<'_>) -> Result<f32, FamilyError> {
     if let Some(parameters) = config.object("rope_parameters")?
         && let Some(local) = parameters.object("sliding_attention")?

@@ -88,7 +88,7 @@ impl Family for Lfm2 {
             let mixer = if has_attention[block as usize] { block_of.mixer } else { convolution.clone() };
             Block { mixer, feed_forward, ..block_of }
         });
-        // The first releases call it so.
+        // The key in the first releases.
         let head = match config.get("tie_embedding") {
             None => decoder.head,
             Some(_) if config.flag("tie_embedding")? => Head::Tied,
@@ -98,7 +98,7 @@ impl Family for Lfm2 {
     }
 }
 
-/// Which layers have attention: by `layer_types`, or by `full_attn_idxs`, as the first releases have it.
+/// Returns the layers that have attention, by `layer_types`, or by `full_attn_idxs` in the first releases.
 fn attention_layers(config: &Config<'_>, n_blocks: u32) -> Result<Vec<bool>, FamilyError> {
     if let Some(types) = layer_types(config, n_blocks, &[CONVOLUTION, ATTENTION])? {
         return Ok(types.into_iter().map(|word| word == ATTENTION).collect());
@@ -112,7 +112,8 @@ fn attention_layers(config: &Config<'_>, n_blocks: u32) -> Result<Vec<bool>, Fam
     Ok((0..u64::from(n_blocks)).map(|block| numbers.contains(&block)).collect())
 }
 
-/// The width in the weights: two thirds of the configuration's, times a factor, rounded up to a multiple.
+/// Returns the width in the weights: two thirds of the configuration's, times a factor, rounded up to a
+/// multiple.
 fn feed_forward_width(config: &Config<'_>) -> Result<u32, FamilyError> {
     let key = if config.get("block_ff_dim").is_some() { "block_ff_dim" } else { "intermediate_size" };
     let width = need_count(config, &DEFAULTS, key)?;

@@ -18,7 +18,7 @@ pub struct Llama;
 
 static NAMES: Names = Names { outside: OUTSIDE, layer: &[ATTENTION, PRE_NORMS, FEED_FORWARD], expert: &[] };
 
-/// What Llama and its kin take for granted.
+/// Defaults of Llama and related families.
 pub(crate) const DEFAULTS: Defaults = Defaults {
     family: "llama",
     is_tied: false,

@@ -1,4 +1,4 @@
-//! Mixtral: Mistral with experts, each stored by itself.
+//! Mixtral: Mistral with experts, which are stored separately.
 //!
 //! Source: `modeling_mixtral.py` and `configuration_mixtral.py` of Transformers.
 

@@ -17,7 +17,7 @@ use crate::families::llama;
 use crate::family::Family;
 use crate::names::{LayerName, Names, OUTSIDE, PRE_NORMS};
 
-/// Phi-3 and its kin.
+/// Phi-3 and related models.
 pub struct Phi3;
 
 const FUSED: &[LayerName] = &[

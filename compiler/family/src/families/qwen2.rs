@@ -20,7 +20,7 @@ pub struct Qwen2;
 
 static NAMES: Names = Names { outside: OUTSIDE, layer: &[ATTENTION, PRE_NORMS, FEED_FORWARD], expert: &[] };
 
-/// What Qwen2 and its kin take for granted.
+/// Defaults of Qwen2 and related families.
 pub(crate) const DEFAULTS: Defaults = Defaults {
     family: "qwen2",
     rotary: RotaryDefaults { base: 10_000.0, may_be_partial: false },
@@ -51,7 +51,7 @@ impl Family for Qwen2 {
     }
 }
 
-/// The window of each layer: those from `max_window_layers` on have a window, where it is switched on.
+/// Returns the window of each layer: layers from `max_window_layers` on have one, if windows are switched on.
 pub(crate) fn upper_windows(config: &Config<'_>, n_blocks: u32) -> Result<Vec<Option<u32>>, FamilyError> {
     const FIRST: &str = "max_window_layers";
     let window = switched_window(config)?;
@@ -63,14 +63,14 @@ pub(crate) fn upper_windows(config: &Config<'_>, n_blocks: u32) -> Result<Vec<Op
     layer_windows(config, window, windows)
 }
 
-/// The window of a configuration that has a switch for it.
+/// Returns the window of a configuration that has a switch for it.
 pub(crate) fn switched_window(config: &Config<'_>) -> Result<Option<u32>, FamilyError> {
     let is_windowed = config.flag("use_sliding_window")?;
     let window = config.count("sliding_window")?.unwrap_or(4096);
     Ok(Some(window).filter(|_| is_windowed))
 }
 
-/// The window of each layer: as `layer_types` says, where there is a window and the list, else as given.
+/// Returns the window of each layer: by `layer_types` if there is a window and the list, else as given.
 pub(crate) fn layer_windows(
     config: &Config<'_>,
     window: Option<u32>,

@@ -45,7 +45,7 @@ impl Family for Qwen3 {
     }
 }
 
-/// The attention of Qwen3, with and without experts.
+/// Returns the attention of Qwen3, with and without experts.
 pub(crate) fn attention(config: &Config<'_>, outline: &Outline) -> Result<Attention, FamilyError> {
     refuse_flag(config, "attention_bias")?;
     Ok(Attention { qk_norm: QkNorm::PerHead(outline.norm), ..outline.attention() })

@@ -1,4 +1,4 @@
-//! Qwen3 with experts, each stored by itself; some layers may have none.
+//! Qwen3 with experts, which are stored separately; some layers may have none.
 //!
 //! Source: `modeling_qwen3_moe.py` and `configuration_qwen3_moe.py` of Transformers.
 
@@ -56,7 +56,7 @@ impl Family for Qwen3Moe {
         let has_experts = expert_layers(&config, outline.n_blocks)?;
         let n_ff = config.need_count("moe_intermediate_size")?;
         let experts = Experts {
-            // As Transformers has it, where the key is absent, too.
+            // An absent key means `false`, as in Transformers.
             is_normalized: config.flag("norm_topk_prob")?,
             ..experts(&config, "num_experts", n_ff, &outline.feed_forward, outline.n_blocks)?
         };
@@ -69,7 +69,7 @@ impl Family for Qwen3Moe {
     }
 }
 
-/// The layers that have experts; the others have one feed-forward of the usual width.
+/// Returns the layers that have experts; the others have one feed-forward of the usual width.
 fn expert_layers(config: &Config<'_>, n_blocks: u32) -> Result<Vec<bool>, FamilyError> {
     const DENSE: &str = "mlp_only_layers";
     let step = config.count("decoder_sparse_step")?.unwrap_or(1);

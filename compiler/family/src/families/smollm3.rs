@@ -1,4 +1,5 @@
-//! `SmolLM3`: Llama's tensors; every fourth layer has no positions, unless the configuration says otherwise.
+//! `SmolLM3`: Llama's tensors; every fourth layer has no positions, unless the configuration sets other
+//! layers.
 //!
 //! Source: `modeling_smollm3.py` and `configuration_smollm3.py` of Transformers.
 
@@ -20,7 +21,7 @@ pub struct SmolLm3;
 
 static NAMES: Names = Names { outside: OUTSIDE, layer: &[ATTENTION, PRE_NORMS, FEED_FORWARD], expert: &[] };
 
-/// The last of each so many layers has no positions.
+/// Size of the groups of layers whose last layer has no positions.
 const INTERVAL: u32 = 4;
 
 const DEFAULTS: Defaults = Defaults {
@@ -53,7 +54,7 @@ impl Family for SmolLm3 {
         let has_positions = positions(&config, outline.n_blocks)?;
         let is_windowed = config.flag("use_sliding_window")?;
         let window = config.count("sliding_window")?.filter(|_| is_windowed);
-        // Layers without positions are those that have a window, where there is one.
+        // If there is a window, exactly the layers without positions have it.
         let windows = has_positions.iter().map(|has| window.filter(|_| !has)).collect();
         let windows = layer_windows(&config, window, windows)?;
         Ok(outline.decoder(|block| {
@@ -64,13 +65,13 @@ impl Family for SmolLm3 {
     }
 }
 
-/// The layers that have positions.
+/// Returns the layers that have positions.
 fn positions(config: &Config<'_>, n_blocks: u32) -> Result<Vec<bool>, FamilyError> {
     let Some(value) = config.get("no_rope_layers") else {
         let interval = config.count("no_rope_layer_interval")?.unwrap_or(INTERVAL);
         return Ok((1..=n_blocks).map(|number| !number.is_multiple_of(interval)).collect());
     };
-    // A 1 stands for a layer that has positions.
+    // A 1 marks a layer with positions.
     let switch = |value: &Value| value.as_u64().filter(|switch| *switch < 2).map(|switch| switch == 1);
     let layers: Option<Vec<bool>> = value.as_array().and_then(|layers| layers.iter().map(switch).collect());
     let layers = layers.filter(|layers| layers.len() == n_blocks as usize);

@@ -1,8 +1,8 @@
-//! Tokens beside the model's own: which there are and what each is.
+//! Tokens besides the model's own, and their kinds.
 //!
-//! A checkpoint lists them in up to three files: `added_tokens` in `tokenizer.json`, `added_tokens_decoder` in
-//! `tokenizer_config.json`, and `added_tokens.json`. Transformers lets the configuration change the flags of a token
-//! and add tokens that the tokenizer does not have.
+//! A checkpoint lists them in up to three files: `added_tokens` in `tokenizer.json`, `added_tokens_decoder`
+//! in `tokenizer_config.json`, and `added_tokens.json`. Transformers lets the configuration change the flags
+//! of a token and add tokens that the tokenizer does not have.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,33 +19,33 @@ pub struct AddedToken {
     pub id: u32,
     /// Its text.
     pub content: String,
-    /// Whether it is a control token.
+    /// True if it is a control token.
     #[serde(default)]
     pub special: bool,
-    /// Whether the spaces before it are cut off with it.
+    /// True if it also takes the spaces before it.
     #[serde(default)]
     pub lstrip: bool,
-    /// Whether the spaces after it are cut off with it.
+    /// True if it also takes the spaces after it.
     #[serde(default)]
     pub rstrip: bool,
-    /// Whether it must stand alone.
+    /// True if it must stand alone.
     #[serde(default)]
     pub single_word: bool,
-    /// Whether it is looked for in the normalized text.
+    /// True if it is searched in the normalized text.
     #[serde(default)]
     pub normalized: bool,
 }
 
 impl AddedToken {
-    /// Whether it is a control token, by its flag or by its look.
+    /// Returns true if it is a control token, by its flag or by its form.
     ///
-    /// Trainers often forget the flag, and a control token that is shown as text is noticed by everyone.
+    /// Trainers often forget the flag, and a control token shown as text is a visible defect.
     pub fn is_control(&self) -> bool {
         self.special || looks_special(&self.content)
     }
 }
 
-/// Whether a token that nobody calls special is one by its look.
+/// Returns true if a token without the flag looks like a special token.
 ///
 /// Source: `does_token_look_special`, `convert_hf_to_gguf.py` of llama.cpp.
 pub(crate) fn looks_special(text: &str) -> bool {
@@ -56,10 +56,10 @@ pub(crate) fn looks_special(text: &str) -> bool {
         || between("<unused", ">")
 }
 
-/// The tokens under `added_tokens_decoder` in `tokenizer_config.json`, by id.
+/// Reads the tokens under `added_tokens_decoder` in `tokenizer_config.json`, by id.
 ///
 /// # Errors
-/// When a key is no id or a value is no token.
+/// Fails if a key is not an id or a value is not a token.
 pub(crate) fn of_config(tokenizer_config: &Value) -> Result<Vec<AddedToken>, FamilyError> {
     let mut tokens = Vec::new();
     for (key, value) in tokenizer_config["added_tokens_decoder"].as_object().into_iter().flatten() {
@@ -77,10 +77,10 @@ pub(crate) fn of_config(tokenizer_config: &Value) -> Result<Vec<AddedToken>, Fam
     Ok(tokens)
 }
 
-/// The tokens of `added_tokens.json`, each text with its id, by id.
+/// Reads the tokens of `added_tokens.json`, each text with its id, by id.
 ///
 /// # Errors
-/// When the file is no table of ids.
+/// Fails if the file is not a table of ids.
 pub(crate) fn of_file(bytes: Option<&[u8]>) -> Result<Vec<(String, u32)>, FamilyError> {
     let Some(bytes) = bytes else { return Ok(Vec::new()) };
     let tokens: BTreeMap<String, u32> = serde_json::from_slice(bytes).map_err(|error| {
@@ -93,9 +93,10 @@ pub(crate) fn of_file(bytes: Option<&[u8]>) -> Result<Vec<(String, u32)>, Family
     Ok(tokens)
 }
 
-/// The tokens of `tokenizer.json` with what the configuration says about them, by id.
+/// Merges the tokens of `tokenizer.json` with the configuration's flags, by id.
 ///
-/// A token that only the configuration has is added if its id is free, or is that of a piece with its text.
+/// A token that only the configuration has is added if its id is free, or belongs to a piece with the same
+/// text.
 pub(crate) fn joined(
     listed: &[AddedToken],
     configured: &[AddedToken],

@@ -1,9 +1,10 @@
-//! The alphabet of byte-level vocabularies: every byte as one printable character.
+//! The alphabet of byte-level vocabularies, in which every byte is one printable character.
 //!
-//! Printable Latin-1 stands for itself; the other 68 bytes, in order, are the characters from U+0100 on.
+//! Printable Latin-1 represents itself; the other 68 bytes, in order, are the characters from U+0100 on.
 //! Source: `bytes_to_unicode`, `encoder.py` of GPT-2.
 
-/// The bytes that `piece` stands for; a piece with a character outside the alphabet stands for its own text.
+/// Returns the bytes that `piece` represents; a piece with a character outside the alphabet represents its
+/// own text.
 pub fn byte_level_bytes(piece: &str) -> Vec<u8> {
     piece.chars().map(byte_of).collect::<Option<Vec<u8>>>().unwrap_or_else(|| piece.as_bytes().to_vec())
 }

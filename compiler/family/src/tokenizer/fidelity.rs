@@ -1,8 +1,8 @@
-//! Holds three ways from text to ids against each other: our tokenizer of a checkpoint's files, the `tokenizers` library
-//! on `tokenizer.json`, and the vocabulary of a container that was written.
+//! Compares three tokenizers: ours on a checkpoint's files, the `tokenizers` library on `tokenizer.json`, and
+//! the vocabulary of an exported container.
 //!
-//! A container has no normalizer. Where the checkpoint changes text into Unicode's composed form first (NFC), texts are
-//! compared in that form.
+//! A container has no normalizer. If the checkpoint first converts text to Unicode's composed form (NFC),
+//! texts are compared in that form.
 
 use std::fmt::Write as _;
 
@@ -15,7 +15,7 @@ use crate::tokenizer::parse_special::ParseSpecial;
 use crate::tokenizer::tokenizer_json::TokenizerJson;
 use crate::tokenizer_files::TokenizerFiles;
 
-/// Tokens of each side that a difference shows.
+/// Number of tokens that a difference shows on each side.
 const N_SHOWN: usize = 8;
 
 /// Texts on which tokenizers are known to differ.
@@ -38,10 +38,10 @@ const HARD: &[&str] = &[
     "<0x0A> <s> </s> <unk> <|im_start|> <|eot_id|> [INST] ▁under▁lines Ġbytes",
 ];
 
-/// The side of a difference that is the vocabulary of a container.
+/// Name of the container's vocabulary in a difference.
 pub const CONTAINER: &str = "the container";
 
-/// What is compared.
+/// The three tokenizers.
 pub struct Fidelity {
     checkpoint: Tokenizer,
     library: Option<tokenizers::Tokenizer>,
@@ -52,14 +52,14 @@ pub struct Fidelity {
     with_tokens: Vec<String>,
 }
 
-/// A text that two of the three ways cut differently.
+/// A text that two of the tokenizers split differently.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
     /// The text.
     pub text: String,
-    /// How many bytes of it both ways cut alike.
+    /// Number of bytes that both split alike.
     pub n_equal_bytes: usize,
-    /// Who differs, and the ids with their pieces from there on.
+    /// The names of both sides, each with its ids and pieces from there on.
     pub sides: [(String, String); 2],
 }
 
@@ -67,7 +67,7 @@ impl Fidelity {
     /// Reads the files of a checkpoint and the vocabulary of a container.
     ///
     /// # Errors
-    /// When one of them is no tokenizer.
+    /// Fails if one of them is not a tokenizer.
     pub fn new(
         files: &TokenizerFiles<'_>,
         n_vocab: u32,
@@ -81,7 +81,7 @@ impl Fidelity {
             })
         });
         let library = library.transpose()?.map(|mut library| {
-            // Settings of the trainer, which would cut or fill what is encoded.
+            // These settings of the trainer would truncate or pad the encoded text.
             library.with_padding(None);
             library.with_truncation(None).map(drop).map(|()| library)
         });
@@ -98,15 +98,16 @@ impl Fidelity {
         })
     }
 
-    /// The texts that are compared besides those of a dataset: hard ones, and each added token within a text.
+    /// Returns the texts that are compared besides those of a dataset: hard ones, and each added token within
+    /// a text.
     pub fn hard_texts(&self) -> impl Iterator<Item = &str> {
         HARD.iter().copied().chain(self.with_tokens.iter().map(String::as_str))
     }
 
-    /// Where the three ways differ on a text, if they do.
+    /// Returns the first difference between the tokenizers on a text, if there is one.
     ///
     /// # Errors
-    /// When one of them fails on the text.
+    /// Fails if one of them fails on the text.
     pub fn difference(&self, text: &str) -> Result<Option<Difference>, FamilyError> {
         let composed = self.composed(text);
         for special in [ParseSpecial::Yes, ParseSpecial::No] {
@@ -146,13 +147,13 @@ impl Fidelity {
         Difference { text, n_equal_bytes, sides }
     }
 
-    // How much of `text` the first `ids` stand for; a space that was put before a text is not the text's own.
+    // Returns the number of bytes of `text` that `ids` represent; a space added before a text does not count.
     fn n_bytes(&self, text: &str, ids: &[u32]) -> usize {
         let mut rest = text.as_bytes();
         for id in ids {
             let mut piece = self.checkpoint.piece_bytes(*id);
             if piece.is_empty() {
-                // Control tokens are not shown, but they stand in the text.
+                // Control tokens are not shown, but they occur in the text.
                 piece =
                     self.tokens.get(*id as usize).map(|token| token.clone().into_bytes()).unwrap_or_default();
             }
@@ -165,7 +166,7 @@ impl Fidelity {
         text.len() - rest.len()
     }
 
-    // `264 "Ġa", 65 "b" …`
+    // Formats `264 "Ġa", 65 "b" …`
     fn shown(&self, ids: &[u32]) -> String {
         let piece = |id: &u32| {
             let token = self.tokens.get(*id as usize).map_or("", String::as_str);

@@ -1,6 +1,7 @@
-//! A tokenizer of the `tokenizers` crate whose ids may be in any order.
+//! A tokenizer of the `tokenizers` crate that supports ids in any order.
 //!
-//! The crate gives an added token the first free id, whatever its file says, so ids are dense here and translated.
+//! The crate gives an added token the first free id, whatever its file says, so ids are dense here and
+//! translated.
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -14,14 +15,14 @@ use crate::tokenizer::merges;
 use crate::tokenizer::parse_special::ParseSpecial;
 use crate::tokenizer::windows::{Cuts, MAX_WHOLE_BYTES, space_cut, word_cut};
 
-/// What a tokenizer is made of.
+/// The parts of a tokenizer.
 pub(crate) struct Parts<'a> {
     /// The model's pieces, each with its id.
     pub(crate) vocab: Vec<(&'a str, u32)>,
-    /// Which two pieces become one, most frequent first.
+    /// Pairs of pieces that are merged, most frequent first.
     pub(crate) merges: Vec<(&'a str, &'a str)>,
     pub(crate) ignore_merges: bool,
-    /// The token of what has no token, where characters may have none.
+    /// The token for text without a token, if characters may have none.
     pub(crate) unknown: Option<&'a str>,
     pub(crate) fuse_unknown: bool,
     pub(crate) byte_fallback: bool,
@@ -33,19 +34,19 @@ pub(crate) struct Parts<'a> {
 /// Encodes text by merges.
 pub(crate) struct LibraryTokenizer {
     inner: tokenizers::Tokenizer,
-    /// The same with control tokens read as text; made when first asked for.
+    /// The same tokenizer, but control tokens are read as text; created on first use.
     plain: OnceLock<tokenizers::Tokenizer>,
-    /// The id of each id of `inner`.
+    /// Maps each id of `inner` to its real id.
     ids: Vec<u32>,
-    /// Places where a long text may be cut.
+    /// Positions at which a long text may be cut.
     cuts: Cuts,
 }
 
 impl LibraryTokenizer {
-    /// Puts the parts together.
+    /// Combines the parts.
     ///
     /// # Errors
-    /// When a merge names a piece that is no token, or two ids have one text.
+    /// Fails if a merge names a piece that is not a token, or if two ids have the same text.
     pub(crate) fn new(parts: Parts<'_>) -> Result<Self, FamilyError> {
         let mut model = BTreeMap::new();
         let mut ids = Vec::new();
@@ -97,18 +98,18 @@ impl LibraryTokenizer {
                 .normalized(token.normalized)
         });
         inner.add_tokens(tokens).map_err(|error| broken("The added tokens", &*error))?;
-        // An id that were missing here would shift all ids after it.
+        // An id missing here would shift all ids after it.
         if inner.get_vocab_size(true) != ids.len() {
             return Err(FamilyError::Tokenizer("The vocabulary has two tokens of the same text".to_owned()));
         }
         Ok(Self { inner, plain: OnceLock::new(), ids, cuts })
     }
 
-    /// The ids of `text`, which is encoded in windows of about so many bytes.
+    /// Returns the ids of `text`, which is encoded in windows of about `n_window_bytes` bytes.
     ///
     /// # Errors
-    /// When a character has no token, nor its bytes, and there is no unknown token; or the text is long and cannot be
-    /// cut.
+    /// Fails if a character has neither a token nor tokens for its bytes, and there is no unknown token; or
+    /// if the text is long and cannot be cut.
     pub(crate) fn encode_in_windows(
         &self,
         text: &str,
@@ -143,7 +144,8 @@ impl LibraryTokenizer {
         Ok(ids)
     }
 
-    /// Encodes the beginning of `window` up to a cut, and gives the bytes that are done; `None` if there is no cut.
+    /// Encodes the beginning of `window` up to a cut, and returns the number of bytes encoded; `None` if
+    /// there is no cut.
     fn window(
         &self,
         tokenizer: &tokenizers::Tokenizer,
@@ -172,7 +174,7 @@ impl LibraryTokenizer {
     }
 }
 
-/// The error of a text that is too long to be encoded at once.
+/// Returns the error for a text that is too long to be encoded at once.
 pub(crate) fn uncuttable(text: &str) -> FamilyError {
     let begin: String = text.chars().take(40).collect();
     FamilyError::Tokenizer(format!(

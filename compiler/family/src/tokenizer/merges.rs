@@ -1,15 +1,16 @@
-//! The merges of a byte-pair vocabulary, checked before anyone builds on them.
+//! The merges of a byte-pair vocabulary, checked before they are used.
 //!
-//! The `tokenizers` crate panics on a merge whose pieces are tokens and whose result is longer than every token.
+//! The `tokenizers` crate panics on a merge whose pieces are tokens and whose result is longer than every
+//! token.
 
 use crate::error::FamilyError;
 
-/// The two pieces of a merge that is written with a space between them.
+/// Splits a merge that is written with a space between its two pieces.
 pub(crate) fn pieces(merge: &str) -> Result<(&str, &str), FamilyError> {
     merge.split_once(' ').ok_or_else(|| FamilyError::Tokenizer(format!("Merge `{merge}` is not two pieces")))
 }
 
-/// Holds every merge to be of two tokens into a third.
+/// Checks that every merge joins two tokens to a third.
 pub(crate) fn check<'a>(
     merges: impl IntoIterator<Item = (&'a str, &'a str)>,
     is_token: impl Fn(&str) -> bool,

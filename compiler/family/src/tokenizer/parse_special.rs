@@ -1,9 +1,9 @@
 //! Treatment of control tokens that are written in a text.
 
-/// Whether control tokens written in a text are recognised or are text like any other.
+/// Selects whether control tokens in a text are recognized or treated as ordinary text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ParseSpecial {
-    /// Recognised: the text is a rendered chat template.
+    /// Recognized: the text is a rendered chat template.
     Yes,
     /// Ordinary text: the text comes from a user or a corpus.
     No,

@@ -1,8 +1,9 @@
-//! Text to ids with a SentencePiece vocabulary, as llama.cpp does it.
+//! Encodes text with a SentencePiece vocabulary, as llama.cpp does.
 //!
-//! Added tokens are cut out first, the longest where several begin. Each text between becomes characters, and of all
-//! neighbours whose joined text is a token the pair with the highest score is joined, the first of equals, until no
-//! pair is left. What is no token in the end becomes tokens of single bytes.
+//! Added tokens are cut out first; if several begin at one position, the longest is taken. Each text in
+//! between is split into characters. Of all neighbors whose joined text is a token, the pair with the highest
+//! score is joined (of equals, the first), until no pair is left. The rest that is not a token becomes tokens
+//! of single bytes.
 //!
 //! Source: `llm_tokenizer_spm_session` and `tokenizer_st_partition`, `llama-vocab.cpp` of llama.cpp.
 
@@ -17,20 +18,20 @@ use crate::tokenizer::parse_special::ParseSpecial;
 use crate::tokenizer::piece_vocabulary::byte_of;
 use crate::tokenizer::windows::{MAX_WHOLE_BYTES, crosses_space, space_cut};
 
-/// Encodes text with scores.
+/// Encodes text by the scores of pieces.
 pub(crate) struct PieceEncoder {
     ids: HashMap<String, u32>,
     scores: Vec<f32>,
     /// The id of each byte, or of the unknown token.
     bytes: Vec<u32>,
-    /// The tokens that are cut out, by their first byte, the longest first; whether each is a control token.
+    /// The tokens that are cut out, by their first byte, the longest first; the flag marks control tokens.
     added: BTreeMap<u8, Vec<(String, u32, bool)>>,
     space_prefix: bool,
     /// True if no piece has a space after a letter or digit, so that texts may be cut there.
     may_cut: bool,
 }
 
-/// A run of characters in the chain of those that are left.
+/// A run of characters in the chain of remaining runs.
 #[derive(Clone, Copy)]
 struct Symbol {
     start: usize,
@@ -39,7 +40,7 @@ struct Symbol {
     next: Option<usize>,
 }
 
-/// Two neighbours that may be joined.
+/// Two neighbors that may be joined.
 struct Pair {
     score: f32,
     left: usize,
@@ -51,7 +52,7 @@ impl PieceEncoder {
     /// Reads a vocabulary.
     ///
     /// # Errors
-    /// When there is neither a token for each byte nor an unknown token.
+    /// Fails if it has neither a token for each byte nor an unknown token.
     pub(crate) fn new(vocabulary: &Vocabulary) -> Result<Self, FamilyError> {
         let mut ids = HashMap::new();
         let mut added: BTreeMap<u8, Vec<(String, u32, bool)>> = BTreeMap::new();
@@ -89,10 +90,10 @@ impl PieceEncoder {
         Ok(Self { ids, scores: vocabulary.scores.clone(), bytes, added, space_prefix, may_cut })
     }
 
-    /// The ids of `text`, which is encoded in windows of about so many bytes.
+    /// Returns the ids of `text`, which is encoded in windows of about `n_window_bytes` bytes.
     ///
     /// # Errors
-    /// When it is long and cannot be cut.
+    /// Fails if the text is long and cannot be cut.
     pub(crate) fn encode_in_windows(
         &self,
         text: &str,
@@ -125,7 +126,7 @@ impl PieceEncoder {
         found.map(|(token, id, _)| (token.as_str(), *id))
     }
 
-    // Whether the next text comes directly after a token that was cut out.
+    // True if the next text directly follows a token that was cut out.
     fn words(
         &self,
         text: &str,
@@ -186,7 +187,7 @@ impl<'a> Merging<'a> {
         }
         while let Some(pair) = self.queue.pop() {
             let (left, right) = (self.symbols[pair.left], self.symbols[pair.right]);
-            // One of them has been joined with another since.
+            // One of them has been joined with another since the pair was queued.
             let is_stale = left.start == left.end
                 || right.start == right.end
                 || right.end - left.start != pair.n_bytes

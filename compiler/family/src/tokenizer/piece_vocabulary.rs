@@ -1,9 +1,10 @@
-//! SentencePiece vocabularies: from `tokenizer.model`, or from a `tokenizer.json` that was made of one.
+//! SentencePiece vocabularies: from `tokenizer.model`, or from a `tokenizer.json` that was converted from
+//! one.
 //!
-//! `tokenizer.json` has an order of merges and no scores. The score of a piece is made from that order, so that joining
-//! the pair with the highest score does the same merges; for the files that Transformers makes of a `tokenizer.model`,
-//! the scores come out as they were. (llama.cpp's converter writes one score for all pieces here, and encodes another
-//! way than the model was trained.)
+//! `tokenizer.json` has an order of merges and no scores. The score of a piece is computed from that order,
+//! so that joining the pair with the highest score does the same merges; for the files that Transformers
+//! converts from a `tokenizer.model`, the scores equal the original ones. (llama.cpp's converter writes one
+//! score for all pieces here, which encodes text differently from the training.)
 //!
 //! Source: `_create_vocab_sentencepiece` and Phi-3's `set_vocab`, `convert_hf_to_gguf.py` of llama.cpp.
 
@@ -18,12 +19,12 @@ use crate::tokenizer::sentence_piece::SentencePieceModel;
 use crate::tokenizer::tokenizer_json::{Merge, TokenizerJson};
 use crate::tokenizer_files::TokenizerFiles;
 
-/// The score of an id that nothing is said about.
+/// The score of an id without any entry.
 const PADDING_SCORE: f32 = -10000.0;
 /// The score of a token that is cut out before the model sees the text.
 const ADDED_SCORE: f32 = -1000.0;
 
-/// The score of pieces that are made last.
+/// The score of pieces that are merged last.
 const TIED_SCORE: f32 = -1e9;
 
 /// Texts, scores and types by id.
@@ -32,11 +33,11 @@ pub(crate) struct PieceTable {
     pub(crate) tokens: Vec<String>,
     pub(crate) scores: Vec<f32>,
     pub(crate) types: Vec<TokenType>,
-    /// Whether a space is put before a text.
+    /// True if a space is put before a text.
     pub(crate) space_prefix: bool,
 }
 
-/// A table that is being filled.
+/// A table under construction.
 pub(crate) struct Pieces {
     table: PieceTable,
     configured: Vec<AddedToken>,
@@ -46,10 +47,10 @@ pub(crate) struct Pieces {
 }
 
 impl Pieces {
-    /// The pieces of `tokenizer.model`, with the added tokens of the files beside it.
+    /// Reads the pieces of `tokenizer.model`, with the added tokens of the accompanying files.
     ///
     /// # Errors
-    /// When one of the files cannot be read.
+    /// Fails if one of the files cannot be read.
     pub(crate) fn of_model(
         model: &[u8],
         files: &TokenizerFiles<'_>,
@@ -60,7 +61,7 @@ impl Pieces {
         let model = SentencePieceModel::from_bytes(model)?;
         let mut table = PieceTable::padded(n_vocab, model.add_dummy_prefix);
         for (id, piece) in model.pieces.iter().enumerate().take(n_vocab as usize) {
-            // The reference knows no user-defined pieces; those that count are added tokens, too.
+            // The reference has no user-defined pieces; those that matter are added tokens, too.
             let kind = if piece.kind == TokenType::UserDefined { TokenType::Normal } else { piece.kind };
             table.put(id, piece.text.to_owned(), piece.score, kind);
         }
@@ -70,14 +71,14 @@ impl Pieces {
         Ok(Self { table, configured, listed, fast, is_phi3: false })
     }
 
-    /// The same by Phi-3's rules: only a flag makes a control token, and `tokenizer.json` has the last word.
+    /// Applies Phi-3's rules: only a flag makes a control token, and `tokenizer.json` takes precedence.
     pub(crate) fn phi3(mut self) -> Self {
         self.is_phi3 = true;
         self.configured.append(&mut self.fast);
         self
     }
 
-    /// The table with its added tokens; an id that the embedding does not have is left out.
+    /// Returns the table with its added tokens, without ids that exceed the embedding.
     pub(crate) fn finish(mut self) -> PieceTable {
         for (text, id) in self.listed {
             self.table.put(id as usize, text, ADDED_SCORE, TokenType::UserDefined);
@@ -90,7 +91,7 @@ impl Pieces {
                 self.table.add(&token);
             }
         }
-        // Old configurations list no tokens, but the fast tokenizer knows what fine-tuning added.
+        // Old configurations do not list tokens, but the fast tokenizer has those that fine-tuning added.
         for token in self.fast {
             if self.table.types.get(token.id as usize) == Some(&TokenType::Unused) {
                 self.table.add(&token);
@@ -121,16 +122,16 @@ impl PieceTable {
         if token.special || looks_special(&token.content) {
             self.put(id, token.content.clone(), ADDED_SCORE, TokenType::Control);
         } else {
-            // Such a token is looked for in text whose spaces are spaces.
+            // Such a token is searched in text with plain spaces.
             self.put(id, token.content.replace('▁', " "), ADDED_SCORE, TokenType::UserDefined);
         }
     }
 }
 
-/// The vocabulary of a `tokenizer.json` that was made of a SentencePiece model.
+/// Reads the vocabulary of a `tokenizer.json` that was converted from a SentencePiece model.
 ///
 /// # Errors
-/// When an id is none of the embedding's rows.
+/// Fails if an id is not a row of the embedding.
 pub(crate) fn of_json(
     json: &TokenizerJson,
     tokenizer_config: &Value,
@@ -162,24 +163,25 @@ pub(crate) fn of_json(
     Ok(table)
 }
 
-/// Whether a piece stands for one raw byte.
+/// Returns true if a piece represents one raw byte.
 pub(crate) fn is_byte(piece: &str) -> bool {
     byte_of(piece).is_some()
 }
 
-/// The byte that a piece such as `<0x0A>` stands for.
+/// Returns the byte that a piece such as `<0x0A>` represents.
 pub(crate) fn byte_of(piece: &str) -> Option<u8> {
     let digits = piece.strip_prefix("<0x")?.strip_suffix('>')?;
     let is_hex = digits.len() == 2 && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
     if is_hex { u8::from_str_radix(digits, 16).ok() } else { None }
 }
 
-// The score of each piece that merges make.
+// Returns the score of each piece that is the result of merges.
 //
-// Transformers lists merges by their result, the highest score first, so the place of a piece among the results is its
-// rank, and in a model of SentencePiece the score is minus that rank. Ids are given in the same order: where the ranks
-// rise with the ids, the scores are those of the model. Pieces whose merges stand in several places had one score, the
-// lowest; these are the runs of spaces that Llama's vocabulary was given by hand.
+// Transformers lists merges by their result, the highest score first, so the position of a piece among the
+// results is its rank, and in a SentencePiece model the score is minus that rank. Ids are given in the same
+// order: if the ranks rise with the ids, the scores are those of the model. Pieces whose merges are not
+// contiguous had one common score, the lowest; these are the runs of spaces that were added to Llama's
+// vocabulary by hand.
 fn scores(json: &TokenizerJson) -> Result<BTreeMap<u32, f32>, FamilyError> {
     let mut order: Vec<u32> = Vec::new();
     let mut n_places: BTreeMap<u32, u32> = BTreeMap::new();

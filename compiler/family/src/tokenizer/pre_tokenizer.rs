@@ -1,4 +1,4 @@
-//! The step of the `tokenizers` crate that cuts text by expressions, before bytes are merged.
+//! The step of the `tokenizers` crate that splits text by expressions, before bytes are merged.
 
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::pre_tokenizers::sequence::Sequence;
@@ -7,10 +7,10 @@ use tokenizers::{PreTokenizerWrapper, SplitDelimiterBehavior};
 
 use crate::error::FamilyError;
 
-/// The step that cuts by each expression after the other.
+/// Returns the step that splits by one expression after the other.
 ///
 /// # Errors
-/// When an expression does not compile.
+/// Fails if an expression does not compile.
 pub fn step(expressions: &[String]) -> Result<PreTokenizerWrapper, FamilyError> {
     let mut steps: Vec<PreTokenizerWrapper> = Vec::new();
     for expression in expressions {

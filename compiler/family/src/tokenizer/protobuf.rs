@@ -1,19 +1,19 @@
-//! The wire format of protocol buffers, as far as a reader of foreign files needs it.
+//! The subset of the protocol buffers' wire format that a reader of untrusted files needs.
 //!
-//! Every length is checked against the bytes that are left; nothing is allocated.
+//! Every length is checked against the remaining bytes; nothing is allocated.
 //!
 //! Source: the Encoding page of the protocol buffers documentation.
 
 use thiserror::Error;
 
-/// Bytes that are no protobuf message.
+/// The bytes are not a protobuf message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum ProtobufError {
     /// A number has more than 64 bits or does not end.
     #[error("A number at byte {0} does not end")]
     Number(usize),
     /// A field is longer than the message.
-    #[error("A field at byte {0} ends behind the end of its message")]
+    #[error("A field at byte {0} extends past the end of its message")]
     Length(usize),
     /// A field has a number or a type that does not exist.
     #[error("There is no field at byte {0}")]
@@ -41,7 +41,7 @@ pub struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    /// The fields in `bytes`.
+    /// Iterates over the fields in `bytes`.
     pub fn new(bytes: &'a [u8]) -> Self {
         Self { bytes, at: 0 }
     }
@@ -62,7 +62,7 @@ impl<'a> Fields<'a> {
         if tag >> 3 == 0 { Err(ProtobufError::Tag(start)) } else { Ok((tag >> 3, field)) }
     }
 
-    // Seven bits per byte, the lowest first; the highest bit says that another byte follows.
+    // Reads seven bits per byte, the lowest first; the highest bit marks that another byte follows.
     fn number(&mut self) -> Result<u64, ProtobufError> {
         let start = self.at;
         let mut number = 0_u64;
@@ -99,7 +99,7 @@ impl<'a> Iterator for Fields<'a> {
         }
         let field = self.field();
         if field.is_err() {
-            // What follows a broken field is not a field.
+            // The bytes after a broken field cannot be read as fields.
             self.at = self.bytes.len();
         }
         Some(field)

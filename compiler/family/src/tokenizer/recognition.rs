@@ -1,11 +1,11 @@
-//! Reads the expressions behind the pre-tokenizer that a `tokenizer.json` describes.
+//! Extracts the expressions of the pre-tokenizer that a `tokenizer.json` describes.
 
 use mc_decoder::pre_tokenizer::{Cut, DIGIT, GPT2, PreTokenizer};
 use serde_json::Value;
 
-/// The pre-tokenizer that a `tokenizer.json` describes under `pre_tokenizer`.
+/// Returns the pre-tokenizer that a `tokenizer.json` describes under `pre_tokenizer`.
 ///
-/// * `ignore_merges`: whether a word that is a token is taken whole
+/// * `ignore_merges`: true if a word that is a token is taken whole
 pub fn recognize(description: &Value, ignore_merges: bool) -> PreTokenizer {
     let steps = steps(description);
     let cut = match expressions(&steps) {
@@ -21,7 +21,7 @@ pub fn recognize(description: &Value, ignore_merges: bool) -> PreTokenizer {
     PreTokenizer { name: None, cut }
 }
 
-// A sequence's steps, flat, or the one step.
+// Returns a sequence's steps, flattened, or the one step.
 fn steps(description: &Value) -> Vec<&Value> {
     match description.get("pretokenizers").and_then(Value::as_array) {
         Some(inner) => inner.iter().flat_map(steps).collect(),
@@ -29,7 +29,7 @@ fn steps(description: &Value) -> Vec<&Value> {
     }
 }
 
-// The expressions of steps that end in bytes; `None` when a step does something else.
+// Returns the expressions of steps that end in bytes; `None` if a step does something else.
 fn expressions<'a>(steps: &[&'a Value]) -> Option<Vec<&'a str>> {
     let (last, first) = steps.split_last()?;
     let flag = |key: &str| last.get(key).and_then(Value::as_bool).unwrap_or(true);
@@ -46,7 +46,8 @@ fn expressions<'a>(steps: &[&'a Value]) -> Option<Vec<&'a str>> {
 fn expression(step: &Value) -> Option<&str> {
     match step["type"].as_str()? {
         "Split" => {
-            // Keeping what an expression does not match away is the same, as all of these match every character.
+            // Removing the text that does not match is equivalent, because each of these expressions matches
+            // every character.
             let isolates = step["behavior"] == "Isolated" && step["invert"] == false
                 || step["behavior"] == "Removed" && step["invert"] == true;
             step["pattern"]["Regex"].as_str().filter(|_| isolates).map(same)
@@ -56,7 +57,7 @@ fn expression(step: &Value) -> Option<&str> {
     }
 }
 
-// Ways to write one expression.
+// Normalizes equivalent spellings of an expression.
 fn same(expression: &str) -> &str {
     match expression {
         r"\p{N}{1}" | r"\d" | "[0-9]" => DIGIT,
@@ -65,7 +66,7 @@ fn same(expression: &str) -> &str {
     }
 }
 
-// The expressions if there are any, else the whole description.
+// Formats the expressions if there are any, else the whole description.
 fn shown(steps: &[&Value], description: &Value) -> String {
     let expressions: Vec<String> = steps
         .iter()

@@ -1,7 +1,7 @@
 //! `tokenizer.model`: a SentencePiece model, read from its protobuf.
 //!
-//! Only the fields that decide about a vocabulary are read. Nothing is copied: a piece is a slice of the file, so what
-//! is allocated is bounded by the number of pieces that the file really holds.
+//! Only the fields that affect a vocabulary are read. Nothing is copied: a piece is a slice of the file, so
+//! memory is bounded by the number of pieces that the file really contains.
 //!
 //! Source: `sentencepiece_model.proto` of SentencePiece.
 
@@ -16,9 +16,9 @@ pub const TOKENIZER_MODEL: &str = "tokenizer.model";
 /// A SentencePiece model.
 #[derive(Debug)]
 pub struct SentencePieceModel<'a> {
-    /// The pieces; an id is a place in this list.
+    /// The pieces; an id is an index into this list.
     pub pieces: Vec<Piece<'a>>,
-    /// Whether a space is put before a text.
+    /// True if a space is put before a text.
     pub add_dummy_prefix: bool,
 }
 
@@ -27,13 +27,13 @@ pub struct SentencePieceModel<'a> {
 pub struct Piece<'a> {
     /// Its text, with `▁` for a space.
     pub text: &'a str,
-    /// The higher, the earlier it is made.
+    /// Pieces with a higher score are merged earlier.
     pub score: f32,
-    /// What it is.
+    /// Its type.
     pub kind: TokenType,
 }
 
-/// The settings that refuse a model; the values here are what an absent field means.
+/// The settings that may make a model unsupported; the values here are those of absent fields.
 struct Settings {
     algorithm: u64,
     add_dummy_prefix: bool,
@@ -46,7 +46,7 @@ impl<'a> SentencePieceModel<'a> {
     /// Reads the bytes of `tokenizer.model`.
     ///
     /// # Errors
-    /// When they are no SentencePiece model, or one of a kind that is not read.
+    /// Fails if they are not a SentencePiece model, or one of an unsupported kind.
     pub fn from_bytes(bytes: &'a [u8]) -> Result<Self, FamilyError> {
         let mut settings = Settings {
             algorithm: 1,
@@ -115,7 +115,7 @@ impl Settings {
             return Err(other_kind("it joins runs of spaces (`remove_extra_whitespaces`)"));
         }
         if !self.escape_whitespaces {
-            return Err(other_kind("it keeps spaces as they are (`escape_whitespaces` is off)"));
+            return Err(other_kind("it keeps spaces unchanged (`escape_whitespaces` is off)"));
         }
         Ok(())
     }

@@ -1,9 +1,9 @@
-//! Which tokens begin, end and fill a sequence, and which are put around a text.
+//! The tokens that begin, end and pad a sequence, and those that are added around a text.
 //!
-//! A checkpoint says this in up to five files that often disagree. The order of belief is that of the reference
-//! converter: what `tokenizer.json` puts around a text, the texts in `tokenizer_config.json`, then the ids in
-//! `config.json`. Where these name no beginning or end, `special_tokens_map.json` and `generation_config.json` are
-//! asked, which the converter does not read.
+//! A checkpoint declares this in up to five files that often disagree. The precedence is that of the
+//! reference converter: the tokens that `tokenizer.json` adds around a text, the texts in
+//! `tokenizer_config.json`, then the ids in `config.json`. If these name no begin or end token,
+//! `special_tokens_map.json` and `generation_config.json` are used, which the converter does not read.
 //!
 //! Source: `SpecialVocab`, gguf-py of llama.cpp; the ends of a turn are `llama-vocab.cpp`'s.
 
@@ -18,10 +18,10 @@ use crate::tokenizer::added_tokens::AddedToken;
 use crate::tokenizer::tokenizer_json::TokenizerJson;
 use crate::tokenizer_files::{GENERATION_CONFIG, SPECIAL_TOKENS_MAP, TOKENIZER_CONFIG};
 
-/// The largest id that a configuration may name, whatever the vocabulary.
+/// The largest id that a configuration may name, for any vocabulary.
 const MAX_ID: i64 = 1 << 24;
 
-/// Control tokens that end a turn or a text, whatever the configuration says.
+/// Control tokens that end a turn or a text in any configuration.
 const ENDS: &[&str] = &[
     "<|eot_id|>",
     "<|eom_id|>",
@@ -50,7 +50,7 @@ pub(crate) struct Settings {
     pub(crate) generation_config: Value,
 }
 
-/// What the special tokens are read from.
+/// The sources of the special tokens.
 pub(crate) struct Sources<'a> {
     pub(crate) json: Option<&'a TokenizerJson>,
     /// The added tokens that `tokenizer.json` lists.
@@ -63,8 +63,8 @@ pub(crate) struct Sources<'a> {
 /// Reads the special tokens of a checkpoint.
 ///
 /// # Errors
-/// When an id is not one, a text or a switch is something else, or the begin or end token that a configuration names by
-/// its text is no token.
+/// Fails if an id, a text or a switch has another type, or if the begin or end token that a configuration
+/// names by its text is not a token.
 pub(crate) fn special_tokens(sources: &Sources<'_>) -> Result<SpecialTokens, FamilyError> {
     check_ids(CONFIG, &sources.settings.config)?;
     check_ids(GENERATION_CONFIG, &sources.settings.generation_config)?;
@@ -77,7 +77,7 @@ pub(crate) fn special_tokens(sources: &Sources<'_>) -> Result<SpecialTokens, Fam
     reader.read_others()?;
     let mut special = reader.special;
     special.stop = stop(sources, &special);
-    // Containers name the ids before the switches.
+    // Containers list the ids before the switches.
     special
         .order
         .sort_by_key(|key| matches!(key, SpecialKey::AddBos | SpecialKey::AddEos | SpecialKey::AddSep));
@@ -86,7 +86,7 @@ pub(crate) fn special_tokens(sources: &Sources<'_>) -> Result<SpecialTokens, Fam
 
 /// Checks the ids in a configuration.
 ///
-/// `-1` stands for none in some, and others list ids beyond their vocabulary; those are left out.
+/// Some use `-1` for none, and others list ids beyond their vocabulary; those are skipped.
 fn check_ids(file: &'static str, settings: &Value) -> Result<(), FamilyError> {
     for (_, name) in ROLES {
         let key = format!("{name}_token_id");
@@ -102,7 +102,7 @@ fn check_ids(file: &'static str, settings: &Value) -> Result<(), FamilyError> {
     Ok(())
 }
 
-/// Checks the texts and switches in a configuration of a tokenizer.
+/// Checks the texts and switches in a tokenizer's configuration.
 fn check_texts(file: &'static str, settings: &Value) -> Result<(), FamilyError> {
     for name in ROLES.map(|(_, name)| name).into_iter().chain(["cls"]) {
         let key = format!("{name}_token");
@@ -136,7 +136,7 @@ fn stop(sources: &Sources<'_>, special: &SpecialTokens) -> Vec<u32> {
     stop.into_iter().collect()
 }
 
-/// Fills the answer from one file after the other; what is there stays.
+/// Reads one file after the other; earlier files take precedence.
 struct Reader<'a> {
     sources: &'a Sources<'a>,
     special: SpecialTokens,
@@ -144,7 +144,7 @@ struct Reader<'a> {
     eos: Option<&'a str>,
     separator: Option<&'a str>,
     class: Option<&'a str>,
-    /// The text of the end token, where the tokenizer puts another one at the end.
+    /// The text of the end token, if the tokenizer adds another one at the end.
     end_of_turn: Option<&'a str>,
 }
 
@@ -159,7 +159,7 @@ impl<'a> Reader<'a> {
     fn read_processors(&mut self) {
         let Some(json) = self.sources.json else { return };
         if json.kind() == VocabularyKind::BytePair {
-            // Files of this kind say both, also when nothing is added.
+            // Files of this kind have both switches, even if nothing is added.
             self.switch(SpecialKey::AddBos, false);
             self.switch(SpecialKey::AddEos, false);
         }
@@ -197,7 +197,7 @@ impl<'a> Reader<'a> {
             self.switch(SpecialKey::AddBos, [self.bos, self.class].contains(&Some(first)));
         }
         if let Some(last) = last {
-            // A template that ends a text with another token knows better than the configuration.
+            // A template that ends a text with another token takes precedence over the configuration.
             if is_configured && self.eos != Some(last) {
                 self.end_of_turn = self.eos;
             }
@@ -214,7 +214,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    // The texts, and the switches that win over the tokenizer's template.
+    // Reads the texts, and the switches that take precedence over the tokenizer's template.
     fn read_config(&mut self) {
         let config = &self.sources.settings.tokenizer_config;
         let switches = [SpecialKey::AddBos, SpecialKey::AddEos, SpecialKey::AddSep];
@@ -243,7 +243,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    // Where the converter knows no beginning or end, what else the checkpoint says.
+    // Reads the other files of the checkpoint, if the converter finds no begin or end token.
     fn read_others(&mut self) -> Result<(), FamilyError> {
         let settings = self.sources.settings;
         for (role, name) in &ROLES[..2] {
@@ -256,7 +256,8 @@ impl<'a> Reader<'a> {
                 let place = self.sources.tokens.iter().position(|token| token == named);
                 let id = place.ok_or_else(|| {
                     FamilyError::Tokenizer(format!(
-                        "`{key}` is `{named}`, which is no token of the tokenizer; take both files from the same folder"
+                        "`{key}` is `{named}`, which is not a token of the tokenizer; take both files from the \
+                         same folder"
                     ))
                 })?;
                 self.id(*role, Some(id as u32));
@@ -270,7 +271,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    // The id of an added token by its text.
+    // Returns the id of an added token by its text.
     fn added(&self, text: &str) -> Option<u32> {
         self.sources.added.iter().find(|token| token.content == text).map(|token| token.id)
     }
@@ -305,7 +306,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-// A key of `config.json`; models that also see or hear keep those of the text model in `text_config`.
+// Returns a key of `config.json`; multimodal models have those of the text model in `text_config`.
 fn value<'a>(settings: &'a Value, key: &str) -> &'a Value {
     match &settings[key] {
         Value::Null => &settings["text_config"][key],
@@ -313,7 +314,7 @@ fn value<'a>(settings: &'a Value, key: &str) -> &'a Value {
     }
 }
 
-// One id or a list of them, without those outside the vocabulary (`-1` stands for none).
+// Returns one id or a list of ids, without those outside the vocabulary (`-1` means none).
 fn ids(value: &Value, n_vocab: usize) -> impl Iterator<Item = u32> {
     let items = match value {
         Value::Array(items) => items.as_slice(),
@@ -323,7 +324,7 @@ fn ids(value: &Value, n_vocab: usize) -> impl Iterator<Item = u32> {
     ids.filter(move |id| (*id as usize) < n_vocab)
 }
 
-// A token's text: plain, or as the object of an added token.
+// Returns a token's text, which is plain or in the object of an added token.
 fn text(value: &Value) -> Option<&str> {
     value.as_str().or_else(|| value["content"].as_str()).filter(|text| !text.is_empty())
 }
@@ -332,7 +333,7 @@ fn special(piece: &Value) -> Option<&str> {
     piece["SpecialToken"]["id"].as_str()
 }
 
-// The special tokens between the two texts of a pair.
+// Returns the special tokens between the two texts of a pair.
 fn middle(pair: &[Value]) -> Vec<&str> {
     let is_text = |piece: &Value| piece.get("Sequence").is_some();
     let after_first = pair.iter().skip_while(|piece| !is_text(piece)).skip(1);

@@ -1,7 +1,7 @@
-//! `tokenizer.json`, as the `tokenizers` library writes it, read into types.
+//! Types for `tokenizer.json`, as the `tokenizers` library writes it.
 //!
-//! Byte-pair encoding is accepted, over bytes or as SentencePiece's. What would make two encodings of one text differ,
-//! or what no container carries, is refused here.
+//! Byte-pair encoding is accepted, over bytes or as SentencePiece's. Settings that make the encoding of a
+//! text ambiguous, or that no container supports, are refused here.
 
 use std::collections::BTreeMap;
 
@@ -13,18 +13,18 @@ use crate::error::FamilyError;
 use crate::tokenizer::added_tokens::AddedToken;
 use crate::tokenizer::merges;
 
-/// The parts of `tokenizer.json` that a vocabulary is made of.
+/// The parts of `tokenizer.json` that affect a vocabulary.
 #[derive(Debug, Deserialize)]
 pub struct TokenizerJson {
-    /// Tokens beside the model's, each with its id.
+    /// Tokens besides the model's, each with its id.
     #[serde(default)]
     pub added_tokens: Vec<AddedToken>,
-    /// What changes text before anything else.
+    /// The step that changes text first.
     pub normalizer: Option<Value>,
-    /// What cuts text into words.
+    /// The step that splits text into words.
     #[serde(default)]
     pub pre_tokenizer: Value,
-    /// What adds tokens around a text.
+    /// The step that adds tokens around a text.
     #[serde(default)]
     pub post_processor: Value,
     /// Pieces and merges.
@@ -36,21 +36,21 @@ pub struct TokenizerJson {
 pub struct Model {
     /// The id of each piece.
     pub vocab: BTreeMap<String, u32>,
-    /// Which two pieces become one, most frequent first.
+    /// Pairs of pieces that are merged, most frequent first.
     pub merges: Vec<Merge>,
-    /// Probability of leaving a merge out.
+    /// Probability of skipping a merge.
     #[serde(default)]
     pub dropout: Option<f32>,
-    /// Whether unknown characters become tokens of single bytes.
+    /// True if unknown characters become tokens of single bytes.
     #[serde(default)]
     pub byte_fallback: bool,
-    /// The token of what has no token.
+    /// The token for text without a token.
     #[serde(default)]
     pub unk_token: Option<String>,
-    /// Whether neighbours without a token become one unknown token.
+    /// True if neighbors without a token become one unknown token.
     #[serde(default)]
     pub fuse_unk: bool,
-    /// Whether a word that is a token is taken whole, before any merge.
+    /// True if a word that is a token is taken whole, before any merge.
     #[serde(default)]
     pub ignore_merges: bool,
     /// Put before a piece that does not begin a word.
@@ -61,7 +61,7 @@ pub struct Model {
     pub end_of_word_suffix: Option<String>,
 }
 
-/// Two pieces; old files part them by a space.
+/// Two pieces; old files separate them by a space.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 pub enum Merge {
@@ -71,7 +71,7 @@ pub enum Merge {
     Pair(String, String),
 }
 
-/// The part that must be seen first, because the other kinds have another shape.
+/// The part that is read first, because the other kinds have another structure.
 #[derive(Deserialize)]
 struct Kind {
     model: KindOfModel,
@@ -87,7 +87,7 @@ impl TokenizerJson {
     /// Reads the bytes of `tokenizer.json`.
     ///
     /// # Errors
-    /// When they are no tokenizer or one of another kind.
+    /// Fails if they are not a tokenizer, or one of another kind.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, FamilyError> {
         if bytes.is_empty() {
             return Err(FamilyError::Tokenizer(
@@ -96,7 +96,7 @@ impl TokenizerJson {
             ));
         }
         let kind: Kind = serde_json::from_slice(bytes).map_err(unreadable)?;
-        // Files from before the key existed are all of this kind.
+        // Files from before the key existed all have this kind.
         let kind = kind.model.kind.as_deref().unwrap_or("BPE");
         if kind != "BPE" {
             return Err(other_kind(&format!("its model is `{kind}`")));
@@ -117,17 +117,18 @@ impl TokenizerJson {
         Ok(read)
     }
 
-    /// How it cuts text.
+    /// Returns the kind of its vocabulary.
     pub fn kind(&self) -> VocabularyKind {
         if self.model.byte_fallback { VocabularyKind::SentencePiece } else { VocabularyKind::BytePair }
     }
 
-    /// Whether it changes text into Unicode's composed form (NFC) first, which no container says.
+    /// Returns true if it first converts text to Unicode's composed form (NFC), which no container can
+    /// express.
     pub fn is_composing(&self) -> bool {
         self.normalizers().iter().any(|step| step["type"] == "NFC")
     }
 
-    /// Whether it puts a space before a text; always `false` for byte-level tokenizers.
+    /// Returns true if it puts a space before a text; always `false` for byte-level tokenizers.
     pub fn has_space_prefix(&self) -> bool {
         let prepends = self.normalizers().iter().any(|step| step["type"] == "Prepend");
         prepends || self.pre_tokenizers().iter().any(|step| metaspace_prefix(step))
@@ -141,7 +142,7 @@ impl TokenizerJson {
         flat(&self.pre_tokenizer, "pretokenizers")
     }
 
-    // The pre-tokenizer of a byte-level tokenizer is looked at by who needs its name.
+    // The pre-tokenizer of a byte-level tokenizer is checked by the code that needs its name.
     fn check_steps(&self) -> Result<(), FamilyError> {
         let is_pieces = self.kind() == VocabularyKind::SentencePiece;
         for step in self.normalizers() {
@@ -162,8 +163,8 @@ impl TokenizerJson {
             let is_metaspace = step["type"] == "Metaspace" && step["replacement"] == "▁";
             if !(splits_at_spaces || is_metaspace) {
                 return Err(FamilyError::Tokenizer(format!(
-                    "The pre-tokenizer of `tokenizer.json` does `{step}`, which a SentencePiece vocabulary cannot \
-                     carry; expected none, `Metaspace` or a `Split` at spaces"
+                    "The pre-tokenizer of `tokenizer.json` does `{step}`, which a SentencePiece vocabulary does not \
+                     support; expected none, `Metaspace` or a `Split` at spaces"
                 )));
             }
         }
@@ -171,7 +172,7 @@ impl TokenizerJson {
     }
 }
 
-// A sequence's steps, or the one step; none for `null`.
+// Returns a sequence's steps, or the one step; none for `null`.
 fn flat<'a>(step: &'a Value, key: &str) -> Vec<&'a Value> {
     match (step, step.get(key).and_then(Value::as_array)) {
         (Value::Null, _) => Vec::new(),
@@ -190,10 +191,10 @@ fn metaspace_prefix(step: &Value) -> bool {
 }
 
 impl Merge {
-    /// The two pieces.
+    /// Returns the two pieces.
     ///
     /// # Errors
-    /// When a text is not two pieces.
+    /// Fails if a text is not two pieces.
     pub fn pieces(&self) -> Result<(&str, &str), FamilyError> {
         match self {
             Self::Text(text) => merges::pieces(text),
@@ -201,7 +202,7 @@ impl Merge {
         }
     }
 
-    /// The two pieces parted by a space; spaces inside a piece are written as byte-level text has them.
+    /// Returns the two pieces separated by a space; spaces inside a piece are in the byte-level alphabet.
     pub fn text(&self) -> String {
         match self {
             Self::Text(text) => text.clone(),

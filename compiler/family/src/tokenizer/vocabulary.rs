@@ -1,6 +1,7 @@
-//! From a checkpoint's tokenizer files to the vocabulary that a container carries.
+//! Converts a checkpoint's tokenizer files to the vocabulary in a container.
 //!
-//! Source: the `set_vocab` of each family in `convert_hf_to_gguf.py`, and `SpecialVocab` of gguf-py, llama.cpp.
+//! Source: the `set_vocab` of each family in `convert_hf_to_gguf.py`, and `SpecialVocab` of gguf-py,
+//! llama.cpp.
 
 use mc_decoder::pre_tokenizer::PreTokenizer;
 use mc_decoder::vocabulary::{SpecialKey, TokenType, Vocabulary, VocabularyKind};
@@ -16,16 +17,16 @@ use crate::tokenizer::special_tokens::{self, Settings, Sources};
 use crate::tokenizer::tokenizer_json::{Merge, TokenizerJson};
 use crate::tokenizer_files::{GENERATION_CONFIG, SPECIAL_TOKENS_MAP, TOKENIZER_CONFIG, TokenizerFiles};
 
-/// What the families' converters do differently about vocabularies.
+/// Differences between the families' converters for vocabularies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Custom {
-    /// Llama and what descends from it: the space before a text is as `tokenizer_config.json` says.
+    /// Llama and its descendants: `tokenizer_config.json` decides about the space before a text.
     Llama,
     /// Gemma: never a space before a text.
     Gemma,
-    /// Phi-3: SentencePiece unless the tokenizer's class says otherwise.
+    /// Phi-3: SentencePiece unless the tokenizer's class names another kind.
     Phi3,
-    /// `tokenizer.model` where there is one.
+    /// `tokenizer.model` if there is one.
     Qwen,
     /// Byte-level only.
     Other,
@@ -43,11 +44,11 @@ impl Custom {
     }
 }
 
-/// The vocabulary of a checkpoint of `family` whose token embedding has `n_vocab` rows.
+/// Returns the vocabulary of a checkpoint of `family` whose token embedding has `n_vocab` rows.
 ///
 /// # Errors
-/// When a file cannot be read, the tokenizer is of a kind that no container carries, or it has more tokens than the
-/// embedding has rows.
+/// Fails if a file cannot be read, if no container supports the tokenizer's kind, or if it has more tokens
+/// than the embedding has rows.
 pub fn vocabulary(files: &TokenizerFiles<'_>, n_vocab: u32, family: &str) -> Result<Vocabulary, FamilyError> {
     let settings = parse(files)?;
     let custom = Custom::of(family);
@@ -87,10 +88,11 @@ pub fn vocabulary(files: &TokenizerFiles<'_>, n_vocab: u32, family: &str) -> Res
     let configured = settings.tokenizer_config["add_prefix_space"].as_bool();
     match custom {
         Custom::Llama => {
-            // A file without the key adds the space; one trained without it must say so.
+            // A file without the key means that the space is added, so a tokenizer trained without it needs
+            // the key.
             let trained = vocabulary.space_prefix.filter(|prefix| !prefix);
             vocabulary.space_prefix = configured.or(trained);
-            // The small Granite and SmolLM models, whose configurations leave it open.
+            // The small Granite and SmolLM models, whose configurations do not set it.
             if n_vocab == 49152 {
                 if vocabulary.special.add_bos.is_none() {
                     vocabulary.special.order.push(SpecialKey::AddBos);
@@ -165,7 +167,7 @@ fn object(file: &'static str, text: &[u8]) -> Result<Value, FamilyError> {
     Ok(value)
 }
 
-// Texts and types by id; an id that nothing is said about is a padding slot.
+// Returns texts and types by id; an id without any entry is a padding slot.
 fn tokens(
     json: &TokenizerJson,
     configured: &[added_tokens::AddedToken],
@@ -191,7 +193,7 @@ fn tokens(
         if token.is_control() {
             types[id] = TokenType::Control;
         } else {
-            // Such a token is looked for in text whose spaces are spaces.
+            // Such a token is searched in text with plain spaces.
             tokens[id] = token.content.replace('▁', " ");
             types[id] = TokenType::UserDefined;
         }

@@ -1,43 +1,46 @@
-//! Splits long texts into windows, so that encoding them takes memory for a window and not for the text.
+//! Splits long texts into windows, so that the memory for encoding them depends on the window and not on the
+//! text.
 //!
-//! The library keeps some three hundred bytes for each byte of a text while it encodes it. A text may be cut where the
-//! cut changes no id. The tokenizer decides where that is:
+//! The library keeps some three hundred bytes for each byte of a text while it encodes it. A text may be cut
+//! where the cut changes no id. The position depends on the tokenizer:
 //!
-//! * If an expression cuts a text into words first, and merges stay within words: between two words. The text from its
-//!   beginning on, and a little of what follows, decide what a word is, so a window is cut well before its end and the
+//! * If an expression splits a text into words first, and merges stay within words: between two words. The text from
+//!   its beginning on, and a little of what follows, decide what a word is, so a window is cut well before its end and the
 //!   next one begins there.
-//! * If merges may run over spaces, as in `SentencePiece`'s vocabularies: before a space, after a letter that no piece
-//!   has before a space. A merge makes nothing but pieces, so none crosses such a place.
+//! * If merges may cross spaces, as in `SentencePiece`'s vocabularies: before a space, after a letter that no piece
+//!   has before a space. A merge produces only pieces, so none crosses such a position.
 //!
-//! A tokenizer of another kind, or a text without such a place, is encoded as a whole up to [`MAX_WHOLE_BYTES`].
+//! A tokenizer of another kind, or a text without such a position, is encoded as a whole up to
+//! [`MAX_WHOLE_BYTES`].
 
 use serde_json::Value;
 use tokenizers::{Encoding, NormalizerWrapper, PreTokenizerWrapper};
 
 use crate::tokenizer::added_tokens::AddedToken;
 
-/// Bytes of a window.
+/// Size of a window in bytes.
 pub const WINDOW_BYTES: usize = 64 << 10;
 
-/// Bytes that are encoded at once where no cut is possible.
+/// Maximum number of bytes that are encoded at once if no cut is possible.
 pub const MAX_WHOLE_BYTES: usize = 2 << 20;
 
-/// Words after a cut that are in its window: expressions look ahead over one run of letters, digits or spaces.
+/// Number of words after a cut in its window: expressions look ahead over one run of letters, digits or
+/// spaces.
 const WORDS_AFTER_CUT: usize = 8;
 
-/// Places where a text may be cut.
+/// Positions at which a text may be cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cuts {
     /// Between words, this many bytes before the end of a window.
     Words {
-        /// Least number of bytes from a cut to the end of its window.
+        /// Minimum number of bytes from a cut to the end of its window.
         margin: usize,
-        /// True if characters may be composed, so that a cut stands before one that never is.
+        /// True if characters may be composed, so that a cut must be before one that never is.
         is_normalized: bool,
     },
     /// Before a space between two letters or digits.
     Spaces {
-        /// True if the tokenizer begins a text with a space of its own, which then stands for the text's.
+        /// True if the tokenizer puts a space before a text, which then replaces the text's own.
         has_prefix: bool,
     },
     /// Nowhere.
@@ -45,9 +48,9 @@ pub(crate) enum Cuts {
 }
 
 impl Cuts {
-    /// Finds out where texts may be cut for a tokenizer of these parts.
+    /// Finds the positions at which texts may be cut for a tokenizer of these parts.
     ///
-    /// * `pieces`: of the vocabulary, as its merges have them
+    /// * `pieces`: those of the vocabulary, in the form of its merges
     pub(crate) fn of<'a>(
         normalizer: Option<&NormalizerWrapper>,
         pre_tokenizer: Option<&PreTokenizerWrapper>,
@@ -61,7 +64,7 @@ impl Cuts {
         let pre_tokenizer = described(pre_tokenizer.map(serde_json::to_value));
         let is_composing = normalizer["type"] == "NFC";
         if (normalizer.is_null() || is_composing) && is_words(&pre_tokenizer) {
-            // Such a token looks at the letters beside it, which may be in another window.
+            // Such a token depends on the adjacent letters, which may be in another window.
             if added.iter().any(|token| token.single_word) {
                 return Self::Never;
             }
@@ -88,12 +91,13 @@ impl Cuts {
     }
 }
 
-/// Tells whether a piece has a space after a letter or digit.
+/// Returns true if a piece has a space after a letter or digit.
 pub(crate) fn crosses_space(piece: &str) -> bool {
     piece.match_indices('▁').any(|(at, _)| piece[..at].ends_with(|c: char| c.is_ascii_alphanumeric()))
 }
 
-/// Tells whether a step cuts a text into words by expressions that look at nothing before a word.
+/// Returns true if a step splits a text into words by expressions that do not depend on the text before a
+/// word.
 fn is_words(step: &Value) -> bool {
     match step["type"].as_str() {
         Some("Sequence") => {
@@ -102,7 +106,7 @@ fn is_words(step: &Value) -> bool {
             steps.iter().all(|step| is_words(step) || is_rewriting(step)) && steps.iter().any(is_words)
         }
         Some("Split") => {
-            // To keep matches is the same as to remove what lies between.
+            // Keeping matches equals removing the text between them.
             let is_kept = step["behavior"] == "Isolated" && step["invert"] == false
                 || step["behavior"] == "Removed" && step["invert"] == true;
             is_kept && step["pattern"]["Regex"].as_str().is_some_and(looks_ahead_alone)
@@ -124,8 +128,8 @@ fn looks_ahead_alone(expression: &str) -> bool {
     !has_anchor && !has_start
 }
 
-/// Tells whether a tokenizer that writes spaces as `▁`, and cuts nothing, begins a text with one; `None` for other
-/// kinds.
+/// Returns true if a tokenizer that writes spaces as `▁`, and does not split text, begins a text with one;
+/// `None` for other kinds.
 fn prefix(normalizer: &Value, pre_tokenizer: &Value) -> Option<bool> {
     let is_replace = |step: &Value| {
         step["type"] == "Replace" && step["pattern"]["String"] == " " && step["content"] == "▁"
@@ -147,12 +151,13 @@ fn prefix(normalizer: &Value, pre_tokenizer: &Value) -> Option<bool> {
         }
         _ => return None,
     };
-    // There is no space any more that it could cut at.
+    // No space is left at which it could split.
     let cuts_at_spaces = pre_tokenizer["type"] == "Split" && pre_tokenizer["pattern"]["String"] == " ";
     (pre_tokenizer.is_null() || cuts_at_spaces).then_some(begins)
 }
 
-/// The last place between words of `text` that is far enough from its end: tokens before it, and its byte.
+/// Returns the last position between words of `text` that is far enough from its end: tokens before it, and
+/// its byte.
 pub(crate) fn word_cut(
     encoding: &Encoding,
     text: &str,
@@ -176,7 +181,7 @@ pub(crate) fn word_cut(
     None
 }
 
-/// The first place at or after byte `from` where a space stands between two letters or digits: the space's byte.
+/// Returns the first byte at or after `from` with a space between two letters or digits.
 pub(crate) fn space_cut(text: &str, from: usize) -> Option<usize> {
     let bytes = text.as_bytes();
     let is_cut = |at: &usize| {

@@ -1,4 +1,4 @@
-//! PEFT adapters: ranks and scales as PEFT computes them, and a message for each way not to fit.
+//! PEFT adapters: ranks and scales as PEFT computes them, and a message for each kind of mismatch.
 
 mod matching;
 mod options;
@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 type Named = (String, Vec<u64>);
 
-/// What PEFT 0.21 writes, shortened to the keys that matter.
+/// Returns PEFT 0.21's configuration, reduced to the keys that matter.
 pub(super) fn config_json(changes: &Value) -> String {
     let mut config = json!({
         "alora_invocation_tokens": null, "alpha_pattern": {}, "arrow_config": null,
@@ -38,7 +38,7 @@ pub(super) fn config(changes: &Value) -> AdapterConfig {
     AdapterConfig::from_json(&config_json(changes)).unwrap()
 }
 
-/// Two layers of width 64 with 96 hidden units, tied.
+/// Returns two layers of width 64 with 96 hidden units, tied.
 pub(super) fn base() -> Vec<Named> {
     let mut base = vec![("model.embed_tokens.weight".to_owned(), vec![160, 64])];
     for layer in 0..2 {
@@ -53,7 +53,7 @@ pub(super) fn base() -> Vec<Named> {
     base
 }
 
-/// The pairs that PEFT stores for q and down of both layers.
+/// Returns the pairs that PEFT stores for q and down of both layers.
 pub(super) fn adapter() -> Vec<Named> {
     let mut adapter = Vec::new();
     for layer in 0..2 {
@@ -83,7 +83,7 @@ pub(super) fn matched_to(
     match_adapter(&config(changes), adapter, &BaseTensors { tensors: base, by_token: &by_token })
 }
 
-/// The low-rank updates, each with its weight.
+/// Returns the low-rank updates, each with its weight.
 pub(super) fn pairs(changes: &Value, adapter: &[Named]) -> Vec<(String, LowRankPair)> {
     let pair = |change: WeightChange| match change.change {
         Change::AddLowRank(pair) => Some((change.weight_name, pair)),
@@ -100,13 +100,13 @@ pub(super) fn check_refused(changes: &Value, expected: Expect) {
     expected.assert_eq(&format!("{}\n", AdapterConfig::from_json(&config_json(changes)).unwrap_err()));
 }
 
-/// `adapter` with more tensors of the model.
+/// Returns `adapter` with more tensors of the model.
 pub(super) fn with(more: &[(&str, &[u64])]) -> Vec<Named> {
     let named = |(name, shape): &(&str, &[u64])| (format!("base_model.model.model.{name}"), shape.to_vec());
     adapter().into_iter().chain(more.iter().map(named)).collect()
 }
 
-/// What is done to a weight of the model.
+/// Returns the changes to a weight of the model.
 pub(super) fn changes_of(weight: &str, changes: &[WeightChange]) -> Vec<Change> {
     let weight = format!("model.{weight}");
     let is_its = |change: &&WeightChange| change.weight_name == weight;

@@ -19,7 +19,7 @@ fn render(source: &str, said: &[(&str, &str)]) -> String {
 }
 
 #[test]
-fn the_bases_template_begins_a_turn_for_the_assistant() {
+fn the_template_of_the_base_begins_a_turn_for_the_assistant() {
     let template =
         ChatTemplate::new(&vocabulary::base().chat_template.unwrap(), "`chat_template.jinja`").unwrap();
     let said = messages(&[("system", "Be brief. "), ("user", "Hi")]);
@@ -38,13 +38,13 @@ fn the_bases_template_begins_a_turn_for_the_assistant() {
 }
 
 #[test]
-fn blocks_leave_no_lines_behind() {
+fn block_tags_leave_no_blank_lines() {
     let source = "{% for message in messages %}\n    {% if true %}\n{{ message.role }}\n    {% endif %}\n{% endfor %}\nend";
     assert_eq!(render(source, &[("user", "")]), "user\nend");
 }
 
 #[test]
-fn what_templates_call_is_there() {
+fn functions_that_templates_call_exist() {
     for (source, expected) in [
         ("{{ messages[0]['content'].strip().upper() }}", "A <B>"),
         ("{{ messages[0].content.split(' ')[2] }}", "<b>"),
@@ -65,7 +65,7 @@ fn what_templates_call_is_there() {
 }
 
 #[test]
-fn json_is_plain_and_spaced_like_pythons() {
+fn json_is_spaced_like_that_of_python() {
     assert_eq!(
         render("{{ messages | tojson }}", &[("user", "<é> 'it'")]),
         r#"[{"role": "user", "content": "<é> 'it'"}]"#
@@ -74,7 +74,7 @@ fn json_is_plain_and_spaced_like_pythons() {
 }
 
 #[test]
-fn what_a_template_refuses_is_reported_in_its_words() {
+fn an_error_that_a_template_raises_is_reported_verbatim() {
     let template =
         ChatTemplate::new("{{ raise_exception('Roles must alternate') }}", "`chat_template.jinja`").unwrap();
     let error = template.render(&messages(&[]), "", "", false).unwrap_err();

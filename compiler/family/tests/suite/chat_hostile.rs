@@ -1,13 +1,14 @@
-//! Chat templates that ask for more than any needs: each ends with an error that names the limit.
+//! Chat templates that exceed every real template's needs: each ends with an error that names the limit.
 //!
-//! `tests/hostile` measures how much memory they take.
+//! `tests/hostile` measures their memory.
 
 use std::time::{Duration, Instant};
 
 use mc_family::chat::{ChatTemplate, Message};
 use mc_family::error::FamilyError;
 
-/// Far more than it takes, because tests share a machine; a template that is not bounded takes minutes or for ever.
+/// Far above the expected time, because tests share a machine; an unbounded template takes minutes or never
+/// ends.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 fn render(source: &str) -> Result<String, FamilyError> {
@@ -20,7 +21,7 @@ fn render(source: &str) -> Result<String, FamilyError> {
     text
 }
 
-/// Checks that a template ends at the limit that `expected` is a part of.
+/// Checks that a template ends at the limit of which `expected` is a part.
 fn check(source: &str, expected: &str) {
     let shown: String = source.chars().take(100).collect();
     match render(source) {
@@ -37,7 +38,7 @@ fn check(source: &str, expected: &str) {
     }
 }
 
-/// Checks that a template fails, and gives what the error says.
+/// Checks that a template fails, and returns the error's text.
 fn refused(source: &str) -> String {
     let error = match render(source) {
         Err(error @ FamilyError::ChatTemplate { .. }) => error.to_string(),
@@ -47,14 +48,14 @@ fn refused(source: &str) -> String {
     error
 }
 
-const OPERATORS: &str = "operators and brackets in each other";
-const STATEMENTS: &str = "statements in each other";
-const DEEP: &str = "too deep in each other";
-const CALLS: &str = "call each other too deep";
+const OPERATORS: &str = "nested operators and brackets";
+const STATEMENTS: &str = "nested statements";
+const DEEP: &str = "brackets are nested too deeply";
+const CALLS: &str = "nested too deeply in calls";
 const INSTRUCTIONS: &str = "instructions";
 const WORK: &str = "bytes of text and values";
 const OUTPUT: &str = "it writes more than";
-const LISTS: &str = "lists are in each other";
+const LISTS: &str = "lists are nested";
 const MUTABLE: &str = "is put into a namespace";
 const INDENT: &str = "is indented by more than";
 const COLUMNS: &str = "is padded to more than";
@@ -135,7 +136,7 @@ fn nested_statements_are_refused_before_they_are_parsed() {
         check(&source, STATEMENTS);
     }
     check(&many("{% block a %}"), STATEMENTS);
-    // Fewer than ours, and more than the parser takes.
+    // Below our limit, and above that of the parser.
     check(&format!("{{{{ {}1{} }}}}", "[".repeat(200), "]".repeat(200)), DEEP);
     check(&format!("{{{{ {}1{} }}}}", "(".repeat(200), ")".repeat(200)), DEEP);
     check(&"x".repeat(300_000), "bytes, and at most");
@@ -143,7 +144,7 @@ fn nested_statements_are_refused_before_they_are_parsed() {
 }
 
 #[test]
-fn what_never_ends_runs_out_of_instructions() {
+fn an_endless_template_runs_out_of_instructions() {
     for source in [
         "{% for a in range(100000) %}{% for b in range(100000) %}{% endfor %}{% endfor %}",
         "{% for a in range(100000) %}{% for b in range(100000) %}{{ b }}{% endfor %}{% endfor %}",
@@ -159,13 +160,13 @@ fn what_never_ends_runs_out_of_instructions() {
     ] {
         check(source, INSTRUCTIONS);
     }
-    // A frame takes no instructions in the engine.
+    // The engine counts no instructions for a frame.
     let frames = "{% with %}{% endwith %}".repeat(10_000);
     check(&format!("{{% for a in range(100000) %}}{frames}{{% endfor %}}"), INSTRUCTIONS);
 }
 
 #[test]
-fn what_calls_itself_ends() {
+fn recursive_calls_end() {
     for source in [
         "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}",
         "{% macro m(f) %}{{ f(f) }}{% endmacro %}{{ m(m) }}",
@@ -182,7 +183,7 @@ fn what_calls_itself_ends() {
 }
 
 #[test]
-fn what_grows_runs_out_of_work() {
+fn growing_values_run_out_of_work() {
     let doubled = |begin: &str, again: &str| format!("{begin}{}", again.repeat(60));
     for source in [
         doubled("{% set a = 'aaaaaaaa' %}", "{% set a = a + a %}"),
@@ -203,7 +204,7 @@ fn what_grows_runs_out_of_work() {
         doubled("{% set a = (1, 2) %}", "{% set a = a + a %}"),
         doubled("{% set a = (1, 2) %}", "{% set a = a * 2 %}"),
         doubled("{% set a = ['x'] %}", "{% set a = a + a | list %}"),
-        // A list in which one list stands twice is small in memory, and large for all who look at it.
+        // A list that contains one list twice is small in memory, and large for code that traverses it.
         doubled("{% set a = [1, 2] %}", "{% set a = [a, a] %}"),
         doubled("{% set a = [1, 2] %}", "{% set a = {'x': a, 'y': a} %}"),
         doubled("{% set a = [1, 2] %}", "{% set a = dict(x=a, y=a) %}"),
@@ -279,7 +280,7 @@ fn what_grows_runs_out_of_work() {
 }
 
 #[test]
-fn what_writes_much_runs_out_of_output() {
+fn excessive_output_runs_out_of_its_limit() {
     let long = "x".repeat(200_000);
     for source in [
         format!("{{% for i in range(100000) %}}{long}{{% endfor %}}"),
@@ -327,7 +328,7 @@ fn widths_are_bounded() {
 }
 
 #[test]
-fn lists_in_lists_are_bounded_and_namespaces_stand_alone() {
+fn nested_lists_are_bounded_and_namespaces_are_not_nested() {
     let again = |begin: &str, again: &str| format!("{begin}{}", again.repeat(3000));
     for source in [
         again("{% set a = 1 %}", "{% set a = [a] %}"),
@@ -364,7 +365,7 @@ fn lists_in_lists_are_bounded_and_namespaces_stand_alone() {
 }
 
 #[test]
-fn what_the_engine_panics_at_is_an_error() {
+fn a_panic_of_the_engine_is_prevented_by_an_error() {
     let error = refused("{% import 'x' as 'c' %}");
     assert!(error.contains("`import` needs other templates"), "{error}");
     for source in [
@@ -399,7 +400,7 @@ fn what_the_engine_panics_at_is_an_error() {
     assert!(error.len() < 3000, "{} bytes", error.len());
 }
 
-/// Odd numbers where the engine computes with indices: a value or an error, and nothing worse.
+/// Odd numbers in index computations of the engine give a value or an error, never a panic.
 #[test]
 fn odd_numbers_are_values_or_errors() {
     let odd =

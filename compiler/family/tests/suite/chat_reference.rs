@@ -1,7 +1,7 @@
-//! Bounded rendering gives the bytes of the engine without bounds.
+//! Bounded rendering gives the same bytes as the engine without bounds.
 //!
-//! The templates in `tests/data/chat` are written in the style of published ones with tools. `MC_CHAT_TEMPLATES` names
-//! a folder with more (`*.jinja`), such as those of downloaded checkpoints.
+//! The templates in `tests/data/chat` are written in the style of published ones with tools.
+//! `MC_CHAT_TEMPLATES` names a folder with more (`*.jinja`), such as those of downloaded checkpoints.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Kwargs;
 use minijinja::{Environment, Error, ErrorKind, Value};
 
-/// Two tools, a call and its answer, as an application passes them.
+/// Two tools, a call and its answer, in the form that applications use.
 const TOOLS: &str = r#"{%- set tools = [
     {"type": "function", "function": {"name": "get_weather", "description": "The weather at a place",
         "parameters": {"type": "object", "required": ["place"], "properties": {
@@ -21,7 +21,7 @@ const TOOLS: &str = r#"{%- set tools = [
     {"type": "function", "function": {"name": "noop", "description": "Nothing", "parameters": {}}}] -%}
 "#;
 
-/// The same in the conversation: a message with calls and one with an answer.
+/// The same as part of the conversation: a message with calls and one with an answer.
 const CALLS: &str = r#"{%- set messages = messages + [
     {"role": "assistant", "content": "", "tool_calls": [{"id": "abcdefgh1", "type": "function",
         "function": {"name": "get_weather", "arguments": {"place": "Ulm", "days": [1, 2], "exact": none}}}]},
@@ -156,7 +156,7 @@ fn check_folder(folder: &Path) -> Vec<(String, usize)> {
     templates.map(check).collect()
 }
 
-/// Every operator, filter, test and method that templates may use, on ordinary values.
+/// Covers every operator, filter, test and method that templates may use, on ordinary values.
 #[test]
 fn each_builtin_gives_the_same_bytes_as_without_bounds() {
     let expressions = [

@@ -1,4 +1,4 @@
-//! Numbers in configurations that make no sense are refused by name, in every family.
+//! Invalid numbers in configurations are refused by name, in every family.
 
 use mc_family::families::for_config;
 use proptest::prelude::*;
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::configs;
 
-/// Values that are not counts.
+/// Returns values that are not counts.
 fn not_counts() -> Vec<Value> {
     vec![
         json!(0),
@@ -20,7 +20,7 @@ fn not_counts() -> Vec<Value> {
     ]
 }
 
-/// Values that are not factors, bases or epsilons.
+/// Returns values that are not factors, bases or epsilons.
 fn not_numbers() -> Vec<Value> {
     vec![
         json!(0),
@@ -34,7 +34,7 @@ fn not_numbers() -> Vec<Value> {
     ]
 }
 
-/// The paths of the numbers in a configuration.
+/// Returns the paths of the numbers in a configuration.
 fn numbers(config: &Value) -> Vec<String> {
     let mut found = Vec::new();
     for (key, value) in config.as_object().unwrap() {
@@ -55,7 +55,7 @@ fn read(config: &Value) -> Result<(), String> {
 }
 
 #[test]
-fn no_number_of_any_family_may_be_nonsense() {
+fn invalid_numbers_are_refused_in_every_family() {
     let mut n_tried = 0;
     for (family, config) in configs::all() {
         assert_eq!(read(&config), Ok(()), "{family}");
@@ -78,7 +78,7 @@ fn no_number_of_any_family_may_be_nonsense() {
 }
 
 #[test]
-fn each_kind_of_nonsense_is_reported_with_the_range() {
+fn each_kind_of_invalid_number_is_reported_with_its_range() {
     let (_, llama) = configs::all().swap_remove(0);
     for (key, value, expected) in [
         ("rms_norm_eps", json!(1.8e19), "expected a number from 1e-12 to 0.1"),
@@ -99,7 +99,7 @@ fn each_kind_of_nonsense_is_reported_with_the_range() {
 }
 
 proptest! {
-    /// Numbers near those of published models are read.
+    /// Numbers close to those of published models are accepted.
     #[test]
     fn sensible_numbers_are_read(
         exponent in 3_i32..12, base in 100.0..1e9_f64, context in 8_u32..20_000_000, n_vocab in 16_u32..1_000_000,

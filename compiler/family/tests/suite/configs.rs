@@ -1,8 +1,8 @@
-//! A small configuration of each family, as its makers write it.
+//! A small configuration of each family, in the form of its publisher.
 
 use serde_json::{Value, json};
 
-/// The configurations by family.
+/// Returns the configurations by family.
 pub(crate) fn all() -> Vec<(&'static str, Value)> {
     let usual = |architecture: &str, more: Value| {
         let mut config = json!({
@@ -110,7 +110,7 @@ pub(crate) fn all() -> Vec<(&'static str, Value)> {
     ]
 }
 
-/// The configuration of one family, with some keys replaced; `null` stands for an absent key.
+/// Returns the configuration of one family with some keys replaced; `null` means an absent key.
 pub(crate) fn with(family: &str, changes: &Value) -> Value {
     let (_, mut config) = all().into_iter().find(|(name, _)| *name == family).unwrap();
     for (key, value) in changes.as_object().unwrap() {

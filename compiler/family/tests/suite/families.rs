@@ -1,4 +1,4 @@
-//! Every family: names and shapes of its tensors, how their numbers are stored, and what it refuses.
+//! Every family: names and shapes of its tensors, their stored form, and the configurations that it refuses.
 
 use expect_test::{Expect, expect};
 use mc_decoder::kinds::attention::QkNorm;
@@ -18,7 +18,7 @@ fn decoder(family: &str, changes: &Value) -> Decoder {
     families::by_name(family).unwrap().decoder(&with(family, changes)).unwrap()
 }
 
-/// The tensors outside the layers and of some layers, each with how it is stored.
+/// Checks the tensors outside the layers and of some layers, each with its stored form.
 fn check_tensors(family: &str, blocks: &[u32], expected: Expect) {
     let decoder = decoder(family, &json!({}));
     let family = families::by_name(family).unwrap();
@@ -238,7 +238,7 @@ fn tensors_of_gemma3() {
 }
 
 #[test]
-fn the_language_model_of_a_gemma3_with_pictures_is_read() {
+fn the_language_model_of_a_multimodal_gemma3_is_read() {
     let gemma3 = families::by_name("gemma3").unwrap();
     let text = json!({"hidden_size": 2560, "intermediate_size": 10240, "num_hidden_layers": 34,
         "rope_scaling": {"factor": 8.0, "rope_type": "linear"}, "sliding_window": 1024});
@@ -371,7 +371,7 @@ fn tensors_of_lfm2() {
 }
 
 #[test]
-fn lfm2_reads_the_words_of_its_first_releases() {
+fn lfm2_reads_the_keys_of_its_first_releases() {
     let first = json!({
         "layer_types": null, "full_attn_idxs": [1], "intermediate_size": null, "block_ff_dim": 96,
         "tie_embedding": false
@@ -428,7 +428,7 @@ fn tensors_of_olmo2() {
 }
 
 #[test]
-fn what_no_program_says_is_refused() {
+fn a_configuration_without_a_program_is_refused() {
     for (family, changes, expected) in [
         ("llama", json!({"mlp_bias": true}), "`mlp_bias`"),
         ("mistral", json!({"hidden_act": "gelu"}), "`hidden_act`"),
@@ -469,7 +469,7 @@ fn what_no_program_says_is_refused() {
     }
 }
 
-/// The window of each layer, `-` for none.
+/// Returns the window of each layer, `-` for none.
 fn windows(family: &str, changes: &Value) -> String {
     let shown = |window: Option<u32>| window.map_or_else(|| "-".to_owned(), |window| window.to_string());
     let decoder = decoder(family, changes);
@@ -478,7 +478,7 @@ fn windows(family: &str, changes: &Value) -> String {
 }
 
 #[test]
-fn layers_see_as_far_as_the_configuration_says() {
+fn windows_of_layers_follow_the_configuration() {
     let switched =
         |key: &str, value: Value| json!({"use_sliding_window": true, "sliding_window": 64, key: value});
     for family in ["qwen2", "qwen3"] {
@@ -576,14 +576,14 @@ fn absurd_numbers_name_their_key() {
             let changes = json!({key: value});
             let error = families::by_name(name).unwrap().decoder(&with(name, &changes));
             let error = error.map(|_| ()).unwrap_err().to_string();
-            // Heads that do not divide are told by either of the two keys.
+            // If numbers of heads do not divide, the error names either of the two keys.
             assert!(error.contains(key) || error.contains("num_key_value_heads"), "{name} {key}: {error}");
         }
         check_refused(name, &json!({"head_dim": 0}), "`head_dim`");
     }
 }
 
-/// A value that some configuration might hold by mistake.
+/// Generates values that a configuration might contain by mistake.
 fn mistaken() -> impl Strategy<Value = Value> {
     prop_oneof![
         Just(json!(null)),

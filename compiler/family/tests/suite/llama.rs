@@ -1,4 +1,4 @@
-//! The Llama family: names both ways, the program of a configuration, and what is refused.
+//! The Llama family: names in both directions, the program of a configuration, and refusals.
 
 use expect_test::{Expect, expect};
 use mc_decoder::needed::Needed;
@@ -12,7 +12,7 @@ use mc_tensor::model_tensor::ModelTensor;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-/// The shape of a small Llama 3.2.
+/// Returns the configuration of a small Llama 3.2.
 fn config() -> Value {
     json!({
         "architectures": ["LlamaForCausalLM"],
@@ -40,7 +40,7 @@ fn config() -> Value {
     })
 }
 
-/// The configuration with some keys replaced; `null` stands for an absent key.
+/// Returns the configuration with some keys replaced; `null` means an absent key.
 fn with(changes: &Value) -> Value {
     let mut config = config();
     for (key, value) in changes.as_object().unwrap() {
@@ -161,7 +161,7 @@ fn names_and_shapes_of_a_layer() {
 }
 
 #[test]
-fn a_tied_head_is_no_tensor() {
+fn a_tied_head_is_not_a_tensor() {
     let decoder = decoder(&json!({}));
     assert!(Llama.tensors(&decoder).all(|needed| needed.tensor != ModelTensor::Output));
 }
@@ -185,7 +185,7 @@ fn names_that_only_look_right_are_unknown() {
 }
 
 #[test]
-fn a_wrong_configuration_is_named_with_what_was_expected() {
+fn a_wrong_configuration_is_reported_with_the_expected_value() {
     check_refused(
         &json!({"hidden_size": null}),
         expect![[r#"
@@ -261,7 +261,7 @@ fn a_wrong_configuration_is_named_with_what_was_expected() {
 }
 
 #[test]
-fn what_is_not_supported_says_what_is() {
+fn an_unsupported_value_is_reported_with_the_supported_ones() {
     check_refused(
         &json!({"hidden_act": "gelu"}),
         expect![[r#"

@@ -1,4 +1,4 @@
-//! What the family promises: names, configurations, adapters, tokenizers and chat templates.
+//! Tests of names, configurations, adapters, tokenizers and chat templates.
 
 mod adapter;
 mod chat;

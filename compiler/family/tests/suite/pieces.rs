@@ -1,4 +1,4 @@
-//! SentencePiece vocabularies: made here byte by byte, read, encoded with and round again.
+//! SentencePiece vocabularies: created here byte by byte, read, used to encode, and converted back.
 
 use std::fmt::Write as _;
 
@@ -14,9 +14,9 @@ use mc_family::tokenizer_files::TokenizerFiles;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-/// Pieces after the control tokens and the bytes, in the order in which they are made.
+/// Pieces after the control tokens and the bytes, in the order in which they are merged.
 const MADE: &[&str] = &["▁t", "he", "▁the", "in", "▁a", "er", "▁▁", "th", "ing"];
-/// Single characters, which are not made.
+/// Single characters, which are not merged.
 const LETTERS: &[&str] = &["▁", "t", "h", "e", "i", "n", "a", "r", "g", "é", "日"];
 const N_VOCAB: u32 = 300;
 
@@ -48,7 +48,7 @@ fn pieces() -> Vec<(String, f32, u64)> {
     pieces
 }
 
-/// A `tokenizer.model`; `settings` come after the usual ones.
+/// Returns a `tokenizer.model`; `settings` follow the usual ones.
 fn model(settings: &[u8]) -> Vec<u8> {
     let mut model = Vec::new();
     for (text, score, kind) in pieces() {
@@ -62,7 +62,7 @@ fn model(settings: &[u8]) -> Vec<u8> {
     model
 }
 
-/// The `tokenizer.json` that Transformers makes of it.
+/// Returns the `tokenizer.json` to which Transformers converts it.
 pub(crate) fn converted() -> Value {
     let vocab: serde_json::Map<String, Value> =
         (0..).zip(pieces()).map(|(id, (text, ..))| (text, json!(id as u32))).collect();
@@ -150,7 +150,7 @@ fn a_model_gives_pieces_scores_and_types() {
 }
 
 #[test]
-fn the_scores_of_a_converted_model_are_found_again() {
+fn the_scores_of_a_converted_model_are_recovered() {
     let (model, json) = (of_model(), of(None, Some(&converted()), "llama").unwrap());
     assert_eq!(json.tokens, model.tokens);
     assert_eq!(json.types, model.types);
@@ -186,7 +186,7 @@ fn pairs_are_joined_by_score_and_the_rest_is_bytes() {
 fn a_changed_merge_is_reported_by_the_text_that_it_changes() {
     let mut json = converted();
     let merges = json["model"]["merges"].as_array_mut().unwrap();
-    // `▁the` is no longer made.
+    // `▁the` is no longer merged.
     merges.retain(|merge| format!("{}{}", merge[0].as_str().unwrap(), merge[1].as_str().unwrap()) != "▁the");
     let text = json.to_string();
     let files =
@@ -204,7 +204,7 @@ fn a_changed_merge_is_reported_by_the_text_that_it_changes() {
 }
 
 #[test]
-fn models_that_no_container_carries_are_refused() {
+fn models_that_no_container_supports_are_refused() {
     let reported = |settings: &[u8]| of(Some(&model(settings)), None, "llama").unwrap_err().to_string();
     assert!(reported(&bytes(2, &switch(3, 1))).contains("it was trained as unigram"));
     assert!(reported(&bytes(3, &bytes(2, b"table"))).contains("`precompiled_charsmap`"));
@@ -222,7 +222,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
-    fn a_model_and_what_was_converted_of_it_give_the_same_ids(
+    fn a_model_and_its_conversion_give_the_same_ids(
         text in "((the|thing|in|a| |  |ering|<s>|<tool>|é|日|🦙|\\PC){0,3}|\\s{0,3}){0,6}"
     ) {
         let json = converted().to_string();

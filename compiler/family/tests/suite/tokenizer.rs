@@ -1,4 +1,4 @@
-//! Tokenizers: texts survive the way there and back, and a checkpoint and its container give the same ids.
+//! Tokenizers: decoding restores texts, and a checkpoint and its container give the same ids.
 
 use std::sync::LazyLock;
 
@@ -39,7 +39,7 @@ fn of(tokens: &[(&str, TokenType)], merges: &[&str], cut: Cut) -> Vocabulary {
     }
 }
 
-/// GPT-2's words.
+/// Returns the expressions of GPT-2.
 fn gpt2() -> Cut {
     Cut::Expressions { expressions: vec![GPT2.to_owned()], ignore_merges: false }
 }
@@ -49,7 +49,7 @@ fn refused(vocabulary: &Vocabulary) -> String {
 }
 
 #[test]
-fn control_tokens_are_recognised_only_when_asked_for() {
+fn control_tokens_are_recognized_only_on_request() {
     for tokenizer in both() {
         let text = "<|start_header_id|>user<|end_header_id|>\n\nHi<|eot_id|>";
         let ids = tokenizer.encode(text, ParseSpecial::Yes).unwrap();
@@ -154,7 +154,7 @@ fn added_ids_may_leave_holes() {
 
 #[test]
 fn a_fine_tuned_tokenizer_keeps_its_ids() {
-    // One merge less, one more added token, and a control token under another name.
+    // One merge less, one more added token, and a control token with another name.
     let mut json: Value = serde_json::from_str(toy::TOKENIZER).unwrap();
     json["model"]["merges"].as_array_mut().unwrap().remove(0);
     let added = json["added_tokens"].as_array_mut().unwrap();
@@ -203,7 +203,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn any_text_comes_back(text in "\\PC{0,40}|[ \\t\\r\\n]{0,12}|(\\PC|\\s){0,40}") {
+    fn decoding_restores_any_text(text in "\\PC{0,40}|[ \\t\\r\\n]{0,12}|(\\PC|\\s){0,40}") {
         for tokenizer in both() {
             let ids = tokenizer.encode(&text, ParseSpecial::No).unwrap();
             prop_assert_eq!(tokenizer.decode(&ids).unwrap(), text.clone());

@@ -1,4 +1,4 @@
-//! Vocabularies: what a container gets to carry, by the rules of the reference converter.
+//! Vocabularies: the content of a container, by the rules of the reference converter.
 
 use expect_test::{Expect, expect};
 use mc_decoder::pre_tokenizer::{Cut, GPT2, PreTokenizer};
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 pub(crate) const TOKENIZER: &str = include_str!("../data/tokenizer.json");
 const N_VOCAB: u32 = 4096;
 
-/// The files of the example's base.
+/// Returns the files of the example's base.
 fn files() -> TokenizerFiles<'static> {
     TokenizerFiles {
         config: include_bytes!("../data/config.json"),
@@ -27,7 +27,7 @@ pub(crate) fn base() -> Vocabulary {
     vocabulary(&files(), N_VOCAB, "llama").unwrap()
 }
 
-/// A tokenizer of few tokens; `changes` replaces keys.
+/// Returns a tokenizer of few tokens; `changes` replaces keys.
 fn small(changes: &Value) -> String {
     let token = |id: u32, content: &str, special: bool| {
         json!({
@@ -150,7 +150,7 @@ fn special_ids_come_from_texts_before_numbers() {
 }
 
 #[test]
-fn ids_texts_and_switches_that_are_something_else_are_refused() {
+fn ids_texts_and_switches_of_another_type_are_refused() {
     for id in [json!(-2), json!("2"), json!(1.5), json!(1_u64 << 60), json!([1, "2"]), json!({}), json!(true)]
     {
         for name in ["bos", "eos", "unk", "sep", "pad", "mask"] {
@@ -172,7 +172,7 @@ fn ids_texts_and_switches_that_are_something_else_are_refused() {
 }
 
 #[test]
-fn what_is_put_around_a_text_comes_from_switches_before_templates() {
+fn switches_take_precedence_over_templates_for_added_tokens() {
     let token = |text: &str| json!({"SpecialToken": {"id": text, "type_id": 0}});
     let sequence = |id: &str| json!({"Sequence": {"id": id, "type_id": 0}});
     let template = |single: Value, pair: Value| {
@@ -203,7 +203,7 @@ fn what_is_put_around_a_text_comes_from_switches_before_templates() {
 }
 
 #[test]
-fn a_template_of_its_own_wins_over_the_configurations() {
+fn a_template_in_its_own_file_takes_precedence() {
     let template = |file: Option<&'static [u8]>, tokenizer_config: &Value| {
         let tokenizer_config = tokenizer_config.to_string();
         let files = TokenizerFiles {
@@ -224,7 +224,7 @@ fn a_template_of_its_own_wins_over_the_configurations() {
 }
 
 #[test]
-fn a_pre_tokenizer_that_is_no_list_of_expressions_is_shown_and_refuses_nothing() {
+fn an_unknown_pre_tokenizer_is_shown_and_refuses_nothing() {
     for description in [json!({"type": "Whitespace"}), json!(null)] {
         let vocabulary = of(&small(&json!({"pre_tokenizer": description})), &json!({}), &json!({})).unwrap();
         let reason = format!("The pre-tokenizer of `tokenizer.json` is not known: `{description}`");
@@ -310,10 +310,10 @@ fn more_tokens_than_rows_are_refused() {
 }
 
 #[test]
-fn a_special_token_that_is_no_token_is_refused() {
+fn a_special_token_outside_the_vocabulary_is_refused() {
     let error = of(&small(&json!({})), &json!({}), &json!({"eos_token": "</s>"})).unwrap_err();
     expect![[r#"
-        `eos_token` is `</s>`, which is no token of the tokenizer; take both files from the same folder
+        `eos_token` is `</s>`, which is not a token of the tokenizer; take both files from the same folder
     "#]]
     .assert_eq(&format!("{error}\n"));
     let files = TokenizerFiles { generation_config: Some(b"[]"), ..files() };

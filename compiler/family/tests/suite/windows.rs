@@ -1,4 +1,4 @@
-//! Tests that encoding long texts in windows changes no id.
+//! Encoding long texts in windows changes no id.
 
 use mc_family::tokenizer::Tokenizer;
 use mc_family::tokenizer::parse_special::ParseSpecial;
@@ -43,7 +43,7 @@ proptest! {
         check(&Tokenizer::from_vocabulary(&pieces::of_model()).unwrap(), &text)?;
         let converted = pieces::converted();
         check(&Tokenizer::from_json(converted.to_string().as_bytes()).unwrap(), &text)?;
-        // As Gemma has it, and as newer conversions write it.
+        // Two spellings: that of Gemma, and that of newer conversions.
         let replace = json!({"type": "Replace", "pattern": {"String": " "}, "content": "▁"});
         let at_spaces =
             json!({"type": "Split", "pattern": {"String": " "}, "behavior": "MergedWithPrevious", "invert": false});
@@ -64,7 +64,7 @@ proptest! {
     }
 }
 
-/// Nothing of that length is encoded at once.
+/// A text of this length is never encoded at once.
 #[test]
 fn a_long_text_is_cut() {
     let text = "The rain in the ring, it's 1234 things.\n".repeat(MAX_WHOLE_BYTES / 30);

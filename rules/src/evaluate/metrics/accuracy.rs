@@ -1,7 +1,7 @@
 //! Accuracy: the share of questions that a model answers exactly.
 //!
-//! Each question goes through the model's chat template as one user message; the answer is decoded greedily and
-//! compared as text, spaces at both ends aside.
+//! Each question goes through the model's chat template as one user message; the answer is decoded greedily
+//! and compared as text without leading and trailing spaces.
 
 use mc_digest::content_hash::ContentHash;
 use mc_ir::action::{ActionContext, ActionError, ActionKind};
@@ -37,19 +37,19 @@ static NODE: NodeSchema = NodeSchema {
             name: "min",
             value: ValueKind::Fraction,
             presence: Presence::Optional,
-            doc: "The least share of right answers.",
+            doc: "Minimum share of correct answers.",
         },
         PropertySchema {
             name: "max-decrease",
             value: ValueKind::Fraction,
             presence: Presence::Default("2%"),
-            doc: "How much lower than the baseline it may be, relative to it.",
+            doc: "Maximum drop below the baseline, relative to it.",
         },
         PropertySchema {
             name: MAX_TOKENS,
             value: ValueKind::Integer,
             presence: Presence::Default("32"),
-            doc: "Tokens after which an answer is cut off.",
+            doc: "Maximum number of tokens in an answer.",
         },
     ],
     children: &[],
@@ -58,7 +58,7 @@ static NODE: NodeSchema = NodeSchema {
 /// The name of the property and of the action's parameter.
 const MAX_TOKENS: &str = "max-tokens";
 
-/// The least accuracy, as a share and relative to the baseline.
+/// Minimum accuracy, as a share and relative to the baseline.
 #[derive(ContentHash, Debug)]
 #[content("accuracy")]
 pub(crate) struct Accuracy {
@@ -102,7 +102,7 @@ impl Metric for Accuracy {
     }
 }
 
-/// The share of right answers of so many tokens at most.
+/// Measures the share of correct answers with a maximum number of tokens per answer.
 struct Answers {
     max_tokens: usize,
 }
@@ -155,7 +155,7 @@ impl Measure<1> for Answers {
     }
 }
 
-/// One line of the dataset; other keys are for those who made it.
+/// One line of the dataset; other keys are ignored.
 #[derive(Deserialize)]
 struct Item {
     utterance: String,

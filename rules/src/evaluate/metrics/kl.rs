@@ -1,8 +1,9 @@
-//! KL divergence: how far the quantized model's predictions of a text are from the unquantized model's.
+//! KL divergence of the quantized model's predictions on a text from those of the unquantized model.
 //!
-//! One action has both models open and runs them chunk by chunk, so nobody stores their logits.
+//! One action opens both models and runs them chunk by chunk, so logits are never stored.
 //!
-//! Source: `kl_divergence` of llama.cpp, which its numbers compare with; [`mc_runtime::divergence`] defines them.
+//! Source: `kl_divergence` of llama.cpp, whose numbers are comparable; [`mc_runtime::divergence`] defines
+//! them.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -36,37 +37,36 @@ const fn limit(name: &'static str, value: ValueKind, doc: &'static str) -> Prope
     PropertySchema { name, value, presence: Presence::Optional, doc }
 }
 
-const MAX_MEAN: PropertySchema =
-    limit("max-mean", ValueKind::Number, "The greatest mean of the divergence, in nats.");
+const MAX_MEAN: PropertySchema = limit("max-mean", ValueKind::Number, "Maximum mean divergence, in nats.");
 const MAX_MEDIAN: PropertySchema =
-    limit("max-median", ValueKind::Number, "The greatest median of the divergence, in nats.");
+    limit("max-median", ValueKind::Number, "Maximum median divergence, in nats.");
 const MAX_P999: PropertySchema =
-    limit("max-p999", ValueKind::Number, "The greatest divergence of 99.9 % of the positions, in nats.");
+    limit("max-p999", ValueKind::Number, "Maximum 99.9th percentile of the divergence, in nats.");
 const MIN_TOP_1: PropertySchema = limit(
     "min-top-1",
     ValueKind::Fraction,
-    "The least share of positions at which both models find the same token likeliest.",
+    "Minimum share of positions at which both models rank the same token first.",
 );
 const MIN_TOP_5: PropertySchema = limit(
     "min-top-5",
     ValueKind::Fraction,
-    "The least share of positions at which the baseline's likeliest token is among the model's five likeliest.",
+    "Minimum share of positions at which the baseline's top token is among the model's top five.",
 );
 const MAX_RMS_DELTA_P: PropertySchema = limit(
     "max-rms-delta-p",
     ValueKind::Fraction,
-    "The greatest root mean square of the change of the following token's probability.",
+    "Maximum root mean square change of the next token's probability.",
 );
 
 static NODE: NodeSchema = NodeSchema {
     name: "kl",
-    doc: "KL divergence on held-out text from the unquantized model, and agreement with it.",
+    doc: "KL divergence from the unquantized model on held-out text, and agreement with it.",
     arguments: Arguments::None,
     properties: &[ON, MAX_MEAN, MAX_MEDIAN, MAX_P999, MIN_TOP_1, MIN_TOP_5, MAX_RMS_DELTA_P, CONTEXT],
     children: &[],
 };
 
-/// The limits, each of which may be left open.
+/// The limits, each of which is optional.
 #[derive(ContentHash, Debug)]
 #[content("kl")]
 pub(crate) struct Kl {
@@ -129,12 +129,12 @@ impl Metric for Kl {
     }
 }
 
-/// Refuses a node without a limit, or with one that no number can keep.
+/// Refuses a node without a limit, or with a limit that no number can meet.
 fn check_limits(node: &Record) -> Result<(), Vec<RuleError>> {
     let limits = [MAX_MEAN, MAX_MEDIAN, MAX_P999, MIN_TOP_1, MIN_TOP_5, MAX_RMS_DELTA_P];
     let given: Vec<_> = limits.iter().filter_map(|limit| Some((limit, node.property(limit.name)?))).collect();
     if given.is_empty() {
-        let rule_error = RuleError::new(node.place, "gate::limit", "`kl` limits nothing");
+        let rule_error = RuleError::new(node.place, "gate::limit", "`kl` has no limit");
         return Err(vec![rule_error.help("Add a limit, such as `max-mean=0.02` or `min-top-1=\"95%\"`")]);
     }
     let is_negative = |number: Option<f64>| number.is_some_and(|number| number < 0.0);
@@ -142,7 +142,7 @@ fn check_limits(node: &Record) -> Result<(), Vec<RuleError>> {
         .into_iter()
         .filter(|(_, value)| is_negative(value.value.as_number()))
         .map(|(limit, value)| {
-            let message = format!("`{}` is negative, and no divergence is", limit.name);
+            let message = format!("`{}` is negative; a divergence is at least 0", limit.name);
             RuleError::new(value.place, "gate::limit", message).help("Write a number from 0 up, in nats")
         })
         .collect();
@@ -151,7 +151,7 @@ fn check_limits(node: &Record) -> Result<(), Vec<RuleError>> {
 
 /// The range of a number.
 struct Bound {
-    /// In words.
+    /// The range in words.
     shown: String,
     keeps: Box<dyn Fn(f64) -> bool>,
 }
@@ -176,22 +176,23 @@ impl Bound {
     }
 }
 
-/// A limit in nats, as it was written.
+/// Formats a limit in nats, as it was written.
 fn nats_limit(limit: f64) -> String {
     limit.to_string()
 }
 
-/// A divergence: with the digits that llama.cpp shows, and with four that count where those would show little.
+/// Formats a divergence: with the digits that llama.cpp shows, or with four significant digits if those would
+/// show too little.
 fn nats(number: f64) -> String {
     if number == 0.0 || number >= 0.001 { format!("{number:.6}") } else { format!("{number:.3e}") }
 }
 
-/// A share with a fixed number of digits, so that a small error of it can be seen beside it.
+/// Formats a share with a fixed number of digits, so that a small error of it is visible next to it.
 fn share_percent(share: f64) -> String {
     format!("{:.3} %", share * 100.0)
 }
 
-/// The numbers, as the action writes them.
+/// The numbers, in the form that the action writes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Found {
     mean: Number,
@@ -207,12 +208,12 @@ struct Found {
 struct Number {
     value: f64,
     shown: String,
-    /// Of means and shares.
+    /// Present for means and shares.
     interval: Option<Interval>,
 }
 
 impl Number {
-    /// A mean of what is never negative.
+    /// Creates the mean of a quantity that is never negative.
     fn mean(estimate: Estimate, show: impl Fn(f64) -> String) -> Self {
         let interval = estimate.interval();
         let interval = Interval::new(interval.start.max(0.0)..interval.end, &show);
@@ -227,12 +228,12 @@ impl Number {
         Self { value: estimate.value, shown, interval: Some(interval) }
     }
 
-    /// A percentile.
+    /// Creates a percentile.
     fn plain(value: f64) -> Self {
         Self { value, shown: nats(value), interval: None }
     }
 
-    /// The line of a verdict.
+    /// Returns the verdict line.
     fn check(self, name: &str, on: &str, limit: Bound) -> Check {
         Check {
             name: name.to_owned(),
@@ -251,7 +252,7 @@ impl Number {
     }
 }
 
-/// A number with its standard error.
+/// Formats a number with its standard error.
 fn with_error(number: impl Display, error: impl Display) -> String {
     format!("{number} ± {error}")
 }
@@ -269,7 +270,7 @@ impl From<Divergence> for Found {
     }
 }
 
-/// The divergence over chunks of so many tokens.
+/// Measures the divergence over chunks of `context` tokens.
 struct Compared {
     n_ctx: usize,
 }
@@ -294,7 +295,8 @@ impl Measure<2> for Compared {
         data: &Data,
         ctx: &dyn ActionContext,
     ) -> Result<Found, ActionError> {
-        // Both read the ids of the baseline, as in llama.cpp; `tokenizer-fidelity` tells whether the file has the same.
+        // Both models read the token ids of the baseline, as in llama.cpp; `tokenizer-fidelity` checks that
+        // the file has the same.
         let ids = baseline.text_ids(data.items.clone(), ctx)?;
         let options = ChunkOptions { n_ctx: self.n_ctx, bos: baseline.begin(), max_chunks: None };
         let is_cancelled = || ctx.is_cancelled();
@@ -319,7 +321,8 @@ mod tests {
     use crate::evaluate::toy_gate::{ToyGate, label, toy};
     use crate::evaluate::verdict::Verdict;
 
-    /// The lines of the verdict on a toy whose file has the numbers of a seed; its checkpoint has those of seed 0.
+    /// Returns the verdict lines for a toy whose file has the numbers of a seed; its checkpoint has those of
+    /// seed 0.
     fn checks(seed: u32) -> Vec<Check> {
         let (export, mut bytes) = toy(seed);
         let mut node = Record::new(Place(0));
@@ -333,7 +336,7 @@ mod tests {
         let row = const { Row::of::<Kl>() };
         let plan = (row.plan)(&GatedModel { ctx: &ToyGate::new(), export: &export }, &node).unwrap();
         let node = Arc::clone(&plan.results[0].node);
-        // A worker has the parameters alone.
+        // A worker receives only the parameters.
         let action = (row.remote.unwrap().make)(&node.action.parameters()).unwrap();
         bytes.run(&*action, &node.inputs, "measurement.json");
         let results: Vec<Input> = plan.results.iter().cloned().map(Input::Artifact).collect();
@@ -349,7 +352,7 @@ mod tests {
         assert!(same.iter().all(|check| check.passed));
         let other = checks(7);
         assert!(!other[0].passed && other[0].value > 0.0, "{:?}", other[0]);
-        assert!(other[1..].iter().all(|check| check.passed), "without a limit, a number passes");
+        assert!(other[1..].iter().all(|check| check.passed), "a number without a limit passes");
     }
 
     fn found(top_1: usize) -> Found {
@@ -391,6 +394,6 @@ mod tests {
             ]
         );
         let share = found(190).top_1.check("kl top-1", "held-out", Bound::at_least(Some(0.95)));
-        assert!(share.passed, "a share that is as large as the least keeps to it");
+        assert!(share.passed, "a share equal to the minimum passes");
     }
 }

@@ -1,6 +1,6 @@
-//! Perplexity: how well a model predicts held-out text.
+//! Perplexity of a model on held-out text.
 //!
-//! Source: `perplexity` of llama.cpp: chunks of one context, the second half of each is scored.
+//! Source: `perplexity` of llama.cpp: chunks of one context; the second half of each chunk is scored.
 
 use mc_digest::content_hash::ContentHash;
 use mc_ir::action::{ActionContext, ActionError, ActionKind};
@@ -34,14 +34,14 @@ static NODE: NodeSchema = NodeSchema {
             name: "max-increase",
             value: ValueKind::Fraction,
             presence: Presence::Default("2%"),
-            doc: "How much higher than the baseline it may be, relative to it.",
+            doc: "Maximum rise above the baseline, relative to it.",
         },
         CONTEXT,
     ],
     children: &[],
 };
 
-/// How much higher than the baseline the perplexity may be.
+/// Maximum rise of the perplexity above the baseline.
 #[derive(ContentHash, Debug)]
 #[content("perplexity")]
 pub(crate) struct Perplexity {
@@ -76,7 +76,7 @@ impl Metric for Perplexity {
     }
 }
 
-/// The perplexity over chunks of so many tokens.
+/// Measures the perplexity over chunks of `context` tokens.
 struct Chunks {
     n_ctx: usize,
 }

@@ -1,4 +1,4 @@
-//! The size of the file. Nothing is run for it: the file's digest says how many bytes it has.
+//! The size of the file. Needs no action: the file's digest includes its length.
 
 use std::collections::BTreeMap;
 
@@ -14,18 +14,18 @@ use crate::evaluate::verdict::{Check, megabytes};
 
 static NODE: NodeSchema = NodeSchema {
     name: "size",
-    doc: "Bytes of the model's file.",
+    doc: "Size of the model's file in bytes.",
     arguments: Arguments::None,
     properties: &[PropertySchema {
         name: "max",
         value: ValueKind::Bytes,
         presence: Presence::Required,
-        doc: "The most that it may have.",
+        doc: "Maximum size.",
     }],
     children: &[],
 };
 
-/// The most bytes that the file may have.
+/// Maximum size of the file in bytes.
 #[derive(ContentHash, Debug)]
 #[content("size")]
 pub(crate) struct Size {

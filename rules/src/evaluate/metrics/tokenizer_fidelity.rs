@@ -1,8 +1,9 @@
-//! Tokenizer fidelity: whether a file cuts text as the checkpoint does.
+//! Tokenizer fidelity: checks that a file tokenizes text exactly as the checkpoint does.
 //!
-//! Compared are the ids of our tokenizer on the checkpoint's files, of the `tokenizers` library on `tokenizer.json`, and
-//! of the vocabulary in the file, on each line of a dataset and on texts that are known to be hard. Of the texts that
-//! differ the shortest is shown, because it says the most.
+//! Three token sequences are compared, for each line of a dataset and for texts that are known to be hard:
+//! those of our tokenizer on the checkpoint's files, of the `tokenizers` library on `tokenizer.json`, and of
+//! the vocabulary in the file. Of the texts that differ, the shortest is reported, because it shows the cause
+//! best.
 
 use std::collections::BTreeMap;
 
@@ -42,13 +43,13 @@ static NODE: NodeSchema = NodeSchema {
             name: AGAINST,
             value: ValueKind::Label,
             presence: Presence::Optional,
-            doc: "The checkpoint whose tokenizer it is held against; by default, the one that the file was made of.",
+            doc: "The checkpoint whose tokenizer is the reference; by default, the one from which the file was made.",
         },
     ],
     children: &[],
 };
 
-/// Leave for no difference at all.
+/// Allows no difference at all.
 #[derive(ContentHash, Debug)]
 #[content("tokenizer-fidelity")]
 pub(crate) struct TokenizerFidelity {
@@ -73,7 +74,7 @@ impl Metric for TokenizerFidelity {
         let inputs = inputs.into_iter().chain(files).collect();
         let compare = Compare { model, data: data.name.clone(), format: gate.export.format };
         let result = gate.step(compare, inputs).artifact(FIDELITY);
-        // Calibration text may be compared as well: nothing is measured that could be learnt from it.
+        // Calibration text is allowed: no quality is measured, so the text cannot inflate a result.
         Ok(Plan { metric: Self { on: data.name }, results: vec![result], held_out: None })
     }
 
@@ -84,13 +85,12 @@ impl Metric for TokenizerFidelity {
 
 fn no_tokenizer(node: &Record, model: &ModelInfo) -> RuleError {
     let format = model.files.head.as_ref().map_or("container", |head| exporters::title(head.format));
-    let message =
-        format!("The model was read from a {format}, which brings no other tokenizer to compare with");
+    let message = format!("The model was read from a {format}, which has no other tokenizer to compare with");
     RuleError::new(node.place, "gate::tokenizer", message)
-        .help("Write `against=\":checkpoint\"`, a folder with the tokenizer that it should have")
+        .help("Write `against=\":checkpoint\"`, a folder with the reference tokenizer")
 }
 
-/// What was compared and what differed.
+/// Number of compared and of different texts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Fidelities {
     n_texts: usize,
@@ -99,7 +99,7 @@ struct Fidelities {
     first: Option<String>,
 }
 
-/// What a comparison means for a verdict.
+/// Turns a comparison into a verdict line.
 fn check(found: &Fidelities, on: &str) -> Check {
     let measured = match &found.first {
         None => format!("{} texts equal", found.n_texts),
@@ -124,7 +124,7 @@ fn check(found: &Fidelities, on: &str) -> Check {
 struct Compare {
     model: ModelInfo,
     data: String,
-    /// The format of the file, for the words of its result; the file itself is an input.
+    /// The format of the file, for the text of the result; the file itself is an input.
     format: &'static str,
 }
 
@@ -171,7 +171,7 @@ impl Action for Compare {
     }
 }
 
-/// The word for the compared part in a message.
+/// The names of the compared parts in a message.
 struct Names<'a> {
     data: &'a str,
     file: &'a str,
@@ -224,7 +224,7 @@ mod tests {
     const N_VOCAB: u32 = 4100;
     const LINES: &str = "A boat at sea\nWhere is the hexagon?\nA hexagon\nNothing else";
 
-    /// A tokenizer with one more token and another merge at the first place.
+    /// A tokenizer with an additional token and a different first merge.
     fn tuned() -> String {
         let mut json: Value = serde_json::from_str(TOKENIZER).unwrap();
         json["model"]["merges"].as_array_mut().unwrap().swap(0, 5);
@@ -235,12 +235,12 @@ mod tests {
         json.to_string()
     }
 
-    /// The vocabulary that a file holds after it was written and read.
+    /// Returns the vocabulary after writing it to a file and reading it back.
     fn through_file(vocabulary: &Vocabulary) -> Vocabulary {
         exporters::vocabulary(&file(vocabulary, &[])).unwrap()
     }
 
-    /// What the gate says of a checkpoint with a tokenizer and a file with another's vocabulary.
+    /// Returns the gate's check of a checkpoint with one tokenizer and a file with the vocabulary of another.
     fn verdict(checkpoint: &str, of_file: &str, change: impl Fn(&mut Vocabulary)) -> Check {
         let files =
             |text| TokenizerFiles { config: b"{}", tokenizer: Some(text), ..TokenizerFiles::default() };

@@ -1,4 +1,4 @@
-//! Which weight each pair of factors is for, and with which scale.
+//! The weight and the scale of each pair of factors.
 
 use super::*;
 
@@ -100,18 +100,18 @@ fn an_adapter_of_another_class_is_reported_by_its_prefix() {
 }
 
 #[test]
-fn an_adapter_of_a_deeper_base_is_reported_by_what_is_left_over() {
+fn an_adapter_of_a_deeper_base_is_reported_by_unmatched_tensors() {
     check_mismatch(
         &json!({}),
         &renamed("layers.1", "layers.7"),
         expect![[r#"
-        4 of 8 adapter tensors match the base; it has no place for `base_model.model.model.layers.7.self_attn.q_proj.lora_A.weight`, `base_model.model.model.layers.7.self_attn.q_proj.lora_B.weight`, `base_model.model.model.layers.7.mlp.down_proj.lora_A.weight` and 1 more. Give the base that the adapter was trained on, which was `base`
+        4 of 8 adapter tensors match the base; it has no counterpart of `base_model.model.model.layers.7.self_attn.q_proj.lora_A.weight`, `base_model.model.model.layers.7.self_attn.q_proj.lora_B.weight`, `base_model.model.model.layers.7.mlp.down_proj.lora_A.weight` and 1 more. Give the base that the adapter was trained on, which was `base`
     "#]],
     );
 }
 
 #[test]
-fn what_has_no_place_is_never_dropped() {
+fn an_unmatched_tensor_is_never_dropped() {
     for name in [
         "model.layers.0.mlp.down_proj.lora_magnitude_vector.a.b",
         "model.layers.0.self_attn.rotary_emb.inv_freq",
@@ -121,6 +121,9 @@ fn what_has_no_place_is_never_dropped() {
         let mut adapter = adapter();
         adapter.push((format!("base_model.model.{name}"), vec![64]));
         let error = matched(&json!({}), &adapter).unwrap_err().to_string();
-        assert!(error.starts_with("8 of 9 adapter tensors match the base; it has no place for"), "{error}");
+        assert!(
+            error.starts_with("8 of 9 adapter tensors match the base; it has no counterpart of"),
+            "{error}"
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! What the options of PEFT change besides adding plain pairs.
+//! Options of PEFT other than plain pairs.
 
 use super::*;
 
@@ -197,7 +197,7 @@ fn a_transposed_weight_is_reported_by_its_shape_alone() {
 }
 
 #[test]
-fn experts_of_their_own_are_modules_like_others() {
+fn separately_stored_experts_are_ordinary_modules() {
     let module = "model.layers.0.mlp.experts.3.gate_proj";
     let base = [(format!("{module}.weight"), vec![96, 64])];
     let factor =
@@ -258,6 +258,6 @@ fn stacked_experts_are_reported_by_their_shapes() {
         (format!("{experts}.gate_up_proj"), vec![4, 96, 64]),
     ];
     expect![[r#"
-        Adapter tensor `base_model.model.model.layers.0.mlp.experts.lora_A.weight` fits 2 stacked parameters of its module. Nobody can tell which was meant; train the adapter on one parameter at a time
+        Adapter tensor `base_model.model.model.layers.0.mlp.experts.lora_A.weight` fits 2 stacked parameters of its module. The intended one is ambiguous; train the adapter on one parameter at a time
     "#]].assert_eq(&mismatched(&twins, &adapter[2..]));
 }

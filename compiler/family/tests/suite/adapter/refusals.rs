@@ -1,9 +1,9 @@
-//! Adapters that are refused, and the sentences that say why.
+//! Adapters that are refused, with the messages.
 
 use super::*;
 
 #[test]
-fn ranks_beyond_everything_are_reported() {
+fn excessive_ranks_are_reported() {
     let error = matched(&json!({"r": u32::MAX}), &adapter()).unwrap_err().to_string();
     assert!(error.contains("`adapter_config.json` says 4294967295"), "{error}");
     assert!(AdapterConfig::from_json(&config_json(&json!({"r": u64::MAX}))).is_err());
@@ -100,7 +100,7 @@ fn layers_outside_the_configuration_are_reported() {
 }
 
 #[test]
-fn what_is_not_supported_is_named_by_its_key() {
+fn an_unsupported_option_is_named_by_its_key() {
     check_refused(
         &json!({"peft_type": "IA3"}),
         expect![[r#"
@@ -134,13 +134,13 @@ fn what_is_not_supported_is_named_by_its_key() {
     check_refused(
         &json!({"kasa_config": {"beta": 1}}),
         expect![[r#"
-        `kasa_config` in `adapter_config.json` is `{"beta":1}`, which is not supported yet; no variant of LoRA of this name can be applied
+        `kasa_config` in `adapter_config.json` is `{"beta":1}`, which is not supported yet; this variant of LoRA is not supported
     "#]],
     );
     check_refused(
         &json!({"use_bdlora": {"nblocks": 2}}),
         expect![[r#"
-        `use_bdlora` in `adapter_config.json` is `{"nblocks":2}`, which is not supported yet; no variant of LoRA of this name can be applied
+        `use_bdlora` in `adapter_config.json` is `{"nblocks":2}`, which is not supported yet; this variant of LoRA is not supported
     "#]],
     );
     check_refused(
@@ -152,7 +152,7 @@ fn what_is_not_supported_is_named_by_its_key() {
     check_refused(
         &json!({"use_qalora": true}),
         expect![[r#"
-            `use_qalora` in `adapter_config.json` is `true`, which is not supported yet; no variant of LoRA of this name can be applied
+            `use_qalora` in `adapter_config.json` is `true`, which is not supported yet; this variant of LoRA is not supported
         "#]],
     );
 }
@@ -209,14 +209,14 @@ fn wrong_values_are_named_by_their_key() {
 }
 
 #[test]
-fn other_ways_to_begin_are_plain_pairs() {
+fn other_initializations_are_plain_pairs() {
     for kind in [json!(true), json!(false), json!(null), json!("gaussian"), json!("eva"), json!("orthogonal")]
     {
         config(&json!({"init_lora_weights": kind}));
     }
 }
 
-/// Values that a configuration should not have, and some that it may.
+/// Returns values of which most are invalid in a configuration.
 fn odd_values() -> impl Strategy<Value = Value> {
     prop_oneof![
         Just(Value::Null),
