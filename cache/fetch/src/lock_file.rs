@@ -1,5 +1,4 @@
-//! `mc.lock`: the files of every origin, pinned by digest. A text for people to review, sorted, with one way to write
-//! it.
+//! `mc.lock`: the files of every origin, pinned by digest. A sorted text with a single canonical form, for review.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +9,7 @@ use mc_syntax::tree::{Node, Value};
 /// The name of the file, at the root of a workspace.
 pub const LOCK_FILE: &str = "mc.lock";
 
-/// A longer file is none of ours.
+/// Limit on the size of the file.
 pub const MAX_LOCK: u64 = 16 << 20;
 
 const HEAD: &str = "// Written by `mc lock`: every file of every origin by its digest. Keep it under version control.\n\
@@ -23,34 +22,34 @@ pub struct LockFile {
     pub entries: BTreeMap<Origin, Vec<LockedFile>>,
 }
 
-/// A file of an origin, pinned.
+/// A pinned file of an origin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LockedFile {
     /// Its name below the folder.
     pub name: String,
-    /// What its bytes are.
+    /// Its digest.
     pub digest: BlobDigest,
-    /// SHA-256, where the server gave it; registries are asked by it.
+    /// SHA-256, if the server reported it; registries address blobs by it.
     pub sha256: Option<String>,
-    /// Git's name of the file, where the server gave it.
+    /// Git object id, if the server reported it.
     pub git: Option<String>,
 }
 
-/// What is wrong with a lock file.
+/// A syntax error in a lock file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{LOCK_FILE}` line {line}: {what}")]
 pub struct LockError {
     /// The line, from 1.
     pub line: usize,
-    /// What was expected and what was found.
+    /// The expected and the found text.
     pub what: String,
 }
 
 impl LockFile {
-    /// Reads the text of a lock file.
+    /// Parses the text of a lock file.
     ///
     /// # Errors
-    /// [`LockError`] for the first thing that is wrong; nothing is guessed.
+    /// [`LockError`] for the first error; nothing is guessed.
     pub fn parse(text: &str) -> Result<Self, LockError> {
         let parsed = mc_syntax::parse::parse(text);
         let at = |start: usize| text.get(..start).unwrap_or(text).matches('\n').count() + 1;
@@ -77,14 +76,14 @@ impl LockFile {
         Ok(Self { entries })
     }
 
-    /// The text, always the same for the same pins.
+    /// The canonical text: equal pins give equal text.
     pub fn text(&self) -> String {
         let entries = self.entries.iter().map(|(origin, files)| format!("\n{}", entry_text(origin, files)));
         HEAD.to_owned() + &entries.collect::<String>()
     }
 }
 
-/// The identity of an entry: what it is and every file of it.
+/// Digest of an entry: the origin and all of its files.
 pub fn entry_digest(origin: &Origin, files: &[LockedFile]) -> Digest {
     Digest::of(entry_text(origin, files).as_bytes())
 }

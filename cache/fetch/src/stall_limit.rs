@@ -1,28 +1,27 @@
-//! How long a server is waited for, and how often it is asked again.
+//! Timeouts and retries for servers.
 
 use std::io::{self, Read};
 use std::time::{Duration, Instant};
 
-/// How long a server is waited for, and how often it is asked again.
+/// Timeouts and retries for servers.
 #[derive(Clone, Copy, Debug)]
 pub struct StallLimit {
-    /// A server that is not connected to within so long is given up: its name found, the way there, and TLS.
+    /// Time limit for a connection: name resolution, TCP and TLS.
     pub connect: Duration,
-    /// A connection on which nothing comes for so long is given up, and so is one that is slower than
-    /// [`SLOWEST`] over this time. No limit holds for the whole: a model may take hours.
+    /// Time limit without data on a connection, which is also the interval over which the speed must reach [`SLOWEST`].
+    /// There is no limit on the whole transfer: a model may take hours.
     pub idle: Duration,
-    /// How often something is tried again that brought nothing.
+    /// Number of consecutive retries without progress.
     pub n_retries: u32,
-    /// Whether that holds for a server, too, that said nothing until its time was up: worth it for whoever cannot do
-    /// without.
+    /// True to also retry a server that timed out, for requests that cannot be skipped.
     pub asks_silent: bool,
-    /// The wait before the second try; it doubles with each.
+    /// The wait before the first retry; it doubles with each.
     pub first_delay: Duration,
-    /// The longest wait, also when a server asks for more.
+    /// The longest wait, even if a server requests more.
     pub longest_delay: Duration,
 }
 
-/// Fewer bytes per second than this are as good as none.
+/// Minimum speed in bytes per second.
 pub const SLOWEST: u64 = 1024;
 
 impl Default for StallLimit {
@@ -46,7 +45,7 @@ impl StallLimit {
     }
 }
 
-/// A reader that gives up on a source that drips.
+/// A reader that fails on a source that is too slow.
 pub struct StallReader<R> {
     inner: R,
     idle: Duration,
@@ -55,7 +54,7 @@ pub struct StallReader<R> {
 }
 
 impl<R> StallReader<R> {
-    /// Reads from `inner`, at [`SLOWEST`] bytes per second or more in every stretch of `idle`.
+    /// Wraps `inner`, which must deliver [`SLOWEST`] bytes per second or more in every interval of `idle`.
     pub fn new(inner: R, idle: Duration) -> Self {
         Self { inner, idle, since: Instant::now(), n_bytes: 0 }
     }

@@ -1,4 +1,4 @@
-//! What kind of server an address names.
+//! Kinds of servers, by address.
 
 use std::path::PathBuf;
 
@@ -8,15 +8,15 @@ use mc_fetch::url::Url;
 use crate::error::RemoteError;
 use crate::transports::grpc::settings::Place;
 
-/// What an address may begin with.
+/// Schemes of an address.
 const SCHEMES: &str = "`file://`, `http://`, `https://`, `s3://`, `oci://`, `grpc://`, `grpcs://` or `unix:`";
 
-/// Where a team's cache is.
+/// Address of a remote cache.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Address {
-    /// A folder that all share: `file:///mnt/team/mc`.
+    /// A shared folder: `file:///mnt/team/mc`.
     Folder(PathBuf),
-    /// A server that keeps `/ac` and `/cas`, as Bazel's HTTP caches do.
+    /// A server with `/ac` and `/cas`, like Bazel's HTTP caches.
     Http(Url),
     /// A folder of a bucket: `s3://bucket/folder`.
     S3 {
@@ -27,20 +27,20 @@ pub enum Address {
     },
     /// A repository of a registry: `oci://registry/repository`.
     Oci {
-        /// The registry: a host, and a port where it has one.
+        /// The registry: a host and an optional port.
         registry: String,
         /// The repository.
         repository: String,
     },
-    /// A server that speaks the Remote Execution API: `grpc://`, `grpcs://`, `unix:`.
+    /// A server with the Remote Execution API: `grpc://`, `grpcs://`, `unix:`.
     Grpc(Place),
 }
 
 impl Address {
-    /// Reads an address.
+    /// Parses an address.
     ///
     /// # Errors
-    /// When it names no kind of server that we know.
+    /// Fails if the address does not name a supported kind of server.
     pub fn parse(text: &str) -> Result<Self, RemoteError> {
         let wrong = |reason: &str| RemoteError::Address {
             address: without_secrets(text).to_owned(),
@@ -86,13 +86,13 @@ impl Address {
     }
 }
 
-/// An address without a name and a password, and without a query, which may be a leave to read.
+/// An address without user name, password and query, which may hold secrets.
 fn without_secrets(address: &str) -> &str {
     let address = address.split('?').next().unwrap_or_default();
     address.rsplit_once('@').map_or(address, |(_, rest)| rest)
 }
 
-/// Whether a registry may have a repository of this name.
+/// Returns true if a registry allows a repository of this name.
 fn is_repository(name: &str) -> bool {
     let is_letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);
     name.split('/').all(|part| !part.is_empty() && !part.starts_with('.') && part.bytes().all(is_letter))

@@ -1,13 +1,13 @@
-//! Steps that are done by workers of the team, where that pays: the action of the cache as one that can be run.
+//! Remote execution: converts an action into one that a remote worker can run, if that is worthwhile.
 //!
-//! The program that a worker runs is `mc` itself, a file of the input root beside the step's inputs. What comes back is
-//! taken over like any result of the team's cache.
+//! The worker's program is `mc` itself, a file in the input root next to the action's inputs. The result is adopted
+//! like any result of the remote cache.
 //!
-//! Nobody signs what workers make. Whoever asks for signatures, or signs, has to trust them as this machine before their
-//! results count ([`Workers::attester`]).
+//! Results of workers are unsigned. A user who requires or makes signatures has to trust the workers like the own
+//! machine before their results count ([`Workers::attester`]).
 //!
-//! A step goes to a worker if at least half of its inputs' bytes are there already, or all of them are few: otherwise
-//! sending them costs more than the step. Everything that goes wrong is a reason to do the step here.
+//! An action runs remotely if the server already has at least half of its input bytes, or if all of them are few;
+//! otherwise their upload costs more than the action. After any failure the action runs locally.
 
 mod claims;
 mod job;
@@ -39,55 +39,55 @@ use crate::workers::job::{Job, Terms, platform};
 use crate::workers::program::Program;
 use crate::workers::ran::{Ran, Written, in_one_line};
 
-/// Inputs that are sent in any case.
+/// Size of inputs that are uploaded in any case.
 const FEW_BYTES: u64 = 4 << 20;
-/// After so many failures, one after the other, workers are asked no more.
+/// Number of consecutive failures after which workers are no longer used.
 const MAX_FAILURES: u32 = 3;
-/// The longest output of a worker's program that is looked at.
+/// Limit on the bytes read of a worker program's output.
 const MAX_TEXT: u64 = 1 << 20;
 
 /// Requirements on workers, and limits for them.
 pub struct WorkerRequirements {
-    /// Properties that a worker must have, such as `OSFamily` and `linux`.
+    /// Required properties of a worker, such as `OSFamily` and `linux`.
     pub properties: Vec<(String, String)>,
-    /// The time for which a step may wait until a worker takes it.
+    /// Limit on the time in the queue until a worker starts an action.
     pub queue: Duration,
-    /// The time for which it may run there.
+    /// Limit on the run time.
     pub run: Duration,
-    /// True if every step that can be done there is, wherever its inputs are.
+    /// True to run every supported action remotely, regardless of its inputs' location.
     pub all: bool,
-    /// Tells which steps can be done there.
+    /// Returns true for kinds of actions that can run remotely.
     pub kinds: fn(ActionKind) -> bool,
 }
 
-/// Workers of the team.
+/// Remote workers.
 pub struct Workers {
     executor: Box<dyn Executor>,
     program: Program,
     requirements: WorkerRequirements,
-    /// The answer of the service to whether it runs such steps at all.
+    /// Cached result of the check whether the service runs such actions.
     checked: OnceLock<Result<(), String>>,
     breaker: Breaker,
     n_failures: AtomicU32,
 }
 
-/// The likely reason, and what to do.
+/// The likely reason and its remedy.
 const OTHER_STORE: &str =
     "if its workers read another store than the remote cache, name that one, or no cache";
 
-/// The outcome of a step.
+/// The outcome of an action.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It was done; its blobs are in the store, or promised.
+    /// It ran; its blobs are in the store, or promised.
     Done(Outputs),
-    /// It is none for workers, or sending its inputs does not pay.
+    /// It cannot run remotely, or uploading its inputs is not worthwhile.
     Stays,
-    /// It could not be done there, and why.
+    /// It failed remotely, for this reason.
     Failed(String),
 }
 
 impl Workers {
-    /// The workers behind a service; `tool` is the program that they run.
+    /// Creates the workers behind a service; `tool` is the program that they run.
     pub fn new(executor: Box<dyn Executor>, tool: Piece, requirements: WorkerRequirements) -> Self {
         Self {
             executor,
@@ -99,9 +99,9 @@ impl Workers {
         }
     }
 
-    /// The voucher for results of an executor's workers: they answer for them, as far as they are trusted.
+    /// The attester of results from an executor's workers.
     ///
-    /// * `address`: of the executor, as people write it
+    /// * `address`: the executor's address, as the user wrote it
     pub fn attester(address: &str) -> Attester {
         Attester::Workers(Digest::of(address.as_bytes()))
     }
@@ -111,15 +111,15 @@ impl Workers {
         self.executor.name()
     }
 
-    /// Has a step done, where that pays.
+    /// Runs an action remotely, if that is worthwhile.
     ///
     /// * `remote`: the store that workers read from
-    /// * `tags`: what its result is kept from
-    /// * `begins`: told when the step is on its way
-    /// * `is_cancelled`: asked a few times a second whether the step is still wanted
+    /// * `tags`: where its result must not be stored
+    /// * `begins`: called when the action is about to be sent
+    /// * `is_cancelled`: polled a few times per second
     ///
     /// # Errors
-    /// When this machine fails. What fails there is an [`Outcome::Failed`].
+    /// Fails if this machine fails. A remote failure is an [`Outcome::Failed`].
     pub fn execute(
         &self,
         remote: &Remote,
@@ -190,7 +190,7 @@ impl Workers {
             let failed = match self.executor.execute(&task, is_cancelled)? {
                 Answer::Ran(result) => return self.take_over(function, remote, store, made, &result),
                 Answer::Missing(missing) if !is_sent_again => {
-                    // Whatever it said before: it has lost them since.
+                    // The server's earlier answers are ignored: it has lost the blobs since.
                     is_sent_again = true;
                     let known = missing.into_iter().filter(|blob| job.bytes.contains_key(blob)).collect();
                     outgoing.send(store, &job.bytes, outgoing.missed(known))?;
@@ -206,7 +206,7 @@ impl Workers {
                 Answer::Queued => {
                     let seconds = self.requirements.queue.as_secs();
                     let reason = format!("no worker took a step within {seconds} s");
-                    // The next would wait as long.
+                    // The next action would wait equally long.
                     self.breaker.open(reason.clone());
                     reason
                 }
@@ -217,7 +217,7 @@ impl Workers {
         }
     }
 
-    /// Checks that the service can do anything with what would be sent.
+    /// Checks that the service supports these actions before anything is uploaded.
     fn check(&self, function: DigestFunction) -> Result<(), RemoteError> {
         let checked =
             self.checked.get_or_init(|| self.executor.check(function).map_err(|error| error.to_string()));
@@ -265,7 +265,7 @@ impl Workers {
     }
 }
 
-/// Tells whether workers are near enough to the inputs.
+/// Returns true if the server has enough of the inputs.
 fn pays(inputs: &BTreeSet<BlobDigest>, missing: &BTreeSet<BlobDigest>) -> bool {
     let n_bytes: u64 = inputs.iter().map(|blob| blob.n_bytes).sum();
     let n_missing: u64 = inputs.intersection(missing).map(|blob| blob.n_bytes).sum();

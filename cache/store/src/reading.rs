@@ -1,6 +1,6 @@
 //! Hashes ranges of files by reading them.
 //!
-//! Reading, not mapping: a file that shrinks or fails under our hands is then an error, not a signal.
+//! Reads rather than maps: a file that shrinks or fails during the read then causes an error, not a signal.
 
 use mc_digest::digest::BlobDigest;
 use mc_digest::hasher::Hasher;
@@ -10,10 +10,10 @@ use std::os::unix::fs::FileExt;
 
 const CHUNK: u64 = 4 * 1024 * 1024;
 
-/// The digest of up to `len` bytes of `file` from `offset`. Its size tells how many there were.
+/// The digest of up to `len` bytes of `file` from `offset`. The size in the digest is the number of bytes read.
 ///
 /// # Errors
-/// If the file cannot be read.
+/// Fails if the file cannot be read.
 pub fn hash_range(file: &File, offset: u64, len: u64) -> io::Result<BlobDigest> {
     let mut hasher = Hasher::new();
     let mut buffer = vec![0; len.min(CHUNK) as usize];

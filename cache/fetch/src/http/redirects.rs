@@ -1,4 +1,4 @@
-//! Redirects: which are followed, and how often.
+//! Redirects: the rules and the limit.
 
 use ureq::Body;
 use ureq::http::Response;
@@ -6,10 +6,10 @@ use ureq::http::Response;
 use crate::error::FetchError;
 use crate::url::Url;
 
-/// More redirects than this lead in a circle, or might as well.
+/// Limit on redirects, which ends loops.
 pub(crate) const MAX_REDIRECTS: u32 = 10;
 
-/// A server that redirects without an end.
+/// The error for an endless redirect.
 pub(crate) fn circle(url: &Url) -> FetchError {
     FetchError::Redirect { url: url.clone(), what: format!("more than {MAX_REDIRECTS} times") }
 }

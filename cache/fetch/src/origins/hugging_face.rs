@@ -1,4 +1,4 @@
-//! Repositories of Hugging Face, or of a server that speaks like it.
+//! Repositories of Hugging Face, or of a server with the same API.
 
 use mc_ir::origin::{Origin, is_commit};
 use serde::Deserialize;
@@ -10,10 +10,10 @@ use crate::http::ask::Ask;
 use crate::origins::listing::{MAX_LISTING, RemoteFile, checked, fits};
 use crate::url::Url;
 
-/// Where Hugging Face is.
+/// Address of Hugging Face.
 pub const ENDPOINT: &str = "https://huggingface.co";
 
-/// What a checkpoint does not need: weights of other kinds, which are pickled or doubled, and pictures.
+/// Files that a checkpoint does not need: pickled or duplicate weights, and images.
 const UNWANTED: [&str; 22] = [
     ".bin",
     ".pth",
@@ -39,7 +39,7 @@ const UNWANTED: [&str; 22] = [
     ".gitattributes",
 ];
 
-/// Weights that can run programs.
+/// Weights in formats that can execute code.
 const PICKLED: [&str; 4] = [".bin", ".pth", ".pt", ".ckpt"];
 
 #[derive(Deserialize)]
@@ -64,10 +64,10 @@ struct Lfs {
     size: Option<u64>,
 }
 
-/// The commit that a branch or a tag is at now.
+/// Returns the current commit of a branch or tag.
 ///
 /// # Errors
-/// When the server does not tell.
+/// Fails if the server does not report it.
 pub fn commit(
     client: &Client,
     endpoint: &Url,
@@ -77,12 +77,12 @@ pub fn commit(
     ask(client, endpoint, repository, revision).map(|(commit, _)| commit)
 }
 
-/// The files of a commit that are wanted.
+/// The selected files of a commit.
 ///
-/// * `patterns`: those to take; none stands for those that a checkpoint needs
+/// * `patterns`: the files to select; if empty, those that a checkpoint needs
 ///
 /// # Errors
-/// When the server cannot be asked, or its list cannot be used.
+/// Fails if the server cannot be reached, or its list cannot be used.
 pub fn files(
     client: &Client,
     endpoint: &Url,
@@ -122,7 +122,7 @@ pub fn files(
     checked(origin, listed.into_iter().map(file).collect())
 }
 
-/// Where a file's bytes are.
+/// Address of a file.
 pub fn address(endpoint: &Url, repository: &str, revision: &str, name: &str) -> Url {
     endpoint.below(&format!("{repository}/resolve/{revision}/{name}"))
 }
@@ -133,7 +133,7 @@ fn expected(file: &Sibling) -> Expected {
     Expected {
         n_bytes: file.lfs.as_ref().and_then(|lfs| lfs.size).or(file.size),
         digest: None,
-        // For a large file git knows only the pointer to it.
+        // For a large file git records only its pointer.
         server: if file.lfs.is_some() { sha256 } else { git() },
     }
 }

@@ -1,4 +1,4 @@
-//! A header of a request whose value must not be seen.
+//! A request header with a secret value.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use base64::prelude::BASE64_STANDARD;
 use crate::secret::Secret;
 use crate::secret::login::Login;
 
-/// A header of a request whose value must not be seen.
+/// A request header with a secret value.
 #[derive(Clone)]
 pub struct SecretHeader {
     /// Its name.
@@ -24,7 +24,7 @@ impl fmt::Debug for SecretHeader {
 }
 
 impl SecretHeader {
-    /// Reads `NAME=VALUE`.
+    /// Parses `NAME=VALUE`.
     pub fn parse(text: &str) -> Option<Self> {
         let (name, value) = text.split_once('=')?;
         let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
@@ -35,7 +35,7 @@ impl SecretHeader {
             .then(|| Self { name: name.to_ascii_lowercase(), value: Secret::new(value) })
     }
 
-    /// Tells whether the header says who asks.
+    /// Returns true if the header authenticates the user.
     pub(crate) fn is_authorization(&self) -> bool {
         self.name.eq_ignore_ascii_case("authorization")
     }

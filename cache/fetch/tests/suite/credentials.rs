@@ -1,4 +1,4 @@
-//! What must not be seen goes where it is meant to go, and nowhere else.
+//! Secrets reach their own server and no other.
 
 use std::sync::{Arc, Mutex};
 
@@ -22,7 +22,7 @@ fn with_token(server: &Server) -> Credentials {
     Credentials { tokens, ..Credentials::default() }
 }
 
-/// A server that sends its first request somewhere else.
+/// A server that redirects its first request.
 fn redirecting(status: &'static str, to: impl Fn(&Request) -> String + Send + Sync + 'static) -> Server {
     Server::new(move |request, stream| {
         if request.path.starts_with("/x/") {
@@ -59,7 +59,7 @@ fn redirects_to_another_server_lose_the_token_for_good() {
     assert!(server.requests()[0].header("authorization").is_some());
     assert_eq!(other.requests()[0].header("authorization"), None);
 
-    // There and back: it does not come back either.
+    // A redirect back to the first server does not restore the token.
     let back: Arc<Mutex<String>> = Arc::default();
     let to = Arc::clone(&back);
     let other = Server::new(move |_, stream| {
@@ -200,7 +200,8 @@ fn a_server_that_refuses_what_a_helper_said_is_reported_what_it_says_now() {
     let text = dir.path().join("text");
     std::fs::write(&text, script).unwrap();
     std::fs::set_permissions(&text, std::fs::Permissions::from_mode(0o755)).unwrap();
-    // What another test's child still holds open for writing cannot be run; a copy that another process makes can.
+    // A file that another test's child process holds open for writing cannot be executed; a copy made by another
+    // process can.
     assert!(std::process::Command::new("cp").arg("-p").args([&text, &program]).status().unwrap().success());
     let client = || {
         let helper = Some(Helper::new(&program));

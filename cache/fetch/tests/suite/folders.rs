@@ -1,4 +1,4 @@
-//! Where fetched files end up: whole folders, read-only, noticed when they change, shared by processes.
+//! Folders of fetched files: complete, read-only, checked for changes, shared by processes.
 
 use std::fs;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,7 +17,7 @@ fn origin(server: &Server, names: &[&str]) -> Origin {
     Origin::http(&format!("{}/x/", server.root()), names.iter().map(|&name| name.to_owned()).collect())
 }
 
-/// Serves the name of each file, many times over.
+/// Serves each file's own name, many times over.
 fn names() -> Server {
     Server::new(|request, stream| {
         let name = request.path.strip_prefix("/x/").unwrap_or_default();
@@ -55,7 +55,7 @@ fn changed_files_are_noticed_and_fetched_alone() {
         fs::remove_file(&path).unwrap();
         fs::write(&path, bytes).unwrap();
     };
-    // The same bytes again are no damage.
+    // Rewriting the same bytes is not damage.
     damage(&bytes("a"));
     assert_eq!(presence(), Presence::Whole(folder.clone()));
     for wrong in [&b"short"[..], &bytes("x")] {
@@ -149,7 +149,7 @@ fn reading_everything_finds_a_flipped_bit_that_the_file_system_knows_nothing_of(
     damaged[7] ^= 1;
     fs::remove_file(&path).unwrap();
     fs::write(&path, &damaged).unwrap();
-    // As if the disk had done it: the file system says what it said before.
+    // Simulates silent disk corruption: the file status stays the same.
     let stamps = mc_fetch::stamps::stamps(&Folder::open(&folder).unwrap(), &locked).unwrap();
     fs::write(folder.with_extension("stamps"), stamps).unwrap();
     assert_eq!(area.presence(&origin, &locked).unwrap(), Presence::Whole(folder.clone()));
@@ -163,7 +163,7 @@ fn reading_everything_finds_a_flipped_bit_that_the_file_system_knows_nothing_of(
     assert_eq!(world.n_fetched(&origin, &locked).unwrap(), 3_000);
     assert_eq!(area.verify().unwrap(), Verified { intact: all, damaged: Vec::new() });
 
-    // A folder that nobody can tell anything about is as good as none.
+    // A folder without a valid list is treated as absent.
     fs::write(folder.with_extension("lock"), "version 1\n").unwrap();
     assert_eq!(area.verify().unwrap().damaged.len(), 1);
     assert_eq!(area.presence(&origin, &locked).unwrap(), Presence::Missing);

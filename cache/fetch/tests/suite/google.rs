@@ -1,4 +1,4 @@
-//! Tokens of Google's: asked for with what proves who asks, kept, and shown to nobody but the server that they are for.
+//! Google tokens: requested with proof of identity, cached, and sent only to their own server.
 
 use std::fs;
 use std::net::TcpStream;
@@ -48,10 +48,10 @@ const KEY: &str = "-----BEGIN PRIVATE KEY-----\n\
     NQQdl8MIQdTAPHbbGLNd0jQ=\n\
     -----END PRIVATE KEY-----\n";
 
-/// What must not be seen; as long as the real ones.
+/// A secret, as long as the real ones.
 const REFRESH: &str = "1//0e-neverToBeSeen-AbCdEfGhIjKlMnOpQrStUvWxYz0123456789";
 
-/// A file of Google's tools.
+/// A credentials file of Google's tools.
 struct Tools {
     folder: tempfile::TempDir,
 }
@@ -84,7 +84,7 @@ fn give(stream: &mut TcpStream, token: &str, expires_in: u64) {
     answer(stream, "200 OK", &[("Metadata-Flavor", "Google")], body.to_string().as_bytes());
 }
 
-/// A service that gives `ya29.1`, `ya29.2` and so on.
+/// A service that issues `ya29.1`, `ya29.2` and so on.
 fn giving(expires_in: u64) -> Server {
     Server::new(move |request, stream| give(stream, &format!("ya29.{}", request.n_before + 1), expires_in))
 }
@@ -165,7 +165,7 @@ fn a_machine_of_googles_cloud_asks_beside_itself() {
     assert_eq!(request.path, format!("{path}?scopes={scope}"));
     assert_eq!(request.header("metadata-flavor"), Some("Google"));
 
-    // Whoever answers there without saying that it is Google's is somebody else.
+    // A server that answers there without the `metadata-flavor` header is not Google's.
     let other = Server::new(|_, stream| answer(stream, "200 OK", &[], b"{}"));
     let reported = refusal(&Google::of_machine(&other.authority()).unwrap());
     assert!(

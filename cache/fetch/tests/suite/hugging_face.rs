@@ -1,4 +1,4 @@
-//! Repositories of Hugging Face: what is listed, what is taken, what is refused.
+//! Repositories of Hugging Face: listing, selection and rejected lists.
 
 use std::fs;
 
@@ -83,7 +83,7 @@ fn a_checkpoint_is_pinned_with_what_the_server_says_of_each_file() {
     let folder = world.fetch(&origin(&[]), &files).unwrap();
     assert_eq!(fs::read(folder.join("config.json")).unwrap(), b"hello");
     assert_eq!(server.requests().len(), 4);
-    // Pinned anew, only the list and the file that has no digest of its own come again.
+    // A second pinning fetches only the list and the file without a digest of its own.
     let again = world.fetcher.lock(&origin(&[]), Some(&files), &|_| {}).unwrap();
     assert_eq!(again, files);
     let paths = server.requests().into_iter().skip(4).map(|request| request.path);
@@ -120,7 +120,7 @@ fn lists_that_nobody_should_believe_are_refused() {
     refused_of("{\"rfilename\": \"../x.json\"}", &["**"], "it leaves its folder");
     refused_of("{\"rfilename\": \"/x.json\"}", &["**"], "it is absolute");
     refused_of("{\"rfilename\": \"a//x.json\"}", &["**"], "a part of it is empty");
-    // Without patterns nothing below a folder is taken, so nothing above one either.
+    // Without patterns no file in another folder is selected, not even in a parent folder.
     refused("{\"rfilename\": \"../x.json\"}", "there is no file in it that is wanted");
     refused("{\"rfilename\": \"..\\\\x.json\"}", "no name of a file");
     refused("{\"rfilename\": \"x.json\"}, {\"rfilename\": \"x.json\"}", "lists `x.json` twice");

@@ -1,4 +1,4 @@
-//! Artifacts of a registry: manifest and blobs by digest, and the way to a token.
+//! Artifacts in a registry: manifest and blobs by digest, and token authentication.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -27,7 +27,7 @@ fn manifest(layers: &[String]) -> String {
     format!("{{\"schemaVersion\": 2, \"config\": {{}}, \"layers\": [{}]}}", layers.join(", "))
 }
 
-/// How a registry lets people in.
+/// Authentication that a registry requires.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Door {
     Open,
@@ -103,7 +103,7 @@ fn layers_with_titles_are_files() {
     let folder = world.fetch(&origin, &files).unwrap();
     assert_eq!(fs::read(folder.join("config.json")).unwrap(), b"config");
     assert_eq!(files[1].sha256, Some(sha256(b"weights")));
-    // Somebody else with the same lock file asks for blobs alone.
+    // Another user with the same lock file requests only blobs.
     let n_before = server.requests().len();
     World::new(&server).fetch(&origin, &files).unwrap();
     let paths: Vec<_> = server.requests().into_iter().skip(n_before).map(|request| request.path).collect();

@@ -1,4 +1,4 @@
-//! Permissions of fetched files, and files that somebody plants among them.
+//! Permissions of fetched files, and foreign files planted among them.
 
 use std::fs;
 use std::io::Write as _;
@@ -29,7 +29,7 @@ fn names() -> Server {
     Server::new(|request, stream| file(request, stream, "\"v1\"", &named(request)))
 }
 
-/// Everything below a store but its own folder.
+/// Everything below the store's root, but not the root itself.
 fn all_below(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut open = vec![folder.to_owned()];
@@ -48,7 +48,7 @@ fn mode(path: &Path) -> u32 {
     fs::symlink_metadata(path).unwrap().permissions().mode() & 0o777
 }
 
-/// Asserts that only the owner may do anything with what belongs to an entry.
+/// Asserts that only the owner has access to the files of an entry.
 fn assert_private(path: &Path) {
     assert_eq!(mode(path) & 0o077, 0, "{}: {:o}", path.display(), mode(path));
 }
@@ -72,7 +72,7 @@ fn what_came_with_credentials_is_its_owners_alone_and_what_came_without_is_not()
         for name in ["a", "b/c"] {
             assert_eq!(mode(&folder.join(name)) & 0o222, 0, "it is read-only");
         }
-        // What is noted anew is as private as before.
+        // Rewritten metadata is as private as before.
         notes.iter().for_each(|note| fs::remove_file(note).unwrap());
         assert_eq!(world.fetcher.area.presence(&origin, &locked).unwrap(), Presence::Whole(folder));
         if is_private {
@@ -151,7 +151,7 @@ fn a_damaged_folder_that_was_private_is_private_when_it_is_mended() {
     assert_private(&folder.join("a"));
 }
 
-/// Somebody's folder, beside the store.
+/// A folder next to the store.
 fn home(world: &World) -> PathBuf {
     let home = world.path().with_extension("home");
     fs::create_dir_all(&home).unwrap();
@@ -200,7 +200,7 @@ fn links_planted_below_the_store_lead_no_write_and_no_removal_outside() {
             let link = world.path().join(&planted);
             fs::create_dir_all(link.parent().unwrap()).unwrap();
             symlink(home.join(target), &link).unwrap();
-            // It is refused with an error that names it, or replaced.
+            // The link is either rejected with an error that names it, or replaced.
             if let Err(error) = world.fetch(&origin, &pins) {
                 assert!(error.to_string().contains("is a symbolic link to"), "{planted}: {error}");
             } else {

@@ -1,4 +1,4 @@
-//! Servers that take their time: none is waited for without an end, and none is hurried that goes on.
+//! Slow servers: every wait has a limit, but a server that keeps sending is not interrupted.
 
 use std::io::Write;
 use std::net::TcpListener;
@@ -15,7 +15,7 @@ use mc_fetch::url::Url;
 use crate::server::{Server, head};
 use crate::world::{PATIENCE, World};
 
-/// The whole must end within this time; each of the tries takes at most about two idle times.
+/// Limit on the whole test; each try takes at most about two idle timeouts.
 const END: Duration = Duration::from_secs(12);
 
 #[track_caller]
@@ -84,7 +84,7 @@ fn a_slow_server_that_goes_on_is_waited_for() {
     assert_eq!(server.requests().len(), 1);
 }
 
-/// Who can go on without the server.
+/// A client that does not retry silent servers.
 fn client(stall_limit: StallLimit) -> Client {
     Client::new(Credentials::default(), StallLimit { asks_silent: false, ..stall_limit }, &Proxies::default())
         .unwrap()
@@ -122,7 +122,7 @@ fn a_server_that_does_not_take_what_it_is_sent_is_given_up() {
 
 #[test]
 fn a_connection_that_does_not_come_about_is_given_up_in_its_own_time() {
-    // It takes connections, and says nothing of who it is.
+    // The listener accepts connections but never answers the TLS handshake.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = Url::parse(&format!("https://{}/", listener.local_addr().unwrap())).unwrap();
     let start = Instant::now();

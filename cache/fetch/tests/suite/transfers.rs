@@ -1,4 +1,5 @@
-//! One file from a server that cuts, lies and changes its mind: the right bytes arrive, or a clear error and nothing.
+//! One file from a server that breaks off, contradicts itself or changes the file: the result is either the right bytes
+//! or a clear error without a file.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -15,7 +16,7 @@ use crate::world::{PATIENCE, World, locked, noise, one};
 
 const TAG: &str = "\"v1\"";
 
-/// What `mc fetch` says about a server; whatever stays must be no whole folder.
+/// Returns the error of `mc fetch`, and checks that no complete folder was published.
 #[track_caller]
 fn refused(server: &Server, bytes: &[u8]) -> String {
     let world = World::new(server);
@@ -200,7 +201,7 @@ fn another_version_between_two_parts_is_noticed() {
                 file(&request, stream, "\"v2\"", &after);
             }
         });
-        // Pinning takes what is there now, of one version.
+        // Pinning records a single current version.
         assert_eq!(World::new(&server).lock_a(&server).unwrap(), new);
     }
 }
@@ -213,7 +214,7 @@ fn another_version_without_a_tag_is_reported_by_its_bytes() {
         0 => file_cut(request, stream, "", &before, 500),
         _ => file(request, stream, "", &after),
     });
-    // Pieced together it has the wrong digest; the second start has the right one.
+    // Assembled from two versions the digest is wrong; the second attempt has the right one.
     assert_eq!(World::new(&server).fetch_a(&server, &new).unwrap(), new);
 }
 
@@ -282,7 +283,7 @@ fn a_body_without_a_length_is_bounded_by_what_is_expected() {
     assert!(refused(&endless(2), b"xxx").contains("ended after 2 of 3 bytes"));
     let server = endless(3);
     assert_eq!(World::new(&server).fetch_a(&server, b"xxx").unwrap(), b"xxx");
-    // Nobody knows whether it is whole, so it is not pinned.
+    // Its completeness cannot be checked, so it is not pinned.
     let error = World::new(&server).lock_a(&server).unwrap_err().to_string();
     assert!(error.contains("does not say how long the file is"), "{error}");
 }
@@ -376,7 +377,7 @@ fn what_is_no_http_is_an_error() {
         let error = refused(&server, b"abc");
         assert!(error.contains("cannot be read") || error.contains("has a file"), "{text:?}: {error}");
     }
-    // Headers without an end.
+    // Endless headers.
     let server = Server::new(|_, stream| {
         drop(stream.write_all(b"HTTP/1.1 200 OK\r\n"));
         for _ in 0..20_000 {
@@ -409,7 +410,7 @@ fn a_server_that_cannot_encrypt_is_an_error_and_gets_no_token() {
 
 #[test]
 fn a_server_that_takes_no_more_is_heard_before_all_was_sent() {
-    // It reads the head alone.
+    // The server reads only the head.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = Url::parse(&format!("http://{}/cas/a", listener.local_addr().unwrap())).unwrap();
     std::thread::spawn(move || {

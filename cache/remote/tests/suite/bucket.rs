@@ -1,4 +1,4 @@
-//! A bucket: what is signed, where things are, and blobs that go up in parts.
+//! A bucket: signatures, layout, and multipart uploads.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -54,10 +54,10 @@ fn a_long_blob_goes_up_in_parts_and_a_part_that_fails_is_sent_again() {
     let bucket = bucket(&server, "mc");
     let bytes: Vec<u8> = (0..(20 << 20) + 5).map(|index: u32| (index >> 10) as u8).collect();
     let blob = DigestFunction::Sha256.digest(&bytes);
-    // Request 0 begins the upload.
+    // Request 0 starts the upload.
     server.fail(Some((3, Fault::Drop)));
     bucket.write(&blob, &bytes).unwrap();
-    // Three parts, one of them twice, between the beginning and the end.
+    // Start, three parts, one retry, and completion.
     assert_eq!(server.n_requests(), 6);
     assert_eq!(server.paths(), [format!("/team/mc/cas/{}", blob.hash)]);
     server.fail(None);
@@ -72,7 +72,7 @@ fn an_upload_that_fails_leaves_nothing_and_tells_no_signature() {
     let bucket = bucket(&server, "mc");
     let bytes = vec![7; (8 << 20) + 1];
     let blob = DigestFunction::Sha256.digest(&bytes);
-    // The end of the upload, after two parts.
+    // The completion of the upload, after two parts.
     server.fail(Some((3, Fault::Denied)));
     bucket.write(&blob, &bytes).unwrap_err();
     assert_eq!(server.paths(), Vec::<String>::new());

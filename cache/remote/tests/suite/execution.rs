@@ -1,4 +1,4 @@
-//! A service that runs actions, and every way in which its answer breaks off.
+//! A service that runs actions, and all ways in which its response can break off.
 
 use std::collections::VecDeque;
 use std::net::TcpListener;
@@ -35,7 +35,7 @@ use mc_remote::transports::grpc::transport::Grpc;
 use prost::Message;
 use tonic::{Request, Response, Status};
 
-/// What happens next on a stream.
+/// The next event on a stream.
 #[derive(Clone, Debug)]
 enum Next {
     Say(Stage),
@@ -178,7 +178,7 @@ impl Operations for Service {
     }
 }
 
-/// Says whether anything is run.
+/// An execution service that states whether it runs actions.
 struct Saying {
     executes: bool,
 }
@@ -236,7 +236,7 @@ fn client(service: &Service, executes: bool) -> Grpc {
     .unwrap()
 }
 
-/// Has an action run by a service that answers with these streams; what it heard of us comes second.
+/// Runs an action on a service that responds with these streams; also returns the requests that the service received.
 fn execute(streams: &[&[Next]]) -> (Result<Answer, RemoteError>, Vec<String>) {
     execute_while(streams, &|| false)
 }
@@ -279,7 +279,7 @@ fn a_stream_that_breaks_is_waited_for_by_the_name_of_the_operation() {
         execute(&[&[Say(Stage::Executing), Break], &[End], &[Say(Stage::Executing), End], &[Done(0)]]);
     assert_eq!(answer.unwrap(), ran(0));
     assert_eq!(heard, ["execute", "wait operations/1", "wait operations/1", "wait operations/1"]);
-    // Before it has a name it is asked for as at first.
+    // Without a name the request is sent again.
     let (answer, heard) = execute(&[&[Break], &[Done(0)]]);
     assert_eq!(answer.unwrap(), ran(0));
     assert_eq!(heard, ["execute", "execute"]);
@@ -319,7 +319,7 @@ fn nobody_waits_longer_in_the_queue_than_he_wants() {
     let (answer, heard) = execute(&[&[Say(Stage::Queued), Silence]]);
     assert_eq!(answer.unwrap(), Answer::Queued);
     assert_eq!(heard, ["execute", "cancel operations/1"]);
-    // A server that says nothing of a queue has none.
+    // A server that never reports a queued state has no queue.
     let (answer, _) = execute(&[&[Say(Stage::Unknown), Say(Stage::Executing), Done(0)]]);
     assert_eq!(answer.unwrap(), ran(0));
 }

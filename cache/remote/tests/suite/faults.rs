@@ -29,7 +29,7 @@ fn what_one_machine_made_is_a_hit_on_another() {
     let user = Machine::new(&server.root(), &folder.path().join("b"));
     assert_eq!(user.lookup().unwrap().as_ref(), Some(&outputs));
     assert!(user.holds(&outputs));
-    // What is here is not asked for again: one result and one tree.
+    // Local blobs are not requested again: one result and one tree.
     server.fail(None);
     assert_eq!(user.lookup().unwrap().as_ref(), Some(&outputs));
     assert_eq!(server.n_requests(), 2);
@@ -61,7 +61,7 @@ fn whatever_happens_to_any_answer_a_result_is_right_or_there_is_none() {
             assert_eq!(later.lookup().unwrap().as_ref(), Some(&outputs));
         }
     }
-    // A connection that ends, a broken answer and a cut are tried again and do no harm.
+    // A closed connection, an error status and a truncated response are retried and do no harm.
     assert!(n_right >= n_requests * 4, "{n_right} of {}", n_requests * FAULTS.len());
 }
 
@@ -83,7 +83,7 @@ fn whatever_happens_while_results_are_sent_nothing_wrong_is_found_later() {
             let maker = Machine::new(&server.root(), &folder.path().join("b"));
             maker.run();
             let sent = maker.upload(&outputs);
-            // What may pass is tried again.
+            // Transient faults are retried.
             if matches!(fault, Fault::Drop | Fault::Broken) {
                 sent.unwrap_or_else(|error| panic!("{fault:?} at request {at}: {error}"));
             }
@@ -112,7 +112,7 @@ fn what_several_steps_send_or_need_at_once_travels_once() {
     at_once(&|| assert_eq!(user.lookup().unwrap().as_ref(), Some(&outputs)));
     assert_eq!(server.n_moved("GET", 2000), [1; 3]);
     assert!(user.holds(&outputs));
-    // A server that lost them gets them again.
+    // A server that lost them receives them again.
     server.clear();
     at_once(&|| maker.upload(&outputs).unwrap());
     assert_eq!(server.n_moved("PUT", 2000), [2; 3]);
@@ -153,7 +153,7 @@ fn a_server_that_takes_nothing_is_still_read() {
     let outputs = maker.run();
     maker.upload(&outputs).unwrap();
     server.clear();
-    // Seven requests ask what is there, the next brings a blob.
+    // Seven requests only ask what is there, the next one uploads a blob.
     server.fail(Some((7, Fault::Denied)));
     assert!(maker.upload(&outputs).is_err());
     assert!(maker.remote.send_failure().is_some());
@@ -191,7 +191,7 @@ fn a_server_that_gives_a_byte_at_a_time_is_given_up() {
     assert!(server.n_requests() < 200, "{}", server.n_requests());
 }
 
-/// A store on a disk without room.
+/// A store on a full disk.
 struct Full;
 
 impl BlobStore for Full {

@@ -1,4 +1,4 @@
-//! Steps that workers do: what they are sent, what is believed, and what happens when they do not do them.
+//! Actions on workers: uploads, verification, and failures.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -62,7 +62,7 @@ impl Step for Joined {
     }
 }
 
-/// What a worker does with a step instead of doing it.
+/// A worker's behavior instead of running the action.
 #[derive(Clone, Debug)]
 enum Instead {
     Fail(&'static str),
@@ -72,7 +72,7 @@ enum Instead {
     InvalidResponse,
 }
 
-/// What a worker will do, the next last, and what it was asked for.
+/// The worker's future behavior, in reverse order, and the requests that it received.
 #[derive(Clone, Default)]
 struct Shared {
     instead: Arc<Mutex<Vec<Instead>>>,
@@ -94,7 +94,7 @@ impl Worker {
         bytes
     }
 
-    /// Writes its inputs one after another, and checks that there is nothing else.
+    /// Concatenates the action's inputs, and checks that there are no other files.
     fn join(&self, action: &Action) -> Vec<u8> {
         let command = Command::decode(self.blob(action.command_digest.as_ref().unwrap()).as_slice()).unwrap();
         assert_eq!(command.arguments, ["./mc", "action", "join@3", "--how=in order"]);
@@ -174,7 +174,7 @@ impl Executor for Worker {
     }
 }
 
-/// A machine with a step to be done, and workers.
+/// A machine with an action to run, and workers.
 struct Machine {
     store: MemoryStore,
     remote: Remote,
@@ -356,7 +356,7 @@ fn large_inputs_are_not_sent_unless_somebody_insists() {
     assert_eq!((machine.n_asked(), files(&machine)), (0, 0));
     let insisting = Machine::with(large.clone(), true);
     assert!(matches!(insisting.execute(), Outcome::Done(_)));
-    // Once they are there, nobody needs to insist.
+    // Once the server has them, the action runs remotely without `all`.
     let transport = Folder::open(machine.folder.path()).unwrap();
     transport.write(&BlobDigest::of(&large), &large).unwrap();
     assert!(matches!(machine.execute(), Outcome::Done(_)));

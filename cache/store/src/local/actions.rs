@@ -1,4 +1,5 @@
-//! Action results as small files, each a [`crate::record`] that also names its action and who answers for the result.
+//! Action results as small files. Each is a [`crate::record`] that also names its action and the attesters of the
+//! result.
 
 use std::io;
 use std::path::Path;
@@ -16,14 +17,14 @@ use crate::traits::{ActionCache, Recorded};
 
 const KIND: Kind = *b"act2";
 
-/// Records of an `mc` that did not note who answers for a result: nobody does.
+/// Records of an older `mc` that did not record attesters; such results have none.
 const UNVOUCHED: Kind = *b"act1";
 
 impl ActionCache for LocalStore {
     fn get(&self, digest: &ActionDigest) -> Result<Option<Recorded>, StoreError> {
         let path = self.layout.action(&digest.hash);
         let Some((found, recorded)) = self.read_action(&digest.hash, &path)? else { return Ok(None) };
-        // A hash with another size than its action's is a wrong digest, not a damaged entry.
+        // If the hash matches and the size does not, the digest is wrong, not the entry damaged.
         Ok((found == *digest).then_some(recorded))
     }
 
@@ -33,7 +34,7 @@ impl ActionCache for LocalStore {
         result: &[u8],
         attester: Option<Attester>,
     ) -> Result<(), StoreError> {
-        // Two processes that record at once may lose one of two vouchers, which costs a fetch or a run.
+        // Two processes that record at the same time may lose one of two attesters, which costs a fetch or a run.
         let recorded = Recorded::after(self.get(digest)?, result, attester);
         let (path, entry) = (self.layout.action(&digest.hash), encode(digest, &recorded));
         let file = publish(self.session.get()?, self.layout.folder(), &path, &entry)?;
@@ -48,11 +49,11 @@ impl ActionCache for LocalStore {
 }
 
 impl LocalStore {
-    /// The action of an intact entry, and its result. A damaged entry, or something else in its place, is removed and
-    /// reported.
+    /// Reads the action of an intact entry and its result. Removes and reports a damaged entry, or anything else in its
+    /// place.
     ///
     /// # Errors
-    /// If the entry cannot be read, or a damaged one cannot be removed.
+    /// Fails if the entry cannot be read, or a damaged one cannot be removed.
     pub(crate) fn read_action(
         &self,
         hash: &Digest,
@@ -70,8 +71,8 @@ impl LocalStore {
         {
             return Ok(Some(entry));
         }
-        // Another process may have been faster, or have put an intact one in its place since; the latter is then lost
-        // and made anew, which costs time and no more.
+        // Another process may already have removed it, or replaced it by an intact one, which is then lost and has to
+        // be made again: slower, but correct.
         match folder
             .remove_all(path)
             .map_err(|source| StoreError::io("remove", &self.layout.at(path), source))
@@ -90,7 +91,7 @@ fn encode(digest: &ActionDigest, recorded: &Recorded) -> Vec<u8> {
     seal(KIND, &writer.into_bytes())
 }
 
-/// The action that an intact entry belongs to, and its result.
+/// The action of an intact entry, and its result.
 fn decode(sealed: &[u8]) -> Option<(ActionDigest, Recorded)> {
     let (body, is_vouched) = match unseal(KIND, sealed) {
         Some(body) => (body, true),
@@ -123,7 +124,7 @@ mod tests {
         let recorded = Recorded { result: b"result".to_vec(), attesters: Attesters::new() };
         assert_eq!(store.get(&digest).unwrap(), Some(recorded));
         assert_eq!(store.verify().unwrap().actions.n_files, 1);
-        // Made again, it is vouched for; forgotten, it is gone, also twice.
+        // Made again, it has an attester; removed, it is gone, and removing it twice is harmless.
         store.put(&digest, b"result", Some(Attester::Here)).unwrap();
         assert_eq!(store.get(&digest).unwrap().unwrap().attesters, Attesters::from([Attester::Here]));
         for _ in 0..2 {

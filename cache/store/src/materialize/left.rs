@@ -1,4 +1,4 @@
-//! Records of how folders of outputs were left, so that one that nobody touched is not written again.
+//! Records of the last state of output folders, so that unchanged ones are not written again.
 
 use std::path::{Path, PathBuf};
 
@@ -14,7 +14,7 @@ use crate::stamp::FileStamp;
 
 const KIND: Kind = *b"out1";
 
-/// A file, and its stamp when it was put in place.
+/// A file, and its stamp when it was moved into place.
 pub(crate) type Left = (TreeFile, FileStamp);
 
 impl LocalStore {
@@ -27,21 +27,20 @@ impl LocalStore {
         sharded(self.layout.outputs(), &Digest::of(absolute.as_os_str().as_encoded_bytes()))
     }
 
-    /// How the folder was left; nothing if that is not known.
+    /// Reads the recorded state of a folder; empty if unknown.
     pub(crate) fn read_record(&self, path: &Path) -> Vec<Left> {
         let sealed = read_note(self.layout.folder(), path).ok().flatten();
         sealed.and_then(|sealed| decode(&sealed)).unwrap_or_default()
     }
 
-    /// Notes how a folder was left. Without a record the next build writes the folder again, which costs time and no
-    /// more.
+    /// Records the state of a folder. Without a record the next build writes the folder again: slower, but correct.
     pub(crate) fn write_record(&self, path: &Path, left: &[Left]) {
         let session = self.session.get();
         drop(session.and_then(|session| publish(session, self.layout.folder(), path, &encode(left))));
     }
 }
 
-/// Whether each file is as the record says it was left, and made of the blobs that are wanted now.
+/// Returns true if each file has its recorded state and consists of the requested blobs.
 pub(crate) fn is_unchanged(root: &Folder, folder: &Path, files: &[TreeFile], before: &[Left]) -> bool {
     let is_left = |(file, stamp): &Left| {
         root.status_of(&folder.join(&file.path)).is_ok_and(|status| FileStamp::from(status) == *stamp)
